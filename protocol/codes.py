@@ -1,0 +1,121 @@
+"""Every refusal and every close of the protocol, as two tables.
+
+A refusal answers one request and leaves the connection open. A close ends the connection; the range of its
+number says what a client should do: 3000-3499 reconnect (with jitter), 3500-3999 do not, mend the cause first.
+The numbers are stable: a number is never given a second meaning.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import NamedTuple
+
+
+class Refusal(IntEnum):
+    """Why a request was refused. The member's name, in lower case, is the name on the wire."""
+
+    BAD_REQUEST = 100
+    UNKNOWN_REQUEST = 101
+    RATE_LIMITED = 102
+    FORBIDDEN = 103
+    OUT_OF_ORDER = 104
+
+    NOT_ALLOWED = 200
+    NOT_A_MEMBER = 201
+    NO_SUCH_GROUP = 202
+    GROUP_FULL = 203
+    BAD_NAME = 204
+    BAD_TEXT = 205
+    OWNER_STAYS = 206
+
+    BAD_AMOUNT = 300
+    BAD_SHARES = 301
+    BAD_GREETING = 302
+    BAD_KEY = 303
+    BAD_TARGET = 304
+    KEY_REUSED = 305
+    NOT_ENOUGH_MONEY = 306
+
+    NO_TICKET = 400
+    NOT_FINISHED = 401
+
+    STORE_UNAVAILABLE = 500
+    OVERLOADED = 501
+    INTERNAL = 502
+
+
+class RefusalRow(NamedTuple):
+    """What a client may do about a refusal."""
+
+    temporary: bool
+    retry_after_ms: int
+    meaning: str
+
+
+REFUSALS: dict[Refusal, RefusalRow] = {
+    Refusal.BAD_REQUEST: RefusalRow(False, 0, "a field is missing or has the wrong type; the detail names it"),
+    Refusal.UNKNOWN_REQUEST: RefusalRow(False, 0, "this server does not know a request of that kind"),
+    Refusal.RATE_LIMITED: RefusalRow(True, 1000, "more requests per second than one user may make"),
+    Refusal.FORBIDDEN: RefusalRow(False, 0, "only the chat backend (user 0) may ask this"),
+    Refusal.OUT_OF_ORDER: RefusalRow(False, 0, "logged in already; one connection belongs to one user"),
+    Refusal.NOT_ALLOWED: RefusalRow(False, 0, "no such packet, or not for this user"),
+    Refusal.NOT_A_MEMBER: RefusalRow(False, 0, "the user is not in that group"),
+    Refusal.NO_SUCH_GROUP: RefusalRow(False, 0, "there is no group with that id"),
+    Refusal.GROUP_FULL: RefusalRow(False, 0, "the group has as many members as it may have"),
+    Refusal.BAD_NAME: RefusalRow(False, 0, "a group name has 1 to 64 bytes"),
+    Refusal.BAD_TEXT: RefusalRow(False, 0, "a text has 1 to 2,000 bytes"),
+    Refusal.OWNER_STAYS: RefusalRow(False, 0, "the owner cannot leave their own group"),
+    Refusal.BAD_AMOUNT: RefusalRow(False, 0, "an amount under or over its limit; the detail names the limit"),
+    Refusal.BAD_SHARES: RefusalRow(
+        False, 0, "a number of shares under or over its limit; the detail names the limit"
+    ),
+    Refusal.BAD_GREETING: RefusalRow(False, 0, "the greeting is longer than it may be"),
+    Refusal.BAD_KEY: RefusalRow(False, 0, "an idempotency key has 1 to 64 bytes"),
+    Refusal.BAD_TARGET: RefusalRow(False, 0, "the kind of packet and its target do not fit together"),
+    Refusal.KEY_REUSED: RefusalRow(False, 0, "the idempotency key was used before with other content"),
+    Refusal.NOT_ENOUGH_MONEY: RefusalRow(False, 0, "the wallet holds less than the amount"),
+    Refusal.NO_TICKET: RefusalRow(True, 0, "the ticket has lapsed or was never given: grab again"),
+    Refusal.NOT_FINISHED: RefusalRow(True, 1000, "the seed stays secret until the packet is finished or expired"),
+    Refusal.STORE_UNAVAILABLE: RefusalRow(
+        True, 500, "a store is away; whether it happened is told by asking again"
+    ),
+    Refusal.OVERLOADED: RefusalRow(True, 500, "too much work is waiting already"),
+    Refusal.INTERNAL: RefusalRow(True, 1000, "a defect of the server, logged there; nothing was lost"),
+}
+
+
+class Close(IntEnum):
+    """Why the server ended a connection."""
+
+    SHUTTING_DOWN = 3000
+    SLOW_READER = 3001
+    PING_TIMEOUT = 3002
+    TOO_MANY_CONNECTIONS = 3003
+    LOGIN_TIMEOUT = 3004
+
+    BAD_FRAME = 3500
+    FRAME_TOO_LARGE = 3501
+    LOGIN_EXPECTED = 3502
+    LOGIN_REFUSED = 3503
+    TOKEN_EXPIRED = 3504
+
+
+CLOSES: dict[Close, str] = {
+    Close.SHUTTING_DOWN: "the server is going down; come back in a moment",
+    Close.SLOW_READER: "the client read so slowly that its outgoing buffer was full",
+    Close.PING_TIMEOUT: "no answer to a ping in time",
+    Close.TOO_MANY_CONNECTIONS: "the server holds as many connections as it may",
+    Close.LOGIN_TIMEOUT: "no login in time",
+    Close.BAD_FRAME: "the frame is not one MessagePack array that begins with two whole numbers",
+    Close.FRAME_TOO_LARGE: "the frame announces more bytes than are allowed at this stage",
+    Close.LOGIN_EXPECTED: "the first request must be a login",
+    Close.LOGIN_REFUSED: "the proof does not fit the token, or the key id is unknown",
+    Close.TOKEN_EXPIRED: "the token has expired; ask the chat backend for a new one",
+}
+
+LAST_RECONNECT_CODE = 3499
+
+
+def should_reconnect(code: int) -> bool:
+    """What the number range of a close code tells a client to do."""
+    return code <= LAST_RECONNECT_CODE

@@ -1,0 +1,247 @@
+"""One connection without its socket: bytes in, messages out; time is an argument, the next deadline is a result.
+
+`ServerConnection` and `ClientConnection` never raise on bad input: a bad frame becomes a Goodbye in the outgoing
+bytes and `closing` becomes true. What is framed well but asks for something unknown or malformed becomes a Refused.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from protocol import codes, messages
+from protocol.framing import FrameSplitter, FrameTooLarge, frame
+from protocol.tokens import Token
+
+DETAIL_CHARS_MAX = 200
+FROM_SERVER_BYTES_MAX = 1 << 20
+_HANDLED_HERE = frozenset({messages.Login, messages.Ping, messages.Pong})
+_UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+class Timing(NamedTuple):
+    """Seconds. The first ping comes at a random point between half an interval and a whole one."""
+
+    login_timeout_s: float = 5.0
+    ping_interval_s: float = 25.0
+    pong_timeout_s: float = 8.0
+
+
+class Sizes(NamedTuple):
+    """Largest payload of one frame from a client, in bytes."""
+
+    before_login: int = 512
+    after_login: int = 4096
+
+
+class ServerConnection:
+    """The server's side of one connection: hello -> login returned to the caller -> `admit` -> ... -> closing."""
+
+    __slots__ = (
+        "_deadline",
+        "_out",
+        "_ping_is_out",
+        "_sizes",
+        "_splitter",
+        "_timing",
+        "closing",
+        "logged_in",
+        "login_seen",
+    )
+
+    def __init__(self, hello: messages.Hello, now: float, timing: Timing, sizes: Sizes) -> None:
+        self._splitter = FrameSplitter(sizes.before_login)
+        self._sizes = sizes
+        self._timing = timing
+        self._out: list[bytes] = [frame(messages.encode(hello))]
+        self._ping_is_out = False
+        self._deadline = now + timing.login_timeout_s
+        self.login_seen = False
+        self.logged_in = False
+        self.closing: codes.Close | None = None
+
+    def receive_data(self, data: bytes, now: float) -> list[messages.Message]:
+        """The requests that these bytes complete, in order. Heartbeats are answered here and not returned."""
+        payloads: list[bytes] = []
+        too_large: FrameTooLarge | None = None
+        try:
+            self._splitter.take(data, payloads)
+        except FrameTooLarge as error:
+            too_large = error
+        requests: list[messages.Message] = []
+        for payload in payloads:
+            if self.closing is not None:
+                return requests
+            request = self._decode(payload, now)
+            if request is not None:
+                requests.append(request)
+        if too_large is not None:
+            self.close(codes.Close.FRAME_TOO_LARGE, str(too_large))
+        return requests
+
+    def _decode(self, payload: bytes, now: float) -> messages.Message | None:
+        try:
+            message: messages.Message = messages.decode_from_client(payload)
+        except msgspec.ValidationError as error:
+            self._refuse_or_close(payload, str(error))
+            return None
+        except _UNDECODABLE as error:
+            self.close(codes.Close.BAD_FRAME, str(error))
+            return None
+        if type(message) in _HANDLED_HERE or not self.logged_in:
+            return self._handle(message, now)
+        return message
+
+    def _handle(self, message: messages.Message, now: float) -> messages.Message | None:
+        """Heartbeats and the login: what concerns the connection and not the service."""
+        kind = type(message)
+        if kind is messages.Login and not self.login_seen:
+            self.login_seen = True
+            return message
+        if not self.logged_in:
+            self.close(codes.Close.LOGIN_EXPECTED, f"{kind.__name__} before the welcome")
+        elif kind is messages.Login:
+            self.refuse(message.seq, codes.Refusal.OUT_OF_ORDER)
+        elif kind is messages.Ping:
+            self.send(messages.Pong(message.seq))
+        elif self._ping_is_out:
+            self._ping_is_out = False
+            self._deadline = now + self._timing.ping_interval_s
+        return None
+
+    def _refuse_or_close(self, payload: bytes, why: str) -> None:
+        """The bytes are MessagePack but no request of ours: answer if there is a kind and a seq, else close."""
+        try:
+            envelope = msgspec.msgpack.decode(payload)
+        except _UNDECODABLE:
+            envelope = None
+        match envelope:
+            case [int(kind), int(seq), *_] if not isinstance(kind, bool) and 0 <= seq < 2**32:
+                if not self.logged_in:
+                    self.close(codes.Close.LOGIN_EXPECTED, why)
+                elif kind in messages.KINDS_FROM_CLIENT:
+                    self.refuse(seq, codes.Refusal.BAD_REQUEST, why)
+                else:
+                    self.refuse(seq, codes.Refusal.UNKNOWN_REQUEST, f"kind {kind}")
+            case _:
+                self.close(codes.Close.BAD_FRAME, why)
+
+    def send(self, message: messages.Message) -> None:
+        """Queue one message."""
+        self._out.append(frame(messages.encode(message)))
+
+    def send_frame(self, framed: bytes) -> None:
+        """Queue a frame that was encoded once for many receivers."""
+        self._out.append(framed)
+
+    def refuse(self, seq: int, refusal: codes.Refusal, detail: str = "", retry_after_ms: int | None = None) -> None:
+        """Queue the refusal of one request; `retry_after_ms` overrides the table's."""
+        self.send(refused(seq, refusal, detail, retry_after_ms))
+
+    def admit(self, now: float, first_ping: float) -> None:
+        """The login was accepted: larger frames are allowed and the heartbeat starts.
+
+        `first_ping` in [0.5, 1]: which part of an interval passes before the first ping, so that a storm of
+        reconnects does not ping in step.
+        """
+        self.logged_in = True
+        self._splitter.frame_bytes_max = self._sizes.after_login
+        self._deadline = now + self._timing.ping_interval_s * first_ping
+
+    def close(self, code: codes.Close, detail: str = "") -> None:
+        """Queue the last words. Only the first close counts."""
+        if self.closing is None:
+            self.closing = code
+            self._deadline = float("inf")
+            reconnect = codes.should_reconnect(code)
+            self.send(messages.Goodbye(0, int(code), code.name.lower(), reconnect, detail[:DETAIL_CHARS_MAX]))
+
+    def data_to_send(self) -> bytes:
+        """All that is queued, once."""
+        if not self._out:
+            return b""
+        data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
+        self._out.clear()
+        return data
+
+    def next_deadline(self) -> float:
+        """When `handle_deadline` wants to be called."""
+        return self._deadline
+
+    def handle_deadline(self, now: float) -> None:
+        """Login too late, no pong, or time for a ping: whatever is due."""
+        if now < self._deadline:
+            return
+        if not self.logged_in:
+            self.close(codes.Close.LOGIN_TIMEOUT)
+        elif self._ping_is_out:
+            self.close(codes.Close.PING_TIMEOUT)
+        else:
+            self.send(messages.Ping(0))
+            self._ping_is_out = True
+            self._deadline = now + self._timing.pong_timeout_s
+
+
+class ClientConnection:
+    """The client's side: the hello is answered with a login, pings with pongs; the rest is the caller's."""
+
+    __slots__ = ("_out", "_splitter", "_token", "goodbye", "hello", "welcome")
+
+    LOGIN_SEQ = 0
+
+    def __init__(self, token: Token) -> None:
+        self._splitter = FrameSplitter(FROM_SERVER_BYTES_MAX)
+        self._out: list[bytes] = []
+        self._token = token
+        self.hello: messages.Hello | None = None
+        self.welcome: messages.Welcome | None = None
+        self.goodbye: messages.Goodbye | None = None
+
+    def receive_data(self, data: bytes) -> list[messages.Message]:
+        """The replies and pushes that these bytes complete. Raises FrameTooLarge, msgspec.DecodeError."""
+        payloads: list[bytes] = []
+        self._splitter.take(data, payloads)
+        received: list[messages.Message] = []
+        for payload in payloads:
+            message: messages.Message = messages.decode_from_server(payload)
+            match message:
+                case messages.Hello():
+                    self.hello = message
+                    self._login(message.nonce)
+                case messages.Ping():
+                    self.send(messages.Pong(message.seq))
+                case messages.Goodbye():
+                    self.goodbye = message
+                case messages.Welcome():
+                    self.welcome = message
+                case _:
+                    received.append(message)
+        return received
+
+    def _login(self, nonce: bytes) -> None:
+        token = self._token
+        self.send(
+            messages.Login(self.LOGIN_SEQ, token.user_id, token.expires_at_s, token.key_id, token.proof(nonce))
+        )
+
+    def send(self, message: messages.Message) -> None:
+        """Queue one message."""
+        self._out.append(frame(messages.encode(message)))
+
+    def data_to_send(self) -> bytes:
+        """All that is queued, once."""
+        data = b"".join(self._out)
+        self._out.clear()
+        return data
+
+
+def refused(
+    seq: int, refusal: codes.Refusal, detail: str = "", retry_after_ms: int | None = None
+) -> messages.Refused:
+    """The refusal as a message, filled in from the table."""
+    row = codes.REFUSALS[refusal]
+    after = row.retry_after_ms if retry_after_ms is None else retry_after_ms
+    return messages.Refused(
+        seq, int(refusal), refusal.name.lower(), row.temporary, after, detail[:DETAIL_CHARS_MAX]
+    )

@@ -1,0 +1,424 @@
+"""Every message of the protocol, one class each, and the tables that list them.
+
+A message travels as a MessagePack array `[kind, seq, field, ...]`. `kind` is the tag of its class, `seq` is chosen
+by the client and repeated in the reply; the server's pushes carry 0. A reply's kind is its request's plus 100.
+Amounts are whole fen, times are milliseconds since 1970 (UTC) unless a name says otherwise. A reader ignores
+elements behind the last one it knows; a field that is new comes last and has a default.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta
+
+VERSION: Final = 1
+USER_ID_MAX: Final = 2**53 - 1
+ID_MAX: Final = 2**63 - 1
+REPLY_OFFSET: Final = 100
+
+Seq = Annotated[int, Meta(ge=0, le=2**32 - 1)]
+UserId = Annotated[int, Meta(ge=0, le=USER_ID_MAX)]  # 0 is the chat backend itself
+Id = Annotated[int, Meta(ge=1, le=ID_MAX)]
+Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]  # any number a column can hold; rules judge the rest
+
+
+class Message(msgspec.Struct, array_like=True, gc=False):
+    """What all messages share: a kind (the tag) and a sequence number."""
+
+    seq: Seq
+
+
+# --- the connection -------------------------------------------------------------------------------------------
+
+
+class Hello(Message, tag=1):
+    """The server's first words. `limits` maps the names in docs/protocol.md to numbers."""
+
+    version: int
+    nonce: bytes
+    durability: str
+    ping_interval_ms: int
+    pong_timeout_ms: int
+    now_ms: int
+    limits: dict[str, int]
+
+
+class Goodbye(Message, tag=2):
+    """The server's last words before it closes. See codes.Close."""
+
+    code: int
+    name: str
+    reconnect: bool
+    detail: str
+
+
+class Ping(Message, tag=3):
+    """Are you there? From either side; answered by Pong with the same seq."""
+
+
+class Pong(Message, tag=4):
+    """The answer to Ping."""
+
+
+class Login(Message, tag=10):
+    """Who I am, and the proof that I hold the token: HMAC-SHA256(token's MAC, nonce of the hello)."""
+
+    user_id: UserId
+    expires_at_s: Int64
+    key_id: str
+    proof: bytes
+
+
+class Place(msgspec.Struct, array_like=True, gc=False):
+    """Where one stream of messages stands. A stream is a group or, under the user's own id, their inbox."""
+
+    stream_id: int
+    name: str
+    owner_id: int
+    last_message: int
+
+
+class Welcome(Message, tag=110):
+    """Login accepted: the user's balance and every stream they can catch up on."""
+
+    user_id: int
+    balance_fen: int
+    places: list[Place]
+
+
+# --- groups and chat ------------------------------------------------------------------------------------------
+
+
+class CreateGroup(Message, tag=11):
+    """Make a group; its maker owns it and is its first member."""
+
+    name: str
+
+
+class GroupCreated(Message, tag=111):
+    group_id: int
+
+
+class JoinGroup(Message, tag=12):
+    """Become a member. Again is harmless."""
+
+    group_id: Id
+
+
+class GroupJoined(Message, tag=112):
+    group_id: int
+    name: str
+    owner_id: int
+    last_message: int
+
+
+class LeaveGroup(Message, tag=13):
+    """Stop being a member. Again is harmless."""
+
+    group_id: Id
+
+
+class GroupLeft(Message, tag=113):
+    group_id: int
+
+
+class ListMembers(Message, tag=14):
+    """Who is in a group I am in."""
+
+    group_id: Id
+
+
+class Members(Message, tag=114):
+    group_id: int
+    owner_id: int
+    user_ids: list[int]
+
+
+class Say(Message, tag=15):
+    """A text to a group."""
+
+    group_id: Id
+    text: str
+
+
+class Said(Message, tag=115):
+    group_id: int
+    message: int
+
+
+class CatchUp(Message, tag=16):
+    """What came in a stream after message number `after`."""
+
+    stream_id: Id
+    after: Int64
+
+
+class TextPosted(Message, tag=60):
+    """Push: a text in a group. `message` numbers a stream's messages 1, 2, 3, … without a gap."""
+
+    stream_id: int
+    message: int
+    sender_id: int
+    at_ms: int
+    text: str
+
+
+class PacketPosted(Message, tag=61):
+    """Push: a packet in a group or, for a personal one, in the receiver's and the sender's inbox."""
+
+    stream_id: int
+    message: int
+    sender_id: int
+    at_ms: int
+    packet_id: int
+    packet_kind: str
+    shares: int
+    greeting: str
+    commitment: bytes
+    expires_at_ms: int
+
+
+class CaughtUp(Message, tag=116):
+    """The messages asked for, oldest first; ask on from the last one until it equals `last_message`.
+
+    `reload` true: too much was missed to tell it one by one. Nothing is listed; start anew at `last_message`.
+    """
+
+    stream_id: int
+    last_message: int
+    reload: bool
+    messages: list[TextPosted | PacketPosted]
+
+
+# --- packets --------------------------------------------------------------------------------------------------
+
+
+class SendPacket(Message, tag=20):
+    """Send a packet. `amount_fen` is the total (lucky, personal) or the amount of one share (equal).
+
+    `target_id` is a group (lucky, equal) or a user (personal). The same `key` with the same content answers the
+    same packet and moves no money.
+    """
+
+    key: str
+    packet_kind: str
+    target_id: Id
+    amount_fen: Int64
+    shares: Int64
+    greeting: str = ""
+
+
+class PacketSent(Message, tag=120):
+    packet_id: int
+    total_fen: int
+    commitment: bytes
+    expires_at_ms: int
+
+
+class Grab(Message, tag=21):
+    """Tap a packet: is it still worth opening?"""
+
+    packet_id: Id
+
+
+class Grabbed(Message, tag=121):
+    """`answer` is ticket, claimed, gone, expired, busy or not_allowed; fields that do not belong to it are 0.
+
+    ticket: `ticket` and `lapses_at_ms`. claimed: `amount_fen` and `index`. busy: `retry_after_ms`.
+    """
+
+    packet_id: int
+    answer: str
+    ticket: int = 0
+    lapses_at_ms: int = 0
+    amount_fen: int = 0
+    index: int = 0
+    retry_after_ms: int = 0
+
+
+class Open(Message, tag=22):
+    """Turn a ticket into a share."""
+
+    packet_id: Id
+    ticket: Int64
+
+
+class Opened(Message, tag=122):
+    """`answer` is won, claimed, gone, expired or not_allowed; amount and index (from 0) belong to the first two."""
+
+    packet_id: int
+    answer: str
+    amount_fen: int = 0
+    index: int = 0
+    left_shares: int = 0
+
+
+class Reveal(Message, tag=23):
+    """The proof of a packet that is over: its seed and all its claims."""
+
+    packet_id: Id
+
+
+class ClaimLine(msgspec.Struct, array_like=True, gc=False):
+    """One claim of a packet that is over."""
+
+    index: int
+    user_id: int
+    amount_fen: int
+    at_ms: int
+
+
+class Revealed(Message, tag=123):
+    """`state` is finished, expired (nobody opens any more, the rest is on its way back) or refunded."""
+
+    packet_id: int
+    packet_kind: str
+    state: str
+    sender_id: int
+    total_fen: int
+    shares: int
+    share_fen_max: int
+    commitment: bytes
+    seed: bytes
+    best_index: int
+    claims: list[ClaimLine]
+
+
+class ClaimSeen(Message, tag=62):
+    """Push to the sender: somebody opened a share of your packet (红包被抢提醒)."""
+
+    packet_id: int
+    user_id: int
+    index: int
+    amount_fen: int
+    left_shares: int
+
+
+class PacketFinished(Message, tag=63):
+    """Push to the group and the sender: all shares are opened. Best luck is 0 where the kind has none."""
+
+    packet_id: int
+    stream_id: int
+    shares: int
+    took_ms: int
+    best_user_id: int
+    best_amount_fen: int
+
+
+class PacketRefunded(Message, tag=64):
+    """Push to the sender: the packet expired and this came back."""
+
+    packet_id: int
+    refunded_fen: int
+
+
+# --- money ----------------------------------------------------------------------------------------------------
+
+
+class GetBalance(Message, tag=24):
+    """What is in my wallet."""
+
+
+class Balance(Message, tag=124):
+    balance_fen: int
+
+
+class TopUp(Message, tag=25):
+    """Chat backend only: money comes in from outside. The same key with the same content moves nothing twice."""
+
+    key: str
+    user_id: Annotated[int, Meta(ge=1, le=USER_ID_MAX)]
+    amount_fen: Int64
+
+
+class ToppedUp(Message, tag=125):
+    user_id: int
+    balance_fen: int
+
+
+class Withdraw(Message, tag=26):
+    """Chat backend only: money leaves to the outside. Keyed like TopUp."""
+
+    key: str
+    user_id: Annotated[int, Meta(ge=1, le=USER_ID_MAX)]
+    amount_fen: Int64
+
+
+class Withdrawn(Message, tag=126):
+    user_id: int
+    balance_fen: int
+
+
+class BalanceChanged(Message, tag=65):
+    """Push: your wallet changed. `reason` is top_up, withdraw, send, claim or refund."""
+
+    balance_fen: int
+    change_fen: int
+    reason: str
+
+
+class Refused(Message, tag=200):
+    """A request was refused. See codes.Refusal; `detail` is for the developer, not for the screen."""
+
+    code: int
+    name: str
+    temporary: bool
+    retry_after_ms: int
+    detail: str = ""
+
+
+# --- the tables -----------------------------------------------------------------------------------------------
+
+REQUESTS: Final[dict[type[Message], type[Message]]] = {
+    Ping: Pong,
+    Login: Welcome,
+    CreateGroup: GroupCreated,
+    JoinGroup: GroupJoined,
+    LeaveGroup: GroupLeft,
+    ListMembers: Members,
+    Say: Said,
+    CatchUp: CaughtUp,
+    SendPacket: PacketSent,
+    Grab: Grabbed,
+    Open: Opened,
+    Reveal: Revealed,
+    GetBalance: Balance,
+    TopUp: ToppedUp,
+    Withdraw: Withdrawn,
+}
+PUSHES: Final[tuple[type[Message], ...]] = (
+    TextPosted,
+    PacketPosted,
+    ClaimSeen,
+    PacketFinished,
+    PacketRefunded,
+    BalanceChanged,
+)
+FROM_CLIENT: Final[tuple[type[Message], ...]] = (*REQUESTS, Pong)
+FROM_SERVER: Final[tuple[type[Message], ...]] = (Hello, Goodbye, Ping, *REQUESTS.values(), *PUSHES, Refused)
+
+
+def kind_of(message: type[Message]) -> int:
+    """The number that a message of this class begins with."""
+    tag = message.__struct_config__.tag
+    assert isinstance(tag, int)
+    return tag
+
+
+KINDS_FROM_CLIENT: Final = frozenset(map(kind_of, FROM_CLIENT))
+
+_encoder = msgspec.msgpack.Encoder()
+encode = _encoder.encode
+
+
+def _decoder(classes: tuple[type[Message], ...]) -> msgspec.msgpack.Decoder[Any]:
+    union: Any = classes[0]
+    for one in classes[1:]:
+        union = union | one
+    return msgspec.msgpack.Decoder(union)
+
+
+decode_from_client = _decoder(FROM_CLIENT).decode
+decode_from_server = _decoder(FROM_SERVER).decode

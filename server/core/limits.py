@@ -1,0 +1,93 @@
+"""What a request may ask for: every limit with its default, and checks that name the first one broken."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from server.core.amounts import Caps
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Amounts in fen, sizes in bytes or numbers, times as named. All can be set in the config."""
+
+    share_fen_min: int = 1
+    share_fen_max: int = 20_000
+    total_fen_max: int = 2_000_000
+    shares_max: int = 500
+    group_members_max: int = 500
+    greeting_bytes_max: int = 128
+    text_bytes_max: int = 2_000
+    name_bytes_max: int = 64
+    key_bytes_max: int = 64
+    packet_lifetime_s: float = 24 * 3600.0
+    ticket_lifetime_s: float = 30.0
+    tickets_per_share: int = 4
+    frame_bytes_before_login_max: int = 512
+    frame_bytes_max: int = 4096
+    login_timeout_s: float = 5.0
+    ping_interval_s: float = 25.0
+    pong_timeout_s: float = 8.0
+    requests_per_s: float = 20.0
+    requests_burst: float = 40.0
+    connections_max: int = 18_000
+    outgoing_bytes_max: int = 1 << 20
+    catch_up_messages: int = 200
+    reload_after_messages: int = 1_000
+
+    @property
+    def caps(self) -> Caps:
+        """The bounds of one share."""
+        return Caps(self.share_fen_min, self.share_fen_max)
+
+    def announced(self) -> dict[str, int]:
+        """The part that the server's hello tells its clients."""
+        names = (
+            "share_fen_min",
+            "share_fen_max",
+            "total_fen_max",
+            "shares_max",
+            "group_members_max",
+            "greeting_bytes_max",
+            "text_bytes_max",
+            "frame_bytes_max",
+        )
+        return {name: getattr(self, name) for name in names} | {
+            "packet_lifetime_ms": int(self.packet_lifetime_s * 1000),
+            "ticket_lifetime_ms": int(self.ticket_lifetime_s * 1000),
+        }
+
+
+class Fault(StrEnum):
+    """What is wrong with a request. The values are the wire's names of the refusals."""
+
+    BAD_AMOUNT = "bad_amount"
+    BAD_SHARES = "bad_shares"
+    BAD_GREETING = "bad_greeting"
+    BAD_KEY = "bad_key"
+    BAD_TARGET = "bad_target"
+    BAD_NAME = "bad_name"
+    BAD_TEXT = "bad_text"
+
+
+class Broken(Exception):
+    """A request breaks a limit: which fault, and the limit in words."""
+
+    def __init__(self, fault: Fault, detail: str) -> None:
+        super().__init__(detail)
+        self.fault = fault
+        self.detail = detail
+
+
+def check_bytes(text: str, least: int, most: int, fault: Fault) -> None:
+    """Raise Broken unless the text has least…most bytes as UTF-8."""
+    size = len(text.encode())
+    if not least <= size <= most:
+        raise Broken(fault, f"{size} bytes, allowed are {least} to {most}")
+
+
+def check_number(number: int, least: int, most: int, fault: Fault, what: str) -> None:
+    """Raise Broken unless least ≤ number ≤ most."""
+    if not least <= number <= most:
+        raise Broken(fault, f"{what} is {number}, allowed are {least} to {most}")

@@ -1,0 +1,265 @@
+"""One packet in memory: immutable terms, and one counter word that only changes by compare-and-swap.
+
+A grab admits a user with a ticket, an open turns the ticket into the next claim. Both decide here, in the order
+they are called, without awaiting anything. Making a claim durable is the caller's affair, and until that is done
+the caller says nothing.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from server.core import amounts
+from server.core.amounts import Caps
+
+
+class Kind(StrEnum):
+    """What sort of packet; the values stand on the wire and in the records."""
+
+    LUCKY = "lucky"
+    EQUAL = "equal"
+    PERSONAL = "personal"
+
+
+class Answer(StrEnum):
+    """Everything that a grab or an open can answer."""
+
+    TICKET = "ticket"
+    WON = "won"
+    CLAIMED = "claimed"
+    GONE = "gone"
+    EXPIRED = "expired"
+    BUSY = "busy"
+    NOT_ALLOWED = "not_allowed"
+    NO_TICKET = "no_ticket"
+
+
+class Terms(NamedTuple):
+    """What was agreed when the packet was sent. Times in milliseconds since 1970."""
+
+    packet_id: int
+    kind: Kind
+    sender_id: int
+    target_id: int  # a group, or the one receiver of a personal packet
+    total_fen: int
+    shares: int
+    caps: Caps
+    greeting: str
+    seed: bytes
+    created_at_ms: int
+    expires_at_ms: int
+
+    @property
+    def commitment(self) -> bytes:
+        """What is published at send (see amounts)."""
+        return amounts.commitment(self.seed, self.packet_id, self.total_fen, self.shares)
+
+
+class Claim(NamedTuple):
+    """One user's share: its index from 0, its amount, when it was opened."""
+
+    index: int
+    user_id: int
+    amount_fen: int
+    at_ms: int
+
+
+class Ticket(NamedTuple):
+    """An admission: the number to show at the opening, and when it lapses."""
+
+    number: int
+    lapses_at_ms: int
+
+
+class Decision(NamedTuple):
+    """An answer with what belongs to it: a claim (won, claimed), a ticket, or a time to wait (busy)."""
+
+    answer: Answer
+    claim: Claim | None = None
+    ticket: Ticket | None = None
+    retry_after_ms: int = 0
+
+
+GONE: Final = Decision(Answer.GONE)
+EXPIRED: Final = Decision(Answer.EXPIRED)
+NOT_ALLOWED: Final = Decision(Answer.NOT_ALLOWED)
+NO_TICKET: Final = Decision(Answer.NO_TICKET)
+BUSY_RETRY_MS_MAX: Final = 500  # openings free places long before tickets lapse
+
+
+def may_open(terms: Terms, user_id: int, is_member: bool) -> bool:
+    """Who may open: a member of the group, the sender too; a personal packet only its receiver."""
+    if terms.kind is Kind.PERSONAL:
+        return user_id == terms.target_id
+    return is_member
+
+
+class Counter:
+    """One word: version (= claims made) in bits 0-15, tickets out in bits 16-39, closed in bit 40."""
+
+    __slots__ = ("word",)
+
+    TICKET: Final = 1 << 16
+    CLOSED: Final = 1 << 40
+
+    def __init__(self, version: int = 0, closed: bool = False) -> None:
+        self.word = version | (self.CLOSED if closed else 0)
+
+    @property
+    def version(self) -> int:
+        """How many claims were made."""
+        return self.word & 0xFFFF
+
+    @property
+    def tickets(self) -> int:
+        """How many tickets are out."""
+        return (self.word >> 16) & 0xFFFFFF
+
+    @property
+    def closed(self) -> bool:
+        """No claim is made any more."""
+        return self.word >= self.CLOSED
+
+    def compare_and_swap(self, seen: int, wanted: int) -> bool:
+        """Become `wanted` if the word is still `seen`; otherwise change nothing and say so."""
+        if self.word != seen:
+            return False
+        self.word = wanted
+        return True
+
+
+class Packet:
+    """A live packet. `claims` is by user, in the order of the indexes; `left_fen` is what nobody opened yet."""
+
+    __slots__ = ("claims", "counter", "left_fen", "terms", "tickets")
+
+    def __init__(self, terms: Terms, claims: list[Claim] | None = None, closed: bool = False) -> None:
+        """A new packet, or one as its records tell. Raises ValueError if the records contradict the terms."""
+        self.terms = terms
+        self.claims: dict[int, Claim] = {}
+        self.tickets: dict[int, Ticket] = {}  # by user, in the order in which they lapse
+        self.left_fen = terms.total_fen
+        for claim in claims or ():
+            expected = Claim(len(self.claims), claim.user_id, self._next_amount_fen(), claim.at_ms)
+            if claim != expected or claim.user_id in self.claims:
+                raise ValueError(f"packet {terms.packet_id}: recorded {claim}, replayed {expected}")
+            self.claims[claim.user_id] = claim
+            self.left_fen -= claim.amount_fen
+        self.counter = Counter(len(self.claims), closed)
+
+    @property
+    def version(self) -> int:
+        """How many claims were made."""
+        return self.counter.version
+
+    @property
+    def left_shares(self) -> int:
+        """How many shares nobody opened yet."""
+        return self.terms.shares - self.counter.version
+
+    @property
+    def finished(self) -> bool:
+        """All shares are opened."""
+        return self.counter.version == self.terms.shares
+
+    def grab(self, user_id: int, now_ms: int, ticket_number: int, lifetime_ms: int, per_share: int) -> Decision:
+        """Admit a user who may open, if opening still makes sense. Tickets out ≤ unopened shares × `per_share`.
+
+        `ticket_number` is a fresh random number; a user who holds a ticket gets that one again.
+        """
+        over = self._over(user_id, now_ms)
+        if over is not None:
+            return over
+        self._lapse(now_ms)
+        held = self.tickets.get(user_id)
+        if held is not None:
+            return Decision(Answer.TICKET, ticket=held)
+        seen = self.counter.word
+        if self.counter.tickets >= self.left_shares * per_share:
+            first = next(iter(self.tickets.values()))
+            return Decision(Answer.BUSY, retry_after_ms=min(first.lapses_at_ms - now_ms, BUSY_RETRY_MS_MAX))
+        if not self.counter.compare_and_swap(seen, seen + Counter.TICKET):
+            raise AssertionError("a grab was interleaved")
+        ticket = self.tickets[user_id] = Ticket(ticket_number, now_ms + lifetime_ms)
+        return Decision(Answer.TICKET, ticket=ticket)
+
+    def open(self, user_id: int, ticket_number: int, now_ms: int) -> Decision:
+        """Turn a ticket into the next claim."""
+        over = self._over(user_id, now_ms)
+        if over is not None:
+            return over
+        held = self.tickets.get(user_id)
+        if held is None or held.number != ticket_number or held.lapses_at_ms <= now_ms:
+            return NO_TICKET
+        return self.take(user_id, now_ms)
+
+    def take(self, user_id: int, now_ms: int) -> Decision:
+        """Make the next claim for a user who was admitted; after a conflict too, when the ticket is spent."""
+        over = self._over(user_id, now_ms)
+        if over is not None:
+            return over
+        seen = self.counter.word
+        index = self.counter.version
+        wanted = seen + 1 - (Counter.TICKET if user_id in self.tickets else 0)
+        claim = Claim(index, user_id, self._next_amount_fen(), now_ms)
+        if not self.counter.compare_and_swap(seen, wanted):
+            raise AssertionError("an open was interleaved")
+        self.tickets.pop(user_id, None)
+        self.claims[user_id] = claim
+        self.left_fen -= claim.amount_fen
+        assert self.left_fen >= self.left_shares * self.terms.caps.min_fen
+        return Decision(Answer.WON, claim=claim)
+
+    def close(self) -> None:
+        """From now on nothing opens (I5). Again is harmless."""
+        seen = self.counter.word
+        if not self.counter.closed and not self.counter.compare_and_swap(seen, seen | Counter.CLOSED):
+            raise AssertionError("a close was interleaved")
+
+    def keep_tickets(self, before: Packet) -> None:
+        """Take over the tickets of the object that this one replaces after a reload."""
+        self.tickets = {user: ticket for user, ticket in before.tickets.items() if user not in self.claims}
+        self.counter.word += len(self.tickets) * Counter.TICKET
+
+    def best_luck(self) -> Claim | None:
+        """手气最佳: the largest claim, the earliest on a tie; None unless the packet is lucky and finished (I8)."""
+        return best_luck(self.terms, list(self.claims.values()))
+
+    def _over(self, user_id: int, now_ms: int) -> Decision | None:
+        """The answers that need no ticket, in their order of precedence."""
+        claim = self.claims.get(user_id)
+        if claim is not None:
+            return Decision(Answer.CLAIMED, claim=claim)
+        if self.counter.version == self.terms.shares:
+            return GONE
+        if self.counter.closed or now_ms >= self.terms.expires_at_ms:
+            return EXPIRED
+        return None
+
+    def _lapse(self, now_ms: int) -> None:
+        """Take back the tickets whose time is over; they stand in the order in which they lapse."""
+        lapsed = []
+        for user_id, ticket in self.tickets.items():
+            if ticket.lapses_at_ms > now_ms:
+                break
+            lapsed.append(user_id)
+        for user_id in lapsed:
+            del self.tickets[user_id]
+        seen = self.counter.word
+        if not self.counter.compare_and_swap(seen, seen - len(lapsed) * Counter.TICKET):
+            raise AssertionError("a lapse was interleaved")
+
+    def _next_amount_fen(self) -> int:
+        terms = self.terms
+        index = len(self.claims)
+        if terms.kind is Kind.LUCKY:
+            return amounts.lucky_share(terms.seed, index, self.left_fen, terms.shares - index, terms.caps)
+        return terms.total_fen // terms.shares
+
+
+def best_luck(terms: Terms, claims: list[Claim]) -> Claim | None:
+    """The largest claim of a finished lucky packet, the earliest on a tie; otherwise None."""
+    if terms.kind is not Kind.LUCKY or len(claims) != terms.shares:
+        return None
+    return max(claims, key=lambda claim: (claim.amount_fen, -claim.index))

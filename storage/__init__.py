@@ -1,0 +1,1 @@
+"""Facts: what PostgreSQL records and what Redis mirrors. Storage knows no rules."""
