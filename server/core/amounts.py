@@ -5,8 +5,9 @@ With `left` fen and `k` unopened shares the draw is uniform over the whole numbe
     low  = max(min, ⌈2·left/k⌉ − max)
     high = min(max, ⌊2·left/k⌋, left − min·(k−1))
 
-and the last opener takes what is left. The bounds lie evenly around the mean left/k (within half a fen), so it does
-not matter whose turn it is. `low` mirrors `high` at the upper cap; where the mean is below half the cap it is `min`.
+and the last opener takes what is left. The bounds lie evenly around the mean left/k (within half a fen), so it
+does not matter whose turn it is. `low` mirrors `high` at the upper cap; while the mean is below half the cap it
+is `min`.
 
 Share number i of a packet is low + (n mod (high − low + 1)), n being the first 16 bytes, big-endian, of
 HMAC-SHA256(seed, i as 4 bytes big-endian). The seed is 32 random bytes; the packet id has no say in it.

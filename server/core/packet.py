@@ -10,6 +10,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+import msgspec
+
 from server.core import amounts
 from server.core.amounts import Caps
 
@@ -56,7 +58,7 @@ class Terms(NamedTuple):
         return amounts.commitment(self.seed, self.packet_id, self.total_fen, self.shares)
 
 
-class Claim(NamedTuple):
+class Claim(msgspec.Struct, frozen=True, gc=False):
     """One user's share: its index from 0, its amount, when it was opened."""
 
     index: int
@@ -65,14 +67,14 @@ class Claim(NamedTuple):
     at_ms: int
 
 
-class Ticket(NamedTuple):
+class Ticket(msgspec.Struct, frozen=True, gc=False):
     """An admission: the number to show at the opening, and when it lapses."""
 
     number: int
     lapses_at_ms: int
 
 
-class Decision(NamedTuple):
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """An answer with what belongs to it: a claim (won, claimed), a ticket, or a time to wait (busy)."""
 
     answer: Answer
