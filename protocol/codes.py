@@ -92,6 +92,7 @@ class Close(IntEnum):
     PING_TIMEOUT = 3002
     TOO_MANY_CONNECTIONS = 3003
     LOGIN_TIMEOUT = 3004
+    STORES_AWAY = 3005
 
     BAD_FRAME = 3500
     FRAME_TOO_LARGE = 3501
@@ -106,6 +107,7 @@ CLOSES: dict[Close, str] = {
     Close.PING_TIMEOUT: "no answer to a ping in time",
     Close.TOO_MANY_CONNECTIONS: "the server holds as many connections as it may",
     Close.LOGIN_TIMEOUT: "no login in time",
+    Close.STORES_AWAY: "the stores did not answer, so the login could not be served",
     Close.BAD_FRAME: "the frame is not one MessagePack array that begins with two whole numbers",
     Close.FRAME_TOO_LARGE: "the frame announces more bytes than are allowed at this stage",
     Close.LOGIN_EXPECTED: "the first request must be a login",

@@ -1,7 +1,8 @@
 """One connection without its socket: bytes in, messages out; time is an argument, the next deadline is a result.
 
-`ServerConnection` and `ClientConnection` never raise on bad input: a bad frame becomes a Goodbye in the outgoing
-bytes and `closing` becomes true. What is framed well but asks for something unknown or malformed becomes a Refused.
+`ServerConnection` never raises on bad input: a bad frame becomes a Goodbye in the outgoing bytes and `closing` says
+why. What is framed well but asks for something unknown or malformed becomes a Refused. `ClientConnection` trusts
+the server that it chose, and raises.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ class ServerConnection:
         "closing",
         "logged_in",
         "login_seen",
+        "nonce",
     )
 
     def __init__(self, hello: messages.Hello, now: float, timing: Timing, sizes: Sizes) -> None:
@@ -55,6 +57,7 @@ class ServerConnection:
         self._sizes = sizes
         self._timing = timing
         self._out: list[bytes] = [frame(messages.encode(hello))]
+        self.nonce = hello.nonce
         self._ping_is_out = False
         self._deadline = now + timing.login_timeout_s
         self.login_seen = False
@@ -113,27 +116,26 @@ class ServerConnection:
     def _refuse_or_close(self, payload: bytes, why: str) -> None:
         """The bytes are MessagePack but no request of ours: answer if there is a kind and a seq, else close."""
         try:
-            envelope = msgspec.msgpack.decode(payload)
+            kind, seq = messages.decode_envelope(payload)
         except _UNDECODABLE:
-            envelope = None
-        match envelope:
-            case [int(kind), int(seq), *_] if not isinstance(kind, bool) and 0 <= seq < 2**32:
-                if not self.logged_in:
-                    self.close(codes.Close.LOGIN_EXPECTED, why)
-                elif kind in messages.KINDS_FROM_CLIENT:
-                    self.refuse(seq, codes.Refusal.BAD_REQUEST, why)
-                else:
-                    self.refuse(seq, codes.Refusal.UNKNOWN_REQUEST, f"kind {kind}")
-            case _:
-                self.close(codes.Close.BAD_FRAME, why)
+            self.close(codes.Close.BAD_FRAME, why)
+            return
+        if not self.logged_in:
+            self.close(codes.Close.LOGIN_EXPECTED, why)
+        elif kind in messages.KINDS_FROM_CLIENT:
+            self.refuse(seq, codes.Refusal.BAD_REQUEST, why)
+        else:
+            self.refuse(seq, codes.Refusal.UNKNOWN_REQUEST, f"kind {kind}")
 
     def send(self, message: messages.Message) -> None:
-        """Queue one message."""
-        self._out.append(frame(messages.encode(message)))
+        """Queue one message; nothing follows the last words."""
+        if self.closing is None:
+            self._out.append(frame(messages.encode(message)))
 
     def send_frame(self, framed: bytes) -> None:
-        """Queue a frame that was encoded once for many receivers."""
-        self._out.append(framed)
+        """Queue a frame that was encoded once for many receivers; nothing follows the last words."""
+        if self.closing is None:
+            self._out.append(framed)
 
     def refuse(self, seq: int, refusal: codes.Refusal, detail: str = "", retry_after_ms: int | None = None) -> None:
         """Queue the refusal of one request; `retry_after_ms` overrides the table's."""
@@ -143,8 +145,10 @@ class ServerConnection:
         """The login was accepted: larger frames are allowed and the heartbeat starts.
 
         `first_ping` in [0.5, 1]: which part of an interval passes before the first ping, so that a storm of
-        reconnects does not ping in step.
+        reconnects does not ping in step. Does nothing if the connection was closed while the login was checked.
         """
+        if self.closing is not None:
+            return
         self.logged_in = True
         self._splitter.frame_bytes_max = self._sizes.after_login
         self._deadline = now + self._timing.ping_interval_s * first_ping
@@ -152,10 +156,10 @@ class ServerConnection:
     def close(self, code: codes.Close, detail: str = "") -> None:
         """Queue the last words. Only the first close counts."""
         if self.closing is None:
-            self.closing = code
-            self._deadline = float("inf")
             reconnect = codes.should_reconnect(code)
             self.send(messages.Goodbye(0, int(code), code.name.lower(), reconnect, detail[:DETAIL_CHARS_MAX]))
+            self.closing = code
+            self._deadline = float("inf")
 
     def data_to_send(self) -> bytes:
         """All that is queued, once."""

@@ -284,6 +284,7 @@ class Revealed(Message, tag=123):
     seed: bytes
     best_index: int
     claims: list[ClaimLine]
+    share_fen_min: int = 1
 
 
 class ClaimSeen(Message, tag=62):
@@ -418,6 +419,22 @@ def _decoder(classes: tuple[type[Message], ...]) -> msgspec.msgpack.Decoder[Any]
     for one in classes[1:]:
         union = union | one
     return msgspec.msgpack.Decoder(union)
+
+
+class Envelope(msgspec.Struct, array_like=True, gc=False):
+    """What every message begins with. What follows is skipped, not built."""
+
+    kind: int
+    seq: Seq
+
+
+_envelope_decoder = msgspec.msgpack.Decoder(Envelope)
+
+
+def decode_envelope(payload: bytes) -> tuple[int, int]:
+    """The kind and seq of any message, known or not. Raises msgspec.DecodeError, RecursionError."""
+    envelope = _envelope_decoder.decode(payload)
+    return envelope.kind, envelope.seq
 
 
 decode_from_client = _decoder(FROM_CLIENT).decode

@@ -1,15 +1,18 @@
 """How much a share is: drawn when it is opened, from a secret seed, so that anyone can check it afterwards.
 
-With `left` fen and `k` unopened shares the draw is uniform over the whole numbers from `low` to `high`:
+With `left` fen and `k` > 1 unopened shares, and two numbers n and r from the seed, the draw is
 
-    low  = max(min, ⌈2·left/k⌉ − max)
-    high = min(max, ⌊2·left/k⌋, left − min·(k−1))
+    m     = ⌊(2·left + r mod k) / k⌋
+    low   = max(min, m − max)
+    high  = min(max, m − min)
+    share = low + n mod (high − low + 1)
 
-and the last opener takes what is left. The bounds lie evenly around the mean left/k (within half a fen), so it
-does not matter whose turn it is. `low` mirrors `high` at the upper cap; while the mean is below half the cap it
-is `min`.
+and the last opener takes what is left. m is twice the mean, rounded up exactly as often as its fraction says, and
+low and high lie evenly around m/2. So what a share is worth on average is left/k to the last digit, and it does
+not matter whose turn it is. (Were m always rounded down, with low = 1 and high = m, as is usual, the fractions
+would add up: the last of 100 people who share 2.00 yuan would get 1.2 fen on average, the first 2.5.)
 
-Share number i of a packet is low + (n mod (high − low + 1)), n being the first 16 bytes, big-endian, of
+For share number i of a packet n and r are the two halves, 16 bytes big-endian each, of
 HMAC-SHA256(seed, i as 4 bytes big-endian). The seed is 32 random bytes; the packet id has no say in it.
 """
 
@@ -30,20 +33,22 @@ class Caps(NamedTuple):
     max_fen: int = 20_000
 
 
-def bounds(left_fen: int, left_shares: int, caps: Caps) -> tuple[int, int]:
-    """The smallest and largest amount of the next share. Feasible if min·k ≤ left ≤ max·k, which stays true."""
+def bounds(left_fen: int, left_shares: int, caps: Caps, rounding: int) -> tuple[int, int]:
+    """The smallest and largest amount of the next share, `rounding` being any number from 0.
+
+    Feasible if min·k ≤ left ≤ max·k, and after any amount within the bounds that is still true.
+    """
     if left_shares == 1:
         return left_fen, left_fen
-    double = 2 * left_fen
-    low = max(caps.min_fen, -(-double // left_shares) - caps.max_fen)
-    high = min(caps.max_fen, double // left_shares, left_fen - caps.min_fen * (left_shares - 1))
-    return low, high
+    twice_mean = (2 * left_fen + rounding % left_shares) // left_shares
+    return max(caps.min_fen, twice_mean - caps.max_fen), min(caps.max_fen, twice_mean - caps.min_fen)
 
 
 def lucky_share(seed: bytes, index: int, left_fen: int, left_shares: int, caps: Caps) -> int:
     """The amount of share `index` (from 0) in fen, when `left_fen` and `left_shares` are still unopened."""
-    low, high = bounds(left_fen, left_shares, caps)
-    number = int.from_bytes(hmac.digest(seed, index.to_bytes(4, "big"), "sha256")[:16], "big")
+    drawn = hmac.digest(seed, index.to_bytes(4, "big"), "sha256")
+    number, rounding = int.from_bytes(drawn[:16], "big"), int.from_bytes(drawn[16:], "big")
+    low, high = bounds(left_fen, left_shares, caps, rounding)
     return low + number % (high - low + 1)
 
 

@@ -31,7 +31,8 @@ class IdMaker:
         if not 0 <= node < 1 << NODE_BITS:
             raise ValueError(f"node must be in 0…{(1 << NODE_BITS) - 1}")
         self._node = node
-        self._last = 0  # milliseconds and count in one number
+        # milliseconds and count in one number; begins above every user id, even if the clock says 1970
+        self._last = USER_ID_MAX >> NODE_BITS
 
     def next(self, now_ms: int) -> int:
         """The next id at the time `now_ms` (milliseconds since 1970)."""

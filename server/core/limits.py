@@ -81,7 +81,9 @@ class Broken(Exception):
 
 
 def check_bytes(text: str, least: int, most: int, fault: Fault) -> None:
-    """Raise Broken unless the text has least…most bytes as UTF-8."""
+    """Raise Broken unless the text has least…most bytes as UTF-8, none of them zero (the records take none)."""
+    if "\0" in text:
+        raise Broken(fault, "a zero byte is not allowed")
     size = len(text.encode())
     if not least <= size <= most:
         raise Broken(fault, f"{size} bytes, allowed are {least} to {most}")

@@ -81,6 +81,7 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     claim: Claim | None = None
     ticket: Ticket | None = None
     retry_after_ms: int = 0
+    left_shares: int = 0  # won, claimed: what was left behind this claim
 
 
 GONE: Final = Decision(Answer.GONE)
@@ -143,6 +144,8 @@ class Packet:
         self.tickets: dict[int, Ticket] = {}  # by user, in the order in which they lapse
         self.left_fen = terms.total_fen
         for claim in claims or ():
+            if len(self.claims) == terms.shares:
+                raise ValueError(f"packet {terms.packet_id}: {claim} on top of all {terms.shares} shares")
             expected = Claim(len(self.claims), claim.user_id, self._next_amount_fen(), claim.at_ms)
             if claim != expected or claim.user_id in self.claims:
                 raise ValueError(f"packet {terms.packet_id}: recorded {claim}, replayed {expected}")
@@ -211,7 +214,11 @@ class Packet:
         self.claims[user_id] = claim
         self.left_fen -= claim.amount_fen
         assert self.left_fen >= self.left_shares * self.terms.caps.min_fen
-        return Decision(Answer.WON, claim=claim)
+        return self.told(Answer.WON, claim)
+
+    def told(self, answer: Answer, claim: Claim) -> Decision:
+        """A claim as its user is told of it: won the first time, claimed when asked again."""
+        return Decision(answer, claim=claim, left_shares=self.terms.shares - claim.index - 1)
 
     def close(self) -> None:
         """From now on nothing opens (I5). Again is harmless."""
@@ -232,7 +239,7 @@ class Packet:
         """The answers that need no ticket, in their order of precedence."""
         claim = self.claims.get(user_id)
         if claim is not None:
-            return Decision(Answer.CLAIMED, claim=claim)
+            return self.told(Answer.CLAIMED, claim)
         if self.counter.version == self.terms.shares:
             return GONE
         if self.counter.closed or now_ms >= self.terms.expires_at_ms:

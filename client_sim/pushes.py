@@ -1,0 +1,60 @@
+"""What the server pushes, waiting in line for the app to read it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import NamedTuple
+
+from protocol import messages
+
+Post = messages.TextPosted | messages.PacketPosted
+
+
+class Reloaded(NamedTuple):
+    """Too much of a stream was missed to be told one by one. It goes on after message `last_message`."""
+
+    stream_id: int
+    last_message: int
+
+
+Push = messages.Message | Reloaded
+
+
+class PushQueue:
+    """An async iterator with room for `room` pushes. If the app does not read, the oldest give way."""
+
+    __slots__ = ("_end", "_pushes", "_reader", "dropped")
+
+    def __init__(self, room: int) -> None:
+        self._pushes: deque[Push] = deque(maxlen=room)
+        self._reader: asyncio.Future[None] | None = None
+        self._end: Exception | None = None
+        self.dropped = 0
+
+    def put(self, push: Push) -> None:
+        """Append one push."""
+        if len(self._pushes) == self._pushes.maxlen:
+            self.dropped += 1
+        self._pushes.append(push)
+        self._wake()
+
+    def end(self, reason: Exception) -> None:
+        """Nothing more will come; whoever reads gets what is left and then `reason`."""
+        self._end = reason
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+    def __aiter__(self) -> PushQueue:
+        return self
+
+    async def __anext__(self) -> Push:
+        while not self._pushes:
+            if self._end is not None:
+                raise self._end
+            self._reader = asyncio.get_running_loop().create_future()
+            await self._reader
+        return self._pushes.popleft()

@@ -1,0 +1,223 @@
+"""The one place that wires everything: stores, services, sockets; starts them and drains them at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Callable, Coroutine, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import structlog
+
+from server import clock
+from server.config import Config
+from server.core.ids import IdMaker
+from server.net.dispatch import Dispatch, UseCases
+from server.net.hub import Hub
+from server.net.listener import Listener
+from server.ops.status import StatusSocket
+from server.services.auth import Auth
+from server.services.chat import Chat
+from server.services.commit import CommitPath, Watch
+from server.services.groups import Groups
+from server.services.loading import Loader
+from server.services.packets import Packets
+from server.services.refunds import Refunds
+from server.services.sends import Sends
+from server.services.settlement import Settlement
+from server.services.sweep import Sweep
+from server.services.wallets import Wallets
+from storage import postgres
+from storage.errors import StoreRefused, StoreUnavailable
+from storage.postgres.database import Database
+from storage.postgres.migrate import migrate
+from storage.redis.mirror import Mirror
+
+LOG = structlog.get_logger()
+STORE_TIMEOUT_S = 2.0
+DRAIN_S = 10.0
+SERVER_FILE = "server.json"
+STATUS_SOCKET = "status.sock"
+
+
+class Running(NamedTuple):
+    """Where a running server is found; kept in DATA/server.json."""
+
+    url: str
+    pid: int
+
+
+class App:
+    """A server. Make it inside a running loop, then `run` it."""
+
+    def __init__(
+        self, config: Config, keys: Mapping[str, bytes], data: Path, postgres_dsn: str, redis_url: str
+    ) -> None:
+        limits, durability = config.limits, config.stores.durability
+        self._config = config
+        self._data = data
+        self.database = Database(postgres_dsn, config.stores.postgres_pool_max, STORE_TIMEOUT_S)
+        self.mirror = Mirror(redis_url, STORE_TIMEOUT_S)
+        now_ms, announce = clock.now_ms, self._announce
+        ids = IdMaker(config.server.node)
+        group_store = postgres.groups.Groups(self.database)
+        records = postgres.packets.Packets(self.database)
+        self._queue = postgres.settlement.Settlement(self.database)
+
+        self.groups = Groups(group_store, limits, ids, now_ms)
+        self.packets = Packets(records, self.groups, limits, now_ms, clock.random_number, announce)
+        self.settlement = Settlement(
+            self._queue, config.settlement.batch_max, config.settlement.idle_s, now_ms, announce
+        )
+        watch = Watch(self.packets.claims_durable, self._recorded, self.packets.claims_undone)
+        self.path = CommitPath(self.mirror, records, durability, watch)
+        self.loader = Loader(records, self.mirror, self.path, self.groups, durability)
+        self.packets.wire(self.path, self.loader)
+        self.refunds = Refunds(
+            records,
+            self.mirror,
+            self.path,
+            self.packets,
+            durability,
+            config.refunds.batch_max,
+            config.refunds.interval_s,
+            now_ms,
+            announce,
+        )
+        self.sweep = Sweep(self.mirror, records, self.path, self.packets)
+        use = UseCases(
+            Auth(keys, now_ms, group_store),
+            self.groups,
+            Chat(postgres.messages.Messages(self.database), records, self.groups, limits, now_ms, announce),
+            self.packets,
+            Sends(
+                postgres.sends.Sends(self.database),
+                self.packets,
+                self.groups,
+                limits,
+                ids,
+                now_ms,
+                clock.random_bytes,
+                announce,
+            ),
+            Wallets(postgres.wallets.Wallets(self.database), limits, now_ms, announce),
+        )
+        self._batchers = (use.auth.batcher, use.chat.batcher, use.sends.batcher)
+        self.hub = Hub(limits.requests_per_s, limits.requests_burst)
+        self.listener = Listener(self.hub, limits, durability, now_ms, clock.random_bytes)
+        self.dispatch = Dispatch(use, self.hub, limits, self.listener.now_s, clock.random_part)
+        self.listener.dispatch = self.dispatch
+        self._status = StatusSocket(data / STATUS_SOCKET, {"status": self.status})
+
+    def _announce(self, event: Any, audience: Any) -> None:
+        self.hub.announce(event, audience)  # the services are made before the hub
+
+    def _recorded(self, part: Any) -> None:
+        self.packets.claims_recorded(part)
+        self.settlement.wake()
+
+    async def run(self, stop: asyncio.Event, ready: Callable[[str], None]) -> None:
+        """Serve until `stop` is set; `ready` hears the url. Raises StoreUnavailable, StoreRefused, OSError."""
+        await self._status.open()
+        try:
+            await self._open_stores()
+            async with asyncio.TaskGroup() as tasks:
+                loops = [tasks.create_task(loop) for loop in self._loops()]
+                port = await self.listener.open(self._config.server.host, self._config.server.port)
+                self._write_server_file(port)
+                ready(f"tcp://{self._config.server.host}:{port}")
+                await stop.wait()
+                await self._drain()
+                for loop in loops:
+                    loop.cancel()
+        finally:
+            (self._data / SERVER_FILE).unlink(missing_ok=True)
+            await self._status.close()
+            await self.mirror.close()
+            await self.database.close()
+
+    async def _open_stores(self) -> None:
+        await self.database.open()
+        for name in await migrate(self.database):
+            LOG.info("migration_applied", name=name)
+        try:
+            await self.mirror.ping()
+            if self._config.stores.durability == "redis" and not await self.mirror.fsyncs_every_write():
+                raise StoreRefused("durability redis needs a Redis with appendonly yes and appendfsync always")
+        except StoreUnavailable as error:
+            self.path.mirror_is_up = False
+            LOG.warning("redis_is_away", why=str(error))
+
+    def _loops(self) -> list[Coroutine[Any, Any, None]]:
+        return [
+            self.path.run_mirror(),
+            self.path.run_record(),
+            self.packets.run_loading(),
+            self.settlement.run(),
+            self.refunds.run(),
+            self.sweep.run(),
+            self.listener.run(),
+            *(batcher.run() for batcher in self._batchers),
+        ]
+
+    def _write_server_file(self, port: int) -> None:
+        here = {"url": f"tcp://{self._config.server.host}:{port}", "pid": os.getpid()}
+        temporary = self._data / f"{SERVER_FILE}.new"
+        temporary.write_text(json.dumps(here))
+        temporary.rename(self._data / SERVER_FILE)
+
+    async def _drain(self) -> None:
+        """Finish what was begun, then hang up."""
+        await self.listener.stop_accepting()
+        for _ in range(int(DRAIN_S * 100)):
+            if not (self.dispatch.under_way or self.path.unrecorded):
+                break
+            await asyncio.sleep(0.01)
+        await self.listener.close()
+
+    async def status(self) -> Mapping[str, object]:
+        """What the status socket tells."""
+        try:
+            backlog: Mapping[str, object] = (await self._queue.backlog())._asdict()
+            postgres_state = "up"
+        except StoreUnavailable as error:
+            backlog, postgres_state = {}, f"away: {error}"
+        return {
+            "durability": self._config.stores.durability,
+            "connections": len(self.listener.sessions),
+            "users_online": self.hub.online(),
+            "requests": self.dispatch.requests,
+            "pushes": self.hub.pushes,
+            "answers": {answer.value: count for answer, count in self.dispatch.answers.items() if count},
+            "refusals": {code.name.lower(): count for code, count in self.dispatch.refusals.items() if count},
+            "live_packets": self.packets.live_packets,
+            "commit": {
+                "batches": self.path.batches,
+                "claims": self.path.recorded_claims,
+                "on_their_way": self.path.unrecorded,
+                "redriven": self.loader.redriven_claims,
+            },
+            "settlement": {"settled": self.settlement.settled_claims, "waiting": backlog},
+            "refunded_packets": self.refunds.refunded_packets,
+            "slow_readers": self.listener.slow_readers,
+            "stores": {
+                "postgres": postgres_state,
+                "redis": "up"
+                if self.path.mirror_is_up
+                else "away: opens go on without the mirror"
+                if self._config.stores.durability == "postgres"
+                else "away: opens are refused",
+            },
+        }
+
+
+def running(data: Path) -> Running | None:
+    """The server that runs on a data folder, if there is one."""
+    try:
+        found = json.loads((data / SERVER_FILE).read_text())
+        os.kill(found["pid"], 0)
+    except (OSError, ValueError, KeyError):
+        return None
+    return Running(found["url"], found["pid"])

@@ -1,0 +1,344 @@
+"""The command line. Exit codes: 0 done, 1 it did not work or does not hold, 2 the command was not understood."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import cyclopts
+import uvloop
+from cyclopts import Parameter
+from rich.console import Console
+
+from protocol import tokens
+from server import app as server_app
+from server import config as config_module
+from server import embedded, logs, report
+from server.config import Config, ConfigError
+from server.core import ids
+from server.embedded import EmbeddedError
+from server.services.audit import audit as run_audit
+from storage.errors import StoreRefused, StoreUnavailable
+from storage.postgres.database import Database
+from storage.postgres.packets import Packets as PacketStore
+
+Result = TypeVar("Result")
+
+DataOption = Annotated[Path, Parameter(name="--data", help="folder of the stores, keys and sockets")]
+ConfigOption = Annotated[Path | None, Parameter(name="--config", help="TOML file (see: hongbao config default)")]
+PostgresOption = Annotated[str | None, Parameter(name="--postgres", help="DSN of your own PostgreSQL (>= 14)")]
+RedisOption = Annotated[str | None, Parameter(name="--redis", help="URL of your own Redis (>= 7.0) or Valkey")]
+DATA = Path(".hongbao")
+
+cli = cyclopts.App(
+    name="hongbao",
+    help="A red-packet (红包) backend: run it, attach to it, load it, prove its books.",
+    version_flags=["--version"],
+    result_action="return_value",
+)
+config_cli = cyclopts.App(name="config", help="Show and check what can be set.", result_action="return_value")
+cli.command(config_cli)
+
+
+class Failed(Exception):
+    """A command did not work; the text is one line for the person who called it."""
+
+
+# --- serve ----------------------------------------------------------------------------------------------------
+
+
+@cli.command
+def serve(
+    *,
+    data: DataOption = DATA,
+    config: ConfigOption = None,
+    postgres: PostgresOption = None,
+    redis: RedisOption = None,
+    host: str | None = None,
+    port: int | None = None,
+    durability: str | None = None,
+) -> int:
+    """Run the server until it is stopped (Ctrl-C or TERM; a second one stops it at once).
+
+    Without --postgres and --redis it starts a private PostgreSQL and Valkey under --data.
+
+    Example: hongbao serve --port 7788 --postgres postgresql://me@db/hongbao --redis redis://cache:6379/0
+
+    Parameters
+    ----------
+    host
+        address to listen on (default 127.0.0.1)
+    port
+        port to listen on (default 7788; 0: a free one)
+    durability
+        when "won" is said: postgres (default: the record has committed) or redis (Redis has fsynced)
+    """
+    settings = _load_config(
+        config,
+        {
+            "server.host": host,
+            "server.port": port,
+            "stores.postgres": postgres,
+            "stores.redis": redis,
+            "stores.durability": durability,
+        },
+    )
+    data.mkdir(parents=True, exist_ok=True)
+    if (other := server_app.running(data)) is not None:
+        raise Failed(f"a server runs on {data} already: {other.url}, process {other.pid}")
+    logs.configure(settings.log.level)
+    keys = config_module.load_keys(settings, data)
+    with _Stores(settings, data) as (postgres_dsn, redis_url):
+        return _run(_serve(settings, keys, data, postgres_dsn, redis_url))
+
+
+async def _serve(settings: Config, keys: dict[str, bytes], data: Path, postgres_dsn: str, redis_url: str) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    this = asyncio.current_task()
+    assert this is not None
+
+    def stop_or_stop_now() -> None:
+        this.cancel() if stop.is_set() else stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop_or_stop_now)
+
+    def ready(url: str) -> None:
+        print(f"hongbao serves {url}  (data {data}, durability {settings.stores.durability}; Ctrl-C ends it)")
+        sys.stdout.flush()
+
+    await server_app.App(settings, keys, data, postgres_dsn, redis_url).run(stop, ready)
+    return 0
+
+
+# --- for the chat backend -------------------------------------------------------------------------------------
+
+
+@cli.command
+def token(
+    user: int | None = None,
+    *,
+    backend: bool = False,
+    hours: float | None = None,
+    data: DataOption = DATA,
+    config: ConfigOption = None,
+) -> int:
+    """Print a login token for a user, as your chat backend would mint it.
+
+    Example: hongbao token 1001 --hours 24
+
+    Parameters
+    ----------
+    user
+        the user's id in your chat app: 1 to 2^53-1
+    backend
+        a token for the chat backend itself, which may top up and withdraw
+    hours
+        how long it is good (default: auth.token_lifetime_s)
+    """
+    if backend == (user is not None):
+        raise Failed("say either a user id or --backend")
+    user_id = ids.BACKEND if user is None else user
+    if user is not None and not ids.is_user(user):
+        raise Failed(f"a user id is in 1…{ids.USER_ID_MAX}")
+    settings = _load_config(config, {})
+    print(mint(settings, data, user_id, hours))
+    return 0
+
+
+def mint(settings: Config, data: Path, user_id: int, hours: float | None = None) -> str:
+    """A token as text, with the newest key."""
+    data.mkdir(parents=True, exist_ok=True)
+    key_id, key = list(config_module.load_keys(settings, data).items())[-1]
+    lifetime_s = settings.auth.token_lifetime_s if hours is None else hours * 3600
+    return str(tokens.mint(user_id, int(time.time() + lifetime_s), key_id, key))
+
+
+# --- the books ------------------------------------------------------------------------------------------------
+
+
+@cli.command
+def audit(*, data: DataOption = DATA, config: ConfigOption = None, postgres: PostgresOption = None) -> int:
+    """Prove from the records alone that every fen is accounted for; exit 1 and name what is not.
+
+    Works while the server runs and while it does not.
+
+    Example: hongbao audit --data .hongbao
+    """
+    settings = _load_config(config, {"stores.postgres": postgres})
+
+    async def work(database: Database) -> int:
+        found = await run_audit(database)
+        report.print_audit(Console(), found)
+        return 0 if found.ok else 1
+
+    return _with_records(settings, data, work)
+
+
+@cli.command
+def verify(
+    packet: int,
+    *,
+    data: DataOption = DATA,
+    config: ConfigOption = None,
+    postgres: PostgresOption = None,
+) -> int:
+    """Recompute every amount of a packet from its revealed seed; exit 1 if one differs.
+
+    Example: hongbao verify 251234567890123456
+
+    Parameters
+    ----------
+    packet
+        the packet's id
+    """
+    settings = _load_config(config, {"stores.postgres": postgres})
+
+    async def work(database: Database) -> int:
+        rows, claims = await PacketStore(database).load([packet])
+        if packet not in rows:
+            raise Failed(f"there is no packet {packet}")
+        return 0 if report.print_proof(Console(), rows[packet], claims[packet], int(time.time() * 1000)) else 1
+
+    return _with_records(settings, data, work)
+
+
+# --- config ---------------------------------------------------------------------------------------------------
+
+
+@config_cli.command
+def default() -> int:
+    """Print the whole config with its default values and what they mean.
+
+    Example: hongbao config default > hongbao.toml
+    """
+    print(config_module.default_toml(), end="")
+    return 0
+
+
+@config_cli.command
+def show(*, config: ConfigOption = None) -> int:
+    """Print the config in force: file, then environment (HONGBAO_SECTION__KEY); secrets are masked.
+
+    Example: HONGBAO_LIMITS__SHARES_MAX=100 hongbao config show --config hongbao.toml
+    """
+    print(config_module.show(_load_config(config, {})), end="")
+    return 0
+
+
+@config_cli.command
+def check(file: Path) -> int:
+    """Say whether a config file is good; exit 1 and say why if not.
+
+    Example: hongbao config check hongbao.toml
+
+    Parameters
+    ----------
+    file
+        the TOML file
+    """
+    _load_config(file, {})
+    print(f"{file}: good")
+    return 0
+
+
+# --- how commands run -----------------------------------------------------------------------------------------
+
+
+def _load_config(path: Path | None, overrides: dict[str, object]) -> Config:
+    settings = config_module.load(path, overrides)
+    if bool(settings.stores.postgres) != bool(settings.stores.redis) and "stores.redis" in overrides:
+        raise ConfigError("give both --postgres and --redis, or neither")
+    return settings
+
+
+class _Stores:
+    """The stores of a config: your own, or private ones under the data folder for as long as they are needed."""
+
+    def __init__(self, settings: Config, data: Path) -> None:
+        self._settings = settings
+        self._data = data
+        self._embedded: embedded.Stores | None = None
+
+    def __enter__(self) -> tuple[str, str]:
+        stores = self._settings.stores
+        if stores.postgres:
+            return stores.postgres, stores.redis
+        self._embedded = embedded.start(self._data)
+        return self._embedded.postgres_dsn, self._embedded.redis_url
+
+    def __exit__(self, *_: object) -> None:
+        if self._embedded is not None:
+            self._embedded.stop()
+
+
+def _with_records(settings: Config, data: Path, work: Callable[[Database], Coroutine[Any, Any, int]]) -> int:
+    """Run something on the records, whether a server runs on them or not."""
+    if not settings.stores.postgres and not (data / "postgres").exists():
+        raise Failed(f"nothing is recorded under {data}; say where with --data, or --postgres DSN")
+
+    async def run(dsn: str) -> int:
+        async with opened(dsn) as database:
+            return await work(database)
+
+    with _Stores(settings, data) as (postgres_dsn, _):
+        return _run(run(postgres_dsn))
+
+
+@asynccontextmanager
+async def opened(dsn: str) -> AsyncIterator[Database]:
+    """The records, for a command."""
+    database = Database(dsn, pool_max=2, timeout_s=server_app.STORE_TIMEOUT_S)
+    await database.open()
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+def _run(work: Coroutine[Any, Any, Result]) -> Result:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
+
+
+def one_line(error: BaseException) -> str:
+    """An error, or the first of a group of them, without line breaks."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+EXPECTED = (Failed, ConfigError, EmbeddedError, StoreUnavailable, StoreRefused, OSError)
+
+
+def main(words: list[str] | None = None) -> None:
+    """Run a command and exit with its code."""
+    try:
+        code = cli(words, exit_on_error=False, print_error=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except cyclopts.CycloptsError as error:
+        print(f"hongbao: {one_line(error)} (see --help)", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except asyncio.CancelledError:
+        sys.exit(1)
+    except EXPECTED as error:
+        print(f"hongbao: {one_line(error)}", file=sys.stderr)
+        sys.exit(1)
+    except BaseExceptionGroup as group:
+        if group.subgroup(EXPECTED) is None:
+            raise
+        print(f"hongbao: {one_line(group)}", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

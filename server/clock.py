@@ -1,0 +1,31 @@
+"""The only place that reads a clock or rolls dice; everything below gets them as arguments."""
+
+from __future__ import annotations
+
+import secrets
+import time
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970 (UTC)."""
+    return time.time_ns() // 1_000_000
+
+
+def monotonic_s() -> float:
+    """Seconds of a clock that nobody sets back."""
+    return time.monotonic()
+
+
+def random_number() -> int:
+    """A number in 1…2^62 that nobody can guess."""
+    return int.from_bytes(secrets.token_bytes(8), "big") % (1 << 62) + 1
+
+
+def random_bytes(size: int) -> bytes:
+    """Bytes that nobody can guess."""
+    return secrets.token_bytes(size)
+
+
+def random_part() -> float:
+    """A number in [0, 1), for jitter."""
+    return random_number() / ((1 << 62) + 1)

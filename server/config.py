@@ -1,0 +1,273 @@
+"""The config: what a file says, above it the environment, above that the command line; all checked at once.
+
+    file          [limits]  shares_max = 100
+    environment   HONGBAO_LIMITS__SHARES_MAX=100
+    command line  "limits.shares_max": 100
+
+What each key means and must be is the table in config_table.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import tempfile
+import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple, get_origin
+
+import msgspec
+
+from server.config_table import KEYS, ORDER, TOKEN_KEYS
+from server.core.limits import Limits
+
+ENVIRONMENT_PREFIX: Final = "HONGBAO_"
+KEYS_FILE: Final = "keys.toml"
+KEY_BYTES: Final = 32
+
+
+class ConfigError(Exception):
+    """The config cannot be used; the message is one line: where it says so, which key, what it must be."""
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A table of the file. Each key of each section has a row in config_table.KEYS."""
+
+
+class ServerSection(Section, frozen=True):
+    """Where the server listens, and who it is."""
+
+    host: str = "127.0.0.1"
+    port: int = 7788
+    node: int = 0
+
+
+class StoresSection(Section, frozen=True):
+    """Which stores, and which of them has the last word."""
+
+    postgres: str = ""
+    redis: str = ""
+    durability: Literal["postgres", "redis"] = "postgres"
+    postgres_pool_max: int = 8
+
+
+class AuthSection(Section, frozen=True):
+    """How login tokens are made and believed."""
+
+    keys: dict[str, str] = {}
+    token_lifetime_s: float = 30 * 86_400.0
+
+
+class SettlementSection(Section, frozen=True):
+    """How claims become money in wallets."""
+
+    batch_max: int = 1_000
+    idle_s: float = 1.0
+
+
+class RefundsSection(Section, frozen=True):
+    """How expired packets are paid back."""
+
+    interval_s: float = 1.0
+    batch_max: int = 200
+
+
+class LogSection(Section, frozen=True):
+    """How much is written."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All that can be set. `load` is the way to a checked one."""
+
+    server: ServerSection = ServerSection()
+    stores: StoresSection = StoresSection()
+    limits: Limits = Limits()
+    auth: AuthSection = AuthSection()
+    settlement: SettlementSection = SettlementSection()
+    refunds: RefundsSection = RefundsSection()
+    log: LogSection = LogSection()
+
+
+SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {
+    section.name: section.type for section in msgspec.structs.fields(Config)
+}
+TYPES: Final[dict[str, Any]] = {
+    f"{section}.{field.name}": field.type
+    for section, struct in SECTIONS.items()
+    for field in msgspec.structs.fields(struct)
+}
+
+
+class Setting(NamedTuple):
+    """A value that was asked for, and where."""
+
+    source: str
+    key: str
+    value: Any
+    as_text: bool  # the source knows only text, so "7788" may be a number
+
+
+def load(path: Path | None, overrides: Mapping[str, object], environment: Mapping[str, str] = os.environ) -> Config:
+    """The config in force. `overrides` is the command line as "section.key": value, None where it is silent.
+
+    Raises ConfigError.
+    """
+    values, sources = flat(Config()), dict.fromkeys(KEYS, "default")
+    for settings in (_from_file(path), _from_environment(environment), _from_command_line(overrides)):
+        for setting in settings:
+            values[setting.key], sources[setting.key] = _checked(setting), setting.source
+    for low, high in ORDER:
+        if values[low] > values[high]:
+            raise ConfigError(
+                f"{low} = {values[low]} ({sources[low]}) must not exceed {high} = {values[high]} ({sources[high]})"
+            )
+    sections: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
+    for dotted, value in values.items():
+        section, _, key = dotted.partition(".")
+        sections[section][key] = value
+    return msgspec.convert(sections, Config)
+
+
+def default_toml() -> str:
+    """The whole config with its default values, each key explained: a file to start from."""
+    head = f"# Everything that can be set, with its default. {ENVIRONMENT_PREFIX}SECTION__KEY in the environment"
+    return f"{head}\n# comes before this file, the command line before both.\n\n" + _toml(
+        flat(Config()), {key: row.meaning for key, row in KEYS.items()}
+    )
+
+
+def show(config: Config) -> str:
+    """The values in force as TOML, without keys and passwords."""
+    return _toml(
+        {key: mask(value) if (mask := KEYS[key].mask) else value for key, value in flat(config).items()}, {}
+    )
+
+
+def load_keys(config: Config, data: Path) -> dict[str, bytes]:
+    """The keys of login tokens by id; the last one mints. Without any in the config: those kept in DATA/keys.toml.
+
+    That file is made at the first start, for its owner's eyes only. Raises ConfigError.
+    """
+    keys = config.auth.keys
+    if not keys:
+        path = data / KEYS_FILE
+        try:
+            if not path.exists():
+                _make_keys(path)
+            keys = _kept_keys(path)
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"{path}: {error}") from error
+    return {key_id: bytes.fromhex(text) for key_id, text in keys.items()}
+
+
+def _from_file(path: Path | None) -> Iterator[Setting]:
+    if path is None:
+        return
+    try:
+        tables = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:  # a faulty file is a ValueError, be it as TOML or as UTF-8
+        raise ConfigError(f"{path}: {error}") from error
+    for section, table in tables.items():
+        if section not in SECTIONS:
+            raise _unknown(str(path), section)
+        if not isinstance(table, dict):
+            raise ConfigError(f"{path}: {section} is a section: write [{section}] and its keys below")
+        for key, value in table.items():
+            yield Setting(str(path), f"{section}.{key}", value, as_text=False)
+
+
+def _from_environment(environment: Mapping[str, str]) -> Iterator[Setting]:
+    for name, value in environment.items():
+        section, found, key = name.removeprefix(ENVIRONMENT_PREFIX).partition("__")
+        if name.startswith(ENVIRONMENT_PREFIX) and found:
+            yield Setting(f"environment variable {name}", f"{section}.{key}".lower(), value, as_text=True)
+
+
+def _from_command_line(overrides: Mapping[str, object]) -> Iterator[Setting]:
+    for key, value in overrides.items():
+        if value is not None:
+            yield Setting("command line", key, value, as_text=True)
+
+
+def _checked(setting: Setting) -> Any:
+    """The value in its type, if there is such a key and its rule holds."""
+    source, key, value, as_text = setting
+    if key not in KEYS:
+        raise _unknown(source, key)
+    row = KEYS[key]
+    with suppress(msgspec.ValidationError, tomllib.TOMLDecodeError):
+        if as_text and isinstance(value, str) and get_origin(TYPES[key]) is dict:
+            value = tomllib.loads(f"it = {value}")["it"]
+        typed = msgspec.convert(value, TYPES[key], strict=not as_text)
+        if row.rule.holds(typed):
+            return typed
+    shown = f" is {value!r}, and" if row.mask is None else ""
+    raise ConfigError(f"{source}: {key}{shown} must be {row.rule.must}")
+
+
+def _unknown(source: str, name: str) -> ConfigError:
+    """What to say about a key or section that does not exist; the section may have been forgotten."""
+    known = {key: key for key in KEYS}
+    if "." not in name:
+        known = {key.partition(".")[2]: key for key in KEYS} | {section: f"[{section}]" for section in SECTIONS}
+    close = get_close_matches(name, known, n=1)
+    return ConfigError(f"{source}: unknown key {name}" + "".join(f", did you mean {known[it]}?" for it in close))
+
+
+def _kept_keys(path: Path) -> dict[str, str]:
+    if path.stat().st_mode & 0o077:
+        raise ConfigError(f"{path}: others can read the keys: chmod 600 it, and change the keys if they may have")
+    kept = tomllib.loads(path.read_text("utf-8"))
+    if not kept or not all(isinstance(text, str) for text in kept.values()) or not TOKEN_KEYS.holds(kept):
+        raise ConfigError(f"{path} must be {TOKEN_KEYS.must}")
+    return kept
+
+
+def _make_keys(path: Path) -> None:
+    """Write a first key. Complete or not at all, and once, though several processes may start together."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor, draft = tempfile.mkstemp(prefix=KEYS_FILE, dir=path.parent)  # for nobody else's eyes
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(
+            "# All keys are believed, the last one mints: append one to change it, remove the old one later.\n"
+        )
+        file.write(f'k1 = "{secrets.token_hex(KEY_BYTES)}"\n')
+        file.flush()
+        os.fsync(descriptor)
+    with suppress(FileExistsError):
+        os.link(draft, path)
+    os.unlink(draft)
+
+
+def flat(config: Config) -> dict[str, Any]:
+    """The values by "section.key", in the order of the sections."""
+    return {
+        dotted: getattr(getattr(config, section), key) for dotted in TYPES for section, key in [dotted.split(".")]
+    }
+
+
+def _toml(values: Mapping[str, Any], comments: Mapping[str, str]) -> str:
+    """Sections and keys, each value followed by its comment."""
+    lines: list[str] = []
+    for section in SECTIONS:
+        lines.append(f"[{section}]")
+        for dotted in (key for key in values if key.startswith(f"{section}.")):
+            line = f"{dotted.partition('.')[2]} = {_toml_value(values[dotted])}"
+            lines.append(f"{line:<40}  # {comments[dotted]}" if dotted in comments else line)
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _toml_value(value: Any) -> str:
+    """A value as TOML: its texts are JSON's, its numbers Python's."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {_toml_value(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    return f"{value:_}" if value >= 10_000 else str(value)

@@ -1,0 +1,145 @@
+"""Every key of the config as a table: what it means, what it must be, and what must not exceed what."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+from server.core.ids import NODE_BITS
+
+KEY_BYTES_MIN: Final = 16
+FEN_MAX: Final = 10**12
+BYTES_MAX: Final = 1 << 30
+SECONDS_MAX: Final = 10 * 366 * 86_400
+
+
+class Rule(NamedTuple):
+    """What a value must be: for the eye, and as a test of a value that has the right type."""
+
+    must: str
+    holds: Callable[[Any], bool]
+
+
+class Key(NamedTuple):
+    """One row of KEYS."""
+
+    meaning: str  # with its unit; stands as the comment in the default config
+    rule: Rule
+    mask: Callable[[Any], Any] | None = None  # of a secret: what may be shown of it
+
+
+def whole(least: int, most: int) -> Rule:
+    """A whole number of this range."""
+    return Rule(f"a whole number from {least:,} to {most:,}", lambda value: least <= value <= most)
+
+
+def number(least: float, most: float) -> Rule:
+    """A number of this range; neither infinite nor undefined."""
+    return Rule(
+        f"a number from {least:,} to {most:,}", lambda value: math.isfinite(value) and least <= value <= most
+    )
+
+
+def one_of(*texts: str) -> Rule:
+    """One of these texts."""
+    return Rule("one of " + ", ".join(f'"{text}"' for text in texts), lambda value: value in texts)
+
+
+def matching(pattern: str, must: str) -> Rule:
+    """A text of this form."""
+    return Rule(must, lambda value: re.fullmatch(pattern, value) is not None)
+
+
+def hide_password(address: str) -> str:
+    """An address without its password: between name and host, or as a parameter."""
+    without = re.sub(r"(?<=://)([^:/@]*):.*@", r"\1:***@", address)
+    return re.sub(r"([?&]\w*password=)[^&]*", r"\1***", without)
+
+
+def hide_keys(keys: dict[str, str]) -> dict[str, str]:
+    """Which keys there are, but not what they are."""
+    return dict.fromkeys(keys, "***")
+
+
+SECONDS: Final = number(0.001, SECONDS_MAX)
+SIZE: Final = whole(1, BYTES_MAX)
+AMOUNT: Final = whole(1, FEN_MAX)
+COUNT: Final = whole(1, 1_000_000)
+
+TOKEN_KEYS: Final = Rule(
+    f"a table of key id (up to 32 letters, digits, - and _) = hex text of {KEY_BYTES_MIN} bytes or more",
+    lambda keys: all(
+        re.fullmatch(r"[\w-]{1,32}", key_id, re.ASCII)
+        and re.fullmatch(rf"([0-9a-fA-F]{{2}}){{{KEY_BYTES_MIN},}}", text)
+        for key_id, text in keys.items()
+    ),
+)
+
+KEYS: Final = {
+    "server.host": Key("address to listen on", matching(r"\S+", "a host name or an address")),
+    "server.port": Key("TCP port; 0 takes a free one", whole(0, 65_535)),
+    "server.node": Key(
+        "number of this process in the ids it makes; no two may share it", whole(0, 2**NODE_BITS - 1)
+    ),
+    "stores.postgres": Key(
+        "postgresql://…; empty starts a private one",
+        matching(r"(postgres(ql)?://.*)?", "empty or a URL postgresql://…"),
+        hide_password,
+    ),
+    "stores.redis": Key(
+        "redis://… or unix://… (Valkey too); empty starts a private one",
+        matching(r"((rediss?|unix)://.*)?", "empty or a URL redis://…, rediss://… or unix://…"),
+        hide_password,
+    ),
+    "stores.durability": Key("`won` is said when this store has it on disk", one_of("postgres", "redis")),
+    "stores.postgres_pool_max": Key("connections to PostgreSQL", whole(1, 1_000)),
+    "limits.share_fen_min": Key("smallest share, in fen", AMOUNT),
+    "limits.share_fen_max": Key("largest share, in fen", AMOUNT),
+    "limits.total_fen_max": Key("largest packet, in fen", AMOUNT),
+    # The counter word of a packet has 16 bits for claims and 24 for tickets.
+    "limits.shares_max": Key("shares of a packet", whole(1, 65_535)),
+    "limits.group_members_max": Key("members of a group", COUNT),
+    "limits.greeting_bytes_max": Key("greeting on a packet, bytes of UTF-8", SIZE),
+    "limits.text_bytes_max": Key("chat message, bytes of UTF-8", SIZE),
+    "limits.name_bytes_max": Key("name of a group, bytes of UTF-8", SIZE),
+    "limits.key_bytes_max": Key("idempotency key of a request, bytes", SIZE),
+    "limits.packet_lifetime_s": Key("a packet expires after, seconds", SECONDS),
+    "limits.ticket_lifetime_s": Key("a grab entitles to open for, seconds", SECONDS),
+    "limits.tickets_per_share": Key("grabs that are let in per unopened share", whole(1, 255)),
+    "limits.frame_bytes_before_login_max": Key("frame from a client that has not logged in, bytes", SIZE),
+    "limits.frame_bytes_max": Key("frame from a client, bytes", SIZE),
+    "limits.login_timeout_s": Key("a connection has to log in within, seconds", SECONDS),
+    "limits.ping_interval_s": Key("a ping goes out every, seconds", SECONDS),
+    "limits.pong_timeout_s": Key("its answer has to come within, seconds", SECONDS),
+    "limits.requests_per_s": Key("requests of a user per second, in the long run", number(0.001, 1_000_000)),
+    "limits.requests_burst": Key("requests of a user at once", number(1, 1_000_000)),
+    "limits.connections_max": Key("clients of this process", COUNT),
+    "limits.outgoing_bytes_max": Key("unread by a client, bytes; a slower one is cut", SIZE),
+    "limits.catch_up_messages": Key("missed messages handed out at once", COUNT),
+    "limits.reload_after_messages": Key("who missed more of a stream has to reload it", COUNT),
+    "auth.keys": Key("key id = hex; the last one mints; none: made once, kept in keys.toml", TOKEN_KEYS, hide_keys),
+    "auth.token_lifetime_s": Key("a login token is good for, seconds", SECONDS),
+    "settlement.batch_max": Key("claims credited in one transaction", whole(1, 100_000)),
+    "settlement.idle_s": Key("an empty queue is looked at again after, seconds", SECONDS),
+    "refunds.interval_s": Key("expired packets are looked for every, seconds", SECONDS),
+    "refunds.batch_max": Key("packets refunded in one sweep", whole(1, 100_000)),
+    "log.level": Key("what is written", one_of("debug", "info", "warning", "error")),
+}
+
+# The first of each pair must not exceed the second.
+ORDER: Final = (
+    ("limits.share_fen_min", "limits.share_fen_max"),
+    ("limits.share_fen_max", "limits.total_fen_max"),
+    ("limits.ticket_lifetime_s", "limits.packet_lifetime_s"),
+    ("limits.pong_timeout_s", "limits.ping_interval_s"),
+    ("limits.requests_per_s", "limits.requests_burst"),
+    ("limits.frame_bytes_before_login_max", "limits.frame_bytes_max"),
+    ("limits.greeting_bytes_max", "limits.frame_bytes_max"),
+    ("limits.text_bytes_max", "limits.frame_bytes_max"),
+    ("limits.name_bytes_max", "limits.frame_bytes_max"),
+    ("limits.key_bytes_max", "limits.frame_bytes_max"),
+    ("limits.frame_bytes_max", "limits.outgoing_bytes_max"),
+    ("limits.catch_up_messages", "limits.reload_after_messages"),
+)

@@ -1,0 +1,138 @@
+"""Who is online, and what reaches them: events become pushes, encoded once, and nobody's reading is waited for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Any
+
+from protocol import messages
+from protocol.framing import frame
+from server.services import events
+
+if TYPE_CHECKING:
+    from server.net.session import Session
+
+
+class User:
+    """A user who is online: their connections, and how many requests they may still make at once."""
+
+    __slots__ = ("at_s", "level", "sessions")
+
+    def __init__(self, burst: float, now_s: float) -> None:
+        self.sessions: list[Session] = []
+        self.level = burst
+        self.at_s = now_s
+
+    def admit(self, now_s: float, per_s: float, burst: float) -> float:
+        """Take one request out of the bucket: 0.0, or the seconds until there is one again."""
+        self.level = min(burst, self.level + (now_s - self.at_s) * per_s)
+        self.at_s = now_s
+        if self.level < 1.0:
+            return (1.0 - self.level) / per_s
+        self.level -= 1.0
+        return 0.0
+
+
+class Hub:
+    """The users who are online. A user's bucket outlives their connections until it would be full again."""
+
+    def __init__(self, per_s: float, burst: float) -> None:
+        self._per_s = per_s
+        self._burst = burst
+        self._users: dict[int, User] = {}
+        self.pushes = 0
+
+    def join(self, user_id: int, session: Session, now_s: float) -> User:
+        """A connection of a user is there."""
+        user = self._users.get(user_id)
+        if user is None:
+            user = self._users[user_id] = User(self._burst, now_s)
+        user.sessions.append(session)
+        return user
+
+    def leave(self, user_id: int, session: Session) -> None:
+        """A connection of a user has gone."""
+        user = self._users.get(user_id)
+        if user is not None and session in user.sessions:
+            user.sessions.remove(session)
+
+    def tidy(self, now_s: float) -> None:
+        """Forget users who are gone and whose bucket is full again."""
+        refill_s = self._burst / self._per_s
+        for user_id, user in list(self._users.items()):
+            if not user.sessions and now_s - user.at_s > refill_s:
+                del self._users[user_id]
+
+    def online(self) -> int:
+        """How many users have a connection."""
+        return sum(1 for user in self._users.values() if user.sessions)
+
+    def announce(self, event: events.Event, audience: Collection[int]) -> None:
+        """Push an event to those of its audience who are online."""
+        users = self._users
+        if len(audience) > len(users):
+            present = [user for user_id, user in users.items() if user_id in audience]
+        else:
+            present = [user for user_id in audience if (user := users.get(user_id)) is not None]
+        framed = b""
+        for user in present:
+            for session in user.sessions:
+                if not framed:
+                    framed = frame(messages.encode(PUSHES[type(event)](event)))
+                session.push(framed)
+                self.pushes += 1
+
+
+def _text_posted(event: events.TextPosted) -> messages.Message:
+    return messages.TextPosted(0, event.group_id, event.message, event.sender_id, event.at_ms, event.text)
+
+
+def packet_posted(event: events.PacketPosted) -> messages.PacketPosted:
+    """The announcement of a packet, pushed now or caught up on later."""
+    terms = event.terms
+    return messages.PacketPosted(
+        0,
+        event.stream_id,
+        event.message,
+        terms.sender_id,
+        terms.created_at_ms,
+        terms.packet_id,
+        terms.kind,
+        terms.shares,
+        terms.greeting,
+        terms.commitment,
+        terms.expires_at_ms,
+    )
+
+
+def _claimed(event: events.Claimed) -> messages.Message:
+    claim = event.claim
+    return messages.ClaimSeen(
+        0, event.terms.packet_id, claim.user_id, claim.index, claim.amount_fen, event.left_shares
+    )
+
+
+def _finished(event: events.Finished) -> messages.Message:
+    terms, best = event.terms, event.best
+    user_id, amount_fen = (best.user_id, best.amount_fen) if best is not None else (0, 0)
+    return messages.PacketFinished(
+        0, terms.packet_id, terms.target_id, terms.shares, event.took_ms, user_id, amount_fen
+    )
+
+
+def _refunded(event: events.Refunded) -> messages.Message:
+    return messages.PacketRefunded(0, event.packet_id, event.refunded_fen)
+
+
+def _balance_changed(event: events.BalanceChanged) -> messages.Message:
+    return messages.BalanceChanged(0, event.balance_fen, event.change_fen, event.reason)
+
+
+PUSHES: dict[type[events.Event], Callable[[Any], messages.Message]] = {
+    events.TextPosted: _text_posted,
+    events.PacketPosted: packet_posted,
+    events.Claimed: _claimed,
+    events.Finished: _finished,
+    events.Refunded: _refunded,
+    events.BalanceChanged: _balance_changed,
+}

@@ -1,0 +1,120 @@
+"""The listening socket, all sessions, and the one timer that serves them all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeAlias
+
+from protocol import codes, messages, tokens
+from protocol.connection import ServerConnection, Sizes, Timing
+from server.core.limits import Limits
+from server.net.hub import Hub
+from server.net.session import Session
+
+Dispatch: TypeAlias = Callable[[Session, messages.Message], None]
+BACKLOG = 1024
+TICK_S_MAX = 0.5
+
+
+class Listener:
+    """Accepts connections and ends them; `dispatch` gets every request that is not the connection's own affair."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        limits: Limits,
+        durability: str,
+        now_ms: Callable[[], int],
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        self._hub = hub
+        self._limits = limits
+        self._durability = durability
+        self._now_ms = now_ms
+        self._random_bytes = random_bytes
+        self._timing = Timing(limits.login_timeout_s, limits.ping_interval_s, limits.pong_timeout_s)
+        self._sizes = Sizes(limits.frame_bytes_before_login_max, limits.frame_bytes_max)
+        self._announced = limits.announced()
+        self._dirty: list[Session] = []
+        self._loop = asyncio.get_running_loop()
+        self._server: asyncio.Server | None = None
+        self._closing = False
+        self.now_s = self._loop.time
+        self.dispatch: Dispatch
+        self.sessions: set[Session] = set()
+        self.outgoing_bytes_max = limits.outgoing_bytes_max
+        self.slow_readers = 0
+
+    async def open(self, host: str, port: int) -> int:
+        """Listen; the port, which the system chose if `port` was 0. Raises OSError."""
+        self._server = await self._loop.create_server(lambda: Session(self), host, port, backlog=BACKLOG)
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def stop_accepting(self) -> None:
+        """No new connections."""
+        self._closing = True
+        if self._server is not None:
+            self._server.close()
+
+    async def close(self) -> None:
+        """Tell everybody that the server goes down, and hang up."""
+        for session in list(self.sessions):
+            session.close(codes.Close.SHUTTING_DOWN)
+        for _ in range(100):
+            if not self.sessions:
+                return
+            await asyncio.sleep(0.01)
+
+    async def run(self) -> None:
+        """Let every connection's heartbeat do what is due; for ever, to be supervised."""
+        limits = self._limits
+        tick_s = min(TICK_S_MAX, min(limits.login_timeout_s, limits.ping_interval_s, limits.pong_timeout_s) / 4)
+        while True:
+            await asyncio.sleep(tick_s)
+            now_s = self.now_s()
+            for session in list(self.sessions):
+                session.tick(now_s)
+            self._hub.tidy(now_s)
+
+    # --- called by sessions -----------------------------------------------------------------------------------
+
+    def new_connection(self) -> ServerConnection:
+        """The state of a new connection, with its hello."""
+        timing = self._timing
+        hello = messages.Hello(
+            0,
+            messages.VERSION,
+            self._random_bytes(tokens.NONCE_BYTES),
+            self._durability,
+            int(timing.ping_interval_s * 1000),
+            int(timing.pong_timeout_s * 1000),
+            self._now_ms(),
+            self._announced,
+        )
+        return ServerConnection(hello, self.now_s(), timing, self._sizes)
+
+    def arrived(self, session: Session) -> None:
+        """A connection was made."""
+        self.sessions.add(session)
+        if self._closing:
+            session.close(codes.Close.SHUTTING_DOWN)
+        elif len(self.sessions) > self._limits.connections_max:
+            session.close(codes.Close.TOO_MANY_CONNECTIONS)
+
+    def gone(self, session: Session) -> None:
+        """A connection was lost."""
+        self.sessions.discard(session)
+        if session.user_id >= 0:
+            self._hub.leave(session.user_id, session)
+
+    def flush_soon(self, session: Session) -> None:
+        """Write what a session has queued at the end of this turn of the loop."""
+        if not self._dirty:
+            self._loop.call_soon(self._flush)
+        self._dirty.append(session)
+
+    def _flush(self) -> None:
+        dirty, self._dirty = self._dirty, []
+        for session in dirty:
+            session.flush()

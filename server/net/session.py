@@ -1,0 +1,127 @@
+"""One socket: bytes to requests, replies and pushes to bytes. All that one read asks for leaves in one write."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, cast
+
+from protocol import codes, messages
+from protocol.connection import ServerConnection
+
+if TYPE_CHECKING:
+    from server.net.hub import User
+    from server.net.listener import Listener
+
+WRITE_HIGH_BYTES = 64 * 1024  # above it we stop reading from whoever does not read from us
+
+
+class Session(asyncio.Protocol):
+    """A connection. `user_id` is -1 until its login was accepted."""
+
+    __slots__ = ("_dirty", "_held", "_listener", "_paused", "_transport", "connection", "user", "user_id")
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._dirty = False
+        self._paused = False
+        self._held: list[bytes] | None = None  # pushes between joining the hub and the welcome
+        self._transport: asyncio.Transport
+        self.connection: ServerConnection
+        self.user: User
+        self.user_id = -1
+
+    # --- called by the event loop -----------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Greet. uvloop's low-water mark would be 16 bytes, so both marks are set."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES, low=WRITE_HIGH_BYTES // 4)
+        self.connection = self._listener.new_connection()
+        self._listener.arrived(self)
+        self.flush()
+
+    def data_received(self, data: bytes) -> None:
+        """Hand on what these bytes ask for."""
+        listener = self._listener
+        for request in self.connection.receive_data(data, listener.now_s()):
+            listener.dispatch(self, request)
+        self.flush()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Forget everything about it."""
+        self._listener.gone(self)
+
+    def pause_writing(self) -> None:
+        """The peer does not read: do not read from it either."""
+        self._paused = True
+        if not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """The peer reads again."""
+        self._paused = False
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    # --- called by the server ---------------------------------------------------------------------------------
+
+    def reply(self, message: messages.Message) -> None:
+        """Queue a message; it leaves with everything else of this turn of the loop."""
+        self.connection.send(message)
+        self._leave_soon()
+
+    def refuse(self, seq: int, refusal: codes.Refusal, detail: str = "", retry_after_ms: int | None = None) -> None:
+        """Queue the refusal of a request."""
+        self.connection.refuse(seq, refusal, detail, retry_after_ms)
+        self._leave_soon()
+
+    def push(self, framed: bytes) -> None:
+        """Queue a frame that was encoded once for many; never waits for the peer."""
+        if self._held is not None:
+            self._held.append(framed)
+            return
+        self.connection.send_frame(framed)
+        self._leave_soon()
+
+    def hold_pushes(self) -> None:
+        """Pushes wait from now on for the welcome, so that nothing is missed between the two."""
+        self._held = []
+
+    def welcome(self, message: messages.Welcome, now_s: float, first_ping: float) -> None:
+        """The login was accepted: the welcome, then what happened meanwhile."""
+        held, self._held = self._held or [], None
+        self.connection.admit(now_s, first_ping)
+        self.reply(message)
+        for framed in held:
+            self.connection.send_frame(framed)
+
+    def close(self, code: codes.Close, detail: str = "") -> None:
+        """Say why, and hang up."""
+        self.connection.close(code, detail)
+        self.flush()
+
+    def tick(self, now_s: float) -> None:
+        """Let the heartbeat do what is due."""
+        if self.connection.next_deadline() <= now_s:
+            self.connection.handle_deadline(now_s)
+            self.flush()
+
+    def flush(self) -> None:
+        """Write all that is queued, once."""
+        self._dirty = False
+        transport = self._transport
+        if transport.is_closing():
+            return
+        data = self.connection.data_to_send()
+        if data:
+            transport.write(data)
+        if self.connection.closing is not None:
+            transport.close()
+        elif self._paused and transport.get_write_buffer_size() > self._listener.outgoing_bytes_max:
+            self._listener.slow_readers += 1
+            transport.abort()  # its buffer is full, so last words would not reach it
+
+    def _leave_soon(self) -> None:
+        if not self._dirty:
+            self._dirty = True
+            self._listener.flush_soon(self)

@@ -1,0 +1,229 @@
+"""The commit path: decided in memory -> mirrored in Redis -> recorded in PostgreSQL -> told.
+
+Two stages, each one batch at a time, so one batch is in Redis while the one before it is in PostgreSQL. A batch
+holds the claims of many packets; what a store refuses is undone packet by packet and decided again after a reload,
+the rest of the batch goes on. `won` is said behind the record (tier `postgres`) or the mirror (tier `redis`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Literal, NamedTuple, TypeAlias
+
+from server.core.packet import Answer, Claim, Packet
+from server.services.live import Attempt, Live
+from storage.errors import StoreUnavailable
+from storage.postgres.packets import Advance, ClaimRow, Packets
+from storage.redis import mirror as log
+from storage.redis.mirror import Extension, Mirror, MirroredClaim
+
+Durability: TypeAlias = Literal["postgres", "redis"]
+BATCH_MAX = 1_000  # claims; larger ones win little and make everybody wait
+UNRECORDED_MAX = 50_000  # tier redis: so many claims may be told and not yet recorded
+AHEAD_MAX = 2  # batches between the stages
+
+
+class Slice(NamedTuple):
+    """The part of a batch that belongs to one packet, decided on `packet` when it had `version` claims."""
+
+    live: Live
+    packet: Packet
+    version: int
+    attempts: list[Attempt]
+
+    def claims(self) -> list[Claim]:
+        """What was decided, in the order of the indexes."""
+        return [attempt.claim for attempt in self.attempts if attempt.claim is not None]
+
+
+class Watch(NamedTuple):
+    """Who hears what becomes of slices. All are called without awaiting."""
+
+    durable: Callable[[Slice], None]  # its claims may be spoken of
+    recorded: Callable[[Slice], None]  # and stand in the books
+    undone: Callable[[Slice, str], None]  # a store refused or did not answer: read it again
+
+
+class CommitPath:
+    """Takes decided opens and makes them durable."""
+
+    def __init__(self, mirror: Mirror, packets: Packets, durability: Durability, watch: Watch) -> None:
+        self._mirror = mirror
+        self._packets = packets
+        self._durability = durability
+        self._watch = watch
+        self._gathering: dict[Live, Slice] = {}
+        self._gathered = 0
+        self._wake = asyncio.Event()
+        self._between: asyncio.Queue[list[Slice]] = asyncio.Queue(AHEAD_MAX)
+        self.mirror_is_up = True
+        self.unrecorded = 0  # claims on their way
+        self.batches = 0
+        self.recorded_claims = 0
+
+    @property
+    def overloaded(self) -> bool:
+        """More is on its way than should be."""
+        return self.unrecorded >= UNRECORDED_MAX
+
+    def submit(self, live: Live, attempt: Attempt) -> None:
+        """Take an open that was decided as a win; `attempt.claim` is set."""
+        assert attempt.claim is not None
+        assert live.packet is not None
+        part = self._gathering.get(live)
+        if part is None:
+            part = self._gathering[live] = Slice(live, live.packet, attempt.claim.index, [])
+            live.in_flight += 1
+        part.attempts.append(attempt)
+        self.unrecorded += 1
+        self._wake.set()
+
+    # --- first stage ------------------------------------------------------------------------------------------
+
+    async def run_mirror(self) -> None:
+        """Take what has gathered, mirror it, hand it on; for ever, to be supervised."""
+        while True:
+            await self._wake.wait()
+            batch = self._take()
+            if self.mirror_is_up:
+                batch = await self._mirror_batch(batch)
+            elif self._durability == "redis":
+                self._undo(batch, "Redis is away")
+                batch = []
+            else:
+                _leave_unmirrored(batch)
+            if self._durability == "redis":
+                self._tell(batch)
+            if batch:
+                await self._between.put(batch)
+
+    def _take(self) -> list[Slice]:
+        batch: list[Slice] = []
+        claims = 0
+        while self._gathering and claims < BATCH_MAX:
+            part = self._gathering.pop(next(iter(self._gathering)))
+            batch.append(part)
+            claims += len(part.attempts)
+        if not self._gathering:
+            self._wake.clear()
+        return self._still_trusted(batch)
+
+    def _still_trusted(self, batch: list[Slice]) -> list[Slice]:
+        """Leave out what was built on a state that turned out wrong meanwhile."""
+        self._undo([part for part in batch if part.packet is not part.live.packet], "built on what was undone")
+        return [part for part in batch if part.packet is part.live.packet]
+
+    async def _mirror_batch(self, batch: list[Slice]) -> list[Slice]:
+        if not batch:
+            return batch
+        try:
+            refused = await self._mirror.append([_extension(part) for part in batch])
+        except StoreUnavailable as error:
+            self.mirror_is_up = False
+            if self._durability == "redis":
+                self._undo(batch, str(error))
+                return []
+            _leave_unmirrored(batch)
+            return batch
+        accepted = [part for part in batch if part.live.packet_id not in refused]
+        for part in accepted:
+            part.live.mirrored = True
+        self._undo([part for part in batch if part.live.packet_id in refused], "the mirror has moved")
+        return accepted
+
+    # --- second stage -----------------------------------------------------------------------------------------
+
+    async def run_record(self) -> None:
+        """Record what was mirrored, all that is there in one transaction; for ever, to be supervised."""
+        while True:
+            batch = await self._between.get()
+            while not self._between.empty():
+                batch = _joined(batch, self._between.get_nowait())
+            await self._record_batch(batch)
+
+    async def _record_batch(self, batch: list[Slice]) -> None:
+        batch = self._still_trusted(batch)
+        if not batch:
+            return
+        try:
+            accepted = await self._packets.record([_advance(part) for part in batch])
+        except StoreUnavailable as error:
+            self._undo(batch, str(error))
+            return
+        self.batches += 1
+        good = [part for part in batch if part.live.packet_id in accepted]
+        if self._durability == "postgres":
+            self._tell(good)
+        for part in good:
+            self._land(part)
+            self.recorded_claims += len(part.attempts)
+            self._watch.recorded(part)
+        self._undo([part for part in batch if part.live.packet_id not in accepted], "the record has moved")
+
+    # --- what becomes of a slice ------------------------------------------------------------------------------
+
+    def _tell(self, batch: list[Slice]) -> None:
+        for part in batch:
+            part.live.durable = part.version + len(part.attempts)
+            for attempt, claim in zip(part.attempts, part.claims(), strict=True):
+                attempt.answer(part.packet.told(Answer.WON, claim))
+            self._watch.durable(part)
+
+    def _undo(self, batch: list[Slice], why: str) -> None:
+        for part in batch:
+            self._land(part)
+            part.live.distrust()
+            part.live.undone += part.attempts
+            self._watch.undone(part, why)
+
+    def _land(self, part: Slice) -> None:
+        part.live.in_flight -= 1
+        self.unrecorded -= len(part.attempts)
+
+
+def _leave_unmirrored(batch: list[Slice]) -> None:
+    """What the mirror holds of these packets is unknown now; the next claim finds out by being refused."""
+    for part in batch:
+        part.live.mirrored = False
+
+
+def _joined(first: list[Slice], second: list[Slice]) -> list[Slice]:
+    """Two batches as one, with one slice a packet."""
+    by_live = {part.live: part for part in first}
+    for part in second:
+        before = by_live.get(part.live)
+        if before is None:
+            by_live[part.live] = part
+        else:
+            before.attempts.extend(part.attempts)
+            part.live.in_flight -= 1
+    return list(by_live.values())
+
+
+def _extension(part: Slice) -> Extension:
+    live, claims = part.live, log.pack([_mirrored(claim) for claim in part.claims()])
+    if live.mirrored:
+        return Extension(live.packet_id, log.length(part.version), b"", claims)
+    return Extension(live.packet_id, live.mirror_length, _image(part), claims)
+
+
+def _image(part: Slice) -> bytes:
+    """The whole log of a packet as it was before this slice."""
+    claims = list(part.packet.claims.values())[: part.version]
+    return log.HEAD + log.pack([_mirrored(claim) for claim in claims])
+
+
+def _mirrored(claim: Claim) -> MirroredClaim:
+    """A claim as the mirror holds it."""
+    return MirroredClaim(claim.user_id, claim.at_ms, claim.amount_fen)
+
+
+def _advance(part: Slice) -> Advance:
+    return advance(part.live.packet_id, part.version, part.claims())
+
+
+def advance(packet_id: int, version: int, claims: list[Claim]) -> Advance:
+    """Claims as the record takes them."""
+    rows = [ClaimRow(packet_id, claim.index, claim.user_id, claim.amount_fen, claim.at_ms) for claim in claims]
+    return Advance(packet_id, version, rows)

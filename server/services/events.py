@@ -1,0 +1,63 @@
+"""What happened, for whoever wants to know: plain values that the hub turns into pushes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import NamedTuple, TypeAlias
+
+from server.core.packet import Claim, Terms
+
+
+class TextPosted(NamedTuple):
+    """A text in a group."""
+
+    group_id: int
+    message: int
+    sender_id: int
+    at_ms: int
+    text: str
+
+
+class PacketPosted(NamedTuple):
+    """A packet in a stream: a group's, or the inbox of a personal packet's receiver or sender."""
+
+    stream_id: int
+    message: int
+    terms: Terms
+
+
+class Claimed(NamedTuple):
+    """A claim is durable: the sender hears of it."""
+
+    terms: Terms
+    claim: Claim
+    left_shares: int
+
+
+class Finished(NamedTuple):
+    """The last share was opened."""
+
+    terms: Terms
+    took_ms: int
+    best: Claim | None
+
+
+class Refunded(NamedTuple):
+    """What nobody opened came back to the sender."""
+
+    packet_id: int
+    sender_id: int
+    refunded_fen: int
+
+
+class BalanceChanged(NamedTuple):
+    """A wallet changed; reason is a ledger kind in lower case."""
+
+    user_id: int
+    balance_fen: int
+    change_fen: int
+    reason: str
+
+
+Event: TypeAlias = TextPosted | PacketPosted | Claimed | Finished | Refunded | BalanceChanged
+Announce: TypeAlias = Callable[[Event, Collection[int]], None]  # the event, and the users whom it concerns

@@ -1,0 +1,73 @@
+"""Groups: make, join, leave, who is in. The members of every group in use are kept in memory and in step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+
+from server.core.ids import IdMaker
+from server.core.limits import Fault, Limits, check_bytes
+from server.services.refusals import Reason, Refused
+from storage.postgres.groups import GroupFull, GroupRow
+from storage.postgres.groups import Groups as GroupStore
+
+
+class Groups:
+    """Use cases on groups. Raises Refused, Broken, StoreUnavailable."""
+
+    def __init__(self, store: GroupStore, limits: Limits, ids: IdMaker, now_ms: Callable[[], int]) -> None:
+        self._store = store
+        self._limits = limits
+        self._ids = ids
+        self._now_ms = now_ms
+        self._groups: dict[int, GroupRow] = {}
+
+    async def create(self, owner_id: int, name: str) -> int:
+        """A new group; its id."""
+        check_bytes(name, 1, self._limits.name_bytes_max, Fault.BAD_NAME)
+        now_ms = self._now_ms()
+        group_id = self._ids.next(now_ms)
+        await self._store.create(group_id, name, owner_id, now_ms)
+        self._groups[group_id] = GroupRow(group_id, name, owner_id, {owner_id})
+        return group_id
+
+    async def join(self, user_id: int, group_id: int) -> GroupRow:
+        """Become a member; again is harmless."""
+        group = await self._existing(group_id)
+        try:
+            await self._store.join(group_id, user_id, self._now_ms(), self._limits.group_members_max)
+        except GroupFull:
+            raise Refused(Reason.GROUP_FULL, f"{self._limits.group_members_max} members") from None
+        group.members.add(user_id)
+        return group
+
+    async def leave(self, user_id: int, group_id: int) -> None:
+        """Stop being a member; again is harmless. The owner stays."""
+        group = await self._existing(group_id)
+        if user_id == group.owner_id:
+            raise Refused(Reason.OWNER_STAYS)
+        await self._store.leave(group_id, user_id, self._now_ms())
+        group.members.discard(user_id)
+
+    async def seen_by(self, user_id: int, group_id: int) -> GroupRow:
+        """A group as one of its members sees it."""
+        group = await self._existing(group_id)
+        if user_id not in group.members:
+            raise Refused(Reason.NOT_A_MEMBER)
+        return group
+
+    async def keep(self, group_ids: Sequence[int]) -> None:
+        """Have these groups in memory, those of them that exist."""
+        missing = [group_id for group_id in set(group_ids) if group_id not in self._groups]
+        if missing:
+            for group in await self._store.load(missing):
+                self._groups.setdefault(group.group_id, group)  # one that was loaded meanwhile stays the one
+
+    def members(self, group_id: int) -> Collection[int]:
+        """The members of a group that is kept: a view that stays in step."""
+        return self._groups[group_id].members
+
+    async def _existing(self, group_id: int) -> GroupRow:
+        await self.keep([group_id])
+        if group_id not in self._groups:
+            raise Refused(Reason.NO_SUCH_GROUP)
+        return self._groups[group_id]

@@ -1,0 +1,92 @@
+"""A live packet and the attempts on it, between the moment they are decided and the moment they are durable.
+
+    waiting --decide--> won --commit path--> durable --> reply
+       ^                 |
+       |                 +-- a store refused or did not answer --> undone --reload, decide again--+
+       +------------------------------------------------------------------------------------------+
+
+What memory knows ahead of the stores is told to nobody: an answer that rests on a claim which is not durable yet
+waits with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import TypeAlias
+
+from server.core.packet import Claim, Decision, Packet
+from server.services.refusals import Reason
+
+Reply: TypeAlias = Callable[[Decision | Reason], None]
+
+
+class Attempt:
+    """One grab or open on its way. `at_ms` is when it arrived; `ticket` is None for a grab."""
+
+    __slots__ = ("answered", "at_ms", "claim", "reply", "ticket", "user_id")
+
+    def __init__(self, user_id: int, ticket: int | None, at_ms: int, reply: Reply) -> None:
+        self.user_id = user_id
+        self.ticket = ticket
+        self.at_ms = at_ms
+        self.reply = reply
+        self.claim: Claim | None = None  # what was decided, while it is not durable
+        self.answered = False
+
+    def answer(self, decision: Decision | Reason) -> None:
+        """Tell the user, once."""
+        if not self.answered:
+            self.answered = True
+            self.reply(decision)
+
+
+class Live:
+    """A packet in memory. While `packet` is None (being loaded or reloaded) everything waits."""
+
+    __slots__ = (
+        "audience",
+        "durable",
+        "in_flight",
+        "mirror_length",
+        "mirrored",
+        "packet",
+        "packet_id",
+        "replaced",
+        "undone",
+        "used_at_ms",
+        "waiting",
+    )
+
+    def __init__(self, packet_id: int) -> None:
+        self.packet_id = packet_id
+        self.packet: Packet | None = None
+        self.replaced: Packet | None = None  # what a reload takes the tickets over from
+        self.audience: Collection[int] = ()  # the group's members, or the one receiver
+        self.durable = 0  # so many claims may be spoken of
+        self.in_flight = 0  # so many batches at the stores hold claims of this packet
+        self.mirrored = False  # the mirror holds what the claims in flight are built on
+        self.mirror_length = 0  # what the mirror's log looks like while it does not
+        self.waiting: list[Attempt] = []
+        self.undone: list[Attempt] = []
+        self.used_at_ms = 0
+
+    def ready(self, packet: Packet, audience: Collection[int], mirrored: bool, mirror_length: int) -> None:
+        """Stand as the stores tell."""
+        if self.replaced is not None:
+            packet.keep_tickets(self.replaced)
+            self.replaced = None
+        self.packet = packet
+        self.audience = audience
+        self.durable = packet.version
+        self.mirrored = mirrored
+        self.mirror_length = mirror_length
+
+    def distrust(self) -> None:
+        """What memory holds is not what the stores hold: everything waits until it was read again."""
+        if self.packet is not None:
+            self.replaced, self.packet = self.packet, None
+
+    @property
+    def quiet(self) -> bool:
+        """Nothing of it is at the stores and nothing waits."""
+        return not (self.in_flight or self.waiting or self.undone)

@@ -1,0 +1,148 @@
+"""Bring packets into memory: read the record, then the mirror, re-drive what reached the mirror alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import structlog
+
+from server.core import reconcile
+from server.core.amounts import Caps
+from server.core.packet import Claim, Kind, Packet, Terms
+from server.services.commit import CommitPath, Durability, advance
+from server.services.groups import Groups
+from server.services.live import Live
+from storage.errors import StoreUnavailable
+from storage.postgres.packets import ClaimRow, PacketRow, Packets
+from storage.redis.mirror import Log, Mirror
+
+LOG = structlog.get_logger()
+NOTHING = Log(0, [], closed=False)
+
+
+class Memories(NamedTuple):
+    """One packet as both stores tell it."""
+
+    terms: Terms
+    recorded: list[Claim]
+    closed: bool
+    log: Log
+
+    @property
+    def over(self) -> bool:
+        """Finished or refunded in the record."""
+        return self.closed
+
+
+def terms_of(row: PacketRow) -> Terms:
+    """The terms of a recorded packet."""
+    return Terms(
+        packet_id=row.packet_id,
+        kind=Kind(row.kind),
+        sender_id=row.sender_id,
+        target_id=row.target_id,
+        total_fen=row.total_fen,
+        shares=row.shares,
+        caps=Caps(row.share_fen_min, row.share_fen_max),
+        greeting=row.greeting,
+        seed=row.seed,
+        created_at_ms=row.created_at_ms,
+        expires_at_ms=row.expires_at_ms,
+    )
+
+
+def claim_of(row: ClaimRow) -> Claim:
+    """A recorded claim as the rules know it."""
+    return Claim(row.index, row.user_id, row.amount_fen, row.at_ms)
+
+
+def claims_of(log: Log) -> list[Claim]:
+    """The claims of a mirrored log; their place is their index."""
+    return [Claim(index, one.user_id, one.amount_fen, one.at_ms) for index, one in enumerate(log.claims)]
+
+
+class Loader:
+    """Reads both memories of packets and makes them agree. Raises StoreUnavailable."""
+
+    def __init__(
+        self, packets: Packets, mirror: Mirror, path: CommitPath, groups: Groups, durability: Durability
+    ) -> None:
+        self._packets = packets
+        self._mirror = mirror
+        self._path = path
+        self._groups = groups
+        self._durability = durability
+        self.redriven_claims = 0
+
+    async def load(self, lives: Sequence[Live]) -> list[Live]:
+        """Make these packets ready; those that do not exist are returned, and stay without a packet.
+
+        One whose re-drive was overtaken by another writer stays without a packet too, but is not returned.
+        """
+        ids = [live.packet_id for live in lives]
+        memories = await self._read(ids)
+        await self._groups.keep([one.terms.target_id for one in memories.values() if _to_group(one.terms)])
+        verdicts = {packet_id: _verdict(one) for packet_id, one in memories.items()}
+        overtaken = await self._redrive(memories, verdicts)
+        for live in lives:
+            if live.packet_id in memories and live.packet_id not in overtaken:
+                self._make_ready(live, memories[live.packet_id], verdicts[live.packet_id])
+        return [live for live in lives if live.packet_id not in memories]
+
+    async def _read(self, ids: list[int]) -> dict[int, Memories]:
+        rows, claims = await self._packets.load(ids)
+        logs: dict[int, Log] = {}
+        if self._path.mirror_is_up:
+            try:
+                logs = await self._mirror.read(ids)
+            except StoreUnavailable:
+                self._path.mirror_is_up = False
+        if not self._path.mirror_is_up and self._durability == "redis":
+            raise StoreUnavailable("Redis is away")  # it may hold claims that were told and are recorded nowhere
+        return {
+            packet_id: Memories(
+                terms_of(row),
+                [claim_of(claim) for claim in claims[packet_id]],
+                row.closed_at_ms is not None,
+                logs.get(packet_id, NOTHING),
+            )
+            for packet_id, row in rows.items()
+        }
+
+    async def _redrive(self, memories: dict[int, Memories], verdicts: dict[int, reconcile.Verdict]) -> set[int]:
+        """Record what only the mirror holds; the packets that another writer moved meanwhile."""
+        ahead = {packet_id: verdict.redrive for packet_id, verdict in verdicts.items() if verdict.redrive}
+        if not ahead:
+            return set()
+        accepted = await self._packets.record(
+            [
+                advance(packet_id, len(memories[packet_id].recorded), list(claims))
+                for packet_id, claims in ahead.items()
+            ]
+        )
+        self.redriven_claims += sum(len(ahead[packet_id]) for packet_id in accepted)
+        return ahead.keys() - accepted
+
+    def _make_ready(self, live: Live, memory: Memories, verdict: reconcile.Verdict) -> None:
+        terms = memory.terms
+        packet = Packet(terms, [*memory.recorded, *verdict.redrive], memory.closed or memory.log.closed)
+        audience = self._groups.members(terms.target_id) if _to_group(terms) else (terms.target_id,)
+        live.ready(packet, audience, verdict.mirror_is_good, memory.log.length)
+
+
+def _to_group(terms: Terms) -> bool:
+    return terms.kind is not Kind.PERSONAL
+
+
+def _verdict(memory: Memories) -> reconcile.Verdict:
+    """What to do about the mirror; claims in it that the terms do not allow were never ours."""
+    if memory.over:
+        return reconcile.Verdict((), mirror_is_good=False)
+    verdict = reconcile.compare(memory.recorded, claims_of(memory.log), memory.log.length > 0)
+    try:
+        Packet(memory.terms, [*memory.recorded, *verdict.redrive])
+    except ValueError as error:
+        LOG.error("mirror_contradicts_terms", packet_id=memory.terms.packet_id, why=str(error))
+        return reconcile.Verdict((), mirror_is_good=False)
+    return verdict

@@ -1,0 +1,303 @@
+"""Grab and open: let the packet decide, make the claim durable with everybody else's, then say what happened."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Iterable
+from typing import NamedTuple
+
+import structlog
+
+from server.core.limits import Limits
+from server.core.packet import NOT_ALLOWED, Answer, Claim, Decision, Kind, Packet, Terms, best_luck, may_open
+from server.services.commit import CommitPath, Slice
+from server.services.events import Announce, Claimed, Finished
+from server.services.groups import Groups
+from server.services.live import Attempt, Live, Reply
+from server.services.loading import Loader, claim_of, terms_of
+from server.services.refusals import Reason, Refused
+from storage.errors import StoreUnavailable
+from storage.postgres import packets as store
+
+LOG = structlog.get_logger()
+LOAD_MAX = 500  # packets read in one go
+LIVE_MAX = 50_000  # packets kept in memory; more are evicted once nothing of them is under way
+RETRY_S = 0.5  # between two attempts to read packets whose claims were told and must be recorded
+
+
+class Proof(NamedTuple):
+    """All that anyone needs to check a packet that is over."""
+
+    terms: Terms
+    state: str  # finished, expired, refunded
+    claims: list[Claim]
+    best: Claim | None
+
+
+class Packets:
+    """The live packets and what users do with them."""
+
+    def __init__(
+        self,
+        records: store.Packets,
+        groups: Groups,
+        limits: Limits,
+        now_ms: Callable[[], int],
+        random_number: Callable[[], int],
+        announce: Announce,
+    ) -> None:
+        self._records = records
+        self._groups = groups
+        self._limits = limits
+        self._now_ms = now_ms
+        self._random_number = random_number
+        self._announce = announce
+        self._lives: dict[int, Live] = {}
+        self._to_load: dict[Live, None] = {}
+        self._wake = asyncio.Event()
+        self._path: CommitPath
+        self._loader: Loader
+        self.over: list[int] = []  # packets whose mirror nobody needs any more
+
+    def wire(self, path: CommitPath, loader: Loader) -> None:
+        """The commit path reports here what becomes of claims, so it is made second."""
+        self._path = path
+        self._loader = loader
+
+    @property
+    def live_packets(self) -> int:
+        """How many packets are in memory."""
+        return len(self._lives)
+
+    def live_ids(self) -> Collection[int]:
+        """The packets in memory."""
+        return self._lives.keys()
+
+    # --- use cases --------------------------------------------------------------------------------------------
+
+    def grab(self, user_id: int, packet_id: int, reply: Reply) -> None:
+        """Tap a packet. Answers at once from memory unless the packet must be loaded or its end is not durable."""
+        self._enter(packet_id, Attempt(user_id, None, self._now_ms(), reply))
+
+    def open(self, user_id: int, packet_id: int, ticket: int, reply: Reply) -> None:
+        """Turn a ticket into a claim. `won` comes when it is durable."""
+        if self._path.overloaded:
+            reply(Reason.OVERLOADED)
+        else:
+            self._enter(packet_id, Attempt(user_id, ticket, self._now_ms(), reply))
+
+    async def reveal(self, user_id: int, packet_id: int) -> Proof:
+        """The proof of a packet that is over. Raises Refused, StoreUnavailable."""
+        rows, claims = await self._records.load([packet_id])
+        row = rows.get(packet_id)
+        if row is None or not await self._may_see(user_id, terms_of(row)):
+            raise Refused(Reason.NOT_ALLOWED)
+        state = state_of(row, self._now_ms())
+        if state == "open":
+            raise Refused(Reason.NOT_FINISHED)
+        terms, all_claims = terms_of(row), [claim_of(one) for one in claims[packet_id]]
+        return Proof(terms, state, all_claims, best_luck(terms, all_claims))
+
+    async def _may_see(self, user_id: int, terms: Terms) -> bool:
+        """The sender sees all claims, the group those of a lucky packet only."""
+        if user_id == terms.sender_id:
+            return True
+        if terms.kind is not Kind.LUCKY:
+            return False
+        await self._groups.keep([terms.target_id])
+        return user_id in self._groups.members(terms.target_id)
+
+    def add(self, terms: Terms, audience: Collection[int]) -> None:
+        """A packet that was just sent: known here without reading it again."""
+        if terms.packet_id not in self._lives:
+            live = self._lives[terms.packet_id] = Live(terms.packet_id)
+            live.ready(Packet(terms), audience, mirrored=False, mirror_length=0)
+            self._evict()
+
+    def close_quiet(self, packet_ids: Iterable[int]) -> list[int]:
+        """Close these packets, but not those of which claims are at the stores: their turn comes again."""
+        quiet = []
+        for packet_id in packet_ids:
+            live = self._lives.get(packet_id)
+            if live is None or live.quiet:
+                quiet.append(packet_id)
+                if live is not None and live.packet is not None:
+                    live.packet.close()
+        return quiet
+
+    # --- deciding ---------------------------------------------------------------------------------------------
+
+    def _enter(self, packet_id: int, attempt: Attempt) -> None:
+        live = self._lives.get(packet_id)
+        if live is None:
+            live = self._lives[packet_id] = Live(packet_id)
+            self._load_soon(live)
+        if live.packet is None:
+            live.waiting.append(attempt)
+        else:
+            self._decide(live, live.packet, attempt)
+
+    def _decide(self, live: Live, packet: Packet, attempt: Attempt) -> None:
+        user_id = attempt.user_id
+        if user_id not in packet.claims and not may_open(packet.terms, user_id, user_id in live.audience):
+            attempt.answer(NOT_ALLOWED)
+            return
+        if attempt.ticket is None:
+            limits = self._limits
+            lifetime_ms = int(limits.ticket_lifetime_s * 1000)
+            decision = packet.grab(
+                user_id, attempt.at_ms, self._random_number(), lifetime_ms, limits.tickets_per_share
+            )
+        else:
+            decision = packet.open(user_id, attempt.ticket, attempt.at_ms)
+        self._conclude(live, attempt, decision)
+
+    def _decide_again(self, live: Live, packet: Packet, attempt: Attempt) -> None:
+        """An open that was won before a store refused it: its turn comes again, without a ticket."""
+        decision = packet.take(attempt.user_id, attempt.at_ms)
+        promised, claim = attempt.claim, decision.claim
+        if attempt.answered and (claim is None or promised is None or claim.index != promised.index):
+            LOG.critical("told_claim_was_lost", packet_id=live.packet_id, user_id=attempt.user_id)
+        if decision.answer is Answer.CLAIMED and claim is not None and claim.at_ms == attempt.at_ms:
+            if not attempt.answered:  # it was this very open that won, and it is recorded
+                attempt.answer(packet.told(Answer.WON, claim))
+                self._announce_claims(packet, [claim], live.audience)
+        else:
+            self._conclude(live, attempt, decision)
+
+    def _conclude(self, live: Live, attempt: Attempt, decision: Decision) -> None:
+        if decision.answer is Answer.WON:
+            attempt.claim = decision.claim
+            self._path.submit(live, attempt)
+        elif _speaks_of(decision, live) > live.durable:
+            live.waiting.append(attempt)
+        else:
+            attempt.answer(decision)
+
+    # --- what becomes of claims: called by the commit path ----------------------------------------------------
+
+    def claims_durable(self, part: Slice) -> None:
+        """Claims may be spoken of: tell who waited for that, and the sender and the group."""
+        live = part.live
+        if live.waiting and live.packet is part.packet:
+            waiting, live.waiting = live.waiting, []
+            for attempt in waiting:
+                self._decide(live, part.packet, attempt)
+        self._announce_claims(part.packet, part.claims(), live.audience)
+
+    def _announce_claims(self, packet: Packet, claims: list[Claim], audience: Collection[int]) -> None:
+        terms = packet.terms
+        for claim in claims:
+            self._announce(Claimed(terms, claim, terms.shares - claim.index - 1), (terms.sender_id,))
+        last = claims[-1]
+        if last.index == terms.shares - 1:
+            event = Finished(terms, last.at_ms - terms.created_at_ms, packet.best_luck())
+            self._announce(event, {*audience, terms.sender_id})
+
+    def claims_recorded(self, part: Slice) -> None:
+        """Claims stand in the books; a finished packet needs no mirror any more."""
+        if part.version + len(part.attempts) == part.packet.terms.shares:
+            self.over.append(part.live.packet_id)
+
+    def claims_undone(self, part: Slice, why: str) -> None:
+        """A store refused or did not answer: read the packet again once nothing of it is under way."""
+        LOG.debug("claims_undone", packet_id=part.live.packet_id, claims=len(part.attempts), why=why)
+        if part.live.in_flight == 0:
+            self._load_soon(part.live)
+
+    # --- loading ----------------------------------------------------------------------------------------------
+
+    def _load_soon(self, live: Live) -> None:
+        self._to_load[live] = None
+        self._wake.set()
+
+    def _load_all_soon(self, lives: list[Live]) -> None:
+        for live in lives:
+            self._load_soon(live)
+
+    def load(self, packet_ids: Iterable[int]) -> None:
+        """Load packets that nobody asked for, to re-drive what reached the mirror alone."""
+        for packet_id in packet_ids:
+            if packet_id not in self._lives:
+                live = self._lives[packet_id] = Live(packet_id)
+                self._load_soon(live)
+
+    async def run_loading(self) -> None:
+        """Load what is asked for, all of it in one go; for ever, to be supervised."""
+        while True:
+            await self._wake.wait()
+            batch = list(self._to_load)[:LOAD_MAX]
+            for live in batch:
+                del self._to_load[live]
+            if not self._to_load:
+                self._wake.clear()
+            try:
+                missing = await self._loader.load(batch)
+            except StoreUnavailable as error:
+                LOG.warning("packets_not_loaded", packets=len(batch), why=str(error))
+                self._give_up(batch)
+                continue
+            for live in missing:
+                self._forget_missing(live)
+            for live in batch:
+                if live.packet is not None:
+                    self._resume(live, live.packet)
+                elif live.packet_id in self._lives:
+                    self._load_soon(live)  # overtaken by another writer
+
+    def _resume(self, live: Live, packet: Packet) -> None:
+        undone, live.undone = live.undone, []
+        waiting, live.waiting = live.waiting, []
+        for attempt in undone:
+            self._decide_again(live, packet, attempt)
+        for attempt in waiting:
+            self._decide(live, packet, attempt)
+        self._evict()
+
+    def _forget_missing(self, live: Live) -> None:
+        del self._lives[live.packet_id]
+        for attempt in (*live.undone, *live.waiting):
+            attempt.answer(NOT_ALLOWED)
+
+    def _give_up(self, batch: list[Live]) -> None:
+        """The stores are away: say so. What was told already must still be recorded, so that is tried again."""
+        owed = []
+        for live in batch:
+            for attempt in (*live.undone, *live.waiting):
+                if not attempt.answered:
+                    attempt.answer(Reason.STORE_UNAVAILABLE)
+                    attempt.claim = None
+            live.undone = [attempt for attempt in live.undone if attempt.claim is not None]
+            live.waiting = []
+            if live.undone:
+                owed.append(live)
+            else:
+                del self._lives[live.packet_id]
+        if owed:
+            asyncio.get_running_loop().call_later(RETRY_S, self._load_all_soon, owed)
+
+    def _evict(self) -> None:
+        surplus = len(self._lives) - LIVE_MAX
+        if surplus <= 0:
+            return
+        oldest = list(self._lives.values())[: surplus * 2]
+        for live in [live for live in oldest if live.quiet and live.packet is not None][:surplus]:
+            del self._lives[live.packet_id]
+
+
+def _speaks_of(decision: Decision, live: Live) -> int:
+    """How many claims must be durable before this may be said."""
+    if decision.answer is Answer.CLAIMED and decision.claim is not None:
+        return decision.claim.index + 1
+    if decision.answer is Answer.GONE and live.packet is not None:
+        return live.packet.terms.shares
+    return 0
+
+
+def state_of(row: store.PacketRow, now_ms: int) -> str:
+    """open, finished, expired or refunded."""
+    if row.version == row.shares:
+        return "finished"
+    if row.closed_at_ms is not None:
+        return "refunded"
+    return "expired" if now_ms >= row.expires_at_ms else "open"

@@ -1,0 +1,96 @@
+"""Refunds: what nobody opened goes back to the sender after expiry, once.
+
+Close the packet in memory and in the mirror, re-drive what the mirror alone holds, then one transaction closes the
+record and pays back what its own claims leave. What is due stands in the records, so a restart forgets nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from server.services.commit import CommitPath, Durability, advance
+from server.services.events import Announce, BalanceChanged, Refunded
+from server.services.loading import claims_of
+from server.services.packets import Packets
+from storage.errors import StoreUnavailable
+from storage.postgres import packets as store
+from storage.redis.mirror import Log, Mirror
+
+LOG = structlog.get_logger()
+
+
+class Refunds:
+    """Pays back expired packets."""
+
+    def __init__(
+        self,
+        records: store.Packets,
+        mirror: Mirror,
+        path: CommitPath,
+        packets: Packets,
+        durability: Durability,
+        batch_max: int,
+        interval_s: float,
+        now_ms: Callable[[], int],
+        announce: Announce,
+    ) -> None:
+        self._records = records
+        self._mirror = mirror
+        self._path = path
+        self._packets = packets
+        self._durability = durability
+        self._batch_max = batch_max
+        self._interval_s = interval_s
+        self._now_ms = now_ms
+        self._announce = announce
+        self.refunded_packets = 0
+
+    async def run(self) -> None:
+        """Refund for ever, to be supervised."""
+        while True:
+            try:
+                while await self.refund_once() == self._batch_max:
+                    pass
+            except StoreUnavailable as error:
+                LOG.warning("refunds_wait", why=str(error))
+            await asyncio.sleep(self._interval_s)
+
+    async def refund_once(self) -> int:
+        """Refund one batch of packets that are due; how many were paid back."""
+        now_ms = self._now_ms()
+        due = self._packets.close_quiet(await self._records.due(now_ms, self._batch_max))
+        if not due:
+            return 0
+        await self._redrive(await self._close_mirror(due))
+        rows = await self._records.refund(due, now_ms)
+        for row in rows:
+            self._announce(Refunded(row.packet_id, row.sender_id, row.refunded_fen), (row.sender_id,))
+            event = BalanceChanged(row.sender_id, row.balance_fen, row.refunded_fen, "refund")
+            self._announce(event, (row.sender_id,))
+        self._packets.over += due
+        self.refunded_packets += len(rows)
+        return len(rows)
+
+    async def _close_mirror(self, due: list[int]) -> dict[int, Log]:
+        """Close the logs. Without Redis the record alone decides, unless it may lack claims that were told."""
+        if self._path.mirror_is_up:
+            try:
+                return await self._mirror.close_logs(due)
+            except StoreUnavailable:
+                self._path.mirror_is_up = False
+        if self._durability == "redis":
+            raise StoreUnavailable("Redis is away and may hold claims that were told")
+        return {}
+
+    async def _redrive(self, logs: dict[int, Log]) -> None:
+        _, recorded = await self._records.load([packet_id for packet_id, log in logs.items() if log.claims])
+        ahead = [
+            advance(packet_id, len(claims), claims_of(logs[packet_id])[len(claims) :])
+            for packet_id, claims in recorded.items()
+            if len(logs[packet_id].claims) > len(claims)
+        ]
+        if ahead:
+            await self._records.record(ahead)

@@ -1,0 +1,32 @@
+"""Why a use case did not happen. The values are the wire's names; limits.Fault adds those a request can break."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """A refusal that is not a broken limit."""
+
+    FORBIDDEN = "forbidden"
+    NOT_ALLOWED = "not_allowed"
+    NOT_A_MEMBER = "not_a_member"
+    NO_SUCH_GROUP = "no_such_group"
+    GROUP_FULL = "group_full"
+    OWNER_STAYS = "owner_stays"
+    KEY_REUSED = "key_reused"
+    NOT_ENOUGH_MONEY = "not_enough_money"
+    NO_TICKET = "no_ticket"
+    NOT_FINISHED = "not_finished"
+    STORE_UNAVAILABLE = "store_unavailable"
+    OVERLOADED = "overloaded"
+    INTERNAL = "internal"
+
+
+class Refused(Exception):
+    """A use case did not happen, and nothing of it was recorded (STORE_UNAVAILABLE: or it is not known)."""
+
+    def __init__(self, reason: Reason, detail: str = "") -> None:
+        super().__init__(detail or reason.value)
+        self.reason = reason
+        self.detail = detail

@@ -1,0 +1,57 @@
+"""Settlement (入账): credit claims to wallets, largest first, from a queue that lives beside the claims."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+import structlog
+
+from server.services.events import Announce, BalanceChanged
+from storage.errors import StoreUnavailable
+from storage.postgres.settlement import Settlement as Queue
+
+LOG = structlog.get_logger()
+
+
+class Settlement:
+    """Empties the queue in batches; the queue itself survives whatever happens to us."""
+
+    def __init__(
+        self, queue: Queue, batch_max: int, idle_s: float, now_ms: Callable[[], int], announce: Announce
+    ) -> None:
+        self._queue = queue
+        self._batch_max = batch_max
+        self._idle_s = idle_s
+        self._now_ms = now_ms
+        self._announce = announce
+        self._wake = asyncio.Event()
+        self.settled_claims = 0
+
+    def wake(self) -> None:
+        """Claims were recorded: do not wait for the next look."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Settle for ever, to be supervised; looks by itself every `idle_s`, for what others have queued."""
+        while True:
+            self._wake.clear()
+            try:
+                while await self.settle_once():
+                    pass
+            except StoreUnavailable as error:
+                LOG.warning("settlement_waits", why=str(error))
+                await asyncio.sleep(self._idle_s)
+                continue
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), self._idle_s)
+
+    async def settle_once(self) -> int:
+        """Settle one batch; how many claims it took."""
+        taken, credits = await self._queue.settle(self._batch_max, self._now_ms())
+        self.settled_claims += taken
+        for credit in credits:
+            event = BalanceChanged(credit.user_id, credit.balance_fen, credit.change_fen, "claim")
+            self._announce(event, (credit.user_id,))
+        return taken

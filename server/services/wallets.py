@@ -1,0 +1,56 @@
+"""Wallets: the balance, and money that the chat backend moves in from and out to the outside world."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from server.core import ledger
+from server.core.limits import Fault, Limits, check_bytes, check_number
+from server.services.events import Announce, BalanceChanged
+from server.services.refusals import Reason, Refused
+from storage.postgres import wallets as store
+from storage.postgres.wallets import TransferRow
+
+MOVE_FEN_MAX = 10**12  # ten thousand million yuan at once: more is a mistake
+
+
+class Wallets:
+    """Use cases on wallets. Raises Refused, Broken, StoreUnavailable."""
+
+    def __init__(
+        self, wallets: store.Wallets, limits: Limits, now_ms: Callable[[], int], announce: Announce
+    ) -> None:
+        self._store = wallets
+        self._limits = limits
+        self._now_ms = now_ms
+        self._announce = announce
+
+    async def balance(self, user_id: int) -> int:
+        """What a user has, in fen."""
+        return await self._store.balance(user_id)
+
+    async def top_up(self, user_id: int, amount_fen: int, key: str) -> int:
+        """Money from outside, once per key; the balance in fen."""
+        return await self._move(ledger.Kind.TOP_UP, user_id, amount_fen, key)
+
+    async def withdraw(self, user_id: int, amount_fen: int, key: str) -> int:
+        """Money to the outside, once per key; the balance in fen."""
+        return await self._move(ledger.Kind.WITHDRAW, user_id, amount_fen, key)
+
+    async def _move(self, kind: ledger.Kind, user_id: int, amount_fen: int, key: str) -> int:
+        check_bytes(key, 1, self._limits.key_bytes_max, Fault.BAD_KEY)
+        check_number(amount_fen, 1, MOVE_FEN_MAX, Fault.BAD_AMOUNT, "the amount in fen")
+        comes_in = ledger.DIRECTIONS[kind].credit is ledger.Account.WALLET
+        debit, credit = (ledger.OUTSIDE, user_id) if comes_in else (user_id, ledger.OUTSIDE)
+        change_fen = amount_fen if comes_in else -amount_fen
+        transfer = TransferRow(debit, credit, kind, key, amount_fen, self._now_ms())
+        try:
+            moved = await self._store.move(transfer, user_id, change_fen)
+        except store.NotEnoughMoney:
+            raise Refused(Reason.NOT_ENOUGH_MONEY) from None
+        except store.KeyReused:
+            raise Refused(Reason.KEY_REUSED) from None
+        if moved.moved_now:
+            event = BalanceChanged(user_id, moved.balance_fen, change_fen, kind.name.lower())
+            self._announce(event, (user_id,))
+        return moved.balance_fen

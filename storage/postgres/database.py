@@ -1,0 +1,140 @@
+"""Connections to PostgreSQL: a pool for reads, lanes for batch writers, and one word for everything that fails."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, TypeAlias
+
+import asyncpg
+
+from storage.errors import StoreRefused, StoreUnavailable
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
+    Connection: TypeAlias = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+
+LEAST_VERSION = 14
+# A deadlock or a serialization failure was rolled back; it is told apart nowhere because a re-read settles it too.
+_AWAY = (
+    OSError,
+    asyncio.TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.PostgresSystemError,
+)
+
+
+@contextmanager
+def unavailable_when_away() -> Iterator[None]:
+    """Turn everything that means "the store is away or gave up" into StoreUnavailable."""
+    try:
+        yield
+    except _AWAY as error:
+        raise StoreUnavailable(f"PostgreSQL: {error or type(error).__name__}") from error
+
+
+async def _keep(connection: object) -> None:
+    """Nothing to reset: no statement of ours leaves anything behind in a session."""
+
+
+class Database:
+    """One PostgreSQL database. `timeout_s` bounds every connection attempt and every statement."""
+
+    def __init__(self, dsn: str, pool_max: int, timeout_s: float) -> None:
+        self._dsn = dsn
+        self._timeout_s = timeout_s
+        self._pool = asyncpg.create_pool(
+            dsn, min_size=0, max_size=pool_max, timeout=timeout_s, command_timeout=timeout_s, reset=_keep
+        )
+        self._lanes: list[Lane] = []
+
+    async def open(self) -> None:
+        """Connect and judge the server. Raises StoreUnavailable, StoreRefused."""
+        with unavailable_when_away():
+            await self._pool
+        async with self.reading() as connection:
+            version = connection.get_server_version().major
+            if version < LEAST_VERSION:
+                raise StoreRefused(f"PostgreSQL {version} is too old, {LEAST_VERSION} is the least")
+
+    async def close(self) -> None:
+        """Close every connection, by force if one does not want to."""
+        for lane in self._lanes:
+            lane.drop()
+        try:
+            await asyncio.wait_for(self._pool.close(), self._timeout_s)
+        except (TimeoutError, *_AWAY):
+            self._pool.terminate()
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Connection]:
+        """A pooled connection for reads and for single statements."""
+        with unavailable_when_away():
+            async with self._pool.acquire(timeout=self._timeout_s) as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """A pooled connection inside a transaction."""
+        async with self.reading() as connection, connection.transaction():
+            yield connection
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+        """Everything as of one moment, read only, for as long as it takes."""
+        with unavailable_when_away():
+            connection = await asyncpg.connect(self._dsn, timeout=self._timeout_s)
+            try:
+                async with connection.transaction(isolation="repeatable_read", readonly=True):
+                    yield connection
+            finally:
+                connection.terminate()
+
+    def lane(self) -> Lane:
+        """A connection of its own for one writer that has one transaction at a time."""
+        lane = Lane(self._dsn, self._timeout_s)
+        self._lanes.append(lane)
+        return lane
+
+
+class Lane:
+    """A dedicated connection: no round trip to take or give back, and a new one after any trouble."""
+
+    def __init__(self, dsn: str, timeout_s: float) -> None:
+        self._dsn = dsn
+        self._timeout_s = timeout_s
+        self._connection: asyncpg.Connection[asyncpg.Record] | None = None
+        self._turn = asyncio.Lock()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+        """One transaction. Raises StoreUnavailable, after which its outcome is unknown and the connection new."""
+        async with self._turn:
+            try:
+                with unavailable_when_away():
+                    connection = await self._connect()
+                    async with connection.transaction():
+                        yield connection
+            except StoreUnavailable:
+                self.drop()
+                raise
+
+    async def _connect(self) -> asyncpg.Connection[asyncpg.Record]:
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await asyncpg.connect(
+                self._dsn, timeout=self._timeout_s, command_timeout=self._timeout_s
+            )
+        return self._connection
+
+    def drop(self) -> None:
+        """Forget the connection."""
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None

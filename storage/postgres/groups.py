@@ -1,0 +1,88 @@
+"""Groups, who is in them, and what a user finds on logging in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from storage import statements
+
+if TYPE_CHECKING:
+    from storage.postgres.database import Database
+
+_SQL = statements.load(__file__)
+
+
+class GroupRow(NamedTuple):
+    """A group and its members."""
+
+    group_id: int
+    name: str
+    owner_id: int
+    members: set[int]
+
+
+class PlaceRow(NamedTuple):
+    """Where one of a user's streams stands; their inbox bears the user's own id."""
+
+    stream_id: int
+    name: str
+    owner_id: int
+    last_message: int
+
+
+class ProfileRow(NamedTuple):
+    """What a user finds on logging in."""
+
+    balance_fen: int
+    places: list[PlaceRow]
+
+
+class GroupFull(Exception):
+    """The group has as many members as it may have."""
+
+
+class Groups:
+    """Statements on groups."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create(self, group_id: int, name: str, owner_id: int, now_ms: int) -> None:
+        """A new group with its owner as the first member."""
+        async with self._database.transaction() as connection:
+            await connection.execute(_SQL["create"], group_id, name, owner_id, now_ms)
+            await connection.execute(_SQL["join"], group_id, owner_id, now_ms)
+
+    async def join(self, group_id: int, user_id: int, now_ms: int, members_max: int) -> None:
+        """Make a user a member; again is harmless. Raises GroupFull."""
+        async with self._database.transaction() as connection:
+            await connection.execute(_SQL["lock"], group_id)  # two who join at once are counted one by one
+            if await connection.fetchval(_SQL["count"], group_id, user_id) >= members_max:
+                raise GroupFull
+            await connection.execute(_SQL["join"], group_id, user_id, now_ms)
+
+    async def leave(self, group_id: int, user_id: int, now_ms: int) -> None:
+        """End a membership; again is harmless."""
+        async with self._database.reading() as connection:
+            await connection.execute(_SQL["leave"], group_id, user_id, now_ms)
+
+    async def load(self, group_ids: Sequence[int]) -> list[GroupRow]:
+        """The groups that exist, with their members."""
+        async with self._database.reading() as connection:
+            rows = await connection.fetch(_SQL["load"], group_ids)
+            members = await connection.fetch(_SQL["members"], group_ids)
+        groups = {row["group_id"]: GroupRow(row["group_id"], row["name"], row["owner_id"], set()) for row in rows}
+        for row in members:
+            groups[row["group_id"]].members.add(row["user_id"])
+        return list(groups.values())
+
+    async def profiles(self, user_ids: Sequence[int]) -> dict[int, ProfileRow]:
+        """Balances and places of users, all in two statements."""
+        async with self._database.reading() as connection:
+            balances = {row[0]: row[1] for row in await connection.fetch(_SQL["balances"], user_ids)}
+            rows = await connection.fetch(_SQL["places"], user_ids)
+        profiles = {user_id: ProfileRow(balances.get(user_id, 0), []) for user_id in user_ids}
+        for row in rows:
+            profiles[row["user_id"]].places.append(PlaceRow(*row[1:]))
+        return profiles

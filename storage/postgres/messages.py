@@ -1,0 +1,74 @@
+"""Streams of messages: a group's, or a user's inbox. Numbers run without a gap, so a client sees what it missed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from storage import statements
+
+if TYPE_CHECKING:
+    from storage.postgres.database import Connection, Database
+
+_SQL = statements.load(__file__)
+
+
+class Post(NamedTuple):
+    """A message to be: a text or a packet."""
+
+    stream_id: int
+    sender_id: int
+    at_ms: int
+    text: str | None
+    packet_id: int | None
+
+
+class MessageRow(NamedTuple):
+    """A message as it is recorded: a text, or the announcement of a packet."""
+
+    stream_id: int
+    message: int
+    sender_id: int
+    at_ms: int
+    text: str | None
+    packet_id: int | None
+
+
+class Messages:
+    """Statements on streams."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lane = database.lane()
+
+    async def append(self, posts: Sequence[Post]) -> list[int]:
+        """Record messages in one transaction; their numbers, in the order of the posts."""
+        async with self._lane.transaction() as connection:
+            return await append(connection, posts)
+
+    async def after(self, stream_id: int, message: int, most: int) -> tuple[int, list[MessageRow]]:
+        """The number of the last message of a stream, and up to `most` messages after `message`."""
+        async with self._database.reading() as connection:
+            rows = [MessageRow(*row) for row in await connection.fetch(_SQL["after"], stream_id, message, most)]
+            last = await connection.fetchval(_SQL["last_message"], stream_id) or 0
+        return last, rows
+
+    async def last(self, stream_id: int) -> int:
+        """The number of the last message of a stream; 0 if there is none yet."""
+        async with self._database.reading() as connection:
+            return await connection.fetchval(_SQL["last_message"], stream_id) or 0
+
+
+async def append(connection: Connection, posts: Sequence[Post]) -> list[int]:
+    """Number and record messages inside a transaction of the caller's."""
+    added = Counter(post.stream_id for post in posts)
+    rows = await connection.fetch(_SQL["advance"], list(added), list(added.values()))
+    following = {row["stream_id"]: row["last_message"] - added[row["stream_id"]] for row in rows}
+    numbers: list[int] = []
+    for post in posts:
+        following[post.stream_id] += 1
+        numbers.append(following[post.stream_id])
+    records = [(post[0], number, *post[1:]) for post, number in zip(posts, numbers, strict=True)]
+    await connection.copy_records_to_table("messages", records=records)
+    return numbers

@@ -1,0 +1,159 @@
+"""Packets and their claims: load, record a batch, refund."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from storage import statements
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from storage.postgres.database import Connection, Database
+
+_SQL = statements.load(__file__)
+_COLUMNS = (
+    "packet_id",
+    "sender_id",
+    "key",
+    "kind",
+    "target_id",
+    "total_fen",
+    "shares",
+    "share_fen_min",
+    "share_fen_max",
+    "greeting",
+    "seed",
+    "created_at_ms",
+    "expires_at_ms",
+)
+
+
+class PacketRow(NamedTuple):
+    """A packet as it is recorded. `version` is the number of claims; closed: finished or refunded."""
+
+    packet_id: int
+    sender_id: int
+    key: str
+    kind: str
+    target_id: int
+    total_fen: int
+    shares: int
+    share_fen_min: int
+    share_fen_max: int
+    greeting: str
+    seed: bytes
+    created_at_ms: int
+    expires_at_ms: int
+    version: int = 0
+    claimed_fen: int = 0
+    refunded_fen: int = 0
+    closed_at_ms: int | None = None
+
+
+class ClaimRow(NamedTuple):
+    """A claim as it is recorded."""
+
+    packet_id: int
+    index: int  # type: ignore[assignment]  # the column's name hides tuple.index, which nobody calls
+    user_id: int
+    amount_fen: int
+    at_ms: int
+
+
+class Advance(NamedTuple):
+    """The next claims of one packet, built on `version`. Accepted only if that is still the recorded one."""
+
+    packet_id: int
+    version: int
+    claims: Sequence[ClaimRow]
+
+
+class RefundRow(NamedTuple):
+    """A refund that was made, and the sender's balance after the whole batch."""
+
+    packet_id: int
+    sender_id: int
+    refunded_fen: int
+    balance_fen: int
+
+
+class Packets:
+    """Statements on packets and claims."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._record_lane = database.lane()
+        self._refund_lane = database.lane()
+
+    async def load(self, packet_ids: Sequence[int]) -> tuple[dict[int, PacketRow], dict[int, list[ClaimRow]]]:
+        """The packets that exist, and their claims by index, as of one moment."""
+        async with (
+            self._database.reading() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            packets = await connection.fetch(_SQL["load"], packet_ids)
+            claims = await connection.fetch(_SQL["claims"], packet_ids)
+        by_packet: dict[int, list[ClaimRow]] = {row["packet_id"]: [] for row in packets}
+        for row in claims:
+            by_packet[row["packet_id"]].append(ClaimRow(*row))
+        return {row["packet_id"]: PacketRow(*row) for row in packets}, by_packet
+
+    async def rows(self, packet_ids: Sequence[int]) -> dict[int, PacketRow]:
+        """The packets that exist, without their claims."""
+        async with self._database.reading() as connection:
+            rows = await connection.fetch(_SQL["load"], packet_ids)
+        return {row["packet_id"]: PacketRow(*row) for row in rows}
+
+    async def record(self, advances: Sequence[Advance]) -> set[int]:
+        """Record claims in one transaction; the ids of the packets that were accepted.
+
+        Not accepted: the recorded version is another, or the packet is closed. One advance per packet.
+        Raises StoreUnavailable: what happened must be read again.
+        """
+        in_order = sorted(advances)  # by id: two writers lock rows in the same order
+        async with self._record_lane.transaction() as connection:
+            accepted = await self._move_versions(connection, in_order)
+            claims = [claim for one in in_order if one.packet_id in accepted for claim in one.claims]
+            await connection.copy_records_to_table("claims", records=claims)
+            queue = [(claim.packet_id, claim.user_id, claim.amount_fen, claim.at_ms) for claim in claims]
+            await connection.copy_records_to_table("settlement_queue", records=queue)
+        return accepted
+
+    async def _move_versions(
+        self, connection: asyncpg.Connection[asyncpg.Record], advances: Sequence[Advance]
+    ) -> set[int]:
+        rows = await connection.fetch(
+            _SQL["move_versions"],
+            [one.packet_id for one in advances],
+            [one.version for one in advances],
+            [one.version + len(one.claims) for one in advances],
+            [sum(claim.amount_fen for claim in one.claims) for one in advances],
+            [one.claims[-1].at_ms for one in advances],
+        )
+        return {row["packet_id"] for row in rows}
+
+    async def due(self, now_ms: int, most: int) -> list[int]:
+        """Packets whose time is over and that are still open, the oldest first."""
+        async with self._database.reading() as connection:
+            return [row["packet_id"] for row in await connection.fetch(_SQL["due"], now_ms, most)]
+
+    async def refund(self, packet_ids: Sequence[int], now_ms: int) -> list[RefundRow]:
+        """Close packets and pay back what their own claims leave. One that is closed already is left out."""
+        async with self._refund_lane.transaction() as connection:
+            locked = [row["packet_id"] for row in await connection.fetch(_SQL["lock_open"], packet_ids)]
+            rows = await connection.fetch(_SQL["refund"], locked, now_ms)
+        return [RefundRow(*row) for row in rows]
+
+
+async def sent_before(connection: Connection, asked: Sequence[tuple[int, str]]) -> list[PacketRow]:
+    """The packets that these (sender, key) pairs made earlier."""
+    senders, keys = [sender for sender, _ in asked], [key for _, key in asked]
+    return [PacketRow(*row) for row in await connection.fetch(_SQL["sent_before"], senders, keys)]
+
+
+async def insert(connection: Connection, packets: Sequence[PacketRow]) -> None:
+    """New packets, without claims."""
+    width = len(_COLUMNS)
+    await connection.copy_records_to_table("packets", columns=_COLUMNS, records=[row[:width] for row in packets])

@@ -1,0 +1,56 @@
+-- name: load
+SELECT packet_id, sender_id, key, kind, target_id, total_fen, shares, share_fen_min, share_fen_max, greeting, seed,
+       created_at_ms, expires_at_ms, version, claimed_fen, refunded_fen, closed_at_ms
+FROM packets WHERE packet_id = ANY($1)
+
+-- name: sent_before
+SELECT p.packet_id, p.sender_id, p.key, p.kind, p.target_id, p.total_fen, p.shares, p.share_fen_min,
+       p.share_fen_max, p.greeting, p.seed, p.created_at_ms, p.expires_at_ms, p.version, p.claimed_fen,
+       p.refunded_fen, p.closed_at_ms
+FROM packets p JOIN unnest($1::bigint[], $2::text[]) AS asked (sender_id, key) USING (sender_id, key)
+
+-- name: claims
+SELECT packet_id, index, user_id, amount_fen, at_ms FROM claims WHERE packet_id = ANY($1) ORDER BY packet_id, index
+
+-- name: move_versions
+UPDATE packets p
+SET version = b.new_version,
+    claimed_fen = p.claimed_fen + b.added_fen,
+    closed_at_ms = CASE WHEN b.new_version = p.shares THEN b.at_ms END
+FROM unnest($1::bigint[], $2::integer[], $3::integer[], $4::bigint[], $5::bigint[])
+     AS b (packet_id, old_version, new_version, added_fen, at_ms)
+WHERE p.packet_id = b.packet_id AND p.version = b.old_version AND p.closed_at_ms IS NULL
+RETURNING p.packet_id
+
+-- name: due
+SELECT packet_id FROM packets WHERE closed_at_ms IS NULL AND expires_at_ms <= $1 ORDER BY expires_at_ms LIMIT $2
+
+-- name: lock_open
+SELECT packet_id FROM packets WHERE packet_id = ANY($1) AND closed_at_ms IS NULL ORDER BY packet_id FOR UPDATE
+
+-- name: refund
+-- A statement of its own behind lock_open, so that its snapshot sees every claim committed before the lock.
+WITH opened AS (
+    SELECT p.packet_id, coalesce(sum(c.amount_fen), 0) AS claimed_fen
+    FROM packets p LEFT JOIN claims c USING (packet_id)
+    WHERE p.packet_id = ANY($1)
+    GROUP BY p.packet_id
+), closed AS (
+    UPDATE packets p
+    SET closed_at_ms = $2, refunded_fen = p.total_fen - opened.claimed_fen
+    FROM opened
+    WHERE p.packet_id = opened.packet_id AND p.closed_at_ms IS NULL
+    RETURNING p.packet_id, p.sender_id, p.refunded_fen
+), moved AS (
+    INSERT INTO transfers (debit_account, credit_account, kind, key, amount_fen, at_ms)
+    SELECT packet_id, sender_id, 5, '', refunded_fen, $2 FROM closed
+    RETURNING credit_account AS user_id, amount_fen
+), paid AS (
+    INSERT INTO wallets AS w (user_id, balance_fen)
+    SELECT user_id, sum(amount_fen) FROM moved GROUP BY user_id ORDER BY user_id
+    ON CONFLICT (user_id) DO UPDATE SET balance_fen = w.balance_fen + excluded.balance_fen
+    RETURNING user_id, balance_fen
+)
+SELECT closed.packet_id, closed.sender_id, closed.refunded_fen, paid.balance_fen
+FROM closed JOIN paid ON paid.user_id = closed.sender_id
+ORDER BY closed.packet_id

@@ -1,0 +1,79 @@
+"""Wallets and transfers: the books. Every change of a wallet stands beside its transfer in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from storage import statements
+
+if TYPE_CHECKING:
+    from storage.postgres.database import Connection, Database
+
+_SQL = statements.load(__file__)
+
+
+class TransferRow(NamedTuple):
+    """One movement of money; never changed. `key` is '' where a packet is one of the accounts."""
+
+    debit_account: int
+    credit_account: int
+    kind: int
+    key: str
+    amount_fen: int
+    at_ms: int
+
+
+class Moved(NamedTuple):
+    """What became of a keyed movement: the balance after it, and whether it moved money now or earlier."""
+
+    balance_fen: int
+    moved_now: bool
+
+
+class NotEnoughMoney(Exception):
+    """The wallet holds less than the amount; nothing was recorded."""
+
+
+class KeyReused(Exception):
+    """The key was used before with another amount; nothing was recorded."""
+
+
+class Wallets:
+    """Statements on wallets."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def balance(self, user_id: int) -> int:
+        """What is in a wallet, in fen; 0 if there is none yet."""
+        async with self._database.reading() as connection:
+            return await connection.fetchval(_SQL["balance"], user_id) or 0
+
+    async def move(self, transfer: TransferRow, user_id: int, change_fen: int) -> Moved:
+        """Record a keyed transfer and change one wallet by `change_fen`, once. Raises NotEnoughMoney, KeyReused."""
+        async with self._database.transaction() as connection:
+            if await connection.fetchval(_SQL["insert_transfer"], *transfer) is None:
+                recorded = await connection.fetchval(_SQL["transfer_before"], *transfer[:4])
+                if recorded != transfer.amount_fen:
+                    raise KeyReused
+                return Moved(await connection.fetchval(_SQL["balance"], user_id) or 0, moved_now=False)
+            if change_fen > 0:
+                balance = await connection.fetchval(_SQL["credit"], user_id, change_fen)
+            else:
+                balance = (await debit(connection, {user_id: -change_fen})).get(user_id)
+            if balance is None:
+                raise NotEnoughMoney
+            return Moved(balance, moved_now=True)
+
+
+async def debit(connection: Connection, amounts_fen: dict[int, int]) -> dict[int, int]:
+    """Take amounts out of wallets that hold enough; the balances after it, of those alone."""
+    users, amounts = list(amounts_fen), list(amounts_fen.values())
+    rows = await connection.fetch(_SQL["debit"], users, amounts)
+    return {row["user_id"]: row["balance_fen"] for row in rows}
+
+
+async def insert_transfers(connection: Connection, transfers: Sequence[TransferRow]) -> None:
+    """Record transfers; a second one with the same key fails the transaction."""
+    await connection.copy_records_to_table("transfers", records=transfers)

@@ -1,0 +1,28 @@
+-- name: balance
+SELECT balance_fen FROM wallets WHERE user_id = $1
+
+-- name: debit
+-- Locked in the order of the ids, as everybody who changes wallets does it.
+WITH asked AS (
+    SELECT * FROM unnest($1::bigint[], $2::bigint[]) AS a (user_id, amount_fen)
+), locked AS (
+    SELECT w.user_id, asked.amount_fen
+    FROM wallets w JOIN asked USING (user_id)
+    WHERE w.balance_fen >= asked.amount_fen
+    ORDER BY w.user_id FOR UPDATE OF w
+)
+UPDATE wallets w SET balance_fen = w.balance_fen - locked.amount_fen
+FROM locked WHERE w.user_id = locked.user_id
+RETURNING w.user_id, w.balance_fen
+
+-- name: transfer_before
+SELECT amount_fen FROM transfers WHERE debit_account = $1 AND credit_account = $2 AND kind = $3 AND key = $4
+
+-- name: insert_transfer
+INSERT INTO transfers (debit_account, credit_account, kind, key, amount_fen, at_ms)
+VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING RETURNING 1
+
+-- name: credit
+INSERT INTO wallets AS w (user_id, balance_fen) VALUES ($1, $2)
+ON CONFLICT (user_id) DO UPDATE SET balance_fen = w.balance_fen + excluded.balance_fen
+RETURNING balance_fen

@@ -1,0 +1,180 @@
+"""The mirror of live packets: per packet one string, the log of its claims; its length is its version.
+
+A log is a head of one byte and 20 bytes a claim: user id (8), time in ms (8), amount in fen (4), big-endian; the
+index of a claim is its place. A closing byte behind the claims ends it. A batch is one Lua call for all its
+packets; a packet is accepted only if its log has the length that the batch was built on. Ids travel as text in the
+key, never as Lua numbers, which are doubles and would lose their last digits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, NamedTuple, cast
+
+from redis import asyncio as aioredis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError, RedisError
+
+from storage.errors import StoreRefused, StoreUnavailable
+
+HEAD: Final = b"\x01"  # also the version of this format
+CLOSING: Final = b"\xff"
+_CLAIM: Final = struct.Struct(">QQI")
+_PREFIX: Final = "hongbao:packet:"
+_FORGET_MS: Final = 60_000  # an old log outlives its packet so long, for a writer that still holds an old view
+_SCAN_COUNT: Final = 1_000
+
+
+class MirroredClaim(NamedTuple):
+    """A claim as the mirror holds it; its index is its place in the log."""
+
+    user_id: int
+    at_ms: int
+    amount_fen: int
+
+
+class Log(NamedTuple):
+    """What the mirror holds of one packet. `length` 0: nothing at all."""
+
+    length: int
+    claims: list[MirroredClaim]
+    closed: bool
+
+
+class Extension(NamedTuple):
+    """The next claims of one packet, for a log of length `seen`; `image`, if any, replaces that log first."""
+
+    packet_id: int
+    seen: int
+    image: bytes
+    claims: bytes
+
+
+def pack(claims: Sequence[MirroredClaim]) -> bytes:
+    """Claims as the bytes of a log, without the head."""
+    return b"".join(_CLAIM.pack(*claim) for claim in claims)
+
+
+def length(version: int) -> int:
+    """The length of the open log of a packet with so many claims."""
+    return len(HEAD) + version * _CLAIM.size
+
+
+def parse(log: bytes) -> Log:
+    """A log taken apart. Raises StoreRefused if it is none of ours."""
+    if not log:
+        return Log(0, [], closed=False)
+    closed = (len(log) - len(HEAD)) % _CLAIM.size == len(CLOSING)
+    body = log[len(HEAD) : len(log) - len(CLOSING)] if closed else log[len(HEAD) :]
+    if not log.startswith(HEAD) or len(body) % _CLAIM.size:
+        raise StoreRefused("Redis holds something under our keys that is not a claim log")
+    return Log(len(log), [MirroredClaim(*fields) for fields in _CLAIM.iter_unpack(body)], closed)
+
+
+@contextmanager
+def unavailable_when_away() -> Iterator[None]:
+    """Turn everything that means "Redis is away or gave up" into StoreUnavailable."""
+    try:
+        yield
+    except (RedisError, OSError, TimeoutError) as error:
+        raise StoreUnavailable(f"Redis: {error or type(error).__name__}") from error
+
+
+class Mirror:
+    """One Redis (≥ 7.0) or Valkey. `timeout_s` bounds every connection attempt and every call."""
+
+    def __init__(self, url: str, timeout_s: float) -> None:
+        self._redis = aioredis.Redis.from_url(
+            url,
+            socket_timeout=timeout_s,
+            socket_connect_timeout=timeout_s,
+            retry=Retry(NoBackoff(), 0),  # a call whose outcome is unknown is ours to judge
+        )
+        self._scripts = {name: Path(__file__).with_name(f"{name}.lua").read_text() for name in ("append", "close")}
+        self._shas: dict[str, str] = {}
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._redis.aclose()
+
+    async def ping(self) -> None:
+        """Raises StoreUnavailable unless Redis answers."""
+        with unavailable_when_away():
+            await self._redis.ping()
+
+    async def fsyncs_every_write(self) -> bool:
+        """True if an answer means that the claim is on disk (AOF with appendfsync always)."""
+        with unavailable_when_away():
+            settings = await self._redis.config_get("append*")
+        return settings.get("appendonly") == "yes" and settings.get("appendfsync") == "always"
+
+    async def append(self, extensions: Sequence[Extension]) -> set[int]:
+        """Extend logs, all in one call; the ids of the packets that were refused. Raises StoreUnavailable."""
+        words: list[bytes | int] = []
+        for one in extensions:
+            words += (one.seen, one.image, one.claims)
+        refused = await self._call("append", [one.packet_id for one in extensions], words)
+        return {extensions[position - 1].packet_id for position in refused}
+
+    async def close_logs(self, packet_ids: Sequence[int]) -> dict[int, Log]:
+        """Close logs for ever; what they held. Again is harmless."""
+        found = await self._call("close", packet_ids, [HEAD, CLOSING, _CLAIM.size])
+        return {packet_id: parse(log) for packet_id, log in zip(packet_ids, found, strict=True)}
+
+    async def read(self, packet_ids: Sequence[int]) -> dict[int, Log]:
+        """What the mirror holds of these packets."""
+        with unavailable_when_away():
+            logs = await self._redis.mget([_key(packet_id) for packet_id in packet_ids])
+        found = cast("list[bytes | None]", logs)
+        return {packet_id: parse(log or b"") for packet_id, log in zip(packet_ids, found, strict=True)}
+
+    async def forget(self, packet_ids: Sequence[int]) -> None:
+        """Let the logs of packets that are over lapse in a minute."""
+        with unavailable_when_away():
+            async with self._redis.pipeline(transaction=False) as pipeline:
+                for packet_id in packet_ids:
+                    pipeline.pexpire(_key(packet_id), _FORGET_MS)
+                await pipeline.execute()
+
+    async def lasting_ids(self) -> AsyncIterator[list[int]]:
+        """The ids of all packets that have a log which does not lapse, some at a time."""
+        cursor: int = 0
+        while True:
+            with unavailable_when_away():
+                cursor, keys = await self._redis.scan(cursor, match=_PREFIX + "*", count=_SCAN_COUNT)
+                async with self._redis.pipeline(transaction=False) as pipeline:
+                    for key in keys:
+                        pipeline.pttl(key)
+                    lifetimes = await pipeline.execute()
+            yield [
+                int(cast("bytes", key).removeprefix(_PREFIX.encode()))
+                for key, lifetime in zip(keys, lifetimes, strict=True)
+                if lifetime == -1
+            ]
+            if cursor == 0:
+                return
+
+    async def _call(self, script: str, packet_ids: Sequence[int], words: Sequence[bytes | int]) -> list[Any]:
+        keys = [_key(packet_id) for packet_id in packet_ids]
+        # shielded: a call that is cancelled half-way would leave the connection out of step
+        return await asyncio.shield(self._run_script(script, keys, words))
+
+    async def _run_script(self, script: str, keys: list[str], words: Sequence[bytes | int]) -> list[Any]:
+        with unavailable_when_away():
+            if script not in self._shas:
+                self._shas[script] = await self._redis.script_load(self._scripts[script])
+            try:
+                answer = await self._redis.evalsha(self._shas[script], len(keys), *keys, *words)
+            except NoScriptError:  # Redis was restarted or flushed: nothing ran
+                self._shas[script] = await self._redis.script_load(self._scripts[script])
+                answer = await self._redis.evalsha(self._shas[script], len(keys), *keys, *words)
+        return cast("list[Any]", answer)
+
+
+def _key(packet_id: int) -> str:
+    return f"{_PREFIX}{packet_id}"

@@ -1,0 +1,176 @@
+"""What may be sent: every limit from both sides, and which one is named when several are broken."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.core.amounts import all_lucky_shares
+from server.core.limits import Broken, Fault, Limits
+from server.core.offer import DEFAULT_GREETING, Offer, check
+from server.core.packet import Kind
+
+ANN, BEN = 1, 2
+GROUP = 2**53
+LIMITS = Limits()
+
+
+def lucky(**changes: Any) -> Offer:
+    """10.00 yuan for 5 people."""
+    return Offer(ANN, "key", Kind.LUCKY, GROUP, 1_000, 5, DEFAULT_GREETING)._replace(**changes)
+
+
+def equal(**changes: Any) -> Offer:
+    """2.00 yuan each for 5 people."""
+    return lucky(kind=Kind.EQUAL, amount_fen=200)._replace(**changes)
+
+
+def personal(**changes: Any) -> Offer:
+    """10.00 yuan for one person."""
+    return lucky(kind=Kind.PERSONAL, target_id=BEN, shares=1)._replace(**changes)
+
+
+def fault_of(offer: Offer, limits: Limits = LIMITS, members: int = 500) -> Fault | None:
+    try:
+        check(offer, limits, members)
+    except Broken as broken:
+        return broken.fault
+    return None
+
+
+def test_the_wallet_pays_the_total() -> None:
+    assert lucky().total_fen == 1_000
+    assert personal().total_fen == 1_000
+    assert equal().total_fen == 5 * 200
+
+
+@pytest.mark.parametrize(
+    ("offer", "fault"),
+    [
+        (lucky(), None),
+        (lucky(amount_fen=4), Fault.BAD_AMOUNT),
+        (lucky(amount_fen=5), None),
+        (lucky(amount_fen=100_000), None),
+        (lucky(amount_fen=100_001), Fault.BAD_AMOUNT),
+        (lucky(shares=100, amount_fen=2_000_000), None),
+        (lucky(shares=500, amount_fen=2_000_000), None),
+        (lucky(shares=500, amount_fen=2_000_001), Fault.BAD_AMOUNT),
+        (lucky(amount_fen=0), Fault.BAD_AMOUNT),
+        (lucky(amount_fen=-1_000), Fault.BAD_AMOUNT),
+        (lucky(amount_fen=2**63 - 1), Fault.BAD_AMOUNT),
+        (equal(amount_fen=0), Fault.BAD_AMOUNT),
+        (equal(amount_fen=-1), Fault.BAD_AMOUNT),
+        (equal(amount_fen=1), None),
+        (equal(amount_fen=20_000), None),
+        (equal(amount_fen=20_001), Fault.BAD_AMOUNT),
+        (equal(amount_fen=4_000, shares=500), None),
+        (equal(amount_fen=4_001, shares=500), Fault.BAD_AMOUNT),
+        (equal(amount_fen=2**63 - 1, shares=500), Fault.BAD_AMOUNT),
+        (personal(amount_fen=0), Fault.BAD_AMOUNT),
+        (personal(amount_fen=1), None),
+        (personal(amount_fen=20_000), None),
+        (personal(amount_fen=20_001), Fault.BAD_AMOUNT),
+    ],
+    ids=str,
+)
+def test_amounts(offer: Offer, fault: Fault | None) -> None:
+    assert fault_of(offer) is fault
+
+
+@pytest.mark.parametrize(
+    ("offer", "members", "fault"),
+    [
+        (lucky(shares=0), 5, Fault.BAD_SHARES),
+        (lucky(shares=-1), 5, Fault.BAD_SHARES),
+        (lucky(shares=1), 1, None),
+        (lucky(shares=5), 5, None),
+        (lucky(shares=6), 5, Fault.BAD_SHARES),
+        (equal(shares=5), 4, Fault.BAD_SHARES),
+        (lucky(shares=500), 500, None),
+        (lucky(shares=501), 501, Fault.BAD_SHARES),
+        (lucky(shares=2**63 - 1), 500, Fault.BAD_SHARES),
+        (personal(shares=0), 1, Fault.BAD_SHARES),
+        (personal(shares=2), 500, Fault.BAD_SHARES),
+    ],
+    ids=str,
+)
+def test_shares(offer: Offer, members: int, fault: Fault | None) -> None:
+    assert fault_of(offer, members=members) is fault
+
+
+@pytest.mark.parametrize(
+    ("offer", "fault"),
+    [
+        (lucky(target_id=BEN), Fault.BAD_TARGET),
+        (equal(target_id=BEN), Fault.BAD_TARGET),
+        (personal(target_id=GROUP), Fault.BAD_TARGET),
+        (personal(target_id=GROUP - 1), None),
+        (personal(target_id=0), Fault.BAD_TARGET),
+        (personal(target_id=ANN), Fault.BAD_TARGET),
+    ],
+    ids=str,
+)
+def test_groups_get_group_packets_and_users_personal_ones(offer: Offer, fault: Fault | None) -> None:
+    assert fault_of(offer) is fault
+
+
+@pytest.mark.parametrize(
+    ("offer", "fault"),
+    [
+        (lucky(greeting=""), None),
+        (lucky(greeting="a" * 128), None),
+        (lucky(greeting="a" * 129), Fault.BAD_GREETING),
+        (lucky(greeting="福" * 42), None),
+        (lucky(greeting="福" * 43), Fault.BAD_GREETING),
+        (lucky(greeting="a\0b"), Fault.BAD_GREETING),
+        (lucky(key=""), Fault.BAD_KEY),
+        (lucky(key="k" * 64), None),
+        (lucky(key="k" * 65), Fault.BAD_KEY),
+        (lucky(key="\0"), Fault.BAD_KEY),
+    ],
+    ids=lambda value: repr(value)[:60],
+)
+def test_texts_count_in_bytes_and_hold_no_zero_byte(offer: Offer, fault: Fault | None) -> None:
+    assert fault_of(offer) is fault
+
+
+def test_the_limits_come_from_the_config() -> None:
+    strict = Limits(share_fen_min=10, share_fen_max=100, total_fen_max=300, shares_max=4, greeting_bytes_max=0)
+    offer = lucky(greeting="", shares=4, amount_fen=40)
+    assert fault_of(offer, strict) is None
+    assert fault_of(offer._replace(amount_fen=39), strict) is Fault.BAD_AMOUNT
+    assert fault_of(offer._replace(amount_fen=301), strict) is Fault.BAD_AMOUNT
+    assert fault_of(offer._replace(shares=5), strict) is Fault.BAD_SHARES
+    assert fault_of(offer._replace(greeting="x"), strict) is Fault.BAD_GREETING
+
+
+def test_what_is_broken_is_said_in_words() -> None:
+    with pytest.raises(Broken, match="the number of shares is 6, allowed are 1 to 5"):
+        check(lucky(shares=6), LIMITS, members=5)
+    with pytest.raises(Broken, match="the amount in fen is 4, allowed are 5 to 100000"):
+        check(lucky(amount_fen=4), LIMITS, members=5)
+    with pytest.raises(Broken, match="129 bytes, allowed are 0 to 128"):
+        check(lucky(greeting="a" * 129), LIMITS, members=5)
+    with pytest.raises(Broken, match="personal goes to a user"):
+        check(personal(target_id=GROUP), LIMITS, members=1)
+    with pytest.raises(Broken, match="lucky goes to a group"):
+        check(lucky(target_id=BEN), LIMITS, members=1)
+
+
+@given(
+    kind=st.sampled_from(Kind),
+    amount_fen=st.integers(-(2**63), 2**63 - 1) | st.integers(0, 2_100_000),
+    shares=st.integers(-(2**63), 2**63 - 1) | st.integers(0, 501),
+    members=st.integers(0, 500),
+)
+def test_whatever_passes_can_be_shared_out(kind: Kind, amount_fen: int, shares: int, members: int) -> None:
+    """The check lets nothing through that would break a share, the total or the columns of the records."""
+    target = BEN if kind is Kind.PERSONAL else GROUP
+    offer = lucky(kind=kind, target_id=target, amount_fen=amount_fen, shares=shares)
+    if fault_of(offer, members=members) is not None:
+        return
+    assert offer.shares <= offer.total_fen <= min(20_000 * offer.shares, 2_000_000)
+    assert sum(all_lucky_shares(bytes(32), offer.total_fen, offer.shares, LIMITS.caps)) == offer.total_fen

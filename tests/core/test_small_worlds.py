@@ -1,0 +1,301 @@
+"""All small worlds: every interleaving of grabs, opens, passing time, expiry, close and reload, of any length.
+
+Time counts to a few ticks and then stands still, so a small world has finitely many states; a step from each of
+them in every direction is every interleaving there is. Each step is checked against a naive model, written from
+the rules without a look at the packet, and against the invariants I1 to I5 and I8. Some 780,000 steps in all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import pytest
+
+from server.core.amounts import Caps, all_lucky_shares
+from server.core.packet import BUSY_RETRY_MS_MAX, Answer, Decision, Kind, Packet, Terms
+
+LIFETIME = 2  # of a ticket, in ticks of one millisecond
+EXPIRY = 4
+SEED = bytes(range(32))
+NO_NUMBER = 0
+
+
+class World(NamedTuple):
+    """How large a world is: users 1…n, shares, and the admission factor."""
+
+    kind: Kind
+    users: int
+    shares: int
+    per_share: int
+
+    @property
+    def terms(self) -> Terms:
+        """The packet that is sent in it."""
+        total_fen, caps = 4 * self.shares, Caps(2, 7)
+        return Terms(
+            2**60,
+            self.kind,
+            1,
+            2**59,
+            total_fen,
+            self.shares,
+            caps,
+            "",
+            SEED,
+            created_at_ms=0,
+            expires_at_ms=EXPIRY,
+        )
+
+
+# --- the model ------------------------------------------------------------------------------------------------
+
+
+class Model(NamedTuple):
+    """A packet as a child would keep it: who holds which ticket since when, and who got which share."""
+
+    now: int = 0
+    closed: bool = False
+    tickets: tuple[tuple[int, int, int], ...] = ()  # user, number, when it was given
+    winners: tuple[tuple[int, int], ...] = ()  # user, when
+
+    def over(self, user: int, world: World) -> Answer | None:
+        """The answers for which a ticket does not matter."""
+        if any(winner == user for winner, _ in self.winners):
+            return Answer.CLAIMED
+        if len(self.winners) == world.shares:
+            return Answer.GONE
+        if self.closed or self.now >= EXPIRY:
+            return Answer.EXPIRED
+        return None
+
+    def valid(self) -> list[tuple[int, int, int]]:
+        """The tickets that have not lapsed."""
+        return [ticket for ticket in self.tickets if self.now < ticket[2] + LIFETIME]
+
+    def grab(self, user: int, world: World) -> tuple[Model, Answer, int]:
+        """What becomes of it, the answer, and the number of the ticket if there is one."""
+        over = self.over(user, world)
+        if over is not None:
+            return self, over, NO_NUMBER
+        valid = self.valid()
+        for owner, number, _ in valid:
+            if owner == user:
+                return self, Answer.TICKET, number
+        if len(valid) >= (world.shares - len(self.winners)) * world.per_share:
+            return self, Answer.BUSY, NO_NUMBER
+        number = fresh_number(user, self.now)
+        tickets = (*valid, (user, number, self.now))
+        return self._replace(tickets=tickets), Answer.TICKET, number
+
+    def open(self, user: int, number: int, world: World) -> tuple[Model, Answer]:
+        """What becomes of it, and the answer."""
+        over = self.over(user, world)
+        if over is not None:
+            return self, over
+        if not any(ticket[:2] == (user, number) for ticket in self.valid()):
+            return self, Answer.NO_TICKET
+        tickets = tuple(ticket for ticket in self.valid() if ticket[0] != user)
+        return self._replace(tickets=tickets, winners=(*self.winners, (user, self.now))), Answer.WON
+
+
+def fresh_number(user: int, now: int) -> int:
+    """A ticket number that says whose it is and since when, so that a world has no more states than it must."""
+    return 100 * user + now + 1
+
+
+# --- both side by side ----------------------------------------------------------------------------------------
+
+
+class State(NamedTuple):
+    """The packet, the model, and the ticket number that each user saw last."""
+
+    packet: Packet
+    model: Model
+    seen: tuple[int, ...]
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Everything that the future depends on."""
+        packet = self.packet
+        return (
+            packet.counter.word,
+            packet.left_fen,
+            tuple(packet.claims.items()),
+            tuple(packet.tickets.items()),
+            self.model,
+            self.seen,
+        )
+
+
+Step = Callable[[State, World], State]
+
+
+def copy_of(packet: Packet) -> Packet:
+    """The same packet once more, so that a step from a state leaves the state as it was."""
+    copy = Packet(packet.terms)
+    copy.claims = dict(packet.claims)
+    copy.tickets = dict(packet.tickets)
+    copy.left_fen = packet.left_fen
+    copy.counter.word = packet.counter.word
+    return copy
+
+
+def grab(user: int) -> Step:
+    def step(state: State, world: World) -> State:
+        now = state.model.now
+        packet = copy_of(state.packet)
+        decision = packet.grab(user, now, fresh_number(user, now), LIFETIME, world.per_share)
+        model, answer, number = state.model.grab(user, world)
+        assert decision.answer is answer
+        check_admission(decision, number, model, world)
+        seen = state.seen
+        if number != NO_NUMBER:
+            seen = (*seen[: user - 1], number, *seen[user:])
+        return State(packet, model, seen)
+
+    return step
+
+
+def open_with_ticket_of(owner: int, user: int) -> Step:
+    def step(state: State, world: World) -> State:
+        number = state.seen[owner - 1]
+        packet = copy_of(state.packet)
+        decision = packet.open(user, number, state.model.now)
+        model, answer = state.model.open(user, number, world)
+        assert decision.answer is answer
+        return State(packet, model, state.seen)
+
+    return step
+
+
+def pass_time(state: State, world: World) -> State:
+    return state._replace(model=state.model._replace(now=min(state.model.now + 1, EXPIRY)))
+
+
+def expire(state: State, world: World) -> State:
+    return state._replace(model=state.model._replace(now=EXPIRY))
+
+
+def close(state: State, world: World) -> State:
+    packet = copy_of(state.packet)
+    packet.close()
+    return State(packet, state.model._replace(closed=True), state.seen)
+
+
+def reload(state: State, world: World) -> State:
+    """As after a conflict: loaded again from the records, the tickets taken over."""
+    before = state.packet
+    packet = Packet(before.terms, list(before.claims.values()), before.counter.closed)
+    packet.keep_tickets(before)
+    return state._replace(packet=packet)
+
+
+def restart(state: State, world: World) -> State:
+    """The server comes up again: the records are all there, the tickets are lost."""
+    before = state.packet
+    packet = Packet(before.terms, list(before.claims.values()), before.counter.closed)
+    return state._replace(packet=packet, model=state.model._replace(tickets=()))
+
+
+def steps_of(world: World) -> list[Step]:
+    """Every direction: also the open with somebody else's ticket, or with none."""
+    users = range(1, world.users + 1)
+    return [
+        *(grab(user) for user in users),
+        *(open_with_ticket_of(owner, user) for owner in users for user in users),
+        pass_time,
+        expire,
+        close,
+        reload,
+        restart,
+    ]
+
+
+def every_step(world: World) -> Iterator[tuple[State, State]]:
+    """From every state that can be reached, every step: the state before and the state after."""
+    steps = steps_of(world)
+    start = State(Packet(world.terms), Model(), (NO_NUMBER,) * world.users)
+    known = {start.key}
+    waiting = [start]
+    while waiting:
+        before = waiting.pop()
+        for step in steps:
+            after = step(before, world)
+            yield before, after
+            if after.key not in known:
+                known.add(after.key)
+                waiting.append(after)
+
+
+# --- what must hold -------------------------------------------------------------------------------------------
+
+
+def check_admission(decision: Decision, number: int, model: Model, world: World) -> None:
+    """The admission bound, whose ticket it is, and a time to wait that is neither over nor too long."""
+    if decision.answer is Answer.TICKET:
+        assert decision.ticket is not None
+        assert decision.ticket.number == number
+        assert model.now < decision.ticket.lapses_at_ms <= model.now + LIFETIME
+    elif decision.answer is Answer.BUSY:
+        assert 1 <= decision.retry_after_ms <= min(LIFETIME, BUSY_RETRY_MS_MAX)
+
+
+def check_invariants(before: State, after: State, world: World, amounts_fen: list[int]) -> None:
+    """I1 the sum, I2 the number, I3 one each, I4 the caps, I5 nothing after close, I8 best luck."""
+    packet, terms = after.packet, after.packet.terms
+    claims = list(packet.claims.values())
+    assert sum(claim.amount_fen for claim in claims) + packet.left_fen == terms.total_fen  # I1
+    assert packet.version == len(claims) <= terms.shares  # I2
+    assert [claim.user_id for claim in claims] == list(packet.claims)  # I3
+    assert [claim.index for claim in claims] == list(range(len(claims)))
+    assert all(terms.caps.min_fen <= claim.amount_fen <= terms.caps.max_fen for claim in claims)  # I4
+    assert [claim.amount_fen for claim in claims] == amounts_fen[: len(claims)]
+    assert claims[: before.packet.version] == list(before.packet.claims.values())  # made once, never changed
+    if before.packet.counter.closed or before.model.now >= EXPIRY:  # I5
+        assert packet.version == before.packet.version
+    check_best_luck(after, world, amounts_fen)  # I8
+    assert packet.counter.tickets == len(packet.tickets)
+    assert not packet.tickets.keys() & packet.claims.keys()
+
+
+def check_best_luck(state: State, world: World, amounts_fen: list[int]) -> None:
+    best = state.packet.best_luck()
+    if world.kind is not Kind.LUCKY or len(state.model.winners) < world.shares:
+        assert best is None
+    else:
+        assert best is not None
+        assert best.index == amounts_fen.index(max(amounts_fen))
+        assert best.user_id == state.model.winners[best.index][0]
+
+
+def check_against_the_model(state: State) -> None:
+    """Same winners at the same times, same tickets; the packet may not have noticed yet that some lapsed."""
+    packet, model = state.packet, state.model
+    assert tuple((claim.user_id, claim.at_ms) for claim in packet.claims.values()) == model.winners
+    assert packet.counter.closed == model.closed
+    valid = [(user, ticket.number) for user, ticket in packet.tickets.items() if ticket.lapses_at_ms > model.now]
+    assert valid == [(user, number) for user, number, _ in model.valid()]
+
+
+WORLDS = [
+    *(World(Kind.LUCKY, users, shares, 1) for users in (2, 3) for shares in (1, 2, 3)),
+    World(Kind.LUCKY, 3, 1, per_share=2),
+    World(Kind.EQUAL, 2, 2, per_share=1),
+    World(Kind.PERSONAL, 2, 1, per_share=4),
+]
+
+
+@pytest.mark.parametrize("world", WORLDS, ids=str)
+def test_every_interleaving(world: World) -> None:
+    amounts_fen = [4] * world.shares
+    if world.kind is Kind.LUCKY:
+        amounts_fen = list(all_lucky_shares(SEED, 4 * world.shares, world.shares, Caps(2, 7)))
+    endings = set()
+    for before, after in every_step(world):
+        check_invariants(before, after, world, amounts_fen)
+        check_against_the_model(after)
+        endings.add((after.packet.version, after.packet.counter.closed))
+    # no world is left half seen: every number of claims is reached, open and closed
+    possible = range(min(world.users, world.shares) + 1)
+    assert endings == {(version, closed) for version in possible for closed in (False, True)}

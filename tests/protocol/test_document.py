@@ -1,0 +1,54 @@
+"""docs/protocol.md says what the code says: every message with its fields, every code and limit, the examples."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from protocol.codes import REFUSALS, Close, Refusal, should_reconnect
+from protocol.messages import FROM_CLIENT, FROM_SERVER, Message, kind_of
+from server.core.limits import Limits
+
+ROOT = Path(__file__).parents[2]
+EVERY_CLASS = sorted({*FROM_CLIENT, *FROM_SERVER}, key=kind_of)
+DOCUMENT = (ROOT / "docs" / "protocol.md").read_text()
+
+
+def documented_fields(of: type[Message]) -> list[str]:
+    """The first column of the first table under a message's heading, e.g. `#### Grab · 21`."""
+    heading = f"\n#### {of.__name__} · {kind_of(of)}\n"
+    assert heading in DOCUMENT, f"docs/protocol.md has no heading{heading}"
+    section = DOCUMENT.split(heading)[1].split("\n#")[0]
+    table = section.partition("| field | type | meaning |\n")[2].split("\n\n")[0]
+    return re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
+
+
+@pytest.mark.parametrize("of", EVERY_CLASS, ids=lambda of: of.__name__)
+def test_the_document_lists_every_message_with_its_fields_in_their_order(of: type[Message]) -> None:
+    assert documented_fields(of) == [field for field in of.__struct_fields__ if field != "seq"]
+
+
+@pytest.mark.parametrize("code", [*Refusal, *Close], ids=lambda code: code.name.lower())
+def test_the_document_lists_every_code(code: Refusal | Close) -> None:
+    yes = REFUSALS[code].temporary if isinstance(code, Refusal) else should_reconnect(code)
+    assert f"| {code:d} | `{code.name.lower()}` | {'yes' if yes else 'no'} |" in DOCUMENT
+
+
+@pytest.mark.parametrize(("name", "default"), Limits().announced().items(), ids=str)
+def test_the_document_lists_every_announced_limit_with_its_default(name: str, default: int) -> None:
+    assert f"| `{name}` | {default:,} |" in DOCUMENT
+
+
+def test_the_worked_login_is_the_vector() -> None:
+    login = json.loads((ROOT / "tests" / "vectors" / "wire.json").read_text())["login"]
+    for part in ("key", "claim", "mac", "token", "nonce", "proof"):
+        assert login[part] in DOCUMENT, part
+
+
+def test_the_worked_packet_is_a_vector() -> None:
+    packet = json.loads((ROOT / "tests" / "vectors" / "fairness.json").read_text())[0]
+    for part in ("seed", "packet_id", "commitment", "amounts_fen"):
+        assert str(packet[part]) in DOCUMENT, part

@@ -1,0 +1,94 @@
+"""Tokens: what a backend mints, what a client shows of it, and what it never shows."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from protocol import messages
+from protocol.tokens import NONCE_BYTES, BadToken, Token, claim_text, mint, parse, prove
+
+VECTOR = json.loads((Path(__file__).parents[1] / "vectors" / "wire.json").read_text())["login"]
+KEY, NONCE = bytes.fromhex(VECTOR["key"]), bytes.fromhex(VECTOR["nonce"])
+steady = settings(deadline=None, derandomize=True, database=None, print_blob=True)
+
+
+def test_the_vector_follows_from_the_documented_rule() -> None:
+    """With the standard library alone, as a stranger would."""
+    claim = f"{VECTOR['user_id']}.{VECTOR['expires_at_s']}.{VECTOR['key_id']}"
+    mac = hmac.new(KEY, claim.encode(), hashlib.sha256)
+    proof = hmac.new(mac.digest(), NONCE, hashlib.sha256)
+    assert VECTOR["claim"] == claim
+    assert VECTOR["mac"] == mac.hexdigest()
+    assert VECTOR["token"] == f"{claim}.{mac.hexdigest()}"
+    assert VECTOR["proof"] == proof.hexdigest()
+
+
+def test_our_code_computes_the_vector() -> None:
+    token = mint(VECTOR["user_id"], VECTOR["expires_at_s"], VECTOR["key_id"], KEY)
+    assert str(token) == VECTOR["token"]
+    assert claim_text(*token[:3]) == VECTOR["claim"]
+    assert parse(VECTOR["token"]) == token
+    assert token.proof(NONCE).hex() == prove(token.mac, NONCE).hex() == VECTOR["proof"]
+
+
+def test_a_login_does_not_carry_the_secret_part() -> None:
+    token = parse(VECTOR["token"])
+    login = messages.encode(messages.Login(1, *token[:3], token.proof(NONCE)))
+    assert token.mac not in login
+    assert token.mac.hex().encode() not in login
+
+
+def test_a_recorded_login_is_worthless_on_another_connection() -> None:
+    token = parse(VECTOR["token"])
+    assert len({token.proof(bytes([i]) * NONCE_BYTES) for i in range(10)}) == 10
+
+
+@steady
+@given(
+    user_id=st.integers(0, messages.USER_ID_MAX),
+    expires_at_s=st.integers(0, 2**40),
+    key_id=st.text("abcdefghij-_0123456789", min_size=1, max_size=16),
+    key=st.binary(min_size=1, max_size=64),
+)
+def test_what_is_minted_can_be_parsed(user_id: int, expires_at_s: int, key_id: str, key: bytes) -> None:
+    token = mint(user_id, expires_at_s, key_id, key)
+    assert parse(str(token)) == parse(f" {token}\n") == token
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        mint(10087, 1_900_000_000, "k1", KEY),
+        mint(10086, 1_900_000_001, "k1", KEY),
+        mint(10086, 1_900_000_000, "k2", KEY),
+        mint(10086, 1_900_000_000, "k1", KEY[:-1]),
+    ],
+    ids=["user", "expiry", "key id", "key"],
+)
+def test_the_mac_covers_every_part(changed: Token) -> None:
+    assert changed.mac.hex() != VECTOR["mac"]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", "1.2.k", "1.2.k.ab.cd", "one.2.k.ab", "1.two.k.ab", "1.2.k.xy", "1.2.k.abc"]
+)
+def test_what_is_no_token_is_said_so(text: str) -> None:
+    with pytest.raises(BadToken, match=r"a token reads user\.expiry\.key-id\.mac"):
+        parse(text)
+
+
+@steady
+@given(text=st.text() | st.text("0123456789.ab_- \n"))
+def test_any_text_is_a_token_or_is_no_token(text: str) -> None:
+    try:
+        token = parse(text)
+    except BadToken:
+        return
+    assert parse(str(token)) == token

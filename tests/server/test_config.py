@@ -1,0 +1,263 @@
+"""The config: what wins, what is refused and in which words, what is shown, and the keys that are kept."""
+
+from __future__ import annotations
+
+import re
+import stat
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from server.config import TYPES, Config, ConfigError, default_toml, flat, load, load_keys, show
+from server.config_table import KEYS, ORDER
+
+HEX = "0f" * 16
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "hongbao.toml"
+
+
+def refusal(
+    file: Path, text: str = "", line: dict[str, Any] | None = None, env: dict[str, str] | None = None
+) -> str:
+    """What load says against this file, command line and environment; the file is called FILE."""
+    file.write_text(text)
+    with pytest.raises(ConfigError) as error:
+        load(file, line or {}, env or {})
+    message = str(error.value).replace(str(file), "FILE")
+    assert "\n" not in message
+    return message
+
+
+# --- what wins -------------------------------------------------------------------------------------------------
+
+
+def test_nothing_said_is_the_defaults() -> None:
+    assert load(None, {}, {}) == Config()
+
+
+def test_the_command_line_beats_the_environment_beats_the_file(file: Path) -> None:
+    file.write_text("[server]\nhost = 'file'\nport = 1\nnode = 1")
+    environment = {
+        "HONGBAO_SERVER__PORT": "2",
+        "HONGBAO_SERVER__NODE": "2",
+        "HONGBAO_STORE_USER": "no key",
+        "HOME": "/",
+    }
+    server = load(file, {"server.node": 3, "server.host": None}, environment).server
+    assert (server.host, server.port, server.node) == ("file", 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "value"),
+    [
+        ("server.port", "80", 80),
+        ("limits.ping_interval_s", "30", 30.0),
+        ("limits.requests_per_s", "1e1", 10.0),
+        ("log.level", "debug", "debug"),
+        ("stores.redis", "unix:///run/valkey.sock", "unix:///run/valkey.sock"),
+        ("auth.keys", f'{{old = "{HEX}", new = "{HEX}"}}', {"old": HEX, "new": HEX}),
+    ],
+)
+def test_text_of_the_environment_and_the_command_line_becomes_what_the_key_is(
+    key: str, text: str, value: object
+) -> None:
+    section, _, name = key.partition(".")
+    for config in (load(None, {}, {f"HONGBAO_{section}__{name}".upper(): text}), load(None, {key: text}, {})):
+        assert getattr(getattr(config, section), name) == value
+
+
+# --- what is refused, and how ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[limits]\nshare_max = 5", "FILE: unknown key limits.share_max, did you mean limits.shares_max?"),
+        ("[limit]\nshares_max = 5", "FILE: unknown key limit, did you mean [limits]?"),
+        ("port = 5", "FILE: unknown key port, did you mean server.port?"),
+        ("[server]\nqqqqqq = 5", "FILE: unknown key server.qqqqqq"),
+        ("server = 5", "FILE: server is a section: write [server] and its keys below"),
+        ("[[server]]\nport = 5", "FILE: server is a section: write [server] and its keys below"),
+        ("[server]\nport = '5'", "FILE: server.port is '5', and must be a whole number from 0 to 65,535"),
+        ("[server]\nport = 5.0", "FILE: server.port is 5.0, and must be a whole number from 0 to 65,535"),
+        ("[server]\nport = true", "FILE: server.port is True, and must be a whole number from 0 to 65,535"),
+        ("[server]\nport = -1", "FILE: server.port is -1, and must be a whole number from 0 to 65,535"),
+        ("[server]\nhost = ''", "FILE: server.host is '', and must be a host name or an address"),
+        (
+            "[log]\nlevel = 'loud'",
+            'FILE: log.level is \'loud\', and must be one of "debug", "info", "warning", "error"',
+        ),
+        (
+            "[limits]\nshare_fen_min = 30_000",
+            "limits.share_fen_min = 30000 (FILE) must not exceed limits.share_fen_max = 20000 (default)",
+        ),
+    ],
+)
+def test_a_fault_in_the_file_is_one_line_that_names_it(file: Path, text: str, words: str) -> None:
+    assert refusal(file, text) == words
+
+
+@pytest.mark.parametrize(
+    ("line", "env", "words"),
+    [
+        ({"server.prot": 5}, {}, "command line: unknown key server.prot, did you mean server.port?"),
+        ({"server.port": "x"}, {}, "command line: server.port is 'x', and must be a whole number from 0 to 65,535"),
+        (
+            {},
+            {"HONGBAO_LIMITS__SHARE_MAX": "5"},
+            "environment variable HONGBAO_LIMITS__SHARE_MAX: "
+            "unknown key limits.share_max, did you mean limits.shares_max?",
+        ),
+        (
+            {"limits.requests_burst": 5},
+            {"HONGBAO_LIMITS__REQUESTS_PER_S": "6"},
+            "limits.requests_per_s = 6.0 (environment variable HONGBAO_LIMITS__REQUESTS_PER_S) must not exceed "
+            "limits.requests_burst = 5.0 (command line)",
+        ),
+    ],
+)
+def test_a_fault_elsewhere_names_its_place(
+    file: Path, line: dict[str, Any], env: dict[str, str], words: str
+) -> None:
+    assert refusal(file, "", line, env) == words
+
+
+@pytest.mark.parametrize("text", ["[server", "server.port", "\x00"])
+def test_what_is_no_toml_is_refused_with_its_place(file: Path, text: str) -> None:
+    assert refusal(file, text).startswith("FILE: ")
+
+
+def test_a_file_that_cannot_be_read_is_refused(file: Path) -> None:
+    with pytest.raises(ConfigError, match="No such file"):
+        load(file, {}, {})
+    file.write_bytes(b"\xff")
+    with pytest.raises(ConfigError, match=re.escape(str(file))):
+        load(file, {}, {})
+
+
+@pytest.mark.parametrize("key", [key for key, kind in TYPES.items() if kind in (int, float)])
+def test_no_number_is_without_bounds(key: str) -> None:
+    for wrong in ("-1", "1e99", "nan", "inf"):
+        with pytest.raises(ConfigError, match=f"command line: {key} is '{wrong}', and must be"):
+            load(None, {key: wrong}, {})
+
+
+@pytest.mark.parametrize(
+    "keys", ["5", "no table", "{a = 5}", "{a = ''}", "{a = 'xyz'}", f"{{a = '{HEX[2:]}'}}", f"{{'a b' = '{HEX}'}}"]
+)
+def test_a_wrong_key_is_refused_without_being_shown(file: Path, keys: str) -> None:
+    words = refusal(file, "", {"auth.keys": keys})
+    assert words.startswith("command line: auth.keys must be a table of key id")
+    assert keys not in words
+
+
+def test_a_wrong_address_is_refused_without_being_shown(file: Path) -> None:
+    assert refusal(file, "[stores]\npostgres = 'mysql://me:secret@host'") == (
+        "FILE: stores.postgres must be empty or a URL postgresql://…"
+    )
+    assert refusal(file, "[stores]\npostgres = 5").startswith("FILE: stores.postgres must be")
+
+
+# --- what is written -------------------------------------------------------------------------------------------
+
+
+def test_the_table_has_every_key_and_the_defaults_keep_to_it() -> None:
+    assert list(KEYS) == list(TYPES)
+    assert {key for pair in ORDER for key in pair} <= KEYS.keys()
+    for key, value in flat(Config()).items():
+        assert KEYS[key].rule.holds(value), key
+
+
+def test_the_default_file_says_and_explains_every_default(file: Path) -> None:
+    text = default_toml()
+    file.write_text(text)
+    assert load(file, {}, {}) == Config()
+    for key, row in KEYS.items():
+        assert re.search(rf"^{key.partition('.')[2]} = .* # {re.escape(row.meaning)}$", text, re.MULTILINE), key
+
+
+def test_what_is_shown_can_be_loaded_again(file: Path) -> None:
+    odd = {"server.host": 'a"\\b\té', "limits.requests_per_s": 0.5, "stores.redis": "redis://h/1"}
+    asked = load(None, odd | {"server.host": "::1"}, {})
+    file.write_text(show(asked))
+    assert load(file, {}, {}) == asked
+
+
+def test_what_is_shown_holds_no_secret() -> None:
+    shown = show(
+        load(
+            None,
+            {
+                "auth.keys": {"k1": HEX, "k2": HEX},
+                "stores.postgres": "postgresql://me:geheim@1@db/hongbao?sslpassword=geheim&application_name=a",
+                "stores.redis": "redis://:geheim@cache:6379/0",
+            },
+            {},
+        )
+    )
+    assert HEX not in shown
+    assert "geheim" not in shown
+    assert 'keys = {k1 = "***", k2 = "***"}' in shown
+    assert "postgresql://me:***@db/hongbao?sslpassword=***&application_name=a" in shown
+    assert "redis://:***@cache:6379/0" in shown
+
+
+# --- keys ------------------------------------------------------------------------------------------------------
+
+
+def test_keys_of_the_config_are_used_in_their_order(tmp_path: Path) -> None:
+    keys = {"old": "00" * 16, "new": "FF" * 20}
+    assert list(load_keys(load(None, {"auth.keys": keys}, {}), tmp_path).items()) == [
+        ("old", bytes(16)),
+        ("new", b"\xff" * 20),
+    ]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_keys_one_is_made_once_and_kept_for_its_owner_alone(tmp_path: Path) -> None:
+    data = tmp_path / "new" / "data"
+    first = load_keys(Config(), data)
+    assert [len(key) for key in first.values()] == [32]
+    assert load_keys(Config(), data) == first
+    assert load_keys(Config(), tmp_path) != first
+    assert [path.name for path in data.iterdir()] == ["keys.toml"]
+    assert stat.S_IMODE((data / "keys.toml").stat().st_mode) == 0o600
+
+
+def test_processes_that_start_together_get_the_same_key(tmp_path: Path) -> None:
+    found: list[dict[str, bytes]] = []
+    threads = [Thread(target=lambda: found.append(load_keys(Config(), tmp_path))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == found[:1] * 8
+
+
+def test_an_appended_key_mints_and_the_old_one_is_still_believed(tmp_path: Path) -> None:
+    (old,) = load_keys(Config(), tmp_path).items()
+    with (tmp_path / "keys.toml").open("a") as file:
+        file.write(f'k2 = "{HEX}"\n')
+    assert list(load_keys(Config(), tmp_path).items()) == [old, ("k2", bytes.fromhex(HEX))]
+
+
+@pytest.mark.parametrize("text", ["", "k1 = 5", "k1 = 'short'", "[k1", f"k1 = '{HEX}'\nk1 = '{HEX}'"])
+def test_a_spoiled_file_of_keys_is_refused_without_being_shown(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "keys.toml"
+    path.touch(0o600)
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=re.escape(str(path))) as error:
+        load_keys(Config(), tmp_path)
+    assert HEX not in str(error.value)
+
+
+def test_keys_that_others_can_read_are_refused(tmp_path: Path) -> None:
+    load_keys(Config(), tmp_path)
+    (tmp_path / "keys.toml").chmod(0o640)
+    with pytest.raises(ConfigError, match="chmod 600"):
+        load_keys(Config(), tmp_path)

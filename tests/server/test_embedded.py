@@ -1,0 +1,378 @@
+"""The embedded stores: real, private, one owner, nothing left behind and nothing lost, however the owner dies.
+
+The folders are made here and not by pytest, whose own nobody else may enter: root's stores run as another user.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+import redis
+
+from server import embedded
+from server.embedded import EmbeddedError, Stores
+from server.embedded_run import Account, let_pass
+
+DEADLINE_S = 30.0
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root's stores run as somebody else")
+
+OWNER = """
+import json, signal, sys
+from pathlib import Path
+from server import embedded
+stores = embedded.start(Path(sys.argv[1]))
+print(json.dumps({"owner": stores.owner, "pids": stores.pids}), flush=True)
+signal.pause()
+"""
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="hongbao-test-") as path:
+        Path(path).chmod(0o711)
+        yield Path(path).resolve()
+
+
+@pytest.fixture
+def new() -> Iterator[Path]:
+    """A data folder that is still empty."""
+    with folder() as path:
+        yield path
+
+
+@pytest.fixture(scope="module")
+def data() -> Iterator[Path]:
+    """A data folder to start and stop. The tests share it: making one is the slow part."""
+    with folder() as path:
+        yield path / "data"
+
+
+@pytest.fixture(scope="module")
+def stores() -> Iterator[Stores]:
+    """Running stores, for tests that leave them so; nothing of them remains."""
+    with embedded.temporary("hongbao-test-") as running:
+        home = home_of(running)
+        yield running
+    assert not home.exists()
+
+
+def home_of(stores: Stores) -> Path:
+    return Path(sql(stores, "show data_directory")).parent
+
+
+def sql(stores: Stores, statement: str) -> Any:
+    async def ask() -> Any:
+        connection = await asyncpg.connect(stores.postgres_dsn)
+        try:
+            return await connection.fetchval(statement)
+        finally:
+            await connection.close()
+
+    return asyncio.run(ask())
+
+
+def valkey(stores: Stores, *command: str) -> Any:
+    with redis.Redis.from_url(stores.redis_url, decode_responses=True) as client:
+        return client.execute_command(*command)
+
+
+fresh = count(1)
+
+
+def write(stores: Stores) -> tuple[int, str]:
+    """Store a new number in both; back comes what `read` has to find."""
+    number = next(fresh)
+    sql(stores, "create table if not exists kept (n int)")
+    sql(stores, f"insert into kept values ({number})")
+    valkey(stores, "set", "kept", str(number))
+    return number, str(number)
+
+
+def read(stores: Stores) -> tuple[int, str]:
+    return sql(stores, "select max(n) from kept"), valkey(stores, "get", "kept")
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {DEADLINE_S} s: {what}"
+        time.sleep(0.01)
+
+
+@contextmanager
+def other_process(data: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that starts the stores of this folder, says so in a line, and stays."""
+    process = subprocess.Popen([sys.executable, "-c", OWNER, str(data)], stdout=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def said(process: subprocess.Popen[str]) -> dict[str, Any]:
+    assert process.stdout is not None
+    line: dict[str, Any] = json.loads(process.stdout.readline())
+    return line
+
+
+def parents() -> dict[int, int]:
+    """Process -> parent, of all that live; zombies do not."""
+    found = {}
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, parent = entry.read_text().rpartition(")")[2].split()[:2]
+        except OSError:
+            continue
+        if state != "Z":
+            found[int(entry.parent.name)] = int(parent)
+    return found
+
+
+def family(pids: dict[str, int]) -> set[int]:
+    return {*pids.values(), *(child for child, parent in parents().items() if parent in pids.values())}
+
+
+# --- what they are ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    {
+        "synchronous_commit": "on",
+        "fsync": "on",
+        "full_page_writes": "on",
+        "data_checksums": "on",
+        "server_encoding": "UTF8",
+        "listen_addresses": "",
+        "jit": "off",
+        "timezone": "UTC",
+    }.items(),
+)
+def test_postgres_is_set_to_lose_nothing_and_to_hear_no_network(stores: Stores, setting: str, value: str) -> None:
+    assert sql(stores, f"show {setting}") == value
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    {
+        "appendonly": "yes",
+        "appendfsync": "always",
+        "save": "",
+        "port": "0",
+        "maxmemory-policy": "noeviction",
+    }.items(),
+)
+def test_valkey_is_set_to_lose_nothing_and_to_hear_no_network(stores: Stores, setting: str, value: str) -> None:
+    assert valkey(stores, "config", "get", setting) == {setting: value}
+
+
+def test_texts_are_compared_byte_by_byte_but_known_as_unicode(stores: Stores) -> None:
+    assert sql(stores, "select 'Z' < 'a' and upper('é') = 'É'")
+
+
+def test_what_is_stored_is_for_the_stores_user_alone(stores: Stores) -> None:
+    home = home_of(stores)
+    for name in ("postgres", "valkey", "sockets"):
+        info = (home / name).stat()
+        assert stat.S_IMODE(info.st_mode) == 0o700
+        assert info.st_uid != 0
+    for name in ("postgres.log", "valkey.log", "lock"):
+        assert stat.S_IMODE((home / name).stat().st_mode) == 0o600
+
+
+def test_they_are_out_of_reach_of_ctrl_c(stores: Stores) -> None:
+    assert set(stores.pids) == {"postgres", "valkey"}
+    for process_id in stores.pids.values():
+        assert os.getsid(process_id) == process_id
+
+
+# --- one owner -------------------------------------------------------------------------------------------------
+
+
+def test_a_second_start_attaches_and_its_stop_leaves_them_running(stores: Stores) -> None:
+    home = home_of(stores)
+    for attached in (embedded.start(home), embedded.running(home)):
+        assert attached is not None
+        assert not attached.owner
+        assert attached.postgres_dsn == stores.postgres_dsn
+        with attached:
+            valkey(attached, "set", "from", "attached")
+    assert sql(stores, "select 1") == 1
+    assert valkey(stores, "get", "from") == "attached"
+
+
+def test_of_processes_that_start_together_one_is_the_owner(new: Path) -> None:
+    with other_process(new) as one, other_process(new) as two:
+        assert sorted(said(process)["owner"] for process in (one, two)) == [False, True]
+
+
+def test_nothing_runs_where_nobody_started(data: Path) -> None:
+    assert embedded.running(data) is None
+    assert embedded.running(data / "missing") is None
+
+
+# --- stop, start, sudden ends ----------------------------------------------------------------------------------
+
+
+def test_the_data_is_there_after_stop_and_start(data: Path) -> None:
+    with embedded.start(data) as first:
+        assert first.owner
+        written = write(first)
+        ours = family(dict(first.pids))
+    assert not ours & parents().keys()
+    assert embedded.running(data) is None
+    first.stop()
+    with embedded.start(data) as second:
+        assert read(second) == written
+
+
+@pytest.mark.parametrize("first_dead", [(), ("postgres",), ("valkey",), ("valkey", "postgres")])
+def test_kill_9_of_the_owner_leaves_no_process_and_loses_nothing(data: Path, first_dead: tuple[str, ...]) -> None:
+    with other_process(data) as owner:
+        pids = said(owner)["pids"]
+        attached = embedded.start(data)
+        assert not attached.owner
+        written = write(attached)
+        left = family(pids)
+        assert len(left) > 2
+        for name in first_dead:
+            os.kill(pids[name], signal.SIGKILL)
+        owner.kill()
+        with embedded.start(data) as stores:  # at once, while the old ones may still be going
+            assert stores.owner
+            assert read(stores) == written
+        until(lambda: not left & parents().keys(), "the killed owner's stores have ended")
+
+
+def test_kill_9_while_the_cluster_is_made(new: Path) -> None:
+    with other_process(new) as owner:
+        until((new / "postgres.new" / "PG_VERSION").exists, "initdb is at work")
+        owner.kill()
+        with embedded.start(new) as stores:
+            assert sql(stores, "select current_database()") == "hongbao"
+    assert not (new / "postgres.new").exists()
+
+
+def test_leftovers_of_a_crash_do_not_stop_postgres(data: Path) -> None:
+    embedded.start(data).stop()
+    with subprocess.Popen(["sleep", "60"]) as stranger:
+        for leftover in ("", f"{stranger.pid}\n"):
+            (data / "postgres" / "postmaster.pid").write_text(leftover)
+            embedded.start(data).stop()
+        stranger.kill()
+
+
+# --- where they can live ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["long " * 20, "a,b", "odd '\"\\ %20?&=:@#é"], ids=["long", "comma", "odd"])
+def test_any_folder_will_do(data: Path, name: str) -> None:
+    embedded.start(data).stop()
+    home = data.rename(data.with_name(name))
+    with embedded.start(home) as stores:
+        sockets = (home / "sockets").resolve()
+        assert stat.S_IMODE(sockets.stat().st_mode) == 0o700
+        assert sql(stores, "select 1") == 1
+        assert valkey(stores, "ping")
+        again = embedded.running(home)
+        assert again is not None
+        assert again.redis_url == stores.redis_url
+    assert not sockets.exists()
+    assert not (home / "sockets").is_symlink()
+    home.rename(data)
+
+
+def test_a_strangers_folder_is_not_believed(data: Path) -> None:
+    with embedded.start(data), folder() as strange:
+        for socket in (data / "sockets").iterdir():
+            (strange / socket.name).symlink_to(data / "hidden" / socket.name)  # so that the stores answer there
+        (data / "sockets").rename(data / "hidden")
+        (data / "sockets").symlink_to(strange)
+        assert embedded.running(data) is None
+        (data / "sockets").unlink()
+        (data / "hidden").rename(data / "sockets")
+        assert embedded.running(data) is not None
+
+
+# --- who they run as -------------------------------------------------------------------------------------------
+
+
+@as_root
+def test_folders_are_opened_for_passing_only_and_that_is_said(
+    new: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    closed, inner = new / "closed", new / "closed" / "inner"
+    inner.mkdir(parents=True)
+    closed.chmod(0o700)
+    inner.chmod(0o750)
+    let_pass(inner, Account("somebody", 12345, 12345))
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (closed, inner)] == [0o701, 0o751]
+    assert [line.split()[:4] for line in capsys.readouterr().err.splitlines()] == [
+        ["hongbao:", "chmod", "o+x", str(inner)],
+        ["hongbao:", "chmod", "o+x", str(closed)],
+    ]
+
+
+@as_root
+@pytest.mark.parametrize("name", ["no-such-user", "root"])
+def test_a_user_that_cannot_be_is_named(new: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HONGBAO_STORE_USER", name)
+    with pytest.raises(EmbeddedError, match=name):
+        embedded.start(new)
+
+
+# --- what goes wrong -------------------------------------------------------------------------------------------
+
+
+def test_a_store_that_cannot_start_is_one_line_with_its_last_words_and_the_other_is_stopped(data: Path) -> None:
+    with embedded.start(data) as stores:
+        valkey(stores, "set", "a", "b")
+    manifest = data / "valkey" / "appendonlydir" / "appendonly.aof.manifest"
+    whole = manifest.read_text()
+    manifest.write_text("rubbish\n")
+    before = set(parents())
+    with pytest.raises(EmbeddedError, match=r"^valkey did not start: .*manifest.*$"):
+        embedded.start(data)
+    assert not {child for child in set(parents()) - before if parents().get(child) == os.getpid()}
+    manifest.write_text(whole)
+    with embedded.start(data) as stores:
+        assert stores.owner
+        assert valkey(stores, "get", "a") == "b"
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(new: Path) -> None:
+    (new / "file").write_text("")
+    with pytest.raises(EmbeddedError, match=r"^cannot start the stores in .*/file/data: "):
+        embedded.start(new / "file" / "data")
+
+
+def test_a_passing_thread_may_not_be_the_owner(new: Path) -> None:
+    refused: list[Exception] = []
+
+    def try_it() -> None:
+        try:
+            embedded.start(new)
+        except EmbeddedError as error:
+            refused.append(error)
+
+    thread = threading.Thread(target=try_it)
+    thread.start()
+    thread.join()
+    assert "main thread" in str(refused[0])
