@@ -27,7 +27,7 @@ PATIENCE_S = 10.0
 GLANCE_EVERY_S = 0.1
 GUEST_CHANCE = 0.2  # that a user is in a second group, too
 GROUP_PEOPLE_MAX = 500
-LIVELY_GROUP = 15  # in larger groups everybody acts less often, so that nobody sees more packets than in this one
+LIVELY_GROUP = 20  # in larger groups everybody acts less often, so that nobody sees more packets than in this one
 FAREWELL_FEN = 888
 FAREWELL_SHARES = 5
 

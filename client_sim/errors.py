@@ -8,8 +8,12 @@ from protocol import codes, messages
 
 
 class ClientError(Exception):
-    """Any failure of a request. `temporary`: the same request may succeed later, after `retry_after_ms`."""
+    """Any failure of a request. `temporary`: the same request may succeed later, after `retry_after_ms`.
 
+    `name` is stable and meant for logs and counters.
+    """
+
+    name: str = "failed"
     temporary: bool = False
     retry_after_ms: int = 0
 
@@ -17,22 +21,27 @@ class ClientError(Exception):
 class ConnectionLost(ClientError):
     """The connection ended before the reply came. Whether the request was carried out is not known."""
 
+    name = "connection_lost"
     temporary = True
 
 
 class ClientClosed(ClientError):
     """The app closed this client. Whether a request in flight was carried out is not known."""
 
+    name = "client_closed"
+
 
 class TimedOut(ClientError):
     """No reply in time. Whether the request was carried out is not known; asking again is safe (see Client)."""
 
+    name = "timed_out"
     temporary = True
 
 
 class Busy(ClientError):
     """A grab was told `busy`, again and again until patience ran out: more tickets are out than can be served."""
 
+    name = "busy"
     temporary = True
 
     def __init__(self, packet_id: int, retry_after_ms: int) -> None:

@@ -166,7 +166,7 @@ class Witness:
 
     def was_refused(self, error: ClientError) -> None:
         """A request was refused or lost, as can happen to anybody."""
-        self.refusals[getattr(error, "name", type(error).__name__)] += 1
+        self.refusals[error.name] += 1
 
     def has_failed(self, who: str, error: BaseException) -> None:
         """Something happened that nobody expects: the run fails. Counted always, described the first few times."""

@@ -133,6 +133,7 @@ class App:
                 for loop in loops:
                     loop.cancel()
         finally:
+            self.listener.abort()
             (self._data / SERVER_FILE).unlink(missing_ok=True)
             await self._status.close()
             await self.mirror.close()
@@ -170,7 +171,7 @@ class App:
 
     async def _drain(self) -> None:
         """Finish what was begun, then hang up."""
-        await self.listener.stop_accepting()
+        self.listener.stop_accepting()
         for _ in range(int(DRAIN_S * 100)):
             if not (self.dispatch.under_way or self.path.unrecorded):
                 break

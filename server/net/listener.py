@@ -51,7 +51,7 @@ class Listener:
         self._server = await self._loop.create_server(lambda: Session(self), host, port, backlog=BACKLOG)
         return int(self._server.sockets[0].getsockname()[1])
 
-    async def stop_accepting(self) -> None:
+    def stop_accepting(self) -> None:
         """No new connections."""
         self._closing = True
         if self._server is not None:
@@ -65,6 +65,12 @@ class Listener:
             if not self.sessions:
                 return
             await asyncio.sleep(0.01)
+
+    def abort(self) -> None:
+        """Let go of every socket at once."""
+        self.stop_accepting()
+        for session in list(self.sessions):
+            session.abort()
 
     async def run(self) -> None:
         """Let every connection's heartbeat do what is due; for ever, to be supervised."""

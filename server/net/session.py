@@ -100,6 +100,10 @@ class Session(asyncio.Protocol):
         self.connection.close(code, detail)
         self.flush()
 
+    def abort(self) -> None:
+        """Hang up without a word."""
+        self._transport.abort()
+
     def tick(self, now_s: float) -> None:
         """Let the heartbeat do what is due."""
         if self.connection.next_deadline() <= now_s:

@@ -1,0 +1,194 @@
+"""What all tests share: real private stores, a database of its own for each test, servers and clients in its loop."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+from typing import Any, Self
+
+import asyncpg
+import pytest
+import uvloop
+from redis import asyncio as aioredis
+
+from client_sim.client import Client
+from protocol import tokens
+from server import config, embedded
+from server.app import App
+from server.core.ids import BACKEND
+from storage.postgres.database import Database
+from storage.postgres.migrate import migrate
+
+KEYS = {"test": b"a key that only tests know"}
+FAR_AWAY_S = 4_000_000_000
+TEMPLATE = "template_hongbao"
+_numbers = itertools.count(1)
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Tests run on the loop that the server runs on."""
+    return {"uvloop": uvloop.new_event_loop}
+
+
+@pytest.fixture(scope="session")
+def stores() -> Iterator[embedded.Stores]:
+    """A private PostgreSQL and Valkey for the whole session, with an empty migrated database to copy."""
+    with embedded.temporary() as running:
+        asyncio.run(_make_template(running.postgres_dsn))
+        yield running
+
+
+async def _make_template(dsn: str) -> None:
+    await _execute(dsn, f"CREATE DATABASE {TEMPLATE}")
+    database = Database(_named(dsn, TEMPLATE), pool_max=1, timeout_s=10)
+    await database.open()
+    await migrate(database)
+    await database.close()
+
+
+async def _execute(dsn: str, statement: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def _named(dsn: str, database: str) -> str:
+    return dsn.replace("/hongbao?", f"/{database}?")
+
+
+@pytest.fixture
+async def postgres_dsn(stores: embedded.Stores) -> AsyncIterator[str]:
+    """A database of its own for each test, empty and migrated."""
+    name = f"test_{next(_numbers)}"
+    await _execute(stores.postgres_dsn, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    yield _named(stores.postgres_dsn, name)
+    await _execute(stores.postgres_dsn, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def redis_url(stores: embedded.Stores) -> AsyncIterator[str]:
+    """An empty Valkey."""
+    async with aioredis.Redis.from_url(stores.redis_url) as redis:
+        await redis.flushall()
+    yield stores.redis_url
+
+
+@pytest.fixture
+async def sql(postgres_dsn: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    """The test's own view of the records."""
+    connection = await asyncpg.connect(postgres_dsn)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[aioredis.Redis]:
+    """The test's own view of the mirror."""
+    async with aioredis.Redis.from_url(redis_url) as client:
+        yield client
+
+
+class Server:
+    """A server in the test's loop."""
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+        self.url = ""
+        self._stop = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> Self:
+        """Returns when it serves."""
+        ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._task = asyncio.create_task(self.app.run(self._stop, ready.set_result))
+        await asyncio.wait([ready, self._task], return_when=asyncio.FIRST_COMPLETED)
+        if self._task.done():
+            self._task.result()
+        self.url = ready.result()
+        return self
+
+    async def stop(self) -> None:
+        """Drain and end, as TERM does."""
+        self._stop.set()
+        if self._task is not None and not self._task.cancelled():
+            await self._task
+
+    async def kill(self) -> None:
+        """End in the middle of whatever is under way; memory is lost, as after kill -9."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    @property
+    def port(self) -> int:
+        """Where it listens on loopback."""
+        return int(self.url.rpartition(":")[2])
+
+
+StartServer = Callable[..., Awaitable[Server]]
+Connect = Callable[..., Awaitable[Client]]
+
+
+@pytest.fixture
+async def start_server(postgres_dsn: str, redis_url: str, tmp_path: Path) -> AsyncIterator[StartServer]:
+    """Starts servers; keywords are config values with `__` for the dot, such as limits__shares_max=3."""
+    servers: list[Server] = []
+
+    async def start(**overrides: Any) -> Server:
+        dotted = {key.replace("__", "."): value for key, value in overrides.items()}
+        settings = config.load(
+            None,
+            {"server.port": 0, "limits.requests_per_s": 1e6, "limits.requests_burst": 1e6, **dotted},
+            environment={},
+        )
+        data = tmp_path / f"server{len(servers)}"
+        data.mkdir()
+        server = Server(
+            App(
+                settings,
+                KEYS,
+                data,
+                dotted.get("stores.postgres", postgres_dsn),
+                dotted.get("stores.redis", redis_url),
+            )
+        )
+        servers.append(server)
+        return await server.start()
+
+    yield start
+    for server in servers:
+        await server.stop()
+
+
+@pytest.fixture
+async def server(start_server: StartServer) -> Server:
+    """One server with default limits, but no bound on requests per second."""
+    return await start_server()
+
+
+def token(user_id: int) -> str:
+    """A token for a user; 0 is the chat backend."""
+    return str(tokens.mint(user_id, FAR_AWAY_S, "test", KEYS["test"]))
+
+
+@pytest.fixture
+async def connect() -> AsyncIterator[Connect]:
+    """Connects SDK clients: `await connect(server, user_id)`."""
+    async with AsyncExitStack() as stack:
+
+        async def one(server: Server, user_id: int, **options: Any) -> Client:
+            return await stack.enter_async_context(Client(server.url, token(user_id), **options))
+
+        yield one
+
+
+@pytest.fixture
+async def backend(server: Server, connect: Connect) -> Client:
+    """The chat backend, which tops up."""
+    return await connect(server, BACKEND)
