@@ -58,7 +58,7 @@ class Pending(NamedTuple):
 
 
 class Client:
-    """One user. Safe to use from many tasks of one event loop; create it inside that loop."""
+    """One user. Safe to use from many tasks of one event loop."""
 
     def __init__(
         self,
@@ -322,7 +322,8 @@ class Client:
         """One timer for all requests: all have the same time, so the first that waits is the first that is due."""
         loop = asyncio.get_running_loop()
         self._timer = None
-        for seq, pending in list(self._pending.items()):
+        while self._pending:
+            seq, pending = next(iter(self._pending.items()))
             if pending.deadline > loop.time():
                 self._timer = loop.call_at(pending.deadline, self._expire)
                 return

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from client_sim.backoff import patiently
-from client_sim.town import FIRST_USER_ID, Group, Town
+from client_sim.town import USERS_MOST, Group, Town, place_of, user_id_of
 from client_sim.user import CHARACTERS, User
 from client_sim.witness import Order, PacketBook
 
@@ -73,8 +73,8 @@ class Crowd:
         habits: Habits = EVERYDAY,
     ) -> None:
         """`mint`: the token of a user id; 0 is the chat backend. Raises ValueError if the groups would not do."""
-        if not (0 < groups <= users):
-            raise ValueError("there must be at least one group, and no more groups than users")
+        if not 0 < groups <= users <= USERS_MOST:
+            raise ValueError(f"{users} users in {groups} groups: give 1 ≤ groups ≤ users ≤ {USERS_MOST:,}")
         self.town = Town(url, mint)
         self.witness = self.town.witness
         self.seed = seed
@@ -84,12 +84,13 @@ class Crowd:
         self._rng = random.Random(seed)
         self._backend = self.town.client(BACKEND_USER_ID)
         names, weights = list(habits), list(habits.values())
-        self.users = [self._user(FIRST_USER_ID + i, self._rng.choices(names, weights)[0]) for i in range(users)]
+        self.users = [self._user(place, self._rng.choices(names, weights)[0]) for place in range(users)]
         self.groups = self._groups(groups)
         for user in self.users:
             user.pace = sum(len(group.member_ids) for group in user.groups) / LIVELY_GROUP
 
-    def _user(self, user_id: int, character: str) -> User:
+    def _user(self, place: int, character: str) -> User:
+        user_id = user_id_of(self.seed, place)
         return User(user_id, CHARACTERS[character], self.town, random.Random(f"{self.seed}/{user_id}"))
 
     def _groups(self, groups: int) -> list[Group]:
@@ -121,7 +122,7 @@ class Crowd:
 
     def user(self, user_id: int) -> User:
         """One of the users."""
-        return self.users[user_id - FIRST_USER_ID]
+        return self.users[place_of(user_id)]
 
     # --- the course of the evening ----------------------------------------------------------------------------
 

@@ -106,13 +106,21 @@ def prepare(
 
 
 async def perform(name: str, crowd: Crowd) -> Summary:
-    """Run a scenario to its end. A failure on the way ends it early, and is in the summary."""
+    """Run a scenario to its end. A failure on the way ends it early, and is in the summary.
+
+    Raises ClientError if the crowd cannot even gather: no server there, or one that takes no money from us.
+    """
     try:
         await crowd.gather()
+        await _run(name, crowd)
+    finally:
+        await crowd.leave()
+    return crowd.summary()
+
+
+async def _run(name: str, crowd: Crowd) -> None:
+    try:
         await SCENARIOS[name].course(crowd)
         await crowd.check()
     except Exception as error:
         crowd.witness.has_failed(name, error)
-    finally:
-        await crowd.leave()
-    return crowd.summary()

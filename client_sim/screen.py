@@ -28,7 +28,8 @@ from client_sim.witness import PacketBook, Witness
 FRAME_S = 0.25
 LINE_S = 2.0
 WIDTH_MOST = 100
-TICKER_LINES = 11  # so that all fits in 24 lines
+TICKER_LINES_MOST = 13
+OTHER_LINES = 11  # of the picture; it must not be higher than the terminal
 CLAIMS_SHOWN = 12
 BAR_WIDTH = 24
 RED, GOLD, DIM = "red", "bold yellow", "dim"
@@ -41,6 +42,13 @@ ANSWERS = {
     "expired": "该红包已超过24小时",
     "busy": "would have to wait",
     "not_allowed": "tried what was not theirs",
+}
+REFUSALS = {
+    "client_closed": "went offline before the answer",
+    "connection_lost": "lost the connection before the answer",
+    "timed_out": "no answer in time",
+    "not_enough_money": "the wallet held less than that",
+    "rate_limited": "asked too often",
 }
 
 
@@ -86,11 +94,11 @@ class Picture:
         sent, total_fen = sum(row.sent for row in rows), sum(row.total_fen for row in rows)
         waiting_fen = total_fen - sum(row.claimed_fen for row in rows)
         opens, pushes = self.rates()
-        half_ms, most_ms = witness.open_ms.percentile(50), witness.open_ms.percentile(99)
+        p50_ms, p99_ms = witness.open_ms.percentile(50), witness.open_ms.percentile(99)
         return [
             ("people", f"{crowd.connected} of {len(crowd.users)} online, in {len(crowd.groups)} groups"),
             ("packets", f"{sent:,} sent, {len(witness.finished()):,} opened to the last share"),
-            ("opens", f"{opens:,.0f}/s, half within {half_ms:.1f} ms, 99 of 100 within {most_ms:.1f} ms"),
+            ("opens", f"{opens:,.0f}/s, p50 {p50_ms:.1f} ms, p99 {p99_ms:.1f} ms"),
             ("pushes", f"{pushes:,.0f}/s, {witness.pushes.total():,} so far"),
             ("money", f"{yuan(total_fen)} 元 sent, {yuan(waiting_fen)} 元 not opened yet"),
         ]
@@ -101,40 +109,48 @@ class Picture:
         opens, pushes = self.rates()
         last = crowd.town.ticker[-1] if crowd.town.ticker else ""
         return (
-            f"{self.elapsed_s:5.1f} s  {crowd.phase}: {crowd.connected} online, {len(crowd.witness.packets)} packets, "
-            f"{opens:.0f} opens/s (p50 {open_ms.percentile(50):.1f} ms, p99 {open_ms.percentile(99):.1f} ms), "
-            f"{pushes:.0f} pushes/s  {last}"
+            f"{self.elapsed_s:5.1f} s  {crowd.phase}: {crowd.connected} online, "
+            f"{len(crowd.witness.packets)} packets, {opens:.0f} opens/s, p50 {open_ms.percentile(50):.1f} ms, "
+            f"p99 {open_ms.percentile(99):.1f} ms, {pushes:.0f} pushes/s  {last}"
         )
 
-    def panel(self) -> Panel:
-        """All of it as a picture of 24 lines."""
+    def panel(self, height: int) -> Panel:
+        """All of it as a picture of at most `height` lines."""
         facts = Table.grid(padding=(0, 2))
         for word, said in self.facts():
             facts.add_row(Text(word, DIM), said)
-        ticker = [
-            Text(line, no_wrap=True, overflow="ellipsis") for line in list(self.crowd.town.ticker)[-TICKER_LINES:]
-        ]
-        for line in ticker:
-            line.highlight_regex(r"[\d.,]+ 元|手气最佳", GOLD)
-        ticker += [Text()] * (TICKER_LINES - len(ticker))
-        left_s = self.crowd.left_s
-        time_left = f"{left_s:.0f} s left" if left_s else self.crowd.phase
-        done = self.crowd.seconds - left_s if self.crowd.ends_at else 0.0
-        bar = ProgressBar(total=self.crowd.seconds, completed=done, complete_style=RED, finished_style=RED)
+        bar = ProgressBar(
+            total=self.crowd.seconds, completed=self._done_s(), complete_style=RED, finished_style=RED
+        )
+        ticker = self._ticker(max(1, min(TICKER_LINES_MOST, height - OTHER_LINES)))
         about = scenarios.SCENARIOS[self.name].about
         return Panel(
-            Group(facts, Text(), bar, Text(), *ticker),
+            Group(facts, Text(), bar, Text("\n"), *ticker),
             title=Text.assemble(("红包 ", f"bold {RED}"), about),
-            subtitle=time_left,
+            subtitle=self._time(),
             border_style=RED,
             title_align="left",
             subtitle_align="right",
             padding=(0, 1),
         )
 
+    def _ticker(self, lines: int) -> list[Text]:
+        """The last events, oldest first, always the same number of lines."""
+        last = [Text(line, no_wrap=True, overflow="ellipsis") for line in list(self.crowd.town.ticker)[-lines:]]
+        for line in last:
+            line.highlight_regex(r"[\d.,]+ 元|手气最佳", GOLD)
+        return last + [Text()] * (lines - len(last))
+
+    def _done_s(self) -> float:
+        return self.crowd.seconds - self.crowd.left_s if self.crowd.ends_at else 0.0
+
+    def _time(self) -> str:
+        left_s = self.crowd.left_s
+        return f"{self.elapsed_s:.0f} s gone, {left_s:.0f} s left" if left_s else self.crowd.phase
+
 
 async def present(name: str, crowd: Crowd, console: Console | None = None) -> Summary:
-    """Run a scenario (see scenarios.prepare) while showing it, then tell how it went."""
+    """Run a scenario (see scenarios.prepare) while showing it, then tell how it went. Raises as `perform` does."""
     console = console or Console()
     console.print(f"seed {crowd.seed}", style=DIM)
     playing = asyncio.create_task(scenarios.perform(name, crowd))
@@ -150,7 +166,7 @@ async def present(name: str, crowd: Crowd, console: Console | None = None) -> Su
 async def _draw(picture: Picture, playing: asyncio.Task[Summary], console: Console) -> None:
     with Live(console=console, auto_refresh=False, transient=True) as live:
         while not playing.done():
-            live.update(picture.panel(), refresh=True)
+            live.update(picture.panel(console.height), refresh=True)
             await asyncio.wait([playing], timeout=FRAME_S)
 
 
@@ -202,7 +218,7 @@ def answers_table(witness: Witness) -> Table:
         if witness.answers[answer]:
             table.add_row(answer, f"{witness.answers[answer]:,}", Text(meaning, DIM))
     for name, times in sorted(witness.refusals.items()):
-        table.add_row(name, f"{times:,}", Text("refused or lost, and tried again", DIM))
+        table.add_row(name, f"{times:,}", Text(REFUSALS.get(name, "refused for the moment"), DIM))
     return table
 
 
@@ -275,7 +291,5 @@ def verdict(summary: Summary) -> RenderableType:
         return Text.assemble(
             ("✔ ", "bold green"), f"{checked}; every share recomputed, and nobody was told anything that is not so"
         )
-    troubles = [f"contradiction: {one}" for one in summary.contradictions]
-    troubles += [f"failure: {one}" for one in summary.failures]
-    lines = [Text.assemble(("✘ ", f"bold {RED}"), trouble) for trouble in troubles]
+    lines = [Text.assemble(("✘ ", f"bold {RED}"), one) for one in (*summary.contradictions, *summary.failures)]
     return Group(Text(checked), *lines)

@@ -18,16 +18,27 @@ _NAMES = (
 )
 NAMES = _NAMES.split()
 
-FIRST_USER_ID = 1001
+USERS_MOST = 100_000  # each seed has as many user ids of its own, so that two crowds do not meet
+SEEDS_MOST = 10**9
 RECENT_PACKETS = 200
 TICKER_LINES = 50
 
 KIND_NAMES = {"lucky": "拼手气红包", "equal": "普通红包", "personal": "个人红包"}
 
 
+def user_id_of(seed: int, place: int) -> int:
+    """The id of the user at a place, from 0, in the crowd of that seed."""
+    return (1 + seed % SEEDS_MOST) * USERS_MOST + place
+
+
+def place_of(user_id: int) -> int:
+    """The user's place in their crowd."""
+    return user_id % USERS_MOST
+
+
 def name_of(user_id: int) -> str:
-    """A short name; the second hundred users are called Lin2, 小梅2, …."""
-    turn, place = divmod(user_id - FIRST_USER_ID, len(NAMES))
+    """A short name; when the names run out, the next users are called Lin2, 小梅2, …."""
+    turn, place = divmod(place_of(user_id), len(NAMES))
     return f"{NAMES[place]}{turn + 1}" if turn else NAMES[place]
 
 
@@ -62,7 +73,6 @@ class Town:
     witness: Witness = field(default_factory=Witness)
     recent: deque[Seen] = field(default_factory=lambda: deque(maxlen=RECENT_PACKETS))
     ticker: deque[str] = field(default_factory=lambda: deque(maxlen=TICKER_LINES))
-    told: int = 0
 
     def client(self, user_id: int, positions: dict[int, int] | None = None) -> Client:
         """A client of that user, not yet connected."""
@@ -71,7 +81,6 @@ class Town:
     def tell(self, line: str) -> None:
         """Something that people on the square would talk about."""
         self.ticker.append(line)
-        self.told += 1
 
     def tell_sent(self, order: Order, sent: messages.PacketSent) -> None:
         """A packet is out."""

@@ -177,7 +177,7 @@ class Witness:
     def expect(self, holds: bool, what: str) -> None:
         """What a scenario knows must be so in the end."""
         if not holds:
-            self._oddities.append(f"expected: {what}")
+            self._oddities.append(f"expected, but not so: {what}")
 
     def _book(self, packet_id: int) -> PacketBook:
         book = self.packets.get(packet_id)

@@ -198,6 +198,7 @@ class App:
                 "batches": self.path.batches,
                 "claims": self.path.recorded_claims,
                 "on_their_way": self.path.unrecorded,
+                "undone": self.path.undone_claims,
                 "redriven": self.loader.redriven_claims,
             },
             "settlement": {"settled": self.settlement.settled_claims, "waiting": backlog},

@@ -132,7 +132,6 @@ KEYS: Final = {
 ORDER: Final = (
     ("limits.share_fen_min", "limits.share_fen_max"),
     ("limits.share_fen_max", "limits.total_fen_max"),
-    ("limits.ticket_lifetime_s", "limits.packet_lifetime_s"),
     ("limits.pong_timeout_s", "limits.ping_interval_s"),
     ("limits.requests_per_s", "limits.requests_burst"),
     ("limits.frame_bytes_before_login_max", "limits.frame_bytes_max"),

@@ -1,13 +1,15 @@
-"""What all tests share: real private stores, a database of its own for each test, servers and clients in its loop."""
+"""What all tests share: real private stores, a database for each test, servers and clients in its loop."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 import pytest
@@ -21,6 +23,7 @@ from server.app import App
 from server.core.ids import BACKEND
 from storage.postgres.database import Database
 from storage.postgres.migrate import migrate
+from tests.proxy import Proxy
 
 KEYS = {"test": b"a key that only tests know"}
 FAR_AWAY_S = 4_000_000_000
@@ -71,11 +74,11 @@ async def postgres_dsn(stores: embedded.Stores) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def redis_url(stores: embedded.Stores) -> AsyncIterator[str]:
+async def redis_url(stores: embedded.Stores) -> str:
     """An empty Valkey."""
     async with aioredis.Redis.from_url(stores.redis_url) as redis:
         await redis.flushall()
-    yield stores.redis_url
+    return stores.redis_url
 
 
 @pytest.fixture
@@ -84,6 +87,15 @@ async def sql(postgres_dsn: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Rec
     connection = await asyncpg.connect(postgres_dsn)
     yield connection
     await connection.close()
+
+
+@pytest.fixture
+async def database(postgres_dsn: str) -> AsyncIterator[Database]:
+    """The records as the program reaches them, without a server."""
+    opened = Database(postgres_dsn, pool_max=4, timeout_s=10)
+    await opened.open()
+    yield opened
+    await opened.close()
 
 
 @pytest.fixture
@@ -192,3 +204,24 @@ async def connect() -> AsyncIterator[Connect]:
 async def backend(server: Server, connect: Connect) -> Client:
     """The chat backend, which tops up."""
     return await connect(server, BACKEND)
+
+
+@pytest.fixture
+async def redis_proxy(redis_url: str) -> AsyncIterator[tuple[Proxy, str]]:
+    """A proxy before Valkey, and the url that leads through it."""
+    with tempfile.TemporaryDirectory(prefix="hb-") as folder:
+        socket = Path(folder) / "valkey.sock"
+        proxy = await Proxy(socket, Path(redis_url.removeprefix("unix://"))).heal()
+        yield proxy, f"unix://{socket}"
+        await proxy.cut()
+
+
+@pytest.fixture
+async def postgres_proxy(postgres_dsn: str) -> AsyncIterator[tuple[Proxy, str]]:
+    """A proxy before PostgreSQL, and the DSN that leads through it."""
+    with tempfile.TemporaryDirectory(prefix="hb-") as folder:
+        (host,) = parse_qs(urlsplit(postgres_dsn).query)["host"]
+        socket = Path(folder) / ".s.PGSQL.5432"
+        proxy = await Proxy(socket, Path(host) / socket.name).heal()
+        yield proxy, postgres_dsn.replace(host, folder)
+        await proxy.cut()

@@ -61,6 +61,7 @@ class CommitPath:
         self.unrecorded = 0  # claims on their way
         self.batches = 0
         self.recorded_claims = 0
+        self.undone_claims = 0
 
     @property
     def overloaded(self) -> bool:
@@ -175,6 +176,7 @@ class CommitPath:
             self._land(part)
             part.live.distrust()
             part.live.undone += part.attempts
+            self.undone_claims += len(part.attempts)
             self._watch.undone(part, why)
 
     def _land(self, part: Slice) -> None:

@@ -198,12 +198,16 @@ class Packets:
         """Claims stand in the books; a finished packet needs no mirror any more."""
         if part.version + len(part.attempts) == part.packet.terms.shares:
             self.over.append(part.live.packet_id)
+        self._reload_when_landed(part.live)
 
     def claims_undone(self, part: Slice, why: str) -> None:
         """A store refused or did not answer: read the packet again once nothing of it is under way."""
         LOG.debug("claims_undone", packet_id=part.live.packet_id, claims=len(part.attempts), why=why)
-        if part.live.in_flight == 0:
-            self._load_soon(part.live)
+        self._reload_when_landed(part.live)
+
+    def _reload_when_landed(self, live: Live) -> None:
+        if live.packet is None and live.in_flight == 0:
+            self._load_soon(live)
 
     # --- loading ----------------------------------------------------------------------------------------------
 

@@ -1,0 +1,110 @@
+"""What a person sees: it fits the terminal, Chinese or not, and says what was told."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console, RenderableType
+
+from client_sim import fairness, scenarios, screen
+from client_sim.crowd import Crowd
+from client_sim.town import name_of, user_id_of, yuan
+from client_sim.witness import Order
+from protocol import tokens
+from protocol.messages import ClaimLine, Opened, PacketFinished, PacketSent, Revealed
+
+SEED, GROUP, PACKET, SHARES, TOTAL_FEN = 7, 2**60, 2**61, 30, 8888
+PEOPLE = [user_id_of(SEED, place) for place in range(SHARES)]
+AMOUNTS = fairness.lucky_shares(bytes(32), TOTAL_FEN, SHARES, 1, 20_000)
+BEST = AMOUNTS.index(max(AMOUNTS))
+
+
+@pytest.fixture
+async def crowd() -> Crowd:
+    """A crowd in which one lucky packet was opened to the last share."""
+
+    def mint(user_id: int) -> str:
+        return str(tokens.mint(user_id, 2_000_000_000, "k1", bytes(32)))
+
+    crowd = scenarios.prepare("crowd", "tcp://127.0.0.1:1", mint, users=60, groups=2, seconds=20, seed=SEED)
+    commitment = fairness.commitment(bytes(32), PACKET, TOTAL_FEN, SHARES)
+    for user_id in PEOPLE:
+        crowd.witness.may_see(user_id, GROUP)
+    crowd.town.tell_sent(
+        Order(PEOPLE[0], "lucky", GROUP, TOTAL_FEN, SHARES), PacketSent(1, PACKET, TOTAL_FEN, commitment, 99)
+    )
+    for index, user_id in enumerate(PEOPLE):
+        crowd.town.tell_opened(user_id, Opened(1, PACKET, "won", AMOUNTS[index], index), 1.5)
+    crowd.witness.was_pushed(PEOPLE[0], PacketFinished(0, PACKET, GROUP, SHARES, 3400, PEOPLE[BEST], AMOUNTS[BEST]))
+    claims = [ClaimLine(index, PEOPLE[index], AMOUNTS[index], 1000 + index) for index in range(SHARES)]
+    crowd.witness.was_revealed(
+        Revealed(
+            1,
+            PACKET,
+            "lucky",
+            "finished",
+            PEOPLE[0],
+            TOTAL_FEN,
+            SHARES,
+            20_000,
+            commitment,
+            bytes(32),
+            BEST,
+            claims,
+        )
+    )
+    return crowd
+
+
+def drawn(what: RenderableType, width: int = 80) -> list[str]:
+    console = Console(file=io.StringIO(), width=width, height=24, force_terminal=True, color_system=None)
+    console.print(what)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue().rstrip("\n").split("\n")
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (60, 16), (120, 40)])
+async def test_the_picture_fits_the_terminal(crowd: Crowd, width: int, height: int) -> None:
+    lines = drawn(screen.Picture("crowd", crowd).panel(height), width)
+    assert len(lines) < height
+    assert max(map(cell_len, lines)) <= width
+
+
+async def test_the_report_fits_the_width_and_tells_the_truth(crowd: Crowd) -> None:
+    lines = drawn(screen.report(crowd, crowd.summary()))
+    text = "\n".join(lines)
+    assert max(map(cell_len, lines)) <= 80
+    assert "30个红包共88.88元,3秒被抢光" in text
+    assert "1 of 1 finished packets revealed" in text
+
+
+async def test_the_best_luck_is_shown_once_even_if_not_all_are(crowd: Crowd) -> None:
+    best = crowd.best_packet()
+    assert best is not None
+    lines = [line for line in drawn(screen.result_list(best)) if "手气最佳" in line]
+    assert len(lines) == 1
+    assert name_of(PEOPLE[BEST]) in lines[0]
+    assert yuan(AMOUNTS[BEST]) in lines[0]
+
+
+async def test_what_went_wrong_is_said(crowd: Crowd) -> None:
+    crowd.witness.was_opened(PEOPLE[0], Opened(1, PACKET, "won", 1, 0), 1.0)
+    crowd.witness.has_failed("Lin", RuntimeError("boom"))
+    text = "\n".join(drawn(screen.verdict(crowd.summary())))
+    assert "won twice" in text
+    assert "boom" in text
+
+
+async def test_one_line_of_a_log(crowd: Crowd) -> None:
+    line = screen.Picture("crowd", crowd).line()
+    assert "waiting: 0 online, 1 packets" in line
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize(
+    ("amount_fen", "text"), [(1, "0.01"), (888, "8.88"), (100, "1.00"), (-5, "-0.05"), (123456789, "1,234,567.89")]
+)
+def test_amounts_for_people(amount_fen: int, text: str) -> None:
+    assert yuan(amount_fen) == text

@@ -1,0 +1,238 @@
+"""The witness believes nothing: every way to tell users what cannot all be true is found, and nothing else is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+import pytest
+
+from client_sim import fairness
+from client_sim.errors import TimedOut, refusal_of
+from client_sim.pushes import Reloaded
+from client_sim.witness import Order, Witness
+from protocol import codes, connection
+from protocol.messages import (
+    ClaimLine,
+    Grabbed,
+    Opened,
+    PacketFinished,
+    PacketPosted,
+    PacketSent,
+    Revealed,
+    TextPosted,
+)
+
+GROUP, PACKET, SEED = 2**60, 2**61, bytes(range(32))
+LIN, WEI, MEI, STRANGER = 1, 2, 3, 9
+TOTAL_FEN = 1000
+LUCKY = fairness.lucky_shares(SEED, TOTAL_FEN, 3, 1, 20_000)
+COMMITMENT = fairness.commitment(SEED, PACKET, TOTAL_FEN, 3)
+BEST = max(range(3), key=LUCKY.__getitem__)
+
+ORDER = Order(LIN, "lucky", GROUP, TOTAL_FEN, 3)
+SENT = PacketSent(1, PACKET, TOTAL_FEN, COMMITMENT, 99)
+POSTED = PacketPosted(0, GROUP, 1, LIN, 5, PACKET, "lucky", 3, "", COMMITMENT, 99)
+FINISHED = PacketFinished(0, PACKET, GROUP, 3, 1500, (LIN, WEI, MEI)[BEST], LUCKY[BEST])
+CLAIMS = [ClaimLine(index, (LIN, WEI, MEI)[index], LUCKY[index], 7) for index in range(3)]
+REVEALED = Revealed(
+    1, PACKET, "lucky", "finished", LIN, TOTAL_FEN, 3, 20_000, COMMITMENT, SEED, BEST, CLAIMS, share_fen_min=1
+)
+
+
+def won(index: int, amount_fen: int, answer: str = "won") -> Opened:
+    return Opened(1, PACKET, answer, amount_fen, index)
+
+
+@pytest.fixture
+def witness() -> Witness:
+    """A group of three; Lin's lucky packet was sent and posted to all."""
+    witness = Witness()
+    for user_id in (LIN, WEI, MEI):
+        witness.may_see(user_id, GROUP)
+        witness.was_pushed(user_id, POSTED)
+    witness.was_sent(ORDER, SENT)
+    return witness
+
+
+def tell_all(witness: Witness) -> None:
+    """Everybody opens, as it should be."""
+    for index, user_id in enumerate((LIN, WEI, MEI)):
+        witness.was_opened(user_id, won(index, LUCKY[index]), 1.0)
+
+
+# --- nothing wrong --------------------------------------------------------------------------------------------
+
+
+def test_a_whole_honest_story(witness: Witness) -> None:
+    tell_all(witness)
+    witness.was_opened(WEI, won(1, LUCKY[1], "claimed"), 1.0)
+    witness.was_pushed(LIN, FINISHED)
+    witness.was_revealed(REVEALED)
+    witness.was_denied(STRANGER, Opened(1, PACKET, "not_allowed"))
+    assert witness.contradictions() == []
+    assert witness.ok
+
+
+def test_claimed_without_won_is_a_lost_reply(witness: Witness) -> None:
+    witness.was_opened(WEI, won(0, LUCKY[0], "claimed"), 1.0)
+    witness.was_opened(WEI, won(0, LUCKY[0], "won"), 1.0)  # the reply to the first of two opens came second
+    assert witness.contradictions() == []
+
+
+def test_what_is_told_before_the_send_is_acknowledged_counts_too() -> None:
+    witness = Witness()
+    witness.may_see(WEI, GROUP)
+    witness.was_pushed(WEI, POSTED)
+    witness.was_opened(WEI, won(0, TOTAL_FEN + 1), 1.0)
+    assert witness.contradictions() == []
+    witness.was_sent(ORDER, SENT)
+    assert len(witness.contradictions()) == 1
+
+
+def test_a_stream_goes_on_behind_a_reload(witness: Witness) -> None:
+    witness.was_pushed(WEI, Reloaded(GROUP, 5000))
+    witness.was_pushed(WEI, TextPosted(0, GROUP, 5001, LIN, 5, "…"))
+    assert witness.contradictions() == []
+
+
+# --- contradictions -------------------------------------------------------------------------------------------
+
+Telling = Callable[[Witness], None]
+
+
+def opens(*told: tuple[int, Opened]) -> Telling:
+    def tell(witness: Witness) -> None:
+        for user_id, opened in told:
+            witness.was_opened(user_id, opened, 1.0)
+
+    return tell
+
+
+def reveals(**changes: object) -> Telling:
+    def tell(witness: Witness) -> None:
+        tell_all(witness)
+        witness.was_revealed(msgspec.structs.replace(REVEALED, **changes))
+
+    return tell
+
+
+def hears(push: TextPosted | PacketPosted | PacketFinished, user_id: int = WEI) -> Telling:
+    return lambda witness: witness.was_pushed(user_id, push)
+
+
+def finishes(**changes: object) -> Telling:
+    def tell(witness: Witness) -> None:
+        tell_all(witness)
+        witness.was_pushed(LIN, msgspec.structs.replace(FINISHED, **changes))
+
+    return tell
+
+
+LIES: dict[str, tuple[Telling, str]] = {
+    "won twice": (opens((WEI, won(0, 5)), (WEI, won(0, 5))), "won twice"),
+    "claimed another amount": (opens((WEI, won(0, 5)), (WEI, won(0, 6, "claimed"))), "first and"),
+    "one index for two": (opens((WEI, won(0, 5)), (MEI, won(0, 6))), "share 0 was told to 2 users"),
+    "an index too high": (opens((WEI, won(3, 5))), "was told Share(index=3"),
+    "nothing won": (opens((WEI, won(0, 0))), "amount_fen=0"),
+    "more than the total": (opens((WEI, won(0, 600)), (MEI, won(1, 401))), "1001 fen were told, there are 1000"),
+    "less than the total": (opens((LIN, won(0, 1)), (WEI, won(1, 1)), (MEI, won(2, 1))), "are 3 of 1000 fen"),
+    "a stranger won": (opens((STRANGER, won(0, 5))), "but it was for"),
+    "a stranger heard that it is gone": (
+        lambda witness: witness.was_denied(STRANGER, Opened(1, PACKET, "gone")),
+        "of a packet that was not theirs",
+    ),
+    "another amount revealed": (
+        reveals(claims=[*CLAIMS[:2], ClaimLine(2, MEI, LUCKY[2] + 1, 7)]),
+        "revealed is Share(index=2",
+    ),
+    "a winner not revealed": (reveals(claims=CLAIMS[:2], state="refunded", best_index=-1), "revealed is None"),
+    "two claims revealed": (reveals(claims=[*CLAIMS[:2], ClaimLine(2, WEI, LUCKY[2], 7)]), "with two claims"),
+    "another sender revealed": (reveals(sender_id=WEI), "was revealed as"),
+    "another seed revealed": (reveals(seed=bytes(32)), "the seed does not fit the commitment"),
+    "best luck for another": (finishes(best_user_id=(LIN, WEI, MEI)[BEST - 1]), "best luck was told"),
+    "best luck too small": (finishes(best_user_id=STRANGER, best_amount_fen=1), "somebody has"),
+    "posted with other shares": (hears(msgspec.structs.replace(POSTED, message=2, shares=4)), "was posted as"),
+    "a post to a stranger": (hears(POSTED, STRANGER), "not theirs"),
+    "a post twice": (hears(POSTED), "heard 1 instead of 2"),
+    "a post left out": (hears(TextPosted(0, GROUP, 3, LIN, 5, "…")), "heard 3 instead of 2"),
+    "one packet for two sends": (lambda witness: witness.was_sent(ORDER, SENT), "two sends got the same packet"),
+    "what a scenario expects": (lambda witness: witness.expect(False, "rain"), "expected, but not so: rain"),
+}
+
+
+@pytest.mark.parametrize(("tell", "finding"), LIES.values(), ids=LIES)
+def test_what_cannot_be_true_is_found(witness: Witness, tell: Telling, finding: str) -> None:
+    tell(witness)
+    found = witness.contradictions()
+    assert any(finding in one for one in found), found
+    assert not witness.ok
+
+
+def test_more_winners_than_shares(witness: Witness) -> None:
+    tell_all(witness)
+    witness.was_opened(4, won(3, 1), 1.0)
+    assert any("4 users have a share, there are 3" in one for one in witness.contradictions())
+
+
+def test_gone_and_yet_not_finished(witness: Witness) -> None:
+    witness.was_opened(WEI, Opened(1, PACKET, "gone"), 1.0)
+    witness.was_revealed(msgspec.structs.replace(REVEALED, claims=[], state="refunded", best_index=-1))
+    assert any("was told gone, revealed is refunded" in one for one in witness.contradictions())
+
+
+@pytest.mark.parametrize(("opener", "ok"), [(WEI, True), (LIN, False), (MEI, False)])
+def test_a_personal_packet_is_for_its_receiver_alone(opener: int, ok: bool) -> None:
+    witness = Witness()
+    witness.was_sent(Order(LIN, "personal", WEI, 520, 1), PacketSent(1, PACKET, 520, COMMITMENT, 99))
+    witness.was_opened(opener, won(0, 520), 1.0)
+    assert witness.ok is ok
+
+
+@pytest.mark.parametrize(("amount_fen", "ok"), [(88, True), (87, False)])
+def test_the_shares_of_an_equal_packet_are_equal(amount_fen: int, ok: bool) -> None:
+    witness = Witness()
+    witness.may_see(WEI, GROUP)
+    witness.was_sent(Order(LIN, "equal", GROUP, 88, 3), PacketSent(1, PACKET, 264, COMMITMENT, 99))
+    witness.was_opened(WEI, won(0, amount_fen), 1.0)
+    assert witness.ok is ok
+
+
+def test_a_send_costs_what_was_ordered(witness: Witness) -> None:
+    other = msgspec.structs.replace(SENT, packet_id=PACKET + 1, total_fen=999)
+    witness.was_sent(ORDER, other)
+    assert any("cost 999 fen instead of 1000" in one for one in witness.contradictions())
+
+
+# --- counting -------------------------------------------------------------------------------------------------
+
+
+def test_what_is_counted(witness: Witness) -> None:
+    tell_all(witness)
+    witness.was_grabbed(Grabbed(1, PACKET, "ticket", 5, 6))
+    witness.was_refused(refusal_of(connection.refused(1, codes.Refusal.NOT_ENOUGH_MONEY)))
+    witness.was_refused(TimedOut())
+    assert witness.answers == {"won": 3, "ticket": 1}
+    assert witness.refusals == {"not_enough_money": 1, "timed_out": 1}
+    assert witness.pushes == {"PacketPosted": 3}
+    assert witness.open_ms.count == 3
+    lucky = witness.by_kind()[0]
+    assert lucky == ("lucky", 1, 3, 3, TOTAL_FEN, TOTAL_FEN)
+    assert witness.ok
+
+
+def test_a_failure_makes_the_run_fail_and_says_where(witness: Witness) -> None:
+    try:
+        raise RuntimeError("nobody expects this")
+    except RuntimeError as error:
+        witness.has_failed("Lin", error)
+    assert not witness.ok
+    assert witness.failures[0].startswith("Lin: Traceback")
+    assert witness.failures[0].endswith("RuntimeError: nobody expects this")
+
+
+def test_failures_are_all_counted_and_some_are_described(witness: Witness) -> None:
+    for _ in range(1000):
+        witness.has_failed("Lin", RuntimeError())
+    assert witness.failed == 1000
+    assert len(witness.failures) < 100

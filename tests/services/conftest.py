@@ -1,0 +1,89 @@
+"""A party: a group of users who are connected to a server, and packets for them to open."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+import asyncpg
+import pytest
+
+from client_sim.client import Client
+from protocol.messages import Opened
+from server.services.audit import audit
+from storage.postgres.database import Database
+from tests.conftest import Connect, Server
+
+SENDER = 1
+
+
+class Party:
+    """The sender is user 1, the guests are 2, 3, …; all are members of one group."""
+
+    def __init__(self, server: Server, group: int, guests: list[Client], sender: Client) -> None:
+        self.server = server
+        self.group = group
+        self.sender = sender
+        self.guests = guests
+
+    async def lucky(self, total_fen: int, shares: int) -> int:
+        """A lucky packet; its id."""
+        return (await self.sender.send_packet("lucky", self.group, total_fen, shares)).packet_id
+
+    async def all_open(self, packet_id: int, guests: Iterable[Client] | None = None) -> list[Opened]:
+        """Everybody opens at once."""
+        return await asyncio.gather(*(one.open(packet_id) for one in guests or self.guests))
+
+
+MakeParty = Callable[..., Awaitable[Party]]
+
+
+@pytest.fixture
+def party(connect: Connect) -> MakeParty:
+    """`await party(server, guests)`: the sender has 1,000.00 yuan."""
+
+    async def make(server: Server, guests: int, **options: Any) -> Party:
+        await (await connect(server, 0)).top_up(SENDER, 100_000)
+        sender = await connect(server, SENDER, **options)
+        group = await sender.create_group("party")
+        users = await asyncio.gather(*(connect(server, SENDER + 1 + n, **options) for n in range(guests)))
+        for user in users:
+            await user.join_group(group)
+        return Party(server, group, users, sender)
+
+    return make
+
+
+Record = Callable[[int], Awaitable[list[tuple[int, int, int]]]]
+
+
+@pytest.fixture
+def record(sql: asyncpg.Connection[asyncpg.Record]) -> Record:
+    """What the books say of a packet: (index, user, amount) of each claim, by index."""
+
+    async def read(packet_id: int) -> list[tuple[int, int, int]]:
+        rows = await sql.fetch(
+            "SELECT index, user_id, amount_fen FROM claims WHERE packet_id = $1 ORDER BY index", packet_id
+        )
+        return [tuple(row) for row in rows]
+
+    return read
+
+
+@pytest.fixture
+def books_balance(database: Database) -> Callable[[], Awaitable[None]]:
+    """Run the audit; the test fails with what it names."""
+
+    async def check() -> None:
+        found = await audit(database)
+        assert [line for finding in found.findings for line in finding.discrepancies] == []
+
+    return check
+
+
+async def until(holds: Callable[[], Awaitable[bool]], within_s: float = 10.0) -> None:
+    """Wait until something holds; fail if it does not in time."""
+    async with asyncio.timeout(within_s):
+        while not await holds():  # noqa: ASYNC110  what is waited for happens in a store, which sets no event
+            await asyncio.sleep(0.01)

@@ -1,0 +1,160 @@
+"""The audit: sound books pass, and every kind of planted discrepancy is named by the check that is there for it."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import asyncpg
+import pytest
+
+from server.services.audit import CHECKS, audit
+from storage.postgres.database import Database
+from tests.conftest import StartServer
+from tests.services.conftest import MakeParty, until
+
+Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+# name of the check -> what a broken program or a bad hand might have done; {p}: a finished packet, {o}: an open one
+PLANTED: dict[str, list[str]] = {
+    "wallets": [
+        "UPDATE wallets SET balance_fen = balance_fen + 1 WHERE user_id = 2",
+        "DELETE FROM wallets WHERE user_id = 2",
+        "UPDATE wallets SET balance_fen = -5 WHERE user_id = 1",
+    ],
+    "sends": [
+        "DELETE FROM transfers WHERE kind = 3 AND credit_account = {p}",
+        "UPDATE transfers SET amount_fen = amount_fen - 1 WHERE kind = 3 AND credit_account = {p}",
+        "UPDATE transfers SET debit_account = 77 WHERE kind = 3 AND credit_account = {p}",
+    ],
+    "totals": [
+        "UPDATE packets SET claimed_fen = claimed_fen - 1 WHERE packet_id = {p}",
+        "UPDATE packets SET version = version + 1 WHERE packet_id = {o}",
+        "DELETE FROM claims WHERE packet_id = {p} AND index = 1",
+        "INSERT INTO claims VALUES ({p} + 1, 0, 2, 1, 1)",
+        "UPDATE packets SET closed_at_ms = 5 WHERE packet_id = {o}",
+    ],
+    "shares": ["UPDATE claims SET amount_fen = 20001 WHERE packet_id = {p} AND index = 0"],
+    "once": [
+        "UPDATE claims SET user_id = 2 WHERE packet_id = {p}",
+        "UPDATE claims SET index = 0 WHERE packet_id = {p}",
+    ],
+    "settlement": [
+        "DELETE FROM transfers WHERE kind = 4 AND debit_account = {p} AND credit_account = 2",
+        "INSERT INTO settlement_queue VALUES ({p}, 2, 1, 0)",
+        "INSERT INTO transfers VALUES ({p}, 88, 4, '', 1, 0)",
+    ],
+    "refunds": [
+        "INSERT INTO transfers VALUES ({p}, 1, 5, '', 10, 0)",
+        "UPDATE packets SET refunded_fen = 1 WHERE packet_id = {o}",
+    ],
+    "late": [
+        "UPDATE claims SET at_ms = 9000000000000 WHERE packet_id = {p} AND index = 0",
+        "UPDATE claims SET at_ms = 1 WHERE packet_id = {p} AND index = 0",
+    ],
+    "allowed": [
+        "DELETE FROM memberships WHERE user_id = 2",
+        "UPDATE packets SET kind = 'personal', target_id = 55 WHERE packet_id = {p}",
+    ],
+    "directions": ["INSERT INTO transfers VALUES (1, 2, 4, '', 1, 0)"],
+    "fairness": [
+        "UPDATE packets SET seed = sha256('x') WHERE packet_id = {p}",
+        "UPDATE claims SET amount_fen = CASE index WHEN 0 THEN amount_fen + 1 ELSE amount_fen - 1 END "
+        "WHERE packet_id = {p} AND index < 2",
+    ],
+    "balance": ["UPDATE transfers SET amount_fen = amount_fen + 7 WHERE kind = 1"],
+}
+
+
+async def drop_guards(sql: Sql) -> None:
+    """Take away every constraint and trigger, so that the audit alone is left."""
+    for table in ("claims", "transfers"):
+        await sql.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+    rows = await sql.fetch(
+        "SELECT conrelid::regclass::text AS of, conname FROM pg_constraint c JOIN pg_class t ON t.oid = c.conrelid "
+        "WHERE t.relkind = 'r' AND c.contype IN ('c', 'u', 'p', 'f') AND c.connamespace = 'public'::regnamespace "
+        "ORDER BY c.contype = 'p'"
+    )
+    for row in rows:
+        await sql.execute(f'ALTER TABLE {row["of"]} DROP CONSTRAINT IF EXISTS "{row["conname"]}" CASCADE')
+
+
+async def test_every_check_has_something_planted() -> None:
+    assert PLANTED.keys() == CHECKS.keys() | {"fairness", "balance"}
+
+
+async def named(dsn: str) -> set[str]:
+    """The checks that find something."""
+    database = Database(dsn, pool_max=1, timeout_s=10)
+    await database.open()
+    try:
+        found = await audit(database)
+    finally:
+        await database.close()
+    assert found.ok == (not any(one.discrepancies for one in found.findings))
+    return {one.name for one in found.findings if one.discrepancies}
+
+
+async def test_planted_discrepancies_are_named(
+    start_server: StartServer, party: MakeParty, sql: Sql, postgres_dsn: str
+) -> None:
+    room = await party(await start_server(), 3)
+    finished, still_open = await room.lucky(900, 3), await room.lucky(500, 2)
+    await room.all_open(finished)
+    await room.guests[0].open(still_open)
+
+    async def settled() -> bool:
+        return await sql.fetchval("SELECT count(*) FROM settlement_queue") == 0
+
+    await until(settled)
+    await room.server.stop()
+    assert await named(postgres_dsn) == set()
+    missed = []
+    for check, statements in PLANTED.items():
+        for statement in statements:
+            planted = statement.format(p=finished, o=still_open)
+            copy = await plant(sql, postgres_dsn, planted)
+            if check not in await named(copy):
+                missed.append((check, statement))
+    assert missed == []
+
+
+async def plant(sql: Sql, dsn: str, statement: str) -> str:
+    """A copy of the books with one thing wrong; its DSN."""
+    name = dsn.split("?")[0].rpartition("/")[2]
+    copy = dsn.replace(f"/{name}?", f"/{name}_planted?")
+    admin = await asyncpg.connect(dsn.replace(f"/{name}?", "/postgres?"))
+    try:
+        await sql.close()
+        await admin.execute(f"DROP DATABASE IF EXISTS {name}_planted WITH (FORCE)")
+        await admin.execute(f"CREATE DATABASE {name}_planted TEMPLATE {name}")
+    finally:
+        await admin.close()
+    hand = await asyncpg.connect(copy)
+    try:
+        await drop_guards(hand)
+        assert not (await hand.execute(statement)).endswith(" 0"), statement
+    finally:
+        await hand.close()
+    return copy
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE transfers SET amount_fen = 1",
+        "DELETE FROM transfers",
+        "UPDATE claims SET user_id = 9",
+        "DELETE FROM claims",
+        "TRUNCATE claims",
+        "UPDATE wallets SET balance_fen = -1 WHERE user_id = 1",
+        "INSERT INTO transfers VALUES (1, 2, 4, '', 5, 0)",
+        "INSERT INTO transfers VALUES (0, 2, 9, 'x', 5, 0)",
+    ],
+)
+async def test_the_database_itself_refuses(
+    start_server: StartServer, party: MakeParty, sql: Sql, statement: str
+) -> None:
+    room = await party(await start_server(), 1)
+    await room.all_open(await room.lucky(100, 1))
+    with pytest.raises((asyncpg.RaiseError, asyncpg.CheckViolationError)):
+        await sql.execute(statement)

@@ -1,0 +1,121 @@
+"""Groups, texts and catching up: what was missed comes in order and without a gap, or one is told to reload."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from client_sim.client import Client
+from client_sim.errors import Refusal
+from protocol.messages import CatchUp, CaughtUp, PacketPosted, TextPosted
+from tests.conftest import Connect, Server, StartServer
+from tests.services.conftest import MakeParty
+
+
+async def caught_up(client: Client, stream_id: int, after: int) -> CaughtUp:
+    """One page, as the wire gives it."""
+    return await client._ask(CatchUp(0, stream_id, after), CaughtUp)
+
+
+async def test_texts_reach_all_members_with_numbers_without_gap(
+    server: Server, party: MakeParty, connect: Connect
+) -> None:
+    room = await party(server, 3)
+    stranger = await connect(server, 77)
+    numbers = await asyncio.gather(*(guest.say(room.group, f"text {guest.user_id}") for guest in room.guests))
+    assert sorted(numbers) == [1, 2, 3]
+    for listener in (*room.guests, room.sender):
+        heard = []
+        async for push in listener.pushes():
+            heard.append(push.message)
+            if len(heard) == 3:
+                break
+        assert heard == [1, 2, 3]
+    with pytest.raises(Refusal) as caught:
+        await stranger.say(room.group, "let me in")
+    assert caught.value.name == "not_a_member"
+
+
+async def test_who_was_away_finds_packets_and_texts(server: Server, party: MakeParty, connect: Connect) -> None:
+    room = await party(server, 1)
+    await room.guests[0].close()
+    await room.sender.say(room.group, "are you there?")
+    packet_id = await room.lucky(100, 1)
+    personal = await room.sender.send_packet("personal", 2, 50, 1)
+    back = await connect(server, 2, positions={room.group: 0, 2: 0})
+    found = []
+    async for push in back.pushes():
+        found.append(push)
+        if len(found) == 3:
+            break
+    texts = [post for post in found if isinstance(post, TextPosted)]
+    packets = {post.packet_id: post for post in found if isinstance(post, PacketPosted)}
+    assert [(post.message, post.text) for post in texts] == [(1, "are you there?")]
+    assert packets[packet_id].message == 2
+    assert (packets[personal.packet_id].stream_id, packets[personal.packet_id].message) == (2, 1)
+    assert (await back.open(personal.packet_id)).amount_fen == 50
+
+
+async def test_caught_up_posts_are_the_pushes_that_were_missed(server: Server, party: MakeParty) -> None:
+    room = await party(server, 1)
+    await room.sender.say(room.group, "hello")
+    await room.lucky(100, 1)
+    pushed = []
+    async for push in room.guests[0].pushes():
+        pushed.append(push)
+        if len(pushed) == 2:
+            break
+    assert (await caught_up(room.guests[0], room.group, 0)).messages == pushed
+
+
+async def test_catch_up_comes_in_pages_and_ends_in_reload(start_server: StartServer, party: MakeParty) -> None:
+    room = await party(await start_server(limits__catch_up_messages=3, limits__reload_after_messages=7), 1)
+    for number in range(7):
+        await room.sender.say(room.group, f"text {number}")
+    page = await caught_up(room.guests[0], room.group, 0)
+    assert ([post.message for post in page.messages], page.last_message, page.reload) == ([1, 2, 3], 7, False)
+    page = await caught_up(room.guests[0], room.group, 6)
+    assert [post.message for post in page.messages] == [7]
+    await room.sender.say(room.group, "one too many")
+    page = await caught_up(room.guests[0], room.group, 0)
+    assert (page.messages, page.last_message, page.reload) == ([], 8, True)
+
+
+async def test_join_leave_and_the_list_of_members(server: Server, party: MakeParty, connect: Connect) -> None:
+    room = await party(server, 2)
+    assert sorted(await room.sender.members(room.group)) == [1, 2, 3]
+    await room.guests[0].leave_group(room.group)
+    await room.guests[0].leave_group(room.group)
+    assert sorted(await room.sender.members(room.group)) == [1, 3]
+    packet_id = await room.lucky(100, 2)
+    assert (await room.guests[0].open(packet_id)).answer == "not_allowed"
+    await room.guests[0].join_group(room.group)
+    assert (await room.guests[0].open(packet_id)).answer == "won"
+
+
+@pytest.mark.parametrize("restart", [False, True])
+async def test_refusals(start_server: StartServer, connect: Connect, restart: bool) -> None:
+    server = await start_server(limits__group_members_max=2)
+    owner = await connect(server, 1)
+    group = await owner.create_group("two of us")
+    await (await connect(server, 2)).join_group(group)
+    if restart:
+        await server.stop()
+        server = await start_server(limits__group_members_max=2)
+        owner = await connect(server, 1)
+    third = await connect(server, 3)
+    for work, reason in (
+        (third.join_group(group), "group_full"),
+        (third.join_group(group + 1), "no_such_group"),
+        (owner.leave_group(group), "owner_stays"),
+        (third.members(group), "not_a_member"),
+        (third.create_group(""), "bad_name"),
+        (owner.say(group, ""), "bad_text"),
+        (owner.say(group, "x" * 2_001), "bad_text"),
+        (caught_up(third, group, 0), "not_a_member"),
+        (caught_up(third, 1, 0), "no_such_group"),  # somebody else's inbox
+    ):
+        with pytest.raises(Refusal) as caught:
+            await work
+        assert caught.value.name == reason

@@ -1,0 +1,215 @@
+"""Settlement and refund: every claim is credited once, every rest goes back once, also after a restart."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+import asyncpg
+import pytest
+
+from client_sim.errors import Refusal
+from storage.postgres.database import Database
+from storage.postgres.packets import Advance, ClaimRow
+from storage.postgres.settlement import Settlement
+from storage.redis import mirror as log
+from storage.redis.mirror import Extension, Mirror, MirroredClaim
+from tests.conftest import Connect, StartServer
+from tests.services.conftest import MakeParty, Record, until
+
+Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+BooksBalance = Callable[[], Awaitable[None]]
+PACKETS = 9_007_199_254_740_992  # the first id that is not a user's
+
+
+async def queue(sql: Sql, amounts_fen: list[int]) -> None:
+    """Claims that wait: user n has amounts_fen[n - 1] from packet n."""
+    for number, amount_fen in enumerate(amounts_fen, 1):
+        await sql.execute(
+            "INSERT INTO settlement_queue VALUES ($1, $2, $3, 0)", PACKETS + number, number, amount_fen
+        )
+
+
+@pytest.fixture
+def settlement(database: Database) -> Settlement:
+    """The queue, without a server that empties it."""
+    return Settlement(database)
+
+
+async def test_largest_first(settlement: Settlement, sql: Sql) -> None:
+    await queue(sql, [5, 900, 20, 7_000, 1])
+    order = []
+    for now_ms in range(5):
+        taken, credits = await settlement.settle(1, now_ms)
+        assert taken == 1
+        order += [credit.change_fen for credit in credits]
+    assert order == [7_000, 900, 20, 5, 1]
+    assert await settlement.settle(1, 6) == (0, [])
+
+
+async def test_twice_is_once(settlement: Settlement, sql: Sql) -> None:
+    await queue(sql, [300])
+    await settlement.settle(10, 1)
+    await queue(sql, [300])  # as if the same claim came again
+    await settlement.settle(10, 2)
+    assert await sql.fetchval("SELECT balance_fen FROM wallets WHERE user_id = 1") == 300
+    assert await sql.fetchval("SELECT count(*) FROM transfers WHERE kind = 4") == 1
+    assert await sql.fetchval("SELECT count(*) FROM settlement_queue") == 0
+
+
+async def test_two_at_once_take_different_claims(database: Database, sql: Sql) -> None:
+    amounts = list(range(1, 201))
+    await queue(sql, amounts)
+    workers = [Settlement(database), Settlement(database)]
+    taken = await asyncio.gather(*(worker.settle(50, 1) for worker in workers * 2))
+    assert [count for count, _ in taken] == [50, 50, 50, 50]
+    assert await sql.fetchval("SELECT sum(balance_fen) FROM wallets") == sum(amounts)
+
+
+async def test_claims_reach_wallets_and_are_announced(
+    start_server: StartServer, party: MakeParty, books_balance: BooksBalance
+) -> None:
+    room = await party(await start_server(), 1)
+    guest = room.guests[0]
+    opened = await guest.open(await room.lucky(500, 1))
+    async for push in guest.pushes():
+        if getattr(push, "reason", None) == "claim":
+            assert (push.balance_fen, push.change_fen) == (opened.amount_fen, opened.amount_fen)
+            break
+    assert await guest.balance() == 500
+    await books_balance()
+
+
+async def test_settlement_goes_on_after_a_restart(
+    start_server: StartServer, party: MakeParty, connect: Connect, sql: Sql, books_balance: BooksBalance
+) -> None:
+    room = await party(await start_server(settlement__idle_s=3600), 3)
+    room.server.app.settlement.wake = lambda: None  # type: ignore[method-assign]  # it sleeps when the claims come
+    await room.all_open(await room.lucky(900, 3))
+    await room.server.kill()
+    await start_server()
+
+    async def settled() -> bool:
+        return await sql.fetchval("SELECT count(*) FROM settlement_queue") == 0
+
+    await until(settled)
+    assert await sql.fetchval("SELECT sum(balance_fen) FROM wallets WHERE user_id IN (2, 3, 4)") == 900
+    await books_balance()
+
+
+async def test_refund_pays_back_the_rest_once(
+    start_server: StartServer, party: MakeParty, sql: Sql, books_balance: BooksBalance
+) -> None:
+    room = await party(await start_server(limits__packet_lifetime_s=0.6, refunds__interval_s=0.05), 2)
+    packet_id = await room.lucky(1_000, 3)
+    won = await room.guests[0].open(packet_id)
+    async for push in room.sender.pushes():
+        if hasattr(push, "refunded_fen"):
+            assert (push.packet_id, push.refunded_fen) == (packet_id, 1_000 - won.amount_fen)
+            break
+    assert (await room.guests[1].open(packet_id)).answer == "expired"
+    assert (await room.guests[0].open(packet_id)).answer == "claimed"
+    assert await room.sender.balance() == 100_000 - won.amount_fen
+    assert await sql.fetchval("SELECT count(*) FROM transfers WHERE kind = 5") == 1
+    revealed = await room.guests[0].reveal(packet_id)
+    assert (revealed.state, len(revealed.claims), revealed.best_index) == ("refunded", 1, -1)
+    await books_balance()
+
+
+async def test_refund_goes_on_after_a_restart(
+    start_server: StartServer, party: MakeParty, sql: Sql, books_balance: BooksBalance
+) -> None:
+    room = await party(await start_server(limits__packet_lifetime_s=0.3, refunds__interval_s=3600), 1)
+    await room.server.app.refunds.refund_once()
+    for _ in range(5):
+        await room.lucky(100, 1)
+    await room.server.kill()
+    await start_server(refunds__interval_s=0.05, refunds__batch_max=2)
+
+    async def refunded() -> bool:
+        return await sql.fetchval("SELECT balance_fen FROM wallets WHERE user_id = 1") == 100_000
+
+    await until(refunded)
+    await books_balance()
+
+
+async def test_two_refunders_pay_once(
+    start_server: StartServer, party: MakeParty, sql: Sql, books_balance: BooksBalance
+) -> None:
+    slow = {"limits__packet_lifetime_s": 0.2, "refunds__interval_s": 3600}
+    room = await party(await start_server(**slow), 1)
+    other = await start_server(**slow, server__node=1)
+    for _ in range(10):
+        await room.lucky(100, 1)
+
+    async def due() -> bool:
+        now_ms = room.server.app.refunds._now_ms()
+        return await sql.fetchval("SELECT count(*) FROM packets WHERE expires_at_ms <= $1", now_ms) == 10
+
+    await until(due)
+    counts = await asyncio.gather(*(one.app.refunds.refund_once() for one in (room.server, other)))
+    assert sum(counts) == 10
+    assert await room.sender.balance() == 100_000
+    await books_balance()
+
+
+async def test_refund_redrives_a_claim_that_only_redis_has(
+    start_server: StartServer,
+    party: MakeParty,
+    record: Record,
+    redis_url: str,
+    sql: Sql,
+    books_balance: BooksBalance,
+) -> None:
+    room = await party(
+        await start_server(limits__packet_lifetime_s=0.5, refunds__interval_s=3600, stores__durability="redis"), 2
+    )
+    packet_id = await room.lucky(1_000, 2)
+    await room.guests[0].open(packet_id)
+    live = room.server.app.packets._lives[packet_id].packet
+    assert live is not None
+
+    async def recorded() -> bool:
+        return len(await record(packet_id)) == 1
+
+    await until(recorded)
+    amount_fen = 1_000 - next(iter(live.claims.values())).amount_fen
+    mirror = Mirror(redis_url, 2.0)
+    claim = log.pack([MirroredClaim(3, live.terms.created_at_ms + 1, amount_fen)])
+    assert await mirror.append([Extension(packet_id, log.length(1), b"", claim)]) == set()
+    await mirror.close()
+
+    async def over() -> bool:
+        await room.server.app.refunds.refund_once()
+        return await sql.fetchval("SELECT closed_at_ms IS NOT NULL FROM packets WHERE packet_id = $1", packet_id)
+
+    await until(over)
+    assert [user for _, user, _ in await record(packet_id)] == [2, 3]
+    assert await sql.fetchval("SELECT count(*) FROM transfers WHERE kind = 5") == 0
+    await books_balance()
+
+
+async def test_a_late_claim_is_refused_by_the_record(start_server: StartServer, party: MakeParty, sql: Sql) -> None:
+    room = await party(await start_server(limits__packet_lifetime_s=0.2, refunds__interval_s=0.05), 1)
+    packet_id = await room.lucky(100, 1)
+
+    async def closed() -> bool:
+        return await sql.fetchval("SELECT closed_at_ms IS NOT NULL FROM packets WHERE packet_id = $1", packet_id)
+
+    await until(closed)
+    records = room.server.app.refunds._records
+    row = await records.rows([packet_id])
+    late = ClaimRow(packet_id, 0, 2, 100, row[packet_id].created_at_ms + 1)
+    assert await records.record([Advance(packet_id, 0, [late])]) == set()
+
+
+async def test_withdraw_is_keyed_and_never_overdraws(start_server: StartServer, connect: Connect) -> None:
+    backend = await connect(await start_server(), 0)
+    await backend.top_up(7, 1_000, key="in")
+    assert await backend.withdraw(7, 400, key="out") == 600
+    assert await backend.withdraw(7, 400, key="out") == 600
+    for amount_fen, key, reason in ((601, "more", "not_enough_money"), (401, "out", "key_reused")):
+        with pytest.raises(Refusal) as caught:
+            await backend.withdraw(7, amount_fen, key=key)
+        assert caught.value.name == reason

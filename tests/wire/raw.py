@@ -1,0 +1,219 @@
+"""A client made of a socket and `msgpack`, for tests that say what no honest client says. docs/protocol.md alone
+told how to write it: nothing of `protocol` is used, so the server is held to the document and not to its own code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import socket
+import struct
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import msgpack
+
+from tests.conftest import FAR_AWAY_S, KEYS, Server
+
+Fields = list[Any]
+
+GOODBYE, PING, PONG, LOGIN, REFUSED = 2, 3, 4, 10, 200
+CREATE_GROUP, JOIN_GROUP, LEAVE_GROUP, LIST_MEMBERS, SAY, CATCH_UP = 11, 12, 13, 14, 15, 16
+SEND_PACKET, GRAB, OPEN, REVEAL, GET_BALANCE, TOP_UP, WITHDRAW = 20, 21, 22, 23, 24, 25, 26
+TEXT_POSTED, PACKET_FINISHED, BALANCE_CHANGED = 60, 63, 65
+REPLY = 100  # what a reply's kind adds to its request's
+
+WAIT_S = 10.0  # nothing that a test waits for may take longer
+KEY_ID = "test"
+
+
+class Goodbye(NamedTuple):
+    """The server's last words; `reconnect` is what it advises."""
+
+    code: int
+    name: str
+    reconnect: bool
+
+
+class Refused(NamedTuple):
+    """A refusal, without its detail."""
+
+    code: int
+    name: str
+    temporary: bool
+    retry_after_ms: int
+
+
+class Gone(Exception):
+    """The server has ended the connection."""
+
+
+def frame(payload: bytes) -> bytes:
+    """The payload behind its length."""
+    return struct.pack(">I", len(payload)) + payload
+
+
+def framed(*message: Any) -> bytes:
+    """A message as a frame."""
+    return frame(msgpack.packb(message))
+
+
+def proof_of(user_id: int, nonce: bytes, expires_at_s: int = FAR_AWAY_S, key_id: str = KEY_ID) -> bytes:
+    """What a login on the connection with this nonce shows; of an unknown key, a proof made with ours."""
+    key = KEYS.get(key_id, KEYS[KEY_ID])
+    mac = hmac.digest(key, f"{user_id}.{expires_at_s}.{key_id}".encode(), "sha256")
+    return hmac.digest(mac, nonce, "sha256")
+
+
+class Raw:
+    """One connection. What it sends is the test's affair; every wait for the server is bounded."""
+
+    def __init__(self, connected: socket.socket) -> None:
+        self._socket = connected
+        self._incoming = b""
+        self._seq = 0
+        self.hello: Fields = []
+        self.pushes: list[Fields] = []
+        self.answers_pings = True
+
+    @classmethod
+    async def connect(cls, server: Server, receive_bytes: int = 0) -> Raw:
+        """Connect and read the hello. `receive_bytes`: so little may wait in our socket."""
+        opened = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        opened.setblocking(False)
+        if receive_bytes:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+        raw = cls(opened)
+        try:
+            await asyncio.get_running_loop().sock_connect(opened, ("127.0.0.1", server.port))
+            raw.hello = await raw.read()
+        except BaseException:
+            raw.close()
+            raise
+        return raw
+
+    @property
+    def nonce(self) -> bytes:
+        """Of this connection's hello."""
+        nonce: bytes = self.hello[3]
+        return nonce
+
+    def close(self) -> None:
+        """Let go of the socket, without a word."""
+        self._socket.close()
+
+    # --- sending ----------------------------------------------------------------------------------------------
+
+    async def send_bytes(self, data: bytes) -> None:
+        """Send just this. That the server has hung up meanwhile is told by the next read."""
+        with suppress(ConnectionError):
+            await asyncio.wait_for(asyncio.get_running_loop().sock_sendall(self._socket, data), WAIT_S)
+
+    async def send(self, *message: Any) -> None:
+        """Send one message."""
+        await self.send_bytes(framed(*message))
+
+    def login_message(self, user_id: int, **other: Any) -> Fields:
+        """A genuine login on this connection, but for `other`: user_id, expires_at_s, key_id, proof."""
+        expires_at_s, key_id = other.get("expires_at_s", FAR_AWAY_S), other.get("key_id", KEY_ID)
+        proof = other.get("proof", proof_of(user_id, self.nonce, expires_at_s, key_id))
+        return [LOGIN, 0, other.get("user_id", user_id), expires_at_s, key_id, proof]
+
+    async def login(self, user_id: int) -> Fields:
+        """Log in; the fields of the welcome."""
+        await self.send(*self.login_message(user_id))
+        welcome = await self.read()
+        assert welcome[0] == LOGIN + REPLY, welcome
+        return welcome[2:]
+
+    # --- reading ----------------------------------------------------------------------------------------------
+
+    async def read(self) -> Fields:
+        """The next message. Raises Gone at the end, TimeoutError if nothing comes."""
+        (length,) = struct.unpack(">I", await self._exactly(4))
+        message: Fields = msgpack.unpackb(await self._exactly(length))
+        return message
+
+    async def _exactly(self, size: int) -> bytes:
+        while len(self._incoming) < size:
+            self._incoming += await self._some()
+        taken, self._incoming = self._incoming[:size], self._incoming[size:]
+        return taken
+
+    async def _some(self) -> bytes:
+        try:
+            data = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(self._socket, 1 << 16), WAIT_S)
+        except ConnectionError:
+            raise Gone from None
+        if not data:
+            raise Gone
+        return data
+
+    async def reply(self, seq: int) -> Fields:
+        """The reply to the request with this seq, whole. Pushes before it are kept, pings answered."""
+        while (message := await self.read())[1] != seq:
+            await self._keep(message)
+        return message
+
+    async def push(self, kind: int) -> Fields:
+        """The fields of the oldest push of this kind that the test has not had yet."""
+        while not (found := [one for one in self.pushes if one[0] == kind]):
+            await self._keep(await self.read())
+        self.pushes.remove(found[0])
+        return found[0][2:]
+
+    async def _keep(self, message: Fields) -> None:
+        assert message[0] != GOODBYE, message
+        assert message[1] == 0, f"nobody asked for {message}"
+        if message[0] != PING:
+            self.pushes.append(message)
+        elif self.answers_pings:
+            await self.send(PONG, message[1])
+
+    async def goodbye(self) -> Goodbye:
+        """The last words. Nothing may follow them but the end; replies and pushes before them are skipped."""
+        while (message := await self.read())[0] != GOODBYE:
+            pass
+        with suppress(Gone):
+            after = await self.read()
+            raise AssertionError(f"{after} after the goodbye")
+        return Goodbye(*message[2:5])
+
+    async def skip_to_end(self) -> None:
+        """Read whatever comes until the connection ends."""
+        with suppress(Gone):
+            while True:
+                await self.read()
+
+    # --- asking -----------------------------------------------------------------------------------------------
+
+    async def ask(self, kind: int, *fields: Any) -> Fields:
+        """The fields of the reply, which must not be a refusal."""
+        reply = await self.tell(kind, *fields)
+        assert reply[0] == kind + REPLY, reply
+        return reply[2:]
+
+    async def refusal(self, kind: int, *fields: Any) -> Refused:
+        """The refusal, which must be one."""
+        reply = await self.tell(kind, *fields)
+        assert reply[0] == REFUSED, reply
+        return Refused(*reply[2:6])
+
+    async def refused(self, kind: int, *fields: Any) -> str:
+        """The name of the refusal; of a reply, its kind as text, so that a table of names shows what came."""
+        reply = await self.tell(kind, *fields)
+        return str(reply[3]) if reply[0] == REFUSED else f"reply {reply[0]}"
+
+    async def tell(self, kind: int, *fields: Any) -> Fields:
+        """Ask; the reply or refusal, whole."""
+        self._seq += 1
+        await self.send(kind, self._seq, *fields)
+        return await self.reply(self._seq)
+
+    async def ask_until(self, good: Callable[[Fields], bool], kind: int, *fields: Any) -> Fields:
+        """Ask the same again and again until the reply is good; its fields. Bounded."""
+        async with asyncio.timeout(WAIT_S):
+            while not good(reply := await self.ask(kind, *fields)):
+                pass
+        return reply
