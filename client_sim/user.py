@@ -161,13 +161,14 @@ class User:
     async def live(self, until: float) -> None:
         """Act now and then until the loop's time is `until`."""
         loop = asyncio.get_running_loop()
-        acts = self.character.acts
-        while acts and (left_s := until - loop.time()) > 0:
-            pause_s = self._rng.uniform(*self.character.act_every_s) * self.pace
-            await asyncio.sleep(min(pause_s, left_s))
-            if pause_s < left_s:
-                (act,) = self._rng.choices(list(acts), list(acts.values()))
-                await self.carefully(ACTS[act](self))
+        acts, (least_s, most_s) = self.character.acts, self.character.act_every_s
+        pause_s = self._rng.uniform(0.0, most_s) * self.pace  # the first act at any time: nobody acts in step
+        while acts and pause_s < until - loop.time():
+            await asyncio.sleep(pause_s)
+            (act,) = self._rng.choices(list(acts), list(acts.values()))
+            await self.carefully(ACTS[act](self))
+            pause_s = self._rng.uniform(least_s, most_s) * self.pace
+        await asyncio.sleep(until - loop.time())
 
     async def say(self) -> None:
         """A text to one of the groups."""

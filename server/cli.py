@@ -16,13 +16,18 @@ import uvloop
 from cyclopts import Parameter
 from rich.console import Console
 
+from client_sim import scenarios, screen
+from client_sim.client import Client
+from client_sim.errors import ClientError
 from protocol import tokens
 from server import app as server_app
 from server import config as config_module
 from server import embedded, logs, report
 from server.config import Config, ConfigError
 from server.core import ids
+from server.demo import run_demo
 from server.embedded import EmbeddedError
+from server.process import ServerFailed
 from server.services.audit import audit as run_audit
 from storage.errors import StoreRefused, StoreUnavailable
 from storage.postgres.database import Database
@@ -34,6 +39,7 @@ DataOption = Annotated[Path, Parameter(name="--data", help="folder of the stores
 ConfigOption = Annotated[Path | None, Parameter(name="--config", help="TOML file (see: hongbao config default)")]
 PostgresOption = Annotated[str | None, Parameter(name="--postgres", help="DSN of your own PostgreSQL (>= 14)")]
 RedisOption = Annotated[str | None, Parameter(name="--redis", help="URL of your own Redis (>= 7.0) or Valkey")]
+UrlOption = Annotated[str | None, Parameter(name="--url", help="the server (default: the one that runs on --data)")]
 DATA = Path(".hongbao")
 
 cli = cyclopts.App(
@@ -159,6 +165,113 @@ def mint(settings: Config, data: Path, user_id: int, hours: float | None = None)
     key_id, key = list(config_module.load_keys(settings, data).items())[-1]
     lifetime_s = settings.auth.token_lifetime_s if hours is None else hours * 3600
     return str(tokens.mint(user_id, int(time.time() + lifetime_s), key_id, key))
+
+
+@cli.command
+def topup(
+    user: int,
+    amount_fen: int,
+    *,
+    key: str | None = None,
+    data: DataOption = DATA,
+    config: ConfigOption = None,
+    url: UrlOption = None,
+) -> int:
+    """Put money from outside into a user's wallet, as your chat backend would; prints the balance in fen.
+
+    Example: hongbao topup 1001 10000 --key order-4711
+
+    Parameters
+    ----------
+    user
+        the user's id
+    amount_fen
+        how much, in fen (10000 is 100.00 yuan)
+    key
+        idempotency key: the same key moves money once (default: a new one)
+    """
+    settings = _load_config(config, {})
+
+    async def work(where: str) -> int:
+        async with Client(where, mint(settings, data, ids.BACKEND)) as backend:
+            print(await backend.top_up(user, amount_fen, key))
+        return 0
+
+    return _run(work(url or _url_of(data)))
+
+
+# --- simulated users ------------------------------------------------------------------------------------------
+
+
+@cli.command
+def sim(
+    scenario: str,
+    *,
+    users: int | None = None,
+    groups: int | None = None,
+    seconds: float | None = None,
+    seed: int = 1,
+    data: DataOption = DATA,
+    config: ConfigOption = None,
+    url: UrlOption = None,
+) -> int:
+    """Let simulated users loose on a running server; exit 1 if anything they were told contradicts itself.
+
+    Scenarios: crowd (an evening in a few groups), rush (one packet, everybody at once), greedy (who open twice and
+    try what is not theirs), offline (who come and go).
+
+    Example: hongbao sim rush --users 400 --seconds 10
+
+    Parameters
+    ----------
+    scenario
+        which evening: crowd, rush, greedy, offline
+    users
+        how many people
+    groups
+        in how many groups
+    seconds
+        for how long
+    seed
+        the same seed gives the same people with the same habits
+    """
+    if scenario not in scenarios.SCENARIOS:
+        raise Failed(f"no scenario is called {scenario!r}; there are {', '.join(scenarios.SCENARIOS)}")
+    settings = _load_config(config, {})
+
+    async def work(where: str) -> int:
+        crowd = scenarios.prepare(
+            scenario,
+            where,
+            lambda user_id: mint(settings, data, user_id),
+            users=users,
+            groups=groups,
+            seconds=seconds,
+            seed=seed,
+        )
+        return 0 if (await screen.present(scenario, crowd)).ok else 1
+
+    return _run(work(url or _url_of(data)))
+
+
+@cli.command
+def demo(*, users: int = 60, groups: int = 6, seconds: float = 20.0, seed: int = 1, data: DataOption = DATA) -> int:
+    """Start everything, watch a crowd chat, send, grab and open, then prove the books; exit 1 if anything is wrong.
+
+    Example: hongbao demo --users 300 --groups 20 --seconds 30
+
+    Parameters
+    ----------
+    users
+        how many people
+    groups
+        in how many groups
+    seconds
+        for how long
+    seed
+        the same seed gives the same people with the same habits
+    """
+    return run_demo(Console(), data, users=users, groups=groups, seconds=seconds, seed=seed, mint=mint, run=_run)
 
 
 # --- the books ------------------------------------------------------------------------------------------------
@@ -308,6 +421,13 @@ def _run(work: Coroutine[Any, Any, Result]) -> Result:
         return runner.run(work)
 
 
+def _url_of(data: Path) -> str:
+    found = server_app.running(data)
+    if found is None:
+        raise Failed(f"no server runs on {data}; start one with: hongbao serve --data {data}")
+    return found.url
+
+
 def one_line(error: BaseException) -> str:
     """An error, or the first of a group of them, without line breaks."""
     while isinstance(error, BaseExceptionGroup):
@@ -315,7 +435,17 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-EXPECTED = (Failed, ConfigError, EmbeddedError, StoreUnavailable, StoreRefused, OSError)
+EXPECTED = (
+    Failed,
+    ServerFailed,
+    ClientError,
+    ValueError,
+    ConfigError,
+    EmbeddedError,
+    StoreUnavailable,
+    StoreRefused,
+    OSError,
+)
 
 
 def main(words: list[str] | None = None) -> None:

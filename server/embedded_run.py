@@ -139,7 +139,7 @@ def spawn(
             extra_groups=[] if who else None,
             umask=0o077,
             start_new_session=True,
-            preexec_fn=_die_with(os.getpid(), end),
+            preexec_fn=die_with(os.getpid(), end),
         )
     return Child(process, log, log_start)
 
@@ -191,7 +191,7 @@ def polls(timeout_s: float) -> Iterator[None]:
 _libc = ctypes.CDLL(None)
 
 
-def _die_with(parent: int, end: signal.Signals) -> Callable[[], None]:
+def die_with(parent: int, end: signal.Signals) -> Callable[[], None]:
     """What the child does last before it becomes the program; the change of user before it would undo it."""
 
     def bind() -> None:

@@ -41,7 +41,7 @@ def quiet_log(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     with capture_logs() as events:
         yield
     assert [event for event in events if event["log_level"] in ("error", "critical")] == []
-    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+    assert [record for record in caplog.get_records("call") if record.levelno >= logging.ERROR] == []
 
 
 @pytest.fixture
@@ -59,7 +59,8 @@ def unharmed(dial: Dial) -> Callable[[Server], Awaitable[None]]:
         assert (await honest.ask(wire.GRAB, packet + 1))[1] == "not_allowed"  # read from the records
         ticket = (await honest.ask(wire.GRAB, packet))[2]
         assert (await honest.ask(wire.OPEN, packet, ticket))[1:3] == ["won", 100]
-        await honest.ask_until(lambda reply: reply == [100], wire.GET_BALANCE)  # settled
+        assert await honest.push(wire.BALANCE_CHANGED) == [0, -100, "send"]
+        assert await honest.push(wire.BALANCE_CHANGED) == [100, 100, "claim"]  # settled
         assert await honest.ask(wire.PING) == []
         backend.close()
         honest.close()

@@ -28,6 +28,11 @@ WAIT_S = 10.0  # nothing that a test waits for may take longer
 KEY_ID = "test"
 
 
+def bounded() -> asyncio.Timeout:
+    """A block in which a test asks until something is so."""
+    return asyncio.timeout(WAIT_S)
+
+
 class Goodbye(NamedTuple):
     """The server's last words; `reconnect` is what it advises."""
 
@@ -213,7 +218,7 @@ class Raw:
 
     async def ask_until(self, good: Callable[[Fields], bool], kind: int, *fields: Any) -> Fields:
         """Ask the same again and again until the reply is good; its fields. Bounded."""
-        async with asyncio.timeout(WAIT_S):
+        async with bounded():
             while not good(reply := await self.ask(kind, *fields)):
                 pass
         return reply

@@ -1,0 +1,100 @@
+"""A server as a process of its own, for commands that need one: the one that runs already, or a new one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from server.app import running
+from server.embedded_run import die_with
+
+START_S = 60.0  # a first start makes a database; on a slow disk that takes seconds
+STOP_S = 20.0
+LOG = "server.log"
+
+
+class ServerFailed(Exception):
+    """The server did not start, or ended by itself; the message is one line with its last words."""
+
+
+class ServerProcess:
+    """Inside `with` a server runs on the data folder; one that ran before is used and left alone."""
+
+    def __init__(self, data: Path) -> None:
+        self._data = data
+        self._child: subprocess.Popen[bytes] | None = None
+        self.url = ""
+
+    def __enter__(self) -> Self:
+        found = running(self._data)
+        if found is None:
+            self._data.mkdir(parents=True, exist_ok=True)
+            self._spawn()
+            self.url = self._wait_until_it_serves()
+        else:
+            self.url = found.url
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end()
+
+    def check(self) -> None:
+        """Raise ServerFailed if the server has ended meanwhile."""
+        if self._child is not None and self._child.poll() is not None:
+            raise ServerFailed(f"the server ended by itself ({self._how()}): {self._last_words()}")
+
+    def _spawn(self) -> None:
+        command = [sys.executable, "-m", "server.cli", "serve", "--data", str(self._data), "--port", "0"]
+        with (self._data / LOG).open("ab") as log:
+            self._child = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # a Ctrl-C in the terminal is for us; we end it when we are done with it
+                preexec_fn=die_with(os.getpid(), signal.SIGTERM),
+            )
+
+    def _wait_until_it_serves(self) -> str:
+        assert self._child is not None
+        deadline = time.monotonic() + START_S
+        try:
+            while time.monotonic() < deadline:
+                found = running(self._data)
+                if found is not None and found.pid == self._child.pid:
+                    return found.url
+                if self._child.poll() is not None:
+                    raise ServerFailed(f"the server did not start ({self._how()}): {self._last_words()}")
+                time.sleep(0.05)
+            raise ServerFailed(f"the server did not start within {START_S:.0f} s: {self._last_words()}")
+        except BaseException:
+            self._end()
+            raise
+
+    def _end(self) -> None:
+        child = self._child
+        if child is None or child.poll() is not None:
+            return
+        child.terminate()
+        try:
+            child.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+    def _how(self) -> str:
+        code = self._child.returncode if self._child is not None else 0
+        return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+    def _last_words(self) -> str:
+        lines = (self._data / LOG).read_text(errors="replace").splitlines()
+        said = [line.strip() for line in lines if line.strip()]
+        return said[-1][:300] if said else "its log is silent"

@@ -1,0 +1,441 @@
+"""Frames that no honest client sends: each meets its documented refusal or close, and nobody else notices."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import Any, NamedTuple, get_type_hints
+
+import msgpack
+import pytest
+
+from protocol.messages import REQUESTS, Message, kind_of
+from tests.conftest import Server, StartServer
+from tests.wire import raw as wire
+from tests.wire.conftest import Dial
+from tests.wire.raw import Gone, Goodbye, Raw, framed
+from tests.wire.raw import frame as frame_of
+
+BAD_FRAME = Goodbye(3500, "bad_frame", False)
+FRAME_TOO_LARGE = Goodbye(3501, "frame_too_large", False)
+LOGIN_EXPECTED = Goodbye(3502, "login_expected", False)
+LOGIN_REFUSED = Goodbye(3503, "login_refused", False)
+TOKEN_EXPIRED = Goodbye(3504, "token_expired", False)
+LOGIN_TIMEOUT = Goodbye(3004, "login_timeout", True)
+PING_TIMEOUT = Goodbye(3002, "ping_timeout", True)
+
+USER, BACKEND = 1, 0
+GROUP = 2**53  # a well-formed id that names nothing
+NOT_UTF8 = (b"\xff", b"\xc3", b"\xed\xa0\x80", b"\xf4\x90\x80\x80")
+
+# requests that are well formed, but for what a test replaces
+FIELDS: dict[str, list[Any]] = {
+    "Ping": [],
+    "Login": [USER, 2_000_000_000, "test", b"proof"],
+    "CreateGroup": ["name"],
+    "JoinGroup": [GROUP],
+    "LeaveGroup": [GROUP],
+    "ListMembers": [GROUP],
+    "Say": [GROUP, "text"],
+    "CatchUp": [USER, 0],
+    "SendPacket": ["key", "personal", 2, 100, 1, "greeting"],
+    "Grab": [GROUP],
+    "Open": [GROUP, 1],
+    "Reveal": [GROUP],
+    "GetBalance": [],
+    "TopUp": ["key", USER, 100],
+    "Withdraw": ["key", USER, 100],
+}
+FOR_BACKEND = {"TopUp", "Withdraw"}
+ANY_REQUEST = {
+    "bad_request",
+    "unknown_request",
+    "rate_limited",
+    "forbidden",
+    "out_of_order",
+}  # not: a defect of ours
+
+ODD_NUMBERS = [-(2**63), -(2**63) + 1, -(2**31), -1, 0, 1, 2**31, 2**32, 2**53 - 1, 2**53, 2**63 - 1]
+TOO_LARGE = [2**63, 2**64 - 1]
+WRONG_TYPES: dict[str, list[Any]] = {
+    "int": [1.5, 1.0, math.nan, math.inf, True, None, "1", b"1", [], [1], {}, msgpack.ExtType(1, b"x")],
+    "str": [1, 1.5, True, None, b"text", [], ["a"], {}, msgpack.Timestamp(1)],
+    "bytes": [1, 1.5, True, None, "text", [], {}],
+}
+
+
+class Field(NamedTuple):
+    """One field of one request: which, where, and what it holds."""
+
+    request: str
+    kind: int
+    place: int
+    holds: str
+
+    def replaced(self, value: object) -> list[Any]:
+        """The fields of the request with this one replaced."""
+        fields = list(FIELDS[self.request])
+        fields[self.place] = value
+        return fields
+
+
+def fields_of(request: type[Message]) -> list[Field]:
+    """The fields behind kind and seq."""
+    hints = get_type_hints(request)
+    names = [name for name in request.__struct_fields__ if name != "seq"]
+    return [
+        Field(request.__name__, kind_of(request), place, hints[name].__name__) for place, name in enumerate(names)
+    ]
+
+
+EVERY_FIELD = [field for request in REQUESTS for field in fields_of(request)]
+AFTER_LOGIN = [field for field in EVERY_FIELD if field.request != "Login"]
+KINDS = {request.__name__: kind_of(request) for request in REQUESTS}
+
+
+def documented_refusals() -> dict[str, set[str]]:
+    """The table of docs/protocol.md that says which requests have which refusals of their own."""
+    document = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text()
+    table = document.partition("| request | its own refusals |")[2].split("\n\n")[0]
+    own: dict[str, set[str]] = {request: set() for request in FIELDS}
+    for requests, refusals in re.findall(r"^\| (`.*?) \| (.*?) \|$", table, re.MULTILINE):
+        for request in re.findall(r"`(\w+)`", requests):
+            own[request] = set(re.findall(r"`(\w+)`", refusals))
+    return own
+
+
+@pytest.fixture
+async def clients(attacked: Server, dial: Dial) -> dict[int, Raw]:
+    """A user and the backend, logged in."""
+    return {USER: await dial(attacked, USER), BACKEND: await dial(attacked, BACKEND)}
+
+
+def who_asks(clients: dict[int, Raw], request: str) -> Raw:
+    return clients[BACKEND if request in FOR_BACKEND else USER]
+
+
+def test_the_tables_know_every_request() -> None:
+    assert set(FIELDS) == {request.__name__ for request in REQUESTS}
+    assert {len(fields_of(request)) - len(FIELDS[request.__name__]) for request in REQUESTS} == {0}
+    assert {field.holds for field in EVERY_FIELD} == set(WRONG_TYPES)
+    assert documented_refusals()["Withdraw"] == {"bad_key", "bad_amount", "key_reused", "not_enough_money"}
+
+
+# --- fields: the connection stays open ------------------------------------------------------------------------
+
+
+async def test_wrong_types_are_bad_requests(clients: dict[int, Raw]) -> None:
+    for field in AFTER_LOGIN:
+        for value in WRONG_TYPES[field.holds]:
+            answer = await who_asks(clients, field.request).refused(field.kind, *field.replaced(value))
+            assert (field, value, answer) == (field, value, "bad_request")
+
+
+async def test_numbers_that_no_field_can_hold_are_bad_requests(clients: dict[int, Raw]) -> None:
+    for field in (one for one in AFTER_LOGIN if one.holds == "int"):
+        for value in TOO_LARGE:
+            answer = await who_asks(clients, field.request).refused(field.kind, *field.replaced(value))
+            assert (field, value, answer) == (field, value, "bad_request")
+
+
+async def test_odd_numbers_get_an_answer_that_is_documented(clients: dict[int, Raw]) -> None:
+    own = documented_refusals()
+    for field in (one for one in AFTER_LOGIN if one.holds == "int"):
+        good = own[field.request] | ANY_REQUEST | {f"reply {field.kind + wire.REPLY}"}
+        for value in ODD_NUMBERS:
+            answer = await who_asks(clients, field.request).refused(field.kind, *field.replaced(value))
+            assert answer in good, (field, value)
+
+
+async def test_ids_below_one_are_bad_requests(clients: dict[int, Raw]) -> None:
+    for field in AFTER_LOGIN:
+        if field.place == 0 and field.holds == "int":
+            for value in (0, -1, -(2**63)):
+                assert await clients[USER].refused(field.kind, *field.replaced(value)) == "bad_request", field
+
+
+async def test_missing_fields_are_bad_requests(clients: dict[int, Raw]) -> None:
+    for request, fields in FIELDS.items():
+        least = len(fields) - (request == "SendPacket")  # its greeting may be left out
+        for count in range(least if request != "Login" else 0):
+            answer = await who_asks(clients, request).refused(KINDS[request], *fields[:count])
+            assert (request, count, answer) == (request, count, "bad_request")
+
+
+async def test_fields_of_a_newer_client_are_ignored(clients: dict[int, Raw]) -> None:
+    newer = (1.5, None, "text", {"a": [1]}, [[]] * 9, msgpack.ExtType(5, b"x"))
+    assert await clients[USER].ask(wire.PING, *newer) == []
+    assert await clients[USER].ask(wire.GET_BALANCE, *newer) == [0]
+
+
+async def test_zero_bytes_stay_out_of_the_records(clients: dict[int, Raw]) -> None:
+    expected = {"name": "bad_name", "text": "bad_text", "key": "bad_key", "greeting": "bad_greeting"}
+    group = (await clients[USER].ask(wire.CREATE_GROUP, "name"))[0]
+    for field in (one for one in AFTER_LOGIN if one.holds == "str"):
+        for value in ("\0", "a\0", "\0a", "a\0a"):
+            fields = [group if one == GROUP else one for one in field.replaced(value)]
+            answer = await who_asks(clients, field.request).refused(field.kind, *fields)
+            assert answer == expected.get(FIELDS[field.request][field.place], "bad_target"), (field, value)
+
+
+async def test_unknown_kinds_are_refused_by_name(clients: dict[int, Raw]) -> None:
+    for kind in (-(2**63), -1, 0, 1, 2, 5, 17, 60, 110, 121, 200, 2**31, 2**64 - 1):
+        for fields in ([], [1], [{"a": math.nan}], [b"\0" * 3000]):
+            assert await clients[USER].refused(kind, *fields) == "unknown_request", kind
+
+
+async def test_pongs_that_nobody_asked_for_are_ignored(clients: dict[int, Raw]) -> None:
+    for seq in (0, 7, 2**32 - 1):
+        await clients[USER].send(wire.PONG, seq)
+    assert await clients[USER].ask(wire.PING) == []
+
+
+async def test_every_seq_comes_back(clients: dict[int, Raw]) -> None:
+    for seq in (0, 1, 2**31, 2**32 - 1):
+        await clients[USER].send(wire.PING, seq)
+        assert await clients[USER].read() == [wire.PONG, seq]
+
+
+# --- frames: the connection is closed -------------------------------------------------------------------------
+
+
+def not_messages() -> dict[str, bytes]:
+    """Payloads that are not one array which begins with two whole numbers."""
+    wrong_heads = {
+        f"{name} as {part}": msgpack.packb([value, 1] if part == "kind" else [24, value])
+        for part in ("kind", "seq")
+        for name, value in {
+            "text": "24",
+            "true": True,
+            "float": 24.0,
+            "nan": math.nan,
+            "nil": None,
+            "array": [24],
+            "map": {},
+            "bytes": b"\x18",
+        }.items()
+    }
+    wrong_seqs = {f"seq {seq}": msgpack.packb([24, seq]) for seq in (-1, -(2**63), 2**32, 2**63, 2**64 - 1)}
+    not_text = {f"not UTF-8 {one!r}": b"\x93\x0b\x01" + bytes([0xA0 + len(one)]) + one for one in NOT_UTF8}
+    return {
+        "length 0": b"",
+        "empty array": b"\x90",
+        "kind alone": b"\x91\x18",
+        "map": msgpack.packb({0: 24, 1: 1}),
+        "number": b"\x18",
+        "nil": b"\xc0",
+        "text": msgpack.packb("hello"),
+        "http": b"GET / HTTP/1.1\r\nHost: hongbao\r\n\r\n",
+        "reserved byte": b"\xc1",
+        "reserved byte in a field": b"\x93\x15\x01\xc1",
+        "zeros": b"\0" * 100,
+        "bytes behind the array": msgpack.packb([24, 1]) + b"\0",
+        "two arrays": msgpack.packb([24, 1]) * 2,
+        "half an array": msgpack.packb([24, 1])[:-1],
+        "array of 2^32-1": b"\xdd\xff\xff\xff\xff\x18\x01",
+        "map of 2^32-1 in a field": b"\x93\x18\x01\xdf\xff\xff\xff\xff",
+        "text of 2^32-1 bytes": b"\x93\x0b\x01\xdb\xff\xff\xff\xff",
+        "nested in the kind": b"\x91" * 400,
+        "nested without an end": b"\x93\x18\x01" + b"\x91" * 400,
+        **wrong_heads,
+        **wrong_seqs,
+        **not_text,
+    }
+
+
+async def test_what_is_no_message_closes(attacked: Server, dial: Dial) -> None:
+    for name, payload in not_messages().items():
+        for user_id in (None, USER):
+            client = await dial(attacked, user_id)
+            await client.send_bytes(frame_of(payload) + framed(wire.PING, 7))
+            assert (name, user_id, await client.goodbye()) == (name, user_id, BAD_FRAME)
+
+
+async def test_deep_nesting_closes(attacked: Server, dial: Dial) -> None:
+    for head in (b"\x93\x63\x01", b"\x93\x18\x01", b"\x93\x15\x01", b""):
+        client = await dial(attacked, USER)
+        await client.send_bytes(frame_of(head + b"\x91" * (4095 - len(head)) + b"\x01"))
+        assert await client.goodbye() == BAD_FRAME
+
+
+@pytest.mark.parametrize(("user_id", "most"), [(None, 512), (USER, 4096)])
+async def test_oversized_frames_close_by_their_length_alone(
+    attacked: Server, dial: Dial, user_id: int | None, most: int
+) -> None:
+    for length in (most + 1, most * 2, 1 << 20, 2**31, 2**32 - 1):
+        client = await dial(attacked, user_id)
+        await client.send_bytes(length.to_bytes(4, "big"))
+        assert (length, await client.goodbye()) == (length, FRAME_TOO_LARGE)
+
+
+async def test_what_follows_an_oversized_length_is_not_read(attacked: Server, dial: Dial) -> None:
+    client = await dial(attacked, USER)
+    await client.send_bytes((1 << 20).to_bytes(4, "big") + b"\x92\x03\x07" * 100_000)
+    assert await client.goodbye() == FRAME_TOO_LARGE
+
+
+async def test_frames_as_large_as_allowed_are_read(attacked: Server, dial: Dial) -> None:
+    client = await dial(attacked)
+    login = msgpack.packb(client.login_message(USER))
+    padded = bytes([login[0] + 1]) + login[1:] + b"\xc5" + (512 - len(login) - 3).to_bytes(2, "big")
+    await client.send_bytes(frame_of(padded.ljust(512, b"\0")))
+    assert (await client.read())[0] == wire.LOGIN + wire.REPLY
+    ping = b"\x93\x03\x07\xc5" + (4096 - 6).to_bytes(2, "big")
+    await client.send_bytes(frame_of(ping.ljust(4096, b"\0")))
+    assert await client.read() == [wire.PONG, 7]
+
+
+async def test_what_was_asked_before_a_bad_frame_is_still_answered(attacked: Server, dial: Dial) -> None:
+    client = await dial(attacked, USER)
+    await client.send_bytes(framed(wire.PING, 5) + frame_of(b"\xc1") + framed(wire.PING, 6))
+    assert await client.read() == [wire.PONG, 5]
+    assert await client.goodbye() == BAD_FRAME
+
+
+async def test_a_truncated_frame_and_then_silence(start_attacked: StartServer, dial: Dial) -> None:
+    server = await start_attacked(
+        limits__login_timeout_s=0.3, limits__ping_interval_s=0.3, limits__pong_timeout_s=0.2
+    )
+    for user_id, goodbye in ((None, LOGIN_TIMEOUT), (USER, PING_TIMEOUT)):
+        for sent in (
+            b"\0",
+            framed(wire.PING, 7)[:-1],
+            (512).to_bytes(4, "big"),
+            (512).to_bytes(4, "big") + b"\x92",
+        ):
+            client = await dial(server, user_id)
+            await client.send_bytes(sent)
+            assert (sent, await client.goodbye()) == (sent, goodbye)
+
+
+async def test_frames_may_be_split_anywhere(attacked: Server, dial: Dial) -> None:
+    client = await dial(attacked)
+    for byte in framed(*client.login_message(USER)):
+        await client.send_bytes(bytes([byte]))
+    assert (await client.read())[0] == wire.LOGIN + wire.REPLY
+    stream = b"".join(framed(wire.PING, seq) for seq in range(1, 40))
+    for size in (1, 2, 3, 5, 6, 7, 8, 11):
+        for start in range(0, len(stream), size):
+            await client.send_bytes(stream[start : start + size])
+        assert [(await client.read())[1] for _ in range(1, 40)] == list(range(1, 40))
+
+
+async def test_thousands_of_tiny_frames_at_once(attacked: Server, dial: Dial) -> None:
+    client = await dial(attacked, USER)
+    await client.send_bytes(b"".join(framed(wire.PING, seq) for seq in range(20_000)))
+    assert [await client.read() for _ in range(20_000)] == [[wire.PONG, seq] for seq in range(20_000)]
+    await client.send_bytes(b"".join(framed(99, seq) for seq in range(5_000)))
+    assert [(await client.read())[1] for _ in range(5_000)] == list(range(5_000))
+    await client.send_bytes(frame_of(b"") * 20_000)
+    assert await client.goodbye() == BAD_FRAME
+
+
+# --- the login ------------------------------------------------------------------------------------------------
+
+
+async def test_nothing_but_a_login_opens(attacked: Server, dial: Dial) -> None:
+    requests = {name: [KINDS[name], 1, *fields] for name, fields in FIELDS.items() if name != "Login"}
+    for name, message in {**requests, "Pong": [wire.PONG, 0], "Hello": [1, 0], "unknown": [99, 1]}.items():
+        client = await dial(attacked)
+        await client.send(*message)
+        assert (name, await client.goodbye()) == (name, LOGIN_EXPECTED)
+
+
+async def test_a_request_right_behind_the_login_closes(attacked: Server, dial: Dial) -> None:
+    for behind in ([wire.PING, 1], [wire.GET_BALANCE, 1], [wire.PONG, 0]):
+        client = await dial(attacked)
+        await client.send_bytes(framed(*client.login_message(USER)) + framed(*behind))
+        assert (behind, await client.goodbye()) == (behind, LOGIN_EXPECTED)
+    client = await dial(attacked)
+    await client.send_bytes(framed(*client.login_message(USER)) * 2)
+    assert await client.goodbye() == LOGIN_EXPECTED
+
+
+async def test_a_malformed_login_is_none(attacked: Server, dial: Dial) -> None:
+    for field in (one for one in EVERY_FIELD if one.request == "Login"):
+        values = WRONG_TYPES[field.holds] + (TOO_LARGE if field.holds == "int" else [])
+        if field.place == 0:
+            values = [*values, -1, -(2**63), 2**53, 2**63 - 1]
+        for value in values:
+            client = await dial(attacked)
+            fields = client.login_message(USER)[2:]
+            fields[field.place] = value
+            await client.send(wire.LOGIN, 1, *fields)
+            assert (field, value, await client.goodbye()) == (field, value, LOGIN_EXPECTED)
+
+
+async def test_logins_without_a_genuine_token(attacked: Server, dial: Dial) -> None:
+    other = (await dial(attacked, USER)).nonce
+    cases: dict[str, tuple[dict[str, Any], Goodbye]] = {
+        "wrong proof": ({"proof": b"\0" * 32}, LOGIN_REFUSED),
+        "empty proof": ({"proof": b""}, LOGIN_REFUSED),
+        "long proof": ({"proof": b"\0" * 300}, LOGIN_REFUSED),
+        "proof for another connection": ({"proof": wire.proof_of(USER, other)}, LOGIN_REFUSED),
+        "unknown key": ({"key_id": "other"}, LOGIN_REFUSED),
+        "no key": ({"key_id": ""}, LOGIN_REFUSED),
+        "key with a zero byte": ({"key_id": "test\0"}, LOGIN_REFUSED),
+        "key with dots": ({"key_id": "1.test"}, LOGIN_REFUSED),
+        "token of another user": ({"user_id": 2}, LOGIN_REFUSED),
+        "token of a user who would be the backend": ({"user_id": BACKEND}, LOGIN_REFUSED),
+        "expired": ({"expires_at_s": 1}, TOKEN_EXPIRED),
+        "expired before time began": ({"expires_at_s": -(2**63)}, TOKEN_EXPIRED),
+        "expired, wrong proof": ({"expires_at_s": 1, "proof": b"\0" * 32}, LOGIN_REFUSED),
+    }
+    for name, (forged, goodbye) in cases.items():
+        client = await dial(attacked)
+        await client.send(*client.login_message(USER, **forged))
+        assert (name, await client.goodbye()) == (name, goodbye)
+
+
+async def test_an_expiry_as_late_as_can_be_is_good(attacked: Server, dial: Dial) -> None:
+    client = await dial(attacked)
+    await client.send(*client.login_message(USER, expires_at_s=2**63 - 1))
+    assert (await client.read())[0] == wire.LOGIN + wire.REPLY
+
+
+async def test_a_longer_expiry_than_the_token_has_is_refused(attacked: Server, dial: Dial) -> None:
+    client = await dial(attacked)
+    mended = client.login_message(USER, expires_at_s=1)
+    mended[3] = 2_000_000_000
+    await client.send(*mended)
+    assert await client.goodbye() == LOGIN_REFUSED
+
+
+async def test_a_replayed_login_is_worthless(attacked: Server, dial: Dial) -> None:
+    first, second = await dial(attacked), await dial(attacked)
+    assert first.nonce != second.nonce
+    login = framed(*first.login_message(USER))
+    await first.send_bytes(login)
+    assert (await first.read())[0] == wire.LOGIN + wire.REPLY
+    await second.send_bytes(login)
+    assert await second.goodbye() == LOGIN_REFUSED
+
+
+async def test_a_second_login_is_refused_and_changes_nobody(attacked: Server, dial: Dial) -> None:
+    client = await dial(attacked, USER)
+    (group,) = await client.ask(wire.CREATE_GROUP, "name")
+    for user_id in (USER, 2, BACKEND):
+        assert await client.refused(wire.LOGIN, *client.login_message(user_id)[2:]) == "out_of_order"
+    assert await client.ask(wire.LIST_MEMBERS, group) == [group, USER, [USER]]
+
+
+async def test_connections_that_vanish_at_the_login_are_forgotten(attacked: Server, dial: Dial) -> None:
+    witness = await dial(attacked, USER)
+    for sent in (b"", b"\0", b"login", b"login and more"):
+        for _ in range(20):
+            client = await dial(attacked)
+            login = framed(*client.login_message(2))
+            await client.send_bytes(sent.replace(b"login", login))
+            client.close()
+    async with wire.bounded():
+        while attacked.app.hub.online() > 1 or len(attacked.app.listener.sessions) > 1:
+            await witness.ask(wire.PING)
+
+
+async def test_a_closed_connection_hears_no_more(attacked: Server, dial: Dial) -> None:
+    client = await dial(attacked, USER)
+    await client.send_bytes(frame_of(b""))
+    assert await client.goodbye() == BAD_FRAME
+    with pytest.raises(Gone):
+        await client.ask(wire.PING)
