@@ -28,7 +28,7 @@ check: env  ## style, types and the direction of imports
 	@$(BIN)/ruff format --quiet --check . || { echo "run: make format"; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/lint-imports --config setup.cfg
+	@$(BIN)/lint-imports --config setup.cfg --no-logo
 
 format: env  ## format the code, mend what can be mended
 	@$(BIN)/ruff format --quiet .

@@ -159,6 +159,7 @@ async def present(name: str, crowd: Crowd, console: Console | None = None) -> Su
         summary = await playing
     finally:
         playing.cancel()
+        await asyncio.wait([playing])  # everybody leaves, also when the person has seen enough
     console.print(report(crowd, summary), width=min(console.width, WIDTH_MOST))
     return summary
 

@@ -208,8 +208,10 @@ class ClientConnection:
         self._splitter.take(data, payloads)
         received: list[messages.Message] = []
         for payload in payloads:
-            message: messages.Message = messages.decode_from_server(payload)
+            message = _known(payload)
             match message:
+                case None:
+                    continue
                 case messages.Hello():
                     self.hello = message
                     self._login(message.nonce)
@@ -249,3 +251,15 @@ def refused(
     return messages.Refused(
         seq, int(refusal), refusal.name.lower(), row.temporary, after, detail[:DETAIL_CHARS_MAX]
     )
+
+
+def _known(payload: bytes) -> messages.Message | None:
+    """What the server says; None if it is newer than we are and says something that we do not know."""
+    try:
+        message: messages.Message = messages.decode_from_server(payload)
+    except msgspec.ValidationError:
+        kind, _ = messages.decode_envelope(payload)
+        if kind in messages.KINDS_FROM_SERVER:
+            raise
+        return None
+    return message

@@ -409,6 +409,7 @@ def kind_of(message: type[Message]) -> int:
 
 
 KINDS_FROM_CLIENT: Final = frozenset(map(kind_of, FROM_CLIENT))
+KINDS_FROM_SERVER: Final = frozenset(map(kind_of, FROM_SERVER))
 
 _encoder = msgspec.msgpack.Encoder()
 encode = _encoder.encode

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -216,10 +217,11 @@ class App:
 
 
 def running(data: Path) -> Running | None:
-    """The server that runs on a data folder, if there is one."""
+    """The server that runs on a data folder, if there is one: one that was killed listens to nobody."""
     try:
         found = json.loads((data / SERVER_FILE).read_text())
-        os.kill(found["pid"], 0)
-    except (OSError, ValueError, KeyError):
+        with socket.socket(socket.AF_UNIX) as status:
+            status.connect(str(data / STATUS_SOCKET))
+    except (OSError, ValueError):
         return None
     return Running(found["url"], found["pid"])

@@ -136,9 +136,10 @@ def test_the_commitment_is_made_of_the_terms() -> None:
 def test_who_opens_again_gets_the_same_claim_again() -> None:
     packet = Packet(terms())
     won = grab_and_open(packet, ANN)
-    assert packet.open(ANN, ticket_number(ANN, T0), T0 + 5) == Decision(Answer.CLAIMED, claim=won.claim)
-    assert grab(packet, ANN, T0 + 5) == Decision(Answer.CLAIMED, claim=won.claim)
-    assert packet.take(ANN, T0 + 5) == Decision(Answer.CLAIMED, claim=won.claim)
+    again = Decision(Answer.CLAIMED, claim=won.claim, left_shares=won.left_shares)
+    assert packet.open(ANN, ticket_number(ANN, T0), T0 + 5) == again
+    assert grab(packet, ANN, T0 + 5) == again
+    assert packet.take(ANN, T0 + 5) == again
     assert packet.version == 1
 
 

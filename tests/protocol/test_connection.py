@@ -539,4 +539,10 @@ def test_a_client_raises_on_what_no_server_of_ours_says() -> None:
     with pytest.raises(FrameTooLarge):
         ClientConnection(TOKEN).receive_data(b"\xff\xff\xff\xff")
     with pytest.raises(msgspec.DecodeError):
-        ClientConnection(TOKEN).receive_data(packed([99, 0]))
+        ClientConnection(TOKEN).receive_data(packed([124, 0, "a balance in words"]))
+
+
+def test_a_client_passes_over_what_a_newer_server_says() -> None:
+    client = ClientConnection(TOKEN)
+    stream = packed([99, 0, "news"]) + framed(messages.Balance(5, 100))
+    assert client.receive_data(stream) == [messages.Balance(5, 100)]

@@ -21,8 +21,8 @@ Fields = list[Any]
 GOODBYE, PING, PONG, LOGIN, REFUSED = 2, 3, 4, 10, 200
 CREATE_GROUP, JOIN_GROUP, LEAVE_GROUP, LIST_MEMBERS, SAY, CATCH_UP = 11, 12, 13, 14, 15, 16
 SEND_PACKET, GRAB, OPEN, REVEAL, GET_BALANCE, TOP_UP, WITHDRAW = 20, 21, 22, 23, 24, 25, 26
-TEXT_POSTED, PACKET_FINISHED, BALANCE_CHANGED = 60, 63, 65
-REPLY = 100  # what a reply's kind adds to its request's
+TEXT_POSTED, PACKET_REFUNDED, BALANCE_CHANGED = 60, 64, 65
+WELCOME = 110
 
 WAIT_S = 10.0  # nothing that a test waits for may take longer
 KEY_ID = "test"
@@ -59,6 +59,17 @@ def frame(payload: bytes) -> bytes:
     return struct.pack(">I", len(payload)) + payload
 
 
+def unpacked(payload: bytes) -> Fields:
+    """The message that these bytes are."""
+    message: Fields = msgpack.unpackb(payload)
+    return message
+
+
+def reply_to(kind: int) -> int:
+    """The kind of the reply to a request of this kind."""
+    return PONG if kind == PING else kind + 100
+
+
 def framed(*message: Any) -> bytes:
     """A message as a frame."""
     return frame(msgpack.packb(message))
@@ -77,7 +88,8 @@ class Raw:
     def __init__(self, connected: socket.socket) -> None:
         self._socket = connected
         self._incoming = b""
-        self._seq = 0
+        self.last_seq = 0
+        self._keys = 0
         self.hello: Fields = []
         self.pushes: list[Fields] = []
         self.answers_pings = True
@@ -108,6 +120,14 @@ class Raw:
         """Let go of the socket, without a word."""
         self._socket.close()
 
+    def send_no_more(self) -> None:
+        """Half-close: the server sees the end of what we send, and may still be read from."""
+        self._socket.shutdown(socket.SHUT_WR)
+
+    def reset_at_close(self) -> None:
+        """`close` will be a TCP reset, as when a phone's network changes."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
     # --- sending ----------------------------------------------------------------------------------------------
 
     async def send_bytes(self, data: bytes) -> None:
@@ -120,25 +140,28 @@ class Raw:
         await self.send_bytes(framed(*message))
 
     def login_message(self, user_id: int, **other: Any) -> Fields:
-        """A genuine login on this connection, but for `other`: user_id, expires_at_s, key_id, proof."""
+        """A genuine login on this connection, but for `other`: named_id, expires_at_s, key_id, proof."""
         expires_at_s, key_id = other.get("expires_at_s", FAR_AWAY_S), other.get("key_id", KEY_ID)
         proof = other.get("proof", proof_of(user_id, self.nonce, expires_at_s, key_id))
-        return [LOGIN, 0, other.get("user_id", user_id), expires_at_s, key_id, proof]
+        return [LOGIN, 0, other.get("named_id", user_id), expires_at_s, key_id, proof]
 
     async def login(self, user_id: int) -> Fields:
         """Log in; the fields of the welcome."""
         await self.send(*self.login_message(user_id))
         welcome = await self.read()
-        assert welcome[0] == LOGIN + REPLY, welcome
+        assert welcome[0] == WELCOME, welcome
         return welcome[2:]
 
     # --- reading ----------------------------------------------------------------------------------------------
 
     async def read(self) -> Fields:
         """The next message. Raises Gone at the end, TimeoutError if nothing comes."""
+        return unpacked(await self.read_payload())
+
+    async def read_payload(self) -> bytes:
+        """The bytes of the next message."""
         (length,) = struct.unpack(">I", await self._exactly(4))
-        message: Fields = msgpack.unpackb(await self._exactly(length))
-        return message
+        return await self._exactly(length)
 
     async def _exactly(self, size: int) -> bytes:
         while len(self._incoming) < size:
@@ -160,6 +183,17 @@ class Raw:
         while (message := await self.read())[1] != seq:
             await self._keep(message)
         return message
+
+    async def replies(self, seqs: range) -> list[Fields]:
+        """The replies to all these requests, in the order of the seqs; they come in any."""
+        found: dict[int, Fields] = {}
+        while len(found) < len(seqs):
+            message = await self.read()
+            if message[1] in seqs and message[1] not in found:
+                found[message[1]] = message
+            else:
+                await self._keep(message)
+        return [found[seq] for seq in seqs]
 
     async def push(self, kind: int) -> Fields:
         """The fields of the oldest push of this kind that the test has not had yet."""
@@ -196,7 +230,7 @@ class Raw:
     async def ask(self, kind: int, *fields: Any) -> Fields:
         """The fields of the reply, which must not be a refusal."""
         reply = await self.tell(kind, *fields)
-        assert reply[0] == kind + REPLY, reply
+        assert reply[0] == reply_to(kind), reply
         return reply[2:]
 
     async def refusal(self, kind: int, *fields: Any) -> Refused:
@@ -212,9 +246,26 @@ class Raw:
 
     async def tell(self, kind: int, *fields: Any) -> Fields:
         """Ask; the reply or refusal, whole."""
-        self._seq += 1
-        await self.send(kind, self._seq, *fields)
-        return await self.reply(self._seq)
+        self.last_seq += 1
+        await self.send(kind, self.last_seq, *fields)
+        return await self.reply(self.last_seq)
+
+    async def send_packet(self, kind: str, target_id: int, amount_fen: int, shares: int = 1, key: str = "") -> int:
+        """Send a packet, under a key that is new unless one is given; its id."""
+        self._keys += 1
+        key = key or f"key {self._keys}"
+        packet_id: int = (await self.ask(SEND_PACKET, key, kind, target_id, amount_fen, shares))[0]
+        return packet_id
+
+    async def ticket(self, packet_id: int) -> int:
+        """Grab a packet that still has shares; the ticket."""
+        _, answer, ticket, *_ = await self.ask(GRAB, packet_id)
+        assert answer == "ticket", answer
+        return int(ticket)
+
+    async def grab_and_open(self, packet_id: int) -> Fields:
+        """The answer to the opening, without the packet's id."""
+        return (await self.ask(OPEN, packet_id, await self.ticket(packet_id)))[1:]
 
     async def ask_until(self, good: Callable[[Fields], bool], kind: int, *fields: Any) -> Fields:
         """Ask the same again and again until the reply is good; its fields. Bounded."""

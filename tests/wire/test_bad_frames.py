@@ -142,7 +142,7 @@ async def test_numbers_that_no_field_can_hold_are_bad_requests(clients: dict[int
 async def test_odd_numbers_get_an_answer_that_is_documented(clients: dict[int, Raw]) -> None:
     own = documented_refusals()
     for field in (one for one in AFTER_LOGIN if one.holds == "int"):
-        good = own[field.request] | ANY_REQUEST | {f"reply {field.kind + wire.REPLY}"}
+        good = own[field.request] | ANY_REQUEST | {f"reply {wire.reply_to(field.kind)}"}
         for value in ODD_NUMBERS:
             answer = await who_asks(clients, field.request).refused(field.kind, *field.replaced(value))
             assert answer in good, (field, value)
@@ -280,7 +280,7 @@ async def test_frames_as_large_as_allowed_are_read(attacked: Server, dial: Dial)
     login = msgpack.packb(client.login_message(USER))
     padded = bytes([login[0] + 1]) + login[1:] + b"\xc5" + (512 - len(login) - 3).to_bytes(2, "big")
     await client.send_bytes(frame_of(padded.ljust(512, b"\0")))
-    assert (await client.read())[0] == wire.LOGIN + wire.REPLY
+    assert (await client.read())[0] == wire.WELCOME
     ping = b"\x93\x03\x07\xc5" + (4096 - 6).to_bytes(2, "big")
     await client.send_bytes(frame_of(ping.ljust(4096, b"\0")))
     assert await client.read() == [wire.PONG, 7]
@@ -297,23 +297,19 @@ async def test_a_truncated_frame_and_then_silence(start_attacked: StartServer, d
     server = await start_attacked(
         limits__login_timeout_s=0.3, limits__ping_interval_s=0.3, limits__pong_timeout_s=0.2
     )
+    parts = (b"\0", framed(wire.PING, 7)[:-1], (512).to_bytes(4, "big"), (512).to_bytes(4, "big") + b"\x92")
     for user_id, goodbye in ((None, LOGIN_TIMEOUT), (USER, PING_TIMEOUT)):
-        for sent in (
-            b"\0",
-            framed(wire.PING, 7)[:-1],
-            (512).to_bytes(4, "big"),
-            (512).to_bytes(4, "big") + b"\x92",
-        ):
-            client = await dial(server, user_id)
-            await client.send_bytes(sent)
-            assert (sent, await client.goodbye()) == (sent, goodbye)
+        clients = [await dial(server, user_id) for _ in parts]
+        for client, part in zip(clients, parts, strict=True):
+            await client.send_bytes(part)
+        assert [await client.goodbye() for client in clients] == [goodbye] * len(parts)
 
 
 async def test_frames_may_be_split_anywhere(attacked: Server, dial: Dial) -> None:
     client = await dial(attacked)
     for byte in framed(*client.login_message(USER)):
         await client.send_bytes(bytes([byte]))
-    assert (await client.read())[0] == wire.LOGIN + wire.REPLY
+    assert (await client.read())[0] == wire.WELCOME
     stream = b"".join(framed(wire.PING, seq) for seq in range(1, 40))
     for size in (1, 2, 3, 5, 6, 7, 8, 11):
         for start in range(0, len(stream), size):
@@ -376,8 +372,8 @@ async def test_logins_without_a_genuine_token(attacked: Server, dial: Dial) -> N
         "no key": ({"key_id": ""}, LOGIN_REFUSED),
         "key with a zero byte": ({"key_id": "test\0"}, LOGIN_REFUSED),
         "key with dots": ({"key_id": "1.test"}, LOGIN_REFUSED),
-        "token of another user": ({"user_id": 2}, LOGIN_REFUSED),
-        "token of a user who would be the backend": ({"user_id": BACKEND}, LOGIN_REFUSED),
+        "token of another user": ({"named_id": 2}, LOGIN_REFUSED),
+        "token of a user who would be the backend": ({"named_id": BACKEND}, LOGIN_REFUSED),
         "expired": ({"expires_at_s": 1}, TOKEN_EXPIRED),
         "expired before time began": ({"expires_at_s": -(2**63)}, TOKEN_EXPIRED),
         "expired, wrong proof": ({"expires_at_s": 1, "proof": b"\0" * 32}, LOGIN_REFUSED),
@@ -391,7 +387,7 @@ async def test_logins_without_a_genuine_token(attacked: Server, dial: Dial) -> N
 async def test_an_expiry_as_late_as_can_be_is_good(attacked: Server, dial: Dial) -> None:
     client = await dial(attacked)
     await client.send(*client.login_message(USER, expires_at_s=2**63 - 1))
-    assert (await client.read())[0] == wire.LOGIN + wire.REPLY
+    assert (await client.read())[0] == wire.WELCOME
 
 
 async def test_a_longer_expiry_than_the_token_has_is_refused(attacked: Server, dial: Dial) -> None:
@@ -407,7 +403,7 @@ async def test_a_replayed_login_is_worthless(attacked: Server, dial: Dial) -> No
     assert first.nonce != second.nonce
     login = framed(*first.login_message(USER))
     await first.send_bytes(login)
-    assert (await first.read())[0] == wire.LOGIN + wire.REPLY
+    assert (await first.read())[0] == wire.WELCOME
     await second.send_bytes(login)
     assert await second.goodbye() == LOGIN_REFUSED
 
@@ -423,10 +419,12 @@ async def test_a_second_login_is_refused_and_changes_nobody(attacked: Server, di
 async def test_connections_that_vanish_at_the_login_are_forgotten(attacked: Server, dial: Dial) -> None:
     witness = await dial(attacked, USER)
     for sent in (b"", b"\0", b"login", b"login and more"):
-        for _ in range(20):
+        for number in range(20):
             client = await dial(attacked)
             login = framed(*client.login_message(2))
             await client.send_bytes(sent.replace(b"login", login))
+            if number % 2:
+                client.reset_at_close()
             client.close()
     async with wire.bounded():
         while attacked.app.hub.online() > 1 or len(attacked.app.listener.sessions) > 1:

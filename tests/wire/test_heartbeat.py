@@ -1,0 +1,158 @@
+"""Connections that fall silent, never read, or are one too many end as documented; the others do not notice."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.conftest import Server, StartServer
+from tests.wire import raw as wire
+from tests.wire.conftest import Dial
+from tests.wire.raw import Goodbye, Raw, framed
+
+SHUTTING_DOWN = Goodbye(3000, "shutting_down", True)
+PING_TIMEOUT = Goodbye(3002, "ping_timeout", True)
+TOO_MANY_CONNECTIONS = Goodbye(3003, "too_many_connections", True)
+LOGIN_TIMEOUT = Goodbye(3004, "login_timeout", True)
+
+ALICE, BOB, SLOW = 1, 2, 3
+TEXT = "x" * 2000
+FAST_PINGS = {"limits__ping_interval_s": 0.3, "limits__pong_timeout_s": 0.2}
+LITTLE = 4096  # bytes in the socket of a client that does not read
+MUCH = 1 << 28
+
+
+async def say(client: Raw, group: int, count: int, at_once: int = 50) -> None:
+    """Many texts to a group, each answered, some at a time so that the server need not wait for us to read."""
+    for first in range(10_000, 10_000 + count, at_once):
+        seqs = range(first, first + at_once)
+        await client.send_bytes(b"".join(framed(wire.SAY, seq, group, TEXT) for seq in seqs))
+        assert {reply[0] for reply in await client.replies(seqs)} == {wire.reply_to(wire.SAY)}
+
+
+async def until_alone(server: Server, witness: Raw) -> None:
+    """Until the witness is the only one who is connected. Bounded."""
+    async with wire.bounded():
+        while (await server.app.status())["connections"] != 1:
+            await witness.ask(wire.PING)
+
+
+async def ask_for_more_than_fits(slow: Raw, group: int) -> None:
+    """Ask for so much, some megabytes, that it cannot all leave the server while we do not read."""
+    await slow.send_bytes(b"".join(framed(wire.CATCH_UP, seq, group, 0) for seq in range(1, 41)))
+
+
+# --- pings ----------------------------------------------------------------------------------------------------
+
+
+async def test_who_answers_pings_stays(start_attacked: StartServer, dial: Dial) -> None:
+    client = await dial(await start_attacked(**FAST_PINGS), ALICE)
+    assert client.hello[5:7] == [300, 200]
+    for _ in range(4):
+        assert await client.read() == [wire.PING, 0]
+        await client.send(wire.PONG, 0)
+    assert await client.ask(wire.PING) == []
+
+
+async def test_who_does_not_answer_is_closed(start_attacked: StartServer, dial: Dial) -> None:
+    client = await dial(await start_attacked(**FAST_PINGS), ALICE)
+    assert await client.read() == [wire.PING, 0]
+    assert await client.goodbye() == PING_TIMEOUT
+
+
+async def test_other_messages_are_no_pong(start_attacked: StartServer, dial: Dial) -> None:
+    client = await dial(await start_attacked(**FAST_PINGS), ALICE)
+    client.answers_pings = False
+    with pytest.raises(AssertionError, match="ping_timeout"):
+        async with wire.bounded():
+            while True:
+                await client.ask(wire.GET_BALANCE)
+                await client.ask(wire.PING)
+
+
+async def test_a_pong_ahead_of_its_ping_does_not_count(start_attacked: StartServer, dial: Dial) -> None:
+    client = await dial(await start_attacked(**FAST_PINGS), ALICE)
+    for _ in range(100):
+        await client.send(wire.PONG, 0)
+    assert await client.read() == [wire.PING, 0]
+    assert await client.goodbye() == PING_TIMEOUT
+
+
+async def test_who_does_not_log_in_is_closed(start_attacked: StartServer, dial: Dial) -> None:
+    server = await start_attacked(limits__login_timeout_s=0.3)
+    silent, slow = await dial(server), await dial(server)
+    login = framed(*slow.login_message(ALICE))
+    await slow.send_bytes(login[:-1])
+    assert await silent.goodbye() == LOGIN_TIMEOUT
+    assert await slow.goodbye() == LOGIN_TIMEOUT
+
+
+# --- who does not read ----------------------------------------------------------------------------------------
+
+
+async def test_a_reader_too_slow_for_pushes_is_cut_off_and_the_others_miss_nothing(
+    start_attacked: StartServer, dial: Dial
+) -> None:
+    server = await start_attacked(limits__outgoing_bytes_max=1 << 16)
+    alice, bob = await dial(server, ALICE), await dial(server, BOB)
+    slow = await dial(server, SLOW, receive_bytes=LITTLE)
+    (group,) = await alice.ask(wire.CREATE_GROUP, "family")
+    for client in (bob, slow):
+        await client.ask(wire.JOIN_GROUP, group)
+    numbers: list[int] = []
+    async with wire.bounded():
+        while not (await server.app.status())["slow_readers"]:
+            await say(alice, group, 20, at_once=20)
+            numbers += [(await bob.push(wire.TEXT_POSTED))[1] for _ in range(20)]
+    assert numbers == list(range(1, len(numbers) + 1))
+    await slow.skip_to_end()
+    assert (await server.app.status())["connections"] == 2
+
+
+async def test_a_reader_too_slow_for_replies_is_cut_off(start_attacked: StartServer, dial: Dial) -> None:
+    server = await start_attacked(limits__outgoing_bytes_max=1 << 16)
+    alice = await dial(server, ALICE)
+    (group,) = await alice.ask(wire.CREATE_GROUP, "family")
+    await say(alice, group, 200, at_once=20)
+    slow = await dial(server, ALICE, receive_bytes=LITTLE)
+    await ask_for_more_than_fits(slow, group)
+    await until_alone(server, alice)
+
+
+@pytest.mark.parametrize("ending", ["no pong", "half-closed"])
+async def test_who_never_reads_is_forgotten_when_the_connection_ends(
+    start_attacked: StartServer, dial: Dial, ending: str
+) -> None:
+    """What still waits for such a client must not keep its connection, or a few hundred phones fill the server."""
+    server = await start_attacked(limits__outgoing_bytes_max=MUCH, **FAST_PINGS)
+    alice = await dial(server, ALICE)
+    (group,) = await alice.ask(wire.CREATE_GROUP, "family")
+    await say(alice, group, 200)
+    slow = await dial(server, ALICE, receive_bytes=LITTLE)
+    await ask_for_more_than_fits(slow, group)
+    if ending == "half-closed":
+        slow.send_no_more()
+    await until_alone(server, alice)
+
+
+# --- one too many, and the end --------------------------------------------------------------------------------
+
+
+async def test_one_connection_too_many(start_server: StartServer, dial: Dial) -> None:
+    server = await start_server(limits__connections_max=2)
+    alice, bob = await dial(server, ALICE), await dial(server)
+    for _ in range(3):
+        assert await (await dial(server)).goodbye() == TOO_MANY_CONNECTIONS
+    assert await alice.ask(wire.PING) == []
+    bob.close()
+    await until_alone(server, alice)
+    assert await (await dial(server, BOB)).ask(wire.PING) == []
+
+
+async def test_the_end_is_told_to_everybody(start_server: StartServer, dial: Dial) -> None:
+    server = await start_server()
+    clients = [await dial(server, ALICE), await dial(server, BOB), await dial(server)]
+    stopping = asyncio.create_task(server.stop())
+    assert [await client.goodbye() for client in clients] == [SHUTTING_DOWN] * 3
+    await stopping
