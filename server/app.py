@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import socket
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,7 +21,8 @@ from server.net.listener import Listener
 from server.ops.status import StatusSocket
 from server.services.auth import Auth
 from server.services.chat import Chat
-from server.services.commit import CommitPath, Watch
+from server.services.commit import CommitPath, Slice, Watch
+from server.services.events import Event
 from server.services.groups import Groups
 from server.services.loading import Loader
 from server.services.packets import Packets
@@ -108,14 +109,14 @@ class App:
         self._batchers = (use.auth.batcher, use.chat.batcher, use.sends.batcher)
         self.hub = Hub(limits.requests_per_s, limits.requests_burst)
         self.listener = Listener(self.hub, limits, durability, now_ms, clock.random_bytes)
-        self.dispatch = Dispatch(use, self.hub, limits, self.listener.now_s, clock.random_part)
+        self.dispatch = Dispatch(use, self.hub, self.listener.now_s, clock.random_part)
         self.listener.dispatch = self.dispatch
         self._status = StatusSocket(data / STATUS_SOCKET, {"status": self.status})
 
-    def _announce(self, event: Any, audience: Any) -> None:
+    def _announce(self, event: Event, audience: Collection[int]) -> None:
         self.hub.announce(event, audience)  # the services are made before the hub
 
-    def _recorded(self, part: Any) -> None:
+    def _recorded(self, part: Slice) -> None:
         self.packets.claims_recorded(part)
         self.settlement.wake()
 

@@ -11,7 +11,7 @@ import structlog
 from protocol import codes, messages, tokens
 from protocol.messages import Message
 from server.core.ids import BACKEND
-from server.core.limits import Broken, Limits
+from server.core.limits import Broken
 from server.core.packet import Answer, Decision
 from server.net.hub import Hub, packet_posted
 from server.net.session import Session
@@ -51,12 +51,10 @@ class Dispatch:
     """Serves the requests of logged-in sessions, and the login itself."""
 
     def __init__(
-        self, use: UseCases, hub: Hub, limits: Limits, now_s: Callable[[], float], random_part: Callable[[], float]
+        self, use: UseCases, hub: Hub, now_s: Callable[[], float], random_part: Callable[[], float]
     ) -> None:
         self._use = use
         self._hub = hub
-        self._per_s = limits.requests_per_s
-        self._burst = limits.requests_burst
         self._now_s = now_s
         self._random_part = random_part
         self._tasks: set[asyncio.Task[None]] = set()
@@ -96,7 +94,7 @@ class Dispatch:
             self._refuse(session, request.seq, codes.Refusal.FORBIDDEN)
             return
         if not is_backend:
-            wait_s = session.user.admit(self._now_s(), self._per_s, self._burst)
+            wait_s = self._hub.admit(session.user_id, self._now_s())
             if wait_s:
                 self._refuse(
                     session, request.seq, codes.Refusal.RATE_LIMITED, retry_after_ms=int(wait_s * 1000) + 1
@@ -153,7 +151,7 @@ class Dispatch:
             return
         session.hold_pushes()
         session.user_id = login.user_id
-        session.user = self._hub.join(login.user_id, session, self._now_s())
+        self._hub.join(login.user_id, session, self._now_s())
         try:
             profile = await self._use.auth.profile(login.user_id)
         except Refused as refused:

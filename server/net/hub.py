@@ -42,13 +42,16 @@ class Hub:
         self._users: dict[int, User] = {}
         self.pushes = 0
 
-    def join(self, user_id: int, session: Session, now_s: float) -> User:
+    def join(self, user_id: int, session: Session, now_s: float) -> None:
         """A connection of a user is there."""
         user = self._users.get(user_id)
         if user is None:
             user = self._users[user_id] = User(self._burst, now_s)
         user.sessions.append(session)
-        return user
+
+    def admit(self, user_id: int, now_s: float) -> float:
+        """Let a user who is online make one request: 0.0, or the seconds until they may."""
+        return self._users[user_id].admit(now_s, self._per_s, self._burst)
 
     def leave(self, user_id: int, session: Session) -> None:
         """A connection of a user has gone."""

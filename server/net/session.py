@@ -3,31 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, cast
+from typing import Protocol, cast
 
 from protocol import codes, messages
 from protocol.connection import ServerConnection
 
-if TYPE_CHECKING:
-    from server.net.hub import User
-    from server.net.listener import Listener
-
 WRITE_HIGH_BYTES = 64 * 1024  # above it we stop reading from whoever does not read from us
+
+
+class Host(Protocol):
+    """What a session needs from whoever accepted it."""
+
+    outgoing_bytes_max: int
+    slow_readers: int
+
+    def now_s(self) -> float: ...
+    def new_connection(self) -> ServerConnection: ...
+    def arrived(self, session: Session, /) -> None: ...
+    def gone(self, session: Session, /) -> None: ...
+    def dispatch(self, session: Session, request: messages.Message, /) -> None: ...
+    def flush_soon(self, session: Session, /) -> None: ...
 
 
 class Session(asyncio.Protocol):
     """A connection. `user_id` is -1 until its login was accepted."""
 
-    __slots__ = ("_dirty", "_held", "_listener", "_paused", "_transport", "connection", "user", "user_id")
+    __slots__ = ("_dirty", "_held", "_host", "_paused", "_transport", "connection", "user_id")
 
-    def __init__(self, listener: Listener) -> None:
-        self._listener = listener
+    def __init__(self, host: Host) -> None:
+        self._host = host
         self._dirty = False
         self._paused = False
         self._held: list[bytes] | None = None  # pushes between joining the hub and the welcome
         self._transport: asyncio.Transport
         self.connection: ServerConnection
-        self.user: User
         self.user_id = -1
 
     # --- called by the event loop -----------------------------------------------------------------------------
@@ -36,20 +45,20 @@ class Session(asyncio.Protocol):
         """Greet. uvloop's low-water mark would be 16 bytes, so both marks are set."""
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES, low=WRITE_HIGH_BYTES // 4)
-        self.connection = self._listener.new_connection()
-        self._listener.arrived(self)
+        self.connection = self._host.new_connection()
+        self._host.arrived(self)
         self.flush()
 
     def data_received(self, data: bytes) -> None:
         """Hand on what these bytes ask for."""
-        listener = self._listener
-        for request in self.connection.receive_data(data, listener.now_s()):
-            listener.dispatch(self, request)
+        host = self._host
+        for request in self.connection.receive_data(data, host.now_s()):
+            host.dispatch(self, request)
         self.flush()
 
     def connection_lost(self, error: Exception | None) -> None:
         """Forget everything about it."""
-        self._listener.gone(self)
+        self._host.gone(self)
 
     def pause_writing(self) -> None:
         """The peer does not read: do not read from it either."""
@@ -121,11 +130,11 @@ class Session(asyncio.Protocol):
             transport.write(data)
         if self.connection.closing is not None:
             transport.close()
-        elif self._paused and transport.get_write_buffer_size() > self._listener.outgoing_bytes_max:
-            self._listener.slow_readers += 1
+        elif self._paused and transport.get_write_buffer_size() > self._host.outgoing_bytes_max:
+            self._host.slow_readers += 1
             transport.abort()  # its buffer is full, so last words would not reach it
 
     def _leave_soon(self) -> None:
         if not self._dirty:
             self._dirty = True
-            self._listener.flush_soon(self)
+            self._host.flush_soon(self)

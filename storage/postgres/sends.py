@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -38,63 +39,70 @@ class Sends:
     ) -> list[Sent | None]:
         """Record packets, each with its debit, its transfer and its announcements; None: not enough money.
 
-        Several packets of one sender are recorded one behind the other, in transactions of their own, so that each
-        is judged by what the one before it left. Raises StoreUnavailable: then ask again with the same keys.
+        Packets of one sender are judged in their order, each by what the one before it left. Raises
+        StoreUnavailable: then ask again with the same keys.
         """
-        results: dict[int, Sent | None] = {}
-        rest = list(enumerate(rows))
-        while rest:
-            turn: dict[int, tuple[int, PacketRow]] = {}
-            for position, row in rest:
-                turn.setdefault(row.sender_id, (position, row))
-            results.update(await self._record_turn(dict(turn.values()), transfer_of, streams_of))
-            rest = [one for one in rest if one[0] not in results]
-        return [results[position] for position in range(len(rows))]
-
-    async def _record_turn(
-        self,
-        turn: dict[int, PacketRow],
-        transfer_of: Callable[[PacketRow], TransferRow],
-        streams_of: Callable[[PacketRow], tuple[int, ...]],
-    ) -> dict[int, Sent | None]:
         try:
             async with self._lane.transaction() as connection:
-                return await _record(connection, turn, transfer_of, streams_of)
+                return await _record(connection, rows, transfer_of, streams_of)
         except asyncpg.UniqueViolationError:
             # another process has used one of the keys since we looked: nothing was recorded, look again
             async with self._lane.transaction() as connection:
-                return await _record(connection, turn, transfer_of, streams_of)
+                return await _record(connection, rows, transfer_of, streams_of)
 
 
 async def _record(
     connection: Connection,
-    turn: dict[int, PacketRow],
+    rows: Sequence[PacketRow],
     transfer_of: Callable[[PacketRow], TransferRow],
     streams_of: Callable[[PacketRow], tuple[int, ...]],
-) -> dict[int, Sent | None]:
-    asked = [(row.sender_id, row.key) for row in turn.values()]
-    before = {(row.sender_id, row.key): row for row in await packets.sent_before(connection, asked)}
-    fresh = [row for row in turn.values() if (row.sender_id, row.key) not in before]
-    balances = await wallets.debit(connection, {row.sender_id: row.total_fen for row in fresh})
-    paid = [row for row in fresh if row.sender_id in balances]
+) -> list[Sent | None]:
+    before = await packets.sent_before(connection, [(row.sender_id, row.key) for row in rows])
+    results: dict[tuple[int, str], Sent | None] = {(row.sender_id, row.key): Sent(row, 0, {}) for row in before}
+    paid = await _debit(connection, rows, results)
     await packets.insert(connection, paid)
     await wallets.insert_transfers(connection, [transfer_of(row) for row in paid])
-    posts = [
-        Post(stream_id, row.sender_id, row.created_at_ms, None, row.packet_id)
-        for row in paid
-        for stream_id in streams_of(row)
-    ]
+    await _announce(connection, paid, streams_of, results)
+    return [_as_seen_by(row, results[row.sender_id, row.key]) for row in rows]
+
+
+async def _debit(
+    connection: Connection, rows: Sequence[PacketRow], results: dict[tuple[int, str], Sent | None]
+) -> list[PacketRow]:
+    """Take the money for those packets whose keys are new and whose senders have it; the packets that were paid."""
+    fresh = {(row.sender_id, row.key): row for row in reversed(rows) if (row.sender_id, row.key) not in results}
+    balances_fen = await wallets.lock(connection, {row.sender_id for row in fresh.values()})
+    debits_fen: Counter[int] = Counter()
+    paid = []
+    for key, row in reversed(fresh.items()):
+        left_fen = balances_fen.get(row.sender_id, 0) - debits_fen[row.sender_id] - row.total_fen
+        if left_fen < 0:
+            results[key] = None
+            continue
+        debits_fen[row.sender_id] += row.total_fen
+        results[key] = Sent(row, left_fen, {})
+        paid.append(row)
+    await wallets.debit(connection, debits_fen)
+    return paid
+
+
+async def _announce(
+    connection: Connection,
+    paid: Sequence[PacketRow],
+    streams_of: Callable[[PacketRow], tuple[int, ...]],
+    results: dict[tuple[int, str], Sent | None],
+) -> None:
+    announced = [(row, stream_id) for row in paid for stream_id in streams_of(row)]
+    posts = [Post(stream_id, row.sender_id, row.created_at_ms, None, row.packet_id) for row, stream_id in announced]
     numbers = await messages.append(connection, posts)
-    announced: dict[int, dict[int, int]] = {row.packet_id: {} for row in paid}
-    for post, number in zip(posts, numbers, strict=True):
-        announced[post.packet_id or 0][post.stream_id] = number
-    results: dict[int, Sent | None] = {}
-    for position, row in turn.items():
-        earlier = before.get((row.sender_id, row.key))
-        if earlier is not None:
-            results[position] = Sent(earlier, 0, {})
-        elif row.sender_id in balances:
-            results[position] = Sent(row, balances[row.sender_id], announced[row.packet_id])
-        else:
-            results[position] = None
-    return results
+    for (row, stream_id), number in zip(announced, numbers, strict=True):
+        sent = results[row.sender_id, row.key]
+        assert sent is not None
+        sent.messages[stream_id] = number
+
+
+def _as_seen_by(row: PacketRow, sent: Sent | None) -> Sent | None:
+    """A key that came twice in one batch sent one packet: the second asker hears of it, and announces nothing."""
+    if sent is None or sent.row is row:
+        return sent
+    return Sent(sent.row, 0, {})

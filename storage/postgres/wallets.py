@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from storage import statements
@@ -67,7 +67,13 @@ class Wallets:
             return Moved(balance, moved_now=True)
 
 
-async def debit(connection: Connection, amounts_fen: dict[int, int]) -> dict[int, int]:
+async def lock(connection: Connection, user_ids: Collection[int]) -> dict[int, int]:
+    """Keep these wallets as they are until the transaction ends; what is in them, where there is one."""
+    rows = await connection.fetch(_SQL["lock"], list(user_ids))
+    return {row["user_id"]: row["balance_fen"] for row in rows}
+
+
+async def debit(connection: Connection, amounts_fen: Mapping[int, int]) -> dict[int, int]:
     """Take amounts out of wallets that hold enough; the balances after it, of those alone."""
     users, amounts = list(amounts_fen), list(amounts_fen.values())
     rows = await connection.fetch(_SQL["debit"], users, amounts)

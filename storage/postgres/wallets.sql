@@ -1,8 +1,11 @@
 -- name: balance
 SELECT balance_fen FROM wallets WHERE user_id = $1
 
+-- name: lock
+-- In the order of the ids, as everybody who changes wallets does it.
+SELECT user_id, balance_fen FROM wallets WHERE user_id = ANY($1) ORDER BY user_id FOR UPDATE
+
 -- name: debit
--- Locked in the order of the ids, as everybody who changes wallets does it.
 WITH asked AS (
     SELECT * FROM unnest($1::bigint[], $2::bigint[]) AS a (user_id, amount_fen)
 ), locked AS (

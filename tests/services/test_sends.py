@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import asyncpg
 import pytest
 
 from client_sim.client import Client
@@ -75,16 +76,16 @@ async def test_keys_hold_across_a_restart(start_server: StartServer, connect: Co
     assert await alice.balance() == 9_500
 
 
-async def test_not_enough_money_records_nothing(alice: Client, sql: object) -> None:
+async def test_not_enough_money_records_nothing(alice: Client, sql: asyncpg.Connection) -> None:
     group = await alice.create_group("family")
     with pytest.raises(Refusal) as caught:
         await alice.send_packet("lucky", group, 10_001, 1)
     assert (caught.value.name, caught.value.temporary) == ("not_enough_money", False)
     assert await alice.balance() == 10_000
-    assert await sql.fetchval("SELECT count(*) FROM packets") == 0  # type: ignore[attr-defined]
+    assert await sql.fetchval("SELECT count(*) FROM packets") == 0
 
 
-async def test_sends_at_once_never_overdraw(alice: Client, sql: object) -> None:
+async def test_sends_at_once_never_overdraw(alice: Client, sql: asyncpg.Connection) -> None:
     group = await alice.create_group("family")
     results = await asyncio.gather(
         *(alice.send_packet("lucky", group, 3_000, 1) for _ in range(10)), return_exceptions=True
@@ -137,3 +138,11 @@ async def test_strangers_cannot_send_to_a_group(
         with pytest.raises(Refusal) as caught:
             await bob.send_packet("lucky", target, 100, 1)
         assert caught.value.name == "not_a_member"
+
+
+async def test_one_key_twice_at_once_is_one_packet(alice: Client, sql: asyncpg.Connection) -> None:
+    group = await alice.create_group("family")
+    both = await asyncio.gather(*(alice.send_packet("lucky", group, 500, 1, key="k1") for _ in range(2)))
+    assert both[0].packet_id == both[1].packet_id
+    assert await alice.balance() == 9_500
+    assert await sql.fetchval("SELECT count(*) FROM messages") == 1

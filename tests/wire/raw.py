@@ -21,7 +21,7 @@ Fields = list[Any]
 GOODBYE, PING, PONG, LOGIN, REFUSED = 2, 3, 4, 10, 200
 CREATE_GROUP, JOIN_GROUP, LEAVE_GROUP, LIST_MEMBERS, SAY, CATCH_UP = 11, 12, 13, 14, 15, 16
 SEND_PACKET, GRAB, OPEN, REVEAL, GET_BALANCE, TOP_UP, WITHDRAW = 20, 21, 22, 23, 24, 25, 26
-TEXT_POSTED, PACKET_REFUNDED, BALANCE_CHANGED = 60, 64, 65
+TEXT_POSTED, PACKET_POSTED, PACKET_REFUNDED, BALANCE_CHANGED = 60, 61, 64, 65
 WELCOME = 110
 
 WAIT_S = 10.0  # nothing that a test waits for may take longer
@@ -133,7 +133,8 @@ class Raw:
     async def send_bytes(self, data: bytes) -> None:
         """Send just this. That the server has hung up meanwhile is told by the next read."""
         with suppress(ConnectionError):
-            await asyncio.wait_for(asyncio.get_running_loop().sock_sendall(self._socket, data), WAIT_S)
+            async with bounded():
+                await asyncio.get_running_loop().sock_sendall(self._socket, data)
 
     async def send(self, *message: Any) -> None:
         """Send one message."""
@@ -171,7 +172,8 @@ class Raw:
 
     async def _some(self) -> bytes:
         try:
-            data = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(self._socket, 1 << 16), WAIT_S)
+            async with bounded():
+                data = await asyncio.get_running_loop().sock_recv(self._socket, 1 << 16)
         except ConnectionError:
             raise Gone from None
         if not data:

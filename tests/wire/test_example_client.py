@@ -1,0 +1,110 @@
+"""docs/example_client.py does on a live server what it says, with nothing but Python and `msgpack`."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import re
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.conftest import Server, token
+from tests.wire import raw as wire
+from tests.wire.conftest import Dial
+from tests.wire.raw import Raw
+
+EXAMPLE = Path(__file__).parents[2] / "docs" / "example_client.py"
+LINES_MAX = 95
+PATIENCE_S = 30.0
+ALICE, BOB = 1, 2
+
+
+class Ended(NamedTuple):
+    """How a run of the example ended, and what it said."""
+
+    code: int
+    said: str
+    complained: str
+
+
+async def run(*arguments: object) -> Ended:
+    """Run the example as a reader of the document would."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(EXAMPLE),
+        *map(str, arguments),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={"PYTHONUTF8": "1"},
+    )
+    try:
+        said, complained = await asyncio.wait_for(process.communicate(), PATIENCE_S)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    return Ended(process.returncode or 0, said.decode(), complained.decode())
+
+
+@pytest.fixture
+async def bob(attacked: Server, dial: Dial) -> Raw:
+    """A user who looks on; Alice, whose token the example gets, has 5.00 yuan."""
+    await (await dial(attacked, 0)).ask(wire.TOP_UP, "k", ALICE, 500)
+    return await dial(attacked, BOB)
+
+
+async def claims(sql: Any) -> list[tuple[int, int, int]]:
+    """Group, user and amount of every recorded claim."""
+    rows = await sql.fetch("SELECT target_id, user_id, amount_fen FROM claims JOIN packets USING (packet_id)")
+    return [tuple(row) for row in rows]
+
+
+async def test_it_makes_a_group_and_wins_its_own_packet(attacked: Server, bob: Raw, sql: Any) -> None:
+    code, said, complained = await run("127.0.0.1", attacked.port, token(ALICE))
+    assert (code, complained) == (0, "")
+    assert "logged in as user 1 with 5.00 yuan" in said
+    assert "opened it: won, 1.00 yuan; shares left: 0" in said
+    group = int(re.findall(r"in group (\d+), members: 1\n", said)[0])
+    assert await claims(sql) == [(group, ALICE, 100)]
+
+
+async def test_it_joins_a_group_and_leaves_a_share_to_the_other(attacked: Server, bob: Raw, sql: Any) -> None:
+    (group,) = await bob.ask(wire.CREATE_GROUP, "family")
+    code, said, complained = await run("127.0.0.1", attacked.port, token(ALICE), group)
+    assert (code, complained) == (0, "")
+    assert f"in group {group}, members: 2\n" in said
+    yuan, fen = re.findall(r"opened it: won, (\d)\.(\d\d) yuan; shares left: 1\n", said)[0]
+    amount_fen = int(yuan) * 100 + int(fen)
+    assert await claims(sql) == [(group, ALICE, amount_fen)]
+    packet = (await bob.push(wire.PACKET_POSTED))[4]
+    assert await bob.grab_and_open(packet) == ["won", 100 - amount_fen, 1, 0]
+
+
+async def test_it_says_why_it_cannot_go_on(attacked: Server, bob: Raw) -> None:
+    forged = token(ALICE)[:-1] + ("0" if token(ALICE)[-1] != "0" else "1")
+    for arguments, why in (
+        ((forged,), "the server says goodbye: login_refused"),
+        ((token(3),), "refused: not_enough_money"),
+        ((token(ALICE), 2**53), "refused: no_such_group"),
+    ):
+        code, _, complained = await run("127.0.0.1", attacked.port, *arguments)
+        assert (code, complained.strip()) == (1, why)
+    code, _, complained = await run("127.0.0.1")
+    assert code == 1
+    assert "HOST PORT TOKEN [GROUP_ID]" in complained
+
+
+def test_it_is_short_and_needs_msgpack_alone() -> None:
+    source = EXAMPLE.read_text()
+    imported: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            imported.add((node.module or "").partition(".")[0])
+    assert "msgpack" in imported
+    assert imported <= {"msgpack", *sys.stdlib_module_names}
+    assert len(source.splitlines()) <= LINES_MAX
