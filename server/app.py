@@ -88,7 +88,7 @@ class App:
             now_ms,
             announce,
         )
-        self.sweep = Sweep(self.mirror, records, self.path, self.packets)
+        self.sweep = Sweep(self.mirror, records, self.path, self.packets, durability)
         use = UseCases(
             Auth(keys, now_ms, group_store),
             self.groups,
@@ -175,7 +175,7 @@ class App:
         """Finish what was begun, then hang up."""
         self.listener.stop_accepting()
         for _ in range(int(DRAIN_S * 100)):
-            if not (self.dispatch.under_way or self.path.unrecorded):
+            if not (self.dispatch.under_way or self.path.unrecorded or self.packets.unanswered):
                 break
             await asyncio.sleep(0.01)
         await self.listener.close()

@@ -96,7 +96,7 @@ KEYS: Final = {
     "stores.durability": Key("`won` is said when this store has it on disk", one_of("postgres", "redis")),
     "stores.postgres_pool_max": Key("connections to PostgreSQL", whole(1, 1_000)),
     "limits.share_fen_min": Key("smallest share, in fen", AMOUNT),
-    "limits.share_fen_max": Key("largest share, in fen", AMOUNT),
+    "limits.share_fen_max": Key("largest share, in fen", whole(1, 2**32 - 1)),  # 4 bytes in the mirror
     "limits.total_fen_max": Key("largest packet, in fen", AMOUNT),
     # The counter word of a packet has 16 bits for claims and 24 for tickets.
     "limits.shares_max": Key("shares of a packet", whole(1, 65_535)),

@@ -120,7 +120,8 @@ class Server:
         self._task = asyncio.create_task(self.app.run(self._stop, ready.set_result))
         await asyncio.wait([ready, self._task], return_when=asyncio.FIRST_COMPLETED)
         if self._task.done():
-            self._task.result()
+            ended, self._task = self._task, None
+            ended.result()
         self.url = ready.result()
         return self
 

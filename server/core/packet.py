@@ -207,7 +207,8 @@ class Packet:
         seen = self.counter.word
         index = self.counter.version
         wanted = seen + 1 - (Counter.TICKET if user_id in self.tickets else 0)
-        claim = Claim(index, user_id, self._next_amount_fen(), now_ms)
+        at_ms = max(now_ms, self.terms.created_at_ms)  # a clock that was set back makes nobody early
+        claim = Claim(index, user_id, self._next_amount_fen(), at_ms)
         if not self.counter.compare_and_swap(seen, wanted):
             raise AssertionError("an open was interleaved")
         self.tickets.pop(user_id, None)

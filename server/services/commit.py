@@ -21,6 +21,7 @@ from storage.redis.mirror import Extension, Mirror, MirroredClaim
 Durability: TypeAlias = Literal["postgres", "redis"]
 BATCH_MAX = 1_000  # claims; larger ones win little and make everybody wait
 UNRECORDED_MAX = 50_000  # tier redis: so many claims may be told and not yet recorded
+VIEW_S_MAX = 30.0  # tier redis: half of what the log of a finished packet outlives it (see mirror._FORGET_MS)
 AHEAD_MAX = 2  # batches between the stages
 
 
@@ -87,6 +88,8 @@ class CommitPath:
         while True:
             await self._wake.wait()
             batch = self._take()
+            if self._durability == "redis":
+                batch = self._still_fresh(batch)
             if self.mirror_is_up:
                 batch = await self._mirror_batch(batch)
             elif self._durability == "redis":
@@ -114,6 +117,13 @@ class CommitPath:
         """Leave out what was built on a state that turned out wrong meanwhile."""
         self._undo([part for part in batch if part.packet is not part.live.packet], "built on what was undone")
         return [part for part in batch if part.packet is part.live.packet]
+
+    def _still_fresh(self, batch: list[Slice]) -> list[Slice]:
+        """Leave out who expects no log and read the record long ago: the log may have been there, and lapsed."""
+        least_s = asyncio.get_running_loop().time() - VIEW_S_MAX
+        fresh = [part for part in batch if part.live.mirrored or part.live.read_at_s > least_s]
+        self._undo([part for part in batch if part not in fresh], "read too long ago")
+        return fresh
 
     async def _mirror_batch(self, batch: list[Slice]) -> list[Slice]:
         if not batch:

@@ -51,9 +51,9 @@ class Live:
         "mirrored",
         "packet",
         "packet_id",
+        "read_at_s",
         "replaced",
         "undone",
-        "used_at_ms",
         "waiting",
     )
 
@@ -68,7 +68,7 @@ class Live:
         self.mirror_length = 0  # what the mirror's log looks like while it does not
         self.waiting: list[Attempt] = []
         self.undone: list[Attempt] = []
-        self.used_at_ms = 0
+        self.read_at_s = 0.0  # the stores were read then (the clock of the loop)
 
     def ready(self, packet: Packet, audience: Collection[int], mirrored: bool, mirror_length: int) -> None:
         """Stand as the stores tell."""

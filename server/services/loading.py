@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import structlog
@@ -76,19 +77,23 @@ class Loader:
         self.redriven_claims = 0
 
     async def load(self, lives: Sequence[Live]) -> list[Live]:
-        """Make these packets ready; those that do not exist are returned, and stay without a packet.
+        """Make these packets ready; those that do not exist, or are damaged, are returned without a packet.
 
         One whose re-drive was overtaken by another writer stays without a packet too, but is not returned.
         """
+        read_at_s = asyncio.get_running_loop().time()  # before the record is read
         ids = [live.packet_id for live in lives]
         memories = await self._read(ids)
         await self._groups.keep([one.terms.target_id for one in memories.values() if _to_group(one.terms)])
-        verdicts = {packet_id: _verdict(one) for packet_id, one in memories.items()}
+        verdicts = {packet_id: verdict(one) for packet_id, one in memories.items()}
         overtaken = await self._redrive(memories, verdicts)
+        useless = []
         for live in lives:
-            if live.packet_id in memories and live.packet_id not in overtaken:
-                self._make_ready(live, memories[live.packet_id], verdicts[live.packet_id])
-        return [live for live in lives if live.packet_id not in memories]
+            live.read_at_s = read_at_s
+            memory = memories.get(live.packet_id)
+            if memory is None or not self._make_ready(live, memory, verdicts[live.packet_id], overtaken):
+                useless.append(live)
+        return useless
 
     async def _read(self, ids: list[int]) -> dict[int, Memories]:
         rows, claims = await self._packets.load(ids)
@@ -124,25 +129,37 @@ class Loader:
         self.redriven_claims += sum(len(ahead[packet_id]) for packet_id in accepted)
         return ahead.keys() - accepted
 
-    def _make_ready(self, live: Live, memory: Memories, verdict: reconcile.Verdict) -> None:
+    def _make_ready(
+        self, live: Live, memory: Memories, found: reconcile.Verdict, overtaken: Collection[int]
+    ) -> bool:
+        """False if its records contradict themselves: nobody can open it, and the server goes on."""
+        if live.packet_id in overtaken:
+            return True
         terms = memory.terms
-        packet = Packet(terms, [*memory.recorded, *verdict.redrive], memory.closed or memory.log.closed)
-        audience = self._groups.members(terms.target_id) if _to_group(terms) else (terms.target_id,)
-        live.ready(packet, audience, verdict.mirror_is_good, memory.log.length)
+        try:
+            packet = Packet(terms, [*memory.recorded, *found.redrive], memory.closed or memory.log.closed)
+            audience = self._groups.members(terms.target_id) if _to_group(terms) else (terms.target_id,)
+        except (ValueError, KeyError) as error:
+            LOG.critical("packet_is_damaged", packet_id=live.packet_id, why=str(error))
+            return False
+        live.ready(packet, audience, found.mirror_is_good, memory.log.length)
+        return True
 
 
 def _to_group(terms: Terms) -> bool:
     return terms.kind is not Kind.PERSONAL
 
 
-def _verdict(memory: Memories) -> reconcile.Verdict:
+def verdict(memory: Memories) -> reconcile.Verdict:
     """What to do about the mirror; claims in it that the terms do not allow were never ours."""
     if memory.over:
         return reconcile.Verdict((), mirror_is_good=False)
-    verdict = reconcile.compare(memory.recorded, claims_of(memory.log), memory.log.length > 0)
+    found = reconcile.compare(memory.recorded, claims_of(memory.log), memory.log.length > 0 and memory.log.ours)
+    if not found.redrive:
+        return found
     try:
-        Packet(memory.terms, [*memory.recorded, *verdict.redrive])
+        Packet(memory.terms, [*memory.recorded, *found.redrive])
     except ValueError as error:
         LOG.error("mirror_contradicts_terms", packet_id=memory.terms.packet_id, why=str(error))
         return reconcile.Verdict((), mirror_is_good=False)
-    return verdict
+    return found

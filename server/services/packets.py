@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable
+from itertools import islice
 from typing import NamedTuple
 
 import structlog
@@ -20,7 +21,7 @@ from storage.errors import StoreUnavailable
 from storage.postgres import packets as store
 
 LOG = structlog.get_logger()
-LOAD_MAX = 500  # packets read in one go
+LOAD_MAX = 100  # packets read in one go: replaying hundreds of claims each takes the loop milliseconds
 LIVE_MAX = 50_000  # packets kept in memory; more are evicted once nothing of them is under way
 RETRY_S = 0.5  # between two attempts to read packets whose claims were told and must be recorded
 
@@ -69,6 +70,11 @@ class Packets:
         """How many packets are in memory."""
         return len(self._lives)
 
+    @property
+    def unanswered(self) -> bool:
+        """Somebody waits for a packet to be read, or for a claim to be durable."""
+        return any(live.waiting or live.undone for live in self._lives.values())
+
     def live_ids(self) -> Collection[int]:
         """The packets in memory."""
         return self._lives.keys()
@@ -112,6 +118,7 @@ class Packets:
         if terms.packet_id not in self._lives:
             live = self._lives[terms.packet_id] = Live(terms.packet_id)
             live.ready(Packet(terms), audience, mirrored=False, mirror_length=0)
+            live.read_at_s = asyncio.get_running_loop().time()
             self._evict()
 
     def close_quiet(self, packet_ids: Iterable[int]) -> list[int]:
@@ -158,7 +165,7 @@ class Packets:
         promised, claim = attempt.claim, decision.claim
         if attempt.answered and (claim is None or promised is None or claim.index != promised.index):
             LOG.critical("told_claim_was_lost", packet_id=live.packet_id, user_id=attempt.user_id)
-        if decision.answer is Answer.CLAIMED and claim is not None and claim.at_ms == attempt.at_ms:
+        if decision.answer is Answer.CLAIMED and claim and promised and claim.at_ms == promised.at_ms:
             if not attempt.answered:  # it was this very open that won, and it is recorded
                 attempt.answer(packet.told(Answer.WON, claim))
                 self._announce_claims(packet, [claim], live.audience)
@@ -250,12 +257,15 @@ class Packets:
                     self._load_soon(live)  # overtaken by another writer
 
     def _resume(self, live: Live, packet: Packet) -> None:
-        undone, live.undone = live.undone, []
+        # slices are undone from whichever stage they were in: back to the order in which they were decided
+        undone, live.undone = sorted(live.undone, key=_index_of), []
         waiting, live.waiting = live.waiting, []
         for attempt in undone:
             self._decide_again(live, packet, attempt)
         for attempt in waiting:
             self._decide(live, packet, attempt)
+        if packet.finished and not live.in_flight:
+            self.over.append(live.packet_id)  # by a re-drive, perhaps
         self._evict()
 
     def _forget_missing(self, live: Live) -> None:
@@ -284,9 +294,15 @@ class Packets:
         surplus = len(self._lives) - LIVE_MAX
         if surplus <= 0:
             return
-        oldest = list(self._lives.values())[: surplus * 2]
+        oldest = list(islice(self._lives.values(), surplus * 2))
         for live in [live for live in oldest if live.quiet and live.packet is not None][:surplus]:
             del self._lives[live.packet_id]
+
+
+def _index_of(attempt: Attempt) -> int:
+    """Which claim an undone open had made."""
+    assert attempt.claim is not None
+    return attempt.claim.index
 
 
 def _speaks_of(decision: Decision, live: Live) -> int:

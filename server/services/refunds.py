@@ -13,7 +13,7 @@ import structlog
 
 from server.services.commit import CommitPath, Durability, advance
 from server.services.events import Announce, BalanceChanged, Refunded
-from server.services.loading import claims_of
+from server.services.loading import Memories, claim_of, terms_of, verdict
 from server.services.packets import Packets
 from storage.errors import StoreUnavailable
 from storage.postgres import packets as store
@@ -64,7 +64,8 @@ class Refunds:
         due = self._packets.close_quiet(await self._records.due(now_ms, self._batch_max))
         if not due:
             return 0
-        await self._redrive(await self._close_mirror(due))
+        overtaken = await self._redrive(await self._close_mirror(due))
+        due = [packet_id for packet_id in due if packet_id not in overtaken]
         rows = await self._records.refund(due, now_ms)
         for row in rows:
             self._announce(Refunded(row.packet_id, row.sender_id, row.refunded_fen), (row.sender_id,))
@@ -85,12 +86,14 @@ class Refunds:
             raise StoreUnavailable("Redis is away and may hold claims that were told")
         return {}
 
-    async def _redrive(self, logs: dict[int, Log]) -> None:
-        _, recorded = await self._records.load([packet_id for packet_id, log in logs.items() if log.claims])
-        ahead = [
-            advance(packet_id, len(claims), claims_of(logs[packet_id])[len(claims) :])
-            for packet_id, claims in recorded.items()
-            if len(logs[packet_id].claims) > len(claims)
-        ]
-        if ahead:
-            await self._records.record(ahead)
+    async def _redrive(self, logs: dict[int, Log]) -> set[int]:
+        """Record what only the mirror holds; returns the packets that another writer moved meanwhile."""
+        rows, recorded = await self._records.load([packet_id for packet_id, log in logs.items() if log.claims])
+        ahead = []
+        for packet_id, row in rows.items():
+            claims = [claim_of(claim) for claim in recorded[packet_id]]
+            found = verdict(Memories(terms_of(row), claims, row.closed_at_ms is not None, logs[packet_id]))
+            if found.redrive:
+                ahead.append(advance(packet_id, len(claims), list(found.redrive)))
+        accepted = await self._records.record(ahead) if ahead else set()
+        return {one.packet_id for one in ahead} - accepted

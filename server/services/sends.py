@@ -58,8 +58,21 @@ class Sends:
             )
         except ValueError:
             raise Broken(Fault.BAD_TARGET, f"no kind of packet is called {kind[:20]!r}") from None
-        offer.check(one, self._limits, await self._members(one))
+        try:
+            offer.check(one, self._limits, await self._members(one))
+        except (Broken, Refused):
+            earlier = await self._earlier(one)
+            if earlier is None:
+                raise
+            return earlier
         return await self.batcher.submit(one)
+
+    async def _earlier(self, one: Offer) -> Terms | None:
+        """What this key has sent when it was still allowed: the group or the limits may have changed since (I6)."""
+        if "\0" in one.key:
+            return None
+        row = await self._store.before(one.sender_id, one.key)
+        return terms_of(row) if row is not None and _content(row) == _offered(one) else None
 
     async def _members(self, one: Offer) -> int:
         """How many may open it."""
@@ -119,6 +132,10 @@ class Sends:
 def _content(row: PacketRow) -> tuple[object, ...]:
     """What must be the same when a key is used again."""
     return (row.kind, row.target_id, row.total_fen, row.shares, row.greeting)
+
+
+def _offered(one: Offer) -> tuple[object, ...]:
+    return (one.kind, one.target_id, one.total_fen, one.shares, one.greeting)
 
 
 def _send_transfer(row: PacketRow) -> TransferRow:

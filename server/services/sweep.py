@@ -10,7 +10,7 @@ import asyncio
 
 import structlog
 
-from server.services.commit import CommitPath
+from server.services.commit import CommitPath, Durability
 from server.services.packets import Packets
 from storage.errors import StoreUnavailable
 from storage.postgres import packets as store
@@ -19,12 +19,16 @@ from storage.redis.mirror import Mirror
 LOG = structlog.get_logger()
 INTERVAL_S = 0.5
 ORPHANS_EVERY = 60  # rounds
+FORGET_MAX = 5_000  # logs a round
 
 
 class Sweep:
     """Keeps the mirror tidy."""
 
-    def __init__(self, mirror: Mirror, records: store.Packets, path: CommitPath, packets: Packets) -> None:
+    def __init__(
+        self, mirror: Mirror, records: store.Packets, path: CommitPath, packets: Packets, durability: Durability
+    ) -> None:
+        self._durability = durability
         self._mirror = mirror
         self._records = records
         self._path = path
@@ -47,15 +51,14 @@ class Sweep:
         """Find Redis again, and let go of what is over."""
         if not self._path.mirror_is_up:
             await self._mirror.ping()
+            if self._durability == "redis" and not await self._mirror.fsyncs_every_write():
+                raise StoreUnavailable("Redis does not fsync every write, so it cannot vouch for claims")
             self._path.mirror_is_up = True
             LOG.info("redis_is_back")
-        over, self._packets.over = self._packets.over, []
-        try:
-            if over:
-                await self._mirror.forget(over)
-        except StoreUnavailable:
-            self._packets.over += over
-            raise
+        over = self._packets.over[:FORGET_MAX]
+        if over:
+            await self._mirror.forget(over)
+            del self._packets.over[: len(over)]
 
     async def adopt_orphans(self) -> None:
         """Load the packets that only the mirror remembers; let go of those that are over in the record."""

@@ -28,7 +28,14 @@ _AWAY = (
     asyncpg.InsufficientResourcesError,
     asyncpg.TransactionRollbackError,
     asyncpg.PostgresSystemError,
+    asyncpg.InvalidTransactionStateError,  # read only after a failover; a timeout of the server's own
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InternalServerError,
+    asyncpg.FeatureNotSupportedError,  # a cached plan that a migration made invalid
 )
+# a writer whose network died in the middle of a transaction must not hold its row locks for hours
+_LANE_SETTINGS = {"idle_in_transaction_session_timeout": "5000", "client_connection_check_interval": "1000"}
 
 
 @contextmanager
@@ -63,6 +70,9 @@ class Database:
             version = connection.get_server_version().major
             if version < LEAST_VERSION:
                 raise StoreRefused(f"PostgreSQL {version} is too old, {LEAST_VERSION} is the least")
+            for setting in ("fsync", "synchronous_commit"):
+                if await connection.fetchval(f"SHOW {setting}") == "off":
+                    raise StoreRefused(f"PostgreSQL runs with {setting} = off: a commit would promise nothing")
 
     async def close(self) -> None:
         """Close every connection, by force if one does not want to."""
@@ -129,7 +139,7 @@ class Lane:
     async def _connect(self) -> asyncpg.Connection[asyncpg.Record]:
         if self._connection is None or self._connection.is_closed():
             self._connection = await asyncpg.connect(
-                self._dsn, timeout=self._timeout_s, command_timeout=self._timeout_s
+                self._dsn, timeout=self._timeout_s, command_timeout=self._timeout_s, server_settings=_LANE_SETTINGS
             )
         return self._connection
 

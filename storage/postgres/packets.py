@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+import asyncpg
+
 from storage import statements
 
 if TYPE_CHECKING:
-    import asyncpg
-
     from storage.postgres.database import Connection, Database
 
 _SQL = statements.load(__file__)
@@ -112,6 +112,14 @@ class Packets:
         Not accepted: the recorded version is another, or the packet is closed. One advance per packet.
         Raises StoreUnavailable: what happened must be read again.
         """
+        try:
+            return await self._record_together(advances)
+        except asyncpg.IntegrityConstraintViolationError:
+            if len(advances) == 1:
+                return set()  # what it was built on is not what is recorded: to be read again
+        return {packet_id for one in advances for packet_id in await self.record([one])}
+
+    async def _record_together(self, advances: Sequence[Advance]) -> set[int]:
         in_order = sorted(advances)  # by id: two writers lock rows in the same order
         async with self._record_lane.transaction() as connection:
             accepted = await self._move_versions(connection, in_order)

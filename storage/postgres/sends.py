@@ -29,6 +29,7 @@ class Sends:
     """The one writer of new packets."""
 
     def __init__(self, database: Database) -> None:
+        self._database = database
         self._lane = database.lane()
 
     async def record(
@@ -50,6 +51,12 @@ class Sends:
             async with self._lane.transaction() as connection:
                 return await _record(connection, rows, transfer_of, streams_of)
 
+    async def before(self, sender_id: int, key: str) -> PacketRow | None:
+        """The packet that a key has sent, if it has."""
+        async with self._database.reading() as connection:
+            rows = await packets.sent_before(connection, [(sender_id, key)])
+        return rows[0] if rows else None
+
 
 async def _record(
     connection: Connection,
@@ -57,9 +64,11 @@ async def _record(
     transfer_of: Callable[[PacketRow], TransferRow],
     streams_of: Callable[[PacketRow], tuple[int, ...]],
 ) -> list[Sent | None]:
+    # the wallets first: who holds them may be about to commit one of these keys, and then it is seen below
+    balances_fen = await wallets.lock(connection, {row.sender_id for row in rows})
     before = await packets.sent_before(connection, [(row.sender_id, row.key) for row in rows])
     results: dict[tuple[int, str], Sent | None] = {(row.sender_id, row.key): Sent(row, 0, {}) for row in before}
-    paid = await _debit(connection, rows, results)
+    paid = await _debit(connection, rows, balances_fen, results)
     await packets.insert(connection, paid)
     await wallets.insert_transfers(connection, [transfer_of(row) for row in paid])
     await _announce(connection, paid, streams_of, results)
@@ -67,11 +76,13 @@ async def _record(
 
 
 async def _debit(
-    connection: Connection, rows: Sequence[PacketRow], results: dict[tuple[int, str], Sent | None]
+    connection: Connection,
+    rows: Sequence[PacketRow],
+    balances_fen: dict[int, int],
+    results: dict[tuple[int, str], Sent | None],
 ) -> list[PacketRow]:
     """Take the money for those packets whose keys are new and whose senders have it; the packets that were paid."""
     fresh = {(row.sender_id, row.key): row for row in reversed(rows) if (row.sender_id, row.key) not in results}
-    balances_fen = await wallets.lock(connection, {row.sender_id for row in fresh.values()})
     debits_fen: Counter[int] = Counter()
     paid = []
     for key, row in reversed(fresh.items()):

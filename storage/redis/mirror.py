@@ -20,7 +20,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 
-from storage.errors import StoreRefused, StoreUnavailable
+from storage.errors import StoreUnavailable
 
 HEAD: Final = b"\x01"  # also the version of this format
 CLOSING: Final = b"\xff"
@@ -44,6 +44,7 @@ class Log(NamedTuple):
     length: int
     claims: list[MirroredClaim]
     closed: bool
+    ours: bool = True
 
 
 class Extension(NamedTuple):
@@ -72,7 +73,7 @@ def parse(log: bytes) -> Log:
     closed = (len(log) - len(HEAD)) % _CLAIM.size == len(CLOSING)
     body = log[len(HEAD) : len(log) - len(CLOSING)] if closed else log[len(HEAD) :]
     if not log.startswith(HEAD) or len(body) % _CLAIM.size:
-        raise StoreRefused("Redis holds something under our keys that is not a claim log")
+        return Log(len(log), [], closed=False, ours=False)
     return Log(len(log), [MirroredClaim(*fields) for fields in _CLAIM.iter_unpack(body)], closed)
 
 

@@ -24,7 +24,7 @@ SEND_PACKET, GRAB, OPEN, REVEAL, GET_BALANCE, TOP_UP, WITHDRAW = 20, 21, 22, 23,
 TEXT_POSTED, PACKET_POSTED, PACKET_REFUNDED, BALANCE_CHANGED = 60, 61, 64, 65
 WELCOME = 110
 
-WAIT_S = 10.0  # nothing that a test waits for may take longer
+WAIT_S = 5.0  # nothing that a test waits for may take longer
 KEY_ID = "test"
 
 

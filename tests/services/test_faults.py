@@ -1,0 +1,360 @@
+"""Interleavings that once lost a claim, took money back, or ended the server; each is played step by step."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeAlias
+
+import asyncpg
+import pytest
+from redis import asyncio as aioredis
+
+from protocol import messages
+from server.app import App
+from server.core.packet import Packet
+from server.services import commit
+from storage.errors import StoreRefused
+from storage.postgres.packets import Advance, ClaimRow, Packets
+from storage.redis import mirror as log
+from storage.redis.mirror import MirroredClaim
+from tests.conftest import Connect, Server, StartServer
+from tests.proxy import Proxy
+from tests.services.conftest import MakeParty, Party, Record, until
+
+Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+BooksBalance = Callable[[], Awaitable[None]]
+LATER_S = 3600.0
+
+
+class Gate:
+    """Holds the batches that want to be recorded until it is opened."""
+
+    def __init__(self, app: App) -> None:
+        self._records = app.path._packets
+        self.reached = asyncio.Event()
+        self.open = asyncio.Event()
+        app.path._packets = self  # type: ignore[assignment]
+
+    async def record(self, advances: Sequence[Advance]) -> set[int]:
+        self.reached.set()
+        await self.open.wait()
+        return await self._records.record(advances)
+
+
+def key(packet_id: int) -> str:
+    return f"hongbao:packet:{packet_id}"
+
+
+def live(server: Server, packet_id: int) -> Packet:
+    packet = server.app.packets._lives[packet_id].packet
+    assert packet is not None
+    return packet
+
+
+async def recorded(record: Record, packet_id: int, claims: int) -> None:
+    """Wait until so many claims are in the books."""
+
+    async def holds() -> bool:
+        return len(await record(packet_id)) == claims
+
+    await until(holds)
+
+
+def serves(server: Server) -> bool:
+    """None of its loops has ended."""
+    return server._task is not None and not server._task.done()
+
+
+async def all_grab(room: Party, packet_id: int) -> None:
+    for guest in room.guests[1:]:
+        assert (await guest.grab(packet_id)).ticket
+
+
+@pytest.mark.parametrize("tier", ["postgres", "redis"])
+async def test_undone_opens_keep_their_order_when_the_later_one_fails_first(
+    start_server: StartServer, party: MakeParty, redis: aioredis.Redis, record: Record, tier: str
+) -> None:
+    """A waits for its record, Redis is flushed, B is refused by the mirror: A still comes before B."""
+    room = await party(await start_server(stores__durability=tier), 4)
+    other, packet_id = await room.lucky(100, 2), await room.lucky(1_000, 4)
+    await room.guests[0].open(packet_id)
+    await recorded(record, packet_id, 1)
+    await all_grab(room, packet_id)
+    gate = Gate(room.server.app)
+    ahead = asyncio.create_task(room.guests[3].open(other))
+    await gate.reached.wait()
+    path = room.server.app.path
+    first = asyncio.create_task(room.guests[1].open(packet_id))
+    await until(lambda: _is(lambda: not path._between.empty()))
+    await redis.flushall()
+    second = asyncio.create_task(room.guests[2].open(packet_id))
+    await until(lambda: _is(lambda: path.undone_claims > 0))
+    gate.open.set()
+    assert ((await first).index, (await second).index) == (1, 2)
+    await ahead
+    await recorded(record, packet_id, 3)
+    assert [user for _, user, _ in await record(packet_id)] == [2, 3, 4]
+
+
+async def _is(holds: Callable[[], bool]) -> bool:
+    return holds()
+
+
+async def test_a_later_batch_fails_while_an_earlier_one_is_at_the_record(
+    start_server: StartServer, party: MakeParty, redis: aioredis.Redis, record: Record
+) -> None:
+    """Whoever lands last must see to it that the packet is read again."""
+    room = await party(await start_server(), 3)
+    packet_id = await room.lucky(1_000, 4)
+    await room.guests[0].open(packet_id)
+    await all_grab(room, packet_id)
+    gate = Gate(room.server.app)
+    first = asyncio.create_task(room.guests[1].open(packet_id))
+    await gate.reached.wait()
+    await redis.flushall()
+    second = asyncio.create_task(room.guests[2].open(packet_id))
+    await until(lambda: _is(lambda: room.server.app.path.undone_claims > 0))
+    gate.open.set()
+    assert ((await first).index, (await second).index) == (1, 2)
+
+
+async def test_a_send_whose_commit_is_in_doubt_is_found_by_its_retry(
+    start_server: StartServer, party: MakeParty, sql: Sql, postgres_dsn: str
+) -> None:
+    """The first try holds the wallet and commits while the second waits for it; the wallet held just enough."""
+    room = await party(await start_server(), 1)
+    await room.sender.send_packet("lucky", room.group, 20_000, 2, key="k")
+    row = dict(await sql.fetchrow("SELECT * FROM packets"))  # type: ignore[arg-type]
+    row |= {"packet_id": row["packet_id"] + 1, "key": "in doubt"}
+    columns = ", ".join(row)
+    marks = ", ".join(f"${number}" for number in range(1, len(row) + 1))
+    async with sql.transaction():
+        await sql.execute("UPDATE wallets SET balance_fen = 0 WHERE user_id = 1")
+        await sql.execute(f"INSERT INTO packets ({columns}) VALUES ({marks})", *row.values())
+        retry = asyncio.create_task(room.sender.send_packet("lucky", room.group, 20_000, 2, key="in doubt"))
+        watcher = await asyncpg.connect(postgres_dsn)
+        waits = (
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
+
+        async def it_waits() -> bool:
+            return await watcher.fetchval(waits) == 1
+
+        await until(it_waits)
+        await watcher.close()
+    assert (await retry).packet_id == row["packet_id"]
+
+
+async def test_a_retry_finds_its_packet_when_it_would_not_be_allowed_any_more(
+    start_server: StartServer, party: MakeParty
+) -> None:
+    room = await party(await start_server(), 1)
+    first = await room.sender.send_packet("lucky", room.group, 1_000, 2, key="k")
+    await room.guests[0].leave_group(room.group)  # two shares are too many for one member
+    assert (await room.sender.send_packet("lucky", room.group, 1_000, 2, key="k")).packet_id == first.packet_id
+
+
+async def test_a_refund_does_not_redrive_what_contradicts_the_record(
+    start_server: StartServer, party: MakeParty, redis: aioredis.Redis, sql: Sql, books_balance: BooksBalance
+) -> None:
+    """The mirror says A, B, D; the record A, D: D came back while Redis was away."""
+    server = await start_server(limits__packet_lifetime_s=1.0, refunds__interval_s=0.05)
+    room = await party(server, 1)
+    packet_id = await room.lucky(1_000, 2)
+    await room.guests[0].open(packet_id)
+    ours = live(server, packet_id)
+    at_ms = ours.terms.created_at_ms + 5
+    del server.app.packets._lives[packet_id]
+    await sql.execute("INSERT INTO memberships VALUES ($1, 5, 0)", room.group)
+    theirs = Packet(ours.terms, list(ours.claims.values())).take(5, at_ms + 2).claim
+    assert theirs is not None
+    await redis.append(
+        key(packet_id), log.pack([MirroredClaim(3, at_ms, theirs.amount_fen), MirroredClaim(5, at_ms, 1)])
+    )
+    row = ClaimRow(packet_id, 1, 5, theirs.amount_fen, theirs.at_ms)
+    still_open = await room.lucky(1_000, 2)
+    await redis.append(key(still_open), log.HEAD + log.pack([MirroredClaim(9, at_ms, 0)]))
+    del server.app.packets._lives[still_open]
+    assert await Packets(server.app.database).record([Advance(packet_id, 1, [row])]) == {packet_id}
+
+    async def refunded() -> bool:
+        return await sql.fetchval("SELECT refunded_fen FROM packets WHERE packet_id = $1", still_open) == 1_000
+
+    await until(refunded)
+    assert serves(server)
+    await books_balance()
+
+
+async def test_a_refund_that_was_overtaken_waits_for_its_next_turn(
+    start_server: StartServer, party: MakeParty, record: Record, sql: Sql, books_balance: BooksBalance
+) -> None:
+    """Tier redis: B was told and waits behind A for its record, when the other server's refund comes between."""
+    options: dict[str, Any] = {
+        "stores__durability": "redis",
+        "limits__packet_lifetime_s": 1.5,
+        "refunds__interval_s": LATER_S,
+    }
+    room = await party(await start_server(**options), 3)
+    other = await start_server(server__node=1, **options)
+    packet_id = await room.lucky(1_000, 4)
+    await room.guests[0].open(packet_id)
+    await recorded(record, packet_id, 1)
+    await all_grab(room, packet_id)
+    gate = Gate(room.server.app)
+    told = [await room.guests[1].open(packet_id)]
+    await gate.reached.wait()
+    told.append(await room.guests[2].open(packet_id))
+    refunds = other.app.refunds
+    redrive, turns = refunds._records.record, []
+
+    async def overtaken(ahead: Sequence[Advance]) -> set[int]:
+        turns.append(len(ahead))
+        if len(turns) == 1:
+            gate.open.set()
+            await recorded(record, packet_id, 3)
+        return await redrive(ahead)
+
+    refunds._records.record = overtaken  # type: ignore[method-assign]
+
+    async def closed() -> bool:
+        await refunds.refund_once()
+        return await sql.fetchval("SELECT closed_at_ms IS NOT NULL FROM packets WHERE packet_id = $1", packet_id)
+
+    await until(closed)
+    assert turns
+    rows = await record(packet_id)
+    assert [(index, amount) for index, _, amount in rows[1:]] == [(one.index, one.amount_fen) for one in told]
+    await books_balance()
+
+
+async def test_an_old_view_wins_nothing_when_the_log_has_lapsed(
+    start_server: StartServer,
+    party: MakeParty,
+    connect: Connect,
+    redis: aioredis.Redis,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Tier redis: the packet was finished elsewhere and its log is gone; to this server it looks new."""
+    monkeypatch.setattr(log, "_FORGET_MS", 50)
+    monkeypatch.setattr(commit, "VIEW_S_MAX", 0.02)
+    room = await party(await start_server(stores__durability="redis"), 3)
+    other = await start_server(stores__durability="redis", server__node=1)
+    packet_id = await room.lucky(1_000, 2)
+    late = await connect(other, 4)
+    assert (await late.grab(packet_id)).answer == "ticket"
+    await room.all_open(packet_id, room.guests[:2])
+
+    async def lapsed() -> bool:
+        return not await redis.exists(key(packet_id))
+
+    await until(lapsed)
+    assert (await late.open(packet_id)).answer == "gone"
+
+
+async def test_a_database_that_became_read_only_is_a_temporary_error(
+    start_server: StartServer, party: MakeParty, sql: Sql
+) -> None:
+    room = await party(await start_server(), 1)
+    packet_id = await room.lucky(1_000, 2)
+    name = await sql.fetchval("SELECT current_database()")
+    others = "pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()"
+    await sql.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    await sql.execute(f"SELECT pg_terminate_backend(pid) FROM {others}")
+    outcome = await asyncio.gather(room.guests[0].open(packet_id, patience_s=0), return_exceptions=True)
+    assert getattr(outcome[0], "name", "") == "store_unavailable"
+    assert serves(room.server)
+    await sql.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = off")
+    await sql.execute(f"SELECT pg_terminate_backend(pid) FROM {others}")
+    assert (await room.guests[0].open(packet_id)).answer in ("won", "claimed")
+
+
+async def test_a_log_that_is_not_ours_is_replaced(
+    start_server: StartServer, party: MakeParty, redis: aioredis.Redis
+) -> None:
+    room = await party(await start_server(), 1)
+    packet_id = await room.lucky(1_000, 2)
+    del room.server.app.packets._lives[packet_id]
+    await redis.set(key(packet_id), b"hello")
+    assert (await room.guests[0].open(packet_id)).answer == "won"
+    assert log.parse(await redis.get(key(packet_id))).claims[0].user_id == 2
+
+
+async def test_a_damaged_record_harms_nobody_else(start_server: StartServer, party: MakeParty, sql: Sql) -> None:
+    room = await party(await start_server(), 2)
+    damaged, sound = await room.lucky(1_000, 2), await room.lucky(1_000, 2)
+    await room.guests[0].open(damaged)
+    room.server.app.packets._lives.clear()
+    await sql.execute("UPDATE packets SET seed = sha256('x') WHERE packet_id = $1", damaged)
+    assert (await room.guests[1].open(damaged)).answer == "not_allowed"
+    assert (await room.guests[1].open(sound)).answer == "won"
+
+
+async def test_tier_redis_believes_only_a_redis_that_fsyncs(
+    start_server: StartServer, redis: aioredis.Redis, redis_proxy: tuple[Proxy, str]
+) -> None:
+    proxy, url = redis_proxy
+    await redis.config_set("appendfsync", "no")
+    try:
+        with pytest.raises(StoreRefused):
+            await start_server(stores__redis=url, stores__durability="redis")
+        await proxy.cut()
+        server = await start_server(stores__redis=url, stores__durability="redis")
+        await proxy.heal()
+        with pytest.raises(Exception, match="fsync"):
+            await server.app.sweep.sweep_once()
+        assert not server.app.path.mirror_is_up
+    finally:
+        await redis.config_set("appendfsync", "always")
+
+
+async def test_a_postgres_that_does_not_fsync_is_refused(start_server: StartServer, sql: Sql) -> None:
+    name = await sql.fetchval("SELECT current_database()")
+    await sql.execute(f"ALTER DATABASE {name} SET synchronous_commit = off")
+    with pytest.raises(StoreRefused, match="synchronous_commit"):
+        await start_server()
+
+
+async def test_drain_answers_who_waits_for_a_packet_to_be_read(start_server: StartServer, party: MakeParty) -> None:
+    room = await party(await start_server(), 1)
+    packet_id = await room.lucky(100, 2)
+    loader = room.server.app.loader
+    load, asked = loader.load, asyncio.Event()
+
+    async def slowly(lives: Any) -> Any:
+        asked.set()
+        await asyncio.sleep(0.3)
+        return await load(lives)
+
+    loader.load = slowly  # type: ignore[method-assign]
+    del room.server.app.packets._lives[packet_id]
+    grab = asyncio.ensure_future(room.guests[0]._ask(messages.Grab(0, packet_id), messages.Grabbed))
+    await asked.wait()
+    await room.server.stop()
+    assert (await grab).answer == "ticket"
+
+
+async def test_a_clock_that_was_set_back_makes_no_false_alarm(
+    start_server: StartServer, party: MakeParty, books_balance: BooksBalance
+) -> None:
+    room = await party(await start_server(), 1)
+    packet_id = await room.lucky(100, 2)
+    packets = room.server.app.packets
+    now_ms = packets._now_ms
+    packets._now_ms = lambda: now_ms() - 50
+    assert (await room.guests[0].open(packet_id)).answer == "won"
+    await books_balance()
+
+
+async def test_a_record_that_breaks_a_constraint_is_refused_alone(
+    start_server: StartServer, party: MakeParty, record: Record
+) -> None:
+    room = await party(await start_server(), 1)
+    good, bad = await room.lucky(100, 2), await room.lucky(100, 2)
+    await room.guests[0].open(bad)
+    (amount_fen,) = [amount for _, _, amount in await record(bad)]
+    at_ms = live(room.server, good).terms.created_at_ms
+    twice = ClaimRow(bad, 1, 2, 100 - amount_fen, at_ms)
+    once = ClaimRow(good, 0, 2, 50, at_ms)
+    records = Packets(room.server.app.database)
+    assert await records.record([Advance(bad, 1, [twice]), Advance(good, 0, [once])]) == {good}
