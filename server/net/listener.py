@@ -44,6 +44,7 @@ class Listener:
         self.dispatch: Dispatch
         self.sessions: set[Session] = set()
         self.outgoing_bytes_max = limits.outgoing_bytes_max
+        self.linger_s = limits.pong_timeout_s  # who takes nothing for so long is not there any more
         self.slow_readers = 0
 
     async def open(self, host: str, port: int) -> int:

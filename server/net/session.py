@@ -15,6 +15,7 @@ class Host(Protocol):
     """What a session needs from whoever accepted it."""
 
     outgoing_bytes_max: int
+    linger_s: float
     slow_readers: int
 
     def now_s(self) -> float: ...
@@ -28,10 +29,11 @@ class Host(Protocol):
 class Session(asyncio.Protocol):
     """A connection. `user_id` is -1 until its login was accepted."""
 
-    __slots__ = ("_dirty", "_held", "_host", "_paused", "_transport", "connection", "user_id")
+    __slots__ = ("_abort_at_s", "_dirty", "_held", "_host", "_paused", "_transport", "connection", "user_id")
 
     def __init__(self, host: Host) -> None:
         self._host = host
+        self._abort_at_s = float("inf")
         self._dirty = False
         self._paused = False
         self._held: list[bytes] | None = None  # pushes between joining the hub and the welcome
@@ -59,6 +61,10 @@ class Session(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         """Forget everything about it."""
         self._host.gone(self)
+
+    def eof_received(self) -> None:
+        """The peer sends no more; what waits for it may still leave, but not for ever."""
+        self._linger()
 
     def pause_writing(self) -> None:
         """The peer does not read: do not read from it either."""
@@ -114,7 +120,10 @@ class Session(asyncio.Protocol):
         self._transport.abort()
 
     def tick(self, now_s: float) -> None:
-        """Let the heartbeat do what is due."""
+        """Let the heartbeat do what is due, and give up on a peer that does not take its last words."""
+        if self._abort_at_s <= now_s:
+            self.abort()
+            return
         if self.connection.next_deadline() <= now_s:
             self.connection.handle_deadline(now_s)
             self.flush()
@@ -130,9 +139,13 @@ class Session(asyncio.Protocol):
             transport.write(data)
         if self.connection.closing is not None:
             transport.close()
+            self._linger()
         elif self._paused and transport.get_write_buffer_size() > self._host.outgoing_bytes_max:
             self._host.slow_readers += 1
             transport.abort()  # its buffer is full, so last words would not reach it
+
+    def _linger(self) -> None:
+        self._abort_at_s = min(self._abort_at_s, self._host.now_s() + self._host.linger_s)
 
     def _leave_soon(self) -> None:
         if not self._dirty:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from server.core import amounts, offer
-from server.core.ids import IdMaker
+from server.core.ids import IdMaker, is_user
 from server.core.ledger import Kind as TransferKind
 from server.core.limits import Broken, Fault, Limits
 from server.core.offer import Offer
@@ -76,7 +76,7 @@ class Sends:
 
     async def _members(self, one: Offer) -> int:
         """How many may open it."""
-        if one.kind is Kind.PERSONAL or one.target_id <= 0:
+        if one.kind is Kind.PERSONAL or is_user(one.target_id):
             return 1
         try:
             return len((await self._groups.seen_by(one.sender_id, one.target_id)).members)

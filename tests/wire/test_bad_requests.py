@@ -144,7 +144,8 @@ async def test_forged_and_foreign_tickets_open_nothing(world: World) -> None:
 async def test_tickets_lapse_and_make_room(start_attacked: StartServer, dial: Dial) -> None:
     server = await start_attacked(limits__ticket_lifetime_s=0.4, limits__tickets_per_share=1)
     alice, bob, _, group = (await make_world(server, dial))[1:]
-    packet = await alice.send_packet("lucky", group, 100, 1)
+    quiet, packet = [await alice.send_packet("lucky", group, 100, 1) for _ in range(2)]
+    first = await bob.ticket(quiet)  # lapses, too, with nobody at hand who would clear it away
     lapsed = await bob.ticket(packet)
     _, answer, ticket, lapses_at_ms, amount_fen, index, retry_after_ms = await alice.ask(wire.GRAB, packet)
     assert (answer, ticket, lapses_at_ms, amount_fen, index) == ("busy", 0, 0, 0, 0)
@@ -152,6 +153,7 @@ async def test_tickets_lapse_and_make_room(start_attacked: StartServer, dial: Di
     grabbed = await alice.ask_until(lambda reply: reply[1] != "busy", wire.GRAB, packet)
     assert grabbed[1] == "ticket"
     assert await bob.refusal(wire.OPEN, packet, lapsed) == NO_TICKET
+    assert await bob.refusal(wire.OPEN, quiet, first) == NO_TICKET
     assert (await alice.ask(wire.OPEN, packet, grabbed[2]))[1] == "won"
 
 
