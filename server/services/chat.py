@@ -65,6 +65,7 @@ class Chat:
         """What came in one of the user's streams after message number `after`."""
         if stream_id != user_id:  # not the user's own inbox, so it must be one of their groups
             await self._groups.seen_by(user_id, stream_id)
+        after = max(after, 0)
         last, messages = await self._store.after(stream_id, after, self._limits.catch_up_messages)
         if last - after > self._limits.reload_after_messages:
             return CaughtUp(last, reload=True, posts=())
