@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import socket
@@ -71,7 +72,12 @@ class App:
         self.groups = Groups(group_store, limits, ids, now_ms)
         self.packets = Packets(records, self.groups, limits, now_ms, clock.random_number, announce)
         self.settlement = Settlement(
-            self._queue, config.settlement.batch_max, config.settlement.idle_s, now_ms, announce
+            self._queue,
+            config.settlement.batch_max,
+            config.settlement.idle_s,
+            now_ms,
+            announce,
+            lambda: self.path.unrecorded > 0,
         )
         watch = Watch(self.packets.claims_durable, self._recorded, self.packets.claims_undone)
         self.path = CommitPath(self.mirror, records, durability, watch)
@@ -129,6 +135,7 @@ class App:
                 loops = [tasks.create_task(loop) for loop in self._loops()]
                 port = await self.listener.open(self._config.server.host, self._config.server.port)
                 self._write_server_file(port)
+                _tame_garbage_collector()
                 ready(f"tcp://{self._config.server.host}:{port}")
                 await stop.wait()
                 await self._drain()
@@ -215,6 +222,13 @@ class App:
                 else "away: opens are refused",
             },
         }
+
+
+def _tame_garbage_collector() -> None:
+    """Packets, claims and connections live long and hold no cycles: to look through them often is waste."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 def running(data: Path) -> Running | None:

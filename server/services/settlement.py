@@ -13,19 +13,27 @@ from storage.errors import StoreUnavailable
 from storage.postgres.settlement import Settlement as Queue
 
 LOG = structlog.get_logger()
+YIELD_S = 0.1  # between two batches while claims wait to be recorded: those who wait for `won` come first
 
 
 class Settlement:
     """Empties the queue in batches; the queue itself survives whatever happens to us."""
 
     def __init__(
-        self, queue: Queue, batch_max: int, idle_s: float, now_ms: Callable[[], int], announce: Announce
+        self,
+        queue: Queue,
+        batch_max: int,
+        idle_s: float,
+        now_ms: Callable[[], int],
+        announce: Announce,
+        commits_wait: Callable[[], bool],
     ) -> None:
         self._queue = queue
         self._batch_max = batch_max
         self._idle_s = idle_s
         self._now_ms = now_ms
         self._announce = announce
+        self._commits_wait = commits_wait
         self._wake = asyncio.Event()
         self.settled_claims = 0
 
@@ -39,7 +47,8 @@ class Settlement:
             self._wake.clear()
             try:
                 while await self.settle_once():
-                    pass
+                    if self._commits_wait():
+                        await asyncio.sleep(YIELD_S)
             except StoreUnavailable as error:
                 LOG.warning("settlement_waits", why=str(error))
                 await asyncio.sleep(self._idle_s)
