@@ -124,17 +124,21 @@ class Lane:
         self._turn = asyncio.Lock()
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
-        """One transaction. Raises StoreUnavailable, after which its outcome is unknown and the connection new."""
+    async def alone(self) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+        """The connection, for one statement by itself. Raises StoreUnavailable: outcome unknown."""
         async with self._turn:
             try:
                 with unavailable_when_away():
-                    connection = await self._connect()
-                    async with connection.transaction():
-                        yield connection
+                    yield await self._connect()
             except StoreUnavailable:
                 self.drop()
                 raise
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+        """The connection, inside a transaction. Raises StoreUnavailable: outcome unknown."""
+        async with self.alone() as connection, connection.transaction():
+            yield connection
 
     async def _connect(self) -> asyncpg.Connection[asyncpg.Record]:
         if self._connection is None or self._connection.is_closed():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 import asyncpg
@@ -70,6 +71,9 @@ class Advance(NamedTuple):
     claims: Sequence[ClaimRow]
 
 
+_by_id = itemgetter(0)
+
+
 class RefundRow(NamedTuple):
     """A refund that was made, and the sender's balance after the whole batch."""
 
@@ -107,7 +111,7 @@ class Packets:
         return {row["packet_id"]: PacketRow(*row) for row in rows}
 
     async def record(self, advances: Sequence[Advance]) -> set[int]:
-        """Record claims in one transaction; the ids of the packets that were accepted.
+        """Record claims, all in one statement; the ids of the packets that were accepted.
 
         Not accepted: the recorded version is another, or the packet is closed. One advance per packet.
         Raises StoreUnavailable: what happened must be read again.
@@ -120,27 +124,24 @@ class Packets:
         return {packet_id for one in advances for packet_id in await self.record([one])}
 
     async def _record_together(self, advances: Sequence[Advance]) -> set[int]:
-        in_order = sorted(advances)  # by id: two writers lock rows in the same order
-        async with self._record_lane.transaction() as connection:
-            accepted = await self._move_versions(connection, in_order)
-            claims = [claim for one in in_order if one.packet_id in accepted for claim in one.claims]
-            await connection.copy_records_to_table("claims", records=claims)
-            queue = [(claim.packet_id, claim.user_id, claim.amount_fen, claim.at_ms) for claim in claims]
-            await connection.copy_records_to_table("settlement_queue", records=queue)
-        return accepted
-
-    async def _move_versions(
-        self, connection: asyncpg.Connection[asyncpg.Record], advances: Sequence[Advance]
-    ) -> set[int]:
-        rows = await connection.fetch(
-            _SQL["move_versions"],
-            [one.packet_id for one in advances],
-            [one.version for one in advances],
-            [one.version + len(one.claims) for one in advances],
-            [sum(claim.amount_fen for claim in one.claims) for one in advances],
-            [one.claims[-1].at_ms for one in advances],
-        )
-        return {row["packet_id"] for row in rows}
+        in_order = sorted(advances, key=_by_id)  # two writers lock rows in the same order
+        claims = [claim for one in in_order for claim in one.claims]
+        packet_ids, indexes, user_ids, amounts_fen, times_ms = zip(*claims, strict=True)
+        async with self._record_lane.alone() as connection:
+            rows = await connection.fetch(
+                _SQL["record"],
+                [one.packet_id for one in in_order],
+                [one.version for one in in_order],
+                [one.version + len(one.claims) for one in in_order],
+                [sum(claim[3] for claim in one.claims) for one in in_order],
+                [one.claims[-1][4] for one in in_order],
+                packet_ids,
+                indexes,
+                user_ids,
+                amounts_fen,
+                times_ms,
+            )
+        return {row[0] for row in rows}
 
     async def due(self, now_ms: int, most: int) -> list[int]:
         """Packets whose time is over and that are still open, the oldest first."""

@@ -12,15 +12,31 @@ FROM packets p JOIN unnest($1::bigint[], $2::text[]) AS asked (sender_id, key) U
 -- name: claims
 SELECT packet_id, index, user_id, amount_fen, at_ms FROM claims WHERE packet_id = ANY($1) ORDER BY packet_id, index
 
--- name: move_versions
-UPDATE packets p
-SET version = b.new_version,
-    claimed_fen = p.claimed_fen + b.added_fen,
-    closed_at_ms = CASE WHEN b.new_version = p.shares THEN b.at_ms END
-FROM unnest($1::bigint[], $2::integer[], $3::integer[], $4::bigint[], $5::bigint[])
-     AS b (packet_id, old_version, new_version, added_fen, at_ms)
-WHERE p.packet_id = b.packet_id AND p.version = b.old_version AND p.closed_at_ms IS NULL
-RETURNING p.packet_id
+-- name: record
+-- One statement, so one round trip and one transaction: versions that still fit move on, and only their claims are made.
+WITH advances AS (
+    SELECT * FROM unnest($1::bigint[], $2::integer[], $3::integer[], $4::bigint[], $5::bigint[])
+        AS a (packet_id, old_version, new_version, added_fen, at_ms)
+), moved AS (
+    UPDATE packets p
+    SET version = a.new_version,
+        claimed_fen = p.claimed_fen + a.added_fen,
+        closed_at_ms = CASE WHEN a.new_version = p.shares THEN a.at_ms END
+    FROM advances a
+    WHERE p.packet_id = a.packet_id AND p.version = a.old_version AND p.closed_at_ms IS NULL
+    RETURNING p.packet_id
+), accepted AS (
+    SELECT c.packet_id, c.index, c.user_id, c.amount_fen, c.at_ms
+    FROM unnest($6::bigint[], $7::integer[], $8::bigint[], $9::bigint[], $10::bigint[])
+        AS c (packet_id, index, user_id, amount_fen, at_ms)
+    JOIN moved USING (packet_id)
+), made AS (
+    INSERT INTO claims (packet_id, index, user_id, amount_fen, at_ms) SELECT * FROM accepted
+), queued AS (
+    INSERT INTO settlement_queue (packet_id, user_id, amount_fen, queued_at_ms)
+    SELECT packet_id, user_id, amount_fen, at_ms FROM accepted
+)
+SELECT packet_id FROM moved
 
 -- name: due
 SELECT packet_id FROM packets WHERE closed_at_ms IS NULL AND expires_at_ms <= $1 ORDER BY expires_at_ms LIMIT $2
