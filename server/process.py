@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from server.app import running
-from server.embedded_run import die_with
+from server.embedded.run import die_with
 
 START_S = 60.0  # a first start makes a database; on a slow disk that takes seconds
 STOP_S = 20.0

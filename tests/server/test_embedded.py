@@ -27,7 +27,7 @@ import redis
 
 from server import embedded
 from server.embedded import EmbeddedError, Stores
-from server.embedded_run import Account, let_pass
+from server.embedded.run import Account, let_pass
 
 DEADLINE_S = 30.0
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root's stores run as somebody else")

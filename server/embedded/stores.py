@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from server.embedded_run import ENVIRONMENT, Account, EmbeddedError, claim, private_folder, run
+from server.embedded.run import ENVIRONMENT, Account, EmbeddedError, claim, private_folder, run
 
 DATABASE: Final = "hongbao"
 POSTGRES_PORT: Final = "5432"  # only a part of the socket's name

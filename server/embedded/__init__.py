@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
 
-from server.embedded_run import (
+from server.embedded.run import (
     Account,
     Child,
     EmbeddedError,
@@ -36,8 +36,8 @@ from server.embedded_run import (
     polls,
     spawn,
 )
-from server.embedded_sockets import addresses, make_sockets, remove_sockets, trusted
-from server.embedded_stores import STORES, Store, postgres_program, valkey_program
+from server.embedded.sockets import addresses, make_sockets, remove_sockets, trusted
+from server.embedded.stores import STORES, Store, postgres_program, valkey_program
 
 __all__ = ["EmbeddedError", "Stores", "running", "start", "temporary"]
 

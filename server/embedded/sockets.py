@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from server.embedded_run import Account, EmbeddedError, hand_over, let_pass, private_folder
-from server.embedded_stores import DATABASE, POSTGRES_PORT, POSTGRES_SOCKET, VALKEY, VALKEY_SOCKET
+from server.embedded.run import Account, EmbeddedError, hand_over, let_pass, private_folder
+from server.embedded.stores import DATABASE, POSTGRES_PORT, POSTGRES_SOCKET, VALKEY, VALKEY_SOCKET
 
 SOCKET_PATH_BYTES_MAX: Final = 107  # Linux' sun_path without the closing zero
 
