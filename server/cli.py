@@ -9,13 +9,13 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import cyclopts
-import uvloop
 from cyclopts import Parameter
 from rich.console import Console
 
+from bench import run as bench_run
 from client_sim import scenarios, screen
 from client_sim.client import Client
 from client_sim.errors import ClientError
@@ -27,13 +27,12 @@ from server.config import Config, ConfigError
 from server.core import ids
 from server.demo import run_demo
 from server.embedded import EmbeddedError
+from server.loop import run
 from server.process import ServerFailed
 from server.services.audit import audit as run_audit
 from storage.errors import StoreRefused, StoreUnavailable
 from storage.postgres.database import Database
 from storage.postgres.packets import Packets as PacketStore
-
-Result = TypeVar("Result")
 
 DataOption = Annotated[Path, Parameter(name="--data", help="folder of the stores, keys and sockets")]
 ConfigOption = Annotated[Path | None, Parameter(name="--config", help="TOML file (see: hongbao config default)")]
@@ -101,7 +100,7 @@ def serve(
     logs.configure(settings.log.level)
     keys = config_module.load_keys(settings, data)
     with _Stores(settings, data) as (postgres_dsn, redis_url):
-        return _run(_serve(settings, keys, data, postgres_dsn, redis_url))
+        return run(_serve(settings, keys, data, postgres_dsn, redis_url))
 
 
 async def _serve(settings: Config, keys: dict[str, bytes], data: Path, postgres_dsn: str, redis_url: str) -> int:
@@ -197,7 +196,7 @@ def topup(
             print(await backend.top_up(user, amount_fen, key))
         return 0
 
-    return _run(work(url or _url_of(data)))
+    return run(work(url or _url_of(data)))
 
 
 # --- simulated users ------------------------------------------------------------------------------------------
@@ -251,7 +250,7 @@ def sim(
         )
         return 0 if (await screen.present(scenario, crowd)).ok else 1
 
-    return _run(work(url or _url_of(data)))
+    return run(work(url or _url_of(data)))
 
 
 @cli.command
@@ -271,7 +270,47 @@ def demo(*, users: int = 60, groups: int = 6, seconds: float = 20.0, seed: int =
     seed
         the same seed gives the same people with the same habits
     """
-    return run_demo(Console(), data, users=users, groups=groups, seconds=seconds, seed=seed, mint=mint, run=_run)
+    return run_demo(Console(), data, users=users, groups=groups, seconds=seconds, seed=seed, mint=mint)
+
+
+@cli.command
+def bench(
+    scenario: str,
+    *,
+    connections: int = 1000,
+    depth: int = 1,
+    packets: int = 60,
+    durability: str = "postgres",
+    json_file: Annotated[Path | None, Parameter(name="--json", help="write all figures to this file")] = None,
+) -> int:
+    """Measure a server of its own on fresh stores, then check the books; exit 1 if they contradict the users.
+
+    Scenarios: opens (users open packets for which they hold tickets; closed loop).
+
+    Example: hongbao bench opens --connections 200 --depth 8 --durability redis --json opens.json
+
+    Parameters
+    ----------
+    scenario
+        what is measured: opens
+    connections
+        how many users, each on a connection
+    depth
+        how many requests each has in flight
+    packets
+        how many packets each user opens
+    durability
+        when "won" is said: postgres or redis
+    """
+    if scenario != "opens":
+        raise Failed(f"no scenario is called {scenario!r}; there is opens")
+    settings = _load_config(None, {"stores.durability": durability})
+    size = bench_run.Size(connections, depth, packets)
+
+    def tokens_of(data: Path) -> Callable[[int], str]:
+        return lambda user_id: mint(settings, data, user_id)
+
+    return bench_run.run(Console(), size, settings.stores.durability, tokens_of, json_file)
 
 
 # --- the books ------------------------------------------------------------------------------------------------
@@ -397,12 +436,12 @@ def _with_records(settings: Config, data: Path, work: Callable[[Database], Corou
     if not settings.stores.postgres and not (data / "postgres").exists():
         raise Failed(f"nothing is recorded under {data}; say where with --data, or --postgres DSN")
 
-    async def run(dsn: str) -> int:
+    async def on(dsn: str) -> int:
         async with opened(dsn) as database:
             return await work(database)
 
     with _Stores(settings, data) as (postgres_dsn, _):
-        return _run(run(postgres_dsn))
+        return run(on(postgres_dsn))
 
 
 @asynccontextmanager
@@ -414,11 +453,6 @@ async def opened(dsn: str) -> AsyncIterator[Database]:
         yield database
     finally:
         await database.close()
-
-
-def _run(work: Coroutine[Any, Any, Result]) -> Result:
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(work)
 
 
 def _url_of(data: Path) -> str:

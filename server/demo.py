@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
 from client_sim import scenarios, screen
 from client_sim.crowd import Crowd, Summary
 from server import clock, config, embedded, report
+from server.loop import run as run_loop
 from server.process import ServerProcess
 from server.services.audit import audit
 from storage.postgres.database import Database
@@ -23,11 +23,10 @@ WATCH_S = 0.5
 TIMEOUT_S = 10.0
 
 Mint = Callable[[config.Config, Path, int], str]
-Run = Callable[[Coroutine[Any, Any, int]], int]
 
 
 def run_demo(
-    console: Console, data: Path, *, users: int, groups: int, seconds: float, seed: int, mint: Mint, run: Run
+    console: Console, data: Path, *, users: int, groups: int, seconds: float, seed: int, mint: Mint
 ) -> int:
     """The whole demo; 0 if all went well. Raises ServerFailed, ClientError, EmbeddedError, StoreUnavailable."""
     settings = config.load(None, {})
@@ -48,7 +47,7 @@ def run_demo(
             books_hold = await _prove(console, data, crowd)
             return 0 if summary.ok and books_hold else 1
 
-        return run(work())
+        return run_loop(work())
 
 
 async def _present(crowd: Crowd, server: ServerProcess, console: Console) -> Summary:

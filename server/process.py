@@ -26,8 +26,10 @@ class ServerFailed(Exception):
 class ServerProcess:
     """Inside `with` a server runs on the data folder; one that ran before is used and left alone."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, *words: str) -> None:
+        """`words` go to `hongbao serve` if a new one is started."""
         self._data = data
+        self._words = words
         self._child: subprocess.Popen[bytes] | None = None
         self.url = ""
 
@@ -52,7 +54,17 @@ class ServerProcess:
             raise ServerFailed(f"the server ended by itself ({self._how()}): {self._last_words()}")
 
     def _spawn(self) -> None:
-        command = [sys.executable, "-m", "server.cli", "serve", "--data", str(self._data), "--port", "0"]
+        command = [
+            sys.executable,
+            "-m",
+            "server.cli",
+            "serve",
+            "--data",
+            str(self._data),
+            "--port",
+            "0",
+            *self._words,
+        ]
         with (self._data / LOG).open("ab") as log:
             self._child = subprocess.Popen(
                 command,

@@ -194,6 +194,7 @@ def test_verify(data: Path) -> None:
         (("topup", "1", "5"), 1, "no server runs on"),
         (("sim", "crowd"), 1, "no server runs on"),
         (("sim", "nothing"), 1, "no scenario is called 'nothing'; there are crowd, rush, greedy, offline"),
+        (("bench", "nothing"), 1, "no scenario is called 'nothing'; there is opens"),
         (("token",), 1, "say either a user id or --backend"),
         (("token", "0"), 1, "a user id is in 1…9007199254740991"),
         (("token", "many"), 2, "many"),
@@ -211,7 +212,7 @@ def test_verify(data: Path) -> None:
     ],
 )
 def test_errors_are_one_clear_line(tmp_path: Path, words: tuple[str, ...], code: int, says: str) -> None:
-    takes_data = words[0] != "config" and "nonsense" not in words
+    takes_data = words[0] not in ("config", "bench") and "nonsense" not in words
     found = hongbao(*words, *(("--data", tmp_path / "none") if takes_data else ()))
     assert (found.returncode, found.stdout) == (code, "")
     assert found.stderr.startswith("hongbao: ")
@@ -221,7 +222,19 @@ def test_errors_are_one_clear_line(tmp_path: Path, words: tuple[str, ...], code:
 
 @pytest.mark.parametrize(
     "command",
-    ["serve", "demo", "sim", "token", "topup", "audit", "verify", "config default", "config show", "config check"],
+    [
+        "serve",
+        "demo",
+        "sim",
+        "bench",
+        "token",
+        "topup",
+        "audit",
+        "verify",
+        "config default",
+        "config show",
+        "config check",
+    ],
 )
 def test_every_command_has_help_with_an_example(command: str) -> None:
     shown = hongbao(*command.split(), "--help")
@@ -253,3 +266,17 @@ def test_tokens_are_what_the_readme_says(tmp_path: Path) -> None:
     assert user == "1001"
     assert 7100 < int(expiry) - time.time() <= 7201
     assert (tmp_path / "keys.toml").stat().st_mode & 0o777 == 0o600
+
+
+def test_bench_writes_its_figures(tmp_path: Path) -> None:
+    file = tmp_path / "opens.json"
+    shown = hongbao("bench", "opens", "--connections", 20, "--depth", 2, "--packets", 3, "--json", file)
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    assert "money verdict: every claim that was told is in the books" in shown.stdout
+    figures = json.loads(file.read_text())
+    assert (figures["scenario"], figures["loop"], figures["opens"], figures["missing"]) == (
+        "opens",
+        "closed",
+        60,
+        0,
+    )
