@@ -23,7 +23,8 @@ CONFIG = """[limits]
 requests_per_s = 1000000.0
 requests_burst = 1000000.0
 ticket_lifetime_s = 600.0
-"""  # a bench user asks faster than a person may, and takes tickets long before opening
+groups_of_user_max = 1000000
+"""  # bench users ask faster than people may and take tickets long before opening; one sender owns all groups
 
 
 class Size(NamedTuple):

@@ -82,6 +82,10 @@ class Picture:
         passed_s = max(now.at_s - before.at_s, 0.001)
         return (now.opens - before.opens) / passed_s, (now.pushes - before.pushes) / passed_s
 
+    def in_flight_fen(self) -> int:
+        """What was sent and nobody has opened yet, in fen."""
+        return sum(row.total_fen - row.claimed_fen for row in self.crowd.witness.by_kind())
+
     @property
     def elapsed_s(self) -> float:
         """Since the first moment."""
@@ -92,7 +96,6 @@ class Picture:
         crowd, witness = self.crowd, self.crowd.witness
         rows = witness.by_kind()
         sent, total_fen = sum(row.sent for row in rows), sum(row.total_fen for row in rows)
-        waiting_fen = total_fen - sum(row.claimed_fen for row in rows)
         opens, pushes = self.rates()
         p50_ms, p99_ms = witness.open_ms.percentile(50), witness.open_ms.percentile(99)
         return [
@@ -100,7 +103,7 @@ class Picture:
             ("packets", f"{sent:,} sent, {len(witness.finished()):,} opened to the last share"),
             ("opens", f"{opens:,.0f}/s, p50 {p50_ms:.1f} ms, p99 {p99_ms:.1f} ms"),
             ("pushes", f"{pushes:,.0f}/s, {witness.pushes.total():,} so far"),
-            ("money", f"{yuan(total_fen)} 元 sent, {yuan(waiting_fen)} 元 not opened yet"),
+            ("money", f"{yuan(total_fen)} 元 sent, {yuan(self.in_flight_fen())} 元 in flight"),
         ]
 
     def line(self) -> str:
@@ -111,7 +114,7 @@ class Picture:
         return (
             f"{self.elapsed_s:5.1f} s  {crowd.phase}: {crowd.connected} online, "
             f"{len(crowd.witness.packets)} packets, {opens:.0f} opens/s, p50 {open_ms.percentile(50):.1f} ms, "
-            f"p99 {open_ms.percentile(99):.1f} ms, {pushes:.0f} pushes/s  {last}"
+            f"p99 {open_ms.percentile(99):.1f} ms, {pushes:.0f} pushes/s, {yuan(self.in_flight_fen())} 元 in flight  {last}"
         )
 
     def panel(self, height: int) -> Panel:

@@ -27,6 +27,7 @@ class Refusal(IntEnum):
     BAD_NAME = 204
     BAD_TEXT = 205
     OWNER_STAYS = 206
+    TOO_MANY_GROUPS = 207
 
     BAD_AMOUNT = 300
     BAD_SHARES = 301
@@ -65,6 +66,7 @@ REFUSALS: dict[Refusal, RefusalRow] = {
     Refusal.BAD_NAME: RefusalRow(False, 0, "a group name has 1 to 64 bytes"),
     Refusal.BAD_TEXT: RefusalRow(False, 0, "a text has 1 to 2,000 bytes"),
     Refusal.OWNER_STAYS: RefusalRow(False, 0, "the owner cannot leave their own group"),
+    Refusal.TOO_MANY_GROUPS: RefusalRow(False, 0, "the user is in as many groups as one user may be"),
     Refusal.BAD_AMOUNT: RefusalRow(False, 0, "an amount under or over its limit; the detail names the limit"),
     Refusal.BAD_SHARES: RefusalRow(
         False, 0, "a number of shares under or over its limit; the detail names the limit"
@@ -105,7 +107,7 @@ CLOSES: dict[Close, str] = {
     Close.SHUTTING_DOWN: "the server is going down; come back in a moment",
     Close.SLOW_READER: "the client read so slowly that its outgoing buffer was full",
     Close.PING_TIMEOUT: "no answer to a ping in time",
-    Close.TOO_MANY_CONNECTIONS: "the server holds as many connections as it may",
+    Close.TOO_MANY_CONNECTIONS: "the server, or this user, has as many connections as it may",
     Close.LOGIN_TIMEOUT: "no login in time",
     Close.STORES_AWAY: "the stores did not answer, so the login could not be served",
     Close.BAD_FRAME: "the frame is not one MessagePack array that begins with two whole numbers",

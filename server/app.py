@@ -113,7 +113,7 @@ class App:
             Wallets(postgres.wallets.Wallets(self.database), limits, now_ms, announce),
         )
         self._batchers = (use.auth.batcher, use.chat.batcher, use.sends.batcher)
-        self.hub = Hub(limits.requests_per_s, limits.requests_burst)
+        self.hub = Hub(limits.requests_per_s, limits.requests_burst, limits.connections_of_user_max)
         self.listener = Listener(self.hub, limits, durability, now_ms, clock.random_bytes)
         self.dispatch = Dispatch(use, self.hub, self.listener.now_s, clock.random_part)
         self.listener.dispatch = self.dispatch

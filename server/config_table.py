@@ -101,6 +101,7 @@ KEYS: Final = {
     # The counter word of a packet has 16 bits for claims and 24 for tickets.
     "limits.shares_max": Key("shares of a packet", whole(1, 65_535)),
     "limits.group_members_max": Key("members of a group", COUNT),
+    "limits.groups_of_user_max": Key("groups that one user is in", COUNT),
     "limits.greeting_bytes_max": Key("greeting on a packet, bytes of UTF-8", SIZE),
     "limits.text_bytes_max": Key("chat message, bytes of UTF-8", SIZE),
     "limits.name_bytes_max": Key("name of a group, bytes of UTF-8", SIZE),
@@ -116,6 +117,7 @@ KEYS: Final = {
     "limits.requests_per_s": Key("requests of a user per second, in the long run", number(0.001, 1_000_000)),
     "limits.requests_burst": Key("requests of a user at once", number(1, 1_000_000)),
     "limits.connections_max": Key("clients of this process", COUNT),
+    "limits.connections_of_user_max": Key("connections of one user; the chat backend may have more", COUNT),
     "limits.outgoing_bytes_max": Key("unread by a client, bytes; a slower one is cut", SIZE),
     "limits.catch_up_messages": Key("missed messages handed out at once", COUNT),
     "limits.reload_after_messages": Key("who missed more of a stream has to reload it", COUNT),

@@ -17,6 +17,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     total_fen_max: int = 2_000_000
     shares_max: int = 500
     group_members_max: int = 500
+    groups_of_user_max: int = 500
     greeting_bytes_max: int = 128
     text_bytes_max: int = 2_000
     name_bytes_max: int = 64
@@ -32,6 +33,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     requests_per_s: float = 20.0
     requests_burst: float = 40.0
     connections_max: int = 18_000
+    connections_of_user_max: int = 32
     outgoing_bytes_max: int = 1 << 20
     catch_up_messages: int = 200
     reload_after_messages: int = 1_000

@@ -149,9 +149,11 @@ class Dispatch:
         if verdict is not auth.Verdict.ACCEPTED:
             session.close(LOGIN_CLOSES[verdict])
             return
+        if not self._hub.join(login.user_id, session, self._now_s()):
+            session.close(codes.Close.TOO_MANY_CONNECTIONS, "of this user")
+            return
         session.hold_pushes()
         session.user_id = login.user_id
-        self._hub.join(login.user_id, session, self._now_s())
         try:
             profile = await self._use.auth.profile(login.user_id)
         except Refused as refused:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from protocol import messages
 from protocol.framing import frame
+from server.core.ids import BACKEND
 from server.services import events
 
 if TYPE_CHECKING:
@@ -36,18 +37,23 @@ class User:
 class Hub:
     """The users who are online. A user's bucket outlives their connections until it would be full again."""
 
-    def __init__(self, per_s: float, burst: float) -> None:
+    def __init__(self, per_s: float, burst: float, sessions_max: int) -> None:
+        """Requests per second and user, so many of them at once, and connections of one user."""
         self._per_s = per_s
         self._burst = burst
+        self._sessions_max = sessions_max
         self._users: dict[int, User] = {}
         self.pushes = 0
 
-    def join(self, user_id: int, session: Session, now_s: float) -> None:
-        """A connection of a user is there."""
+    def join(self, user_id: int, session: Session, now_s: float) -> bool:
+        """A connection of a user is there; False if it would be one too many."""
         user = self._users.get(user_id)
         if user is None:
             user = self._users[user_id] = User(self._burst, now_s)
+        if len(user.sessions) >= self._sessions_max and user_id != BACKEND:
+            return False
         user.sessions.append(session)
+        return True
 
     def admit(self, user_id: int, now_s: float) -> float:
         """Let a user who is online make one request: 0.0, or the seconds until they may."""

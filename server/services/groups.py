@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from server.core.ids import IdMaker
 from server.core.limits import Fault, Limits, check_bytes
 from server.services.refusals import Reason, Refused
-from storage.postgres.groups import GroupFull, GroupRow
+from storage.postgres.groups import GroupFull, GroupRow, TooManyGroups
 from storage.postgres.groups import Groups as GroupStore
 
 
@@ -26,7 +26,10 @@ class Groups:
         check_bytes(name, 1, self._limits.name_bytes_max, Fault.BAD_NAME)
         now_ms = self._now_ms()
         group_id = self._ids.next(now_ms)
-        await self._store.create(group_id, name, owner_id, now_ms)
+        try:
+            await self._store.create(group_id, name, owner_id, now_ms, self._limits.groups_of_user_max)
+        except TooManyGroups:
+            raise self._too_many() from None
         self._groups[group_id] = GroupRow(group_id, name, owner_id, {owner_id})
         return group_id
 
@@ -34,7 +37,12 @@ class Groups:
         """Become a member; again is harmless."""
         group = await self._existing(group_id)
         try:
-            await self._store.join(group_id, user_id, self._now_ms(), self._limits.group_members_max)
+            limits = self._limits
+            await self._store.join(
+                group_id, user_id, self._now_ms(), limits.group_members_max, limits.groups_of_user_max
+            )
+        except TooManyGroups:
+            raise self._too_many() from None
         except GroupFull:
             raise Refused(Reason.GROUP_FULL, f"{self._limits.group_members_max} members") from None
         group.members.add(user_id)
@@ -65,6 +73,9 @@ class Groups:
     def members(self, group_id: int) -> Collection[int]:
         """The members of a group that is kept: a view that stays in step."""
         return self._groups[group_id].members
+
+    def _too_many(self) -> Refused:
+        return Refused(Reason.TOO_MANY_GROUPS, f"{self._limits.groups_of_user_max} groups")
 
     async def _existing(self, group_id: int) -> GroupRow:
         await self.keep([group_id])

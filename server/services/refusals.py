@@ -13,6 +13,7 @@ class Reason(StrEnum):
     NOT_A_MEMBER = "not_a_member"
     NO_SUCH_GROUP = "no_such_group"
     GROUP_FULL = "group_full"
+    TOO_MANY_GROUPS = "too_many_groups"
     OWNER_STAYS = "owner_stays"
     KEY_REUSED = "key_reused"
     NOT_ENOUGH_MONEY = "not_enough_money"

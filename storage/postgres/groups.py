@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from storage import statements
 
 if TYPE_CHECKING:
-    from storage.postgres.database import Database
+    from storage.postgres.database import Connection, Database
 
 _SQL = statements.load(__file__)
 
@@ -42,21 +42,27 @@ class GroupFull(Exception):
     """The group has as many members as it may have."""
 
 
+class TooManyGroups(Exception):
+    """The user is in as many groups as one user may be."""
+
+
 class Groups:
     """Statements on groups."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def create(self, group_id: int, name: str, owner_id: int, now_ms: int) -> None:
-        """A new group with its owner as the first member."""
+    async def create(self, group_id: int, name: str, owner_id: int, now_ms: int, groups_max: int) -> None:
+        """A new group with its owner as the first member. Raises TooManyGroups."""
         async with self._database.transaction() as connection:
+            await _check_groups(connection, owner_id, group_id, groups_max)
             await connection.execute(_SQL["create"], group_id, name, owner_id, now_ms)
             await connection.execute(_SQL["join"], group_id, owner_id, now_ms)
 
-    async def join(self, group_id: int, user_id: int, now_ms: int, members_max: int) -> None:
-        """Make a user a member; again is harmless. Raises GroupFull."""
+    async def join(self, group_id: int, user_id: int, now_ms: int, members_max: int, groups_max: int) -> None:
+        """Make a user a member; again is harmless. Raises GroupFull, TooManyGroups."""
         async with self._database.transaction() as connection:
+            await _check_groups(connection, user_id, group_id, groups_max)
             await connection.execute(_SQL["lock"], group_id)  # two who join at once are counted one by one
             if await connection.fetchval(_SQL["count"], group_id, user_id) >= members_max:
                 raise GroupFull
@@ -86,3 +92,9 @@ class Groups:
         for row in rows:
             profiles[row["user_id"]].places.append(PlaceRow(*row[1:]))
         return profiles
+
+
+async def _check_groups(connection: Connection, user_id: int, group_id: int, groups_max: int) -> None:
+    """A user's groups are told in one welcome, so there must not be any number of them."""
+    if await connection.fetchval(_SQL["groups_of"], user_id, group_id) >= groups_max:
+        raise TooManyGroups

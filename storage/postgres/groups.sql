@@ -17,6 +17,9 @@ SELECT 1 FROM groups WHERE group_id = $1 FOR UPDATE
 -- name: count
 SELECT count(*) FROM memberships WHERE group_id = $1 AND left_at_ms IS NULL AND user_id <> $2
 
+-- name: groups_of
+SELECT count(*) FROM memberships WHERE user_id = $1 AND group_id <> $2 AND left_at_ms IS NULL
+
 -- name: load
 SELECT group_id, name, owner_id FROM groups WHERE group_id = ANY($1)
 

@@ -7,9 +7,9 @@ import asyncio
 import pytest
 
 from client_sim.client import Client
-from client_sim.errors import Refusal
+from client_sim.errors import ConnectionLost, Refusal
 from protocol.messages import CatchUp, CaughtUp, PacketPosted, TextPosted
-from tests.conftest import Connect, Server, StartServer
+from tests.conftest import Connect, Server, StartServer, token
 from tests.services.conftest import MakeParty
 
 
@@ -92,6 +92,33 @@ async def test_join_leave_and_the_list_of_members(server: Server, party: MakePar
     assert (await room.guests[0].open(packet_id)).answer == "not_allowed"
     await room.guests[0].join_group(room.group)
     assert (await room.guests[0].open(packet_id)).answer == "won"
+
+
+async def test_a_user_is_in_so_many_groups_at_most(start_server: StartServer, connect: Connect) -> None:
+    server = await start_server(limits__groups_of_user_max=2)
+    owner, user = await connect(server, 1), await connect(server, 2)
+    groups = [await owner.create_group(name) for name in ("one", "two")]
+    other = await (await connect(server, 3)).create_group("three")
+    for group in groups:
+        await user.join_group(group)
+    for work in (owner.create_group("four"), user.join_group(other)):
+        with pytest.raises(Refusal) as caught:
+            await work
+        assert caught.value.name == "too_many_groups"
+    await user.join_group(groups[0])  # again is still harmless
+    await user.leave_group(groups[0])
+    await user.join_group(other)
+
+
+async def test_a_user_has_so_many_connections_at_most(start_server: StartServer, connect: Connect) -> None:
+    server = await start_server(limits__connections_of_user_max=2)
+    phones = [await connect(server, 1), await connect(server, 1)]
+    with pytest.raises(ConnectionLost):
+        await Client(server.url, token(1)).connect(patience_s=0.0)
+    for _ in range(4):
+        await connect(server, 0)  # the chat backend has as many as it needs
+    await phones[0].close()
+    await connect(server, 1)
 
 
 @pytest.mark.parametrize("restart", [False, True])
