@@ -114,7 +114,8 @@ class Picture:
         return (
             f"{self.elapsed_s:5.1f} s  {crowd.phase}: {crowd.connected} online, "
             f"{len(crowd.witness.packets)} packets, {opens:.0f} opens/s, p50 {open_ms.percentile(50):.1f} ms, "
-            f"p99 {open_ms.percentile(99):.1f} ms, {pushes:.0f} pushes/s, {yuan(self.in_flight_fen())} 元 in flight  {last}"
+            f"p99 {open_ms.percentile(99):.1f} ms, {pushes:.0f} pushes/s, "
+            f"{yuan(self.in_flight_fen())} 元 in flight  {last}"
         )
 
     def panel(self, height: int) -> Panel:

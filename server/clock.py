@@ -11,11 +11,6 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def monotonic_s() -> float:
-    """Seconds of a clock that nobody sets back."""
-    return time.monotonic()
-
-
 def random_number() -> int:
     """A number in 1…2^62 that nobody can guess."""
     return int.from_bytes(secrets.token_bytes(8), "big") % (1 << 62) + 1

@@ -55,7 +55,6 @@ class CommitPath:
         self._durability = durability
         self._watch = watch
         self._gathering: dict[Live, Slice] = {}
-        self._gathered = 0
         self._wake = asyncio.Event()
         self._between: asyncio.Queue[list[Slice]] = asyncio.Queue(AHEAD_MAX)
         self.mirror_is_up = True

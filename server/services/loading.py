@@ -27,13 +27,8 @@ class Memories(NamedTuple):
 
     terms: Terms
     recorded: list[Claim]
-    closed: bool
+    closed: bool  # finished or refunded
     log: Log
-
-    @property
-    def over(self) -> bool:
-        """Finished or refunded in the record."""
-        return self.closed
 
 
 def terms_of(row: PacketRow) -> Terms:
@@ -152,7 +147,7 @@ def _to_group(terms: Terms) -> bool:
 
 def verdict(memory: Memories) -> reconcile.Verdict:
     """What to do about the mirror; claims in it that the terms do not allow were never ours."""
-    if memory.over:
+    if memory.closed:
         return reconcile.Verdict((), mirror_is_good=False)
     found = reconcile.compare(memory.recorded, claims_of(memory.log), memory.log.length > 0 and memory.log.ours)
     if not found.redrive:

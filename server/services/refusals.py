@@ -8,7 +8,6 @@ from enum import StrEnum
 class Reason(StrEnum):
     """A refusal that is not a broken limit."""
 
-    FORBIDDEN = "forbidden"
     NOT_ALLOWED = "not_allowed"
     NOT_A_MEMBER = "not_a_member"
     NO_SUCH_GROUP = "no_such_group"
@@ -17,7 +16,6 @@ class Reason(StrEnum):
     OWNER_STAYS = "owner_stays"
     KEY_REUSED = "key_reused"
     NOT_ENOUGH_MONEY = "not_enough_money"
-    NO_TICKET = "no_ticket"
     NOT_FINISHED = "not_finished"
     STORE_UNAVAILABLE = "store_unavailable"
     OVERLOADED = "overloaded"
