@@ -41,6 +41,7 @@ from storage.redis.mirror import Mirror
 LOG = structlog.get_logger()
 STORE_TIMEOUT_S = 2.0
 DRAIN_S = 10.0
+END_AGAIN_S = 0.5
 SERVER_FILE = "server.json"
 STATUS_SOCKET = "status.sock"
 
@@ -139,8 +140,7 @@ class App:
                 ready(f"tcp://{self._config.server.host}:{port}")
                 await stop.wait()
                 await self._drain()
-                for loop in loops:
-                    loop.cancel()
+                await _end(loops)
         finally:
             self.listener.abort()
             (self._data / SERVER_FILE).unlink(missing_ok=True)
@@ -222,6 +222,15 @@ class App:
                 else "away: opens are refused",
             },
         }
+
+
+async def _end(loops: Collection[asyncio.Task[None]]) -> None:
+    """Cancel until they have ended: code below us may swallow a cancellation that meets the end of a wait."""
+    still = set(loops)
+    while still:
+        for loop in still:
+            loop.cancel()
+        _, still = await asyncio.wait(still, timeout=END_AGAIN_S)
 
 
 def _tame_garbage_collector() -> None:

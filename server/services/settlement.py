@@ -54,7 +54,8 @@ class Settlement:
                 await asyncio.sleep(self._idle_s)
                 continue
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), self._idle_s)
+                async with asyncio.timeout(self._idle_s):  # wait_for of Python 3.11 may swallow a cancellation
+                    await self._wake.wait()
 
     async def settle_once(self) -> int:
         """Settle one batch; how many claims it took."""

@@ -358,3 +358,25 @@ async def test_a_record_that_breaks_a_constraint_is_refused_alone(
     once = ClaimRow(good, 0, 2, 50, at_ms)
     records = Packets(room.server.app.database)
     assert await records.record([Advance(bad, 1, [twice]), Advance(good, 0, [once])]) == {good}
+
+
+async def test_a_loop_that_swallows_a_cancellation_does_not_keep_the_server(start_server: StartServer) -> None:
+    server = await start_server()
+    settle = server.app.settlement.settle_once
+    entered, swallowed = asyncio.Event(), asyncio.Event()
+
+    async def deafly() -> int:
+        if not entered.is_set():
+            entered.set()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                swallowed.set()
+        return await settle()
+
+    server.app.settlement.settle_once = deafly  # type: ignore[method-assign]
+    server.app.settlement.wake()
+    await entered.wait()
+    async with asyncio.timeout(10):
+        await server.stop()
+    assert swallowed.is_set()
