@@ -19,7 +19,7 @@ from server.core.ids import IdMaker
 from server.net.dispatch import Dispatch, UseCases
 from server.net.hub import Hub
 from server.net.listener import Listener
-from server.ops.status import StatusSocket
+from server.ops.status import StatusSocket, address
 from server.services.auth import Auth
 from server.services.chat import Chat
 from server.services.commit import CommitPath, Slice, Watch
@@ -134,13 +134,15 @@ class App:
             await self._open_stores()
             async with asyncio.TaskGroup() as tasks:
                 loops = [tasks.create_task(loop) for loop in self._loops()]
-                port = await self.listener.open(self._config.server.host, self._config.server.port)
-                self._write_server_file(port)
-                _tame_garbage_collector()
-                ready(f"tcp://{self._config.server.host}:{port}")
-                await stop.wait()
-                await self._drain()
-                await _end(loops)
+                try:
+                    port = await self.listener.open(self._config.server.host, self._config.server.port)
+                    self._write_server_file(port)
+                    _tame_garbage_collector()
+                    ready(f"tcp://{self._config.server.host}:{port}")
+                    await stop.wait()
+                    await self._drain()
+                finally:
+                    await _end(loops)
         finally:
             self.listener.abort()
             (self._data / SERVER_FILE).unlink(missing_ok=True)
@@ -244,8 +246,8 @@ def running(data: Path) -> Running | None:
     """The server that runs on a data folder, if there is one: one that was killed listens to nobody."""
     try:
         found = json.loads((data / SERVER_FILE).read_text())
-        with socket.socket(socket.AF_UNIX) as status:
-            status.connect(str(data / STATUS_SOCKET))
+        with socket.socket(socket.AF_UNIX) as status, address(data / STATUS_SOCKET) as there:
+            status.connect(there)
     except (OSError, ValueError):
         return None
     return Running(found["url"], found["pid"])

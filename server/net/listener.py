@@ -48,8 +48,12 @@ class Listener:
         self.slow_readers = 0
 
     async def open(self, host: str, port: int) -> int:
-        """Listen; the port, which the system chose if `port` was 0. Raises OSError."""
-        self._server = await self._loop.create_server(lambda: Session(self), host, port, backlog=BACKLOG)
+        """Listen; the port, which the system chose if `port` was 0. Raises OSError that names the address."""
+        try:
+            self._server = await self._loop.create_server(lambda: Session(self), host, port, backlog=BACKLOG)
+        except OSError as error:
+            why = (error.strerror or str(error)).rpartition(": ")[2]  # the loop's own words before it name a tuple
+            raise OSError(f"cannot listen on {host}:{port}: {why}") from error
         return int(self._server.sockets[0].getsockname()[1])
 
     def stop_accepting(self) -> None:

@@ -4,11 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+import os
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
-LINE_BYTES_MAX = 1024
+LINE_BYTES_MAX: Final = 1024
+SOCKET_PATH_BYTES_MAX: Final = 103  # macOS' sun_path without the closing zero; Linux has 107
 Command = Callable[[], Awaitable[Mapping[str, object]]]
+
+
+@contextmanager
+def address(path: Path) -> Iterator[str]:
+    """An address for the socket at this path, however long it is; good inside `with`. Raises OSError."""
+    if len(os.fsencode(path)) <= SOCKET_PATH_BYTES_MAX:
+        yield str(path)
+        return
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"  # Linux' short name of a folder that is open
+    finally:
+        os.close(folder)
 
 
 class StatusSocket:
@@ -20,10 +37,14 @@ class StatusSocket:
         self._server: asyncio.Server | None = None
 
     async def open(self) -> None:
-        """Listen. Raises OSError."""
-        self._path.unlink(missing_ok=True)
-        self._server = await asyncio.start_unix_server(self._serve, self._path, limit=LINE_BYTES_MAX)
-        self._path.chmod(0o600)
+        """Listen. Raises OSError that names the path."""
+        try:
+            self._path.unlink(missing_ok=True)
+            with address(self._path) as here:
+                self._server = await asyncio.start_unix_server(self._serve, here, limit=LINE_BYTES_MAX)
+            self._path.chmod(0o600)
+        except OSError as error:
+            raise OSError(f"cannot listen on {self._path}: {error.strerror or error}") from error
 
     async def close(self) -> None:
         """Stop listening."""
@@ -52,7 +73,8 @@ class StatusSocket:
 async def ask(path: Path, command: str, timeout_s: float = 2.0) -> dict[str, object]:
     """Ask a running server. Raises OSError when there is none."""
     async with asyncio.timeout(timeout_s):
-        reader, writer = await asyncio.open_unix_connection(path)
+        with address(path) as there:
+            reader, writer = await asyncio.open_unix_connection(there)
         try:
             writer.write(command.encode() + b"\n")
             answer: dict[str, object] = json.loads(await reader.readline())

@@ -36,15 +36,16 @@ class Sweep:
 
     async def run(self) -> None:
         """Sweep for ever, to be supervised; orphans at once and then twice a minute."""
-        rounds = 0
+        rounds, said = 0, ""
         while True:
             try:
                 await self.sweep_once()
                 if rounds % ORPHANS_EVERY == 0:
                     await self.adopt_orphans()
-                rounds += 1
+                rounds, said = rounds + 1, ""
             except StoreUnavailable as error:
-                LOG.warning("sweep_waits", why=str(error))
+                if said != (said := str(error)):  # twice a second for hours would bury all else
+                    LOG.warning("sweep_waits", why=said)
             await asyncio.sleep(INTERVAL_S)
 
     async def sweep_once(self) -> None:

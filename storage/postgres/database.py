@@ -44,7 +44,7 @@ def unavailable_when_away() -> Iterator[None]:
     try:
         yield
     except _AWAY as error:
-        raise StoreUnavailable(f"PostgreSQL: {error or type(error).__name__}") from error
+        raise StoreUnavailable(f"PostgreSQL: {str(error) or type(error).__name__}") from error
 
 
 async def _keep(connection: object) -> None:

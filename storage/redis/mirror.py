@@ -83,7 +83,7 @@ def unavailable_when_away() -> Iterator[None]:
     try:
         yield
     except (RedisError, OSError, TimeoutError) as error:
-        raise StoreUnavailable(f"Redis: {error or type(error).__name__}") from error
+        raise StoreUnavailable(f"Redis: {str(error) or type(error).__name__}") from error
 
 
 class Mirror:

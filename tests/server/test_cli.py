@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import ctypes
 import hmac
 import json
 import os
@@ -17,19 +19,26 @@ from pathlib import Path
 
 import psutil
 import pytest
+import redis
+
+from server import embedded
+from server.app import running
+from server.ops.status import ask
 
 HONGBAO = (sys.executable, "-m", "server.cli")
 PATIENCE_S = 60
+PR_CAPBSET_DROP, CAP_DAC_OVERRIDE = 24, 1  # from <linux/prctl.h>, <linux/capability.h>
 
 
-def hongbao(*words: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
+def hongbao(*words: object, bound: bool = False, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end; `bound` by the rights of files, even as root."""
     return subprocess.run(
         [*HONGBAO, *map(str, words)],
         capture_output=True,
         text=True,
         timeout=PATIENCE_S,
         env={**os.environ, **environment},
+        preexec_fn=(lambda: ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0)) if bound else None,
         check=False,
     )
 
@@ -120,6 +129,77 @@ def test_the_status_socket_answers_in_json(data: Path) -> None:
     assert refused["commands"] == ["status"]
     assert (data / "status.sock").stat().st_mode & 0o777 == 0o600
     assert running.end(signal.SIGTERM) == 0
+
+
+def test_a_data_folder_may_have_any_path(data: Path) -> None:
+    deep = data / "a folder with spaces" / ("d" * 150)
+    serving = Serving(deep)
+    found = running(deep)
+    assert found is not None
+    assert (found.url, found.pid) == (serving.url, serving.process.pid)
+    assert asyncio.run(ask(deep / "status.sock", "status"))["durability"] == "postgres"
+    assert (deep / "status.sock").stat().st_mode & 0o777 == 0o600
+    again = hongbao("serve", "--data", deep, "--port", 0)
+    assert again.stderr.startswith(f"hongbao: a server runs on {deep} already: {serving.url}")
+    assert serving.end(signal.SIGTERM) == 0
+    assert running(deep) is None
+    assert not (deep / "status.sock").exists()
+
+
+def test_a_port_that_is_taken_is_one_line_and_leaves_nothing_behind(data: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        refused = hongbao("serve", "--data", data, "--port", port)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.splitlines()[-1] == f"hongbao: cannot listen on 127.0.0.1:{port}: address already in use"
+    assert "Traceback" not in refused.stderr
+    assert left_behind(data) == []
+
+
+def test_a_folder_that_cannot_be_written_is_named(data: Path) -> None:
+    config = data / "hongbao.toml"
+    config.write_text('[auth]\nkeys = { k1 = "' + "ab" * 32 + '" }\n')
+    folder = data / "read only"
+    folder.mkdir(mode=0o555)
+    away = ("--postgres", "postgresql://u@127.0.0.1:1/d", "--redis", "redis://127.0.0.1:1")
+    for words, says in (
+        ((), f"{folder}/keys.toml: [Errno 13] Permission denied"),
+        (("--config", config), f"cannot start the stores in {folder}: [Errno 13] Permission denied"),
+        (("--config", config, *away), f"cannot listen on {folder}/status.sock: Permission denied"),
+    ):
+        refused = hongbao("serve", "--data", folder, *words, bound=True)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert refused.stderr.startswith(f"hongbao: {says}"), refused.stderr
+        assert refused.stderr.count("\n") == 1
+
+
+def test_tier_redis_with_a_redis_that_forgets_is_one_line(data: Path) -> None:
+    with embedded.start(data) as stores:
+        with redis.Redis.from_url(stores.redis_url) as valkey:
+            valkey.config_set("appendonly", "no")
+        own = ("--postgres", stores.postgres_dsn, "--redis", stores.redis_url)
+        refused = hongbao("serve", "--data", data / "own", "--port", 0, "--durability", "redis", *own)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.splitlines()[-1] == (
+        "hongbao: durability redis needs a Redis with appendonly yes and appendfsync always"
+    )
+    assert "Traceback" not in refused.stderr
+
+
+def test_a_redis_that_is_away_is_said_and_the_server_starts(data: Path) -> None:
+    with embedded.start(data) as stores:
+        own = ("--postgres", stores.postgres_dsn, "--redis", "redis://127.0.0.1:1")
+        serving = Serving(data / "own", *own)
+        status = asyncio.run(ask(data / "own" / "status.sock", "status"))
+        assert status["stores"] == {"postgres": "up", "redis": "away: opens go on without the mirror"}
+        assert serving.end(signal.SIGTERM) == 0
+
+
+def test_what_is_no_postgres_is_said() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent, tempfile.TemporaryDirectory() as data:
+        dsn = f"postgresql://u@127.0.0.1:{silent.getsockname()[1]}/d"
+        refused = hongbao("serve", "--data", data, "--postgres", dsn, "--redis", "redis://127.0.0.1:1")
+    assert (refused.returncode, refused.stderr) == (1, "hongbao: PostgreSQL: TimeoutError\n")
 
 
 def test_demo_shows_proves_and_leaves_nothing_behind(data: Path) -> None:
