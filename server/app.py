@@ -78,7 +78,7 @@ class App:
             config.settlement.idle_s,
             now_ms,
             announce,
-            lambda: self.path.unrecorded > 0,
+            lambda: self.path.unrecorded,
         )
         watch = Watch(self.packets.claims_durable, self._recorded, self.packets.claims_undone)
         self.path = CommitPath(self.mirror, records, durability, watch)
@@ -164,8 +164,7 @@ class App:
 
     def _loops(self) -> list[Coroutine[Any, Any, None]]:
         return [
-            self.path.run_mirror(),
-            self.path.run_record(),
+            *self.path.loops(),
             self.packets.run_loading(),
             self.settlement.run(),
             self.refunds.run(),

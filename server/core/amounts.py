@@ -19,11 +19,13 @@ HMAC-SHA256(seed, i as 4 bytes big-endian). The seed is 32 random bytes; the pac
 from __future__ import annotations
 
 import hashlib
-import hmac
 from collections.abc import Iterator
 from typing import NamedTuple
 
 SEED_BYTES = 32
+_BLOCK_BYTES = 64  # of SHA-256; HMAC (RFC 2104) fills the key up to it and hashes it with these two masks
+_INNER = bytes(byte ^ 0x36 for byte in range(256))
+_OUTER = bytes(byte ^ 0x5C for byte in range(256))
 
 
 class Caps(NamedTuple):
@@ -44,19 +46,36 @@ def bounds(left_fen: int, left_shares: int, caps: Caps, rounding: int) -> tuple[
     return max(caps.min_fen, twice_mean - caps.max_fen), min(caps.max_fen, twice_mean - caps.min_fen)
 
 
-def lucky_share(seed: bytes, index: int, left_fen: int, left_shares: int, caps: Caps) -> int:
-    """The amount of share `index` (from 0) in fen, when `left_fen` and `left_shares` are still unopened."""
-    drawn = hmac.digest(seed, index.to_bytes(4, "big"), "sha256")
-    number, rounding = int.from_bytes(drawn[:16], "big"), int.from_bytes(drawn[16:], "big")
-    low, high = bounds(left_fen, left_shares, caps, rounding)
-    return low + number % (high - low + 1)
+class Draws:
+    """The random numbers of one packet. HMAC with its key absorbed once: a third of the time of a call each."""
+
+    __slots__ = ("_inner", "_outer")
+
+    def __init__(self, seed: bytes) -> None:
+        block = seed.ljust(_BLOCK_BYTES, b"\0")
+        self._inner = hashlib.sha256(block.translate(_INNER))
+        self._outer = hashlib.sha256(block.translate(_OUTER))
+
+    def numbers(self, index: int) -> tuple[int, int]:
+        """n and r of share `index`."""
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(index.to_bytes(4, "big"))
+        outer.update(inner.digest())
+        drawn = outer.digest()
+        return int.from_bytes(drawn[:16], "big"), int.from_bytes(drawn[16:], "big")
+
+    def share(self, index: int, left_fen: int, left_shares: int, caps: Caps) -> int:
+        """The amount of share `index` (from 0) in fen, when `left_fen` and `left_shares` are still unopened."""
+        number, rounding = self.numbers(index)
+        low, high = bounds(left_fen, left_shares, caps, rounding)
+        return low + number % (high - low + 1)
 
 
 def all_lucky_shares(seed: bytes, total_fen: int, shares: int, caps: Caps) -> Iterator[int]:
     """Every share of a lucky packet in the order of opening."""
-    left = total_fen
+    draws, left = Draws(seed), total_fen
     for index in range(shares):
-        amount = lucky_share(seed, index, left, shares - index, caps)
+        amount = draws.share(index, left, shares - index, caps)
         left -= amount
         yield amount
 

@@ -135,11 +135,12 @@ class Counter:
 class Packet:
     """A live packet. `claims` is by user, in the order of the indexes; `left_fen` is what nobody opened yet."""
 
-    __slots__ = ("claims", "counter", "left_fen", "terms", "tickets")
+    __slots__ = ("_draws", "claims", "counter", "left_fen", "terms", "tickets")
 
     def __init__(self, terms: Terms, claims: list[Claim] | None = None, closed: bool = False) -> None:
         """A new packet, or one as its records tell. Raises ValueError if the records contradict the terms."""
         self.terms = terms
+        self._draws = amounts.Draws(terms.seed) if terms.kind is Kind.LUCKY else None
         self.claims: dict[int, Claim] = {}
         self.tickets: dict[int, Ticket] = {}  # by user, in the order in which they lapse
         self.left_fen = terms.total_fen
@@ -197,13 +198,13 @@ class Packet:
         held = self.tickets.get(user_id)
         if held is None or held.number != ticket_number or held.lapses_at_ms <= now_ms:
             return NO_TICKET
-        return self.take(user_id, now_ms)
+        return self._claim(user_id, now_ms)
 
     def take(self, user_id: int, now_ms: int) -> Decision:
-        """Make the next claim for a user who was admitted; after a conflict too, when the ticket is spent."""
-        over = self._over(user_id, now_ms)
-        if over is not None:
-            return over
+        """Make the next claim for a user who was admitted, after a conflict, when the ticket is spent."""
+        return self._over(user_id, now_ms) or self._claim(user_id, now_ms)
+
+    def _claim(self, user_id: int, now_ms: int) -> Decision:
         seen = self.counter.word
         index = self.counter.version
         wanted = seen + 1 - (Counter.TICKET if user_id in self.tickets else 0)
@@ -261,11 +262,10 @@ class Packet:
             raise AssertionError("a lapse was interleaved")
 
     def _next_amount_fen(self) -> int:
-        terms = self.terms
-        index = len(self.claims)
-        if terms.kind is Kind.LUCKY:
-            return amounts.lucky_share(terms.seed, index, self.left_fen, terms.shares - index, terms.caps)
-        return terms.total_fen // terms.shares
+        terms, index = self.terms, len(self.claims)
+        if self._draws is None:
+            return terms.total_fen // terms.shares
+        return self._draws.share(index, self.left_fen, terms.shares - index, terms.caps)
 
 
 def best_luck(terms: Terms, claims: list[Claim]) -> Claim | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from protocol import messages
 from protocol.framing import frame
@@ -83,12 +83,13 @@ class Hub:
             present = [user for user_id, user in users.items() if user_id in audience]
         else:
             present = [user for user_id in audience if (user := users.get(user_id)) is not None]
+        push = PUSHES[type(event)]
         framed = b""
         for user in present:
             for session in user.sessions:
                 if not framed:
-                    framed = frame(messages.encode(PUSHES[type(event)](event)))
-                session.push(framed)
+                    framed = frame(messages.encode(push.message(event)))
+                session.push(framed, push.can_wait)
                 self.pushes += 1
 
 
@@ -137,11 +138,18 @@ def _balance_changed(event: events.BalanceChanged) -> messages.Message:
     return messages.BalanceChanged(0, event.balance_fen, event.change_fen, event.reason)
 
 
-PUSHES: dict[type[events.Event], Callable[[Any], messages.Message]] = {
-    events.TextPosted: _text_posted,
-    events.PacketPosted: packet_posted,
-    events.Claimed: _claimed,
-    events.Finished: _finished,
-    events.Refunded: _refunded,
-    events.BalanceChanged: _balance_changed,
+class Push(NamedTuple):
+    """How an event is told. What can wait a moment leaves with the next message that cannot."""
+
+    message: Callable[[Any], messages.Message]
+    can_wait: bool
+
+
+PUSHES: dict[type[events.Event], Push] = {
+    events.TextPosted: Push(_text_posted, can_wait=False),
+    events.PacketPosted: Push(packet_posted, can_wait=False),
+    events.Claimed: Push(_claimed, can_wait=True),
+    events.Finished: Push(_finished, can_wait=True),
+    events.Refunded: Push(_refunded, can_wait=True),
+    events.BalanceChanged: Push(_balance_changed, can_wait=True),
 }

@@ -15,6 +15,7 @@ from server.net.session import Session
 Dispatch: TypeAlias = Callable[[Session, messages.Message], None]
 BACKLOG = 1024
 TICK_S_MAX = 0.5
+LATE_S = 0.05  # reminders wait so long for something that they can leave with: a write costs more than a message
 
 
 class Listener:
@@ -37,6 +38,7 @@ class Listener:
         self._sizes = Sizes(limits.frame_bytes_before_login_max, limits.frame_bytes_max)
         self._announced = limits.announced()
         self._dirty: list[Session] = []
+        self._late: list[Session] = []
         self._loop = asyncio.get_running_loop()
         self._server: asyncio.Server | None = None
         self._closing = False
@@ -124,6 +126,17 @@ class Listener:
         if not self._dirty:
             self._loop.call_soon(self._flush)
         self._dirty.append(session)
+
+    def flush_later(self, session: Session) -> None:
+        """Write what a session has queued in a while, if nothing takes it along before."""
+        if not self._late:
+            self._loop.call_later(LATE_S, self._flush_late)
+        self._late.append(session)
+
+    def _flush_late(self) -> None:
+        late, self._late = self._late, []
+        for session in late:
+            session.flush()
 
     def _flush(self) -> None:
         dirty, self._dirty = self._dirty, []

@@ -24,18 +24,30 @@ class Host(Protocol):
     def gone(self, session: Session, /) -> None: ...
     def dispatch(self, session: Session, request: messages.Message, /) -> None: ...
     def flush_soon(self, session: Session, /) -> None: ...
+    def flush_later(self, session: Session, /) -> None: ...
 
 
 class Session(asyncio.Protocol):
     """A connection. `user_id` is -1 until its login was accepted."""
 
-    __slots__ = ("_abort_at_s", "_dirty", "_held", "_host", "_paused", "_transport", "connection", "user_id")
+    __slots__ = (
+        "_abort_at_s",
+        "_dirty",
+        "_held",
+        "_host",
+        "_paused",
+        "_transport",
+        "_waits",
+        "connection",
+        "user_id",
+    )
 
     def __init__(self, host: Host) -> None:
         self._host = host
         self._abort_at_s = float("inf")
         self._dirty = False
         self._paused = False
+        self._waits = False  # something is queued that leaves by itself in a while
         self._held: list[bytes] | None = None  # pushes between joining the hub and the welcome
         self._transport: asyncio.Transport
         self.connection: ServerConnection
@@ -90,13 +102,17 @@ class Session(asyncio.Protocol):
         self.connection.refuse(seq, refusal, detail, retry_after_ms)
         self._leave_soon()
 
-    def push(self, framed: bytes) -> None:
-        """Queue a frame that was encoded once for many; never waits for the peer."""
+    def push(self, framed: bytes, can_wait: bool) -> None:
+        """Queue a frame that was encoded once for many; one that can wait leaves with the next that cannot."""
         if self._held is not None:
             self._held.append(framed)
             return
         self.connection.send_frame(framed)
-        self._leave_soon()
+        if not can_wait:
+            self._leave_soon()
+        elif not (self._dirty or self._waits):
+            self._waits = True
+            self._host.flush_later(self)
 
     def hold_pushes(self) -> None:
         """Pushes wait from now on for the welcome, so that nothing is missed between the two."""
@@ -130,7 +146,7 @@ class Session(asyncio.Protocol):
 
     def flush(self) -> None:
         """Write all that is queued, once."""
-        self._dirty = False
+        self._dirty = self._waits = False
         transport = self._transport
         if transport.is_closing():
             return

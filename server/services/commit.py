@@ -1,6 +1,7 @@
 """The commit path: decided in memory -> mirrored in Redis -> recorded in PostgreSQL -> told.
 
-Two stages, each one batch at a time, so one batch is in Redis while the one before it is in PostgreSQL. A batch
+Two stages, each one batch at a time, so one batch is in Redis while the one before it is in PostgreSQL; and a few
+lanes of them, a packet always in the same one, so that the stores work on one batch while we tell another. A batch
 holds the claims of many packets; what a store refuses is undone packet by packet and decided again after a reload,
 the rest of the batch goes on. `won` is said behind the record (tier `postgres`) or the mirror (tier `redis`).
 """
@@ -8,21 +9,23 @@ the rest of the batch goes on. `won` is said behind the record (tier `postgres`)
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Literal, NamedTuple, TypeAlias
+from collections.abc import Callable, Coroutine
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from server.core.packet import Answer, Claim, Packet
 from server.services.live import Attempt, Live
 from storage.errors import StoreUnavailable
-from storage.postgres.packets import Advance, ClaimRow, Packets
+from storage.postgres.packets import Advance, Packets
 from storage.redis import mirror as log
-from storage.redis.mirror import Extension, Mirror, MirroredClaim
+from storage.redis.mirror import Extension, Mirror
 
 Durability: TypeAlias = Literal["postgres", "redis"]
 BATCH_MAX = 1_000  # claims; larger ones win little and make everybody wait
 UNRECORDED_MAX = 50_000  # tier redis: so many claims may be told and not yet recorded
 VIEW_S_MAX = 30.0  # tier redis: half of what the log of a finished packet outlives it (see mirror._FORGET_MS)
-AHEAD_MAX = 2  # batches between the stages
+LANES = 2
+MIX = 8191  # a prime, so that all bits of an id have a say in its lane
+AHEAD_MAX = 2  # batches between the stages of a lane
 
 
 class Slice(NamedTuple):
@@ -32,10 +35,7 @@ class Slice(NamedTuple):
     packet: Packet
     version: int
     attempts: list[Attempt]
-
-    def claims(self) -> list[Claim]:
-        """What was decided, in the order of the indexes."""
-        return [attempt.claim for attempt in self.attempts if attempt.claim is not None]
+    claims: list[Claim]  # of the attempts, in the order of the indexes
 
 
 class Watch(NamedTuple):
@@ -46,6 +46,27 @@ class Watch(NamedTuple):
     undone: Callable[[Slice, str], None]  # a store refused or did not answer: read it again
 
 
+class Lane:
+    """Claims that gather for the next batch, and the batches between the stages."""
+
+    def __init__(self) -> None:
+        self.gathering: dict[Live, Slice] = {}
+        self.wake = asyncio.Event()
+        self.between: asyncio.Queue[list[Slice]] = asyncio.Queue(AHEAD_MAX)
+
+    def take(self) -> list[Slice]:
+        """What has gathered, up to a batch."""
+        batch: list[Slice] = []
+        claims = 0
+        while self.gathering and claims < BATCH_MAX:
+            part = self.gathering.pop(next(iter(self.gathering)))
+            batch.append(part)
+            claims += len(part.attempts)
+        if not self.gathering:
+            self.wake.clear()
+        return batch
+
+
 class CommitPath:
     """Takes decided opens and makes them durable."""
 
@@ -54,9 +75,7 @@ class CommitPath:
         self._packets = packets
         self._durability = durability
         self._watch = watch
-        self._gathering: dict[Live, Slice] = {}
-        self._wake = asyncio.Event()
-        self._between: asyncio.Queue[list[Slice]] = asyncio.Queue(AHEAD_MAX)
+        self._lanes = [Lane() for _ in range(LANES)]
         self.mirror_is_up = True
         self.unrecorded = 0  # claims on their way
         self.batches = 0
@@ -72,21 +91,27 @@ class CommitPath:
         """Take an open that was decided as a win; `attempt.claim` is set."""
         assert attempt.claim is not None
         assert live.packet is not None
-        part = self._gathering.get(live)
+        lane = self._lanes[live.packet_id % MIX % LANES]
+        part = lane.gathering.get(live)
         if part is None:
-            part = self._gathering[live] = Slice(live, live.packet, attempt.claim.index, [])
+            part = lane.gathering[live] = Slice(live, live.packet, attempt.claim.index, [], [])
             live.in_flight += 1
         part.attempts.append(attempt)
+        part.claims.append(attempt.claim)
         self.unrecorded += 1
-        self._wake.set()
+        lane.wake.set()
+
+    def loops(self) -> list[Coroutine[Any, Any, None]]:
+        """Both stages of every lane; for ever, to be supervised."""
+        return [stage(lane) for lane in self._lanes for stage in (self._run_mirror, self._run_record)]
 
     # --- first stage ------------------------------------------------------------------------------------------
 
-    async def run_mirror(self) -> None:
-        """Take what has gathered, mirror it, hand it on; for ever, to be supervised."""
+    async def _run_mirror(self, lane: Lane) -> None:
+        """Take what has gathered, mirror it, hand it on."""
         while True:
-            await self._wake.wait()
-            batch = self._take()
+            await lane.wake.wait()
+            batch = self._still_trusted(lane.take())
             if self._durability == "redis":
                 batch = self._still_fresh(batch)
             if self.mirror_is_up:
@@ -99,18 +124,7 @@ class CommitPath:
             if self._durability == "redis":
                 self._tell(batch)
             if batch:
-                await self._between.put(batch)
-
-    def _take(self) -> list[Slice]:
-        batch: list[Slice] = []
-        claims = 0
-        while self._gathering and claims < BATCH_MAX:
-            part = self._gathering.pop(next(iter(self._gathering)))
-            batch.append(part)
-            claims += len(part.attempts)
-        if not self._gathering:
-            self._wake.clear()
-        return self._still_trusted(batch)
+                await lane.between.put(batch)
 
     def _still_trusted(self, batch: list[Slice]) -> list[Slice]:
         """Leave out what was built on a state that turned out wrong meanwhile."""
@@ -144,12 +158,12 @@ class CommitPath:
 
     # --- second stage -----------------------------------------------------------------------------------------
 
-    async def run_record(self) -> None:
-        """Record what was mirrored, all that is there in one transaction; for ever, to be supervised."""
+    async def _run_record(self, lane: Lane) -> None:
+        """Record what was mirrored, all that is there in one transaction."""
         while True:
-            batch = await self._between.get()
-            while not self._between.empty():
-                batch = _joined(batch, self._between.get_nowait())
+            batch = await lane.between.get()
+            while not lane.between.empty():
+                batch = _joined(batch, lane.between.get_nowait())
             await self._record_batch(batch)
 
     async def _record_batch(self, batch: list[Slice]) -> None:
@@ -157,7 +171,9 @@ class CommitPath:
         if not batch:
             return
         try:
-            accepted = await self._packets.record([_advance(part) for part in batch])
+            accepted = await self._packets.record(
+                [Advance(part.live.packet_id, part.version, part.claims) for part in batch]
+            )
         except StoreUnavailable as error:
             self._undo(batch, str(error))
             return
@@ -176,8 +192,9 @@ class CommitPath:
     def _tell(self, batch: list[Slice]) -> None:
         for part in batch:
             part.live.durable = part.version + len(part.attempts)
-            for attempt, claim in zip(part.attempts, part.claims(), strict=True):
-                attempt.answer(part.packet.told(Answer.WON, claim))
+            told = part.packet.told
+            for attempt, claim in zip(part.attempts, part.claims, strict=True):
+                attempt.answer(told(Answer.WON, claim))
             self._watch.durable(part)
 
     def _undo(self, batch: list[Slice], why: str) -> None:
@@ -208,12 +225,13 @@ def _joined(first: list[Slice], second: list[Slice]) -> list[Slice]:
             by_live[part.live] = part
         else:
             before.attempts.extend(part.attempts)
+            before.claims.extend(part.claims)
             part.live.in_flight -= 1
     return list(by_live.values())
 
 
 def _extension(part: Slice) -> Extension:
-    live, claims = part.live, log.pack([_mirrored(claim) for claim in part.claims()])
+    live, claims = part.live, log.pack(part.claims)
     if live.mirrored:
         return Extension(live.packet_id, log.length(part.version), b"", claims)
     return Extension(live.packet_id, live.mirror_length, _image(part), claims)
@@ -222,19 +240,4 @@ def _extension(part: Slice) -> Extension:
 def _image(part: Slice) -> bytes:
     """The whole log of a packet as it was before this slice."""
     claims = list(part.packet.claims.values())[: part.version]
-    return log.HEAD + log.pack([_mirrored(claim) for claim in claims])
-
-
-def _mirrored(claim: Claim) -> MirroredClaim:
-    """A claim as the mirror holds it."""
-    return MirroredClaim(claim.user_id, claim.at_ms, claim.amount_fen)
-
-
-def _advance(part: Slice) -> Advance:
-    return advance(part.live.packet_id, part.version, part.claims())
-
-
-def advance(packet_id: int, version: int, claims: list[Claim]) -> Advance:
-    """Claims as the record takes them."""
-    rows = [ClaimRow(packet_id, claim.index, claim.user_id, claim.amount_fen, claim.at_ms) for claim in claims]
-    return Advance(packet_id, version, rows)
+    return log.HEAD + log.pack(claims)

@@ -11,11 +11,11 @@ import structlog
 from server.core import reconcile
 from server.core.amounts import Caps
 from server.core.packet import Claim, Kind, Packet, Terms
-from server.services.commit import CommitPath, Durability, advance
+from server.services.commit import CommitPath, Durability
 from server.services.groups import Groups
 from server.services.live import Live
 from storage.errors import StoreUnavailable
-from storage.postgres.packets import ClaimRow, PacketRow, Packets
+from storage.postgres.packets import Advance, ClaimRow, PacketRow, Packets
 from storage.redis.mirror import Log, Mirror
 
 LOG = structlog.get_logger()
@@ -116,10 +116,7 @@ class Loader:
         if not ahead:
             return set()
         accepted = await self._packets.record(
-            [
-                advance(packet_id, len(memories[packet_id].recorded), list(claims))
-                for packet_id, claims in ahead.items()
-            ]
+            [Advance(packet_id, len(memories[packet_id].recorded), claims) for packet_id, claims in ahead.items()]
         )
         self.redriven_claims += sum(len(ahead[packet_id]) for packet_id in accepted)
         return ahead.keys() - accepted

@@ -190,7 +190,7 @@ class Packets:
             waiting, live.waiting = live.waiting, []
             for attempt in waiting:
                 self._decide(live, part.packet, attempt)
-        self._announce_claims(part.packet, part.claims(), live.audience)
+        self._announce_claims(part.packet, part.claims, live.audience)
 
     def _announce_claims(self, packet: Packet, claims: list[Claim], audience: Collection[int]) -> None:
         terms = packet.terms

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import structlog
 
-from server.services.commit import CommitPath, Durability, advance
+from server.services.commit import CommitPath, Durability
 from server.services.events import Announce, BalanceChanged, Refunded
 from server.services.loading import Memories, claim_of, terms_of, verdict
 from server.services.packets import Packets
@@ -94,6 +94,6 @@ class Refunds:
             claims = [claim_of(claim) for claim in recorded[packet_id]]
             found = verdict(Memories(terms_of(row), claims, row.closed_at_ms is not None, logs[packet_id]))
             if found.redrive:
-                ahead.append(advance(packet_id, len(claims), list(found.redrive)))
+                ahead.append(store.Advance(packet_id, len(claims), found.redrive))
         accepted = await self._records.record(ahead) if ahead else set()
         return {one.packet_id for one in ahead} - accepted

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import itemgetter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import asyncpg
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from storage.postgres.database import Connection, Database
 
 _SQL = statements.load(__file__)
+RECORD_LANES = 2  # batches recorded at the same time
 _COLUMNS = (
     "packet_id",
     "sender_id",
@@ -63,15 +64,33 @@ class ClaimRow(NamedTuple):
     at_ms: int
 
 
+class Claim(Protocol):
+    """What the record wants to know of a claim."""
+
+    @property
+    def index(self) -> int: ...
+    @property
+    def user_id(self) -> int: ...
+    @property
+    def amount_fen(self) -> int: ...
+    @property
+    def at_ms(self) -> int: ...
+
+
 class Advance(NamedTuple):
     """The next claims of one packet, built on `version`. Accepted only if that is still the recorded one."""
 
     packet_id: int
     version: int
-    claims: Sequence[ClaimRow]
+    claims: Sequence[Claim]
 
 
 _by_id = itemgetter(0)
+
+
+def _as_text(numbers: list[int]) -> str:
+    """An array as PostgreSQL reads it: a fifth of the time that asyncpg takes to encode it number by number."""
+    return f"{{{repr(numbers)[1:-1]}}}"
 
 
 class RefundRow(NamedTuple):
@@ -88,7 +107,7 @@ class Packets:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._record_lane = database.lane()
+        self._record_lanes = [database.lane() for _ in range(RECORD_LANES)]
         self._refund_lane = database.lane()
 
     async def load(self, packet_ids: Sequence[int]) -> tuple[dict[int, PacketRow], dict[int, list[ClaimRow]]]:
@@ -126,21 +145,21 @@ class Packets:
     async def _record_together(self, advances: Sequence[Advance]) -> set[int]:
         in_order = sorted(advances, key=_by_id)  # two writers lock rows in the same order
         claims = [claim for one in in_order for claim in one.claims]
-        packet_ids, indexes, user_ids, amounts_fen, times_ms = zip(*claims, strict=True)
-        async with self._record_lane.alone() as connection:
-            rows = await connection.fetch(
-                _SQL["record"],
-                [one.packet_id for one in in_order],
-                [one.version for one in in_order],
-                [one.version + len(one.claims) for one in in_order],
-                [sum(claim[3] for claim in one.claims) for one in in_order],
-                [one.claims[-1][4] for one in in_order],
-                packet_ids,
-                indexes,
-                user_ids,
-                amounts_fen,
-                times_ms,
-            )
+        columns = (
+            [one.packet_id for one in in_order],
+            [one.version for one in in_order],
+            [one.version + len(one.claims) for one in in_order],
+            [sum([claim.amount_fen for claim in one.claims]) for one in in_order],
+            [one.claims[-1].at_ms for one in in_order],
+            [one.packet_id for one in in_order for _ in one.claims],
+            [claim.index for claim in claims],
+            [claim.user_id for claim in claims],
+            [claim.amount_fen for claim in claims],
+            [claim.at_ms for claim in claims],
+        )
+        lane = next((lane for lane in self._record_lanes if not lane.busy), self._record_lanes[0])
+        async with lane.alone() as connection:
+            rows = await connection.fetch(_SQL["record"], *map(_as_text, columns))
         return {row[0] for row in rows}
 
     async def due(self, now_ms: int, most: int) -> list[int]:

@@ -15,7 +15,8 @@ SELECT packet_id, index, user_id, amount_fen, at_ms FROM claims WHERE packet_id 
 -- name: record
 -- One statement, so one round trip and one transaction: versions that still fit move on, and only their claims are made.
 WITH advances AS (
-    SELECT * FROM unnest($1::bigint[], $2::integer[], $3::integer[], $4::bigint[], $5::bigint[])
+    SELECT * FROM unnest($1::text::bigint[], $2::text::integer[], $3::text::integer[], $4::text::bigint[],
+                         $5::text::bigint[])
         AS a (packet_id, old_version, new_version, added_fen, at_ms)
 ), moved AS (
     UPDATE packets p
@@ -27,7 +28,8 @@ WITH advances AS (
     RETURNING p.packet_id
 ), accepted AS (
     SELECT c.packet_id, c.index, c.user_id, c.amount_fen, c.at_ms
-    FROM unnest($6::bigint[], $7::integer[], $8::bigint[], $9::bigint[], $10::bigint[])
+    FROM unnest($6::text::bigint[], $7::text::integer[], $8::text::bigint[], $9::text::bigint[],
+                $10::text::bigint[])
         AS c (packet_id, index, user_id, amount_fen, at_ms)
     JOIN moved USING (packet_id)
 ), made AS (

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, Protocol, cast
 
 from redis import asyncio as aioredis
 from redis.asyncio.retry import Retry
@@ -30,8 +30,19 @@ _FORGET_MS: Final = 60_000  # an old log outlives its packet so long, for a writ
 _SCAN_COUNT: Final = 1_000
 
 
+class Claim(Protocol):
+    """What the mirror wants to know of a claim; its index is its place in the log."""
+
+    @property
+    def user_id(self) -> int: ...
+    @property
+    def at_ms(self) -> int: ...
+    @property
+    def amount_fen(self) -> int: ...
+
+
 class MirroredClaim(NamedTuple):
-    """A claim as the mirror holds it; its index is its place in the log."""
+    """A claim as the mirror tells it."""
 
     user_id: int
     at_ms: int
@@ -56,9 +67,9 @@ class Extension(NamedTuple):
     claims: bytes
 
 
-def pack(claims: Sequence[MirroredClaim]) -> bytes:
+def pack(claims: Iterable[Claim]) -> bytes:
     """Claims as the bytes of a log, without the head."""
-    return b"".join(_CLAIM.pack(*claim) for claim in claims)
+    return b"".join([_CLAIM.pack(one.user_id, one.at_ms, one.amount_fen) for one in claims])
 
 
 def length(version: int) -> int:

@@ -214,6 +214,6 @@ def test_every_amount_within_the_bounds_comes_up_equally_often() -> None:
     seeds = random.Random(2)
     seen = [0] * 10
     for _ in range(9_000):
-        seen[amounts.lucky_share(seeds.randbytes(32), 0, 10, 2, DEFAULT)] += 1
+        seen[amounts.Draws(seeds.randbytes(32)).share(0, 10, 2, DEFAULT)] += 1
     assert seen[0] == 0
     assert sum((count - 1_000) ** 2 / 1_000 for count in seen[1:]) < 37.3
