@@ -6,9 +6,11 @@ largest size allowed at that stage.
 
 from __future__ import annotations
 
+import struct
 from typing import Final
 
 LENGTH_BYTES: Final = 4
+_LENGTH: Final = struct.Struct(">I")
 
 
 class FrameTooLarge(Exception):
@@ -22,7 +24,7 @@ class FrameTooLarge(Exception):
 
 def frame(payload: bytes) -> bytes:
     """The payload behind its length."""
-    return len(payload).to_bytes(LENGTH_BYTES, "big") + payload
+    return _LENGTH.pack(len(payload)) + payload
 
 
 class FrameSplitter:
@@ -46,7 +48,7 @@ class FrameSplitter:
             self._rest = b""
         start, end, limit = 0, len(data), self.frame_bytes_max
         while end - start >= LENGTH_BYTES:
-            length = int.from_bytes(data[start : start + LENGTH_BYTES], "big")
+            (length,) = _LENGTH.unpack_from(data, start)
             if length > limit:
                 raise FrameTooLarge(length, limit)
             stop = start + LENGTH_BYTES + length

@@ -107,7 +107,7 @@ class Mirror:
             socket_connect_timeout=timeout_s,
             retry=Retry(NoBackoff(), 0),  # a call whose outcome is unknown is ours to judge
         )
-        self._scripts = {name: Path(__file__).with_name(f"{name}.lua").read_text() for name in ("append", "close")}
+        self._scripts = {name: Path(__file__).with_name(f"{name}.lua").read_text() for name in ("append", "close", "forget")}
         self._shas: dict[str, str] = {}
 
     async def close(self) -> None:
@@ -147,11 +147,7 @@ class Mirror:
 
     async def forget(self, packet_ids: Sequence[int]) -> None:
         """Let the logs of packets that are over lapse in a minute."""
-        with unavailable_when_away():
-            async with self._redis.pipeline(transaction=False) as pipeline:
-                for packet_id in packet_ids:
-                    pipeline.pexpire(_key(packet_id), _FORGET_MS)
-                await pipeline.execute()
+        await self._call("forget", packet_ids, [_FORGET_MS])
 
     async def lasting_ids(self) -> AsyncIterator[list[int]]:
         """The ids of all packets that have a log which does not lapse, some at a time."""
