@@ -107,7 +107,9 @@ class Mirror:
             socket_connect_timeout=timeout_s,
             retry=Retry(NoBackoff(), 0),  # a call whose outcome is unknown is ours to judge
         )
-        self._scripts = {name: Path(__file__).with_name(f"{name}.lua").read_text() for name in ("append", "close", "forget")}
+        self._scripts = {
+            name: Path(__file__).with_name(f"{name}.lua").read_text() for name in ("append", "close", "forget")
+        }
         self._shas: dict[str, str] = {}
 
     async def close(self) -> None:
