@@ -15,7 +15,8 @@ import cyclopts
 from cyclopts import Parameter
 from rich.console import Console
 
-from bench import run as bench_run
+from bench.cli import bench_cli
+from bench.fleet import BenchFailed
 from client_sim import scenarios, screen
 from client_sim.client import Client
 from client_sim.errors import ClientError
@@ -49,6 +50,7 @@ cli = cyclopts.App(
 )
 config_cli = cyclopts.App(name="config", help="Show and check what can be set.", result_action="return_value")
 cli.command(config_cli)
+cli.command(bench_cli)
 
 
 class Failed(Exception):
@@ -273,46 +275,6 @@ def demo(*, users: int = 60, groups: int = 6, seconds: float = 20.0, seed: int =
     return run_demo(Console(), data, users=users, groups=groups, seconds=seconds, seed=seed, mint=mint)
 
 
-@cli.command
-def bench(
-    scenario: str,
-    *,
-    connections: int = 1000,
-    depth: int = 1,
-    packets: int = 60,
-    durability: str = "postgres",
-    json_file: Annotated[Path | None, Parameter(name="--json", help="write all figures to this file")] = None,
-) -> int:
-    """Measure a server of its own on fresh stores, then check the books; exit 1 if they contradict the users.
-
-    Scenarios: opens (users open packets for which they hold tickets; closed loop).
-
-    Example: hongbao bench opens --connections 200 --depth 8 --durability redis --json opens.json
-
-    Parameters
-    ----------
-    scenario
-        what is measured: opens
-    connections
-        how many users, each on a connection
-    depth
-        how many requests each has in flight
-    packets
-        how many packets each user opens
-    durability
-        when "won" is said: postgres or redis
-    """
-    if scenario != "opens":
-        raise Failed(f"no scenario is called {scenario!r}; there is opens")
-    settings = _load_config(None, {"stores.durability": durability})
-    size = bench_run.Size(connections, depth, packets)
-
-    def tokens_of(data: Path) -> Callable[[int], str]:
-        return lambda user_id: mint(settings, data, user_id)
-
-    return bench_run.run(Console(), size, settings.stores.durability, tokens_of, json_file)
-
-
 # --- the books ------------------------------------------------------------------------------------------------
 
 
@@ -471,6 +433,7 @@ def one_line(error: BaseException) -> str:
 
 EXPECTED = (
     Failed,
+    BenchFailed,
     ServerFailed,
     ClientError,
     ValueError,

@@ -56,19 +56,14 @@ class Draws:
         self._inner = hashlib.sha256(block.translate(_INNER))
         self._outer = hashlib.sha256(block.translate(_OUTER))
 
-    def numbers(self, index: int) -> tuple[int, int]:
-        """n and r of share `index`."""
+    def share(self, index: int, left_fen: int, left_shares: int, caps: Caps) -> int:
+        """The amount of share `index` (from 0) in fen, when `left_fen` and `left_shares` are still unopened."""
         inner, outer = self._inner.copy(), self._outer.copy()
         inner.update(index.to_bytes(4, "big"))
         outer.update(inner.digest())
         drawn = outer.digest()
-        return int.from_bytes(drawn[:16], "big"), int.from_bytes(drawn[16:], "big")
-
-    def share(self, index: int, left_fen: int, left_shares: int, caps: Caps) -> int:
-        """The amount of share `index` (from 0) in fen, when `left_fen` and `left_shares` are still unopened."""
-        number, rounding = self.numbers(index)
-        low, high = bounds(left_fen, left_shares, caps, rounding)
-        return low + number % (high - low + 1)
+        low, high = bounds(left_fen, left_shares, caps, int.from_bytes(drawn[16:], "big"))
+        return low + int.from_bytes(drawn[:16], "big") % (high - low + 1)
 
 
 def all_lucky_shares(seed: bytes, total_fen: int, shares: int, caps: Caps) -> Iterator[int]:

@@ -37,6 +37,12 @@ class Answer(StrEnum):
     NO_TICKET = "no_ticket"
 
 
+# Asked for at every open, and reading a member off its class costs a call (Python 3.11).
+WON: Final = Answer.WON
+CLAIMED: Final = Answer.CLAIMED
+PERSONAL: Final = Kind.PERSONAL
+
+
 class Terms(NamedTuple):
     """What was agreed when the packet was sent. Times in milliseconds since 1970."""
 
@@ -93,7 +99,7 @@ BUSY_RETRY_MS_MAX: Final = 500  # openings free places long before tickets lapse
 
 def may_open(terms: Terms, user_id: int, is_member: bool) -> bool:
     """Who may open: a member of the group, the sender too; a personal packet only its receiver."""
-    if terms.kind is Kind.PERSONAL:
+    if terms.kind is PERSONAL:
         return user_id == terms.target_id
     return is_member
 
@@ -205,18 +211,18 @@ class Packet:
         return self._over(user_id, now_ms) or self._claim(user_id, now_ms)
 
     def _claim(self, user_id: int, now_ms: int) -> Decision:
-        seen = self.counter.word
-        index = self.counter.version
+        seen, index = self.counter.word, len(self.claims)
         wanted = seen + 1 - (Counter.TICKET if user_id in self.tickets else 0)
         at_ms = max(now_ms, self.terms.created_at_ms)  # a clock that was set back makes nobody early
         claim = Claim(index, user_id, self._next_amount_fen(), at_ms)
+        left_fen = self.left_fen - claim.amount_fen
+        assert left_fen >= (self.terms.shares - index - 1) * self.terms.caps.min_fen
         if not self.counter.compare_and_swap(seen, wanted):
             raise AssertionError("an open was interleaved")
         self.tickets.pop(user_id, None)
         self.claims[user_id] = claim
-        self.left_fen -= claim.amount_fen
-        assert self.left_fen >= self.left_shares * self.terms.caps.min_fen
-        return self.told(Answer.WON, claim)
+        self.left_fen = left_fen
+        return self.told(WON, claim)
 
     def told(self, answer: Answer, claim: Claim) -> Decision:
         """A claim as its user is told of it: won the first time, claimed when asked again."""
@@ -241,7 +247,7 @@ class Packet:
         """The answers that need no ticket, in their order of precedence."""
         claim = self.claims.get(user_id)
         if claim is not None:
-            return self.told(Answer.CLAIMED, claim)
+            return self.told(CLAIMED, claim)
         if self.counter.version == self.terms.shares:
             return GONE
         if self.counter.closed or now_ms >= self.terms.expires_at_ms:

@@ -12,7 +12,7 @@ from protocol import codes, messages, tokens
 from protocol.messages import Message
 from server.core.ids import BACKEND
 from server.core.limits import Broken
-from server.core.packet import Answer, Decision
+from server.core.packet import NO_TICKET, Answer, Decision
 from server.net.hub import Hub, packet_posted
 from server.net.session import Session
 from server.services import auth, chat, groups, packets, sends, wallets
@@ -185,7 +185,7 @@ class Dispatch:
                 self._refuse(session, seq, codes.Refusal[decision.name])
                 return
             self.answers[decision.answer] += 1
-            if decision.answer is Answer.NO_TICKET:
+            if decision is NO_TICKET:
                 self._refuse(session, seq, codes.Refusal.NO_TICKET)
             else:
                 session.reply(_opened(seq, packet_id, decision))

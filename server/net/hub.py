@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from protocol import messages
@@ -88,13 +88,13 @@ class Hub:
         for user in present:
             for session in user.sessions:
                 if not framed:
-                    framed = frame(messages.encode(push.message(event)))
+                    framed = push.frames(event)
                 session.push(framed, push.can_wait)
                 self.pushes += 1
 
 
-def _text_posted(event: events.TextPosted) -> messages.Message:
-    return messages.TextPosted(0, event.group_id, event.message, event.sender_id, event.at_ms, event.text)
+def _text_posted(event: events.TextPosted) -> Iterator[messages.Message]:
+    yield messages.TextPosted(0, event.group_id, event.message, event.sender_id, event.at_ms, event.text)
 
 
 def packet_posted(event: events.PacketPosted) -> messages.PacketPosted:
@@ -115,39 +115,47 @@ def packet_posted(event: events.PacketPosted) -> messages.PacketPosted:
     )
 
 
-def _claimed(event: events.Claimed) -> messages.Message:
-    claim = event.claim
-    return messages.ClaimSeen(
-        0, event.terms.packet_id, claim.user_id, claim.index, claim.amount_fen, event.left_shares
-    )
+def _packet_posted(event: events.PacketPosted) -> Iterator[messages.Message]:
+    yield packet_posted(event)
 
 
-def _finished(event: events.Finished) -> messages.Message:
+def _claimed(event: events.Claimed) -> Iterator[messages.Message]:
+    packet_id, shares = event.terms.packet_id, event.terms.shares
+    for claim in event.claims:
+        left_shares = shares - claim.index - 1
+        yield messages.ClaimSeen(0, packet_id, claim.user_id, claim.index, claim.amount_fen, left_shares)
+
+
+def _finished(event: events.Finished) -> Iterator[messages.Message]:
     terms, best = event.terms, event.best
     user_id, amount_fen = (best.user_id, best.amount_fen) if best is not None else (0, 0)
-    return messages.PacketFinished(
+    yield messages.PacketFinished(
         0, terms.packet_id, terms.target_id, terms.shares, event.took_ms, user_id, amount_fen
     )
 
 
-def _refunded(event: events.Refunded) -> messages.Message:
-    return messages.PacketRefunded(0, event.packet_id, event.refunded_fen)
+def _refunded(event: events.Refunded) -> Iterator[messages.Message]:
+    yield messages.PacketRefunded(0, event.packet_id, event.refunded_fen)
 
 
-def _balance_changed(event: events.BalanceChanged) -> messages.Message:
-    return messages.BalanceChanged(0, event.balance_fen, event.change_fen, event.reason)
+def _balance_changed(event: events.BalanceChanged) -> Iterator[messages.Message]:
+    yield messages.BalanceChanged(0, event.balance_fen, event.change_fen, event.reason)
 
 
 class Push(NamedTuple):
     """How an event is told. What can wait a moment leaves with the next message that cannot."""
 
-    message: Callable[[Any], messages.Message]
+    messages: Callable[[Any], Iterable[messages.Message]]
     can_wait: bool
+
+    def frames(self, event: events.Event) -> bytes:
+        """The event as bytes, for everybody who hears of it."""
+        return b"".join([frame(messages.encode(message)) for message in self.messages(event)])
 
 
 PUSHES: dict[type[events.Event], Push] = {
     events.TextPosted: Push(_text_posted, can_wait=False),
-    events.PacketPosted: Push(packet_posted, can_wait=False),
+    events.PacketPosted: Push(_packet_posted, can_wait=False),
     events.Claimed: Push(_claimed, can_wait=True),
     events.Finished: Push(_finished, can_wait=True),
     events.Refunded: Push(_refunded, can_wait=True),

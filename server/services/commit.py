@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from server.core.packet import Answer, Claim, Packet
+from server.core.packet import WON, Claim, Packet
 from server.services.live import Attempt, Live
 from storage.errors import StoreUnavailable
 from storage.postgres.packets import Advance, Packets
@@ -194,7 +194,7 @@ class CommitPath:
             part.live.durable = part.version + len(part.attempts)
             told = part.packet.told
             for attempt, claim in zip(part.attempts, part.claims, strict=True):
-                attempt.answer(told(Answer.WON, claim))
+                attempt.answer(told(WON, claim))
             self._watch.durable(part)
 
     def _undo(self, batch: list[Slice], why: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple, TypeAlias
 
 from server.core.packet import Claim, Terms
@@ -27,11 +27,10 @@ class PacketPosted(NamedTuple):
 
 
 class Claimed(NamedTuple):
-    """A claim is durable: the sender hears of it."""
+    """Claims on one packet are durable: the sender hears of each."""
 
     terms: Terms
-    claim: Claim
-    left_shares: int
+    claims: Sequence[Claim]
 
 
 class Finished(NamedTuple):

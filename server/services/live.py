@@ -14,24 +14,23 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import TypeAlias
 
+import msgspec
+
 from server.core.packet import Claim, Decision, Packet
 from server.services.refusals import Reason
 
 Reply: TypeAlias = Callable[[Decision | Reason], None]
 
 
-class Attempt:
+class Attempt(msgspec.Struct, eq=False):
     """One grab or open on its way. `at_ms` is when it arrived; `ticket` is None for a grab."""
 
-    __slots__ = ("answered", "at_ms", "claim", "reply", "ticket", "user_id")
-
-    def __init__(self, user_id: int, ticket: int | None, at_ms: int, reply: Reply) -> None:
-        self.user_id = user_id
-        self.ticket = ticket
-        self.at_ms = at_ms
-        self.reply = reply
-        self.claim: Claim | None = None  # what was decided, while it is not durable
-        self.answered = False
+    user_id: int
+    ticket: int | None
+    at_ms: int
+    reply: Reply
+    claim: Claim | None = None  # what was decided, while it is not durable
+    answered: bool = False
 
     def answer(self, decision: Decision | Reason) -> None:
         """Tell the user, once."""

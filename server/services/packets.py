@@ -10,7 +10,19 @@ from typing import NamedTuple
 import structlog
 
 from server.core.limits import Limits
-from server.core.packet import NOT_ALLOWED, Answer, Claim, Decision, Kind, Packet, Terms, best_luck, may_open
+from server.core.packet import (
+    CLAIMED,
+    GONE,
+    NOT_ALLOWED,
+    WON,
+    Claim,
+    Decision,
+    Kind,
+    Packet,
+    Terms,
+    best_luck,
+    may_open,
+)
 from server.services.commit import CommitPath, Slice
 from server.services.events import Announce, Claimed, Finished
 from server.services.groups import Groups
@@ -165,15 +177,15 @@ class Packets:
         promised, claim = attempt.claim, decision.claim
         if attempt.answered and (claim is None or promised is None or claim.index != promised.index):
             LOG.critical("told_claim_was_lost", packet_id=live.packet_id, user_id=attempt.user_id)
-        if decision.answer is Answer.CLAIMED and claim and promised and claim.at_ms == promised.at_ms:
+        if decision.answer is CLAIMED and claim and promised and claim.at_ms == promised.at_ms:
             if not attempt.answered:  # it was this very open that won, and it is recorded
-                attempt.answer(packet.told(Answer.WON, claim))
+                attempt.answer(packet.told(WON, claim))
                 self._announce_claims(packet, [claim], live.audience)
         else:
             self._conclude(live, attempt, decision)
 
     def _conclude(self, live: Live, attempt: Attempt, decision: Decision) -> None:
-        if decision.answer is Answer.WON:
+        if decision.answer is WON:
             attempt.claim = decision.claim
             self._path.submit(live, attempt)
         elif _speaks_of(decision, live) > live.durable:
@@ -194,8 +206,7 @@ class Packets:
 
     def _announce_claims(self, packet: Packet, claims: list[Claim], audience: Collection[int]) -> None:
         terms = packet.terms
-        for claim in claims:
-            self._announce(Claimed(terms, claim, terms.shares - claim.index - 1), (terms.sender_id,))
+        self._announce(Claimed(terms, claims), (terms.sender_id,))
         last = claims[-1]
         if last.index == terms.shares - 1:
             event = Finished(terms, last.at_ms - terms.created_at_ms, packet.best_luck())
@@ -307,9 +318,9 @@ def _index_of(attempt: Attempt) -> int:
 
 def _speaks_of(decision: Decision, live: Live) -> int:
     """How many claims must be durable before this may be said."""
-    if decision.answer is Answer.CLAIMED and decision.claim is not None:
+    if decision.answer is CLAIMED and decision.claim is not None:
         return decision.claim.index + 1
-    if decision.answer is Answer.GONE and live.packet is not None:
+    if decision is GONE and live.packet is not None:
         return live.packet.terms.shares
     return 0
 

@@ -19,7 +19,7 @@ _PREFETCH = 2_000
 
 
 class SumsRow(NamedTuple):
-    """The whole of the books in eleven numbers."""
+    """The whole of the books in fourteen numbers."""
 
     packets: int
     claims: int
@@ -32,6 +32,9 @@ class SumsRow(NamedTuple):
     waiting_claims: int
     waiting_fen: int
     unopened_fen: int
+    funded_fen: int
+    claimed_fen: int
+    refunded_fen: int
 
 
 class Snapshot:

@@ -112,7 +112,10 @@ SELECT (SELECT count(*) FROM packets) AS packets,
        (SELECT coalesce(sum(amount_fen) FILTER (WHERE kind = 2), 0)::bigint FROM transfers) AS taken_out_fen,
        (SELECT count(*) FROM settlement_queue) AS waiting_claims,
        (SELECT coalesce(sum(amount_fen), 0)::bigint FROM settlement_queue) AS waiting_fen,
-       (SELECT coalesce(sum(total_fen - claimed_fen - refunded_fen), 0)::bigint FROM packets) AS unopened_fen
+       (SELECT coalesce(sum(total_fen - claimed_fen - refunded_fen), 0)::bigint FROM packets) AS unopened_fen,
+       (SELECT coalesce(sum(total_fen), 0)::bigint FROM packets) AS funded_fen,
+       (SELECT coalesce(sum(amount_fen), 0)::bigint FROM claims) AS claimed_fen,
+       (SELECT coalesce(sum(amount_fen) FILTER (WHERE kind = 5), 0)::bigint FROM transfers) AS refunded_fen
 
 -- name: opened
 SELECT p.packet_id, p.sender_id, p.key, p.kind, p.target_id, p.total_fen, p.shares, p.share_fen_min, p.share_fen_max,
