@@ -66,6 +66,7 @@ class Session(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Hand on what these bytes ask for."""
         host = self._host
+        self._dirty = True  # what is answered at once leaves below
         for request in self.connection.receive_data(data, host.now_s()):
             host.dispatch(self, request)
         self.flush()

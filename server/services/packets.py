@@ -61,7 +61,8 @@ class Packets:
     ) -> None:
         self._records = records
         self._groups = groups
-        self._limits = limits
+        self._ticket_ms = int(limits.ticket_lifetime_s * 1000)
+        self._tickets_per_share = limits.tickets_per_share
         self._now_ms = now_ms
         self._random_number = random_number
         self._announce = announce
@@ -162,10 +163,8 @@ class Packets:
             attempt.answer(NOT_ALLOWED)
             return
         if attempt.ticket is None:
-            limits = self._limits
-            lifetime_ms = int(limits.ticket_lifetime_s * 1000)
             decision = packet.grab(
-                user_id, attempt.at_ms, self._random_number(), lifetime_ms, limits.tickets_per_share
+                user_id, attempt.at_ms, self._random_number(), self._ticket_ms, self._tickets_per_share
             )
         else:
             decision = packet.open(user_id, attempt.ticket, attempt.at_ms)
