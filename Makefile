@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help env demo test check format clean
+.PHONY: help env demo bench test check format clean
 
 help:  ## list the verbs
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -20,6 +20,9 @@ env: .venv/.made  ## make .venv and install what is needed (done by the others w
 
 demo: env  ## a server and a crowd that chats, sends, grabs and opens, for 20 seconds
 	@$(BIN)/hongbao demo
+
+bench: env  ## measure it all, against rivals too: about three minutes, writes docs/benchmarks.md
+	@$(BIN)/hongbao bench short
 
 test: check  ## everything: style, types, imports, all tests on real stores
 	@$(BIN)/python -m pytest

@@ -1,48 +1,132 @@
-"""What a bench run prints, and the same as JSON."""
+"""What a bench prints for people: what it is doing, then the figures as a table and the verdict."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
 from rich.console import Console
+from rich.status import Status
 from rich.table import Table
 
-from bench.opens import Outcome
-from bench.verdict import Verdict
+from bench.fleet import Hear
+from bench.scenarios import SCENARIOS
 
-PERCENTILES = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p99_9": 99.9}
-
-
-def as_json(outcome: Outcome, verdict: Verdict, durability: str) -> dict[str, Any]:
-    """Every figure of a run, with units in the names."""
-    sums = verdict.report.sums
-    latency_ms = {name: round(outcome.latency.percentile(percent), 3) for name, percent in PERCENTILES.items()}
-    return {
-        "scenario": "opens",
-        "loop": "closed",
-        "durability": durability,
-        "connections": outcome.connections,
-        "depth": outcome.depth,
-        "opens": outcome.opens,
-        "seconds": round(outcome.seconds, 3),
-        "rate_per_s": round(outcome.rate_per_s),
-        "latency_ms": latency_ms | {"max": round(outcome.latency.most_ms, 3)},
-        "errors": {name: count for name, count in outcome.answers.items() if name != "won"},
-        "missing": verdict.missing,
-        "duplicates": verdict.duplicates,
-        "oversold": verdict.oversold,
-        "difference_fen": sums.wallets_fen + sums.in_packets_fen - sums.put_in_fen + sums.taken_out_fen,
-    }
+GENERATOR_BUSY_MAX: Final = 0.9
 
 
-def show(console: Console, figures: dict[str, Any], verdict: Verdict) -> None:
-    """The figures for people, and whether the run counts."""
+class Screen:
+    """Lines of what goes on, and one line that changes while the clock runs."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._live: Status | None = None
+        self._turns = 0
+
+    @property
+    def hear(self) -> Hear:
+        """For the generators."""
+        return Hear(self.say, self._tick)
+
+    def say(self, text: str) -> None:
+        """One line, or several."""
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def clock_runs(self, turns: int) -> None:
+        """From now on the live line tells how many turns of all have ended."""
+        self._turns = turns
+        self._live = self.console.status("measuring")
+        self._live.start()
+
+    def clock_stops(self) -> None:
+        """The live line goes."""
+        if self._live is not None:
+            self._live.stop()
+
+    def _tick(self, completed: int) -> None:
+        if self._live is not None:
+            self._live.update(f"measuring: {completed:,} of {self._turns:,}")
+
+
+def show(console: Console, figures: dict[str, Any]) -> None:
+    """The figures, and whether the run counts."""
     table = Table(box=None, show_header=False, pad_edge=False)
-    for name, value in figures.items():
-        said = "  ".join(f"{key} {part}" for key, part in value.items()) if isinstance(value, dict) else str(value)
-        table.add_row(name, said or "none")
-    console.print(table)
-    ending = (
-        "every claim that was told is in the books" if verdict.holds else "void: the books contradict the users"
+    for name, line in ROWS.items():
+        table.add_row(name, line(figures))
+    console.print(table, highlight=False)
+    if figures["generator_busy"] > GENERATOR_BUSY_MAX:
+        console.print("generator-bound: the server may be faster than this", style="yellow", highlight=False)
+    console.print(_ending(figures), style="bold", highlight=False)
+
+
+def _ending(figures: dict[str, Any]) -> str:
+    if SCENARIOS[figures["scenario"]].server == "bare":
+        return "this is the ceiling: our wire on a bare server without stores or money, no server of ours"
+    if figures["valid"]:
+        return "money verdict: every claim that was told is in the books"
+    return "money verdict: void: the books contradict the users"
+
+
+def _loop(figures: dict[str, Any]) -> str:
+    loop = (
+        f"open loop, {figures['offered_per_s']:,.0f}/s offered"
+        if figures["loop"] == "open"
+        else f"closed loop, {figures['depth']:,} {SCENARIOS[figures['scenario']].depth_of}"
     )
-    console.print(f"money verdict: {ending}", style="bold", highlight=False)
+    return (
+        f"{figures['scenario']}, {loop}, {figures['connections']:,} connections, durability {figures['durability']}"
+    )
+
+
+def _rate(figures: dict[str, Any]) -> str:
+    return (
+        f"{figures['rate_per_s']:,}/s {figures['rate_of']}"
+        f" (from {figures['warmup_s']:.1f} s to {figures['seconds']:.1f} s)"
+    )
+
+
+def _pairs(key: str, unit: str = "") -> Callable[[dict[str, Any]], str]:
+    def line(figures: dict[str, Any]) -> str:
+        return "  ".join(f"{name} {_said(value)}{unit}" for name, value in figures[key].items()) or "none"
+
+    return line
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, dict):
+        return " ".join(f"{name} {_said(one)}" for name, one in value.items())
+    return f"{value:,}" if isinstance(value, int | float) else str(value)
+
+
+def _cpu(figures: dict[str, Any]) -> str:
+    unknown = "" if figures["cpu_s"]["server"] else "  (processes elsewhere are not known)"
+    busy = f"  (the busiest generator: {figures['generator_busy']:.0%} of a core)"
+    return _pairs("cpu_s", " s")(figures) + busy + unknown
+
+
+def _settlement(figures: dict[str, Any]) -> str:
+    told = figures["settlement"]
+    if told["settled"] is None:
+        return "not known"
+    drain = "" if told["drain_per_s"] is None else f", which then went at {told['drain_per_s']:,}/s"
+    return f"{told['settled']:,} claims while the clock ran, {told['backlog']:,} left{drain}"
+
+
+def _books(figures: dict[str, Any]) -> str:
+    return "  ".join(f"{name} {figures[name]:,}" for name in ("missing", "duplicates", "oversold", "in_doubt"))
+
+
+# What the table shows, in this order.
+ROWS: Final[dict[str, Callable[[dict[str, Any]], str]]] = {
+    "run": _loop,
+    "rate": _rate,
+    "latency ms": _pairs("latency_ms"),
+    "answers": _pairs("answers"),
+    "errors": _pairs("errors"),
+    "more": _pairs("extra"),
+    "CPU": _cpu,
+    "server memory": lambda figures: f"{figures['rss_mb']:,} MB" if figures["rss_mb"] else "not known",
+    "settlement": _settlement,
+    "money": _pairs("money"),
+    "books": _books,
+}

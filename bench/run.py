@@ -1,71 +1,68 @@
-"""One bench run: a server of its own on fresh stores, the load, the money verdict, the figures."""
+"""One run: generators on a ground, what it cost, the money verdict, the figures."""
 
 from __future__ import annotations
 
-import json
-import tempfile
-from collections.abc import Callable
-from pathlib import Path
-from typing import NamedTuple
+from typing import Any, Final
 
-from rich.console import Console
-
-from bench import opens, report
-from bench.opens import Mint, Outcome
+from bench import settlement, usage
+from bench.about import about
+from bench.figures import Costs, figures
+from bench.fleet import BenchFailed, Fleet
+from bench.ground import Ground, with_bare
+from bench.job import Order
+from bench.outcome import Outcome, merged
+from bench.report import Screen
+from bench.scenarios import SCENARIOS
+from bench.settlement import Settlement
 from bench.verdict import Verdict, judge
-from server import embedded
-from server.loop import run as run_loop
-from server.process import ServerProcess
 from storage.postgres.database import Database
 
-TIMEOUT_S = 30.0
-CONFIG = """[limits]
-requests_per_s = 1000000.0
-requests_burst = 1000000.0
-ticket_lifetime_s = 600.0
-groups_of_user_max = 1000000
-"""  # bench users ask faster than people may and take tickets long before opening; one sender owns all groups
+TIMEOUT_S: Final = 60.0  # the audit reads everything
 
 
-class Size(NamedTuple):
-    """How much: users (a connection each), opens in flight on each, packets that each user opens."""
-
-    connections: int
-    depth: int
-    packets: int
-
-
-def run(
-    console: Console,
-    size: Size,
-    durability: str,
-    tokens_of: Callable[[Path], Mint],
-    json_file: Path | None,
-) -> int:
-    """The whole run; 0 if the books agree with what the users were told. Raises ServerFailed, ClientError."""
-    with tempfile.TemporaryDirectory(prefix="hongbao-bench-") as folder:
-        data = Path(folder)
-        data.chmod(0o711)  # for the stores' user to pass
-        config = data / "bench.toml"
-        config.write_text(CONFIG)
-        console.print("config of this run:", CONFIG.strip(), sep="\n", highlight=False, markup=False)
-        with ServerProcess(data, "--config", str(config), "--durability", durability) as server:
-            outcome, judged = run_loop(_measure(console, server.url, size, tokens_of(data), data))
-    figures = report.as_json(outcome, judged, durability)
-    report.show(console, figures, judged)
-    if json_file is not None:
-        json_file.write_text(json.dumps(figures, indent=2) + "\n")
-    return 0 if judged.holds else 1
+async def run(ground: Ground, order: Order, screen: Screen) -> dict[str, Any]:
+    """The figures of one run. Raises BenchFailed, ServerFailed, StoreUnavailable."""
+    if SCENARIOS[order.scenario].server == "both" and not ground.bare_url:
+        with with_bare(ground) as both:
+            return await run(both, order, screen)
+    try:
+        outcome, costs, settled = await _measure(ground, order, screen)
+    except BenchFailed:
+        ground.check()  # a server that has ended explains more
+        raise
+    finally:
+        screen.clock_stops()
+    ground.check()
+    if ground.dsn:
+        screen.say("the books are checked")
+    return figures(
+        order, ground.durability, outcome, costs, settled, await _verdict(ground, outcome), await about(ground)
+    )
 
 
-async def _measure(console: Console, url: str, size: Size, mint: Mint, data: Path) -> tuple[Outcome, Verdict]:
-    outcome = await opens.run(url, mint, *size, console.print)
-    stores = embedded.running(data)
-    if stores is None:
-        raise embedded.EmbeddedError(f"the stores under {data} are gone")
-    database = Database(stores.postgres_dsn, pool_max=2, timeout_s=TIMEOUT_S)
+async def _measure(ground: Ground, order: Order, screen: Screen) -> tuple[Outcome, Costs, Settlement]:
+    async with Fleet(ground.jobs(order), screen.hear) as fleet:
+        await fleet.prepared()
+        await settlement.drained(ground.status)  # of what the preparation claimed
+        screen.say(f"{order.turns:,} turns" if order.turns else f"{order.seconds:g} s")
+        before, cpu_before = await settlement.state(ground.status), usage.cpu_s(ground.pids)
+        screen.clock_runs(order.turns)
+        fleet.go()
+        done = await fleet.done()
+        cpu = usage.cpu_s(ground.pids).since(cpu_before)
+        costs = Costs(cpu, usage.rss_mb(ground.pids.server), done)
+        screen.clock_stops()
+        settled = await settlement.account(ground.status, before)
+        return merged(await fleet.outcomes()), costs, settled
+
+
+async def _verdict(ground: Ground, outcome: Outcome) -> Verdict | None:
+    """None where no records are kept."""
+    if not ground.dsn:
+        return None
+    database = Database(ground.dsn, pool_max=2, timeout_s=TIMEOUT_S)
     await database.open()
     try:
-        return outcome, await judge(database, outcome)
+        return await judge(database, outcome)
     finally:
         await database.close()

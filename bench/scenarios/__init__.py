@@ -1,0 +1,32 @@
+"""The scenarios as a table. To add one: a small file here and a row below.
+
+A scenario is a class with a few facts (see `bench.scenario.Scenario`: `about`, `rate_of`, `standard`, `limits`), of
+which every generator makes one and calls, in this order:
+
+    prepare()   logs users in and sets the stage (bench.stage does most of it); nothing is on the clock yet
+    measure()   begins when the parent says go; CPU is taken before and after it
+    outcome()   reckons: rate, latencies, answers, errors, and every claim and send that a user was told
+
+What consists of requests and replies derives from `Requests` instead, which measures in an open and in a closed
+loop. It says only with which requests the turns begin (`first_requests`), what a user asks next in a turn (`hear`)
+and which answers the rate counts (`counted`). Others fill an `Outcome` themselves, most simply with `reckon`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bench.scenario import Scenario
+from bench.scenarios import echo, grab, hot, idle, login, open, opens, push, send
+
+SCENARIOS: Final[dict[str, type[Scenario]]] = {
+    "echo": echo.Echo,
+    "login": login.Login,
+    "idle": idle.Idle,
+    "grab": grab.Grab,
+    "open": open.OpenPackets,
+    "opens": opens.Opens,
+    "hot": hot.Hot,
+    "send": send.Send,
+    "push": push.Push,
+}

@@ -1,0 +1,164 @@
+"""Scenario `hot`: one packet of 500 shares in a group of 500 users or 5,000, all of whom tap it at once.
+
+A round is one packet. A turn is what one user does with it: grab, open with the ticket, or wait as `busy` says and
+grab again, until the answer is final. All turns of a round are intended to begin at its start, when the first tap
+leaves. What counts is how long it takes until the last share is told as won; the rate is the shares by this time,
+in the median round. The first round is warm-up, and between two rounds everybody takes breath.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from statistics import median
+from time import perf_counter
+from typing import ClassVar
+
+from bench.job import Job
+from bench.load import PATIENCE_S
+from bench.outcome import Outcome
+from bench.scenario import Standard, Turns
+from bench.stage import Say
+from bench.wire import Wire
+from client_sim.histogram import Histogram
+from protocol import messages
+from protocol.framing import frame
+from protocol.messages import Message
+
+SHARES = 500
+SHARE_FEN = 100
+WARMUP_ROUNDS = 1
+BREATH_S = 0.1  # the announcements of the last round are read, most of its claims are settled
+
+
+class Hot(Turns):
+    """Round after round."""
+
+    about = "one packet of 500 shares, all users of a large group tap it at once, again and again"
+    rate_of = "claims told as won, in the median round"
+    standard = Standard(connections=500, depth=1, rounds=20)
+    counted: ClassVar = frozenset({"won"})
+    limits: ClassVar = {"group_members_max": 20_000}
+    refuses: ClassVar = ("--rate", "--seconds", "--find-max", "--p99-ms", "--depth", "--warmup-s", "--generators")
+    because = "it is a closed loop, in which all users act at once"
+
+    def __init__(self, job: Job, say: Say) -> None:
+        super().__init__(job, say)
+        self._users: list[User] = []
+        self._packets: list[int] = []
+        self._last_won_s: list[float] = []  # of each round, since its start
+        self._warm_s = 0.0
+        self.left = 0  # users of this round without a final answer
+        self.won_s = 0.0  # the last time that somebody won
+        self.over = asyncio.Event()
+
+    @property
+    def connections(self) -> int:
+        """Of users who tap."""
+        return len(self._users)
+
+    async def prepare(self) -> None:
+        """One group of all, and a packet for each round."""
+        order, stage = self.job.order, self.stage
+        wires = await stage.users(order.connections)
+        rounds = WARMUP_ROUNDS + max(1, order.requests // len(wires))
+        stage.say(f"all join one group, which gets {rounds} packets")
+        sender = await stage.sender()
+        shares = min(SHARES, len(wires))
+        await stage.fund({sender.user_id: rounds * shares * SHARE_FEN})
+        (group_id,) = await stage.groups(sender, [wires])
+        self._packets = await stage.send(sender, [group_id] * rounds, shares, SHARE_FEN)
+        sender.close()
+        stage.told.answers.clear()
+        self._users = [User(self, one) for one in wires]
+        await asyncio.sleep(BREATH_S)
+
+    async def measure(self) -> None:
+        """All rounds, one after the other."""
+        self.log.began_s = perf_counter()
+        for number, packet_id in enumerate(self._packets, 1):
+            await self._round(number, packet_id)
+            if self.left:  # some were not answered, and will not be
+                break
+            if number == WARMUP_ROUNDS:
+                self._warm_s = perf_counter() - self.log.began_s
+            await asyncio.sleep(BREATH_S)
+        for one in self._users:
+            one.wire.rest()
+        self.log.unanswered += self.left
+
+    async def _round(self, number: int, packet_id: int) -> None:
+        self.over.clear()
+        self.left, self.won_s = len(self._users), 0.0
+        grab = frame(messages.encode(messages.Grab(number, packet_id)))
+        start_s = perf_counter()
+        for one in self._users:
+            one.tap(number, start_s, grab)
+        seen = -1
+        while self.left and len(self.log.replies) > seen:
+            seen = len(self.log.replies)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.over.wait(), PATIENCE_S)
+        if self.won_s and number > WARMUP_ROUNDS:
+            self._last_won_s.append(self.won_s - start_s)
+
+    def outcome(self) -> Outcome:
+        """With the time to the last win of each round."""
+        outcome = super().outcome()
+        if self._last_won_s:
+            outcome.spreads["last_won_ms"] = Histogram.of(last_s * 1000 for last_s in self._last_won_s).encoded()
+            outcome.own_rate_per_s = min(SHARES, len(self._users)) / median(self._last_won_s)
+        outcome.extra["rounds"] = len(self._last_won_s)
+        return outcome
+
+    def warmup_s(self) -> float:
+        """The end of the first round."""
+        return self._warm_s
+
+
+class User:
+    """One of those who tap."""
+
+    __slots__ = ("grab", "hot", "start_s", "turn", "wire")
+
+    def __init__(self, hot: Hot, wire: Wire) -> None:
+        self.hot = hot
+        self.wire = wire
+        self.turn = 0
+        self.start_s = 0.0
+        self.grab = b""
+        wire.hear, wire.lost = self.hear, self.lose
+
+    def tap(self, turn: int, start_s: float, grab: bytes) -> None:
+        """Begin a turn."""
+        self.turn, self.start_s, self.grab = turn, start_s, grab
+        self.wire.send(grab)
+
+    def hear(self, reply: Message) -> None:
+        """Go on, or note the end of the turn."""
+        if reply.seq != self.turn:
+            self.hot.log.strange += 1
+        elif isinstance(reply, messages.Grabbed) and reply.answer == "ticket":
+            self.wire.send(frame(messages.encode(messages.Open(self.turn, reply.packet_id, reply.ticket))))
+        elif isinstance(reply, messages.Grabbed) and reply.answer == "busy":
+            asyncio.get_running_loop().call_later(reply.retry_after_ms / 1000, self.wire.send, self.grab)
+        else:
+            self.end(reply)
+
+    def end(self, reply: Message) -> None:
+        """The answer is final."""
+        hot, log, now_s = self.hot, self.hot.log, perf_counter()
+        self.turn = 0
+        log.starts_s.append(self.start_s - log.began_s)
+        log.ends_s.append(now_s - log.began_s)
+        log.users.append(self.wire.user_id)
+        log.replies.append(reply)
+        if isinstance(reply, messages.Opened) and reply.answer == "won":
+            hot.won_s = now_s
+        hot.left -= 1
+        if not hot.left:
+            hot.over.set()
+
+    def lose(self) -> None:
+        """The connection has ended."""
+        self.hot.log.lost += 1

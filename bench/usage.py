@@ -1,0 +1,77 @@
+"""What a run costs: CPU seconds of every process that takes part, and the server's memory."""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+
+
+class Pids(NamedTuple):
+    """The processes of a run besides the generators; 0: not on this machine, or not there."""
+
+    server: int = 0
+    postgres: int = 0
+    redis: int = 0
+
+
+class Cpu(NamedTuple):
+    """CPU seconds since each process began; 0 for those that are not known."""
+
+    server: float
+    postgres: float
+    redis: float
+
+    def since(self, before: Cpu) -> Cpu:
+        """What was used meanwhile."""
+        return Cpu(*(now - then for now, then in zip(self, before, strict=True)))
+
+
+def cpu_s(pids: Pids) -> Cpu:
+    """What has been used by now."""
+    return Cpu(_cpu_s(pids.server, False), _cpu_s(pids.postgres, True), _cpu_s(pids.redis, False))
+
+
+def _cpu_s(pid: int, with_children: bool) -> float:
+    """A process, and on request its children: those that live and those that have ended."""
+    used = 0.0
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid) if pid else None
+        if process is None:
+            return 0.0
+        times = process.cpu_times()
+        used = times.user + times.system
+        if with_children:
+            used += times.children_user + times.children_system
+            used += sum(_cpu_s(child.pid, False) for child in process.children())
+    return used
+
+
+def kernel_kib() -> float:
+    """What the kernel holds for itself and in the buffers of TCP sockets, all of this machine together. Linux."""
+    slab = re.search(r"^Slab: +(\d+) kB$", Path("/proc/meminfo").read_text(), re.MULTILINE)
+    pages = re.search(r"^TCP: .* mem (\d+)$", Path("/proc/net/sockstat").read_text(), re.MULTILINE)
+    assert slab is not None
+    assert pages is not None
+    return int(slab[1]) + int(pages[1]) * os.sysconf("SC_PAGE_SIZE") / 1024
+
+
+def rss_mb(pid: int) -> float:
+    """The memory that a process has in RAM, in MB; 0 if it is not known."""
+    with suppress(psutil.NoSuchProcess):
+        return float(psutil.Process(pid).memory_info().rss) / 1e6 if pid else 0.0
+    return 0.0
+
+
+def pids_under(data: Path, server: int) -> Pids:
+    """The processes of the server and of the embedded stores of a data folder."""
+    try:
+        owner = psutil.Process(int((data / "lock").read_text()))
+        names = {child.name(): child.pid for child in owner.children()}
+    except (OSError, ValueError, psutil.NoSuchProcess):
+        return Pids(server)
+    return Pids(server, names.get("postgres", 0), names.get("valkey-server", 0))

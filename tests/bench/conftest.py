@@ -1,0 +1,26 @@
+"""What tests of the harness share: a scenario played in the test's own process."""
+
+from __future__ import annotations
+
+from bench.job import Job, Order
+from bench.outcome import Outcome
+from bench.scenarios import SCENARIOS
+from tests.conftest import KEYS, Server
+
+LIMITS = {"limits__ticket_lifetime_s": 600.0, "limits__groups_of_user_max": 10_000}
+
+
+def job_for(order: Order, url: str) -> Job:
+    """The whole order for one generator."""
+    return Job(order, 0, "1", url, "test", KEYS["test"].hex(), first_user=1_000_000)
+
+
+async def play(order: Order, server: Server) -> Outcome:
+    """What a generator does, without the process."""
+    scenario = SCENARIOS[order.scenario](job_for(order, server.url), lambda _: None)
+    try:
+        await scenario.prepare()
+        await scenario.measure()
+        return scenario.outcome()
+    finally:
+        scenario.stage.close()

@@ -1,0 +1,71 @@
+"""How an order is divided among generators, and how the command line becomes one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from bench.cli import Options, order_of
+from bench.ground import Ground, config_of
+from bench.job import Order, part_of
+
+
+def test_the_parts_make_up_the_whole() -> None:
+    order = Order("opens", connections=100, depth=4, requests=1001, generators=3)
+    parts = [part_of(order, number) for number in range(3)]
+    assert [part.connections for part in parts] == [34, 33, 33]
+    assert [part.requests for part in parts] == [334, 334, 333]
+    assert [part.seed for part in parts] == [1000, 1001, 1002]
+    opened = Order("opens", connections=100, rate_per_s=900.0, seconds=2.0, generators=3)
+    assert [(part_of(opened, number).rate_per_s, part_of(opened, number).turns) for number in range(3)] == [
+        (300.0, 600)
+    ] * 3
+
+
+def test_no_two_generators_and_no_two_runs_share_users_or_keys() -> None:
+    ground = Ground("tcp://127.0.0.1:1", "postgres", "k", b"\x01\x02")
+    jobs = [job for _ in range(2) for job in ground.jobs(Order("opens", connections=4, generators=2))]
+    assert [job.first_user for job in jobs] == [2_000_000, 2_250_000, 4_000_000, 4_250_000]
+    assert len({(job.run, job.number) for job in jobs}) == 4
+    assert jobs[0].key_hex == "0102"
+
+
+def test_open_is_the_default_and_closed_is_said() -> None:
+    order = order_of("opens", Options())
+    assert (order.is_open, order.rate_per_s, order.seconds, order.turns) == (True, 10_000, 10.0, 100_000)
+    order = order_of("opens", Options(closed=True, depth=8, connections=200))
+    assert (order.is_open, order.depth, order.connections, order.turns) == (False, 8, 200, 60_000)
+    order = order_of("send", Options(find_max=True, p99_ms=10.0, rate=500.0))
+    assert (order.rate_per_s, order.seconds) == (500.0, 5.0)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (Options(closed=True, rate=5.0), "--rate, --seconds.* only without --closed"),
+        (Options(closed=True, find_max=True, p99_ms=1.0), "--rate, --seconds.* only without --closed"),
+        (Options(depth=3), "--depth and --requests only with --closed"),
+        (Options(find_max=True), "--find-max and --p99-ms belong together"),
+        (Options(p99_ms=1.0), "--find-max and --p99-ms belong together"),
+        (Options(rate=0.0), "rates, times and counts are above 0"),
+        (Options(connections=-1), "rates, times and counts are above 0"),
+        (Options(warmup_s=-1.0), "a warm-up takes 0 s or more"),
+        (Options(warmup_s=10.0), "a warm-up of 10 s leaves nothing of 10 s to measure"),
+        (Options(generators=9), "at most 8 generators"),
+        (Options(generators=3, connections=2), "every generator needs a connection"),
+        (Options(url="tcp://127.0.0.1:1", durability="redis"), "the server at --url has its own durability"),
+        (Options(postgres="postgresql://"), "--postgres only with --url"),
+    ],
+)
+def test_what_does_not_fit_together_is_one_line(options: Options, says: str) -> None:
+    with pytest.raises(ValueError, match=f"^{says}$"):
+        order_of("opens", options)
+    assert order_of("opens", replace(Options(), seed=2)).seed == 2
+
+
+def test_a_scenario_may_need_further_limits() -> None:
+    assert config_of({"group_members_max": 5_000}) == (
+        "[limits]\nrequests_per_s = 1000000.0\nrequests_burst = 1000000.0\nticket_lifetime_s = 600.0\n"
+        "groups_of_user_max = 1000000\ngroup_members_max = 5000\n"
+    )

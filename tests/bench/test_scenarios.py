@@ -1,0 +1,60 @@
+"""Scenarios of requests on a real server, in both loops and tiers: what they count, and that the books agree."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.job import Order
+from bench.scenarios import SCENARIOS
+from bench.stage import StageFailed
+from bench.verdict import judge
+from storage.postgres.database import Database
+from tests.bench.conftest import LIMITS, play
+from tests.conftest import StartServer
+
+EXPECTED = {  # what 40 users are told in 200 turns, 5 each
+    "grab": {"claimed": 20, "gone": 180},  # 2 of 20 users were quick enough
+    "open": {"won": 200},
+    "opens": {"won": 200},
+    "send": {"sent": 200},
+}
+LOOPS = {
+    "closed": {"depth": 3, "requests": 200},
+    "open": {"rate_per_s": 1000.0, "seconds": 0.2},
+}
+
+
+@pytest.mark.parametrize("tier", ["postgres", "redis"])
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("scenario", EXPECTED)
+async def test_all_turns_are_told_as_they_should_and_the_books_agree(
+    start_server: StartServer, database: Database, scenario: str, loop: str, tier: str
+) -> None:
+    server = await start_server(stores__durability=tier, **LIMITS)
+    outcome = await play(Order(scenario, connections=40, warmup_s=0.0, **LOOPS[loop]), server)
+    assert (outcome.answers, outcome.errors) == (EXPECTED[scenario], {})
+    assert (outcome.connections, outcome.turns, outcome.histogram.count) == (40, 200, 200)
+    assert sum(one.completed for one in outcome.series.values()) == 200
+    assert outcome.rate_per_s > 0
+    verdict = await judge(database, outcome)
+    assert verdict.holds
+    assert (verdict.difference_fen, verdict.in_doubt) == (0, 0)
+    assert outcome.claims or outcome.sends
+
+
+async def test_connections_are_rounded_up_to_whole_groups(start_server: StartServer) -> None:
+    outcome = await play(Order("opens", connections=21, depth=1, requests=42), await start_server(**LIMITS))
+    assert (outcome.connections, outcome.answers) == (40, {"won": 80})
+
+
+async def test_a_server_that_refuses_the_preparation_is_named_in_one_line(start_server: StartServer) -> None:
+    server = await start_server(limits__requests_per_s=5.0, limits__requests_burst=5.0)
+    with pytest.raises(StageFailed, match=r"^the stage cannot be set: rate_limited"):
+        await play(Order("open", connections=20, depth=1, requests=400), server)
+
+
+def test_every_scenario_says_what_it_is() -> None:
+    for scenario in SCENARIOS.values():
+        assert scenario.about
+        assert scenario.rate_of
+        assert scenario.standard.connections > 0
