@@ -14,8 +14,8 @@ import msgspec
 from cyclopts import Parameter
 from rich.console import Console
 
-from bench import ground as ground_module
 from bench import compare, document, page, short
+from bench import ground as ground_module
 from bench.findmax import find_max
 from bench.ground import GENERATORS_MAX, Ground, connections_max
 from bench.job import Order
@@ -233,20 +233,23 @@ def compare_command(*, rounds: Rounds = compare.ROUNDS, json_file: JsonFile = No
 def short_command(
     *,
     rounds: Rounds = compare.ROUNDS,
-    write: Annotated[Path, _option("the page to write; its section by hand stays")] = document.PAGE,
+    write: Annotated[Path | None, _option("write the page here (default docs/benchmarks.md)")] = None,
     json_file: JsonFile = None,
 ) -> int:
     """The comparison and every scenario once, about three minutes: writes docs/benchmarks.md.
 
+    The section by hand of a page that is there already stays as it is.
+
     Example: hongbao bench short --write benchmarks.md --json benchmarks.json
     """
-    _check(rounds, json_file, write)
-    document.kept(write)  # now, not when all has been measured
+    file = write or document.PAGE
+    _check(rounds, json_file, file)
+    document.kept(file)  # a section by hand that cannot be kept is to be known before everything is measured
     told = short.measure(rounds, Console())
     compare.show(Console(), told)
     _write_json(told, json_file)
-    document.write(told, write)
-    print(f"page: {write}")
+    document.write(told, file)
+    print(f"page: {file}")
     return 0
 
 

@@ -22,7 +22,7 @@ from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from statistics import median
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from redis import asyncio as aioredis
 from redis.exceptions import RedisError
@@ -116,7 +116,7 @@ class Bout(NamedTuple):
     rivals: Sequence[Rival]
 
 
-class Turn(NamedTuple):
+class Heat(NamedTuple):
     """One run of a comparison; `rival` is None for ours."""
 
     round: int
@@ -146,12 +146,12 @@ class Comparison:
         self.ours: dict[str, list[Figures]] = {}
         self.theirs: dict[tuple[str, str], list[Figures]] = {}
 
-    def note(self, turn: Turn, figures: Figures) -> None:
+    def note(self, heat: Heat, figures: Figures) -> None:
         """One run has ended."""
-        if turn.rival is None:
-            self.ours.setdefault(turn.bout.name, []).append(figures)
+        if heat.rival is None:
+            self.ours.setdefault(heat.bout.name, []).append(figures)
         else:
-            self.theirs.setdefault((turn.bout.name, turn.rival.name), []).append(figures)
+            self.theirs.setdefault((heat.bout.name, heat.rival.name), []).append(figures)
 
     def theirs_by_name(self) -> dict[str, list[Figures]]:
         """What the rivals did, each with its setting."""
@@ -192,7 +192,8 @@ class Progress(Screen):
         """One run more."""
         self._ended += 1
         rate = f"{figures['rate_per_s']:,}/s" if figures["rate_per_s"] else "done"
-        super().say(f"run {self._ended:2} of {self._runs}  {what}: {rate}")
+        errors = ", ".join(f"{count:,} {name}" for name, count in figures.get("errors", {}).items())
+        super().say(f"run {self._ended:2} of {self._runs}  {what}: {rate}{errors and f'  ({errors})'}")
 
 
 # --- what is compared -----------------------------------------------------------------------------------------
@@ -206,56 +207,46 @@ def bouts(sizes: Sizes) -> list[Bout]:
         Bout(
             f"opens, tier postgres, {sizes.wide}",
             str(sizes.wide),
-            _on_safe("opens", sizes.wide, sizes.opens),
-            [Rival("sql-lock", VS_SQL_LOCK, _sql_lock("--callers", sizes.wide.connections, sizes.sql_lock))],
+            _on("safe", "opens", sizes.wide, sizes.opens),
+            [Rival("sql-lock", VS_SQL_LOCK, _sql_lock(sizes.sql_lock, "--callers", sizes.wide.connections))],
         ),
         Bout(
             f"hot, {sizes.hot_users:,} users",
             f"{sizes.hot_users:,} users",
-            _on_safe("hot", Setting(sizes.hot_users, 1), sizes.hot_users * sizes.hot_rounds),
-            [Rival("sql-lock", HOT_VS_SQL_LOCK, _sql_lock("--hot", "", sizes.sql_lock_hot))],
+            _on("safe", "hot", Setting(sizes.hot_users, 1), sizes.hot_users * sizes.hot_rounds),
+            [Rival("sql-lock", HOT_VS_SQL_LOCK, _sql_lock(sizes.sql_lock_hot, "--hot"))],
         ),
         Bout(
             f"grab, {sizes.taps}",
             str(sizes.taps),
-            _on_safe("grab", sizes.taps, sizes.grabs),
-            [Rival("echo", VS_ECHO, _on_bare(sizes.taps, sizes.grabs))],
+            _on("safe", "grab", sizes.taps, sizes.grabs),
+            [Rival("echo", VS_ECHO, _on("bare", "echo", sizes.taps, sizes.grabs))],
         ),
     ]
 
 
 def _opens_on_redis(sizes: Sizes, setting: Setting) -> Bout:
-    order = _order("opens", setting, sizes.opens)
     rivals = [
         Rival("redis-lua", VS_REDIS_LUA, _redis_lua("usual", setting, sizes.redis_lua)),
         Rival("redis-lua, lean script", VS_LEAN, _redis_lua("lean", setting, sizes.redis_lua)),
     ]
-    name = f"opens, tier redis, {setting}"
-    return Bout(name, str(setting), lambda stands, screen: counted(stands.fast, order, screen), rivals)
+    play = _on("fast", "opens", setting, sizes.opens)
+    return Bout(f"opens, tier redis, {setting}", str(setting), play, rivals)
 
 
-def _order(scenario: str, setting: Setting, requests: int) -> Order:
-    return Order(scenario, setting.connections, setting.depth, requests, warmup_s=0.0)
-
-
-def _on_safe(scenario: str, setting: Setting, requests: int) -> Play:
-    order = _order(scenario, setting, requests)
-    return lambda stands, screen: counted(stands.safe, order, screen)
-
-
-def _on_bare(setting: Setting, requests: int) -> Play:
-    order = _order("echo", setting, requests)
-    return lambda stands, screen: counted(stands.bare, order, screen)
+def _on(stand: Literal["fast", "safe", "bare"], scenario: str, setting: Setting, requests: int) -> Play:
+    order = Order(scenario, setting.connections, setting.depth, requests, warmup_s=0.0)
+    return lambda stands, screen: counted(getattr(stands, stand), order, screen)
 
 
 def _redis_lua(script: str, setting: Setting, claims: int) -> Play:
     words = ("--script", script, "--connections", setting.connections, "--depth", setting.depth, "--claims", claims)
-    return lambda stands, _: _program(redis_lua.__name__, "--url", stands.redis_url, *words)
+    return lambda stands, _: program(redis_lua.__name__, "--url", stands.redis_url, *words)
 
 
-def _sql_lock(option: str, value: object, claims: int) -> Play:
-    words = [word for word in (option, value, "--claims", claims) if word != ""]
-    return lambda stands, _: _program(sql_lock.__name__, "--dsn", stands.safe.dsn, *words)
+def _sql_lock(claims: int, *more: object) -> Play:
+    words = ("--claims", claims, *more)
+    return lambda stands, _: program(sql_lock.__name__, "--dsn", stands.safe.dsn, *words)
 
 
 async def counted(stand: Ground, order: Order, screen: Screen) -> Figures:
@@ -266,7 +257,7 @@ async def counted(stand: Ground, order: Order, screen: Screen) -> Figures:
     return figures
 
 
-async def _program(module: str, *words: object) -> Figures:
+async def program(module: str, *words: object) -> Figures:
     """A rival as a process of its own, to its end. Raises BenchFailed with its last line."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -295,13 +286,13 @@ async def _program(module: str, *words: object) -> Figures:
 # --- how it is played -----------------------------------------------------------------------------------------
 
 
-def turns(table: Sequence[Bout], rounds: int) -> Iterator[Turn]:
+def heats(table: Sequence[Bout], rounds: int) -> Iterator[Heat]:
     """All runs in their order: ours first, in the next round theirs first."""
     for number_of_round in range(1, rounds + 1):
         for bout in table:
             sides: list[Rival | None] = [None, *bout.rivals]
             for side in sides if number_of_round % 2 else reversed(sides):
-                yield Turn(number_of_round, bout, side)
+                yield Heat(number_of_round, bout, side)
 
 
 @contextmanager
@@ -327,14 +318,16 @@ def limits_of(scenarios: Iterable[str]) -> dict[str, float]:
 async def compare(on: Stands, rounds: int, sizes: Sizes, screen: Progress) -> Comparison:
     """Play it all. Raises BenchFailed, ServerFailed, StoreUnavailable."""
     found = Comparison(bouts(sizes))
-    async with _on_tcp(on.fast.redis_url) as redis_url:
-        for turn in turns(found.bouts, rounds):
+    async with on_tcp(on.fast.redis_url) as redis_url:
+        for heat in heats(found.bouts, rounds):
             await _rest(on)
-            who = turn.bout if turn.rival is None else turn.rival
+            who = heat.bout if heat.rival is None else heat.rival
             figures = await who.play(on._replace(redis_url=redis_url), screen)
-            found.note(turn, figures)
-            whose = "ours" if turn.rival is None else turn.rival.name
-            screen.ended(f"round {turn.round}  {turn.bout.name}, {whose}", figures)
+            whose = f"{heat.bout.name}, {'ours' if heat.rival is None else heat.rival.name}"
+            screen.ended(f"round {heat.round}  {whose}", figures)
+            if not figures["rate_per_s"]:
+                raise BenchFailed(f"{whose}: nothing was measured")
+            found.note(heat, figures)
     return found
 
 
@@ -348,7 +341,7 @@ async def _rest(on: Stands) -> None:
 
 
 @asynccontextmanager
-async def _on_tcp(url: str) -> AsyncIterator[str]:
+async def on_tcp(url: str) -> AsyncIterator[str]:
     """Valkey listens on loopback as well. Raises BenchFailed."""
     try:
         async with aioredis.Redis.from_url(url) as redis:
@@ -371,7 +364,7 @@ def _free_port() -> int:
 
 def runs_of(rounds: int, sizes: Sizes) -> int:
     """How many runs there will be."""
-    return sum(1 for _ in turns(bouts(sizes), rounds))
+    return sum(1 for _ in heats(bouts(sizes), rounds))
 
 
 def measure(rounds: int, console: Console, sizes: Sizes = SIZES) -> dict[str, Any]:
@@ -415,9 +408,9 @@ def _ratio(pair: Pair) -> float:
 def show(console: Console, told: Mapping[str, Any]) -> None:
     """The table for people."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for title, side in {"ours": "left", "rival": "left", "ours/s": "right", "theirs/s": "right"}.items():
-        table.add_column(title, justify="left" if side == "left" else "right")
-    for title in ("ratio", "(min–max)", "must"):
+    for title in ("ours", "rival"):
+        table.add_column(title)
+    for title in ("ours/s", "theirs/s", "ratio", "(min–max)", "must"):
         table.add_column(title, justify="right")
     for pair in told["pairs"]:
         must = must_of(pair["name"])

@@ -10,6 +10,8 @@ from typing import Any, Final, NamedTuple
 
 from bench.chart import number
 from bench.markup import Markup, element, together
+from bench.scenario import Scenario
+from bench.scenarios import SCENARIOS
 
 Figures = Mapping[str, Any]  # of one run
 Measured = Mapping[str, Any]  # what bench.short writes as JSON
@@ -209,9 +211,13 @@ def markdown(told: Measured, by_hand: str, picture: str) -> str:
         _pairs(told),
         PAIRS_NOTE,
         _table(RIVALS_HEADS, RIVALS),
-        "## Latency, processor time, settlement",
-        _runs(told),
-        RUNS_NOTE,
+        "## Latency",
+        LATENCY_NOTE,
+        _latency_table(told),
+        _errors(told),
+        "## Processor time and settlement",
+        COSTS_NOTE,
+        _costs_table(told),
         "## Where the time goes",
         f"{BEGIN}{by_hand}{END}",
     ]
@@ -231,8 +237,9 @@ def by_hand(page: str) -> str:
 def write(told: Measured, page: Path) -> None:
     """Write the page and its chart beside it; the section by hand stays. Raises OSError, ValueError."""
     chart = page.with_suffix(".svg")
+    text = markdown(told, kept(page), chart.name)
     chart.write_text(picture(told["pairs"]), "utf-8")
-    page.write_text(markdown(told, kept(page), chart.name), "utf-8")
+    page.write_text(text, "utf-8")
 
 
 def kept(page: Path) -> str:
@@ -264,17 +271,23 @@ this very session at the same connections and depth where it says so, else at 20
 PAIRS_NOTE: Final = """\
 Rates are medians over the rounds, the ratio is the median of the ratios of the rounds. Both sides run on the same
 stores with the same durability, in turns, ours first in one round and theirs first in the next; our server and
-its settlement are at rest while a rival runs. Neither side has a warm-up: all turns count. Ours does more for
-each claim: login, the framed protocol, tickets, pushes to the group, balances, and settlement into double-entry
-books during the measurement; in `hot` a turn of ours is a grab and an open, theirs is the claim alone."""
+its settlement are at rest while a rival runs. Neither side has a warm-up: all turns count, but in `hot` ours
+plays a first packet that does not. Ours does more for each claim: login, the framed protocol, tickets, pushes to
+the group, balances, and settlement into double-entry books during the measurement. In `hot` a turn of ours is a
+grab and an open, theirs is the claim alone; ours is the shares of a packet by the time to the last win in the
+median round, theirs all claims by the time for all of them."""
 
-RUNS_NOTE: Final = """\
-Latencies in ms; of several rounds the one with the median rate. In a closed loop latency is what the load makes
-it (users by rate); only the open loops say how long somebody waits at a given rate, counted from when they meant
-to begin. Processor time in µs for each turn, of all processors together. Settlement: claims not yet credited when
-the clock stopped, and how fast they went then. A generator that was busy for 90 % of a core or more may be what
-limited the rate; it is marked with ⚠. Turns: `open` a grab and an open, `hot` all that one user does with one
-packet, `push` one delivery (its generator also hears the bare server), all others one request."""
+LATENCY_NOTE: Final = """\
+In ms; of several rounds the one with the median rate. In a closed loop latency follows from the load (users by
+rate). How long somebody waits at a given rate is what the open loops say, which count from when a user meant to
+begin, after a warm-up of a second. The rivals are in italics."""
+
+COSTS_NOTE: Final = """\
+Processor time in µs for each turn, of all processors together; a turn of `open` is a grab and an open, of `hot`
+all that one user does with one packet, of `push` one delivery (its generator hears those of the bare server too),
+else one request. A generator that was busy for 90 % of a core or more may be what limited the rate (⚠). Unsettled
+are the claims not yet credited when the clock stopped; settlement ran all the time, and went on at the rate in
+the last column."""
 
 RIVALS_HEADS: Final = ("rival", "what it is", "what it lacks", '"won" is said when')
 RIVALS: Final = (
@@ -311,13 +324,13 @@ def _header(told: Measured) -> str:
     versions = (
         f"Python {about['python']}, uvloop {about['uvloop']}, PostgreSQL {about['postgres']}, {about['redis']}"
     )
-    took = f"{told['rounds']} rounds of the comparison, {number(told['seconds'])} s for everything"
     facts = {
         "commit": f"`{about['commit'] or 'unknown'}`",
         "when": about["at"],
         "machine": f"{about['cpu']}, {about['cores']} cores, {memory}, kernel {about['kernel']}",
         "versions": versions,
-        "command": f"`{about['command']}`: seed {told['seed']}, {took}",
+        "command": f"`{about['command']}`",
+        "how much": f"{told['rounds']} rounds of what is compared, seed {told['seed']}, {told['seconds']} s in all",
     }
     config = f"```toml\n{about['config'].strip()}\n```"
     details = f"<details><summary>Config of the servers</summary>\n\n{config}\n\n</details>"
@@ -363,50 +376,66 @@ def _pair(pair: Mapping[str, Any]) -> Iterator[str]:
     yield NOTHING if target is None else mark(target, pair["ratio"])
 
 
-def _runs(told: Measured) -> str:
-    heads = (
-        "run",
-        "load",
-        "per second",
-        *("p50", "p99", "p99.9", "max"),
-        *("server µs", "PostgreSQL µs", "Redis µs", "generator µs"),
-        *("unsettled", "settled after, per second"),
-    )
-    rows = [_run(name, _middle(runs)) for name, runs in told["runs"].items()]
-    rivals = [_rival(name, _middle(runs)) for name, runs in told["rivals"].items()]
+def _latency_table(told: Measured) -> str:
+    heads = ("run", "load", "per second", "p50", "p99", "p99.9", "max")
+    rows = [(name, _load(figures), *_latencies(figures)) for name, figures in _middles(told["runs"])]
+    rivals = [(f"_{name}_", _users(figures), *_latencies(figures)) for name, figures in _middles(told["rivals"])]
     return _table(heads, [*rows, *rivals], right=range(2, len(heads)))
 
 
-def _middle(runs: Sequence[Figures]) -> Figures:
-    """The run with the median rate."""
-    return sorted(runs, key=lambda figures: float(figures["rate_per_s"]))[(len(runs) - 1) // 2]
+def _errors(told: Measured) -> str:
+    """What was not answered as it should be, in any run."""
+    found = [
+        f"{name}: {', '.join(f'{count:,} {error}' for error, count in figures['errors'].items())}"
+        for name, several in told["runs"].items()
+        for figures in several
+        if figures["errors"]
+    ]
+    return f"Errors: {'; '.join(found)}." if found else "No request failed in any of these runs."
 
 
-def _run(name: str, figures: Figures) -> Iterator[str]:
-    yield f"{name}{' ⚠' if figures['generator_busy'] >= BUSY else ''}"
+def _middles(runs: Mapping[str, Sequence[Figures]]) -> Iterator[tuple[str, Figures]]:
+    """Of each, the run with the median rate."""
+    for name, several in runs.items():
+        in_order = sorted(several, key=lambda figures: float(figures["rate_per_s"]))
+        yield name, in_order[(len(in_order) - 1) // 2]
+
+
+def _load(figures: Figures) -> str:
     if figures["loop"] == "open":
-        yield f"{figures['connections']:,}, open loop {number(figures['offered_per_s'])}/s"
-    else:
-        yield f"{figures['connections']:,} × {figures['depth']:,}"
-    yield number(figures["rate_per_s"]) if figures["rate_per_s"] else NOTHING
-    yield from _latencies(figures)
+        return f"{figures['connections']:,}, open loop {number(figures['offered_per_s'])}/s"
+    depth_of = SCENARIOS[figures["scenario"]].depth_of
+    if not figures["depth"]:
+        return f"{figures['connections']:,}"
+    if depth_of == Scenario.depth_of:
+        return _users(figures)
+    return f"{figures['connections']:,}, {figures['depth']} {depth_of}"
+
+
+def _users(figures: Figures) -> str:
+    return f"{figures['connections']:,} × {figures['depth']:,}"
+
+
+def _costs_table(told: Measured) -> str:
+    heads = ("run", "server", "PostgreSQL", "Redis", "generator", "busiest generator", "unsettled", "settled after")
+    rows = [(name, *_costs(figures)) for name, figures in _middles(told["runs"])]
+    return _table(heads, rows, right=range(1, len(heads)))
+
+
+def _costs(figures: Figures) -> Iterator[str]:
+    turns = figures["requests"]
     for process in PROCESSES:
-        used_s, turns = figures["cpu_s"][process], figures["requests"]
-        yield f"{used_s * 1e6 / turns:.1f}" if turns and used_s else NOTHING
+        used_us = figures["cpu_s"][process] * 1e6
+        yield f"{used_us / turns:.1f}" if turns and used_us else NOTHING
+    busy = figures["generator_busy"]
+    yield f"{100 * busy:.0f} %{' ⚠' if busy >= BUSY else ''}"
     settled = figures["settlement"]
-    for value in (settled["backlog"], settled["drain_per_s"]):
-        yield NOTHING if value is None else number(value)
-
-
-def _rival(name: str, figures: Figures) -> Iterator[str]:
-    yield f"_{name}_{' ⚠' if figures['generator_busy'] >= BUSY else ''}"
-    yield f"{figures['connections']:,} × {figures['depth']:,}"
-    yield number(figures["rate_per_s"])
-    yield from _latencies(figures)
-    yield from (NOTHING, NOTHING, NOTHING, f"{figures['cpu_s'] * 1e6 / figures['claims']:.1f}", NOTHING, NOTHING)
+    yield NOTHING if settled["backlog"] is None else number(settled["backlog"])
+    yield NOTHING if settled["drain_per_s"] is None else f"{number(settled['drain_per_s'])}/s"
 
 
 def _latencies(figures: Figures) -> Iterator[str]:
+    yield number(figures["rate_per_s"]) if figures["rate_per_s"] else NOTHING
     for name in PERCENTILES:
         value_ms = figures["latency_ms"][name]
         yield number(value_ms) if value_ms else NOTHING
@@ -453,7 +482,7 @@ def picture(pairs: Sequence[Mapping[str, Any]]) -> str:
             drawn.append(_bar(bar, y, (WIDTH - NUMBERS) / most))
             y += BAR + 2
         y += GAP
-    words = "; ".join(f"{pair['run']} against {pair['rival']}: × {number(pair['ratio'])}" for pair in pairs)
+    words = "; ".join(f"{pair['run']} is × {number(pair['ratio'])} of {pair['rival']}" for pair in pairs)
     inside = [
         element("title", "Ours and the rivals, per second"),
         element("desc", words),
@@ -468,7 +497,7 @@ def _bars(pairs: Sequence[Mapping[str, Any]]) -> Iterator[Bar]:
     """Ours, which is the same in all of these, and each rival."""
     yield Bar("ours", "hongbao", pairs[0]["ours"])
     for pair in pairs:
-        yield Bar("theirs", f"{pair['rival']}, × {number(pair['ratio'])}", pair["theirs"])
+        yield Bar("theirs", f"{pair['rival']}: ours is × {number(pair['ratio'])}", pair["theirs"])
 
 
 def _bar(bar: Bar, y: float, pixels_each: float) -> Markup:

@@ -19,6 +19,8 @@ from server.loop import run as run_loop
 
 OF_MAXIMUM: Final = 0.5  # the rate of the open loop whose latency counts
 OPEN_CLOSED: Final = "open, closed loop"
+HALF: Final = "open, half the maximum"
+IDLE: Final = "idle"
 USED: Final = ("opens", "hot", "grab", "send", "login", "push", "open", "day")
 
 
@@ -37,6 +39,7 @@ class Extent(NamedTuple):
     texts: int = 150
     opened: int = 30_000
     open_s: float = 6.0
+    day_users: int = 1_000
     day_s: float = 5.0
     idle_s: float = 5.0
 
@@ -62,26 +65,33 @@ def standard(scenario: str, **changes: Any) -> Order:
 def once(extent: Extent) -> list[Once]:
     """All of them but `open` in an open loop, whose rate is not known before, and `idle`."""
     wide, deep = extent.compared.wide, extent.compared.deep
-    day_per_s = SCENARIOS["day"].standard.rate_per_s
     return [
         Once(f"echo, {wide}", _closed("echo", wide, extent.echoes)),
         Once(f"echo, {deep}", _closed("echo", deep, extent.echoes)),
         Once(f"opens, tier postgres, {deep}", _closed("opens", deep, extent.opens)),
         Once("send", _closed("send", deep, extent.sends)),
-        Once("login", standard("login", connections=extent.callers, requests=extent.logins)),
+        Once("login", standard("login", connections=extent.callers, requests=extent.logins, warmup_s=0.0)),
         Once("push", standard("push", connections=extent.members, requests=extent.texts)),
         Once(f"hot, {extent.crowd:,} users", _hot(extent)),
-        Once("day", standard("day", depth=0, requests=0, rate_per_s=day_per_s, seconds=extent.day_s)),
+        Once("day", _day(extent)),
         Once(OPEN_CLOSED, _closed("open", wide, extent.opened)),
     ]
 
 
 def _closed(scenario: str, setting: Setting, requests: int) -> Order:
-    return standard(scenario, connections=setting.connections, depth=setting.depth, requests=requests)
+    """Without a warm-up, as in the comparison."""
+    return standard(scenario, connections=setting.connections, depth=setting.depth, requests=requests, warmup_s=0.0)
 
 
 def _hot(extent: Extent) -> Order:
     return standard("hot", connections=extent.crowd, requests=extent.crowd * extent.crowd_rounds)
+
+
+def _day(extent: Extent) -> Order:
+    per_s = SCENARIOS["day"].standard.rate_per_s
+    return standard(
+        "day", connections=extent.day_users, depth=0, requests=0, rate_per_s=per_s, seconds=extent.day_s
+    )
 
 
 def half_of(closed: Figures, seconds: float) -> Order:
@@ -104,11 +114,9 @@ def measure(rounds: int, console: Console, extent: Extent = EXTENT) -> dict[str,
     """
     began_s = time.perf_counter()
     limits = compare.limits_of(USED)
-    screen = Progress(console, compare.runs_of(rounds, extent.compared) + len(once(extent)) + len(("idle", "half")))
-    with ground.own(
-        "postgres", limits, Screen(console).say
-    ) as young:  # what users take shows in a fresh server only
-        idle = Once("idle", standard("idle", connections=extent.callers, seconds=extent.idle_s))
+    screen = Progress(console, compare.runs_of(rounds, extent.compared) + len(once(extent)) + len((IDLE, HALF)))
+    with ground.own("postgres", limits, Screen(console).say) as young:  # only there memory shows what users take
+        idle = Once(IDLE, standard("idle", connections=extent.callers, seconds=extent.idle_s))
         figures = run_loop(_play(young, idle, screen))
     with compare.stands(limits, lambda _: None) as on:  # its config is the same
         told = run_loop(_measured(on, rounds, extent, screen))
@@ -121,7 +129,7 @@ async def _measured(on: Stands, rounds: int, extent: Extent, screen: Progress) -
     runs = dict(found.ours)
     for one in once(extent):
         runs[one.name] = [await _play(_stand(on, one), one, screen)]
-    half = Once("open, half the maximum", half_of(runs[OPEN_CLOSED][0], extent.open_s))
+    half = Once(HALF, half_of(runs[OPEN_CLOSED][0], extent.open_s))
     runs[half.name] = [await _play(on.safe, half, screen)]
     theirs = found.theirs_by_name()
     echoes = {name: played for name, played in theirs.items() if "scenario" in played[0]}  # runs like ours

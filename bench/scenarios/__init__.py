@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import Final
 
 from bench.scenario import Scenario
-from bench.scenarios import echo, grab, hot, idle, login, open, opens, push, send
+from bench.scenarios import day, echo, grab, hot, idle, login, open, opens, push, send
 
 SCENARIOS: Final[dict[str, type[Scenario]]] = {
     "echo": echo.Echo,
@@ -29,4 +29,5 @@ SCENARIOS: Final[dict[str, type[Scenario]]] = {
     "hot": hot.Hot,
     "send": send.Send,
     "push": push.Push,
+    "day": day.Day,
 }

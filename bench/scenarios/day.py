@@ -1,7 +1,7 @@
 """Scenario `day`: what a chat does all day, mixed as the table says; 1,000 users in groups of 20 to 50, all online.
 
 Most taps meet packets that were finished long ago. New packets have shares for half of their group: who comes early
-wins, the others find them gone. What is written and sent reaches everybody in the group, as it would.
+wins, the others find them gone. What is written and sent reaches everybody in the group.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import ClassVar, Final, NamedTuple
 
 from bench.job import Job
 from bench.outcome import Outcome
-from bench.scenario import Requests, Standard
+from bench.scenario import Standard
 from bench.scenarios.open import OpenPackets
 from bench.stage import Say, Stage
 from bench.wire import Wire
@@ -22,87 +22,117 @@ from client_sim.histogram import Histogram
 from protocol import messages
 from protocol.messages import Message
 
-# What users do, in percent.
-WEIGHTS: Final = {
-    "text": 20,
-    "grab_old": 45,
-    "grab_new": 25,  # and open it, if there is a ticket
-    "send": 3,
-    "balance": 4,
-    "catch_up": 3,
-}
 MEMBERS: Final = (20, 50)
 OLD_PACKETS: Final = 10  # of each group
 OLD_SHARES: Final = 2
 SENT_SHARES: Final = 5
 SHARE_FEN: Final = 100
-MISSED: Final = 20  # messages from before the clock that somebody who catches up has not seen
+MISSED: Final = 20  # who catches up has missed so many messages from before the clock, and all since
 TEXT: Final = "新年快乐，万事如意！今晚谁来？"
 
 
-class Group(NamedTuple):
-    """One group and what happened in it before the clock starts."""
+class Place(NamedTuple):
+    """Where one user stands: in which group, and which packets they have not tapped yet."""
 
+    stage: Stage
     group_id: int
-    members: Sequence[Wire]
-    old: Sequence[int]  # packets
-    new: Sequence[int]
-
-    @property
-    def last_message(self) -> int:
-        """Nothing but packets was posted."""
-        return len(self.old) + len(self.new)
+    last_message: int  # before the clock starts
+    old: Iterator[int]
+    new: Iterator[int]
 
 
-class Member:
-    """One user, who makes the first requests of their turns, one after the other."""
+class Kind(NamedTuple):
+    """One row of KINDS: how often users do it, in percent, and what they ask for first."""
 
-    def __init__(self, stage: Stage, group: Group) -> None:
-        self._stage = stage
-        self._group = group
-        self._old = cycle(group.old)
-        self._new = iter(group.new)
-
-    def text(self) -> Message:
-        return messages.Say(0, self._group.group_id, TEXT)
-
-    def grab_old(self) -> Message:
-        return messages.Grab(0, next(self._old))
-
-    def grab_new(self) -> Message:
-        return messages.Grab(0, next(self._new))
-
-    def send(self) -> Message:
-        total_fen = SENT_SHARES * SHARE_FEN
-        return messages.SendPacket(0, self._stage.key(), "lucky", self._group.group_id, total_fen, SENT_SHARES)
-
-    def balance(self) -> Message:
-        return messages.GetBalance(0)
-
-    def catch_up(self) -> Message:
-        return messages.CatchUp(0, self._group.group_id, max(0, self._group.last_message - MISSED))
+    weight: int
+    ask: Callable[[Place], Message]
 
 
-ACTS: Final[Mapping[str, Callable[[Member], Message]]] = {kind: getattr(Member, kind) for kind in WEIGHTS}
+KINDS: Final = {
+    "text": Kind(20, lambda at: messages.Say(0, at.group_id, TEXT)),
+    "grab_old": Kind(45, lambda at: messages.Grab(0, next(at.old))),
+    "grab_new": Kind(25, lambda at: messages.Grab(0, next(at.new))),  # and open it with the ticket
+    "send": Kind(3, lambda at: _packet(at)),
+    "balance": Kind(4, lambda _: messages.GetBalance(0)),
+    "catch_up": Kind(3, lambda at: messages.CatchUp(0, at.group_id, max(0, at.last_message - MISSED))),
+}
+
+
+def _packet(at: Place) -> Message:
+    key, total_fen = at.stage.key(), SENT_SHARES * SHARE_FEN
+    return messages.SendPacket(0, key, "lucky", at.group_id, total_fen, SENT_SHARES)
 
 
 class Day(OpenPackets):
-    """A turn is one act of one user: a request, or a grab and the open that its ticket allows."""
+    """A turn is one request, or a grab and the open that its ticket allows."""
 
     about = "a realistic mix: texts, grabs of old packets, grab and open of new ones, sends, balances, catching up"
     rate_of = "turns answered"
     standard = Standard(connections=1_000, depth=1, requests=20_000, rate_per_s=2_000)
-    counted: ClassVar = frozenset({"said", "claimed", "gone", "won", "sent", "balance", "caughtup"})
+    counted: ClassVar = frozenset({"said", "claimed", "gone", "busy", "won", "sent", "balance", "caughtup"})
 
     def __init__(self, job: Job, say: Say) -> None:
         super().__init__(job, say)
-        self._plans: dict[int, list[str]] = {}  # of each user: what they do, turn by turn
+        self._plans: dict[int, list[str]] = {}  # of each user: the kinds of their turns
 
     async def first_requests(self, users: int, turns_each: int) -> Mapping[Wire, Sequence[Message]]:
-        """Everybody has a plan for the day, a group, and the money to send what they plan to."""
-        stage, chance = self.stage, random.Random(f"day {self.job.order.seed}")
-        wires = await stage.users(users)
-        self._plans = {
-            one.user_id: chance.choices(list(WEIGHTS), list(WEIGHTS.values()), k=turns_each) for one in wires
+        """Everybody has a plan for the day, a group with packets, and the money for what they will send."""
+        chance = random.Random(f"day {self.job.order.seed}")
+        wires = await self.stage.users(users)
+        weights = [kind.weight for kind in KINDS.values()]
+        self._plans = {one.user_id: chance.choices(list(KINDS), weights, k=turns_each) for one in wires}
+        places = await self._places(list(_crowds(wires, chance)))
+        return {one: [KINDS[kind].ask(place) for kind in self._plans[one.user_id]] for one, place in places.items()}
+
+    async def _places(self, crowds: Sequence[Sequence[Wire]]) -> dict[Wire, Place]:
+        """A group for each crowd: old packets, which a few have opened, and as many new ones as anybody taps."""
+        stage = self.stage
+        stage.say(f"{len(crowds):,} groups form, each with packets")
+        sender = await stage.sender()
+        new = [max(self._times(one, "grab_new") for one in crowd) for crowd in crowds]
+        shares = [max(1, len(crowd) // 2) for crowd in crowds]
+        old_fen = OLD_PACKETS * OLD_SHARES * SHARE_FEN
+        all_fen = sum(old_fen + n * s * SHARE_FEN for n, s in zip(new, shares, strict=True))
+        sent_fen = {
+            one.user_id: self._times(one, "send") * SENT_SHARES * SHARE_FEN for crowd in crowds for one in crowd
         }
-        ...
+        await stage.fund({sender.user_id: all_fen} | {user_id: fen for user_id, fen in sent_fen.items() if fen})
+        places: dict[Wire, Place] = {}
+        quick: dict[Wire, Sequence[int]] = {}
+        group_ids = await stage.groups(sender, crowds)
+        for group_id, crowd, new_here, shares_here in zip(group_ids, crowds, new, shares, strict=True):
+            old_ids = await stage.send(sender, [group_id] * OLD_PACKETS, OLD_SHARES, SHARE_FEN)
+            new_ids = await stage.send(sender, [group_id] * new_here, shares_here, SHARE_FEN)
+            quick |= dict.fromkeys(crowd[:OLD_SHARES], old_ids)
+            for one in crowd:
+                places[one] = Place(stage, group_id, OLD_PACKETS + new_here, cycle(old_ids), iter(new_ids))
+        sender.close()
+        await stage.ask(await stage.tickets(quick))
+        return places
+
+    def _times(self, one: Wire, kind: str) -> int:
+        return self._plans[one.user_id].count(kind)
+
+    def outcome(self) -> Outcome:
+        """With the answers and latencies of each kind."""
+        outcome, log = super().outcome(), self.log
+        answers: Counter[str] = Counter()
+        latencies_ms: defaultdict[str, list[float]] = defaultdict(list)
+        for user_id, reply, start_s, end_s in zip(log.users, log.replies, log.starts_s, log.ends_s, strict=True):
+            kind = self._plans[user_id][reply.seq - 1]
+            if not isinstance(reply, messages.Refused):
+                answers[f"{kind} {getattr(reply, 'answer', '')}".rstrip()] += 1
+            if start_s >= outcome.begin_s:
+                latencies_ms[kind].append((end_s - start_s) * 1000)
+        outcome.answers = dict(sorted(answers.items()))
+        outcome.spreads = {f"{kind}_ms": Histogram.of(latencies_ms[kind]).encoded() for kind in KINDS}
+        return outcome
+
+
+def _crowds(wires: Sequence[Wire], chance: random.Random) -> Iterator[Sequence[Wire]]:
+    """Groups of MEMBERS; the last one has whoever is left."""
+    first = 0
+    while first < len(wires):
+        size = chance.randint(*MEMBERS)
+        yield wires[first : first + size]
+        first += size

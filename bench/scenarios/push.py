@@ -2,9 +2,9 @@
 
 `--depth` texts are under way at once, so that nobody waits for the commit of one: the next is written when the last
 member has got the oldest. A delivery lasts from the writing to the reading by one member, and all are timed. The
-same members hear the same texts from bench.rivals.echo, which writes each to every connection and does nothing else;
-the two servers take turns, one idle while the other is measured, and the medians are compared. The ratio may exceed
-1: texts that were committed together leave our server in one write to each member. With `--depth 1` there are none.
+same members hear the same texts from bench.rivals.echo, which writes each to every connection and nothing more; the
+two servers take turns, one idle while the other is measured, and the medians are compared. The ratio may exceed 1:
+texts that were committed together leave our server in one write to each member. With `--depth 1` there are none.
 """
 
 from __future__ import annotations

@@ -1,0 +1,186 @@
+"""The comparison: in which order it plays, what its ratios are, and one that is real and tiny."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from redis import asyncio as aioredis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from rich.console import Console
+
+from bench import compare, short
+from bench.compare import Bout, Pair, Rival, Setting, Sizes, heats, pair_of
+from bench.fleet import BenchFailed
+from bench.ground import Ground
+from bench.job import Order
+from bench.report import Screen
+from server.cli import main
+
+TINY = Sizes(
+    wide=Setting(40, 1),
+    deep=Setting(20, 4),
+    opens=200,
+    redis_lua=200,
+    sql_lock=40,
+    hot_users=40,
+    hot_rounds=1,
+    sql_lock_hot=1,
+    taps=Setting(20, 1),
+    grabs=200,
+)
+
+
+async def nothing(*_: object) -> dict[str, Any]:
+    """Nobody plays."""
+    return {}
+
+
+def test_who_begins_changes_with_the_round() -> None:
+    usual, lean, sql = (Rival(name, "pair", nothing) for name in ("usual", "lean", "sql"))
+    table = [Bout("fast", "1 × 1", nothing, [usual, lean]), Bout("safe", "1 × 1", nothing, [sql])]
+    order = [(heat.round, heat.bout.name, heat.rival and heat.rival.name) for heat in heats(table, 2)]
+    assert order == [
+        (1, "fast", None),
+        (1, "fast", "usual"),
+        (1, "fast", "lean"),
+        (1, "safe", None),
+        (1, "safe", "sql"),
+        (2, "fast", "lean"),
+        (2, "fast", "usual"),
+        (2, "fast", None),
+        (2, "safe", "sql"),
+        (2, "safe", None),
+    ]
+
+
+def test_the_ratio_is_the_median_of_the_rounds() -> None:
+    pair = pair_of("grab_vs_echo", "200 × 1", "grab", "echo", ours=[900, 400, 1_500], theirs=[1_000, 1_000, 1_500])
+    assert (pair.ratio, pair.low, pair.high) == (0.9, 0.4, 1.0)
+    assert pair_of("x", "", "", "", [300, 500], [200, 200])[6:] == (2.0, 1.5, 2.5)
+
+
+def pair(name: str, setting: str, ratio: float) -> Pair:
+    """One that came to this ratio, more or less."""
+    return Pair(name, setting, f"run {setting}", "rival", [10], [20], ratio, ratio - 0.25, ratio + 0.25)
+
+
+def test_of_several_settings_the_lowest_counts() -> None:
+    pairs = [
+        pair("opens_redis_tier_vs_redis_lua", "1,000 × 1", 2.0),
+        pair("opens_redis_tier_vs_redis_lua_lean", "1,000 × 1", 0.5),
+        pair("opens_redis_tier_vs_redis_lua", "200 × 8", 1.5),
+        pair("opens_postgres_tier_vs_sql_lock", "1,000 × 1", 9.0),
+        pair("hot_vs_sql_lock_hot", "500 users", 40.0),
+        pair("grab_vs_echo", "200 × 1", 0.875),
+    ]
+    told = compare.document(pairs, 3, {"commit": "abc1234"})
+    assert list(told) == ["ratios", "spread", "pairs", "rounds", "about"]
+    assert told["ratios"] == {
+        "opens_redis_tier_vs_redis_lua": 1.5,
+        "opens_postgres_tier_vs_sql_lock": 9.0,
+        "hot_vs_sql_lock_hot": 40.0,
+        "grab_vs_echo": 0.875,
+    }
+    assert told["spread"]["opens_redis_tier_vs_redis_lua"] == {"low": 1.25, "high": 1.75}
+    assert told["pairs"][1] == {
+        "name": "opens_redis_tier_vs_redis_lua_lean",
+        "setting": "1,000 × 1",
+        "run": "run 1,000 × 1",
+        "rival": "rival",
+        "ours": [10],
+        "theirs": [20],
+        "ratio": 0.5,
+        "low": 0.25,
+        "high": 0.75,
+    }
+    assert (told["rounds"], told["about"]) == (3, {"commit": "abc1234"})
+
+
+async def test_a_void_run_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def void(*_: object) -> dict[str, Any]:
+        return {"valid": False}
+
+    monkeypatch.setattr(compare, "run", void)
+    with pytest.raises(BenchFailed, match=r"^void: in a run of opens the books contradict what users were told$"):
+        await compare.counted(Ground("", "redis"), Order("opens", 1), Screen(Console()))
+
+
+async def test_a_rival_that_fails_is_one_line() -> None:
+    with pytest.raises(BenchFailed, match=r"^the rival redis_lua failed: .*No such file or directory\.?$"):
+        await compare.program("bench.rivals.redis_lua", "--url", "unix:///no/such.sock")
+
+
+async def test_a_rival_reaches_valkey_over_tcp_for_as_long_as_it_is_needed(redis_url: str) -> None:
+    async with compare.on_tcp(redis_url) as url:
+        assert url.startswith("redis://127.0.0.1:")
+        async with aioredis.Redis.from_url(url) as redis:
+            assert await redis.ping()
+    async with aioredis.Redis.from_url(url) as redis:
+        with pytest.raises(RedisConnectionError):
+            await redis.ping()
+
+
+def test_a_tiny_comparison_is_played_to_its_end() -> None:
+    screen = io.StringIO()
+    console = Console(file=screen, width=160)
+    told = compare.measure(1, console, TINY)
+    compare.show(console, told)
+    assert set(told["ratios"]) == set(compare.RATIOS)
+    assert all(ratio > 0 for ratio in told["ratios"].values())
+    assert [(one["run"], one["rival"]) for one in told["pairs"]] == [
+        ("opens, tier redis, 40 × 1", "redis-lua"),
+        ("opens, tier redis, 40 × 1", "redis-lua, lean script"),
+        ("opens, tier redis, 20 × 4", "redis-lua"),
+        ("opens, tier redis, 20 × 4", "redis-lua, lean script"),
+        ("opens, tier postgres, 40 × 1", "sql-lock"),
+        ("hot, 40 users", "sql-lock"),
+        ("grab, 20 × 1", "echo"),
+    ]
+    assert all(len(one["ours"]) == len(one["theirs"]) == 1 for one in told["pairs"])
+    assert all(one["low"] <= one["ratio"] <= one["high"] for one in told["pairs"])
+    assert told["about"]["redis"].startswith("Valkey ")
+    lines = screen.getvalue().splitlines()
+    assert lines[0] == "config of this run:"
+    progress = [line for line in lines if line.startswith("run ")]
+    assert (len(progress), progress[0].partition(": ")[0]) == (
+        12,
+        "run  1 of 12  round 1  opens, tier redis, 40 × 1, ours",
+    )
+    assert progress[-1].startswith("run 12 of 12  round 1  grab, 20 × 1, echo: ")
+    assert "must" in screen.getvalue()
+
+
+def test_the_short_set_is_the_comparison_and_the_rest_once() -> None:
+    orders = {one.name: one.order for one in short.once(short.EXTENT)}
+    assert {name: (order.connections, order.depth, order.requests) for name, order in orders.items()} == {
+        "echo, 1,000 × 1": (1_000, 1, 60_000),
+        "echo, 200 × 8": (200, 8, 60_000),
+        "opens, tier postgres, 200 × 8": (200, 8, 60_000),
+        "send": (200, 8, 30_000),
+        "login": (10_000, 256, 30_000),
+        "push": (2_000, 4, 150),
+        "hot, 5,000 users": (5_000, 1, 25_000),
+        "day": (1_000, 0, 0),
+        "open, closed loop": (1_000, 1, 30_000),
+    }
+    assert (orders["day"].rate_per_s, orders["day"].seconds) == (2_000, 5.0)
+    half = short.half_of({"rate_per_s": 19_001, "connections": 1_000}, seconds=6.0)
+    assert (half.scenario, half.is_open, half.rate_per_s, half.turns) == ("open", True, 9_500.0, 57_000)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("compare", "--rounds", "0"), "there is at least one round"),
+        (("compare", "--json", "no/such/folder.json"), "there is no folder for no/such/folder.json"),
+        (("short", "--write", "no/such/page.md"), "there is no folder for no/such/page.md"),
+    ],
+)
+def test_bad_words_are_one_clear_line(
+    capsys: pytest.CaptureFixture[str], words: tuple[str, ...], says: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["bench", *words])
+    assert (ended.value.code, capsys.readouterr()) == (1, ("", f"hongbao: {says}\n"))

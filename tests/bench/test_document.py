@@ -1,0 +1,249 @@
+"""The page of the short set: what was reached, what stands beside it, and that what was written by hand stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from bench import compare, document, short
+from bench.document import TARGETS, Target, by_hand, mark
+
+MUST = {  # of issue 3, by the row's first words
+    "`opens` tier `postgres`, 1,000 × 1": (20_000, 40_000),
+    "`opens` tier `postgres`, 200 × 8": (38_000, 80_000),
+    "`opens` tier `redis`, 1,000 × 1": (36_000, 50_000),
+    "`opens` tier `redis`, 200 × 8": (53_000, 80_000),
+    "`opens` tier `redis` against redis-lua, the lower of both settings": (1.3, 2.5),
+    "`opens` tier `postgres` against sql-lock, many packets": (8, 15),
+    "`hot` against sql-lock, one hot packet": (30, 60),
+    "`grab` against echo, 200 connections × 1": (0.75, 0.9),
+    "`hot`, 500 users: last `won`, p99 of all rounds": (80, 30),
+    "`hot`, 5,000 users: last `won`, p99 of all rounds": (None, None),
+    "`grab`, 200 × 1": (None, None),
+    "`send` tier `postgres`, 200 × 8": (6_000, 15_000),
+    "`login`, a storm of 10,000": (8_000, 15_000),
+    "`push` to 2,000 members online, against a bare write loop": (0.8, 0.95),
+    "`idle`: server memory of a logged-in connection": (6, 3),
+    "`open` tier `postgres`, open loop at half the maximum: p99": (15, 5),
+}
+
+
+def figures(scenario: str, rate_per_s: int, **changes: Any) -> dict[str, Any]:
+    """What a run tells, as far as the page wants to know."""
+    told = {
+        "scenario": scenario,
+        "loop": "closed",
+        "connections": 1_000,
+        "depth": 1,
+        "offered_per_s": None,
+        "requests": 10_000,
+        "rate_per_s": rate_per_s,
+        "latency_ms": {"p50": 12.3, "p99": 23.4, "p99_9": 34.6, "max": 45.7},
+        "cpu_s": {"server": 0.25, "postgres": 0.125, "redis": 0.0, "generator": 0.06},
+        "generator_busy": 0.5,
+        "settlement": {"settled": 9_000, "backlog": 1_000, "drain_per_s": 20_000},
+        "errors": {},
+        "extra": {},
+    }
+    return told | changes
+
+
+def rival(rate_per_s: int) -> dict[str, Any]:
+    """What a rival tells."""
+    latency_ms = {"p50": 30.0, "p99": 40.0, "p99_9": 50.0, "max": 60.0}
+    return {"connections": 1_000, "depth": 1, "rate_per_s": rate_per_s, "latency_ms": latency_ms}
+
+
+PAIR = {
+    "name": "opens_redis_tier_vs_redis_lua",
+    "setting": "1,000 × 1",
+    "run": "opens, tier redis, 1,000 × 1",
+    "rival": "redis-lua",
+    "ours": [30_000, 52_000, 36_000],
+    "theirs": [24_000, 20_000, 22_500],
+    "ratio": 1.6,
+    "low": 1.25,
+    "high": 2.6,
+}
+LEAN = PAIR | {"name": "opens_redis_tier_vs_redis_lua_lean", "rival": "redis-lua, lean script"}
+TOLD: dict[str, Any] = {
+    "ratios": {"opens_redis_tier_vs_redis_lua": 1.6},
+    "spread": {"opens_redis_tier_vs_redis_lua": {"low": 1.25, "high": 2.6}},
+    "pairs": [PAIR, LEAN],
+    "rounds": 3,
+    "seed": 1,
+    "seconds": 180,
+    "about": {
+        "command": "hongbao bench short",
+        "commit": "abc1234",
+        "at": "2026-11-23T07:00:00Z",
+        "python": "3.11.7",
+        "uvloop": "0.23.0",
+        "postgres": "18.6",
+        "redis": "Valkey 9.1.2",
+        "cpu": "Imaginary 8481C",
+        "cores": 2,
+        "memory_mb": 24_576,
+        "kernel": "6.1",
+        "config": "[limits]\nrequests_per_s = 1000000.0\n",
+    },
+    "runs": {
+        "opens, tier redis, 1,000 × 1": [figures("opens", rate) for rate in (30_000, 52_000, 36_000)],
+        "opens, tier postgres, 200 × 8": [figures("opens", 37_999, generator_busy=0.97)],
+        "login": [figures("login", 15_000, depth=256, errors={"unanswered": 2})],
+        "idle": [figures("idle", 0, depth=0, requests=0, extra={"server_kib_each": 6.01})],
+        "hot, 500 users": [figures("hot", 9_000, extra={"last_won_ms": {"p99": ms}}) for ms in (25.0, 31.0, 28.0)],
+        "echo, 1,000 × 1": [figures("echo", 60_000)],
+        "open, half the maximum": [figures("open", 9_990, loop="open", offered_per_s=10_000.0)],
+    },
+    "rivals": {"redis-lua, 1,000 × 1": [rival(rate) for rate in (24_000, 20_000, 22_500)]},
+}
+
+
+def rows(page: str) -> dict[str, list[str]]:
+    """The rows of all tables by their first cell; of several the last."""
+    lines = (line for line in page.splitlines() if line.startswith("| "))
+    return {cells[0]: cells[1:] for line in lines if (cells := line.strip("| ").split(" | "))}
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    """The page of these figures."""
+    return document.markdown(TOLD, "\nkept\n", "benchmarks.svg")
+
+
+def test_what_must_be_reached_is_what_was_asked() -> None:
+    assert {target.words: (target.must, target.aim) for target in TARGETS} == MUST
+    assert document.must_of("grab_vs_echo") == 0.75
+    assert document.must_of("opens_redis_tier_vs_redis_lua_lean") is None
+
+
+@pytest.mark.parametrize(
+    ("value", "more", "less"),
+    [
+        (9.9, "✗ missed", "✓✓ aim"),
+        (10.0, "✓", "✓✓ aim"),
+        (19.9, "✓", "✓"),
+        (20.0, "✓✓ aim", "✓"),
+        (20.1, "✓✓ aim", "✗ missed"),
+    ],
+)
+def test_the_mark_says_whether_must_or_aim_were_reached(value: float, more: str, less: str) -> None:
+    assert mark(Target("", 10.0, 20.0, lambda _: None), value) == more
+    assert mark(Target("", 20.0, 10.0, lambda _: None, at_most=True), value) == less
+
+
+def test_the_table_of_what_must_be_reached(page: str) -> None:
+    found = rows(page)
+    wide = found["`opens` tier `redis`, 1,000 × 1"]
+    assert wide == ["36,000/s", "50,000/s", "**36,000/s** (30,000–52,000)", "✓", "60,000/s (1,000 × 1)"]
+    missed = found["`opens` tier `postgres`, 200 × 8"]
+    assert missed == ["38,000/s", "80,000/s", "**37,999/s**", "✗ missed", "–"]
+    assert found["`login`, a storm of 10,000"][2:4] == ["**15,000/s**", "✓✓ aim"]
+    assert found["`idle`: server memory of a logged-in connection"][:4] == [
+        "≤ 6 KiB",
+        "≤ 3 KiB",
+        "**6.01 KiB**",
+        "✗ missed",
+    ]
+    slowest = found["`hot`, 500 users: last `won`, p99 of all rounds"]
+    assert slowest[:4] == ["≤ 80 ms", "≤ 30 ms", "**31 ms** (25–31)", "✓"]
+    ratio = found["`opens` tier `redis` against redis-lua, the lower of both settings"]
+    assert ratio[:4] == ["1.3", "2.5", "**1.6** (1.25–2.6)", "✓"]
+    assert found["`send` tier `postgres`, 200 × 8"][2:] == ["not measured", "–", "–"]
+
+
+def test_pairs_stand_side_by_side(page: str) -> None:
+    first, second = (
+        line for line in page.splitlines() if line.startswith("| opens, tier redis, 1,000 × 1 | redis")
+    )
+    assert first == (
+        "| opens, tier redis, 1,000 × 1 | redis-lua | 36,000 | 22,500 | **1.6** (1.25–2.6) | 1.3 | 2.5 | ✓ |"
+    )
+    assert second.endswith("| redis-lua, lean script | 36,000 | 22,500 | **1.6** (1.25–2.6) | – | – | – |")
+
+
+def test_latencies_and_costs_are_those_of_the_run_with_the_median_rate(page: str) -> None:
+    latencies, costs = page.split("## Latency")[1].split("## Processor time and settlement")
+    assert rows(latencies)["opens, tier redis, 1,000 × 1"] == [
+        *("1,000 × 1", "36,000"),
+        *("12.3", "23.4", "34.6", "45.7"),
+    ]
+    assert rows(latencies)["_redis-lua, 1,000 × 1_"][:2] == ["1,000 × 1", "22,500"]
+    assert rows(latencies)["open, half the maximum"][0] == "1,000, open loop 10,000/s"
+    assert rows(latencies)["login"][0] == "1,000, 256 in progress at once"
+    assert rows(latencies)["idle"][:2] == ["1,000", "–"]
+    assert rows(costs)["opens, tier redis, 1,000 × 1"] == [
+        *("25.0", "12.5", "–", "6.0"),
+        *("50 %", "1,000", "20,000/s"),
+    ]
+    assert rows(costs)["opens, tier postgres, 200 × 8"][4] == "97 % ⚠"
+
+
+def test_errors_are_not_left_out(page: str) -> None:
+    assert "Errors: login: 2 unanswered." in page
+    clean = document.markdown(TOLD | {"runs": {}}, "", "")
+    assert "No request failed in any of these runs." in clean
+
+
+def test_the_page_says_what_it_stood_on(page: str) -> None:
+    assert rows(page)["commit"] == ["`abc1234`"]
+    assert rows(page)["machine"] == ["Imaginary 8481C, 2 cores, 24.6 GB, kernel 6.1"]
+    assert "```toml\n[limits]\nrequests_per_s = 1000000.0\n```" in page
+    assert "![Ours and the rivals, per second](benchmarks.svg)" in page
+
+
+def test_what_was_written_by_hand_stays(tmp_path: Path) -> None:
+    file = tmp_path / "benchmarks.md"
+    document.write(TOLD, file)
+    assert file.read_text().endswith("## Where the time goes\n\n<!-- by hand -->\n<!-- end -->\n")
+    words = "\n\nIn `write(2)`: 40 %.\n\n| a | table |\n\n"
+    file.write_text(f"an old page\n<!-- by hand -->{words}<!-- end -->\nold\n")
+    document.write(TOLD, file)
+    assert file.read_text().endswith(f"## Where the time goes\n\n<!-- by hand -->{words}<!-- end -->\n")
+    assert "an old page" not in file.read_text()
+
+
+@pytest.mark.parametrize(
+    "page",
+    ["<!-- by hand -->", "<!-- end -->", "<!-- end --><!-- by hand -->", 2 * "<!-- by hand --><!-- end -->"],
+)
+def test_marks_that_are_damaged_are_not_written_over(tmp_path: Path, page: str) -> None:
+    file = tmp_path / "benchmarks.md"
+    file.write_text(page)
+    with pytest.raises(ValueError, match="the section by hand stands between one <!-- by hand --> and one"):
+        document.write(TOLD, file)
+    assert file.read_text() == page
+    assert by_hand("nothing of the kind") == "\n"
+
+
+def test_the_chart_has_a_bar_for_ours_and_for_each_rival() -> None:
+    svg = ElementTree.fromstring(document.picture([PAIR, LEAN]))
+    bars = [(bar.get("class"), bar.get("width")) for bar in svg.iter("{http://www.w3.org/2000/svg}rect")]
+    assert bars == [("ours", "353.08"), ("theirs", "220.67"), ("theirs", "220.67")]  # 510 pixels are 52,000
+    texts = [text.text for text in svg.iter("{http://www.w3.org/2000/svg}text")]
+    assert texts[:3] == ["opens, tier redis, 1,000 × 1", "36,000", "hongbao"]
+    assert texts[3:5] == ["22,500", "redis-lua: ours is × 1.6"]
+
+
+def test_every_row_is_measured_by_the_short_set() -> None:
+    bouts = compare.bouts(compare.SIZES)
+    names = {bout.name for bout in bouts} | {one.name for one in short.once(short.EXTENT)}
+    names |= {f"{rival.name}, {bout.setting}" for bout in bouts for rival in bout.rivals}
+    told = {
+        "runs": {name: [figures("any", 1, extra=Everything())] for name in names | {short.IDLE, short.HALF}},
+        "ratios": dict.fromkeys(compare.RATIOS, 1.0),
+        "spread": {name: {"low": 1.0, "high": 1.0} for name in compare.RATIOS},
+    }
+    assert [target.words for target in TARGETS if target.found(told) is None] == []
+    assert {target.ceiling for target in TARGETS} <= names
+
+
+class Everything(dict[str, Any]):
+    """A figure for whatever is asked."""
+
+    def __missing__(self, key: str) -> Any:
+        return {"p99": 1.0} if key.endswith("_ms") else 1.0

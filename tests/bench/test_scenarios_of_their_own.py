@@ -1,0 +1,259 @@
+"""The scenarios that are no plain requests and replies, and those that need another server than ours."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import msgspec
+import psutil
+import pytest
+
+from bench import bare
+from bench.cli import Options, order_of
+from bench.dialer import Call, Dialer
+from bench.job import Order
+from bench.outcome import Outcome
+from bench.scenarios import SCENARIOS, hot, idle
+from bench.stage import StageFailed
+from bench.verdict import judge
+from protocol import messages, tokens
+from protocol.messages import Message
+from storage.postgres.database import Database
+from tests.bench.conftest import LIMITS, job_for, play
+from tests.bench.fake import Guest, serving
+from tests.bench.test_cli import bench, figures_of
+from tests.conftest import Server, StartServer
+
+
+async def play_with(order: Order, server: Server, **known: object) -> Outcome:
+    """As `play`, for a generator that knows more of its run."""
+    job = msgspec.structs.replace(job_for(order, server.url), **known)
+    scenario = SCENARIOS[order.scenario](job, lambda _: None)
+    try:
+        await scenario.prepare()
+        await scenario.measure()
+        return scenario.outcome()
+    finally:
+        scenario.stage.close()
+
+
+# --- echo -----------------------------------------------------------------------------------------------------
+
+
+def test_echo_measures_the_bare_server_and_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "echo.json"
+    shown = bench("echo", "--connections", 40, "--requests", 8_000, "--json", file)
+    assert shown.returncode == 0, shown.stderr
+    assert "this is the ceiling" in " ".join(shown.stdout.split())
+    assert "money verdict" not in shown.stdout
+    told = msgspec.json.decode(file.read_bytes())
+    assert (told["loop"], told["durability"], told["answers"], told["errors"]) == (
+        "closed",
+        "none",
+        {"gone": 8_000},
+        {},
+    )
+    assert (told["missing"], told["duplicates"], told["oversold"], told["valid"]) == (0, 0, 0, True)
+    assert set(told["money"].values()) == {0}
+    assert told["cpu_s"]["server"] > 0
+    assert (told["about"]["postgres"], told["about"]["config"]) == ("", "")
+    assert not [
+        one
+        for one in psutil.process_iter(["cmdline"])
+        if "bench.rivals.echo" in " ".join(one.info["cmdline"] or ())
+    ]
+
+
+# --- login ----------------------------------------------------------------------------------------------------
+
+
+async def test_login_storms_come_again_until_there_were_enough(server: Server, database: Database) -> None:
+    outcome = await play(Order("login", connections=40, depth=8, requests=100, warmup_s=0.0), server)
+    assert (outcome.connections, outcome.turns, outcome.histogram.count) == (40, 100, 100)
+    assert (outcome.answers, outcome.errors) == ({"welcome": 100}, {})
+    assert outcome.rate_per_s > 0
+    assert (await judge(database, outcome)).holds
+
+
+async def test_login_in_an_open_loop_hangs_up_after_each_welcome(server: Server) -> None:
+    outcome = await play(Order("login", connections=20, rate_per_s=500.0, seconds=0.2, warmup_s=0.0), server)
+    assert (outcome.answers, outcome.errors, outcome.histogram.count) == ({"welcome": 100}, {}, 100)
+    for _ in range(100):
+        if not server.app.listener.sessions:
+            return
+        await asyncio.sleep(0.01)
+    pytest.fail("somebody is still online")
+
+
+async def test_a_login_that_is_not_accepted_is_no_welcome(server: Server) -> None:
+    job = job_for(Order("login", connections=20, depth=4, requests=20), server.url)
+    scenario = SCENARIOS["login"](job, lambda _: None)
+    await scenario.prepare()
+    vars(scenario)["_tokens"] = [tokens.mint(user_id, 2**31, "test", b"another key") for user_id in range(1, 11)]
+    await scenario.measure()
+    outcome = scenario.outcome()
+    assert (outcome.turns, outcome.answers) == (0, {})
+    assert outcome.errors == {"unanswered": 20, "connection_lost": 20}
+
+
+async def test_a_dialer_answers_pings_and_hears_of_the_end() -> None:
+    heard: asyncio.Queue[tuple[Call, Message | None]] = asyncio.Queue()
+    async with serving() as fake:
+        dialer = Dialer(fake.url, lambda call, reply: heard.put_nowait((call, reply)))
+        dialer.dial(tokens.mint(7, 2**31, "k", b"key"), 0.0)
+        call, reply = await heard.get()
+        assert isinstance(reply, messages.Welcome)
+        assert (call.token.user_id, call.welcomed) == (7, True)
+        guest: Guest = fake.guests[0]
+        guest.say(messages.Ping(1), messages.Ping(2))
+        await asyncio.sleep(0.05)
+        assert fake.pongs == 2
+        guest.transport.abort()
+        assert await heard.get() == (call, None)
+    dialer.dial(call.token, 0.0)  # nobody listens any more
+    again, reply = await heard.get()
+    assert (again.welcomed, reply) == (False, None)
+    dialer.close()
+
+
+# --- idle -----------------------------------------------------------------------------------------------------
+
+
+async def test_idle_tells_what_each_connection_costs(
+    start_server: StartServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(idle, "SETTLES_S", 0.0)
+    monkeypatch.setattr(idle, "OTHERS", 10)
+    server = await start_server(limits__ping_interval_s=0.2, limits__pong_timeout_s=0.2)
+    outcome = await play_with(Order("idle", connections=20, seconds=0.5), server, server_pid=os.getpid())
+    assert (outcome.connections, outcome.turns, outcome.errors) == (20, 0, {})
+    assert list(outcome.extra) == [
+        "server_kib_each",
+        "kernel_kib_each",
+        "server_cpu_ms_each_per_s",
+        "pings_answered",
+    ]
+    assert outcome.extra["pings_answered"] >= 20
+
+
+async def test_idle_needs_a_server_on_this_machine(server: Server) -> None:
+    with pytest.raises(StageFailed, match="not on this machine"):
+        await play(Order("idle", connections=20, seconds=0.1), server)
+
+
+# --- hot ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tier", ["postgres", "redis"])
+async def test_hot_tells_the_last_win_of_each_round(
+    start_server: StartServer, database: Database, tier: str
+) -> None:
+    server = await start_server(stores__durability=tier, **LIMITS)
+    outcome = await play(Order("hot", connections=30, depth=1, requests=60), server)
+    assert (outcome.answers, outcome.errors) == ({"won": 90}, {})  # one round is warm-up
+    assert (outcome.turns, outcome.histogram.count) == (90, 60)
+    assert (outcome.extra, list(outcome.spreads)) == ({"rounds": 2}, ["last_won_ms"])
+    assert outcome.rate_per_s > 30 / outcome.histogram.most_ms
+    verdict = await judge(database, outcome)
+    assert (verdict.holds, len(outcome.claims)) == (True, 90)
+
+
+async def test_hot_waits_when_a_packet_is_busy(
+    start_server: StartServer, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hot, "SHARES", 3)
+    server = await start_server(limits__tickets_per_share=1, limits__ticket_lifetime_s=0.3)
+    outcome = await play(Order("hot", connections=20, depth=1, requests=20), server)
+    assert (outcome.answers, outcome.errors) == ({"won": 6, "gone": 34}, {})
+    assert (await judge(database, outcome)).holds
+
+
+# --- push -----------------------------------------------------------------------------------------------------
+
+
+async def test_push_times_every_delivery_at_both_servers(server: Server) -> None:
+    with bare.serving() as other:
+        outcome = await play_with(Order("push", connections=20, depth=3, requests=9), server, bare_url=other.url)
+        other.check()
+    assert (outcome.answers, outcome.errors) == ({"said": 19}, {})  # 10 of them to warm up
+    assert (outcome.turns, outcome.counted, outcome.histogram.count) == (380, 180, 180)
+    assert outcome.extra["deliveries_per_s"] == round(outcome.rate_per_s)
+    assert outcome.extra["ratio"] > 0
+    assert outcome.extra["bare_deliveries_per_s"] > 0
+
+
+async def test_push_says_so_if_there_is_nothing_to_compare_with(server: Server) -> None:
+    with pytest.raises(StageFailed, match="no bare server"):
+        await play(Order("push", connections=20, depth=3, requests=9), server)
+
+
+def test_push_starts_both_servers_by_itself(tmp_path: Path) -> None:
+    told, shown = figures_of(tmp_path / "push.json", "push", "--connections", 30, "--requests", 6, "--depth", 2)
+    assert (told["answers"], told["requests"], told["valid"]) == ({"said": 16}, 480, True)
+    assert list(told["extra"]) == ["deliveries_per_s", "bare_deliveries_per_s", "ratio"]
+    assert "group_members_max = 20000" in told["about"]["config"]
+    assert "2 texts under way at once" in " ".join(shown.split())
+
+
+# --- day ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "loop", [{"depth": 2, "requests": 1200}, {"rate_per_s": 2400.0, "seconds": 0.5}], ids=["closed", "open"]
+)
+async def test_a_day_has_something_of_everything(
+    start_server: StartServer, database: Database, loop: dict[str, float]
+) -> None:
+    outcome = await play(Order("day", connections=60, warmup_s=0.0, **loop), await start_server(**LIMITS))
+    outcome.answers.setdefault("grab_new busy", 0)  # unless many tap before the first opens
+    assert sorted(outcome.answers) == [
+        "balance",
+        "catch_up",
+        "grab_new busy",
+        "grab_new gone",
+        "grab_new won",
+        "grab_old claimed",
+        "grab_old gone",
+        "send",
+        "text",
+    ]
+    assert (outcome.turns, sum(outcome.answers.values()), outcome.errors) == (1200, 1200, {})
+    assert 460 < outcome.answers["grab_old gone"] + outcome.answers["grab_old claimed"] < 620  # 45 %
+    kinds = ["text_ms", "grab_old_ms", "grab_new_ms", "send_ms", "balance_ms", "catch_up_ms"]
+    assert list(outcome.spreads) == kinds
+    assert sum(one.total_fen == 500 for one in outcome.sends) >= outcome.answers["send"] > 10
+    verdict = await judge(database, outcome)
+    assert (verdict.holds, verdict.in_doubt) == (True, 0)
+
+
+# --- the command line -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("scenario", "options", "says"),
+    [
+        ("hot", Options(rate=5), "hot takes no --rate: it is a closed loop, in which all users act at once"),
+        ("push", Options(rate=5, generators=2), "push takes no --rate and --generators: it is a closed loop"),
+        ("idle", Options(depth=2), "idle takes no --depth: nobody asks for anything"),
+        ("echo", Options(url="tcp://127.0.0.1:1"), "echo takes no --url: it starts a server of its own"),
+        ("echo", Options(seconds=2), "echo is a closed loop unless you say --rate"),
+        ("echo", Options(find_max=True, p99_ms=5), "echo --find-max needs a --rate to begin with"),
+        ("login", Options(connections=10_000_000), "at most .* connections: each is an open file"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(scenario: str, options: Options, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        order_of(scenario, options)
+
+
+def test_what_is_measured_unless_the_command_line_says_otherwise() -> None:
+    assert order_of("echo", Options()) == Order("echo", 200, depth=1, requests=200_000)
+    assert order_of("echo", Options(rate=100)) == Order("echo", 200, rate_per_s=100.0, seconds=10.0)
+    assert order_of("hot", Options()) == Order("hot", 500, depth=1, requests=10_000)
+    assert order_of("hot", Options(connections=5_000)) == Order("hot", 5_000, depth=1, requests=100_000)
+    assert order_of("idle", Options(seconds=30)) == Order("idle", 10_000, seconds=30.0)
+    assert order_of("push", Options()) == Order("push", 2_000, depth=4, requests=150)
+    assert order_of("login", Options(closed=True)) == Order("login", 10_000, depth=256, requests=30_000)
+    assert order_of("day", Options()) == Order("day", 1_000, rate_per_s=2_000.0, seconds=10.0)
