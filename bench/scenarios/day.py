@@ -1,7 +1,8 @@
 """Scenario `day`: what a chat does all day, mixed as the table says; 1,000 users in groups of 20 to 50, all online.
 
 Most taps meet packets that were finished long ago. New packets have shares for half of their group: who comes early
-wins, the others find them gone. What is written and sent reaches everybody in the group.
+wins, the others find them gone. What is written and sent reaches everybody in the group, and who sent the packets
+hears of each claim.
 """
 
 from __future__ import annotations
@@ -106,7 +107,6 @@ class Day(OpenPackets):
             quick |= dict.fromkeys(crowd[:OLD_SHARES], old_ids)
             for one in crowd:
                 places[one] = Place(stage, group_id, OLD_PACKETS + new_here, cycle(old_ids), iter(new_ids))
-        sender.close()
         await stage.ask(await stage.tickets(quick))
         return places
 

@@ -3,7 +3,8 @@
 A round is one packet. A turn is what one user does with it: grab, open with the ticket, or wait as `busy` says and
 grab again, until the answer is final. All turns of a round are intended to begin at its start, when the first tap
 leaves. What counts is how long it takes until the last share is told as won; the rate is the shares by this time,
-in the median round. The first round is warm-up, and between two rounds everybody takes breath.
+in the median round. The sender stays, and hears of each claim. The first round is warm-up, and between two rounds
+everybody takes breath.
 """
 
 from __future__ import annotations
@@ -68,7 +69,6 @@ class Hot(Turns):
         await stage.fund({sender.user_id: rounds * shares * SHARE_FEN})
         (group_id,) = await stage.groups(sender, [wires])
         self._packets = await stage.send(sender, [group_id] * rounds, shares, SHARE_FEN)
-        sender.close()
         stage.told.answers.clear()
         self._users = [User(self, one) for one in wires]
         await asyncio.sleep(BREATH_S)
