@@ -25,7 +25,7 @@ BATCH_MAX = 1_000  # claims; larger ones win little and make everybody wait
 UNRECORDED_MAX = 50_000  # tier redis: so many claims may be told and not yet recorded
 VIEW_S_MAX = 30.0  # tier redis: half of what the log of a finished packet outlives it (see mirror._FORGET_MS)
 LANES = 2
-MIX = 8191  # a prime, so that all bits of an id have a say in its lane
+SCATTER = 0x9E3779B1  # 2^32 by the golden ratio: packets sent one after the other do not take the lanes in turns
 AHEAD_MAX = 16  # batches between the stages of a lane
 LINGER_S = 0.03  # tier redis: nobody waits for the record, so it takes fewer and larger batches
 
@@ -93,7 +93,7 @@ class CommitPath:
         """Take an open that was decided as a win; `attempt.claim` is set."""
         assert attempt.claim is not None
         assert live.packet is not None
-        lane = self._lanes[live.packet_id % MIX % LANES]
+        lane = self._lanes[(live.packet_id * SCATTER >> 20) % LANES]
         part = lane.gathering.get(live)
         if part is None:
             part = lane.gathering[live] = Slice(live, live.packet, attempt.claim.index, [], [])
@@ -130,15 +130,16 @@ class CommitPath:
 
     def _still_trusted(self, batch: list[Slice]) -> list[Slice]:
         """Leave out what was built on a state that turned out wrong meanwhile."""
-        self._undo([part for part in batch if part.packet is not part.live.packet], "built on what was undone")
-        return [part for part in batch if part.packet is part.live.packet]
+        stale = [part for part in batch if part.packet is not part.live.packet]
+        self._undo(stale, "built on what was undone")
+        return _without(batch, stale)
 
     def _still_fresh(self, batch: list[Slice]) -> list[Slice]:
         """Leave out who expects no log and read the record long ago: the log may have been there, and lapsed."""
         least_s = asyncio.get_running_loop().time() - VIEW_S_MAX
-        fresh = [part for part in batch if part.live.mirrored or part.live.read_at_s > least_s]
-        self._undo([part for part in batch if part not in fresh], "read too long ago")
-        return fresh
+        stale = [part for part in batch if not part.live.mirrored and part.live.read_at_s <= least_s]
+        self._undo(stale, "read too long ago")
+        return _without(batch, stale)
 
     async def _mirror_batch(self, batch: list[Slice]) -> list[Slice]:
         if not batch:
@@ -152,10 +153,11 @@ class CommitPath:
                 return []
             _leave_unmirrored(batch)
             return batch
-        accepted = [part for part in batch if part.live.packet_id not in refused]
+        moved = [part for part in batch if part.live.packet_id in refused] if refused else []
+        accepted = _without(batch, moved)
         for part in accepted:
             part.live.mirrored = True
-        self._undo([part for part in batch if part.live.packet_id in refused], "the mirror has moved")
+        self._undo(moved, "the mirror has moved")
         return accepted
 
     # --- second stage -----------------------------------------------------------------------------------------
@@ -182,14 +184,15 @@ class CommitPath:
             self._undo(batch, str(error))
             return
         self.batches += 1
-        good = [part for part in batch if part.live.packet_id in accepted]
+        moved = [part for part in batch if part.live.packet_id not in accepted]
+        good = _without(batch, moved)
         if self._durability == "postgres":
             self._tell(good)
         for part in good:
             self._land(part)
             self.recorded_claims += len(part.attempts)
             self._watch.recorded(part)
-        self._undo([part for part in batch if part.live.packet_id not in accepted], "the record has moved")
+        self._undo(moved, "the record has moved")
 
     # --- what becomes of a slice ------------------------------------------------------------------------------
 
@@ -218,6 +221,11 @@ def _leave_unmirrored(batch: list[Slice]) -> None:
     """What the mirror holds of these packets is unknown now; the next claim finds out by being refused."""
     for part in batch:
         part.live.mirrored = False
+
+
+def _without(batch: list[Slice], few: list[Slice]) -> list[Slice]:
+    """The batch without these parts, of which there are none as a rule."""
+    return [part for part in batch if part not in few] if few else batch
 
 
 def _claims(batch: list[Slice]) -> int:
