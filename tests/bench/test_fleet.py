@@ -34,7 +34,7 @@ async def test_a_generator_prepares_waits_for_go_and_tells_its_outcome(start_ser
     async with Fleet([job_for(ORDER, server.url)], hear(said)) as fleet:
         await fleet.prepared()
         assert said == ["20 users log in", "2 packets are sent", "everybody takes their tickets"]
-        assert len(server.app.listener.sessions) == 20
+        assert len(server.app.listener.sessions) == 21  # and the sender
         assert server.app.path.recorded_claims == 0
         fleet.go()
         (done,) = await fleet.done()
