@@ -13,8 +13,8 @@ from storage.errors import StoreUnavailable
 from storage.postgres.settlement import Settlement as Queue
 
 LOG = structlog.get_logger()
-# Between two batches, for each claim that waits to be recorded: who waits for `won` comes first. Hardly a pause in
-# everyday traffic, and up to a second in a storm.
+PACE_S = 0.1  # between two batches, so that each is worth its commit
+# Longer for each claim that waits to be recorded: who waits for `won` comes first. Up to a second in a storm.
 YIELD_S_PER_CLAIM = 0.001
 YIELD_S_MAX = 1.0
 
@@ -49,8 +49,8 @@ class Settlement:
         while True:
             self._wake.clear()
             try:
-                while await self.settle_once():
-                    await self._yield_to_commits()
+                while taken := await self.settle_once():
+                    await self._pause(taken)
             except StoreUnavailable as error:
                 LOG.warning("settlement_waits", why=str(error))
                 await asyncio.sleep(self._idle_s)
@@ -59,8 +59,11 @@ class Settlement:
                 async with asyncio.timeout(self._idle_s):  # wait_for of Python 3.11 may swallow a cancellation
                     await self._wake.wait()
 
-    async def _yield_to_commits(self) -> None:
-        await asyncio.sleep(min(self._unrecorded() * YIELD_S_PER_CLAIM, YIELD_S_MAX))
+    async def _pause(self, taken: int) -> None:
+        """None when nobody waits for us and more is left than a batch."""
+        unrecorded = self._unrecorded()
+        if unrecorded or taken < self._batch_max:
+            await asyncio.sleep(min(PACE_S + unrecorded * YIELD_S_PER_CLAIM, YIELD_S_MAX))
 
     async def settle_once(self) -> int:
         """Settle one batch; how many claims it took."""
