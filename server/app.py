@@ -164,7 +164,8 @@ class App:
 
     def _loops(self) -> list[Coroutine[Any, Any, None]]:
         return [
-            *self.path.loops(),
+            self.path.run_mirror(),
+            self.path.run_record(),
             self.packets.run_loading(),
             self.settlement.run(),
             self.refunds.run(),

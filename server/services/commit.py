@@ -1,7 +1,6 @@
 """The commit path: decided in memory -> mirrored in Redis -> recorded in PostgreSQL -> told.
 
-Two stages, each one batch at a time, so one batch is in Redis while the one before it is in PostgreSQL; and a few
-lanes of them, a packet always in the same one, so that the stores work on one batch while we tell another. A batch
+Two stages, each one batch at a time, so one batch is in Redis while the one before it is in PostgreSQL. A batch
 holds the claims of many packets; what a store refuses is undone packet by packet and decided again after a reload,
 the rest of the batch goes on. `won` is said behind the record (tier `postgres`) or the mirror (tier `redis`).
 """
@@ -9,9 +8,10 @@ the rest of the batch goes on. `won` is said behind the record (tier `postgres`)
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
+from contextlib import suppress
 from itertools import chain
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from server.core.packet import WON, Claim, Packet
 from server.services.live import Attempt, Live
@@ -24,9 +24,7 @@ Durability: TypeAlias = Literal["postgres", "redis"]
 BATCH_MAX = 1_000  # claims; larger ones win little and make everybody wait
 UNRECORDED_MAX = 50_000  # tier redis: so many claims may be told and not yet recorded
 VIEW_S_MAX = 30.0  # tier redis: half of what the log of a finished packet outlives it (see mirror._FORGET_MS)
-LANES = 2
-SCATTER = 0x9E3779B1  # 2^32 by the golden ratio: packets sent one after the other do not take the lanes in turns
-AHEAD_MAX = 16  # batches between the stages of a lane
+AHEAD_MAX = 16  # batches between the stages
 LINGER_S = 0.03  # tier redis: nobody waits for the record, so it takes fewer and larger batches
 
 
@@ -48,27 +46,6 @@ class Watch(NamedTuple):
     undone: Callable[[Slice, str], None]  # a store refused or did not answer: read it again
 
 
-class Lane:
-    """Claims that gather for the next batch, and the batches between the stages."""
-
-    def __init__(self) -> None:
-        self.gathering: dict[Live, Slice] = {}
-        self.wake = asyncio.Event()
-        self.between: asyncio.Queue[list[Slice]] = asyncio.Queue(AHEAD_MAX)
-
-    def take(self) -> list[Slice]:
-        """What has gathered, up to a batch."""
-        batch: list[Slice] = []
-        claims = 0
-        while self.gathering and claims < BATCH_MAX:
-            part = self.gathering.pop(next(iter(self.gathering)))
-            batch.append(part)
-            claims += len(part.attempts)
-        if not self.gathering:
-            self.wake.clear()
-        return batch
-
-
 class CommitPath:
     """Takes decided opens and makes them durable."""
 
@@ -77,7 +54,10 @@ class CommitPath:
         self._packets = packets
         self._durability = durability
         self._watch = watch
-        self._lanes = [Lane() for _ in range(LANES)]
+        self._gathering: dict[Live, Slice] = {}
+        self._wake = asyncio.Event()
+        self._between: asyncio.Queue[list[Slice]] = asyncio.Queue(AHEAD_MAX)
+        self._linger_s = LINGER_S if durability == "redis" else 0.0
         self.mirror_is_up = True
         self.unrecorded = 0  # claims on their way
         self.batches = 0
@@ -93,27 +73,22 @@ class CommitPath:
         """Take an open that was decided as a win; `attempt.claim` is set."""
         assert attempt.claim is not None
         assert live.packet is not None
-        lane = self._lanes[(live.packet_id * SCATTER >> 20) % LANES]
-        part = lane.gathering.get(live)
+        part = self._gathering.get(live)
         if part is None:
-            part = lane.gathering[live] = Slice(live, live.packet, attempt.claim.index, [], [])
+            part = self._gathering[live] = Slice(live, live.packet, attempt.claim.index, [], [])
             live.in_flight += 1
         part.attempts.append(attempt)
         part.claims.append(attempt.claim)
         self.unrecorded += 1
-        lane.wake.set()
-
-    def loops(self) -> list[Coroutine[Any, Any, None]]:
-        """Both stages of every lane; for ever, to be supervised."""
-        return [stage(lane) for lane in self._lanes for stage in (self._run_mirror, self._run_record)]
+        self._wake.set()
 
     # --- first stage ------------------------------------------------------------------------------------------
 
-    async def _run_mirror(self, lane: Lane) -> None:
-        """Take what has gathered, mirror it, hand it on."""
+    async def run_mirror(self) -> None:
+        """Take what has gathered, mirror it, hand it on; for ever, to be supervised."""
         while True:
-            await lane.wake.wait()
-            batch = self._still_trusted(lane.take())
+            await self._wake.wait()
+            batch = self._still_trusted(self._take())
             if self._durability == "redis":
                 batch = self._still_fresh(batch)
             if self.mirror_is_up:
@@ -126,7 +101,18 @@ class CommitPath:
             if self._durability == "redis":
                 self._tell(batch)
             if batch:
-                await lane.between.put(batch)
+                await self._between.put(batch)
+
+    def _take(self) -> list[Slice]:
+        batch: list[Slice] = []
+        claims = 0
+        while self._gathering and claims < BATCH_MAX:
+            part = self._gathering.pop(next(iter(self._gathering)))
+            batch.append(part)
+            claims += len(part.claims)
+        if not self._gathering:
+            self._wake.clear()
+        return batch
 
     def _still_trusted(self, batch: list[Slice]) -> list[Slice]:
         """Leave out what was built on a state that turned out wrong meanwhile."""
@@ -162,15 +148,21 @@ class CommitPath:
 
     # --- second stage -----------------------------------------------------------------------------------------
 
-    async def _run_record(self, lane: Lane) -> None:
-        """Record what was mirrored, all that is there in one transaction."""
+    async def run_record(self) -> None:
+        """Record what was mirrored, all that is there in one transaction; for ever, to be supervised."""
         while True:
-            batches = [await lane.between.get()]
-            if self._durability == "redis":
-                await asyncio.sleep(LINGER_S)
-            while not lane.between.empty() and sum(map(_claims, batches)) < BATCH_MAX:
-                batches.append(lane.between.get_nowait())
-            await self._record_batch(_joined(batches))
+            await self._record_batch(_joined(await self._mirrored()))
+
+    async def _mirrored(self) -> list[list[Slice]]:
+        """What has been mirrored, up to a batch; in the tier redis it waits a while for more behind the first."""
+        batches = [await self._between.get()]
+        claims = _claims(batches[0])
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._linger_s):
+                while claims < BATCH_MAX and (self._linger_s or not self._between.empty()):
+                    batches.append(await self._between.get())
+                    claims += _claims(batches[-1])
+        return batches
 
     async def _record_batch(self, batch: list[Slice]) -> None:
         batch = self._still_trusted(batch)

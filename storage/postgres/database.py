@@ -123,11 +123,6 @@ class Lane:
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
         self._turn = asyncio.Lock()
 
-    @property
-    def busy(self) -> bool:
-        """Its one transaction is under way."""
-        return self._turn.locked()
-
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
         """The connection, for one statement by itself. Raises StoreUnavailable: outcome unknown."""

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from storage.postgres.database import Connection, Database
 
 _SQL = statements.load(__file__)
-RECORD_LANES = 2  # batches recorded at the same time
 _COLUMNS = (
     "packet_id",
     "sender_id",
@@ -107,7 +106,7 @@ class Packets:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._record_lanes = [database.lane() for _ in range(RECORD_LANES)]
+        self._record_lane = database.lane()
         self._refund_lane = database.lane()
 
     async def load(self, packet_ids: Sequence[int]) -> tuple[dict[int, PacketRow], dict[int, list[ClaimRow]]]:
@@ -157,8 +156,7 @@ class Packets:
             [claim.amount_fen for claim in claims],
             [claim.at_ms for claim in claims],
         )
-        lane = next((lane for lane in self._record_lanes if not lane.busy), self._record_lanes[0])
-        async with lane.alone() as connection:
+        async with self._record_lane.alone() as connection:
             rows = await connection.fetch(_SQL["record"], *map(_as_text, columns))
         return {row[0] for row in rows}
 

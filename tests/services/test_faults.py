@@ -73,15 +73,9 @@ async def all_grab(room: Party, packet_id: int) -> None:
 
 @pytest.mark.parametrize("tier", ["postgres", "redis"])
 async def test_undone_opens_keep_their_order_when_the_later_one_fails_first(
-    start_server: StartServer,
-    party: MakeParty,
-    redis: aioredis.Redis,
-    record: Record,
-    tier: str,
-    monkeypatch: pytest.MonkeyPatch,
+    start_server: StartServer, party: MakeParty, redis: aioredis.Redis, record: Record, tier: str
 ) -> None:
     """A waits for its record, Redis is flushed, B is refused by the mirror: A still comes before B."""
-    monkeypatch.setattr(commit, "LANES", 1)  # so that one packet holds up the other
     room = await party(await start_server(stores__durability=tier), 4)
     other, packet_id = await room.lucky(100, 2), await room.lucky(1_000, 4)
     await room.guests[0].open(packet_id)
@@ -92,7 +86,7 @@ async def test_undone_opens_keep_their_order_when_the_later_one_fails_first(
     await gate.reached.wait()
     path = room.server.app.path
     first = asyncio.create_task(room.guests[1].open(packet_id))
-    await until(lambda: _is(lambda: not path._lanes[0].between.empty()))
+    await until(lambda: _is(lambda: not path._between.empty()))
     await redis.flushall()
     second = asyncio.create_task(room.guests[2].open(packet_id))
     await until(lambda: _is(lambda: path.undone_claims > 0))
