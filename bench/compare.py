@@ -74,8 +74,8 @@ class Sizes(NamedTuple):
 
     wide: Setting = Setting(1_000, 1)
     deep: Setting = Setting(200, 8)
-    opens: int = 60_000
-    redis_lua: int = 60_000
+    opens: int = 100_000
+    redis_lua: int = 100_000
     sql_lock: int = 6_000
     hot_users: int = 500
     hot_rounds: int = 10

@@ -273,9 +273,9 @@ Rates are medians over the rounds, the ratio is the median of the ratios of the 
 stores with the same durability, in turns, ours first in one round and theirs first in the next; our server and
 its settlement are at rest while a rival runs. Neither side has a warm-up: all turns count, but in `hot` ours
 plays a first packet that does not. Ours does more for each claim: login, the framed protocol, tickets, pushes to
-the group, balances, and settlement into double-entry books during the measurement. In `hot` a turn of ours is a
-grab and an open, theirs is the claim alone; ours is the shares of a packet by the time to the last win in the
-median round, theirs all claims by the time for all of them."""
+the group, balances, and settlement into double-entry books during the measurement. In `hot` all users tap first
+and press open at one moment when everybody has been answered: ours is the shares of a packet by the time from the
+press to the last win, in the median round, theirs all claims by the time for all of them."""
 
 LATENCY_NOTE: Final = """\
 In ms; of several rounds the one with the median rate. In a closed loop latency follows from the load (users by

@@ -28,7 +28,7 @@ class Extent(NamedTuple):
     """How much there is to do beyond the comparison."""
 
     compared: Sizes = Sizes()
-    opens: int = 60_000
+    opens: int = 100_000
     echoes: int = 60_000
     sends: int = 30_000
     logins: int = 30_000

@@ -1,15 +1,16 @@
-"""Scenario `hot`: one packet of 500 shares in a group of 500 users or 5,000, all of whom tap it at once.
+"""Scenario `hot`: one packet of 500 shares in a group of 500 users or 5,000, all of whom act at once.
 
-A round is one packet. A turn is what one user does with it: grab, open with the ticket, or wait as `busy` says and
-grab again, until the answer is final. All turns of a round are intended to begin at its start, when the first tap
-leaves. What counts is how long it takes until the last share is told as won; the rate is the shares by this time,
-in the median round. The sender stays, and hears of each claim. The first round is warm-up, and between two rounds
-everybody takes breath.
+A round is one packet. First everybody taps it (grab) and is answered; then, at one moment, all who got a ticket
+press open (開), and those who heard `busy` wait as it says and tap again, until every answer is final. Turns begin
+with the press. What counts is how long it takes from there until the last share is told as won; the rate is the
+shares by this time, in the median round. The sender stays, and hears of each claim. The first round is warm-up,
+and between two rounds everybody takes breath.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from statistics import median
 from time import perf_counter
@@ -35,7 +36,7 @@ BREATH_S = 0.1  # the announcements of the last round are read, most of its clai
 class Hot(Turns):
     """Round after round."""
 
-    about = "one packet of 500 shares, all users of a large group tap it at once, again and again"
+    about = "one packet of 500 shares, all users of a large group tap and open it at once, again and again"
     rate_of = "claims told as won, in the median round"
     standard = Standard(connections=500, depth=1, rounds=20)
     counted: ClassVar = frozenset({"won"})
@@ -47,9 +48,10 @@ class Hot(Turns):
         super().__init__(job, say)
         self._users: list[User] = []
         self._packets: list[int] = []
-        self._last_won_s: list[float] = []  # of each round, since its start
+        self._last_won_s: list[float] = []  # of each round, since the press
+        self._all_tapped_s: list[float] = []  # of each round: from the first tap to the last answer to one
         self._warm_s = 0.0
-        self.left = 0  # users of this round without a final answer
+        self.left = 0  # users of this step of the round who have not been answered
         self.won_s = 0.0  # the last time that somebody won
         self.over = asyncio.Event()
 
@@ -88,28 +90,45 @@ class Hot(Turns):
         self.log.unanswered += self.left
 
     async def _round(self, number: int, packet_id: int) -> None:
-        self.over.clear()
-        self.left, self.won_s = len(self._users), 0.0
         grab = frame(messages.encode(messages.Grab(number, packet_id)))
-        start_s = perf_counter()
+        tapped_s = perf_counter()
+        await self._step(User.tap, number, grab)
+        all_tapped_s, self.won_s = perf_counter() - tapped_s, 0.0
+        if self.left:
+            return
+        pressed_s = perf_counter()
+        await self._step(User.press, pressed_s)
+        if self.won_s and number > WARMUP_ROUNDS:
+            self._last_won_s.append(self.won_s - pressed_s)
+            self._all_tapped_s.append(all_tapped_s)
+
+    async def _step(self, act: Callable[..., None], *how: object) -> None:
+        """All users do it; wait for the last answer, but not for ever."""
+        self.over.clear()
+        self.left = len(self._users)
         for one in self._users:
-            one.tap(number, start_s, grab)
-        seen = -1
-        while self.left and len(self.log.replies) > seen:
-            seen = len(self.log.replies)
+            act(one, *how)
+        left = self.left + 1
+        while self.left and self.left < left:
+            left = self.left
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.over.wait(), PATIENCE_S)
-        if self.won_s and number > WARMUP_ROUNDS:
-            self._last_won_s.append(self.won_s - start_s)
 
     def outcome(self) -> Outcome:
         """With the time to the last win of each round."""
         outcome = super().outcome()
         if self._last_won_s:
-            outcome.spreads["last_won_ms"] = Histogram.of(last_s * 1000 for last_s in self._last_won_s).encoded()
+            for name, lasts_s in (("last_won_ms", self._last_won_s), ("all_tapped_ms", self._all_tapped_s)):
+                outcome.spreads[name] = Histogram.of(last_s * 1000 for last_s in lasts_s).encoded()
             outcome.own_rate_per_s = min(SHARES, len(self._users)) / median(self._last_won_s)
         outcome.extra["rounds"] = len(self._last_won_s)
         return outcome
+
+    def answered(self) -> None:
+        """One user less to wait for."""
+        self.left -= 1
+        if not self.left:
+            self.over.set()
 
     def warmup_s(self) -> float:
         """The end of the first round."""
@@ -117,9 +136,9 @@ class Hot(Turns):
 
 
 class User:
-    """One of those who tap."""
+    """One of those who tap and press."""
 
-    __slots__ = ("grab", "hot", "start_s", "turn", "wire")
+    __slots__ = ("grab", "hot", "pressed", "start_s", "tapped", "turn", "wire")
 
     def __init__(self, hot: Hot, wire: Wire) -> None:
         self.hot = hot
@@ -127,18 +146,34 @@ class User:
         self.turn = 0
         self.start_s = 0.0
         self.grab = b""
+        self.tapped: Message | None = None  # the answer to the tap, until the press
+        self.pressed = False
         wire.hear, wire.lost = self.hear, self.lose
 
-    def tap(self, turn: int, start_s: float, grab: bytes) -> None:
-        """Begin a turn."""
-        self.turn, self.start_s, self.grab = turn, start_s, grab
+    def tap(self, turn: int, grab: bytes) -> None:
+        """Tap; what is answered waits for the press."""
+        self.turn, self.grab, self.tapped, self.pressed = turn, grab, None, False
         self.wire.send(grab)
 
+    def press(self, start_s: float) -> None:
+        """Begin the turn with what the tap was answered."""
+        self.start_s, self.pressed = start_s, True
+        if self.tapped is not None:
+            self.go_on(self.tapped)
+
     def hear(self, reply: Message) -> None:
-        """Go on, or note the end of the turn."""
+        """Keep the answer to the tap, go on after the press."""
         if reply.seq != self.turn:
             self.hot.log.strange += 1
-        elif isinstance(reply, messages.Grabbed) and reply.answer == "ticket":
+        elif self.pressed:
+            self.go_on(reply)
+        else:
+            self.tapped = reply
+            self.hot.answered()
+
+    def go_on(self, reply: Message) -> None:
+        """Open, wait and tap again, or note the end of the turn."""
+        if isinstance(reply, messages.Grabbed) and reply.answer == "ticket":
             self.wire.send(frame(messages.encode(messages.Open(self.turn, reply.packet_id, reply.ticket))))
         elif isinstance(reply, messages.Grabbed) and reply.answer == "busy":
             asyncio.get_running_loop().call_later(reply.retry_after_ms / 1000, self.wire.send, self.grab)
@@ -155,9 +190,7 @@ class User:
         log.replies.append(reply)
         if isinstance(reply, messages.Opened) and reply.answer == "won":
             hot.won_s = now_s
-        hot.left -= 1
-        if not hot.left:
-            hot.over.set()
+        hot.answered()
 
     def lose(self) -> None:
         """The connection has ended."""

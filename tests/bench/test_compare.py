@@ -157,7 +157,7 @@ def test_the_short_set_is_the_comparison_and_the_rest_once() -> None:
     assert {name: (order.connections, order.depth, order.requests) for name, order in orders.items()} == {
         "echo, 1,000 × 1": (1_000, 1, 60_000),
         "echo, 200 × 8": (200, 8, 60_000),
-        "opens, tier postgres, 200 × 8": (200, 8, 60_000),
+        "opens, tier postgres, 200 × 8": (200, 8, 100_000),
         "send": (200, 8, 30_000),
         "login": (10_000, 256, 30_000),
         "push": (2_000, 4, 150),

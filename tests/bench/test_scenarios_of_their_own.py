@@ -148,7 +148,7 @@ async def test_hot_tells_the_last_win_of_each_round(
     outcome = await play(Order("hot", connections=30, depth=1, requests=60), server)
     assert (outcome.answers, outcome.errors) == ({"won": 90}, {})  # one round is warm-up
     assert (outcome.turns, outcome.histogram.count) == (90, 60)
-    assert (outcome.extra, list(outcome.spreads)) == ({"rounds": 2}, ["last_won_ms"])
+    assert (outcome.extra, list(outcome.spreads)) == ({"rounds": 2}, ["last_won_ms", "all_tapped_ms"])
     assert outcome.rate_per_s > 30 / outcome.histogram.most_ms
     verdict = await judge(database, outcome)
     assert (verdict.holds, len(outcome.claims)) == (True, 90)
