@@ -32,16 +32,16 @@ def figures_of(file: Path, *words: object) -> tuple[dict[str, Any], str]:
 
 
 def test_a_closed_run_writes_its_figures(tmp_path: Path) -> None:
-    words = ("opens", "--closed", "--connections", 40, "--depth", 2, "--requests", 200, "--generators", 2)
+    words = ("opens", "--closed", "--connections", 40, "--depth", 2, "--requests", 4000, "--generators", 2)
     told, shown = figures_of(tmp_path / "opens.json", *words)
     assert list(told) == KEYS.split()
     assert (told["scenario"], told["loop"], told["durability"], told["depth"]) == ("opens", "closed", "postgres", 2)
-    assert (told["connections"], told["generators"], told["requests"], told["offered_per_s"]) == (40, 2, 200, None)
-    assert (told["answers"], told["errors"], told["valid"]) == ({"won": 200}, {}, True)
+    assert (told["connections"], told["generators"], told["requests"], told["offered_per_s"]) == (40, 2, 4000, None)
+    assert (told["answers"], told["errors"], told["valid"]) == ({"won": 4000}, {}, True)
     assert (told["missing"], told["duplicates"], told["oversold"], told["in_doubt"]) == (0, 0, 0, 0)
     assert told["money"] == {
-        "funded_fen": 20_000,
-        "claimed_fen": 20_000,
+        "funded_fen": 400_000,
+        "claimed_fen": 400_000,
         "refunded_fen": 0,
         "unopened_fen": 0,
         "difference_fen": 0,
@@ -50,9 +50,10 @@ def test_a_closed_run_writes_its_figures(tmp_path: Path) -> None:
     assert list(latency_ms) == ["p50", "p90", "p99", "p99_9", "p99_99", "max"]
     assert list(latency_ms.values()) == sorted(latency_ms.values())
     assert (told["curve"][0][0], told["curve"][-1][0] > 99.999, len(told["curve"])) == (0.0, True, 68)
+    # the system counts in hundredths of a second
     assert all(told["cpu_s"][name] > 0 for name in ("server", "generator"))
     assert told["rss_mb"] > 10
-    assert told["settlement"]["settled"] + told["settlement"]["backlog"] == 200
+    assert told["settlement"]["settled"] + told["settlement"]["backlog"] == 4000
     assert told["about"]["command"].startswith("hongbao bench opens --closed --connections 40")
     assert (told["about"]["postgres"][:2], told["about"]["redis"][:7]) == ("18", "Valkey ")
     assert "requests_per_s = 1000000.0" in told["about"]["config"]
