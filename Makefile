@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help env demo bench test check format clean
+.PHONY: chaos sim mutants fuzz outages help env demo bench test check format clean
 
 help:  ## list the verbs
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -32,6 +32,22 @@ check: env  ## style, types and the direction of imports
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --config setup.cfg --no-logo
+
+chaos: env  ## kill everything under load, twice two minutes, then audit
+	@$(BIN)/hongbao chaos --seconds 120 --kills 40 --seed 3 --json chaos-postgres.json
+	@$(BIN)/hongbao chaos --seconds 120 --kills 40 --seed 4 --durability redis --json chaos-redis.json
+
+sim: env  ## thousands of simulated worlds, each replayable from its seed
+	@$(BIN)/python -m tests.sim --seeds 5000
+
+mutants: env  ## plant 67 faults in copies of our own code, one at a time; the tests must catch every one
+	@$(BIN)/python -m tests.mutants
+
+fuzz: env  ## a million hostile frames against a live server: about five minutes
+	@$(BIN)/python -m tests.fuzz --frames 1000000 --seed 1
+
+outages: env  ## stores away, full, restarted in any order
+	@$(BIN)/python -m pytest tests/outages
 
 format: env  ## format the code, mend what can be mended
 	@$(BIN)/ruff format --quiet .

@@ -31,6 +31,7 @@ LIMITS: Final[Mapping[str, float]] = {
     "requests_burst": 1_000_000.0,
     "ticket_lifetime_s": 600.0,
     "groups_of_user_max": 1_000_000,
+    "connections_of_address_max": 1_000_000,
 }
 USERS_OF_GENERATOR: Final = 250_000
 USERS_OF_RUN: Final = 2_000_000  # with --url a run is called by its second; user ids last until 2112

@@ -68,14 +68,20 @@ class Client:
         positions: Mapping[int, int] | None = None,
         timeout_s: float = 10.0,
         pushes_max: int = 1000,
+        backoff_most_s: float = BACKOFF_MOST_S,
+        ca_file: str | None = None,
     ) -> None:
-        """`url` reads tcp://host:port. `positions`: the last message the app has of each stream, from an earlier
-        `Client.positions`; the pushes then begin with what was missed. `pushes_max`: how many pushes wait for an
-        app that does not read them, before the oldest are dropped.
+        """`url` reads tcp://host:port or tls://host:port. `positions`: the last message the app has of each stream,
+        from an earlier `Client.positions`; the pushes then begin with what was missed. `pushes_max`: how many
+        pushes wait for an app that does not read them, before the oldest are dropped. `backoff_most_s`: the longest
+        wait between two attempts to come back.
 
-        Raises ValueError for a malformed url or token.
+        `ca_file`: with tls, a PEM file that says whose certificates are believed instead of those the system does.
+
+        Raises ValueError for a malformed url or token, OSError for a `ca_file` that cannot be used.
         """
-        self._address = wire.parse_url(url)
+        self._address = wire.parse_url(url, "tcp", "tls")
+        self._tls = wire.tls_of(url, ca_file)
         self._token = tokens.parse(token)
         self._timeout_s = timeout_s
         self._handlers = Handlers(self._welcomed, self._received, self._lost)
@@ -87,7 +93,7 @@ class Client:
         self._keys = Keys()
         self._following = Following(positions or {})
         self._pushes = PushQueue(pushes_max)
-        self._backoff = Backoff(BACKOFF_FIRST_S, BACKOFF_MOST_S)
+        self._backoff = Backoff(BACKOFF_FIRST_S, backoff_most_s)
         self._tasks: set[asyncio.Task[None]] = set()
         self._catching_up = False
         self._end_reason: Exception | None = None
@@ -335,7 +341,7 @@ class Client:
     # --- losing the connection and coming back ----------------------------------------------------------------
 
     async def _connect(self) -> None:
-        await wire.connect(self._address, self._token, self._handlers, self._timeout_s)
+        await wire.connect(self._address, self._token, self._handlers, self._timeout_s, self._tls)
 
     def _welcomed(self, opened: Wire, welcome: messages.Welcome) -> None:
         """Logged in: what waits for a reply goes out (again), what was missed is fetched."""
@@ -362,16 +368,16 @@ class Client:
             if type(pending.request) in NOT_REPEATABLE:
                 del self._pending[seq]
                 _fail(pending.reply, error)
-        self._start(self._come_back())
+        self._start(self._come_back(error.retry_after_ms))
 
-    async def _come_back(self) -> None:
+    async def _come_back(self, after_ms: int) -> None:
         while self._wire is None:
-            await asyncio.sleep(self._backoff.delay_s())
+            await asyncio.sleep(after_ms / 1000 + self._backoff.delay_s())
             try:
                 await self._connect()
                 self.reconnects += 1
-            except ConnectionLost:
-                continue
+            except ConnectionLost as error:
+                after_ms = error.retry_after_ms
             except ConnectionRefusedForGood as error:
                 self._finish(error)
                 return

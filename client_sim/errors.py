@@ -24,6 +24,10 @@ class ConnectionLost(ClientError):
     name = "connection_lost"
     temporary = True
 
+    def __init__(self, why: str, retry_after_ms: int = 0) -> None:
+        super().__init__(why)
+        self.retry_after_ms = retry_after_ms  # as a goodbye may have said
+
 
 class ClientClosed(ClientError):
     """The app closed this client. Whether a request in flight was carried out is not known."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from typing import NamedTuple, cast
 from urllib.parse import urlsplit
@@ -25,12 +26,21 @@ class Address(NamedTuple):
     port: int
 
 
-def parse_url(url: str) -> Address:
-    """The address in `tcp://host:port`. Raises ValueError."""
-    parts = urlsplit(url)
-    if parts.scheme != "tcp" or not parts.hostname or not parts.port:
-        raise ValueError(f"{url!r} does not read tcp://host:port")
+def parse_url(url: str, *schemes: str) -> Address:
+    """The address in `tcp://host:port`, or with one of these schemes instead. Raises ValueError."""
+    parts, schemes = urlsplit(url), schemes or ("tcp",)
+    if parts.scheme not in schemes or not parts.hostname or not parts.port:
+        raise ValueError(f"{url!r} does not read {' or '.join(f'{scheme}://host:port' for scheme in schemes)}")
     return Address(parts.hostname, parts.port)
+
+
+def tls_of(url: str, ca_file: str | None) -> ssl.SSLContext | None:
+    """For `tls://`: believe whom the file says, or else the system; the host's name is checked."""
+    if urlsplit(url).scheme != "tls":
+        return None
+    context = ssl.create_default_context(cafile=ca_file)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
 
 
 class Handlers(NamedTuple):
@@ -151,7 +161,8 @@ class Wire(asyncio.Protocol):
         if goodbye is None:
             self._end(ConnectionLost(str(exc) if exc else "the connection was closed"))
         elif codes.should_reconnect(goodbye.code):
-            self._end(ConnectionLost(f"{goodbye.code} {goodbye.name}: {goodbye.detail}"))
+            why = f"{goodbye.code} {goodbye.name}: {goodbye.detail}"
+            self._end(ConnectionLost(why, goodbye.reconnect_after_ms))
         else:
             self._end(ConnectionRefusedForGood(goodbye.code, goodbye.name, goodbye.detail))
 
@@ -169,13 +180,15 @@ class Wire(asyncio.Protocol):
             self._handlers.lost(error)
 
 
-async def connect(address: Address, token: Token, handlers: Handlers, timeout_s: float) -> None:
+async def connect(
+    address: Address, token: Token, handlers: Handlers, timeout_s: float, tls: ssl.SSLContext | None = None
+) -> None:
     """Connect and log in; `handlers.welcomed` gets the wire. Raises ConnectionLost, ConnectionRefusedForGood."""
     wire = Wire(token, handlers)
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(timeout_s):
-            await loop.create_connection(lambda: wire, address.host, address.port)
+            await loop.create_connection(lambda: wire, address.host, address.port, ssl=tls)
             await wire.opened
     except OSError as error:  # a TimeoutError is one
         raise ConnectionLost(

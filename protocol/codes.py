@@ -95,6 +95,7 @@ class Close(IntEnum):
     TOO_MANY_CONNECTIONS = 3003
     LOGIN_TIMEOUT = 3004
     STORES_AWAY = 3005
+    TOO_MANY_FAILED_LOGINS = 3006
 
     BAD_FRAME = 3500
     FRAME_TOO_LARGE = 3501
@@ -107,9 +108,10 @@ CLOSES: dict[Close, str] = {
     Close.SHUTTING_DOWN: "the server is going down; come back in a moment",
     Close.SLOW_READER: "the client read so slowly that its outgoing buffer was full",
     Close.PING_TIMEOUT: "no answer to a ping in time",
-    Close.TOO_MANY_CONNECTIONS: "the server, or this user, has as many connections as it may",
+    Close.TOO_MANY_CONNECTIONS: "the server, or this user or address, has as many connections as it may",
     Close.LOGIN_TIMEOUT: "no login in time",
     Close.STORES_AWAY: "the stores did not answer, so the login could not be served",
+    Close.TOO_MANY_FAILED_LOGINS: "too many logins from this address have failed lately",
     Close.BAD_FRAME: "the frame is not one MessagePack array that begins with two whole numbers",
     Close.FRAME_TOO_LARGE: "the frame announces more bytes than are allowed at this stage",
     Close.LOGIN_EXPECTED: "the first request must be a login",

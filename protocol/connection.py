@@ -153,11 +153,12 @@ class ServerConnection:
         self._splitter.frame_bytes_max = self._sizes.after_login
         self._deadline = now + self._timing.ping_interval_s * first_ping
 
-    def close(self, code: codes.Close, detail: str = "") -> None:
+    def close(self, code: codes.Close, detail: str = "", reconnect_after_ms: int = 0) -> None:
         """Queue the last words. Only the first close counts."""
         if self.closing is None:
             reconnect = codes.should_reconnect(code)
-            self.send(messages.Goodbye(0, int(code), code.name.lower(), reconnect, detail[:DETAIL_CHARS_MAX]))
+            name, detail = code.name.lower(), detail[:DETAIL_CHARS_MAX]
+            self.send(messages.Goodbye(0, int(code), name, reconnect, detail, reconnect_after_ms))
             self.closing = code
             self._deadline = float("inf")
 

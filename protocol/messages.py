@@ -52,6 +52,7 @@ class Goodbye(Message, tag=2):
     name: str
     reconnect: bool
     detail: str
+    reconnect_after_ms: int = 0
 
 
 class Ping(Message, tag=3):

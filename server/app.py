@@ -7,6 +7,7 @@ import gc
 import json
 import os
 import socket
+import ssl
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 import structlog
 
 from server import clock
-from server.config import Config
+from server.config import Config, ConfigError
 from server.core.ids import IdMaker
 from server.net.dispatch import Dispatch, UseCases
 from server.net.hub import Hub
@@ -40,7 +41,7 @@ from storage.redis.mirror import Mirror
 
 LOG = structlog.get_logger()
 STORE_TIMEOUT_S = 2.0
-DRAIN_S = 10.0
+DRAIN_S = 30.0
 END_AGAIN_S = 0.5
 SERVER_FILE = "server.json"
 STATUS_SOCKET = "status.sock"
@@ -57,10 +58,17 @@ class App:
     """A server. Make it inside a running loop, then `run` it."""
 
     def __init__(
-        self, config: Config, keys: Mapping[str, bytes], data: Path, postgres_dsn: str, redis_url: str
+        self,
+        config: Config,
+        keys: Mapping[str, bytes],
+        data: Path,
+        postgres_dsn: str,
+        redis_url: str,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         limits, durability = config.limits, config.stores.durability
         self._config = config
+        self._tls = tls
         self._data = data
         self.database = Database(postgres_dsn, config.stores.postgres_pool_max, STORE_TIMEOUT_S)
         self.mirror = Mirror(redis_url, STORE_TIMEOUT_S)
@@ -81,7 +89,7 @@ class App:
             lambda: self.path.unrecorded,
         )
         watch = Watch(self.packets.claims_durable, self._recorded, self.packets.claims_undone)
-        self.path = CommitPath(self.mirror, records, durability, watch)
+        self.path = CommitPath(self.mirror, records, durability, watch, limits.wait_ms_max)
         self.loader = Loader(records, self.mirror, self.path, self.groups, durability)
         self.packets.wire(self.path, self.loader)
         self.refunds = Refunds(
@@ -113,6 +121,7 @@ class App:
             ),
             Wallets(postgres.wallets.Wallets(self.database), limits, now_ms, announce),
         )
+        self._auth = use.auth
         self._batchers = (use.auth.batcher, use.chat.batcher, use.sends.batcher)
         self.hub = Hub(limits.requests_per_s, limits.requests_burst, limits.connections_of_user_max)
         self.listener = Listener(self.hub, limits, durability, now_ms, clock.random_bytes)
@@ -135,10 +144,10 @@ class App:
             async with asyncio.TaskGroup() as tasks:
                 loops = [tasks.create_task(loop) for loop in self._loops()]
                 try:
-                    port = await self.listener.open(self._config.server.host, self._config.server.port)
+                    port = await self.listener.open(self._config.server.host, self._config.server.port, self._tls)
                     self._write_server_file(port)
                     _tame_garbage_collector()
-                    ready(f"tcp://{self._config.server.host}:{port}")
+                    ready(self._url(port))
                     await stop.wait()
                     await self._drain()
                 finally:
@@ -174,20 +183,33 @@ class App:
             *(batcher.run() for batcher in self._batchers),
         ]
 
+    def use(self, keys: Mapping[str, bytes], tls: ssl.SSLContext | None) -> None:
+        """Other keys and another certificate from now on; connections stay. Raises ConfigError."""
+        if (tls is None) != (self._tls is None):
+            raise ConfigError("TLS is switched on or off by a restart")
+        self._auth.use(keys)
+        self._tls = tls
+        if tls is not None:
+            self.listener.use(tls)
+
+    def _url(self, port: int) -> str:
+        return f"{'tls' if self._tls is not None else 'tcp'}://{self._config.server.host}:{port}"
+
     def _write_server_file(self, port: int) -> None:
-        here = {"url": f"tcp://{self._config.server.host}:{port}", "pid": os.getpid()}
+        here = {"url": self._url(port), "pid": os.getpid()}
         temporary = self._data / f"{SERVER_FILE}.new"
         temporary.write_text(json.dumps(here))
         temporary.rename(self._data / SERVER_FILE)
 
     async def _drain(self) -> None:
-        """Finish what was begun, then hang up."""
+        """Finish what was begun, then hang up. What is asked meanwhile gets the goodbye for an answer."""
         self.listener.stop_accepting()
+        self.dispatch.draining = True
         for _ in range(int(DRAIN_S * 100)):
             if not (self.dispatch.under_way or self.path.unrecorded or self.packets.unanswered):
                 break
             await asyncio.sleep(0.01)
-        await self.listener.close()
+        await self.listener.close(clock.random_part)
 
     async def status(self) -> Mapping[str, object]:
         """What the status socket tells."""

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import cyclopts
+import structlog
 from cyclopts import Parameter
 from rich.console import Console
 
+from bench.chaos.cli import chaos_cli
 from bench.cli import bench_cli
 from bench.fleet import BenchFailed
 from client_sim import scenarios, screen
@@ -26,6 +28,7 @@ from server import config as config_module
 from server import embedded, logs, report
 from server.config import Config, ConfigError
 from server.core import ids
+from server.credentials import Credentials, load_credentials
 from server.demo import run_demo
 from server.embedded import EmbeddedError
 from server.loop import run
@@ -41,6 +44,7 @@ PostgresOption = Annotated[str | None, Parameter(name="--postgres", help="DSN of
 RedisOption = Annotated[str | None, Parameter(name="--redis", help="URL of your own Redis (>= 7.0) or Valkey")]
 UrlOption = Annotated[str | None, Parameter(name="--url", help="the server (default: the one that runs on --data)")]
 DATA = Path(".hongbao")
+LOG = structlog.get_logger()
 
 cli = cyclopts.App(
     name="hongbao",
@@ -51,6 +55,7 @@ cli = cyclopts.App(
 config_cli = cyclopts.App(name="config", help="Show and check what can be set.", result_action="return_value")
 cli.command(config_cli)
 cli.command(bench_cli)
+cli.command(chaos_cli)
 
 
 class Failed(Exception):
@@ -70,10 +75,13 @@ def serve(
     host: str | None = None,
     port: int | None = None,
     durability: str | None = None,
+    tls_certificate: Path | None = None,
+    tls_key: Path | None = None,
 ) -> int:
     """Run the server until it is stopped (Ctrl-C or TERM; a second one stops it at once).
 
-    Without --postgres and --redis it starts a private PostgreSQL and Valkey under --data.
+    Without --postgres and --redis it starts a private PostgreSQL and Valkey under --data. HUP makes it read the
+    keys of tokens and the TLS files again; connections stay.
 
     Example: hongbao serve --port 7788 --postgres postgresql://me@db/hongbao --redis redis://cache:6379/0
 
@@ -85,27 +93,47 @@ def serve(
         port to listen on (default 7788; 0: a free one)
     durability
         when "won" is said: postgres (default: the record has committed) or redis (Redis has fsynced)
+    tls_certificate
+        speak TLS with this certificate chain, a PEM file
+    tls_key
+        and this private key, a PEM file
     """
-    settings = _load_config(
-        config,
-        {
-            "server.host": host,
-            "server.port": port,
-            "stores.postgres": postgres,
-            "stores.redis": redis,
-            "stores.durability": durability,
-        },
-    )
+    overrides: dict[str, object] = {
+        "server.host": host,
+        "server.port": port,
+        "server.tls_certificate": tls_certificate and str(tls_certificate),
+        "server.tls_key": tls_key and str(tls_key),
+        "stores.postgres": postgres,
+        "stores.redis": redis,
+        "stores.durability": durability,
+    }
+    settings = _load_config(config, overrides)
     data.mkdir(parents=True, exist_ok=True)
     if (other := server_app.running(data)) is not None:
         raise Failed(f"a server runs on {data} already: {other.url}, process {other.pid}")
     logs.configure(settings.log.level)
-    keys = config_module.load_keys(settings, data)
+    now = load_credentials(settings, data)
     with _Stores(settings, data) as (postgres_dsn, redis_url):
-        return run(_serve(settings, keys, data, postgres_dsn, redis_url))
+        return run(
+            _serve(
+                settings,
+                now,
+                lambda: load_credentials(_load_config(config, overrides), data),
+                data,
+                postgres_dsn,
+                redis_url,
+            )
+        )
 
 
-async def _serve(settings: Config, keys: dict[str, bytes], data: Path, postgres_dsn: str, redis_url: str) -> int:
+async def _serve(
+    settings: Config,
+    now: Credentials,
+    again: Callable[[], Credentials],
+    data: Path,
+    postgres_dsn: str,
+    redis_url: str,
+) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     this = asyncio.current_task()
@@ -121,8 +149,21 @@ async def _serve(settings: Config, keys: dict[str, bytes], data: Path, postgres_
         print(f"hongbao serves {url}  (data {data}, durability {settings.stores.durability}; Ctrl-C ends it)")
         sys.stdout.flush()
 
-    await server_app.App(settings, keys, data, postgres_dsn, redis_url).run(stop, ready)
+    app = server_app.App(settings, now.keys, data, postgres_dsn, redis_url, now.tls)
+    loop.add_signal_handler(signal.SIGHUP, _renew, app, again)
+    await app.run(stop, ready)
     return 0
+
+
+def _renew(app: server_app.App, again: Callable[[], Credentials]) -> None:
+    """Take over keys and certificate as they are now; if there is a fault, keep what there is."""
+    try:
+        new = again()
+        app.use(*new)
+    except (ConfigError, OSError) as error:
+        LOG.error("credentials_kept", why=one_line(error))
+    else:
+        LOG.info("credentials_renewed", key_ids=list(new.keys), tls=new.tls is not None)
 
 
 # --- for the chat backend -------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from typing import Any, Final, Literal, NamedTuple, get_origin
 
 import msgspec
 
-from server.config_table import KEYS, ORDER, TOKEN_KEYS
+from server.config_table import KEYS, ORDER, TOGETHER, TOKEN_KEYS
 from server.core.limits import Limits
 
 ENVIRONMENT_PREFIX: Final = "HONGBAO_"
@@ -44,6 +44,8 @@ class ServerSection(Section, frozen=True):
     host: str = "127.0.0.1"
     port: int = 7788
     node: int = 0
+    tls_certificate: str = ""
+    tls_key: str = ""
 
 
 class StoresSection(Section, frozen=True):
@@ -127,6 +129,10 @@ def load(path: Path | None, overrides: Mapping[str, object], environment: Mappin
             raise ConfigError(
                 f"{low} = {values[low]} ({sources[low]}) must not exceed {high} = {values[high]} ({sources[high]})"
             )
+    for one, other in TOGETHER:
+        if bool(values[one]) != bool(values[other]):
+            said = one if values[one] else other
+            raise ConfigError(f"{sources[said]}: {said} is said alone; say {one} and {other}, or neither")
     sections: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
     for dotted, value in values.items():
         section, _, key = dotted.partition(".")

@@ -77,12 +77,16 @@ TOKEN_KEYS: Final = Rule(
     ),
 )
 
+PATH: Final = matching(r"[^\0]*", "a path, or empty")
+
 KEYS: Final = {
     "server.host": Key("address to listen on", matching(r"\S+", "a host name or an address")),
     "server.port": Key("TCP port; 0 takes a free one", whole(0, 65_535)),
     "server.node": Key(
         "number of this process in the ids it makes; no two may share it", whole(0, 2**NODE_BITS - 1)
     ),
+    "server.tls_certificate": Key("certificate chain, a PEM file; empty: no TLS", PATH),
+    "server.tls_key": Key("its private key, a PEM file", PATH),
     "stores.postgres": Key(
         "postgresql://…; empty starts a private one",
         matching(r"(postgres(ql)?://.*)?", "empty or a URL postgresql://…"),
@@ -118,7 +122,15 @@ KEYS: Final = {
     "limits.requests_burst": Key("requests of a user at once", number(1, 1_000_000)),
     "limits.connections_max": Key("clients of this process", COUNT),
     "limits.connections_of_user_max": Key("connections of one user; the chat backend may have more", COUNT),
+    "limits.connections_of_address_max": Key("connections of one address; raise it behind a proxy", COUNT),
+    "limits.failed_logins_of_address_per_s": Key(
+        "failed logins of one address per second, in the long run", number(0.001, 1_000_000)
+    ),
+    "limits.failed_logins_of_address_burst": Key("failed logins of one address at once", number(1, 1_000_000)),
     "limits.outgoing_bytes_max": Key("unread by a client, bytes; a slower one is cut", SIZE),
+    "limits.wait_ms_max": Key(
+        "who would wait longer for a store is refused, milliseconds; half of it for new work", number(1, 600_000)
+    ),
     "limits.catch_up_messages": Key("missed messages handed out at once", COUNT),
     "limits.reload_after_messages": Key("who missed more of a stream has to reload it", COUNT),
     "auth.keys": Key("key id = hex; the last one mints; none: made once, kept in keys.toml", TOKEN_KEYS, hide_keys),
@@ -136,6 +148,7 @@ ORDER: Final = (
     ("limits.share_fen_max", "limits.total_fen_max"),
     ("limits.pong_timeout_s", "limits.ping_interval_s"),
     ("limits.requests_per_s", "limits.requests_burst"),
+    ("limits.failed_logins_of_address_per_s", "limits.failed_logins_of_address_burst"),
     ("limits.frame_bytes_before_login_max", "limits.frame_bytes_max"),
     ("limits.greeting_bytes_max", "limits.frame_bytes_max"),
     ("limits.text_bytes_max", "limits.frame_bytes_max"),
@@ -144,3 +157,6 @@ ORDER: Final = (
     ("limits.frame_bytes_max", "limits.outgoing_bytes_max"),
     ("limits.catch_up_messages", "limits.reload_after_messages"),
 )
+
+# Both of each pair are said, or neither.
+TOGETHER: Final = (("server.tls_certificate", "server.tls_key"),)

@@ -15,7 +15,7 @@ from server.app import running
 from server.embedded.run import die_with
 
 START_S = 60.0  # a first start makes a database; on a slow disk that takes seconds
-STOP_S = 20.0
+STOP_S = 35.0  # the server itself drains for up to 30
 LOG = "server.log"
 
 

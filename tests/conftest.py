@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
+import ssl
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, nullcontext, suppress
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
@@ -28,6 +30,7 @@ from tests.proxy import Proxy
 KEYS = {"test": b"a key that only tests know"}
 FAR_AWAY_S = 4_000_000_000
 TEMPLATE = "template_hongbao"
+LENT_STORES = "HONGBAO_TEST_STORES"  # DSN and url of stores that run already, for one run of pytest at a time
 _numbers = itertools.count(1)
 
 
@@ -39,12 +42,14 @@ def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEv
 @pytest.fixture(scope="session")
 def stores() -> Iterator[embedded.Stores]:
     """A private PostgreSQL and Valkey for the whole session, with an empty migrated database to copy."""
-    with embedded.temporary() as running:
+    lent = os.environ.get(LENT_STORES)
+    with nullcontext(embedded.Stores(*lent.split())) if lent else embedded.temporary() as running:
         asyncio.run(_make_template(running.postgres_dsn))
         yield running
 
 
 async def _make_template(dsn: str) -> None:
+    await _execute(dsn, f"DROP DATABASE IF EXISTS {TEMPLATE} WITH (FORCE)")
     await _execute(dsn, f"CREATE DATABASE {TEMPLATE}")
     database = Database(_named(dsn, TEMPLATE), pool_max=1, timeout_s=10)
     await database.open()
@@ -67,7 +72,7 @@ def _named(dsn: str, database: str) -> str:
 @pytest.fixture
 async def postgres_dsn(stores: embedded.Stores) -> AsyncIterator[str]:
     """A database of its own for each test, empty and migrated."""
-    name = f"test_{next(_numbers)}"
+    name = f"test_{os.getpid()}_{next(_numbers)}"
     await _execute(stores.postgres_dsn, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
     yield _named(stores.postgres_dsn, name)
     await _execute(stores.postgres_dsn, f"DROP DATABASE {name} WITH (FORCE)")
@@ -153,7 +158,7 @@ async def start_server(postgres_dsn: str, redis_url: str, tmp_path: Path) -> Asy
     """Starts servers; keywords are config values with `__` for the dot, such as limits__shares_max=3."""
     servers: list[Server] = []
 
-    async def start(**overrides: Any) -> Server:
+    async def start(*, tls: ssl.SSLContext | None = None, **overrides: Any) -> Server:
         dotted = {key.replace("__", "."): value for key, value in overrides.items()}
         settings = config.load(
             None,
@@ -169,6 +174,7 @@ async def start_server(postgres_dsn: str, redis_url: str, tmp_path: Path) -> Asy
                 data,
                 dotted.get("stores.postgres", postgres_dsn),
                 dotted.get("stores.redis", redis_url),
+                tls,
             )
         )
         servers.append(server)

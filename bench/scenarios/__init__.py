@@ -18,7 +18,7 @@ from __future__ import annotations
 from typing import Final
 
 from bench.scenario import Scenario
-from bench.scenarios import day, echo, grab, hot, idle, login, open, opens, push, send
+from bench.scenarios import day, echo, grab, hot, idle, login, open, opens, overload, push, send
 
 SCENARIOS: Final[dict[str, type[Scenario]]] = {
     "echo": echo.Echo,
@@ -27,6 +27,7 @@ SCENARIOS: Final[dict[str, type[Scenario]]] = {
     "grab": grab.Grab,
     "open": open.OpenPackets,
     "opens": opens.Opens,
+    "overload": overload.Overload,
     "hot": hot.Hot,
     "send": send.Send,
     "push": push.Push,

@@ -34,7 +34,11 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     requests_burst: float = 40.0
     connections_max: int = 18_000
     connections_of_user_max: int = 32
+    connections_of_address_max: int = 2_000
+    failed_logins_of_address_per_s: float = 10.0
+    failed_logins_of_address_burst: float = 100.0
     outgoing_bytes_max: int = 1 << 20
+    wait_ms_max: float = 1_000.0
     catch_up_messages: int = 200
     reload_after_messages: int = 1_000
 

@@ -21,6 +21,7 @@ from server.services.refusals import Reason, Refused
 from storage.errors import StoreUnavailable
 
 LOG = structlog.get_logger()
+DEAF_S = 0.5  # who is refused for overload is not read for so long: one read then finds what a flood has sent
 
 LOGIN_CLOSES = {
     auth.Verdict.REFUSED: codes.Close.LOGIN_REFUSED,
@@ -58,6 +59,7 @@ class Dispatch:
         self._now_s = now_s
         self._random_part = random_part
         self._tasks: set[asyncio.Task[None]] = set()
+        self.draining = False
         self.requests = 0
         self.refusals: dict[codes.Refusal, int] = dict.fromkeys(codes.Refusal, 0)
         self.answers: dict[Answer, int] = dict.fromkeys(Answer, 0)
@@ -84,6 +86,8 @@ class Dispatch:
 
     def __call__(self, session: Session, request: Message) -> None:
         """Serve one request."""
+        if self.draining:  # the goodbye says to ask again elsewhere
+            return
         self.requests += 1
         if type(request) is messages.Login:
             self._spawn(self._login(session, request))
@@ -118,7 +122,8 @@ class Dispatch:
         except Broken as broken:
             self._refuse(session, request.seq, codes.Refusal[broken.fault.name], broken.detail)
         except Refused as refused:
-            self._refuse(session, request.seq, codes.Refusal[refused.reason.name], refused.detail)
+            refusal = codes.Refusal[refused.reason.name]
+            self._refuse(session, request.seq, refusal, refused.detail, self._jittered(refused.retry_after_ms))
         except StoreUnavailable as error:
             self._refuse(session, request.seq, codes.Refusal.STORE_UNAVAILABLE, str(error))
         except Exception:
@@ -137,7 +142,18 @@ class Dispatch:
         retry_after_ms: int | None = None,
     ) -> None:
         self.refusals[refusal] += 1
+        if refusal is codes.Refusal.OVERLOADED:
+            session.turn_deaf(DEAF_S)
         session.refuse(seq, refusal, detail, retry_after_ms)
+
+    def _jittered(self, wait_ms: int | None) -> int | None:
+        """Around what was estimated, so that those who were refused together do not come back together."""
+        return None if wait_ms is None else int(wait_ms * (0.5 + self._random_part()))
+
+    def _turn_away(self, session: Session, seq: int, reason: Reason) -> None:
+        """Refuse a grab or an open."""
+        wait_ms = self._use.packets.retry_after_ms if reason is Reason.OVERLOADED else None
+        self._refuse(session, seq, codes.Refusal[reason.name], retry_after_ms=self._jittered(wait_ms))
 
     # --- login ------------------------------------------------------------------------------------------------
 
@@ -147,7 +163,7 @@ class Dispatch:
 
         verdict = self._use.auth.judge(login.key_id, login.expires_at_s, login.proof, expected)
         if verdict is not auth.Verdict.ACCEPTED:
-            session.close(LOGIN_CLOSES[verdict])
+            session.refuse_login(LOGIN_CLOSES[verdict])
             return
         if not self._hub.join(login.user_id, session, self._now_s()):
             session.close(codes.Close.TOO_MANY_CONNECTIONS, "of this user")
@@ -170,7 +186,7 @@ class Dispatch:
 
         def reply(decision: Decision | Reason) -> None:
             if isinstance(decision, Reason):
-                self._refuse(session, seq, codes.Refusal[decision.name])
+                self._turn_away(session, seq, decision)
                 return
             self.answers[decision.answer] += 1
             session.reply(_grabbed(seq, packet_id, decision))
@@ -182,7 +198,7 @@ class Dispatch:
 
         def reply(decision: Decision | Reason) -> None:
             if isinstance(decision, Reason):
-                self._refuse(session, seq, codes.Refusal[decision.name])
+                self._turn_away(session, seq, decision)
                 return
             self.answers[decision.answer] += 1
             if decision is NO_TICKET:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from typing import TypeAlias
 
 from protocol import codes, messages, tokens
 from protocol.connection import ServerConnection, Sizes, Timing
 from server.core.limits import Limits
+from server.net.addresses import Address, Addresses
 from server.net.hub import Hub
 from server.net.session import Session
+from server.net.tls import Gate
 
 Dispatch: TypeAlias = Callable[[Session, messages.Message], None]
 BACKLOG = 1024
 TICK_S_MAX = 0.5
+RECONNECT_MS_MAX = 2_000  # over so long the clients of a server that goes down come back
 LATE_S = 0.05  # reminders wait so long for something that they can leave with: a write costs more than a message
 
 
@@ -37,10 +41,15 @@ class Listener:
         self._timing = Timing(limits.login_timeout_s, limits.ping_interval_s, limits.pong_timeout_s)
         self._sizes = Sizes(limits.frame_bytes_before_login_max, limits.frame_bytes_max)
         self._announced = limits.announced()
+        self.addresses = Addresses(
+            limits.connections_of_address_max,
+            limits.failed_logins_of_address_per_s,
+            limits.failed_logins_of_address_burst,
+        )
         self._dirty: list[Session] = []
         self._late: list[Session] = []
         self._loop = asyncio.get_running_loop()
-        self._server: asyncio.Server | None = None
+        self._server: asyncio.Server | Gate | None = None
         self._closing = False
         self.now_s = self._loop.time
         self.dispatch: Dispatch
@@ -49,14 +58,24 @@ class Listener:
         self.linger_s = limits.pong_timeout_s  # who takes nothing for so long is not there any more
         self.slow_readers = 0
 
-    async def open(self, host: str, port: int) -> int:
+    async def open(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
         """Listen; the port, which the system chose if `port` was 0. Raises OSError that names the address."""
         try:
+            if tls is not None:
+                gate = self._server = Gate(
+                    lambda: Session(self), self._enter_gate, self.addresses.leave, self._timing.login_timeout_s, tls
+                )
+                return await gate.open(host, port, BACKLOG)
             self._server = await self._loop.create_server(lambda: Session(self), host, port, backlog=BACKLOG)
         except OSError as error:
             why = (error.strerror or str(error)).rpartition(": ")[2]  # the loop's own words before it name a tuple
             raise OSError(f"cannot listen on {host}:{port}: {why}") from error
         return int(self._server.sockets[0].getsockname()[1])
+
+    def use(self, tls: ssl.SSLContext) -> None:
+        """Handshakes from now on are made with this; connections stay."""
+        if isinstance(self._server, Gate):
+            self._server.context = tls
 
     def stop_accepting(self) -> None:
         """No new connections."""
@@ -64,10 +83,10 @@ class Listener:
         if self._server is not None:
             self._server.close()
 
-    async def close(self) -> None:
-        """Tell everybody that the server goes down, and hang up."""
+    async def close(self, random_part: Callable[[], float] = lambda: 0.0) -> None:
+        """Tell everybody that the server goes down and when to come back, each at another time, and hang up."""
         for session in list(self.sessions):
-            session.close(codes.Close.SHUTTING_DOWN)
+            session.close(codes.Close.SHUTTING_DOWN, reconnect_after_ms=int(random_part() * RECONNECT_MS_MAX))
         for _ in range(100):
             if not self.sessions:
                 return
@@ -89,6 +108,7 @@ class Listener:
             for session in list(self.sessions):
                 session.tick(now_s)
             self._hub.tidy(now_s)
+            self.addresses.tidy(now_s)
 
     # --- called by sessions -----------------------------------------------------------------------------------
 
@@ -110,16 +130,32 @@ class Listener:
     def arrived(self, session: Session) -> None:
         """A connection was made."""
         self.sessions.add(session)
+        refusal = None if isinstance(self._server, Gate) else self._enter(session.address)
         if self._closing:
             session.close(codes.Close.SHUTTING_DOWN)
         elif len(self.sessions) > self._limits.connections_max:
             session.close(codes.Close.TOO_MANY_CONNECTIONS)
+        elif refusal is not None:
+            session.close(refusal, "of this address")
 
     def gone(self, session: Session) -> None:
         """A connection was lost."""
         self.sessions.discard(session)
+        self.addresses.leave(session.address)
         if session.user_id >= 0:
             self._hub.leave(session.user_id, session)
+
+    def login_failed(self, session: Session) -> None:
+        """A login was refused."""
+        self.addresses.failed(session.address, self.now_s())
+
+    def _enter(self, address: Address) -> codes.Close | None:
+        return self.addresses.enter(address, self.now_s())
+
+    def _enter_gate(self, address: Address, handshakes: int) -> codes.Close | None:
+        refusal = self._enter(address)
+        is_full = len(self.sessions) + handshakes >= self._limits.connections_max
+        return codes.Close.TOO_MANY_CONNECTIONS if is_full else refusal
 
     def flush_soon(self, session: Session) -> None:
         """Write what a session has queued at the end of this turn of the loop."""

@@ -7,6 +7,7 @@ from typing import Protocol, cast
 
 from protocol import codes, messages
 from protocol.connection import ServerConnection
+from server.net.addresses import Address, address_of
 
 WRITE_HIGH_BYTES = 64 * 1024  # above it we stop reading from whoever does not read from us
 
@@ -22,6 +23,7 @@ class Host(Protocol):
     def new_connection(self) -> ServerConnection: ...
     def arrived(self, session: Session, /) -> None: ...
     def gone(self, session: Session, /) -> None: ...
+    def login_failed(self, session: Session, /) -> None: ...
     def dispatch(self, session: Session, request: messages.Message, /) -> None: ...
     def flush_soon(self, session: Session, /) -> None: ...
     def flush_later(self, session: Session, /) -> None: ...
@@ -32,12 +34,14 @@ class Session(asyncio.Protocol):
 
     __slots__ = (
         "_abort_at_s",
+        "_deaf",
         "_dirty",
         "_held",
         "_host",
         "_paused",
         "_transport",
         "_waits",
+        "address",
         "connection",
         "user_id",
     )
@@ -45,12 +49,14 @@ class Session(asyncio.Protocol):
     def __init__(self, host: Host) -> None:
         self._host = host
         self._abort_at_s = float("inf")
+        self._deaf = False  # for a while nothing is read
         self._dirty = False
         self._paused = False
         self._waits = False  # something is queued that leaves by itself in a while
         self._held: list[bytes] | None = None  # pushes between joining the hub and the welcome
         self._transport: asyncio.Transport
         self.connection: ServerConnection
+        self.address: Address
         self.user_id = -1
 
     # --- called by the event loop -----------------------------------------------------------------------------
@@ -59,6 +65,7 @@ class Session(asyncio.Protocol):
         """Greet. uvloop's low-water mark would be 16 bytes, so both marks are set."""
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES, low=WRITE_HIGH_BYTES // 4)
+        self.address = address_of(transport.get_extra_info("peername"))
         self.connection = self._host.new_connection()
         self._host.arrived(self)
         self.flush()
@@ -82,14 +89,13 @@ class Session(asyncio.Protocol):
     def pause_writing(self) -> None:
         """The peer does not read: do not read from it either."""
         self._paused = True
-        if not self._transport.is_closing():
+        if not (self._deaf or self._transport.is_closing()):
             self._transport.pause_reading()
 
     def resume_writing(self) -> None:
         """The peer reads again."""
         self._paused = False
-        if not self._transport.is_closing():
-            self._transport.resume_reading()
+        self._read_on()
 
     # --- called by the server ---------------------------------------------------------------------------------
 
@@ -115,6 +121,23 @@ class Session(asyncio.Protocol):
             self._waits = True
             self._host.flush_later(self)
 
+    def turn_deaf(self, for_s: float) -> None:
+        """Read nothing for a while: what comes meanwhile waits in the system's buffers and is then read at once."""
+        if self._deaf or self._transport.is_closing():
+            return
+        if not self._paused:
+            self._transport.pause_reading()
+        self._deaf = True
+        asyncio.get_running_loop().call_later(for_s, self._hear_again)
+
+    def _hear_again(self) -> None:
+        self._deaf = False
+        self._read_on()
+
+    def _read_on(self) -> None:
+        if not (self._deaf or self._paused or self._transport.is_closing()):
+            self._transport.resume_reading()
+
     def hold_pushes(self) -> None:
         """Pushes wait from now on for the welcome, so that nothing is missed between the two."""
         self._held = []
@@ -127,10 +150,15 @@ class Session(asyncio.Protocol):
         for framed in held:
             self.connection.send_frame(framed)
 
-    def close(self, code: codes.Close, detail: str = "") -> None:
+    def close(self, code: codes.Close, detail: str = "", reconnect_after_ms: int = 0) -> None:
         """Say why, and hang up."""
-        self.connection.close(code, detail)
+        self.connection.close(code, detail, reconnect_after_ms)
         self.flush()
+
+    def refuse_login(self, code: codes.Close) -> None:
+        """The login was not genuine: that counts against the address."""
+        self._host.login_failed(self)
+        self.close(code)
 
     def abort(self) -> None:
         """Hang up without a word."""

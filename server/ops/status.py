@@ -60,6 +60,8 @@ class StatusSocket:
                 await writer.drain()
         except (OSError, ValueError):
             pass  # gone, or a line without an end
+        except asyncio.CancelledError:
+            pass  # the server ends; asyncio would write a traceback about it
         finally:
             writer.close()
 

@@ -30,6 +30,10 @@ class Auth:
         self._store = store
         self.batcher: Batcher[int, ProfileRow] = Batcher(self._load, PROFILES_MAX)
 
+    def use(self, keys: Mapping[str, bytes]) -> None:
+        """Logins from now on are judged with these keys; who is logged in stays."""
+        self._keys = keys
+
     def judge(self, key_id: str, expires_at_s: int, proof: bytes, expected: Callable[[bytes], bytes]) -> Verdict:
         """`expected` makes the right proof from the server's key; both are compared in constant time."""
         key = self._keys.get(key_id)

@@ -8,10 +8,12 @@ from typing import Generic, TypeVar
 
 import structlog
 
+from server.services.pressure import NEW_WORK, WAIT_MS_MAX, Pressure
 from server.services.refusals import Reason, Refused
 from storage.errors import StoreUnavailable
 
 LOG = structlog.get_logger()
+WAITING_MAX = 20_000
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -20,25 +22,28 @@ class Batcher(Generic[Item, Result]):
     """Gathers items and works on them together, one batch at a time; each gets its own result or exception.
 
     `work` answers one result an item, in order; a result that is an exception is raised to whoever submitted it.
-    More than `waiting_max` items: OVERLOADED. If the store is away the whole batch hears STORE_UNAVAILABLE.
+    What would wait longer than half of `wait_ms_max` is refused: OVERLOADED. If the store is away the whole batch
+    hears STORE_UNAVAILABLE.
     """
 
     def __init__(
         self,
         work: Callable[[list[Item]], Awaitable[Sequence[Result | Exception]]],
         batch_max: int,
-        waiting_max: int = 20_000,
+        wait_ms_max: float = WAIT_MS_MAX,
     ) -> None:
         self._work = work
         self._batch_max = batch_max
-        self._waiting_max = waiting_max
+        self._pressure = Pressure(batch_max, wait_ms_max, WAITING_MAX)
+        self._at_store = 0
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
         self._wake = asyncio.Event()
 
     def submit(self, item: Item) -> asyncio.Future[Result]:
         """Put an item into the next batch. Raises Refused."""
-        if len(self._waiting) >= self._waiting_max:
-            raise Refused(Reason.OVERLOADED)
+        ahead = len(self._waiting) + self._at_store
+        if self._pressure.is_too_high(ahead, NEW_WORK):
+            raise Refused(Reason.OVERLOADED, retry_after_ms=self._pressure.retry_after_ms(ahead))
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
         self._wake.set()
@@ -51,7 +56,11 @@ class Batcher(Generic[Item, Result]):
             batch, self._waiting = self._waiting[: self._batch_max], self._waiting[self._batch_max :]
             if not self._waiting:
                 self._wake.clear()
+            self._at_store = len(batch)
+            self._pressure.begin()
             await self._work_on(batch)
+            self._pressure.end(more_waits=bool(self._waiting))
+            self._at_store = 0
 
     async def _work_on(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
         results: Sequence[Result | Exception]

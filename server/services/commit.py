@@ -8,13 +8,14 @@ the rest of the batch goes on. `won` is said behind the record (tier `postgres`)
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from itertools import chain
 from typing import Literal, NamedTuple, TypeAlias
 
 from server.core.packet import WON, Claim, Packet
 from server.services.live import Attempt, Live
+from server.services.pressure import NEW_WORK, WAIT_MS_MAX, Pressure
 from storage.errors import StoreUnavailable
 from storage.postgres.packets import Advance, Packets
 from storage.redis import mirror as log
@@ -22,7 +23,7 @@ from storage.redis.mirror import Extension, Mirror
 
 Durability: TypeAlias = Literal["postgres", "redis"]
 BATCH_MAX = 1_000  # claims; larger ones win little and make everybody wait
-UNRECORDED_MAX = 50_000  # tier redis: so many claims may be told and not yet recorded
+UNRECORDED_MAX = 50_000  # claims on their way, in the tier redis told or not, whatever the time they take
 VIEW_S_MAX = 30.0  # tier redis: half of what the log of a finished packet outlives it (see mirror._FORGET_MS)
 AHEAD_MAX = 16  # batches between the stages
 LINGER_S = 0.03  # tier redis: nobody waits for the record, so it takes fewer and larger batches
@@ -49,7 +50,14 @@ class Watch(NamedTuple):
 class CommitPath:
     """Takes decided opens and makes them durable."""
 
-    def __init__(self, mirror: Mirror, packets: Packets, durability: Durability, watch: Watch) -> None:
+    def __init__(
+        self,
+        mirror: Mirror,
+        packets: Packets,
+        durability: Durability,
+        watch: Watch,
+        wait_ms_max: float = WAIT_MS_MAX,
+    ) -> None:
         self._mirror = mirror
         self._packets = packets
         self._durability = durability
@@ -58,6 +66,8 @@ class CommitPath:
         self._wake = asyncio.Event()
         self._between: asyncio.Queue[list[Slice]] = asyncio.Queue(AHEAD_MAX)
         self._linger_s = LINGER_S if durability == "redis" else 0.0
+        self._pressure = Pressure(BATCH_MAX, wait_ms_max, UNRECORDED_MAX)
+        self._gathered = 0
         self.mirror_is_up = True
         self.unrecorded = 0  # claims on their way
         self.batches = 0
@@ -66,8 +76,23 @@ class CommitPath:
 
     @property
     def overloaded(self) -> bool:
-        """More is on its way than should be."""
-        return self.unrecorded >= UNRECORDED_MAX
+        """Who opens now would wait too long, or more is on its way than should be."""
+        return self.unrecorded >= UNRECORDED_MAX or self._pressure.is_too_high(self._untold)
+
+    @property
+    def almost_overloaded(self) -> bool:
+        """Nobody should begin anything new."""
+        return self.unrecorded >= UNRECORDED_MAX * NEW_WORK or self._pressure.is_too_high(self._untold, NEW_WORK)
+
+    @property
+    def retry_after_ms(self) -> int:
+        """When what is on its way now will have been told."""
+        return self._pressure.retry_after_ms(self._untold)
+
+    @property
+    def _untold(self) -> int:
+        """Claims before the store behind which `won` is said."""
+        return self.unrecorded if self._durability == "postgres" else self._gathered
 
     def submit(self, live: Live, attempt: Attempt) -> None:
         """Take an open that was decided as a win; `attempt.claim` is set."""
@@ -80,6 +105,7 @@ class CommitPath:
         part.attempts.append(attempt)
         part.claims.append(attempt.claim)
         self.unrecorded += 1
+        self._gathered += 1
         self._wake.set()
 
     # --- first stage ------------------------------------------------------------------------------------------
@@ -110,6 +136,7 @@ class CommitPath:
             part = self._gathering.pop(next(iter(self._gathering)))
             batch.append(part)
             claims += len(part.claims)
+        self._gathered -= claims
         if not self._gathering:
             self._wake.clear()
         return batch
@@ -131,7 +158,8 @@ class CommitPath:
         if not batch:
             return batch
         try:
-            refused = await self._mirror.append([_extension(part) for part in batch])
+            with self._measured("redis"):
+                refused = await self._mirror.append([_extension(part) for part in batch])
         except StoreUnavailable as error:
             self.mirror_is_up = False
             if self._durability == "redis":
@@ -169,9 +197,10 @@ class CommitPath:
         if not batch:
             return
         try:
-            accepted = await self._packets.record(
-                [Advance(part.live.packet_id, part.version, part.claims) for part in batch]
-            )
+            with self._measured("postgres"):
+                accepted = await self._packets.record(
+                    [Advance(part.live.packet_id, part.version, part.claims) for part in batch]
+                )
         except StoreUnavailable as error:
             self._undo(batch, str(error))
             return
@@ -185,6 +214,18 @@ class CommitPath:
             self.recorded_claims += len(part.attempts)
             self._watch.recorded(part)
         self._undo(moved, "the record has moved")
+
+    @contextmanager
+    def _measured(self, store: Durability) -> Iterator[None]:
+        """Take the time of a batch if users wait for this store."""
+        if store != self._durability:
+            yield
+            return
+        self._pressure.begin()
+        try:
+            yield
+        finally:
+            self._pressure.end(more_waits=bool(self._gathering) or not self._between.empty())
 
     # --- what becomes of a slice ------------------------------------------------------------------------------
 

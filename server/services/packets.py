@@ -28,6 +28,7 @@ from server.services.events import Announce, Claimed, Finished
 from server.services.groups import Groups
 from server.services.live import Attempt, Live, Reply
 from server.services.loading import Loader, claim_of, terms_of
+from server.services.pressure import Pressure
 from server.services.refusals import Reason, Refused
 from storage.errors import StoreUnavailable
 from storage.postgres import packets as store
@@ -35,6 +36,7 @@ from storage.postgres import packets as store
 LOG = structlog.get_logger()
 LOAD_MAX = 100  # packets read in one go: replaying hundreds of claims each takes the loop milliseconds
 LIVE_MAX = 50_000  # packets kept in memory; more are evicted once nothing of them is under way
+TO_LOAD_MAX = 50_000  # packets that wait to be read
 RETRY_S = 0.5  # between two attempts to read packets whose claims were told and must be recorded
 
 
@@ -68,6 +70,8 @@ class Packets:
         self._announce = announce
         self._lives: dict[int, Live] = {}
         self._to_load: dict[Live, None] = {}
+        self._loading: list[Live] = []
+        self._pressure = Pressure(LOAD_MAX, limits.wait_ms_max, TO_LOAD_MAX)
         self._wake = asyncio.Event()
         self._path: CommitPath
         self._loader: Loader
@@ -88,6 +92,11 @@ class Packets:
         """Somebody waits for a packet to be read, or for a claim to be durable."""
         return any(live.waiting or live.undone for live in self._lives.values())
 
+    @property
+    def retry_after_ms(self) -> int:
+        """When who heard OVERLOADED may ask again."""
+        return self._path.retry_after_ms
+
     def live_ids(self) -> Collection[int]:
         """The packets in memory."""
         return self._lives.keys()
@@ -96,7 +105,10 @@ class Packets:
 
     def grab(self, user_id: int, packet_id: int, reply: Reply) -> None:
         """Tap a packet. Answers at once from memory unless the packet must be loaded or its end is not durable."""
-        self._enter(packet_id, Attempt(user_id, None, self._now_ms(), reply))
+        if self._path.almost_overloaded:
+            reply(Reason.OVERLOADED)
+        else:
+            self._enter(packet_id, Attempt(user_id, None, self._now_ms(), reply))
 
     def open(self, user_id: int, packet_id: int, ticket: int, reply: Reply) -> None:
         """Turn a ticket into a claim. `won` comes when it is durable."""
@@ -149,6 +161,10 @@ class Packets:
 
     def _enter(self, packet_id: int, attempt: Attempt) -> None:
         live = self._lives.get(packet_id)
+        must_load = live is None or live.packet is None
+        if must_load and self._pressure.is_too_high(len(self._to_load) + len(self._loading)):
+            attempt.answer(Reason.OVERLOADED)
+            return
         if live is None:
             live = self._lives[packet_id] = Live(packet_id)
             self._load_soon(live)
@@ -252,12 +268,17 @@ class Packets:
                 del self._to_load[live]
             if not self._to_load:
                 self._wake.clear()
+            self._loading = batch
+            self._pressure.begin()
             try:
                 missing = await self._loader.load(batch)
             except StoreUnavailable as error:
                 LOG.warning("packets_not_loaded", packets=len(batch), why=str(error))
                 self._give_up(batch)
                 continue
+            finally:
+                self._pressure.end(more_waits=bool(self._to_load))
+                self._loading = []
             for live in missing:
                 self._forget_missing(live)
             for live in batch:

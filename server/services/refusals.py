@@ -25,7 +25,8 @@ class Reason(StrEnum):
 class Refused(Exception):
     """A use case did not happen, and nothing of it was recorded (STORE_UNAVAILABLE: or it is not known)."""
 
-    def __init__(self, reason: Reason, detail: str = "") -> None:
+    def __init__(self, reason: Reason, detail: str = "", retry_after_ms: int | None = None) -> None:
         super().__init__(detail or reason.value)
         self.reason = reason
         self.detail = detail
+        self.retry_after_ms = retry_after_ms

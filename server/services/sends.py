@@ -46,7 +46,7 @@ class Sends:
         self._now_ms = now_ms
         self._random_bytes = random_bytes
         self._announce = announce
-        self.batcher: Batcher[Offer, Terms] = Batcher(self._record, BATCH_MAX)
+        self.batcher: Batcher[Offer, Terms] = Batcher(self._record, BATCH_MAX, limits.wait_ms_max)
 
     async def send(
         self, sender_id: int, key: str, kind: str, target_id: int, amount_fen: int, shares: int, greeting: str

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import asyncpg
 
 from storage.errors import StoreRefused, StoreUnavailable
+from storage.postgres.watch import Watch
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -61,6 +62,7 @@ class Database:
             dsn, min_size=0, max_size=pool_max, timeout=timeout_s, command_timeout=timeout_s, reset=_keep
         )
         self._lanes: list[Lane] = []
+        self._watch = Watch(self._probe)
 
     async def open(self) -> None:
         """Connect and judge the server. Raises StoreUnavailable, StoreRefused."""
@@ -76,6 +78,7 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection, by force if one does not want to."""
+        self._watch.close()
         for lane in self._lanes:
             lane.drop()
         try:
@@ -86,7 +89,7 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Connection]:
         """A pooled connection for reads and for single statements."""
-        with unavailable_when_away():
+        with self._watch.asking(), unavailable_when_away():
             async with self._pool.acquire(timeout=self._timeout_s) as connection:
                 yield connection
 
@@ -107,9 +110,17 @@ class Database:
             finally:
                 connection.terminate()
 
+    async def _probe(self) -> None:
+        with unavailable_when_away():
+            connection = await asyncpg.connect(self._dsn, timeout=self._timeout_s)
+            try:
+                await connection.execute("SELECT 1")
+            finally:
+                connection.terminate()
+
     def lane(self) -> Lane:
         """A connection of its own for one writer that has one transaction at a time."""
-        lane = Lane(self._dsn, self._timeout_s)
+        lane = Lane(self._dsn, self._timeout_s, self._watch)
         self._lanes.append(lane)
         return lane
 
@@ -117,9 +128,10 @@ class Database:
 class Lane:
     """A dedicated connection: no round trip to take or give back, and a new one after any trouble."""
 
-    def __init__(self, dsn: str, timeout_s: float) -> None:
+    def __init__(self, dsn: str, timeout_s: float, watch: Watch) -> None:
         self._dsn = dsn
         self._timeout_s = timeout_s
+        self._watch = watch
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
         self._turn = asyncio.Lock()
 
@@ -128,7 +140,7 @@ class Lane:
         """The connection, for one statement by itself. Raises StoreUnavailable: outcome unknown."""
         async with self._turn:
             try:
-                with unavailable_when_away():
+                with self._watch.asking(), unavailable_when_away():
                     yield await self._connect()
             except StoreUnavailable:
                 self.drop()

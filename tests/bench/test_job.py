@@ -67,5 +67,5 @@ def test_what_does_not_fit_together_is_one_line(options: Options, says: str) -> 
 def test_a_scenario_may_need_further_limits() -> None:
     assert config_of({"group_members_max": 5_000}) == (
         "[limits]\nrequests_per_s = 1000000.0\nrequests_burst = 1000000.0\nticket_lifetime_s = 600.0\n"
-        "groups_of_user_max = 1000000\ngroup_members_max = 5000\n"
+        "groups_of_user_max = 1000000\nconnections_of_address_max = 1000000\ngroup_members_max = 5000\n"
     )

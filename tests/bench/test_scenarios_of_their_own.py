@@ -14,7 +14,7 @@ from bench.cli import Options, order_of
 from bench.dialer import Call, Dialer
 from bench.job import Order
 from bench.outcome import Outcome
-from bench.scenarios import SCENARIOS, hot, idle
+from bench.scenarios import SCENARIOS, hot, idle, overload
 from bench.stage import StageFailed
 from bench.verdict import judge
 from protocol import messages, tokens
@@ -252,3 +252,15 @@ def test_what_is_measured_unless_the_command_line_says_otherwise() -> None:
     assert order_of("push", Options()) == Order("push", 2_000, depth=4, requests=150)
     assert order_of("login", Options(closed=True)) == Order("login", 10_000, depth=256, requests=30_000)
     assert order_of("day", Options()) == Order("day", 1_000, rate_per_s=2_000.0, seconds=10.0)
+
+
+async def test_overload_tells_each_step_and_the_books_agree(start_server: StartServer, database: Database) -> None:
+    server = await start_server(**LIMITS)
+    outcome = await play(Order("overload", connections=40, rate_per_s=1_500.0, seconds=1.4), server)
+    assert outcome.turns == sum(round(1_500 * times * 0.2) for times in overload.STEPS)
+    assert outcome.errors.keys() <= {"overloaded"}
+    assert outcome.answers["won"] + outcome.errors.get("overloaded", 0) == outcome.turns
+    assert {f"step{place}_{times:g}x_ms" for place, times in enumerate(overload.STEPS)} == outcome.spreads.keys()
+    assert 0 <= outcome.extra["goodput_at_2x_of_peak"] <= 1
+    assert outcome.extra["recovery_s"] >= 0
+    assert (await judge(database, outcome)).holds

@@ -127,6 +127,7 @@ def test_the_number_range_of_a_close_says_whether_to_reconnect() -> None:
         "TOO_MANY_CONNECTIONS",
         "LOGIN_TIMEOUT",
         "STORES_AWAY",
+        "TOO_MANY_FAILED_LOGINS",
     ]
     assert all(3000 <= code < 4000 for code in Close)
     assert (should_reconnect(3499), should_reconnect(3500)) == (True, False)

@@ -1,0 +1,1 @@
+"""Chaos: users under load while everything below them is killed, frozen and cut; then a proof from their logs."""

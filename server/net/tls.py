@@ -1,0 +1,115 @@
+"""TLS: the context that a certificate and its key make, and the gate where handshakes wait for their end."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+
+import structlog
+
+from protocol.codes import Close
+from server.net.addresses import Address, address_of
+
+LOG = structlog.get_logger()
+ACCEPTS_AT_ONCE = 64
+NO_FILES_PAUSE_S = 1.0
+
+
+def server_context(certificate: str, key: str) -> ssl.SSLContext:
+    """TLS 1.2 or newer with these files. Raises OSError, ValueError; a key that needs a password is refused."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    context.load_cert_chain(certificate, key, password=lambda: b"")
+    return context
+
+
+class Gate:
+    """Accepts on a socket. A connection reaches its protocol after the handshake, and counts from the accept on."""
+
+    def __init__(
+        self,
+        make: Callable[[], asyncio.Protocol],
+        enter: Callable[[Address, int], Close | None],
+        leave: Callable[[Address], None],
+        handshake_s: float,
+        context: ssl.SSLContext,
+    ) -> None:
+        """`enter` counts a connection, told how many handshakes are under way, and says if it may not come in;
+        `leave` ends that, unless the protocol was reached: then that is its affair.
+        """
+        self._make = make
+        self._enter = enter
+        self._leave = leave
+        self._handshake_s = handshake_s
+        self._loop = asyncio.get_running_loop()
+        self._listening: socket.socket | None = None
+        self._handshakes: set[asyncio.Task[None]] = set()
+        self.context = context  # may be replaced; handshakes to come use the new one
+
+    @property
+    def under_way(self) -> int:
+        """Handshakes that have not ended yet."""
+        return len(self._handshakes)
+
+    async def open(self, host: str, port: int, backlog: int) -> int:
+        """Listen; the port. Raises OSError."""
+        found = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, _, _, _, address = found[0]
+        self._listening = socket.create_server((str(address[0]), port), family=family, backlog=backlog)
+        self._listening.setblocking(False)
+        self._listen()
+        return int(self._listening.getsockname()[1])
+
+    def close(self) -> None:
+        """No new connections; handshakes under way are broken off."""
+        if self._listening is not None:
+            self._loop.remove_reader(self._listening)
+            self._listening.close()
+            self._listening = None
+        for handshake in self._handshakes:
+            handshake.cancel()
+
+    def _listen(self) -> None:
+        if self._listening is not None:
+            self._loop.add_reader(self._listening, self._accept)
+
+    def _accept(self) -> None:
+        assert self._listening is not None
+        for _ in range(ACCEPTS_AT_ONCE):
+            try:
+                connected, peer = self._listening.accept()
+            except (BlockingIOError, InterruptedError):
+                return
+            except ConnectionError:
+                continue  # it has hung up already
+            except OSError as error:
+                LOG.error("cannot_accept", why=str(error))
+                self._loop.remove_reader(self._listening)
+                self._loop.call_later(NO_FILES_PAUSE_S, self._listen)
+                return
+            self._begin(connected, address_of(peer))
+
+    def _begin(self, connected: socket.socket, address: Address) -> None:
+        if self._enter(address, self.under_way) is not None:
+            connected.close()  # a goodbye would cost the handshake
+            self._leave(address)
+            return
+        connected.setblocking(False)
+        handshake = self._loop.create_task(self._shake_hands(connected, address))
+        self._handshakes.add(handshake)
+        handshake.add_done_callback(self._handshakes.discard)
+
+    async def _shake_hands(self, connected: socket.socket, address: Address) -> None:
+        try:
+            await self._loop.connect_accepted_socket(
+                self._make, connected, ssl=self.context, ssl_handshake_timeout=self._handshake_s
+            )
+        except OSError:  # no TLS, too old a TLS, gone, or too slow
+            connected.close()
+            self._leave(address)
+        except BaseException:
+            self._leave(address)
+            raise

@@ -1,0 +1,55 @@
+"""How long what waits for a store will take: the measure by which new work is refused early and cheaply."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+NEW_WORK: Final = 0.5  # of the bound: what begins something is refused before what ends it (grab before open)
+_WEIGHT: Final = 0.3  # of the newest batch in the average
+_RETRY_MS: Final = (100, 5_000)
+WAIT_MS_MAX: Final = 1_000.0
+
+
+class Pressure:
+    """One queue before a store. Nothing is refused while nothing waits; a batch that stalls counts meanwhile."""
+
+    def __init__(self, batch_max: int, wait_ms_max: float, count_max: int) -> None:
+        self._batch_max = batch_max
+        self._wait_s_max = wait_ms_max / 1000
+        self._count_max = count_max
+        self._batch_s = 0.0
+        self._began_s: float | None = None
+        self._ended_s: float | None = None  # the batch before, if more was waiting then
+
+    def begin(self) -> None:
+        """A batch goes to the store."""
+        self._began_s = _now_s()
+
+    def end(self, more_waits: bool) -> None:
+        """It is back, with whatever result. While more waits, what lies between two batches counts, too."""
+        if self._began_s is not None:
+            now_s = _now_s()
+            took_s = now_s - (self._ended_s or self._began_s)
+            self._batch_s += (took_s - self._batch_s) * _WEIGHT
+            self._began_s, self._ended_s = None, now_s if more_waits else None
+
+    def wait_s(self, waiting: int) -> float:
+        """How long so many items, of which some may be at the store already, will take."""
+        if not waiting:
+            return 0.0
+        under_way_s = 0.0 if self._began_s is None else _now_s() - self._began_s
+        return (1 + waiting // self._batch_max) * max(self._batch_s, under_way_s)
+
+    def is_too_high(self, waiting: int, part: float = 1.0) -> bool:
+        """More waits than may, or longer than it may; `part` of both bounds."""
+        return waiting >= self._count_max * part or self.wait_s(waiting) > self._wait_s_max * part
+
+    def retry_after_ms(self, waiting: int) -> int:
+        """When there may be room again: when what waits now will be done."""
+        least, most = _RETRY_MS
+        return min(max(round(self.wait_s(waiting) * 1000), least), most)
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()

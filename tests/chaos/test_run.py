@@ -1,0 +1,32 @@
+"""A short run of the real thing: a server and its stores are killed under load, and no fen is lost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bench.chaos import run as run_module
+from bench.chaos.run import Order, run
+from server import cli
+
+
+@pytest.mark.parametrize("tier", ["postgres", "redis"])
+async def test_a_run_with_kills_holds(tier: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_module, "CONFIG", run_module.CONFIG.replace("lifetime_s = 8.0", "lifetime_s = 3.0"))
+    said: list[str] = []
+    told: dict[str, Any] = await run(Order(5.0, 3, 11, tier, 300.0, 50), said.append)
+    assert told["named"] == []
+    assert told["alarms"] == []
+    assert told["kills"]["all"] >= 1
+    assert told["acked_claims"] > 100
+    assert told["unknown"] == 0
+    assert said
+
+
+def test_nonsense_is_not_understood(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["--seconds", "0"], ["--users", "3"], ["--json", "nowhere/chaos.json"]):
+        with pytest.raises(SystemExit) as ended:
+            cli.main(["chaos", *words])
+        assert ended.value.code == 1
+        assert capsys.readouterr().err.startswith("hongbao: ")

@@ -1,0 +1,1 @@
+"""Planted faults: mutations of our own code, each of which the tests must catch (`make mutants`)."""

@@ -1,0 +1,193 @@
+"""Copy the tree, plant one fault at a time in the copy, run the tests that must catch it, put the text back."""
+
+from __future__ import annotations
+
+import os
+import queue
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+from xml.etree import ElementTree
+
+from server import embedded
+from tests.conftest import LENT_STORES
+from tests.mutants.mutation import Mutation, Rotted
+from tests.mutants.table import MUTATIONS
+
+ROOT = Path(__file__).parents[2]
+AT_ONCE = 2
+TIMEOUT_S = 60
+BASE_TIMEOUT_S = 300
+NO_FINDING = ("ImportError", "ModuleNotFoundError", "SyntaxError", "NameError", "AttributeError")  # a broken mutant
+
+
+class Copy(NamedTuple):
+    """A copy of the tree, and the stores that its tests use one run after the other."""
+
+    tree: Path
+    stores: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Compiled files of an earlier fault must not be taken for those of this one."""
+        return {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": "", LENT_STORES: self.stores}
+
+
+class Verdict(NamedTuple):
+    """What became of one planted fault."""
+
+    mutation: Mutation
+    caught: bool
+    words: str  # the test that caught it and what it said, or why nothing did
+    took_s: float
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the mutations whose names contain one of the words, by default all; 0 if every one was caught."""
+    chosen = [one for one in MUTATIONS if not words or any(word in one.name for word in words)]
+    began_s = time.monotonic()
+    try:
+        for one in chosen:
+            one.applied(ROOT)
+        with copies(AT_ONCE) as trees:
+            demand_that_all_pass(chosen, trees)
+            with ThreadPoolExecutor(AT_ONCE) as pool:
+                verdicts = [said(one) for one in pool.map(lambda mutation: judge(mutation, trees), chosen)]
+    except (Rotted, Unsound) as error:
+        print(error, file=sys.stderr)
+        return 1
+    caught = sum(one.caught for one in verdicts)
+    print(f"caught {caught} of {len(verdicts)} in {time.monotonic() - began_s:.0f} s")
+    return int(caught < len(verdicts))
+
+
+class Unsound(Exception):
+    """The tests do not pass without a fault, so they cannot tell anything."""
+
+
+def said(verdict: Verdict) -> Verdict:
+    """Print a verdict."""
+    mark = "✓" if verdict.caught else "✗ SURVIVED"
+    print(
+        f"{mark} {verdict.mutation.name} [{verdict.mutation.breaks}] {verdict.words} ({verdict.took_s:.0f} s)",
+        flush=True,
+    )
+    return verdict
+
+
+@contextmanager
+def copies(number: int) -> Iterator[queue.SimpleQueue[Copy]]:
+    """So many copies of the tree as it stands, uncommitted changes included, each with stores of its own."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split("\0")
+    trees: queue.SimpleQueue[Copy] = queue.SimpleQueue()
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="hb-mutants-"))
+        Path(folder).chmod(0o711)  # the stores may run as another user
+        for place in range(number):
+            tree = Path(folder) / str(place)
+            for name in filter(None, listed):
+                if (ROOT / name).is_file():
+                    (tree / name).parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copy2(ROOT / name, tree / name)
+            stores = stack.enter_context(embedded.temporary())
+            trees.put(Copy(tree, f"{stores.postgres_dsn} {stores.redis_url}"))
+        yield trees
+
+
+def demand_that_all_pass(chosen: Sequence[Mutation], trees: queue.SimpleQueue[Copy]) -> None:
+    """Without a fault every selection passes. Raises Unsound."""
+    copy = trees.get()
+    selections = list(dict.fromkeys(test for one in chosen for test in one.tests))
+    failure = pytest(copy, selections, BASE_TIMEOUT_S)
+    trees.put(copy)
+    if failure is not None:
+        raise Unsound(f"without any fault: {failure.words}")
+
+
+def judge(mutation: Mutation, trees: queue.SimpleQueue[Copy]) -> Verdict:
+    """Plant a fault in a copy, see whether the tests notice, put the text back."""
+    began_s, copy = time.monotonic(), trees.get()
+    path = copy.tree / mutation.file
+    sound = path.read_text()
+    try:
+        path.write_text(mutation.applied(copy.tree))
+        caught, words = _judge_planted(mutation, copy)
+    finally:
+        path.write_text(sound)
+        trees.put(copy)
+    return Verdict(mutation, caught, words, time.monotonic() - began_s)
+
+
+def _judge_planted(mutation: Mutation, copy: Copy) -> tuple[bool, str]:
+    program = "import server.cli, client_sim.client; print(server.cli.__file__)"
+    imported = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=copy.tree,
+        env=copy.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if not imported.stdout.startswith(str(copy.tree)):
+        return False, f"it does not import: {imported.stderr[-200:]}"
+    for selection in mutation.tests:
+        failure = pytest(copy, [selection], TIMEOUT_S)
+        if failure is not None:
+            return failure.is_finding, failure.words
+    return False, "all its tests pass"
+
+
+class Failure(NamedTuple):
+    """How a run of pytest failed; a finding is what a test says, not what breaks the test itself."""
+
+    is_finding: bool
+    words: str
+
+
+def pytest(copy: Copy, selections: Sequence[str], timeout_s: float) -> Failure | None:
+    """Run tests in a copy; None if all pass."""
+    report = copy.tree / "report.xml"
+    report.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "pytest", "-x", "--tb=line", f"--junitxml={report}", *selections]
+    try:
+        done = subprocess.run(
+            command,
+            cwd=copy.tree,
+            env=copy.environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return Failure(is_finding=False, words=f"not done within {timeout_s} s: {' '.join(selections)[:100]}")
+    if done.returncode == 0:
+        return None
+    if done.returncode != 1 or not report.exists():
+        return Failure(
+            is_finding=False, words=f"pytest ends with {done.returncode}: {(done.stdout + done.stderr)[-500:]}"
+        )
+    return _first_failure(report)
+
+
+def _first_failure(report: Path) -> Failure:
+    for case in ElementTree.parse(report).getroot().iter("testcase"):
+        for outcome in case:
+            if outcome.tag in ("failure", "error"):
+                message = " ".join((outcome.get("message") or "").split())
+                is_finding = outcome.tag == "failure" and not message.startswith(NO_FINDING)
+                return Failure(is_finding, f"{case.get('name')}: {message[:90]}")
+    return Failure(is_finding=False, words="nothing is said to have failed")

@@ -1,0 +1,28 @@
+"""Every planted fault can still be planted, and its tests are there; whether they catch it: `make mutants`."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.mutants.mutation import Mutation
+from tests.mutants.run import ROOT
+from tests.mutants.table import MUTATIONS
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda one: one.name.replace(" ", "-"))
+def test_it_applies_and_compiles(mutation: Mutation) -> None:
+    mutation.applied(ROOT)
+    assert mutation.old != mutation.new
+    for selection in mutation.tests:
+        file, _, name = selection.partition("::")
+        assert re.search(
+            rf"^(async )?def {re.escape(name.partition('[')[0])}\(", (ROOT / file).read_text(), re.MULTILINE
+        )
+
+
+def test_there_are_enough_and_no_two_are_the_same() -> None:
+    assert len(MUTATIONS) >= 20
+    assert len({one.name for one in MUTATIONS}) == len(MUTATIONS)
+    assert len({(one.file, one.old, one.new) for one in MUTATIONS}) == len(MUTATIONS)

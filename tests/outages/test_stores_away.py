@@ -1,0 +1,284 @@
+"""A store is away, does not answer or is full: temporary errors at once, no queue, and afterwards all goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias
+
+import asyncpg
+import psutil
+import pytest
+from redis import asyncio as aioredis
+
+from client_sim.client import Client
+from client_sim.errors import Refusal
+from protocol import messages
+from server import embedded
+from tests.conftest import Connect, Server, StartServer
+from tests.proxy import Proxy
+from tests.services.conftest import MakeParty, Party, Record, until
+
+Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+BooksBalance = Callable[[], Awaitable[None]]
+Outage: TypeAlias = Callable[[], Any]
+AT_ONCE_S = 1.0
+TEMPORARY = {"store_unavailable", "overloaded"}
+
+
+async def refusal(asked: Awaitable[object]) -> str:
+    """The name of a temporary refusal."""
+    try:
+        return f"no refusal but {await asked}"
+    except Refusal as error:
+        return error.name if error.temporary and error.retry_after_ms > 0 else f"for good: {error.name}"
+
+
+async def until_known(room: Party) -> None:
+    """Until somebody has run into the outage and the server has made sure of it."""
+
+    async def holds() -> bool:
+        await refusal(send(room.sender, room.group, "first"))
+        return bool(room.server.app.database._watch._away)
+
+    await until(holds)
+
+
+def send(client: Client, group: int, key: str) -> Awaitable[messages.PacketSent]:
+    return client.send_packet("lucky", group, 100, 2, key=key)
+
+
+async def timed(asked: Awaitable[str]) -> tuple[str, float]:
+    loop = asyncio.get_running_loop()
+    began_s = loop.time()
+    return await asked, loop.time() - began_s
+
+
+@asynccontextmanager
+async def cut(proxy: Proxy, stores: embedded.Stores) -> AsyncIterator[None]:
+    """Connections are refused."""
+    await proxy.cut()
+    yield
+    await proxy.heal()
+
+
+@asynccontextmanager
+async def stalled(proxy: Proxy, stores: embedded.Stores) -> AsyncIterator[None]:
+    """Connections stand and nothing passes: a black hole."""
+    proxy.stall()
+    yield
+    proxy.flow()
+
+
+@asynccontextmanager
+async def frozen(proxy: Proxy, stores: embedded.Stores) -> AsyncIterator[None]:
+    """PostgreSQL with all its children is stopped by SIGSTOP."""
+    postmaster = psutil.Process(stores.pids["postgres"])
+    processes = [postmaster, *postmaster.children()]
+    for one in processes:
+        one.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for one in processes:
+            one.send_signal(signal.SIGCONT)
+
+
+@pytest.mark.parametrize("outage", [cut, stalled, frozen])
+async def test_postgres_away(
+    start_server: StartServer,
+    party: MakeParty,
+    postgres_proxy: tuple[Proxy, str],
+    stores: embedded.Stores,
+    books_balance: BooksBalance,
+    outage: Outage,
+) -> None:
+    """In steady outage everybody hears so within a second; afterwards the same keys and packets do."""
+    proxy, dsn = postgres_proxy
+    room = await party(await start_server(stores__postgres=dsn), 10)
+    packet_id = await room.lucky(1_000, 10)
+    first = await room.guests[0].open(packet_id)
+    async with outage(proxy, stores):
+        await until_known(room)
+        asked = [timed(refusal(send(room.sender, room.group, f"k{number}"))) for number in range(20)]
+        asked += [timed(refusal(guest.open(packet_id, patience_s=0))) for guest in room.guests[1:]]
+        answers = await asyncio.gather(*asked)
+        assert {name for name, _ in answers} <= TEMPORARY, answers
+        assert max(took_s for _, took_s in answers) < AT_ONCE_S
+        assert nothing_waits(room.server)
+
+    async def is_back() -> bool:
+        return not room.server.app.database._watch._away
+
+    await until(is_back)
+    again = await asyncio.gather(*(patient_send(room, f"k{number}") for number in range(20)))
+    assert len({sent.packet_id for sent in again}) == 20
+    opened = await asyncio.gather(*(guest.open(packet_id) for guest in room.guests))
+    assert (opened[0].answer, opened[0].amount_fen) == ("claimed", first.amount_fen)
+    assert sum(one.amount_fen for one in opened) == 1_000
+    await books_balance()
+
+
+async def patient_send(room: Party, key: str) -> messages.PacketSent:
+    """As an app does: until it is not a temporary refusal any more."""
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                return await send(room.sender, room.group, key)
+            except Refusal as error:
+                if not error.temporary:
+                    raise
+                await asyncio.sleep(error.retry_after_ms / 1000)
+
+
+def nothing_waits(server: Server) -> bool:
+    app = server.app
+    return not (app.path.unrecorded or app.packets.unanswered or any(one._waiting for one in app._batchers))
+
+
+async def test_a_stall_makes_no_unbounded_queue(
+    start_server: StartServer, party: MakeParty, postgres_proxy: tuple[Proxy, str], books_balance: BooksBalance
+) -> None:
+    """Whatever is asked while nobody knows yet that PostgreSQL is away is answered, and late comers are refused."""
+    proxy, dsn = postgres_proxy
+    room = await party(await start_server(stores__postgres=dsn, limits__wait_ms_max=200.0), 5)
+    packet_id = await room.lucky(1_000, 5)
+    for guest in room.guests:
+        assert (await guest.grab(packet_id)).ticket
+    proxy.stall()
+    asked = [asyncio.ensure_future(refusal(send(room.sender, room.group, "k0")))]
+    asked += [asyncio.ensure_future(refusal(room.guests[0].open(packet_id, patience_s=0)))]
+    await asyncio.sleep(0.3)
+    late = [await timed(refusal(send(room.sender, room.group, f"late {number}"))) for number in range(3)]
+    late += [await timed(refusal(guest.open(packet_id, patience_s=0))) for guest in room.guests[1:]]
+    assert {name for name, _ in late} <= TEMPORARY
+    assert "overloaded" in {name for name, _ in late}
+    assert max(took_s for _, took_s in late) < AT_ONCE_S
+    assert set(await asyncio.gather(*asked)) == {"store_unavailable"}
+    proxy.flow()
+    opened = await asyncio.gather(*(guest.open(packet_id) for guest in room.guests))
+    assert sum(one.amount_fen for one in opened) == 1_000
+    await books_balance()
+
+
+@pytest.mark.parametrize("tier", ["postgres", "redis"])
+async def test_redis_away(
+    start_server: StartServer,
+    party: MakeParty,
+    redis_proxy: tuple[Proxy, str],
+    redis: aioredis.Redis,
+    books_balance: BooksBalance,
+    tier: str,
+) -> None:
+    """A black hole. Tier postgres goes on and rebuilds the mirror; tier redis says so at once."""
+    proxy, url = redis_proxy
+    room = await party(await start_server(stores__redis=url, stores__durability=tier), 6)
+    packet_id = await room.lucky(1_000, 6)
+    await room.guests[0].open(packet_id)
+    proxy.stall()
+    await asyncio.gather(room.guests[1].open(packet_id, patience_s=0), return_exceptions=True)  # finds out
+
+    async def known() -> bool:
+        return not room.server.app.path.mirror_is_up
+
+    await until(known)
+    outcomes = await asyncio.gather(
+        *(timed(outcome(guest.open(packet_id, patience_s=0))) for guest in room.guests[2:5])
+    )
+    assert {name for name, _ in outcomes} == ({"won"} if tier == "postgres" else {"store_unavailable"})
+    assert max(took_s for _, took_s in outcomes) < AT_ONCE_S
+    proxy.flow()
+
+    async def is_back() -> bool:
+        return room.server.app.path.mirror_is_up
+
+    await until(is_back)
+    opened = await asyncio.gather(*(guest.open(packet_id) for guest in room.guests))
+    assert sum(one.amount_fen for one in opened) == 1_000
+    assert await redis.strlen(f"hongbao:packet:{packet_id}") >= 1 + 6 * 20  # rebuilt; a closing byte may follow
+    await books_balance()
+
+
+async def outcome(asked: Awaitable[messages.Opened]) -> str:
+    try:
+        return (await asked).answer
+    except Refusal as error:
+        return error.name
+
+
+@pytest.mark.parametrize("tier", ["postgres", "redis"])
+async def test_valkey_has_no_room(
+    start_server: StartServer, party: MakeParty, redis: aioredis.Redis, books_balance: BooksBalance, tier: str
+) -> None:
+    """-OOM: as if it were away, until there is room again."""
+    room = await party(await start_server(stores__durability=tier), 4)
+    packet_id = await room.lucky(1_000, 4)
+    await room.guests[0].open(packet_id)
+    await redis.config_set("maxmemory", 1)
+    try:
+        name = await outcome(room.guests[1].open(packet_id, patience_s=0))
+        assert name == ("won" if tier == "postgres" else "store_unavailable")
+    finally:
+        await redis.config_set("maxmemory", 0)
+    opened = await asyncio.gather(*(guest.open(packet_id) for guest in room.guests))
+    assert sum(one.amount_fen for one in opened) == 1_000
+    await books_balance()
+
+
+@pytest.mark.parametrize("table", ["packets", "claims"])
+async def test_postgres_has_no_room(
+    start_server: StartServer,
+    party: MakeParty,
+    sql: Sql,
+    record: Record,
+    books_balance: BooksBalance,
+    table: str,
+) -> None:
+    """53100 disk_full on the writes of one table: temporary, nothing half done, and afterwards all goes on."""
+    room = await party(await start_server(), 3)
+    packet_id = await room.lucky(1_000, 3)
+    await sql.execute(
+        "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'no space left on device' USING ERRCODE = '53100'; END $$"
+    )
+    await sql.execute(f"CREATE TRIGGER full_disk BEFORE INSERT ON {table} EXECUTE FUNCTION full_disk()")
+    if table == "packets":
+        assert await refusal(send(room.sender, room.group, "k")) == "store_unavailable"
+        assert (await room.guests[0].open(packet_id)).answer == "won"
+    else:
+        assert await refusal(room.guests[0].open(packet_id, patience_s=0)) == "store_unavailable"
+        assert await record(packet_id) == []
+        assert (await send(room.sender, room.group, "k")).packet_id
+    await sql.execute(f"DROP TRIGGER full_disk ON {table}")
+    await patient_send(room, "k")
+    opened = await asyncio.gather(*(guest.open(packet_id) for guest in room.guests))
+    assert sum(one.amount_fen for one in opened) == 1_000
+    await books_balance()
+
+
+async def test_a_broken_connection_alone_is_no_outage(
+    start_server: StartServer, party: MakeParty, postgres_proxy: tuple[Proxy, str]
+) -> None:
+    proxy, dsn = postgres_proxy
+    room = await party(await start_server(stores__postgres=dsn), 1)
+    for number in range(3):
+        proxy.break_connections()
+        await patient_send(room, f"k{number}")
+        assert not room.server.app.database._watch._away
+
+
+async def test_login_while_postgres_is_away_says_when_to_come_back(
+    start_server: StartServer, party: MakeParty, postgres_proxy: tuple[Proxy, str], connect: Connect
+) -> None:
+    proxy, dsn = postgres_proxy
+    server = await start_server(stores__postgres=dsn)
+    room = await party(server, 1)
+    await proxy.cut()
+    await until_known(room)
+    coming = asyncio.create_task(connect(server, 77))
+    await asyncio.sleep(0.2)
+    assert not coming.done()
+    await proxy.heal()
+    assert (await coming).is_connected

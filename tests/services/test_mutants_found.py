@@ -1,0 +1,242 @@
+"""What planted faults have shown to be untested (see tests/mutants)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TypeAlias
+
+import asyncpg
+import pytest
+
+from client_sim.client import Client
+from protocol.messages import BalanceChanged
+from server.core.packet import Packet
+from server.net.hub import Hub
+from server.services import events
+from storage.postgres.database import Database
+from storage.postgres.packets import Advance, ClaimRow, Packets
+from storage.redis import mirror as log
+from storage.redis.mirror import Extension, Mirror, MirroredClaim
+from tests.conftest import Connect, StartServer
+from tests.proxy import Proxy
+from tests.services.conftest import MakeParty, until
+from tests.services.test_faults import Gate, all_grab, live
+
+Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+BooksBalance = Callable[[], Awaitable[None]]
+PACKET = 9_007_199_254_740_993
+WAITS = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+STILL_S = 0.1  # so long nothing may be heard
+
+
+async def test_a_batch_built_on_a_version_that_never_was_is_refused(
+    start_server: StartServer, party: MakeParty, database: Database
+) -> None:
+    """No index is taken twice here, so nothing but the version tells."""
+    room = await party(await start_server(), 2)
+    packet_id = await room.lucky(1_000, 3)
+    packet = live(room.server, packet_id)
+    at_ms = packet.terms.created_at_ms
+    assert await Packets(database).record([Advance(packet_id, 1, [ClaimRow(packet_id, 1, 2, 100, at_ms)])]) == set()
+
+
+async def test_a_claim_that_commits_while_the_refund_waits_for_the_packet_is_not_paid_back(
+    start_server: StartServer, party: MakeParty, sql: Sql, database: Database, postgres_dsn: str
+) -> None:
+    room = await party(await start_server(), 1)
+    packet_id = await room.lucky(1_000, 2)
+    watcher = await asyncpg.connect(postgres_dsn)
+    async with sql.transaction():
+        await sql.execute(
+            "UPDATE packets SET version = 1, claimed_fen = 400 WHERE packet_id = $1 AND version = 0", packet_id
+        )
+        await sql.execute("INSERT INTO claims VALUES ($1, 0, 2, 400, 1)", packet_id)
+        refund = asyncio.create_task(Packets(database).refund([packet_id], 9_000_000_000_000))
+
+        async def it_waits() -> bool:
+            return await watcher.fetchval(WAITS) == 1
+
+        await until(it_waits)
+    await watcher.close()
+    (outcome,) = await asyncio.gather(refund, return_exceptions=True)
+    assert isinstance(outcome, list), outcome
+    assert [row.refunded_fen for row in outcome] == [600]
+
+
+@pytest.fixture
+async def mirror(redis_url: str) -> AsyncIterator[Mirror]:
+    """The mirror as the program reaches it, without a server."""
+    opened = Mirror(redis_url, 2.0)
+    yield opened
+    await opened.close()
+
+
+@pytest.mark.parametrize("claims", [0, 1])
+async def test_a_closed_log_takes_no_claim(mirror: Mirror, claims: int) -> None:
+    """Neither one that was empty, nor one with claims; whoever built on what was before is refused."""
+    first, second = (log.pack([MirroredClaim(user, 5, 100)]) for user in (2, 3))
+    seen = 0
+    if claims:
+        assert await mirror.append([Extension(PACKET, 0, log.HEAD, first)]) == set()
+        seen = log.length(1)
+    found = await mirror.close_logs([PACKET])
+    assert len(found[PACKET].claims) == claims
+    image = b"" if claims else log.HEAD
+    assert await mirror.append([Extension(PACKET, seen, image, second)]) == {PACKET}
+    assert (await mirror.read([PACKET]))[PACKET].closed
+
+
+async def test_gone_and_claimed_wait_until_what_they_rest_on_is_durable(
+    start_server: StartServer, party: MakeParty
+) -> None:
+    room = await party(await start_server(), 2)
+    packet_id = await room.lucky(1_000, 1)
+    winner, late = room.guests
+    ticket = (await winner.grab(packet_id)).ticket
+    assert ticket
+    gate = Gate(room.server.app)
+    first = asyncio.create_task(winner.open(packet_id))
+    await gate.reached.wait()
+    others = [asyncio.create_task(one.grab(packet_id)) for one in (winner, late)]
+    done, _ = await asyncio.wait([first, *others], timeout=STILL_S)
+    gate.open.set()
+    assert not done, "told before it is durable"
+    answers = [(await first).answer, *[(await one).answer for one in others]]
+    assert answers == ["won", "claimed", "gone"]
+
+
+@pytest.mark.parametrize("strangers", [1, 9])
+async def test_strangers_hear_nothing_of_a_group(
+    start_server: StartServer, party: MakeParty, connect: Connect, strangers: int
+) -> None:
+    """Whether more people are online than are in the group, or fewer."""
+    room = await party(await start_server(), 4)
+    for guest in room.guests[:3]:
+        await guest.close()
+    away = [await connect(room.server, 100 + number) for number in range(strangers)]
+    packet_id = await room.lucky(100, 1)
+    await room.sender.say(room.group, "among us")
+    await room.guests[3].open(packet_id)
+    backend = await connect(room.server, 0)
+    for stranger in away:
+        await backend.top_up(stranger.user_id, 5)
+        assert isinstance(await _first_push(stranger), BalanceChanged)
+
+
+async def _first_push(client: Client) -> object:
+    async for push in client.pushes():
+        return push
+    return None
+
+
+class Ear:
+    """A session that only hears."""
+
+    def __init__(self) -> None:
+        self.heard: list[bytes] = []
+
+    def push(self, framed: bytes, can_wait: bool) -> None:
+        self.heard.append(framed)
+
+
+@pytest.mark.parametrize("audience", [{1}, {1, 2, 3, 4, 5}])
+def test_pushes_reach_the_audience_alone(audience: set[int]) -> None:
+    """Whether it is larger than what is online, or smaller."""
+    hub, member, stranger = Hub(1.0, 1.0, 1), Ear(), Ear()
+    assert hub.join(1, member, 0.0)  # type: ignore[arg-type]
+    assert hub.join(9, stranger, 0.0)  # type: ignore[arg-type]
+    hub.announce(events.BalanceChanged(1, 5, 5, "claim"), audience)
+    assert (len(member.heard), stranger.heard) == (1, [])
+
+
+async def test_a_send_sees_what_another_server_takes_out_of_the_wallet(
+    start_server: StartServer, party: MakeParty, sql: Sql, postgres_dsn: str
+) -> None:
+    """It waits for the wallet, and then finds it empty: no packet is made of money that is not there."""
+    room = await party(await start_server(), 1)
+    watcher = await asyncpg.connect(postgres_dsn)
+    async with sql.transaction():
+        await sql.execute("UPDATE wallets SET balance_fen = 0 WHERE user_id = 1")
+        sending = asyncio.create_task(room.lucky(20_000, 2))
+
+        async def it_waits() -> bool:
+            return await watcher.fetchval(WAITS) == 1
+
+        await until(it_waits)
+    await watcher.close()
+    (outcome,) = await asyncio.gather(sending, return_exceptions=True)
+    assert getattr(outcome, "name", "sent") == "not_enough_money"
+    assert await sql.fetchval("SELECT count(*) FROM packets") == 0
+
+
+@pytest.mark.parametrize("tier", ["postgres", "redis"])
+async def test_won_is_not_said_before_the_store_of_the_tier_has_it(
+    start_server: StartServer, party: MakeParty, tier: str
+) -> None:
+    """A store that takes its time: nobody hears anything meanwhile."""
+    room = await party(await start_server(stores__durability=tier), 2)
+    packet_id = await room.lucky(1_000, 2)
+    await room.guests[0].open(packet_id)
+    await all_grab(room, packet_id)
+    path, opened, reached = room.server.app.path, asyncio.Event(), asyncio.Event()
+    store, name = (path._packets, "record") if tier == "postgres" else (path._mirror, "append")
+    work = getattr(store, name)
+
+    async def slowly(items: object) -> object:
+        reached.set()
+        await opened.wait()
+        return await work(items)
+
+    setattr(store, name, slowly)
+    opening = asyncio.create_task(room.guests[1].open(packet_id))
+    await reached.wait()
+    done, _ = await asyncio.wait([opening], timeout=STILL_S)
+    opened.set()
+    assert not done, "told before it is durable"
+    assert (await opening).answer == "won"
+
+
+async def test_who_won_in_a_commit_whose_reply_was_lost_hears_won(
+    start_server: StartServer, party: MakeParty, postgres_proxy: tuple[Proxy, str]
+) -> None:
+    """Not `claimed`, which would say that it was an earlier open."""
+    proxy, dsn = postgres_proxy
+    room = await party(await start_server(stores__postgres=dsn), 2)
+    packet_id = await room.lucky(1_000, 2)
+    await room.guests[0].open(packet_id)
+    await all_grab(room, packet_id)
+    proxy.lose_reply_to = str(packet_id).encode()
+    opened = await room.guests[1].open(packet_id)
+    assert proxy.lost_replies == 1
+    assert (opened.answer, opened.index) == ("won", 1)
+
+
+async def test_a_refund_whose_redrive_was_refused_pays_nothing_yet(
+    start_server: StartServer, party: MakeParty, mirror: Mirror, sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The claim that only the mirror holds was told: what is left is not known before it is recorded."""
+    options = {"limits__packet_lifetime_s": 0.3, "refunds__interval_s": 3600, "stores__durability": "redis"}
+    room = await party(await start_server(**options), 1)
+    packet_id = await room.lucky(1_000, 2)
+    packet = live(room.server, packet_id)
+    claim = Packet(packet.terms).take(2, packet.terms.created_at_ms + 1).claim
+    assert claim is not None
+    assert await mirror.append([Extension(packet_id, 0, log.HEAD, log.pack([claim]))]) == set()
+    refunds, refused = room.server.app.refunds, asyncio.Event()
+
+    async def overtaken(ahead: object) -> set[int]:
+        refused.set()
+        return set()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(refunds._records, "record", overtaken)
+        paid = [await refunds.refund_once()]
+        while not refused.is_set():
+            await asyncio.sleep(0.05)
+            paid.append(await refunds.refund_once())
+    assert sum(paid) == 0
+    assert await refunds.refund_once() == 1
+    row = await sql.fetchrow("SELECT version, refunded_fen FROM packets WHERE packet_id = $1", packet_id)
+    assert row is not None
+    assert tuple(row) == (1, 1_000 - claim.amount_fen)

@@ -1,0 +1,127 @@
+"""What befalls one call to a store, by the seed: when its effect takes place, if at all, and who hears of it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from storage.errors import StoreUnavailable
+
+TIMEOUT_S = 2.0  # as server.app: behind it the caller gives up, whatever the store still does
+LATE_S_MAX = 5.0  # so long after the caller has given up may an effect still come
+
+
+class Fate(NamedTuple):
+    """`effect_s` None: it never happens. `reply_s` None: nobody hears of it."""
+
+    effect_s: float | None
+    reply_s: float | None
+
+
+class Rates(NamedTuple):
+    """Chances of one call."""
+
+    fails_before: float = 0.0
+    fails_after: float = 0.0
+    comes_late: float = 0.0
+    stalls: float = 0.0
+    latency_s: float = 0.004
+
+
+CALM = Rates()
+
+
+class Line:
+    """The way to one store. An effect belongs to the store: it happens even if the caller is gone by then."""
+
+    def __init__(self, name: str, dice: random.Random, rates: Rates, trace: Callable[..., None]) -> None:
+        self.name = name
+        self.dice = dice
+        self.rates = rates
+        self.trace = trace
+        self.away = False
+        self.life = 0  # how often it was restarted: what was under way then is dropped
+        self.thaws_at_s = 0.0
+
+    async def call(self, what: str, effect: Callable[[], Any]) -> Any:
+        """Run an effect at the store. Raises StoreUnavailable: it may have happened, or may still happen."""
+        loop = asyncio.get_running_loop()
+        if self.away:
+            await asyncio.sleep(self.dice.uniform(0.0, 0.01))
+            raise StoreUnavailable(f"{self.name} is away")
+        fate = self._fate()
+        answer: asyncio.Future[Any] = loop.create_future()
+        if fate.effect_s is not None:
+            begins_s = max(loop.time() + fate.effect_s, self.thaws_at_s)
+            loop.call_at(begins_s, self._happen, what, effect, fate, self.life, answer)
+        if fate.reply_s is None and fate.effect_s is None:
+            loop.call_later(self.dice.uniform(0.0, 0.3), _lose, answer)
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                return await answer
+        except TimeoutError as error:
+            self.trace("timeout", self.name, what)
+            raise StoreUnavailable(f"{self.name}: timed out") from error
+
+    def _fate(self) -> Fate:
+        dice, rates = self.dice, self.rates
+        first_s, then_s = dice.uniform(0.0, rates.latency_s), dice.uniform(0.0, rates.latency_s)
+        drawn = dice.random()
+        for chance, fate in (
+            (rates.fails_before, Fate(None, None)),
+            (rates.fails_after, Fate(first_s, None)),
+            (rates.comes_late, Fate(TIMEOUT_S + first_s * LATE_S_MAX / max(rates.latency_s, 1e-9), None)),
+            (rates.stalls, Fate(dice.uniform(0.0, TIMEOUT_S), dice.uniform(0.0, TIMEOUT_S))),
+        ):
+            if drawn < chance:
+                return fate
+            drawn -= chance
+        return Fate(first_s, then_s)
+
+    def _happen(self, what: str, effect: Callable[[], Any], fate: Fate, life: int, answer: Any) -> None:
+        if life != self.life:
+            _lose(answer)
+            return
+        try:
+            result = effect()
+        except Exception as error:
+            asyncio.get_running_loop().call_later(fate.reply_s or 0.0, _settle, answer, error)
+            return
+        lost = fate.reply_s is None
+        self.trace("effect", self.name, what, result if not lost else f"{result}, reply lost")
+        after_s = self.dice.uniform(0.0, 0.2) if fate.reply_s is None else fate.reply_s
+        asyncio.get_running_loop().call_later(
+            after_s, _lose if lost else _settle, answer, *(() if lost else (result,))
+        )
+
+    def restart(self, away_s: float) -> None:
+        """Down and up again: what was under way is dropped, what was done stays."""
+        self.life += 1
+        self.away = True
+        asyncio.get_running_loop().call_later(away_s, self._back, self.life)
+
+    def _back(self, life: int) -> None:
+        self.away = self.away and life != self.life
+
+    def freeze(self, for_s: float) -> None:
+        """Everything that arrives is done only afterwards."""
+        self.thaws_at_s = asyncio.get_running_loop().time() + for_s
+
+    def calm(self) -> None:
+        """From now on nothing goes wrong."""
+        self.rates, self.away, self.thaws_at_s = CALM, False, 0.0
+
+
+def _settle(answer: asyncio.Future[Any], result: Any) -> None:
+    if answer.done():
+        return
+    if isinstance(result, Exception):
+        answer.set_exception(result)
+    else:
+        answer.set_result(result)
+
+
+def _lose(answer: asyncio.Future[Any]) -> None:
+    _settle(answer, StoreUnavailable("the connection was lost"))

@@ -1,0 +1,352 @@
+"""Simulated stores: tables and logs in memory that keep what the SQL and the Lua keep, by the same interfaces."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import asyncpg
+
+from server.core.ledger import Kind
+from storage.postgres import groups, packets, sends, settlement, wallets
+from storage.postgres.groups import GroupRow
+from storage.postgres.packets import Advance, ClaimRow, PacketRow, RefundRow
+from storage.postgres.sends import Sent
+from storage.postgres.settlement import Backlog, Credit
+from storage.postgres.wallets import KeyReused, Moved, NotEnoughMoney, TransferRow
+from storage.redis import mirror
+from storage.redis.mirror import CLOSING, HEAD, Extension, Log
+
+CLAIM_BYTES = mirror.length(1) - mirror.length(0)
+
+
+class Tables:
+    """What PostgreSQL holds. Every method is one transaction: all of it at one moment, or nothing."""
+
+    def __init__(self, now_s: Callable[[], float]) -> None:
+        self._now_s = now_s
+        self.groups: dict[int, GroupRow] = {}
+        self.packets: dict[int, PacketRow] = {}
+        self.by_key: dict[tuple[int, str], int] = {}
+        self.claims: dict[int, list[ClaimRow]] = {}
+        self.queue: list[tuple[int, int, int]] = []  # packet, user, amount
+        self.transfers: dict[tuple[int, int, int, str], TransferRow] = {}
+        self.wallets: dict[int, int] = {}
+        self.streams: dict[int, int] = {}
+        self.journal: list[tuple[Any, ...]] = []  # what was done, in its order: the second opinion of the checks
+
+    # --- packets ----------------------------------------------------------------------------------------------
+
+    def load(self, packet_ids: Sequence[int]) -> tuple[dict[int, PacketRow], dict[int, list[ClaimRow]]]:
+        rows = self.rows(packet_ids)
+        return rows, {packet_id: list(self.claims[packet_id]) for packet_id in rows}
+
+    def rows(self, packet_ids: Sequence[int]) -> dict[int, PacketRow]:
+        return {packet_id: self.packets[packet_id] for packet_id in packet_ids if packet_id in self.packets}
+
+    def fits(self, one: Advance) -> bool:
+        """The version is still the recorded one, and the packet is not closed."""
+        row = self.packets.get(one.packet_id)
+        return row is not None and row.version == one.version and row.closed_at_ms is None
+
+    def record(self, advances: Sequence[Advance]) -> set[int]:
+        moved = [one for one in advances if self.fits(one)]
+        for one in moved:
+            self.check_advance(one)
+        for one in moved:
+            self.advance(one)
+        return {one.packet_id for one in moved}
+
+    def check_advance(self, one: Advance) -> None:
+        """The constraints of packets and claims."""
+        row, held = self.packets[one.packet_id], self.claims[one.packet_id]
+        users = [claim.user_id for claim in held] + [claim.user_id for claim in one.claims]
+        indexes = [claim.index for claim in held] + [claim.index for claim in one.claims]
+        if len(set(users)) < len(users) or len(set(indexes)) < len(indexes):
+            raise asyncpg.UniqueViolationError("claims")
+        fen = row.claimed_fen + sum(claim.amount_fen for claim in one.claims)
+        version = row.version + len(one.claims)
+        low, high = version * row.share_fen_min, version * row.share_fen_max
+        if version > row.shares or not low <= fen <= high or (version < row.shares) != (fen < row.total_fen):
+            raise asyncpg.CheckViolationError("packets")
+
+    def advance(self, one: Advance) -> None:
+        row = self.packets[one.packet_id]
+        version = row.version + len(one.claims)
+        self.packets[one.packet_id] = row._replace(
+            version=version,
+            claimed_fen=row.claimed_fen + sum(claim.amount_fen for claim in one.claims),
+            closed_at_ms=one.claims[-1].at_ms if version == row.shares else None,
+        )
+        for claim in one.claims:
+            made = ClaimRow(one.packet_id, claim.index, claim.user_id, claim.amount_fen, claim.at_ms)
+            self.claims[one.packet_id].append(made)
+            self.queue.append((one.packet_id, claim.user_id, claim.amount_fen))
+            self.journal.append(("claim", *made))
+
+    def due(self, now_ms: int, most: int) -> list[int]:
+        found = [row for row in self.packets.values() if row.closed_at_ms is None and row.expires_at_ms <= now_ms]
+        return [row.packet_id for row in sorted(found, key=lambda row: row.expires_at_ms)[:most]]
+
+    def refund(self, packet_ids: Sequence[int], now_ms: int) -> list[RefundRow]:
+        paid = []
+        for packet_id in sorted(packet_ids):
+            row = self.packets[packet_id]
+            if row.closed_at_ms is None:
+                paid.append(self.pay_back(row, sum(claim.amount_fen for claim in self.claims[packet_id]), now_ms))
+        return [
+            RefundRow(one.packet_id, one.sender_id, one.refunded_fen, self.wallets[one.sender_id]) for one in paid
+        ]
+
+    def pay_back(self, row: PacketRow, claimed_fen: int, now_ms: int) -> PacketRow:
+        fen = row.total_fen - claimed_fen
+        closed = self.packets[row.packet_id] = row._replace(closed_at_ms=now_ms, refunded_fen=fen)
+        self.transfer(TransferRow(row.packet_id, row.sender_id, Kind.REFUND, "", fen, now_ms))
+        self.wallets[row.sender_id] = self.wallets.get(row.sender_id, 0) + fen
+        self.journal.append(("refund", row.packet_id, fen))
+        return closed
+
+    def transfer(self, row: TransferRow) -> None:
+        if row[:4] in self.transfers:
+            raise asyncpg.UniqueViolationError("transfers")
+        self.transfers[row[:4]] = row
+
+    # --- sends, settlement, wallets ---------------------------------------------------------------------------
+
+    def send(self, rows: Sequence[PacketRow], transfer_of: Any, streams_of: Any) -> list[Sent | None]:
+        return [self.send_one(row, transfer_of, streams_of) for row in rows]
+
+    def sent_before(self, sender_id: int, key: str) -> PacketRow | None:
+        packet_id = self.by_key.get((sender_id, key))
+        return None if packet_id is None else self.packets[packet_id]
+
+    def send_one(self, row: PacketRow, transfer_of: Any, streams_of: Any) -> Sent | None:
+        before = self.sent_before(row.sender_id, row.key)
+        if before is not None:
+            return Sent(before, 0, {})
+        left_fen = self.wallets.get(row.sender_id, 0) - row.total_fen
+        if left_fen < 0:
+            return None
+        self.wallets[row.sender_id] = left_fen
+        self.packets[row.packet_id], self.claims[row.packet_id] = row, []
+        self.by_key[row.sender_id, row.key] = row.packet_id
+        self.transfer(transfer_of(row))
+        self.journal.append(("send", row.packet_id, row.sender_id, row.key, row.total_fen))
+        numbers = {stream_id: self.streams.get(stream_id, 0) + 1 for stream_id in streams_of(row)}
+        self.streams |= numbers
+        return Sent(row, left_fen, numbers)
+
+    def settle(self, most: int, now_ms: int) -> tuple[int, list[Credit]]:
+        self.queue.sort(key=lambda one: -one[2])
+        taken, self.queue = self.queue[:most], self.queue[most:]
+        sums: dict[int, int] = {}
+        for packet_id, user_id, fen in taken:
+            if self.credit(packet_id, user_id, fen, now_ms):
+                sums[user_id] = sums.get(user_id, 0) + fen
+        return len(taken), [Credit(user_id, fen, self.wallets[user_id]) for user_id, fen in sorted(sums.items())]
+
+    def credit(self, packet_id: int, user_id: int, fen: int, now_ms: int) -> bool:
+        row = TransferRow(packet_id, user_id, Kind.CLAIM, "", fen, now_ms)
+        if row[:4] in self.transfers:
+            return False
+        self.transfer(row)
+        self.wallets[user_id] = self.wallets.get(user_id, 0) + fen
+        self.journal.append(("credit", packet_id, user_id, fen))
+        return True
+
+    def move(self, row: TransferRow, user_id: int, change_fen: int) -> Moved:
+        balance_fen = self.wallets.get(user_id, 0)
+        if row[:4] in self.transfers:
+            if self.transfers[row[:4]].amount_fen != row.amount_fen:
+                raise KeyReused
+            return Moved(balance_fen, moved_now=False)
+        if balance_fen + change_fen < 0:
+            raise NotEnoughMoney
+        self.transfer(row)
+        self.wallets[user_id] = balance_fen + change_fen
+        self.journal.append(("move", user_id, change_fen, row.key))
+        return Moved(balance_fen + change_fen, moved_now=True)
+
+
+class Logs:
+    """What Redis holds: logs as bytes, and when they lapse."""
+
+    def __init__(self, now_s: Callable[[], float]) -> None:
+        self._now_s = now_s
+        self._bytes: dict[int, bytes] = {}
+        self._lapses_s: dict[int, float] = {}
+
+    def get(self, packet_id: int) -> bytes:
+        if self._lapses_s.get(packet_id, self._now_s() + 1) <= self._now_s():
+            self.drop(packet_id)
+        return self._bytes.get(packet_id, b"")
+
+    def drop(self, packet_id: int) -> None:
+        self._bytes.pop(packet_id, None)
+        self._lapses_s.pop(packet_id, None)
+
+    def set(self, packet_id: int, log: bytes) -> None:
+        self._bytes[packet_id] = log
+
+    def ids(self) -> list[int]:
+        return sorted(packet_id for packet_id in list(self._bytes) if self.get(packet_id))
+
+    def flush(self) -> None:
+        self._bytes.clear()
+        self._lapses_s.clear()
+
+    def fits(self, one: Extension) -> bool:
+        return len(self.get(one.packet_id)) == one.seen
+
+    def append(self, extensions: Sequence[Extension]) -> set[int]:
+        refused = set()
+        for one in extensions:
+            if not self.fits(one):
+                refused.add(one.packet_id)
+                continue
+            if one.image:
+                self._lapses_s.pop(one.packet_id, None)  # SET takes the lifetime away, APPEND does not
+            self.set(one.packet_id, (one.image or self.get(one.packet_id)) + one.claims)
+        return refused
+
+    def close(self, packet_ids: Sequence[int]) -> dict[int, Log]:
+        found = {packet_id: self.get(packet_id) for packet_id in packet_ids}
+        for packet_id, log in found.items():
+            if not log:
+                self.set(packet_id, HEAD + CLOSING)
+            elif (len(log) - len(HEAD)) % CLAIM_BYTES == 0:
+                self.set(packet_id, log + CLOSING)
+        return {packet_id: mirror.parse(log) for packet_id, log in found.items()}
+
+    def read(self, packet_ids: Sequence[int]) -> dict[int, Log]:
+        return {packet_id: mirror.parse(self.get(packet_id)) for packet_id in packet_ids}
+
+    def forget(self, packet_ids: Sequence[int]) -> None:
+        for packet_id in packet_ids:
+            if self.get(packet_id):
+                self._lapses_s[packet_id] = self._now_s() + mirror._FORGET_MS / 1000
+
+    def lasting(self) -> list[int]:
+        return [packet_id for packet_id in self.ids() if packet_id not in self._lapses_s]
+
+
+# --- the interfaces: one set of these a server, all on the same tables and logs -------------------------------
+
+
+class SimPackets(packets.Packets):
+    """`record` is the real one, with its retry one by one."""
+
+    def __init__(self, place: Any) -> None:
+        self._tables, self._line = place.tables, place.postgres
+        self._record_turn, self._refund_turn = asyncio.Lock(), asyncio.Lock()
+
+    async def load(self, packet_ids: Sequence[int]) -> Any:
+        return await self._line.call("load", lambda: self._tables.load(packet_ids))
+
+    async def rows(self, packet_ids: Sequence[int]) -> Any:
+        return await self._line.call("rows", lambda: self._tables.rows(packet_ids))
+
+    async def _record_together(self, advances: Sequence[Advance]) -> set[int]:
+        frozen = [one._replace(claims=list(one.claims)) for one in advances]  # sent: no longer the caller's
+        async with self._record_turn:
+            return await self._line.call("record", lambda: self._tables.record(frozen))
+
+    async def due(self, now_ms: int, most: int) -> list[int]:
+        return await self._line.call("due", lambda: self._tables.due(now_ms, most))
+
+    async def refund(self, packet_ids: Sequence[int], now_ms: int) -> list[RefundRow]:
+        frozen = list(packet_ids)
+        async with self._refund_turn:
+            return await self._line.call("refund", lambda: self._tables.refund(frozen, now_ms))
+
+
+class SimSends(sends.Sends):
+    def __init__(self, place: Any) -> None:
+        self._tables, self._line, self._turn = place.tables, place.postgres, asyncio.Lock()
+
+    async def record(self, rows: Sequence[PacketRow], transfer_of: Any, streams_of: Any) -> list[Sent | None]:
+        async with self._turn:
+            return await self._line.call("send", lambda: self._tables.send(rows, transfer_of, streams_of))
+
+    async def before(self, sender_id: int, key: str) -> PacketRow | None:
+        return await self._line.call("before", lambda: self._tables.sent_before(sender_id, key))
+
+
+class SimSettlement(settlement.Settlement):
+    def __init__(self, place: Any) -> None:
+        self._tables, self._line, self._turn = place.tables, place.postgres, asyncio.Lock()
+
+    async def settle(self, most: int, now_ms: int) -> tuple[int, list[Credit]]:
+        async with self._turn:
+            return await self._line.call("settle", lambda: self._tables.settle(most, now_ms))
+
+    async def backlog(self) -> Backlog:
+        return Backlog(len(self._tables.queue), sum(one[2] for one in self._tables.queue), None)
+
+
+class SimGroups(groups.Groups):
+    def __init__(self, place: Any) -> None:
+        self._tables, self._line = place.tables, place.postgres
+
+    async def load(self, group_ids: Sequence[int]) -> list[GroupRow]:
+        return await self._line.call("groups", lambda: self._load(group_ids))
+
+    def _load(self, group_ids: Sequence[int]) -> list[GroupRow]:
+        found = [self._tables.groups[group_id] for group_id in group_ids if group_id in self._tables.groups]
+        return [row._replace(members=set(row.members)) for row in found]
+
+
+class SimWallets(wallets.Wallets):
+    def __init__(self, place: Any) -> None:
+        self._tables, self._line = place.tables, place.postgres
+
+    async def balance(self, user_id: int) -> int:
+        return await self._line.call("balance", lambda: self._tables.wallets.get(user_id, 0))
+
+    async def move(self, transfer: TransferRow, user_id: int, change_fen: int) -> Moved:
+        return await self._line.call("move", lambda: self._tables.move(transfer, user_id, change_fen))
+
+
+class SimMirror(mirror.Mirror):
+    def __init__(self, place: Any) -> None:
+        self._logs, self._line = place.logs, place.redis
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+    async def ping(self) -> None:
+        await self._line.call("ping", lambda: None)
+
+    async def fsyncs_every_write(self) -> bool:
+        return True
+
+    async def append(self, extensions: Sequence[Extension]) -> set[int]:
+        frozen = list(extensions)
+        return await self._line.call("append", lambda: self._logs.append(frozen))
+
+    async def close_logs(self, packet_ids: Sequence[int]) -> dict[int, Log]:
+        return await self._line.call("close", lambda: self._logs.close(packet_ids))
+
+    async def read(self, packet_ids: Sequence[int]) -> dict[int, Log]:
+        return await self._line.call("read", lambda: self._logs.read(packet_ids))
+
+    async def forget(self, packet_ids: Sequence[int]) -> None:
+        frozen = list(packet_ids)
+        await self._line.call("forget", lambda: self._logs.forget(frozen))
+
+    async def lasting_ids(self) -> AsyncIterator[list[int]]:
+        yield await self._line.call("scan", self._logs.lasting)
+
+
+def modules() -> SimpleNamespace:
+    """Stands for the package storage.postgres where server.app wires the stores."""
+    return SimpleNamespace(
+        packets=SimpleNamespace(Packets=SimPackets),
+        sends=SimpleNamespace(Sends=SimSends),
+        settlement=SimpleNamespace(Settlement=SimSettlement),
+        groups=SimpleNamespace(Groups=SimGroups),
+        wallets=SimpleNamespace(Wallets=SimWallets),
+        messages=SimpleNamespace(Messages=lambda place: None),
+    )

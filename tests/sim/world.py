@@ -1,0 +1,473 @@
+"""One seed, one world: two servers on the same stores, users who tap, open and retry, and a nemesis."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+from unittest import mock
+
+import structlog
+
+from server import app as wiring
+from server import config
+from server.app import App
+from server.core.packet import Answer, Decision
+from server.services.refusals import Reason, Refused
+from storage.errors import StoreUnavailable
+from storage.postgres.groups import GroupRow
+from tests.sim import check, stores
+from tests.sim.faults import LATE_S_MAX, TIMEOUT_S, Line, Rates
+from tests.sim.loop import SimLoop, Stuck
+
+SERVERS = 2
+GROUP = 2**53 + 77
+STRANGER = 900
+EPOCH_MS = 1_800_000_000_000
+DRAIN_S = 120.0  # more than the lifetime of a packet, a log that lapses and a sweep for orphans together
+PATIENCE_S = 3.0
+RETRIES = 12
+START_FEN = 20_000
+
+
+class Told(NamedTuple):
+    """One answer as a user heard it."""
+
+    at_s: float
+    server: int
+    user_id: int
+    packet_id: int
+    answer: str
+    index: int = -1
+    amount_fen: int = -1
+    arrived_ms: int = 0
+
+
+class Violation(Exception):
+    """What must never happen, did. The seed is in the text."""
+
+
+class Plan(NamedTuple):
+    """What a seed decides about its world."""
+
+    tier: str
+    users: int
+    packets: int
+    lifetime_s: float
+    rates: Rates
+    nemesis_s: float  # how often something larger happens
+    length_s: float
+    skew_ms: int  # how far the servers' clocks are apart
+
+
+def plan(dice: random.Random) -> Plan:
+    """A world: quiet ones find what faults would hide, wild ones the rest."""
+    wild = dice.choice((0.0, 0.02, 0.08, 0.2))
+    return Plan(
+        tier=dice.choice(("postgres", "redis")),
+        users=dice.randint(4, 12),
+        packets=dice.randint(2, 6),
+        lifetime_s=dice.choice((1.0, 2.0, 4.0, 20.0)),
+        rates=Rates(*(dice.uniform(0.0, wild) for _ in range(4)), latency_s=dice.choice((0.002, 0.02, 0.3))),
+        nemesis_s=dice.choice((0.5, 2.0, 1e6)),
+        length_s=dice.choice((4.0, 10.0)),
+        skew_ms=dice.choice((0, 5, 400)),
+    )
+
+
+@lru_cache(maxsize=16)
+def settings(tier: str, lifetime_s: float, node: int) -> config.Config:
+    """The config of one server."""
+    values = {
+        "server.node": node,
+        "stores.durability": tier,
+        "limits.packet_lifetime_s": lifetime_s,
+        "limits.ticket_lifetime_s": 4.0,
+        "refunds.interval_s": 0.2,
+        "settlement.idle_s": 1.0,
+        "settlement.batch_max": 7,
+    }
+    return config.load(None, values, environment={})
+
+
+class SimServer:
+    """One process: its services, its tasks, and who waits for its answers. A crash takes all of it."""
+
+    def __init__(self, world: World, number: int) -> None:
+        self.world = world
+        self.number = number
+        self.app: App | None = None
+        self.tasks: list[asyncio.Task[None]] = []
+        self.open_calls: dict[int, tuple[Any, ...]] = {}
+
+    def now_ms(self) -> int:
+        """The clock of this server."""
+        return EPOCH_MS + int(self.world.loop.time() * 1000) + self.number * self.world.plan.skew_ms
+
+    def start(self) -> None:
+        world = self.world
+        fakes = {
+            "Database": lambda *rest: world,
+            "Mirror": lambda *rest: stores.SimMirror(world),
+            "postgres": stores.modules(),
+            "clock": SimpleNamespace(now_ms=self.now_ms, **world.chance),
+        }
+        with mock.patch.multiple(wiring, **fakes):
+            here = settings(world.plan.tier, world.plan.lifetime_s, self.number)
+            self.app = App(here, {}, Path(), "", "")
+        self.app.hub = SimpleNamespace(announce=world.announced)  # type: ignore[assignment]
+        if world.broken is not None:
+            world.broken.breaks_server(self.app)
+        self.tasks = [world.loop.create_task(self._begin(self.app))]
+        for work in self.app._loops():
+            if work.__qualname__.startswith("Listener"):
+                work.close()  # no sockets here
+            else:
+                self.tasks.append(world.loop.create_task(self._supervise(work)))
+        world.trace("start", self.number)
+
+    async def _begin(self, app: App) -> None:
+        try:
+            await app.mirror.ping()
+        except StoreUnavailable:
+            app.path.mirror_is_up = False
+
+    async def _supervise(self, work: Any) -> None:
+        try:
+            await work
+            self.world.accuse(f"a loop of server {self.number} came to its end")
+        except Exception as error:
+            self.world.accuse(f"a loop of server {self.number} died: {error!r}")
+
+    def crash(self) -> None:
+        """kill -9: nothing is finished, nothing is answered; what the stores were asked for still happens."""
+        for task in self.tasks:
+            task.cancel()
+        self.tasks, self.app = [], None
+        self.open_calls.clear()
+        self.world.trace("crash", self.number)
+
+    async def ask(self, user_id: int, packet_id: int, ticket: int | None) -> Decision | Reason | None:
+        """Grab (no ticket) or open; None: no answer in time, or the server is gone."""
+        app, world = self.app, self.world
+        if app is None:
+            return None
+        answer: asyncio.Future[Any] = world.loop.create_future()
+        call, arrived_ms = world.next_call(), self.now_ms()
+        self.open_calls[call] = (world.loop.time(), user_id, packet_id, ticket)
+
+        def reply(decision: Decision | Reason) -> None:
+            if app is not self.app:
+                return  # this process is dead
+            if self.open_calls.pop(call, None) is None:
+                world.accuse(f"attempt {call} of user {user_id} was answered twice")
+            world.told(self, user_id, packet_id, decision, arrived_ms)
+            if not answer.done():
+                answer.set_result(decision)
+
+        world.trace("ask", self.number, user_id, packet_id, "grab" if ticket is None else "open")
+        if ticket is None:
+            app.packets.grab(user_id, packet_id, reply)
+        else:
+            app.packets.open(user_id, packet_id, ticket, reply)
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                return await answer
+        except TimeoutError:
+            return None
+
+
+class World:
+    """Everything of one run."""
+
+    def __init__(self, seed: int, broken: Any = None, tier: str | None = None, trace: bool = False) -> None:
+        self.seed = seed
+        self.broken = broken
+        self.loop = SimLoop()
+        self.dice = random.Random(f"world {seed}")
+        self.plan = plan(random.Random(f"plan {seed}"))
+        if tier is not None:
+            self.plan = self.plan._replace(tier=tier)
+        self.lines: list[str] | None = [] if trace else None
+        self.chance = {
+            "random_number": lambda: self.dice.randrange(1, 1 << 62),
+            "random_bytes": self.dice.randbytes,
+            "random_part": self.dice.random,
+        }
+        self.tables = stores.Tables(self.loop.time)
+        self.logs = stores.Logs(self.loop.time)
+        self.postgres = Line("postgres", random.Random(f"postgres {seed}"), self.plan.rates, self.trace)
+        self.redis = Line("redis", random.Random(f"redis {seed}"), self.plan.rates, self.trace)
+        self.servers = [SimServer(self, number) for number in range(SERVERS)]
+        self.accusations: list[str] = []
+        self.heard: list[Told] = []
+        self.sent: dict[tuple[int, str], list[Any]] = {}  # (sender, key): what its attempts were told
+        self.refunds_told: list[tuple[int, int]] = []
+        self.seen: set[int] = set()  # packets that users know of
+        self.offered: list[int] = []  # those that they open at once
+        self.calls = 0
+        if broken is not None:
+            broken.breaks_stores(self)
+
+    # --- what servers and stores need -------------------------------------------------------------------------
+
+    def latest_ms(self) -> int:
+        """The clock that is ahead: a packet is over when any server may say so."""
+        return max(server.now_ms() for server in self.servers)
+
+    def lane(self) -> None:
+        """For whoever takes this for a database."""
+
+    def next_call(self) -> int:
+        self.calls += 1
+        return self.calls
+
+    def trace(self, *words: Any) -> None:
+        """One line of the story."""
+        if self.lines is not None:
+            self.lines.append(f"{self.loop.time():9.4f}  " + " ".join(map(str, words)))
+
+    def accuse(self, what: str) -> None:
+        """Something that must not happen has happened."""
+        self.trace("VIOLATION", what)
+        self.accusations.append(f"at {self.loop.time():.4f} s: {what}")
+
+    def logged(self, logger: Any, level: str, event: dict[str, Any]) -> Any:
+        """The servers' own log; what they call critical is one."""
+        self.trace("log", level, event)
+        if level in ("critical", "exception"):
+            self.accuse(f"log: {event}")
+        raise structlog.DropEvent
+
+    def announced(self, event: Any, audience: Any) -> None:
+        """A push."""
+        kind = type(event).__name__
+        if kind == "Refunded":
+            self.refunds_told.append((event.packet_id, event.refunded_fen))
+        elif kind == "Claimed":
+            for claim in event.claims:
+                check.push_is_true(self, event.terms.packet_id, claim)
+        elif kind == "PacketPosted":
+            self._offer(event.terms)
+
+    def told(self, server: SimServer, user_id: int, packet_id: int, decision: Any, arrived_ms: int) -> None:
+        """A user hears an answer; the first opinion of the checks looks at the stores this very moment."""
+        claim = getattr(decision, "claim", None)
+        answer = str(getattr(decision, "answer", decision))
+        one = Told(
+            self.loop.time(),
+            server.number,
+            user_id,
+            packet_id,
+            answer,
+            -1 if claim is None else claim.index,
+            -1 if claim is None else claim.amount_fen,
+            arrived_ms,
+        )
+        self.heard.append(one)
+        self.trace("told", *one[1:7])
+        check.answer_is_true(self, one)
+
+    # --- users ------------------------------------------------------------------------------------------------
+
+    async def _sender(self, user_id: int, number: int) -> None:
+        """Send one packet with its key until somebody says what became of it; sometimes at both servers at once."""
+        dice, key = self.dice, f"key {number}"
+        await asyncio.sleep(dice.uniform(0.0, self.plan.length_s / 2))
+        shares = dice.randint(1, min(6, self.plan.users))
+        kind = dice.choice(("lucky", "lucky", "equal", "personal"))
+        target = dice.randint(2, self.plan.users) if kind == "personal" else GROUP
+        if target == user_id:
+            target = user_id % self.plan.users + 1
+        fen = dice.choice((shares * 3, 500, 8_000))
+        offer = (user_id, key, kind, target, fen, 1 if kind == "personal" else shares, "")
+        self.sent[user_id, key] = []
+        at_once = dice.choice((1, 1, 2))
+        await asyncio.gather(*(self._send(offer) for _ in range(at_once)))
+
+    async def _send(self, offer: tuple[Any, ...]) -> None:
+        outcomes = self.sent[offer[0], offer[1]]
+        for _ in range(RETRIES):
+            server = self.dice.choice(self.servers)
+            app = server.app
+            if app is not None:
+                outcome = await self._send_once(server, app, offer)
+                outcomes.append(outcome)
+                self.trace("sent", server.number, offer, outcome)
+                if outcome[0] != "unknown":
+                    return
+            await asyncio.sleep(self.dice.uniform(0.05, 1.0))
+
+    async def _send_once(self, server: SimServer, app: App, offer: tuple[Any, ...]) -> tuple[str, Any]:
+        call = self.next_call()
+        server.open_calls[call] = (self.loop.time(), *offer)
+        task = self.loop.create_task(app.dispatch._use.sends.send(*offer))
+        server.tasks.append(task)
+        task.add_done_callback(lambda done: server.open_calls.pop(call, None))
+        done, _ = await asyncio.wait([task], timeout=PATIENCE_S)
+        if not done or task.cancelled() or app is not server.app:
+            task.add_done_callback(_read)
+            return "unknown", None
+        error = task.exception()
+        if error is None:
+            terms = task.result()
+            check.send_is_true(self, terms)
+            self._offer(terms)
+            return "ok", terms
+        if isinstance(error, Refused) and error.reason is not Reason.STORE_UNAVAILABLE:
+            return str(error.reason), None
+        if not isinstance(error, Refused | StoreUnavailable):
+            self.accuse(f"a send failed: {error!r}")
+        return "unknown", None
+
+    def _offer(self, terms: Any) -> None:
+        """Users see a packet: some of them open it at once, others only when its time is nearly over."""
+        if terms.packet_id in self.seen:
+            return
+        self.seen.add(terms.packet_id)
+        if self.dice.random() < 0.5:
+            self.offered.append(terms.packet_id)
+        for user_id in range(1, self.plan.users + 1):
+            if self.dice.random() < 0.4:
+                self.spawn(self._open_late(user_id, terms))
+
+    async def _open_late(self, user_id: int, terms: Any) -> None:
+        left_s = (terms.expires_at_ms - EPOCH_MS) / 1000 - self.loop.time()
+        await asyncio.sleep(max(0.0, left_s - self.dice.uniform(-0.05, 0.5)))
+        await self._open(user_id, terms.packet_id)
+
+    async def _opener(self, user_id: int) -> None:
+        """Tap and open what is on offer, several things at a time as people do."""
+        while self.loop.time() < self.plan.length_s:
+            await asyncio.sleep(self.dice.expovariate(3.0))
+            if self.offered:
+                packet_id = self.dice.choice(self.offered)
+                for _ in range(self.dice.choice((1, 1, 1, 2))):
+                    self.spawn(self._open(user_id, packet_id))
+
+    async def _open(self, user_id: int, packet_id: int) -> None:
+        for _ in range(RETRIES):
+            server = self.dice.choice(self.servers)
+            grabbed = await server.ask(user_id, packet_id, None)
+            if isinstance(grabbed, Decision) and grabbed.ticket is not None:
+                if self.dice.random() < 0.3:
+                    await asyncio.sleep(self.dice.uniform(0.0, 0.5))
+                grabbed = await server.ask(user_id, packet_id, grabbed.ticket.number)
+            final = (Answer.WON, Answer.CLAIMED, Answer.GONE, Answer.EXPIRED, Answer.NOT_ALLOWED)
+            if isinstance(grabbed, Decision) and grabbed.answer in final:
+                return
+            await asyncio.sleep(self.dice.uniform(0.02, 0.6))
+
+    # --- the nemesis ------------------------------------------------------------------------------------------
+
+    async def _nemesis(self) -> None:
+        while True:
+            await asyncio.sleep(self.dice.expovariate(1 / self.plan.nemesis_s))
+            name, strike = self.dice.choice(self._strikes())
+            self.trace("nemesis", name)
+            strike()
+
+    def _strikes(self) -> list[tuple[str, Callable[[], None]]]:
+        dice = self.dice
+        strikes: list[tuple[str, Callable[[], None]]] = [
+            ("postgres restarts", lambda: self.postgres.restart(dice.uniform(0.0, 3.0))),
+            ("redis restarts", lambda: self.redis.restart(dice.uniform(0.0, 3.0))),
+            ("postgres freezes", lambda: self.postgres.freeze(dice.uniform(0.1, 3.0))),
+            ("redis freezes", lambda: self.redis.freeze(dice.uniform(0.1, 3.0))),
+            ("a server crashes", lambda: self._crash(dice.choice(self.servers))),
+            ("a server crashes", lambda: self._crash(dice.choice(self.servers))),
+        ]
+        if self.plan.tier == "postgres":  # in the other tier Redis vouches for claims: it must not forget
+            strikes += [("redis is flushed", self.logs.flush), ("redis evicts a log", self._evict)]
+        return strikes
+
+    def _crash(self, server: SimServer) -> None:
+        if server.app is not None:
+            server.crash()
+            self.loop.call_later(self.dice.uniform(0.0, 2.0), server.start)
+
+    def _evict(self) -> None:
+        if ids := self.logs.ids():
+            self.logs.drop(self.dice.choice(ids))
+
+    # --- the run ----------------------------------------------------------------------------------------------
+
+    def spawn(self, work: Any) -> None:
+        """Let something happen beside everything else."""
+        task = self.loop.create_task(work)
+        self._alive[task] = None
+        task.add_done_callback(lambda done: self._alive.pop(done, None))
+
+    async def _live(self) -> None:
+        self._alive: dict[asyncio.Task[Any], None] = {}
+        users = range(1, self.plan.users + 1)
+        self.tables.groups[GROUP] = GroupRow(GROUP, "sim", 1, set(users))
+        for user_id in users:
+            self.tables.wallets[user_id] = START_FEN
+        for server in self.servers:
+            server.start()
+        for number in range(self.plan.packets):
+            self.spawn(self._sender(self.dice.choice(users), number))
+        for user_id in (*users, STRANGER):
+            self.spawn(self._opener(user_id))
+        nemesis = self.loop.create_task(self._nemesis())
+        await asyncio.sleep(self.plan.length_s)
+        nemesis.cancel()
+        self.trace("calm")
+        for line in (self.postgres, self.redis):
+            line.calm()
+        await asyncio.sleep(2 * TIMEOUT_S + LATE_S_MAX)  # what the stores were asked for may still come
+        ends_s = self.loop.time() + DRAIN_S
+        while self.loop.time() < ends_s and not self._settled():  # noqa: ASYNC110  stores set no event
+            await asyncio.sleep(1.0)
+        await asyncio.sleep(2.0)
+        check.at_the_end(self)
+        for server in self.servers:
+            server.crash()
+        for task in list(self._alive):
+            task.cancel()
+        await asyncio.sleep(0.0)
+        await asyncio.sleep(10.0)
+
+    def _settled(self) -> bool:
+        closed = all(row.closed_at_ms is not None for row in self.tables.packets.values())
+        waits = any(server.open_calls or server.app is None for server in self.servers)
+        return closed and not waits and not self.tables.queue and not self._alive
+
+    def run(self) -> list[str]:
+        """Live through it; what was wrong, which should be nothing."""
+        self.loop.set_exception_handler(lambda loop, context: self.accuse(f"unhandled: {context}"))
+        with logging_to(self.logged):
+            try:
+                self.loop.run_until_complete(self._live())
+            except Stuck:
+                self.accuse("everybody waits for something that never comes")
+            finally:
+                self.loop.close()
+        return self.accusations
+
+
+@contextmanager
+def logging_to(processor: Any) -> Iterator[None]:
+    """Let the services' log go here, and afterwards where it went before."""
+    before = structlog.get_config()
+    structlog.configure(processors=[processor], wrapper_class=structlog.make_filtering_bound_logger(0))
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
+
+
+def _read(task: asyncio.Task[Any]) -> None:
+    if not task.cancelled():
+        task.exception()
+
+
+def run(seed: int, broken: Any = None, tier: str | None = None) -> list[str]:
+    """One run; its violations."""
+    return World(seed, broken, tier).run()

@@ -1,0 +1,215 @@
+"""What one address, one user or one recording may cost everybody else: each has its bound."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Any
+
+import psutil
+import pytest
+
+from server.core.packet import Answer
+from server.net.addresses import Addresses, address_of
+from tests.conftest import Server, StartServer
+from tests.wire import raw as wire
+from tests.wire.conftest import Dial
+from tests.wire.raw import Gone, Goodbye, Raw, framed
+
+TOO_MANY_CONNECTIONS = Goodbye(3003, "too_many_connections", True)
+LOGIN_TIMEOUT = Goodbye(3004, "login_timeout", True)
+PING_TIMEOUT = Goodbye(3002, "ping_timeout", True)
+TOO_MANY_FAILED_LOGINS = Goodbye(3006, "too_many_failed_logins", True)
+LOGIN_REFUSED = Goodbye(3503, "login_refused", False)
+TOKEN_EXPIRED = Goodbye(3504, "token_expired", False)
+ALICE, BOB, CAROL = 1, 2, 3
+RICH_FEN = 100_000
+MIB = 1 << 20
+SILENT = 10
+
+
+async def fail_to_log_in(server: Server, dial: Dial, **wrong: Any) -> Goodbye:
+    client = await dial(server)
+    with_wrong = client.login_message(ALICE, **(wrong or {"proof": b"wrong" * 7}))
+    await client.send(*with_wrong)
+    return await client.goodbye()
+
+
+# --- drips ----------------------------------------------------------------------------------------------------
+
+
+async def test_who_drips_bytes_is_cut_as_if_silent(start_attacked: StartServer, dial: Dial) -> None:
+    server = await start_attacked(
+        limits__login_timeout_s=0.4, limits__ping_interval_s=0.4, limits__pong_timeout_s=0.2
+    )
+    before, after = await dial(server), await dial(server, BOB)
+    ping = framed(wire.PING, 7)
+    dripping = [
+        asyncio.create_task(drip(before, framed(*before.login_message(ALICE)))),
+        asyncio.create_task(drip(after, ping * 100)),
+    ]
+    assert await before.goodbye() == LOGIN_TIMEOUT
+    assert await after.goodbye() == PING_TIMEOUT
+    for one in dripping:
+        one.cancel()
+
+
+async def drip(client: Raw, data: bytes) -> None:
+    for byte in data:
+        await client.send_bytes(bytes([byte]))
+        await asyncio.sleep(0.05)
+
+
+# --- never-reading clients ------------------------------------------------------------------------------------
+
+
+async def test_never_readers_in_a_push_storm_cost_a_bounded_buffer_each(
+    start_attacked: StartServer, dial: Dial
+) -> None:
+    """Ten clients that do not read in a storm of pushes: each is cut, and before that holds a known buffer."""
+    server = await start_attacked(limits__outgoing_bytes_max=128 << 10)
+    alice, bob = await dial(server, ALICE), await dial(server, BOB)
+    (group,) = await alice.ask(wire.CREATE_GROUP, "storm")
+    await bob.ask(wire.JOIN_GROUP, group)
+    silent = [await dial(server, CAROL, receive_bytes=4096) for _ in range(SILENT)]
+    await silent[0].ask(wire.JOIN_GROUP, group)
+    before = psutil.Process(os.getpid()).memory_info().rss
+    numbers: list[int] = []
+    most = 0
+    while server.app.listener.slow_readers < SILENT:
+        assert len(numbers) < 10_000
+        seqs = range(10_000, 10_020)
+        await alice.send_bytes(b"".join(framed(wire.SAY, seq, group, "x" * 2000) for seq in seqs))
+        await alice.replies(seqs)
+        numbers += [(await bob.push(wire.TEXT_POSTED))[1] for _ in seqs]
+        alice.pushes.clear()
+        waiting = [one._transport.get_write_buffer_size() for one in server.app.listener.sessions]
+        most = max(most, *waiting)
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert most <= (128 << 10) + 20 * 2100  # what one turn of the loop adds before it looks
+    grown = psutil.Process(os.getpid()).memory_info().rss - before
+    assert grown < 32 * MIB
+
+
+# --- many from one address ------------------------------------------------------------------------------------
+
+
+async def test_a_flood_from_one_address_ends_at_its_bound(start_server: StartServer, dial: Dial) -> None:
+    server = await start_server(limits__connections_of_address_max=50)
+    alice = await dial(server, ALICE)
+    flood = [await dial(server) for _ in range(49)]
+    for _ in range(200):
+        assert await (await dial(server)).goodbye() == TOO_MANY_CONNECTIONS
+    assert await alice.ask(wire.PING) == []
+    assert len(server.app.listener.sessions) <= 51
+    flood.pop().close()
+    async with wire.bounded():
+        while len(server.app.listener.sessions) > 49:
+            await alice.ask(wire.PING)
+    assert await (await dial(server, BOB)).ask(wire.PING) == []
+
+
+async def test_a_flood_of_failed_logins_ends_at_its_budget(start_server: StartServer, dial: Dial) -> None:
+    server = await start_server(
+        limits__failed_logins_of_address_burst=20, limits__failed_logins_of_address_per_s=0.001
+    )
+    alice = await dial(server, ALICE)
+    outcomes = [await fail_to_log_in(server, dial) for _ in range(20)]
+    assert outcomes == [LOGIN_REFUSED] * 20
+    for _ in range(50):
+        assert await (await dial(server)).goodbye() == TOO_MANY_FAILED_LOGINS
+    assert await alice.ask(wire.PING) == []  # who is there stays
+
+
+async def test_the_budget_of_failed_logins_comes_back(start_attacked: StartServer, dial: Dial) -> None:
+    server = await start_attacked(
+        limits__failed_logins_of_address_burst=5, limits__failed_logins_of_address_per_s=5
+    )
+    for _ in range(5):
+        await fail_to_log_in(server, dial, expires_at_s=1)
+    async with wire.bounded():
+        while (await log_in_or_leave(await dial(server)))[0] != wire.WELCOME:
+            pass
+
+
+async def log_in_or_leave(client: Raw) -> list[Any]:
+    await client.send(*client.login_message(BOB))
+    try:
+        return await client.read()
+    except Gone:
+        return [0]
+
+
+async def test_genuine_logins_cost_nothing_of_the_budget(start_attacked: StartServer, dial: Dial) -> None:
+    server = await start_attacked(
+        limits__failed_logins_of_address_burst=1, limits__failed_logins_of_address_per_s=0.001
+    )
+    for _ in range(40):
+        (await dial(server, ALICE)).close()
+
+
+def test_addresses_are_forgotten_when_they_owe_nothing() -> None:
+    addresses = Addresses(2, failed_per_s=1.0, failed_burst=2.0)
+    for number in range(1000):
+        assert addresses.enter(number.to_bytes(4, "big"), 0.0) is None
+        addresses.leave(number.to_bytes(4, "big"))
+    addresses.failed(bytes(4), 0.0)
+    addresses.tidy(0.5)
+    assert len(addresses) == 1
+    addresses.tidy(1.5)
+    assert len(addresses) == 0
+
+
+@pytest.mark.parametrize(
+    ("peer", "address"),
+    [
+        (("127.0.0.1", 5), b"\x7f\0\0\1"),
+        (("::ffff:127.0.0.1", 5, 0, 0), b"\x7f\0\0\1"),
+        (("2001:db8::1", 5, 0, 0), b"\x20\x01\x0d\xb8\0\0\0\0"),
+        (("2001:db8::ffff:2", 5, 0, 0), b"\x20\x01\x0d\xb8\0\0\0\0"),
+        (("fe80::1%eth0", 5, 0, 2), b"\xfe\x80\0\0\0\0\0\0"),
+        ("", b""),
+        (None, b""),
+    ],
+)
+def test_an_address_is_a_host_or_an_ipv6_network(peer: object, address: bytes) -> None:
+    assert address_of(peer) == address
+
+
+# --- recordings -----------------------------------------------------------------------------------------------
+
+
+async def test_recorded_requests_do_for_whom_says_them_and_once(attacked: Server, dial: Dial, sql: Any) -> None:
+    """Frames name nobody: repeated by their owner they find the first time, by another they are that one's."""
+    backend = await dial(attacked, 0)
+    for user_id in (ALICE, BOB):
+        await backend.ask(wire.TOP_UP, "start", user_id, RICH_FEN)
+    alice, bob = await dial(attacked, ALICE), await dial(attacked, BOB)
+    (group,) = await alice.ask(wire.CREATE_GROUP, "family")
+    send = framed(wire.SEND_PACKET, 5, "key", "lucky", group, 1000, 1, "")
+    await alice.send_bytes(send)
+    packet_id = (await alice.reply(5))[2]
+    again = await dial(attacked, ALICE)
+    await again.send_bytes(send * 3)
+    assert [(await again.reply(5))[2] for _ in range(3)] == [packet_id] * 3
+    await bob.send_bytes(send)
+    assert (await bob.reply(5))[3] == "not_a_member"
+    grab = framed(wire.GRAB, 6, packet_id)
+    await alice.send_bytes(grab)
+    ticket = (await alice.reply(6))[4]
+    opening = framed(wire.OPEN, 7, packet_id, ticket)
+    await bob.send_bytes(opening)
+    assert (await bob.reply(7))[3] == Answer.NOT_ALLOWED
+    await alice.send_bytes(opening)
+    assert (await alice.reply(7))[3:5] == ["won", 1000]
+    await again.send_bytes(opening * 3)
+    assert [(await again.reply(7))[3:5] for _ in range(3)] == [["claimed", 1000]] * 3
+    top_up = framed(wire.TOP_UP, 8, "start", ALICE, RICH_FEN)
+    await backend.send_bytes(top_up * 3)
+    for _ in range(3):
+        assert (await backend.reply(8))[0] == wire.reply_to(wire.TOP_UP)
+    await bob.send_bytes(top_up)
+    assert (await bob.reply(8))[3] == "forbidden"
+    assert await sql.fetchval("SELECT count(*) FROM packets") == 1
+    assert await sql.fetchval("SELECT count(*) FROM claims") == 1
+    assert await sql.fetchval("SELECT sum(amount_fen) FROM transfers WHERE kind = 1") == 2 * RICH_FEN

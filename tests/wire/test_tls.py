@@ -1,0 +1,191 @@
+"""TLS: the same protocol behind a handshake that is new enough, quick enough, and counted from its first byte."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import warnings
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from client_sim.client import Client
+from client_sim.errors import ConnectionLost
+from server.net.tls import Gate, server_context
+from tests.conftest import Server, StartServer, token
+from tests.issuer import Issuer
+from tests.wire import raw as wire
+
+ALICE, BOB = 1, 2
+HELLO_KIND = b"\x01"
+
+
+@pytest.fixture
+def issuer(tmp_path: Path) -> Issuer:
+    return Issuer(tmp_path)
+
+
+@pytest.fixture
+async def secure(start_server: StartServer, issuer: Issuer) -> Server:
+    """A server that speaks TLS, with little patience."""
+    return await start_server(tls=server_context(*issuer.issue()), limits__login_timeout_s=0.5)
+
+
+@pytest.fixture
+async def plain(secure: Server) -> AsyncIterator[socket.socket]:
+    """A connection to it on which nothing has been said."""
+    with socket.socket() as opened:
+        opened.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(opened, ("127.0.0.1", secure.port))
+        yield opened
+
+
+def gate_of(server: Server) -> Gate:
+    gate = server.app.listener._server
+    assert isinstance(gate, Gate)
+    return gate
+
+
+def believing(issuer: Issuer) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=issuer.ca_file)
+
+
+async def until_none_is_left(server: Server) -> None:
+    async with wire.bounded():
+        while gate_of(server).under_way or server.app.listener.sessions or len(server.app.listener.addresses):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+async def end_of(opened: socket.socket) -> bytes:
+    """All that comes until the other side hangs up. Bounded."""
+    said = b""
+    async with wire.bounded():
+        with suppress(ConnectionError):
+            while data := await asyncio.get_running_loop().sock_recv(opened, 4096):
+                said += data
+    return said
+
+
+async def test_login_send_and_open(secure: Server, issuer: Issuer) -> None:
+    assert secure.url == f"tls://127.0.0.1:{secure.port}"
+    async with (
+        Client(secure.url, token(0), ca_file=issuer.ca_file) as backend,
+        Client(secure.url, token(ALICE), ca_file=issuer.ca_file) as alice,
+        Client(secure.url, token(BOB), ca_file=issuer.ca_file) as bob,
+    ):
+        await backend.top_up(ALICE, 1000)
+        sent = await alice.send_packet("personal", BOB, 888)
+        assert (await bob.open(sent.packet_id)).amount_fen == 888
+        group = await alice.create_group("family")
+        for _ in range(100):
+            await alice.say(group, "x" * 2000)
+        await bob.join_group(group)
+        posts = await bob.catch_up(group, 0)
+        assert isinstance(posts, list)
+        assert len(posts) == 100  # much more than one TLS record
+    await until_none_is_left(secure)
+
+
+async def test_the_sdk_believes_no_stranger_and_no_other_name(secure: Server, issuer: Issuer) -> None:
+    with pytest.raises(ConnectionLost, match=r"certificate|CERTIFICATE"):
+        await Client(secure.url, token(ALICE)).connect(patience_s=0)
+    elsewhere = secure.url.replace("127.0.0.1", "localhost")
+    with pytest.raises(ConnectionLost, match=r"certificate|CERTIFICATE|mismatch"):
+        await Client(elsewhere, token(ALICE), ca_file=issuer.ca_file).connect(patience_s=0)
+    await until_none_is_left(secure)
+
+
+@pytest.mark.parametrize(
+    ("newest", "is_served"), [("TLSv1", False), ("TLSv1_1", False), ("TLSv1_2", True), ("TLSv1_3", True)]
+)
+async def test_tls_is_1_2_or_newer(secure: Server, issuer: Issuer, newest: str, is_served: bool) -> None:
+    context = believing(issuer)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = context.maximum_version = ssl.TLSVersion[newest]
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")  # so that it is the server who says no
+    connecting = asyncio.open_connection("127.0.0.1", secure.port, ssl=context)
+    if not is_served:
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            await connecting
+    else:
+        reader, writer = await connecting
+        length = int.from_bytes(await reader.readexactly(4), "big")
+        assert (await reader.readexactly(length))[1:2] == HELLO_KIND
+        writer.transport.abort()
+    await until_none_is_left(secure)
+
+
+async def test_who_speaks_plainly_is_cut_at_once(secure: Server, plain: socket.socket) -> None:
+    await asyncio.get_running_loop().sock_sendall(plain, wire.framed(wire.PING, 1) * 10)
+    async with asyncio.timeout(wire.WAIT_S):
+        assert HELLO_KIND + b"\0" not in await end_of(plain)
+    await until_none_is_left(secure)
+
+
+@pytest.mark.parametrize("said", [b"", b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03"], ids=["nothing", "a beginning"])
+async def test_a_silent_handshake_is_cut_in_time(secure: Server, plain: socket.socket, said: bytes) -> None:
+    await asyncio.get_running_loop().sock_sendall(plain, said)
+    assert await end_of(plain) == b""
+    await until_none_is_left(secure)
+
+
+async def test_handshakes_count_as_connections(start_server: StartServer, issuer: Issuer) -> None:
+    server = await start_server(tls=server_context(*issuer.issue()), limits__connections_of_address_max=5)
+    loop = asyncio.get_running_loop()
+    async with Client(server.url, token(ALICE), ca_file=issuer.ca_file) as alice:
+        silent = [socket.socket() for _ in range(30)]
+        for one in silent:
+            one.setblocking(False)
+            await loop.sock_connect(one, ("127.0.0.1", server.port))
+        assert [await end_of(one) for one in silent[4:]] == [b""] * 26  # cut without a handshake
+        assert gate_of(server).under_way == 4
+        assert await alice.balance() == 0
+        for one in silent:
+            one.close()
+        async with wire.bounded():
+            while gate_of(server).under_way:
+                await alice.balance()
+        async with Client(server.url, token(BOB), ca_file=issuer.ca_file) as bob:
+            assert await bob.balance() == 0
+    await until_none_is_left(server)
+
+
+async def test_all_that_the_bound_allows_may_come_in(start_server: StartServer, issuer: Issuer) -> None:
+    server = await start_server(tls=server_context(*issuer.issue()), limits__connections_of_address_max=3)
+    clients = [Client(server.url, token(ALICE), ca_file=issuer.ca_file) for _ in range(3)]
+    for client in clients:
+        await client.connect()
+    with pytest.raises(ConnectionLost):
+        await Client(server.url, token(BOB), ca_file=issuer.ca_file).connect(patience_s=0)
+    for client in clients:
+        await client.close()
+
+
+async def test_a_never_reader_behind_tls_is_cut_and_the_others_miss_nothing(
+    start_server: StartServer, issuer: Issuer
+) -> None:
+    server = await start_server(tls=server_context(*issuer.issue()), limits__outgoing_bytes_max=1 << 16)
+    async with Client(server.url, token(ALICE), ca_file=issuer.ca_file) as alice:
+        group = await alice.create_group("storm")
+        async with Client(server.url, token(BOB), ca_file=issuer.ca_file) as bob:
+            await bob.join_group(group)
+            transport = bob._wire._transport  # type: ignore[union-attr]
+            assert transport is not None
+            transport.pause_reading()
+            async with asyncio.timeout(30):
+                while not server.app.listener.slow_readers:
+                    await asyncio.gather(*(alice.say(group, "x" * 2000) for _ in range(50)))
+            transport.resume_reading()
+    await until_none_is_left(server)
+
+
+async def test_stopping_breaks_off_handshakes(secure: Server, plain: socket.socket) -> None:
+    async with wire.bounded():
+        while not gate_of(secure).under_way:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    await secure.stop()
+    assert await end_of(plain) == b""
