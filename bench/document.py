@@ -46,7 +46,7 @@ class Target(NamedTuple):
     ceiling: str = CEILING  # the run of the bare server that stands beside it
 
 
-# --- what must be reached (issue 3) ---------------------------------------------------------------------------
+# --- what must be reached -------------------------------------------------------------------------------------
 
 
 def _in_runs(

@@ -11,7 +11,7 @@ import pytest
 from bench import compare, document, short
 from bench.document import TARGETS, Target, by_hand, mark
 
-MUST = {  # of issue 3, by the row's first words
+MUST = {  # by the first words of the row
     "`opens` tier `postgres`, 1,000 × 1": (20_000, 40_000),
     "`opens` tier `postgres`, 200 × 8": (38_000, 80_000),
     "`opens` tier `redis`, 1,000 × 1": (36_000, 50_000),
