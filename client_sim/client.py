@@ -46,7 +46,7 @@ SETTLED_S = 5.0  # a connection that lasted this long was a good one: the next b
 SEQ_MAX = 2**32 - 1
 
 # carried out twice they would do something twice, and they have no key to prevent it
-NOT_REPEATABLE = frozenset({messages.Say, messages.CreateGroup})
+NOT_REPEATABLE = frozenset({messages.Say, messages.CreateGroup, messages.SendAgain})
 
 
 class Pending(NamedTuple):
@@ -98,6 +98,7 @@ class Client:
         self._catching_up = False
         self._end_reason: Exception | None = None
         self.hello: messages.Hello | None = None
+        self.welcome: messages.Welcome | None = None  # of the latest login
         self.requests = 0
         self.repeats = 0
         self.reconnects = 0
@@ -195,6 +196,44 @@ class Client:
             return messages.Opened(0, packet_id, grabbed.answer, grabbed.amount_fen, grabbed.index)
         return await self._ask(messages.Open(0, packet_id, grabbed.ticket), messages.Opened)
 
+    async def send_again(self, packet_id: int, group_id: int = 0) -> messages.SentAgain:
+        """Push my unfinished packet again: where it was sent first (0), or to another group of mine, whose members
+        may then open it. Not repeated by itself: raises ConnectionLost if in flight.
+
+        Raises NotAllowed (not mine), Finished, NotAMember, Refusal (bad_target, too_many_groups).
+        """
+        return await self._ask(messages.SendAgain(0, packet_id, group_id), messages.SentAgain)
+
+    async def open_page(self, packet_id: int, language: str = "zh") -> messages.OpenPageShown:
+        """Tap a packet: the page to draw, and the ticket if it may be opened. In one round trip."""
+        return await self._ask(messages.OpenPage(0, packet_id, language), messages.OpenPageShown)
+
+    async def open_with(self, packet_id: int, ticket: int) -> messages.Opened:
+        """Open with the ticket of a page. Raises NoTicket if it has lapsed: tap again."""
+        return await self._ask(messages.Open(0, packet_id, ticket), messages.Opened)
+
+    async def result_page(
+        self, packet_id: int, language: str = "zh", before_index: int = 0, watch: bool = False
+    ) -> messages.ResultPageShown:
+        """Who got how much, as far as this user may see it. `before_index`: go on behind the last line of a page.
+
+        `watch`: claims to come are pushed (ClaimsSeen) if the page says `watched`, until `stop_watching`, the
+        finish, or the end of the connection: ask again after a reconnect. Raises NotAllowed.
+        """
+        request = messages.ResultPage(0, packet_id, language, before_index, watch)
+        return await self._ask(request, messages.ResultPageShown)
+
+    async def stop_watching(self, packet_id: int) -> None:
+        """No more pushes of this packet's claims; again is harmless."""
+        await self._ask(messages.StopWatching(0, packet_id), messages.WatchingStopped)
+
+    async def records(
+        self, direction: str, year: int = 0, before_at_ms: int = 0, before_packet_id: int = 0
+    ) -> messages.RecordsShown:
+        """What I `sent` or `received` in a year (0: this one), newest first; `before_…`: behind a line I have."""
+        request = messages.Records(0, direction, year, before_at_ms, before_packet_id)
+        return await self._ask(request, messages.RecordsShown)
+
     async def reveal(self, packet_id: int) -> messages.Revealed:
         """The proof of a packet that is over. Raises NotFinished, NotAllowed."""
         return await self._ask(messages.Reveal(0, packet_id), messages.Revealed)
@@ -239,6 +278,22 @@ class Client:
         """Stop being a member; again is harmless. Raises Refusal (owner_stays) for the owner."""
         await self._ask(messages.LeaveGroup(0, group_id), messages.GroupLeft)
         self._following.forget(group_id)
+
+    async def kick(self, group_id: int, user_id: int) -> None:
+        """Throw somebody out of my group, for good; again is harmless. Raises NotOwner, NotAMember, NoSuchGroup."""
+        await self._ask(messages.Kick(0, group_id, user_id), messages.Kicked)
+
+    async def reactions(self, group_id: int) -> messages.ReactionsShown:
+        """Who grabs first in my group, and who never sends. Raises NotOwner, NotAMember, NoSuchGroup."""
+        return await self._ask(messages.Reactions(0, group_id), messages.ReactionsShown)
+
+    async def set_name(self, name: str) -> None:
+        """What others see me called; "" takes the name away. Raises Refusal (bad_name)."""
+        await self._ask(messages.SetName(0, name), messages.NameSet)
+
+    async def names(self, user_ids: list[int]) -> messages.Names:
+        """What users are called, in their order, "" for who has no name; at most messages.NAMES_MAX at once."""
+        return await self._ask(messages.GetNames(0, user_ids), messages.Names)
 
     async def members(self, group_id: int) -> list[int]:
         """Who is in a group. Raises NotAMember, NoSuchGroup."""
@@ -347,7 +402,7 @@ class Client:
         """Logged in: what waits for a reply goes out (again), what was missed is fetched."""
         self._wire = opened
         self._welcomed_at = asyncio.get_running_loop().time()
-        self.hello = opened.hello
+        self.hello, self.welcome = opened.hello, welcome
         for pending in self._pending.values():
             if not pending.reply.done():
                 self.repeats += 1
@@ -411,6 +466,8 @@ class Client:
     # --- following the streams --------------------------------------------------------------------------------
 
     def _pushed(self, push: messages.Message) -> None:
+        if isinstance(push, messages.RemovedFromGroup):
+            self._following.forget(push.group_id)
         if not isinstance(push, Post) or self._following.pushed(push):
             self._pushes.put(push)
         else:

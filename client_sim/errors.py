@@ -152,6 +152,24 @@ class NotFinished(Refusal):
     CODE = codes.Refusal.NOT_FINISHED
 
 
+class Finished(Refusal):
+    """The packet is finished or expired: nothing is left to be sent again."""
+
+    CODE = codes.Refusal.FINISHED
+
+
+class NotOwner(Refusal):
+    """Only the owner of the group may ask this."""
+
+    CODE = codes.Refusal.NOT_OWNER
+
+
+class KickedOut(Refusal):
+    """The owner threw this user out of the group."""
+
+    CODE = codes.Refusal.KICKED
+
+
 class StoreUnavailable(Refusal):
     """A store of the server is away. Whether the request was carried out is told by asking again."""
 

@@ -28,6 +28,8 @@ class Refusal(IntEnum):
     BAD_TEXT = 205
     OWNER_STAYS = 206
     TOO_MANY_GROUPS = 207
+    NOT_OWNER = 208
+    KICKED = 209
 
     BAD_AMOUNT = 300
     BAD_SHARES = 301
@@ -39,6 +41,7 @@ class Refusal(IntEnum):
 
     NO_TICKET = 400
     NOT_FINISHED = 401
+    FINISHED = 402
 
     STORE_UNAVAILABLE = 500
     OVERLOADED = 501
@@ -63,10 +66,14 @@ REFUSALS: dict[Refusal, RefusalRow] = {
     Refusal.NOT_A_MEMBER: RefusalRow(False, 0, "the user is not in that group"),
     Refusal.NO_SUCH_GROUP: RefusalRow(False, 0, "there is no group with that id"),
     Refusal.GROUP_FULL: RefusalRow(False, 0, "the group has as many members as it may have"),
-    Refusal.BAD_NAME: RefusalRow(False, 0, "a group name has 1 to 64 bytes"),
+    Refusal.BAD_NAME: RefusalRow(False, 0, "the name of a group has 1 to 64 bytes, that of a user at most 64"),
     Refusal.BAD_TEXT: RefusalRow(False, 0, "a text has 1 to 2,000 bytes"),
     Refusal.OWNER_STAYS: RefusalRow(False, 0, "the owner cannot leave their own group"),
-    Refusal.TOO_MANY_GROUPS: RefusalRow(False, 0, "the user is in as many groups as one user may be"),
+    Refusal.TOO_MANY_GROUPS: RefusalRow(
+        False, 0, "the user is in as many groups as one user may be, or the packet in as many as it may"
+    ),
+    Refusal.NOT_OWNER: RefusalRow(False, 0, "only the owner of the group may ask this"),
+    Refusal.KICKED: RefusalRow(False, 0, "the owner threw the user out of that group"),
     Refusal.BAD_AMOUNT: RefusalRow(False, 0, "an amount under or over its limit; the detail names the limit"),
     Refusal.BAD_SHARES: RefusalRow(
         False, 0, "a number of shares under or over its limit; the detail names the limit"
@@ -78,6 +85,7 @@ REFUSALS: dict[Refusal, RefusalRow] = {
     Refusal.NOT_ENOUGH_MONEY: RefusalRow(False, 0, "the wallet holds less than the amount"),
     Refusal.NO_TICKET: RefusalRow(True, 0, "the ticket has lapsed or was never given: grab again"),
     Refusal.NOT_FINISHED: RefusalRow(True, 1000, "the seed stays secret until the packet is finished or expired"),
+    Refusal.FINISHED: RefusalRow(False, 0, "the packet is finished or expired: nothing is left to be sent again"),
     Refusal.STORE_UNAVAILABLE: RefusalRow(
         True, 500, "a store is away; whether it happened is told by asking again"
     ),

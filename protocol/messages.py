@@ -17,6 +17,7 @@ VERSION: Final = 1
 USER_ID_MAX: Final = 2**53 - 1
 ID_MAX: Final = 2**63 - 1
 REPLY_OFFSET: Final = 100
+NAMES_MAX: Final = 400  # as many ids of nine bytes as fit into a frame of 4 KiB
 
 Seq = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 UserId = Annotated[int, Meta(ge=0, le=USER_ID_MAX)]  # 0 is the chat backend itself
@@ -132,9 +133,76 @@ class ListMembers(Message, tag=14):
 
 
 class Members(Message, tag=114):
+    """`names` has one for each of `user_ids`, "" for who has none."""
+
     group_id: int
     owner_id: int
     user_ids: list[int]
+    names: list[str] = msgspec.field(default_factory=list)
+
+
+class Kick(Message, tag=32):
+    """Owner only: throw somebody out of my group. They cannot come back."""
+
+    group_id: Id
+    user_id: UserId
+
+
+class Kicked(Message, tag=132):
+    group_id: int
+    user_id: int
+
+
+class RemovedFromGroup(Message, tag=67):
+    """Push: the owner threw you out of this group."""
+
+    group_id: int
+
+
+class Reactions(Message, tag=33):
+    """Owner only: who grabs first, and who never sends."""
+
+    group_id: Id
+
+
+class ReactionLine(msgspec.Struct, array_like=True, gc=False):
+    """One member: median time from push to grab (0: never grabbed), packets grabbed, grabbed first, and sent."""
+
+    user_id: int
+    name: str
+    median_ms: int
+    grabs: int
+    first_places: int
+    sent_packets: int
+
+
+class ReactionsShown(Message, tag=133):
+    """The fastest first, behind them who never grabbed."""
+
+    group_id: int
+    lines: list[ReactionLine]
+
+
+class SetName(Message, tag=34):
+    """What others see me called. "" takes the name away."""
+
+    name: str
+
+
+class NameSet(Message, tag=134):
+    name: str
+
+
+class GetNames(Message, tag=35):
+    """What users are called, at most NAMES_MAX at once."""
+
+    user_ids: Annotated[list[UserId], Meta(max_length=NAMES_MAX)]
+
+
+class Names(Message, tag=135):
+    """In the order in which they were asked for, "" for who has none."""
+
+    names: list[str]
 
 
 class Say(Message, tag=15):
@@ -254,6 +322,163 @@ class Opened(Message, tag=122):
     amount_fen: int = 0
     index: int = 0
     left_shares: int = 0
+
+
+class ResultLine(msgspec.Struct, array_like=True, gc=False):
+    """One claim in the list of a result page. `when` is for the screen: just now, 3 minutes ago."""
+
+    index: int
+    user_id: int
+    name: str
+    amount_fen: int
+    at_ms: int
+    when: str
+
+
+class ResultPageBody(msgspec.Struct, array_like=True, gc=False):
+    """What the result page shows to this viewer. Texts are in the language asked for; "" is not there.
+
+    `state` is open, finished, expired or refunded. `amount_fen` is the viewer's own share, 0 without one, and
+    `amount` says it. `claims` come newest first; if there are `more`, ask on with the index of the last one.
+    `best_index` is -1 while nobody may be marked, with `best_mark`. `ending`: what becomes of the rest when it has
+    expired. `watched`: claims to come will be pushed (ClaimsSeen).
+    """
+
+    packet_kind: str
+    state: str
+    sender_id: int
+    sender_name: str
+    greeting: str
+    amount_fen: int
+    note: str
+    summary: str
+    button: str
+    link: str
+    shows_list: bool
+    best_index: int
+    opened: int
+    shares: int
+    claims: list[ResultLine]
+    more: bool
+    watched: bool
+    amount: str = ""
+    ending: str = ""
+    best_mark: str = ""
+
+
+class OpenPage(Message, tag=27):
+    """Tap a packet: a grab, and the page to show, in one round trip. `language` is zh or en."""
+
+    packet_id: Id
+    language: str = "zh"
+
+
+class OpenPageShown(Message, tag=127):
+    """`answer` is that of a grab. `view` is open, gone, expired or result, and "" for busy and not_allowed.
+
+    `button` (拆) opens with the ticket; `link` leads to the result page. view result: `result` is that page. Who
+    sent a packet that they may not open is answered not_allowed and sees the result.
+    """
+
+    packet_id: int
+    answer: str
+    view: str = ""
+    sender_id: int = 0
+    sender_name: str = ""
+    greeting: str = ""
+    line: str = ""
+    button: str = ""
+    link: str = ""
+    ticket: int = 0
+    lapses_at_ms: int = 0
+    retry_after_ms: int = 0
+    result: ResultPageBody | None = None
+
+
+class ResultPage(Message, tag=28):
+    """Who got how much, as far as I may see it. `before_index` 0: the newest; `watch`: push claims to come."""
+
+    packet_id: Id
+    language: str = "zh"
+    before_index: Int64 = 0
+    watch: bool = False
+
+
+class ResultPageShown(Message, tag=128):
+    packet_id: int
+    page: ResultPageBody
+
+
+class StopWatching(Message, tag=29):
+    """No more pushes of this packet's claims. Again is harmless."""
+
+    packet_id: Id
+
+
+class WatchingStopped(Message, tag=129):
+    packet_id: int
+
+
+class ClaimsSeen(Message, tag=66):
+    """Push to who watches a result page: claims since the last push, oldest first, at most ten pushes a second.
+
+    `summary` is the line above the list as it reads now. When all shares are opened this is the last push.
+    """
+
+    packet_id: int
+    opened: int
+    claims: list[ResultLine]
+    summary: str = ""
+
+
+class SendAgain(Message, tag=31):
+    """Push my unfinished packet again: where it was sent (`group_id` 0), or to another group that I am in."""
+
+    packet_id: Id
+    group_id: Int64 = 0
+
+
+class SentAgain(Message, tag=131):
+    packet_id: int
+    stream_id: int
+    message: int
+
+
+class Records(Message, tag=30):
+    """What I `sent` or `received` in a year (0: this one), newest first, behind a line (0: from the top)."""
+
+    direction: str
+    year: Int64 = 0
+    before_at_ms: Int64 = 0
+    before_packet_id: Int64 = 0
+
+
+class RecordLine(msgspec.Struct, array_like=True, gc=False):
+    """One packet. Received: from whom and my share. Sent: to which group or user, and the total."""
+
+    packet_id: int
+    packet_kind: str
+    at_ms: int
+    user_id: int
+    name: str
+    amount_fen: int
+    shares: int
+    opened: int
+    state: str
+    is_best: bool
+
+
+class RecordsShown(Message, tag=130):
+    """Count and total are of the whole year; `years` are those with anything, newest first."""
+
+    direction: str
+    year: int
+    years: list[int]
+    count: int
+    total_fen: int
+    best_lucks: int
+    lines: list[RecordLine]
+    more: bool
 
 
 class Reveal(Message, tag=23):
@@ -386,6 +611,15 @@ REQUESTS: Final[dict[type[Message], type[Message]]] = {
     Grab: Grabbed,
     Open: Opened,
     Reveal: Revealed,
+    OpenPage: OpenPageShown,
+    ResultPage: ResultPageShown,
+    StopWatching: WatchingStopped,
+    Records: RecordsShown,
+    SendAgain: SentAgain,
+    Kick: Kicked,
+    Reactions: ReactionsShown,
+    SetName: NameSet,
+    GetNames: Names,
     GetBalance: Balance,
     TopUp: ToppedUp,
     Withdraw: Withdrawn,
@@ -397,6 +631,8 @@ PUSHES: Final[tuple[type[Message], ...]] = (
     PacketFinished,
     PacketRefunded,
     BalanceChanged,
+    ClaimsSeen,
+    RemovedFromGroup,
 )
 FROM_CLIENT: Final[tuple[type[Message], ...]] = (*REQUESTS, Pong)
 FROM_SERVER: Final[tuple[type[Message], ...]] = (Hello, Goodbye, Ping, *REQUESTS.values(), *PUSHES, Refused)

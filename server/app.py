@@ -17,9 +17,11 @@ import structlog
 from server import clock
 from server.config import Config, ConfigError
 from server.core.ids import IdMaker
-from server.net.dispatch import Dispatch, UseCases
+from server.net.dispatch import Dispatch
 from server.net.hub import Hub
 from server.net.listener import Listener
+from server.net.requests import UseCases
+from server.net.watching import Watching
 from server.ops.status import StatusSocket, address
 from server.services.auth import Auth
 from server.services.chat import Chat
@@ -27,8 +29,13 @@ from server.services.commit import CommitPath, Slice, Watch
 from server.services.events import Event
 from server.services.groups import Groups
 from server.services.loading import Loader
+from server.services.names import Names
 from server.services.packets import Packets
+from server.services.pages import Pages
+from server.services.reactions import Reactions
+from server.services.records import Records
 from server.services.refunds import Refunds
+from server.services.resends import Resends
 from server.services.sends import Sends
 from server.services.settlement import Settlement
 from server.services.sweep import Sweep
@@ -78,7 +85,7 @@ class App:
         records = postgres.packets.Packets(self.database)
         self._queue = postgres.settlement.Settlement(self.database)
 
-        self.groups = Groups(group_store, limits, ids, now_ms)
+        self.groups = Groups(group_store, limits, ids, now_ms, announce)
         self.packets = Packets(records, self.groups, limits, now_ms, clock.random_number, announce)
         self.settlement = Settlement(
             self._queue,
@@ -104,11 +111,17 @@ class App:
             announce,
         )
         self.sweep = Sweep(self.mirror, records, self.path, self.packets, durability)
+        names = Names(postgres.names.Names(self.database), limits)
+        pages = Pages(self.packets, names, now_ms)
+        self.reactions = Reactions(postgres.reactions.Reactions(self.database), self.packets, self.groups)
+        self.watching = Watching(self.packets, pages, limits.watched_packets_max)
         use = UseCases(
             Auth(keys, now_ms, group_store),
             self.groups,
             Chat(postgres.messages.Messages(self.database), records, self.groups, limits, now_ms, announce),
+            names,
             self.packets,
+            pages,
             Sends(
                 postgres.sends.Sends(self.database),
                 self.packets,
@@ -119,18 +132,32 @@ class App:
                 clock.random_bytes,
                 announce,
             ),
+            Resends(
+                postgres.resends.Resends(self.database),
+                records,
+                self.packets,
+                self.groups,
+                limits,
+                now_ms,
+                announce,
+            ),
+            Records(postgres.records.Records(self.database), names, now_ms),
+            self.reactions,
             Wallets(postgres.wallets.Wallets(self.database), limits, now_ms, announce),
         )
         self._auth = use.auth
-        self._batchers = (use.auth.batcher, use.chat.batcher, use.sends.batcher)
+        self._batchers = (use.auth.batcher, use.chat.batcher, use.sends.batcher, names.batcher)
         self.hub = Hub(limits.requests_per_s, limits.requests_burst, limits.connections_of_user_max)
         self.listener = Listener(self.hub, limits, durability, now_ms, clock.random_bytes)
-        self.dispatch = Dispatch(use, self.hub, self.listener.now_s, clock.random_part)
+        self.listener.watching = self.watching
+        self.dispatch = Dispatch(use, self.hub, self.watching, self.listener.now_s, clock.random_part)
         self.listener.dispatch = self.dispatch
         self._status = StatusSocket(data / STATUS_SOCKET, {"status": self.status})
 
     def _announce(self, event: Event, audience: Collection[int]) -> None:
         self.hub.announce(event, audience)  # the services are made before the hub
+        self.watching.hears(event)
+        self.reactions.hears(event)
 
     def _recorded(self, part: Slice) -> None:
         self.packets.claims_recorded(part)
@@ -179,6 +206,8 @@ class App:
             self.settlement.run(),
             self.refunds.run(),
             self.sweep.run(),
+            self.watching.run(),
+            self.reactions.run(),
             self.listener.run(),
             *(batcher.run() for batcher in self._batchers),
         ]
@@ -223,7 +252,7 @@ class App:
             "connections": len(self.listener.sessions),
             "users_online": self.hub.online(),
             "requests": self.dispatch.requests,
-            "pushes": self.hub.pushes,
+            "pushes": self.hub.pushes + self.watching.pushes,
             "answers": {answer.value: count for answer, count in self.dispatch.answers.items() if count},
             "refusals": {code.name.lower(): count for code, count in self.dispatch.refusals.items() if count},
             "live_packets": self.packets.live_packets,

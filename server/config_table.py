@@ -106,9 +106,10 @@ KEYS: Final = {
     "limits.shares_max": Key("shares of a packet", whole(1, 65_535)),
     "limits.group_members_max": Key("members of a group", COUNT),
     "limits.groups_of_user_max": Key("groups that one user is in", COUNT),
+    "limits.groups_of_packet_max": Key("groups that one packet is sent to, the first one too", COUNT),
     "limits.greeting_bytes_max": Key("greeting on a packet, bytes of UTF-8", SIZE),
     "limits.text_bytes_max": Key("chat message, bytes of UTF-8", SIZE),
-    "limits.name_bytes_max": Key("name of a group, bytes of UTF-8", SIZE),
+    "limits.name_bytes_max": Key("name of a group or a user, bytes of UTF-8", SIZE),
     "limits.key_bytes_max": Key("idempotency key of a request, bytes", SIZE),
     "limits.packet_lifetime_s": Key("a packet expires after, seconds", SECONDS),
     "limits.ticket_lifetime_s": Key("a grab entitles to open for, seconds", SECONDS),
@@ -122,6 +123,7 @@ KEYS: Final = {
     "limits.requests_burst": Key("requests of a user at once", number(1, 1_000_000)),
     "limits.connections_max": Key("clients of this process", COUNT),
     "limits.connections_of_user_max": Key("connections of one user; the chat backend may have more", COUNT),
+    "limits.watched_packets_max": Key("result pages that one connection follows", whole(1, 1_000)),
     "limits.connections_of_address_max": Key("connections of one address; raise it behind a proxy", COUNT),
     "limits.failed_logins_of_address_per_s": Key(
         "failed logins of one address per second, in the long run", number(0.001, 1_000_000)

@@ -18,6 +18,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     shares_max: int = 500
     group_members_max: int = 500
     groups_of_user_max: int = 500
+    groups_of_packet_max: int = 20
     greeting_bytes_max: int = 128
     text_bytes_max: int = 2_000
     name_bytes_max: int = 64
@@ -34,6 +35,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     requests_burst: float = 40.0
     connections_max: int = 18_000
     connections_of_user_max: int = 32
+    watched_packets_max: int = 8
     connections_of_address_max: int = 2_000
     failed_logins_of_address_per_s: float = 10.0
     failed_logins_of_address_burst: float = 100.0
@@ -58,6 +60,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "greeting_bytes_max",
             "text_bytes_max",
             "frame_bytes_max",
+            "watched_packets_max",
         )
         return {name: getattr(self, name) for name in names} | {
             "packet_lifetime_ms": int(self.packet_lifetime_s * 1000),
@@ -75,6 +78,7 @@ class Fault(StrEnum):
     BAD_TARGET = "bad_target"
     BAD_NAME = "bad_name"
     BAD_TEXT = "bad_text"
+    BAD_REQUEST = "bad_request"
 
 
 class Broken(Exception):

@@ -13,10 +13,13 @@ from protocol.messages import Message
 from server.core.ids import BACKEND
 from server.core.limits import Broken
 from server.core.packet import NO_TICKET, Answer, Decision
-from server.net.hub import Hub, packet_posted
+from server.net.hub import Hub
+from server.net.requests import Requests, UseCases
 from server.net.session import Session
-from server.services import auth, chat, groups, packets, sends, wallets
-from server.services.events import PacketPosted
+from server.net.showing import tapped_of
+from server.net.watching import Watching
+from server.services import auth
+from server.services.pages import language_of
 from server.services.refusals import Reason, Refused
 from storage.errors import StoreUnavailable
 
@@ -29,30 +32,24 @@ LOGIN_CLOSES = {
 }
 
 
-class UseCases(NamedTuple):
-    """All that a client can ask for."""
-
-    auth: auth.Auth
-    groups: groups.Groups
-    chat: chat.Chat
-    packets: packets.Packets
-    sends: sends.Sends
-    wallets: wallets.Wallets
-
-
 class Row(NamedTuple):
     """Who may ask, and what serves it: `now` answers by itself, `later` is a coroutine that returns the reply."""
 
     who: Literal["user", "backend"]
     now: Callable[[Session, Any], None] | None = None
-    later: Callable[[int, Any], Awaitable[Message]] | None = None
+    later: Callable[[Session, Any], Awaitable[Message]] | None = None
 
 
 class Dispatch:
     """Serves the requests of logged-in sessions, and the login itself."""
 
     def __init__(
-        self, use: UseCases, hub: Hub, now_s: Callable[[], float], random_part: Callable[[], float]
+        self,
+        use: UseCases,
+        hub: Hub,
+        watching: Watching,
+        now_s: Callable[[], float],
+        random_part: Callable[[], float],
     ) -> None:
         self._use = use
         self._hub = hub
@@ -63,20 +60,30 @@ class Dispatch:
         self.requests = 0
         self.refusals: dict[codes.Refusal, int] = dict.fromkeys(codes.Refusal, 0)
         self.answers: dict[Answer, int] = dict.fromkeys(Answer, 0)
+        serve = Requests(use, watching)
         self.rows: dict[type[Message], Row] = {
             messages.Grab: Row("user", now=self._grab),
             messages.Open: Row("user", now=self._open),
-            messages.SendPacket: Row("user", later=self._send),
-            messages.Reveal: Row("user", later=self._reveal),
-            messages.CreateGroup: Row("user", later=self._create_group),
-            messages.JoinGroup: Row("user", later=self._join_group),
-            messages.LeaveGroup: Row("user", later=self._leave_group),
-            messages.ListMembers: Row("user", later=self._members),
-            messages.Say: Row("user", later=self._say),
-            messages.CatchUp: Row("user", later=self._catch_up),
-            messages.GetBalance: Row("user", later=self._balance),
-            messages.TopUp: Row("backend", later=self._top_up),
-            messages.Withdraw: Row("backend", later=self._withdraw),
+            messages.OpenPage: Row("user", later=self._open_page),
+            messages.ResultPage: Row("user", later=serve.result_page),
+            messages.StopWatching: Row("user", later=serve.stop_watching),
+            messages.SendPacket: Row("user", later=serve.send),
+            messages.SendAgain: Row("user", later=serve.send_again),
+            messages.Records: Row("user", later=serve.records),
+            messages.Reveal: Row("user", later=serve.reveal),
+            messages.CreateGroup: Row("user", later=serve.create_group),
+            messages.JoinGroup: Row("user", later=serve.join_group),
+            messages.LeaveGroup: Row("user", later=serve.leave_group),
+            messages.Kick: Row("user", later=serve.kick),
+            messages.ListMembers: Row("user", later=serve.members),
+            messages.Reactions: Row("user", later=serve.reactions),
+            messages.SetName: Row("user", later=serve.set_name),
+            messages.GetNames: Row("user", later=serve.get_names),
+            messages.Say: Row("user", later=serve.say),
+            messages.CatchUp: Row("user", later=serve.catch_up),
+            messages.GetBalance: Row("user", later=serve.balance),
+            messages.TopUp: Row("backend", later=serve.top_up),
+            messages.Withdraw: Row("backend", later=serve.withdraw),
         }
 
     @property
@@ -115,10 +122,10 @@ class Dispatch:
         task.add_done_callback(self._tasks.discard)
 
     async def _serve(
-        self, session: Session, request: Message, handler: Callable[[int, Any], Awaitable[Message]]
+        self, session: Session, request: Message, handler: Callable[[Session, Any], Awaitable[Message]]
     ) -> None:
         try:
-            reply = await handler(session.user_id, request)
+            reply = await handler(session, request)
         except Broken as broken:
             self._refuse(session, request.seq, codes.Refusal[broken.fault.name], broken.detail)
         except Refused as refused:
@@ -208,75 +215,11 @@ class Dispatch:
 
         self._use.packets.open(session.user_id, packet_id, request.ticket, reply)
 
-    async def _send(self, user_id: int, request: messages.SendPacket) -> Message:
-        terms = await self._use.sends.send(
-            user_id,
-            request.key,
-            request.packet_kind,
-            request.target_id,
-            request.amount_fen,
-            request.shares,
-            request.greeting,
-        )
-        return messages.PacketSent(0, terms.packet_id, terms.total_fen, terms.commitment, terms.expires_at_ms)
-
-    async def _reveal(self, user_id: int, request: messages.Reveal) -> Message:
-        proof = await self._use.packets.reveal(user_id, request.packet_id)
-        terms = proof.terms
-        return messages.Revealed(
-            0,
-            terms.packet_id,
-            terms.kind,
-            proof.state,
-            terms.sender_id,
-            terms.total_fen,
-            terms.shares,
-            terms.caps.max_fen,
-            terms.commitment,
-            terms.seed,
-            -1 if proof.best is None else proof.best.index,
-            [messages.ClaimLine(one.index, one.user_id, one.amount_fen, one.at_ms) for one in proof.claims],
-            terms.caps.min_fen,
-        )
-
-    # --- groups and chat --------------------------------------------------------------------------------------
-
-    async def _create_group(self, user_id: int, request: messages.CreateGroup) -> Message:
-        return messages.GroupCreated(0, await self._use.groups.create(user_id, request.name))
-
-    async def _join_group(self, user_id: int, request: messages.JoinGroup) -> Message:
-        group = await self._use.groups.join(user_id, request.group_id)
-        last = await self._use.chat.last_message(group.group_id)
-        return messages.GroupJoined(0, group.group_id, group.name, group.owner_id, last)
-
-    async def _leave_group(self, user_id: int, request: messages.LeaveGroup) -> Message:
-        await self._use.groups.leave(user_id, request.group_id)
-        return messages.GroupLeft(0, request.group_id)
-
-    async def _members(self, user_id: int, request: messages.ListMembers) -> Message:
-        group = await self._use.groups.seen_by(user_id, request.group_id)
-        return messages.Members(0, group.group_id, group.owner_id, sorted(group.members))
-
-    async def _say(self, user_id: int, request: messages.Say) -> Message:
-        return messages.Said(0, request.group_id, await self._use.chat.say(user_id, request.group_id, request.text))
-
-    async def _catch_up(self, user_id: int, request: messages.CatchUp) -> Message:
-        found = await self._use.chat.catch_up(user_id, request.stream_id, request.after)
-        posts = [_posted(post) for post in found.posts]
-        return messages.CaughtUp(0, request.stream_id, found.last_message, found.reload, posts)
-
-    # --- money ------------------------------------------------------------------------------------------------
-
-    async def _balance(self, user_id: int, request: messages.GetBalance) -> Message:
-        return messages.Balance(0, await self._use.wallets.balance(user_id))
-
-    async def _top_up(self, user_id: int, request: messages.TopUp) -> Message:
-        balance = await self._use.wallets.top_up(request.user_id, request.amount_fen, request.key)
-        return messages.ToppedUp(0, request.user_id, balance)
-
-    async def _withdraw(self, user_id: int, request: messages.Withdraw) -> Message:
-        balance = await self._use.wallets.withdraw(request.user_id, request.amount_fen, request.key)
-        return messages.Withdrawn(0, request.user_id, balance)
+    async def _open_page(self, session: Session, request: messages.OpenPage) -> Message:
+        language = language_of(request.language)
+        tapped = await self._use.pages.tap(session.user_id, request.packet_id, language)
+        self.answers[tapped.decision.answer] += 1
+        return tapped_of(request.packet_id, tapped)
 
 
 def _grabbed(seq: int, packet_id: int, decision: Decision) -> messages.Grabbed:
@@ -293,10 +236,3 @@ def _opened(seq: int, packet_id: int, decision: Decision) -> messages.Opened:
         return messages.Opened(seq, packet_id, decision.answer)
     claim = decision.claim
     return messages.Opened(seq, packet_id, decision.answer, claim.amount_fen, claim.index, decision.left_shares)
-
-
-def _posted(post: chat.Posted) -> messages.TextPosted | messages.PacketPosted:
-    """A message that was caught up on looks just like the push that was missed."""
-    if isinstance(post, PacketPosted):
-        return packet_posted(post)
-    return messages.TextPosted(0, post.group_id, post.message, post.sender_id, post.at_ms, post.text)

@@ -105,7 +105,7 @@ def packet_posted(event: events.PacketPosted) -> messages.PacketPosted:
         event.stream_id,
         event.message,
         terms.sender_id,
-        terms.created_at_ms,
+        event.at_ms,
         terms.packet_id,
         terms.kind,
         terms.shares,
@@ -130,12 +130,16 @@ def _finished(event: events.Finished) -> Iterator[messages.Message]:
     terms, best = event.terms, event.best
     user_id, amount_fen = (best.user_id, best.amount_fen) if best is not None else (0, 0)
     yield messages.PacketFinished(
-        0, terms.packet_id, terms.target_id, terms.shares, event.took_ms, user_id, amount_fen
+        0, terms.packet_id, event.stream_id, terms.shares, event.took_ms, user_id, amount_fen
     )
 
 
 def _refunded(event: events.Refunded) -> Iterator[messages.Message]:
     yield messages.PacketRefunded(0, event.packet_id, event.refunded_fen)
+
+
+def _removed(event: events.Removed) -> Iterator[messages.Message]:
+    yield messages.RemovedFromGroup(0, event.group_id)
 
 
 def _balance_changed(event: events.BalanceChanged) -> Iterator[messages.Message]:
@@ -159,5 +163,6 @@ PUSHES: dict[type[events.Event], Push] = {
     events.Claimed: Push(_claimed, can_wait=True),
     events.Finished: Push(_finished, can_wait=True),
     events.Refunded: Push(_refunded, can_wait=True),
+    events.Removed: Push(_removed, can_wait=False),
     events.BalanceChanged: Push(_balance_changed, can_wait=True),
 }

@@ -14,6 +14,7 @@ from server.net.addresses import Address, Addresses
 from server.net.hub import Hub
 from server.net.session import Session
 from server.net.tls import Gate
+from server.net.watching import Watching
 
 Dispatch: TypeAlias = Callable[[Session, messages.Message], None]
 BACKLOG = 1024
@@ -53,6 +54,7 @@ class Listener:
         self._closing = False
         self.now_s = self._loop.time
         self.dispatch: Dispatch
+        self.watching: Watching
         self.sessions: set[Session] = set()
         self.outgoing_bytes_max = limits.outgoing_bytes_max
         self.linger_s = limits.pong_timeout_s  # who takes nothing for so long is not there any more
@@ -142,6 +144,7 @@ class Listener:
         """A connection was lost."""
         self.sessions.discard(session)
         self.addresses.leave(session.address)
+        self.watching.gone(session)
         if session.user_id >= 0:
             self._hub.leave(session.user_id, session)
 

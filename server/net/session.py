@@ -160,6 +160,11 @@ class Session(asyncio.Protocol):
         self._host.login_failed(self)
         self.close(code)
 
+    @property
+    def is_closing(self) -> bool:
+        """It is lost, or will be in a moment."""
+        return self._transport.is_closing()
+
     def abort(self) -> None:
         """Hang up without a word."""
         self._transport.abort()

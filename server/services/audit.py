@@ -21,6 +21,7 @@ CHECKS: dict[str, str] = {
     "late": "no claim before its packet was sent or after it expired",
     "allowed": "only members, or the one receiver, opened",
     "directions": "every transfer runs between the accounts its kind says",
+    "records": "what people sent and received by year follows from packets and transfers",
 }
 FAIRNESS = "every amount follows from the packet's seed"
 BALANCE = "wallets + in packets = put in - taken out"

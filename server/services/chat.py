@@ -80,5 +80,5 @@ class Chat:
 
 def _posted(message: MessageRow, terms: dict[int, Terms]) -> Posted:
     if message.packet_id is not None:
-        return PacketPosted(message.stream_id, message.message, terms[message.packet_id])
+        return PacketPosted(message.stream_id, message.message, terms[message.packet_id], message.at_ms)
     return TextPosted(message.stream_id, message.message, message.sender_id, message.at_ms, message.text or "")

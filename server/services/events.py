@@ -19,11 +19,15 @@ class TextPosted(NamedTuple):
 
 
 class PacketPosted(NamedTuple):
-    """A packet in a stream: a group's, or the inbox of a personal packet's receiver or sender."""
+    """A packet in a stream: a group's, or the inbox of a personal packet's receiver or sender.
+
+    `at_ms`: when it was posted there, which is later than it was sent if it was sent again.
+    """
 
     stream_id: int
     message: int
     terms: Terms
+    at_ms: int
 
 
 class Claimed(NamedTuple):
@@ -34,9 +38,10 @@ class Claimed(NamedTuple):
 
 
 class Finished(NamedTuple):
-    """The last share was opened."""
+    """The last share was opened; told once to each stream that the packet was posted in."""
 
     terms: Terms
+    stream_id: int
     took_ms: int
     best: Claim | None
 
@@ -49,6 +54,12 @@ class Refunded(NamedTuple):
     refunded_fen: int
 
 
+class Removed(NamedTuple):
+    """The owner threw a user out of a group."""
+
+    group_id: int
+
+
 class BalanceChanged(NamedTuple):
     """A wallet changed; reason is a ledger kind in lower case."""
 
@@ -58,5 +69,5 @@ class BalanceChanged(NamedTuple):
     reason: str
 
 
-Event: TypeAlias = TextPosted | PacketPosted | Claimed | Finished | Refunded | BalanceChanged
+Event: TypeAlias = TextPosted | PacketPosted | Claimed | Finished | Refunded | Removed | BalanceChanged
 Announce: TypeAlias = Callable[[Event, Collection[int]], None]  # the event, and the users whom it concerns

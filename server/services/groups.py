@@ -2,24 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+import asyncio
+from collections.abc import Callable, Collection, Iterator, Sequence
+from weakref import WeakValueDictionary
 
 from server.core.ids import IdMaker
 from server.core.limits import Fault, Limits, check_bytes
+from server.services.events import Announce, Removed
 from server.services.refusals import Reason, Refused
-from storage.postgres.groups import GroupFull, GroupRow, TooManyGroups
+from storage.postgres.groups import GroupFull, GroupRow, TooManyGroups, WasKicked
 from storage.postgres.groups import Groups as GroupStore
+
+
+class Union(Collection[int]):
+    """The members of several groups: a view that stays in step with all of them."""
+
+    __slots__ = ("_parts",)
+
+    def __init__(self, parts: Sequence[Collection[int]]) -> None:
+        self._parts = parts
+
+    def __contains__(self, user_id: object) -> bool:
+        return any(user_id in part for part in self._parts)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(set().union(*self._parts))
+
+    def __len__(self) -> int:
+        return len(set().union(*self._parts))
 
 
 class Groups:
     """Use cases on groups. Raises Refused, Broken, StoreUnavailable."""
 
-    def __init__(self, store: GroupStore, limits: Limits, ids: IdMaker, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, store: GroupStore, limits: Limits, ids: IdMaker, now_ms: Callable[[], int], announce: Announce
+    ) -> None:
         self._store = store
         self._limits = limits
         self._ids = ids
         self._now_ms = now_ms
+        self._announce = announce
         self._groups: dict[int, GroupRow] = {}
+        self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     async def create(self, owner_id: int, name: str) -> int:
         """A new group; its id."""
@@ -35,17 +60,19 @@ class Groups:
 
     async def join(self, user_id: int, group_id: int) -> GroupRow:
         """Become a member; again is harmless."""
-        group = await self._existing(group_id)
-        try:
-            limits = self._limits
-            await self._store.join(
-                group_id, user_id, self._now_ms(), limits.group_members_max, limits.groups_of_user_max
-            )
-        except TooManyGroups:
-            raise self._too_many() from None
-        except GroupFull:
-            raise Refused(Reason.GROUP_FULL, f"{self._limits.group_members_max} members") from None
-        group.members.add(user_id)
+        group, limits = await self._existing(group_id), self._limits
+        async with self._turn(group_id):
+            try:
+                await self._store.join(
+                    group_id, user_id, self._now_ms(), limits.group_members_max, limits.groups_of_user_max
+                )
+            except TooManyGroups:
+                raise self._too_many() from None
+            except GroupFull:
+                raise Refused(Reason.GROUP_FULL, f"{limits.group_members_max} members") from None
+            except WasKicked:
+                raise Refused(Reason.KICKED) from None
+            group.members.add(user_id)
         return group
 
     async def leave(self, user_id: int, group_id: int) -> None:
@@ -53,8 +80,33 @@ class Groups:
         group = await self._existing(group_id)
         if user_id == group.owner_id:
             raise Refused(Reason.OWNER_STAYS)
-        await self._store.leave(group_id, user_id, self._now_ms())
-        group.members.discard(user_id)
+        async with self._turn(group_id):
+            await self._store.leave(group_id, user_id, self._now_ms())
+            group.members.discard(user_id)
+
+    async def kick(self, owner_id: int, group_id: int, user_id: int) -> None:
+        """Throw somebody out who is or was a member, for good; again is harmless."""
+        group = await self.owned_by(owner_id, group_id)
+        if user_id == owner_id:
+            raise Refused(Reason.OWNER_STAYS)
+        async with self._turn(group_id):
+            if not await self._store.kick(group_id, user_id, self._now_ms()):
+                raise Refused(Reason.NOT_A_MEMBER)
+            was_in = user_id in group.members
+            group.members.discard(user_id)
+        if was_in:
+            self._announce(Removed(group_id), (user_id,))
+
+    def _turn(self, group_id: int) -> asyncio.Lock:
+        """One change of a group's members at a time, so that memory follows the record in its order."""
+        return self._turns.setdefault(group_id, asyncio.Lock())
+
+    async def owned_by(self, user_id: int, group_id: int) -> GroupRow:
+        """A group as its owner sees it."""
+        group = await self.seen_by(user_id, group_id)
+        if user_id != group.owner_id:
+            raise Refused(Reason.NOT_OWNER)
+        return group
 
     async def seen_by(self, user_id: int, group_id: int) -> GroupRow:
         """A group as one of its members sees it."""
@@ -73,6 +125,11 @@ class Groups:
     def members(self, group_id: int) -> Collection[int]:
         """The members of a group that is kept: a view that stays in step."""
         return self._groups[group_id].members
+
+    def audience(self, group_ids: Sequence[int]) -> Collection[int]:
+        """The members of all these groups, which are kept: a view that stays in step."""
+        parts = [self._groups[group_id].members for group_id in group_ids]
+        return parts[0] if len(parts) == 1 else Union(parts)
 
     def _too_many(self) -> Refused:
         return Refused(Reason.TOO_MANY_GROUPS, f"{self._limits.groups_of_user_max} groups")

@@ -12,11 +12,13 @@ waits with it.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import TypeAlias
+from itertools import islice
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 
-from server.core.packet import Claim, Decision, Packet
+from server.core.packet import Claim, Decision, Packet, may_open
+from server.core.pages import Known
 from server.services.refusals import Reason
 
 Reply: TypeAlias = Callable[[Decision | Reason], None]
@@ -39,10 +41,34 @@ class Attempt(msgspec.Struct, eq=False):
             self.reply(decision)
 
 
+class Seen(NamedTuple):
+    """A packet at one moment, to speak of: claims that come later stand behind the durable ones."""
+
+    packet: Packet
+    durable: int
+    refunded: bool
+    audience: Collection[int]
+
+    @property
+    def known(self) -> Known:
+        """What may be said of it: the claims that are durable. A copy, because the packet's own go on growing."""
+        claims = dict(islice(self.packet.claims.items(), self.durable))
+        return Known(self.packet.terms, claims, self.refunded)
+
+    def may_open(self, user_id: int) -> bool:
+        """Whether the rules let a user open it."""
+        return may_open(self.packet.terms, user_id, user_id in self.audience)
+
+    def may_follow(self, user_id: int) -> bool:
+        """Whether a user who sees its list may be told of claims to come: not who has left or was kicked."""
+        return user_id == self.packet.terms.sender_id or self.may_open(user_id)
+
+
 class Live:
     """A packet in memory. While `packet` is None (being loaded or reloaded) everything waits."""
 
     __slots__ = (
+        "also_in",
         "audience",
         "durable",
         "in_flight",
@@ -51,6 +77,7 @@ class Live:
         "packet",
         "packet_id",
         "read_at_s",
+        "refunded",
         "replaced",
         "undone",
         "waiting",
@@ -60,8 +87,10 @@ class Live:
         self.packet_id = packet_id
         self.packet: Packet | None = None
         self.replaced: Packet | None = None  # what a reload takes the tickets over from
-        self.audience: Collection[int] = ()  # the group's members, or the one receiver
+        self.audience: Collection[int] = ()  # the members of its groups, or the one receiver
+        self.also_in: tuple[int, ...] = ()  # groups that it was sent to again, besides the one of its terms
         self.durable = 0  # so many claims may be spoken of
+        self.refunded = False  # the record is closed, and what nobody opened is back with the sender
         self.in_flight = 0  # so many batches at the stores hold claims of this packet
         self.mirrored = False  # the mirror holds what the claims in flight are built on
         self.mirror_length = 0  # what the mirror's log looks like while it does not
@@ -84,6 +113,12 @@ class Live:
         """What memory holds is not what the stores hold: everything waits until it was read again."""
         if self.packet is not None:
             self.replaced, self.packet = self.packet, None
+
+    def seen(self) -> Seen | None:
+        """What may be said of it now; None while it is being loaded."""
+        if self.packet is None:
+            return None
+        return Seen(self.packet, self.durable, self.refunded, self.audience)
 
     @property
     def quiet(self) -> bool:

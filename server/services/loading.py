@@ -29,6 +29,7 @@ class Memories(NamedTuple):
     recorded: list[Claim]
     closed: bool  # finished or refunded
     log: Log
+    also_in: Sequence[int] = ()
 
 
 def terms_of(row: PacketRow) -> Terms:
@@ -79,7 +80,7 @@ class Loader:
         read_at_s = asyncio.get_running_loop().time()  # before the record is read
         ids = [live.packet_id for live in lives]
         memories = await self._read(ids)
-        await self._groups.keep([one.terms.target_id for one in memories.values() if _to_group(one.terms)])
+        await self._groups.keep([group_id for one in memories.values() for group_id in _groups(one)])
         verdicts = {packet_id: verdict(one) for packet_id, one in memories.items()}
         overtaken = await self._redrive(memories, verdicts)
         useless = []
@@ -106,6 +107,7 @@ class Loader:
                 [claim_of(claim) for claim in claims[packet_id]],
                 row.closed_at_ms is not None,
                 logs.get(packet_id, NOTHING),
+                row.also_in,
             )
             for packet_id, row in rows.items()
         }
@@ -130,16 +132,25 @@ class Loader:
         terms = memory.terms
         try:
             packet = Packet(terms, [*memory.recorded, *found.redrive], memory.closed or memory.log.closed)
-            audience = self._groups.members(terms.target_id) if _to_group(terms) else (terms.target_id,)
+            # sent to one more group while the record was read: the record then does not say so yet
+            live.also_in = tuple(dict.fromkeys((*memory.also_in, *live.also_in)))
+            audience = self._audience(terms, live.also_in)
         except (ValueError, KeyError) as error:
             LOG.critical("packet_is_damaged", packet_id=live.packet_id, why=str(error))
             return False
         live.ready(packet, audience, found.mirror_is_good, memory.log.length)
+        live.refunded = memory.closed and not packet.finished
         return True
 
+    def _audience(self, terms: Terms, also_in: Sequence[int]) -> Collection[int]:
+        if terms.kind is Kind.PERSONAL:
+            return (terms.target_id,)
+        return self._groups.audience((terms.target_id, *also_in))
 
-def _to_group(terms: Terms) -> bool:
-    return terms.kind is not Kind.PERSONAL
+
+def _groups(memory: Memories) -> tuple[int, ...]:
+    """Where it was sent; none for a personal one."""
+    return () if memory.terms.kind is Kind.PERSONAL else (memory.terms.target_id, *memory.also_in)
 
 
 def verdict(memory: Memories) -> reconcile.Verdict:

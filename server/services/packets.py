@@ -9,10 +9,12 @@ from typing import NamedTuple
 
 import structlog
 
+from server.core import pages
 from server.core.limits import Limits
 from server.core.packet import (
     CLAIMED,
     GONE,
+    NO_TICKET,
     NOT_ALLOWED,
     WON,
     Claim,
@@ -23,10 +25,11 @@ from server.core.packet import (
     best_luck,
     may_open,
 )
+from server.core.pages import State
 from server.services.commit import CommitPath, Slice
 from server.services.events import Announce, Claimed, Finished
 from server.services.groups import Groups
-from server.services.live import Attempt, Live, Reply
+from server.services.live import Attempt, Live, Reply, Seen
 from server.services.loading import Loader, claim_of, terms_of
 from server.services.pressure import Pressure
 from server.services.refusals import Reason, Refused
@@ -37,6 +40,8 @@ LOG = structlog.get_logger()
 LOAD_MAX = 100  # packets read in one go: replaying hundreds of claims each takes the loop milliseconds
 LIVE_MAX = 50_000  # packets kept in memory; more are evicted once nothing of them is under way
 TO_LOAD_MAX = 50_000  # packets that wait to be read
+LOOKING = -1  # a ticket that nobody holds: an open with it changes nothing
+ADMISSIONS_MAX = 10_000  # first come, first counted: what statistics lose in a storm is not its beginning
 RETRY_S = 0.5  # between two attempts to read packets whose claims were told and must be recorded
 
 
@@ -44,7 +49,7 @@ class Proof(NamedTuple):
     """All that anyone needs to check a packet that is over."""
 
     terms: Terms
-    state: str  # finished, expired, refunded
+    state: State  # finished, expired or refunded
     claims: list[Claim]
     best: Claim | None
 
@@ -76,6 +81,7 @@ class Packets:
         self._path: CommitPath
         self._loader: Loader
         self.over: list[int] = []  # packets whose mirror nobody needs any more
+        self.admissions: list[tuple[int, int, int]] = []  # packet, user, time of grabs that were given a ticket
 
     def wire(self, path: CommitPath, loader: Loader) -> None:
         """The commit path reports here what becomes of claims, so it is made second."""
@@ -117,26 +123,41 @@ class Packets:
         else:
             self._enter(packet_id, Attempt(user_id, ticket, self._now_ms(), reply))
 
+    def look(self, user_id: int, packet_id: int, reply: Reply) -> None:
+        """Have a packet in memory, to be `seen`. The answer means nothing more, and waits for no claim."""
+        if self._path.almost_overloaded:
+            reply(Reason.OVERLOADED)
+        elif self.seen(packet_id) is not None:
+            reply(NO_TICKET)
+        else:
+            self._enter(packet_id, Attempt(user_id, LOOKING, self._now_ms(), reply))
+
+    def seen(self, packet_id: int) -> Seen | None:
+        """What may be said of a packet now; None if it is not in memory."""
+        live = self._lives.get(packet_id)
+        return None if live is None else live.seen()
+
     async def reveal(self, user_id: int, packet_id: int) -> Proof:
         """The proof of a packet that is over. Raises Refused, StoreUnavailable."""
         rows, claims = await self._records.load([packet_id])
         row = rows.get(packet_id)
-        if row is None or not await self._may_see(user_id, terms_of(row)):
+        if row is None or not await self._may_see(user_id, row):
             raise Refused(Reason.NOT_ALLOWED)
-        state = state_of(row, self._now_ms())
-        if state == "open":
-            raise Refused(Reason.NOT_FINISHED)
         terms, all_claims = terms_of(row), [claim_of(one) for one in claims[packet_id]]
+        state = state_of(row, self._now_ms())
+        if state is State.OPEN:
+            raise Refused(Reason.NOT_FINISHED)
         return Proof(terms, state, all_claims, best_luck(terms, all_claims))
 
-    async def _may_see(self, user_id: int, terms: Terms) -> bool:
-        """The sender sees all claims, the group those of a lucky packet only."""
-        if user_id == terms.sender_id:
+    async def _may_see(self, user_id: int, row: store.PacketRow) -> bool:
+        """The sender sees all claims, its groups those of a lucky packet only."""
+        if user_id == row.sender_id:
             return True
-        if terms.kind is not Kind.LUCKY:
+        if row.kind != Kind.LUCKY:
             return False
-        await self._groups.keep([terms.target_id])
-        return user_id in self._groups.members(terms.target_id)
+        group_ids = (row.target_id, *row.also_in)
+        await self._groups.keep(group_ids)
+        return user_id in self._groups.audience(group_ids)
 
     def add(self, terms: Terms, audience: Collection[int]) -> None:
         """A packet that was just sent: known here without reading it again."""
@@ -145,6 +166,20 @@ class Packets:
             live.ready(Packet(terms), audience, mirrored=False, mirror_length=0)
             live.read_at_s = asyncio.get_running_loop().time()
             self._evict()
+
+    def sent_again(self, packet_id: int, group_id: int) -> None:
+        """Members of another group may open it, too. If it is being loaded, that may have missed it."""
+        live = self._lives.get(packet_id)
+        if live is not None and group_id not in live.also_in:
+            live.also_in += (group_id,)
+            if live.packet is not None:
+                live.audience = self._groups.audience((live.packet.terms.target_id, *live.also_in))
+
+    def refunded(self, packet_ids: Iterable[int]) -> None:
+        """What nobody opened is back with the senders."""
+        for packet_id in packet_ids:
+            if (live := self._lives.get(packet_id)) is not None:
+                live.refunded = True
 
     def close_quiet(self, packet_ids: Iterable[int]) -> list[int]:
         """Close these packets, but not those of which claims are at the stores: their turn comes again."""
@@ -182,6 +217,8 @@ class Packets:
             decision = packet.grab(
                 user_id, attempt.at_ms, self._random_number(), self._ticket_ms, self._tickets_per_share
             )
+            if decision.ticket is not None and len(self.admissions) < ADMISSIONS_MAX:
+                self.admissions.append((live.packet_id, user_id, attempt.at_ms))
         else:
             decision = packet.open(user_id, attempt.ticket, attempt.at_ms)
         self._conclude(live, attempt, decision)
@@ -195,7 +232,7 @@ class Packets:
         if decision.answer is CLAIMED and claim and promised and claim.at_ms == promised.at_ms:
             if not attempt.answered:  # it was this very open that won, and it is recorded
                 attempt.answer(packet.told(WON, claim))
-                self._announce_claims(packet, [claim], live.audience)
+                self._announce_claims(live, packet, [claim])
         else:
             self._conclude(live, attempt, decision)
 
@@ -217,15 +254,21 @@ class Packets:
             waiting, live.waiting = live.waiting, []
             for attempt in waiting:
                 self._decide(live, part.packet, attempt)
-        self._announce_claims(part.packet, part.claims, live.audience)
+        self._announce_claims(live, part.packet, part.claims)
 
-    def _announce_claims(self, packet: Packet, claims: list[Claim], audience: Collection[int]) -> None:
+    def _announce_claims(self, live: Live, packet: Packet, claims: list[Claim]) -> None:
         terms = packet.terms
         self._announce(Claimed(terms, claims), (terms.sender_id,))
-        last = claims[-1]
-        if last.index == terms.shares - 1:
-            event = Finished(terms, last.at_ms - terms.created_at_ms, packet.best_luck())
-            self._announce(event, {*audience, terms.sender_id})
+        if claims[-1].index == terms.shares - 1:
+            self._announce_end(live, packet, claims[-1])
+
+    def _announce_end(self, live: Live, packet: Packet, last: Claim) -> None:
+        """Each group hears it under its own stream; the sender always, in the group or not."""
+        terms, took_ms, best = packet.terms, last.at_ms - packet.terms.created_at_ms, packet.best_luck()
+        first = live.audience if not live.also_in else self._groups.audience((terms.target_id,))
+        self._announce(Finished(terms, terms.target_id, took_ms, best), {*first, terms.sender_id})
+        for group_id in live.also_in:
+            self._announce(Finished(terms, group_id, took_ms, best), self._groups.audience((group_id,)))
 
     def claims_recorded(self, part: Slice) -> None:
         """Claims stand in the books; a finished packet needs no mirror any more."""
@@ -345,10 +388,6 @@ def _speaks_of(decision: Decision, live: Live) -> int:
     return 0
 
 
-def state_of(row: store.PacketRow, now_ms: int) -> str:
-    """open, finished, expired or refunded."""
-    if row.version == row.shares:
-        return "finished"
-    if row.closed_at_ms is not None:
-        return "refunded"
-    return "expired" if now_ms >= row.expires_at_ms else "open"
+def state_of(row: store.PacketRow, now_ms: int) -> State:
+    """How far a recorded packet is."""
+    return pages.state_of(terms_of(row), row.version, row.closed_at_ms is not None, now_ms)

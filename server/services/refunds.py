@@ -67,6 +67,7 @@ class Refunds:
         overtaken = await self._redrive(await self._close_mirror(due))
         due = [packet_id for packet_id in due if packet_id not in overtaken]
         rows = await self._records.refund(due, now_ms)
+        self._packets.refunded(row.packet_id for row in rows)
         for row in rows:
             self._announce(Refunded(row.packet_id, row.sender_id, row.refunded_fen), (row.sender_id,))
             event = BalanceChanged(row.sender_id, row.balance_fen, row.refunded_fen, "refund")

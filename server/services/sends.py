@@ -118,7 +118,7 @@ class Sends:
         self._packets.add(terms, self._audience(terms))
         for stream_id, message in sent.messages.items():
             viewers = (stream_id,) if terms.kind is Kind.PERSONAL else self._groups.members(stream_id)
-            self._announce(PacketPosted(stream_id, message, terms), viewers)
+            self._announce(PacketPosted(stream_id, message, terms, terms.created_at_ms), viewers)
         event = BalanceChanged(one.sender_id, sent.balance_fen, -terms.total_fen, "send")
         self._announce(event, (one.sender_id,))
         return terms

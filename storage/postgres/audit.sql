@@ -88,6 +88,8 @@ SELECT format('packet %s: user %s opened it, it was for %s', c.packet_id, c.user
 FROM claims c JOIN packets p USING (packet_id)
 LEFT JOIN memberships m ON p.kind <> 'personal' AND m.group_id = p.target_id AND m.user_id = c.user_id
 WHERE CASE WHEN p.kind = 'personal' THEN c.user_id <> p.target_id ELSE m.user_id IS NULL END
+  AND NOT EXISTS (SELECT FROM packet_groups g JOIN memberships o ON o.group_id = g.group_id AND o.user_id = c.user_id
+                  WHERE p.kind <> 'personal' AND g.packet_id = c.packet_id)
 
 -- name: directions
 SELECT format('transfer of kind %s from %s to %s runs the wrong way', kind, debit_account, credit_account)
@@ -99,6 +101,45 @@ WHERE NOT (CASE kind
     WHEN 4 THEN credit_account BETWEEN 1 AND 9007199254740991 AND debit_account > 9007199254740991
     WHEN 5 THEN credit_account BETWEEN 1 AND 9007199254740991 AND debit_account > 9007199254740991
     ELSE false END) OR amount_fen <= 0
+
+-- name: records
+WITH credited AS (
+    SELECT c.user_id, c.at_ms, c.packet_id, t.amount_fen
+    FROM transfers t JOIN claims c ON c.packet_id = t.debit_account AND c.user_id = t.credit_account
+    WHERE t.kind = 4
+), luckiest AS (
+    SELECT DISTINCT ON (packet_id) packet_id, user_id, at_ms
+    FROM packets p JOIN claims c USING (packet_id)
+    WHERE p.kind = 'lucky' AND p.version = p.shares
+    ORDER BY packet_id, amount_fen DESC, index
+), changes (user_id, year, sent, sent_fen, received, received_fen, best_lucks) AS (
+    SELECT sender_id, beijing_year(created_at_ms), 1, total_fen, 0, 0, 0 FROM packets
+    UNION ALL SELECT user_id, beijing_year(at_ms), 0, 0, 1, amount_fen, 0 FROM credited
+    UNION ALL SELECT c.user_id, beijing_year(c.at_ms), 0, 0, 0, 0, 1
+              FROM best_lucks b JOIN claims c USING (packet_id, user_id)
+), counted AS (
+    SELECT user_id, year, (sum(sent), sum(sent_fen), sum(received), sum(received_fen), sum(best_lucks))::text AS right_ones
+    FROM changes GROUP BY user_id, year
+), told AS (
+    SELECT user_id, year, (sent_count, sent_fen, received_count, received_fen, best_lucks)::text AS totals FROM years
+)
+SELECT format('records of user %s in %s say %s, the books %s (sent, fen, received, fen, best lucks)', user_id, year,
+              coalesce(totals, 'nothing'), coalesce(right_ones, 'nothing'))
+FROM told FULL JOIN counted USING (user_id, year)
+WHERE totals IS DISTINCT FROM right_ones
+UNION ALL
+SELECT format('packet %s, user %s: %s at %s', packet_id, user_id,
+              CASE WHEN r.listed THEN 'in the records but not credited' ELSE 'credited but not in the records' END, at_ms)
+FROM (SELECT *, true AS listed FROM received) r FULL JOIN (SELECT *, true AS moved FROM credited) c
+    USING (user_id, at_ms, packet_id)
+WHERE r.listed IS NULL OR c.moved IS NULL
+UNION ALL
+-- known with the first claim that is credited after the end, at the latest with the last of all
+SELECT format('packet %s: best luck is %s, the claims say %s', packet_id, coalesce('user ' || b.user_id, 'nobody'),
+              coalesce('user ' || l.user_id, 'nobody'))
+FROM best_lucks b FULL JOIN luckiest l USING (packet_id)
+WHERE b.user_id IS DISTINCT FROM l.user_id
+  AND (b.user_id IS NOT NULL OR packet_id NOT IN (SELECT packet_id FROM settlement_queue))
 
 -- name: sums
 SELECT (SELECT count(*) FROM packets) AS packets,

@@ -42,6 +42,10 @@ class GroupFull(Exception):
     """The group has as many members as it may have."""
 
 
+class WasKicked(Exception):
+    """The owner threw the user out of the group."""
+
+
 class TooManyGroups(Exception):
     """The user is in as many groups as one user may be."""
 
@@ -60,10 +64,12 @@ class Groups:
             await connection.execute(_SQL["join"], group_id, owner_id, now_ms)
 
     async def join(self, group_id: int, user_id: int, now_ms: int, members_max: int, groups_max: int) -> None:
-        """Make a user a member; again is harmless. Raises GroupFull, TooManyGroups."""
+        """Make a user a member; again is harmless. Raises GroupFull, TooManyGroups, WasKicked."""
         async with self._database.transaction() as connection:
             await _check_groups(connection, user_id, group_id, groups_max)
             await connection.execute(_SQL["lock"], group_id)  # two who join at once are counted one by one
+            if await connection.fetchval(_SQL["was_kicked"], group_id, user_id):
+                raise WasKicked
             if await connection.fetchval(_SQL["count"], group_id, user_id) >= members_max:
                 raise GroupFull
             await connection.execute(_SQL["join"], group_id, user_id, now_ms)
@@ -72,6 +78,14 @@ class Groups:
         """End a membership; again is harmless."""
         async with self._database.reading() as connection:
             await connection.execute(_SQL["leave"], group_id, user_id, now_ms)
+
+    async def kick(self, group_id: int, user_id: int, now_ms: int) -> bool:
+        """End a membership for good; again is harmless. False if there never was one."""
+        async with self._database.transaction() as connection:
+            await connection.execute(
+                _SQL["lock"], group_id
+            )  # who joins at the same time is in before, or not at all
+            return await connection.fetchval(_SQL["kick"], group_id, user_id, now_ms) is not None
 
     async def load(self, group_ids: Sequence[int]) -> list[GroupRow]:
         """The groups that exist, with their members."""

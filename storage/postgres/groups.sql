@@ -11,6 +11,14 @@ ON CONFLICT (group_id, user_id) DO UPDATE SET left_at_ms = NULL
 -- name: leave
 UPDATE memberships SET left_at_ms = $3 WHERE group_id = $1 AND user_id = $2 AND left_at_ms IS NULL
 
+-- name: kick
+UPDATE memberships SET left_at_ms = coalesce(left_at_ms, $3), kicked_at_ms = coalesce(kicked_at_ms, $3)
+WHERE group_id = $1 AND user_id = $2
+RETURNING 1
+
+-- name: was_kicked
+SELECT 1 FROM memberships WHERE group_id = $1 AND user_id = $2 AND kicked_at_ms IS NOT NULL
+
 -- name: lock
 SELECT 1 FROM groups WHERE group_id = $1 FOR UPDATE
 

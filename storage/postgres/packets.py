@@ -32,7 +32,10 @@ _COLUMNS = (
 
 
 class PacketRow(NamedTuple):
-    """A packet as it is recorded. `version` is the number of claims; closed: finished or refunded."""
+    """A packet as it is recorded. `version` is the number of claims; closed: finished or refunded.
+
+    `also_in`: groups that it was sent to again; told by `load` and `rows`.
+    """
 
     packet_id: int
     sender_id: int
@@ -51,6 +54,7 @@ class PacketRow(NamedTuple):
     claimed_fen: int = 0
     refunded_fen: int = 0
     closed_at_ms: int | None = None
+    also_in: Sequence[int] = ()
 
 
 class ClaimRow(NamedTuple):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import asyncpg
 
-from storage.postgres import messages, packets, wallets
+from storage.postgres import messages, packets, records, wallets
 from storage.postgres.messages import Post
 from storage.postgres.packets import PacketRow
 from storage.postgres.wallets import TransferRow
@@ -71,6 +71,7 @@ async def _record(
     paid = await _debit(connection, rows, balances_fen, results)
     await packets.insert(connection, paid)
     await wallets.insert_transfers(connection, [transfer_of(row) for row in paid])
+    await records.count_sent(connection, paid)
     await _announce(connection, paid, streams_of, results)
     return [_as_seen_by(row, results[row.sender_id, row.key]) for row in rows]
 

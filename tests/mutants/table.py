@@ -20,6 +20,9 @@ T_COMMIT, T_FAULTS = "tests/services/test_commit.py::test_", "tests/services/tes
 T_SETTLE, T_SENDS = "tests/services/test_settlement.py::test_", "tests/services/test_sends.py::test_"
 T_FOUND, T_AUDIT = "tests/services/test_mutants_found.py::test_", "tests/services/test_audit.py::test_"
 T_FRAMES, T_REQUESTS = "tests/wire/test_bad_frames.py::test_", "tests/wire/test_bad_requests.py::test_"
+T_PAGES, T_WATCHING = "tests/services/test_pages.py::test_", "tests/services/test_watching.py::test_"
+T_KICK, T_RESENDS = "tests/services/test_kick.py::test_", "tests/services/test_resends.py::test_"
+T_RECORDS = "tests/services/test_records.py::test_"
 T_CLIENT = "tests/client_sim/test_client.py::test_"
 
 MUTATIONS: tuple[Mutation, ...] = (
@@ -331,8 +334,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "the seed is told before the end",
         "I10",
         PACKETS,
-        'if state == "open":',
-        'if state == "opened":',
+        "if state is State.OPEN:",
+        "if state is State.REFUNDED:",
         (T_REQUESTS + "the_seed_stays_secret_until_the_packet_is_over",),
     ),
     # --- the books ---
@@ -357,8 +360,9 @@ MUTATIONS: tuple[Mutation, ...] = (
         "I9",
         SETTLEMENT_SQL,
         "DELETE FROM settlement_queue q USING largest WHERE q.ctid = largest.ctid\n"
-        "    RETURNING q.packet_id, q.user_id, q.amount_fen",
-        "SELECT q.packet_id, q.user_id, q.amount_fen FROM settlement_queue q JOIN largest ON q.ctid = largest.ctid",
+        "    RETURNING q.packet_id, q.user_id, q.amount_fen, q.queued_at_ms",
+        "SELECT q.packet_id, q.user_id, q.amount_fen, q.queued_at_ms\n"
+        "    FROM settlement_queue q JOIN largest ON q.ctid = largest.ctid",
         (T_SETTLE + "twice_is_once",),
     ),
     Mutation(
@@ -373,9 +377,41 @@ MUTATIONS: tuple[Mutation, ...] = (
         "a second credit fails the batch",
         "I9",
         SETTLEMENT_SQL,
-        "    ON CONFLICT DO NOTHING\n",
-        "",
+        "$2 FROM taken\n    ON CONFLICT DO NOTHING\n",
+        "$2 FROM taken\n",
         (T_SETTLE + "twice_is_once",),
+    ),
+    Mutation(
+        "what comes twice in one batch is recorded twice",
+        "I9",
+        SETTLEMENT_SQL,
+        "FROM moved JOIN taken USING (packet_id, user_id)",
+        "FROM taken moved JOIN taken USING (packet_id, user_id)",
+        (T_RECORDS + "a_claim_counts_when_its_money_is_there_and_once",),
+    ),
+    Mutation(
+        "best luck recorded before the end",
+        "I8",
+        SETTLEMENT_SQL,
+        "AND p.kind = 'lucky' AND p.version = p.shares",
+        "AND p.kind = 'lucky'",
+        (T_RECORDS + "it_is_known_only_at_the_end_also_if_the_best_was_credited_long_before",),
+    ),
+    Mutation(
+        "the latest of two largest is recorded as the best luck",
+        "I8",
+        SETTLEMENT_SQL,
+        "c.amount_fen DESC, c.index LIMIT",
+        "c.amount_fen DESC, c.index DESC LIMIT",
+        (T_RECORDS + "the_earliest_of_two_largest_has_it",),
+    ),
+    Mutation(
+        "a key that comes again is counted again",
+        "I6",
+        SENDS_STORE,
+        "records.count_sent(connection, paid)",
+        "records.count_sent(connection, rows)",
+        (T_RECORDS + "a_key_that_comes_again_is_counted_once",),
     ),
     Mutation(
         "two settlers take the same claims",
@@ -579,5 +615,118 @@ MUTATIONS: tuple[Mutation, ...] = (
         "if inside == outside:",
         "if inside >= 0:",
         (T_AUDIT + "planted_discrepancies_are_named",),
+    ),
+    # --- pages, kicks, packets that are sent again (I7, I11) ---
+    Mutation(
+        "a page shows what is not durable",
+        "I11",
+        "server/services/live.py",
+        "dict(islice(self.packet.claims.items(), self.durable))",
+        "dict(self.packet.claims)",
+        (T_PAGES + "claims_that_are_not_durable_are_not_shown",),
+    ),
+    Mutation(
+        "a page tells a refund that is not recorded",
+        "I11",
+        "server/services/live.py",
+        "return Known(self.packet.terms, claims, self.refunded)",
+        "return Known(self.packet.terms, claims, self.packet.counter.closed)",
+        (T_PAGES + "a_refund_is_told_when_it_is_recorded",),
+    ),
+    Mutation(
+        "a page forgets a refund when it is read again",
+        "pages",
+        "server/services/loading.py",
+        "        live.refunded = memory.closed and not packet.finished\n",
+        "",
+        (T_PAGES + "a_refund_is_told_when_it_is_recorded",),
+    ),
+    Mutation(
+        "a kick that memory does not notice",
+        "I7",
+        "server/services/groups.py",
+        "            was_in = user_id in group.members\n            group.members.discard(user_id)\n",
+        "            was_in = user_id in group.members\n",
+        (T_KICK + "with_a_ticket_in_hand_nothing_opens",),
+    ),
+    Mutation(
+        "a kick that does not last",
+        "I7",
+        "storage/postgres/groups.sql",
+        "kicked_at_ms = coalesce(kicked_at_ms, $3)",
+        "kicked_at_ms = NULL",
+        (T_KICK + "a_restart_forgets_no_kick",),
+    ),
+    Mutation(
+        "a join that overtakes a kick in memory",
+        "I7",
+        "server/services/groups.py",
+        "return self._turns.setdefault(group_id, asyncio.Lock())",
+        "return asyncio.Lock()",
+        (T_KICK + "a_join_whose_answer_is_late_undoes_no_kick",),
+    ),
+    Mutation(
+        "anybody kicks",
+        "I7",
+        "server/services/groups.py",
+        "        if user_id != group.owner_id:\n            raise Refused(Reason.NOT_OWNER)\n",
+        "",
+        (T_KICK + "only_the_owner_kicks_and_nobody_kicks_the_owner",),
+    ),
+    Mutation(
+        "who was kicked goes on watching",
+        "I7",
+        "server/net/watching.py",
+        "if not seen.may_follow(session.user_id):",
+        "if session.user_id < 0:",
+        (T_WATCHING + "who_is_no_longer_in_the_group_is_told_nothing[kicked]",),
+    ),
+    Mutation(
+        "a burst that is not folded",
+        "pages",
+        "server/net/watching.py",
+        "            await asyncio.sleep(FOLD_S)\n",
+        "            await asyncio.sleep(0)\n",
+        (T_WATCHING + "a_burst_is_few_pushes_with_all_claims_once_and_in_order",),
+    ),
+    Mutation(
+        "a watch that outlives its connection",
+        "pages",
+        "server/net/listener.py",
+        "        self.watching.gone(session)\n",
+        "",
+        (T_WATCHING + "watches_are_bounded_and_end_with_the_connection",),
+    ),
+    Mutation(
+        "a packet sent again is forgotten by a restart",
+        "I7",
+        "server/services/loading.py",
+        "(*memory.also_in, *live.also_in)",
+        "(*live.also_in,)",
+        (T_RESENDS + "members_of_another_group_may_open_it",),
+    ),
+    Mutation(
+        "a packet sent again is forgotten by who reads it",
+        "I7",
+        "server/services/loading.py",
+        "(*memory.also_in, *live.also_in)",
+        "(*memory.also_in,)",
+        (T_RESENDS + "sent_again_while_it_is_being_read",),
+    ),
+    Mutation(
+        "anybody sends it again",
+        "I7",
+        "server/services/resends.py",
+        "if row is None or row.sender_id != user_id:",
+        "if row is None:",
+        (T_RESENDS + "who_may_not_send_it_again",),
+    ),
+    Mutation(
+        "an audit that lets anybody open what was sent again",
+        "audit",
+        "storage/postgres/audit.sql",
+        " AND o.user_id = c.user_id\n",
+        "\n",
+        (T_RESENDS + "the_audit_still_names_a_stranger",),
     ),
 )

@@ -105,7 +105,7 @@ def test_money_survives_kill_9_and_restart(data: Path) -> None:
     assert second.end(signal.SIGTERM) == 0
     audited = hongbao("audit", "--data", data)  # and while it does not
     assert "put in 50.00 - taken out 0.00 yuan" in audited.stdout
-    assert "audit: ok (12 checks, 0 packets, 0 claims, 1 transfers, 1 wallets)" in audited.stdout
+    assert "audit: ok (13 checks, 0 packets, 0 claims, 1 transfers, 1 wallets)" in audited.stdout
     assert audited.returncode == 0
 
 
@@ -211,7 +211,7 @@ def test_demo_shows_proves_and_leaves_nothing_behind(data: Path) -> None:
         "not_allowed",
         "手气最佳",
         "verify: ok",
-        "audit: ok (12 checks",
+        "audit: ok (13 checks",
     ):
         assert expected in shown.stdout
     until_nothing_is_left(data)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any
 
 import asyncpg
@@ -11,9 +11,16 @@ import pytest
 
 from client_sim.client import Client
 from protocol.messages import Opened
+from server.core.limits import Limits
 from server.services.audit import audit
+from server.services.names import Names
+from server.services.records import Records
+from storage.postgres import names as name_store
+from storage.postgres import records as record_store
+from storage.postgres.audit import snapshot
 from storage.postgres.database import Database
 from tests.conftest import Connect, Server
+from tests.services.books import NOW_MS, Books, Right
 
 SENDER = 1
 
@@ -78,6 +85,34 @@ def books_balance(database: Database) -> Callable[[], Awaitable[None]]:
     async def check() -> None:
         found = await audit(database)
         assert [line for finding in found.findings for line in finding.discrepancies] == []
+
+    return check
+
+
+@pytest.fixture
+async def books(database: Database) -> Books:
+    """Users 1 to 9 are in a group and have 10,000.00 yuan each."""
+    made = Books(database)
+    await made.populate(range(1, 10), 1_000_000)
+    return made
+
+
+@pytest.fixture
+async def records(database: Database) -> AsyncIterator[Records]:
+    """The use case, a day after New Year."""
+    names = Names(name_store.Names(database), Limits())
+    reading = asyncio.create_task(names.batcher.run())
+    yield Records(record_store.Records(database), names, lambda: NOW_MS)
+    reading.cancel()
+
+
+@pytest.fixture
+async def records_are_right(database: Database) -> Right:
+    """Fails with what the audit's check of the records finds."""
+
+    async def check() -> None:
+        async with snapshot(database) as view:
+            assert await view.discrepancies("records") == []
 
     return check
 

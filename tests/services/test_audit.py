@@ -56,6 +56,21 @@ PLANTED: dict[str, list[str]] = {
         "UPDATE packets SET kind = 'personal', target_id = 55 WHERE packet_id = {p}",
     ],
     "directions": ["INSERT INTO transfers VALUES (1, 2, 4, '', 1, 0)"],
+    "records": [
+        "UPDATE years SET sent_count = sent_count + 1 WHERE user_id = 1",
+        "UPDATE years SET sent_fen = sent_fen - 1 WHERE user_id = 1",
+        "UPDATE years SET received_count = received_count - 1 WHERE user_id = 2",
+        "UPDATE years SET received_fen = received_fen + 1 WHERE user_id = 2",
+        "UPDATE years SET best_lucks = 0 WHERE best_lucks = 1",
+        "UPDATE years SET year = year - 1 WHERE user_id = 2",
+        "INSERT INTO years VALUES (77, 2025, 1, 1, 0, 0, 0)",
+        "DELETE FROM received WHERE user_id = 2 AND packet_id = {p}",
+        "INSERT INTO received VALUES (2, 5, {o})",
+        "UPDATE received SET at_ms = at_ms + 1 WHERE user_id = 2 AND packet_id = {p}",
+        "DELETE FROM best_lucks WHERE packet_id = {p}",
+        "INSERT INTO best_lucks VALUES ({o}, 2)",
+        "UPDATE best_lucks SET user_id = user_id % 3 + 2",
+    ],
     "fairness": [
         "UPDATE packets SET seed = sha256('x') WHERE packet_id = {p}",
         "UPDATE claims SET amount_fen = CASE index WHEN 0 THEN amount_fen + 1 ELSE amount_fen - 1 END "

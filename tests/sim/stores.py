@@ -10,9 +10,10 @@ from typing import Any
 import asyncpg
 
 from server.core.ledger import Kind
-from storage.postgres import groups, packets, sends, settlement, wallets
+from storage.postgres import groups, packets, reactions, sends, settlement, wallets
 from storage.postgres.groups import GroupRow
 from storage.postgres.packets import Advance, ClaimRow, PacketRow, RefundRow
+from storage.postgres.reactions import ReactionRow
 from storage.postgres.sends import Sent
 from storage.postgres.settlement import Backlog, Credit
 from storage.postgres.wallets import KeyReused, Moved, NotEnoughMoney, TransferRow
@@ -298,6 +299,16 @@ class SimGroups(groups.Groups):
         return [row._replace(members=set(row.members)) for row in found]
 
 
+class SimReactions(reactions.Reactions):
+    """Statistics: nothing here depends on them."""
+
+    def __init__(self, place: Any) -> None:
+        self._line = place.postgres
+
+    async def add(self, rows: Sequence[ReactionRow], recent_max: int) -> None:
+        await self._line.call("reactions", lambda: None)
+
+
 class SimWallets(wallets.Wallets):
     def __init__(self, place: Any) -> None:
         self._tables, self._line = place.tables, place.postgres
@@ -349,4 +360,8 @@ def modules() -> SimpleNamespace:
         groups=SimpleNamespace(Groups=SimGroups),
         wallets=SimpleNamespace(Wallets=SimWallets),
         messages=SimpleNamespace(Messages=lambda place: None),
+        names=SimpleNamespace(Names=lambda place: None),
+        records=SimpleNamespace(Records=lambda place: SimpleNamespace(sent=None, received=None)),
+        resends=SimpleNamespace(Resends=lambda place: None),
+        reactions=SimpleNamespace(Reactions=SimReactions),
     )

@@ -249,6 +249,7 @@ async def test_the_hello_tells_the_limits(attacked: Server, dial: Dial) -> None:
         "greeting_bytes_max": 128,
         "text_bytes_max": 2_000,
         "frame_bytes_max": 4_096,
+        "watched_packets_max": 8,
         "packet_lifetime_ms": 86_400_000,
         "ticket_lifetime_ms": 30_000,
     }
@@ -437,6 +438,15 @@ FOR_USERS = {
     wire.OPEN: (MISSING, 1),
     wire.REVEAL: (MISSING,),
     wire.GET_BALANCE: (),
+    wire.OPEN_PAGE: (MISSING,),
+    wire.RESULT_PAGE: (MISSING,),
+    wire.STOP_WATCHING: (MISSING,),
+    wire.RECORDS: ("sent",),
+    wire.SEND_AGAIN: (MISSING,),
+    wire.KICK: (MISSING, BOB),
+    wire.REACTIONS: (MISSING,),
+    wire.SET_NAME: ("name",),
+    wire.GET_NAMES: ([BOB],),
 }
 FOR_BACKEND = {wire.TOP_UP: ("k", ALICE, 100), wire.WITHDRAW: ("k", ALICE, 100)}
 
@@ -456,6 +466,8 @@ async def test_groups_of_others(world: World) -> None:
         wire.LIST_MEMBERS: (),
         wire.SAY: ("hello",),
         wire.CATCH_UP: (0,),
+        wire.KICK: (BOB,),
+        wire.REACTIONS: (),
     }
     for kind, fields in about.items():
         assert await world.mallory.refusal(kind, world.group, *fields) == NOT_A_MEMBER, kind

@@ -1,0 +1,30 @@
+"""Years of the records: those of Beijing, UTC+8.
+
+A red packet belongs to the year in which people opened it, and the busiest minute of all is the one after midnight
+in China. With years of UTC the packets of New Year's morning would stand under the year before. Eight hours is a
+constant: China has one time zone, and no summer time since 1991, long before the first of these packets. The
+records count by the same rule (`beijing_year` in storage/postgres/migrations).
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Final
+
+BEIJING: Final = timezone(timedelta(hours=8))
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
+
+
+def year_of(at_ms: int) -> int:
+    """The year of a moment (milliseconds since 1970, before the year 9999)."""
+    return (_EPOCH + at_ms * _MILLISECOND).astimezone(BEIJING).year
+
+
+def bounds(year: int) -> tuple[int, int]:
+    """The first moment of a year and that of the next one, in milliseconds since 1970. The year is 1 to 9998."""
+    return _first_ms(year), _first_ms(year + 1)
+
+
+def _first_ms(year: int) -> int:
+    return (datetime(year, 1, 1, tzinfo=BEIJING) - _EPOCH) // _MILLISECOND

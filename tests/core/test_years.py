@@ -1,0 +1,38 @@
+"""The year of a record is that of Beijing."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.core import years
+
+NEW_YEAR_2026_MS = 1_767_196_800_000  # 2025-12-31T16:00:00Z
+
+
+@pytest.mark.parametrize(
+    ("at_ms", "year"),
+    [
+        (0, 1970),
+        (NEW_YEAR_2026_MS - 1, 2025),
+        (NEW_YEAR_2026_MS, 2026),
+        (1_767_225_599_999, 2026),  # the last moment of 2025 in London
+        (1_709_136_000_000, 2024),
+        (253_370_735_999_999, 9998),
+    ],
+)
+def test_literal_moments(at_ms: int, year: int) -> None:
+    assert years.year_of(at_ms) == year
+
+
+def test_literal_bounds() -> None:
+    assert years.bounds(2025) == (1_735_660_800_000, NEW_YEAR_2026_MS)
+
+
+@given(st.integers(0, 253_370_735_999_999))
+def test_every_moment_lies_within_the_bounds_of_its_year_alone(at_ms: int) -> None:
+    year = years.year_of(at_ms)
+    first_ms, next_ms = years.bounds(year)
+    assert first_ms <= at_ms < next_ms
+    assert years.bounds(year + 1)[0] == next_ms

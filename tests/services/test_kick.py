@@ -1,0 +1,159 @@
+"""Thrown out of a group: access ends at once, what was won stays, and nobody comes back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import asyncpg
+import pytest
+
+from client_sim.client import Client
+from client_sim.errors import KickedOut, NotAllowed, NotAMember, NotOwner, Refusal
+from protocol.messages import PacketPosted, RemovedFromGroup, TextPosted
+from tests.conftest import Connect, Server, StartServer
+from tests.services.conftest import MakeParty, until
+
+BooksBalance = Callable[[], Awaitable[None]]
+
+
+async def test_with_a_ticket_in_hand_nothing_opens(
+    server: Server, party: MakeParty, books_balance: BooksBalance
+) -> None:
+    room = await party(server, 2)
+    packet_id = await room.lucky(300, 3)
+    out, friend = room.guests
+    page = await out.open_page(packet_id)
+    assert page.answer == "ticket"
+    await room.sender.kick(room.group, out.user_id)
+    assert (await out.open_with(packet_id, page.ticket)).answer == "not_allowed"
+    assert (await out.grab(packet_id)).answer == "not_allowed"
+    again = await out.open_page(packet_id)
+    assert (again.answer, again.view, again.sender_id) == ("not_allowed", "", 0)
+    with pytest.raises(NotAllowed):
+        await out.result_page(packet_id)
+    assert [(await who.open(packet_id)).answer for who in (friend, room.sender)] == ["won", "won"]
+    await books_balance()
+
+
+async def test_the_group_is_closed_to_them(server: Server, party: MakeParty) -> None:
+    room = await party(server, 2)
+    out = room.guests[0]
+    await room.sender.kick(room.group, out.user_id)
+    for ask in (
+        out.say(room.group, "let me in"),
+        out.members(room.group),
+        out.catch_up(room.group, 0),
+        out.send_packet("lucky", room.group, 100, 1),
+    ):
+        with pytest.raises(NotAMember):
+            await ask
+    with pytest.raises(KickedOut):
+        await out.join_group(room.group)
+    assert await room.sender.members(room.group) == [1, room.guests[1].user_id]
+    await room.sender.say(room.group, "quiet now")
+    await room.lucky(100, 1)
+    told = []
+    async with asyncio.timeout(5):
+        async for push in out.pushes():
+            told.append(push)
+            if isinstance(push, RemovedFromGroup):
+                break
+    assert told[-1].group_id == room.group
+    await out.balance()
+    assert not [push for push in out.pushes()._pushes if isinstance(push, TextPosted | PacketPosted)]
+    assert room.group not in out.positions
+
+
+async def test_what_they_have_opened_stays_theirs(server: Server, party: MakeParty) -> None:
+    room = await party(server, 2)
+    packet_id = await room.lucky(300, 2)
+    out = room.guests[0]
+    won = await out.open(packet_id)
+    await room.sender.kick(room.group, out.user_id)
+    claimed = await out.open_page(packet_id)
+    assert (claimed.answer, claimed.view) == ("claimed", "result")
+    assert (await out.result_page(packet_id)).page.amount_fen == won.amount_fen
+
+    async def credited() -> bool:
+        return await out.balance() == won.amount_fen
+
+    await until(credited)
+
+
+async def test_a_restart_forgets_no_kick(start_server: StartServer, party: MakeParty, connect: Connect) -> None:
+    room = await party(await start_server(), 2)
+    packet_id = await room.lucky(300, 3)
+    await room.sender.kick(room.group, room.guests[0].user_id)
+    await room.server.stop()
+    later = await connect(await start_server(), room.guests[0].user_id)
+    assert later.welcome is not None
+    assert [place.stream_id for place in later.welcome.places] == [later.user_id]
+    assert (await later.open(packet_id)).answer == "not_allowed"
+    with pytest.raises(KickedOut):
+        await later.join_group(room.group)
+
+
+async def test_only_the_owner_kicks_and_nobody_kicks_the_owner(
+    server: Server, party: MakeParty, connect: Connect
+) -> None:
+    room = await party(server, 2)
+    owner, (ann, ben) = room.sender, room.guests
+    stranger = await connect(server, 900)
+    with pytest.raises(NotOwner):
+        await ann.kick(room.group, ben.user_id)
+    with pytest.raises(NotOwner):
+        await ann.kick(room.group, owner.user_id)
+    with pytest.raises(NotAMember):
+        await stranger.kick(room.group, ann.user_id)
+    with pytest.raises(NotAMember):
+        await owner.kick(room.group, stranger.user_id)
+    with pytest.raises(Refusal, match="owner_stays"):
+        await owner.kick(room.group, owner.user_id)
+    with pytest.raises(Refusal, match="no_such_group"):
+        await owner.kick(2**60, ann.user_id)
+    assert await owner.members(room.group) == [1, 2, 3]
+    await stranger.join_group(room.group)
+    await owner.kick(room.group, ann.user_id)
+    await owner.kick(room.group, ann.user_id)  # again is harmless
+    await ben.leave_group(room.group)
+    await owner.kick(room.group, ben.user_id)  # who has left cannot come back either
+    with pytest.raises(KickedOut):
+        await ben.join_group(room.group)
+
+
+async def test_a_join_whose_answer_is_late_undoes_no_kick(
+    server: Server, party: MakeParty, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was recorded before the kick, and memory hears of it last."""
+    room = await party(server, 1)
+    out = await connect(server, 900)
+    store, joined = server.app.groups._store, asyncio.Event()
+    join = store.join
+
+    async def late(*arguments: int) -> None:
+        await join(*arguments)
+        joined.set()
+        await asyncio.sleep(0.1)
+
+    monkeypatch.setattr(store, "join", late)
+    joining = asyncio.ensure_future(out.join_group(room.group))
+    await joined.wait()
+    await room.sender.kick(room.group, out.user_id)
+    await joining
+    assert set(server.app.groups.members(room.group)) == {1, 2}
+
+
+async def test_joins_and_kicks_at_once_leave_memory_and_record_alike(
+    server: Server, party: MakeParty, sql: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    room = await party(server, 8)
+
+    async def race(guest: Client) -> None:
+        asks = [guest.join_group(room.group), room.sender.kick(room.group, guest.user_id)]
+        await asyncio.gather(*asks, guest.join_group(room.group), return_exceptions=True)
+
+    await asyncio.gather(*map(race, room.guests))
+    assert set(server.app.groups.members(room.group)) == {1}
+    left = await sql.fetch("SELECT user_id FROM memberships WHERE group_id = $1 AND left_at_ms IS NULL", room.group)
+    assert [row["user_id"] for row in left] == [1]

@@ -1,0 +1,119 @@
+"""Names: told once, kept in memory and in step, bounded, and never a reason to fail."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from client_sim.errors import Refusal
+from protocol.messages import NAMES_MAX, ListMembers, Members
+from server.core.limits import Limits
+from server.services.names import Names
+from storage.errors import StoreUnavailable
+from storage.postgres import names as store
+from storage.postgres.database import Database
+from tests.conftest import Connect, Server, StartServer
+from tests.services.conftest import MakeParty
+
+
+class Counted(store.Names):
+    """Counts what it is asked for; `away` or slow if the test wants it."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.asked: list[list[int]] = []
+        self.away = False
+        self.found_them = asyncio.Event()
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def load(self, user_ids: Sequence[int]) -> dict[int, str]:
+        self.asked.append(sorted(user_ids))
+        if self.away:
+            raise StoreUnavailable("away")
+        found = await super().load(user_ids)
+        self.found_them.set()
+        await self.gate.wait()
+        return found
+
+
+async def made(database: Database, kept_max: int = 100) -> tuple[Names, Counted, asyncio.Task[None]]:
+    counted = Counted(database)
+    names = Names(counted, Limits(), kept_max)
+    return names, counted, asyncio.create_task(names.batcher.run())
+
+
+async def test_names_are_seen_by_others_and_survive_a_restart(
+    start_server: StartServer, party: MakeParty, connect: Connect
+) -> None:
+    room = await party(await start_server(), 2)
+    ann, ben = room.guests
+    await ann.set_name("阿安")
+    asked = [ben.user_id, ann.user_id, 10**9, ann.user_id, 0]
+    assert (await ben.names(asked)).names == ["", "阿安", "", "阿安", ""]
+    members = await ben._ask(ListMembers(0, room.group), Members)
+    assert (members.user_ids, members.names) == ([1, ann.user_id, ben.user_id], ["", "阿安", ""])
+    await room.server.stop()
+    there = await connect(await start_server(), ben.user_id)
+    assert (await there.names(asked)).names == ["", "阿安", "", "阿安", ""]
+
+
+async def test_a_name_changes_and_goes(server: Server, connect: Connect) -> None:
+    ann = await connect(server, 5)
+    for name in ("a", "安", "n" * 64, ""):
+        await ann.set_name(name)
+        assert (await ann.names([5])).names == [name]
+    for name in ("n" * 65, "安" * 22, "a\0"):
+        with pytest.raises(Refusal, match="bad_name"):
+            await ann.set_name(name)
+    assert (await ann.names([])).names == []
+    assert len((await ann.names([2**53 - 1] * NAMES_MAX)).names) == NAMES_MAX
+    with pytest.raises(Refusal, match="bad_request"):
+        await ann.names([1] * (NAMES_MAX + 1))
+
+
+async def test_what_is_known_is_not_read_again_and_many_are_read_at_once(database: Database) -> None:
+    names, counted, task = await made(database)
+    await names.call(3, "cai")
+    assert await names.of([1, 2, 3, 2]) == ["", "", "cai", ""]
+    assert await names.of([2, 3, 1]) == ["", "cai", ""]
+    assert counted.asked == [[1, 2]]
+    await asyncio.gather(*(names.of([4, 5]) for _ in range(50)))  # a herd
+    assert len(counted.asked) <= 3
+    assert await names.by_id([3, 1, 3]) == {3: "cai", 1: ""}
+    task.cancel()
+
+
+async def test_memory_is_bounded(database: Database) -> None:
+    names, _, task = await made(database, kept_max=3)
+    for user_id in range(1, 6):
+        await names.of([user_id])
+    assert list(names._names) == [3, 4, 5]
+    await names.of([3])  # used, so 4 is the next to go
+    await names.of([6])
+    assert list(names._names) == [5, 3, 6]
+    task.cancel()
+
+
+async def test_a_name_that_is_set_while_it_is_read_stays(database: Database) -> None:
+    names, counted, task = await made(database)
+    counted.gate.clear()
+    reading = asyncio.create_task(names.of([7]))
+    await counted.found_them.wait()  # it has been read as nothing
+    await names.call(7, "new")
+    counted.gate.set()
+    assert await reading == ["new"]
+    assert await names.of([7]) == ["new"]
+    task.cancel()
+
+
+async def test_while_the_store_is_away_names_are_empty_and_asked_for_again(database: Database) -> None:
+    names, counted, task = await made(database)
+    await names._store.put(8, "late")
+    counted.away = True
+    assert await names.of([8]) == [""]
+    counted.away = False
+    assert await names.of([8]) == ["late"]
+    task.cancel()

@@ -1,0 +1,327 @@
+"""Pages over the wire: what a tap and the result page show, to whom, and that nothing is told too early."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from client_sim.client import Client
+from client_sim.errors import NotAllowed, Overloaded, StoreUnavailable
+from protocol.messages import OpenPageShown
+from server import clock
+from server.core import packet as rules
+from server.services.packets import LOOKING
+from server.services.pages import LINES_MAX
+from tests.conftest import Connect, Server, StartServer
+from tests.proxy import Proxy
+from tests.services.conftest import MakeParty, Party, until
+
+DAY_MS = 86_400_000
+STRANGER = 900
+Turn = Callable[[int], None]
+
+
+@pytest.fixture
+def turn_clock(monkeypatch: pytest.MonkeyPatch) -> Turn:
+    """Sets the clock of servers that are started later ahead by so many milliseconds."""
+    real, ahead_ms = clock.now_ms, [0]
+    monkeypatch.setattr(clock, "now_ms", lambda: real() + ahead_ms[0])
+    return lambda ms: ahead_ms.__setitem__(0, ms)
+
+
+def drawn(shown: OpenPageShown) -> tuple[str, str, str, str, str]:
+    """What a client draws, and that ticket, page and sender go together."""
+    assert (shown.ticket > 0) == (shown.lapses_at_ms > 0) == (shown.answer == "ticket") == (shown.view == "open")
+    assert (shown.result is not None) == (shown.view == "result")
+    assert (shown.sender_id, shown.sender_name) == ((1, "小林") if shown.view else (0, ""))
+    return (shown.answer, shown.view, shown.line, shown.button, shown.link)
+
+
+# --- a tap: every row of the table ----------------------------------------------------------------------------
+
+TEXTS = {
+    "zh": {
+        "open": "拆",
+        "gone": "手慢了,红包派完了",
+        "list": "看看大家的手气",
+        "expired": "该红包已超过24小时",
+    },
+    "en": {
+        "open": "Open",
+        "gone": "Better luck next time: all gone",
+        "list": "See how lucky everybody was",
+        "expired": "This red packet is more than 24 hours old",
+    },
+}
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+async def test_a_tap_gets_page_and_ticket_in_one_round_trip(
+    start_server: StartServer, party: MakeParty, connect: Connect, turn_clock: Turn, language: str
+) -> None:
+    room = await party(await start_server(refunds__interval_s=3600), 3)
+    sender, (ann, ben, cai), text = room.sender, room.guests, TEXTS[language]
+    stranger = await connect(room.server, STRANGER)
+    await sender.set_name("小林")
+
+    async def tap(who: Client, packet_id: int) -> tuple[str, str, str, str, str]:
+        before = who.requests
+        shown = await who.open_page(packet_id, language)
+        assert who.requests == before + 1
+        return drawn(shown)
+
+    coin = ("ticket", "open", "", text["open"], "")
+    result = ("claimed", "result", "", "", "")
+    nothing = ("not_allowed", "", "", "", "")
+    over = ("expired", "expired", text["expired"], "", "")
+    lucky, equal = await room.lucky(300, 2), (await sender.send_packet("equal", room.group, 100, 2)).packet_id
+    personal = (await sender.send_packet("personal", ann.user_id, 500)).packet_id
+    kept = [(await sender.send_packet(kind, room.group, 200, 2)).packet_id for kind in ("lucky", "equal")]
+
+    assert [await tap(who, lucky) for who in (ann, sender)] == [coin, coin]
+    assert await tap(ann, equal) == coin
+    assert await tap(ann, personal) == coin
+    assert await tap(sender, personal) == ("not_allowed", "result", "", "", "")
+    assert [await tap(who, one) for who, one in ((ben, personal), (stranger, lucky), (ann, 2**60))] == [nothing] * 3
+    for packet_id in (lucky, equal):
+        assert [(await who.open(packet_id)).answer for who in (ann, ben)] == ["won", "won"]
+        assert await tap(ann, packet_id) == result
+    assert await tap(cai, lucky) == ("gone", "gone", text["gone"], "", text["list"])
+    assert await tap(cai, equal) == ("gone", "gone", text["gone"], "", "")
+    assert (await ann.open(personal)).answer == "won"
+    assert [await tap(who, personal) for who in (ann, sender)] == [result, ("not_allowed", "result", "", "", "")]
+    turn_clock(DAY_MS)
+    assert [await tap(who, packet_id) for packet_id in kept for who in (ann, sender)] == [over] * 4
+    assert await tap(cai, lucky) == ("gone", "gone", text["gone"], "", text["list"])
+
+
+async def test_the_ticket_of_a_page_opens(server: Server, party: MakeParty) -> None:
+    room = await party(server, 2)
+    packet_id = await room.lucky(300, 2)
+    page = await room.guests[0].open_page(packet_id)
+    assert (await room.guests[0].open_page(packet_id)).ticket == page.ticket  # asked again: the same
+    opened = await room.guests[0].open_with(packet_id, page.ticket)
+    assert (opened.answer, opened.index) == ("won", 0)
+    shown = (await room.guests[0].open_page(packet_id, "en")).result
+    assert shown is not None
+    assert (shown.amount_fen, shown.amount) == (opened.amount_fen, f"{opened.amount_fen / 100:.2f} yuan")
+
+
+async def test_a_tap_is_a_grab_in_every_count(start_server: StartServer, party: MakeParty) -> None:
+    room = await party(await start_server(limits__tickets_per_share=1), 3)
+    packet_id = await room.lucky(300, 2)
+    pages = [await guest.open_page(packet_id) for guest in room.guests]
+    assert [page.answer for page in pages] == ["ticket", "ticket", "busy"]
+    assert (pages[2].view, pages[2].sender_id, pages[2].retry_after_ms > 0) == ("", 0, True)
+    assert room.server.app.dispatch.answers[rules.Answer.BUSY] == 1
+
+
+async def test_a_language_that_nobody_has_translated_is_english(server: Server, party: MakeParty) -> None:
+    room = await party(server, 1)
+    packet_id = await room.lucky(300, 1)
+    for language in ("fr", "", "ZH", "zh\0", "x" * 1000):
+        assert (await room.guests[0].open_page(packet_id, language)).button == "Open"
+
+
+# --- the result page ------------------------------------------------------------------------------------------
+
+
+async def test_the_result_page_of_each_viewer(server: Server, party: MakeParty, connect: Connect) -> None:
+    room = await party(server, 3)
+    (ann, ben, _), sender = room.guests, room.sender
+    packet_id = (await sender.send_packet("lucky", room.group, 1_000, 3, "新年好")).packet_id
+    await ann.set_name("阿安")
+    mine = await ann.open(packet_id)
+    theirs = (await sender.result_page(packet_id)).page
+    assert (theirs.packet_kind, theirs.state, theirs.greeting, theirs.opened, theirs.shares) == (
+        "lucky",
+        "open",
+        "新年好",
+        1,
+        3,
+    )
+    assert theirs.summary == f"已领取1/3个,共{mine.amount_fen / 100:.2f}/10.00元"
+    assert (theirs.button, theirs.link, theirs.amount_fen, theirs.best_index) == ("继续发送此红包", "", 0, -1)
+    [line] = theirs.claims
+    assert (line.index, line.user_id, line.name, line.amount_fen, line.when) == (
+        0,
+        ann.user_id,
+        "阿安",
+        mine.amount_fen,
+        "刚刚",
+    )
+    own = (await ann.result_page(packet_id, "en")).page
+    assert (own.summary, own.button, own.link) == ("1 of 3 opened", "", "See my red packets")
+    assert own.note.startswith("In your balance now")
+    for nobody in (ben, await connect(server, STRANGER)):  # who has not claimed sees it when it is finished
+        with pytest.raises(NotAllowed):
+            await nobody.result_page(packet_id)
+    await ben.open(packet_id)
+    await sender.open(packet_id)
+    end = (await room.guests[2].result_page(packet_id)).page
+    assert (end.state, end.opened, end.best_mark, end.more) == ("finished", 3, "手气最佳", False)
+    best = max(end.claims, key=lambda one: (one.amount_fen, -one.index))
+    assert end.best_index == best.index
+    assert (await sender.result_page(packet_id)).page.button == ""
+    with pytest.raises(NotAllowed):
+        await (await connect(server, STRANGER)).result_page(packet_id)
+    with pytest.raises(NotAllowed):
+        await ann.result_page(2**60)
+
+
+async def test_an_equal_packet_lists_its_claims_to_the_sender_alone(server: Server, party: MakeParty) -> None:
+    room = await party(server, 2)
+    packet_id = (await room.sender.send_packet("equal", room.group, 100, 2)).packet_id
+    await room.guests[0].open(packet_id)
+    theirs = (await room.guests[0].result_page(packet_id, watch=True)).page
+    assert (theirs.shows_list, theirs.claims, theirs.opened, theirs.watched) == (False, [], 1, False)
+    own = (await room.sender.result_page(packet_id, watch=True)).page
+    assert (own.shows_list, len(own.claims), own.watched) == (True, 1, True)
+
+
+async def test_500_claims_come_in_pages(server: Server, connect: Connect, party: MakeParty) -> None:
+    room = await party(server, 0)
+    app = room.server.app
+    group = app.groups._groups[room.group]
+    group.members.update(range(2, 501))
+    packet_id = await room.lucky(5_000, 500)
+    live = app.packets._lives[packet_id]
+    assert live.packet is not None
+    answers = []
+    for user_id in range(2, 501):
+        app.packets.grab(user_id, packet_id, lambda _: None)
+        app.packets.open(user_id, packet_id, live.packet.tickets[user_id].number, answers.append)
+
+    async def all_won() -> bool:
+        return len(answers) == 499
+
+    await until(all_won)
+    await room.sender.open(packet_id)
+    seen, before, pages = [], 0, 0
+    while True:
+        page = (await room.sender.result_page(packet_id, "en", before)).page
+        seen += page.claims
+        pages += 1
+        before = page.claims[-1].index
+        if not page.more:
+            break
+    assert (pages, page.opened, {len(page.claims)}) == (5, 500, {LINES_MAX})
+    assert [line.index for line in seen] == list(range(499, -1, -1))
+    assert sum(line.amount_fen for line in seen) == 5_000
+    for behind in (-(2**63), -1, 0, 500, 2**63 - 1):
+        assert (await room.sender.result_page(packet_id, "en", behind)).page.claims[0].index == 499
+    assert [line.index for line in (await room.sender.result_page(packet_id, "en", 2)).page.claims] == [1, 0]
+
+
+# --- what memory knows ahead of the stores is told to nobody ----------------------------------------------------
+
+
+async def hold_record(room: Party, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """From now on claims reach the record only when the event is set."""
+    go, record = asyncio.Event(), room.server.app.path._packets.record
+
+    async def wait(advances: list[object]) -> object:
+        await go.wait()
+        return await record(advances)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(room.server.app.path._packets, "record", wait)
+    return go
+
+
+async def test_claims_that_are_not_durable_are_not_shown(
+    server: Server, party: MakeParty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = await party(server, 2)
+    packet_id = await room.lucky(1_000, 2)
+    first = await room.guests[0].open(packet_id)
+    go = await hold_record(room, monkeypatch)
+    last = asyncio.ensure_future(room.guests[1].open(packet_id))
+    live = server.app.packets._lives[packet_id]
+
+    async def decided() -> bool:
+        return live.packet is not None and live.packet.finished
+
+    await until(decided)
+    for who in (room.sender, room.guests[0]):
+        page = (await who.result_page(packet_id)).page
+        assert (page.state, page.opened, page.best_index) == ("open", 1, -1)
+        assert [line.user_id for line in page.claims] == [room.guests[0].user_id]
+    assert page.summary == "领取1/2个"
+    tapped = (await room.guests[0].open_page(packet_id)).result
+    assert tapped is not None
+    assert (tapped.state, tapped.opened, tapped.amount_fen) == ("open", 1, first.amount_fen)
+    gone = asyncio.ensure_future(
+        room.sender.open_page(packet_id)
+    )  # gone rests on the claim on its way, so it waits
+    await asyncio.sleep(0.05)
+    assert not last.done()
+    assert not gone.done()
+    go.set()
+    assert (await last).answer == "won"
+    assert (await gone).view == "gone"
+    assert (await room.sender.result_page(packet_id)).page.state == "finished"
+
+
+async def test_a_refund_is_told_when_it_is_recorded(
+    start_server: StartServer, party: MakeParty, turn_clock: Turn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = await party(await start_server(refunds__interval_s=3600), 2)
+    packet_id = await room.lucky(1_000, 2)
+    app = room.server.app
+    turn_clock(DAY_MS + 1)
+    assert app.packets.close_quiet([packet_id]) == [packet_id]  # as the refund begins
+    page = (await room.sender.result_page(packet_id, "en")).page
+    assert page.state == "expired"
+    assert "will go back" in page.ending
+    assert await app.refunds.refund_once() == 1
+    page = (await room.sender.result_page(packet_id, "en")).page
+    assert page.state == "refunded"
+    assert "went back" in page.ending
+    del app.packets._lives[packet_id]  # and when it is read again
+    assert (await room.sender.result_page(packet_id)).page.state == "refunded"
+
+
+async def test_pages_of_packets_that_are_not_in_memory(server: Server, party: MakeParty) -> None:
+    room = await party(server, 2)
+    packet_id = await room.lucky(1_000, 2)
+    await room.guests[0].open(packet_id)
+    for _ in range(2):
+        server.app.packets._lives.clear()
+        assert (await room.guests[0].result_page(packet_id)).page.opened == 1
+        server.app.packets._lives.clear()
+        assert (await room.guests[1].open_page(packet_id)).view == "open"
+
+
+async def test_pages_are_refused_as_grabs_are(
+    start_server: StartServer, party: MakeParty, postgres_proxy: tuple[Proxy, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy, dsn = postgres_proxy
+    room = await party(await start_server(stores__postgres=dsn), 1)
+    packet_id = await room.lucky(1_000, 1)
+    app = room.server.app
+    app.packets._lives.clear()
+    await proxy.cut()
+    for ask in (room.guests[0].open_page, room.sender.result_page):
+        with pytest.raises(StoreUnavailable):
+            await ask(packet_id)
+    monkeypatch.setattr(type(app.path), "almost_overloaded", property(lambda _: True))
+    for ask in (room.guests[0].open_page, room.sender.result_page):
+        with pytest.raises(Overloaded):
+            await ask(packet_id)
+
+
+async def test_names_that_cannot_be_read_are_empty(
+    start_server: StartServer, party: MakeParty, postgres_proxy: tuple[Proxy, str]
+) -> None:
+    proxy, dsn = postgres_proxy
+    room = await party(await start_server(stores__postgres=dsn), 1)
+    packet_id = await room.lucky(1_000, 1)
+    await proxy.cut()
+    page = await room.guests[0].open_page(packet_id)
+    assert (page.view, page.sender_name, page.ticket > 0) == ("open", "", True)
+
+
+def test_nobody_is_given_the_ticket_of_who_only_looks() -> None:
+    assert LOOKING < 0 <= min(clock.random_number() for _ in range(100))

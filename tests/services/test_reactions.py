@@ -1,0 +1,181 @@
+"""Who grabs first: measured from the post, counted once a packet, told to the owner, and never in anybody's way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from client_sim.errors import NotAMember, NotOwner
+from server.core.amounts import Caps
+from server.core.packet import Kind, Terms
+from server.services import reactions as service
+from server.services.events import PacketPosted
+from server.services.packets import ADMISSIONS_MAX
+from server.services.reactions import RECENT_MAX, Line, Reactions
+from storage.errors import StoreUnavailable
+from storage.postgres import reactions as store
+from storage.postgres.database import Database
+from storage.postgres.reactions import ReactionRow
+from tests.conftest import Connect, Server
+from tests.services.conftest import MakeParty, until
+
+GROUP, SECOND = 2**59, 2**59 + 1
+T0 = 1_800_000_000_000
+
+
+def posted(packet_id: int, at_ms: int = T0, sender_id: int = 1, group_id: int = GROUP) -> PacketPosted:
+    terms = Terms(packet_id, Kind.LUCKY, sender_id, GROUP, 100, 5, Caps(), "", bytes(32), T0, T0 + 1)
+    return PacketPosted(group_id, 1, terms, at_ms)
+
+
+class World:
+    """Reactions without a server: two groups, and whatever grabs a test writes down."""
+
+    def __init__(self, keeper: Any) -> None:
+        self.members = {GROUP: {1, 2, 3, 4}, SECOND: {1, 3, 9}}
+        self.admissions: list[tuple[int, int, int]] = []
+        groups = SimpleNamespace(members=self.members.__getitem__, owned_by=self._owned_by)
+        self.reactions = Reactions(keeper, self, groups)  # type: ignore[arg-type]
+
+    async def _owned_by(self, user_id: int, group_id: int) -> Any:
+        return SimpleNamespace(members=self.members[group_id])
+
+    async def grabs(self, *admissions: tuple[int, int, int]) -> None:
+        self.admissions += admissions
+        await self.reactions.take()
+
+
+@pytest.fixture
+def world(database: Database) -> World:
+    return World(store.Reactions(database))
+
+
+async def test_the_fastest_come_first_and_who_never_grabs_last(world: World) -> None:
+    for packet_id, (two, three) in enumerate([(300, 100), (500, 900), (400, 200)], start=1):
+        world.reactions.hears(posted(packet_id))
+        grabs = sorted([(packet_id, 2, T0 + two), (packet_id, 3, T0 + three)], key=lambda one: one[2])
+        await world.grabs((packet_id, 1, T0 + 1), *grabs, (packet_id, 2, T0 + 9_000))  # the sender's does not count
+    await world.reactions.flush()
+    assert await world.reactions.of_group(1, GROUP) == [
+        Line(3, 200, 3, 2, 0),
+        Line(2, 400, 3, 1, 0),
+        Line(1, 0, 0, 0, 3),
+        Line(4, 0, 0, 0, 0),
+    ]
+
+
+async def test_sums_grow_and_the_last_31_reactions_are_kept(world: World) -> None:
+    for round_ in range(4):
+        for packet_id in range(round_ * 10 + 1, round_ * 10 + 11):
+            world.reactions.hears(posted(packet_id))
+            await world.grabs((packet_id, 2, T0 + packet_id))
+        await world.reactions.flush()
+    [row] = [row for row in await world.reactions._store.of_group(GROUP) if row.user_id == 2]
+    assert (row.grabs, row.first_places, list(row.recent_ms)) == (40, 40, list(range(40 - RECENT_MAX + 1, 41)))
+
+
+async def test_a_packet_that_is_sent_again_is_a_race_in_each_group(world: World) -> None:
+    world.reactions.hears(posted(7))
+    await world.grabs((7, 3, T0 + 50))
+    world.reactions.hears(posted(7, T0 + 1_000))  # in the same group again: no second race, nothing sent
+    world.reactions.hears(posted(7, T0 + 1_000, group_id=SECOND))
+    await world.grabs((7, 9, T0 + 1_200), (7, 2, T0 + 1_300), (7, 3, T0 + 1_400), (8, 2, T0))
+    await world.reactions.flush()
+    assert await world.reactions.of_group(1, SECOND) == [
+        Line(9, 200, 1, 1, 0),
+        Line(3, 400, 1, 0, 0),
+        Line(1, 0, 0, 0, 1),
+    ]
+    assert (await world.reactions.of_group(1, GROUP))[:2] == [Line(3, 50, 1, 1, 0), Line(2, 1_300, 1, 0, 0)]
+
+
+async def test_who_has_left_is_not_told_of(world: World) -> None:
+    world.reactions.hears(posted(1))
+    await world.grabs((1, 2, T0 + 5))
+    await world.reactions.flush()
+    world.members[GROUP].discard(2)
+    assert [line.user_id for line in await world.reactions.of_group(1, GROUP)] == [1, 3, 4]
+
+
+class Away:
+    """A store that is away until the test says otherwise."""
+
+    def __init__(self) -> None:
+        self.away = True
+        self.rows: list[ReactionRow] = []
+
+    async def add(self, rows: Sequence[ReactionRow], recent_max: int) -> None:
+        if self.away:
+            raise StoreUnavailable("away")
+        self.rows += rows
+
+
+async def test_what_cannot_be_written_waits_within_its_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "TALLIES_MAX", 3)
+    monkeypatch.setattr(service, "ROWS_MAX", 2)
+    keeper = Away()
+    world = World(keeper)
+    for packet_id in (1, 2):
+        world.reactions.hears(posted(packet_id))
+        await world.grabs(*((packet_id, user_id, T0 + user_id) for user_id in (2, 3, 4)))
+        with pytest.raises(StoreUnavailable):
+            await world.reactions.flush()
+    assert len(world.reactions._tallies) == 3  # one of four had no room
+    keeper.away = False
+    await world.reactions.flush()
+    assert len(keeper.rows) == 2
+    await world.reactions.flush()
+    await world.reactions.flush()
+    by_user = {row.user_id: row for row in keeper.rows}
+    assert len(keeper.rows) == len(by_user) == 3
+    assert (by_user[1].sent_packets, by_user[2].grabs, list(by_user[3].recent_ms)) == (2, 2, [3, 3])
+
+
+async def test_old_races_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "TOLD_APART_MAX", 4)
+    world = World(Away())
+    for packet_id in (1, 2, 3):
+        world.reactions.hears(posted(packet_id))
+        await world.grabs((packet_id, 2, T0 + 1), (packet_id, 3, T0 + 2))
+    assert list(world.reactions._races) == [3]
+    assert world.reactions._told_apart == 3
+
+
+async def test_it_is_gathered_while_people_play(
+    server: Server, party: MakeParty, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = await party(server, 3)
+    packet_id = await room.lucky(300, 3)
+    for guest in (room.guests[1], room.guests[0]):
+        for _ in range(3):
+            assert (await guest.open_page(packet_id)).answer == "ticket"
+    await room.guests[0].set_name("阿明")
+
+    async def counted() -> bool:
+        return sum(line.grabs for line in (await room.sender.reactions(room.group)).lines) == 2
+
+    await until(counted)
+    lines = (await room.sender.reactions(room.group)).lines
+    assert {line.user_id: (line.grabs, line.first_places, line.sent_packets) for line in lines} == {
+        room.guests[1].user_id: (1, 1, 0),
+        room.guests[0].user_id: (1, 0, 0),
+        1: (0, 0, 1),
+        room.guests[2].user_id: (0, 0, 0),
+    }
+    assert {line.user_id: line.name for line in lines}[room.guests[0].user_id] == "阿明"
+    assert [line.median_ms == 0 for line in lines] == [False, False, True, True]
+    for who, refusal in ((room.guests[0], NotOwner), (await connect(server, 900), NotAMember)):
+        with pytest.raises(refusal):
+            await who.reactions(room.group)
+
+
+async def test_a_storm_of_grabs_grows_nothing(server: Server, party: MakeParty) -> None:
+    room = await party(server, 1)
+    packet_id = await room.lucky(300, 2)
+    packets = server.app.packets
+    packets.admissions = [(1, 1, 1)] * ADMISSIONS_MAX
+    assert (await room.guests[0].grab(packet_id)).answer == "ticket"
+    assert len(packets.admissions) <= ADMISSIONS_MAX

@@ -1,0 +1,205 @@
+"""Send again: posted anew, opened by the other group's members and nobody else, finished in every group."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import asyncpg
+import pytest
+
+from client_sim.client import Client
+from client_sim.errors import Finished, NotAllowed, NotAMember, Refusal
+from protocol.messages import PacketFinished, PacketPosted
+from server.services.audit import audit
+from storage.postgres.database import Database
+from tests.conftest import Connect, Server, StartServer
+from tests.services.conftest import MakeParty, until
+
+BooksBalance = Callable[[], Awaitable[None]]
+OTHER = 800
+
+
+async def push_of(client: Client, kind: type[Any], stream_id: int) -> Any:
+    """The next push of a kind in a stream."""
+    async with asyncio.timeout(5):
+        async for push in client.pushes():
+            if isinstance(push, kind) and push.stream_id == stream_id:
+                return push
+    raise AssertionError("the client was closed")
+
+
+async def test_members_of_another_group_may_open_it(
+    start_server: StartServer, party: MakeParty, connect: Connect, books_balance: BooksBalance
+) -> None:
+    room = await party(await start_server(), 2)
+    packet_id = await room.lucky(300, 3)
+    other = await connect(room.server, OTHER)
+    group = await room.sender.create_group("other")
+    await other.join_group(group)
+    assert (await other.open(packet_id)).answer == "not_allowed"
+    again = await room.sender.send_again(packet_id, group)
+    assert (again.packet_id, again.stream_id, again.message) == (packet_id, group, 1)
+    posted = await push_of(other, PacketPosted, group)
+    assert (posted.packet_id, posted.message, posted.shares) == (packet_id, 1, 3)
+    assert (await other.open(packet_id)).answer == "won"
+    assert (await room.guests[0].open(packet_id)).answer == "won"
+    assert (await (await connect(room.server, 900)).open(packet_id)).answer == "not_allowed"
+    await room.server.stop()
+
+    server = await start_server()  # and when it is read from the records
+    late = await connect(server, 801)
+    assert (await late.open(packet_id)).answer == "not_allowed"
+    await late.join_group(group)
+    inside, outside = await connect(server, OTHER), await connect(server, room.guests[0].user_id)
+    assert (await late.open(packet_id)).answer == "won"
+    for client, stream_id in ((inside, group), (late, group), (outside, room.group)):
+        end = await push_of(client, PacketFinished, stream_id)
+        assert (end.packet_id, end.shares, end.best_user_id > 0) == (packet_id, 3, True)
+    sender = await connect(server, 1)
+    assert (await inside.reveal(packet_id)).state == (await sender.reveal(packet_id)).state == "finished"
+    assert (await inside.open_page(packet_id)).view == "result"
+    await books_balance()
+
+
+async def test_the_finish_is_told_once_in_each_group(server: Server, party: MakeParty, connect: Connect) -> None:
+    room = await party(server, 1)
+    packet_id = await room.lucky(300, 1)
+    groups = [await room.sender.create_group(name) for name in ("two", "three")]
+    for group in groups:
+        await room.sender.send_again(packet_id, group)
+    await room.guests[0].open(packet_id)
+    for group in (room.group, *groups):
+        await push_of(room.sender, PacketFinished, group)
+    await room.sender.balance()
+    assert not [one for one in room.sender.pushes()._pushes if isinstance(one, PacketFinished)]
+    assert [one.stream_id for one in room.guests[0].pushes()._pushes if isinstance(one, PacketFinished)] in (
+        [room.group],
+        [],
+    )
+
+
+async def test_the_audit_still_names_a_stranger(
+    server: Server,
+    party: MakeParty,
+    connect: Connect,
+    database: Database,
+    sql: asyncpg.Connection[asyncpg.Record],
+) -> None:
+    room = await party(server, 2)
+    packet_id = await room.lucky(300, 2)
+    other = await connect(server, OTHER)
+    group = await room.sender.create_group("other")
+    await other.join_group(group)
+    await room.sender.send_again(packet_id, group)
+    assert (await other.open(packet_id)).answer == "won"
+
+    async def found() -> list[str]:
+        report = await audit(database)
+        return next(one.discrepancies for one in report.findings if one.name == "allowed")
+
+    assert await found() == []
+    await sql.execute("DELETE FROM memberships WHERE user_id = $1", OTHER)
+    assert len(await found()) == 1
+    await sql.execute("INSERT INTO memberships VALUES ($1, $2, 0)", room.group, OTHER)
+    assert await found() == []
+    await sql.execute("DELETE FROM memberships WHERE user_id = $1", OTHER)
+    await sql.execute("DELETE FROM packet_groups")
+    [line] = await found()
+    assert str(OTHER) in line
+
+
+async def test_in_its_own_group_it_is_posted_again(server: Server, party: MakeParty) -> None:
+    room = await party(server, 1)
+    packet_id = await room.lucky(300, 2)
+    first = await push_of(room.guests[0], PacketPosted, room.group)
+    again = await room.sender.send_again(packet_id)
+    second = await push_of(room.guests[0], PacketPosted, room.group)
+    assert (again.stream_id, again.message) == (room.group, 2)
+    assert (second.packet_id, second.message, second.commitment) == (packet_id, 2, first.commitment)
+    assert second.at_ms >= first.at_ms
+    found = await room.guests[0].catch_up(room.group, 0)
+    assert found == [first, second]  # caught up on, it looks as it was pushed
+    assert server.app.packets._lives[packet_id].also_in == ()
+
+
+async def test_a_personal_packet_goes_to_its_receiver(server: Server, party: MakeParty) -> None:
+    room = await party(server, 2)
+    receiver = room.guests[0]
+    packet_id = (await room.sender.send_packet("personal", receiver.user_id, 500)).packet_id
+    again = await room.sender.send_again(packet_id)
+    assert (again.stream_id, again.message) == (1, 2)
+    assert [(await push_of(receiver, PacketPosted, receiver.user_id)).message for _ in range(2)] == [1, 2]
+    with pytest.raises(Refusal, match="bad_target"):
+        await room.sender.send_again(packet_id, room.group)
+    assert (await room.guests[1].open(packet_id)).answer == "not_allowed"
+    assert (await receiver.open(packet_id)).answer == "won"
+
+
+async def test_who_may_not_send_it_again(server: Server, party: MakeParty, connect: Connect) -> None:
+    room = await party(server, 1)
+    ann = room.guests[0]
+    packet_id = await room.lucky(300, 1)
+    theirs = await ann.create_group("theirs")
+    for who, packet in ((ann, packet_id), (room.sender, 2**60)):
+        with pytest.raises(NotAllowed):
+            await who.send_again(packet)
+    for group in (theirs, 2**60, ann.user_id, -1):
+        with pytest.raises(NotAMember):
+            await room.sender.send_again(packet_id, group)
+    await ann.open(packet_id)
+    with pytest.raises(Finished):
+        await room.sender.send_again(packet_id)
+
+
+async def test_an_expired_packet_is_not_sent_again(start_server: StartServer, party: MakeParty) -> None:
+    room = await party(await start_server(limits__packet_lifetime_s=0.2, refunds__interval_s=3600), 1)
+    packet_id = await room.lucky(300, 1)
+    await asyncio.sleep(0.25)
+    with pytest.raises(Finished):
+        await room.sender.send_again(packet_id)
+
+
+async def test_a_packet_is_in_so_many_groups(start_server: StartServer, party: MakeParty) -> None:
+    room = await party(await start_server(limits__groups_of_packet_max=3), 0)
+    packet_id = await room.lucky(300, 1)
+    groups = [await room.sender.create_group(f"{n}") for n in range(4)]
+    outcomes = await asyncio.gather(
+        *(room.sender.send_again(packet_id, group) for group in groups), return_exceptions=True
+    )
+    refused = [one for one in outcomes if isinstance(one, Refusal)]
+    assert [one.name for one in refused] == ["too_many_groups"] * 2
+    inside = room.server.app.packets._lives[packet_id].also_in
+    assert len(inside) == 2
+    await room.sender.send_again(packet_id, inside[0])  # where it is already it may be posted again
+    await room.sender.send_again(packet_id)
+
+
+async def test_sent_again_while_it_is_being_read(server: Server, party: MakeParty, connect: Connect) -> None:
+    """The record was read before the group was added: the group is not forgotten."""
+    room = await party(server, 1)
+    packet_id = await room.lucky(300, 2)
+    other = await connect(server, OTHER)
+    group = await room.sender.create_group("other")
+    await other.join_group(group)
+    loader, go = server.app.loader, asyncio.Event()
+    read = loader._read
+
+    async def slowly(ids: list[int]) -> Any:
+        memories = await read(ids)
+        await go.wait()
+        return memories
+
+    loader._read = slowly  # type: ignore[method-assign]
+    server.app.packets._lives.clear()
+    waiting = asyncio.ensure_future(other.grab(packet_id))
+
+    async def loading() -> bool:
+        return packet_id in server.app.packets._lives
+
+    await until(loading)
+    await asyncio.sleep(0.05)
+    await room.sender.send_again(packet_id, group)
+    go.set()
+    assert (await waiting).answer == "ticket"

@@ -1,0 +1,165 @@
+"""Following a result page: each claim is told once, in order, a burst in few pushes, and to nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from client_sim.client import Client
+from protocol.messages import ClaimsSeen
+from server.net import watching
+from tests.conftest import Connect, Server, StartServer
+from tests.services.conftest import MakeParty, until
+
+
+async def news(client: Client, packet_id: int, opened: int) -> list[ClaimsSeen]:
+    """The pushes up to the one that says so many shares are opened."""
+    found: list[ClaimsSeen] = []
+    async with asyncio.timeout(5):
+        async for push in client.pushes():
+            if isinstance(push, ClaimsSeen) and push.packet_id == packet_id:
+                found.append(push)
+                if push.opened == opened:
+                    break
+    return found
+
+
+def heard(client: Client) -> list[ClaimsSeen]:
+    """What has been pushed and not been read yet."""
+    return [push for push in client.pushes()._pushes if isinstance(push, ClaimsSeen)]
+
+
+async def quiet() -> None:
+    """Longer than news waits before it is told."""
+    await asyncio.sleep(watching.FOLD_S * 2.5)
+
+
+async def test_a_burst_is_few_pushes_with_all_claims_once_and_in_order(server: Server, party: MakeParty) -> None:
+    room = await party(server, 21)
+    watcher = room.guests[20]
+    packet_id = await room.lucky(5_000, 22)
+    await watcher.open(packet_id)
+    page = (await watcher.result_page(packet_id, watch=True)).page
+    assert (page.watched, page.opened) == (True, 1)
+    await room.guests[0].set_name("阿明")
+    began_s = asyncio.get_running_loop().time()
+    answers = [await guest.open(packet_id) for guest in room.guests[:20]]  # one by one, so in twenty batches
+    pushes = await news(watcher, packet_id, 21)
+    took_s = asyncio.get_running_loop().time() - began_s
+    assert len(pushes) <= 1 + took_s / watching.FOLD_S
+    lines = [line for push in pushes for line in push.claims]
+    assert [line.index for line in lines] == list(range(1, 21))
+    amounts = {guest.user_id: one.amount_fen for guest, one in zip(room.guests, answers, strict=False)}
+    assert {line.user_id: line.amount_fen for line in lines} == amounts
+    assert {line.name for line in lines if line.user_id == room.guests[0].user_id} == {"阿明"}
+    assert {line.when for line in lines} == {"刚刚"}
+    assert pushes[-1].summary == "领取21/22个"
+    await room.sender.open(packet_id)
+    last = await news(watcher, packet_id, 22)
+    assert [line.index for push in last for line in push.claims] == [21]
+    assert server.app.watching._watches == server.app.watching._watched == {}  # it is over
+    assert (await watcher.result_page(packet_id, watch=True)).page.watched is False
+
+
+async def test_each_hears_it_in_their_words(server: Server, party: MakeParty) -> None:
+    room = await party(server, 3)
+    packet_id = await room.lucky(900, 3)
+    first = await room.guests[0].open(packet_id)
+    await room.sender.result_page(packet_id, "en", watch=True)
+    await room.guests[0].result_page(packet_id, "en", watch=True)
+    second = await room.guests[1].open(packet_id)
+    sent, theirs = await news(room.sender, packet_id, 2), await news(room.guests[0], packet_id, 2)
+    yuan = f"{(first.amount_fen + second.amount_fen) / 100:.2f}"
+    assert sent[-1].summary == f"2 of 3 opened, {yuan} of 9.00 yuan"
+    assert theirs[-1].summary == "2 of 3 opened"
+    assert sent[-1].claims[0].when == "just now"
+
+
+async def test_what_came_before_the_watch_stands_on_the_page(server: Server, party: MakeParty) -> None:
+    room = await party(server, 4)
+    packet_id = await room.lucky(900, 4)
+    await room.guests[0].open(packet_id)
+    page = (await room.guests[0].result_page(packet_id, watch=True)).page
+    await room.guests[1].open(packet_id)
+    again = (await room.guests[0].result_page(packet_id, watch=True)).page  # a second look is no second watch
+    await room.guests[2].open(packet_id)
+    lines = [line.index for push in await news(room.guests[0], packet_id, 3) for line in push.claims]
+    assert (page.opened, again.opened) == (1, 2)
+    assert lines in ([2], [1, 2])
+
+
+async def test_nobody_else_is_told_and_stopping_ends_it(server: Server, party: MakeParty) -> None:
+    room = await party(server, 3)
+    packet_id = await room.lucky(900, 4)
+    await room.guests[0].open(packet_id)
+    await room.guests[0].result_page(packet_id)  # looks, but does not watch
+    await room.sender.result_page(packet_id, watch=True)
+    await room.sender.stop_watching(packet_id)
+    await room.sender.stop_watching(packet_id)
+    await room.guests[1].open(packet_id)
+    await quiet()
+    assert [heard(one) for one in (room.sender, *room.guests)] == [[], [], [], []]
+
+
+async def test_watches_are_bounded_and_end_with_the_connection(start_server: StartServer, party: MakeParty) -> None:
+    room = await party(await start_server(limits__watched_packets_max=2), 1)
+    packets = [await room.lucky(300, 2) for _ in range(3)]
+    for packet_id in packets:
+        assert (await room.sender.result_page(packet_id, watch=True)).page.watched
+    hub = room.server.app.watching
+    assert set(hub._watches) == set(packets[1:])  # the oldest gave way
+    for packet_id in packets:
+        await room.guests[0].open(packet_id)
+    assert [(await news(room.sender, packet_id, 1))[0].opened for packet_id in packets[1:]] == [1, 1]
+    await room.sender.close()
+
+    async def forgotten() -> bool:
+        return hub._watches == hub._watched == {}
+
+    await until(forgotten)
+
+
+@pytest.mark.parametrize("goes", ["kicked", "leaves"])
+async def test_who_is_no_longer_in_the_group_is_told_nothing(server: Server, party: MakeParty, goes: str) -> None:
+    room = await party(server, 2)
+    packet_id = await room.lucky(900, 3)
+    gone = room.guests[0]
+    await gone.open(packet_id)
+    assert (await gone.result_page(packet_id, watch=True)).page.watched
+    if goes == "kicked":
+        await room.sender.kick(room.group, gone.user_id)
+    else:
+        await gone.leave_group(room.group)
+    await room.guests[1].open(packet_id)
+    await quiet()
+    assert heard(gone) == []
+    page = (await gone.result_page(packet_id, watch=True)).page  # as a claimant, who sees it and no more
+    assert (page.opened, page.watched) == (2, False)
+
+
+async def test_a_refund_ends_the_watch(start_server: StartServer, party: MakeParty) -> None:
+    room = await party(await start_server(limits__packet_lifetime_s=0.3, refunds__interval_s=0.05), 1)
+    packet_id = await room.lucky(900, 2)
+    await room.sender.result_page(packet_id, watch=True)
+
+    async def over() -> bool:
+        return not room.server.app.watching._watches
+
+    await until(over)
+
+
+async def test_a_connection_that_is_lost_while_its_page_is_made_leaves_nothing(
+    server: Server, party: MakeParty, connect: Connect
+) -> None:
+    room = await party(server, 1)
+    packet_id = await room.lucky(900, 2)
+    [session] = [one for one in server.app.listener.sessions if one.user_id == room.sender.user_id]
+    room.sender.drop()
+
+    async def closing() -> bool:
+        return session.is_closing
+
+    await until(closing)
+    server.app.watching.watch(session, packet_id, watching.Language.ZH, 0)
+    assert server.app.watching._watches == server.app.watching._watched == {}
