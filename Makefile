@@ -2,10 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: chaos sim mutants fuzz outages help env demo bench test check format clean
+.PHONY: chaos sim mutants fuzz outages screenshots help env demo bench test check format clean
 
 help:  ## list the verbs
-	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 env: .venv/.made  ## make .venv and install what is needed (done by the others when it is missing)
 
@@ -48,6 +48,9 @@ fuzz: env  ## a million hostile frames against a live server: about five minutes
 
 outages: env  ## stores away, full, restarted in any order
 	@$(BIN)/python -m pytest tests/outages
+
+screenshots: env  ## draw the pictures of the terminal client again
+	@$(BIN)/hongbao screenshots
 
 format: env  ## format the code, mend what can be mended
 	@$(BIN)/ruff format --quiet .

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from client_sim.books import Order
 from client_sim.client import Client
-from client_sim.witness import Order, Witness
+from client_sim.money import yuan
+from client_sim.witness import Witness
 from protocol import messages
 
 _NAMES = (
@@ -42,12 +44,6 @@ def name_of(user_id: int) -> str:
     return f"{NAMES[place]}{turn + 1}" if turn else NAMES[place]
 
 
-def yuan(amount_fen: int) -> str:
-    """An amount for people: 888 fen are 8.88."""
-    sign = "-" if amount_fen < 0 else ""
-    return f"{sign}{abs(amount_fen) // 100:,}.{abs(amount_fen) % 100:02}"
-
-
 @dataclass(slots=True)
 class Group:
     """A group and who is in it."""
@@ -70,6 +66,7 @@ class Town:
 
     url: str
     mint: Callable[[int], str]
+    guests: dict[int, str] = field(default_factory=dict)  # names of people who are not of the crowd
     witness: Witness = field(default_factory=Witness)
     recent: deque[Seen] = field(default_factory=lambda: deque(maxlen=RECENT_PACKETS))
     ticker: deque[str] = field(default_factory=lambda: deque(maxlen=TICKER_LINES))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import cyclopts
 import structlog
@@ -22,6 +23,7 @@ from bench.fleet import BenchFailed
 from client_sim import scenarios, screen
 from client_sim.client import Client
 from client_sim.errors import ClientError
+from client_sim.names import user_id_of
 from protocol import tokens
 from server import app as server_app
 from server import config as config_module
@@ -29,10 +31,10 @@ from server import embedded, logs, report
 from server.config import Config, ConfigError
 from server.core import ids
 from server.credentials import Credentials, load_credentials
-from server.demo import run_demo
+from server.demo import Size, run_demo
 from server.embedded import EmbeddedError
 from server.loop import run
-from server.process import ServerFailed
+from server.process import ServerFailed, ServerProcess
 from server.services.audit import audit as run_audit
 from storage.errors import StoreRefused, StoreUnavailable
 from storage.postgres.database import Database
@@ -171,7 +173,7 @@ def _renew(app: server_app.App, again: Callable[[], Credentials]) -> None:
 
 @cli.command
 def token(
-    user: int | None = None,
+    user: str | None = None,
     *,
     backend: bool = False,
     hours: float | None = None,
@@ -185,7 +187,7 @@ def token(
     Parameters
     ----------
     user
-        the user's id in your chat app: 1 to 2^53-1
+        the user's id in your chat app (1 to 2^53-1), or a name as in `hongbao chat --as NAME`
     backend
         a token for the chat backend itself, which may top up and withdraw
     hours
@@ -193,9 +195,7 @@ def token(
     """
     if backend == (user is not None):
         raise Failed("say either a user id or --backend")
-    user_id = ids.BACKEND if user is None else user
-    if user is not None and not ids.is_user(user):
-        raise Failed(f"a user id is in 1…{ids.USER_ID_MAX}")
+    user_id = ids.BACKEND if user is None else user_id_of(user)
     settings = _load_config(config, {})
     print(mint(settings, data, user_id, hours))
     return 0
@@ -211,7 +211,7 @@ def mint(settings: Config, data: Path, user_id: int, hours: float | None = None)
 
 @cli.command
 def topup(
-    user: int,
+    user: str,
     amount_fen: int,
     *,
     key: str | None = None,
@@ -226,20 +226,73 @@ def topup(
     Parameters
     ----------
     user
-        the user's id
+        the user's id, or a name as in `hongbao chat --as NAME`
     amount_fen
         how much, in fen (10000 is 100.00 yuan)
     key
         idempotency key: the same key moves money once (default: a new one)
     """
-    settings = _load_config(config, {})
+    settings, user_id = _load_config(config, {}), user_id_of(user)
 
     async def work(where: str) -> int:
         async with Client(where, mint(settings, data, ids.BACKEND)) as backend:
-            print(await backend.top_up(user, amount_fen, key))
+            print(await backend.top_up(user_id, amount_fen, key))
         return 0
 
     return run(work(url or _url_of(data)))
+
+
+# --- people ---------------------------------------------------------------------------------------------------
+
+
+@cli.command
+def chat(
+    *,
+    name: Annotated[str, Parameter(name="--as")],
+    group: int = 0,
+    lang: Literal["zh", "en"] | None = None,
+    plain: bool | None = None,
+    token: str | None = None,
+    data: DataOption = DATA,
+    config: ConfigOption = None,
+    url: UrlOption = None,
+) -> int:
+    """Chat, send and open red packets at a terminal; /help there says how.
+
+    In a pipe (or with --plain) a command a line goes in, an event a line comes out.
+
+    Example: hongbao chat --as 小梅
+
+    Parameters
+    ----------
+    name
+        who you are: a user id, or a name, which has its own id (2^40 + the first 40 bits of its SHA-256)
+    group
+        the id of a group to begin in; you become a member
+    lang
+        zh or en (default: what $LANG says)
+    plain
+        lines instead of screens (default: when input or output is no terminal)
+    token
+        a login token (default: minted here, with the key of --data)
+    """
+    from client_sim.chat import run as chatting  # loads the screens, which takes a moment: not for every command
+
+    where = url or _url_of(data)
+    login = token or mint(_load_config(config, {}), data, user_id_of(name))
+    return run(chatting.chat(where, login, name, group, lang, plain))
+
+
+@cli.command(show=False)
+def screenshots(folder: Path = Path("docs")) -> int:
+    """Draw the pictures of the terminal client that the docs show, from a scene on a server of its own."""
+    from client_sim.chat import scene
+
+    with tempfile.TemporaryDirectory(prefix="hb-") as name, ServerProcess(Path(name)) as server:
+        settings = _load_config(None, {})
+        for path in run(scene.draw(server.url, lambda user_id: mint(settings, Path(name), user_id), folder)):
+            print(path)
+    return 0
 
 
 # --- simulated users ------------------------------------------------------------------------------------------
@@ -257,17 +310,19 @@ def sim(
     config: ConfigOption = None,
     url: UrlOption = None,
 ) -> int:
-    """Let simulated users loose on a running server; exit 1 if anything they were told contradicts itself.
+    """Let simulated users loose on a running server; exit 1 if anything they were told contradicts itself, or if
+    the evening has not the shape that it should have.
 
     Scenarios: crowd (an evening in a few groups), rush (one packet, everybody at once), greedy (who open twice and
-    try what is not theirs), offline (who come and go).
+    try what is not theirs), offline (who come and go), new_year (everybody sends at midnight), office (bosses give
+    the same to everybody), family (the best luck sends the next), campaign (one gives to many, bots among them).
 
     Example: hongbao sim rush --users 400 --seconds 10
 
     Parameters
     ----------
     scenario
-        which evening: crowd, rush, greedy, offline
+        which evening: crowd, rush, greedy, offline, new_year, office, family, campaign
     users
         how many people
     groups
@@ -297,8 +352,20 @@ def sim(
 
 
 @cli.command
-def demo(*, users: int = 60, groups: int = 6, seconds: float = 20.0, seed: int = 1, data: DataOption = DATA) -> int:
+def demo(
+    *,
+    users: int = 60,
+    groups: int = 6,
+    seconds: float = 20.0,
+    seed: int = 1,
+    join: bool = False,
+    name: Annotated[str, Parameter(name="--as")] = "me",
+    data: DataOption = DATA,
+) -> int:
     """Start everything, watch a crowd chat, send, grab and open, then prove the books; exit 1 if anything is wrong.
+
+    With --join you sit in one of its groups, with 200.00 yuan in the wallet, until you quit: on a terminal as in
+    `hongbao chat`, in a pipe as in `hongbao chat --plain`.
 
     Example: hongbao demo --users 300 --groups 20 --seconds 30
 
@@ -309,11 +376,15 @@ def demo(*, users: int = 60, groups: int = 6, seconds: float = 20.0, seed: int =
     groups
         in how many groups
     seconds
-        for how long
+        for how long (with --join: until you quit)
     seed
         the same seed gives the same people with the same habits
+    join
+        take part yourself
+    name
+        who you are then
     """
-    return run_demo(Console(), data, users=users, groups=groups, seconds=seconds, seed=seed, mint=mint)
+    return run_demo(Console(), data, Size(users, groups, seconds, seed), mint, name if join else "")
 
 
 # --- the books ------------------------------------------------------------------------------------------------

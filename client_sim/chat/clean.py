@@ -1,0 +1,40 @@
+"""What others wrote, made safe for a terminal. Pure."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import TypeVar
+
+from protocol import messages
+
+# control, format (it can turn the direction of a line), surrogate, private, unassigned, separators of lines
+_UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+BY_USERS = ("name", "sender_name", "greeting")  # fields that hold what users wrote
+Shown = TypeVar(
+    "Shown",
+    messages.OpenPageShown,
+    messages.ResultPageBody,
+    messages.ResultLine,
+    messages.ReactionLine,
+    messages.RecordLine,
+)
+
+
+def line(text: str) -> str:
+    """One line without anything that could move the cursor, hide or reorder what stands beside it."""
+    return "".join(
+        " " if one in "\r\n\t" else "·" if unicodedata.category(one) in _UNPRINTABLE else one for one in text
+    )
+
+
+def cleaned(shown: Shown) -> Shown:
+    """The same page or line, with what users wrote made safe for a terminal."""
+    for name in BY_USERS:
+        if hasattr(shown, name):
+            setattr(shown, name, line(getattr(shown, name)))
+    if isinstance(shown, messages.OpenPageShown) and shown.result is not None:
+        cleaned(shown.result)
+    if isinstance(shown, messages.ResultPageBody):
+        shown.claims = [cleaned(one) for one in shown.claims]
+    return shown

@@ -1,0 +1,131 @@
+"""What a typed line means. Pure: a line comes in, a verb with its values comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from client_sim import money
+
+WAIT_S_MOST = 3600.0
+
+
+class BadCommand(Exception):
+    """A line that cannot be understood. `key` names what is wrong in the table of texts."""
+
+    def __init__(self, key: str, verb: str, text: str = "") -> None:
+        super().__init__(f"{key} {verb} {text}".strip())
+        self.key = key
+        self.verb = verb
+        self.text = text
+
+
+class Command(NamedTuple):
+    """A verb and its values by name."""
+
+    verb: str
+    values: dict[str, Any]
+
+
+class Argument(NamedTuple):
+    """`read` makes the value out of a word and raises ValueError; `default` is None where one must be given."""
+
+    name: str
+    read: Callable[[str], Any]
+    default: Any = None
+    is_rest: bool = False  # takes all that is left of the line
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 19):
+        raise ValueError(text)
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds <= WAIT_S_MOST:
+        raise ValueError(text)
+    return seconds
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in choices:
+            raise ValueError(text)
+        return text
+
+    return read
+
+
+def _words(name: str, default: str | None = None) -> Argument:
+    return Argument(name, str, default, is_rest=True)
+
+
+AMOUNT, SHARES, GREETING = Argument("amount_fen", money.fen), Argument("shares", _number), _words("greeting", "")
+PACKET = Argument("packet_id", _number, 0)
+DIRECTION = Argument("direction", _one_of("sent", "received"), "received")
+
+VERBS: dict[str, tuple[Argument, ...]] = {
+    "send": (AMOUNT, SHARES, GREETING),
+    "equal": (AMOUNT, SHARES, GREETING),
+    "to": (Argument("who", str), AMOUNT, GREETING),
+    "tap": (PACKET,),
+    "open": (PACKET,),
+    "result": (PACKET,),
+    "again": (_words("group", ""),),
+    "records": (DIRECTION, Argument("year", _number, 0)),
+    "groups": (),
+    "go": (_words("group"),),
+    "new": (_words("name"),),
+    "join": (Argument("group_id", _number),),
+    "leave": (),
+    "members": (),
+    "kick": (_words("who"),),
+    "who": (),
+    "balance": (),
+    "name": (_words("name"),),
+    "lang": (Argument("language", _one_of("zh", "en")),),
+    "wait": (Argument("what", str), Argument("seconds", _seconds, 10.0)),
+    "help": (),
+    "quit": (),
+}
+FORM = Command("form", {})  # a bare /send asks for the form
+
+
+def parse(line: str) -> Command | None:
+    """The command of a line: what begins with one slash; anything else is said (// says a slash). None if empty.
+
+    Raises BadCommand.
+    """
+    line = line.strip()
+    if not line:
+        return None
+    if not line.startswith("/") or line.startswith("//"):
+        return Command("say", {"text": line.removeprefix("/")})
+    verb, _, rest = line[1:].partition(" ")
+    if verb not in VERBS:
+        raise BadCommand("unknown_command", verb)
+    if verb == "send" and not rest.strip():
+        return FORM
+    return Command(verb, _values(verb, rest.strip()))
+
+
+def _values(verb: str, rest: str) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for argument in VERBS[verb]:
+        word, rest = (rest, "") if argument.is_rest else _first_word(rest)
+        if not word and argument.default is None:
+            raise BadCommand("missing", verb, argument.name)
+        try:
+            values[argument.name] = argument.read(word) if word else argument.default
+        except ValueError:
+            raise BadCommand("not_understood", verb, word) from None
+    if rest:
+        raise BadCommand("not_understood", verb, rest)
+    return values
+
+
+def _first_word(text: str) -> tuple[str, str]:
+    word, _, rest = text.partition(" ")
+    return word, rest.strip()

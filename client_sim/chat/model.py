@@ -1,0 +1,230 @@
+"""What a chat looks like at one moment: conversations, what was said in them, how packets stand. No I/O."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from client_sim.chat.clean import line
+from client_sim.pushes import Post
+from protocol import messages
+
+ENTRIES_MOST = 500  # of a conversation
+NAMES_MOST = 10_000
+OPEN, CLAIMED, GONE, EXPIRED = "open", "claimed", "gone", "expired"  # how a packet stands for this user
+
+
+@dataclass(slots=True)
+class Packet:
+    """A red packet as this user knows it. `amount_fen` is their own share, 0 without one."""
+
+    packet_id: int
+    kind: str
+    sender_id: int
+    shares: int
+    greeting: str
+    expires_at_ms: int
+    state: str = OPEN
+    amount_fen: int = 0
+
+    def move(self, state: str, amount_fen: int = 0) -> bool:
+        """Stand so from now on; whether that is news. Who has claimed has claimed, whatever else happens."""
+        if self.state == CLAIMED or state == self.state:
+            return False
+        self.state, self.amount_fen = state, amount_fen
+        return True
+
+
+class Said(NamedTuple):
+    """A text."""
+
+    message: int
+    sender_id: int
+    at_ms: int
+    text: str
+
+
+class Card(NamedTuple):
+    """A packet, where and when it was pushed; one that is sent again has a card for each time."""
+
+    message: int
+    sender_id: int
+    at_ms: int
+    packet: Packet
+
+
+class Notice(NamedTuple):
+    """A small grey line: `key` in the table of texts, with what belongs into it."""
+
+    key: str
+    fields: dict[str, str]
+
+
+Entry = Said | Card | Notice
+
+
+@dataclass(slots=True)
+class Conversation:
+    """A group or, under the user's own id, their inbox, where personal packets arrive."""
+
+    stream_id: int
+    name: str
+    owner_id: int
+    last_message: int = 0  # when it was heard of; older posts are history
+    entries: list[Entry] = field(default_factory=list)
+    unread: int = 0
+    is_loaded: bool = False
+
+    newest: int = 0  # the number of the last text or packet among the entries
+
+    def add(self, entry: Entry) -> None:
+        """Append; the oldest entry gives way."""
+        self.entries.append(entry)
+        del self.entries[:-ENTRIES_MOST]
+        if not isinstance(entry, Notice):
+            self.newest = entry.message
+
+    def add_history(self, entries: list[Said | Card]) -> None:
+        """What came before the entries that are there."""
+        first = next((one.message for one in self.entries if not isinstance(one, Notice)), None)
+        before = [one for one in entries if first is None or one.message < first]
+        self.entries[:0] = before
+        if first is None and before:
+            self.newest = before[-1].message
+        self.is_loaded = True
+
+    def restart(self, last_message: int) -> None:
+        """Too much was missed: what there is now is fetched anew."""
+        self.entries.clear()
+        self.last_message, self.newest, self.is_loaded = last_message, 0, False
+
+    def cards(self) -> list[Card]:
+        """The packets in it, oldest first."""
+        return [entry for entry in self.entries if isinstance(entry, Card)]
+
+
+class Names:
+    """What users are called, as far as it is known; bounded."""
+
+    def __init__(self) -> None:
+        self._names: OrderedDict[int, str] = OrderedDict()
+
+    def __getitem__(self, user_id: int) -> str:
+        """The name, made safe for a terminal; the id of who has none."""
+        return self._names.get(user_id) or str(user_id)
+
+    def learn(self, user_id: int, name: str) -> None:
+        """Take over a name; "" is who has none."""
+        self._names[user_id] = line(name)
+        self._names.move_to_end(user_id)
+        while len(self._names) > NAMES_MOST:
+            self._names.popitem(last=False)
+
+    def missing(self, user_ids: list[int]) -> list[int]:
+        """Those of them that were never learned, each once."""
+        return [user_id for user_id in dict.fromkeys(user_ids) if user_id not in self._names]
+
+    def called(self, name: str, user_ids: list[int]) -> list[int]:
+        """Those of these users who are called so."""
+        return [user_id for user_id in user_ids if self._names.get(user_id) == name]
+
+
+class Model:
+    """All of it. Posts go in; the session asks and the screens draw."""
+
+    def __init__(self, user_id: int) -> None:
+        self.user_id = user_id
+        self.names = Names()
+        self.balance_fen = 0
+        self.current_id = user_id
+        self.conversations: dict[int, Conversation] = {user_id: Conversation(user_id, "", user_id)}
+        self._packets: dict[int, Packet] = {}
+
+    @property
+    def current(self) -> Conversation:
+        """The conversation on the screen."""
+        return self.conversations[self.current_id]
+
+    def go(self, stream_id: int) -> None:
+        """Put a conversation on the screen."""
+        self.current_id = stream_id
+        self.current.unread = 0
+
+    def place(self, place: messages.Place) -> bool:
+        """A conversation that this user is in; whether it is new."""
+        known = self.conversations.get(place.stream_id)
+        if known is None:
+            name = line(place.name)
+            self.conversations[place.stream_id] = Conversation(
+                place.stream_id, name, place.owner_id, place.last_message
+            )
+            return True
+        if place.stream_id != self.user_id:  # pushes may have come before the reply to a join told the name
+            known.name, known.owner_id = line(place.name), place.owner_id
+        if not known.is_loaded and not known.entries:
+            known.last_message = place.last_message
+        return False
+
+    def remove(self, stream_id: int) -> Conversation | None:
+        """This user is in it no longer. The inbox always stays."""
+        if stream_id == self.user_id:
+            return None
+        removed = self.conversations.pop(stream_id, None)
+        if self.current_id == stream_id:
+            self.go(next(iter(reversed(self.conversations))))
+        return removed
+
+    def packet(self, packet_id: int) -> Packet | None:
+        """A packet that was pushed."""
+        return self._packets.get(packet_id)
+
+    def entry(self, post: messages.TextPosted | messages.PacketPosted, now_ms: int) -> Said | Card:
+        """What a post looks like. A packet that was pushed before is the same packet."""
+        if isinstance(post, messages.TextPosted):
+            return Said(post.message, post.sender_id, post.at_ms, line(post.text))
+        packet = self._packets.get(post.packet_id)
+        if packet is None:
+            state = EXPIRED if post.expires_at_ms <= now_ms else OPEN
+            packet = self._packets[post.packet_id] = Packet(
+                post.packet_id,
+                post.packet_kind,
+                post.sender_id,
+                post.shares,
+                line(post.greeting),
+                post.expires_at_ms,
+                state,
+            )
+        return Card(post.message, post.sender_id, post.at_ms, packet)
+
+    def posted(self, post: Post, now_ms: int) -> Said | Card | None:
+        """A live post, added to its conversation. None if it is there already, as part of the history."""
+        conversation = self.conversations.setdefault(
+            post.stream_id, Conversation(post.stream_id, str(post.stream_id), 0, post.message - 1)
+        )
+        if post.message <= conversation.newest:
+            return None
+        entry = self.entry(post, now_ms)
+        conversation.add(entry)
+        if post.stream_id != self.current_id:
+            conversation.unread += 1
+        self._forget_packets()
+        return entry
+
+    def home_of(self, packet_id: int) -> Conversation | None:
+        """Where a packet was pushed, first the conversation on the screen."""
+        for one in (self.current, *self.conversations.values()):
+            if any(card.packet.packet_id == packet_id for card in one.cards()):
+                return one
+        return None
+
+    def expire(self, now_ms: int) -> list[Packet]:
+        """Packets whose time has just run out."""
+        over = [one for one in self._packets.values() if one.state == OPEN and one.expires_at_ms <= now_ms]
+        return [one for one in over if one.move(EXPIRED)]
+
+    def _forget_packets(self) -> None:
+        """Keep only packets that are on some card, once there are many others."""
+        if len(self._packets) > 2 * ENTRIES_MOST * len(self.conversations):
+            shown = {card.packet.packet_id for one in self.conversations.values() for card in one.cards()}
+            self._packets = {key: value for key, value in self._packets.items() if key in shown}

@@ -1,0 +1,134 @@
+"""The chat through a pipe: a command a line in, an event a line out; for scripts, for logs, and without a terminal.
+
+A line is a word and `name=value` pairs in a fixed order; a value that is empty or has a space, a quote or a `=`
+stands in double quotes, as in JSON. Commands are carried out one after the other. The end of the input leaves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import re
+import sys
+import threading
+from collections import deque
+from concurrent.futures import CancelledError
+from typing import TextIO
+
+from client_sim.chat import actions
+from client_sim.chat.commands import BadCommand, Command, parse
+from client_sim.chat.session import Event, Session, Start
+from client_sim.client import Client
+from client_sim.errors import ClientError, Refusal
+
+REMEMBERED = 1000  # events that /wait has not looked at
+_BARE = re.compile(r'[^\s"=\\]+')
+
+
+def written(event: Event) -> str:
+    """An event as its line."""
+    return " ".join([event.word, *(f"{name}={_value(value)}" for name, value in event.fields.items())])
+
+
+def _value(value: str | int | bool) -> str:
+    text = ("yes" if value else "no") if isinstance(value, bool) else str(value)
+    return text if _BARE.fullmatch(text) and text.isprintable() else json.dumps(text, ensure_ascii=False)
+
+
+class Plain:
+    """A session between two streams of text."""
+
+    def __init__(self, client: Client, out: TextIO, start: Start | None = None) -> None:
+        self.session = Session(client, self._heard, start)
+        self._out = out
+        self._words: deque[str] = deque(maxlen=REMEMBERED)
+        self._more = asyncio.Event()
+        self._timed_out = False
+
+    def _heard(self, event: Event) -> None:
+        print(written(event), file=self._out, flush=True)
+        self._words.append(event.word)
+        self._more.set()
+
+    async def run(self, lines: asyncio.Queue[str | None]) -> int:
+        """Until a None comes instead of a line; 1 if a /wait was in vain. Raises what Session.run raises."""
+        living = asyncio.create_task(self.session.run())
+        obeying = asyncio.create_task(self._obey(lines))
+        try:
+            await asyncio.wait([living, obeying], return_when=asyncio.FIRST_COMPLETED)
+            if living.done():
+                living.result()
+            await obeying
+        finally:
+            for task in (living, obeying):
+                task.cancel()
+            await asyncio.wait([living, obeying])
+        return 1 if self._timed_out else 0
+
+    async def _obey(self, lines: asyncio.Queue[str | None]) -> None:
+        await self.session.is_ready.wait()
+        while (line := await lines.get()) is not None:
+            try:
+                command = parse(line)
+                if command is None:
+                    continue
+                if command.verb == "quit":
+                    return
+                await self._do(command)
+            except BadCommand as bad:
+                self.session.tell("bad", why=bad.key, verb=bad.verb, text=bad.text)
+            except ClientError as error:
+                self.session.tell("refused", name=error.name, temporary=error.temporary, detail=_why(error))
+
+    async def _do(self, command: Command) -> None:
+        if command.verb == "wait":
+            await self._wait(**command.values)
+        else:
+            await actions.run(self.session, command)
+
+    async def _wait(self, what: str, seconds: float) -> None:
+        """For so many seconds, or for an event: one that came since the last /wait counts."""
+        with contextlib.suppress(ValueError):
+            await asyncio.sleep(float(what))
+            return
+        try:
+            async with asyncio.timeout(seconds):
+                await self._until(what)
+        except TimeoutError:
+            self._timed_out = True
+            self.session.tell("timeout", event=what)
+
+    async def _until(self, word: str) -> None:
+        while True:
+            while self._words:
+                if self._words.popleft() == word:
+                    return
+            self._more.clear()
+            await self._more.wait()
+
+
+def _why(error: ClientError) -> str:
+    return error.detail if isinstance(error, Refusal) else str(error)
+
+
+def read_lines(source: TextIO) -> asyncio.Queue[str | None]:
+    """The lines of a stream as they come, and None at its end. Read in a thread, one ahead of who takes them."""
+    lines: asyncio.Queue[str | None] = asyncio.Queue(1)
+    loop = asyncio.get_running_loop()
+
+    def read() -> None:
+        with contextlib.suppress(RuntimeError, ValueError, CancelledError):  # loop or stream closed: nobody listens
+            for line in source:
+                asyncio.run_coroutine_threadsafe(lines.put(line), loop).result()
+            asyncio.run_coroutine_threadsafe(lines.put(None), loop).result()
+
+    threading.Thread(target=read, daemon=True).start()
+    return lines
+
+
+async def chat(client: Client, start: Start) -> int:
+    """Chat on stdin and stdout; the exit code."""
+    for stream in (sys.stdin, sys.stdout):
+        stream.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
+    return await Plain(client, sys.stdout, start).run(read_lines(sys.stdin))

@@ -1,0 +1,48 @@
+"""Chat where one is: on a terminal with screens, in a pipe with lines."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from client_sim.chat import plain
+from client_sim.chat.app import ChatApp
+from client_sim.chat.session import Start
+from client_sim.client import Client
+
+
+async def chat(
+    url: str,
+    token: str,
+    name: str = "",
+    group_id: int = 0,
+    language: str | None = None,
+    is_plain: bool | None = None,
+) -> int:
+    """Until the user leaves; the exit code. A `name` of digits is an id and names nobody.
+
+    `language` is zh or en, by default as the environment says; `is_plain` by default where there is no terminal.
+    Raises ConnectionLost if there is no server, ConnectionRefusedForGood.
+    """
+    if is_plain is None:
+        is_plain = not (sys.stdin.isatty() and sys.stdout.isatty())
+    start = Start("" if name.isascii() and name.isdigit() else name.strip(), group_id, language or _language())
+    client = Client(url, token)
+    try:
+        return await (plain.chat(client, start) if is_plain else _on_screen(client, start))
+    finally:
+        await client.close()
+
+
+async def _on_screen(client: Client, start: Start) -> int:
+    app = ChatApp(client, start)
+    code = await app.run_async()
+    if app.failure is not None:
+        raise app.failure
+    return code or 0
+
+
+def _language() -> str:
+    """zh if the environment speaks Chinese, otherwise en."""
+    said = next((os.environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(name)), "")
+    return "zh" if said.startswith("zh") else "en"

@@ -1,0 +1,147 @@
+"""A small scene for pictures: a family on New Year's Eve, played against a real server and drawn as SVG."""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import re
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+from rich.cells import cell_len
+from textual.pilot import Pilot
+from textual.screen import Screen
+
+from client_sim.chat import drawing
+from client_sim.chat.app import ChatApp
+from client_sim.chat.screens.open_page import OpenPage
+from client_sim.chat.screens.result_page import ResultPage
+from client_sim.chat.session import Start
+from client_sim.client import Client
+from client_sim.names import user_id_of
+
+ME, MOTHER, OTHERS = "小梅", "妈妈", ("阿强", "老王", "大刘")
+SIZE = (80, 24)
+PATIENCE_S = 10.0
+SETTLE_S = 0.5  # for what is drawn a moment later
+BACKEND = 0
+CELL_WIDTH, CELL_HEIGHT, BASELINE = 12.2, 24.4, 18.5  # of the SVG that Rich writes
+HALVES = ({"▀"}, {"▄"})
+_FONT_FACE = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)  # fetched from elsewhere
+_NUMBER = re.compile(r"terminal-\d+")  # follows from the content: with it every line would differ
+_TEXT = re.compile(
+    r'<text class="([^"]*-r\d+)" x="([\d.]+)" y="([\d.]+)" textLength="[^"]*" clip-path="[^"]*">(.*?)</text>',
+    re.DOTALL,
+)
+
+Mint = Callable[[int], str]
+
+
+class Scene:
+    """Everybody but me, and what they do."""
+
+    def __init__(self, url: str, mint: Mint) -> None:
+        self._url = url
+        self._mint = mint
+        self._stack = AsyncExitStack()
+        self.people: dict[str, Client] = {}
+        self.family_id = 0
+        self.groups: dict[str, int] = {}
+
+    def client(self, user_id: int) -> Client:
+        """A client that is not connected yet."""
+        return Client(self._url, self._mint(user_id))
+
+    async def __aenter__(self) -> Scene:
+        backend = await self._stack.enter_async_context(self.client(BACKEND))
+        for name in (MOTHER, *OTHERS, ME):
+            user_id = user_id_of(name)
+            await backend.top_up(user_id, 8_800)
+            self.people[name] = await self._stack.enter_async_context(self.client(user_id))
+            await self.people[name].set_name(name)
+        for group in ("高中同学", "同事", "一家人"):
+            self.family_id = await self.people[MOTHER].create_group(group)
+            self.groups[group] = self.family_id
+            for name in (*OTHERS, ME):
+                await self.people[name].join_group(self.family_id)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def say(self, name: str, text: str) -> None:
+        """A text to the family."""
+        await self.people[name].say(self.family_id, text)
+
+    async def send(self, name: str, kind: str, amount_fen: int, shares: int, greeting: str) -> int:
+        """A packet to the family; its id."""
+        return (await self.people[name].send_packet(kind, self.family_id, amount_fen, shares, greeting)).packet_id
+
+
+async def draw(url: str, mint: Mint, folder: Path) -> list[Path]:
+    """Play it; write chat.svg (the conversation) and, of the pages, chat-open.svg and chat-result.svg."""
+    clock, drawing.clock = drawing.clock, lambda at_ms: "20:08"  # the pictures change only if the program does
+    try:
+        async with Scene(url, mint) as scene:
+            app = ChatApp(scene.client(user_id_of(ME)), Start(ME, scene.family_id, "zh"))
+            async with app.run_test(size=SIZE) as pilot:
+                await asyncio.wait_for(app.session.is_ready.wait(), PATIENCE_S)
+                return await _play(scene, app, pilot, folder)
+    finally:
+        drawing.clock = clock
+
+
+async def _play(scene: Scene, app: ChatApp, pilot: Pilot[int], folder: Path) -> list[Path]:
+    await scene.say(MOTHER, "都到齐了吗?准备抢红包啦")
+    packet_id = await scene.send(MOTHER, "lucky", 8_88, 5, "恭喜发财,大吉大利")
+    for name in (*OTHERS, MOTHER):
+        await scene.people[name].open(packet_id)
+    await app.tap(packet_id)
+    opening = await _drawn(app, pilot, OpenPage, folder / "chat-open.svg")
+    await pilot.press("enter")
+    result = await _drawn(app, pilot, ResultPage, folder / "chat-result.svg")
+    await pilot.press("escape")
+    await scene.say(ME, "谢谢妈妈!我也发一个")
+    await scene.people["老王"].say(scene.groups["同事"], "明天聚餐?")
+    mine = await scene.send(ME, "equal", 1_00, 5, "新年快乐")
+    await scene.people["阿强"].open(mine)
+    await _until(pilot, lambda: len(app.session.model.current.entries) >= 6)
+    app.clear_notifications()
+    return [await _drawn(app, pilot, Screen, folder / "chat.svg"), opening, result]
+
+
+async def _drawn(app: ChatApp, pilot: Pilot[int], page: type[Screen[Any]], path: Path) -> Path:
+    """A picture of a page, once it is there."""
+    await _until(pilot, lambda: isinstance(app.screen, page) and app.screen.is_mounted)
+    await pilot.pause(SETTLE_S)
+    return _written(app, path)
+
+
+async def _until(pilot: Pilot[int], holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not holds():
+            await pilot.pause(0.05)
+
+
+def _written(app: ChatApp, path: Path) -> Path:
+    svg = _NUMBER.sub("terminal", app.export_screenshot(title="hongbao chat"))
+    path.write_text(_TEXT.sub(_aligned, _FONT_FACE.sub("", svg)), encoding="utf-8")
+    return path
+
+
+def _aligned(found: re.Match[str]) -> str:
+    """A text of the SVG with a place for each character, so that Chinese stays in its columns in any font."""
+    kind, left, place, words = found.groups()
+    if words.isspace():
+        return words
+    if set(words) in HALVES:  # as glyphs they would leave seams
+        top = float(place) - BASELINE + (CELL_HEIGHT / 2 if words[0] == "▄" else 0)
+        width, height = CELL_WIDTH * len(words), CELL_HEIGHT / 2
+        return f'<rect class="{kind}" x="{left}" y="{top:g}" width="{width:g}" height="{height:g}"/>'
+    at, places = float(left), []
+    for one in html.unescape(words):
+        places.append(f"{at:g}")
+        at += CELL_WIDTH * cell_len(one)
+    return f'<text class="{kind}" x="{" ".join(places)}" y="{place}">{words}</text>'

@@ -1,0 +1,1 @@
+"""What opens over the conversation: one file for each page."""

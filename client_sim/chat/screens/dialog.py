@@ -1,0 +1,47 @@
+"""What all pages over the conversation have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from textual.binding import Binding
+from textual.screen import ModalScreen
+
+from client_sim.chat.session import Event, Session
+from client_sim.chat.texts import text
+from client_sim.chat.widgets import Keys
+
+if TYPE_CHECKING:
+    from client_sim.chat.app import ChatApp
+
+
+class Dialog(ModalScreen[None]):
+    """A page over the conversation; Esc closes it."""
+
+    KEYS: ClassVar[list[tuple[str, str]]] = [("Esc", "key_back")]
+    BINDINGS: ClassVar[list[Any]] = [Binding("escape", "dismiss", show=False)]
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+
+    @property
+    def chat(self) -> ChatApp:
+        """The app it belongs to."""
+        return cast("ChatApp", self.app)
+
+    def heard(self, event: Event) -> None:
+        """Something happened while this page is open."""
+
+    def text(self, key: str, **fields: object) -> str:
+        """A text of the client in the session's language."""
+        return text(self.session.language, key, **fields)
+
+    def show_keys(self, *keys: tuple[str, str]) -> None:
+        """Say which keys do something now."""
+        self.query_one(Keys).show(self.session.language, [*keys, *self.KEYS])
+
+    def do(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run it in the background; what goes wrong becomes a toast."""
+        self.chat.do(work)

@@ -1,0 +1,78 @@
+"""A page of plain lines: members, reactions, help."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+
+from client_sim.chat import drawing
+from client_sim.chat.commands import VERBS
+from client_sim.chat.drawing import DIM, GOLD
+from client_sim.chat.screens.dialog import Dialog
+from client_sim.chat.session import Session
+from client_sim.chat.texts import text
+from client_sim.chat.widgets import Drawn, Keys
+
+
+class Listing(Dialog):
+    """A title and lines."""
+
+    def __init__(self, session: Session, title: str, lines: list[Content]) -> None:
+        super().__init__(session)
+        self._title = title
+        self._lines = lines
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="result wide"):
+            with Vertical(id="band"):
+                yield Drawn(Content.styled(self._title, f"bold {GOLD}"))
+            with VerticalScroll(id="lines"):
+                yield Drawn(Content("\n").join(self._lines))
+            yield Keys(id="keys")
+
+    def on_mount(self) -> None:
+        self.query_one(VerticalScroll).focus()
+        self.show_keys()
+
+
+async def members(session: Session) -> Listing:
+    """Who is in the group on the screen, and the group's id, which others need to join it."""
+    user_ids = await session.members()
+    here, names = session.model.current, session.model.names
+    lines = [
+        Content.assemble(
+            (drawing.fit(f" {names[user_id]}", 24), drawing.name_colour(user_id)),
+            (drawing.fit(str(user_id), 18), DIM),
+            (text(session.language, "owner") if user_id == here.owner_id else "", GOLD),
+        )
+        for user_id in user_ids
+    ]
+    title = text(session.language, "members_title", count=len(user_ids))
+    return Listing(session, f"{title}  {here.name}  /join {here.stream_id}", lines)
+
+
+async def reactions(session: Session) -> Listing:
+    """The owner's view: who is fastest, who is first, who sends."""
+    lines = [Content.styled(" " * 18 + text(session.language, "who_head"), DIM)]
+    for one in await session.reactions():
+        median = f"{one.median_ms / 1000:.2f} s" if one.median_ms else "-"
+        columns = "".join(
+            drawing.fit(str(value), width, right=True)
+            for value, width in ((median, 8), (one.grabs, 7), (one.first_places, 7), (one.sent_packets, 7))
+        )
+        name = drawing.fit(f" {one.name or one.user_id}", 18)
+        lines.append(Content.assemble((name, drawing.name_colour(one.user_id)), columns))
+    return Listing(session, text(session.language, "who_title"), lines)
+
+
+def commands(session: Session) -> Listing:
+    """All commands."""
+    lines = [
+        Content.assemble(
+            (drawing.fit(f" {text(session.language, f'use_{verb}')}", 33), GOLD),
+            text(session.language, f"about_{verb}"),
+        )
+        for verb in VERBS
+    ]
+    return Listing(session, text(session.language, "help_title"), lines)

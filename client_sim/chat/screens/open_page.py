@@ -1,0 +1,109 @@
+"""The open page: who sent it, the greeting, and the coin that turns while the packet is opened."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Vertical
+from textual.content import Content
+from textual.timer import Timer
+
+from client_sim.chat import drawing
+from client_sim.chat.drawing import CREAM, GOLD
+from client_sim.chat.screens.dialog import Dialog
+from client_sim.chat.session import Session
+from client_sim.chat.widgets import Drawn, Keys
+from protocol import messages
+
+FRAME_S = 0.04
+TURN_S = 0.6  # one turn of the coin; opening shows at least one
+
+
+class Coin(Drawn):
+    """開. It turns while the packet is opened; a tap on it opens."""
+
+    def __init__(self) -> None:
+        super().__init__(drawing.coin(0), id="coin")
+        self._turning: Timer | None = None
+        self._began_s = 0.0
+
+    def turn(self) -> None:
+        """Begin to turn."""
+        self._began_s = time.monotonic()
+        self._turning = self.set_interval(FRAME_S, self._frame)
+
+    def _frame(self) -> None:
+        self.draw(drawing.coin((time.monotonic() - self._began_s) / TURN_S))
+
+    def rest(self) -> None:
+        """Show the face again."""
+        if self._turning is not None:
+            self._turning.stop()
+        self.draw(drawing.coin(0))
+
+    def on_click(self) -> None:
+        """As the button."""
+        self.screen.run_action("open") if self._turning is None else None
+
+
+class OpenPage(Dialog):
+    """As the server computed it."""
+
+    BINDINGS: ClassVar[list[Any]] = [
+        Binding("enter,space,o", "open", show=False),
+        Binding("l", "list", show=False),
+    ]
+
+    def __init__(self, session: Session, page: messages.OpenPageShown) -> None:
+        super().__init__(session)
+        self.page = page
+        self._is_opening = False
+
+    def compose(self) -> ComposeResult:
+        page = self.page
+        with Vertical(classes="packet"):
+            yield Drawn(
+                Content.styled(self.text("from", name=page.sender_name or page.sender_id), GOLD), id="sender"
+            )
+            yield Drawn(Content.styled(page.greeting, f"bold {CREAM}"), id="greeting")
+            if page.view == "open":
+                yield Coin()
+            yield Drawn(Content.styled(page.line or page.button, f"bold {GOLD}"), id="line")
+            yield Keys(id="keys")
+
+    def on_mount(self) -> None:
+        keys = [("↵", "key_unseal")] if self.page.view == "open" else []
+        self.show_keys(*keys, *([("L", "key_list")] if self.page.link else []))
+
+    def action_open(self) -> None:
+        """Open it, once."""
+        if self.page.view == "open" and not self._is_opening:
+            self._is_opening = True
+            self.do(self._open())
+
+    async def _open(self) -> None:
+        coin = self.query_one(Coin)
+        coin.turn()
+        self.query_one("#line", Drawn).draw(Content.styled(self.text("opening"), GOLD))
+        try:
+            opened, _ = await asyncio.gather(
+                self.session.open(self.page.packet_id, self.page.ticket), asyncio.sleep(TURN_S)
+            )
+        finally:
+            self._is_opening = False
+            coin.rest()
+        self.dismiss()
+        if opened.answer in ("won", "claimed"):
+            await self.chat.show_result(self.page.packet_id)
+        else:
+            await self.chat.tap(self.page.packet_id)  # too late: the page that says so
+
+    def action_list(self) -> None:
+        """Everybody's luck."""
+        if self.page.link:
+            self.dismiss()
+            self.do(self.chat.show_result(self.page.packet_id))

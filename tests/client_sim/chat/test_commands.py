@@ -1,0 +1,75 @@
+"""What a typed line means."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from client_sim.chat.actions import ACTIONS
+from client_sim.chat.commands import FORM, VERBS, BadCommand, parse
+
+UNDERSTOOD: list[tuple[str, str, dict[str, Any]]] = [
+    ("大家好 /send 1", "say", {"text": "大家好 /send 1"}),
+    ("//slash", "say", {"text": "/slash"}),
+    ("/send 8.88 5 恭喜发财 大吉", "send", {"amount_fen": 888, "shares": 5, "greeting": "恭喜发财 大吉"}),
+    ("  /send   8   5  ", "send", {"amount_fen": 800, "shares": 5, "greeting": ""}),
+    ("/send", *FORM),
+    ("/equal 1.00 5", "equal", {"amount_fen": 100, "shares": 5, "greeting": ""}),
+    ("/to 阿强 5.20 爱你", "to", {"who": "阿强", "amount_fen": 520, "greeting": "爱你"}),
+    ("/to 1001 5.20", "to", {"who": "1001", "amount_fen": 520, "greeting": ""}),
+    ("/tap", "tap", {"packet_id": 0}),
+    ("/open 250586317551828992", "open", {"packet_id": 250586317551828992}),
+    ("/result 7", "result", {"packet_id": 7}),
+    ("/again", "again", {"group": ""}),
+    ("/again the other group", "again", {"group": "the other group"}),
+    ("/records", "records", {"direction": "received", "year": 0}),
+    ("/records sent 2025", "records", {"direction": "sent", "year": 2025}),
+    ("/new 一家 人", "new", {"name": "一家 人"}),
+    ("/join 42", "join", {"group_id": 42}),
+    ("/kick 老 王", "kick", {"who": "老 王"}),
+    ("/name 小 梅", "name", {"name": "小 梅"}),
+    ("/lang zh", "lang", {"language": "zh"}),
+    ("/wait packet", "wait", {"what": "packet", "seconds": 10.0}),
+    ("/wait packet 2.5", "wait", {"what": "packet", "seconds": 2.5}),
+    ("/quit", "quit", {}),
+]
+NOT_UNDERSTOOD = [
+    ("/nix", "unknown_command", "nix", ""),
+    ("/ send", "unknown_command", "", ""),
+    ("/send 8.88", "missing", "send", "shares"),
+    ("/send x 5", "not_understood", "send", "x"),
+    ("/send 8.88 five", "not_understood", "send", "five"),
+    ("/send 8.88 -5", "not_understood", "send", "-5"),
+    ("/send 8.88 ٥", "not_understood", "send", "٥"),
+    ("/to 阿强", "missing", "to", "amount_fen"),
+    ("/new", "missing", "new", "name"),
+    ("/join abc", "not_understood", "join", "abc"),
+    ("/join " + "9" * 20, "not_understood", "join", "9" * 20),
+    ("/records given", "not_understood", "records", "given"),
+    ("/lang fr", "not_understood", "lang", "fr"),
+    ("/quit now", "not_understood", "quit", "now"),
+    ("/wait packet nan", "not_understood", "wait", "nan"),
+    ("/wait packet 1e9", "not_understood", "wait", "1e9"),
+]
+
+
+@pytest.mark.parametrize(("line", "verb", "values"), UNDERSTOOD, ids=[row[0] for row in UNDERSTOOD])
+def test_understood(line: str, verb: str, values: dict[str, Any]) -> None:
+    assert parse(line) == (verb, values)
+
+
+@pytest.mark.parametrize(("line", "key", "verb", "text"), NOT_UNDERSTOOD, ids=[row[0] for row in NOT_UNDERSTOOD])
+def test_not_understood(line: str, key: str, verb: str, text: str) -> None:
+    with pytest.raises(BadCommand) as bad:
+        parse(line)
+    assert (bad.value.key, bad.value.verb, bad.value.text) == (key, verb, text)
+
+
+@pytest.mark.parametrize("line", ["", "   ", "\n", "\t"])
+def test_nothing(line: str) -> None:
+    assert parse(line) is None
+
+
+def test_every_verb_does_something() -> None:
+    assert set(ACTIONS) == {*VERBS, "say", "form"}

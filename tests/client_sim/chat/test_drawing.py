@@ -1,0 +1,45 @@
+"""Pictures made of characters keep their columns."""
+
+from __future__ import annotations
+
+import pytest
+from rich.cells import cell_len
+
+from client_sim.chat.drawing import CARD_WIDTH, COIN_ROWS, COIN_SIZE, card, coin, fit
+from client_sim.chat.model import CLAIMED, EXPIRED, GONE, OPEN, Card, Packet
+
+
+@pytest.mark.parametrize(
+    ("words", "width", "shown"),
+    [
+        ("abc", 5, "abc  "),
+        ("恭喜", 5, "恭喜 "),
+        ("恭喜发财", 5, "恭喜…"),
+        ("恭喜发财", 6, "恭喜… "),
+        ("abcdef", 4, "abc…"),
+        ("", 2, "  "),
+    ],
+)
+def test_fit(words: str, width: int, shown: str) -> None:
+    assert fit(words, width) == shown
+    assert cell_len(fit(words, width)) == width
+
+
+@pytest.mark.parametrize("turn", [0, 0.1, 0.2, 0.25, 0.3, 0.5, 0.9])
+def test_the_coin_keeps_its_size_and_stands_in_the_middle(turn: float) -> None:
+    rows = coin(turn).plain.split("\n")
+    assert [cell_len(row) for row in rows] == [COIN_SIZE] * COIN_ROWS
+
+
+def test_the_coin_shows_its_face_but_not_on_edge() -> None:
+    assert "開" in coin(0).plain
+    assert "開" not in coin(0.25).plain
+
+
+@pytest.mark.parametrize("state", [OPEN, CLAIMED, GONE, EXPIRED])
+@pytest.mark.parametrize("language", ["zh", "en"])
+@pytest.mark.parametrize("greeting", ["恭喜发财,大吉大利", "x" * 128, "", "恭" * 42])
+def test_every_row_of_a_card_is_as_wide_as_the_card(state: str, language: str, greeting: str) -> None:
+    packet = Packet(7, "lucky", 2, 500, greeting, 0, state, 20_000)
+    rows = card(Card(1, 2, 0, packet), 1, language).plain.split("\n")
+    assert [cell_len(row) for row in rows] == [CARD_WIDTH] * 3

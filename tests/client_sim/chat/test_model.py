@@ -1,0 +1,128 @@
+"""What a chat looks like: history, duplicates, how packets stand, what is forgotten."""
+
+from __future__ import annotations
+
+import pytest
+
+from client_sim.chat.model import CLAIMED, ENTRIES_MOST, EXPIRED, GONE, NAMES_MOST, OPEN, Card, Model, Names, Said
+from protocol import messages
+
+ME, OTHER, GROUP, NOW_MS = 1, 2, 2**60, 1_000_000
+
+
+def _said(number: int, text: str = "hi") -> messages.TextPosted:
+    return messages.TextPosted(0, GROUP, number, OTHER, NOW_MS, text)
+
+
+def _packet(number: int, packet_id: int = 7, expires_at_ms: int = NOW_MS + 1000) -> messages.PacketPosted:
+    return messages.PacketPosted(
+        0, GROUP, number, OTHER, NOW_MS, packet_id, "lucky", 5, "恭喜\x1b发财", b"", expires_at_ms
+    )
+
+
+@pytest.fixture
+def model() -> Model:
+    made = Model(ME)
+    made.place(messages.Place(GROUP, "a group", OTHER, 4))
+    return made
+
+
+def test_history_goes_before_what_came_meanwhile_and_nothing_twice(model: Model) -> None:
+    model.posted(_said(4, "live"), NOW_MS)
+    group = model.conversations[GROUP]
+    group.add_history([Said(number, OTHER, NOW_MS, "old") for number in (2, 3, 4, 5)])
+    assert [(entry.message, entry.text) for entry in group.entries if isinstance(entry, Said)] == [
+        (2, "old"),
+        (3, "old"),
+        (4, "live"),
+    ]
+    assert model.posted(_said(4), NOW_MS) is None
+    assert model.posted(_said(5), NOW_MS) is not None
+
+
+def test_history_of_an_empty_conversation_is_followed_on(model: Model) -> None:
+    group = model.conversations[GROUP]
+    group.add_history([Said(number, OTHER, NOW_MS, "old") for number in (3, 4)])
+    assert model.posted(_said(4), NOW_MS) is None
+    assert len(group.entries) == 2
+
+
+def test_unread_counts_what_is_not_on_the_screen(model: Model) -> None:
+    model.posted(_said(5), NOW_MS)
+    assert model.conversations[GROUP].unread == 1
+    model.go(GROUP)
+    model.posted(_said(6), NOW_MS)
+    assert model.conversations[GROUP].unread == 0
+
+
+def test_a_packet_that_is_sent_again_is_the_same_packet(model: Model) -> None:
+    first, second = model.posted(_packet(5), NOW_MS), model.posted(_packet(6), NOW_MS)
+    assert isinstance(first, Card)
+    assert isinstance(second, Card)
+    assert first.packet is second.packet
+    assert first.packet.greeting == "恭喜·发财"
+
+
+@pytest.mark.parametrize(
+    ("moves", "stands", "news"),
+    [
+        ([(GONE, 0)], (GONE, 0), [True]),
+        ([(CLAIMED, 88), (GONE, 0), (EXPIRED, 0)], (CLAIMED, 88), [True, False, False]),
+        ([(OPEN, 0)], (OPEN, 0), [False]),
+        ([(EXPIRED, 0), (CLAIMED, 88)], (CLAIMED, 88), [True, True]),
+    ],
+)
+def test_who_has_claimed_has_claimed(
+    model: Model, moves: list[tuple[str, int]], stands: tuple[str, int], news: list[bool]
+) -> None:
+    card = model.posted(_packet(5), NOW_MS)
+    assert isinstance(card, Card)
+    assert [card.packet.move(*move) for move in moves] == news
+    assert (card.packet.state, card.packet.amount_fen) == stands
+
+
+def test_packets_expire_once_and_late_ones_are_expired_already(model: Model) -> None:
+    model.posted(_packet(5), NOW_MS)
+    late = model.posted(_packet(6, packet_id=8, expires_at_ms=NOW_MS), NOW_MS)
+    assert isinstance(late, Card)
+    assert late.packet.state == EXPIRED
+    assert model.expire(NOW_MS + 999) == []
+    assert [packet.packet_id for packet in model.expire(NOW_MS + 1000)] == [7]
+    assert model.expire(NOW_MS + 1000) == []
+
+
+def test_the_inbox_stays_and_another_conversation_takes_the_screen(model: Model) -> None:
+    model.go(GROUP)
+    assert model.remove(ME) is None
+    removed = model.remove(GROUP)
+    assert removed is not None
+    assert model.current_id == ME
+    assert model.remove(GROUP) is None
+
+
+def test_nothing_grows_without_bound(model: Model) -> None:
+    for number in range(5, 4000):
+        model.posted(_packet(number, packet_id=number), NOW_MS)
+    assert len(model.conversations[GROUP].entries) == ENTRIES_MOST
+    assert model.packet(5) is None
+    assert model.packet(3999) is not None
+    names = Names()
+    for user_id in range(NAMES_MOST + 5):
+        names.learn(user_id, f"n{user_id}")
+    assert (names[4], names[NAMES_MOST + 4]) == ("4", f"n{NAMES_MOST + 4}")
+
+
+def test_a_join_names_what_pushes_made_known(model: Model) -> None:
+    model.place(messages.Place(GROUP + 1, str(GROUP + 1), 0, 0))
+    assert not model.place(messages.Place(GROUP + 1, "family", OTHER, 3))
+    assert (model.conversations[GROUP + 1].name, model.conversations[GROUP + 1].owner_id) == ("family", OTHER)
+
+
+def test_after_a_reload_history_is_fetched_anew(model: Model) -> None:
+    model.posted(_said(5), NOW_MS)
+    group = model.conversations[GROUP]
+    group.restart(3000)
+    assert (group.entries, group.last_message, group.is_loaded) == ([], 3000, False)
+    group.add_history([Said(number, OTHER, NOW_MS, "new") for number in (2999, 3000)])
+    assert model.posted(_said(3000), NOW_MS) is None
+    assert len(group.entries) == 2

@@ -1,0 +1,205 @@
+"""The terminal client as people use it: in a real pseudo-terminal, and in a pipe, against a running server."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+from pathlib import Path
+
+from client_sim.client import Client
+from client_sim.names import user_id_of
+from protocol import messages
+from tests.conftest import Connect, Server, StartServer, token
+from tests.terminal import Terminal
+
+HONGBAO = [sys.executable, "-m", "server.cli"]
+ME, OTHER = "小梅", "阿强"
+CARD_RED, CARD_FADED, SEAL_GOLD = "d94a38", "7d4038", "f3cf8a"
+
+
+def chat(server: Server, name: str, *words: str) -> list[str]:
+    """The command line."""
+    login = ["--url", server.url, "--token", token(user_id_of(name))]
+    return [*HONGBAO, "chat", "--as", name, *login, *words]
+
+
+async def family(backend: Client, connect: Connect, server: Server) -> tuple[Client, int]:
+    """Somebody with a group, and money for both."""
+    other = await connect(server, user_id_of(OTHER))
+    await other.set_name(OTHER)
+    for name in (ME, OTHER):
+        await backend.top_up(user_id_of(name), 10_000)
+    return other, await other.create_group("一家人")
+
+
+async def last_packet(client: Client, group_id: int) -> int:
+    """The packet that a group saw last."""
+    posts = await client.catch_up(group_id, 0)
+    assert isinstance(posts, list)
+    return next(post.packet_id for post in reversed(posts) if isinstance(post, messages.PacketPosted))
+
+
+async def test_send_grab_open_result_and_records_in_a_terminal(
+    server: Server, backend: Client, connect: Connect
+) -> None:
+    other, group_id = await family(backend, connect, server)
+    async with Terminal(chat(server, ME, "--group", str(group_id), "--lang", "zh")) as screen:
+        await screen.see("一家人", "● 在线", "零钱 ¥100.00")
+        await other.say(group_id, "都到齐了吗?\x1b[2J")
+        await screen.see("阿强", "都到齐了吗?·[2J")
+
+        screen.type("/send 8.88 2 恭喜发财")  # send
+        await screen.see("恭喜发财", "未领取 · 2个", "零钱 ¥91.12")
+        assert (screen.colour_of("恭喜发财"), screen.colour_of("開")) == (CARD_RED, SEAL_GOLD)
+
+        screen.press("enter")  # grab: an empty line taps the newest packet
+        await screen.see("小梅的红包", "拆红包")
+        screen.press("enter")  # open
+        await screen.see("已存入零钱", "已领取1/2个", "刚刚", "再发一次")
+
+        packet_id = await last_packet(other, group_id)
+        won = await other.open(packet_id)  # result: live, then finished
+        await screen.see("阿强", "2个红包共8.88元", "手气最佳", f"¥{won.amount_fen / 100:.2f}")
+        screen.press("esc")
+        await screen.see("阿强领取了你的红包", "红包派完了,手气最佳", f"零钱 ¥{100 - won.amount_fen / 100:.2f}")
+        assert screen.colour_of("恭喜发财") == CARD_FADED
+
+        screen.press("f3")  # records
+        await screen.see("收到的红包", "共收到")
+        screen.press("tab")
+        await screen.see("共发出1个红包", "一家人", "¥8.88", "2/2")
+        screen.press("esc")
+        await screen.see_no_more("共发出")
+        screen.type("/quit")
+        assert await screen.ended() == 0
+
+
+async def test_the_send_form_keeps_what_was_typed(server: Server, backend: Client, connect: Connect) -> None:
+    other, group_id = await family(backend, connect, server)
+    async with Terminal(chat(server, ME, "--group", str(group_id), "--lang", "en")) as screen:
+        await screen.see("● online", "wallet ¥100.00")
+        screen.type("/send")
+        await screen.see("Send a red packet", "¥0.00 in all")
+        screen.press("10.01", "down")
+        await screen.see("¥10.01 in all")
+        screen.press("2")
+        screen.press("f2")
+        await screen.see("each          5.00", "¥10.00 in all")
+        screen.press("f2")
+        await screen.see("total         10.01", "¥10.01 in all")
+        screen.press("f2", "enter")
+        await screen.see("equal packet", "wallet ¥90.00")
+        assert (await other.open(await last_packet(other, group_id))).amount_fen == 500
+        await screen.see("阿强 opened your packet: ¥5.00")
+
+
+async def test_reconnect_personal_packet_and_wrong_commands_are_shown(
+    start_server: StartServer, connect: Connect
+) -> None:
+    server = await start_server(server__port=0)
+    backend = await connect(server, 0)
+    async with Terminal(chat(server, ME, "--lang", "en"), columns=100, rows=30) as screen:
+        await screen.see("● online", "Inbox", f"hongbao topup {ME} 8800")
+        await backend.top_up(user_id_of(ME), 8_800)
+        await screen.see("wallet ¥88.00")
+        other = await connect(server, user_id_of(OTHER))
+        await backend.top_up(user_id_of(OTHER), 520)
+        await other.send_packet("personal", user_id_of(ME), 520, greeting="爱你")
+        await screen.see("爱你", "not opened yet")
+        screen.type("/open")
+        await screen.see("opened, ¥5.20")
+        screen.type("/nix")
+        await screen.see("no such command: /nix")
+        screen.type("/to nobody 1.00")
+        await screen.see("nobody is called nobody")
+        screen.type("/send 1.00")
+        await screen.see("usage: /send 8.88 5 greeting")
+        await server.stop()
+        await screen.see("● reconnecting…")
+        await start_server(server__port=server.port)
+        await screen.see("● online", "wallet ¥93.20")
+
+
+async def test_plain_mode_is_lines_in_a_pipe(server: Server, backend: Client, connect: Connect) -> None:
+    other, group_id = await family(backend, connect, server)
+    process = await asyncio.create_subprocess_exec(
+        *chat(server, ME, "--group", str(group_id)),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    script = """
+        /wait welcome
+        大家 "好"
+        /wait text
+        /send 8.88 1 恭喜 发财
+        /wait packet
+        /tap
+        /open
+        /wait finished
+        /result
+        /equal 1.00 2
+        /wait packet
+        /again
+        /wait packet
+        /records sent
+        /to 阿强 5.20 爱你
+        /wait sent
+        /nix
+        /send 9999 1
+        /wait nothing 0.01
+    """
+    async with asyncio.timeout(30):
+        out, err = await process.communicate("\n".join(map(str.strip, script.splitlines())).encode())
+    lines = out.decode().splitlines()
+    assert err == b""
+    patterns = [
+        rf"group group={group_id} name=一家人 owner={user_id_of(OTHER)}",
+        rf"welcome user={user_id_of(ME)} name=小梅 balance_fen=10000",
+        rf'text group={group_id} message=1 user={user_id_of(ME)} from=小梅 text="大家 \\"好\\""',
+        rf'packet group={group_id} message=2 .* kind=lucky shares=1 state=open greeting="恭喜 发财"',
+        r"page packet=\d+ answer=ticket view=open .*",
+        r"opened packet=\d+ answer=won amount_fen=888 index=0 left=0",
+        r"finished packet=\d+ .* best=小梅 best_amount_fen=888",
+        r"result packet=\d+ kind=lucky state=finished opened=1 shares=1 .* amount_fen=888 .*",
+        r"share packet=\d+ index=0 .* name=小梅 amount_fen=888 .* best=yes",
+        r"again packet=\d+ group=\d+",
+        r"records direction=sent year=\d+ years=\d+ count=2 total_fen=1088 best_lucks=0 more=no",
+        r"record packet=\d+ kind=equal .* name=一家人 amount_fen=200 shares=2 opened=0 state=open best=no",
+        rf"packet group={user_id_of(ME)} message=1 .* kind=personal shares=1 state=open greeting=爱你",
+        r'bad why=unknown_command verb=nix text=""',
+        r'refused name=bad_amount temporary=no detail="the amount in fen is 999900, allowed are 1 to 20000"',
+        r"timeout event=nothing",
+    ]
+    position = 0
+    for pattern in patterns:  # they come in this order; other lines may stand between them
+        found = next((n for n in range(position, len(lines)) if re.fullmatch(pattern, lines[n])), None)
+        assert found is not None, f"{pattern} not in:\n" + "\n".join(lines[position:])
+        position = found
+    assert process.returncode == 1  # something that was waited for did not come
+    assert (await other.balance()) == 10_000
+
+
+async def test_a_start_that_is_refused_is_one_line(server: Server) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *chat(server, ME, "--group", "5"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(30):
+        _, err = await process.communicate(b"/help\n")
+    assert (err.decode().strip(), process.returncode) == ("hongbao: 202 no_such_group:", 1)
+
+
+async def test_without_a_server_it_is_one_line(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *HONGBAO, "chat", "--as", ME, "--data", str(tmp_path), stderr=asyncio.subprocess.PIPE
+    )
+    async with asyncio.timeout(30):
+        _, err = await process.communicate()
+    assert err.decode() == (
+        f"hongbao: no server runs on {tmp_path}; start one with: hongbao serve --data {tmp_path}\n"
+    )
+    assert process.returncode == 1
