@@ -1,6 +1,6 @@
 """A crowd of simulated users: who they are, which groups they form, and the course of their evening.
 
-    gather -> live -> wind_down -> check -> leave
+    gather -> live -> wind_down -> farewell -> check -> leave
 
 A scenario calls these steps. Everything is chosen from one seed, so the same seed gives the same people with the
 same habits; what happens between them depends on the network as well.
@@ -9,19 +9,18 @@ same habits; what happens between them depends on the network as well.
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
+from random import Random
 from typing import Any, TypeVar
 
 from client_sim.backoff import patiently
+from client_sim.books import Order, PacketBook
+from client_sim.summary import Shape, Summary
 from client_sim.town import USERS_MOST, Group, Town, place_of, user_id_of
-from client_sim.user import CHARACTERS, User
-from client_sim.witness import Order, PacketBook
+from client_sim.user import User
 
 BACKEND_USER_ID = 0
-POCKET_MONEY_FEN = 20_000
 AT_ONCE = 100  # connections being made at the same time
 PATIENCE_S = 10.0
 GLANCE_EVERY_S = 0.1
@@ -33,29 +32,16 @@ FAREWELL_SHARES = 5
 
 Thing = TypeVar("Thing")
 Habits = Mapping[str, float]  # how common each character is
-EVERYDAY: Habits = {"normal": 12, "greedy": 2, "sleepy": 2, "wanderer": 2}
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """How a run went, in numbers; `ok` is what its exit code says."""
-
-    ok: bool
-    seed: int
-    users: int
-    groups: int
-    packets: int
-    finished: int
-    revealed: int
-    won: int
-    denied: int
-    pushes: int
-    returns: int
-    pushes_dropped: int
-    open_p50_ms: float
-    open_p99_ms: float
-    contradictions: list[str]
-    failures: list[str]
+EVERYDAY: Habits = {
+    "normal": 6,
+    "fast": 2,
+    "talker": 2,
+    "giver": 1,
+    "chain": 1,
+    "greedy": 2,
+    "sleeper": 2,
+    "wanderer": 2,
+}
 
 
 class Crowd:
@@ -71,8 +57,12 @@ class Crowd:
         seconds: float,
         seed: int,
         habits: Habits = EVERYDAY,
+        owners: str = "",
+        pace: float = 1.0,
     ) -> None:
-        """`mint`: the token of a user id; 0 is the chat backend. Raises ValueError if the groups would not do."""
+        """`mint`: the token of a user id; 0 is the chat backend. `owners`: the character of who owns a group, ""
+        for any. `pace` stretches the time between two acts. Raises ValueError if the groups would not do.
+        """
         if not 0 < groups <= users <= USERS_MOST:
             raise ValueError(f"{users} users in {groups} groups: give 1 ≤ groups ≤ users ≤ {USERS_MOST:,}")
         self.town = Town(url, mint)
@@ -81,24 +71,24 @@ class Crowd:
         self.seconds = seconds
         self.phase = "waiting"
         self.ends_at = 0.0
-        self._rng = random.Random(seed)
+        self.begun = asyncio.Event()
+        self.shapes: list[Shape] = []
+        self._dice = Random(seed)
         self._backend = self.town.client(BACKEND_USER_ID)
         names, weights = list(habits), list(habits.values())
-        self.users = [self._user(place, self._rng.choices(names, weights)[0]) for place in range(users)]
+        drawn = self._dice.choices(names, weights, k=users)
+        cast = [owners] * groups + drawn[groups:] if owners else drawn
+        self.users = [User(user_id_of(seed, place), cast[place], self.town, seed) for place in range(users)]
         self.groups = self._groups(groups)
         for user in self.users:
-            user.pace = sum(len(group.member_ids) for group in user.groups) / LIVELY_GROUP
-
-    def _user(self, place: int, character: str) -> User:
-        user_id = user_id_of(self.seed, place)
-        return User(user_id, CHARACTERS[character], self.town, random.Random(f"{self.seed}/{user_id}"))
+            user.pace = pace * sum(len(group.member_ids) for group in user.groups) / LIVELY_GROUP
 
     def _groups(self, groups: int) -> list[Group]:
         made = [Group(f"群{number + 1}", []) for number in range(groups)]
         for place, user in enumerate(self.users):
             user.groups.append(made[place % groups])
-            if groups > 1 and self._rng.random() < GUEST_CHANCE:
-                user.groups.append(made[(place + self._rng.randrange(1, groups)) % groups])
+            if groups > 1 and self._dice.random() < GUEST_CHANCE:
+                user.groups.append(made[(place + self._dice.randrange(1, groups)) % groups])
             for group in user.groups:
                 group.member_ids.append(user.user_id)
         largest = max(len(group.member_ids) for group in made)
@@ -145,7 +135,12 @@ class Crowd:
 
     async def _welcome(self, user: User) -> None:
         await user.come()
-        await patiently(partial(self._backend.top_up, user.user_id, POCKET_MONEY_FEN), PATIENCE_S)
+        await patiently(partial(user.client.set_name, user.name), PATIENCE_S)
+        await self.give(user.user_id, user.character.pocket_fen)
+
+    async def give(self, user_id: int, amount_fen: int) -> None:
+        """Money from outside, as the chat backend gives it."""
+        await patiently(partial(self._backend.top_up, user_id, amount_fen), PATIENCE_S)
 
     async def _found(self, group: Group) -> None:
         owner = self.user(group.member_ids[0])
@@ -162,16 +157,27 @@ class Crowd:
         """The time runs from now on."""
         self.phase = phase
         self.ends_at = asyncio.get_running_loop().time() + self.seconds
+        self.begun.set()
 
     async def live(self) -> None:
         """Everybody follows their habits for as long as the evening lasts."""
         self.begin("chatting")
-        await asyncio.gather(*(user.carefully(user.live(self.ends_at)) for user in self.users))
+        await asyncio.gather(*(user.carefully(user.live(self.seconds)) for user in self.users))
+
+    def end(self) -> None:
+        """The evening is over before its time."""
+        self.ends_at = asyncio.get_running_loop().time()
+        for user in self.users:
+            user.have_enough()
 
     async def wind_down(self) -> None:
-        """Nobody sends any more. What is being opened is opened; one lucky packet is finished in any case."""
+        """Nobody sends any more. What is being opened is opened."""
         self.phase = "winding down"
+        self.end()
         await self._within_patience(user.rest() for user in self.users)
+
+    async def farewell(self) -> None:
+        """One lucky packet is finished in any case."""
         if self.best_packet() is None:
             await self.rain(self.largest_group(), FAREWELL_FEN, FAREWELL_SHARES)
             await self._until(lambda: self.best_packet() is not None)
@@ -179,9 +185,10 @@ class Crowd:
     async def rain(self, group: Group, amount_fen: int, shares: int) -> PacketBook:
         """The owner of a group sends a lucky packet, and all members open it in the same moment."""
         owner = self.user(group.member_ids[0])
-        await self._backend.top_up(owner.user_id, amount_fen)
+        await self.give(owner.user_id, amount_fen)
         shares = min(shares, len(group.member_ids))
-        packet_id = await owner.send_order(Order(owner.user_id, "lucky", group.group_id, amount_fen, shares))
+        order = Order(owner.user_id, "lucky", group.group_id, amount_fen, shares)
+        packet_id = await owner.send_order(order, self._dice)
         members = map(self.user, group.member_ids)
         await asyncio.gather(*(user.carefully(user.open(packet_id)) for user in members))
         return self.witness.packets[packet_id]
@@ -250,7 +257,7 @@ class Crowd:
         witness = self.witness
         contradictions = witness.contradictions()
         return Summary(
-            ok=not contradictions and not witness.failed,
+            ok=not contradictions and not witness.failed and all(shape.holds for shape in self.shapes),
             seed=self.seed,
             users=len(self.users),
             groups=len(self.groups),
@@ -264,6 +271,7 @@ class Crowd:
             pushes_dropped=sum(user.pushes_dropped for user in self.users),
             open_p50_ms=witness.open_ms.percentile(50),
             open_p99_ms=witness.open_ms.percentile(99),
+            shapes=self.shapes,
             contradictions=contradictions,
             failures=witness.failures,
         )

@@ -1,7 +1,8 @@
 """How far each stream was followed. Pure: posts and pages come in; what to hand on and what to ask for comes out.
 
 The posts of a stream are numbered 1, 2, 3, … without a gap. So a post whose number does not follow the last one
-shows that something was missed, and the stream lags until its pages have filled the gap.
+shows that something was missed, and the stream lags until its pages have filled the gap. And one whose number is
+known is a repeat, as when a server that lost the answer of its store posts once more: it is handed on once.
 """
 
 from __future__ import annotations

@@ -1,18 +1,21 @@
-"""A simulated chat user: a character with habits, and a phone that is not always online."""
+"""A simulated chat user: a character with habits (see characters), and a phone that is not always online."""
 
 from __future__ import annotations
 
 import asyncio
-import random
 import time
-from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import suppress
+from random import Random
 from typing import Any
 
+from client_sim.books import Order
+from client_sim.characters import CHARACTERS, DICE, Response, Step, plan, respond
 from client_sim.errors import (
     Busy,
     ClientClosed,
     ConnectionLost,
+    NotAllowed,
     NotEnoughMoney,
     Overloaded,
     RateLimited,
@@ -20,7 +23,6 @@ from client_sim.errors import (
     TimedOut,
 )
 from client_sim.town import Group, Town, name_of
-from client_sim.witness import Order
 from protocol import messages
 
 COME_PATIENCE_S = 60.0
@@ -40,41 +42,16 @@ TEXTS = (
     "晚上一起吃火锅?",
 )
 GREETINGS = ("", "", "恭喜发财,大吉大利", "新年快乐", "万事如意", "早生贵子", "周末愉快")
-AMOUNTS_FEN = (166, 188, 288, 520, 600, 666, 888, 999, 1314, 1688, 1888)
-SHARE_AMOUNTS_FEN = (10, 20, 66, 88, 100, 166)
-SHARES_MOST = 10
-KIND_WEIGHTS = {"lucky": 6, "equal": 2, "personal": 2}
-
-
-@dataclass(frozen=True, slots=True)
-class Character:
-    """Habits. Times in seconds as (least, most), chances from 0 to 1, acts by how often they are chosen."""
-
-    act_every_s: tuple[float, float]
-    acts: dict[str, float]
-    think_s: tuple[float, float] = (0.2, 1.5)  # between a packet's appearance and the tap on it
-    taps: float = 0.95  # the chance that a packet is tapped at all
-    opens: float = 1.0  # the chance that what was tapped is opened, too
-    opens_twice: float = 0.0
-    away_s: tuple[float, float] = (0.3, 2.5)
-
-
-CHARACTERS: dict[str, Character] = {
-    "normal": Character((1.0, 3.0), {"say": 1, "send": 1}),
-    "greedy": Character((0.4, 1.2), {"snoop": 5, "send": 1}, think_s=(0.0, 0.1), taps=1.0, opens_twice=0.5),
-    "sleepy": Character((3.0, 6.0), {"say": 3, "send": 1}, think_s=(0.5, 3.0), opens=0.0),
-    "wanderer": Character((1.0, 3.0), {"say": 1, "send": 1, "tunnel": 1, "restart": 1}),
-    "onlooker": Character((1.0, 1.0), {}, taps=0.0),  # does nothing unless a scenario says so
-}
 
 
 class User:
-    """One user. All choices come from `rng`; `pace` stretches the time between two acts."""
+    """One user. All choices come from `seed`; `pace` stretches the time between two acts."""
 
-    def __init__(self, user_id: int, character: Character, town: Town, rng: random.Random) -> None:
+    def __init__(self, user_id: int, character: str, town: Town, seed: int) -> None:
         self.user_id = user_id
         self.name = name_of(user_id)
-        self.character = character
+        self.character_name = character
+        self.character = CHARACTERS[character]
         self.groups: list[Group] = []
         self.pace = 1.0
         self.client = town.client(user_id)
@@ -82,10 +59,12 @@ class User:
         self.reconnects = 0  # of the clients before this one, as the next
         self.pushes_dropped = 0
         self._town = town
-        self._rng = rng
+        self._plan_seed = f"{seed}/{user_id}/plan"
+        self._dice = Random(f"{seed}/{user_id}/answers")  # apart from the plan: what comes in must not change it
         self._listener: asyncio.Task[None] | None = None
         self._openings: set[asyncio.Task[None]] = set()
         self._unanswered: set[int] = set()  # packets that were tapped, and nobody said what came of it
+        self._enough = asyncio.Event()
 
     # --- online and offline -----------------------------------------------------------------------------------
 
@@ -131,22 +110,54 @@ class User:
         async for push in self.client.pushes():
             self._town.witness.was_pushed(self.user_id, push)
             match push:
-                case messages.PacketPosted() if self._is_for_me(push) and self._rng.random() < self.character.taps:
-                    self._start(self._tap(push.packet_id))
+                case messages.PacketPosted() if self._is_for_me(push):
+                    self._meet(push.packet_id)
                 case messages.PacketFinished(best_user_id=self.user_id):
                     self._town.tell_finished(push)
+                    if self._dice.random() < self.character.passes_on and not self._enough.is_set():
+                        self._start(self._pass_on(push, Random(self._dice.randrange(DICE))))
 
     def _is_for_me(self, post: messages.PacketPosted) -> bool:
         return post.packet_kind != "personal" or post.sender_id != self.user_id
 
-    async def _tap(self, packet_id: int) -> None:
-        await asyncio.sleep(self._rng.uniform(*self.character.think_s))
-        if self._rng.random() >= self.character.opens:
+    def _meet(self, packet_id: int) -> None:
+        response = respond(self.character, self._dice)
+        if response.taps:
+            self._start(self._tap(packet_id, response))
+
+    async def _tap(self, packet_id: int, response: Response) -> None:
+        await asyncio.sleep(response.after_s)
+        if response.looks and not await self._sees_a_button(packet_id):
+            return
+        if not response.opens:
             self._town.witness.was_grabbed(await self.client.grab(packet_id))
             return
-        if self._rng.random() < self.character.opens_twice:
+        if response.twice:
             self._start(self.open(packet_id))
         await self.open(packet_id)
+        if response.reads:
+            await self._read(packet_id)
+
+    async def _sees_a_button(self, packet_id: int) -> bool:
+        """Look at the open page; whether it can be opened, or could in a moment."""
+        page = await self.client.open_page(packet_id)
+        if page.result is not None:
+            self._town.witness.was_shown(self.user_id, packet_id, page.result)
+        return page.view == "open" or page.answer == "busy"
+
+    async def _read(self, packet_id: int) -> None:
+        """Look at the result page, as far as it is shown to this user."""
+        with suppress(NotAllowed):
+            shown = await self.client.result_page(packet_id)
+            self._town.witness.was_shown(self.user_id, packet_id, shown.page)
+
+    async def _pass_on(self, finished: messages.PacketFinished, dice: Random) -> None:
+        """Who had the best luck sends the next one (接龙)."""
+        group = next((one for one in self.groups if one.group_id == finished.stream_id), None)
+        if group is not None:
+            await asyncio.sleep(self.character.reaction.draw_s(dice))
+            packet_id = await self.send_order(self._lucky(group, dice), dice)
+            self._town.witness.was_passed_on(finished.packet_id, packet_id)
 
     async def open(self, packet_id: int) -> None:
         """Open a packet and report the answer."""
@@ -158,70 +169,91 @@ class User:
 
     # --- acts -------------------------------------------------------------------------------------------------
 
-    async def live(self, until: float) -> None:
-        """Act now and then until the loop's time is `until`."""
-        loop = asyncio.get_running_loop()
-        acts, (least_s, most_s) = self.character.acts, self.character.act_every_s
-        pause_s = self._rng.uniform(0.0, most_s) * self.pace  # the first act at any time: nobody acts in step
-        while acts and pause_s < until - loop.time():
-            await asyncio.sleep(pause_s)
-            (act,) = self._rng.choices(list(acts), list(acts.values()))
-            await self.carefully(ACTS[act](self))
-            pause_s = self._rng.uniform(least_s, most_s) * self.pace
-        await asyncio.sleep(until - loop.time())
+    def plan(self, seconds: float) -> Iterator[Step]:
+        """What this user does of their own accord in an evening of so many seconds."""
+        pace = self.pace if self.character.in_turn else 1.0
+        return plan(self.character, Random(self._plan_seed), seconds, pace)
 
-    async def say(self) -> None:
+    async def live(self, seconds: float) -> None:
+        """Follow the plan until the evening is over, or until this user had enough of it."""
+        began_at = asyncio.get_running_loop().time()
+        for step in self.plan(seconds):
+            if await self._had_enough(began_at + step.at_s):
+                return
+            await self.carefully(ACTS[step.act](self, Random(step.dice)))
+        await self._had_enough(began_at + seconds)
+
+    async def _had_enough(self, until: float) -> bool:
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(until):
+                await self._enough.wait()
+        return self._enough.is_set()
+
+    def have_enough(self) -> None:
+        """Begin nothing new."""
+        self._enough.set()
+
+    async def say(self, dice: Random) -> None:
         """A text to one of the groups."""
-        await self.client.say(self._rng.choice(self.groups).group_id, self._rng.choice(TEXTS))
+        await self.client.say(dice.choice(self.groups).group_id, dice.choice(TEXTS))
 
-    async def send(self) -> None:
+    async def send(self, dice: Random) -> None:
         """A packet to one of the groups, or to somebody in it."""
-        await self.send_order(self._order(self._rng.choice(self.groups)))
+        await self.send_order(self.order(dice), dice)
 
-    async def send_order(self, order: Order) -> int:
+    async def send_order(self, order: Order, dice: Random) -> int:
         """Send this packet and report it; its id."""
-        greeting = self._rng.choice(GREETINGS)
+        greeting = dice.choice(GREETINGS)
         sent = await self.client.send_packet(order.kind, order.target_id, order.amount_fen, order.shares, greeting)
         self._town.tell_sent(order, sent)
         return sent.packet_id
 
-    def _order(self, group: Group) -> Order:
-        rng, people = self._rng, len(group.member_ids)
-        (kind,) = rng.choices(list(KIND_WEIGHTS), list(KIND_WEIGHTS.values()))
-        shares = rng.randint(1, min(SHARES_MOST, people))
-        if kind == "lucky":
-            return Order(self.user_id, kind, group.group_id, rng.choice(AMOUNTS_FEN), shares)
+    def order(self, dice: Random) -> Order:
+        """A packet as this user gives them."""
+        giving, group = self.character.giving, dice.choice(self.groups)
+        (kind,) = dice.choices(list(giving.kinds), list(giving.kinds.values()))
         others = [user_id for user_id in group.member_ids if user_id != self.user_id]
+        if kind == "lucky":
+            return self._lucky(group, dice)
         if kind == "equal" or not others:
-            return Order(self.user_id, "equal", group.group_id, rng.choice(SHARE_AMOUNTS_FEN), shares)
-        return Order(self.user_id, kind, rng.choice(others), rng.choice(AMOUNTS_FEN), 1)
+            each_fen = dice.choice(giving.share_amounts_fen)
+            return Order(self.user_id, "equal", group.group_id, each_fen, self._shares(group, dice))
+        return Order(self.user_id, kind, dice.choice(others), dice.choice(giving.amounts_fen), 1)
 
-    async def snoop(self) -> None:
+    def _lucky(self, group: Group, dice: Random) -> Order:
+        amount_fen = dice.choice(self.character.giving.amounts_fen)
+        return Order(self.user_id, "lucky", group.group_id, amount_fen, self._shares(group, dice))
+
+    def _shares(self, group: Group, dice: Random) -> int:
+        least, most = (min(number, len(group.member_ids)) for number in self.character.giving.shares)
+        return dice.randint(least, most)
+
+    async def snoop(self, dice: Random) -> None:
         """Try to open what is not for this user."""
         mine = {self.user_id} | {group.group_id for group in self.groups}
         foreign = [seen.packet_id for seen in self._town.recent if seen.order.target_id not in mine]
         if foreign:
-            opened = await self.client.open(self._rng.choice(foreign))
+            opened = await self.client.open(dice.choice(foreign))
             self._town.witness.was_denied(self.user_id, opened)
             self._town.tell(f"{self.name} 想拆别人的红包,没门")
 
-    async def tunnel(self) -> None:
+    async def tunnel(self, dice: Random) -> None:
         """The phone loses the network; the client comes back by itself."""
         self.client.drop()
         self._town.tell(f"{self.name} 进了隧道")
 
-    async def restart(self) -> None:
+    async def restart(self, dice: Random) -> None:
         """The app is killed, and later started again from the positions that it had saved."""
         await self.go()
         self._town.tell(f"{self.name} 下线了")
-        await asyncio.sleep(self._rng.uniform(*self.character.away_s))
+        await asyncio.sleep(dice.uniform(*self.character.away_s))
         self.client = self._town.client(self.user_id, self.client.positions)
         await self.come()
         self.restarts += 1
         self._town.tell(f"{self.name} 回来了")
 
 
-ACTS: dict[str, Callable[[User], Awaitable[None]]] = {
+ACTS: dict[str, Callable[[User, Random], Awaitable[None]]] = {
     "say": User.say,
     "send": User.send,
     "snoop": User.snoop,

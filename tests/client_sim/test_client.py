@@ -322,6 +322,15 @@ async def test_a_gap_is_filled_before_the_next_post(server: Server) -> None:
     assert [request.after for request in server.asked] == [5, 7]
 
 
+async def test_a_post_that_is_pushed_twice_is_heard_once_and_fetches_nothing(server: Server) -> None:
+    server.places = [messages.Place(GROUP, "us", 1, 4)]
+    async with connected(server) as client:
+        for number in (5, 5, 6, 5, 6, 7):
+            server.sessions[0].push(post(number))
+        assert await heard(client, 3) == [5, 6, 7]
+    assert server.asked_for(messages.CatchUp) == []
+
+
 async def test_what_was_missed_while_away_comes_by_itself(server: Server) -> None:
     server.places = [messages.Place(GROUP, "us", 1, 4)]
     server.answers[messages.CatchUp] = replies(page(6, 5, 6))

@@ -37,6 +37,27 @@ def test_posts_in_order_are_handed_on_and_old_ones_are_not() -> None:
     assert following.lagging() == {}
 
 
+def test_a_repeat_is_not_handed_on_whatever_came_before() -> None:
+    following = Following({GROUP: 4})
+    assert [number for number in (5, 5, 4, 6, 6, 5, 7) if following.pushed(post(number))] == [5, 6, 7]
+    assert following.lagging() == {}, "a repeat is no gap"
+
+
+def test_a_repeat_of_what_a_page_brought_is_not_handed_on() -> None:
+    following = Following({GROUP: 4})
+    assert not following.pushed(post(6))
+    assert not following.pushed(post(6))
+    assert numbers(following.caught_up(page(5, 6, last_message=6))) == [5, 6]
+    assert not following.pushed(post(6))
+    assert numbers(following.caught_up(page(5, 6, last_message=6))) == []
+    assert following.lagging() == {}
+
+
+def test_a_repeat_in_a_stream_that_was_not_followed_yet() -> None:
+    following = Following({})
+    assert [following.pushed(post(12)) for _ in range(2)] == [True, False]
+
+
 def test_a_gap_makes_the_stream_lag_until_the_pages_have_filled_it() -> None:
     following = Following({GROUP: 4})
     assert not following.pushed(post(7))

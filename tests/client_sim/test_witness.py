@@ -8,9 +8,10 @@ import msgspec
 import pytest
 
 from client_sim import fairness
+from client_sim.books import Order
 from client_sim.errors import TimedOut, refusal_of
 from client_sim.pushes import Reloaded
-from client_sim.witness import Order, Witness
+from client_sim.witness import Witness
 from protocol import codes, connection
 from protocol.messages import (
     ClaimLine,

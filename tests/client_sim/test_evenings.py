@@ -1,0 +1,81 @@
+"""Evenings against a real server, and one that a person joins."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from client_sim import scenarios
+from client_sim.crowd import Crowd
+from tests.conftest import Server, token
+
+HONGBAO = [sys.executable, "-m", "server.cli"]
+PATIENCE_S = 90.0
+
+
+@pytest.fixture
+def data() -> Iterator[Path]:
+    """A folder for private stores, which need a short path that every user may pass."""
+    with tempfile.TemporaryDirectory(prefix="hb-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+def crowd_of(server: Server, scenario: str, users: int, groups: int) -> Crowd:
+    return scenarios.prepare(scenario, server.url, token, users=users, groups=groups, seconds=2.0, seed=5)
+
+
+async def test_at_new_year_everybody_sends_once(server: Server) -> None:
+    crowd = crowd_of(server, "new_year", users=16, groups=2)
+    summary = await scenarios.perform("new_year", crowd)
+    assert (summary.contradictions, summary.failures) == ([], [])
+    assert {book.order.sender_id for book in crowd.witness.packets.values() if book.order} == {
+        user.user_id for user in crowd.users
+    }
+    assert [shape.expected for shape in summary.shapes] == [
+        "≥ 80% of packets are sent within 2 s",
+        "more texts are heard than packets",
+    ]
+    assert crowd.witness.pages > 0
+
+
+async def test_in_a_campaign_bots_come_first_and_people_have_names(server: Server) -> None:
+    crowd = crowd_of(server, "campaign", users=40, groups=1)
+    assert sum(user.character_name == "bot" for user in crowd.users) > 0
+    summary = await scenarios.perform("campaign", crowd)
+    assert (summary.contradictions, summary.failures) == ([], [])
+    assert [shape for shape in summary.shapes if not shape.holds] == []
+    names = await server_names(server, crowd)
+    assert names == [user.name for user in crowd.users]
+
+
+async def server_names(server: Server, crowd: Crowd) -> list[str]:
+    client = crowd.town.client(crowd.users[0].user_id)
+    async with client:
+        return (await client.names([user.user_id for user in crowd.users])).names
+
+
+def test_a_person_joins_the_demo_through_a_pipe_and_all_is_proved(data: Path) -> None:
+    words = ["demo", "--join", "--as", "小明", "--users", "10", "--groups", "1", "--data", str(data)]
+    typed = "/members\n/send 8.88 3 大家好\n/wait finished 20\n/quit\n"
+    shown = subprocess.run(
+        [*HONGBAO, *words], input=typed, capture_output=True, text=True, timeout=PATIENCE_S, check=False
+    )
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    lines = shown.stdout.splitlines()
+    members = [line for line in lines if line.startswith("member ")]
+    assert len(members) == 11
+    assert any("name=小明" in line for line in members)
+    assert any(line.startswith("welcome ") and "balance_fen=20000" in line for line in lines)
+    for expected in (
+        "finished packet=",
+        "everybody goes home",
+        "expected  a lucky packet is finished",
+        "audit: ok",
+    ):
+        assert expected in shown.stdout

@@ -1,0 +1,187 @@
+"""docs/sdk.md: every recipe runs as it stands there, against a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from client_sim.client import Client
+from client_sim.pushes import PushQueue
+from protocol import messages
+from tests.conftest import KEYS, Connect, Server, token
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "sdk.md"
+RECIPES = {
+    name: code for code, name in re.findall(r"```python\n(# (\w+\.py): .*?)```", DOCUMENT.read_text(), re.DOTALL)
+}
+PATIENCE_S = 20.0
+OWNER, READER, THIRD = 1001, 1002, 1003
+KEY_ID, KEY = next(iter(KEYS.items()))
+
+
+class Program:
+    """A recipe that runs."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+
+    async def line(self) -> str:
+        """The next line that it prints."""
+        assert self.process.stdout is not None
+        line = (await asyncio.wait_for(self.process.stdout.readline(), PATIENCE_S)).decode()
+        assert line, f"it ended: {await self.end()}"
+        return line.rstrip("\n")
+
+    async def end(self) -> tuple[int | None, str, str]:
+        """Its exit code, and what is left of its output and errors."""
+        out, err = await asyncio.wait_for(self.process.communicate(), PATIENCE_S)
+        return self.process.returncode, out.decode(), err.decode()
+
+    async def interrupt(self) -> None:
+        """Ctrl-C; it has nothing more to say."""
+        self.process.send_signal(signal.SIGINT)
+        assert await self.end() == (0, "", "")
+
+
+Start = Callable[..., Awaitable[Program]]
+
+
+@pytest.fixture
+async def start(server: Server, tmp_path: Path) -> AsyncIterator[Start]:
+    """Starts recipes: `await start("send.py", OWNER, group_id, 888, 3)`."""
+    async with AsyncExitStack() as stack:
+
+        async def one(name: str, user_id: int, *words: object) -> Program:
+            (tmp_path / name).write_text(RECIPES[name])
+            environment = {
+                **os.environ,
+                "HONGBAO_URL": server.url,
+                "HONGBAO_TOKEN": token(user_id),
+                "HONGBAO_KEY_ID": KEY_ID,
+                "HONGBAO_KEY": KEY.hex(),
+                "PYTHONUNBUFFERED": "1",
+            }
+            command = [sys.executable, str(tmp_path / name), *map(str, words)]
+            pipe = asyncio.subprocess.PIPE
+            process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=pipe, stderr=pipe)
+            stack.push_async_callback(_kill, process)
+            return Program(process)
+
+        yield one
+
+
+async def _kill(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        process.kill()
+        await process.communicate()
+
+
+@pytest.fixture
+async def owner(server: Server, connect: Connect, backend: Client) -> Client:
+    """Somebody with money."""
+    await backend.top_up(OWNER, 10_000)
+    return await connect(server, OWNER)
+
+
+@pytest.fixture
+async def group_id(owner: Client) -> int:
+    """A group of theirs."""
+    return await owner.create_group("一家人")
+
+
+def test_all_code_of_the_document_is_run() -> None:
+    assert list(RECIPES) == ["backend.py", "send.py", "tap.py", "follow.py", "bot.py"]
+    assert DOCUMENT.read_text().count("```python") == len(RECIPES)
+
+
+async def test_a_chat_backend_mints_a_token_and_tops_up_once(start: Start, server: Server) -> None:
+    for _ in range(2):
+        code, printed, told = await (await start("backend.py", 0, READER, 500, "order-4711")).end()
+        assert (code, told) == (0, f"user {READER} has 500 fen\n")
+    async with Client(server.url, printed.strip()) as client:
+        assert (client.user_id, await client.balance()) == (READER, 500)
+
+
+async def test_send(start: Start, owner: Client, group_id: int) -> None:
+    code, printed, errors = await (await start("send.py", OWNER, group_id, 888, 1)).end()
+    assert (code, errors) == (0, "")
+    packet_id = int(re.fullmatch(r"packet (\d+), 9112 fen left\n", printed)[1])  # type: ignore[index]
+    assert (await owner.open(packet_id)).amount_fen == 888
+
+
+async def test_send_says_what_is_wrong(start: Start, group_id: int) -> None:
+    assert await (await start("send.py", READER, group_id, 888, 1)).end() == (1, "", "the wallet holds 0 fen\n")
+    code, _, told = await (await start("send.py", OWNER, group_id, 888, 999)).end()
+    assert (code, told.startswith("not sent: 301 bad_shares")) == (1, True)
+
+
+async def test_from_the_tap_to_the_result_page(
+    start: Start, server: Server, connect: Connect, owner: Client, group_id: int
+) -> None:
+    reader = await connect(server, READER)
+    third = await connect(server, THIRD)
+    for client, name in ((owner, "妈妈"), (reader, "小梅"), (third, "老王")):
+        await client.set_name(name)
+        await client.join_group(group_id)
+    tapping = await start("tap.py", READER)
+    assert await tapping.line() == "ready"
+    packet_id = (await owner.send_packet("lucky", group_id, 300, 3, "新年快乐")).packet_id
+    assert await tapping.line() == "open 新年快乐 Open "
+    mine = r"妈妈 \| 新年快乐 \| \d\.\d\d yuan \| In your balance now: .* \| 1 of 3 opened"
+    assert re.fullmatch(mine, await tapping.line())
+    assert re.fullmatch(r"  小梅 \d+ fen, just now", await tapping.line())
+    await third.open(packet_id)
+    await owner.open(packet_id)
+    code, printed, errors = await tapping.end()
+    assert (code, errors) == (0, "")
+    *others, summary = printed.splitlines()
+    assert [line.split()[:2] for line in others if line.startswith("+")] == [["+", "老王"], ["+", "妈妈"]]
+    assert re.fullmatch(r"3 red packets, gone in \d+ seconds?", summary)
+
+
+async def test_catching_up_after_having_been_offline(
+    start: Start, server: Server, connect: Connect, owner: Client, group_id: int, tmp_path: Path
+) -> None:
+    reader = await connect(server, READER)
+    await reader.join_group(group_id)
+    await owner.say(group_id, "before")
+    following = await start("follow.py", READER, tmp_path / "kept.json")
+    assert await following.line() == "ready"
+    await owner.say(group_id, "one")
+    assert await following.line() == "2 one"
+    await following.interrupt()
+    await owner.say(group_id, "two")
+    await owner.send_packet("lucky", group_id, 100, 1, "红")
+    following = await start("follow.py", READER, tmp_path / "kept.json")
+    assert [await following.line() for _ in range(3)] == ["ready", "3 two", "4 [红]"]
+    await owner.say(group_id, "three")
+    assert await following.line() == "5 three"
+    await following.interrupt()
+
+
+async def text_from(pushes: PushQueue, user_id: int) -> str:
+    """The next text of that user."""
+    async with asyncio.timeout(PATIENCE_S):
+        async for push in pushes:
+            if isinstance(push, messages.TextPosted) and push.sender_id == user_id:
+                return push.text
+    raise AssertionError("the client was closed")
+
+
+async def test_a_bot_that_answers(start: Start, owner: Client, group_id: int) -> None:
+    bot = await start("bot.py", READER, group_id)
+    assert await bot.line() == "ready"
+    pushes = owner.pushes()
+    await owner.send_packet("lucky", group_id, 888, 1)
+    assert await text_from(pushes, READER) == "谢谢老板! 8.88 元"
+    await owner.say(group_id, "余额?")
+    assert await text_from(pushes, READER) in ("我有 8.88 元", "我有 0.00 元")  # settled or not yet
+    await bot.interrupt()

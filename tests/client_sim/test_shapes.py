@@ -1,0 +1,187 @@
+"""Shapes of evenings: each holds where it should and fails where it should not, and a failure fails the run."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+
+import pytest
+from rich.console import Console
+
+from client_sim import scenarios, screen, shapes
+from client_sim.books import Order, Share
+from client_sim.crowd import Crowd
+from client_sim.summary import Shape
+from protocol import tokens
+from protocol.messages import Opened, PacketFinished, PacketPosted, PacketSent, ResultLine, ResultPageBody
+
+GROUP, LISTENER = 2**60, 6
+
+
+def mint(user_id: int) -> str:
+    return str(tokens.mint(user_id, 2_000_000_000, "k1", bytes(32)))
+
+
+def crowd_of(scenario: str) -> Crowd:
+    crowd = scenarios.prepare(scenario, "tcp://127.0.0.1:1", mint, seed=1)
+    for group in crowd.groups:
+        group.group_id = GROUP
+    return crowd
+
+
+def called(crowd: Crowd, character: str) -> int:
+    """The id of somebody of that character."""
+    return next(user.user_id for user in crowd.users if user.character_name == character)
+
+
+def sent(
+    crowd: Crowd,
+    packet_id: int,
+    sender_id: int,
+    kind: str = "lucky",
+    *,
+    fen: int = 100,
+    shares: int = 2,
+    at_ms: int = 0,
+) -> None:
+    order = Order(sender_id, kind, GROUP, fen, shares)
+    crowd.witness.may_see(sender_id, GROUP)
+    crowd.witness.was_sent(order, PacketSent(1, packet_id, order.total_fen, bytes(32), 99))
+    crowd.witness.may_see(LISTENER, GROUP)
+    crowd.witness.was_pushed(
+        LISTENER,
+        PacketPosted(0, GROUP, packet_id, sender_id, at_ms, packet_id, kind, shares, "", bytes(32), 99),
+    )
+
+
+def won(crowd: Crowd, packet_id: int, amounts: Iterable[tuple[int, int]]) -> None:
+    for index, (user_id, fen) in enumerate(amounts):
+        crowd.witness.may_see(user_id, GROUP)
+        crowd.witness.was_opened(user_id, Opened(1, packet_id, "won", fen, index), 1.0)
+
+
+def test_the_stroke_is_the_densest_moment_wherever_it_is() -> None:
+    crowd = crowd_of("new_year")
+    for number in range(8):
+        sent(crowd, number + 1, 7, at_ms=500_000 + 250 * number)
+    sent(crowd, 9, 7, at_ms=490_000)
+    sent(crowd, 10, 7, at_ms=505_000)
+    assert shapes.packets_come_at_the_stroke(crowd) == Shape(
+        "≥ 80% of packets are sent within 2 s", "80% of 10", True
+    )
+    sent(crowd, 11, 7, at_ms=600_000)
+    assert not shapes.packets_come_at_the_stroke(crowd).holds
+
+
+def test_nothing_sent_is_no_shape() -> None:
+    for scenario in scenarios.SCENARIOS:
+        crowd = crowd_of(scenario)
+        assert not any(look(crowd).holds for look in scenarios.SCENARIOS[scenario].shapes), scenario
+
+
+def test_an_office() -> None:
+    crowd = crowd_of("office")
+    boss, talker = called(crowd, "boss"), called(crowd, "talker")
+    for number in range(3):
+        sent(crowd, number + 1, boss, "equal", fen=500, shares=4)
+    sent(crowd, 4, talker, "lucky", fen=5000)
+    assert shapes.most_packets_are_equal(crowd).holds
+    assert shapes.bosses_give_most(crowd) == Shape("≥ 50% of fen come from bosses", "55% of 11,000", True)
+    sent(crowd, 5, talker, "lucky", fen=2000)
+    assert not shapes.bosses_give_most(crowd).holds
+    assert shapes.most_packets_are_equal(crowd).holds
+    sent(crowd, 6, talker, "lucky")
+    assert not shapes.most_packets_are_equal(crowd).holds
+
+
+def test_a_chain_is_as_long_as_its_links() -> None:
+    crowd = crowd_of("family")
+    for number in range(1, 4):
+        sent(crowd, number, number, "lucky", shares=1)
+    sent(crowd, 4, 9, "personal")
+    crowd.witness.was_passed_on(1, 2)
+    assert shapes.packets_come_in_chains(crowd) == Shape("a 接龙 of ≥ 3 packets", "one of 2", False)
+    crowd.witness.was_passed_on(2, 3)
+    assert shapes.packets_come_in_chains(crowd).holds
+    assert shapes.some_packets_are_personal(crowd).seen == "25% of 4"
+
+
+def test_who_passes_on_must_have_had_the_best_luck() -> None:
+    crowd = crowd_of("family")
+    sent(crowd, 1, 8, shares=1)
+    won(crowd, 1, [(9, 100)])
+    crowd.witness.was_pushed(LISTENER, PacketFinished(0, 1, GROUP, 1, 5, 9, 100))
+    sent(crowd, 2, 9)
+    crowd.witness.was_passed_on(1, 2)
+    assert crowd.witness.contradictions() == []
+    sent(crowd, 3, 8)
+    crowd.witness.was_passed_on(1, 3)
+    assert crowd.witness.contradictions() == ["packet 3: follows packet 1, whose best luck somebody else had"]
+
+
+def test_bots_come_first() -> None:
+    crowd = crowd_of("campaign")
+    sponsor, bot, sleeper = (called(crowd, name) for name in ("sponsor", "bot", "sleeper"))
+    for number in range(4):
+        sent(crowd, number + 1, sponsor, shares=30)
+        won(crowd, number + 1, [(bot, 3), (sleeper, 4)])
+    assert shapes.bots_come_first(crowd).holds
+    assert shapes.bots_come_first(crowd).seen == "100% of 4"
+    assert shapes.one_gives_to_many(crowd).holds
+    sent(crowd, 5, sponsor, shares=30)
+    won(crowd, 5, [(sleeper, 3)])
+    sent(crowd, 6, sponsor, shares=30)
+    won(crowd, 6, [(sleeper, 3)])
+    assert shapes.bots_come_first(crowd).seen == "67% of 6"
+    assert not shapes.bots_come_first(crowd).holds
+    sent(crowd, 7, sleeper, shares=30)
+    assert not shapes.one_gives_to_many(crowd).holds
+
+
+def test_a_rush_has_a_winner_for_every_share() -> None:
+    crowd = crowd_of("rush")
+    sent(crowd, 1, 7)
+    won(crowd, 1, [(7, 40), (8, 60)])
+    assert shapes.every_share_is_won(crowd).holds
+    sent(crowd, 2, 7)
+    won(crowd, 2, [(7, 40)])
+    assert shapes.every_share_is_won(crowd) == Shape(
+        "all shares are won, and are the total", "so in 1 packets of 2", False
+    )
+
+
+@pytest.mark.parametrize(("holds", "mark"), [(True, "✓"), (False, "✗")])
+def test_a_shape_that_fails_fails_the_run_and_is_told(holds: bool, mark: str) -> None:
+    crowd = crowd_of("family")
+    crowd.shapes = [Shape("a 接龙 of ≥ 3 packets", "one of 2", holds)]
+    summary = crowd.summary()
+    assert summary.ok is holds
+    console = Console(file=io.StringIO(), width=80)
+    screen.tell(console, crowd, summary)
+    assert isinstance(console.file, io.StringIO)
+    assert f"expected  a 接龙 of ≥ 3 packets  seen  one of 2  {mark}" in console.file.getvalue()
+
+
+def page(own_fen: int, *claims: tuple[int, Share], best_index: int = -1) -> ResultPageBody:
+    lines = [ResultLine(share.index, who, "", share.amount_fen, 0, "") for who, share in claims]
+    return ResultPageBody(
+        "lucky", "open", 7, "", "", own_fen, "", "", "", "", True, best_index, 1, 2, lines, False, False
+    )
+
+
+@pytest.mark.parametrize(
+    ("shown", "odd"),
+    [
+        (page(40, (8, Share(0, 40))), ""),
+        (page(41, (8, Share(0, 40))), "their page shows 41 fen"),
+        (page(40, (8, Share(1, 40))), "the page shows Share(index=1"),
+        (page(40, (8, Share(0, 40)), best_index=0), "marks the best luck"),
+    ],
+)
+def test_a_page_must_say_what_was_told(shown: ResultPageBody, odd: str) -> None:
+    crowd = crowd_of("family")
+    sent(crowd, 1, 7)
+    won(crowd, 1, [(8, 40)])
+    crowd.witness.was_shown(8, 1, shown)
+    found = crowd.witness.contradictions()
+    assert [odd in one for one in found] == ([True] if odd else [])
