@@ -1,0 +1,205 @@
+"""What each viewer sees of a packet: the page of a tap, and the result page. Clients only draw them.
+
+    open_page(known, viewer, now_ms)     what tapping the packet shows
+    result_page(known, viewer, now_ms)   who opened it, as far as this viewer may know
+
+Both are None for somebody who has nothing to see there, which the caller answers as if there were no such packet.
+The claims themselves are not part of a page: there may be 500 of them. A page says whether they may be listed, and
+which one is marked. It speaks of every claim that it is given, so give it those that are durable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from functools import partial
+from typing import Final, NamedTuple
+
+import msgspec
+
+from server.core.packet import Claim, Kind, Terms, best_luck
+from server.core.texts import Language, Text, say
+
+NOBODY: Final = -1  # the index of the best luck while nobody has it
+USES: Final = (Text.USE_TO_SEND, Text.USE_TO_BUY, Text.USE_TO_TRANSFER, Text.USE_TO_WITHDRAW)
+
+
+class State(StrEnum):
+    """How far a packet is; the values stand on the wire."""
+
+    OPEN = "open"
+    FINISHED = "finished"
+    EXPIRED = "expired"  # nobody opens any more, the rest is on its way back
+    REFUNDED = "refunded"
+
+
+class View(StrEnum):
+    """Which page a tap shows; the values stand on the wire."""
+
+    OPEN = "open"
+    GONE = "gone"
+    GONE_WITH_LIST = "gone_with_list"
+    EXPIRED = "expired"
+    RESULT = "result"  # nothing to tap: go on to the result page
+
+
+class Known(NamedTuple):
+    """A packet as it may be spoken of: claims by user, in the order of their indexes.
+
+    `closed`: no claim is made any more; unless it is finished, the rest is back with the sender.
+    """
+
+    terms: Terms
+    claims: Mapping[int, Claim]
+    closed: bool
+
+
+class Viewer(NamedTuple):
+    """Who looks, whether the rules let them open (see packet.may_open), and in which language they read."""
+
+    user_id: int
+    may_open: bool
+    language: Language
+
+
+class OpenPage(msgspec.Struct, frozen=True, gc=False):
+    """What a tap shows. Texts are empty where the page has none; all of them if `view` is the result page."""
+
+    view: View
+    sender_id: int
+    greeting: str
+    line: str
+    button: str
+    link: str  # leads to the result page
+
+
+class ResultPage(msgspec.Struct, frozen=True, gc=False):
+    """Who opened the packet. Texts are empty where the page has none, for this viewer or at this time."""
+
+    sender_id: int
+    greeting: str
+    kind: Kind
+    state: State
+    amount_fen: int  # the viewer's own share, 0 if they have none
+    amount: str  # the same as a text
+    note: str  # what the viewer can do with it
+    summary: str
+    ending: str  # that the packet has expired, and what becomes of the rest
+    send_again: str  # a button
+    records: str  # a link
+    lists_claims: bool
+    best_index: int  # the claim to be marked, or NOBODY
+    best_mark: str
+
+
+_Drawn = tuple[Text | None, Text | None, Text | None]
+_DRAWN: Final[dict[View, _Drawn]] = {  # line, button, link
+    View.OPEN: (None, Text.OPEN, None),
+    View.GONE: (Text.GONE, None, None),
+    View.GONE_WITH_LIST: (Text.GONE, None, Text.SEE_LUCK),
+    View.EXPIRED: (Text.EXPIRED, None, None),
+    View.RESULT: (None, None, None),
+}
+
+
+def open_page(known: Known, viewer: Viewer, now_ms: int) -> OpenPage | None:
+    """The page that a tap shows; None if the viewer neither may open, nor has claimed, nor is the sender."""
+    view, terms = _view(known, viewer, now_ms), known.terms
+    if view is None:
+        return None
+    figures = {"lifetime": terms.expires_at_ms - terms.created_at_ms}
+    line, button, link = (_said(viewer.language, text, figures) for text in _DRAWN[view])
+    return OpenPage(view, terms.sender_id, terms.greeting, line, button, link)
+
+
+def result_page(known: Known, viewer: Viewer, now_ms: int) -> ResultPage | None:
+    """The result page; None unless the viewer has claimed, is the sender, or was given the link to it."""
+    terms, own = known.terms, known.claims.get(viewer.user_id)
+    is_sender = viewer.user_id == terms.sender_id
+    if not is_sender and _view(known, viewer, now_ms) not in (View.RESULT, View.GONE_WITH_LIST):
+        return None
+    state = _state(known, now_ms)
+    best = best_luck(terms, list(known.claims.values()))
+    said = partial(_said, viewer.language, figures=_figures(known, own))
+    return ResultPage(
+        sender_id=terms.sender_id,
+        greeting=terms.greeting,
+        kind=terms.kind,
+        state=state,
+        amount_fen=own.amount_fen if own else 0,
+        amount=said(Text.AMOUNT if own else None),
+        note=said(USES[own.at_ms % len(USES)] if own else None),  # any will do, but the same at every look
+        summary=said(_summary(terms, state, is_sender)),
+        ending=said(_ending(state, is_sender)),
+        send_again=said(Text.SEND_AGAIN if is_sender and state is State.OPEN else None),
+        records=said(Text.RECORDS if own and not is_sender else None),
+        lists_claims=terms.kind is Kind.LUCKY or (terms.kind is Kind.EQUAL and is_sender),
+        best_index=best.index if best else NOBODY,
+        best_mark=said(Text.BEST_LUCK if best else None),
+    )
+
+
+def state_of(terms: Terms, opened: int, closed: bool, now_ms: int) -> State:
+    """How far a packet is of which `opened` shares are; closed = finished or refunded."""
+    if opened == terms.shares:
+        return State.FINISHED
+    if closed:
+        return State.REFUNDED
+    return State.EXPIRED if now_ms >= terms.expires_at_ms else State.OPEN
+
+
+def _state(known: Known, now_ms: int) -> State:
+    return state_of(known.terms, len(known.claims), known.closed, now_ms)
+
+
+def _view(known: Known, viewer: Viewer, now_ms: int) -> View | None:
+    """The first row that fits; the order is that of the answers to a grab, so that page and ticket agree."""
+    terms = known.terms
+    if viewer.user_id in known.claims:
+        return View.RESULT
+    if not viewer.may_open:  # a sender who may not: of a personal packet, or no longer in the group
+        return View.RESULT if viewer.user_id == terms.sender_id else None
+    state = _state(known, now_ms)
+    if state is State.FINISHED:
+        return View.GONE_WITH_LIST if terms.kind is Kind.LUCKY else View.GONE
+    return View.OPEN if state is State.OPEN else View.EXPIRED
+
+
+def _summary(terms: Terms, state: State, is_sender: bool) -> Text:
+    """The line above the list. What somebody else's unfinished or lucky packet holds in all stays theirs."""
+    if state is State.FINISHED:
+        if terms.kind is not Kind.LUCKY:
+            return Text.FINISHED
+        return Text.FINISHED_LUCKY_MINE if is_sender else Text.FINISHED_LUCKY
+    if terms.shares == 1:  # nobody has opened it, so only its sender gets this far
+        return Text.WAITING if state is State.OPEN else Text.UNOPENED
+    return Text.PARTLY_MINE if is_sender else Text.PARTLY
+
+
+def _ending(state: State, is_sender: bool) -> Text | None:
+    """What becomes of the rest is the sender's affair; its amount would tell others the total."""
+    if state not in (State.EXPIRED, State.REFUNDED):
+        return None
+    if not is_sender:
+        return Text.EXPIRED
+    return Text.RETURNED if state is State.REFUNDED else Text.RETURNING
+
+
+def _figures(known: Known, own: Claim | None) -> dict[str, int]:
+    """Every number that a text of the result page may name."""
+    terms, claims = known.terms, list(known.claims.values())
+    claimed_fen = sum(claim.amount_fen for claim in claims)
+    return {
+        "shares": terms.shares,
+        "opened": len(claims),
+        "total": terms.total_fen,
+        "claimed": claimed_fen,
+        "left": terms.total_fen - claimed_fen,
+        "amount": own.amount_fen if own else 0,
+        "took": claims[-1].at_ms - terms.created_at_ms if claims else 0,
+        "lifetime": terms.expires_at_ms - terms.created_at_ms,
+    }
+
+
+def _said(language: Language, text: Text | None, figures: Mapping[str, int]) -> str:
+    return say(language, text, figures) if text else ""

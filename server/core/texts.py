@@ -1,0 +1,151 @@
+"""Every sentence that a page shows, one table per language, and how amounts, numbers and times are spoken in it.
+
+    say(Language.EN, Text.PARTLY, {"opened": 3, "shares": 5})   # 3 of 5 opened
+
+A placeholder is a number with a way to speak it: `{total:yuan}` takes fen, `{took:time}` milliseconds, and
+`{shares:red packet|red packets}` sets the noun behind the number. No text has a name in it: clients know names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from string import Formatter
+from typing import Final
+
+
+class Language(StrEnum):
+    """The languages a viewer may ask for."""
+
+    ZH = "zh"
+    EN = "en"
+
+
+class Text(StrEnum):
+    """What can be said. The value is the text's name in a test's report, nothing more."""
+
+    OPEN = "open"
+    GONE = "gone"
+    SEE_LUCK = "see_luck"
+    EXPIRED = "expired"
+    AMOUNT = "amount"
+    USE_TO_SEND = "use_to_send"
+    USE_TO_BUY = "use_to_buy"
+    USE_TO_TRANSFER = "use_to_transfer"
+    USE_TO_WITHDRAW = "use_to_withdraw"
+    SEND_AGAIN = "send_again"
+    RECORDS = "records"
+    FINISHED_LUCKY_MINE = "finished_lucky_mine"
+    FINISHED_LUCKY = "finished_lucky"
+    FINISHED = "finished"
+    PARTLY_MINE = "partly_mine"
+    PARTLY = "partly"
+    WAITING = "waiting"
+    UNOPENED = "unopened"
+    RETURNING = "returning"
+    RETURNED = "returned"
+    BEST_LUCK = "best_luck"
+    SECONDS = "seconds"
+    MINUTES = "minutes"
+    HOURS = "hours"
+
+
+_ZH: Final = {
+    Text.OPEN: "拆",
+    Text.GONE: "手慢了,红包派完了",
+    Text.SEE_LUCK: "看看大家的手气",
+    Text.EXPIRED: "该红包已超过{lifetime:time}",
+    Text.AMOUNT: "{amount:yuan}元",
+    Text.USE_TO_SEND: "已存入零钱,可用于发红包",
+    Text.USE_TO_BUY: "已存入零钱,可用于消费",
+    Text.USE_TO_TRANSFER: "已存入零钱,可用于转账",
+    Text.USE_TO_WITHDRAW: "已存入零钱,可用于提现",
+    Text.SEND_AGAIN: "继续发送此红包",
+    Text.RECORDS: "查看我的红包记录",
+    Text.FINISHED_LUCKY_MINE: "{shares}个红包共{total:yuan}元,{took:time}被抢光",
+    Text.FINISHED_LUCKY: "{shares}个红包,{took:time}被抢光",
+    Text.FINISHED: "{shares}个红包共{total:yuan}元",
+    Text.PARTLY_MINE: "已领取{opened}/{shares}个,共{claimed:yuan}/{total:yuan}元",
+    Text.PARTLY: "领取{opened}/{shares}个",
+    Text.WAITING: "红包金额{total:yuan}元,等待对方领取",
+    Text.UNOPENED: "红包金额{total:yuan}元,未被领取",
+    Text.RETURNING: "该红包已超过{lifetime:time},剩余{left:yuan}元将退回零钱",
+    Text.RETURNED: "该红包已超过{lifetime:time},剩余{left:yuan}元已退回零钱",
+    Text.BEST_LUCK: "手气最佳",
+    Text.SECONDS: "{n}秒",
+    Text.MINUTES: "{n}分钟",
+    Text.HOURS: "{n}小时",
+}
+
+_EN: Final = {
+    Text.OPEN: "Open",
+    Text.GONE: "Better luck next time: all gone",
+    Text.SEE_LUCK: "See how lucky everybody was",
+    Text.EXPIRED: "This red packet is more than {lifetime:time} old",
+    Text.AMOUNT: "{amount:yuan} yuan",
+    Text.USE_TO_SEND: "In your balance now: send a red packet with it",
+    Text.USE_TO_BUY: "In your balance now: buy something with it",
+    Text.USE_TO_TRANSFER: "In your balance now: transfer it to somebody",
+    Text.USE_TO_WITHDRAW: "In your balance now: withdraw it to your bank",
+    Text.SEND_AGAIN: "Send this red packet again",
+    Text.RECORDS: "See my red packets",
+    Text.FINISHED_LUCKY_MINE: "{shares:red packet|red packets}, {total:yuan} yuan in all, gone in {took:time}",
+    Text.FINISHED_LUCKY: "{shares:red packet|red packets}, gone in {took:time}",
+    Text.FINISHED: "{shares:red packet|red packets}, {total:yuan} yuan in all",
+    Text.PARTLY_MINE: "{opened} of {shares} opened, {claimed:yuan} of {total:yuan} yuan",
+    Text.PARTLY: "{opened} of {shares} opened",
+    Text.WAITING: "{total:yuan} yuan, waiting to be opened",
+    Text.UNOPENED: "{total:yuan} yuan, not opened",
+    Text.RETURNING: "More than {lifetime:time} old: the {left:yuan} yuan left will go back to your balance",
+    Text.RETURNED: "More than {lifetime:time} old: the {left:yuan} yuan left went back to your balance",
+    Text.BEST_LUCK: "Best luck",
+    Text.SECONDS: "{n:second|seconds}",
+    Text.MINUTES: "{n:minute|minutes}",
+    Text.HOURS: "{n:hour|hours}",
+}
+
+TEXTS: Final = {Language.ZH: _ZH, Language.EN: _EN}
+
+
+def say(language: Language, text: Text, figures: Mapping[str, int]) -> str:
+    """The text with its figures: amounts in fen, times in milliseconds. Those it does not name are left out."""
+    return _SPEAKERS[language].vformat(TEXTS[language][text], (), figures)
+
+
+def yuan(amount_fen: int) -> str:
+    """1234 -> 12.34, with thousands set apart."""
+    sign = "-" if amount_fen < 0 else ""
+    return f"{sign}{abs(amount_fen) // 100:,}.{abs(amount_fen) % 100:02d}"
+
+
+def spoken(language: Language, time_ms: int) -> str:
+    """A time as a person says it: seconds below a minute, minutes below an hour, then hours; at least one second.
+
+    To the nearest one, half a step upwards, because who says "a minute" of 119 s is further off than need be.
+    """
+    seconds = max(1, (time_ms + 500) // 1000)
+    minutes = (seconds + 30) // 60
+    if seconds < 60:
+        return say(language, Text.SECONDS, {"n": seconds})
+    if minutes < 60:
+        return say(language, Text.MINUTES, {"n": minutes})
+    return say(language, Text.HOURS, {"n": (minutes + 30) // 60})
+
+
+class _Speaker(Formatter):
+    """Knows the ways to speak a number that stand behind the colon of a placeholder."""
+
+    def __init__(self, language: Language) -> None:
+        self._language = language
+
+    def format_field(self, value: int, way: str) -> str:
+        if way == "yuan":
+            return yuan(value)
+        if way == "time":
+            return spoken(self._language, value)
+        if "|" in way:
+            return f"{value} {way.split('|')[value != 1]}"
+        return str(value)
+
+
+_SPEAKERS: Final = {language: _Speaker(language) for language in Language}

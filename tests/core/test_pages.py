@@ -1,0 +1,499 @@
+"""What each viewer sees: every row of the open page, every rule of the result page, in both languages."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.core.amounts import Caps
+from server.core.packet import Answer, Claim, Kind, Packet, Terms, may_open
+from server.core.pages import NOBODY, USES, Known, OpenPage, ResultPage, State, View, Viewer, open_page, result_page
+from server.core.texts import Language, say, yuan
+
+T0 = 1_800_000_000_000
+DAY_MS = 86_400_000
+SOON, LATE = T0 + 60_000, T0 + DAY_MS
+ANN, BEN, CAI, DEE, EVE = 1, 2, 3, 4, 5  # Ann sends; all but Eve are in the group
+MEMBERS = (ANN, BEN, CAI, DEE)
+ZH, EN = Language.ZH, Language.EN
+GREETING = "恭喜发财,大吉大利"
+AMOUNTS_FEN = {Kind.LUCKY: (123, 500, 377), Kind.EQUAL: (200, 200, 200), Kind.PERSONAL: (888,)}
+TOOK_MS = (1_000, 2_000, 3_000)
+
+
+def known(kind: Kind, *openers: int, shares: int | None = None, closed: bool = False, **changes: Any) -> Known:
+    """A packet of 10.00 (lucky), 6.00 (equal, 3 shares) or 8.88 yuan (personal, to Ben), opened by these users."""
+    amounts_fen = AMOUNTS_FEN[kind][:shares]
+    target_id = BEN if kind is Kind.PERSONAL else 2**59
+    usual = Terms(
+        2**60,
+        kind,
+        ANN,
+        target_id,
+        sum(amounts_fen),
+        len(amounts_fen),
+        Caps(),
+        GREETING,
+        bytes(32),
+        T0,
+        T0 + DAY_MS,
+    )
+    terms = usual._replace(**changes)
+    claims = [Claim(index, user, amounts_fen[index], T0 + TOOK_MS[index]) for index, user in enumerate(openers)]
+    return Known(terms, {claim.user_id: claim for claim in claims}, closed or len(claims) == terms.shares)
+
+
+def viewer(packet: Known, user_id: int, language: Language = ZH) -> Viewer:
+    return Viewer(user_id, may_open(packet.terms, user_id, user_id in MEMBERS), language)
+
+
+def tap(packet: Known, user_id: int, now_ms: int = SOON, language: Language = ZH) -> OpenPage | None:
+    return open_page(packet, viewer(packet, user_id, language), now_ms)
+
+
+def result(packet: Known, user_id: int, now_ms: int = SOON, language: Language = ZH) -> ResultPage:
+    page = result_page(packet, viewer(packet, user_id, language), now_ms)
+    assert page is not None
+    return page
+
+
+LUCKY, EQUAL, PERSONAL = known(Kind.LUCKY), known(Kind.EQUAL), known(Kind.PERSONAL)
+LUCKY_BEGUN, EQUAL_BEGUN = known(Kind.LUCKY, BEN), known(Kind.EQUAL, BEN)
+LUCKY_DONE, EQUAL_DONE = known(Kind.LUCKY, BEN, ANN, CAI), known(Kind.EQUAL, BEN, ANN, CAI)
+WITHOUT_ANN, EQUAL_WITHOUT_ANN = known(Kind.LUCKY, BEN, CAI, DEE), known(Kind.EQUAL, BEN, CAI, DEE)
+PERSONAL_DONE = known(Kind.PERSONAL, BEN)
+LUCKY_BACK, EQUAL_BACK = known(Kind.LUCKY, BEN, closed=True), known(Kind.EQUAL, BEN, closed=True)
+LUCKY_ONE, PERSONAL_BACK = known(Kind.LUCKY, shares=1), known(Kind.PERSONAL, closed=True)
+LUCKY_ONE_DONE = known(Kind.LUCKY, BEN, shares=1)
+
+
+# --- the page of a tap ----------------------------------------------------------------------------------------
+
+NOTHING = ("", "", "")
+COIN = {ZH: ("", "拆", ""), EN: ("", "Open", "")}
+GONE = {ZH: ("手慢了,红包派完了", "", ""), EN: ("Better luck next time: all gone", "", "")}
+GONE_WITH_LIST = {
+    ZH: ("手慢了,红包派完了", "", "看看大家的手气"),
+    EN: ("Better luck next time: all gone", "", "See how lucky everybody was"),
+}
+EXPIRED = {ZH: ("该红包已超过24小时", "", ""), EN: ("This red packet is more than 24 hours old", "", "")}
+RESULT = {ZH: NOTHING, EN: NOTHING}
+DRAWN = {
+    View.OPEN: COIN,
+    View.GONE: GONE,
+    View.GONE_WITH_LIST: GONE_WITH_LIST,
+    View.EXPIRED: EXPIRED,
+    View.RESULT: RESULT,
+}
+
+TAPS = [
+    # has claimed, or sent a personal packet: straight to the result page, whatever became of it
+    (LUCKY_BEGUN, BEN, SOON, View.RESULT),
+    (LUCKY_BEGUN, BEN, LATE, View.RESULT),
+    (LUCKY_BACK, BEN, LATE, View.RESULT),
+    (LUCKY_DONE, BEN, SOON, View.RESULT),
+    (LUCKY_DONE, BEN, LATE, View.RESULT),
+    (LUCKY_DONE, ANN, SOON, View.RESULT),
+    (EQUAL_BEGUN, BEN, LATE, View.RESULT),
+    (EQUAL_DONE, ANN, SOON, View.RESULT),
+    (PERSONAL, ANN, SOON, View.RESULT),
+    (PERSONAL, ANN, LATE, View.RESULT),
+    (PERSONAL_BACK, ANN, LATE, View.RESULT),
+    (PERSONAL_DONE, ANN, SOON, View.RESULT),
+    (PERSONAL_DONE, BEN, SOON, View.RESULT),
+    # may open, shares left: the sender of a group packet too
+    (LUCKY, BEN, SOON, View.OPEN),
+    (LUCKY, BEN, LATE - 1, View.OPEN),
+    (LUCKY, ANN, SOON, View.OPEN),
+    (LUCKY_BEGUN, CAI, SOON, View.OPEN),
+    (EQUAL, ANN, SOON, View.OPEN),
+    (EQUAL_BEGUN, CAI, SOON, View.OPEN),
+    (PERSONAL, BEN, SOON, View.OPEN),
+    # not claimed, lucky, finished: also when its time has passed meanwhile
+    (LUCKY_DONE, DEE, SOON, View.GONE_WITH_LIST),
+    (LUCKY_DONE, DEE, LATE, View.GONE_WITH_LIST),
+    (WITHOUT_ANN, ANN, SOON, View.GONE_WITH_LIST),
+    (LUCKY_ONE_DONE, ANN, SOON, View.GONE_WITH_LIST),
+    # not claimed, equal, finished
+    (EQUAL_DONE, DEE, SOON, View.GONE),
+    (EQUAL_DONE, DEE, LATE, View.GONE),
+    (EQUAL_WITHOUT_ANN, ANN, SOON, View.GONE),
+    # expired, not claimed: the rest is still to come back, or is back
+    (LUCKY, BEN, LATE, View.EXPIRED),
+    (LUCKY, ANN, LATE, View.EXPIRED),
+    (LUCKY_BEGUN, CAI, LATE, View.EXPIRED),
+    (LUCKY_BACK, CAI, LATE, View.EXPIRED),
+    (EQUAL_BACK, ANN, LATE, View.EXPIRED),
+    (PERSONAL, BEN, LATE, View.EXPIRED),
+    (PERSONAL_BACK, BEN, LATE, View.EXPIRED),
+    # none of their business: as if there were no such packet
+    (LUCKY, EVE, SOON, None),
+    (LUCKY_DONE, EVE, SOON, None),
+    (LUCKY, EVE, LATE, None),
+    (EQUAL_DONE, EVE, SOON, None),
+    (PERSONAL, CAI, SOON, None),
+    (PERSONAL_DONE, CAI, SOON, None),
+    (PERSONAL_BACK, CAI, LATE, None),
+]
+
+
+@pytest.mark.parametrize("language", Language)
+@pytest.mark.parametrize(("packet", "user_id", "now_ms", "view"), TAPS)
+def test_a_tap_shows(packet: Known, user_id: int, now_ms: int, view: View | None, language: Language) -> None:
+    page = tap(packet, user_id, now_ms, language)
+    expected = None if view is None else OpenPage(view, ANN, GREETING, *DRAWN[view][language])
+    assert page == expected
+
+
+def test_a_sender_who_left_the_group_goes_to_the_result_page() -> None:
+    page = open_page(LUCKY, Viewer(ANN, False, ZH), SOON)
+    assert page is not None
+    assert page.view is View.RESULT
+
+
+def test_who_has_claimed_and_was_kicked_still_reads_the_result() -> None:
+    kicked = Viewer(BEN, False, ZH)
+    page = open_page(LUCKY_BEGUN, kicked, SOON)
+    assert page is not None
+    assert page.view is View.RESULT
+    assert result_page(LUCKY_BEGUN, kicked, SOON) == result(LUCKY_BEGUN, BEN)
+
+
+def test_a_packet_with_another_lifetime_names_that_one() -> None:
+    short = known(Kind.LUCKY, expires_at_ms=T0 + 120_000)
+    pages = [tap(short, BEN, LATE, language) for language in Language]
+    assert [page and page.line for page in pages] == [
+        "该红包已超过2分钟",
+        "This red packet is more than 2 minutes old",
+    ]
+
+
+# --- rule by rule ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("at_ms", "zh", "en"),
+    [
+        (T0, "已存入零钱,可用于发红包", "In your balance now: send a red packet with it"),
+        (T0 + 1, "已存入零钱,可用于消费", "In your balance now: buy something with it"),
+        (T0 + 2, "已存入零钱,可用于转账", "In your balance now: transfer it to somebody"),
+        (T0 + 3, "已存入零钱,可用于提现", "In your balance now: withdraw it to your bank"),
+        (T0 + 4, "已存入零钱,可用于发红包", "In your balance now: send a red packet with it"),
+    ],
+)
+def test_rule_1_who_claimed_reads_the_amount_and_one_use_of_it(at_ms: int, zh: str, en: str) -> None:
+    packet = known(Kind.PERSONAL)._replace(claims={BEN: Claim(0, BEN, 888, at_ms)})
+    pages = [result(packet, BEN, LATE, language) for language in (ZH, EN)]
+    assert [(page.amount_fen, page.amount, page.note) for page in pages] == [
+        (888, "8.88元", zh),
+        (888, "8.88 yuan", en),
+    ]
+    assert result(packet, BEN, LATE + 1).note == zh  # at every look the same one
+
+
+@pytest.mark.parametrize(
+    ("packet", "user_id", "amount_fen"),
+    [(LUCKY_DONE, ANN, 500), (LUCKY_BEGUN, BEN, 123), (EQUAL_BACK, BEN, 200), (PERSONAL_DONE, BEN, 888)],
+)
+def test_rule_1_also_to_a_sender_who_claimed(packet: Known, user_id: int, amount_fen: int) -> None:
+    page = result(packet, user_id)
+    assert (page.amount_fen, page.amount) == (amount_fen, f"{yuan(amount_fen)}元")
+    assert page.note in {say(ZH, use, {}) for use in USES}
+
+
+@pytest.mark.parametrize(("packet", "user_id"), [(LUCKY, ANN), (WITHOUT_ANN, ANN), (LUCKY_DONE, DEE)])
+def test_rule_1_says_nothing_to_who_has_no_share(packet: Known, user_id: int) -> None:
+    page = result(packet, user_id)
+    assert (page.amount_fen, page.amount, page.note) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("packet", "user_id", "now_ms", "offered"),
+    [
+        (LUCKY, ANN, SOON, True),
+        (LUCKY_BEGUN, ANN, LATE - 1, True),
+        (known(Kind.LUCKY, ANN), ANN, SOON, True),  # has claimed a share of it
+        (EQUAL_BEGUN, ANN, SOON, True),
+        (PERSONAL, ANN, SOON, True),
+        (LUCKY_BEGUN, BEN, SOON, False),  # not the sender
+        (LUCKY_DONE, ANN, SOON, False),
+        (PERSONAL_DONE, ANN, SOON, False),
+        (LUCKY_BEGUN, ANN, LATE, False),  # nobody could open it any more
+        (LUCKY_BACK, ANN, LATE, False),
+    ],
+)
+def test_rule_2_the_sender_may_send_an_open_packet_again(
+    packet: Known, user_id: int, now_ms: int, offered: bool
+) -> None:
+    assert result(packet, user_id, now_ms, ZH).send_again == ("继续发送此红包" if offered else "")
+    assert result(packet, user_id, now_ms, EN).send_again == ("Send this red packet again" if offered else "")
+
+
+@pytest.mark.parametrize(
+    ("packet", "user_id", "offered"),
+    [
+        (LUCKY_BEGUN, BEN, True),
+        (LUCKY_DONE, CAI, True),
+        (EQUAL_DONE, BEN, True),
+        (PERSONAL_DONE, BEN, True),
+        (LUCKY_DONE, ANN, False),  # claimed, but it is her own packet
+        (PERSONAL_DONE, ANN, False),
+        (LUCKY_DONE, DEE, False),  # has not claimed
+    ],
+)
+def test_rule_3_who_claimed_from_somebody_else_is_led_to_the_records(
+    packet: Known, user_id: int, offered: bool
+) -> None:
+    assert result(packet, user_id, language=ZH).records == ("查看我的红包记录" if offered else "")
+    assert result(packet, user_id, language=EN).records == ("See my red packets" if offered else "")
+
+
+SUMMARIES = [
+    # rule 4: finished
+    (LUCKY_DONE, ANN, SOON, "3个红包共10.00元,3秒被抢光", "3 red packets, 10.00 yuan in all, gone in 3 seconds"),
+    (WITHOUT_ANN, ANN, LATE, "3个红包共10.00元,3秒被抢光", "3 red packets, 10.00 yuan in all, gone in 3 seconds"),
+    (LUCKY_DONE, BEN, SOON, "3个红包,3秒被抢光", "3 red packets, gone in 3 seconds"),
+    (LUCKY_DONE, DEE, LATE, "3个红包,3秒被抢光", "3 red packets, gone in 3 seconds"),
+    (LUCKY_ONE_DONE, ANN, SOON, "1个红包共1.23元,1秒被抢光", "1 red packet, 1.23 yuan in all, gone in 1 second"),
+    (LUCKY_ONE_DONE, BEN, SOON, "1个红包,1秒被抢光", "1 red packet, gone in 1 second"),
+    (EQUAL_DONE, ANN, SOON, "3个红包共6.00元", "3 red packets, 6.00 yuan in all"),
+    (EQUAL_WITHOUT_ANN, ANN, SOON, "3个红包共6.00元", "3 red packets, 6.00 yuan in all"),
+    (EQUAL_DONE, BEN, SOON, "3个红包共6.00元", "3 red packets, 6.00 yuan in all"),
+    (PERSONAL_DONE, ANN, SOON, "1个红包共8.88元", "1 red packet, 8.88 yuan in all"),
+    (PERSONAL_DONE, BEN, LATE, "1个红包共8.88元", "1 red packet, 8.88 yuan in all"),
+    # rule 5: unfinished, more than one share; also when it ended so
+    (LUCKY, ANN, SOON, "已领取0/3个,共0.00/10.00元", "0 of 3 opened, 0.00 of 10.00 yuan"),
+    (LUCKY_BEGUN, ANN, SOON, "已领取1/3个,共1.23/10.00元", "1 of 3 opened, 1.23 of 10.00 yuan"),
+    (LUCKY_BEGUN, BEN, SOON, "领取1/3个", "1 of 3 opened"),
+    (LUCKY_BACK, ANN, LATE, "已领取1/3个,共1.23/10.00元", "1 of 3 opened, 1.23 of 10.00 yuan"),
+    (LUCKY_BACK, BEN, LATE, "领取1/3个", "1 of 3 opened"),
+    (EQUAL_BEGUN, ANN, LATE, "已领取1/3个,共2.00/6.00元", "1 of 3 opened, 2.00 of 6.00 yuan"),
+    (EQUAL_BEGUN, BEN, SOON, "领取1/3个", "1 of 3 opened"),
+    # rule 6: unfinished, one share
+    (PERSONAL, ANN, SOON, "红包金额8.88元,等待对方领取", "8.88 yuan, waiting to be opened"),
+    (LUCKY_ONE, ANN, SOON, "红包金额1.23元,等待对方领取", "1.23 yuan, waiting to be opened"),
+    (PERSONAL, ANN, LATE, "红包金额8.88元,未被领取", "8.88 yuan, not opened"),
+    (PERSONAL_BACK, ANN, LATE, "红包金额8.88元,未被领取", "8.88 yuan, not opened"),
+]
+
+
+@pytest.mark.parametrize(("packet", "user_id", "now_ms", "zh", "en"), SUMMARIES)
+def test_rules_4_to_6_the_summary(packet: Known, user_id: int, now_ms: int, zh: str, en: str) -> None:
+    assert result(packet, user_id, now_ms, ZH).summary == zh
+    assert result(packet, user_id, now_ms, EN).summary == en
+
+
+ENDINGS = [
+    (LUCKY_BEGUN, ANN, SOON, State.OPEN, "", ""),
+    (LUCKY_BEGUN, BEN, SOON, State.OPEN, "", ""),
+    (LUCKY_DONE, ANN, LATE, State.FINISHED, "", ""),
+    (
+        LUCKY_BEGUN,
+        ANN,
+        LATE,
+        State.EXPIRED,
+        "该红包已超过24小时,剩余8.77元将退回零钱",
+        "More than 24 hours old: the 8.77 yuan left will go back to your balance",
+    ),
+    (
+        LUCKY_BACK,
+        ANN,
+        LATE,
+        State.REFUNDED,
+        "该红包已超过24小时,剩余8.77元已退回零钱",
+        "More than 24 hours old: the 8.77 yuan left went back to your balance",
+    ),
+    (
+        LUCKY_BEGUN,
+        BEN,
+        LATE,
+        State.EXPIRED,
+        "该红包已超过24小时",
+        "This red packet is more than 24 hours old",
+    ),
+    (
+        EQUAL_BACK,
+        BEN,
+        LATE,
+        State.REFUNDED,
+        "该红包已超过24小时",
+        "This red packet is more than 24 hours old",
+    ),
+]
+
+
+@pytest.mark.parametrize(("packet", "user_id", "now_ms", "state", "zh", "en"), ENDINGS)
+def test_the_ending(packet: Known, user_id: int, now_ms: int, state: State, zh: str, en: str) -> None:
+    pages = [result(packet, user_id, now_ms, language) for language in (ZH, EN)]
+    assert [(page.state, page.ending) for page in pages] == [(state, zh), (state, en)]
+
+
+@pytest.mark.parametrize(
+    ("packet", "user_id", "shown"),
+    [
+        (LUCKY_BEGUN, ANN, True),
+        (LUCKY_BEGUN, BEN, True),
+        (LUCKY_DONE, DEE, True),
+        (LUCKY_BACK, BEN, True),
+        (EQUAL_BEGUN, ANN, True),
+        (EQUAL_WITHOUT_ANN, ANN, True),
+        (EQUAL_BEGUN, BEN, False),
+        (EQUAL_DONE, BEN, False),
+        (PERSONAL_DONE, ANN, False),
+        (PERSONAL_DONE, BEN, False),
+    ],
+)
+def test_rule_7_the_list_is_for_lucky_packets_and_the_sender_of_an_equal_one(
+    packet: Known, user_id: int, shown: bool
+) -> None:
+    assert result(packet, user_id).lists_claims is shown
+
+
+@pytest.mark.parametrize(
+    ("packet", "best_index"),
+    [
+        (LUCKY_DONE, 1),
+        (LUCKY_ONE_DONE, 0),
+        (LUCKY_BEGUN, NOBODY),
+        (known(Kind.LUCKY, BEN, CAI), NOBODY),
+        (LUCKY_BACK, NOBODY),
+        (EQUAL_DONE, NOBODY),
+        (PERSONAL_DONE, NOBODY),
+    ],
+)
+def test_rule_8_best_luck_is_marked_on_finished_lucky_packets_only(packet: Known, best_index: int) -> None:
+    marks = {ZH: "手气最佳", EN: "Best luck"}
+    for language in Language:
+        page = result(packet, BEN, LATE, language)
+        assert (page.best_index, page.best_mark) == (best_index, "" if best_index == NOBODY else marks[language])
+
+
+# --- who gets no result page, and a page as a whole -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("packet", "user_id", "now_ms"),
+    [
+        (LUCKY, BEN, SOON),  # may open it, and must do so to see more
+        (LUCKY_BEGUN, CAI, SOON),
+        (LUCKY_BEGUN, CAI, LATE),
+        (EQUAL_DONE, DEE, SOON),
+        (PERSONAL, BEN, SOON),
+        (PERSONAL_BACK, BEN, LATE),
+        (LUCKY_DONE, EVE, SOON),
+        (PERSONAL_DONE, CAI, SOON),
+    ],
+)
+def test_nobody_else_gets_a_result_page(packet: Known, user_id: int, now_ms: int) -> None:
+    assert result_page(packet, viewer(packet, user_id), now_ms) is None
+
+
+def test_a_whole_result_page() -> None:
+    assert result(LUCKY_BEGUN, ANN) == ResultPage(
+        sender_id=ANN,
+        greeting=GREETING,
+        kind=Kind.LUCKY,
+        state=State.OPEN,
+        amount_fen=0,
+        amount="",
+        note="",
+        summary="已领取1/3个,共1.23/10.00元",
+        ending="",
+        send_again="继续发送此红包",
+        records="",
+        lists_claims=True,
+        best_index=NOBODY,
+        best_mark="",
+    )
+
+
+def test_no_greeting_is_taken_for_a_template() -> None:
+    page = tap(known(Kind.LUCKY, greeting="{total:yuan} {0.__class__}"), BEN)
+    assert page is not None
+    assert page.greeting == "{total:yuan} {0.__class__}"
+
+
+# --- what holds for every packet ------------------------------------------------------------------------------
+
+LOOKERS = st.sampled_from((*MEMBERS, EVE))
+MOMENTS = st.sampled_from([T0, SOON, LATE - 1, LATE, LATE + DAY_MS])
+
+
+@st.composite
+def packets(draw: st.DrawFn) -> Packet:
+    """Any kind, opened by some of those who may, perhaps closed."""
+    kind = draw(st.sampled_from(Kind))
+    shares = 1 if kind is Kind.PERSONAL else draw(st.integers(1, 4))
+    each_fen = draw(st.integers(700, 19_000))
+    terms = known(kind, shares=1).terms._replace(total_fen=each_fen * shares, shares=shares)
+    packet = Packet(terms._replace(seed=draw(st.binary(min_size=32, max_size=32))))
+    may = [BEN] if kind is Kind.PERSONAL else draw(st.permutations(MEMBERS))
+    for at_ms, user_id in enumerate(may[: draw(st.integers(0, shares))], start=T0):
+        assert packet.take(user_id, at_ms).answer is Answer.WON
+    if draw(st.booleans()):
+        packet.close()
+    return packet
+
+
+def known_of(packet: Packet) -> Known:
+    return Known(packet.terms, packet.claims, packet.counter.closed)
+
+
+def amounts_in(page: msgspec.Struct | None) -> set[str]:
+    """Every amount of money that a page's texts name; the greeting is the sender's affair."""
+    fields = msgspec.structs.asdict(page) if page is not None else {}
+    texts = [value for name, value in fields.items() if isinstance(value, str) and name != "greeting"]
+    return set(re.findall(r"[\d,]*\d\.\d\d", "\n".join(texts)))
+
+
+VIEWS = {
+    Answer.TICKET: {View.OPEN},
+    Answer.CLAIMED: {View.RESULT},
+    Answer.GONE: {View.GONE, View.GONE_WITH_LIST},
+    Answer.EXPIRED: {View.EXPIRED},
+}
+
+
+@given(packet=packets(), user_id=st.sampled_from(MEMBERS), now_ms=MOMENTS)
+def test_page_and_ticket_agree(packet: Packet, user_id: int, now_ms: int) -> None:
+    looks = viewer(known_of(packet), user_id)
+    if looks.may_open:
+        page = open_page(known_of(packet), looks, now_ms)
+        assert page is not None
+        assert page.view in VIEWS[packet.grab(user_id, now_ms, 1, 30_000, 4).answer]
+
+
+@given(packet=packets(), user_id=LOOKERS, now_ms=MOMENTS, language=st.sampled_from(Language))
+def test_others_read_no_amount_but_their_own(packet: Packet, user_id: int, now_ms: int, language: Language) -> None:
+    """Of an equal or personal packet that is finished they read the total too, which their share tells anyway."""
+    terms, facts = packet.terms, known_of(packet)
+    looks = viewer(facts, user_id, language)
+    own = packet.claims.get(user_id)
+    allowed = {yuan(own.amount_fen)} if own else set()
+    if packet.finished and terms.kind is not Kind.LUCKY:
+        allowed.add(yuan(terms.total_fen))
+    if user_id != terms.sender_id:
+        assert amounts_in(result_page(facts, looks, now_ms)) <= allowed
+    assert amounts_in(open_page(facts, looks, now_ms)) == set()
+
+
+@given(packet=packets(), user_id=LOOKERS, now_ms=MOMENTS)
+def test_best_luck_is_that_of_the_packet_and_who_claimed_sees_the_result(
+    packet: Packet, user_id: int, now_ms: int
+) -> None:
+    looks = viewer(known_of(packet), user_id)
+    page = result_page(known_of(packet), looks, now_ms)
+    best = packet.best_luck()
+    if page is not None:
+        assert page.best_index == (best.index if best else NOBODY)
+        assert best is None or (packet.finished and packet.terms.kind is Kind.LUCKY)
+    if user_id in packet.claims:
+        tapped = open_page(known_of(packet), looks, now_ms)
+        assert tapped is not None
+        assert tapped.view is View.RESULT
+        assert page is not None
