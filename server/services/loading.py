@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import structlog
@@ -29,6 +29,14 @@ class Memories(NamedTuple):
     recorded: list[Claim]
     closed: bool  # finished or refunded
     log: Log
+    log_known: bool = True  # the mirror was asked
+
+
+class Loaded(NamedTuple):
+    """What came of loading packets."""
+
+    useless: list[Live]  # that do not exist, or are damaged: they have no packet
+    news: dict[Live, list[Claim]]  # claims that the stores hold and nobody here has spoken of, by index
 
 
 def terms_of(row: PacketRow) -> Terms:
@@ -71,24 +79,23 @@ class Loader:
         self._durability = durability
         self.redriven_claims = 0
 
-    async def load(self, lives: Sequence[Live]) -> list[Live]:
-        """Make these packets ready; those that do not exist, or are damaged, are returned without a packet.
-
-        One whose re-drive was overtaken by another writer stays without a packet too, but is not returned.
-        """
+    async def load(self, lives: Sequence[Live]) -> Loaded:
+        """Make these packets ready. One whose re-drive was overtaken by another writer stays without a packet."""
         read_at_s = asyncio.get_running_loop().time()  # before the record is read
         ids = [live.packet_id for live in lives]
         memories = await self._read(ids)
         await self._groups.keep([one.terms.target_id for one in memories.values() if _to_group(one.terms)])
         verdicts = {packet_id: verdict(one) for packet_id, one in memories.items()}
         overtaken = await self._redrive(memories, verdicts)
-        useless = []
+        loaded = Loaded([], {})
         for live in lives:
             live.read_at_s = read_at_s
             memory = memories.get(live.packet_id)
-            if memory is None or not self._make_ready(live, memory, verdicts[live.packet_id], overtaken):
-                useless.append(live)
-        return useless
+            if live.packet_id in overtaken:
+                continue
+            if memory is None or not self._make_ready(live, memory, verdicts[live.packet_id], loaded.news):
+                loaded.useless.append(live)
+        return loaded
 
     async def _read(self, ids: list[int]) -> dict[int, Memories]:
         rows, claims = await self._packets.load(ids)
@@ -106,6 +113,7 @@ class Loader:
                 [claim_of(claim) for claim in claims[packet_id]],
                 row.closed_at_ms is not None,
                 logs.get(packet_id, NOTHING),
+                self._path.mirror_is_up,
             )
             for packet_id, row in rows.items()
         }
@@ -122,19 +130,21 @@ class Loader:
         return ahead.keys() - accepted
 
     def _make_ready(
-        self, live: Live, memory: Memories, found: reconcile.Verdict, overtaken: Collection[int]
+        self, live: Live, memory: Memories, found: reconcile.Verdict, news: dict[Live, list[Claim]]
     ) -> bool:
         """False if its records contradict themselves: nobody can open it, and the server goes on."""
-        if live.packet_id in overtaken:
-            return True
-        terms = memory.terms
+        terms, claims = memory.terms, [*memory.recorded, *found.redrive]
+        known = len(memory.recorded) if live.replaced is None else live.durable
         try:
-            packet = Packet(terms, [*memory.recorded, *found.redrive], memory.closed or memory.log.closed)
+            packet = Packet(terms, claims, memory.closed or memory.log.closed)
             audience = self._groups.members(terms.target_id) if _to_group(terms) else (terms.target_id,)
         except (ValueError, KeyError) as error:
             LOG.critical("packet_is_damaged", packet_id=live.packet_id, why=str(error))
             return False
         live.ready(packet, audience, found.mirror_is_good, memory.log.length)
+        live.log_known = memory.log_known or memory.closed
+        if claims[known:]:
+            news[live] = claims[known:]
         return True
 
 
