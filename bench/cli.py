@@ -16,7 +16,7 @@ from rich.console import Console
 
 from bench import compare, document, page, short
 from bench import ground as ground_module
-from bench.findmax import find_max
+from bench.findmax import at_maximum, find_max
 from bench.ground import GENERATORS_MAX, Ground, connections_max
 from bench.job import Order
 from bench.report import Screen, show
@@ -72,7 +72,8 @@ class Options:
     ] = None
     seed: Annotated[int, _option("the same seed gives the same arrivals")] = 1
     generators: Annotated[int, _option("processes that make the load")] = 1
-    url: Annotated[str | None, _option("measure this server instead of one of our own")] = None
+    url: Annotated[str | None, _option("measure this server (tcp:// or tls://) instead of one of our own")] = None
+    ca_file: Annotated[Path | None, _option("--url tls://: PEM of whom to believe, instead of the system's")] = None
     data: Annotated[Path, _option("--url: folder of the keys, and of the stores if it uses embedded ones")] = DATA
     postgres: Annotated[str | None, _option("--url: DSN of its records, which the verdict needs")] = None
     json_file: Annotated[Path | None, _option("write all figures to this file", "--json")] = None
@@ -116,6 +117,7 @@ def _contradictions(options: Options, scenario: str, is_open: bool) -> list[tupl
     of_closed = (options.depth, options.requests)
     numbers = (*of_open, *of_closed, options.seconds, options.connections, options.generators)
     start_per_s = options.rate or kind.standard.rate_per_s
+    is_tls = options.url is not None and options.url.startswith("tls://")
     return [
         (bool(useless), f"{scenario} takes no {useless}: {kind.because}"),
         (any(number is not None and number <= 0 for number in numbers), "rates, times and counts are above 0"),
@@ -138,6 +140,9 @@ def _contradictions(options: Options, scenario: str, is_open: bool) -> list[tupl
         ),
         (options.url is not None and options.durability is not None, "the server at --url has its own durability"),
         (options.url is None and options.postgres is not None, "--postgres only with --url"),
+        (options.ca_file is not None and not is_tls, "--ca-file only with --url tls://"),
+        (options.ca_file is not None and not options.ca_file.is_file(), f"there is no file {options.ca_file}"),
+        (is_tls and not kind.speaks_tls, f"{scenario} takes no tls://: its dialer speaks tcp only"),
     ]
 
 
@@ -162,7 +167,7 @@ def execute(scenario: str, options: Options) -> int:
         figures = run_loop(_on_theirs(order, options, screen))
     else:
         with _ground(scenario, options, screen) as ground:
-            figures = run_loop(_figures(ground, order, options, screen))
+            figures = run_loop(measured(ground, order, options, screen))
     show(screen.console, figures)
     _write(figures, options)
     return 0 if figures["valid"] else 1
@@ -176,17 +181,26 @@ def _ground(scenario: str, options: Options, screen: Screen) -> AbstractContextM
 
 
 async def _on_theirs(order: Order, options: Options, screen: Screen) -> dict[str, Any]:
-    ground = await ground_module.theirs(options.url or "", options.data, options.postgres or "")
-    return await _figures(ground, order, options, screen)
+    ca_file = None if options.ca_file is None else str(options.ca_file)
+    ground = await ground_module.theirs(options.url or "", options.data, options.postgres or "", ca_file)
+    return await measured(ground, order, options, screen)
 
 
-async def _figures(ground: Ground, order: Order, options: Options, screen: Screen) -> dict[str, Any]:
+async def measured(ground: Ground, order: Order, options: Options, screen: Screen) -> dict[str, Any]:
+    """The figures of a run, or of the one that a search for the maximum ends with. Raises as `run` does."""
+
+    async def play(one: Order) -> dict[str, Any]:
+        return await run(ground, one, screen)
+
     async def at(rate_per_s: float) -> dict[str, Any]:
-        return await run(ground, msgspec.structs.replace(order, rate_per_s=rate_per_s), screen)
+        return await play(msgspec.structs.replace(order, rate_per_s=rate_per_s))
 
     if options.p99_ms is not None:
         return await find_max(order.rate_per_s, options.p99_ms, at, screen.say)
-    return await run(ground, order, screen)
+    maximum_of = SCENARIOS[order.scenario].maximum_of
+    if maximum_of and options.rate is None:
+        return await at_maximum(order, maximum_of, play, screen.say)
+    return await play(order)
 
 
 def _write(figures: dict[str, Any], options: Options) -> None:

@@ -110,10 +110,7 @@ class Dialer:
     def _answer(self, call: Call, message: Message) -> None:
         match message:
             case messages.Hello():
-                token = call.token
-                proof = token.proof(message.nonce)
-                login = messages.Login(0, token.user_id, token.expires_at_s, token.key_id, proof)
-                call.socket.send(frame(messages.encode(login)))
+                call.socket.send(frame(messages.encode(call.token.login(message.nonce))))
             case messages.Ping():
                 call.socket.send(frame(messages.encode(messages.Pong(message.seq))))
             case messages.Welcome():

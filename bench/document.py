@@ -1,204 +1,28 @@
-"""docs/benchmarks.md and the chart in it: what the short set measured, beside what must be reached."""
+"""docs/benchmarks.md: what the short set measured, beside what must be reached (bench.targets)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import groupby
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from bench.chart import number
-from bench.markup import Markup, element, together
+from bench.rivals_chart import picture
 from bench.scenario import Scenario
 from bench.scenarios import SCENARIOS
-
-Figures = Mapping[str, Any]  # of one run
-Measured = Mapping[str, Any]  # what bench.short writes as JSON
+from bench.targets import NOTHING, RATIOS, TARGETS, Figures, Found, Measured, Target, mark, rate_of
 
 PAGE: Final = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 BEGIN: Final = "<!-- by hand -->"
 END: Final = "<!-- end -->"
-NOTHING: Final = "–"
 BUSY: Final = 0.9  # a generator with so little air may be what limits the rate
 PROCESSES: Final = ("server", "postgres", "redis", "generator")
 PERCENTILES: Final = ("p50", "p99", "p99_9", "max")
-CEILING: Final = "echo, 200 × 1"
 
 
-class Found(NamedTuple):
-    """A figure: the median of several runs or what one said, and between which it lay."""
-
-    value: float
-    low: float
-    high: float
-
-
-class Target(NamedTuple):
-    """One row of the table of what must be reached."""
-
-    words: str
-    must: float | None  # None: told, but nothing was asked
-    aim: float | None
-    found: Callable[[Measured], Found | None]  # None: not measured
-    unit: str = "/s"
-    at_most: bool = False  # less is better
-    ceiling: str = CEILING  # the run of the bare server that stands beside it
-
-
-# --- what must be reached -------------------------------------------------------------------------------------
-
-
-def _in_runs(
-    name: str, read: Callable[[Figures], float], whole: Callable[[list[float]], float] = median
-) -> Callable[[Measured], Found | None]:
-    """A figure out of the runs of this name."""
-
-    def found(told: Measured) -> Found | None:
-        values = [read(figures) for figures in told["runs"].get(name, [])]
-        return Found(whole(values), min(values), max(values)) if values else None
-
-    return found
-
-
-def _rate_of(name: str) -> Callable[[Measured], Found | None]:
-    return _in_runs(name, lambda figures: float(figures["rate_per_s"]))
-
-
-def _ratio(name: str) -> Callable[[Measured], Found | None]:
-    def found(told: Measured) -> Found | None:
-        if name not in told["ratios"]:
-            return None
-        return Found(told["ratios"][name], told["spread"][name]["low"], told["spread"][name]["high"])
-
-    return found
-
-
-def _last_won_ms(figures: Figures) -> float:
-    return float(figures["extra"]["last_won_ms"]["p99"])
-
-
-def _extra(key: str) -> Callable[[Figures], float]:
-    return lambda figures: float(figures["extra"][key])
-
-
-RATIOS: Final[dict[str, Target]] = {
-    "opens_redis_tier_vs_redis_lua": Target(
-        "`opens` tier `redis` against redis-lua, the lower of both settings",
-        1.3,
-        2.5,
-        _ratio("opens_redis_tier_vs_redis_lua"),
-        unit="",
-    ),
-    "opens_postgres_tier_vs_sql_lock": Target(
-        "`opens` tier `postgres` against sql-lock, many packets",
-        8.0,
-        15.0,
-        _ratio("opens_postgres_tier_vs_sql_lock"),
-        unit="",
-    ),
-    "hot_vs_sql_lock_hot": Target(
-        "`hot` against sql-lock, one hot packet", 30.0, 60.0, _ratio("hot_vs_sql_lock_hot"), unit=""
-    ),
-    "grab_vs_echo": Target("`grab` against echo, 200 connections × 1", 0.75, 0.9, _ratio("grab_vs_echo"), unit=""),
-}
-TARGETS: Final = (
-    Target(
-        "`opens` tier `postgres`, 1,000 × 1",
-        20_000,
-        40_000,
-        _rate_of("opens, tier postgres, 1,000 × 1"),
-        ceiling="echo, 1,000 × 1",
-    ),
-    Target(
-        "`opens` tier `postgres`, 200 × 8",
-        38_000,
-        80_000,
-        _rate_of("opens, tier postgres, 200 × 8"),
-        ceiling="echo, 200 × 8",
-    ),
-    Target(
-        "`opens` tier `redis`, 1,000 × 1",
-        36_000,
-        50_000,
-        _rate_of("opens, tier redis, 1,000 × 1"),
-        ceiling="echo, 1,000 × 1",
-    ),
-    Target(
-        "`opens` tier `redis`, 200 × 8",
-        53_000,
-        80_000,
-        _rate_of("opens, tier redis, 200 × 8"),
-        ceiling="echo, 200 × 8",
-    ),
-    *RATIOS.values(),
-    Target(
-        "`hot`, 500 users: last `won`, p99 of all rounds",
-        80.0,
-        30.0,
-        _in_runs("hot, 500 users", _last_won_ms, max),
-        unit=" ms",
-        at_most=True,
-    ),
-    Target(
-        "`hot`, 5,000 users: last `won`, p99 of all rounds",
-        None,
-        None,
-        _in_runs("hot, 5,000 users", _last_won_ms, max),
-        unit=" ms",
-        at_most=True,
-    ),
-    Target("`grab`, 200 × 1", None, None, _rate_of("grab, 200 × 1")),
-    Target("`send` tier `postgres`, 200 × 8", 6_000, 15_000, _rate_of("send"), ceiling="echo, 200 × 8"),
-    Target("`login`, a storm of 10,000", 8_000, 15_000, _rate_of("login")),
-    Target(
-        "`push` to 2,000 members online, against a bare write loop",
-        0.8,
-        0.95,
-        _in_runs("push", _extra("ratio")),
-        unit="",
-    ),
-    Target(
-        "`idle`: server memory of a logged-in connection",
-        6.0,
-        3.0,
-        _in_runs("idle", _extra("server_kib_each")),
-        unit=" KiB",
-        at_most=True,
-    ),
-    Target(
-        "`open` tier `postgres`, open loop at half the maximum: p99",
-        15.0,
-        5.0,
-        _in_runs("open, half the maximum", lambda figures: float(figures["latency_ms"]["p99"])),
-        unit=" ms",
-        at_most=True,
-        ceiling="echo, 1,000 × 1",
-    ),
-)
-
-
-def must_of(pair: str) -> float | None:
-    """What the ratio of this name must reach; None if nothing was asked."""
-    return RATIOS[pair].must if pair in RATIOS else None
-
-
-def mark(target: Target, value: float) -> str:
-    """Whether it was reached."""
-    if target.must is None or target.aim is None:
-        return NOTHING
-
-    def reached(bound: float) -> bool:
-        return value <= bound if target.at_most else value >= bound
-
-    return "✓✓ aim" if reached(target.aim) else "✓" if reached(target.must) else "✗ missed"
-
-
-# --- the page -------------------------------------------------------------------------------------------------
-
-
-def markdown(told: Measured, by_hand: str, picture: str) -> str:
-    """The whole page; `by_hand` is what stands between the marks, `picture` the name of the chart beside it."""
+def markdown(told: Measured, by_hand: str, chart: str) -> str:
+    """The whole page; `by_hand` is what stands between the marks, `chart` the name of the file beside it."""
     parts = [
         "# Benchmarks",
         INTRODUCTION,
@@ -207,7 +31,7 @@ def markdown(told: Measured, by_hand: str, picture: str) -> str:
         _targets(told),
         TARGETS_NOTE,
         "## Against what people would pick instead",
-        f"![Ours and the rivals, per second]({picture})",
+        f"![Ours and the rivals, per second]({chart})",
         _pairs(told),
         PAIRS_NOTE,
         _table(RIVALS_HEADS, RIVALS),
@@ -350,7 +174,7 @@ def _target(told: Measured, target: Target) -> Iterator[str]:
     found = target.found(told)
     yield "not measured" if found is None else _spread(found, target.unit)
     yield NOTHING if found is None else mark(target, found.value)
-    ceiling = _rate_of(target.ceiling)(told)
+    ceiling = rate_of(target.ceiling)(told)
     yield NOTHING if ceiling is None else f"{number(ceiling.value)}/s ({target.ceiling.removeprefix('echo, ')})"
 
 
@@ -445,67 +269,3 @@ def _table(heads: Sequence[str], rows: Any, right: Sequence[int] = ()) -> str:
     """A table of Markdown; columns `right` are set to the right."""
     lines = [heads, ["---:" if place in right else "---" for place in range(len(heads))], *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-
-
-# --- the chart ------------------------------------------------------------------------------------------------
-
-NAMESPACE: Final = "http://www.w3.org/2000/svg"
-WIDTH: Final = 760
-LABEL: Final = 22  # pixels of a line of words
-BAR: Final = 18
-GAP: Final = 14
-NUMBERS: Final = 250  # pixels to the right of the longest bar
-STYLE: Final = """
-text { font: 13px system-ui, sans-serif; fill: #1a1c1f } .soft { fill: #5b626b } .name { font-weight: 600 }
-.ours { fill: #0072b2 } .theirs { fill: #9aa3ad } .spread { stroke: #1a1c1f }
-@media (prefers-color-scheme: dark) { text { fill: #e9ecef } .soft { fill: #a0a8b1 } .ours { fill: #4fb0ec }
-  .theirs { fill: #6d7580 } .spread { stroke: #e9ecef } }
-"""
-
-
-class Bar(NamedTuple):
-    """One rate by round."""
-
-    kind: str  # class
-    words: str
-    rates: Sequence[float]
-
-
-def picture(pairs: Sequence[Mapping[str, Any]]) -> str:
-    """Bars of ours and of the rivals as an SVG of its own: medians, with a line from the lowest to the highest."""
-    most = max((max(*pair["ours"], *pair["theirs"]) for pair in pairs), default=1)
-    drawn, y = [], 0.0
-    for name, those in groupby(pairs, key=lambda pair: str(pair["run"])):
-        drawn.append(element("text", name, class_="name", x=0, y=y + 15))
-        y += LABEL
-        for bar in _bars(list(those)):
-            drawn.append(_bar(bar, y, (WIDTH - NUMBERS) / most))
-            y += BAR + 2
-        y += GAP
-    words = "; ".join(f"{pair['run']} is × {number(pair['ratio'])} of {pair['rival']}" for pair in pairs)
-    inside = [
-        element("title", "Ours and the rivals, per second"),
-        element("desc", words),
-        element("style", Markup(STYLE)),
-        *drawn,
-    ]
-    box = f"0 0 {WIDTH} {y:.0f}"
-    return element("svg", *inside, xmlns=NAMESPACE, role="img", width=WIDTH, height=y, viewBox=box) + "\n"
-
-
-def _bars(pairs: Sequence[Mapping[str, Any]]) -> Iterator[Bar]:
-    """Ours, which is the same in all of these, and each rival."""
-    yield Bar("ours", "hongbao", pairs[0]["ours"])
-    for pair in pairs:
-        yield Bar("theirs", f"{pair['rival']}: ours is × {number(pair['ratio'])}", pair["theirs"])
-
-
-def _bar(bar: Bar, y: float, pixels_each: float) -> Markup:
-    low, middle, high = (value * pixels_each for value in (min(bar.rates), median(bar.rates), max(bar.rates)))
-    centre = y + BAR / 2
-    return together(
-        element("rect", class_=bar.kind, x=0, y=y, width=middle, height=BAR),
-        element("line", class_="spread", x1=low, x2=high, y1=centre, y2=centre),
-        element("text", number(median(bar.rates)), x=max(middle, high) + 8, y=y + 13.5),
-        element("text", bar.words, class_="soft", x=max(middle, high) + 66, y=y + 13.5),
-    )

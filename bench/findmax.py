@@ -6,12 +6,17 @@ from collections.abc import Awaitable, Callable
 from math import sqrt
 from typing import Any, Final, NamedTuple
 
+from msgspec.structs import replace
+
 from bench.fleet import BenchFailed
+from bench.job import Order
 
 GROWTH: Final = 1.5
 STEPS_MAX: Final = 8
 NEAR_ENOUGH: Final = 1.06  # between the last rate that passed and the first that did not
 ACHIEVED_MIN: Final = 0.97  # of what was offered
+P99_MS: Final = 100.0  # before a run whose rate is the maximum: the bound,
+STEP_S: Final = 3.0  # and how long each step of the search is
 
 Figures = dict[str, Any]
 
@@ -57,6 +62,24 @@ async def find_max(
         raise BenchFailed(f"no rate down to {failed_per_s:,.0f}/s keeps p99 under {p99_ms:g} ms")
     told = {"p99_ms": p99_ms, "rate_per_s": passed_per_s, "steps": [step._asdict() for step in steps]}
     return best | {"find_max": told}
+
+
+async def at_maximum(
+    order: Order, of: str, run: Callable[[Order], Awaitable[Figures]], say: Callable[[str], None]
+) -> Figures:
+    """The figures of this order at the highest rate of scenario `of`, which is searched from the order's rate on.
+
+    The search is told in `find_max`. A void step ends it: then the figures are that step's. Raises BenchFailed.
+    """
+    step = replace(order, scenario=of, seconds=STEP_S)
+    say(f"first the maximum: {of} with p99 under {P99_MS:g} ms")
+    found = await find_max(
+        order.rate_per_s, P99_MS, lambda rate_per_s: run(replace(step, rate_per_s=rate_per_s)), say
+    )
+    if not found["valid"]:
+        return found
+    searched = found["find_max"]
+    return await run(replace(order, rate_per_s=float(searched["rate_per_s"]))) | {"find_max": searched}
 
 
 def next_rate(start_per_s: float, passed_per_s: float, failed_per_s: float) -> float:

@@ -53,6 +53,7 @@ class Ground:
     pids: Pids = field(default_factory=Pids)
     config: str = ""  # the bench's own; "": the server's
     bare_url: str = ""  # of a bare server beside this one
+    ca_file: str | None = None  # of a url with tls; None: whom the system believes
     check: Callable[[], None] = lambda: None  # raises ServerFailed once the server has ended
     runs: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
@@ -70,6 +71,7 @@ class Ground:
                 first_user=run * USERS_OF_RUN + number * USERS_OF_GENERATOR,
                 server_pid=self.pids.server,
                 bare_url=self.bare_url,
+                ca_file=self.ca_file,
             )
             for number in range(order.generators)
         ]
@@ -129,10 +131,11 @@ def _on(data: Path, url: str, durability: str, config: str, check: Callable[[], 
     )
 
 
-async def theirs(url: str, data: Path, postgres: str) -> Ground:
+async def theirs(url: str, data: Path, postgres: str, ca_file: str | None = None) -> Ground:
     """A server that runs already, with the keys of `data`; the records are the DSN, or those under `data`.
 
-    Raises BenchFailed if the records are nowhere, ClientError if the server cannot be reached.
+    Raises BenchFailed if the records are nowhere, ClientError if the server cannot be reached, OSError for a
+    `ca_file` that cannot be used, ValueError for a malformed url.
     """
     raise_file_limit()
     found, stores = running(data), embedded.running(data)
@@ -141,7 +144,7 @@ async def theirs(url: str, data: Path, postgres: str) -> Ground:
         raise BenchFailed(f"the verdict needs the records: no stores run on {data}; say --postgres DSN")
     key_id, key = _newest_key(data)
     token = tokens.mint(0, int(time.time()) + 60, key_id, key)
-    async with Client(url, str(token)) as backend:
+    async with Client(url, str(token), ca_file=ca_file) as backend:
         assert backend.hello is not None
         durability = backend.hello.durability
     is_here = found is not None and found.url == url
@@ -154,6 +157,7 @@ async def theirs(url: str, data: Path, postgres: str) -> Ground:
         redis_url=stores.redis_url if stores is not None else "",
         status=data / STATUS_SOCKET if is_here else None,
         pids=pids_under(data, found.pid) if found is not None and is_here else Pids(),
+        ca_file=ca_file,
         runs=itertools.count(int(time.time())),
     )
 

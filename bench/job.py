@@ -40,6 +40,7 @@ class Job(msgspec.Struct, frozen=True):
     key_hex: str
     first_user: int  # the ids from here on are this generator's own
     server_pid: int = 0  # 0: not on this machine
+    ca_file: str | None = None  # of a url with tls: whom to believe, instead of those the system does
     bare_url: str = ""  # of a bare server beside it, for scenarios that compare with one
 
 

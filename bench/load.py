@@ -89,6 +89,15 @@ async def pace(arrivals_s: Sequence[float], began_s: float, begin: Callable[[int
         await asyncio.sleep(TICK_S)
 
 
+async def patiently(over: asyncio.Event, answered: Callable[[], int]) -> None:
+    """Wait until it is over, or until the count of what was answered has not grown for PATIENCE_S."""
+    seen = -1
+    while not over.is_set() and answered() > seen:
+        seen = answered()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(over.wait(), PATIENCE_S)
+
+
 class _Load:
     """What the connections under load share."""
 
@@ -102,6 +111,7 @@ class _Load:
         self.answered = asyncio.Event()
         self.lanes = [_Lane(self, wire, frames) for wire, frames in work.items()]
         self._pushes_before = sum(wire.pushes for wire in work)
+        self.less(0)  # if there is no work, it is done
         self.began_s = log.began_s = perf_counter()
 
     def less(self, turns: int) -> None:
@@ -112,11 +122,8 @@ class _Load:
 
     async def finish(self) -> Log:
         """Wait for the last reply, but not for ever; what is missing then is unanswered."""
-        log, seen = self.log, -1
-        while self.left and len(log.replies) > seen:
-            seen = len(log.replies)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self.answered.wait(), PATIENCE_S)
+        log = self.log
+        await patiently(self.answered, lambda: len(log.replies))
         for lane in self.lanes:
             log.unanswered += len(lane.under_way)
             lane.wire.rest()

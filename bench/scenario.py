@@ -44,6 +44,8 @@ class Scenario(ABC):
     refuses: ClassVar[Sequence[str]] = ()  # options that say nothing here,
     because: ClassVar[str] = ""  # and why
     depth_of: ClassVar[str] = "in flight on each connection"
+    speaks_tls: ClassVar[bool] = True
+    maximum_of: ClassVar[str] = ""  # the scenario whose maximum is found first if no rate is said: that is the rate
 
     def __init__(self, job: Job, say: Say) -> None:
         self.job = job

@@ -10,7 +10,8 @@ from rich.console import Console
 
 from bench import compare, ground
 from bench.about import about
-from bench.compare import Figures, Progress, Setting, Sizes, Stands, counted
+from bench.bouts import Figures, Setting, Sizes, Stands, counted
+from bench.compare import Progress
 from bench.ground import Ground
 from bench.job import Order
 from bench.report import Screen

@@ -69,7 +69,7 @@ class Stage:
 
     async def log_in(self, wires: Sequence[Wire], url: str = "") -> None:
         """These log in, here or at another server. Raises OSError."""
-        await wire.log_in(url or self.job.url, wires)
+        await wire.log_in(url or self.job.url, wires, self.job.ca_file)
         self._wires += wires
 
     async def connect(self, user_ids: Sequence[int]) -> list[Wire]:

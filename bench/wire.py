@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final, cast
 
-from client_sim.wire import parse_url
+from client_sim.wire import parse_url, tls_of
 from protocol import messages
 from protocol.framing import FrameSplitter, frame
 from protocol.messages import Message
@@ -119,10 +119,7 @@ class Wire(asyncio.Protocol):
         """The connection's own affairs."""
         match message:
             case messages.Hello():
-                token = self._token
-                proof = token.proof(message.nonce)
-                login = messages.Login(0, token.user_id, token.expires_at_s, token.key_id, proof)
-                self.send(frame(messages.encode(login)))
+                self.send(frame(messages.encode(self._token.login(message.nonce))))
             case messages.Ping():
                 self.pings += 1
                 self.send(frame(messages.encode(messages.Pong(message.seq))))
@@ -149,15 +146,17 @@ async def connect(url: str, tokens: Sequence[Token]) -> list[Wire]:
     return wires
 
 
-async def log_in(url: str, wires: Sequence[Wire]) -> None:
+async def log_in(url: str, wires: Sequence[Wire], ca_file: str | None = None) -> None:
     """Connect all of these, LOGINS_AT_ONCE at a time. Raises OSError, and then all have hung up."""
-    host, port = parse_url(url)
-    loop = asyncio.get_running_loop()
+    host, port = parse_url(url, "tcp", "tls")
+    loop, tls = asyncio.get_running_loop(), tls_of(url, ca_file)
     try:
         for first in range(0, len(wires), LOGINS_AT_ONCE):
             batch = wires[first : first + LOGINS_AT_ONCE]
             async with asyncio.timeout(LOGIN_WITHIN_S):
-                await asyncio.gather(*(loop.create_connection(partial(_itself, one), host, port) for one in batch))
+                await asyncio.gather(
+                    *(loop.create_connection(partial(_itself, one), host, port, ssl=tls) for one in batch)
+                )
                 await asyncio.gather(*(one.ready for one in batch))
     except BaseException:
         for wire in wires:

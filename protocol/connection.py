@@ -193,8 +193,6 @@ class ClientConnection:
 
     __slots__ = ("_out", "_splitter", "_token", "goodbye", "hello", "welcome")
 
-    LOGIN_SEQ = 0
-
     def __init__(self, token: Token) -> None:
         self._splitter = FrameSplitter(FROM_SERVER_BYTES_MAX)
         self._out: list[bytes] = []
@@ -215,7 +213,7 @@ class ClientConnection:
                     continue
                 case messages.Hello():
                     self.hello = message
-                    self._login(message.nonce)
+                    self.send(self._token.login(message.nonce))
                 case messages.Ping():
                     self.send(messages.Pong(message.seq))
                 case messages.Goodbye():
@@ -225,12 +223,6 @@ class ClientConnection:
                 case _:
                     received.append(message)
         return received
-
-    def _login(self, nonce: bytes) -> None:
-        token = self._token
-        self.send(
-            messages.Login(self.LOGIN_SEQ, token.user_id, token.expires_at_s, token.key_id, token.proof(nonce))
-        )
 
     def send(self, message: messages.Message) -> None:
         """Queue one message."""

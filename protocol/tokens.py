@@ -11,6 +11,8 @@ from __future__ import annotations
 import hmac
 from typing import NamedTuple
 
+from protocol.messages import Login
+
 NONCE_BYTES = 16
 
 
@@ -32,6 +34,10 @@ class Token(NamedTuple):
     def proof(self, nonce: bytes) -> bytes:
         """What a login on the connection with this nonce must show (32 bytes)."""
         return prove(self.mac, nonce)
+
+    def login(self, nonce: bytes, seq: int = 0) -> Login:
+        """The login on the connection with this nonce."""
+        return Login(seq, self.user_id, self.expires_at_s, self.key_id, self.proof(nonce))
 
 
 def claim_text(user_id: int, expires_at_s: int, key_id: str) -> str:

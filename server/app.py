@@ -12,11 +12,13 @@ from collections.abc import Callable, Collection, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import structlog
 
 from server import clock
-from server.config import Config, ConfigError
+from server.config import Config
 from server.core.ids import IdMaker
+from server.core.limits import Limits
 from server.net.dispatch import Dispatch
 from server.net.hub import Hub
 from server.net.listener import Listener
@@ -73,7 +75,8 @@ class App:
         redis_url: str,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        limits, durability = config.limits, config.stores.durability
+        limits, durability = msgspec.structs.replace(config.limits), config.stores.durability
+        self._limits = limits  # a reload changes them in place, so they are our own
         self._config = config
         self._tls = tls
         self._data = data
@@ -96,7 +99,7 @@ class App:
             lambda: self.path.unrecorded,
         )
         watch = Watch(self.packets.claims_durable, self._recorded, self.packets.claims_undone)
-        self.path = CommitPath(self.mirror, records, durability, watch, limits.wait_ms_max)
+        self.path = CommitPath(self.mirror, records, durability, watch, limits)
         self.loader = Loader(records, self.mirror, self.path, self.groups, durability)
         self.packets.wire(self.path, self.loader)
         self.refunds = Refunds(
@@ -114,9 +117,9 @@ class App:
         names = Names(postgres.names.Names(self.database), limits)
         pages = Pages(self.packets, names, now_ms)
         self.reactions = Reactions(postgres.reactions.Reactions(self.database), self.packets, self.groups)
-        self.watching = Watching(self.packets, pages, limits.watched_packets_max)
+        self.watching = Watching(self.packets, pages, limits)
         use = UseCases(
-            Auth(keys, now_ms, group_store),
+            Auth(keys, limits, now_ms, group_store),
             self.groups,
             Chat(postgres.messages.Messages(self.database), records, self.groups, limits, now_ms, announce),
             names,
@@ -146,8 +149,9 @@ class App:
             Wallets(postgres.wallets.Wallets(self.database), limits, now_ms, announce),
         )
         self._auth = use.auth
+        self._doubts = use.sends.doubts
         self._batchers = (use.auth.batcher, use.chat.batcher, use.sends.batcher, names.batcher)
-        self.hub = Hub(limits.requests_per_s, limits.requests_burst, limits.connections_of_user_max)
+        self.hub = Hub(limits)
         self.listener = Listener(self.hub, limits, durability, now_ms, clock.random_bytes)
         self.listener.watching = self.watching
         self.dispatch = Dispatch(use, self.hub, self.watching, self.listener.now_s, clock.random_part)
@@ -209,17 +213,15 @@ class App:
             self.watching.run(),
             self.reactions.run(),
             self.listener.run(),
+            self._doubts.run(),
             *(batcher.run() for batcher in self._batchers),
         ]
 
-    def use(self, keys: Mapping[str, bytes], tls: ssl.SSLContext | None) -> None:
-        """Other keys and another certificate from now on; connections stay. Raises ConfigError."""
-        if (tls is None) != (self._tls is None):
-            raise ConfigError("TLS is switched on or off by a restart")
+    def reload(self, limits: Limits, keys: Mapping[str, bytes], tls: ssl.SSLContext | None) -> None:
+        """Other limits, keys and another certificate from now on; connections stay."""
+        self._limits.become(limits)
         self._auth.use(keys)
-        self._tls = tls
-        if tls is not None:
-            self.listener.use(tls)
+        self.listener.reload(tls)
 
     def _url(self, port: int) -> str:
         return f"{'tls' if self._tls is not None else 'tcp'}://{self._config.server.host}:{port}"
@@ -255,6 +257,7 @@ class App:
             "pushes": self.hub.pushes + self.watching.pushes,
             "answers": {answer.value: count for answer, count in self.dispatch.answers.items() if count},
             "refusals": {code.name.lower(): count for code, count in self.dispatch.refusals.items() if count},
+            "closes": {code.name.lower(): count for code, count in self.listener.closes.items() if count},
             "live_packets": self.packets.live_packets,
             "commit": {
                 "batches": self.path.batches,

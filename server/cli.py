@@ -26,24 +26,22 @@ from client_sim.errors import ClientError
 from client_sim.names import user_id_of
 from protocol import tokens
 from server import app as server_app
-from server import config as config_module
 from server import embedded, logs, report
-from server.config import Config, ConfigError
+from server.config import Config, ConfigError, load, load_keys
+from server.config_cli import NO_FLAGS, ConfigOption, Flags, PostgresOption, config_cli, load_to_serve
 from server.core import ids
-from server.credentials import Credentials, load_credentials
+from server.credentials import load_credentials
 from server.demo import Size, run_demo
 from server.embedded import EmbeddedError
 from server.loop import run
 from server.process import ServerFailed, ServerProcess
+from server.reload import Reading, Reload
 from server.services.audit import audit as run_audit
 from storage.errors import StoreRefused, StoreUnavailable
 from storage.postgres.database import Database
 from storage.postgres.packets import Packets as PacketStore
 
 DataOption = Annotated[Path, Parameter(name="--data", help="folder of the stores, keys and sockets")]
-ConfigOption = Annotated[Path | None, Parameter(name="--config", help="TOML file (see: hongbao config default)")]
-PostgresOption = Annotated[str | None, Parameter(name="--postgres", help="DSN of your own PostgreSQL (>= 14)")]
-RedisOption = Annotated[str | None, Parameter(name="--redis", help="URL of your own Redis (>= 7.0) or Valkey")]
 UrlOption = Annotated[str | None, Parameter(name="--url", help="the server (default: the one that runs on --data)")]
 DATA = Path(".hongbao")
 LOG = structlog.get_logger()
@@ -54,7 +52,6 @@ cli = cyclopts.App(
     version_flags=["--version"],
     result_action="return_value",
 )
-config_cli = cyclopts.App(name="config", help="Show and check what can be set.", result_action="return_value")
 cli.command(config_cli)
 cli.command(bench_cli)
 cli.command(chaos_cli)
@@ -72,76 +69,39 @@ def serve(
     *,
     data: DataOption = DATA,
     config: ConfigOption = None,
-    postgres: PostgresOption = None,
-    redis: RedisOption = None,
-    host: str | None = None,
-    port: int | None = None,
-    durability: str | None = None,
-    tls_certificate: Path | None = None,
-    tls_key: Path | None = None,
+    flags: Flags = NO_FLAGS,
 ) -> int:
     """Run the server until it is stopped (Ctrl-C or TERM; a second one stops it at once).
 
-    Without --postgres and --redis it starts a private PostgreSQL and Valkey under --data. HUP makes it read the
-    keys of tokens and the TLS files again; connections stay.
+    Without --postgres and --redis it starts a private PostgreSQL and Valkey under --data. HUP makes it read again
+    what may change while it runs: limits, log level, keys of tokens, TLS files (see: hongbao config default).
 
     Example: hongbao serve --port 7788 --postgres postgresql://me@db/hongbao --redis redis://cache:6379/0
-
-    Parameters
-    ----------
-    host
-        address to listen on (default 127.0.0.1)
-    port
-        port to listen on (default 7788; 0: a free one)
-    durability
-        when "won" is said: postgres (default: the record has committed) or redis (Redis has fsynced)
-    tls_certificate
-        speak TLS with this certificate chain, a PEM file
-    tls_key
-        and this private key, a PEM file
     """
-    overrides: dict[str, object] = {
-        "server.host": host,
-        "server.port": port,
-        "server.tls_certificate": tls_certificate and str(tls_certificate),
-        "server.tls_key": tls_key and str(tls_key),
-        "stores.postgres": postgres,
-        "stores.redis": redis,
-        "stores.durability": durability,
-    }
-    settings = _load_config(config, overrides)
+
+    def read() -> Reading:
+        settings = load_to_serve(config, flags)
+        return Reading(settings, load_credentials(settings, data))
+
+    settings = load_to_serve(config, flags)
     data.mkdir(parents=True, exist_ok=True)
     if (other := server_app.running(data)) is not None:
         raise Failed(f"a server runs on {data} already: {other.url}, process {other.pid}")
-    logs.configure(settings.log.level)
-    now = load_credentials(settings, data)
+    logs.configure(settings.log.level, settings.log.format)
+    now = Reading(settings, load_credentials(settings, data))
     with _Stores(settings, data) as (postgres_dsn, redis_url):
-        return run(
-            _serve(
-                settings,
-                now,
-                lambda: load_credentials(_load_config(config, overrides), data),
-                data,
-                postgres_dsn,
-                redis_url,
-            )
-        )
+        return run(_serve(now, read, data, postgres_dsn, redis_url))
 
 
-async def _serve(
-    settings: Config,
-    now: Credentials,
-    again: Callable[[], Credentials],
-    data: Path,
-    postgres_dsn: str,
-    redis_url: str,
-) -> int:
+async def _serve(now: Reading, read: Callable[[], Reading], data: Path, postgres_dsn: str, redis_url: str) -> int:
+    settings, credentials = now.config, now.credentials
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     this = asyncio.current_task()
     assert this is not None
 
     def stop_or_stop_now() -> None:
+        LOG.info("stopping", at_once=stop.is_set())
         this.cancel() if stop.is_set() else stop.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -150,22 +110,13 @@ async def _serve(
     def ready(url: str) -> None:
         print(f"hongbao serves {url}  (data {data}, durability {settings.stores.durability}; Ctrl-C ends it)")
         sys.stdout.flush()
+        LOG.info("serving", url=url, durability=settings.stores.durability)
 
-    app = server_app.App(settings, now.keys, data, postgres_dsn, redis_url, now.tls)
-    loop.add_signal_handler(signal.SIGHUP, _renew, app, again)
+    app = server_app.App(settings, credentials.keys, data, postgres_dsn, redis_url, credentials.tls)
+    loop.add_signal_handler(signal.SIGHUP, Reload(app, read, now))
     await app.run(stop, ready)
+    LOG.info("stopped")
     return 0
-
-
-def _renew(app: server_app.App, again: Callable[[], Credentials]) -> None:
-    """Take over keys and certificate as they are now; if there is a fault, keep what there is."""
-    try:
-        new = again()
-        app.use(*new)
-    except (ConfigError, OSError) as error:
-        LOG.error("credentials_kept", why=one_line(error))
-    else:
-        LOG.info("credentials_renewed", key_ids=list(new.keys), tls=new.tls is not None)
 
 
 # --- for the chat backend -------------------------------------------------------------------------------------
@@ -196,7 +147,7 @@ def token(
     if backend == (user is not None):
         raise Failed("say either a user id or --backend")
     user_id = ids.BACKEND if user is None else user_id_of(user)
-    settings = _load_config(config, {})
+    settings = load(config, {})
     print(mint(settings, data, user_id, hours))
     return 0
 
@@ -204,7 +155,7 @@ def token(
 def mint(settings: Config, data: Path, user_id: int, hours: float | None = None) -> str:
     """A token as text, with the newest key."""
     data.mkdir(parents=True, exist_ok=True)
-    key_id, key = list(config_module.load_keys(settings, data).items())[-1]
+    key_id, key = list(load_keys(settings, data).items())[-1]
     lifetime_s = settings.auth.token_lifetime_s if hours is None else hours * 3600
     return str(tokens.mint(user_id, int(time.time() + lifetime_s), key_id, key))
 
@@ -232,7 +183,7 @@ def topup(
     key
         idempotency key: the same key moves money once (default: a new one)
     """
-    settings, user_id = _load_config(config, {}), user_id_of(user)
+    settings, user_id = load(config, {}), user_id_of(user)
 
     async def work(where: str) -> int:
         async with Client(where, mint(settings, data, ids.BACKEND)) as backend:
@@ -279,7 +230,7 @@ def chat(
     from client_sim.chat import run as chatting  # loads the screens, which takes a moment: not for every command
 
     where = url or _url_of(data)
-    login = token or mint(_load_config(config, {}), data, user_id_of(name))
+    login = token or mint(load(config, {}), data, user_id_of(name))
     return run(chatting.chat(where, login, name, group, lang, plain))
 
 
@@ -289,7 +240,7 @@ def screenshots(folder: Path = Path("docs")) -> int:
     from client_sim.chat import scene
 
     with tempfile.TemporaryDirectory(prefix="hb-") as name, ServerProcess(Path(name)) as server:
-        settings = _load_config(None, {})
+        settings = load(None, {})
         for path in run(scene.draw(server.url, lambda user_id: mint(settings, Path(name), user_id), folder)):
             print(path)
     return 0
@@ -334,7 +285,7 @@ def sim(
     """
     if scenario not in scenarios.SCENARIOS:
         raise Failed(f"no scenario is called {scenario!r}; there are {', '.join(scenarios.SCENARIOS)}")
-    settings = _load_config(config, {})
+    settings = load(config, {})
 
     async def work(where: str) -> int:
         crowd = scenarios.prepare(
@@ -398,7 +349,7 @@ def audit(*, data: DataOption = DATA, config: ConfigOption = None, postgres: Pos
 
     Example: hongbao audit --data .hongbao
     """
-    settings = _load_config(config, {"stores.postgres": postgres})
+    settings = load(config, {"stores.postgres": postgres})
 
     async def work(database: Database) -> int:
         found = await run_audit(database)
@@ -425,7 +376,7 @@ def verify(
     packet
         the packet's id
     """
-    settings = _load_config(config, {"stores.postgres": postgres})
+    settings = load(config, {"stores.postgres": postgres})
 
     async def work(database: Database) -> int:
         rows, claims = await PacketStore(database).load([packet])
@@ -436,53 +387,7 @@ def verify(
     return _with_records(settings, data, work)
 
 
-# --- config ---------------------------------------------------------------------------------------------------
-
-
-@config_cli.command
-def default() -> int:
-    """Print the whole config with its default values and what they mean.
-
-    Example: hongbao config default > hongbao.toml
-    """
-    print(config_module.default_toml(), end="")
-    return 0
-
-
-@config_cli.command
-def show(*, config: ConfigOption = None) -> int:
-    """Print the config in force: file, then environment (HONGBAO_SECTION__KEY); secrets are masked.
-
-    Example: HONGBAO_LIMITS__SHARES_MAX=100 hongbao config show --config hongbao.toml
-    """
-    print(config_module.show(_load_config(config, {})), end="")
-    return 0
-
-
-@config_cli.command
-def check(file: Path) -> int:
-    """Say whether a config file is good; exit 1 and say why if not.
-
-    Example: hongbao config check hongbao.toml
-
-    Parameters
-    ----------
-    file
-        the TOML file
-    """
-    _load_config(file, {})
-    print(f"{file}: good")
-    return 0
-
-
 # --- how commands run -----------------------------------------------------------------------------------------
-
-
-def _load_config(path: Path | None, overrides: dict[str, object]) -> Config:
-    settings = config_module.load(path, overrides)
-    if bool(settings.stores.postgres) != bool(settings.stores.redis) and "stores.redis" in overrides:
-        raise ConfigError("give both --postgres and --redis, or neither")
-    return settings
 
 
 class _Stores:

@@ -1,4 +1,4 @@
-"""Every key of the config as a table: what it means, what it must be, and what must not exceed what."""
+"""Every key of the config as a table: what it means, what it must be, and what HUP does about it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,13 @@ class Key(NamedTuple):
 
     meaning: str  # with its unit; stands as the comment in the default config
     rule: Rule
+    reload: str = ""  # what HUP does about it while the server runs; empty: nothing, it needs a restart
     mask: Callable[[Any], Any] | None = None  # of a secret: what may be shown of it
+
+    @property
+    def comment(self) -> str:
+        """All that there is to say about it on one line."""
+        return f"{self.meaning} [{self.reload}]" if self.reload else self.meaning
 
 
 def whole(least: int, most: int) -> Rule:
@@ -55,7 +61,7 @@ def matching(pattern: str, must: str) -> Rule:
 def hide_password(address: str) -> str:
     """An address without its password: between name and host, or as a parameter."""
     without = re.sub(r"(?<=://)([^:/@]*):.*@", r"\1:***@", address)
-    return re.sub(r"([?&]\w*password=)[^&]*", r"\1***", without)
+    return re.sub(r"(?i)([?&]\w*password=)[^&]*", r"\1***", without)
 
 
 def hide_keys(keys: dict[str, str]) -> dict[str, str]:
@@ -79,69 +85,81 @@ TOKEN_KEYS: Final = Rule(
 
 PATH: Final = matching(r"[^\0]*", "a path, or empty")
 
+HUP: Final = "HUP"
+FOR_PACKETS: Final = "HUP, new packets"
+FOR_CONNECTIONS: Final = "HUP, new connections"
+TLS: Final = "HUP reads it again; TLS on or off needs a restart"
+
 KEYS: Final = {
     "server.host": Key("address to listen on", matching(r"\S+", "a host name or an address")),
     "server.port": Key("TCP port; 0 takes a free one", whole(0, 65_535)),
     "server.node": Key(
         "number of this process in the ids it makes; no two may share it", whole(0, 2**NODE_BITS - 1)
     ),
-    "server.tls_certificate": Key("certificate chain, a PEM file; empty: no TLS", PATH),
-    "server.tls_key": Key("its private key, a PEM file", PATH),
+    "server.tls_certificate": Key("certificate chain, a PEM file; empty: no TLS", PATH, TLS),
+    "server.tls_key": Key("its private key, a PEM file", PATH, TLS),
     "stores.postgres": Key(
         "postgresql://…; empty starts a private one",
         matching(r"(postgres(ql)?://.*)?", "empty or a URL postgresql://…"),
-        hide_password,
+        mask=hide_password,
     ),
     "stores.redis": Key(
         "redis://… or unix://… (Valkey too); empty starts a private one",
         matching(r"((rediss?|unix)://.*)?", "empty or a URL redis://…, rediss://… or unix://…"),
-        hide_password,
+        mask=hide_password,
     ),
     "stores.durability": Key("`won` is said when this store has it on disk", one_of("postgres", "redis")),
     "stores.postgres_pool_max": Key("connections to PostgreSQL", whole(1, 1_000)),
-    "limits.share_fen_min": Key("smallest share, in fen", AMOUNT),
-    "limits.share_fen_max": Key("largest share, in fen", whole(1, 2**32 - 1)),  # 4 bytes in the mirror
-    "limits.total_fen_max": Key("largest packet, in fen", AMOUNT),
+    "limits.share_fen_min": Key("smallest share, in fen", AMOUNT, FOR_PACKETS),
+    "limits.share_fen_max": Key("largest share, in fen", whole(1, 2**32 - 1), FOR_PACKETS),  # 4 bytes in the mirror
+    "limits.total_fen_max": Key("largest packet, in fen", AMOUNT, HUP),
     # The counter word of a packet has 16 bits for claims and 24 for tickets.
-    "limits.shares_max": Key("shares of a packet", whole(1, 65_535)),
-    "limits.group_members_max": Key("members of a group", COUNT),
-    "limits.groups_of_user_max": Key("groups that one user is in", COUNT),
-    "limits.groups_of_packet_max": Key("groups that one packet is sent to, the first one too", COUNT),
-    "limits.greeting_bytes_max": Key("greeting on a packet, bytes of UTF-8", SIZE),
-    "limits.text_bytes_max": Key("chat message, bytes of UTF-8", SIZE),
-    "limits.name_bytes_max": Key("name of a group or a user, bytes of UTF-8", SIZE),
-    "limits.key_bytes_max": Key("idempotency key of a request, bytes", SIZE),
-    "limits.packet_lifetime_s": Key("a packet expires after, seconds", SECONDS),
-    "limits.ticket_lifetime_s": Key("a grab entitles to open for, seconds", SECONDS),
-    "limits.tickets_per_share": Key("grabs that are let in per unopened share", whole(1, 255)),
-    "limits.frame_bytes_before_login_max": Key("frame from a client that has not logged in, bytes", SIZE),
-    "limits.frame_bytes_max": Key("frame from a client, bytes", SIZE),
-    "limits.login_timeout_s": Key("a connection has to log in within, seconds", SECONDS),
-    "limits.ping_interval_s": Key("a ping goes out every, seconds", SECONDS),
-    "limits.pong_timeout_s": Key("its answer has to come within, seconds", SECONDS),
-    "limits.requests_per_s": Key("requests of a user per second, in the long run", number(0.001, 1_000_000)),
-    "limits.requests_burst": Key("requests of a user at once", number(1, 1_000_000)),
-    "limits.connections_max": Key("clients of this process", COUNT),
-    "limits.connections_of_user_max": Key("connections of one user; the chat backend may have more", COUNT),
-    "limits.watched_packets_max": Key("result pages that one connection follows", whole(1, 1_000)),
-    "limits.connections_of_address_max": Key("connections of one address; raise it behind a proxy", COUNT),
+    "limits.shares_max": Key("shares of a packet", whole(1, 65_535), HUP),
+    "limits.group_members_max": Key("members of a group", COUNT, HUP),
+    "limits.groups_of_user_max": Key("groups that one user is in", COUNT, HUP),
+    "limits.groups_of_packet_max": Key("groups that one packet is sent to, the first one too", COUNT, HUP),
+    "limits.greeting_bytes_max": Key("greeting on a packet, bytes of UTF-8", SIZE, HUP),
+    "limits.text_bytes_max": Key("chat message, bytes of UTF-8", SIZE, HUP),
+    "limits.name_bytes_max": Key("name of a group or a user, bytes of UTF-8", SIZE, HUP),
+    "limits.key_bytes_max": Key("idempotency key of a request, bytes", SIZE, HUP),
+    "limits.packet_lifetime_s": Key("a packet expires after, seconds", SECONDS, FOR_PACKETS),
+    "limits.ticket_lifetime_s": Key("a grab entitles to open for, seconds", SECONDS, HUP),
+    "limits.tickets_per_share": Key("grabs that are let in per unopened share", whole(1, 255), HUP),
+    "limits.frame_bytes_before_login_max": Key(
+        "frame from a client that has not logged in, bytes", SIZE, FOR_CONNECTIONS
+    ),
+    "limits.frame_bytes_max": Key("frame from a client, bytes", SIZE, FOR_CONNECTIONS),
+    "limits.login_timeout_s": Key("a connection has to log in within, seconds", SECONDS, FOR_CONNECTIONS),
+    "limits.ping_interval_s": Key("a ping goes out every, seconds", SECONDS, FOR_CONNECTIONS),
+    "limits.pong_timeout_s": Key("its answer has to come within, seconds", SECONDS, FOR_CONNECTIONS),
+    "limits.requests_per_s": Key("requests of a user per second, in the long run", number(0.001, 1_000_000), HUP),
+    "limits.requests_burst": Key("requests of a user at once", number(1, 1_000_000), HUP),
+    "limits.connections_max": Key("clients of this process", COUNT, HUP),
+    "limits.connections_of_user_max": Key("connections of one user; the chat backend may have more", COUNT, HUP),
+    "limits.watched_packets_max": Key("result pages that one connection follows", whole(1, 1_000), HUP),
+    "limits.connections_of_address_max": Key("connections of one address; raise it behind a proxy", COUNT, HUP),
     "limits.failed_logins_of_address_per_s": Key(
-        "failed logins of one address per second, in the long run", number(0.001, 1_000_000)
+        "failed logins of one address per second, in the long run", number(0.001, 1_000_000), HUP
     ),
-    "limits.failed_logins_of_address_burst": Key("failed logins of one address at once", number(1, 1_000_000)),
-    "limits.outgoing_bytes_max": Key("unread by a client, bytes; a slower one is cut", SIZE),
+    "limits.failed_logins_of_address_burst": Key("failed logins of one address at once", number(1, 1_000_000), HUP),
+    "limits.outgoing_bytes_max": Key("unread by a client, bytes; a slower one is cut", SIZE, HUP),
     "limits.wait_ms_max": Key(
-        "who would wait longer for a store is refused, milliseconds; half of it for new work", number(1, 600_000)
+        "who would wait longer for a store is refused, milliseconds; half of it for new work",
+        number(1, 600_000),
+        HUP,
     ),
-    "limits.catch_up_messages": Key("missed messages handed out at once", COUNT),
-    "limits.reload_after_messages": Key("who missed more of a stream has to reload it", COUNT),
-    "auth.keys": Key("key id = hex; the last one mints; none: made once, kept in keys.toml", TOKEN_KEYS, hide_keys),
-    "auth.token_lifetime_s": Key("a login token is good for, seconds", SECONDS),
+    "limits.catch_up_messages": Key("missed messages handed out at once", COUNT, HUP),
+    "limits.reload_after_messages": Key("who missed more of a stream has to reload it", COUNT, HUP),
+    "auth.keys": Key(
+        "key id = hex; the last one mints; none: made once, kept in keys.toml", TOKEN_KEYS, HUP, hide_keys
+    ),
+    "auth.token_lifetime_s": Key("a login token is good for, seconds", SECONDS, HUP),
     "settlement.batch_max": Key("claims credited in one transaction", whole(1, 100_000)),
     "settlement.idle_s": Key("an empty queue is looked at again after, seconds", SECONDS),
     "refunds.interval_s": Key("expired packets are looked for every, seconds", SECONDS),
     "refunds.batch_max": Key("packets refunded in one sweep", whole(1, 100_000)),
-    "log.level": Key("what is written", one_of("debug", "info", "warning", "error")),
+    "log.level": Key("what is written", one_of("debug", "info", "warning", "error"), HUP),
+    "log.format": Key("auto: text to a terminal, JSON to anything else", one_of("auto", "json", "text"), HUP),
 }
 
 # The first of each pair must not exceed the second.
@@ -160,5 +178,7 @@ ORDER: Final = (
     ("limits.catch_up_messages", "limits.reload_after_messages"),
 )
 
+TLS_FILES: Final = ("server.tls_certificate", "server.tls_key")
+
 # Both of each pair are said, or neither.
-TOGETHER: Final = (("server.tls_certificate", "server.tls_key"),)
+TOGETHER: Final = (TLS_FILES,)

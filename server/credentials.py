@@ -1,12 +1,14 @@
-"""What may change while the server runs: the keys of login tokens, the certificate and its key."""
+"""What is read from files of its own: the keys of login tokens, the certificate and its key."""
 
 from __future__ import annotations
 
+import hashlib
 import ssl
 from pathlib import Path
 from typing import NamedTuple
 
 from server.config import Config, ConfigError, load_keys
+from server.config_table import TLS_FILES
 from server.net.tls import server_context
 
 
@@ -15,23 +17,29 @@ class Credentials(NamedTuple):
 
     keys: dict[str, bytes]
     tls: ssl.SSLContext | None
+    tls_digests: dict[str, bytes]  # of the two files, by their keys in the config: have they changed?
 
 
 def load_credentials(settings: Config, data: Path) -> Credentials:
     """Read keys and TLS files. Raises ConfigError."""
-    return Credentials(load_keys(settings, data), _tls(settings.server.tls_certificate, settings.server.tls_key))
+    return Credentials(load_keys(settings, data), *load_tls(settings))
 
 
-def _tls(certificate: str, key: str) -> ssl.SSLContext | None:
+def load_tls(settings: Config) -> tuple[ssl.SSLContext | None, dict[str, bytes]]:
+    """The context that the two files make, if they are said, and their digests. Raises ConfigError."""
+    certificate, key = settings.server.tls_certificate, settings.server.tls_key
     if not certificate:
-        return None
-    for path in (certificate, key):
-        try:
-            Path(path).read_bytes()
-        except OSError as error:
-            raise ConfigError(f"{path}: {error.strerror}") from error
+        return None, {}
+    digests = [_digest(path) for path in (certificate, key)]
     try:
-        return server_context(certificate, key)
+        return server_context(certificate, key), dict(zip(TLS_FILES, digests, strict=True))
     except (OSError, ValueError) as error:
         why = getattr(error, "reason", None) or str(error)
         raise ConfigError(f"{certificate} and {key} are no certificate and its key: {why}") from error
+
+
+def _digest(path: str) -> bytes:
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).digest()
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error

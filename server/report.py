@@ -9,16 +9,11 @@ from rich.console import Console
 from rich.table import Table
 
 from server.core.packet import Packet, best_luck
+from server.core.texts import yuan
 from server.services.audit import Report
 from server.services.loading import claim_of, terms_of
 from server.services.packets import state_of
 from storage.postgres.packets import ClaimRow, PacketRow
-
-
-def yuan(amount_fen: int) -> str:
-    """1234 -> 12.34, with thousands set apart."""
-    sign = "-" if amount_fen < 0 else ""
-    return f"{sign}{abs(amount_fen) // 100:,}.{abs(amount_fen) % 100:02d}"
 
 
 def print_audit(console: Console, report: Report) -> None:

@@ -18,6 +18,7 @@ import pytest
 import uvloop
 from redis import asyncio as aioredis
 
+from bench.chaos.proxy import Proxy
 from client_sim.client import Client
 from protocol import tokens
 from server import config, embedded
@@ -25,7 +26,6 @@ from server.app import App
 from server.core.ids import BACKEND
 from storage.postgres.database import Database
 from storage.postgres.migrate import migrate
-from tests.proxy import Proxy
 
 KEYS = {"test": b"a key that only tests know"}
 FAR_AWAY_S = 4_000_000_000

@@ -17,6 +17,8 @@ from server.loop import run as run_loop
 
 SECONDS: Final = 60.0
 KILLS: Final = 20
+CLAIMS_PER_S: Final = 2_000.0
+USERS: Final = 100
 
 chaos_cli = cyclopts.App(name="chaos", result_action="return_value")
 
@@ -28,9 +30,10 @@ def chaos(
     kills: int = KILLS,
     seed: int = 1,
     durability: Literal["postgres", "redis"] = "postgres",
-    rate: float = 400.0,
-    users: int = 75,
+    rate: float = CLAIMS_PER_S,
+    users: int = USERS,
     json_file: Annotated[Path | None, Parameter(name="--json")] = None,
+    sum_files: Annotated[tuple[Path, ...], Parameter(name="--sum", consume_multiple=True)] = (),
 ) -> int:
     """Kill, freeze, cut and starve the server and its stores under load; exit 1 if a fen is not where it should be.
 
@@ -43,9 +46,9 @@ def chaos(
     Parameters
     ----------
     seconds
-        for how long users act and things break
+        for how long users act and things break; up to a minute more if kills are owed then
     kills
-        how many SIGKILLs in that time; half as many other faults
+        how many SIGKILLs; a third as many other faults
     seed
         draws load and faults
     durability
@@ -56,6 +59,8 @@ def chaos(
         how many users, in groups of 25
     json_file
         write all figures to this file
+    sum_files
+        run nothing, add up what earlier runs wrote to these files
     """
     for wrong, why in (
         (seconds <= 0 or rate <= 0 or kills < 0, "times and rates are above 0, kills 0 or more"),
@@ -65,9 +70,11 @@ def chaos(
         if wrong:
             raise ValueError(why)
     console = Console(highlight=False)
-    users -= users % GROUP_MEMBERS
-    order = Order(seconds, kills, seed, durability, rate, users)
-    told = run_loop(run(order, lambda line: console.print(line, markup=False, soft_wrap=True)))
+    if sum_files:
+        told = report.total_of(sum_files)
+    else:
+        order = Order(seconds, kills, seed, durability, rate, users - users % GROUP_MEMBERS)
+        told = run_loop(run(order, lambda line: console.print(line, markup=False, soft_wrap=True)))
     report.show(console, told)
     if json_file is not None:
         json_file.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", "utf-8")

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from server.embedded.run import account, claim, die_with, hand_over, let_pass, spawn
+from server.embedded.run import EmbeddedError, account, claim, die_with, hand_over, let_pass, spawn
 from server.embedded.sockets import make_sockets
 from server.embedded.stores import Store, postgres_program, valkey_program
 
@@ -30,12 +30,17 @@ class Kept:
         self._wanted.set()
         self.process: subprocess.Popen[bytes] | None = None
         self.starts = 0
+        self.troubles: list[str] = []  # why it could not be started
 
     async def run(self) -> None:
         """Keep it running; for ever, to be cancelled."""
         while True:
             await self._wanted.wait()
-            self.process = await self._start()
+            try:
+                self.process = await self._start()
+            except EmbeddedError as error:  # as when children of the last one do not end; tried again
+                self.troubles.append(str(error))
+                continue
             self.starts += 1
             while self.process.poll() is None:  # noqa: ASYNC110  the end of a process sets no event
                 await asyncio.sleep(POLL_S)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from time import perf_counter
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -28,7 +29,9 @@ OPEN_WITHIN_S: Final = 1.0  # of the send, who opens at all
 PEEKS: Final = 0.15  # so many grab first and look
 AGAIN: Final = 0.1  # so many open a second time
 STAYS_AWAY: Final = 0.5  # of the packets that are left to expire: who does not come
-AGAIN_WITHIN_S: Final = 4.0  # thousands who ask again every moment would be an attack, not a load
+ROUND_S: Final = 2.0  # sends are planned for so long at a time
+WAIT_MAX: Final = 6_000  # who expect an answer: beyond it nobody sends, or all would come at once later
+AGAIN_WITHIN_S: Final = 2.0  # thousands who ask again every moment would be an attack, not a load
 MOVE_IN_S: Final = 60.0
 
 
@@ -75,6 +78,8 @@ class People:
         self._seed = seed
         self._history = history
         self._tasks: set[asyncio.Task[None]] = set()
+        self._sending = 0
+        self.not_sent = 0
         self._readers: list[asyncio.Task[None]] = []
         self._backend = _client(url, mint(0))
         ids = range(FIRST_USER, FIRST_USER + users)
@@ -114,10 +119,23 @@ class People:
 
         self._readers.append(asyncio.create_task(read()))
 
-    async def live(self, claims_per_s: float, seconds: float) -> None:
-        """Send at the planned moments, whatever became of the packets before; returns when the last one is out."""
-        arrivals_s = plan.arrivals(self._seed, claims_per_s / CLAIMS_PER_SEND, seconds)
-        await pace(arrivals_s, perf_counter(), lambda number, _: self._begin(self._send(number)))
+    async def live(self, claims_per_s: float, enough: Callable[[], bool]) -> None:
+        """Send at the planned moments, whatever became of the packets before, until it is enough.
+
+        Only when more than WAIT_MAX would wait are sends left out, and counted.
+        """
+        draw, began_s, planned = random.Random(f"rounds {self._seed}"), perf_counter(), 0
+        while not enough():
+            arrivals_s = plan.arrivals(draw.getrandbits(32), claims_per_s / CLAIMS_PER_SEND, ROUND_S)
+            await pace(arrivals_s, began_s, partial(self._send_soon, planned))
+            began_s += ROUND_S
+            planned += len(arrivals_s)
+
+    def _send_soon(self, planned: int, number: int, _: float) -> None:
+        if len(self._tasks) + self._sending * GROUP_MEMBERS < WAIT_MAX:
+            self._begin(self._send(planned + number))
+        else:
+            self.not_sent += 1
 
     async def come_to_rest(self, within_s: float) -> int:
         """Wait until everybody has their answer; how many have not, which their logs call unknown."""
@@ -152,6 +170,7 @@ class People:
         key = f"send-{self._seed}-{number}"
         total_fen = shape.amount_fen * (shape.shares if shape.kind == "equal" else 1)
         send, asked_s = Send(sender.user_id, key, total_fen, UNKNOWN), 0.0
+        self._sending += 1
         try:
             answered = await _until_answered(
                 sender.client,
@@ -163,6 +182,7 @@ class People:
             if isinstance(answered.reply, messages.PacketSent):
                 send = send._replace(answer="sent", packet_id=answered.reply.packet_id)
         finally:
+            self._sending -= 1
             self._history.sent(send, asked_s)
         if send.packet_id:
             guests = [receiver] if shape.kind == "personal" else members

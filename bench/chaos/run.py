@@ -16,9 +16,10 @@ from typing import Any, Final, NamedTuple
 import asyncpg
 
 from bench.chaos import auditor, keeper, report
+from bench.chaos.faults import Battlefield
 from bench.chaos.history import History
 from bench.chaos.keeper import Kept
-from bench.chaos.nemesis import Battlefield, Nemesis
+from bench.chaos.nemesis import Nemesis
 from bench.chaos.people import People
 from bench.chaos.proxy import Proxy
 from bench.fleet import BenchFailed
@@ -27,6 +28,7 @@ from protocol import tokens
 from server.embedded.sockets import addresses, remove_sockets
 from server.embedded.stores import POSTGRES, POSTGRES_SOCKET, STORES, VALKEY, VALKEY_SOCKET
 from server.services.audit import audit
+from storage.errors import StoreUnavailable
 from storage.postgres.database import Database
 
 FAR_AWAY_S: Final = 4_000_000_000
@@ -86,8 +88,8 @@ async def _run_on(
     say(f"{order.users} users are in; {order.seconds:g} s of chaos, {order.kills} kills, seed {order.seed}")
     async with _telling(history, nemesis, people, say):
         async with asyncio.TaskGroup() as work:
-            work.create_task(people.live(order.claims_per_s, order.seconds))
-            work.create_task(nemesis.rage(order.kills))
+            raging = work.create_task(nemesis.rage(order.kills))
+            work.create_task(people.live(order.claims_per_s, raging.done))
         await nemesis.make_peace()
         nemesis.now = "peace"
         unanswered = await people.come_to_rest(ANSWERED_WITHIN_S)
@@ -95,20 +97,27 @@ async def _run_on(
             nemesis.stuck.append(f"{unanswered} users got no answer within {ANSWERED_WITHIN_S:g} s of peace")
         await people.leave()
         await _settled(field.postgres_dsn)
+    nemesis.stuck += [*field.postgres.troubles, *field.valkey.troubles]
     say("the auditor reads the logs and the books")
-    books = await auditor.read(field.postgres_dsn)
+    try:
+        books = await auditor.read(field.postgres_dsn)
+        audited = await _project_audit(field.postgres_dsn)
+    except (OSError, asyncpg.PostgresError, StoreUnavailable) as error:
+        raise BenchFailed(f"PostgreSQL did not come back: {'; '.join(nemesis.stuck) or error}") from error
     findings = await asyncio.to_thread(auditor.judge, history, books)
     about = {
         "tier": order.tier,
         "seed": order.seed,
         "seconds": order.seconds,
+        "kills_asked": order.kills,
         "claims_per_s": order.claims_per_s,
+        "sends_left_out": people.not_sent,
         "users": order.users,
         "server_starts": field.server.starts,
         "timeouts": people.timeouts,
         "alarms": report.alarms(data / "server" / "server.log")[: report.NAMED_MAX],
     }
-    return report.figures(history, nemesis, findings, await _project_audit(field.postgres_dsn), about)
+    return report.figures(history, nemesis, findings, audited, about)
 
 
 @asynccontextmanager

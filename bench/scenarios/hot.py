@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from statistics import median
 from time import perf_counter
 from typing import ClassVar
 
+from bench import load
 from bench.job import Job
-from bench.load import PATIENCE_S
 from bench.outcome import Outcome
 from bench.scenario import Standard, Turns
 from bench.stage import Say
@@ -105,14 +104,10 @@ class Hot(Turns):
     async def _step(self, act: Callable[..., None], *how: object) -> None:
         """All users do it; wait for the last answer, but not for ever."""
         self.over.clear()
-        self.left = len(self._users)
+        self.left = users = len(self._users)
         for one in self._users:
             act(one, *how)
-        left = self.left + 1
-        while self.left and self.left < left:
-            left = self.left
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self.over.wait(), PATIENCE_S)
+        await load.patiently(self.over, lambda: users - self.left)
 
     def outcome(self) -> Outcome:
         """With the time to the last win of each round."""

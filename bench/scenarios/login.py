@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import suppress
 from itertools import islice
 from time import perf_counter
 from typing import ClassVar
@@ -35,6 +34,7 @@ class Login(Turns):
     standard = Standard(connections=10_000, depth=256, requests=30_000, rate_per_s=4_000)
     counted: ClassVar = frozenset({"welcome"})
     depth_of = "in progress at once"
+    speaks_tls = False
 
     def __init__(self, job: Job, say: Say) -> None:
         super().__init__(job, say)
@@ -43,6 +43,7 @@ class Login(Turns):
         self._callers: Iterator[Token] = iter(())  # of a closed loop: who is next
         self._in_progress = 0
         self._nobody_is = asyncio.Event()
+        self._nobody_is.set()
         self._failed: OSError | None = None
 
     @property
@@ -106,17 +107,13 @@ class Login(Turns):
 
     async def _answered(self) -> None:
         """Nobody is in progress any more, or nothing has come for so long that nothing will."""
-        seen = -1
-        while self._in_progress and len(self.log.replies) > seen:
-            seen = len(self.log.replies)
-            self._nobody_is.clear()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._nobody_is.wait(), load.PATIENCE_S)
+        await load.patiently(self._nobody_is, lambda: len(self.log.replies))
 
     def _dial(self, token: Token, start_s: float) -> None:
         try:
             self._dialer.dial(token, start_s)
             self._in_progress += 1
+            self._nobody_is.clear()
         except OSError as error:
             self._failed = error
 
@@ -139,5 +136,5 @@ class Login(Turns):
         token = next(self._callers, None)
         if token is not None:
             self._dial(token, now_s)
-        elif not self._in_progress:
+        if not self._in_progress:
             self._nobody_is.set()

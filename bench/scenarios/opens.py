@@ -1,8 +1,8 @@
 """Scenario `opens`: users open packets for which they hold tickets; nothing but the opening is on the clock.
 
 Users sit in groups of 20. Every group gets packets of 20 shares, and each of its users opens each of them, so
-every share is won. What a real chat sees happens here too: the group hears of each finish, every winner of their
-balance, and settlement runs.
+every share is won. What a real chat sees happens here too: the sender, who stays online, hears of each claim, the
+group of each finish, every winner of their balance, and settlement runs.
 """
 
 from __future__ import annotations

@@ -1,15 +1,19 @@
-"""Scenario `overload`: `open` at more than the server can do. --rate is its maximum, offered in STEPS.
+"""Scenario `overload`: `open` at more than the server can do, and back: STEPS of its maximum, one after the other.
+
+The maximum is --rate. Without it, it is found first, on the same server, as --find-max finds it: the highest rate
+of `open` whose p99 stays under a bound (bench.findmax.at_maximum). Either way it is reported as `maximum_per_s`.
 
 Nobody asks again: a refused turn is over, as shedding means it. Goodput is what was won, by the step in which it
-was told; a latency belongs to the step in which its turn began. The peak is that of the steps
-before the overload ends: what waited then is told in the next one. The last step lasts twice as long, to see the
-recovery.
+was told; a latency belongs to the step in which its turn began. The peak is the best goodput of the steps up to the
+end of the flood: what waited then is told later, and was not won by those steps.
 """
 
 from __future__ import annotations
 
 import random
 from array import array
+from collections import Counter
+from collections.abc import Sequence
 from typing import ClassVar, Final
 
 from msgspec.structs import replace
@@ -22,9 +26,11 @@ from bench.scenario import Standard
 from bench.scenarios.open import OpenPackets
 from client_sim.histogram import Histogram
 from protocol import messages
+from protocol.messages import Message
 
-STEPS: Final = (0.5, 1.0, 1.5, 2.0, 3.0, 0.5, 0.5)  # of --rate, each for a part of --seconds
-FLOOD_ENDS: Final = 5  # the step with which the overload is over
+STEPS: Final = (0.5, 1.0, 1.5, 2.0, 3.0, 0.5, 0.5)  # of the maximum, each for a part of --seconds
+NAMES: Final = [f"step{place}_{times:g}x" for place, times in enumerate(STEPS)]
+FLOOD_ENDS: Final = 5  # the first step after the flood
 PATIENT_S: Final = 1.0  # who is answered later was kept waiting
 
 
@@ -48,12 +54,14 @@ class Overload(OpenPackets):
     """A turn is a grab and the open that its ticket allows."""
 
     about = (
-        "open at 0.5 to 3 times --rate, the maximum, and back: what is won, what is refused, how soon it is over"
+        "open at 0.5 to 3 times the maximum (--rate, or found first) and back: "
+        "what is won, what is refused, how soon it is over"
     )
     rate_of = "claims told as won"
     standard = Standard(connections=1000, depth=1, rate_per_s=5_000)
     refuses: ClassVar = ("--closed", "--find-max", "--p99-ms", "--warmup-s", "--generators")
     because = "it is an open loop in steps"
+    maximum_of = "open"
 
     async def prepare(self) -> None:
         """As many turns as all steps have."""
@@ -76,29 +84,39 @@ class Overload(OpenPackets):
         """With goodput, refusals and latencies of each step, and the time of recovery."""
         outcome, log, order = super().outcome(), self.log, self.job.order
         step_s = order.seconds / len(STEPS)
-        won_s = [end_s for end_s, one in zip(log.ends_s, log.replies, strict=True) if _is_won(one)]
-        goodput = [0] * len(STEPS)
-        for end_s in won_s:
-            if end_s < order.seconds:
-                goodput[int(end_s / step_s)] += 1
-        latencies_ms: list[list[float]] = [[] for _ in STEPS]
-        refused: list[dict[str, float]] = [{} for _ in STEPS]
-        for start_s, end_s, reply in zip(log.starts_s, log.ends_s, log.replies, strict=True):
-            place = min(int(start_s / step_s), len(STEPS) - 1)
-            if isinstance(reply, messages.Refused):
-                refused[place][reply.name] = refused[place].get(reply.name, 0) + 1
-            else:
-                latencies_ms[place].append((end_s - start_s) * 1000)
-        names = [f"step{place}_{times:g}x" for place, times in enumerate(STEPS)]
-        for name, won, no in zip(names, goodput, refused, strict=True):
+        goodput, turns = goodput_of(log, step_s), turns_of(log, step_s)
+        outcome.extra["maximum_per_s"] = round(order.rate_per_s)
+        for name, won, those in zip(NAMES, goodput, turns, strict=True):
+            refused = Counter(reply.name for _, reply in those if isinstance(reply, messages.Refused))
             outcome.extra[f"{name}_goodput_per_s"] = round(won / step_s)
-            outcome.extra |= {f"{name}_{reason}": count for reason, count in sorted(no.items())}
-        outcome.spreads = {
-            f"{name}_ms": Histogram.of(all_ms).encoded() for name, all_ms in zip(names, latencies_ms, strict=True)
-        }
-        outcome.extra["goodput_at_2x_of_peak"] = round(goodput[STEPS.index(2.0)] / max(1, *goodput[:FLOOD_ENDS]), 3)
+            outcome.extra |= {f"{name}_{reason}": count for reason, count in sorted(refused.items())}
+            answered = (ms for ms, reply in those if not isinstance(reply, messages.Refused))
+            outcome.spreads[f"{name}_ms"] = Histogram.of(answered).encoded()
+        outcome.extra["goodput_at_2x_of_peak"] = round(goodput[STEPS.index(2.0)] / max(1, peak_of(goodput)), 3)
         outcome.extra["recovery_s"] = recovery_s(log, FLOOD_ENDS * step_s)
         return outcome
+
+
+def goodput_of(log: Log, step_s: float) -> list[int]:
+    """Claims that were told in each step."""
+    goodput = [0] * len(STEPS)
+    for end_s, reply in zip(log.ends_s, log.replies, strict=True):
+        if _is_won(reply) and end_s < len(STEPS) * step_s:
+            goodput[int(end_s / step_s)] += 1
+    return goodput
+
+
+def turns_of(log: Log, step_s: float) -> list[list[tuple[float, Message]]]:
+    """The turns that began in each step: ms from the start to the last reply, and that reply."""
+    turns: list[list[tuple[float, Message]]] = [[] for _ in STEPS]
+    for start_s, end_s, reply in zip(log.starts_s, log.ends_s, log.replies, strict=True):
+        turns[min(int(start_s / step_s), len(STEPS) - 1)].append(((end_s - start_s) * 1000, reply))
+    return turns
+
+
+def peak_of(goodput: Sequence[int]) -> int:
+    """The best of the steps before the flood is over."""
+    return max(goodput[:FLOOD_ENDS])
 
 
 def recovery_s(log: Log, flood_ends_s: float) -> float:

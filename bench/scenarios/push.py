@@ -12,14 +12,13 @@ from __future__ import annotations
 import asyncio
 from array import array
 from collections.abc import Sequence
-from contextlib import suppress
 from itertools import repeat
 from statistics import median
 from time import perf_counter
 from typing import ClassVar
 
+from bench import load
 from bench.job import Job
-from bench.load import PATIENCE_S
 from bench.outcome import Outcome, reckon
 from bench.scenario import Scenario, Standard
 from bench.stage import Say, StageFailed
@@ -147,11 +146,7 @@ class Room:
         self._to_write = texts
         for _ in range(depth):
             self._write()
-        seen = -1
-        while not self._over.is_set() and len(self.heard) > seen:
-            seen = len(self.heard)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._over.wait(), PATIENCE_S)
+        await load.patiently(self._over, lambda: len(self.heard))
         last_s = self.heard_s[-1] if len(self.heard) > before else perf_counter()
         self.rates_per_s.append((len(self.heard) - before) / (last_s - began_s))
 

@@ -9,8 +9,11 @@ import msgspec
 from server.core.amounts import Caps
 
 
-class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Amounts in fen, sizes in bytes or numbers, times as named. All can be set in the config."""
+class Limits(msgspec.Struct, forbid_unknown_fields=True):
+    """Amounts in fen, sizes in bytes or numbers, times as named. All can be set in the config.
+
+    A server has one of these. Whatever is bound by it reads it anew each time, so `become` reaches everything.
+    """
 
     share_fen_min: int = 1
     share_fen_max: int = 20_000
@@ -44,6 +47,16 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     catch_up_messages: int = 200
     reload_after_messages: int = 1_000
 
+    def become(self, others: Limits) -> None:
+        """Take over all values of others: whoever holds these has them from now on."""
+        for name in self.__struct_fields__:
+            setattr(self, name, getattr(others, name))
+
+    @property
+    def ticket_lifetime_ms(self) -> int:
+        """A grab entitles to open for so long."""
+        return int(self.ticket_lifetime_s * 1000)
+
     @property
     def caps(self) -> Caps:
         """The bounds of one share."""
@@ -64,7 +77,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         )
         return {name: getattr(self, name) for name in names} | {
             "packet_lifetime_ms": int(self.packet_lifetime_s * 1000),
-            "ticket_lifetime_ms": int(self.ticket_lifetime_s * 1000),
+            "ticket_lifetime_ms": self.ticket_lifetime_ms,
         }
 
 

@@ -6,6 +6,8 @@ import socket
 from typing import Any, TypeAlias
 
 from protocol.codes import Close
+from server.core.limits import Limits
+from server.net.bucket import Bucket
 
 Address: TypeAlias = bytes
 
@@ -27,26 +29,18 @@ def address_of(peer: Any) -> Address:
 class Caller:
     """One address: its connections, and the failed logins that it still has."""
 
-    __slots__ = ("at_s", "connections", "level")
+    __slots__ = ("connections", "failures")
 
-    def __init__(self, burst: float, now_s: float) -> None:
+    def __init__(self, failures: Bucket) -> None:
         self.connections = 0
-        self.level = burst
-        self.at_s = now_s
-
-    def refill(self, now_s: float, per_s: float, burst: float) -> None:
-        """Time heals."""
-        self.level = min(burst, self.level + (now_s - self.at_s) * per_s)
-        self.at_s = now_s
+        self.failures = failures
 
 
 class Addresses:
     """All addresses that are connected, or whose budget of failed logins is not full again."""
 
-    def __init__(self, connections_max: int, failed_per_s: float, failed_burst: float) -> None:
-        self._connections_max = connections_max
-        self._failed_per_s = failed_per_s
-        self._failed_burst = failed_burst
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
         self._callers: dict[Address, Caller] = {}
 
     def __len__(self) -> int:
@@ -54,11 +48,11 @@ class Addresses:
 
     def enter(self, address: Address, now_s: float) -> Close | None:
         """A connection comes; the close code if it may not stay. Either way it counts until `leave`."""
-        caller = self._refilled(address, now_s)
+        caller = self._caller(address, now_s)
         caller.connections += 1
-        if caller.connections > self._connections_max:
+        if caller.connections > self._limits.connections_of_address_max:
             return Close.TOO_MANY_CONNECTIONS
-        return Close.TOO_MANY_FAILED_LOGINS if caller.level < 1.0 else None
+        return Close.TOO_MANY_FAILED_LOGINS if caller.failures.is_empty(now_s, *self._rate()) else None
 
     def leave(self, address: Address) -> None:
         """A connection has gone."""
@@ -66,21 +60,21 @@ class Addresses:
 
     def failed(self, address: Address, now_s: float) -> None:
         """A login of somebody connected has failed."""
-        caller = self._refilled(address, now_s)
-        caller.level = max(0.0, caller.level - 1.0)
+        self._caller(address, now_s).failures.charge(now_s, *self._rate())
 
     def tidy(self, now_s: float) -> None:
         """Forget addresses that are gone and whose budget is full again."""
         for address, caller in list(self._callers.items()):
-            if not caller.connections:
-                caller.refill(now_s, self._failed_per_s, self._failed_burst)
-                if caller.level >= self._failed_burst:
-                    del self._callers[address]
+            if not caller.connections and caller.failures.is_full(now_s, *self._rate()):
+                del self._callers[address]
 
-    def _refilled(self, address: Address, now_s: float) -> Caller:
+    def _rate(self) -> tuple[float, float]:
+        """Failed logins per second, and at once."""
+        return self._limits.failed_logins_of_address_per_s, self._limits.failed_logins_of_address_burst
+
+    def _caller(self, address: Address, now_s: float) -> Caller:
         caller = self._callers.get(address)
         if caller is None:
-            caller = self._callers[address] = Caller(self._failed_burst, now_s)
-        else:
-            caller.refill(now_s, self._failed_per_s, self._failed_burst)
+            fresh = Bucket(self._limits.failed_logins_of_address_burst, now_s)
+            caller = self._callers[address] = Caller(fresh)
         return caller

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from protocol import messages
 from protocol.framing import frame
 from server.core.ids import BACKEND
+from server.core.limits import Limits
+from server.net.bucket import Bucket
 from server.services import events
 
 if TYPE_CHECKING:
@@ -15,33 +17,20 @@ if TYPE_CHECKING:
 
 
 class User:
-    """A user who is online: their connections, and how many requests they may still make at once."""
+    """A user who is online: their connections, and the requests that they may still make."""
 
-    __slots__ = ("at_s", "level", "sessions")
+    __slots__ = ("requests", "sessions")
 
-    def __init__(self, burst: float, now_s: float) -> None:
+    def __init__(self, requests: Bucket) -> None:
         self.sessions: list[Session] = []
-        self.level = burst
-        self.at_s = now_s
-
-    def admit(self, now_s: float, per_s: float, burst: float) -> float:
-        """Take one request out of the bucket: 0.0, or the seconds until there is one again."""
-        self.level = min(burst, self.level + (now_s - self.at_s) * per_s)
-        self.at_s = now_s
-        if self.level < 1.0:
-            return (1.0 - self.level) / per_s
-        self.level -= 1.0
-        return 0.0
+        self.requests = requests
 
 
 class Hub:
     """The users who are online. A user's bucket outlives their connections until it would be full again."""
 
-    def __init__(self, per_s: float, burst: float, sessions_max: int) -> None:
-        """Requests per second and user, so many of them at once, and connections of one user."""
-        self._per_s = per_s
-        self._burst = burst
-        self._sessions_max = sessions_max
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
         self._users: dict[int, User] = {}
         self.pushes = 0
 
@@ -49,15 +38,16 @@ class Hub:
         """A connection of a user is there; False if it would be one too many."""
         user = self._users.get(user_id)
         if user is None:
-            user = self._users[user_id] = User(self._burst, now_s)
-        if len(user.sessions) >= self._sessions_max and user_id != BACKEND:
+            user = self._users[user_id] = User(Bucket(self._limits.requests_burst, now_s))
+        if len(user.sessions) >= self._limits.connections_of_user_max and user_id != BACKEND:
             return False
         user.sessions.append(session)
         return True
 
     def admit(self, user_id: int, now_s: float) -> float:
         """Let a user who is online make one request: 0.0, or the seconds until they may."""
-        return self._users[user_id].admit(now_s, self._per_s, self._burst)
+        limits = self._limits
+        return self._users[user_id].requests.take(now_s, limits.requests_per_s, limits.requests_burst)
 
     def leave(self, user_id: int, session: Session) -> None:
         """A connection of a user has gone."""
@@ -67,9 +57,9 @@ class Hub:
 
     def tidy(self, now_s: float) -> None:
         """Forget users who are gone and whose bucket is full again."""
-        refill_s = self._burst / self._per_s
+        per_s, burst = self._limits.requests_per_s, self._limits.requests_burst
         for user_id, user in list(self._users.items()):
-            if not user.sessions and now_s - user.at_s > refill_s:
+            if not user.sessions and user.requests.is_full(now_s, per_s, burst):
                 del self._users[user_id]
 
     def online(self) -> int:

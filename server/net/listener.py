@@ -39,14 +39,8 @@ class Listener:
         self._durability = durability
         self._now_ms = now_ms
         self._random_bytes = random_bytes
-        self._timing = Timing(limits.login_timeout_s, limits.ping_interval_s, limits.pong_timeout_s)
-        self._sizes = Sizes(limits.frame_bytes_before_login_max, limits.frame_bytes_max)
-        self._announced = limits.announced()
-        self.addresses = Addresses(
-            limits.connections_of_address_max,
-            limits.failed_logins_of_address_per_s,
-            limits.failed_logins_of_address_burst,
-        )
+        self._read_limits()
+        self.addresses = Addresses(limits)
         self._dirty: list[Session] = []
         self._late: list[Session] = []
         self._loop = asyncio.get_running_loop()
@@ -56,9 +50,17 @@ class Listener:
         self.dispatch: Dispatch
         self.watching: Watching
         self.sessions: set[Session] = set()
+        self.slow_readers = 0
+        self.closes = dict.fromkeys(codes.Close, 0)  # connections that we ended, by why
+
+    def _read_limits(self) -> None:
+        limits = self._limits
         self.outgoing_bytes_max = limits.outgoing_bytes_max
         self.linger_s = limits.pong_timeout_s  # who takes nothing for so long is not there any more
-        self.slow_readers = 0
+        # what a connection is told in its hello holds for it to its end
+        self._timing = Timing(limits.login_timeout_s, limits.ping_interval_s, limits.pong_timeout_s)
+        self._sizes = Sizes(limits.frame_bytes_before_login_max, limits.frame_bytes_max)
+        self._announced = limits.announced()
 
     async def open(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
         """Listen; the port, which the system chose if `port` was 0. Raises OSError that names the address."""
@@ -74,10 +76,11 @@ class Listener:
             raise OSError(f"cannot listen on {host}:{port}: {why}") from error
         return int(self._server.sockets[0].getsockname()[1])
 
-    def use(self, tls: ssl.SSLContext) -> None:
-        """Handshakes from now on are made with this; connections stay."""
-        if isinstance(self._server, Gate):
-            self._server.context = tls
+    def reload(self, tls: ssl.SSLContext | None) -> None:
+        """Take over this certificate, and the limits as they are now; connections keep what they were told."""
+        self._read_limits()
+        if isinstance(self._server, Gate) and tls is not None:
+            self._server.context, self._server.handshake_s = tls, self._timing.login_timeout_s
 
     def stop_accepting(self) -> None:
         """No new connections."""
@@ -102,10 +105,8 @@ class Listener:
 
     async def run(self) -> None:
         """Let every connection's heartbeat do what is due; for ever, to be supervised."""
-        limits = self._limits
-        tick_s = min(TICK_S_MAX, min(limits.login_timeout_s, limits.ping_interval_s, limits.pong_timeout_s) / 4)
         while True:
-            await asyncio.sleep(tick_s)
+            await asyncio.sleep(min(TICK_S_MAX, min(self._timing) / 4))
             now_s = self.now_s()
             for session in list(self.sessions):
                 session.tick(now_s)
@@ -143,6 +144,8 @@ class Listener:
     def gone(self, session: Session) -> None:
         """A connection was lost."""
         self.sessions.discard(session)
+        if session.connection.closing is not None:
+            self.closes[session.connection.closing] += 1
         self.addresses.leave(session.address)
         self.watching.gone(session)
         if session.user_id >= 0:
@@ -157,8 +160,11 @@ class Listener:
 
     def _enter_gate(self, address: Address, handshakes: int) -> codes.Close | None:
         refusal = self._enter(address)
-        is_full = len(self.sessions) + handshakes >= self._limits.connections_max
-        return codes.Close.TOO_MANY_CONNECTIONS if is_full else refusal
+        if len(self.sessions) + handshakes >= self._limits.connections_max:
+            refusal = codes.Close.TOO_MANY_CONNECTIONS
+        if refusal is not None:
+            self.closes[refusal] += 1
+        return refusal
 
     def flush_soon(self, session: Session) -> None:
         """Write what a session has queued at the end of this turn of the loop."""

@@ -43,11 +43,11 @@ class Gate:
         self._make = make
         self._enter = enter
         self._leave = leave
-        self._handshake_s = handshake_s
         self._loop = asyncio.get_running_loop()
         self._listening: socket.socket | None = None
         self._handshakes: set[asyncio.Task[None]] = set()
-        self.context = context  # may be replaced; handshakes to come use the new one
+        self.context = context  # both may be replaced; handshakes to come use the new ones
+        self.handshake_s = handshake_s
 
     @property
     def under_way(self) -> int:
@@ -105,7 +105,7 @@ class Gate:
     async def _shake_hands(self, connected: socket.socket, address: Address) -> None:
         try:
             await self._loop.connect_accepted_socket(
-                self._make, connected, ssl=self.context, ssl_handshake_timeout=self._handshake_s
+                self._make, connected, ssl=self.context, ssl_handshake_timeout=self.handshake_s
             )
         except OSError:  # no TLS, too old a TLS, gone, or too slow
             connected.close()

@@ -9,6 +9,7 @@ import msgspec
 
 from protocol import messages
 from protocol.framing import frame
+from server.core.limits import Limits
 from server.core.texts import Language
 from server.net.showing import line_of
 from server.services.events import Claimed, Event, Refunded
@@ -38,12 +39,12 @@ class Wording(NamedTuple):
 
 
 class Watching:
-    """Tells those who look at a result page what is new on it. A connection follows `watched_max` packets."""
+    """Tells those who look at a result page what is new on it; `limits.watched_packets_max` pages a connection."""
 
-    def __init__(self, packets: Packets, pages: Pages, watched_max: int) -> None:
+    def __init__(self, packets: Packets, pages: Pages, limits: Limits) -> None:
         self._packets = packets
         self._pages = pages
-        self._watched_max = watched_max
+        self._limits = limits
         self._watches: dict[int, dict[Session, Watch]] = {}  # by packet
         self._watched: dict[Session, dict[int, None]] = {}  # packets, the longest watched first
         self._fresh: set[int] = set()
@@ -55,8 +56,7 @@ class Watching:
         self.stop(session, packet_id)
         if session.is_closing:  # it will not be lost a second time, so nobody would stop this watch
             return
-        watched = self._watched.setdefault(session, {})
-        if len(watched) >= self._watched_max:
+        while len(watched := self._watched.get(session, {})) >= self._limits.watched_packets_max:
             self.stop(session, next(iter(watched)))
         self._watched.setdefault(session, {})[packet_id] = None
         self._watches.setdefault(packet_id, {})[session] = Watch(language, told)

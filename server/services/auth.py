@@ -6,6 +6,7 @@ import hmac
 from collections.abc import Callable, Mapping
 from enum import Enum
 
+from server.core.limits import Limits
 from server.services.batching import Batcher
 from storage.postgres.groups import Groups as GroupStore
 from storage.postgres.groups import PlaceRow, ProfileRow
@@ -24,11 +25,13 @@ class Verdict(Enum):
 class Auth:
     """Judges logins with the keys that the chat backend mints its tokens with."""
 
-    def __init__(self, keys: Mapping[str, bytes], now_ms: Callable[[], int], store: GroupStore) -> None:
+    def __init__(
+        self, keys: Mapping[str, bytes], limits: Limits, now_ms: Callable[[], int], store: GroupStore
+    ) -> None:
         self._keys = keys
         self._now_ms = now_ms
         self._store = store
-        self.batcher: Batcher[int, ProfileRow] = Batcher(self._load, PROFILES_MAX)
+        self.batcher: Batcher[int, ProfileRow] = Batcher(self._load, PROFILES_MAX, limits)
 
     def use(self, keys: Mapping[str, bytes]) -> None:
         """Logins from now on are judged with these keys; who is logged in stays."""

@@ -8,7 +8,8 @@ from typing import Generic, TypeVar
 
 import structlog
 
-from server.services.pressure import NEW_WORK, WAIT_MS_MAX, Pressure
+from server.core.limits import Limits
+from server.services.pressure import NEW_WORK, Pressure
 from server.services.refusals import Reason, Refused
 from storage.errors import StoreUnavailable
 
@@ -22,19 +23,19 @@ class Batcher(Generic[Item, Result]):
     """Gathers items and works on them together, one batch at a time; each gets its own result or exception.
 
     `work` answers one result an item, in order; a result that is an exception is raised to whoever submitted it.
-    What would wait longer than half of `wait_ms_max` is refused: OVERLOADED. If the store is away the whole batch
-    hears STORE_UNAVAILABLE.
+    What would wait longer than half of `limits.wait_ms_max` is refused: OVERLOADED. If the store is away the whole
+    batch hears STORE_UNAVAILABLE.
     """
 
     def __init__(
         self,
         work: Callable[[list[Item]], Awaitable[Sequence[Result | Exception]]],
         batch_max: int,
-        wait_ms_max: float = WAIT_MS_MAX,
+        limits: Limits,
     ) -> None:
         self._work = work
         self._batch_max = batch_max
-        self._pressure = Pressure(batch_max, wait_ms_max, WAITING_MAX)
+        self._pressure = Pressure(batch_max, limits, WAITING_MAX)
         self._at_store = 0
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
         self._wake = asyncio.Event()

@@ -46,7 +46,7 @@ class Chat:
         self._limits = limits
         self._now_ms = now_ms
         self._announce = announce
-        self.batcher: Batcher[Post, int] = Batcher(self._record, BATCH_MAX, limits.wait_ms_max)
+        self.batcher: Batcher[Post, int] = Batcher(self._record, BATCH_MAX, limits)
 
     async def say(self, user_id: int, group_id: int, text: str) -> int:
         """Post a text to a group; its number in the group's stream."""

@@ -13,9 +13,10 @@ from contextlib import contextmanager, suppress
 from itertools import chain
 from typing import Literal, NamedTuple, TypeAlias
 
+from server.core.limits import Limits
 from server.core.packet import WON, Claim, Packet
 from server.services.live import Attempt, Live
-from server.services.pressure import NEW_WORK, WAIT_MS_MAX, Pressure
+from server.services.pressure import NEW_WORK, Pressure
 from storage.errors import StoreUnavailable
 from storage.postgres.packets import Advance, Packets
 from storage.redis import mirror as log
@@ -56,7 +57,7 @@ class CommitPath:
         packets: Packets,
         durability: Durability,
         watch: Watch,
-        wait_ms_max: float = WAIT_MS_MAX,
+        limits: Limits,
     ) -> None:
         self._mirror = mirror
         self._packets = packets
@@ -66,7 +67,7 @@ class CommitPath:
         self._wake = asyncio.Event()
         self._between: asyncio.Queue[list[Slice]] = asyncio.Queue(AHEAD_MAX)
         self._linger_s = LINGER_S if durability == "redis" else 0.0
-        self._pressure = Pressure(BATCH_MAX, wait_ms_max, UNRECORDED_MAX)
+        self._pressure = Pressure(BATCH_MAX, limits, UNRECORDED_MAX)
         self._gathered = 0
         self.mirror_is_up = True
         self.unrecorded = 0  # claims on their way

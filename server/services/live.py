@@ -72,6 +72,7 @@ class Live:
         "audience",
         "durable",
         "in_flight",
+        "log_known",
         "mirror_length",
         "mirrored",
         "packet",
@@ -92,6 +93,7 @@ class Live:
         self.durable = 0  # so many claims may be spoken of
         self.refunded = False  # the record is closed, and what nobody opened is back with the sender
         self.in_flight = 0  # so many batches at the stores hold claims of this packet
+        self.log_known = True  # False: the mirror was away when this was read, and may hold more
         self.mirrored = False  # the mirror holds what the claims in flight are built on
         self.mirror_length = 0  # what the mirror's log looks like while it does not
         self.waiting: list[Attempt] = []

@@ -30,6 +30,14 @@ class Memories(NamedTuple):
     closed: bool  # finished or refunded
     log: Log
     also_in: Sequence[int] = ()
+    log_known: bool = True  # the mirror was asked
+
+
+class Loaded(NamedTuple):
+    """What came of loading packets."""
+
+    useless: list[Live]  # that do not exist, or are damaged: they have no packet
+    news: dict[Live, list[Claim]]  # claims that the stores hold and nobody here has spoken of, by index
 
 
 def terms_of(row: PacketRow) -> Terms:
@@ -72,24 +80,23 @@ class Loader:
         self._durability = durability
         self.redriven_claims = 0
 
-    async def load(self, lives: Sequence[Live]) -> list[Live]:
-        """Make these packets ready; those that do not exist, or are damaged, are returned without a packet.
-
-        One whose re-drive was overtaken by another writer stays without a packet too, but is not returned.
-        """
+    async def load(self, lives: Sequence[Live]) -> Loaded:
+        """Make these packets ready. One whose re-drive was overtaken by another writer stays without a packet."""
         read_at_s = asyncio.get_running_loop().time()  # before the record is read
         ids = [live.packet_id for live in lives]
         memories = await self._read(ids)
         await self._groups.keep([group_id for one in memories.values() for group_id in _groups(one)])
         verdicts = {packet_id: verdict(one) for packet_id, one in memories.items()}
         overtaken = await self._redrive(memories, verdicts)
-        useless = []
+        loaded = Loaded([], {})
         for live in lives:
             live.read_at_s = read_at_s
             memory = memories.get(live.packet_id)
-            if memory is None or not self._make_ready(live, memory, verdicts[live.packet_id], overtaken):
-                useless.append(live)
-        return useless
+            if live.packet_id in overtaken:
+                continue
+            if memory is None or not self._make_ready(live, memory, verdicts[live.packet_id], loaded.news):
+                loaded.useless.append(live)
+        return loaded
 
     async def _read(self, ids: list[int]) -> dict[int, Memories]:
         rows, claims = await self._packets.load(ids)
@@ -108,6 +115,7 @@ class Loader:
                 row.closed_at_ms is not None,
                 logs.get(packet_id, NOTHING),
                 row.also_in,
+                self._path.mirror_is_up,
             )
             for packet_id, row in rows.items()
         }
@@ -124,14 +132,13 @@ class Loader:
         return ahead.keys() - accepted
 
     def _make_ready(
-        self, live: Live, memory: Memories, found: reconcile.Verdict, overtaken: Collection[int]
+        self, live: Live, memory: Memories, found: reconcile.Verdict, news: dict[Live, list[Claim]]
     ) -> bool:
         """False if its records contradict themselves: nobody can open it, and the server goes on."""
-        if live.packet_id in overtaken:
-            return True
-        terms = memory.terms
+        terms, claims = memory.terms, [*memory.recorded, *found.redrive]
+        known = len(memory.recorded) if live.replaced is None else live.durable
         try:
-            packet = Packet(terms, [*memory.recorded, *found.redrive], memory.closed or memory.log.closed)
+            packet = Packet(terms, claims, memory.closed or memory.log.closed)
             # sent to one more group while the record was read: the record then does not say so yet
             live.also_in = tuple(dict.fromkeys((*memory.also_in, *live.also_in)))
             audience = self._audience(terms, live.also_in)
@@ -140,6 +147,9 @@ class Loader:
             return False
         live.ready(packet, audience, found.mirror_is_good, memory.log.length)
         live.refunded = memory.closed and not packet.finished
+        live.log_known = memory.log_known or memory.closed
+        if claims[known:]:
+            news[live] = claims[known:]
         return True
 
     def _audience(self, terms: Terms, also_in: Sequence[int]) -> Collection[int]:

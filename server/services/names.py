@@ -22,7 +22,7 @@ class Names:
         self._limits = limits
         self._kept_max = kept_max
         self._names: dict[int, str] = {}  # the longest unused first; "" for who has none
-        self.batcher: Batcher[int, str] = Batcher(self._load, BATCH_MAX, limits.wait_ms_max)
+        self.batcher: Batcher[int, str] = Batcher(self._load, BATCH_MAX, limits)
 
     async def call(self, user_id: int, name: str) -> None:
         """Others see the user called so from now on; "": not at all. Raises Broken, StoreUnavailable."""

@@ -13,6 +13,7 @@ from server.core import pages
 from server.core.limits import Limits
 from server.core.packet import (
     CLAIMED,
+    EXPIRED,
     GONE,
     NO_TICKET,
     NOT_ALLOWED,
@@ -33,6 +34,7 @@ from server.services.live import Attempt, Live, Reply, Seen
 from server.services.loading import Loader, claim_of, terms_of
 from server.services.pressure import Pressure
 from server.services.refusals import Reason, Refused
+from server.services.trouble import Trouble
 from storage.errors import StoreUnavailable
 from storage.postgres import packets as store
 
@@ -68,15 +70,16 @@ class Packets:
     ) -> None:
         self._records = records
         self._groups = groups
-        self._ticket_ms = int(limits.ticket_lifetime_s * 1000)
-        self._tickets_per_share = limits.tickets_per_share
+        self._limits = limits
         self._now_ms = now_ms
         self._random_number = random_number
         self._announce = announce
         self._lives: dict[int, Live] = {}
         self._to_load: dict[Live, None] = {}
         self._loading: list[Live] = []
-        self._pressure = Pressure(LOAD_MAX, limits.wait_ms_max, TO_LOAD_MAX)
+        self._owed: dict[Live, None] = {}  # to be read again by themselves when the stores are back
+        self._pressure = Pressure(LOAD_MAX, limits, TO_LOAD_MAX)
+        self._trouble = Trouble("loading_waits")
         self._wake = asyncio.Event()
         self._path: CommitPath
         self._loader: Loader
@@ -100,8 +103,13 @@ class Packets:
 
     @property
     def retry_after_ms(self) -> int:
-        """When who heard OVERLOADED may ask again."""
-        return self._path.retry_after_ms
+        """When who heard OVERLOADED may ask again: when both queues have room."""
+        return max(self._path.retry_after_ms, self._pressure.retry_after_ms(self._unread))
+
+    @property
+    def _unread(self) -> int:
+        """Packets that wait to be read, or are being read."""
+        return len(self._to_load) + len(self._loading)
 
     def live_ids(self) -> Collection[int]:
         """The packets in memory."""
@@ -197,7 +205,7 @@ class Packets:
     def _enter(self, packet_id: int, attempt: Attempt) -> None:
         live = self._lives.get(packet_id)
         must_load = live is None or live.packet is None
-        if must_load and self._pressure.is_too_high(len(self._to_load) + len(self._loading)):
+        if must_load and self._pressure.is_too_high(self._unread):
             attempt.answer(Reason.OVERLOADED)
             return
         if live is None:
@@ -205,6 +213,9 @@ class Packets:
             self._load_soon(live)
         if live.packet is None:
             live.waiting.append(attempt)
+            if live in self._owed:  # who asks need not wait for the next try
+                del self._owed[live]
+                self._load_soon(live)
         else:
             self._decide(live, live.packet, attempt)
 
@@ -214,9 +225,8 @@ class Packets:
             attempt.answer(NOT_ALLOWED)
             return
         if attempt.ticket is None:
-            decision = packet.grab(
-                user_id, attempt.at_ms, self._random_number(), self._ticket_ms, self._tickets_per_share
-            )
+            ticket_ms, per_share = self._limits.ticket_lifetime_ms, self._limits.tickets_per_share
+            decision = packet.grab(user_id, attempt.at_ms, self._random_number(), ticket_ms, per_share)
             if decision.ticket is not None and len(self.admissions) < ADMISSIONS_MAX:
                 self.admissions.append((live.packet_id, user_id, attempt.at_ms))
         else:
@@ -230,9 +240,7 @@ class Packets:
         if attempt.answered and (claim is None or promised is None or claim.index != promised.index):
             LOG.critical("told_claim_was_lost", packet_id=live.packet_id, user_id=attempt.user_id)
         if decision.answer is CLAIMED and claim and promised and claim.at_ms == promised.at_ms:
-            if not attempt.answered:  # it was this very open that won, and it is recorded
-                attempt.answer(packet.told(WON, claim))
-                self._announce_claims(live, packet, [claim])
+            attempt.answer(packet.told(WON, claim))  # it was this very open that won, and it is recorded
         else:
             self._conclude(live, attempt, decision)
 
@@ -240,10 +248,21 @@ class Packets:
         if decision.answer is WON:
             attempt.claim = decision.claim
             self._path.submit(live, attempt)
+        elif decision is EXPIRED and not live.log_known:
+            self._find_out(live, attempt)
         elif _speaks_of(decision, live) > live.durable:
             live.waiting.append(attempt)
         else:
             attempt.answer(decision)
+
+    def _find_out(self, live: Live, attempt: Attempt) -> None:
+        """Nobody else moves an expired packet on, so a claim that only the mirror holds is still to be recorded."""
+        if self._path.mirror_is_up:
+            live.distrust()
+            live.waiting.append(attempt)
+            self._reload_when_landed(live)
+        else:
+            attempt.answer(Reason.STORE_UNAVAILABLE)
 
     # --- what becomes of claims: called by the commit path ----------------------------------------------------
 
@@ -291,8 +310,14 @@ class Packets:
         self._to_load[live] = None
         self._wake.set()
 
-    def _load_all_soon(self, lives: list[Live]) -> None:
-        for live in lives:
+    def _load_later(self, live: Live) -> None:
+        if not self._owed:
+            asyncio.get_running_loop().call_later(RETRY_S, self._load_owed)
+        self._owed[live] = None
+
+    def _load_owed(self) -> None:
+        owed, self._owed = self._owed, {}
+        for live in owed:
             self._load_soon(live)
 
     def load(self, packet_ids: Iterable[int]) -> None:
@@ -314,23 +339,26 @@ class Packets:
             self._loading = batch
             self._pressure.begin()
             try:
-                missing = await self._loader.load(batch)
+                loaded = await self._loader.load(batch)
             except StoreUnavailable as error:
-                LOG.warning("packets_not_loaded", packets=len(batch), why=str(error))
+                self._trouble.begins(error)
                 self._give_up(batch)
                 continue
             finally:
                 self._pressure.end(more_waits=bool(self._to_load))
                 self._loading = []
-            for live in missing:
+            self._trouble.is_over()
+            for live in loaded.useless:
                 self._forget_missing(live)
             for live in batch:
                 if live.packet is not None:
-                    self._resume(live, live.packet)
+                    self._resume(live, live.packet, loaded.news.get(live))
                 elif live.packet_id in self._lives:
                     self._load_soon(live)  # overtaken by another writer
 
-    def _resume(self, live: Live, packet: Packet) -> None:
+    def _resume(self, live: Live, packet: Packet, news: list[Claim] | None) -> None:
+        if news:
+            self._announce_claims(live, packet, news)
         # slices are undone from whichever stage they were in: back to the order in which they were decided
         undone, live.undone = sorted(live.undone, key=_index_of), []
         waiting, live.waiting = live.waiting, []
@@ -348,8 +376,7 @@ class Packets:
             attempt.answer(NOT_ALLOWED)
 
     def _give_up(self, batch: list[Live]) -> None:
-        """The stores are away: say so. What was told already must still be recorded, so that is tried again."""
-        owed = []
+        """The stores are away: say so. What was told is still to be recorded, what is in doubt to be found out."""
         for live in batch:
             for attempt in (*live.undone, *live.waiting):
                 if not attempt.answered:
@@ -357,12 +384,10 @@ class Packets:
                     attempt.claim = None
             live.undone = [attempt for attempt in live.undone if attempt.claim is not None]
             live.waiting = []
-            if live.undone:
-                owed.append(live)
+            if live.undone or live.replaced is not None:
+                self._load_later(live)
             else:
                 del self._lives[live.packet_id]
-        if owed:
-            asyncio.get_running_loop().call_later(RETRY_S, self._load_all_soon, owed)
 
     def _evict(self) -> None:
         surplus = len(self._lives) - LIVE_MAX

@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+from server.core.limits import Limits
+
+FEW: Final = 16  # that wait are no queue: whoever is refused would come back to what waiting would have brought
 NEW_WORK: Final = 0.5  # of the bound: what begins something is refused before what ends it (grab before open)
 _WEIGHT: Final = 0.3  # of the newest batch in the average
 _RETRY_MS: Final = (100, 5_000)
-WAIT_MS_MAX: Final = 1_000.0
 
 
 class Pressure:
-    """One queue before a store. Nothing is refused while nothing waits; a batch that stalls counts meanwhile."""
+    """One queue before a store. Nothing is refused while few wait; a batch that stalls counts meanwhile."""
 
-    def __init__(self, batch_max: int, wait_ms_max: float, count_max: int) -> None:
+    def __init__(self, batch_max: int, limits: Limits, count_max: int) -> None:
         self._batch_max = batch_max
-        self._wait_s_max = wait_ms_max / 1000
+        self._limits = limits
         self._count_max = count_max
         self._batch_s = 0.0
         self._began_s: float | None = None
@@ -43,7 +45,10 @@ class Pressure:
 
     def is_too_high(self, waiting: int, part: float = 1.0) -> bool:
         """More waits than may, or longer than it may; `part` of both bounds."""
-        return waiting >= self._count_max * part or self.wait_s(waiting) > self._wait_s_max * part
+        if waiting < FEW:
+            return False
+        wait_s_max = self._limits.wait_ms_max / 1000
+        return waiting >= self._count_max * part or self.wait_s(waiting) > wait_s_max * part
 
     def retry_after_ms(self, waiting: int) -> int:
         """When there may be room again: when what waits now will be done."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from functools import partial
 
 from server.core import amounts, offer
 from server.core.ids import IdMaker, is_user
@@ -11,11 +12,13 @@ from server.core.limits import Broken, Fault, Limits
 from server.core.offer import Offer
 from server.core.packet import Kind, Terms
 from server.services.batching import Batcher
+from server.services.doubts import Doubts
 from server.services.events import Announce, BalanceChanged, PacketPosted
 from server.services.groups import Groups
 from server.services.loading import terms_of
 from server.services.packets import Packets
 from server.services.refusals import Reason, Refused
+from storage.errors import StoreUnavailable
 from storage.postgres.packets import PacketRow
 from storage.postgres.sends import Sends as SendStore
 from storage.postgres.sends import Sent
@@ -46,7 +49,8 @@ class Sends:
         self._now_ms = now_ms
         self._random_bytes = random_bytes
         self._announce = announce
-        self.batcher: Batcher[Offer, Terms] = Batcher(self._record, BATCH_MAX, limits.wait_ms_max)
+        self.batcher: Batcher[Offer, Terms] = Batcher(self._record, BATCH_MAX, limits)
+        self.doubts = Doubts(partial(store.recall, streams_of=_streams), self._tell)
 
     async def send(
         self, sender_id: int, key: str, kind: str, target_id: int, amount_fen: int, shares: int, greeting: str
@@ -88,8 +92,12 @@ class Sends:
     async def _record(self, offers: list[Offer]) -> list[Terms | Exception]:
         now_ms = self._now_ms()
         rows = [self._row(one, now_ms) for one in offers]
-        results = await self._store.record(rows, _send_transfer, _streams)
-        return [self._conclude(one, row, sent) for one, row, sent in zip(offers, rows, results, strict=True)]
+        try:
+            results = await self._store.record(rows, _send_transfer, _streams)
+        except StoreUnavailable:
+            self.doubts.add(rows)
+            raise
+        return [self._conclude(row, sent) for row, sent in zip(rows, results, strict=True)]
 
     def _row(self, one: Offer, now_ms: int) -> PacketRow:
         return PacketRow(
@@ -108,7 +116,7 @@ class Sends:
             expires_at_ms=now_ms + int(self._limits.packet_lifetime_s * 1000),
         )
 
-    def _conclude(self, one: Offer, row: PacketRow, sent: Sent | None) -> Terms | Exception:
+    def _conclude(self, row: PacketRow, sent: Sent | None) -> Terms | Exception:
         if sent is None:
             return Refused(Reason.NOT_ENOUGH_MONEY)
         if sent.row.packet_id != row.packet_id:
@@ -116,12 +124,17 @@ class Sends:
             return terms_of(sent.row) if same else Refused(Reason.KEY_REUSED)
         terms = terms_of(row)
         self._packets.add(terms, self._audience(terms))
+        self._tell(sent)
+        return terms
+
+    def _tell(self, sent: Sent) -> None:
+        """The packet to those whom it concerns, the new balance to the sender."""
+        terms = terms_of(sent.row)
         for stream_id, message in sent.messages.items():
             viewers = (stream_id,) if terms.kind is Kind.PERSONAL else self._groups.members(stream_id)
             self._announce(PacketPosted(stream_id, message, terms, terms.created_at_ms), viewers)
-        event = BalanceChanged(one.sender_id, sent.balance_fen, -terms.total_fen, "send")
-        self._announce(event, (one.sender_id,))
-        return terms
+        event = BalanceChanged(terms.sender_id, sent.balance_fen, -terms.total_fen, "send")
+        self._announce(event, (terms.sender_id,))
 
     def _audience(self, terms: Terms) -> Collection[int]:
         if terms.kind is Kind.PERSONAL:

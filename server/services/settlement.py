@@ -6,13 +6,11 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 
-import structlog
-
 from server.services.events import Announce, BalanceChanged
+from server.services.trouble import Trouble
 from storage.errors import StoreUnavailable
 from storage.postgres.settlement import Settlement as Queue
 
-LOG = structlog.get_logger()
 PACE_S = 0.1  # between two batches, so that each is worth its commit
 # Longer for each claim that waits to be recorded: who waits for `won` comes first. Up to a second in a storm.
 YIELD_S_PER_CLAIM = 0.001
@@ -38,6 +36,7 @@ class Settlement:
         self._announce = announce
         self._unrecorded = unrecorded
         self._wake = asyncio.Event()
+        self._trouble = Trouble("settlement_waits")
         self.settled_claims = 0
 
     def wake(self) -> None:
@@ -52,7 +51,7 @@ class Settlement:
                 while taken := await self.settle_once():
                     await self._pause(taken)
             except StoreUnavailable as error:
-                LOG.warning("settlement_waits", why=str(error))
+                self._trouble.begins(error)
                 await asyncio.sleep(self._idle_s)
                 continue
             with suppress(TimeoutError):
@@ -68,6 +67,7 @@ class Settlement:
     async def settle_once(self) -> int:
         """Settle one batch; how many claims it took."""
         taken, credits = await self._queue.settle(self._batch_max, self._now_ms())
+        self._trouble.is_over()
         self.settled_claims += taken
         for credit in credits:
             event = BalanceChanged(credit.user_id, credit.balance_fen, credit.change_fen, "claim")

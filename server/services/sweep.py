@@ -12,6 +12,7 @@ import structlog
 
 from server.services.commit import CommitPath, Durability
 from server.services.packets import Packets
+from server.services.trouble import Trouble
 from storage.errors import StoreUnavailable
 from storage.postgres import packets as store
 from storage.redis.mirror import Mirror
@@ -33,19 +34,20 @@ class Sweep:
         self._records = records
         self._path = path
         self._packets = packets
+        self._trouble = Trouble("sweep_waits")
 
     async def run(self) -> None:
         """Sweep for ever, to be supervised; orphans at once and then twice a minute."""
-        rounds, said = 0, ""
+        rounds = 0
         while True:
             try:
                 await self.sweep_once()
                 if rounds % ORPHANS_EVERY == 0:
                     await self.adopt_orphans()
-                rounds, said = rounds + 1, ""
+                rounds += 1
+                self._trouble.is_over()
             except StoreUnavailable as error:
-                if said != (said := str(error)):  # twice a second for hours would bury all else
-                    LOG.warning("sweep_waits", why=said)
+                self._trouble.begins(error)
             await asyncio.sleep(INTERVAL_S)
 
     async def sweep_once(self) -> None:

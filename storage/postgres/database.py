@@ -53,7 +53,10 @@ async def _keep(connection: object) -> None:
 
 
 class Database:
-    """One PostgreSQL database. `timeout_s` bounds every connection attempt and every statement."""
+    """One PostgreSQL database. `timeout_s` bounds every connection attempt and every statement.
+
+    Whatever is under way when the database turns out to be away is broken off before that (see Watch).
+    """
 
     def __init__(self, dsn: str, pool_max: int, timeout_s: float) -> None:
         self._dsn = dsn
@@ -90,8 +93,12 @@ class Database:
     async def reading(self) -> AsyncIterator[Connection]:
         """A pooled connection for reads and for single statements."""
         with self._watch.asking(), unavailable_when_away():
-            async with self._pool.acquire(timeout=self._timeout_s) as connection:
-                yield connection
+            connection = await self._watch.unless_away(self._pool.acquire(timeout=self._timeout_s))
+            try:
+                with self._watch.breaking_off(connection.terminate):
+                    yield connection
+            finally:
+                await self._pool.release(connection)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -141,7 +148,9 @@ class Lane:
         async with self._turn:
             try:
                 with self._watch.asking(), unavailable_when_away():
-                    yield await self._connect()
+                    connection = await self._watch.unless_away(self._connect())
+                    with self._watch.breaking_off(connection.terminate):
+                        yield connection
             except StoreUnavailable:
                 self.drop()
                 raise

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import asyncpg
 
+from storage import statements
 from storage.postgres import messages, packets, records, wallets
 from storage.postgres.messages import Post
 from storage.postgres.packets import PacketRow
@@ -15,6 +16,8 @@ from storage.postgres.wallets import TransferRow
 
 if TYPE_CHECKING:
     from storage.postgres.database import Connection, Database
+
+_SQL = statements.load(__file__)
 
 
 class Sent(NamedTuple):
@@ -50,6 +53,23 @@ class Sends:
             # another process has used one of the keys since we looked: nothing was recorded, look again
             async with self._lane.transaction() as connection:
                 return await _record(connection, rows, transfer_of, streams_of)
+
+    async def recall(
+        self, rows: Sequence[PacketRow], streams_of: Callable[[PacketRow], tuple[int, ...]]
+    ) -> list[Sent | None]:
+        """What `record` would have answered, had its reply not been lost; None: it is not recorded."""
+        places = [(row.packet_id, stream_id) for row in rows for stream_id in streams_of(row)]
+        packet_ids, stream_ids = [place[0] for place in places], [place[1] for place in places]
+        async with self._database.reading() as connection:
+            found = await connection.fetch(_SQL["recall"], packet_ids, stream_ids)
+        balances_fen = {packet_id: balance_fen for packet_id, _, _, balance_fen in found}
+        numbers: dict[int, dict[int, int]] = {packet_id: {} for packet_id in balances_fen}
+        for packet_id, stream_id, message, _ in found:
+            numbers[packet_id][stream_id] = message
+        return [
+            Sent(row, balances_fen[row.packet_id], numbers[row.packet_id]) if row.packet_id in numbers else None
+            for row in rows
+        ]
 
     async def before(self, sender_id: int, key: str) -> PacketRow | None:
         """The packet that a key has sent, if it has."""

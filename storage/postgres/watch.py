@@ -5,25 +5,31 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, TypeVar
 
 from storage.errors import StoreUnavailable
 
-SLOW_S: Final = 0.5  # a statement that takes longer raises suspicion
-PROBE_S: Final = 1.5  # within this a database that is there answers
-AGAIN_S: Final = 0.2  # between two probes while it is away
+# Together less than a second: so long nobody waits for a database that has gone away under their statement.
+SLOW_S: Final = 0.2  # a statement that takes longer raises suspicion
+PROBE_S: Final = 0.5  # within this a database that is there answers
+QUIET_S: Final = 0.3  # an answer to anybody within this proves more than a probe that fails
+AGAIN_S: Final = 0.1  # between two probes
+Asked = TypeVar("Asked")
 
 
 class Watch:
-    """While the store is known to be away, `asking` says so at once; nobody waits for a timeout each.
+    """Whether the store is known to be away: then `asking` says so at once, and what is being asked is broken off.
 
-    A failure alone proves nothing (a lock, a connection that broke): only a probe that fails does, and only one
-    that succeeds ends it. `probe` raises StoreUnavailable.
+    A failure alone proves nothing (a lock, a connection that broke): only a probe that fails while nobody gets an
+    answer does, and only one that succeeds ends it. `probe` raises StoreUnavailable.
     """
 
     def __init__(self, probe: Callable[[], Awaitable[None]]) -> None:
         self._probe = probe
         self._task: asyncio.Task[None] | None = None
+        self._suspected = False
+        self._answered_s = float("-inf")
+        self._break_offs: dict[object, Callable[[], None]] = {}
         self._away = ""
 
     @contextmanager
@@ -31,14 +37,32 @@ class Watch:
         """Around whatever is asked of the store. Raises StoreUnavailable."""
         if self._away:
             raise StoreUnavailable(self._away)
-        slow = asyncio.get_running_loop().call_later(SLOW_S, self._suspect)
+        loop = asyncio.get_running_loop()
+        slow = loop.call_later(SLOW_S, self._suspect)
         try:
             yield
+            self._answered_s = loop.time()
         except StoreUnavailable:
             self._suspect()
             raise
         finally:
             slow.cancel()
+
+    @contextmanager
+    def breaking_off(self, by: Callable[[], None]) -> Iterator[None]:
+        """What is asked in here ends by a call of `by` if the store turns out to be away."""
+        me = object()
+        self._break_offs[me] = by
+        try:
+            yield
+        finally:
+            self._break_offs.pop(me, None)
+
+    async def unless_away(self, asked: Awaitable[Asked]) -> Asked:
+        """What is awaited, be it a connection. Raises TimeoutError if the store turns out to be away meanwhile."""
+        async with asyncio.timeout(None) as patience:
+            with self.breaking_off(lambda: patience.reschedule(0.0)):
+                return await asked
 
     def close(self) -> None:
         """Ask no more."""
@@ -46,17 +70,25 @@ class Watch:
             self._task.cancel()
 
     def _suspect(self) -> None:
+        self._suspected = True
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._watch())
 
     async def _watch(self) -> None:
-        while True:
+        while self._suspected or self._away:
+            self._suspected = False
             try:
                 async with asyncio.timeout(PROBE_S):
                     await self._probe()
             except (StoreUnavailable, TimeoutError) as error:
-                self._away = str(error) or "PostgreSQL: no answer"
+                if asyncio.get_running_loop().time() - self._answered_s > QUIET_S:
+                    self._is_away(str(error) or "PostgreSQL: no answer")
             else:
                 self._away = ""
-                return
             await asyncio.sleep(AGAIN_S)
+
+    def _is_away(self, why: str) -> None:
+        self._away = why
+        break_offs, self._break_offs = self._break_offs, {}
+        for break_off in break_offs.values():
+            break_off()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from bench.job import Job, Order
 from bench.outcome import Outcome
 from bench.scenarios import SCENARIOS
@@ -10,14 +12,14 @@ from tests.conftest import KEYS, Server
 LIMITS = {"limits__ticket_lifetime_s": 600.0, "limits__groups_of_user_max": 10_000}
 
 
-def job_for(order: Order, url: str) -> Job:
-    """The whole order for one generator."""
-    return Job(order, 0, "1", url, "test", KEYS["test"].hex(), first_user=1_000_000)
+def job_for(order: Order, url: str, **known: Any) -> Job:
+    """The whole order for one generator, and what else it knows of its run."""
+    return Job(order, 0, "1", url, "test", KEYS["test"].hex(), first_user=1_000_000, **known)
 
 
-async def play(order: Order, server: Server) -> Outcome:
+async def play(order: Order, server: Server, **known: Any) -> Outcome:
     """What a generator does, without the process."""
-    scenario = SCENARIOS[order.scenario](job_for(order, server.url), lambda _: None)
+    scenario = SCENARIOS[order.scenario](job_for(order, server.url, **known), lambda _: None)
     try:
         await scenario.prepare()
         await scenario.measure()

@@ -10,12 +10,14 @@ from redis import asyncio as aioredis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from rich.console import Console
 
-from bench import compare, short
-from bench.compare import Bout, Pair, Rival, Setting, Sizes, heats, pair_of
+from bench import bouts, compare, short
+from bench.bouts import Bout, Rival, Setting, Sizes
+from bench.compare import Pair, heats, pair_of
 from bench.fleet import BenchFailed
 from bench.ground import Ground
 from bench.job import Order
 from bench.report import Screen
+from bench.targets import RATIOS
 from server.cli import main
 
 TINY = Sizes(
@@ -102,14 +104,14 @@ async def test_a_void_run_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
     async def void(*_: object) -> dict[str, Any]:
         return {"valid": False}
 
-    monkeypatch.setattr(compare, "run", void)
+    monkeypatch.setattr(bouts, "run", void)
     with pytest.raises(BenchFailed, match=r"^void: in a run of opens the books contradict what users were told$"):
-        await compare.counted(Ground("", "redis"), Order("opens", 1), Screen(Console()))
+        await bouts.counted(Ground("", "redis"), Order("opens", 1), Screen(Console()))
 
 
 async def test_a_rival_that_fails_is_one_line() -> None:
     with pytest.raises(BenchFailed, match=r"^the rival redis_lua failed: .*No such file or directory\.?$"):
-        await compare.program("bench.rivals.redis_lua", "--url", "unix:///no/such.sock")
+        await bouts.program("bench.rivals.redis_lua", "--url", "unix:///no/such.sock")
 
 
 async def test_a_rival_reaches_valkey_over_tcp_for_as_long_as_it_is_needed(redis_url: str) -> None:
@@ -127,7 +129,7 @@ def test_a_tiny_comparison_is_played_to_its_end() -> None:
     console = Console(file=screen, width=160)
     told = compare.measure(1, console, TINY)
     compare.show(console, told)
-    assert set(told["ratios"]) == set(compare.RATIOS)
+    assert set(told["ratios"]) == set(RATIOS)
     assert all(ratio > 0 for ratio in told["ratios"].values())
     assert [(one["run"], one["rival"]) for one in told["pairs"]] == [
         ("opens, tier redis, 40 × 1", "redis-lua"),

@@ -8,8 +8,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from bench import compare, document, short
-from bench.document import TARGETS, Target, by_hand, mark
+from bench import bouts, document, short, targets
+from bench.document import by_hand
+from bench.rivals_chart import picture
+from bench.targets import TARGETS, Target, mark
 
 MUST = {  # by the first words of the row
     "`opens` tier `postgres`, 1,000 × 1": (20_000, 40_000),
@@ -117,8 +119,8 @@ def page() -> str:
 
 def test_what_must_be_reached_is_what_was_asked() -> None:
     assert {target.words: (target.must, target.aim) for target in TARGETS} == MUST
-    assert document.must_of("grab_vs_echo") == 0.75
-    assert document.must_of("opens_redis_tier_vs_redis_lua_lean") is None
+    assert targets.must_of("grab_vs_echo") == 0.75
+    assert targets.must_of("opens_redis_tier_vs_redis_lua_lean") is None
 
 
 @pytest.mark.parametrize(
@@ -221,7 +223,7 @@ def test_marks_that_are_damaged_are_not_written_over(tmp_path: Path, page: str) 
 
 
 def test_the_chart_has_a_bar_for_ours_and_for_each_rival() -> None:
-    svg = ElementTree.fromstring(document.picture([PAIR, LEAN]))
+    svg = ElementTree.fromstring(picture([PAIR, LEAN]))
     bars = [(bar.get("class"), bar.get("width")) for bar in svg.iter("{http://www.w3.org/2000/svg}rect")]
     assert bars == [("ours", "353.08"), ("theirs", "220.67"), ("theirs", "220.67")]  # 510 pixels are 52,000
     texts = [text.text for text in svg.iter("{http://www.w3.org/2000/svg}text")]
@@ -230,13 +232,13 @@ def test_the_chart_has_a_bar_for_ours_and_for_each_rival() -> None:
 
 
 def test_every_row_is_measured_by_the_short_set() -> None:
-    bouts = compare.bouts(compare.SIZES)
-    names = {bout.name for bout in bouts} | {one.name for one in short.once(short.EXTENT)}
-    names |= {f"{rival.name}, {bout.setting}" for bout in bouts for rival in bout.rivals}
+    table = bouts.bouts(bouts.SIZES)
+    names = {bout.name for bout in table} | {one.name for one in short.once(short.EXTENT)}
+    names |= {f"{rival.name}, {bout.setting}" for bout in table for rival in bout.rivals}
     told = {
         "runs": {name: [figures("any", 1, extra=Everything())] for name in names | {short.IDLE, short.HALF}},
-        "ratios": dict.fromkeys(compare.RATIOS, 1.0),
-        "spread": {name: {"low": 1.0, "high": 1.0} for name in compare.RATIOS},
+        "ratios": dict.fromkeys(targets.RATIOS, 1.0),
+        "spread": {name: {"low": 1.0, "high": 1.0} for name in targets.RATIOS},
     }
     assert [target.words for target in TARGETS if target.found(told) is None] == []
     assert {target.ceiling for target in TARGETS} <= names

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from bench import cli
+from bench.cli import Options, measured, order_of
 from bench.findmax import find_max, next_rate, step_of
 from bench.fleet import BenchFailed
+from bench.ground import Ground
+from bench.job import Order
+from bench.report import Screen
 
 
 def figures(offered: float, able: float, errors: int = 0, valid: bool = True) -> dict[str, Any]:
@@ -60,6 +67,42 @@ async def test_a_void_run_ends_the_search() -> None:
 
     found = await find_max(1000, 20.0, run, lambda _: None)
     assert (found["valid"], found["offered_per_s"]) == (False, 2250)
+
+
+async def run_of_overload(
+    monkeypatch: pytest.MonkeyPatch, options: Options, able: float, void_from: float = 1e9
+) -> tuple[dict[str, Any], list[tuple[str, float, float]]]:
+    """What comes of it on a made-up server, and scenario, rate and seconds of every run."""
+    asked: list[Order] = []
+
+    async def run(_: Ground, order: Order, __: Screen) -> dict[str, Any]:
+        asked.append(order)
+        return figures(order.rate_per_s, able, valid=order.rate_per_s < void_from) | {"scenario": order.scenario}
+
+    monkeypatch.setattr(cli, "run", run)
+    screen = Screen(Console(file=io.StringIO()))
+    told = await measured(Ground("", "postgres"), order_of("overload", options), options, screen)
+    return told, [(order.scenario, order.rate_per_s, order.seconds) for order in asked]
+
+
+async def test_overload_without_a_rate_finds_the_maximum_of_open_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    told, asked = await run_of_overload(monkeypatch, Options(seconds=7), able=6_000)
+    searched = [("open", rate, 3.0) for rate in (5_000, 7_500, 6_124, 5_534, 5_822)]
+    assert asked == [*searched, ("overload", 5_822, 7)]
+    assert (told["scenario"], told["offered_per_s"]) == ("overload", 5_822)
+    assert (told["find_max"]["p99_ms"], told["find_max"]["rate_per_s"]) == (100.0, 5_822)
+    assert len(told["find_max"]["steps"]) == len(searched)
+
+
+async def test_overload_takes_a_rate_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    told, asked = await run_of_overload(monkeypatch, Options(rate=9_000, seconds=7), able=6_000)
+    assert (asked, "find_max" in told) == ([("overload", 9_000, 7)], False)
+
+
+async def test_a_void_step_of_the_search_is_all_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    told, asked = await run_of_overload(monkeypatch, Options(), able=1e9, void_from=7_000)
+    assert (told["valid"], told["scenario"]) == (False, "open")
+    assert [scenario for scenario, *_ in asked] == ["open", "open"]
 
 
 def test_a_step_passes_in_time_without_errors_and_at_the_rate() -> None:

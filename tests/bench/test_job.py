@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -56,6 +57,9 @@ def test_open_is_the_default_and_closed_is_said() -> None:
         (Options(generators=3, connections=2), "every generator needs a connection"),
         (Options(url="tcp://127.0.0.1:1", durability="redis"), "the server at --url has its own durability"),
         (Options(postgres="postgresql://"), "--postgres only with --url"),
+        (Options(ca_file=Path("ca.pem")), "--ca-file only with --url tls://"),
+        (Options(ca_file=Path("ca.pem"), url="tcp://127.0.0.1:1"), "--ca-file only with --url tls://"),
+        (Options(ca_file=Path("ca.pem"), url="tls://127.0.0.1:1"), "there is no file ca.pem"),
     ],
 )
 def test_what_does_not_fit_together_is_one_line(options: Options, says: str) -> None:

@@ -56,7 +56,7 @@ async def test_closed_keeps_so_many_under_way_on_each_connection_until_all_is_do
 async def test_less_work_than_depth_is_done_too(fake: Fake) -> None:
     log = await load.closed(grabs(await fake.wires(2), 3), 100)
     assert len(log.replies) == 6
-    assert len((await load.closed({}, 1)).replies) == 0
+    assert len((await asyncio.wait_for(load.closed({}, 1), 5)).replies) == 0
 
 
 async def test_a_turn_goes_on_as_long_as_something_follows_and_counts_once(fake: Fake) -> None:
@@ -134,6 +134,16 @@ async def test_what_is_never_answered_is_not_waited_for_for_ever(
     assert (len(log.replies), log.unanswered) == (4, 4)
     again = await load.open_loop(grabs(wires, 4), [0.0, 0.0, 0.001, 0.002], [0, 1])
     assert (len(again.replies), again.unanswered) == (2, 2)
+
+
+async def test_patience_lasts_as_long_as_something_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(load, "PATIENCE_S", 0.001)
+    counts = [0, 0, 3, 3, 3]  # asked before each wait, and once more if it has grown
+    await load.patiently(asyncio.Event(), lambda: counts.pop(0))
+    assert counts == []
+    over = asyncio.Event()
+    over.set()
+    await load.patiently(over, lambda: counts.pop(0))
 
 
 # --- open loop ------------------------------------------------------------------------------------------------

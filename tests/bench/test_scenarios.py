@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from bench.job import Order
 from bench.scenarios import SCENARIOS
 from bench.stage import StageFailed
 from bench.verdict import judge
+from server.net.tls import server_context
 from storage.postgres.database import Database
 from tests.bench.conftest import LIMITS, play
 from tests.conftest import StartServer
+from tests.issuer import Issuer
 
 EXPECTED = {  # what 40 users are told in 200 turns, 5 each
     "grab": {"claimed": 20, "gone": 180},  # 2 of 20 users were quick enough
@@ -40,6 +44,19 @@ async def test_all_turns_are_told_as_they_should_and_the_books_agree(
     assert verdict.holds
     assert (verdict.difference_fen, verdict.in_doubt) == (0, 0)
     assert outcome.claims or outcome.sends
+
+
+async def test_a_server_that_speaks_tls_is_measured_too(
+    start_server: StartServer, database: Database, tmp_path: Path
+) -> None:
+    issuer = Issuer(tmp_path)
+    server = await start_server(tls=server_context(*issuer.issue()), **LIMITS)
+    order = Order("open", connections=20, depth=2, requests=40)
+    outcome = await play(order, server, ca_file=issuer.ca_file)
+    assert (outcome.answers, outcome.errors) == ({"won": 40}, {})
+    assert (await judge(database, outcome)).holds
+    with pytest.raises(OSError, match="CERTIFICATE_VERIFY_FAILED"):  # the system has not heard of the issuer
+        await play(order, server)
 
 
 async def test_connections_are_rounded_up_to_whole_groups(start_server: StartServer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 from pathlib import Path
 
@@ -13,7 +14,6 @@ from bench import bare
 from bench.cli import Options, order_of
 from bench.dialer import Call, Dialer
 from bench.job import Order
-from bench.outcome import Outcome
 from bench.scenarios import SCENARIOS, hot, idle, overload
 from bench.stage import StageFailed
 from bench.verdict import judge
@@ -24,19 +24,6 @@ from tests.bench.conftest import LIMITS, job_for, play
 from tests.bench.fake import Guest, serving
 from tests.bench.test_cli import bench, figures_of
 from tests.conftest import Server, StartServer
-
-
-async def play_with(order: Order, server: Server, **known: object) -> Outcome:
-    """As `play`, for a generator that knows more of its run."""
-    job = msgspec.structs.replace(job_for(order, server.url), **known)
-    scenario = SCENARIOS[order.scenario](job, lambda _: None)
-    try:
-        await scenario.prepare()
-        await scenario.measure()
-        return scenario.outcome()
-    finally:
-        scenario.stage.close()
-
 
 # --- echo -----------------------------------------------------------------------------------------------------
 
@@ -121,7 +108,7 @@ async def test_idle_tells_what_each_connection_costs(
     monkeypatch.setattr(idle, "SETTLES_S", 0.0)
     monkeypatch.setattr(idle, "OTHERS", 10)
     server = await start_server(limits__ping_interval_s=0.2, limits__pong_timeout_s=0.2)
-    outcome = await play_with(Order("idle", connections=20, seconds=0.5), server, server_pid=os.getpid())
+    outcome = await play(Order("idle", connections=20, seconds=0.5), server, server_pid=os.getpid())
     assert (outcome.connections, outcome.turns, outcome.errors) == (20, 0, {})
     assert list(outcome.extra) == [
         "server_kib_each",
@@ -169,7 +156,7 @@ async def test_hot_waits_when_a_packet_is_busy(
 
 async def test_push_times_every_delivery_at_both_servers(server: Server) -> None:
     with bare.serving() as other:
-        outcome = await play_with(Order("push", connections=20, depth=3, requests=9), server, bare_url=other.url)
+        outcome = await play(Order("push", connections=20, depth=3, requests=9), server, bare_url=other.url)
         other.check()
     assert other.child.returncode is not None
     assert (outcome.answers, outcome.errors) == ({"said": 19}, {})  # 10 of them to warm up
@@ -235,6 +222,7 @@ async def test_a_day_has_something_of_everything(
         ("echo", Options(url="tcp://127.0.0.1:1"), "echo takes no --url: it starts a server of its own"),
         ("echo", Options(seconds=2), "echo is a closed loop unless you say --rate"),
         ("echo", Options(find_max=True, p99_ms=5), "echo --find-max needs a --rate to begin with"),
+        ("login", Options(url="tls://127.0.0.1:1"), "login takes no tls://: its dialer speaks tcp only"),
         ("login", Options(connections=10_000_000), "at most .* connections: each is an open file"),
     ],
 )
@@ -261,6 +249,27 @@ async def test_overload_tells_each_step_and_the_books_agree(start_server: StartS
     assert outcome.errors.keys() <= {"overloaded"}
     assert outcome.answers["won"] + outcome.errors.get("overloaded", 0) == outcome.turns
     assert {f"step{place}_{times:g}x_ms" for place, times in enumerate(overload.STEPS)} == outcome.spreads.keys()
+    assert outcome.extra["maximum_per_s"] == 1_500
     assert 0 <= outcome.extra["goodput_at_2x_of_peak"] <= 1
     assert outcome.extra["recovery_s"] >= 0
     assert (await judge(database, outcome)).holds
+
+
+def test_the_peak_leaves_out_what_is_told_after_the_flood() -> None:
+    scenario = overload.Overload(job_for(Order("overload", 1, rate_per_s=5.0, seconds=7.0), ""), lambda _: None)
+    log, user_ids = scenario.log, itertools.count(1)
+    for step, told in enumerate([2, 5, 3, 4, 3, 9, 7]):  # in steps of a second
+        for _ in range(told):
+            log.starts_s.append(step + 0.25)
+            log.ends_s.append(step + 0.5)
+            log.users.append(next(user_ids))
+            log.replies.append(messages.Opened(1, 1, "won"))
+    log.starts_s.append(4.75)  # refused, and after that all are served
+    log.ends_s.append(5.25)
+    log.users.append(next(user_ids))
+    log.replies.append(messages.Refused(1, 501, "overloaded", True, 500))
+    extra = scenario.outcome().extra
+    goodput = [extra[f"{name}_goodput_per_s"] for name in overload.NAMES]
+    assert goodput == [2, 5, 3, 4, 3, 9, 7]
+    assert extra["goodput_at_2x_of_peak"] == 0.8
+    assert (extra["step4_3x_overloaded"], extra["recovery_s"]) == (1, 0.0)

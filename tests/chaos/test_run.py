@@ -25,7 +25,12 @@ async def test_a_run_with_kills_holds(tier: str, monkeypatch: pytest.MonkeyPatch
 
 
 def test_nonsense_is_not_understood(capsys: pytest.CaptureFixture[str]) -> None:
-    for words in (["--seconds", "0"], ["--users", "3"], ["--json", "nowhere/chaos.json"]):
+    for words in (
+        ["--seconds", "0"],
+        ["--users", "3"],
+        ["--json", "nowhere/chaos.json"],
+        ["--sum", "nowhere.json"],
+    ):
         with pytest.raises(SystemExit) as ended:
             cli.main(["chaos", *words])
         assert ended.value.code == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import random
 import subprocess
 import sys
@@ -27,7 +28,7 @@ from server.process import LOG, ServerFailed, ServerProcess
 from tests.fuzz.grammar import Frame, Grammar, World
 from tests.fuzz.line import Line, Tee, dial
 
-CONFIG = """[limits]
+LIMITS_OFF = """[limits]
 requests_per_s = 1000000
 requests_burst = 1000000
 groups_of_user_max = 20
@@ -44,8 +45,9 @@ WARM_PART = 0.2
 RICH_FEN = 10**9
 FAR_AWAY_S = 4_000_000_000
 MARKERS_FROM = 3_000_000_000  # seqs that no frame of the grammar has
-ROUNDS = 3  # the honest client's quiet time, in seconds
+ROUNDS = 6  # the honest client's quiet time, in seconds
 NOTHING = {"asked": 0, "p99_ms": 0.0, "worst_ms": 0.0}
+AS_SHIPPED = ""  # the config of an attack that the server may defend itself against
 FAULTS = ("request_failed", "Traceback", '"level": "error"', '"level": "critical"', "Exception in ", "_failed")
 
 
@@ -120,15 +122,19 @@ def rows(found: Found, bounds: Bounds) -> list[Row]:
 
 
 class Attack:
-    """One run against one server."""
+    """One run against one server, as fast as it answers or at `frames_per_s`."""
 
-    def __init__(self, url: str, keys: dict[str, bytes], pid: int, frames: int, seed: int) -> None:
+    def __init__(
+        self, url: str, keys: dict[str, bytes], pid: int, frames: int, seed: int, frames_per_s: float = math.inf
+    ) -> None:
         self._address: Address = parse_url(url)
         self._url = url
         self._key_id, self._key = list(keys.items())[-1]
         self._server = psutil.Process(pid)
         self._frames = frames
         self._seed = seed
+        self._frames_per_s = frames_per_s
+        self._due_s = 0.0
         self._world = World(list(range(1, WORKERS + 1)))
         self._recorded: list[Frame] = []
         self._marker = MARKERS_FROM
@@ -251,8 +257,16 @@ class Attack:
             else:
                 line = await self._dial(user_id)
                 while not line.is_closed and self.found.frames < self._frames:
-                    await self._send(line, _burst(grammar), grammar, set())
+                    burst = _burst(grammar)
+                    await self._pace(len(burst))
+                    await self._send(line, burst, grammar, set())
             line.hang_up()
+
+    async def _pace(self, frames: int) -> None:
+        """Wait for the turn of so many frames among all attackers."""
+        now_s = time.monotonic()
+        self._due_s = max(self._due_s, now_s) + frames / self._frames_per_s
+        await asyncio.sleep(self._due_s - now_s)
 
     async def _dial(self, user_id: int | None) -> Line:
         self.found.logins += 1
@@ -319,14 +333,21 @@ def faults_in(log: Path) -> list[str]:
     ]
 
 
-async def attack(data: Path, frames: int, seed: int, say: Callable[[str], None]) -> Found:
-    """Start a server on this folder and attack it."""
+async def attack(
+    data: Path,
+    frames: int,
+    seed: int,
+    say: Callable[[str], None],
+    settings: str = LIMITS_OFF,
+    frames_per_s: float = math.inf,
+) -> Found:
+    """Start a server with these settings on this folder and attack it."""
     config = data / "fuzz.toml"
-    config.write_text(CONFIG)
+    config.write_text(settings)
     with ServerProcess(data, "--config", str(config)) as server:
         here = running(data)
         assert here is not None
-        one = Attack(server.url, load_keys(Config(), data), here.pid, frames, seed)
+        one = Attack(server.url, load_keys(Config(), data), here.pid, frames, seed, frames_per_s)
         try:
             await one.run(say)
             one.found.live_packets = int(str((await ask(data / STATUS_SOCKET, "status"))["live_packets"]))

@@ -111,10 +111,8 @@ async def dial(
     _, line = await asyncio.get_running_loop().create_connection(lambda: Line(counts, heard), *address)
     await line.until()
     if token is not None:
-        proof = token.proof(line.nonce)
         line.expect(1)
-        login = messages.Login(1, token.user_id, token.expires_at_s, token.key_id, proof)
-        line.write(frame(messages.encode(login)))
+        line.write(frame(messages.encode(token.login(line.nonce, seq=1))))
         if not await line.until() or line.is_closed:
             raise ConnectionError(f"the login of {token.user_id} was not served: {dict(counts)}")
     return line

@@ -570,9 +570,9 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "no bound on requests",
         "limits",
-        "server/net/hub.py",
-        "if self.level < 1.0:",
-        "if self.level < -1e9:",
+        "server/net/bucket.py",
+        "if level < 1.0:",
+        "if level < -1e9:",
         (T_REQUESTS + "requests_over_the_burst_are_told_to_wait",),
     ),
     Mutation(

@@ -14,16 +14,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 import redis
 
 from server import embedded
 from server.app import running
 from server.ops.status import ask
+from tests.server.conftest import left_behind
 
 HONGBAO = (sys.executable, "-m", "server.cli")
 PATIENCE_S = 60
@@ -41,25 +40,6 @@ def hongbao(*words: object, bound: bool = False, **environment: str) -> subproce
         preexec_fn=(lambda: ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0)) if bound else None,
         check=False,
     )
-
-
-@pytest.fixture
-def data() -> Iterator[Path]:
-    """A data folder that stores may run in, whoever runs the tests."""
-    with tempfile.TemporaryDirectory(prefix="hb-") as name:
-        folder = Path(name)
-        folder.chmod(0o711)
-        yield folder
-        assert left_behind(folder) == []
-
-
-def left_behind(folder: Path) -> list[str]:
-    """Processes that still work for this data folder."""
-    return [
-        " ".join(one.info["cmdline"] or ())
-        for one in psutil.process_iter(["cmdline"])
-        if str(folder) in " ".join(one.info["cmdline"] or ()) and one.pid != os.getpid()
-    ]
 
 
 class Serving:
@@ -277,7 +257,7 @@ def test_verify(data: Path) -> None:
         (("bench", "nothing"), 2, "nothing"),
         (("token",), 1, "say either a user id or --backend"),
         (("token", "0"), 1, "a user id is in 1…9007199254740991"),
-        (("token", "many"), 2, "many"),
+        (("topup", "1", "many"), 2, "many"),
         (("verify",), 2, "packet"),
         (("nonsense",), 2, "nonsense"),
         (("serve", "--nonsense"), 2, "nonsense"),

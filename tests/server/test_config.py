@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
-from server.config import TYPES, Config, ConfigError, default_toml, flat, load, load_keys, show
+from server.cli import main
+from server.config import TYPES, Config, ConfigError, flat, load, load_keys, resolve, variable
 from server.config_table import KEYS, ORDER
+from server.config_text import default_toml, show
 
 HEX = "0f" * 16
 
@@ -81,6 +83,8 @@ def test_text_of_the_environment_and_the_command_line_becomes_what_the_key_is(
         ("[limit]\nshares_max = 5", "FILE: unknown key limit, did you mean [limits]?"),
         ("port = 5", "FILE: unknown key port, did you mean server.port?"),
         ("[server]\nqqqqqq = 5", "FILE: unknown key server.qqqqqq"),
+        ("[log]\nport = 5", "FILE: unknown key log.port, did you mean server.port?"),
+        ("batch_max = 5", "FILE: unknown key batch_max, did you mean settlement.batch_max or refunds.batch_max?"),
         ("server = 5", "FILE: server is a section: write [server] and its keys below"),
         ("[[server]]\nport = 5", "FILE: server is a section: write [server] and its keys below"),
         ("[server]\nport = '5'", "FILE: server.port is '5', and must be a whole number from 0 to 65,535"),
@@ -127,7 +131,19 @@ def test_a_fault_elsewhere_names_its_place(
     assert refusal(file, "", line, env) == words
 
 
-@pytest.mark.parametrize("text", ["[server", "server.port", "\x00"])
+def test_a_variable_with_one_underscore_too_few_is_a_slip(file: Path) -> None:
+    assert refusal(file, "", {}, {"HONGBAO_LIMITS_WAIT_MS_MAX": "500"}) == (
+        "environment variable HONGBAO_LIMITS_WAIT_MS_MAX: unknown, did you mean HONGBAO_LIMITS__WAIT_MS_MAX?"
+    )
+    assert refusal(file, "", {}, {"HONGBAO_SERVER_PORT": "80"}).endswith("did you mean HONGBAO_SERVER__PORT?")
+
+
+@pytest.mark.parametrize("name", ["HONGBAO_SERVER_PORT", "HONGBAO_PORT", "HONGBAO_SERVICE_HOST", "HONGBAO_LIMITS"])
+def test_what_a_cluster_says_of_a_service_of_our_name_is_none(name: str) -> None:
+    assert load(None, {}, {name: "tcp://10.0.0.1:7788"}) == Config()
+
+
+@pytest.mark.parametrize("text", ["[server", "server.port", "\x00", "port = " + "[" * 20_000])
 def test_what_is_no_toml_is_refused_with_its_place(file: Path, text: str) -> None:
     assert refusal(file, text).startswith("FILE: ")
 
@@ -178,19 +194,45 @@ def test_the_default_file_says_and_explains_every_default(file: Path) -> None:
     file.write_text(text)
     assert load(file, {}, {}) == Config()
     for key, row in KEYS.items():
-        assert re.search(rf"^{key.partition('.')[2]} = .* # {re.escape(row.meaning)}$", text, re.MULTILINE), key
+        assert re.search(rf"^{key.partition('.')[2]} = .* # {re.escape(row.comment)}$", text, re.MULTILINE), key
+
+
+def test_the_default_file_says_what_hup_does() -> None:
+    """What the reload takes over is what is marked; tests/wire/test_reload.py holds the limits to it."""
+    marked = {key for key, row in KEYS.items() if "HUP" in row.comment}
+    assert marked == {key for key in KEYS if key.startswith(("limits.", "auth.", "log.", "server.tls_"))}
+    text = default_toml()
+    assert "[HUP]" in text.partition("[server]")[0]
+    assert re.search(r"^wait_ms_max = .*\[HUP\]$", text, re.MULTILINE)
+    assert re.search(r"^frame_bytes_max = .*\[HUP, new connections\]$", text, re.MULTILINE)
+    assert re.search(r"^port = [^\[]*$", text, re.MULTILINE)
 
 
 def test_what_is_shown_can_be_loaded_again(file: Path) -> None:
-    odd = {"server.host": 'a"\\b\té', "limits.requests_per_s": 0.5, "stores.redis": "redis://h/1"}
-    asked = load(None, odd | {"server.host": "::1"}, {})
+    odd = {"server.tls_certificate": 'a"\\b\té\x7f\n', "server.tls_key": "b", "limits.requests_per_s": 0.5}
+    asked = resolve(None, odd | {"server.host": "::1", "stores.redis": "redis://h/1"}, {})
     file.write_text(show(asked))
-    assert load(file, {}, {}) == asked
+    assert load(file, {}, {}) == asked.config
+
+
+def test_what_is_shown_names_where_each_value_was_said(tmp_path: Path) -> None:
+    file = tmp_path / "hongbao\nport = 3.toml"
+    file.write_text("[server]\nhost = 'file'\nport = 1\nnode = 1")
+    shown = show(resolve(file, {"server.node": 3, "log.level": None}, {variable("server.port"): "2"}))
+    origins = {}
+    for line in shown.splitlines():
+        if found := re.fullmatch(r"(\w+) = (.*?) +# (.*)", line):
+            origins[found[1]] = (found[2], found[3])
+    assert origins["host"] == ('"file"', str(file).replace("\n", "?"))
+    assert origins["port"] == ("2", "environment variable HONGBAO_SERVER__PORT")
+    assert origins["node"] == ("3", "command line")
+    assert origins["level"] == ('"info"', "default")
+    assert len([line for line in shown.splitlines() if " = " in line]) == len(KEYS)
 
 
 def test_what_is_shown_holds_no_secret() -> None:
     shown = show(
-        load(
+        resolve(
             None,
             {
                 "auth.keys": {"k1": HEX, "k2": HEX},
@@ -205,6 +247,60 @@ def test_what_is_shown_holds_no_secret() -> None:
     assert 'keys = {k1 = "***", k2 = "***"}' in shown
     assert "postgresql://me:***@db/hongbao?sslpassword=***&application_name=a" in shown
     assert "redis://:***@cache:6379/0" in shown
+
+
+# --- the commands ----------------------------------------------------------------------------------------------
+
+
+def command(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
+    """`hongbao config …`: exit code, output, errors."""
+    with pytest.raises(SystemExit) as ended:
+        main(["config", *map(str, words)])
+    said = capsys.readouterr()
+    assert isinstance(ended.value.code, int)
+    return ended.value.code, said.out, said.err
+
+
+def test_show_takes_the_flags_of_serve(
+    file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text("[server]\nhost = '::1'\nport = 1\n")
+    monkeypatch.setenv("HONGBAO_LIMITS__WAIT_MS_MAX", "500")
+    dsn = "postgresql://me:geheim@db/h"
+    code, out, _ = command(
+        capsys, "show", "--config", file, "--port", 99, "--postgres", dsn, "--log-level", "debug"
+    )
+    assert code == 0
+    assert [" ".join(line.split()) for line in out.splitlines() if " = " in line and "# default" not in line] == [
+        f'host = "::1" # {file}',
+        "port = 99 # command line",
+        'postgres = "postgresql://me:***@db/h" # command line',
+        "wait_ms_max = 500.0 # environment variable HONGBAO_LIMITS__WAIT_MS_MAX",
+        'level = "debug" # command line',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[server]\nprot = 5", "FILE: unknown key server.prot, did you mean server.port?"),
+        ("[stores]\nredis = 'redis://h'", "give both --postgres and --redis, or neither"),
+        ("[server]\ntls_certificate = 'gone.pem'\ntls_key = 'gone.pem'", "gone.pem: No such file or directory"),
+    ],
+)
+def test_check_refuses_what_a_server_would(
+    file: Path, capsys: pytest.CaptureFixture[str], text: str, words: str
+) -> None:
+    file.write_text(text)
+    code, out, error = command(capsys, "check", file)
+    assert (code, out) == (1, "")
+    assert error.replace(str(file), "FILE").startswith(f"hongbao: {words}")
+    assert error.count("\n") == 1
+
+
+def test_check_passes_the_default_file(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file.write_text(default_toml())
+    assert command(capsys, "check", file) == (0, f"{file}: good\n", "")
 
 
 # --- keys ------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from redis import asyncio as aioredis
 
+from bench.chaos.proxy import Proxy
 from client_sim.client import Client
 from client_sim.errors import Refusal
 from protocol.messages import Opened
@@ -17,7 +18,6 @@ from storage.postgres.packets import Advance, ClaimRow, Packets
 from storage.redis import mirror as log
 from storage.redis.mirror import Extension, Mirror, MirroredClaim
 from tests.conftest import Connect, StartServer
-from tests.proxy import Proxy
 from tests.services.conftest import MakeParty, Record, until
 
 BooksBalance = Callable[[], Awaitable[None]]

@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 from redis import asyncio as aioredis
 
+from bench.chaos.proxy import Proxy
 from protocol import messages
 from server.app import App
 from server.core.packet import Packet
@@ -19,7 +20,6 @@ from storage.postgres.packets import Advance, ClaimRow, Packets
 from storage.redis import mirror as log
 from storage.redis.mirror import MirroredClaim
 from tests.conftest import Connect, Server, StartServer
-from tests.proxy import Proxy
 from tests.services.conftest import MakeParty, Party, Record, until
 
 Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"

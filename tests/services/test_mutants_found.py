@@ -9,8 +9,10 @@ from typing import TypeAlias
 import asyncpg
 import pytest
 
+from bench.chaos.proxy import Proxy
 from client_sim.client import Client
 from protocol.messages import BalanceChanged
+from server.core.limits import Limits
 from server.core.packet import Packet
 from server.net.hub import Hub
 from server.services import events
@@ -19,7 +21,6 @@ from storage.postgres.packets import Advance, ClaimRow, Packets
 from storage.redis import mirror as log
 from storage.redis.mirror import Extension, Mirror, MirroredClaim
 from tests.conftest import Connect, StartServer
-from tests.proxy import Proxy
 from tests.services.conftest import MakeParty, until
 from tests.services.test_faults import Gate, all_grab, live
 
@@ -143,7 +144,7 @@ class Ear:
 @pytest.mark.parametrize("audience", [{1}, {1, 2, 3, 4, 5}])
 def test_pushes_reach_the_audience_alone(audience: set[int]) -> None:
     """Whether it is larger than what is online, or smaller."""
-    hub, member, stranger = Hub(1.0, 1.0, 1), Ear(), Ear()
+    hub, member, stranger = Hub(Limits(connections_of_user_max=1)), Ear(), Ear()
     assert hub.join(1, member, 0.0)  # type: ignore[arg-type]
     assert hub.join(9, stranger, 0.0)  # type: ignore[arg-type]
     hub.announce(events.BalanceChanged(1, 5, 5, "claim"), audience)

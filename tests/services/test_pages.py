@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from bench.chaos.proxy import Proxy
 from client_sim.client import Client
 from client_sim.errors import NotAllowed, Overloaded, StoreUnavailable
 from protocol.messages import OpenPageShown
@@ -15,7 +16,6 @@ from server.core import packet as rules
 from server.services.packets import LOOKING
 from server.services.pages import LINES_MAX
 from tests.conftest import Connect, Server, StartServer
-from tests.proxy import Proxy
 from tests.services.conftest import MakeParty, Party, until
 
 DAY_MS = 86_400_000

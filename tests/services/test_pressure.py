@@ -1,4 +1,4 @@
-"""Refusing early: by how long what waits will take, new work first, and never while nothing waits."""
+"""Refusing early: by how long what waits will take, new work first, and never while few wait."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import asyncio
 
 import pytest
 
+from server.core.limits import Limits
 from server.services import pressure
+from server.services.auth import Auth
 from server.services.batching import Batcher
-from server.services.pressure import NEW_WORK, Pressure
+from server.services.live import Live
+from server.services.pressure import FEW, NEW_WORK, Pressure
 from server.services.refusals import Reason, Refused
+from tests.conftest import Server
 
 
 class Clock:
@@ -31,14 +35,17 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return Clock(monkeypatch)
 
 
-def test_nothing_is_refused_while_nothing_waits(clock: Clock) -> None:
-    one = Pressure(10, 1_000, 100)
+def test_nothing_is_refused_while_few_wait(clock: Clock) -> None:
+    """Whatever the store does: they would come back to the same store."""
+    one = Pressure(10, Limits(), 100)
     clock.batch(one, 30.0)
     assert not one.is_too_high(0)
+    assert not one.is_too_high(15, NEW_WORK)
+    assert one.is_too_high(16)
 
 
 def test_the_wait_is_the_batches_ahead_times_what_one_takes(clock: Clock) -> None:
-    one = Pressure(10, 1_000, 1_000)
+    one = Pressure(10, Limits(), 1_000)
     for _ in range(50):
         clock.batch(one, 0.1)
     assert one.wait_s(55) == pytest.approx(0.6)
@@ -50,14 +57,14 @@ def test_the_wait_is_the_batches_ahead_times_what_one_takes(clock: Clock) -> Non
 
 def test_a_burst_after_quiet_times_is_let_in(clock: Clock) -> None:
     """Small batches are no measure of what a large one does."""
-    one = Pressure(1_000, 1_000, 50_000)
+    one = Pressure(1_000, Limits(), 50_000)
     for _ in range(50):
         clock.batch(one, 0.002)
     assert not one.is_too_high(10_000, NEW_WORK)
 
 
 def test_what_lies_between_batches_counts_while_more_waits(clock: Clock) -> None:
-    one = Pressure(10, 1_000, 1_000)
+    one = Pressure(10, Limits(), 1_000)
     for _ in range(50):
         clock.batch(one, 0.1, more_waits=True)
         clock.now_s += 0.3
@@ -65,38 +72,69 @@ def test_what_lies_between_batches_counts_while_more_waits(clock: Clock) -> None
 
 
 def test_a_batch_that_stalls_counts_while_it_does(clock: Clock) -> None:
-    one = Pressure(10, 1_000, 1_000)
+    one = Pressure(10, Limits(), 1_000)
     clock.batch(one, 0.01)
     one.begin()
-    clock.now_s += 1.1
-    assert one.is_too_high(1)
+    clock.now_s += 0.4
+    assert not one.is_too_high(19)
+    assert one.is_too_high(19, NEW_WORK)
+    clock.now_s += 0.2
+    assert one.is_too_high(19)
     one.end(more_waits=False)
-    assert not one.is_too_high(1)
+    assert not one.is_too_high(19)
 
 
 def test_the_count_bounds_what_no_time_has_been_taken_of(clock: Clock) -> None:
-    one = Pressure(10, 1_000, 100)
+    one = Pressure(10, Limits(), 100)
     assert not one.is_too_high(99)
     assert one.is_too_high(100)
     assert one.is_too_high(50, NEW_WORK)
 
 
 async def test_a_batcher_refuses_with_the_time_to_come_back() -> None:
+    """While the store stalls it takes a few and no more, and all that it took is done."""
     gate = asyncio.Event()
 
     async def work(items: list[int]) -> list[int]:
         await gate.wait()
         return items
 
-    batcher = Batcher(work, 10, wait_ms_max=100.0)
+    batcher = Batcher(work, 10, Limits(wait_ms_max=100.0))
     running = asyncio.create_task(batcher.run())
-    first = batcher.submit(1)
+    taken = [batcher.submit(0)]
     await asyncio.sleep(0.06)
+    taken += [batcher.submit(number) for number in range(1, FEW)]
     with pytest.raises(Refused) as refused:
-        batcher.submit(2)
+        batcher.submit(FEW)
     assert refused.value.reason is Reason.OVERLOADED
     assert refused.value.retry_after_ms is not None
     assert refused.value.retry_after_ms >= 100
     gate.set()
-    assert await first == 1
+    assert await asyncio.gather(*taken) == list(range(FEW))
     running.cancel()
+
+
+async def test_logins_are_held_to_the_config_like_all_else() -> None:
+    class Stalled:
+        async def profiles(self, user_ids: list[int]) -> None:
+            await asyncio.Event().wait()
+
+    auth = Auth({}, Limits(wait_ms_max=20.0), lambda: 0, Stalled())  # type: ignore[arg-type]
+    running = asyncio.create_task(auth.batcher.run())
+    waiting = [asyncio.create_task(auth.profile(user_id)) for user_id in range(FEW)]
+    await asyncio.sleep(0.03)
+    with pytest.raises(Refused) as refused:
+        await auth.profile(FEW)
+    assert refused.value.reason is Reason.OVERLOADED
+    for task in (running, *waiting):
+        task.cancel()
+
+
+async def test_who_is_refused_comes_back_when_both_queues_have_room(server: Server) -> None:
+    """The queue of packets to be read may be the longer one."""
+    packets = server.app.packets
+    assert packets.retry_after_ms == 100
+    packets._pressure._batch_s = 0.7
+    packets._to_load[Live(1)] = None
+    assert packets.retry_after_ms == 700
+    packets._to_load.clear()

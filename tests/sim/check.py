@@ -41,6 +41,12 @@ def push_is_true(world: World, packet_id: int, claim: Claim) -> None:
         world.accuse(f"the push of {claim} on {packet_id} speaks of what is not durable")
 
 
+def post_is_true(world: World, post: Any) -> None:
+    """Of a packet the group hears when it stands in the books, and with its place in the stream."""
+    if world.tables.posts.get(post.terms.packet_id, {}).get(post.stream_id) != post.message:
+        world.accuse(f"the push of {post} speaks of what is not in the books")
+
+
 def send_is_true(world: World, terms: Any) -> None:
     """A send that was told stands in the books."""
     row = world.tables.packets.get(terms.packet_id)

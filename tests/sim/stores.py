@@ -36,6 +36,7 @@ class Tables:
         self.transfers: dict[tuple[int, int, int, str], TransferRow] = {}
         self.wallets: dict[int, int] = {}
         self.streams: dict[int, int] = {}
+        self.posts: dict[int, dict[int, int]] = {}  # packet -> stream -> message
         self.journal: list[tuple[Any, ...]] = []  # what was done, in its order: the second opinion of the checks
 
     # --- packets ----------------------------------------------------------------------------------------------
@@ -137,7 +138,16 @@ class Tables:
         self.journal.append(("send", row.packet_id, row.sender_id, row.key, row.total_fen))
         numbers = {stream_id: self.streams.get(stream_id, 0) + 1 for stream_id in streams_of(row)}
         self.streams |= numbers
+        self.posts[row.packet_id] = numbers
         return Sent(row, left_fen, numbers)
+
+    def recall(self, rows: Sequence[PacketRow]) -> list[Sent | None]:
+        return [
+            Sent(row, self.wallets[row.sender_id], self.posts[row.packet_id])
+            if row.packet_id in self.posts
+            else None
+            for row in rows
+        ]
 
     def settle(self, most: int, now_ms: int) -> tuple[int, list[Credit]]:
         self.queue.sort(key=lambda one: -one[2])
@@ -270,6 +280,9 @@ class SimSends(sends.Sends):
     async def record(self, rows: Sequence[PacketRow], transfer_of: Any, streams_of: Any) -> list[Sent | None]:
         async with self._turn:
             return await self._line.call("send", lambda: self._tables.send(rows, transfer_of, streams_of))
+
+    async def recall(self, rows: Sequence[PacketRow], streams_of: Any) -> list[Sent | None]:
+        return await self._line.call("recall", lambda: self._tables.recall(rows))
 
     async def before(self, sender_id: int, key: str) -> PacketRow | None:
         return await self._line.call("before", lambda: self._tables.sent_before(sender_id, key))

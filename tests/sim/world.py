@@ -253,6 +253,7 @@ class World:
             for claim in event.claims:
                 check.push_is_true(self, event.terms.packet_id, claim)
         elif kind == "PacketPosted":
+            check.post_is_true(self, event)
             self._offer(event.terms)
 
     def told(self, server: SimServer, user_id: int, packet_id: int, decision: Any, arrived_ms: int) -> None:

@@ -44,6 +44,18 @@ class Goodbye(NamedTuple):
     reconnect: bool
 
 
+SHUTTING_DOWN = Goodbye(3000, "shutting_down", True)
+PING_TIMEOUT = Goodbye(3002, "ping_timeout", True)
+TOO_MANY_CONNECTIONS = Goodbye(3003, "too_many_connections", True)
+LOGIN_TIMEOUT = Goodbye(3004, "login_timeout", True)
+TOO_MANY_FAILED_LOGINS = Goodbye(3006, "too_many_failed_logins", True)
+BAD_FRAME = Goodbye(3500, "bad_frame", False)
+FRAME_TOO_LARGE = Goodbye(3501, "frame_too_large", False)
+LOGIN_EXPECTED = Goodbye(3502, "login_expected", False)
+LOGIN_REFUSED = Goodbye(3503, "login_refused", False)
+TOKEN_EXPIRED = Goodbye(3504, "token_expired", False)
+
+
 class Refused(NamedTuple):
     """A refusal, without its detail."""
 

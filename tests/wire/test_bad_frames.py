@@ -14,16 +14,20 @@ from protocol.messages import REQUESTS, Message, kind_of
 from tests.conftest import Server, StartServer
 from tests.wire import raw as wire
 from tests.wire.conftest import Dial
-from tests.wire.raw import Gone, Goodbye, Raw, framed
+from tests.wire.raw import (
+    BAD_FRAME,
+    FRAME_TOO_LARGE,
+    LOGIN_EXPECTED,
+    LOGIN_REFUSED,
+    LOGIN_TIMEOUT,
+    PING_TIMEOUT,
+    TOKEN_EXPIRED,
+    Gone,
+    Goodbye,
+    Raw,
+    framed,
+)
 from tests.wire.raw import frame as frame_of
-
-BAD_FRAME = Goodbye(3500, "bad_frame", False)
-FRAME_TOO_LARGE = Goodbye(3501, "frame_too_large", False)
-LOGIN_EXPECTED = Goodbye(3502, "login_expected", False)
-LOGIN_REFUSED = Goodbye(3503, "login_refused", False)
-TOKEN_EXPIRED = Goodbye(3504, "token_expired", False)
-LOGIN_TIMEOUT = Goodbye(3004, "login_timeout", True)
-PING_TIMEOUT = Goodbye(3002, "ping_timeout", True)
 
 USER, BACKEND = 1, 0
 GROUP = 2**53  # a well-formed id that names nothing

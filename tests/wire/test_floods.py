@@ -9,19 +9,24 @@ from typing import Any
 import psutil
 import pytest
 
+from server.core.limits import Limits
 from server.core.packet import Answer
 from server.net.addresses import Addresses, address_of
 from tests.conftest import Server, StartServer
 from tests.wire import raw as wire
 from tests.wire.conftest import Dial
-from tests.wire.raw import Gone, Goodbye, Raw, framed
+from tests.wire.raw import (
+    LOGIN_REFUSED,
+    LOGIN_TIMEOUT,
+    PING_TIMEOUT,
+    TOO_MANY_CONNECTIONS,
+    TOO_MANY_FAILED_LOGINS,
+    Gone,
+    Goodbye,
+    Raw,
+    framed,
+)
 
-TOO_MANY_CONNECTIONS = Goodbye(3003, "too_many_connections", True)
-LOGIN_TIMEOUT = Goodbye(3004, "login_timeout", True)
-PING_TIMEOUT = Goodbye(3002, "ping_timeout", True)
-TOO_MANY_FAILED_LOGINS = Goodbye(3006, "too_many_failed_logins", True)
-LOGIN_REFUSED = Goodbye(3503, "login_refused", False)
-TOKEN_EXPIRED = Goodbye(3504, "token_expired", False)
 ALICE, BOB, CAROL = 1, 2, 3
 RICH_FEN = 100_000
 MIB = 1 << 20
@@ -149,7 +154,13 @@ async def test_genuine_logins_cost_nothing_of_the_budget(start_attacked: StartSe
 
 
 def test_addresses_are_forgotten_when_they_owe_nothing() -> None:
-    addresses = Addresses(2, failed_per_s=1.0, failed_burst=2.0)
+    addresses = Addresses(
+        Limits(
+            connections_of_address_max=2,
+            failed_logins_of_address_per_s=1.0,
+            failed_logins_of_address_burst=2.0,
+        )
+    )
     for number in range(1000):
         assert addresses.enter(number.to_bytes(4, "big"), 0.0) is None
         addresses.leave(number.to_bytes(4, "big"))

@@ -9,12 +9,15 @@ import pytest
 from tests.conftest import Server, StartServer
 from tests.wire import raw as wire
 from tests.wire.conftest import Dial
-from tests.wire.raw import Gone, Goodbye, Raw, framed
-
-SHUTTING_DOWN = Goodbye(3000, "shutting_down", True)
-PING_TIMEOUT = Goodbye(3002, "ping_timeout", True)
-TOO_MANY_CONNECTIONS = Goodbye(3003, "too_many_connections", True)
-LOGIN_TIMEOUT = Goodbye(3004, "login_timeout", True)
+from tests.wire.raw import (
+    LOGIN_TIMEOUT,
+    PING_TIMEOUT,
+    SHUTTING_DOWN,
+    TOO_MANY_CONNECTIONS,
+    Gone,
+    Raw,
+    framed,
+)
 
 ALICE, BOB, SLOW = 1, 2, 3
 TEXT = "x" * 2000

@@ -1,0 +1,11 @@
+-- name: recall
+-- Only of packets that exist is the announcement looked for, from the end of the stream, where it stands if it is new.
+SELECT p.packet_id, a.stream_id, m.message, w.balance_fen
+FROM unnest($1::bigint[], $2::bigint[]) AS a (packet_id, stream_id)
+JOIN packets p USING (packet_id)
+JOIN wallets w ON w.user_id = p.sender_id
+CROSS JOIN LATERAL (
+    SELECT message FROM messages
+    WHERE stream_id = a.stream_id AND packet_id = p.packet_id
+    ORDER BY message DESC LIMIT 1
+) AS m

@@ -1,0 +1,105 @@
+"""Users who send and open all the time, whatever happens, and what they were told against the books."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from client_sim.client import Client
+from client_sim.errors import ClientError
+from server.services.audit import audit
+from storage.postgres.database import Database
+from tests.outages.house import token
+from tests.services.conftest import until
+
+GUESTS = 8
+
+
+class Crowd:
+    """Clients of the SDK who send and open all the time, and remember what they were told."""
+
+    def __init__(self, clients: list[Client], group: int, chance: random.Random) -> None:
+        self.clients = clients
+        self.group = group
+        self.chance = chance
+        self.sent: dict[int, int] = {}  # packet -> fen
+        self.won: dict[tuple[int, int], int] = {}  # (packet, user) -> fen
+        self.told_otherwise: list[str] = []
+        self.refused: Counter[str] = Counter()  # temporary errors by name
+
+    async def sends(self, number: int) -> None:
+        key = f"send {number}"
+        while True:
+            try:
+                sent = await self.clients[0].send_packet("lucky", self.group, 100, GUESTS, key=key)
+            except ClientError as error:
+                await self._again(error)
+                continue
+            self.sent[sent.packet_id] = 100
+            await asyncio.gather(*(self.opens(one, sent.packet_id) for one in self.clients))
+            return
+
+    async def opens(self, client: Client, packet_id: int) -> None:
+        while True:
+            try:
+                opened = await client.open(packet_id, patience_s=0.0)
+            except ClientError as error:
+                await self._again(error)
+                continue
+            assert opened.answer in ("won", "claimed"), opened
+            place = (packet_id, client.user_id)
+            if self.won.setdefault(place, opened.amount_fen) != opened.amount_fen:
+                self.told_otherwise.append(f"{place}")
+            return
+
+    async def _again(self, error: ClientError) -> None:
+        """Wait until it may be asked again; an error that is not temporary is the test's."""
+        if not error.temporary:
+            raise error
+        self.refused[error.name] += 1
+        await asyncio.sleep(0.05 + error.retry_after_ms / 1000)
+
+    async def until_stopped(self, stop: asyncio.Event) -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            await self.sends(number)
+            await asyncio.sleep(self.chance.uniform(0.0, 0.02))
+
+
+@asynccontextmanager
+async def crowd(url: str, seed: int) -> AsyncIterator[Crowd]:
+    async with AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(Client(url, token(1 + n), timeout_s=60)) for n in range(GUESTS)]
+        async with Client(url, token(0)) as backend:
+            await backend.top_up(1, 10_000_000, key="all")
+        group = await clients[0].create_group("crowd")
+        for one in clients[1:]:
+            await one.join_group(group)
+        yield Crowd(clients, group, random.Random(seed))
+
+
+async def check_books(dsn: str, people: Crowd) -> None:
+    """What people were told stands in the books, and the books agree with themselves."""
+    database = Database(dsn, pool_max=1, timeout_s=10)
+    await database.open()
+
+    async def all_recorded() -> bool:  # in the tier redis the record follows
+        async with database.reading() as connection:
+            return bool(await connection.fetchval("SELECT count(*) FROM claims") >= len(people.won))
+
+    try:
+        await until(all_recorded)
+        async with database.reading() as connection:
+            rows = await connection.fetch("SELECT packet_id, user_id, amount_fen FROM claims")
+            sent = {row["packet_id"] for row in await connection.fetch("SELECT packet_id FROM packets")}
+        found = await audit(database)
+    finally:
+        await database.close()
+    assert people.told_otherwise == []
+    assert {(row["packet_id"], row["user_id"]): row["amount_fen"] for row in rows} == people.won
+    assert sent == people.sent.keys()
+    assert [line for finding in found.findings for line in finding.discrepancies] == []

@@ -1,0 +1,81 @@
+"""PostgreSQL stops answering under what is being asked of it: whoever asked hears so within a second."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from bench.chaos.proxy import Proxy
+from protocol import messages
+from server import embedded
+from tests.conftest import StartServer
+from tests.outages.test_stores_away import (
+    AT_ONCE_S,
+    TEMPORARY,
+    Outage,
+    frozen,
+    nothing_waits,
+    patient_send,
+    refusal,
+    send,
+    stalled,
+    timed,
+)
+from tests.services.conftest import MakeParty, Party, until
+
+BooksBalance = Callable[[], Awaitable[None]]
+ROUNDS_S = (0.0, 0.1, 0.3, 0.5, 0.8)  # before it is known that PostgreSQL is away, about then, and afterwards
+
+
+@pytest.mark.parametrize("tier", ["postgres", "redis"])
+@pytest.mark.parametrize("outage", [stalled, frozen])
+async def test_who_is_at_postgres_when_it_freezes_hears_so_within_a_second(
+    start_server: StartServer,
+    party: MakeParty,
+    postgres_proxy: tuple[Proxy, str],
+    stores: embedded.Stores,
+    books_balance: BooksBalance,
+    outage: Outage,
+    tier: str,
+) -> None:
+    """Nothing is known of what was under way; afterwards the same keys, tickets and packets find out."""
+    proxy, dsn = postgres_proxy
+    room = await party(await start_server(stores__postgres=dsn, stores__durability=tier), len(ROUNDS_S))
+    loaded, unloaded = await room.lucky(1_000, 5), await room.lucky(1_000, 5)
+    for guest in room.guests:
+        assert (await guest.grab(loaded)).ticket
+    del room.server.app.packets._lives[unloaded]
+    async with outage(proxy, stores):
+        rounds = await asyncio.gather(*(asks(room, number, loaded, unloaded, tier) for number in range(5)))
+    told = [one for answers in rounds for one in answers]
+    assert {name for name, _ in told} <= TEMPORARY, told
+    assert max(took_s for _, took_s in told) < AT_ONCE_S, told
+    again = await asyncio.gather(*(patient_send(room, f"k{number}") for number in range(5)))
+    assert len({sent.packet_id for sent in again}) == 5
+    for packet_id in (loaded, unloaded):
+        opened = await asyncio.gather(*(guest.open(packet_id) for guest in room.guests))
+        assert {one.answer for one in opened} <= {"won", "claimed"}
+        assert sum(one.amount_fen for one in opened) == 1_000
+
+    async def done() -> bool:
+        return nothing_waits(room.server)
+
+    await until(done)
+    await books_balance()
+
+
+async def asks(room: Party, number: int, loaded: int, unloaded: int, tier: str) -> list[tuple[str, float]]:
+    """A send, an open, a grab of what must be read first, and what is asked without a batch: all at once."""
+    await asyncio.sleep(ROUNDS_S[number])
+    guest = room.guests[number]
+    asked: list[Awaitable[object]] = [
+        send(room.sender, room.group, f"k{number}"),
+        guest._ask(messages.Grab(0, unloaded), messages.Grabbed),
+        guest.balance(),
+        guest.say(room.group, "hello?"),
+    ]
+    if tier == "postgres":
+        asked.append(guest.open(loaded, patience_s=0))
+    return await asyncio.gather(*(timed(refusal(one)) for one in asked))

@@ -1,0 +1,204 @@
+"""Nobody misses a push because a store was in trouble: what was found out later is told later, once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeAlias
+
+import pytest
+
+from bench.chaos.proxy import Proxy
+from client_sim.client import Client
+from client_sim.errors import Refusal
+from protocol import messages
+from server.core.packet import Packet
+from server.services import doubts
+from server.services import packets as service
+from storage.errors import StoreUnavailable
+from storage.redis import mirror as log
+from storage.redis.mirror import Extension, Mirror
+from tests.conftest import Server, StartServer
+from tests.services.conftest import MakeParty, Record, until
+from tests.services.test_faults import all_grab, live
+
+BooksBalance: TypeAlias = Callable[[], Awaitable[None]]
+STILL_S = 0.15  # so long nothing more may be heard
+
+
+async def heard(client: Client, count: int, *kinds: type[messages.Message]) -> list[Any]:
+    """So many pushes of some kinds, and those that come within a while behind them."""
+    found: list[Any] = []
+
+    async def listen() -> None:
+        async for push in client.pushes():
+            if isinstance(push, kinds):
+                found.append(push)  # noqa: PERF401  it is looked at while it grows
+
+    async def enough() -> bool:
+        return len(found) >= count
+
+    listening = asyncio.create_task(listen())
+    await until(enough, 5.0)
+    await asyncio.sleep(STILL_S)
+    listening.cancel()
+    return found
+
+
+async def test_claims_that_are_redriven_are_told_to_the_sender_and_the_end_to_the_group(
+    start_server: StartServer, party: MakeParty, redis_url: str, books_balance: BooksBalance
+) -> None:
+    """Another server mirrored them, and died before they were recorded."""
+    room = await party(await start_server(), 3)
+    packet_id = await room.lucky(1_000, 3)
+    await room.guests[0].open(packet_id)
+    theirs = Packet(live(room.server, packet_id).terms, list(live(room.server, packet_id).claims.values()))
+    at_ms = theirs.terms.created_at_ms + 1
+    claims = [theirs.take(user_id, at_ms).claim for user_id in (3, 4)]
+    mirror = Mirror(redis_url, 2.0)
+    packed = log.pack([claim for claim in claims if claim is not None])
+    assert await mirror.append([Extension(packet_id, log.length(1), b"", packed)]) == set()
+    await mirror.close()
+    del room.server.app.packets._lives[packet_id]
+    assert (await room.guests[1].grab(packet_id)).answer == "claimed"
+    *claims_seen, end = await heard(room.sender, 4, messages.ClaimSeen, messages.PacketFinished)
+    assert [one.index for one in claims_seen] == [0, 1, 2]
+    assert await heard(room.guests[2], 1, messages.PacketFinished) == [end]
+    await books_balance()
+
+
+def fail_once(server: Server) -> None:
+    """The next attempt to read packets fails."""
+    loader = server.app.loader
+    load = loader.load
+
+    async def fail(lives: Sequence[Any]) -> Any:
+        loader.load = load  # type: ignore[method-assign]
+        raise StoreUnavailable("still away")
+
+    loader.load = fail  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("reads_fail", [False, True])
+async def test_a_claim_whose_commit_was_in_doubt_is_told_to_the_sender(
+    start_server: StartServer,
+    party: MakeParty,
+    postgres_proxy: tuple[Proxy, str],
+    record: Record,
+    monkeypatch: pytest.MonkeyPatch,
+    reads_fail: bool,
+) -> None:
+    """Even if it cannot be read at first, and nobody asks for the packet again."""
+    monkeypatch.setattr(service, "RETRY_S", 0.05)
+    proxy, dsn = postgres_proxy
+    room = await party(await start_server(stores__postgres=dsn), 2)
+    packet_id = await room.lucky(1_000, 2)
+    await room.guests[0].open(packet_id)
+    await all_grab(room, packet_id)
+    if reads_fail:
+        fail_once(room.server)
+    proxy.lose_reply_to = str(packet_id).encode()
+    opening = room.guests[1].open(packet_id, patience_s=0)
+    if reads_fail:
+        with pytest.raises(Refusal, match="store"):
+            await opening
+    else:
+        assert (await opening).answer == "won"
+    assert [one.index for one in await heard(room.sender, 2, messages.ClaimSeen)] == [0, 1]
+    assert len(await record(packet_id)) == 2
+    assert (await room.guests[1].open(packet_id)).answer == "claimed"
+
+
+async def test_who_asks_for_a_packet_in_doubt_need_not_wait_for_the_next_try(
+    start_server: StartServer,
+    party: MakeParty,
+    postgres_proxy: tuple[Proxy, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(service, "RETRY_S", 3600.0)
+    proxy, dsn = postgres_proxy
+    room = await party(await start_server(stores__postgres=dsn), 2)
+    packet_id = await room.lucky(1_000, 2)
+    await all_grab(room, packet_id)
+    fail_once(room.server)
+    proxy.lose_reply_to = str(packet_id).encode()
+    with pytest.raises(Refusal, match="store"):
+        await room.guests[1].open(packet_id, patience_s=0)
+    async with asyncio.timeout(5):
+        assert (await room.guests[1].open(packet_id)).answer == "claimed"
+
+
+async def test_claims_that_were_told_are_not_told_again_when_their_record_fails(
+    start_server: StartServer,
+    party: MakeParty,
+    postgres_proxy: tuple[Proxy, str],
+    record: Record,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Tier redis: they were told behind the mirror."""
+    monkeypatch.setattr(service, "RETRY_S", 0.05)
+    proxy, dsn = postgres_proxy
+    room = await party(await start_server(stores__postgres=dsn, stores__durability="redis"), 2)
+    packet_id = await room.lucky(1_000, 2)
+    await all_grab(room, packet_id)
+    await proxy.cut()
+    assert (await room.guests[1].open(packet_id)).answer == "won"
+    await proxy.heal()
+
+    async def recorded() -> bool:
+        return len(await record(packet_id)) == 1
+
+    await until(recorded)
+    await room.guests[0].open(packet_id)
+    assert [one.index for one in await heard(room.sender, 2, messages.ClaimSeen)] == [0, 1]
+
+
+@pytest.mark.parametrize("tries_again", [False, True])
+async def test_a_packet_whose_commit_was_in_doubt_is_pushed_once(
+    start_server: StartServer,
+    party: MakeParty,
+    postgres_proxy: tuple[Proxy, str],
+    books_balance: BooksBalance,
+    monkeypatch: pytest.MonkeyPatch,
+    tries_again: bool,
+) -> None:
+    """To the group, with its place in the stream; the balance to the sender. Whether the app tries again or not."""
+    monkeypatch.setattr(doubts, "LOOK_S", 0.05)
+    proxy, dsn = postgres_proxy
+    room = await party(await start_server(stores__postgres=dsn), 1)
+    first = await room.lucky(100, 1)
+    proxy.lose_reply_to = b"COMMIT"
+    with pytest.raises(Refusal, match="store"):
+        await room.sender.send_packet("lucky", room.group, 500, 2, key="k")
+    if tries_again:
+        await room.sender.send_packet("lucky", room.group, 500, 2, key="k")
+    posts = await heard(room.guests[0], 2, messages.PacketPosted)
+    assert [(one.message, one.packet_id == first) for one in posts] == [(1, True), (2, False)]
+    changes = await heard(room.sender, 2, messages.BalanceChanged)
+    assert [(one.balance_fen, one.change_fen) for one in changes] == [(99_900, -100), (99_400, -500)]
+    assert (await room.guests[0].open(posts[1].packet_id)).answer == "won"
+    await books_balance()
+
+
+async def test_a_packet_that_was_not_committed_is_not_pushed(
+    start_server: StartServer, party: MakeParty, postgres_proxy: tuple[Proxy, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And is not looked for for ever."""
+    monkeypatch.setattr(doubts, "LOOK_S", 0.02)
+    monkeypatch.setattr(doubts, "LATE_S", 0.1)
+    proxy, dsn = postgres_proxy
+    room = await party(await start_server(stores__postgres=dsn), 1)
+    await proxy.cut()
+    with pytest.raises(Refusal, match="store"):
+        await room.lucky(500, 2)
+    in_doubt = room.server.app._doubts._doubts
+    assert len(in_doubt) == 1
+    await proxy.heal()
+
+    async def forgotten() -> bool:
+        return not in_doubt
+
+    await until(forgotten)
+    await room.sender.say(room.group, "the first")
+    (post,) = await heard(room.guests[0], 1, messages.PacketPosted, messages.TextPosted)
+    assert (type(post), post.message) == (messages.TextPosted, 1)

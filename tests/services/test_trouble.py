@@ -1,0 +1,57 @@
+"""What the log says of a store that is away: that work waits, and that it goes on; each once."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from structlog.testing import capture_logs
+
+from bench.chaos.proxy import Proxy
+from client_sim.errors import Refusal
+from server.services import sweep
+from tests.conftest import StartServer
+from tests.services.conftest import MakeParty, until
+
+
+async def test_an_outage_is_logged_once_and_its_end_once(
+    start_server: StartServer,
+    party: MakeParty,
+    postgres_proxy: tuple[Proxy, str],
+    redis_proxy: tuple[Proxy, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However often the loops try, and however often somebody taps a packet that must be read."""
+    (postgres, dsn), (redis, url) = postgres_proxy, redis_proxy
+    monkeypatch.setattr(sweep, "INTERVAL_S", 0.02)
+    with capture_logs() as events:
+        room = await party(await start_server(stores__postgres=dsn, stores__redis=url, settlement__idle_s=0.02), 1)
+        packet_id = await room.lucky(100, 1)
+        await postgres.cut()
+        await redis.cut()
+        app = room.server.app
+        app.path.mirror_is_up = False
+        for _ in range(5):
+            app.packets._lives.clear()
+            with pytest.raises(Refusal):
+                await room.guests[0].open(packet_id, patience_s=0)
+
+        def said(name: str) -> int:
+            return Counter(event["event"] for event in events)[name]
+
+        names = ("settlement_waits", "sweep_waits", "loading_waits")
+
+        async def all_tried() -> bool:
+            return all(said(name) for name in names)
+
+        await until(all_tried)
+        await postgres.heal()
+        await redis.heal()
+        assert (await room.guests[0].open(packet_id)).answer == "won"
+
+        async def all_over() -> bool:
+            return all(said(f"{name}_no_longer") for name in names)
+
+        await until(all_over)
+    assert [said(name) for name in names] == [1, 1, 1]
+    assert [said(f"{name}_no_longer") for name in names] == [1, 1, 1]

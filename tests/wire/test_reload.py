@@ -1,0 +1,231 @@
+"""Every limit is taken over by a running server: on connections that are there, or by those made from then on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
+
+import msgspec
+import pytest
+
+from server.core.limits import Limits
+from tests.conftest import KEYS, Server, StartServer
+from tests.wire import raw as wire
+from tests.wire.conftest import Dial
+from tests.wire.raw import Raw
+
+ALICE, BOB, CAROL = 101, 102, 103
+MUCH = Limits(requests_per_s=1e6, requests_burst=1e6)
+
+
+class Room(NamedTuple):
+    """What a case may use: Alice is rich, and in a group with Bob in which three texts were said."""
+
+    server: Server
+    dial: Dial
+    alice: Raw
+    bob: Raw
+    backend: Raw
+    group: int
+
+    def lucky(self, amount_fen: int, shares: int, greeting: str = "") -> tuple[Any, ...]:
+        """The words of a send."""
+        return (wire.SEND_PACKET, "key", "lucky", self.group, amount_fen, shares, greeting)
+
+
+@pytest.fixture
+async def room(start_server: StartServer, dial: Dial) -> Room:
+    """With default limits, and no bound on requests."""
+    server = await start_server()
+    alice, bob, backend = await dial(server, ALICE), await dial(server, BOB), await dial(server, 0)
+    await backend.ask(wire.TOP_UP, "k", ALICE, 100_000)
+    (group,) = await alice.ask(wire.CREATE_GROUP, "room")
+    await bob.ask(wire.JOIN_GROUP, group)
+    for text in ("a", "b", "c"):
+        await alice.ask(wire.SAY, group, text)
+    return Room(server, dial, alice, bob, backend, group)
+
+
+def reload(server: Server, **changed: Any) -> None:
+    """Take over the limits of the room but for these."""
+    server.app.reload(msgspec.structs.replace(MUCH, **changed), KEYS, None)
+
+
+Case = Callable[[Room], Awaitable[object]]
+
+
+def _refused(words: Callable[[Room], tuple[Any, ...]], who: str = "alice") -> Case:
+    async def case(room: Room) -> object:
+        client: Raw = getattr(room, who)
+        return await client.refused(*words(room))
+
+    return case
+
+
+async def _stranger(room: Room) -> object:
+    client = await room.dial(room.server)
+    await client.send(*client.login_message(ALICE))
+    try:
+        return (await client.goodbye()).name
+    except TimeoutError:
+        return "let in"
+
+
+async def _third_member(room: Room) -> object:
+    carol = await room.dial(room.server, CAROL)
+    return await carol.refused(wire.JOIN_GROUP, room.group)
+
+
+async def _second_request(room: Room) -> object:
+    await room.alice.tell(wire.GET_BALANCE)
+    return await room.alice.refused(wire.GET_BALANCE)
+
+
+async def _after_a_failed_login(room: Room) -> object:
+    client = await room.dial(room.server)
+    await client.send(*client.login_message(ALICE, proof=bytes(32)))
+    assert await client.goodbye() == wire.LOGIN_REFUSED
+    return await _stranger(room)
+
+
+async def _second_grab(room: Room) -> object:
+    packet = await room.alice.send_packet("lucky", room.group, 100, 1)
+    await room.alice.ticket(packet)
+    return (await room.bob.ask(wire.GRAB, packet))[1]
+
+
+async def _ticket_lasts_ms(room: Room) -> object:
+    packet = await room.alice.send_packet("lucky", room.group, 100, 1)
+    lapses_at_ms = (await room.alice.ask(wire.GRAB, packet))[3]
+    return 6_000 < lapses_at_ms - room.server.app.dispatch._use.chat._now_ms() <= 7_000
+
+
+async def _packet_lasts_ms(room: Room) -> object:
+    *_, expires_at_ms = await room.alice.ask(*room.lucky(100, 1))
+    return 6_000 < expires_at_ms - room.server.app.dispatch._use.chat._now_ms() <= 7_000
+
+
+async def _sent_to_one_more(room: Room) -> object:
+    packet = await room.alice.send_packet("lucky", room.group, 100, 2)
+    (elsewhere,) = await room.alice.ask(wire.CREATE_GROUP, "b")
+    return await room.alice.refused(wire.SEND_AGAIN, packet, elsewhere)
+
+
+async def _watched(room: Room) -> object:
+    """How many of two result pages are followed."""
+    packets = [await room.alice.send_packet("lucky", room.group, 100, 2) for _ in range(2)]
+    for packet in packets:
+        await room.alice.ask(wire.RESULT_PAGE, packet, "en", 0, True)
+    return sum(len(watched) for watched in room.server.app.watching._watched.values())
+
+
+async def _catch_up(room: Room) -> object:
+    _, last, must_reload, found = await room.bob.ask(wire.CATCH_UP, room.group, 0)
+    return (last, must_reload, len(found))
+
+
+async def _hello(room: Room) -> object:
+    _, _, _, _, _, ping_ms, pong_ms, _, limits = (await room.dial(room.server)).hello
+    return (ping_ms, pong_ms, limits["frame_bytes_max"])
+
+
+async def _silent(room: Room) -> object:
+    return (await (await room.dial(room.server)).goodbye()).name
+
+
+async def _frame_after_login(room: Room) -> object:
+    client = await room.dial(room.server, BOB)
+    await client.send(wire.SAY, 1, room.group, "x" * 300)
+    return (await client.goodbye()).name
+
+
+async def _outgoing(room: Room) -> object:
+    return room.server.app.listener.outgoing_bytes_max  # that it is kept to is shown where readers are slow
+
+
+async def _waits(room: Room) -> object:
+    app = room.server.app
+    queues = [one._pressure for one in (app.path, app.packets, *app._batchers)]
+    for queue in queues:
+        queue.begin()  # and nothing comes back from the store
+    await asyncio.sleep(0.01)
+    return [queue.is_too_high(100) for queue in queues]
+
+
+CASES: dict[str, tuple[dict[str, Any], Case, object]] = {
+    "share_fen_min": ({"share_fen_min": 60}, _refused(lambda room: room.lucky(100, 2)), "bad_amount"),
+    "share_fen_max": ({"share_fen_max": 40}, _refused(lambda room: room.lucky(100, 2)), "bad_amount"),
+    "total_fen_max": (
+        {"total_fen_max": 99, "share_fen_max": 99},
+        _refused(lambda room: room.lucky(100, 2)),
+        "bad_amount",
+    ),
+    "shares_max": ({"shares_max": 1}, _refused(lambda room: room.lucky(100, 2)), "bad_shares"),
+    "group_members_max": ({"group_members_max": 2}, _third_member, "group_full"),
+    "groups_of_user_max": (
+        {"groups_of_user_max": 1},
+        _refused(lambda room: (wire.CREATE_GROUP, "b")),
+        "too_many_groups",
+    ),
+    "groups_of_packet_max": ({"groups_of_packet_max": 1}, _sent_to_one_more, "too_many_groups"),
+    "greeting_bytes_max": (
+        {"greeting_bytes_max": 3},
+        _refused(lambda room: room.lucky(100, 2, "four")),
+        "bad_greeting",
+    ),
+    "text_bytes_max": ({"text_bytes_max": 3}, _refused(lambda room: (wire.SAY, room.group, "four")), "bad_text"),
+    "name_bytes_max": ({"name_bytes_max": 3}, _refused(lambda room: (wire.CREATE_GROUP, "four")), "bad_name"),
+    "key_bytes_max": (
+        {"key_bytes_max": 3},
+        _refused(lambda room: (wire.TOP_UP, "four", ALICE, 1), "backend"),
+        "bad_key",
+    ),
+    "packet_lifetime_s": ({"packet_lifetime_s": 7.0}, _packet_lasts_ms, True),
+    "ticket_lifetime_s": ({"ticket_lifetime_s": 7.0}, _ticket_lasts_ms, True),
+    "tickets_per_share": ({"tickets_per_share": 1}, _second_grab, "busy"),
+    "frame_bytes_before_login_max": ({"frame_bytes_before_login_max": 20}, _stranger, "frame_too_large"),
+    "frame_bytes_max": ({"frame_bytes_max": 256}, _frame_after_login, "frame_too_large"),
+    "login_timeout_s": ({"login_timeout_s": 0.05}, _silent, "login_timeout"),
+    "ping_interval_s": ({"ping_interval_s": 9.0}, _hello, (9_000, 8_000, 4096)),
+    "pong_timeout_s": ({"pong_timeout_s": 2.0, "frame_bytes_max": 3000}, _hello, (25_000, 2_000, 3000)),
+    "requests_per_s": ({"requests_per_s": 0.001, "requests_burst": 1.0}, _second_request, "rate_limited"),
+    "requests_burst": ({"requests_per_s": 0.001, "requests_burst": 1.0}, _second_request, "rate_limited"),
+    "connections_max": ({"connections_max": 3}, _stranger, "too_many_connections"),
+    "connections_of_user_max": ({"connections_of_user_max": 1}, _stranger, "too_many_connections"),
+    "watched_packets_max": ({"watched_packets_max": 1}, _watched, 1),
+    "connections_of_address_max": ({"connections_of_address_max": 3}, _stranger, "too_many_connections"),
+    "failed_logins_of_address_per_s": (
+        {"failed_logins_of_address_per_s": 0.001, "failed_logins_of_address_burst": 1.0},
+        _after_a_failed_login,
+        "too_many_failed_logins",
+    ),
+    "failed_logins_of_address_burst": (
+        {"failed_logins_of_address_per_s": 0.001, "failed_logins_of_address_burst": 1.0},
+        _after_a_failed_login,
+        "too_many_failed_logins",
+    ),
+    "outgoing_bytes_max": ({"outgoing_bytes_max": 1234}, _outgoing, 1234),
+    "wait_ms_max": ({"wait_ms_max": 1.0}, _waits, [True] * 6),
+    "catch_up_messages": ({"catch_up_messages": 1}, _catch_up, (3, False, 1)),
+    "reload_after_messages": ({"reload_after_messages": 2}, _catch_up, (3, True, 0)),
+}
+
+
+@pytest.mark.parametrize("name", Limits.__struct_fields__)
+async def test_a_limit_holds_as_soon_as_it_is_reloaded(room: Room, name: str) -> None:
+    changed, case, found = CASES[name]
+    reload(room.server, **changed)
+    assert await case(room) == found
+
+
+async def test_connections_keep_what_their_hello_told_them(room: Room) -> None:
+    reload(room.server, frame_bytes_max=64)
+    assert (await room.alice.ask(wire.SAY, room.group, "x" * 300))[0] == room.group
+
+
+def test_a_server_has_limits_of_its_own() -> None:
+    mine, other = Limits(), Limits(shares_max=3)
+    kept = msgspec.structs.replace(mine)
+    mine.become(other)
+    assert (mine, kept) == (other, Limits())
