@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import asyncpg
 
 from storage.errors import StoreRefused
+from storage.postgres.database import unavailable_when_away
 
 if TYPE_CHECKING:
-    from storage.postgres.database import Database
+    from storage.postgres.database import Connection, Database
 
 FOLDER = Path(__file__).with_name("migrations")
+# A large table takes its time, and so does waiting for a server that migrates: longer than any everyday statement.
+PATIENCE_S: Final = 86_400.0
 _LOCK = 0x686F6E67  # "hong": any number that nobody else locks in this database
 
 _TABLE = """
@@ -24,42 +29,61 @@ CREATE TABLE IF NOT EXISTS migrations (
 """
 
 
+class Migration(NamedTuple):
+    """One file of FOLDER."""
+
+    number: int
+    name: str
+    text: str
+
+    @property
+    def checksum(self) -> str:
+        """Of the text, in hex."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
 async def migrate(database: Database) -> list[str]:
-    """Bring the database up to date; the names of what was applied. Raises StoreRefused on a gap or a change."""
-    files = sorted(FOLDER.glob("[0-9]*.sql"))
-    applied_now: list[str] = []
+    """Bring the database up to date, all of it or nothing; the names of what was applied.
+
+    Servers that start together wait for each other here. Raises StoreUnavailable; StoreRefused if a file is missing
+    or was changed, if the database is newer than this server, or if a migration fails.
+    """
+    migrations = _migrations()
     async with database.transaction() as connection:
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK, timeout=PATIENCE_S)
         await connection.execute(_TABLE)
         known = {row["number"]: row["checksum"] for row in await connection.fetch("SELECT * FROM migrations")}
-        _check(known, files)
-        for file in files[len(known) :]:
-            text = file.read_text(encoding="utf-8")
-            await connection.execute(text)
-            await connection.execute(
-                "INSERT INTO migrations (number, name, checksum) VALUES ($1, $2, $3)",
-                _number(file),
-                file.stem,
-                _checksum(text),
-            )
-            applied_now.append(file.stem)
-    return applied_now
+        _check(known, migrations)
+        new = migrations[len(known) :]
+        for migration in new:
+            await _apply(connection, migration)
+    return [migration.name for migration in new]
 
 
-def _number(file: Path) -> int:
-    return int(file.stem.split("_")[0])
+async def _apply(connection: Connection, migration: Migration) -> None:
+    try:
+        with unavailable_when_away():
+            await connection.execute(migration.text, timeout=PATIENCE_S)
+    except asyncpg.PostgresError as error:
+        raise StoreRefused(f"migration {migration.name} failed, nothing was changed: {error}") from error
+    record = "INSERT INTO migrations (number, name, checksum) VALUES ($1, $2, $3)"
+    await connection.execute(record, migration.number, migration.name, migration.checksum)
 
 
-def _checksum(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _check(known: dict[int, str], files: list[Path]) -> None:
-    numbers = [_number(file) for file in files]
-    if numbers != list(range(1, len(files) + 1)):
+def _migrations() -> list[Migration]:
+    """What this server brings, in order. Raises StoreRefused on a gap, and if an installation left them out."""
+    files = sorted(FOLDER.glob("[0-9]*.sql"))
+    found = [Migration(int(file.stem.split("_")[0]), file.stem, file.read_text(encoding="utf-8")) for file in files]
+    numbers = [migration.number for migration in found]
+    if not found or numbers != list(range(1, len(found) + 1)):
         raise StoreRefused(f"migrations must be numbered without a gap, found {numbers}")
-    if len(known) > len(files):
+    return found
+
+
+def _check(known: dict[int, str], migrations: list[Migration]) -> None:
+    """`known`: the checksum of each migration that was applied, by number."""
+    if len(known) > len(migrations):
         raise StoreRefused("the database was made by a newer version of this server")
-    for number, file in zip(range(1, len(known) + 1), files, strict=False):
-        if known.get(number) != _checksum(file.read_text(encoding="utf-8")):
-            raise StoreRefused(f"migration {file.stem} differs from the one that was applied")
+    for migration in migrations[: len(known)]:
+        if known.get(migration.number) != migration.checksum:
+            raise StoreRefused(f"migration {migration.name} differs from the one that was applied")

@@ -1,0 +1,95 @@
+"""What can be checked of the files in deploy/ without systemd, Docker or Grafana at work."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from server.ops.metrics import NAMES
+
+TOP = Path(__file__).parents[2]
+DEPLOY = TOP / "deploy"
+OPERATIONS = (TOP / "docs" / "operations.md").read_text("utf-8")
+PACKAGES = ("protocol", "server", "storage", "client_sim", "bench")
+SUFFIX = re.compile(r"_(bucket|sum|count)$")
+
+
+def metrics_in(text: str) -> set[str]:
+    return {SUFFIX.sub("", name) for name in re.findall(r"\bhongbao_\w+", text)}
+
+
+def rules() -> list[dict[str, object]]:
+    groups = yaml.safe_load((DEPLOY / "alerts.yml").read_text("utf-8"))["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+@pytest.mark.parametrize("file", ["alerts.yml", "grafana/hongbao.json"])
+def test_every_metric_that_is_watched_is_one_that_the_server_tells(file: str) -> None:
+    watched = metrics_in((DEPLOY / file).read_text("utf-8"))
+    assert len(watched) >= 8
+    assert watched <= set(NAMES), watched - set(NAMES)
+
+
+@pytest.mark.parametrize("rule", rules(), ids=lambda rule: str(rule["alert"]))
+def test_every_alert_says_what_to_do(rule: dict[str, dict[str, str]]) -> None:
+    assert rule["labels"]["severity"] in {"page", "ticket"}
+    page, anchor = rule["annotations"]["runbook"].split("#")
+    assert page == "docs/operations.md"
+    assert re.search(rf"^#+ {rule['alert']}$", OPERATIONS, re.MULTILINE), anchor
+    assert anchor == str(rule["alert"]).lower()
+
+
+def test_the_dashboard_has_no_two_panels_in_one_place() -> None:
+    panels = json.loads((DEPLOY / "grafana/hongbao.json").read_text("utf-8"))["panels"]
+    taken: set[tuple[int, int]] = set()
+    for panel in panels:
+        at = panel["gridPos"]
+        cells = {(at["x"] + x, at["y"] + y) for x in range(at["w"]) for y in range(at["h"])}
+        assert not cells & taken, panel["title"]
+        assert at["x"] + at["w"] <= 24
+        taken |= cells
+
+
+def test_compose_starts_the_stores_as_the_server_needs_them() -> None:
+    services = yaml.safe_load((DEPLOY / "compose.yaml").read_text("utf-8"))["services"]
+    assert {"server", "postgres", "valkey", "prometheus", "grafana"} == services.keys()
+    assert "--appendonly yes --appendfsync always" in services["valkey"]["command"]
+    assert all("condition" in one for one in services["server"]["depends_on"].values())
+    for name, service in services.items():
+        for port in service.get("ports", []):
+            assert port.startswith("127.0.0.1:") or (name, port) == ("server", "7788:7788")
+
+
+def test_the_dockerfile_is_clean() -> None:
+    subprocess.run([Path(sys.executable).with_name("hadolint"), DEPLOY / "Dockerfile"], check=True)
+
+
+def test_what_is_installed_is_complete(tmp_path: Path) -> None:
+    """A server that runs from the source finds its SQL anyway; one that was installed finds what was packed."""
+    build = ("build_py", "--build-lib", tmp_path, "egg_info", "--egg-base", tmp_path)
+    setup = "import setuptools; setuptools.setup()"
+    subprocess.run([sys.executable, "-W", "ignore", "-c", setup, "-q", *build], check=True, cwd=TOP)
+    assert files(tmp_path) == files(TOP)
+
+
+def files(top: Path) -> set[Path]:
+    """What a package consists of, by its path below the top."""
+    found = (file for package in PACKAGES for file in (top / package).rglob("*.*") if file.is_file())
+    return {file.relative_to(top) for file in found if "__pycache__" not in file.parts}
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze here")
+def test_the_unit_is_one_that_systemd_takes(tmp_path: Path) -> None:
+    unit = tmp_path / "hongbao.service"
+    text = (DEPLOY / "hongbao.service").read_text("utf-8")
+    unit.write_text(text.replace("/opt/hongbao/bin/hongbao", "/bin/true"))  # it looks whether the program is there
+    told = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, check=False)
+    ours = [line for line in told.stderr.splitlines() if "hongbao.service" in line]
+    assert (told.returncode, ours) == (0, []), told.stderr

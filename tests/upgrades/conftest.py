@@ -1,0 +1,54 @@
+"""Databases beside the one of the test, and a clock that stands still."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+
+import asyncpg
+import pytest
+
+from server import clock
+from server.embedded import Stores
+from tests.services.conftest import party
+
+__all__ = ["party"]
+NewDatabase = Callable[[], Awaitable[str]]
+_numbers = itertools.count(1)
+
+
+class Clock:
+    """What time it is for servers that are started from now on."""
+
+    def __init__(self, now_ms: int) -> None:
+        self.now_ms = now_ms
+
+
+@pytest.fixture
+def clock_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Clock]:
+    """Stop the clock of the servers at a time, in ms since 1970."""
+
+    def stop(now_ms: int) -> Clock:
+        made = Clock(now_ms)
+        monkeypatch.setattr(clock, "now_ms", lambda: made.now_ms)
+        return made
+
+    return stop
+
+
+@pytest.fixture
+async def new_database(stores: Stores) -> AsyncIterator[NewDatabase]:
+    """Makes databases with nothing in them; their DSNs."""
+    async with AsyncExitStack() as stack:
+        admin = await asyncpg.connect(stores.postgres_dsn)
+        stack.push_async_callback(admin.close)
+
+        async def make() -> str:
+            name = f"test_copy_{os.getpid()}_{next(_numbers)}"
+            await admin.execute(f"CREATE DATABASE {name}")
+            stack.push_async_callback(admin.execute, f"DROP DATABASE {name} WITH (FORCE)")
+            return stores.postgres_dsn.replace("/hongbao?", f"/{name}?")
+
+        yield make

@@ -1,0 +1,166 @@
+"""The previous version was killed with packets in flight; this one goes on, and every fen is accounted for."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import asyncpg
+import pytest
+from redis import asyncio as aioredis
+
+from client_sim.client import Client
+from server.services.audit import audit
+from storage.postgres import migrate
+from storage.postgres.database import Database
+from tests.conftest import Connect, Server, StartServer
+from tests.services.conftest import until
+from tests.upgrades.conftest import Clock, NewDatabase
+
+HERE = Path(__file__).parent  # how the files in it were made: make_0001.py
+NEW_YEAR_MS = 1_767_196_800_000  # 2026 begins in Beijing
+SOON_AFTER_MS = NEW_YEAR_MS + 7_210_000
+A_DAY_MS = 86_400_000
+PUT_IN_FEN, TAKEN_OUT_FEN = 800_000, 500
+USERS = range(1, 9)
+
+# user, year: packets sent, fen sent, packets received, best lucks, once all packets are over
+YEARS = {
+    (1, 2025): (2, 1_300, 0, 0),
+    (1, 2026): (4, 4_077, 0, 0),  # open, personal open, waiting, mirror
+    (2, 2025): (1, 200, 3, 1),
+    (2, 2026): (0, 0, 4, None),
+    (3, 2025): (1, 900, 3, 0),
+    (3, 2026): (0, 0, 4, None),
+    (4, 2025): (1, 800, 1, 0),
+    (4, 2026): (0, 0, 4, None),
+    (5, 2025): (0, 0, 1, 0),
+    (5, 2026): (1, 2_000, 5, None),
+    (6, 2025): (0, 0, 1, 0),
+    (6, 2026): (1, 150, 1, 0),
+    (7, 2026): (1, 666, 2, 0),
+}
+
+
+class World(NamedTuple):
+    """Today's server on yesterday's books."""
+
+    server: Server
+    users: dict[int, Client]
+    packets: dict[str, int]  # by the state that each was left in
+    sql: asyncpg.Connection[asyncpg.Record]
+    database: Database
+    clock: Clock
+
+    async def open(self, user_id: int, name: str) -> tuple[str, int, int]:
+        """Answer, index and amount."""
+        told = await self.users[user_id].open(self.packets[name])
+        return told.answer, told.index, told.amount_fen
+
+
+@pytest.fixture(params=["postgres", "postgres, Redis lost", "redis"])
+async def world(
+    request: pytest.FixtureRequest,
+    new_database: NewDatabase,
+    redis: aioredis.Redis,
+    clock_at: Callable[[int], Clock],
+    start_server: StartServer,
+    connect: Connect,
+) -> AsyncIterator[World]:
+    """Each tier, and what no tier asks for but everybody fears."""
+    tier, _, lost = request.param.partition(",")
+    dsn = await new_database()
+    sql = await asyncpg.connect(dsn)
+    await sql.execute((HERE / "0001.sql").read_text("utf-8"))
+    await sql.execute("SET search_path TO public")  # the dump took it away
+    if not lost:
+        for key, log in json.loads((HERE / "0001.json").read_text("utf-8")).items():
+            await redis.set(key, bytes.fromhex(log))
+    clock = clock_at(SOON_AFTER_MS)
+    server = await start_server(stores__postgres=dsn, stores__durability=tier)
+    users = {user_id: await connect(server, user_id) for user_id in USERS}
+    packets = {row["greeting"]: row["packet_id"] for row in await sql.fetch("SELECT * FROM packets")}
+    database = Database(dsn, pool_max=1, timeout_s=10)
+    await database.open()
+    yield World(server, users, packets, sql, database, clock)
+    await database.close()
+    await server.stop()
+    await sql.close()
+
+
+async def test_users_go_on_where_they_were(world: World, request: pytest.FixtureRequest) -> None:
+    lost = "lost" in request.node.name
+    assert await world.sql.fetchval("SELECT max(number) FROM migrations") == len(list(migrate.FOLDER.glob("*.sql")))
+    await told_as_before(world)
+    await open_what_was_in_flight(world)
+    await open_what_only_the_mirror_knew(world, lost)
+    await everything_is_over(world)
+    await the_books_are_right(world)
+
+
+async def told_as_before(world: World) -> None:
+    assert await world.open(2, "half") == ("claimed", 0, 492)
+    assert await world.open(3, "expires") == ("claimed", 1, 6)
+    assert await world.open(7, "waiting") == ("claimed", 2, 200)
+    assert await world.open(2, "refunded") == ("claimed", 0, 365)
+    assert (await world.open(4, "waiting"))[0] == "gone"
+    assert (await world.open(4, "refunded"))[0] == "expired"
+    assert (await world.open(8, "open"))[0] == "not_allowed"
+    # the same key is the same packet, whichever version was asked first
+    group_id = await world.sql.fetchval("SELECT group_id FROM groups")
+    sent = await world.users[1].send_packet("lucky", group_id, 1_200, 4, "open", key="key of open")
+    assert sent.packet_id == world.packets["open"]
+
+
+async def open_what_was_in_flight(world: World) -> None:
+    opened = await asyncio.gather(*(world.open(user_id, "open") for user_id in (2, 3, 4, 5)))
+    assert sorted(index for _, index, _ in opened) == [0, 1, 2, 3]
+    assert sum(fen for _, _, fen in opened) == 1_200
+    assert (await world.open(6, "open"))[0] == "gone"
+    assert (await world.open(4, "half"))[:2] == ("won", 2)
+    assert await world.open(5, "equal half") == ("won", 1, 50)
+    assert await world.open(7, "personal open") == ("won", 0, 777)
+    assert await world.open(3, "half waiting") == ("won", 2, 666 - 270 - 203)
+
+
+async def open_what_only_the_mirror_knew(world: World, lost: bool) -> None:
+    """Two claims were told in the tier `redis` and not recorded. With the mirror they hold.
+
+    Without it their shares are still to be had. Whose they become may differ, but not how much they are.
+    """
+    assert await world.open(2, "mirror") == ("claimed", 0, 21)
+    assert await world.open(3, "mirror") == ("won" if lost else "claimed", 1, 153)
+    assert await world.open(4, "mirror") == ("won" if lost else "claimed", 2, 362)
+    assert (await world.open(5, "mirror"))[:2] == ("won", 3)
+
+
+async def everything_is_over(world: World) -> None:
+    """A day later what was left has gone back, and what was won is in the wallets."""
+    world.clock.now_ms += A_DAY_MS
+    is_open, is_owed = "SELECT FROM packets WHERE closed_at_ms IS NULL", "SELECT FROM settlement_queue"
+    await until(lambda: world.sql.fetchval(f"SELECT NOT EXISTS ({is_open}) AND NOT EXISTS ({is_owed})"))
+    refunded = {
+        row["greeting"]: row["refunded_fen"]
+        for row in await world.sql.fetch("SELECT greeting, refunded_fen FROM packets WHERE refunded_fen > 0")
+    }
+    assert refunded.keys() == {"refunded", "expires", "half", "equal half", "mirror"}
+    assert (refunded["refunded"], refunded["expires"], refunded["equal half"]) == (535, 465, 50)
+
+
+async def the_books_are_right(world: World) -> None:
+    found = await audit(world.database)
+    assert [line for finding in found.findings for line in finding.discrepancies] == []
+    assert (found.sums.put_in_fen, found.sums.taken_out_fen) == (PUT_IN_FEN, TAKEN_OUT_FEN)
+    assert found.sums.wallets_fen == PUT_IN_FEN - TAKEN_OUT_FEN
+    rows = await world.sql.fetch("SELECT * FROM years")
+    told = {(row["user_id"], row["year"]): row for row in rows}
+    assert told.keys() == YEARS.keys()
+    for whose, (sent, sent_fen, received, best_lucks) in YEARS.items():
+        row = told[whose]
+        assert (row["sent_count"], row["sent_fen"], row["received_count"]) == (sent, sent_fen, received), whose
+        assert best_lucks in (None, row["best_lucks"]), whose
+    # open, waiting, half waiting
+    assert sum(row["best_lucks"] for row in rows if row["year"] == 2026) == 3
