@@ -39,7 +39,7 @@ async def _on_screen(client: Client, start: Start) -> int:
     code = await app.run_async()
     if app.failure is not None:
         raise app.failure
-    return code or 0
+    return app.return_code or code or 0  # of the two, a crash is told by the first only
 
 
 def _language() -> str:

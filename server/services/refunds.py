@@ -9,17 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-import structlog
-
 from server.services.commit import CommitPath, Durability
 from server.services.events import Announce, BalanceChanged, Refunded
 from server.services.loading import Memories, claim_of, terms_of, verdict
 from server.services.packets import Packets
+from server.services.trouble import Trouble
 from storage.errors import StoreUnavailable
 from storage.postgres import packets as store
 from storage.redis.mirror import Log, Mirror
-
-LOG = structlog.get_logger()
 
 
 class Refunds:
@@ -46,6 +43,7 @@ class Refunds:
         self._interval_s = interval_s
         self._now_ms = now_ms
         self._announce = announce
+        self._trouble = Trouble("refunds_wait")
         self.refunded_packets = 0
 
     async def run(self) -> None:
@@ -54,8 +52,9 @@ class Refunds:
             try:
                 while await self.refund_once() == self._batch_max:
                     pass
+                self._trouble.is_over()
             except StoreUnavailable as error:
-                LOG.warning("refunds_wait", why=str(error))
+                self._trouble.begins(error)
             await asyncio.sleep(self._interval_s)
 
     async def refund_once(self) -> int:

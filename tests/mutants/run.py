@@ -24,7 +24,7 @@ from tests.mutants.table import MUTATIONS
 ROOT = Path(__file__).parents[2]
 AT_ONCE = 2
 TIMEOUT_S = 60
-BASE_TIMEOUT_S = 300
+BASE_TIMEOUT_S = 900
 NO_FINDING = ("ImportError", "ModuleNotFoundError", "SyntaxError", "NameError", "AttributeError")  # a broken mutant
 
 
