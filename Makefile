@@ -54,8 +54,9 @@ fuzz: env  ## a million hostile frames against a live server: about five minutes
 outages: env  ## stores away, full, restarted in any order
 	@$(BIN)/python -m pytest tests/outages
 
-screenshots: env  ## draw the pictures of the terminal client again
+screenshots: env  ## draw the pictures of the docs again: the terminal client, and with chromium the dashboard
 	@$(BIN)/hongbao screenshots
+	@$(BIN)/python -m tests.ops.screenshots
 
 format: env  ## format the code, mend what can be mended
 	@$(BIN)/ruff format --quiet .

@@ -34,9 +34,8 @@ async def state(status: Path | None) -> State | None:
     if status is None:
         return None
     with suppress(OSError, ValueError, LookupError, TimeoutError):
-        told: dict[str, Any] = await ask(status, "status", timeout_s=DRAINED_WITHIN_S)
-        backlog = told["settlement"]["waiting"]["claims"] + told["commit"]["on_their_way"]
-        return State(told["settlement"]["settled"], backlog)
+        told: dict[str, Any] = await ask(status, "settlement", timeout_s=DRAINED_WITHIN_S)
+        return State(told["settled"], told["waiting"]["claims"] + told["on_their_way"])
     return None
 
 

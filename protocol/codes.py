@@ -104,6 +104,7 @@ class Close(IntEnum):
     LOGIN_TIMEOUT = 3004
     STORES_AWAY = 3005
     TOO_MANY_FAILED_LOGINS = 3006
+    BY_OPERATOR = 3007
 
     BAD_FRAME = 3500
     FRAME_TOO_LARGE = 3501
@@ -120,6 +121,7 @@ CLOSES: dict[Close, str] = {
     Close.LOGIN_TIMEOUT: "no login in time",
     Close.STORES_AWAY: "the stores did not answer, so the login could not be served",
     Close.TOO_MANY_FAILED_LOGINS: "too many logins from this address have failed lately",
+    Close.BY_OPERATOR: "an operator ended this user's connections; come back",
     Close.BAD_FRAME: "the frame is not one MessagePack array that begins with two whole numbers",
     Close.FRAME_TOO_LARGE: "the frame announces more bytes than are allowed at this stage",
     Close.LOGIN_EXPECTED: "the first request must be a login",

@@ -24,7 +24,11 @@ from server.net.hub import Hub
 from server.net.listener import Listener
 from server.net.requests import UseCases
 from server.net.watching import Watching
-from server.ops.status import StatusSocket, address
+from server.ops.commands import Levers
+from server.ops.lookups import Stores
+from server.ops.observer import Parts
+from server.ops.operations import Operations
+from server.ops.status import address
 from server.services.auth import Auth
 from server.services.chat import Chat
 from server.services.commit import CommitPath, Slice, Watch
@@ -61,6 +65,7 @@ class Running(NamedTuple):
 
     url: str
     pid: int
+    status: Path  # its status socket
 
 
 class App:
@@ -80,6 +85,8 @@ class App:
         self._config = config
         self._tls = tls
         self._data = data
+        self._stop: asyncio.Event | None = None
+        self.reread: Callable[[], Mapping[str, object]] = lambda: {"fault": "this server has nothing to read again"}
         self.database = Database(postgres_dsn, config.stores.postgres_pool_max, STORE_TIMEOUT_S)
         self.mirror = Mirror(redis_url, STORE_TIMEOUT_S)
         now_ms, announce = clock.now_ms, self._announce
@@ -99,7 +106,7 @@ class App:
             lambda: self.path.unrecorded,
         )
         watch = Watch(self.packets.claims_durable, self._recorded, self.packets.claims_undone)
-        self.path = CommitPath(self.mirror, records, durability, watch, limits)
+        self.path = CommitPath(self.mirror, records, durability, watch, limits, now_ms, clock.elapsed_s)
         self.loader = Loader(records, self.mirror, self.path, self.groups, durability)
         self.packets.wire(self.path, self.loader)
         self.refunds = Refunds(
@@ -156,7 +163,39 @@ class App:
         self.listener.watching = self.watching
         self.dispatch = Dispatch(use, self.hub, self.watching, self.listener.now_s, clock.random_part)
         self.listener.dispatch = self.dispatch
-        self._status = StatusSocket(data / STATUS_SOCKET, {"status": self.status})
+        self.operations = self._for_operators(
+            use,
+            Stores(
+                self.database,
+                records,
+                self._queue,
+                group_store,
+                postgres.messages.Messages(self.database),
+                self.mirror,
+            ),
+            postgres_dsn,
+        )
+
+    def _for_operators(self, use: UseCases, stores: Stores, postgres_dsn: str) -> Operations:
+        parts = Parts(
+            self.listener,
+            self.hub,
+            self.watching,
+            self.dispatch,
+            self.packets,
+            self.path,
+            self.loader,
+            self.settlement,
+            self.refunds,
+            use.sends,
+            use.wallets,
+            self.database,
+        )
+        levers = Levers(self.drain, lambda: self.reread())
+        durability = self._config.stores.durability
+        return Operations(
+            self._config.ops, durability, postgres_dsn, parts, stores, levers, clock.now_ms, clock.elapsed_s
+        )
 
     def _announce(self, event: Event, audience: Collection[int]) -> None:
         self.hub.announce(event, audience)  # the services are made before the hub
@@ -169,13 +208,15 @@ class App:
 
     async def run(self, stop: asyncio.Event, ready: Callable[[str], None]) -> None:
         """Serve until `stop` is set; `ready` hears the url. Raises StoreUnavailable, StoreRefused, OSError."""
-        await self._status.open()
+        self._stop = stop
+        await self.operations.open(status_path(self._data, self._config))
         try:
             await self._open_stores()
             async with asyncio.TaskGroup() as tasks:
                 loops = [tasks.create_task(loop) for loop in self._loops()]
                 try:
                     port = await self.listener.open(self._config.server.host, self._config.server.port, self._tls)
+                    self.operations.observer.state = "serving"
                     self._write_server_file(port)
                     _tame_garbage_collector()
                     ready(self._url(port))
@@ -186,7 +227,7 @@ class App:
         finally:
             self.listener.abort()
             (self._data / SERVER_FILE).unlink(missing_ok=True)
-            await self._status.close()
+            await self.operations.close()
             await self.mirror.close()
             await self.database.close()
 
@@ -215,6 +256,7 @@ class App:
             self.listener.run(),
             self._doubts.run(),
             *(batcher.run() for batcher in self._batchers),
+            *self.operations.loops(),
         ]
 
     def reload(self, limits: Limits, keys: Mapping[str, bytes], tls: ssl.SSLContext | None) -> None:
@@ -223,11 +265,17 @@ class App:
         self._auth.use(keys)
         self.listener.reload(tls)
 
+    def drain(self) -> None:
+        """Finish what was begun, then end."""
+        if self._stop is not None:
+            self._stop.set()
+
     def _url(self, port: int) -> str:
         return f"{'tls' if self._tls is not None else 'tcp'}://{self._config.server.host}:{port}"
 
     def _write_server_file(self, port: int) -> None:
-        here = {"url": self._url(port), "pid": os.getpid()}
+        status = status_path(self._data, self._config).absolute()
+        here = {"url": self._url(port), "pid": os.getpid(), "status": str(status)}
         temporary = self._data / f"{SERVER_FILE}.new"
         temporary.write_text(json.dumps(here))
         temporary.rename(self._data / SERVER_FILE)
@@ -241,43 +289,6 @@ class App:
                 break
             await asyncio.sleep(0.01)
         await self.listener.close(clock.random_part)
-
-    async def status(self) -> Mapping[str, object]:
-        """What the status socket tells."""
-        try:
-            backlog: Mapping[str, object] = (await self._queue.backlog())._asdict()
-            postgres_state = "up"
-        except StoreUnavailable as error:
-            backlog, postgres_state = {}, f"away: {error}"
-        return {
-            "durability": self._config.stores.durability,
-            "connections": len(self.listener.sessions),
-            "users_online": self.hub.online(),
-            "requests": self.dispatch.requests,
-            "pushes": self.hub.pushes + self.watching.pushes,
-            "answers": {answer.value: count for answer, count in self.dispatch.answers.items() if count},
-            "refusals": {code.name.lower(): count for code, count in self.dispatch.refusals.items() if count},
-            "closes": {code.name.lower(): count for code, count in self.listener.closes.items() if count},
-            "live_packets": self.packets.live_packets,
-            "commit": {
-                "batches": self.path.batches,
-                "claims": self.path.recorded_claims,
-                "on_their_way": self.path.unrecorded,
-                "undone": self.path.undone_claims,
-                "redriven": self.loader.redriven_claims,
-            },
-            "settlement": {"settled": self.settlement.settled_claims, "waiting": backlog},
-            "refunded_packets": self.refunds.refunded_packets,
-            "slow_readers": self.listener.slow_readers,
-            "stores": {
-                "postgres": postgres_state,
-                "redis": "up"
-                if self.path.mirror_is_up
-                else "away: opens go on without the mirror"
-                if self._config.stores.durability == "postgres"
-                else "away: opens are refused",
-            },
-        }
 
 
 async def _end(loops: Collection[asyncio.Task[None]]) -> None:
@@ -296,12 +307,18 @@ def _tame_garbage_collector() -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
+def status_path(data: Path, config: Config) -> Path:
+    """Where a server with this config puts its status socket."""
+    return Path(config.ops.socket) if config.ops.socket else data / STATUS_SOCKET
+
+
 def running(data: Path) -> Running | None:
     """The server that runs on a data folder, if there is one: one that was killed listens to nobody."""
     try:
         found = json.loads((data / SERVER_FILE).read_text())
-        with socket.socket(socket.AF_UNIX) as status, address(data / STATUS_SOCKET) as there:
+        status_socket = Path(found["status"])
+        with socket.socket(socket.AF_UNIX) as status, address(status_socket) as there:
             status.connect(there)
-    except (OSError, ValueError):
+    except (OSError, ValueError, KeyError):
         return None
-    return Running(found["url"], found["pid"])
+    return Running(found["url"], found["pid"], status_socket)

@@ -28,22 +28,32 @@ from protocol import tokens
 from server import app as server_app
 from server import embedded, logs, report
 from server.config import Config, ConfigError, load, load_keys
-from server.config_cli import NO_FLAGS, ConfigOption, Flags, PostgresOption, config_cli, load_to_serve
+from server.config_cli import (
+    DATA,
+    NO_FLAGS,
+    ConfigOption,
+    DataOption,
+    Flags,
+    PostgresOption,
+    config_cli,
+    load_to_serve,
+)
 from server.core import ids
 from server.credentials import load_credentials
 from server.demo import Size, run_demo
 from server.embedded import EmbeddedError
 from server.loop import run
+from server.notify import Notify
+from server.ops_cli import NoAnswer, ops_cli
 from server.process import ServerFailed, ServerProcess
 from server.reload import Reading, Reload
 from server.services.audit import audit as run_audit
+from server.top.command import top
 from storage.errors import StoreRefused, StoreUnavailable
 from storage.postgres.database import Database
 from storage.postgres.packets import Packets as PacketStore
 
-DataOption = Annotated[Path, Parameter(name="--data", help="folder of the stores, keys and sockets")]
 UrlOption = Annotated[str | None, Parameter(name="--url", help="the server (default: the one that runs on --data)")]
-DATA = Path(".hongbao")
 LOG = structlog.get_logger()
 
 cli = cyclopts.App(
@@ -55,6 +65,8 @@ cli = cyclopts.App(
 cli.command(config_cli)
 cli.command(bench_cli)
 cli.command(chaos_cli)
+cli.command(ops_cli, name="*")
+cli.command(top)
 
 
 class Failed(Exception):
@@ -111,12 +123,34 @@ async def _serve(now: Reading, read: Callable[[], Reading], data: Path, postgres
         print(f"hongbao serves {url}  (data {data}, durability {settings.stores.durability}; Ctrl-C ends it)")
         sys.stdout.flush()
         LOG.info("serving", url=url, durability=settings.stores.durability)
+        notify.ready()
 
     app = server_app.App(settings, credentials.keys, data, postgres_dsn, redis_url, credentials.tls)
-    loop.add_signal_handler(signal.SIGHUP, Reload(app, read, now))
-    await app.run(stop, ready)
+    notify, reload = Notify(), Reload(app, read, now)
+
+    def read_again() -> dict[str, object]:
+        if app.operations.observer.state == "starting":  # there is nobody to tell yet
+            return reload()._asdict()
+        notify.reloading()
+        outcome = reload()
+        notify.ready()
+        return outcome._asdict()
+
+    loop.add_signal_handler(signal.SIGHUP, read_again)
+    app.reread = read_again
+    beside = [loop.create_task(work) for work in (notify.watch(), _tell_when(stop, notify.stopping))]
+    try:
+        await app.run(stop, ready)
+    finally:
+        for task in beside:
+            task.cancel()
     LOG.info("stopped")
     return 0
+
+
+async def _tell_when(happens: asyncio.Event, tell: Callable[[], None]) -> None:
+    await happens.wait()
+    tell()
 
 
 # --- for the chat backend -------------------------------------------------------------------------------------
@@ -450,6 +484,7 @@ def one_line(error: BaseException) -> str:
 
 EXPECTED = (
     Failed,
+    NoAnswer,
     BenchFailed,
     ServerFailed,
     ClientError,

@@ -16,6 +16,11 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def elapsed_s() -> float:
+    """Seconds on a clock that never jumps; only what lies between two readings means something."""
+    return time.monotonic()
+
+
 def random_number() -> int:
     """A number in 1…2^62 that nobody can guess."""
     if not _NUMBERS:

@@ -84,6 +84,18 @@ class LogSection(Section, frozen=True):
     format: Literal["auto", "json", "text"] = "auto"
 
 
+class OpsSection(Section, frozen=True):
+    """How operators reach the server."""
+
+    socket: str = ""
+    socket_mode: str = "0600"
+    change_uids: tuple[int, ...] = ()
+    tcp: str = ""
+    http: str = "127.0.0.1:7789"
+    http_names: tuple[str, ...] = ()
+    ready_backlog_s: float = 60.0
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All that can be set. `load` is the way to a checked one."""
 
@@ -94,6 +106,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     settlement: SettlementSection = SettlementSection()
     refunds: RefundsSection = RefundsSection()
     log: LogSection = LogSection()
+    ops: OpsSection = OpsSection()
 
 
 SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {
@@ -223,7 +236,7 @@ def _checked(setting: Setting) -> Any:
         raise _unknown(source, key)
     row = KEYS[key]
     with suppress(msgspec.ValidationError, tomllib.TOMLDecodeError):
-        if as_text and isinstance(value, str) and get_origin(TYPES[key]) is dict:
+        if as_text and isinstance(value, str) and get_origin(TYPES[key]) in (dict, tuple):
             value = tomllib.loads(f"it = {value}")["it"]
         typed = msgspec.convert(value, TYPES[key], strict=not as_text)
         if row.rule.holds(typed):

@@ -13,6 +13,8 @@ from server import config_text
 from server.config import Config, ConfigError, load, resolve
 from server.credentials import load_tls
 
+DATA: Final = Path(".hongbao")
+DataOption = Annotated[Path, Parameter(name="--data", help="folder of the stores, keys and sockets")]
 ConfigOption = Annotated[Path | None, Parameter(name="--config", help="TOML file (see: hongbao config default)")]
 PostgresOption = Annotated[str | None, Parameter(name="--postgres", help="DSN of your own PostgreSQL (>= 14)")]
 RedisOption = Annotated[str | None, Parameter(name="--redis", help="URL of your own Redis (>= 7.0) or Valkey")]

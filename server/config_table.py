@@ -85,6 +85,11 @@ TOKEN_KEYS: Final = Rule(
 
 PATH: Final = matching(r"[^\0]*", "a path, or empty")
 
+ADDRESS: Final = (
+    r"(\[[0-9a-fA-F:]+\]|[\w.-]+):([0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+)
+LOOPBACK: Final = r"(127\.[\d.]+|localhost|\[::1\])" + ADDRESS.partition(")")[2]
+
 HUP: Final = "HUP"
 FOR_PACKETS: Final = "HUP, new packets"
 FOR_CONNECTIONS: Final = "HUP, new connections"
@@ -160,6 +165,29 @@ KEYS: Final = {
     "refunds.batch_max": Key("packets refunded in one sweep", whole(1, 100_000)),
     "log.level": Key("what is written", one_of("debug", "info", "warning", "error"), HUP),
     "log.format": Key("auto: text to a terminal, JSON to anything else", one_of("auto", "json", "text"), HUP),
+    "ops.socket": Key("the status socket, a path; empty: DATA/status.sock", PATH),
+    "ops.socket_mode": Key(
+        "who may connect to it and read, as chmod says it", matching(r"0?[0-7]{3}", 'octal digits such as "0600"')
+    ),
+    "ops.change_uids": Key(
+        "users (uid) who may change things, besides root and the server's own",
+        Rule("a list of user ids", lambda uids: all(0 <= uid < 2**32 for uid in uids)),
+    ),
+    "ops.tcp": Key(
+        "the status socket as TCP too, for reads alone, on loopback; empty: not",
+        matching(rf"({LOOPBACK})?", 'empty or an address of this machine such as "127.0.0.1:7790"'),
+    ),
+    "ops.http": Key(
+        "/livez, /readyz, /metrics, and / for people; empty or a port that is taken: none",
+        matching(rf"({ADDRESS})?", 'empty or an address such as "127.0.0.1:7789"'),
+    ),
+    "ops.http_names": Key(
+        "names of this server in browsers, besides localhost and addresses",
+        Rule("a list of host names", lambda names: all(re.fullmatch(r"[\w.-]+", name) for name in names)),
+    ),
+    "ops.ready_backlog_s": Key(
+        "a claim that waits longer for its credit makes the server not ready, seconds", SECONDS
+    ),
 }
 
 # The first of each pair must not exceed the second.

@@ -52,6 +52,8 @@ def _toml_value(value: Any) -> str:
         return "{" + ", ".join(f"{key} = {_toml_value(inner)}" for key, inner in value.items()) + "}"
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, tuple):
+        return "[" + ", ".join(map(_toml_value, value)) + "]"
     return f"{value:_}" if value >= 10_000 else str(value)
 
 

@@ -162,7 +162,13 @@ async def start_server(postgres_dsn: str, redis_url: str, tmp_path: Path) -> Asy
         dotted = {key.replace("__", "."): value for key, value in overrides.items()}
         settings = config.load(
             None,
-            {"server.port": 0, "limits.requests_per_s": 1e6, "limits.requests_burst": 1e6, **dotted},
+            {
+                "server.port": 0,
+                "ops.http": "",
+                "limits.requests_per_s": 1e6,
+                "limits.requests_burst": 1e6,
+                **dotted,
+            },
             environment={},
         )
         data = tmp_path / f"server{len(servers)}"

@@ -57,7 +57,6 @@ class Dispatch:
         self._random_part = random_part
         self._tasks: set[asyncio.Task[None]] = set()
         self.draining = False
-        self.requests = 0
         self.refusals: dict[codes.Refusal, int] = dict.fromkeys(codes.Refusal, 0)
         self.answers: dict[Answer, int] = dict.fromkeys(Answer, 0)
         serve = Requests(use, watching)
@@ -85,6 +84,7 @@ class Dispatch:
             messages.TopUp: Row("backend", later=serve.top_up),
             messages.Withdraw: Row("backend", later=serve.withdraw),
         }
+        self.requests: dict[type[Message], int] = dict.fromkeys((messages.Login, *self.rows), 0)
 
     @property
     def under_way(self) -> int:
@@ -95,7 +95,7 @@ class Dispatch:
         """Serve one request."""
         if self.draining:  # the goodbye says to ask again elsewhere
             return
-        self.requests += 1
+        self.requests[type(request)] += 1
         if type(request) is messages.Login:
             self._spawn(self._login(session, request))
             return

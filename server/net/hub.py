@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from protocol import messages
@@ -54,6 +54,11 @@ class Hub:
         user = self._users.get(user_id)
         if user is not None and session in user.sessions:
             user.sessions.remove(session)
+
+    def sessions(self, user_id: int) -> Sequence[Session]:
+        """The connections of a user; not to be kept."""
+        user = self._users.get(user_id)
+        return user.sessions if user is not None else ()
 
     def tidy(self, now_s: float) -> None:
         """Forget users who are gone and whose bucket is full again."""

@@ -50,6 +50,7 @@ class Listener:
         self.dispatch: Dispatch
         self.watching: Watching
         self.sessions: set[Session] = set()
+        self.accepted = 0
         self.slow_readers = 0
         self.closes = dict.fromkeys(codes.Close, 0)  # connections that we ended, by why
 
@@ -133,6 +134,7 @@ class Listener:
     def arrived(self, session: Session) -> None:
         """A connection was made."""
         self.sessions.add(session)
+        self.accepted += 1
         refusal = None if isinstance(self._server, Gate) else self._enter(session.address)
         if self._closing:
             session.close(codes.Close.SHUTTING_DOWN)

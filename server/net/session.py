@@ -43,6 +43,9 @@ class Session(asyncio.Protocol):
         "_waits",
         "address",
         "connection",
+        "heard_s",
+        "requests",
+        "since_s",
         "user_id",
     )
 
@@ -57,6 +60,8 @@ class Session(asyncio.Protocol):
         self._transport: asyncio.Transport
         self.connection: ServerConnection
         self.address: Address
+        self.since_s = self.heard_s = host.now_s()
+        self.requests = 0
         self.user_id = -1
 
     # --- called by the event loop -----------------------------------------------------------------------------
@@ -74,7 +79,10 @@ class Session(asyncio.Protocol):
         """Hand on what these bytes ask for."""
         host = self._host
         self._dirty = True  # what is answered at once leaves below
-        for request in self.connection.receive_data(data, host.now_s()):
+        self.heard_s = now_s = host.now_s()
+        requests = self.connection.receive_data(data, now_s)
+        self.requests += len(requests)
+        for request in requests:
             host.dispatch(self, request)
         self.flush()
 
@@ -164,6 +172,17 @@ class Session(asyncio.Protocol):
     def is_closing(self) -> bool:
         """It is lost, or will be in a moment."""
         return self._transport.is_closing()
+
+    @property
+    def peer(self) -> str:
+        """Who is at the other end, as text."""
+        name = self._transport.get_extra_info("peername")
+        return f"{name[0]}:{name[1]}" if isinstance(name, tuple) else "unix"
+
+    @property
+    def pending_bytes(self) -> int:
+        """What was written and not taken yet."""
+        return self._transport.get_write_buffer_size()
 
     def abort(self) -> None:
         """Hang up without a word."""

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from itertools import chain
 from typing import Literal, NamedTuple, TypeAlias
 
+from server.core.latency import Histogram
 from server.core.limits import Limits
 from server.core.packet import WON, Claim, Packet
 from server.services.live import Attempt, Live
@@ -58,7 +59,10 @@ class CommitPath:
         durability: Durability,
         watch: Watch,
         limits: Limits,
+        now_ms: Callable[[], int],
+        elapsed_s: Callable[[], float],
     ) -> None:
+        """`elapsed_s` is a clock that never jumps, to take the time of batches with."""
         self._mirror = mirror
         self._packets = packets
         self._durability = durability
@@ -69,10 +73,15 @@ class CommitPath:
         self._linger_s = LINGER_S if durability == "redis" else 0.0
         self._pressure = Pressure(BATCH_MAX, limits, UNRECORDED_MAX)
         self._gathered = 0
+        self._now_ms = now_ms
+        self._elapsed_s = elapsed_s
+        self.open_ms = Histogram()  # from the arrival of an open until it hears `won`
+        self.batch_ms: dict[Durability, Histogram] = {"redis": Histogram(), "postgres": Histogram()}
         self.mirror_is_up = True
         self.unrecorded = 0  # claims on their way
         self.batches = 0
         self.recorded_claims = 0
+        self.recorded_fen = 0
         self.undone_claims = 0
 
     @property
@@ -212,31 +221,41 @@ class CommitPath:
             self._tell(good)
         for part in good:
             self._land(part)
-            self.recorded_claims += len(part.attempts)
+            self._count(part)
             self._watch.recorded(part)
         self._undo(moved, "the record has moved")
 
     @contextmanager
     def _measured(self, store: Durability) -> Iterator[None]:
-        """Take the time of a batch if users wait for this store."""
-        if store != self._durability:
-            yield
-            return
-        self._pressure.begin()
+        """Take the time of a batch; it is a measure of pressure if users wait for this store."""
+        users_wait, began_s = store == self._durability, self._elapsed_s()
+        if users_wait:
+            self._pressure.begin()
         try:
             yield
         finally:
-            self._pressure.end(more_waits=bool(self._gathering) or not self._between.empty())
+            self.batch_ms[store].add((self._elapsed_s() - began_s) * 1000)
+            if users_wait:
+                self._pressure.end(more_waits=bool(self._gathering) or not self._between.empty())
 
     # --- what becomes of a slice ------------------------------------------------------------------------------
 
     def _tell(self, batch: list[Slice]) -> None:
+        now_ms, waited_ms = self._now_ms(), self.open_ms.add
         for part in batch:
             part.live.durable = part.version + len(part.attempts)
             told = part.packet.told
             for attempt, claim in zip(part.attempts, part.claims, strict=True):
-                attempt.answer(told(WON, claim))
+                if not attempt.answered:
+                    waited_ms(now_ms - attempt.at_ms)
+                    attempt.answer(told(WON, claim))
             self._watch.durable(part)
+
+    def _count(self, part: Slice) -> None:
+        """A slice stands in the books."""
+        part.live.recorded = part.version + len(part.claims)
+        self.recorded_claims += len(part.claims)
+        self.recorded_fen += sum([claim.amount_fen for claim in part.claims])
 
     def _undo(self, batch: list[Slice], why: str) -> None:
         for part in batch:

@@ -78,6 +78,7 @@ class Live:
         "packet",
         "packet_id",
         "read_at_s",
+        "recorded",
         "refunded",
         "replaced",
         "undone",
@@ -91,6 +92,7 @@ class Live:
         self.audience: Collection[int] = ()  # the members of its groups, or the one receiver
         self.also_in: tuple[int, ...] = ()  # groups that it was sent to again, besides the one of its terms
         self.durable = 0  # so many claims may be spoken of
+        self.recorded = 0  # so many are known to stand in the books
         self.refunded = False  # the record is closed, and what nobody opened is back with the sender
         self.in_flight = 0  # so many batches at the stores hold claims of this packet
         self.log_known = True  # False: the mirror was away when this was read, and may hold more
@@ -107,7 +109,7 @@ class Live:
             self.replaced = None
         self.packet = packet
         self.audience = audience
-        self.durable = packet.version
+        self.durable = self.recorded = packet.version
         self.mirrored = mirrored
         self.mirror_length = mirror_length
 

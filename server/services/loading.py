@@ -79,6 +79,7 @@ class Loader:
         self._groups = groups
         self._durability = durability
         self.redriven_claims = 0
+        self.found_fen = 0  # of claims that stand in the books and were not seen to get there
 
     async def load(self, lives: Sequence[Live]) -> Loaded:
         """Make these packets ready. One whose re-drive was overtaken by another writer stays without a packet."""
@@ -136,7 +137,9 @@ class Loader:
     ) -> bool:
         """False if its records contradict themselves: nobody can open it, and the server goes on."""
         terms, claims = memory.terms, [*memory.recorded, *found.redrive]
-        known = len(memory.recorded) if live.replaced is None else live.durable
+        known, counted = len(memory.recorded), len(memory.recorded)
+        if live.replaced is not None:
+            known, counted = live.durable, live.recorded
         try:
             packet = Packet(terms, claims, memory.closed or memory.log.closed)
             # sent to one more group while the record was read: the record then does not say so yet
@@ -145,6 +148,7 @@ class Loader:
         except (ValueError, KeyError) as error:
             LOG.critical("packet_is_damaged", packet_id=live.packet_id, why=str(error))
             return False
+        self.found_fen += sum([claim.amount_fen for claim in claims[counted:]])
         live.ready(packet, audience, found.mirror_is_good, memory.log.length)
         live.refunded = memory.closed and not packet.finished
         live.log_known = memory.log_known or memory.closed

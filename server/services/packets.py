@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import islice
 from typing import NamedTuple
 
@@ -83,6 +84,7 @@ class Packets:
         self._wake = asyncio.Event()
         self._path: CommitPath
         self._loader: Loader
+        self._opens: defaultdict[int, int] = defaultdict(int)
         self.over: list[int] = []  # packets whose mirror nobody needs any more
         self.admissions: list[tuple[int, int, int]] = []  # packet, user, time of grabs that were given a ticket
 
@@ -115,6 +117,15 @@ class Packets:
         """The packets in memory."""
         return self._lives.keys()
 
+    def live(self, packet_id: int) -> Live | None:
+        """A packet as it is in memory, if it is there."""
+        return self._lives.get(packet_id)
+
+    def take_opens(self) -> Mapping[int, int]:
+        """How often packets were opened since this was asked last, with whatever result."""
+        opens, self._opens = self._opens, defaultdict(int)
+        return opens
+
     # --- use cases --------------------------------------------------------------------------------------------
 
     def grab(self, user_id: int, packet_id: int, reply: Reply) -> None:
@@ -126,6 +137,7 @@ class Packets:
 
     def open(self, user_id: int, packet_id: int, ticket: int, reply: Reply) -> None:
         """Turn a ticket into a claim. `won` comes when it is durable."""
+        self._opens[packet_id] += 1
         if self._path.overloaded:
             reply(Reason.OVERLOADED)
         else:

@@ -45,6 +45,9 @@ class Refunds:
         self._announce = announce
         self._trouble = Trouble("refunds_wait")
         self.refunded_packets = 0
+        self.refunded_fen = 0
+        self.redriven_claims = 0
+        self.redriven_fen = 0
 
     async def run(self) -> None:
         """Refund for ever, to be supervised."""
@@ -73,6 +76,7 @@ class Refunds:
             self._announce(event, (row.sender_id,))
         self._packets.over += due
         self.refunded_packets += len(rows)
+        self.refunded_fen += sum(row.refunded_fen for row in rows)
         return len(rows)
 
     async def _close_mirror(self, due: list[int]) -> dict[int, Log]:
@@ -96,4 +100,7 @@ class Refunds:
             if found.redrive:
                 ahead.append(store.Advance(packet_id, len(claims), found.redrive))
         accepted = await self._records.record(ahead) if ahead else set()
+        redriven = [claim for one in ahead if one.packet_id in accepted for claim in one.claims]
+        self.redriven_claims += len(redriven)
+        self.redriven_fen += sum(claim.amount_fen for claim in redriven)
         return {one.packet_id for one in ahead} - accepted

@@ -50,6 +50,8 @@ class Sends:
         self._random_bytes = random_bytes
         self._announce = announce
         self.batcher: Batcher[Offer, Terms] = Batcher(self._record, BATCH_MAX, limits)
+        self.sent_packets = 0
+        self.sent_fen = 0
         self.doubts = Doubts(partial(store.recall, streams_of=_streams), self._tell)
 
     async def send(
@@ -130,6 +132,8 @@ class Sends:
     def _tell(self, sent: Sent) -> None:
         """The packet to those whom it concerns, the new balance to the sender."""
         terms = terms_of(sent.row)
+        self.sent_packets += 1
+        self.sent_fen += terms.total_fen
         for stream_id, message in sent.messages.items():
             viewers = (stream_id,) if terms.kind is Kind.PERSONAL else self._groups.members(stream_id)
             self._announce(PacketPosted(stream_id, message, terms, terms.created_at_ms), viewers)

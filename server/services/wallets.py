@@ -24,6 +24,7 @@ class Wallets:
         self._limits = limits
         self._now_ms = now_ms
         self._announce = announce
+        self.moved_fen = {ledger.Kind.TOP_UP: 0, ledger.Kind.WITHDRAW: 0}
 
     async def balance(self, user_id: int) -> int:
         """What a user has, in fen."""
@@ -51,6 +52,7 @@ class Wallets:
         except store.KeyReused:
             raise Refused(Reason.KEY_REUSED) from None
         if moved.moved_now:
+            self.moved_fen[kind] += amount_fen
             event = BalanceChanged(user_id, moved.balance_fen, change_fen, kind.name.lower())
             self._announce(event, (user_id,))
         return moved.balance_fen

@@ -79,6 +79,20 @@ class Database:
                 if await connection.fetchval(f"SHOW {setting}") == "off":
                     raise StoreRefused(f"PostgreSQL runs with {setting} = off: a commit would promise nothing")
 
+    @property
+    def away(self) -> str:
+        """Why it is known to be away; empty: it is not."""
+        return self._watch.away
+
+    def connections(self) -> tuple[int, int]:
+        """How many the pool has open, and how many of them are idle."""
+        return self._pool.get_size(), self._pool.get_idle_size()
+
+    async def version(self) -> str:
+        """What the server calls its version. Raises StoreUnavailable."""
+        async with self.reading() as connection:
+            return str(await connection.fetchval("SHOW server_version"))
+
     async def close(self) -> None:
         """Close every connection, by force if one does not want to."""
         self._watch.close()

@@ -164,6 +164,11 @@ class Packets:
             rows = await connection.fetch(_SQL["record"], *map(_as_text, columns))
         return {row[0] for row in rows}
 
+    async def unopened_fen(self) -> int:
+        """What nobody has opened yet, in all packets that are open."""
+        async with self._database.reading() as connection:
+            return int(await connection.fetchval(_SQL["unopened"]))
+
     async def due(self, now_ms: int, most: int) -> list[int]:
         """Packets whose time is over and that are still open, the oldest first."""
         async with self._database.reading() as connection:

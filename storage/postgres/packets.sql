@@ -41,6 +41,9 @@ WITH advances AS (
 )
 SELECT packet_id FROM moved
 
+-- name: unopened
+SELECT coalesce(sum(total_fen - claimed_fen), 0)::bigint FROM packets WHERE closed_at_ms IS NULL
+
 -- name: due
 SELECT packet_id FROM packets WHERE closed_at_ms IS NULL AND expires_at_ms <= $1 ORDER BY expires_at_ms LIMIT $2
 

@@ -64,6 +64,11 @@ class Watch:
             with self.breaking_off(lambda: patience.reschedule(0.0)):
                 return await asked
 
+    @property
+    def away(self) -> str:
+        """Why the store is known to be away; empty: it is not."""
+        return self._away
+
     def close(self) -> None:
         """Ask no more."""
         if self._task is not None:

@@ -128,6 +128,7 @@ def test_the_number_range_of_a_close_says_whether_to_reconnect() -> None:
         "LOGIN_TIMEOUT",
         "STORES_AWAY",
         "TOO_MANY_FAILED_LOGINS",
+        "BY_OPERATOR",
     ]
     assert all(3000 <= code < 4000 for code in Close)
     assert (should_reconnect(3499), should_reconnect(3500)) == (True, False)

@@ -106,7 +106,7 @@ def test_the_status_socket_answers_in_json(data: Path) -> None:
         status, refused = json.loads(lines.readline()), json.loads(lines.readline())
         lines.close()
     assert status["stores"] == {"postgres": "up", "redis": "up"}
-    assert refused["commands"] == ["status"]
+    assert "status" in refused["commands"]
     assert (data / "status.sock").stat().st_mode & 0o777 == 0o600
     assert running.end(signal.SIGTERM) == 0
 

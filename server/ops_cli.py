@@ -1,0 +1,265 @@
+"""`hongbao status` and its like: what an operator asks a running server, as tables for people or as JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Final, Literal
+
+import cyclopts
+from cyclopts import Parameter
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from server.app import running, status_path
+from server.config import load
+from server.config_cli import DATA, ConfigOption, DataOption
+from server.core.texts import yuan
+from server.ops.status import ask
+
+ANSWER_S: Final = 5.0  # the server itself gives a command two
+Level = Literal["debug", "info", "warning", "error"]
+Sort = Literal["pending", "idle", "requests"]
+
+
+class NoAnswer(Exception):
+    """No server was there, or it said no; the text is one line for the person who asked."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Where:
+    """Which server, and how its answer is shown."""
+
+    data: DataOption = DATA
+    config: ConfigOption = None
+    as_json: Annotated[bool, Parameter(name="--json", negative=(), help="the answer as JSON")] = False
+
+
+HERE: Final = Where()
+ops_cli = cyclopts.App(name="ops", result_action="return_value")
+
+
+def _ask(where: Where, *words: object) -> dict[str, Any]:
+    """What the server answers. Raises NoAnswer."""
+    found = running(where.data)
+    path = status_path(where.data, load(where.config, {})) if found is None else found.status
+    try:
+        answer = asyncio.run(ask(path, " ".join(map(str, words)), ANSWER_S))
+    except TimeoutError:
+        raise NoAnswer(f"the server at {path} does not answer") from None
+    except (OSError, ValueError) as error:
+        why = "" if isinstance(error, (FileNotFoundError, ConnectionRefusedError)) else f" ({error})"
+        raise NoAnswer(
+            f"no server answers at {path}{why}; start one with: hongbao serve --data {where.data}"
+        ) from None
+    if "error" in answer:
+        raise NoAnswer(str(answer["error"]))
+    return answer
+
+
+def _show(where: Where, *words: object) -> int:
+    answer = _ask(where, *words)
+    if where.as_json:
+        print(json.dumps(answer, ensure_ascii=False))
+    else:
+        print_answer(Console(), answer)
+    return 0
+
+
+@ops_cli.command
+def status(
+    *,
+    healthy: Annotated[bool, Parameter(negative=(), help="say nothing; exit 1 unless traffic may come")] = False,
+    where: Where = HERE,
+) -> int:
+    """Show a running server at a glance.
+
+    Example: hongbao status --healthy || echo "do not send anybody there"
+    """
+    if not healthy:
+        return _show(where, "status")
+    answer = _ask(where, "status")
+    if not answer["ready"]:
+        raise NoAnswer("; ".join(answer["reasons"]))
+    return 0
+
+
+@ops_cli.command
+def connections(*, sort: Sort = "pending", most: int = 20, where: Where = HERE) -> int:
+    """List the connections that stand out.
+
+    Example: hongbao connections --sort idle --most 50
+
+    Parameters
+    ----------
+    sort
+        by what they have not read yet (pending), by silence (idle) or by requests
+    most
+        how many
+    """
+    return _show(where, "connections", "--sort", sort, "--most", most)
+
+
+@ops_cli.command
+def packet(packet_id: int, /, *, where: Where = HERE) -> int:
+    """Show a packet in the record, in memory and in the mirror.
+
+    Example: hongbao packet 251234567890123456
+    """
+    return _show(where, "packet", packet_id)
+
+
+@ops_cli.command
+def user(user_id: int, /, *, where: Where = HERE) -> int:
+    """Show a user's balance, groups and connections.
+
+    Example: hongbao user 1001
+    """
+    return _show(where, "user", user_id)
+
+
+@ops_cli.command
+def group(group_id: int, /, *, where: Where = HERE) -> int:
+    """Show a group, and how many of its members are online.
+
+    Example: hongbao group 251234567890123456
+    """
+    return _show(where, "group", group_id)
+
+
+@ops_cli.command
+def stores(*, where: Where = HERE) -> int:
+    """Ask both stores for a sign of life, and show how fast it came."""
+    return _show(where, "stores")
+
+
+@ops_cli.command
+def settlement(*, where: Where = HERE) -> int:
+    """Show what was credited, and what waits for it."""
+    return _show(where, "settlement")
+
+
+@ops_cli.command
+def refunds(*, where: Where = HERE) -> int:
+    """Show what was paid back, and what is due."""
+    return _show(where, "refunds")
+
+
+@ops_cli.command
+def kick(user_id: int, /, *, where: Where = HERE) -> int:
+    """Close a user's connections; their clients may come back at once.
+
+    Example: hongbao kick 1001
+    """
+    return _show(where, "kick", user_id)
+
+
+@ops_cli.command
+def drain(*, where: Where = HERE) -> int:
+    """Let the server finish what was begun, say goodbye and end, as TERM does."""
+    return _show(where, "drain")
+
+
+@ops_cli.command(name="reload")
+def reload_config(*, where: Where = HERE) -> int:
+    """Let the server read its config, keys and certificates again, as HUP does; exit 1 if there is a fault."""
+    return _show(where, "reload")
+
+
+@ops_cli.command
+def log_level(level: Level, /, *, where: Where = HERE) -> int:
+    """Change what the server logs, until it reloads or ends.
+
+    Example: hongbao log-level debug
+    """
+    return _show(where, "log-level", level)
+
+
+# --- for people -----------------------------------------------------------------------------------------------
+
+
+def print_answer(console: Console, answer: Mapping[str, Any]) -> None:
+    """An answer of the status socket: names and values, then its lists as tables."""
+    facts = Table(box=None, show_header=False, pad_edge=False)
+    for title, words in _lines(answer):
+        facts.add_row(title, Text(words))
+    if facts.row_count:
+        console.print(facts)
+    for name, rows in answer.items():
+        if _is_table(rows):
+            console.print(_table(name, rows))
+
+
+def _is_table(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
+
+
+def _lines(answer: Mapping[str, Any], indent: str = "") -> Iterator[tuple[Text, str]]:
+    for name, value in answer.items():
+        if isinstance(value, dict) and value:
+            yield Text(indent + _title(name), style="bold"), ""
+            yield from _lines(value, indent + "  ")
+        elif not _is_table(value):
+            yield Text(indent + _title(name)), in_words(name, value)
+
+
+def _table(name: str, rows: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=_title(name), title_justify="left")
+    for column in rows[0]:
+        table.add_column(_title(column), justify="right" if isinstance(rows[0][column], (int, float)) else "left")
+    for row in rows:
+        table.add_row(*(Text(in_words(column, row[column])) for column in rows[0]))
+    return table
+
+
+def _title(name: str) -> str:
+    for unit in ("_at_ms", "_ms", "_fen", "_bytes", "_s"):
+        name = name.removesuffix(unit)
+    return name.replace("_", " ")
+
+
+def in_words(name: str, value: Any) -> str:
+    """A value for people; its name ends with its unit."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (list, dict)):
+        return ", ".join(in_words(name, one) for one in value) or "none"
+    if isinstance(value, str):
+        return "".join(one if one.isprintable() else "?" for one in value)  # users choose the names of groups
+    if name.endswith("_id"):
+        return str(value)
+    for unit, words in UNITS.items():
+        if name.endswith(unit):
+            return words(value)
+    return f"{value:,}"
+
+
+def _moment(ms: float) -> str:
+    return datetime.fromtimestamp(ms / 1000).astimezone().isoformat(sep=" ", timespec="seconds")
+
+
+def _size(size: float) -> str:
+    for unit in ("B", "KiB", "MiB"):
+        if size < 1024:
+            return f"{size:,.0f} {unit}"
+        size /= 1024
+    return f"{size:,.1f} GiB"
+
+
+UNITS: Final = {
+    "at_ms": _moment,
+    "since_ms": _moment,
+    "_in_ms": lambda ms: f"{ms:g} ms",
+    "_ms": lambda ms: f"{ms:g} ms",
+    "_s": lambda s: str(timedelta(seconds=round(s))),
+    "_fen": lambda fen: f"{yuan(fen)} yuan",
+    "_bytes": _size,
+}

@@ -1,0 +1,1 @@
+"""`hongbao top`: one live screen of a running server."""

@@ -1,0 +1,77 @@
+"""What the screen asks the server."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from server.ops.status import ask
+from server.top.view import Answers, Connections, Silence, Sort
+
+CONNECTIONS: Final = 50  # more than the highest screens show
+NOBODY: Final = "no server is there"
+
+
+async def answers(path: Path, sort: Sort) -> Answers | Silence:
+    """All that a turn needs, over the status socket at this path.
+
+    One question after the other: the server counts its operators, and each question is one.
+    """
+    try:
+        return Answers.of(
+            {
+                "status": await _ask(path, "status"),
+                "lately": await _ask(path, "rates"),
+                "last_second": await _ask(path, "rates --seconds 1"),
+                "listed": await _ask(path, _listed(sort)),
+            }
+        )
+    except NOT_ANSWERED as error:
+        return _silence(error)
+
+
+async def connections(path: Path, sort: Sort) -> Connections | Silence:
+    """Only these, in another order."""
+    try:
+        return msgspec.convert(await _ask(path, _listed(sort)), Connections)
+    except NOT_ANSWERED as error:
+        return _silence(error)
+
+
+class _Refused(Exception):
+    """The server answered that it cannot."""
+
+
+NOT_ANSWERED: Final = (_Refused, OSError, ValueError, msgspec.ValidationError)
+
+
+async def _ask(path: Path, command: str) -> dict[str, Any]:
+    answer = await ask(path, command)
+    if "error" in answer:
+        raise _Refused(str(answer["error"]))
+    return answer
+
+
+def _listed(sort: Sort) -> str:
+    return f"connections --sort {sort} --most {CONNECTIONS}"
+
+
+def _silence(error: Exception) -> Silence:
+    return Silence(int(time.time() * 1000), _why(error))
+
+
+def _why(error: Exception) -> str:
+    match error:
+        case FileNotFoundError() | ConnectionRefusedError():
+            return NOBODY
+        case TimeoutError():
+            return "it does not answer in time"
+        case msgspec.ValidationError():
+            return f"it answers in words of another version ({error})"
+        case _Refused() | OSError():
+            return str(error)
+        case _:
+            return "it hung up"

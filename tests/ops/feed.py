@@ -1,0 +1,66 @@
+"""A dashboard over HTTP that shows the samples a test gives it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+import pytest
+
+from server.ops import dashboard as dashboard_module
+from server.ops.dashboard import Dashboard
+from server.ops.health import Health
+from server.ops.http import Http
+from server.ops.metrics import Metrics
+from server.ops.sample import Sample
+from server.ops.sampler import Sampler
+from tests.ops.samples import EMPTY
+
+VERSION = "1.2.3"
+NAME = "ops.example"
+
+
+class Feed(NamedTuple):
+    """Where it is served."""
+
+    port: int
+    http: Http
+    dashboard: Dashboard
+    samples: list[Sample]
+
+    def show(self, *samples: Sample) -> None:
+        """These seconds pass at once."""
+        self.samples.extend(samples)
+
+
+class Scripted(Sampler):
+    """Has the samples that it is given, and takes none."""
+
+    def __init__(self, samples: list[Sample]) -> None:
+        self.samples = samples
+
+    @property
+    def newest(self) -> Sample:
+        return self.samples[-1]
+
+    def last(self, seconds: int) -> list[Sample]:
+        return self.samples[-seconds - 1 :]
+
+
+@asynccontextmanager
+async def serve(health: Health, port: int = 0) -> AsyncIterator[Feed]:
+    """It is served while inside; its first sample is the empty one."""
+    samples = [EMPTY]
+    dashboard = Dashboard(Scripted(samples), lambda: health, VERSION, {NAME})
+    http = Http(lambda: health, Metrics(lambda: samples[-1], VERSION), dashboard.routes())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dashboard_module, "LOOK_S", 0.005)
+        running = asyncio.create_task(dashboard.run())
+        try:
+            yield Feed(await http.open("127.0.0.1", port), http, dashboard, samples)
+        finally:
+            running.cancel()
+            await asyncio.wait([running])
+            await http.close()

@@ -1,0 +1,417 @@
+"""Every command of the status socket, asked of a server on real stores."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from bench.chaos.proxy import Proxy
+from protocol import codes
+from server import logs
+from server.ops.commands import MOST_MAX
+from server.ops.sampler import KEPT
+from server.ops.status import ask
+from storage.postgres.packets import Packets
+from tests.conftest import Connect, Server, StartServer
+from tests.ops.conftest import Ask, MakeParty, until
+
+READS = {
+    "audit",
+    "connections",
+    "group",
+    "help",
+    "packet",
+    "rates",
+    "refunds",
+    "settlement",
+    "status",
+    "stores",
+    "user",
+}
+CHANGES = {"drain", "kick", "log-level", "reload"}
+
+
+async def test_help_tells_the_table(server: Server, ask_server: Ask) -> None:
+    table = (await ask_server("help"))["commands"]
+    by_role = {
+        role: {row["command"].split()[0] for row in table if row["role"] == role} for role in ("read", "change")
+    }
+    assert by_role == {"read": READS, "change": CHANGES}
+    assert all(row["help"] for row in table)
+    assert set((await ask_server("nonsense"))["commands"]) == READS | CHANGES
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("status", "now"),
+        ("help", "me"),
+        ("rates", "--seconds"),
+        ("rates", "--seconds", 0),
+        ("rates", "--seconds", KEPT),
+        ("rates", "10"),
+        ("connections", "--sort", "beauty"),
+        ("connections", "--most", MOST_MAX + 1),
+        ("connections", "--most", "many"),
+        ("packet",),
+        ("packet", 1, 2),
+        ("packet", "-1"),
+        ("packet", "1e3"),
+        ("packet", "٣"),
+        ("packet", 2**63),
+        ("packet", "9" * 500),
+        ("user", "alice"),
+        ("group", ""),
+        ("stores", 1),
+        ("settlement", 1),
+        ("refunds", 1),
+        ("audit", "--now"),
+        ("log-level", "loud"),
+        ("log-level",),
+        ("kick",),
+        ("drain", "now"),
+        ("reload", "now"),
+    ],
+)
+async def test_what_was_not_understood_is_explained(
+    server: Server, ask_server: Ask, words: tuple[object, ...]
+) -> None:
+    answer = await ask_server(*words)
+    assert answer.keys() == {"error", "usage"}
+    assert answer["usage"].startswith(str(words[0]))
+
+
+async def test_status_and_rates(server: Server, ask_server: Ask, party: MakeParty) -> None:
+    guests = await party(server, 3)
+    packet = await guests.lucky(1_000, 3)
+    await guests.all_open(packet)
+    status = await ask_server("status")
+    assert (status["state"], status["ready"], status["reasons"], status["degraded"]) == ("serving", True, [], [])
+    assert (status["durability"], status["connections"], status["users_online"]) == ("postgres", 5, 5)
+    assert status["requests"] == {
+        "login": 5,
+        "top_up": 1,
+        "create_group": 1,
+        "join_group": 3,
+        "send_packet": 1,
+        "grab": 3,
+        "open": 3,
+    }
+    assert status["answers"] == {"ticket": 3, "won": 3}
+    assert status["commit"]["claims"] == 3
+    assert (
+        status["money_fen"].items()
+        >= {"topped_up": 100_000, "sent": 1_000, "claimed": 1_000, "refunded": 0}.items()
+    )
+    assert status["stores"] == {"postgres": "up", "redis": "up"}
+
+    sample = server.app.operations.sampler.now()
+    assert (sample.open_ms.number, sample.sends, sample.accepted) == (3, 1, 5)
+    assert 1 <= sample.postgres_ms.number == sample.batches <= 3
+    assert sample.redis_ms.number >= sample.batches
+    assert sample.rss_bytes > 10_000_000
+
+    async def hot() -> bool:
+        return bool((await ask_server("rates", "--seconds", 3))["hottest"])
+
+    await until(hot)
+    answer = await ask_server("rates")
+    assert answer["hottest"] == [{"packet": str(packet), "opens": 3, "left": 0}]
+    assert answer["now"]["connections"] == 5
+    assert answer["rates"]["seconds"] >= 0
+
+
+async def test_connections_are_sorted(server: Server, ask_server: Ask, connect: Connect) -> None:
+    one, two, three = [await connect(server, user_id) for user_id in (1, 2, 3)]
+    for _ in range(5):
+        await two.balance()
+    await three.balance()
+    by_requests = await ask_server("connections", "--sort", "requests", "--most", 2)
+    assert by_requests["in_all"] == 3
+    assert [(row["user_id"], row["requests"]) for row in by_requests["connections"]] == [(2, 6), (3, 2)]
+    assert by_requests["connections"][0]["address"].startswith("127.0.0.1:")
+    now_s = server.app.listener.now_s()
+    for session in server.app.listener.sessions:
+        session.heard_s = now_s - session.user_id * 100
+    by_silence = (await ask_server("connections", "--sort", "idle"))["connections"]
+    assert [(row["user_id"], row["idle_s"] // 100) for row in by_silence] == [(3, 3), (2, 2), (1, 1)]
+    by_bytes = (await ask_server("connections"))["connections"]
+    assert [row["pending_bytes"] for row in by_bytes] == [0, 0, 0]
+    assert one.is_connected
+
+
+async def test_who_does_not_read_is_found(start_server: StartServer, ask_server: Ask, connect: Connect) -> None:
+    server = await start_server(limits__outgoing_bytes_max=100_000_000)
+    await connect(server, 1)
+    deaf = await connect(server, 2)
+    (session,) = server.app.hub.sessions(2)
+    deaf._wire._transport.pause_reading()  # type: ignore[union-attr]
+    session.push(bytes(30_000_000), can_wait=False)
+    await asyncio.sleep(0)
+    first = (await ask_server("connections", "--most", 1))["connections"]
+    assert [(row["user_id"], row["pending_bytes"] > 1_000_000) for row in first] == [(2, True)]
+
+
+async def test_a_packet_in_every_layer(server: Server, ask_server: Ask, party: MakeParty) -> None:
+    guests = await party(server, 3)
+    packet = await guests.lucky(1_000, 3)
+    seed = bytes((await Packets(server.app.database).rows([packet]))[packet].seed)
+    won = (await guests.all_open(packet, guests.guests[:2]))[-1]
+    found = await ask_server("packet", packet)
+    assert found["packet"] == str(packet)
+    assert (found["state"], found["kind"], found["sender_id"], found["target"]) == (
+        "open",
+        "lucky",
+        1,
+        str(guests.group),
+    )
+    record = found["record"]
+    assert (record["claims"], record["closed_at_ms"]) == (2, None)
+    assert record["claimed_fen"] + record["unopened_fen"] == 1_000
+    assert found["memory"] == {
+        "being_read": False,
+        "claims": 2,
+        "durable_claims": 2,
+        "batches_in_flight": 0,
+        "waiting": 0,
+        "undone": 0,
+        "mirrored": True,
+    }
+    assert found["mirror"] == {"bytes": 41, "claims": 2, "closed": False, "readable": True}
+    assert {(one["user_id"], one["amount_fen"]) for one in found["newest_claims"]} > {(3, won.amount_fen)}
+    assert [one["index"] for one in found["newest_claims"]] == [1, 0]
+    assert seed.hex() not in str(found)
+
+    del server.app.packets._lives[packet]
+    assert (await ask_server("packet", packet))["memory"] is None
+    assert await ask_server("packet", packet + 1) == {"error": f"there is no packet {packet + 1}"}
+
+
+async def test_a_user_and_a_group(server: Server, ask_server: Ask, party: MakeParty) -> None:
+    guests = await party(server, 2)
+    await guests.lucky(1_000, 3)
+    await guests.guests[0].close()
+
+    async def gone() -> bool:
+        return (await ask_server("group", guests.group))["online"] == 2
+
+    await until(gone)
+    assert await ask_server("group", guests.group) == {
+        "group": str(guests.group),
+        "name": "party",
+        "owner_id": 1,
+        "members": 3,
+        "online": 2,
+        "last_message": 1,
+    }
+    sender = await ask_server("user", 1)
+    assert (sender["user_id"], sender["balance_fen"]) == (1, 99_000)
+    assert [place["stream"] for place in sender["places"]] == [str(guests.group)]
+    assert len(sender["connections"]) == 1
+    absent = await ask_server("user", 2)
+    assert (absent["connections"], len(absent["places"])) == ([], 1)
+    assert (await ask_server("user", 999))["balance_fen"] == 0
+    assert await ask_server("group", 5) == {"error": "there is no group 5"}
+
+
+async def test_stores_queues_and_refunds(start_server: StartServer, ask_server: Ask, party: MakeParty) -> None:
+    server = await start_server(limits__packet_lifetime_s=0.5, refunds__interval_s=0.01)
+    guests = await party(server, 3)
+    packet = await guests.lucky(1_000, 3)
+    (won,) = await guests.all_open(packet, guests.guests[:1])
+    stores = await ask_server("stores")
+    assert stores["postgres"]["up"] is stores["redis"]["up"] is True
+    assert stores["redis"]["fsyncs_every_write"] is True
+    assert stores["postgres"]["version"].split(".")[0].isdecimal()
+    assert stores["postgres"]["pool_open"] >= 1
+
+    async def over() -> bool:
+        settled = (await ask_server("settlement"))["settled"]
+        return settled == 1 and (await ask_server("refunds"))["refunded_packets"] == 1
+
+    await until(over)
+    assert await ask_server("settlement") == {
+        "settled": 1,
+        "on_their_way": 0,
+        "waiting": {"claims": 0, "amount_fen": 0, "oldest_ms": None, "age_s": 0.0},
+    }
+    assert await ask_server("refunds") == {
+        "refunded_packets": 1,
+        "refunded_fen": 1_000 - won.amount_fen,
+        "due_packets": 0,
+        "oldest_due": None,
+    }
+    status = await ask_server("status")
+    assert status["money_fen"]["refunded"] == 1_000 - won.amount_fen
+    await server.app.operations._figures.ask_once()
+    assert (await ask_server("status"))["money_fen"]["in_packets"] == 0
+
+
+async def test_what_waits_is_told(server: Server, ask_server: Ask, party: MakeParty) -> None:
+    guests = await party(server, 2)
+
+    async def never(*_: object) -> tuple[int, list[Any]]:
+        await asyncio.sleep(3600)
+        raise AssertionError
+
+    server.app._queue.settle = never  # type: ignore[method-assign]
+    server.app.settlement.wake()  # so that the round under way is not the one that takes it
+    await asyncio.sleep(0.02)
+    packet = await guests.lucky(1_000, 3)
+    (won,) = await guests.all_open(packet, guests.guests[:1])
+    waiting = (await ask_server("settlement"))["waiting"]
+    assert (waiting["claims"], waiting["amount_fen"]) == (1, won.amount_fen)
+    await server.app.operations._figures.ask_once()
+    status = await ask_server("status")
+    assert status["settlement"].items() >= {"waiting_claims": 1, "waiting_fen": won.amount_fen}.items()
+    assert status["money_fen"]["in_packets"] == 1_000 - won.amount_fen
+
+
+async def test_an_audit_runs_beside_the_server(server: Server, ask_server: Ask, party: MakeParty, sql: Any) -> None:
+    guests = await party(server, 2)
+    await guests.all_open(await guests.lucky(1_000, 3))
+    assert await ask_server("audit") == {"running": True, "ok": None, "last": None}
+
+    async def ended() -> bool:
+        return not (await ask_server("audit"))["running"]
+
+    await until(ended, within_s=60)
+    good = await ask_server("audit")
+    assert (good["running"], good["ok"], good["last"]["discrepancies"], good["last"]["fault"]) == (
+        False,
+        True,
+        0,
+        "",
+    )
+    assert " 1 packets, 2 claims, " in good["last"]["checked"]
+    assert (await ask_server("status"))["audit"] == good["last"]
+
+    await sql.execute("UPDATE wallets SET balance_fen = balance_fen + 1 WHERE user_id = 1")
+    assert (await ask_server("audit"))["last"] == good["last"]  # not asked for again
+    assert (await ask_server("audit", "--again"))["running"]
+    await until(ended, within_s=60)
+    bad = await ask_server("audit")
+    assert (bad["ok"], bad["last"]["discrepancies"]) == (False, 2)
+    assert bad["last"]["first"][0].startswith("wallets: wallet of user 1 holds")
+
+
+async def test_kick(server: Server, ask_server: Ask, connect: Connect) -> None:
+    kicked, other = await connect(server, 7), await connect(server, 8)
+    with capture_logs() as events:
+        assert await ask_server("kick", 7) == {"closed": 1}
+    assert [(event["event"], event["command"], event["uid"], event["pid"]) for event in events] == [
+        ("operator_changes", ["kick", "7"], os.getuid(), os.getpid())
+    ]
+
+    async def is_back() -> bool:
+        return kicked.reconnects == 1 and kicked.is_connected
+
+    await until(is_back)
+    assert other.reconnects == 0
+    assert server.app.listener.closes[codes.Close.BY_OPERATOR] == 1
+    assert codes.should_reconnect(codes.Close.BY_OPERATOR)
+    assert await ask_server("kick", 9) == {"closed": 0}
+
+
+async def test_log_level(server: Server, ask_server: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    levels: list[str] = []
+    monkeypatch.setattr(logs, "set_level", levels.append)
+    assert await ask_server("log-level", "debug") == {"log_level": "debug"}
+    assert levels == ["debug"]
+
+
+async def test_reload(server: Server, ask_server: Ask) -> None:
+    assert await ask_server("reload") == {"error": "this server has nothing to read again"}
+    server.app.reread = lambda: {"changed": ["limits.shares_max"], "needs_restart": [], "fault": ""}
+    assert (await ask_server("reload"))["changed"] == ["limits.shares_max"]
+    server.app.reread = lambda: {"changed": [], "needs_restart": [], "fault": "no such file"}
+    assert await ask_server("reload") == {"error": "no such file"}
+
+
+async def test_drain(server: Server, ask_server: Ask, connect: Connect) -> None:
+    client = await connect(server, 7)
+    assert await ask_server("drain") == {"draining": True}
+    assert server._task is not None
+    await asyncio.wait_for(asyncio.shield(server._task), 10)
+    assert not client.is_connected
+    with pytest.raises(OSError, match="No such file"):
+        await ask_server("status")
+
+
+async def test_without_stores_it_answers(
+    start_server: StartServer,
+    ask_server: Ask,
+    postgres_proxy: tuple[Proxy, str],
+    redis_proxy: tuple[Proxy, str],
+) -> None:
+    (postgres, dsn), (redis, url) = postgres_proxy, redis_proxy
+    await start_server(stores__postgres=dsn, stores__redis=url)
+    await postgres.cut()
+    await redis.cut()
+
+    async def known() -> bool:
+        postgres.break_connections()  # one that was being made when it was cut
+        return not (await ask_server("status"))["ready"]
+
+    await until(known)
+    status = await ask_server("status")
+    (reason,) = status["reasons"]
+    assert reason.startswith("postgres is away: PostgreSQL: ")
+    assert status["stores"]["postgres"].startswith("away: ")
+    for words in (("packet", 1), ("user", 1), ("group", 1), ("settlement",), ("refunds",)):
+        answer = await ask_server(*words)
+        assert answer["error"].startswith("PostgreSQL: "), answer
+    stores = await ask_server("stores")
+    assert stores["postgres"]["up"] is stores["redis"]["up"] is False
+    assert stores["redis"]["why"].startswith("Redis: ")
+    assert len((await ask_server("help"))["commands"]) == len(READS | CHANGES)
+    assert (await ask_server("rates"))["now"]["state"] == "serving"
+
+    await postgres.heal()
+    await redis.heal()
+
+    async def well() -> bool:
+        status = await ask_server("status")
+        return bool(status["ready"] and not status["degraded"])
+
+    await until(well)
+
+
+async def test_it_answers_before_the_stores_do(
+    start_server: StartServer, ask_server: Ask, postgres_proxy: tuple[Proxy, str]
+) -> None:
+    proxy, dsn = postgres_proxy
+    proxy.stall()
+    starting = asyncio.create_task(start_server(stores__postgres=dsn))  # type: ignore[arg-type]
+
+    async def answers() -> bool:
+        try:
+            return (await ask_server("status"))["state"] == "starting"
+        except OSError:
+            return False
+
+    await until(answers)
+    status = await ask_server("status")
+    assert (status["ready"], status["reasons"][0]) == (False, "the server is starting")
+    proxy.flow()
+    await starting
+    assert (await ask_server("status"))["state"] == "serving"
+
+
+async def test_elsewhere_with_another_mode_and_over_tcp(
+    start_server: StartServer, tmp_path: Path, unused_tcp_port: int
+) -> None:
+    path = tmp_path / "ops.sock"
+    await start_server(ops__socket=str(path), ops__socket_mode="0660", ops__tcp=f"127.0.0.1:{unused_tcp_port}")
+    assert path.stat().st_mode & 0o777 == 0o660
+    assert (await ask(path, "status"))["state"] == "serving"
+    reader, writer = await asyncio.open_connection("127.0.0.1", unused_tcp_port)
+    writer.write(b"settlement\nkick 1\n")
+    assert b'"settled":0' in await reader.readline()
+    assert b"error" in await reader.readline()
+    writer.close()

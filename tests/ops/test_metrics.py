@@ -1,0 +1,135 @@
+"""Metrics of literal samples, read by Prometheus' own parser."""
+
+from __future__ import annotations
+
+from prometheus_client import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from server.core.latency import BOUNDS_MS
+from server.ops.metrics import CONTENT_TYPE, NAMES, Metrics
+from server.ops.sample import AuditResult, Figures, Sample, StoreState
+from tests.ops.samples import EMPTY, latencies, sample
+
+FULL = sample(
+    connections=3,
+    users_online=2,
+    requests={"grab": 5, "open": 4},
+    refusals={"overloaded": 1, "rate_limited": 0},
+    answers={"won": 2},
+    pushes=9,
+    closes={"ping_timeout": 1},
+    open_ms=latencies(0.4, 4, 20_000),
+    redis_ms=latencies(1),
+    postgres_ms=latencies(2, 2),
+    batches=6,
+    claims=7,
+    undone=8,
+    redriven=10,
+    unrecorded=11,
+    figures=Figures(12, 1_200, EMPTY.at_ms - 1_500, 13),
+    settled=14,
+    refunded_packets=15,
+    money_fen={"topped_up": 16, "sent": 17},
+    live_packets=18,
+    slow_readers=19,
+    loop_lag_ms=20.5,
+    rss_bytes=21,
+    stores={"postgres": StoreState(True, 1), "redis": StoreState(False, 1, "gone")},
+    state="draining",
+    audit=AuditResult(1_700_000_000_500, 0.1, 2, ("a", "b")),
+)
+
+
+def scraped(now: Sample) -> dict[str, Metric]:
+    text = Metrics(lambda: now, "1.2.3").text().decode()
+    return {metric.name: metric for metric in text_string_to_metric_families(text)}
+
+
+def values(now: Sample) -> dict[str, dict[str, float]]:
+    """Series by name, each by its label's value; without histograms."""
+    return {
+        name: {",".join(one.labels.values()): one.value for one in metric.samples}
+        for name, metric in scraped(now).items()
+        if metric.type != "histogram"
+    }
+
+
+def test_every_number_of_a_sample_is_there_in_base_units() -> None:
+    assert values(FULL) == {
+        "hongbao_pushes": {"": 9},
+        "hongbao_batches": {"": 6},
+        "hongbao_claims": {"": 7},
+        "hongbao_claims_undone": {"": 8},
+        "hongbao_claims_redriven": {"": 10},
+        "hongbao_settled_claims": {"": 14},
+        "hongbao_refunded_packets": {"": 15},
+        "hongbao_slow_readers": {"": 19},
+        "hongbao_requests": {"grab": 5, "open": 4},
+        "hongbao_refusals": {"overloaded": 1, "rate_limited": 0},
+        "hongbao_answers": {"won": 2},
+        "hongbao_closes": {"ping_timeout": 1},
+        "hongbao_money_fen": {"topped_up": 16, "sent": 17},
+        "hongbao_connections": {"": 3},
+        "hongbao_users_online": {"": 2},
+        "hongbao_unrecorded_claims": {"": 11},
+        "hongbao_settlement_backlog_claims": {"": 12},
+        "hongbao_settlement_backlog_age_seconds": {"": 1.5},
+        "hongbao_in_packets_fen": {"": 13},
+        "hongbao_live_packets": {"": 18},
+        "hongbao_loop_lag_seconds": {"": 0.0205},
+        "hongbao_resident_memory_bytes": {"": 21},
+        "hongbao_draining": {"": 1},
+        "hongbao_start_time_seconds": {"": 1_699_999_990},
+        "hongbao_audit_discrepancies": {"": 2},
+        "hongbao_audit_last_run_timestamp_seconds": {"": 1_700_000_000.5},
+        "hongbao_store_up": {"postgres": 1, "redis": 0},
+        "hongbao_build_info": {"postgres,1.2.3": 1},
+    }
+
+
+def test_the_names_are_those_that_alerts_may_use() -> None:
+    types = {
+        f"{name}_total" if metric.type == "counter" else name: metric.type for name, metric in scraped(FULL).items()
+    }
+    assert set(types) == set(NAMES)
+    assert len(NAMES) == len(set(NAMES)) == 30
+    assert {name for name, kind in types.items() if kind == "histogram"} == {
+        "hongbao_open_seconds",
+        "hongbao_batch_seconds",
+    }
+
+
+def test_histograms_are_cumulative_and_in_seconds() -> None:
+    found = scraped(FULL)
+    opens = {one.labels.get("le", one.name): one.value for one in found["hongbao_open_seconds"].samples}
+    assert (opens["0.0005"], opens["0.003"], opens["0.005"], opens["10.0"], opens["+Inf"]) == (1, 1, 2, 2, 3)
+    assert opens["hongbao_open_seconds_count"] == 3
+    assert opens["hongbao_open_seconds_sum"] == 20.0044
+    assert len(opens) == len(BOUNDS_MS) + 3
+    counts = {
+        one.labels["store"]: one.value
+        for one in found["hongbao_batch_seconds"].samples
+        if one.name.endswith("_count")
+    }
+    assert counts == {"redis": 1, "postgres": 2}
+
+
+def test_what_is_not_known_is_left_out() -> None:
+    unknown = {
+        "hongbao_settlement_backlog_claims",
+        "hongbao_in_packets_fen",
+        "hongbao_audit_discrepancies",
+        "hongbao_audit_last_run_timestamp_seconds",
+    }
+    assert values(FULL).keys() - values(EMPTY).keys() == unknown
+    failed = sample(audit=AuditResult(1, 0.1, fault="PostgreSQL: away"))
+    assert "hongbao_audit_discrepancies" not in values(failed)  # it says nothing about the books
+
+
+def test_no_user_and_no_packet_is_a_label() -> None:
+    labels = {label for metric in scraped(FULL).values() for one in metric.samples for label in one.labels}
+    assert labels == {"kind", "reason", "answer", "flow", "store", "le", "version", "durability"}
+
+
+def test_the_content_type_is_what_prometheus_expects() -> None:
+    assert CONTENT_TYPE == "text/plain; version=0.0.4; charset=utf-8"

@@ -1,0 +1,65 @@
+"""Rates and percentiles between two samples of literal values."""
+
+from __future__ import annotations
+
+from server.ops.rates import Percentiles, non_zero, rates
+from tests.ops.samples import EMPTY, latencies, sample
+
+BEFORE = sample(
+    requests={"grab": 100, "open": 50},
+    answers={"won": 10, "gone": 3},
+    open_ms=latencies(400, 400),
+    batches=4,
+    claims=40,
+    pushes=7,
+    money_fen={"sent": 1_000, "claimed": 600},
+    loop_lag_ms=99.0,
+)
+AFTER = sample(
+    clock_s=1010.0,
+    accepted=5,
+    requests={"grab": 100, "open": 75, "send_packet": 1},
+    answers={"won": 30, "gone": 3},
+    refusals={"overloaded": 4, "rate_limited": 0},
+    open_ms=latencies(400, 400, *[4] * 98, 40, 400),
+    postgres_ms=latencies(2, 2, 2, 2),
+    batches=8,
+    claims=70,
+    pushes=1_007,
+    sends=1,
+    settled=20,
+    money_fen={"sent": 1_500, "claimed": 600, "refunded": 30},
+    loop_lag_ms=3.0,
+)
+
+
+def test_what_was_counted_between_two_samples_is_told_per_second() -> None:
+    found = rates([BEFORE, sample(clock_s=1005.0, loop_lag_ms=12.5), AFTER])
+    assert found.seconds == 10
+    assert found.requests_per_s == {"open": 2.5, "send_packet": 0.1}
+    assert found.answers_per_s == {"won": 2.0}
+    assert found.refusals_per_s == {"overloaded": 0.4}
+    assert found.money_fen_per_s == {"sent": 50.0, "refunded": 3.0}
+    assert (found.wins_per_s, found.pushes_per_s, found.sends_per_s) == (2.0, 100.0, 0.1)
+    assert (found.settled_per_s, found.accepted_per_s) == (2.0, 0.5)
+    assert (found.batches_per_s, found.claims_per_batch) == (0.4, 7.5)
+    assert found.loop_lag_ms == 12.5  # the first sample's was before
+
+
+def test_percentiles_are_of_what_came_between() -> None:
+    found = rates([BEFORE, AFTER])
+    assert found.open_ms == Percentiles(4.02, 50.0)  # of 98 within 5 ms, one within 50, one within 500
+    assert found.postgres_ms == Percentiles(1.5, 2.0)
+    assert found.redis_ms == Percentiles(None, None)
+
+
+def test_one_sample_alone_has_no_rates() -> None:
+    found = rates([AFTER])
+    assert (found.seconds, found.wins_per_s, found.claims_per_batch, found.requests_per_s) == (0, 0, 0, {})
+    assert found.open_ms == Percentiles(None, None)
+    assert found.loop_lag_ms == 3.0
+
+
+def test_what_never_happened_is_left_out() -> None:
+    assert non_zero(AFTER.refusals) == {"overloaded": 4}
+    assert non_zero(EMPTY.refusals) == {}

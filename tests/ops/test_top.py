@@ -1,0 +1,151 @@
+"""`hongbao top` in a real pseudo-terminal, against a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from client_sim.client import Client
+from tests.conftest import Connect, Server, StartServer
+from tests.terminal import Terminal
+
+TOP = [sys.executable, "-m", "server.cli", "top", "--data"]
+BUSY, STILL = 10_001, 10_002
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """The data folder of the first server."""
+    return tmp_path / "server0"
+
+
+@asynccontextmanager
+async def top(data: Path, folder: Path) -> AsyncIterator[Terminal]:
+    """Watching the server on `data`; what the terminal is like before and after is in `folder`, and the pid."""
+    words = (
+        f"stty -a > {folder}/before; sh -c 'echo $$ > {folder}/pid; exec \"$@\"' - {' '.join(TOP)} {data}; "
+        f"echo code $?; stty -a > {folder}/after"
+    )
+    async with Terminal(["sh", "-c", words]) as terminal:
+        yield terminal
+
+
+def is_restored(folder: Path) -> bool:
+    """The terminal was left as it was found."""
+    return (folder / "before").read_text() == (folder / "after").read_text() != ""
+
+
+def users(terminal: Terminal) -> list[int]:
+    """Whose connections are listed, from the top."""
+    lines = terminal.lines
+    head = next((row for row, line in enumerate(lines) if line.lstrip().startswith("user ")), len(lines))
+    return [int(line.split()[0]) for line in lines[head + 1 : -1] if line[:9].strip()]
+
+
+def is_first(terminal: Terminal, user: int) -> bool:
+    """This user's connection is at the top."""
+    return users(terminal)[:1] == [user]
+
+
+def has(terminal: Terminal, pattern: str) -> bool:
+    """This stands on the screen."""
+    return re.search(pattern, terminal.text) is not None
+
+
+async def show(terminal: Terminal, *patterns: str) -> None:
+    """Wait for each of these in turn."""
+    for pattern in patterns:
+        await terminal.until(partial(has, terminal, pattern), f"no {pattern}")
+
+
+async def test_a_win_is_seen_and_q_leaves_the_terminal_as_it_was(
+    server: Server, connect: Connect, backend: Client, data: Path, tmp_path: Path
+) -> None:
+    sender, member = await connect(server, BUSY), await connect(server, STILL)
+    async with top(data, tmp_path) as terminal:
+        await terminal.see("connections 3 ", "users 3 ", "postgres up", "redis up")
+        await show(terminal, r"wins/s +0\.0 ", r"open p50 ms +- ")
+
+        await backend.top_up(BUSY, 100)
+        group_id = await sender.create_group("watched")
+        await member.join_group(group_id)
+        packet_id = (await sender.send_packet("lucky", group_id, 100, 2)).packet_id
+        assert (await sender.open(packet_id)).answer == "won"
+
+        await show(
+            terminal, r"wins/s +[\d.]*[1-9]", r"open p50 ms +[\d.]+ ", rf" {packet_id} +1 +1\n", "packets 1 "
+        )
+        terminal.press("q")
+        await terminal.see("code 0")
+        await terminal.ended()
+    assert is_restored(tmp_path)
+
+
+async def test_a_key_changes_the_order_of_the_connections(
+    server: Server, connect: Connect, data: Path, tmp_path: Path
+) -> None:
+    await connect(server, STILL)
+    busy = await connect(server, BUSY)
+    await asyncio.sleep(0.2)  # idle times are told in tenths
+    for _ in range(20):
+        await busy.balance()
+    async with top(data, tmp_path) as terminal:
+        await terminal.see("pending▼")
+        for key, title, first in (("i", "idle▼", STILL), ("r", "requests▼", BUSY), ("i", "idle▼", STILL)):
+            terminal.press(key)
+            await terminal.see(title)
+            await terminal.until(partial(is_first, terminal, first), f"{first} is not first")
+
+
+async def test_it_goes_on_when_the_server_restarts(start_server: StartServer, data: Path, tmp_path: Path) -> None:
+    same = str(tmp_path / "s")
+    server = await start_server(ops__socket=same)
+    async with top(data, tmp_path) as terminal:
+        await terminal.see("serving")
+        await server.stop()
+        await terminal.see("no answer since", "no server is there", "serving")
+        await start_server(ops__socket=same)
+        await terminal.see_no_more("no answer since")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_leaves_the_terminal_as_it_was(number: int, data: Path, tmp_path: Path) -> None:
+    async with top(data, tmp_path) as terminal:
+        await terminal.see("no answer since", "no server is there")
+        os.kill(int((tmp_path / "pid").read_text()), number)
+        await terminal.see("code 0")
+        await terminal.ended()
+    assert is_restored(tmp_path)
+
+
+async def test_without_a_terminal_it_prints_one_moment(server: Server, data: Path) -> None:
+    process = await asyncio.create_subprocess_exec(*TOP, str(data), stdout=asyncio.subprocess.PIPE)
+    told, _ = await process.communicate()
+    assert process.returncode == 0
+    assert told.startswith(b"hongbao  serving")
+    assert b"claims/batch" in told
+    assert b"\x1b" not in told
+
+
+async def test_once_prints_one_moment_on_a_terminal(server: Server, data: Path) -> None:
+    async with Terminal([*TOP, str(data), "--once"], rows=60) as terminal:
+        await terminal.see("hongbao  serving", "claims/batch")
+        assert await terminal.ended() == 0
+
+
+async def test_without_a_server_there_is_no_moment_to_print(data: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *TOP, str(data), stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+    )
+    _, told = await process.communicate()
+    assert process.returncode == 1
+    assert re.fullmatch(rb"hongbao: no answer from .*status\.sock: no server is there\n", told)

@@ -1,0 +1,179 @@
+"""The picture of `hongbao top`, drawn from literal answers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from rich.console import Console, RenderableType
+
+from server.top.curve import curve
+from server.top.draw import draw, snapshot
+from server.top.view import Answers, Key, Silence, View
+from tests.ops.answers import answers
+
+AT_MS = 1_700_000_000_000
+FULL = View().after(Answers.of(answers()))
+SCREEN = """\
+hongbao  serving  postgres up  redis up  tier postgres  up 1 day, 2:03:04
+
+connections 1,234,567  users 1,200,345  packets 54,321  memory 12.5 GiB
+unrecorded 4,321       backlog 765,432  oldest 1:02:03  new/s 322
+requests/s   43,551                 █ claims/batch        220                  █
+wins/s       20,988                 █ postgres p50 ms     6.5                  █
+sends/s         122                 █ postgres p99 ms    28.8                  █
+pushes/s     81,234                 █ redis p50 ms        2.3                  █
+refusals/s   12,391                 █ redis p99 ms        9.9                  █
+open p50 ms     8.8                 █ loop lag ms        12.5                  █
+open p99 ms    49.5                 █ settled/s        19,876                  █
+requests         /s  refusals              /s  hottest packets      opens   left
+grab         22,001  store unavailable 12,345  9112345678901234560 98,205 12,345
+open         21,346  rate limited        45.6  9112345678901234561 98,204      0
+send packet     123                            9112345678901234562 98,203      -
+say            67.8                            9112345678901234563 98,202      3
+3 others       12.8                            9112345678901234564 98,201      4
+            user  pending▼      idle  requests connected address
+9007199254740000 1,022 KiB   1:00:00 7,654,321  23:59:59 203.0.113.100:65100
+               -   925 KiB   1:00:01 7,654,320  23:59:58 203.0.113.101:65101
+9007199254740002   827 KiB   1:00:02 7,654,319  23:59:57 203.0.113.102:65102
+9007199254740003   729 KiB   1:00:03 7,654,318  23:59:56 203.0.113.103:65103
+9007199254740004   632 KiB   1:00:04 7,654,317  23:59:55 203.0.113.104:65104
+sort by  p pending  i idle  r requests    h help   q quit"""
+
+
+@pytest.fixture(autouse=True)
+def in_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Moments are told in the zone of whoever looks."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def lines(picture: RenderableType, width: int, height: int) -> list[str]:
+    """What stands on a screen of this size."""
+    console = Console(width=width, height=height, color_system=None)
+    with console.capture() as captured:
+        console.print(picture)
+    return [line.rstrip() for line in captured.get().splitlines()]
+
+
+def screen(view: View, width: int = 80, height: int = 24) -> list[str]:
+    """A view on a screen."""
+    return lines(draw(view, width, height), width, height)
+
+
+def test_everything_stands_on_80_by_24_though_the_numbers_are_large() -> None:
+    assert "\n".join(screen(FULL)) == SCREEN
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (200, 60), (81, 25), (120, 37)])
+def test_it_is_as_large_as_the_screen(width: int, height: int) -> None:
+    found = screen(FULL, width, height)
+    assert len(found) == height
+    assert max(map(len, found)) <= width
+    assert "…" not in "".join(found)
+    assert "q quit" in found[-1]
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (10, 5), (40, 10), (79, 23), (500, 3)])
+def test_a_screen_that_is_too_small_shows_what_it_can(width: int, height: int) -> None:
+    assert len(screen(FULL, width, height)) == height
+    assert len(screen(FULL.after(Silence(AT_MS, "gone")), width, height)) == height
+
+
+def test_a_larger_screen_shows_more() -> None:
+    found = "\n".join(screen(FULL, 100, 45))
+    for more in ("get balance", "catch up", "9112345678901234569", "203.0.113.109:65109"):
+        assert more not in SCREEN
+        assert more in found
+    assert "others" not in found
+
+
+def test_a_server_that_has_just_started_has_nothing_to_tell() -> None:
+    told = answers()
+    told["lately"]["rates"] |= {"requests_per_s": {}, "refusals_per_s": {}, "open_ms": {"p50": None, "p99": None}}
+    told["lately"]["now"]["figures"] = None
+    told["lately"]["hottest"] = told["listed"]["connections"] = []
+    told["last_second"] = told["lately"]
+    found = screen(View().after(Answers.of(told)))
+    assert len(found) == 24
+    assert "backlog - " in found[3]
+    assert found[9].startswith("open p50 ms       -  ")
+
+
+def test_trouble_has_a_line_of_its_own() -> None:
+    told = answers(
+        ready=False,
+        reasons=["the server is draining"],
+        degraded=["redis is away: opens go on without the mirror"],
+        stores={"postgres": "up", "redis": "away: opens go on without the mirror"},
+    )
+    found = screen(View().after(Answers.of(told)))
+    assert "redis away" in found[0]
+    assert found[1] == "the server is draining; redis is away: opens go on without the mirror"
+
+
+def test_trouble_that_needs_more_room_takes_it_from_the_lists() -> None:
+    told = answers(reasons=["postgres is away: " + "no such file or directory, " * 20])
+    found = screen(View().after(Answers.of(told)))
+    assert len(found) == 24
+    assert found[1].startswith("postgres is away")
+    assert found[3].endswith("…")
+    assert [line[:11] for line in found[4:6]] == ["connections", "unrecorded "]
+    assert found[-2].startswith("9007199254740003")
+
+
+def test_what_a_store_says_cannot_steer_the_terminal() -> None:
+    found = screen(View().after(Answers.of(answers(reasons=["\x1b[2J[bold]no"]))))
+    assert found[1] == "?[2J[bold]no"
+
+
+def test_silence_is_told_above_the_last_answers() -> None:
+    found = screen(FULL.after(Silence(AT_MS, "no server is there")))
+    assert found[1] == "no answer since 2023-11-14 22:13:20+00:00: no server is there; still asking"
+    assert found[2:] == SCREEN.splitlines()[2:]
+
+
+def test_before_the_first_answer_there_is_only_a_word() -> None:
+    assert screen(View()) == ["hongbao", "waiting for the first answer", *[""] * 21, SCREEN.splitlines()[-1]]
+    found = screen(View().after(Silence(AT_MS, "no server is there")))
+    assert found[1].startswith("no answer since 2023-11-14 22:13:20")
+
+
+@pytest.mark.parametrize(("key", "title"), [("i", "idle▼"), ("r", "requests▼"), ("p", "pending▼")])
+def test_the_column_that_sorts_is_marked(key: str, title: str) -> None:
+    found = "\n".join(screen(FULL.after(Key(key))))
+    assert title in found
+    assert found.count("▼") == 1
+
+
+def test_help_fits() -> None:
+    found = screen(FULL.after(Key("h")))
+    assert found[-1] == ""  # nothing was cut off
+    assert any(line.startswith("q  ") for line in found)
+
+
+def test_a_snapshot_has_everything_but_keys_and_curves() -> None:
+    found = "\n".join(lines(snapshot(FULL, 80), 80, 24))
+    for word in ("20,988", "get balance", "9112345678901234569", "203.0.113.109:65109"):
+        assert word in found
+    assert "q quit" not in found
+    assert "█" not in found
+
+
+@pytest.mark.parametrize(
+    ("points", "width", "drawn"),
+    [
+        ((), 3, "   "),
+        ((0.0, 0.0), 3, " ▁▁"),
+        ((0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0), 8, "▁▂▃▄▅▆▇█"),
+        ((None, 5.0, None), 4, "  █ "),
+        ((1000.0, 1.0, 2.0), 2, "▅█"),
+        ((None,), 1, " "),
+    ],
+)
+def test_a_curve_is_as_high_as_its_highest_point(points: tuple[float | None, ...], width: int, drawn: str) -> None:
+    assert curve(points, width) == drawn
