@@ -230,7 +230,7 @@ async def test_redis_away_opens_go_on_and_the_mirror_is_rebuilt(
     await proxy.cut()
     without = await room.all_open(packet_id, room.guests[1:3])
     assert [one.answer for one in without] == ["won", "won"]
-    assert "away" in (await room.server.app.status())["stores"]["redis"]  # type: ignore[index]
+    assert "away" in room.server.app.operations.status()["stores"]["redis"]
     await proxy.heal()
 
     async def back() -> bool:

@@ -115,7 +115,7 @@ class SimServer:
             "Database": lambda *rest: world,
             "Mirror": lambda *rest: stores.SimMirror(world),
             "postgres": stores.modules(),
-            "clock": SimpleNamespace(now_ms=self.now_ms, **world.chance),
+            "clock": SimpleNamespace(now_ms=self.now_ms, elapsed_s=world.loop.time, **world.chance),
         }
         with mock.patch.multiple(wiring, **fakes):
             here = settings(world.plan.tier, world.plan.lifetime_s, self.number)
@@ -125,8 +125,8 @@ class SimServer:
             world.broken.breaks_server(self.app)
         self.tasks = [world.loop.create_task(self._begin(self.app))]
         for work in self.app._loops():
-            if work.__qualname__.startswith("Listener"):
-                work.close()  # no sockets here
+            if work.__qualname__.startswith(("Listener", "Sampler", "AskedNowAndThen")):
+                work.close()  # no sockets here, and no operators
             else:
                 self.tasks.append(world.loop.create_task(self._supervise(work)))
         world.trace("start", self.number)
