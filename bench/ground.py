@@ -20,8 +20,8 @@ from client_sim.client import Client
 from protocol import tokens
 from server import config as config_module
 from server import embedded
-from server.app import STATUS_SOCKET, running
 from server.process import ServerProcess
+from server.running import STATUS_SOCKET, running
 
 Say = Callable[[str], None]
 

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
-import os
-import socket
 import ssl
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import structlog
@@ -28,7 +25,7 @@ from server.ops.commands import Levers
 from server.ops.lookups import Stores
 from server.ops.observer import Parts
 from server.ops.operations import Operations
-from server.ops.status import address
+from server.running import publish, status_path, withdraw
 from server.services.auth import Auth
 from server.services.chat import Chat
 from server.services.commit import CommitPath, Slice, Watch
@@ -56,16 +53,6 @@ LOG = structlog.get_logger()
 STORE_TIMEOUT_S = 2.0
 DRAIN_S = 30.0
 END_AGAIN_S = 0.5
-SERVER_FILE = "server.json"
-STATUS_SOCKET = "status.sock"
-
-
-class Running(NamedTuple):
-    """Where a running server is found; kept in DATA/server.json."""
-
-    url: str
-    pid: int
-    status: Path  # its status socket
 
 
 class App:
@@ -217,7 +204,7 @@ class App:
                 try:
                     port = await self.listener.open(self._config.server.host, self._config.server.port, self._tls)
                     self.operations.observer.state = "serving"
-                    self._write_server_file(port)
+                    publish(self._data, self._config, self._url(port))
                     _tame_garbage_collector()
                     ready(self._url(port))
                     await stop.wait()
@@ -226,7 +213,7 @@ class App:
                     await _end(loops)
         finally:
             self.listener.abort()
-            (self._data / SERVER_FILE).unlink(missing_ok=True)
+            withdraw(self._data)
             await self.operations.close()
             await self.mirror.close()
             await self.database.close()
@@ -273,13 +260,6 @@ class App:
     def _url(self, port: int) -> str:
         return f"{'tls' if self._tls is not None else 'tcp'}://{self._config.server.host}:{port}"
 
-    def _write_server_file(self, port: int) -> None:
-        status = status_path(self._data, self._config).absolute()
-        here = {"url": self._url(port), "pid": os.getpid(), "status": str(status)}
-        temporary = self._data / f"{SERVER_FILE}.new"
-        temporary.write_text(json.dumps(here))
-        temporary.rename(self._data / SERVER_FILE)
-
     async def _drain(self) -> None:
         """Finish what was begun, then hang up. What is asked meanwhile gets the goodbye for an answer."""
         self.listener.stop_accepting()
@@ -305,20 +285,3 @@ def _tame_garbage_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
-
-
-def status_path(data: Path, config: Config) -> Path:
-    """Where a server with this config puts its status socket."""
-    return Path(config.ops.socket) if config.ops.socket else data / STATUS_SOCKET
-
-
-def running(data: Path) -> Running | None:
-    """The server that runs on a data folder, if there is one: one that was killed listens to nobody."""
-    try:
-        found = json.loads((data / SERVER_FILE).read_text())
-        status_socket = Path(found["status"])
-        with socket.socket(socket.AF_UNIX) as status, address(status_socket) as there:
-            status.connect(there)
-    except (OSError, ValueError, KeyError):
-        return None
-    return Running(found["url"], found["pid"], status_socket)

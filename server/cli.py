@@ -25,8 +25,8 @@ from client_sim.client import Client
 from client_sim.errors import ClientError
 from client_sim.names import user_id_of
 from protocol import tokens
-from server import app as server_app
 from server import embedded, logs, report
+from server.app import STORE_TIMEOUT_S, App
 from server.config import Config, ConfigError, load, load_keys
 from server.config_cli import (
     DATA,
@@ -44,9 +44,10 @@ from server.demo import Size, run_demo
 from server.embedded import EmbeddedError
 from server.loop import run
 from server.notify import Notify
-from server.ops_cli import NoAnswer, ops_cli
+from server.ops_cli import ops_cli
 from server.process import ServerFailed, ServerProcess
 from server.reload import Reading, Reload
+from server.running import NoAnswer, running
 from server.services.audit import audit as run_audit
 from server.top.command import top
 from storage.errors import StoreRefused, StoreUnavailable
@@ -97,7 +98,7 @@ def serve(
 
     settings = load_to_serve(config, flags)
     data.mkdir(parents=True, exist_ok=True)
-    if (other := server_app.running(data)) is not None:
+    if (other := running(data)) is not None:
         raise Failed(f"a server runs on {data} already: {other.url}, process {other.pid}")
     logs.configure(settings.log.level, settings.log.format)
     now = Reading(settings, load_credentials(settings, data))
@@ -125,7 +126,7 @@ async def _serve(now: Reading, read: Callable[[], Reading], data: Path, postgres
         LOG.info("serving", url=url, durability=settings.stores.durability)
         notify.ready()
 
-    app = server_app.App(settings, credentials.keys, data, postgres_dsn, redis_url, credentials.tls)
+    app = App(settings, credentials.keys, data, postgres_dsn, redis_url, credentials.tls)
     notify, reload = Notify(), Reload(app, read, now)
 
     def read_again() -> dict[str, object]:
@@ -460,7 +461,7 @@ def _with_records(settings: Config, data: Path, work: Callable[[Database], Corou
 @asynccontextmanager
 async def opened(dsn: str) -> AsyncIterator[Database]:
     """The records, for a command."""
-    database = Database(dsn, pool_max=2, timeout_s=server_app.STORE_TIMEOUT_S)
+    database = Database(dsn, pool_max=2, timeout_s=STORE_TIMEOUT_S)
     await database.open()
     try:
         yield database
@@ -469,7 +470,7 @@ async def opened(dsn: str) -> AsyncIterator[Database]:
 
 
 def _url_of(data: Path) -> str:
-    found = server_app.running(data)
+    found = running(data)
     if found is None:
         raise Failed(f"no server runs on {data}; start one with: hongbao serve --data {data}")
     return found.url

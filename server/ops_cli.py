@@ -6,7 +6,6 @@ import asyncio
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Annotated, Any, Final, Literal
 
 import cyclopts
@@ -16,19 +15,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from server.app import running, status_path
-from server.config import load
 from server.config_cli import DATA, ConfigOption, DataOption
-from server.core.texts import yuan
+from server.ops.sample import Sort
 from server.ops.status import ask
+from server.ops.words import in_words, title
+from server.running import NoAnswer, status_socket
 
 ANSWER_S: Final = 5.0  # the server itself gives a command two
 Level = Literal["debug", "info", "warning", "error"]
-Sort = Literal["pending", "idle", "requests"]
-
-
-class NoAnswer(Exception):
-    """No server was there, or it said no; the text is one line for the person who asked."""
 
 
 @Parameter(name="*")
@@ -47,8 +41,7 @@ ops_cli = cyclopts.App(name="ops", result_action="return_value")
 
 def _ask(where: Where, *words: object) -> dict[str, Any]:
     """What the server answers. Raises NoAnswer."""
-    found = running(where.data)
-    path = status_path(where.data, load(where.config, {})) if found is None else found.status
+    path = status_socket(where.data, where.config)
     try:
         answer = asyncio.run(ask(path, " ".join(map(str, words)), ANSWER_S))
     except TimeoutError:
@@ -187,8 +180,8 @@ def log_level(level: Level, /, *, where: Where = HERE) -> int:
 def print_answer(console: Console, answer: Mapping[str, Any]) -> None:
     """An answer of the status socket: names and values, then its lists as tables."""
     facts = Table(box=None, show_header=False, pad_edge=False)
-    for title, words in _lines(answer):
-        facts.add_row(title, Text(words))
+    for label, words in _lines(answer):
+        facts.add_row(label, Text(words))
     if facts.row_count:
         console.print(facts)
     for name, rows in answer.items():
@@ -203,63 +196,16 @@ def _is_table(value: object) -> bool:
 def _lines(answer: Mapping[str, Any], indent: str = "") -> Iterator[tuple[Text, str]]:
     for name, value in answer.items():
         if isinstance(value, dict) and value:
-            yield Text(indent + _title(name), style="bold"), ""
+            yield Text(indent + title(name), style="bold"), ""
             yield from _lines(value, indent + "  ")
         elif not _is_table(value):
-            yield Text(indent + _title(name)), in_words(name, value)
+            yield Text(indent + title(name)), in_words(name, value)
 
 
 def _table(name: str, rows: Sequence[Mapping[str, Any]]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=_title(name), title_justify="left")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title(name), title_justify="left")
     for column in rows[0]:
-        table.add_column(_title(column), justify="right" if isinstance(rows[0][column], (int, float)) else "left")
+        table.add_column(title(column), justify="right" if isinstance(rows[0][column], (int, float)) else "left")
     for row in rows:
         table.add_row(*(Text(in_words(column, row[column])) for column in rows[0]))
     return table
-
-
-def _title(name: str) -> str:
-    for unit in ("_at_ms", "_ms", "_fen", "_bytes", "_s"):
-        name = name.removesuffix(unit)
-    return name.replace("_", " ")
-
-
-def in_words(name: str, value: Any) -> str:
-    """A value for people; its name ends with its unit."""
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, (list, dict)):
-        return ", ".join(in_words(name, one) for one in value) or "none"
-    if isinstance(value, str):
-        return "".join(one if one.isprintable() else "?" for one in value)  # users choose the names of groups
-    if name.endswith("_id"):
-        return str(value)
-    for unit, words in UNITS.items():
-        if name.endswith(unit):
-            return words(value)
-    return f"{value:,}"
-
-
-def _moment(ms: float) -> str:
-    return datetime.fromtimestamp(ms / 1000).astimezone().isoformat(sep=" ", timespec="seconds")
-
-
-def _size(size: float) -> str:
-    for unit in ("B", "KiB", "MiB"):
-        if size < 1024:
-            return f"{size:,.0f} {unit}"
-        size /= 1024
-    return f"{size:,.1f} GiB"
-
-
-UNITS: Final = {
-    "at_ms": _moment,
-    "since_ms": _moment,
-    "_in_ms": lambda ms: f"{ms:g} ms",
-    "_ms": lambda ms: f"{ms:g} ms",
-    "_s": lambda s: str(timedelta(seconds=round(s))),
-    "_fen": lambda fen: f"{yuan(fen)} yuan",
-    "_bytes": _size,
-}

@@ -14,6 +14,7 @@ from server.core.latency import Latencies
 
 State: TypeAlias = Literal["starting", "serving", "draining"]
 Counts: TypeAlias = dict[str, int]
+Sort: TypeAlias = Literal["pending", "idle", "requests"]  # by which connections are listed
 
 
 class StoreState(msgspec.Struct, frozen=True):

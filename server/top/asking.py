@@ -8,8 +8,9 @@ from typing import Any, Final
 
 import msgspec
 
+from server.ops.sample import Sort
 from server.ops.status import ask
-from server.top.view import Answers, Connections, Silence, Sort
+from server.top.view import Answers, Connections, Silence
 
 CONNECTIONS: Final = 50  # more than the highest screens show
 NOBODY: Final = "no server is there"

@@ -8,10 +8,9 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.console import Console
 
-from server.app import running, status_path
-from server.config import load
 from server.config_cli import DATA, ConfigOption, DataOption
 from server.loop import run
+from server.running import status_socket
 from server.top.screen import show_once, watch
 
 Once = Annotated[bool, Parameter(negative=(), help="print this moment and end, as into a pipe")]
@@ -25,8 +24,7 @@ def top(*, once: Once = False, data: DataOption = DATA, config: ConfigOption = N
     Example: hongbao top --data .hongbao
     """
     console = Console(highlight=False)
-    found = running(data)
-    path = status_path(data, load(config, {})) if found is None else found.status
+    path = status_socket(data, config)
     is_live = sys.stdout.isatty() and not console.is_dumb_terminal and not once
     run(watch(path, console) if is_live else show_once(path, console))
     return 0

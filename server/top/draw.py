@@ -16,11 +16,11 @@ from rich.styled import Styled
 from rich.table import Table
 from rich.text import Text
 
-from server.ops.sample import HotPacket
-from server.ops_cli import in_words
+from server.ops.sample import HotPacket, Sort
+from server.ops.words import in_words
 from server.top.curve import CurveLine
 from server.top.help import HELP
-from server.top.view import LEFT_CURVES, RIGHT_CURVES, SORT_KEYS, Answers, Connection, Curve, Sort, View
+from server.top.view import LEFT_CURVES, RIGHT_CURVES, SORT_KEYS, Answers, Connection, Curve, View
 
 NAME, HEAD, GOOD, BAD, PALE = "dim", "bold reverse", "bold green", "bold red", "dim"
 LIST_ROWS_LEAST: Final = 4

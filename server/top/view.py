@@ -6,16 +6,15 @@ Everything that happens is an event, and an event turns one view into the next.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 from msgspec.structs import replace
 
 from server.ops.rates import Rates
-from server.ops.sample import Figures, HotPacket
+from server.ops.sample import Figures, HotPacket, Sort
 
 KEPT: Final = 60  # points of a curve, a second apart
-Sort: TypeAlias = Literal["pending", "idle", "requests"]
 SORT_KEYS: Final[dict[str, Sort]] = {"p": "pending", "i": "idle", "r": "requests"}
 HELP_KEYS: Final = "h?"
 QUIT_KEY: Final = "q"

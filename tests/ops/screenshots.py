@@ -18,10 +18,10 @@ from playwright.async_api import expect
 
 from client_sim import scenarios
 from server import config
-from server.app import STATUS_SOCKET
 from server.cli import mint
 from server.ops.status import ask
 from server.process import ServerProcess
+from server.running import STATUS_SOCKET
 from tests.ops.browser import browser, installed, open_page
 
 SECONDS: Final = 70

@@ -17,10 +17,10 @@ from rich.console import Console
 
 from client_sim.client import Client
 from protocol import tokens
-from server.app import running
 from server.config import Config, load_keys
 from server.ops_cli import in_words, print_answer
 from server.process import ServerProcess
+from server.running import running
 from tests.server.log import logged, wait_for
 
 FAR_AWAY_S = 4_000_000_000

@@ -20,8 +20,8 @@ import pytest
 import redis
 
 from server import embedded
-from server.app import running
 from server.ops.status import ask
+from server.running import running
 from tests.server.conftest import left_behind
 
 HONGBAO = (sys.executable, "-m", "server.cli")
