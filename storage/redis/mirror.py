@@ -172,7 +172,9 @@ class Mirror:
     async def _call(self, script: str, packet_ids: Sequence[int], words: Sequence[bytes | int]) -> list[Any]:
         keys = [_key(packet_id) for packet_id in packet_ids]
         # shielded: a call that is cancelled half-way would leave the connection out of step
-        return await asyncio.shield(self._run_script(script, keys, words))
+        call = asyncio.ensure_future(self._run_script(script, keys, words))
+        call.add_done_callback(_seen)
+        return await asyncio.shield(call)
 
     async def _run_script(self, script: str, keys: list[str], words: Sequence[bytes | int]) -> list[Any]:
         with unavailable_when_away():
@@ -184,6 +186,12 @@ class Mirror:
                 self._shas[script] = await self._redis.script_load(self._scripts[script])
                 answer = await self._redis.evalsha(self._shas[script], len(keys), *keys, *words)
         return cast("list[Any]", answer)
+
+
+def _seen(call: asyncio.Future[Any]) -> None:
+    """If it fails when its caller has been cancelled, nobody is left who would want to know."""
+    if not call.cancelled():
+        call.exception()
 
 
 def _key(packet_id: int) -> str:

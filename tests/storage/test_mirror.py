@@ -1,0 +1,30 @@
+"""Calls to Redis whose caller does not wait any more."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+
+import pytest
+
+from bench.chaos.proxy import Proxy
+from storage.redis.mirror import Mirror
+
+
+async def test_a_call_that_fails_behind_its_cancelled_caller_is_no_error_in_the_log(
+    redis_proxy: tuple[Proxy, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    proxy, url = redis_proxy
+    mirror = Mirror(url, timeout_s=2.0)
+    await mirror.ping()
+    proxy.stall()
+    call = asyncio.create_task(mirror.forget([1]))
+    await asyncio.sleep(0.05)  # it is on its way now
+    call.cancel()
+    assert (await asyncio.gather(call, return_exceptions=True))[0].__class__ is asyncio.CancelledError
+    await proxy.cut()
+    await asyncio.sleep(0.05)
+    gc.collect()  # which is when asyncio complains
+    await mirror.close()
+    assert [one.getMessage() for one in caplog.records if one.levelno >= logging.ERROR] == []
