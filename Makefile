@@ -45,7 +45,7 @@ chaos: env  ## kill everything under load, audit, four times: 320 kills, a milli
 sim: env  ## thousands of simulated worlds, each replayable from its seed
 	@$(BIN)/python -m tests.sim --seeds 5000
 
-mutants: env  ## plant 67 faults in copies of our own code, one at a time; the tests must catch every one
+mutants: env  ## plant faults in copies of our own code, one at a time; the tests must catch every one
 	@$(BIN)/python -m tests.mutants
 
 fuzz: env  ## a million hostile frames against a live server: about five minutes

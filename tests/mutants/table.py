@@ -23,6 +23,8 @@ T_FRAMES, T_REQUESTS = "tests/wire/test_bad_frames.py::test_", "tests/wire/test_
 T_PAGES, T_WATCHING = "tests/services/test_pages.py::test_", "tests/services/test_watching.py::test_"
 T_KICK, T_RESENDS = "tests/services/test_kick.py::test_", "tests/services/test_resends.py::test_"
 T_RECORDS = "tests/services/test_records.py::test_"
+T_OUTAGES, T_REMINDERS = "tests/outages/test_", "tests/services/test_reminders.py::test_"
+T_WATCH, T_SOCKET = "tests/storage/test_watch.py::test_", "tests/ops/test_socket.py::test_"
 T_CLIENT = "tests/client_sim/test_client.py::test_"
 
 MUTATIONS: tuple[Mutation, ...] = (
@@ -728,5 +730,71 @@ MUTATIONS: tuple[Mutation, ...] = (
         " AND o.user_id = c.user_id\n",
         "\n",
         (T_RESENDS + "the_audit_still_names_a_stranger",),
+    ),
+    # --- what is in doubt, and stores that are away (I11) ---
+    Mutation(
+        "expired on an unread mirror",
+        "I11",
+        PACKETS,
+        "elif decision is EXPIRED and not live.log_known:",
+        "elif decision is None:",
+        (T_OUTAGES + "unread_mirror.py::test_expired_is_not_said_while_the_mirror_may_hold_a_claim",),
+    ),
+    Mutation(
+        "a send in doubt is not looked for",
+        "I11",
+        "server/services/doubts.py",
+        "            if sent is not None:\n                self._tell(sent)\n",
+        "",
+        (T_REMINDERS + "a_packet_whose_commit_was_in_doubt_is_pushed_once",),
+    ),
+    Mutation(
+        "a send that was found is told for ever",
+        "once",
+        "server/services/doubts.py",
+        "if sent is not None or asked_s",
+        "if asked_s",
+        (T_REMINDERS + "a_packet_whose_commit_was_in_doubt_is_pushed_once",),
+    ),
+    Mutation(
+        "claims that were told are told again",
+        "once",
+        "server/services/packets.py",
+        "        self._announce_claims(live, part.packet, part.claims)\n",
+        "        self._announce_claims(live, part.packet, part.claims)\n" * 2,
+        (T_REMINDERS + "claims_that_were_told_are_not_told_again_when_their_record_fails",),
+    ),
+    Mutation(
+        "a freeze breaks nothing off",
+        "within a second",
+        "storage/postgres/watch.py",
+        "            break_off()\n",
+        "            pass\n",
+        (T_WATCH + "who_asks_when_it_freezes_hears_so_within_a_second",),
+    ),
+    Mutation(
+        "a probe that fails is proof",
+        "no false alarm",
+        "storage/postgres/watch.py",
+        "if asyncio.get_running_loop().time() - self._answered_s > QUIET_S:",
+        "if True:",
+        (T_WATCH + "a_probe_that_fails_proves_nothing_while_others_are_answered",),
+    ),
+    # --- operators ---
+    Mutation(
+        "anybody on the machine may change something",
+        "roles",
+        "server/ops/status.py",
+        "may = peer.uid in self._change_uids",
+        "may = True",
+        (T_SOCKET + "changes_are_for_some_and_are_logged",),
+    ),
+    Mutation(
+        "a reload that claims what needs a restart",
+        "reload",
+        "server/reload.py",
+        "for key in differ if not KEYS[key].reload or",
+        "for key in differ if",
+        ("tests/server/test_reload.py::test_limits_change_and_the_rest_is_named",),
     ),
 )
