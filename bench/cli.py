@@ -22,6 +22,7 @@ from bench.job import Order
 from bench.report import Screen, show
 from bench.run import run
 from bench.scenarios import SCENARIOS
+from server.cli_numbers import Count, Rate, Seconds, Seed
 from server.loop import run as run_loop
 
 DATA = Path(".hongbao")
@@ -50,28 +51,28 @@ def _option(help_text: str, name: str | None = None) -> Parameter:
 class Options:
     """What a run can be told; None is what the scenario does by itself."""
 
-    rate: Annotated[float | None, _option("open loop: turns that begin per second")] = None
-    seconds: Annotated[float | None, _option("open loop: for how long (default 10; a step of --find-max: 5)")] = (
+    rate: Annotated[Rate | None, _option("open loop: turns that begin per second")] = None
+    seconds: Annotated[Seconds | None, _option("open loop: for how long (default 10; a step of --find-max: 5)")] = (
         None
     )
     closed: Annotated[bool, Parameter(help="closed loop: the next turn begins when one has ended", negative="")] = (
         False
     )
-    connections: Annotated[int | None, _option("users, each on a connection")] = None
-    depth: Annotated[int | None, _option("closed loop: turns in flight on each connection")] = None
-    requests: Annotated[int | None, _option("closed loop: turns in all")] = None
+    connections: Annotated[Count | None, _option("users, each on a connection")] = None
+    depth: Annotated[Count | None, _option("closed loop: turns in flight on each connection")] = None
+    requests: Annotated[Count | None, _option("closed loop: turns in all")] = None
     find_max: Annotated[
         bool, Parameter(help="search the highest rate whose p99 stays under --p99-ms, from --rate on", negative="")
     ] = False
-    p99_ms: Annotated[float | None, _option("--find-max: the bound in ms")] = None
+    p99_ms: Annotated[Rate | None, _option("--find-max: the bound in ms")] = None
     durability: Annotated[Literal["postgres", "redis"] | None, _option('when "won" is said (default postgres)')] = (
         None
     )
     warmup_s: Annotated[
         float | None, _option("seconds that do not count (default 1; closed loop: a tenth of the turns)")
     ] = None
-    seed: Annotated[int, _option("the same seed gives the same arrivals")] = 1
-    generators: Annotated[int, _option("processes that make the load")] = 1
+    seed: Annotated[Seed, _option("the same seed gives the same arrivals")] = 1
+    generators: Annotated[Count, _option("processes that make the load")] = 1
     url: Annotated[str | None, _option("measure this server (tcp:// or tls://) instead of one of our own")] = None
     ca_file: Annotated[Path | None, _option("--url tls://: PEM of whom to believe, instead of the system's")] = None
     data: Annotated[Path, _option("--url: folder of the keys, and of the stores if it uses embedded ones")] = DATA
@@ -226,7 +227,7 @@ for _scenario in SCENARIOS:
 
 # --- all of them ----------------------------------------------------------------------------------------------
 
-Rounds = Annotated[int, _option("how often everything that is compared runs")]
+Rounds = Annotated[Count, _option("how often everything that is compared runs")]
 JsonFile = Annotated[Path | None, _option("write all figures to this file", "--json")]
 
 
@@ -236,7 +237,7 @@ def compare_command(*, rounds: Rounds = compare.ROUNDS, json_file: JsonFile = No
 
     Example: hongbao bench compare --json ratios.json
     """
-    _check(rounds, json_file)
+    _check(json_file)
     told = compare.measure(rounds, Console())
     compare.show(Console(), told)
     _write_json(told, json_file)
@@ -257,7 +258,7 @@ def short_command(
     Example: hongbao bench short --write benchmarks.md --json benchmarks.json
     """
     file = write or document.PAGE
-    _check(rounds, json_file, file)
+    _check(json_file, file)
     document.kept(file)  # a section by hand that cannot be kept is to be known before everything is measured
     told = short.measure(rounds, Console())
     compare.show(Console(), told)
@@ -267,9 +268,7 @@ def short_command(
     return 0
 
 
-def _check(rounds: int, *files: Path | None) -> None:
-    if rounds < 1:
-        raise ValueError("there is at least one round")
+def _check(*files: Path | None) -> None:
     for file in files:
         if not _writable(file):
             raise ValueError(f"there is no folder for {file}")

@@ -27,6 +27,7 @@ from client_sim.names import user_id_of
 from protocol import tokens
 from server import embedded, logs, report
 from server.app import STORE_TIMEOUT_S, App
+from server.cli_numbers import Count, Fen, Hours, Id, Seconds, Seed
 from server.config import Config, ConfigError, load, load_keys
 from server.config_cli import (
     DATA,
@@ -94,7 +95,7 @@ def serve(
 
     def read() -> Reading:
         settings = load_to_serve(config, flags)
-        return Reading(settings, load_credentials(settings, data))
+        return Reading(settings, load_credentials(settings, data, may_make=False))
 
     settings = load_to_serve(config, flags)
     data.mkdir(parents=True, exist_ok=True)
@@ -162,7 +163,7 @@ def token(
     user: str | None = None,
     *,
     backend: bool = False,
-    hours: float | None = None,
+    hours: Hours | None = None,
     data: DataOption = DATA,
     config: ConfigOption = None,
 ) -> int:
@@ -198,7 +199,7 @@ def mint(settings: Config, data: Path, user_id: int, hours: float | None = None)
 @cli.command
 def topup(
     user: str,
-    amount_fen: int,
+    amount_fen: Fen,
     *,
     key: str | None = None,
     data: DataOption = DATA,
@@ -235,7 +236,7 @@ def topup(
 def chat(
     *,
     name: Annotated[str, Parameter(name="--as")],
-    group: int = 0,
+    group: Id = 0,
     lang: Literal["zh", "en"] | None = None,
     plain: bool | None = None,
     token: str | None = None,
@@ -288,10 +289,10 @@ def screenshots(folder: Path = Path("docs")) -> int:
 def sim(
     scenario: str,
     *,
-    users: int | None = None,
-    groups: int | None = None,
-    seconds: float | None = None,
-    seed: int = 1,
+    users: Count | None = None,
+    groups: Count | None = None,
+    seconds: Seconds | None = None,
+    seed: Seed = 1,
     data: DataOption = DATA,
     config: ConfigOption = None,
     url: UrlOption = None,
@@ -340,10 +341,10 @@ def sim(
 @cli.command
 def demo(
     *,
-    users: int = 60,
-    groups: int = 6,
-    seconds: float = 20.0,
-    seed: int = 1,
+    users: Count = 60,
+    groups: Count = 6,
+    seconds: Seconds = 20.0,
+    seed: Seed = 1,
     join: bool = False,
     name: Annotated[str, Parameter(name="--as")] = "me",
     data: DataOption = DATA,
@@ -396,7 +397,7 @@ def audit(*, data: DataOption = DATA, config: ConfigOption = None, postgres: Pos
 
 @cli.command
 def verify(
-    packet: int,
+    packet: Id,
     *,
     data: DataOption = DATA,
     config: ConfigOption = None,

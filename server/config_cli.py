@@ -10,6 +10,7 @@ import cyclopts
 from cyclopts import Parameter
 
 from server import config_text
+from server.cli_numbers import Port
 from server.config import Config, ConfigError, load, resolve
 from server.credentials import load_tls
 
@@ -30,7 +31,7 @@ class Flags:
     postgres: PostgresOption = None
     redis: RedisOption = None
     host: Annotated[str | None, Parameter(help="address to listen on (default 127.0.0.1)")] = None
-    port: Annotated[int | None, Parameter(help="port to listen on (default 7788; 0: a free one)")] = None
+    port: Annotated[Port | None, Parameter(help="port to listen on (default 7788; 0: a free one)")] = None
     durability: Annotated[
         str | None,
         Parameter(

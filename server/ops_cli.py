@@ -15,6 +15,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from client_sim.names import user_id_of
+from server.cli_numbers import Count, Id
 from server.config_cli import DATA, ConfigOption, DataOption
 from server.ops.sample import Sort
 from server.ops.status import ask
@@ -84,7 +86,7 @@ def status(
 
 
 @ops_cli.command
-def connections(*, sort: Sort = "pending", most: int = 20, where: Where = HERE) -> int:
+def connections(*, sort: Sort = "pending", most: Count = 20, where: Where = HERE) -> int:
     """List the connections that stand out.
 
     Example: hongbao connections --sort idle --most 50
@@ -100,7 +102,7 @@ def connections(*, sort: Sort = "pending", most: int = 20, where: Where = HERE) 
 
 
 @ops_cli.command
-def packet(packet_id: int, /, *, where: Where = HERE) -> int:
+def packet(packet_id: Id, /, *, where: Where = HERE) -> int:
     """Show a packet in the record, in memory and in the mirror.
 
     Example: hongbao packet 251234567890123456
@@ -109,16 +111,21 @@ def packet(packet_id: int, /, *, where: Where = HERE) -> int:
 
 
 @ops_cli.command
-def user(user_id: int, /, *, where: Where = HERE) -> int:
+def user(user: str, /, *, where: Where = HERE) -> int:
     """Show a user's balance, groups and connections.
 
     Example: hongbao user 1001
+
+    Parameters
+    ----------
+    user
+        the user's id, or a name as in `hongbao chat --as NAME`
     """
-    return _show(where, "user", user_id)
+    return _show(where, "user", user_id_of(user))
 
 
 @ops_cli.command
-def group(group_id: int, /, *, where: Where = HERE) -> int:
+def group(group_id: Id, /, *, where: Where = HERE) -> int:
     """Show a group, and how many of its members are online.
 
     Example: hongbao group 251234567890123456
@@ -145,12 +152,17 @@ def refunds(*, where: Where = HERE) -> int:
 
 
 @ops_cli.command
-def kick(user_id: int, /, *, where: Where = HERE) -> int:
+def kick(user: str, /, *, where: Where = HERE) -> int:
     """Close a user's connections; their clients may come back at once.
 
     Example: hongbao kick 1001
+
+    Parameters
+    ----------
+    user
+        the user's id, or a name as in `hongbao chat --as NAME`
     """
-    return _show(where, "kick", user_id)
+    return _show(where, "kick", user_id_of(user))
 
 
 @ops_cli.command

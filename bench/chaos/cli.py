@@ -13,6 +13,7 @@ from rich.console import Console
 from bench.chaos import report
 from bench.chaos.people import GROUP_MEMBERS
 from bench.chaos.run import Order, run
+from server.cli_numbers import Count, Rate, Seconds, Seed, Whole
 from server.loop import run as run_loop
 
 SECONDS: Final = 60.0
@@ -26,12 +27,12 @@ chaos_cli = cyclopts.App(name="chaos", result_action="return_value")
 @chaos_cli.default
 def chaos(
     *,
-    seconds: float = SECONDS,
-    kills: int = KILLS,
-    seed: int = 1,
+    seconds: Seconds = SECONDS,
+    kills: Whole = KILLS,
+    seed: Seed = 1,
     durability: Literal["postgres", "redis"] = "postgres",
-    rate: float = CLAIMS_PER_S,
-    users: int = USERS,
+    rate: Rate = CLAIMS_PER_S,
+    users: Count = USERS,
     json_file: Annotated[Path | None, Parameter(name="--json")] = None,
     sum_files: Annotated[tuple[Path, ...], Parameter(name="--sum", consume_multiple=True)] = (),
 ) -> int:
@@ -63,7 +64,6 @@ def chaos(
         run nothing, add up what earlier runs wrote to these files
     """
     for wrong, why in (
-        (seconds <= 0 or rate <= 0 or kills < 0, "times and rates are above 0, kills 0 or more"),
         (users < GROUP_MEMBERS, f"at least {GROUP_MEMBERS} users: a group of them"),
         (json_file is not None and not json_file.parent.is_dir(), f"there is no folder for {json_file}"),
     ):

@@ -175,7 +175,6 @@ def test_the_short_set_is_the_comparison_and_the_rest_once() -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("compare", "--rounds", "0"), "there is at least one round"),
         (("compare", "--json", "no/such/folder.json"), "there is no folder for no/such/folder.json"),
         (("short", "--write", "no/such/page.md"), "there is no folder for no/such/page.md"),
     ],

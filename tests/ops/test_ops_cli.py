@@ -119,7 +119,7 @@ def test_health_is_an_exit_code(data: Path) -> None:
     [
         (("packet", 5), "there is no packet 5"),
         (("group", 5), "there is no group 5"),
-        (("connections", "--most", 0), "a whole number from 1 to 1000, not '0'"),
+        (("connections", "--most", 1001), "a whole number from 1 to 1000, not '1001'"),
     ],
 )
 def test_what_the_server_refuses_is_one_line(data: Path, words: tuple[object, ...], says: str) -> None:
@@ -127,7 +127,10 @@ def test_what_the_server_refuses_is_one_line(data: Path, words: tuple[object, ..
     assert (refused.returncode, refused.stdout, refused.stderr) == (1, "", f"hongbao: {says}\n")
 
 
-@pytest.mark.parametrize("words", [("log-level", "loud"), ("connections", "--sort", "beauty"), ("packet", "one")])
+@pytest.mark.parametrize(
+    "words",
+    [("log-level", "loud"), ("connections", "--sort", "beauty"), ("packet", "one"), ("connections", "--most", 1.5)],
+)
 def test_what_no_server_would_understand_is_not_sent(words: tuple[object, ...], tmp_path: Path) -> None:
     refused = hongbao(*words, "--data", tmp_path)
     assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)

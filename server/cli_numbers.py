@@ -1,0 +1,49 @@
+"""Numbers of a command line. Nothing is rounded or guessed: 88.5 fen are a mistake, not 88."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Annotated, Any, Final
+
+from cyclopts import Parameter, Token
+from cyclopts.validators import Number
+
+INT64_MAX: Final = 2**63 - 1
+YEAR_H: Final = 24 * 366.0
+
+
+def whole(_: Any, tokens: Sequence[Token]) -> int:
+    """Decimal digits, perhaps behind a minus. Raises ValueError, one line."""
+    word = tokens[0].value
+    digits = word.removeprefix("-")
+    if not (digits.isascii() and digits.isdecimal() and len(digits) < 20):
+        raise ValueError(f"{word!r} is no whole number")
+    return int(word)
+
+
+def finite(_: Any, tokens: Sequence[Token]) -> float:
+    """Any number but infinity and "not a number". Raises ValueError, one line."""
+    word = tokens[0].value
+    try:
+        number = float(word)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"{word!r} is no number")
+    return number
+
+
+def _within(least: int, most: int) -> Parameter:
+    return Parameter(converter=whole, validator=Number(gte=least, lte=most))
+
+
+Id = Annotated[int, _within(0, INT64_MAX)]
+Fen = Annotated[int, _within(1, INT64_MAX)]
+Count = Annotated[int, _within(1, 1_000_000_000)]
+Whole = Annotated[int, _within(0, 1_000_000_000)]
+Seed = Annotated[int, Parameter(converter=whole)]
+Port = Annotated[int, _within(0, 65_535)]
+Seconds = Annotated[float, Parameter(converter=finite, validator=Number(gt=0, lte=31_000_000))]
+Rate = Annotated[float, Parameter(converter=finite, validator=Number(gt=0, lte=1e9))]
+Hours = Annotated[float, Parameter(converter=finite, validator=Number(gt=0, lte=10 * YEAR_H))]
