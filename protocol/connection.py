@@ -17,6 +17,7 @@ from protocol.tokens import Token
 
 DETAIL_CHARS_MAX = 200
 FROM_SERVER_BYTES_MAX = 1 << 20
+FRAMES_AT_ONCE = 200  # of one connection, before others have their turn
 _HANDLED_HERE = frozenset({messages.Login, messages.Ping, messages.Pong})
 _UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -42,14 +43,17 @@ class ServerConnection:
     __slots__ = (
         "_deadline",
         "_out",
+        "_payloads",
         "_ping_is_out",
         "_sizes",
         "_splitter",
         "_timing",
+        "_too_large",
         "closing",
         "logged_in",
         "login_seen",
         "nonce",
+        "vain",
     )
 
     def __init__(self, hello: messages.Hello, now: float, timing: Timing, sizes: Sizes) -> None:
@@ -57,6 +61,9 @@ class ServerConnection:
         self._sizes = sizes
         self._timing = timing
         self._out: list[bytes] = [frame(messages.encode(hello))]
+        self._payloads: list[bytes] = []  # complete frames whose turn has not come
+        self._too_large = ""  # the bad frame behind them
+        self.vain = 0
         self.nonce = hello.nonce
         self._ping_is_out = False
         self._deadline = now + timing.login_timeout_s
@@ -65,28 +72,40 @@ class ServerConnection:
         self.closing: codes.Close | None = None
 
     def receive_data(self, data: bytes, now: float) -> list[messages.Message]:
-        """The requests that these bytes complete, in order. Heartbeats are answered here and not returned."""
-        payloads: list[bytes] = []
-        too_large: FrameTooLarge | None = None
+        """The requests that these bytes complete, in order, from at most FRAMES_AT_ONCE frames.
+
+        While `has_more`, call it with no bytes for the next of them. Heartbeats are answered here and not returned.
+        `vain` then says how many frames were neither a request nor a pong that was waited for.
+        """
+        waiting, self.vain = self._payloads, 0
         try:
-            self._splitter.take(data, payloads)
+            self._splitter.take(data, waiting)
         except FrameTooLarge as error:
-            too_large = error
+            self._too_large = str(error)
+        payloads, self._payloads = waiting[:FRAMES_AT_ONCE], waiting[FRAMES_AT_ONCE:]
         requests: list[messages.Message] = []
         for payload in payloads:
             if self.closing is not None:
-                return requests
+                break
             request = self._decode(payload, now)
             if request is not None:
                 requests.append(request)
-        if too_large is not None:
-            self.close(codes.Close.FRAME_TOO_LARGE, str(too_large))
+        if self.closing is not None:
+            self._payloads.clear()
+        elif self._too_large and not self._payloads:
+            self.close(codes.Close.FRAME_TOO_LARGE, self._too_large)
         return requests
+
+    @property
+    def has_more(self) -> bool:
+        """There are frames whose turn has not come."""
+        return bool(self._payloads)
 
     def _decode(self, payload: bytes, now: float) -> messages.Message | None:
         try:
             message: messages.Message = messages.decode_from_client(payload)
         except msgspec.ValidationError as error:
+            self.vain += 1
             self._refuse_or_close(payload, str(error))
             return None
         except _UNDECODABLE as error:
@@ -104,13 +123,15 @@ class ServerConnection:
             return message
         if not self.logged_in:
             self.close(codes.Close.LOGIN_EXPECTED, f"{kind.__name__} before the welcome")
-        elif kind is messages.Login:
-            self.refuse(message.seq, codes.Refusal.OUT_OF_ORDER)
-        elif kind is messages.Ping:
-            self.send(messages.Pong(message.seq))
-        elif self._ping_is_out:
+        elif kind is messages.Pong and self._ping_is_out:
             self._ping_is_out = False
             self._deadline = now + self._timing.ping_interval_s
+        else:
+            self.vain += 1
+            if kind is messages.Ping:
+                self.send(messages.Pong(message.seq))
+            elif kind is messages.Login:
+                self.refuse(message.seq, codes.Refusal.OUT_OF_ORDER)
         return None
 
     def _refuse_or_close(self, payload: bytes, why: str) -> None:

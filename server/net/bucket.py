@@ -20,9 +20,9 @@ class Bucket:
         self._level = level - 1.0
         return 0.0
 
-    def charge(self, now_s: float, per_s: float, burst: float) -> None:
-        """Take a token for what has happened already, or as much of one as there is."""
-        self._level = max(0.0, self._filled(now_s, per_s, burst) - 1.0)
+    def charge(self, now_s: float, per_s: float, burst: float, tokens: int = 1) -> None:
+        """Take tokens for what has happened already, or as many as there are."""
+        self._level = max(0.0, self._filled(now_s, per_s, burst) - tokens)
 
     def is_empty(self, now_s: float, per_s: float, burst: float) -> bool:
         """There is not one token."""

@@ -15,7 +15,7 @@ from server.core.limits import Broken
 from server.core.packet import NO_TICKET, Answer, Decision
 from server.net.hub import Hub
 from server.net.requests import Requests, UseCases
-from server.net.session import Session
+from server.net.session import DEAF_S, Session
 from server.net.showing import tapped_of
 from server.net.watching import Watching
 from server.services import auth
@@ -24,7 +24,6 @@ from server.services.refusals import Reason, Refused
 from storage.errors import StoreUnavailable
 
 LOG = structlog.get_logger()
-DEAF_S = 0.5  # who is refused for overload is not read for so long: one read then finds what a flood has sent
 
 LOGIN_CLOSES = {
     auth.Verdict.REFUSED: codes.Close.LOGIN_REFUSED,
@@ -151,6 +150,8 @@ class Dispatch:
         self.refusals[refusal] += 1
         if refusal is codes.Refusal.OVERLOADED:
             session.turn_deaf(DEAF_S)
+        elif refusal is codes.Refusal.RATE_LIMITED:
+            session.vain += 1
         session.refuse(seq, refusal, detail, retry_after_ms)
 
     def _jittered(self, wait_ms: int | None) -> int | None:

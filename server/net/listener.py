@@ -57,6 +57,7 @@ class Listener:
     def _read_limits(self) -> None:
         limits = self._limits
         self.outgoing_bytes_max = limits.outgoing_bytes_max
+        self.frames_in_vain = limits.requests_per_s, limits.requests_burst
         self.linger_s = limits.pong_timeout_s  # who takes nothing for so long is not there any more
         # what a connection is told in its hello holds for it to its end
         self._timing = Timing(limits.login_timeout_s, limits.ping_interval_s, limits.pong_timeout_s)

@@ -8,7 +8,9 @@ from typing import Protocol, cast
 from protocol import codes, messages
 from protocol.connection import ServerConnection
 from server.net.addresses import Address, address_of
+from server.net.bucket import Bucket
 
+DEAF_S = 0.5  # one read then finds what a flood has sent
 WRITE_HIGH_BYTES = 64 * 1024  # above it we stop reading from whoever does not read from us
 
 
@@ -16,6 +18,7 @@ class Host(Protocol):
     """What a session needs from whoever accepted it."""
 
     outgoing_bytes_max: int
+    frames_in_vain: tuple[float, float]  # so many a second of a connection, and so many at once
     linger_s: float
     slow_readers: int
 
@@ -40,6 +43,7 @@ class Session(asyncio.Protocol):
         "_host",
         "_paused",
         "_transport",
+        "_vain",
         "_waits",
         "address",
         "connection",
@@ -47,6 +51,7 @@ class Session(asyncio.Protocol):
         "requests",
         "since_s",
         "user_id",
+        "vain",
     )
 
     def __init__(self, host: Host) -> None:
@@ -55,6 +60,7 @@ class Session(asyncio.Protocol):
         self._deaf = False  # for a while nothing is read
         self._dirty = False
         self._paused = False
+        self._vain: Bucket | None = None  # most connections never need it
         self._waits = False  # something is queued that leaves by itself in a while
         self._held: list[bytes] | None = None  # pushes between joining the hub and the welcome
         self._transport: asyncio.Transport
@@ -63,6 +69,7 @@ class Session(asyncio.Protocol):
         self.since_s = self.heard_s = host.now_s()
         self.requests = 0
         self.user_id = -1
+        self.vain = 0  # requests over the limit among what is being served
 
     # --- called by the event loop -----------------------------------------------------------------------------
 
@@ -77,14 +84,31 @@ class Session(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Hand on what these bytes ask for."""
-        host = self._host
+        self.heard_s = self._host.now_s()
+        self._serve(data)
+
+    def _serve(self, data: bytes) -> None:
+        host, connection = self._host, self.connection
         self._dirty = True  # what is answered at once leaves below
-        self.heard_s = now_s = host.now_s()
-        requests = self.connection.receive_data(data, now_s)
+        self.vain, now_s = 0, host.now_s()
+        requests = connection.receive_data(data, now_s)
         self.requests += len(requests)
         for request in requests:
             host.dispatch(self, request)
+        if vain := self.vain + connection.vain:
+            self._charge(vain, now_s)
+        if connection.has_more and not self._deaf:
+            self.turn_deaf(0.0)  # others first
         self.flush()
+
+    def _charge(self, vain: int, now_s: float) -> None:
+        """What no user's bucket pays for is paid by the connection: who has nothing left is not read for now."""
+        per_s, burst = self._host.frames_in_vain
+        if self._vain is None:
+            self._vain = Bucket(burst, now_s)
+        self._vain.charge(now_s, per_s, burst, vain)
+        if self._vain.is_empty(now_s, per_s, burst):
+            self.turn_deaf(DEAF_S)
 
     def connection_lost(self, error: Exception | None) -> None:
         """Forget everything about it."""
@@ -143,12 +167,23 @@ class Session(asyncio.Protocol):
         self._read_on()
 
     def _read_on(self) -> None:
-        if not (self._deaf or self._paused or self._transport.is_closing()):
+        if self._is_open and self.connection.has_more:
+            self._serve(b"")
+        if self._is_open:
             self._transport.resume_reading()
+
+    @property
+    def _is_open(self) -> bool:
+        return not (self._deaf or self._paused or self._transport.is_closing())
 
     def hold_pushes(self) -> None:
         """Pushes wait from now on for the welcome, so that nothing is missed between the two."""
         self._held = []
+
+    @property
+    def holds_pushes(self) -> bool:
+        """Its welcome is on the way."""
+        return self._held is not None
 
     def welcome(self, message: messages.Welcome, now_s: float, first_ping: float) -> None:
         """The login was accepted: the welcome, then what happened meanwhile."""

@@ -35,8 +35,8 @@ _AWAY = (
     asyncpg.InternalServerError,
     asyncpg.FeatureNotSupportedError,  # a cached plan that a migration made invalid
 )
-# a writer whose network died in the middle of a transaction must not hold its row locks for hours
-_LANE_SETTINGS = {"idle_in_transaction_session_timeout": "5000", "client_connection_check_interval": "1000"}
+# whoever loses the network in the middle of a transaction must not hold its row locks for hours
+_SETTINGS = {"idle_in_transaction_session_timeout": "5000", "client_connection_check_interval": "1000"}
 
 
 @contextmanager
@@ -46,6 +46,17 @@ def unavailable_when_away() -> Iterator[None]:
         yield
     except _AWAY as error:
         raise StoreUnavailable(f"PostgreSQL: {str(error) or type(error).__name__}") from error
+
+
+@contextmanager
+def _unavailable_when_broken_off(connection: Connection) -> Iterator[None]:
+    """Between two steps of a statement asyncpg does not look whether its connection was ended meanwhile."""
+    try:
+        yield
+    except AttributeError as error:
+        if not connection.is_closed():
+            raise
+        raise StoreUnavailable("PostgreSQL: the connection was ended") from error
 
 
 async def _keep(connection: object) -> None:
@@ -62,7 +73,13 @@ class Database:
         self._dsn = dsn
         self._timeout_s = timeout_s
         self._pool = asyncpg.create_pool(
-            dsn, min_size=0, max_size=pool_max, timeout=timeout_s, command_timeout=timeout_s, reset=_keep
+            dsn,
+            min_size=0,
+            max_size=pool_max,
+            timeout=timeout_s,
+            command_timeout=timeout_s,
+            reset=_keep,
+            server_settings=_SETTINGS,
         )
         self._lanes: list[Lane] = []
         self._watch = Watch(self._probe)
@@ -109,7 +126,7 @@ class Database:
         with self._watch.asking(), unavailable_when_away():
             connection = await self._watch.unless_away(self._pool.acquire(timeout=self._timeout_s))
             try:
-                with self._watch.breaking_off(connection.terminate):
+                with self._watch.breaking_off(connection.terminate), _unavailable_when_broken_off(connection):
                     yield connection
             finally:
                 await self._pool.release(connection)
@@ -163,7 +180,8 @@ class Lane:
             try:
                 with self._watch.asking(), unavailable_when_away():
                     connection = await self._watch.unless_away(self._connect())
-                    with self._watch.breaking_off(connection.terminate):
+                    breaking_off = self._watch.breaking_off(connection.terminate)
+                    with breaking_off, _unavailable_when_broken_off(connection):
                         yield connection
             except StoreUnavailable:
                 self.drop()
@@ -178,7 +196,7 @@ class Lane:
     async def _connect(self) -> asyncpg.Connection[asyncpg.Record]:
         if self._connection is None or self._connection.is_closed():
             self._connection = await asyncpg.connect(
-                self._dsn, timeout=self._timeout_s, command_timeout=self._timeout_s, server_settings=_LANE_SETTINGS
+                self._dsn, timeout=self._timeout_s, command_timeout=self._timeout_s, server_settings=_SETTINGS
             )
         return self._connection
 

@@ -14,6 +14,7 @@ SLOW_S: Final = 0.2  # a statement that takes longer raises suspicion
 PROBE_S: Final = 0.5  # within this a database that is there answers
 QUIET_S: Final = 0.3  # an answer to anybody within this proves more than a probe that fails
 AGAIN_S: Final = 0.1  # between two probes
+LATE_S: Final = 0.1  # a probe that we hear of so much too late failed because of us
 Asked = TypeVar("Asked")
 
 
@@ -80,13 +81,17 @@ class Watch:
             self._task = asyncio.get_running_loop().create_task(self._watch())
 
     async def _watch(self) -> None:
+        loop = asyncio.get_running_loop()
         while self._suspected or self._away:
             self._suspected = False
+            due_s = loop.time() + PROBE_S
             try:
                 async with asyncio.timeout(PROBE_S):
                     await self._probe()
             except (StoreUnavailable, TimeoutError) as error:
-                if asyncio.get_running_loop().time() - self._answered_s > QUIET_S:
+                if loop.time() > due_s + LATE_S:
+                    self._suspected = True  # we stood still ourselves: that proves nothing, ask again
+                elif loop.time() - self._answered_s > QUIET_S:
                     self._is_away(str(error) or "PostgreSQL: no answer")
             else:
                 self._away = ""

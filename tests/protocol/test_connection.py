@@ -16,7 +16,15 @@ from hypothesis import strategies as st
 
 from protocol import messages
 from protocol.codes import REFUSALS, Close, Refusal, should_reconnect
-from protocol.connection import DETAIL_CHARS_MAX, ClientConnection, ServerConnection, Sizes, Timing, refused
+from protocol.connection import (
+    DETAIL_CHARS_MAX,
+    FRAMES_AT_ONCE,
+    ClientConnection,
+    ServerConnection,
+    Sizes,
+    Timing,
+    refused,
+)
 from protocol.framing import FrameTooLarge, frame
 from protocol.messages import Goodbye, Hello, Login, Message, Ping, Pong, Refused, Welcome
 from protocol.tokens import mint
@@ -546,3 +554,50 @@ def test_a_client_passes_over_what_a_newer_server_says() -> None:
     client = ClientConnection(TOKEN)
     stream = packed([99, 0, "news"]) + framed(messages.Balance(5, 100))
     assert client.receive_data(stream) == [messages.Balance(5, 100)]
+
+
+# --- many frames at once --------------------------------------------------------------------------------------
+
+
+def test_many_frames_are_handed_out_in_portions_in_order() -> None:
+    connection, grabs = logged_in(), [messages.Grab(seq, 7) for seq in range(2 * FRAMES_AT_ONCE + 5)]
+    got = connection.receive_data(b"".join(map(framed, grabs)) + b"\xff\xff\xff\xff", T0)
+    assert (len(got), connection.has_more, connection.closing) == (FRAMES_AT_ONCE, True, None)
+    got += connection.receive_data(b"", T0)
+    assert (len(got), connection.has_more, connection.closing) == (2 * FRAMES_AT_ONCE, True, None)
+    got += connection.receive_data(b"", T0)
+    assert (got, connection.has_more) == (grabs, False)
+    check_closed(connection, Close.FRAME_TOO_LARGE)
+
+
+def test_nothing_waits_behind_a_frame_that_ends_the_connection() -> None:
+    connection = logged_in()
+    connection.receive_data(frame(b"\xc1") + framed(Ping(1)) * 2 * FRAMES_AT_ONCE, T0)
+    assert not connection.has_more
+    check_closed(connection, Close.BAD_FRAME)
+
+
+@pytest.mark.parametrize(
+    ("stream", "vain"),
+    [
+        (framed(messages.Grab(1, 7)) * 3, 0),
+        (framed(Ping(1)) * 3, 3),
+        (framed(Pong(1)) * 3, 3),
+        (framed(LOGIN) * 2, 2),
+        (packed([21, 5, "any"]) + packed([99, 5]), 2),
+    ],
+    ids=["requests", "pings", "pongs", "logins", "malformed"],
+)
+def test_what_no_bucket_pays_for_is_counted(stream: bytes, vain: int) -> None:
+    connection = logged_in()
+    connection.receive_data(stream, T0)
+    assert connection.vain == vain
+    connection.receive_data(framed(messages.Grab(1, 7)), T0)
+    assert connection.vain == 0
+
+
+def test_a_pong_that_was_waited_for_is_not_in_vain() -> None:
+    connection = logged_in()
+    connection.handle_deadline(connection.next_deadline())
+    connection.receive_data(framed(Pong(0)) * 2, connection.next_deadline() - 1)
+    assert connection.vain == 1

@@ -123,3 +123,26 @@ def test_slow_statements_do_not_make_it_probe_all_the_time() -> None:
         assert 3 <= store.probes <= 30  # in three seconds
 
     run(scene())
+
+
+def test_a_probe_that_fails_because_we_stood_still_proves_nothing() -> None:
+    async def scene() -> None:
+        store, loop = Store(), asyncio.get_running_loop()
+        assert isinstance(loop, SimLoop)
+
+        async def stands_still() -> None:
+            store.probes += 1
+            if store.probes == 1:
+                loop.now_s += 3.0  # something of ours has held the loop up
+            await asyncio.sleep(0.01)
+
+        watch = Watch(stands_still)
+        with watch.asking():
+            await asyncio.sleep(0.3)
+            assert not watch.away
+        assert (watch.away, store.probes) == ("", 1)
+        await asyncio.sleep(0.3)
+        assert store.probes == 2
+        watch.close()
+
+    run(scene())

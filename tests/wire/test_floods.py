@@ -9,6 +9,7 @@ from typing import Any
 import psutil
 import pytest
 
+from protocol import messages
 from server.core.limits import Limits
 from server.core.packet import Answer
 from server.net.addresses import Addresses, address_of
@@ -224,3 +225,27 @@ async def test_recorded_requests_do_for_whom_says_them_and_once(attacked: Server
     assert await sql.fetchval("SELECT count(*) FROM packets") == 1
     assert await sql.fetchval("SELECT count(*) FROM claims") == 1
     assert await sql.fetchval("SELECT sum(amount_fen) FROM transfers WHERE kind = 1") == 2 * RICH_FEN
+
+
+# --- many frames ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [[wire.PING, 1], [wire.PONG, 1], [wire.STOP_WATCHING, 1, 1], [wire.GRAB, 1, 1], [99, 1], [wire.LOGIN, 1]],
+    ids=["ping", "pong", "stop-watching", "grab", "unknown", "login"],
+)
+async def test_a_flood_of_frames_waits_for_others(
+    start_attacked: StartServer, dial: Dial, monkeypatch: pytest.MonkeyPatch, fields: list[int]
+) -> None:
+    """Whatever is sent, and whether it costs a bucket or not: a connection has its share of turns, no more."""
+    server = await start_attacked(limits__requests_per_s=20.0, limits__requests_burst=40.0)
+    flooder, honest = await dial(server, ALICE), await dial(server, BOB)
+    read, decode = [], messages.decode_from_client
+    monkeypatch.setattr(messages, "decode_from_client", lambda payload: read.append(payload) or decode(payload))
+    flood = asyncio.create_task(flooder.send_bytes(framed(*fields) * 50_000))
+    for _ in range(5):
+        await asyncio.sleep(0.05)
+        await honest.ask(wire.GET_BALANCE)
+    flood.cancel()
+    assert len(read) < 2_000

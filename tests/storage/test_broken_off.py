@@ -1,0 +1,49 @@
+"""What is asked of PostgreSQL is broken off between two steps of one statement: that is an outage, not a defect."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import asyncpg
+import pytest
+
+from storage.errors import StoreUnavailable
+from storage.postgres.database import Database
+
+
+@pytest.mark.parametrize("by", ["pool", "lane"])
+async def test_a_statement_broken_off_when_it_was_just_prepared(
+    postgres_dsn: str, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    database = Database(postgres_dsn, pool_max=2, timeout_s=2.0)
+    await database.open()
+    prepare = asyncpg.Connection._get_statement
+
+    async def prepare_and_freeze(self: Any, *words: Any, **more: Any) -> Any:
+        prepared = await prepare(self, *words, **more)
+        database._watch._is_away("PostgreSQL: no answer")
+        return prepared
+
+    monkeypatch.setattr(asyncpg.Connection, "_get_statement", prepare_and_freeze)
+    with pytest.raises(Exception) as told:  # noqa: PT011  which one is asked below
+        async with database.reading() if by == "pool" else database.lane().alone() as connection:
+            await connection.fetchval("SELECT 1 + $1", 1)
+    assert told.type is StoreUnavailable
+    await database.close()
+
+
+async def test_a_defect_of_ours_stays_one(postgres_dsn: str) -> None:
+    database = Database(postgres_dsn, pool_max=2, timeout_s=2.0)
+    await database.open()
+    with pytest.raises(AttributeError):
+        async with database.reading():
+            raise AttributeError("a typing mistake")
+    await database.close()
+
+
+async def test_a_transaction_whose_network_dies_does_not_keep_its_locks(postgres_dsn: str) -> None:
+    database = Database(postgres_dsn, pool_max=2, timeout_s=2.0)
+    await database.open()
+    async with database.transaction() as connection:
+        assert await connection.fetchval("SHOW idle_in_transaction_session_timeout") == "5s"
+    await database.close()
