@@ -12,7 +12,8 @@ import pyte
 
 PATIENCE_S = 20.0
 READ_S = 0.1
-KEYS = {"up": "\x1b[A", "down": "\x1b[B", "esc": "\x1b", "enter": "\r", "tab": "\t", "f2": "\x1bOQ", "f3": "\x1bOR"}
+KEYS = {"up": "\x1b[A", "down": "\x1b[B", "esc": "\x1b", "enter": "\r", "tab": "\t"}
+KEYS |= {"f1": "\x1bOP", "f2": "\x1bOQ", "f3": "\x1bOR"}
 
 
 class Terminal:
@@ -35,10 +36,17 @@ class Terminal:
         assert self._child is not None
         await asyncio.to_thread(self._child.close, True)
 
+    def resize(self, columns: int, rows: int = 24) -> None:
+        """Make the window another size; the program is told."""
+        assert self._child is not None
+        self._screen.resize(rows, columns)
+        self._child.setwinsize(rows, columns)
+
     @property
     def lines(self) -> list[str]:
         """The screen, row by row; a Chinese character is one character here."""
-        return [line.rstrip() for line in self._screen.display]
+        rows = (self._screen.buffer[number] for number in range(self._screen.lines))
+        return ["".join(row[column].data for column in range(self._screen.columns)).rstrip() for row in rows]
 
     @property
     def text(self) -> str:
@@ -47,7 +55,7 @@ class Terminal:
 
     def colour_of(self, text: str) -> str:
         """The background under the first place where a text stands."""
-        row = next(number for number, line in enumerate(self._screen.display) if text in line)
+        row = next(number for number, line in enumerate(self.lines) if text in line)
         cells = self._screen.buffer[row]
         shown = [(column, cells[column]) for column in range(self._screen.columns) if cells[column].data]
         place = "".join(cell.data for _, cell in shown).index(text)

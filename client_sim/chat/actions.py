@@ -8,13 +8,28 @@ from client_sim.chat.commands import VERBS, BadCommand, Command
 from client_sim.chat.model import OPEN, Card
 from client_sim.chat.session import Fields, Session
 from client_sim.chat.texts import text
+from client_sim.errors import ClientError, Refusal
 from client_sim.names import user_id_of
 from protocol import messages
+
+IN_A_GROUP = frozenset({"say", "send", "equal", "form", "leave", "members", "kick", "who"})
 
 
 async def run(session: Session, command: Command) -> None:
     """Do it. Raises ClientError, BadCommand."""
+    check(session, command)
     await ACTIONS[command.verb](session, **command.values)
+
+
+def check(session: Session, command: Command) -> None:
+    """Raises BadCommand for what can be done in a group only while there is none on the screen."""
+    if command.verb in IN_A_GROUP and session.model.current_id == session.model.user_id:
+        raise BadCommand("only_in_a_group", command.verb)
+
+
+def why(error: ClientError) -> str:
+    """What went wrong, in words; "" if its name says it all."""
+    return error.detail if isinstance(error, Refusal) else str(error)
 
 
 # --- who and what is meant --------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
-from textual.widgets import Input, OptionList
+from textual.widgets import OptionList
 
 from client_sim.chat import actions
 from client_sim.chat.commands import BadCommand, Command, parse
@@ -20,13 +20,14 @@ from client_sim.chat.screens.result_page import ResultPage
 from client_sim.chat.screens.send_form import SendForm
 from client_sim.chat.session import Event, Session, Start
 from client_sim.chat.texts import TEXTS, text
-from client_sim.chat.widgets import Groups, Keys, Talk, Top
+from client_sim.chat.widgets import Groups, Keys, Line, Talk, Top
 from client_sim.client import Client
 from client_sim.errors import ClientError
 from client_sim.money import yuan
 
 TOAST_S = 5.0
 HINT_S = 20.0
+TOASTS_MOST = 3
 KEYS = [
     ("↵", "key_open"),
     ("↑↓", "key_choose"),
@@ -36,7 +37,15 @@ KEYS = [
     ("F1", "key_help"),
     ("^Q", "key_quit"),
 ]
-TOASTS = {"claim", "finished", "refund", "removed", "kicked", "sent", "again", "name", "reload"}
+TOASTS = {"claim", "refund", "removed", "kicked", "sent", "again", "name", "reload"}
+ANSWERS = {  # of an open without a page
+    "won": "state_claimed_amount",
+    "claimed": "state_claimed_amount",
+    "gone": "state_gone",
+    "expired": "state_expired",
+    "not_allowed": "not_allowed",
+}
+HOLD_S = 0.1  # how often we look whether the coin still turns
 
 
 class ChatApp(App[int]):
@@ -56,26 +65,28 @@ class ChatApp(App[int]):
         Binding("ctrl+p", "next(-1)", show=False),
     ]
 
-    def __init__(self, client: Client, start: Start | None = None) -> None:
-        """`client` is not connected yet; it is closed with the app."""
+    def __init__(self, client: Client, start: Start | None = None, topup_options: str = "") -> None:
+        """`client` is not connected yet; it is closed with the app. `topup_options`: for the hint to topup."""
         super().__init__()
+        self._topup_options = topup_options and f" {topup_options}"
         self.client = client
         self.session = Session(client, self._heard, start)
         self.failure: ClientError | None = None
         self._draw_is_due = False
         self._draw_anew = False
+        self._is_tapping = False
 
     def compose(self) -> ComposeResult:
-        yield Top(id="top")
+        yield Top()
         with Horizontal():
             yield Groups()
             with Vertical():
                 yield Talk()
-                yield Input(id="line", compact=True)
+                yield Line(id="line", compact=True)
         yield Keys(id="keys")
 
     def on_mount(self) -> None:
-        self.query_one(Input).focus()
+        self.query_one(Line).focus()
         self._draw()
         self.run_worker(self._live())
 
@@ -104,13 +115,16 @@ class ChatApp(App[int]):
         self._remind(event)
 
     def _draw(self) -> None:
+        if isinstance(self.screen, OpenPage) and self.screen.is_opening:  # the page is the first to tell the amount
+            self.set_timer(HOLD_S, self._draw)
+            return
         self._draw_is_due, anew, self._draw_anew = False, self._draw_anew, False
         main = self.screen_stack[0]
         main.query_one(Top).show(self.session)
         main.query_one(Groups).show(self.session)
         main.query_one(Talk).show(self.session, anew)
         main.query_one(Keys).show(self.session.language, KEYS)
-        main.query_one(Input).placeholder = self.text(self._hint())
+        main.query_one(Line).placeholder = self.text(self._hint())
 
     def _hint(self) -> str:
         model = self.session.model
@@ -118,16 +132,16 @@ class ChatApp(App[int]):
             return "say_something"
         return "inbox_hint" if len(model.conversations) > 1 else "nothing_here"
 
-    def on_resize(self) -> None:
-        """The line above is as wide as the terminal."""
-        self.call_after_refresh(self._draw)
-
     def _remind(self, event: Event) -> None:
         fields: dict[str, Any] = dict(event.fields)
         if event.word == "quit":
             self.exit(0)
         elif event.word == "welcome" and not fields["balance_fen"]:
-            self.toast("hint_topup", seconds=HINT_S, name=self.session.name or fields["user"])
+            name = self.session.name or fields["user"]
+            self.toast("hint_topup", seconds=HINT_S, name=name, options=self._topup_options)
+        elif event.word == "opened":
+            answer, amount_fen = fields["answer"], fields["amount_fen"]
+            self.toast(ANSWERS[answer], is_error=not amount_fen, amount=yuan(amount_fen))
         elif event.word == "balance" and fields["reason"] in ("top_up", "asked"):
             reason, fen = (
                 ("toast_top_up", "change_fen") if fields["change_fen"] else ("toast_balance", "balance_fen")
@@ -135,7 +149,7 @@ class ChatApp(App[int]):
             self.toast(reason, amount=yuan(fields[fen]))
         elif event.word == "claim" and fields["user"] == self.client.user_id:
             return  # nobody need be told what they do themselves
-        elif event.word in TOASTS and not (event.word == "finished" and not fields["best"]):
+        elif event.word in TOASTS:
             amount_fen = fields.get("amount_fen", fields.get("total_fen", 0))
             self.toast(f"toast_{event.word}", **fields, amount=yuan(amount_fen))
 
@@ -147,6 +161,11 @@ class ChatApp(App[int]):
             timeout=seconds,
             severity="error" if is_error else "information",
         )
+
+    def on_notify(self) -> None:
+        """Make room for another toast."""
+        for old in list(self._notifications)[: 1 - TOASTS_MOST]:
+            self._unnotify(old)
 
     # --- doing --------------------------------------------------------------------------------------------------
 
@@ -162,13 +181,11 @@ class ChatApp(App[int]):
             self.toast(bad.key, is_error=True, verb=bad.verb, text=bad.text, usage=usage)
         except ClientError as error:
             key = f"refused_{error.name}"
-            self.toast(key if key in TEXTS else "refused", is_error=True, detail=str(error))
+            self.toast(key if key in TEXTS else "refused", is_error=True, detail=actions.why(error) or error.name)
 
-    def on_input_submitted(self, submitted: Input.Submitted) -> None:
+    def on_line_typed(self, typed: Line.Typed) -> None:
         """A line was typed; an empty one taps the chosen packet."""
-        if submitted.input.id == "line":
-            self.do(self._obey(submitted.value))
-            submitted.input.value = ""
+        self.do(self._obey(typed.line))
 
     async def _obey(self, line: str) -> None:
         command = parse(line)
@@ -179,6 +196,7 @@ class ChatApp(App[int]):
             await self._command(command)
 
     async def _command(self, command: Command) -> None:
+        actions.check(self.session, command)
         page = PAGES.get(command.verb)
         if page is not None:
             await page(self, **command.values)
@@ -199,6 +217,10 @@ class ChatApp(App[int]):
         if len(self.screen_stack) == 1:
             self.do(self._obey(line))
 
+    def action_help_quit(self) -> None:
+        """Ctrl-C is for copying; say what quits, in the session's language."""
+        self.toast("quit_hint")
+
     def action_choose(self, step: int) -> None:
         """The packet above or below."""
         self.query_one(Talk).choose(step)
@@ -217,8 +239,14 @@ class ChatApp(App[int]):
     # --- pages --------------------------------------------------------------------------------------------------
 
     async def tap(self, packet_id: int = 0) -> None:
-        """The page that the server shows for a tap."""
-        page = await self.session.tap(actions.packet_meant(self.session, packet_id))
+        """The page that the server shows for a tap. Taps while one is under way are the same tap."""
+        if self._is_tapping:
+            return
+        self._is_tapping = True
+        try:
+            page = await self.session.tap(actions.packet_meant(self.session, packet_id))
+        finally:
+            self._is_tapping = False
         if page.result is not None:
             await self.show_result(page.packet_id)
         elif page.view:
@@ -237,10 +265,7 @@ class ChatApp(App[int]):
         self.push_screen(Records(self.session, await self.session.records(direction, year)))
 
     async def _form(self) -> None:
-        if self.session.model.current_id == self.session.model.user_id:
-            self.toast("inbox_hint")
-        else:
-            self.push_screen(SendForm(self.session))
+        self.push_screen(SendForm(self.session))
 
     async def _members(self) -> None:
         self.push_screen(await listing.members(self.session))

@@ -65,17 +65,17 @@ def card(card: Card, user_id: int, language: str) -> Content:
     packet = card.packet
     is_open = packet.state == OPEN
     upper, lower, gold = (RED, DARK, GOLD) if is_open else (FADED, FADED_DARK, FADED_GOLD)
-    state = state_text(card, user_id, language)
+    kind = text(language, packet.kind)
     if packet.kind != "personal":
-        state += f" · {text(language, 'shares', shares=packet.shares)}"
+        kind += f" · {text(language, 'shares', shares=packet.shares)}"
     rows = (
         (" ", f"on {upper}"),
         ("  開  ", f"bold {INK} on {gold}"),
         (fit(f"  {packet.greeting}", CARD_WIDTH - 7), f"bold {CREAM} on {upper}"),
         ("\n ", f"on {upper}"),
         ("▀" * 6, f"{gold} on {upper}"),  # the seal is one row and a half high
-        (fit(f"  {state}", CARD_WIDTH - 7), f"{GOLD} on {upper}"),
-        ("\n" + fit(f" {text(language, packet.kind)}", CARD_WIDTH), f"{GOLD} on {lower}"),
+        (fit(f"  {state_text(card, user_id, language)}", CARD_WIDTH - 7), f"{GOLD} on {upper}"),
+        ("\n" + fit(f" {kind}", CARD_WIDTH), f"{GOLD} on {lower}"),
     )
     return Content.assemble(*rows)
 

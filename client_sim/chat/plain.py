@@ -20,7 +20,7 @@ from client_sim.chat import actions
 from client_sim.chat.commands import BadCommand, Command, parse
 from client_sim.chat.session import Event, Session, Start
 from client_sim.client import Client
-from client_sim.errors import ClientError, Refusal
+from client_sim.errors import ClientError
 
 REMEMBERED = 1000  # events that /wait has not looked at
 _BARE = re.compile(r'[^\s"=\\]+')
@@ -79,7 +79,7 @@ class Plain:
             except BadCommand as bad:
                 self.session.tell("bad", why=bad.key, verb=bad.verb, text=bad.text)
             except ClientError as error:
-                self.session.tell("refused", name=error.name, temporary=error.temporary, detail=_why(error))
+                self.session.tell("refused", name=error.name, temporary=error.temporary, detail=actions.why(error))
 
     async def _do(self, command: Command) -> None:
         if command.verb == "wait":
@@ -106,10 +106,6 @@ class Plain:
                     return
             self._more.clear()
             await self._more.wait()
-
-
-def _why(error: ClientError) -> str:
-    return error.detail if isinstance(error, Refusal) else str(error)
 
 
 def read_lines(source: TextIO) -> asyncio.Queue[str | None]:

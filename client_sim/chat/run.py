@@ -18,10 +18,12 @@ async def chat(
     group_id: int = 0,
     language: str | None = None,
     is_plain: bool | None = None,
+    topup_options: str = "",
 ) -> int:
     """Until the user leaves; the exit code. A `name` of digits is an id and names nobody.
 
     `language` is zh or en, by default as the environment says; `is_plain` by default where there is no terminal.
+    `topup_options` is what `hongbao topup` needs to reach the same server, for the hint to who has no money.
     Raises ConnectionLost if there is no server, ConnectionRefusedForGood.
     """
     if is_plain is None:
@@ -29,13 +31,13 @@ async def chat(
     start = Start("" if name.isascii() and name.isdigit() else name.strip(), group_id, language or _language())
     client = Client(url, token)
     try:
-        return await (plain.chat(client, start) if is_plain else _on_screen(client, start))
+        return await (plain.chat(client, start) if is_plain else _on_screen(client, start, topup_options))
     finally:
         await client.close()
 
 
-async def _on_screen(client: Client, start: Start) -> int:
-    app = ChatApp(client, start)
+async def _on_screen(client: Client, start: Start, topup_options: str) -> int:
+    app = ChatApp(client, start, topup_options)
     code = await app.run_async()
     if app.failure is not None:
         raise app.failure

@@ -21,6 +21,7 @@ TEXTS: dict[str, Text] = {
     "inbox": Text("红包消息", "Inbox"),
     "chats": Text("聊天", "Chats"),
     "say_something": Text("说点什么,或 /help", "say something, or /help"),
+    "quit_hint": Text("按 Ctrl-Q 退出", "Ctrl-Q quits"),
     "inbox_hint": Text("/to 名字 5.20 祝福  发个人红包", "/to NAME 5.20 greeting  sends a personal packet"),
     "nothing_here": Text("/new 群名 建群,/join 群号 入群", "/new NAME makes a group, /join ID joins one"),
     # keys
@@ -34,6 +35,7 @@ TEXTS: dict[str, Text] = {
     "key_quit": Text("退出", "quit"),
     "key_back": Text("返回", "back"),
     "key_again": Text("再发一次", "send again"),
+    "key_again_sure": Text("再按一次就发出", "once more sends it"),
     "key_more": Text("更早", "older"),
     "key_list": Text("看看大家的手气", "see the list"),
     "key_switch": Text("换类型", "switch kind"),
@@ -64,7 +66,6 @@ TEXTS: dict[str, Text] = {
     "notice_refund": Text("红包已过期,¥{amount} 已退回零钱", "the packet expired; ¥{amount} came back"),
     # reminders
     "toast_claim": Text("{name} 领取了你的红包 ¥{amount}", "{name} opened your packet: ¥{amount}"),
-    "toast_finished": Text("红包派完了,手气最佳:{best}", "all opened; best luck: {best}"),
     "toast_refund": Text("红包过期,退回 ¥{amount}", "a packet expired, ¥{amount} came back"),
     "toast_removed": Text("你已不在群「{name}」里", "you are no longer in {name}"),
     "toast_kicked": Text("已将 {name} 移出群", "{name} is out of the group"),
@@ -76,8 +77,8 @@ TEXTS: dict[str, Text] = {
     "toast_reload": Text("离开太久,错过的消息没有全部取回", "away too long: some messages were missed"),
     "toast_page": Text("{line}", "{line}"),
     "hint_topup": Text(
-        "零钱是空的。另开一个终端:\nhongbao topup {name} 8800",
-        "Your wallet is empty. In another terminal:\nhongbao topup {name} 8800",
+        "零钱是空的。另开一个终端:\nhongbao topup {name} 8800{options}",
+        "Your wallet is empty. In another terminal:\nhongbao topup {name} 8800{options}",
     ),
     # the send form
     "form_title": Text("发红包", "Send a red packet"),
@@ -111,7 +112,11 @@ TEXTS: dict[str, Text] = {
     "several_called_so": Text("有好几个 {text},请用号码", "several are called {text}; use the id"),
     "nothing_to_send_again": Text("这里没有可以再发的红包", "no packet here can be sent again"),
     "only_plain": Text("/{verb} 只在 --plain 里有用", "/{verb} is for --plain"),
+    "only_in_a_group": Text(
+        "红包消息不是群,先用 /go 群 换到一个群", "the inbox is no chat; /go GROUP looks at one"
+    ),
     "refused": Text("不行:{detail}", "no: {detail}"),
+    "refused_not_allowed": Text("这个红包不是给你的", "this packet is not for you"),
     "refused_not_enough_money": Text("零钱不足", "there is not enough in your wallet"),
     "refused_bad_amount": Text("金额太小或太大", "that amount is too small or too large"),
     "refused_bad_shares": Text("个数不对:至少1个,不超过群人数", "shares: at least 1, at most one for each member"),

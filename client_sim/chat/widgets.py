@@ -1,4 +1,4 @@
-"""What the main screen is made of: the line above, the groups, the conversation with its bubbles and red cards."""
+"""What the screens are made of: the line above, the groups, the conversation with bubbles and red cards, fields."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Any
 
 from textual import events
 from textual.app import ComposeResult
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
-from textual.widgets import OptionList, Static
+from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from client_sim.chat import drawing
@@ -37,20 +37,54 @@ class Drawn(Static):
             self.update(content)
 
 
-class Top(Drawn):
+class Field(Input):
+    """An input whose keys act in the order in which they were pressed.
+
+    Textual's own act when the key has bubbled up to the app. What was typed ahead has gone in by then: a second
+    Enter would find the line of the first.
+    """
+
+    async def on_key(self, key: events.Key) -> None:
+        """Do at once what the key stands for here; letters and what means nothing here go their way."""
+        for binding in self._bindings.key_to_bindings.get(key.key, ()):
+            if await self.app.run_action(binding.action, self):
+                key.stop()
+                key.prevent_default()
+                return
+
+
+class Line(Field):
+    """What one says or wants, line by line."""
+
+    class Typed(Message):
+        """A line was typed, which is empty again."""
+
+        def __init__(self, line: str) -> None:
+            super().__init__()
+            self.line = line
+
+    async def action_submit(self) -> None:
+        """Take the line, once."""
+        line, self.value = self.value, ""
+        self.post_message(self.Typed(line))
+
+
+class Top(Horizontal):
     """Where I am, whether I am online, and what is in my wallet."""
+
+    def __init__(self) -> None:
+        self._here, self._state = Drawn(id="here"), Drawn(id="state")
+        super().__init__(self._here, self._state, id="top")
 
     def show(self, session: Session) -> None:
         """Draw what the session knows."""
         language, model = session.language, session.model
         state = "connecting" if not session.is_ready.is_set() else "online" if session.is_online else "offline"
         here = model.current.name or text(language, "inbox")
-        left = Content.assemble((" 红包 ", f"bold {GOLD} on {RED}"), f" {here}")
+        self._here.draw(Content.assemble((" 红包 ", f"bold {GOLD} on {RED}"), f" {here}"))
         money = f"{text(language, 'wallet')} ¥{yuan(model.balance_fen)} "
         colour = "#7bc96f" if state == "online" else "#e5c07b"
-        right = Content.assemble((f"● {text(language, state)}  ", colour), (money, f"bold {GOLD}"))
-        gap = max(1, self.size.width - right.cell_length)
-        self.draw(Content.assemble(left.truncate(gap, ellipsis=True, pad=True), right))
+        self._state.draw(Content.assemble((f" ● {text(language, state)}  ", colour), (money, f"bold {GOLD}")))
 
 
 class Groups(OptionList, can_focus=False):
@@ -109,7 +143,7 @@ class EntryView(Vertical):
         if isinstance(self.entry, Card):
             return drawing.card(self.entry, self._session.model.user_id, language)
         if isinstance(self.entry, Said):
-            return Content(f" {self.entry.text} ")
+            return Content(self.entry.text)
         return Content(text(language, self.entry.key, **self.entry.fields))
 
     def on_click(self, click: events.Click) -> None:

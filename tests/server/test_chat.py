@@ -50,7 +50,7 @@ async def test_send_grab_open_result_and_records_in_a_terminal(
         await screen.see("阿强", "都到齐了吗?·[2J")
 
         screen.type("/send 8.88 2 恭喜发财")  # send
-        await screen.see("恭喜发财", "未领取 · 2个", "零钱 ¥91.12")
+        await screen.see("恭喜发财", "未领取", "拼手气红包 · 2个", "零钱 ¥91.12")
         assert (screen.colour_of("恭喜发财"), screen.colour_of("開")) == (CARD_RED, SEAL_GOLD)
 
         screen.press("enter")  # grab: an empty line taps the newest packet

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from textual import events
 from textual.binding import Binding
 from textual.screen import ModalScreen
 
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
     from client_sim.chat.app import ChatApp
 
 
+DEAF_S = 0.4  # nobody has read a page that soon: letters pressed by then were meant for the line below
+
+
 class Dialog(ModalScreen[None]):
     """A page over the conversation; Esc closes it."""
 
@@ -25,6 +30,16 @@ class Dialog(ModalScreen[None]):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self.session = session
+        self._deaf_until_s = time.monotonic() + DEAF_S
+        self._is_typed_on = False
+
+    def on_key(self, key: events.Key) -> None:
+        """Who types on while the page appears goes unheard until they pause, with the Enter behind it."""
+        is_typing = key.is_printable or (self._is_typed_on and key.key == "enter")
+        if is_typing and time.monotonic() < self._deaf_until_s:
+            key.stop()
+            self._is_typed_on = True
+            self._deaf_until_s = time.monotonic() + DEAF_S
 
     @property
     def chat(self) -> ChatApp:

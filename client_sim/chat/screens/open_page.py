@@ -17,6 +17,7 @@ from client_sim.chat.drawing import CREAM, GOLD
 from client_sim.chat.screens.dialog import Dialog
 from client_sim.chat.session import Session
 from client_sim.chat.widgets import Drawn, Keys
+from client_sim.errors import ClientError
 from protocol import messages
 
 FRAME_S = 0.04
@@ -54,14 +55,14 @@ class OpenPage(Dialog):
     """As the server computed it."""
 
     BINDINGS: ClassVar[list[Any]] = [
-        Binding("enter,space,o", "open", show=False),
-        Binding("l", "list", show=False),
+        Binding("enter,space,o,O", "open", show=False),
+        Binding("l,L", "list", show=False),
     ]
 
     def __init__(self, session: Session, page: messages.OpenPageShown) -> None:
         super().__init__(session)
         self.page = page
-        self._is_opening = False
+        self.is_opening = False
 
     def compose(self) -> ComposeResult:
         page = self.page
@@ -81,8 +82,8 @@ class OpenPage(Dialog):
 
     def action_open(self) -> None:
         """Open it, once."""
-        if self.page.view == "open" and not self._is_opening:
-            self._is_opening = True
+        if self.page.view == "open" and not self.is_opening:
+            self.is_opening = True
             self.do(self._open())
 
     async def _open(self) -> None:
@@ -93,8 +94,10 @@ class OpenPage(Dialog):
             opened, _ = await asyncio.gather(
                 self.session.open(self.page.packet_id, self.page.ticket), asyncio.sleep(TURN_S)
             )
+        except ClientError:
+            self.is_opening = False
+            raise
         finally:
-            self._is_opening = False
             coin.rest()
         self.dismiss()
         if opened.answer in ("won", "claimed"):

@@ -26,7 +26,7 @@ class Records(Dialog):
     """One side and one year at a time."""
 
     BINDINGS: ClassVar[list[Any]] = [
-        Binding("tab,s", "side", show=False),
+        Binding("tab,s,S", "side", show=False),
         Binding("left", "year(1)", show=False),
         Binding("right", "year(-1)", show=False),
     ]

@@ -26,7 +26,7 @@ NAME_WIDTH, WHEN_WIDTH, AMOUNT_WIDTH = 16, 14, 10
 class ResultPage(Dialog):
     """As the server computed it. While it is open, claims to come are pushed to it."""
 
-    BINDINGS: ClassVar[list[Any]] = [Binding("a", "again", show=False), Binding("r", "records", show=False)]
+    BINDINGS: ClassVar[list[Any]] = [Binding("a,A", "again", show=False), Binding("r,R", "records", show=False)]
 
     def __init__(self, session: Session, packet_id: int, page: messages.ResultPageBody) -> None:
         super().__init__(session)
@@ -36,6 +36,7 @@ class ResultPage(Dialog):
         self._more = page.more
         self._is_fetching = False
         self._refresh_due = False
+        self._is_sure = False
 
     def compose(self) -> ComposeResult:
         page = self.page
@@ -98,7 +99,7 @@ class ResultPage(Dialog):
             options.add_options([Option(line) for line in lines])
             options.highlighted = at if lines else None
             options.scroll_to(y=where.y, animate=False)
-        keys = [("A", "key_again")] if page.button else []
+        keys = [("A", "key_again_sure" if self._is_sure else "key_again")] if page.button else []
         self.show_keys(*keys, *([("R", "key_records")] if page.link else []))
 
     def _line(self, one: messages.ResultLine) -> Content:
@@ -128,10 +129,13 @@ class ResultPage(Dialog):
         self._add(page.claims)
 
     def action_again(self) -> None:
-        """继续发送此红包."""
-        if self.page.button:
+        """继续发送此红包, when pressed a second time: everybody sees it."""
+        if self.page.button and self._is_sure:
             self.do(self.session.send_again(self.packet_id))
             self.dismiss()
+        elif self.page.button:
+            self._is_sure = True
+            self._draw()
 
     def action_records(self) -> None:
         """查看我的红包记录."""

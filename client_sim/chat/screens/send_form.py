@@ -8,14 +8,14 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.widgets import Input
 
 from client_sim import money
 from client_sim.chat.draft import OTHER, Draft
 from client_sim.chat.drawing import DIM, GOLD
 from client_sim.chat.screens.dialog import Dialog
 from client_sim.chat.session import Session
-from client_sim.chat.widgets import Drawn, Keys
+from client_sim.chat.widgets import Drawn, Field, Keys
+from client_sim.errors import ClientError
 
 
 class SendForm(Dialog):
@@ -23,8 +23,9 @@ class SendForm(Dialog):
 
     BINDINGS: ClassVar[list[Any]] = [
         Binding("f2,ctrl+t", "switch", show=False),
-        Binding("up", "app.focus_previous", show=False),
-        Binding("down", "app.focus_next", show=False),
+        # before what is typed behind them goes into the field that they leave
+        Binding("up,shift+tab", "app.focus_previous", show=False, priority=True),
+        Binding("down,tab", "app.focus_next", show=False, priority=True),
     ]
 
     def __init__(self, session: Session) -> None:
@@ -39,13 +40,13 @@ class SendForm(Dialog):
             for name, value in (("amount", ""), ("shares", "1"), ("greeting", "")):
                 with Horizontal(classes="field"):
                     yield Drawn(id=f"{name}_label", classes="label")
-                    yield Input(value, id=name, compact=True)
+                    yield Field(value, id=name, compact=True)
             yield Drawn(id="costs")
             yield Keys(id="keys")
 
     def on_mount(self) -> None:
-        self.query_one("#amount", Input).placeholder = "0.00"
-        self.query_one("#greeting", Input).placeholder = self.text("form_default")
+        self.query_one("#amount", Field).placeholder = "0.00"
+        self.query_one("#greeting", Field).placeholder = self.text("form_default")
         self._draw()
         self.show_keys(("↵", "form_send"), ("F2", "key_switch"), ("↑↓", "key_choose_field"))
 
@@ -59,20 +60,23 @@ class SendForm(Dialog):
         costs = self.text("form_costs", amount=money.yuan(draft.total_fen))
         self.query_one("#costs", Drawn).draw(Content.styled(costs, f"bold {GOLD}"))
 
-    def on_input_changed(self, changed: Input.Changed) -> None:
+    def _value(self, name: str) -> str:
+        return self.query_one(f"#{name}", Field).value
+
+    def on_input_changed(self) -> None:
         """Something was typed; what cannot be read counts as nothing."""
-        if changed.input.id == "amount":
-            self.draft = self.draft.with_amount(_read(money.fen, changed.value))
-        elif changed.input.id == "shares":
-            self.draft = self.draft.with_shares(_read(int, changed.value))
+        shares, amount_fen = _read(int, self._value("shares")), _read(money.fen, self._value("amount"))
+        if shares != self.draft.shares:
+            self.draft = self.draft.with_shares(shares)
+        if amount_fen != self.draft.shown_fen:
+            self.draft = self.draft.with_amount(amount_fen)
         self._draw()
 
     def action_switch(self) -> None:
         """The other kind."""
         self.draft = self.draft.switched()
-        with self.prevent(Input.Changed):
-            shown_fen = self.draft.shown_fen
-            self.query_one("#amount", Input).value = money.yuan(shown_fen).replace(",", "") if shown_fen else ""
+        shown_fen = self.draft.shown_fen
+        self.query_one("#amount", Field).value = money.yuan(shown_fen).replace(",", "") if shown_fen else ""
         self._draw()
 
     def on_click(self, click: Any) -> None:
@@ -87,12 +91,14 @@ class SendForm(Dialog):
             self.do(self._send())
 
     async def _send(self) -> None:
-        draft, greeting = self.draft, self.query_one("#greeting", Input).value.strip()
+        draft, group_id = self.draft, self.session.model.current_id
         try:
-            group_id = self.session.model.current_id
-            await self.session.send(draft.kind, group_id, draft.shown_fen, draft.shares, greeting)
-        finally:
+            await self.session.send(
+                draft.kind, group_id, draft.shown_fen, draft.shares, self._value("greeting").strip()
+            )
+        except ClientError:
             self._is_sending = False
+            raise
         self.dismiss()
 
 

@@ -43,3 +43,14 @@ def test_every_row_of_a_card_is_as_wide_as_the_card(state: str, language: str, g
     packet = Packet(7, "lucky", 2, 500, greeting, 0, state, 20_000)
     rows = card(Card(1, 2, 0, packet), 1, language).plain.split("\n")
     assert [cell_len(row) for row in rows] == [CARD_WIDTH] * 3
+
+
+@pytest.mark.parametrize("state", [OPEN, CLAIMED, GONE, EXPIRED])
+@pytest.mark.parametrize("language", ["zh", "en"])
+@pytest.mark.parametrize("kind", ["lucky", "equal"])
+def test_a_card_has_room_for_the_most_there_is(state: str, language: str, kind: str) -> None:
+    packet = Packet(7, kind, 2, 500, "", 0, state, 2_000_000)
+    shown = card(Card(1, 2, 0, packet), 1, language).plain
+    assert "…" not in shown
+    assert "500" in shown
+    assert ("20,000.00" in shown) == (state == CLAIMED)

@@ -1,0 +1,119 @@
+"""Keys at the terminal client come faster than it draws: each is taken once, by what it was meant for."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from client_sim.chat.app import ChatApp
+from client_sim.chat.screens import dialog
+from client_sim.chat.screens.open_page import OpenPage
+from client_sim.chat.screens.result_page import ResultPage
+from client_sim.chat.session import Start
+from client_sim.client import Client
+from client_sim.names import user_id_of
+from protocol import messages
+from tests.conftest import Connect, Server, token
+from tests.server.test_chat import ME, chat, family
+from tests.terminal import PATIENCE_S, Terminal
+
+A_MOMENT_S = 1.5  # longer than a page that has just appeared is deaf
+
+
+async def posts_of(client: Client, group_id: int) -> list[str]:
+    """What a group saw: texts, and greetings of packets."""
+    posts = await client.catch_up(group_id, 0)
+    assert isinstance(posts, list)
+    return [post.text if isinstance(post, messages.TextPosted) else post.greeting for post in posts]
+
+
+async def test_lines_typed_ahead_are_taken_once_each(server: Server, backend: Client, connect: Connect) -> None:
+    other, group_id = await family(backend, connect, server)
+    async with Terminal(chat(server, ME, "--group", str(group_id), "--lang", "en")) as screen:
+        await screen.see("● online", "wallet ¥100.00")
+        screen.press("one\rtwo\rthree\r")
+        await screen.see("one", "two", "three")
+        screen.press("/send 0.20 2 once\r\r")
+        await screen.see("not opened yet", "wallet ¥99.80")
+        screen.press("\r\r")  # one page, not two
+        await screen.see("red packet from 小梅")
+        screen.press("esc")
+        await screen.see_no_more("red packet from")
+        screen.press("abc\x7f\x7f\x1b[Dx\r")  # two backspaces and a step to the left
+        await screen.see("xa")
+    assert await posts_of(other, group_id) == ["one", "two", "three", "once", "xa"]
+
+
+async def test_fields_of_the_send_form_take_what_is_typed_behind_a_tab(
+    server: Server, backend: Client, connect: Connect
+) -> None:
+    other, group_id = await family(backend, connect, server)
+    async with Terminal(chat(server, ME, "--group", str(group_id), "--lang", "en")) as screen:
+        await screen.see("● online", "wallet ¥100.00")
+        screen.type("/send")
+        await screen.see("Send a red packet")
+        screen.press("6.67\t1\tluck\x1b[Z2\r\r")  # Tab forth and back again: the shares are typed anew
+        await screen.see("luck", "wallet ¥93.33")
+        screen.type("still here")
+        await screen.see("still here")
+    assert await posts_of(other, group_id) == ["luck", "still here"]
+
+
+async def test_a_page_that_has_just_appeared_is_deaf_to_who_types_on(
+    server: Server, backend: Client, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, group_id = await family(backend, connect, server)
+    async with Client(server.url, token(user_id_of(ME))) as client:
+        app = ChatApp(client, Start(ME, group_id, "en"))
+        async with app.run_test() as pilot, asyncio.timeout(PATIENCE_S):
+            await app.session.is_ready.wait()
+            packet_id = (await other.send_packet("lucky", group_id, 100, 2, "hello")).packet_id
+            monkeypatch.setattr(dialog, "DEAF_S", 3600.0)
+            await app.tap(packet_id)
+            await pilot.press(*"go on", "enter")
+            assert isinstance(app.screen, OpenPage)
+            assert not app.screen.is_opening
+            await pilot.press("escape")
+            assert len(app.screen_stack) == 1
+            monkeypatch.setattr(dialog, "DEAF_S", 0.0)
+            await app.tap(packet_id)
+            await pilot.press("O")
+            while not isinstance(app.screen, ResultPage):
+                await pilot.pause(0.05)
+    assert (await other.open(packet_id)).index == 1
+
+
+async def test_sending_again_is_asked_once_more(server: Server, backend: Client, connect: Connect) -> None:
+    other, group_id = await family(backend, connect, server)
+    async with Terminal(chat(server, ME, "--group", str(group_id), "--lang", "en")) as screen:
+        await screen.see("● online")
+        screen.type("/send 1.00 2 luck")
+        await screen.see("not opened yet", "wallet ¥99.00")
+        screen.type("/result")
+        await screen.see("A send again")
+        await asyncio.sleep(A_MOMENT_S)
+        screen.press("A")
+        await screen.see("A once more sends it")
+        assert await posts_of(other, group_id) == ["luck"]
+        screen.press("a")
+        await screen.see("sent again")
+        assert await posts_of(other, group_id) == ["luck", "luck"]
+
+
+async def test_what_cannot_be_done_is_said(server: Server, backend: Client, connect: Connect) -> None:
+    await family(backend, connect, server)
+    async with Terminal(chat(server, ME, "--lang", "en")) as screen:
+        await screen.see("● online", "Inbox")
+        for line, said in (
+            ("hello", "the inbox is no chat; /go GROUP looks at one"),
+            ("/open 12", "this packet is not for you"),
+            ("/new ", "usage: /new NAME"),
+            ("/result 5", "this packet is not for you"),
+            ("/new " + "x" * 200, "no: "),
+        ):
+            screen.type(line)
+            await screen.see(said)
+        assert ":" not in screen.text.split("no: ")[1].splitlines()[0]
+        screen.press("\x03")
+        await screen.see("Ctrl-Q quits")
