@@ -57,7 +57,7 @@ class ConnectionRefusedForGood(ClientError):
     """The server closed and said not to come back before the cause is mended, a token that expired for example."""
 
     def __init__(self, code: int, name: str, detail: str) -> None:
-        super().__init__(f"{code} {name}: {detail}")
+        super().__init__(f"{code} {name}: {detail}".removesuffix(": "))
         self.code = code
         self.name = name
         self.detail = detail
@@ -72,7 +72,7 @@ class Refusal(ClientError):
     CODE: ClassVar[codes.Refusal]
 
     def __init__(self, refused: messages.Refused) -> None:
-        super().__init__(f"{refused.code} {refused.name}: {refused.detail}")
+        super().__init__(f"{refused.code} {refused.name}: {refused.detail}".removesuffix(": "))
         self.code = refused.code
         self.name = refused.name
         self.temporary = refused.temporary

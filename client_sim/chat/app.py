@@ -123,7 +123,7 @@ class ChatApp(App[int]):
         main.query_one(Top).show(self.session)
         main.query_one(Groups).show(self.session)
         main.query_one(Talk).show(self.session, anew)
-        main.query_one(Keys).show(self.session.language, KEYS)
+        main.query_one(Keys).show([(key, self.text(name)) for key, name in KEYS])
         main.query_one(Line).placeholder = self.text(self._hint())
 
     def _hint(self) -> str:

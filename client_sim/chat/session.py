@@ -25,7 +25,6 @@ from protocol import messages
 TICK_S = 0.2  # how soon a lost connection and an expired packet are noticed
 HISTORY = 50  # posts that are fetched when a conversation is first looked at
 STATES_ASKED = 10  # packets in it that we ask about: how do they stand for me?
-NAMES_ASKED = 500
 
 Fields = Mapping[str, str | int | bool]
 
@@ -201,8 +200,8 @@ class Session:
     async def know(self, user_ids: list[int], again: bool = False) -> None:
         """Learn what these users are called; `again`: also those who are known."""
         missing = list(dict.fromkeys(user_ids)) if again else self.model.names.missing(user_ids)
-        for first in range(0, len(missing), NAMES_ASKED):
-            some = missing[first : first + NAMES_ASKED]
+        for first in range(0, len(missing), messages.NAMES_MAX):
+            some = missing[first : first + messages.NAMES_MAX]
             with contextlib.suppress(ClientError):  # a number is shown instead, and the next time we ask again
                 for user_id, name in zip(some, (await self.client.names(some)).names, strict=True):
                     self.model.names.learn(user_id, name)

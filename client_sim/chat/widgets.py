@@ -235,9 +235,9 @@ class Talk(VerticalScroll, can_focus=False):
 class Keys(Drawn):
     """The line below: which key does what."""
 
-    def show(self, language: str, keys: list[tuple[str, str]]) -> None:
-        """Draw pairs of a key and the name of its text."""
+    def show(self, keys: list[tuple[str, str]]) -> None:
+        """Draw pairs of a key and what it does."""
         words: list[tuple[str, str]] = []
-        for key, name in keys:
-            words += [(f" {key} ", f"bold {GOLD}"), (f"{text(language, name)} ", DIM)]
+        for key, does in keys:
+            words += [(f" {key} ", f"bold {GOLD}"), (f"{does} ", DIM)]
         self.draw(Content.assemble(*words))

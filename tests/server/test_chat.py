@@ -190,7 +190,7 @@ async def test_a_start_that_is_refused_is_one_line(server: Server) -> None:
     )
     async with asyncio.timeout(30):
         _, err = await process.communicate(b"/help\n")
-    assert (err.decode().strip(), process.returncode) == ("hongbao: 202 no_such_group:", 1)
+    assert (err.decode().strip(), process.returncode) == ("hongbao: 202 no_such_group", 1)
 
 
 async def test_without_a_server_it_is_one_line(tmp_path: Path) -> None:

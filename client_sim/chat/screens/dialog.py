@@ -53,9 +53,10 @@ class Dialog(ModalScreen[None]):
         """A text of the client in the session's language."""
         return text(self.session.language, key, **fields)
 
-    def show_keys(self, *keys: tuple[str, str]) -> None:
-        """Say which keys do something now."""
-        self.query_one(Keys).show(self.session.language, [*keys, *self.KEYS])
+    def show_keys(self, *keys: tuple[str, str], link: tuple[str, str] | None = None) -> None:
+        """Say which keys do something now: a key and the name of its text; of a link, the server's own words."""
+        named = [(key, self.text(name)) for key, name in (*keys, *self.KEYS)]
+        self.query_one(Keys).show([link, *named] if link else named)
 
     def do(self, work: Coroutine[Any, Any, None]) -> None:
         """Run it in the background; what goes wrong becomes a toast."""

@@ -78,7 +78,7 @@ class OpenPage(Dialog):
 
     def on_mount(self) -> None:
         keys = [("↵", "key_unseal")] if self.page.view == "open" else []
-        self.show_keys(*keys, *([("L", "key_list")] if self.page.link else []))
+        self.show_keys(*keys, link=("L", self.page.link) if self.page.link else None)
 
     def action_open(self) -> None:
         """Open it, once."""

@@ -100,7 +100,7 @@ class ResultPage(Dialog):
             options.highlighted = at if lines else None
             options.scroll_to(y=where.y, animate=False)
         keys = [("A", "key_again_sure" if self._is_sure else "key_again")] if page.button else []
-        self.show_keys(*keys, *([("R", "key_records")] if page.link else []))
+        self.show_keys(*keys, link=("R", page.link) if page.link else None)
 
     def _line(self, one: messages.ResultLine) -> Content:
         is_best = one.index == self.page.best_index
