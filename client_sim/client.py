@@ -235,7 +235,7 @@ class Client:
         return await self._ask(request, messages.RecordsShown)
 
     async def reveal(self, packet_id: int) -> messages.Revealed:
-        """The proof of a packet that is over. Raises NotFinished, NotAllowed."""
+        """The proof of a packet that is finished or refunded. Raises NotFinished, NotAllowed."""
         return await self._ask(messages.Reveal(0, packet_id), messages.Revealed)
 
     # --- money ------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ VERSION: Final = 1
 USER_ID_MAX: Final = 2**53 - 1
 ID_MAX: Final = 2**63 - 1
 REPLY_OFFSET: Final = 100
-NAMES_MAX: Final = 400  # as many ids of nine bytes as fit into a frame of 4 KiB
+NAMES_MAX: Final = 100  # as many as there are lines on a page
 
 Seq = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 UserId = Annotated[int, Meta(ge=0, le=USER_ID_MAX)]  # 0 is the chat backend itself
@@ -497,7 +497,7 @@ class ClaimLine(msgspec.Struct, array_like=True, gc=False):
 
 
 class Revealed(Message, tag=123):
-    """`state` is finished, expired (nobody opens any more, the rest is on its way back) or refunded."""
+    """`state` is finished or refunded: before the record is closed, a claim may be missing from it."""
 
     packet_id: int
     packet_kind: str

@@ -143,7 +143,14 @@ class App:
             Wallets(postgres.wallets.Wallets(self.database), limits, now_ms, announce),
         )
         self._auth = use.auth
-        self._doubts = use.sends.doubts
+        self._doubts = (
+            use.sends.doubts,
+            use.wallets.doubts,
+            self.settlement.doubts,
+            self.refunds.doubts,
+            self.groups.doubts,
+            use.resends.doubts,
+        )
         self._batchers = (use.auth.batcher, use.chat.batcher, use.sends.batcher, names.batcher)
         self.hub = Hub(limits)
         self.listener = Listener(self.hub, limits, durability, now_ms, clock.random_bytes)
@@ -198,7 +205,8 @@ class App:
         self._stop = stop
         await self.operations.open(status_path(self._data, self._config))
         try:
-            await self._open_stores()
+            if not await _done_before(stop, self._open_stores()):
+                return
             async with asyncio.TaskGroup() as tasks:
                 loops = [tasks.create_task(loop) for loop in self._loops()]
                 try:
@@ -241,7 +249,7 @@ class App:
             self.watching.run(),
             self.reactions.run(),
             self.listener.run(),
-            self._doubts.run(),
+            *(doubts.run() for doubts in self._doubts),
             *(batcher.run() for batcher in self._batchers),
             *self.operations.loops(),
         ]
@@ -271,7 +279,19 @@ class App:
         await self.listener.close(clock.random_part)
 
 
-async def _end(loops: Collection[asyncio.Task[None]]) -> None:
+async def _done_before(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
+    """Do this to its end, unless `stop` is set before: the stores may be away, or a migration take hours."""
+    doing, stopped = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({doing, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if doing.done():
+            doing.result()
+        return doing.done()
+    finally:
+        await _end([doing, stopped])
+
+
+async def _end(loops: Collection[asyncio.Task[Any]]) -> None:
     """Cancel until they have ended: code below us may swallow a cancellation that meets the end of a wait."""
     still = set(loops)
     while still:

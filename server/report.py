@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from server.core.packet import Packet, best_luck
+from server.core.pages import OVER
 from server.core.texts import yuan
 from server.services.audit import Report
 from server.services.loading import claim_of, terms_of
@@ -44,8 +45,8 @@ def print_audit(console: Console, report: Report) -> None:
 def print_proof(console: Console, row: PacketRow, claims: Sequence[ClaimRow], now_ms: int) -> bool:
     """Replay a packet that is over; true if every amount is the one its seed gives."""
     terms, state = terms_of(row), state_of(row, now_ms)
-    if state == "open":
-        console.print(f"packet {row.packet_id} is open: its seed stays secret until it is finished or expired")
+    if state not in OVER:
+        console.print(f"packet {row.packet_id} is {state}: its seed stays secret until it is finished or refunded")
         return False
     console.print(f"packet {row.packet_id}: {row.kind}, {yuan(row.total_fen)} yuan in {row.shares} shares, {state}")
     console.print(f"commitment  {terms.commitment.hex()}", highlight=False, soft_wrap=True)

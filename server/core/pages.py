@@ -33,6 +33,9 @@ class State(StrEnum):
     REFUNDED = "refunded"
 
 
+OVER: Final = (State.FINISHED, State.REFUNDED)  # the record is closed, so it holds every claim there will ever be
+
+
 class View(StrEnum):
     """Which page a tap shows; the values stand on the wire."""
 
@@ -92,13 +95,13 @@ class ResultPage(msgspec.Struct, frozen=True, gc=False):
     best_mark: str
 
 
-_Drawn = tuple[Text | None, Text | None, Text | None]
-_DRAWN: Final[dict[View, _Drawn]] = {  # line, button, link
-    View.OPEN: (None, Text.OPEN, None),
-    View.GONE: (Text.GONE, None, None),
-    View.GONE_WITH_LIST: (Text.GONE, None, Text.SEE_LUCK),
-    View.EXPIRED: (Text.EXPIRED, None, None),
-    View.RESULT: (None, None, None),
+_Drawn = tuple[Text | None, Text | None, Text | None, Text | None]
+_DRAWN: Final[dict[View, _Drawn]] = {  # line, button, link, link of the sender, who sees who opened it
+    View.OPEN: (None, Text.OPEN, None, None),
+    View.GONE: (Text.GONE, None, None, Text.SEE_OPENERS),
+    View.GONE_WITH_LIST: (Text.GONE, None, Text.SEE_LUCK, Text.SEE_LUCK),
+    View.EXPIRED: (Text.EXPIRED, None, None, Text.SEE_OPENERS),
+    View.RESULT: (None, None, None, None),
 }
 
 
@@ -107,9 +110,11 @@ def open_page(known: Known, viewer: Viewer, now_ms: int) -> OpenPage | None:
     view, terms = _view(known, viewer, now_ms), known.terms
     if view is None:
         return None
+    line, button, link, link_of_sender = _DRAWN[view]
+    shown_link = link_of_sender if viewer.user_id == terms.sender_id else link
     figures = {"lifetime": terms.expires_at_ms - terms.created_at_ms}
-    line, button, link = (_said(viewer.language, text, figures) for text in _DRAWN[view])
-    return OpenPage(view, terms.sender_id, terms.greeting, line, button, link)
+    said = [_said(viewer.language, text, figures) for text in (line, button, shown_link)]
+    return OpenPage(view, terms.sender_id, terms.greeting, *said)
 
 
 def result_page(known: Known, viewer: Viewer, now_ms: int) -> ResultPage | None:

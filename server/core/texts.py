@@ -27,6 +27,7 @@ class Text(StrEnum):
     OPEN = "open"
     GONE = "gone"
     SEE_LUCK = "see_luck"
+    SEE_OPENERS = "see_openers"
     EXPIRED = "expired"
     AMOUNT = "amount"
     USE_TO_SEND = "use_to_send"
@@ -57,6 +58,7 @@ _ZH: Final = {
     Text.OPEN: "拆",
     Text.GONE: "手慢了,红包派完了",
     Text.SEE_LUCK: "看看大家的手气",
+    Text.SEE_OPENERS: "查看领取详情",
     Text.EXPIRED: "该红包已超过{lifetime:time}",
     Text.AMOUNT: "{amount:yuan}元",
     Text.USE_TO_SEND: "已存入零钱,可用于发红包",
@@ -87,6 +89,7 @@ _EN: Final = {
     Text.OPEN: "Open",
     Text.GONE: "Better luck next time: all gone",
     Text.SEE_LUCK: "See how lucky everybody was",
+    Text.SEE_OPENERS: "See who opened it",
     Text.EXPIRED: "This red packet is more than {lifetime:time} old",
     Text.AMOUNT: "{amount:yuan} yuan",
     Text.USE_TO_SEND: "In your balance now: send a red packet with it",

@@ -10,6 +10,7 @@ import structlog
 
 from protocol import codes, messages, tokens
 from protocol.messages import Message
+from server import logs
 from server.core.ids import BACKEND
 from server.core.limits import Broken
 from server.core.packet import NO_TICKET, Answer, Decision
@@ -58,7 +59,7 @@ class Dispatch:
         self.draining = False
         self.refusals: dict[codes.Refusal, int] = dict.fromkeys(codes.Refusal, 0)
         self.answers: dict[Answer, int] = dict.fromkeys(Answer, 0)
-        serve = Requests(use, watching)
+        serve = Requests(use, watching, hub)
         self.rows: dict[type[Message], Row] = {
             messages.Grab: Row("user", now=self._grab),
             messages.Open: Row("user", now=self._open),
@@ -133,7 +134,13 @@ class Dispatch:
         except StoreUnavailable as error:
             self._refuse(session, request.seq, codes.Refusal.STORE_UNAVAILABLE, str(error))
         except Exception:
-            LOG.exception("request_failed", request=type(request).__name__, user_id=session.user_id)
+            LOG.exception(
+                "request_failed",
+                connection=session.number,
+                user_id=session.user_id,
+                seq=request.seq,
+                request=type(request).__name__,
+            )
             self._refuse(session, request.seq, codes.Refusal.INTERNAL)
         else:
             reply.seq = request.seq
@@ -148,6 +155,14 @@ class Dispatch:
         retry_after_ms: int | None = None,
     ) -> None:
         self.refusals[refusal] += 1
+        logs.debug(
+            "request_refused",
+            connection=session.number,
+            user_id=session.user_id,
+            seq=seq,
+            reason=refusal.name.lower(),
+            detail=detail,
+        )
         if refusal is codes.Refusal.OVERLOADED:
             session.turn_deaf(DEAF_S)
         elif refusal is codes.Refusal.RATE_LIMITED:
@@ -171,6 +186,9 @@ class Dispatch:
 
         verdict = self._use.auth.judge(login.key_id, login.expires_at_s, login.proof, expected)
         if verdict is not auth.Verdict.ACCEPTED:
+            logs.debug(
+                "login_refused", connection=session.number, user_id=login.user_id, reason=verdict.name.lower()
+            )
             session.refuse_login(LOGIN_CLOSES[verdict])
             return
         if not self._hub.join(login.user_id, session, self._now_s()):
@@ -184,7 +202,8 @@ class Dispatch:
             session.close(codes.Close.STORES_AWAY, refused.detail)
             return
         places = [messages.Place(*place) for place in profile.places]
-        welcome = messages.Welcome(login.seq, login.user_id, profile.balance_fen, places)
+        balance = self._hub.newest(login.user_id, profile.balance)
+        welcome = messages.Welcome(login.seq, login.user_id, balance.fen, places)
         session.welcome(welcome, self._now_s(), 0.5 + self._random_part() / 2)
 
     # --- packets ----------------------------------------------------------------------------------------------

@@ -11,19 +11,21 @@ from server.core.ids import BACKEND
 from server.core.limits import Limits
 from server.net.bucket import Bucket
 from server.services import events
+from storage.postgres.wallets import EMPTY, Balance
 
 if TYPE_CHECKING:
     from server.net.session import Session
 
 
 class User:
-    """A user who is online: their connections, and the requests that they may still make."""
+    """A user who is online: their connections, the requests that they may still make, the newest balance told."""
 
-    __slots__ = ("requests", "sessions")
+    __slots__ = ("balance", "requests", "sessions")
 
     def __init__(self, requests: Bucket) -> None:
         self.sessions: list[Session] = []
         self.requests = requests
+        self.balance = EMPTY
 
 
 class Hub:
@@ -71,8 +73,19 @@ class Hub:
         """How many users have a connection."""
         return sum(1 for user in self._users.values() if user.sessions)
 
+    def newest(self, user_id: int, balance: Balance) -> Balance:
+        """The balance to tell a user who was to be told this one: it may have been overtaken on its way here."""
+        user = self._users.get(user_id)
+        if user is None:
+            return balance
+        if balance.version >= user.balance.version:
+            user.balance = balance
+        return user.balance
+
     def announce(self, event: events.Event, audience: Collection[int]) -> None:
         """Push an event to those of its audience who are online."""
+        if isinstance(event, events.BalanceChanged):
+            event = event._replace(balance=self.newest(event.user_id, event.balance))
         users = self._users
         if len(audience) > len(users):
             present = [user for user_id, user in users.items() if user_id in audience]
@@ -82,6 +95,8 @@ class Hub:
         framed = b""
         for user in present:
             for session in user.sessions:
+                if push.in_welcome and session.holds_pushes:
+                    continue
                 if not framed:
                     framed = push.frames(event)
                 session.push(framed, push.can_wait)
@@ -138,14 +153,18 @@ def _removed(event: events.Removed) -> Iterator[messages.Message]:
 
 
 def _balance_changed(event: events.BalanceChanged) -> Iterator[messages.Message]:
-    yield messages.BalanceChanged(0, event.balance_fen, event.change_fen, event.reason)
+    yield messages.BalanceChanged(0, event.balance.fen, event.change_fen, event.reason)
 
 
 class Push(NamedTuple):
-    """How an event is told. What can wait a moment leaves with the next message that cannot."""
+    """How an event is told. What can wait a moment leaves with the next message that cannot.
+
+    What is `in_welcome` is not pushed to a connection whose welcome is on its way, which will tell it.
+    """
 
     messages: Callable[[Any], Iterable[messages.Message]]
     can_wait: bool
+    in_welcome: bool = False
 
     def frames(self, event: events.Event) -> bytes:
         """The event as bytes, for everybody who hears of it."""
@@ -159,5 +178,5 @@ PUSHES: dict[type[events.Event], Push] = {
     events.Finished: Push(_finished, can_wait=True),
     events.Refunded: Push(_refunded, can_wait=True),
     events.Removed: Push(_removed, can_wait=False),
-    events.BalanceChanged: Push(_balance_changed, can_wait=True),
+    events.BalanceChanged: Push(_balance_changed, can_wait=True, in_welcome=True),
 }

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from protocol import codes, messages, tokens
 from protocol.connection import ServerConnection, Sizes, Timing
+from server import logs
 from server.core.limits import Limits
 from server.net.addresses import Address, Addresses
 from server.net.hub import Hub
@@ -136,6 +137,7 @@ class Listener:
         """A connection was made."""
         self.sessions.add(session)
         self.accepted += 1
+        session.number = self.accepted
         refusal = None if isinstance(self._server, Gate) else self._enter(session.address)
         if self._closing:
             session.close(codes.Close.SHUTTING_DOWN)
@@ -147,8 +149,15 @@ class Listener:
     def gone(self, session: Session) -> None:
         """A connection was lost."""
         self.sessions.discard(session)
-        if session.connection.closing is not None:
-            self.closes[session.connection.closing] += 1
+        code = session.connection.closing
+        if code is not None:
+            self.closes[code] += 1
+        logs.debug(
+            "connection_closed",
+            connection=session.number,
+            user_id=session.user_id,
+            code="by the client" if code is None else code.name.lower(),
+        )
         self.addresses.leave(session.address)
         self.watching.gone(session)
         if session.user_id >= 0:

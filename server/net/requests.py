@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from protocol import messages
 from protocol.messages import Message
-from server.net.hub import packet_posted
+from server.net.hub import Hub, packet_posted
 from server.net.session import Session
 from server.net.showing import records_of, result_of
 from server.net.watching import Watching
@@ -46,9 +46,10 @@ class UseCases(NamedTuple):
 class Requests:
     """The requests that take their time. Each method raises Refused, Broken or StoreUnavailable."""
 
-    def __init__(self, use: UseCases, watching: Watching) -> None:
+    def __init__(self, use: UseCases, watching: Watching, hub: Hub) -> None:
         self._use = use
         self._watching = watching
+        self._hub = hub
 
     # --- packets ----------------------------------------------------------------------------------------------
 
@@ -70,11 +71,11 @@ class Requests:
 
     async def result_page(self, session: Session, request: messages.ResultPage) -> Message:
         language = language_of(request.language)
-        found = await self._use.pages.result(session.user_id, request.packet_id, language, request.before_index)
-        watched = request.watch and found.may_watch
-        if watched:
-            self._watching.watch(session, request.packet_id, language, found.opened)
-        return messages.ResultPageShown(0, request.packet_id, result_of(found, watched))
+        packet_id, is_newest = request.packet_id, request.before_index <= 0
+        found = await self._use.pages.result(session.user_id, packet_id, language, request.before_index)
+        if request.watch and found.may_watch and (is_newest or not self._watching.follows(session, packet_id)):
+            self._watching.watch(session, packet_id, language, found.opened)
+        return messages.ResultPageShown(0, packet_id, result_of(found, self._watching.follows(session, packet_id)))
 
     async def stop_watching(self, session: Session, request: messages.StopWatching) -> Message:
         self._watching.stop(session, request.packet_id)
@@ -154,7 +155,8 @@ class Requests:
     # --- money ------------------------------------------------------------------------------------------------
 
     async def balance(self, session: Session, request: messages.GetBalance) -> Message:
-        return messages.Balance(0, await self._use.wallets.balance(session.user_id))
+        balance = await self._use.wallets.balance(session.user_id)
+        return messages.Balance(0, self._hub.newest(session.user_id, balance).fen)
 
     async def top_up(self, session: Session, request: messages.TopUp) -> Message:
         balance = await self._use.wallets.top_up(request.user_id, request.amount_fen, request.key)

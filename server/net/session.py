@@ -48,6 +48,7 @@ class Session(asyncio.Protocol):
         "address",
         "connection",
         "heard_s",
+        "number",
         "requests",
         "since_s",
         "user_id",
@@ -67,6 +68,7 @@ class Session(asyncio.Protocol):
         self.connection: ServerConnection
         self.address: Address
         self.since_s = self.heard_s = host.now_s()
+        self.number = 0  # of those that were accepted: by it a log line leads to a connection
         self.requests = 0
         self.user_id = -1
         self.vain = 0  # requests over the limit among what is being served

@@ -7,7 +7,7 @@ from server.core.pages import View
 from server.services import records
 from server.services.pages import Line, Result, Tapped
 
-VIEWS = {View.GONE_WITH_LIST: View.GONE}  # on the wire its link tells the two apart
+VIEWS = {View.GONE_WITH_LIST: View.GONE}  # on the wire a link says whether there is a list
 
 
 def line_of(line: Line) -> messages.ResultLine:

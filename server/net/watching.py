@@ -62,6 +62,13 @@ class Watching:
         self._watches.setdefault(packet_id, {})[session] = Watch(language, told)
         self._look_at(packet_id)  # claims may have come between the page and this
 
+    def follows(self, session: Session, packet_id: int) -> bool:
+        """Whether a connection will be told of claims to come. A watch of somebody who left the group ends here."""
+        seen = self._packets.seen(packet_id)
+        if seen is not None and not seen.may_follow(session.user_id):
+            self.stop(session, packet_id)
+        return session in self._watches.get(packet_id, ())
+
     def stop(self, session: Session, packet_id: int) -> None:
         """Tell a connection no more of a packet."""
         _discard(self._watches, packet_id, session)
@@ -78,8 +85,8 @@ class Watching:
             return
         if type(event) is Claimed and event.terms.packet_id in self._watches:
             self._look_at(event.terms.packet_id)
-        elif type(event) is Refunded:
-            self._end(event.packet_id)
+        elif type(event) is Refunded and event.packet_id in self._watches:
+            self._look_at(event.packet_id)  # the last claims may not have been told
 
     async def run(self) -> None:
         """Push what is new, ten times a second if need be; for ever, to be supervised."""
@@ -104,18 +111,18 @@ class Watching:
         if seen is not None:
             for wording, sessions in self._same_words(packet_id, seen).items():
                 await self._push(packet_id, seen, wording, sessions)
+            if seen.refunded:
+                self._end(packet_id)
         elif packet_id in self._packets.live_ids():
             self._look_at(packet_id)  # it is being read again
         else:
             self._end(packet_id)
 
     def _same_words(self, packet_id: int, seen: Seen) -> dict[Wording, list[Session]]:
-        """Those who are behind, by what they will hear; who may not follow any more is forgotten."""
+        """Those who are behind, by what they would hear."""
         groups: dict[Wording, list[Session]] = {}
-        for session, watch in list(self._watches.get(packet_id, {}).items()):
-            if not seen.may_follow(session.user_id):
-                self.stop(session, packet_id)
-            elif watch.told < seen.durable:
+        for session, watch in self._watches.get(packet_id, {}).items():
+            if watch.told < seen.durable:
                 is_sender = session.user_id == seen.packet.terms.sender_id
                 groups.setdefault(Wording(is_sender, watch.language, watch.told), []).append(session)
         return groups
@@ -124,13 +131,27 @@ class Watching:
         news = await self._pages.news(seen, sessions[0].user_id, wording.language, wording.told)
         lines = [line_of(line) for line in news.lines]
         framed = frame(messages.encode(messages.ClaimsSeen(0, packet_id, news.opened, lines, news.summary)))
-        watches = self._watches.get(packet_id, {})
-        for session in [session for session in sessions if session in watches]:  # some went while names were read
-            watches[session].told = news.opened
+        for session in self._who_may_hear(packet_id, wording, sessions):
+            self._watches[packet_id][session].told = news.opened
             session.push(framed, can_wait=True)
             self.pushes += 1
             if news.over:
                 self.stop(session, packet_id)
+
+    def _who_may_hear(self, packet_id: int, wording: Wording, sessions: list[Session]) -> list[Session]:
+        """Who may be told of it still: names were read meanwhile, and some went or asked for the page anew."""
+        seen = self._packets.seen(packet_id)
+        if seen is None:
+            self._look_at(packet_id)  # it is being read again
+            return []
+        hearers = []
+        for session in sessions:
+            watch = self._watches.get(packet_id, {}).get(session)
+            if not seen.may_follow(session.user_id):
+                self.stop(session, packet_id)
+            elif watch is not None and watch.told == wording.told:
+                hearers.append(session)
+        return hearers
 
 
 Outer = TypeVar("Outer")

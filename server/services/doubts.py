@@ -1,49 +1,50 @@
-"""Sends in doubt: their commit was asked for and not answered. One that turns out to stand in the books is told."""
+"""What is in doubt: a commit was asked for and not answered. What turns out to stand in the books is told."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Final, NamedTuple
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from server.services.trouble import Trouble
 from storage.errors import StoreUnavailable
-from storage.postgres.packets import PacketRow
-from storage.postgres.sends import Sent
 
 LOOK_S: Final = 0.5  # between two looks
+LOOK_MAX: Final = 1_000  # looked for at once; the others have their turn at the next look
 LATE_S: Final = 10.0  # so long after nobody waits for it any more may a commit still come
 DOUBTS_MAX: Final = 10_000  # what comes on top in a long outage was hardly asked for: the store is known to be away
+Asked = TypeVar("Asked")
+Found = TypeVar("Found")
 
 
-class Doubt(NamedTuple):
-    """A packet that may have been recorded, and since when that is not known (the clock of the loop)."""
+class Doubt(NamedTuple, Generic[Asked]):
+    """What may have been recorded, and since when that is not known (the clock of the loop)."""
 
-    row: PacketRow
+    asked: Asked
     since_s: float
 
 
-class Doubts:
+class Doubts(Generic[Asked, Found]):
     """Looks for them until they are found or cannot come any more. Whether somebody tries again does not matter."""
 
     def __init__(
         self,
-        recall: Callable[[Sequence[PacketRow]], Awaitable[Sequence[Sent | None]]],
-        tell: Callable[[Sent], None],
+        recall: Callable[[Sequence[Asked]], Awaitable[Sequence[Found | None]]],
+        tell: Callable[[Found], None],
     ) -> None:
-        """`recall` reads what recording these packets told, None for those that are not recorded."""
+        """`recall` reads what recording these told, None for what is not recorded. `tell` follows at once."""
         self._recall = recall
         self._tell = tell
-        self._doubts: dict[int, Doubt] = {}
+        self._doubts: list[Doubt[Asked]] = []
         self._wake = asyncio.Event()
         self._trouble = Trouble("doubts_wait")
 
-    def add(self, rows: Iterable[PacketRow]) -> None:
+    def add(self, asked: Iterable[Asked]) -> None:
         """These were sent to the store, which did not say what became of them."""
         since_s = asyncio.get_running_loop().time()
-        for row in rows:
+        for one in asked:
             if len(self._doubts) < DOUBTS_MAX:
-                self._doubts[row.packet_id] = Doubt(row, since_s)
+                self._doubts.append(Doubt(one, since_s))
         self._wake.set()
 
     async def run(self) -> None:
@@ -58,12 +59,13 @@ class Doubts:
                 self._trouble.begins(error)
 
     async def _look(self) -> None:
-        asked_s, doubts = asyncio.get_running_loop().time(), list(self._doubts.values())
-        found = await self._recall([doubt.row for doubt in doubts])
-        for doubt, sent in zip(doubts, found, strict=True):
-            if sent is not None:
-                self._tell(sent)
-            if sent is not None or asked_s - doubt.since_s > LATE_S:
-                del self._doubts[doubt.row.packet_id]
+        asked_s, doubts = asyncio.get_running_loop().time(), self._doubts[:LOOK_MAX]
+        found = await self._recall([doubt.asked for doubt in doubts])
+        del self._doubts[: len(doubts)]
+        for doubt, fact in zip(doubts, found, strict=True):
+            if fact is not None:
+                self._tell(fact)
+            elif asked_s - doubt.since_s <= LATE_S:
+                self._doubts.append(doubt)
         if not self._doubts:
             self._wake.clear()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple, TypeAlias
 
 from server.core.packet import Claim, Terms
+from storage.postgres.wallets import Balance
 
 
 class TextPosted(NamedTuple):
@@ -61,10 +62,10 @@ class Removed(NamedTuple):
 
 
 class BalanceChanged(NamedTuple):
-    """A wallet changed; reason is a ledger kind in lower case."""
+    """A wallet changed; reason is a ledger kind in lower case. A later change may come first: see the version."""
 
     user_id: int
-    balance_fen: int
+    balance: Balance
     change_fen: int
     reason: str
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from weakref import WeakValueDictionary
 
 from server.core.ids import IdMaker
 from server.core.limits import Fault, Limits, check_bytes
+from server.services.doubts import Doubts
 from server.services.events import Announce, Removed
 from server.services.refusals import Reason, Refused
-from storage.postgres.groups import GroupFull, GroupRow, TooManyGroups, WasKicked
+from storage.errors import StoreUnavailable
+from storage.postgres.groups import GroupFull, GroupRow, MemberRow, Standing, TooManyGroups, WasKicked
 from storage.postgres.groups import Groups as GroupStore
 
 
@@ -45,6 +48,7 @@ class Groups:
         self._announce = announce
         self._groups: dict[int, GroupRow] = {}
         self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+        self.doubts: Doubts[MemberRow, MemberRow] = Doubts(self._recall, self._follow)
 
     async def create(self, owner_id: int, name: str) -> int:
         """A new group; its id."""
@@ -61,7 +65,7 @@ class Groups:
     async def join(self, user_id: int, group_id: int) -> GroupRow:
         """Become a member; again is harmless."""
         group, limits = await self._existing(group_id), self._limits
-        async with self._turn(group_id):
+        async with self._changing(group_id, user_id, Standing.IN):
             try:
                 await self._store.join(
                     group_id, user_id, self._now_ms(), limits.group_members_max, limits.groups_of_user_max
@@ -72,7 +76,6 @@ class Groups:
                 raise Refused(Reason.GROUP_FULL, f"{limits.group_members_max} members") from None
             except WasKicked:
                 raise Refused(Reason.KICKED) from None
-            group.members.add(user_id)
         return group
 
     async def leave(self, user_id: int, group_id: int) -> None:
@@ -80,26 +83,51 @@ class Groups:
         group = await self._existing(group_id)
         if user_id == group.owner_id:
             raise Refused(Reason.OWNER_STAYS)
-        async with self._turn(group_id):
+        async with self._changing(group_id, user_id, Standing.LEFT):
             await self._store.leave(group_id, user_id, self._now_ms())
-            group.members.discard(user_id)
 
     async def kick(self, owner_id: int, group_id: int, user_id: int) -> None:
         """Throw somebody out who is or was a member, for good; again is harmless."""
-        group = await self.owned_by(owner_id, group_id)
+        await self.owned_by(owner_id, group_id)
         if user_id == owner_id:
             raise Refused(Reason.OWNER_STAYS)
-        async with self._turn(group_id):
+        async with self._changing(group_id, user_id, Standing.KICKED):
             if not await self._store.kick(group_id, user_id, self._now_ms()):
                 raise Refused(Reason.NOT_A_MEMBER)
-            was_in = user_id in group.members
-            group.members.discard(user_id)
-        if was_in:
-            self._announce(Removed(group_id), (user_id,))
+
+    @asynccontextmanager
+    async def _changing(self, group_id: int, user_id: int, standing: Standing) -> AsyncIterator[None]:
+        """Inside, a change is recorded. Memory follows: at once, or when it is known whether it is recorded."""
+        change = MemberRow(group_id, user_id, standing)
+        async with self._turn(group_id):
+            try:
+                yield
+            except StoreUnavailable:
+                self.doubts.add([change])
+                raise
+            self._follow(change)
 
     def _turn(self, group_id: int) -> asyncio.Lock:
         """One change of a group's members at a time, so that memory follows the record in its order."""
         return self._turns.setdefault(group_id, asyncio.Lock())
+
+    def _follow(self, change: MemberRow) -> None:
+        """Have in memory what is recorded. Who is thrown out hears it."""
+        group_id, user_id, standing = change
+        members = self._groups[group_id].members
+        if standing is Standing.IN:
+            members.add(user_id)
+        elif user_id in members:
+            members.remove(user_id)
+            if standing is Standing.KICKED:
+                self._announce(Removed(group_id), (user_id,))
+
+    async def _recall(self, changes: Sequence[MemberRow]) -> list[MemberRow | None]:
+        """Which of these are recorded. Memory follows before the next turn begins: nothing is awaited between."""
+        async with AsyncExitStack() as turns:
+            for group_id in {change.group_id for change in changes}:
+                await turns.enter_async_context(self._turn(group_id))
+            return await self._store.recall(changes)
 
     async def owned_by(self, user_id: int, group_id: int) -> GroupRow:
         """A group as its owner sees it."""

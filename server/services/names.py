@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable, Sequence
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
 
 from server.core.limits import Fault, Limits, check_bytes
 from server.services.batching import Batcher
 from server.services.refusals import Refused
 from storage.postgres.names import Names as NameStore
 
-BATCH_MAX = 2_000
+BATCH_MAX = 20  # requests whose names are read at once, of up to some hundred users each
 KEPT_MAX = 100_000  # names in memory; more are let go of, the longest unused first
+NAMELESS_PART = 0.1  # of them as many users who are known to have none, apart: made-up ids push no name out
 
 
 class Names:
@@ -21,8 +22,9 @@ class Names:
         self._store = store
         self._limits = limits
         self._kept_max = kept_max
-        self._names: dict[int, str] = {}  # the longest unused first; "" for who has none
-        self.batcher: Batcher[int, str] = Batcher(self._load, BATCH_MAX, limits)
+        self._names: OrderedDict[int, str] = OrderedDict()  # the longest unused first
+        self._nameless: OrderedDict[int, str] = OrderedDict()  # the oldest first; all ""
+        self.batcher: Batcher[tuple[int, ...], Mapping[int, str]] = Batcher(self._load, BATCH_MAX, limits)
 
     async def call(self, user_id: int, name: str) -> None:
         """Others see the user called so from now on; "": not at all. Raises Broken, StoreUnavailable."""
@@ -32,8 +34,8 @@ class Names:
 
     async def of(self, user_ids: Sequence[int]) -> list[str]:
         """What these users are called, in their order; "" for who has no name, or if it cannot be read now."""
-        if missing := {user_id for user_id in user_ids if user_id not in self._names}:
-            await asyncio.gather(*map(self._read, missing))
+        if missing := self._unknown(user_ids):
+            await self._read(tuple(missing))
         return [self._used(user_id) for user_id in user_ids]
 
     async def by_id(self, user_ids: Iterable[int]) -> dict[int, str]:
@@ -41,27 +43,32 @@ class Names:
         asked = list(dict.fromkeys(user_ids))
         return dict(zip(asked, await self.of(asked), strict=True))
 
-    async def _read(self, user_id: int) -> None:
+    def _unknown(self, user_ids: Iterable[int]) -> set[int]:
+        return {user_id for user_id in user_ids if user_id not in self._names and user_id not in self._nameless}
+
+    async def _read(self, user_ids: tuple[int, ...]) -> None:
+        """All of them are one item of a batch: a task and a future for each would cost more than reading them."""
         try:
-            name = await self.batcher.submit(user_id)
+            found = await self.batcher.submit(user_ids)
         except Refused:
             return
-        if user_id not in self._names:  # else it was set meanwhile
-            self._keep(user_id, name)
+        for user_id in self._unknown(user_ids):  # the others were set meanwhile
+            self._keep(user_id, found.get(user_id, ""))
 
-    async def _load(self, user_ids: list[int]) -> list[str]:
-        found = await self._store.load(list(set(user_ids)))
-        return [found.get(user_id, "") for user_id in user_ids]
+    async def _load(self, asked: list[tuple[int, ...]]) -> list[Mapping[int, str]]:
+        found = await self._store.load(list({user_id for user_ids in asked for user_id in user_ids}))
+        return [found] * len(asked)
 
     def _keep(self, user_id: int, name: str) -> None:
         self._names.pop(user_id, None)
-        self._names[user_id] = name
-        if len(self._names) > self._kept_max:
-            del self._names[next(iter(self._names))]
+        self._nameless.pop(user_id, None)
+        kept, most = (self._names, 1.0) if name else (self._nameless, NAMELESS_PART)
+        kept[user_id] = name
+        if len(kept) > self._kept_max * most:
+            kept.popitem(last=False)
 
     def _used(self, user_id: int) -> str:
-        name = self._names.get(user_id)
-        if name is None:
-            return ""
-        self._keep(user_id, name)
+        name = self._names.get(user_id, "")
+        if name:
+            self._names.move_to_end(user_id)
         return name

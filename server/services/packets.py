@@ -52,7 +52,7 @@ class Proof(NamedTuple):
     """All that anyone needs to check a packet that is over."""
 
     terms: Terms
-    state: State  # finished, expired or refunded
+    state: State  # finished or refunded
     claims: list[Claim]
     best: Claim | None
 
@@ -158,14 +158,17 @@ class Packets:
         return None if live is None else live.seen()
 
     async def reveal(self, user_id: int, packet_id: int) -> Proof:
-        """The proof of a packet that is over. Raises Refused, StoreUnavailable."""
+        """The proof of a packet whose record is closed: before, claims may be told that it does not hold yet.
+
+        Raises Refused, StoreUnavailable.
+        """
         rows, claims = await self._records.load([packet_id])
         row = rows.get(packet_id)
         if row is None or not await self._may_see(user_id, row):
             raise Refused(Reason.NOT_ALLOWED)
         terms, all_claims = terms_of(row), [claim_of(one) for one in claims[packet_id]]
         state = state_of(row, self._now_ms())
-        if state is State.OPEN:
+        if state not in pages.OVER:
             raise Refused(Reason.NOT_FINISHED)
         return Proof(terms, state, all_claims, best_luck(terms, all_claims))
 
@@ -180,8 +183,11 @@ class Packets:
         return user_id in self._groups.audience(group_ids)
 
     def add(self, terms: Terms, audience: Collection[int]) -> None:
-        """A packet that was just sent: known here without reading it again."""
-        if terms.packet_id not in self._lives:
+        """A packet that was just sent: known here without reading it again, unless somebody has guessed its id."""
+        live = self._lives.get(terms.packet_id)
+        if live is not None:
+            live.audience = live.audience or audience  # it is being read, perhaps since before there was a record
+        else:
             live = self._lives[terms.packet_id] = Live(terms.packet_id)
             live.ready(Packet(terms), audience, mirrored=False, mirror_length=0)
             live.read_at_s = asyncio.get_running_loop().time()
@@ -383,6 +389,10 @@ class Packets:
         self._evict()
 
     def _forget_missing(self, live: Live) -> None:
+        if live.audience:  # it was sent while it was looked for, and is looked for once more
+            live.audience = ()
+            self._load_soon(live)
+            return
         del self._lives[live.packet_id]
         for attempt in (*live.undone, *live.waiting):
             attempt.answer(NOT_ALLOWED)

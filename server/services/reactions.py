@@ -32,6 +32,7 @@ TOLD_APART_MAX = (
 GRABS_MAX = 10_000  # counted at once
 CHUNK = 500  # of them before others get their turn
 RECENT_MAX = 31
+REACTION_MS_MAX = 2**31 - 1  # what a column holds; a packet may live longer than these 24.8 days
 
 
 class Line(NamedTuple):
@@ -124,7 +125,7 @@ class Reactions:
         is_first = not race.users
         race.users.add(user_id)
         self._told_apart += 1
-        reaction_ms = max(at_ms - race.posted_at_ms, 1)  # 0 is who never grabbed
+        reaction_ms = min(max(at_ms - race.posted_at_ms, 1), REACTION_MS_MAX)  # 0 is who never grabbed
         self._count(race.group_id, user_id, Tally(1, int(is_first), 0, [reaction_ms]))
 
     def _count(self, group_id: int, user_id: int, new: Tally) -> None:
@@ -143,14 +144,16 @@ class Reactions:
     # --- recording --------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Count and record once a second, for ever, to be supervised."""
+        """Count and record once a second, for ever, to be supervised. A defect costs statistics, not the server."""
         while True:
             await asyncio.sleep(FLUSH_S)
-            await self.take()
             try:
+                await self.take()
                 await self.flush()
             except StoreUnavailable as error:
                 LOG.debug("reactions_wait", why=str(error))
+            except Exception:
+                LOG.exception("reactions_lost")
 
     async def flush(self) -> None:
         """Record what was counted, at most ROWS_MAX members. Raises StoreUnavailable: then it is kept."""

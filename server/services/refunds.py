@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable
 
 from server.services.commit import CommitPath, Durability
+from server.services.doubts import Doubts
 from server.services.events import Announce, BalanceChanged, Refunded
 from server.services.loading import Memories, claim_of, terms_of, verdict
 from server.services.packets import Packets
@@ -44,6 +45,7 @@ class Refunds:
         self._now_ms = now_ms
         self._announce = announce
         self._trouble = Trouble("refunds_wait")
+        self.doubts: Doubts[tuple[int, int], store.RefundRow] = Doubts(records.recall_refunds, self._tell)
         self.refunded_packets = 0
         self.refunded_fen = 0
         self.redriven_claims = 0
@@ -68,16 +70,25 @@ class Refunds:
             return 0
         overtaken = await self._redrive(await self._close_mirror(due))
         due = [packet_id for packet_id in due if packet_id not in overtaken]
-        rows = await self._records.refund(due, now_ms)
-        self._packets.refunded(row.packet_id for row in rows)
+        try:
+            rows = await self._records.refund(due, now_ms)
+        except StoreUnavailable:
+            self.doubts.add((packet_id, now_ms) for packet_id in due)
+            raise
         for row in rows:
-            self._announce(Refunded(row.packet_id, row.sender_id, row.refunded_fen), (row.sender_id,))
-            event = BalanceChanged(row.sender_id, row.balance_fen, row.refunded_fen, "refund")
-            self._announce(event, (row.sender_id,))
-        self._packets.over += due
-        self.refunded_packets += len(rows)
-        self.refunded_fen += sum(row.refunded_fen for row in rows)
+            self._tell(row)
+        self._packets.over += {*due} - {row.packet_id for row in rows}  # somebody else has closed these
         return len(rows)
+
+    def _tell(self, row: store.RefundRow) -> None:
+        """The money is back: to the packet's page, to the operators, to the sender."""
+        self._packets.refunded([row.packet_id])
+        self._packets.over.append(row.packet_id)
+        self.refunded_packets += 1
+        self.refunded_fen += row.refunded_fen
+        self._announce(Refunded(row.packet_id, row.sender_id, row.refunded_fen), (row.sender_id,))
+        event = BalanceChanged(row.sender_id, row.balance, row.refunded_fen, "refund")
+        self._announce(event, (row.sender_id,))
 
     async def _close_mirror(self, due: list[int]) -> dict[int, Log]:
         """Close the logs. Without Redis the record alone decides, unless it may lack claims that were told."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from server.core.limits import Broken, Fault, Limits
 from server.core.packet import Kind, Terms
 from server.core.pages import State
+from server.services.doubts import Doubts
 from server.services.events import Announce, PacketPosted
 from server.services.groups import Groups
 from server.services.loading import terms_of
 from server.services.packets import Packets, state_of
 from server.services.refusals import Reason, Refused
+from storage.errors import StoreUnavailable
 from storage.postgres import packets, resends
 from storage.postgres.messages import Post
 
@@ -24,6 +26,20 @@ class Posted(NamedTuple):
 
     stream_id: int
     message: int
+
+
+class Again(NamedTuple):
+    """A packet in one of the streams where it is posted again; the number of the message, 0 until it is known."""
+
+    terms: Terms
+    post: Post
+    number: int = 0
+
+    @property
+    def one_more(self) -> int | None:
+        """The group, if it is not the one that the packet was sent to."""
+        terms, stream_id = self.terms, self.post.stream_id
+        return None if terms.kind is Kind.PERSONAL or stream_id == terms.target_id else stream_id
 
 
 class Resends:
@@ -46,6 +62,7 @@ class Resends:
         self._limits = limits
         self._now_ms = now_ms
         self._announce = announce
+        self.doubts: Doubts[Again, Again] = Doubts(self._recall, self._tell)
 
     async def send(self, user_id: int, packet_id: int, group_id: int) -> Posted:
         """Post my packet again; in a group that it was not in, members may open it from now on. Not repeatable."""
@@ -63,25 +80,43 @@ class Resends:
     async def _to_receiver(self, terms: Terms, group_id: int, now_ms: int) -> Posted:
         if group_id != WHERE_IT_WAS:
             raise Broken(Fault.BAD_TARGET, "a personal packet goes to its receiver")
-        streams = (terms.sender_id, terms.target_id)
-        posts = [Post(stream_id, terms.sender_id, now_ms, None, terms.packet_id) for stream_id in streams]
-        numbers = await self._store.record(posts, None, 0)
-        for stream_id, number in zip(streams, numbers, strict=True):
-            self._announce(PacketPosted(stream_id, number, terms, now_ms), (stream_id,))
-        return Posted(terms.sender_id, numbers[0])
+        return await self._post(terms, (terms.sender_id, terms.target_id), now_ms)
 
     async def _to_group(self, terms: Terms, group_id: int, now_ms: int) -> Posted:
         try:
-            members = (await self._groups.seen_by(terms.sender_id, group_id)).members
+            await self._groups.seen_by(terms.sender_id, group_id)
         except Refused:
             raise Refused(Reason.NOT_A_MEMBER) from None  # whether the group exists is not the sender's to know
-        one_more = None if group_id == terms.target_id else group_id
-        post = Post(group_id, terms.sender_id, now_ms, None, terms.packet_id)
+        return await self._post(terms, (group_id,), now_ms)
+
+    async def _post(self, terms: Terms, stream_ids: Sequence[int], now_ms: int) -> Posted:
+        agains = [
+            Again(terms, Post(stream_id, terms.sender_id, now_ms, None, terms.packet_id))
+            for stream_id in stream_ids
+        ]
+        most = self._limits.groups_of_packet_max - 1
         try:
-            [number] = await self._store.record([post], one_more, self._limits.groups_of_packet_max - 1)
+            numbers = await self._store.record([one.post for one in agains], agains[0].one_more, most)
         except resends.TooManyGroups:
             raise Refused(Reason.TOO_MANY_GROUPS, f"{self._limits.groups_of_packet_max} groups") from None
-        if one_more is not None:
-            self._live.sent_again(terms.packet_id, group_id)
-        self._announce(PacketPosted(group_id, number, terms, now_ms), members)
-        return Posted(group_id, number)
+        except StoreUnavailable:
+            self.doubts.add(agains)
+            raise
+        for again, number in zip(agains, numbers, strict=True):
+            self._tell(again._replace(number=number))
+        return Posted(stream_ids[0], numbers[0])
+
+    def _tell(self, again: Again) -> None:
+        """The packet to those who see it there; if there it is new, they may open it from now on."""
+        terms, post, number = again
+        if again.one_more is not None:
+            self._live.sent_again(terms.packet_id, again.one_more)
+        viewers = (post.stream_id,) if terms.kind is Kind.PERSONAL else self._groups.members(post.stream_id)
+        self._announce(PacketPosted(post.stream_id, number, terms, post.at_ms), viewers)
+
+    async def _recall(self, agains: Sequence[Again]) -> list[Again | None]:
+        numbers = await self._store.recall([one.post for one in agains])
+        return [
+            None if number is None else again._replace(number=number)
+            for again, number in zip(agains, numbers, strict=True)
+        ]

@@ -137,7 +137,7 @@ class Sends:
         for stream_id, message in sent.messages.items():
             viewers = (stream_id,) if terms.kind is Kind.PERSONAL else self._groups.members(stream_id)
             self._announce(PacketPosted(stream_id, message, terms, terms.created_at_ms), viewers)
-        event = BalanceChanged(terms.sender_id, sent.balance_fen, -terms.total_fen, "send")
+        event = BalanceChanged(terms.sender_id, sent.balance, -terms.total_fen, "send")
         self._announce(event, (terms.sender_id,))
 
     def _audience(self, terms: Terms) -> Collection[int]:

@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 
+from server.services.doubts import Doubts
 from server.services.events import Announce, BalanceChanged
 from server.services.trouble import Trouble
 from storage.errors import StoreUnavailable
+from storage.postgres.settlement import Credit, Unanswered
 from storage.postgres.settlement import Settlement as Queue
 
 PACE_S = 0.1  # between two batches, so that each is worth its commit
@@ -37,6 +39,7 @@ class Settlement:
         self._unrecorded = unrecorded
         self._wake = asyncio.Event()
         self._trouble = Trouble("settlement_waits")
+        self.doubts: Doubts[Credit, Credit] = Doubts(queue.recall, self._tell)
         self.settled_claims = 0
 
     def wake(self) -> None:
@@ -65,11 +68,18 @@ class Settlement:
             await asyncio.sleep(min(PACE_S + unrecorded * YIELD_S_PER_CLAIM, YIELD_S_MAX))
 
     async def settle_once(self) -> int:
-        """Settle one batch; how many claims it took."""
-        taken, credits = await self._queue.settle(self._batch_max, self._now_ms())
+        """Settle one batch; how many claims it took. Raises StoreUnavailable."""
+        try:
+            taken, credits = await self._queue.settle(self._batch_max, self._now_ms())
+        except Unanswered as unanswered:
+            self.doubts.add(unanswered.credits)
+            raise
         self._trouble.is_over()
-        self.settled_claims += taken
         for credit in credits:
-            event = BalanceChanged(credit.user_id, credit.balance_fen, credit.change_fen, "claim")
-            self._announce(event, (credit.user_id,))
+            self._tell(credit)
         return taken
+
+    def _tell(self, credit: Credit) -> None:
+        self.settled_claims += credit.claims
+        event = BalanceChanged(credit.user_id, credit.balance, credit.change_fen, "claim")
+        self._announce(event, (credit.user_id,))

@@ -6,10 +6,12 @@ from collections.abc import Callable
 
 from server.core import ledger
 from server.core.limits import Fault, Limits, check_bytes, check_number
+from server.services.doubts import Doubts
 from server.services.events import Announce, BalanceChanged
 from server.services.refusals import Reason, Refused
+from storage.errors import StoreUnavailable
 from storage.postgres import wallets as store
-from storage.postgres.wallets import TransferRow
+from storage.postgres.wallets import Balance, Booked, TransferRow
 
 MOVE_FEN_MAX = 10**12  # ten thousand million yuan at once: more is a mistake
 
@@ -24,10 +26,11 @@ class Wallets:
         self._limits = limits
         self._now_ms = now_ms
         self._announce = announce
+        self.doubts: Doubts[TransferRow, Booked] = Doubts(wallets.recall, self._tell)
         self.moved_fen = {ledger.Kind.TOP_UP: 0, ledger.Kind.WITHDRAW: 0}
 
-    async def balance(self, user_id: int) -> int:
-        """What a user has, in fen."""
+    async def balance(self, user_id: int) -> Balance:
+        """What a user has."""
         return await self._store.balance(user_id)
 
     async def top_up(self, user_id: int, amount_fen: int, key: str) -> int:
@@ -43,16 +46,31 @@ class Wallets:
         check_number(amount_fen, 1, MOVE_FEN_MAX, Fault.BAD_AMOUNT, "the amount in fen")
         comes_in = ledger.DIRECTIONS[kind].credit is ledger.Account.WALLET
         debit, credit = (ledger.OUTSIDE, user_id) if comes_in else (user_id, ledger.OUTSIDE)
-        change_fen = amount_fen if comes_in else -amount_fen
         transfer = TransferRow(debit, credit, kind, key, amount_fen, self._now_ms())
         try:
-            moved = await self._store.move(transfer, user_id, change_fen)
+            moved = await self._store.move(transfer, *_change(transfer))
         except store.NotEnoughMoney:
             raise Refused(Reason.NOT_ENOUGH_MONEY) from None
         except store.KeyReused:
             raise Refused(Reason.KEY_REUSED) from None
+        except StoreUnavailable:
+            self.doubts.add([transfer])
+            raise
         if moved.moved_now:
-            self.moved_fen[kind] += amount_fen
-            event = BalanceChanged(user_id, moved.balance_fen, change_fen, kind.name.lower())
-            self._announce(event, (user_id,))
-        return moved.balance_fen
+            self._tell(Booked(transfer, moved.balance))
+        return moved.balance.fen
+
+    def _tell(self, booked: Booked) -> None:
+        """The new balance to its user, once."""
+        transfer, balance = booked
+        kind = ledger.Kind(transfer.kind)
+        user_id, change_fen = _change(transfer)
+        self.moved_fen[kind] += transfer.amount_fen
+        self._announce(BalanceChanged(user_id, balance, change_fen, kind.name.lower()), (user_id,))
+
+
+def _change(transfer: TransferRow) -> tuple[int, int]:
+    """Whose wallet it changes, and by how much: below 0 if money leaves."""
+    if transfer.debit_account == ledger.OUTSIDE:
+        return transfer.credit_account, transfer.amount_fen
+    return transfer.debit_account, -transfer.amount_fen

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from storage import statements
+from storage.postgres.wallets import EMPTY, Balance
 
 if TYPE_CHECKING:
     from storage.postgres.database import Connection, Database
@@ -22,6 +24,22 @@ class GroupRow(NamedTuple):
     members: set[int]
 
 
+class Standing(StrEnum):
+    """What somebody is to a group that they are or were in."""
+
+    IN = "in"
+    LEFT = "left"
+    KICKED = "kicked"
+
+
+class MemberRow(NamedTuple):
+    """A user's standing in a group."""
+
+    group_id: int
+    user_id: int
+    standing: Standing
+
+
 class PlaceRow(NamedTuple):
     """Where one of a user's streams stands; their inbox bears the user's own id."""
 
@@ -34,7 +52,7 @@ class PlaceRow(NamedTuple):
 class ProfileRow(NamedTuple):
     """What a user finds on logging in."""
 
-    balance_fen: int
+    balance: Balance
     places: list[PlaceRow]
 
 
@@ -87,6 +105,13 @@ class Groups:
             )  # who joins at the same time is in before, or not at all
             return await connection.fetchval(_SQL["kick"], group_id, user_id, now_ms) is not None
 
+    async def recall(self, changes: Sequence[MemberRow]) -> list[MemberRow | None]:
+        """Which of these standings are recorded; None: another one is."""
+        group_ids, user_ids = [one.group_id for one in changes], [one.user_id for one in changes]
+        async with self._database.reading() as connection:
+            found = {tuple(row) for row in await connection.fetch(_SQL["recall"], group_ids, user_ids)}
+        return [one if one in found else None for one in changes]
+
     async def load(self, group_ids: Sequence[int]) -> list[GroupRow]:
         """The groups that exist, with their members."""
         async with self._database.reading() as connection:
@@ -100,9 +125,10 @@ class Groups:
     async def profiles(self, user_ids: Sequence[int]) -> dict[int, ProfileRow]:
         """Balances and places of users, all in two statements."""
         async with self._database.reading() as connection:
-            balances = {row[0]: row[1] for row in await connection.fetch(_SQL["balances"], user_ids)}
+            wallets = await connection.fetch(_SQL["balances"], user_ids)
             rows = await connection.fetch(_SQL["places"], user_ids)
-        profiles = {user_id: ProfileRow(balances.get(user_id, 0), []) for user_id in user_ids}
+        balances = {row["user_id"]: Balance(*row[1:]) for row in wallets}
+        profiles = {user_id: ProfileRow(balances.get(user_id, EMPTY), []) for user_id in user_ids}
         for row in rows:
             profiles[row["user_id"]].places.append(PlaceRow(*row[1:]))
         return profiles

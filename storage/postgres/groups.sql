@@ -22,6 +22,11 @@ SELECT 1 FROM memberships WHERE group_id = $1 AND user_id = $2 AND kicked_at_ms 
 -- name: lock
 SELECT 1 FROM groups WHERE group_id = $1 FOR UPDATE
 
+-- name: recall
+SELECT group_id, user_id,
+       CASE WHEN kicked_at_ms IS NOT NULL THEN 'kicked' WHEN left_at_ms IS NOT NULL THEN 'left' ELSE 'in' END
+FROM unnest($1::bigint[], $2::bigint[]) AS a (group_id, user_id) JOIN memberships USING (group_id, user_id)
+
 -- name: count
 SELECT count(*) FROM memberships WHERE group_id = $1 AND left_at_ms IS NULL AND user_id <> $2
 
@@ -35,7 +40,7 @@ SELECT group_id, name, owner_id FROM groups WHERE group_id = ANY($1)
 SELECT group_id, user_id FROM memberships WHERE group_id = ANY($1) AND left_at_ms IS NULL
 
 -- name: balances
-SELECT user_id, balance_fen FROM wallets WHERE user_id = ANY($1)
+SELECT user_id, balance_fen, version FROM wallets WHERE user_id = ANY($1)
 
 -- name: places
 SELECT m.user_id, g.group_id, g.name, g.owner_id, s.last_message

@@ -50,6 +50,14 @@ SELECT packet_id FROM packets WHERE closed_at_ms IS NULL AND expires_at_ms <= $1
 -- name: lock_open
 SELECT packet_id FROM packets WHERE packet_id = ANY($1) AND closed_at_ms IS NULL ORDER BY packet_id FOR UPDATE
 
+-- name: recall_refunds
+-- The time tells this try from a later one and from that of another server.
+SELECT asked.place, p.packet_id, p.sender_id, p.refunded_fen, w.balance_fen, w.version
+FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS asked (packet_id, closed_at_ms, place)
+JOIN packets p USING (packet_id, closed_at_ms)
+JOIN wallets w ON w.user_id = p.sender_id
+WHERE p.refunded_fen > 0
+
 -- name: refund
 -- A statement of its own behind lock_open, so that its snapshot sees every claim committed before the lock.
 WITH opened AS (
@@ -70,9 +78,9 @@ WITH opened AS (
 ), paid AS (
     INSERT INTO wallets AS w (user_id, balance_fen)
     SELECT user_id, sum(amount_fen) FROM moved GROUP BY user_id ORDER BY user_id
-    ON CONFLICT (user_id) DO UPDATE SET balance_fen = w.balance_fen + excluded.balance_fen
-    RETURNING user_id, balance_fen
+    ON CONFLICT (user_id) DO UPDATE SET balance_fen = w.balance_fen + excluded.balance_fen, version = w.version + 1
+    RETURNING user_id, balance_fen, version
 )
-SELECT closed.packet_id, closed.sender_id, closed.refunded_fen, paid.balance_fen
+SELECT closed.packet_id, closed.sender_id, closed.refunded_fen, paid.balance_fen, paid.version
 FROM closed JOIN paid ON paid.user_id = closed.sender_id
 ORDER BY closed.packet_id

@@ -38,3 +38,15 @@ class Resends:
                     raise TooManyGroups
                 await connection.execute(_SQL["add"], packet_id, group_id, at_ms)
             return await messages.append(connection, posts)
+
+    async def recall(self, posts: Sequence[Post]) -> list[int | None]:
+        """The numbers of messages that `record` has made, had its reply been lost; None: not recorded."""
+        columns = [
+            [post.stream_id for post in posts],
+            [post.packet_id for post in posts],
+            [post.at_ms for post in posts],
+        ]
+        async with self._database.reading() as connection:
+            rows = await connection.fetch(_SQL["recall"], *columns)
+        numbers = {row["place"]: row["message"] for row in rows}
+        return [numbers.get(place) for place, _ in enumerate(posts, 1)]

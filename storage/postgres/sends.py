@@ -12,7 +12,7 @@ from storage import statements
 from storage.postgres import messages, packets, records, wallets
 from storage.postgres.messages import Post
 from storage.postgres.packets import PacketRow
-from storage.postgres.wallets import TransferRow
+from storage.postgres.wallets import EMPTY, Balance, TransferRow
 
 if TYPE_CHECKING:
     from storage.postgres.database import Connection, Database
@@ -24,7 +24,7 @@ class Sent(NamedTuple):
     """A packet that stands in the records: this one, or (without messages) the one its key made earlier."""
 
     row: PacketRow
-    balance_fen: int
+    balance: Balance  # of the sender, after the whole batch
     messages: dict[int, int]  # stream id -> number of the message that announces it
 
 
@@ -62,12 +62,12 @@ class Sends:
         packet_ids, stream_ids = [place[0] for place in places], [place[1] for place in places]
         async with self._database.reading() as connection:
             found = await connection.fetch(_SQL["recall"], packet_ids, stream_ids)
-        balances_fen = {packet_id: balance_fen for packet_id, _, _, balance_fen in found}
-        numbers: dict[int, dict[int, int]] = {packet_id: {} for packet_id in balances_fen}
-        for packet_id, stream_id, message, _ in found:
+        balances = {row["packet_id"]: Balance(*row[3:]) for row in found}
+        numbers: dict[int, dict[int, int]] = {packet_id: {} for packet_id in balances}
+        for packet_id, stream_id, message, *_ in found:
             numbers[packet_id][stream_id] = message
         return [
-            Sent(row, balances_fen[row.packet_id], numbers[row.packet_id]) if row.packet_id in numbers else None
+            Sent(row, balances[row.packet_id], numbers[row.packet_id]) if row.packet_id in numbers else None
             for row in rows
         ]
 
@@ -87,7 +87,7 @@ async def _record(
     # the wallets first: who holds them may be about to commit one of these keys, and then it is seen below
     balances_fen = await wallets.lock(connection, {row.sender_id for row in rows})
     before = await packets.sent_before(connection, [(row.sender_id, row.key) for row in rows])
-    results: dict[tuple[int, str], Sent | None] = {(row.sender_id, row.key): Sent(row, 0, {}) for row in before}
+    results: dict[tuple[int, str], Sent | None] = {(row.sender_id, row.key): Sent(row, EMPTY, {}) for row in before}
     paid = await _debit(connection, rows, balances_fen, results)
     await packets.insert(connection, paid)
     await wallets.insert_transfers(connection, [transfer_of(row) for row in paid])
@@ -112,9 +112,10 @@ async def _debit(
             results[key] = None
             continue
         debits_fen[row.sender_id] += row.total_fen
-        results[key] = Sent(row, left_fen, {})
         paid.append(row)
-    await wallets.debit(connection, debits_fen)
+    balances = await wallets.debit(connection, debits_fen)
+    for row in paid:
+        results[row.sender_id, row.key] = Sent(row, balances[row.sender_id], {})
     return paid
 
 
@@ -137,4 +138,4 @@ def _as_seen_by(row: PacketRow, sent: Sent | None) -> Sent | None:
     """A key that came twice in one batch sent one packet: the second asker hears of it, and announces nothing."""
     if sent is None or sent.row is row:
         return sent
-    return Sent(sent.row, 0, {})
+    return Sent(sent.row, EMPTY, {})

@@ -12,12 +12,13 @@ WITH largest AS (
     ON CONFLICT DO NOTHING
     RETURNING debit_account AS packet_id, credit_account AS user_id, amount_fen
 ), sums AS (
-    SELECT user_id, sum(amount_fen)::bigint AS change_fen FROM moved GROUP BY user_id
+    SELECT user_id, min(packet_id) AS packet_id, count(*) AS claims, sum(amount_fen)::bigint AS change_fen
+    FROM moved GROUP BY user_id
 ), credited AS (
     INSERT INTO wallets AS w (user_id, balance_fen)
     SELECT user_id, change_fen FROM sums ORDER BY user_id
-    ON CONFLICT (user_id) DO UPDATE SET balance_fen = w.balance_fen + excluded.balance_fen
-    RETURNING user_id, balance_fen
+    ON CONFLICT (user_id) DO UPDATE SET balance_fen = w.balance_fen + excluded.balance_fen, version = w.version + 1
+    RETURNING user_id, balance_fen, version
 ), opened AS (
     -- To count the wallets is to have changed them all: whatever follows locks behind them, as every writer does.
     SELECT packet_id, user_id, moved.amount_fen, min(queued_at_ms) AS at_ms
@@ -54,8 +55,17 @@ WITH largest AS (
         received_fen = y.received_fen + excluded.received_fen,
         best_lucks = y.best_lucks + excluded.best_lucks
 )
-SELECT user_id, change_fen, balance_fen, (SELECT count(*) FROM taken) AS taken
+SELECT user_id, packet_id, claims, change_fen, balance_fen, version, (SELECT count(*) FROM taken) AS taken
 FROM sums JOIN credited USING (user_id)
+
+-- name: recall
+-- The time tells the transfer of a batch from one that credits the same claim later, when the batch came to nothing.
+SELECT asked.place, w.balance_fen, w.version
+FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) WITH ORDINALITY
+    AS asked (debit_account, credit_account, at_ms, place)
+JOIN transfers t USING (debit_account, credit_account, at_ms)
+JOIN wallets w ON w.user_id = credit_account
+WHERE t.kind = 4 AND t.key = ''
 
 -- name: backlog
 SELECT count(*) AS claims, coalesce(sum(amount_fen), 0)::bigint AS amount_fen, min(queued_at_ms) AS oldest_ms

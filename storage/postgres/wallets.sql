@@ -1,5 +1,5 @@
 -- name: balance
-SELECT balance_fen FROM wallets WHERE user_id = $1
+SELECT balance_fen, version FROM wallets WHERE user_id = $1
 
 -- name: lock
 -- In the order of the ids, as everybody who changes wallets does it.
@@ -14,9 +14,9 @@ WITH asked AS (
     WHERE w.balance_fen >= asked.amount_fen
     ORDER BY w.user_id FOR UPDATE OF w
 )
-UPDATE wallets w SET balance_fen = w.balance_fen - locked.amount_fen
+UPDATE wallets w SET balance_fen = w.balance_fen - locked.amount_fen, version = w.version + 1
 FROM locked WHERE w.user_id = locked.user_id
-RETURNING w.user_id, w.balance_fen
+RETURNING w.user_id, w.balance_fen, w.version
 
 -- name: transfer_before
 SELECT amount_fen FROM transfers WHERE debit_account = $1 AND credit_account = $2 AND kind = $3 AND key = $4
@@ -27,5 +27,13 @@ VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING RETURNING 1
 
 -- name: credit
 INSERT INTO wallets AS w (user_id, balance_fen) VALUES ($1, $2)
-ON CONFLICT (user_id) DO UPDATE SET balance_fen = w.balance_fen + excluded.balance_fen
-RETURNING balance_fen
+ON CONFLICT (user_id) DO UPDATE SET balance_fen = w.balance_fen + excluded.balance_fen, version = w.version + 1
+RETURNING balance_fen, version
+
+-- name: recall
+-- The time tells a transfer from one that was made later with the same key. One of its two accounts is a wallet.
+SELECT asked.place, w.balance_fen, w.version
+FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::text[], $5::bigint[]) WITH ORDINALITY
+    AS asked (debit_account, credit_account, kind, key, at_ms, place)
+JOIN transfers USING (debit_account, credit_account, kind, key, at_ms)
+JOIN wallets w ON w.user_id IN (debit_account, credit_account)

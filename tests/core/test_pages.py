@@ -83,12 +83,17 @@ GONE_WITH_LIST = {
 }
 EXPIRED = {ZH: ("该红包已超过24小时", "", ""), EN: ("This red packet is more than 24 hours old", "", "")}
 RESULT = {ZH: NOTHING, EN: NOTHING}
+WHO = {ZH: "查看领取详情", EN: "See who opened it"}  # where others have no link, the sender has this one
 DRAWN = {
     View.OPEN: COIN,
     View.GONE: GONE,
     View.GONE_WITH_LIST: GONE_WITH_LIST,
     View.EXPIRED: EXPIRED,
     View.RESULT: RESULT,
+}
+DRAWN_TO_THE_SENDER = DRAWN | {
+    view: {language: (*DRAWN[view][language][:2], WHO[language]) for language in Language}
+    for view in (View.GONE, View.EXPIRED)
 }
 
 TAPS = [
@@ -128,6 +133,8 @@ TAPS = [
     (LUCKY, ANN, LATE, View.EXPIRED),
     (LUCKY_BEGUN, CAI, LATE, View.EXPIRED),
     (LUCKY_BACK, CAI, LATE, View.EXPIRED),
+    (LUCKY_BACK, ANN, LATE, View.EXPIRED),
+    (EQUAL, ANN, LATE, View.EXPIRED),
     (EQUAL_BACK, ANN, LATE, View.EXPIRED),
     (PERSONAL, BEN, LATE, View.EXPIRED),
     (PERSONAL_BACK, BEN, LATE, View.EXPIRED),
@@ -146,7 +153,8 @@ TAPS = [
 @pytest.mark.parametrize(("packet", "user_id", "now_ms", "view"), TAPS)
 def test_a_tap_shows(packet: Known, user_id: int, now_ms: int, view: View | None, language: Language) -> None:
     page = tap(packet, user_id, now_ms, language)
-    expected = None if view is None else OpenPage(view, ANN, GREETING, *DRAWN[view][language])
+    drawn = DRAWN_TO_THE_SENDER if user_id == ANN else DRAWN
+    expected = None if view is None else OpenPage(view, ANN, GREETING, *drawn[view][language])
     assert page == expected
 
 
@@ -457,6 +465,19 @@ VIEWS = {
     Answer.GONE: {View.GONE, View.GONE_WITH_LIST},
     Answer.EXPIRED: {View.EXPIRED},
 }
+
+
+@given(packet=packets(), user_id=LOOKERS, now_ms=MOMENTS)
+def test_a_link_leads_somewhere_and_the_sender_is_never_left_without_a_way_to_the_list(
+    packet: Packet, user_id: int, now_ms: int
+) -> None:
+    looks = viewer(known_of(packet), user_id)
+    page = open_page(known_of(packet), looks, now_ms)
+    if page is not None and page.link:
+        assert result_page(known_of(packet), looks, now_ms) is not None
+    if user_id == packet.terms.sender_id:
+        assert page is not None
+        assert page.link or page.view in (View.RESULT, View.OPEN)
 
 
 @given(packet=packets(), user_id=st.sampled_from(MEMBERS), now_ms=MOMENTS)

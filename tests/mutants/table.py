@@ -13,7 +13,7 @@ COMMIT, PACKETS = "server/services/commit.py", "server/services/packets.py"
 PACKETS_SQL, WALLETS_SQL = "storage/postgres/packets.sql", "storage/postgres/wallets.sql"
 SETTLEMENT_SQL, BOOKS_SQL = "storage/postgres/settlement.sql", "storage/postgres/migrations/0001_books.sql"
 SENDS, SENDS_STORE = "server/services/sends.py", "storage/postgres/sends.py"
-AUDIT = "server/services/audit.py"
+AUDIT, HUB = "server/services/audit.py", "server/net/hub.py"
 
 T_PACKET, T_AMOUNTS = "tests/core/test_packet.py::test_", "tests/core/test_amounts.py::test_"
 T_COMMIT, T_FAULTS = "tests/services/test_commit.py::test_", "tests/services/test_faults.py::test_"
@@ -25,6 +25,7 @@ T_KICK, T_RESENDS = "tests/services/test_kick.py::test_", "tests/services/test_r
 T_RECORDS = "tests/services/test_records.py::test_"
 T_OUTAGES, T_REMINDERS = "tests/outages/test_", "tests/services/test_reminders.py::test_"
 T_WATCH, T_SOCKET = "tests/storage/test_watch.py::test_", "tests/ops/test_socket.py::test_"
+T_WALLETS, T_HUB = "tests/services/test_wallets.py::test_", "tests/net/test_hub.py::test_"
 T_CLIENT = "tests/client_sim/test_client.py::test_"
 
 MUTATIONS: tuple[Mutation, ...] = (
@@ -336,7 +337,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "the seed is told before the end",
         "I10",
         PACKETS,
-        "if state is State.OPEN:",
+        "if state not in pages.OVER:",
         "if state is State.REFUNDED:",
         (T_REQUESTS + "the_seed_stays_secret_until_the_packet_is_over",),
     ),
@@ -755,6 +756,49 @@ MUTATIONS: tuple[Mutation, ...] = (
         "                self._tell(fact)\n            elif",
         "                self._tell(fact)\n            if",
         (T_REMINDERS + "a_packet_whose_commit_was_in_doubt_is_pushed_once",),
+    ),
+    Mutation(
+        "a top-up in doubt is not looked for",
+        "I11",
+        "server/services/wallets.py",
+        "            self.doubts.add([transfer])\n",
+        "",
+        (T_WALLETS + "money_whose_commit_was_in_doubt_is_told_once",),
+    ),
+    Mutation(
+        "what a retry moved is told for the try in doubt too",
+        "once",
+        WALLETS_SQL,
+        "USING (debit_account, credit_account, kind, key, at_ms)",
+        "USING (debit_account, credit_account, kind, key)",
+        (T_WALLETS + "money_that_was_not_moved_is_told_when_it_is",),
+    ),
+    Mutation(
+        "credits in doubt are not looked for",
+        "I11",
+        "server/services/settlement.py",
+        "            self.doubts.add(unanswered.credits)\n",
+        "",
+        (T_WALLETS + "a_share_whose_credit_was_in_doubt_is_told_once",),
+    ),
+    Mutation(
+        "a balance that was overtaken is told",
+        "newest",
+        HUB,
+        "if balance.version >= user.balance.version:",
+        "if True:",
+        (
+            T_WALLETS + "the_last_balance_told_is_the_newest",
+            T_HUB + "a_change_that_a_welcome_told_is_not_taken_back",
+        ),
+    ),
+    Mutation(
+        "a push before the welcome is older than it",
+        "newest",
+        HUB,
+        "can_wait=True, in_welcome=True)",
+        "can_wait=True)",
+        (T_HUB + "a_connection_whose_welcome_is_on_the_way_hears_the_balance_there",),
     ),
     Mutation(
         "a refund in doubt is not looked for",

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import asyncpg
 import pytest
 
+from bench.chaos.proxy import Proxy
 from client_sim.client import Client
 from client_sim.errors import KickedOut, NotAllowed, NotAMember, NotOwner, Refusal
 from protocol.messages import PacketPosted, RemovedFromGroup, TextPosted
+from server.services import doubts
+from storage.errors import StoreUnavailable
 from tests.conftest import Connect, Server, StartServer
 from tests.services.conftest import MakeParty, until
+from tests.services.test_reminders import heard
 
 BooksBalance = Callable[[], Awaitable[None]]
 
@@ -157,3 +163,122 @@ async def test_joins_and_kicks_at_once_leave_memory_and_record_alike(
     assert set(server.app.groups.members(room.group)) == {1}
     left = await sql.fetch("SELECT user_id FROM memberships WHERE group_id = $1 AND left_at_ms IS NULL", room.group)
     assert [row["user_id"] for row in left] == [1]
+
+
+@pytest.fixture
+def looked_for_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is in doubt is."""
+    monkeypatch.setattr(doubts, "LOOK_S", 0.05)
+
+
+@pytest.mark.usefixtures("looked_for_soon")
+async def test_a_kick_whose_commit_was_in_doubt_lets_nobody_open(
+    start_server: StartServer,
+    party: MakeParty,
+    postgres_proxy: tuple[Proxy, str],
+    books_balance: BooksBalance,
+) -> None:
+    """Although nobody asks again; and the one who was thrown out hears it, once, and follows no page any more."""
+    proxy, dsn = postgres_proxy
+    room = await party(await start_server(stores__postgres=dsn), 2)
+    packet_id = await room.lucky(300, 3)
+    out, friend = room.guests
+    assert (await out.grab(packet_id)).answer == "ticket"
+    proxy.lose_reply_to = b"COMMIT"
+    with pytest.raises(Refusal, match="store"):
+        await room.sender.kick(room.group, out.user_id)
+    assert [one.group_id for one in await heard(out, 1, RemovedFromGroup)] == [room.group]
+    assert proxy.lost_replies == 1
+    assert (await out.open(packet_id)).answer == "not_allowed"
+    seen = room.server.app.packets.seen(packet_id)
+    assert seen is not None
+    assert [seen.may_follow(who.user_id) for who in (out, friend)] == [False, True]
+    await room.sender.kick(room.group, out.user_id)
+    assert not [one for one in out.pushes()._pushes if isinstance(one, RemovedFromGroup)]
+    await books_balance()
+
+
+@pytest.mark.usefixtures("looked_for_soon")
+async def test_who_joined_or_left_in_doubt_may_or_may_not_open(
+    start_server: StartServer,
+    party: MakeParty,
+    connect: Connect,
+    postgres_proxy: tuple[Proxy, str],
+    books_balance: BooksBalance,
+) -> None:
+    proxy, dsn = postgres_proxy
+    server = await start_server(stores__postgres=dsn)
+    room = await party(server, 1)
+    packet_id = await room.lucky(300, 2)
+    (ann,), ben = room.guests, await connect(server, 900)
+    proxy.lose_reply_to = b"COMMIT"
+    with pytest.raises(Refusal, match="store"):
+        await ben.join_group(room.group)
+    proxy.lose_reply_to = struct.pack(">iqiq", 8, room.group, 8, ann.user_id)
+    with pytest.raises(Refusal, match="store"):
+        await ann.leave_group(room.group)
+    assert proxy.lost_replies == 2
+
+    async def in_step() -> bool:
+        return set(server.app.groups.members(room.group)) == {1, 900}
+
+    await until(in_step)
+    assert [(await who.open(packet_id)).answer for who in (ann, ben)] == ["not_allowed", "won"]
+    await books_balance()
+
+
+@pytest.mark.usefixtures("looked_for_soon")
+async def test_what_comes_behind_a_change_in_doubt_stands(
+    start_server: StartServer, party: MakeParty, postgres_proxy: tuple[Proxy, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was read that she had left, and before memory hears of it she is back: then she is in."""
+    proxy, dsn = postgres_proxy
+    server = await start_server(stores__postgres=dsn)
+    room = await party(server, 1)
+    (ann,), store, was_read = room.guests, server.app.groups._store, asyncio.Event()
+    recall = store.recall
+
+    async def late(*arguments: Any) -> Any:
+        found = await recall(*arguments)
+        was_read.set()
+        await asyncio.sleep(0.1)
+        return found
+
+    monkeypatch.setattr(store, "recall", late)
+    proxy.lose_reply_to = struct.pack(">iqiq", 8, room.group, 8, ann.user_id)
+    with pytest.raises(Refusal, match="store"):
+        await ann.leave_group(room.group)
+    await was_read.wait()
+    await ann.join_group(room.group)
+    assert set(server.app.groups.members(room.group)) == {1, ann.user_id}
+
+    async def settled() -> bool:
+        return not server.app.groups.doubts._doubts
+
+    await until(settled)
+    assert set(server.app.groups.members(room.group)) == {1, ann.user_id}
+
+
+async def test_a_kick_that_was_not_committed_throws_nobody_out(
+    start_server: StartServer, party: MakeParty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And is not looked for for ever."""
+    monkeypatch.setattr(doubts, "LOOK_S", 0.02)
+    monkeypatch.setattr(doubts, "LATE_S", 0.1)
+    room = await party(await start_server(), 1)
+    groups, (ann,) = room.server.app.groups, room.guests
+
+    async def away(*_: int) -> bool:
+        raise StoreUnavailable("broken before it was committed")
+
+    monkeypatch.setattr(groups._store, "kick", away)
+    with pytest.raises(Refusal, match="store"):
+        await room.sender.kick(room.group, ann.user_id)
+    in_doubt = groups.doubts._doubts
+    assert len(in_doubt) == 1
+
+    async def forgotten() -> bool:
+        return not in_doubt
+
+    await until(forgotten)
+    assert set(groups.members(room.group)) == {1, ann.user_id}

@@ -18,6 +18,7 @@ from server.net.hub import Hub
 from server.services import events
 from storage.postgres.database import Database
 from storage.postgres.packets import Advance, ClaimRow, Packets
+from storage.postgres.wallets import Balance
 from storage.redis import mirror as log
 from storage.redis.mirror import Extension, Mirror, MirroredClaim
 from tests.conftest import Connect, StartServer
@@ -134,6 +135,8 @@ async def _first_push(client: Client) -> object:
 class Ear:
     """A session that only hears."""
 
+    holds_pushes = False
+
     def __init__(self) -> None:
         self.heard: list[bytes] = []
 
@@ -147,7 +150,7 @@ def test_pushes_reach_the_audience_alone(audience: set[int]) -> None:
     hub, member, stranger = Hub(Limits(connections_of_user_max=1)), Ear(), Ear()
     assert hub.join(1, member, 0.0)  # type: ignore[arg-type]
     assert hub.join(9, stranger, 0.0)  # type: ignore[arg-type]
-    hub.announce(events.BalanceChanged(1, 5, 5, "claim"), audience)
+    hub.announce(events.BalanceChanged(1, Balance(5, 1), 5, "claim"), audience)
     assert (len(member.heard), stranger.heard) == (1, [])
 
 

@@ -10,7 +10,7 @@ import pytest
 from client_sim.errors import Refusal
 from protocol.messages import NAMES_MAX, ListMembers, Members
 from server.core.limits import Limits
-from server.services.names import Names
+from server.services.names import BATCH_MAX, NAMELESS_PART, Names
 from storage.errors import StoreUnavailable
 from storage.postgres import names as store
 from storage.postgres.database import Database
@@ -81,19 +81,57 @@ async def test_what_is_known_is_not_read_again_and_many_are_read_at_once(databas
     assert await names.of([2, 3, 1]) == ["", "cai", ""]
     assert counted.asked == [[1, 2]]
     await asyncio.gather(*(names.of([4, 5]) for _ in range(50)))  # a herd
-    assert len(counted.asked) <= 3
+    assert len(counted.asked) <= 1 + 50 / BATCH_MAX + 1
     assert await names.by_id([3, 1, 3]) == {3: "cai", 1: ""}
+    task.cancel()
+
+
+async def test_what_one_request_misses_is_one_item_and_a_batch_reads_all_of_them_at_once(
+    database: Database,
+) -> None:
+    names, counted, task = await made(database)
+    submitted: list[tuple[int, ...]] = []
+    submit = names.batcher.submit
+    names.batcher.submit = lambda item: submitted.append(item) or submit(item)  # type: ignore[method-assign,func-returns-value]
+    await names._store.put(12, "twelve")
+    tasks = len(asyncio.all_tasks())
+    asking = [asyncio.create_task(names.of(range(first, first + 5))) for first in (10, 12, 14)]
+    await asyncio.sleep(0)
+    assert len(asyncio.all_tasks()) == tasks + len(asking)  # none for each id
+    assert await asyncio.gather(*asking) == [["", "", "twelve", "", ""], ["twelve", *[""] * 4], [""] * 5]
+    assert [sorted(item) for item in submitted] == [[*range(first, first + 5)] for first in (10, 12, 14)]
+    assert counted.asked == [[*range(10, 19)]]
     task.cancel()
 
 
 async def test_memory_is_bounded(database: Database) -> None:
     names, _, task = await made(database, kept_max=3)
     for user_id in range(1, 6):
-        await names.of([user_id])
+        await names.call(user_id, f"n{user_id}")
     assert list(names._names) == [3, 4, 5]
-    await names.of([3])  # used, so 4 is the next to go
-    await names.of([6])
-    assert list(names._names) == [5, 3, 6]
+    assert await names.of([3]) == ["n3"]  # used, so 4 is the next to go
+    assert await names.of([2]) == ["n2"]
+    assert list(names._names) == [5, 3, 2]
+    task.cancel()
+
+
+async def test_ids_that_nobody_has_push_no_name_out_and_are_few_in_memory(database: Database) -> None:
+    names, counted, task = await made(database, kept_max=40)
+    for user_id in range(1, 41):
+        await names.call(user_id, f"n{user_id}")
+    for first in range(1_000, 2_000, 100):
+        assert await names.of(range(first, first + 100)) == [""] * 100
+    assert len(names._nameless) == 40 * NAMELESS_PART
+    counted.asked.clear()
+    assert await names.of(range(1, 41)) == [f"n{user_id}" for user_id in range(1, 41)]
+    assert await names.of([1_999, 1]) == ["", "n1"]  # the newest are remembered: not asked for again
+    assert counted.asked == []
+    await names.call(1, "")
+    await names.call(1_999, "late")
+    assert await names.of([1, 1_999]) == ["", "late"]  # who gains or loses a name is in one of the two alone
+    assert 1 not in names._names
+    assert 1_999 not in names._nameless
+    assert counted.asked == []
     task.cancel()
 
 

@@ -47,12 +47,14 @@ TEXTS = {
         "gone": "手慢了,红包派完了",
         "list": "看看大家的手气",
         "expired": "该红包已超过24小时",
+        "who": "查看领取详情",
     },
     "en": {
         "open": "Open",
         "gone": "Better luck next time: all gone",
         "list": "See how lucky everybody was",
         "expired": "This red packet is more than 24 hours old",
+        "who": "See who opened it",
     },
 }
 
@@ -90,10 +92,12 @@ async def test_a_tap_gets_page_and_ticket_in_one_round_trip(
         assert await tap(ann, packet_id) == result
     assert await tap(cai, lucky) == ("gone", "gone", text["gone"], "", text["list"])
     assert await tap(cai, equal) == ("gone", "gone", text["gone"], "", "")
+    assert await tap(sender, equal) == ("gone", "gone", text["gone"], "", text["who"])
     assert (await ann.open(personal)).answer == "won"
     assert [await tap(who, personal) for who in (ann, sender)] == [result, ("not_allowed", "result", "", "", "")]
     turn_clock(DAY_MS)
-    assert [await tap(who, packet_id) for packet_id in kept for who in (ann, sender)] == [over] * 4
+    assert [await tap(ann, packet_id) for packet_id in kept] == [over] * 2
+    assert [await tap(sender, packet_id) for packet_id in kept] == [(*over[:4], text["who"])] * 2
     assert await tap(cai, lucky) == ("gone", "gone", text["gone"], "", text["list"])
 
 

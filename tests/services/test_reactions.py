@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -77,6 +78,13 @@ async def test_sums_grow_and_the_last_31_reactions_are_kept(world: World) -> Non
     assert (row.grabs, row.first_places, list(row.recent_ms)) == (40, 40, list(range(40 - RECENT_MAX + 1, 41)))
 
 
+async def test_a_reaction_of_a_month_is_the_longest_that_is_kept(world: World) -> None:
+    world.reactions.hears(posted(1))
+    await world.grabs((1, 2, T0 + 30 * 86_400_000))
+    await world.reactions.flush()
+    assert (await world.reactions.of_group(1, GROUP))[0] == Line(2, 2**31 - 1, 1, 1, 0)
+
+
 async def test_a_packet_that_is_sent_again_is_a_race_in_each_group(world: World) -> None:
     world.reactions.hears(posted(7))
     await world.grabs((7, 3, T0 + 50))
@@ -132,6 +140,38 @@ async def test_what_cannot_be_written_waits_within_its_bounds(monkeypatch: pytes
     by_user = {row.user_id: row for row in keeper.rows}
     assert len(keeper.rows) == len(by_user) == 3
     assert (by_user[1].sent_packets, by_user[2].grabs, list(by_user[3].recent_ms)) == (2, 2, [3, 3])
+
+
+class Broken:
+    """A store that takes nothing of the member 2, for a reason that nobody thought of."""
+
+    def __init__(self) -> None:
+        self.rows: list[ReactionRow] = []
+
+    async def add(self, rows: Sequence[ReactionRow], recent_max: int) -> None:
+        if any(row.user_id == 2 for row in rows):
+            raise ValueError("integer out of range")
+        self.rows += rows
+
+
+async def test_a_defect_costs_the_counts_of_a_second_and_not_the_server(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(service, "FLUSH_S", 0.001)
+    keeper = Broken()
+    world = World(keeper)
+    running = asyncio.create_task(world.reactions.run())
+    for packet_id, user_id in ((1, 2), (2, 3)):
+        world.reactions.hears(posted(packet_id))
+        world.admissions.append((packet_id, user_id, T0 + 5))
+
+        async def taken() -> bool:
+            return not world.admissions and not world.reactions._tallies
+
+        await until(taken)
+    assert not running.done()
+    assert [(row.user_id, row.grabs) for row in keeper.rows] == [(1, 0), (3, 1)]
+    running.cancel()
 
 
 async def test_old_races_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:

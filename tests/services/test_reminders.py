@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
+import asyncpg
 import pytest
 
 from bench.chaos.proxy import Proxy
@@ -191,7 +193,7 @@ async def test_a_packet_that_was_not_committed_is_not_pushed(
     await proxy.cut()
     with pytest.raises(Refusal, match="store"):
         await room.lucky(500, 2)
-    in_doubt = room.server.app._doubts._doubts
+    in_doubt = room.server.app._doubts[0]._doubts
     assert len(in_doubt) == 1
     await proxy.heal()
 
@@ -202,3 +204,102 @@ async def test_a_packet_that_was_not_committed_is_not_pushed(
     await room.sender.say(room.group, "the first")
     (post,) = await heard(room.guests[0], 1, messages.PacketPosted, messages.TextPosted)
     assert (type(post), post.message) == (messages.TextPosted, 1)
+
+
+@pytest.mark.parametrize("is_looked_for_first", [True, False])
+async def test_a_refund_whose_commit_was_in_doubt_is_told_once(
+    start_server: StartServer,
+    party: MakeParty,
+    postgres_proxy: tuple[Proxy, str],
+    sql: asyncpg.Connection[asyncpg.Record],
+    books_balance: BooksBalance,
+    monkeypatch: pytest.MonkeyPatch,
+    is_looked_for_first: bool,
+) -> None:
+    """To the sender and to the operators, whether it is looked for before the next round or behind it."""
+    interval_s, look_s = (0.3, 0.02) if is_looked_for_first else (0.1, 0.3)
+    monkeypatch.setattr(doubts, "LOOK_S", look_s)
+    proxy, dsn = postgres_proxy
+    server = await start_server(stores__postgres=dsn, limits__packet_lifetime_s=0.5, refunds__interval_s=interval_s)
+    room = await party(server, 1)
+    packet_id = await room.lucky(1_000, 2)
+    refunds = server.app.refunds
+    refund, tries = refunds._records.refund, []
+
+    async def unheard(packet_ids: Sequence[int], now_ms: int) -> Any:
+        tries.append(packet_ids)
+        if len(tries) == 1:
+            proxy.lose_reply_to = b"COMMIT"
+        return await refund(packet_ids, now_ms)
+
+    monkeypatch.setattr(refunds._records, "refund", unheard)
+    spent, told, change = await heard(room.sender, 3, messages.PacketRefunded, messages.BalanceChanged)
+    assert (proxy.lost_replies, tries) == (1, [[packet_id]])
+    assert (told.packet_id, told.refunded_fen, spent.change_fen) == (packet_id, 1_000, -1_000)
+    assert (change.balance_fen, change.change_fen, change.reason) == (100_000, 1_000, "refund")
+    assert (refunds.refunded_packets, refunds.refunded_fen) == (1, 1_000)
+    seen = server.app.packets.seen(packet_id)
+    assert seen is not None
+    assert seen.refunded
+    await books_balance()
+
+
+async def test_a_refund_that_was_not_committed_is_told_when_it_is(
+    start_server: StartServer,
+    party: MakeParty,
+    books_balance: BooksBalance,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Once: what the next round does is not taken for what was in doubt."""
+    monkeypatch.setattr(doubts, "LOOK_S", 0.2)
+    monkeypatch.setattr(doubts, "LATE_S", 0.3)
+    server = await start_server(limits__packet_lifetime_s=0.3, refunds__interval_s=0.05)
+    room = await party(server, 1)
+    packet_id = await room.lucky(1_000, 2)
+    refunds = server.app.refunds
+    refund, tries = refunds._records.refund, []
+
+    async def fail_once(packet_ids: Sequence[int], now_ms: int) -> Any:
+        tries.append(packet_ids)
+        if len(tries) == 1:
+            raise StoreUnavailable("broken before it was committed")
+        return await refund(packet_ids, now_ms)
+
+    monkeypatch.setattr(refunds._records, "refund", fail_once)
+
+    async def forgotten() -> bool:
+        return len(tries) > 1 and not refunds.doubts._doubts
+
+    await until(forgotten)
+    (told,) = await heard(room.sender, 1, messages.PacketRefunded)
+    assert (told.packet_id, refunds.refunded_packets, refunds.refunded_fen) == (packet_id, 1, 1_000)
+    await books_balance()
+
+
+async def test_many_doubts_are_looked_for_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that are not found stand in nobody's way; what comes on top of the most is let go of."""
+    monkeypatch.setattr(doubts, "LOOK_S", 0.0)
+    monkeypatch.setattr(doubts, "LOOK_MAX", 2)
+    monkeypatch.setattr(doubts, "DOUBTS_MAX", 5)
+    looks: list[list[int]] = []
+    told: list[int] = []
+
+    async def recall(asked: Sequence[int]) -> list[int | None]:
+        looks.append(list(asked))
+        if len(looks) == 1:
+            some.add([7])  # meanwhile
+        return [one if one > 2 else None for one in asked]
+
+    some: doubts.Doubts[int, int] = doubts.Doubts(recall, told.append)
+    some.add([1, 2, 3, 4])
+    looking = asyncio.create_task(some.run())
+
+    async def found(count: int) -> bool:
+        return len(told) == count
+
+    await until(partial(found, 3))
+    assert looks[:3] == [[1, 2], [3, 4], [7, 1]]
+    some.add(range(10, 20))
+    await until(partial(found, 6))
+    looking.cancel()
+    assert told == [3, 4, 7, 10, 11, 12]

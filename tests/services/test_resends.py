@@ -9,13 +9,17 @@ from typing import Any
 import asyncpg
 import pytest
 
+from bench.chaos.proxy import Proxy
 from client_sim.client import Client
 from client_sim.errors import Finished, NotAllowed, NotAMember, Refusal
 from protocol.messages import PacketFinished, PacketPosted
+from server.services import doubts
 from server.services.audit import audit
+from storage.errors import StoreUnavailable
 from storage.postgres.database import Database
 from tests.conftest import Connect, Server, StartServer
 from tests.services.conftest import MakeParty, until
+from tests.services.test_reminders import heard
 
 BooksBalance = Callable[[], Awaitable[None]]
 OTHER = 800
@@ -203,3 +207,75 @@ async def test_sent_again_while_it_is_being_read(server: Server, party: MakePart
     await room.sender.send_again(packet_id, group)
     go.set()
     assert (await waiting).answer == "ticket"
+
+
+async def test_sent_again_in_doubt_it_is_posted_and_opens(
+    start_server: StartServer,
+    party: MakeParty,
+    connect: Connect,
+    postgres_proxy: tuple[Proxy, str],
+    books_balance: BooksBalance,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody tries again, and yet the group hears of it, once, and its members may open."""
+    monkeypatch.setattr(doubts, "LOOK_S", 0.05)
+    proxy, dsn = postgres_proxy
+    room = await party(await start_server(stores__postgres=dsn), 1)
+    packet_id = await room.lucky(1_000, 2)
+    other = await connect(room.server, OTHER)
+    group = await room.sender.create_group("other")
+    await other.join_group(group)
+    await other.say(group, "first")
+    proxy.lose_reply_to = b"COMMIT"
+    with pytest.raises(Refusal, match="store"):
+        await room.sender.send_again(packet_id, group)
+    (posted,) = await heard(other, 1, PacketPosted)
+    assert proxy.lost_replies == 1
+    assert (posted.packet_id, posted.stream_id, posted.message) == (packet_id, group, 2)
+    assert (await other.open(packet_id)).answer == "won"
+    assert (await other.catch_up(group, 1)) == [posted]
+    await books_balance()
+
+
+async def test_a_personal_packet_sent_again_in_doubt_is_posted_to_both(
+    start_server: StartServer, party: MakeParty, postgres_proxy: tuple[Proxy, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doubts, "LOOK_S", 0.05)
+    proxy, dsn = postgres_proxy
+    room = await party(await start_server(stores__postgres=dsn), 1)
+    (receiver,) = room.guests
+    packet_id = (await room.sender.send_packet("personal", receiver.user_id, 500)).packet_id
+    proxy.lose_reply_to = b"COMMIT"
+    with pytest.raises(Refusal, match="store"):
+        await room.sender.send_again(packet_id)
+    for who in (room.sender, receiver):
+        posts = await heard(who, 2, PacketPosted)
+        assert [(one.stream_id, one.message) for one in posts] == [(who.user_id, 1), (who.user_id, 2)]
+
+
+async def test_sent_again_but_not_committed_it_is_not_posted(
+    start_server: StartServer, party: MakeParty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it was already, its first message is not taken for the second; and it is not looked for for ever."""
+    monkeypatch.setattr(doubts, "LOOK_S", 0.02)
+    monkeypatch.setattr(doubts, "LATE_S", 0.1)
+    room = await party(await start_server(), 1)
+    packet_id = await room.lucky(1_000, 2)
+    resends = room.server.app.dispatch._use.resends
+
+    async def away(*_: Any) -> list[int]:
+        raise StoreUnavailable("broken before it was committed")
+
+    told: list[Any] = []  # here, because a client does not show the same message twice
+    monkeypatch.setattr(resends._store, "record", away)
+    monkeypatch.setattr(resends, "_announce", lambda event, audience: told.append(event))
+    with pytest.raises(Refusal, match="store"):
+        await room.sender.send_again(packet_id)
+    in_doubt = resends.doubts._doubts
+    assert len(in_doubt) == 1
+
+    async def forgotten() -> bool:
+        return not in_doubt
+
+    await until(forgotten)
+    assert told == []

@@ -12,7 +12,8 @@ import pytest
 from client_sim.errors import Refusal
 from storage.postgres.database import Database
 from storage.postgres.packets import Advance, ClaimRow
-from storage.postgres.settlement import Settlement
+from storage.postgres.settlement import Credit, Settlement
+from storage.postgres.wallets import Balance
 from storage.redis import mirror as log
 from storage.redis.mirror import Extension, Mirror, MirroredClaim
 from tests.conftest import Connect, StartServer
@@ -56,6 +57,23 @@ async def test_twice_is_once(settlement: Settlement, sql: Sql) -> None:
     assert await sql.fetchval("SELECT balance_fen FROM wallets WHERE user_id = 1") == 300
     assert await sql.fetchval("SELECT count(*) FROM transfers WHERE kind = 4") == 1
     assert await sql.fetchval("SELECT count(*) FROM settlement_queue") == 0
+
+
+async def test_one_push_tells_all_that_a_batch_gave_a_user(settlement: Settlement, sql: Sql) -> None:
+    await sql.executemany("INSERT INTO settlement_queue VALUES ($1, 1, 7, 0)", [(PACKETS + n,) for n in range(4)])
+    assert await settlement.settle(10, 5) == (4, [Credit(1, PACKETS, 4, 28, 5, Balance(28, 1))])
+
+
+async def test_a_credit_is_recalled_by_the_time_of_its_batch(settlement: Settlement, sql: Sql) -> None:
+    """With what is in the wallet by now. One that came to nothing is not taken for its successor."""
+    await queue(sql, [300, 200])
+    _, (one, other) = await settlement.settle(10, 5)
+    never = one._replace(packet_id=PACKETS + 9)
+    await sql.execute("INSERT INTO settlement_queue VALUES ($1, 1, 7, 0)", PACKETS + 8)
+    await settlement.settle(10, 6)
+    found = await settlement.recall([never, other, one._replace(at_ms=6), one])
+    assert found == [None, other, None, one._replace(balance=Balance(307, 2))]
+    assert (one.balance, other.balance) == (Balance(300, 1), Balance(200, 1))
 
 
 async def test_two_at_once_take_different_claims(database: Database, sql: Sql) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
 from client_sim.client import Client
 from protocol.messages import ClaimsSeen
 from server.net import watching
+from server.services.names import Names
 from tests.conftest import Connect, Server, StartServer
 from tests.services.conftest import MakeParty, until
 
@@ -163,3 +165,132 @@ async def test_a_connection_that_is_lost_while_its_page_is_made_leaves_nothing(
     await until(closing)
     server.app.watching.watch(session, packet_id, watching.Language.ZH, 0)
     assert server.app.watching._watches == server.app.watching._watched == {}
+
+
+@pytest.mark.parametrize("before_index", [1, 2])
+async def test_an_older_page_leaves_out_nothing_that_came_since(
+    server: Server, party: MakeParty, monkeypatch: pytest.MonkeyPatch, before_index: int
+) -> None:
+    room = await party(server, 4)
+    packet_id = await room.lucky(900, 5)
+    for guest in room.guests[:2]:
+        await guest.open(packet_id)
+    await room.sender.result_page(packet_id, watch=True)
+    await quiet()
+    monkeypatch.setattr(watching, "FOLD_S", 0.5)
+    await room.guests[2].open(packet_id)
+    older = (await room.sender.result_page(packet_id, before_index=before_index, watch=True)).page
+    assert (older.opened, older.watched, len(older.claims)) == (3, True, before_index)
+    assert [line.index for push in await news(room.sender, packet_id, 3) for line in push.claims] == [2]
+
+
+async def test_an_older_page_begins_a_watch_with_the_claims_to_come(server: Server, party: MakeParty) -> None:
+    room = await party(server, 3)
+    packet_id = await room.lucky(900, 4)
+    for guest in room.guests[:2]:
+        await guest.open(packet_id)
+    assert (await room.sender.result_page(packet_id, before_index=1, watch=True)).page.watched
+    await room.guests[2].open(packet_id)
+    assert [line.index for push in await news(room.sender, packet_id, 3) for line in push.claims] == [2]
+
+
+async def test_watched_says_whether_there_will_be_pushes(server: Server, party: MakeParty) -> None:
+    room = await party(server, 3)
+    packet_id = await room.lucky(900, 4)
+    ann = room.guests[0]
+    await ann.open(packet_id)
+
+    async def watched(before_index: int = 0, watch: bool = False) -> bool:
+        return (await ann.result_page(packet_id, before_index=before_index, watch=watch)).page.watched
+
+    assert [await watched(), await watched(watch=True), await watched(), await watched(1)] == [
+        False,
+        True,
+        True,
+        True,
+    ]
+    await room.guests[1].open(packet_id)
+    assert [push.opened for push in await news(ann, packet_id, 2)] == [2]
+    await ann.leave_group(room.group)
+    assert not await watched()  # and by that the watch has ended
+    await ann.join_group(room.group)
+    assert not await watched()
+    await room.guests[2].open(packet_id)
+    await quiet()
+    assert heard(ann) == []
+    assert [await watched(watch=True), await watched()] == [True, True]
+    await ann.stop_watching(packet_id)
+    assert not await watched()
+
+
+async def test_claims_right_before_a_refund_are_told_before_the_watch_ends(
+    start_server: StartServer, party: MakeParty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "FOLD_S", 0.8)
+    room = await party(await start_server(limits__packet_lifetime_s=0.4, refunds__interval_s=0.05), 1)
+    packet_id = await room.lucky(900, 2)
+    await room.sender.result_page(packet_id, watch=True)
+    assert (await room.guests[0].open(packet_id)).answer == "won"
+    assert [line.index for push in await news(room.sender, packet_id, 1) for line in push.claims] == [0]
+    hub = room.server.app.watching
+
+    async def over() -> bool:
+        return hub._watches == hub._watched == {}
+
+    await until(over)
+    assert (await room.sender.result_page(packet_id, watch=True)).page.watched is False
+
+
+class Held:
+    """The first names that are asked for are read when the test says so."""
+
+    def __init__(self, server: Server) -> None:
+        self._names = server.app.dispatch._use.names
+        self.asked = asyncio.Event()
+        self.go = asyncio.Event()
+
+    async def of(self, user_ids: Sequence[int]) -> list[str]:
+        if not self.asked.is_set():
+            self.asked.set()
+            await self.go.wait()
+        return await Names.of(self._names, user_ids)
+
+
+async def test_who_is_thrown_out_while_names_are_read_is_told_nothing(
+    server: Server, party: MakeParty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = await party(server, 2)
+    packet_id = await room.lucky(900, 3)
+    gone = room.guests[0]
+    await gone.open(packet_id)
+    for watcher in (gone, room.sender):
+        assert (await watcher.result_page(packet_id, watch=True)).page.watched
+    await quiet()
+    held = Held(server)
+    monkeypatch.setattr(held._names, "of", held.of)
+    await room.guests[1].open(packet_id)
+    await held.asked.wait()
+    await room.sender.kick(room.group, gone.user_id)
+    held.go.set()
+    assert [push.opened for push in await news(room.sender, packet_id, 2)] == [2]
+    await quiet()
+    assert heard(gone) == []
+
+
+async def test_what_a_new_page_has_told_while_names_are_read_is_not_pushed_behind_it(
+    server: Server, party: MakeParty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = await party(server, 2)
+    packet_id = await room.lucky(900, 3)
+    await room.sender.result_page(packet_id, watch=True)
+    await quiet()
+    held = Held(server)
+    monkeypatch.setattr(held._names, "of", held.of)
+    await room.guests[0].open(packet_id)
+    await held.asked.wait()
+    assert (await room.sender.result_page(packet_id, watch=True)).page.opened == 1
+    held.go.set()
+    await quiet()
+    assert heard(room.sender) == []
+    await room.guests[1].open(packet_id)
+    assert [line.index for push in await news(room.sender, packet_id, 2) for line in push.claims] == [1]

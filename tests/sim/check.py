@@ -47,6 +47,15 @@ def post_is_true(world: World, post: Any) -> None:
         world.accuse(f"the push of {post} speaks of what is not in the books")
 
 
+def balance_is_true(world: World, change: Any) -> None:
+    """A balance that is told was in the wallet, after as many changes as its version says."""
+    fen, version = change.balance
+    known = world.tables.changes.get(change.user_id, [])
+    if not 0 < version <= len(known) or known[version - 1] != fen:
+        world.accuse(f"the push of {change} speaks of what was never in the wallet")
+    world.changes_told[change.user_id, change.reason] += change.change_fen
+
+
 def send_is_true(world: World, terms: Any) -> None:
     """A send that was told stands in the books."""
     row = world.tables.packets.get(terms.packet_id)
@@ -85,7 +94,14 @@ def may_open(world: World, row: Any, user_id: int) -> bool:
 
 def at_the_end(world: World) -> None:
     """All that must hold when the dust has settled."""
-    for rule in (tables_hold, journal_holds, users_heard_the_truth, sends_hold, nobody_waits):
+    for rule in (
+        tables_hold,
+        journal_holds,
+        users_heard_the_truth,
+        credits_were_told_once,
+        sends_hold,
+        nobody_waits,
+    ):
         for what in rule(world):
             world.accuse(f"{rule.__name__}: {what}")
 
@@ -200,6 +216,19 @@ def users_heard_the_truth(world: World) -> list[str]:
             wrong.append(f"{packet_id}: a refund of {fen} was told, done was {refunds.get(packet_id)}")
     wrong += [f"{one} was told twice" for one, times in Counter(world.refunds_told).items() if times > 1]
     return wrong
+
+
+def credits_were_told_once(world: World) -> list[str]:
+    """At the most: a server that crashes tells nobody."""
+    credited: Counter[int] = Counter()
+    for what, *words in world.tables.journal:
+        if what == "credit":
+            credited[words[1]] += words[2]
+    return [
+        f"{user_id} was told of {fen} fen, credited were {credited[user_id]}"
+        for (user_id, reason), fen in world.changes_told.items()
+        if reason == "claim" and fen > credited[user_id]
+    ]
 
 
 def sends_hold(world: World) -> list[str]:

@@ -10,13 +10,14 @@ from typing import Any
 import asyncpg
 
 from server.core.ledger import Kind
+from storage.errors import StoreUnavailable
 from storage.postgres import groups, packets, reactions, sends, settlement, wallets
 from storage.postgres.groups import GroupRow
 from storage.postgres.packets import Advance, ClaimRow, PacketRow, RefundRow
 from storage.postgres.reactions import ReactionRow
 from storage.postgres.sends import Sent
-from storage.postgres.settlement import Backlog, Credit
-from storage.postgres.wallets import KeyReused, Moved, NotEnoughMoney, TransferRow
+from storage.postgres.settlement import Backlog, Credit, Unanswered
+from storage.postgres.wallets import EMPTY, Balance, Booked, KeyReused, Moved, NotEnoughMoney, TransferRow
 from storage.redis import mirror
 from storage.redis.mirror import CLOSING, HEAD, Extension, Log
 
@@ -35,6 +36,7 @@ class Tables:
         self.queue: list[tuple[int, int, int]] = []  # packet, user, amount
         self.transfers: dict[tuple[int, int, int, str], TransferRow] = {}
         self.wallets: dict[int, int] = {}
+        self.changes: dict[int, list[int]] = {}  # user -> what was in the wallet after each change
         self.streams: dict[int, int] = {}
         self.posts: dict[int, dict[int, int]] = {}  # packet -> stream -> message
         self.journal: list[tuple[Any, ...]] = []  # what was done, in its order: the second opinion of the checks
@@ -99,16 +101,31 @@ class Tables:
             if row.closed_at_ms is None:
                 paid.append(self.pay_back(row, sum(claim.amount_fen for claim in self.claims[packet_id]), now_ms))
         return [
-            RefundRow(one.packet_id, one.sender_id, one.refunded_fen, self.wallets[one.sender_id]) for one in paid
+            RefundRow(one.packet_id, one.sender_id, one.refunded_fen, self.balance(one.sender_id)) for one in paid
         ]
+
+    def recall_refunds(self, tries: Sequence[tuple[int, int]]) -> list[RefundRow | None]:
+        return [self.recall_refund(self.packets[packet_id], at_ms) for packet_id, at_ms in tries]
+
+    def recall_refund(self, row: PacketRow, at_ms: int) -> RefundRow | None:
+        if row.closed_at_ms != at_ms or not row.refunded_fen:
+            return None
+        return RefundRow(row.packet_id, row.sender_id, row.refunded_fen, self.balance(row.sender_id))
 
     def pay_back(self, row: PacketRow, claimed_fen: int, now_ms: int) -> PacketRow:
         fen = row.total_fen - claimed_fen
         closed = self.packets[row.packet_id] = row._replace(closed_at_ms=now_ms, refunded_fen=fen)
         self.transfer(TransferRow(row.packet_id, row.sender_id, Kind.REFUND, "", fen, now_ms))
-        self.wallets[row.sender_id] = self.wallets.get(row.sender_id, 0) + fen
+        self.pay(row.sender_id, fen)
         self.journal.append(("refund", row.packet_id, fen))
         return closed
+
+    def pay(self, user_id: int, change_fen: int) -> None:
+        self.wallets[user_id] = self.wallets.get(user_id, 0) + change_fen
+        self.changes.setdefault(user_id, []).append(self.wallets[user_id])
+
+    def balance(self, user_id: int) -> Balance:
+        return Balance(self.wallets.get(user_id, 0), len(self.changes.get(user_id, ())))
 
     def transfer(self, row: TransferRow) -> None:
         if row[:4] in self.transfers:
@@ -127,11 +144,10 @@ class Tables:
     def send_one(self, row: PacketRow, transfer_of: Any, streams_of: Any) -> Sent | None:
         before = self.sent_before(row.sender_id, row.key)
         if before is not None:
-            return Sent(before, 0, {})
-        left_fen = self.wallets.get(row.sender_id, 0) - row.total_fen
-        if left_fen < 0:
+            return Sent(before, EMPTY, {})
+        if self.wallets.get(row.sender_id, 0) < row.total_fen:
             return None
-        self.wallets[row.sender_id] = left_fen
+        self.pay(row.sender_id, -row.total_fen)
         self.packets[row.packet_id], self.claims[row.packet_id] = row, []
         self.by_key[row.sender_id, row.key] = row.packet_id
         self.transfer(transfer_of(row))
@@ -139,11 +155,11 @@ class Tables:
         numbers = {stream_id: self.streams.get(stream_id, 0) + 1 for stream_id in streams_of(row)}
         self.streams |= numbers
         self.posts[row.packet_id] = numbers
-        return Sent(row, left_fen, numbers)
+        return Sent(row, self.balance(row.sender_id), numbers)
 
     def recall(self, rows: Sequence[PacketRow]) -> list[Sent | None]:
         return [
-            Sent(row, self.wallets[row.sender_id], self.posts[row.packet_id])
+            Sent(row, self.balance(row.sender_id), self.posts[row.packet_id])
             if row.packet_id in self.posts
             else None
             for row in rows
@@ -152,18 +168,29 @@ class Tables:
     def settle(self, most: int, now_ms: int) -> tuple[int, list[Credit]]:
         self.queue.sort(key=lambda one: -one[2])
         taken, self.queue = self.queue[:most], self.queue[most:]
-        sums: dict[int, int] = {}
+        made: dict[int, list[tuple[int, int]]] = {}
         for packet_id, user_id, fen in taken:
             if self.credit(packet_id, user_id, fen, now_ms):
-                sums[user_id] = sums.get(user_id, 0) + fen
-        return len(taken), [Credit(user_id, fen, self.wallets[user_id]) for user_id, fen in sorted(sums.items())]
+                made.setdefault(user_id, []).append((packet_id, fen))
+        return len(taken), [
+            Credit(user_id, min(one)[0], len(one), sum(fen for _, fen in one), now_ms, self.balance(user_id))
+            for user_id, one in sorted(made.items())
+        ]
+
+    def settled(self, credits: Sequence[Credit]) -> list[Credit | None]:
+        return [self.settled_one(credit) for credit in credits]
+
+    def settled_one(self, credit: Credit) -> Credit | None:
+        row = self.transfers.get((credit.packet_id, credit.user_id, Kind.CLAIM, ""))
+        found = row is not None and row.at_ms == credit.at_ms
+        return credit._replace(balance=self.balance(credit.user_id)) if found else None
 
     def credit(self, packet_id: int, user_id: int, fen: int, now_ms: int) -> bool:
         row = TransferRow(packet_id, user_id, Kind.CLAIM, "", fen, now_ms)
         if row[:4] in self.transfers:
             return False
         self.transfer(row)
-        self.wallets[user_id] = self.wallets.get(user_id, 0) + fen
+        self.pay(user_id, fen)
         self.journal.append(("credit", packet_id, user_id, fen))
         return True
 
@@ -172,13 +199,19 @@ class Tables:
         if row[:4] in self.transfers:
             if self.transfers[row[:4]].amount_fen != row.amount_fen:
                 raise KeyReused
-            return Moved(balance_fen, moved_now=False)
+            return Moved(self.balance(user_id), moved_now=False)
         if balance_fen + change_fen < 0:
             raise NotEnoughMoney
         self.transfer(row)
-        self.wallets[user_id] = balance_fen + change_fen
+        self.pay(user_id, change_fen)
         self.journal.append(("move", user_id, change_fen, row.key))
-        return Moved(balance_fen + change_fen, moved_now=True)
+        return Moved(self.balance(user_id), moved_now=True)
+
+    def moved(self, rows: Sequence[TransferRow], user_ids: Sequence[int]) -> list[Booked | None]:
+        return [
+            Booked(row, self.balance(user_id)) if self.transfers.get(row[:4]) == row else None
+            for row, user_id in zip(rows, user_ids, strict=True)
+        ]
 
 
 class Logs:
@@ -272,6 +305,9 @@ class SimPackets(packets.Packets):
         async with self._refund_turn:
             return await self._line.call("refund", lambda: self._tables.refund(frozen, now_ms))
 
+    async def recall_refunds(self, tries: Sequence[tuple[int, int]]) -> list[RefundRow | None]:
+        return await self._line.call("recall_refunds", lambda: self._tables.recall_refunds(tries))
+
 
 class SimSends(sends.Sends):
     def __init__(self, place: Any) -> None:
@@ -293,8 +329,21 @@ class SimSettlement(settlement.Settlement):
         self._tables, self._line, self._turn = place.tables, place.postgres, asyncio.Lock()
 
     async def settle(self, most: int, now_ms: int) -> tuple[int, list[Credit]]:
+        credits: list[Credit] = []
+
+        def settle() -> tuple[int, list[Credit]]:
+            taken, made = self._tables.settle(most, now_ms)
+            credits.extend(made)
+            return taken, made
+
         async with self._turn:
-            return await self._line.call("settle", lambda: self._tables.settle(most, now_ms))
+            try:
+                return await self._line.call("settle", settle)
+            except StoreUnavailable as error:
+                raise Unanswered(error, credits) from error
+
+    async def recall(self, credits: Sequence[Credit]) -> list[Credit | None]:
+        return await self._line.call("settled", lambda: self._tables.settled(credits))
 
     async def backlog(self) -> Backlog:
         return Backlog(len(self._tables.queue), sum(one[2] for one in self._tables.queue), None)
@@ -326,11 +375,15 @@ class SimWallets(wallets.Wallets):
     def __init__(self, place: Any) -> None:
         self._tables, self._line = place.tables, place.postgres
 
-    async def balance(self, user_id: int) -> int:
-        return await self._line.call("balance", lambda: self._tables.wallets.get(user_id, 0))
+    async def balance(self, user_id: int) -> Balance:
+        return await self._line.call("balance", lambda: self._tables.balance(user_id))
 
     async def move(self, transfer: TransferRow, user_id: int, change_fen: int) -> Moved:
         return await self._line.call("move", lambda: self._tables.move(transfer, user_id, change_fen))
+
+    async def recall(self, transfers: Sequence[TransferRow]) -> list[Booked | None]:
+        users = [row.credit_account or row.debit_account for row in transfers]
+        return await self._line.call("moved", lambda: self._tables.moved(transfers, users))
 
 
 class SimMirror(mirror.Mirror):

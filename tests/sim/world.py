@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -208,6 +209,7 @@ class World:
         self.heard: list[Told] = []
         self.sent: dict[tuple[int, str], list[Any]] = {}  # (sender, key): what its attempts were told
         self.refunds_told: list[tuple[int, int]] = []
+        self.changes_told: Counter[tuple[int, str]] = Counter()  # (user, reason): fen
         self.seen: set[int] = set()  # packets that users know of
         self.offered: list[int] = []  # those that they open at once
         self.calls = 0
@@ -252,6 +254,8 @@ class World:
         elif kind == "Claimed":
             for claim in event.claims:
                 check.push_is_true(self, event.terms.packet_id, claim)
+        elif kind == "BalanceChanged":
+            check.balance_is_true(self, event)
         elif kind == "PacketPosted":
             check.post_is_true(self, event)
             self._offer(event.terms)

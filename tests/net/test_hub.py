@@ -1,0 +1,80 @@
+"""The hub: who hears of a balance, and which one when it was overtaken on its way."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import pytest
+
+from protocol import messages
+from protocol.framing import FrameSplitter
+from server.core.limits import Limits
+from server.net.hub import Hub
+from server.net.session import Session
+from server.services.events import BalanceChanged, Removed
+from storage.postgres.wallets import EMPTY, Balance
+
+USER = 7
+
+
+class Ear:
+    """A session that only hears."""
+
+    def __init__(self, hub: Hub, holds_pushes: bool = False) -> None:
+        self.holds_pushes = holds_pushes
+        self._heard = b""
+        assert hub.join(USER, cast("Session", self), 0.0)
+
+    def push(self, framed: bytes, can_wait: bool) -> None:
+        self._heard += framed
+
+    def heard(self) -> list[messages.Message]:
+        """Every push, decoded."""
+        payloads: list[bytes] = []
+        FrameSplitter(1 << 20).take(self._heard, payloads)
+        return [messages.decode_from_server(payload) for payload in payloads]
+
+
+@pytest.fixture
+def hub() -> Hub:
+    return Hub(Limits())
+
+
+def change(fen: int, version: int, change_fen: int, reason: str = "claim") -> BalanceChanged:
+    return BalanceChanged(USER, Balance(fen, version), change_fen, reason)
+
+
+def test_a_change_that_comes_late_carries_the_balance_that_was_told_before(hub: Hub) -> None:
+    ear = Ear(hub)
+    for event in (
+        change(100, 1, 100),
+        change(350, 3, 50),
+        change(300, 2, 200, "top_up"),
+        change(340, 4, -10, "send"),
+    ):
+        hub.announce(event, (USER,))
+    told = [(one.balance_fen, one.change_fen, one.reason) for one in ear.heard()]  # type: ignore[attr-defined]
+    assert told == [(100, 100, "claim"), (350, 50, "claim"), (350, 200, "top_up"), (340, -10, "send")]
+
+
+def test_a_connection_whose_welcome_is_on_the_way_hears_the_balance_there(hub: Hub) -> None:
+    """A push before the welcome could be older than what the welcome tells, and would be shown last."""
+    waiting, there = Ear(hub, holds_pushes=True), Ear(hub)
+    hub.announce(change(300, 3, 50), (USER,))
+    hub.announce(Removed(1), (USER,))
+    assert hub.newest(USER, Balance(250, 2)) == Balance(300, 3)  # the welcome was read before the change
+    assert [type(one) for one in waiting.heard()] == [messages.RemovedFromGroup]
+    assert [type(one) for one in there.heard()] == [messages.BalanceChanged, messages.RemovedFromGroup]
+
+
+def test_a_change_that_a_welcome_told_is_not_taken_back(hub: Hub) -> None:
+    ear = Ear(hub)
+    assert hub.newest(USER, Balance(300, 3)) == Balance(300, 3)
+    hub.announce(change(250, 2, 200, "top_up"), (USER,))
+    assert ear.heard() == [messages.BalanceChanged(0, 300, 200, "top_up")]
+
+
+def test_nothing_is_remembered_of_who_is_not_here(hub: Hub) -> None:
+    hub.announce(change(300, 3, 50), (USER,))
+    assert hub.newest(USER, EMPTY) == EMPTY
+    assert hub._users == {}

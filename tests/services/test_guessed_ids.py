@@ -1,0 +1,57 @@
+"""Somebody taps an id before there is a packet with it: whoever hears of the packet can open it all the same."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from server.services.loading import Memories
+from tests.conftest import Server
+from tests.services.conftest import MakeParty, until
+
+
+class Guessed:
+    """The id of the next packet is known beforehand, and what is read is held until the test says so."""
+
+    def __init__(self, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+        sends, loader = server.app.dispatch._use.sends, server.app.loader
+        self.packet_id = sends._ids.next(int(time.time() * 1000))
+        self._read = loader._read
+        self.was_read = asyncio.Event()
+        self.go = asyncio.Event()
+        monkeypatch.setattr(sends, "_ids", SimpleNamespace(next=lambda _: self.packet_id))
+        monkeypatch.setattr(loader, "_read", self.read)
+
+    async def read(self, ids: list[int]) -> dict[int, Memories]:
+        memories = await self._read(ids)
+        self.was_read.set()
+        await self.go.wait()
+        return memories
+
+
+async def test_a_packet_that_is_sent_while_its_id_is_looked_up_is_there(
+    server: Server, party: MakeParty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = await party(server, 2)
+    guessed = Guessed(server, monkeypatch)
+    early = asyncio.create_task(room.guests[0].grab(guessed.packet_id))
+    await guessed.was_read.wait()  # and there was nothing
+    assert await room.lucky(100, 2) == guessed.packet_id
+    member = asyncio.create_task(room.guests[1].grab(guessed.packet_id))  # heard of it by its push
+
+    async def both_wait() -> bool:
+        return len(server.app.packets._lives[guessed.packet_id].waiting) == 2
+
+    await until(both_wait)
+    guessed.go.set()
+    assert [(await grab).answer for grab in (early, member)] == ["ticket", "ticket"]
+
+
+async def test_an_id_that_stays_a_guess_is_forgotten(server: Server, party: MakeParty) -> None:
+    room = await party(server, 1)
+    for _ in range(2):
+        assert (await room.guests[0].grab(2**60)).answer == "not_allowed"
+        assert server.app.packets.live(2**60) is None

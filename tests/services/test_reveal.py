@@ -1,0 +1,75 @@
+"""The proof of a packet is told when the record is closed: no claim that somebody was told is missing from it."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from client_sim.errors import NotFinished
+from server import clock
+from server.report import print_proof
+from storage.postgres.database import Database
+from storage.postgres.packets import Packets
+from tests.conftest import StartServer
+from tests.services.conftest import MakeParty, until
+from tests.services.test_faults import Gate
+
+
+async def verified(database: Database, packet_id: int) -> tuple[bool, str]:
+    """What `hongbao verify` answers and prints."""
+    rows, claims = await Packets(database).load([packet_id])
+    shown = io.StringIO()
+    found = print_proof(Console(file=shown, width=200), rows[packet_id], claims[packet_id], clock.now_ms())
+    return found, shown.getvalue()
+
+
+async def test_claims_that_are_told_and_not_recorded_are_not_left_out(
+    start_server: StartServer, party: MakeParty
+) -> None:
+    """In the tier redis the record may follow late, and the packet expires meanwhile."""
+    server = await start_server(stores__durability="redis", limits__packet_lifetime_s=0.5, refunds__interval_s=0.05)
+    room = await party(server, 2)
+    packet_id = await room.lucky(1_000, 3)
+    gate = Gate(server.app)
+    won = await room.guests[0].open(packet_id)
+    assert won.answer == "won"
+
+    async def expired() -> bool:
+        return (await room.guests[0].result_page(packet_id)).page.state == "expired"
+
+    await until(expired)
+    for who in (room.sender, *room.guests):
+        with pytest.raises(NotFinished):
+            await who.reveal(packet_id)
+    gate.open.set()
+
+    async def refunded() -> bool:
+        return (await room.guests[0].result_page(packet_id)).page.state == "refunded"
+
+    await until(refunded)
+    proof = await room.guests[1].reveal(packet_id)
+    assert proof.state == "refunded"
+    assert [(one.user_id, one.amount_fen) for one in proof.claims] == [(room.guests[0].user_id, won.amount_fen)]
+
+
+async def test_an_expired_packet_keeps_its_seed_until_it_is_refunded(
+    start_server: StartServer, party: MakeParty, database: Database
+) -> None:
+    room = await party(await start_server(limits__packet_lifetime_s=0.1, refunds__interval_s=3600), 1)
+    packet_id = await room.lucky(1_000, 2)
+
+    async def expired() -> bool:
+        return (await room.sender.result_page(packet_id)).page.state == "expired"
+
+    await until(expired)
+    with pytest.raises(NotFinished):
+        await room.sender.reveal(packet_id)
+    assert await verified(database, packet_id) == (
+        False,
+        f"packet {packet_id} is expired: its seed stays secret until it is finished or refunded\n",
+    )
+    assert await room.server.app.refunds.refund_once() == 1
+    assert (await room.sender.reveal(packet_id)).state == "refunded"
+    assert (await verified(database, packet_id))[0]

@@ -1,0 +1,225 @@
+"""Wallets: who is told of a balance when the store's reply is lost or late, and that the last one told is right."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
+
+import asyncpg
+import pytest
+
+from bench.chaos.proxy import Proxy
+from client_sim.client import Client
+from client_sim.errors import Refusal
+from protocol.messages import BalanceChanged
+from server.core import ledger
+from server.services import doubts
+from tests.conftest import Connect, Server, StartServer
+from tests.services.conftest import MakeParty, until
+from tests.services.test_reminders import heard
+
+Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+BooksBalance: TypeAlias = Callable[[], Awaitable[None]]
+USER = 7
+
+
+class Late:
+    """Lets a store do its work, and keeps the result back until `go` is set."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, store: object, method: str) -> None:
+        self.done = asyncio.Event()
+        self.go = asyncio.Event()
+        real = getattr(store, method)
+
+        async def late(*args: Any) -> Any:
+            result = await real(*args)
+            monkeypatch.setattr(store, method, real)  # only the first is late
+            self.done.set()
+            await self.go.wait()
+            return result
+
+        monkeypatch.setattr(store, method, late)
+
+
+async def changes(client: Client, count: int) -> list[tuple[int, int, str]]:
+    """(balance, change, reason) of so many pushes, and of those that come within a while behind them."""
+    return [(one.balance_fen, one.change_fen, one.reason) for one in await heard(client, count, BalanceChanged)]
+
+
+def wallets_of(server: Server) -> Any:
+    return server.app.dispatch._use.wallets
+
+
+@pytest.mark.parametrize("tries_again", [False, True])
+async def test_money_whose_commit_was_in_doubt_is_told_once(
+    start_server: StartServer,
+    connect: Connect,
+    postgres_proxy: tuple[Proxy, str],
+    books_balance: BooksBalance,
+    monkeypatch: pytest.MonkeyPatch,
+    tries_again: bool,
+) -> None:
+    """To its user and to the operators, whether the backend tries again or not."""
+    monkeypatch.setattr(doubts, "LOOK_S", 0.05)
+    proxy, dsn = postgres_proxy
+    server = await start_server(stores__postgres=dsn)
+    backend, user = await connect(server, 0), await connect(server, USER)
+    for ask, fen in ((backend.top_up, 500), (backend.withdraw, 200)):
+        proxy.lose_reply_to = b"COMMIT"
+        with pytest.raises(Refusal, match="store"):
+            await ask(USER, fen, key="k")
+        if tries_again:
+            await ask(USER, fen, key="k")
+        await until(lambda: _nothing_in_doubt(server))
+    assert proxy.lost_replies == 2
+    assert await changes(user, 2) == [(500, 500, "top_up"), (300, -200, "withdraw")]
+    assert wallets_of(server).moved_fen == {ledger.Kind.TOP_UP: 500, ledger.Kind.WITHDRAW: 200}
+    await books_balance()
+
+
+async def _nothing_in_doubt(server: Server) -> bool:
+    return not wallets_of(server).doubts._doubts
+
+
+async def test_money_that_was_not_moved_is_told_when_it_is(
+    start_server: StartServer,
+    connect: Connect,
+    postgres_proxy: tuple[Proxy, str],
+    sql: Sql,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Once: what the second try does is not taken for what was in doubt."""
+    monkeypatch.setattr(doubts, "LOOK_S", 0.05)
+    monkeypatch.setattr(doubts, "LATE_S", 0.3)
+    proxy, dsn = postgres_proxy
+    server = await start_server(stores__postgres=dsn)
+    backend, user = await connect(server, 0), await connect(server, USER)
+    proxy.lose_reply_to = b"BEGIN"
+    with pytest.raises(Refusal, match="store"):
+        await backend.top_up(USER, 500, key="k")
+    assert await sql.fetchval("SELECT count(*) FROM transfers") == 0
+    assert len(wallets_of(server).doubts._doubts) == 1
+    assert await backend.top_up(USER, 500, key="k") == 500
+    await until(lambda: _nothing_in_doubt(server))
+    assert await changes(user, 1) == [(500, 500, "top_up")]
+
+
+@pytest.mark.parametrize("lost", [b"COMMIT", b"settlement_queue"])
+async def test_a_share_whose_credit_was_in_doubt_is_told_once(
+    start_server: StartServer,
+    party: MakeParty,
+    postgres_proxy: tuple[Proxy, str],
+    sql: Sql,
+    books_balance: BooksBalance,
+    monkeypatch: pytest.MonkeyPatch,
+    lost: bytes,
+) -> None:
+    """Whether the transaction was committed, or came to nothing and was made again."""
+    monkeypatch.setattr(doubts, "LOOK_S", 0.05)
+    proxy, dsn = postgres_proxy
+    server = await start_server(stores__postgres=dsn, settlement__idle_s=0.2)
+    room = await party(server, 1)
+    settlement = server.app.settlement
+    settle = settlement._queue.settle
+
+    async def unheard(most: int, now_ms: int) -> Any:
+        if await sql.fetchval("SELECT count(*) FROM settlement_queue"):
+            monkeypatch.setattr(settlement._queue, "settle", settle)
+            settlement._queue._lane.drop()  # so that the statement is sent as text once more
+            proxy.lose_reply_to = lost
+        return await settle(most, now_ms)
+
+    monkeypatch.setattr(settlement._queue, "settle", unheard)
+    await room.guests[0].open(await room.lucky(1_000, 1))
+    assert await changes(room.guests[0], 1) == [(1_000, 1_000, "claim")]
+    assert (proxy.lost_replies, settlement.settled_claims) == (1, 1)
+    assert await sql.fetchval("SELECT count(*) FROM transfers WHERE kind = 4") == 1
+    await books_balance()
+
+
+async def test_the_last_balance_told_is_the_newest(
+    start_server: StartServer, party: MakeParty, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A top-up is told behind a share that was credited after it."""
+    room = await party(await start_server(), 1)
+    user, backend = room.guests[0], await connect(room.server, 0)
+    late = Late(monkeypatch, wallets_of(room.server)._store, "move")
+    topping_up = asyncio.create_task(backend.top_up(user.user_id, 500))
+    await late.done.wait()
+    await user.open(await room.lucky(100, 1))
+    assert await changes(user, 1) == [(600, 100, "claim")]
+    late.go.set()
+    assert await topping_up == 500
+    assert await changes(user, 1) == [(600, 500, "top_up")]
+
+
+async def test_what_was_told_late_does_not_take_a_welcome_back(
+    start_server: StartServer, party: MakeParty, connect: Connect, sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A top-up is told to somebody who came when more had happened than that."""
+    room = await party(await start_server(), 1)
+    user_id, backend = room.guests[0].user_id, await connect(room.server, 0)
+    late = Late(monkeypatch, wallets_of(room.server)._store, "move")
+    topping_up = asyncio.create_task(backend.top_up(user_id, 500))
+    await late.done.wait()
+    await room.guests[0].open(await room.lucky(100, 1))
+    await changes(room.guests[0], 1)
+    await room.guests[0].close()
+    room.server.app.hub._users.pop(user_id)  # as after a while
+    user = await connect(room.server, user_id)
+    assert user.welcome is not None
+    assert user.welcome.balance_fen == 600
+    late.go.set()
+    await topping_up
+    assert await changes(user, 1) == [(600, 500, "top_up")]
+
+
+async def test_a_welcome_and_a_balance_that_were_read_before_a_push_are_not_older(
+    start_server: StartServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another connection has heard of it, or this one."""
+    server = await start_server()
+    backend, first = await connect(server, 0), await connect(server, USER)
+    read = Late(monkeypatch, server.app.dispatch._use.auth._store, "profiles")
+    asked = Late(monkeypatch, wallets_of(server)._store, "balance")
+    coming, asking = asyncio.create_task(connect(server, USER)), asyncio.create_task(first.balance())
+    await asyncio.gather(read.done.wait(), asked.done.wait())
+    await backend.top_up(USER, 500)
+    assert await changes(first, 1) == [(500, 500, "top_up")]
+    read.go.set()
+    asked.go.set()
+    second = await coming
+    assert second.welcome is not None
+    assert (second.welcome.balance_fen, await asking) == (500, 500)
+    await backend.top_up(USER, 1)
+    assert await changes(second, 1) == [(501, 1, "top_up")]  # the welcome told the rest
+
+
+async def test_every_change_of_a_wallet_has_a_version(
+    start_server: StartServer, party: MakeParty, connect: Connect, sql: Sql
+) -> None:
+    server = await start_server(limits__packet_lifetime_s=0.6, refunds__interval_s=0.05)
+    room = await party(server, 1)
+    backend = await connect(server, 0)
+
+    async def wallet() -> tuple[int, int]:
+        return tuple(await sql.fetchrow("SELECT balance_fen, version FROM wallets WHERE user_id = 1"))
+
+    async def becomes(fen: int, version: int) -> None:
+        async def it_is() -> bool:
+            return await wallet() == (fen, version)
+
+        await until(it_is)
+
+    await becomes(100_000, 1)
+    await backend.top_up(1, 10, key="in")
+    await backend.top_up(1, 10, key="in")
+    await becomes(100_010, 2)
+    await backend.withdraw(1, 10)
+    await becomes(100_000, 3)
+    packet_id = (await room.sender.send_packet("equal", room.group, 100, 2)).packet_id
+    await becomes(99_800, 4)
+    await room.sender.open(packet_id)
+    await becomes(99_900, 5)
+    await becomes(100_000, 6)  # the refund
