@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import signal
 import sys
 import tempfile
@@ -48,7 +49,7 @@ from server.notify import Notify
 from server.ops_cli import ops_cli
 from server.process import ServerFailed, ServerProcess
 from server.reload import Reading, Reload
-from server.running import NoAnswer, running
+from server.running import AlreadyServed, NoAnswer, alone, running, start_one
 from server.services.audit import audit as run_audit
 from server.top.command import top
 from storage.errors import StoreRefused, StoreUnavailable
@@ -56,6 +57,7 @@ from storage.postgres.database import Database
 from storage.postgres.packets import Packets as PacketStore
 
 UrlOption = Annotated[str | None, Parameter(name="--url", help="the server (default: the one that runs on --data)")]
+Scenario = Literal["crowd", "rush", "greedy", "offline", "new_year", "office", "family", "campaign"]
 LOG = structlog.get_logger()
 
 cli = cyclopts.App(
@@ -97,14 +99,14 @@ def serve(
         settings = load_to_serve(config, flags)
         return Reading(settings, load_credentials(settings, data, may_make=False))
 
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to read again: it would end us
     settings = load_to_serve(config, flags)
     data.mkdir(parents=True, exist_ok=True)
-    if (other := running(data)) is not None:
-        raise Failed(f"a server runs on {data} already: {other.url}, process {other.pid}")
     logs.configure(settings.log.level, settings.log.format)
-    now = Reading(settings, load_credentials(settings, data))
-    with _Stores(settings, data) as (postgres_dsn, redis_url):
-        return run(_serve(now, read, data, postgres_dsn, redis_url))
+    with alone(data):
+        now = Reading(settings, load_credentials(settings, data))
+        with _Stores(settings, data) as (postgres_dsn, redis_url):
+            return run(_serve(now, read, data, postgres_dsn, redis_url))
 
 
 async def _serve(now: Reading, read: Callable[[], Reading], data: Path, postgres_dsn: str, redis_url: str) -> int:
@@ -122,7 +124,8 @@ async def _serve(now: Reading, read: Callable[[], Reading], data: Path, postgres
         loop.add_signal_handler(number, stop_or_stop_now)
 
     def ready(url: str) -> None:
-        print(f"hongbao serves {url}  (data {data}, durability {settings.stores.durability}; Ctrl-C ends it)")
+        facts = (f"data {data}", f"durability {settings.stores.durability}", app.operations.web)
+        print(f"hongbao serves {url}  ({', '.join(filter(None, facts))}; Ctrl-C ends it)")
         sys.stdout.flush()
         LOG.info("serving", url=url, durability=settings.stores.durability)
         notify.ready()
@@ -267,7 +270,8 @@ def chat(
 
     where = url or _url_of(data)
     login = token or mint(load(config, {}), data, user_id_of(name))
-    return run(chatting.chat(where, login, name, group, lang, plain))
+    options = "" if data == DATA else f"--data {shlex.quote(str(data))}"
+    return run(chatting.chat(where, login, name, group, lang, plain, topup_options=options))
 
 
 @cli.command(show=False)
@@ -287,7 +291,7 @@ def screenshots(folder: Path = Path("docs")) -> int:
 
 @cli.command
 def sim(
-    scenario: str,
+    scenario: Scenario,
     *,
     users: Count | None = None,
     groups: Count | None = None,
@@ -319,8 +323,6 @@ def sim(
     seed
         the same seed gives the same people with the same habits
     """
-    if scenario not in scenarios.SCENARIOS:
-        raise Failed(f"no scenario is called {scenario!r}; there are {', '.join(scenarios.SCENARIOS)}")
     settings = load(config, {})
 
     async def work(where: str) -> int:
@@ -473,7 +475,7 @@ async def opened(dsn: str) -> AsyncIterator[Database]:
 def _url_of(data: Path) -> str:
     found = running(data)
     if found is None:
-        raise Failed(f"no server runs on {data}; start one with: hongbao serve --data {data}")
+        raise Failed(f"no server runs on {data}; {start_one(data)}")
     return found.url
 
 
@@ -486,6 +488,7 @@ def one_line(error: BaseException) -> str:
 
 EXPECTED = (
     Failed,
+    AlreadyServed,
     NoAnswer,
     BenchFailed,
     ServerFailed,

@@ -177,16 +177,17 @@ def _check_pairs(values: Mapping[str, Any], origins: Mapping[str, str]) -> None:
             raise ConfigError(f"{origins[said]}: {said} is said alone; say {one} and {other}, or neither")
 
 
-def load_keys(config: Config, data: Path) -> dict[str, bytes]:
+def load_keys(config: Config, data: Path, *, may_make: bool = True) -> dict[str, bytes]:
     """The keys of login tokens by id; the last one mints. Without any in the config: those kept in DATA/keys.toml.
 
-    That file is made at the first start, for its owner's eyes only. Raises ConfigError.
+    That file is made once, for its owner's eyes only, unless `may_make` forbids it: a server that runs has keys, so
+    for it a file that has gone is a fault. Raises ConfigError.
     """
     keys = config.auth.keys
     if not keys:
         path = data / KEYS_FILE
         try:
-            if not path.exists():
+            if may_make and not path.exists():
                 _make_keys(path)
             keys = _kept_keys(path)
         except (OSError, ValueError) as error:

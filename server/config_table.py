@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from server.core.ids import NODE_BITS
 
@@ -13,6 +14,7 @@ KEY_BYTES_MIN: Final = 16
 FEN_MAX: Final = 10**12
 BYTES_MAX: Final = 1 << 30
 SECONDS_MAX: Final = 10 * 366 * 86_400
+HOST: Final = re.compile(r"(\[[^][]*\]|[^][:]*)(:[0-9]{1,5})?")
 
 
 class Rule(NamedTuple):
@@ -58,10 +60,37 @@ def matching(pattern: str, must: str) -> Rule:
     return Rule(must, lambda value: re.fullmatch(pattern, value) is not None)
 
 
+def url(*schemes: str) -> Rule:
+    """An address of one of these schemes, or nothing."""
+    *first, last = (f"{scheme}://…" for scheme in schemes)
+    shown = " or ".join([", ".join(first), last])
+    return Rule(
+        f"empty or a URL {shown}, with / # ? and @ in its password as %2F %23 %3F and %40",
+        lambda text: not text or (text.partition("://")[0] in schemes and _holds_together(text)),
+    )
+
+
+def _holds_together(text: str) -> bool:
+    """Whether its parts are where they seem to be: one of / # ? @ in a password moves them."""
+    try:
+        parts = urlsplit(text)
+        parse_qsl(parts.query, strict_parsing=bool(parts.query))
+    except ValueError:
+        return False
+    who, _, hosts = parts.netloc.rpartition("@")
+    strays = "@" in who or "#" in text or ("@" in parts.path and parts.scheme != "unix")
+    return text.isprintable() and not strays and all(HOST.fullmatch(host) for host in hosts.split(","))
+
+
 def hide_password(address: str) -> str:
-    """An address without its password: between name and host, or as a parameter."""
+    """An address without its password: between name and host, or as a parameter, in whatever letters."""
     without = re.sub(r"(?<=://)([^:/@]*):.*@", r"\1:***@", address)
-    return re.sub(r"(?i)([?&]\w*password=)[^&]*", r"\1***", without)
+    return re.sub(r"([?&])([^=&]*)=[^&]*", _without_password, without)
+
+
+def _without_password(parameter: re.Match[str]) -> str:
+    mark, name = parameter.groups()
+    return f"{mark}{name}=***" if unquote(name).lower().endswith("password") else parameter[0]
 
 
 def hide_keys(keys: dict[str, str]) -> dict[str, str]:
@@ -105,12 +134,12 @@ KEYS: Final = {
     "server.tls_key": Key("its private key, a PEM file", PATH, TLS),
     "stores.postgres": Key(
         "postgresql://…; empty starts a private one",
-        matching(r"(postgres(ql)?://.*)?", "empty or a URL postgresql://…"),
+        url("postgresql", "postgres"),
         mask=hide_password,
     ),
     "stores.redis": Key(
         "redis://… or unix://… (Valkey too); empty starts a private one",
-        matching(r"((rediss?|unix)://.*)?", "empty or a URL redis://…, rediss://… or unix://…"),
+        url("redis", "rediss", "unix"),
         mask=hide_password,
     ),
     "stores.durability": Key("`won` is said when this store has it on disk", one_of("postgres", "redis")),
@@ -182,7 +211,7 @@ KEYS: Final = {
         matching(rf"({ADDRESS})?", 'empty or an address such as "127.0.0.1:7789"'),
     ),
     "ops.http_names": Key(
-        "names of this server in browsers, besides localhost and addresses",
+        "names of this server for browsers and Prometheus, besides localhost and addresses",
         Rule("a list of host names", lambda names: all(re.fullmatch(r"[\w.-]+", name) for name in names)),
     ),
     "ops.ready_backlog_s": Key(

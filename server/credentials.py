@@ -20,9 +20,9 @@ class Credentials(NamedTuple):
     tls_digests: dict[str, bytes]  # of the two files, by their keys in the config: have they changed?
 
 
-def load_credentials(settings: Config, data: Path) -> Credentials:
-    """Read keys and TLS files. Raises ConfigError."""
-    return Credentials(load_keys(settings, data), *load_tls(settings))
+def load_credentials(settings: Config, data: Path, *, may_make: bool = True) -> Credentials:
+    """Read keys and TLS files; a first key is made if there is none and `may_make`. Raises ConfigError."""
+    return Credentials(load_keys(settings, data, may_make=may_make), *load_tls(settings))
 
 
 def load_tls(settings: Config) -> tuple[ssl.SSLContext | None, dict[str, bytes]]:

@@ -1,7 +1,8 @@
 """Logs: one event a line on stderr, as JSON or to be read by people; nothing per request at `info` or above.
 
-An event has a name, a level, a time, and fields; what is bound in the context (structlog.contextvars), such as
-`connection`, `user_id`, `seq`, is among them. What libraries have to say is an event, too: `library_says`.
+An event has a name, a level, a time, and fields. What is about a connection names it by the number that `hongbao
+connections` shows, its user, and the request: `connection`, `user_id`, `seq`. What libraries have to say is an
+event, too: `library_says`.
 """
 
 from __future__ import annotations
@@ -16,8 +17,11 @@ from typing import Any, Final, TextIO, cast
 import structlog
 
 LOG = structlog.get_logger()
+# For what has to leave a trace, whatever the level is: what operators change, the level itself among it.
+ALWAYS = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET))
 HEAD: Final = ("timestamp", "level", "event")
 FRAMES_MAX: Final = 20
+_debugs = False
 
 
 def configure(level: str, form: str = "auto") -> None:
@@ -29,7 +33,6 @@ def configure(level: str, form: str = "auto") -> None:
     as_text = form == "text" or (form == "auto" and to_terminal)
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *(_text(colors=to_terminal) if as_text else _json()),
@@ -47,6 +50,14 @@ def set_level(level: str) -> None:
     """Write events from `level` upward, in the form they have."""
     number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(number))
+    global _debugs
+    _debugs = number <= logging.DEBUG
+
+
+def debug(event: str, **fields: object) -> None:
+    """Write what happens to one of many, if that is asked for; if not, it costs next to nothing."""
+    if _debugs:
+        LOG.debug(event, **fields)
 
 
 def _text(colors: bool) -> list[Any]:

@@ -20,8 +20,8 @@ from server.cli_numbers import Count, Id
 from server.config_cli import DATA, ConfigOption, DataOption
 from server.ops.sample import Sort
 from server.ops.status import ask
-from server.ops.words import in_words, title
-from server.running import NoAnswer, status_socket
+from server.ops.words import in_words, title, within
+from server.running import NoAnswer, nobody_at, status_socket
 
 ANSWER_S: Final = 5.0  # the server itself gives a command two
 Level = Literal["debug", "info", "warning", "error"]
@@ -50,9 +50,7 @@ def _ask(where: Where, *words: object) -> dict[str, Any]:
         raise NoAnswer(f"the server at {path} does not answer") from None
     except (OSError, ValueError) as error:
         why = "" if isinstance(error, (FileNotFoundError, ConnectionRefusedError)) else f" ({error})"
-        raise NoAnswer(
-            f"no server answers at {path}{why}; start one with: hongbao serve --data {where.data}"
-        ) from None
+        raise NoAnswer(nobody_at(path, where.data, why)) from None
     if "error" in answer:
         raise NoAnswer(str(answer["error"]))
     return answer
@@ -70,7 +68,9 @@ def _show(where: Where, *words: object) -> int:
 @ops_cli.command
 def status(
     *,
-    healthy: Annotated[bool, Parameter(negative=(), help="say nothing; exit 1 unless traffic may come")] = False,
+    healthy: Annotated[
+        bool, Parameter(negative=(), help="say nothing if traffic may come; else exit 1 and say why")
+    ] = False,
     where: Where = HERE,
 ) -> int:
     """Show a running server at a glance.
@@ -209,7 +209,7 @@ def _lines(answer: Mapping[str, Any], indent: str = "") -> Iterator[tuple[Text, 
     for name, value in answer.items():
         if isinstance(value, dict) and value:
             yield Text(indent + title(name), style="bold"), ""
-            yield from _lines(value, indent + "  ")
+            yield from _lines({within(name, part): inner for part, inner in value.items()}, indent + "  ")
         elif not _is_table(value):
             yield Text(indent + title(name)), in_words(name, value)
 

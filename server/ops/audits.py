@@ -10,9 +10,10 @@ from collections.abc import Callable
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from server.embedded.run import die_with
-from server.ops.sample import AuditResult
+from server.ops.sample import AuditFault, AuditResult
 from server.services.audit import Report, audit
 from storage.errors import StoreRefused, StoreUnavailable
 from storage.postgres.database import Database
@@ -25,7 +26,7 @@ STORE_TIMEOUT_S: Final = 10.0
 
 
 class Audits:
-    """Starts audits and keeps the last result."""
+    """Starts audits; keeps what the last one has found, and apart from it why one since then could not be done."""
 
     def __init__(self, postgres_dsn: str, now_ms: Callable[[], int], now_s: Callable[[], float]) -> None:
         """`now_s` is a clock that never jumps."""
@@ -34,6 +35,7 @@ class Audits:
         self._now_s = now_s
         self._task: asyncio.Task[None] | None = None
         self.last: AuditResult | None = None
+        self.fault: AuditFault | None = None
 
     @property
     def running(self) -> bool:
@@ -66,23 +68,29 @@ class Audits:
         try:
             async with asyncio.timeout(AUDIT_S_MAX):
                 told, _ = await child.communicate()
-            result = msgspec.json.decode(told, type=AuditResult)
-        except (TimeoutError, msgspec.DecodeError) as error:
-            why = (
-                f"no result within {AUDIT_S_MAX:.0f} s"
-                if isinstance(error, TimeoutError)
-                else "it ended without a word"
+            ended: AuditResult | AuditFault = (
+                msgspec.json.decode(told, type=AuditFault)
+                if child.returncode
+                else msgspec.json.decode(told, type=AuditResult)
             )
-            result = AuditResult(0, 0.0, fault=why)
+        except TimeoutError:
+            ended = AuditFault(0, f"no result within {AUDIT_S_MAX:.0f} s")
+        except msgspec.DecodeError:
+            ended = AuditFault(0, "it ended without a word")
         finally:
             if child.returncode is None:
                 child.kill()
                 await child.wait()
-        took_s = round(self._now_s() - began_s, 3)
-        self.last = msgspec.structs.replace(result, at_ms=self._now_ms(), took_s=took_s)
+        self._keep(ended, round(self._now_s() - began_s, 3))
+
+    def _keep(self, ended: AuditResult | AuditFault, took_s: float) -> None:
+        if isinstance(ended, AuditFault):
+            self.fault = replace(ended, at_ms=self._now_ms())
+        else:
+            self.last, self.fault = replace(ended, at_ms=self._now_ms(), took_s=took_s), None
 
 
-async def _work(dsn: str) -> AuditResult:
+async def _work(dsn: str) -> AuditResult | AuditFault:
     database = Database(dsn, pool_max=1, timeout_s=STORE_TIMEOUT_S)
     try:
         await database.open()
@@ -91,7 +99,7 @@ async def _work(dsn: str) -> AuditResult:
         finally:
             await database.close()
     except (StoreUnavailable, StoreRefused) as error:
-        return AuditResult(0, 0.0, fault=str(error))
+        return AuditFault(0, str(error))
 
 
 def told(report: Report) -> AuditResult:
@@ -107,4 +115,6 @@ def told(report: Report) -> AuditResult:
 
 if __name__ == "__main__":
     os.nice(NICE)
-    sys.stdout.buffer.write(msgspec.json.encode(asyncio.run(_work(os.environ[DSN_VARIABLE]))))
+    ended = asyncio.run(_work(os.environ[DSN_VARIABLE]))
+    sys.stdout.buffer.write(msgspec.json.encode(ended))
+    sys.exit(isinstance(ended, AuditFault))  # by this it is known what was told

@@ -55,7 +55,12 @@ def table(
         "stores": Command("read", "", "whether the stores answer, and how fast", do.stores),
         "settlement": Command("read", "", "claims that wait for their credit", do.settlement),
         "refunds": Command("read", "", "what went back, and what is due", do.refunds),
-        "audit": Command("read", "[--again]", "the last audit; starts one if there is none", do.audit),
+        "audit": Command(
+            "read",
+            "[--again]",
+            "the last audit, and why one since then failed; starts one if there is none",
+            do.audit,
+        ),
         "log-level": Command("change", "|".join(LEVELS), "what is logged, until the next reload", do.log_level),
         "kick": Command("change", "USER", "close a user's connections; they may come back", do.kick),
         "drain": Command("change", "", "finish what was begun, say goodbye, end", do.drain),
@@ -154,7 +159,12 @@ class _Commands:
         if words or self._audits.last is None:
             self._audits.start()
         last = self._audits.last
-        return {"running": self._audits.running, "ok": None if last is None else last.ok, "last": last}
+        return {
+            "running": self._audits.running,
+            "ok": None if last is None else last.ok,
+            "last": last,
+            "fault": self._audits.fault,
+        }
 
     async def log_level(self, words: list[str]) -> Answer:
         if len(words) != 1 or words[0] not in LEVELS:
@@ -163,7 +173,10 @@ class _Commands:
         return {"log_level": words[0]}
 
     async def kick(self, words: list[str]) -> Answer:
-        sessions = list(self._hub.sessions(_id(words)))
+        user_id = _id(words)
+        sessions = list(self._hub.sessions(user_id))
+        if not sessions:
+            return {"error": f"user {user_id} has no connection"}
         for session in sessions:
             session.close(Close.BY_OPERATOR)
         return {"closed": len(sessions)}
@@ -176,7 +189,9 @@ class _Commands:
     async def reload(self, words: list[str]) -> Answer:
         _none(words)
         outcome = self._levers.reload()
-        return {"error": outcome["fault"]} if outcome.get("fault") else outcome
+        if outcome.get("fault"):
+            return {"error": outcome["fault"]}
+        return {name: keys for name, keys in outcome.items() if name != "fault"}
 
 
 def status_of(sample: Sample, health: Health) -> dict[str, Any]:
@@ -219,6 +234,7 @@ def status_of(sample: Sample, health: Health) -> dict[str, Any]:
         "rss_bytes": sample.rss_bytes,
         "stores": {name: "up" if store.up else f"away: {store.why}" for name, store in sample.stores.items()},
         "audit": sample.audit,
+        "audit_fault": sample.audit_fault,
     }
 
 

@@ -14,7 +14,7 @@ const TEXTS = {
   state: ({ now }) => now.state,
   uptime: ({ now }) => span((now.at_ms - now.started_at_ms) / 1000),
   durability: ({ now }) => now.durability,
-  audit: ({ now }) => auditWords(now.audit),
+  audit: ({ now }) => auditWords(now),
   opensRate: ({ lately }) => rate(lately.requests_per_s.open ?? 0),
   winsRate: ({ lately }) => rate(lately.wins_per_s),
   p50: ({ lately }) => measure(lately.open_ms.p50)[0],
@@ -58,10 +58,11 @@ const TEXTS = {
   counted: ({ balance }) => balance && `as of ${clock(balance.at_ms)}`,
 };
 
-function auditWords(audit) {
-  if (!audit) return "not run yet";
-  if (audit.fault) return `failed at ${clock(audit.at_ms)}`;
-  return `${audit.discrepancies ? `${whole(audit.discrepancies)} discrepancies` : "ok"} at ${clock(audit.at_ms)}`;
+function auditWords({ audit, audit_fault: fault }) {
+  const failed = fault && `failed at ${clock(fault.at_ms)}`;
+  if (!audit) return failed || "not run yet";
+  const found = audit.discrepancies ? `${whole(audit.discrepancies)} discrepancies` : "ok";
+  return `${found} at ${clock(audit.at_ms)}${failed ? `, ${failed}` : ""}`;
 }
 
 function sumWords(balance) {
@@ -109,13 +110,13 @@ function drawMoney({ balance }) {
 }
 
 function drawTroubles({ not_ready: notReady, degraded, now }) {
-  const found = now.audit && !now.audit.fault ? now.audit.first.slice(0, 5) : [];
+  const found = now.audit ? now.audit.first.slice(0, 5) : [];
   const told = [...notReady.map((why) => `Not ready: ${why}`), ...degraded, ...found.map((one) => `Audit: ${one}`)];
   const shown = [...byId("troubles").children].map((line) => line.textContent);
   if (told.join("\n") !== shown.join("\n")) byId("troubles").replaceChildren(...told.map((one) => make("li", one)));
   byId("troubles").hidden = !told.length;
   judge(byId("state"), !notReady.length, notReady.length);
-  judge(byId("audit"), now.audit && !now.audit.fault && !now.audit.discrepancies, now.audit && (now.audit.fault || now.audit.discrepancies));
+  judge(byId("audit"), now.audit && !now.audit.discrepancies && !now.audit_fault, now.audit?.discrepancies || now.audit_fault);
 }
 
 // --- the stream -------------------------------------------------------------------------------------------------

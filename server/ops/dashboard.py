@@ -2,20 +2,18 @@
 
 An event tells the newest sample, what lies between the last ones, and points for the charts: a minute of them to
 who comes, one to who listens. A listener costs the others nothing: an event is made once for all, only while
-somebody listens, and who does not read is let go.
+somebody listens, who does not read is let go, and a new listener pushes out the oldest.
 """
 
 from __future__ import annotations
 
 import asyncio
 from base64 import b64encode
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from hashlib import sha256
-from ipaddress import ip_address
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 import msgspec
 from aiohttp import web
@@ -32,7 +30,6 @@ SLOW_S: Final = 5.0  # so long may a listener take to read an event
 LOOK_S: Final = 0.25  # for a new sample
 CHART_S: Final = 60
 LATELY_S: Final = 10
-HERE: Final = "localhost"
 PARTS: Final = (
     ("style-src", "dashboard.css"),
     ("script-src", "dashboard_draw.js"),
@@ -73,20 +70,21 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
 class Dashboard:
     """The page and its stream."""
 
-    def __init__(
-        self, sampler: Sampler, health: Callable[[], Health], version: str, names: Collection[str] = ()
-    ) -> None:
-        """`names`: of hosts under which it may be asked for, besides localhost and addresses."""
+    def __init__(self, sampler: Sampler, health: Callable[[], Health], version: str) -> None:
         self._sampler = sampler
         self._health = health
         self._version = version
-        self._names = {HERE, *names}
         self._page, self._policy = _assemble()
         self._balancer = Balancer()
         self._seen: Sample | None = None
         self._news = b""
         self._turned = asyncio.Event()
-        self.listeners = 0
+        self._listeners: dict[asyncio.Transport, None] = {}  # oldest first
+
+    @property
+    def listeners(self) -> int:
+        """How many there are."""
+        return len(self._listeners)
 
     def routes(self) -> list[web.RouteDef]:
         """For Http."""
@@ -122,25 +120,29 @@ class Dashboard:
         )
         return b"event: %b\ndata: %b\n\n" % (name.encode(), msgspec.json.encode(told))
 
-    async def _show(self, request: web.Request) -> web.Response:
-        self._check_host(request)
+    async def _show(self, _: web.Request) -> web.Response:
         headers = _HEADERS | {"Content-Security-Policy": self._policy}
         return web.Response(body=self._page, content_type="text/html", charset="utf-8", headers=headers)
 
     async def _tell(self, request: web.Request) -> web.StreamResponse:
-        self._check_host(request)
-        if self.listeners >= LISTENERS_MAX:
-            raise web.HTTPServiceUnavailable(text=f"{LISTENERS_MAX} listen already", headers={"Retry-After": "10"})
         response = web.StreamResponse(headers=_HEADERS | {"Content-Type": "text/event-stream; charset=utf-8"})
-        self.listeners += 1
+        listener = request.transport
+        if listener is None:  # gone already
+            return response
+        while self.listeners >= LISTENERS_MAX:
+            self._let_go(next(iter(self._listeners)))
+        self._listeners[listener] = None
         try:
             await self._stream(request, response)
         except TimeoutError:
-            if request.transport is not None:
-                request.transport.abort()  # nothing that waits in it would ever be read
+            self._let_go(listener)
         finally:
-            self.listeners -= 1
+            self._listeners.pop(listener, None)
         return response
+
+    def _let_go(self, listener: asyncio.Transport) -> None:
+        self._listeners.pop(listener, None)
+        listener.abort()  # nothing that waits in it would ever be read
 
     async def _stream(self, request: web.Request, response: web.StreamResponse) -> None:
         await response.prepare(request)
@@ -150,11 +152,6 @@ class Dashboard:
                 await response.write(event)
             await turned.wait()
             event, turned = self._news, self._turned
-
-    def _check_host(self, request: web.Request) -> None:
-        """A page of somebody else's may make a name of theirs lead here, and would then read what we tell."""
-        if not _is_here(request.host, self._names):
-            raise web.HTTPMisdirectedRequest(text="ask for it by an address, localhost or a name from the config")
 
 
 _HEADERS: Final = {
@@ -170,16 +167,6 @@ def _points(samples: list[Sample]) -> list[Point]:
         Point(now.at_ms, rates([before, now]), now.open_ms.since(before.open_ms).counts)
         for before, now in pairwise(samples)
     ]
-
-
-def _is_here(host: str, names: Collection[str]) -> bool:
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-        if name not in names:
-            ip_address(name)
-    except ValueError:
-        return False
-    return True
 
 
 def _assemble() -> tuple[bytes, str]:

@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
+from ipaddress import ip_address
 from typing import Final
+from urllib.parse import urlsplit
 
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
+from aiohttp.typedefs import Handler
 
 from server.ops.health import Health
 from server.ops.metrics import CONTENT_TYPE, Metrics
 
 CONNECTIONS_MAX: Final = 64
+PROBES: Final = ("/livez", "/readyz")  # asked by whatever name a balancer knows; they tell next to nothing
+HERE: Final = "localhost"
 HEAD_BYTES_MAX: Final = 4096
 BODY_BYTES_MAX: Final = 1024  # nobody needs one
 KEEPALIVE_S: Final = 75.0
@@ -37,11 +42,17 @@ class Http:
     """The HTTP side of a server."""
 
     def __init__(
-        self, health: Callable[[], Health], metrics: Metrics, more: Iterable[web.AbstractRouteDef] = ()
+        self,
+        health: Callable[[], Health],
+        metrics: Metrics,
+        more: Iterable[web.AbstractRouteDef] = (),
+        names: Collection[str] = (),
     ) -> None:
+        """`names`: of hosts under which all but the probes may be asked for, besides localhost and addresses."""
+        self._names = {HERE, *names}
         self._health = health
         self._metrics = metrics
-        application = web.Application(client_max_size=BODY_BYTES_MAX)
+        application = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=[self._check_host])
         application.add_routes(
             [
                 web.get("/livez", self._live),
@@ -88,6 +99,13 @@ class Http:
             transport.abort()
         return server()
 
+    @web.middleware
+    async def _check_host(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """A page of somebody else's may make a name of theirs lead here, and would then read what we tell."""
+        if request.path not in PROBES and not _is_here(request.host, self._names):
+            raise web.HTTPMisdirectedRequest(text="ask by an address, localhost or a name from ops.http_names")
+        return await handler(request)
+
     async def _live(self, _: web.Request) -> web.Response:
         return web.json_response({"live": True})  # it could not say so if the loop did not turn
 
@@ -98,3 +116,13 @@ class Http:
 
     async def _tell_metrics(self, _: web.Request) -> web.Response:
         return web.Response(body=self._metrics.text(), headers={"Content-Type": CONTENT_TYPE})
+
+
+def _is_here(host: str, names: Collection[str]) -> bool:
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        if name not in names:
+            ip_address(name)
+    except ValueError:
+        return False
+    return True

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from heapq import nlargest
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from server.net.session import Session
 from server.ops.observer import Parts
@@ -27,7 +27,9 @@ from storage.redis.mirror import Mirror
 NEWEST_CLAIMS: Final = 20
 PLACES_MAX: Final = 50
 DUE_MAX: Final = 1_000
+STORE_S: Final = 1.0  # PostgreSQL is known to be away within it; Redis by its own clock only in twice that
 Facts = dict[str, Any]
+Answered = TypeVar("Answered")
 
 SORTS: Final[dict[str, Callable[[Session], float]]] = {
     "pending": lambda one: one.pending_bytes,
@@ -75,7 +77,7 @@ class Lookups:
 
     async def _mirrored(self, packet_id: int) -> Facts:
         try:
-            log = (await self._stores.mirror.read([packet_id]))[packet_id]
+            log = (await _soon(self._stores.mirror.read([packet_id])))[packet_id]
         except StoreUnavailable as error:
             return {"error": str(error)}
         return {"bytes": log.length, "claims": len(log.claims), "closed": log.closed, "readable": log.ours}
@@ -86,7 +88,7 @@ class Lookups:
         now_s = self._parts.listener.now_s()
         return {
             "user_id": user_id,
-            "balance_fen": profile.balance_fen,
+            "balance_fen": profile.balance.fen,
             "connections": [_connection(one, now_s) for one in self._parts.hub.sessions(user_id)],
             "places": [
                 {
@@ -142,7 +144,12 @@ class Lookups:
         return {
             "settled": self._parts.settlement.settled_claims,
             "on_their_way": self._parts.path.unrecorded,
-            "waiting": backlog._asdict() | {"age_s": max(0.0, age_ms / 1000)},
+            "waiting": {
+                "claims": backlog.claims,
+                "amount_fen": backlog.amount_fen,
+                "oldest_at_ms": backlog.oldest_ms,
+                "age_s": max(0.0, age_ms / 1000),
+            },
         }
 
     async def refunds(self) -> Facts:
@@ -160,10 +167,19 @@ class Lookups:
         """What a store answers, and how fast; or why it does not."""
         began_s = self._now_s()
         try:
-            answer = await ask()
+            answer = await _soon(ask())
         except StoreUnavailable as error:
             return {"up": False, "why": str(error)}
         return {"up": True, "answered_in_ms": round((self._now_s() - began_s) * 1000, 2), name: answer}
+
+
+async def _soon(answer: Awaitable[Answered]) -> Answered:
+    """It, if it comes soon, so that the rest can still be told in time. Raises StoreUnavailable."""
+    try:
+        async with asyncio.timeout(STORE_S):
+            return await answer
+    except TimeoutError:
+        raise StoreUnavailable(f"no answer within {STORE_S:g} s") from None
 
 
 def _terms(row: PacketRow, now_ms: int) -> Facts:
@@ -208,6 +224,7 @@ def _claim(row: ClaimRow) -> Mapping[str, object]:
 
 def _connection(session: Session, now_s: float) -> Mapping[str, object]:
     return {
+        "connection": session.number,  # as in the log
         "user_id": session.user_id if session.user_id >= 0 else None,  # None: not logged in
         "address": session.peer,
         "pending_bytes": session.pending_bytes,

@@ -53,12 +53,12 @@ GAUGES: Final[dict[str, tuple[str, Callable[[Sample], float | None]]]] = {
     "draining": ("1 while the server finishes what was begun", lambda now: now.state == "draining"),
     "start_time_seconds": ("when the server started, since 1970", lambda now: now.started_at_ms / 1000),
     "audit_discrepancies": (
-        "what the last audit found wrong",
-        lambda now: None if now.audit is None or now.audit.fault else now.audit.discrepancies,
+        "what the last audit that could be done found wrong",
+        lambda now: None if now.audit is None else now.audit.discrepancies,
     ),
     "audit_last_run_timestamp_seconds": (
-        "when the last audit ended, since 1970",
-        lambda now: None if now.audit is None or now.audit.fault else now.audit.at_ms / 1000,
+        "when that audit ended, since 1970",
+        lambda now: None if now.audit is None else now.audit.at_ms / 1000,
     ),
 }
 GAUGES_BY: Final[dict[str, tuple[str, str, Callable[[Sample], Mapping[str, float]]]]] = {

@@ -15,7 +15,7 @@ from server.net.hub import Hub
 from server.net.listener import Listener
 from server.net.watching import Watching
 from server.ops.hottest import Hottest
-from server.ops.sample import AuditResult, Counts, Figures, HotPacket, Sample, State, StoreState
+from server.ops.sample import AuditFault, AuditResult, Counts, Figures, HotPacket, Sample, State, StoreState
 from server.services.commit import CommitPath
 from server.services.live import Live
 from server.services.loading import Loader
@@ -47,7 +47,7 @@ class Parts(NamedTuple):
 
 
 class Observer:
-    """Makes samples. `state`, `figures` and `audit` are told by whoever knows them."""
+    """Makes samples. `state`, `figures` and those about audits are told by whoever knows them."""
 
     def __init__(
         self, parts: Parts, durability: str, now_ms: Callable[[], int], now_s: Callable[[], float]
@@ -64,6 +64,7 @@ class Observer:
         self.state: State = "starting"
         self.figures: Callable[[], Figures | None] = lambda: None
         self.audit: Callable[[], AuditResult | None] = lambda: None
+        self.audit_fault: Callable[[], AuditFault | None] = lambda: None
 
     def turn(self) -> None:
         """A second has passed."""
@@ -117,6 +118,7 @@ class Observer:
             rss_bytes=self._process.memory_info().rss,
             stores=self.stores(),
             audit=self.audit(),
+            audit_fault=self.audit_fault(),
         )
 
     @property

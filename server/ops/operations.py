@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Coroutine
 from importlib import metadata
 from pathlib import Path
@@ -50,6 +51,7 @@ class Operations:
         self.observer = Observer(parts, durability, now_ms, now_s)
         self.observer.figures = lambda: self._figures.figures
         self.observer.audit = lambda: self._audits.last
+        self.observer.audit_fault = lambda: self._audits.fault
         self.sampler = Sampler(self.observer, now_s)
         lookups = Lookups(parts, stores, now_ms, now_s)
         commands = table(self.sampler, self._judge, lookups, parts.hub, self._audits, levers)
@@ -57,12 +59,17 @@ class Operations:
         self._http: Http | None = None
         self._dashboard: Dashboard | None = None
         self.http_port = 0  # while it is open
+        self.web = ""  # where people find the dashboard, or why they do not; empty: nobody asked for one
 
     async def open(self, status_socket: Path) -> None:
         """Answer from now on. Raises OSError; HTTP that cannot be had is only logged."""
-        await self._status.open(status_socket, int(self._config.socket_mode, 8))
-        if self._config.tcp:
-            await self._status.open_tcp(*_host_and_port(self._config.tcp))
+        try:
+            await self._status.open(status_socket, int(self._config.socket_mode, 8))
+            if self._config.tcp:
+                await self._status.open_tcp(*_host_and_port(self._config.tcp))
+        except OSError:
+            await self._status.close()
+            raise
         if self._config.http:
             await self._open_http()
 
@@ -91,15 +98,18 @@ class Operations:
 
         version = metadata.version("hongbao")
         host, port = _host_and_port(self._config.http)
-        dashboard = Dashboard(self.sampler, self._health_now, version, {host, *self._config.http_names})
+        dashboard = Dashboard(self.sampler, self._health_now, version)
         metrics = Metrics(lambda: self.sampler.newest, version)
-        http = Http(self._health_now, metrics, dashboard.routes())
+        http = Http(self._health_now, metrics, dashboard.routes(), {host, *self._config.http_names})
         try:
             self.http_port = await http.open(host, port)
         except OSError as error:
             LOG.warning("http_is_off", address=self._config.http, why=str(error))
+            why = f"port {port} is taken" if error.errno == errno.EADDRINUSE else str(error)
+            self.web = f"no dashboard: {why}"
         else:
             self._http, self._dashboard = http, dashboard
+            self.web = f"dashboard http://{self._config.http.rpartition(':')[0]}:{self.http_port}/"
 
     def _health_now(self) -> Health:
         """As of this moment, without the cost of a whole sample: anybody may ask."""

@@ -43,19 +43,25 @@ class Figures(msgspec.Struct, frozen=True):
 
 
 class AuditResult(msgspec.Struct, frozen=True):
-    """How an audit ended. `fault`: it could not be done, so it says nothing about the books."""
+    """What an audit has found."""
 
     at_ms: int
     took_s: float
     discrepancies: int = 0
     first: tuple[str, ...] = ()  # of them, in words
     checked: str = ""
-    fault: str = ""
 
     @property
     def ok(self) -> bool:
         """The books balance."""
-        return not (self.discrepancies or self.fault)
+        return not self.discrepancies
+
+
+class AuditFault(msgspec.Struct, frozen=True):
+    """Why an audit could not be done. That says nothing about the books: what one before has found still holds."""
+
+    at_ms: int
+    why: str
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,7 +103,8 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     loop_lag_ms: float  # the worst of the last second
     rss_bytes: int  # now
     stores: dict[str, StoreState]  # now
-    audit: AuditResult | None  # the last one
+    audit: AuditResult | None  # of the last one that was done
+    audit_fault: AuditFault | None = None  # of one that was tried since
 
     @property
     def backlog_age_s(self) -> float:

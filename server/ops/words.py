@@ -26,6 +26,12 @@ def in_words(name: str, value: Any) -> str:
     return f"{value:,}"
 
 
+def within(parent: str, name: str) -> str:
+    """The name of a part: without a unit of its own it has that of the whole."""
+    unit = next((unit for unit in UNITS if parent.endswith(unit)), "")
+    return name if any(name.endswith(one) for one in UNITS) else name + unit
+
+
 def title(name: str) -> str:
     """The name itself for people, without its unit."""
     for unit in ("_at_ms", "_ms", "_fen", "_bytes", "_s"):

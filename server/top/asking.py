@@ -13,11 +13,10 @@ from server.ops.status import ask
 from server.top.view import Answers, Connections, Silence
 
 CONNECTIONS: Final = 50  # more than the highest screens show
-NOBODY: Final = "no server is there"
 
 
-async def answers(path: Path, sort: Sort) -> Answers | Silence:
-    """All that a turn needs, over the status socket at this path.
+async def answers(path: Path, sort: Sort, if_nobody: str) -> Answers | Silence:
+    """All that a turn needs, over the status socket at this path; `if_nobody` is why there is none if no server is.
 
     One question after the other: the server counts its operators, and each question is one.
     """
@@ -31,15 +30,15 @@ async def answers(path: Path, sort: Sort) -> Answers | Silence:
             }
         )
     except NOT_ANSWERED as error:
-        return _silence(error)
+        return _silence(error, if_nobody)
 
 
-async def connections(path: Path, sort: Sort) -> Connections | Silence:
+async def connections(path: Path, sort: Sort, if_nobody: str) -> Connections | Silence:
     """Only these, in another order."""
     try:
         return msgspec.convert(await _ask(path, _listed(sort)), Connections)
     except NOT_ANSWERED as error:
-        return _silence(error)
+        return _silence(error, if_nobody)
 
 
 class _Refused(Exception):
@@ -60,14 +59,14 @@ def _listed(sort: Sort) -> str:
     return f"connections --sort {sort} --most {CONNECTIONS}"
 
 
-def _silence(error: Exception) -> Silence:
-    return Silence(int(time.time() * 1000), _why(error))
+def _silence(error: Exception, if_nobody: str) -> Silence:
+    return Silence(int(time.time() * 1000), _why(error, if_nobody))
 
 
-def _why(error: Exception) -> str:
+def _why(error: Exception, if_nobody: str) -> str:
     match error:
         case FileNotFoundError() | ConnectionRefusedError():
-            return NOBODY
+            return if_nobody
         case TimeoutError():
             return "it does not answer in time"
         case msgspec.ValidationError():

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from server.config_cli import DATA, ConfigOption, DataOption
 from server.loop import run
-from server.running import status_socket
+from server.running import nobody_at, start_one, status_socket
 from server.top.screen import show_once, watch
 
 Once = Annotated[bool, Parameter(negative=(), help="print this moment and end, as into a pipe")]
@@ -26,5 +26,8 @@ def top(*, once: Once = False, data: DataOption = DATA, config: ConfigOption = N
     console = Console(highlight=False)
     path = status_socket(data, config)
     is_live = sys.stdout.isatty() and not console.is_dumb_terminal and not once
-    run(watch(path, console) if is_live else show_once(path, console))
+    if is_live:
+        run(watch(path, console, f"no server is there; {start_one(data)}"))
+    else:
+        run(show_once(path, console, nobody_at(path, data)))
     return 0

@@ -61,7 +61,7 @@ def snapshot(view: View, width: int) -> RenderableType:
 
 
 def _parts(view: View, width: int, height: int) -> list[Part]:
-    head = [Part(_title(view.answers), 1), _trouble(view, width)]
+    head = [Part(_title(view.answers if view.silence is None else None), 1), _trouble(view, width)]
     if view.answers is None:
         return head
     figures = [Part(_facts(view.answers), 2), Part(_curves(view), len(LEFT_CURVES))]
@@ -83,7 +83,7 @@ def _parts(view: View, width: int, height: int) -> list[Part]:
 
 def _title(answers: Answers | None) -> RenderableType:
     line = Text("hongbao", style="bold", no_wrap=True, overflow="ellipsis")
-    if answers is not None:
+    if answers is not None:  # what was so before nobody answered may not be so any more
         status = answers.status
         line.append(f"  {status.state}", GOOD if status.ready else BAD)
         for name, how in status.stores.items():

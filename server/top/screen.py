@@ -23,18 +23,18 @@ STDIN: Final = 0
 QUIT: Final = Key(QUIT_KEY)
 
 
-async def show_once(path: Path, console: Console) -> None:
-    """Print this moment. Raises NoAnswer."""
+async def show_once(path: Path, console: Console, if_nobody: str) -> None:
+    """Print this moment. Raises NoAnswer; its text is `if_nobody` if no server is there."""
     view = View()
-    told = await asking.answers(path, view.sort)
+    told = await asking.answers(path, view.sort, if_nobody)
     if isinstance(told, Silence):
-        raise NoAnswer(f"no answer from {path}: {told.why}")
+        raise NoAnswer(told.why if told.why == if_nobody else f"no answer from {path}: {told.why}")
     console.print(snapshot(view.after(told), console.width))
 
 
-async def watch(path: Path, console: Console) -> None:
+async def watch(path: Path, console: Console, if_nobody: str) -> None:
     """Show the server on this terminal until q, Ctrl-C or TERM. The server may come and go meanwhile."""
-    screen = Screen(path, console)
+    screen = Screen(path, console, if_nobody)
     with (
         _signals(screen.tell),
         raw_keys(STDIN, lambda name: screen.tell(Key(name)), lambda: screen.tell(QUIT)),
@@ -46,8 +46,9 @@ async def watch(path: Path, console: Console) -> None:
 class Screen:
     """Everything that happens goes through one queue of events."""
 
-    def __init__(self, path: Path, console: Console) -> None:
+    def __init__(self, path: Path, console: Console, if_nobody: str) -> None:
         self._path = path
+        self._if_nobody = if_nobody
         self._console = console
         self._view = View()
         self._events: asyncio.Queue[Event] = asyncio.Queue()
@@ -82,9 +83,9 @@ class Screen:
         loop = asyncio.get_running_loop()
         while True:
             turn_s = loop.time() + EVERY_S
-            self.tell(await asking.answers(self._path, self._view.sort))
+            self.tell(await asking.answers(self._path, self._view.sort, self._if_nobody))
             while await self._sorts_anew_before(turn_s):
-                self.tell(await asking.connections(self._path, self._view.sort))
+                self.tell(await asking.connections(self._path, self._view.sort, self._if_nobody))
 
     async def _sorts_anew_before(self, turn_s: float) -> bool:
         try:

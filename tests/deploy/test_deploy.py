@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from server.config import load
 from server.ops.metrics import NAMES
 
 TOP = Path(__file__).parents[2]
@@ -65,6 +66,19 @@ def test_compose_starts_the_stores_as_the_server_needs_them() -> None:
     for name, service in services.items():
         for port in service.get("ports", []):
             assert port.startswith("127.0.0.1:") or (name, port) == ("server", "7788:7788")
+
+
+def test_the_server_answers_prometheus_by_the_name_that_it_asks() -> None:
+    environment = yaml.safe_load((DEPLOY / "compose.yaml").read_text("utf-8"))["services"]["server"]["environment"]
+    ops = {name: text for name, text in environment.items() if name.startswith("HONGBAO_OPS__")}
+    scraped = yaml.safe_load((DEPLOY / "prometheus.yml").read_text("utf-8"))["scrape_configs"]
+    targets = {
+        target.partition(":")[0]
+        for one in scraped
+        for where in one["static_configs"]
+        for target in where["targets"]
+    }
+    assert targets <= set(load(None, {}, ops).ops.http_names)
 
 
 def test_the_dockerfile_is_clean() -> None:

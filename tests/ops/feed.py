@@ -53,8 +53,8 @@ class Scripted(Sampler):
 async def serve(health: Health, port: int = 0) -> AsyncIterator[Feed]:
     """It is served while inside; its first sample is the empty one."""
     samples = [EMPTY]
-    dashboard = Dashboard(Scripted(samples), lambda: health, VERSION, {NAME})
-    http = Http(lambda: health, Metrics(lambda: samples[-1], VERSION), dashboard.routes())
+    dashboard = Dashboard(Scripted(samples), lambda: health, VERSION)
+    http = Http(lambda: health, Metrics(lambda: samples[-1], VERSION), dashboard.routes(), {NAME})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dashboard_module, "LOOK_S", 0.005)
         running = asyncio.create_task(dashboard.run())

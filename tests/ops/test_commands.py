@@ -238,7 +238,7 @@ async def test_stores_queues_and_refunds(start_server: StartServer, ask_server: 
     assert await ask_server("settlement") == {
         "settled": 1,
         "on_their_way": 0,
-        "waiting": {"claims": 0, "amount_fen": 0, "oldest_ms": None, "age_s": 0.0},
+        "waiting": {"claims": 0, "amount_fen": 0, "oldest_at_ms": None, "age_s": 0.0},
     }
     assert await ask_server("refunds") == {
         "refunded_packets": 1,
@@ -275,19 +275,14 @@ async def test_what_waits_is_told(server: Server, ask_server: Ask, party: MakePa
 async def test_an_audit_runs_beside_the_server(server: Server, ask_server: Ask, party: MakeParty, sql: Any) -> None:
     guests = await party(server, 2)
     await guests.all_open(await guests.lucky(1_000, 3))
-    assert await ask_server("audit") == {"running": True, "ok": None, "last": None}
+    assert await ask_server("audit") == {"running": True, "ok": None, "last": None, "fault": None}
 
     async def ended() -> bool:
         return not (await ask_server("audit"))["running"]
 
     await until(ended, within_s=60)
     good = await ask_server("audit")
-    assert (good["running"], good["ok"], good["last"]["discrepancies"], good["last"]["fault"]) == (
-        False,
-        True,
-        0,
-        "",
-    )
+    assert (good["running"], good["ok"], good["last"]["discrepancies"], good["fault"]) == (False, True, 0, None)
     assert " 1 packets, 2 claims, " in good["last"]["checked"]
     assert (await ask_server("status"))["audit"] == good["last"]
 
@@ -298,6 +293,21 @@ async def test_an_audit_runs_beside_the_server(server: Server, ask_server: Ask, 
     bad = await ask_server("audit")
     assert (bad["ok"], bad["last"]["discrepancies"]) == (False, 2)
     assert bad["last"]["first"][0].startswith("wallets: wallet of user 1 holds")
+
+    audits = server.app.operations._audits
+    dsn, audits._dsn = audits._dsn, "postgresql:///?host=/nowhere"
+    assert (await ask_server("audit", "--again"))["running"]
+    await until(ended, within_s=60)
+    failed = await ask_server("audit")
+    assert (failed["ok"], failed["last"]) == (False, bad["last"])
+    assert failed["fault"]["why"].startswith("PostgreSQL: ")
+    status = await ask_server("status")
+    assert (status["audit"], status["audit_fault"]) == (bad["last"], failed["fault"])
+
+    audits._dsn = dsn
+    await ask_server("audit", "--again")
+    await until(ended, within_s=60)
+    assert (await ask_server("audit"))["fault"] is None
 
 
 async def test_kick(server: Server, ask_server: Ask, connect: Connect) -> None:
@@ -315,7 +325,7 @@ async def test_kick(server: Server, ask_server: Ask, connect: Connect) -> None:
     assert other.reconnects == 0
     assert server.app.listener.closes[codes.Close.BY_OPERATOR] == 1
     assert codes.should_reconnect(codes.Close.BY_OPERATOR)
-    assert await ask_server("kick", 9) == {"closed": 0}
+    assert await ask_server("kick", 9) == {"error": "user 9 has no connection"}
 
 
 async def test_log_level(server: Server, ask_server: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -328,7 +338,7 @@ async def test_log_level(server: Server, ask_server: Ask, monkeypatch: pytest.Mo
 async def test_reload(server: Server, ask_server: Ask) -> None:
     assert await ask_server("reload") == {"error": "this server has nothing to read again"}
     server.app.reread = lambda: {"changed": ["limits.shares_max"], "needs_restart": [], "fault": ""}
-    assert (await ask_server("reload"))["changed"] == ["limits.shares_max"]
+    assert await ask_server("reload") == {"changed": ["limits.shares_max"], "needs_restart": []}
     server.app.reread = lambda: {"changed": [], "needs_restart": [], "fault": "no such file"}
     assert await ask_server("reload") == {"error": "no such file"}
 
@@ -341,6 +351,23 @@ async def test_drain(server: Server, ask_server: Ask, connect: Connect) -> None:
     assert not client.is_connected
     with pytest.raises(OSError, match="No such file"):
         await ask_server("status")
+
+
+async def test_a_store_that_is_frozen_hides_nothing_else(
+    start_server: StartServer, ask_server: Ask, party: MakeParty, redis_proxy: tuple[Proxy, str]
+) -> None:
+    proxy, url = redis_proxy
+    server = await start_server(stores__redis=url)
+    packet = await (await party(server, 2)).lucky(1_000, 3)
+    proxy.stall()
+    try:
+        stores = await ask_server("stores")
+        assert stores["postgres"]["up"] is True
+        assert (stores["redis"]["up"], stores["redis"]["why"]) == (False, "no answer within 1 s")
+        found = await ask_server("packet", packet)
+        assert (found["packet"], found["mirror"]) == (str(packet), {"error": "no answer within 1 s"})
+    finally:
+        proxy.flow()
 
 
 async def test_without_stores_it_answers(

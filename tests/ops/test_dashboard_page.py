@@ -12,7 +12,7 @@ from playwright.async_api import Browser, Page, expect
 
 from server.core.ids import BACKEND
 from server.ops.health import Health
-from server.ops.sample import HotPacket, StoreState
+from server.ops.sample import AuditFault, AuditResult, HotPacket, StoreState
 from tests.conftest import Connect, StartServer
 from tests.ops.browser import browser, installed_or_skip, open_page
 from tests.ops.feed import serve
@@ -107,6 +107,16 @@ async def test_what_is_told_is_shown_as_text(watched: Watched) -> None:
         for place in ("#hot", "#refusals", "#stores", "#troubles", "[data-text=durability]", "#requests-legend"):
             await expect(watched.page.locator(place)).to_contain_text(MARKUP)
         assert await watched.page.locator("body img").count() == 0
+
+
+async def test_an_audit_that_failed_hides_nothing_that_was_found(watched: Watched) -> None:
+    found = AuditResult(1_700_000_000_500, 0.1, 2, ("wallets: one", "sends: another"))
+    async with serve(Health([], [])) as feed:
+        await watched.page.goto(f"http://127.0.0.1:{feed.port}/")
+        feed.show(replace(BUSY, audit=found, audit_fault=AuditFault(1_700_000_009_000, "PostgreSQL: away")))
+        audit = watched.page.locator("#audit")
+        await expect(audit).to_have_text(re.compile(r"^2 discrepancies at [\d:]+, failed at [\d:]+$"))
+        await expect(watched.page.locator("#troubles")).to_contain_text(["Audit: wallets: one"])
 
 
 async def test_it_says_that_there_is_no_connection_and_comes_back_by_itself(watched: Watched) -> None:

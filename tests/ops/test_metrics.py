@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from server.core.latency import BOUNDS_MS
 from server.ops.metrics import CONTENT_TYPE, NAMES, Metrics
-from server.ops.sample import AuditResult, Figures, Sample, StoreState
+from server.ops.sample import AuditFault, AuditResult, Figures, Sample, StoreState
 from tests.ops.samples import EMPTY, latencies, sample
 
 FULL = sample(
@@ -122,8 +123,14 @@ def test_what_is_not_known_is_left_out() -> None:
         "hongbao_audit_last_run_timestamp_seconds",
     }
     assert values(FULL).keys() - values(EMPTY).keys() == unknown
-    failed = sample(audit=AuditResult(1, 0.1, fault="PostgreSQL: away"))
-    assert "hongbao_audit_discrepancies" not in values(failed)  # it says nothing about the books
+
+
+def test_an_audit_that_failed_says_nothing_about_the_books() -> None:
+    fault = AuditFault(1_700_000_009_000, "PostgreSQL: away")
+    told = values(replace(FULL, audit_fault=fault))
+    assert told["hongbao_audit_discrepancies"] == {"": 2}
+    assert told["hongbao_audit_last_run_timestamp_seconds"] == {"": 1_700_000_000.5}
+    assert "hongbao_audit_discrepancies" not in values(sample(audit_fault=fault))
 
 
 def test_no_user_and_no_packet_is_a_label() -> None:

@@ -86,7 +86,7 @@ async def test_every_command(data: Path) -> None:
         assert "\x1b" not in named
         assert asked(data, "stores")["postgres"]["up"] is True
         assert "answered in" in shown(data, "stores")
-        assert asked(data, "settlement")["waiting"].keys() == {"claims", "amount_fen", "oldest_ms", "age_s"}
+        assert asked(data, "settlement")["waiting"].keys() == {"claims", "amount_fen", "oldest_at_ms", "age_s"}
         assert "waiting" in shown(data, "settlement")
         assert asked(data, "refunds")["due_packets"] == 0
         assert "refunded" in shown(data, "refunds")
@@ -96,7 +96,7 @@ async def test_every_command(data: Path) -> None:
 def test_changes_take_effect_and_are_logged(data: Path) -> None:
     before = len(logged(data))
     assert "debug" in shown(data, "log-level", "debug")
-    assert asked(data, "reload") == {"changed": [], "needs_restart": [], "fault": ""}
+    assert asked(data, "reload") == {"changed": [], "needs_restart": []}
     events = [event for event in logged(data)[before:] if event["event"] in ("operator_changes", "config_reloaded")]
     assert [event.get("command") for event in events] == [["log-level", "debug"], ["reload"], None]
     assert {event["uid"] for event in events if "uid" in event} == {os.getuid()}
@@ -193,12 +193,21 @@ def test_an_answer_for_people() -> None:
         {
             "state": "serving",
             "nothing": {},
-            "money_fen": {"sent_fen": 1_00},
+            "money_fen": {"sent": 1_00, "claimed_fen": 50, "waited_s": 5, "in_packets": None},
             "rows": [{"user_id": 1, "pending_bytes": 2}, {"user_id": None, "pending_bytes": 3}],
             "in_all": 2,
         },
     )
     lines = [" ".join(line.split()) for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
-    assert lines[:5] == ["state serving", "nothing none", "money", "sent 1.00 yuan", "in all 2"]
+    assert lines[:8] == [
+        "state serving",
+        "nothing none",
+        "money",
+        "sent 1.00 yuan",
+        "claimed 0.50 yuan",
+        "waited 0:00:05",
+        "in packets -",
+        "in all 2",
+    ]
     assert "rows" in lines
     assert {"user id pending", "1 2 B", "- 3 B"} <= set(lines)

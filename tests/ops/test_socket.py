@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import select
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from structlog.testing import capture_logs
 
+from server import logs
 from server.ops.status import (
     LINE_BYTES_MAX,
     OPERATORS_MAX,
@@ -25,6 +28,7 @@ from server.ops.status import (
     ask,
     peer_of,
 )
+from server.ops.unix_socket import is_heard
 from storage.errors import StoreUnavailable
 
 NOBODY = 65_534
@@ -174,6 +178,18 @@ async def test_changes_are_for_some_and_are_logged(
     ]
 
 
+async def test_a_change_is_logged_whatever_the_level(open_socket: Open, tmp_path: Path) -> None:
+    """One of them changes the level, and nobody should be able to hide behind it."""
+    await open_socket()
+    logs.set_level("error")
+    try:
+        with capture_logs() as events:
+            await ask(tmp_path / "s", "change 5")
+    finally:
+        structlog.reset_defaults()
+    assert [(event["event"], event["command"]) for event in events] == [("operator_changes", ["change", "5"])]
+
+
 async def test_whom_the_server_runs_as_may_change(open_socket: Open, tmp_path: Path) -> None:
     await open_socket()
     assert await ask(tmp_path / "s", "change 5") == {"words": ["5"]}
@@ -208,19 +224,56 @@ async def test_commands_that_never_end_are_bounded(
     assert await ask(tmp_path / "s", "echo") == {"error": "too many commands hang"}
 
 
-async def test_operators_are_bounded_and_make_room(open_socket: Open, tmp_path: Path) -> None:
+async def fill(here: AsyncExitStack, path: Path) -> list[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """As many operators as there may be; each has asked once."""
+    operators = [await here.enter_async_context(operator(path)) for _ in range(OPERATORS_MAX)]
+    for one in operators:
+        await echoed(*one)
+    return operators
+
+
+async def echoed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"echo\n")
+    async with asyncio.timeout(10):
+        assert json.loads(await reader.readline()) == {"words": []}
+
+
+async def test_a_new_operator_pushes_out_who_was_silent_longest(open_socket: Open, tmp_path: Path) -> None:
     await open_socket()
     async with AsyncExitStack() as here:
-        for _ in range(OPERATORS_MAX):
-            reader, writer = await here.enter_async_context(operator(tmp_path / "s"))
-            writer.write(b"echo\n")
-            assert json.loads(await reader.readline()) == {"words": []}
-        reader, _ = await here.enter_async_context(operator(tmp_path / "s"))
-        assert json.loads(await reader.readline()) == {"error": f"{OPERATORS_MAX} operators are here already"}
-        assert await reader.read() == b""
+        first, second, *rest = await fill(here, tmp_path / "s")
+        await echoed(*first)
+        for _ in range(2):
+            await echoed(*await here.enter_async_context(operator(tmp_path / "s")))
+        for reader, _ in (second, rest[0]):
+            async with asyncio.timeout(10):
+                assert await reader.read() == b""
+        for one in (first, *rest[1:]):
+            await echoed(*one)
+
+
+async def test_who_comes_over_tcp_pushes_out_nobody_at_the_socket(open_socket: Open, tmp_path: Path) -> None:
+    opened = await open_socket()
+    port = await opened.open_tcp("127.0.0.1", 0)
+    async with AsyncExitStack() as here:
+        operators = await fill(here, tmp_path / "s")
+        for _ in range(2 * OPERATORS_MAX):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            here.callback(writer.close)
+            await echoed(reader, writer)
+        for one in operators:
+            await echoed(*one)
+
+
+async def test_a_page_in_a_browser_asks_nothing(open_socket: Open) -> None:
+    """It may post to any address of the machine that it is shown on, and choose the lines behind the head."""
+    port = await (await open_socket()).open_tcp("127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"POST / HTTP/1.1\r\nHost: localhost\r\n\r\necho a\n")
     async with asyncio.timeout(10):
-        while "words" not in await ask(tmp_path / "s", "echo"):
-            pass
+        with suppress(ConnectionResetError):  # what it did not read of ours
+            assert await reader.read() == b""
+    writer.close()
 
 
 async def test_who_says_nothing_makes_room(
@@ -245,17 +298,17 @@ async def test_a_line_that_is_too_long_is_answered_and_ends_it(
 
 
 async def test_an_operator_who_does_not_read_is_let_go(open_socket: Open, tmp_path: Path) -> None:
+    """Though nothing of what waits for it ever leaves."""
     await open_socket()
     with socket.socket(socket.AF_UNIX) as deaf:
         deaf.setblocking(False)
         deaf.connect(str(tmp_path / "s"))
         deaf.send(b"large\n" * 10)
-        await asyncio.sleep(COMMAND_S * 2)
+        looks = select.poll()
+        looks.register(deaf, 0)  # told whatever one asks for: the other end has hung up
         async with asyncio.timeout(10):
-            while True:  # the server hangs up in the middle of the answer
-                received = await asyncio.get_running_loop().sock_recv(deaf, 1 << 20)
-                if not received:
-                    break
+            while not looks.poll(0):  # noqa: ASYNC110
+                await asyncio.sleep(COMMAND_S)
     assert await ask(tmp_path / "s", "echo") == {"words": []}
 
 
@@ -269,6 +322,56 @@ async def test_bytes_that_are_no_text_are_answered(open_socket: Open, tmp_path: 
 async def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"cannot listen on .*nowhere/s: No such file"):
         await StatusSocket(COMMANDS).open(tmp_path / "nowhere" / "s")
+
+
+async def test_no_file_is_taken_away(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("books")
+    with pytest.raises(OSError, match=r"cannot listen on .*precious: there is a file of another kind"):
+        await StatusSocket(COMMANDS).open(precious)
+    assert precious.read_text() == "books"
+
+
+async def test_no_server_is_robbed_of_its_socket(open_socket: Open, tmp_path: Path) -> None:
+    await open_socket()
+    other = StatusSocket(COMMANDS)
+    with pytest.raises(OSError, match=r"cannot listen on .*/s: another server listens there"):
+        await other.open(tmp_path / "s")
+    await other.close()
+    assert await ask(tmp_path / "s", "echo") == {"words": []}
+
+
+async def test_a_socket_that_was_left_makes_room(open_socket: Open, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as killed:
+        killed.bind(str(tmp_path / "s"))
+    await open_socket()
+    assert await ask(tmp_path / "s", "echo") == {"words": []}
+
+
+async def test_what_is_somebody_elses_by_now_stays(tmp_path: Path) -> None:
+    first, second = StatusSocket(COMMANDS), StatusSocket(COMMANDS)
+    await first.open(tmp_path / "s")
+    (tmp_path / "s").unlink()
+    await second.open(tmp_path / "s")
+    await first.close()
+    assert await ask(tmp_path / "s", "echo") == {"words": []}
+    await second.close()
+    assert not (tmp_path / "s").exists()
+
+
+async def test_so_many_wait_at_a_socket_that_none_can_come(tmp_path: Path) -> None:
+    """As before a server that was stopped: nobody waits for it for ever."""
+    with socket.socket(socket.AF_UNIX) as stopped, ExitStack() as waiting:
+        stopped.bind(str(tmp_path / "s"))
+        stopped.listen(0)
+        with suppress(BlockingIOError):
+            while True:
+                one = waiting.enter_context(socket.socket(socket.AF_UNIX))
+                one.setblocking(False)
+                one.connect(str(tmp_path / "s"))
+        assert is_heard(tmp_path / "s")
+        with pytest.raises(TimeoutError):
+            await ask(tmp_path / "s", "echo", 0.1)
 
 
 async def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:

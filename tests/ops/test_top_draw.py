@@ -134,6 +134,7 @@ def test_what_a_store_says_cannot_steer_the_terminal() -> None:
 def test_silence_is_told_above_the_last_answers() -> None:
     found = screen(FULL.after(Silence(AT_MS, "no server is there")))
     assert found[1] == "no answer since 2023-11-14 22:13:20+00:00: no server is there; still asking"
+    assert found[0] == "hongbao"  # nobody knows how it is by now
     assert found[2:] == SCREEN.splitlines()[2:]
 
 

@@ -28,18 +28,18 @@ def live() -> Live:
 async def test_another_order_is_asked_for_at_once(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: asyncio.Queue[str] = asyncio.Queue()
 
-    async def everything(_: Path, sort: str) -> Answers:
+    async def everything(_: Path, sort: str, __: str) -> Answers:
         asked.put_nowait(f"everything by {sort}")
         return Answers.of(answers())
 
-    async def only_connections(_: Path, sort: str) -> Connections:
+    async def only_connections(_: Path, sort: str, __: str) -> Connections:
         asked.put_nowait(f"connections by {sort}")
         return msgspec.convert(LISTED, Connections)
 
     monkeypatch.setattr("server.top.screen.EVERY_S", 3600.0)
     monkeypatch.setattr(asking, "answers", everything)
     monkeypatch.setattr(asking, "connections", only_connections)
-    screen = Screen(NOWHERE, live.console)
+    screen = Screen(NOWHERE, live.console, "nobody")
     async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
         tasks.create_task(screen.run(live))
         assert await asked.get() == "everything by pending"
@@ -55,10 +55,10 @@ async def test_another_order_is_asked_for_at_once(live: Live, monkeypatch: pytes
 async def test_a_defect_ends_it_instead_of_leaving_a_still_picture(
     live: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fail(_: Path, sort: str) -> Answers:
+    async def fail(_: Path, sort: str, __: str) -> Answers:
         raise RuntimeError("a defect")
 
     monkeypatch.setattr(asking, "answers", fail)
     async with asyncio.timeout(10):
         with pytest.raises(RuntimeError, match="a defect"):
-            await Screen(NOWHERE, live.console).run(live)
+            await Screen(NOWHERE, live.console, "nobody").run(live)

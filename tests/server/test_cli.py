@@ -15,11 +15,16 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import redis
 
+from client_sim.errors import refusal_of
+from client_sim.scenarios import SCENARIOS
+from protocol import messages
 from server import embedded
+from server.cli import Scenario
 from server.ops.status import ask
 from server.running import running
 from tests.server.conftest import left_behind
@@ -142,15 +147,10 @@ def test_a_folder_that_cannot_be_written_is_named(data: Path) -> None:
     folder = data / "read only"
     folder.mkdir(mode=0o555)
     away = ("--postgres", "postgresql://u@127.0.0.1:1/d", "--redis", "redis://127.0.0.1:1")
-    for words, says in (
-        ((), f"{folder}/keys.toml: [Errno 13] Permission denied"),
-        (("--config", config), f"cannot start the stores in {folder}: [Errno 13] Permission denied"),
-        (("--config", config, *away), f"cannot listen on {folder}/status.sock: Permission denied"),
-    ):
+    for words in ((), ("--config", config), ("--config", config, *away)):
         refused = hongbao("serve", "--data", folder, *words, bound=True)
         assert (refused.returncode, refused.stdout) == (1, "")
-        assert refused.stderr.startswith(f"hongbao: {says}"), refused.stderr
-        assert refused.stderr.count("\n") == 1
+        assert refused.stderr == f"hongbao: cannot serve on {folder}: Permission denied\n"
 
 
 def test_tier_redis_with_a_redis_that_forgets_is_one_line(data: Path) -> None:
@@ -253,7 +253,7 @@ def test_verify(data: Path) -> None:
         (("audit",), 1, "nothing is recorded under"),
         (("topup", "1", "5"), 1, "no server runs on"),
         (("sim", "crowd"), 1, "no server runs on"),
-        (("sim", "nothing"), 1, "no scenario is called 'nothing'; there are crowd, rush, greedy, offline"),
+        (("sim", "nothing"), 2, "nothing"),
         (("bench", "nothing"), 2, "nothing"),
         (("token",), 1, "say either a user id or --backend"),
         (("token", "0"), 1, "a user id is in 1…9007199254740991"),
@@ -303,6 +303,10 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
     assert "hongbao " + command in shown.stdout
 
 
+def test_every_scenario_can_be_asked_for() -> None:
+    assert get_args(Scenario) == tuple(SCENARIOS)
+
+
 def test_config_commands(tmp_path: Path) -> None:
     file = tmp_path / "hongbao.toml"
     file.write_text(hongbao("config", "default").stdout)
@@ -326,3 +330,8 @@ def test_tokens_are_what_the_readme_says(tmp_path: Path) -> None:
     assert user == "1001"
     assert 7100 < int(expiry) - time.time() <= 7201
     assert (tmp_path / "keys.toml").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_refusal_without_a_detail_ends_without_a_colon() -> None:
+    refusals = [refusal_of(messages.Refused(1, 305, "key_reused", False, 0, detail)) for detail in ("", "too old")]
+    assert [str(refusal) for refusal in refusals] == ["305 key_reused", "305 key_reused: too old"]

@@ -174,9 +174,37 @@ def test_a_wrong_key_is_refused_without_being_shown(file: Path, keys: str) -> No
 
 def test_a_wrong_address_is_refused_without_being_shown(file: Path) -> None:
     assert refusal(file, "[stores]\npostgres = 'mysql://me:secret@host'") == (
-        "FILE: stores.postgres must be empty or a URL postgresql://…"
+        "FILE: stores.postgres must be empty or a URL postgresql://… or postgres://…, "
+        "with / # ? and @ in its password as %2F %23 %3F and %40"
     )
     assert refusal(file, "[stores]\npostgres = 5").startswith("FILE: stores.postgres must be")
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "redis"])
+@pytest.mark.parametrize("rest", [f"me:{one}geheim@host/0" for one in ("pa/", "1/", "pa#", "pa?", "1?", "p@", "[")])
+def test_a_password_that_tears_an_address_apart_is_refused_without_a_piece_of_it(
+    file: Path, scheme: str, rest: str
+) -> None:
+    key = {"postgresql": "stores.postgres", "redis": "stores.redis"}[scheme]
+    words = refusal(file, "", {key: f"{scheme}://{rest}"})
+    assert words.startswith(f"command line: {key} must be empty or a URL {scheme}://…")
+    assert "geheim" not in words
+
+
+@pytest.mark.parametrize(
+    ("key", "address"),
+    [
+        (
+            "stores.postgres",
+            "postgresql://me:a%2Fb%23c%40d@one:5432,two,[::1]:5/hongbao?target_session_attrs=read-write",
+        ),
+        ("stores.postgres", "postgres:///hongbao?host=/tmp/a&port=5432"),
+        ("stores.redis", "rediss://:secret@cache:6379/0"),
+        ("stores.redis", "unix:///run/me@home/valkey.sock?db=1"),
+    ],
+)
+def test_an_address_that_can_be_used_is_taken(key: str, address: str) -> None:
+    assert getattr(load(None, {key: address}, {}).stores, key.partition(".")[2]) == address
 
 
 # --- what is written -------------------------------------------------------------------------------------------
@@ -236,7 +264,7 @@ def test_what_is_shown_holds_no_secret() -> None:
             None,
             {
                 "auth.keys": {"k1": HEX, "k2": HEX},
-                "stores.postgres": "postgresql://me:geheim@1@db/hongbao?sslpassword=geheim&application_name=a",
+                "stores.postgres": "postgresql://me:geheim%401@db/hongbao?sslpassword=geheim&pass%77ord=geheim&application_name=a",
                 "stores.redis": "redis://:geheim@cache:6379/0",
             },
             {},
@@ -245,7 +273,7 @@ def test_what_is_shown_holds_no_secret() -> None:
     assert HEX not in shown
     assert "geheim" not in shown
     assert 'keys = {k1 = "***", k2 = "***"}' in shown
-    assert "postgresql://me:***@db/hongbao?sslpassword=***&application_name=a" in shown
+    assert "postgresql://me:***@db/hongbao?sslpassword=***&pass%77ord=***&application_name=a" in shown
     assert "redis://:***@cache:6379/0" in shown
 
 

@@ -17,14 +17,16 @@ from typing import Any
 
 import pytest
 import structlog
-from structlog.contextvars import bound_contextvars
+from structlog.testing import capture_logs
 
 from client_sim.client import Client
-from client_sim.errors import ClientError
-from protocol import tokens
+from client_sim.errors import ClientError, Refusal
+from protocol import messages, tokens
 from server import logs
 from server.config import Config, load_keys
+from server.net.dispatch import Row
 from server.process import LOG, ServerProcess
+from tests.conftest import Connect, Server
 from tests.server.log import hang_up, logged, signal_server, wait_for
 
 FAR_AWAY_S = 4_000_000_000
@@ -37,6 +39,7 @@ def as_it_was() -> Iterator[None]:
     root = logging.getLogger()
     handlers = list(root.handlers)
     yield
+    logs.set_level("info")
     structlog.reset_defaults()
     logging.captureWarnings(False)
     root.handlers = handlers
@@ -51,14 +54,13 @@ def events(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
 
 def test_an_event_is_one_line_of_json_with_its_fields(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("info", "json")
-    with bound_contextvars(connection=3, user_id=7, seq=11):
-        structlog.get_logger().info("refunds_wait", why="two\nlines and 红包", odd=b"\xff", deep={"a": object})
+    fields = {"why": "two\nlines and 红包", "odd": b"\xff", "deep": {"a": object}}
+    structlog.get_logger().info("refunds_wait", **fields)
     (line,) = capsys.readouterr().err.splitlines()
     event = json.loads(line)
     assert list(event)[:3] == ["timestamp", "level", "event"]
     assert event["timestamp"].endswith("Z")
     assert (event["level"], event["event"], event["why"]) == ("info", "refunds_wait", "two\nlines and 红包")
-    assert (event["connection"], event["user_id"], event["seq"]) == (3, 7, 11)
     assert "红包" in line
 
 
@@ -193,6 +195,50 @@ async def test_nothing_is_logged_per_request(data: Path) -> None:
     for event in all_of_them:
         assert list(event)[:3] == ["timestamp", "level", "event"]
         assert " " not in event["event"]
+
+
+async def test_a_defect_is_told_with_its_request(server: Server, connect: Connect) -> None:
+    async def fail(*_: object) -> messages.Message:
+        raise AssertionError("a defect of ours")
+
+    server.app.dispatch.rows[messages.GetBalance] = Row("user", later=fail)
+    await connect(server, 8)
+    client = await connect(server, 7)
+    with capture_logs() as events, pytest.raises(Refusal, match="internal"):
+        await client.balance()
+    (event,) = events
+    assert (event["event"], event["connection"], event["user_id"], event["seq"], event["request"]) == (
+        "request_failed",
+        2,
+        7,
+        1,
+        "GetBalance",
+    )
+
+
+async def test_at_debug_every_refusal_and_end_is_told_with_its_connection(data: Path) -> None:
+    with ServerProcess(data, "--log-level", "debug") as server:
+        async with Client(server.url, mint(data, 7)) as one:
+            for refused in (one.say(5, "not there"), one.reveal(5)):
+                with suppress(ClientError):
+                    await refused
+        with suppress(ClientError):
+            await Client(server.url, mint(data, 9)[:-2] + "00").connect(patience_s=0)
+        names = ("request_refused", "login_refused", "connection_closed")
+
+        def told() -> list[Any]:
+            fields = ("event", "connection", "user_id", "seq", "reason", "code")
+            events = [event for event in logged(data) if event["event"] in names]
+            return [{name: event[name] for name in fields if name in event} for event in events]
+
+        wait_for(lambda: len(told()) == 5)
+        assert sorted(told(), key=str) == [
+            {"event": "connection_closed", "connection": 1, "user_id": 7, "code": "by the client"},
+            {"event": "connection_closed", "connection": 2, "user_id": -1, "code": "login_refused"},
+            {"event": "login_refused", "connection": 2, "user_id": 9, "reason": "refused"},
+            {"event": "request_refused", "connection": 1, "user_id": 7, "seq": 1, "reason": "no_such_group"},
+            {"event": "request_refused", "connection": 1, "user_id": 7, "seq": 2, "reason": "not_allowed"},
+        ]
 
 
 def test_level_and_format_change_at_hup(data: Path) -> None:

@@ -106,6 +106,11 @@ async def test_keys_change(data: Path) -> None:
                     async with Client(server.url, one) as client:
                         assert await client.balance() == 0
 
+            elsewhere = file.rename(data / "elsewhere.toml")
+            assert "keys.toml" in kept(data)
+            assert not file.exists()  # a new key would shut everybody out
+            elsewhere.rename(file)
+
             file.write_text(f'k2 = "{NEW_KEY.hex()}"\n')
             assert reloaded(data) == (["auth.keys"], [])
             with pytest.raises(ConnectionRefusedForGood, match="login_refused"):

@@ -1,0 +1,141 @@
+"""`hongbao serve` while it starts: alone on its folder, hard of hearing for HUP, gone at once at TERM."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+import asyncpg
+import pytest
+
+from server.running import LOCK, SERVER_FILE, STATUS_SOCKET
+from storage.postgres.migrate import _LOCK as MIGRATION_LOCK
+from tests.server.log import wait_for
+
+PATIENCE_S = 60
+WAITING = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+
+class Ended(NamedTuple):
+    """How a server ended."""
+
+    code: int
+    said: str
+    complained: str
+
+
+Serve = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+async def serve(postgres_dsn: str, redis_url: str, tmp_path: Path) -> AsyncIterator[Serve]:
+    """Begins `hongbao serve` on stores that run already; keywords are environment variables."""
+    started: list[subprocess.Popen[str]] = []
+
+    def one(data: Path = tmp_path, port: int = 0, **environment: str) -> subprocess.Popen[str]:
+        words = ("serve", "--data", data, "--port", port, "--postgres", postgres_dsn, "--redis", redis_url)
+        started.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "server.cli", *map(str, words)],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                env={**os.environ, "HONGBAO_OPS__HTTP": "", **environment},
+            )
+        )
+        return started[-1]
+
+    yield one
+    for process in started:
+        with process:
+            process.kill()
+
+
+def ended(process: subprocess.Popen[str]) -> Ended:
+    said, complained = process.communicate(timeout=PATIENCE_S)
+    return Ended(process.returncode, said, complained)
+
+
+@pytest.fixture
+async def migrating(sql: Sql) -> None:
+    """Somebody else holds the lock of migrations, so that a server stays in its start."""
+    await sql.execute("SELECT pg_advisory_lock($1)", MIGRATION_LOCK)
+
+
+async def waits_for_the_lock(sql: Sql) -> None:
+    """Until a server does."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not await sql.fetchval(WAITING):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.usefixtures("migrating")
+async def test_a_server_that_starts_is_alone_on_its_folder(serve: Serve, sql: Sql, tmp_path: Path) -> None:
+    """Though its stores are elsewhere, and though nobody can be told its address yet."""
+    first = serve()
+    await waits_for_the_lock(sql)
+    second = ended(serve())
+    assert (second.code, second.said) == (1, "")
+    assert (
+        f"a server runs on {tmp_path} already: it has not begun to serve, process {first.pid}" in second.complained
+    )
+    assert (tmp_path / STATUS_SOCKET).is_socket()
+    await sql.execute("SELECT pg_advisory_unlock_all()")
+    wait_for(lambda: (tmp_path / SERVER_FILE).exists())
+    first.send_signal(signal.SIGTERM)
+    assert ended(first).code == 0
+
+
+@pytest.mark.usefixtures("migrating")
+async def test_term_ends_a_start_at_once(serve: Serve, sql: Sql, tmp_path: Path) -> None:
+    process = serve()
+    await waits_for_the_lock(sql)
+    process.send_signal(signal.SIGTERM)
+    assert ended(process).code == 0
+    assert set(os.listdir(tmp_path)) == {LOCK, "keys.toml"}
+
+
+async def test_hup_ends_no_start(serve: Serve, tmp_path: Path) -> None:
+    process = serve()
+    wait_for((tmp_path / LOCK).exists)
+    process.send_signal(signal.SIGHUP)  # nobody listens for it yet
+    wait_for(lambda: process.poll() is not None or (tmp_path / SERVER_FILE).exists())
+    process.send_signal(signal.SIGTERM)
+    assert ended(process).code == 0
+
+
+async def test_two_folders_do_not_share_a_socket(serve: Serve, tmp_path: Path) -> None:
+    shared = tmp_path / "shared.sock"
+    first = serve(tmp_path / "one", HONGBAO_OPS__SOCKET=str(shared))
+    wait_for((tmp_path / "one" / SERVER_FILE).exists)
+    second = ended(serve(tmp_path / "two", HONGBAO_OPS__SOCKET=str(shared)))
+    assert second.code == 1
+    assert f"hongbao: cannot listen on {shared}: another server listens there" in second.complained
+    assert shared.is_socket()
+    first.send_signal(signal.SIGTERM)
+    assert ended(first).code == 0
+    assert not shared.exists()
+
+
+async def test_the_first_line_says_where_the_dashboard_is(serve: Serve, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        for name, address, says in (
+            ("free", "127.0.0.1:0", ", dashboard http://127.0.0.1:"),
+            ("taken", f"127.0.0.1:{taken}", f", no dashboard: port {taken} is taken;"),
+            ("off", "", ", durability postgres;"),
+        ):
+            process = serve(tmp_path / name, HONGBAO_OPS__HTTP=address)
+            wait_for((tmp_path / name / SERVER_FILE).exists)
+            process.send_signal(signal.SIGTERM)
+            done = ended(process)
+            assert (done.code, done.said.count("\n")) == (0, 1)
+            assert says in done.said
