@@ -30,16 +30,8 @@ class Levers(NamedTuple):
     reload: Callable[[], Mapping[str, object]]
 
 
-def table(
-    sampler: Sampler,
-    health: Callable[[Sample], Health],
-    lookups: Lookups,
-    hub: Hub,
-    audits: Audits,
-    levers: Levers,
-) -> dict[str, Command]:
+def table(do: Commands) -> dict[str, Command]:
     """The commands by name."""
-    do = _Commands(sampler, health, lookups, hub, audits, levers)
     commands = {
         "status": Command("read", "", "everything at a glance", do.status),
         "rates": Command("read", f"[--seconds 1…{KEPT - 1}]", "per second, over the last seconds", do.rates),
@@ -80,7 +72,9 @@ def table(
     return commands
 
 
-class _Commands:
+class Commands:
+    """What stands behind each name: the words behind it in, the answer out. Raises Misused, StoreUnavailable."""
+
     def __init__(
         self,
         sampler: Sampler,

@@ -13,7 +13,7 @@ import structlog
 
 from server.config import OpsSection
 from server.ops.audits import Audits
-from server.ops.commands import Levers, status_of, table
+from server.ops.commands import Commands, Levers, status_of, table
 from server.ops.figures import AskedNowAndThen
 from server.ops.health import Health, health
 from server.ops.lookups import Lookups, Stores
@@ -54,8 +54,8 @@ class Operations:
         self.observer.audit_fault = lambda: self._audits.fault
         self.sampler = Sampler(self.observer, now_s)
         lookups = Lookups(parts, stores, now_ms, now_s)
-        commands = table(self.sampler, self._judge, lookups, parts.hub, self._audits, levers)
-        self._status = StatusSocket(commands, config.change_uids)
+        commands = Commands(self.sampler, self._judge, lookups, parts.hub, self._audits, levers)
+        self._status = StatusSocket(table(commands), config.change_uids)
         self._http: Http | None = None
         self._dashboard: Dashboard | None = None
         self.http_port = 0  # while it is open
