@@ -103,7 +103,6 @@ class Client:
         self.repeats = 0
         self.reconnects = 0
         self.timeouts = 0
-        self.catch_ups = 0
 
     # --- the connection ---------------------------------------------------------------------------------------
 
@@ -494,7 +493,6 @@ class Client:
 
     async def _catch_up_page(self, stream_id: int, last: int) -> float | None:
         """Fetch one page. None if it helped, otherwise how many seconds to wait at least before the next."""
-        self.catch_ups += 1
         try:
             page = await self._ask(messages.CatchUp(0, stream_id, last), messages.CaughtUp)
         except ClientError as error:
