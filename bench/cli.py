@@ -14,15 +14,16 @@ import msgspec
 from cyclopts import Parameter
 from rich.console import Console
 
-from bench import compare, document, page, short
-from bench import ground as ground_module
-from bench.findmax import at_maximum, find_max
-from bench.ground import GENERATORS_MAX, Ground, connections_max
-from bench.job import Order
-from bench.report import Screen, show
-from bench.run import run
+from bench.compare import compare, document, suite
+from bench.load import target as ground_module
+from bench.load.findmax import at_maximum, find_max
+from bench.load.run import run
+from bench.load.run_spec import Order
+from bench.load.target import GENERATORS_MAX, Ground, connections_max
+from bench.report import page
+from bench.report.screen import Screen, show
 from bench.scenarios import SCENARIOS
-from server.cli_numbers import Count, Rate, Seconds, Seed
+from server.cli.numbers import Count, Rate, Seconds, Seed
 from server.loop import run as run_loop
 
 DATA = Path(".hongbao")
@@ -260,7 +261,7 @@ def short_command(
     file = write or document.PAGE
     _check(json_file, file)
     document.kept(file)  # a section by hand that cannot be kept is to be known before everything is measured
-    told = short.measure(rounds, Console())
+    told = suite.measure(rounds, Console())
     compare.show(Console(), told)
     _write_json(told, json_file)
     document.write(told, file)

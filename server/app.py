@@ -16,33 +16,33 @@ from server import clock
 from server.config import Config
 from server.core.ids import IdMaker
 from server.core.limits import Limits
+from server.instance import publish, status_path, withdraw
 from server.net.dispatch import Dispatch
+from server.net.handlers import UseCases
 from server.net.hub import Hub
 from server.net.listener import Listener
-from server.net.requests import UseCases
-from server.net.watching import Watching
-from server.ops.commands import Levers
-from server.ops.lookups import Stores
-from server.ops.observer import Parts
+from server.net.subscriptions import Watching
 from server.ops.operations import Operations
-from server.running import publish, status_path, withdraw
-from server.services.auth import Auth
-from server.services.chat import Chat
-from server.services.commit import CommitPath, Slice, Watch
-from server.services.events import Event
-from server.services.groups import Groups
-from server.services.loading import Loader
-from server.services.names import Names
-from server.services.packets import Packets
-from server.services.pages import Pages
-from server.services.reactions import Reactions
-from server.services.records import Records
-from server.services.refunds import Refunds
-from server.services.resends import Resends
-from server.services.sends import Sends
-from server.services.settlement import Settlement
-from server.services.sweep import Sweep
-from server.services.wallets import Wallets
+from server.ops.samples.observer import Parts
+from server.ops.socket.commands import Levers
+from server.ops.socket.lookups import Stores
+from server.services.chat.grab_stats import Reactions
+from server.services.chat.groups import Groups
+from server.services.chat.login import Auth
+from server.services.chat.messages import Chat
+from server.services.chat.names import Names
+from server.services.money.records import Records
+from server.services.money.settlement import Settlement
+from server.services.money.wallets import Wallets
+from server.services.packets.commit import CommitPath, Slice, Watch
+from server.services.packets.grab_open import Packets
+from server.services.packets.pages import Pages
+from server.services.packets.recovery import Loader
+from server.services.packets.refund import Refunds
+from server.services.packets.resend import Resends
+from server.services.packets.send import Sends
+from server.services.packets.sweep import Sweep
+from server.services.runtime.events import Event
 from storage import postgres
 from storage.errors import StoreRefused, StoreUnavailable
 from storage.postgres.database import Database
@@ -110,7 +110,7 @@ class App:
         self.sweep = Sweep(self.mirror, records, self.path, self.packets, durability)
         names = Names(postgres.names.Names(self.database), limits)
         pages = Pages(self.packets, names, now_ms)
-        self.reactions = Reactions(postgres.reactions.Reactions(self.database), self.packets, self.groups)
+        self.reactions = Reactions(postgres.grab_stats.Reactions(self.database), self.packets, self.groups)
         self.watching = Watching(self.packets, pages, limits)
         use = UseCases(
             Auth(keys, limits, now_ms, group_store),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from server.config import Config, ConfigError, load_keys
-from server.config_table import TLS_FILES
+from server.config.table import TLS_FILES
 from server.net.tls import server_context
 
 

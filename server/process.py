@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from server.embedded.run import die_with
-from server.running import running
+from server.instance import running
 
 START_S = 60.0  # a first start makes a database; on a slow disk that takes seconds
 STOP_S = 35.0  # the server itself drains for up to 30

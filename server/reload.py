@@ -10,7 +10,7 @@ import structlog
 from server import logs
 from server.app import App
 from server.config import Config, ConfigError, flat, structured
-from server.config_table import KEYS, TLS_FILES
+from server.config.table import KEYS, TLS_FILES
 from server.credentials import Credentials
 
 LOG = structlog.get_logger()

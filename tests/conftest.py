@@ -19,7 +19,7 @@ import uvloop
 from redis import asyncio as aioredis
 
 from bench.chaos.proxy import Proxy
-from client_sim.client import Client
+from client_sim.sdk.client import Client
 from protocol import tokens
 from server import config, embedded
 from server.app import App

@@ -11,9 +11,9 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from bench.chaos import report
-from bench.chaos.people import GROUP_MEMBERS
 from bench.chaos.run import Order, run
-from server.cli_numbers import Count, Rate, Seconds, Seed, Whole
+from bench.chaos.workload import GROUP_MEMBERS
+from server.cli.numbers import Count, Rate, Seconds, Seed, Whole
 from server.loop import run as run_loop
 
 SECONDS: Final = 60.0

@@ -16,8 +16,8 @@ import psutil
 from redis import asyncio as aioredis
 from redis.exceptions import RedisError
 
-from bench.chaos.keeper import Kept
 from bench.chaos.proxy import Proxy
+from bench.chaos.supervisor import Kept
 from server.embedded.run import account
 
 if TYPE_CHECKING:

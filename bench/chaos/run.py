@@ -15,19 +15,19 @@ from typing import Any, Final, NamedTuple
 
 import asyncpg
 
-from bench.chaos import auditor, keeper, report
+from bench.chaos import auditor, report, supervisor
 from bench.chaos.faults import Battlefield
 from bench.chaos.history import History
-from bench.chaos.keeper import Kept
 from bench.chaos.nemesis import Nemesis
-from bench.chaos.people import People
 from bench.chaos.proxy import Proxy
-from bench.fleet import BenchFailed
-from bench.ground import raise_file_limit
+from bench.chaos.supervisor import Kept
+from bench.chaos.workload import People
+from bench.load.generator_pool import BenchFailed
+from bench.load.target import raise_file_limit
 from protocol import tokens
 from server.embedded.sockets import addresses, remove_sockets
 from server.embedded.stores import POSTGRES, POSTGRES_SOCKET, STORES, VALKEY, VALKEY_SOCKET
-from server.services.audit import audit
+from server.services.money.audit import audit
 from storage.errors import StoreUnavailable
 from storage.postgres.database import Database
 
@@ -168,12 +168,12 @@ async def _field(data: Path, tier: str) -> AsyncIterator[tuple[Battlefield, str,
         os.chmod(data, 0o711)  # for the stores' user to pass
         stores = data / "stores"
         undo.callback(remove_sockets, stores)
-        sockets = keeper.prepare_stores(stores)
-        valkey, postgres = (keeper.kept_store(store, stores, sockets) for store in (VALKEY, POSTGRES))
+        sockets = supervisor.prepare_stores(stores)
+        valkey, postgres = (supervisor.kept_store(store, stores, sockets) for store in (VALKEY, POSTGRES))
         for kept in (valkey, postgres):
             await undo.enter_async_context(_running(kept))
         for store in STORES:
-            if not await keeper.answers(store, sockets, READY_WITHIN_S):
+            if not await supervisor.answers(store, sockets, READY_WITHIN_S):
                 raise BenchFailed(f"{store.name} does not answer")
         gates = data / "gates"
         gates.mkdir(mode=0o700)
@@ -195,7 +195,7 @@ def _server(data: Path, port: int, key_hex: str, through: tuple[str, str], tier:
     config.write_text(CONFIG.format(key=key_hex))
     config.chmod(0o600)
     where = ["--postgres", through[0], "--redis", through[1]]
-    return keeper.kept_server(data, "--config", str(config), "--port", str(port), "--durability", tier, *where)
+    return supervisor.kept_server(data, "--config", str(config), "--port", str(port), "--durability", tier, *where)
 
 
 @asynccontextmanager

@@ -1,9 +1,9 @@
 """The scenarios as a table. To add one: a small file here and a row below.
 
-A scenario is a class with a few facts (see `bench.scenario.Scenario`: `about`, `rate_of`, `standard`, `limits`,
+A scenario is a class with a few facts (see `scenario.Scenario`: `about`, `rate_of`, `standard`, `limits`,
 which `server` it needs, which options it `refuses`), of which every generator makes one and calls, in this order:
 
-    prepare()   logs users in and sets the stage (bench.stage does most of it); nothing is on the clock yet
+    prepare()   logs users in and sets the stage (bench.load.setup does most of it); nothing is on the clock yet
     measure()   begins when the parent says go; CPU is taken before and after it
     outcome()   reckons: rate, latencies, answers, errors, and every claim and send that a user was told
 
@@ -17,8 +17,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from bench.scenario import Scenario
 from bench.scenarios import day, echo, grab, hot, idle, login, open, opens, overload, push, send
+from bench.scenarios.scenario import Scenario
 
 SCENARIOS: Final[dict[str, type[Scenario]]] = {
     "echo": echo.Echo,

@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import cycle
 from typing import ClassVar, Final, NamedTuple
 
-from bench.job import Job
-from bench.outcome import Outcome
-from bench.scenario import Standard
+from bench.load.outcome import Outcome
+from bench.load.run_spec import Job
+from bench.load.setup import Say, Stage
+from bench.load.transport import Wire
 from bench.scenarios.open import OpenPackets
-from bench.stage import Say, Stage
-from bench.wire import Wire
-from client_sim.histogram import Histogram
+from bench.scenarios.scenario import Standard
+from client_sim.sim.histogram import Histogram
 from protocol import messages
 from protocol.messages import Message
 

@@ -1,4 +1,4 @@
-"""Scenario `echo`: the ceiling. The frames of scenario `grab` against bench.rivals.echo, no server of ours.
+"""Scenario `echo`: the ceiling. The frames of scenario `grab` against bench.compare.rivals.echo, no server of ours.
 
 It is a bare uvloop Protocol that splits, decodes, counts and encodes, and knows no users, packets, stores or money.
 What a machine does here at the same connections and depth is what no server in Python with this wire exceeds.
@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import cycle, islice
 
-from bench.scenario import Standard, whole_groups
+from bench.load.setup import GROUP
+from bench.load.transport import Wire
 from bench.scenarios.grab import PACKETS, Grab
-from bench.stage import GROUP
-from bench.wire import Wire
+from bench.scenarios.scenario import Standard, whole_groups
 from protocol import messages
 from protocol.messages import Message
 

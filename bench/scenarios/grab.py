@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from itertools import cycle, islice
 from typing import ClassVar
 
-from bench.scenario import Requests, Standard, whole_groups
-from bench.stage import GROUP
-from bench.wire import Wire
+from bench.load.setup import GROUP
+from bench.load.transport import Wire
+from bench.scenarios.scenario import Requests, Standard, whole_groups
 from protocol import messages
 from protocol.messages import Message
 

@@ -15,13 +15,13 @@ from statistics import median
 from time import perf_counter
 from typing import ClassVar
 
-from bench import load
-from bench.job import Job
-from bench.outcome import Outcome
-from bench.scenario import Standard, Turns
-from bench.stage import Say
-from bench.wire import Wire
-from client_sim.histogram import Histogram
+from bench.load import load
+from bench.load.outcome import Outcome
+from bench.load.run_spec import Job
+from bench.load.setup import Say
+from bench.load.transport import Wire
+from bench.scenarios.scenario import Standard, Turns
+from client_sim.sim.histogram import Histogram
 from protocol import messages
 from protocol.framing import frame
 from protocol.messages import Message

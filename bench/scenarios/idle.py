@@ -12,13 +12,13 @@ from __future__ import annotations
 import asyncio
 from typing import ClassVar
 
-from bench import usage
-from bench.job import Job
-from bench.outcome import Outcome
-from bench.scenario import Scenario, Standard
-from bench.stage import Say, StageFailed
-from bench.usage import Pids
-from bench.wire import Wire
+from bench.load import usage
+from bench.load.outcome import Outcome
+from bench.load.run_spec import Job
+from bench.load.setup import Say, StageFailed
+from bench.load.transport import Wire
+from bench.load.usage import Pids
+from bench.scenarios.scenario import Scenario, Standard
 
 OTHERS = 500
 SETTLES_S = 1.0

@@ -14,11 +14,11 @@ from itertools import islice
 from time import perf_counter
 from typing import ClassVar
 
-from bench import load, plan
-from bench.dialer import Call, Dialer
-from bench.job import Job
-from bench.scenario import Standard, Turns, whole_groups
-from bench.stage import GROUP, Say
+from bench.load import arrivals, load
+from bench.load.dialer import Call, Dialer
+from bench.load.run_spec import Job
+from bench.load.setup import GROUP, Say
+from bench.scenarios.scenario import Standard, Turns, whole_groups
 from protocol import messages
 from protocol.messages import Message
 from protocol.tokens import Token
@@ -80,8 +80,8 @@ class Login(Turns):
 
     async def _arrivals(self) -> None:
         order, tokens = self.job.order, self._tokens
-        users = plan.order(order.seed, len(tokens))
-        arrivals_s = plan.arrivals(order.seed, order.rate_per_s, order.seconds)
+        users = arrivals.order(order.seed, len(tokens))
+        arrivals_s = arrivals.arrivals(order.seed, order.rate_per_s, order.seconds)
         await load.pace(
             arrivals_s,
             self.log.began_s,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from bench.scenario import Requests, Standard, whole_groups
+from bench.load.setup import GROUP
+from bench.load.transport import Wire
 from bench.scenarios.opens import SHARE_FEN
-from bench.stage import GROUP
-from bench.wire import Wire
+from bench.scenarios.scenario import Requests, Standard, whole_groups
 from protocol import messages
 from protocol.messages import Message
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from bench.scenario import Requests, Standard, whole_groups
-from bench.stage import GROUP
-from bench.wire import Wire
+from bench.load.setup import GROUP
+from bench.load.transport import Wire
+from bench.scenarios.scenario import Requests, Standard, whole_groups
 from protocol.messages import Message
 
 SHARE_FEN = 100  # on average

@@ -1,7 +1,7 @@
 """Scenario `overload`: `open` at more than the server can do, and back: STEPS of its maximum, one after the other.
 
 The maximum is --rate. Without it, it is found first, on the same server, as --find-max finds it: the highest rate
-of `open` whose p99 stays under a bound (bench.findmax.at_maximum). Either way it is reported as `maximum_per_s`.
+of `open` whose p99 stays under a bound (findmax.at_maximum). Either way it is reported as `maximum_per_s`.
 
 Nobody asks again: a refused turn is over, as shedding means it. Goodput is what was won, by the step in which it
 was told; a latency belongs to the step in which its turn began. The peak is the best goodput of the steps up to the
@@ -18,13 +18,14 @@ from typing import ClassVar, Final
 
 from msgspec.structs import replace
 
-from bench import load, plan
-from bench.job import Order
-from bench.load import Log
-from bench.outcome import Outcome
-from bench.scenario import Standard
+from bench.load import arrivals as plan
+from bench.load import load
+from bench.load.load import Log
+from bench.load.outcome import Outcome
+from bench.load.run_spec import Order
 from bench.scenarios.open import OpenPackets
-from client_sim.histogram import Histogram
+from bench.scenarios.scenario import Standard
+from client_sim.sim.histogram import Histogram
 from protocol import messages
 from protocol.messages import Message
 

@@ -2,7 +2,7 @@
 
 `--depth` texts are under way at once, so that nobody waits for the commit of one: the next is written when the last
 member has got the oldest. A delivery lasts from the writing to the reading by one member, and all are timed. The
-same members hear the same texts from bench.rivals.echo, which writes each to every connection and nothing more; the
+same members hear the same texts from rivals.echo, which writes each to every connection and nothing more; the
 two servers take turns, one idle while the other is measured, and the medians are compared. The ratio may exceed 1:
 texts that were committed together leave our server in one write to each member. With `--depth 1` there are none.
 """
@@ -17,12 +17,12 @@ from statistics import median
 from time import perf_counter
 from typing import ClassVar
 
-from bench import load
-from bench.job import Job
-from bench.outcome import Outcome, reckon
-from bench.scenario import Scenario, Standard
-from bench.stage import Say, StageFailed
-from bench.wire import Wire
+from bench.load import load
+from bench.load.outcome import Outcome, reckon
+from bench.load.run_spec import Job
+from bench.load.setup import Say, StageFailed
+from bench.load.transport import Wire
+from bench.scenarios.scenario import Scenario, Standard
 from protocol import messages
 from protocol.framing import frame
 from protocol.messages import Message

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from bench.scenario import Requests, Standard
-from bench.wire import Wire
+from bench.load.transport import Wire
+from bench.scenarios.scenario import Requests, Standard
 from protocol import messages
 from protocol.messages import Message
 

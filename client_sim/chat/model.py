@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from client_sim.chat.clean import line
-from client_sim.pushes import Post
+from client_sim.sdk.pushes import Post
 from protocol import messages
 
 ENTRIES_MOST = 500  # of a conversation

@@ -19,8 +19,8 @@ from typing import TextIO
 from client_sim.chat import actions
 from client_sim.chat.commands import BadCommand, Command, parse
 from client_sim.chat.session import Event, Session, Start
-from client_sim.client import Client
-from client_sim.errors import ClientError
+from client_sim.sdk.client import Client
+from client_sim.sdk.errors import ClientError
 
 REMEMBERED = 1000  # events that /wait has not looked at
 _BARE = re.compile(r'[^\s"=\\]+')

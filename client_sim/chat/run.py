@@ -8,7 +8,7 @@ import sys
 from client_sim.chat import plain
 from client_sim.chat.app import ChatApp
 from client_sim.chat.session import Start
-from client_sim.client import Client
+from client_sim.sdk.client import Client
 
 
 async def chat(

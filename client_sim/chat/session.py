@@ -17,9 +17,9 @@ from typing import NamedTuple
 from client_sim.chat import pushed
 from client_sim.chat.clean import cleaned
 from client_sim.chat.model import CLAIMED, EXPIRED, GONE, OPEN, Conversation, Model, Notice, Packet
-from client_sim.client import Client
-from client_sim.errors import ClientError, NoTicket
-from client_sim.pushes import Reloaded
+from client_sim.sdk.client import Client
+from client_sim.sdk.errors import ClientError, NoTicket
+from client_sim.sdk.pushes import Reloaded
 from protocol import messages
 
 TICK_S = 0.2  # how soon a lost connection and an expired packet are noticed

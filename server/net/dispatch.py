@@ -14,21 +14,21 @@ from server import logs
 from server.core.ids import BACKEND
 from server.core.limits import Broken
 from server.core.packet import NO_TICKET, Answer, Decision
+from server.net.handlers import Requests, UseCases
 from server.net.hub import Hub
-from server.net.requests import Requests, UseCases
+from server.net.page_encoding import tapped_of
 from server.net.session import DEAF_S, Session
-from server.net.showing import tapped_of
-from server.net.watching import Watching
-from server.services import auth
-from server.services.pages import language_of
-from server.services.refusals import Reason, Refused
+from server.net.subscriptions import Watching
+from server.services.chat.login import Verdict
+from server.services.packets.pages import language_of
+from server.services.runtime.refusals import Reason, Refused
 from storage.errors import StoreUnavailable
 
 LOG = structlog.get_logger()
 
 LOGIN_CLOSES = {
-    auth.Verdict.REFUSED: codes.Close.LOGIN_REFUSED,
-    auth.Verdict.EXPIRED: codes.Close.TOKEN_EXPIRED,
+    Verdict.REFUSED: codes.Close.LOGIN_REFUSED,
+    Verdict.EXPIRED: codes.Close.TOKEN_EXPIRED,
 }
 
 
@@ -185,7 +185,7 @@ class Dispatch:
             return tokens.mint(login.user_id, login.expires_at_s, login.key_id, key).proof(session.connection.nonce)
 
         verdict = self._use.auth.judge(login.key_id, login.expires_at_s, login.proof, expected)
-        if verdict is not auth.Verdict.ACCEPTED:
+        if verdict is not Verdict.ACCEPTED:
             logs.debug(
                 "login_refused", connection=session.number, user_id=login.user_id, reason=verdict.name.lower()
             )

@@ -9,9 +9,9 @@ from protocol import messages
 from protocol.framing import frame
 from server.core.ids import BACKEND
 from server.core.limits import Limits
-from server.net.bucket import Bucket
-from server.services import events
-from storage.postgres.wallets import EMPTY, Balance
+from server.net.token_bucket import Bucket
+from server.services.runtime import events
+from storage.postgres.money.wallets import EMPTY, Balance
 
 if TYPE_CHECKING:
     from server.net.session import Session

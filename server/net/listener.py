@@ -11,11 +11,11 @@ from protocol import codes, messages, tokens
 from protocol.connection import ServerConnection, Sizes, Timing
 from server import logs
 from server.core.limits import Limits
-from server.net.addresses import Address, Addresses
+from server.net.address_limits import Address, Addresses
 from server.net.hub import Hub
 from server.net.session import Session
+from server.net.subscriptions import Watching
 from server.net.tls import Gate
-from server.net.watching import Watching
 
 Dispatch: TypeAlias = Callable[[Session, messages.Message], None]
 BACKLOG = 1024

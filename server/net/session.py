@@ -7,8 +7,8 @@ from typing import Protocol, cast
 
 from protocol import codes, messages
 from protocol.connection import ServerConnection
-from server.net.addresses import Address, address_of
-from server.net.bucket import Bucket
+from server.net.address_limits import Address, address_of
+from server.net.token_bucket import Bucket
 
 DEAF_S = 0.5  # one read then finds what a flood has sent
 WRITE_HIGH_BYTES = 64 * 1024  # above it we stop reading from whoever does not read from us

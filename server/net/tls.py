@@ -10,7 +10,7 @@ from collections.abc import Callable
 import structlog
 
 from protocol.codes import Close
-from server.net.addresses import Address, address_of
+from server.net.address_limits import Address, address_of
 
 LOG = structlog.get_logger()
 ACCEPTS_AT_ONCE = 64

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from server.ops.sample import Sample
+from server.ops.samples.sample import Sample
 
 
 class Health(NamedTuple):

@@ -10,7 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from server.core.latency import BOUNDS_MS, Latencies
-from server.ops.sample import Counts, Sample
+from server.ops.samples.sample import Counts, Sample
 
 PREFIX: Final = "hongbao_"
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"

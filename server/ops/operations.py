@@ -12,18 +12,18 @@ import msgspec
 import structlog
 
 from server.config import OpsSection
-from server.ops.audits import Audits
-from server.ops.commands import Commands, Levers, status_of, table
-from server.ops.figures import AskedNowAndThen
+from server.ops.audit_runs import Audits
 from server.ops.health import Health, health
-from server.ops.lookups import Lookups, Stores
-from server.ops.observer import Observer, Parts
-from server.ops.sample import Figures, Sample
-from server.ops.sampler import Sampler
-from server.ops.status import StatusSocket
+from server.ops.samples.observer import Observer, Parts
+from server.ops.samples.periodic_query import AskedNowAndThen
+from server.ops.samples.sample import Figures, Sample
+from server.ops.samples.sampler import Sampler
+from server.ops.socket.commands import Commands, Levers, status_of, table
+from server.ops.socket.lookups import Lookups, Stores
+from server.ops.socket.status_socket import StatusSocket
 
 if TYPE_CHECKING:
-    from server.ops.dashboard import Dashboard
+    from server.ops.dashboard.feed import Dashboard
     from server.ops.http import Http
 
 LOG = structlog.get_logger()
@@ -92,7 +92,7 @@ class Operations:
 
     async def _open_http(self) -> None:
         # aiohttp takes half a second and 10 MB, which commands and servers without HTTP need not pay
-        from server.ops.dashboard import Dashboard
+        from server.ops.dashboard.feed import Dashboard
         from server.ops.http import Http
         from server.ops.metrics import Metrics
 

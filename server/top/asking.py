@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import msgspec
 
-from server.ops.sample import Sort
-from server.ops.status import ask
+from server.ops.samples.sample import Sort
+from server.ops.socket.status_socket import ask
 from server.top.view import Answers, Connections, Silence
 
 CONNECTIONS: Final = 50  # more than the highest screens show

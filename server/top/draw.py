@@ -16,8 +16,8 @@ from rich.styled import Styled
 from rich.table import Table
 from rich.text import Text
 
-from server.ops.sample import HotPacket, Sort
-from server.ops.words import in_words
+from server.ops.humanize import in_words
+from server.ops.samples.sample import HotPacket, Sort
 from server.top.curve import CurveLine
 from server.top.help import HELP
 from server.top.view import LEFT_CURVES, RIGHT_CURVES, SORT_KEYS, Answers, Connection, Curve, View

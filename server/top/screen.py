@@ -12,7 +12,7 @@ from typing import Final
 from rich.console import Console
 from rich.live import Live
 
-from server.running import NoAnswer
+from server.instance import NoAnswer
 from server.top import asking
 from server.top.draw import draw, snapshot
 from server.top.keys import raw_keys

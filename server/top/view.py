@@ -11,8 +11,8 @@ from typing import Any, Final, TypeAlias
 import msgspec
 from msgspec.structs import replace
 
-from server.ops.rates import Rates
-from server.ops.sample import Figures, HotPacket, Sort
+from server.ops.samples.rates import Rates
+from server.ops.samples.sample import Figures, HotPacket, Sort
 
 KEPT: Final = 60  # points of a curve, a second apart
 SORT_KEYS: Final[dict[str, Sort]] = {"p": "pending", "i": "idle", "r": "requests"}

@@ -1,24 +1,15 @@
 """The truth: one module per noun, its statements in a .sql file of the same name."""
 
-from storage.postgres import (
-    groups,
-    messages,
-    names,
-    packets,
-    reactions,
-    records,
-    resends,
-    sends,
-    settlement,
-    wallets,
-)
+from storage.postgres.chat import grab_stats, groups, messages, names
+from storage.postgres.money import records, settlement, wallets
+from storage.postgres.packets import packets, resends, sends
 
 __all__ = [
+    "grab_stats",
     "groups",
     "messages",
     "names",
     "packets",
-    "reactions",
     "records",
     "resends",
     "sends",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import asyncpg
 
 from storage.errors import StoreRefused, StoreUnavailable
-from storage.postgres.watch import Watch
+from storage.postgres.health_probe import Watch
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.job import Job, Order
-from bench.outcome import Outcome
+from bench.load.outcome import Outcome
+from bench.load.run_spec import Job, Order
 from bench.scenarios import SCENARIOS
 from tests.conftest import KEYS, Server
 

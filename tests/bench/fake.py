@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import cast
 
-from bench import wire
-from bench.wire import Wire
+from bench.load import transport
+from bench.load.transport import Wire
 from protocol import messages, tokens
 from protocol.framing import FrameSplitter, frame
 from protocol.messages import Message
@@ -78,7 +78,7 @@ class Fake:
     async def wires(self, count: int) -> list[Wire]:
         """So many users log in."""
         users = range(FIRST_USER, FIRST_USER + count)
-        return await wire.connect(self.url, [tokens.mint(user_id, 2**31, "k", KEY) for user_id in users])
+        return await transport.connect(self.url, [tokens.mint(user_id, 2**31, "k", KEY) for user_id in users])
 
 
 def gone(request: Message) -> messages.Grabbed:

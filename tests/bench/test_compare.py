@@ -10,15 +10,15 @@ from redis import asyncio as aioredis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from rich.console import Console
 
-from bench import bouts, compare, short
-from bench.bouts import Bout, Rival, Setting, Sizes
-from bench.compare import Pair, heats, pair_of
-from bench.fleet import BenchFailed
-from bench.ground import Ground
-from bench.job import Order
-from bench.report import Screen
-from bench.targets import RATIOS
-from server.cli import main
+from bench.compare import compare, matchups, suite
+from bench.compare.compare import Pair, heats, pair_of
+from bench.compare.matchups import Bout, Rival, Setting, Sizes
+from bench.compare.targets import RATIOS
+from bench.load.generator_pool import BenchFailed
+from bench.load.run_spec import Order
+from bench.load.target import Ground
+from bench.report.screen import Screen
+from server.cli.main import main
 
 TINY = Sizes(
     wide=Setting(40, 1),
@@ -104,14 +104,14 @@ async def test_a_void_run_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
     async def void(*_: object) -> dict[str, Any]:
         return {"valid": False}
 
-    monkeypatch.setattr(bouts, "run", void)
+    monkeypatch.setattr(matchups, "run", void)
     with pytest.raises(BenchFailed, match=r"^void: in a run of opens the books contradict what users were told$"):
-        await bouts.counted(Ground("", "redis"), Order("opens", 1), Screen(Console()))
+        await matchups.counted(Ground("", "redis"), Order("opens", 1), Screen(Console()))
 
 
 async def test_a_rival_that_fails_is_one_line() -> None:
     with pytest.raises(BenchFailed, match=r"^the rival redis_lua failed: .*No such file or directory\.?$"):
-        await bouts.program("bench.rivals.redis_lua", "--url", "unix:///no/such.sock")
+        await matchups.program("bench.compare.rivals.redis_lua", "--url", "unix:///no/such.sock")
 
 
 async def test_a_rival_reaches_valkey_over_tcp_for_as_long_as_it_is_needed(redis_url: str) -> None:
@@ -155,7 +155,7 @@ def test_a_tiny_comparison_is_played_to_its_end() -> None:
 
 
 def test_the_short_set_is_the_comparison_and_the_rest_once() -> None:
-    orders = {one.name: one.order for one in short.once(short.EXTENT)}
+    orders = {one.name: one.order for one in suite.once(suite.EXTENT)}
     assert {name: (order.connections, order.depth, order.requests) for name, order in orders.items()} == {
         "echo, 1,000 × 1": (1_000, 1, 60_000),
         "echo, 200 × 8": (200, 8, 60_000),
@@ -168,7 +168,7 @@ def test_the_short_set_is_the_comparison_and_the_rest_once() -> None:
         "open, closed loop": (1_000, 1, 30_000),
     }
     assert (orders["day"].rate_per_s, orders["day"].seconds) == (2_000, 5.0)
-    half = short.half_of({"rate_per_s": 19_001, "connections": 1_000}, seconds=6.0)
+    half = suite.half_of({"rate_per_s": 19_001, "connections": 1_000}, seconds=6.0)
     assert (half.scenario, half.is_open, half.rate_per_s, half.turns) == ("open", True, 9_500.0, 57_000)
 
 

@@ -8,10 +8,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from bench import bouts, document, short, targets
-from bench.document import by_hand
-from bench.rivals_chart import picture
-from bench.targets import TARGETS, Target, mark
+from bench.compare import document, matchups, suite, targets
+from bench.compare.document import by_hand
+from bench.compare.rivals_chart import picture
+from bench.compare.targets import TARGETS, Target, mark
 
 MUST = {  # by the first words of the row
     "`opens` tier `postgres`, 1,000 × 1": (20_000, 40_000),
@@ -232,11 +232,11 @@ def test_the_chart_has_a_bar_for_ours_and_for_each_rival() -> None:
 
 
 def test_every_row_is_measured_by_the_short_set() -> None:
-    table = bouts.bouts(bouts.SIZES)
-    names = {bout.name for bout in table} | {one.name for one in short.once(short.EXTENT)}
+    table = matchups.bouts(matchups.SIZES)
+    names = {bout.name for bout in table} | {one.name for one in suite.once(suite.EXTENT)}
     names |= {f"{rival.name}, {bout.setting}" for bout in table for rival in bout.rivals}
     told = {
-        "runs": {name: [figures("any", 1, extra=Everything())] for name in names | {short.IDLE, short.HALF}},
+        "runs": {name: [figures("any", 1, extra=Everything())] for name in names | {suite.IDLE, suite.HALF}},
         "ratios": dict.fromkeys(targets.RATIOS, 1.0),
         "spread": {name: {"low": 1.0, "high": 1.0} for name in targets.RATIOS},
     }

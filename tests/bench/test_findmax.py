@@ -10,11 +10,11 @@ from rich.console import Console
 
 from bench import cli
 from bench.cli import Options, measured, order_of
-from bench.findmax import find_max, next_rate, step_of
-from bench.fleet import BenchFailed
-from bench.ground import Ground
-from bench.job import Order
-from bench.report import Screen
+from bench.load.findmax import find_max, next_rate, step_of
+from bench.load.generator_pool import BenchFailed
+from bench.load.run_spec import Order
+from bench.load.target import Ground
+from bench.report.screen import Screen
 
 
 def figures(offered: float, able: float, errors: int = 0, valid: bool = True) -> dict[str, Any]:

@@ -9,8 +9,8 @@ import signal
 import psutil
 import pytest
 
-from bench.fleet import BenchFailed, Fleet, Hear
-from bench.job import Order
+from bench.load.generator_pool import BenchFailed, Fleet, Hear
+from bench.load.run_spec import Order
 from tests.bench.conftest import LIMITS, job_for
 from tests.conftest import StartServer
 
@@ -25,7 +25,7 @@ def hear(said: list[str]) -> Hear:
 def generators() -> list[psutil.Process]:
     """Those of ours that live."""
     children = psutil.Process(os.getpid()).children()
-    return [child for child in children if "bench.generator" in " ".join(child.cmdline())]
+    return [child for child in children if "bench.load.generator" in " ".join(child.cmdline())]
 
 
 async def test_a_generator_prepares_waits_for_go_and_tells_its_outcome(start_server: StartServer) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from bench.cli import Options, order_of
-from bench.ground import Ground, config_of
-from bench.job import Order, part_of
+from bench.load.run_spec import Order, part_of
+from bench.load.target import Ground, config_of
 
 
 def test_the_parts_make_up_the_whole() -> None:

@@ -10,8 +10,8 @@ from time import perf_counter
 
 import pytest
 
-from bench import load, plan
-from bench.wire import Wire
+from bench.load import arrivals, load
+from bench.load.transport import Wire
 from protocol import messages
 from protocol.messages import Message
 from tests.bench.fake import FIRST_USER, Fake, Guest, gone, serving
@@ -179,8 +179,8 @@ async def test_a_stall_of_the_server_is_in_the_latency_of_everybody_who_came_mea
             guest.say(gone(request))
 
     fake.answer = answer
-    arrivals_s = plan.arrivals(1, 1000.0, 0.5)
-    log = await load.open_loop(grabs(await fake.wires(10), 50), arrivals_s, plan.order(1, 10))
+    arrivals_s = arrivals.arrivals(1, 1000.0, 0.5)
+    log = await load.open_loop(grabs(await fake.wires(10), 50), arrivals_s, arrivals.order(1, 10))
     _assert_all_of_the_plan_and_nothing_hidden(log, arrivals_s.tolist(), *stall_s)
 
 
@@ -196,8 +196,8 @@ async def test_a_stall_of_the_generator_counts_in_the_same_way(fake: Fake) -> No
         guest.say(gone(request))
 
     fake.answer = answer
-    arrivals_s = plan.arrivals(1, 1000.0, 0.5)
-    log = await load.open_loop(grabs(await fake.wires(10), 50), arrivals_s, plan.order(1, 10))
+    arrivals_s = arrivals.arrivals(1, 1000.0, 0.5)
+    log = await load.open_loop(grabs(await fake.wires(10), 50), arrivals_s, arrivals.order(1, 10))
     _assert_all_of_the_plan_and_nothing_hidden(log, arrivals_s.tolist(), *stall_s)
 
 

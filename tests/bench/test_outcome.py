@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from bench.generator import LINE
-from bench.outcome import Claim, Outcome, Send, Told, after, merged, reckon
-from client_sim.histogram import Histogram
+from bench.load.generator import LINE
+from bench.load.outcome import Claim, Outcome, Send, Told, after, merged, reckon
+from client_sim.sim.histogram import Histogram
 from protocol import messages
 
 

@@ -12,10 +12,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from bench import chart
-from bench.chart import number
-from bench.markup import Markup, element
-from bench.page import page, write
+from bench.report import chart
+from bench.report.chart import number
+from bench.report.markup import Markup, element
+from bench.report.page import page, write
 
 ONE: dict[str, Any] = {
     "scenario": "opens",

@@ -6,24 +6,24 @@ import itertools
 
 import pytest
 
-from bench import plan
+from bench.load import arrivals
 
 
 def test_the_same_seed_gives_the_same_arrivals_for_ever() -> None:
-    assert plan.arrivals(1, 2.5, 2.0).tolist() == pytest.approx(
+    assert arrivals.arrivals(1, 2.5, 2.0).tolist() == pytest.approx(
         [0.25890198921348295, 0.6178168323463957, 0.9125319372350633, 1.1517069656494876, 1.2074668204659385]
     )
-    assert plan.arrivals(2, 2.5, 2.0) != plan.arrivals(1, 2.5, 2.0)
+    assert arrivals.arrivals(2, 2.5, 2.0) != arrivals.arrivals(1, 2.5, 2.0)
 
 
 def test_the_same_seed_gives_the_same_order_of_users() -> None:
-    assert plan.order(1, 8) == [1, 5, 3, 6, 4, 7, 0, 2]
-    assert sorted(plan.order(7, 1000)) == list(range(1000))
+    assert arrivals.order(1, 8) == [1, 5, 3, 6, 4, 7, 0, 2]
+    assert sorted(arrivals.order(7, 1000)) == list(range(1000))
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_rate_is_exact_and_the_gaps_are_those_of_a_poisson_process(seed: int) -> None:
-    arrivals_s = plan.arrivals(seed, 1000.0, 10.0).tolist()
+    arrivals_s = arrivals.arrivals(seed, 1000.0, 10.0).tolist()
     assert len(arrivals_s) == 10_000
     assert arrivals_s == sorted(arrivals_s)
     assert 0 <= arrivals_s[0] <= arrivals_s[-1] < 10.0

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.job import Order
+from bench.load.run_spec import Order
+from bench.load.setup import StageFailed
+from bench.load.verdict import judge
 from bench.scenarios import SCENARIOS
-from bench.stage import StageFailed
-from bench.verdict import judge
 from server.net.tls import server_context
 from storage.postgres.database import Database
 from tests.bench.conftest import LIMITS, play

@@ -10,13 +10,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bench import bare
 from bench.cli import Options, order_of
-from bench.dialer import Call, Dialer
-from bench.job import Order
+from bench.compare import bare
+from bench.load.dialer import Call, Dialer
+from bench.load.run_spec import Order
+from bench.load.setup import StageFailed
+from bench.load.verdict import judge
 from bench.scenarios import SCENARIOS, hot, idle, overload
-from bench.stage import StageFailed
-from bench.verdict import judge
 from protocol import messages, tokens
 from protocol.messages import Message
 from storage.postgres.database import Database

@@ -8,10 +8,10 @@ import asyncpg
 import msgspec
 import pytest
 
-from bench import verdict
-from bench.job import Order
-from bench.outcome import Outcome
-from bench.verdict import judge
+from bench.load import verdict
+from bench.load.outcome import Outcome
+from bench.load.run_spec import Order
+from bench.load.verdict import judge
 from storage.postgres.database import Database
 from tests.bench.conftest import LIMITS, play
 from tests.conftest import StartServer

@@ -19,7 +19,7 @@ from bench.chaos.faults import FAULTS, Fault
 from bench.chaos.history import History, Op
 from bench.chaos.nemesis import Nemesis
 from bench.chaos.proxy import Proxy
-from server import cli
+from server.cli import main
 
 NOWHERE: Any = SimpleNamespace()
 
@@ -104,7 +104,7 @@ def test_the_sum_is_shown_and_fails_if_one_run_failed(tmp_path: Path, capsys: py
     for name, lost, code in ("good", [], 0), ("bad", ["packet 9: gone"], 1):
         (tmp_path / name).write_text(json.dumps(told(lost)))
         with pytest.raises(SystemExit) as ended:
-            cli.main(["chaos", "--sum", str(tmp_path / "good"), str(tmp_path / name)])
+            main.main(["chaos", "--sum", str(tmp_path / "good"), str(tmp_path / name)])
         assert ended.value.code == code
         assert f"chaos: {'DOES NOT HOLD' if code else 'holds'}" in capsys.readouterr().out
 

@@ -8,7 +8,7 @@ import pytest
 
 from bench.chaos import run as run_module
 from bench.chaos.run import Order, run
-from server import cli
+from server.cli import main
 
 
 @pytest.mark.parametrize("tier", ["postgres", "redis"])
@@ -35,6 +35,6 @@ async def test_a_run_with_kills_holds(tier: str, monkeypatch: pytest.MonkeyPatch
 )
 def test_nonsense_is_one_line(capsys: pytest.CaptureFixture[str], words: list[str], code: int) -> None:
     with pytest.raises(SystemExit) as ended:
-        cli.main(["chaos", *words])
+        main.main(["chaos", *words])
     assert ended.value.code == code
     assert capsys.readouterr().err.startswith("hongbao: ")

@@ -8,10 +8,10 @@ from random import Random
 
 import pytest
 
-from client_sim import scenarios
-from client_sim.books import Order
-from client_sim.characters import CHARACTERS, Character, Reaction, Response, Step, plan, respond
-from client_sim.crowd import Crowd
+from client_sim.sim import scenarios
+from client_sim.sim.books import Order
+from client_sim.sim.characters import CHARACTERS, Character, Reaction, Response, Step, plan, respond
+from client_sim.sim.crowd import Crowd
 from protocol import tokens
 
 EVENING_S = 20.0

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from client_sim import errors
-from client_sim.client import Client
-from client_sim.pushes import Reloaded
+from client_sim.sdk import errors
+from client_sim.sdk.client import Client
+from client_sim.sdk.pushes import Reloaded
 from protocol import codes, messages, tokens
 from protocol.connection import ServerConnection, Sizes, Timing, refused
 

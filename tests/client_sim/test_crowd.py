@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from client_sim import scenarios
-from client_sim.characters import CHARACTERS
-from client_sim.crowd import Crowd
-from client_sim.town import name_of, place_of, user_id_of
-from client_sim.user import ACTS
+from client_sim.sim import scenarios
+from client_sim.sim.characters import CHARACTERS
+from client_sim.sim.crowd import Crowd
+from client_sim.sim.sim_context import name_of, place_of, user_id_of
+from client_sim.sim.user import ACTS
 from protocol import messages, tokens
 
 

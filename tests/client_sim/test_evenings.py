@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from client_sim import scenarios
-from client_sim.crowd import Crowd
+from client_sim.sim import scenarios
+from client_sim.sim.crowd import Crowd
 from tests.conftest import Server, token
 
 HONGBAO = [sys.executable, "-m", "server.cli"]

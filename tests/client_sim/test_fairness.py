@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from client_sim import fairness
+from client_sim.sdk import fairness
 from protocol.messages import ClaimLine, Revealed
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "fairness.json").read_text())

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 
-from client_sim.following import Following
-from client_sim.pushes import Post
+from client_sim.sdk.pushes import Post
+from client_sim.sdk.stream_gaps import Following
 from protocol.messages import CaughtUp, Place, TextPosted, Welcome
 
 ME, GROUP, OTHER = 7, 2**60, 2**61

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from client_sim.histogram import Histogram
+from client_sim.sim.histogram import Histogram
 
 
 def histogram_of(*values_ms: float) -> Histogram:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from client_sim.keys import Keys
+from client_sim.sdk.idempotency_keys import Keys
 
 
 def test_every_request_has_a_key_of_its_own() -> None:

@@ -8,11 +8,12 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
-from client_sim import fairness, scenarios, screen, story
-from client_sim.books import Order
-from client_sim.crowd import Crowd
 from client_sim.money import yuan
-from client_sim.town import name_of, user_id_of
+from client_sim.sdk import fairness
+from client_sim.sim import run_report, scenarios, screen
+from client_sim.sim.books import Order
+from client_sim.sim.crowd import Crowd
+from client_sim.sim.sim_context import name_of, user_id_of
 from protocol import tokens
 from protocol.messages import ClaimLine, Opened, PacketFinished, PacketSent, Revealed
 
@@ -74,7 +75,7 @@ async def test_the_picture_fits_the_terminal(crowd: Crowd, width: int, height: i
 
 
 async def test_the_report_fits_the_width_and_tells_the_truth(crowd: Crowd) -> None:
-    lines = drawn(story.report(crowd, crowd.summary()))
+    lines = drawn(run_report.report(crowd, crowd.summary()))
     text = "\n".join(lines)
     assert max(map(cell_len, lines)) <= 80
     assert "30个红包共88.88元,3秒被抢光" in text
@@ -84,7 +85,7 @@ async def test_the_report_fits_the_width_and_tells_the_truth(crowd: Crowd) -> No
 async def test_the_best_luck_is_shown_once_even_if_not_all_are(crowd: Crowd) -> None:
     best = crowd.best_packet()
     assert best is not None
-    lines = [line for line in drawn(story.result_list(best, {})) if "手气最佳" in line]
+    lines = [line for line in drawn(run_report.result_list(best, {})) if "手气最佳" in line]
     assert len(lines) == 1
     assert name_of(PEOPLE[BEST]) in lines[0]
     assert yuan(AMOUNTS[BEST]) in lines[0]
@@ -93,7 +94,7 @@ async def test_the_best_luck_is_shown_once_even_if_not_all_are(crowd: Crowd) -> 
 async def test_what_went_wrong_is_said(crowd: Crowd) -> None:
     crowd.witness.was_opened(PEOPLE[0], Opened(1, PACKET, "won", 1, 0), 1.0)
     crowd.witness.has_failed("Lin", RuntimeError("boom"))
-    text = "\n".join(drawn(story.verdict(crowd.summary())))
+    text = "\n".join(drawn(run_report.verdict(crowd.summary())))
     assert "won twice" in text
     assert "boom" in text
 
@@ -124,4 +125,4 @@ def test_amounts_for_people(amount_fen: int, text: str) -> None:
     ],
 )
 def test_times_for_people(took_ms: int, text: str) -> None:
-    assert story._spoken(took_ms) == text
+    assert run_report._spoken(took_ms) == text

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from client_sim.client import Client
-from client_sim.pushes import PushQueue
+from client_sim.sdk.client import Client
+from client_sim.sdk.pushes import PushQueue
 from protocol import messages
 from tests.conftest import KEYS, Connect, Server, token
 

@@ -8,10 +8,10 @@ from collections.abc import Iterable
 import pytest
 from rich.console import Console
 
-from client_sim import scenarios, screen, shapes
-from client_sim.books import Order, Share
-from client_sim.crowd import Crowd
-from client_sim.summary import Shape
+from client_sim.sim import expectations, scenarios, screen
+from client_sim.sim.books import Order, Share
+from client_sim.sim.crowd import Crowd
+from client_sim.sim.summary import Shape
 from protocol import tokens
 from protocol.messages import Opened, PacketFinished, PacketPosted, PacketSent, ResultLine, ResultPageBody
 
@@ -66,11 +66,11 @@ def test_the_stroke_is_the_densest_moment_wherever_it_is() -> None:
         sent(crowd, number + 1, 7, at_ms=500_000 + 250 * number)
     sent(crowd, 9, 7, at_ms=490_000)
     sent(crowd, 10, 7, at_ms=505_000)
-    assert shapes.packets_come_at_the_stroke(crowd) == Shape(
+    assert expectations.packets_come_at_the_stroke(crowd) == Shape(
         "≥ 80% of packets are sent within 2 s", "80% of 10", True
     )
     sent(crowd, 11, 7, at_ms=600_000)
-    assert not shapes.packets_come_at_the_stroke(crowd).holds
+    assert not expectations.packets_come_at_the_stroke(crowd).holds
 
 
 def test_nothing_sent_is_no_shape() -> None:
@@ -85,13 +85,13 @@ def test_an_office() -> None:
     for number in range(3):
         sent(crowd, number + 1, boss, "equal", fen=500, shares=4)
     sent(crowd, 4, talker, "lucky", fen=5000)
-    assert shapes.most_packets_are_equal(crowd).holds
-    assert shapes.bosses_give_most(crowd) == Shape("≥ 50% of fen come from bosses", "55% of 11,000", True)
+    assert expectations.most_packets_are_equal(crowd).holds
+    assert expectations.bosses_give_most(crowd) == Shape("≥ 50% of fen come from bosses", "55% of 11,000", True)
     sent(crowd, 5, talker, "lucky", fen=2000)
-    assert not shapes.bosses_give_most(crowd).holds
-    assert shapes.most_packets_are_equal(crowd).holds
+    assert not expectations.bosses_give_most(crowd).holds
+    assert expectations.most_packets_are_equal(crowd).holds
     sent(crowd, 6, talker, "lucky")
-    assert not shapes.most_packets_are_equal(crowd).holds
+    assert not expectations.most_packets_are_equal(crowd).holds
 
 
 def test_a_chain_is_as_long_as_its_links() -> None:
@@ -100,10 +100,10 @@ def test_a_chain_is_as_long_as_its_links() -> None:
         sent(crowd, number, number, "lucky", shares=1)
     sent(crowd, 4, 9, "personal")
     crowd.witness.was_passed_on(1, 2)
-    assert shapes.packets_come_in_chains(crowd) == Shape("a 接龙 of ≥ 3 packets", "one of 2", False)
+    assert expectations.packets_come_in_chains(crowd) == Shape("a 接龙 of ≥ 3 packets", "one of 2", False)
     crowd.witness.was_passed_on(2, 3)
-    assert shapes.packets_come_in_chains(crowd).holds
-    assert shapes.some_packets_are_personal(crowd).seen == "25% of 4"
+    assert expectations.packets_come_in_chains(crowd).holds
+    assert expectations.some_packets_are_personal(crowd).seen == "25% of 4"
 
 
 def test_who_passes_on_must_have_had_the_best_luck() -> None:
@@ -125,27 +125,27 @@ def test_bots_come_first() -> None:
     for number in range(4):
         sent(crowd, number + 1, sponsor, shares=30)
         won(crowd, number + 1, [(bot, 3), (sleeper, 4)])
-    assert shapes.bots_come_first(crowd).holds
-    assert shapes.bots_come_first(crowd).seen == "100% of 4"
-    assert shapes.one_gives_to_many(crowd).holds
+    assert expectations.bots_come_first(crowd).holds
+    assert expectations.bots_come_first(crowd).seen == "100% of 4"
+    assert expectations.one_gives_to_many(crowd).holds
     sent(crowd, 5, sponsor, shares=30)
     won(crowd, 5, [(sleeper, 3)])
     sent(crowd, 6, sponsor, shares=30)
     won(crowd, 6, [(sleeper, 3)])
-    assert shapes.bots_come_first(crowd).seen == "67% of 6"
-    assert not shapes.bots_come_first(crowd).holds
+    assert expectations.bots_come_first(crowd).seen == "67% of 6"
+    assert not expectations.bots_come_first(crowd).holds
     sent(crowd, 7, sleeper, shares=30)
-    assert not shapes.one_gives_to_many(crowd).holds
+    assert not expectations.one_gives_to_many(crowd).holds
 
 
 def test_a_rush_has_a_winner_for_every_share() -> None:
     crowd = crowd_of("rush")
     sent(crowd, 1, 7)
     won(crowd, 1, [(7, 40), (8, 60)])
-    assert shapes.every_share_is_won(crowd).holds
+    assert expectations.every_share_is_won(crowd).holds
     sent(crowd, 2, 7)
     won(crowd, 2, [(7, 40)])
-    assert shapes.every_share_is_won(crowd) == Shape(
+    assert expectations.every_share_is_won(crowd) == Shape(
         "all shares are won, and are the total", "so in 1 packets of 2", False
     )
 

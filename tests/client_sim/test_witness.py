@@ -7,11 +7,11 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from client_sim import fairness
-from client_sim.books import Order
-from client_sim.errors import TimedOut, refusal_of
-from client_sim.pushes import Reloaded
-from client_sim.witness import Witness
+from client_sim.sdk import fairness
+from client_sim.sdk.errors import TimedOut, refusal_of
+from client_sim.sdk.pushes import Reloaded
+from client_sim.sim.books import Order
+from client_sim.sim.witness import Witness
 from protocol import codes, connection
 from protocol.messages import (
     ClaimLine,

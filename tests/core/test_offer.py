@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from server.core.amounts import all_lucky_shares
 from server.core.limits import Broken, Fault, Limits
-from server.core.offer import DEFAULT_GREETING, Offer, check
 from server.core.packet import Kind
+from server.core.packet_request import DEFAULT_GREETING, Offer, check
 
 ANN, BEN = 1, 2
 GROUP = 2**53

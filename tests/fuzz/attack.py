@@ -17,14 +17,14 @@ from typing import Any, NamedTuple
 
 import psutil
 
-from client_sim.client import Client
-from client_sim.wire import Address, parse_url
+from client_sim.sdk.client import Client
+from client_sim.sdk.transport import Address, parse_url
 from protocol import tokens
 from server.config import Config, load_keys
 from server.core.ids import BACKEND
-from server.ops.status import ask
+from server.instance import STATUS_SOCKET, running
+from server.ops.socket.status_socket import ask
 from server.process import LOG, ServerFailed, ServerProcess
-from server.running import STATUS_SOCKET, running
 from tests.fuzz.grammar import Frame, Grammar, World
 from tests.fuzz.line import Line, Tee, dial
 

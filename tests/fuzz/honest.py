@@ -13,8 +13,8 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from client_sim.client import Client
-from client_sim.errors import ClientClosed
+from client_sim.sdk.client import Client
+from client_sim.sdk.errors import ClientClosed
 from server.loop import run
 
 INTERVAL_S = 0.055  # within the rate that a user may ask at

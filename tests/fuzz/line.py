@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import msgpack
 
-from client_sim.wire import Address
+from client_sim.sdk.transport import Address
 from protocol import messages, tokens
 from protocol.framing import FrameSplitter, frame
 from tests.fuzz.grammar import Frame

@@ -135,7 +135,7 @@ def judge(mutation: Mutation, trees: queue.SimpleQueue[Copy]) -> Verdict:
 
 
 def _judge_planted(mutation: Mutation, copy: Copy) -> tuple[bool, str]:
-    program = "import server.cli, client_sim.client; print(server.cli.__file__)"
+    program = "import server.cli.main, client_sim.sdk.client; print(server.cli.main.__file__)"
     imported = subprocess.run(
         [sys.executable, "-c", program],
         cwd=copy.tree,

@@ -9,11 +9,11 @@ from __future__ import annotations
 from tests.mutants.mutation import Mutation
 
 PACKET, AMOUNTS = "server/core/packet.py", "server/core/amounts.py"
-COMMIT, PACKETS = "server/services/commit.py", "server/services/packets.py"
-PACKETS_SQL, WALLETS_SQL = "storage/postgres/packets.sql", "storage/postgres/wallets.sql"
-SETTLEMENT_SQL, BOOKS_SQL = "storage/postgres/settlement.sql", "storage/postgres/migrations/0001_books.sql"
-SENDS, SENDS_STORE = "server/services/sends.py", "storage/postgres/sends.py"
-AUDIT, HUB = "server/services/audit.py", "server/net/hub.py"
+COMMIT, PACKETS = "server/services/packets/commit.py", "server/services/packets/grab_open.py"
+PACKETS_SQL, WALLETS_SQL = "storage/postgres/packets/packets.sql", "storage/postgres/money/wallets.sql"
+SETTLEMENT_SQL, BOOKS_SQL = "storage/postgres/money/settlement.sql", "storage/postgres/migrations/0001_books.sql"
+SENDS, SENDS_STORE = "server/services/packets/send.py", "storage/postgres/packets/sends.py"
+AUDIT, HUB = "server/services/money/audit.py", "server/net/hub.py"
 
 T_PACKET, T_AMOUNTS = "tests/core/test_packet.py::test_", "tests/core/test_amounts.py::test_"
 T_COMMIT, T_FAULTS = "tests/services/test_commit.py::test_", "tests/services/test_faults.py::test_"
@@ -73,7 +73,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "re-drive in memory only",
         "I11",
-        "server/services/loading.py",
+        "server/services/packets/recovery.py",
         "for packet_id, verdict in verdicts.items() if verdict.redrive}",
         "for packet_id, verdict in verdicts.items() if False}",
         (T_COMMIT + "a_claim_that_only_redis_has_is_redriven_on_start[redis]",),
@@ -81,7 +81,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "refund without the re-drive",
         "I11",
-        "server/services/refunds.py",
+        "server/services/packets/refund.py",
         "overtaken = await self._redrive(await self._close_mirror(due))",
         "overtaken = set[int](await self._close_mirror(due) and ())",
         (T_SETTLE + "refund_redrives_a_claim_that_only_redis_has",),
@@ -89,7 +89,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "refund although overtaken",
         "I11",
-        "server/services/refunds.py",
+        "server/services/packets/refund.py",
         "due = [packet_id for packet_id in due if packet_id not in overtaken]",
         "overtaken.clear()",
         (T_FOUND + "a_refund_whose_redrive_was_refused_pays_nothing_yet",),
@@ -345,7 +345,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "refund from a view taken before the lock",
         "I9",
-        "storage/postgres/packets.py",
+        "storage/postgres/packets/packets.py",
         '[row["packet_id"] for row in await connection.fetch(_SQL["lock_open"], packet_ids)]',
         "list(packet_ids)",
         (T_FOUND + "a_claim_that_commits_while_the_refund_waits_for_the_packet_is_not_paid_back",),
@@ -492,7 +492,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "the key of a top-up is ignored",
         "I6",
-        "storage/postgres/wallets.py",
+        "storage/postgres/money/wallets.py",
         'if await connection.fetchval(_SQL["insert_transfer"], *transfer) is None:',
         'if await connection.fetchval(_SQL["insert_transfer"], *transfer) == 0:',
         (T_SETTLE + "withdraw_is_keyed_and_never_overdraws",),
@@ -500,7 +500,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "the client tries again without its key",
         "I6",
-        "client_sim/client.py",
+        "client_sim/sdk/client.py",
         "self._keys.keep(content, request.key)",
         "pass",
         (T_CLIENT + "the_app_trying_again_is_the_same_send",),
@@ -508,7 +508,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "two equal sends share a key",
         "I6",
-        "client_sim/keys.py",
+        "client_sim/sdk/idempotency_keys.py",
         "return secrets.token_hex(16)",
         "return str(hash(content))",
         ("tests/client_sim/test_keys.py::test_every_request_has_a_key_of_its_own",),
@@ -533,7 +533,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "the proof of a login is not looked at",
         "login",
-        "server/services/auth.py",
+        "server/services/chat/login.py",
         "key is None or not hmac.compare_digest(expected(key), proof)",
         "key is None",
         (T_FRAMES + "logins_without_a_genuine_token",),
@@ -557,7 +557,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "an expired token is good",
         "login",
-        "server/services/auth.py",
+        "server/services/chat/login.py",
         "expires_at_s * 1000 > self._now_ms()",
         "expires_at_s > 0",
         (T_FRAMES + "logins_without_a_genuine_token",),
@@ -573,7 +573,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "no bound on requests",
         "limits",
-        "server/net/bucket.py",
+        "server/net/token_bucket.py",
         "if level < 1.0:",
         "if level < -1e9:",
         (T_REQUESTS + "requests_over_the_burst_are_told_to_wait",),
@@ -623,7 +623,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a page shows what is not durable",
         "I11",
-        "server/services/live.py",
+        "server/services/packets/live_packet.py",
         "dict(islice(self.packet.claims.items(), self.durable))",
         "dict(self.packet.claims)",
         (T_PAGES + "claims_that_are_not_durable_are_not_shown",),
@@ -631,7 +631,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a page tells a refund that is not recorded",
         "I11",
-        "server/services/live.py",
+        "server/services/packets/live_packet.py",
         "return Known(self.packet.terms, claims, self.refunded)",
         "return Known(self.packet.terms, claims, self.packet.counter.closed)",
         (T_PAGES + "a_refund_is_told_when_it_is_recorded",),
@@ -639,7 +639,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a page forgets a refund when it is read again",
         "pages",
-        "server/services/loading.py",
+        "server/services/packets/recovery.py",
         "        live.refunded = memory.closed and not packet.finished\n",
         "",
         (T_PAGES + "a_refund_is_told_when_it_is_recorded",),
@@ -647,7 +647,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a kick that memory does not notice",
         "I7",
-        "server/services/groups.py",
+        "server/services/chat/groups.py",
         "            members.remove(user_id)\n",
         "",
         (T_KICK + "with_a_ticket_in_hand_nothing_opens",),
@@ -655,7 +655,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a kick that does not last",
         "I7",
-        "storage/postgres/groups.sql",
+        "storage/postgres/chat/groups.sql",
         "kicked_at_ms = coalesce(kicked_at_ms, $3)",
         "kicked_at_ms = NULL",
         (T_KICK + "a_restart_forgets_no_kick",),
@@ -663,7 +663,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a join that overtakes a kick in memory",
         "I7",
-        "server/services/groups.py",
+        "server/services/chat/groups.py",
         "return self._turns.setdefault(group_id, asyncio.Lock())",
         "return asyncio.Lock()",
         (T_KICK + "a_join_whose_answer_is_late_undoes_no_kick",),
@@ -671,7 +671,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "anybody kicks",
         "I7",
-        "server/services/groups.py",
+        "server/services/chat/groups.py",
         "        if user_id != group.owner_id:\n            raise Refused(Reason.NOT_OWNER)\n",
         "",
         (T_KICK + "only_the_owner_kicks_and_nobody_kicks_the_owner",),
@@ -679,7 +679,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "who was kicked goes on watching",
         "I7",
-        "server/net/watching.py",
+        "server/net/subscriptions.py",
         "if not seen.may_follow(session.user_id):",
         "if session.user_id < 0:",
         (T_WATCHING + "who_is_no_longer_in_the_group_is_told_nothing[kicked]",),
@@ -687,7 +687,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a burst that is not folded",
         "pages",
-        "server/net/watching.py",
+        "server/net/subscriptions.py",
         "            await asyncio.sleep(FOLD_S)\n",
         "            await asyncio.sleep(0)\n",
         (T_WATCHING + "a_burst_is_few_pushes_with_all_claims_once_and_in_order",),
@@ -703,7 +703,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a packet sent again is forgotten by a restart",
         "I7",
-        "server/services/loading.py",
+        "server/services/packets/recovery.py",
         "(*memory.also_in, *live.also_in)",
         "(*live.also_in,)",
         (T_RESENDS + "members_of_another_group_may_open_it",),
@@ -711,7 +711,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a packet sent again is forgotten by who reads it",
         "I7",
-        "server/services/loading.py",
+        "server/services/packets/recovery.py",
         "(*memory.also_in, *live.also_in)",
         "(*memory.also_in,)",
         (T_RESENDS + "sent_again_while_it_is_being_read",),
@@ -719,7 +719,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "anybody sends it again",
         "I7",
-        "server/services/resends.py",
+        "server/services/packets/resend.py",
         "if row is None or row.sender_id != user_id:",
         "if row is None:",
         (T_RESENDS + "who_may_not_send_it_again",),
@@ -727,7 +727,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "an audit that lets anybody open what was sent again",
         "audit",
-        "storage/postgres/audit.sql",
+        "storage/postgres/money/audit.sql",
         " AND o.user_id = c.user_id\n",
         "\n",
         (T_RESENDS + "the_audit_still_names_a_stranger",),
@@ -744,7 +744,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a send in doubt is not looked for",
         "I11",
-        "server/services/doubts.py",
+        "server/services/runtime/in_doubt.py",
         "                self._tell(fact)\n",
         "                pass\n",
         (T_REMINDERS + "a_packet_whose_commit_was_in_doubt_is_pushed_once",),
@@ -752,7 +752,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a send that was found is told for ever",
         "once",
-        "server/services/doubts.py",
+        "server/services/runtime/in_doubt.py",
         "                self._tell(fact)\n            elif",
         "                self._tell(fact)\n            if",
         (T_REMINDERS + "a_packet_whose_commit_was_in_doubt_is_pushed_once",),
@@ -760,7 +760,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a top-up in doubt is not looked for",
         "I11",
-        "server/services/wallets.py",
+        "server/services/money/wallets.py",
         "            self.doubts.add([transfer])\n",
         "",
         (T_WALLETS + "money_whose_commit_was_in_doubt_is_told_once",),
@@ -776,7 +776,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "credits in doubt are not looked for",
         "I11",
-        "server/services/settlement.py",
+        "server/services/money/settlement.py",
         "            self.doubts.add(unanswered.credits)\n",
         "",
         (T_WALLETS + "a_share_whose_credit_was_in_doubt_is_told_once",),
@@ -803,7 +803,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a refund in doubt is not looked for",
         "told",
-        "server/services/refunds.py",
+        "server/services/packets/refund.py",
         "            self.doubts.add((packet_id, now_ms) for packet_id in due)\n",
         "",
         (T_REMINDERS + "a_refund_whose_commit_was_in_doubt_is_told_once",),
@@ -819,7 +819,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a change of members in doubt is not looked for",
         "I7",
-        "server/services/groups.py",
+        "server/services/chat/groups.py",
         "                self.doubts.add([change])\n",
         "",
         (
@@ -830,7 +830,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "what is found out about members overtakes a change",
         "I7",
-        "server/services/groups.py",
+        "server/services/chat/groups.py",
         "await turns.enter_async_context(self._turn(group_id))",
         "self._turn(group_id)",
         (T_KICK + "what_comes_behind_a_change_in_doubt_stands",),
@@ -838,7 +838,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a packet sent again in doubt is not looked for",
         "told",
-        "server/services/resends.py",
+        "server/services/packets/resend.py",
         "            self.doubts.add(agains)\n",
         "",
         (T_RESENDS + "sent_again_in_doubt_it_is_posted_and_opens",),
@@ -846,7 +846,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "an earlier message is taken for the one in doubt",
         "once",
-        "storage/postgres/resends.sql",
+        "storage/postgres/packets/resends.sql",
         " AND m.at_ms = asked.at_ms",
         "",
         (T_RESENDS + "sent_again_but_not_committed_it_is_not_posted",),
@@ -854,7 +854,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "claims that were told are told again",
         "once",
-        "server/services/packets.py",
+        "server/services/packets/grab_open.py",
         "        self._announce_claims(live, part.packet, part.claims)\n",
         "        self._announce_claims(live, part.packet, part.claims)\n" * 2,
         (T_REMINDERS + "claims_that_were_told_are_not_told_again_when_their_record_fails",),
@@ -870,7 +870,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "to stand still is an outage",
         "no false alarm",
-        "storage/postgres/watch.py",
+        "storage/postgres/health_probe.py",
         "if loop.time() > due_s + LATE_S:",
         "if False:",
         (T_WATCH + "a_probe_that_fails_because_we_stood_still_proves_nothing",),
@@ -894,7 +894,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a freeze breaks nothing off",
         "within a second",
-        "storage/postgres/watch.py",
+        "storage/postgres/health_probe.py",
         "            break_off()\n",
         "            pass\n",
         (T_WATCH + "who_asks_when_it_freezes_hears_so_within_a_second",),
@@ -902,7 +902,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a probe that fails is proof",
         "no false alarm",
-        "storage/postgres/watch.py",
+        "storage/postgres/health_probe.py",
         "elif loop.time() - self._answered_s > QUIET_S:",
         "else:",
         (T_WATCH + "a_probe_that_fails_proves_nothing_while_others_are_answered",),
@@ -911,7 +911,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "anybody on the machine may change something",
         "roles",
-        "server/ops/status.py",
+        "server/ops/socket/status_socket.py",
         "may = peer.uid in self._change_uids",
         "may = True",
         (T_SOCKET + "changes_are_for_some_and_are_logged",),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from server.net.bucket import Bucket
+from server.net.token_bucket import Bucket
 
 RATE = (2.0, 3.0)  # tokens a second, tokens at once
 

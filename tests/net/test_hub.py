@@ -11,8 +11,8 @@ from protocol.framing import FrameSplitter
 from server.core.limits import Limits
 from server.net.hub import Hub
 from server.net.session import Session
-from server.services.events import BalanceChanged, Removed
-from storage.postgres.wallets import EMPTY, Balance
+from server.services.runtime.events import BalanceChanged, Removed
+from storage.postgres.money.wallets import EMPTY, Balance
 
 USER = 7
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from server.ops.status import ask
-from server.running import STATUS_SOCKET
+from server.instance import STATUS_SOCKET
+from server.ops.socket.status_socket import ask
 from tests.conftest import Server
 from tests.services.conftest import MakeParty, Party, party, until
 

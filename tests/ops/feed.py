@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 import pytest
 
-from server.ops import dashboard as dashboard_module
-from server.ops.dashboard import Dashboard
+from server.ops.dashboard import feed as dashboard_module
+from server.ops.dashboard.feed import Dashboard
 from server.ops.health import Health
 from server.ops.http import Http
 from server.ops.metrics import Metrics
-from server.ops.sample import Sample
-from server.ops.sampler import Sampler
+from server.ops.samples.sample import Sample
+from server.ops.samples.sampler import Sampler
 from tests.ops.samples import EMPTY
 
 VERSION = "1.2.3"

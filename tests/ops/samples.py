@@ -7,7 +7,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from server.core.latency import Histogram, Latencies
-from server.ops.sample import Sample, StoreState
+from server.ops.samples.sample import Sample, StoreState
 
 EMPTY = Sample(
     at_ms=1_700_000_000_000,

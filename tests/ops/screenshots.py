@@ -16,12 +16,12 @@ from typing import Final, NamedTuple
 
 from playwright.async_api import expect
 
-from client_sim import scenarios
+from client_sim.sim import scenarios
 from server import config
-from server.cli import mint
-from server.ops.status import ask
+from server.cli.main import mint
+from server.instance import STATUS_SOCKET
+from server.ops.socket.status_socket import ask
 from server.process import ServerProcess
-from server.running import STATUS_SOCKET
 from tests.ops.browser import browser, installed, open_page
 
 SECONDS: Final = 70

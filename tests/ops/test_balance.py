@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from server.ops.balance import Balance, Balancer
-from server.ops.sample import Figures, Sample
+from server.ops.samples.money_in_packets import Balance, Balancer
+from server.ops.samples.sample import Figures, Sample
 from tests.ops.samples import sample
 
 

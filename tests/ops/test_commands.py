@@ -13,10 +13,10 @@ from structlog.testing import capture_logs
 from bench.chaos.proxy import Proxy
 from protocol import codes
 from server import logs
-from server.ops.commands import MOST_MAX
-from server.ops.sampler import KEPT
-from server.ops.status import ask
-from storage.postgres.packets import Packets
+from server.ops.samples.sampler import KEPT
+from server.ops.socket.commands import MOST_MAX
+from server.ops.socket.status_socket import ask
+from storage.postgres.packets.packets import Packets
 from tests.conftest import Connect, Server, StartServer
 from tests.ops.conftest import Ask, MakeParty, until
 

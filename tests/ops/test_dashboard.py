@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from server.core.latency import BOUNDS_MS
-from server.ops import dashboard as dashboard_module
-from server.ops.dashboard import CHART_S, LISTENERS_MAX
+from server.ops.dashboard import feed as dashboard_module
+from server.ops.dashboard.feed import CHART_S, LISTENERS_MAX
 from server.ops.health import Health
-from server.ops.sample import Figures, StoreState
+from server.ops.samples.sample import Figures, StoreState
 from tests.ops.feed import Feed, serve
 from tests.ops.samples import latencies, sample
 

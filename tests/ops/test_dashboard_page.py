@@ -12,7 +12,7 @@ from playwright.async_api import Browser, Page, expect
 
 from server.core.ids import BACKEND
 from server.ops.health import Health
-from server.ops.sample import AuditFault, AuditResult, HotPacket, StoreState
+from server.ops.samples.sample import AuditFault, AuditResult, HotPacket, StoreState
 from tests.conftest import Connect, StartServer
 from tests.ops.browser import browser, installed_or_skip, open_page
 from tests.ops.feed import serve
@@ -148,8 +148,10 @@ async def test_nothing_sticks_out_and_everything_can_be_read(chromium: Browser, 
 async def test_it_follows_a_real_server(
     watched: Watched, start_server: StartServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.ops.figures.EVERY_S", 0.1)
-    monkeypatch.setattr("server.ops.hottest.SECONDS", 600)  # it must still be hot when a busy machine gets there
+    monkeypatch.setattr("server.ops.samples.periodic_query.EVERY_S", 0.1)
+    monkeypatch.setattr(
+        "server.ops.samples.hottest.SECONDS", 600
+    )  # it must still be hot when a busy machine gets there
     server = await start_server(ops__http="127.0.0.1:0")
     await watched.page.goto(f"http://127.0.0.1:{server.app.operations.http_port}/")
     await expect(watched.page.locator("#stream")).to_have_text("live")

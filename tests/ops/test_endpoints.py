@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
 from bench.chaos.proxy import Proxy
-from client_sim.errors import Refusal
+from client_sim.sdk.errors import Refusal
 from server.ops.metrics import NAMES
 from storage.errors import StoreUnavailable
 from tests.conftest import Connect, Server, StartServer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from server.ops.health import Health, health
-from server.ops.sample import Figures, StoreState
+from server.ops.samples.sample import Figures, StoreState
 from tests.ops.samples import EMPTY, sample
 
 UP = StoreState(True, 1)

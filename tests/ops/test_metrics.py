@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from server.core.latency import BOUNDS_MS
 from server.ops.metrics import CONTENT_TYPE, NAMES, Metrics
-from server.ops.sample import AuditFault, AuditResult, Figures, Sample, StoreState
+from server.ops.samples.sample import AuditFault, AuditResult, Figures, Sample, StoreState
 from tests.ops.samples import EMPTY, latencies, sample
 
 FULL = sample(

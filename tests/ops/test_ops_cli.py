@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from client_sim.client import Client
+from client_sim.sdk.client import Client
 from protocol import tokens
+from server.cli.operators import in_words, print_answer
 from server.config import Config, load_keys
-from server.ops_cli import in_words, print_answer
+from server.instance import running
 from server.process import ServerProcess
-from server.running import running
 from tests.server.log import logged, wait_for
 
 FAR_AWAY_S = 4_000_000_000

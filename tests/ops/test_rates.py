@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from server.ops.rates import Percentiles, non_zero, rates
+from server.ops.samples.rates import Percentiles, non_zero, rates
 from tests.ops.samples import EMPTY, latencies, sample
 
 BEFORE = sample(

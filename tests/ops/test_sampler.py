@@ -7,11 +7,11 @@ from contextlib import suppress
 
 import pytest
 
-from server.ops import figures as figures_module
-from server.ops.figures import AskedNowAndThen
-from server.ops.hottest import Hottest
-from server.ops.sample import Figures, Sample
-from server.ops.sampler import KEPT, Sampler
+from server.ops.samples import periodic_query as figures_module
+from server.ops.samples.hottest import Hottest
+from server.ops.samples.periodic_query import AskedNowAndThen
+from server.ops.samples.sample import Figures, Sample
+from server.ops.samples.sampler import KEPT, Sampler
 from storage.errors import StoreUnavailable
 from tests.ops.samples import sample
 

@@ -17,7 +17,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from server import logs
-from server.ops.status import (
+from server.ops.socket.status_socket import (
     LINE_BYTES_MAX,
     OPERATORS_MAX,
     Answer,
@@ -28,7 +28,7 @@ from server.ops.status import (
     ask,
     peer_of,
 )
-from server.ops.unix_socket import is_heard
+from server.ops.socket.unix_socket import is_heard
 from storage.errors import StoreUnavailable
 
 NOBODY = 65_534
@@ -217,7 +217,7 @@ async def test_a_hung_command_holds_up_nobody(open_socket: Open, tmp_path: Path,
 async def test_commands_that_never_end_are_bounded(
     open_socket: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.ops.status.HUNG_MAX", 2)
+    monkeypatch.setattr("server.ops.socket.status_socket.HUNG_MAX", 2)
     await open_socket()
     for _ in range(2):
         assert await ask(tmp_path / "s", "hang-whatever") == {"error": "no answer within 0.05 s"}
@@ -279,7 +279,7 @@ async def test_a_page_in_a_browser_asks_nothing(open_socket: Open) -> None:
 async def test_who_says_nothing_makes_room(
     open_socket: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.ops.status.IDLE_S", 0.01)
+    monkeypatch.setattr("server.ops.socket.status_socket.IDLE_S", 0.01)
     await open_socket()
     async with operator(tmp_path / "s") as (reader, _):
         assert await reader.read() == b""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from client_sim.client import Client
+from client_sim.sdk.client import Client
 from tests.conftest import Connect, Server, StartServer
 from tests.terminal import Terminal
 

@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from client_sim.client import Client
-from client_sim.errors import ClientError
-from server.services.audit import audit
+from client_sim.sdk.client import Client
+from client_sim.sdk.errors import ClientError
+from server.services.money.audit import audit
 from storage.postgres.database import Database
 from tests.outages.house import token
 from tests.services.conftest import until

@@ -11,11 +11,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.chaos.keeper import Kept, answers, kept_server, kept_store, prepare_stores
+from bench.chaos.supervisor import Kept, answers, kept_server, kept_store, prepare_stores
 from protocol import tokens
 from server.embedded.sockets import addresses
 from server.embedded.stores import POSTGRES, STORES, VALKEY
-from server.running import running
+from server.instance import running
 from tests.conftest import FAR_AWAY_S, KEYS
 from tests.services.conftest import until
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from client_sim.client import Client
+from client_sim.sdk.client import Client
 from protocol import messages
 from tests.conftest import Connect, StartServer
 from tests.outages.crowd import check_books, crowd
@@ -150,7 +150,11 @@ def test_a_server_started_while_postgres_is_away_ends_with_one_line() -> None:
         dsn = f"postgresql://hongbao@/hongbao?host={name}"
         words = ("serve", "--data", name, "--port", "0", "--postgres", dsn, "--redis", f"unix://{name}/none")
         ended = subprocess.run(
-            [sys.executable, "-m", "server.cli", *words], capture_output=True, text=True, timeout=60, check=False
+            [sys.executable, "-m", "server.cli", *words],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
     assert ended.returncode == 1
     assert ended.stdout == ""

@@ -14,11 +14,11 @@ import pytest
 from redis import asyncio as aioredis
 
 from bench.chaos.proxy import Proxy
-from client_sim.client import Client
-from client_sim.errors import Refusal
+from client_sim.sdk.client import Client
+from client_sim.sdk.errors import Refusal
 from protocol import messages
 from server import embedded
-from server.services.pressure import FEW
+from server.services.runtime.load_shedding import FEW
 from tests.conftest import Connect, Server, StartServer
 from tests.services.conftest import MakeParty, Party, Record, until
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from client_sim.errors import Refusal
+from client_sim.sdk.errors import Refusal
 from tests.conftest import Connect, StartServer
 from tests.services.conftest import MakeParty, Record, until
 

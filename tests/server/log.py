@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from server.instance import running
 from server.process import LOG
-from server.running import running
 
 PATIENCE_S = 20
 Event = dict[str, Any]

@@ -11,8 +11,8 @@ from client_sim.chat.screens import dialog
 from client_sim.chat.screens.open_page import OpenPage
 from client_sim.chat.screens.result_page import ResultPage
 from client_sim.chat.session import Start
-from client_sim.client import Client
 from client_sim.names import user_id_of
+from client_sim.sdk.client import Client
 from protocol import messages
 from tests.conftest import Connect, Server, token
 from tests.server.test_chat import ME, chat, family

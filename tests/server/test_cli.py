@@ -20,13 +20,13 @@ from typing import get_args
 import pytest
 import redis
 
-from client_sim.errors import refusal_of
-from client_sim.scenarios import SCENARIOS
+from client_sim.sdk.errors import refusal_of
+from client_sim.sim.scenarios import SCENARIOS
 from protocol import messages
 from server import embedded
-from server.cli import Scenario
-from server.ops.status import ask
-from server.running import running
+from server.cli.main import Scenario
+from server.instance import running
+from server.ops.socket.status_socket import ask
 from tests.server.conftest import left_behind
 
 HONGBAO = (sys.executable, "-m", "server.cli")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from server.cli import main
+from server.cli.main import main
 
 
 @pytest.mark.parametrize(

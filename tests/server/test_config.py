@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from server.cli import main
+from server.cli.main import main
 from server.config import TYPES, Config, ConfigError, flat, load, load_keys, resolve, variable
-from server.config_table import KEYS, ORDER
-from server.config_text import default_toml, show
+from server.config.table import KEYS, ORDER
+from server.config.text import default_toml, show
 
 HEX = "0f" * 16
 

@@ -19,8 +19,8 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from client_sim.client import Client
-from client_sim.errors import ClientError, Refusal
+from client_sim.sdk.client import Client
+from client_sim.sdk.errors import ClientError, Refusal
 from protocol import messages, tokens
 from server import logs
 from server.config import Config, load_keys

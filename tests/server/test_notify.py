@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from server.notify import Notify
+from server.systemd import Notify
 
 PATIENCE_S = 10
 WATCHDOG_S = 0.2

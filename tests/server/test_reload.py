@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from client_sim.client import Client
-from client_sim.errors import ConnectionLost, ConnectionRefusedForGood, Refusal
+from client_sim.sdk.client import Client
+from client_sim.sdk.errors import ConnectionLost, ConnectionRefusedForGood, Refusal
 from protocol import tokens
 from server.config import Config, load, load_keys
-from server.config_table import TLS_FILES
+from server.config.table import TLS_FILES
 from server.credentials import load_credentials
 from server.process import ServerProcess
 from server.reload import Outcome, Reading, merge

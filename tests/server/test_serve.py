@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeAlias
 import asyncpg
 import pytest
 
-from server.running import LOCK, SERVER_FILE, STATUS_SOCKET
+from server.instance import LOCK, SERVER_FILE, STATUS_SOCKET
 from storage.postgres.migrate import _LOCK as MIGRATION_LOCK
 from tests.server.log import wait_for
 

@@ -6,8 +6,8 @@ import socket
 import tempfile
 from pathlib import Path
 
+from server.instance import STATUS_SOCKET
 from server.process import LOG, ServerProcess
-from server.running import STATUS_SOCKET
 
 
 def test_who_asks_for_the_status_when_the_server_ends_leaves_no_traceback() -> None:

@@ -12,10 +12,10 @@ from server.core.amounts import Caps
 from server.core.ledger import Kind as TransferKind
 from server.core.packet import Claim, Kind, Packet, Terms
 from storage.postgres.database import Database
-from storage.postgres.packets import Advance, PacketRow, Packets
-from storage.postgres.sends import Sends
-from storage.postgres.settlement import Settlement
-from storage.postgres.wallets import TransferRow, Wallets
+from storage.postgres.money.settlement import Settlement
+from storage.postgres.money.wallets import TransferRow, Wallets
+from storage.postgres.packets.packets import Advance, PacketRow, Packets
+from storage.postgres.packets.sends import Sends
 
 FIRST_ID = 9_007_199_254_740_992  # the first id that is not a user's
 GROUP = FIRST_ID

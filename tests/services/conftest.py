@@ -9,16 +9,16 @@ from typing import Any
 import asyncpg
 import pytest
 
-from client_sim.client import Client
+from client_sim.sdk.client import Client
 from protocol.messages import Opened
 from server.core.limits import Limits
-from server.services.audit import audit
-from server.services.names import Names
-from server.services.records import Records
-from storage.postgres import names as name_store
-from storage.postgres import records as record_store
-from storage.postgres.audit import snapshot
+from server.services.chat.names import Names
+from server.services.money.audit import audit
+from server.services.money.records import Records
+from storage.postgres.chat import names as name_store
 from storage.postgres.database import Database
+from storage.postgres.money import records as record_store
+from storage.postgres.money.audit import snapshot
 from tests.conftest import Connect, Server
 from tests.services.books import NOW_MS, Books, Right
 

@@ -7,7 +7,7 @@ from typing import TypeAlias
 import asyncpg
 import pytest
 
-from server.services.audit import CHECKS, audit
+from server.services.money.audit import CHECKS, audit
 from storage.postgres.database import Database
 from tests.conftest import StartServer
 from tests.services.conftest import MakeParty, until

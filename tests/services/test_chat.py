@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from client_sim.client import Client
-from client_sim.errors import ConnectionLost, Refusal
+from client_sim.sdk.client import Client
+from client_sim.sdk.errors import ConnectionLost, Refusal
 from protocol.messages import CatchUp, CaughtUp, PacketPosted, TextPosted
 from tests.conftest import Connect, Server, StartServer, token
 from tests.services.conftest import MakeParty

@@ -9,12 +9,12 @@ import pytest
 from redis import asyncio as aioredis
 
 from bench.chaos.proxy import Proxy
-from client_sim.client import Client
-from client_sim.errors import Refusal
+from client_sim.sdk.client import Client
+from client_sim.sdk.errors import Refusal
 from protocol.messages import Opened
 from server.core.packet import Packet
 from storage.postgres.database import Database
-from storage.postgres.packets import Advance, ClaimRow, Packets
+from storage.postgres.packets.packets import Advance, ClaimRow, Packets
 from storage.redis import mirror as log
 from storage.redis.mirror import Extension, Mirror, MirroredClaim
 from tests.conftest import Connect, StartServer

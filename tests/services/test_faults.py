@@ -14,9 +14,9 @@ from bench.chaos.proxy import Proxy
 from protocol import messages
 from server.app import App
 from server.core.packet import Packet
-from server.services import commit
+from server.services.packets import commit
 from storage.errors import StoreRefused
-from storage.postgres.packets import Advance, ClaimRow, Packets
+from storage.postgres.packets.packets import Advance, ClaimRow, Packets
 from storage.redis import mirror as log
 from storage.redis.mirror import MirroredClaim
 from tests.conftest import Connect, Server, StartServer

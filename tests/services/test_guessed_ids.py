@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from server.services.loading import Memories
+from server.services.packets.recovery import Memories
 from tests.conftest import Server
 from tests.services.conftest import MakeParty, until
 

@@ -11,10 +11,10 @@ import asyncpg
 import pytest
 
 from bench.chaos.proxy import Proxy
-from client_sim.client import Client
-from client_sim.errors import KickedOut, NotAllowed, NotAMember, NotOwner, Refusal
+from client_sim.sdk.client import Client
+from client_sim.sdk.errors import KickedOut, NotAllowed, NotAMember, NotOwner, Refusal
 from protocol.messages import PacketPosted, RemovedFromGroup, TextPosted
-from server.services import doubts
+from server.services.runtime import in_doubt
 from storage.errors import StoreUnavailable
 from tests.conftest import Connect, Server, StartServer
 from tests.services.conftest import MakeParty, until
@@ -168,7 +168,7 @@ async def test_joins_and_kicks_at_once_leave_memory_and_record_alike(
 @pytest.fixture
 def looked_for_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is in doubt is."""
-    monkeypatch.setattr(doubts, "LOOK_S", 0.05)
+    monkeypatch.setattr(in_doubt, "LOOK_S", 0.05)
 
 
 @pytest.mark.usefixtures("looked_for_soon")
@@ -263,8 +263,8 @@ async def test_a_kick_that_was_not_committed_throws_nobody_out(
     start_server: StartServer, party: MakeParty, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And is not looked for for ever."""
-    monkeypatch.setattr(doubts, "LOOK_S", 0.02)
-    monkeypatch.setattr(doubts, "LATE_S", 0.1)
+    monkeypatch.setattr(in_doubt, "LOOK_S", 0.02)
+    monkeypatch.setattr(in_doubt, "LATE_S", 0.1)
     room = await party(await start_server(), 1)
     groups, (ann,) = room.server.app.groups, room.guests
 
@@ -274,11 +274,11 @@ async def test_a_kick_that_was_not_committed_throws_nobody_out(
     monkeypatch.setattr(groups._store, "kick", away)
     with pytest.raises(Refusal, match="store"):
         await room.sender.kick(room.group, ann.user_id)
-    in_doubt = groups.doubts._doubts
-    assert len(in_doubt) == 1
+    unknown = groups.doubts._doubts
+    assert len(unknown) == 1
 
     async def forgotten() -> bool:
-        return not in_doubt
+        return not unknown
 
     await until(forgotten)
     assert set(groups.members(room.group)) == {1, ann.user_id}

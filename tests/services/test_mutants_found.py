@@ -10,15 +10,15 @@ import asyncpg
 import pytest
 
 from bench.chaos.proxy import Proxy
-from client_sim.client import Client
+from client_sim.sdk.client import Client
 from protocol.messages import BalanceChanged
 from server.core.limits import Limits
 from server.core.packet import Packet
 from server.net.hub import Hub
-from server.services import events
+from server.services.runtime import events
 from storage.postgres.database import Database
-from storage.postgres.packets import Advance, ClaimRow, Packets
-from storage.postgres.wallets import Balance
+from storage.postgres.money.wallets import Balance
+from storage.postgres.packets.packets import Advance, ClaimRow, Packets
 from storage.redis import mirror as log
 from storage.redis.mirror import Extension, Mirror, MirroredClaim
 from tests.conftest import Connect, StartServer

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 import pytest
 
-from client_sim.errors import Refusal
+from client_sim.sdk.errors import Refusal
 from protocol.messages import NAMES_MAX, ListMembers, Members
 from server.core.limits import Limits
-from server.services.names import BATCH_MAX, NAMELESS_PART, Names
+from server.services.chat.names import BATCH_MAX, NAMELESS_PART, Names
 from storage.errors import StoreUnavailable
-from storage.postgres import names as store
+from storage.postgres.chat import names as store
 from storage.postgres.database import Database
 from tests.conftest import Connect, Server, StartServer
 from tests.services.conftest import MakeParty

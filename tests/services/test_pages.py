@@ -8,13 +8,13 @@ from collections.abc import Callable
 import pytest
 
 from bench.chaos.proxy import Proxy
-from client_sim.client import Client
-from client_sim.errors import NotAllowed, Overloaded, StoreUnavailable
+from client_sim.sdk.client import Client
+from client_sim.sdk.errors import NotAllowed, Overloaded, StoreUnavailable
 from protocol.messages import OpenPageShown
 from server import clock
 from server.core import packet as rules
-from server.services.packets import LOOKING
-from server.services.pages import LINES_MAX
+from server.services.packets.grab_open import LOOKING
+from server.services.packets.pages import LINES_MAX
 from tests.conftest import Connect, Server, StartServer
 from tests.services.conftest import MakeParty, Party, until
 

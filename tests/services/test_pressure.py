@@ -7,12 +7,12 @@ import asyncio
 import pytest
 
 from server.core.limits import Limits
-from server.services import pressure
-from server.services.auth import Auth
-from server.services.batching import Batcher
-from server.services.live import Live
-from server.services.pressure import FEW, NEW_WORK, Pressure
-from server.services.refusals import Reason, Refused
+from server.services.chat.login import Auth
+from server.services.packets.live_packet import Live
+from server.services.runtime import load_shedding
+from server.services.runtime.batching import Batcher
+from server.services.runtime.load_shedding import FEW, NEW_WORK, Pressure
+from server.services.runtime.refusals import Reason, Refused
 from tests.conftest import Server
 
 
@@ -21,7 +21,7 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now_s = 100.0
-        monkeypatch.setattr(pressure, "_now_s", lambda: self.now_s)
+        monkeypatch.setattr(load_shedding, "_now_s", lambda: self.now_s)
 
     def batch(self, one: Pressure, took_s: float, more_waits: bool = False) -> None:
         one.begin()

@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from client_sim.errors import NotAMember, NotOwner
+from client_sim.sdk.errors import NotAMember, NotOwner
 from server.core.amounts import Caps
 from server.core.packet import Kind, Terms
-from server.services import reactions as service
-from server.services.events import PacketPosted
-from server.services.packets import ADMISSIONS_MAX
-from server.services.reactions import RECENT_MAX, Line, Reactions
+from server.services.chat import grab_stats as service
+from server.services.chat.grab_stats import RECENT_MAX, Line, Reactions
+from server.services.packets.grab_open import ADMISSIONS_MAX
+from server.services.runtime.events import PacketPosted
 from storage.errors import StoreUnavailable
-from storage.postgres import reactions as store
+from storage.postgres.chat import grab_stats as store
+from storage.postgres.chat.grab_stats import ReactionRow
 from storage.postgres.database import Database
-from storage.postgres.reactions import ReactionRow
 from tests.conftest import Connect, Server
 from tests.services.conftest import MakeParty, until
 

@@ -8,8 +8,8 @@ from typing import TypeAlias
 import asyncpg
 import pytest
 
-from server.core import years
-from server.services.records import Records
+from server.core import beijing_year
+from server.services.money.records import Records
 from tests.services.books import ALL, LIFETIME_MS, NEW_YEAR_MS, NOW_MS, Books, Right, lucks, transfer
 
 Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -49,9 +49,11 @@ async def test_sent_and_received_stand_in_the_year_of_their_moment_in_beijing(
 async def test_the_database_and_the_rules_agree_on_years(sql: Sql) -> None:
     rng = random.Random(SEED)
     moments = [0, NEW_YEAR_MS - 1, NEW_YEAR_MS, *(rng.randrange(4_000_000_000_000) for _ in range(2_000))]
-    moments += [edge + off for year in range(1971, 2100) for edge in years.bounds(year) for off in (-1, 0, 1)]
+    moments += [
+        edge + off for year in range(1971, 2100) for edge in beijing_year.bounds(year) for off in (-1, 0, 1)
+    ]
     told = await sql.fetch("SELECT beijing_year(at_ms) FROM unnest($1::bigint[]) AS m (at_ms)", moments)
-    assert [row[0] for row in told] == [years.year_of(at_ms) for at_ms in moments]
+    assert [row[0] for row in told] == [beijing_year.year_of(at_ms) for at_ms in moments]
 
 
 async def test_a_claim_counts_when_its_money_is_there_and_once(

@@ -9,8 +9,8 @@ from typing import TypeAlias
 import asyncpg
 
 from storage.postgres.database import Database
-from storage.postgres.sends import Sends
-from storage.postgres.settlement import Settlement
+from storage.postgres.money.settlement import Settlement
+from storage.postgres.packets.sends import Sends
 from tests.services.books import ALL, NEW_YEAR_MS, NOW_MS, Books, Right, lucks, transfer
 from tests.services.conftest import until
 

@@ -9,11 +9,11 @@ from typing import TypeAlias
 import asyncpg
 import pytest
 
-from client_sim.errors import Refusal
-from server.core import years
+from client_sim.sdk.errors import Refusal
+from server.core import beijing_year
 from server.core.limits import Broken, Fault
-from server.services.records import RECORDS_PAGE, Line, Records, Shown
-from storage.postgres import names as name_store
+from server.services.money.records import RECORDS_PAGE, Line, Records, Shown
+from storage.postgres.chat import names as name_store
 from tests.conftest import StartServer
 from tests.services.books import ALL, GROUP, NEW_YEAR_MS, NOW_MS, Books, Right
 from tests.services.conftest import SENDER, MakeParty, until
@@ -75,7 +75,7 @@ async def test_a_year_with_nothing_is_an_empty_page(books: Books, records: Recor
 async def test_any_place_to_read_on_from_stays_within_the_year(
     books: Books, records: Records, at_ms: int, packet_id: int
 ) -> None:
-    for moment_ms in (NEW_YEAR_MS - 1, NEW_YEAR_MS, years.bounds(2027)[0]):
+    for moment_ms in (NEW_YEAR_MS - 1, NEW_YEAR_MS, beijing_year.bounds(2027)[0]):
         await books.sent(moment_ms, 100, 1)
     shown = await records.show(1, "sent", 2026, at_ms, packet_id)
     place = (at_ms, packet_id)

@@ -11,12 +11,12 @@ import asyncpg
 import pytest
 
 from bench.chaos.proxy import Proxy
-from client_sim.client import Client
-from client_sim.errors import Refusal
+from client_sim.sdk.client import Client
+from client_sim.sdk.errors import Refusal
 from protocol import messages
 from server.core.packet import Packet
-from server.services import doubts
-from server.services import packets as service
+from server.services.packets import grab_open as service
+from server.services.runtime import in_doubt
 from storage.errors import StoreUnavailable
 from storage.redis import mirror as log
 from storage.redis.mirror import Extension, Mirror
@@ -165,7 +165,7 @@ async def test_a_packet_whose_commit_was_in_doubt_is_pushed_once(
     tries_again: bool,
 ) -> None:
     """To the group, with its place in the stream; the balance to the sender. Whether the app tries again or not."""
-    monkeypatch.setattr(doubts, "LOOK_S", 0.05)
+    monkeypatch.setattr(in_doubt, "LOOK_S", 0.05)
     proxy, dsn = postgres_proxy
     room = await party(await start_server(stores__postgres=dsn), 1)
     first = await room.lucky(100, 1)
@@ -186,19 +186,19 @@ async def test_a_packet_that_was_not_committed_is_not_pushed(
     start_server: StartServer, party: MakeParty, postgres_proxy: tuple[Proxy, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And is not looked for for ever."""
-    monkeypatch.setattr(doubts, "LOOK_S", 0.02)
-    monkeypatch.setattr(doubts, "LATE_S", 0.1)
+    monkeypatch.setattr(in_doubt, "LOOK_S", 0.02)
+    monkeypatch.setattr(in_doubt, "LATE_S", 0.1)
     proxy, dsn = postgres_proxy
     room = await party(await start_server(stores__postgres=dsn), 1)
     await proxy.cut()
     with pytest.raises(Refusal, match="store"):
         await room.lucky(500, 2)
-    in_doubt = room.server.app._doubts[0]._doubts
-    assert len(in_doubt) == 1
+    unknown = room.server.app._doubts[0]._doubts
+    assert len(unknown) == 1
     await proxy.heal()
 
     async def forgotten() -> bool:
-        return not in_doubt
+        return not unknown
 
     await until(forgotten)
     await room.sender.say(room.group, "the first")
@@ -218,7 +218,7 @@ async def test_a_refund_whose_commit_was_in_doubt_is_told_once(
 ) -> None:
     """To the sender and to the operators, whether it is looked for before the next round or behind it."""
     interval_s, look_s = (0.3, 0.02) if is_looked_for_first else (0.1, 0.3)
-    monkeypatch.setattr(doubts, "LOOK_S", look_s)
+    monkeypatch.setattr(in_doubt, "LOOK_S", look_s)
     proxy, dsn = postgres_proxy
     server = await start_server(stores__postgres=dsn, limits__packet_lifetime_s=0.5, refunds__interval_s=interval_s)
     room = await party(server, 1)
@@ -251,8 +251,8 @@ async def test_a_refund_that_was_not_committed_is_told_when_it_is(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Once: what the next round does is not taken for what was in doubt."""
-    monkeypatch.setattr(doubts, "LOOK_S", 0.2)
-    monkeypatch.setattr(doubts, "LATE_S", 0.3)
+    monkeypatch.setattr(in_doubt, "LOOK_S", 0.2)
+    monkeypatch.setattr(in_doubt, "LATE_S", 0.3)
     server = await start_server(limits__packet_lifetime_s=0.3, refunds__interval_s=0.05)
     room = await party(server, 1)
     packet_id = await room.lucky(1_000, 2)
@@ -278,9 +278,9 @@ async def test_a_refund_that_was_not_committed_is_told_when_it_is(
 
 async def test_many_doubts_are_looked_for_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those that are not found stand in nobody's way; what comes on top of the most is let go of."""
-    monkeypatch.setattr(doubts, "LOOK_S", 0.0)
-    monkeypatch.setattr(doubts, "LOOK_MAX", 2)
-    monkeypatch.setattr(doubts, "DOUBTS_MAX", 5)
+    monkeypatch.setattr(in_doubt, "LOOK_S", 0.0)
+    monkeypatch.setattr(in_doubt, "LOOK_MAX", 2)
+    monkeypatch.setattr(in_doubt, "DOUBTS_MAX", 5)
     looks: list[list[int]] = []
     told: list[int] = []
 
@@ -290,7 +290,7 @@ async def test_many_doubts_are_looked_for_some_at_a_time(monkeypatch: pytest.Mon
             some.add([7])  # meanwhile
         return [one if one > 2 else None for one in asked]
 
-    some: doubts.Doubts[int, int] = doubts.Doubts(recall, told.append)
+    some: in_doubt.Doubts[int, int] = in_doubt.Doubts(recall, told.append)
     some.add([1, 2, 3, 4])
     looking = asyncio.create_task(some.run())
 

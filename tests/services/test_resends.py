@@ -10,11 +10,11 @@ import asyncpg
 import pytest
 
 from bench.chaos.proxy import Proxy
-from client_sim.client import Client
-from client_sim.errors import Finished, NotAllowed, NotAMember, Refusal
+from client_sim.sdk.client import Client
+from client_sim.sdk.errors import Finished, NotAllowed, NotAMember, Refusal
 from protocol.messages import PacketFinished, PacketPosted
-from server.services import doubts
-from server.services.audit import audit
+from server.services.money.audit import audit
+from server.services.runtime import in_doubt
 from storage.errors import StoreUnavailable
 from storage.postgres.database import Database
 from tests.conftest import Connect, Server, StartServer
@@ -218,7 +218,7 @@ async def test_sent_again_in_doubt_it_is_posted_and_opens(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Nobody tries again, and yet the group hears of it, once, and its members may open."""
-    monkeypatch.setattr(doubts, "LOOK_S", 0.05)
+    monkeypatch.setattr(in_doubt, "LOOK_S", 0.05)
     proxy, dsn = postgres_proxy
     room = await party(await start_server(stores__postgres=dsn), 1)
     packet_id = await room.lucky(1_000, 2)
@@ -240,7 +240,7 @@ async def test_sent_again_in_doubt_it_is_posted_and_opens(
 async def test_a_personal_packet_sent_again_in_doubt_is_posted_to_both(
     start_server: StartServer, party: MakeParty, postgres_proxy: tuple[Proxy, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doubts, "LOOK_S", 0.05)
+    monkeypatch.setattr(in_doubt, "LOOK_S", 0.05)
     proxy, dsn = postgres_proxy
     room = await party(await start_server(stores__postgres=dsn), 1)
     (receiver,) = room.guests
@@ -257,8 +257,8 @@ async def test_sent_again_but_not_committed_it_is_not_posted(
     start_server: StartServer, party: MakeParty, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where it was already, its first message is not taken for the second; and it is not looked for for ever."""
-    monkeypatch.setattr(doubts, "LOOK_S", 0.02)
-    monkeypatch.setattr(doubts, "LATE_S", 0.1)
+    monkeypatch.setattr(in_doubt, "LOOK_S", 0.02)
+    monkeypatch.setattr(in_doubt, "LATE_S", 0.1)
     room = await party(await start_server(), 1)
     packet_id = await room.lucky(1_000, 2)
     resends = room.server.app.dispatch._use.resends
@@ -271,11 +271,11 @@ async def test_sent_again_but_not_committed_it_is_not_posted(
     monkeypatch.setattr(resends, "_announce", lambda event, audience: told.append(event))
     with pytest.raises(Refusal, match="store"):
         await room.sender.send_again(packet_id)
-    in_doubt = resends.doubts._doubts
-    assert len(in_doubt) == 1
+    unknown = resends.doubts._doubts
+    assert len(unknown) == 1
 
     async def forgotten() -> bool:
-        return not in_doubt
+        return not unknown
 
     await until(forgotten)
     assert told == []

@@ -7,11 +7,11 @@ import io
 import pytest
 from rich.console import Console
 
-from client_sim.errors import NotFinished
+from client_sim.sdk.errors import NotFinished
 from server import clock
-from server.report import print_proof
+from server.cli.audit_report import print_proof
 from storage.postgres.database import Database
-from storage.postgres.packets import Packets
+from storage.postgres.packets.packets import Packets
 from tests.conftest import StartServer
 from tests.services.conftest import MakeParty, until
 from tests.services.test_faults import Gate

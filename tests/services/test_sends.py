@@ -7,8 +7,8 @@ import asyncio
 import asyncpg
 import pytest
 
-from client_sim.client import Client
-from client_sim.errors import Refusal
+from client_sim.sdk.client import Client
+from client_sim.sdk.errors import Refusal
 from tests.conftest import Connect, Server, StartServer
 
 

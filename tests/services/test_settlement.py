@@ -9,11 +9,11 @@ from typing import TypeAlias
 import asyncpg
 import pytest
 
-from client_sim.errors import Refusal
+from client_sim.sdk.errors import Refusal
 from storage.postgres.database import Database
-from storage.postgres.packets import Advance, ClaimRow
-from storage.postgres.settlement import Credit, Settlement
-from storage.postgres.wallets import Balance
+from storage.postgres.money.settlement import Credit, Settlement
+from storage.postgres.money.wallets import Balance
+from storage.postgres.packets.packets import Advance, ClaimRow
 from storage.redis import mirror as log
 from storage.redis.mirror import Extension, Mirror, MirroredClaim
 from tests.conftest import Connect, StartServer

@@ -8,8 +8,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from bench.chaos.proxy import Proxy
-from client_sim.errors import Refusal
-from server.services import sweep
+from client_sim.sdk.errors import Refusal
+from server.services.packets import sweep
 from tests.conftest import StartServer
 from tests.services.conftest import MakeParty, until
 

@@ -10,11 +10,11 @@ import asyncpg
 import pytest
 
 from bench.chaos.proxy import Proxy
-from client_sim.client import Client
-from client_sim.errors import Refusal
+from client_sim.sdk.client import Client
+from client_sim.sdk.errors import Refusal
 from protocol.messages import BalanceChanged
 from server.core import ledger
-from server.services import doubts
+from server.services.runtime import in_doubt
 from tests.conftest import Connect, Server, StartServer
 from tests.services.conftest import MakeParty, until
 from tests.services.test_reminders import heard
@@ -61,7 +61,7 @@ async def test_money_whose_commit_was_in_doubt_is_told_once(
     tries_again: bool,
 ) -> None:
     """To its user and to the operators, whether the backend tries again or not."""
-    monkeypatch.setattr(doubts, "LOOK_S", 0.05)
+    monkeypatch.setattr(in_doubt, "LOOK_S", 0.05)
     proxy, dsn = postgres_proxy
     server = await start_server(stores__postgres=dsn)
     backend, user = await connect(server, 0), await connect(server, USER)
@@ -90,8 +90,8 @@ async def test_money_that_was_not_moved_is_told_when_it_is(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Once: what the second try does is not taken for what was in doubt."""
-    monkeypatch.setattr(doubts, "LOOK_S", 0.05)
-    monkeypatch.setattr(doubts, "LATE_S", 0.3)
+    monkeypatch.setattr(in_doubt, "LOOK_S", 0.05)
+    monkeypatch.setattr(in_doubt, "LATE_S", 0.3)
     proxy, dsn = postgres_proxy
     server = await start_server(stores__postgres=dsn)
     backend, user = await connect(server, 0), await connect(server, USER)
@@ -116,7 +116,7 @@ async def test_a_share_whose_credit_was_in_doubt_is_told_once(
     lost: bytes,
 ) -> None:
     """Whether the transaction was committed, or came to nothing and was made again."""
-    monkeypatch.setattr(doubts, "LOOK_S", 0.05)
+    monkeypatch.setattr(in_doubt, "LOOK_S", 0.05)
     proxy, dsn = postgres_proxy
     server = await start_server(stores__postgres=dsn, settlement__idle_s=0.2)
     room = await party(server, 1)

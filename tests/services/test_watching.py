@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from client_sim.client import Client
+from client_sim.sdk.client import Client
 from protocol.messages import ClaimsSeen
-from server.net import watching
-from server.services.names import Names
+from server.net import subscriptions
+from server.services.chat.names import Names
 from tests.conftest import Connect, Server, StartServer
 from tests.services.conftest import MakeParty, until
 
@@ -34,7 +34,7 @@ def heard(client: Client) -> list[ClaimsSeen]:
 
 async def quiet() -> None:
     """Longer than news waits before it is told."""
-    await asyncio.sleep(watching.FOLD_S * 2.5)
+    await asyncio.sleep(subscriptions.FOLD_S * 2.5)
 
 
 async def test_a_burst_is_few_pushes_with_all_claims_once_and_in_order(server: Server, party: MakeParty) -> None:
@@ -49,7 +49,7 @@ async def test_a_burst_is_few_pushes_with_all_claims_once_and_in_order(server: S
     answers = [await guest.open(packet_id) for guest in room.guests[:20]]  # one by one, so in twenty batches
     pushes = await news(watcher, packet_id, 21)
     took_s = asyncio.get_running_loop().time() - began_s
-    assert len(pushes) <= 1 + took_s / watching.FOLD_S
+    assert len(pushes) <= 1 + took_s / subscriptions.FOLD_S
     lines = [line for push in pushes for line in push.claims]
     assert [line.index for line in lines] == list(range(1, 21))
     amounts = {guest.user_id: one.amount_fen for guest, one in zip(room.guests, answers, strict=False)}
@@ -163,7 +163,7 @@ async def test_a_connection_that_is_lost_while_its_page_is_made_leaves_nothing(
         return session.is_closing
 
     await until(closing)
-    server.app.watching.watch(session, packet_id, watching.Language.ZH, 0)
+    server.app.watching.watch(session, packet_id, subscriptions.Language.ZH, 0)
     assert server.app.watching._watches == server.app.watching._watched == {}
 
 
@@ -177,7 +177,7 @@ async def test_an_older_page_leaves_out_nothing_that_came_since(
         await guest.open(packet_id)
     await room.sender.result_page(packet_id, watch=True)
     await quiet()
-    monkeypatch.setattr(watching, "FOLD_S", 0.5)
+    monkeypatch.setattr(subscriptions, "FOLD_S", 0.5)
     await room.guests[2].open(packet_id)
     older = (await room.sender.result_page(packet_id, before_index=before_index, watch=True)).page
     assert (older.opened, older.watched, len(older.claims)) == (3, True, before_index)
@@ -226,7 +226,7 @@ async def test_watched_says_whether_there_will_be_pushes(server: Server, party: 
 async def test_claims_right_before_a_refund_are_told_before_the_watch_ends(
     start_server: StartServer, party: MakeParty, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watching, "FOLD_S", 0.8)
+    monkeypatch.setattr(subscriptions, "FOLD_S", 0.8)
     room = await party(await start_server(limits__packet_lifetime_s=0.4, refunds__interval_s=0.05), 1)
     packet_id = await room.lucky(900, 2)
     await room.sender.result_page(packet_id, watch=True)

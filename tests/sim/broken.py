@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from server.core.packet import WON, Packet
-from server.services import packets as service
-from storage.postgres.packets import Advance
+from server.services.packets import grab_open as service
+from storage.postgres.packets.packets import Advance
 from storage.redis.mirror import parse
 from tests.sim.world import World
 

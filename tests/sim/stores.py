@@ -11,13 +11,15 @@ import asyncpg
 
 from server.core.ledger import Kind
 from storage.errors import StoreUnavailable
-from storage.postgres import groups, packets, reactions, sends, settlement, wallets
-from storage.postgres.groups import GroupRow
-from storage.postgres.packets import Advance, ClaimRow, PacketRow, RefundRow
-from storage.postgres.reactions import ReactionRow
-from storage.postgres.sends import Sent
-from storage.postgres.settlement import Backlog, Credit, Unanswered
-from storage.postgres.wallets import EMPTY, Balance, Booked, KeyReused, Moved, NotEnoughMoney, TransferRow
+from storage.postgres.chat import grab_stats, groups
+from storage.postgres.chat.grab_stats import ReactionRow
+from storage.postgres.chat.groups import GroupRow
+from storage.postgres.money import settlement, wallets
+from storage.postgres.money.settlement import Backlog, Credit, Unanswered
+from storage.postgres.money.wallets import EMPTY, Balance, Booked, KeyReused, Moved, NotEnoughMoney, TransferRow
+from storage.postgres.packets import packets, sends
+from storage.postgres.packets.packets import Advance, ClaimRow, PacketRow, RefundRow
+from storage.postgres.packets.sends import Sent
 from storage.redis import mirror
 from storage.redis.mirror import CLOSING, HEAD, Extension, Log
 
@@ -361,7 +363,7 @@ class SimGroups(groups.Groups):
         return [row._replace(members=set(row.members)) for row in found]
 
 
-class SimReactions(reactions.Reactions):
+class SimReactions(grab_stats.Reactions):
     """Statistics: nothing here depends on them."""
 
     def __init__(self, place: Any) -> None:
@@ -429,5 +431,5 @@ def modules() -> SimpleNamespace:
         names=SimpleNamespace(Names=lambda place: None),
         records=SimpleNamespace(Records=lambda place: SimpleNamespace(sent=None, received=None)),
         resends=SimpleNamespace(Resends=lambda place: None),
-        reactions=SimpleNamespace(Reactions=SimReactions),
+        grab_stats=SimpleNamespace(Reactions=SimReactions),
     )

@@ -19,9 +19,9 @@ from server import app as wiring
 from server import config
 from server.app import App
 from server.core.packet import Answer, Decision
-from server.services.refusals import Reason, Refused
+from server.services.runtime.refusals import Reason, Refused
 from storage.errors import StoreUnavailable
-from storage.postgres.groups import GroupRow
+from storage.postgres.chat.groups import GroupRow
 from tests.sim import check, stores
 from tests.sim.faults import LATE_S_MAX, TIMEOUT_S, Line, Rates
 from tests.sim.loop import SimLoop, Stuck

@@ -11,10 +11,10 @@ import pytest
 
 from server.embedded import Stores
 from storage.postgres import migrate
-from storage.postgres.audit import snapshot
 from storage.postgres.database import Database
-from storage.postgres.records import Records, Span
-from storage.postgres.settlement import Settlement
+from storage.postgres.money.audit import snapshot
+from storage.postgres.money.records import Records, Span
+from storage.postgres.money.settlement import Settlement
 
 FIRST = 9_007_199_254_740_992
 NEW_YEAR_MS = 1_767_196_800_000  # 2026 begins in Beijing

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from storage import statements
-from storage.postgres import records
+from storage.postgres.money import records
 
 Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 FIRST = 9_007_199_254_740_992

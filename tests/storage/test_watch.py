@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from storage.errors import StoreUnavailable
-from storage.postgres.watch import Watch
+from storage.postgres.health_probe import Watch
 from tests.sim.loop import SimLoop
 
 NEVER_S = 1e6

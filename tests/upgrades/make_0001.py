@@ -20,7 +20,7 @@ from pathlib import Path
 import uvloop
 from redis import asyncio as aioredis
 
-from client_sim.client import Client
+from client_sim.sdk.client import Client
 from server import clock, config, embedded
 from server.app import App
 from server.embedded.stores import postgres_program

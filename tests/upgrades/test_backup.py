@@ -15,11 +15,11 @@ from typing import NamedTuple
 import pytest
 from redis import asyncio as aioredis
 
-from client_sim.client import Client
-from client_sim.pushes import Reloaded
+from client_sim.sdk.client import Client
+from client_sim.sdk.pushes import Reloaded
 from protocol import messages
 from server.embedded.stores import postgres_program
-from server.services.audit import Report, audit
+from server.services.money.audit import Report, audit
 from storage.postgres.database import Database
 from tests.conftest import Connect, Server, StartServer
 from tests.services.conftest import MakeParty, Party, until

@@ -12,8 +12,8 @@ import asyncpg
 import pytest
 from redis import asyncio as aioredis
 
-from client_sim.client import Client
-from server.services.audit import audit
+from client_sim.sdk.client import Client
+from server.services.money.audit import audit
 from storage.postgres import migrate
 from storage.postgres.database import Database
 from tests.conftest import Connect, Server, StartServer

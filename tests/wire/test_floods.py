@@ -12,7 +12,7 @@ import pytest
 from protocol import messages
 from server.core.limits import Limits
 from server.core.packet import Answer
-from server.net.addresses import Addresses, address_of
+from server.net.address_limits import Addresses, address_of
 from tests.conftest import Server, StartServer
 from tests.wire import raw as wire
 from tests.wire.conftest import Dial

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from client_sim.client import Client
-from client_sim.errors import ConnectionLost
+from client_sim.sdk.client import Client
+from client_sim.sdk.errors import ConnectionLost
 from server.net.tls import Gate, server_context
 from tests.conftest import Server, StartServer, token
 from tests.issuer import Issuer

@@ -17,7 +17,7 @@ from client_sim.chat.drawing import CREAM, GOLD
 from client_sim.chat.screens.dialog import Dialog
 from client_sim.chat.session import Session
 from client_sim.chat.widgets import Drawn, Keys
-from client_sim.errors import ClientError
+from client_sim.sdk.errors import ClientError
 from protocol import messages
 
 FRAME_S = 0.04

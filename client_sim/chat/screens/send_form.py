@@ -15,7 +15,7 @@ from client_sim.chat.drawing import DIM, GOLD
 from client_sim.chat.screens.dialog import Dialog
 from client_sim.chat.session import Session
 from client_sim.chat.widgets import Drawn, Field, Keys
-from client_sim.errors import ClientError
+from client_sim.sdk.errors import ClientError
 
 
 class SendForm(Dialog):

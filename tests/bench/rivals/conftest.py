@@ -38,13 +38,13 @@ Program = Callable[..., Awaitable[Ended]]
 
 @pytest.fixture
 def program() -> Program:
-    """Runs `python -m bench.rivals.NAME` to its end: `await program(name, *words)`."""
+    """Runs `python -m bench.compare.rivals.NAME` to its end: `await program(name, *words)`."""
 
     async def run(name: str, *words: str) -> Ended:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            f"bench.rivals.{name}",
+            f"bench.compare.rivals.{name}",
             *words,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import pytest
 
-from bench.rivals.echo import Echo
-from client_sim.client import Client
+from bench.compare.rivals.echo import Echo
+from client_sim.sdk.client import Client
 from tests.conftest import token
 from tests.wire import raw as wire
 from tests.wire.raw import Raw
@@ -104,7 +104,7 @@ async def test_the_sdk_takes_it_for_a_server(listening: Listening) -> None:
 
 async def test_the_program_prints_its_url_and_ends_when_it_is_told_to() -> None:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bench.rivals.echo", "--port", "0", stdout=asyncio.subprocess.PIPE
+        sys.executable, "-m", "bench.compare.rivals.echo", "--port", "0", stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
     async with asyncio.timeout(20):

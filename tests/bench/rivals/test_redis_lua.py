@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from redis import asyncio as aioredis
 
-from bench.rivals import redis_lua
-from bench.rivals.result import Void
+from bench.compare.rivals import redis_lua
+from bench.compare.rivals.result import Void
 from tests.bench.rivals.conftest import FIGURES, PERCENTILES, Program
 
 BOTH = pytest.mark.parametrize("script", ["usual", "lean"])

@@ -6,7 +6,7 @@ from array import array
 
 import pytest
 
-from bench.rivals.result import Void, percentiles_ms, prove
+from bench.compare.rivals.result import Void, percentiles_ms, prove
 
 FAIR = {(1, 10): 50, (1, 11): 150, (2, 10): 199, (2, 11): 1}  # two packets of 2 shares and 2.00 yuan
 

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from bench.rivals import sql_lock
-from bench.rivals.result import Void
+from bench.compare.rivals import sql_lock
+from bench.compare.rivals.result import Void
 from tests.bench.rivals.conftest import FIGURES, PERCENTILES, Program
 
 Sql = asyncpg.Connection

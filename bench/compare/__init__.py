@@ -1,0 +1,1 @@
+"""Comparison against rivals and targets, and the benchmark document."""

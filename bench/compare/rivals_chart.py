@@ -1,0 +1,72 @@
+"""The chart beside docs/benchmarks.md: bars of ours and of the rivals, as an SVG of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from statistics import median
+from typing import Any, Final, NamedTuple
+
+from bench.report.chart import number
+from bench.report.markup import Markup, element, together
+
+NAMESPACE: Final = "http://www.w3.org/2000/svg"
+WIDTH: Final = 760
+LABEL: Final = 22  # pixels of a line of words
+BAR: Final = 18
+GAP: Final = 14
+NUMBERS: Final = 250  # pixels to the right of the longest bar
+STYLE: Final = """
+text { font: 13px system-ui, sans-serif; fill: #1a1c1f } .soft { fill: #5b626b } .name { font-weight: 600 }
+.ours { fill: #0072b2 } .theirs { fill: #9aa3ad } .spread { stroke: #1a1c1f }
+@media (prefers-color-scheme: dark) { text { fill: #e9ecef } .soft { fill: #a0a8b1 } .ours { fill: #4fb0ec }
+  .theirs { fill: #6d7580 } .spread { stroke: #e9ecef } }
+"""
+
+
+class Bar(NamedTuple):
+    """One rate by round."""
+
+    kind: str  # class
+    words: str
+    rates: Sequence[float]
+
+
+def picture(pairs: Sequence[Mapping[str, Any]]) -> str:
+    """Bars of ours and of the rivals as an SVG of its own: medians, with a line from the lowest to the highest."""
+    most = max((max(*pair["ours"], *pair["theirs"]) for pair in pairs), default=1)
+    drawn, y = [], 0.0
+    for name, those in groupby(pairs, key=lambda pair: str(pair["run"])):
+        drawn.append(element("text", name, class_="name", x=0, y=y + 15))
+        y += LABEL
+        for bar in _bars(list(those)):
+            drawn.append(_bar(bar, y, (WIDTH - NUMBERS) / most))
+            y += BAR + 2
+        y += GAP
+    words = "; ".join(f"{pair['run']} is × {number(pair['ratio'])} of {pair['rival']}" for pair in pairs)
+    inside = [
+        element("title", "Ours and the rivals, per second"),
+        element("desc", words),
+        element("style", Markup(STYLE)),
+        *drawn,
+    ]
+    box = f"0 0 {WIDTH} {y:.0f}"
+    return element("svg", *inside, xmlns=NAMESPACE, role="img", width=WIDTH, height=y, viewBox=box) + "\n"
+
+
+def _bars(pairs: Sequence[Mapping[str, Any]]) -> Iterator[Bar]:
+    """Ours, which is the same in all of these, and each rival."""
+    yield Bar("ours", "hongbao", pairs[0]["ours"])
+    for pair in pairs:
+        yield Bar("theirs", f"{pair['rival']}: ours is × {number(pair['ratio'])}", pair["theirs"])
+
+
+def _bar(bar: Bar, y: float, pixels_each: float) -> Markup:
+    low, middle, high = (value * pixels_each for value in (min(bar.rates), median(bar.rates), max(bar.rates)))
+    centre = y + BAR / 2
+    return together(
+        element("rect", class_=bar.kind, x=0, y=y, width=middle, height=BAR),
+        element("line", class_="spread", x1=low, x2=high, y1=centre, y2=centre),
+        element("text", number(median(bar.rates)), x=max(middle, high) + 8, y=y + 13.5),
+        element("text", bar.words, class_="soft", x=max(middle, high) + 66, y=y + 13.5),
+    )

@@ -1,0 +1,1 @@
+"""The load: generators, connections, the target under load, the money verdict."""

@@ -1,0 +1,1 @@
+"""Figures for people: terminal, HTML page, charts."""

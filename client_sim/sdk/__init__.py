@@ -1,0 +1,1 @@
+"""The client SDK: one connection, its requests, its pushes, its errors."""

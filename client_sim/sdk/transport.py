@@ -1,0 +1,199 @@
+"""One socket connection of a client: asyncio on one side, protocol.connection on the other."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from typing import NamedTuple, cast
+from urllib.parse import urlsplit
+
+import msgspec
+
+from client_sim.sdk.errors import ClientError, ConnectionLost, ConnectionRefusedForGood
+from protocol import codes, messages
+from protocol.connection import ClientConnection
+from protocol.framing import FrameTooLarge
+from protocol.tokens import Token
+
+QUIET_GRACE_S = 2.0
+
+
+class Address(NamedTuple):
+    """Where a server listens."""
+
+    host: str
+    port: int
+
+
+def parse_url(url: str, *schemes: str) -> Address:
+    """The address in `tcp://host:port`, or with one of these schemes instead. Raises ValueError."""
+    parts, schemes = urlsplit(url), schemes or ("tcp",)
+    if parts.scheme not in schemes or not parts.hostname or not parts.port:
+        raise ValueError(f"{url!r} does not read {' or '.join(f'{scheme}://host:port' for scheme in schemes)}")
+    return Address(parts.hostname, parts.port)
+
+
+def tls_of(url: str, ca_file: str | None) -> ssl.SSLContext | None:
+    """For `tls://`: believe whom the file says, or else the system; the host's name is checked."""
+    if urlsplit(url).scheme != "tls":
+        return None
+    context = ssl.create_default_context(cafile=ca_file)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+class Handlers(NamedTuple):
+    """Who is told: of the welcome, then of every reply and push, and of the end of a welcomed connection."""
+
+    welcomed: Callable[[Wire, messages.Welcome], None]
+    received: Callable[[messages.Message], None]
+    lost: Callable[[ClientError], None]
+
+
+class Wire(asyncio.Protocol):
+    """Frames what is sent, hands on what comes, and gives up when the server has been silent for too long.
+
+    `opened` is done when the login was accepted, and fails if it was not.
+    """
+
+    __slots__ = (
+        "_connection",
+        "_flush_is_due",
+        "_handlers",
+        "_heard_at",
+        "_loop",
+        "_transport",
+        "_watch",
+        "opened",
+    )
+
+    def __init__(self, token: Token, handlers: Handlers) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._connection = ClientConnection(token)
+        self._handlers = handlers
+        self._transport: asyncio.Transport | None = None
+        self._flush_is_due = False
+        self._heard_at = self._loop.time()
+        self._watch: asyncio.TimerHandle | None = None
+        self.opened: asyncio.Future[None] = self._loop.create_future()
+
+    @property
+    def hello(self) -> messages.Hello | None:
+        """The server's first words, once they came."""
+        return self._connection.hello
+
+    def send(self, message: messages.Message) -> None:
+        """Queue one message. What is sent in one iteration of the loop leaves in one write."""
+        self._connection.send(message)
+        if not self._flush_is_due:
+            self._flush_is_due = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flush_is_due = False
+        data = self._connection.data_to_send()
+        if data and self._transport is not None and not self._transport.is_closing():
+            self._transport.write(data)
+
+    def close(self) -> None:
+        """Send what is queued and close."""
+        self._flush()
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Let go of the socket at once, as a phone in a tunnel does."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    # --- asyncio.Protocol -------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The socket is open; the server speaks first."""
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
+        self._heard_at = self._loop.time()
+
+    def data_received(self, data: bytes) -> None:
+        """Hand on what these bytes complete; a login or a pong may leave at once."""
+        self._heard_at = self._loop.time()
+        try:
+            received = self._connection.receive_data(data)
+        except (FrameTooLarge, msgspec.DecodeError) as error:
+            bad_frame = codes.Close.BAD_FRAME
+            self._end(ConnectionRefusedForGood(bad_frame, bad_frame.name.lower(), f"from the server: {error}"))
+            return
+        if not self.opened.done():
+            self._login(self._connection.welcome, received)
+        for message in received if self._transport is not None else ():
+            self._handlers.received(message)
+        if self._connection.goodbye is not None:
+            self.close()
+        else:
+            self._flush()
+
+    def _login(self, welcome: messages.Welcome | None, received: list[messages.Message]) -> None:
+        """Welcomed, or refused without a goodbye (a store is away), or neither yet.
+
+        The handlers hear of it at once and not when `connect` wakes up: pushes may stand in the same bytes.
+        """
+        if welcome is None:
+            if received:
+                self._end(ConnectionLost(f"no welcome but {received[0]}"))
+            return
+        assert self.hello is not None
+        self.opened.set_result(None)
+        self._handlers.welcomed(self, welcome)
+        quiet_s = (self.hello.ping_interval_ms + self.hello.pong_timeout_ms) / 1000 + QUIET_GRACE_S
+        self._watch = self._loop.call_later(quiet_s, self._check_quiet, quiet_s)
+
+    def _check_quiet(self, quiet_s: float) -> None:
+        """The server pings; a connection on which nothing comes any more is dead, whatever the system says."""
+        due_in_s = self._heard_at + quiet_s - self._loop.time()
+        if due_in_s > 0:
+            self._watch = self._loop.call_later(due_in_s, self._check_quiet, quiet_s)
+        else:
+            self.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The socket is closed, by whomever: the goodbye, if there was one, says what that means."""
+        goodbye = self._connection.goodbye
+        if goodbye is None:
+            self._end(ConnectionLost(str(exc) if exc else "the connection was closed"))
+        elif codes.should_reconnect(goodbye.code):
+            why = f"{goodbye.code} {goodbye.name}: {goodbye.detail}"
+            self._end(ConnectionLost(why, goodbye.reconnect_after_ms))
+        else:
+            self._end(ConnectionRefusedForGood(goodbye.code, goodbye.name, goodbye.detail))
+
+    def _end(self, error: ClientError) -> None:
+        """Tell once, whoever is waiting: the one who connects, or afterwards the handlers."""
+        if self._transport is None:
+            return
+        self._transport.abort()
+        self._transport = None
+        if self._watch is not None:
+            self._watch.cancel()
+        if not self.opened.done():
+            self.opened.set_exception(error)
+        elif not self.opened.cancelled():
+            self._handlers.lost(error)
+
+
+async def connect(
+    address: Address, token: Token, handlers: Handlers, timeout_s: float, tls: ssl.SSLContext | None = None
+) -> None:
+    """Connect and log in; `handlers.welcomed` gets the wire. Raises ConnectionLost, ConnectionRefusedForGood."""
+    wire = Wire(token, handlers)
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(timeout_s):
+            await loop.create_connection(lambda: wire, address.host, address.port, ssl=tls)
+            await wire.opened
+    except OSError as error:  # a TimeoutError is one
+        raise ConnectionLost(
+            f"cannot log in at {address.host}:{address.port}: {error if str(error) else 'no answer'}"
+        ) from error
+    finally:
+        if not wire.opened.done() or wire.opened.cancelled():
+            wire.abort()

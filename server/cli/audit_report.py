@@ -1,0 +1,70 @@
+"""What commands print about the books: the audit, and the proof of a packet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from server.core.packet import Packet, best_luck
+from server.core.pages import OVER
+from server.core.texts import yuan
+from server.services.money.audit import Report
+from server.services.packets.grab_open import state_of
+from server.services.packets.recovery import claim_of, terms_of
+from storage.postgres.packets.packets import ClaimRow, PacketRow
+
+
+def print_audit(console: Console, report: Report) -> None:
+    """Every check with a mark, every discrepancy by name, and one line that says how it ended."""
+    sums = report.sums
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for finding in report.findings:
+        table.add_row("✗" if finding.discrepancies else "✓", finding.name, finding.claim)
+    console.print(table)
+    for finding in report.findings:
+        for discrepancy in finding.discrepancies:
+            console.print(f"{finding.name}: {discrepancy}", style="red", highlight=False, soft_wrap=True)
+    console.print(
+        f"wallets {yuan(sums.wallets_fen)} + in packets {yuan(sums.in_packets_fen)}"
+        f" = put in {yuan(sums.put_in_fen)} - taken out {yuan(sums.taken_out_fen)} yuan",
+        highlight=False,
+        soft_wrap=True,
+    )
+    wrong = sum(len(finding.discrepancies) for finding in report.findings)
+    checked = (
+        f"{len(report.findings)} checks, {sums.packets:,} packets, {sums.claims:,} claims, "
+        f"{sums.transfers:,} transfers, {sums.wallets:,} wallets"
+    )
+    verdict = "audit: ok" if report.ok else f"audit: {wrong} discrepancies"
+    console.print(f"{verdict} ({checked})", style="bold", highlight=False, soft_wrap=True)
+
+
+def print_proof(console: Console, row: PacketRow, claims: Sequence[ClaimRow], now_ms: int) -> bool:
+    """Replay a packet that is over; true if every amount is the one its seed gives."""
+    terms, state = terms_of(row), state_of(row, now_ms)
+    if state not in OVER:
+        console.print(f"packet {row.packet_id} is {state}: its seed stays secret until it is finished or refunded")
+        return False
+    console.print(f"packet {row.packet_id}: {row.kind}, {yuan(row.total_fen)} yuan in {row.shares} shares, {state}")
+    console.print(f"commitment  {terms.commitment.hex()}", highlight=False, soft_wrap=True)
+    console.print(f"seed        {terms.seed.hex()}", highlight=False, soft_wrap=True)
+    recorded = [claim_of(claim) for claim in claims]
+    try:
+        Packet(terms, recorded)
+    except ValueError as error:
+        console.print(f"verify: wrong ({error})", style="red bold", highlight=False, soft_wrap=True)
+        return False
+    best = best_luck(terms, recorded)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for title in ("share", "user", "yuan", ""):
+        table.add_column(title, justify="right" if title in ("share", "yuan") else "left")
+    for claim in recorded:
+        table.add_row(
+            str(claim.index), str(claim.user_id), yuan(claim.amount_fen), "手气最佳" if claim == best else ""
+        )
+    console.print(table)
+    console.print(f"verify: ok ({len(recorded)} shares follow from the seed)", style="bold", highlight=False)
+    return True

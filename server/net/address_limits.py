@@ -1,0 +1,80 @@
+"""What one address may cost us: how many connections, and how many failed logins a second."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any, TypeAlias
+
+from protocol.codes import Close
+from server.core.limits import Limits
+from server.net.token_bucket import Bucket
+
+Address: TypeAlias = bytes
+
+IPV6_NETWORK_BYTES = 8  # whoever has one IPv6 address has the 2^64 beside it
+IPV4_IN_IPV6 = bytes(10) + b"\xff\xff"
+
+
+def address_of(peer: Any) -> Address:
+    """What counts as one address: IPv4 as it is, of IPv6 the network; everybody on a unix socket is one."""
+    if not isinstance(peer, tuple):
+        return b""
+    host = str(peer[0]).partition("%")[0]
+    if ":" not in host:
+        return socket.inet_aton(host)
+    packed = socket.inet_pton(socket.AF_INET6, host)
+    return packed[12:] if packed.startswith(IPV4_IN_IPV6) else packed[:IPV6_NETWORK_BYTES]
+
+
+class Caller:
+    """One address: its connections, and the failed logins that it still has."""
+
+    __slots__ = ("connections", "failures")
+
+    def __init__(self, failures: Bucket) -> None:
+        self.connections = 0
+        self.failures = failures
+
+
+class Addresses:
+    """All addresses that are connected, or whose budget of failed logins is not full again."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._callers: dict[Address, Caller] = {}
+
+    def __len__(self) -> int:
+        return len(self._callers)
+
+    def enter(self, address: Address, now_s: float) -> Close | None:
+        """A connection comes; the close code if it may not stay. Either way it counts until `leave`."""
+        caller = self._caller(address, now_s)
+        caller.connections += 1
+        if caller.connections > self._limits.connections_of_address_max:
+            return Close.TOO_MANY_CONNECTIONS
+        return Close.TOO_MANY_FAILED_LOGINS if caller.failures.is_empty(now_s, *self._rate()) else None
+
+    def leave(self, address: Address) -> None:
+        """A connection has gone."""
+        self._callers[address].connections -= 1
+
+    def failed(self, address: Address, now_s: float) -> None:
+        """A login of somebody connected has failed."""
+        self._caller(address, now_s).failures.charge(now_s, *self._rate())
+
+    def tidy(self, now_s: float) -> None:
+        """Forget addresses that are gone and whose budget is full again."""
+        for address, caller in list(self._callers.items()):
+            if not caller.connections and caller.failures.is_full(now_s, *self._rate()):
+                del self._callers[address]
+
+    def _rate(self) -> tuple[float, float]:
+        """Failed logins per second, and at once."""
+        return self._limits.failed_logins_of_address_per_s, self._limits.failed_logins_of_address_burst
+
+    def _caller(self, address: Address, now_s: float) -> Caller:
+        caller = self._callers.get(address)
+        if caller is None:
+            fresh = Bucket(self._limits.failed_logins_of_address_burst, now_s)
+            caller = self._callers[address] = Caller(fresh)
+        return caller

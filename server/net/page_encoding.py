@@ -1,0 +1,89 @@
+"""Pages on the wire: what the services show, as messages."""
+
+from __future__ import annotations
+
+from protocol import messages
+from server.core.pages import View
+from server.services.money import records
+from server.services.packets.pages import Line, Result, Tapped
+
+VIEWS = {View.GONE_WITH_LIST: View.GONE}  # on the wire a link says whether there is a list
+
+
+def line_of(line: Line) -> messages.ResultLine:
+    """One claim of a list."""
+    claim = line.claim
+    return messages.ResultLine(claim.index, claim.user_id, line.name, claim.amount_fen, claim.at_ms, line.when)
+
+
+def result_of(result: Result, watched: bool) -> messages.ResultPageBody:
+    """A result page."""
+    page = result.page
+    return messages.ResultPageBody(
+        packet_kind=page.kind,
+        state=page.state,
+        sender_id=page.sender_id,
+        sender_name=result.sender_name,
+        greeting=page.greeting,
+        amount_fen=page.amount_fen,
+        note=page.note,
+        summary=page.summary,
+        button=page.send_again,
+        link=page.records,
+        shows_list=page.lists_claims,
+        best_index=page.best_index,
+        opened=result.opened,
+        shares=result.shares,
+        claims=[line_of(line) for line in result.lines],
+        more=result.more,
+        watched=watched,
+        amount=page.amount,
+        ending=page.ending,
+        best_mark=page.best_mark,
+    )
+
+
+def tapped_of(packet_id: int, tapped: Tapped) -> messages.OpenPageShown:
+    """The answer to a tap."""
+    decision, page = tapped.decision, tapped.page
+    shown = messages.OpenPageShown(0, packet_id, decision.answer, retry_after_ms=decision.retry_after_ms)
+    if decision.ticket is not None:
+        shown.ticket, shown.lapses_at_ms = decision.ticket.number, decision.ticket.lapses_at_ms
+    if page is not None:
+        shown.view = VIEWS.get(page.view, page.view)
+        shown.sender_id, shown.sender_name, shown.greeting = page.sender_id, tapped.sender_name, page.greeting
+        shown.line, shown.button, shown.link = page.line, page.button, page.link
+    if tapped.result is not None:
+        shown.result = result_of(tapped.result, watched=False)
+    return shown
+
+
+def records_of(shown: records.Shown) -> messages.RecordsShown:
+    """A page of somebody's records."""
+    return messages.RecordsShown(
+        0,
+        shown.direction,
+        shown.year,
+        shown.years,
+        shown.packets,
+        shown.total_fen,
+        shown.best_lucks,
+        [_record_of(line) for line in shown.lines],
+        shown.more,
+    )
+
+
+def _record_of(line: records.Line) -> messages.RecordLine:
+    packet = line.packet
+    return messages.RecordLine(
+        packet.packet_id,
+        packet.kind,
+        line.at_ms,
+        line.user_id,
+        line.name,
+        line.amount_fen,
+        packet.shares,
+        packet.version,
+        line.state,
+        line.is_best,
+    )

@@ -1,0 +1,166 @@
+"""Who follows which result page: claims become pushes, a burst of them one push for each packet and FOLD_S."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import msgspec
+
+from protocol import messages
+from protocol.framing import frame
+from server.core.limits import Limits
+from server.core.texts import Language
+from server.net.page_encoding import line_of
+from server.services.packets.grab_open import Packets
+from server.services.packets.live_packet import Seen
+from server.services.packets.pages import Pages
+from server.services.runtime.events import Claimed, Event, Refunded
+
+if TYPE_CHECKING:
+    from server.net.session import Session
+
+FOLD_S = 0.1
+
+
+class Watch(msgspec.Struct):
+    """One connection that follows one packet, and how many claims it has been told of."""
+
+    language: Language
+    told: int
+
+
+class Wording(NamedTuple):
+    """Watches that hear the same words: encoded once for all of them."""
+
+    is_sender: bool
+    language: Language
+    told: int
+
+
+class Watching:
+    """Tells those who look at a result page what is new on it; `limits.watched_packets_max` pages a connection."""
+
+    def __init__(self, packets: Packets, pages: Pages, limits: Limits) -> None:
+        self._packets = packets
+        self._pages = pages
+        self._limits = limits
+        self._watches: dict[int, dict[Session, Watch]] = {}  # by packet
+        self._watched: dict[Session, dict[int, None]] = {}  # packets, the longest watched first
+        self._fresh: set[int] = set()
+        self._wake = asyncio.Event()
+        self.pushes = 0
+
+    def watch(self, session: Session, packet_id: int, language: Language, told: int) -> None:
+        """Tell a connection of the claims behind the first `told`. One too many ends the oldest watch."""
+        self.stop(session, packet_id)
+        if session.is_closing:  # it will not be lost a second time, so nobody would stop this watch
+            return
+        while len(watched := self._watched.get(session, {})) >= self._limits.watched_packets_max:
+            self.stop(session, next(iter(watched)))
+        self._watched.setdefault(session, {})[packet_id] = None
+        self._watches.setdefault(packet_id, {})[session] = Watch(language, told)
+        self._look_at(packet_id)  # claims may have come between the page and this
+
+    def follows(self, session: Session, packet_id: int) -> bool:
+        """Whether a connection will be told of claims to come. A watch of somebody who left the group ends here."""
+        seen = self._packets.seen(packet_id)
+        if seen is not None and not seen.may_follow(session.user_id):
+            self.stop(session, packet_id)
+        return session in self._watches.get(packet_id, ())
+
+    def stop(self, session: Session, packet_id: int) -> None:
+        """Tell a connection no more of a packet."""
+        _discard(self._watches, packet_id, session)
+        _discard(self._watched, session, packet_id)
+
+    def gone(self, session: Session) -> None:
+        """A connection was lost."""
+        for packet_id in list(self._watched.get(session, ())):
+            self.stop(session, packet_id)
+
+    def hears(self, event: Event) -> None:
+        """Something happened: new claims are looked at in a while, with those that come meanwhile."""
+        if not self._watches:
+            return
+        if type(event) is Claimed and event.terms.packet_id in self._watches:
+            self._look_at(event.terms.packet_id)
+        elif type(event) is Refunded and event.packet_id in self._watches:
+            self._look_at(event.packet_id)  # the last claims may not have been told
+
+    async def run(self) -> None:
+        """Push what is new, ten times a second if need be; for ever, to be supervised."""
+        while True:
+            await self._wake.wait()
+            await asyncio.sleep(FOLD_S)
+            fresh, self._fresh = self._fresh, set()
+            await asyncio.gather(*map(self._tell, fresh))
+            if not self._fresh:
+                self._wake.clear()
+
+    def _look_at(self, packet_id: int) -> None:
+        self._fresh.add(packet_id)
+        self._wake.set()
+
+    def _end(self, packet_id: int) -> None:
+        for session in list(self._watches.get(packet_id, ())):
+            self.stop(session, packet_id)
+
+    async def _tell(self, packet_id: int) -> None:
+        seen = self._packets.seen(packet_id)
+        if seen is not None:
+            for wording, sessions in self._same_words(packet_id, seen).items():
+                await self._push(packet_id, seen, wording, sessions)
+            if seen.refunded:
+                self._end(packet_id)
+        elif packet_id in self._packets.live_ids():
+            self._look_at(packet_id)  # it is being read again
+        else:
+            self._end(packet_id)
+
+    def _same_words(self, packet_id: int, seen: Seen) -> dict[Wording, list[Session]]:
+        """Those who are behind, by what they would hear."""
+        groups: dict[Wording, list[Session]] = {}
+        for session, watch in self._watches.get(packet_id, {}).items():
+            if watch.told < seen.durable:
+                is_sender = session.user_id == seen.packet.terms.sender_id
+                groups.setdefault(Wording(is_sender, watch.language, watch.told), []).append(session)
+        return groups
+
+    async def _push(self, packet_id: int, seen: Seen, wording: Wording, sessions: list[Session]) -> None:
+        news = await self._pages.news(seen, sessions[0].user_id, wording.language, wording.told)
+        lines = [line_of(line) for line in news.lines]
+        framed = frame(messages.encode(messages.ClaimsSeen(0, packet_id, news.opened, lines, news.summary)))
+        for session in self._who_may_hear(packet_id, wording, sessions):
+            self._watches[packet_id][session].told = news.opened
+            session.push(framed, can_wait=True)
+            self.pushes += 1
+            if news.over:
+                self.stop(session, packet_id)
+
+    def _who_may_hear(self, packet_id: int, wording: Wording, sessions: list[Session]) -> list[Session]:
+        """Who may be told of it still: names were read meanwhile, and some went or asked for the page anew."""
+        seen = self._packets.seen(packet_id)
+        if seen is None:
+            self._look_at(packet_id)  # it is being read again
+            return []
+        hearers = []
+        for session in sessions:
+            watch = self._watches.get(packet_id, {}).get(session)
+            if not seen.may_follow(session.user_id):
+                self.stop(session, packet_id)
+            elif watch is not None and watch.told == wording.told:
+                hearers.append(session)
+        return hearers
+
+
+Outer = TypeVar("Outer")
+Inner = TypeVar("Inner")
+
+
+def _discard(table: dict[Outer, dict[Inner, Any]], outer: Outer, inner: Inner) -> None:
+    """Take an entry out of a table of tables, and leave no empty one behind."""
+    if outer in table:
+        table[outer].pop(inner, None)
+        if not table[outer]:
+            del table[outer]

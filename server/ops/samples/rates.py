@@ -1,0 +1,84 @@
+"""What lies between two samples: rates, mean sizes, percentiles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from server.core.latency import Latencies
+from server.ops.samples.sample import Counts, Sample
+
+
+class Percentiles(msgspec.Struct, frozen=True):
+    """Of latencies, in ms; None when there were none."""
+
+    p50: float | None
+    p99: float | None
+
+
+class Rates(msgspec.Struct, frozen=True, kw_only=True):
+    """A second's worth of everything that is counted, over the seconds between two samples."""
+
+    seconds: float
+    accepted_per_s: float
+    requests_per_s: dict[str, float]
+    answers_per_s: dict[str, float]
+    refusals_per_s: dict[str, float]
+    pushes_per_s: float
+    wins_per_s: float
+    sends_per_s: float
+    settled_per_s: float
+    money_fen_per_s: dict[str, float]
+    batches_per_s: float
+    claims_per_batch: float
+    open_ms: Percentiles
+    redis_ms: Percentiles
+    postgres_ms: Percentiles
+    loop_lag_ms: float  # the worst
+
+
+def rates(samples: list[Sample]) -> Rates:
+    """From the first of these samples to the last; all zero if that is the same one."""
+    before, after = samples[0], samples[-1]
+    seconds = after.clock_s - before.clock_s
+
+    def per_s(was: int, now: int) -> float:
+        return round((now - was) / seconds, 2) if seconds > 0 else 0.0
+
+    def each_per_s(were: Counts, now: Counts) -> dict[str, float]:
+        return {name: rate for name in now if (rate := per_s(were.get(name, 0), now[name]))}
+
+    answers, batches = each_per_s(before.answers, after.answers), after.batches - before.batches
+    return Rates(
+        seconds=round(seconds, 3),
+        accepted_per_s=per_s(before.accepted, after.accepted),
+        requests_per_s=each_per_s(before.requests, after.requests),
+        answers_per_s=answers,
+        refusals_per_s=each_per_s(before.refusals, after.refusals),
+        pushes_per_s=per_s(before.pushes, after.pushes),
+        wins_per_s=answers.get("won", 0.0),
+        sends_per_s=per_s(before.sends, after.sends),
+        settled_per_s=per_s(before.settled, after.settled),
+        money_fen_per_s=each_per_s(before.money_fen, after.money_fen),
+        batches_per_s=per_s(before.batches, after.batches),
+        claims_per_batch=round((after.claims - before.claims) / batches, 1) if batches else 0.0,
+        open_ms=_percentiles(before.open_ms, after.open_ms),
+        redis_ms=_percentiles(before.redis_ms, after.redis_ms),
+        postgres_ms=_percentiles(before.postgres_ms, after.postgres_ms),
+        loop_lag_ms=max(sample.loop_lag_ms for sample in samples[1:] or samples),
+    )
+
+
+def non_zero(counts: Mapping[str, int]) -> Counts:
+    """Without what never happened: there are dozens of reasons."""
+    return {name: count for name, count in counts.items() if count}
+
+
+def _percentiles(before: Latencies, after: Latencies) -> Percentiles:
+    between = after.since(before)
+    return Percentiles(_rounded(between.within_ms(0.5)), _rounded(between.within_ms(0.99)))
+
+
+def _rounded(ms: float | None) -> float | None:
+    return None if ms is None else round(ms, 2)

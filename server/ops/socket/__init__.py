@@ -1,0 +1,1 @@
+"""The status socket: commands and lookups of operators."""

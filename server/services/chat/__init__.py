@@ -1,0 +1,1 @@
+"""Login, groups, names, messages, grab statistics."""

@@ -1,0 +1,186 @@
+"""Who grabs first, and who never sends: what the owner of a group may know of its members.
+
+A reaction is the time from the post of a packet in a group to a member's first ticket for it. Gathered in memory,
+added to the records once a second: statistics, so a crash may lose that second, a storm some of its grabs, and
+those of packets that this process has not posted itself are not counted. Nobody reacts to their own packet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from statistics import median_low
+from typing import NamedTuple
+
+import msgspec
+import structlog
+
+from server.core.ids import is_user
+from server.services.chat.groups import Groups
+from server.services.packets.grab_open import Packets
+from server.services.runtime.events import Event, PacketPosted
+from storage.errors import StoreUnavailable
+from storage.postgres.chat import grab_stats
+from storage.postgres.chat.grab_stats import ReactionRow
+
+LOG = structlog.get_logger()
+FLUSH_S = 1.0
+ROWS_MAX = 2_000  # members written at once
+TALLIES_MAX = 20_000  # members who wait to be written; of more nothing is counted
+TOLD_APART_MAX = (
+    200_000  # users whose first ticket for a packet is remembered, over all packets; the oldest give way
+)
+GRABS_MAX = 10_000  # counted at once
+CHUNK = 500  # of them before others get their turn
+RECENT_MAX = 31
+REACTION_MS_MAX = 2**31 - 1  # what a column holds; a packet may live longer than these 24.8 days
+
+
+class Line(NamedTuple):
+    """What the owner sees of one member; `median_ms` is 0 if they never grabbed."""
+
+    user_id: int
+    median_ms: int
+    grabs: int
+    first_places: int
+    sent_packets: int
+
+
+class Race(msgspec.Struct):
+    """One packet in one group: who has grabbed it there, in their order."""
+
+    group_id: int
+    posted_at_ms: int
+    sender_id: int
+    users: set[int]
+
+
+class Tally(msgspec.Struct):
+    """What is not recorded yet of one member of a group."""
+
+    grabs: int = 0
+    first_places: int = 0
+    sent_packets: int = 0
+    recent_ms: list[int] = []
+
+    def plus(self, later: Tally) -> Tally:
+        """Both together."""
+        return Tally(
+            self.grabs + later.grabs,
+            self.first_places + later.first_places,
+            self.sent_packets + later.sent_packets,
+            (self.recent_ms + later.recent_ms)[-RECENT_MAX:],
+        )
+
+
+class Reactions:
+    """Gathers and tells reactions. Raises Refused, StoreUnavailable."""
+
+    def __init__(self, store: grab_stats.Reactions, packets: Packets, groups: Groups) -> None:
+        self._store = store
+        self._packets = packets
+        self._groups = groups
+        self._races: dict[int, list[Race]] = {}  # by packet, in the order of the posts
+        self._told_apart = 0
+        self._tallies: dict[tuple[int, int], Tally] = {}  # by group and user
+
+    async def of_group(self, owner_id: int, group_id: int) -> list[Line]:
+        """All members, the fastest first, behind them who never grabbed. Only for the owner."""
+        group = await self._groups.owned_by(owner_id, group_id)
+        known = {row.user_id: row for row in await self._store.of_group(group_id)}
+        lines = [_line(user_id, known.get(user_id)) for user_id in group.members]
+        return sorted(lines, key=lambda line: (line.median_ms == 0, line.median_ms, line.user_id))
+
+    # --- gathering --------------------------------------------------------------------------------------------
+
+    def hears(self, event: Event) -> None:
+        """A packet was posted in a group: the race is on, and its sender has sent one."""
+        if type(event) is not PacketPosted or is_user(event.stream_id):
+            return
+        terms, races = event.terms, self._races.setdefault(event.terms.packet_id, [])
+        if any(race.group_id == event.stream_id for race in races):
+            return  # posted there before
+        races.append(Race(event.stream_id, event.at_ms, terms.sender_id, set()))
+        self._told_apart += 1
+        self._count(event.stream_id, terms.sender_id, Tally(sent_packets=1))
+        self._forget_oldest()
+
+    async def take(self) -> None:
+        """Count the grabs since the last time."""
+        for _ in range(0, GRABS_MAX, CHUNK):
+            if not self._packets.admissions:
+                return
+            admissions = self._packets.admissions[:CHUNK]
+            del self._packets.admissions[:CHUNK]
+            for packet_id, user_id, at_ms in admissions:
+                for race in self._races.get(packet_id, ()):
+                    self._grabbed(race, user_id, at_ms)
+            self._forget_oldest()
+            await asyncio.sleep(0)
+
+    def _grabbed(self, race: Race, user_id: int, at_ms: int) -> None:
+        if user_id in race.users or user_id == race.sender_id:
+            return
+        if user_id not in self._groups.members(race.group_id) or at_ms < race.posted_at_ms:
+            return
+        is_first = not race.users
+        race.users.add(user_id)
+        self._told_apart += 1
+        reaction_ms = min(max(at_ms - race.posted_at_ms, 1), REACTION_MS_MAX)  # 0 is who never grabbed
+        self._count(race.group_id, user_id, Tally(1, int(is_first), 0, [reaction_ms]))
+
+    def _count(self, group_id: int, user_id: int, new: Tally) -> None:
+        key = (group_id, user_id)
+        before = self._tallies.get(key)
+        if before is not None:
+            self._tallies[key] = before.plus(new)
+        elif len(self._tallies) < TALLIES_MAX:
+            self._tallies[key] = new
+
+    def _forget_oldest(self) -> None:
+        while self._told_apart > TOLD_APART_MAX:
+            races = self._races.pop(next(iter(self._races)))
+            self._told_apart -= sum(1 + len(race.users) for race in races)
+
+    # --- recording --------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Count and record once a second, for ever, to be supervised. A defect costs statistics, not the server."""
+        while True:
+            await asyncio.sleep(FLUSH_S)
+            try:
+                await self.take()
+                await self.flush()
+            except StoreUnavailable as error:
+                LOG.debug("reactions_wait", why=str(error))
+            except Exception:
+                LOG.exception("reactions_lost")
+
+    async def flush(self) -> None:
+        """Record what was counted, at most ROWS_MAX members. Raises StoreUnavailable: then it is kept."""
+        keys = list(self._tallies)[:ROWS_MAX]
+        taken = {key: self._tallies.pop(key) for key in keys}
+        if not taken:
+            return
+        try:
+            await self._store.add([_row(key, tally) for key, tally in taken.items()], RECENT_MAX)
+        except StoreUnavailable:
+            self._give_back(taken)
+            raise
+
+    def _give_back(self, taken: dict[tuple[int, int], Tally]) -> None:
+        """Put it before what was counted meanwhile."""
+        for key, tally in taken.items():
+            later = self._tallies.pop(key, Tally())
+            if len(self._tallies) < TALLIES_MAX:
+                self._tallies[key] = tally.plus(later)
+
+
+def _row(key: tuple[int, int], tally: Tally) -> ReactionRow:
+    return ReactionRow(*key, tally.grabs, tally.first_places, tally.sent_packets, tally.recent_ms)
+
+
+def _line(user_id: int, row: ReactionRow | None) -> Line:
+    if row is None:
+        return Line(user_id, 0, 0, 0, 0)
+    median_ms = median_low(row.recent_ms) if row.recent_ms else 0
+    return Line(user_id, median_ms, row.grabs, row.first_places, row.sent_packets)

@@ -1,0 +1,169 @@
+"""Groups: make, join, leave, who is in. The members of every group in use are kept in memory and in step."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from weakref import WeakValueDictionary
+
+from server.core.ids import IdMaker
+from server.core.limits import Fault, Limits, check_bytes
+from server.services.runtime.events import Announce, Removed
+from server.services.runtime.in_doubt import Doubts
+from server.services.runtime.refusals import Reason, Refused
+from storage.errors import StoreUnavailable
+from storage.postgres.chat.groups import GroupFull, GroupRow, MemberRow, Standing, TooManyGroups, WasKicked
+from storage.postgres.chat.groups import Groups as GroupStore
+
+
+class Union(Collection[int]):
+    """The members of several groups: a view that stays in step with all of them."""
+
+    __slots__ = ("_parts",)
+
+    def __init__(self, parts: Sequence[Collection[int]]) -> None:
+        self._parts = parts
+
+    def __contains__(self, user_id: object) -> bool:
+        return any(user_id in part for part in self._parts)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(set().union(*self._parts))
+
+    def __len__(self) -> int:
+        return len(set().union(*self._parts))
+
+
+class Groups:
+    """Use cases on groups. Raises Refused, Broken, StoreUnavailable."""
+
+    def __init__(
+        self, store: GroupStore, limits: Limits, ids: IdMaker, now_ms: Callable[[], int], announce: Announce
+    ) -> None:
+        self._store = store
+        self._limits = limits
+        self._ids = ids
+        self._now_ms = now_ms
+        self._announce = announce
+        self._groups: dict[int, GroupRow] = {}
+        self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+        self.doubts: Doubts[MemberRow, MemberRow] = Doubts(self._recall, self._follow)
+
+    async def create(self, owner_id: int, name: str) -> int:
+        """A new group; its id."""
+        check_bytes(name, 1, self._limits.name_bytes_max, Fault.BAD_NAME)
+        now_ms = self._now_ms()
+        group_id = self._ids.next(now_ms)
+        try:
+            await self._store.create(group_id, name, owner_id, now_ms, self._limits.groups_of_user_max)
+        except TooManyGroups:
+            raise self._too_many() from None
+        self._groups[group_id] = GroupRow(group_id, name, owner_id, {owner_id})
+        return group_id
+
+    async def join(self, user_id: int, group_id: int) -> GroupRow:
+        """Become a member; again is harmless."""
+        group, limits = await self._existing(group_id), self._limits
+        async with self._changing(group_id, user_id, Standing.IN):
+            try:
+                await self._store.join(
+                    group_id, user_id, self._now_ms(), limits.group_members_max, limits.groups_of_user_max
+                )
+            except TooManyGroups:
+                raise self._too_many() from None
+            except GroupFull:
+                raise Refused(Reason.GROUP_FULL, f"{limits.group_members_max} members") from None
+            except WasKicked:
+                raise Refused(Reason.KICKED) from None
+        return group
+
+    async def leave(self, user_id: int, group_id: int) -> None:
+        """Stop being a member; again is harmless. The owner stays."""
+        group = await self._existing(group_id)
+        if user_id == group.owner_id:
+            raise Refused(Reason.OWNER_STAYS)
+        async with self._changing(group_id, user_id, Standing.LEFT):
+            await self._store.leave(group_id, user_id, self._now_ms())
+
+    async def kick(self, owner_id: int, group_id: int, user_id: int) -> None:
+        """Throw somebody out who is or was a member, for good; again is harmless."""
+        await self.owned_by(owner_id, group_id)
+        if user_id == owner_id:
+            raise Refused(Reason.OWNER_STAYS)
+        async with self._changing(group_id, user_id, Standing.KICKED):
+            if not await self._store.kick(group_id, user_id, self._now_ms()):
+                raise Refused(Reason.NOT_A_MEMBER)
+
+    @asynccontextmanager
+    async def _changing(self, group_id: int, user_id: int, standing: Standing) -> AsyncIterator[None]:
+        """Inside, a change is recorded. Memory follows: at once, or when it is known whether it is recorded."""
+        change = MemberRow(group_id, user_id, standing)
+        async with self._turn(group_id):
+            try:
+                yield
+            except StoreUnavailable:
+                self.doubts.add([change])
+                raise
+            self._follow(change)
+
+    def _turn(self, group_id: int) -> asyncio.Lock:
+        """One change of a group's members at a time, so that memory follows the record in its order."""
+        return self._turns.setdefault(group_id, asyncio.Lock())
+
+    def _follow(self, change: MemberRow) -> None:
+        """Have in memory what is recorded. Who is thrown out hears it."""
+        group_id, user_id, standing = change
+        members = self._groups[group_id].members
+        if standing is Standing.IN:
+            members.add(user_id)
+        elif user_id in members:
+            members.remove(user_id)
+            if standing is Standing.KICKED:
+                self._announce(Removed(group_id), (user_id,))
+
+    async def _recall(self, changes: Sequence[MemberRow]) -> list[MemberRow | None]:
+        """Which of these are recorded. Memory follows before the next turn begins: nothing is awaited between."""
+        async with AsyncExitStack() as turns:
+            for group_id in {change.group_id for change in changes}:
+                await turns.enter_async_context(self._turn(group_id))
+            return await self._store.recall(changes)
+
+    async def owned_by(self, user_id: int, group_id: int) -> GroupRow:
+        """A group as its owner sees it."""
+        group = await self.seen_by(user_id, group_id)
+        if user_id != group.owner_id:
+            raise Refused(Reason.NOT_OWNER)
+        return group
+
+    async def seen_by(self, user_id: int, group_id: int) -> GroupRow:
+        """A group as one of its members sees it."""
+        group = await self._existing(group_id)
+        if user_id not in group.members:
+            raise Refused(Reason.NOT_A_MEMBER)
+        return group
+
+    async def keep(self, group_ids: Sequence[int]) -> None:
+        """Have these groups in memory, those of them that exist."""
+        missing = [group_id for group_id in set(group_ids) if group_id not in self._groups]
+        if missing:
+            for group in await self._store.load(missing):
+                self._groups.setdefault(group.group_id, group)  # one that was loaded meanwhile stays the one
+
+    def members(self, group_id: int) -> Collection[int]:
+        """The members of a group that is kept: a view that stays in step."""
+        return self._groups[group_id].members
+
+    def audience(self, group_ids: Sequence[int]) -> Collection[int]:
+        """The members of all these groups, which are kept: a view that stays in step."""
+        parts = [self._groups[group_id].members for group_id in group_ids]
+        return parts[0] if len(parts) == 1 else Union(parts)
+
+    def _too_many(self) -> Refused:
+        return Refused(Reason.TOO_MANY_GROUPS, f"{self._limits.groups_of_user_max} groups")
+
+    async def _existing(self, group_id: int) -> GroupRow:
+        await self.keep([group_id])
+        if group_id not in self._groups:
+            raise Refused(Reason.NO_SUCH_GROUP)
+        return self._groups[group_id]

@@ -1,0 +1,84 @@
+"""Texts to groups, and catching up on what one missed. Texts are recorded in natural batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeAlias
+
+from server.core.limits import Fault, Limits, check_bytes
+from server.core.packet import Terms
+from server.services.chat.groups import Groups
+from server.services.packets.recovery import terms_of
+from server.services.runtime.batching import Batcher
+from server.services.runtime.events import Announce, PacketPosted, TextPosted
+from storage.postgres.chat.messages import MessageRow, Messages, Post
+from storage.postgres.packets.packets import Packets
+
+BATCH_MAX = 500
+
+
+Posted: TypeAlias = TextPosted | PacketPosted
+
+
+class CaughtUp(NamedTuple):
+    """The messages asked for, oldest first. `reload`: too many were missed to tell them one by one."""
+
+    last_message: int
+    reload: bool
+    posts: Sequence[Posted]
+
+
+class Chat:
+    """Use cases on streams. Raises Refused, Broken, StoreUnavailable."""
+
+    def __init__(
+        self,
+        store: Messages,
+        packets: Packets,
+        groups: Groups,
+        limits: Limits,
+        now_ms: Callable[[], int],
+        announce: Announce,
+    ) -> None:
+        self._store = store
+        self._packets = packets
+        self._groups = groups
+        self._limits = limits
+        self._now_ms = now_ms
+        self._announce = announce
+        self.batcher: Batcher[Post, int] = Batcher(self._record, BATCH_MAX, limits)
+
+    async def say(self, user_id: int, group_id: int, text: str) -> int:
+        """Post a text to a group; its number in the group's stream."""
+        check_bytes(text, 1, self._limits.text_bytes_max, Fault.BAD_TEXT)
+        await self._groups.seen_by(user_id, group_id)
+        return await self.batcher.submit(Post(group_id, user_id, self._now_ms(), text, None))
+
+    async def _record(self, posts: list[Post]) -> list[int]:
+        numbers = await self._store.append(posts)
+        for post, number in zip(posts, numbers, strict=True):
+            event = TextPosted(post.stream_id, number, post.sender_id, post.at_ms, post.text or "")
+            self._announce(event, self._groups.members(post.stream_id))
+        return numbers
+
+    async def catch_up(self, user_id: int, stream_id: int, after: int) -> CaughtUp:
+        """What came in one of the user's streams after message number `after`."""
+        if stream_id != user_id:  # not the user's own inbox, so it must be one of their groups
+            await self._groups.seen_by(user_id, stream_id)
+        after = max(after, 0)
+        last, messages = await self._store.after(stream_id, after, self._limits.catch_up_messages)
+        if last - after > self._limits.reload_after_messages:
+            return CaughtUp(last, reload=True, posts=())
+        rows = await self._packets.rows([message.packet_id for message in messages if message.packet_id])
+        terms = {packet_id: terms_of(row) for packet_id, row in rows.items()}
+        return CaughtUp(last, reload=False, posts=[_posted(message, terms) for message in messages])
+
+    async def last_message(self, group_id: int) -> int:
+        """The number of the last message of a group."""
+        return await self._store.last(group_id)
+
+
+def _posted(message: MessageRow, terms: dict[int, Terms]) -> Posted:
+    if message.packet_id is not None:
+        return PacketPosted(message.stream_id, message.message, terms[message.packet_id], message.at_ms)
+    return TextPosted(message.stream_id, message.message, message.sender_id, message.at_ms, message.text or "")

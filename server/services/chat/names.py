@@ -1,0 +1,74 @@
+"""What users are called. Names are for the eye: nothing fails because one could not be read."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+
+from server.core.limits import Fault, Limits, check_bytes
+from server.services.runtime.batching import Batcher
+from server.services.runtime.refusals import Refused
+from storage.postgres.chat.names import Names as NameStore
+
+BATCH_MAX = 20  # requests whose names are read at once, of up to some hundred users each
+KEPT_MAX = 100_000  # names in memory; more are let go of, the longest unused first
+NAMELESS_PART = 0.1  # of them as many users who are known to have none, apart: made-up ids push no name out
+
+
+class Names:
+    """Use cases on names. Those in use are kept in memory and in step."""
+
+    def __init__(self, store: NameStore, limits: Limits, kept_max: int = KEPT_MAX) -> None:
+        self._store = store
+        self._limits = limits
+        self._kept_max = kept_max
+        self._names: OrderedDict[int, str] = OrderedDict()  # the longest unused first
+        self._nameless: OrderedDict[int, str] = OrderedDict()  # the oldest first; all ""
+        self.batcher: Batcher[tuple[int, ...], Mapping[int, str]] = Batcher(self._load, BATCH_MAX, limits)
+
+    async def call(self, user_id: int, name: str) -> None:
+        """Others see the user called so from now on; "": not at all. Raises Broken, StoreUnavailable."""
+        check_bytes(name, 0, self._limits.name_bytes_max, Fault.BAD_NAME)
+        await self._store.put(user_id, name)
+        self._keep(user_id, name)
+
+    async def of(self, user_ids: Sequence[int]) -> list[str]:
+        """What these users are called, in their order; "" for who has no name, or if it cannot be read now."""
+        if missing := self._unknown(user_ids):
+            await self._read(tuple(missing))
+        return [self._used(user_id) for user_id in user_ids]
+
+    async def by_id(self, user_ids: Iterable[int]) -> dict[int, str]:
+        """What these users are called, by their ids."""
+        asked = list(dict.fromkeys(user_ids))
+        return dict(zip(asked, await self.of(asked), strict=True))
+
+    def _unknown(self, user_ids: Iterable[int]) -> set[int]:
+        return {user_id for user_id in user_ids if user_id not in self._names and user_id not in self._nameless}
+
+    async def _read(self, user_ids: tuple[int, ...]) -> None:
+        """All of them are one item of a batch: a task and a future for each would cost more than reading them."""
+        try:
+            found = await self.batcher.submit(user_ids)
+        except Refused:
+            return
+        for user_id in self._unknown(user_ids):  # the others were set meanwhile
+            self._keep(user_id, found.get(user_id, ""))
+
+    async def _load(self, asked: list[tuple[int, ...]]) -> list[Mapping[int, str]]:
+        found = await self._store.load(list({user_id for user_ids in asked for user_id in user_ids}))
+        return [found] * len(asked)
+
+    def _keep(self, user_id: int, name: str) -> None:
+        self._names.pop(user_id, None)
+        self._nameless.pop(user_id, None)
+        kept, most = (self._names, 1.0) if name else (self._nameless, NAMELESS_PART)
+        kept[user_id] = name
+        if len(kept) > self._kept_max * most:
+            kept.popitem(last=False)
+
+    def _used(self, user_id: int) -> str:
+        name = self._names.get(user_id, "")
+        if name:
+            self._names.move_to_end(user_id)
+        return name

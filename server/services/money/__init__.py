@@ -1,0 +1,1 @@
+"""Wallets, settlement of claims, yearly records, the audit."""

@@ -1,0 +1,85 @@
+"""Settlement (入账): credit claims to wallets, largest first, from a queue that lives beside the claims."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+from server.services.runtime.events import Announce, BalanceChanged
+from server.services.runtime.in_doubt import Doubts
+from server.services.runtime.outage_log import Trouble
+from storage.errors import StoreUnavailable
+from storage.postgres.money.settlement import Credit, Unanswered
+from storage.postgres.money.settlement import Settlement as Queue
+
+PACE_S = 0.1  # between two batches, so that each is worth its commit
+# Longer for each claim that waits to be recorded: who waits for `won` comes first. Up to a second in a storm.
+YIELD_S_PER_CLAIM = 0.001
+YIELD_S_MAX = 1.0
+
+
+class Settlement:
+    """Empties the queue in batches; the queue itself survives whatever happens to us."""
+
+    def __init__(
+        self,
+        queue: Queue,
+        batch_max: int,
+        idle_s: float,
+        now_ms: Callable[[], int],
+        announce: Announce,
+        unrecorded: Callable[[], int],
+    ) -> None:
+        self._queue = queue
+        self._batch_max = batch_max
+        self._idle_s = idle_s
+        self._now_ms = now_ms
+        self._announce = announce
+        self._unrecorded = unrecorded
+        self._wake = asyncio.Event()
+        self._trouble = Trouble("settlement_waits")
+        self.doubts: Doubts[Credit, Credit] = Doubts(queue.recall, self._tell)
+        self.settled_claims = 0
+
+    def wake(self) -> None:
+        """Claims were recorded: do not wait for the next look."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Settle for ever, to be supervised; looks by itself every `idle_s`, for what others have queued."""
+        while True:
+            self._wake.clear()
+            try:
+                while taken := await self.settle_once():
+                    await self._pause(taken)
+            except StoreUnavailable as error:
+                self._trouble.begins(error)
+                await asyncio.sleep(self._idle_s)
+                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._idle_s):  # wait_for of Python 3.11 may swallow a cancellation
+                    await self._wake.wait()
+
+    async def _pause(self, taken: int) -> None:
+        """None when nobody waits for us and more is left than a batch."""
+        unrecorded = self._unrecorded()
+        if unrecorded or taken < self._batch_max:
+            await asyncio.sleep(min(PACE_S + unrecorded * YIELD_S_PER_CLAIM, YIELD_S_MAX))
+
+    async def settle_once(self) -> int:
+        """Settle one batch; how many claims it took. Raises StoreUnavailable."""
+        try:
+            taken, credits = await self._queue.settle(self._batch_max, self._now_ms())
+        except Unanswered as unanswered:
+            self.doubts.add(unanswered.credits)
+            raise
+        self._trouble.is_over()
+        for credit in credits:
+            self._tell(credit)
+        return taken
+
+    def _tell(self, credit: Credit) -> None:
+        self.settled_claims += credit.claims
+        event = BalanceChanged(credit.user_id, credit.balance, credit.change_fen, "claim")
+        self._announce(event, (credit.user_id,))

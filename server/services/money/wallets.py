@@ -1,0 +1,76 @@
+"""Wallets: the balance, and money that the chat backend moves in from and out to the outside world."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from server.core import ledger
+from server.core.limits import Fault, Limits, check_bytes, check_number
+from server.services.runtime.events import Announce, BalanceChanged
+from server.services.runtime.in_doubt import Doubts
+from server.services.runtime.refusals import Reason, Refused
+from storage.errors import StoreUnavailable
+from storage.postgres.money import wallets as store
+from storage.postgres.money.wallets import Balance, Booked, TransferRow
+
+MOVE_FEN_MAX = 10**12  # ten thousand million yuan at once: more is a mistake
+
+
+class Wallets:
+    """Use cases on wallets. Raises Refused, Broken, StoreUnavailable."""
+
+    def __init__(
+        self, wallets: store.Wallets, limits: Limits, now_ms: Callable[[], int], announce: Announce
+    ) -> None:
+        self._store = wallets
+        self._limits = limits
+        self._now_ms = now_ms
+        self._announce = announce
+        self.doubts: Doubts[TransferRow, Booked] = Doubts(wallets.recall, self._tell)
+        self.moved_fen = {ledger.Kind.TOP_UP: 0, ledger.Kind.WITHDRAW: 0}
+
+    async def balance(self, user_id: int) -> Balance:
+        """What a user has."""
+        return await self._store.balance(user_id)
+
+    async def top_up(self, user_id: int, amount_fen: int, key: str) -> int:
+        """Money from outside, once per key; the balance in fen."""
+        return await self._move(ledger.Kind.TOP_UP, user_id, amount_fen, key)
+
+    async def withdraw(self, user_id: int, amount_fen: int, key: str) -> int:
+        """Money to the outside, once per key; the balance in fen."""
+        return await self._move(ledger.Kind.WITHDRAW, user_id, amount_fen, key)
+
+    async def _move(self, kind: ledger.Kind, user_id: int, amount_fen: int, key: str) -> int:
+        check_bytes(key, 1, self._limits.key_bytes_max, Fault.BAD_KEY)
+        check_number(amount_fen, 1, MOVE_FEN_MAX, Fault.BAD_AMOUNT, "the amount in fen")
+        comes_in = ledger.DIRECTIONS[kind].credit is ledger.Account.WALLET
+        debit, credit = (ledger.OUTSIDE, user_id) if comes_in else (user_id, ledger.OUTSIDE)
+        transfer = TransferRow(debit, credit, kind, key, amount_fen, self._now_ms())
+        try:
+            moved = await self._store.move(transfer, *_change(transfer))
+        except store.NotEnoughMoney:
+            raise Refused(Reason.NOT_ENOUGH_MONEY) from None
+        except store.KeyReused:
+            raise Refused(Reason.KEY_REUSED) from None
+        except StoreUnavailable:
+            self.doubts.add([transfer])
+            raise
+        if moved.moved_now:
+            self._tell(Booked(transfer, moved.balance))
+        return moved.balance.fen
+
+    def _tell(self, booked: Booked) -> None:
+        """The new balance to its user, once."""
+        transfer, balance = booked
+        kind = ledger.Kind(transfer.kind)
+        user_id, change_fen = _change(transfer)
+        self.moved_fen[kind] += transfer.amount_fen
+        self._announce(BalanceChanged(user_id, balance, change_fen, kind.name.lower()), (user_id,))
+
+
+def _change(transfer: TransferRow) -> tuple[int, int]:
+    """Whose wallet it changes, and by how much: below 0 if money leaves."""
+    if transfer.debit_account == ledger.OUTSIDE:
+        return transfer.credit_account, transfer.amount_fen
+    return transfer.debit_account, -transfer.amount_fen

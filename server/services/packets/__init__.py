@@ -1,0 +1,1 @@
+"""Grab, open, send, send again, refund, pages: what users do with packets."""

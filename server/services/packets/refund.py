@@ -1,0 +1,117 @@
+"""Refunds: what nobody opened goes back to the sender after expiry, once.
+
+Close the packet in memory and in the mirror, re-drive what the mirror alone holds, then one transaction closes the
+record and pays back what its own claims leave. What is due stands in the records, so a restart forgets nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from server.services.packets.commit import CommitPath, Durability
+from server.services.packets.grab_open import Packets
+from server.services.packets.recovery import Memories, claim_of, terms_of, verdict
+from server.services.runtime.events import Announce, BalanceChanged, Refunded
+from server.services.runtime.in_doubt import Doubts
+from server.services.runtime.outage_log import Trouble
+from storage.errors import StoreUnavailable
+from storage.postgres.packets import packets as store
+from storage.redis.mirror import Log, Mirror
+
+
+class Refunds:
+    """Pays back expired packets."""
+
+    def __init__(
+        self,
+        records: store.Packets,
+        mirror: Mirror,
+        path: CommitPath,
+        packets: Packets,
+        durability: Durability,
+        batch_max: int,
+        interval_s: float,
+        now_ms: Callable[[], int],
+        announce: Announce,
+    ) -> None:
+        self._records = records
+        self._mirror = mirror
+        self._path = path
+        self._packets = packets
+        self._durability = durability
+        self._batch_max = batch_max
+        self._interval_s = interval_s
+        self._now_ms = now_ms
+        self._announce = announce
+        self._trouble = Trouble("refunds_wait")
+        self.doubts: Doubts[tuple[int, int], store.RefundRow] = Doubts(records.recall_refunds, self._tell)
+        self.refunded_packets = 0
+        self.refunded_fen = 0
+        self.redriven_claims = 0
+        self.redriven_fen = 0
+
+    async def run(self) -> None:
+        """Refund for ever, to be supervised."""
+        while True:
+            try:
+                while await self.refund_once() == self._batch_max:
+                    pass
+                self._trouble.is_over()
+            except StoreUnavailable as error:
+                self._trouble.begins(error)
+            await asyncio.sleep(self._interval_s)
+
+    async def refund_once(self) -> int:
+        """Refund one batch of packets that are due; how many were paid back."""
+        now_ms = self._now_ms()
+        due = self._packets.close_quiet(await self._records.due(now_ms, self._batch_max))
+        if not due:
+            return 0
+        overtaken = await self._redrive(await self._close_mirror(due))
+        due = [packet_id for packet_id in due if packet_id not in overtaken]
+        try:
+            rows = await self._records.refund(due, now_ms)
+        except StoreUnavailable:
+            self.doubts.add((packet_id, now_ms) for packet_id in due)
+            raise
+        for row in rows:
+            self._tell(row)
+        self._packets.over += {*due} - {row.packet_id for row in rows}  # somebody else has closed these
+        return len(rows)
+
+    def _tell(self, row: store.RefundRow) -> None:
+        """The money is back: to the packet's page, to the operators, to the sender."""
+        self._packets.refunded([row.packet_id])
+        self._packets.over.append(row.packet_id)
+        self.refunded_packets += 1
+        self.refunded_fen += row.refunded_fen
+        self._announce(Refunded(row.packet_id, row.sender_id, row.refunded_fen), (row.sender_id,))
+        event = BalanceChanged(row.sender_id, row.balance, row.refunded_fen, "refund")
+        self._announce(event, (row.sender_id,))
+
+    async def _close_mirror(self, due: list[int]) -> dict[int, Log]:
+        """Close the logs. Without Redis the record alone decides, unless it may lack claims that were told."""
+        if self._path.mirror_is_up:
+            try:
+                return await self._mirror.close_logs(due)
+            except StoreUnavailable:
+                self._path.mirror_is_up = False
+        if self._durability == "redis":
+            raise StoreUnavailable("Redis is away and may hold claims that were told")
+        return {}
+
+    async def _redrive(self, logs: dict[int, Log]) -> set[int]:
+        """Record what only the mirror holds; returns the packets that another writer moved meanwhile."""
+        rows, recorded = await self._records.load([packet_id for packet_id, log in logs.items() if log.claims])
+        ahead = []
+        for packet_id, row in rows.items():
+            claims = [claim_of(claim) for claim in recorded[packet_id]]
+            found = verdict(Memories(terms_of(row), claims, row.closed_at_ms is not None, logs[packet_id]))
+            if found.redrive:
+                ahead.append(store.Advance(packet_id, len(claims), found.redrive))
+        accepted = await self._records.record(ahead) if ahead else set()
+        redriven = [claim for one in ahead if one.packet_id in accepted for claim in one.claims]
+        self.redriven_claims += len(redriven)
+        self.redriven_fen += sum(claim.amount_fen for claim in redriven)
+        return {one.packet_id for one in ahead} - accepted

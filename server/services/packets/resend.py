@@ -1,0 +1,122 @@
+"""Send again (继续发送此红包): the sender pushes an unfinished packet once more, or to another of their groups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from server.core.limits import Broken, Fault, Limits
+from server.core.packet import Kind, Terms
+from server.core.pages import State
+from server.services.chat.groups import Groups
+from server.services.packets.grab_open import Packets, state_of
+from server.services.packets.recovery import terms_of
+from server.services.runtime.events import Announce, PacketPosted
+from server.services.runtime.in_doubt import Doubts
+from server.services.runtime.refusals import Reason, Refused
+from storage.errors import StoreUnavailable
+from storage.postgres.chat.messages import Post
+from storage.postgres.packets import packets, resends
+
+WHERE_IT_WAS = 0  # in place of a group: where the packet was sent first
+
+
+class Posted(NamedTuple):
+    """Where the sender sees it again, and under which number."""
+
+    stream_id: int
+    message: int
+
+
+class Again(NamedTuple):
+    """A packet in one of the streams where it is posted again; the number of the message, 0 until it is known."""
+
+    terms: Terms
+    post: Post
+    number: int = 0
+
+    @property
+    def one_more(self) -> int | None:
+        """The group, if it is not the one that the packet was sent to."""
+        terms, stream_id = self.terms, self.post.stream_id
+        return None if terms.kind is Kind.PERSONAL or stream_id == terms.target_id else stream_id
+
+
+class Resends:
+    """Use case send again. Raises Refused, Broken, StoreUnavailable."""
+
+    def __init__(
+        self,
+        store: resends.Resends,
+        records: packets.Packets,
+        live: Packets,
+        groups: Groups,
+        limits: Limits,
+        now_ms: Callable[[], int],
+        announce: Announce,
+    ) -> None:
+        self._store = store
+        self._records = records
+        self._live = live
+        self._groups = groups
+        self._limits = limits
+        self._now_ms = now_ms
+        self._announce = announce
+        self.doubts: Doubts[Again, Again] = Doubts(self._recall, self._tell)
+
+    async def send(self, user_id: int, packet_id: int, group_id: int) -> Posted:
+        """Post my packet again; in a group that it was not in, members may open it from now on. Not repeatable."""
+        row = (await self._records.rows([packet_id])).get(packet_id)
+        if row is None or row.sender_id != user_id:
+            raise Refused(Reason.NOT_ALLOWED)  # whether there is such a packet is its sender's to know
+        now_ms = self._now_ms()
+        if state_of(row, now_ms) is not State.OPEN:
+            raise Refused(Reason.FINISHED)
+        terms = terms_of(row)
+        if terms.kind is Kind.PERSONAL:
+            return await self._to_receiver(terms, group_id, now_ms)
+        return await self._to_group(terms, group_id or terms.target_id, now_ms)
+
+    async def _to_receiver(self, terms: Terms, group_id: int, now_ms: int) -> Posted:
+        if group_id != WHERE_IT_WAS:
+            raise Broken(Fault.BAD_TARGET, "a personal packet goes to its receiver")
+        return await self._post(terms, (terms.sender_id, terms.target_id), now_ms)
+
+    async def _to_group(self, terms: Terms, group_id: int, now_ms: int) -> Posted:
+        try:
+            await self._groups.seen_by(terms.sender_id, group_id)
+        except Refused:
+            raise Refused(Reason.NOT_A_MEMBER) from None  # whether the group exists is not the sender's to know
+        return await self._post(terms, (group_id,), now_ms)
+
+    async def _post(self, terms: Terms, stream_ids: Sequence[int], now_ms: int) -> Posted:
+        agains = [
+            Again(terms, Post(stream_id, terms.sender_id, now_ms, None, terms.packet_id))
+            for stream_id in stream_ids
+        ]
+        most = self._limits.groups_of_packet_max - 1
+        try:
+            numbers = await self._store.record([one.post for one in agains], agains[0].one_more, most)
+        except resends.TooManyGroups:
+            raise Refused(Reason.TOO_MANY_GROUPS, f"{self._limits.groups_of_packet_max} groups") from None
+        except StoreUnavailable:
+            self.doubts.add(agains)
+            raise
+        for again, number in zip(agains, numbers, strict=True):
+            self._tell(again._replace(number=number))
+        return Posted(stream_ids[0], numbers[0])
+
+    def _tell(self, again: Again) -> None:
+        """The packet to those who see it there; if there it is new, they may open it from now on."""
+        terms, post, number = again
+        if again.one_more is not None:
+            self._live.sent_again(terms.packet_id, again.one_more)
+        viewers = (post.stream_id,) if terms.kind is Kind.PERSONAL else self._groups.members(post.stream_id)
+        self._announce(PacketPosted(post.stream_id, number, terms, post.at_ms), viewers)
+
+    async def _recall(self, agains: Sequence[Again]) -> list[Again | None]:
+        numbers = await self._store.recall([one.post for one in agains])
+        return [
+            None if number is None else again._replace(number=number)
+            for again, number in zip(agains, numbers, strict=True)
+        ]

@@ -1,0 +1,1 @@
+"""What every service uses: batches, load shedding, events, refusals, outages."""

@@ -1,0 +1,85 @@
+"""Natural batching: while one batch is at the store the next one gathers. No timers; alone, nothing waits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+import structlog
+
+from server.core.limits import Limits
+from server.services.runtime.load_shedding import NEW_WORK, Pressure
+from server.services.runtime.refusals import Reason, Refused
+from storage.errors import StoreUnavailable
+
+LOG = structlog.get_logger()
+WAITING_MAX = 20_000
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Batcher(Generic[Item, Result]):
+    """Gathers items and works on them together, one batch at a time; each gets its own result or exception.
+
+    `work` answers one result an item, in order; a result that is an exception is raised to whoever submitted it.
+    What would wait longer than half of `limits.wait_ms_max` is refused: OVERLOADED. If the store is away the whole
+    batch hears STORE_UNAVAILABLE.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[list[Item]], Awaitable[Sequence[Result | Exception]]],
+        batch_max: int,
+        limits: Limits,
+    ) -> None:
+        self._work = work
+        self._batch_max = batch_max
+        self._pressure = Pressure(batch_max, limits, WAITING_MAX)
+        self._at_store = 0
+        self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
+        self._wake = asyncio.Event()
+
+    def submit(self, item: Item) -> asyncio.Future[Result]:
+        """Put an item into the next batch. Raises Refused."""
+        ahead = len(self._waiting) + self._at_store
+        if self._pressure.is_too_high(ahead, NEW_WORK):
+            raise Refused(Reason.OVERLOADED, retry_after_ms=self._pressure.retry_after_ms(ahead))
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
+        self._wake.set()
+        return future
+
+    async def run(self) -> None:
+        """Work for ever; to be supervised."""
+        while True:
+            await self._wake.wait()
+            batch, self._waiting = self._waiting[: self._batch_max], self._waiting[self._batch_max :]
+            if not self._waiting:
+                self._wake.clear()
+            self._at_store = len(batch)
+            self._pressure.begin()
+            await self._work_on(batch)
+            self._pressure.end(more_waits=bool(self._waiting))
+            self._at_store = 0
+
+    async def _work_on(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
+        results: Sequence[Result | Exception]
+        try:
+            results = await self._work([item for item, _ in batch])
+        except StoreUnavailable as error:
+            results = [Refused(Reason.STORE_UNAVAILABLE, str(error)) for _ in batch]
+        except Exception:
+            if len(batch) > 1:  # one item is a defect of ours: it must not spoil the others
+                for one in batch:
+                    await self._work_on([one])
+                return
+            LOG.exception("batch_failed", work=getattr(self._work, "__qualname__", ""))
+            results = [Refused(Reason.INTERNAL)]
+        for (_, future), result in zip(batch, results, strict=True):
+            if future.done():  # whoever asked has gone away
+                continue
+            if isinstance(result, Exception):
+                future.set_exception(result)
+            else:
+                future.set_result(result)

@@ -1,0 +1,1 @@
+"""Statements on groups, messages, names, grab statistics."""

@@ -1,0 +1,1 @@
+"""Statements on wallets, transfers, settlement, records, the audit."""

@@ -1,0 +1,81 @@
+"""The settlement queue: claims whose money is not in a wallet yet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from storage import statements
+from storage.errors import StoreUnavailable
+from storage.postgres.money.wallets import Balance
+
+if TYPE_CHECKING:
+    from storage.postgres.database import Database
+
+_SQL = statements.load(__file__)
+
+
+class Credit(NamedTuple):
+    """What one user got in one batch, and one of the packets that it came from."""
+
+    user_id: int
+    packet_id: int
+    claims: int
+    change_fen: int
+    at_ms: int
+    balance: Balance
+
+
+class Unanswered(StoreUnavailable):
+    """The commit of a batch was asked for, and perhaps done: these credits are to be recalled."""
+
+    def __init__(self, why: StoreUnavailable, credits: Sequence[Credit]) -> None:
+        super().__init__(str(why))
+        self.credits = credits
+
+
+class Backlog(NamedTuple):
+    """What waits. `oldest_ms` is None when nothing does."""
+
+    claims: int
+    amount_fen: int
+    oldest_ms: int | None
+
+
+class Settlement:
+    """Statements on the queue."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lane = database.lane()
+
+    async def settle(self, most: int, now_ms: int) -> tuple[int, list[Credit]]:
+        """Credit up to `most` claims, largest first, in one statement; how many were taken, and the credits.
+
+        In a transaction of its own, so that the credits are known when its outcome is not: raises Unanswered then.
+        """
+        credits: list[Credit] = []
+        try:
+            async with self._lane.transaction() as connection:
+                rows = await connection.fetch(_SQL["settle"], most, now_ms)
+                credits = [Credit(row[0], row[1], row[2], row[3], now_ms, Balance(row[4], row[5])) for row in rows]
+        except StoreUnavailable as error:
+            raise Unanswered(error, credits) from error
+        return rows[0]["taken"] if rows else 0, credits
+
+    async def recall(self, credits: Sequence[Credit]) -> list[Credit | None]:
+        """Which of these credits stand in the books, with what is in their wallets by now; None: not this one."""
+        columns = [[credit[column] for credit in credits] for column in (1, 0, 4)]
+        async with self._database.reading() as connection:
+            rows = await connection.fetch(_SQL["recall"], *columns)
+        balances = {row["place"]: Balance(*row[1:]) for row in rows}
+        return [
+            credit._replace(balance=balances[place]) if place in balances else None
+            for place, credit in enumerate(credits, 1)
+        ]
+
+    async def backlog(self) -> Backlog:
+        """How much waits, and since when."""
+        async with self._database.reading() as connection:
+            row = await connection.fetchrow(_SQL["backlog"])
+        return Backlog(*row) if row is not None else Backlog(0, 0, None)

@@ -1,0 +1,206 @@
+"""Packets and their claims: load, record a batch, refund."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import itemgetter
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import asyncpg
+
+from storage import statements
+from storage.postgres.money.wallets import Balance
+
+if TYPE_CHECKING:
+    from storage.postgres.database import Connection, Database
+
+_SQL = statements.load(__file__)
+_COLUMNS = (
+    "packet_id",
+    "sender_id",
+    "key",
+    "kind",
+    "target_id",
+    "total_fen",
+    "shares",
+    "share_fen_min",
+    "share_fen_max",
+    "greeting",
+    "seed",
+    "created_at_ms",
+    "expires_at_ms",
+)
+
+
+class PacketRow(NamedTuple):
+    """A packet as it is recorded. `version` is the number of claims; closed: finished or refunded.
+
+    `also_in`: groups that it was sent to again; told by `load` and `rows`.
+    """
+
+    packet_id: int
+    sender_id: int
+    key: str
+    kind: str
+    target_id: int
+    total_fen: int
+    shares: int
+    share_fen_min: int
+    share_fen_max: int
+    greeting: str
+    seed: bytes
+    created_at_ms: int
+    expires_at_ms: int
+    version: int = 0
+    claimed_fen: int = 0
+    refunded_fen: int = 0
+    closed_at_ms: int | None = None
+    also_in: Sequence[int] = ()
+
+
+class ClaimRow(NamedTuple):
+    """A claim as it is recorded."""
+
+    packet_id: int
+    index: int  # type: ignore[assignment]  # the column's name hides tuple.index, which nobody calls
+    user_id: int
+    amount_fen: int
+    at_ms: int
+
+
+class Claim(Protocol):
+    """What the record wants to know of a claim."""
+
+    @property
+    def index(self) -> int: ...
+    @property
+    def user_id(self) -> int: ...
+    @property
+    def amount_fen(self) -> int: ...
+    @property
+    def at_ms(self) -> int: ...
+
+
+class Advance(NamedTuple):
+    """The next claims of one packet, built on `version`. Accepted only if that is still the recorded one."""
+
+    packet_id: int
+    version: int
+    claims: Sequence[Claim]
+
+
+_by_id = itemgetter(0)
+
+
+def _as_text(numbers: list[int]) -> str:
+    """An array as PostgreSQL reads it: a fifth of the time that asyncpg takes to encode it number by number."""
+    return f"{{{repr(numbers)[1:-1]}}}"
+
+
+class RefundRow(NamedTuple):
+    """A refund that was made, and the sender's balance after the whole batch."""
+
+    packet_id: int
+    sender_id: int
+    refunded_fen: int
+    balance: Balance
+
+
+class Packets:
+    """Statements on packets and claims."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._record_lane = database.lane()
+        self._refund_lane = database.lane()
+
+    async def load(self, packet_ids: Sequence[int]) -> tuple[dict[int, PacketRow], dict[int, list[ClaimRow]]]:
+        """The packets that exist, and their claims by index, as of one moment."""
+        async with (
+            self._database.reading() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            packets = await connection.fetch(_SQL["load"], packet_ids)
+            claims = await connection.fetch(_SQL["claims"], packet_ids)
+        by_packet: dict[int, list[ClaimRow]] = {row["packet_id"]: [] for row in packets}
+        for row in claims:
+            by_packet[row["packet_id"]].append(ClaimRow(*row))
+        return {row["packet_id"]: PacketRow(*row) for row in packets}, by_packet
+
+    async def rows(self, packet_ids: Sequence[int]) -> dict[int, PacketRow]:
+        """The packets that exist, without their claims."""
+        async with self._database.reading() as connection:
+            rows = await connection.fetch(_SQL["load"], packet_ids)
+        return {row["packet_id"]: PacketRow(*row) for row in rows}
+
+    async def record(self, advances: Sequence[Advance]) -> set[int]:
+        """Record claims, all in one statement; the ids of the packets that were accepted.
+
+        Not accepted: the recorded version is another, or the packet is closed. One advance per packet.
+        Raises StoreUnavailable: what happened must be read again.
+        """
+        try:
+            return await self._record_together(advances)
+        except asyncpg.IntegrityConstraintViolationError:
+            if len(advances) == 1:
+                return set()  # what it was built on is not what is recorded: to be read again
+        return {packet_id for one in advances for packet_id in await self.record([one])}
+
+    async def _record_together(self, advances: Sequence[Advance]) -> set[int]:
+        in_order = sorted(advances, key=_by_id)  # two writers lock rows in the same order
+        claims = [claim for one in in_order for claim in one.claims]
+        columns = (
+            [one.packet_id for one in in_order],
+            [one.version for one in in_order],
+            [one.version + len(one.claims) for one in in_order],
+            [sum([claim.amount_fen for claim in one.claims]) for one in in_order],
+            [one.claims[-1].at_ms for one in in_order],
+            [one.packet_id for one in in_order for _ in one.claims],
+            [claim.index for claim in claims],
+            [claim.user_id for claim in claims],
+            [claim.amount_fen for claim in claims],
+            [claim.at_ms for claim in claims],
+        )
+        async with self._record_lane.alone() as connection:
+            rows = await connection.fetch(_SQL["record"], *map(_as_text, columns))
+        return {row[0] for row in rows}
+
+    async def unopened_fen(self) -> int:
+        """What nobody has opened yet, in all packets that are open."""
+        async with self._database.reading() as connection:
+            return int(await connection.fetchval(_SQL["unopened"]))
+
+    async def due(self, now_ms: int, most: int) -> list[int]:
+        """Packets whose time is over and that are still open, the oldest first."""
+        async with self._database.reading() as connection:
+            return [row["packet_id"] for row in await connection.fetch(_SQL["due"], now_ms, most)]
+
+    async def refund(self, packet_ids: Sequence[int], now_ms: int) -> list[RefundRow]:
+        """Close packets and pay back what their own claims leave. One that is closed already is left out."""
+        async with self._refund_lane.transaction() as connection:
+            locked = [row["packet_id"] for row in await connection.fetch(_SQL["lock_open"], packet_ids)]
+            rows = await connection.fetch(_SQL["refund"], locked, now_ms)
+        return [RefundRow(row[0], row[1], row[2], Balance(row[3], row[4])) for row in rows]
+
+    async def recall_refunds(self, tries: Sequence[tuple[int, int]]) -> list[RefundRow | None]:
+        """What `refund` at that time would have answered, had its reply not been lost; None: not paid back."""
+        packet_ids, times_ms = [packet_id for packet_id, _ in tries], [at_ms for _, at_ms in tries]
+        async with self._database.reading() as connection:
+            rows = await connection.fetch(_SQL["recall_refunds"], packet_ids, times_ms)
+        found = {
+            place: RefundRow(packet_id, sender_id, fen, Balance(*balance))
+            for place, packet_id, sender_id, fen, *balance in rows
+        }
+        return [found.get(place) for place, _ in enumerate(tries, 1)]
+
+
+async def sent_before(connection: Connection, asked: Sequence[tuple[int, str]]) -> list[PacketRow]:
+    """The packets that these (sender, key) pairs made earlier."""
+    senders, keys = [sender for sender, _ in asked], [key for _, key in asked]
+    return [PacketRow(*row) for row in await connection.fetch(_SQL["sent_before"], senders, keys)]
+
+
+async def insert(connection: Connection, packets: Sequence[PacketRow]) -> None:
+    """New packets, without claims."""
+    width = len(_COLUMNS)
+    await connection.copy_records_to_table("packets", columns=_COLUMNS, records=[row[:width] for row in packets])

@@ -1,0 +1,52 @@
+"""Sending a packet again: to which groups it went, and the message that announces it there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from storage import statements
+from storage.postgres.chat import messages
+from storage.postgres.chat.messages import Post
+
+if TYPE_CHECKING:
+    from storage.postgres.database import Database
+
+_SQL = statements.load(__file__)
+
+
+class TooManyGroups(Exception):
+    """The packet is in as many groups as one packet may be."""
+
+
+class Resends:
+    """Statements on packets that are sent again."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def record(self, posts: Sequence[Post], group_id: int | None, groups_max: int) -> list[int]:
+        """Announce a packet again; the numbers of the messages. `group_id`: one more group, whose members may open.
+
+        Raises TooManyGroups.
+        """
+        packet_id, at_ms = posts[0].packet_id, posts[0].at_ms
+        async with self._database.transaction() as connection:
+            if group_id is not None:
+                await connection.execute(_SQL["lock"], packet_id)  # groups that are added at once are counted
+                if await connection.fetchval(_SQL["count"], packet_id, group_id) >= groups_max:
+                    raise TooManyGroups
+                await connection.execute(_SQL["add"], packet_id, group_id, at_ms)
+            return await messages.append(connection, posts)
+
+    async def recall(self, posts: Sequence[Post]) -> list[int | None]:
+        """The numbers of messages that `record` has made, had its reply been lost; None: not recorded."""
+        columns = [
+            [post.stream_id for post in posts],
+            [post.packet_id for post in posts],
+            [post.at_ms for post in posts],
+        ]
+        async with self._database.reading() as connection:
+            rows = await connection.fetch(_SQL["recall"], *columns)
+        numbers = {row["place"]: row["message"] for row in rows}
+        return [numbers.get(place) for place, _ in enumerate(posts, 1)]

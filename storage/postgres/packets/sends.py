@@ -1,0 +1,143 @@
+"""Sending: debit the wallets and record the packets of a whole batch in one transaction."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import asyncpg
+
+from storage import statements
+from storage.postgres.chat import messages
+from storage.postgres.chat.messages import Post
+from storage.postgres.money import records, wallets
+from storage.postgres.money.wallets import EMPTY, Balance, TransferRow
+from storage.postgres.packets import packets
+from storage.postgres.packets.packets import PacketRow
+
+if TYPE_CHECKING:
+    from storage.postgres.database import Connection, Database
+
+_SQL = statements.load(__file__)
+
+
+class Sent(NamedTuple):
+    """A packet that stands in the records: this one, or (without messages) the one its key made earlier."""
+
+    row: PacketRow
+    balance: Balance  # of the sender, after the whole batch
+    messages: dict[int, int]  # stream id -> number of the message that announces it
+
+
+class Sends:
+    """The one writer of new packets."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lane = database.lane()
+
+    async def record(
+        self,
+        rows: Sequence[PacketRow],
+        transfer_of: Callable[[PacketRow], TransferRow],
+        streams_of: Callable[[PacketRow], tuple[int, ...]],
+    ) -> list[Sent | None]:
+        """Record packets, each with its debit, its transfer and its announcements; None: not enough money.
+
+        Packets of one sender are judged in their order, each by what the one before it left. Raises
+        StoreUnavailable: then ask again with the same keys.
+        """
+        try:
+            async with self._lane.transaction() as connection:
+                return await _record(connection, rows, transfer_of, streams_of)
+        except asyncpg.UniqueViolationError:
+            # another process has used one of the keys since we looked: nothing was recorded, look again
+            async with self._lane.transaction() as connection:
+                return await _record(connection, rows, transfer_of, streams_of)
+
+    async def recall(
+        self, rows: Sequence[PacketRow], streams_of: Callable[[PacketRow], tuple[int, ...]]
+    ) -> list[Sent | None]:
+        """What `record` would have answered, had its reply not been lost; None: it is not recorded."""
+        places = [(row.packet_id, stream_id) for row in rows for stream_id in streams_of(row)]
+        packet_ids, stream_ids = [place[0] for place in places], [place[1] for place in places]
+        async with self._database.reading() as connection:
+            found = await connection.fetch(_SQL["recall"], packet_ids, stream_ids)
+        balances = {row["packet_id"]: Balance(*row[3:]) for row in found}
+        numbers: dict[int, dict[int, int]] = {packet_id: {} for packet_id in balances}
+        for packet_id, stream_id, message, *_ in found:
+            numbers[packet_id][stream_id] = message
+        return [
+            Sent(row, balances[row.packet_id], numbers[row.packet_id]) if row.packet_id in numbers else None
+            for row in rows
+        ]
+
+    async def before(self, sender_id: int, key: str) -> PacketRow | None:
+        """The packet that a key has sent, if it has."""
+        async with self._database.reading() as connection:
+            rows = await packets.sent_before(connection, [(sender_id, key)])
+        return rows[0] if rows else None
+
+
+async def _record(
+    connection: Connection,
+    rows: Sequence[PacketRow],
+    transfer_of: Callable[[PacketRow], TransferRow],
+    streams_of: Callable[[PacketRow], tuple[int, ...]],
+) -> list[Sent | None]:
+    # the wallets first: who holds them may be about to commit one of these keys, and then it is seen below
+    balances_fen = await wallets.lock(connection, {row.sender_id for row in rows})
+    before = await packets.sent_before(connection, [(row.sender_id, row.key) for row in rows])
+    results: dict[tuple[int, str], Sent | None] = {(row.sender_id, row.key): Sent(row, EMPTY, {}) for row in before}
+    paid = await _debit(connection, rows, balances_fen, results)
+    await packets.insert(connection, paid)
+    await wallets.insert_transfers(connection, [transfer_of(row) for row in paid])
+    await records.count_sent(connection, paid)
+    await _announce(connection, paid, streams_of, results)
+    return [_as_seen_by(row, results[row.sender_id, row.key]) for row in rows]
+
+
+async def _debit(
+    connection: Connection,
+    rows: Sequence[PacketRow],
+    balances_fen: dict[int, int],
+    results: dict[tuple[int, str], Sent | None],
+) -> list[PacketRow]:
+    """Take the money for those packets whose keys are new and whose senders have it; the packets that were paid."""
+    fresh = {(row.sender_id, row.key): row for row in reversed(rows) if (row.sender_id, row.key) not in results}
+    debits_fen: Counter[int] = Counter()
+    paid = []
+    for key, row in reversed(fresh.items()):
+        left_fen = balances_fen.get(row.sender_id, 0) - debits_fen[row.sender_id] - row.total_fen
+        if left_fen < 0:
+            results[key] = None
+            continue
+        debits_fen[row.sender_id] += row.total_fen
+        paid.append(row)
+    balances = await wallets.debit(connection, debits_fen)
+    for row in paid:
+        results[row.sender_id, row.key] = Sent(row, balances[row.sender_id], {})
+    return paid
+
+
+async def _announce(
+    connection: Connection,
+    paid: Sequence[PacketRow],
+    streams_of: Callable[[PacketRow], tuple[int, ...]],
+    results: dict[tuple[int, str], Sent | None],
+) -> None:
+    announced = [(row, stream_id) for row in paid for stream_id in streams_of(row)]
+    posts = [Post(stream_id, row.sender_id, row.created_at_ms, None, row.packet_id) for row, stream_id in announced]
+    numbers = await messages.append(connection, posts)
+    for (row, stream_id), number in zip(announced, numbers, strict=True):
+        sent = results[row.sender_id, row.key]
+        assert sent is not None
+        sent.messages[stream_id] = number
+
+
+def _as_seen_by(row: PacketRow, sent: Sent | None) -> Sent | None:
+    """A key that came twice in one batch sent one packet: the second asker hears of it, and announces nothing."""
+    if sent is None or sent.row is row:
+        return sent
+    return Sent(sent.row, EMPTY, {})
