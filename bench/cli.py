@@ -18,8 +18,8 @@ from bench.compare import compare, document, suite
 from bench.load import target as ground_module
 from bench.load.findmax import at_maximum, find_max
 from bench.load.run import run
-from bench.load.run_spec import Order
-from bench.load.target import GENERATORS_MAX, Ground, connections_max
+from bench.load.run_spec import RunSpec
+from bench.load.target import GENERATORS_MAX, Target, connections_max
 from bench.report import page
 from bench.report.screen import Screen, show
 from bench.scenarios import SCENARIOS
@@ -82,7 +82,7 @@ class Options:
     report: Annotated[Path | None, _option("write a page with the curves into this folder")] = None
 
 
-def order_of(scenario: str, options: Options) -> Order:
+def order_of(scenario: str, options: Options) -> RunSpec:
     """What a command line asks for. Raises ValueError, one line."""
     kind = SCENARIOS[scenario]
     standard = kind.standard
@@ -90,7 +90,7 @@ def order_of(scenario: str, options: Options) -> Order:
     for wrong, why in _contradictions(options, scenario, is_open):
         if wrong:
             raise ValueError(why)
-    order = Order(
+    order = RunSpec(
         scenario=scenario,
         connections=_or(options.connections, standard.connections),
         warmup_s=options.warmup_s,
@@ -112,7 +112,7 @@ def order_of(scenario: str, options: Options) -> Order:
 
 def _contradictions(options: Options, scenario: str, is_open: bool) -> list[tuple[bool, str]]:
     kind = SCENARIOS[scenario]
-    useless = " and ".join(name for name in kind.refuses if _is_given(name, options))
+    unusable = " and ".join(name for name in kind.refuses if _is_given(name, options))
     connections = _or(options.connections, kind.standard.connections)
     lasts = bool(kind.standard.seconds)
     of_open = (options.rate, None if lasts else options.seconds, options.p99_ms, options.find_max or None)
@@ -121,7 +121,7 @@ def _contradictions(options: Options, scenario: str, is_open: bool) -> list[tupl
     start_per_s = options.rate or kind.standard.rate_per_s
     is_tls = options.url is not None and options.url.startswith("tls://")
     return [
-        (bool(useless), f"{scenario} takes no {useless}: {kind.because}"),
+        (bool(unusable), f"{scenario} takes no {unusable}: {kind.because}"),
         (any(number is not None and number <= 0 for number in numbers), "rates, times and counts are above 0"),
         (options.warmup_s is not None and options.warmup_s < 0, "a warm-up takes 0 s or more"),
         (
@@ -175,23 +175,23 @@ def execute(scenario: str, options: Options) -> int:
     return 0 if figures["valid"] else 1
 
 
-def _ground(scenario: str, options: Options, screen: Screen) -> AbstractContextManager[Ground]:
+def _ground(scenario: str, options: Options, screen: Screen) -> AbstractContextManager[Target]:
     kind = SCENARIOS[scenario]
     if kind.server == "bare":
         return ground_module.ceiling()
     return ground_module.own(options.durability or "postgres", kind.limits, screen.say)
 
 
-async def _on_theirs(order: Order, options: Options, screen: Screen) -> dict[str, Any]:
+async def _on_theirs(order: RunSpec, options: Options, screen: Screen) -> dict[str, Any]:
     ca_file = None if options.ca_file is None else str(options.ca_file)
     ground = await ground_module.theirs(options.url or "", options.data, options.postgres or "", ca_file)
     return await measured(ground, order, options, screen)
 
 
-async def measured(ground: Ground, order: Order, options: Options, screen: Screen) -> dict[str, Any]:
+async def measured(ground: Target, order: RunSpec, options: Options, screen: Screen) -> dict[str, Any]:
     """The figures of a run, or of the one that a search for the maximum ends with. Raises as `run` does."""
 
-    async def play(one: Order) -> dict[str, Any]:
+    async def play(one: RunSpec) -> dict[str, Any]:
         return await run(ground, one, screen)
 
     async def at(rate_per_s: float) -> dict[str, Any]:

@@ -53,7 +53,7 @@ class ServerConnection:
         "logged_in",
         "login_seen",
         "nonce",
-        "vain",
+        "unmetered",
     )
 
     def __init__(self, hello: messages.Hello, now: float, timing: Timing, sizes: Sizes) -> None:
@@ -63,7 +63,7 @@ class ServerConnection:
         self._out: list[bytes] = [frame(messages.encode(hello))]
         self._payloads: list[bytes] = []  # complete frames whose turn has not come
         self._too_large = ""  # the bad frame behind them
-        self.vain = 0
+        self.unmetered = 0
         self.nonce = hello.nonce
         self._ping_is_out = False
         self._deadline = now + timing.login_timeout_s
@@ -75,9 +75,9 @@ class ServerConnection:
         """The requests that these bytes complete, in order, from at most FRAMES_AT_ONCE frames.
 
         While `has_more`, call it with no bytes for the next of them. Heartbeats are answered here and not returned.
-        `vain` then says how many frames were neither a request nor a pong that was waited for.
+        `unmetered` then says how many frames were neither a request nor a pong that was waited for.
         """
-        waiting, self.vain = self._payloads, 0
+        waiting, self.unmetered = self._payloads, 0
         try:
             self._splitter.take(data, waiting)
         except FrameTooLarge as error:
@@ -105,7 +105,7 @@ class ServerConnection:
         try:
             message: messages.Message = messages.decode_from_client(payload)
         except msgspec.ValidationError as error:
-            self.vain += 1
+            self.unmetered += 1
             self._refuse_or_close(payload, str(error))
             return None
         except _UNDECODABLE as error:
@@ -127,7 +127,7 @@ class ServerConnection:
             self._ping_is_out = False
             self._deadline = now + self._timing.ping_interval_s
         else:
-            self.vain += 1
+            self.unmetered += 1
             if kind is messages.Ping:
                 self.send(messages.Pong(message.seq))
             elif kind is messages.Login:

@@ -73,7 +73,7 @@ class Login(Message, tag=10):
     proof: bytes
 
 
-class Place(msgspec.Struct, array_like=True, gc=False):
+class StreamPosition(msgspec.Struct, array_like=True, gc=False):
     """Where one stream of messages stands. A stream is a group or, under the user's own id, their inbox."""
 
     stream_id: int
@@ -87,7 +87,7 @@ class Welcome(Message, tag=110):
 
     user_id: int
     balance_fen: int
-    places: list[Place]
+    places: list[StreamPosition]
 
 
 # --- groups and chat ------------------------------------------------------------------------------------------
@@ -159,13 +159,13 @@ class RemovedFromGroup(Message, tag=67):
     group_id: int
 
 
-class Reactions(Message, tag=33):
+class GrabStats(Message, tag=33):
     """Owner only: who grabs first, and who never sends."""
 
     group_id: Id
 
 
-class ReactionLine(msgspec.Struct, array_like=True, gc=False):
+class GrabStatLine(msgspec.Struct, array_like=True, gc=False):
     """One member: median time from push to grab (0: never grabbed), packets grabbed, grabbed first, and sent."""
 
     user_id: int
@@ -176,11 +176,11 @@ class ReactionLine(msgspec.Struct, array_like=True, gc=False):
     sent_packets: int
 
 
-class ReactionsShown(Message, tag=133):
+class GrabStatsShown(Message, tag=133):
     """The fastest first, behind them who never grabbed."""
 
     group_id: int
-    lines: list[ReactionLine]
+    lines: list[GrabStatLine]
 
 
 class SetName(Message, tag=34):
@@ -419,7 +419,7 @@ class WatchingStopped(Message, tag=129):
     packet_id: int
 
 
-class ClaimsSeen(Message, tag=66):
+class ResultUpdate(Message, tag=66):
     """Push to who watches a result page: claims since the last push, oldest first, at most ten pushes a second.
 
     `summary` is the line above the list as it reads now. When all shares are opened this is the last push.
@@ -513,7 +513,7 @@ class Revealed(Message, tag=123):
     share_fen_min: int = 1
 
 
-class ClaimSeen(Message, tag=62):
+class ClaimNotice(Message, tag=62):
     """Push to the sender: somebody opened a share of your packet (红包被抢提醒)."""
 
     packet_id: int
@@ -617,7 +617,7 @@ REQUESTS: Final[dict[type[Message], type[Message]]] = {
     Records: RecordsShown,
     SendAgain: SentAgain,
     Kick: Kicked,
-    Reactions: ReactionsShown,
+    GrabStats: GrabStatsShown,
     SetName: NameSet,
     GetNames: Names,
     GetBalance: Balance,
@@ -627,11 +627,11 @@ REQUESTS: Final[dict[type[Message], type[Message]]] = {
 PUSHES: Final[tuple[type[Message], ...]] = (
     TextPosted,
     PacketPosted,
-    ClaimSeen,
+    ClaimNotice,
     PacketFinished,
     PacketRefunded,
     BalanceChanged,
-    ClaimsSeen,
+    ResultUpdate,
     RemovedFromGroup,
 )
 FROM_CLIENT: Final[tuple[type[Message], ...]] = (*REQUESTS, Pong)

@@ -21,26 +21,26 @@ from server.net.dispatch import Dispatch
 from server.net.handlers import UseCases
 from server.net.hub import Hub
 from server.net.listener import Listener
-from server.net.subscriptions import Watching
+from server.net.subscriptions import Subscriptions
 from server.ops.operations import Operations
-from server.ops.samples.observer import Parts
-from server.ops.socket.commands import Levers
+from server.ops.samples.observer import ObservedParts
+from server.ops.socket.commands import AdminActions
 from server.ops.socket.lookups import Stores
-from server.services.chat.grab_stats import Reactions
-from server.services.chat.groups import Groups
-from server.services.chat.login import Auth
-from server.services.chat.messages import Chat
-from server.services.chat.names import Names
-from server.services.money.records import Records
-from server.services.money.settlement import Settlement
-from server.services.money.wallets import Wallets
-from server.services.packets.commit import CommitPath, Slice, Watch
-from server.services.packets.grab_open import Packets
-from server.services.packets.pages import Pages
-from server.services.packets.recovery import Loader
-from server.services.packets.refund import Refunds
-from server.services.packets.resend import Resends
-from server.services.packets.send import Sends
+from server.services.chat.grab_stats import GrabStatService
+from server.services.chat.groups import GroupService
+from server.services.chat.login import LoginService
+from server.services.chat.messages import MessageService
+from server.services.chat.names import NameService
+from server.services.money.records import RecordService
+from server.services.money.settlement import SettlementService
+from server.services.money.wallets import WalletService
+from server.services.packets.commit import CommitListener, CommitPath, PacketBatch
+from server.services.packets.grab_open import PacketService
+from server.services.packets.pages import PageService
+from server.services.packets.recovery import Recovery
+from server.services.packets.refund import RefundService
+from server.services.packets.resend import ResendService
+from server.services.packets.send import SendService
 from server.services.packets.sweep import Sweep
 from server.services.runtime.events import Event
 from storage import postgres
@@ -78,13 +78,13 @@ class App:
         self.mirror = Mirror(redis_url, STORE_TIMEOUT_S)
         now_ms, announce = clock.now_ms, self._announce
         ids = IdMaker(config.server.node)
-        group_store = postgres.groups.Groups(self.database)
-        records = postgres.packets.Packets(self.database)
-        self._queue = postgres.settlement.Settlement(self.database)
+        group_store = postgres.groups.GroupStore(self.database)
+        records = postgres.packets.PacketStore(self.database)
+        self._queue = postgres.settlement.SettlementQueue(self.database)
 
-        self.groups = Groups(group_store, limits, ids, now_ms, announce)
-        self.packets = Packets(records, self.groups, limits, now_ms, clock.random_number, announce)
-        self.settlement = Settlement(
+        self.groups = GroupService(group_store, limits, ids, now_ms, announce)
+        self.packets = PacketService(records, self.groups, limits, now_ms, clock.random_number, announce)
+        self.settlement = SettlementService(
             self._queue,
             config.settlement.batch_max,
             config.settlement.idle_s,
@@ -92,11 +92,11 @@ class App:
             announce,
             lambda: self.path.unrecorded,
         )
-        watch = Watch(self.packets.claims_durable, self._recorded, self.packets.claims_undone)
+        watch = CommitListener(self.packets.claims_durable, self._recorded, self.packets.claims_rejected)
         self.path = CommitPath(self.mirror, records, durability, watch, limits, now_ms, clock.elapsed_s)
-        self.loader = Loader(records, self.mirror, self.path, self.groups, durability)
-        self.packets.wire(self.path, self.loader)
-        self.refunds = Refunds(
+        self.recovery = Recovery(records, self.mirror, self.path, self.groups, durability)
+        self.packets.wire(self.path, self.recovery)
+        self.refunds = RefundService(
             records,
             self.mirror,
             self.path,
@@ -108,19 +108,23 @@ class App:
             announce,
         )
         self.sweep = Sweep(self.mirror, records, self.path, self.packets, durability)
-        names = Names(postgres.names.Names(self.database), limits)
-        pages = Pages(self.packets, names, now_ms)
-        self.reactions = Reactions(postgres.grab_stats.Reactions(self.database), self.packets, self.groups)
-        self.watching = Watching(self.packets, pages, limits)
+        names = NameService(postgres.names.NameStore(self.database), limits)
+        pages = PageService(self.packets, names, now_ms)
+        self.grab_stats = GrabStatService(
+            postgres.grab_stats.GrabStatStore(self.database), self.packets, self.groups
+        )
+        self.watching = Subscriptions(self.packets, pages, limits)
         use = UseCases(
-            Auth(keys, limits, now_ms, group_store),
+            LoginService(keys, limits, now_ms, group_store),
             self.groups,
-            Chat(postgres.messages.Messages(self.database), records, self.groups, limits, now_ms, announce),
+            MessageService(
+                postgres.messages.MessageStore(self.database), records, self.groups, limits, now_ms, announce
+            ),
             names,
             self.packets,
             pages,
-            Sends(
-                postgres.sends.Sends(self.database),
+            SendService(
+                postgres.sends.SendStore(self.database),
                 self.packets,
                 self.groups,
                 limits,
@@ -129,8 +133,8 @@ class App:
                 clock.random_bytes,
                 announce,
             ),
-            Resends(
-                postgres.resends.Resends(self.database),
+            ResendService(
+                postgres.resends.ResendStore(self.database),
                 records,
                 self.packets,
                 self.groups,
@@ -138,18 +142,18 @@ class App:
                 now_ms,
                 announce,
             ),
-            Records(postgres.records.Records(self.database), names, now_ms),
-            self.reactions,
-            Wallets(postgres.wallets.Wallets(self.database), limits, now_ms, announce),
+            RecordService(postgres.records.RecordStore(self.database), names, now_ms),
+            self.grab_stats,
+            WalletService(postgres.wallets.WalletStore(self.database), limits, now_ms, announce),
         )
         self._auth = use.auth
-        self._doubts = (
-            use.sends.doubts,
-            use.wallets.doubts,
-            self.settlement.doubts,
-            self.refunds.doubts,
-            self.groups.doubts,
-            use.resends.doubts,
+        self._in_doubt = (
+            use.sends.in_doubt,
+            use.wallets.in_doubt,
+            self.settlement.in_doubt,
+            self.refunds.in_doubt,
+            self.groups.in_doubt,
+            use.resends.in_doubt,
         )
         self._batchers = (use.auth.batcher, use.chat.batcher, use.sends.batcher, names.batcher)
         self.hub = Hub(limits)
@@ -164,28 +168,28 @@ class App:
                 records,
                 self._queue,
                 group_store,
-                postgres.messages.Messages(self.database),
+                postgres.messages.MessageStore(self.database),
                 self.mirror,
             ),
             postgres_dsn,
         )
 
     def _for_operators(self, use: UseCases, stores: Stores, postgres_dsn: str) -> Operations:
-        parts = Parts(
+        parts = ObservedParts(
             self.listener,
             self.hub,
             self.watching,
             self.dispatch,
             self.packets,
             self.path,
-            self.loader,
+            self.recovery,
             self.settlement,
             self.refunds,
             use.sends,
             use.wallets,
             self.database,
         )
-        levers = Levers(self.drain, lambda: self.reread())
+        levers = AdminActions(self.drain, lambda: self.reread())
         durability = self._config.stores.durability
         return Operations(
             self._config.ops, durability, postgres_dsn, parts, stores, levers, clock.now_ms, clock.elapsed_s
@@ -193,10 +197,10 @@ class App:
 
     def _announce(self, event: Event, audience: Collection[int]) -> None:
         self.hub.announce(event, audience)  # the services are made before the hub
-        self.watching.hears(event)
-        self.reactions.hears(event)
+        self.watching.on_event(event)
+        self.grab_stats.on_event(event)
 
-    def _recorded(self, part: Slice) -> None:
+    def _recorded(self, part: PacketBatch) -> None:
         self.packets.claims_recorded(part)
         self.settlement.wake()
 
@@ -247,9 +251,9 @@ class App:
             self.refunds.run(),
             self.sweep.run(),
             self.watching.run(),
-            self.reactions.run(),
+            self.grab_stats.run(),
             self.listener.run(),
-            *(doubts.run() for doubts in self._doubts),
+            *(in_doubt.run() for in_doubt in self._in_doubt),
             *(batcher.run() for batcher in self._batchers),
             *self.operations.loops(),
         ]

@@ -18,7 +18,7 @@ STATUS_SOCKET: Final = "status.sock"
 LOCK: Final = "server.lock"  # held (flock) by whoever serves, with its process id
 
 
-class Running(NamedTuple):
+class Instance(NamedTuple):
     """Where a running server is found; kept in DATA/server.json."""
 
     url: str
@@ -34,11 +34,11 @@ class AlreadyServed(Exception):
     """Another process serves on the data folder, or is about to; the text is one line."""
 
 
-def running(data: Path) -> Running | None:
+def running(data: Path) -> Instance | None:
     """The server that runs on a data folder, if there is one: one that was killed listens to nobody."""
     try:
         found = json.loads((data / SERVER_FILE).read_text())
-        here = Running(found["url"], found["pid"], Path(found["status"]))
+        here = Instance(found["url"], found["pid"], Path(found["status"]))
         return here if is_heard(here.status) else None
     except (OSError, ValueError, KeyError):
         return None

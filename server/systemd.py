@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 
 
-class Notify:
+class Systemd:
     """The socket that systemd listens on, if it started us with `Type=notify`."""
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:

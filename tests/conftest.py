@@ -40,10 +40,10 @@ def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEv
 
 
 @pytest.fixture(scope="session")
-def stores() -> Iterator[embedded.Stores]:
+def stores() -> Iterator[embedded.StoreAddresses]:
     """A private PostgreSQL and Valkey for the whole session, with an empty migrated database to copy."""
     lent = os.environ.get(LENT_STORES)
-    with nullcontext(embedded.Stores(*lent.split())) if lent else embedded.temporary() as running:
+    with nullcontext(embedded.StoreAddresses(*lent.split())) if lent else embedded.temporary() as running:
         asyncio.run(_make_template(running.postgres_dsn))
         yield running
 
@@ -70,7 +70,7 @@ def _named(dsn: str, database: str) -> str:
 
 
 @pytest.fixture
-async def postgres_dsn(stores: embedded.Stores) -> AsyncIterator[str]:
+async def postgres_dsn(stores: embedded.StoreAddresses) -> AsyncIterator[str]:
     """A database of its own for each test, empty and migrated."""
     name = f"test_{os.getpid()}_{next(_numbers)}"
     await _execute(stores.postgres_dsn, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
@@ -79,7 +79,7 @@ async def postgres_dsn(stores: embedded.Stores) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def redis_url(stores: embedded.Stores) -> str:
+async def redis_url(stores: embedded.StoreAddresses) -> str:
     """An empty Valkey."""
     async with aioredis.Redis.from_url(stores.redis_url) as redis:
         await redis.flushall()

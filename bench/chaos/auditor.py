@@ -20,7 +20,7 @@ USER_MAX: Final = 2**53 - 1
 TOP_UP, WITHDRAW, SEND, CLAIM, REFUND = 1, 2, 3, 4, 5  # kinds of transfers, docs/money.md
 
 
-class Packet(NamedTuple):
+class AuditedPacket(NamedTuple):
     """A packet as the database has it."""
 
     packet_id: int
@@ -36,7 +36,7 @@ class Packet(NamedTuple):
     closed: bool
 
 
-class Claim(NamedTuple):
+class AuditedClaim(NamedTuple):
     """A claim as the database has it."""
 
     packet_id: int
@@ -55,11 +55,11 @@ class Transfer(NamedTuple):
     amount_fen: int
 
 
-class Books(NamedTuple):
+class AuditedBooks(NamedTuple):
     """Everything there is, once all is settled."""
 
-    packets: list[Packet]
-    claims: list[Claim]
+    packets: list[AuditedPacket]
+    claims: list[AuditedClaim]
     transfers: list[Transfer]
     wallets: dict[int, int]
     waiting: int  # claims that are not credited
@@ -92,7 +92,7 @@ async def unsettled(dsn: str) -> int:
         await connection.close()
 
 
-async def read(dsn: str) -> Books:
+async def read(dsn: str) -> AuditedBooks:
     """All tables, in one snapshot."""
     connection = await asyncpg.connect(dsn, timeout=10)
     try:
@@ -109,16 +109,16 @@ async def read(dsn: str) -> Books:
             waiting = await connection.fetchval("SELECT count(*) FROM settlement_queue")
     finally:
         await connection.close()
-    return Books(
-        [Packet(*row) for row in packets],
-        [Claim(*row) for row in claims],
+    return AuditedBooks(
+        [AuditedPacket(*row) for row in packets],
+        [AuditedClaim(*row) for row in claims],
         [Transfer(*row) for row in transfers],
         {row[0]: row[1] for row in wallets},
         int(waiting),
     )
 
 
-def judge(history: History, books: Books) -> Findings:
+def judge(history: History, books: AuditedBooks) -> Findings:
     """Compare the logs with the books."""
     lost = [*_lost_shares(history, books), *_lost_sends(history, books), *_lost_top_ups(history, books)]
     duplicated = [*_told_twice(history), *_booked_twice(books)]
@@ -136,7 +136,7 @@ def judge(history: History, books: Books) -> Findings:
 # --- what was told must be there ------------------------------------------------------------------------------
 
 
-def _lost_shares(history: History, books: Books) -> Iterator[str]:
+def _lost_shares(history: History, books: AuditedBooks) -> Iterator[str]:
     booked = {(one.packet_id, one.user_id): (one.share, one.amount_fen) for one in books.claims}
     for (packet_id, user_id), told in history.told_shares().items():
         for index, amount_fen in told:
@@ -146,7 +146,7 @@ def _lost_shares(history: History, books: Books) -> Iterator[str]:
                 yield f"packet {packet_id}: user {user_id} was told {what}, there is {there}"
 
 
-def _lost_sends(history: History, books: Books) -> Iterator[str]:
+def _lost_sends(history: History, books: AuditedBooks) -> Iterator[str]:
     packets = {one.packet_id: (one.sender_id, one.key, one.total_fen) for one in books.packets}
     for send in history.sends:
         told = (send.user_id, send.key, send.amount_fen)
@@ -154,7 +154,7 @@ def _lost_sends(history: History, books: Books) -> Iterator[str]:
             yield f"packet {send.packet_id}: sent as {told}, there is {packets.get(send.packet_id, 'nothing')}"
 
 
-def _lost_top_ups(history: History, books: Books) -> Iterator[str]:
+def _lost_top_ups(history: History, books: AuditedBooks) -> Iterator[str]:
     booked = {(one.credit, one.key): one.amount_fen for one in books.transfers if one.kind == TOP_UP}
     for told in history.top_ups:
         if booked.get((told.user_id, told.key)) != told.amount_fen:
@@ -176,7 +176,7 @@ def _told_twice(history: History) -> Iterator[str]:
             yield f"packet {packet_id}: share {index} was told to users {sorted(users)}"
 
 
-def _booked_twice(books: Books) -> Iterator[str]:
+def _booked_twice(books: AuditedBooks) -> Iterator[str]:
     things: dict[str, Counter[Any]] = {
         "sends with sender and key": Counter((one.sender_id, one.key) for one in books.packets),
         "claims of packet and user": Counter((one.packet_id, one.user_id) for one in books.claims),
@@ -193,7 +193,7 @@ def _booked_twice(books: Books) -> Iterator[str]:
 # --- nothing more than was asked for ------------------------------------------------------------------------
 
 
-def _unasked(history: History, books: Books) -> Iterator[str]:
+def _unasked(history: History, books: AuditedBooks) -> Iterator[str]:
     sends = {(one.user_id, one.key): one for one in history.sends}
     for packet in books.packets:
         send = sends.get((packet.sender_id, packet.key))
@@ -212,7 +212,7 @@ def _unasked(history: History, books: Books) -> Iterator[str]:
             yield f"transfer of {one.amount_fen} fen from {one.debit} to {one.credit}: nobody asked for it"
 
 
-def _unpaid(books: Books) -> Iterator[str]:
+def _unpaid(books: AuditedBooks) -> Iterator[str]:
     """Every packet is paid by its sender, every claim credited, every refund paid back; nothing else moves."""
     moved = {(one.kind, one.debit, one.credit): one.amount_fen for one in books.transfers if one.kind >= SEND}
     due = {(SEND, one.sender_id, one.packet_id): one.total_fen for one in books.packets}
@@ -228,7 +228,7 @@ def _unpaid(books: Books) -> Iterator[str]:
 # --- nothing missing, nothing extra -----------------------------------------------------------------------------
 
 
-def _unbalanced_packets(books: Books) -> Iterator[str]:
+def _unbalanced_packets(books: AuditedBooks) -> Iterator[str]:
     claimed: Counter[int] = Counter()
     for claim in books.claims:
         claimed[claim.packet_id] += claim.amount_fen
@@ -240,7 +240,7 @@ def _unbalanced_packets(books: Books) -> Iterator[str]:
             yield f"packet {packet.packet_id}: {parts} of {packet.total_fen} fen"
 
 
-def _unbalanced_wallets(books: Books) -> Iterator[str]:
+def _unbalanced_wallets(books: AuditedBooks) -> Iterator[str]:
     should: Counter[int] = Counter()
     for one in books.transfers:
         should[one.credit] += one.amount_fen
@@ -256,7 +256,7 @@ def _unbalanced_wallets(books: Books) -> Iterator[str]:
 # --- the amounts of the seed, the order of events ---------------------------------------------------------------
 
 
-def amounts_of(packet: Packet) -> Iterator[int]:
+def amounts_of(packet: AuditedPacket) -> Iterator[int]:
     """All shares of a packet in the order of opening."""
     left_fen = packet.total_fen
     for index in range(packet.shares):
@@ -273,7 +273,7 @@ def amounts_of(packet: Packet) -> Iterator[int]:
         yield amount_fen
 
 
-def _unfair(books: Books) -> Iterator[str]:
+def _unfair(books: AuditedBooks) -> Iterator[str]:
     claims = _claims_by_packet(books)
     for packet in books.packets:
         booked = claims.get(packet.packet_id, [])
@@ -283,7 +283,7 @@ def _unfair(books: Books) -> Iterator[str]:
                 yield f"packet {packet.packet_id}: {there}, its seed says {amount_fen}"
 
 
-def _not_linear(history: History, books: Books) -> Iterator[str]:
+def _not_linear(history: History, books: AuditedBooks) -> Iterator[str]:
     claims, ops = _claims_by_packet(books), by_packet(history.ops)
     for packet in books.packets:
         booked = claims.get(packet.packet_id, [])
@@ -295,8 +295,8 @@ def _not_linear(history: History, books: Books) -> Iterator[str]:
             yield f"packet {packet.packet_id}: {why}"
 
 
-def _claims_by_packet(books: Books) -> dict[int, list[Claim]]:
-    found: dict[int, list[Claim]] = defaultdict(list)
+def _claims_by_packet(books: AuditedBooks) -> dict[int, list[AuditedClaim]]:
+    found: dict[int, list[AuditedClaim]] = defaultdict(list)
     for claim in sorted(books.claims):
         found[claim.packet_id].append(claim)
     return found

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from bench.chaos import report
-from bench.chaos.run import Order, run
+from bench.chaos.run import ChaosSpec, run
 from bench.chaos.workload import GROUP_MEMBERS
 from server.cli.numbers import Count, Rate, Seconds, Seed, Whole
 from server.loop import run as run_loop
@@ -73,7 +73,7 @@ def chaos(
     if sum_files:
         told = report.total_of(sum_files)
     else:
-        order = Order(seconds, kills, seed, durability, rate, users - users % GROUP_MEMBERS)
+        order = ChaosSpec(seconds, kills, seed, durability, rate, users - users % GROUP_MEMBERS)
         told = run_loop(run(order, lambda line: console.print(line, markup=False, soft_wrap=True)))
     report.show(console, told)
     if json_file is not None:

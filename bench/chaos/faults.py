@@ -17,7 +17,7 @@ from redis import asyncio as aioredis
 from redis.exceptions import RedisError
 
 from bench.chaos.proxy import Proxy
-from bench.chaos.supervisor import Kept
+from bench.chaos.supervisor import SupervisedProcess
 from server.embedded.run import account
 
 if TYPE_CHECKING:
@@ -28,12 +28,12 @@ QUOTA_BYTES: Final = 8 << 20  # half of a segment of PostgreSQL's log
 AOF_BYTES: Final = 3_000  # so much may still be appended
 
 
-class Battlefield(NamedTuple):
+class Cluster(NamedTuple):
     """All that can be hit."""
 
-    server: Kept
-    valkey: Kept
-    postgres: Kept
+    server: SupervisedProcess
+    valkey: SupervisedProcess
+    postgres: SupervisedProcess
     to_valkey: Proxy
     to_postgres: Proxy
     postgres_dsn: str  # past the proxy
@@ -52,7 +52,7 @@ class Fault(NamedTuple):
 
 
 @asynccontextmanager
-async def _sql(field: Battlefield) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+async def _sql(field: Cluster) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
     connection = await asyncpg.connect(field.postgres_dsn, timeout=2)
     try:
         yield connection
@@ -60,7 +60,7 @@ async def _sql(field: Battlefield) -> AsyncIterator[asyncpg.Connection[asyncpg.R
         connection.terminate()
 
 
-async def _backend(field: Battlefield) -> int | None:
+async def _backend(field: Cluster) -> int | None:
     """The process of PostgreSQL that works for the server: a busy one if there is."""
     with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
         async with _sql(field) as connection:
@@ -74,7 +74,7 @@ async def _backend(field: Battlefield) -> int | None:
 
 def _kill(target: str) -> Callable[[Nemesis], Awaitable[bool]]:
     async def hit(nemesis: Nemesis) -> bool:
-        kept: Kept = getattr(nemesis.field, target)
+        kept: SupervisedProcess = getattr(nemesis.field, target)
         return kept.signal(signal.SIGKILL)
 
     return hit
@@ -95,7 +95,7 @@ async def _terminate_backend(nemesis: Nemesis) -> bool:
 
 def _freeze(target: str) -> Callable[[Nemesis], Awaitable[bool]]:
     async def hit(nemesis: Nemesis) -> bool:
-        kept: Kept = getattr(nemesis.field, target)
+        kept: SupervisedProcess = getattr(nemesis.field, target)
         return kept.pid is not None and await _frozen(kept.pid, nemesis.length_s())
 
     return hit
@@ -159,7 +159,7 @@ def _lose_reply(target: str) -> Callable[[Nemesis], Awaitable[bool]]:
 
 def _outage(target: str) -> Callable[[Nemesis], Awaitable[bool]]:
     async def hit(nemesis: Nemesis) -> bool:
-        kept: Kept = getattr(nemesis.field, target)
+        kept: SupervisedProcess = getattr(nemesis.field, target)
         try:
             await kept.hold()
             await asyncio.sleep(nemesis.outage_s)

@@ -10,7 +10,7 @@ NEVER: Final = float("inf")
 UNKNOWN: Final = "unknown"
 
 
-class Send(NamedTuple):
+class SendOp(NamedTuple):
     """A packet that somebody sent, until it was answered for good."""
 
     user_id: int
@@ -46,14 +46,14 @@ class History:
     """All logs of a run."""
 
     def __init__(self) -> None:
-        self.sends: list[Send] = []
+        self.sends: list[SendOp] = []
         self.ops: list[Op] = []
         self.top_ups: list[TopUp] = []
         self.acked_sends = 0
         self._told: set[tuple[int, int]] = set()
         self.last_ack_s = 0.0  # the last try was made then, of what moved money and was answered
 
-    def sent(self, send: Send, asked_s: float) -> None:
+    def sent(self, send: SendOp, asked_s: float) -> None:
         """A send is over."""
         self.sends.append(send)
         if send.answer == "sent":

@@ -9,7 +9,7 @@ from collections import Counter
 from time import perf_counter
 from typing import Final
 
-from bench.chaos.faults import FAULTS, Battlefield, Fault
+from bench.chaos.faults import FAULTS, Cluster, Fault
 from bench.chaos.history import History
 from bench.load import arrivals
 
@@ -26,7 +26,7 @@ LOOK_S: Final = 0.01
 class Nemesis:
     """Breaks one thing after the other."""
 
-    def __init__(self, field: Battlefield, history: History, seed: int, seconds: float, tier: str) -> None:
+    def __init__(self, field: Cluster, history: History, seed: int, seconds: float, tier: str) -> None:
         self.field = field
         self.draw = random.Random(f"nemesis {seed}")
         self.outage_s = min(OUTAGE_S, seconds * OUTAGE_SHARE)
@@ -45,7 +45,7 @@ class Nemesis:
         """How long this one lasts."""
         return self.draw.uniform(*BETWEEN_S)
 
-    async def rage(self, kills: int) -> None:
+    async def inject(self, kills: int) -> None:
         """So many kills, and a third as many other faults, at seeded moments of the run; late ones at once.
 
         Lasts as long as the run. Kills that are owed when its time is over, because faults took longer or found

@@ -16,12 +16,12 @@ from typing import Any, Final, NamedTuple
 import asyncpg
 
 from bench.chaos import auditor, report, supervisor
-from bench.chaos.faults import Battlefield
+from bench.chaos.faults import Cluster
 from bench.chaos.history import History
 from bench.chaos.nemesis import Nemesis
 from bench.chaos.proxy import Proxy
-from bench.chaos.supervisor import Kept
-from bench.chaos.workload import People
+from bench.chaos.supervisor import SupervisedProcess
+from bench.chaos.workload import Workload
 from bench.load.generator_pool import BenchFailed
 from bench.load.target import raise_file_limit
 from protocol import tokens
@@ -54,7 +54,7 @@ interval_s = 0.5
 """
 
 
-class Order(NamedTuple):
+class ChaosSpec(NamedTuple):
     """What is asked of a run."""
 
     seconds: float
@@ -65,7 +65,7 @@ class Order(NamedTuple):
     users: int
 
 
-async def run(order: Order, say: Callable[[str], None]) -> dict[str, Any]:
+async def run(order: ChaosSpec, say: Callable[[str], None]) -> dict[str, Any]:
     """The figures of one run on fresh stores; everything is gone afterwards. Raises BenchFailed, ClientError."""
     raise_file_limit()
     with tempfile.TemporaryDirectory(prefix="hongbao-chaos-") as folder:
@@ -75,20 +75,20 @@ async def run(order: Order, say: Callable[[str], None]) -> dict[str, Any]:
 
 
 async def _run_on(
-    field: Battlefield, url: str, key: bytes, data: Path, order: Order, say: Callable[[str], None]
+    field: Cluster, url: str, key: bytes, data: Path, order: ChaosSpec, say: Callable[[str], None]
 ) -> dict[str, Any]:
     history = History()
 
     def mint(user_id: int) -> str:
         return str(tokens.mint(user_id, FAR_AWAY_S, "chaos", key))
 
-    people = People(url, mint, order.users, order.seed, history)
+    people = Workload(url, mint, order.users, order.seed, history)
     nemesis = Nemesis(field, history, order.seed, order.seconds, order.tier)
     await people.move_in()
     say(f"{order.users} users are in; {order.seconds:g} s of chaos, {order.kills} kills, seed {order.seed}")
     async with _telling(history, nemesis, people, say):
         async with asyncio.TaskGroup() as work:
-            raging = work.create_task(nemesis.rage(order.kills))
+            raging = work.create_task(nemesis.inject(order.kills))
             work.create_task(people.live(order.claims_per_s, raging.done))
         await nemesis.make_peace()
         nemesis.now = "peace"
@@ -122,7 +122,7 @@ async def _run_on(
 
 @asynccontextmanager
 async def _telling(
-    history: History, nemesis: Nemesis, people: People, say: Callable[[str], None]
+    history: History, nemesis: Nemesis, people: Workload, say: Callable[[str], None]
 ) -> AsyncIterator[None]:
     began_s = perf_counter()
 
@@ -162,7 +162,7 @@ async def _project_audit(dsn: str) -> list[str]:
 
 
 @asynccontextmanager
-async def _field(data: Path, tier: str) -> AsyncIterator[tuple[Battlefield, str, bytes]]:
+async def _field(data: Path, tier: str) -> AsyncIterator[tuple[Cluster, str, bytes]]:
     """Fresh stores, a proxy before each, and a server behind them; with its url and the key of its tokens."""
     async with AsyncExitStack() as undo:
         os.chmod(data, 0o711)  # for the stores' user to pass
@@ -185,11 +185,11 @@ async def _field(data: Path, tier: str) -> AsyncIterator[tuple[Battlefield, str,
         server = _server(data / "server", port, key.hex(), addresses(gates), tier)
         await undo.enter_async_context(_running(server))
         direct = addresses(sockets)
-        field = Battlefield(server, valkey, postgres, to_valkey, to_postgres, *direct, stores / VALKEY.name)
+        field = Cluster(server, valkey, postgres, to_valkey, to_postgres, *direct, stores / VALKEY.name)
         yield field, f"tcp://127.0.0.1:{port}", key
 
 
-def _server(data: Path, port: int, key_hex: str, through: tuple[str, str], tier: str) -> Kept:
+def _server(data: Path, port: int, key_hex: str, through: tuple[str, str], tier: str) -> SupervisedProcess:
     data.mkdir(mode=0o700)
     config = data / "chaos.toml"
     config.write_text(CONFIG.format(key=key_hex))
@@ -199,7 +199,7 @@ def _server(data: Path, port: int, key_hex: str, through: tuple[str, str], tier:
 
 
 @asynccontextmanager
-async def _running(kept: Kept) -> AsyncIterator[None]:
+async def _running(kept: SupervisedProcess) -> AsyncIterator[None]:
     """Kept alive inside; ended afterwards."""
     keeping = asyncio.create_task(kept.run())
     try:

@@ -20,7 +20,7 @@ POLL_S: Final = 0.02
 END_WITHIN_S: Final = 20.0
 
 
-class Kept:
+class SupervisedProcess:
     """One process. Make and run it in the main thread: the kernel ends the process with the thread."""
 
     def __init__(self, end: signal.Signals, start: Callable[[], Awaitable[subprocess.Popen[bytes]]]) -> None:
@@ -81,7 +81,7 @@ def prepare_stores(data: Path) -> Path:
     return make_sockets(data, who)
 
 
-def kept_store(store: Store, data: Path, sockets: Path) -> Kept:
+def kept_store(store: Store, data: Path, sockets: Path) -> SupervisedProcess:
     """An embedded store by itself."""
     folder, log, who = data / store.name, data / f"{store.name}.log", account()
 
@@ -95,10 +95,10 @@ def kept_store(store: Store, data: Path, sockets: Path) -> Kept:
         await asyncio.to_thread(make_ready)
         return spawn(store.arguments(folder, sockets), folder, log, who, store.end).process
 
-    return Kept(store.end, start)
+    return SupervisedProcess(store.end, start)
 
 
-def kept_server(data: Path, *words: str) -> Kept:
+def kept_server(data: Path, *words: str) -> SupervisedProcess:
     """A server; `words` go to `hongbao serve`."""
     command = [sys.executable, "-m", "server.cli", "serve", "--data", str(data), *words]
 
@@ -113,7 +113,7 @@ def kept_server(data: Path, *words: str) -> Kept:
                 preexec_fn=die_with(os.getpid(), signal.SIGTERM),
             )
 
-    return Kept(signal.SIGTERM, start)
+    return SupervisedProcess(signal.SIGTERM, start)
 
 
 async def answers(store: Store, sockets: Path, within_s: float) -> bool:

@@ -9,7 +9,7 @@ from functools import partial
 from time import perf_counter
 from typing import Any, Final, NamedTuple, TypeVar
 
-from bench.chaos.history import NEVER, UNKNOWN, History, Op, Send, TopUp
+from bench.chaos.history import NEVER, UNKNOWN, History, Op, SendOp, TopUp
 from bench.load import arrivals
 from bench.load.load import pace
 from client_sim.sdk.backoff import Backoff
@@ -35,7 +35,7 @@ AGAIN_WITHIN_S: Final = 2.0  # thousands who ask again every moment would be an 
 MOVE_IN_S: Final = 60.0
 
 
-class Shape(NamedTuple):
+class WorkloadShape(NamedTuple):
     """A kind of packet that people send, and how often."""
 
     weight: int
@@ -46,16 +46,16 @@ class Shape(NamedTuple):
 
 
 SHAPES: Final = (
-    Shape(12, "lucky", 22, 2_222),
-    Shape(3, "equal", 20, 50),
-    Shape(2, "personal", 1, 188),
-    Shape(2, "lucky", 24, 500, left_to_expire=True),
-    Shape(1, "lucky", 10, 11),
+    WorkloadShape(12, "lucky", 22, 2_222),
+    WorkloadShape(3, "equal", 20, 50),
+    WorkloadShape(2, "personal", 1, 188),
+    WorkloadShape(2, "lucky", 24, 500, left_to_expire=True),
+    WorkloadShape(1, "lucky", 10, 11),
 )
 CLAIMS_PER_SEND: Final = sum(one.weight * one.shares for one in SHAPES) / sum(one.weight for one in SHAPES)
 
 
-class Person(NamedTuple):
+class WorkloadUser(NamedTuple):
     """One user."""
 
     user_id: int
@@ -71,7 +71,7 @@ class Answered(NamedTuple):
     asked_s: float  # the last try
 
 
-class People:
+class Workload:
     """All users of a run."""
 
     def __init__(self, url: str, mint: Mint, users: int, seed: int, history: History) -> None:
@@ -83,8 +83,8 @@ class People:
         self._readers: list[asyncio.Task[None]] = []
         self._backend = _client(url, mint(0))
         ids = range(FIRST_USER, FIRST_USER + users)
-        self._people = [Person(user_id, _client(url, mint(user_id))) for user_id in ids]
-        self._groups: dict[int, list[Person]] = {}
+        self._people = [WorkloadUser(user_id, _client(url, mint(user_id))) for user_id in ids]
+        self._groups: dict[int, list[WorkloadUser]] = {}
 
     @property
     def waiting(self) -> int:
@@ -169,7 +169,7 @@ class People:
         target_id = receiver.user_id if shape.kind == "personal" else group_id
         key = f"send-{self._seed}-{number}"
         total_fen = shape.amount_fen * (shape.shares if shape.kind == "equal" else 1)
-        send, asked_s = Send(sender.user_id, key, total_fen, UNKNOWN), 0.0
+        send, asked_s = SendOp(sender.user_id, key, total_fen, UNKNOWN), 0.0
         self._sending += 1
         try:
             answered = await _until_answered(
@@ -188,7 +188,9 @@ class People:
             guests = [receiver] if shape.kind == "personal" else members
             self._invite(send.packet_id, guests, shape, draw)
 
-    def _invite(self, packet_id: int, guests: list[Person], shape: Shape, draw: random.Random) -> None:
+    def _invite(
+        self, packet_id: int, guests: list[WorkloadUser], shape: WorkloadShape, draw: random.Random
+    ) -> None:
         for one in guests:
             if shape.left_to_expire and draw.random() < STAYS_AWAY:
                 continue
@@ -196,7 +198,9 @@ class People:
             peeks, again = draw.random() < PEEKS, draw.random() < AGAIN
             self._begin(self._play(one, packet_id, moments_s, peeks, again))
 
-    async def _play(self, one: Person, packet_id: int, moments_s: list[float], peeks: bool, again: bool) -> None:
+    async def _play(
+        self, one: WorkloadUser, packet_id: int, moments_s: list[float], peeks: bool, again: bool
+    ) -> None:
         """One user and one packet, one thing after the other."""
         client, began_s = one.client, perf_counter()
         turns: list[tuple[bool, str, Callable[[], Awaitable[Any]]]] = [
@@ -209,7 +213,7 @@ class People:
                 await asyncio.sleep(began_s + moment_s - perf_counter())
                 await self._ask(one, packet_id, kind, ask)
 
-    async def _ask(self, one: Person, packet_id: int, kind: str, ask: Callable[[], Awaitable[Any]]) -> None:
+    async def _ask(self, one: WorkloadUser, packet_id: int, kind: str, ask: Callable[[], Awaitable[Any]]) -> None:
         op, asked_s = Op(one.user_id, packet_id, kind, perf_counter(), NEVER, UNKNOWN), 0.0
         try:
             answered = await _until_answered(one.client, ask)

@@ -24,7 +24,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from bench.compare.matchups import SCENARIOS_USED, SIZES, Bout, Figures, Rival, Sizes, Stands, bouts
+from bench.compare.matchups import SCENARIOS_USED, SIZES, Figures, Matchup, Rival, Sizes, Stands, bouts
 from bench.compare.targets import RATIOS, must_of
 from bench.load import settlement, target
 from bench.load.generator_pool import BenchFailed
@@ -38,11 +38,11 @@ ROUNDS: Final = 3
 LOOPBACK: Final = "127.0.0.1"
 
 
-class Heat(NamedTuple):
+class Trial(NamedTuple):
     """One run of a comparison; `rival` is None for ours."""
 
     round: int
-    bout: Bout
+    bout: Matchup
     rival: Rival | None
 
 
@@ -63,12 +63,12 @@ class Pair(NamedTuple):
 class Comparison:
     """What all runs measured: by the name of the bout, and of the bout and the rival."""
 
-    def __init__(self, bouts: Sequence[Bout]) -> None:
+    def __init__(self, bouts: Sequence[Matchup]) -> None:
         self.bouts = bouts
         self.ours: dict[str, list[Figures]] = {}
         self.theirs: dict[tuple[str, str], list[Figures]] = {}
 
-    def note(self, heat: Heat, figures: Figures) -> None:
+    def note(self, heat: Trial, figures: Figures) -> None:
         """One run has ended."""
         if heat.rival is None:
             self.ours.setdefault(heat.bout.name, []).append(figures)
@@ -121,13 +121,13 @@ class Progress(Screen):
 # --- how it is played -----------------------------------------------------------------------------------------
 
 
-def heats(table: Sequence[Bout], rounds: int) -> Iterator[Heat]:
+def heats(table: Sequence[Matchup], rounds: int) -> Iterator[Trial]:
     """All runs in their order: ours first, in the next round theirs first."""
     for number_of_round in range(1, rounds + 1):
         for bout in table:
             sides: list[Rival | None] = [None, *bout.rivals]
             for side in sides if number_of_round % 2 else reversed(sides):
-                yield Heat(number_of_round, bout, side)
+                yield Trial(number_of_round, bout, side)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any, Final
 
 from bench.compare.rivals_chart import picture
-from bench.compare.targets import NOTHING, RATIOS, TARGETS, Figures, Found, Measured, Target, mark, rate_of
+from bench.compare.targets import NOTHING, RATIOS, TARGETS, Figures, Found, Measured, Requirement, mark, rate_of
 from bench.report.chart import number
 from bench.scenarios import SCENARIOS
 from bench.scenarios.scenario import Scenario
@@ -166,7 +166,7 @@ def _targets(told: Measured) -> str:
     return _table(heads, (_target(told, one) for one in TARGETS), right=(1, 2, 3, 5))
 
 
-def _target(told: Measured, target: Target) -> Iterator[str]:
+def _target(told: Measured, target: Requirement) -> Iterator[str]:
     yield target.words
     for bound in (target.must, target.aim):
         sign = "≤ " if target.at_most else ""

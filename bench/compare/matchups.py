@@ -14,8 +14,8 @@ from typing import Any, Final, Literal, NamedTuple
 from bench.compare.rivals import redis_lua, sql_lock
 from bench.load.generator_pool import BenchFailed
 from bench.load.run import run
-from bench.load.run_spec import Order
-from bench.load.target import Ground
+from bench.load.run_spec import RunSpec
+from bench.load.target import Target
 from bench.report.screen import Screen
 from server.embedded.run import die_with
 
@@ -62,9 +62,9 @@ SIZES: Final = Sizes()
 class Stands(NamedTuple):
     """What the bouts stand on."""
 
-    fast: Ground  # tier redis
-    safe: Ground  # tier postgres
-    bare: Ground  # the ceiling
+    fast: Target  # tier redis
+    safe: Target  # tier postgres
+    bare: Target  # the ceiling
     redis_url: str = ""  # of the stores of `fast`, over TCP
 
 
@@ -79,7 +79,7 @@ class Rival(NamedTuple):
     play: Play
 
 
-class Bout(NamedTuple):
+class Matchup(NamedTuple):
     """One load on our server, and on those that it is compared with."""
 
     name: str  # of the run of ours
@@ -88,24 +88,24 @@ class Bout(NamedTuple):
     rivals: Sequence[Rival]
 
 
-def bouts(sizes: Sizes) -> list[Bout]:
+def bouts(sizes: Sizes) -> list[Matchup]:
     """All of them."""
     return [
         _opens_on_redis(sizes, sizes.wide),
         _opens_on_redis(sizes, sizes.deep),
-        Bout(
+        Matchup(
             f"opens, tier postgres, {sizes.wide}",
             str(sizes.wide),
             _on("safe", "opens", sizes.wide, sizes.opens),
             [Rival("sql-lock", VS_SQL_LOCK, _sql_lock(sizes.sql_lock, "--callers", sizes.wide.connections))],
         ),
-        Bout(
+        Matchup(
             f"hot, {sizes.hot_users:,} users",
             f"{sizes.hot_users:,} users",
             _on("safe", "hot", Setting(sizes.hot_users, 1), sizes.hot_users * sizes.hot_rounds),
             [Rival("sql-lock", HOT_VS_SQL_LOCK, _sql_lock(sizes.sql_lock_hot, "--hot"))],
         ),
-        Bout(
+        Matchup(
             f"grab, {sizes.taps}",
             str(sizes.taps),
             _on("safe", "grab", sizes.taps, sizes.grabs),
@@ -114,17 +114,17 @@ def bouts(sizes: Sizes) -> list[Bout]:
     ]
 
 
-def _opens_on_redis(sizes: Sizes, setting: Setting) -> Bout:
+def _opens_on_redis(sizes: Sizes, setting: Setting) -> Matchup:
     rivals = [
         Rival("redis-lua", VS_REDIS_LUA, _redis_lua("usual", setting, sizes.redis_lua)),
         Rival("redis-lua, lean script", VS_LEAN, _redis_lua("lean", setting, sizes.redis_lua)),
     ]
     play = _on("fast", "opens", setting, sizes.opens)
-    return Bout(f"opens, tier redis, {setting}", str(setting), play, rivals)
+    return Matchup(f"opens, tier redis, {setting}", str(setting), play, rivals)
 
 
 def _on(stand: Literal["fast", "safe", "bare"], scenario: str, setting: Setting, requests: int) -> Play:
-    order = Order(scenario, setting.connections, setting.depth, requests, warmup_s=0.0)
+    order = RunSpec(scenario, setting.connections, setting.depth, requests, warmup_s=0.0)
     return lambda stands, screen: counted(getattr(stands, stand), order, screen)
 
 
@@ -138,7 +138,7 @@ def _sql_lock(claims: int, *more: object) -> Play:
     return lambda stands, _: program(sql_lock.__name__, "--dsn", stands.safe.dsn, *words)
 
 
-async def counted(stand: Ground, order: Order, screen: Screen) -> Figures:
+async def counted(stand: Target, order: RunSpec, screen: Screen) -> Figures:
     """A run of ours that counts. Raises BenchFailed if its money verdict is void."""
     figures = await run(stand, order, screen)
     if not figures["valid"]:

@@ -12,8 +12,8 @@ from bench.compare import compare
 from bench.compare.compare import Progress
 from bench.compare.matchups import Figures, Setting, Sizes, Stands, counted
 from bench.load import target
-from bench.load.run_spec import Order
-from bench.load.target import Ground
+from bench.load.run_spec import RunSpec
+from bench.load.target import Target
 from bench.report.about import about
 from bench.report.screen import Screen
 from bench.scenarios import SCENARIOS
@@ -53,14 +53,14 @@ class Once(NamedTuple):
     """A run besides the comparison."""
 
     name: str
-    order: Order
+    order: RunSpec
 
 
-def standard(scenario: str, **changes: Any) -> Order:
+def standard(scenario: str, **changes: Any) -> RunSpec:
     """What a scenario is by itself: a closed loop, unless `changes` say a rate."""
     kind = SCENARIOS[scenario].standard
     requests = kind.requests_of(kind.connections)
-    order = Order(scenario, kind.connections, kind.depth, requests, seconds=kind.seconds)
+    order = RunSpec(scenario, kind.connections, kind.depth, requests, seconds=kind.seconds)
     return msgspec.structs.replace(order, **changes)
 
 
@@ -80,23 +80,23 @@ def once(extent: Extent) -> list[Once]:
     ]
 
 
-def _closed(scenario: str, setting: Setting, requests: int) -> Order:
+def _closed(scenario: str, setting: Setting, requests: int) -> RunSpec:
     """Without a warm-up, as in the comparison."""
     return standard(scenario, connections=setting.connections, depth=setting.depth, requests=requests, warmup_s=0.0)
 
 
-def _hot(extent: Extent) -> Order:
+def _hot(extent: Extent) -> RunSpec:
     return standard("hot", connections=extent.crowd, requests=extent.crowd * extent.crowd_rounds)
 
 
-def _day(extent: Extent) -> Order:
+def _day(extent: Extent) -> RunSpec:
     per_s = SCENARIOS["day"].standard.rate_per_s
     return standard(
         "day", connections=extent.day_users, depth=0, requests=0, rate_per_s=per_s, seconds=extent.day_s
     )
 
 
-def half_of(closed: Figures, seconds: float) -> Order:
+def half_of(closed: Figures, seconds: float) -> RunSpec:
     """`open` in an open loop at a part of what its closed loop reached."""
     rate_per_s = float(round(closed["rate_per_s"] * OF_MAXIMUM))
     return standard(
@@ -140,11 +140,11 @@ async def _measured(on: Stands, rounds: int, extent: Extent, screen: Progress) -
     return told | {"runs": runs | echoes, "rivals": rivals}
 
 
-def _stand(on: Stands, one: Once) -> Ground:
+def _stand(on: Stands, one: Once) -> Target:
     return on.bare if SCENARIOS[one.order.scenario].server == "bare" else on.safe
 
 
-async def _play(stand: Ground, one: Once, screen: Progress) -> Figures:
+async def _play(stand: Target, one: Once, screen: Progress) -> Figures:
     figures = await counted(stand, one.order, screen)
     screen.ended(one.name, figures)
     return figures

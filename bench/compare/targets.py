@@ -21,7 +21,7 @@ class Found(NamedTuple):
     high: float
 
 
-class Target(NamedTuple):
+class Requirement(NamedTuple):
     """One row of the table of what must be reached."""
 
     words: str
@@ -67,49 +67,51 @@ def _extra(key: str) -> Callable[[Figures], float]:
     return lambda figures: float(figures["extra"][key])
 
 
-RATIOS: Final[dict[str, Target]] = {
-    "opens_redis_tier_vs_redis_lua": Target(
+RATIOS: Final[dict[str, Requirement]] = {
+    "opens_redis_tier_vs_redis_lua": Requirement(
         "`opens` tier `redis` against redis-lua, the lower of both settings",
         1.3,
         2.5,
         _ratio("opens_redis_tier_vs_redis_lua"),
         unit="",
     ),
-    "opens_postgres_tier_vs_sql_lock": Target(
+    "opens_postgres_tier_vs_sql_lock": Requirement(
         "`opens` tier `postgres` against sql-lock, many packets",
         8.0,
         15.0,
         _ratio("opens_postgres_tier_vs_sql_lock"),
         unit="",
     ),
-    "hot_vs_sql_lock_hot": Target(
+    "hot_vs_sql_lock_hot": Requirement(
         "`hot` against sql-lock, one hot packet", 30.0, 60.0, _ratio("hot_vs_sql_lock_hot"), unit=""
     ),
-    "grab_vs_echo": Target("`grab` against echo, 200 connections × 1", 0.75, 0.9, _ratio("grab_vs_echo"), unit=""),
+    "grab_vs_echo": Requirement(
+        "`grab` against echo, 200 connections × 1", 0.75, 0.9, _ratio("grab_vs_echo"), unit=""
+    ),
 }
 TARGETS: Final = (
-    Target(
+    Requirement(
         "`opens` tier `postgres`, 1,000 × 1",
         20_000,
         40_000,
         rate_of("opens, tier postgres, 1,000 × 1"),
         ceiling="echo, 1,000 × 1",
     ),
-    Target(
+    Requirement(
         "`opens` tier `postgres`, 200 × 8",
         38_000,
         80_000,
         rate_of("opens, tier postgres, 200 × 8"),
         ceiling="echo, 200 × 8",
     ),
-    Target(
+    Requirement(
         "`opens` tier `redis`, 1,000 × 1",
         36_000,
         50_000,
         rate_of("opens, tier redis, 1,000 × 1"),
         ceiling="echo, 1,000 × 1",
     ),
-    Target(
+    Requirement(
         "`opens` tier `redis`, 200 × 8",
         53_000,
         80_000,
@@ -117,7 +119,7 @@ TARGETS: Final = (
         ceiling="echo, 200 × 8",
     ),
     *RATIOS.values(),
-    Target(
+    Requirement(
         "`hot`, 500 users: last `won`, p99 of all rounds",
         80.0,
         30.0,
@@ -125,7 +127,7 @@ TARGETS: Final = (
         unit=" ms",
         at_most=True,
     ),
-    Target(
+    Requirement(
         "`hot`, 5,000 users: last `won`, p99 of all rounds",
         None,
         None,
@@ -133,17 +135,17 @@ TARGETS: Final = (
         unit=" ms",
         at_most=True,
     ),
-    Target("`grab`, 200 × 1", None, None, rate_of("grab, 200 × 1")),
-    Target("`send` tier `postgres`, 200 × 8", 6_000, 15_000, rate_of("send"), ceiling="echo, 200 × 8"),
-    Target("`login`, a storm of 10,000", 8_000, 15_000, rate_of("login")),
-    Target(
+    Requirement("`grab`, 200 × 1", None, None, rate_of("grab, 200 × 1")),
+    Requirement("`send` tier `postgres`, 200 × 8", 6_000, 15_000, rate_of("send"), ceiling="echo, 200 × 8"),
+    Requirement("`login`, a storm of 10,000", 8_000, 15_000, rate_of("login")),
+    Requirement(
         "`push` to 2,000 members online, against a bare write loop",
         0.8,
         0.95,
         _in_runs("push", _extra("ratio")),
         unit="",
     ),
-    Target(
+    Requirement(
         "`idle`: server memory of a logged-in connection",
         6.0,
         3.0,
@@ -151,7 +153,7 @@ TARGETS: Final = (
         unit=" KiB",
         at_most=True,
     ),
-    Target(
+    Requirement(
         "`open` tier `postgres`, open loop at half the maximum: p99",
         15.0,
         5.0,
@@ -168,7 +170,7 @@ def must_of(pair: str) -> float | None:
     return RATIOS[pair].must if pair in RATIOS else None
 
 
-def mark(target: Target, value: float) -> str:
+def mark(target: Requirement, value: float) -> str:
     """Whether it was reached."""
     if target.must is None or target.aim is None:
         return NOTHING

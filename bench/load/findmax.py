@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from msgspec.structs import replace
 
 from bench.load.generator_pool import BenchFailed
-from bench.load.run_spec import Order
+from bench.load.run_spec import RunSpec
 
 GROWTH: Final = 1.5
 STEPS_MAX: Final = 8
@@ -65,7 +65,7 @@ async def find_max(
 
 
 async def at_maximum(
-    order: Order, of: str, run: Callable[[Order], Awaitable[Figures]], say: Callable[[str], None]
+    order: RunSpec, of: str, run: Callable[[RunSpec], Awaitable[Figures]], say: Callable[[str], None]
 ) -> Figures:
     """The figures of this order at the highest rate of scenario `of`, which is searched from the order's rate on.
 

@@ -11,8 +11,8 @@ from typing import Final
 import msgspec
 
 from bench.load.outcome import Outcome
-from bench.load.run_spec import Job
-from bench.load.setup import StageFailed
+from bench.load.run_spec import GeneratorSpec
+from bench.load.setup import SetupFailed
 from bench.scenarios import SCENARIOS
 from bench.scenarios.scenario import Scenario
 from server.loop import run
@@ -53,7 +53,7 @@ class Failed(msgspec.Struct, tag="failed"):
 Line = Said | Ready | Live | Done | Failed | Outcome
 LINE: Final = msgspec.json.Decoder(Line)
 _encode = msgspec.json.Encoder().encode
-EXPECTED: Final = (StageFailed, OSError, TimeoutError)
+EXPECTED: Final = (SetupFailed, OSError, TimeoutError)
 
 
 def tell(line: Line) -> None:
@@ -62,7 +62,7 @@ def tell(line: Line) -> None:
     sys.stdout.buffer.flush()
 
 
-async def work(job: Job) -> None:
+async def work(job: GeneratorSpec) -> None:
     """The whole job."""
     scenario = SCENARIOS[job.order.scenario](job, lambda text: tell(Said(text)))
     try:
@@ -94,7 +94,7 @@ async def _live(scenario: Scenario) -> None:
 
 def main() -> None:
     """Exit code 1 if there is no outcome."""
-    job = msgspec.json.decode(sys.stdin.readline(), type=Job)
+    job = msgspec.json.decode(sys.stdin.readline(), type=GeneratorSpec)
     try:
         run(work(job))
     except EXPECTED as error:

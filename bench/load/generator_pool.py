@@ -16,7 +16,7 @@ import msgspec
 from bench.load import generator
 from bench.load.generator import GO, LINE, Done, Failed, Live, Ready, Said
 from bench.load.outcome import Outcome
-from bench.load.run_spec import Job
+from bench.load.run_spec import GeneratorSpec
 from server.embedded.run import die_with
 
 LINE_BYTES_MAX: Final = 1 << 30  # an outcome names every claim that was told
@@ -36,10 +36,10 @@ class Hear(NamedTuple):
     live: Callable[[int], None]
 
 
-class Fleet:
+class GeneratorPool:
     """Generators as processes. They die with us."""
 
-    def __init__(self, jobs: Sequence[Job], hear: Hear) -> None:
+    def __init__(self, jobs: Sequence[GeneratorSpec], hear: Hear) -> None:
         self._jobs = jobs
         self._hear = hear
         self._children: list[_Child] = []
@@ -123,7 +123,7 @@ class _Child:
         raise BenchFailed(f"generator {self.number} ended by itself ({how}): {words[-1][:300]}")
 
 
-async def _start(job: Job) -> _Child:
+async def _start(job: GeneratorSpec) -> _Child:
     words = tempfile.TemporaryFile()  # noqa: SIM115  # closed when the child has ended
     process = await asyncio.create_subprocess_exec(
         sys.executable,

@@ -13,7 +13,7 @@ from contextlib import suppress
 from time import perf_counter
 from typing import Final, TypeAlias
 
-from bench.load.transport import Wire
+from bench.load.transport import MeasuredConnection
 from protocol import messages
 from protocol.framing import frame
 from protocol.messages import Message
@@ -21,7 +21,9 @@ from protocol.messages import Message
 PATIENCE_S: Final = 10.0  # nothing was answered for so long: the rest never will be
 TICK_S: Final = 0.001
 
-Work: TypeAlias = Mapping[Wire, Sequence[bytes]]  # the first frames of each user's turns, with seq 1, 2, 3, …
+Work: TypeAlias = Mapping[
+    MeasuredConnection, Sequence[bytes]
+]  # the first frames of each user's turns, with seq 1, 2, 3, …
 Hear: TypeAlias = Callable[[int, Message], Message | None]  # (user, reply): what that user asks next in this turn
 
 
@@ -136,7 +138,7 @@ class _Lane:
 
     __slots__ = ("begun", "frames", "load", "under_way", "wire")
 
-    def __init__(self, load: _Load, wire: Wire, frames: Sequence[bytes]) -> None:
+    def __init__(self, load: _Load, wire: MeasuredConnection, frames: Sequence[bytes]) -> None:
         self.load = load
         self.wire = wire
         self.frames = frames

@@ -16,7 +16,7 @@ from protocol.messages import Message
 IN_DOUBT: Final = ("store_unavailable", "internal", "unanswered")
 
 
-class Claim(msgspec.Struct, array_like=True, frozen=True):
+class ToldClaim(msgspec.Struct, array_like=True, frozen=True):
     """A user was told this share."""
 
     packet_id: int
@@ -25,7 +25,7 @@ class Claim(msgspec.Struct, array_like=True, frozen=True):
     amount_fen: int
 
 
-class Send(msgspec.Struct, array_like=True, frozen=True):
+class ToldSend(msgspec.Struct, array_like=True, frozen=True):
     """A sender was told that this packet is out."""
 
     packet_id: int
@@ -52,9 +52,9 @@ class Outcome(msgspec.Struct, tag="outcome"):
     series: dict[int, Second] = {}
     answers: dict[str, int] = {}
     errors: dict[str, int] = {}
-    claims: list[Claim] = []
+    claims: list[ToldClaim] = []
     told_twice: int = 0
-    sends: list[Send] = []
+    sends: list[ToldSend] = []
     pushes: int = 0
     own_rate_per_s: float = 0.0  # of a scenario with a measure of its own; 0: `counted` by the time
     extra: dict[str, float] = {}  # a scenario's own figures: of several generators the sums
@@ -86,7 +86,7 @@ class Told:
         self.errors: Counter[str] = Counter()
         self.claims: dict[tuple[int, int], tuple[int, int]] = {}  # (packet, user) -> (index, fen)
         self.won: set[tuple[int, int]] = set()
-        self.sends: dict[int, Send] = {}
+        self.sends: dict[int, ToldSend] = {}
         self.told_twice = 0  # a second time won, sent twice with one id, or another share than before
 
     def note(self, user_id: int, reply: Message) -> str:
@@ -109,13 +109,13 @@ class Told:
 
     def _sent(self, user_id: int, reply: messages.PacketSent) -> str:
         self.told_twice += reply.packet_id in self.sends
-        self.sends[reply.packet_id] = Send(reply.packet_id, user_id, reply.total_fen)
+        self.sends[reply.packet_id] = ToldSend(reply.packet_id, user_id, reply.total_fen)
         return "sent"
 
     def into(self, outcome: Outcome) -> None:
         """Write it all down."""
         outcome.answers, outcome.errors = dict(+self.answers), dict(+self.errors)
-        outcome.claims = [Claim(*place, *share) for place, share in self.claims.items()]
+        outcome.claims = [ToldClaim(*place, *share) for place, share in self.claims.items()]
         outcome.sends = list(self.sends.values())
         outcome.told_twice = self.told_twice
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any, Final
 
 from bench.load import settlement, usage
-from bench.load.generator_pool import BenchFailed, Fleet
+from bench.load.generator_pool import BenchFailed, GeneratorPool
 from bench.load.outcome import Outcome, merged
-from bench.load.run_spec import Order
-from bench.load.settlement import Settlement
-from bench.load.target import Ground, with_bare
+from bench.load.run_spec import RunSpec
+from bench.load.settlement import SettlementProgress
+from bench.load.target import Target, with_bare
 from bench.load.verdict import Verdict, judge
 from bench.report.about import about
 from bench.report.figures import Costs, figures
@@ -20,7 +20,7 @@ from storage.postgres.database import Database
 TIMEOUT_S: Final = 60.0  # the audit reads everything
 
 
-async def run(ground: Ground, order: Order, screen: Screen) -> dict[str, Any]:
+async def run(ground: Target, order: RunSpec, screen: Screen) -> dict[str, Any]:
     """The figures of one run. Raises BenchFailed, ServerFailed, StoreUnavailable."""
     if SCENARIOS[order.scenario].server == "both" and not ground.bare_url:
         with with_bare(ground) as both:
@@ -40,8 +40,8 @@ async def run(ground: Ground, order: Order, screen: Screen) -> dict[str, Any]:
     )
 
 
-async def _measure(ground: Ground, order: Order, screen: Screen) -> tuple[Outcome, Costs, Settlement]:
-    async with Fleet(ground.jobs(order), screen.hear) as fleet:
+async def _measure(ground: Target, order: RunSpec, screen: Screen) -> tuple[Outcome, Costs, SettlementProgress]:
+    async with GeneratorPool(ground.jobs(order), screen.hear) as fleet:
         await fleet.prepared()
         await settlement.drained(ground.status)  # of what the preparation claimed
         screen.say(f"{order.turns:,} turns" if order.turns else f"{order.seconds:g} s")
@@ -56,7 +56,7 @@ async def _measure(ground: Ground, order: Order, screen: Screen) -> tuple[Outcom
         return merged(await fleet.outcomes()), costs, settled
 
 
-async def _verdict(ground: Ground, outcome: Outcome) -> Verdict | None:
+async def _verdict(ground: Target, outcome: Outcome) -> Verdict | None:
     """None where no records are kept."""
     if not ground.dsn:
         return None

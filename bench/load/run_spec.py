@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 
-class Order(msgspec.Struct, frozen=True):
+class RunSpec(msgspec.Struct, frozen=True):
     """One run. Open loop if there is a `rate_per_s`, else closed: `depth` turns under way on each connection."""
 
     scenario: str
@@ -29,10 +29,10 @@ class Order(msgspec.Struct, frozen=True):
         return round(self.rate_per_s * self.seconds) if self.is_open else self.requests
 
 
-class Job(msgspec.Struct, frozen=True):
+class GeneratorSpec(msgspec.Struct, frozen=True):
     """One generator's part. It plays the chat backend too, and so has a key to mint tokens with."""
 
-    order: Order  # already divided by the number of generators
+    order: RunSpec  # already divided by the number of generators
     number: int  # of the generator, from 0
     run: str  # a name that no other run on these books has: part of idempotency keys
     url: str
@@ -44,7 +44,7 @@ class Job(msgspec.Struct, frozen=True):
     bare_url: str = ""  # of a bare server beside it, for scenarios that compare with one
 
 
-def part_of(order: Order, number: int) -> Order:
+def part_of(order: RunSpec, number: int) -> RunSpec:
     """What the generator with this number does of an order."""
     shares = order.generators
     return msgspec.structs.replace(

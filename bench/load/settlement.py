@@ -21,7 +21,7 @@ class State(NamedTuple):
     backlog: int
 
 
-class Settlement(NamedTuple):
+class SettlementProgress(NamedTuple):
     """Over one run; None: nobody could be asked."""
 
     settled: int | None = None  # while the clock ran
@@ -51,9 +51,9 @@ async def drained(status: Path | None) -> float | None:
     return (began.backlog - now.backlog) / (perf_counter() - began_s)
 
 
-async def account(status: Path | None, before: State | None) -> Settlement:
+async def account(status: Path | None, before: State | None) -> SettlementProgress:
     """What it did since then, and how long the rest takes."""
     after = await state(status)
     if before is None or after is None:
-        return Settlement()
-    return Settlement(after.settled - before.settled, after.backlog, await drained(status))
+        return SettlementProgress()
+    return SettlementProgress(after.settled - before.settled, after.backlog, await drained(status))

@@ -14,7 +14,7 @@ from typing import Final
 
 from bench.compare import bare
 from bench.load.generator_pool import BenchFailed
-from bench.load.run_spec import Job, Order, part_of
+from bench.load.run_spec import GeneratorSpec, RunSpec, part_of
 from bench.load.usage import Pids, pids_under
 from client_sim.sdk.client import Client
 from protocol import tokens
@@ -40,7 +40,7 @@ GENERATORS_MAX: Final = USERS_OF_RUN // USERS_OF_GENERATOR
 
 
 @dataclass
-class Ground:
+class Target:
     """A server that can be measured, and what is known about it."""
 
     url: str
@@ -57,11 +57,11 @@ class Ground:
     check: Callable[[], None] = lambda: None  # raises ServerFailed once the server has ended
     runs: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
-    def jobs(self, order: Order) -> list[Job]:
+    def jobs(self, order: RunSpec) -> list[GeneratorSpec]:
         """What each generator does; no two runs on the same books share a user or a key."""
         run = next(self.runs)
         return [
-            Job(
+            GeneratorSpec(
                 order=part_of(order, number),
                 number=number,
                 run=str(run),
@@ -83,7 +83,7 @@ def config_of(limits: Mapping[str, float]) -> str:
 
 
 @contextmanager
-def own(durability: str, limits: Mapping[str, float], say: Say) -> Iterator[Ground]:
+def own(durability: str, limits: Mapping[str, float], say: Say) -> Iterator[Target]:
     """A server as a process of its own on fresh stores; gone afterwards. Raises ServerFailed, EmbeddedError."""
     raise_file_limit()
     with tempfile.TemporaryDirectory(prefix="hongbao-bench-") as folder:
@@ -97,27 +97,27 @@ def own(durability: str, limits: Mapping[str, float], say: Say) -> Iterator[Grou
 
 
 @contextmanager
-def ceiling() -> Iterator[Ground]:
+def ceiling() -> Iterator[Target]:
     """The bare server alone: no stores, so nothing durable and no money. Raises ServerFailed."""
     raise_file_limit()
     with bare.serving() as server:
-        yield Ground(server.url, "none", pids=Pids(server.child.pid), check=server.check)
+        yield Target(server.url, "none", pids=Pids(server.child.pid), check=server.check)
 
 
 @contextmanager
-def with_bare(ground: Ground) -> Iterator[Ground]:
+def with_bare(ground: Target) -> Iterator[Target]:
     """The same with a bare server beside it. Raises ServerFailed."""
     with bare.serving() as server:
         yield replace(ground, bare_url=server.url)
 
 
-def _on(data: Path, url: str, durability: str, config: str, check: Callable[[], None]) -> Ground:
+def _on(data: Path, url: str, durability: str, config: str, check: Callable[[], None]) -> Target:
     """The server that runs on this data folder."""
     found, stores = running(data), embedded.running(data)
     if found is None or stores is None:
         raise BenchFailed(f"the server under {data} is gone")
     key_id, key = _newest_key(data)
-    return Ground(
+    return Target(
         url=url,
         durability=durability,
         key_id=key_id,
@@ -131,7 +131,7 @@ def _on(data: Path, url: str, durability: str, config: str, check: Callable[[], 
     )
 
 
-async def theirs(url: str, data: Path, postgres: str, ca_file: str | None = None) -> Ground:
+async def theirs(url: str, data: Path, postgres: str, ca_file: str | None = None) -> Target:
     """A server that runs already, with the keys of `data`; the records are the DSN, or those under `data`.
 
     Raises BenchFailed if the records are nowhere, ClientError if the server cannot be reached, OSError for a
@@ -148,7 +148,7 @@ async def theirs(url: str, data: Path, postgres: str, ca_file: str | None = None
         assert backend.hello is not None
         durability = backend.hello.durability
     is_here = found is not None and found.url == url
-    return Ground(
+    return Target(
         url=url,
         durability=durability,
         key_id=key_id,

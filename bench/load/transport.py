@@ -27,7 +27,7 @@ def _nobody(_: Message) -> None:
     """Whoever asked has gone."""
 
 
-class Wire(asyncio.Protocol):
+class MeasuredConnection(asyncio.Protocol):
     """One user's connection. Every reply goes to `hear`; pushes are counted by their kind, not decoded.
 
     What is sent while bytes are being read leaves in one write when they have been.
@@ -135,18 +135,18 @@ class Wire(asyncio.Protocol):
             self.close()
 
 
-def _itself(wire: Wire) -> Wire:
+def _itself(wire: MeasuredConnection) -> MeasuredConnection:
     return wire
 
 
-async def connect(url: str, tokens: Sequence[Token]) -> list[Wire]:
+async def connect(url: str, tokens: Sequence[Token]) -> list[MeasuredConnection]:
     """A connection for each of these, logged in. Raises OSError."""
-    wires = [Wire(token) for token in tokens]
+    wires = [MeasuredConnection(token) for token in tokens]
     await log_in(url, wires)
     return wires
 
 
-async def log_in(url: str, wires: Sequence[Wire], ca_file: str | None = None) -> None:
+async def log_in(url: str, wires: Sequence[MeasuredConnection], ca_file: str | None = None) -> None:
     """Connect all of these, LOGINS_AT_ONCE at a time. Raises OSError, and then all have hung up."""
     host, port = parse_url(url, "tcp", "tls")
     loop, tls = asyncio.get_running_loop(), tls_of(url, ca_file)

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from bench.load.outcome import Outcome
 from server.services.money.audit import Report, audit
 from storage.postgres.database import Database
-from storage.postgres.packets.packets import Packets
+from storage.postgres.packets.packets import PacketStore
 
 RECORDED_WITHIN_S: Final = 30.0  # at tier redis the record follows the answer
 LOAD_MAX: Final = 500
@@ -66,7 +66,7 @@ async def judge(database: Database, outcome: Outcome) -> Verdict:
 
 async def _books(database: Database, packet_ids: Collection[int]) -> Books:
     in_order = sorted(packet_ids)
-    books, store = Books({}, {}), Packets(database)
+    books, store = Books({}, {}), PacketStore(database)
     for first in range(0, len(in_order), LOAD_MAX):
         packets, claims = await store.load(in_order[first : first + LOAD_MAX])
         for packet_id, row in packets.items():

@@ -18,12 +18,12 @@ import psutil
 from redis import asyncio as aioredis
 from redis.exceptions import RedisError
 
-from bench.load.target import Ground
+from bench.load.target import Target
 
 TIMEOUT_S = 5.0
 
 
-async def about(ground: Ground) -> dict[str, Any]:
+async def about(ground: Target) -> dict[str, Any]:
     """Everything but the order, which stands in the figures. What is not known is an empty text."""
     return {
         "command": shlex.join(["hongbao", *sys.argv[1:]]),

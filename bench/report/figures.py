@@ -7,8 +7,8 @@ from typing import Any, Final, NamedTuple
 
 from bench.load.generator import Done
 from bench.load.outcome import Outcome
-from bench.load.run_spec import Order
-from bench.load.settlement import Settlement
+from bench.load.run_spec import RunSpec
+from bench.load.settlement import SettlementProgress
 from bench.load.usage import Cpu
 from bench.load.verdict import Verdict
 from bench.scenarios import SCENARIOS
@@ -28,11 +28,11 @@ class Costs(NamedTuple):
 
 
 def figures(
-    order: Order,
+    order: RunSpec,
     durability: str,
     outcome: Outcome,
     costs: Costs,
-    settlement: Settlement,
+    settlement: SettlementProgress,
     verdict: Verdict | None,
     about: dict[str, Any],
 ) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 
 class Markup(str):
-    """Text that is markup already: `element` takes it as it is."""
+    """Text that is markup already: `element` takes it is."""
 
     __slots__ = ()
 

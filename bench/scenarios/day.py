@@ -14,9 +14,9 @@ from itertools import cycle
 from typing import ClassVar, Final, NamedTuple
 
 from bench.load.outcome import Outcome
-from bench.load.run_spec import Job
-from bench.load.setup import Say, Stage
-from bench.load.transport import Wire
+from bench.load.run_spec import GeneratorSpec
+from bench.load.setup import Say, Setup
+from bench.load.transport import MeasuredConnection
 from bench.scenarios.open import OpenPackets
 from bench.scenarios.scenario import Standard
 from client_sim.sim.histogram import Histogram
@@ -35,7 +35,7 @@ TEXT: Final = "新年快乐，万事如意！今晚谁来？"
 class Place(NamedTuple):
     """Where one user stands: in which group, and which packets they have not tapped yet."""
 
-    stage: Stage
+    stage: Setup
     group_id: int
     last_message: int  # before the clock starts
     old: Iterator[int]
@@ -72,11 +72,11 @@ class Day(OpenPackets):
     standard = Standard(connections=1_000, depth=1, requests=20_000, rate_per_s=2_000)
     counted: ClassVar = frozenset({"said", "claimed", "gone", "busy", "won", "sent", "balance", "caughtup"})
 
-    def __init__(self, job: Job, say: Say) -> None:
+    def __init__(self, job: GeneratorSpec, say: Say) -> None:
         super().__init__(job, say)
         self._plans: dict[int, list[str]] = {}  # of each user: the kinds of their turns
 
-    async def first_requests(self, users: int, turns_each: int) -> Mapping[Wire, Sequence[Message]]:
+    async def first_requests(self, users: int, turns_each: int) -> Mapping[MeasuredConnection, Sequence[Message]]:
         """Everybody has a plan for the day, a group with packets, and the money for what they will send."""
         chance = random.Random(f"day {self.job.order.seed}")
         wires = await self.stage.users(users)
@@ -85,7 +85,7 @@ class Day(OpenPackets):
         places = await self._places(list(_crowds(wires, chance)))
         return {one: [KINDS[kind].ask(place) for kind in self._plans[one.user_id]] for one, place in places.items()}
 
-    async def _places(self, crowds: Sequence[Sequence[Wire]]) -> dict[Wire, Place]:
+    async def _places(self, crowds: Sequence[Sequence[MeasuredConnection]]) -> dict[MeasuredConnection, Place]:
         """A group for each crowd: old packets, which a few have opened, and as many new ones as anybody taps."""
         stage = self.stage
         stage.say(f"{len(crowds):,} groups form, each with packets")
@@ -98,8 +98,8 @@ class Day(OpenPackets):
             one.user_id: self._times(one, "send") * SENT_SHARES * SHARE_FEN for crowd in crowds for one in crowd
         }
         await stage.fund({sender.user_id: all_fen} | {user_id: fen for user_id, fen in sent_fen.items() if fen})
-        places: dict[Wire, Place] = {}
-        quick: dict[Wire, Sequence[int]] = {}
+        places: dict[MeasuredConnection, Place] = {}
+        quick: dict[MeasuredConnection, Sequence[int]] = {}
         group_ids = await stage.groups(sender, crowds)
         for group_id, crowd, new_here, shares_here in zip(group_ids, crowds, new, shares, strict=True):
             old_ids = await stage.send(sender, [group_id] * OLD_PACKETS, OLD_SHARES, SHARE_FEN)
@@ -110,7 +110,7 @@ class Day(OpenPackets):
         await stage.ask(await stage.tickets(quick))
         return places
 
-    def _times(self, one: Wire, kind: str) -> int:
+    def _times(self, one: MeasuredConnection, kind: str) -> int:
         return self._plans[one.user_id].count(kind)
 
     def outcome(self) -> Outcome:
@@ -129,7 +129,7 @@ class Day(OpenPackets):
         return outcome
 
 
-def _crowds(wires: Sequence[Wire], chance: random.Random) -> Iterator[Sequence[Wire]]:
+def _crowds(wires: Sequence[MeasuredConnection], chance: random.Random) -> Iterator[Sequence[MeasuredConnection]]:
     """Groups of MEMBERS; the last one has whoever is left."""
     first = 0
     while first < len(wires):

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from itertools import cycle, islice
 
 from bench.load.setup import GROUP
-from bench.load.transport import Wire
+from bench.load.transport import MeasuredConnection
 from bench.scenarios.grab import PACKETS, Grab
 from bench.scenarios.scenario import Standard, whole_groups
 from protocol import messages
@@ -28,7 +28,7 @@ class Echo(Grab):
     refuses = ("--url", "--postgres", "--durability")
     because = "it starts a server of its own, which has no stores"
 
-    async def first_requests(self, users: int, turns_each: int) -> Mapping[Wire, Sequence[Message]]:
+    async def first_requests(self, users: int, turns_each: int) -> Mapping[MeasuredConnection, Sequence[Message]]:
         """As in `grab`: each group taps packets of its own."""
         wires = await self.stage.users(whole_groups(users))
         firsts = [FIRST_PACKET + place // GROUP * PACKETS for place in range(len(wires))]

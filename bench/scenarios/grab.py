@@ -10,7 +10,7 @@ from itertools import cycle, islice
 from typing import ClassVar
 
 from bench.load.setup import GROUP
-from bench.load.transport import Wire
+from bench.load.transport import MeasuredConnection
 from bench.scenarios.scenario import Requests, Standard, whole_groups
 from protocol import messages
 from protocol.messages import Message
@@ -28,7 +28,7 @@ class Grab(Requests):
     standard = Standard(connections=200, depth=1, requests=200_000, rate_per_s=10_000)
     counted: ClassVar = frozenset({"claimed", "gone"})
 
-    async def first_requests(self, users: int, turns_each: int) -> Mapping[Wire, Sequence[Message]]:
+    async def first_requests(self, users: int, turns_each: int) -> Mapping[MeasuredConnection, Sequence[Message]]:
         """Grabs of the packets of the user's group, one after the other and over again."""
         wires = await self.stage.users(whole_groups(users))
         packets = await self.stage.packets(wires, PACKETS, SHARES, SHARE_FEN)

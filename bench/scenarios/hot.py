@@ -17,9 +17,9 @@ from typing import ClassVar
 
 from bench.load import load
 from bench.load.outcome import Outcome
-from bench.load.run_spec import Job
+from bench.load.run_spec import GeneratorSpec
 from bench.load.setup import Say
-from bench.load.transport import Wire
+from bench.load.transport import MeasuredConnection
 from bench.scenarios.scenario import Standard, Turns
 from client_sim.sim.histogram import Histogram
 from protocol import messages
@@ -43,7 +43,7 @@ class Hot(Turns):
     refuses: ClassVar = ("--rate", "--seconds", "--find-max", "--p99-ms", "--depth", "--warmup-s", "--generators")
     because = "it is a closed loop, in which all users act at once"
 
-    def __init__(self, job: Job, say: Say) -> None:
+    def __init__(self, job: GeneratorSpec, say: Say) -> None:
         super().__init__(job, say)
         self._users: list[User] = []
         self._packets: list[int] = []
@@ -135,7 +135,7 @@ class User:
 
     __slots__ = ("grab", "hot", "pressed", "start_s", "tapped", "turn", "wire")
 
-    def __init__(self, hot: Hot, wire: Wire) -> None:
+    def __init__(self, hot: Hot, wire: MeasuredConnection) -> None:
         self.hot = hot
         self.wire = wire
         self.turn = 0

@@ -14,9 +14,9 @@ from typing import ClassVar
 
 from bench.load import usage
 from bench.load.outcome import Outcome
-from bench.load.run_spec import Job
-from bench.load.setup import Say, StageFailed
-from bench.load.transport import Wire
+from bench.load.run_spec import GeneratorSpec
+from bench.load.setup import Say, SetupFailed
+from bench.load.transport import MeasuredConnection
 from bench.load.usage import Pids
 from bench.scenarios.scenario import Scenario, Standard
 
@@ -36,9 +36,9 @@ class Idle(Scenario):
     )
     because = "nobody asks for anything"
 
-    def __init__(self, job: Job, say: Say) -> None:
+    def __init__(self, job: GeneratorSpec, say: Say) -> None:
         super().__init__(job, say)
-        self._wires: list[Wire] = []
+        self._wires: list[MeasuredConnection] = []
         self._server_kib = 0.0
         self._kernel_kib = 0.0
         self._cpu_s = 0.0
@@ -46,7 +46,7 @@ class Idle(Scenario):
     async def prepare(self) -> None:
         """Everybody logs in. Raises StageFailed if the server is elsewhere: its memory cannot be seen then."""
         if not self.job.server_pid:
-            raise StageFailed("the server is not on this machine, so its memory cannot be measured")
+            raise SetupFailed("the server is not on this machine, so its memory cannot be measured")
         users = self.job.order.connections
         await self.stage.users(OTHERS, first=users)
         await asyncio.sleep(SETTLES_S)

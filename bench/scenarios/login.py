@@ -16,7 +16,7 @@ from typing import ClassVar
 
 from bench.load import arrivals, load
 from bench.load.dialer import Call, Dialer
-from bench.load.run_spec import Job
+from bench.load.run_spec import GeneratorSpec
 from bench.load.setup import GROUP, Say
 from bench.scenarios.scenario import Standard, Turns, whole_groups
 from protocol import messages
@@ -36,7 +36,7 @@ class Login(Turns):
     depth_of = "in progress at once"
     speaks_tls = False
 
-    def __init__(self, job: Job, say: Say) -> None:
+    def __init__(self, job: GeneratorSpec, say: Say) -> None:
         super().__init__(job, say)
         self._tokens: list[Token] = []
         self._dialer: Dialer

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from bench.load.setup import GROUP
-from bench.load.transport import Wire
+from bench.load.transport import MeasuredConnection
 from bench.scenarios.opens import SHARE_FEN
 from bench.scenarios.scenario import Requests, Standard, whole_groups
 from protocol import messages
@@ -21,7 +21,7 @@ class OpenPackets(Requests):
     standard = Standard(connections=1000, depth=1, requests=60_000, rate_per_s=5_000)
     counted: ClassVar = frozenset({"won"})
 
-    async def first_requests(self, users: int, turns_each: int) -> Mapping[Wire, Sequence[Message]]:
+    async def first_requests(self, users: int, turns_each: int) -> Mapping[MeasuredConnection, Sequence[Message]]:
         """A grab of every packet of the user's group."""
         wires = await self.stage.users(whole_groups(users))
         packets = await self.stage.packets(wires, turns_each, GROUP, SHARE_FEN)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from bench.load.setup import GROUP
-from bench.load.transport import Wire
+from bench.load.transport import MeasuredConnection
 from bench.scenarios.scenario import Requests, Standard, whole_groups
 from protocol.messages import Message
 
@@ -26,7 +26,7 @@ class Opens(Requests):
     standard = Standard(connections=1000, depth=1, requests=60_000, rate_per_s=10_000)
     counted: ClassVar = frozenset({"won"})
 
-    async def first_requests(self, users: int, turns_each: int) -> Mapping[Wire, Sequence[Message]]:
+    async def first_requests(self, users: int, turns_each: int) -> Mapping[MeasuredConnection, Sequence[Message]]:
         """An open of every packet of the user's group, its ticket taken."""
         wires = await self.stage.users(whole_groups(users))
         return await self.stage.tickets(await self.stage.packets(wires, turns_each, GROUP, SHARE_FEN))

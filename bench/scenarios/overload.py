@@ -22,7 +22,7 @@ from bench.load import arrivals as plan
 from bench.load import load
 from bench.load.load import Log
 from bench.load.outcome import Outcome
-from bench.load.run_spec import Order
+from bench.load.run_spec import RunSpec
 from bench.scenarios.open import OpenPackets
 from bench.scenarios.scenario import Standard
 from client_sim.sim.histogram import Histogram
@@ -35,7 +35,7 @@ FLOOD_ENDS: Final = 5  # the first step after the flood
 PATIENT_S: Final = 1.0  # who is answered later was kept waiting
 
 
-def arrivals(order: Order) -> array[float]:
+def arrivals(order: RunSpec) -> array[float]:
     """Intended starts in s: in every step a Poisson process at its rate."""
     draw = random.Random(f"overload {order.seed}").random
     step_s = order.seconds / len(STEPS)

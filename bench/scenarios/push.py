@@ -19,9 +19,9 @@ from typing import ClassVar
 
 from bench.load import load
 from bench.load.outcome import Outcome, reckon
-from bench.load.run_spec import Job
-from bench.load.setup import Say, StageFailed
-from bench.load.transport import Wire
+from bench.load.run_spec import GeneratorSpec
+from bench.load.setup import Say, SetupFailed
+from bench.load.transport import MeasuredConnection
 from bench.scenarios.scenario import Scenario, Standard
 from protocol import messages
 from protocol.framing import frame
@@ -45,7 +45,7 @@ class Push(Scenario):
     because = "it is a closed loop, in which one user writes"
     depth_of = "texts under way at once"
 
-    def __init__(self, job: Job, say: Say) -> None:
+    def __init__(self, job: GeneratorSpec, say: Say) -> None:
         super().__init__(job, say)
         self._ours: Room
         self._bare: Room
@@ -60,7 +60,7 @@ class Push(Scenario):
         """The same users, online at both servers."""
         order, stage = self.job.order, self.stage
         if not self.job.bare_url:
-            raise StageFailed("there is no bare server to compare with")
+            raise SetupFailed("there is no bare server to compare with")
         tokens = [stage.token(self.job.first_user + place) for place in range(order.connections)]
         stage.say(f"{len(tokens):,} users log in at both servers and join one group")
         ours, bare = [Member(one) for one in tokens], [Member(one) for one in tokens]
@@ -103,7 +103,7 @@ class Push(Scenario):
         return outcome
 
 
-class Member(Wire):
+class Member(MeasuredConnection):
     """A connection that tells its room of every text. The texts of a group come in the order of their writing."""
 
     __slots__ = ("room",)

@@ -9,9 +9,9 @@ from typing import ClassVar, Literal, NamedTuple
 from bench.load import arrivals, load
 from bench.load.load import Log, Work
 from bench.load.outcome import Outcome, after, reckon
-from bench.load.run_spec import Job
-from bench.load.setup import GROUP, Say, Stage
-from bench.load.transport import Wire
+from bench.load.run_spec import GeneratorSpec
+from bench.load.setup import GROUP, Say, Setup
+from bench.load.transport import MeasuredConnection
 from protocol.messages import Message
 
 WARMUP_S = 1.0  # of an open loop
@@ -49,9 +49,9 @@ class Scenario(ABC):
     speaks_tls: ClassVar[bool] = True
     maximum_of: ClassVar[str] = ""  # the scenario whose maximum is found first if no rate is said: that is the rate
 
-    def __init__(self, job: Job, say: Say) -> None:
+    def __init__(self, job: GeneratorSpec, say: Say) -> None:
         self.job = job
-        self.stage = Stage(job, say)
+        self.stage = Setup(job, say)
         self.log = Log()
 
     @abstractmethod
@@ -108,12 +108,12 @@ class Turns(Scenario):
 class Requests(Turns):
     """A scenario of requests and replies, in an open or a closed loop."""
 
-    def __init__(self, job: Job, say: Say) -> None:
+    def __init__(self, job: GeneratorSpec, say: Say) -> None:
         super().__init__(job, say)
         self._work: Work = {}
 
     @abstractmethod
-    async def first_requests(self, users: int, turns_each: int) -> Mapping[Wire, Sequence[Message]]:
+    async def first_requests(self, users: int, turns_each: int) -> Mapping[MeasuredConnection, Sequence[Message]]:
         """Log users in and set the stage; for each of them what begins their turns, `turns_each` or more."""
 
     def hear(self, user_id: int, reply: Message) -> Message | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from bench.load.transport import Wire
+from bench.load.transport import MeasuredConnection
 from bench.scenarios.scenario import Requests, Standard
 from protocol import messages
 from protocol.messages import Message
@@ -26,7 +26,7 @@ class Send(Requests):
     standard = Standard(connections=200, depth=8, requests=40_000, rate_per_s=2_000)
     counted: ClassVar = frozenset({"sent"})
 
-    async def first_requests(self, users: int, turns_each: int) -> Mapping[Wire, Sequence[Message]]:
+    async def first_requests(self, users: int, turns_each: int) -> Mapping[MeasuredConnection, Sequence[Message]]:
         """Everybody has the money and a group."""
         stage = self.stage
         wires = await stage.users(users)

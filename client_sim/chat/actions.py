@@ -215,7 +215,7 @@ async def _kick(session: Session, who: str) -> None:
 
 
 async def _who(session: Session) -> None:
-    for one in await session.reactions():
+    for one in await session.grab_stats():
         times: Fields = {"median_ms": one.median_ms, "grabs": one.grabs, "first_places": one.first_places}
         session.tell("reaction", user=one.user_id, name=one.name, **times, sent_packets=one.sent_packets)
 

@@ -271,7 +271,7 @@ class ChatApp(App[int]):
         self.push_screen(await listing.members(self.session))
 
     async def _who(self) -> None:
-        self.push_screen(await listing.reactions(self.session))
+        self.push_screen(await listing.grab_stats(self.session))
 
     async def _help(self) -> None:
         self.push_screen(listing.commands(self.session))

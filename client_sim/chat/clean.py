@@ -16,7 +16,7 @@ Shown = TypeVar(
     messages.OpenPageShown,
     messages.ResultPageBody,
     messages.ResultLine,
-    messages.ReactionLine,
+    messages.GrabStatLine,
     messages.RecordLine,
 )
 

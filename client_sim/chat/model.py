@@ -151,7 +151,7 @@ class Model:
         self.current_id = stream_id
         self.current.unread = 0
 
-    def place(self, place: messages.Place) -> bool:
+    def place(self, place: messages.StreamPosition) -> bool:
         """A conversation that this user is in; whether it is new."""
         known = self.conversations.get(place.stream_id)
         if known is None:

@@ -27,7 +27,7 @@ async def take(session: Session, push: Push) -> None:
 async def _posted(session: Session, post: messages.TextPosted | messages.PacketPosted) -> None:
     name = await session.name_of(post.sender_id)
     if post.stream_id not in session.model.conversations:
-        session.model.place(messages.Place(post.stream_id, str(post.stream_id), 0, post.message - 1))
+        session.model.place(messages.StreamPosition(post.stream_id, str(post.stream_id), 0, post.message - 1))
         session.tell_group(post.stream_id)
     entry = session.model.posted(post, session.now_ms())
     if entry is None:
@@ -41,7 +41,7 @@ async def _posted(session: Session, post: messages.TextPosted | messages.PacketP
         session.tell("text", **where, text=entry.text)
 
 
-async def _claim_seen(session: Session, push: messages.ClaimSeen) -> None:
+async def _claim_seen(session: Session, push: messages.ClaimNotice) -> None:
     name = await session.name_of(push.user_id)
     key = "notice_own_claim" if push.user_id == session.model.user_id else "notice_claim"
     session.notice(push.packet_id, key, name=name, amount=yuan(push.amount_fen))
@@ -71,7 +71,7 @@ async def _balance_changed(session: Session, push: messages.BalanceChanged) -> N
     session.tell("balance", balance_fen=push.balance_fen, change_fen=push.change_fen, reason=push.reason)
 
 
-async def _claims_seen(session: Session, push: messages.ClaimsSeen) -> None:
+async def _claims_seen(session: Session, push: messages.ResultUpdate) -> None:
     for one in map(cleaned, push.claims):
         about: Fields = {
             "user": one.user_id,
@@ -100,11 +100,11 @@ async def _reloaded(session: Session, push: Reloaded) -> None:
 PUSHES: dict[type, Callable[[Session, Any], Awaitable[None]]] = {
     messages.TextPosted: _posted,
     messages.PacketPosted: _posted,
-    messages.ClaimSeen: _claim_seen,
+    messages.ClaimNotice: _claim_seen,
     messages.PacketFinished: _finished,
     messages.PacketRefunded: _refunded,
     messages.BalanceChanged: _balance_changed,
-    messages.ClaimsSeen: _claims_seen,
+    messages.ResultUpdate: _claims_seen,
     messages.RemovedFromGroup: _removed,
     Reloaded: _reloaded,
 }

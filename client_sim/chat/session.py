@@ -156,7 +156,7 @@ class Session:
     async def create(self, name: str) -> int:
         """A new group, and go there."""
         group_id = await self.client.create_group(name)
-        self.model.place(messages.Place(group_id, name, self.model.user_id, 0))
+        self.model.place(messages.StreamPosition(group_id, name, self.model.user_id, 0))
         self.tell_group(group_id)
         await self.go(group_id)
         return group_id
@@ -164,7 +164,7 @@ class Session:
     async def join(self, group_id: int) -> None:
         """Become a member, and go there."""
         joined = await self.client.join_group(group_id)
-        self.model.place(messages.Place(group_id, joined.name, joined.owner_id, joined.last_message))
+        self.model.place(messages.StreamPosition(group_id, joined.name, joined.owner_id, joined.last_message))
         self.tell_group(group_id)
         await self.go(group_id)
 
@@ -180,9 +180,9 @@ class Session:
         await self.know(user_ids, again=True)
         return user_ids
 
-    async def reactions(self) -> list[messages.ReactionLine]:
+    async def grab_stats(self) -> list[messages.GrabStatLine]:
         """The owner's view of the group on the screen."""
-        shown = await self.client.reactions(self.model.current_id)
+        shown = await self.client.grab_stats(self.model.current_id)
         return [cleaned(one) for one in shown.lines]
 
     async def kick(self, user_id: int) -> None:

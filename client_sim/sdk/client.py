@@ -30,10 +30,10 @@ from client_sim.sdk.errors import (
     TimedOut,
     refusal_of,
 )
-from client_sim.sdk.idempotency_keys import Keys
+from client_sim.sdk.idempotency_keys import IdempotencyKeys
 from client_sim.sdk.pushes import Post, PushQueue, Reloaded
-from client_sim.sdk.stream_gaps import Following
-from client_sim.sdk.transport import Handlers, Wire
+from client_sim.sdk.stream_gaps import StreamGaps
+from client_sim.sdk.transport import Handlers, Transport
 from protocol import messages, tokens
 
 Reply = TypeVar("Reply", bound=messages.Message)
@@ -85,13 +85,13 @@ class Client:
         self._token = tokens.parse(token)
         self._timeout_s = timeout_s
         self._handlers = Handlers(self._welcomed, self._received, self._lost)
-        self._wire: Wire | None = None
+        self._wire: Transport | None = None
         self._welcomed_at = 0.0
         self._pending: dict[int, Pending] = {}  # by seq, in the order of their deadlines
         self._last_seq = 0
         self._timer: asyncio.TimerHandle | None = None
-        self._keys = Keys()
-        self._following = Following(positions or {})
+        self._keys = IdempotencyKeys()
+        self._following = StreamGaps(positions or {})
         self._pushes = PushQueue(pushes_max)
         self._backoff = Backoff(BACKOFF_FIRST_S, backoff_most_s)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -282,9 +282,9 @@ class Client:
         """Throw somebody out of my group, for good; again is harmless. Raises NotOwner, NotAMember, NoSuchGroup."""
         await self._ask(messages.Kick(0, group_id, user_id), messages.Kicked)
 
-    async def reactions(self, group_id: int) -> messages.ReactionsShown:
+    async def grab_stats(self, group_id: int) -> messages.GrabStatsShown:
         """Who grabs first in my group, and who never sends. Raises NotOwner, NotAMember, NoSuchGroup."""
-        return await self._ask(messages.Reactions(0, group_id), messages.ReactionsShown)
+        return await self._ask(messages.GrabStats(0, group_id), messages.GrabStatsShown)
 
     async def set_name(self, name: str) -> None:
         """What others see me called; "" takes the name away. Raises Refusal (bad_name)."""
@@ -397,7 +397,7 @@ class Client:
     async def _connect(self) -> None:
         await transport.connect(self._address, self._token, self._handlers, self._timeout_s, self._tls)
 
-    def _welcomed(self, opened: Wire, welcome: messages.Welcome) -> None:
+    def _welcomed(self, opened: Transport, welcome: messages.Welcome) -> None:
         """Logged in: what waits for a reply goes out (again), what was missed is fetched."""
         self._wire = opened
         self._welcomed_at = asyncio.get_running_loop().time()

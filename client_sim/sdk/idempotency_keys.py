@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Hashable
 
 
-class Keys:
+class IdempotencyKeys:
     """The keys of requests whose outcome is unknown, by their content.
 
     A send that timed out may have moved money. If the app sends the same content again, that is its next try: it

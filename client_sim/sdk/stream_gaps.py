@@ -23,7 +23,7 @@ class Stream:
         self.heard = last
 
 
-class Following:
+class StreamGaps:
     """Every stream of one user, by its id."""
 
     __slots__ = ("_streams",)

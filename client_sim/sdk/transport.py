@@ -46,12 +46,12 @@ def tls_of(url: str, ca_file: str | None) -> ssl.SSLContext | None:
 class Handlers(NamedTuple):
     """Who is told: of the welcome, then of every reply and push, and of the end of a welcomed connection."""
 
-    welcomed: Callable[[Wire, messages.Welcome], None]
+    welcomed: Callable[[Transport, messages.Welcome], None]
     received: Callable[[messages.Message], None]
     lost: Callable[[ClientError], None]
 
 
-class Wire(asyncio.Protocol):
+class Transport(asyncio.Protocol):
     """Frames what is sent, hands on what comes, and gives up when the server has been silent for too long.
 
     `opened` is done when the login was accepted, and fails if it was not.
@@ -184,7 +184,7 @@ async def connect(
     address: Address, token: Token, handlers: Handlers, timeout_s: float, tls: ssl.SSLContext | None = None
 ) -> None:
     """Connect and log in; `handlers.welcomed` gets the wire. Raises ConnectionLost, ConnectionRefusedForGood."""
-    wire = Wire(token, handlers)
+    wire = Transport(token, handlers)
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(timeout_s):

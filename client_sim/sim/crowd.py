@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 
 from client_sim.sdk.backoff import patiently
 from client_sim.sim.books import Order, PacketBook
-from client_sim.sim.sim_context import USERS_MOST, Group, Town, place_of, user_id_of
-from client_sim.sim.summary import Shape, Summary
+from client_sim.sim.sim_context import USERS_MOST, Group, SimContext, place_of, user_id_of
+from client_sim.sim.summary import Expectation, Summary
 from client_sim.sim.user import User
 
 BACKEND_USER_ID = 0
@@ -65,14 +65,14 @@ class Crowd:
         """
         if not 0 < groups <= users <= USERS_MOST:
             raise ValueError(f"{users} users in {groups} groups: give 1 ≤ groups ≤ users ≤ {USERS_MOST:,}")
-        self.town = Town(url, mint)
+        self.town = SimContext(url, mint)
         self.witness = self.town.witness
         self.seed = seed
         self.seconds = seconds
         self.phase = "waiting"
         self.ends_at = 0.0
         self.begun = asyncio.Event()
-        self.shapes: list[Shape] = []
+        self.shapes: list[Expectation] = []
         self._dice = Random(seed)
         self._backend = self.town.client(BACKEND_USER_ID)
         names, weights = list(habits), list(habits.values())

@@ -14,7 +14,7 @@ from client_sim.money import yuan
 from client_sim.sim.books import PacketBook
 from client_sim.sim.crowd import Crowd
 from client_sim.sim.sim_context import KIND_NAMES, name_of
-from client_sim.sim.summary import Shape, Summary
+from client_sim.sim.summary import Expectation, Summary
 from client_sim.sim.witness import Witness
 
 CLAIMS_SHOWN = 12
@@ -113,7 +113,7 @@ def result_list(book: PacketBook, guests: Mapping[int, str]) -> RenderableType:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ReportLine:
     """One line of a result list. `when` is empty if the times were not revealed."""
 
     user_id: int
@@ -122,13 +122,13 @@ class Line:
     when: str
 
 
-def _lines(book: PacketBook) -> list[Line]:
+def _lines(book: PacketBook) -> list[ReportLine]:
     if book.revealed is None:
         told = sorted(book.shares.items(), key=lambda item: item[1].index)
-        return [Line(user_id, share.amount_fen, share.index, "") for user_id, share in told]
+        return [ReportLine(user_id, share.amount_fen, share.index, "") for user_id, share in told]
     posted_ms = book.posted.at_ms if book.posted is not None else book.revealed.claims[0].at_ms
     return [
-        Line(claim.user_id, claim.amount_fen, claim.index, f"+{(claim.at_ms - posted_ms) / 1000:.2f} s")
+        ReportLine(claim.user_id, claim.amount_fen, claim.index, f"+{(claim.at_ms - posted_ms) / 1000:.2f} s")
         for claim in book.revealed.claims
     ]
 
@@ -152,7 +152,7 @@ def _spoken(took_ms: int) -> str:
     return f"{amount}小时"
 
 
-def shapes_table(shapes: list[Shape]) -> Table:
+def shapes_table(shapes: list[Expectation]) -> Table:
     """What the scenario should look like, and what it did look like."""
     table = Table.grid(padding=(0, 2, 0, 0))
     for shape in shapes:

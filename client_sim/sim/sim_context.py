@@ -53,7 +53,7 @@ class Group:
     group_id: int = 0  # given by the server
 
 
-class Seen(NamedTuple):
+class SeenPacket(NamedTuple):
     """A packet that people talk about."""
 
     packet_id: int
@@ -61,14 +61,14 @@ class Seen(NamedTuple):
 
 
 @dataclass(slots=True)
-class Town:
+class SimContext:
     """One for a whole crowd. `mint` makes the token of a user, as the chat backend would."""
 
     url: str
     mint: Callable[[int], str]
     guests: dict[int, str] = field(default_factory=dict)  # names of people who are not of the crowd
     witness: Witness = field(default_factory=Witness)
-    recent: deque[Seen] = field(default_factory=lambda: deque(maxlen=RECENT_PACKETS))
+    recent: deque[SeenPacket] = field(default_factory=lambda: deque(maxlen=RECENT_PACKETS))
     ticker: deque[str] = field(default_factory=lambda: deque(maxlen=TICKER_LINES))
 
     def client(self, user_id: int, positions: dict[int, int] | None = None) -> Client:
@@ -82,7 +82,7 @@ class Town:
     def tell_sent(self, order: Order, sent: messages.PacketSent) -> None:
         """A packet is out."""
         self.witness.was_sent(order, sent)
-        self.recent.append(Seen(sent.packet_id, order))
+        self.recent.append(SeenPacket(sent.packet_id, order))
         receiver = f"给 {name_of(order.target_id)} " if order.kind == "personal" else ""
         self.tell(f"{name_of(order.sender_id)} {receiver}发了 {yuan(sent.total_fen)} 元 {KIND_NAMES[order.kind]}")
 

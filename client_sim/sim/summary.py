@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 
-class Shape(NamedTuple):
+class Expectation(NamedTuple):
     """What a scenario should look like, and whether it did."""
 
     expected: str
@@ -32,6 +32,6 @@ class Summary:
     pushes_dropped: int
     open_p50_ms: float
     open_p99_ms: float
-    shapes: list[Shape]
+    shapes: list[Expectation]
     contradictions: list[str]
     failures: list[str]

@@ -22,7 +22,7 @@ from client_sim.sdk.errors import (
 )
 from client_sim.sim.books import Order
 from client_sim.sim.characters import CHARACTERS, DICE, Response, Step, plan, respond
-from client_sim.sim.sim_context import Group, Town, name_of
+from client_sim.sim.sim_context import Group, SimContext, name_of
 from protocol import messages
 
 COME_PATIENCE_S = 60.0
@@ -47,7 +47,7 @@ GREETINGS = ("", "", "恭喜发财,大吉大利", "新年快乐", "万事如意"
 class User:
     """One user. All choices come from `seed`; `pace` stretches the time between two acts."""
 
-    def __init__(self, user_id: int, character: str, town: Town, seed: int) -> None:
+    def __init__(self, user_id: int, character: str, town: SimContext, seed: int) -> None:
         self.user_id = user_id
         self.name = name_of(user_id)
         self.character_name = character

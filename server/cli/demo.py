@@ -23,7 +23,7 @@ from server.loop import run as run_loop
 from server.process import ServerProcess
 from server.services.money.audit import audit
 from storage.postgres.database import Database
-from storage.postgres.packets.packets import Packets
+from storage.postgres.packets.packets import PacketStore
 
 SCENARIO = "crowd"
 WATCH_S = 0.5
@@ -140,6 +140,6 @@ async def _prove(console: Console, data: Path, crowd: Crowd) -> bool:
 
 
 async def _verify(console: Console, database: Database, packet_id: int) -> bool:
-    rows, claims = await Packets(database).load([packet_id])
+    rows, claims = await PacketStore(database).load([packet_id])
     console.print(f"\n$ hongbao verify {packet_id}", highlight=False)
     return audit_report.print_proof(console, rows[packet_id], claims[packet_id], clock.now_ms())

@@ -52,10 +52,10 @@ from server.loop import run
 from server.process import ServerFailed, ServerProcess
 from server.reload import Reading, Reload
 from server.services.money.audit import audit as run_audit
-from server.systemd import Notify
+from server.systemd import Systemd
 from storage.errors import StoreRefused, StoreUnavailable
 from storage.postgres.database import Database
-from storage.postgres.packets.packets import Packets as PacketStore
+from storage.postgres.packets.packets import PacketStore
 
 UrlOption = Annotated[str | None, Parameter(name="--url", help="the server (default: the one that runs on --data)")]
 Scenario = Literal["crowd", "rush", "greedy", "offline", "new_year", "office", "family", "campaign"]
@@ -132,7 +132,7 @@ async def _serve(now: Reading, read: Callable[[], Reading], data: Path, postgres
         notify.ready()
 
     app = App(settings, credentials.keys, data, postgres_dsn, redis_url, credentials.tls)
-    notify, reload = Notify(), Reload(app, read, now)
+    notify, reload = Systemd(), Reload(app, read, now)
 
     def read_again() -> dict[str, object]:
         if app.operations.observer.state == "starting":  # there is nobody to tell yet
@@ -437,7 +437,7 @@ class _Stores:
     def __init__(self, settings: Config, data: Path) -> None:
         self._settings = settings
         self._data = data
-        self._embedded: embedded.Stores | None = None
+        self._embedded: embedded.StoreAddresses | None = None
 
     def __enter__(self) -> tuple[str, str]:
         stores = self._settings.stores

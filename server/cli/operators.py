@@ -19,7 +19,7 @@ from client_sim.names import user_id_of
 from server.cli.config import DATA, ConfigOption, DataOption
 from server.cli.numbers import Count, Id
 from server.instance import NoAnswer, nobody_at, status_socket
-from server.ops.humanize import in_words, title, within
+from server.ops.humanize import humanize, title, within
 from server.ops.samples.sample import Sort
 from server.ops.socket.status_socket import ask
 
@@ -211,7 +211,7 @@ def _lines(answer: Mapping[str, Any], indent: str = "") -> Iterator[tuple[Text, 
             yield Text(indent + title(name), style="bold"), ""
             yield from _lines({within(name, part): inner for part, inner in value.items()}, indent + "  ")
         elif not _is_table(value):
-            yield Text(indent + title(name)), in_words(name, value)
+            yield Text(indent + title(name)), humanize(name, value)
 
 
 def _table(name: str, rows: Sequence[Mapping[str, Any]]) -> Table:
@@ -219,5 +219,5 @@ def _table(name: str, rows: Sequence[Mapping[str, Any]]) -> Table:
     for column in rows[0]:
         table.add_column(title(column), justify="right" if isinstance(rows[0][column], (int, float)) else "left")
     for row in rows:
-        table.add_row(*(Text(in_words(column, row[column])) for column in rows[0]))
+        table.add_row(*(Text(humanize(column, row[column])) for column in rows[0]))
     return table

@@ -24,7 +24,7 @@ class Rule(NamedTuple):
     holds: Callable[[Any], bool]
 
 
-class Key(NamedTuple):
+class ConfigKey(NamedTuple):
     """One row of KEYS."""
 
     meaning: str  # with its unit; stands as the comment in the default config
@@ -125,96 +125,106 @@ FOR_CONNECTIONS: Final = "HUP, new connections"
 TLS: Final = "HUP reads it again; TLS on or off needs a restart"
 
 KEYS: Final = {
-    "server.host": Key("address to listen on", matching(r"\S+", "a host name or an address")),
-    "server.port": Key("TCP port; 0 takes a free one", whole(0, 65_535)),
-    "server.node": Key(
+    "server.host": ConfigKey("address to listen on", matching(r"\S+", "a host name or an address")),
+    "server.port": ConfigKey("TCP port; 0 takes a free one", whole(0, 65_535)),
+    "server.node": ConfigKey(
         "number of this process in the ids it makes; no two may share it", whole(0, 2**NODE_BITS - 1)
     ),
-    "server.tls_certificate": Key("certificate chain, a PEM file; empty: no TLS", PATH, TLS),
-    "server.tls_key": Key("its private key, a PEM file", PATH, TLS),
-    "stores.postgres": Key(
+    "server.tls_certificate": ConfigKey("certificate chain, a PEM file; empty: no TLS", PATH, TLS),
+    "server.tls_key": ConfigKey("its private key, a PEM file", PATH, TLS),
+    "stores.postgres": ConfigKey(
         "postgresql://…; empty starts a private one",
         url("postgresql", "postgres"),
         mask=hide_password,
     ),
-    "stores.redis": Key(
+    "stores.redis": ConfigKey(
         "redis://… or unix://… (Valkey too); empty starts a private one",
         url("redis", "rediss", "unix"),
         mask=hide_password,
     ),
-    "stores.durability": Key("`won` is said when this store has it on disk", one_of("postgres", "redis")),
-    "stores.postgres_pool_max": Key("connections to PostgreSQL", whole(1, 1_000)),
-    "limits.share_fen_min": Key("smallest share, in fen", AMOUNT, FOR_PACKETS),
-    "limits.share_fen_max": Key("largest share, in fen", whole(1, 2**32 - 1), FOR_PACKETS),  # 4 bytes in the mirror
-    "limits.total_fen_max": Key("largest packet, in fen", AMOUNT, HUP),
+    "stores.durability": ConfigKey("`won` is said when this store has it on disk", one_of("postgres", "redis")),
+    "stores.postgres_pool_max": ConfigKey("connections to PostgreSQL", whole(1, 1_000)),
+    "limits.share_fen_min": ConfigKey("smallest share, in fen", AMOUNT, FOR_PACKETS),
+    "limits.share_fen_max": ConfigKey(
+        "largest share, in fen", whole(1, 2**32 - 1), FOR_PACKETS
+    ),  # 4 bytes in the mirror
+    "limits.total_fen_max": ConfigKey("largest packet, in fen", AMOUNT, HUP),
     # The counter word of a packet has 16 bits for claims and 24 for tickets.
-    "limits.shares_max": Key("shares of a packet", whole(1, 65_535), HUP),
-    "limits.group_members_max": Key("members of a group", COUNT, HUP),
-    "limits.groups_of_user_max": Key("groups that one user is in", COUNT, HUP),
-    "limits.groups_of_packet_max": Key("groups that one packet is sent to, the first one too", COUNT, HUP),
-    "limits.greeting_bytes_max": Key("greeting on a packet, bytes of UTF-8", SIZE, HUP),
-    "limits.text_bytes_max": Key("chat message, bytes of UTF-8", SIZE, HUP),
-    "limits.name_bytes_max": Key("name of a group or a user, bytes of UTF-8", SIZE, HUP),
-    "limits.key_bytes_max": Key("idempotency key of a request, bytes", SIZE, HUP),
-    "limits.packet_lifetime_s": Key("a packet expires after, seconds", SECONDS, FOR_PACKETS),
-    "limits.ticket_lifetime_s": Key("a grab entitles to open for, seconds", SECONDS, HUP),
-    "limits.tickets_per_share": Key("grabs that are let in per unopened share", whole(1, 255), HUP),
-    "limits.frame_bytes_before_login_max": Key(
+    "limits.shares_max": ConfigKey("shares of a packet", whole(1, 65_535), HUP),
+    "limits.group_members_max": ConfigKey("members of a group", COUNT, HUP),
+    "limits.groups_of_user_max": ConfigKey("groups that one user is in", COUNT, HUP),
+    "limits.groups_of_packet_max": ConfigKey("groups that one packet is sent to, the first one too", COUNT, HUP),
+    "limits.greeting_bytes_max": ConfigKey("greeting on a packet, bytes of UTF-8", SIZE, HUP),
+    "limits.text_bytes_max": ConfigKey("chat message, bytes of UTF-8", SIZE, HUP),
+    "limits.name_bytes_max": ConfigKey("name of a group or a user, bytes of UTF-8", SIZE, HUP),
+    "limits.key_bytes_max": ConfigKey("idempotency key of a request, bytes", SIZE, HUP),
+    "limits.packet_lifetime_s": ConfigKey("a packet expires after, seconds", SECONDS, FOR_PACKETS),
+    "limits.ticket_lifetime_s": ConfigKey("a grab entitles to open for, seconds", SECONDS, HUP),
+    "limits.tickets_per_share": ConfigKey("grabs that are let in per unopened share", whole(1, 255), HUP),
+    "limits.frame_bytes_before_login_max": ConfigKey(
         "frame from a client that has not logged in, bytes", SIZE, FOR_CONNECTIONS
     ),
-    "limits.frame_bytes_max": Key("frame from a client, bytes", SIZE, FOR_CONNECTIONS),
-    "limits.login_timeout_s": Key("a connection has to log in within, seconds", SECONDS, FOR_CONNECTIONS),
-    "limits.ping_interval_s": Key("a ping goes out every, seconds", SECONDS, FOR_CONNECTIONS),
-    "limits.pong_timeout_s": Key("its answer has to come within, seconds", SECONDS, FOR_CONNECTIONS),
-    "limits.requests_per_s": Key("requests of a user per second, in the long run", number(0.001, 1_000_000), HUP),
-    "limits.requests_burst": Key("requests of a user at once", number(1, 1_000_000), HUP),
-    "limits.connections_max": Key("clients of this process", COUNT, HUP),
-    "limits.connections_of_user_max": Key("connections of one user; the chat backend may have more", COUNT, HUP),
-    "limits.watched_packets_max": Key("result pages that one connection follows", whole(1, 1_000), HUP),
-    "limits.connections_of_address_max": Key("connections of one address; raise it behind a proxy", COUNT, HUP),
-    "limits.failed_logins_of_address_per_s": Key(
+    "limits.frame_bytes_max": ConfigKey("frame from a client, bytes", SIZE, FOR_CONNECTIONS),
+    "limits.login_timeout_s": ConfigKey("a connection has to log in within, seconds", SECONDS, FOR_CONNECTIONS),
+    "limits.ping_interval_s": ConfigKey("a ping goes out every, seconds", SECONDS, FOR_CONNECTIONS),
+    "limits.pong_timeout_s": ConfigKey("its answer has to come within, seconds", SECONDS, FOR_CONNECTIONS),
+    "limits.requests_per_s": ConfigKey(
+        "requests of a user per second, in the long run", number(0.001, 1_000_000), HUP
+    ),
+    "limits.requests_burst": ConfigKey("requests of a user at once", number(1, 1_000_000), HUP),
+    "limits.connections_max": ConfigKey("clients of this process", COUNT, HUP),
+    "limits.connections_of_user_max": ConfigKey(
+        "connections of one user; the chat backend may have more", COUNT, HUP
+    ),
+    "limits.watched_packets_max": ConfigKey("result pages that one connection follows", whole(1, 1_000), HUP),
+    "limits.connections_of_address_max": ConfigKey(
+        "connections of one address; raise it behind a proxy", COUNT, HUP
+    ),
+    "limits.failed_logins_of_address_per_s": ConfigKey(
         "failed logins of one address per second, in the long run", number(0.001, 1_000_000), HUP
     ),
-    "limits.failed_logins_of_address_burst": Key("failed logins of one address at once", number(1, 1_000_000), HUP),
-    "limits.outgoing_bytes_max": Key("unread by a client, bytes; a slower one is cut", SIZE, HUP),
-    "limits.wait_ms_max": Key(
+    "limits.failed_logins_of_address_burst": ConfigKey(
+        "failed logins of one address at once", number(1, 1_000_000), HUP
+    ),
+    "limits.outgoing_bytes_max": ConfigKey("unread by a client, bytes; a slower one is cut", SIZE, HUP),
+    "limits.wait_ms_max": ConfigKey(
         "who would wait longer for a store is refused, milliseconds; half of it for new work",
         number(1, 600_000),
         HUP,
     ),
-    "limits.catch_up_messages": Key("missed messages handed out at once", COUNT, HUP),
-    "limits.reload_after_messages": Key("who missed more of a stream has to reload it", COUNT, HUP),
-    "auth.keys": Key(
+    "limits.catch_up_messages": ConfigKey("missed messages handed out at once", COUNT, HUP),
+    "limits.reload_after_messages": ConfigKey("who missed more of a stream has to reload it", COUNT, HUP),
+    "auth.keys": ConfigKey(
         "key id = hex; the last one mints; none: made once, kept in keys.toml", TOKEN_KEYS, HUP, hide_keys
     ),
-    "auth.token_lifetime_s": Key("a login token is good for, seconds", SECONDS, HUP),
-    "settlement.batch_max": Key("claims credited in one transaction", whole(1, 100_000)),
-    "settlement.idle_s": Key("an empty queue is looked at again after, seconds", SECONDS),
-    "refunds.interval_s": Key("expired packets are looked for every, seconds", SECONDS),
-    "refunds.batch_max": Key("packets refunded in one sweep", whole(1, 100_000)),
-    "log.level": Key("what is written", one_of("debug", "info", "warning", "error"), HUP),
-    "log.format": Key("auto: text to a terminal, JSON to anything else", one_of("auto", "json", "text"), HUP),
-    "ops.socket": Key("the status socket, a path; empty: DATA/status.sock", PATH),
-    "ops.socket_mode": Key(
+    "auth.token_lifetime_s": ConfigKey("a login token is good for, seconds", SECONDS, HUP),
+    "settlement.batch_max": ConfigKey("claims credited in one transaction", whole(1, 100_000)),
+    "settlement.idle_s": ConfigKey("an empty queue is looked at again after, seconds", SECONDS),
+    "refunds.interval_s": ConfigKey("expired packets are looked for every, seconds", SECONDS),
+    "refunds.batch_max": ConfigKey("packets refunded in one sweep", whole(1, 100_000)),
+    "log.level": ConfigKey("what is written", one_of("debug", "info", "warning", "error"), HUP),
+    "log.format": ConfigKey("auto: text to a terminal, JSON to anything else", one_of("auto", "json", "text"), HUP),
+    "ops.socket": ConfigKey("the status socket, a path; empty: DATA/status.sock", PATH),
+    "ops.socket_mode": ConfigKey(
         "who may connect to it and read, as chmod says it", matching(r"0?[0-7]{3}", 'octal digits such as "0600"')
     ),
-    "ops.change_uids": Key(
+    "ops.change_uids": ConfigKey(
         "users (uid) who may change things, besides root and the server's own",
         Rule("a list of user ids", lambda uids: all(0 <= uid < 2**32 for uid in uids)),
     ),
-    "ops.tcp": Key(
+    "ops.tcp": ConfigKey(
         "the status socket as TCP too, for reads alone, on loopback; empty: not",
         matching(rf"({LOOPBACK})?", 'empty or an address of this machine such as "127.0.0.1:7790"'),
     ),
-    "ops.http": Key(
+    "ops.http": ConfigKey(
         "/livez, /readyz, /metrics, and / for people; empty or a port that is taken: none",
         matching(rf"({ADDRESS})?", 'empty or an address such as "127.0.0.1:7789"'),
     ),
-    "ops.http_names": Key(
+    "ops.http_names": ConfigKey(
         "names of this server for browsers and Prometheus, besides localhost and addresses",
         Rule("a list of host names", lambda names: all(re.fullmatch(r"[\w.-]+", name) for name in names)),
     ),
-    "ops.ready_backlog_s": Key(
+    "ops.ready_backlog_s": ConfigKey(
         "a claim that waits longer for its credit makes the server not ready, seconds", SECONDS
     ),
 }

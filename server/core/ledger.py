@@ -22,7 +22,7 @@ class Account(StrEnum):
     PACKET = "packet"
 
 
-class Kind(IntEnum):
+class TransferKind(IntEnum):
     """What moved money. The numbers stand in the records and are never reused."""
 
     TOP_UP = 1
@@ -32,19 +32,19 @@ class Kind(IntEnum):
     REFUND = 5
 
 
-class Direction(NamedTuple):
+class AccountPair(NamedTuple):
     """From where to where."""
 
     debit: Account
     credit: Account
 
 
-DIRECTIONS: dict[Kind, Direction] = {
-    Kind.TOP_UP: Direction(Account.OUTSIDE, Account.WALLET),
-    Kind.WITHDRAW: Direction(Account.WALLET, Account.OUTSIDE),
-    Kind.SEND: Direction(Account.WALLET, Account.PACKET),
-    Kind.CLAIM: Direction(Account.PACKET, Account.WALLET),
-    Kind.REFUND: Direction(Account.PACKET, Account.WALLET),
+DIRECTIONS: dict[TransferKind, AccountPair] = {
+    TransferKind.TOP_UP: AccountPair(Account.OUTSIDE, Account.WALLET),
+    TransferKind.WITHDRAW: AccountPair(Account.WALLET, Account.OUTSIDE),
+    TransferKind.SEND: AccountPair(Account.WALLET, Account.PACKET),
+    TransferKind.CLAIM: AccountPair(Account.PACKET, Account.WALLET),
+    TransferKind.REFUND: AccountPair(Account.PACKET, Account.WALLET),
 }
 
 

@@ -16,7 +16,7 @@ from server.core import amounts
 from server.core.amounts import Caps
 
 
-class Kind(StrEnum):
+class PacketKind(StrEnum):
     """What sort of packet; the values stand on the wire and in the records."""
 
     LUCKY = "lucky"
@@ -40,14 +40,14 @@ class Answer(StrEnum):
 # Asked for at every open, and reading a member off its class costs a call (Python 3.11).
 WON: Final = Answer.WON
 CLAIMED: Final = Answer.CLAIMED
-PERSONAL: Final = Kind.PERSONAL
+PERSONAL: Final = PacketKind.PERSONAL
 
 
 class Terms(NamedTuple):
     """What was agreed when the packet was sent. Times in milliseconds since 1970."""
 
     packet_id: int
-    kind: Kind
+    kind: PacketKind
     sender_id: int
     target_id: int  # a group, or the one receiver of a personal packet
     total_fen: int
@@ -146,7 +146,7 @@ class Packet:
     def __init__(self, terms: Terms, claims: list[Claim] | None = None, closed: bool = False) -> None:
         """A new packet, or one as its records tell. Raises ValueError if the records contradict the terms."""
         self.terms = terms
-        self._draws = amounts.Draws(terms.seed) if terms.kind is Kind.LUCKY else None
+        self._draws = amounts.Draws(terms.seed) if terms.kind is PacketKind.LUCKY else None
         self.claims: dict[int, Claim] = {}
         self.tickets: dict[int, Ticket] = {}  # by user, in the order in which they lapse
         self.left_fen = terms.total_fen
@@ -276,6 +276,6 @@ class Packet:
 
 def best_luck(terms: Terms, claims: list[Claim]) -> Claim | None:
     """The largest claim of a finished lucky packet, the earliest on a tie; otherwise None."""
-    if terms.kind is not Kind.LUCKY or len(claims) != terms.shares:
+    if terms.kind is not PacketKind.LUCKY or len(claims) != terms.shares:
         return None
     return max(claims, key=lambda claim: (claim.amount_fen, -claim.index))

@@ -6,17 +6,17 @@ from typing import NamedTuple
 
 from server.core import ids
 from server.core.limits import Broken, Fault, Limits, check_bytes, check_number
-from server.core.packet import Kind
+from server.core.packet import PacketKind
 
 DEFAULT_GREETING = "恭喜发财,大吉大利"
 
 
-class Offer(NamedTuple):
+class PacketRequest(NamedTuple):
     """A packet to be. `amount_fen` is the total (lucky, personal) or the amount of one share (equal)."""
 
     sender_id: int
     key: str
-    kind: Kind
+    kind: PacketKind
     target_id: int
     amount_fen: int
     shares: int
@@ -25,26 +25,26 @@ class Offer(NamedTuple):
     @property
     def total_fen(self) -> int:
         """What the wallet is debited."""
-        return self.amount_fen * self.shares if self.kind is Kind.EQUAL else self.amount_fen
+        return self.amount_fen * self.shares if self.kind is PacketKind.EQUAL else self.amount_fen
 
 
-def check(offer: Offer, limits: Limits, members: int) -> None:
+def check(offer: PacketRequest, limits: Limits, members: int) -> None:
     """Raise Broken at the first limit that the offer breaks. `members`: size of the group, 1 for a personal one."""
     check_bytes(offer.key, 1, limits.key_bytes_max, Fault.BAD_KEY)
     check_bytes(offer.greeting, 0, limits.greeting_bytes_max, Fault.BAD_GREETING)
     _check_target(offer)
-    most = 1 if offer.kind is Kind.PERSONAL else min(limits.shares_max, members)
+    most = 1 if offer.kind is PacketKind.PERSONAL else min(limits.shares_max, members)
     check_number(offer.shares, 1, most, Fault.BAD_SHARES, "the number of shares")
     low, high = limits.share_fen_min, limits.share_fen_max
-    if offer.kind is Kind.LUCKY:
+    if offer.kind is PacketKind.LUCKY:
         low, high = low * offer.shares, min(high * offer.shares, limits.total_fen_max)
     check_number(offer.amount_fen, low, high, Fault.BAD_AMOUNT, "the amount in fen")
     check_number(offer.total_fen, 1, limits.total_fen_max, Fault.BAD_AMOUNT, "the total in fen")
 
 
-def _check_target(offer: Offer) -> None:
+def _check_target(offer: PacketRequest) -> None:
     to_user = ids.is_user(offer.target_id)
-    if to_user != (offer.kind is Kind.PERSONAL):
+    if to_user != (offer.kind is PacketKind.PERSONAL):
         raise Broken(Fault.BAD_TARGET, f"{offer.kind} goes to {'a user' if not to_user else 'a group'}")
     if offer.target_id == offer.sender_id:
         raise Broken(Fault.BAD_TARGET, "nobody sends a packet to themselves")

@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from server.core.packet import Claim, Kind, Terms, best_luck
+from server.core.packet import Claim, PacketKind, Terms, best_luck
 from server.core.texts import Language, Text, say
 
 NOBODY: Final = -1  # the index of the best luck while nobody has it
@@ -65,7 +65,7 @@ class Viewer(NamedTuple):
     language: Language
 
 
-class OpenPage(msgspec.Struct, frozen=True, gc=False):
+class OpenPageView(msgspec.Struct, frozen=True, gc=False):
     """What a tap shows. Texts are empty where the page has none; all of them if `view` is the result page."""
 
     view: View
@@ -76,12 +76,12 @@ class OpenPage(msgspec.Struct, frozen=True, gc=False):
     link: str  # leads to the result page
 
 
-class ResultPage(msgspec.Struct, frozen=True, gc=False):
+class ResultPageView(msgspec.Struct, frozen=True, gc=False):
     """Who opened the packet. Texts are empty where the page has none, for this viewer or at this time."""
 
     sender_id: int
     greeting: str
-    kind: Kind
+    kind: PacketKind
     state: State
     amount_fen: int  # the viewer's own share, 0 if they have none
     amount: str  # the same as a text
@@ -105,7 +105,7 @@ _DRAWN: Final[dict[View, _Drawn]] = {  # line, button, link, link of the sender,
 }
 
 
-def open_page(known: Known, viewer: Viewer, now_ms: int) -> OpenPage | None:
+def open_page(known: Known, viewer: Viewer, now_ms: int) -> OpenPageView | None:
     """The page that a tap shows; None if the viewer neither may open, nor has claimed, nor is the sender."""
     view, terms = _view(known, viewer, now_ms), known.terms
     if view is None:
@@ -114,10 +114,10 @@ def open_page(known: Known, viewer: Viewer, now_ms: int) -> OpenPage | None:
     shown_link = link_of_sender if viewer.user_id == terms.sender_id else link
     figures = {"lifetime": terms.expires_at_ms - terms.created_at_ms}
     said = [_said(viewer.language, text, figures) for text in (line, button, shown_link)]
-    return OpenPage(view, terms.sender_id, terms.greeting, *said)
+    return OpenPageView(view, terms.sender_id, terms.greeting, *said)
 
 
-def result_page(known: Known, viewer: Viewer, now_ms: int) -> ResultPage | None:
+def result_page(known: Known, viewer: Viewer, now_ms: int) -> ResultPageView | None:
     """The result page; None unless the viewer has claimed, is the sender, or was given the link to it."""
     terms, own = known.terms, known.claims.get(viewer.user_id)
     is_sender = viewer.user_id == terms.sender_id
@@ -126,7 +126,7 @@ def result_page(known: Known, viewer: Viewer, now_ms: int) -> ResultPage | None:
     state = _state(known, now_ms)
     best = best_luck(terms, list(known.claims.values()))
     said = partial(_said, viewer.language, figures=_figures(known, own))
-    return ResultPage(
+    return ResultPageView(
         sender_id=terms.sender_id,
         greeting=terms.greeting,
         kind=terms.kind,
@@ -138,7 +138,7 @@ def result_page(known: Known, viewer: Viewer, now_ms: int) -> ResultPage | None:
         ending=said(_ending(state, is_sender)),
         send_again=said(Text.SEND_AGAIN if is_sender and state is State.OPEN else None),
         records=said(Text.RECORDS if own and not is_sender else None),
-        lists_claims=terms.kind is Kind.LUCKY or (terms.kind is Kind.EQUAL and is_sender),
+        lists_claims=terms.kind is PacketKind.LUCKY or (terms.kind is PacketKind.EQUAL and is_sender),
         best_index=best.index if best else NOBODY,
         best_mark=said(Text.BEST_LUCK if best else None),
     )
@@ -166,14 +166,14 @@ def _view(known: Known, viewer: Viewer, now_ms: int) -> View | None:
         return View.RESULT if viewer.user_id == terms.sender_id else None
     state = _state(known, now_ms)
     if state is State.FINISHED:
-        return View.GONE_WITH_LIST if terms.kind is Kind.LUCKY else View.GONE
+        return View.GONE_WITH_LIST if terms.kind is PacketKind.LUCKY else View.GONE
     return View.OPEN if state is State.OPEN else View.EXPIRED
 
 
 def _summary(terms: Terms, state: State, is_sender: bool) -> Text:
     """The line above the list. What somebody else's unfinished or lucky packet holds in all stays theirs."""
     if state is State.FINISHED:
-        if terms.kind is not Kind.LUCKY:
+        if terms.kind is not PacketKind.LUCKY:
             return Text.FINISHED
         return Text.FINISHED_LUCKY_MINE if is_sender else Text.FINISHED_LUCKY
     if terms.shares == 1:  # nobody has opened it, so only its sender gets this far

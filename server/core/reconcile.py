@@ -11,21 +11,21 @@ from typing import NamedTuple
 from server.core.packet import Claim
 
 
-class Verdict(NamedTuple):
+class Reconciliation(NamedTuple):
     """`redrive`: claims that only the mirror holds. `mirror_is_good`: with them recorded, both hold the same."""
 
     redrive: Sequence[Claim]
     mirror_is_good: bool
 
 
-def compare(recorded: Sequence[Claim], mirrored: Sequence[Claim], mirror_exists: bool) -> Verdict:
+def compare(recorded: Sequence[Claim], mirrored: Sequence[Claim], mirror_exists: bool) -> Reconciliation:
     """Compare the claims of one packet, both in the order of their indexes.
 
     A mirror that lacks recorded claims is behind (it was flushed or away). One that differs from the record holds
     claims that were never acknowledged; both are replaced by the record.
     """
     if not mirror_exists:
-        return Verdict((), mirror_is_good=False)
+        return Reconciliation((), mirror_is_good=False)
     if list(mirrored[: len(recorded)]) != list(recorded):
-        return Verdict((), mirror_is_good=False)
-    return Verdict(mirrored[len(recorded) :], mirror_is_good=True)
+        return Reconciliation((), mirror_is_good=False)
+    return Reconciliation(mirrored[len(recorded) :], mirror_is_good=True)

@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Final, Self
 
 from server.embedded.run import (
-    Account,
     Child,
     EmbeddedError,
+    SystemUser,
     account,
     claim,
     hand_over,
@@ -46,7 +46,7 @@ STOP_TIMEOUT_S: Final = 20.0
 
 
 @dataclass
-class Stores:
+class StoreAddresses:
     """Stores that answer. As a context manager: stopped at the end, if they are ours."""
 
     postgres_dsn: str
@@ -68,7 +68,7 @@ class Stores:
         self.stop()
 
 
-def start(data: Path) -> Stores:
+def start(data: Path) -> StoreAddresses:
     """Start the stores of this data folder, or attach to them if they run; returns when both answer.
 
     Call it in the main thread: the kernel ends the stores with the thread that started them.
@@ -91,7 +91,7 @@ def start(data: Path) -> Stores:
     raise EmbeddedError(f"process {holder} owns the stores in {data}, but they do not answer")
 
 
-def running(data: Path) -> Stores | None:
+def running(data: Path) -> StoreAddresses | None:
     """The stores of this data folder, if they have an owner and answer; starts nothing. Raises EmbeddedError."""
     data = data.resolve()
     with one_line(f"cannot look into {data}"):
@@ -105,7 +105,7 @@ def running(data: Path) -> Stores | None:
 
 
 @contextmanager
-def temporary(prefix: str = "hongbao-") -> Iterator[Stores]:
+def temporary(prefix: str = "hongbao-") -> Iterator[StoreAddresses]:
     """Stores in a new folder under the system's temporary one; all gone afterwards. Raises EmbeddedError."""
     with tempfile.TemporaryDirectory(prefix=prefix) as folder:
         Path(folder).chmod(0o711)  # for the stores' user to pass, like any data folder of root's
@@ -113,7 +113,7 @@ def temporary(prefix: str = "hongbao-") -> Iterator[Stores]:
             yield stores
 
 
-def _own(data: Path, who: Account | None, held: int) -> Stores:
+def _own(data: Path, who: SystemUser | None, held: int) -> StoreAddresses:
     """Start both stores; the lock is ours until they have ended."""
     with ExitStack() as undo:
         undo.callback(os.close, held)
@@ -132,14 +132,14 @@ def _own(data: Path, who: Account | None, held: int) -> Stores:
             children[store] = spawn(store.arguments(folder, sockets), folder, log, who, store.end)
         _await_answers(children, sockets)
         pids = {store.name: child.process.pid for store, child in children.items()}
-        return Stores(*addresses(sockets), owner=True, pids=pids, _end=undo.pop_all().close)
+        return StoreAddresses(*addresses(sockets), owner=True, pids=pids, _end=undo.pop_all().close)
 
 
-def _attach(data: Path) -> Stores | None:
+def _attach(data: Path) -> StoreAddresses | None:
     """Use the stores that another process owns, once both answer."""
     sockets = (data / "sockets").resolve()
     if trusted(sockets, data) and all(store.answers(sockets) for store in STORES):
-        return Stores(*addresses(sockets))
+        return StoreAddresses(*addresses(sockets))
     return None
 
 

@@ -40,7 +40,7 @@ def one_line(what: str) -> Iterator[None]:
         raise EmbeddedError(f"{what}: {error}") from error
 
 
-class Account(NamedTuple):
+class SystemUser(NamedTuple):
     """A user that root's stores run as."""
 
     name: str
@@ -48,7 +48,7 @@ class Account(NamedTuple):
     gid: int
 
 
-def account() -> Account | None:
+def account() -> SystemUser | None:
     """Whom to run as: None is ourselves. PostgreSQL refuses root: then $HONGBAO_STORE_USER or nobody."""
     if os.geteuid() != 0:
         return None
@@ -61,10 +61,10 @@ def account() -> Account | None:
         raise EmbeddedError(
             f"PostgreSQL refuses to run as {name} (set {ACCOUNT_VARIABLE} to a user without rights)"
         )
-    return Account(name, entry.pw_uid, entry.pw_gid)
+    return SystemUser(name, entry.pw_uid, entry.pw_gid)
 
 
-def let_pass(folder: Path, who: Account | None) -> None:
+def let_pass(folder: Path, who: SystemUser | None) -> None:
     """Let this user pass the folder and its parents: o+x where it is missing, nothing more, said on stderr."""
     if who is None:
         return
@@ -76,13 +76,13 @@ def let_pass(folder: Path, who: Account | None) -> None:
             print(f"hongbao: chmod o+x {passed} (the stores run as {who.name} and have to pass)", file=sys.stderr)
 
 
-def private_folder(folder: Path, who: Account | None) -> None:
+def private_folder(folder: Path, who: SystemUser | None) -> None:
     """Make a folder for this user alone."""
     folder.mkdir(mode=0o700)
     hand_over(folder, who)
 
 
-def hand_over(folder: Path, who: Account | None) -> None:
+def hand_over(folder: Path, who: SystemUser | None) -> None:
     """Give a folder with all that is in it to this user, if it is not theirs."""
     if who is None or folder.stat().st_uid == who.uid:
         return
@@ -112,7 +112,7 @@ def spawn(
     arguments: list[str],
     folder: Path,
     log: Path,
-    who: Account | None,
+    who: SystemUser | None,
     end: signal.Signals,
     stdin: int = subprocess.DEVNULL,
 ) -> Child:
@@ -144,7 +144,7 @@ def spawn(
     return Child(process, log, log_start)
 
 
-def run(arguments: list[str], text: str, folder: Path, log: Path, who: Account | None, timeout_s: float) -> None:
+def run(arguments: list[str], text: str, folder: Path, log: Path, who: SystemUser | None, timeout_s: float) -> None:
     """Run a program to its end with this text as its input. Raises EmbeddedError with its last words."""
     child = spawn(arguments, folder, log, who, signal.SIGTERM, subprocess.PIPE)
     try:

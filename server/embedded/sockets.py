@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from server.embedded.run import Account, EmbeddedError, hand_over, let_pass, private_folder
+from server.embedded.run import EmbeddedError, SystemUser, hand_over, let_pass, private_folder
 from server.embedded.stores import DATABASE, POSTGRES_PORT, POSTGRES_SOCKET, VALKEY, VALKEY_SOCKET
 
 SOCKET_PATH_BYTES_MAX: Final = 107  # Linux' sun_path without the closing zero
 
 
-def make_sockets(data: Path, who: Account | None) -> Path:
+def make_sockets(data: Path, who: SystemUser | None) -> Path:
     """A private folder for the sockets: in the data folder, or linked from it if that makes too long a path."""
     remove_sockets(data)
     sockets = data / "sockets"

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from server.embedded.run import ENVIRONMENT, Account, EmbeddedError, claim, private_folder, run
+from server.embedded.run import ENVIRONMENT, EmbeddedError, SystemUser, claim, private_folder, run
 
 DATABASE: Final = "hongbao"
 POSTGRES_PORT: Final = "5432"  # only a part of the socket's name
@@ -79,7 +79,7 @@ class Store(NamedTuple):
 
     name: str  # of its folder and its log
     end: signal.Signals  # asks for a clean end without waiting for clients
-    prepare: Callable[[Path, Path, Account | None], None]  # (folder, log, who): make the folder fit to run in
+    prepare: Callable[[Path, Path, SystemUser | None], None]  # (folder, log, who): make the folder fit to run in
     arguments: Callable[[Path, Path], list[str]]  # (folder, sockets): the command line
     answers: Callable[[Path], bool]  # (sockets): is it there and ready?
 
@@ -105,7 +105,7 @@ def _wheel(package: str, project: str) -> Path:
     return Path(spec.origin).resolve().parent
 
 
-def _create_cluster(folder: Path, log: Path, who: Account | None) -> None:
+def _create_cluster(folder: Path, log: Path, who: SystemUser | None) -> None:
     """A cluster with our database. It gets its name when it is complete: half of one is never used."""
     unfinished = folder.with_suffix(".new")
     if unfinished.exists():
@@ -124,7 +124,7 @@ def _create_cluster(folder: Path, log: Path, who: Account | None) -> None:
     os.close(descriptor)
 
 
-def _prepare_postgres(folder: Path, log: Path, who: Account | None) -> None:
+def _prepare_postgres(folder: Path, log: Path, who: SystemUser | None) -> None:
     if not folder.exists():
         _create_cluster(folder, log, who)
     # A crash leaves this file. PostgreSQL gives up if it is empty or names any process, though that may be a
@@ -144,7 +144,7 @@ def _is_postgres(process_id: int) -> bool:
     return program.endswith(b"postgres")
 
 
-def _prepare_valkey(folder: Path, log: Path, who: Account | None) -> None:
+def _prepare_valkey(folder: Path, log: Path, who: SystemUser | None) -> None:
     if not folder.exists():
         private_folder(folder, who)
 

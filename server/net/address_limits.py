@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from protocol.codes import Close
 from server.core.limits import Limits
-from server.net.token_bucket import Bucket
+from server.net.token_bucket import TokenBucket
 
 Address: TypeAlias = bytes
 
@@ -26,22 +26,22 @@ def address_of(peer: Any) -> Address:
     return packed[12:] if packed.startswith(IPV4_IN_IPV6) else packed[:IPV6_NETWORK_BYTES]
 
 
-class Caller:
+class AddressState:
     """One address: its connections, and the failed logins that it still has."""
 
     __slots__ = ("connections", "failures")
 
-    def __init__(self, failures: Bucket) -> None:
+    def __init__(self, failures: TokenBucket) -> None:
         self.connections = 0
         self.failures = failures
 
 
-class Addresses:
+class AddressLimits:
     """All addresses that are connected, or whose budget of failed logins is not full again."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._callers: dict[Address, Caller] = {}
+        self._callers: dict[Address, AddressState] = {}
 
     def __len__(self) -> int:
         return len(self._callers)
@@ -72,9 +72,9 @@ class Addresses:
         """Failed logins per second, and at once."""
         return self._limits.failed_logins_of_address_per_s, self._limits.failed_logins_of_address_burst
 
-    def _caller(self, address: Address, now_s: float) -> Caller:
+    def _caller(self, address: Address, now_s: float) -> AddressState:
         caller = self._callers.get(address)
         if caller is None:
-            fresh = Bucket(self._limits.failed_logins_of_address_burst, now_s)
-            caller = self._callers[address] = Caller(fresh)
+            fresh = TokenBucket(self._limits.failed_logins_of_address_burst, now_s)
+            caller = self._callers[address] = AddressState(fresh)
         return caller

@@ -14,21 +14,21 @@ from server import logs
 from server.core.ids import BACKEND
 from server.core.limits import Broken
 from server.core.packet import NO_TICKET, Answer, Decision
-from server.net.handlers import Requests, UseCases
+from server.net.handlers import Handlers, UseCases
 from server.net.hub import Hub
 from server.net.page_encoding import tapped_of
-from server.net.session import DEAF_S, Session
-from server.net.subscriptions import Watching
-from server.services.chat.login import Verdict
+from server.net.session import READ_PAUSE_S, Session
+from server.net.subscriptions import Subscriptions
+from server.services.chat.login import LoginVerdict
 from server.services.packets.pages import language_of
-from server.services.runtime.refusals import Reason, Refused
+from server.services.runtime.refusals import Reason, RequestRefused
 from storage.errors import StoreUnavailable
 
 LOG = structlog.get_logger()
 
 LOGIN_CLOSES = {
-    Verdict.REFUSED: codes.Close.LOGIN_REFUSED,
-    Verdict.EXPIRED: codes.Close.TOKEN_EXPIRED,
+    LoginVerdict.REFUSED: codes.Close.LOGIN_REFUSED,
+    LoginVerdict.EXPIRED: codes.Close.TOKEN_EXPIRED,
 }
 
 
@@ -47,7 +47,7 @@ class Dispatch:
         self,
         use: UseCases,
         hub: Hub,
-        watching: Watching,
+        watching: Subscriptions,
         now_s: Callable[[], float],
         random_part: Callable[[], float],
     ) -> None:
@@ -59,7 +59,7 @@ class Dispatch:
         self.draining = False
         self.refusals: dict[codes.Refusal, int] = dict.fromkeys(codes.Refusal, 0)
         self.answers: dict[Answer, int] = dict.fromkeys(Answer, 0)
-        serve = Requests(use, watching, hub)
+        serve = Handlers(use, watching, hub)
         self.rows: dict[type[Message], Row] = {
             messages.Grab: Row("user", now=self._grab),
             messages.Open: Row("user", now=self._open),
@@ -75,7 +75,7 @@ class Dispatch:
             messages.LeaveGroup: Row("user", later=serve.leave_group),
             messages.Kick: Row("user", later=serve.kick),
             messages.ListMembers: Row("user", later=serve.members),
-            messages.Reactions: Row("user", later=serve.reactions),
+            messages.GrabStats: Row("user", later=serve.grab_stats),
             messages.SetName: Row("user", later=serve.set_name),
             messages.GetNames: Row("user", later=serve.get_names),
             messages.Say: Row("user", later=serve.say),
@@ -128,7 +128,7 @@ class Dispatch:
             reply = await handler(session, request)
         except Broken as broken:
             self._refuse(session, request.seq, codes.Refusal[broken.fault.name], broken.detail)
-        except Refused as refused:
+        except RequestRefused as refused:
             refusal = codes.Refusal[refused.reason.name]
             self._refuse(session, request.seq, refusal, refused.detail, self._jittered(refused.retry_after_ms))
         except StoreUnavailable as error:
@@ -164,9 +164,9 @@ class Dispatch:
             detail=detail,
         )
         if refusal is codes.Refusal.OVERLOADED:
-            session.turn_deaf(DEAF_S)
+            session.pause_reading_for(READ_PAUSE_S)
         elif refusal is codes.Refusal.RATE_LIMITED:
-            session.vain += 1
+            session.unmetered += 1
         session.refuse(seq, refusal, detail, retry_after_ms)
 
     def _jittered(self, wait_ms: int | None) -> int | None:
@@ -185,7 +185,7 @@ class Dispatch:
             return tokens.mint(login.user_id, login.expires_at_s, login.key_id, key).proof(session.connection.nonce)
 
         verdict = self._use.auth.judge(login.key_id, login.expires_at_s, login.proof, expected)
-        if verdict is not Verdict.ACCEPTED:
+        if verdict is not LoginVerdict.ACCEPTED:
             logs.debug(
                 "login_refused", connection=session.number, user_id=login.user_id, reason=verdict.name.lower()
             )
@@ -198,10 +198,10 @@ class Dispatch:
         session.user_id = login.user_id
         try:
             profile = await self._use.auth.profile(login.user_id)
-        except Refused as refused:
+        except RequestRefused as refused:
             session.close(codes.Close.STORES_AWAY, refused.detail)
             return
-        places = [messages.Place(*place) for place in profile.places]
+        places = [messages.StreamPosition(*place) for place in profile.places]
         balance = self._hub.newest(login.user_id, profile.balance)
         welcome = messages.Welcome(login.seq, login.user_id, balance.fen, places)
         session.welcome(welcome, self._now_s(), 0.5 + self._random_part() / 2)

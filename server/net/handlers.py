@@ -9,35 +9,35 @@ from protocol.messages import Message
 from server.net.hub import Hub, packet_posted
 from server.net.page_encoding import records_of, result_of
 from server.net.session import Session
-from server.net.subscriptions import Watching
+from server.net.subscriptions import Subscriptions
 from server.services.chat import grab_stats, groups, login, names
 from server.services.chat import messages as chat_messages
 from server.services.money import records, wallets
 from server.services.packets import grab_open, pages, resend, send
 from server.services.packets.pages import language_of
-from server.services.runtime.events import PacketPosted
+from server.services.runtime.events import PacketPost
 
 
 class UseCases(NamedTuple):
     """All that a client can ask for."""
 
-    auth: login.Auth
-    groups: groups.Groups
-    chat: chat_messages.Chat
-    names: names.Names
-    packets: grab_open.Packets
-    pages: pages.Pages
-    sends: send.Sends
-    resends: resend.Resends
-    records: records.Records
-    reactions: grab_stats.Reactions
-    wallets: wallets.Wallets
+    auth: login.LoginService
+    groups: groups.GroupService
+    chat: chat_messages.MessageService
+    names: names.NameService
+    packets: grab_open.PacketService
+    pages: pages.PageService
+    sends: send.SendService
+    resends: resend.ResendService
+    records: records.RecordService
+    grab_stats: grab_stats.GrabStatService
+    wallets: wallets.WalletService
 
 
-class Requests:
+class Handlers:
     """The requests that take their time. Each method raises Refused, Broken or StoreUnavailable."""
 
-    def __init__(self, use: UseCases, watching: Watching, hub: Hub) -> None:
+    def __init__(self, use: UseCases, watching: Subscriptions, hub: Hub) -> None:
         self._use = use
         self._watching = watching
         self._hub = hub
@@ -119,13 +119,13 @@ class Requests:
         names_of = await self._use.names.of(user_ids)
         return messages.Members(0, group.group_id, group.owner_id, user_ids, names_of)
 
-    async def reactions(self, session: Session, request: messages.Reactions) -> Message:
-        lines = await self._use.reactions.of_group(session.user_id, request.group_id)
+    async def grab_stats(self, session: Session, request: messages.GrabStats) -> Message:
+        lines = await self._use.grab_stats.of_group(session.user_id, request.group_id)
         names_of = await self._use.names.of([line.user_id for line in lines])
         shown = [
-            messages.ReactionLine(line.user_id, name, *line[1:]) for line, name in zip(lines, names_of, strict=True)
+            messages.GrabStatLine(line.user_id, name, *line[1:]) for line, name in zip(lines, names_of, strict=True)
         ]
-        return messages.ReactionsShown(0, request.group_id, shown)
+        return messages.GrabStatsShown(0, request.group_id, shown)
 
     async def set_name(self, session: Session, request: messages.SetName) -> Message:
         await self._use.names.call(session.user_id, request.name)
@@ -160,6 +160,6 @@ class Requests:
 
 def _posted(post: chat_messages.Posted) -> messages.TextPosted | messages.PacketPosted:
     """A message that was caught up on looks just like the push that was missed."""
-    if isinstance(post, PacketPosted):
+    if isinstance(post, PacketPost):
         return packet_posted(post)
     return messages.TextPosted(0, post.group_id, post.message, post.sender_id, post.at_ms, post.text)

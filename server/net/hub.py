@@ -9,9 +9,9 @@ from protocol import messages
 from protocol.framing import frame
 from server.core.ids import BACKEND
 from server.core.limits import Limits
-from server.net.token_bucket import Bucket
+from server.net.token_bucket import TokenBucket
 from server.services.runtime import events
-from storage.postgres.money.wallets import EMPTY, Balance
+from storage.postgres.money.wallets import EMPTY, WalletBalance
 
 if TYPE_CHECKING:
     from server.net.session import Session
@@ -22,7 +22,7 @@ class User:
 
     __slots__ = ("balance", "requests", "sessions")
 
-    def __init__(self, requests: Bucket) -> None:
+    def __init__(self, requests: TokenBucket) -> None:
         self.sessions: list[Session] = []
         self.requests = requests
         self.balance = EMPTY
@@ -40,7 +40,7 @@ class Hub:
         """A connection of a user is there; False if it would be one too many."""
         user = self._users.get(user_id)
         if user is None:
-            user = self._users[user_id] = User(Bucket(self._limits.requests_burst, now_s))
+            user = self._users[user_id] = User(TokenBucket(self._limits.requests_burst, now_s))
         if len(user.sessions) >= self._limits.connections_of_user_max and user_id != BACKEND:
             return False
         user.sessions.append(session)
@@ -73,7 +73,7 @@ class Hub:
         """How many users have a connection."""
         return sum(1 for user in self._users.values() if user.sessions)
 
-    def newest(self, user_id: int, balance: Balance) -> Balance:
+    def newest(self, user_id: int, balance: WalletBalance) -> WalletBalance:
         """The balance to tell a user who was to be told this one: it may have been overtaken on its way here."""
         user = self._users.get(user_id)
         if user is None:
@@ -84,7 +84,7 @@ class Hub:
 
     def announce(self, event: events.Event, audience: Collection[int]) -> None:
         """Push an event to those of its audience who are online."""
-        if isinstance(event, events.BalanceChanged):
+        if isinstance(event, events.BalanceChange):
             event = event._replace(balance=self.newest(event.user_id, event.balance))
         users = self._users
         if len(audience) > len(users):
@@ -103,11 +103,11 @@ class Hub:
                 self.pushes += 1
 
 
-def _text_posted(event: events.TextPosted) -> Iterator[messages.Message]:
+def _text_posted(event: events.TextPost) -> Iterator[messages.Message]:
     yield messages.TextPosted(0, event.group_id, event.message, event.sender_id, event.at_ms, event.text)
 
 
-def packet_posted(event: events.PacketPosted) -> messages.PacketPosted:
+def packet_posted(event: events.PacketPost) -> messages.PacketPosted:
     """The announcement of a packet, pushed now or caught up on later."""
     terms = event.terms
     return messages.PacketPosted(
@@ -125,7 +125,7 @@ def packet_posted(event: events.PacketPosted) -> messages.PacketPosted:
     )
 
 
-def _packet_posted(event: events.PacketPosted) -> Iterator[messages.Message]:
+def _packet_posted(event: events.PacketPost) -> Iterator[messages.Message]:
     yield packet_posted(event)
 
 
@@ -133,7 +133,7 @@ def _claimed(event: events.Claimed) -> Iterator[messages.Message]:
     packet_id, shares = event.terms.packet_id, event.terms.shares
     for claim in event.claims:
         left_shares = shares - claim.index - 1
-        yield messages.ClaimSeen(0, packet_id, claim.user_id, claim.index, claim.amount_fen, left_shares)
+        yield messages.ClaimNotice(0, packet_id, claim.user_id, claim.index, claim.amount_fen, left_shares)
 
 
 def _finished(event: events.Finished) -> Iterator[messages.Message]:
@@ -152,7 +152,7 @@ def _removed(event: events.Removed) -> Iterator[messages.Message]:
     yield messages.RemovedFromGroup(0, event.group_id)
 
 
-def _balance_changed(event: events.BalanceChanged) -> Iterator[messages.Message]:
+def _balance_changed(event: events.BalanceChange) -> Iterator[messages.Message]:
     yield messages.BalanceChanged(0, event.balance.fen, event.change_fen, event.reason)
 
 
@@ -172,11 +172,11 @@ class Push(NamedTuple):
 
 
 PUSHES: dict[type[events.Event], Push] = {
-    events.TextPosted: Push(_text_posted, can_wait=False),
-    events.PacketPosted: Push(_packet_posted, can_wait=False),
+    events.TextPost: Push(_text_posted, can_wait=False),
+    events.PacketPost: Push(_packet_posted, can_wait=False),
     events.Claimed: Push(_claimed, can_wait=True),
     events.Finished: Push(_finished, can_wait=True),
     events.Refunded: Push(_refunded, can_wait=True),
     events.Removed: Push(_removed, can_wait=False),
-    events.BalanceChanged: Push(_balance_changed, can_wait=True, in_welcome=True),
+    events.BalanceChange: Push(_balance_changed, can_wait=True, in_welcome=True),
 }

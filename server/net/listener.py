@@ -11,11 +11,11 @@ from protocol import codes, messages, tokens
 from protocol.connection import ServerConnection, Sizes, Timing
 from server import logs
 from server.core.limits import Limits
-from server.net.address_limits import Address, Addresses
+from server.net.address_limits import Address, AddressLimits
 from server.net.hub import Hub
 from server.net.session import Session
-from server.net.subscriptions import Watching
-from server.net.tls import Gate
+from server.net.subscriptions import Subscriptions
+from server.net.tls import TlsListener
 
 Dispatch: TypeAlias = Callable[[Session, messages.Message], None]
 BACKLOG = 1024
@@ -41,15 +41,15 @@ class Listener:
         self._now_ms = now_ms
         self._random_bytes = random_bytes
         self._read_limits()
-        self.addresses = Addresses(limits)
+        self.addresses = AddressLimits(limits)
         self._dirty: list[Session] = []
         self._late: list[Session] = []
         self._loop = asyncio.get_running_loop()
-        self._server: asyncio.Server | Gate | None = None
+        self._server: asyncio.Server | TlsListener | None = None
         self._closing = False
         self.now_s = self._loop.time
         self.dispatch: Dispatch
-        self.watching: Watching
+        self.watching: Subscriptions
         self.sessions: set[Session] = set()
         self.accepted = 0
         self.slow_readers = 0
@@ -58,7 +58,7 @@ class Listener:
     def _read_limits(self) -> None:
         limits = self._limits
         self.outgoing_bytes_max = limits.outgoing_bytes_max
-        self.frames_in_vain = limits.requests_per_s, limits.requests_burst
+        self.unmetered_frames = limits.requests_per_s, limits.requests_burst
         self.linger_s = limits.pong_timeout_s  # who takes nothing for so long is not there any more
         # what a connection is told in its hello holds for it to its end
         self._timing = Timing(limits.login_timeout_s, limits.ping_interval_s, limits.pong_timeout_s)
@@ -69,7 +69,7 @@ class Listener:
         """Listen; the port, which the system chose if `port` was 0. Raises OSError that names the address."""
         try:
             if tls is not None:
-                gate = self._server = Gate(
+                gate = self._server = TlsListener(
                     lambda: Session(self), self._enter_gate, self.addresses.leave, self._timing.login_timeout_s, tls
                 )
                 return await gate.open(host, port, BACKLOG)
@@ -82,7 +82,7 @@ class Listener:
     def reload(self, tls: ssl.SSLContext | None) -> None:
         """Take over this certificate, and the limits as they are now; connections keep what they were told."""
         self._read_limits()
-        if isinstance(self._server, Gate) and tls is not None:
+        if isinstance(self._server, TlsListener) and tls is not None:
             self._server.context, self._server.handshake_s = tls, self._timing.login_timeout_s
 
     def stop_accepting(self) -> None:
@@ -138,7 +138,7 @@ class Listener:
         self.sessions.add(session)
         self.accepted += 1
         session.number = self.accepted
-        refusal = None if isinstance(self._server, Gate) else self._enter(session.address)
+        refusal = None if isinstance(self._server, TlsListener) else self._enter(session.address)
         if self._closing:
             session.close(codes.Close.SHUTTING_DOWN)
         elif len(self.sessions) > self._limits.connections_max:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from protocol import messages
 from server.core.pages import View
 from server.services.money import records
-from server.services.packets.pages import Line, Result, Tapped
+from server.services.packets.pages import ListedClaim, ResultList, TapResult
 
 VIEWS = {View.GONE_WITH_LIST: View.GONE}  # on the wire a link says whether there is a list
 
 
-def line_of(line: Line) -> messages.ResultLine:
+def line_of(line: ListedClaim) -> messages.ResultLine:
     """One claim of a list."""
     claim = line.claim
     return messages.ResultLine(claim.index, claim.user_id, line.name, claim.amount_fen, claim.at_ms, line.when)
 
 
-def result_of(result: Result, watched: bool) -> messages.ResultPageBody:
+def result_of(result: ResultList, watched: bool) -> messages.ResultPageBody:
     """A result page."""
     page = result.page
     return messages.ResultPageBody(
@@ -43,7 +43,7 @@ def result_of(result: Result, watched: bool) -> messages.ResultPageBody:
     )
 
 
-def tapped_of(packet_id: int, tapped: Tapped) -> messages.OpenPageShown:
+def tapped_of(packet_id: int, tapped: TapResult) -> messages.OpenPageShown:
     """The answer to a tap."""
     decision, page = tapped.decision, tapped.page
     shown = messages.OpenPageShown(0, packet_id, decision.answer, retry_after_ms=decision.retry_after_ms)
@@ -58,7 +58,7 @@ def tapped_of(packet_id: int, tapped: Tapped) -> messages.OpenPageShown:
     return shown
 
 
-def records_of(shown: records.Shown) -> messages.RecordsShown:
+def records_of(shown: records.RecordPage) -> messages.RecordsShown:
     """A page of somebody's records."""
     return messages.RecordsShown(
         0,
@@ -73,7 +73,7 @@ def records_of(shown: records.Shown) -> messages.RecordsShown:
     )
 
 
-def _record_of(line: records.Line) -> messages.RecordLine:
+def _record_of(line: records.RecordItem) -> messages.RecordLine:
     packet = line.packet
     return messages.RecordLine(
         packet.packet_id,

@@ -8,17 +8,17 @@ from typing import Protocol, cast
 from protocol import codes, messages
 from protocol.connection import ServerConnection
 from server.net.address_limits import Address, address_of
-from server.net.token_bucket import Bucket
+from server.net.token_bucket import TokenBucket
 
-DEAF_S = 0.5  # one read then finds what a flood has sent
+READ_PAUSE_S = 0.5  # one read then finds what a flood has sent
 WRITE_HIGH_BYTES = 64 * 1024  # above it we stop reading from whoever does not read from us
 
 
-class Host(Protocol):
+class SessionHost(Protocol):
     """What a session needs from whoever accepted it."""
 
     outgoing_bytes_max: int
-    frames_in_vain: tuple[float, float]  # so many a second of a connection, and so many at once
+    unmetered_frames: tuple[float, float]  # so many a second of a connection, and so many at once
     linger_s: float
     slow_readers: int
 
@@ -37,13 +37,13 @@ class Session(asyncio.Protocol):
 
     __slots__ = (
         "_abort_at_s",
-        "_deaf",
         "_dirty",
         "_held",
         "_host",
         "_paused",
+        "_read_paused",
         "_transport",
-        "_vain",
+        "_unmetered_bucket",
         "_waits",
         "address",
         "connection",
@@ -51,17 +51,17 @@ class Session(asyncio.Protocol):
         "number",
         "requests",
         "since_s",
+        "unmetered",
         "user_id",
-        "vain",
     )
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: SessionHost) -> None:
         self._host = host
         self._abort_at_s = float("inf")
-        self._deaf = False  # for a while nothing is read
+        self._read_paused = False  # for a while nothing is read
         self._dirty = False
         self._paused = False
-        self._vain: Bucket | None = None  # most connections never need it
+        self._unmetered_bucket: TokenBucket | None = None  # most connections never need it
         self._waits = False  # something is queued that leaves by itself in a while
         self._held: list[bytes] | None = None  # pushes between joining the hub and the welcome
         self._transport: asyncio.Transport
@@ -71,7 +71,7 @@ class Session(asyncio.Protocol):
         self.number = 0  # of those that were accepted: by it a log line leads to a connection
         self.requests = 0
         self.user_id = -1
-        self.vain = 0  # requests over the limit among what is being served
+        self.unmetered = 0  # requests over the limit among what is being served
 
     # --- called by the event loop -----------------------------------------------------------------------------
 
@@ -92,25 +92,25 @@ class Session(asyncio.Protocol):
     def _serve(self, data: bytes) -> None:
         host, connection = self._host, self.connection
         self._dirty = True  # what is answered at once leaves below
-        self.vain, now_s = 0, host.now_s()
+        self.unmetered, now_s = 0, host.now_s()
         requests = connection.receive_data(data, now_s)
         self.requests += len(requests)
         for request in requests:
             host.dispatch(self, request)
-        if vain := self.vain + connection.vain:
-            self._charge(vain, now_s)
-        if connection.has_more and not self._deaf:
-            self.turn_deaf(0.0)  # others first
+        if unmetered := self.unmetered + connection.unmetered:
+            self._charge(unmetered, now_s)
+        if connection.has_more and not self._read_paused:
+            self.pause_reading_for(0.0)  # others first
         self.flush()
 
-    def _charge(self, vain: int, now_s: float) -> None:
+    def _charge(self, unmetered: int, now_s: float) -> None:
         """What no user's bucket pays for is paid by the connection: who has nothing left is not read for now."""
-        per_s, burst = self._host.frames_in_vain
-        if self._vain is None:
-            self._vain = Bucket(burst, now_s)
-        self._vain.charge(now_s, per_s, burst, vain)
-        if self._vain.is_empty(now_s, per_s, burst):
-            self.turn_deaf(DEAF_S)
+        per_s, burst = self._host.unmetered_frames
+        if self._unmetered_bucket is None:
+            self._unmetered_bucket = TokenBucket(burst, now_s)
+        self._unmetered_bucket.charge(now_s, per_s, burst, unmetered)
+        if self._unmetered_bucket.is_empty(now_s, per_s, burst):
+            self.pause_reading_for(READ_PAUSE_S)
 
     def connection_lost(self, error: Exception | None) -> None:
         """Forget everything about it."""
@@ -123,7 +123,7 @@ class Session(asyncio.Protocol):
     def pause_writing(self) -> None:
         """The peer does not read: do not read from it either."""
         self._paused = True
-        if not (self._deaf or self._transport.is_closing()):
+        if not (self._read_paused or self._transport.is_closing()):
             self._transport.pause_reading()
 
     def resume_writing(self) -> None:
@@ -155,17 +155,17 @@ class Session(asyncio.Protocol):
             self._waits = True
             self._host.flush_later(self)
 
-    def turn_deaf(self, for_s: float) -> None:
+    def pause_reading_for(self, for_s: float) -> None:
         """Read nothing for a while: what comes meanwhile waits in the system's buffers and is then read at once."""
-        if self._deaf or self._transport.is_closing():
+        if self._read_paused or self._transport.is_closing():
             return
         if not self._paused:
             self._transport.pause_reading()
-        self._deaf = True
-        asyncio.get_running_loop().call_later(for_s, self._hear_again)
+        self._read_paused = True
+        asyncio.get_running_loop().call_later(for_s, self._end_read_pause)
 
-    def _hear_again(self) -> None:
-        self._deaf = False
+    def _end_read_pause(self) -> None:
+        self._read_paused = False
         self._read_on()
 
     def _read_on(self) -> None:
@@ -176,7 +176,7 @@ class Session(asyncio.Protocol):
 
     @property
     def _is_open(self) -> bool:
-        return not (self._deaf or self._paused or self._transport.is_closing())
+        return not (self._read_paused or self._paused or self._transport.is_closing())
 
     def hold_pushes(self) -> None:
         """Pushes wait from now on for the welcome, so that nothing is missed between the two."""

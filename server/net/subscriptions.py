@@ -12,25 +12,25 @@ from protocol.framing import frame
 from server.core.limits import Limits
 from server.core.texts import Language
 from server.net.page_encoding import line_of
-from server.services.packets.grab_open import Packets
-from server.services.packets.live_packet import Seen
-from server.services.packets.pages import Pages
+from server.services.packets.grab_open import PacketService
+from server.services.packets.live_packet import Snapshot
+from server.services.packets.pages import PageService
 from server.services.runtime.events import Claimed, Event, Refunded
 
 if TYPE_CHECKING:
     from server.net.session import Session
 
-FOLD_S = 0.1
+COALESCE_S = 0.1
 
 
-class Watch(msgspec.Struct):
+class Subscription(msgspec.Struct):
     """One connection that follows one packet, and how many claims it has been told of."""
 
     language: Language
     told: int
 
 
-class Wording(NamedTuple):
+class UpdateKey(NamedTuple):
     """Watches that hear the same words: encoded once for all of them."""
 
     is_sender: bool
@@ -38,14 +38,14 @@ class Wording(NamedTuple):
     told: int
 
 
-class Watching:
+class Subscriptions:
     """Tells those who look at a result page what is new on it; `limits.watched_packets_max` pages a connection."""
 
-    def __init__(self, packets: Packets, pages: Pages, limits: Limits) -> None:
+    def __init__(self, packets: PacketService, pages: PageService, limits: Limits) -> None:
         self._packets = packets
         self._pages = pages
         self._limits = limits
-        self._watches: dict[int, dict[Session, Watch]] = {}  # by packet
+        self._watches: dict[int, dict[Session, Subscription]] = {}  # by packet
         self._watched: dict[Session, dict[int, None]] = {}  # packets, the longest watched first
         self._fresh: set[int] = set()
         self._wake = asyncio.Event()
@@ -59,7 +59,7 @@ class Watching:
         while len(watched := self._watched.get(session, {})) >= self._limits.watched_packets_max:
             self.stop(session, next(iter(watched)))
         self._watched.setdefault(session, {})[packet_id] = None
-        self._watches.setdefault(packet_id, {})[session] = Watch(language, told)
+        self._watches.setdefault(packet_id, {})[session] = Subscription(language, told)
         self._look_at(packet_id)  # claims may have come between the page and this
 
     def follows(self, session: Session, packet_id: int) -> bool:
@@ -79,7 +79,7 @@ class Watching:
         for packet_id in list(self._watched.get(session, ())):
             self.stop(session, packet_id)
 
-    def hears(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """Something happened: new claims are looked at in a while, with those that come meanwhile."""
         if not self._watches:
             return
@@ -92,7 +92,7 @@ class Watching:
         """Push what is new, ten times a second if need be; for ever, to be supervised."""
         while True:
             await self._wake.wait()
-            await asyncio.sleep(FOLD_S)
+            await asyncio.sleep(COALESCE_S)
             fresh, self._fresh = self._fresh, set()
             await asyncio.gather(*map(self._tell, fresh))
             if not self._fresh:
@@ -118,19 +118,19 @@ class Watching:
         else:
             self._end(packet_id)
 
-    def _same_words(self, packet_id: int, seen: Seen) -> dict[Wording, list[Session]]:
+    def _same_words(self, packet_id: int, seen: Snapshot) -> dict[UpdateKey, list[Session]]:
         """Those who are behind, by what they would hear."""
-        groups: dict[Wording, list[Session]] = {}
+        groups: dict[UpdateKey, list[Session]] = {}
         for session, watch in self._watches.get(packet_id, {}).items():
             if watch.told < seen.durable:
                 is_sender = session.user_id == seen.packet.terms.sender_id
-                groups.setdefault(Wording(is_sender, watch.language, watch.told), []).append(session)
+                groups.setdefault(UpdateKey(is_sender, watch.language, watch.told), []).append(session)
         return groups
 
-    async def _push(self, packet_id: int, seen: Seen, wording: Wording, sessions: list[Session]) -> None:
+    async def _push(self, packet_id: int, seen: Snapshot, wording: UpdateKey, sessions: list[Session]) -> None:
         news = await self._pages.news(seen, sessions[0].user_id, wording.language, wording.told)
         lines = [line_of(line) for line in news.lines]
-        framed = frame(messages.encode(messages.ClaimsSeen(0, packet_id, news.opened, lines, news.summary)))
+        framed = frame(messages.encode(messages.ResultUpdate(0, packet_id, news.opened, lines, news.summary)))
         for session in self._who_may_hear(packet_id, wording, sessions):
             self._watches[packet_id][session].told = news.opened
             session.push(framed, can_wait=True)
@@ -138,7 +138,7 @@ class Watching:
             if news.over:
                 self.stop(session, packet_id)
 
-    def _who_may_hear(self, packet_id: int, wording: Wording, sessions: list[Session]) -> list[Session]:
+    def _who_may_hear(self, packet_id: int, wording: UpdateKey, sessions: list[Session]) -> list[Session]:
         """Who may be told of it still: names were read meanwhile, and some went or asked for the page anew."""
         seen = self._packets.seen(packet_id)
         if seen is None:

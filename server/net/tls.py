@@ -26,7 +26,7 @@ def server_context(certificate: str, key: str) -> ssl.SSLContext:
     return context
 
 
-class Gate:
+class TlsListener:
     """Accepts on a socket. A connection reaches its protocol after the handshake, and counts from the accept on."""
 
     def __init__(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class Bucket:
+class TokenBucket:
     """Starts full. `per_s` tokens a second flow in, up to `burst`; both are told each time, for they may change."""
 
     __slots__ = ("_at_s", "_level")

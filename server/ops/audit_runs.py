@@ -25,7 +25,7 @@ NICE: Final = 19
 STORE_TIMEOUT_S: Final = 10.0
 
 
-class Audits:
+class AuditRuns:
     """Starts audits; keeps what the last one has found, and apart from it why one since then could not be done."""
 
     def __init__(self, postgres_dsn: str, now_ms: Callable[[], int], now_s: Callable[[], float]) -> None:

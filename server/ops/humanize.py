@@ -8,14 +8,14 @@ from typing import Any, Final
 from server.core.texts import yuan
 
 
-def in_words(name: str, value: Any) -> str:
+def humanize(name: str, value: Any) -> str:
     """A value for people; its name ends with its unit."""
     if value is None:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (list, dict)):
-        return ", ".join(in_words(name, one) for one in value) or "none"
+        return ", ".join(humanize(name, one) for one in value) or "none"
     if isinstance(value, str):
         return "".join(one if one.isprintable() else "?" for one in value)  # users choose the names of groups
     if name.endswith("_id"):

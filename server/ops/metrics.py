@@ -21,7 +21,7 @@ COUNTERS: Final[dict[str, tuple[str, Callable[[Sample], float]]]] = {
     "pushes": ("messages pushed", lambda now: now.pushes),
     "batches": ("batches recorded", lambda now: now.batches),
     "claims": ("claims recorded", lambda now: now.claims),
-    "claims_undone": ("claims that a store refused or did not answer for, decided again", lambda now: now.undone),
+    "claims_undone": ("claims that a store refused or did not answer for, decided again", lambda now: now.rejected),
     "claims_redriven": ("claims that only the mirror held, recorded", lambda now: now.redriven),
     "settled_claims": ("claims credited", lambda now: now.settled),
     "refunded_packets": ("packets of which something was paid back", lambda now: now.refunded_packets),

@@ -12,13 +12,13 @@ import msgspec
 import structlog
 
 from server.config import OpsSection
-from server.ops.audit_runs import Audits
+from server.ops.audit_runs import AuditRuns
 from server.ops.health import Health, health
-from server.ops.samples.observer import Observer, Parts
-from server.ops.samples.periodic_query import AskedNowAndThen
+from server.ops.samples.observer import ObservedParts, Observer
+from server.ops.samples.periodic_query import PeriodicQuery
 from server.ops.samples.sample import Figures, Sample
 from server.ops.samples.sampler import Sampler
-from server.ops.socket.commands import Commands, Levers, status_of, table
+from server.ops.socket.commands import AdminActions, Commands, status_of, table
 from server.ops.socket.lookups import Lookups, Stores
 from server.ops.socket.status_socket import StatusSocket
 
@@ -37,17 +37,17 @@ class Operations:
         config: OpsSection,
         durability: str,
         postgres_dsn: str,
-        parts: Parts,
+        parts: ObservedParts,
         stores: Stores,
-        levers: Levers,
+        levers: AdminActions,
         now_ms: Callable[[], int],
         now_s: Callable[[], float],
     ) -> None:
         """`now_s` is a clock that never jumps."""
         self._config = config
         self._stores = stores
-        self._audits = Audits(postgres_dsn, now_ms, now_s)
-        self._figures = AskedNowAndThen(self._ask_figures, now_s)
+        self._audits = AuditRuns(postgres_dsn, now_ms, now_s)
+        self._figures = PeriodicQuery(self._ask_figures, now_s)
         self.observer = Observer(parts, durability, now_ms, now_s)
         self.observer.figures = lambda: self._figures.figures
         self.observer.audit = lambda: self._audits.last

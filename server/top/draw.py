@@ -16,11 +16,11 @@ from rich.styled import Styled
 from rich.table import Table
 from rich.text import Text
 
-from server.ops.humanize import in_words
+from server.ops.humanize import humanize
 from server.ops.samples.sample import HotPacket, Sort
 from server.top.curve import CurveLine
 from server.top.help import HELP
-from server.top.view import LEFT_CURVES, RIGHT_CURVES, SORT_KEYS, Answers, Connection, Curve, View
+from server.top.view import LEFT_CURVES, RIGHT_CURVES, SORT_KEYS, Answers, Connection, Curve, TopState
 
 NAME, HEAD, GOOD, BAD, PALE = "dim", "bold reverse", "bold green", "bold red", "dim"
 LIST_ROWS_LEAST: Final = 4
@@ -39,7 +39,7 @@ class Part(NamedTuple):
     lines: int
 
 
-def draw(view: View, width: int, height: int) -> RenderableType:
+def draw(view: TopState, width: int, height: int) -> RenderableType:
     """The whole screen: exactly as many lines as it has."""
     screen = Layout()
     if view.helps:
@@ -54,14 +54,14 @@ def draw(view: View, width: int, height: int) -> RenderableType:
     return screen
 
 
-def snapshot(view: View, width: int) -> RenderableType:
+def snapshot(view: TopState, width: int) -> RenderableType:
     """The same for a file or a pipe: no keys, and no curves, which one moment does not have."""
     moment = replace(view, minute=())
     return Group(*(part.picture for part in _parts(moment, width, SNAPSHOT_LINES)))
 
 
-def _parts(view: View, width: int, height: int) -> list[Part]:
-    head = [Part(_title(view.answers if view.silence is None else None), 1), _trouble(view, width)]
+def _parts(view: TopState, width: int, height: int) -> list[Part]:
+    head = [Part(_title(view.answers if view.silence is None else None), 1), _outage_log(view, width)]
     if view.answers is None:
         return head
     figures = [Part(_facts(view.answers), 2), Part(_curves(view), len(LEFT_CURVES))]
@@ -89,19 +89,19 @@ def _title(answers: Answers | None) -> RenderableType:
         for name, how in status.stores.items():
             is_up = how == "up"
             line.append(f"  {name} {'up' if is_up else 'away'}", GOOD if is_up else BAD)
-        line.append(f"  tier {status.durability}  up {in_words('up_s', status.up_s)}", "not bold")
+        line.append(f"  tier {status.durability}  up {humanize('up_s', status.up_s)}", "not bold")
     return line
 
 
-def _trouble(view: View, width: int) -> Part:
+def _outage_log(view: TopState, width: int) -> Part:
     """Why no traffic should come, what works less well, or that the server is silent."""
     style, words = "yellow", NEWLY_STARTED if view.answers is None else "; ".join(view.answers.status.degraded)
     if view.answers is not None and view.answers.status.reasons:
         style, words = BAD, "; ".join([*view.answers.status.reasons, *view.answers.status.degraded])
     if view.silence is not None:
-        since = in_words("since_ms", view.silence.since_ms)
+        since = humanize("since_ms", view.silence.since_ms)
         style, words = BAD, f"no answer since {since}: {view.silence.why}; still asking"
-    lines = textwrap.wrap(in_words("", words), width, max_lines=TROUBLE_LINES_MOST, placeholder=" …") or [BLANK]
+    lines = textwrap.wrap(humanize("", words), width, max_lines=TROUBLE_LINES_MOST, placeholder=" …") or [BLANK]
     return Part(Text("\n".join(lines), style=style), len(lines))
 
 
@@ -128,10 +128,10 @@ def _facts(answers: Answers) -> Table:
 
 
 def _fact(name: str, value: float | None, title: str = "") -> Text:
-    return Text.assemble((f"{title or name} ", NAME), in_words(name, value))
+    return Text.assemble((f"{title or name} ", NAME), humanize(name, value))
 
 
-def _curves(view: View) -> Table:
+def _curves(view: TopState) -> Table:
     assert view.answers is not None
     table = Table.grid(padding=(0, 1, 0, 0), expand=True)
     for _ in range(2):
@@ -143,7 +143,7 @@ def _curves(view: View) -> Table:
     return table
 
 
-def _curve(view: View, answers: Answers, curve: Curve) -> tuple[str, str, CurveLine]:
+def _curve(view: TopState, answers: Answers, curve: Curve) -> tuple[str, str, CurveLine]:
     return curve.title, number(curve.value(answers.lately.rates)), CurveLine(view.points(curve))
 
 
@@ -200,7 +200,7 @@ def _hottest(packets: Sequence[HotPacket]) -> Table:
     table.add_column("opens", no_wrap=True, justify="right")
     table.add_column("left", no_wrap=True, justify="right")
     for packet in packets:
-        table.add_row(packet.packet, f"{packet.opens:,}", in_words("left", packet.left))
+        table.add_row(packet.packet, f"{packet.opens:,}", humanize("left", packet.left))
     return table
 
 
@@ -218,12 +218,12 @@ def _connections(connections: Sequence[Connection], sort: Sort) -> Table:
     table.add_column("address", no_wrap=True, ratio=1)
     for one in connections:
         table.add_row(
-            in_words("user_id", one.user_id),
-            in_words("pending_bytes", one.pending_bytes),
-            in_words("idle_s", one.idle_s),
-            in_words("requests", one.requests),
-            in_words("connected_s", one.connected_s),
-            Text(in_words("address", one.address)),
+            humanize("user_id", one.user_id),
+            humanize("pending_bytes", one.pending_bytes),
+            humanize("idle_s", one.idle_s),
+            humanize("requests", one.requests),
+            humanize("connected_s", one.connected_s),
+            Text(humanize("address", one.address)),
         )
     return table
 

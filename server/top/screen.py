@@ -16,16 +16,16 @@ from server.instance import NoAnswer
 from server.top import asking
 from server.top.draw import draw, snapshot
 from server.top.keys import raw_keys
-from server.top.view import QUIT_KEY, Event, Key, Resized, Silence, View
+from server.top.view import QUIT_KEY, Event, KeyPress, Resized, Silence, TopState
 
 EVERY_S: Final = 1.0
 STDIN: Final = 0
-QUIT: Final = Key(QUIT_KEY)
+QUIT: Final = KeyPress(QUIT_KEY)
 
 
 async def show_once(path: Path, console: Console, if_nobody: str) -> None:
     """Print this moment. Raises NoAnswer; its text is `if_nobody` if no server is there."""
-    view = View()
+    view = TopState()
     told = await asking.answers(path, view.sort, if_nobody)
     if isinstance(told, Silence):
         raise NoAnswer(told.why if told.why == if_nobody else f"no answer from {path}: {told.why}")
@@ -37,7 +37,7 @@ async def watch(path: Path, console: Console, if_nobody: str) -> None:
     screen = Screen(path, console, if_nobody)
     with (
         _signals(screen.tell),
-        raw_keys(STDIN, lambda name: screen.tell(Key(name)), lambda: screen.tell(QUIT)),
+        raw_keys(STDIN, lambda name: screen.tell(KeyPress(name)), lambda: screen.tell(QUIT)),
         Live(console=console, screen=True, auto_refresh=False) as live,
     ):
         await screen.run(live)
@@ -50,7 +50,7 @@ class Screen:
         self._path = path
         self._if_nobody = if_nobody
         self._console = console
-        self._view = View()
+        self._view = TopState()
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._sorted = asyncio.Event()
 

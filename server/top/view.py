@@ -90,7 +90,7 @@ class Silence(msgspec.Struct, frozen=True):
     why: str
 
 
-class Key(msgspec.Struct, frozen=True):
+class KeyPress(msgspec.Struct, frozen=True):
     """A key was pressed."""
 
     name: str
@@ -100,7 +100,7 @@ class Resized(msgspec.Struct, frozen=True):
     """The terminal has another size."""
 
 
-Event: TypeAlias = Answers | Connections | Silence | Key | Resized
+Event: TypeAlias = Answers | Connections | Silence | KeyPress | Resized
 Points: TypeAlias = tuple[float | None, ...]  # oldest first; None: there was nothing to measure
 
 
@@ -131,7 +131,7 @@ RIGHT_CURVES: Final = (
 )
 
 
-class View(msgspec.Struct, frozen=True):
+class TopState(msgspec.Struct, frozen=True):
     """What the screen shows."""
 
     answers: Answers | None = None
@@ -144,7 +144,7 @@ class View(msgspec.Struct, frozen=True):
         """The last minute of a figure."""
         return tuple(curve.value(rates) for rates in self.minute)
 
-    def after(self, event: Event) -> View:
+    def after(self, event: Event) -> TopState:
         """The view when this has happened."""
         match event:
             case Answers():
@@ -155,7 +155,7 @@ class View(msgspec.Struct, frozen=True):
             case Silence():
                 since_ms = event.since_ms if self.silence is None else self.silence.since_ms
                 return replace(self, silence=Silence(since_ms, event.why))
-            case Key():
+            case KeyPress():
                 is_asked = event.name in HELP_KEYS and not self.helps  # any key ends the help
                 return replace(self, sort=SORT_KEYS.get(event.name, self.sort), helps=is_asked)
             case Resized():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import asyncpg
 
 from storage.errors import StoreRefused, StoreUnavailable
-from storage.postgres.health_probe import Watch
+from storage.postgres.health_probe import HealthProbe
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -81,8 +81,8 @@ class Database:
             reset=_keep,
             server_settings=_SETTINGS,
         )
-        self._lanes: list[Lane] = []
-        self._watch = Watch(self._probe)
+        self._lanes: list[WriterConnection] = []
+        self._watch = HealthProbe(self._probe)
 
     async def open(self) -> None:
         """Connect and judge the server. Raises StoreUnavailable, StoreRefused."""
@@ -156,17 +156,17 @@ class Database:
             finally:
                 connection.terminate()
 
-    def lane(self) -> Lane:
+    def lane(self) -> WriterConnection:
         """A connection of its own for one writer that has one transaction at a time."""
-        lane = Lane(self._dsn, self._timeout_s, self._watch)
+        lane = WriterConnection(self._dsn, self._timeout_s, self._watch)
         self._lanes.append(lane)
         return lane
 
 
-class Lane:
+class WriterConnection:
     """A dedicated connection: no round trip to take or give back, and a new one after any trouble."""
 
-    def __init__(self, dsn: str, timeout_s: float, watch: Watch) -> None:
+    def __init__(self, dsn: str, timeout_s: float, watch: HealthProbe) -> None:
         self._dsn = dsn
         self._timeout_s = timeout_s
         self._watch = watch

@@ -18,7 +18,7 @@ LATE_S: Final = 0.1  # a probe that we hear of so much too late failed because o
 Asked = TypeVar("Asked")
 
 
-class Watch:
+class HealthProbe:
     """Whether the store is known to be away: then `asking` says so at once, and what is being asked is broken off.
 
     A failure alone proves nothing (a lock, a connection that broke): only a probe that fails while nobody gets an

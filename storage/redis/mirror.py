@@ -30,7 +30,7 @@ _FORGET_MS: Final = 60_000  # an old log outlives its packet so long, for a writ
 _SCAN_COUNT: Final = 1_000
 
 
-class Claim(Protocol):
+class LoggedClaim(Protocol):
     """What the mirror wants to know of a claim; its index is its place in the log."""
 
     @property
@@ -67,7 +67,7 @@ class Extension(NamedTuple):
     claims: bytes
 
 
-def pack(claims: Iterable[Claim]) -> bytes:
+def pack(claims: Iterable[LoggedClaim]) -> bytes:
     """Claims as the bytes of a log, without the head."""
     return b"".join([_CLAIM.pack(one.user_id, one.at_ms, one.amount_fen) for one in claims])
 

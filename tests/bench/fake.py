@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import cast
 
 from bench.load import transport
-from bench.load.transport import Wire
+from bench.load.transport import MeasuredConnection
 from protocol import messages, tokens
 from protocol.framing import FrameSplitter, frame
 from protocol.messages import Message
@@ -75,7 +75,7 @@ class Fake:
             await asyncio.sleep(0.001)
         raise AssertionError("it did not happen")
 
-    async def wires(self, count: int) -> list[Wire]:
+    async def wires(self, count: int) -> list[MeasuredConnection]:
         """So many users log in."""
         users = range(FIRST_USER, FIRST_USER + count)
         return await transport.connect(self.url, [tokens.mint(user_id, 2**31, "k", KEY) for user_id in users])

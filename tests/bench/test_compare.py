@@ -12,11 +12,11 @@ from rich.console import Console
 
 from bench.compare import compare, matchups, suite
 from bench.compare.compare import Pair, heats, pair_of
-from bench.compare.matchups import Bout, Rival, Setting, Sizes
+from bench.compare.matchups import Matchup, Rival, Setting, Sizes
 from bench.compare.targets import RATIOS
 from bench.load.generator_pool import BenchFailed
-from bench.load.run_spec import Order
-from bench.load.target import Ground
+from bench.load.run_spec import RunSpec
+from bench.load.target import Target
 from bench.report.screen import Screen
 from server.cli.main import main
 
@@ -41,7 +41,7 @@ async def nothing(*_: object) -> dict[str, Any]:
 
 def test_who_begins_changes_with_the_round() -> None:
     usual, lean, sql = (Rival(name, "pair", nothing) for name in ("usual", "lean", "sql"))
-    table = [Bout("fast", "1 × 1", nothing, [usual, lean]), Bout("safe", "1 × 1", nothing, [sql])]
+    table = [Matchup("fast", "1 × 1", nothing, [usual, lean]), Matchup("safe", "1 × 1", nothing, [sql])]
     order = [(heat.round, heat.bout.name, heat.rival and heat.rival.name) for heat in heats(table, 2)]
     assert order == [
         (1, "fast", None),
@@ -106,7 +106,7 @@ async def test_a_void_run_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(matchups, "run", void)
     with pytest.raises(BenchFailed, match=r"^void: in a run of opens the books contradict what users were told$"):
-        await matchups.counted(Ground("", "redis"), Order("opens", 1), Screen(Console()))
+        await matchups.counted(Target("", "redis"), RunSpec("opens", 1), Screen(Console()))
 
 
 async def test_a_rival_that_fails_is_one_line() -> None:

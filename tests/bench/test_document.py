@@ -11,7 +11,7 @@ import pytest
 from bench.compare import document, matchups, suite, targets
 from bench.compare.document import by_hand
 from bench.compare.rivals_chart import picture
-from bench.compare.targets import TARGETS, Target, mark
+from bench.compare.targets import TARGETS, Requirement, mark
 
 MUST = {  # by the first words of the row
     "`opens` tier `postgres`, 1,000 × 1": (20_000, 40_000),
@@ -134,8 +134,8 @@ def test_what_must_be_reached_is_what_was_asked() -> None:
     ],
 )
 def test_the_mark_says_whether_must_or_aim_were_reached(value: float, more: str, less: str) -> None:
-    assert mark(Target("", 10.0, 20.0, lambda _: None), value) == more
-    assert mark(Target("", 20.0, 10.0, lambda _: None, at_most=True), value) == less
+    assert mark(Requirement("", 10.0, 20.0, lambda _: None), value) == more
+    assert mark(Requirement("", 20.0, 10.0, lambda _: None, at_most=True), value) == less
 
 
 def test_the_table_of_what_must_be_reached(page: str) -> None:

@@ -12,8 +12,8 @@ from bench import cli
 from bench.cli import Options, measured, order_of
 from bench.load.findmax import find_max, next_rate, step_of
 from bench.load.generator_pool import BenchFailed
-from bench.load.run_spec import Order
-from bench.load.target import Ground
+from bench.load.run_spec import RunSpec
+from bench.load.target import Target
 from bench.report.screen import Screen
 
 
@@ -73,15 +73,15 @@ async def run_of_overload(
     monkeypatch: pytest.MonkeyPatch, options: Options, able: float, void_from: float = 1e9
 ) -> tuple[dict[str, Any], list[tuple[str, float, float]]]:
     """What comes of it on a made-up server, and scenario, rate and seconds of every run."""
-    asked: list[Order] = []
+    asked: list[RunSpec] = []
 
-    async def run(_: Ground, order: Order, __: Screen) -> dict[str, Any]:
+    async def run(_: Target, order: RunSpec, __: Screen) -> dict[str, Any]:
         asked.append(order)
         return figures(order.rate_per_s, able, valid=order.rate_per_s < void_from) | {"scenario": order.scenario}
 
     monkeypatch.setattr(cli, "run", run)
     screen = Screen(Console(file=io.StringIO()))
-    told = await measured(Ground("", "postgres"), order_of("overload", options), options, screen)
+    told = await measured(Target("", "postgres"), order_of("overload", options), options, screen)
     return told, [(order.scenario, order.rate_per_s, order.seconds) for order in asked]
 
 

@@ -9,12 +9,12 @@ import signal
 import psutil
 import pytest
 
-from bench.load.generator_pool import BenchFailed, Fleet, Hear
-from bench.load.run_spec import Order
+from bench.load.generator_pool import BenchFailed, GeneratorPool, Hear
+from bench.load.run_spec import RunSpec
 from tests.bench.conftest import LIMITS, job_for
 from tests.conftest import StartServer
 
-ORDER = Order("opens", connections=20, depth=2, requests=40)
+ORDER = RunSpec("opens", connections=20, depth=2, requests=40)
 
 
 def hear(said: list[str]) -> Hear:
@@ -31,7 +31,7 @@ def generators() -> list[psutil.Process]:
 async def test_a_generator_prepares_waits_for_go_and_tells_its_outcome(start_server: StartServer) -> None:
     server = await start_server(**LIMITS)
     said: list[str] = []
-    async with Fleet([job_for(ORDER, server.url)], hear(said)) as fleet:
+    async with GeneratorPool([job_for(ORDER, server.url)], hear(said)) as fleet:
         await fleet.prepared()
         assert said == ["20 users log in", "2 packets are sent", "everybody takes their tickets"]
         assert len(server.app.listener.sessions) == 21  # and the sender
@@ -46,14 +46,14 @@ async def test_a_generator_prepares_waits_for_go_and_tells_its_outcome(start_ser
 
 
 async def test_a_generator_that_fails_says_why() -> None:
-    async with Fleet([job_for(ORDER, "tcp://127.0.0.1:1")], hear([])) as fleet:
+    async with GeneratorPool([job_for(ORDER, "tcp://127.0.0.1:1")], hear([])) as fleet:
         with pytest.raises(BenchFailed, match=r"Connect call failed|Connection refused"):
             await fleet.prepared()
 
 
 async def test_a_generator_that_is_killed_is_named(start_server: StartServer) -> None:
     server = await start_server(**LIMITS)
-    async with Fleet([job_for(ORDER, server.url)], hear([])) as fleet:
+    async with GeneratorPool([job_for(ORDER, server.url)], hear([])) as fleet:
         await fleet.prepared()
         (child,) = generators()
         child.send_signal(signal.SIGKILL)

@@ -8,25 +8,25 @@ from pathlib import Path
 import pytest
 
 from bench.cli import Options, order_of
-from bench.load.run_spec import Order, part_of
-from bench.load.target import Ground, config_of
+from bench.load.run_spec import RunSpec, part_of
+from bench.load.target import Target, config_of
 
 
 def test_the_parts_make_up_the_whole() -> None:
-    order = Order("opens", connections=100, depth=4, requests=1001, generators=3)
+    order = RunSpec("opens", connections=100, depth=4, requests=1001, generators=3)
     parts = [part_of(order, number) for number in range(3)]
     assert [part.connections for part in parts] == [34, 33, 33]
     assert [part.requests for part in parts] == [334, 334, 333]
     assert [part.seed for part in parts] == [1000, 1001, 1002]
-    opened = Order("opens", connections=100, rate_per_s=900.0, seconds=2.0, generators=3)
+    opened = RunSpec("opens", connections=100, rate_per_s=900.0, seconds=2.0, generators=3)
     assert [(part_of(opened, number).rate_per_s, part_of(opened, number).turns) for number in range(3)] == [
         (300.0, 600)
     ] * 3
 
 
 def test_no_two_generators_and_no_two_runs_share_users_or_keys() -> None:
-    ground = Ground("tcp://127.0.0.1:1", "postgres", "k", b"\x01\x02")
-    jobs = [job for _ in range(2) for job in ground.jobs(Order("opens", connections=4, generators=2))]
+    ground = Target("tcp://127.0.0.1:1", "postgres", "k", b"\x01\x02")
+    jobs = [job for _ in range(2) for job in ground.jobs(RunSpec("opens", connections=4, generators=2))]
     assert [job.first_user for job in jobs] == [2_000_000, 2_250_000, 4_000_000, 4_250_000]
     assert len({(job.run, job.number) for job in jobs}) == 4
     assert jobs[0].key_hex == "0102"

@@ -11,7 +11,7 @@ from time import perf_counter
 import pytest
 
 from bench.load import arrivals, load
-from bench.load.transport import Wire
+from bench.load.transport import MeasuredConnection
 from protocol import messages
 from protocol.messages import Message
 from tests.bench.fake import FIRST_USER, Fake, Guest, gone, serving
@@ -24,7 +24,7 @@ async def fake() -> AsyncIterator[Fake]:
         yield one
 
 
-def grabs(wires: list[Wire], each: int) -> load.Work:
+def grabs(wires: list[MeasuredConnection], each: int) -> load.Work:
     """So many grabs of each user."""
     return {one: load.frames_of([messages.Grab(0, packet_id) for packet_id in range(1, each + 1)]) for one in wires}
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from bench.load.generator import LINE
-from bench.load.outcome import Claim, Outcome, Send, Told, after, merged, reckon
+from bench.load.outcome import Outcome, Told, ToldClaim, ToldSend, after, merged, reckon
 from client_sim.sim.histogram import Histogram
 from protocol import messages
 
@@ -34,8 +34,8 @@ def outcome_of(user_id: int, *latencies_ms: float) -> Outcome:
     starts_s = [1.0 + number for number in range(len(latencies_ms))]
     ends_s = [start + took / 1000 for start, took in zip(starts_s, latencies_ms, strict=True)]
     reckon(outcome, starts_s, ends_s, [True] * len(starts_s), end_s=ends_s[-1])
-    outcome.claims = [Claim(7, user_id, 0, 55)]
-    outcome.sends = [Send(2**62 + user_id, user_id, 500)]
+    outcome.claims = [ToldClaim(7, user_id, 0, 55)]
+    outcome.sends = [ToldSend(2**62 + user_id, user_id, 500)]
     outcome.extra = {"deliveries_per_s": 10.5}
     outcome.spreads = {"last_won_ms": Histogram.of(latencies_ms).encoded()}
     return outcome
@@ -52,7 +52,7 @@ def test_merged_is_as_if_one_generator_had_seen_it_all() -> None:
     assert both.histogram.percentile(50) == pytest.approx(30.0, rel=0.001)
     assert {second: one.completed for second, one in both.series.items()} == {1: 2, 2: 2, 3: 1}
     assert Histogram.decoded(both.series[2].latency).most_ms == pytest.approx(40.0, rel=0.001)
-    assert both.claims == [Claim(7, 2**52, 0, 55), Claim(7, 9, 0, 55)]
+    assert both.claims == [ToldClaim(7, 2**52, 0, 55), ToldClaim(7, 9, 0, 55)]
     assert [one.packet_id for one in both.sends] == [2**62 + 2**52, 2**62 + 9]
     assert both.extra == {"deliveries_per_s": 21.0}
     assert Histogram.decoded(both.spreads["last_won_ms"]).count == 5
@@ -82,8 +82,8 @@ def test_what_users_were_told_is_kept_and_contradictions_are_counted() -> None:
     told.note(3, messages.PacketSent(1, 72, 500, b"", 0))  # a packet that somebody else sent
     outcome = Outcome()
     told.into(outcome)
-    assert outcome.claims == [Claim(71, 1, 2, 30)]
-    assert outcome.sends == [Send(72, 3, 500)]
+    assert outcome.claims == [ToldClaim(71, 1, 2, 30)]
+    assert outcome.sends == [ToldSend(72, 3, 500)]
     assert outcome.told_twice == 3
     assert outcome.answers == {"gone": 1, "won": 2, "claimed": 2, "sent": 2, "said": 1}
     assert outcome.errors == {"rate_limited": 1}

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.load.run_spec import Order
-from bench.load.setup import StageFailed
+from bench.load.run_spec import RunSpec
+from bench.load.setup import SetupFailed
 from bench.load.verdict import judge
 from bench.scenarios import SCENARIOS
 from server.net.tls import server_context
@@ -35,7 +35,7 @@ async def test_all_turns_are_told_as_they_should_and_the_books_agree(
     start_server: StartServer, database: Database, scenario: str, loop: str, tier: str
 ) -> None:
     server = await start_server(stores__durability=tier, **LIMITS)
-    outcome = await play(Order(scenario, connections=40, warmup_s=0.0, **LOOPS[loop]), server)
+    outcome = await play(RunSpec(scenario, connections=40, warmup_s=0.0, **LOOPS[loop]), server)
     assert (outcome.answers, outcome.errors) == (EXPECTED[scenario], {})
     assert (outcome.connections, outcome.turns, outcome.histogram.count) == (40, 200, 200)
     assert sum(one.completed for one in outcome.series.values()) == 200
@@ -51,7 +51,7 @@ async def test_a_server_that_speaks_tls_is_measured_too(
 ) -> None:
     issuer = Issuer(tmp_path)
     server = await start_server(tls=server_context(*issuer.issue()), **LIMITS)
-    order = Order("open", connections=20, depth=2, requests=40)
+    order = RunSpec("open", connections=20, depth=2, requests=40)
     outcome = await play(order, server, ca_file=issuer.ca_file)
     assert (outcome.answers, outcome.errors) == ({"won": 40}, {})
     assert (await judge(database, outcome)).holds
@@ -60,14 +60,14 @@ async def test_a_server_that_speaks_tls_is_measured_too(
 
 
 async def test_connections_are_rounded_up_to_whole_groups(start_server: StartServer) -> None:
-    outcome = await play(Order("opens", connections=21, depth=1, requests=42), await start_server(**LIMITS))
+    outcome = await play(RunSpec("opens", connections=21, depth=1, requests=42), await start_server(**LIMITS))
     assert (outcome.connections, outcome.answers) == (40, {"won": 80})
 
 
 async def test_a_server_that_refuses_the_preparation_is_named_in_one_line(start_server: StartServer) -> None:
     server = await start_server(limits__requests_per_s=5.0, limits__requests_burst=5.0)
-    with pytest.raises(StageFailed, match=r"^the stage cannot be set: rate_limited"):
-        await play(Order("open", connections=20, depth=1, requests=400), server)
+    with pytest.raises(SetupFailed, match=r"^the stage cannot be set: rate_limited"):
+        await play(RunSpec("open", connections=20, depth=1, requests=400), server)
 
 
 def test_every_scenario_says_what_it_is() -> None:

@@ -13,8 +13,8 @@ import pytest
 from bench.cli import Options, order_of
 from bench.compare import bare
 from bench.load.dialer import Call, Dialer
-from bench.load.run_spec import Order
-from bench.load.setup import StageFailed
+from bench.load.run_spec import RunSpec
+from bench.load.setup import SetupFailed
 from bench.load.verdict import judge
 from bench.scenarios import SCENARIOS, hot, idle, overload
 from protocol import messages, tokens
@@ -51,7 +51,7 @@ def test_echo_measures_the_bare_server_and_says_so(tmp_path: Path) -> None:
 
 
 async def test_login_storms_come_again_until_there_were_enough(server: Server, database: Database) -> None:
-    outcome = await play(Order("login", connections=40, depth=8, requests=100, warmup_s=0.0), server)
+    outcome = await play(RunSpec("login", connections=40, depth=8, requests=100, warmup_s=0.0), server)
     assert (outcome.connections, outcome.turns, outcome.histogram.count) == (40, 100, 100)
     assert (outcome.answers, outcome.errors) == ({"welcome": 100}, {})
     assert outcome.rate_per_s > 0
@@ -59,7 +59,7 @@ async def test_login_storms_come_again_until_there_were_enough(server: Server, d
 
 
 async def test_login_in_an_open_loop_hangs_up_after_each_welcome(server: Server) -> None:
-    outcome = await play(Order("login", connections=20, rate_per_s=500.0, seconds=0.2, warmup_s=0.0), server)
+    outcome = await play(RunSpec("login", connections=20, rate_per_s=500.0, seconds=0.2, warmup_s=0.0), server)
     assert (outcome.answers, outcome.errors, outcome.histogram.count) == ({"welcome": 100}, {}, 100)
     for _ in range(100):
         if not server.app.listener.sessions:
@@ -69,7 +69,7 @@ async def test_login_in_an_open_loop_hangs_up_after_each_welcome(server: Server)
 
 
 async def test_a_login_that_is_not_accepted_is_no_welcome(server: Server) -> None:
-    job = job_for(Order("login", connections=20, depth=4, requests=20), server.url)
+    job = job_for(RunSpec("login", connections=20, depth=4, requests=20), server.url)
     scenario = SCENARIOS["login"](job, lambda _: None)
     await scenario.prepare()
     vars(scenario)["_tokens"] = [tokens.mint(user_id, 2**31, "test", b"another key") for user_id in range(1, 11)]
@@ -108,7 +108,7 @@ async def test_idle_tells_what_each_connection_costs(
     monkeypatch.setattr(idle, "SETTLES_S", 0.0)
     monkeypatch.setattr(idle, "OTHERS", 10)
     server = await start_server(limits__ping_interval_s=0.2, limits__pong_timeout_s=0.2)
-    outcome = await play(Order("idle", connections=20, seconds=0.5), server, server_pid=os.getpid())
+    outcome = await play(RunSpec("idle", connections=20, seconds=0.5), server, server_pid=os.getpid())
     assert (outcome.connections, outcome.turns, outcome.errors) == (20, 0, {})
     assert list(outcome.extra) == [
         "server_kib_each",
@@ -120,8 +120,8 @@ async def test_idle_tells_what_each_connection_costs(
 
 
 async def test_idle_needs_a_server_on_this_machine(server: Server) -> None:
-    with pytest.raises(StageFailed, match="not on this machine"):
-        await play(Order("idle", connections=20, seconds=0.1), server)
+    with pytest.raises(SetupFailed, match="not on this machine"):
+        await play(RunSpec("idle", connections=20, seconds=0.1), server)
 
 
 # --- hot ------------------------------------------------------------------------------------------------------
@@ -132,7 +132,7 @@ async def test_hot_tells_the_last_win_of_each_round(
     start_server: StartServer, database: Database, tier: str
 ) -> None:
     server = await start_server(stores__durability=tier, **LIMITS)
-    outcome = await play(Order("hot", connections=30, depth=1, requests=60), server)
+    outcome = await play(RunSpec("hot", connections=30, depth=1, requests=60), server)
     assert (outcome.answers, outcome.errors) == ({"won": 90}, {})  # one round is warm-up
     assert (outcome.turns, outcome.histogram.count) == (90, 60)
     assert (outcome.extra, list(outcome.spreads)) == ({"rounds": 2}, ["last_won_ms", "all_tapped_ms"])
@@ -146,7 +146,7 @@ async def test_hot_waits_when_a_packet_is_busy(
 ) -> None:
     monkeypatch.setattr(hot, "SHARES", 3)
     server = await start_server(limits__tickets_per_share=1, limits__ticket_lifetime_s=0.3)
-    outcome = await play(Order("hot", connections=20, depth=1, requests=20), server)
+    outcome = await play(RunSpec("hot", connections=20, depth=1, requests=20), server)
     assert (outcome.answers, outcome.errors) == ({"won": 6, "gone": 34}, {})
     assert (await judge(database, outcome)).holds
 
@@ -156,7 +156,7 @@ async def test_hot_waits_when_a_packet_is_busy(
 
 async def test_push_times_every_delivery_at_both_servers(server: Server) -> None:
     with bare.serving() as other:
-        outcome = await play(Order("push", connections=20, depth=3, requests=9), server, bare_url=other.url)
+        outcome = await play(RunSpec("push", connections=20, depth=3, requests=9), server, bare_url=other.url)
         other.check()
     assert other.child.returncode is not None
     assert (outcome.answers, outcome.errors) == ({"said": 19}, {})  # 10 of them to warm up
@@ -167,8 +167,8 @@ async def test_push_times_every_delivery_at_both_servers(server: Server) -> None
 
 
 async def test_push_says_so_if_there_is_nothing_to_compare_with(server: Server) -> None:
-    with pytest.raises(StageFailed, match="no bare server"):
-        await play(Order("push", connections=20, depth=3, requests=9), server)
+    with pytest.raises(SetupFailed, match="no bare server"):
+        await play(RunSpec("push", connections=20, depth=3, requests=9), server)
 
 
 def test_push_starts_both_servers_by_itself(tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_push_starts_both_servers_by_itself(tmp_path: Path) -> None:
 async def test_a_day_has_something_of_everything(
     start_server: StartServer, database: Database, loop: dict[str, float]
 ) -> None:
-    outcome = await play(Order("day", connections=60, warmup_s=0.0, **loop), await start_server(**LIMITS))
+    outcome = await play(RunSpec("day", connections=60, warmup_s=0.0, **loop), await start_server(**LIMITS))
     outcome.answers.setdefault("grab_new busy", 0)  # unless many tap before the first opens
     assert sorted(outcome.answers) == [
         "balance",
@@ -232,19 +232,19 @@ def test_options_that_do_not_fit_are_refused(scenario: str, options: Options, sa
 
 
 def test_what_is_measured_unless_the_command_line_says_otherwise() -> None:
-    assert order_of("echo", Options()) == Order("echo", 200, depth=1, requests=200_000)
-    assert order_of("echo", Options(rate=100)) == Order("echo", 200, rate_per_s=100.0, seconds=10.0)
-    assert order_of("hot", Options()) == Order("hot", 500, depth=1, requests=10_000)
-    assert order_of("hot", Options(connections=5_000)) == Order("hot", 5_000, depth=1, requests=100_000)
-    assert order_of("idle", Options(seconds=30)) == Order("idle", 10_000, seconds=30.0)
-    assert order_of("push", Options()) == Order("push", 2_000, depth=4, requests=150)
-    assert order_of("login", Options(closed=True)) == Order("login", 10_000, depth=256, requests=30_000)
-    assert order_of("day", Options()) == Order("day", 1_000, rate_per_s=2_000.0, seconds=10.0)
+    assert order_of("echo", Options()) == RunSpec("echo", 200, depth=1, requests=200_000)
+    assert order_of("echo", Options(rate=100)) == RunSpec("echo", 200, rate_per_s=100.0, seconds=10.0)
+    assert order_of("hot", Options()) == RunSpec("hot", 500, depth=1, requests=10_000)
+    assert order_of("hot", Options(connections=5_000)) == RunSpec("hot", 5_000, depth=1, requests=100_000)
+    assert order_of("idle", Options(seconds=30)) == RunSpec("idle", 10_000, seconds=30.0)
+    assert order_of("push", Options()) == RunSpec("push", 2_000, depth=4, requests=150)
+    assert order_of("login", Options(closed=True)) == RunSpec("login", 10_000, depth=256, requests=30_000)
+    assert order_of("day", Options()) == RunSpec("day", 1_000, rate_per_s=2_000.0, seconds=10.0)
 
 
 async def test_overload_tells_each_step_and_the_books_agree(start_server: StartServer, database: Database) -> None:
     server = await start_server(**LIMITS)
-    outcome = await play(Order("overload", connections=40, rate_per_s=1_500.0, seconds=1.4), server)
+    outcome = await play(RunSpec("overload", connections=40, rate_per_s=1_500.0, seconds=1.4), server)
     assert outcome.turns == sum(round(1_500 * times * 0.2) for times in overload.STEPS)
     assert outcome.errors.keys() <= {"overloaded"}
     assert outcome.answers["won"] + outcome.errors.get("overloaded", 0) == outcome.turns
@@ -256,7 +256,7 @@ async def test_overload_tells_each_step_and_the_books_agree(start_server: StartS
 
 
 def test_the_peak_leaves_out_what_is_told_after_the_flood() -> None:
-    scenario = overload.Overload(job_for(Order("overload", 1, rate_per_s=5.0, seconds=7.0), ""), lambda _: None)
+    scenario = overload.Overload(job_for(RunSpec("overload", 1, rate_per_s=5.0, seconds=7.0), ""), lambda _: None)
     log, user_ids = scenario.log, itertools.count(1)
     for step, told in enumerate([2, 5, 3, 4, 3, 9, 7]):  # in steps of a second
         for _ in range(told):

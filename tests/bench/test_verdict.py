@@ -10,13 +10,13 @@ import pytest
 
 from bench.load import verdict
 from bench.load.outcome import Outcome
-from bench.load.run_spec import Order
+from bench.load.run_spec import RunSpec
 from bench.load.verdict import judge
 from storage.postgres.database import Database
 from tests.bench.conftest import LIMITS, play
 from tests.conftest import StartServer
 
-OPENS = Order("opens", connections=20, depth=2, requests=40)
+OPENS = RunSpec("opens", connections=20, depth=2, requests=40)
 
 
 def wrong_amount(outcome: Outcome) -> None:

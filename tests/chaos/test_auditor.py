@@ -9,20 +9,30 @@ from pathlib import Path
 import pytest
 
 from bench.chaos import auditor
-from bench.chaos.auditor import CLAIM, REFUND, SEND, TOP_UP, WITHDRAW, Books, Claim, Packet, Transfer
-from bench.chaos.history import History, Op, Send, TopUp
+from bench.chaos.auditor import (
+    CLAIM,
+    REFUND,
+    SEND,
+    TOP_UP,
+    WITHDRAW,
+    AuditedBooks,
+    AuditedClaim,
+    AuditedPacket,
+    Transfer,
+)
+from bench.chaos.history import History, Op, SendOp, TopUp
 
 FIRST, SECOND = 2**60, 2**60 + 1  # packets: opened by two, and left to expire
-SENT = Packet(FIRST, 1, "a", "equal", 200, 2, 1, 20_000, bytes(32), 0, closed=True)
-EXPIRED = Packet(SECOND, 1, "b", "equal", 200, 2, 1, 20_000, bytes(32), 100, closed=True)
+SENT = AuditedPacket(FIRST, 1, "a", "equal", 200, 2, 1, 20_000, bytes(32), 0, closed=True)
+EXPIRED = AuditedPacket(SECOND, 1, "b", "equal", 200, 2, 1, 20_000, bytes(32), 100, closed=True)
 
 
 def told() -> History:
     history = History()
     history.top_ups.append(TopUp(1, "funds", 1_000))
-    history.sent(Send(1, "a", 200, "sent", FIRST), 0.0)
-    history.sent(Send(1, "b", 200, "unknown"), 0.0)
-    history.sent(Send(1, "c", 200, "unknown"), 0.0)
+    history.sent(SendOp(1, "a", 200, "sent", FIRST), 0.0)
+    history.sent(SendOp(1, "b", 200, "unknown"), 0.0)
+    history.sent(SendOp(1, "c", 200, "unknown"), 0.0)
     history.done(Op(2, FIRST, "open", 1.0, 2.0, "won", 0, 100))
     history.done(Op(3, FIRST, "open", 3.0, 9.0, "claimed", 1, 100, tries=2))
     history.done(Op(4, FIRST, "open", 9.5, 9.6, "gone"))
@@ -30,10 +40,10 @@ def told() -> History:
     return history
 
 
-def booked() -> Books:
-    return Books(
+def booked() -> AuditedBooks:
+    return AuditedBooks(
         [SENT, EXPIRED],
-        [Claim(FIRST, 0, 2, 100), Claim(FIRST, 1, 3, 100), Claim(SECOND, 0, 2, 100)],
+        [AuditedClaim(FIRST, 0, 2, 100), AuditedClaim(FIRST, 1, 3, 100), AuditedClaim(SECOND, 0, 2, 100)],
         [
             Transfer(0, 1, TOP_UP, "funds", 1_000),
             Transfer(1, FIRST, SEND, "", 200),
@@ -52,51 +62,51 @@ def test_what_is_true_passes() -> None:
     assert auditor.judge(told(), booked()).all == []
 
 
-def _claim_gone(history: History, books: Books) -> None:
-    books.claims.remove(Claim(FIRST, 1, 3, 100))
+def _claim_gone(history: History, books: AuditedBooks) -> None:
+    books.claims.remove(AuditedClaim(FIRST, 1, 3, 100))
 
 
-def _send_gone(history: History, books: Books) -> None:
+def _send_gone(history: History, books: AuditedBooks) -> None:
     books.packets.remove(SENT)
 
 
-def _top_up_gone(history: History, books: Books) -> None:
+def _top_up_gone(history: History, books: AuditedBooks) -> None:
     books.transfers.remove(Transfer(0, 1, TOP_UP, "funds", 1_000))
 
 
-def _other_amount_told(history: History, books: Books) -> None:
+def _other_amount_told(history: History, books: AuditedBooks) -> None:
     history.ops[0] = history.ops[0]._replace(amount_fen=101)
 
 
 LOST = [_claim_gone, _send_gone, _top_up_gone, _other_amount_told]
 
 
-def _one_share_told_to_two(history: History, books: Books) -> None:
+def _one_share_told_to_two(history: History, books: AuditedBooks) -> None:
     history.done(Op(4, FIRST, "open", 1.0, 9.0, "won", 0, 100))
 
 
-def _two_shares_told_to_one(history: History, books: Books) -> None:
+def _two_shares_told_to_one(history: History, books: AuditedBooks) -> None:
     history.done(Op(2, FIRST, "open", 5.0, 9.0, "claimed", 1, 100))
 
 
-def _paid_twice(history: History, books: Books) -> None:
+def _paid_twice(history: History, books: AuditedBooks) -> None:
     books.transfers.append(Transfer(1, FIRST, SEND, "again", 200))
 
 
-def _credited_twice(history: History, books: Books) -> None:
+def _credited_twice(history: History, books: AuditedBooks) -> None:
     books.transfers.append(Transfer(FIRST, 2, CLAIM, "again", 100))
 
 
-def _refunded_twice(history: History, books: Books) -> None:
+def _refunded_twice(history: History, books: AuditedBooks) -> None:
     books.transfers.append(Transfer(SECOND, 1, REFUND, "again", 100))
 
 
-def _sent_twice(history: History, books: Books) -> None:
+def _sent_twice(history: History, books: AuditedBooks) -> None:
     books.packets.append(SENT._replace(packet_id=SECOND + 1))
 
 
-def _claimed_twice(history: History, books: Books) -> None:
-    books.claims.append(Claim(SECOND, 1, 2, 100))
+def _claimed_twice(history: History, books: AuditedBooks) -> None:
+    books.claims.append(AuditedClaim(SECOND, 1, 2, 100))
 
 
 DUPLICATED = [
@@ -110,55 +120,55 @@ DUPLICATED = [
 ]
 
 
-def _refused_and_sent(history: History, books: Books) -> None:
+def _refused_and_sent(history: History, books: AuditedBooks) -> None:
     history.sends[1] = history.sends[1]._replace(answer="not_enough_money")
 
 
-def _share_of_who_never_opened(history: History, books: Books) -> None:
+def _share_of_who_never_opened(history: History, books: AuditedBooks) -> None:
     del history.ops[3]
 
 
-def _top_up_out_of_nothing(history: History, books: Books) -> None:
+def _top_up_out_of_nothing(history: History, books: AuditedBooks) -> None:
     books.transfers.append(Transfer(0, 1, TOP_UP, "gift", 5))
 
 
-def _withdrawn(history: History, books: Books) -> None:
+def _withdrawn(history: History, books: AuditedBooks) -> None:
     books.transfers.append(Transfer(1, 0, WITHDRAW, "gone", 5))
 
 
-def _refunded_too_little(history: History, books: Books) -> None:
+def _refunded_too_little(history: History, books: AuditedBooks) -> None:
     books.packets[1] = EXPIRED._replace(refunded_fen=99)
 
 
-def _never_refunded(history: History, books: Books) -> None:
+def _never_refunded(history: History, books: AuditedBooks) -> None:
     books.packets[1] = EXPIRED._replace(refunded_fen=0, closed=False)
 
 
-def _a_fen_too_much(history: History, books: Books) -> None:
+def _a_fen_too_much(history: History, books: AuditedBooks) -> None:
     books.wallets[3] += 1
 
 
-def _not_credited(history: History, books: Books) -> None:
+def _not_credited(history: History, books: AuditedBooks) -> None:
     books.transfers.remove(Transfer(FIRST, 3, CLAIM, "", 100))
 
 
-def _never_closed(history: History, books: Books) -> None:
+def _never_closed(history: History, books: AuditedBooks) -> None:
     books.packets[0] = SENT._replace(closed=False)
 
 
-def _not_by_seed(history: History, books: Books) -> None:
+def _not_by_seed(history: History, books: AuditedBooks) -> None:
     books.packets[0] = SENT._replace(kind="lucky")
 
 
-def _gap(history: History, books: Books) -> None:
-    books.claims[2] = Claim(SECOND, 1, 2, 100)
+def _gap(history: History, books: AuditedBooks) -> None:
+    books.claims[2] = AuditedClaim(SECOND, 1, 2, 100)
 
 
-def _out_of_turn(history: History, books: Books) -> None:
+def _out_of_turn(history: History, books: AuditedBooks) -> None:
     history.done(Op(5, FIRST, "open", 0.0, 0.5, "gone"))
 
 
-def _turned_away(history: History, books: Books) -> None:
+def _turned_away(history: History, books: AuditedBooks) -> None:
     history.done(Op(5, SECOND, "open", 0.0, 0.5, "not_allowed"))
 
 
@@ -177,7 +187,7 @@ OTHERS = [
     _out_of_turn,
     _turned_away,
 ]
-Lie = Callable[[History, Books], None]
+Lie = Callable[[History, AuditedBooks], None]
 
 
 def _found(lie: Lie) -> auditor.Findings:

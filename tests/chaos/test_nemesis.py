@@ -50,7 +50,7 @@ async def test_kills_that_found_nothing_are_made_up_for_in_overtime(monkeypatch:
 
     monkeypatch.setattr(raging, "_strike", strike)
     monkeypatch.setattr(raging, "length_s", lambda: 0.001)
-    await raging.rage(6)
+    await raging.inject(6)
     assert raging.kills.total() == 6
 
 
@@ -63,7 +63,7 @@ async def test_overtime_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(raging, "_strike", miss)
     monkeypatch.setattr(nemesis_module, "OVERTIME_S", 0.05)
     monkeypatch.setattr(raging, "length_s", lambda: 0.001)
-    await asyncio.wait_for(raging.rage(3), 5)
+    await asyncio.wait_for(raging.inject(3), 5)
     assert raging.missed.total() > 3
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bench.chaos import run as run_module
-from bench.chaos.run import Order, run
+from bench.chaos.run import ChaosSpec, run
 from server.cli import main
 
 
@@ -15,7 +15,7 @@ from server.cli import main
 async def test_a_run_with_kills_holds(tier: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_module, "CONFIG", run_module.CONFIG.replace("lifetime_s = 8.0", "lifetime_s = 3.0"))
     said: list[str] = []
-    told: dict[str, Any] = await run(Order(5.0, 3, 11, tier, 300.0, 50), said.append)
+    told: dict[str, Any] = await run(ChaosSpec(5.0, 3, 11, tier, 300.0, 50), said.append)
     assert told["named"] == []
     assert told["alarms"] == []
     assert told["kills"]["all"] >= 1

@@ -30,7 +30,7 @@ class Server:
         self.answers: dict[type[messages.Message], Answer] = {}
         self.asked: list[Any] = []
         self.sessions: list[Session] = []
-        self.places: list[messages.Place] = []
+        self.places: list[messages.StreamPosition] = []
         self.url = ""
 
     def asked_for(self, kind: type[messages.Message]) -> list[Any]:
@@ -312,7 +312,7 @@ async def heard(client: Client, count: int) -> list[int]:
 
 
 async def test_a_gap_is_filled_before_the_next_post(server: Server) -> None:
-    server.places = [messages.Place(GROUP, "us", 1, 4)]
+    server.places = [messages.StreamPosition(GROUP, "us", 1, 4)]
     server.answers[messages.CatchUp] = in_turn(replies(page(9, 6, 7)), replies(page(9, 8, 9)))
     async with connected(server) as client:
         for number in (5, 8, 9):
@@ -323,7 +323,7 @@ async def test_a_gap_is_filled_before_the_next_post(server: Server) -> None:
 
 
 async def test_a_post_that_is_pushed_twice_is_heard_once_and_fetches_nothing(server: Server) -> None:
-    server.places = [messages.Place(GROUP, "us", 1, 4)]
+    server.places = [messages.StreamPosition(GROUP, "us", 1, 4)]
     async with connected(server) as client:
         for number in (5, 5, 6, 5, 6, 7):
             server.sessions[0].push(post(number))
@@ -332,23 +332,23 @@ async def test_a_post_that_is_pushed_twice_is_heard_once_and_fetches_nothing(ser
 
 
 async def test_what_was_missed_while_away_comes_by_itself(server: Server) -> None:
-    server.places = [messages.Place(GROUP, "us", 1, 4)]
+    server.places = [messages.StreamPosition(GROUP, "us", 1, 4)]
     server.answers[messages.CatchUp] = replies(page(6, 5, 6))
     async with connected(server) as client:
-        server.places = [messages.Place(GROUP, "us", 1, 6)]
+        server.places = [messages.StreamPosition(GROUP, "us", 1, 6)]
         client.drop()
         assert await heard(client, 2) == [5, 6]
 
 
 async def test_an_app_goes_on_from_the_positions_it_saved(server: Server) -> None:
-    server.places = [messages.Place(GROUP, "us", 1, 6)]
+    server.places = [messages.StreamPosition(GROUP, "us", 1, 6)]
     server.answers[messages.CatchUp] = replies(page(6, 5, 6))
     async with connected(server, positions={GROUP: 4}) as client:
         assert await heard(client, 2) == [5, 6]
 
 
 async def test_too_much_missed_is_one_reloaded(server: Server) -> None:
-    server.places = [messages.Place(GROUP, "us", 1, 9000)]
+    server.places = [messages.StreamPosition(GROUP, "us", 1, 9000)]
     server.answers[messages.CatchUp] = replies(messages.CaughtUp(0, GROUP, 9000, True, []))
     async with connected(server, positions={GROUP: 4}) as client:
         assert await anext(client.pushes()) == Reloaded(GROUP, 9000)
@@ -356,14 +356,14 @@ async def test_too_much_missed_is_one_reloaded(server: Server) -> None:
 
 
 async def test_catching_up_goes_on_after_a_temporary_refusal(server: Server) -> None:
-    server.places = [messages.Place(GROUP, "us", 1, 5)]
+    server.places = [messages.StreamPosition(GROUP, "us", 1, 5)]
     server.answers[messages.CatchUp] = in_turn(refuses(codes.Refusal.RATE_LIMITED), breaks, replies(page(5, 5)))
     async with connected(server, positions={GROUP: 4}) as client:
         assert await heard(client, 1) == [5]
 
 
 async def test_a_stream_that_is_no_longer_ours_is_given_up(server: Server) -> None:
-    server.places = [messages.Place(GROUP, "us", 1, 5)]
+    server.places = [messages.StreamPosition(GROUP, "us", 1, 5)]
     server.answers[messages.CatchUp] = refuses(codes.Refusal.NOT_A_MEMBER)
     async with connected(server, positions={GROUP: 4}) as client:
         await until(lambda: GROUP not in client.positions)
@@ -371,7 +371,7 @@ async def test_a_stream_that_is_no_longer_ours_is_given_up(server: Server) -> No
 
 
 async def test_an_app_that_does_not_read_loses_the_oldest(server: Server) -> None:
-    server.places = [messages.Place(GROUP, "us", 1, 0)]
+    server.places = [messages.StreamPosition(GROUP, "us", 1, 0)]
     server.answers[messages.GetBalance] = replies(messages.Balance(0, 0))
     async with connected(server, pushes_max=10) as client:
         for number in range(1, 31):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 
 from client_sim.sdk.pushes import Post
-from client_sim.sdk.stream_gaps import Following
-from protocol.messages import CaughtUp, Place, TextPosted, Welcome
+from client_sim.sdk.stream_gaps import StreamGaps
+from protocol.messages import CaughtUp, StreamPosition, TextPosted, Welcome
 
 ME, GROUP, OTHER = 7, 2**60, 2**61
 
@@ -21,7 +21,7 @@ def page(first: int, last: int, last_message: int) -> CaughtUp:
 
 def welcome(**positions: int) -> Welcome:
     places = {"inbox": ME, "group": GROUP, "other": OTHER}
-    return Welcome(0, ME, 0, [Place(places[name], name, 1, last) for name, last in positions.items()])
+    return Welcome(0, ME, 0, [StreamPosition(places[name], name, 1, last) for name, last in positions.items()])
 
 
 def numbers(posts: list[Post]) -> list[int]:
@@ -29,7 +29,7 @@ def numbers(posts: list[Post]) -> list[int]:
 
 
 def test_posts_in_order_are_handed_on_and_old_ones_are_not() -> None:
-    following = Following({GROUP: 4})
+    following = StreamGaps({GROUP: 4})
     assert following.pushed(post(5))
     assert following.pushed(post(6))
     assert not following.pushed(post(6))
@@ -38,13 +38,13 @@ def test_posts_in_order_are_handed_on_and_old_ones_are_not() -> None:
 
 
 def test_a_repeat_is_not_handed_on_whatever_came_before() -> None:
-    following = Following({GROUP: 4})
+    following = StreamGaps({GROUP: 4})
     assert [number for number in (5, 5, 4, 6, 6, 5, 7) if following.pushed(post(number))] == [5, 6, 7]
     assert following.lagging() == {}, "a repeat is no gap"
 
 
 def test_a_repeat_of_what_a_page_brought_is_not_handed_on() -> None:
-    following = Following({GROUP: 4})
+    following = StreamGaps({GROUP: 4})
     assert not following.pushed(post(6))
     assert not following.pushed(post(6))
     assert numbers(following.caught_up(page(5, 6, last_message=6))) == [5, 6]
@@ -54,12 +54,12 @@ def test_a_repeat_of_what_a_page_brought_is_not_handed_on() -> None:
 
 
 def test_a_repeat_in_a_stream_that_was_not_followed_yet() -> None:
-    following = Following({})
+    following = StreamGaps({})
     assert [following.pushed(post(12)) for _ in range(2)] == [True, False]
 
 
 def test_a_gap_makes_the_stream_lag_until_the_pages_have_filled_it() -> None:
-    following = Following({GROUP: 4})
+    following = StreamGaps({GROUP: 4})
     assert not following.pushed(post(7))
     assert following.lagging() == {GROUP: 4}
     assert numbers(following.caught_up(page(5, 6, last_message=8))) == [5, 6]
@@ -70,7 +70,7 @@ def test_a_gap_makes_the_stream_lag_until_the_pages_have_filled_it() -> None:
 
 
 def test_a_push_while_pages_are_on_their_way_is_not_lost() -> None:
-    following = Following({GROUP: 4})
+    following = StreamGaps({GROUP: 4})
     following.pushed(post(6))
     assert not following.pushed(post(7))
     assert numbers(following.caught_up(page(5, 6, last_message=6))) == [5, 6]
@@ -78,7 +78,7 @@ def test_a_push_while_pages_are_on_their_way_is_not_lost() -> None:
 
 
 def test_a_reload_goes_on_where_it_says() -> None:
-    following = Following({GROUP: 4})
+    following = StreamGaps({GROUP: 4})
     following.pushed(post(6000))
     assert following.caught_up(CaughtUp(1, GROUP, 6001, True, [])) == []
     assert following.positions == {GROUP: 6001}
@@ -86,28 +86,28 @@ def test_a_reload_goes_on_where_it_says() -> None:
 
 
 def test_a_login_tells_what_was_missed_and_what_is_no_longer_followed() -> None:
-    following = Following({GROUP: 4, OTHER: 9})
+    following = StreamGaps({GROUP: 4, OTHER: 9})
     following.welcomed(welcome(group=6))
     assert following.lagging() == {GROUP: 4}
     assert OTHER not in following.positions
 
 
 def test_without_a_position_a_stream_begins_where_it_stands() -> None:
-    following = Following({})
+    following = StreamGaps({})
     following.welcomed(welcome(group=6))
     assert following.lagging() == {}
     assert following.pushed(post(7))
 
 
 def test_the_first_post_of_an_inbox_is_caught_up_even_if_the_inbox_was_not_there_before() -> None:
-    following = Following({})
+    following = StreamGaps({})
     following.welcomed(welcome())
     following.welcomed(welcome(inbox=1))
     assert following.lagging() == {ME: 0}
 
 
 def test_a_push_that_comes_before_the_reply_to_the_join() -> None:
-    following = Following({})
+    following = StreamGaps({})
     assert following.pushed(post(12))
     following.follow(GROUP, 11)
     assert following.positions == {GROUP: 12}
@@ -115,7 +115,7 @@ def test_a_push_that_comes_before_the_reply_to_the_join() -> None:
 
 
 def test_a_page_of_a_stream_that_was_left_is_ignored() -> None:
-    following = Following({GROUP: 4})
+    following = StreamGaps({GROUP: 4})
     following.forget(GROUP)
     assert following.caught_up(page(5, 6, last_message=6)) == []
     assert following.positions == {}
@@ -124,7 +124,7 @@ def test_a_page_of_a_stream_that_was_left_is_ignored() -> None:
 def test_any_losses_in_any_order_every_post_is_handed_on_once() -> None:
     for seed in range(200):
         rng = random.Random(seed)
-        following, heard = Following({GROUP: 0}), []
+        following, heard = StreamGaps({GROUP: 0}), []
         for number in range(1, 60):
             if rng.random() < 0.7 and following.pushed(post(number)):
                 heard.append(number)

@@ -11,7 +11,7 @@ from rich.console import Console
 from client_sim.sim import expectations, scenarios, screen
 from client_sim.sim.books import Order, Share
 from client_sim.sim.crowd import Crowd
-from client_sim.sim.summary import Shape
+from client_sim.sim.summary import Expectation
 from protocol import tokens
 from protocol.messages import Opened, PacketFinished, PacketPosted, PacketSent, ResultLine, ResultPageBody
 
@@ -66,7 +66,7 @@ def test_the_stroke_is_the_densest_moment_wherever_it_is() -> None:
         sent(crowd, number + 1, 7, at_ms=500_000 + 250 * number)
     sent(crowd, 9, 7, at_ms=490_000)
     sent(crowd, 10, 7, at_ms=505_000)
-    assert expectations.packets_come_at_the_stroke(crowd) == Shape(
+    assert expectations.packets_come_at_the_stroke(crowd) == Expectation(
         "≥ 80% of packets are sent within 2 s", "80% of 10", True
     )
     sent(crowd, 11, 7, at_ms=600_000)
@@ -86,7 +86,9 @@ def test_an_office() -> None:
         sent(crowd, number + 1, boss, "equal", fen=500, shares=4)
     sent(crowd, 4, talker, "lucky", fen=5000)
     assert expectations.most_packets_are_equal(crowd).holds
-    assert expectations.bosses_give_most(crowd) == Shape("≥ 50% of fen come from bosses", "55% of 11,000", True)
+    assert expectations.bosses_give_most(crowd) == Expectation(
+        "≥ 50% of fen come from bosses", "55% of 11,000", True
+    )
     sent(crowd, 5, talker, "lucky", fen=2000)
     assert not expectations.bosses_give_most(crowd).holds
     assert expectations.most_packets_are_equal(crowd).holds
@@ -100,7 +102,7 @@ def test_a_chain_is_as_long_as_its_links() -> None:
         sent(crowd, number, number, "lucky", shares=1)
     sent(crowd, 4, 9, "personal")
     crowd.witness.was_passed_on(1, 2)
-    assert expectations.packets_come_in_chains(crowd) == Shape("a 接龙 of ≥ 3 packets", "one of 2", False)
+    assert expectations.packets_come_in_chains(crowd) == Expectation("a 接龙 of ≥ 3 packets", "one of 2", False)
     crowd.witness.was_passed_on(2, 3)
     assert expectations.packets_come_in_chains(crowd).holds
     assert expectations.some_packets_are_personal(crowd).seen == "25% of 4"
@@ -145,7 +147,7 @@ def test_a_rush_has_a_winner_for_every_share() -> None:
     assert expectations.every_share_is_won(crowd).holds
     sent(crowd, 2, 7)
     won(crowd, 2, [(7, 40)])
-    assert expectations.every_share_is_won(crowd) == Shape(
+    assert expectations.every_share_is_won(crowd) == Expectation(
         "all shares are won, and are the total", "so in 1 packets of 2", False
     )
 
@@ -153,7 +155,7 @@ def test_a_rush_has_a_winner_for_every_share() -> None:
 @pytest.mark.parametrize(("holds", "mark"), [(True, "✓"), (False, "✗")])
 def test_a_shape_that_fails_fails_the_run_and_is_told(holds: bool, mark: str) -> None:
     crowd = crowd_of("family")
-    crowd.shapes = [Shape("a 接龙 of ≥ 3 packets", "one of 2", holds)]
+    crowd.shapes = [Expectation("a 接龙 of ≥ 3 packets", "one of 2", holds)]
     summary = crowd.summary()
     assert summary.ok is holds
     console = Console(file=io.StringIO(), width=80)

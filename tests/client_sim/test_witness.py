@@ -118,7 +118,7 @@ def reveals(**changes: object) -> Telling:
     return tell
 
 
-def hears(push: TextPosted | PacketPosted | PacketFinished, user_id: int = WEI) -> Telling:
+def on_event(push: TextPosted | PacketPosted | PacketFinished, user_id: int = WEI) -> Telling:
     return lambda witness: witness.was_pushed(user_id, push)
 
 
@@ -153,10 +153,10 @@ LIES: dict[str, tuple[Telling, str]] = {
     "another seed revealed": (reveals(seed=bytes(32)), "the seed does not fit the commitment"),
     "best luck for another": (finishes(best_user_id=(LIN, WEI, MEI)[BEST - 1]), "best luck was told"),
     "best luck too small": (finishes(best_user_id=STRANGER, best_amount_fen=1), "somebody has"),
-    "posted with other shares": (hears(msgspec.structs.replace(POSTED, message=2, shares=4)), "was posted as"),
-    "a post to a stranger": (hears(POSTED, STRANGER), "not theirs"),
-    "a post twice": (hears(POSTED), "heard 1 instead of 2"),
-    "a post left out": (hears(TextPosted(0, GROUP, 3, LIN, 5, "…")), "heard 3 instead of 2"),
+    "posted with other shares": (on_event(msgspec.structs.replace(POSTED, message=2, shares=4)), "was posted as"),
+    "a post to a stranger": (on_event(POSTED, STRANGER), "not theirs"),
+    "a post twice": (on_event(POSTED), "heard 1 instead of 2"),
+    "a post left out": (on_event(TextPosted(0, GROUP, 3, LIN, 5, "…")), "heard 3 instead of 2"),
     "one packet for two sends": (lambda witness: witness.was_sent(ORDER, SENT), "two sends got the same packet"),
     "what a scenario expects": (lambda witness: witness.expect(False, "rain"), "expected, but not so: rain"),
 }

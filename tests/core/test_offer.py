@@ -10,30 +10,30 @@ from hypothesis import strategies as st
 
 from server.core.amounts import all_lucky_shares
 from server.core.limits import Broken, Fault, Limits
-from server.core.packet import Kind
-from server.core.packet_request import DEFAULT_GREETING, Offer, check
+from server.core.packet import PacketKind
+from server.core.packet_request import DEFAULT_GREETING, PacketRequest, check
 
 ANN, BEN = 1, 2
 GROUP = 2**53
 LIMITS = Limits()
 
 
-def lucky(**changes: Any) -> Offer:
+def lucky(**changes: Any) -> PacketRequest:
     """10.00 yuan for 5 people."""
-    return Offer(ANN, "key", Kind.LUCKY, GROUP, 1_000, 5, DEFAULT_GREETING)._replace(**changes)
+    return PacketRequest(ANN, "key", PacketKind.LUCKY, GROUP, 1_000, 5, DEFAULT_GREETING)._replace(**changes)
 
 
-def equal(**changes: Any) -> Offer:
+def equal(**changes: Any) -> PacketRequest:
     """2.00 yuan each for 5 people."""
-    return lucky(kind=Kind.EQUAL, amount_fen=200)._replace(**changes)
+    return lucky(kind=PacketKind.EQUAL, amount_fen=200)._replace(**changes)
 
 
-def personal(**changes: Any) -> Offer:
+def personal(**changes: Any) -> PacketRequest:
     """10.00 yuan for one person."""
-    return lucky(kind=Kind.PERSONAL, target_id=BEN, shares=1)._replace(**changes)
+    return lucky(kind=PacketKind.PERSONAL, target_id=BEN, shares=1)._replace(**changes)
 
 
-def fault_of(offer: Offer, limits: Limits = LIMITS, members: int = 500) -> Fault | None:
+def fault_of(offer: PacketRequest, limits: Limits = LIMITS, members: int = 500) -> Fault | None:
     try:
         check(offer, limits, members)
     except Broken as broken:
@@ -76,7 +76,7 @@ def test_the_wallet_pays_the_total() -> None:
     ],
     ids=str,
 )
-def test_amounts(offer: Offer, fault: Fault | None) -> None:
+def test_amounts(offer: PacketRequest, fault: Fault | None) -> None:
     assert fault_of(offer) is fault
 
 
@@ -97,7 +97,7 @@ def test_amounts(offer: Offer, fault: Fault | None) -> None:
     ],
     ids=str,
 )
-def test_shares(offer: Offer, members: int, fault: Fault | None) -> None:
+def test_shares(offer: PacketRequest, members: int, fault: Fault | None) -> None:
     assert fault_of(offer, members=members) is fault
 
 
@@ -113,7 +113,7 @@ def test_shares(offer: Offer, members: int, fault: Fault | None) -> None:
     ],
     ids=str,
 )
-def test_groups_get_group_packets_and_users_personal_ones(offer: Offer, fault: Fault | None) -> None:
+def test_groups_get_group_packets_and_users_personal_ones(offer: PacketRequest, fault: Fault | None) -> None:
     assert fault_of(offer) is fault
 
 
@@ -133,7 +133,7 @@ def test_groups_get_group_packets_and_users_personal_ones(offer: Offer, fault: F
     ],
     ids=lambda value: repr(value)[:60],
 )
-def test_texts_count_in_bytes_and_hold_no_zero_byte(offer: Offer, fault: Fault | None) -> None:
+def test_texts_count_in_bytes_and_hold_no_zero_byte(offer: PacketRequest, fault: Fault | None) -> None:
     assert fault_of(offer) is fault
 
 
@@ -161,14 +161,14 @@ def test_what_is_broken_is_said_in_words() -> None:
 
 
 @given(
-    kind=st.sampled_from(Kind),
+    kind=st.sampled_from(PacketKind),
     amount_fen=st.integers(-(2**63), 2**63 - 1) | st.integers(0, 2_100_000),
     shares=st.integers(-(2**63), 2**63 - 1) | st.integers(0, 501),
     members=st.integers(0, 500),
 )
-def test_whatever_passes_can_be_shared_out(kind: Kind, amount_fen: int, shares: int, members: int) -> None:
+def test_whatever_passes_can_be_shared_out(kind: PacketKind, amount_fen: int, shares: int, members: int) -> None:
     """The check lets nothing through that would break a share, the total or the columns of the records."""
-    target = BEN if kind is Kind.PERSONAL else GROUP
+    target = BEN if kind is PacketKind.PERSONAL else GROUP
     offer = lucky(kind=kind, target_id=target, amount_fen=amount_fen, shares=shares)
     if fault_of(offer, members=members) is not None:
         return

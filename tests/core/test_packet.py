@@ -19,8 +19,8 @@ from server.core.packet import (
     Claim,
     Counter,
     Decision,
-    Kind,
     Packet,
+    PacketKind,
     Terms,
     Ticket,
     best_luck,
@@ -38,7 +38,7 @@ def terms(**changes: Any) -> Terms:
     """A lucky packet of 10.00 yuan in 3 shares, sent at T0."""
     usual = Terms(
         packet_id=2**60,
-        kind=Kind.LUCKY,
+        kind=PacketKind.LUCKY,
         sender_id=ANN,
         target_id=2**59,
         total_fen=1_000,
@@ -110,12 +110,12 @@ def test_the_last_share_is_all_that_is_left() -> None:
 
 
 def test_an_equal_packet_gives_everybody_the_same() -> None:
-    packet = opened_by(Packet(terms(kind=Kind.EQUAL, total_fen=264)), CAI, BEN, ANN)
+    packet = opened_by(Packet(terms(kind=PacketKind.EQUAL, total_fen=264)), CAI, BEN, ANN)
     assert [claim.amount_fen for claim in packet.claims.values()] == [88, 88, 88]
 
 
 def test_a_personal_packet_is_one_share() -> None:
-    packet = opened_by(Packet(terms(kind=Kind.PERSONAL, target_id=BEN, shares=1)), BEN)
+    packet = opened_by(Packet(terms(kind=PacketKind.PERSONAL, target_id=BEN, shares=1)), BEN)
     assert packet.claims[BEN].amount_fen == 1_000
 
 
@@ -288,7 +288,7 @@ def test_records_that_contradict_the_terms_are_not_believed() -> None:
         with pytest.raises(ValueError, match=r"packet 1152921504606846976: "):
             Packet(terms(), wrong)
     with pytest.raises(ValueError, match="on top of all 3 shares"):
-        Packet(terms(kind=Kind.EQUAL, total_fen=3), [Claim(i, i + 1, 1, T0) for i in range(4)])
+        Packet(terms(kind=PacketKind.EQUAL, total_fen=3), [Claim(i, i + 1, 1, T0) for i in range(4)])
 
 
 def test_tickets_outlive_a_reload_unless_they_were_used_elsewhere() -> None:
@@ -340,8 +340,8 @@ def test_there_is_no_best_luck_before_the_end_nor_where_luck_has_no_part() -> No
     assert packet.best_luck() is None
     packet.close()
     assert packet.best_luck() is None
-    assert best_luck(terms(kind=Kind.EQUAL), claims_of(300, 300, 300)) is None
-    assert best_luck(terms(kind=Kind.PERSONAL, shares=1), claims_of(900)) is None
+    assert best_luck(terms(kind=PacketKind.EQUAL), claims_of(300, 300, 300)) is None
+    assert best_luck(terms(kind=PacketKind.PERSONAL, shares=1), claims_of(900)) is None
 
 
 def test_a_finished_packet_knows_its_best_luck() -> None:
@@ -352,8 +352,8 @@ def test_a_finished_packet_knows_its_best_luck() -> None:
 # --- who may open ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", [Kind.LUCKY, Kind.EQUAL])
-def test_members_open_the_packets_of_a_group_the_sender_too(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", [PacketKind.LUCKY, PacketKind.EQUAL])
+def test_members_open_the_packets_of_a_group_the_sender_too(kind: PacketKind) -> None:
     assert may_open(terms(kind=kind), ANN, is_member=True)
     assert may_open(terms(kind=kind), DEE, is_member=True)
     assert not may_open(terms(kind=kind), DEE, is_member=False)
@@ -362,7 +362,7 @@ def test_members_open_the_packets_of_a_group_the_sender_too(kind: Kind) -> None:
 
 @pytest.mark.parametrize("is_member", [True, False])
 def test_only_its_receiver_opens_a_personal_packet(is_member: bool) -> None:
-    personal = terms(kind=Kind.PERSONAL, target_id=BEN, shares=1)
+    personal = terms(kind=PacketKind.PERSONAL, target_id=BEN, shares=1)
     assert may_open(personal, BEN, is_member)
     assert not may_open(personal, ANN, is_member)
     assert not may_open(personal, CAI, is_member)

@@ -11,8 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.core.amounts import Caps
-from server.core.packet import Answer, Claim, Kind, Packet, Terms, may_open
-from server.core.pages import NOBODY, USES, Known, OpenPage, ResultPage, State, View, Viewer, open_page, result_page
+from server.core.packet import Answer, Claim, Packet, PacketKind, Terms, may_open
+from server.core.pages import (
+    NOBODY,
+    USES,
+    Known,
+    OpenPageView,
+    ResultPageView,
+    State,
+    View,
+    Viewer,
+    open_page,
+    result_page,
+)
 from server.core.texts import Language, say, yuan
 
 T0 = 1_800_000_000_000
@@ -22,14 +33,16 @@ ANN, BEN, CAI, DEE, EVE = 1, 2, 3, 4, 5  # Ann sends; all but Eve are in the gro
 MEMBERS = (ANN, BEN, CAI, DEE)
 ZH, EN = Language.ZH, Language.EN
 GREETING = "恭喜发财,大吉大利"
-AMOUNTS_FEN = {Kind.LUCKY: (123, 500, 377), Kind.EQUAL: (200, 200, 200), Kind.PERSONAL: (888,)}
+AMOUNTS_FEN = {PacketKind.LUCKY: (123, 500, 377), PacketKind.EQUAL: (200, 200, 200), PacketKind.PERSONAL: (888,)}
 TOOK_MS = (1_000, 2_000, 3_000)
 
 
-def known(kind: Kind, *openers: int, shares: int | None = None, closed: bool = False, **changes: Any) -> Known:
+def known(
+    kind: PacketKind, *openers: int, shares: int | None = None, closed: bool = False, **changes: Any
+) -> Known:
     """A packet of 10.00 (lucky), 6.00 (equal, 3 shares) or 8.88 yuan (personal, to Ben), opened by these users."""
     amounts_fen = AMOUNTS_FEN[kind][:shares]
-    target_id = BEN if kind is Kind.PERSONAL else 2**59
+    target_id = BEN if kind is PacketKind.PERSONAL else 2**59
     usual = Terms(
         2**60,
         kind,
@@ -52,24 +65,24 @@ def viewer(packet: Known, user_id: int, language: Language = ZH) -> Viewer:
     return Viewer(user_id, may_open(packet.terms, user_id, user_id in MEMBERS), language)
 
 
-def tap(packet: Known, user_id: int, now_ms: int = SOON, language: Language = ZH) -> OpenPage | None:
+def tap(packet: Known, user_id: int, now_ms: int = SOON, language: Language = ZH) -> OpenPageView | None:
     return open_page(packet, viewer(packet, user_id, language), now_ms)
 
 
-def result(packet: Known, user_id: int, now_ms: int = SOON, language: Language = ZH) -> ResultPage:
+def result(packet: Known, user_id: int, now_ms: int = SOON, language: Language = ZH) -> ResultPageView:
     page = result_page(packet, viewer(packet, user_id, language), now_ms)
     assert page is not None
     return page
 
 
-LUCKY, EQUAL, PERSONAL = known(Kind.LUCKY), known(Kind.EQUAL), known(Kind.PERSONAL)
-LUCKY_BEGUN, EQUAL_BEGUN = known(Kind.LUCKY, BEN), known(Kind.EQUAL, BEN)
-LUCKY_DONE, EQUAL_DONE = known(Kind.LUCKY, BEN, ANN, CAI), known(Kind.EQUAL, BEN, ANN, CAI)
-WITHOUT_ANN, EQUAL_WITHOUT_ANN = known(Kind.LUCKY, BEN, CAI, DEE), known(Kind.EQUAL, BEN, CAI, DEE)
-PERSONAL_DONE = known(Kind.PERSONAL, BEN)
-LUCKY_BACK, EQUAL_BACK = known(Kind.LUCKY, BEN, closed=True), known(Kind.EQUAL, BEN, closed=True)
-LUCKY_ONE, PERSONAL_BACK = known(Kind.LUCKY, shares=1), known(Kind.PERSONAL, closed=True)
-LUCKY_ONE_DONE = known(Kind.LUCKY, BEN, shares=1)
+LUCKY, EQUAL, PERSONAL = known(PacketKind.LUCKY), known(PacketKind.EQUAL), known(PacketKind.PERSONAL)
+LUCKY_BEGUN, EQUAL_BEGUN = known(PacketKind.LUCKY, BEN), known(PacketKind.EQUAL, BEN)
+LUCKY_DONE, EQUAL_DONE = known(PacketKind.LUCKY, BEN, ANN, CAI), known(PacketKind.EQUAL, BEN, ANN, CAI)
+WITHOUT_ANN, EQUAL_WITHOUT_ANN = known(PacketKind.LUCKY, BEN, CAI, DEE), known(PacketKind.EQUAL, BEN, CAI, DEE)
+PERSONAL_DONE = known(PacketKind.PERSONAL, BEN)
+LUCKY_BACK, EQUAL_BACK = known(PacketKind.LUCKY, BEN, closed=True), known(PacketKind.EQUAL, BEN, closed=True)
+LUCKY_ONE, PERSONAL_BACK = known(PacketKind.LUCKY, shares=1), known(PacketKind.PERSONAL, closed=True)
+LUCKY_ONE_DONE = known(PacketKind.LUCKY, BEN, shares=1)
 
 
 # --- the page of a tap ----------------------------------------------------------------------------------------
@@ -154,7 +167,7 @@ TAPS = [
 def test_a_tap_shows(packet: Known, user_id: int, now_ms: int, view: View | None, language: Language) -> None:
     page = tap(packet, user_id, now_ms, language)
     drawn = DRAWN_TO_THE_SENDER if user_id == ANN else DRAWN
-    expected = None if view is None else OpenPage(view, ANN, GREETING, *drawn[view][language])
+    expected = None if view is None else OpenPageView(view, ANN, GREETING, *drawn[view][language])
     assert page == expected
 
 
@@ -173,7 +186,7 @@ def test_who_has_claimed_and_was_kicked_still_reads_the_result() -> None:
 
 
 def test_a_packet_with_another_lifetime_names_that_one() -> None:
-    short = known(Kind.LUCKY, expires_at_ms=T0 + 120_000)
+    short = known(PacketKind.LUCKY, expires_at_ms=T0 + 120_000)
     pages = [tap(short, BEN, LATE, language) for language in Language]
     assert [page and page.line for page in pages] == [
         "该红包已超过2分钟",
@@ -195,7 +208,7 @@ def test_a_packet_with_another_lifetime_names_that_one() -> None:
     ],
 )
 def test_rule_1_who_claimed_reads_the_amount_and_one_use_of_it(at_ms: int, zh: str, en: str) -> None:
-    packet = known(Kind.PERSONAL)._replace(claims={BEN: Claim(0, BEN, 888, at_ms)})
+    packet = known(PacketKind.PERSONAL)._replace(claims={BEN: Claim(0, BEN, 888, at_ms)})
     pages = [result(packet, BEN, LATE, language) for language in (ZH, EN)]
     assert [(page.amount_fen, page.amount, page.note) for page in pages] == [
         (888, "8.88元", zh),
@@ -225,7 +238,7 @@ def test_rule_1_says_nothing_to_who_has_no_share(packet: Known, user_id: int) ->
     [
         (LUCKY, ANN, SOON, True),
         (LUCKY_BEGUN, ANN, LATE - 1, True),
-        (known(Kind.LUCKY, ANN), ANN, SOON, True),  # has claimed a share of it
+        (known(PacketKind.LUCKY, ANN), ANN, SOON, True),  # has claimed a share of it
         (EQUAL_BEGUN, ANN, SOON, True),
         (PERSONAL, ANN, SOON, True),
         (LUCKY_BEGUN, BEN, SOON, False),  # not the sender
@@ -368,7 +381,7 @@ def test_rule_7_the_list_is_for_lucky_packets_and_the_sender_of_an_equal_one(
         (LUCKY_DONE, 1),
         (LUCKY_ONE_DONE, 0),
         (LUCKY_BEGUN, NOBODY),
-        (known(Kind.LUCKY, BEN, CAI), NOBODY),
+        (known(PacketKind.LUCKY, BEN, CAI), NOBODY),
         (LUCKY_BACK, NOBODY),
         (EQUAL_DONE, NOBODY),
         (PERSONAL_DONE, NOBODY),
@@ -402,10 +415,10 @@ def test_nobody_else_gets_a_result_page(packet: Known, user_id: int, now_ms: int
 
 
 def test_a_whole_result_page() -> None:
-    assert result(LUCKY_BEGUN, ANN) == ResultPage(
+    assert result(LUCKY_BEGUN, ANN) == ResultPageView(
         sender_id=ANN,
         greeting=GREETING,
-        kind=Kind.LUCKY,
+        kind=PacketKind.LUCKY,
         state=State.OPEN,
         amount_fen=0,
         amount="",
@@ -421,7 +434,7 @@ def test_a_whole_result_page() -> None:
 
 
 def test_no_greeting_is_taken_for_a_template() -> None:
-    page = tap(known(Kind.LUCKY, greeting="{total:yuan} {0.__class__}"), BEN)
+    page = tap(known(PacketKind.LUCKY, greeting="{total:yuan} {0.__class__}"), BEN)
     assert page is not None
     assert page.greeting == "{total:yuan} {0.__class__}"
 
@@ -435,12 +448,12 @@ MOMENTS = st.sampled_from([T0, SOON, LATE - 1, LATE, LATE + DAY_MS])
 @st.composite
 def packets(draw: st.DrawFn) -> Packet:
     """Any kind, opened by some of those who may, perhaps closed."""
-    kind = draw(st.sampled_from(Kind))
-    shares = 1 if kind is Kind.PERSONAL else draw(st.integers(1, 4))
+    kind = draw(st.sampled_from(PacketKind))
+    shares = 1 if kind is PacketKind.PERSONAL else draw(st.integers(1, 4))
     each_fen = draw(st.integers(700, 19_000))
     terms = known(kind, shares=1).terms._replace(total_fen=each_fen * shares, shares=shares)
     packet = Packet(terms._replace(seed=draw(st.binary(min_size=32, max_size=32))))
-    may = [BEN] if kind is Kind.PERSONAL else draw(st.permutations(MEMBERS))
+    may = [BEN] if kind is PacketKind.PERSONAL else draw(st.permutations(MEMBERS))
     for at_ms, user_id in enumerate(may[: draw(st.integers(0, shares))], start=T0):
         assert packet.take(user_id, at_ms).answer is Answer.WON
     if draw(st.booleans()):
@@ -496,7 +509,7 @@ def test_others_read_no_amount_but_their_own(packet: Packet, user_id: int, now_m
     looks = viewer(facts, user_id, language)
     own = packet.claims.get(user_id)
     allowed = {yuan(own.amount_fen)} if own else set()
-    if packet.finished and terms.kind is not Kind.LUCKY:
+    if packet.finished and terms.kind is not PacketKind.LUCKY:
         allowed.add(yuan(terms.total_fen))
     if user_id != terms.sender_id:
         assert amounts_in(result_page(facts, looks, now_ms)) <= allowed
@@ -512,7 +525,7 @@ def test_best_luck_is_that_of_the_packet_and_who_claimed_sees_the_result(
     best = packet.best_luck()
     if page is not None:
         assert page.best_index == (best.index if best else NOBODY)
-        assert best is None or (packet.finished and packet.terms.kind is Kind.LUCKY)
+        assert best is None or (packet.finished and packet.terms.kind is PacketKind.LUCKY)
     if user_id in packet.claims:
         tapped = open_page(known_of(packet), looks, now_ms)
         assert tapped is not None

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pytest
 
 from server.core.amounts import Caps, all_lucky_shares
-from server.core.packet import BUSY_RETRY_MS_MAX, Answer, Decision, Kind, Packet, Terms
+from server.core.packet import BUSY_RETRY_MS_MAX, Answer, Decision, Packet, PacketKind, Terms
 
 LIFETIME = 2  # of a ticket, in ticks of one millisecond
 EXPIRY = 4
@@ -24,7 +24,7 @@ NO_NUMBER = 0
 class World(NamedTuple):
     """How large a world is: users 1…n, shares, and the admission factor."""
 
-    kind: Kind
+    kind: PacketKind
     users: int
     shares: int
     per_share: int
@@ -261,7 +261,7 @@ def check_invariants(before: State, after: State, world: World, amounts_fen: lis
 
 def check_best_luck(state: State, world: World, amounts_fen: list[int]) -> None:
     best = state.packet.best_luck()
-    if world.kind is not Kind.LUCKY or len(state.model.winners) < world.shares:
+    if world.kind is not PacketKind.LUCKY or len(state.model.winners) < world.shares:
         assert best is None
     else:
         assert best is not None
@@ -279,17 +279,17 @@ def check_against_the_model(state: State) -> None:
 
 
 WORLDS = [
-    *(World(Kind.LUCKY, users, shares, 1) for users in (2, 3) for shares in (1, 2, 3)),
-    World(Kind.LUCKY, 3, 1, per_share=2),
-    World(Kind.EQUAL, 2, 2, per_share=1),
-    World(Kind.PERSONAL, 2, 1, per_share=4),
+    *(World(PacketKind.LUCKY, users, shares, 1) for users in (2, 3) for shares in (1, 2, 3)),
+    World(PacketKind.LUCKY, 3, 1, per_share=2),
+    World(PacketKind.EQUAL, 2, 2, per_share=1),
+    World(PacketKind.PERSONAL, 2, 1, per_share=4),
 ]
 
 
 @pytest.mark.parametrize("world", WORLDS, ids=str)
 def test_every_interleaving(world: World) -> None:
     amounts_fen = [4] * world.shares
-    if world.kind is Kind.LUCKY:
+    if world.kind is PacketKind.LUCKY:
         amounts_fen = list(all_lucky_shares(SEED, 4 * world.shares, world.shares, Caps(2, 7)))
     endings = set()
     for before, after in every_step(world):

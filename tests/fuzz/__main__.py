@@ -17,7 +17,7 @@ from tests.fuzz.attack import AS_SHIPPED, LIMITS_OFF, Bounds, attack, rows
 PACED_FRAMES_PER_S = 1_000.0  # what 50 users may ask, all of it hostile
 PACED_S = 20
 MUST = Bounds()
-# who sends too much in vain is not read for a while (server.net.session.DEAF_S): only they wait for that
+# who sends too much in vain is not read for a while (server.net.session.READ_PAUSE_S): only they wait for that
 MUST_AS_SHIPPED = Bounds(single_ms=1_500.0)
 
 

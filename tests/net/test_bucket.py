@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from server.net.token_bucket import Bucket
+from server.net.token_bucket import TokenBucket
 
 RATE = (2.0, 3.0)  # tokens a second, tokens at once
 
 
 def test_a_burst_then_the_rate() -> None:
-    bucket = Bucket(3.0, 0.0)
+    bucket = TokenBucket(3.0, 0.0)
     assert [bucket.take(0.0, *RATE) for _ in range(4)] == [0.0, 0.0, 0.0, 0.5]
     assert bucket.take(0.25, *RATE) == 0.25
     assert bucket.take(0.5, *RATE) == 0.0
@@ -16,12 +16,12 @@ def test_a_burst_then_the_rate() -> None:
 
 
 def test_it_holds_no_more_than_the_burst() -> None:
-    bucket = Bucket(3.0, 0.0)
+    bucket = TokenBucket(3.0, 0.0)
     assert [bucket.take(1e6, *RATE) for _ in range(4)] == [0.0, 0.0, 0.0, 0.5]
 
 
 def test_what_has_happened_is_charged_down_to_nothing() -> None:
-    bucket = Bucket(3.0, 0.0)
+    bucket = TokenBucket(3.0, 0.0)
     assert bucket.is_full(0.0, *RATE)
     for _ in range(9):
         bucket.charge(0.0, *RATE)
@@ -33,6 +33,6 @@ def test_what_has_happened_is_charged_down_to_nothing() -> None:
 
 
 def test_another_rate_counts_from_the_next_look() -> None:
-    bucket = Bucket(3.0, 0.0)
+    bucket = TokenBucket(3.0, 0.0)
     assert bucket.take(0.0, 2.0, 1.0) == 0.0
     assert bucket.take(0.0, 4.0, 1.0) == 0.25

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from server.ops.samples.money_in_packets import Balance, Balancer
+from server.ops.samples.money_in_packets import MoneyInPackets, MoneyInPacketsCheck
 from server.ops.samples.sample import Figures, Sample
 from tests.ops.samples import sample
 
@@ -16,8 +16,8 @@ def counted(fen: int) -> Figures:
     return Figures(in_packets_fen=fen)
 
 
-def after(*seconds: Sample) -> Balance:
-    balancer = Balancer()
+def after(*seconds: Sample) -> MoneyInPackets:
+    balancer = MoneyInPacketsCheck()
     for one in seconds:
         balancer.add(one)
     assert balancer.last is not None
@@ -25,7 +25,7 @@ def after(*seconds: Sample) -> Balance:
 
 
 def test_nothing_is_said_before_a_count() -> None:
-    balancer = Balancer()
+    balancer = MoneyInPacketsCheck()
     for at_s in range(10):
         balancer.add(second(at_s, None, sent=100))
     assert balancer.last is None

@@ -16,7 +16,7 @@ from server import logs
 from server.ops.samples.sampler import KEPT
 from server.ops.socket.commands import MOST_MAX
 from server.ops.socket.status_socket import ask
-from storage.postgres.packets.packets import Packets
+from storage.postgres.packets.packets import PacketStore
 from tests.conftest import Connect, Server, StartServer
 from tests.ops.conftest import Ask, MakeParty, until
 
@@ -160,7 +160,7 @@ async def test_who_does_not_read_is_found(start_server: StartServer, ask_server:
 async def test_a_packet_in_every_layer(server: Server, ask_server: Ask, party: MakeParty) -> None:
     guests = await party(server, 3)
     packet = await guests.lucky(1_000, 3)
-    seed = bytes((await Packets(server.app.database).rows([packet]))[packet].seed)
+    seed = bytes((await PacketStore(server.app.database).rows([packet]))[packet].seed)
     won = (await guests.all_open(packet, guests.guests[:2]))[-1]
     found = await ask_server("packet", packet)
     assert found["packet"] == str(packet)

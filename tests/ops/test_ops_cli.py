@@ -17,7 +17,7 @@ from rich.console import Console
 
 from client_sim.sdk.client import Client
 from protocol import tokens
-from server.cli.operators import in_words, print_answer
+from server.cli.operators import humanize, print_answer
 from server.config import Config, load_keys
 from server.instance import running
 from server.process import ServerProcess
@@ -178,12 +178,12 @@ def test_drain_ends_the_server(tmp_path: Path) -> None:
     ],
 )
 def test_values_in_words(name: str, value: object, words: str) -> None:
-    assert in_words(name, value) == words
+    assert humanize(name, value) == words
 
 
 def test_moments_are_local_time() -> None:
-    assert in_words("created_at_ms", 1_700_000_000_000).startswith("2023-11-1")
-    assert in_words("oldest_ms", None) == "-"
+    assert humanize("created_at_ms", 1_700_000_000_000).startswith("2023-11-1")
+    assert humanize("oldest_ms", None) == "-"
 
 
 def test_an_answer_for_people() -> None:

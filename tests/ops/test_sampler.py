@@ -9,7 +9,7 @@ import pytest
 
 from server.ops.samples import periodic_query as figures_module
 from server.ops.samples.hottest import Hottest
-from server.ops.samples.periodic_query import AskedNowAndThen
+from server.ops.samples.periodic_query import PeriodicQuery
 from server.ops.samples.sample import Figures, Sample
 from server.ops.samples.sampler import KEPT, Sampler
 from storage.errors import StoreUnavailable
@@ -122,7 +122,7 @@ async def test_figures_are_asked_for_now_and_then(clock: Clock, monkeypatch: pyt
             raise answer
         return answer
 
-    asked = AskedNowAndThen(ask, clock.now_s)
+    asked = PeriodicQuery(ask, clock.now_s)
     clock.stop_after = 2
     with suppress(asyncio.CancelledError):
         await asked.run()

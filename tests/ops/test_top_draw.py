@@ -10,11 +10,11 @@ from rich.console import Console, RenderableType
 
 from server.top.curve import curve
 from server.top.draw import draw, snapshot
-from server.top.view import Answers, Key, Silence, View
+from server.top.view import Answers, KeyPress, Silence, TopState
 from tests.ops.answers import answers
 
 AT_MS = 1_700_000_000_000
-FULL = View().after(Answers.of(answers()))
+FULL = TopState().after(Answers.of(answers()))
 SCREEN = """\
 hongbao  serving  postgres up  redis up  tier postgres  up 1 day, 2:03:04
 
@@ -60,7 +60,7 @@ def lines(picture: RenderableType, width: int, height: int) -> list[str]:
     return [line.rstrip() for line in captured.get().splitlines()]
 
 
-def screen(view: View, width: int = 80, height: int = 24) -> list[str]:
+def screen(view: TopState, width: int = 80, height: int = 24) -> list[str]:
     """A view on a screen."""
     return lines(draw(view, width, height), width, height)
 
@@ -98,7 +98,7 @@ def test_a_server_that_has_just_started_has_nothing_to_tell() -> None:
     told["lately"]["now"]["figures"] = None
     told["lately"]["hottest"] = told["listed"]["connections"] = []
     told["last_second"] = told["lately"]
-    found = screen(View().after(Answers.of(told)))
+    found = screen(TopState().after(Answers.of(told)))
     assert len(found) == 24
     assert "backlog - " in found[3]
     assert found[9].startswith("open p50 ms       -  ")
@@ -111,14 +111,14 @@ def test_trouble_has_a_line_of_its_own() -> None:
         degraded=["redis is away: opens go on without the mirror"],
         stores={"postgres": "up", "redis": "away: opens go on without the mirror"},
     )
-    found = screen(View().after(Answers.of(told)))
+    found = screen(TopState().after(Answers.of(told)))
     assert "redis away" in found[0]
     assert found[1] == "the server is draining; redis is away: opens go on without the mirror"
 
 
 def test_trouble_that_needs_more_room_takes_it_from_the_lists() -> None:
     told = answers(reasons=["postgres is away: " + "no such file or directory, " * 20])
-    found = screen(View().after(Answers.of(told)))
+    found = screen(TopState().after(Answers.of(told)))
     assert len(found) == 24
     assert found[1].startswith("postgres is away")
     assert found[3].endswith("…")
@@ -127,7 +127,7 @@ def test_trouble_that_needs_more_room_takes_it_from_the_lists() -> None:
 
 
 def test_what_a_store_says_cannot_steer_the_terminal() -> None:
-    found = screen(View().after(Answers.of(answers(reasons=["\x1b[2J[bold]no"]))))
+    found = screen(TopState().after(Answers.of(answers(reasons=["\x1b[2J[bold]no"]))))
     assert found[1] == "?[2J[bold]no"
 
 
@@ -139,20 +139,20 @@ def test_silence_is_told_above_the_last_answers() -> None:
 
 
 def test_before_the_first_answer_there_is_only_a_word() -> None:
-    assert screen(View()) == ["hongbao", "waiting for the first answer", *[""] * 21, SCREEN.splitlines()[-1]]
-    found = screen(View().after(Silence(AT_MS, "no server is there")))
+    assert screen(TopState()) == ["hongbao", "waiting for the first answer", *[""] * 21, SCREEN.splitlines()[-1]]
+    found = screen(TopState().after(Silence(AT_MS, "no server is there")))
     assert found[1].startswith("no answer since 2023-11-14 22:13:20")
 
 
 @pytest.mark.parametrize(("key", "title"), [("i", "idle▼"), ("r", "requests▼"), ("p", "pending▼")])
 def test_the_column_that_sorts_is_marked(key: str, title: str) -> None:
-    found = "\n".join(screen(FULL.after(Key(key))))
+    found = "\n".join(screen(FULL.after(KeyPress(key))))
     assert title in found
     assert found.count("▼") == 1
 
 
 def test_help_fits() -> None:
-    found = screen(FULL.after(Key("h")))
+    found = screen(FULL.after(KeyPress("h")))
     assert found[-1] == ""  # nothing was cut off
     assert any(line.startswith("q  ") for line in found)
 

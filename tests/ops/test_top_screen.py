@@ -13,7 +13,7 @@ from rich.live import Live
 
 from server.top import asking
 from server.top.screen import QUIT, Screen
-from server.top.view import Answers, Connections, Key
+from server.top.view import Answers, Connections, KeyPress
 from tests.ops.answers import LISTED, answers
 
 NOWHERE = Path("nowhere")
@@ -44,10 +44,10 @@ async def test_another_order_is_asked_for_at_once(live: Live, monkeypatch: pytes
         tasks.create_task(screen.run(live))
         assert await asked.get() == "everything by pending"
         for key, sort in (("i", "idle"), ("r", "requests")):
-            screen.tell(Key(key))
+            screen.tell(KeyPress(key))
             assert await asked.get() == f"connections by {sort}"
         for key in "rhx":  # nothing new is asked for
-            screen.tell(Key(key))
+            screen.tell(KeyPress(key))
         screen.tell(QUIT)
     assert asked.empty()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from server.top.view import KEPT, LEFT_CURVES, Answers, Connections, Key, Resized, Silence, View
+from server.top.view import KEPT, LEFT_CURVES, Answers, Connections, KeyPress, Resized, Silence, TopState
 from tests.ops.answers import LISTED, answers
 
 WINS = next(curve for curve in LEFT_CURVES if curve.title == "wins/s")
@@ -19,42 +19,42 @@ def second(wins_per_s: float) -> Answers:
 
 
 def test_a_minute_is_kept() -> None:
-    view = View()
+    view = TopState()
     for number in range(KEPT + 5):
         view = view.after(second(number))
     assert view.points(WINS) == tuple(range(5, KEPT + 5))
 
 
 def test_another_order_is_no_new_second() -> None:
-    view = View().after(second(1)).after(Connections([]))
+    view = TopState().after(second(1)).after(Connections([]))
     assert view.points(WINS) == (1,)
     assert view.answers is not None
     assert view.answers.listed.connections == []
-    assert View().after(msgspec.convert(LISTED, Connections)) == View()
+    assert TopState().after(msgspec.convert(LISTED, Connections)) == TopState()
 
 
 def test_silence_began_when_it_was_noticed_first_and_ends_with_an_answer() -> None:
-    view = View().after(second(1)).after(Silence(1_000, "slow")).after(Silence(2_000, "gone"))
+    view = TopState().after(second(1)).after(Silence(1_000, "slow")).after(Silence(2_000, "gone"))
     assert view.silence == Silence(1_000, "gone")
     assert view.answers is not None
     assert view.after(second(2)).silence is None
 
 
 def test_keys_choose_the_order() -> None:
-    view = View()
+    view = TopState()
     assert view.sort == "pending"
     for key, sort in (("i", "idle"), ("x", "idle"), ("r", "requests"), ("h", "requests"), ("p", "pending")):
-        view = view.after(Key(key))
+        view = view.after(KeyPress(key))
         assert view.sort == sort
 
 
 @pytest.mark.parametrize("key", ["h", "?"])
 def test_any_key_ends_the_help(key: str) -> None:
-    view = View().after(Key(key))
+    view = TopState().after(KeyPress(key))
     assert view.helps
     assert view.after(Resized()).helps
-    assert not view.after(Key(key)).helps
-    assert not view.after(Key("\x1b")).helps
+    assert not view.after(KeyPress(key)).helps
+    assert not view.after(KeyPress("\x1b")).helps
 
 
 def test_answers_in_other_words_are_no_answers() -> None:

@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.chaos.supervisor import Kept, answers, kept_server, kept_store, prepare_stores
+from bench.chaos.supervisor import SupervisedProcess, answers, kept_server, kept_store, prepare_stores
 from protocol import tokens
 from server.embedded.sockets import addresses
 from server.embedded.stores import POSTGRES, STORES, VALKEY
@@ -28,7 +28,7 @@ class House(NamedTuple):
     data: Path
     dsn: str
     url: str
-    parts: dict[str, Kept]
+    parts: dict[str, SupervisedProcess]
 
 
 def token(user_id: int) -> str:
@@ -68,7 +68,7 @@ async def house(tier: str = "postgres", **disks: Path) -> AsyncIterator[House]:
             yield House(data, dsn, f"tcp://127.0.0.1:{port}", parts)
 
 
-async def end(kept: Kept, keeper: asyncio.Task[None]) -> None:
+async def end(kept: SupervisedProcess, keeper: asyncio.Task[None]) -> None:
     await kept.hold()
     keeper.cancel()
     await asyncio.gather(keeper, return_exceptions=True)

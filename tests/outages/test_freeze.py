@@ -35,7 +35,7 @@ async def test_who_is_at_postgres_when_it_freezes_hears_so_within_a_second(
     start_server: StartServer,
     party: MakeParty,
     postgres_proxy: tuple[Proxy, str],
-    stores: embedded.Stores,
+    stores: embedded.StoreAddresses,
     books_balance: BooksBalance,
     outage: Outage,
     tier: str,

@@ -58,7 +58,7 @@ async def timed(asked: Awaitable[str]) -> tuple[str, float]:
 
 
 @asynccontextmanager
-async def cut(proxy: Proxy, stores: embedded.Stores) -> AsyncIterator[None]:
+async def cut(proxy: Proxy, stores: embedded.StoreAddresses) -> AsyncIterator[None]:
     """Connections are refused."""
     await proxy.cut()
     yield
@@ -66,7 +66,7 @@ async def cut(proxy: Proxy, stores: embedded.Stores) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def stalled(proxy: Proxy, stores: embedded.Stores) -> AsyncIterator[None]:
+async def stalled(proxy: Proxy, stores: embedded.StoreAddresses) -> AsyncIterator[None]:
     """Connections stand and nothing passes: a black hole."""
     proxy.stall()
     yield
@@ -74,7 +74,7 @@ async def stalled(proxy: Proxy, stores: embedded.Stores) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def frozen(proxy: Proxy, stores: embedded.Stores) -> AsyncIterator[None]:
+async def frozen(proxy: Proxy, stores: embedded.StoreAddresses) -> AsyncIterator[None]:
     """PostgreSQL with all its children is stopped by SIGSTOP."""
     postmaster = psutil.Process(stores.pids["postgres"])
     processes = [postmaster, *postmaster.children()]
@@ -92,7 +92,7 @@ async def test_postgres_away(
     start_server: StartServer,
     party: MakeParty,
     postgres_proxy: tuple[Proxy, str],
-    stores: embedded.Stores,
+    stores: embedded.StoreAddresses,
     books_balance: BooksBalance,
     outage: Outage,
 ) -> None:

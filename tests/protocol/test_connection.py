@@ -578,7 +578,7 @@ def test_nothing_waits_behind_a_frame_that_ends_the_connection() -> None:
 
 
 @pytest.mark.parametrize(
-    ("stream", "vain"),
+    ("stream", "unmetered"),
     [
         (framed(messages.Grab(1, 7)) * 3, 0),
         (framed(Ping(1)) * 3, 3),
@@ -588,16 +588,16 @@ def test_nothing_waits_behind_a_frame_that_ends_the_connection() -> None:
     ],
     ids=["requests", "pings", "pongs", "logins", "malformed"],
 )
-def test_what_no_bucket_pays_for_is_counted(stream: bytes, vain: int) -> None:
+def test_what_no_bucket_pays_for_is_counted(stream: bytes, unmetered: int) -> None:
     connection = logged_in()
     connection.receive_data(stream, T0)
-    assert connection.vain == vain
+    assert connection.unmetered == unmetered
     connection.receive_data(framed(messages.Grab(1, 7)), T0)
-    assert connection.vain == 0
+    assert connection.unmetered == 0
 
 
 def test_a_pong_that_was_waited_for_is_not_in_vain() -> None:
     connection = logged_in()
     connection.handle_deadline(connection.next_deadline())
     connection.receive_data(framed(Pong(0)) * 2, connection.next_deadline() - 1)
-    assert connection.vain == 1
+    assert connection.unmetered == 1

@@ -26,8 +26,8 @@ import pytest
 import redis
 
 from server import embedded
-from server.embedded import EmbeddedError, Stores
-from server.embedded.run import Account, let_pass
+from server.embedded import EmbeddedError, StoreAddresses
+from server.embedded.run import SystemUser, let_pass
 
 DEADLINE_S = 30.0
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root's stores run as somebody else")
@@ -64,7 +64,7 @@ def data() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def stores() -> Iterator[Stores]:
+def stores() -> Iterator[StoreAddresses]:
     """Running stores, for tests that leave them so; nothing of them remains."""
     with embedded.temporary("hongbao-test-") as running:
         home = home_of(running)
@@ -72,11 +72,11 @@ def stores() -> Iterator[Stores]:
     assert not home.exists()
 
 
-def home_of(stores: Stores) -> Path:
+def home_of(stores: StoreAddresses) -> Path:
     return Path(sql(stores, "show data_directory")).parent
 
 
-def sql(stores: Stores, statement: str) -> Any:
+def sql(stores: StoreAddresses, statement: str) -> Any:
     async def ask() -> Any:
         connection = await asyncpg.connect(stores.postgres_dsn)
         try:
@@ -87,7 +87,7 @@ def sql(stores: Stores, statement: str) -> Any:
     return asyncio.run(ask())
 
 
-def valkey(stores: Stores, *command: str) -> Any:
+def valkey(stores: StoreAddresses, *command: str) -> Any:
     with redis.Redis.from_url(stores.redis_url, decode_responses=True) as client:
         return client.execute_command(*command)
 
@@ -95,7 +95,7 @@ def valkey(stores: Stores, *command: str) -> Any:
 fresh = count(1)
 
 
-def write(stores: Stores) -> tuple[int, str]:
+def write(stores: StoreAddresses) -> tuple[int, str]:
     """Store a new number in both; back comes what `read` has to find."""
     number = next(fresh)
     sql(stores, "create table if not exists kept (n int)")
@@ -104,7 +104,7 @@ def write(stores: Stores) -> tuple[int, str]:
     return number, str(number)
 
 
-def read(stores: Stores) -> tuple[int, str]:
+def read(stores: StoreAddresses) -> tuple[int, str]:
     return sql(stores, "select max(n) from kept"), valkey(stores, "get", "kept")
 
 
@@ -165,7 +165,9 @@ def family(pids: dict[str, int]) -> set[int]:
         "timezone": "UTC",
     }.items(),
 )
-def test_postgres_is_set_to_lose_nothing_and_to_hear_no_network(stores: Stores, setting: str, value: str) -> None:
+def test_postgres_is_set_to_lose_nothing_and_to_hear_no_network(
+    stores: StoreAddresses, setting: str, value: str
+) -> None:
     assert sql(stores, f"show {setting}") == value
 
 
@@ -179,15 +181,17 @@ def test_postgres_is_set_to_lose_nothing_and_to_hear_no_network(stores: Stores, 
         "maxmemory-policy": "noeviction",
     }.items(),
 )
-def test_valkey_is_set_to_lose_nothing_and_to_hear_no_network(stores: Stores, setting: str, value: str) -> None:
+def test_valkey_is_set_to_lose_nothing_and_to_hear_no_network(
+    stores: StoreAddresses, setting: str, value: str
+) -> None:
     assert valkey(stores, "config", "get", setting) == {setting: value}
 
 
-def test_texts_are_compared_byte_by_byte_but_known_as_unicode(stores: Stores) -> None:
+def test_texts_are_compared_byte_by_byte_but_known_as_unicode(stores: StoreAddresses) -> None:
     assert sql(stores, "select 'Z' < 'a' and upper('é') = 'É'")
 
 
-def test_what_is_stored_is_for_the_stores_user_alone(stores: Stores) -> None:
+def test_what_is_stored_is_for_the_stores_user_alone(stores: StoreAddresses) -> None:
     home = home_of(stores)
     for name in ("postgres", "valkey", "sockets"):
         info = (home / name).stat()
@@ -197,7 +201,7 @@ def test_what_is_stored_is_for_the_stores_user_alone(stores: Stores) -> None:
         assert stat.S_IMODE((home / name).stat().st_mode) == 0o600
 
 
-def test_they_are_out_of_reach_of_ctrl_c(stores: Stores) -> None:
+def test_they_are_out_of_reach_of_ctrl_c(stores: StoreAddresses) -> None:
     assert set(stores.pids) == {"postgres", "valkey"}
     for process_id in stores.pids.values():
         assert os.getsid(process_id) == process_id
@@ -206,7 +210,7 @@ def test_they_are_out_of_reach_of_ctrl_c(stores: Stores) -> None:
 # --- one owner -------------------------------------------------------------------------------------------------
 
 
-def test_a_second_start_attaches_and_its_stop_leaves_them_running(stores: Stores) -> None:
+def test_a_second_start_attaches_and_its_stop_leaves_them_running(stores: StoreAddresses) -> None:
     home = home_of(stores)
     for attached in (embedded.start(home), embedded.running(home)):
         assert attached is not None
@@ -322,7 +326,7 @@ def test_folders_are_opened_for_passing_only_and_that_is_said(
     inner.mkdir(parents=True)
     closed.chmod(0o700)
     inner.chmod(0o750)
-    let_pass(inner, Account("somebody", 12345, 12345))
+    let_pass(inner, SystemUser("somebody", 12345, 12345))
     assert [stat.S_IMODE(path.stat().st_mode) for path in (closed, inner)] == [0o701, 0o751]
     assert [line.split()[:4] for line in capsys.readouterr().err.splitlines()] == [
         ["hongbao:", "chmod", "o+x", str(inner)],

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from server.systemd import Notify
+from server.systemd import Systemd
 
 PATIENCE_S = 10
 WATCHDOG_S = 0.2
@@ -48,7 +48,7 @@ def silent(systemd: socket.socket) -> bool:
 
 
 def test_it_says_that_it_serves_and_that_it_stops(systemd: socket.socket, address: str) -> None:
-    notify = Notify({"NOTIFY_SOCKET": address})
+    notify = Systemd({"NOTIFY_SOCKET": address})
     notify.ready()
     assert words(systemd) == {"READY": "1"}
     notify.stopping()
@@ -59,7 +59,7 @@ def test_it_says_that_it_serves_and_that_it_stops(systemd: socket.socket, addres
 def test_a_reload_says_when_it_began_on_the_clock_that_systemd_reads(systemd: socket.socket, address: str) -> None:
     """systemd takes a READY for the end of this reload only if it comes behind that time."""
     before_us = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
-    Notify({"NOTIFY_SOCKET": address}).reloading()
+    Systemd({"NOTIFY_SOCKET": address}).reloading()
     told = words(systemd)
     assert told.keys() == {"RELOADING", "MONOTONIC_USEC"}
     assert told["RELOADING"] == "1"
@@ -68,7 +68,7 @@ def test_a_reload_says_when_it_began_on_the_clock_that_systemd_reads(systemd: so
 
 async def test_the_watchdog_hears_more_often_than_it_must(systemd: socket.socket, address: str) -> None:
     usual = {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": str(int(WATCHDOG_S * 1_000_000))}
-    watching = asyncio.create_task(Notify({**usual, "WATCHDOG_PID": str(os.getpid())}).watch())
+    watching = asyncio.create_task(Systemd({**usual, "WATCHDOG_PID": str(os.getpid())}).watch())
     began_s = time.monotonic()
     for _ in range(4):
         assert await asyncio.to_thread(words, systemd) == {"WATCHDOG": "1"}
@@ -90,12 +90,12 @@ async def test_there_is_nothing_to_say_to_a_watchdog_that_is_not_ours(
     systemd: socket.socket, address: str, environment: dict[str, str]
 ) -> None:
     async with asyncio.timeout(PATIENCE_S):
-        await Notify({"NOTIFY_SOCKET": address, **environment}).watch()  # it ends by itself
+        await Systemd({"NOTIFY_SOCKET": address, **environment}).watch()  # it ends by itself
     assert silent(systemd)
 
 
 async def test_the_watchdog_hears_nothing_from_a_loop_that_hangs(systemd: socket.socket, address: str) -> None:
-    watching = asyncio.create_task(Notify({"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "20000"}).watch())
+    watching = asyncio.create_task(Systemd({"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "20000"}).watch())
     assert await asyncio.to_thread(words, systemd) == {"WATCHDOG": "1"}
     await asyncio.sleep(0)
     while not silent(systemd):
@@ -108,7 +108,7 @@ async def test_the_watchdog_hears_nothing_from_a_loop_that_hangs(systemd: socket
 
 @pytest.mark.parametrize("environment", [{}, {"NOTIFY_SOCKET": ""}, {"NOTIFY_SOCKET": "/nowhere/at/all"}])
 def test_elsewhere_it_does_nothing(environment: dict[str, str]) -> None:
-    notify = Notify(environment)
+    notify = Systemd(environment)
     notify.ready()
     notify.reloading()
     notify.stopping()
@@ -116,7 +116,7 @@ def test_elsewhere_it_does_nothing(environment: dict[str, str]) -> None:
 
 def test_who_does_not_read_holds_nobody_up(systemd: socket.socket, address: str) -> None:
     """The kernel's buffer fills; the server goes on."""
-    notify = Notify({"NOTIFY_SOCKET": address})
+    notify = Systemd({"NOTIFY_SOCKET": address})
     for _ in range(5_000):
         notify.ready()
     assert words(systemd) == {"READY": "1"}

@@ -9,13 +9,13 @@ from typing import NamedTuple, TypeAlias
 import asyncpg
 
 from server.core.amounts import Caps
-from server.core.ledger import Kind as TransferKind
-from server.core.packet import Claim, Kind, Packet, Terms
+from server.core.ledger import TransferKind
+from server.core.packet import Claim, Packet, PacketKind, Terms
 from storage.postgres.database import Database
-from storage.postgres.money.settlement import Settlement
-from storage.postgres.money.wallets import TransferRow, Wallets
-from storage.postgres.packets.packets import Advance, PacketRow, Packets
-from storage.postgres.packets.sends import Sends
+from storage.postgres.money.settlement import SettlementQueue
+from storage.postgres.money.wallets import TransferRow, WalletStore
+from storage.postgres.packets.packets import Advance, PacketRow, PacketStore
+from storage.postgres.packets.sends import SendStore
 
 FIRST_ID = 9_007_199_254_740_992  # the first id that is not a user's
 GROUP = FIRST_ID
@@ -44,10 +44,10 @@ class Books:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self.packets = Packets(database)
-        self.sends = Sends(database)
-        self.settlement = Settlement(database)
-        self.wallets = Wallets(database)
+        self.packets = PacketStore(database)
+        self.sends = SendStore(database)
+        self.settlement = SettlementQueue(database)
+        self.wallets = WalletStore(database)
         self._made = 0
 
     async def populate(self, users: Iterable[int], fen: int) -> None:
@@ -75,7 +75,7 @@ class Books:
         row = PacketRow(
             packet_id, sender, f"k{self._made}", kind, to, total_fen, shares, *caps, "", seed, at_ms, expires_ms
         )
-        terms = Terms(packet_id, Kind(kind), sender, to, total_fen, shares, caps, "", seed, at_ms, expires_ms)
+        terms = Terms(packet_id, PacketKind(kind), sender, to, total_fen, shares, caps, "", seed, at_ms, expires_ms)
         return Sent(row, Packet(terms))
 
     async def send(self, *drafts: Sent) -> None:

@@ -12,9 +12,9 @@ import pytest
 from client_sim.sdk.client import Client
 from protocol.messages import Opened
 from server.core.limits import Limits
-from server.services.chat.names import Names
+from server.services.chat.names import NameService
 from server.services.money.audit import audit
-from server.services.money.records import Records
+from server.services.money.records import RecordService
 from storage.postgres.chat import names as name_store
 from storage.postgres.database import Database
 from storage.postgres.money import records as record_store
@@ -98,11 +98,11 @@ async def books(database: Database) -> Books:
 
 
 @pytest.fixture
-async def records(database: Database) -> AsyncIterator[Records]:
+async def records(database: Database) -> AsyncIterator[RecordService]:
     """The use case, a day after New Year."""
-    names = Names(name_store.Names(database), Limits())
+    names = NameService(name_store.NameStore(database), Limits())
     reading = asyncio.create_task(names.batcher.run())
-    yield Records(record_store.Records(database), names, lambda: NOW_MS)
+    yield RecordService(record_store.RecordStore(database), names, lambda: NOW_MS)
     reading.cancel()
 
 

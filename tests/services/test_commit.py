@@ -14,7 +14,7 @@ from client_sim.sdk.errors import Refusal
 from protocol.messages import Opened
 from server.core.packet import Packet
 from storage.postgres.database import Database
-from storage.postgres.packets.packets import Advance, ClaimRow, Packets
+from storage.postgres.packets.packets import Advance, ClaimRow, PacketStore
 from storage.redis import mirror as log
 from storage.redis.mirror import Extension, Mirror, MirroredClaim
 from tests.conftest import Connect, StartServer
@@ -110,7 +110,7 @@ async def test_a_writer_behind_our_back_is_found_in_the_mirror_and_in_the_record
     claims = log.pack([MirroredClaim(99, stranger.at_ms, stranger.amount_fen)])
     assert await mirror.append([Extension(packet_id, log.length(1), b"", claims)]) == set()
     await mirror.close()
-    assert await Packets(database).record([Advance(packet_id, 1, [row])]) == {packet_id}
+    assert await PacketStore(database).record([Advance(packet_id, 1, [row])]) == {packet_id}
     second = await room.guests[1].open(packet_id)
     assert (second.answer, second.index) == ("won", 2)
     assert await record(packet_id) == [
@@ -129,10 +129,10 @@ async def test_only_the_packet_in_conflict_is_retried(
         await room.guests[0].open(packet_id)
     await redis.delete(f"hongbao:packet:{moved}")
     path = room.server.app.path
-    batches, undone = path.batches, path.undone_claims
+    batches, rejected = path.batches, path.rejected_claims
     answers = await asyncio.gather(*(room.guests[1].open(packet_id) for packet_id in (quiet, moved)))
     assert [(one.answer, one.index) for one in answers] == [("won", 1), ("won", 1)]
-    assert path.undone_claims - undone == 1
+    assert path.rejected_claims - rejected == 1
     assert path.batches > batches
 
 

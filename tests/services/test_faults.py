@@ -16,7 +16,7 @@ from server.app import App
 from server.core.packet import Packet
 from server.services.packets import commit
 from storage.errors import StoreRefused
-from storage.postgres.packets.packets import Advance, ClaimRow, Packets
+from storage.postgres.packets.packets import Advance, ClaimRow, PacketStore
 from storage.redis import mirror as log
 from storage.redis.mirror import MirroredClaim
 from tests.conftest import Connect, Server, StartServer
@@ -89,7 +89,7 @@ async def test_undone_opens_keep_their_order_when_the_later_one_fails_first(
     await until(lambda: _is(lambda: not path._between.empty()))
     await redis.flushall()
     second = asyncio.create_task(room.guests[2].open(packet_id))
-    await until(lambda: _is(lambda: path.undone_claims > 0))
+    await until(lambda: _is(lambda: path.rejected_claims > 0))
     gate.open.set()
     assert ((await first).index, (await second).index) == (1, 2)
     await ahead
@@ -114,7 +114,7 @@ async def test_a_later_batch_fails_while_an_earlier_one_is_at_the_record(
     await gate.reached.wait()
     await redis.flushall()
     second = asyncio.create_task(room.guests[2].open(packet_id))
-    await until(lambda: _is(lambda: room.server.app.path.undone_claims > 0))
+    await until(lambda: _is(lambda: room.server.app.path.rejected_claims > 0))
     gate.open.set()
     assert ((await first).index, (await second).index) == (1, 2)
 
@@ -176,7 +176,7 @@ async def test_a_refund_does_not_redrive_what_contradicts_the_record(
     still_open = await room.lucky(1_000, 2)
     await redis.append(key(still_open), log.HEAD + log.pack([MirroredClaim(9, at_ms, 0)]))
     del server.app.packets._lives[still_open]
-    assert await Packets(server.app.database).record([Advance(packet_id, 1, [row])]) == {packet_id}
+    assert await PacketStore(server.app.database).record([Advance(packet_id, 1, [row])]) == {packet_id}
 
     async def refunded() -> bool:
         return await sql.fetchval("SELECT refunded_fen FROM packets WHERE packet_id = $1", still_open) == 1_000
@@ -318,15 +318,15 @@ async def test_a_postgres_that_does_not_fsync_is_refused(start_server: StartServ
 async def test_drain_answers_who_waits_for_a_packet_to_be_read(start_server: StartServer, party: MakeParty) -> None:
     room = await party(await start_server(), 1)
     packet_id = await room.lucky(100, 2)
-    loader = room.server.app.loader
-    load, asked = loader.load, asyncio.Event()
+    recovery = room.server.app.recovery
+    load, asked = recovery.load, asyncio.Event()
 
     async def slowly(lives: Any) -> Any:
         asked.set()
         await asyncio.sleep(0.3)
         return await load(lives)
 
-    loader.load = slowly  # type: ignore[method-assign]
+    recovery.load = slowly  # type: ignore[method-assign]
     del room.server.app.packets._lives[packet_id]
     grab = asyncio.ensure_future(room.guests[0]._ask(messages.Grab(0, packet_id), messages.Grabbed))
     await asked.wait()
@@ -356,7 +356,7 @@ async def test_a_record_that_breaks_a_constraint_is_refused_alone(
     at_ms = live(room.server, good).terms.created_at_ms
     twice = ClaimRow(bad, 1, 2, 100 - amount_fen, at_ms)
     once = ClaimRow(good, 0, 2, 50, at_ms)
-    records = Packets(room.server.app.database)
+    records = PacketStore(room.server.app.database)
     assert await records.record([Advance(bad, 1, [twice]), Advance(good, 0, [once])]) == {good}
 
 

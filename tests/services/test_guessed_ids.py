@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from server.services.packets.recovery import Memories
+from server.services.packets.recovery import StoredState
 from tests.conftest import Server
 from tests.services.conftest import MakeParty, until
 
@@ -17,15 +17,15 @@ class Guessed:
     """The id of the next packet is known beforehand, and what is read is held until the test says so."""
 
     def __init__(self, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-        sends, loader = server.app.dispatch._use.sends, server.app.loader
+        sends, recovery = server.app.dispatch._use.sends, server.app.recovery
         self.packet_id = sends._ids.next(int(time.time() * 1000))
-        self._read = loader._read
+        self._read = recovery._read
         self.was_read = asyncio.Event()
         self.go = asyncio.Event()
         monkeypatch.setattr(sends, "_ids", SimpleNamespace(next=lambda _: self.packet_id))
-        monkeypatch.setattr(loader, "_read", self.read)
+        monkeypatch.setattr(recovery, "_read", self.read)
 
-    async def read(self, ids: list[int]) -> dict[int, Memories]:
+    async def read(self, ids: list[int]) -> dict[int, StoredState]:
         memories = await self._read(ids)
         self.was_read.set()
         await self.go.wait()

@@ -236,10 +236,10 @@ async def test_what_comes_behind_a_change_in_doubt_stands(
     server = await start_server(stores__postgres=dsn)
     room = await party(server, 1)
     (ann,), store, was_read = room.guests, server.app.groups._store, asyncio.Event()
-    recall = store.recall
+    find_outcome = store.find_outcome
 
     async def late(*arguments: Any) -> Any:
-        found = await recall(*arguments)
+        found = await find_outcome(*arguments)
         was_read.set()
         await asyncio.sleep(0.1)
         return found
@@ -253,7 +253,7 @@ async def test_what_comes_behind_a_change_in_doubt_stands(
     assert set(server.app.groups.members(room.group)) == {1, ann.user_id}
 
     async def settled() -> bool:
-        return not server.app.groups.doubts._doubts
+        return not server.app.groups.in_doubt._in_doubt
 
     await until(settled)
     assert set(server.app.groups.members(room.group)) == {1, ann.user_id}
@@ -274,7 +274,7 @@ async def test_a_kick_that_was_not_committed_throws_nobody_out(
     monkeypatch.setattr(groups._store, "kick", away)
     with pytest.raises(Refusal, match="store"):
         await room.sender.kick(room.group, ann.user_id)
-    unknown = groups.doubts._doubts
+    unknown = groups.in_doubt._in_doubt
     assert len(unknown) == 1
 
     async def forgotten() -> bool:

@@ -17,8 +17,8 @@ from server.core.packet import Packet
 from server.net.hub import Hub
 from server.services.runtime import events
 from storage.postgres.database import Database
-from storage.postgres.money.wallets import Balance
-from storage.postgres.packets.packets import Advance, ClaimRow, Packets
+from storage.postgres.money.wallets import WalletBalance
+from storage.postgres.packets.packets import Advance, ClaimRow, PacketStore
 from storage.redis import mirror as log
 from storage.redis.mirror import Extension, Mirror, MirroredClaim
 from tests.conftest import Connect, StartServer
@@ -40,7 +40,10 @@ async def test_a_batch_built_on_a_version_that_never_was_is_refused(
     packet_id = await room.lucky(1_000, 3)
     packet = live(room.server, packet_id)
     at_ms = packet.terms.created_at_ms
-    assert await Packets(database).record([Advance(packet_id, 1, [ClaimRow(packet_id, 1, 2, 100, at_ms)])]) == set()
+    assert (
+        await PacketStore(database).record([Advance(packet_id, 1, [ClaimRow(packet_id, 1, 2, 100, at_ms)])])
+        == set()
+    )
 
 
 async def test_a_claim_that_commits_while_the_refund_waits_for_the_packet_is_not_paid_back(
@@ -54,7 +57,7 @@ async def test_a_claim_that_commits_while_the_refund_waits_for_the_packet_is_not
             "UPDATE packets SET version = 1, claimed_fen = 400 WHERE packet_id = $1 AND version = 0", packet_id
         )
         await sql.execute("INSERT INTO claims VALUES ($1, 0, 2, 400, 1)", packet_id)
-        refund = asyncio.create_task(Packets(database).refund([packet_id], 9_000_000_000_000))
+        refund = asyncio.create_task(PacketStore(database).refund([packet_id], 9_000_000_000_000))
 
         async def it_waits() -> bool:
             return await watcher.fetchval(WAITS) == 1
@@ -150,7 +153,7 @@ def test_pushes_reach_the_audience_alone(audience: set[int]) -> None:
     hub, member, stranger = Hub(Limits(connections_of_user_max=1)), Ear(), Ear()
     assert hub.join(1, member, 0.0)  # type: ignore[arg-type]
     assert hub.join(9, stranger, 0.0)  # type: ignore[arg-type]
-    hub.announce(events.BalanceChanged(1, Balance(5, 1), 5, "claim"), audience)
+    hub.announce(events.BalanceChange(1, WalletBalance(5, 1), 5, "claim"), audience)
     assert (len(member.heard), stranger.heard) == (1, [])
 
 

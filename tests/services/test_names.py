@@ -10,7 +10,7 @@ import pytest
 from client_sim.sdk.errors import Refusal
 from protocol.messages import NAMES_MAX, ListMembers, Members
 from server.core.limits import Limits
-from server.services.chat.names import BATCH_MAX, NAMELESS_PART, Names
+from server.services.chat.names import BATCH_MAX, NAMELESS_PART, NameService
 from storage.errors import StoreUnavailable
 from storage.postgres.chat import names as store
 from storage.postgres.database import Database
@@ -18,7 +18,7 @@ from tests.conftest import Connect, Server, StartServer
 from tests.services.conftest import MakeParty
 
 
-class Counted(store.Names):
+class Counted(store.NameStore):
     """Counts what it is asked for; `away` or slow if the test wants it."""
 
     def __init__(self, database: Database) -> None:
@@ -39,9 +39,9 @@ class Counted(store.Names):
         return found
 
 
-async def made(database: Database, kept_max: int = 100) -> tuple[Names, Counted, asyncio.Task[None]]:
+async def made(database: Database, kept_max: int = 100) -> tuple[NameService, Counted, asyncio.Task[None]]:
     counted = Counted(database)
-    names = Names(counted, Limits(), kept_max)
+    names = NameService(counted, Limits(), kept_max)
     return names, counted, asyncio.create_task(names.batcher.run())
 
 

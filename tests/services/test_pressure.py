@@ -7,12 +7,12 @@ import asyncio
 import pytest
 
 from server.core.limits import Limits
-from server.services.chat.login import Auth
-from server.services.packets.live_packet import Live
+from server.services.chat.login import LoginService
+from server.services.packets.live_packet import LivePacket
 from server.services.runtime import load_shedding
 from server.services.runtime.batching import Batcher
-from server.services.runtime.load_shedding import FEW, NEW_WORK, Pressure
-from server.services.runtime.refusals import Reason, Refused
+from server.services.runtime.load_shedding import FEW, NEW_WORK, LoadShedding
+from server.services.runtime.refusals import Reason, RequestRefused
 from tests.conftest import Server
 
 
@@ -23,7 +23,7 @@ class Clock:
         self.now_s = 100.0
         monkeypatch.setattr(load_shedding, "_now_s", lambda: self.now_s)
 
-    def batch(self, one: Pressure, took_s: float, more_waits: bool = False) -> None:
+    def batch(self, one: LoadShedding, took_s: float, more_waits: bool = False) -> None:
         one.begin()
         self.now_s += took_s
         one.end(more_waits)
@@ -37,7 +37,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 def test_nothing_is_refused_while_few_wait(clock: Clock) -> None:
     """Whatever the store does: they would come back to the same store."""
-    one = Pressure(10, Limits(), 100)
+    one = LoadShedding(10, Limits(), 100)
     clock.batch(one, 30.0)
     assert not one.is_too_high(0)
     assert not one.is_too_high(15, NEW_WORK)
@@ -45,7 +45,7 @@ def test_nothing_is_refused_while_few_wait(clock: Clock) -> None:
 
 
 def test_the_wait_is_the_batches_ahead_times_what_one_takes(clock: Clock) -> None:
-    one = Pressure(10, Limits(), 1_000)
+    one = LoadShedding(10, Limits(), 1_000)
     for _ in range(50):
         clock.batch(one, 0.1)
     assert one.wait_s(55) == pytest.approx(0.6)
@@ -57,14 +57,14 @@ def test_the_wait_is_the_batches_ahead_times_what_one_takes(clock: Clock) -> Non
 
 def test_a_burst_after_quiet_times_is_let_in(clock: Clock) -> None:
     """Small batches are no measure of what a large one does."""
-    one = Pressure(1_000, Limits(), 50_000)
+    one = LoadShedding(1_000, Limits(), 50_000)
     for _ in range(50):
         clock.batch(one, 0.002)
     assert not one.is_too_high(10_000, NEW_WORK)
 
 
 def test_what_lies_between_batches_counts_while_more_waits(clock: Clock) -> None:
-    one = Pressure(10, Limits(), 1_000)
+    one = LoadShedding(10, Limits(), 1_000)
     for _ in range(50):
         clock.batch(one, 0.1, more_waits=True)
         clock.now_s += 0.3
@@ -72,7 +72,7 @@ def test_what_lies_between_batches_counts_while_more_waits(clock: Clock) -> None
 
 
 def test_a_batch_that_stalls_counts_while_it_does(clock: Clock) -> None:
-    one = Pressure(10, Limits(), 1_000)
+    one = LoadShedding(10, Limits(), 1_000)
     clock.batch(one, 0.01)
     one.begin()
     clock.now_s += 0.4
@@ -85,7 +85,7 @@ def test_a_batch_that_stalls_counts_while_it_does(clock: Clock) -> None:
 
 
 def test_the_count_bounds_what_no_time_has_been_taken_of(clock: Clock) -> None:
-    one = Pressure(10, Limits(), 100)
+    one = LoadShedding(10, Limits(), 100)
     assert not one.is_too_high(99)
     assert one.is_too_high(100)
     assert one.is_too_high(50, NEW_WORK)
@@ -104,7 +104,7 @@ async def test_a_batcher_refuses_with_the_time_to_come_back() -> None:
     taken = [batcher.submit(0)]
     await asyncio.sleep(0.06)
     taken += [batcher.submit(number) for number in range(1, FEW)]
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RequestRefused) as refused:
         batcher.submit(FEW)
     assert refused.value.reason is Reason.OVERLOADED
     assert refused.value.retry_after_ms is not None
@@ -119,11 +119,11 @@ async def test_logins_are_held_to_the_config_like_all_else() -> None:
         async def profiles(self, user_ids: list[int]) -> None:
             await asyncio.Event().wait()
 
-    auth = Auth({}, Limits(wait_ms_max=20.0), lambda: 0, Stalled())  # type: ignore[arg-type]
+    auth = LoginService({}, Limits(wait_ms_max=20.0), lambda: 0, Stalled())  # type: ignore[arg-type]
     running = asyncio.create_task(auth.batcher.run())
     waiting = [asyncio.create_task(auth.profile(user_id)) for user_id in range(FEW)]
     await asyncio.sleep(0.03)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RequestRefused) as refused:
         await auth.profile(FEW)
     assert refused.value.reason is Reason.OVERLOADED
     for task in (running, *waiting):
@@ -134,7 +134,7 @@ async def test_who_is_refused_comes_back_when_both_queues_have_room(server: Serv
     """The queue of packets to be read may be the longer one."""
     packets = server.app.packets
     assert packets.retry_after_ms == 100
-    packets._pressure._batch_s = 0.7
-    packets._to_load[Live(1)] = None
+    packets._load_shedding._batch_s = 0.7
+    packets._to_load[LivePacket(1)] = None
     assert packets.retry_after_ms == 700
     packets._to_load.clear()

@@ -11,14 +11,14 @@ import pytest
 
 from client_sim.sdk.errors import NotAMember, NotOwner
 from server.core.amounts import Caps
-from server.core.packet import Kind, Terms
+from server.core.packet import PacketKind, Terms
 from server.services.chat import grab_stats as service
-from server.services.chat.grab_stats import RECENT_MAX, Line, Reactions
+from server.services.chat.grab_stats import RECENT_MAX, GrabStatService, MemberGrabStats
 from server.services.packets.grab_open import ADMISSIONS_MAX
-from server.services.runtime.events import PacketPosted
+from server.services.runtime.events import PacketPost
 from storage.errors import StoreUnavailable
 from storage.postgres.chat import grab_stats as store
-from storage.postgres.chat.grab_stats import ReactionRow
+from storage.postgres.chat.grab_stats import GrabStatRow
 from storage.postgres.database import Database
 from tests.conftest import Connect, Server
 from tests.services.conftest import MakeParty, until
@@ -27,9 +27,9 @@ GROUP, SECOND = 2**59, 2**59 + 1
 T0 = 1_800_000_000_000
 
 
-def posted(packet_id: int, at_ms: int = T0, sender_id: int = 1, group_id: int = GROUP) -> PacketPosted:
-    terms = Terms(packet_id, Kind.LUCKY, sender_id, GROUP, 100, 5, Caps(), "", bytes(32), T0, T0 + 1)
-    return PacketPosted(group_id, 1, terms, at_ms)
+def posted(packet_id: int, at_ms: int = T0, sender_id: int = 1, group_id: int = GROUP) -> PacketPost:
+    terms = Terms(packet_id, PacketKind.LUCKY, sender_id, GROUP, 100, 5, Caps(), "", bytes(32), T0, T0 + 1)
+    return PacketPost(group_id, 1, terms, at_ms)
 
 
 class World:
@@ -39,73 +39,76 @@ class World:
         self.members = {GROUP: {1, 2, 3, 4}, SECOND: {1, 3, 9}}
         self.admissions: list[tuple[int, int, int]] = []
         groups = SimpleNamespace(members=self.members.__getitem__, owned_by=self._owned_by)
-        self.reactions = Reactions(keeper, self, groups)  # type: ignore[arg-type]
+        self.grab_stats = GrabStatService(keeper, self, groups)  # type: ignore[arg-type]
 
     async def _owned_by(self, user_id: int, group_id: int) -> Any:
         return SimpleNamespace(members=self.members[group_id])
 
     async def grabs(self, *admissions: tuple[int, int, int]) -> None:
         self.admissions += admissions
-        await self.reactions.take()
+        await self.grab_stats.take()
 
 
 @pytest.fixture
 def world(database: Database) -> World:
-    return World(store.Reactions(database))
+    return World(store.GrabStatStore(database))
 
 
 async def test_the_fastest_come_first_and_who_never_grabs_last(world: World) -> None:
     for packet_id, (two, three) in enumerate([(300, 100), (500, 900), (400, 200)], start=1):
-        world.reactions.hears(posted(packet_id))
+        world.grab_stats.on_event(posted(packet_id))
         grabs = sorted([(packet_id, 2, T0 + two), (packet_id, 3, T0 + three)], key=lambda one: one[2])
         await world.grabs((packet_id, 1, T0 + 1), *grabs, (packet_id, 2, T0 + 9_000))  # the sender's does not count
-    await world.reactions.flush()
-    assert await world.reactions.of_group(1, GROUP) == [
-        Line(3, 200, 3, 2, 0),
-        Line(2, 400, 3, 1, 0),
-        Line(1, 0, 0, 0, 3),
-        Line(4, 0, 0, 0, 0),
+    await world.grab_stats.flush()
+    assert await world.grab_stats.of_group(1, GROUP) == [
+        MemberGrabStats(3, 200, 3, 2, 0),
+        MemberGrabStats(2, 400, 3, 1, 0),
+        MemberGrabStats(1, 0, 0, 0, 3),
+        MemberGrabStats(4, 0, 0, 0, 0),
     ]
 
 
 async def test_sums_grow_and_the_last_31_reactions_are_kept(world: World) -> None:
     for round_ in range(4):
         for packet_id in range(round_ * 10 + 1, round_ * 10 + 11):
-            world.reactions.hears(posted(packet_id))
+            world.grab_stats.on_event(posted(packet_id))
             await world.grabs((packet_id, 2, T0 + packet_id))
-        await world.reactions.flush()
-    [row] = [row for row in await world.reactions._store.of_group(GROUP) if row.user_id == 2]
+        await world.grab_stats.flush()
+    [row] = [row for row in await world.grab_stats._store.of_group(GROUP) if row.user_id == 2]
     assert (row.grabs, row.first_places, list(row.recent_ms)) == (40, 40, list(range(40 - RECENT_MAX + 1, 41)))
 
 
 async def test_a_reaction_of_a_month_is_the_longest_that_is_kept(world: World) -> None:
-    world.reactions.hears(posted(1))
+    world.grab_stats.on_event(posted(1))
     await world.grabs((1, 2, T0 + 30 * 86_400_000))
-    await world.reactions.flush()
-    assert (await world.reactions.of_group(1, GROUP))[0] == Line(2, 2**31 - 1, 1, 1, 0)
+    await world.grab_stats.flush()
+    assert (await world.grab_stats.of_group(1, GROUP))[0] == MemberGrabStats(2, 2**31 - 1, 1, 1, 0)
 
 
 async def test_a_packet_that_is_sent_again_is_a_race_in_each_group(world: World) -> None:
-    world.reactions.hears(posted(7))
+    world.grab_stats.on_event(posted(7))
     await world.grabs((7, 3, T0 + 50))
-    world.reactions.hears(posted(7, T0 + 1_000))  # in the same group again: no second race, nothing sent
-    world.reactions.hears(posted(7, T0 + 1_000, group_id=SECOND))
+    world.grab_stats.on_event(posted(7, T0 + 1_000))  # in the same group again: no second race, nothing sent
+    world.grab_stats.on_event(posted(7, T0 + 1_000, group_id=SECOND))
     await world.grabs((7, 9, T0 + 1_200), (7, 2, T0 + 1_300), (7, 3, T0 + 1_400), (8, 2, T0))
-    await world.reactions.flush()
-    assert await world.reactions.of_group(1, SECOND) == [
-        Line(9, 200, 1, 1, 0),
-        Line(3, 400, 1, 0, 0),
-        Line(1, 0, 0, 0, 1),
+    await world.grab_stats.flush()
+    assert await world.grab_stats.of_group(1, SECOND) == [
+        MemberGrabStats(9, 200, 1, 1, 0),
+        MemberGrabStats(3, 400, 1, 0, 0),
+        MemberGrabStats(1, 0, 0, 0, 1),
     ]
-    assert (await world.reactions.of_group(1, GROUP))[:2] == [Line(3, 50, 1, 1, 0), Line(2, 1_300, 1, 0, 0)]
+    assert (await world.grab_stats.of_group(1, GROUP))[:2] == [
+        MemberGrabStats(3, 50, 1, 1, 0),
+        MemberGrabStats(2, 1_300, 1, 0, 0),
+    ]
 
 
 async def test_who_has_left_is_not_told_of(world: World) -> None:
-    world.reactions.hears(posted(1))
+    world.grab_stats.on_event(posted(1))
     await world.grabs((1, 2, T0 + 5))
-    await world.reactions.flush()
+    await world.grab_stats.flush()
     world.members[GROUP].discard(2)
-    assert [line.user_id for line in await world.reactions.of_group(1, GROUP)] == [1, 3, 4]
+    assert [line.user_id for line in await world.grab_stats.of_group(1, GROUP)] == [1, 3, 4]
 
 
 class Away:
@@ -113,9 +116,9 @@ class Away:
 
     def __init__(self) -> None:
         self.away = True
-        self.rows: list[ReactionRow] = []
+        self.rows: list[GrabStatRow] = []
 
-    async def add(self, rows: Sequence[ReactionRow], recent_max: int) -> None:
+    async def add(self, rows: Sequence[GrabStatRow], recent_max: int) -> None:
         if self.away:
             raise StoreUnavailable("away")
         self.rows += rows
@@ -127,16 +130,16 @@ async def test_what_cannot_be_written_waits_within_its_bounds(monkeypatch: pytes
     keeper = Away()
     world = World(keeper)
     for packet_id in (1, 2):
-        world.reactions.hears(posted(packet_id))
+        world.grab_stats.on_event(posted(packet_id))
         await world.grabs(*((packet_id, user_id, T0 + user_id) for user_id in (2, 3, 4)))
         with pytest.raises(StoreUnavailable):
-            await world.reactions.flush()
-    assert len(world.reactions._tallies) == 3  # one of four had no room
+            await world.grab_stats.flush()
+    assert len(world.grab_stats._tallies) == 3  # one of four had no room
     keeper.away = False
-    await world.reactions.flush()
+    await world.grab_stats.flush()
     assert len(keeper.rows) == 2
-    await world.reactions.flush()
-    await world.reactions.flush()
+    await world.grab_stats.flush()
+    await world.grab_stats.flush()
     by_user = {row.user_id: row for row in keeper.rows}
     assert len(keeper.rows) == len(by_user) == 3
     assert (by_user[1].sent_packets, by_user[2].grabs, list(by_user[3].recent_ms)) == (2, 2, [3, 3])
@@ -146,9 +149,9 @@ class Broken:
     """A store that takes nothing of the member 2, for a reason that nobody thought of."""
 
     def __init__(self) -> None:
-        self.rows: list[ReactionRow] = []
+        self.rows: list[GrabStatRow] = []
 
-    async def add(self, rows: Sequence[ReactionRow], recent_max: int) -> None:
+    async def add(self, rows: Sequence[GrabStatRow], recent_max: int) -> None:
         if any(row.user_id == 2 for row in rows):
             raise ValueError("integer out of range")
         self.rows += rows
@@ -160,13 +163,13 @@ async def test_a_defect_costs_the_counts_of_a_second_and_not_the_server(
     monkeypatch.setattr(service, "FLUSH_S", 0.001)
     keeper = Broken()
     world = World(keeper)
-    running = asyncio.create_task(world.reactions.run())
+    running = asyncio.create_task(world.grab_stats.run())
     for packet_id, user_id in ((1, 2), (2, 3)):
-        world.reactions.hears(posted(packet_id))
+        world.grab_stats.on_event(posted(packet_id))
         world.admissions.append((packet_id, user_id, T0 + 5))
 
         async def taken() -> bool:
-            return not world.admissions and not world.reactions._tallies
+            return not world.admissions and not world.grab_stats._tallies
 
         await until(taken)
     assert not running.done()
@@ -178,10 +181,10 @@ async def test_old_races_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "TOLD_APART_MAX", 4)
     world = World(Away())
     for packet_id in (1, 2, 3):
-        world.reactions.hears(posted(packet_id))
+        world.grab_stats.on_event(posted(packet_id))
         await world.grabs((packet_id, 2, T0 + 1), (packet_id, 3, T0 + 2))
-    assert list(world.reactions._races) == [3]
-    assert world.reactions._told_apart == 3
+    assert list(world.grab_stats._races) == [3]
+    assert world.grab_stats._told_apart == 3
 
 
 async def test_it_is_gathered_while_people_play(
@@ -195,10 +198,10 @@ async def test_it_is_gathered_while_people_play(
     await room.guests[0].set_name("阿明")
 
     async def counted() -> bool:
-        return sum(line.grabs for line in (await room.sender.reactions(room.group)).lines) == 2
+        return sum(line.grabs for line in (await room.sender.grab_stats(room.group)).lines) == 2
 
     await until(counted)
-    lines = (await room.sender.reactions(room.group)).lines
+    lines = (await room.sender.grab_stats(room.group)).lines
     assert {line.user_id: (line.grabs, line.first_places, line.sent_packets) for line in lines} == {
         room.guests[1].user_id: (1, 1, 0),
         room.guests[0].user_id: (1, 0, 0),
@@ -209,7 +212,7 @@ async def test_it_is_gathered_while_people_play(
     assert [line.median_ms == 0 for line in lines] == [False, False, True, True]
     for who, refusal in ((room.guests[0], NotOwner), (await connect(server, 900), NotAMember)):
         with pytest.raises(refusal):
-            await who.reactions(room.group)
+            await who.grab_stats(room.group)
 
 
 async def test_a_storm_of_grabs_grows_nothing(server: Server, party: MakeParty) -> None:

@@ -9,14 +9,14 @@ import asyncpg
 import pytest
 
 from server.core import beijing_year
-from server.services.money.records import Records
+from server.services.money.records import RecordService
 from tests.services.books import ALL, LIFETIME_MS, NEW_YEAR_MS, NOW_MS, Books, Right, lucks, transfer
 
 Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 SEED = 20260217
 
 
-async def totals(records: Records, user_id: int, year: int) -> dict[str, tuple[int, ...]]:
+async def totals(records: RecordService, user_id: int, year: int) -> dict[str, tuple[int, ...]]:
     """(count, fen) sent and (count, fen, best lucks) received."""
     sent = await records.show(user_id, "sent", year)
     received = await records.show(user_id, "received", year)
@@ -30,7 +30,7 @@ async def totals(records: Records, user_id: int, year: int) -> dict[str, tuple[i
 
 
 async def test_sent_and_received_stand_in_the_year_of_their_moment_in_beijing(
-    books: Books, records: Records, records_are_right: Right
+    books: Books, records: RecordService, records_are_right: Right
 ) -> None:
     old = await books.sent(NEW_YEAR_MS - 1, 300, 1)
     await books.sent(NEW_YEAR_MS, 500, 1)
@@ -57,7 +57,7 @@ async def test_the_database_and_the_rules_agree_on_years(sql: Sql) -> None:
 
 
 async def test_a_claim_counts_when_its_money_is_there_and_once(
-    books: Books, records: Records, sql: Sql, records_are_right: Right
+    books: Books, records: RecordService, sql: Sql, records_are_right: Right
 ) -> None:
     packet = await books.sent(NEW_YEAR_MS, 900, 3)
     (claim,) = await books.open(packet, [2], NEW_YEAR_MS + 1)
@@ -73,7 +73,7 @@ async def test_a_claim_counts_when_its_money_is_there_and_once(
 
 
 async def test_a_claim_that_is_queued_twice_in_one_batch_counts_once(
-    books: Books, records: Records, sql: Sql, records_are_right: Right
+    books: Books, records: RecordService, sql: Sql, records_are_right: Right
 ) -> None:
     packet = await books.sent(NEW_YEAR_MS, 900, 3)
     await books.open(packet, [2], NEW_YEAR_MS + 1)
@@ -86,7 +86,7 @@ async def test_a_claim_that_is_queued_twice_in_one_batch_counts_once(
 
 
 async def test_a_key_that_comes_again_is_counted_once(
-    books: Books, records: Records, records_are_right: Right
+    books: Books, records: RecordService, records_are_right: Right
 ) -> None:
     draft = books.draft(NEW_YEAR_MS, 500, 1)
     for _ in range(2):
@@ -126,7 +126,7 @@ async def test_the_earliest_of_two_largest_has_it(books: Books, sql: Sql) -> Non
 
 
 async def test_it_is_known_only_at_the_end_also_if_the_best_was_credited_long_before(
-    books: Books, records: Records, sql: Sql, records_are_right: Right
+    books: Books, records: RecordService, sql: Sql, records_are_right: Right
 ) -> None:
     packet = await books.sent(NEW_YEAR_MS - 1_000, 1_000, 3)
     early = await books.open(packet, [2, 3], NEW_YEAR_MS - 500)

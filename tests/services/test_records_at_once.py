@@ -9,8 +9,8 @@ from typing import TypeAlias
 import asyncpg
 
 from storage.postgres.database import Database
-from storage.postgres.money.settlement import Settlement
-from storage.postgres.packets.sends import Sends
+from storage.postgres.money.settlement import SettlementQueue
+from storage.postgres.packets.sends import SendStore
 from tests.services.books import ALL, NEW_YEAR_MS, NOW_MS, Books, Right, lucks, transfer
 from tests.services.conftest import until
 
@@ -45,7 +45,7 @@ async def test_settlement_holds_no_year_while_it_waits_for_a_wallet(books: Books
 async def test_two_settlers_of_one_packet_name_one_best_luck(
     books: Books, sql: Sql, records_are_right: Right
 ) -> None:
-    others = [Settlement(books.database) for _ in range(3)]
+    others = [SettlementQueue(books.database) for _ in range(3)]
     expected: dict[int, int] = {}
     for number in range(10):
         packet = await books.sent(NEW_YEAR_MS + number, 4_000, 8)
@@ -67,7 +67,7 @@ async def test_sends_settlements_and_top_ups_of_the_same_users_at_once(
     print("seed", SEED)
     users = range(1, 10)
 
-    async def send_and_open(sends: Sends) -> None:
+    async def send_and_open(sends: SendStore) -> None:
         for _ in range(8):
             drafts = [
                 books.draft(NEW_YEAR_MS + rng.randrange(-5, 5), rng.randrange(50, 500), 5, sender=user)
@@ -82,7 +82,7 @@ async def test_sends_settlements_and_top_ups_of_the_same_users_at_once(
         for number in range(25):
             await books.top_up(rng.choice(users), 7, f"{name} {number}")
 
-    async def settle(queue: Settlement) -> None:
+    async def settle(queue: SettlementQueue) -> None:
         while working or await sql_count() > 0:
             await queue.settle(rng.randrange(1, 40), NOW_MS)
             await asyncio.sleep(0)
@@ -92,8 +92,8 @@ async def test_sends_settlements_and_top_ups_of_the_same_users_at_once(
             return int(await connection.fetchval("SELECT count(*) FROM settlement_queue"))
 
     working = True
-    settlers = [asyncio.create_task(settle(Settlement(database))) for _ in range(3)]
-    await asyncio.gather(*(send_and_open(Sends(database)) for _ in range(3)), *map(top_up, "abc"))
+    settlers = [asyncio.create_task(settle(SettlementQueue(database))) for _ in range(3)]
+    await asyncio.gather(*(send_and_open(SendStore(database)) for _ in range(3)), *map(top_up, "abc"))
     working = False
     await asyncio.gather(*settlers)
     assert await sql.fetchval("SELECT sum(sent_count) FROM years") == 3 * 8 * 6

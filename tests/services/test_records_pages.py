@@ -12,7 +12,7 @@ import pytest
 from client_sim.sdk.errors import Refusal
 from server.core import beijing_year
 from server.core.limits import Broken, Fault
-from server.services.money.records import RECORDS_PAGE, Line, Records, Shown
+from server.services.money.records import RECORDS_PAGE, RecordItem, RecordPage, RecordService
 from storage.postgres.chat import names as name_store
 from tests.conftest import StartServer
 from tests.services.books import ALL, GROUP, NEW_YEAR_MS, NOW_MS, Books, Right
@@ -22,9 +22,9 @@ Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 SEED = 20260217
 
 
-async def test_lines_tell_what_became_of_each_packet(books: Books, records: Records, sql: Sql) -> None:
-    await name_store.Names(books.database).put(1, "Wang")
-    await name_store.Names(books.database).put(2, "Li")
+async def test_lines_tell_what_became_of_each_packet(books: Books, records: RecordService, sql: Sql) -> None:
+    await name_store.NameStore(books.database).put(1, "Wang")
+    await name_store.NameStore(books.database).put(2, "Li")
     day_before_ms = NEW_YEAR_MS + 1_000  # expired when the records are looked at
     expired = await books.sent(day_before_ms - 1_000, 100, 1)
     refunded = await books.sent(day_before_ms - 2_000, 100, 2)
@@ -35,7 +35,7 @@ async def test_lines_tell_what_became_of_each_packet(books: Books, records: Reco
     still_open = await books.sent(day_before_ms + 9_000, 600, 3)
     await books.settlement.settle(ALL, NOW_MS)
 
-    def seen(shown: Shown) -> list[tuple[object, ...]]:
+    def seen(shown: RecordPage) -> list[tuple[object, ...]]:
         return [
             (one.packet.packet_id, one.state, one.user_id, one.name, one.amount_fen, one.packet.version)
             for one in shown.lines
@@ -56,7 +56,7 @@ async def test_lines_tell_what_became_of_each_packet(books: Books, records: Reco
     ]
 
 
-async def test_a_direction_that_there_is_not_is_refused(records: Records) -> None:
+async def test_a_direction_that_there_is_not_is_refused(records: RecordService) -> None:
     for direction in ("", "lost", "SENT", "sent\0"):
         with pytest.raises(Broken) as caught:
             await records.show(1, direction, 2026)
@@ -64,7 +64,7 @@ async def test_a_direction_that_there_is_not_is_refused(records: Records) -> Non
 
 
 @pytest.mark.parametrize("year", [-(2**63), -1, 1, 1969, 9_998, 9_999, 10_000, 2**63 - 1])
-async def test_a_year_with_nothing_is_an_empty_page(books: Books, records: Records, year: int) -> None:
+async def test_a_year_with_nothing_is_an_empty_page(books: Books, records: RecordService, year: int) -> None:
     await books.sent(NEW_YEAR_MS, 100, 1)
     shown = await records.show(1, "sent", year)
     assert (shown.year, shown.years, shown.packets, shown.lines, shown.more) == (year, [2026], 0, [], False)
@@ -73,7 +73,7 @@ async def test_a_year_with_nothing_is_an_empty_page(books: Books, records: Recor
 @pytest.mark.parametrize("at_ms", [-(2**63), -1, 1, NEW_YEAR_MS - 1, NEW_YEAR_MS, 2**63 - 1])
 @pytest.mark.parametrize("packet_id", [-(2**63), 0, 2**63 - 1])
 async def test_any_place_to_read_on_from_stays_within_the_year(
-    books: Books, records: Records, at_ms: int, packet_id: int
+    books: Books, records: RecordService, at_ms: int, packet_id: int
 ) -> None:
     for moment_ms in (NEW_YEAR_MS - 1, NEW_YEAR_MS, beijing_year.bounds(2027)[0]):
         await books.sent(moment_ms, 100, 1)
@@ -85,17 +85,19 @@ async def test_any_place_to_read_on_from_stays_within_the_year(
 @pytest.mark.parametrize(
     ("sent", "more"), [(RECORDS_PAGE - 1, False), (RECORDS_PAGE, False), (RECORDS_PAGE + 1, True)]
 )
-async def test_a_page_is_full_before_there_is_more(books: Books, records: Records, sent: int, more: bool) -> None:
+async def test_a_page_is_full_before_there_is_more(
+    books: Books, records: RecordService, sent: int, more: bool
+) -> None:
     await books.send(*(books.draft(NEW_YEAR_MS + n, 100, 1) for n in range(sent)))
     shown = await records.show(1, "sent", 2026)
     assert (len(shown.lines), shown.more, shown.packets) == (min(sent, 20), more, sent)
 
 
 async def pages(
-    records: Records, user_id: int, direction: str, meanwhile: Callable[[], Awaitable[None]]
-) -> list[Line]:
+    records: RecordService, user_id: int, direction: str, meanwhile: Callable[[], Awaitable[None]]
+) -> list[RecordItem]:
     """All lines of 2026, a page at a time; something happens between two pages."""
-    lines: list[Line] = []
+    lines: list[RecordItem] = []
     shown = await records.show(user_id, direction, 2026)
     while True:
         lines += shown.lines
@@ -108,7 +110,7 @@ async def pages(
 
 @pytest.mark.parametrize("direction", ["sent", "received"])
 async def test_pages_have_no_gap_and_no_double_while_new_rows_arrive(
-    books: Books, records: Records, direction: str
+    books: Books, records: RecordService, direction: str
 ) -> None:
     """Many of one moment, so that the packet must break the tie; what arrives meanwhile is newer than all."""
     rng = random.Random(SEED)
@@ -133,7 +135,9 @@ async def test_pages_have_no_gap_and_no_double_while_new_rows_arrive(
     assert [(line.at_ms, line.packet.packet_id) for line in lines] == sorted(there, reverse=True)
 
 
-async def test_a_claim_that_is_credited_late_is_found_where_it_belongs(books: Books, records: Records) -> None:
+async def test_a_claim_that_is_credited_late_is_found_where_it_belongs(
+    books: Books, records: RecordService
+) -> None:
     """Large amounts are settled first, so an older line may arrive while somebody pages; it comes in its turn."""
     small = [await books.sent(NEW_YEAR_MS + n, 1, 1) for n in range(5)]
     large = [await books.sent(NEW_YEAR_MS + 100 + n, 1_000, 1) for n in range(30)]

@@ -63,7 +63,7 @@ async def test_claims_that_are_redriven_are_told_to_the_sender_and_the_end_to_th
     await mirror.close()
     del room.server.app.packets._lives[packet_id]
     assert (await room.guests[1].grab(packet_id)).answer == "claimed"
-    *claims_seen, end = await heard(room.sender, 4, messages.ClaimSeen, messages.PacketFinished)
+    *claims_seen, end = await heard(room.sender, 4, messages.ClaimNotice, messages.PacketFinished)
     assert [one.index for one in claims_seen] == [0, 1, 2]
     assert await heard(room.guests[2], 1, messages.PacketFinished) == [end]
     await books_balance()
@@ -71,14 +71,14 @@ async def test_claims_that_are_redriven_are_told_to_the_sender_and_the_end_to_th
 
 def fail_once(server: Server) -> None:
     """The next attempt to read packets fails."""
-    loader = server.app.loader
-    load = loader.load
+    recovery = server.app.recovery
+    load = recovery.load
 
     async def fail(lives: Sequence[Any]) -> Any:
-        loader.load = load  # type: ignore[method-assign]
+        recovery.load = load  # type: ignore[method-assign]
         raise StoreUnavailable("still away")
 
-    loader.load = fail  # type: ignore[method-assign]
+    recovery.load = fail  # type: ignore[method-assign]
 
 
 @pytest.mark.parametrize("reads_fail", [False, True])
@@ -106,7 +106,7 @@ async def test_a_claim_whose_commit_was_in_doubt_is_told_to_the_sender(
             await opening
     else:
         assert (await opening).answer == "won"
-    assert [one.index for one in await heard(room.sender, 2, messages.ClaimSeen)] == [0, 1]
+    assert [one.index for one in await heard(room.sender, 2, messages.ClaimNotice)] == [0, 1]
     assert len(await record(packet_id)) == 2
     assert (await room.guests[1].open(packet_id)).answer == "claimed"
 
@@ -152,7 +152,7 @@ async def test_claims_that_were_told_are_not_told_again_when_their_record_fails(
 
     await until(recorded)
     await room.guests[0].open(packet_id)
-    assert [one.index for one in await heard(room.sender, 2, messages.ClaimSeen)] == [0, 1]
+    assert [one.index for one in await heard(room.sender, 2, messages.ClaimNotice)] == [0, 1]
 
 
 @pytest.mark.parametrize("tries_again", [False, True])
@@ -193,7 +193,7 @@ async def test_a_packet_that_was_not_committed_is_not_pushed(
     await proxy.cut()
     with pytest.raises(Refusal, match="store"):
         await room.lucky(500, 2)
-    unknown = room.server.app._doubts[0]._doubts
+    unknown = room.server.app._in_doubt[0]._in_doubt
     assert len(unknown) == 1
     await proxy.heal()
 
@@ -268,7 +268,7 @@ async def test_a_refund_that_was_not_committed_is_told_when_it_is(
     monkeypatch.setattr(refunds._records, "refund", fail_once)
 
     async def forgotten() -> bool:
-        return len(tries) > 1 and not refunds.doubts._doubts
+        return len(tries) > 1 and not refunds.in_doubt._in_doubt
 
     await until(forgotten)
     (told,) = await heard(room.sender, 1, messages.PacketRefunded)
@@ -284,13 +284,13 @@ async def test_many_doubts_are_looked_for_some_at_a_time(monkeypatch: pytest.Mon
     looks: list[list[int]] = []
     told: list[int] = []
 
-    async def recall(asked: Sequence[int]) -> list[int | None]:
+    async def find_outcome(asked: Sequence[int]) -> list[int | None]:
         looks.append(list(asked))
         if len(looks) == 1:
             some.add([7])  # meanwhile
         return [one if one > 2 else None for one in asked]
 
-    some: in_doubt.Doubts[int, int] = in_doubt.Doubts(recall, told.append)
+    some: in_doubt.InDoubt[int, int] = in_doubt.InDoubt(find_outcome, told.append)
     some.add([1, 2, 3, 4])
     looking = asyncio.create_task(some.run())
 

@@ -187,15 +187,15 @@ async def test_sent_again_while_it_is_being_read(server: Server, party: MakePart
     other = await connect(server, OTHER)
     group = await room.sender.create_group("other")
     await other.join_group(group)
-    loader, go = server.app.loader, asyncio.Event()
-    read = loader._read
+    recovery, go = server.app.recovery, asyncio.Event()
+    read = recovery._read
 
     async def slowly(ids: list[int]) -> Any:
         memories = await read(ids)
         await go.wait()
         return memories
 
-    loader._read = slowly  # type: ignore[method-assign]
+    recovery._read = slowly  # type: ignore[method-assign]
     server.app.packets._lives.clear()
     waiting = asyncio.ensure_future(other.grab(packet_id))
 
@@ -271,7 +271,7 @@ async def test_sent_again_but_not_committed_it_is_not_posted(
     monkeypatch.setattr(resends, "_announce", lambda event, audience: told.append(event))
     with pytest.raises(Refusal, match="store"):
         await room.sender.send_again(packet_id)
-    unknown = resends.doubts._doubts
+    unknown = resends.in_doubt._in_doubt
     assert len(unknown) == 1
 
     async def forgotten() -> bool:

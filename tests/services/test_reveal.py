@@ -11,7 +11,7 @@ from client_sim.sdk.errors import NotFinished
 from server import clock
 from server.cli.audit_report import print_proof
 from storage.postgres.database import Database
-from storage.postgres.packets.packets import Packets
+from storage.postgres.packets.packets import PacketStore
 from tests.conftest import StartServer
 from tests.services.conftest import MakeParty, until
 from tests.services.test_faults import Gate
@@ -19,7 +19,7 @@ from tests.services.test_faults import Gate
 
 async def verified(database: Database, packet_id: int) -> tuple[bool, str]:
     """What `hongbao verify` answers and prints."""
-    rows, claims = await Packets(database).load([packet_id])
+    rows, claims = await PacketStore(database).load([packet_id])
     shown = io.StringIO()
     found = print_proof(Console(file=shown, width=200), rows[packet_id], claims[packet_id], clock.now_ms())
     return found, shown.getvalue()

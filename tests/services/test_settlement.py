@@ -11,8 +11,8 @@ import pytest
 
 from client_sim.sdk.errors import Refusal
 from storage.postgres.database import Database
-from storage.postgres.money.settlement import Credit, Settlement
-from storage.postgres.money.wallets import Balance
+from storage.postgres.money.settlement import Credit, SettlementQueue
+from storage.postgres.money.wallets import WalletBalance
 from storage.postgres.packets.packets import Advance, ClaimRow
 from storage.redis import mirror as log
 from storage.redis.mirror import Extension, Mirror, MirroredClaim
@@ -33,12 +33,12 @@ async def queue(sql: Sql, amounts_fen: list[int]) -> None:
 
 
 @pytest.fixture
-def settlement(database: Database) -> Settlement:
+def settlement(database: Database) -> SettlementQueue:
     """The queue, without a server that empties it."""
-    return Settlement(database)
+    return SettlementQueue(database)
 
 
-async def test_largest_first(settlement: Settlement, sql: Sql) -> None:
+async def test_largest_first(settlement: SettlementQueue, sql: Sql) -> None:
     await queue(sql, [5, 900, 20, 7_000, 1])
     order = []
     for now_ms in range(5):
@@ -49,7 +49,7 @@ async def test_largest_first(settlement: Settlement, sql: Sql) -> None:
     assert await settlement.settle(1, 6) == (0, [])
 
 
-async def test_twice_is_once(settlement: Settlement, sql: Sql) -> None:
+async def test_twice_is_once(settlement: SettlementQueue, sql: Sql) -> None:
     await queue(sql, [300])
     await settlement.settle(10, 1)
     await queue(sql, [300])  # as if the same claim came again
@@ -59,27 +59,27 @@ async def test_twice_is_once(settlement: Settlement, sql: Sql) -> None:
     assert await sql.fetchval("SELECT count(*) FROM settlement_queue") == 0
 
 
-async def test_one_push_tells_all_that_a_batch_gave_a_user(settlement: Settlement, sql: Sql) -> None:
+async def test_one_push_tells_all_that_a_batch_gave_a_user(settlement: SettlementQueue, sql: Sql) -> None:
     await sql.executemany("INSERT INTO settlement_queue VALUES ($1, 1, 7, 0)", [(PACKETS + n,) for n in range(4)])
-    assert await settlement.settle(10, 5) == (4, [Credit(1, PACKETS, 4, 28, 5, Balance(28, 1))])
+    assert await settlement.settle(10, 5) == (4, [Credit(1, PACKETS, 4, 28, 5, WalletBalance(28, 1))])
 
 
-async def test_a_credit_is_recalled_by_the_time_of_its_batch(settlement: Settlement, sql: Sql) -> None:
+async def test_a_credit_is_recalled_by_the_time_of_its_batch(settlement: SettlementQueue, sql: Sql) -> None:
     """With what is in the wallet by now. One that came to nothing is not taken for its successor."""
     await queue(sql, [300, 200])
     _, (one, other) = await settlement.settle(10, 5)
     never = one._replace(packet_id=PACKETS + 9)
     await sql.execute("INSERT INTO settlement_queue VALUES ($1, 1, 7, 0)", PACKETS + 8)
     await settlement.settle(10, 6)
-    found = await settlement.recall([never, other, one._replace(at_ms=6), one])
-    assert found == [None, other, None, one._replace(balance=Balance(307, 2))]
-    assert (one.balance, other.balance) == (Balance(300, 1), Balance(200, 1))
+    found = await settlement.find_outcome([never, other, one._replace(at_ms=6), one])
+    assert found == [None, other, None, one._replace(balance=WalletBalance(307, 2))]
+    assert (one.balance, other.balance) == (WalletBalance(300, 1), WalletBalance(200, 1))
 
 
 async def test_two_at_once_take_different_claims(database: Database, sql: Sql) -> None:
     amounts = list(range(1, 201))
     await queue(sql, amounts)
-    workers = [Settlement(database), Settlement(database)]
+    workers = [SettlementQueue(database), SettlementQueue(database)]
     taken = await asyncio.gather(*(worker.settle(50, 1) for worker in workers * 2))
     assert [count for count, _ in taken] == [50, 50, 50, 50]
     assert await sql.fetchval("SELECT sum(balance_fen) FROM wallets") == sum(amounts)

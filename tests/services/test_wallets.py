@@ -74,12 +74,12 @@ async def test_money_whose_commit_was_in_doubt_is_told_once(
         await until(lambda: _nothing_in_doubt(server))
     assert proxy.lost_replies == 2
     assert await changes(user, 2) == [(500, 500, "top_up"), (300, -200, "withdraw")]
-    assert wallets_of(server).moved_fen == {ledger.Kind.TOP_UP: 500, ledger.Kind.WITHDRAW: 200}
+    assert wallets_of(server).moved_fen == {ledger.TransferKind.TOP_UP: 500, ledger.TransferKind.WITHDRAW: 200}
     await books_balance()
 
 
 async def _nothing_in_doubt(server: Server) -> bool:
-    return not wallets_of(server).doubts._doubts
+    return not wallets_of(server).in_doubt._in_doubt
 
 
 async def test_money_that_was_not_moved_is_told_when_it_is(
@@ -99,7 +99,7 @@ async def test_money_that_was_not_moved_is_told_when_it_is(
     with pytest.raises(Refusal, match="store"):
         await backend.top_up(USER, 500, key="k")
     assert await sql.fetchval("SELECT count(*) FROM transfers") == 0
-    assert len(wallets_of(server).doubts._doubts) == 1
+    assert len(wallets_of(server).in_doubt._in_doubt) == 1
     assert await backend.top_up(USER, 500, key="k") == 500
     await until(lambda: _nothing_in_doubt(server))
     assert await changes(user, 1) == [(500, 500, "top_up")]

@@ -8,33 +8,33 @@ from collections.abc import Sequence
 import pytest
 
 from client_sim.sdk.client import Client
-from protocol.messages import ClaimsSeen
+from protocol.messages import ResultUpdate
 from server.net import subscriptions
-from server.services.chat.names import Names
+from server.services.chat.names import NameService
 from tests.conftest import Connect, Server, StartServer
 from tests.services.conftest import MakeParty, until
 
 
-async def news(client: Client, packet_id: int, opened: int) -> list[ClaimsSeen]:
+async def news(client: Client, packet_id: int, opened: int) -> list[ResultUpdate]:
     """The pushes up to the one that says so many shares are opened."""
-    found: list[ClaimsSeen] = []
+    found: list[ResultUpdate] = []
     async with asyncio.timeout(5):
         async for push in client.pushes():
-            if isinstance(push, ClaimsSeen) and push.packet_id == packet_id:
+            if isinstance(push, ResultUpdate) and push.packet_id == packet_id:
                 found.append(push)
                 if push.opened == opened:
                     break
     return found
 
 
-def heard(client: Client) -> list[ClaimsSeen]:
+def heard(client: Client) -> list[ResultUpdate]:
     """What has been pushed and not been read yet."""
-    return [push for push in client.pushes()._pushes if isinstance(push, ClaimsSeen)]
+    return [push for push in client.pushes()._pushes if isinstance(push, ResultUpdate)]
 
 
 async def quiet() -> None:
     """Longer than news waits before it is told."""
-    await asyncio.sleep(subscriptions.FOLD_S * 2.5)
+    await asyncio.sleep(subscriptions.COALESCE_S * 2.5)
 
 
 async def test_a_burst_is_few_pushes_with_all_claims_once_and_in_order(server: Server, party: MakeParty) -> None:
@@ -49,7 +49,7 @@ async def test_a_burst_is_few_pushes_with_all_claims_once_and_in_order(server: S
     answers = [await guest.open(packet_id) for guest in room.guests[:20]]  # one by one, so in twenty batches
     pushes = await news(watcher, packet_id, 21)
     took_s = asyncio.get_running_loop().time() - began_s
-    assert len(pushes) <= 1 + took_s / subscriptions.FOLD_S
+    assert len(pushes) <= 1 + took_s / subscriptions.COALESCE_S
     lines = [line for push in pushes for line in push.claims]
     assert [line.index for line in lines] == list(range(1, 21))
     amounts = {guest.user_id: one.amount_fen for guest, one in zip(room.guests, answers, strict=False)}
@@ -253,7 +253,7 @@ class Held:
         if not self.asked.is_set():
             self.asked.set()
             await self.go.wait()
-        return await Names.of(self._names, user_ids)
+        return await NameService.of(self._names, user_ids)
 
 
 async def test_who_is_thrown_out_while_names_are_read_is_told_nothing(

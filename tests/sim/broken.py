@@ -149,7 +149,7 @@ class TellsOfWhatIsNotDurable(Broken):
 
         def conclude(live: Any, attempt: Any, decision: Any) -> None:
             if decision.answer is WON:
-                service.Packets._conclude(packets, live, attempt, decision)
+                service.PacketService._conclude(packets, live, attempt, decision)
             else:
                 attempt.answer(decision)
 
@@ -160,7 +160,7 @@ class ReloadSkipped(Broken):
     """What memory believed is taken for what the stores hold, after a store has refused it."""
 
     def breaks_server(self, app: Any) -> None:
-        load = app.loader.load
+        load = app.recovery.load
 
         async def believe(lives: Sequence[Any]) -> list[Any]:
             missing: list[Any] = await load([live for live in lives if live.replaced is None])
@@ -171,7 +171,7 @@ class ReloadSkipped(Broken):
                     live.ready(kept, live.audience, live.mirrored, live.mirror_length)
             return missing
 
-        app.loader.load = believe
+        app.recovery.load = believe
 
 
 class ForgetsTheUndone(Broken):
@@ -181,7 +181,7 @@ class ForgetsTheUndone(Broken):
         resume = app.packets._resume
 
         def forget(live: Any, packet: Any) -> None:
-            live.undone = []
+            live.rejected = []
             resume(live, packet)
 
         app.packets._resume = forget

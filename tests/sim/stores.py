@@ -9,14 +9,22 @@ from typing import Any
 
 import asyncpg
 
-from server.core.ledger import Kind
+from server.core.ledger import TransferKind
 from storage.errors import StoreUnavailable
 from storage.postgres.chat import grab_stats, groups
-from storage.postgres.chat.grab_stats import ReactionRow
+from storage.postgres.chat.grab_stats import GrabStatRow
 from storage.postgres.chat.groups import GroupRow
 from storage.postgres.money import settlement, wallets
 from storage.postgres.money.settlement import Backlog, Credit, Unanswered
-from storage.postgres.money.wallets import EMPTY, Balance, Booked, KeyReused, Moved, NotEnoughMoney, TransferRow
+from storage.postgres.money.wallets import (
+    EMPTY,
+    Booked,
+    KeyReused,
+    Moved,
+    NotEnoughMoney,
+    TransferRow,
+    WalletBalance,
+)
 from storage.postgres.packets import packets, sends
 from storage.postgres.packets.packets import Advance, ClaimRow, PacketRow, RefundRow
 from storage.postgres.packets.sends import Sent
@@ -106,7 +114,7 @@ class Tables:
             RefundRow(one.packet_id, one.sender_id, one.refunded_fen, self.balance(one.sender_id)) for one in paid
         ]
 
-    def recall_refunds(self, tries: Sequence[tuple[int, int]]) -> list[RefundRow | None]:
+    def find_refunds(self, tries: Sequence[tuple[int, int]]) -> list[RefundRow | None]:
         return [self.recall_refund(self.packets[packet_id], at_ms) for packet_id, at_ms in tries]
 
     def recall_refund(self, row: PacketRow, at_ms: int) -> RefundRow | None:
@@ -117,7 +125,7 @@ class Tables:
     def pay_back(self, row: PacketRow, claimed_fen: int, now_ms: int) -> PacketRow:
         fen = row.total_fen - claimed_fen
         closed = self.packets[row.packet_id] = row._replace(closed_at_ms=now_ms, refunded_fen=fen)
-        self.transfer(TransferRow(row.packet_id, row.sender_id, Kind.REFUND, "", fen, now_ms))
+        self.transfer(TransferRow(row.packet_id, row.sender_id, TransferKind.REFUND, "", fen, now_ms))
         self.pay(row.sender_id, fen)
         self.journal.append(("refund", row.packet_id, fen))
         return closed
@@ -126,8 +134,8 @@ class Tables:
         self.wallets[user_id] = self.wallets.get(user_id, 0) + change_fen
         self.changes.setdefault(user_id, []).append(self.wallets[user_id])
 
-    def balance(self, user_id: int) -> Balance:
-        return Balance(self.wallets.get(user_id, 0), len(self.changes.get(user_id, ())))
+    def balance(self, user_id: int) -> WalletBalance:
+        return WalletBalance(self.wallets.get(user_id, 0), len(self.changes.get(user_id, ())))
 
     def transfer(self, row: TransferRow) -> None:
         if row[:4] in self.transfers:
@@ -159,7 +167,7 @@ class Tables:
         self.posts[row.packet_id] = numbers
         return Sent(row, self.balance(row.sender_id), numbers)
 
-    def recall(self, rows: Sequence[PacketRow]) -> list[Sent | None]:
+    def find_outcome(self, rows: Sequence[PacketRow]) -> list[Sent | None]:
         return [
             Sent(row, self.balance(row.sender_id), self.posts[row.packet_id])
             if row.packet_id in self.posts
@@ -183,12 +191,12 @@ class Tables:
         return [self.settled_one(credit) for credit in credits]
 
     def settled_one(self, credit: Credit) -> Credit | None:
-        row = self.transfers.get((credit.packet_id, credit.user_id, Kind.CLAIM, ""))
+        row = self.transfers.get((credit.packet_id, credit.user_id, TransferKind.CLAIM, ""))
         found = row is not None and row.at_ms == credit.at_ms
         return credit._replace(balance=self.balance(credit.user_id)) if found else None
 
     def credit(self, packet_id: int, user_id: int, fen: int, now_ms: int) -> bool:
-        row = TransferRow(packet_id, user_id, Kind.CLAIM, "", fen, now_ms)
+        row = TransferRow(packet_id, user_id, TransferKind.CLAIM, "", fen, now_ms)
         if row[:4] in self.transfers:
             return False
         self.transfer(row)
@@ -281,7 +289,7 @@ class Logs:
 # --- the interfaces: one set of these a server, all on the same tables and logs -------------------------------
 
 
-class SimPackets(packets.Packets):
+class SimPackets(packets.PacketStore):
     """`record` is the real one, with its retry one by one."""
 
     def __init__(self, place: Any) -> None:
@@ -307,11 +315,11 @@ class SimPackets(packets.Packets):
         async with self._refund_turn:
             return await self._line.call("refund", lambda: self._tables.refund(frozen, now_ms))
 
-    async def recall_refunds(self, tries: Sequence[tuple[int, int]]) -> list[RefundRow | None]:
-        return await self._line.call("recall_refunds", lambda: self._tables.recall_refunds(tries))
+    async def find_refunds(self, tries: Sequence[tuple[int, int]]) -> list[RefundRow | None]:
+        return await self._line.call("recall_refunds", lambda: self._tables.find_refunds(tries))
 
 
-class SimSends(sends.Sends):
+class SimSends(sends.SendStore):
     def __init__(self, place: Any) -> None:
         self._tables, self._line, self._turn = place.tables, place.postgres, asyncio.Lock()
 
@@ -319,14 +327,14 @@ class SimSends(sends.Sends):
         async with self._turn:
             return await self._line.call("send", lambda: self._tables.send(rows, transfer_of, streams_of))
 
-    async def recall(self, rows: Sequence[PacketRow], streams_of: Any) -> list[Sent | None]:
-        return await self._line.call("recall", lambda: self._tables.recall(rows))
+    async def find_outcome(self, rows: Sequence[PacketRow], streams_of: Any) -> list[Sent | None]:
+        return await self._line.call("recall", lambda: self._tables.find_outcome(rows))
 
     async def before(self, sender_id: int, key: str) -> PacketRow | None:
         return await self._line.call("before", lambda: self._tables.sent_before(sender_id, key))
 
 
-class SimSettlement(settlement.Settlement):
+class SimSettlement(settlement.SettlementQueue):
     def __init__(self, place: Any) -> None:
         self._tables, self._line, self._turn = place.tables, place.postgres, asyncio.Lock()
 
@@ -344,14 +352,14 @@ class SimSettlement(settlement.Settlement):
             except StoreUnavailable as error:
                 raise Unanswered(error, credits) from error
 
-    async def recall(self, credits: Sequence[Credit]) -> list[Credit | None]:
+    async def find_outcome(self, credits: Sequence[Credit]) -> list[Credit | None]:
         return await self._line.call("settled", lambda: self._tables.settled(credits))
 
     async def backlog(self) -> Backlog:
         return Backlog(len(self._tables.queue), sum(one[2] for one in self._tables.queue), None)
 
 
-class SimGroups(groups.Groups):
+class SimGroups(groups.GroupStore):
     def __init__(self, place: Any) -> None:
         self._tables, self._line = place.tables, place.postgres
 
@@ -363,27 +371,27 @@ class SimGroups(groups.Groups):
         return [row._replace(members=set(row.members)) for row in found]
 
 
-class SimReactions(grab_stats.Reactions):
+class SimReactions(grab_stats.GrabStatStore):
     """Statistics: nothing here depends on them."""
 
     def __init__(self, place: Any) -> None:
         self._line = place.postgres
 
-    async def add(self, rows: Sequence[ReactionRow], recent_max: int) -> None:
+    async def add(self, rows: Sequence[GrabStatRow], recent_max: int) -> None:
         await self._line.call("reactions", lambda: None)
 
 
-class SimWallets(wallets.Wallets):
+class SimWallets(wallets.WalletStore):
     def __init__(self, place: Any) -> None:
         self._tables, self._line = place.tables, place.postgres
 
-    async def balance(self, user_id: int) -> Balance:
+    async def balance(self, user_id: int) -> WalletBalance:
         return await self._line.call("balance", lambda: self._tables.balance(user_id))
 
     async def move(self, transfer: TransferRow, user_id: int, change_fen: int) -> Moved:
         return await self._line.call("move", lambda: self._tables.move(transfer, user_id, change_fen))
 
-    async def recall(self, transfers: Sequence[TransferRow]) -> list[Booked | None]:
+    async def find_outcome(self, transfers: Sequence[TransferRow]) -> list[Booked | None]:
         users = [row.credit_account or row.debit_account for row in transfers]
         return await self._line.call("moved", lambda: self._tables.moved(transfers, users))
 
@@ -422,14 +430,14 @@ class SimMirror(mirror.Mirror):
 def modules() -> SimpleNamespace:
     """Stands for the package storage.postgres where server.app wires the stores."""
     return SimpleNamespace(
-        packets=SimpleNamespace(Packets=SimPackets),
-        sends=SimpleNamespace(Sends=SimSends),
-        settlement=SimpleNamespace(Settlement=SimSettlement),
-        groups=SimpleNamespace(Groups=SimGroups),
-        wallets=SimpleNamespace(Wallets=SimWallets),
-        messages=SimpleNamespace(Messages=lambda place: None),
-        names=SimpleNamespace(Names=lambda place: None),
-        records=SimpleNamespace(Records=lambda place: SimpleNamespace(sent=None, received=None)),
-        resends=SimpleNamespace(Resends=lambda place: None),
-        grab_stats=SimpleNamespace(Reactions=SimReactions),
+        packets=SimpleNamespace(PacketStore=SimPackets),
+        sends=SimpleNamespace(SendStore=SimSends),
+        settlement=SimpleNamespace(SettlementQueue=SimSettlement),
+        groups=SimpleNamespace(GroupStore=SimGroups),
+        wallets=SimpleNamespace(WalletStore=SimWallets),
+        messages=SimpleNamespace(MessageStore=lambda place: None),
+        names=SimpleNamespace(NameStore=lambda place: None),
+        records=SimpleNamespace(RecordStore=lambda place: SimpleNamespace(sent=None, received=None)),
+        resends=SimpleNamespace(ResendStore=lambda place: None),
+        grab_stats=SimpleNamespace(GrabStatStore=SimReactions),
     )

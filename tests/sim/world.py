@@ -19,7 +19,7 @@ from server import app as wiring
 from server import config
 from server.app import App
 from server.core.packet import Answer, Decision
-from server.services.runtime.refusals import Reason, Refused
+from server.services.runtime.refusals import Reason, RequestRefused
 from storage.errors import StoreUnavailable
 from storage.postgres.chat.groups import GroupRow
 from tests.sim import check, stores
@@ -126,7 +126,7 @@ class SimServer:
             world.broken.breaks_server(self.app)
         self.tasks = [world.loop.create_task(self._begin(self.app))]
         for work in self.app._loops():
-            if work.__qualname__.startswith(("Listener", "Sampler", "AskedNowAndThen")):
+            if work.__qualname__.startswith(("Listener", "Sampler", "PeriodicQuery")):
                 work.close()  # no sockets here, and no operators
             else:
                 self.tasks.append(world.loop.create_task(self._supervise(work)))
@@ -254,9 +254,9 @@ class World:
         elif kind == "Claimed":
             for claim in event.claims:
                 check.push_is_true(self, event.terms.packet_id, claim)
-        elif kind == "BalanceChanged":
+        elif kind == "BalanceChange":
             check.balance_is_true(self, event)
-        elif kind == "PacketPosted":
+        elif kind == "PacketPost":
             check.post_is_true(self, event)
             self._offer(event.terms)
 
@@ -324,9 +324,9 @@ class World:
             check.send_is_true(self, terms)
             self._offer(terms)
             return "ok", terms
-        if isinstance(error, Refused) and error.reason is not Reason.STORE_UNAVAILABLE:
+        if isinstance(error, RequestRefused) and error.reason is not Reason.STORE_UNAVAILABLE:
             return str(error.reason), None
-        if not isinstance(error, Refused | StoreUnavailable):
+        if not isinstance(error, RequestRefused | StoreUnavailable):
             self.accuse(f"a send failed: {error!r}")
         return "unknown", None
 

@@ -13,7 +13,7 @@ from typing import TypeAlias
 import asyncpg
 import pytest
 
-from server.embedded import Stores
+from server.embedded import StoreAddresses
 from storage.errors import StoreRefused
 from storage.postgres import migrate as module
 from storage.postgres.database import Database
@@ -26,7 +26,7 @@ LONGER = "SELECT pg_sleep(0.8);"
 
 
 @pytest.fixture
-async def dsn(stores: Stores) -> AsyncIterator[str]:
+async def dsn(stores: StoreAddresses) -> AsyncIterator[str]:
     """A database with nothing in it."""
     admin = await asyncpg.connect(stores.postgres_dsn)
     await admin.execute("DROP DATABASE IF EXISTS test_migrate WITH (FORCE)")
@@ -165,7 +165,7 @@ async def test_a_newer_database_is_refused(folder: Path, database: Database, sql
 
 
 async def test_whoever_starts_a_server_on_it_reads_one_line(
-    stores: Stores, dsn: str, sql: Sql, tmp_path: Path
+    stores: StoreAddresses, dsn: str, sql: Sql, tmp_path: Path
 ) -> None:
     async with opened(dsn) as database:
         await migrate(database)

@@ -9,12 +9,12 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from server.embedded import Stores
+from server.embedded import StoreAddresses
 from storage.postgres import migrate
 from storage.postgres.database import Database
 from storage.postgres.money.audit import snapshot
-from storage.postgres.money.records import Records, Span
-from storage.postgres.money.settlement import Settlement
+from storage.postgres.money.records import RecordStore, Span
+from storage.postgres.money.settlement import SettlementQueue
 
 FIRST = 9_007_199_254_740_992
 NEW_YEAR_MS = 1_767_196_800_000  # 2026 begins in Beijing
@@ -46,7 +46,7 @@ CLAIMS = [
 
 
 @pytest.fixture
-async def old(stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Database]:
+async def old(stores: StoreAddresses, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Database]:
     """A database as the first version made it, with packets in it; migrations that come are those of today."""
     admin = await asyncpg.connect(stores.postgres_dsn)
     await admin.execute("DROP DATABASE IF EXISTS test_old WITH (FORCE)")
@@ -113,11 +113,11 @@ async def test_totals_are_those_that_would_have_been_counted(old: Database) -> N
 
 async def test_lines_are_there_and_what_waited_is_counted_once(old: Database) -> None:
     await migrate.migrate(old)
-    records = Records(old)
+    records = RecordStore(old)
     packets = [row.packet.packet_id - FIRST for row in await records.sent(1, EVERYTHING)]
     assert packets == [6, 5, 4, 3, 2, 1]
     for _ in range(2):
-        await Settlement(old).settle(10, NEW_YEAR_MS + 10**9)
+        await SettlementQueue(old).settle(10, NEW_YEAR_MS + 10**9)
     received = [
         (row.packet.packet_id - FIRST, row.amount_fen, row.is_best) for row in await records.received(3, EVERYTHING)
     ]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from storage.errors import StoreUnavailable
-from storage.postgres.health_probe import Watch
+from storage.postgres.health_probe import HealthProbe
 from tests.sim.loop import SimLoop
 
 NEVER_S = 1e6
@@ -24,7 +24,7 @@ class Store:
         self._thaws_s = thaws_s
         self.takes_connections = True
         self.probes = 0
-        self.watch = Watch(self._probe)
+        self.watch = HealthProbe(self._probe)
 
     async def _probe(self) -> None:
         self.probes += 1
@@ -136,7 +136,7 @@ def test_a_probe_that_fails_because_we_stood_still_proves_nothing() -> None:
                 loop.now_s += 3.0  # something of ours has held the loop up
             await asyncio.sleep(0.01)
 
-        watch = Watch(stands_still)
+        watch = HealthProbe(stands_still)
         with watch.asking():
             await asyncio.sleep(0.3)
             assert not watch.away

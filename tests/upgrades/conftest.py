@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from server import clock
-from server.embedded import Stores
+from server.embedded import StoreAddresses
 from tests.services.conftest import party
 
 __all__ = ["party"]
@@ -39,7 +39,7 @@ def clock_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Clock]:
 
 
 @pytest.fixture
-async def new_database(stores: Stores) -> AsyncIterator[NewDatabase]:
+async def new_database(stores: StoreAddresses) -> AsyncIterator[NewDatabase]:
     """Makes databases with nothing in them; their DSNs."""
     async with AsyncExitStack() as stack:
         admin = await asyncpg.connect(stores.postgres_dsn)

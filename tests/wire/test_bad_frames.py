@@ -53,7 +53,7 @@ FIELDS: dict[str, list[Any]] = {
     "Records": ["sent", 0, 0, 0],
     "SendAgain": [GROUP, 0],
     "Kick": [GROUP, 2],
-    "Reactions": [GROUP],
+    "GrabStats": [GROUP],
     "SetName": ["name"],
     "GetNames": [[1, 2]],
     "GetBalance": [],

@@ -12,7 +12,7 @@ import pytest
 from protocol import messages
 from server.core.limits import Limits
 from server.core.packet import Answer
-from server.net.address_limits import Addresses, address_of
+from server.net.address_limits import AddressLimits, address_of
 from tests.conftest import Server, StartServer
 from tests.wire import raw as wire
 from tests.wire.conftest import Dial
@@ -155,7 +155,7 @@ async def test_genuine_logins_cost_nothing_of_the_budget(start_attacked: StartSe
 
 
 def test_addresses_are_forgotten_when_they_owe_nothing() -> None:
-    addresses = Addresses(
+    addresses = AddressLimits(
         Limits(
             connections_of_address_max=2,
             failed_logins_of_address_per_s=1.0,

@@ -146,7 +146,7 @@ async def _outgoing(room: Room) -> object:
 
 async def _waits(room: Room) -> object:
     app = room.server.app
-    queues = [one._pressure for one in (app.path, app.packets, *app._batchers)]
+    queues = [one._load_shedding for one in (app.path, app.packets, *app._batchers)]
     for queue in queues:
         queue.begin()  # and nothing comes back from the store
     await asyncio.sleep(0.01)

@@ -14,7 +14,7 @@ import pytest
 
 from client_sim.sdk.client import Client
 from client_sim.sdk.errors import ConnectionLost
-from server.net.tls import Gate, server_context
+from server.net.tls import TlsListener, server_context
 from tests.conftest import Server, StartServer, token
 from tests.issuer import Issuer
 from tests.wire import raw as wire
@@ -43,9 +43,9 @@ async def plain(secure: Server) -> AsyncIterator[socket.socket]:
         yield opened
 
 
-def gate_of(server: Server) -> Gate:
+def gate_of(server: Server) -> TlsListener:
     gate = server.app.listener._server
-    assert isinstance(gate, Gate)
+    assert isinstance(gate, TlsListener)
     return gate
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from client_sim.chat.app import ChatApp
 
 
-DEAF_S = 0.4  # nobody has read a page that soon: letters pressed by then were meant for the line below
+READ_PAUSE_S = 0.4  # nobody has read a page that soon: letters pressed by then were meant for the line below
 
 
 class Dialog(ModalScreen[None]):
@@ -30,7 +30,7 @@ class Dialog(ModalScreen[None]):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self.session = session
-        self._deaf_until_s = time.monotonic() + DEAF_S
+        self._deaf_until_s = time.monotonic() + READ_PAUSE_S
         self._is_typed_on = False
 
     def on_key(self, key: events.Key) -> None:
@@ -39,7 +39,7 @@ class Dialog(ModalScreen[None]):
         if is_typing and time.monotonic() < self._deaf_until_s:
             key.stop()
             self._is_typed_on = True
-            self._deaf_until_s = time.monotonic() + DEAF_S
+            self._deaf_until_s = time.monotonic() + READ_PAUSE_S
 
     @property
     def chat(self) -> ChatApp:

@@ -52,10 +52,10 @@ async def members(session: Session) -> Listing:
     return Listing(session, f"{title}  {here.name}  /join {here.stream_id}", lines)
 
 
-async def reactions(session: Session) -> Listing:
+async def grab_stats(session: Session) -> Listing:
     """The owner's view: who is fastest, who is first, who sends."""
     lines = [Content.styled(" " * 18 + text(session.language, "who_head"), DIM)]
-    for one in await session.reactions():
+    for one in await session.grab_stats():
         median = f"{one.median_ms / 1000:.2f} s" if one.median_ms else "-"
         columns = "".join(
             drawing.fit(str(value), width, right=True)

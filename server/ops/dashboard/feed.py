@@ -20,7 +20,7 @@ from aiohttp import web
 
 from server.core.latency import BOUNDS_MS
 from server.ops.health import Health
-from server.ops.samples.money_in_packets import Balance, Balancer
+from server.ops.samples.money_in_packets import MoneyInPackets, MoneyInPacketsCheck
 from server.ops.samples.rates import Rates, rates
 from server.ops.samples.sample import Counts, Sample
 from server.ops.samples.sampler import Sampler
@@ -63,7 +63,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     degraded: list[str]
     lately: Rates  # over the last ten seconds
     refused: Counts  # in the last minute, by reason
-    balance: Balance | None
+    balance: MoneyInPackets | None
     points: list[Point]
 
 
@@ -75,7 +75,7 @@ class Dashboard:
         self._health = health
         self._version = version
         self._page, self._policy = _assemble()
-        self._balancer = Balancer()
+        self._balancer = MoneyInPacketsCheck()
         self._seen: Sample | None = None
         self._news = b""
         self._turned = asyncio.Event()

@@ -13,7 +13,7 @@ AROUND: Final = 5  # samples: a count began at most three seconds before it was 
 FLOWS: Final = ("sent", "claimed", "refunded")
 
 
-class Balance(msgspec.Struct, frozen=True, kw_only=True):
+class MoneyInPackets(msgspec.Struct, frozen=True, kw_only=True):
     """before + sent = claimed + refunded + in packets + moving, in fen, as of a count of the money in packets."""
 
     at_ms: int
@@ -26,7 +26,7 @@ class Balance(msgspec.Struct, frozen=True, kw_only=True):
     difference: int  # of it, what no movement explains; 0: it balances
 
 
-class Balancer:
+class MoneyInPacketsCheck:
     """Is shown every sample from the server's start. Each count tells what must have been in packets then.
 
     Nobody can count at one moment what is counted in two places. So a count tells a range, as wide as what moved
@@ -37,7 +37,7 @@ class Balancer:
         self._recent: deque[Sample] = deque(maxlen=AROUND)
         self._least: float = 0
         self._most: float = float("inf")
-        self.last: Balance | None = None
+        self.last: MoneyInPackets | None = None
 
     def add(self, sample: Sample) -> None:
         """A second has passed. A count is judged a second after it was first seen."""
@@ -62,9 +62,9 @@ class Balancer:
         )
 
 
-def _balance(sample: Sample, before: int, in_packets: int, difference: int) -> Balance:
+def _balance(sample: Sample, before: int, in_packets: int, difference: int) -> MoneyInPackets:
     sent, claimed, refunded = (sample.money_fen[flow] for flow in FLOWS)
-    return Balance(
+    return MoneyInPackets(
         at_ms=sample.at_ms,
         before=before,
         sent=sent,

@@ -13,36 +13,36 @@ from server.core import ledger
 from server.net.dispatch import Dispatch
 from server.net.hub import Hub
 from server.net.listener import Listener
-from server.net.subscriptions import Watching
+from server.net.subscriptions import Subscriptions
 from server.ops.samples.hottest import Hottest
 from server.ops.samples.sample import AuditFault, AuditResult, Counts, Figures, HotPacket, Sample, State, StoreState
-from server.services.money.settlement import Settlement
-from server.services.money.wallets import Wallets
+from server.services.money.settlement import SettlementService
+from server.services.money.wallets import WalletService
 from server.services.packets.commit import CommitPath
-from server.services.packets.grab_open import Packets
-from server.services.packets.live_packet import Live
-from server.services.packets.recovery import Loader
-from server.services.packets.refund import Refunds
-from server.services.packets.send import Sends
+from server.services.packets.grab_open import PacketService
+from server.services.packets.live_packet import LivePacket
+from server.services.packets.recovery import Recovery
+from server.services.packets.refund import RefundService
+from server.services.packets.send import SendService
 from storage.postgres.database import Database
 
 WITHOUT_REDIS: Final = {"postgres": "opens go on without the mirror", "redis": "opens are refused"}
 
 
-class Parts(NamedTuple):
+class ObservedParts(NamedTuple):
     """Whoever counts something."""
 
     listener: Listener
     hub: Hub
-    watching: Watching
+    watching: Subscriptions
     dispatch: Dispatch
-    packets: Packets
+    packets: PacketService
     path: CommitPath
-    loader: Loader
-    settlement: Settlement
-    refunds: Refunds
-    sends: Sends
-    wallets: Wallets
+    recovery: Recovery
+    settlement: SettlementService
+    refunds: RefundService
+    sends: SendService
+    wallets: WalletService
     database: Database
 
 
@@ -50,7 +50,7 @@ class Observer:
     """Makes samples. `state`, `figures` and those about audits are told by whoever knows them."""
 
     def __init__(
-        self, parts: Parts, durability: str, now_ms: Callable[[], int], now_s: Callable[[], float]
+        self, parts: ObservedParts, durability: str, now_ms: Callable[[], int], now_s: Callable[[], float]
     ) -> None:
         """`now_s` is a clock that never jumps."""
         self._parts = parts
@@ -72,7 +72,7 @@ class Observer:
 
     def sample(self, lag_ms: float) -> Sample:
         """The server now; `lag_ms` is measured by whoever calls."""
-        (listener, hub, watching, dispatch, packets, path, loader, settlement, refunds, sends, wallets, _) = (
+        (listener, hub, watching, dispatch, packets, path, recovery, settlement, refunds, sends, wallets, _) = (
             self._parts
         )
         return Sample(
@@ -95,8 +95,8 @@ class Observer:
             postgres_ms=path.batch_ms["postgres"].so_far(),
             batches=path.batches,
             claims=path.recorded_claims,
-            undone=path.undone_claims,
-            redriven=loader.redriven_claims + refunds.redriven_claims,
+            rejected=path.rejected_claims,
+            redriven=recovery.redriven_claims + refunds.redriven_claims,
             unrecorded=path.unrecorded,
             live_packets=packets.live_packets,
             hottest=tuple(
@@ -107,10 +107,10 @@ class Observer:
             refunded_packets=refunds.refunded_packets,
             sends=sends.sent_packets,
             money_fen={
-                "topped_up": wallets.moved_fen[ledger.Kind.TOP_UP],
-                "withdrawn": wallets.moved_fen[ledger.Kind.WITHDRAW],
+                "topped_up": wallets.moved_fen[ledger.TransferKind.TOP_UP],
+                "withdrawn": wallets.moved_fen[ledger.TransferKind.WITHDRAW],
                 "sent": sends.sent_fen,
-                "claimed": path.recorded_fen + loader.found_fen + refunds.redriven_fen,
+                "claimed": path.recorded_fen + recovery.found_fen + refunds.redriven_fen,
                 "refunded": refunds.refunded_fen,
             },
             figures=self.figures(),
@@ -137,7 +137,7 @@ class Observer:
         return dict(self._stores)
 
 
-def _left_shares(live: Live | None) -> int | None:
+def _left_shares(live: LivePacket | None) -> int | None:
     return None if live is None or live.packet is None else live.packet.terms.shares - live.durable
 
 

@@ -14,7 +14,7 @@ EVERY_S: Final = 5.0
 REST: Final = 20  # times as long as the answer took: a question that costs much is asked less often
 
 
-class AskedNowAndThen:
+class PeriodicQuery:
     """Keeps the last answer; while the store is away, the one before."""
 
     def __init__(self, ask: Callable[[], Awaitable[Figures]], now_s: Callable[[], float]) -> None:

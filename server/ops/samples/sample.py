@@ -88,7 +88,7 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     postgres_ms: Latencies
     batches: int
     claims: int  # recorded
-    undone: int  # claims that a store refused or did not answer for, decided again
+    rejected: int  # claims that a store refused or did not answer for, decided again
     redriven: int  # claims that only the mirror held
     unrecorded: int  # now: claims on their way
     live_packets: int  # now

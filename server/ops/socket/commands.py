@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from protocol.codes import Close
 from server import logs
 from server.net.hub import Hub
-from server.ops.audit_runs import Audits
+from server.ops.audit_runs import AuditRuns
 from server.ops.health import Health
 from server.ops.samples.rates import non_zero, rates
 from server.ops.samples.sample import Sample
@@ -23,7 +23,7 @@ MOST: Final = 20
 MOST_MAX: Final = 1_000
 
 
-class Levers(NamedTuple):
+class AdminActions(NamedTuple):
     """What changes the server itself; all are called without awaiting."""
 
     drain: Callable[[], None]
@@ -81,8 +81,8 @@ class Commands:
         health: Callable[[Sample], Health],
         lookups: Lookups,
         hub: Hub,
-        audits: Audits,
-        levers: Levers,
+        audits: AuditRuns,
+        levers: AdminActions,
     ) -> None:
         self._sampler = sampler
         self._health = health
@@ -212,7 +212,7 @@ def status_of(sample: Sample, health: Health) -> dict[str, Any]:
             "batches": sample.batches,
             "claims": sample.claims,
             "on_their_way": sample.unrecorded,
-            "undone": sample.undone,
+            "undone": sample.rejected,
             "redriven": sample.redriven,
         },
         "settlement": {

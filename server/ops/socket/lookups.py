@@ -12,16 +12,16 @@ from heapq import nlargest
 from typing import Any, Final, NamedTuple, TypeVar
 
 from server.net.session import Session
-from server.ops.samples.observer import Parts
+from server.ops.samples.observer import ObservedParts
 from server.services.packets.grab_open import state_of
-from server.services.packets.live_packet import Live
+from server.services.packets.live_packet import LivePacket
 from storage.errors import StoreUnavailable
-from storage.postgres.chat.groups import Groups as GroupStore
-from storage.postgres.chat.messages import Messages
+from storage.postgres.chat.groups import GroupStore
+from storage.postgres.chat.messages import MessageStore
 from storage.postgres.database import Database
-from storage.postgres.money.settlement import Settlement as Queue
+from storage.postgres.money.settlement import SettlementQueue as Queue
 from storage.postgres.packets.packets import ClaimRow, PacketRow
-from storage.postgres.packets.packets import Packets as Records
+from storage.postgres.packets.packets import PacketStore as Records
 from storage.redis.mirror import Mirror
 
 NEWEST_CLAIMS: Final = 20
@@ -45,14 +45,16 @@ class Stores(NamedTuple):
     records: Records
     queue: Queue
     groups: GroupStore
-    messages: Messages
+    messages: MessageStore
     mirror: Mirror
 
 
 class Lookups:
     """Answers for people; each asks the stores at most once or twice. Raises StoreUnavailable."""
 
-    def __init__(self, parts: Parts, stores: Stores, now_ms: Callable[[], int], now_s: Callable[[], float]) -> None:
+    def __init__(
+        self, parts: ObservedParts, stores: Stores, now_ms: Callable[[], int], now_s: Callable[[], float]
+    ) -> None:
         """`now_s` is a clock that never jumps."""
         self._parts = parts
         self._stores = stores
@@ -206,14 +208,14 @@ def _record(row: PacketRow) -> Mapping[str, object]:
     }
 
 
-def _memory(live: Live) -> Mapping[str, object]:
+def _memory(live: LivePacket) -> Mapping[str, object]:
     return {
         "being_read": live.packet is None,
         "claims": live.packet.version if live.packet is not None else None,
         "durable_claims": live.durable,
         "batches_in_flight": live.in_flight,
         "waiting": len(live.waiting),
-        "undone": len(live.undone),
+        "undone": len(live.rejected),
         "mirrored": live.mirrored,
     }
 

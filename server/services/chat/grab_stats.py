@@ -15,12 +15,12 @@ import msgspec
 import structlog
 
 from server.core.ids import is_user
-from server.services.chat.groups import Groups
-from server.services.packets.grab_open import Packets
-from server.services.runtime.events import Event, PacketPosted
+from server.services.chat.groups import GroupService
+from server.services.packets.grab_open import PacketService
+from server.services.runtime.events import Event, PacketPost
 from storage.errors import StoreUnavailable
 from storage.postgres.chat import grab_stats
-from storage.postgres.chat.grab_stats import ReactionRow
+from storage.postgres.chat.grab_stats import GrabStatRow
 
 LOG = structlog.get_logger()
 FLUSH_S = 1.0
@@ -35,7 +35,7 @@ RECENT_MAX = 31
 REACTION_MS_MAX = 2**31 - 1  # what a column holds; a packet may live longer than these 24.8 days
 
 
-class Line(NamedTuple):
+class MemberGrabStats(NamedTuple):
     """What the owner sees of one member; `median_ms` is 0 if they never grabbed."""
 
     user_id: int
@@ -72,10 +72,10 @@ class Tally(msgspec.Struct):
         )
 
 
-class Reactions:
+class GrabStatService:
     """Gathers and tells reactions. Raises Refused, StoreUnavailable."""
 
-    def __init__(self, store: grab_stats.Reactions, packets: Packets, groups: Groups) -> None:
+    def __init__(self, store: grab_stats.GrabStatStore, packets: PacketService, groups: GroupService) -> None:
         self._store = store
         self._packets = packets
         self._groups = groups
@@ -83,7 +83,7 @@ class Reactions:
         self._told_apart = 0
         self._tallies: dict[tuple[int, int], Tally] = {}  # by group and user
 
-    async def of_group(self, owner_id: int, group_id: int) -> list[Line]:
+    async def of_group(self, owner_id: int, group_id: int) -> list[MemberGrabStats]:
         """All members, the fastest first, behind them who never grabbed. Only for the owner."""
         group = await self._groups.owned_by(owner_id, group_id)
         known = {row.user_id: row for row in await self._store.of_group(group_id)}
@@ -92,9 +92,9 @@ class Reactions:
 
     # --- gathering --------------------------------------------------------------------------------------------
 
-    def hears(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """A packet was posted in a group: the race is on, and its sender has sent one."""
-        if type(event) is not PacketPosted or is_user(event.stream_id):
+        if type(event) is not PacketPost or is_user(event.stream_id):
             return
         terms, races = event.terms, self._races.setdefault(event.terms.packet_id, [])
         if any(race.group_id == event.stream_id for race in races):
@@ -175,12 +175,12 @@ class Reactions:
                 self._tallies[key] = tally.plus(later)
 
 
-def _row(key: tuple[int, int], tally: Tally) -> ReactionRow:
-    return ReactionRow(*key, tally.grabs, tally.first_places, tally.sent_packets, tally.recent_ms)
+def _row(key: tuple[int, int], tally: Tally) -> GrabStatRow:
+    return GrabStatRow(*key, tally.grabs, tally.first_places, tally.sent_packets, tally.recent_ms)
 
 
-def _line(user_id: int, row: ReactionRow | None) -> Line:
+def _line(user_id: int, row: GrabStatRow | None) -> MemberGrabStats:
     if row is None:
-        return Line(user_id, 0, 0, 0, 0)
+        return MemberGrabStats(user_id, 0, 0, 0, 0)
     median_ms = median_low(row.recent_ms) if row.recent_ms else 0
-    return Line(user_id, median_ms, row.grabs, row.first_places, row.sent_packets)
+    return MemberGrabStats(user_id, median_ms, row.grabs, row.first_places, row.sent_packets)

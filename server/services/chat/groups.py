@@ -10,11 +10,18 @@ from weakref import WeakValueDictionary
 from server.core.ids import IdMaker
 from server.core.limits import Fault, Limits, check_bytes
 from server.services.runtime.events import Announce, Removed
-from server.services.runtime.in_doubt import Doubts
-from server.services.runtime.refusals import Reason, Refused
+from server.services.runtime.in_doubt import InDoubt
+from server.services.runtime.refusals import Reason, RequestRefused
 from storage.errors import StoreUnavailable
-from storage.postgres.chat.groups import GroupFull, GroupRow, MemberRow, Standing, TooManyGroups, WasKicked
-from storage.postgres.chat.groups import Groups as GroupStore
+from storage.postgres.chat.groups import (
+    GroupFull,
+    GroupRow,
+    GroupStore,
+    MemberRow,
+    Standing,
+    TooManyGroups,
+    WasKicked,
+)
 
 
 class Union(Collection[int]):
@@ -35,7 +42,7 @@ class Union(Collection[int]):
         return len(set().union(*self._parts))
 
 
-class Groups:
+class GroupService:
     """Use cases on groups. Raises Refused, Broken, StoreUnavailable."""
 
     def __init__(
@@ -48,7 +55,7 @@ class Groups:
         self._announce = announce
         self._groups: dict[int, GroupRow] = {}
         self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
-        self.doubts: Doubts[MemberRow, MemberRow] = Doubts(self._recall, self._follow)
+        self.in_doubt: InDoubt[MemberRow, MemberRow] = InDoubt(self._recall, self._follow)
 
     async def create(self, owner_id: int, name: str) -> int:
         """A new group; its id."""
@@ -73,16 +80,16 @@ class Groups:
             except TooManyGroups:
                 raise self._too_many() from None
             except GroupFull:
-                raise Refused(Reason.GROUP_FULL, f"{limits.group_members_max} members") from None
+                raise RequestRefused(Reason.GROUP_FULL, f"{limits.group_members_max} members") from None
             except WasKicked:
-                raise Refused(Reason.KICKED) from None
+                raise RequestRefused(Reason.KICKED) from None
         return group
 
     async def leave(self, user_id: int, group_id: int) -> None:
         """Stop being a member; again is harmless. The owner stays."""
         group = await self._existing(group_id)
         if user_id == group.owner_id:
-            raise Refused(Reason.OWNER_STAYS)
+            raise RequestRefused(Reason.OWNER_STAYS)
         async with self._changing(group_id, user_id, Standing.LEFT):
             await self._store.leave(group_id, user_id, self._now_ms())
 
@@ -90,10 +97,10 @@ class Groups:
         """Throw somebody out who is or was a member, for good; again is harmless."""
         await self.owned_by(owner_id, group_id)
         if user_id == owner_id:
-            raise Refused(Reason.OWNER_STAYS)
+            raise RequestRefused(Reason.OWNER_STAYS)
         async with self._changing(group_id, user_id, Standing.KICKED):
             if not await self._store.kick(group_id, user_id, self._now_ms()):
-                raise Refused(Reason.NOT_A_MEMBER)
+                raise RequestRefused(Reason.NOT_A_MEMBER)
 
     @asynccontextmanager
     async def _changing(self, group_id: int, user_id: int, standing: Standing) -> AsyncIterator[None]:
@@ -103,7 +110,7 @@ class Groups:
             try:
                 yield
             except StoreUnavailable:
-                self.doubts.add([change])
+                self.in_doubt.add([change])
                 raise
             self._follow(change)
 
@@ -127,20 +134,20 @@ class Groups:
         async with AsyncExitStack() as turns:
             for group_id in {change.group_id for change in changes}:
                 await turns.enter_async_context(self._turn(group_id))
-            return await self._store.recall(changes)
+            return await self._store.find_outcome(changes)
 
     async def owned_by(self, user_id: int, group_id: int) -> GroupRow:
         """A group as its owner sees it."""
         group = await self.seen_by(user_id, group_id)
         if user_id != group.owner_id:
-            raise Refused(Reason.NOT_OWNER)
+            raise RequestRefused(Reason.NOT_OWNER)
         return group
 
     async def seen_by(self, user_id: int, group_id: int) -> GroupRow:
         """A group as one of its members sees it."""
         group = await self._existing(group_id)
         if user_id not in group.members:
-            raise Refused(Reason.NOT_A_MEMBER)
+            raise RequestRefused(Reason.NOT_A_MEMBER)
         return group
 
     async def keep(self, group_ids: Sequence[int]) -> None:
@@ -159,11 +166,11 @@ class Groups:
         parts = [self._groups[group_id].members for group_id in group_ids]
         return parts[0] if len(parts) == 1 else Union(parts)
 
-    def _too_many(self) -> Refused:
-        return Refused(Reason.TOO_MANY_GROUPS, f"{self._limits.groups_of_user_max} groups")
+    def _too_many(self) -> RequestRefused:
+        return RequestRefused(Reason.TOO_MANY_GROUPS, f"{self._limits.groups_of_user_max} groups")
 
     async def _existing(self, group_id: int) -> GroupRow:
         await self.keep([group_id])
         if group_id not in self._groups:
-            raise Refused(Reason.NO_SUCH_GROUP)
+            raise RequestRefused(Reason.NO_SUCH_GROUP)
         return self._groups[group_id]

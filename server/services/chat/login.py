@@ -8,13 +8,12 @@ from enum import Enum
 
 from server.core.limits import Limits
 from server.services.runtime.batching import Batcher
-from storage.postgres.chat.groups import Groups as GroupStore
-from storage.postgres.chat.groups import PlaceRow, ProfileRow
+from storage.postgres.chat.groups import GroupStore, ProfileRow, StreamPositionRow
 
 PROFILES_MAX = 500
 
 
-class Verdict(Enum):
+class LoginVerdict(Enum):
     """What became of a login."""
 
     ACCEPTED = "accepted"
@@ -22,7 +21,7 @@ class Verdict(Enum):
     EXPIRED = "expired"
 
 
-class Auth:
+class LoginService:
     """Judges logins with the keys that the chat backend mints its tokens with."""
 
     def __init__(
@@ -37,12 +36,14 @@ class Auth:
         """Logins from now on are judged with these keys; who is logged in stays."""
         self._keys = keys
 
-    def judge(self, key_id: str, expires_at_s: int, proof: bytes, expected: Callable[[bytes], bytes]) -> Verdict:
+    def judge(
+        self, key_id: str, expires_at_s: int, proof: bytes, expected: Callable[[bytes], bytes]
+    ) -> LoginVerdict:
         """`expected` makes the right proof from the server's key; both are compared in constant time."""
         key = self._keys.get(key_id)
         if key is None or not hmac.compare_digest(expected(key), proof):
-            return Verdict.REFUSED
-        return Verdict.ACCEPTED if expires_at_s * 1000 > self._now_ms() else Verdict.EXPIRED
+            return LoginVerdict.REFUSED
+        return LoginVerdict.ACCEPTED if expires_at_s * 1000 > self._now_ms() else LoginVerdict.EXPIRED
 
     async def profile(self, user_id: int) -> ProfileRow:
         """Balance and places of a user; their inbox is always among the places."""
@@ -56,4 +57,4 @@ class Auth:
 def _with_inbox(user_id: int, profile: ProfileRow) -> ProfileRow:
     if any(place.stream_id == user_id for place in profile.places):
         return profile
-    return profile._replace(places=[PlaceRow(user_id, "", user_id, 0), *profile.places])
+    return profile._replace(places=[StreamPositionRow(user_id, "", user_id, 0), *profile.places])

@@ -7,20 +7,20 @@ from typing import NamedTuple, TypeAlias
 
 from server.core.limits import Fault, Limits, check_bytes
 from server.core.packet import Terms
-from server.services.chat.groups import Groups
+from server.services.chat.groups import GroupService
 from server.services.packets.recovery import terms_of
 from server.services.runtime.batching import Batcher
-from server.services.runtime.events import Announce, PacketPosted, TextPosted
-from storage.postgres.chat.messages import MessageRow, Messages, Post
-from storage.postgres.packets.packets import Packets
+from server.services.runtime.events import Announce, PacketPost, TextPost
+from storage.postgres.chat.messages import MessageRow, MessageStore, Post
+from storage.postgres.packets.packets import PacketStore
 
 BATCH_MAX = 500
 
 
-Posted: TypeAlias = TextPosted | PacketPosted
+Posted: TypeAlias = TextPost | PacketPost
 
 
-class CaughtUp(NamedTuple):
+class MissedPosts(NamedTuple):
     """The messages asked for, oldest first. `reload`: too many were missed to tell them one by one."""
 
     last_message: int
@@ -28,14 +28,14 @@ class CaughtUp(NamedTuple):
     posts: Sequence[Posted]
 
 
-class Chat:
+class MessageService:
     """Use cases on streams. Raises Refused, Broken, StoreUnavailable."""
 
     def __init__(
         self,
-        store: Messages,
-        packets: Packets,
-        groups: Groups,
+        store: MessageStore,
+        packets: PacketStore,
+        groups: GroupService,
         limits: Limits,
         now_ms: Callable[[], int],
         announce: Announce,
@@ -57,21 +57,21 @@ class Chat:
     async def _record(self, posts: list[Post]) -> list[int]:
         numbers = await self._store.append(posts)
         for post, number in zip(posts, numbers, strict=True):
-            event = TextPosted(post.stream_id, number, post.sender_id, post.at_ms, post.text or "")
+            event = TextPost(post.stream_id, number, post.sender_id, post.at_ms, post.text or "")
             self._announce(event, self._groups.members(post.stream_id))
         return numbers
 
-    async def catch_up(self, user_id: int, stream_id: int, after: int) -> CaughtUp:
+    async def catch_up(self, user_id: int, stream_id: int, after: int) -> MissedPosts:
         """What came in one of the user's streams after message number `after`."""
         if stream_id != user_id:  # not the user's own inbox, so it must be one of their groups
             await self._groups.seen_by(user_id, stream_id)
         after = max(after, 0)
         last, messages = await self._store.after(stream_id, after, self._limits.catch_up_messages)
         if last - after > self._limits.reload_after_messages:
-            return CaughtUp(last, reload=True, posts=())
+            return MissedPosts(last, reload=True, posts=())
         rows = await self._packets.rows([message.packet_id for message in messages if message.packet_id])
         terms = {packet_id: terms_of(row) for packet_id, row in rows.items()}
-        return CaughtUp(last, reload=False, posts=[_posted(message, terms) for message in messages])
+        return MissedPosts(last, reload=False, posts=[_posted(message, terms) for message in messages])
 
     async def last_message(self, group_id: int) -> int:
         """The number of the last message of a group."""
@@ -80,5 +80,5 @@ class Chat:
 
 def _posted(message: MessageRow, terms: dict[int, Terms]) -> Posted:
     if message.packet_id is not None:
-        return PacketPosted(message.stream_id, message.message, terms[message.packet_id], message.at_ms)
-    return TextPosted(message.stream_id, message.message, message.sender_id, message.at_ms, message.text or "")
+        return PacketPost(message.stream_id, message.message, terms[message.packet_id], message.at_ms)
+    return TextPost(message.stream_id, message.message, message.sender_id, message.at_ms, message.text or "")

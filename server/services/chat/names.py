@@ -7,15 +7,15 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from server.core.limits import Fault, Limits, check_bytes
 from server.services.runtime.batching import Batcher
-from server.services.runtime.refusals import Refused
-from storage.postgres.chat.names import Names as NameStore
+from server.services.runtime.refusals import RequestRefused
+from storage.postgres.chat.names import NameStore
 
 BATCH_MAX = 20  # requests whose names are read at once, of up to some hundred users each
 KEPT_MAX = 100_000  # names in memory; more are let go of, the longest unused first
 NAMELESS_PART = 0.1  # of them as many users who are known to have none, apart: made-up ids push no name out
 
 
-class Names:
+class NameService:
     """Use cases on names. Those in use are kept in memory and in step."""
 
     def __init__(self, store: NameStore, limits: Limits, kept_max: int = KEPT_MAX) -> None:
@@ -50,7 +50,7 @@ class Names:
         """All of them are one item of a batch: a task and a future for each would cost more than reading them."""
         try:
             found = await self.batcher.submit(user_ids)
-        except Refused:
+        except RequestRefused:
             return
         for user_id in self._unknown(user_ids):  # the others were set meanwhile
             self._keep(user_id, found.get(user_id, ""))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from server.core.packet import Packet
 from server.services.packets.recovery import claim_of, terms_of
 from storage.postgres.database import Database
-from storage.postgres.money.audit import Snapshot, SumsRow, snapshot
+from storage.postgres.money.audit import AuditSnapshot, SumsRow, snapshot
 
 # what is checked, in the order of the report; the names are statements of storage/postgres/money/audit.sql
 CHECKS: dict[str, str] = {
@@ -57,7 +57,7 @@ async def audit(database: Database) -> Report:
     return Report(sums, findings)
 
 
-async def _unfair(records: Snapshot) -> list[str]:
+async def _unfair(records: AuditSnapshot) -> list[str]:
     """Replay every packet from its seed."""
     wrong = []
     async for packet, claims in records.opened_packets():

@@ -15,7 +15,7 @@ from server.core import beijing_year
 from server.core.ids import is_user
 from server.core.limits import Broken, Fault
 from server.core.pages import State
-from server.services.chat.names import Names
+from server.services.chat.names import NameService
 from server.services.packets.grab_open import state_of
 from storage.postgres.money import records as store
 from storage.postgres.money.records import RecordRow, Span, YearRow
@@ -24,14 +24,14 @@ from storage.postgres.packets.packets import PacketRow
 RECORDS_PAGE: Final = 20  # lines; storage/postgres/money/records.sql reads one more
 
 
-class Direction(StrEnum):
+class RecordDirection(StrEnum):
     """Which way the money went; the values stand on the wire."""
 
     SENT = "sent"
     RECEIVED = "received"
 
 
-class Line(NamedTuple):
+class RecordItem(NamedTuple):
     """One packet in somebody's records. `user_id` is whom it came from, or whom (which group) it went to."""
 
     packet: PacketRow
@@ -43,16 +43,16 @@ class Line(NamedTuple):
     is_best: bool  # received: mine was the best luck
 
 
-class Shown(NamedTuple):
+class RecordPage(NamedTuple):
     """A page, below the totals of its whole year. `years`: those with anything, newest first."""
 
-    direction: Direction
+    direction: RecordDirection
     year: int
     years: list[int]
     packets: int
     total_fen: int
     best_lucks: int  # received only
-    lines: list[Line]
+    lines: list[RecordItem]
     more: bool
 
 
@@ -64,7 +64,7 @@ class Totals(NamedTuple):
     best_lucks: int
 
 
-class Way(NamedTuple):
+class DirectionRow(NamedTuple):
     """What differs between the two directions."""
 
     page: Callable[[int, Span], Awaitable[list[RecordRow]]]
@@ -72,21 +72,21 @@ class Way(NamedTuple):
     other: Callable[[PacketRow], int]
 
 
-class Records:
+class RecordService:
     """Use case records. Raises Broken, StoreUnavailable."""
 
-    def __init__(self, records: store.Records, names: Names, now_ms: Callable[[], int]) -> None:
+    def __init__(self, records: store.RecordStore, names: NameService, now_ms: Callable[[], int]) -> None:
         self._store = records
         self._names = names
         self._now_ms = now_ms
-        self._ways: dict[Direction, Way] = {
-            Direction.SENT: Way(records.sent, _sent, lambda packet: packet.target_id),
-            Direction.RECEIVED: Way(records.received, _received, lambda packet: packet.sender_id),
+        self._ways: dict[RecordDirection, DirectionRow] = {
+            RecordDirection.SENT: DirectionRow(records.sent, _sent, lambda packet: packet.target_id),
+            RecordDirection.RECEIVED: DirectionRow(records.received, _received, lambda packet: packet.sender_id),
         }
 
     async def show(
         self, user_id: int, direction: str, year: int, before_at_ms: int = 0, before_packet_id: int = 0
-    ) -> Shown:
+    ) -> RecordPage:
         """A page of a year (0: this one): the newest lines, or those behind a line that was shown already."""
         way = self._ways[_direction(direction)]
         year = year or beijing_year.year_of(self._now_ms())
@@ -97,14 +97,14 @@ class Records:
             rows = await way.page(user_id, _span(year, before_at_ms, before_packet_id))
         lines = await self._lines(rows[:RECORDS_PAGE], way)
         totals = found.get(year, Totals(0, 0, 0))
-        return Shown(Direction(direction), year, list(found), *totals, lines, len(rows) > RECORDS_PAGE)
+        return RecordPage(RecordDirection(direction), year, list(found), *totals, lines, len(rows) > RECORDS_PAGE)
 
-    async def _lines(self, rows: Sequence[RecordRow], way: Way) -> list[Line]:
+    async def _lines(self, rows: Sequence[RecordRow], way: DirectionRow) -> list[RecordItem]:
         others = [way.other(row.packet) for row in rows]
         names = await self._names.by_id(filter(is_user, others))
         now_ms = self._now_ms()
         return [
-            Line(
+            RecordItem(
                 row.packet,
                 row.at_ms,
                 other_id,
@@ -117,9 +117,9 @@ class Records:
         ]
 
 
-def _direction(name: str) -> Direction:
+def _direction(name: str) -> RecordDirection:
     try:
-        return Direction(name)
+        return RecordDirection(name)
     except ValueError:
         raise Broken(Fault.BAD_REQUEST, f"the direction is sent or received, not {name[:20]!r}") from None
 

@@ -6,12 +6,11 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 
-from server.services.runtime.events import Announce, BalanceChanged
-from server.services.runtime.in_doubt import Doubts
-from server.services.runtime.outage_log import Trouble
+from server.services.runtime.events import Announce, BalanceChange
+from server.services.runtime.in_doubt import InDoubt
+from server.services.runtime.outage_log import OutageLog
 from storage.errors import StoreUnavailable
-from storage.postgres.money.settlement import Credit, Unanswered
-from storage.postgres.money.settlement import Settlement as Queue
+from storage.postgres.money.settlement import Credit, SettlementQueue, Unanswered
 
 PACE_S = 0.1  # between two batches, so that each is worth its commit
 # Longer for each claim that waits to be recorded: who waits for `won` comes first. Up to a second in a storm.
@@ -19,12 +18,12 @@ YIELD_S_PER_CLAIM = 0.001
 YIELD_S_MAX = 1.0
 
 
-class Settlement:
+class SettlementService:
     """Empties the queue in batches; the queue itself survives whatever happens to us."""
 
     def __init__(
         self,
-        queue: Queue,
+        queue: SettlementQueue,
         batch_max: int,
         idle_s: float,
         now_ms: Callable[[], int],
@@ -38,8 +37,8 @@ class Settlement:
         self._announce = announce
         self._unrecorded = unrecorded
         self._wake = asyncio.Event()
-        self._trouble = Trouble("settlement_waits")
-        self.doubts: Doubts[Credit, Credit] = Doubts(queue.recall, self._tell)
+        self._outage_log = OutageLog("settlement_waits")
+        self.in_doubt: InDoubt[Credit, Credit] = InDoubt(queue.find_outcome, self._tell)
         self.settled_claims = 0
 
     def wake(self) -> None:
@@ -54,7 +53,7 @@ class Settlement:
                 while taken := await self.settle_once():
                     await self._pause(taken)
             except StoreUnavailable as error:
-                self._trouble.begins(error)
+                self._outage_log.begins(error)
                 await asyncio.sleep(self._idle_s)
                 continue
             with suppress(TimeoutError):
@@ -72,14 +71,14 @@ class Settlement:
         try:
             taken, credits = await self._queue.settle(self._batch_max, self._now_ms())
         except Unanswered as unanswered:
-            self.doubts.add(unanswered.credits)
+            self.in_doubt.add(unanswered.credits)
             raise
-        self._trouble.is_over()
+        self._outage_log.is_over()
         for credit in credits:
             self._tell(credit)
         return taken
 
     def _tell(self, credit: Credit) -> None:
         self.settled_claims += credit.claims
-        event = BalanceChanged(credit.user_id, credit.balance, credit.change_fen, "claim")
+        event = BalanceChange(credit.user_id, credit.balance, credit.change_fen, "claim")
         self._announce(event, (credit.user_id,))

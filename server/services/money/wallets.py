@@ -6,42 +6,42 @@ from collections.abc import Callable
 
 from server.core import ledger
 from server.core.limits import Fault, Limits, check_bytes, check_number
-from server.services.runtime.events import Announce, BalanceChanged
-from server.services.runtime.in_doubt import Doubts
-from server.services.runtime.refusals import Reason, Refused
+from server.services.runtime.events import Announce, BalanceChange
+from server.services.runtime.in_doubt import InDoubt
+from server.services.runtime.refusals import Reason, RequestRefused
 from storage.errors import StoreUnavailable
 from storage.postgres.money import wallets as store
-from storage.postgres.money.wallets import Balance, Booked, TransferRow
+from storage.postgres.money.wallets import Booked, TransferRow, WalletBalance
 
 MOVE_FEN_MAX = 10**12  # ten thousand million yuan at once: more is a mistake
 
 
-class Wallets:
+class WalletService:
     """Use cases on wallets. Raises Refused, Broken, StoreUnavailable."""
 
     def __init__(
-        self, wallets: store.Wallets, limits: Limits, now_ms: Callable[[], int], announce: Announce
+        self, wallets: store.WalletStore, limits: Limits, now_ms: Callable[[], int], announce: Announce
     ) -> None:
         self._store = wallets
         self._limits = limits
         self._now_ms = now_ms
         self._announce = announce
-        self.doubts: Doubts[TransferRow, Booked] = Doubts(wallets.recall, self._tell)
-        self.moved_fen = {ledger.Kind.TOP_UP: 0, ledger.Kind.WITHDRAW: 0}
+        self.in_doubt: InDoubt[TransferRow, Booked] = InDoubt(wallets.find_outcome, self._tell)
+        self.moved_fen = {ledger.TransferKind.TOP_UP: 0, ledger.TransferKind.WITHDRAW: 0}
 
-    async def balance(self, user_id: int) -> Balance:
+    async def balance(self, user_id: int) -> WalletBalance:
         """What a user has."""
         return await self._store.balance(user_id)
 
     async def top_up(self, user_id: int, amount_fen: int, key: str) -> int:
         """Money from outside, once per key; the balance in fen."""
-        return await self._move(ledger.Kind.TOP_UP, user_id, amount_fen, key)
+        return await self._move(ledger.TransferKind.TOP_UP, user_id, amount_fen, key)
 
     async def withdraw(self, user_id: int, amount_fen: int, key: str) -> int:
         """Money to the outside, once per key; the balance in fen."""
-        return await self._move(ledger.Kind.WITHDRAW, user_id, amount_fen, key)
+        return await self._move(ledger.TransferKind.WITHDRAW, user_id, amount_fen, key)
 
-    async def _move(self, kind: ledger.Kind, user_id: int, amount_fen: int, key: str) -> int:
+    async def _move(self, kind: ledger.TransferKind, user_id: int, amount_fen: int, key: str) -> int:
         check_bytes(key, 1, self._limits.key_bytes_max, Fault.BAD_KEY)
         check_number(amount_fen, 1, MOVE_FEN_MAX, Fault.BAD_AMOUNT, "the amount in fen")
         comes_in = ledger.DIRECTIONS[kind].credit is ledger.Account.WALLET
@@ -50,11 +50,11 @@ class Wallets:
         try:
             moved = await self._store.move(transfer, *_change(transfer))
         except store.NotEnoughMoney:
-            raise Refused(Reason.NOT_ENOUGH_MONEY) from None
+            raise RequestRefused(Reason.NOT_ENOUGH_MONEY) from None
         except store.KeyReused:
-            raise Refused(Reason.KEY_REUSED) from None
+            raise RequestRefused(Reason.KEY_REUSED) from None
         except StoreUnavailable:
-            self.doubts.add([transfer])
+            self.in_doubt.add([transfer])
             raise
         if moved.moved_now:
             self._tell(Booked(transfer, moved.balance))
@@ -63,10 +63,10 @@ class Wallets:
     def _tell(self, booked: Booked) -> None:
         """The new balance to its user, once."""
         transfer, balance = booked
-        kind = ledger.Kind(transfer.kind)
+        kind = ledger.TransferKind(transfer.kind)
         user_id, change_fen = _change(transfer)
         self.moved_fen[kind] += transfer.amount_fen
-        self._announce(BalanceChanged(user_id, balance, change_fen, kind.name.lower()), (user_id,))
+        self._announce(BalanceChange(user_id, balance, change_fen, kind.name.lower()), (user_id,))
 
 
 def _change(transfer: TransferRow) -> tuple[int, int]:

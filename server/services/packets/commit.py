@@ -16,10 +16,10 @@ from typing import Literal, NamedTuple, TypeAlias
 from server.core.latency import Histogram
 from server.core.limits import Limits
 from server.core.packet import WON, Claim, Packet
-from server.services.packets.live_packet import Attempt, Live
-from server.services.runtime.load_shedding import NEW_WORK, Pressure
+from server.services.packets.live_packet import LivePacket, PendingRequest
+from server.services.runtime.load_shedding import NEW_WORK, LoadShedding
 from storage.errors import StoreUnavailable
-from storage.postgres.packets.packets import Advance, Packets
+from storage.postgres.packets.packets import Advance, PacketStore
 from storage.redis import mirror as log
 from storage.redis.mirror import Extension, Mirror
 
@@ -31,22 +31,22 @@ AHEAD_MAX = 16  # batches between the stages
 LINGER_S = 0.03  # tier redis: nobody waits for the record, so it takes fewer and larger batches
 
 
-class Slice(NamedTuple):
+class PacketBatch(NamedTuple):
     """The part of a batch that belongs to one packet, decided on `packet` when it had `version` claims."""
 
-    live: Live
+    live: LivePacket
     packet: Packet
     version: int
-    attempts: list[Attempt]
+    attempts: list[PendingRequest]
     claims: list[Claim]  # of the attempts, in the order of the indexes
 
 
-class Watch(NamedTuple):
+class CommitListener(NamedTuple):
     """Who hears what becomes of slices. All are called without awaiting."""
 
-    durable: Callable[[Slice], None]  # its claims may be spoken of
-    recorded: Callable[[Slice], None]  # and stand in the books
-    undone: Callable[[Slice, str], None]  # a store refused or did not answer: read it again
+    durable: Callable[[PacketBatch], None]  # its claims may be spoken of
+    recorded: Callable[[PacketBatch], None]  # and stand in the books
+    rejected: Callable[[PacketBatch, str], None]  # a store refused or did not answer: read it again
 
 
 class CommitPath:
@@ -55,9 +55,9 @@ class CommitPath:
     def __init__(
         self,
         mirror: Mirror,
-        packets: Packets,
+        packets: PacketStore,
         durability: Durability,
-        watch: Watch,
+        watch: CommitListener,
         limits: Limits,
         now_ms: Callable[[], int],
         elapsed_s: Callable[[], float],
@@ -67,11 +67,11 @@ class CommitPath:
         self._packets = packets
         self._durability = durability
         self._watch = watch
-        self._gathering: dict[Live, Slice] = {}
+        self._gathering: dict[LivePacket, PacketBatch] = {}
         self._wake = asyncio.Event()
-        self._between: asyncio.Queue[list[Slice]] = asyncio.Queue(AHEAD_MAX)
+        self._between: asyncio.Queue[list[PacketBatch]] = asyncio.Queue(AHEAD_MAX)
         self._linger_s = LINGER_S if durability == "redis" else 0.0
-        self._pressure = Pressure(BATCH_MAX, limits, UNRECORDED_MAX)
+        self._load_shedding = LoadShedding(BATCH_MAX, limits, UNRECORDED_MAX)
         self._gathered = 0
         self._now_ms = now_ms
         self._elapsed_s = elapsed_s
@@ -82,35 +82,37 @@ class CommitPath:
         self.batches = 0
         self.recorded_claims = 0
         self.recorded_fen = 0
-        self.undone_claims = 0
+        self.rejected_claims = 0
 
     @property
     def overloaded(self) -> bool:
         """Who opens now would wait too long, or more is on its way than should be."""
-        return self.unrecorded >= UNRECORDED_MAX or self._pressure.is_too_high(self._untold)
+        return self.unrecorded >= UNRECORDED_MAX or self._load_shedding.is_too_high(self._untold)
 
     @property
     def almost_overloaded(self) -> bool:
         """Nobody should begin anything new."""
-        return self.unrecorded >= UNRECORDED_MAX * NEW_WORK or self._pressure.is_too_high(self._untold, NEW_WORK)
+        return self.unrecorded >= UNRECORDED_MAX * NEW_WORK or self._load_shedding.is_too_high(
+            self._untold, NEW_WORK
+        )
 
     @property
     def retry_after_ms(self) -> int:
         """When what is on its way now will have been told."""
-        return self._pressure.retry_after_ms(self._untold)
+        return self._load_shedding.retry_after_ms(self._untold)
 
     @property
     def _untold(self) -> int:
         """Claims before the store behind which `won` is said."""
         return self.unrecorded if self._durability == "postgres" else self._gathered
 
-    def submit(self, live: Live, attempt: Attempt) -> None:
+    def submit(self, live: LivePacket, attempt: PendingRequest) -> None:
         """Take an open that was decided as a win; `attempt.claim` is set."""
         assert attempt.claim is not None
         assert live.packet is not None
         part = self._gathering.get(live)
         if part is None:
-            part = self._gathering[live] = Slice(live, live.packet, attempt.claim.index, [], [])
+            part = self._gathering[live] = PacketBatch(live, live.packet, attempt.claim.index, [], [])
             live.in_flight += 1
         part.attempts.append(attempt)
         part.claims.append(attempt.claim)
@@ -130,7 +132,7 @@ class CommitPath:
             if self.mirror_is_up:
                 batch = await self._mirror_batch(batch)
             elif self._durability == "redis":
-                self._undo(batch, "Redis is away")
+                self._reject(batch, "Redis is away")
                 batch = []
             else:
                 _leave_unmirrored(batch)
@@ -139,8 +141,8 @@ class CommitPath:
             if batch:
                 await self._between.put(batch)
 
-    def _take(self) -> list[Slice]:
-        batch: list[Slice] = []
+    def _take(self) -> list[PacketBatch]:
+        batch: list[PacketBatch] = []
         claims = 0
         while self._gathering and claims < BATCH_MAX:
             part = self._gathering.pop(next(iter(self._gathering)))
@@ -151,20 +153,20 @@ class CommitPath:
             self._wake.clear()
         return batch
 
-    def _still_trusted(self, batch: list[Slice]) -> list[Slice]:
+    def _still_trusted(self, batch: list[PacketBatch]) -> list[PacketBatch]:
         """Leave out what was built on a state that turned out wrong meanwhile."""
         stale = [part for part in batch if part.packet is not part.live.packet]
-        self._undo(stale, "built on what was undone")
+        self._reject(stale, "built on what was undone")
         return _without(batch, stale)
 
-    def _still_fresh(self, batch: list[Slice]) -> list[Slice]:
+    def _still_fresh(self, batch: list[PacketBatch]) -> list[PacketBatch]:
         """Leave out who expects no log and read the record long ago: the log may have been there, and lapsed."""
         least_s = asyncio.get_running_loop().time() - VIEW_S_MAX
         stale = [part for part in batch if not part.live.mirrored and part.live.read_at_s <= least_s]
-        self._undo(stale, "read too long ago")
+        self._reject(stale, "read too long ago")
         return _without(batch, stale)
 
-    async def _mirror_batch(self, batch: list[Slice]) -> list[Slice]:
+    async def _mirror_batch(self, batch: list[PacketBatch]) -> list[PacketBatch]:
         if not batch:
             return batch
         try:
@@ -173,7 +175,7 @@ class CommitPath:
         except StoreUnavailable as error:
             self.mirror_is_up = False
             if self._durability == "redis":
-                self._undo(batch, str(error))
+                self._reject(batch, str(error))
                 return []
             _leave_unmirrored(batch)
             return batch
@@ -181,7 +183,7 @@ class CommitPath:
         accepted = _without(batch, moved)
         for part in accepted:
             part.live.mirrored = True
-        self._undo(moved, "the mirror has moved")
+        self._reject(moved, "the mirror has moved")
         return accepted
 
     # --- second stage -----------------------------------------------------------------------------------------
@@ -191,7 +193,7 @@ class CommitPath:
         while True:
             await self._record_batch(_joined(await self._mirrored()))
 
-    async def _mirrored(self) -> list[list[Slice]]:
+    async def _mirrored(self) -> list[list[PacketBatch]]:
         """What has been mirrored, up to a batch; in the tier redis it waits a while for more behind the first."""
         batches = [await self._between.get()]
         claims = _claims(batches[0])
@@ -202,7 +204,7 @@ class CommitPath:
                     claims += _claims(batches[-1])
         return batches
 
-    async def _record_batch(self, batch: list[Slice]) -> None:
+    async def _record_batch(self, batch: list[PacketBatch]) -> None:
         batch = self._still_trusted(batch)
         if not batch:
             return
@@ -212,7 +214,7 @@ class CommitPath:
                     [Advance(part.live.packet_id, part.version, part.claims) for part in batch]
                 )
         except StoreUnavailable as error:
-            self._undo(batch, str(error))
+            self._reject(batch, str(error))
             return
         self.batches += 1
         moved = [part for part in batch if part.live.packet_id not in accepted]
@@ -220,27 +222,27 @@ class CommitPath:
         if self._durability == "postgres":
             self._tell(good)
         for part in good:
-            self._land(part)
+            self._release(part)
             self._count(part)
             self._watch.recorded(part)
-        self._undo(moved, "the record has moved")
+        self._reject(moved, "the record has moved")
 
     @contextmanager
     def _measured(self, store: Durability) -> Iterator[None]:
         """Take the time of a batch; it is a measure of pressure if users wait for this store."""
         users_wait, began_s = store == self._durability, self._elapsed_s()
         if users_wait:
-            self._pressure.begin()
+            self._load_shedding.begin()
         try:
             yield
         finally:
             self.batch_ms[store].add((self._elapsed_s() - began_s) * 1000)
             if users_wait:
-                self._pressure.end(more_waits=bool(self._gathering) or not self._between.empty())
+                self._load_shedding.end(more_waits=bool(self._gathering) or not self._between.empty())
 
     # --- what becomes of a slice ------------------------------------------------------------------------------
 
-    def _tell(self, batch: list[Slice]) -> None:
+    def _tell(self, batch: list[PacketBatch]) -> None:
         now_ms, waited_ms = self._now_ms(), self.open_ms.add
         for part in batch:
             part.live.durable = part.version + len(part.attempts)
@@ -251,43 +253,43 @@ class CommitPath:
                     attempt.answer(told(WON, claim))
             self._watch.durable(part)
 
-    def _count(self, part: Slice) -> None:
+    def _count(self, part: PacketBatch) -> None:
         """A slice stands in the books."""
         part.live.recorded = part.version + len(part.claims)
         self.recorded_claims += len(part.claims)
         self.recorded_fen += sum([claim.amount_fen for claim in part.claims])
 
-    def _undo(self, batch: list[Slice], why: str) -> None:
+    def _reject(self, batch: list[PacketBatch], why: str) -> None:
         for part in batch:
-            self._land(part)
+            self._release(part)
             part.live.distrust()
-            part.live.undone += part.attempts
-            self.undone_claims += len(part.attempts)
-            self._watch.undone(part, why)
+            part.live.rejected += part.attempts
+            self.rejected_claims += len(part.attempts)
+            self._watch.rejected(part, why)
 
-    def _land(self, part: Slice) -> None:
+    def _release(self, part: PacketBatch) -> None:
         part.live.in_flight -= 1
         self.unrecorded -= len(part.attempts)
 
 
-def _leave_unmirrored(batch: list[Slice]) -> None:
+def _leave_unmirrored(batch: list[PacketBatch]) -> None:
     """What the mirror holds of these packets is unknown now; the next claim finds out by being refused."""
     for part in batch:
         part.live.mirrored = False
 
 
-def _without(batch: list[Slice], few: list[Slice]) -> list[Slice]:
+def _without(batch: list[PacketBatch], few: list[PacketBatch]) -> list[PacketBatch]:
     """The batch without these parts, of which there are none as a rule."""
     return [part for part in batch if part not in few] if few else batch
 
 
-def _claims(batch: list[Slice]) -> int:
+def _claims(batch: list[PacketBatch]) -> int:
     return sum(len(part.claims) for part in batch)
 
 
-def _joined(batches: list[list[Slice]]) -> list[Slice]:
+def _joined(batches: list[list[PacketBatch]]) -> list[PacketBatch]:
     """Batches as one, with one slice a packet."""
-    by_live: dict[Live, Slice] = {}
+    by_live: dict[LivePacket, PacketBatch] = {}
     for part in chain.from_iterable(batches):
         before = by_live.setdefault(part.live, part)
         if before is not part:
@@ -297,14 +299,14 @@ def _joined(batches: list[list[Slice]]) -> list[Slice]:
     return list(by_live.values())
 
 
-def _extension(part: Slice) -> Extension:
+def _extension(part: PacketBatch) -> Extension:
     live, claims = part.live, log.pack(part.claims)
     if live.mirrored:
         return Extension(live.packet_id, log.length(part.version), b"", claims)
     return Extension(live.packet_id, live.mirror_length, _image(part), claims)
 
 
-def _image(part: Slice) -> bytes:
+def _image(part: PacketBatch) -> bytes:
     """The whole log of a packet as it was before this slice."""
     claims = list(part.packet.claims.values())[: part.version]
     return log.HEAD + log.pack(claims)

@@ -21,21 +21,21 @@ from server.core.packet import (
     WON,
     Claim,
     Decision,
-    Kind,
     Packet,
+    PacketKind,
     Terms,
     best_luck,
     may_open,
 )
 from server.core.pages import State
-from server.services.chat.groups import Groups
-from server.services.packets.commit import CommitPath, Slice
-from server.services.packets.live_packet import Attempt, Live, Reply, Seen
-from server.services.packets.recovery import Loader, claim_of, terms_of
+from server.services.chat.groups import GroupService
+from server.services.packets.commit import CommitPath, PacketBatch
+from server.services.packets.live_packet import LivePacket, PendingRequest, Reply, Snapshot
+from server.services.packets.recovery import Recovery, claim_of, terms_of
 from server.services.runtime.events import Announce, Claimed, Finished
-from server.services.runtime.load_shedding import Pressure
-from server.services.runtime.outage_log import Trouble
-from server.services.runtime.refusals import Reason, Refused
+from server.services.runtime.load_shedding import LoadShedding
+from server.services.runtime.outage_log import OutageLog
+from server.services.runtime.refusals import Reason, RequestRefused
 from storage.errors import StoreUnavailable
 from storage.postgres.packets import packets as store
 
@@ -57,13 +57,13 @@ class Proof(NamedTuple):
     best: Claim | None
 
 
-class Packets:
+class PacketService:
     """The live packets and what users do with them."""
 
     def __init__(
         self,
-        records: store.Packets,
-        groups: Groups,
+        records: store.PacketStore,
+        groups: GroupService,
         limits: Limits,
         now_ms: Callable[[], int],
         random_number: Callable[[], int],
@@ -75,23 +75,23 @@ class Packets:
         self._now_ms = now_ms
         self._random_number = random_number
         self._announce = announce
-        self._lives: dict[int, Live] = {}
-        self._to_load: dict[Live, None] = {}
-        self._loading: list[Live] = []
-        self._owed: dict[Live, None] = {}  # to be read again by themselves when the stores are back
-        self._pressure = Pressure(LOAD_MAX, limits, TO_LOAD_MAX)
-        self._trouble = Trouble("loading_waits")
+        self._lives: dict[int, LivePacket] = {}
+        self._to_load: dict[LivePacket, None] = {}
+        self._loading: list[LivePacket] = []
+        self._owed: dict[LivePacket, None] = {}  # to be read again by themselves when the stores are back
+        self._load_shedding = LoadShedding(LOAD_MAX, limits, TO_LOAD_MAX)
+        self._outage_log = OutageLog("loading_waits")
         self._wake = asyncio.Event()
         self._path: CommitPath
-        self._loader: Loader
+        self._recovery: Recovery
         self._opens: defaultdict[int, int] = defaultdict(int)
         self.over: list[int] = []  # packets whose mirror nobody needs any more
         self.admissions: list[tuple[int, int, int]] = []  # packet, user, time of grabs that were given a ticket
 
-    def wire(self, path: CommitPath, loader: Loader) -> None:
+    def wire(self, path: CommitPath, recovery: Recovery) -> None:
         """The commit path reports here what becomes of claims, so it is made second."""
         self._path = path
-        self._loader = loader
+        self._recovery = recovery
 
     @property
     def live_packets(self) -> int:
@@ -101,12 +101,12 @@ class Packets:
     @property
     def unanswered(self) -> bool:
         """Somebody waits for a packet to be read, or for a claim to be durable."""
-        return any(live.waiting or live.undone for live in self._lives.values())
+        return any(live.waiting or live.rejected for live in self._lives.values())
 
     @property
     def retry_after_ms(self) -> int:
         """When who heard OVERLOADED may ask again: when both queues have room."""
-        return max(self._path.retry_after_ms, self._pressure.retry_after_ms(self._unread))
+        return max(self._path.retry_after_ms, self._load_shedding.retry_after_ms(self._unread))
 
     @property
     def _unread(self) -> int:
@@ -117,7 +117,7 @@ class Packets:
         """The packets in memory."""
         return self._lives.keys()
 
-    def live(self, packet_id: int) -> Live | None:
+    def live(self, packet_id: int) -> LivePacket | None:
         """A packet as it is in memory, if it is there."""
         return self._lives.get(packet_id)
 
@@ -133,7 +133,7 @@ class Packets:
         if self._path.almost_overloaded:
             reply(Reason.OVERLOADED)
         else:
-            self._enter(packet_id, Attempt(user_id, None, self._now_ms(), reply))
+            self._enter(packet_id, PendingRequest(user_id, None, self._now_ms(), reply))
 
     def open(self, user_id: int, packet_id: int, ticket: int, reply: Reply) -> None:
         """Turn a ticket into a claim. `won` comes when it is durable."""
@@ -141,7 +141,7 @@ class Packets:
         if self._path.overloaded:
             reply(Reason.OVERLOADED)
         else:
-            self._enter(packet_id, Attempt(user_id, ticket, self._now_ms(), reply))
+            self._enter(packet_id, PendingRequest(user_id, ticket, self._now_ms(), reply))
 
     def look(self, user_id: int, packet_id: int, reply: Reply) -> None:
         """Have a packet in memory, to be `seen`. The answer means nothing more, and waits for no claim."""
@@ -150,9 +150,9 @@ class Packets:
         elif self.seen(packet_id) is not None:
             reply(NO_TICKET)
         else:
-            self._enter(packet_id, Attempt(user_id, LOOKING, self._now_ms(), reply))
+            self._enter(packet_id, PendingRequest(user_id, LOOKING, self._now_ms(), reply))
 
-    def seen(self, packet_id: int) -> Seen | None:
+    def seen(self, packet_id: int) -> Snapshot | None:
         """What may be said of a packet now; None if it is not in memory."""
         live = self._lives.get(packet_id)
         return None if live is None else live.seen()
@@ -165,18 +165,18 @@ class Packets:
         rows, claims = await self._records.load([packet_id])
         row = rows.get(packet_id)
         if row is None or not await self._may_see(user_id, row):
-            raise Refused(Reason.NOT_ALLOWED)
+            raise RequestRefused(Reason.NOT_ALLOWED)
         terms, all_claims = terms_of(row), [claim_of(one) for one in claims[packet_id]]
         state = state_of(row, self._now_ms())
         if state not in pages.OVER:
-            raise Refused(Reason.NOT_FINISHED)
+            raise RequestRefused(Reason.NOT_FINISHED)
         return Proof(terms, state, all_claims, best_luck(terms, all_claims))
 
     async def _may_see(self, user_id: int, row: store.PacketRow) -> bool:
         """The sender sees all claims, its groups those of a lucky packet only."""
         if user_id == row.sender_id:
             return True
-        if row.kind != Kind.LUCKY:
+        if row.kind != PacketKind.LUCKY:
             return False
         group_ids = (row.target_id, *row.also_in)
         await self._groups.keep(group_ids)
@@ -188,7 +188,7 @@ class Packets:
         if live is not None:
             live.audience = live.audience or audience  # it is being read, perhaps since before there was a record
         else:
-            live = self._lives[terms.packet_id] = Live(terms.packet_id)
+            live = self._lives[terms.packet_id] = LivePacket(terms.packet_id)
             live.ready(Packet(terms), audience, mirrored=False, mirror_length=0)
             live.read_at_s = asyncio.get_running_loop().time()
             self._evict()
@@ -220,14 +220,14 @@ class Packets:
 
     # --- deciding ---------------------------------------------------------------------------------------------
 
-    def _enter(self, packet_id: int, attempt: Attempt) -> None:
+    def _enter(self, packet_id: int, attempt: PendingRequest) -> None:
         live = self._lives.get(packet_id)
         must_load = live is None or live.packet is None
-        if must_load and self._pressure.is_too_high(self._unread):
+        if must_load and self._load_shedding.is_too_high(self._unread):
             attempt.answer(Reason.OVERLOADED)
             return
         if live is None:
-            live = self._lives[packet_id] = Live(packet_id)
+            live = self._lives[packet_id] = LivePacket(packet_id)
             self._load_soon(live)
         if live.packet is None:
             live.waiting.append(attempt)
@@ -237,7 +237,7 @@ class Packets:
         else:
             self._decide(live, live.packet, attempt)
 
-    def _decide(self, live: Live, packet: Packet, attempt: Attempt) -> None:
+    def _decide(self, live: LivePacket, packet: Packet, attempt: PendingRequest) -> None:
         user_id = attempt.user_id
         if user_id not in packet.claims and not may_open(packet.terms, user_id, user_id in live.audience):
             attempt.answer(NOT_ALLOWED)
@@ -251,7 +251,7 @@ class Packets:
             decision = packet.open(user_id, attempt.ticket, attempt.at_ms)
         self._conclude(live, attempt, decision)
 
-    def _decide_again(self, live: Live, packet: Packet, attempt: Attempt) -> None:
+    def _decide_again(self, live: LivePacket, packet: Packet, attempt: PendingRequest) -> None:
         """An open that was won before a store refused it: its turn comes again, without a ticket."""
         decision = packet.take(attempt.user_id, attempt.at_ms)
         promised, claim = attempt.claim, decision.claim
@@ -262,7 +262,7 @@ class Packets:
         else:
             self._conclude(live, attempt, decision)
 
-    def _conclude(self, live: Live, attempt: Attempt, decision: Decision) -> None:
+    def _conclude(self, live: LivePacket, attempt: PendingRequest, decision: Decision) -> None:
         if decision.answer is WON:
             attempt.claim = decision.claim
             self._path.submit(live, attempt)
@@ -273,7 +273,7 @@ class Packets:
         else:
             attempt.answer(decision)
 
-    def _find_out(self, live: Live, attempt: Attempt) -> None:
+    def _find_out(self, live: LivePacket, attempt: PendingRequest) -> None:
         """Nobody else moves an expired packet on, so a claim that only the mirror holds is still to be recorded."""
         if self._path.mirror_is_up:
             live.distrust()
@@ -284,7 +284,7 @@ class Packets:
 
     # --- what becomes of claims: called by the commit path ----------------------------------------------------
 
-    def claims_durable(self, part: Slice) -> None:
+    def claims_durable(self, part: PacketBatch) -> None:
         """Claims may be spoken of: tell who waited for that, and the sender and the group."""
         live = part.live
         if live.waiting and live.packet is part.packet:
@@ -293,13 +293,13 @@ class Packets:
                 self._decide(live, part.packet, attempt)
         self._announce_claims(live, part.packet, part.claims)
 
-    def _announce_claims(self, live: Live, packet: Packet, claims: list[Claim]) -> None:
+    def _announce_claims(self, live: LivePacket, packet: Packet, claims: list[Claim]) -> None:
         terms = packet.terms
         self._announce(Claimed(terms, claims), (terms.sender_id,))
         if claims[-1].index == terms.shares - 1:
             self._announce_end(live, packet, claims[-1])
 
-    def _announce_end(self, live: Live, packet: Packet, last: Claim) -> None:
+    def _announce_end(self, live: LivePacket, packet: Packet, last: Claim) -> None:
         """Each group hears it under its own stream; the sender always, in the group or not."""
         terms, took_ms, best = packet.terms, last.at_ms - packet.terms.created_at_ms, packet.best_luck()
         first = live.audience if not live.also_in else self._groups.audience((terms.target_id,))
@@ -307,28 +307,28 @@ class Packets:
         for group_id in live.also_in:
             self._announce(Finished(terms, group_id, took_ms, best), self._groups.audience((group_id,)))
 
-    def claims_recorded(self, part: Slice) -> None:
+    def claims_recorded(self, part: PacketBatch) -> None:
         """Claims stand in the books; a finished packet needs no mirror any more."""
         if part.version + len(part.attempts) == part.packet.terms.shares:
             self.over.append(part.live.packet_id)
         self._reload_when_landed(part.live)
 
-    def claims_undone(self, part: Slice, why: str) -> None:
+    def claims_rejected(self, part: PacketBatch, why: str) -> None:
         """A store refused or did not answer: read the packet again once nothing of it is under way."""
         LOG.debug("claims_undone", packet_id=part.live.packet_id, claims=len(part.attempts), why=why)
         self._reload_when_landed(part.live)
 
-    def _reload_when_landed(self, live: Live) -> None:
+    def _reload_when_landed(self, live: LivePacket) -> None:
         if live.packet is None and live.in_flight == 0:
             self._load_soon(live)
 
     # --- loading ----------------------------------------------------------------------------------------------
 
-    def _load_soon(self, live: Live) -> None:
+    def _load_soon(self, live: LivePacket) -> None:
         self._to_load[live] = None
         self._wake.set()
 
-    def _load_later(self, live: Live) -> None:
+    def _load_later(self, live: LivePacket) -> None:
         if not self._owed:
             asyncio.get_running_loop().call_later(RETRY_S, self._load_owed)
         self._owed[live] = None
@@ -342,7 +342,7 @@ class Packets:
         """Load packets that nobody asked for, to re-drive what reached the mirror alone."""
         for packet_id in packet_ids:
             if packet_id not in self._lives:
-                live = self._lives[packet_id] = Live(packet_id)
+                live = self._lives[packet_id] = LivePacket(packet_id)
                 self._load_soon(live)
 
     async def run_loading(self) -> None:
@@ -355,18 +355,18 @@ class Packets:
             if not self._to_load:
                 self._wake.clear()
             self._loading = batch
-            self._pressure.begin()
+            self._load_shedding.begin()
             try:
-                loaded = await self._loader.load(batch)
+                loaded = await self._recovery.load(batch)
             except StoreUnavailable as error:
-                self._trouble.begins(error)
+                self._outage_log.begins(error)
                 self._give_up(batch)
                 continue
             finally:
-                self._pressure.end(more_waits=bool(self._to_load))
+                self._load_shedding.end(more_waits=bool(self._to_load))
                 self._loading = []
-            self._trouble.is_over()
-            for live in loaded.useless:
+            self._outage_log.is_over()
+            for live in loaded.unusable:
                 self._forget_missing(live)
             for live in batch:
                 if live.packet is not None:
@@ -374,13 +374,13 @@ class Packets:
                 elif live.packet_id in self._lives:
                     self._load_soon(live)  # overtaken by another writer
 
-    def _resume(self, live: Live, packet: Packet, news: list[Claim] | None) -> None:
+    def _resume(self, live: LivePacket, packet: Packet, news: list[Claim] | None) -> None:
         if news:
             self._announce_claims(live, packet, news)
         # slices are undone from whichever stage they were in: back to the order in which they were decided
-        undone, live.undone = sorted(live.undone, key=_index_of), []
+        rejected, live.rejected = sorted(live.rejected, key=_index_of), []
         waiting, live.waiting = live.waiting, []
-        for attempt in undone:
+        for attempt in rejected:
             self._decide_again(live, packet, attempt)
         for attempt in waiting:
             self._decide(live, packet, attempt)
@@ -388,25 +388,25 @@ class Packets:
             self.over.append(live.packet_id)  # by a re-drive, perhaps
         self._evict()
 
-    def _forget_missing(self, live: Live) -> None:
+    def _forget_missing(self, live: LivePacket) -> None:
         if live.audience:  # it was sent while it was looked for, and is looked for once more
             live.audience = ()
             self._load_soon(live)
             return
         del self._lives[live.packet_id]
-        for attempt in (*live.undone, *live.waiting):
+        for attempt in (*live.rejected, *live.waiting):
             attempt.answer(NOT_ALLOWED)
 
-    def _give_up(self, batch: list[Live]) -> None:
+    def _give_up(self, batch: list[LivePacket]) -> None:
         """The stores are away: say so. What was told is still to be recorded, what is in doubt to be found out."""
         for live in batch:
-            for attempt in (*live.undone, *live.waiting):
+            for attempt in (*live.rejected, *live.waiting):
                 if not attempt.answered:
                     attempt.answer(Reason.STORE_UNAVAILABLE)
                     attempt.claim = None
-            live.undone = [attempt for attempt in live.undone if attempt.claim is not None]
+            live.rejected = [attempt for attempt in live.rejected if attempt.claim is not None]
             live.waiting = []
-            if live.undone or live.replaced is not None:
+            if live.rejected or live.replaced is not None:
                 self._load_later(live)
             else:
                 del self._lives[live.packet_id]
@@ -420,13 +420,13 @@ class Packets:
             del self._lives[live.packet_id]
 
 
-def _index_of(attempt: Attempt) -> int:
+def _index_of(attempt: PendingRequest) -> int:
     """Which claim an undone open had made."""
     assert attempt.claim is not None
     return attempt.claim.index
 
 
-def _speaks_of(decision: Decision, live: Live) -> int:
+def _speaks_of(decision: Decision, live: LivePacket) -> int:
     """How many claims must be durable before this may be said."""
     if decision.answer is CLAIMED and decision.claim is not None:
         return decision.claim.index + 1

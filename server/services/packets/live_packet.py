@@ -24,7 +24,7 @@ from server.services.runtime.refusals import Reason
 Reply: TypeAlias = Callable[[Decision | Reason], None]
 
 
-class Attempt(msgspec.Struct, eq=False):
+class PendingRequest(msgspec.Struct, eq=False):
     """One grab or open on its way. `at_ms` is when it arrived; `ticket` is None for a grab."""
 
     user_id: int
@@ -41,7 +41,7 @@ class Attempt(msgspec.Struct, eq=False):
             self.reply(decision)
 
 
-class Seen(NamedTuple):
+class Snapshot(NamedTuple):
     """A packet at one moment, to speak of: claims that come later stand behind the durable ones."""
 
     packet: Packet
@@ -64,7 +64,7 @@ class Seen(NamedTuple):
         return user_id == self.packet.terms.sender_id or self.may_open(user_id)
 
 
-class Live:
+class LivePacket:
     """A packet in memory. While `packet` is None (being loaded or reloaded) everything waits."""
 
     __slots__ = (
@@ -80,8 +80,8 @@ class Live:
         "read_at_s",
         "recorded",
         "refunded",
+        "rejected",
         "replaced",
-        "undone",
         "waiting",
     )
 
@@ -98,8 +98,8 @@ class Live:
         self.log_known = True  # False: the mirror was away when this was read, and may hold more
         self.mirrored = False  # the mirror holds what the claims in flight are built on
         self.mirror_length = 0  # what the mirror's log looks like while it does not
-        self.waiting: list[Attempt] = []
-        self.undone: list[Attempt] = []
+        self.waiting: list[PendingRequest] = []
+        self.rejected: list[PendingRequest] = []
         self.read_at_s = 0.0  # the stores were read then (the clock of the loop)
 
     def ready(self, packet: Packet, audience: Collection[int], mirrored: bool, mirror_length: int) -> None:
@@ -118,13 +118,13 @@ class Live:
         if self.packet is not None:
             self.replaced, self.packet = self.packet, None
 
-    def seen(self) -> Seen | None:
+    def seen(self) -> Snapshot | None:
         """What may be said of it now; None while it is being loaded."""
         if self.packet is None:
             return None
-        return Seen(self.packet, self.durable, self.refunded, self.audience)
+        return Snapshot(self.packet, self.durable, self.refunded, self.audience)
 
     @property
     def quiet(self) -> bool:
         """Nothing of it is at the stores and nothing waits."""
-        return not (self.in_flight or self.waiting or self.undone)
+        return not (self.in_flight or self.waiting or self.rejected)

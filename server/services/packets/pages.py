@@ -10,15 +10,15 @@ from server.core import pages
 from server.core.packet import EXPIRED, Answer, Claim, Decision
 from server.core.pages import State, View, Viewer
 from server.core.texts import Language, ago
-from server.services.chat.names import Names
-from server.services.packets.grab_open import Packets
-from server.services.packets.live_packet import Reply, Seen
-from server.services.runtime.refusals import Reason, Refused
+from server.services.chat.names import NameService
+from server.services.packets.grab_open import PacketService
+from server.services.packets.live_packet import Reply, Snapshot
+from server.services.runtime.refusals import Reason, RequestRefused
 
 LINES_MAX = 100  # claims on one page of the list
 
 
-class Line(NamedTuple):
+class ListedClaim(NamedTuple):
     """One claim in a list; `when` says how long ago it was."""
 
     claim: Claim
@@ -26,98 +26,98 @@ class Line(NamedTuple):
     when: str
 
 
-class Result(NamedTuple):
+class ResultList(NamedTuple):
     """A result page and the part of its list that was asked for, newest first; `more`: there are older ones."""
 
-    page: pages.ResultPage
+    page: pages.ResultPageView
     sender_name: str
     opened: int
     shares: int
-    lines: list[Line]
+    lines: list[ListedClaim]
     more: bool
     may_watch: bool  # there may be more claims, and this viewer may be told of them
 
 
-class Tapped(NamedTuple):
+class TapResult(NamedTuple):
     """What a tap got: the answer of a grab and the page to show; with View.RESULT the result page itself."""
 
     decision: Decision
-    page: pages.OpenPage | None
+    page: pages.OpenPageView | None
     sender_name: str
-    result: Result | None
+    result: ResultList | None
 
 
-class News(NamedTuple):
+class ResultChange(NamedTuple):
     """What came behind the claims that a viewer has seen, oldest first; `over`: nothing more will come."""
 
     opened: int
     summary: str
-    lines: list[Line]
+    lines: list[ListedClaim]
     over: bool
 
 
-class Pages:
+class PageService:
     """Use cases on pages. Raises Refused."""
 
-    def __init__(self, packets: Packets, names: Names, now_ms: Callable[[], int]) -> None:
+    def __init__(self, packets: PacketService, names: NameService, now_ms: Callable[[], int]) -> None:
         self._packets = packets
         self._names = names
         self._now_ms = now_ms
 
-    async def tap(self, user_id: int, packet_id: int, language: Language) -> Tapped:
+    async def tap(self, user_id: int, packet_id: int, language: Language) -> TapResult:
         """Grab a packet, and the page that goes with the answer; none with busy, nor for who has nothing to see."""
         now_ms = self._now_ms()  # not later than the grab decides: who gets a ticket gets the page for it
         decision, seen = await self._answer(self._packets.grab, user_id, packet_id)
         if seen is None or decision.answer is Answer.BUSY:
-            return Tapped(decision, None, "", None)
+            return TapResult(decision, None, "", None)
         if decision is EXPIRED:
             now_ms = max(now_ms, seen.packet.terms.expires_at_ms)
         viewer = Viewer(user_id, seen.may_open(user_id), language)
         page = pages.open_page(seen.known, viewer, now_ms)
         if page is None:
-            return Tapped(decision, None, "", None)
+            return TapResult(decision, None, "", None)
         result = await self._result(seen, viewer, now_ms, 0) if page.view is View.RESULT else None
         [sender_name] = await self._names.of([page.sender_id])
-        return Tapped(decision, page, sender_name, result)
+        return TapResult(decision, page, sender_name, result)
 
-    async def result(self, user_id: int, packet_id: int, language: Language, before_index: int) -> Result:
+    async def result(self, user_id: int, packet_id: int, language: Language, before_index: int) -> ResultList:
         """The result page, with the claims before an index; 0: the newest. Raises Refused (NOT_ALLOWED)."""
         _, seen = await self._answer(self._packets.look, user_id, packet_id)
         if seen is not None:
             viewer = Viewer(user_id, seen.may_open(user_id), language)
             if (result := await self._result(seen, viewer, self._now_ms(), before_index)) is not None:
                 return result
-        raise Refused(Reason.NOT_ALLOWED)
+        raise RequestRefused(Reason.NOT_ALLOWED)
 
-    async def news(self, seen: Seen, user_id: int, language: Language, told: int) -> News:
+    async def news(self, seen: Snapshot, user_id: int, language: Language, told: int) -> ResultChange:
         """What came behind the first `told` claims, for a viewer who sees the list."""
         known, now_ms = seen.known, self._now_ms()
         page = pages.result_page(known, Viewer(user_id, seen.may_open(user_id), language), now_ms)
         lines = await self._lines(list(known.claims.values())[told:], language)
         summary, over = (page.summary, page.state is State.FINISHED) if page else ("", True)
-        return News(len(known.claims), summary, lines, over)
+        return ResultChange(len(known.claims), summary, lines, over)
 
     # --- putting pages together -------------------------------------------------------------------------------
 
     def _answer(
         self, ask: Callable[[int, int, Reply], None], user_id: int, packet_id: int
-    ) -> asyncio.Future[tuple[Decision, Seen | None]]:
+    ) -> asyncio.Future[tuple[Decision, Snapshot | None]]:
         """The answer to a grab or a look, and what may be said of the packet at that moment."""
-        answer: asyncio.Future[tuple[Decision, Seen | None]] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[tuple[Decision, Snapshot | None]] = asyncio.get_running_loop().create_future()
 
         def reply(decision: Decision | Reason) -> None:
             if answer.done():  # whoever asked has gone away
                 return
             if isinstance(decision, Reason):
                 wait_ms = self._packets.retry_after_ms if decision is Reason.OVERLOADED else None
-                answer.set_exception(Refused(decision, retry_after_ms=wait_ms))
+                answer.set_exception(RequestRefused(decision, retry_after_ms=wait_ms))
             else:
                 answer.set_result((decision, self._packets.seen(packet_id)))
 
         ask(user_id, packet_id, reply)
         return answer
 
-    async def _result(self, seen: Seen, viewer: Viewer, now_ms: int, before_index: int) -> Result | None:
+    async def _result(self, seen: Snapshot, viewer: Viewer, now_ms: int, before_index: int) -> ResultList | None:
         known = seen.known
         page = pages.result_page(known, viewer, now_ms)
         if page is None:
@@ -127,7 +127,7 @@ class Pages:
             listed = listed[:before_index]
         lines = await self._lines(listed[: -LINES_MAX - 1 : -1], viewer.language)
         [sender_name] = await self._names.of([page.sender_id])
-        return Result(
+        return ResultList(
             page,
             sender_name,
             len(known.claims),
@@ -137,11 +137,11 @@ class Pages:
             page.lists_claims and page.state is State.OPEN and seen.may_follow(viewer.user_id),
         )
 
-    async def _lines(self, claims: Sequence[Claim], language: Language) -> list[Line]:
+    async def _lines(self, claims: Sequence[Claim], language: Language) -> list[ListedClaim]:
         names = await self._names.of([claim.user_id for claim in claims])
         now_ms = self._now_ms()
         return [
-            Line(claim, name, ago(language, now_ms - claim.at_ms))
+            ListedClaim(claim, name, ago(language, now_ms - claim.at_ms))
             for claim, name in zip(claims, names, strict=True)
         ]
 

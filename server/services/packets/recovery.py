@@ -10,19 +10,19 @@ import structlog
 
 from server.core import reconcile
 from server.core.amounts import Caps
-from server.core.packet import Claim, Kind, Packet, Terms
-from server.services.chat.groups import Groups
+from server.core.packet import Claim, Packet, PacketKind, Terms
+from server.services.chat.groups import GroupService
 from server.services.packets.commit import CommitPath, Durability
-from server.services.packets.live_packet import Live
+from server.services.packets.live_packet import LivePacket
 from storage.errors import StoreUnavailable
-from storage.postgres.packets.packets import Advance, ClaimRow, PacketRow, Packets
+from storage.postgres.packets.packets import Advance, ClaimRow, PacketRow, PacketStore
 from storage.redis.mirror import Log, Mirror
 
 LOG = structlog.get_logger()
 NOTHING = Log(0, [], closed=False)
 
 
-class Memories(NamedTuple):
+class StoredState(NamedTuple):
     """One packet as both stores tell it."""
 
     terms: Terms
@@ -33,18 +33,18 @@ class Memories(NamedTuple):
     log_known: bool = True  # the mirror was asked
 
 
-class Loaded(NamedTuple):
+class Recovered(NamedTuple):
     """What came of loading packets."""
 
-    useless: list[Live]  # that do not exist, or are damaged: they have no packet
-    news: dict[Live, list[Claim]]  # claims that the stores hold and nobody here has spoken of, by index
+    unusable: list[LivePacket]  # that do not exist, or are damaged: they have no packet
+    news: dict[LivePacket, list[Claim]]  # claims that the stores hold and nobody here has spoken of, by index
 
 
 def terms_of(row: PacketRow) -> Terms:
     """The terms of a recorded packet."""
     return Terms(
         packet_id=row.packet_id,
-        kind=Kind(row.kind),
+        kind=PacketKind(row.kind),
         sender_id=row.sender_id,
         target_id=row.target_id,
         total_fen=row.total_fen,
@@ -67,11 +67,11 @@ def claims_of(log: Log) -> list[Claim]:
     return [Claim(index, one.user_id, one.amount_fen, one.at_ms) for index, one in enumerate(log.claims)]
 
 
-class Loader:
+class Recovery:
     """Reads both memories of packets and makes them agree. Raises StoreUnavailable."""
 
     def __init__(
-        self, packets: Packets, mirror: Mirror, path: CommitPath, groups: Groups, durability: Durability
+        self, packets: PacketStore, mirror: Mirror, path: CommitPath, groups: GroupService, durability: Durability
     ) -> None:
         self._packets = packets
         self._mirror = mirror
@@ -81,7 +81,7 @@ class Loader:
         self.redriven_claims = 0
         self.found_fen = 0  # of claims that stand in the books and were not seen to get there
 
-    async def load(self, lives: Sequence[Live]) -> Loaded:
+    async def load(self, lives: Sequence[LivePacket]) -> Recovered:
         """Make these packets ready. One whose re-drive was overtaken by another writer stays without a packet."""
         read_at_s = asyncio.get_running_loop().time()  # before the record is read
         ids = [live.packet_id for live in lives]
@@ -89,17 +89,17 @@ class Loader:
         await self._groups.keep([group_id for one in memories.values() for group_id in _groups(one)])
         verdicts = {packet_id: verdict(one) for packet_id, one in memories.items()}
         overtaken = await self._redrive(memories, verdicts)
-        loaded = Loaded([], {})
+        loaded = Recovered([], {})
         for live in lives:
             live.read_at_s = read_at_s
             memory = memories.get(live.packet_id)
             if live.packet_id in overtaken:
                 continue
             if memory is None or not self._make_ready(live, memory, verdicts[live.packet_id], loaded.news):
-                loaded.useless.append(live)
+                loaded.unusable.append(live)
         return loaded
 
-    async def _read(self, ids: list[int]) -> dict[int, Memories]:
+    async def _read(self, ids: list[int]) -> dict[int, StoredState]:
         rows, claims = await self._packets.load(ids)
         logs: dict[int, Log] = {}
         if self._path.mirror_is_up:
@@ -110,7 +110,7 @@ class Loader:
         if not self._path.mirror_is_up and self._durability == "redis":
             raise StoreUnavailable("Redis is away")  # it may hold claims that were told and are recorded nowhere
         return {
-            packet_id: Memories(
+            packet_id: StoredState(
                 terms_of(row),
                 [claim_of(claim) for claim in claims[packet_id]],
                 row.closed_at_ms is not None,
@@ -121,7 +121,9 @@ class Loader:
             for packet_id, row in rows.items()
         }
 
-    async def _redrive(self, memories: dict[int, Memories], verdicts: dict[int, reconcile.Verdict]) -> set[int]:
+    async def _redrive(
+        self, memories: dict[int, StoredState], verdicts: dict[int, reconcile.Reconciliation]
+    ) -> set[int]:
         """Record what only the mirror holds; the packets that another writer moved meanwhile."""
         ahead = {packet_id: verdict.redrive for packet_id, verdict in verdicts.items() if verdict.redrive}
         if not ahead:
@@ -133,7 +135,11 @@ class Loader:
         return ahead.keys() - accepted
 
     def _make_ready(
-        self, live: Live, memory: Memories, found: reconcile.Verdict, news: dict[Live, list[Claim]]
+        self,
+        live: LivePacket,
+        memory: StoredState,
+        found: reconcile.Reconciliation,
+        news: dict[LivePacket, list[Claim]],
     ) -> bool:
         """False if its records contradict themselves: nobody can open it, and the server goes on."""
         terms, claims = memory.terms, [*memory.recorded, *found.redrive]
@@ -157,20 +163,20 @@ class Loader:
         return True
 
     def _audience(self, terms: Terms, also_in: Sequence[int]) -> Collection[int]:
-        if terms.kind is Kind.PERSONAL:
+        if terms.kind is PacketKind.PERSONAL:
             return (terms.target_id,)
         return self._groups.audience((terms.target_id, *also_in))
 
 
-def _groups(memory: Memories) -> tuple[int, ...]:
+def _groups(memory: StoredState) -> tuple[int, ...]:
     """Where it was sent; none for a personal one."""
-    return () if memory.terms.kind is Kind.PERSONAL else (memory.terms.target_id, *memory.also_in)
+    return () if memory.terms.kind is PacketKind.PERSONAL else (memory.terms.target_id, *memory.also_in)
 
 
-def verdict(memory: Memories) -> reconcile.Verdict:
+def verdict(memory: StoredState) -> reconcile.Reconciliation:
     """What to do about the mirror; claims in it that the terms do not allow were never ours."""
     if memory.closed:
-        return reconcile.Verdict((), mirror_is_good=False)
+        return reconcile.Reconciliation((), mirror_is_good=False)
     found = reconcile.compare(memory.recorded, claims_of(memory.log), memory.log.length > 0 and memory.log.ours)
     if not found.redrive:
         return found
@@ -178,5 +184,5 @@ def verdict(memory: Memories) -> reconcile.Verdict:
         Packet(memory.terms, [*memory.recorded, *found.redrive])
     except ValueError as error:
         LOG.error("mirror_contradicts_terms", packet_id=memory.terms.packet_id, why=str(error))
-        return reconcile.Verdict((), mirror_is_good=False)
+        return reconcile.Reconciliation((), mirror_is_good=False)
     return found

@@ -10,25 +10,25 @@ import asyncio
 from collections.abc import Callable
 
 from server.services.packets.commit import CommitPath, Durability
-from server.services.packets.grab_open import Packets
-from server.services.packets.recovery import Memories, claim_of, terms_of, verdict
-from server.services.runtime.events import Announce, BalanceChanged, Refunded
-from server.services.runtime.in_doubt import Doubts
-from server.services.runtime.outage_log import Trouble
+from server.services.packets.grab_open import PacketService
+from server.services.packets.recovery import StoredState, claim_of, terms_of, verdict
+from server.services.runtime.events import Announce, BalanceChange, Refunded
+from server.services.runtime.in_doubt import InDoubt
+from server.services.runtime.outage_log import OutageLog
 from storage.errors import StoreUnavailable
 from storage.postgres.packets import packets as store
 from storage.redis.mirror import Log, Mirror
 
 
-class Refunds:
+class RefundService:
     """Pays back expired packets."""
 
     def __init__(
         self,
-        records: store.Packets,
+        records: store.PacketStore,
         mirror: Mirror,
         path: CommitPath,
-        packets: Packets,
+        packets: PacketService,
         durability: Durability,
         batch_max: int,
         interval_s: float,
@@ -44,8 +44,8 @@ class Refunds:
         self._interval_s = interval_s
         self._now_ms = now_ms
         self._announce = announce
-        self._trouble = Trouble("refunds_wait")
-        self.doubts: Doubts[tuple[int, int], store.RefundRow] = Doubts(records.recall_refunds, self._tell)
+        self._outage_log = OutageLog("refunds_wait")
+        self.in_doubt: InDoubt[tuple[int, int], store.RefundRow] = InDoubt(records.find_refunds, self._tell)
         self.refunded_packets = 0
         self.refunded_fen = 0
         self.redriven_claims = 0
@@ -57,9 +57,9 @@ class Refunds:
             try:
                 while await self.refund_once() == self._batch_max:
                     pass
-                self._trouble.is_over()
+                self._outage_log.is_over()
             except StoreUnavailable as error:
-                self._trouble.begins(error)
+                self._outage_log.begins(error)
             await asyncio.sleep(self._interval_s)
 
     async def refund_once(self) -> int:
@@ -73,7 +73,7 @@ class Refunds:
         try:
             rows = await self._records.refund(due, now_ms)
         except StoreUnavailable:
-            self.doubts.add((packet_id, now_ms) for packet_id in due)
+            self.in_doubt.add((packet_id, now_ms) for packet_id in due)
             raise
         for row in rows:
             self._tell(row)
@@ -87,7 +87,7 @@ class Refunds:
         self.refunded_packets += 1
         self.refunded_fen += row.refunded_fen
         self._announce(Refunded(row.packet_id, row.sender_id, row.refunded_fen), (row.sender_id,))
-        event = BalanceChanged(row.sender_id, row.balance, row.refunded_fen, "refund")
+        event = BalanceChange(row.sender_id, row.balance, row.refunded_fen, "refund")
         self._announce(event, (row.sender_id,))
 
     async def _close_mirror(self, due: list[int]) -> dict[int, Log]:
@@ -107,7 +107,7 @@ class Refunds:
         ahead = []
         for packet_id, row in rows.items():
             claims = [claim_of(claim) for claim in recorded[packet_id]]
-            found = verdict(Memories(terms_of(row), claims, row.closed_at_ms is not None, logs[packet_id]))
+            found = verdict(StoredState(terms_of(row), claims, row.closed_at_ms is not None, logs[packet_id]))
             if found.redrive:
                 ahead.append(store.Advance(packet_id, len(claims), found.redrive))
         accepted = await self._records.record(ahead) if ahead else set()

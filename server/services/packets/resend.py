@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from server.core.limits import Broken, Fault, Limits
-from server.core.packet import Kind, Terms
+from server.core.packet import PacketKind, Terms
 from server.core.pages import State
-from server.services.chat.groups import Groups
-from server.services.packets.grab_open import Packets, state_of
+from server.services.chat.groups import GroupService
+from server.services.packets.grab_open import PacketService, state_of
 from server.services.packets.recovery import terms_of
-from server.services.runtime.events import Announce, PacketPosted
-from server.services.runtime.in_doubt import Doubts
-from server.services.runtime.refusals import Reason, Refused
+from server.services.runtime.events import Announce, PacketPost
+from server.services.runtime.in_doubt import InDoubt
+from server.services.runtime.refusals import Reason, RequestRefused
 from storage.errors import StoreUnavailable
 from storage.postgres.chat.messages import Post
 from storage.postgres.packets import packets, resends
@@ -39,18 +39,18 @@ class Again(NamedTuple):
     def one_more(self) -> int | None:
         """The group, if it is not the one that the packet was sent to."""
         terms, stream_id = self.terms, self.post.stream_id
-        return None if terms.kind is Kind.PERSONAL or stream_id == terms.target_id else stream_id
+        return None if terms.kind is PacketKind.PERSONAL or stream_id == terms.target_id else stream_id
 
 
-class Resends:
+class ResendService:
     """Use case send again. Raises Refused, Broken, StoreUnavailable."""
 
     def __init__(
         self,
-        store: resends.Resends,
-        records: packets.Packets,
-        live: Packets,
-        groups: Groups,
+        store: resends.ResendStore,
+        records: packets.PacketStore,
+        live: PacketService,
+        groups: GroupService,
         limits: Limits,
         now_ms: Callable[[], int],
         announce: Announce,
@@ -62,18 +62,18 @@ class Resends:
         self._limits = limits
         self._now_ms = now_ms
         self._announce = announce
-        self.doubts: Doubts[Again, Again] = Doubts(self._recall, self._tell)
+        self.in_doubt: InDoubt[Again, Again] = InDoubt(self._recall, self._tell)
 
     async def send(self, user_id: int, packet_id: int, group_id: int) -> Posted:
         """Post my packet again; in a group that it was not in, members may open it from now on. Not repeatable."""
         row = (await self._records.rows([packet_id])).get(packet_id)
         if row is None or row.sender_id != user_id:
-            raise Refused(Reason.NOT_ALLOWED)  # whether there is such a packet is its sender's to know
+            raise RequestRefused(Reason.NOT_ALLOWED)  # whether there is such a packet is its sender's to know
         now_ms = self._now_ms()
         if state_of(row, now_ms) is not State.OPEN:
-            raise Refused(Reason.FINISHED)
+            raise RequestRefused(Reason.FINISHED)
         terms = terms_of(row)
-        if terms.kind is Kind.PERSONAL:
+        if terms.kind is PacketKind.PERSONAL:
             return await self._to_receiver(terms, group_id, now_ms)
         return await self._to_group(terms, group_id or terms.target_id, now_ms)
 
@@ -85,8 +85,10 @@ class Resends:
     async def _to_group(self, terms: Terms, group_id: int, now_ms: int) -> Posted:
         try:
             await self._groups.seen_by(terms.sender_id, group_id)
-        except Refused:
-            raise Refused(Reason.NOT_A_MEMBER) from None  # whether the group exists is not the sender's to know
+        except RequestRefused:
+            raise RequestRefused(
+                Reason.NOT_A_MEMBER
+            ) from None  # whether the group exists is not the sender's to know
         return await self._post(terms, (group_id,), now_ms)
 
     async def _post(self, terms: Terms, stream_ids: Sequence[int], now_ms: int) -> Posted:
@@ -97,10 +99,10 @@ class Resends:
         most = self._limits.groups_of_packet_max - 1
         try:
             numbers = await self._store.record([one.post for one in agains], agains[0].one_more, most)
-        except resends.TooManyGroups:
-            raise Refused(Reason.TOO_MANY_GROUPS, f"{self._limits.groups_of_packet_max} groups") from None
+        except resends.PacketInTooManyGroups:
+            raise RequestRefused(Reason.TOO_MANY_GROUPS, f"{self._limits.groups_of_packet_max} groups") from None
         except StoreUnavailable:
-            self.doubts.add(agains)
+            self.in_doubt.add(agains)
             raise
         for again, number in zip(agains, numbers, strict=True):
             self._tell(again._replace(number=number))
@@ -111,11 +113,11 @@ class Resends:
         terms, post, number = again
         if again.one_more is not None:
             self._live.sent_again(terms.packet_id, again.one_more)
-        viewers = (post.stream_id,) if terms.kind is Kind.PERSONAL else self._groups.members(post.stream_id)
-        self._announce(PacketPosted(post.stream_id, number, terms, post.at_ms), viewers)
+        viewers = (post.stream_id,) if terms.kind is PacketKind.PERSONAL else self._groups.members(post.stream_id)
+        self._announce(PacketPost(post.stream_id, number, terms, post.at_ms), viewers)
 
     async def _recall(self, agains: Sequence[Again]) -> list[Again | None]:
-        numbers = await self._store.recall([one.post for one in agains])
+        numbers = await self._store.find_outcome([one.post for one in agains])
         return [
             None if number is None else again._replace(number=number)
             for again, number in zip(agains, numbers, strict=True)

@@ -7,34 +7,33 @@ from functools import partial
 
 from server.core import amounts, packet_request
 from server.core.ids import IdMaker, is_user
-from server.core.ledger import Kind as TransferKind
+from server.core.ledger import TransferKind
 from server.core.limits import Broken, Fault, Limits
-from server.core.packet import Kind, Terms
-from server.core.packet_request import Offer
-from server.services.chat.groups import Groups
-from server.services.packets.grab_open import Packets
+from server.core.packet import PacketKind, Terms
+from server.core.packet_request import PacketRequest
+from server.services.chat.groups import GroupService
+from server.services.packets.grab_open import PacketService
 from server.services.packets.recovery import terms_of
 from server.services.runtime.batching import Batcher
-from server.services.runtime.events import Announce, BalanceChanged, PacketPosted
-from server.services.runtime.in_doubt import Doubts
-from server.services.runtime.refusals import Reason, Refused
+from server.services.runtime.events import Announce, BalanceChange, PacketPost
+from server.services.runtime.in_doubt import InDoubt
+from server.services.runtime.refusals import Reason, RequestRefused
 from storage.errors import StoreUnavailable
 from storage.postgres.money.wallets import TransferRow
 from storage.postgres.packets.packets import PacketRow
-from storage.postgres.packets.sends import Sends as SendStore
-from storage.postgres.packets.sends import Sent
+from storage.postgres.packets.sends import SendStore, Sent
 
 BATCH_MAX = 500
 
 
-class Sends:
+class SendService:
     """Use case send. Raises Refused, Broken."""
 
     def __init__(
         self,
         store: SendStore,
-        packets: Packets,
-        groups: Groups,
+        packets: PacketService,
+        groups: GroupService,
         limits: Limits,
         ids: IdMaker,
         now_ms: Callable[[], int],
@@ -49,20 +48,20 @@ class Sends:
         self._now_ms = now_ms
         self._random_bytes = random_bytes
         self._announce = announce
-        self.batcher: Batcher[Offer, Terms] = Batcher(self._record, BATCH_MAX, limits)
+        self.batcher: Batcher[PacketRequest, Terms] = Batcher(self._record, BATCH_MAX, limits)
         self.sent_packets = 0
         self.sent_fen = 0
-        self.doubts = Doubts(partial(store.recall, streams_of=_streams), self._tell)
+        self.in_doubt = InDoubt(partial(store.find_outcome, streams_of=_streams), self._tell)
 
     async def send(
         self, sender_id: int, key: str, kind: str, target_id: int, amount_fen: int, shares: int, greeting: str
     ) -> Terms:
         """Send a packet, or find the one that this key has sent before; its terms."""
         try:
-            one = Offer(
+            one = PacketRequest(
                 sender_id,
                 key,
-                Kind(kind),
+                PacketKind(kind),
                 target_id,
                 amount_fen,
                 shares,
@@ -72,42 +71,44 @@ class Sends:
             raise Broken(Fault.BAD_TARGET, f"no kind of packet is called {kind[:20]!r}") from None
         try:
             packet_request.check(one, self._limits, await self._members(one))
-        except (Broken, Refused):
+        except (Broken, RequestRefused):
             earlier = await self._earlier(one)
             if earlier is None:
                 raise
             return earlier
         return await self.batcher.submit(one)
 
-    async def _earlier(self, one: Offer) -> Terms | None:
+    async def _earlier(self, one: PacketRequest) -> Terms | None:
         """What this key has sent when it was still allowed: the group or the limits may have changed since (I6)."""
         if "\0" in one.key:
             return None
         row = await self._store.before(one.sender_id, one.key)
         return terms_of(row) if row is not None and _content(row) == _offered(one) else None
 
-    async def _members(self, one: Offer) -> int:
+    async def _members(self, one: PacketRequest) -> int:
         """How many may open it."""
-        if one.kind is Kind.PERSONAL or is_user(one.target_id):
+        if one.kind is PacketKind.PERSONAL or is_user(one.target_id):
             return 1
         try:
             return len((await self._groups.seen_by(one.sender_id, one.target_id)).members)
-        except Refused:
-            raise Refused(Reason.NOT_A_MEMBER) from None  # whether the group exists is not the sender's to know
+        except RequestRefused:
+            raise RequestRefused(
+                Reason.NOT_A_MEMBER
+            ) from None  # whether the group exists is not the sender's to know
 
     # --- the batch --------------------------------------------------------------------------------------------
 
-    async def _record(self, offers: list[Offer]) -> list[Terms | Exception]:
+    async def _record(self, offers: list[PacketRequest]) -> list[Terms | Exception]:
         now_ms = self._now_ms()
         rows = [self._row(one, now_ms) for one in offers]
         try:
             results = await self._store.record(rows, _send_transfer, _streams)
         except StoreUnavailable:
-            self.doubts.add(rows)
+            self.in_doubt.add(rows)
             raise
         return [self._conclude(row, sent) for row, sent in zip(rows, results, strict=True)]
 
-    def _row(self, one: Offer, now_ms: int) -> PacketRow:
+    def _row(self, one: PacketRequest, now_ms: int) -> PacketRow:
         return PacketRow(
             packet_id=self._ids.next(now_ms),
             sender_id=one.sender_id,
@@ -126,10 +127,10 @@ class Sends:
 
     def _conclude(self, row: PacketRow, sent: Sent | None) -> Terms | Exception:
         if sent is None:
-            return Refused(Reason.NOT_ENOUGH_MONEY)
+            return RequestRefused(Reason.NOT_ENOUGH_MONEY)
         if sent.row.packet_id != row.packet_id:
             same = _content(sent.row) == _content(row)
-            return terms_of(sent.row) if same else Refused(Reason.KEY_REUSED)
+            return terms_of(sent.row) if same else RequestRefused(Reason.KEY_REUSED)
         terms = terms_of(row)
         self._packets.add(terms, self._audience(terms))
         self._tell(sent)
@@ -141,13 +142,13 @@ class Sends:
         self.sent_packets += 1
         self.sent_fen += terms.total_fen
         for stream_id, message in sent.messages.items():
-            viewers = (stream_id,) if terms.kind is Kind.PERSONAL else self._groups.members(stream_id)
-            self._announce(PacketPosted(stream_id, message, terms, terms.created_at_ms), viewers)
-        event = BalanceChanged(terms.sender_id, sent.balance, -terms.total_fen, "send")
+            viewers = (stream_id,) if terms.kind is PacketKind.PERSONAL else self._groups.members(stream_id)
+            self._announce(PacketPost(stream_id, message, terms, terms.created_at_ms), viewers)
+        event = BalanceChange(terms.sender_id, sent.balance, -terms.total_fen, "send")
         self._announce(event, (terms.sender_id,))
 
     def _audience(self, terms: Terms) -> Collection[int]:
-        if terms.kind is Kind.PERSONAL:
+        if terms.kind is PacketKind.PERSONAL:
             return (terms.target_id,)
         return self._groups.members(terms.target_id)
 
@@ -157,7 +158,7 @@ def _content(row: PacketRow) -> tuple[object, ...]:
     return (row.kind, row.target_id, row.total_fen, row.shares, row.greeting)
 
 
-def _offered(one: Offer) -> tuple[object, ...]:
+def _offered(one: PacketRequest) -> tuple[object, ...]:
     return (one.kind, one.target_id, one.total_fen, one.shares, one.greeting)
 
 
@@ -167,4 +168,4 @@ def _send_transfer(row: PacketRow) -> TransferRow:
 
 def _streams(row: PacketRow) -> tuple[int, ...]:
     """Where a packet is announced: in its group, or in the inboxes of both people."""
-    return (row.target_id, row.sender_id) if row.kind == Kind.PERSONAL else (row.target_id,)
+    return (row.target_id, row.sender_id) if row.kind == PacketKind.PERSONAL else (row.target_id,)

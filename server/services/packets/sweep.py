@@ -11,8 +11,8 @@ import asyncio
 import structlog
 
 from server.services.packets.commit import CommitPath, Durability
-from server.services.packets.grab_open import Packets
-from server.services.runtime.outage_log import Trouble
+from server.services.packets.grab_open import PacketService
+from server.services.runtime.outage_log import OutageLog
 from storage.errors import StoreUnavailable
 from storage.postgres.packets import packets as store
 from storage.redis.mirror import Mirror
@@ -27,14 +27,19 @@ class Sweep:
     """Keeps the mirror tidy."""
 
     def __init__(
-        self, mirror: Mirror, records: store.Packets, path: CommitPath, packets: Packets, durability: Durability
+        self,
+        mirror: Mirror,
+        records: store.PacketStore,
+        path: CommitPath,
+        packets: PacketService,
+        durability: Durability,
     ) -> None:
         self._durability = durability
         self._mirror = mirror
         self._records = records
         self._path = path
         self._packets = packets
-        self._trouble = Trouble("sweep_waits")
+        self._outage_log = OutageLog("sweep_waits")
 
     async def run(self) -> None:
         """Sweep for ever, to be supervised; orphans at once and then twice a minute."""
@@ -45,9 +50,9 @@ class Sweep:
                 if rounds % ORPHANS_EVERY == 0:
                     await self.adopt_orphans()
                 rounds += 1
-                self._trouble.is_over()
+                self._outage_log.is_over()
             except StoreUnavailable as error:
-                self._trouble.begins(error)
+                self._outage_log.begins(error)
             await asyncio.sleep(INTERVAL_S)
 
     async def sweep_once(self) -> None:

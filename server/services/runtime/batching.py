@@ -9,8 +9,8 @@ from typing import Generic, TypeVar
 import structlog
 
 from server.core.limits import Limits
-from server.services.runtime.load_shedding import NEW_WORK, Pressure
-from server.services.runtime.refusals import Reason, Refused
+from server.services.runtime.load_shedding import NEW_WORK, LoadShedding
+from server.services.runtime.refusals import Reason, RequestRefused
 from storage.errors import StoreUnavailable
 
 LOG = structlog.get_logger()
@@ -35,7 +35,7 @@ class Batcher(Generic[Item, Result]):
     ) -> None:
         self._work = work
         self._batch_max = batch_max
-        self._pressure = Pressure(batch_max, limits, WAITING_MAX)
+        self._load_shedding = LoadShedding(batch_max, limits, WAITING_MAX)
         self._at_store = 0
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
         self._wake = asyncio.Event()
@@ -43,8 +43,8 @@ class Batcher(Generic[Item, Result]):
     def submit(self, item: Item) -> asyncio.Future[Result]:
         """Put an item into the next batch. Raises Refused."""
         ahead = len(self._waiting) + self._at_store
-        if self._pressure.is_too_high(ahead, NEW_WORK):
-            raise Refused(Reason.OVERLOADED, retry_after_ms=self._pressure.retry_after_ms(ahead))
+        if self._load_shedding.is_too_high(ahead, NEW_WORK):
+            raise RequestRefused(Reason.OVERLOADED, retry_after_ms=self._load_shedding.retry_after_ms(ahead))
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
         self._wake.set()
@@ -58,9 +58,9 @@ class Batcher(Generic[Item, Result]):
             if not self._waiting:
                 self._wake.clear()
             self._at_store = len(batch)
-            self._pressure.begin()
+            self._load_shedding.begin()
             await self._work_on(batch)
-            self._pressure.end(more_waits=bool(self._waiting))
+            self._load_shedding.end(more_waits=bool(self._waiting))
             self._at_store = 0
 
     async def _work_on(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
@@ -68,14 +68,14 @@ class Batcher(Generic[Item, Result]):
         try:
             results = await self._work([item for item, _ in batch])
         except StoreUnavailable as error:
-            results = [Refused(Reason.STORE_UNAVAILABLE, str(error)) for _ in batch]
+            results = [RequestRefused(Reason.STORE_UNAVAILABLE, str(error)) for _ in batch]
         except Exception:
             if len(batch) > 1:  # one item is a defect of ours: it must not spoil the others
                 for one in batch:
                     await self._work_on([one])
                 return
             LOG.exception("batch_failed", work=getattr(self._work, "__qualname__", ""))
-            results = [Refused(Reason.INTERNAL)]
+            results = [RequestRefused(Reason.INTERNAL)]
         for (_, future), result in zip(batch, results, strict=True):
             if future.done():  # whoever asked has gone away
                 continue

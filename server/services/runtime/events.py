@@ -6,10 +6,10 @@ from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple, TypeAlias
 
 from server.core.packet import Claim, Terms
-from storage.postgres.money.wallets import Balance
+from storage.postgres.money.wallets import WalletBalance
 
 
-class TextPosted(NamedTuple):
+class TextPost(NamedTuple):
     """A text in a group."""
 
     group_id: int
@@ -19,7 +19,7 @@ class TextPosted(NamedTuple):
     text: str
 
 
-class PacketPosted(NamedTuple):
+class PacketPost(NamedTuple):
     """A packet in a stream: a group's, or the inbox of a personal packet's receiver or sender.
 
     `at_ms`: when it was posted there, which is later than it was sent if it was sent again.
@@ -61,14 +61,14 @@ class Removed(NamedTuple):
     group_id: int
 
 
-class BalanceChanged(NamedTuple):
+class BalanceChange(NamedTuple):
     """A wallet changed; reason is a ledger kind in lower case. A later change may come first: see the version."""
 
     user_id: int
-    balance: Balance
+    balance: WalletBalance
     change_fen: int
     reason: str
 
 
-Event: TypeAlias = TextPosted | PacketPosted | Claimed | Finished | Refunded | Removed | BalanceChanged
+Event: TypeAlias = TextPost | PacketPost | Claimed | Finished | Refunded | Removed | BalanceChange
 Announce: TypeAlias = Callable[[Event, Collection[int]], None]  # the event, and the users whom it concerns

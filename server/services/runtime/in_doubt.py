@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final, Generic, NamedTuple, TypeVar
 
-from server.services.runtime.outage_log import Trouble
+from server.services.runtime.outage_log import OutageLog
 from storage.errors import StoreUnavailable
 
 LOOK_S: Final = 0.5  # between two looks
@@ -17,34 +17,34 @@ Asked = TypeVar("Asked")
 Found = TypeVar("Found")
 
 
-class Doubt(NamedTuple, Generic[Asked]):
+class UnknownOutcome(NamedTuple, Generic[Asked]):
     """What may have been recorded, and since when that is not known (the clock of the loop)."""
 
     asked: Asked
     since_s: float
 
 
-class Doubts(Generic[Asked, Found]):
+class InDoubt(Generic[Asked, Found]):
     """Looks for them until they are found or cannot come any more. Whether somebody tries again does not matter."""
 
     def __init__(
         self,
-        recall: Callable[[Sequence[Asked]], Awaitable[Sequence[Found | None]]],
+        find_outcome: Callable[[Sequence[Asked]], Awaitable[Sequence[Found | None]]],
         tell: Callable[[Found], None],
     ) -> None:
-        """`recall` reads what recording these told, None for what is not recorded. `tell` follows at once."""
-        self._recall = recall
+        """`find_outcome` reads what recording these told, None for what is not recorded. `tell` follows at once."""
+        self._recall = find_outcome
         self._tell = tell
-        self._doubts: list[Doubt[Asked]] = []
+        self._in_doubt: list[UnknownOutcome[Asked]] = []
         self._wake = asyncio.Event()
-        self._trouble = Trouble("doubts_wait")
+        self._outage_log = OutageLog("doubts_wait")
 
     def add(self, asked: Iterable[Asked]) -> None:
         """These were sent to the store, which did not say what became of them."""
         since_s = asyncio.get_running_loop().time()
         for one in asked:
-            if len(self._doubts) < DOUBTS_MAX:
-                self._doubts.append(Doubt(one, since_s))
+            if len(self._in_doubt) < DOUBTS_MAX:
+                self._in_doubt.append(UnknownOutcome(one, since_s))
         self._wake.set()
 
     async def run(self) -> None:
@@ -54,18 +54,18 @@ class Doubts(Generic[Asked, Found]):
             await asyncio.sleep(LOOK_S)
             try:
                 await self._look()
-                self._trouble.is_over()
+                self._outage_log.is_over()
             except StoreUnavailable as error:
-                self._trouble.begins(error)
+                self._outage_log.begins(error)
 
     async def _look(self) -> None:
-        asked_s, doubts = asyncio.get_running_loop().time(), self._doubts[:LOOK_MAX]
-        found = await self._recall([doubt.asked for doubt in doubts])
-        del self._doubts[: len(doubts)]
-        for doubt, fact in zip(doubts, found, strict=True):
+        asked_s, in_doubt = asyncio.get_running_loop().time(), self._in_doubt[:LOOK_MAX]
+        found = await self._recall([doubt.asked for doubt in in_doubt])
+        del self._in_doubt[: len(in_doubt)]
+        for doubt, fact in zip(in_doubt, found, strict=True):
             if fact is not None:
                 self._tell(fact)
             elif asked_s - doubt.since_s <= LATE_S:
-                self._doubts.append(doubt)
-        if not self._doubts:
+                self._in_doubt.append(doubt)
+        if not self._in_doubt:
             self._wake.clear()

@@ -13,7 +13,7 @@ _WEIGHT: Final = 0.3  # of the newest batch in the average
 _RETRY_MS: Final = (100, 5_000)
 
 
-class Pressure:
+class LoadShedding:
     """One queue before a store. Nothing is refused while few wait; a batch that stalls counts meanwhile."""
 
     def __init__(self, batch_max: int, limits: Limits, count_max: int) -> None:

@@ -9,7 +9,7 @@ from storage.errors import StoreUnavailable
 LOG = structlog.get_logger()
 
 
-class Trouble:
+class OutageLog:
     """Of one kind of work. `waits` names the line of its beginning, `waits`_no_longer that of its end."""
 
     def __init__(self, waits: str) -> None:

@@ -25,7 +25,7 @@ class Reason(StrEnum):
     INTERNAL = "internal"
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """A use case did not happen, and nothing of it was recorded (STORE_UNAVAILABLE: or it is not known)."""
 
     def __init__(self, reason: Reason, detail: str = "", retry_after_ms: int | None = None) -> None:

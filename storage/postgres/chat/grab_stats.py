@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _SQL = statements.load(__file__)
 
 
-class ReactionRow(NamedTuple):
+class GrabStatRow(NamedTuple):
     """What is known of a member; in `add`, what is new. `recent_ms`: their latest reactions, the newest last."""
 
     group_id: int
@@ -24,13 +24,13 @@ class ReactionRow(NamedTuple):
     recent_ms: Sequence[int]
 
 
-class Reactions:
+class GrabStatStore:
     """Statements on reactions."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, rows: Sequence[ReactionRow], recent_max: int) -> None:
+    async def add(self, rows: Sequence[GrabStatRow], recent_max: int) -> None:
         """Add to what is known, one row a member; of the reactions the last `recent_max` are kept."""
         in_order = sorted(rows)  # two writers lock rows in the same order
         columns = [list(column) for column in zip(*(row[:5] for row in in_order), strict=True)]
@@ -38,7 +38,7 @@ class Reactions:
         async with self._database.reading() as connection:
             await connection.execute(_SQL["add"], *columns, recent, recent_max)
 
-    async def of_group(self, group_id: int) -> list[ReactionRow]:
+    async def of_group(self, group_id: int) -> list[GrabStatRow]:
         """All that is known of a group, of those who left it, too."""
         async with self._database.reading() as connection:
-            return [ReactionRow(*row) for row in await connection.fetch(_SQL["of_group"], group_id)]
+            return [GrabStatRow(*row) for row in await connection.fetch(_SQL["of_group"], group_id)]

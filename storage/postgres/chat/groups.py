@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from storage import statements
-from storage.postgres.money.wallets import EMPTY, Balance
+from storage.postgres.money.wallets import EMPTY, WalletBalance
 
 if TYPE_CHECKING:
     from storage.postgres.database import Connection, Database
@@ -40,7 +40,7 @@ class MemberRow(NamedTuple):
     standing: Standing
 
 
-class PlaceRow(NamedTuple):
+class StreamPositionRow(NamedTuple):
     """Where one of a user's streams stands; their inbox bears the user's own id."""
 
     stream_id: int
@@ -52,8 +52,8 @@ class PlaceRow(NamedTuple):
 class ProfileRow(NamedTuple):
     """What a user finds on logging in."""
 
-    balance: Balance
-    places: list[PlaceRow]
+    balance: WalletBalance
+    places: list[StreamPositionRow]
 
 
 class GroupFull(Exception):
@@ -68,7 +68,7 @@ class TooManyGroups(Exception):
     """The user is in as many groups as one user may be."""
 
 
-class Groups:
+class GroupStore:
     """Statements on groups."""
 
     def __init__(self, database: Database) -> None:
@@ -105,11 +105,11 @@ class Groups:
             )  # who joins at the same time is in before, or not at all
             return await connection.fetchval(_SQL["kick"], group_id, user_id, now_ms) is not None
 
-    async def recall(self, changes: Sequence[MemberRow]) -> list[MemberRow | None]:
+    async def find_outcome(self, changes: Sequence[MemberRow]) -> list[MemberRow | None]:
         """Which of these standings are recorded; None: another one is."""
         group_ids, user_ids = [one.group_id for one in changes], [one.user_id for one in changes]
         async with self._database.reading() as connection:
-            found = {tuple(row) for row in await connection.fetch(_SQL["recall"], group_ids, user_ids)}
+            found = {tuple(row) for row in await connection.fetch(_SQL["find_outcome"], group_ids, user_ids)}
         return [one if one in found else None for one in changes]
 
     async def load(self, group_ids: Sequence[int]) -> list[GroupRow]:
@@ -127,10 +127,10 @@ class Groups:
         async with self._database.reading() as connection:
             wallets = await connection.fetch(_SQL["balances"], user_ids)
             rows = await connection.fetch(_SQL["places"], user_ids)
-        balances = {row["user_id"]: Balance(*row[1:]) for row in wallets}
+        balances = {row["user_id"]: WalletBalance(*row[1:]) for row in wallets}
         profiles = {user_id: ProfileRow(balances.get(user_id, EMPTY), []) for user_id in user_ids}
         for row in rows:
-            profiles[row["user_id"]].places.append(PlaceRow(*row[1:]))
+            profiles[row["user_id"]].places.append(StreamPositionRow(*row[1:]))
         return profiles
 
 

@@ -35,7 +35,7 @@ class MessageRow(NamedTuple):
     packet_id: int | None
 
 
-class Messages:
+class MessageStore:
     """Statements on streams."""
 
     def __init__(self, database: Database) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _SQL = statements.load(__file__)
 
 
-class Names:
+class NameStore:
     """Statements on names. Who has none has no row."""
 
     def __init__(self, database: Database) -> None:

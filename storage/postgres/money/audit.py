@@ -37,7 +37,7 @@ class SumsRow(NamedTuple):
     refunded_fen: int
 
 
-class Snapshot:
+class AuditSnapshot:
     """The records as of one moment."""
 
     def __init__(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
@@ -68,7 +68,7 @@ class Snapshot:
 
 
 @asynccontextmanager
-async def snapshot(database: Database) -> AsyncIterator[Snapshot]:
+async def snapshot(database: Database) -> AsyncIterator[AuditSnapshot]:
     """A snapshot to audit. Raises StoreUnavailable."""
     async with database.snapshot() as connection:
-        yield Snapshot(connection)
+        yield AuditSnapshot(connection)

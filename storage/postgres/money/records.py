@@ -42,7 +42,7 @@ class Span(NamedTuple):
     before_packet_id: int
 
 
-class Records:
+class RecordStore:
     """Reads the records. A page (`sent`, `received`) is 20 rows and one more if others follow."""
 
     def __init__(self, database: Database) -> None:

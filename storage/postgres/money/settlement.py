@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from storage import statements
 from storage.errors import StoreUnavailable
-from storage.postgres.money.wallets import Balance
+from storage.postgres.money.wallets import WalletBalance
 
 if TYPE_CHECKING:
     from storage.postgres.database import Database
@@ -23,7 +23,7 @@ class Credit(NamedTuple):
     claims: int
     change_fen: int
     at_ms: int
-    balance: Balance
+    balance: WalletBalance
 
 
 class Unanswered(StoreUnavailable):
@@ -42,7 +42,7 @@ class Backlog(NamedTuple):
     oldest_ms: int | None
 
 
-class Settlement:
+class SettlementQueue:
     """Statements on the queue."""
 
     def __init__(self, database: Database) -> None:
@@ -58,17 +58,19 @@ class Settlement:
         try:
             async with self._lane.transaction() as connection:
                 rows = await connection.fetch(_SQL["settle"], most, now_ms)
-                credits = [Credit(row[0], row[1], row[2], row[3], now_ms, Balance(row[4], row[5])) for row in rows]
+                credits = [
+                    Credit(row[0], row[1], row[2], row[3], now_ms, WalletBalance(row[4], row[5])) for row in rows
+                ]
         except StoreUnavailable as error:
             raise Unanswered(error, credits) from error
         return rows[0]["taken"] if rows else 0, credits
 
-    async def recall(self, credits: Sequence[Credit]) -> list[Credit | None]:
+    async def find_outcome(self, credits: Sequence[Credit]) -> list[Credit | None]:
         """Which of these credits stand in the books, with what is in their wallets by now; None: not this one."""
         columns = [[credit[column] for credit in credits] for column in (1, 0, 4)]
         async with self._database.reading() as connection:
             rows = await connection.fetch(_SQL["recall"], *columns)
-        balances = {row["place"]: Balance(*row[1:]) for row in rows}
+        balances = {row["place"]: WalletBalance(*row[1:]) for row in rows}
         return [
             credit._replace(balance=balances[place]) if place in balances else None
             for place, credit in enumerate(credits, 1)

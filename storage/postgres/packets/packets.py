@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import asyncpg
 
 from storage import statements
-from storage.postgres.money.wallets import Balance
+from storage.postgres.money.wallets import WalletBalance
 
 if TYPE_CHECKING:
     from storage.postgres.database import Connection, Database
@@ -68,7 +68,7 @@ class ClaimRow(NamedTuple):
     at_ms: int
 
 
-class Claim(Protocol):
+class NewClaim(Protocol):
     """What the record wants to know of a claim."""
 
     @property
@@ -86,7 +86,7 @@ class Advance(NamedTuple):
 
     packet_id: int
     version: int
-    claims: Sequence[Claim]
+    claims: Sequence[NewClaim]
 
 
 _by_id = itemgetter(0)
@@ -103,10 +103,10 @@ class RefundRow(NamedTuple):
     packet_id: int
     sender_id: int
     refunded_fen: int
-    balance: Balance
+    balance: WalletBalance
 
 
-class Packets:
+class PacketStore:
     """Statements on packets and claims."""
 
     def __init__(self, database: Database) -> None:
@@ -180,15 +180,15 @@ class Packets:
         async with self._refund_lane.transaction() as connection:
             locked = [row["packet_id"] for row in await connection.fetch(_SQL["lock_open"], packet_ids)]
             rows = await connection.fetch(_SQL["refund"], locked, now_ms)
-        return [RefundRow(row[0], row[1], row[2], Balance(row[3], row[4])) for row in rows]
+        return [RefundRow(row[0], row[1], row[2], WalletBalance(row[3], row[4])) for row in rows]
 
-    async def recall_refunds(self, tries: Sequence[tuple[int, int]]) -> list[RefundRow | None]:
+    async def find_refunds(self, tries: Sequence[tuple[int, int]]) -> list[RefundRow | None]:
         """What `refund` at that time would have answered, had its reply not been lost; None: not paid back."""
         packet_ids, times_ms = [packet_id for packet_id, _ in tries], [at_ms for _, at_ms in tries]
         async with self._database.reading() as connection:
             rows = await connection.fetch(_SQL["recall_refunds"], packet_ids, times_ms)
         found = {
-            place: RefundRow(packet_id, sender_id, fen, Balance(*balance))
+            place: RefundRow(packet_id, sender_id, fen, WalletBalance(*balance))
             for place, packet_id, sender_id, fen, *balance in rows
         }
         return [found.get(place) for place, _ in enumerate(tries, 1)]

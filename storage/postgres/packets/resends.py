@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 _SQL = statements.load(__file__)
 
 
-class TooManyGroups(Exception):
+class PacketInTooManyGroups(Exception):
     """The packet is in as many groups as one packet may be."""
 
 
-class Resends:
+class ResendStore:
     """Statements on packets that are sent again."""
 
     def __init__(self, database: Database) -> None:
@@ -35,11 +35,11 @@ class Resends:
             if group_id is not None:
                 await connection.execute(_SQL["lock"], packet_id)  # groups that are added at once are counted
                 if await connection.fetchval(_SQL["count"], packet_id, group_id) >= groups_max:
-                    raise TooManyGroups
+                    raise PacketInTooManyGroups
                 await connection.execute(_SQL["add"], packet_id, group_id, at_ms)
             return await messages.append(connection, posts)
 
-    async def recall(self, posts: Sequence[Post]) -> list[int | None]:
+    async def find_outcome(self, posts: Sequence[Post]) -> list[int | None]:
         """The numbers of messages that `record` has made, had its reply been lost; None: not recorded."""
         columns = [
             [post.stream_id for post in posts],

@@ -12,7 +12,7 @@ from storage import statements
 from storage.postgres.chat import messages
 from storage.postgres.chat.messages import Post
 from storage.postgres.money import records, wallets
-from storage.postgres.money.wallets import EMPTY, Balance, TransferRow
+from storage.postgres.money.wallets import EMPTY, TransferRow, WalletBalance
 from storage.postgres.packets import packets
 from storage.postgres.packets.packets import PacketRow
 
@@ -26,11 +26,11 @@ class Sent(NamedTuple):
     """A packet that stands in the records: this one, or (without messages) the one its key made earlier."""
 
     row: PacketRow
-    balance: Balance  # of the sender, after the whole batch
+    balance: WalletBalance  # of the sender, after the whole batch
     messages: dict[int, int]  # stream id -> number of the message that announces it
 
 
-class Sends:
+class SendStore:
     """The one writer of new packets."""
 
     def __init__(self, database: Database) -> None:
@@ -56,7 +56,7 @@ class Sends:
             async with self._lane.transaction() as connection:
                 return await _record(connection, rows, transfer_of, streams_of)
 
-    async def recall(
+    async def find_outcome(
         self, rows: Sequence[PacketRow], streams_of: Callable[[PacketRow], tuple[int, ...]]
     ) -> list[Sent | None]:
         """What `record` would have answered, had its reply not been lost; None: it is not recorded."""
@@ -64,7 +64,7 @@ class Sends:
         packet_ids, stream_ids = [place[0] for place in places], [place[1] for place in places]
         async with self._database.reading() as connection:
             found = await connection.fetch(_SQL["recall"], packet_ids, stream_ids)
-        balances = {row["packet_id"]: Balance(*row[3:]) for row in found}
+        balances = {row["packet_id"]: WalletBalance(*row[3:]) for row in found}
         numbers: dict[int, dict[int, int]] = {packet_id: {} for packet_id in balances}
         for packet_id, stream_id, message, *_ in found:
             numbers[packet_id][stream_id] = message

@@ -23,7 +23,7 @@ def _packet(number: int, packet_id: int = 7, expires_at_ms: int = NOW_MS + 1000)
 @pytest.fixture
 def model() -> Model:
     made = Model(ME)
-    made.place(messages.Place(GROUP, "a group", OTHER, 4))
+    made.place(messages.StreamPosition(GROUP, "a group", OTHER, 4))
     return made
 
 
@@ -113,8 +113,8 @@ def test_nothing_grows_without_bound(model: Model) -> None:
 
 
 def test_a_join_names_what_pushes_made_known(model: Model) -> None:
-    model.place(messages.Place(GROUP + 1, str(GROUP + 1), 0, 0))
-    assert not model.place(messages.Place(GROUP + 1, "family", OTHER, 3))
+    model.place(messages.StreamPosition(GROUP + 1, str(GROUP + 1), 0, 0))
+    assert not model.place(messages.StreamPosition(GROUP + 1, "family", OTHER, 3))
     assert (model.conversations[GROUP + 1].name, model.conversations[GROUP + 1].owner_id) == ("family", OTHER)
 
 
