@@ -132,3 +132,24 @@ def test_the_number_range_of_a_close_says_whether_to_reconnect() -> None:
     ]
     assert all(3000 <= code < 4000 for code in Close)
     assert (should_reconnect(3499), should_reconnect(3500)) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("ClaimSeen", messages.ClaimNotice),
+        ("ClaimsSeen", messages.ResultUpdate),
+        ("Place", messages.StreamPosition),
+        ("ReactionLine", messages.GrabStatLine),
+        ("Reactions", messages.GrabStats),
+        ("ReactionsShown", messages.GrabStatsShown),
+    ],
+)
+def test_class_under_its_old_name_is_found_with_a_warning(old: str, new: type) -> None:
+    with pytest.deprecated_call(match=f"{old} is now {new.__name__}"):
+        assert getattr(messages, old) is new
+
+
+def test_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="Nonsense"):
+        _ = messages.Nonsense

@@ -1,0 +1,25 @@
+"""What all messages share: the kinds of numbers, and the class that they derive from."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
+
+VERSION: Final = 1
+USER_ID_MAX: Final = 2**53 - 1
+ID_MAX: Final = 2**63 - 1
+REPLY_OFFSET: Final = 100
+NAMES_MAX: Final = 100  # as many as there are lines on a page
+
+Seq = Annotated[int, Meta(ge=0, le=2**32 - 1)]
+UserId = Annotated[int, Meta(ge=0, le=USER_ID_MAX)]  # 0 is the chat backend itself
+Id = Annotated[int, Meta(ge=1, le=ID_MAX)]
+Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]  # any number a column can hold; rules judge the rest
+
+
+class Message(msgspec.Struct, array_like=True, gc=False):
+    """What all messages share: a kind (the tag) and a sequence number."""
+
+    seq: Seq

@@ -1,0 +1,178 @@
+"""Groups, names, texts, and catching up on a stream."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from protocol.messages.base import NAMES_MAX, Id, Int64, Message, UserId
+
+
+class CreateGroup(Message, tag=11):
+    """Make a group; its maker owns it and is its first member."""
+
+    name: str
+
+
+class GroupCreated(Message, tag=111):
+    group_id: int
+
+
+class JoinGroup(Message, tag=12):
+    """Become a member. Again is harmless."""
+
+    group_id: Id
+
+
+class GroupJoined(Message, tag=112):
+    group_id: int
+    name: str
+    owner_id: int
+    last_message: int
+
+
+class LeaveGroup(Message, tag=13):
+    """Stop being a member. Again is harmless."""
+
+    group_id: Id
+
+
+class GroupLeft(Message, tag=113):
+    group_id: int
+
+
+class ListMembers(Message, tag=14):
+    """Who is in a group I am in."""
+
+    group_id: Id
+
+
+class Members(Message, tag=114):
+    """`names` has one for each of `user_ids`, "" for who has none."""
+
+    group_id: int
+    owner_id: int
+    user_ids: list[int]
+    names: list[str] = msgspec.field(default_factory=list)
+
+
+class Kick(Message, tag=32):
+    """Owner only: throw somebody out of my group. They cannot come back."""
+
+    group_id: Id
+    user_id: UserId
+
+
+class Kicked(Message, tag=132):
+    group_id: int
+    user_id: int
+
+
+class RemovedFromGroup(Message, tag=67):
+    """Push: the owner threw you out of this group."""
+
+    group_id: int
+
+
+class GrabStats(Message, tag=33):
+    """Owner only: who grabs first, and who never sends."""
+
+    group_id: Id
+
+
+class GrabStatLine(msgspec.Struct, array_like=True, gc=False):
+    """One member: median time from push to grab (0: never grabbed), packets grabbed, grabbed first, and sent."""
+
+    user_id: int
+    name: str
+    median_ms: int
+    grabs: int
+    first_places: int
+    sent_packets: int
+
+
+class GrabStatsShown(Message, tag=133):
+    """The fastest first, behind them who never grabbed."""
+
+    group_id: int
+    lines: list[GrabStatLine]
+
+
+class SetName(Message, tag=34):
+    """What others see me called. "" takes the name away."""
+
+    name: str
+
+
+class NameSet(Message, tag=134):
+    name: str
+
+
+class GetNames(Message, tag=35):
+    """What users are called, at most NAMES_MAX at once."""
+
+    user_ids: Annotated[list[UserId], Meta(max_length=NAMES_MAX)]
+
+
+class Names(Message, tag=135):
+    """In the order in which they were asked for, "" for who has none."""
+
+    names: list[str]
+
+
+class Say(Message, tag=15):
+    """A text to a group."""
+
+    group_id: Id
+    text: str
+
+
+class Said(Message, tag=115):
+    group_id: int
+    message: int
+
+
+class CatchUp(Message, tag=16):
+    """What came in a stream after message number `after`."""
+
+    stream_id: Id
+    after: Int64
+
+
+class TextPosted(Message, tag=60):
+    """Push: a text in a group. `message` numbers a stream's messages 1, 2, 3, … without a gap."""
+
+    stream_id: int
+    message: int
+    sender_id: int
+    at_ms: int
+    text: str
+
+
+class PacketPosted(Message, tag=61):
+    """Push: a packet in a group or, for a personal one, in the receiver's and the sender's inbox."""
+
+    stream_id: int
+    message: int
+    sender_id: int
+    at_ms: int
+    packet_id: int
+    packet_kind: str
+    shares: int
+    greeting: str
+    commitment: bytes
+    expires_at_ms: int
+
+
+class CaughtUp(Message, tag=116):
+    """The messages asked for, oldest first; ask on from the last one until it equals `last_message`.
+
+    `reload` true: too much was missed to tell it one by one. Nothing is listed; start anew at `last_message`.
+    """
+
+    stream_id: int
+    last_message: int
+    reload: bool
+    messages: list[TextPosted | PacketPosted]

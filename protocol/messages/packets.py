@@ -1,0 +1,140 @@
+"""Packets: send, grab, open, reveal, and the pushes that tell of claims, the finish and the refund."""
+
+from __future__ import annotations
+
+import msgspec
+
+from protocol.messages.base import Id, Int64, Message
+
+
+class SendPacket(Message, tag=20):
+    """Send a packet. `amount_fen` is the total (lucky, personal) or the amount of one share (equal).
+
+    `target_id` is a group (lucky, equal) or a user (personal). The same `key` with the same content answers the
+    same packet and moves no money.
+    """
+
+    key: str
+    packet_kind: str
+    target_id: Id
+    amount_fen: Int64
+    shares: Int64
+    greeting: str = ""
+
+
+class PacketSent(Message, tag=120):
+    packet_id: int
+    total_fen: int
+    commitment: bytes
+    expires_at_ms: int
+
+
+class Grab(Message, tag=21):
+    """Tap a packet: is it still worth opening?"""
+
+    packet_id: Id
+
+
+class Grabbed(Message, tag=121):
+    """`answer` is ticket, claimed, gone, expired, busy or not_allowed; fields that do not belong to it are 0.
+
+    ticket: `ticket` and `lapses_at_ms`. claimed: `amount_fen` and `index`. busy: `retry_after_ms`.
+    """
+
+    packet_id: int
+    answer: str
+    ticket: int = 0
+    lapses_at_ms: int = 0
+    amount_fen: int = 0
+    index: int = 0
+    retry_after_ms: int = 0
+
+
+class Open(Message, tag=22):
+    """Turn a ticket into a share."""
+
+    packet_id: Id
+    ticket: Int64
+
+
+class Opened(Message, tag=122):
+    """`answer` is won, claimed, gone, expired or not_allowed; amount and index (from 0) belong to the first two."""
+
+    packet_id: int
+    answer: str
+    amount_fen: int = 0
+    index: int = 0
+    left_shares: int = 0
+
+
+class SendAgain(Message, tag=31):
+    """Push my unfinished packet again: where it was sent (`group_id` 0), or to another group that I am in."""
+
+    packet_id: Id
+    group_id: Int64 = 0
+
+
+class SentAgain(Message, tag=131):
+    packet_id: int
+    stream_id: int
+    message: int
+
+
+class Reveal(Message, tag=23):
+    """The proof of a packet that is over: its seed and all its claims."""
+
+    packet_id: Id
+
+
+class ClaimLine(msgspec.Struct, array_like=True, gc=False):
+    """One claim of a packet that is over."""
+
+    index: int
+    user_id: int
+    amount_fen: int
+    at_ms: int
+
+
+class Revealed(Message, tag=123):
+    """`state` is finished or refunded: before the record is closed, a claim may be missing from it."""
+
+    packet_id: int
+    packet_kind: str
+    state: str
+    sender_id: int
+    total_fen: int
+    shares: int
+    share_fen_max: int
+    commitment: bytes
+    seed: bytes
+    best_index: int
+    claims: list[ClaimLine]
+    share_fen_min: int = 1
+
+
+class ClaimNotice(Message, tag=62):
+    """Push to the sender: somebody opened a share of your packet (红包被抢提醒)."""
+
+    packet_id: int
+    user_id: int
+    index: int
+    amount_fen: int
+    left_shares: int
+
+
+class PacketFinished(Message, tag=63):
+    """Push to the group and the sender: all shares are opened. Best luck is 0 where the kind has none."""
+
+    packet_id: int
+    stream_id: int
+    shares: int
+    took_ms: int
+    best_user_id: int
+    best_amount_fen: int
+
+
+class PacketRefunded(Message, tag=64):
+    """Push to the sender: the packet expired and this came back."""
+
+    packet_id: int
+    refunded_fen: int
