@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-
 import msgspec
 
 from server.core.amounts import Caps
+from server.core.refusals import Reason, RequestRefused
 
 
 class Limits(msgspec.Struct, forbid_unknown_fields=True):
@@ -81,38 +80,16 @@ class Limits(msgspec.Struct, forbid_unknown_fields=True):
         }
 
 
-class Fault(StrEnum):
-    """What is wrong with a request. The values are the wire's names of the refusals."""
-
-    BAD_AMOUNT = "bad_amount"
-    BAD_SHARES = "bad_shares"
-    BAD_GREETING = "bad_greeting"
-    BAD_KEY = "bad_key"
-    BAD_TARGET = "bad_target"
-    BAD_NAME = "bad_name"
-    BAD_TEXT = "bad_text"
-    BAD_REQUEST = "bad_request"
-
-
-class Broken(Exception):
-    """A request breaks a limit: which fault, and the limit in words."""
-
-    def __init__(self, fault: Fault, detail: str) -> None:
-        super().__init__(detail)
-        self.fault = fault
-        self.detail = detail
-
-
-def check_bytes(text: str, least: int, most: int, fault: Fault) -> None:
-    """Raise Broken unless the text has least…most bytes as UTF-8, none of them zero (the records take none)."""
+def check_bytes(text: str, least: int, most: int, reason: Reason) -> None:
+    """Raise RequestRefused unless the text has least…most bytes as UTF-8, none of them zero (columns hold none)."""
     if "\0" in text:
-        raise Broken(fault, "a zero byte is not allowed")
+        raise RequestRefused(reason, "a zero byte is not allowed")
     size = len(text.encode())
     if not least <= size <= most:
-        raise Broken(fault, f"{size} bytes, allowed are {least} to {most}")
+        raise RequestRefused(reason, f"{size} bytes, allowed are {least} to {most}")
 
 
-def check_number(number: int, least: int, most: int, fault: Fault, what: str) -> None:
-    """Raise Broken unless least ≤ number ≤ most."""
+def check_number(number: int, least: int, most: int, reason: Reason, what: str) -> None:
+    """Raise RequestRefused unless least ≤ number ≤ most."""
     if not least <= number <= most:
-        raise Broken(fault, f"{what} is {number}, allowed are {least} to {most}")
+        raise RequestRefused(reason, f"{what} is {number}, allowed are {least} to {most}")

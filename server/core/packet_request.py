@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from server.core import ids
-from server.core.limits import Broken, Fault, Limits, check_bytes, check_number
+from server.core.limits import Limits, check_bytes, check_number
 from server.core.packet import PacketKind
+from server.core.refusals import Reason, RequestRefused
 
 DEFAULT_GREETING = "恭喜发财,大吉大利"
 
@@ -29,22 +30,22 @@ class PacketRequest(NamedTuple):
 
 
 def check(offer: PacketRequest, limits: Limits, members: int) -> None:
-    """Raise Broken at the first limit that the offer breaks. `members`: size of the group, 1 for a personal one."""
-    check_bytes(offer.key, 1, limits.key_bytes_max, Fault.BAD_KEY)
-    check_bytes(offer.greeting, 0, limits.greeting_bytes_max, Fault.BAD_GREETING)
+    """Raise RequestRefused at the first broken limit. `members`: size of the group, 1 for a personal packet."""
+    check_bytes(offer.key, 1, limits.key_bytes_max, Reason.BAD_KEY)
+    check_bytes(offer.greeting, 0, limits.greeting_bytes_max, Reason.BAD_GREETING)
     _check_target(offer)
     most = 1 if offer.kind is PacketKind.PERSONAL else min(limits.shares_max, members)
-    check_number(offer.shares, 1, most, Fault.BAD_SHARES, "the number of shares")
+    check_number(offer.shares, 1, most, Reason.BAD_SHARES, "the number of shares")
     low, high = limits.share_fen_min, limits.share_fen_max
     if offer.kind is PacketKind.LUCKY:
         low, high = low * offer.shares, min(high * offer.shares, limits.total_fen_max)
-    check_number(offer.amount_fen, low, high, Fault.BAD_AMOUNT, "the amount in fen")
-    check_number(offer.total_fen, 1, limits.total_fen_max, Fault.BAD_AMOUNT, "the total in fen")
+    check_number(offer.amount_fen, low, high, Reason.BAD_AMOUNT, "the amount in fen")
+    check_number(offer.total_fen, 1, limits.total_fen_max, Reason.BAD_AMOUNT, "the total in fen")
 
 
 def _check_target(offer: PacketRequest) -> None:
     to_user = ids.is_user(offer.target_id)
     if to_user != (offer.kind is PacketKind.PERSONAL):
-        raise Broken(Fault.BAD_TARGET, f"{offer.kind} goes to {'a user' if not to_user else 'a group'}")
+        raise RequestRefused(Reason.BAD_TARGET, f"{offer.kind} goes to {'a user' if not to_user else 'a group'}")
     if offer.target_id == offer.sender_id:
-        raise Broken(Fault.BAD_TARGET, "nobody sends a packet to themselves")
+        raise RequestRefused(Reason.BAD_TARGET, "nobody sends a packet to themselves")

@@ -12,8 +12,8 @@ from protocol import codes, messages, tokens
 from protocol.messages import Message
 from server import logs
 from server.core.ids import BACKEND
-from server.core.limits import Broken
 from server.core.packet import NO_TICKET, Answer, Decision
+from server.core.refusals import Reason, RequestRefused
 from server.net.handlers import Handlers, UseCases
 from server.net.hub import Hub
 from server.net.page_encoding import tapped_of
@@ -21,7 +21,6 @@ from server.net.session import READ_PAUSE_S, Session
 from server.net.subscriptions import Subscriptions
 from server.services.chat.login import LoginVerdict
 from server.services.packets.pages import language_of
-from server.services.runtime.refusals import Reason, RequestRefused
 from storage.errors import StoreUnavailable
 
 LOG = structlog.get_logger()
@@ -126,8 +125,6 @@ class Dispatch:
     ) -> None:
         try:
             reply = await handler(session, request)
-        except Broken as broken:
-            self._refuse(session, request.seq, codes.Refusal[broken.fault.name], broken.detail)
         except RequestRefused as refused:
             refusal = codes.Refusal[refused.reason.name]
             self._refuse(session, request.seq, refusal, refused.detail, self._jittered(refused.retry_after_ms))

@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from server.core.amounts import Caps
-from server.core.limits import Broken, Fault, Limits, check_bytes, check_number
+from server.core.limits import Limits, check_bytes, check_number
+from server.core.refusals import Reason, RequestRefused
 
 
 def test_the_defaults_are_those_of_the_product() -> None:
@@ -33,20 +34,20 @@ def test_clients_are_told_whole_numbers() -> None:
 
 @pytest.mark.parametrize("text", ["a", "abc", "福"])
 def test_a_text_within_its_bytes_passes(text: str) -> None:
-    check_bytes(text, 1, 3, Fault.BAD_TEXT)
+    check_bytes(text, 1, 3, Reason.BAD_TEXT)
 
 
 @pytest.mark.parametrize("text", ["", "abcd", "福a", "a\0"])
 def test_a_text_outside_its_bytes_or_with_a_zero_byte_does_not(text: str) -> None:
-    with pytest.raises(Broken) as broken:
-        check_bytes(text, 1, 3, Fault.BAD_TEXT)
-    assert broken.value.fault is Fault.BAD_TEXT
+    with pytest.raises(RequestRefused) as broken:
+        check_bytes(text, 1, 3, Reason.BAD_TEXT)
+    assert broken.value.reason is Reason.BAD_TEXT
 
 
 @pytest.mark.parametrize(("number", "passes"), [(0, False), (1, True), (3, True), (4, False), (-(2**63), False)])
 def test_a_number_passes_between_its_ends(number: int, passes: bool) -> None:
     if passes:
-        check_number(number, 1, 3, Fault.BAD_SHARES, "the number")
+        check_number(number, 1, 3, Reason.BAD_SHARES, "the number")
     else:
-        with pytest.raises(Broken, match=f"the number is {number}, allowed are 1 to 3"):
-            check_number(number, 1, 3, Fault.BAD_SHARES, "the number")
+        with pytest.raises(RequestRefused, match=f"the number is {number}, allowed are 1 to 3"):
+            check_number(number, 1, 3, Reason.BAD_SHARES, "the number")

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.core.amounts import all_lucky_shares
-from server.core.limits import Broken, Fault, Limits
+from server.core.limits import Limits
 from server.core.packet import PacketKind
 from server.core.packet_request import DEFAULT_GREETING, PacketRequest, check
+from server.core.refusals import Reason, RequestRefused
 
 ANN, BEN = 1, 2
 GROUP = 2**53
@@ -33,11 +34,11 @@ def personal(**changes: Any) -> PacketRequest:
     return lucky(kind=PacketKind.PERSONAL, target_id=BEN, shares=1)._replace(**changes)
 
 
-def fault_of(offer: PacketRequest, limits: Limits = LIMITS, members: int = 500) -> Fault | None:
+def fault_of(offer: PacketRequest, limits: Limits = LIMITS, members: int = 500) -> Reason | None:
     try:
         check(offer, limits, members)
-    except Broken as broken:
-        return broken.fault
+    except RequestRefused as broken:
+        return broken.reason
     return None
 
 
@@ -51,69 +52,69 @@ def test_the_wallet_pays_the_total() -> None:
     ("offer", "fault"),
     [
         (lucky(), None),
-        (lucky(amount_fen=4), Fault.BAD_AMOUNT),
+        (lucky(amount_fen=4), Reason.BAD_AMOUNT),
         (lucky(amount_fen=5), None),
         (lucky(amount_fen=100_000), None),
-        (lucky(amount_fen=100_001), Fault.BAD_AMOUNT),
+        (lucky(amount_fen=100_001), Reason.BAD_AMOUNT),
         (lucky(shares=100, amount_fen=2_000_000), None),
         (lucky(shares=500, amount_fen=2_000_000), None),
-        (lucky(shares=500, amount_fen=2_000_001), Fault.BAD_AMOUNT),
-        (lucky(amount_fen=0), Fault.BAD_AMOUNT),
-        (lucky(amount_fen=-1_000), Fault.BAD_AMOUNT),
-        (lucky(amount_fen=2**63 - 1), Fault.BAD_AMOUNT),
-        (equal(amount_fen=0), Fault.BAD_AMOUNT),
-        (equal(amount_fen=-1), Fault.BAD_AMOUNT),
+        (lucky(shares=500, amount_fen=2_000_001), Reason.BAD_AMOUNT),
+        (lucky(amount_fen=0), Reason.BAD_AMOUNT),
+        (lucky(amount_fen=-1_000), Reason.BAD_AMOUNT),
+        (lucky(amount_fen=2**63 - 1), Reason.BAD_AMOUNT),
+        (equal(amount_fen=0), Reason.BAD_AMOUNT),
+        (equal(amount_fen=-1), Reason.BAD_AMOUNT),
         (equal(amount_fen=1), None),
         (equal(amount_fen=20_000), None),
-        (equal(amount_fen=20_001), Fault.BAD_AMOUNT),
+        (equal(amount_fen=20_001), Reason.BAD_AMOUNT),
         (equal(amount_fen=4_000, shares=500), None),
-        (equal(amount_fen=4_001, shares=500), Fault.BAD_AMOUNT),
-        (equal(amount_fen=2**63 - 1, shares=500), Fault.BAD_AMOUNT),
-        (personal(amount_fen=0), Fault.BAD_AMOUNT),
+        (equal(amount_fen=4_001, shares=500), Reason.BAD_AMOUNT),
+        (equal(amount_fen=2**63 - 1, shares=500), Reason.BAD_AMOUNT),
+        (personal(amount_fen=0), Reason.BAD_AMOUNT),
         (personal(amount_fen=1), None),
         (personal(amount_fen=20_000), None),
-        (personal(amount_fen=20_001), Fault.BAD_AMOUNT),
+        (personal(amount_fen=20_001), Reason.BAD_AMOUNT),
     ],
     ids=str,
 )
-def test_amounts(offer: PacketRequest, fault: Fault | None) -> None:
+def test_amounts(offer: PacketRequest, fault: Reason | None) -> None:
     assert fault_of(offer) is fault
 
 
 @pytest.mark.parametrize(
     ("offer", "members", "fault"),
     [
-        (lucky(shares=0), 5, Fault.BAD_SHARES),
-        (lucky(shares=-1), 5, Fault.BAD_SHARES),
+        (lucky(shares=0), 5, Reason.BAD_SHARES),
+        (lucky(shares=-1), 5, Reason.BAD_SHARES),
         (lucky(shares=1), 1, None),
         (lucky(shares=5), 5, None),
-        (lucky(shares=6), 5, Fault.BAD_SHARES),
-        (equal(shares=5), 4, Fault.BAD_SHARES),
+        (lucky(shares=6), 5, Reason.BAD_SHARES),
+        (equal(shares=5), 4, Reason.BAD_SHARES),
         (lucky(shares=500), 500, None),
-        (lucky(shares=501), 501, Fault.BAD_SHARES),
-        (lucky(shares=2**63 - 1), 500, Fault.BAD_SHARES),
-        (personal(shares=0), 1, Fault.BAD_SHARES),
-        (personal(shares=2), 500, Fault.BAD_SHARES),
+        (lucky(shares=501), 501, Reason.BAD_SHARES),
+        (lucky(shares=2**63 - 1), 500, Reason.BAD_SHARES),
+        (personal(shares=0), 1, Reason.BAD_SHARES),
+        (personal(shares=2), 500, Reason.BAD_SHARES),
     ],
     ids=str,
 )
-def test_shares(offer: PacketRequest, members: int, fault: Fault | None) -> None:
+def test_shares(offer: PacketRequest, members: int, fault: Reason | None) -> None:
     assert fault_of(offer, members=members) is fault
 
 
 @pytest.mark.parametrize(
     ("offer", "fault"),
     [
-        (lucky(target_id=BEN), Fault.BAD_TARGET),
-        (equal(target_id=BEN), Fault.BAD_TARGET),
-        (personal(target_id=GROUP), Fault.BAD_TARGET),
+        (lucky(target_id=BEN), Reason.BAD_TARGET),
+        (equal(target_id=BEN), Reason.BAD_TARGET),
+        (personal(target_id=GROUP), Reason.BAD_TARGET),
         (personal(target_id=GROUP - 1), None),
-        (personal(target_id=0), Fault.BAD_TARGET),
-        (personal(target_id=ANN), Fault.BAD_TARGET),
+        (personal(target_id=0), Reason.BAD_TARGET),
+        (personal(target_id=ANN), Reason.BAD_TARGET),
     ],
     ids=str,
 )
-def test_groups_get_group_packets_and_users_personal_ones(offer: PacketRequest, fault: Fault | None) -> None:
+def test_groups_get_group_packets_and_users_personal_ones(offer: PacketRequest, fault: Reason | None) -> None:
     assert fault_of(offer) is fault
 
 
@@ -122,18 +123,18 @@ def test_groups_get_group_packets_and_users_personal_ones(offer: PacketRequest, 
     [
         (lucky(greeting=""), None),
         (lucky(greeting="a" * 128), None),
-        (lucky(greeting="a" * 129), Fault.BAD_GREETING),
+        (lucky(greeting="a" * 129), Reason.BAD_GREETING),
         (lucky(greeting="福" * 42), None),
-        (lucky(greeting="福" * 43), Fault.BAD_GREETING),
-        (lucky(greeting="a\0b"), Fault.BAD_GREETING),
-        (lucky(key=""), Fault.BAD_KEY),
+        (lucky(greeting="福" * 43), Reason.BAD_GREETING),
+        (lucky(greeting="a\0b"), Reason.BAD_GREETING),
+        (lucky(key=""), Reason.BAD_KEY),
         (lucky(key="k" * 64), None),
-        (lucky(key="k" * 65), Fault.BAD_KEY),
-        (lucky(key="\0"), Fault.BAD_KEY),
+        (lucky(key="k" * 65), Reason.BAD_KEY),
+        (lucky(key="\0"), Reason.BAD_KEY),
     ],
     ids=lambda value: repr(value)[:60],
 )
-def test_texts_count_in_bytes_and_hold_no_zero_byte(offer: PacketRequest, fault: Fault | None) -> None:
+def test_texts_count_in_bytes_and_hold_no_zero_byte(offer: PacketRequest, fault: Reason | None) -> None:
     assert fault_of(offer) is fault
 
 
@@ -141,22 +142,22 @@ def test_the_limits_come_from_the_config() -> None:
     strict = Limits(share_fen_min=10, share_fen_max=100, total_fen_max=300, shares_max=4, greeting_bytes_max=0)
     offer = lucky(greeting="", shares=4, amount_fen=40)
     assert fault_of(offer, strict) is None
-    assert fault_of(offer._replace(amount_fen=39), strict) is Fault.BAD_AMOUNT
-    assert fault_of(offer._replace(amount_fen=301), strict) is Fault.BAD_AMOUNT
-    assert fault_of(offer._replace(shares=5), strict) is Fault.BAD_SHARES
-    assert fault_of(offer._replace(greeting="x"), strict) is Fault.BAD_GREETING
+    assert fault_of(offer._replace(amount_fen=39), strict) is Reason.BAD_AMOUNT
+    assert fault_of(offer._replace(amount_fen=301), strict) is Reason.BAD_AMOUNT
+    assert fault_of(offer._replace(shares=5), strict) is Reason.BAD_SHARES
+    assert fault_of(offer._replace(greeting="x"), strict) is Reason.BAD_GREETING
 
 
 def test_what_is_broken_is_said_in_words() -> None:
-    with pytest.raises(Broken, match="the number of shares is 6, allowed are 1 to 5"):
+    with pytest.raises(RequestRefused, match="the number of shares is 6, allowed are 1 to 5"):
         check(lucky(shares=6), LIMITS, members=5)
-    with pytest.raises(Broken, match="the amount in fen is 4, allowed are 5 to 100000"):
+    with pytest.raises(RequestRefused, match="the amount in fen is 4, allowed are 5 to 100000"):
         check(lucky(amount_fen=4), LIMITS, members=5)
-    with pytest.raises(Broken, match="129 bytes, allowed are 0 to 128"):
+    with pytest.raises(RequestRefused, match="129 bytes, allowed are 0 to 128"):
         check(lucky(greeting="a" * 129), LIMITS, members=5)
-    with pytest.raises(Broken, match="personal goes to a user"):
+    with pytest.raises(RequestRefused, match="personal goes to a user"):
         check(personal(target_id=GROUP), LIMITS, members=1)
-    with pytest.raises(Broken, match="lucky goes to a group"):
+    with pytest.raises(RequestRefused, match="lucky goes to a group"):
         check(lucky(target_id=BEN), LIMITS, members=1)
 
 

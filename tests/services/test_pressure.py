@@ -7,12 +7,12 @@ import asyncio
 import pytest
 
 from server.core.limits import Limits
+from server.core.refusals import Reason, RequestRefused
 from server.services.chat.login import LoginService
 from server.services.packets.live_packet import LivePacket
 from server.services.runtime import load_shedding
 from server.services.runtime.batching import Batcher
 from server.services.runtime.load_shedding import FEW, NEW_WORK, LoadShedding
-from server.services.runtime.refusals import Reason, RequestRefused
 from tests.conftest import Server
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from client_sim.sdk.errors import Refusal
 from server.core import beijing_year
-from server.core.limits import Broken, Fault
+from server.core.refusals import Reason, RequestRefused
 from server.services.money.records import RECORDS_PAGE, RecordItem, RecordPage, RecordService
 from storage.postgres.chat import names as name_store
 from tests.conftest import StartServer
@@ -58,9 +58,9 @@ async def test_lines_tell_what_became_of_each_packet(books: Books, records: Reco
 
 async def test_a_direction_that_there_is_not_is_refused(records: RecordService) -> None:
     for direction in ("", "lost", "SENT", "sent\0"):
-        with pytest.raises(Broken) as caught:
+        with pytest.raises(RequestRefused) as caught:
             await records.show(1, direction, 2026)
-        assert caught.value.fault is Fault.BAD_REQUEST
+        assert caught.value.reason is Reason.BAD_REQUEST
 
 
 @pytest.mark.parametrize("year", [-(2**63), -1, 1, 1969, 9_998, 9_999, 10_000, 2**63 - 1])

@@ -19,7 +19,7 @@ from server import app as wiring
 from server import config
 from server.app import App
 from server.core.packet import Answer, Decision
-from server.services.runtime.refusals import Reason, RequestRefused
+from server.core.refusals import Reason, RequestRefused
 from storage.errors import StoreUnavailable
 from storage.postgres.chat.groups import GroupRow
 from tests.sim import check, stores

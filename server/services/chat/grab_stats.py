@@ -73,7 +73,7 @@ class Tally(msgspec.Struct):
 
 
 class GrabStatService:
-    """Gathers and tells reactions. Raises Refused, StoreUnavailable."""
+    """Gathers and tells reactions. Raises RequestRefused, StoreUnavailable."""
 
     def __init__(self, store: grab_stats.GrabStatStore, packets: PacketService, groups: GroupService) -> None:
         self._store = store

@@ -8,10 +8,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from weakref import WeakValueDictionary
 
 from server.core.ids import IdMaker
-from server.core.limits import Fault, Limits, check_bytes
+from server.core.limits import Limits, check_bytes
+from server.core.refusals import Reason, RequestRefused
 from server.services.runtime.events import Announce, Removed
 from server.services.runtime.in_doubt import InDoubt
-from server.services.runtime.refusals import Reason, RequestRefused
 from storage.errors import StoreUnavailable
 from storage.postgres.chat.groups import (
     GroupFull,
@@ -43,7 +43,7 @@ class Union(Collection[int]):
 
 
 class GroupService:
-    """Use cases on groups. Raises Refused, Broken, StoreUnavailable."""
+    """Use cases on groups. Raises RequestRefused, StoreUnavailable."""
 
     def __init__(
         self, store: GroupStore, limits: Limits, ids: IdMaker, now_ms: Callable[[], int], announce: Announce
@@ -59,7 +59,7 @@ class GroupService:
 
     async def create(self, owner_id: int, name: str) -> int:
         """A new group; its id."""
-        check_bytes(name, 1, self._limits.name_bytes_max, Fault.BAD_NAME)
+        check_bytes(name, 1, self._limits.name_bytes_max, Reason.BAD_NAME)
         now_ms = self._now_ms()
         group_id = self._ids.next(now_ms)
         try:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
-from server.core.limits import Fault, Limits, check_bytes
+from server.core.limits import Limits, check_bytes
 from server.core.packet import Terms
+from server.core.refusals import Reason
 from server.services.chat.groups import GroupService
 from server.services.packets.recovery import terms_of
 from server.services.runtime.batching import Batcher
@@ -29,7 +30,7 @@ class MissedPosts(NamedTuple):
 
 
 class MessageService:
-    """Use cases on streams. Raises Refused, Broken, StoreUnavailable."""
+    """Use cases on streams. Raises RequestRefused, StoreUnavailable."""
 
     def __init__(
         self,
@@ -50,7 +51,7 @@ class MessageService:
 
     async def say(self, user_id: int, group_id: int, text: str) -> int:
         """Post a text to a group; its number in the group's stream."""
-        check_bytes(text, 1, self._limits.text_bytes_max, Fault.BAD_TEXT)
+        check_bytes(text, 1, self._limits.text_bytes_max, Reason.BAD_TEXT)
         await self._groups.seen_by(user_id, group_id)
         return await self.batcher.submit(Post(group_id, user_id, self._now_ms(), text, None))
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 
-from server.core.limits import Fault, Limits, check_bytes
+from server.core.limits import Limits, check_bytes
+from server.core.refusals import Reason, RequestRefused
 from server.services.runtime.batching import Batcher
-from server.services.runtime.refusals import RequestRefused
 from storage.postgres.chat.names import NameStore
 
 BATCH_MAX = 20  # requests whose names are read at once, of up to some hundred users each
@@ -27,8 +27,8 @@ class NameService:
         self.batcher: Batcher[tuple[int, ...], Mapping[int, str]] = Batcher(self._load, BATCH_MAX, limits)
 
     async def call(self, user_id: int, name: str) -> None:
-        """Others see the user called so from now on; "": not at all. Raises Broken, StoreUnavailable."""
-        check_bytes(name, 0, self._limits.name_bytes_max, Fault.BAD_NAME)
+        """Others see the user called so from now on; "": not at all. Raises RequestRefused, StoreUnavailable."""
+        check_bytes(name, 0, self._limits.name_bytes_max, Reason.BAD_NAME)
         await self._store.put(user_id, name)
         self._keep(user_id, name)
 

@@ -13,8 +13,8 @@ from typing import Final, NamedTuple
 
 from server.core import beijing_year
 from server.core.ids import is_user
-from server.core.limits import Broken, Fault
 from server.core.pages import State
+from server.core.refusals import Reason, RequestRefused
 from server.services.chat.names import NameService
 from server.services.packets.grab_open import state_of
 from storage.postgres.money import records as store
@@ -73,7 +73,7 @@ class DirectionRow(NamedTuple):
 
 
 class RecordService:
-    """Use case records. Raises Broken, StoreUnavailable."""
+    """Use case records. Raises RequestRefused, StoreUnavailable."""
 
     def __init__(self, records: store.RecordStore, names: NameService, now_ms: Callable[[], int]) -> None:
         self._store = records
@@ -121,7 +121,7 @@ def _direction(name: str) -> RecordDirection:
     try:
         return RecordDirection(name)
     except ValueError:
-        raise Broken(Fault.BAD_REQUEST, f"the direction is sent or received, not {name[:20]!r}") from None
+        raise RequestRefused(Reason.BAD_REQUEST, f"the direction is sent or received, not {name[:20]!r}") from None
 
 
 def _span(year: int, before_at_ms: int, before_packet_id: int) -> Span:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from server.core import ledger
-from server.core.limits import Fault, Limits, check_bytes, check_number
+from server.core.limits import Limits, check_bytes, check_number
+from server.core.refusals import Reason, RequestRefused
 from server.services.runtime.events import Announce, BalanceChange
 from server.services.runtime.in_doubt import InDoubt
-from server.services.runtime.refusals import Reason, RequestRefused
 from storage.errors import StoreUnavailable
 from storage.postgres.money import wallets as store
 from storage.postgres.money.wallets import Booked, TransferRow, WalletBalance
@@ -17,7 +17,7 @@ MOVE_FEN_MAX = 10**12  # ten thousand million yuan at once: more is a mistake
 
 
 class WalletService:
-    """Use cases on wallets. Raises Refused, Broken, StoreUnavailable."""
+    """Use cases on wallets. Raises RequestRefused, StoreUnavailable."""
 
     def __init__(
         self, wallets: store.WalletStore, limits: Limits, now_ms: Callable[[], int], announce: Announce
@@ -42,8 +42,8 @@ class WalletService:
         return await self._move(ledger.TransferKind.WITHDRAW, user_id, amount_fen, key)
 
     async def _move(self, kind: ledger.TransferKind, user_id: int, amount_fen: int, key: str) -> int:
-        check_bytes(key, 1, self._limits.key_bytes_max, Fault.BAD_KEY)
-        check_number(amount_fen, 1, MOVE_FEN_MAX, Fault.BAD_AMOUNT, "the amount in fen")
+        check_bytes(key, 1, self._limits.key_bytes_max, Reason.BAD_KEY)
+        check_number(amount_fen, 1, MOVE_FEN_MAX, Reason.BAD_AMOUNT, "the amount in fen")
         comes_in = ledger.DIRECTIONS[kind].credit is ledger.Account.WALLET
         debit, credit = (ledger.OUTSIDE, user_id) if comes_in else (user_id, ledger.OUTSIDE)
         transfer = TransferRow(debit, credit, kind, key, amount_fen, self._now_ms())

@@ -28,6 +28,7 @@ from server.core.packet import (
     may_open,
 )
 from server.core.pages import State
+from server.core.refusals import Reason, RequestRefused
 from server.services.chat.groups import GroupService
 from server.services.packets.commit import CommitPath, PacketBatch
 from server.services.packets.live_packet import LivePacket, PendingRequest, Reply, Snapshot
@@ -35,7 +36,6 @@ from server.services.packets.recovery import Recovery, claim_of, terms_of
 from server.services.runtime.events import Announce, Claimed, Finished
 from server.services.runtime.load_shedding import LoadShedding
 from server.services.runtime.outage_log import OutageLog
-from server.services.runtime.refusals import Reason, RequestRefused
 from storage.errors import StoreUnavailable
 from storage.postgres.packets import packets as store
 
@@ -160,7 +160,7 @@ class PacketService:
     async def reveal(self, user_id: int, packet_id: int) -> Proof:
         """The proof of a packet whose record is closed: before, claims may be told that it does not hold yet.
 
-        Raises Refused, StoreUnavailable.
+        Raises RequestRefused, StoreUnavailable.
         """
         rows, claims = await self._records.load([packet_id])
         row = rows.get(packet_id)

@@ -19,7 +19,7 @@ import msgspec
 
 from server.core.packet import Claim, Decision, Packet, may_open
 from server.core.pages import Known
-from server.services.runtime.refusals import Reason
+from server.core.refusals import Reason
 
 Reply: TypeAlias = Callable[[Decision | Reason], None]
 

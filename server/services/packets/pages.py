@@ -9,11 +9,11 @@ from typing import NamedTuple
 from server.core import pages
 from server.core.packet import EXPIRED, Answer, Claim, Decision
 from server.core.pages import State, View, Viewer
+from server.core.refusals import Reason, RequestRefused
 from server.core.texts import Language, ago
 from server.services.chat.names import NameService
 from server.services.packets.grab_open import PacketService
 from server.services.packets.live_packet import Reply, Snapshot
-from server.services.runtime.refusals import Reason, RequestRefused
 
 LINES_MAX = 100  # claims on one page of the list
 
@@ -57,7 +57,7 @@ class ResultChange(NamedTuple):
 
 
 class PageService:
-    """Use cases on pages. Raises Refused."""
+    """Use cases on pages. Raises RequestRefused."""
 
     def __init__(self, packets: PacketService, names: NameService, now_ms: Callable[[], int]) -> None:
         self._packets = packets
@@ -81,7 +81,7 @@ class PageService:
         return TapResult(decision, page, sender_name, result)
 
     async def result(self, user_id: int, packet_id: int, language: Language, before_index: int) -> ResultList:
-        """The result page, with the claims before an index; 0: the newest. Raises Refused (NOT_ALLOWED)."""
+        """The result page, with the claims before an index; 0: the newest. Raises RequestRefused (NOT_ALLOWED)."""
         _, seen = await self._answer(self._packets.look, user_id, packet_id)
         if seen is not None:
             viewer = Viewer(user_id, seen.may_open(user_id), language)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from server.core.limits import Broken, Fault, Limits
+from server.core.limits import Limits
 from server.core.packet import PacketKind, Terms
 from server.core.pages import State
+from server.core.refusals import Reason, RequestRefused
 from server.services.chat.groups import GroupService
 from server.services.packets.grab_open import PacketService, state_of
 from server.services.packets.recovery import terms_of
 from server.services.runtime.events import Announce, PacketPost
 from server.services.runtime.in_doubt import InDoubt
-from server.services.runtime.refusals import Reason, RequestRefused
 from storage.errors import StoreUnavailable
 from storage.postgres.chat.messages import Post
 from storage.postgres.packets import packets, resends
@@ -43,7 +43,7 @@ class Again(NamedTuple):
 
 
 class ResendService:
-    """Use case send again. Raises Refused, Broken, StoreUnavailable."""
+    """Use case send again. Raises RequestRefused, StoreUnavailable."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class ResendService:
 
     async def _to_receiver(self, terms: Terms, group_id: int, now_ms: int) -> Posted:
         if group_id != WHERE_IT_WAS:
-            raise Broken(Fault.BAD_TARGET, "a personal packet goes to its receiver")
+            raise RequestRefused(Reason.BAD_TARGET, "a personal packet goes to its receiver")
         return await self._post(terms, (terms.sender_id, terms.target_id), now_ms)
 
     async def _to_group(self, terms: Terms, group_id: int, now_ms: int) -> Posted:

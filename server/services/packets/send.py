@@ -8,16 +8,16 @@ from functools import partial
 from server.core import amounts, packet_request
 from server.core.ids import IdMaker, is_user
 from server.core.ledger import TransferKind
-from server.core.limits import Broken, Fault, Limits
+from server.core.limits import Limits
 from server.core.packet import PacketKind, Terms
 from server.core.packet_request import PacketRequest
+from server.core.refusals import Reason, RequestRefused
 from server.services.chat.groups import GroupService
 from server.services.packets.grab_open import PacketService
 from server.services.packets.recovery import terms_of
 from server.services.runtime.batching import Batcher
 from server.services.runtime.events import Announce, BalanceChange, PacketPost
 from server.services.runtime.in_doubt import InDoubt
-from server.services.runtime.refusals import Reason, RequestRefused
 from storage.errors import StoreUnavailable
 from storage.postgres.money.wallets import TransferRow
 from storage.postgres.packets.packets import PacketRow
@@ -27,7 +27,7 @@ BATCH_MAX = 500
 
 
 class SendService:
-    """Use case send. Raises Refused, Broken."""
+    """Use case send. Raises RequestRefused."""
 
     def __init__(
         self,
@@ -68,10 +68,10 @@ class SendService:
                 greeting or packet_request.DEFAULT_GREETING,
             )
         except ValueError:
-            raise Broken(Fault.BAD_TARGET, f"no kind of packet is called {kind[:20]!r}") from None
+            raise RequestRefused(Reason.BAD_TARGET, f"no kind of packet is called {kind[:20]!r}") from None
         try:
             packet_request.check(one, self._limits, await self._members(one))
-        except (Broken, RequestRefused):
+        except RequestRefused:
             earlier = await self._earlier(one)
             if earlier is None:
                 raise

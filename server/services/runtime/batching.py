@@ -9,8 +9,8 @@ from typing import Generic, TypeVar
 import structlog
 
 from server.core.limits import Limits
+from server.core.refusals import Reason, RequestRefused
 from server.services.runtime.load_shedding import NEW_WORK, LoadShedding
-from server.services.runtime.refusals import Reason, RequestRefused
 from storage.errors import StoreUnavailable
 
 LOG = structlog.get_logger()
@@ -41,7 +41,7 @@ class Batcher(Generic[Item, Result]):
         self._wake = asyncio.Event()
 
     def submit(self, item: Item) -> asyncio.Future[Result]:
-        """Put an item into the next batch. Raises Refused."""
+        """Put an item into the next batch. Raises RequestRefused."""
         ahead = len(self._waiting) + self._at_store
         if self._load_shedding.is_too_high(ahead, NEW_WORK):
             raise RequestRefused(Reason.OVERLOADED, retry_after_ms=self._load_shedding.retry_after_ms(ahead))

@@ -1,4 +1,4 @@
-"""Why a use case did not happen. The values are the wire's names; limits.Fault adds those a request can break."""
+"""Refusals: why a request did not happen. One table of reasons; each has a code on the wire of the same name."""
 
 from __future__ import annotations
 
@@ -6,8 +6,18 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """A refusal that is not a broken limit."""
+    """The value of a member is its name on the wire (protocol.codes.Refusal has a code for each)."""
 
+    # The request itself is wrong: it breaks a limit.
+    BAD_AMOUNT = "bad_amount"
+    BAD_SHARES = "bad_shares"
+    BAD_GREETING = "bad_greeting"
+    BAD_KEY = "bad_key"
+    BAD_TARGET = "bad_target"
+    BAD_NAME = "bad_name"
+    BAD_TEXT = "bad_text"
+    BAD_REQUEST = "bad_request"
+    # The request is well formed, but the state of things does not allow it.
     NOT_ALLOWED = "not_allowed"
     NOT_A_MEMBER = "not_a_member"
     NO_SUCH_GROUP = "no_such_group"
@@ -20,13 +30,17 @@ class Reason(StrEnum):
     NOT_ENOUGH_MONEY = "not_enough_money"
     NOT_FINISHED = "not_finished"
     FINISHED = "finished"
+    # The server cannot serve it now.
     STORE_UNAVAILABLE = "store_unavailable"
     OVERLOADED = "overloaded"
     INTERNAL = "internal"
 
 
 class RequestRefused(Exception):
-    """A use case did not happen, and nothing of it was recorded (STORE_UNAVAILABLE: or it is not known)."""
+    """A request did not happen, and nothing of it was recorded (STORE_UNAVAILABLE: or the outcome is unknown).
+
+    `detail` is for people: the limit in words, or the cause. `retry_after_ms` is set for temporary reasons only.
+    """
 
     def __init__(self, reason: Reason, detail: str = "", retry_after_ms: int | None = None) -> None:
         super().__init__(detail or reason.value)
