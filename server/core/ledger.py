@@ -14,6 +14,16 @@ from server.core import ids
 OUTSIDE = ids.BACKEND
 
 
+class WalletBalance(NamedTuple):
+    """What is in a wallet. `version` counts its changes: the balance with the higher version is newer."""
+
+    fen: int
+    version: int
+
+
+EMPTY = WalletBalance(0, 0)  # a wallet that nothing was ever paid into
+
+
 class Account(StrEnum):
     """The three sorts of account."""
 

@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any, Literal, NamedTuple
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, Literal, NamedTuple
 
 import structlog
 
-from protocol import codes, messages, tokens
+from protocol import codes, messages
 from protocol.messages import Message
 from server import logs
 from server.core.ids import BACKEND
-from server.core.packet import NO_TICKET, Answer, Decision
+from server.core.packet import NO_TICKET, Answer
 from server.core.refusals import Reason, RequestRefused
-from server.net.handlers import Handlers, UseCases
+from server.net.handlers.chat import ChatHandlers
+from server.net.handlers.money import MoneyHandlers
+from server.net.handlers.packets import PacketHandlers
+from server.net.handlers.pages import PageHandlers
 from server.net.hub import Hub
-from server.net.page_encoding import tapped_of
+from server.net.login import LoginHandler
+from server.net.page_encoding import grabbed_of, opened_of, tapped_of
 from server.net.session import READ_PAUSE_S, Session
 from server.net.subscriptions import Subscriptions
-from server.services.chat.login import LoginVerdict
+from server.services.assembly import Clock, Services
 from server.services.packets.pages import language_of
-from storage.errors import StoreUnavailable
+from server.services.packets.requests import GrabRequest, OpenRequest
+from server.services.runtime.bus import Bus, Outcome, StoreUnavailable
 
 LOG = structlog.get_logger()
-
-LOGIN_CLOSES = {
-    LoginVerdict.REFUSED: codes.Close.LOGIN_REFUSED,
-    LoginVerdict.EXPIRED: codes.Close.TOKEN_EXPIRED,
-}
+REFUSALS: Final[Mapping[Reason, codes.Refusal]] = {reason: codes.Refusal[reason.name] for reason in Reason}
 
 
 class Row(NamedTuple):
@@ -40,54 +41,62 @@ class Row(NamedTuple):
 
 
 class Dispatch:
-    """Serves the requests of logged-in sessions, and the login itself."""
+    """Serves the requests of logged-in sessions, and the login itself. `sessions` are those open now, by number."""
 
     def __init__(
         self,
-        use: UseCases,
+        services: Services,
         hub: Hub,
-        watching: Subscriptions,
-        now_s: Callable[[], float],
-        random_part: Callable[[], float],
+        subscriptions: Subscriptions,
+        sessions: Mapping[int, Session],
+        bus: Bus,
+        clock: Clock,
     ) -> None:
-        self._use = use
+        self._opens, self._pages = services.opens, services.pages
         self._hub = hub
-        self._now_s = now_s
-        self._random_part = random_part
+        self._sessions = sessions
+        self._now_ms = clock.now_ms
+        self._random_part = clock.random_part
+        self._login = LoginHandler(services.login, hub, clock)
         self._tasks: set[asyncio.Task[None]] = set()
         self.draining = False
         self.refusals: dict[codes.Refusal, int] = dict.fromkeys(codes.Refusal, 0)
         self.answers: dict[Answer, int] = dict.fromkeys(Answer, 0)
-        serve = Handlers(use, watching, hub)
-        self.rows: dict[type[Message], Row] = {
+        self.rows = self._table(services, subscriptions)
+        self.requests: dict[type[Message], int] = dict.fromkeys((messages.Login, *self.rows), 0)
+        bus.deliver_replies(self._deliver)
+
+    def _table(self, services: Services, subscriptions: Subscriptions) -> dict[type[Message], Row]:
+        packets, pages = PacketHandlers(services), PageHandlers(services, subscriptions)
+        chat, money = ChatHandlers(services), MoneyHandlers(services, self._hub)
+        return {
             messages.Grab: Row("user", now=self._grab),
             messages.Open: Row("user", now=self._open),
             messages.OpenPage: Row("user", later=self._open_page),
-            messages.ResultPage: Row("user", later=serve.result_page),
-            messages.StopWatching: Row("user", later=serve.stop_watching),
-            messages.SendPacket: Row("user", later=serve.send),
-            messages.SendAgain: Row("user", later=serve.send_again),
-            messages.Records: Row("user", later=serve.records),
-            messages.Reveal: Row("user", later=serve.reveal),
-            messages.CreateGroup: Row("user", later=serve.create_group),
-            messages.JoinGroup: Row("user", later=serve.join_group),
-            messages.LeaveGroup: Row("user", later=serve.leave_group),
-            messages.Kick: Row("user", later=serve.kick),
-            messages.ListMembers: Row("user", later=serve.members),
-            messages.GrabStats: Row("user", later=serve.grab_stats),
-            messages.SetName: Row("user", later=serve.set_name),
-            messages.GetNames: Row("user", later=serve.get_names),
-            messages.Say: Row("user", later=serve.say),
-            messages.CatchUp: Row("user", later=serve.catch_up),
-            messages.GetBalance: Row("user", later=serve.balance),
-            messages.TopUp: Row("backend", later=serve.top_up),
-            messages.Withdraw: Row("backend", later=serve.withdraw),
+            messages.ResultPage: Row("user", later=pages.result_page),
+            messages.StopWatching: Row("user", later=pages.stop_watching),
+            messages.SendPacket: Row("user", later=packets.send),
+            messages.SendAgain: Row("user", later=packets.send_again),
+            messages.Records: Row("user", later=pages.records),
+            messages.Reveal: Row("user", later=packets.reveal),
+            messages.CreateGroup: Row("user", later=chat.create_group),
+            messages.JoinGroup: Row("user", later=chat.join_group),
+            messages.LeaveGroup: Row("user", later=chat.leave_group),
+            messages.Kick: Row("user", later=chat.kick),
+            messages.ListMembers: Row("user", later=chat.members),
+            messages.GrabStats: Row("user", later=chat.grab_stats),
+            messages.SetName: Row("user", later=chat.set_name),
+            messages.GetNames: Row("user", later=chat.get_names),
+            messages.Say: Row("user", later=chat.say),
+            messages.CatchUp: Row("user", later=chat.catch_up),
+            messages.GetBalance: Row("user", later=money.balance),
+            messages.TopUp: Row("backend", later=money.top_up),
+            messages.Withdraw: Row("backend", later=money.withdraw),
         }
-        self.requests: dict[type[Message], int] = dict.fromkeys((messages.Login, *self.rows), 0)
 
     @property
     def under_way(self) -> int:
-        """Requests that have not been answered yet."""
+        """Requests in flight."""
         return len(self._tasks)
 
     def __call__(self, session: Session, request: Message) -> None:
@@ -96,7 +105,7 @@ class Dispatch:
             return
         self.requests[type(request)] += 1
         if type(request) is messages.Login:
-            self._spawn(self._login(session, request))
+            self._spawn(self._login.serve(session, request))
             return
         row = self.rows[type(request)]
         is_backend = session.user_id == BACKEND
@@ -104,7 +113,7 @@ class Dispatch:
             self._refuse(session, request.seq, codes.Refusal.FORBIDDEN)
             return
         if not is_backend:
-            wait_s = self._hub.admit(session.user_id, self._now_s())
+            wait_s = self._hub.admit(session.user_id, session.now_s())
             if wait_s:
                 self._refuse(
                     session, request.seq, codes.Refusal.RATE_LIMITED, retry_after_ms=int(wait_s * 1000) + 1
@@ -126,8 +135,8 @@ class Dispatch:
         try:
             reply = await handler(session, request)
         except RequestRefused as refused:
-            refusal = codes.Refusal[refused.reason.name]
-            self._refuse(session, request.seq, refusal, refused.detail, self._jittered(refused.retry_after_ms))
+            wait_ms = self._jittered(refused.retry_after_ms)
+            self._refuse(session, request.seq, REFUSALS[refused.reason], refused.detail, wait_ms)
         except StoreUnavailable as error:
             self._refuse(session, request.seq, codes.Refusal.STORE_UNAVAILABLE, str(error))
         except Exception:
@@ -142,6 +151,8 @@ class Dispatch:
         else:
             reply.seq = request.seq
             session.reply(reply)
+
+    # --- refusals ---------------------------------------------------------------------------------------------
 
     def _refuse(
         self,
@@ -167,89 +178,47 @@ class Dispatch:
         session.refuse(seq, refusal, detail, retry_after_ms)
 
     def _jittered(self, wait_ms: int | None) -> int | None:
-        """Around what was estimated, so that those who were refused together do not come back together."""
+        """Spread around the estimate, so that requests which were refused together do not come back together."""
         return None if wait_ms is None else int(wait_ms * (0.5 + self._random_part()))
 
-    def _turn_away(self, session: Session, seq: int, reason: Reason) -> None:
-        """Refuse a grab or an open."""
-        wait_ms = self._use.packets.retry_after_ms if reason is Reason.OVERLOADED else None
-        self._refuse(session, seq, codes.Refusal[reason.name], retry_after_ms=self._jittered(wait_ms))
-
-    # --- login ------------------------------------------------------------------------------------------------
-
-    async def _login(self, session: Session, login: messages.Login) -> None:
-        def expected(key: bytes) -> bytes:
-            return tokens.mint(login.user_id, login.expires_at_s, login.key_id, key).proof(session.connection.nonce)
-
-        verdict = self._use.auth.judge(login.key_id, login.expires_at_s, login.proof, expected)
-        if verdict is not LoginVerdict.ACCEPTED:
-            logs.debug(
-                "login_refused", connection=session.number, user_id=login.user_id, reason=verdict.name.lower()
-            )
-            session.refuse_login(LOGIN_CLOSES[verdict])
-            return
-        if not self._hub.join(login.user_id, session, self._now_s()):
-            session.close(codes.Close.TOO_MANY_CONNECTIONS, "of this user")
-            return
-        session.hold_pushes()
-        session.user_id = login.user_id
-        try:
-            profile = await self._use.auth.profile(login.user_id)
-        except RequestRefused as refused:
-            session.close(codes.Close.STORES_AWAY, refused.detail)
-            return
-        places = [messages.StreamPosition(*place) for place in profile.places]
-        balance = self._hub.newest(login.user_id, profile.balance)
-        welcome = messages.Welcome(login.seq, login.user_id, balance.fen, places)
-        session.welcome(welcome, self._now_s(), 0.5 + self._random_part() / 2)
-
-    # --- packets ----------------------------------------------------------------------------------------------
+    # --- grab and open: requests out, replies in --------------------------------------------------------------
 
     def _grab(self, session: Session, request: messages.Grab) -> None:
-        seq, packet_id = request.seq, request.packet_id
-
-        def reply(decision: Decision | Reason) -> None:
-            if isinstance(decision, Reason):
-                self._turn_away(session, seq, decision)
-                return
-            self.answers[decision.answer] += 1
-            session.reply(_grabbed(seq, packet_id, decision))
-
-        self._use.packets.grab(session.user_id, packet_id, reply)
+        self._opens.grab(
+            GrabRequest(request.packet_id, session.user_id, self._now_ms(), session.number, request.seq)
+        )
 
     def _open(self, session: Session, request: messages.Open) -> None:
-        seq, packet_id = request.seq, request.packet_id
+        self._opens.open(
+            OpenRequest(
+                request.packet_id,
+                session.user_id,
+                self._now_ms(),
+                session.number,
+                request.seq,
+                ticket=request.ticket,
+            )
+        )
 
-        def reply(decision: Decision | Reason) -> None:
-            if isinstance(decision, Reason):
-                self._turn_away(session, seq, decision)
-                return
-            self.answers[decision.answer] += 1
-            if decision is NO_TICKET:
-                self._refuse(session, seq, codes.Refusal.NO_TICKET)
-            else:
-                session.reply(_opened(seq, packet_id, decision))
-
-        self._use.packets.open(session.user_id, packet_id, request.ticket, reply)
+    def _deliver(self, request: GrabRequest | OpenRequest, outcome: Outcome) -> None:
+        """Send the reply to the session that asked, if it is still there."""
+        session = self._sessions.get(request.session)
+        if isinstance(outcome, Reason):
+            if session is not None:
+                wait_ms = self._opens.retry_after_ms if outcome is Reason.OVERLOADED else None
+                self._refuse(session, request.seq, REFUSALS[outcome], retry_after_ms=self._jittered(wait_ms))
+            return
+        self.answers[outcome.answer] += 1
+        if session is None:
+            return
+        if type(request) is GrabRequest:
+            session.reply(grabbed_of(request.seq, request.packet_id, outcome))
+        elif outcome is NO_TICKET:
+            self._refuse(session, request.seq, codes.Refusal.NO_TICKET)
+        else:
+            session.reply(opened_of(request.seq, request.packet_id, outcome))
 
     async def _open_page(self, session: Session, request: messages.OpenPage) -> Message:
-        language = language_of(request.language)
-        tapped = await self._use.pages.tap(session.user_id, request.packet_id, language)
+        tapped = await self._pages.tap(session.user_id, request.packet_id, language_of(request.language))
         self.answers[tapped.decision.answer] += 1
         return tapped_of(request.packet_id, tapped)
-
-
-def _grabbed(seq: int, packet_id: int, decision: Decision) -> messages.Grabbed:
-    grabbed = messages.Grabbed(seq, packet_id, decision.answer, retry_after_ms=decision.retry_after_ms)
-    if decision.ticket is not None:
-        grabbed.ticket, grabbed.lapses_at_ms = decision.ticket.number, decision.ticket.lapses_at_ms
-    if decision.claim is not None:
-        grabbed.amount_fen, grabbed.index = decision.claim.amount_fen, decision.claim.index
-    return grabbed
-
-
-def _opened(seq: int, packet_id: int, decision: Decision) -> messages.Opened:
-    if decision.claim is None:
-        return messages.Opened(seq, packet_id, decision.answer)
-    claim = decision.claim
-    return messages.Opened(seq, packet_id, decision.answer, claim.amount_fen, claim.index, decision.left_shares)

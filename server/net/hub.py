@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from protocol import messages
 from protocol.framing import frame
 from server.core.ids import BACKEND
+from server.core.ledger import EMPTY, WalletBalance
 from server.core.limits import Limits
 from server.net.token_bucket import TokenBucket
 from server.services.runtime import events
-from storage.postgres.money.wallets import EMPTY, WalletBalance
+from server.services.runtime.bus import Bus
 
 if TYPE_CHECKING:
     from server.net.session import Session
@@ -31,10 +32,11 @@ class User:
 class Hub:
     """The users who are online. A user's bucket outlives their connections until it would be full again."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, bus: Bus) -> None:
         self._limits = limits
         self._users: dict[int, User] = {}
         self.pushes = 0
+        bus.subscribe(self.announce, *PUSHES)
 
     def join(self, user_id: int, session: Session, now_s: float) -> bool:
         """A connection of a user is there; False if it would be one too many."""

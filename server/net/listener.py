@@ -25,16 +25,22 @@ LATE_S = 0.05  # reminders wait so long for something that they can leave with: 
 
 
 class Listener:
-    """Accepts connections and ends them; `dispatch` gets every request that is not the connection's own affair."""
+    """Accepts and ends connections; `dispatch` gets every request of a client. `sessions` are those open now."""
 
     def __init__(
         self,
+        sessions: dict[int, Session],
+        dispatch: Dispatch,
         hub: Hub,
+        subscriptions: Subscriptions,
         limits: Limits,
         durability: str,
         now_ms: Callable[[], int],
         random_bytes: Callable[[int], bytes],
     ) -> None:
+        self.sessions = sessions  # by number
+        self.dispatch = dispatch
+        self._subscriptions = subscriptions
         self._hub = hub
         self._limits = limits
         self._durability = durability
@@ -48,9 +54,6 @@ class Listener:
         self._server: asyncio.Server | TlsListener | None = None
         self._closing = False
         self.now_s = self._loop.time
-        self.dispatch: Dispatch
-        self.watching: Subscriptions
-        self.sessions: set[Session] = set()
         self.accepted = 0
         self.slow_readers = 0
         self.closes = dict.fromkeys(codes.Close, 0)  # connections that we ended, by why
@@ -93,7 +96,7 @@ class Listener:
 
     async def close(self, random_part: Callable[[], float] = lambda: 0.0) -> None:
         """Tell everybody that the server goes down and when to come back, each at another time, and hang up."""
-        for session in list(self.sessions):
+        for session in list(self.sessions.values()):
             session.close(codes.Close.SHUTTING_DOWN, reconnect_after_ms=int(random_part() * RECONNECT_MS_MAX))
         for _ in range(100):
             if not self.sessions:
@@ -103,7 +106,7 @@ class Listener:
     def abort(self) -> None:
         """Let go of every socket at once."""
         self.stop_accepting()
-        for session in list(self.sessions):
+        for session in list(self.sessions.values()):
             session.abort()
 
     async def run(self) -> None:
@@ -111,7 +114,7 @@ class Listener:
         while True:
             await asyncio.sleep(min(TICK_S_MAX, min(self._timing) / 4))
             now_s = self.now_s()
-            for session in list(self.sessions):
+            for session in list(self.sessions.values()):
                 session.tick(now_s)
             self._hub.tidy(now_s)
             self.addresses.tidy(now_s)
@@ -135,9 +138,9 @@ class Listener:
 
     def arrived(self, session: Session) -> None:
         """A connection was made."""
-        self.sessions.add(session)
         self.accepted += 1
         session.number = self.accepted
+        self.sessions[session.number] = session
         refusal = None if isinstance(self._server, TlsListener) else self._enter(session.address)
         if self._closing:
             session.close(codes.Close.SHUTTING_DOWN)
@@ -148,7 +151,7 @@ class Listener:
 
     def gone(self, session: Session) -> None:
         """A connection was lost."""
-        self.sessions.discard(session)
+        self.sessions.pop(session.number, None)
         code = session.connection.closing
         if code is not None:
             self.closes[code] += 1
@@ -159,7 +162,7 @@ class Listener:
             code="by the client" if code is None else code.name.lower(),
         )
         self.addresses.leave(session.address)
-        self.watching.gone(session)
+        self._subscriptions.gone(session)
         if session.user_id >= 0:
             self._hub.leave(session.user_id, session)
 

@@ -1,13 +1,32 @@
-"""Pages on the wire: what the services show, as messages."""
+"""What the services answer and show, as messages of the wire: grabs, opens, pages, records."""
 
 from __future__ import annotations
 
 from protocol import messages
+from server.core.packet import Decision
 from server.core.pages import View
 from server.services.money import records
 from server.services.packets.pages import ListedClaim, ResultList, TapResult
 
 VIEWS = {View.GONE_WITH_LIST: View.GONE}  # on the wire a link says whether there is a list
+
+
+def grabbed_of(seq: int, packet_id: int, decision: Decision) -> messages.Grabbed:
+    """The reply to a grab."""
+    grabbed = messages.Grabbed(seq, packet_id, decision.answer, retry_after_ms=decision.retry_after_ms)
+    if decision.ticket is not None:
+        grabbed.ticket, grabbed.lapses_at_ms = decision.ticket.number, decision.ticket.lapses_at_ms
+    if decision.claim is not None:
+        grabbed.amount_fen, grabbed.index = decision.claim.amount_fen, decision.claim.index
+    return grabbed
+
+
+def opened_of(seq: int, packet_id: int, decision: Decision) -> messages.Opened:
+    """The reply to an open."""
+    if decision.claim is None:
+        return messages.Opened(seq, packet_id, decision.answer)
+    claim = decision.claim
+    return messages.Opened(seq, packet_id, decision.answer, claim.amount_fen, claim.index, decision.left_shares)
 
 
 def line_of(line: ListedClaim) -> messages.ResultLine:
@@ -74,16 +93,15 @@ def records_of(shown: records.RecordPage) -> messages.RecordsShown:
 
 
 def _record_of(line: records.RecordItem) -> messages.RecordLine:
-    packet = line.packet
     return messages.RecordLine(
-        packet.packet_id,
-        packet.kind,
+        line.packet_id,
+        line.kind,
         line.at_ms,
         line.user_id,
         line.name,
         line.amount_fen,
-        packet.shares,
-        packet.version,
+        line.shares,
+        line.opened,
         line.state,
         line.is_best,
     )

@@ -48,6 +48,7 @@ class Session(asyncio.Protocol):
         "address",
         "connection",
         "heard_s",
+        "now_s",
         "number",
         "requests",
         "since_s",
@@ -65,6 +66,7 @@ class Session(asyncio.Protocol):
         self._waits = False  # something is queued that leaves by itself in a while
         self._held: list[bytes] | None = None  # pushes between joining the hub and the welcome
         self._transport: asyncio.Transport
+        self.now_s = host.now_s  # the clock of the loop
         self.connection: ServerConnection
         self.address: Address
         self.since_s = self.heard_s = host.now_s()

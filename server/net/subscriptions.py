@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
@@ -12,10 +13,11 @@ from protocol.framing import frame
 from server.core.limits import Limits
 from server.core.texts import Language
 from server.net.page_encoding import line_of
-from server.services.packets.grab_open import PacketService
 from server.services.packets.live_packet import Snapshot
+from server.services.packets.live_packets import LivePackets
 from server.services.packets.pages import PageService
-from server.services.runtime.events import Claimed, Event, Refunded
+from server.services.runtime.bus import Bus
+from server.services.runtime.events import Claimed, Refunded
 
 if TYPE_CHECKING:
     from server.net.session import Session
@@ -41,7 +43,7 @@ class UpdateKey(NamedTuple):
 class Subscriptions:
     """Tells those who look at a result page what is new on it; `limits.watched_packets_max` pages a connection."""
 
-    def __init__(self, packets: PacketService, pages: PageService, limits: Limits) -> None:
+    def __init__(self, packets: LivePackets, pages: PageService, limits: Limits, bus: Bus) -> None:
         self._packets = packets
         self._pages = pages
         self._limits = limits
@@ -50,6 +52,7 @@ class Subscriptions:
         self._fresh: set[int] = set()
         self._wake = asyncio.Event()
         self.pushes = 0
+        bus.subscribe(self._on_event, Claimed, Refunded)
 
     def watch(self, session: Session, packet_id: int, language: Language, told: int) -> None:
         """Tell a connection of the claims behind the first `told`. One too many ends the oldest watch."""
@@ -64,7 +67,7 @@ class Subscriptions:
 
     def follows(self, session: Session, packet_id: int) -> bool:
         """Whether a connection will be told of claims to come. A watch of somebody who left the group ends here."""
-        seen = self._packets.seen(packet_id)
+        seen = self._packets.snapshot(packet_id)
         if seen is not None and not seen.may_follow(session.user_id):
             self.stop(session, packet_id)
         return session in self._watches.get(packet_id, ())
@@ -79,7 +82,7 @@ class Subscriptions:
         for packet_id in list(self._watched.get(session, ())):
             self.stop(session, packet_id)
 
-    def on_event(self, event: Event) -> None:
+    def _on_event(self, event: Claimed | Refunded, audience: Collection[int]) -> None:
         """Something happened: new claims are looked at in a while, with those that come meanwhile."""
         if not self._watches:
             return
@@ -107,13 +110,13 @@ class Subscriptions:
             self.stop(session, packet_id)
 
     async def _tell(self, packet_id: int) -> None:
-        seen = self._packets.seen(packet_id)
+        seen = self._packets.snapshot(packet_id)
         if seen is not None:
             for wording, sessions in self._same_words(packet_id, seen).items():
                 await self._push(packet_id, seen, wording, sessions)
             if seen.refunded:
                 self._end(packet_id)
-        elif packet_id in self._packets.live_ids():
+        elif packet_id in self._packets.ids():
             self._look_at(packet_id)  # it is being read again
         else:
             self._end(packet_id)
@@ -140,7 +143,7 @@ class Subscriptions:
 
     def _who_may_hear(self, packet_id: int, wording: UpdateKey, sessions: list[Session]) -> list[Session]:
         """Who may be told of it still: names were read meanwhile, and some went or asked for the page anew."""
-        seen = self._packets.seen(packet_id)
+        seen = self._packets.snapshot(packet_id)
         if seen is None:
             self._look_at(packet_id)  # it is being read again
             return []

@@ -12,7 +12,7 @@ import pytest
 from client_sim.sdk.errors import Refusal
 from storage.postgres.database import Database
 from storage.postgres.money.settlement import Credit, SettlementQueue
-from storage.postgres.money.wallets import WalletBalance
+from storage.postgres.money.wallets import BalanceRow
 from storage.postgres.packets.packets import Advance, ClaimRow
 from storage.redis import mirror as log
 from storage.redis.mirror import Extension, Mirror, MirroredClaim
@@ -61,7 +61,7 @@ async def test_twice_is_once(settlement: SettlementQueue, sql: Sql) -> None:
 
 async def test_one_push_tells_all_that_a_batch_gave_a_user(settlement: SettlementQueue, sql: Sql) -> None:
     await sql.executemany("INSERT INTO settlement_queue VALUES ($1, 1, 7, 0)", [(PACKETS + n,) for n in range(4)])
-    assert await settlement.settle(10, 5) == (4, [Credit(1, PACKETS, 4, 28, 5, WalletBalance(28, 1))])
+    assert await settlement.settle(10, 5) == (4, [Credit(1, PACKETS, 4, 28, 5, BalanceRow(28, 1))])
 
 
 async def test_a_credit_is_recalled_by_the_time_of_its_batch(settlement: SettlementQueue, sql: Sql) -> None:
@@ -72,8 +72,8 @@ async def test_a_credit_is_recalled_by_the_time_of_its_batch(settlement: Settlem
     await sql.execute("INSERT INTO settlement_queue VALUES ($1, 1, 7, 0)", PACKETS + 8)
     await settlement.settle(10, 6)
     found = await settlement.find_outcome([never, other, one._replace(at_ms=6), one])
-    assert found == [None, other, None, one._replace(balance=WalletBalance(307, 2))]
-    assert (one.balance, other.balance) == (WalletBalance(300, 1), WalletBalance(200, 1))
+    assert found == [None, other, None, one._replace(balance=BalanceRow(307, 2))]
+    assert (one.balance, other.balance) == (BalanceRow(300, 1), BalanceRow(200, 1))
 
 
 async def test_two_at_once_take_different_claims(database: Database, sql: Sql) -> None:

@@ -17,13 +17,13 @@ from storage.postgres.chat.groups import GroupRow
 from storage.postgres.money import settlement, wallets
 from storage.postgres.money.settlement import Backlog, Credit, Unanswered
 from storage.postgres.money.wallets import (
-    EMPTY,
+    EMPTY_ROW,
     Booked,
     KeyReused,
     Moved,
     NotEnoughMoney,
     TransferRow,
-    WalletBalance,
+    BalanceRow,
 )
 from storage.postgres.packets import packets, sends
 from storage.postgres.packets.packets import Advance, ClaimRow, PacketRow, RefundRow
@@ -134,8 +134,8 @@ class Tables:
         self.wallets[user_id] = self.wallets.get(user_id, 0) + change_fen
         self.changes.setdefault(user_id, []).append(self.wallets[user_id])
 
-    def balance(self, user_id: int) -> WalletBalance:
-        return WalletBalance(self.wallets.get(user_id, 0), len(self.changes.get(user_id, ())))
+    def balance(self, user_id: int) -> BalanceRow:
+        return BalanceRow(self.wallets.get(user_id, 0), len(self.changes.get(user_id, ())))
 
     def transfer(self, row: TransferRow) -> None:
         if row[:4] in self.transfers:
@@ -154,7 +154,7 @@ class Tables:
     def send_one(self, row: PacketRow, transfer_of: Any, streams_of: Any) -> Sent | None:
         before = self.sent_before(row.sender_id, row.key)
         if before is not None:
-            return Sent(before, EMPTY, {})
+            return Sent(before, EMPTY_ROW, {})
         if self.wallets.get(row.sender_id, 0) < row.total_fen:
             return None
         self.pay(row.sender_id, -row.total_fen)
@@ -385,7 +385,7 @@ class SimWallets(wallets.WalletStore):
     def __init__(self, place: Any) -> None:
         self._tables, self._line = place.tables, place.postgres
 
-    async def balance(self, user_id: int) -> WalletBalance:
+    async def balance(self, user_id: int) -> BalanceRow:
         return await self._line.call("balance", lambda: self._tables.balance(user_id))
 
     async def move(self, transfer: TransferRow, user_id: int, change_fen: int) -> Moved:

@@ -8,6 +8,7 @@ those of packets that this process has not posted itself are not counted. Nobody
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from statistics import median_low
 from typing import NamedTuple
 
@@ -16,8 +17,9 @@ import structlog
 
 from server.core.ids import is_user
 from server.services.chat.groups import GroupService
-from server.services.packets.grab_open import PacketService
-from server.services.runtime.events import Event, PacketPost
+from server.services.packets.grab_open import GrabOpenService
+from server.services.runtime.bus import Bus
+from server.services.runtime.events import PacketPost
 from storage.errors import StoreUnavailable
 from storage.postgres.chat import grab_stats
 from storage.postgres.chat.grab_stats import GrabStatRow
@@ -75,13 +77,16 @@ class Tally(msgspec.Struct):
 class GrabStatService:
     """Gathers and tells reactions. Raises RequestRefused, StoreUnavailable."""
 
-    def __init__(self, store: grab_stats.GrabStatStore, packets: PacketService, groups: GroupService) -> None:
+    def __init__(
+        self, store: grab_stats.GrabStatStore, opens: GrabOpenService, groups: GroupService, bus: Bus
+    ) -> None:
         self._store = store
-        self._packets = packets
+        self._opens = opens
         self._groups = groups
         self._races: dict[int, list[Race]] = {}  # by packet, in the order of the posts
         self._told_apart = 0
         self._tallies: dict[tuple[int, int], Tally] = {}  # by group and user
+        bus.subscribe(self._on_post, PacketPost)
 
     async def of_group(self, owner_id: int, group_id: int) -> list[MemberGrabStats]:
         """All members, the fastest first, behind them who never grabbed. Only for the owner."""
@@ -92,9 +97,9 @@ class GrabStatService:
 
     # --- gathering --------------------------------------------------------------------------------------------
 
-    def on_event(self, event: Event) -> None:
+    def _on_post(self, event: PacketPost, audience: Collection[int]) -> None:
         """A packet was posted in a group: the race is on, and its sender has sent one."""
-        if type(event) is not PacketPost or is_user(event.stream_id):
+        if is_user(event.stream_id):
             return
         terms, races = event.terms, self._races.setdefault(event.terms.packet_id, [])
         if any(race.group_id == event.stream_id for race in races):
@@ -107,10 +112,9 @@ class GrabStatService:
     async def take(self) -> None:
         """Count the grabs since the last time."""
         for _ in range(0, GRABS_MAX, CHUNK):
-            if not self._packets.admissions:
+            admissions = self._opens.take_admissions(CHUNK)
+            if not admissions:
                 return
-            admissions = self._packets.admissions[:CHUNK]
-            del self._packets.admissions[:CHUNK]
             for packet_id, user_id, at_ms in admissions:
                 for race in self._races.get(packet_id, ()):
                     self._grabbed(race, user_id, at_ms)

@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 from server.core.ids import IdMaker
 from server.core.limits import Limits, check_bytes
 from server.core.refusals import Reason, RequestRefused
-from server.services.runtime.events import Announce, Removed
+from server.services.runtime.bus import Bus
+from server.services.runtime.events import Removed
 from server.services.runtime.in_doubt import InDoubt
 from storage.errors import StoreUnavailable
 from storage.postgres.chat.groups import (
     GroupFull,
-    GroupRow,
     GroupStore,
     MemberRow,
     Standing,
@@ -42,18 +43,27 @@ class Union(Collection[int]):
         return len(set().union(*self._parts))
 
 
+class Group(NamedTuple):
+    """A group in memory. `members` stays in step with the record."""
+
+    group_id: int
+    name: str
+    owner_id: int
+    members: set[int]
+
+
 class GroupService:
     """Use cases on groups. Raises RequestRefused, StoreUnavailable."""
 
     def __init__(
-        self, store: GroupStore, limits: Limits, ids: IdMaker, now_ms: Callable[[], int], announce: Announce
+        self, store: GroupStore, limits: Limits, ids: IdMaker, now_ms: Callable[[], int], bus: Bus
     ) -> None:
         self._store = store
         self._limits = limits
         self._ids = ids
         self._now_ms = now_ms
-        self._announce = announce
-        self._groups: dict[int, GroupRow] = {}
+        self._bus = bus
+        self._groups: dict[int, Group] = {}
         self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
         self.in_doubt: InDoubt[MemberRow, MemberRow] = InDoubt(self._recall, self._follow)
 
@@ -66,10 +76,10 @@ class GroupService:
             await self._store.create(group_id, name, owner_id, now_ms, self._limits.groups_of_user_max)
         except TooManyGroups:
             raise self._too_many() from None
-        self._groups[group_id] = GroupRow(group_id, name, owner_id, {owner_id})
+        self._groups[group_id] = Group(group_id, name, owner_id, {owner_id})
         return group_id
 
-    async def join(self, user_id: int, group_id: int) -> GroupRow:
+    async def join(self, user_id: int, group_id: int) -> Group:
         """Become a member; again is harmless."""
         group, limits = await self._existing(group_id), self._limits
         async with self._changing(group_id, user_id, Standing.IN):
@@ -127,7 +137,7 @@ class GroupService:
         elif user_id in members:
             members.remove(user_id)
             if standing is Standing.KICKED:
-                self._announce(Removed(group_id), (user_id,))
+                self._bus.publish(Removed(group_id), (user_id,))
 
     async def _recall(self, changes: Sequence[MemberRow]) -> list[MemberRow | None]:
         """Which of these are recorded. Memory follows before the next turn begins: nothing is awaited between."""
@@ -136,14 +146,14 @@ class GroupService:
                 await turns.enter_async_context(self._turn(group_id))
             return await self._store.find_outcome(changes)
 
-    async def owned_by(self, user_id: int, group_id: int) -> GroupRow:
+    async def owned_by(self, user_id: int, group_id: int) -> Group:
         """A group as its owner sees it."""
         group = await self.seen_by(user_id, group_id)
         if user_id != group.owner_id:
             raise RequestRefused(Reason.NOT_OWNER)
         return group
 
-    async def seen_by(self, user_id: int, group_id: int) -> GroupRow:
+    async def seen_by(self, user_id: int, group_id: int) -> Group:
         """A group as one of its members sees it."""
         group = await self._existing(group_id)
         if user_id not in group.members:
@@ -154,7 +164,8 @@ class GroupService:
         """Have these groups in memory, those of them that exist."""
         missing = [group_id for group_id in set(group_ids) if group_id not in self._groups]
         if missing:
-            for group in await self._store.load(missing):
+            for row in await self._store.load(missing):
+                group = Group(row.group_id, row.name, row.owner_id, row.members)
                 self._groups.setdefault(group.group_id, group)  # one that was loaded meanwhile stays the one
 
     def members(self, group_id: int) -> Collection[int]:
@@ -169,7 +180,7 @@ class GroupService:
     def _too_many(self) -> RequestRefused:
         return RequestRefused(Reason.TOO_MANY_GROUPS, f"{self._limits.groups_of_user_max} groups")
 
-    async def _existing(self, group_id: int) -> GroupRow:
+    async def _existing(self, group_id: int) -> Group:
         await self.keep([group_id])
         if group_id not in self._groups:
             raise RequestRefused(Reason.NO_SUCH_GROUP)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable, Mapping
 from enum import Enum
+from typing import NamedTuple
 
+from server.core.ledger import WalletBalance
 from server.core.limits import Limits
 from server.services.runtime.batching import Batcher
-from storage.postgres.chat.groups import GroupStore, ProfileRow, StreamPositionRow
+from storage.postgres.chat.groups import GroupStore, ProfileRow
 
 PROFILES_MAX = 500
 
@@ -21,6 +23,22 @@ class LoginVerdict(Enum):
     EXPIRED = "expired"
 
 
+class JoinedStream(NamedTuple):
+    """Where one of a user's streams stands. The inbox has the user's own id, and no name."""
+
+    stream_id: int
+    name: str
+    owner_id: int
+    last_message: int
+
+
+class Profile(NamedTuple):
+    """What a user finds at login."""
+
+    balance: WalletBalance
+    streams: list[JoinedStream]
+
+
 class LoginService:
     """Judges logins with the keys that the chat backend mints its tokens with."""
 
@@ -30,7 +48,7 @@ class LoginService:
         self._keys = keys
         self._now_ms = now_ms
         self._store = store
-        self.batcher: Batcher[int, ProfileRow] = Batcher(self._load, PROFILES_MAX, limits)
+        self.batcher: Batcher[int, Profile] = Batcher(self._load, PROFILES_MAX, limits)
 
     def use(self, keys: Mapping[str, bytes]) -> None:
         """Logins from now on are judged with these keys; who is logged in stays."""
@@ -45,16 +63,17 @@ class LoginService:
             return LoginVerdict.REFUSED
         return LoginVerdict.ACCEPTED if expires_at_s * 1000 > self._now_ms() else LoginVerdict.EXPIRED
 
-    async def profile(self, user_id: int) -> ProfileRow:
-        """Balance and places of a user; their inbox is always among the places."""
+    async def profile(self, user_id: int) -> Profile:
+        """Balance and streams of a user; the inbox is always among the streams."""
         return await self.batcher.submit(user_id)
 
-    async def _load(self, user_ids: list[int]) -> list[ProfileRow]:
+    async def _load(self, user_ids: list[int]) -> list[Profile]:
         profiles = await self._store.profiles(user_ids)
-        return [_with_inbox(user_id, profiles[user_id]) for user_id in user_ids]
+        return [_profile(user_id, profiles[user_id]) for user_id in user_ids]
 
 
-def _with_inbox(user_id: int, profile: ProfileRow) -> ProfileRow:
-    if any(place.stream_id == user_id for place in profile.places):
-        return profile
-    return profile._replace(places=[StreamPositionRow(user_id, "", user_id, 0), *profile.places])
+def _profile(user_id: int, row: ProfileRow) -> Profile:
+    streams = [JoinedStream(one.stream_id, one.name, one.owner_id, one.last_message) for one in row.places]
+    if all(stream.stream_id != user_id for stream in streams):
+        streams.insert(0, JoinedStream(user_id, "", user_id, 0))
+    return Profile(WalletBalance(row.balance.fen, row.balance.version), streams)

@@ -9,9 +9,10 @@ from server.core.limits import Limits, check_bytes
 from server.core.packet import Terms
 from server.core.refusals import Reason
 from server.services.chat.groups import GroupService
-from server.services.packets.recovery import terms_of
+from server.services.packets.stored_state import terms_of
 from server.services.runtime.batching import Batcher
-from server.services.runtime.events import Announce, PacketPost, TextPost
+from server.services.runtime.bus import Bus
+from server.services.runtime.events import PacketPost, TextPost
 from storage.postgres.chat.messages import MessageRow, MessageStore, Post
 from storage.postgres.packets.packets import PacketStore
 
@@ -39,14 +40,14 @@ class MessageService:
         groups: GroupService,
         limits: Limits,
         now_ms: Callable[[], int],
-        announce: Announce,
+        bus: Bus,
     ) -> None:
         self._store = store
         self._packets = packets
         self._groups = groups
         self._limits = limits
         self._now_ms = now_ms
-        self._announce = announce
+        self._bus = bus
         self.batcher: Batcher[Post, int] = Batcher(self._record, BATCH_MAX, limits)
 
     async def say(self, user_id: int, group_id: int, text: str) -> int:
@@ -59,7 +60,7 @@ class MessageService:
         numbers = await self._store.append(posts)
         for post, number in zip(posts, numbers, strict=True):
             event = TextPost(post.stream_id, number, post.sender_id, post.at_ms, post.text or "")
-            self._announce(event, self._groups.members(post.stream_id))
+            self._bus.publish(event, self._groups.members(post.stream_id))
         return numbers
 
     async def catch_up(self, user_id: int, stream_id: int, after: int) -> MissedPosts:

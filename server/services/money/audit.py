@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from server.core.packet import Packet
-from server.services.packets.recovery import claim_of, terms_of
+from server.services.packets.stored_state import claim_of, terms_of
 from storage.postgres.database import Database
 from storage.postgres.money.audit import AuditSnapshot, SumsRow, snapshot
 

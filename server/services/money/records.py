@@ -13,10 +13,11 @@ from typing import Final, NamedTuple
 
 from server.core import beijing_year
 from server.core.ids import is_user
+from server.core.packet import PacketKind
 from server.core.pages import State
 from server.core.refusals import Reason, RequestRefused
 from server.services.chat.names import NameService
-from server.services.packets.grab_open import state_of
+from server.services.packets.stored_state import state_of
 from storage.postgres.money import records as store
 from storage.postgres.money.records import RecordRow, Span, YearRow
 from storage.postgres.packets.packets import PacketRow
@@ -34,7 +35,10 @@ class RecordDirection(StrEnum):
 class RecordItem(NamedTuple):
     """One packet in somebody's records. `user_id` is whom it came from, or whom (which group) it went to."""
 
-    packet: PacketRow
+    packet_id: int
+    kind: PacketKind
+    shares: int
+    opened: int  # shares opened so far
     at_ms: int  # opened, or sent
     user_id: int
     name: str  # "" for a group
@@ -105,13 +109,16 @@ class RecordService:
         now_ms = self._now_ms()
         return [
             RecordItem(
-                row.packet,
-                row.at_ms,
-                other_id,
-                names.get(other_id, ""),
-                row.amount_fen,
-                state_of(row.packet, now_ms),
-                row.is_best,
+                packet_id=row.packet.packet_id,
+                kind=PacketKind(row.packet.kind),
+                shares=row.packet.shares,
+                opened=row.packet.version,
+                at_ms=row.at_ms,
+                user_id=other_id,
+                name=names.get(other_id, ""),
+                amount_fen=row.amount_fen,
+                state=state_of(row.packet, now_ms),
+                is_best=row.is_best,
             )
             for row, other_id in zip(rows, others, strict=True)
         ]

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 
-from server.services.runtime.events import Announce, BalanceChange
+from server.core.ledger import WalletBalance
+from server.services.packets.batch import ClaimsRecorded
+from server.services.packets.commit import CommitPath
+from server.services.runtime.bus import Bus
+from server.services.runtime.events import BalanceChange
 from server.services.runtime.in_doubt import InDoubt
 from server.services.runtime.outage_log import OutageLog
 from storage.errors import StoreUnavailable
@@ -27,21 +31,22 @@ class SettlementService:
         batch_max: int,
         idle_s: float,
         now_ms: Callable[[], int],
-        announce: Announce,
-        unrecorded: Callable[[], int],
+        bus: Bus,
+        commit: CommitPath,
     ) -> None:
         self._queue = queue
         self._batch_max = batch_max
         self._idle_s = idle_s
         self._now_ms = now_ms
-        self._announce = announce
-        self._unrecorded = unrecorded
+        self._bus = bus
+        self._commit = commit
+        bus.subscribe(self._on_recorded, ClaimsRecorded)
         self._wake = asyncio.Event()
         self._outage_log = OutageLog("settlement_waits")
         self.in_doubt: InDoubt[Credit, Credit] = InDoubt(queue.find_outcome, self._tell)
         self.settled_claims = 0
 
-    def wake(self) -> None:
+    def _on_recorded(self, event: ClaimsRecorded, audience: Collection[int]) -> None:
         """Claims were recorded: do not wait for the next look."""
         self._wake.set()
 
@@ -62,7 +67,7 @@ class SettlementService:
 
     async def _pause(self, taken: int) -> None:
         """None when nobody waits for us and more is left than a batch."""
-        unrecorded = self._unrecorded()
+        unrecorded = self._commit.unrecorded
         if unrecorded or taken < self._batch_max:
             await asyncio.sleep(min(PACE_S + unrecorded * YIELD_S_PER_CLAIM, YIELD_S_MAX))
 
@@ -80,5 +85,5 @@ class SettlementService:
 
     def _tell(self, credit: Credit) -> None:
         self.settled_claims += credit.claims
-        event = BalanceChange(credit.user_id, credit.balance, credit.change_fen, "claim")
-        self._announce(event, (credit.user_id,))
+        event = BalanceChange(credit.user_id, WalletBalance(*credit.balance), credit.change_fen, "claim")
+        self._bus.publish(event, (credit.user_id,))

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from server.core import ledger
+from server.core.ledger import WalletBalance
 from server.core.limits import Limits, check_bytes, check_number
 from server.core.refusals import Reason, RequestRefused
-from server.services.runtime.events import Announce, BalanceChange
+from server.services.runtime.bus import Bus
+from server.services.runtime.events import BalanceChange
 from server.services.runtime.in_doubt import InDoubt
 from storage.errors import StoreUnavailable
 from storage.postgres.money import wallets as store
-from storage.postgres.money.wallets import Booked, TransferRow, WalletBalance
+from storage.postgres.money.wallets import Booked, TransferRow
 
 MOVE_FEN_MAX = 10**12  # ten thousand million yuan at once: more is a mistake
 
@@ -19,19 +21,17 @@ MOVE_FEN_MAX = 10**12  # ten thousand million yuan at once: more is a mistake
 class WalletService:
     """Use cases on wallets. Raises RequestRefused, StoreUnavailable."""
 
-    def __init__(
-        self, wallets: store.WalletStore, limits: Limits, now_ms: Callable[[], int], announce: Announce
-    ) -> None:
+    def __init__(self, wallets: store.WalletStore, limits: Limits, now_ms: Callable[[], int], bus: Bus) -> None:
         self._store = wallets
         self._limits = limits
         self._now_ms = now_ms
-        self._announce = announce
+        self._bus = bus
         self.in_doubt: InDoubt[TransferRow, Booked] = InDoubt(wallets.find_outcome, self._tell)
         self.moved_fen = {ledger.TransferKind.TOP_UP: 0, ledger.TransferKind.WITHDRAW: 0}
 
     async def balance(self, user_id: int) -> WalletBalance:
         """What a user has."""
-        return await self._store.balance(user_id)
+        return WalletBalance(*await self._store.balance(user_id))
 
     async def top_up(self, user_id: int, amount_fen: int, key: str) -> int:
         """Money from outside, once per key; the balance in fen."""
@@ -66,7 +66,8 @@ class WalletService:
         kind = ledger.TransferKind(transfer.kind)
         user_id, change_fen = _change(transfer)
         self.moved_fen[kind] += transfer.amount_fen
-        self._announce(BalanceChange(user_id, balance, change_fen, kind.name.lower()), (user_id,))
+        event = BalanceChange(user_id, WalletBalance(*balance), change_fen, kind.name.lower())
+        self._bus.publish(event, (user_id,))
 
 
 def _change(transfer: TransferRow) -> tuple[int, int]:

@@ -1,8 +1,9 @@
 """The commit path: decided in memory -> mirrored in Redis -> recorded in PostgreSQL -> told.
 
 Two stages, each one batch at a time, so one batch is in Redis while the one before it is in PostgreSQL. A batch
-holds the claims of many packets; what a store refuses is undone packet by packet and decided again after a reload,
-the rest of the batch goes on. `won` is said behind the record (tier `postgres`) or the mirror (tier `redis`).
+holds the claims of many packets. A store rejects packet by packet: rejected opens are retried after a reload, the
+rest of the batch goes on. `won` is told behind the record (durability `postgres`) or the mirror (`redis`).
+What becomes of a part goes over the bus: ClaimsDurable, ClaimsRecorded, ClaimsRejected.
 """
 
 from __future__ import annotations
@@ -10,43 +11,35 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from itertools import chain
-from typing import Literal, NamedTuple, TypeAlias
 
 from server.core.latency import Histogram
 from server.core.limits import Limits
-from server.core.packet import WON, Claim, Packet
-from server.services.packets.live_packet import LivePacket, PendingRequest
+from server.core.packet import WON
+from server.services.packets.batch import (
+    ClaimsDurable,
+    ClaimsRecorded,
+    ClaimsRejected,
+    PacketBatch,
+    claims_in,
+    extension,
+    joined,
+    leave_unmirrored,
+    without,
+)
+from server.services.packets.live_packet import LivePacket
+from server.services.packets.mirror_health import Durability, MirrorHealth
+from server.services.packets.requests import PendingRequest
+from server.services.runtime.bus import Bus
 from server.services.runtime.load_shedding import NEW_WORK, LoadShedding
 from storage.errors import StoreUnavailable
 from storage.postgres.packets.packets import Advance, PacketStore
-from storage.redis import mirror as log
-from storage.redis.mirror import Extension, Mirror
+from storage.redis.mirror import Mirror
 
-Durability: TypeAlias = Literal["postgres", "redis"]
-BATCH_MAX = 1_000  # claims; larger ones win little and make everybody wait
-UNRECORDED_MAX = 50_000  # claims on their way, in the tier redis told or not, whatever the time they take
-VIEW_S_MAX = 30.0  # tier redis: half of what the log of a finished packet outlives it (see mirror._FORGET_MS)
+BATCH_MAX = 1_000  # claims; larger batches win little and every open in them waits longer
+UNRECORDED_MAX = 50_000  # claims in flight; with durability redis told or not, whatever the time they take
+VIEW_S_MAX = 30.0  # durability redis: half of what the log of a finished packet outlives it (see mirror._FORGET_MS)
 AHEAD_MAX = 16  # batches between the stages
-LINGER_S = 0.03  # tier redis: nobody waits for the record, so it takes fewer and larger batches
-
-
-class PacketBatch(NamedTuple):
-    """The part of a batch that belongs to one packet, decided on `packet` when it had `version` claims."""
-
-    live: LivePacket
-    packet: Packet
-    version: int
-    attempts: list[PendingRequest]
-    claims: list[Claim]  # of the attempts, in the order of the indexes
-
-
-class CommitListener(NamedTuple):
-    """Who hears what becomes of slices. All are called without awaiting."""
-
-    durable: Callable[[PacketBatch], None]  # its claims may be spoken of
-    recorded: Callable[[PacketBatch], None]  # and stand in the books
-    rejected: Callable[[PacketBatch, str], None]  # a store refused or did not answer: read it again
+LINGER_S = 0.03  # durability redis: no open waits for the record, so it takes fewer and larger batches
 
 
 class CommitPath:
@@ -56,29 +49,29 @@ class CommitPath:
         self,
         mirror: Mirror,
         packets: PacketStore,
-        durability: Durability,
-        watch: CommitListener,
+        health: MirrorHealth,
         limits: Limits,
+        bus: Bus,
         now_ms: Callable[[], int],
         elapsed_s: Callable[[], float],
     ) -> None:
-        """`elapsed_s` is a clock that never jumps, to take the time of batches with."""
+        """`elapsed_s` is a clock that never jumps: it measures the time that batches take."""
         self._mirror = mirror
         self._packets = packets
-        self._durability = durability
-        self._watch = watch
+        self._health = health
+        self._told_behind_mirror = health.decides
+        self._bus = bus
         self._gathering: dict[LivePacket, PacketBatch] = {}
         self._wake = asyncio.Event()
         self._between: asyncio.Queue[list[PacketBatch]] = asyncio.Queue(AHEAD_MAX)
-        self._linger_s = LINGER_S if durability == "redis" else 0.0
+        self._linger_s = LINGER_S if self._told_behind_mirror else 0.0
         self._load_shedding = LoadShedding(BATCH_MAX, limits, UNRECORDED_MAX)
         self._gathered = 0
         self._now_ms = now_ms
         self._elapsed_s = elapsed_s
-        self.open_ms = Histogram()  # from the arrival of an open until it hears `won`
+        self.open_ms = Histogram()  # from the arrival of an open until its `won`
         self.batch_ms: dict[Durability, Histogram] = {"redis": Histogram(), "postgres": Histogram()}
-        self.mirror_is_up = True
-        self.unrecorded = 0  # claims on their way
+        self.unrecorded = 0  # claims in flight
         self.batches = 0
         self.recorded_claims = 0
         self.recorded_fen = 0
@@ -86,36 +79,36 @@ class CommitPath:
 
     @property
     def overloaded(self) -> bool:
-        """Who opens now would wait too long, or more is on its way than should be."""
+        """A new open would wait too long, or too many claims are in flight."""
         return self.unrecorded >= UNRECORDED_MAX or self._load_shedding.is_too_high(self._untold)
 
     @property
     def almost_overloaded(self) -> bool:
-        """Nobody should begin anything new."""
+        """Nothing new should begin."""
         return self.unrecorded >= UNRECORDED_MAX * NEW_WORK or self._load_shedding.is_too_high(
             self._untold, NEW_WORK
         )
 
     @property
     def retry_after_ms(self) -> int:
-        """When what is on its way now will have been told."""
+        """When the claims that are in flight now will have been told."""
         return self._load_shedding.retry_after_ms(self._untold)
 
     @property
     def _untold(self) -> int:
-        """Claims before the store behind which `won` is said."""
-        return self.unrecorded if self._durability == "postgres" else self._gathered
+        """Claims before the store behind which `won` is told."""
+        return self._gathered if self._told_behind_mirror else self.unrecorded
 
-    def submit(self, live: LivePacket, attempt: PendingRequest) -> None:
-        """Take an open that was decided as a win; `attempt.claim` is set."""
-        assert attempt.claim is not None
+    def submit(self, live: LivePacket, request: PendingRequest) -> None:
+        """Take an open that was decided as a win; `request.claim` is set."""
+        assert request.claim is not None
         assert live.packet is not None
         part = self._gathering.get(live)
         if part is None:
-            part = self._gathering[live] = PacketBatch(live, live.packet, attempt.claim.index, [], [])
+            part = self._gathering[live] = PacketBatch(live, live.packet, request.claim.index, [], [])
             live.in_flight += 1
-        part.attempts.append(attempt)
-        part.claims.append(attempt.claim)
+        part.requests.append(request)
+        part.claims.append(request.claim)
         self.unrecorded += 1
         self._gathered += 1
         self._wake.set()
@@ -123,20 +116,20 @@ class CommitPath:
     # --- first stage ------------------------------------------------------------------------------------------
 
     async def run_mirror(self) -> None:
-        """Take what has gathered, mirror it, hand it on; for ever, to be supervised."""
+        """Take the gathered claims, mirror them, hand them on. Never ends; to be supervised."""
         while True:
             await self._wake.wait()
             batch = self._still_trusted(self._take())
-            if self._durability == "redis":
+            if self._told_behind_mirror:
                 batch = self._still_fresh(batch)
-            if self.mirror_is_up:
+            if self._health.is_up:
                 batch = await self._mirror_batch(batch)
-            elif self._durability == "redis":
+            elif self._told_behind_mirror:
                 self._reject(batch, "Redis is away")
                 batch = []
             else:
-                _leave_unmirrored(batch)
-            if self._durability == "redis":
+                leave_unmirrored(batch)
+            if self._told_behind_mirror:
                 self._tell(batch)
             if batch:
                 await self._between.put(batch)
@@ -154,33 +147,33 @@ class CommitPath:
         return batch
 
     def _still_trusted(self, batch: list[PacketBatch]) -> list[PacketBatch]:
-        """Leave out what was built on a state that turned out wrong meanwhile."""
+        """Reject what was built on a state that turned out wrong meanwhile."""
         stale = [part for part in batch if part.packet is not part.live.packet]
-        self._reject(stale, "built on what was undone")
-        return _without(batch, stale)
+        self._reject(stale, "built on rejected claims")
+        return without(batch, stale)
 
     def _still_fresh(self, batch: list[PacketBatch]) -> list[PacketBatch]:
-        """Leave out who expects no log and read the record long ago: the log may have been there, and lapsed."""
+        """Reject what expects no log on an old reading of the record: the log may have been there, and lapsed."""
         least_s = asyncio.get_running_loop().time() - VIEW_S_MAX
         stale = [part for part in batch if not part.live.mirrored and part.live.read_at_s <= least_s]
         self._reject(stale, "read too long ago")
-        return _without(batch, stale)
+        return without(batch, stale)
 
     async def _mirror_batch(self, batch: list[PacketBatch]) -> list[PacketBatch]:
         if not batch:
             return batch
         try:
             with self._measured("redis"):
-                refused = await self._mirror.append([_extension(part) for part in batch])
+                refused = await self._mirror.append([extension(part) for part in batch])
         except StoreUnavailable as error:
-            self.mirror_is_up = False
-            if self._durability == "redis":
+            self._health.lost()
+            if self._told_behind_mirror:
                 self._reject(batch, str(error))
                 return []
-            _leave_unmirrored(batch)
+            leave_unmirrored(batch)
             return batch
         moved = [part for part in batch if part.live.packet_id in refused] if refused else []
-        accepted = _without(batch, moved)
+        accepted = without(batch, moved)
         for part in accepted:
             part.live.mirrored = True
         self._reject(moved, "the mirror has moved")
@@ -189,19 +182,19 @@ class CommitPath:
     # --- second stage -----------------------------------------------------------------------------------------
 
     async def run_record(self) -> None:
-        """Record what was mirrored, all that is there in one transaction; for ever, to be supervised."""
+        """Record the mirrored claims, all that are there in one statement. Never ends; to be supervised."""
         while True:
-            await self._record_batch(_joined(await self._mirrored()))
+            await self._record_batch(joined(await self._mirrored()))
 
     async def _mirrored(self) -> list[list[PacketBatch]]:
-        """What has been mirrored, up to a batch; in the tier redis it waits a while for more behind the first."""
+        """What has been mirrored, up to a batch; with durability redis it lingers for more behind the first."""
         batches = [await self._between.get()]
-        claims = _claims(batches[0])
+        claims = claims_in(batches[0])
         with suppress(TimeoutError):
             async with asyncio.timeout(self._linger_s):
                 while claims < BATCH_MAX and (self._linger_s or not self._between.empty()):
                     batches.append(await self._between.get())
-                    claims += _claims(batches[-1])
+                    claims += claims_in(batches[-1])
         return batches
 
     async def _record_batch(self, batch: list[PacketBatch]) -> None:
@@ -218,19 +211,19 @@ class CommitPath:
             return
         self.batches += 1
         moved = [part for part in batch if part.live.packet_id not in accepted]
-        good = _without(batch, moved)
-        if self._durability == "postgres":
+        good = without(batch, moved)
+        if not self._told_behind_mirror:
             self._tell(good)
         for part in good:
             self._release(part)
             self._count(part)
-            self._watch.recorded(part)
+            self._bus.publish(ClaimsRecorded(part))
         self._reject(moved, "the record has moved")
 
     @contextmanager
     def _measured(self, store: Durability) -> Iterator[None]:
-        """Take the time of a batch; it is a measure of pressure if users wait for this store."""
-        users_wait, began_s = store == self._durability, self._elapsed_s()
+        """Measure the time of a batch; load shedding counts it if opens wait for this store."""
+        users_wait, began_s = store == self._health.durability, self._elapsed_s()
         if users_wait:
             self._load_shedding.begin()
         try:
@@ -240,21 +233,21 @@ class CommitPath:
             if users_wait:
                 self._load_shedding.end(more_waits=bool(self._gathering) or not self._between.empty())
 
-    # --- what becomes of a slice ------------------------------------------------------------------------------
+    # --- what becomes of a part -------------------------------------------------------------------------------
 
     def _tell(self, batch: list[PacketBatch]) -> None:
-        now_ms, waited_ms = self._now_ms(), self.open_ms.add
+        now_ms, waited_ms, reply = self._now_ms(), self.open_ms.add, self._bus.reply
         for part in batch:
-            part.live.durable = part.version + len(part.attempts)
+            part.live.durable = part.version + len(part.requests)
             told = part.packet.told
-            for attempt, claim in zip(part.attempts, part.claims, strict=True):
-                if not attempt.answered:
-                    waited_ms(now_ms - attempt.at_ms)
-                    attempt.answer(told(WON, claim))
-            self._watch.durable(part)
+            for request, claim in zip(part.requests, part.claims, strict=True):
+                if not request.answered:
+                    waited_ms(now_ms - request.at_ms)
+                    reply(request, told(WON, claim))
+            self._bus.publish(ClaimsDurable(part))
 
     def _count(self, part: PacketBatch) -> None:
-        """A slice stands in the books."""
+        """A part stands in the books."""
         part.live.recorded = part.version + len(part.claims)
         self.recorded_claims += len(part.claims)
         self.recorded_fen += sum([claim.amount_fen for claim in part.claims])
@@ -262,51 +255,11 @@ class CommitPath:
     def _reject(self, batch: list[PacketBatch], why: str) -> None:
         for part in batch:
             self._release(part)
-            part.live.distrust()
-            part.live.rejected += part.attempts
-            self.rejected_claims += len(part.attempts)
-            self._watch.rejected(part, why)
+            part.live.reject(part.requests)
+            self.rejected_claims += len(part.requests)
+            self._bus.publish(ClaimsRejected(part, why))
 
     def _release(self, part: PacketBatch) -> None:
+        """A part has left the stores."""
         part.live.in_flight -= 1
-        self.unrecorded -= len(part.attempts)
-
-
-def _leave_unmirrored(batch: list[PacketBatch]) -> None:
-    """What the mirror holds of these packets is unknown now; the next claim finds out by being refused."""
-    for part in batch:
-        part.live.mirrored = False
-
-
-def _without(batch: list[PacketBatch], few: list[PacketBatch]) -> list[PacketBatch]:
-    """The batch without these parts, of which there are none as a rule."""
-    return [part for part in batch if part not in few] if few else batch
-
-
-def _claims(batch: list[PacketBatch]) -> int:
-    return sum(len(part.claims) for part in batch)
-
-
-def _joined(batches: list[list[PacketBatch]]) -> list[PacketBatch]:
-    """Batches as one, with one slice a packet."""
-    by_live: dict[LivePacket, PacketBatch] = {}
-    for part in chain.from_iterable(batches):
-        before = by_live.setdefault(part.live, part)
-        if before is not part:
-            before.attempts.extend(part.attempts)
-            before.claims.extend(part.claims)
-            part.live.in_flight -= 1
-    return list(by_live.values())
-
-
-def _extension(part: PacketBatch) -> Extension:
-    live, claims = part.live, log.pack(part.claims)
-    if live.mirrored:
-        return Extension(live.packet_id, log.length(part.version), b"", claims)
-    return Extension(live.packet_id, live.mirror_length, _image(part), claims)
-
-
-def _image(part: PacketBatch) -> bytes:
-    """The whole log of a packet as it was before this slice."""
-    claims = list(part.packet.claims.values())[: part.version]
-    return log.HEAD + log.pack(claims)
+        self.unrecorded -= len(part.requests)

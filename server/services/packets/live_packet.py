@@ -1,48 +1,27 @@
-"""A live packet and the attempts on it, between the moment they are decided and the moment they are durable.
+"""A packet in memory: its state, what is durable of it, and the requests that wait for it.
 
     waiting --decide--> won --commit path--> durable --> reply
        ^                 |
-       |                 +-- a store refused or did not answer --> undone --reload, decide again--+
-       +------------------------------------------------------------------------------------------+
+       |                 +-- a store refused or did not answer --> rejected --reload, retry--+
+       +------------------------------------------------------------------------------------+
 
-What memory knows ahead of the stores is told to nobody: an answer that rests on a claim which is not durable yet
-waits with it.
+Memory runs ahead of the stores. A reply that rests on a claim which is not durable yet waits with that claim.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection, Iterable
 from itertools import islice
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
-import msgspec
-
-from server.core.packet import Claim, Decision, Packet, may_open
+from server.core.packet import Packet, may_open
+from server.core.packet_states import PacketEvent, PacketState, next_state
 from server.core.pages import Known
-from server.core.refusals import Reason
-
-Reply: TypeAlias = Callable[[Decision | Reason], None]
-
-
-class PendingRequest(msgspec.Struct, eq=False):
-    """One grab or open on its way. `at_ms` is when it arrived; `ticket` is None for a grab."""
-
-    user_id: int
-    ticket: int | None
-    at_ms: int
-    reply: Reply
-    claim: Claim | None = None  # what was decided, while it is not durable
-    answered: bool = False
-
-    def answer(self, decision: Decision | Reason) -> None:
-        """Tell the user, once."""
-        if not self.answered:
-            self.answered = True
-            self.reply(decision)
+from server.services.packets.requests import PendingRequest
 
 
 class Snapshot(NamedTuple):
-    """A packet at one moment, to speak of: claims that come later stand behind the durable ones."""
+    """A packet at one moment. Claims that come later stand behind the durable ones."""
 
     packet: Packet
     durable: int
@@ -51,7 +30,7 @@ class Snapshot(NamedTuple):
 
     @property
     def known(self) -> Known:
-        """What may be said of it: the claims that are durable. A copy, because the packet's own go on growing."""
+        """What may be told of it: the durable claims. A copy, because the packet's own claims go on growing."""
         claims = dict(islice(self.packet.claims.items(), self.durable))
         return Known(self.packet.terms, claims, self.refunded)
 
@@ -60,12 +39,12 @@ class Snapshot(NamedTuple):
         return may_open(self.packet.terms, user_id, user_id in self.audience)
 
     def may_follow(self, user_id: int) -> bool:
-        """Whether a user who sees its list may be told of claims to come: not who has left or was kicked."""
+        """Whether a user who sees the list may be told of later claims: not after leaving or being removed."""
         return user_id == self.packet.terms.sender_id or self.may_open(user_id)
 
 
 class LivePacket:
-    """A packet in memory. While `packet` is None (being loaded or reloaded) everything waits."""
+    """One packet in memory. `packet` is set in the state READY only; in every other state requests wait."""
 
     __slots__ = (
         "also_in",
@@ -82,28 +61,37 @@ class LivePacket:
         "refunded",
         "rejected",
         "replaced",
+        "state",
         "waiting",
     )
 
     def __init__(self, packet_id: int) -> None:
         self.packet_id = packet_id
+        self.state = PacketState.ABSENT
         self.packet: Packet | None = None
-        self.replaced: Packet | None = None  # what a reload takes the tickets over from
+        self.replaced: Packet | None = None  # the object whose tickets a reload takes over
         self.audience: Collection[int] = ()  # the members of its groups, or the one receiver
         self.also_in: tuple[int, ...] = ()  # groups that it was sent to again, besides the one of its terms
-        self.durable = 0  # so many claims may be spoken of
+        self.durable = 0  # so many claims may be told
         self.recorded = 0  # so many are known to stand in the books
-        self.refunded = False  # the record is closed, and what nobody opened is back with the sender
+        self.refunded = False  # the record is closed, and the unopened rest is back with the sender
         self.in_flight = 0  # so many batches at the stores hold claims of this packet
         self.log_known = True  # False: the mirror was away when this was read, and may hold more
         self.mirrored = False  # the mirror holds what the claims in flight are built on
-        self.mirror_length = 0  # what the mirror's log looks like while it does not
+        self.mirror_length = 0  # the length of the mirror's log while it does not
         self.waiting: list[PendingRequest] = []
         self.rejected: list[PendingRequest] = []
         self.read_at_s = 0.0  # the stores were read then (the clock of the loop)
 
-    def ready(self, packet: Packet, audience: Collection[int], mirrored: bool, mirror_length: int) -> None:
-        """Stand as the stores tell."""
+    def move(self, event: PacketEvent) -> None:
+        """Go to the next state. Raises ValueError if this event cannot happen now."""
+        self.state = next_state(self.state, event)
+
+    def become_ready(
+        self, event: PacketEvent, packet: Packet, audience: Collection[int], mirrored: bool, mirror_length: int
+    ) -> None:
+        """Stand as the stores tell (READ), or as it was just sent (SENT)."""
+        self.move(event)
         if self.replaced is not None:
             packet.keep_tickets(self.replaced)
             self.replaced = None
@@ -113,18 +101,40 @@ class LivePacket:
         self.mirrored = mirrored
         self.mirror_length = mirror_length
 
-    def distrust(self) -> None:
-        """What memory holds is not what the stores hold: everything waits until it was read again."""
+    def distrust(self, event: PacketEvent) -> None:
+        """Memory may differ from the stores: everything waits until it was read again."""
+        self.move(event)
         if self.packet is not None:
             self.replaced, self.packet = self.packet, None
 
-    def seen(self) -> Snapshot | None:
-        """What may be said of it now; None while it is being loaded."""
+    def reject(self, requests: Iterable[PendingRequest]) -> None:
+        """These opens were won in memory, but a store did not take them; they are retried after the reload."""
+        self.distrust(PacketEvent.REJECTED)
+        self.rejected += requests
+
+    def take_rejected(self) -> list[PendingRequest]:
+        """The rejected opens, in the order in which they were decided, whichever stage rejected them."""
+        rejected, self.rejected = sorted(self.rejected, key=_index_of), []
+        return rejected
+
+    def take_waiting(self) -> list[PendingRequest]:
+        """The requests that wait, in the order of their arrival."""
+        waiting, self.waiting = self.waiting, []
+        return waiting
+
+    def snapshot(self) -> Snapshot | None:
+        """What may be told of it now; None unless it is ready."""
         if self.packet is None:
             return None
         return Snapshot(self.packet, self.durable, self.refunded, self.audience)
 
     @property
     def quiet(self) -> bool:
-        """Nothing of it is at the stores and nothing waits."""
+        """Nothing of it is at the stores and no request waits."""
         return not (self.in_flight or self.waiting or self.rejected)
+
+
+def _index_of(request: PendingRequest) -> int:
+    """Which claim a rejected open had made."""
+    assert request.claim is not None
+    return request.claim.index

@@ -12,8 +12,11 @@ from server.core.pages import State, View, Viewer
 from server.core.refusals import Reason, RequestRefused
 from server.core.texts import Language, ago
 from server.services.chat.names import NameService
-from server.services.packets.grab_open import PacketService
-from server.services.packets.live_packet import Reply, Snapshot
+from server.services.packets.grab_open import GrabOpenService
+from server.services.packets.live_packet import Snapshot
+from server.services.packets.live_packets import LivePackets
+from server.services.packets.requests import GrabRequest, LookRequest
+from server.services.runtime.bus import LOCAL, Bus, Outcome
 
 LINES_MAX = 100  # claims on one page of the list
 
@@ -59,15 +62,21 @@ class ResultChange(NamedTuple):
 class PageService:
     """Use cases on pages. Raises RequestRefused."""
 
-    def __init__(self, packets: PacketService, names: NameService, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, packets: LivePackets, opens: GrabOpenService, names: NameService, bus: Bus, now_ms: Callable[[], int]
+    ) -> None:
         self._packets = packets
+        self._opens = opens
+        self._bus = bus
         self._names = names
         self._now_ms = now_ms
 
     async def tap(self, user_id: int, packet_id: int, language: Language) -> TapResult:
         """Grab a packet, and the page that goes with the answer; none with busy, nor for who has nothing to see."""
         now_ms = self._now_ms()  # not later than the grab decides: who gets a ticket gets the page for it
-        decision, seen = await self._answer(self._packets.grab, user_id, packet_id)
+        answer, seq = self._expect(packet_id)
+        self._opens.grab(GrabRequest(packet_id, user_id, now_ms, LOCAL, seq))
+        decision, seen = await answer
         if seen is None or decision.answer is Answer.BUSY:
             return TapResult(decision, None, "", None)
         if decision is EXPIRED:
@@ -82,7 +91,9 @@ class PageService:
 
     async def result(self, user_id: int, packet_id: int, language: Language, before_index: int) -> ResultList:
         """The result page, with the claims before an index; 0: the newest. Raises RequestRefused (NOT_ALLOWED)."""
-        _, seen = await self._answer(self._packets.look, user_id, packet_id)
+        answer, seq = self._expect(packet_id)
+        self._opens.look(LookRequest(packet_id, user_id, self._now_ms(), LOCAL, seq))
+        _, seen = await answer
         if seen is not None:
             viewer = Viewer(user_id, seen.may_open(user_id), language)
             if (result := await self._result(seen, viewer, self._now_ms(), before_index)) is not None:
@@ -99,23 +110,20 @@ class PageService:
 
     # --- putting pages together -------------------------------------------------------------------------------
 
-    def _answer(
-        self, ask: Callable[[int, int, Reply], None], user_id: int, packet_id: int
-    ) -> asyncio.Future[tuple[Decision, Snapshot | None]]:
-        """The answer to a grab or a look, and what may be said of the packet at that moment."""
+    def _expect(self, packet_id: int) -> tuple[asyncio.Future[tuple[Decision, Snapshot | None]], int]:
+        """The reply to a grab or a look, with the snapshot of that very moment; and the seq to ask with."""
         answer: asyncio.Future[tuple[Decision, Snapshot | None]] = asyncio.get_running_loop().create_future()
 
-        def reply(decision: Decision | Reason) -> None:
-            if answer.done():  # whoever asked has gone away
+        def on_reply(outcome: Outcome) -> None:
+            if answer.done():  # the connection that asked is gone
                 return
-            if isinstance(decision, Reason):
-                wait_ms = self._packets.retry_after_ms if decision is Reason.OVERLOADED else None
-                answer.set_exception(RequestRefused(decision, retry_after_ms=wait_ms))
+            if isinstance(outcome, Reason):
+                wait_ms = self._opens.retry_after_ms if outcome is Reason.OVERLOADED else None
+                answer.set_exception(RequestRefused(outcome, retry_after_ms=wait_ms))
             else:
-                answer.set_result((decision, self._packets.seen(packet_id)))
+                answer.set_result((outcome, self._packets.snapshot(packet_id)))
 
-        ask(user_id, packet_id, reply)
-        return answer
+        return answer, self._bus.expect(on_reply)
 
     async def _result(self, seen: Snapshot, viewer: Viewer, now_ms: int, before_index: int) -> ResultList | None:
         known = seen.known

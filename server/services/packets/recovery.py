@@ -1,188 +1,190 @@
-"""Bring packets into memory: read the record, then the mirror, re-drive what reached the mirror alone."""
+"""Recovery: the queue of packets that must be read from the stores, and what becomes of their requests.
+
+A packet comes here when a request names one that is not in memory, when a store rejected a batch of it, or when the
+sweep finds a log that only the mirror holds. Once it is ready, PacketReady goes over the bus and its requests are
+decided. While the stores are away its requests get a temporary error; claims that were told are never dropped.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 import structlog
 
-from server.core import reconcile
-from server.core.amounts import Caps
-from server.core.packet import Claim, Packet, PacketKind, Terms
-from server.services.chat.groups import GroupService
-from server.services.packets.commit import CommitPath, Durability
+from server.core.limits import Limits
+from server.core.packet import NOT_ALLOWED, Claim, Packet
+from server.core.packet_states import PacketEvent, PacketState
+from server.core.refusals import Reason
+from server.services.packets.batch import ClaimsRecorded, ClaimsRejected, PacketsOver
 from server.services.packets.live_packet import LivePacket
+from server.services.packets.live_packets import LivePackets
+from server.services.packets.reload import Reload
+from server.services.runtime.bus import Bus
+from server.services.runtime.load_shedding import LoadShedding
+from server.services.runtime.outage_log import OutageLog
 from storage.errors import StoreUnavailable
-from storage.postgres.packets.packets import Advance, ClaimRow, PacketRow, PacketStore
-from storage.redis.mirror import Log, Mirror
 
 LOG = structlog.get_logger()
-NOTHING = Log(0, [], closed=False)
+LOAD_MAX = 100  # packets read in one go: replaying hundreds of claims each takes the loop milliseconds
+TO_LOAD_MAX = 50_000  # packets that wait to be read
+RETRY_S = 0.5  # between two tries to read packets whose claims were told and must be recorded
 
 
-class StoredState(NamedTuple):
-    """One packet as both stores tell it."""
+class PacketReady(NamedTuple):
+    """A packet was read, and its requests can be decided. `unannounced`: claims that no process announced."""
 
-    terms: Terms
-    recorded: list[Claim]
-    closed: bool  # finished or refunded
-    log: Log
-    also_in: Sequence[int] = ()
-    log_known: bool = True  # the mirror was asked
-
-
-class Recovered(NamedTuple):
-    """What came of loading packets."""
-
-    unusable: list[LivePacket]  # that do not exist, or are damaged: they have no packet
-    news: dict[LivePacket, list[Claim]]  # claims that the stores hold and nobody here has spoken of, by index
-
-
-def terms_of(row: PacketRow) -> Terms:
-    """The terms of a recorded packet."""
-    return Terms(
-        packet_id=row.packet_id,
-        kind=PacketKind(row.kind),
-        sender_id=row.sender_id,
-        target_id=row.target_id,
-        total_fen=row.total_fen,
-        shares=row.shares,
-        caps=Caps(row.share_fen_min, row.share_fen_max),
-        greeting=row.greeting,
-        seed=row.seed,
-        created_at_ms=row.created_at_ms,
-        expires_at_ms=row.expires_at_ms,
-    )
-
-
-def claim_of(row: ClaimRow) -> Claim:
-    """A recorded claim as the rules know it."""
-    return Claim(row.index, row.user_id, row.amount_fen, row.at_ms)
-
-
-def claims_of(log: Log) -> list[Claim]:
-    """The claims of a mirrored log; their place is their index."""
-    return [Claim(index, one.user_id, one.amount_fen, one.at_ms) for index, one in enumerate(log.claims)]
+    live: LivePacket
+    packet: Packet
+    unannounced: list[Claim]
 
 
 class Recovery:
-    """Reads both memories of packets and makes them agree. Raises StoreUnavailable."""
+    """Reads packets, many in one go."""
 
-    def __init__(
-        self, packets: PacketStore, mirror: Mirror, path: CommitPath, groups: GroupService, durability: Durability
-    ) -> None:
+    def __init__(self, reload: Reload, packets: LivePackets, limits: Limits, bus: Bus) -> None:
+        self._reload = reload
         self._packets = packets
-        self._mirror = mirror
-        self._path = path
-        self._groups = groups
-        self._durability = durability
-        self.redriven_claims = 0
-        self.found_fen = 0  # of claims that stand in the books and were not seen to get there
+        self._bus = bus
+        self._to_load: dict[LivePacket, None] = {}
+        self._loading: list[LivePacket] = []
+        self._postponed: dict[LivePacket, None] = {}
+        self._load_shedding = LoadShedding(LOAD_MAX, limits, TO_LOAD_MAX)
+        self._outage_log = OutageLog("loading_waits")
+        self._wake = asyncio.Event()
+        bus.subscribe(self._on_recorded, ClaimsRecorded)
+        bus.subscribe(self._on_rejected, ClaimsRejected)
 
-    async def load(self, lives: Sequence[LivePacket]) -> Recovered:
-        """Make these packets ready. One whose re-drive was overtaken by another writer stays without a packet."""
-        read_at_s = asyncio.get_running_loop().time()  # before the record is read
-        ids = [live.packet_id for live in lives]
-        memories = await self._read(ids)
-        await self._groups.keep([group_id for one in memories.values() for group_id in _groups(one)])
-        verdicts = {packet_id: verdict(one) for packet_id, one in memories.items()}
-        overtaken = await self._redrive(memories, verdicts)
-        loaded = Recovered([], {})
-        for live in lives:
-            live.read_at_s = read_at_s
-            memory = memories.get(live.packet_id)
-            if live.packet_id in overtaken:
-                continue
-            if memory is None or not self._make_ready(live, memory, verdicts[live.packet_id], loaded.news):
-                loaded.unusable.append(live)
-        return loaded
+    @property
+    def is_overloaded(self) -> bool:
+        """One more packet would wait too long to be read."""
+        return self._load_shedding.is_too_high(self._unread)
 
-    async def _read(self, ids: list[int]) -> dict[int, StoredState]:
-        rows, claims = await self._packets.load(ids)
-        logs: dict[int, Log] = {}
-        if self._path.mirror_is_up:
-            try:
-                logs = await self._mirror.read(ids)
-            except StoreUnavailable:
-                self._path.mirror_is_up = False
-        if not self._path.mirror_is_up and self._durability == "redis":
-            raise StoreUnavailable("Redis is away")  # it may hold claims that were told and are recorded nowhere
-        return {
-            packet_id: StoredState(
-                terms_of(row),
-                [claim_of(claim) for claim in claims[packet_id]],
-                row.closed_at_ms is not None,
-                logs.get(packet_id, NOTHING),
-                row.also_in,
-                self._path.mirror_is_up,
-            )
-            for packet_id, row in rows.items()
-        }
+    @property
+    def retry_after_ms(self) -> int:
+        """When there may be room again."""
+        return self._load_shedding.retry_after_ms(self._unread)
 
-    async def _redrive(
-        self, memories: dict[int, StoredState], verdicts: dict[int, reconcile.Reconciliation]
-    ) -> set[int]:
-        """Record what only the mirror holds; the packets that another writer moved meanwhile."""
-        ahead = {packet_id: verdict.redrive for packet_id, verdict in verdicts.items() if verdict.redrive}
-        if not ahead:
-            return set()
-        accepted = await self._packets.record(
-            [Advance(packet_id, len(memories[packet_id].recorded), claims) for packet_id, claims in ahead.items()]
-        )
-        self.redriven_claims += sum(len(ahead[packet_id]) for packet_id in accepted)
-        return ahead.keys() - accepted
+    @property
+    def _unread(self) -> int:
+        """Packets that wait to be read, or are being read."""
+        return len(self._to_load) + len(self._loading)
 
-    def _make_ready(
-        self,
-        live: LivePacket,
-        memory: StoredState,
-        found: reconcile.Reconciliation,
-        news: dict[LivePacket, list[Claim]],
-    ) -> bool:
-        """False if its records contradict themselves: nobody can open it, and the server goes on."""
-        terms, claims = memory.terms, [*memory.recorded, *found.redrive]
-        known, counted = len(memory.recorded), len(memory.recorded)
-        if live.replaced is not None:
-            known, counted = live.durable, live.recorded
+    # --- what is to be read -----------------------------------------------------------------------------------
+
+    def request(self, packet_id: int) -> LivePacket:
+        """Have an absent packet read; it is LOADING from now on."""
+        live = self._packets.begin_loading(packet_id)
+        self._load_soon(live)
+        return live
+
+    def adopt(self, packet_ids: Iterable[int]) -> None:
+        """Read packets that no request has named, to re-drive what reached the mirror alone."""
+        for packet_id in packet_ids:
+            if self._packets.get(packet_id) is None:
+                self.request(packet_id)
+
+    def hurry(self, live: LivePacket) -> None:
+        """A request came for a packet that is not ready: a postponed one is tried at once."""
+        if live.state is PacketState.POSTPONED:
+            del self._postponed[live]
+            self._retry(live)
+
+    def reload_when_landed(self, live: LivePacket) -> None:
+        """A distrusted packet is read again once no batch of it is in flight."""
+        if live.state is PacketState.DISTRUSTED and live.in_flight == 0:
+            live.move(PacketEvent.LANDED)
+            self._load_soon(live)
+
+    def _on_recorded(self, event: ClaimsRecorded, audience: Collection[int]) -> None:
+        part = event.batch
+        if part.version + len(part.requests) == part.packet.terms.shares:
+            self._bus.publish(PacketsOver((part.live.packet_id,)))
+        self.reload_when_landed(part.live)
+
+    def _on_rejected(self, event: ClaimsRejected, audience: Collection[int]) -> None:
+        part = event.batch
+        LOG.debug("claims_rejected", packet_id=part.live.packet_id, claims=len(part.requests), why=event.why)
+        self.reload_when_landed(part.live)
+
+    def _load_soon(self, live: LivePacket) -> None:
+        self._to_load[live] = None
+        self._wake.set()
+
+    def _retry(self, live: LivePacket) -> None:
+        live.move(PacketEvent.RETRY)
+        self._load_soon(live)
+
+    def _postpone(self, live: LivePacket) -> None:
+        live.move(PacketEvent.STORES_AWAY_OWING)
+        if not self._postponed:
+            asyncio.get_running_loop().call_later(RETRY_S, self._retry_postponed)
+        self._postponed[live] = None
+
+    def _retry_postponed(self) -> None:
+        postponed, self._postponed = self._postponed, {}
+        for live in postponed:
+            self._retry(live)
+
+    # --- reading ----------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Read the packets that wait, many in one go. Never ends; to be supervised."""
+        while True:
+            await self._wake.wait()
+            batch = list(self._to_load)[:LOAD_MAX]
+            for live in batch:
+                del self._to_load[live]
+            if not self._to_load:
+                self._wake.clear()
+            await self._load(batch)
+
+    async def _load(self, batch: list[LivePacket]) -> None:
+        self._loading = batch
+        self._load_shedding.begin()
         try:
-            packet = Packet(terms, claims, memory.closed or memory.log.closed)
-            # sent to one more group while the record was read: the record then does not say so yet
-            live.also_in = tuple(dict.fromkeys((*memory.also_in, *live.also_in)))
-            audience = self._audience(terms, live.also_in)
-        except (ValueError, KeyError) as error:
-            LOG.critical("packet_is_damaged", packet_id=live.packet_id, why=str(error))
-            return False
-        self.found_fen += sum([claim.amount_fen for claim in claims[counted:]])
-        live.ready(packet, audience, found.mirror_is_good, memory.log.length)
-        live.refunded = memory.closed and not packet.finished
-        live.log_known = memory.log_known or memory.closed
-        if claims[known:]:
-            news[live] = claims[known:]
-        return True
+            reloaded = await self._reload.load(batch)
+        except StoreUnavailable as error:
+            self._outage_log.begins(error)
+            for live in batch:
+                self._give_up(live)
+            return
+        finally:
+            self._load_shedding.end(more_waits=bool(self._to_load))
+            self._loading = []
+        self._outage_log.is_over()
+        for live in reloaded.unusable:
+            self._forget_missing(live)
+        for live in batch:
+            if live.packet is not None:
+                self._bus.publish(PacketReady(live, live.packet, reloaded.unannounced.get(live, [])))
+                self._packets.evict()
+            elif live.state is PacketState.LOADING and live not in self._to_load:
+                self._load_again(live)  # overtaken by another writer
 
-    def _audience(self, terms: Terms, also_in: Sequence[int]) -> Collection[int]:
-        if terms.kind is PacketKind.PERSONAL:
-            return (terms.target_id,)
-        return self._groups.audience((terms.target_id, *also_in))
+    def _load_again(self, live: LivePacket) -> None:
+        live.move(PacketEvent.OVERTAKEN)
+        self._load_soon(live)
 
+    def _forget_missing(self, live: LivePacket) -> None:
+        if live.audience:  # it was sent while it was looked for, and is looked for once more
+            live.audience = ()
+            self._load_again(live)
+            return
+        self._packets.drop(live, PacketEvent.MISSING)
+        for request in (*live.rejected, *live.waiting):
+            self._bus.reply(request, NOT_ALLOWED)
 
-def _groups(memory: StoredState) -> tuple[int, ...]:
-    """Where it was sent; none for a personal one."""
-    return () if memory.terms.kind is PacketKind.PERSONAL else (memory.terms.target_id, *memory.also_in)
-
-
-def verdict(memory: StoredState) -> reconcile.Reconciliation:
-    """What to do about the mirror; claims in it that the terms do not allow were never ours."""
-    if memory.closed:
-        return reconcile.Reconciliation((), mirror_is_good=False)
-    found = reconcile.compare(memory.recorded, claims_of(memory.log), memory.log.length > 0 and memory.log.ours)
-    if not found.redrive:
-        return found
-    try:
-        Packet(memory.terms, [*memory.recorded, *found.redrive])
-    except ValueError as error:
-        LOG.error("mirror_contradicts_terms", packet_id=memory.terms.packet_id, why=str(error))
-        return reconcile.Reconciliation((), mirror_is_good=False)
-    return found
+    def _give_up(self, live: LivePacket) -> None:
+        """The stores are away. Told claims must still be recorded; other requests get a temporary error."""
+        for request in (*live.rejected, *live.waiting):
+            if not request.answered:
+                self._bus.reply(request, Reason.STORE_UNAVAILABLE)
+                request.claim = None
+        live.rejected = [request for request in live.rejected if request.claim is not None]
+        live.waiting = []
+        if live.rejected or live.replaced is not None:
+            self._postpone(live)
+        else:
+            self._packets.drop(live, PacketEvent.STORES_AWAY)

@@ -9,10 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from server.services.packets.commit import CommitPath, Durability
-from server.services.packets.grab_open import PacketService
-from server.services.packets.recovery import StoredState, claim_of, terms_of, verdict
-from server.services.runtime.events import Announce, BalanceChange, Refunded
+from server.core.ledger import WalletBalance
+from server.services.packets.batch import PacketsOver
+from server.services.packets.live_packets import LivePackets
+from server.services.packets.mirror_health import MirrorHealth
+from server.services.packets.stored_state import StoredState, claim_of, terms_of, verdict
+from server.services.runtime.bus import Bus
+from server.services.runtime.events import BalanceChange, Refunded
 from server.services.runtime.in_doubt import InDoubt
 from server.services.runtime.outage_log import OutageLog
 from storage.errors import StoreUnavailable
@@ -27,23 +30,21 @@ class RefundService:
         self,
         records: store.PacketStore,
         mirror: Mirror,
-        path: CommitPath,
-        packets: PacketService,
-        durability: Durability,
+        health: MirrorHealth,
+        packets: LivePackets,
         batch_max: int,
         interval_s: float,
         now_ms: Callable[[], int],
-        announce: Announce,
+        bus: Bus,
     ) -> None:
         self._records = records
         self._mirror = mirror
-        self._path = path
+        self._health = health
         self._packets = packets
-        self._durability = durability
         self._batch_max = batch_max
         self._interval_s = interval_s
         self._now_ms = now_ms
-        self._announce = announce
+        self._bus = bus
         self._outage_log = OutageLog("refunds_wait")
         self.in_doubt: InDoubt[tuple[int, int], store.RefundRow] = InDoubt(records.find_refunds, self._tell)
         self.refunded_packets = 0
@@ -77,28 +78,28 @@ class RefundService:
             raise
         for row in rows:
             self._tell(row)
-        self._packets.over += {*due} - {row.packet_id for row in rows}  # somebody else has closed these
+        closed_elsewhere = {*due} - {row.packet_id for row in rows}
+        self._bus.publish(PacketsOver(tuple(closed_elsewhere)))
         return len(rows)
 
     def _tell(self, row: store.RefundRow) -> None:
         """The money is back: to the packet's page, to the operators, to the sender."""
         self._packets.refunded([row.packet_id])
-        self._packets.over.append(row.packet_id)
+        self._bus.publish(PacketsOver((row.packet_id,)))
         self.refunded_packets += 1
         self.refunded_fen += row.refunded_fen
-        self._announce(Refunded(row.packet_id, row.sender_id, row.refunded_fen), (row.sender_id,))
-        event = BalanceChange(row.sender_id, row.balance, row.refunded_fen, "refund")
-        self._announce(event, (row.sender_id,))
+        self._bus.publish(Refunded(row.packet_id, row.sender_id, row.refunded_fen), (row.sender_id,))
+        event = BalanceChange(row.sender_id, WalletBalance(*row.balance), row.refunded_fen, "refund")
+        self._bus.publish(event, (row.sender_id,))
 
     async def _close_mirror(self, due: list[int]) -> dict[int, Log]:
         """Close the logs. Without Redis the record alone decides, unless it may lack claims that were told."""
-        if self._path.mirror_is_up:
+        if self._health.is_up:
             try:
                 return await self._mirror.close_logs(due)
             except StoreUnavailable:
-                self._path.mirror_is_up = False
-        if self._durability == "redis":
-            raise StoreUnavailable("Redis is away and may hold claims that were told")
+                self._health.lost()
+        self._health.demand()
         return {}
 
     async def _redrive(self, logs: dict[int, Log]) -> set[int]:

@@ -10,9 +10,10 @@ from server.core.packet import PacketKind, Terms
 from server.core.pages import State
 from server.core.refusals import Reason, RequestRefused
 from server.services.chat.groups import GroupService
-from server.services.packets.grab_open import PacketService, state_of
-from server.services.packets.recovery import terms_of
-from server.services.runtime.events import Announce, PacketPost
+from server.services.packets.live_packets import LivePackets
+from server.services.packets.stored_state import state_of, terms_of
+from server.services.runtime.bus import Bus
+from server.services.runtime.events import PacketPost
 from server.services.runtime.in_doubt import InDoubt
 from storage.errors import StoreUnavailable
 from storage.postgres.chat.messages import Post
@@ -49,11 +50,11 @@ class ResendService:
         self,
         store: resends.ResendStore,
         records: packets.PacketStore,
-        live: PacketService,
+        live: LivePackets,
         groups: GroupService,
         limits: Limits,
         now_ms: Callable[[], int],
-        announce: Announce,
+        bus: Bus,
     ) -> None:
         self._store = store
         self._records = records
@@ -61,7 +62,7 @@ class ResendService:
         self._groups = groups
         self._limits = limits
         self._now_ms = now_ms
-        self._announce = announce
+        self._bus = bus
         self.in_doubt: InDoubt[Again, Again] = InDoubt(self._recall, self._tell)
 
     async def send(self, user_id: int, packet_id: int, group_id: int) -> Posted:
@@ -114,7 +115,7 @@ class ResendService:
         if again.one_more is not None:
             self._live.sent_again(terms.packet_id, again.one_more)
         viewers = (post.stream_id,) if terms.kind is PacketKind.PERSONAL else self._groups.members(post.stream_id)
-        self._announce(PacketPost(post.stream_id, number, terms, post.at_ms), viewers)
+        self._bus.publish(PacketPost(post.stream_id, number, terms, post.at_ms), viewers)
 
     async def _recall(self, agains: Sequence[Again]) -> list[Again | None]:
         numbers = await self._store.find_outcome([one.post for one in agains])

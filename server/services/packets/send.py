@@ -7,16 +7,17 @@ from functools import partial
 
 from server.core import amounts, packet_request
 from server.core.ids import IdMaker, is_user
-from server.core.ledger import TransferKind
+from server.core.ledger import TransferKind, WalletBalance
 from server.core.limits import Limits
 from server.core.packet import PacketKind, Terms
 from server.core.packet_request import PacketRequest
 from server.core.refusals import Reason, RequestRefused
 from server.services.chat.groups import GroupService
-from server.services.packets.grab_open import PacketService
-from server.services.packets.recovery import terms_of
+from server.services.packets.live_packets import LivePackets
+from server.services.packets.stored_state import terms_of
 from server.services.runtime.batching import Batcher
-from server.services.runtime.events import Announce, BalanceChange, PacketPost
+from server.services.runtime.bus import Bus
+from server.services.runtime.events import BalanceChange, PacketPost
 from server.services.runtime.in_doubt import InDoubt
 from storage.errors import StoreUnavailable
 from storage.postgres.money.wallets import TransferRow
@@ -32,13 +33,13 @@ class SendService:
     def __init__(
         self,
         store: SendStore,
-        packets: PacketService,
+        packets: LivePackets,
         groups: GroupService,
         limits: Limits,
         ids: IdMaker,
         now_ms: Callable[[], int],
         random_bytes: Callable[[int], bytes],
-        announce: Announce,
+        bus: Bus,
     ) -> None:
         self._store = store
         self._packets = packets
@@ -47,7 +48,7 @@ class SendService:
         self._ids = ids
         self._now_ms = now_ms
         self._random_bytes = random_bytes
-        self._announce = announce
+        self._bus = bus
         self.batcher: Batcher[PacketRequest, Terms] = Batcher(self._record, BATCH_MAX, limits)
         self.sent_packets = 0
         self.sent_fen = 0
@@ -143,9 +144,9 @@ class SendService:
         self.sent_fen += terms.total_fen
         for stream_id, message in sent.messages.items():
             viewers = (stream_id,) if terms.kind is PacketKind.PERSONAL else self._groups.members(stream_id)
-            self._announce(PacketPost(stream_id, message, terms, terms.created_at_ms), viewers)
-        event = BalanceChange(terms.sender_id, sent.balance, -terms.total_fen, "send")
-        self._announce(event, (terms.sender_id,))
+            self._bus.publish(PacketPost(stream_id, message, terms, terms.created_at_ms), viewers)
+        event = BalanceChange(terms.sender_id, WalletBalance(*sent.balance), -terms.total_fen, "send")
+        self._bus.publish(event, (terms.sender_id,))
 
     def _audience(self, terms: Terms) -> Collection[int]:
         if terms.kind is PacketKind.PERSONAL:

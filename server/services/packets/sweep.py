@@ -7,11 +7,15 @@ what the record lacks.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 
 import structlog
 
-from server.services.packets.commit import CommitPath, Durability
-from server.services.packets.grab_open import PacketService
+from server.services.packets.batch import PacketsOver
+from server.services.packets.live_packets import LivePackets
+from server.services.packets.mirror_health import MirrorHealth
+from server.services.packets.recovery import Recovery
+from server.services.runtime.bus import Bus
 from server.services.runtime.outage_log import OutageLog
 from storage.errors import StoreUnavailable
 from storage.postgres.packets import packets as store
@@ -30,16 +34,22 @@ class Sweep:
         self,
         mirror: Mirror,
         records: store.PacketStore,
-        path: CommitPath,
-        packets: PacketService,
-        durability: Durability,
+        health: MirrorHealth,
+        packets: LivePackets,
+        recovery: Recovery,
+        bus: Bus,
     ) -> None:
-        self._durability = durability
         self._mirror = mirror
         self._records = records
-        self._path = path
+        self._health = health
         self._packets = packets
+        self._recovery = recovery
+        self._over: list[int] = []  # packets whose log in the mirror may lapse
         self._outage_log = OutageLog("sweep_waits")
+        bus.subscribe(self._on_over, PacketsOver)
+
+    def _on_over(self, event: PacketsOver, audience: Collection[int]) -> None:
+        self._over += event.packet_ids
 
     async def run(self) -> None:
         """Sweep for ever, to be supervised; orphans at once and then twice a minute."""
@@ -57,24 +67,19 @@ class Sweep:
 
     async def sweep_once(self) -> None:
         """Find Redis again, and let go of what is over."""
-        if not self._path.mirror_is_up:
-            await self._mirror.ping()
-            if self._durability == "redis" and not await self._mirror.fsyncs_every_write():
-                raise StoreUnavailable("Redis does not fsync every write, so it cannot vouch for claims")
-            self._path.mirror_is_up = True
-            LOG.info("redis_is_back")
-        over = self._packets.over[:FORGET_MAX]
+        await self._health.find_again()
+        over = self._over[:FORGET_MAX]
         if over:
             await self._mirror.forget(over)
-            del self._packets.over[: len(over)]
+            del self._over[: len(over)]
 
     async def adopt_orphans(self) -> None:
         """Load the packets that only the mirror remembers; let go of those that are over in the record."""
         async for packet_ids in self._mirror.lasting_ids():
-            strangers = [packet_id for packet_id in packet_ids if packet_id not in self._packets.live_ids()]
+            strangers = [packet_id for packet_id in packet_ids if packet_id not in self._packets.ids()]
             if not strangers:
                 continue
             rows = await self._records.rows(strangers)
             is_open = {packet_id for packet_id, row in rows.items() if row.closed_at_ms is None}
-            self._packets.load(is_open)
-            self._packets.over += [packet_id for packet_id in strangers if packet_id not in is_open]
+            self._recovery.adopt(is_open)
+            self._over += [packet_id for packet_id in strangers if packet_id not in is_open]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
+from server.core.ledger import WalletBalance
 from server.core.packet import Claim, Terms
-from storage.postgres.money.wallets import WalletBalance
 
 
 class TextPost(NamedTuple):
@@ -71,4 +71,3 @@ class BalanceChange(NamedTuple):
 
 
 Event: TypeAlias = TextPost | PacketPost | Claimed | Finished | Refunded | Removed | BalanceChange
-Announce: TypeAlias = Callable[[Event, Collection[int]], None]  # the event, and the users whom it concerns

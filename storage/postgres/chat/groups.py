@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from storage import statements
-from storage.postgres.money.wallets import EMPTY, WalletBalance
+from storage.postgres.money.wallets import EMPTY_ROW, BalanceRow
 
 if TYPE_CHECKING:
     from storage.postgres.database import Connection, Database
@@ -52,7 +52,7 @@ class StreamPositionRow(NamedTuple):
 class ProfileRow(NamedTuple):
     """What a user finds on logging in."""
 
-    balance: WalletBalance
+    balance: BalanceRow
     places: list[StreamPositionRow]
 
 
@@ -127,8 +127,8 @@ class GroupStore:
         async with self._database.reading() as connection:
             wallets = await connection.fetch(_SQL["balances"], user_ids)
             rows = await connection.fetch(_SQL["places"], user_ids)
-        balances = {row["user_id"]: WalletBalance(*row[1:]) for row in wallets}
-        profiles = {user_id: ProfileRow(balances.get(user_id, EMPTY), []) for user_id in user_ids}
+        balances = {row["user_id"]: BalanceRow(*row[1:]) for row in wallets}
+        profiles = {user_id: ProfileRow(balances.get(user_id, EMPTY_ROW), []) for user_id in user_ids}
         for row in rows:
             profiles[row["user_id"]].places.append(StreamPositionRow(*row[1:]))
         return profiles

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from storage import statements
 from storage.errors import StoreUnavailable
-from storage.postgres.money.wallets import WalletBalance
+from storage.postgres.money.wallets import BalanceRow
 
 if TYPE_CHECKING:
     from storage.postgres.database import Database
@@ -23,7 +23,7 @@ class Credit(NamedTuple):
     claims: int
     change_fen: int
     at_ms: int
-    balance: WalletBalance
+    balance: BalanceRow
 
 
 class Unanswered(StoreUnavailable):
@@ -59,7 +59,7 @@ class SettlementQueue:
             async with self._lane.transaction() as connection:
                 rows = await connection.fetch(_SQL["settle"], most, now_ms)
                 credits = [
-                    Credit(row[0], row[1], row[2], row[3], now_ms, WalletBalance(row[4], row[5])) for row in rows
+                    Credit(row[0], row[1], row[2], row[3], now_ms, BalanceRow(row[4], row[5])) for row in rows
                 ]
         except StoreUnavailable as error:
             raise Unanswered(error, credits) from error
@@ -70,7 +70,7 @@ class SettlementQueue:
         columns = [[credit[column] for credit in credits] for column in (1, 0, 4)]
         async with self._database.reading() as connection:
             rows = await connection.fetch(_SQL["recall"], *columns)
-        balances = {row["place"]: WalletBalance(*row[1:]) for row in rows}
+        balances = {row["place"]: BalanceRow(*row[1:]) for row in rows}
         return [
             credit._replace(balance=balances[place]) if place in balances else None
             for place, credit in enumerate(credits, 1)

@@ -24,20 +24,20 @@ class TransferRow(NamedTuple):
     at_ms: int
 
 
-class WalletBalance(NamedTuple):
+class BalanceRow(NamedTuple):
     """What is in a wallet. `version` counts its changes: of two balances the one with the higher is newer."""
 
     fen: int
     version: int
 
 
-EMPTY = WalletBalance(0, 0)  # a wallet that nothing was ever paid into
+EMPTY_ROW = BalanceRow(0, 0)  # a wallet that nothing was ever paid into
 
 
 class Moved(NamedTuple):
     """What became of a keyed movement: the balance after it, and whether it moved money now or earlier."""
 
-    balance: WalletBalance
+    balance: BalanceRow
     moved_now: bool
 
 
@@ -45,7 +45,7 @@ class Booked(NamedTuple):
     """A keyed transfer that stands in the books, and what is in its wallet by now."""
 
     transfer: TransferRow
-    balance: WalletBalance
+    balance: BalanceRow
 
 
 class NotEnoughMoney(Exception):
@@ -62,7 +62,7 @@ class WalletStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def balance(self, user_id: int) -> WalletBalance:
+    async def balance(self, user_id: int) -> BalanceRow:
         """What is in a wallet; EMPTY if there is none yet."""
         async with self._database.reading() as connection:
             return await _balance(connection, user_id)
@@ -84,23 +84,23 @@ class WalletStore:
                     raise NotEnoughMoney
                 return Moved(left[user_id], moved_now=True)
             rows = await connection.fetch(_SQL["credit"], user_id, change_fen)
-            return Moved(WalletBalance(*rows[0]), moved_now=True)
+            return Moved(BalanceRow(*rows[0]), moved_now=True)
 
     async def find_outcome(self, transfers: Sequence[TransferRow]) -> list[Booked | None]:
         """Which of these transfers `move` has recorded, had its reply been lost; None: not this one."""
         columns = [[row[column] for row in transfers] for column in (0, 1, 2, 3, 5)]
         async with self._database.reading() as connection:
             rows = await connection.fetch(_SQL["recall"], *columns)
-        balances = {row["place"]: WalletBalance(*row[1:]) for row in rows}
+        balances = {row["place"]: BalanceRow(*row[1:]) for row in rows}
         return [
             Booked(transfer, balances[place]) if place in balances else None
             for place, transfer in enumerate(transfers, 1)
         ]
 
 
-async def _balance(connection: Connection, user_id: int) -> WalletBalance:
+async def _balance(connection: Connection, user_id: int) -> BalanceRow:
     row = await connection.fetchrow(_SQL["balance"], user_id)
-    return EMPTY if row is None else WalletBalance(*row)
+    return EMPTY_ROW if row is None else BalanceRow(*row)
 
 
 async def lock(connection: Connection, user_ids: Collection[int]) -> dict[int, int]:
@@ -109,11 +109,11 @@ async def lock(connection: Connection, user_ids: Collection[int]) -> dict[int, i
     return {row["user_id"]: row["balance_fen"] for row in rows}
 
 
-async def debit(connection: Connection, amounts_fen: Mapping[int, int]) -> dict[int, WalletBalance]:
+async def debit(connection: Connection, amounts_fen: Mapping[int, int]) -> dict[int, BalanceRow]:
     """Take amounts out of wallets that hold enough; the balances after it, of those alone."""
     users, amounts = list(amounts_fen), list(amounts_fen.values())
     rows = await connection.fetch(_SQL["debit"], users, amounts)
-    return {row["user_id"]: WalletBalance(*row[1:]) for row in rows}
+    return {row["user_id"]: BalanceRow(*row[1:]) for row in rows}
 
 
 async def insert_transfers(connection: Connection, transfers: Sequence[TransferRow]) -> None:

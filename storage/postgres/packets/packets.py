@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import asyncpg
 
 from storage import statements
-from storage.postgres.money.wallets import WalletBalance
+from storage.postgres.money.wallets import BalanceRow
 
 if TYPE_CHECKING:
     from storage.postgres.database import Connection, Database
@@ -103,7 +103,7 @@ class RefundRow(NamedTuple):
     packet_id: int
     sender_id: int
     refunded_fen: int
-    balance: WalletBalance
+    balance: BalanceRow
 
 
 class PacketStore:
@@ -180,7 +180,7 @@ class PacketStore:
         async with self._refund_lane.transaction() as connection:
             locked = [row["packet_id"] for row in await connection.fetch(_SQL["lock_open"], packet_ids)]
             rows = await connection.fetch(_SQL["refund"], locked, now_ms)
-        return [RefundRow(row[0], row[1], row[2], WalletBalance(row[3], row[4])) for row in rows]
+        return [RefundRow(row[0], row[1], row[2], BalanceRow(row[3], row[4])) for row in rows]
 
     async def find_refunds(self, tries: Sequence[tuple[int, int]]) -> list[RefundRow | None]:
         """What `refund` at that time would have answered, had its reply not been lost; None: not paid back."""
@@ -188,7 +188,7 @@ class PacketStore:
         async with self._database.reading() as connection:
             rows = await connection.fetch(_SQL["recall_refunds"], packet_ids, times_ms)
         found = {
-            place: RefundRow(packet_id, sender_id, fen, WalletBalance(*balance))
+            place: RefundRow(packet_id, sender_id, fen, BalanceRow(*balance))
             for place, packet_id, sender_id, fen, *balance in rows
         }
         return [found.get(place) for place, _ in enumerate(tries, 1)]

@@ -12,7 +12,7 @@ from storage import statements
 from storage.postgres.chat import messages
 from storage.postgres.chat.messages import Post
 from storage.postgres.money import records, wallets
-from storage.postgres.money.wallets import EMPTY, TransferRow, WalletBalance
+from storage.postgres.money.wallets import EMPTY_ROW, BalanceRow, TransferRow
 from storage.postgres.packets import packets
 from storage.postgres.packets.packets import PacketRow
 
@@ -26,7 +26,7 @@ class Sent(NamedTuple):
     """A packet that stands in the records: this one, or (without messages) the one its key made earlier."""
 
     row: PacketRow
-    balance: WalletBalance  # of the sender, after the whole batch
+    balance: BalanceRow  # of the sender, after the whole batch
     messages: dict[int, int]  # stream id -> number of the message that announces it
 
 
@@ -64,7 +64,7 @@ class SendStore:
         packet_ids, stream_ids = [place[0] for place in places], [place[1] for place in places]
         async with self._database.reading() as connection:
             found = await connection.fetch(_SQL["recall"], packet_ids, stream_ids)
-        balances = {row["packet_id"]: WalletBalance(*row[3:]) for row in found}
+        balances = {row["packet_id"]: BalanceRow(*row[3:]) for row in found}
         numbers: dict[int, dict[int, int]] = {packet_id: {} for packet_id in balances}
         for packet_id, stream_id, message, *_ in found:
             numbers[packet_id][stream_id] = message
@@ -89,7 +89,9 @@ async def _record(
     # the wallets first: who holds them may be about to commit one of these keys, and then it is seen below
     balances_fen = await wallets.lock(connection, {row.sender_id for row in rows})
     before = await packets.sent_before(connection, [(row.sender_id, row.key) for row in rows])
-    results: dict[tuple[int, str], Sent | None] = {(row.sender_id, row.key): Sent(row, EMPTY, {}) for row in before}
+    results: dict[tuple[int, str], Sent | None] = {
+        (row.sender_id, row.key): Sent(row, EMPTY_ROW, {}) for row in before
+    }
     paid = await _debit(connection, rows, balances_fen, results)
     await packets.insert(connection, paid)
     await wallets.insert_transfers(connection, [transfer_of(row) for row in paid])
@@ -140,4 +142,4 @@ def _as_seen_by(row: PacketRow, sent: Sent | None) -> Sent | None:
     """A key that came twice in one batch sent one packet: the second asker hears of it, and announces nothing."""
     if sent is None or sent.row is row:
         return sent
-    return Sent(sent.row, EMPTY, {})
+    return Sent(sent.row, EMPTY_ROW, {})

@@ -1,0 +1,29 @@
+"""Requests on wallets."""
+
+from __future__ import annotations
+
+from protocol import messages
+from protocol.messages import Message
+from server.net.hub import Hub
+from server.net.session import Session
+from server.services.assembly import Services
+
+
+class MoneyHandlers:
+    """Balance; top up and withdraw for the chat backend."""
+
+    def __init__(self, services: Services, hub: Hub) -> None:
+        self._wallets = services.wallets
+        self._hub = hub
+
+    async def balance(self, session: Session, request: messages.GetBalance) -> Message:
+        balance = await self._wallets.balance(session.user_id)
+        return messages.Balance(0, self._hub.newest(session.user_id, balance).fen)
+
+    async def top_up(self, session: Session, request: messages.TopUp) -> Message:
+        balance = await self._wallets.top_up(request.user_id, request.amount_fen, request.key)
+        return messages.ToppedUp(0, request.user_id, balance)
+
+    async def withdraw(self, session: Session, request: messages.Withdraw) -> Message:
+        balance = await self._wallets.withdraw(request.user_id, request.amount_fen, request.key)
+        return messages.Withdrawn(0, request.user_id, balance)

@@ -1,0 +1,50 @@
+"""Requests on packets: send, send again, reveal."""
+
+from __future__ import annotations
+
+from protocol import messages
+from protocol.messages import Message
+from server.net.session import Session
+from server.services.assembly import Services
+
+
+class PacketHandlers:
+    """Send, send again, reveal."""
+
+    def __init__(self, services: Services) -> None:
+        self._sends, self._resends, self._reveals = services.sends, services.resends, services.reveals
+
+    async def send(self, session: Session, request: messages.SendPacket) -> Message:
+        terms = await self._sends.send(
+            session.user_id,
+            request.key,
+            request.packet_kind,
+            request.target_id,
+            request.amount_fen,
+            request.shares,
+            request.greeting,
+        )
+        return messages.PacketSent(0, terms.packet_id, terms.total_fen, terms.commitment, terms.expires_at_ms)
+
+    async def send_again(self, session: Session, request: messages.SendAgain) -> Message:
+        posted = await self._resends.send(session.user_id, request.packet_id, request.group_id)
+        return messages.SentAgain(0, request.packet_id, *posted)
+
+    async def reveal(self, session: Session, request: messages.Reveal) -> Message:
+        proof = await self._reveals.reveal(session.user_id, request.packet_id)
+        terms = proof.terms
+        return messages.Revealed(
+            0,
+            terms.packet_id,
+            terms.kind,
+            proof.state,
+            terms.sender_id,
+            terms.total_fen,
+            terms.shares,
+            terms.caps.max_fen,
+            terms.commitment,
+            terms.seed,
+            -1 if proof.best is None else proof.best.index,
+            [messages.ClaimLine(one.index, one.user_id, one.amount_fen, one.at_ms) for one in proof.claims],
+            terms.caps.min_fen,
+        )

@@ -1,0 +1,59 @@
+"""The login of a connection: judge the proof, join the hub, answer with the welcome."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from protocol import codes, messages, tokens
+from server import logs
+from server.core.refusals import RequestRefused
+from server.net.hub import Hub
+from server.net.session import Session
+from server.services.assembly import Clock
+from server.services.chat.login import LoginService, LoginVerdict
+
+CLOSES: Final = {
+    LoginVerdict.REFUSED: codes.Close.LOGIN_REFUSED,
+    LoginVerdict.EXPIRED: codes.Close.TOKEN_EXPIRED,
+}
+
+
+class LoginHandler:
+    """Serves logins."""
+
+    def __init__(self, login: LoginService, hub: Hub, clock: Clock) -> None:
+        self._login = login
+        self._hub = hub
+        self._clock = clock
+
+    async def serve(self, session: Session, login: messages.Login) -> None:
+        """Welcome the user, or close the connection with a code that says why."""
+        verdict = self._judge(session, login)
+        if verdict is not LoginVerdict.ACCEPTED:
+            reason = verdict.name.lower()
+            logs.debug("login_refused", connection=session.number, user_id=login.user_id, reason=reason)
+            session.refuse_login(CLOSES[verdict])
+            return
+        if not self._hub.join(login.user_id, session, session.now_s()):
+            session.close(codes.Close.TOO_MANY_CONNECTIONS, "of this user")
+            return
+        session.hold_pushes()
+        session.user_id = login.user_id
+        try:
+            profile = await self._login.profile(login.user_id)
+        except RequestRefused as refused:
+            session.close(codes.Close.STORES_AWAY, refused.detail)
+            return
+        streams = [
+            messages.StreamPosition(one.stream_id, one.name, one.owner_id, one.last_message)
+            for one in profile.streams
+        ]
+        balance = self._hub.newest(login.user_id, profile.balance)
+        welcome = messages.Welcome(login.seq, login.user_id, balance.fen, streams)
+        session.welcome(welcome, session.now_s(), 0.5 + self._clock.random_part() / 2)
+
+    def _judge(self, session: Session, login: messages.Login) -> LoginVerdict:
+        def expected(key: bytes) -> bytes:
+            return tokens.mint(login.user_id, login.expires_at_s, login.key_id, key).proof(session.connection.nonce)
+
+        return self._login.judge(login.key_id, login.expires_at_s, login.proof, expected)

@@ -1,0 +1,138 @@
+"""All services of a server, made once and in an order in which each is handed what it needs.
+
+There is no circle: what a service has to tell, it publishes on the bus. Sockets and operators are not known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Protocol
+
+import structlog
+
+from server.config import Config
+from server.core.ids import IdMaker
+from server.core.limits import Limits
+from server.services.chat.grab_stats import GrabStatService
+from server.services.chat.groups import GroupService
+from server.services.chat.login import LoginService
+from server.services.chat.messages import MessageService
+from server.services.chat.names import NameService
+from server.services.money.records import RecordService
+from server.services.money.settlement import SettlementService
+from server.services.money.wallets import WalletService
+from server.services.packets.claim_news import ClaimNews
+from server.services.packets.commit import CommitPath
+from server.services.packets.grab_open import GrabOpenService
+from server.services.packets.live_packets import LivePackets
+from server.services.packets.mirror_health import MirrorHealth
+from server.services.packets.pages import PageService
+from server.services.packets.recovery import Recovery
+from server.services.packets.refund import RefundService
+from server.services.packets.reload import Reload
+from server.services.packets.resend import ResendService
+from server.services.packets.reveal import RevealService
+from server.services.packets.send import SendService
+from server.services.packets.sweep import Sweep
+from server.services.runtime.bus import Bus
+from storage.postgres.migrate import migrate
+from storage.stores import Stores
+
+LOG = structlog.get_logger()
+
+
+class Clock(Protocol):
+    """What the services need of the clock and the randomness (see server.clock)."""
+
+    def now_ms(self) -> int: ...
+    def elapsed_s(self) -> float: ...
+    def random_number(self) -> int: ...
+    def random_bytes(self, size: int, /) -> bytes: ...
+
+
+class Services:
+    """The use cases and the loops behind them."""
+
+    def __init__(
+        self, stores: Stores, bus: Bus, clock: Clock, config: Config, limits: Limits, keys: Mapping[str, bytes]
+    ) -> None:
+        """`limits` are those of `config`, as an object of this server's own: a reload changes them in place."""
+        now_ms, ids = clock.now_ms, IdMaker(config.server.node)
+        self._stores = stores
+        # chat
+        self.groups = GroupService(stores.groups, limits, ids, now_ms, bus)
+        self.login = LoginService(keys, limits, now_ms, stores.groups)
+        self.names = NameService(stores.names, limits)
+        self.messages = MessageService(stores.messages, stores.packets, self.groups, limits, now_ms, bus)
+        # packets: from the decision to the record
+        self.mirror_health = MirrorHealth(stores.mirror, config.stores.durability)
+        self.live_packets = LivePackets(self.groups)
+        self.commit = CommitPath(
+            stores.mirror, stores.packets, self.mirror_health, limits, bus, now_ms, clock.elapsed_s
+        )
+        self.reload = Reload(stores.packets, stores.mirror, self.mirror_health, self.groups)
+        self.recovery = Recovery(self.reload, self.live_packets, limits, bus)
+        self.opens = GrabOpenService(
+            self.live_packets,
+            self.commit,
+            self.recovery,
+            self.mirror_health,
+            ClaimNews(self.groups, bus),
+            limits,
+            bus,
+            clock.random_number,
+        )
+        self.sends = SendService(
+            stores.sends, self.live_packets, self.groups, limits, ids, now_ms, clock.random_bytes, bus
+        )
+        self.resends = ResendService(
+            stores.resends, stores.packets, self.live_packets, self.groups, limits, now_ms, bus
+        )
+        self.refunds = RefundService(
+            stores.packets,
+            stores.mirror,
+            self.mirror_health,
+            self.live_packets,
+            config.refunds.batch_max,
+            config.refunds.interval_s,
+            now_ms,
+            bus,
+        )
+        self.sweep = Sweep(stores.mirror, stores.packets, self.mirror_health, self.live_packets, self.recovery, bus)
+        self.reveals = RevealService(stores.packets, self.groups, now_ms)
+        self.pages = PageService(self.live_packets, self.opens, self.names, bus, now_ms)
+        self.grab_stats = GrabStatService(stores.grab_stats, self.opens, self.groups, bus)
+        # money
+        self.wallets = WalletService(stores.wallets, limits, now_ms, bus)
+        self.records = RecordService(stores.records, self.names, now_ms)
+        self.settlement = SettlementService(
+            stores.settlement, config.settlement.batch_max, config.settlement.idle_s, now_ms, bus, self.commit
+        )
+
+    @property
+    def unanswered(self) -> bool:
+        """Claims are in flight, or a request waits for a packet."""
+        return bool(self.commit.unrecorded) or self.live_packets.unanswered
+
+    async def open_stores(self) -> None:
+        """Connect, bring the tables up to date, look for the mirror. Raises StoreUnavailable, StoreRefused."""
+        await self._stores.database.open()
+        for name in await migrate(self._stores.database):
+            LOG.info("migration_applied", name=name)
+        await self.mirror_health.find_at_start()
+
+    def loops(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
+        """The loops that must run while the server serves; none of them ever ends by itself."""
+        in_doubt = (self.sends, self.wallets, self.settlement, self.refunds, self.groups, self.resends)
+        batchers = (self.login, self.messages, self.sends, self.names)
+        return [
+            self.commit.run_mirror,
+            self.commit.run_record,
+            self.recovery.run,
+            self.settlement.run,
+            self.refunds.run,
+            self.sweep.run,
+            self.grab_stats.run,
+            *(one.in_doubt.run for one in in_doubt),
+            *(one.batcher.run for one in batchers),
+        ]

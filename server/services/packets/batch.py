@@ -1,0 +1,89 @@
+"""Batches of the commit path: the claims of one packet that travel together, and what became of them."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import NamedTuple
+
+from server.core.packet import Claim, Packet
+from server.services.packets.live_packet import LivePacket
+from server.services.packets.requests import PendingRequest
+from storage.redis import mirror as log
+from storage.redis.mirror import Extension
+
+
+class PacketBatch(NamedTuple):
+    """The part of a batch that belongs to one packet, decided on `packet` when it had `version` claims."""
+
+    live: LivePacket
+    packet: Packet
+    version: int
+    requests: list[PendingRequest]
+    claims: list[Claim]  # of the requests, in the order of the indexes
+
+
+class ClaimsDurable(NamedTuple):
+    """The claims of a batch may be told."""
+
+    batch: PacketBatch
+
+
+class ClaimsRecorded(NamedTuple):
+    """The claims of a batch stand in the books."""
+
+    batch: PacketBatch
+
+
+class ClaimsRejected(NamedTuple):
+    """A store refused a batch, or its outcome is unknown: the packet must be read again."""
+
+    batch: PacketBatch
+    why: str
+
+
+class PacketsOver(NamedTuple):
+    """No mirror is needed any more for these packets: their record is complete."""
+
+    packet_ids: tuple[int, ...]
+
+
+def leave_unmirrored(batch: list[PacketBatch]) -> None:
+    """What the mirror holds of these packets is unknown now; the next claim finds out by being refused."""
+    for part in batch:
+        part.live.mirrored = False
+
+
+def without(batch: list[PacketBatch], few: list[PacketBatch]) -> list[PacketBatch]:
+    """The batch without these parts; as a rule there are none."""
+    return [part for part in batch if part not in few] if few else batch
+
+
+def claims_in(batch: list[PacketBatch]) -> int:
+    """How many claims all its parts have."""
+    return sum(len(part.claims) for part in batch)
+
+
+def joined(batches: list[list[PacketBatch]]) -> list[PacketBatch]:
+    """Batches as one, with one slice a packet."""
+    by_live: dict[LivePacket, PacketBatch] = {}
+    for part in chain.from_iterable(batches):
+        before = by_live.setdefault(part.live, part)
+        if before is not part:
+            before.requests.extend(part.requests)
+            before.claims.extend(part.claims)
+            part.live.in_flight -= 1
+    return list(by_live.values())
+
+
+def extension(part: PacketBatch) -> Extension:
+    """What the mirror must append for this part: its claims, behind a whole image if its log is not good."""
+    live, claims = part.live, log.pack(part.claims)
+    if live.mirrored:
+        return Extension(live.packet_id, log.length(part.version), b"", claims)
+    return Extension(live.packet_id, live.mirror_length, _image(part), claims)
+
+
+def _image(part: PacketBatch) -> bytes:
+    """The whole log of a packet as it was before this slice."""
+    claims = list(part.packet.claims.values())[: part.version]
+    return log.HEAD + log.pack(claims)

@@ -1,0 +1,126 @@
+"""Read packets from both stores and make them ready: the record first, then the mirror; re-drive what differs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+import structlog
+
+from server.core import reconcile
+from server.core.packet import Claim, Packet, PacketKind, Terms
+from server.core.packet_states import PacketEvent
+from server.services.chat.groups import GroupService
+from server.services.packets.live_packet import LivePacket
+from server.services.packets.mirror_health import MirrorHealth
+from server.services.packets.stored_state import NOTHING, StoredState, claim_of, groups_of, terms_of, verdict
+from storage.errors import StoreUnavailable
+from storage.postgres.packets.packets import Advance, PacketStore
+from storage.redis.mirror import Log, Mirror
+
+LOG = structlog.get_logger()
+
+
+class Reloaded(NamedTuple):
+    """The outcome of reading packets."""
+
+    unusable: list[LivePacket]  # they do not exist, or their records are damaged
+    unannounced: dict[LivePacket, list[Claim]]  # claims in the stores that were announced by no process here
+
+
+class Reload:
+    """Reads both stores and makes them agree. Raises StoreUnavailable."""
+
+    def __init__(self, packets: PacketStore, mirror: Mirror, health: MirrorHealth, groups: GroupService) -> None:
+        self._packets = packets
+        self._mirror = mirror
+        self._health = health
+        self._groups = groups
+        self.redriven_claims = 0
+        self.found_fen = 0  # of claims that stand in the books and were not seen to get there
+
+    async def load(self, lives: Sequence[LivePacket]) -> Reloaded:
+        """Make these packets ready. One whose re-drive was overtaken by another writer stays LOADING."""
+        read_at_s = asyncio.get_running_loop().time()  # before the record is read
+        ids = [live.packet_id for live in lives]
+        stored = await self._read(ids)
+        await self._groups.keep([group_id for one in stored.values() for group_id in groups_of(one)])
+        verdicts = {packet_id: verdict(one) for packet_id, one in stored.items()}
+        overtaken = await self._redrive(stored, verdicts)
+        reloaded = Reloaded([], {})
+        for live in lives:
+            live.read_at_s = read_at_s
+            one = stored.get(live.packet_id)
+            if live.packet_id in overtaken:
+                continue
+            if one is None or not self._make_ready(live, one, verdicts[live.packet_id], reloaded.unannounced):
+                reloaded.unusable.append(live)
+        return reloaded
+
+    async def _read(self, ids: list[int]) -> dict[int, StoredState]:
+        rows, claims = await self._packets.load(ids)
+        logs: dict[int, Log] = {}
+        if self._health.is_up:
+            try:
+                logs = await self._mirror.read(ids)
+            except StoreUnavailable:
+                self._health.lost()
+        self._health.demand()
+        return {
+            packet_id: StoredState(
+                terms_of(row),
+                [claim_of(claim) for claim in claims[packet_id]],
+                row.closed_at_ms is not None,
+                logs.get(packet_id, NOTHING),
+                row.also_in,
+                self._health.is_up,
+            )
+            for packet_id, row in rows.items()
+        }
+
+    async def _redrive(
+        self, stored: dict[int, StoredState], verdicts: dict[int, reconcile.Reconciliation]
+    ) -> set[int]:
+        """Record what only the mirror holds; the packets that another writer moved meanwhile."""
+        ahead = {packet_id: verdict.redrive for packet_id, verdict in verdicts.items() if verdict.redrive}
+        if not ahead:
+            return set()
+        accepted = await self._packets.record(
+            [Advance(packet_id, len(stored[packet_id].recorded), claims) for packet_id, claims in ahead.items()]
+        )
+        self.redriven_claims += sum(len(ahead[packet_id]) for packet_id in accepted)
+        return ahead.keys() - accepted
+
+    def _make_ready(
+        self,
+        live: LivePacket,
+        stored: StoredState,
+        found: reconcile.Reconciliation,
+        unannounced: dict[LivePacket, list[Claim]],
+    ) -> bool:
+        """False if its records contradict themselves: nobody can open it, and the server goes on."""
+        terms, claims = stored.terms, [*stored.recorded, *found.redrive]
+        known, counted = len(stored.recorded), len(stored.recorded)
+        if live.replaced is not None:
+            known, counted = live.durable, live.recorded
+        try:
+            packet = Packet(terms, claims, stored.closed or stored.log.closed)
+            # sent to one more group while the record was read: the record then does not say so yet
+            live.also_in = tuple(dict.fromkeys((*stored.also_in, *live.also_in)))
+            audience = self._audience(terms, live.also_in)
+        except (ValueError, KeyError) as error:
+            LOG.critical("packet_is_damaged", packet_id=live.packet_id, why=str(error))
+            return False
+        self.found_fen += sum([claim.amount_fen for claim in claims[counted:]])
+        live.become_ready(PacketEvent.READ, packet, audience, found.mirror_is_good, stored.log.length)
+        live.refunded = stored.closed and not packet.finished
+        live.log_known = stored.log_known or stored.closed
+        if claims[known:]:
+            unannounced[live] = claims[known:]
+        return True
+
+    def _audience(self, terms: Terms, also_in: Sequence[int]) -> Collection[int]:
+        if terms.kind is PacketKind.PERSONAL:
+            return (terms.target_id,)
+        return self._groups.audience((terms.target_id, *also_in))

@@ -1,0 +1,42 @@
+"""Requests on packets as plain values: they can be queued, forwarded, encoded and replayed.
+
+A request names where its reply goes: a session and the seq of the request there (see runtime.bus). `answered` and
+`claim` belong to the process that serves the request.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+from server.core.packet import Claim
+
+
+class PendingRequest(msgspec.Struct, eq=False, omit_defaults=True):
+    """One request in flight. `at_ms`: when it arrived."""
+
+    packet_id: int
+    user_id: int
+    at_ms: int
+    session: int
+    seq: int
+    answered: bool = False
+    claim: Claim | None = None  # an open that was decided as a win, while it is not durable
+
+
+class GrabRequest(PendingRequest, tag="grab"):
+    """Tap a packet: is there anything to open, and a ticket if so."""
+
+
+class OpenRequest(PendingRequest, tag="open", kw_only=True):
+    """Turn a ticket into a claim."""
+
+    ticket: int
+
+
+class LookRequest(PendingRequest, tag="look"):
+    """Have the packet in memory, to take a snapshot. The reply says no more than that it is there."""
+
+
+PacketCall: TypeAlias = GrabRequest | OpenRequest | LookRequest

@@ -1,0 +1,54 @@
+"""Reveal: the proof of a packet that is over, from its closed record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from server.core import pages
+from server.core.packet import Claim, PacketKind, Terms, best_luck
+from server.core.pages import State
+from server.core.refusals import Reason, RequestRefused
+from server.services.chat.groups import GroupService
+from server.services.packets.stored_state import claim_of, state_of, terms_of
+from storage.postgres.packets.packets import PacketRow, PacketStore
+
+
+class Proof(NamedTuple):
+    """All that anyone needs to check a packet that is over."""
+
+    terms: Terms
+    state: State  # finished or refunded
+    claims: list[Claim]
+    best: Claim | None
+
+
+class RevealService:
+    """Use case reveal. Raises RequestRefused, StoreUnavailable."""
+
+    def __init__(self, records: PacketStore, groups: GroupService, now_ms: Callable[[], int]) -> None:
+        self._records = records
+        self._groups = groups
+        self._now_ms = now_ms
+
+    async def reveal(self, user_id: int, packet_id: int) -> Proof:
+        """The proof of a packet whose record is closed: before, claims may be told that it does not hold yet."""
+        rows, claims = await self._records.load([packet_id])
+        row = rows.get(packet_id)
+        if row is None or not await self._may_see(user_id, row):
+            raise RequestRefused(Reason.NOT_ALLOWED)
+        terms, all_claims = terms_of(row), [claim_of(one) for one in claims[packet_id]]
+        state = state_of(row, self._now_ms())
+        if state not in pages.OVER:
+            raise RequestRefused(Reason.NOT_FINISHED)
+        return Proof(terms, state, all_claims, best_luck(terms, all_claims))
+
+    async def _may_see(self, user_id: int, row: PacketRow) -> bool:
+        """The sender sees all claims, its groups those of a lucky packet only."""
+        if user_id == row.sender_id:
+            return True
+        if row.kind != PacketKind.LUCKY:
+            return False
+        group_ids = (row.target_id, *row.also_in)
+        await self._groups.keep(group_ids)
+        return user_id in self._groups.audience(group_ids)

@@ -1,0 +1,81 @@
+"""What the stores hold of a packet: rows and logs as values of the rules, and the verdict when they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import structlog
+
+from server.core import pages, reconcile
+from server.core.amounts import Caps
+from server.core.packet import Claim, Packet, PacketKind, Terms
+from server.core.pages import State
+from storage.postgres.packets.packets import ClaimRow, PacketRow
+from storage.redis.mirror import Log
+
+LOG = structlog.get_logger()
+NOTHING = Log(0, [], closed=False)
+
+
+class StoredState(NamedTuple):
+    """One packet as both stores tell it."""
+
+    terms: Terms
+    recorded: list[Claim]
+    closed: bool  # finished or refunded
+    log: Log
+    also_in: Sequence[int] = ()
+    log_known: bool = True  # the mirror was read
+
+
+def terms_of(row: PacketRow) -> Terms:
+    """The terms of a recorded packet."""
+    return Terms(
+        packet_id=row.packet_id,
+        kind=PacketKind(row.kind),
+        sender_id=row.sender_id,
+        target_id=row.target_id,
+        total_fen=row.total_fen,
+        shares=row.shares,
+        caps=Caps(row.share_fen_min, row.share_fen_max),
+        greeting=row.greeting,
+        seed=row.seed,
+        created_at_ms=row.created_at_ms,
+        expires_at_ms=row.expires_at_ms,
+    )
+
+
+def claim_of(row: ClaimRow) -> Claim:
+    """A recorded claim as the rules know it."""
+    return Claim(row.index, row.user_id, row.amount_fen, row.at_ms)
+
+
+def state_of(row: PacketRow, now_ms: int) -> State:
+    """How far a recorded packet is."""
+    return pages.state_of(terms_of(row), row.version, row.closed_at_ms is not None, now_ms)
+
+
+def claims_of(log: Log) -> list[Claim]:
+    """The claims of a mirrored log; their place is their index."""
+    return [Claim(index, one.user_id, one.amount_fen, one.at_ms) for index, one in enumerate(log.claims)]
+
+
+def groups_of(stored: StoredState) -> tuple[int, ...]:
+    """The groups that it was sent to; none for a personal packet."""
+    return () if stored.terms.kind is PacketKind.PERSONAL else (stored.terms.target_id, *stored.also_in)
+
+
+def verdict(stored: StoredState) -> reconcile.Reconciliation:
+    """What to do about the mirror; claims in it that the terms do not allow were never ours."""
+    if stored.closed:
+        return reconcile.Reconciliation((), mirror_is_good=False)
+    found = reconcile.compare(stored.recorded, claims_of(stored.log), stored.log.length > 0 and stored.log.ours)
+    if not found.redrive:
+        return found
+    try:
+        Packet(stored.terms, [*stored.recorded, *found.redrive])
+    except ValueError as error:
+        LOG.error("mirror_contradicts_terms", packet_id=stored.terms.packet_id, why=str(error))
+        return reconcile.Reconciliation((), mirror_is_good=False)
+    return found

@@ -1,0 +1,59 @@
+"""Every store of a server, named in one place. The services are handed this object and open nothing themselves."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Self
+
+from storage.postgres.chat.grab_stats import GrabStatStore
+from storage.postgres.chat.groups import GroupStore
+from storage.postgres.chat.messages import MessageStore
+from storage.postgres.chat.names import NameStore
+from storage.postgres.database import Database
+from storage.postgres.money.records import RecordStore
+from storage.postgres.money.settlement import SettlementQueue
+from storage.postgres.money.wallets import WalletStore
+from storage.postgres.packets.packets import PacketStore
+from storage.postgres.packets.resends import ResendStore
+from storage.postgres.packets.sends import SendStore
+from storage.redis.mirror import Mirror
+
+
+class Stores(NamedTuple):
+    """The records in PostgreSQL, one store per subject, and the mirror in Redis."""
+
+    database: Database
+    mirror: Mirror
+    packets: PacketStore
+    sends: SendStore
+    resends: ResendStore
+    wallets: WalletStore
+    settlement: SettlementQueue
+    records: RecordStore
+    groups: GroupStore
+    messages: MessageStore
+    names: NameStore
+    grab_stats: GrabStatStore
+
+    @classmethod
+    def at(cls, postgres_dsn: str, redis_url: str, pool_max: int, timeout_s: float) -> Self:
+        """The stores at these addresses; nothing is opened yet. `timeout_s` bounds every attempt and statement."""
+        database = Database(postgres_dsn, pool_max, timeout_s)
+        return cls(
+            database=database,
+            mirror=Mirror(redis_url, timeout_s),
+            packets=PacketStore(database),
+            sends=SendStore(database),
+            resends=ResendStore(database),
+            wallets=WalletStore(database),
+            settlement=SettlementQueue(database),
+            records=RecordStore(database),
+            groups=GroupStore(database),
+            messages=MessageStore(database),
+            names=NameStore(database),
+            grab_stats=GrabStatStore(database),
+        )
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.mirror.close()
+        await self.database.close()
