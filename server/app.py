@@ -25,7 +25,6 @@ from server.net.subscriptions import Subscriptions
 from server.ops.operations import Operations
 from server.ops.samples.observer import ObservedParts
 from server.ops.socket.commands import AdminActions
-from server.ops.socket.lookups import Stores
 from server.services.chat.grab_stats import GrabStatService
 from server.services.chat.groups import GroupService
 from server.services.chat.login import LoginService
@@ -43,6 +42,7 @@ from server.services.packets.resend import ResendService
 from server.services.packets.send import SendService
 from server.services.packets.sweep import Sweep
 from server.services.runtime.events import Event
+from server.services.runtime.lookups import LookupService
 from storage import postgres
 from storage.errors import StoreRefused, StoreUnavailable
 from storage.postgres.database import Database
@@ -161,39 +161,40 @@ class App:
         self.listener.watching = self.watching
         self.dispatch = Dispatch(use, self.hub, self.watching, self.listener.now_s, clock.random_part)
         self.listener.dispatch = self.dispatch
-        self.operations = self._for_operators(
-            use,
-            Stores(
-                self.database,
-                records,
-                self._queue,
-                group_store,
-                postgres.messages.MessageStore(self.database),
-                self.mirror,
+        self.operations = Operations(
+            config.ops,
+            durability=durability,
+            postgres_dsn=postgres_dsn,
+            parts=ObservedParts(
+                listener=self.listener,
+                hub=self.hub,
+                subscriptions=self.watching,
+                dispatch=self.dispatch,
+                packets=self.packets,
+                path=self.path,
+                recovery=self.recovery,
+                settlement=self.settlement,
+                refunds=self.refunds,
+                sends=use.sends,
+                wallets=use.wallets,
+                lookups=LookupService(
+                    database=self.database,
+                    packets=records,
+                    queue=self._queue,
+                    groups=group_store,
+                    messages=postgres.messages.MessageStore(self.database),
+                    mirror=self.mirror,
+                    now_ms=now_ms,
+                    now_s=clock.elapsed_s,
+                ),
             ),
-            postgres_dsn,
+            actions=AdminActions(drain=self.drain, reload=self._read_again),
+            now_ms=now_ms,
+            now_s=clock.elapsed_s,
         )
 
-    def _for_operators(self, use: UseCases, stores: Stores, postgres_dsn: str) -> Operations:
-        parts = ObservedParts(
-            self.listener,
-            self.hub,
-            self.watching,
-            self.dispatch,
-            self.packets,
-            self.path,
-            self.recovery,
-            self.settlement,
-            self.refunds,
-            use.sends,
-            use.wallets,
-            self.database,
-        )
-        levers = AdminActions(self.drain, lambda: self.reread())
-        durability = self._config.stores.durability
-        return Operations(
-            self._config.ops, durability, postgres_dsn, parts, stores, levers, clock.now_ms, clock.elapsed_s
-        )
+    def _read_again(self) -> Mapping[str, object]:
+        return self.reread()
 
     def _announce(self, event: Event, audience: Collection[int]) -> None:
         self.hub.announce(event, audience)  # the services are made before the hub
