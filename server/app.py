@@ -74,21 +74,24 @@ class App:
         self.operations = self._for_operators(postgres_dsn)
 
     def _for_operators(self, postgres_dsn: str) -> Operations:
-        services = self.services
-        parts = ObservedParts(
-            listener=self.listener,
-            hub=self.hub,
-            subscriptions=self.subscriptions,
-            dispatch=self.dispatch,
-            services=services,
-            database=self.stores.database,
-        )
-        actions = AdminActions(self.drain, lambda: self.reread())
-        durability = self._config.stores.durability
-        now_ms, elapsed_s = self._clock.now_ms, self._clock.elapsed_s
         return Operations(
-            self._config.ops, durability, postgres_dsn, parts, self.stores, actions, now_ms, elapsed_s
+            self._config.ops,
+            durability=self._config.stores.durability,
+            postgres_dsn=postgres_dsn,
+            parts=ObservedParts(
+                listener=self.listener,
+                hub=self.hub,
+                subscriptions=self.subscriptions,
+                dispatch=self.dispatch,
+                services=self.services,
+            ),
+            actions=AdminActions(drain=self.drain, reload=self._read_again),
+            now_ms=self._clock.now_ms,
+            now_s=self._clock.elapsed_s,
         )
+
+    def _read_again(self) -> Mapping[str, object]:
+        return self.reread()
 
     async def run(self, stop: asyncio.Event, ready: Callable[[str], None]) -> None:
         """Serve until `stop` is set; `ready` gets the url. Raises StoreUnavailable, StoreRefused, OSError."""
@@ -142,6 +145,20 @@ class App:
                 break
             await asyncio.sleep(0.01)
         await self.listener.close(self._clock.random_part)
+
+
+def app_at(
+    postgres_dsn: str,
+    redis_url: str,
+    config: Config,
+    *,
+    keys: Mapping[str, bytes],
+    data: Path,
+    tls: ssl.SSLContext | None = None,
+) -> App:
+    """The server on the stores at these addresses, with the real clock."""
+    stores = Stores.at(postgres_dsn, redis_url, config.stores.postgres_pool_max, STORE_TIMEOUT_S)
+    return App(stores, Bus(), Clock(), config, keys=keys, data=data, postgres_dsn=postgres_dsn, tls=tls)
 
 
 async def _done_before(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:

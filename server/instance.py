@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from server.config import Config, load
 from server.embedded.run import lock
-from server.ops.socket.unix_socket import is_heard
+from server.ops.socket.unix_socket import is_listening
 
 SERVER_FILE: Final = "server.json"
 STATUS_SOCKET: Final = "status.sock"
@@ -39,7 +39,7 @@ def running(data: Path) -> Instance | None:
     try:
         found = json.loads((data / SERVER_FILE).read_text())
         here = Instance(found["url"], found["pid"], Path(found["status"]))
-        return here if is_heard(here.status) else None
+        return here if is_listening(here.status) else None
     except (OSError, ValueError, KeyError):
         return None
 

@@ -22,7 +22,7 @@ from bench.chaos.proxy import Proxy
 from client_sim.sdk.client import Client
 from protocol import tokens
 from server import config, embedded
-from server.app import App
+from server.app import App, app_at
 from server.core.ids import BACKEND
 from storage.postgres.database import Database
 from storage.postgres.migrate import migrate
@@ -174,13 +174,13 @@ async def start_server(postgres_dsn: str, redis_url: str, tmp_path: Path) -> Asy
         data = tmp_path / f"server{len(servers)}"
         data.mkdir()
         server = Server(
-            App(
-                settings,
-                KEYS,
-                data,
+            app_at(
                 dotted.get("stores.postgres", postgres_dsn),
                 dotted.get("stores.redis", redis_url),
-                tls,
+                settings,
+                keys=KEYS,
+                data=data,
+                tls=tls,
             )
         )
         servers.append(server)

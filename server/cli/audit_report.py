@@ -12,8 +12,7 @@ from server.core.packet import Packet, best_luck
 from server.core.pages import OVER
 from server.core.texts import yuan
 from server.services.money.audit import Report
-from server.services.packets.grab_open import state_of
-from server.services.packets.recovery import claim_of, terms_of
+from server.services.packets.stored_state import claim_of, state_of, terms_of
 from storage.postgres.packets.packets import ClaimRow, PacketRow
 
 
@@ -34,12 +33,8 @@ def print_audit(console: Console, report: Report) -> None:
         soft_wrap=True,
     )
     wrong = sum(len(finding.discrepancies) for finding in report.findings)
-    checked = (
-        f"{len(report.findings)} checks, {sums.packets:,} packets, {sums.claims:,} claims, "
-        f"{sums.transfers:,} transfers, {sums.wallets:,} wallets"
-    )
     verdict = "audit: ok" if report.ok else f"audit: {wrong} discrepancies"
-    console.print(f"{verdict} ({checked})", style="bold", highlight=False, soft_wrap=True)
+    console.print(f"{verdict} ({report.checked})", style="bold", highlight=False, soft_wrap=True)
 
 
 def print_proof(console: Console, row: PacketRow, claims: Sequence[ClaimRow], now_ms: int) -> bool:

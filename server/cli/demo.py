@@ -17,8 +17,9 @@ from client_sim.names import user_id_of
 from client_sim.sim import scenarios, screen
 from client_sim.sim.crowd import Crowd
 from client_sim.sim.summary import Summary
-from server import clock, config, embedded
+from server import config, embedded
 from server.cli import audit_report
+from server.clock import Clock
 from server.loop import run as run_loop
 from server.process import ServerProcess
 from server.services.money.audit import audit
@@ -142,4 +143,4 @@ async def _prove(console: Console, data: Path, crowd: Crowd) -> bool:
 async def _verify(console: Console, database: Database, packet_id: int) -> bool:
     rows, claims = await PacketStore(database).load([packet_id])
     console.print(f"\n$ hongbao verify {packet_id}", highlight=False)
-    return audit_report.print_proof(console, rows[packet_id], claims[packet_id], clock.now_ms())
+    return audit_report.print_proof(console, rows[packet_id], claims[packet_id], Clock().now_ms())

@@ -27,7 +27,7 @@ from client_sim.sdk.errors import ClientError
 from client_sim.sim import scenarios, screen
 from protocol import tokens
 from server import embedded, logs
-from server.app import STORE_TIMEOUT_S, App
+from server.app import STORE_TIMEOUT_S, app_at
 from server.cli import audit_report
 from server.cli.config import (
     DATA,
@@ -131,7 +131,7 @@ async def _serve(now: Reading, read: Callable[[], Reading], data: Path, postgres
         LOG.info("serving", url=url, durability=settings.stores.durability)
         notify.ready()
 
-    app = App(settings, credentials.keys, data, postgres_dsn, redis_url, credentials.tls)
+    app = app_at(postgres_dsn, redis_url, settings, keys=credentials.keys, data=data, tls=credentials.tls)
     notify, reload = Systemd(), Reload(app, read, now)
 
     def read_again() -> dict[str, object]:

@@ -19,8 +19,9 @@ from client_sim.names import user_id_of
 from server.cli.config import DATA, ConfigOption, DataOption
 from server.cli.numbers import Count, Id
 from server.instance import NoAnswer, nobody_at, status_socket
-from server.ops.humanize import humanize, title, within
+from server.ops.humanize import humanize, title, with_unit_of
 from server.ops.samples.sample import Sort
+from server.ops.socket.old_names import remove_old_keys
 from server.ops.socket.status_socket import ask
 
 ANSWER_S: Final = 5.0  # the server itself gives a command two
@@ -61,6 +62,7 @@ def _show(where: Where, *words: object) -> int:
     if where.as_json:
         print(json.dumps(answer, ensure_ascii=False))
     else:
+        remove_old_keys(str(words[0]), answer)
         print_answer(Console(), answer)
     return 0
 
@@ -162,7 +164,7 @@ def kick(user: str, /, *, where: Where = HERE) -> int:
     user
         the user's id, or a name as in `hongbao chat --as NAME`
     """
-    return _show(where, "kick", user_id_of(user))
+    return _show(where, "disconnect", user_id_of(user))
 
 
 @ops_cli.command
@@ -209,7 +211,7 @@ def _lines(answer: Mapping[str, Any], indent: str = "") -> Iterator[tuple[Text, 
     for name, value in answer.items():
         if isinstance(value, dict) and value:
             yield Text(indent + title(name), style="bold"), ""
-            yield from _lines({within(name, part): inner for part, inner in value.items()}, indent + "  ")
+            yield from _lines({with_unit_of(name, part): inner for part, inner in value.items()}, indent + "  ")
         elif not _is_table(value):
             yield Text(indent + title(name)), humanize(name, value)
 

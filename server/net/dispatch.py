@@ -26,7 +26,8 @@ from server.net.subscriptions import Subscriptions
 from server.services.assembly import Clock, Services
 from server.services.packets.pages import language_of
 from server.services.packets.requests import GrabRequest, OpenRequest
-from server.services.runtime.bus import Bus, Outcome, StoreUnavailable
+from server.services.runtime.bus import Bus, Outcome
+from server.services.runtime.store_errors import StoreUnavailable
 
 LOG = structlog.get_logger()
 REFUSALS: Final[Mapping[Reason, codes.Refusal]] = {reason: codes.Refusal[reason.name] for reason in Reason}

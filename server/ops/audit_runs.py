@@ -1,4 +1,4 @@
-"""The audit while the server runs: in a process of its own at the lowest priority, one at a time."""
+"""Audits while the server runs: each in a process of its own at the lowest priority, one at a time."""
 
 from __future__ import annotations
 
@@ -14,22 +14,21 @@ from msgspec.structs import replace
 
 from server.embedded.run import die_with
 from server.ops.samples.sample import AuditFault, AuditResult
-from server.services.money.audit import Report, audit
-from storage.errors import StoreRefused, StoreUnavailable
-from storage.postgres.database import Database
+from server.services.money.audit import Report, audit_at
+from server.services.runtime.store_errors import StoreRefused, StoreUnavailable
 
 AUDIT_S_MAX: Final = 600.0
-TOLD_MAX: Final = 100  # discrepancies
-DSN_VARIABLE: Final = "HONGBAO_AUDIT_DSN"  # not on the command line, which everybody can read
+DISCREPANCIES_KEPT: Final = 100
+DSN_VARIABLE: Final = "HONGBAO_AUDIT_DSN"  # not on the command line, which every user of the machine can read
 NICE: Final = 19
 STORE_TIMEOUT_S: Final = 10.0
 
 
 class AuditRuns:
-    """Starts audits; keeps what the last one has found, and apart from it why one since then could not be done."""
+    """Starts audits. Keeps the last result, and separately the fault of a later audit that failed."""
 
     def __init__(self, postgres_dsn: str, now_ms: Callable[[], int], now_s: Callable[[], float]) -> None:
-        """`now_s` is a clock that never jumps."""
+        """`now_s` is a monotonic clock."""
         self._dsn = postgres_dsn
         self._now_ms = now_ms
         self._now_s = now_s
@@ -39,16 +38,16 @@ class AuditRuns:
 
     @property
     def running(self) -> bool:
-        """One is under way."""
+        """An audit is in progress."""
         return self._task is not None and not self._task.done()
 
     def start(self) -> None:
-        """Begin one, unless one is under way."""
+        """Start an audit, unless one is in progress."""
         if not self.running:
             self._task = asyncio.get_running_loop().create_task(self._audit())
 
     async def close(self) -> None:
-        """Break off what is under way."""
+        """Cancel the audit in progress."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
@@ -67,54 +66,44 @@ class AuditRuns:
         )
         try:
             async with asyncio.timeout(AUDIT_S_MAX):
-                told, _ = await child.communicate()
-            ended: AuditResult | AuditFault = (
-                msgspec.json.decode(told, type=AuditFault)
+                output, _ = await child.communicate()
+            outcome: AuditResult | AuditFault = (
+                msgspec.json.decode(output, type=AuditFault)
                 if child.returncode
-                else msgspec.json.decode(told, type=AuditResult)
+                else msgspec.json.decode(output, type=AuditResult)
             )
         except TimeoutError:
-            ended = AuditFault(0, f"no result within {AUDIT_S_MAX:.0f} s")
+            outcome = AuditFault(0, f"no result within {AUDIT_S_MAX:.0f} s")
         except msgspec.DecodeError:
-            ended = AuditFault(0, "it ended without a word")
+            outcome = AuditFault(0, "the audit process ended without a result")
         finally:
             if child.returncode is None:
                 child.kill()
                 await child.wait()
-        self._keep(ended, round(self._now_s() - began_s, 3))
+        self._keep(outcome, round(self._now_s() - began_s, 3))
 
-    def _keep(self, ended: AuditResult | AuditFault, took_s: float) -> None:
-        if isinstance(ended, AuditFault):
-            self.fault = replace(ended, at_ms=self._now_ms())
+    def _keep(self, outcome: AuditResult | AuditFault, took_s: float) -> None:
+        if isinstance(outcome, AuditFault):
+            self.fault = replace(outcome, at_ms=self._now_ms())
         else:
-            self.last, self.fault = replace(ended, at_ms=self._now_ms(), took_s=took_s), None
+            self.last, self.fault = replace(outcome, at_ms=self._now_ms(), took_s=took_s), None
 
 
-async def _work(dsn: str) -> AuditResult | AuditFault:
-    database = Database(dsn, pool_max=1, timeout_s=STORE_TIMEOUT_S)
+async def _run(dsn: str) -> AuditResult | AuditFault:
     try:
-        await database.open()
-        try:
-            return told(await audit(database))
-        finally:
-            await database.close()
+        return _result_of(await audit_at(dsn, STORE_TIMEOUT_S))
     except (StoreUnavailable, StoreRefused) as error:
         return AuditFault(0, str(error))
 
 
-def told(report: Report) -> AuditResult:
-    """A report as it is kept: what it found, and how much it looked at."""
+def _result_of(report: Report) -> AuditResult:
+    """The part of a report that is kept; its time and duration are added by the parent process."""
     found = [f"{finding.name}: {line}" for finding in report.findings for line in finding.discrepancies]
-    sums = report.sums
-    checked = (
-        f"{len(report.findings)} checks, {sums.packets:,} packets, {sums.claims:,} claims, "
-        f"{sums.transfers:,} transfers, {sums.wallets:,} wallets"
-    )
-    return AuditResult(0, 0.0, len(found), tuple(found[:TOLD_MAX]), checked)
+    return AuditResult(0, 0.0, len(found), tuple(found[:DISCREPANCIES_KEPT]), report.checked)
 
 
 if __name__ == "__main__":
     os.nice(NICE)
-    ended = asyncio.run(_work(os.environ[DSN_VARIABLE]))
-    sys.stdout.buffer.write(msgspec.json.encode(ended))
-    sys.exit(isinstance(ended, AuditFault))  # by this it is known what was told
+    outcome = asyncio.run(_run(os.environ[DSN_VARIABLE]))
+    sys.stdout.buffer.write(msgspec.json.encode(outcome))
+    sys.exit(isinstance(outcome, AuditFault))  # the exit code tells the parent which of both it reads

@@ -1,4 +1,4 @@
-"""Whether traffic should come here: a verdict on a sample, with its reasons."""
+"""Readiness: whether the server should get traffic, judged from a sample, with the reasons."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from server.ops.samples.sample import Sample
 
 
 class Health(NamedTuple):
-    """`reasons`: why no traffic should come, empty when it may. `degraded`: what works less well meanwhile."""
+    """`reasons`: why the server is not ready; empty when it is. `degraded`: what does not work fully meanwhile."""
 
     reasons: list[str]
     degraded: list[str]
 
     @property
     def ready(self) -> bool:
-        """Traffic may come."""
+        """The server should get traffic."""
         return not self.reasons
 
 
 def health(sample: Sample, backlog_s_max: float) -> Health:
-    """The verdict. A claim that waits longer than `backlog_s_max` for its credit stops traffic."""
+    """Judge a sample. The server is not ready while a claim waits longer than `backlog_s_max` to be credited."""
     found = Health([], [])
     if sample.state != "serving":
         found.reasons.append(f"the server is {sample.state}")
@@ -30,6 +30,6 @@ def health(sample: Sample, backlog_s_max: float) -> Health:
             (found.reasons if is_needed else found.degraded).append(f"{name} is away: {store.why}")
     if sample.backlog_age_s > backlog_s_max:
         found.reasons.append(
-            f"a claim has waited {sample.backlog_age_s:.0f} s for its credit, allowed are {backlog_s_max:g}"
+            f"a claim has waited {sample.backlog_age_s:.0f} s to be credited, the limit is {backlog_s_max:g} s"
         )
     return found

@@ -1,7 +1,7 @@
-"""HTTP for probes and Prometheus: /livez, /readyz, /metrics, and whatever routes others add. Reads only.
+"""HTTP for probes and Prometheus: /livez, /readyz, /metrics, and extra routes. Reads only.
 
-Nothing here waits for a store or asks the services: everything is told from samples. Connections are bounded by one
-rule: a new one pushes out the oldest, so that nobody who holds on to theirs can keep a probe out.
+No handler waits for a store or calls a service: every answer comes from samples. Connections are bounded by one
+rule: when there are too many, a new one closes the oldest, so idle clients cannot keep a probe out.
 """
 
 from __future__ import annotations
@@ -21,35 +21,38 @@ from server.ops.health import Health
 from server.ops.metrics import CONTENT_TYPE, Metrics
 
 CONNECTIONS_MAX: Final = 64
-PROBES: Final = ("/livez", "/readyz")  # asked by whatever name a balancer knows; they tell next to nothing
-HERE: Final = "localhost"
+PROBES: Final = (
+    "/livez",
+    "/readyz",
+)  # answered under any host name: load balancers use their own, and both say little
+LOCALHOST: Final = "localhost"
 HEAD_BYTES_MAX: Final = 4096
-BODY_BYTES_MAX: Final = 1024  # nobody needs one
+BODY_BYTES_MAX: Final = 1024  # no request needs a body
 KEEPALIVE_S: Final = 75.0
 SHUTDOWN_S: Final = 0.5
 
 
-def _is_ours(record: logging.LogRecord) -> bool:
-    """A request that is no HTTP is not worth a line: anybody could fill the log with them."""
+def _is_worth_logging(record: logging.LogRecord) -> bool:
+    """Bytes that are not HTTP are not logged: any client could fill the log with them."""
     return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 LOGGER: Final = logging.getLogger("hongbao.http")
-LOGGER.addFilter(_is_ours)
+LOGGER.addFilter(_is_worth_logging)
 
 
 class Http:
-    """The HTTP side of a server."""
+    """The HTTP server."""
 
     def __init__(
         self,
         health: Callable[[], Health],
         metrics: Metrics,
-        more: Iterable[web.AbstractRouteDef] = (),
-        names: Collection[str] = (),
+        extra_routes: Iterable[web.AbstractRouteDef] = (),
+        host_names: Collection[str] = (),
     ) -> None:
-        """`names`: of hosts under which all but the probes may be asked for, besides localhost and addresses."""
-        self._names = {HERE, *names}
+        """`host_names`: accepted in requests for all routes but the probes, besides localhost and IP addresses."""
+        self._host_names = {LOCALHOST, *host_names}
         self._health = health
         self._metrics = metrics
         application = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=[self._check_host])
@@ -57,15 +60,15 @@ class Http:
             [
                 web.get("/livez", self._live),
                 web.get("/readyz", self._ready),
-                web.get("/metrics", self._tell_metrics),
-                *more,
+                web.get("/metrics", self._show_metrics),
+                *extra_routes,
             ]
         )
         self._runner = web.AppRunner(
             application,
             access_log=None,
             logger=LOGGER,
-            handler_cancellation=True,  # who has gone needs no answer
+            handler_cancellation=True,  # a client that has disconnected needs no answer
             keepalive_timeout=KEEPALIVE_S,
             shutdown_timeout=SHUTDOWN_S,
             max_line_size=HEAD_BYTES_MAX,
@@ -75,7 +78,7 @@ class Http:
         self._listening: asyncio.Server | None = None
 
     async def open(self, host: str, port: int) -> int:
-        """Listen; the port, which the system chose if `port` was 0. Raises OSError."""
+        """Listen; returns the port, which the system chooses if `port` is 0. Raises OSError."""
         await self._runner.setup()
         try:
             self._listening = await asyncio.get_running_loop().create_server(self._accept, host, port)
@@ -85,7 +88,7 @@ class Http:
         return int(self._listening.sockets[0].getsockname()[1])
 
     async def close(self) -> None:
-        """Let go of everybody."""
+        """Stop listening and close all connections."""
         if self._listening is not None:
             self._listening.close()
             await self._runner.cleanup()
@@ -94,31 +97,31 @@ class Http:
         server = self._runner.server
         assert server is not None
         transports = [handler.transport for handler in server.connections]  # oldest first
-        here = [transport for transport in transports if transport is not None and not transport.is_closing()]
-        for transport in here[: max(0, len(here) - CONNECTIONS_MAX + 1)]:
+        live = [transport for transport in transports if transport is not None and not transport.is_closing()]
+        for transport in live[: max(0, len(live) - CONNECTIONS_MAX + 1)]:
             transport.abort()
         return server()
 
     @web.middleware
     async def _check_host(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """A page of somebody else's may make a name of theirs lead here, and would then read what we tell."""
-        if request.path not in PROBES and not _is_here(request.host, self._names):
-            raise web.HTTPMisdirectedRequest(text="ask by an address, localhost or a name from ops.http_names")
+        """Blocks DNS rebinding: a foreign web page could point a name of its own here and read the answers."""
+        if request.path not in PROBES and not _is_allowed(request.host, self._host_names):
+            raise web.HTTPMisdirectedRequest(text="use an IP address, localhost or a name from ops.http_names")
         return await handler(request)
 
     async def _live(self, _: web.Request) -> web.Response:
-        return web.json_response({"live": True})  # it could not say so if the loop did not turn
+        return web.json_response({"live": True})  # an answer at all proves that the event loop runs
 
     async def _ready(self, _: web.Request) -> web.Response:
-        found = self._health()
-        told = {"ready": found.ready, "reasons": found.reasons, "degraded": found.degraded}
-        return web.json_response(told, status=200 if found.ready else 503)
+        health = self._health()
+        answer = {"ready": health.ready, "reasons": health.reasons, "degraded": health.degraded}
+        return web.json_response(answer, status=200 if health.ready else 503)
 
-    async def _tell_metrics(self, _: web.Request) -> web.Response:
+    async def _show_metrics(self, _: web.Request) -> web.Response:
         return web.Response(body=self._metrics.text(), headers={"Content-Type": CONTENT_TYPE})
 
 
-def _is_here(host: str, names: Collection[str]) -> bool:
+def _is_allowed(host: str, names: Collection[str]) -> bool:
     try:
         name = urlsplit(f"//{host}").hostname or ""
         if name not in names:

@@ -1,4 +1,4 @@
-"""Figures in words, for people: a value's name ends with its unit. Pure."""
+"""Values as text for people. The name of a value ends with its unit. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from server.core.texts import yuan
 
 
 def humanize(name: str, value: Any) -> str:
-    """A value for people; its name ends with its unit."""
+    """A value as text."""
     if value is None:
         return "-"
     if isinstance(value, bool):
@@ -17,29 +17,29 @@ def humanize(name: str, value: Any) -> str:
     if isinstance(value, (list, dict)):
         return ", ".join(humanize(name, one) for one in value) or "none"
     if isinstance(value, str):
-        return "".join(one if one.isprintable() else "?" for one in value)  # users choose the names of groups
+        return "".join(one if one.isprintable() else "?" for one in value)  # users choose names: no control codes
     if name.endswith("_id"):
         return str(value)
-    for unit, words in UNITS.items():
+    for unit, as_text in UNITS.items():
         if name.endswith(unit):
-            return words(value)
+            return as_text(value)
     return f"{value:,}"
 
 
-def within(parent: str, name: str) -> str:
-    """The name of a part: without a unit of its own it has that of the whole."""
+def with_unit_of(parent: str, name: str) -> str:
+    """A part without a unit gets the unit of its parent: `sent` in `money_fen` becomes `sent_fen`."""
     unit = next((unit for unit in UNITS if parent.endswith(unit)), "")
     return name if any(name.endswith(one) for one in UNITS) else name + unit
 
 
 def title(name: str) -> str:
-    """The name itself for people, without its unit."""
+    """A name as a label: without its unit."""
     for unit in ("_at_ms", "_ms", "_fen", "_bytes", "_s"):
         name = name.removesuffix(unit)
     return name.replace("_", " ")
 
 
-def _moment(ms: float) -> str:
+def _time(ms: float) -> str:
     return datetime.fromtimestamp(ms / 1000).astimezone().isoformat(sep=" ", timespec="seconds")
 
 
@@ -52,8 +52,8 @@ def _size(size: float) -> str:
 
 
 UNITS: Final = {
-    "at_ms": _moment,
-    "since_ms": _moment,
+    "at_ms": _time,
+    "since_ms": _time,
     "_in_ms": lambda ms: f"{ms:g} ms",
     "_ms": lambda ms: f"{ms:g} ms",
     "_s": lambda s: str(timedelta(seconds=round(s))),

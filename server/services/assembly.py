@@ -35,6 +35,7 @@ from server.services.packets.reveal import RevealService
 from server.services.packets.send import SendService
 from server.services.packets.sweep import Sweep
 from server.services.runtime.bus import Bus
+from server.services.runtime.lookups import LookupService
 from storage.postgres.migrate import migrate
 from storage.stores import Stores
 
@@ -48,6 +49,7 @@ class Clock(Protocol):
     def elapsed_s(self) -> float: ...
     def random_number(self) -> int: ...
     def random_bytes(self, size: int, /) -> bytes: ...
+    def random_part(self) -> float: ...
 
 
 class Services:
@@ -108,6 +110,7 @@ class Services:
         self.settlement = SettlementService(
             stores.settlement, config.settlement.batch_max, config.settlement.idle_s, now_ms, bus, self.commit
         )
+        self.lookups = LookupService(stores, now_ms, clock.elapsed_s)
 
     @property
     def unanswered(self) -> bool:

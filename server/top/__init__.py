@@ -1,1 +1,1 @@
-"""`hongbao top`: one live screen of a running server."""
+"""`hongbao top`: a live screen of a running server."""

@@ -1,4 +1,4 @@
-"""A curve one line high."""
+"""Curves one line high, made of block characters."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from rich.measure import Measurement
 from rich.segment import Segment
 from rich.style import Style
 
-from server.top.view import KEPT, Points
+from server.top.state import CURVE_POINTS, Points
 
 STEPS: Final = "▁▂▃▄▅▆▇█"
 STYLE: Final = Style(color="cyan")
 
 
 def curve(points: Points, width: int) -> str:
-    """The newest points that fit, the newest one at the right; the highest of them fills the line.
+    """The newest points that fit, the newest at the right; the highest point has the full height.
 
-    Nothing measured is a space; zero and what hardly differs from it is the lowest step.
+    A point without a value is a space; zero and values close to it have the lowest step.
     """
     shown = points[-width:]
     highest = max((point for point in shown if point is not None), default=0)
@@ -33,13 +33,13 @@ def _step(point: float | None, highest: float) -> str:
 
 
 class CurveLine:
-    """As wide as there is room, a minute at the most."""
+    """A curve as wide as its column, at most CURVE_POINTS."""
 
     def __init__(self, points: Points) -> None:
         self._points = points
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
-        yield Segment(curve(self._points, min(options.max_width, KEPT)), STYLE)
+        yield Segment(curve(self._points, min(options.max_width, CURVE_POINTS)), STYLE)
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
-        return Measurement(1, min(options.max_width, KEPT))
+        return Measurement(1, min(options.max_width, CURVE_POINTS))

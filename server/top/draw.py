@@ -1,6 +1,6 @@
-"""How a view looks on a screen of a given size. Pure: the same view always gives the same picture.
+"""Draws a state for a screen of a given size. Pure: the same state always gives the same output.
 
-The figures come first and have a fixed height; what is left goes to the lists and to the connections.
+The figures come first and have a fixed height; the lists and the connections share the remaining lines.
 """
 
 from __future__ import annotations
@@ -20,135 +20,135 @@ from server.ops.humanize import humanize
 from server.ops.samples.sample import HotPacket, Sort
 from server.top.curve import CurveLine
 from server.top.help import HELP
-from server.top.view import LEFT_CURVES, RIGHT_CURVES, SORT_KEYS, Answers, Connection, Curve, TopState
+from server.top.state import LEFT_CURVES, RIGHT_CURVES, SORT_KEYS, Answers, Connection, Curve, TopState
 
-NAME, HEAD, GOOD, BAD, PALE = "dim", "bold reverse", "bold green", "bold red", "dim"
+NAME, HEAD, GOOD, BAD, OUTDATED = "dim", "bold reverse", "bold green", "bold red", "dim"
 LIST_ROWS_LEAST: Final = 4
 LIST_ROWS_MOST: Final = 20
 SNAPSHOT_LINES: Final = 45
-TROUBLE_LINES_MOST: Final = 3
+PROBLEM_LINES_MOST: Final = 3
 GAP: Final = (0, 2, 0, 0)
-BLANK: Final = " "  # a Layout without any text draws itself
-NEWLY_STARTED: Final = "waiting for the first answer"
+BLANK: Final = " "  # a Layout without any text draws a placeholder
+NO_ANSWER_YET: Final = "waiting for the first answer"
 
 
 class Part(NamedTuple):
-    """A part of the screen, and how many lines it takes."""
+    """A part of the screen, and the number of its lines."""
 
-    picture: RenderableType
+    content: RenderableType
     lines: int
 
 
-def draw(view: TopState, width: int, height: int) -> RenderableType:
-    """The whole screen: exactly as many lines as it has."""
+def draw(state: TopState, width: int, height: int) -> RenderableType:
+    """The whole screen: exactly `height` lines."""
     screen = Layout()
-    if view.helps:
+    if state.shows_help:
         screen.update(HELP)
         return screen
-    foot = Part(_keys(view.sort), 1)
-    parts = _parts(view, width, height - foot.lines)
+    foot = Part(_keys(state.sort), 1)
+    parts = _parts(state, width, height - foot.lines)
     rest = Part(Text(BLANK), max(0, height - foot.lines - sum(part.lines for part in parts)))
     screen.split_column(
-        *(Layout(part.picture, size=part.lines) for part in (*parts, rest, foot) if part.lines),
+        *(Layout(part.content, size=part.lines) for part in (*parts, rest, foot) if part.lines),
     )
     return screen
 
 
-def snapshot(view: TopState, width: int) -> RenderableType:
-    """The same for a file or a pipe: no keys, and no curves, which one moment does not have."""
-    moment = replace(view, minute=())
-    return Group(*(part.picture for part in _parts(moment, width, SNAPSHOT_LINES)))
+def snapshot(state: TopState, width: int) -> RenderableType:
+    """The same for a file or a pipe, without keys and curves."""
+    without_curves = replace(state, minute=())
+    return Group(*(part.content for part in _parts(without_curves, width, SNAPSHOT_LINES)))
 
 
-def _parts(view: TopState, width: int, height: int) -> list[Part]:
-    head = [Part(_title(view.answers if view.silence is None else None), 1), _outage_log(view, width)]
-    if view.answers is None:
+def _parts(state: TopState, width: int, height: int) -> list[Part]:
+    head = [Part(_title(state.answers if state.unreachable is None else None), 1), _problems(state, width)]
+    if state.answers is None:
         return head
-    figures = [Part(_facts(view.answers), 2), Part(_curves(view), len(LEFT_CURVES))]
+    figures = [Part(_gauges(state.answers), 2), Part(_curves(state), len(LEFT_CURVES))]
     free = height - sum(part.lines for part in (*head, *figures)) - 2  # two lines of headings
-    list_rows = min(LIST_ROWS_MOST, _longest(view.answers), max(LIST_ROWS_LEAST, free // 2))
+    list_rows = min(LIST_ROWS_MOST, _longest(state.answers), max(LIST_ROWS_LEAST, free // 2))
     rows = max(1, free - list_rows)
-    told = [
+    body = [
         *figures,
-        Part(_lists(view.answers, list_rows), list_rows + 1),
-        Part(_connections(view.answers.listed.connections[:rows], view.sort), rows + 1),
+        Part(_lists(state.answers, list_rows), list_rows + 1),
+        Part(_connections(state.answers.listed.connections[:rows], state.sort), rows + 1),
     ]
-    if view.silence is not None:
-        told = [Part(Styled(part.picture, PALE), part.lines) for part in told]
-    return head + told
+    if state.unreachable is not None:
+        body = [Part(Styled(part.content, OUTDATED), part.lines) for part in body]
+    return head + body
 
 
-# --- how it is -------------------------------------------------------------------------------------------------
+# --- state and problems ----------------------------------------------------------------------------------------
 
 
 def _title(answers: Answers | None) -> RenderableType:
     line = Text("hongbao", style="bold", no_wrap=True, overflow="ellipsis")
-    if answers is not None:  # what was so before nobody answered may not be so any more
+    if answers is not None:  # None also while the server does not answer: its last state may be wrong
         status = answers.status
         line.append(f"  {status.state}", GOOD if status.ready else BAD)
-        for name, how in status.stores.items():
-            is_up = how == "up"
+        for name, store_state in status.stores.items():
+            is_up = store_state == "up"
             line.append(f"  {name} {'up' if is_up else 'away'}", GOOD if is_up else BAD)
-        line.append(f"  tier {status.durability}  up {humanize('up_s', status.up_s)}", "not bold")
+        line.append(f"  durability {status.durability}  up {humanize('up_s', status.up_s)}", "not bold")
     return line
 
 
-def _outage_log(view: TopState, width: int) -> Part:
-    """Why no traffic should come, what works less well, or that the server is silent."""
-    style, words = "yellow", NEWLY_STARTED if view.answers is None else "; ".join(view.answers.status.degraded)
-    if view.answers is not None and view.answers.status.reasons:
-        style, words = BAD, "; ".join([*view.answers.status.reasons, *view.answers.status.degraded])
-    if view.silence is not None:
-        since = humanize("since_ms", view.silence.since_ms)
-        style, words = BAD, f"no answer since {since}: {view.silence.why}; still asking"
-    lines = textwrap.wrap(humanize("", words), width, max_lines=TROUBLE_LINES_MOST, placeholder=" …") or [BLANK]
+def _problems(state: TopState, width: int) -> Part:
+    """Why the server is not ready, what is degraded, or that the server does not answer."""
+    style, words = "yellow", NO_ANSWER_YET if state.answers is None else "; ".join(state.answers.status.degraded)
+    if state.answers is not None and state.answers.status.reasons:
+        style, words = BAD, "; ".join([*state.answers.status.reasons, *state.answers.status.degraded])
+    if state.unreachable is not None:
+        since = humanize("since_ms", state.unreachable.since_ms)
+        style, words = BAD, f"no answer since {since}: {state.unreachable.why}; retrying"
+    lines = textwrap.wrap(humanize("", words), width, max_lines=PROBLEM_LINES_MOST, placeholder=" …") or [BLANK]
     return Part(Text("\n".join(lines), style=style), len(lines))
 
 
 # --- figures ---------------------------------------------------------------------------------------------------
 
 
-def _facts(answers: Answers) -> Table:
-    now, rates = answers.lately.now, answers.lately.rates
+def _gauges(answers: Answers) -> Table:
+    now, rates = answers.recent.now, answers.recent.rates
     backlog = None if now.figures is None else now.figures.backlog_claims
     table = Table.grid(padding=GAP)
     table.add_row(
-        _fact("connections", now.connections),
-        _fact("users", now.users_online),
-        _fact("packets", now.live_packets),
-        _fact("rss_bytes", now.rss_bytes, "memory"),
+        _gauge("connections", now.connections),
+        _gauge("users", now.users_online),
+        _gauge("packets", now.live_packets),
+        _gauge("rss_bytes", now.rss_bytes, "memory"),
     )
     table.add_row(
-        _fact("unrecorded", now.unrecorded),
-        _fact("backlog", backlog),
-        _fact("age_s", now.backlog_age_s, "oldest"),
+        _gauge("in flight", now.unrecorded),
+        _gauge("backlog", backlog),
+        _gauge("age_s", now.backlog_age_s, "oldest"),
         Text.assemble(("new/s ", NAME), number(rates.accepted_per_s)),
     )
     return table
 
 
-def _fact(name: str, value: float | None, title: str = "") -> Text:
+def _gauge(name: str, value: float | None, title: str = "") -> Text:
     return Text.assemble((f"{title or name} ", NAME), humanize(name, value))
 
 
-def _curves(view: TopState) -> Table:
-    assert view.answers is not None
+def _curves(state: TopState) -> Table:
+    assert state.answers is not None
     table = Table.grid(padding=(0, 1, 0, 0), expand=True)
     for _ in range(2):
         table.add_column(no_wrap=True, style=NAME)
         table.add_column(no_wrap=True, justify="right", min_width=7)
         table.add_column(no_wrap=True, ratio=1)
     for left, right in zip(LEFT_CURVES, RIGHT_CURVES, strict=True):
-        table.add_row(*_curve(view, view.answers, left), *_curve(view, view.answers, right))
+        table.add_row(*_curve(state, state.answers, left), *_curve(state, state.answers, right))
     return table
 
 
-def _curve(view: TopState, answers: Answers, curve: Curve) -> tuple[str, str, CurveLine]:
-    return curve.title, number(curve.value(answers.lately.rates)), CurveLine(view.points(curve))
+def _curve(state: TopState, answers: Answers, curve: Curve) -> tuple[str, str, CurveLine]:
+    return curve.title, number(curve.value(answers.recent.rates)), CurveLine(state.points(curve))
 
 
 def number(value: float | None) -> str:
-    """A rate or milliseconds: one decimal below a hundred, none above."""
+    """A rate or milliseconds: one decimal below 100, none above."""
     if value is None:
         return "-"
     return f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
@@ -158,26 +158,26 @@ def number(value: float | None) -> str:
 
 
 def _longest(answers: Answers) -> int:
-    rates = answers.lately.rates
-    return max(LIST_ROWS_LEAST, len(rates.requests_per_s), len(rates.refusals_per_s), len(answers.lately.hottest))
+    rates = answers.recent.rates
+    return max(LIST_ROWS_LEAST, len(rates.requests_per_s), len(rates.refusals_per_s), len(answers.recent.hottest))
 
 
 def _lists(answers: Answers, rows: int) -> Table:
-    rates = answers.lately.rates
+    rates = answers.recent.rates
     table = Table.grid(padding=GAP, expand=True)
     table.add_column(ratio=4)
-    table.add_column(ratio=5)  # reasons have longer names than kinds
+    table.add_column(ratio=5)  # refusal reasons are longer than request kinds
     table.add_column()
     table.add_row(
         _ranking("requests", rates.requests_per_s, rows),
         _ranking("refusals", rates.refusals_per_s, rows),
-        _hottest(answers.lately.hottest[:rows]),
+        _hottest(answers.recent.hottest[:rows]),
     )
     return table
 
 
 def _ranking(title: str, per_s: Mapping[str, float], rows: int) -> Table:
-    """The most frequent ones; if there are too many, the last line adds up the others."""
+    """The most frequent names; if there are too many, the last line has the sum of the others."""
     table = _table()
     table.add_column(title, no_wrap=True, ratio=1)
     table.add_column("/s", no_wrap=True, justify="right")

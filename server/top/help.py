@@ -1,4 +1,4 @@
-"""What the words on the screen mean."""
+"""The help screen: the meaning of each word on the main screen."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from typing import Final
 from rich.table import Table
 
 MEANINGS: Final = {
-    "/s, p50, p99": "over the last 10 s; curves: the last minute, by the second",
-    "connections, users": "who is connected now; a user may have several of them",
+    "/s, p50, p99": "over the last 10 s; curves: the last minute, one point a second",
+    "connections, users": "connections and users at this moment; a user may have several connections",
     "packets, memory": "packets in memory; resident memory of the process",
-    "unrecorded": "claims on their way to the record, told to nobody yet",
-    "backlog, oldest": "claims that wait for their credit; the longest wait",
+    "in flight": "claims that are decided and not recorded in PostgreSQL yet",
+    "backlog, oldest": "claims that wait to be credited; the longest wait",
     "new/s": "connections accepted",
-    "wins/s": "opens that were told how much they won",
-    "open p50, p99": "from an open's arrival until its winner is told",
-    "claims/batch": "how many claims share one commit",
-    "postgres, redis": "how long a batch takes there",
-    "loop lag": "the longest that the event loop let anything wait",
+    "wins/s": "opens that won a share",
+    "open p50, p99": "latency of a winning open, from its arrival to its reply",
+    "claims/batch": "claims per commit",
+    "postgres, redis": "latency of a batch at this store",
+    "loop lag": "the longest delay of the event loop in the last second",
     "settled/s": "claims credited to wallets",
-    "hottest packets": "opens in the last 10 s; shares left, if it is in memory",
-    "pending": "what was sent and not read yet: slow readers are first",
-    "idle": "for how long nothing was heard",
-    "tier": "the store behind which a win is told",
+    "hottest packets": "opens in the last 10 s; shares left if the packet is in memory",
+    "pending": "bytes sent that the client has not read: slow readers come first",
+    "idle": "time since the client sent anything",
+    "durability": "the store that must have a claim before the reply says `won`",
 }
 KEYS: Final = {
-    "p i r": "order the connections by pending, idle or requests",
-    "h ?": "this help; any key ends it",
+    "p i r": "sort the connections by pending, idle or requests",
+    "h ?": "this help; any key closes it",
     "q": "quit; so does Ctrl-C",
 }
 

@@ -11,16 +11,16 @@ from contextlib import contextmanager, suppress
 from typing import Final
 
 READ_BYTES: Final = 64
-CONTROLS: Final = 6  # where termios keeps the control characters
+CONTROLS: Final = 6  # the index of the control characters in termios settings
 NO_KEY: Final = b"\0"
 
 
 @contextmanager
 def raw_keys(terminal: int, pressed: Callable[[str], None], ended: Callable[[], None]) -> Iterator[None]:
-    """Inside `with` every key is told at once and not shown; however it ends, the terminal is as it was before.
+    """Inside `with` every key is reported at once and not echoed; afterwards the terminal has its old settings.
 
-    `terminal` is a file descriptor; if it is none, no key will come. `ended`: the terminal has gone.
-    Ctrl-C stays a signal. Ctrl-Z does nothing: it would leave the terminal in this state to the shell.
+    `terminal` is a file descriptor; without a terminal no key is reported. `ended` is called when it is closed.
+    Ctrl-C stays a signal. Ctrl-Z does nothing: it would leave the shell with these settings.
     """
     if not os.isatty(terminal):
         yield
@@ -30,12 +30,12 @@ def raw_keys(terminal: int, pressed: Callable[[str], None], ended: Callable[[], 
 
     def read() -> None:
         try:
-            came = os.read(terminal, READ_BYTES)
+            received = os.read(terminal, READ_BYTES)
         except OSError:
-            came = b""
-        for key in came.decode(errors="replace"):
+            received = b""
+        for key in received.decode(errors="replace"):
             pressed(key)
-        if not came:
+        if not received:
             loop.remove_reader(terminal)
             ended()
 
@@ -46,8 +46,8 @@ def raw_keys(terminal: int, pressed: Callable[[str], None], ended: Callable[[], 
         yield
     finally:
         loop.remove_reader(terminal)
-        with suppress(termios.error):  # it has gone
-            termios.tcsetattr(terminal, termios.TCSAFLUSH, before)  # keys that came too late are not for the shell
+        with suppress(termios.error):  # it is closed
+            termios.tcsetattr(terminal, termios.TCSAFLUSH, before)  # discards keys that the shell should not get
 
 
 def _disable_suspend(terminal: int) -> None:

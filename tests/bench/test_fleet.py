@@ -35,7 +35,7 @@ async def test_a_generator_prepares_waits_for_go_and_tells_its_outcome(start_ser
         await fleet.prepared()
         assert said == ["20 users log in", "2 packets are sent", "everybody takes their tickets"]
         assert len(server.app.listener.sessions) == 21  # and the sender
-        assert server.app.path.recorded_claims == 0
+        assert server.app.services.commit.recorded_claims == 0
         fleet.go()
         (done,) = await fleet.done()
         assert 0 < done.cpu_s <= done.wall_s + 0.1

@@ -62,9 +62,7 @@ def test_a_connection_whose_welcome_is_on_the_way_hears_the_balance_there(hub: H
     waiting, there = Ear(hub, holds_pushes=True), Ear(hub)
     hub.announce(change(300, 3, 50), (USER,))
     hub.announce(Removed(1), (USER,))
-    assert hub.newest(USER, BalanceRow(250, 2)) == BalanceRow(
-        300, 3
-    )  # the welcome was read before the change
+    assert hub.newest(USER, BalanceRow(250, 2)) == BalanceRow(300, 3)  # the welcome was read before the change
     assert [type(one) for one in waiting.heard()] == [messages.RemovedFromGroup]
     assert [type(one) for one in there.heard()] == [messages.BalanceChanged, messages.RemovedFromGroup]
 

@@ -160,7 +160,7 @@ async def test_who_does_not_read_is_found(start_server: StartServer, ask_server:
 async def test_a_packet_in_every_layer(server: Server, ask_server: Ask, party: MakeParty) -> None:
     guests = await party(server, 3)
     packet = await guests.lucky(1_000, 3)
-    seed = bytes((await PacketStore(server.app.database).rows([packet]))[packet].seed)
+    seed = bytes((await PacketStore(server.app.stores.database).rows([packet]))[packet].seed)
     won = (await guests.all_open(packet, guests.guests[:2]))[-1]
     found = await ask_server("packet", packet)
     assert found["packet"] == str(packet)
@@ -187,7 +187,7 @@ async def test_a_packet_in_every_layer(server: Server, ask_server: Ask, party: M
     assert [one["index"] for one in found["newest_claims"]] == [1, 0]
     assert seed.hex() not in str(found)
 
-    del server.app.packets._lives[packet]
+    del server.app.services.live_packets._by_id[packet]
     assert (await ask_server("packet", packet))["memory"] is None
     assert await ask_server("packet", packet + 1) == {"error": f"there is no packet {packet + 1}"}
 
@@ -259,8 +259,8 @@ async def test_what_waits_is_told(server: Server, ask_server: Ask, party: MakePa
         await asyncio.sleep(3600)
         raise AssertionError
 
-    server.app._queue.settle = never  # type: ignore[method-assign]
-    server.app.settlement.wake()  # so that the round under way is not the one that takes it
+    server.app.stores.settlement.settle = never  # type: ignore[method-assign]
+    server.app.services.settlement.wake()  # so that the round under way is not the one that takes it
     await asyncio.sleep(0.02)
     packet = await guests.lucky(1_000, 3)
     (won,) = await guests.all_open(packet, guests.guests[:1])

@@ -121,7 +121,7 @@ async def test_every_counter_moves_when_it_should(
 async def test_money_is_counted_though_the_reply_of_its_batch_was_lost(server: Server, party: MakeParty) -> None:
     guests = await party(server, 3)
     packet = await guests.lucky(1_000, 3)
-    records = server.app.path._packets
+    records = server.app.services.commit._packets
     record, lost = records.record, False
 
     async def record_and_lose(advances: object) -> set[int]:
@@ -172,7 +172,7 @@ async def test_redis_is_needed_in_its_own_tier(
     proxy, url = redis_proxy
     server = await start_server(ops__http="127.0.0.1:0", stores__redis=url, stores__durability=durability)
     await proxy.cut()
-    server.app.path.mirror_is_up = False  # as the next batch would find out
+    server.app.services.mirror_health.is_up = False  # as the next batch would find out
     answer = await ready(server)
     told = json.loads(answer.body)
     assert answer.status == status

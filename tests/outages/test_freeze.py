@@ -46,7 +46,7 @@ async def test_who_is_at_postgres_when_it_freezes_hears_so_within_a_second(
     loaded, unloaded = await room.lucky(1_000, 5), await room.lucky(1_000, 5)
     for guest in room.guests:
         assert (await guest.grab(loaded)).ticket
-    del room.server.app.packets._lives[unloaded]
+    del room.server.app.services.live_packets._by_id[unloaded]
     async with outage(proxy, stores):
         rounds = await asyncio.gather(*(asks(room, number, loaded, unloaded, tier) for number in range(5)))
     told = [one for answers in rounds for one in answers]

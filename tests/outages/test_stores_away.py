@@ -42,7 +42,7 @@ async def until_known(room: Party) -> None:
 
     async def holds() -> bool:
         await refusal(send(room.sender, room.group, "first"))
-        return bool(room.server.app.database._watch._away)
+        return bool(room.server.app.stores.database._watch._away)
 
     await until(holds)
 
@@ -111,7 +111,7 @@ async def test_postgres_away(
         assert nothing_waits(room.server)
 
     async def is_back() -> bool:
-        return not room.server.app.database._watch._away
+        return not room.server.app.stores.database._watch._away
 
     await until(is_back)
     again = await asyncio.gather(*(patient_send(room, f"k{number}") for number in range(20)))
@@ -136,7 +136,9 @@ async def patient_send(room: Party, key: str) -> messages.PacketSent:
 
 def nothing_waits(server: Server) -> bool:
     app = server.app
-    return not (app.path.unrecorded or app.packets.unanswered or any(one._waiting for one in app._batchers))
+    return not (
+        app.services.commit.unrecorded or app.packets.unanswered or any(one._waiting for one in app._batchers)
+    )
 
 
 async def test_a_stall_makes_no_unbounded_queue(
@@ -183,7 +185,7 @@ async def test_redis_away(
     await asyncio.gather(room.guests[1].open(packet_id, patience_s=0), return_exceptions=True)  # finds out
 
     async def known() -> bool:
-        return not room.server.app.path.mirror_is_up
+        return not room.server.app.services.mirror_health.is_up
 
     await until(known)
     outcomes = await asyncio.gather(
@@ -194,7 +196,7 @@ async def test_redis_away(
     proxy.flow()
 
     async def is_back() -> bool:
-        return room.server.app.path.mirror_is_up
+        return room.server.app.services.mirror_health.is_up
 
     await until(is_back)
     opened = await asyncio.gather(*(guest.open(packet_id) for guest in room.guests))
@@ -268,7 +270,7 @@ async def test_a_broken_connection_alone_is_no_outage(
     for number in range(3):
         proxy.break_connections()
         await patient_send(room, f"k{number}")
-        assert not room.server.app.database._watch._away
+        assert not room.server.app.stores.database._watch._away
 
 
 async def test_login_while_postgres_is_away_says_when_to_come_back(

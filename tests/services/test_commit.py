@@ -100,7 +100,7 @@ async def test_a_writer_behind_our_back_is_found_in_the_mirror_and_in_the_record
     room = await party(await start_server(), 4)
     packet_id = await room.lucky(1_000, 4)
     first = await room.guests[0].open(packet_id)
-    ours = room.server.app.packets._lives[packet_id].packet
+    ours = room.server.app.services.live_packets._by_id[packet_id].packet
     assert ours is not None
     theirs = Packet(ours.terms, list(ours.claims.values()))  # another process, which has read the same state
     stranger = theirs.take(99, ours.terms.created_at_ms + 1).claim
@@ -128,7 +128,7 @@ async def test_only_the_packet_in_conflict_is_retried(
     for packet_id in (quiet, moved):
         await room.guests[0].open(packet_id)
     await redis.delete(f"hongbao:packet:{moved}")
-    path = room.server.app.path
+    path = room.server.app.services.commit
     batches, rejected = path.batches, path.rejected_claims
     answers = await asyncio.gather(*(room.guests[1].open(packet_id) for packet_id in (quiet, moved)))
     assert [(one.answer, one.index) for one in answers] == [("won", 1), ("won", 1)]
@@ -234,7 +234,7 @@ async def test_redis_away_opens_go_on_and_the_mirror_is_rebuilt(
     await proxy.heal()
 
     async def back() -> bool:
-        return room.server.app.path.mirror_is_up
+        return room.server.app.services.mirror_health.is_up
 
     await until(back)
     after = await room.all_open(packet_id, room.guests[3:])

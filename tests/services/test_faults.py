@@ -31,10 +31,10 @@ class Gate:
     """Holds the batches that want to be recorded until it is opened."""
 
     def __init__(self, app: App) -> None:
-        self._records = app.path._packets
+        self._records = app.services.commit._packets
         self.reached = asyncio.Event()
         self.open = asyncio.Event()
-        app.path._packets = self  # type: ignore[assignment]
+        app.services.commit._packets = self  # type: ignore[assignment]
 
     async def record(self, advances: Sequence[Advance]) -> set[int]:
         self.reached.set()
@@ -47,7 +47,7 @@ def key(packet_id: int) -> str:
 
 
 def live(server: Server, packet_id: int) -> Packet:
-    packet = server.app.packets._lives[packet_id].packet
+    packet = server.app.services.live_packets._by_id[packet_id].packet
     assert packet is not None
     return packet
 
@@ -84,7 +84,7 @@ async def test_undone_opens_keep_their_order_when_the_later_one_fails_first(
     gate = Gate(room.server.app)
     ahead = asyncio.create_task(room.guests[3].open(other))
     await gate.reached.wait()
-    path = room.server.app.path
+    path = room.server.app.services.commit
     first = asyncio.create_task(room.guests[1].open(packet_id))
     await until(lambda: _is(lambda: not path._between.empty()))
     await redis.flushall()
@@ -114,7 +114,7 @@ async def test_a_later_batch_fails_while_an_earlier_one_is_at_the_record(
     await gate.reached.wait()
     await redis.flushall()
     second = asyncio.create_task(room.guests[2].open(packet_id))
-    await until(lambda: _is(lambda: room.server.app.path.rejected_claims > 0))
+    await until(lambda: _is(lambda: room.server.app.services.commit.rejected_claims > 0))
     gate.open.set()
     assert ((await first).index, (await second).index) == (1, 2)
 
@@ -165,7 +165,7 @@ async def test_a_refund_does_not_redrive_what_contradicts_the_record(
     await room.guests[0].open(packet_id)
     ours = live(server, packet_id)
     at_ms = ours.terms.created_at_ms + 5
-    del server.app.packets._lives[packet_id]
+    del server.app.services.live_packets._by_id[packet_id]
     await sql.execute("INSERT INTO memberships VALUES ($1, 5, 0)", room.group)
     theirs = Packet(ours.terms, list(ours.claims.values())).take(5, at_ms + 2).claim
     assert theirs is not None
@@ -175,8 +175,8 @@ async def test_a_refund_does_not_redrive_what_contradicts_the_record(
     row = ClaimRow(packet_id, 1, 5, theirs.amount_fen, theirs.at_ms)
     still_open = await room.lucky(1_000, 2)
     await redis.append(key(still_open), log.HEAD + log.pack([MirroredClaim(9, at_ms, 0)]))
-    del server.app.packets._lives[still_open]
-    assert await PacketStore(server.app.database).record([Advance(packet_id, 1, [row])]) == {packet_id}
+    del server.app.services.live_packets._by_id[still_open]
+    assert await PacketStore(server.app.stores.database).record([Advance(packet_id, 1, [row])]) == {packet_id}
 
     async def refunded() -> bool:
         return await sql.fetchval("SELECT refunded_fen FROM packets WHERE packet_id = $1", still_open) == 1_000
@@ -205,7 +205,7 @@ async def test_a_refund_that_was_overtaken_waits_for_its_next_turn(
     told = [await room.guests[1].open(packet_id)]
     await gate.reached.wait()
     told.append(await room.guests[2].open(packet_id))
-    refunds = other.app.refunds
+    refunds = other.app.services.refunds
     redrive, turns = refunds._records.record, []
 
     async def overtaken(ahead: Sequence[Advance]) -> set[int]:
@@ -274,7 +274,7 @@ async def test_a_log_that_is_not_ours_is_replaced(
 ) -> None:
     room = await party(await start_server(), 1)
     packet_id = await room.lucky(1_000, 2)
-    del room.server.app.packets._lives[packet_id]
+    del room.server.app.services.live_packets._by_id[packet_id]
     await redis.set(key(packet_id), b"hello")
     assert (await room.guests[0].open(packet_id)).answer == "won"
     assert log.parse(await redis.get(key(packet_id))).claims[0].user_id == 2
@@ -284,7 +284,7 @@ async def test_a_damaged_record_harms_nobody_else(start_server: StartServer, par
     room = await party(await start_server(), 2)
     damaged, sound = await room.lucky(1_000, 2), await room.lucky(1_000, 2)
     await room.guests[0].open(damaged)
-    room.server.app.packets._lives.clear()
+    room.server.app.services.live_packets._by_id.clear()
     await sql.execute("UPDATE packets SET seed = sha256('x') WHERE packet_id = $1", damaged)
     assert (await room.guests[1].open(damaged)).answer == "not_allowed"
     assert (await room.guests[1].open(sound)).answer == "won"
@@ -302,8 +302,8 @@ async def test_tier_redis_believes_only_a_redis_that_fsyncs(
         server = await start_server(stores__redis=url, stores__durability="redis")
         await proxy.heal()
         with pytest.raises(Exception, match="fsync"):
-            await server.app.sweep.sweep_once()
-        assert not server.app.path.mirror_is_up
+            await server.app.services.sweep.sweep_once()
+        assert not server.app.services.mirror_health.is_up
     finally:
         await redis.config_set("appendfsync", "always")
 
@@ -318,7 +318,7 @@ async def test_a_postgres_that_does_not_fsync_is_refused(start_server: StartServ
 async def test_drain_answers_who_waits_for_a_packet_to_be_read(start_server: StartServer, party: MakeParty) -> None:
     room = await party(await start_server(), 1)
     packet_id = await room.lucky(100, 2)
-    recovery = room.server.app.recovery
+    recovery = room.server.app.services.reload
     load, asked = recovery.load, asyncio.Event()
 
     async def slowly(lives: Any) -> Any:
@@ -327,7 +327,7 @@ async def test_drain_answers_who_waits_for_a_packet_to_be_read(start_server: Sta
         return await load(lives)
 
     recovery.load = slowly  # type: ignore[method-assign]
-    del room.server.app.packets._lives[packet_id]
+    del room.server.app.services.live_packets._by_id[packet_id]
     grab = asyncio.ensure_future(room.guests[0]._ask(messages.Grab(0, packet_id), messages.Grabbed))
     await asked.wait()
     await room.server.stop()
@@ -356,13 +356,13 @@ async def test_a_record_that_breaks_a_constraint_is_refused_alone(
     at_ms = live(room.server, good).terms.created_at_ms
     twice = ClaimRow(bad, 1, 2, 100 - amount_fen, at_ms)
     once = ClaimRow(good, 0, 2, 50, at_ms)
-    records = PacketStore(room.server.app.database)
+    records = PacketStore(room.server.app.stores.database)
     assert await records.record([Advance(bad, 1, [twice]), Advance(good, 0, [once])]) == {good}
 
 
 async def test_a_loop_that_swallows_a_cancellation_does_not_keep_the_server(start_server: StartServer) -> None:
     server = await start_server()
-    settle = server.app.settlement.settle_once
+    settle = server.app.services.settlement.settle_once
     entered, swallowed = asyncio.Event(), asyncio.Event()
 
     async def deafly() -> int:
@@ -374,8 +374,8 @@ async def test_a_loop_that_swallows_a_cancellation_does_not_keep_the_server(star
                 swallowed.set()
         return await settle()
 
-    server.app.settlement.settle_once = deafly  # type: ignore[method-assign]
-    server.app.settlement.wake()
+    server.app.services.settlement.settle_once = deafly  # type: ignore[method-assign]
+    server.app.services.settlement.wake()
     await entered.wait()
     async with asyncio.timeout(10):
         await server.stop()

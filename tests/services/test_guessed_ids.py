@@ -17,7 +17,7 @@ class Guessed:
     """The id of the next packet is known beforehand, and what is read is held until the test says so."""
 
     def __init__(self, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-        sends, recovery = server.app.dispatch._use.sends, server.app.recovery
+        sends, recovery = server.app.services.sends, server.app.services.reload
         self.packet_id = sends._ids.next(int(time.time() * 1000))
         self._read = recovery._read
         self.was_read = asyncio.Event()
@@ -43,7 +43,7 @@ async def test_a_packet_that_is_sent_while_its_id_is_looked_up_is_there(
     member = asyncio.create_task(room.guests[1].grab(guessed.packet_id))  # heard of it by its push
 
     async def both_wait() -> bool:
-        return len(server.app.packets._lives[guessed.packet_id].waiting) == 2
+        return len(server.app.services.live_packets._by_id[guessed.packet_id].waiting) == 2
 
     await until(both_wait)
     guessed.go.set()
@@ -54,4 +54,4 @@ async def test_an_id_that_stays_a_guess_is_forgotten(server: Server, party: Make
     room = await party(server, 1)
     for _ in range(2):
         assert (await room.guests[0].grab(2**60)).answer == "not_allowed"
-        assert server.app.packets.live(2**60) is None
+        assert server.app.services.live_packets.get(2**60) is None

@@ -134,7 +134,7 @@ async def test_a_join_whose_answer_is_late_undoes_no_kick(
     """It was recorded before the kick, and memory hears of it last."""
     room = await party(server, 1)
     out = await connect(server, 900)
-    store, joined = server.app.groups._store, asyncio.Event()
+    store, joined = server.app.services.groups._store, asyncio.Event()
     join = store.join
 
     async def late(*arguments: int) -> None:
@@ -147,7 +147,7 @@ async def test_a_join_whose_answer_is_late_undoes_no_kick(
     await joined.wait()
     await room.sender.kick(room.group, out.user_id)
     await joining
-    assert set(server.app.groups.members(room.group)) == {1, 2}
+    assert set(server.app.services.groups.members(room.group)) == {1, 2}
 
 
 async def test_joins_and_kicks_at_once_leave_memory_and_record_alike(
@@ -160,7 +160,7 @@ async def test_joins_and_kicks_at_once_leave_memory_and_record_alike(
         await asyncio.gather(*asks, guest.join_group(room.group), return_exceptions=True)
 
     await asyncio.gather(*map(race, room.guests))
-    assert set(server.app.groups.members(room.group)) == {1}
+    assert set(server.app.services.groups.members(room.group)) == {1}
     left = await sql.fetch("SELECT user_id FROM memberships WHERE group_id = $1 AND left_at_ms IS NULL", room.group)
     assert [row["user_id"] for row in left] == [1]
 
@@ -190,7 +190,7 @@ async def test_a_kick_whose_commit_was_in_doubt_lets_nobody_open(
     assert [one.group_id for one in await heard(out, 1, RemovedFromGroup)] == [room.group]
     assert proxy.lost_replies == 1
     assert (await out.open(packet_id)).answer == "not_allowed"
-    seen = room.server.app.packets.seen(packet_id)
+    seen = room.server.app.services.live_packets.snapshot(packet_id)
     assert seen is not None
     assert [seen.may_follow(who.user_id) for who in (out, friend)] == [False, True]
     await room.sender.kick(room.group, out.user_id)
@@ -220,7 +220,7 @@ async def test_who_joined_or_left_in_doubt_may_or_may_not_open(
     assert proxy.lost_replies == 2
 
     async def in_step() -> bool:
-        return set(server.app.groups.members(room.group)) == {1, 900}
+        return set(server.app.services.groups.members(room.group)) == {1, 900}
 
     await until(in_step)
     assert [(await who.open(packet_id)).answer for who in (ann, ben)] == ["not_allowed", "won"]
@@ -235,7 +235,7 @@ async def test_what_comes_behind_a_change_in_doubt_stands(
     proxy, dsn = postgres_proxy
     server = await start_server(stores__postgres=dsn)
     room = await party(server, 1)
-    (ann,), store, was_read = room.guests, server.app.groups._store, asyncio.Event()
+    (ann,), store, was_read = room.guests, server.app.services.groups._store, asyncio.Event()
     find_outcome = store.find_outcome
 
     async def late(*arguments: Any) -> Any:
@@ -250,13 +250,13 @@ async def test_what_comes_behind_a_change_in_doubt_stands(
         await ann.leave_group(room.group)
     await was_read.wait()
     await ann.join_group(room.group)
-    assert set(server.app.groups.members(room.group)) == {1, ann.user_id}
+    assert set(server.app.services.groups.members(room.group)) == {1, ann.user_id}
 
     async def settled() -> bool:
-        return not server.app.groups.in_doubt._in_doubt
+        return not server.app.services.groups.in_doubt._in_doubt
 
     await until(settled)
-    assert set(server.app.groups.members(room.group)) == {1, ann.user_id}
+    assert set(server.app.services.groups.members(room.group)) == {1, ann.user_id}
 
 
 async def test_a_kick_that_was_not_committed_throws_nobody_out(
@@ -266,7 +266,7 @@ async def test_a_kick_that_was_not_committed_throws_nobody_out(
     monkeypatch.setattr(in_doubt, "LOOK_S", 0.02)
     monkeypatch.setattr(in_doubt, "LATE_S", 0.1)
     room = await party(await start_server(), 1)
-    groups, (ann,) = room.server.app.groups, room.guests
+    groups, (ann,) = room.server.app.services.groups, room.guests
 
     async def away(*_: int) -> bool:
         raise StoreUnavailable("broken before it was committed")

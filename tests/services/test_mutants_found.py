@@ -186,7 +186,7 @@ async def test_won_is_not_said_before_the_store_of_the_tier_has_it(
     packet_id = await room.lucky(1_000, 2)
     await room.guests[0].open(packet_id)
     await all_grab(room, packet_id)
-    path, opened, reached = room.server.app.path, asyncio.Event(), asyncio.Event()
+    path, opened, reached = room.server.app.services.commit, asyncio.Event(), asyncio.Event()
     store, name = (path._packets, "record") if tier == "postgres" else (path._mirror, "append")
     work = getattr(store, name)
 
@@ -230,7 +230,7 @@ async def test_a_refund_whose_redrive_was_refused_pays_nothing_yet(
     claim = Packet(packet.terms).take(2, packet.terms.created_at_ms + 1).claim
     assert claim is not None
     assert await mirror.append([Extension(packet_id, 0, log.HEAD, log.pack([claim]))]) == set()
-    refunds, refused = room.server.app.refunds, asyncio.Event()
+    refunds, refused = room.server.app.services.refunds, asyncio.Event()
 
     async def overtaken(ahead: object) -> set[int]:
         refused.set()

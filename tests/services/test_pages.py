@@ -188,10 +188,10 @@ async def test_an_equal_packet_lists_its_claims_to_the_sender_alone(server: Serv
 async def test_500_claims_come_in_pages(server: Server, connect: Connect, party: MakeParty) -> None:
     room = await party(server, 0)
     app = room.server.app
-    group = app.groups._groups[room.group]
+    group = app.services.groups._groups[room.group]
     group.members.update(range(2, 501))
     packet_id = await room.lucky(5_000, 500)
-    live = app.packets._lives[packet_id]
+    live = app.services.live_packets._by_id[packet_id]
     assert live.packet is not None
     answers = []
     for user_id in range(2, 501):
@@ -224,13 +224,13 @@ async def test_500_claims_come_in_pages(server: Server, connect: Connect, party:
 
 async def hold_record(room: Party, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
     """From now on claims reach the record only when the event is set."""
-    go, record = asyncio.Event(), room.server.app.path._packets.record
+    go, record = asyncio.Event(), room.server.app.services.commit._packets.record
 
     async def wait(advances: list[object]) -> object:
         await go.wait()
         return await record(advances)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(room.server.app.path._packets, "record", wait)
+    monkeypatch.setattr(room.server.app.services.commit._packets, "record", wait)
     return go
 
 
@@ -242,7 +242,7 @@ async def test_claims_that_are_not_durable_are_not_shown(
     first = await room.guests[0].open(packet_id)
     go = await hold_record(room, monkeypatch)
     last = asyncio.ensure_future(room.guests[1].open(packet_id))
-    live = server.app.packets._lives[packet_id]
+    live = server.app.services.live_packets._by_id[packet_id]
 
     async def decided() -> bool:
         return live.packet is not None and live.packet.finished
@@ -279,11 +279,11 @@ async def test_a_refund_is_told_when_it_is_recorded(
     page = (await room.sender.result_page(packet_id, "en")).page
     assert page.state == "expired"
     assert "will go back" in page.ending
-    assert await app.refunds.refund_once() == 1
+    assert await app.services.refunds.refund_once() == 1
     page = (await room.sender.result_page(packet_id, "en")).page
     assert page.state == "refunded"
     assert "went back" in page.ending
-    del app.packets._lives[packet_id]  # and when it is read again
+    del app.services.live_packets._by_id[packet_id]  # and when it is read again
     assert (await room.sender.result_page(packet_id)).page.state == "refunded"
 
 
@@ -292,9 +292,9 @@ async def test_pages_of_packets_that_are_not_in_memory(server: Server, party: Ma
     packet_id = await room.lucky(1_000, 2)
     await room.guests[0].open(packet_id)
     for _ in range(2):
-        server.app.packets._lives.clear()
+        server.app.services.live_packets._by_id.clear()
         assert (await room.guests[0].result_page(packet_id)).page.opened == 1
-        server.app.packets._lives.clear()
+        server.app.services.live_packets._by_id.clear()
         assert (await room.guests[1].open_page(packet_id)).view == "open"
 
 
@@ -305,12 +305,12 @@ async def test_pages_are_refused_as_grabs_are(
     room = await party(await start_server(stores__postgres=dsn), 1)
     packet_id = await room.lucky(1_000, 1)
     app = room.server.app
-    app.packets._lives.clear()
+    app.services.live_packets._by_id.clear()
     await proxy.cut()
     for ask in (room.guests[0].open_page, room.sender.result_page):
         with pytest.raises(StoreUnavailable):
             await ask(packet_id)
-    monkeypatch.setattr(type(app.path), "almost_overloaded", property(lambda _: True))
+    monkeypatch.setattr(type(app.services.commit), "almost_overloaded", property(lambda _: True))
     for ask in (room.guests[0].open_page, room.sender.result_page):
         with pytest.raises(Overloaded):
             await ask(packet_id)

@@ -61,7 +61,7 @@ async def test_claims_that_are_redriven_are_told_to_the_sender_and_the_end_to_th
     packed = log.pack([claim for claim in claims if claim is not None])
     assert await mirror.append([Extension(packet_id, log.length(1), b"", packed)]) == set()
     await mirror.close()
-    del room.server.app.packets._lives[packet_id]
+    del room.server.app.services.live_packets._by_id[packet_id]
     assert (await room.guests[1].grab(packet_id)).answer == "claimed"
     *claims_seen, end = await heard(room.sender, 4, messages.ClaimNotice, messages.PacketFinished)
     assert [one.index for one in claims_seen] == [0, 1, 2]
@@ -71,7 +71,7 @@ async def test_claims_that_are_redriven_are_told_to_the_sender_and_the_end_to_th
 
 def fail_once(server: Server) -> None:
     """The next attempt to read packets fails."""
-    recovery = server.app.recovery
+    recovery = server.app.services.reload
     load = recovery.load
 
     async def fail(lives: Sequence[Any]) -> Any:
@@ -223,7 +223,7 @@ async def test_a_refund_whose_commit_was_in_doubt_is_told_once(
     server = await start_server(stores__postgres=dsn, limits__packet_lifetime_s=0.5, refunds__interval_s=interval_s)
     room = await party(server, 1)
     packet_id = await room.lucky(1_000, 2)
-    refunds = server.app.refunds
+    refunds = server.app.services.refunds
     refund, tries = refunds._records.refund, []
 
     async def unheard(packet_ids: Sequence[int], now_ms: int) -> Any:
@@ -238,7 +238,7 @@ async def test_a_refund_whose_commit_was_in_doubt_is_told_once(
     assert (told.packet_id, told.refunded_fen, spent.change_fen) == (packet_id, 1_000, -1_000)
     assert (change.balance_fen, change.change_fen, change.reason) == (100_000, 1_000, "refund")
     assert (refunds.refunded_packets, refunds.refunded_fen) == (1, 1_000)
-    seen = server.app.packets.seen(packet_id)
+    seen = server.app.services.live_packets.snapshot(packet_id)
     assert seen is not None
     assert seen.refunded
     await books_balance()
@@ -256,7 +256,7 @@ async def test_a_refund_that_was_not_committed_is_told_when_it_is(
     server = await start_server(limits__packet_lifetime_s=0.3, refunds__interval_s=0.05)
     room = await party(server, 1)
     packet_id = await room.lucky(1_000, 2)
-    refunds = server.app.refunds
+    refunds = server.app.services.refunds
     refund, tries = refunds._records.refund, []
 
     async def fail_once(packet_ids: Sequence[int], now_ms: int) -> Any:

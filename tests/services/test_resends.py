@@ -125,7 +125,7 @@ async def test_in_its_own_group_it_is_posted_again(server: Server, party: MakePa
     assert second.at_ms >= first.at_ms
     found = await room.guests[0].catch_up(room.group, 0)
     assert found == [first, second]  # caught up on, it looks as it was pushed
-    assert server.app.packets._lives[packet_id].also_in == ()
+    assert server.app.services.live_packets._by_id[packet_id].also_in == ()
 
 
 async def test_a_personal_packet_goes_to_its_receiver(server: Server, party: MakeParty) -> None:
@@ -174,7 +174,7 @@ async def test_a_packet_is_in_so_many_groups(start_server: StartServer, party: M
     )
     refused = [one for one in outcomes if isinstance(one, Refusal)]
     assert [one.name for one in refused] == ["too_many_groups"] * 2
-    inside = room.server.app.packets._lives[packet_id].also_in
+    inside = room.server.app.services.live_packets._by_id[packet_id].also_in
     assert len(inside) == 2
     await room.sender.send_again(packet_id, inside[0])  # where it is already it may be posted again
     await room.sender.send_again(packet_id)
@@ -187,7 +187,7 @@ async def test_sent_again_while_it_is_being_read(server: Server, party: MakePart
     other = await connect(server, OTHER)
     group = await room.sender.create_group("other")
     await other.join_group(group)
-    recovery, go = server.app.recovery, asyncio.Event()
+    recovery, go = server.app.services.reload, asyncio.Event()
     read = recovery._read
 
     async def slowly(ids: list[int]) -> Any:
@@ -196,11 +196,11 @@ async def test_sent_again_while_it_is_being_read(server: Server, party: MakePart
         return memories
 
     recovery._read = slowly  # type: ignore[method-assign]
-    server.app.packets._lives.clear()
+    server.app.services.live_packets._by_id.clear()
     waiting = asyncio.ensure_future(other.grab(packet_id))
 
     async def loading() -> bool:
-        return packet_id in server.app.packets._lives
+        return packet_id in server.app.services.live_packets._by_id
 
     await until(loading)
     await asyncio.sleep(0.05)
@@ -261,7 +261,7 @@ async def test_sent_again_but_not_committed_it_is_not_posted(
     monkeypatch.setattr(in_doubt, "LATE_S", 0.1)
     room = await party(await start_server(), 1)
     packet_id = await room.lucky(1_000, 2)
-    resends = room.server.app.dispatch._use.resends
+    resends = room.server.app.services.resends
 
     async def away(*_: Any) -> list[int]:
         raise StoreUnavailable("broken before it was committed")

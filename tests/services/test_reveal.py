@@ -70,6 +70,6 @@ async def test_an_expired_packet_keeps_its_seed_until_it_is_refunded(
         False,
         f"packet {packet_id} is expired: its seed stays secret until it is finished or refunded\n",
     )
-    assert await room.server.app.refunds.refund_once() == 1
+    assert await room.server.app.services.refunds.refund_once() == 1
     assert (await room.sender.reveal(packet_id)).state == "refunded"
     assert (await verified(database, packet_id))[0]

@@ -103,7 +103,7 @@ async def test_settlement_goes_on_after_a_restart(
     start_server: StartServer, party: MakeParty, connect: Connect, sql: Sql, books_balance: BooksBalance
 ) -> None:
     room = await party(await start_server(settlement__idle_s=3600), 3)
-    room.server.app.settlement.wake = lambda: None  # type: ignore[method-assign]  # it sleeps when the claims come
+    room.server.app.services.settlement.wake = lambda: None  # type: ignore[method-assign]  # it sleeps when the claims come
     await room.all_open(await room.lucky(900, 3))
     await room.server.kill()
     await start_server()
@@ -139,7 +139,7 @@ async def test_refund_goes_on_after_a_restart(
     start_server: StartServer, party: MakeParty, sql: Sql, books_balance: BooksBalance
 ) -> None:
     room = await party(await start_server(limits__packet_lifetime_s=0.3, refunds__interval_s=3600), 1)
-    await room.server.app.refunds.refund_once()
+    await room.server.app.services.refunds.refund_once()
     for _ in range(5):
         await room.lucky(100, 1)
     await room.server.kill()
@@ -162,11 +162,11 @@ async def test_two_refunders_pay_once(
         await room.lucky(100, 1)
 
     async def due() -> bool:
-        now_ms = room.server.app.refunds._now_ms()
+        now_ms = room.server.app.services.refunds._now_ms()
         return await sql.fetchval("SELECT count(*) FROM packets WHERE expires_at_ms <= $1", now_ms) == 10
 
     await until(due)
-    counts = await asyncio.gather(*(one.app.refunds.refund_once() for one in (room.server, other)))
+    counts = await asyncio.gather(*(one.app.services.refunds.refund_once() for one in (room.server, other)))
     assert sum(counts) == 10
     assert await room.sender.balance() == 100_000
     await books_balance()
@@ -185,7 +185,7 @@ async def test_refund_redrives_a_claim_that_only_redis_has(
     )
     packet_id = await room.lucky(1_000, 2)
     await room.guests[0].open(packet_id)
-    live = room.server.app.packets._lives[packet_id].packet
+    live = room.server.app.services.live_packets._by_id[packet_id].packet
     assert live is not None
 
     async def recorded() -> bool:
@@ -199,7 +199,7 @@ async def test_refund_redrives_a_claim_that_only_redis_has(
     await mirror.close()
 
     async def over() -> bool:
-        await room.server.app.refunds.refund_once()
+        await room.server.app.services.refunds.refund_once()
         return await sql.fetchval("SELECT closed_at_ms IS NOT NULL FROM packets WHERE packet_id = $1", packet_id)
 
     await until(over)
@@ -216,7 +216,7 @@ async def test_a_late_claim_is_refused_by_the_record(start_server: StartServer, 
         return await sql.fetchval("SELECT closed_at_ms IS NOT NULL FROM packets WHERE packet_id = $1", packet_id)
 
     await until(closed)
-    records = room.server.app.refunds._records
+    records = room.server.app.services.refunds._records
     row = await records.rows([packet_id])
     late = ClaimRow(packet_id, 0, 2, 100, row[packet_id].created_at_ms + 1)
     assert await records.record([Advance(packet_id, 0, [late])]) == set()

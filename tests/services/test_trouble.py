@@ -30,9 +30,9 @@ async def test_an_outage_is_logged_once_and_its_end_once(
         await postgres.cut()
         await redis.cut()
         app = room.server.app
-        app.path.mirror_is_up = False
+        app.services.mirror_health.is_up = False
         for _ in range(5):
-            app.packets._lives.clear()
+            app.services.live_packets._by_id.clear()
             with pytest.raises(Refusal):
                 await room.guests[0].open(packet_id, patience_s=0)
 

@@ -48,7 +48,7 @@ async def changes(client: Client, count: int) -> list[tuple[int, int, str]]:
 
 
 def wallets_of(server: Server) -> Any:
-    return server.app.dispatch._use.wallets
+    return server.app.services.wallets
 
 
 @pytest.mark.parametrize("tries_again", [False, True])
@@ -120,7 +120,7 @@ async def test_a_share_whose_credit_was_in_doubt_is_told_once(
     proxy, dsn = postgres_proxy
     server = await start_server(stores__postgres=dsn, settlement__idle_s=0.2)
     room = await party(server, 1)
-    settlement = server.app.settlement
+    settlement = server.app.services.settlement
     settle = settlement._queue.settle
 
     async def unheard(most: int, now_ms: int) -> Any:
@@ -181,7 +181,7 @@ async def test_a_welcome_and_a_balance_that_were_read_before_a_push_are_not_olde
     """Another connection has heard of it, or this one."""
     server = await start_server()
     backend, first = await connect(server, 0), await connect(server, USER)
-    read = Late(monkeypatch, server.app.dispatch._use.auth._store, "profiles")
+    read = Late(monkeypatch, server.app.services.auth._store, "profiles")
     asked = Late(monkeypatch, wallets_of(server)._store, "balance")
     coming, asking = asyncio.create_task(connect(server, USER)), asyncio.create_task(first.balance())
     await asyncio.gather(read.done.wait(), asked.done.wait())

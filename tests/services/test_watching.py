@@ -60,7 +60,7 @@ async def test_a_burst_is_few_pushes_with_all_claims_once_and_in_order(server: S
     await room.sender.open(packet_id)
     last = await news(watcher, packet_id, 22)
     assert [line.index for push in last for line in push.claims] == [21]
-    assert server.app.watching._watches == server.app.watching._watched == {}  # it is over
+    assert server.app.subscriptions._watches == server.app.subscriptions._watched == {}  # it is over
     assert (await watcher.result_page(packet_id, watch=True)).page.watched is False
 
 
@@ -109,7 +109,7 @@ async def test_watches_are_bounded_and_end_with_the_connection(start_server: Sta
     packets = [await room.lucky(300, 2) for _ in range(3)]
     for packet_id in packets:
         assert (await room.sender.result_page(packet_id, watch=True)).page.watched
-    hub = room.server.app.watching
+    hub = room.server.app.subscriptions
     assert set(hub._watches) == set(packets[1:])  # the oldest gave way
     for packet_id in packets:
         await room.guests[0].open(packet_id)
@@ -146,7 +146,7 @@ async def test_a_refund_ends_the_watch(start_server: StartServer, party: MakePar
     await room.sender.result_page(packet_id, watch=True)
 
     async def over() -> bool:
-        return not room.server.app.watching._watches
+        return not room.server.app.subscriptions._watches
 
     await until(over)
 
@@ -163,8 +163,8 @@ async def test_a_connection_that_is_lost_while_its_page_is_made_leaves_nothing(
         return session.is_closing
 
     await until(closing)
-    server.app.watching.watch(session, packet_id, subscriptions.Language.ZH, 0)
-    assert server.app.watching._watches == server.app.watching._watched == {}
+    server.app.subscriptions.watch(session, packet_id, subscriptions.Language.ZH, 0)
+    assert server.app.subscriptions._watches == server.app.subscriptions._watched == {}
 
 
 @pytest.mark.parametrize("before_index", [1, 2])
@@ -232,7 +232,7 @@ async def test_claims_right_before_a_refund_are_told_before_the_watch_ends(
     await room.sender.result_page(packet_id, watch=True)
     assert (await room.guests[0].open(packet_id)).answer == "won"
     assert [line.index for push in await news(room.sender, packet_id, 1) for line in push.claims] == [0]
-    hub = room.server.app.watching
+    hub = room.server.app.subscriptions
 
     async def over() -> bool:
         return hub._watches == hub._watched == {}
@@ -245,7 +245,7 @@ class Held:
     """The first names that are asked for are read when the test says so."""
 
     def __init__(self, server: Server) -> None:
-        self._names = server.app.dispatch._use.names
+        self._names = server.app.services.names
         self.asked = asyncio.Event()
         self.go = asyncio.Event()
 

@@ -95,7 +95,7 @@ class RefundFromMemory(Broken):
     """What is paid back was computed before the transaction: claims in flight are paid twice."""
 
     def breaks_server(self, app: Any) -> None:
-        records = app.refunds._records
+        records = app.services.refunds._records
         tables, line, due = records._tables, records._line, records.due
         remembered: dict[int, int] = {}
 
@@ -125,20 +125,20 @@ class RefundSkipsTheRedrive(Broken):
         async def skip(logs: Any) -> set[int]:
             return set()
 
-        app.refunds._redrive = skip
+        app.services.refunds._redrive = skip
 
 
 class TellsBeforeTheCommit(Broken):
     """`won` is said as soon as it is decided."""
 
     def breaks_server(self, app: Any) -> None:
-        submit = app.path.submit
+        submit = app.services.commit.submit
 
         def tell(live: Any, attempt: Any) -> None:
             attempt.answer(live.packet.told(WON, attempt.claim))
             submit(live, attempt)
 
-        app.path.submit = tell
+        app.services.commit.submit = tell
 
 
 class TellsOfWhatIsNotDurable(Broken):
@@ -160,7 +160,7 @@ class ReloadSkipped(Broken):
     """What memory believed is taken for what the stores hold, after a store has refused it."""
 
     def breaks_server(self, app: Any) -> None:
-        load = app.recovery.load
+        load = app.services.reload.load
 
         async def believe(lives: Sequence[Any]) -> list[Any]:
             missing: list[Any] = await load([live for live in lives if live.replaced is None])
@@ -171,7 +171,7 @@ class ReloadSkipped(Broken):
                     live.ready(kept, live.audience, live.mirrored, live.mirror_length)
             return missing
 
-        app.recovery.load = believe
+        app.services.reload.load = believe
 
 
 class ForgetsTheUndone(Broken):

@@ -18,12 +18,12 @@ from storage.postgres.money import settlement, wallets
 from storage.postgres.money.settlement import Backlog, Credit, Unanswered
 from storage.postgres.money.wallets import (
     EMPTY_ROW,
+    BalanceRow,
     Booked,
     KeyReused,
     Moved,
     NotEnoughMoney,
     TransferRow,
-    BalanceRow,
 )
 from storage.postgres.packets import packets, sends
 from storage.postgres.packets.packets import Advance, ClaimRow, PacketRow, RefundRow

@@ -134,9 +134,9 @@ class SimServer:
 
     async def _begin(self, app: App) -> None:
         try:
-            await app.mirror.ping()
+            await app.stores.mirror.ping()
         except StoreUnavailable:
-            app.path.mirror_is_up = False
+            app.services.mirror_health.is_up = False
 
     async def _supervise(self, work: Any) -> None:
         try:
@@ -311,7 +311,7 @@ class World:
     async def _send_once(self, server: SimServer, app: App, offer: tuple[Any, ...]) -> tuple[str, Any]:
         call = self.next_call()
         server.open_calls[call] = (self.loop.time(), *offer)
-        task = self.loop.create_task(app.dispatch._use.sends.send(*offer))
+        task = self.loop.create_task(app.services.sends.send(*offer))
         server.tasks.append(task)
         task.add_done_callback(lambda done: server.open_calls.pop(call, None))
         done, _ = await asyncio.wait([task], timeout=PATIENCE_S)

@@ -88,12 +88,12 @@ async def in_2025(evening: Evening) -> None:
         await evening.packet("equal finished", "equal", 100, 2, 5, 6, sender=2)
         await evening.packet("personal finished", "personal", 300, 1, 3, to=3)
         await evening.packet("refunded", "lucky", 900, 4, 2, sender=3)
-        await until(lambda: server.app.settlement.settled_claims == 7)
+        await until(lambda: server.app.services.settlement.settled_claims == 7)
         evening.time.now_ms += A_DAY_MS
-        await until(lambda: server.app.refunds.refunded_packets == 1)
+        await until(lambda: server.app.services.refunds.refunded_packets == 1)
         evening.time.now_ms = NEW_YEAR_MS - 60_000
         await evening.packet("expires", "lucky", 800, 4, 2, 3, sender=4)
-        await until(lambda: server.app.settlement.settled_claims == 9)
+        await until(lambda: server.app.services.settlement.settled_claims == 9)
         await server.stop()
 
 
@@ -106,7 +106,7 @@ async def in_2026(evening: Evening) -> None:
         await evening.packet("half", "lucky", 2_000, 5, 2, 3, sender=5)
         await evening.packet("equal half", "equal", 50, 3, 4, sender=6)
         await evening.packet("personal open", "personal", 777, 1, to=7)
-        await until(lambda: server.app.settlement.settled_claims == 3)
+        await until(lambda: server.app.services.settlement.settled_claims == 3)
         stop_settling(server)
         evening.time.now_ms += 1_000
         await evening.packet("waiting", "lucky", 600, 3, 5, 6, 7)
@@ -120,8 +120,8 @@ async def in_the_mirror_alone(evening: Evening) -> None:
         server = await evening.serve(stack, "redis", settles=False)
         evening.time.now_ms += 1_000
         packet_id = await evening.packet("mirror", "lucky", 1_500, 5, 2, sender=1)
-        await until(lambda: not server.app.path.unrecorded)
-        server.app.path._packets = Gate()  # type: ignore[assignment]
+        await until(lambda: not server.app.services.commit.unrecorded)
+        server.app.services.commit._packets = Gate()  # type: ignore[assignment]
         for user in (3, 4):
             evening.time.now_ms += 7
             assert (await evening.clients[user].open(packet_id)).answer == "won"
@@ -140,7 +140,7 @@ def stop_settling(server: Server) -> None:
     async def nothing() -> int:
         return 0
 
-    server.app.settlement.settle_once = nothing  # type: ignore[method-assign]
+    server.app.services.settlement.settle_once = nothing  # type: ignore[method-assign]
 
 
 async def until(holds: Callable[[], bool]) -> None:

@@ -98,12 +98,12 @@ async def _second_grab(room: Room) -> object:
 async def _ticket_lasts_ms(room: Room) -> object:
     packet = await room.alice.send_packet("lucky", room.group, 100, 1)
     lapses_at_ms = (await room.alice.ask(wire.GRAB, packet))[3]
-    return 6_000 < lapses_at_ms - room.server.app.dispatch._use.chat._now_ms() <= 7_000
+    return 6_000 < lapses_at_ms - room.server.app.services.messages._now_ms() <= 7_000
 
 
 async def _packet_lasts_ms(room: Room) -> object:
     *_, expires_at_ms = await room.alice.ask(*room.lucky(100, 1))
-    return 6_000 < expires_at_ms - room.server.app.dispatch._use.chat._now_ms() <= 7_000
+    return 6_000 < expires_at_ms - room.server.app.services.messages._now_ms() <= 7_000
 
 
 async def _sent_to_one_more(room: Room) -> object:
@@ -117,7 +117,7 @@ async def _watched(room: Room) -> object:
     packets = [await room.alice.send_packet("lucky", room.group, 100, 2) for _ in range(2)]
     for packet in packets:
         await room.alice.ask(wire.RESULT_PAGE, packet, "en", 0, True)
-    return sum(len(watched) for watched in room.server.app.watching._watched.values())
+    return sum(len(watched) for watched in room.server.app.subscriptions._watched.values())
 
 
 async def _catch_up(room: Room) -> object:
@@ -146,7 +146,7 @@ async def _outgoing(room: Room) -> object:
 
 async def _waits(room: Room) -> object:
     app = room.server.app
-    queues = [one._load_shedding for one in (app.path, app.packets, *app._batchers)]
+    queues = [one._load_shedding for one in (app.services.commit, app.packets, *app._batchers)]
     for queue in queues:
         queue.begin()  # and nothing comes back from the store
     await asyncio.sleep(0.01)

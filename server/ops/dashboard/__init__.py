@@ -1,1 +1,1 @@
-"""The dashboard page and the samples that keep it alive."""
+"""The dashboard: a page, and the stream of events that updates it."""

@@ -1,36 +1,36 @@
 "use strict";
-// Every event draws the whole page again.
+// Every event redraws the whole page.
 
-const SILENT_MS = 5000, AGAIN_MS = 3000;
+const TIMEOUT_MS = 5000, RECONNECT_MS = 3000;
 
-// --- what stands where: data-text -> what an event tells there ----------------------------------------------------
+// --- data-text attribute -> the text that an event puts there -----------------------------------------------------
 
-const flowRate = (flow) => ({ lately }) => `${yuan(lately.money_fen_per_s[flow] ?? 0)} /s`;
-const lastSecond = (tell) => (told) => (told.points.length ? rate(tell(told.points.at(-1).rates)) : "–");
-const figure = (tell) => ({ now }) => (now.figures ? tell(now.figures, now) : "–");
+const flowRate = (flow) => ({ recent }) => `${yuan(recent.money_fen_per_s[flow] ?? 0)} /s`;
+const lastSecond = (value) => (event) => (event.points.length ? rate(value(event.points.at(-1).rates)) : "–");
+const figure = (text) => ({ now }) => (now.figures ? text(now.figures, now) : "–");
 
 const TEXTS = {
   version: ({ version }) => version,
   state: ({ now }) => now.state,
-  uptime: ({ now }) => span((now.at_ms - now.started_at_ms) / 1000),
+  uptime: ({ now }) => duration((now.at_ms - now.started_at_ms) / 1000),
   durability: ({ now }) => now.durability,
-  audit: ({ now }) => auditWords(now),
-  opensRate: ({ lately }) => rate(lately.requests_per_s.open ?? 0),
-  winsRate: ({ lately }) => rate(lately.wins_per_s),
-  p50: ({ lately }) => measure(lately.open_ms.p50)[0],
-  p50Unit: ({ lately }) => measure(lately.open_ms.p50)[1],
-  p99: ({ lately }) => measure(lately.open_ms.p99)[0],
-  p99Unit: ({ lately }) => measure(lately.open_ms.p99)[1],
-  users: ({ now }) => whole(now.users_online),
-  connections: ({ now }) => whole(now.connections),
+  audit: ({ now }) => auditText(now),
+  opensRate: ({ recent }) => rate(recent.requests_per_s.open ?? 0),
+  winsRate: ({ recent }) => rate(recent.wins_per_s),
+  p50: ({ recent }) => latency(recent.open_ms.p50)[0],
+  p50Unit: ({ recent }) => latency(recent.open_ms.p50)[1],
+  p99: ({ recent }) => latency(recent.open_ms.p99)[0],
+  p99Unit: ({ recent }) => latency(recent.open_ms.p99)[1],
+  users: ({ now }) => integer(now.users_online),
+  connections: ({ now }) => integer(now.connections),
   winsNow: lastSecond((rates) => rates.wins_per_s),
   sendsNow: lastSecond((rates) => rates.sends_per_s),
   pushesNow: lastSecond((rates) => rates.pushes_per_s),
-  heatMost: () => whole(Math.max(0, ...points.flatMap(({ opens }) => opens))),
-  lag: ({ now }) => measure(now.loop_lag_ms)[0],
+  heatMost: () => integer(Math.max(0, ...points.flatMap(({ opens }) => opens))),
+  lag: ({ now }) => latency(now.loop_lag_ms)[0],
   memory: ({ now }) => bytes(now.rss_bytes)[0],
   memoryUnit: ({ now }) => bytes(now.rss_bytes)[1],
-  livePackets: ({ now }) => whole(now.live_packets),
+  livePackets: ({ now }) => integer(now.live_packets),
   toppedUp: ({ now }) => yuan(now.money_fen.topped_up),
   toppedUpRate: flowRate("topped_up"),
   withdrawn: ({ now }) => yuan(now.money_fen.withdrawn),
@@ -39,65 +39,65 @@ const TEXTS = {
   claimed: ({ now }) => yuan(now.money_fen.claimed),
   claimedRate: flowRate("claimed"),
   refunded: ({ now }) => yuan(now.money_fen.refunded),
-  refundedText: flowRate("refunded"),
+  refundedRate: flowRate("refunded"),
   inPackets: figure((figures) => yuan(figures.in_packets_fen)),
-  livePacketsText: ({ now }) => `${whole(now.sends)} packets sent`,
+  sends: ({ now }) => `${integer(now.sends)} packets sent`,
   backlogFen: figure((figures) => yuan(figures.backlog_fen)),
-  backlog: figure((figures) => whole(figures.backlog_claims)),
-  backlogAge: figure((figures, now) => (figures.oldest_ms == null ? "0 s" : span((now.at_ms - figures.oldest_ms) / 1000))),
-  settled: ({ now }) => whole(now.settled),
-  settledRate: ({ lately }) => rate(lately.settled_per_s),
-  refundedPackets: ({ now }) => whole(now.refunded_packets),
-  slowReaders: ({ now }) => whole(now.slow_readers),
-  batches: ({ lately }) => `${rate(lately.batches_per_s)} /s`,
-  batchSize: ({ lately }) => rate(lately.claims_per_batch),
-  unrecorded: ({ now }) => whole(now.unrecorded),
-  undone: ({ now }) => whole(now.undone),
-  sum: ({ balance }) => balance && sumWords(balance),
-  verdict: ({ balance }) => balance && (balance.difference ? `✗ ${yuan(balance.difference)} unexplained` : "✓ it balances"),
+  backlog: figure((figures) => integer(figures.backlog_claims)),
+  backlogAge: figure((figures, now) => (figures.oldest_ms == null ? "0 s" : duration((now.at_ms - figures.oldest_ms) / 1000))),
+  settled: ({ now }) => integer(now.settled),
+  settledRate: ({ recent }) => rate(recent.settled_per_s),
+  refundedPackets: ({ now }) => integer(now.refunded_packets),
+  slowReaders: ({ now }) => integer(now.slow_readers),
+  batches: ({ recent }) => `${rate(recent.batches_per_s)} /s`,
+  batchSize: ({ recent }) => rate(recent.claims_per_batch),
+  inFlight: ({ now }) => integer(now.unrecorded),
+  retried: ({ now }) => integer(now.rejected),
+  sum: ({ balance }) => balance && sumText(balance),
+  verdict: ({ balance }) => balance && (balance.difference ? `✗ ${yuan(balance.difference)} unexplained` : "✓ balanced"),
   counted: ({ balance }) => balance && `as of ${clock(balance.at_ms)}`,
 };
 
-function auditWords({ audit, audit_fault: fault }) {
+function auditText({ audit, audit_fault: fault }) {
   const failed = fault && `failed at ${clock(fault.at_ms)}`;
   if (!audit) return failed || "not run yet";
-  const found = audit.discrepancies ? `${whole(audit.discrepancies)} discrepancies` : "ok";
+  const found = audit.discrepancies ? `${integer(audit.discrepancies)} discrepancies` : "ok";
   return `${found} at ${clock(audit.at_ms)}${failed ? `, ${failed}` : ""}`;
 }
 
-function sumWords(balance) {
-  const before = balance.before ? `${yuan(balance.before)} from before + ` : "";
-  const moving = balance.moving - balance.difference;
-  const meanwhile = moving ? ` ${moving < 0 ? "−" : "+"} ${yuan(Math.abs(moving))} moving while it was counted` : "";
+function sumText(balance) {
+  const opening = balance.opening ? `${yuan(balance.opening)} opening balance + ` : "";
+  const explained = balance.in_transit - balance.difference;
+  const inTransit = explained ? ` ${explained < 0 ? "−" : "+"} ${yuan(Math.abs(explained))} in transit during the count` : "";
   const [claimed, refunded] = [yuan(balance.claimed), yuan(balance.refunded)];
-  return `${before}${yuan(balance.sent)} sent = ${claimed} claimed + ${refunded} refunded + ${yuan(balance.in_packets)} in packets${meanwhile}`;
+  return `${opening}${yuan(balance.sent)} sent = ${claimed} claimed + ${refunded} refunded + ${yuan(balance.in_packets)} in packets${inTransit}`;
 }
 
-// --- tables and verdicts ----------------------------------------------------------------------------------------
+// --- tables and states --------------------------------------------------------------------------------------------
 
-function drawHot({ now }) {
+function drawHotPackets({ now }) {
   const most = Math.max(1, ...now.hottest.map(({ opens }) => opens));
   fill("hot", now.hottest.map(({ packet, opens, left }) => {
     const meter = make("td", "", "meter"), bar = meter.appendChild(make("div"));
     bar.style.width = `${(100 * opens) / most}%`;
-    return [make("td", packet), make("td", whole(opens), "number"), meter, make("td", left == null ? "not in memory" : whole(left), "number")];
-  }), "nobody opens any");
+    return [make("td", packet), make("td", integer(opens), "number"), meter, make("td", left == null ? "not in memory" : integer(left), "number")];
+  }), "no recent opens");
 }
 
 function drawRefusals({ now, refused }) {
   const rows = Object.entries(now.refusals).filter(([, count]) => count);
   rows.sort(([one, first], [other, second]) => refused[other] - refused[one] || second - first);
   fill("refusals", rows.map(([reason, count]) => [
-    make("td", words(reason)), make("td", whole(refused[reason]), "number"), make("td", whole(count), "number"),
+    make("td", label(reason)), make("td", integer(refused[reason]), "number"), make("td", integer(count), "number"),
   ]), "none since the start");
 }
 
-function drawStores({ now, lately }) {
+function drawStores({ now, recent }) {
   fill("stores", Object.entries(now.stores).map(([name, { up, since_ms: since, why }]) => {
-    const state = make("td", up ? `up for ${span((now.at_ms - since) / 1000)}` : `away since ${clock(since)}: ${why}`, "dot");
-    judge(state, up, !up);
-    const { p50, p99 } = lately[`${name}_ms`] ?? {};
-    return [make("td", name), state, make("td", measure(p50).join(" "), "number"), make("td", measure(p99).join(" "), "number")];
+    const state = make("td", up ? `up for ${duration((now.at_ms - since) / 1000)}` : `away since ${clock(since)}: ${why}`, "dot");
+    mark(state, up, !up);
+    const { p50, p99 } = recent[`${name}_ms`] ?? {};
+    return [make("td", name), state, make("td", latency(p50).join(" "), "number"), make("td", latency(p99).join(" "), "number")];
   }), "unknown");
 }
 
@@ -106,73 +106,73 @@ function drawMoney({ balance }) {
   for (const part of byId("split").children) {
     part.style.flex = part.className === "in" ? balance.in_packets : balance[part.className];
   }
-  judge(byId("verdict"), !balance.difference, balance.difference);
+  mark(byId("verdict"), !balance.difference, balance.difference);
 }
 
-function drawTroubles({ not_ready: notReady, degraded, now }) {
-  const found = now.audit ? now.audit.first.slice(0, 5) : [];
-  const told = [...notReady.map((why) => `Not ready: ${why}`), ...degraded, ...found.map((one) => `Audit: ${one}`)];
-  const shown = [...byId("troubles").children].map((line) => line.textContent);
-  if (told.join("\n") !== shown.join("\n")) byId("troubles").replaceChildren(...told.map((one) => make("li", one)));
-  byId("troubles").hidden = !told.length;
-  judge(byId("state"), !notReady.length, notReady.length);
-  judge(byId("audit"), now.audit && !now.audit.discrepancies && !now.audit_fault, now.audit?.discrepancies || now.audit_fault);
+function drawProblems({ not_ready: notReady, degraded, now }) {
+  const discrepancies = now.audit ? now.audit.first.slice(0, 5) : [];
+  const problems = [...notReady.map((why) => `Not ready: ${why}`), ...degraded, ...discrepancies.map((one) => `Audit: ${one}`)];
+  const shown = [...byId("problems").children].map((line) => line.textContent);
+  if (problems.join("\n") !== shown.join("\n")) byId("problems").replaceChildren(...problems.map((one) => make("li", one)));
+  byId("problems").hidden = !problems.length;
+  mark(byId("state"), !notReady.length, notReady.length);
+  mark(byId("audit"), now.audit && !now.audit.discrepancies && !now.audit_fault, now.audit?.discrepancies || now.audit_fault);
 }
 
-// --- the stream -------------------------------------------------------------------------------------------------
+// --- the stream ---------------------------------------------------------------------------------------------------
 
-function show(told) {
-  points = [...points, ...told.points].filter((point) => point.at_ms > told.now.at_ms - CHART_S * 1000 - 500);
-  for (const place of document.querySelectorAll("[data-text]")) {
-    const text = TEXTS[place.dataset.text]?.(told);
-    if (text != null && text !== place.textContent) place.textContent = text;
+function show(event) {
+  points = [...points, ...event.points].filter((point) => point.at_ms > event.now.at_ms - CHART_S * 1000 - 500);
+  for (const element of document.querySelectorAll("[data-text]")) {
+    const text = TEXTS[element.dataset.text]?.(event);
+    if (text != null && text !== element.textContent) element.textContent = text;
   }
-  drawTroubles(told);
-  drawMoney(told);
-  drawHot(told);
-  drawRefusals(told);
-  drawStores(told);
-  if (points.length) drawCharts(told);
+  drawProblems(event);
+  drawMoney(event);
+  drawHotPackets(event);
+  drawRefusals(event);
+  drawStores(event);
+  if (points.length) drawCharts(event);
 }
 
-function drawCharts(told) {
-  drawRequests(told);
-  drawHeat(told);
+function drawCharts(event) {
+  drawRequests(event);
+  drawHeat(event);
   oneLine("wins", (rates) => rates.wins_per_s, "k0");
   oneLine("sends", (rates) => rates.sends_per_s, "k2");
   oneLine("pushes", (rates) => rates.pushes_per_s, "k1");
 }
 
-let source, silence;
+let source, timer;
 
-function say(isLive, text) {
+function showConnection(isLive, text) {
   document.body.dataset.stream = isLive ? "live" : "none";
   document.title = isLive ? "hongbao" : "hongbao: no connection";
-  judge(byId("stream"), isLive, !isLive);
+  mark(byId("stream"), isLive, !isLive);
   if (byId("stream").textContent !== text) byId("stream").textContent = text;
 }
 
-function lose() {
+function reconnectLater() {
   source.close();
-  say(false, "no connection");
-  clearTimeout(silence);
-  silence = setTimeout(listen, AGAIN_MS);
+  showConnection(false, "no connection");
+  clearTimeout(timer);
+  timer = setTimeout(connect, RECONNECT_MS);
 }
 
-function hear(event, isFirst) {
+function receive(message, isFirst) {
   if (isFirst) points = [];
-  clearTimeout(silence);
-  silence = setTimeout(lose, SILENT_MS); // a sleeping phone or a cable pulled out is told to nobody
-  say(true, "live");
-  show(JSON.parse(event.data));
+  clearTimeout(timer);
+  timer = setTimeout(reconnectLater, TIMEOUT_MS); // after sleep or a pulled cable the browser reports no error
+  showConnection(true, "live");
+  show(JSON.parse(message.data));
 }
 
-function listen() {
+function connect() {
   source = new EventSource("events");
-  silence = setTimeout(lose, SILENT_MS);
-  source.addEventListener("minute", (event) => hear(event, true));
-  source.addEventListener("second", (event) => hear(event, false));
-  source.addEventListener("error", lose); // it would try again by itself, but not after every answer
+  timer = setTimeout(reconnectLater, TIMEOUT_MS);
+  source.addEventListener("minute", (message) => receive(message, true));
+  source.addEventListener("second", (message) => receive(message, false));
+  source.addEventListener("error", reconnectLater); // the browser itself does not retry after every kind of error
 }
 
-listen();
+connect();

@@ -1,1 +1,1 @@
-"""Samples of all counters, and the rates between two of them."""
+"""Samples of all counters, and the rates between two samples."""

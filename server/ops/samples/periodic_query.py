@@ -1,4 +1,4 @@
-"""Figures that only PostgreSQL knows, asked for in the background, so that a sample never waits for a store."""
+"""Figures that only PostgreSQL knows, queried in the background, so that a sample never waits for a store."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from contextlib import suppress
 from typing import Final
 
 from server.ops.samples.sample import Figures
-from storage.errors import StoreUnavailable
+from server.services.runtime.store_errors import StoreUnavailable
 
 EVERY_S: Final = 5.0
-REST: Final = 20  # times as long as the answer took: a question that costs much is asked less often
+PAUSE_FACTOR: Final = 20  # the pause is this many times the duration of the query: an expensive one runs less often
 
 
 class PeriodicQuery:
-    """Keeps the last answer; while the store is away, the one before."""
+    """Keeps the last result, also while the store is away."""
 
-    def __init__(self, ask: Callable[[], Awaitable[Figures]], now_s: Callable[[], float]) -> None:
-        """`ask` raises StoreUnavailable; it bounds its own time."""
-        self._ask = ask
+    def __init__(self, query: Callable[[], Awaitable[Figures]], now_s: Callable[[], float]) -> None:
+        """`query` has a timeout of its own; it raises StoreUnavailable."""
+        self._query = query
         self._now_s = now_s
         self.figures: Figures | None = None
 
     async def run(self) -> None:
-        """Ask for ever; to be supervised."""
+        """Query periodically; never returns, to be supervised."""
         while True:
-            took_s = await self.ask_once()
-            await asyncio.sleep(max(EVERY_S, REST * took_s))
+            took_s = await self.query_once()
+            await asyncio.sleep(max(EVERY_S, PAUSE_FACTOR * took_s))
 
-    async def ask_once(self) -> float:
-        """Ask now; how long it took, in seconds."""
+    async def query_once(self) -> float:
+        """Query now; returns the duration in seconds."""
         began_s = self._now_s()
-        with suppress(StoreUnavailable):  # the sample tells by itself that the store is away
-            self.figures = await self._ask()
+        with suppress(StoreUnavailable):  # a sample reports the outage by itself
+            self.figures = await self._query()
         return self._now_s() - began_s

@@ -1,4 +1,4 @@
-"""What lies between two samples: rates, mean sizes, percentiles."""
+"""Rates, mean sizes and percentiles between two samples."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from server.ops.samples.sample import Counts, Sample
 
 
 class Percentiles(msgspec.Struct, frozen=True):
-    """Of latencies, in ms; None when there were none."""
+    """Of latencies, in ms; None if there were no latencies."""
 
     p50: float | None
     p99: float | None
 
 
 class Rates(msgspec.Struct, frozen=True, kw_only=True):
-    """A second's worth of everything that is counted, over the seconds between two samples."""
+    """All counters per second, over the time between two samples."""
 
     seconds: float
     accepted_per_s: float
@@ -35,11 +35,11 @@ class Rates(msgspec.Struct, frozen=True, kw_only=True):
     open_ms: Percentiles
     redis_ms: Percentiles
     postgres_ms: Percentiles
-    loop_lag_ms: float  # the worst
+    loop_lag_ms: float  # the maximum
 
 
 def rates(samples: list[Sample]) -> Rates:
-    """From the first of these samples to the last; all zero if that is the same one."""
+    """From the first of these samples to the last; all zero if there is only one."""
     before, after = samples[0], samples[-1]
     seconds = after.clock_s - before.clock_s
 
@@ -71,7 +71,7 @@ def rates(samples: list[Sample]) -> Rates:
 
 
 def non_zero(counts: Mapping[str, int]) -> Counts:
-    """Without what never happened: there are dozens of reasons."""
+    """The counts without zeros: most refusal reasons never occur."""
     return {name: count for name, count in counts.items() if count}
 
 

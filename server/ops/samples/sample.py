@@ -1,7 +1,7 @@
-"""A sample: the whole server at one moment, as plain numbers. Rates and percentiles are what lies between two.
+"""A sample: the state of the whole server at one moment, as plain numbers. Rates come from two samples.
 
-Whatever is counted grows from the server's start; `now` marks what may also fall. Ids of packets are texts: they
-are larger than what JSON's readers hold exactly.
+Counters start at zero with the server; `now` marks gauges, which can also fall. Ids of packets are texts: they
+are larger than the numbers that JSON readers hold exactly.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from server.core.latency import Latencies
 
 State: TypeAlias = Literal["starting", "serving", "draining"]
 Counts: TypeAlias = dict[str, int]
-Sort: TypeAlias = Literal["pending", "idle", "requests"]  # by which connections are listed
+Sort: TypeAlias = Literal["pending", "idle", "requests"]  # orders of the list of connections
 
 
 class StoreState(msgspec.Struct, frozen=True):
-    """Whether a store answers, since when (ms since 1970), and if not, why."""
+    """Whether a store responds, since when (ms since 1970), and if not, why."""
 
     up: bool
     since_ms: int
@@ -26,7 +26,7 @@ class StoreState(msgspec.Struct, frozen=True):
 
 
 class HotPacket(msgspec.Struct, frozen=True):
-    """A packet that many open: how many opens came lately, and the shares left; None: it is not in memory."""
+    """A packet with many opens in the last seconds. `left`: shares left, None if the packet is not in memory."""
 
     packet: str
     opens: int
@@ -34,22 +34,22 @@ class HotPacket(msgspec.Struct, frozen=True):
 
 
 class Figures(msgspec.Struct, frozen=True):
-    """What only PostgreSQL knows; asked now and then, so it may be some seconds old."""
+    """Figures that only PostgreSQL knows, some seconds old (see PeriodicQuery)."""
 
-    backlog_claims: int = 0  # recorded, not credited
+    backlog_claims: int = 0  # claims that are recorded and not credited
     backlog_fen: int = 0
     oldest_ms: int | None = None  # when the oldest of them was opened (ms since 1970)
-    in_packets_fen: int = 0  # unopened, in packets that are open
+    in_packets_fen: int = 0  # unopened money in open packets
 
 
 class AuditResult(msgspec.Struct, frozen=True):
-    """What an audit has found."""
+    """The result of an audit."""
 
     at_ms: int
     took_s: float
     discrepancies: int = 0
-    first: tuple[str, ...] = ()  # of them, in words
-    checked: str = ""
+    first: tuple[str, ...] = ()  # the first discrepancies, in words
+    checked: str = ""  # how much was checked, in words
 
     @property
     def ok(self) -> bool:
@@ -58,17 +58,17 @@ class AuditResult(msgspec.Struct, frozen=True):
 
 
 class AuditFault(msgspec.Struct, frozen=True):
-    """Why an audit could not be done. That says nothing about the books: what one before has found still holds."""
+    """Why an audit failed to run. It says nothing about the books: the result before it still holds."""
 
     at_ms: int
     why: str
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
-    """All of it. Times in ms since 1970, durations as named, money in fen."""
+    """Times in ms since 1970, durations as named, money in fen."""
 
     at_ms: int
-    clock_s: float  # the same moment on the loop's clock, which never jumps
+    clock_s: float  # the same moment on a monotonic clock
     started_at_ms: int
     state: State
     durability: str
@@ -76,38 +76,38 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     connections: int  # now
     users_online: int  # now
     accepted: int
-    closes: Counts  # connections that we ended, by reason
-    slow_readers: int  # cut for not reading
+    closes: Counts  # connections that the server closed, by reason
+    slow_readers: int  # connections closed because the client did not read
     requests: Counts  # by kind
     refusals: Counts  # by reason
     answers: Counts  # to grabs and opens
     pushes: int
 
-    open_ms: Latencies  # opens that won, from their arrival until it was said
-    redis_ms: Latencies  # batches
-    postgres_ms: Latencies
+    open_ms: Latencies  # winning opens, from arrival to reply
+    redis_ms: Latencies  # of batches
+    postgres_ms: Latencies  # of batches
     batches: int
     claims: int  # recorded
-    rejected: int  # claims that a store refused or did not answer for, decided again
-    redriven: int  # claims that only the mirror held
-    unrecorded: int  # now: claims on their way
+    rejected: int  # claims that a store rejected or did not confirm; they are retried
+    redriven: int  # claims that only the mirror had, recorded later
+    unrecorded: int  # now: claims in flight
     live_packets: int  # now
-    hottest: tuple[HotPacket, ...]  # of the last seconds, hottest first
+    hottest: tuple[HotPacket, ...]  # in the last seconds, hottest first
 
     settled: int  # claims
     refunded_packets: int
     sends: int
     money_fen: Counts  # topped_up, withdrawn, sent, claimed, refunded
-    figures: Figures | None  # now; None: never asked with success
+    figures: Figures | None  # now; None before the first successful query
 
-    loop_lag_ms: float  # the worst of the last second
+    loop_lag_ms: float  # the maximum of the last second
     rss_bytes: int  # now
     stores: dict[str, StoreState]  # now
-    audit: AuditResult | None  # of the last one that was done
-    audit_fault: AuditFault | None = None  # of one that was tried since
+    audit: AuditResult | None  # the last one that completed
+    audit_fault: AuditFault | None = None  # of a later one that failed
 
     @property
     def backlog_age_s(self) -> float:
-        """How long the oldest claim has waited for its credit."""
+        """How long the oldest claim has waited to be credited."""
         oldest_ms = None if self.figures is None else self.figures.oldest_ms
         return 0.0 if oldest_ms is None else max(0.0, (self.at_ms - oldest_ms) / 1000)

@@ -1,4 +1,4 @@
-"""The sampler: one sample a second, the last minute of them kept, and the loop's lag measured in between."""
+"""The sampler takes one sample a second, keeps one minute of samples, and measures the event loop's lag."""
 
 from __future__ import annotations
 
@@ -9,49 +9,49 @@ from typing import Final, Protocol
 
 from server.ops.samples.sample import Sample
 
-KEPT: Final = 61  # so that a minute lies between the oldest and the newest
+SAMPLES_KEPT: Final = 61  # one minute lies between the oldest and the newest
 TICK_S: Final = 0.1
-TICKS: Final = 10  # a sample
+TICKS: Final = 10  # per sample
 
 
-class Observed(Protocol):
-    """What samples are taken of."""
+class SampleSource(Protocol):
+    """Makes samples."""
 
-    def turn(self) -> None:
-        """A second has passed."""
+    def tick(self) -> None:
+        """Called once a second."""
 
     def sample(self, lag_ms: float, /) -> Sample:
-        """As it is now; the loop's worst lag of the last second was so long."""
+        """A sample of this moment; `lag_ms`: the maximum lag of the event loop in the last second."""
 
 
 class Sampler:
-    """Takes samples and keeps those of the last minute."""
+    """Takes samples and keeps the last minute."""
 
-    def __init__(self, observed: Observed, now_s: Callable[[], float]) -> None:
-        """`now_s` is a clock that never jumps."""
-        self._observed = observed
+    def __init__(self, source: SampleSource, now_s: Callable[[], float]) -> None:
+        """`now_s` is a monotonic clock."""
+        self._source = source
         self._now_s = now_s
-        self._samples: deque[Sample] = deque(maxlen=KEPT)
+        self._samples: deque[Sample] = deque(maxlen=SAMPLES_KEPT)
         self._lag_ms = 0.0
 
     @property
     def newest(self) -> Sample:
-        """The last sample, at most a second old; the first one is taken when it is asked for."""
+        """The last sample, at most one second old; the first one is taken here."""
         if not self._samples:
             self._samples.append(self.now())
         return self._samples[-1]
 
     def last(self, seconds: int) -> list[Sample]:
-        """The samples of the last so many seconds, oldest first: one more than seconds, or all there are."""
+        """The samples of the last seconds, oldest first: one more than `seconds`, or all that are kept."""
         newest = self.newest
         return [*[*self._samples][-seconds - 1 : -1], newest]
 
     def now(self) -> Sample:
-        """A sample of this moment, which is not kept."""
-        return self._observed.sample(self._lag_ms)
+        """A sample of this moment; it is not kept."""
+        return self._source.sample(self._lag_ms)
 
     async def run(self) -> None:
-        """Sample for ever; to be supervised."""
+        """Take samples; never returns, to be supervised."""
         while True:
             lag_ms = 0.0
             for _ in range(TICKS):
@@ -59,5 +59,5 @@ class Sampler:
                 await asyncio.sleep(TICK_S)
                 lag_ms = max(lag_ms, (self._now_s() - due_s) * 1000)
             self._lag_ms = round(lag_ms, 1)
-            self._observed.turn()
+            self._source.tick()
             self._samples.append(self.now())

@@ -1,1 +1,1 @@
-"""The status socket: commands and lookups of operators."""
+"""The status socket: its protocol, its commands, and the lookups behind them."""

@@ -1,9 +1,10 @@
-"""What an operator may ask for and change: one row per command of the status socket."""
+"""The functions behind the commands of the status socket."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Final
 
 from protocol.codes import Close
 from server import logs
@@ -12,93 +13,54 @@ from server.ops.audit_runs import AuditRuns
 from server.ops.health import Health
 from server.ops.samples.rates import non_zero, rates
 from server.ops.samples.sample import Sample
-from server.ops.samples.sampler import KEPT, Sampler
+from server.ops.samples.sampler import SAMPLES_KEPT, Sampler
 from server.ops.socket.lookups import SORTS, Lookups
-from server.ops.socket.status_socket import Answer, Command, Misused
+from server.ops.socket.status_socket import Answer, BadArguments
 
 ID_MAX: Final = 2**63 - 1
 LEVELS: Final = ("debug", "info", "warning", "error")
 SECONDS: Final = 10
+SECONDS_MAX: Final = SAMPLES_KEPT - 1
 MOST: Final = 20
 MOST_MAX: Final = 1_000
 
 
-class AdminActions(NamedTuple):
-    """What changes the server itself; all are called without awaiting."""
+@dataclass(frozen=True, kw_only=True)
+class AdminActions:
+    """Actions that change the server itself. None of them awaits."""
 
     drain: Callable[[], None]
     reload: Callable[[], Mapping[str, object]]
 
 
-def table(do: Commands) -> dict[str, Command]:
-    """The commands by name."""
-    commands = {
-        "status": Command("read", "", "everything at a glance", do.status),
-        "rates": Command("read", f"[--seconds 1…{KEPT - 1}]", "per second, over the last seconds", do.rates),
-        "connections": Command(
-            "read",
-            f"[--sort {'|'.join(SORTS)}] [--most 1…{MOST_MAX}]",
-            "who is connected: unread bytes, idle time, requests",
-            do.connections,
-        ),
-        "packet": Command("read", "ID", "a packet in record, memory and mirror", do.packet),
-        "user": Command("read", "ID", "a user's money, groups and connections", do.user),
-        "group": Command("read", "ID", "a group, and how many of it are online", do.group),
-        "stores": Command("read", "", "whether the stores answer, and how fast", do.stores),
-        "settlement": Command("read", "", "claims that wait for their credit", do.settlement),
-        "refunds": Command("read", "", "what went back, and what is due", do.refunds),
-        "audit": Command(
-            "read",
-            "[--again]",
-            "the last audit, and why one since then failed; starts one if there is none",
-            do.audit,
-        ),
-        "log-level": Command("change", "|".join(LEVELS), "what is logged, until the next reload", do.log_level),
-        "kick": Command("change", "USER", "close a user's connections; they may come back", do.kick),
-        "drain": Command("change", "", "finish what was begun, say goodbye, end", do.drain),
-        "reload": Command("change", "", "read the config, keys and certificates again", do.reload),
-    }
-
-    async def tell_help(words: list[str]) -> Answer:
-        _none(words)
-        return {
-            "commands": [
-                {"command": f"{name} {row.arguments}".strip(), "role": row.role, "help": row.help}
-                for name, row in sorted(commands.items())
-            ]
-        }
-
-    commands["help"] = Command("read", "", "this table", tell_help)
-    return commands
-
-
 class Commands:
-    """What stands behind each name: the words behind it in, the answer out. Raises Misused, StoreUnavailable."""
+    """The function behind each command: arguments in, answer out. Raises BadArguments, StoreUnavailable."""
 
     def __init__(
         self,
+        *,
         sampler: Sampler,
         health: Callable[[Sample], Health],
         lookups: Lookups,
         hub: Hub,
         audits: AuditRuns,
-        levers: AdminActions,
+        actions: AdminActions,
     ) -> None:
         self._sampler = sampler
         self._health = health
         self._lookups = lookups
         self._hub = hub
         self._audits = audits
-        self._levers = levers
+        self._actions = actions
 
     async def status(self, words: list[str]) -> Answer:
-        _none(words)
+        no_arguments(words)
         sample = self._sampler.now()
         return status_of(sample, self._health(sample))
 
     async def rates(self, words: list[str]) -> Answer:
-        said = _options(words, seconds=str(SECONDS))
-        samples = self._sampler.last(_whole(said["seconds"], 1, KEPT - 1))
+        options = _options(words, seconds=str(SECONDS))
+        samples = self._sampler.last(_integer(options["seconds"], 1, SECONDS_MAX))
         newest = samples[-1]
         return {
             "rates": rates(samples),
@@ -117,10 +79,10 @@ class Commands:
         }
 
     async def connections(self, words: list[str]) -> Answer:
-        said = _options(words, sort="pending", most=str(MOST))
-        if said["sort"] not in SORTS:
-            raise Misused(f"--sort is one of {', '.join(SORTS)}")
-        return self._lookups.connections(said["sort"], _whole(said["most"], 1, MOST_MAX))
+        options = _options(words, sort="pending", most=str(MOST))
+        if options["sort"] not in SORTS:
+            raise BadArguments(f"--sort must be one of {', '.join(SORTS)}")
+        return self._lookups.connections(options["sort"], _integer(options["most"], 1, MOST_MAX))
 
     async def packet(self, words: list[str]) -> Answer:
         return await _found(self._lookups.packet, "packet", _id(words))
@@ -132,24 +94,24 @@ class Commands:
         return await _found(self._lookups.group, "group", _id(words))
 
     async def stores(self, words: list[str]) -> Answer:
-        _none(words)
+        no_arguments(words)
         states = self._sampler.now().stores
         return {
-            name: {"since_ms": states[name].since_ms, **told}
-            for name, told in (await self._lookups.stores()).items()
+            name: {"since_ms": states[name].since_ms, **facts}
+            for name, facts in (await self._lookups.stores()).items()
         }
 
     async def settlement(self, words: list[str]) -> Answer:
-        _none(words)
+        no_arguments(words)
         return await self._lookups.settlement()
 
     async def refunds(self, words: list[str]) -> Answer:
-        _none(words)
+        no_arguments(words)
         return await self._lookups.refunds()
 
     async def audit(self, words: list[str]) -> Answer:
         if words not in ([], ["--again"]):
-            raise Misused("nothing, or --again")
+            raise BadArguments("the only argument is --again")
         if words or self._audits.last is None:
             self._audits.start()
         last = self._audits.last
@@ -162,11 +124,11 @@ class Commands:
 
     async def log_level(self, words: list[str]) -> Answer:
         if len(words) != 1 or words[0] not in LEVELS:
-            raise Misused(f"one of {', '.join(LEVELS)}")
+            raise BadArguments(f"the level must be one of {', '.join(LEVELS)}")
         logs.set_level(words[0])
         return {"log_level": words[0]}
 
-    async def kick(self, words: list[str]) -> Answer:
+    async def disconnect(self, words: list[str]) -> Answer:
         user_id = _id(words)
         sessions = list(self._hub.sessions(user_id))
         if not sessions:
@@ -176,20 +138,20 @@ class Commands:
         return {"closed": len(sessions)}
 
     async def drain(self, words: list[str]) -> Answer:
-        _none(words)
-        self._levers.drain()
+        no_arguments(words)
+        self._actions.drain()
         return {"draining": True}
 
     async def reload(self, words: list[str]) -> Answer:
-        _none(words)
-        outcome = self._levers.reload()
+        no_arguments(words)
+        outcome = self._actions.reload()
         if outcome.get("fault"):
             return {"error": outcome["fault"]}
         return {name: keys for name, keys in outcome.items() if name != "fault"}
 
 
 def status_of(sample: Sample, health: Health) -> dict[str, Any]:
-    """A sample as the status tells it: everything at a glance, without what never happened."""
+    """A sample as the answer of `status`, without the counters that are zero."""
     figures = sample.figures
     return {
         "state": sample.state,
@@ -211,8 +173,8 @@ def status_of(sample: Sample, health: Health) -> dict[str, Any]:
         "commit": {
             "batches": sample.batches,
             "claims": sample.claims,
-            "on_their_way": sample.unrecorded,
-            "undone": sample.rejected,
+            "in_flight": sample.unrecorded,
+            "rejected": sample.rejected,
             "redriven": sample.redriven,
         },
         "settlement": {
@@ -232,31 +194,32 @@ def status_of(sample: Sample, health: Health) -> dict[str, Any]:
     }
 
 
-# --- what stands behind the name of a command ---------------------------------------------------------------------
+# --- arguments --------------------------------------------------------------------------------------------
 
 
-def _none(words: list[str]) -> None:
+def no_arguments(words: list[str]) -> None:
+    """Raises BadArguments if there are any."""
     if words:
-        raise Misused("nothing stands behind it")
+        raise BadArguments("this command has no arguments")
 
 
 def _id(words: list[str]) -> int:
     if len(words) != 1:
-        raise Misused("one id")
-    return _whole(words[0], 0, ID_MAX)
+        raise BadArguments("the only argument is an id")
+    return _integer(words[0], 0, ID_MAX)
 
 
-def _whole(word: str, least: int, most: int) -> int:
+def _integer(word: str, least: int, most: int) -> int:
     if word.isascii() and word.isdecimal() and len(word) < 20 and least <= int(word) <= most:
         return int(word)
-    raise Misused(f"a whole number from {least} to {most}, not {word[:40]!r}")
+    raise BadArguments(f"{word[:40]!r} is not a whole number from {least} to {most}")
 
 
 def _options(words: list[str], **defaults: str) -> dict[str, str]:
     """`--name value` pairs over these defaults."""
     names, values = words[::2], words[1::2]
     if len(names) != len(values) or any(name not in [f"--{known}" for known in defaults] for name in names):
-        raise Misused(" and ".join(f"--{known} VALUE" for known in defaults))
+        raise BadArguments("the arguments are " + " and ".join(f"--{known} VALUE" for known in defaults))
     return defaults | {name[2:]: value for name, value in zip(names, values, strict=True)}
 
 

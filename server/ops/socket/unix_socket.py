@@ -1,4 +1,4 @@
-"""A unix socket at a path: found however long the path is, bound without taking it from anybody, left tidily."""
+"""A unix socket at a path: paths may be long, the path is never taken from another server, the file is removed."""
 
 from __future__ import annotations
 
@@ -10,42 +10,42 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
-SOCKET_PATH_BYTES_MAX: Final = 103  # macOS' sun_path without the closing zero; Linux has 107
+SOCKET_PATH_BYTES_MAX: Final = 103  # sun_path of macOS without the closing zero; Linux has 107
 
 
 @contextmanager
-def address(path: Path) -> Iterator[str]:
-    """An address for the socket at this path, however long it is; good inside `with`. Raises OSError."""
+def socket_address(path: Path) -> Iterator[str]:
+    """An address for the socket at this path, also if the path is too long; valid inside `with`. Raises OSError."""
     if len(os.fsencode(path)) <= SOCKET_PATH_BYTES_MAX:
         yield str(path)
         return
     folder = os.open(path.parent, os.O_RDONLY)
     try:
-        yield f"/proc/self/fd/{folder}/{path.name}"  # Linux' short name of a folder that is open
+        yield f"/proc/self/fd/{folder}/{path.name}"  # on Linux a short name of an open folder
     finally:
         os.close(folder)
 
 
 def connect(path: Path) -> socket.socket:
-    """A connection to who listens at this path. Returns at once.
+    """A connection to the server that listens at this path. Returns at once.
 
-    Raises TimeoutError if so many wait there already that it would take a while, OSError if nobody is there.
+    Raises TimeoutError if the server's accept queue is full, OSError if no server listens.
     """
     connected = socket.socket(socket.AF_UNIX)
     connected.setblocking(False)
     try:
-        with address(path) as there:
-            connected.connect(there)
+        with socket_address(path) as address:
+            connected.connect(address)
     except OSError as error:
         connected.close()
         if isinstance(error, BlockingIOError):
-            raise TimeoutError("others wait there already") from None
+            raise TimeoutError("the accept queue of the socket is full") from None
         raise
     return connected
 
 
-def is_heard(path: Path) -> bool:
-    """Whether somebody listens at this path. Returns at once; raises OSError if that cannot be told."""
+def is_listening(path: Path) -> bool:
+    """Whether a server listens at this path. Returns at once; raises OSError if that cannot be found out."""
     try:
         connect(path).close()
     except (ConnectionRefusedError, FileNotFoundError):
@@ -55,51 +55,51 @@ def is_heard(path: Path) -> bool:
     return True
 
 
-class Bound(NamedTuple):
-    """A socket, and which file at its path is ours."""
+class BoundSocket(NamedTuple):
+    """A socket, and the identity of the file that it made at its path."""
 
     socket: socket.socket
     path: Path
     file: tuple[int, int]  # device and inode
 
     def unlink(self) -> None:
-        """Remove the file, unless it is somebody else's by now."""
+        """Remove the file, unless another server has replaced it."""
         try:
-            if _file(self.path) == self.file:
+            if _identity(self.path) == self.file:
                 self.path.unlink()
         except FileNotFoundError:
             pass
 
 
-def bind(path: Path, mode: int) -> Bound:
-    """A socket at this path; one that was left there makes room, one that is heard does not, nor any other file.
+def bind(path: Path, mode: int) -> BoundSocket:
+    """A socket at this path. It replaces a socket without a server, but neither a live one nor another file.
 
-    Nobody can connect before it listens, so its mode holds from the first moment. Raises OSError, one clear line.
+    The mode is set before the socket listens, so it holds for every connection. Raises OSError with one clear line.
     """
     bound = socket.socket(socket.AF_UNIX)
     try:
-        _make_room(path)
-        with address(path) as here:
-            bound.bind(here)
+        _remove_stale_socket(path)
+        with socket_address(path) as address:
+            bound.bind(address)
         path.chmod(mode)
-        return Bound(bound, path, _file(path))
+        return BoundSocket(bound, path, _identity(path))
     except OSError as error:
         bound.close()
         raise OSError(f"cannot listen on {path}: {error.strerror or error}") from error
 
 
-def _make_room(path: Path) -> None:
+def _remove_stale_socket(path: Path) -> None:
     try:
         is_socket = stat.S_ISSOCK(path.lstat().st_mode)
     except FileNotFoundError:
         return
     if not is_socket:
-        raise OSError("there is a file of another kind")
-    if is_heard(path):
+        raise OSError("the file there is not a socket")
+    if is_listening(path):
         raise OSError("another server listens there")
     path.unlink(missing_ok=True)
 
 
-def _file(path: Path) -> tuple[int, int]:
+def _identity(path: Path) -> tuple[int, int]:
     found = path.lstat()
     return found.st_dev, found.st_ino

@@ -46,6 +46,15 @@ class Report(NamedTuple):
         """No check found anything."""
         return not any(finding.discrepancies for finding in self.findings)
 
+    @property
+    def checked(self) -> str:
+        """How much was checked, in words."""
+        sums = self.sums
+        return (
+            f"{len(self.findings)} checks, {sums.packets:,} packets, {sums.claims:,} claims, "
+            f"{sums.transfers:,} transfers, {sums.wallets:,} wallets"
+        )
+
 
 async def audit(database: Database) -> Report:
     """Check everything in one snapshot of the records. Raises StoreUnavailable."""
@@ -55,6 +64,16 @@ async def audit(database: Database) -> Report:
         findings.append(Finding("fairness", FAIRNESS, await _unfair(records)))
     findings.append(Finding("balance", BALANCE, _unbalanced(sums)))
     return Report(sums, findings)
+
+
+async def audit_at(dsn: str, timeout_s: float) -> Report:
+    """Audit the database at this address. Raises StoreUnavailable, StoreRefused."""
+    database = Database(dsn, pool_max=1, timeout_s=timeout_s)
+    await database.open()
+    try:
+        return await audit(database)
+    finally:
+        await database.close()
 
 
 async def _unfair(records: AuditSnapshot) -> list[str]:

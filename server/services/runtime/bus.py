@@ -13,7 +13,6 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from server.core.packet import Decision
 from server.core.refusals import Reason
-from storage.errors import StoreUnavailable as StoreUnavailable  # the floors above know no storage
 
 LOCAL: Final = 0  # in place of a session: the reply is for a handler of this process
 Outcome: TypeAlias = Decision | Reason

@@ -1,6 +1,6 @@
-"""What the screen knows: the server's last answers, a minute of them, and what the person chose. Pure.
+"""The state of the screen: the server's last answers, one minute of rates, the chosen order. Pure.
 
-Everything that happens is an event, and an event turns one view into the next.
+Every input is an event; an event makes the next state from the current one.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from msgspec.structs import replace
 from server.ops.samples.rates import Rates
 from server.ops.samples.sample import Figures, HotPacket, Sort
 
-KEPT: Final = 60  # points of a curve, a second apart
+CURVE_POINTS: Final = 60  # one a second
 SORT_KEYS: Final[dict[str, Sort]] = {"p": "pending", "i": "idle", "r": "requests"}
 HELP_KEYS: Final = "h?"
 QUIT_KEY: Final = "q"
 
 
 class Status(msgspec.Struct, frozen=True):
-    """Of `status`: the verdict, and what does not change."""
+    """From `status`: health, and what seldom changes."""
 
     state: str
     ready: bool
@@ -33,7 +33,7 @@ class Status(msgspec.Struct, frozen=True):
 
 
 class Now(msgspec.Struct, frozen=True):
-    """Of `rates`: what is true at the moment."""
+    """From `rates`: gauges."""
 
     connections: int
     users_online: int
@@ -44,8 +44,8 @@ class Now(msgspec.Struct, frozen=True):
     rss_bytes: int
 
 
-class Lately(msgspec.Struct, frozen=True):
-    """Of `rates`: what happened in the last seconds."""
+class RecentRates(msgspec.Struct, frozen=True):
+    """From `rates`: the last seconds."""
 
     rates: Rates
     now: Now
@@ -53,7 +53,7 @@ class Lately(msgspec.Struct, frozen=True):
 
 
 class Connection(msgspec.Struct, frozen=True):
-    """One of `connections`."""
+    """One row of `connections`."""
 
     user_id: int | None  # None: not logged in
     address: str
@@ -64,27 +64,27 @@ class Connection(msgspec.Struct, frozen=True):
 
 
 class Connections(msgspec.Struct, frozen=True):
-    """Of `connections`: the first of them, in the order that was asked for."""
+    """From `connections`: the first rows in the requested order."""
 
     connections: list[Connection]
 
 
 class Answers(msgspec.Struct, frozen=True):
-    """All that is asked in one turn."""
+    """The answers of one refresh."""
 
     status: Status
-    lately: Lately
-    last_second: Lately
+    recent: RecentRates
+    last_second: RecentRates
     listed: Connections
 
     @classmethod
-    def of(cls, told: dict[str, Any]) -> Answers:
-        """From the socket's answers. Raises msgspec.ValidationError."""
-        return msgspec.convert(told, cls)
+    def of(cls, answers: dict[str, Any]) -> Answers:
+        """From the answers of the status socket. Raises msgspec.ValidationError."""
+        return msgspec.convert(answers, cls)
 
 
-class Silence(msgspec.Struct, frozen=True):
-    """The server did not answer: when (ms since 1970) that was noticed first, and why."""
+class Unreachable(msgspec.Struct, frozen=True):
+    """The server did not answer: since when (ms since 1970), and why."""
 
     since_ms: int
     why: str
@@ -97,15 +97,15 @@ class KeyPress(msgspec.Struct, frozen=True):
 
 
 class Resized(msgspec.Struct, frozen=True):
-    """The terminal has another size."""
+    """The size of the terminal has changed."""
 
 
-Event: TypeAlias = Answers | Connections | Silence | KeyPress | Resized
-Points: TypeAlias = tuple[float | None, ...]  # oldest first; None: there was nothing to measure
+Event: TypeAlias = Answers | Connections | Unreachable | KeyPress | Resized
+Points: TypeAlias = tuple[float | None, ...]  # oldest first; None: nothing was measured
 
 
 class Curve(msgspec.Struct, frozen=True):
-    """A figure that has a curve."""
+    """A figure that is drawn as a curve."""
 
     title: str
     value: Callable[[Rates], float | None]
@@ -135,28 +135,28 @@ class TopState(msgspec.Struct, frozen=True):
     """What the screen shows."""
 
     answers: Answers | None = None
-    minute: tuple[Rates, ...] = ()  # by the second, oldest first
+    minute: tuple[Rates, ...] = ()  # one a second, oldest first
     sort: Sort = "pending"
-    silence: Silence | None = None
-    helps: bool = False
+    unreachable: Unreachable | None = None
+    shows_help: bool = False
 
     def points(self, curve: Curve) -> Points:
         """The last minute of a figure."""
         return tuple(curve.value(rates) for rates in self.minute)
 
     def after(self, event: Event) -> TopState:
-        """The view when this has happened."""
+        """The state after this event."""
         match event:
             case Answers():
-                minute = (*self.minute, event.last_second.rates)[-KEPT:]
-                return replace(self, answers=event, minute=minute, silence=None)
+                minute = (*self.minute, event.last_second.rates)[-CURVE_POINTS:]
+                return replace(self, answers=event, minute=minute, unreachable=None)
             case Connections():
                 return replace(self, answers=self.answers and replace(self.answers, listed=event))
-            case Silence():
-                since_ms = event.since_ms if self.silence is None else self.silence.since_ms
-                return replace(self, silence=Silence(since_ms, event.why))
+            case Unreachable():
+                since_ms = event.since_ms if self.unreachable is None else self.unreachable.since_ms
+                return replace(self, unreachable=Unreachable(since_ms, event.why))
             case KeyPress():
-                is_asked = event.name in HELP_KEYS and not self.helps  # any key ends the help
-                return replace(self, sort=SORT_KEYS.get(event.name, self.sort), helps=is_asked)
+                shows_help = event.name in HELP_KEYS and not self.shows_help  # any key closes the help
+                return replace(self, sort=SORT_KEYS.get(event.name, self.sort), shows_help=shows_help)
             case Resized():
                 return self
