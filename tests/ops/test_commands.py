@@ -136,7 +136,7 @@ async def test_connections_are_sorted(server: Server, ask_server: Ask, connect: 
     assert [(row["user_id"], row["requests"]) for row in by_requests["connections"]] == [(2, 6), (3, 2)]
     assert by_requests["connections"][0]["address"].startswith("127.0.0.1:")
     now_s = server.app.listener.now_s()
-    for session in server.app.listener.sessions:
+    for session in server.app.listener.sessions.values():
         session.heard_s = now_s - session.user_id * 100
     by_silence = (await ask_server("connections", "--sort", "idle"))["connections"]
     assert [(row["user_id"], row["idle_s"] // 100) for row in by_silence] == [(3, 3), (2, 2), (1, 1)]
@@ -260,7 +260,7 @@ async def test_what_waits_is_told(server: Server, ask_server: Ask, party: MakePa
         raise AssertionError
 
     server.app.stores.settlement.settle = never  # type: ignore[method-assign]
-    server.app.services.settlement.wake()  # so that the round under way is not the one that takes it
+    server.app.services.settlement._wake.set()  # so that the round under way is not the one that takes it
     await asyncio.sleep(0.02)
     packet = await guests.lucky(1_000, 3)
     (won,) = await guests.all_open(packet, guests.guests[:1])

@@ -19,7 +19,7 @@ from client_sim.sdk.errors import Refusal
 from protocol import messages
 from server import embedded
 from server.services.runtime.load_shedding import FEW
-from tests.conftest import Connect, Server, StartServer
+from tests.conftest import Connect, Server, StartServer, batchers_of
 from tests.services.conftest import MakeParty, Party, Record, until
 
 Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -135,10 +135,8 @@ async def patient_send(room: Party, key: str) -> messages.PacketSent:
 
 
 def nothing_waits(server: Server) -> bool:
-    app = server.app
-    return not (
-        app.services.commit.unrecorded or app.packets.unanswered or any(one._waiting for one in app._batchers)
-    )
+    services = server.app.services
+    return not (services.unanswered or any(batcher._waiting for batcher in batchers_of(services)))
 
 
 async def test_a_stall_makes_no_unbounded_queue(

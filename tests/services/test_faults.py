@@ -339,9 +339,9 @@ async def test_a_clock_that_was_set_back_makes_no_false_alarm(
 ) -> None:
     room = await party(await start_server(), 1)
     packet_id = await room.lucky(100, 2)
-    packets = room.server.app.packets
-    now_ms = packets._now_ms
-    packets._now_ms = lambda: now_ms() - 50
+    dispatch = room.server.app.dispatch
+    now_ms = dispatch._now_ms
+    dispatch._now_ms = lambda: now_ms() - 50
     assert (await room.guests[0].open(packet_id)).answer == "won"
     await books_balance()
 
@@ -375,7 +375,7 @@ async def test_a_loop_that_swallows_a_cancellation_does_not_keep_the_server(star
         return await settle()
 
     server.app.services.settlement.settle_once = deafly  # type: ignore[method-assign]
-    server.app.services.settlement.wake()
+    server.app.services.settlement._wake.set()
     await entered.wait()
     async with asyncio.timeout(10):
         await server.stop()

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from server.services.packets.recovery import StoredState
+from server.services.packets.stored_state import StoredState
 from tests.conftest import Server
 from tests.services.conftest import MakeParty, until
 

@@ -11,10 +11,12 @@ from bench.chaos.proxy import Proxy
 from client_sim.sdk.client import Client
 from client_sim.sdk.errors import NotAllowed, Overloaded, StoreUnavailable
 from protocol.messages import OpenPageShown
-from server import clock
+from server.clock import Clock
 from server.core import packet as rules
 from server.services.packets.grab_open import LOOKING
 from server.services.packets.pages import LINES_MAX
+from server.services.packets.requests import GrabRequest, OpenRequest
+from server.services.runtime.bus import LOCAL
 from tests.conftest import Connect, Server, StartServer
 from tests.services.conftest import MakeParty, Party, until
 
@@ -26,8 +28,8 @@ Turn = Callable[[int], None]
 @pytest.fixture
 def turn_clock(monkeypatch: pytest.MonkeyPatch) -> Turn:
     """Sets the clock of servers that are started later ahead by so many milliseconds."""
-    real, ahead_ms = clock.now_ms, [0]
-    monkeypatch.setattr(clock, "now_ms", lambda: real() + ahead_ms[0])
+    real, ahead_ms = Clock.now_ms, [0]
+    monkeypatch.setattr(Clock, "now_ms", lambda self: real(self) + ahead_ms[0])
     return lambda ms: ahead_ms.__setitem__(0, ms)
 
 
@@ -193,10 +195,12 @@ async def test_500_claims_come_in_pages(server: Server, connect: Connect, party:
     packet_id = await room.lucky(5_000, 500)
     live = app.services.live_packets._by_id[packet_id]
     assert live.packet is not None
-    answers = []
+    answers, bus, now_ms = [], app.services.opens._bus, Clock().now_ms()
     for user_id in range(2, 501):
-        app.packets.grab(user_id, packet_id, lambda _: None)
-        app.packets.open(user_id, packet_id, live.packet.tickets[user_id].number, answers.append)
+        seqs = bus.expect(lambda _: None), bus.expect(answers.append)
+        app.services.opens.grab(GrabRequest(packet_id, user_id, now_ms, LOCAL, seqs[0]))
+        ticket = live.packet.tickets[user_id].number
+        app.services.opens.open(OpenRequest(packet_id, user_id, now_ms, LOCAL, seqs[1], ticket=ticket))
 
     async def all_won() -> bool:
         return len(answers) == 499
@@ -275,7 +279,7 @@ async def test_a_refund_is_told_when_it_is_recorded(
     packet_id = await room.lucky(1_000, 2)
     app = room.server.app
     turn_clock(DAY_MS + 1)
-    assert app.packets.close_quiet([packet_id]) == [packet_id]  # as the refund begins
+    assert app.services.live_packets.close_quiet([packet_id]) == [packet_id]  # as the refund begins
     page = (await room.sender.result_page(packet_id, "en")).page
     assert page.state == "expired"
     assert "will go back" in page.ending
@@ -328,4 +332,4 @@ async def test_names_that_cannot_be_read_are_empty(
 
 
 def test_nobody_is_given_the_ticket_of_who_only_looks() -> None:
-    assert LOOKING < 0 <= min(clock.random_number() for _ in range(100))
+    assert LOOKING < 0 <= min(Clock().random_number() for _ in range(100))

@@ -132,9 +132,9 @@ async def test_logins_are_held_to_the_config_like_all_else() -> None:
 
 async def test_who_is_refused_comes_back_when_both_queues_have_room(server: Server) -> None:
     """The queue of packets to be read may be the longer one."""
-    packets = server.app.packets
-    assert packets.retry_after_ms == 100
-    packets._load_shedding._batch_s = 0.7
-    packets._to_load[LivePacket(1)] = None
-    assert packets.retry_after_ms == 700
-    packets._to_load.clear()
+    opens, recovery = server.app.services.opens, server.app.services.recovery
+    assert opens.retry_after_ms == 100
+    recovery._load_shedding._batch_s = 0.7
+    recovery._to_load[LivePacket(1)] = None
+    assert opens.retry_after_ms == 700
+    recovery._to_load.clear()

@@ -15,6 +15,7 @@ from server.core.packet import PacketKind, Terms
 from server.services.chat import grab_stats as service
 from server.services.chat.grab_stats import RECENT_MAX, GrabStatService, MemberGrabStats
 from server.services.packets.grab_open import ADMISSIONS_MAX
+from server.services.runtime.bus import Bus
 from server.services.runtime.events import PacketPost
 from storage.errors import StoreUnavailable
 from storage.postgres.chat import grab_stats as store
@@ -39,7 +40,17 @@ class World:
         self.members = {GROUP: {1, 2, 3, 4}, SECOND: {1, 3, 9}}
         self.admissions: list[tuple[int, int, int]] = []
         groups = SimpleNamespace(members=self.members.__getitem__, owned_by=self._owned_by)
-        self.grab_stats = GrabStatService(keeper, self, groups)  # type: ignore[arg-type]
+        self._bus = Bus()
+        self.grab_stats = GrabStatService(keeper, self, groups, self._bus)  # type: ignore[arg-type]
+
+    def post(self, event: PacketPost) -> None:
+        """A packet is posted."""
+        self._bus.publish(event)
+
+    def take_admissions(self, most: int) -> list[tuple[int, int, int]]:
+        """The grabs that a test wrote down."""
+        taken, self.admissions = self.admissions[:most], self.admissions[most:]
+        return taken
 
     async def _owned_by(self, user_id: int, group_id: int) -> Any:
         return SimpleNamespace(members=self.members[group_id])
@@ -56,7 +67,7 @@ def world(database: Database) -> World:
 
 async def test_the_fastest_come_first_and_who_never_grabs_last(world: World) -> None:
     for packet_id, (two, three) in enumerate([(300, 100), (500, 900), (400, 200)], start=1):
-        world.grab_stats.on_event(posted(packet_id))
+        world.post(posted(packet_id))
         grabs = sorted([(packet_id, 2, T0 + two), (packet_id, 3, T0 + three)], key=lambda one: one[2])
         await world.grabs((packet_id, 1, T0 + 1), *grabs, (packet_id, 2, T0 + 9_000))  # the sender's does not count
     await world.grab_stats.flush()
@@ -71,7 +82,7 @@ async def test_the_fastest_come_first_and_who_never_grabs_last(world: World) -> 
 async def test_sums_grow_and_the_last_31_reactions_are_kept(world: World) -> None:
     for round_ in range(4):
         for packet_id in range(round_ * 10 + 1, round_ * 10 + 11):
-            world.grab_stats.on_event(posted(packet_id))
+            world.post(posted(packet_id))
             await world.grabs((packet_id, 2, T0 + packet_id))
         await world.grab_stats.flush()
     [row] = [row for row in await world.grab_stats._store.of_group(GROUP) if row.user_id == 2]
@@ -79,17 +90,17 @@ async def test_sums_grow_and_the_last_31_reactions_are_kept(world: World) -> Non
 
 
 async def test_a_reaction_of_a_month_is_the_longest_that_is_kept(world: World) -> None:
-    world.grab_stats.on_event(posted(1))
+    world.post(posted(1))
     await world.grabs((1, 2, T0 + 30 * 86_400_000))
     await world.grab_stats.flush()
     assert (await world.grab_stats.of_group(1, GROUP))[0] == MemberGrabStats(2, 2**31 - 1, 1, 1, 0)
 
 
 async def test_a_packet_that_is_sent_again_is_a_race_in_each_group(world: World) -> None:
-    world.grab_stats.on_event(posted(7))
+    world.post(posted(7))
     await world.grabs((7, 3, T0 + 50))
-    world.grab_stats.on_event(posted(7, T0 + 1_000))  # in the same group again: no second race, nothing sent
-    world.grab_stats.on_event(posted(7, T0 + 1_000, group_id=SECOND))
+    world.post(posted(7, T0 + 1_000))  # in the same group again: no second race, nothing sent
+    world.post(posted(7, T0 + 1_000, group_id=SECOND))
     await world.grabs((7, 9, T0 + 1_200), (7, 2, T0 + 1_300), (7, 3, T0 + 1_400), (8, 2, T0))
     await world.grab_stats.flush()
     assert await world.grab_stats.of_group(1, SECOND) == [
@@ -104,7 +115,7 @@ async def test_a_packet_that_is_sent_again_is_a_race_in_each_group(world: World)
 
 
 async def test_who_has_left_is_not_told_of(world: World) -> None:
-    world.grab_stats.on_event(posted(1))
+    world.post(posted(1))
     await world.grabs((1, 2, T0 + 5))
     await world.grab_stats.flush()
     world.members[GROUP].discard(2)
@@ -130,7 +141,7 @@ async def test_what_cannot_be_written_waits_within_its_bounds(monkeypatch: pytes
     keeper = Away()
     world = World(keeper)
     for packet_id in (1, 2):
-        world.grab_stats.on_event(posted(packet_id))
+        world.post(posted(packet_id))
         await world.grabs(*((packet_id, user_id, T0 + user_id) for user_id in (2, 3, 4)))
         with pytest.raises(StoreUnavailable):
             await world.grab_stats.flush()
@@ -165,7 +176,7 @@ async def test_a_defect_costs_the_counts_of_a_second_and_not_the_server(
     world = World(keeper)
     running = asyncio.create_task(world.grab_stats.run())
     for packet_id, user_id in ((1, 2), (2, 3)):
-        world.grab_stats.on_event(posted(packet_id))
+        world.post(posted(packet_id))
         world.admissions.append((packet_id, user_id, T0 + 5))
 
         async def taken() -> bool:
@@ -181,7 +192,7 @@ async def test_old_races_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "TOLD_APART_MAX", 4)
     world = World(Away())
     for packet_id in (1, 2, 3):
-        world.grab_stats.on_event(posted(packet_id))
+        world.post(posted(packet_id))
         await world.grabs((packet_id, 2, T0 + 1), (packet_id, 3, T0 + 2))
     assert list(world.grab_stats._races) == [3]
     assert world.grab_stats._told_apart == 3
@@ -218,7 +229,7 @@ async def test_it_is_gathered_while_people_play(
 async def test_a_storm_of_grabs_grows_nothing(server: Server, party: MakeParty) -> None:
     room = await party(server, 1)
     packet_id = await room.lucky(300, 2)
-    packets = server.app.packets
-    packets.admissions = [(1, 1, 1)] * ADMISSIONS_MAX
+    opens = server.app.services.opens
+    opens._admissions = [(1, 1, 1)] * ADMISSIONS_MAX
     assert (await room.guests[0].grab(packet_id)).answer == "ticket"
-    assert len(packets.admissions) <= ADMISSIONS_MAX
+    assert len(opens._admissions) <= ADMISSIONS_MAX

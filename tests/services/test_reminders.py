@@ -193,7 +193,7 @@ async def test_a_packet_that_was_not_committed_is_not_pushed(
     await proxy.cut()
     with pytest.raises(Refusal, match="store"):
         await room.lucky(500, 2)
-    unknown = room.server.app._in_doubt[0]._in_doubt
+    unknown = room.server.app.services.sends.in_doubt._in_doubt
     assert len(unknown) == 1
     await proxy.heal()
 

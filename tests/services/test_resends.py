@@ -15,6 +15,7 @@ from client_sim.sdk.errors import Finished, NotAllowed, NotAMember, Refusal
 from protocol.messages import PacketFinished, PacketPosted
 from server.services.money.audit import audit
 from server.services.runtime import in_doubt
+from server.services.runtime.events import PacketPost
 from storage.errors import StoreUnavailable
 from storage.postgres.database import Database
 from tests.conftest import Connect, Server, StartServer
@@ -268,7 +269,7 @@ async def test_sent_again_but_not_committed_it_is_not_posted(
 
     told: list[Any] = []  # here, because a client does not show the same message twice
     monkeypatch.setattr(resends._store, "record", away)
-    monkeypatch.setattr(resends, "_announce", lambda event, audience: told.append(event))
+    resends._bus.subscribe(lambda event, audience: told.append(event), PacketPost)
     with pytest.raises(Refusal, match="store"):
         await room.sender.send_again(packet_id)
     unknown = resends.in_doubt._in_doubt

@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 from client_sim.sdk.errors import NotFinished
-from server import clock
 from server.cli.audit_report import print_proof
+from server.clock import Clock
 from storage.postgres.database import Database
 from storage.postgres.packets.packets import PacketStore
 from tests.conftest import StartServer
@@ -21,7 +21,7 @@ async def verified(database: Database, packet_id: int) -> tuple[bool, str]:
     """What `hongbao verify` answers and prints."""
     rows, claims = await PacketStore(database).load([packet_id])
     shown = io.StringIO()
-    found = print_proof(Console(file=shown, width=200), rows[packet_id], claims[packet_id], clock.now_ms())
+    found = print_proof(Console(file=shown, width=200), rows[packet_id], claims[packet_id], Clock().now_ms())
     return found, shown.getvalue()
 
 

@@ -156,7 +156,7 @@ async def test_a_connection_that_is_lost_while_its_page_is_made_leaves_nothing(
 ) -> None:
     room = await party(server, 1)
     packet_id = await room.lucky(900, 2)
-    [session] = [one for one in server.app.listener.sessions if one.user_id == room.sender.user_id]
+    [session] = [one for one in server.app.listener.sessions.values() if one.user_id == room.sender.user_id]
     room.sender.drop()
 
     async def closing() -> bool:

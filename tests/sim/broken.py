@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from server.core.packet import WON, Packet
-from server.services.packets import grab_open as service
+from server.core.packet_states import PacketEvent
+from server.services.packets.grab_open import GrabOpenService
+from server.services.packets.recovery import PacketReady
 from storage.postgres.packets.packets import Advance
 from storage.redis.mirror import parse
 from tests.sim.world import World
@@ -18,7 +20,7 @@ class Broken:
     def breaks_stores(self, world: World) -> None:
         """When the stores have just been made."""
 
-    def breaks_server(self, app: Any) -> None:
+    def breaks_server(self, server: Any) -> None:
         """When a server has just been wired."""
 
 
@@ -94,8 +96,8 @@ class SendForgetsItsKey(Broken):
 class RefundFromMemory(Broken):
     """What is paid back was computed before the transaction: claims in flight are paid twice."""
 
-    def breaks_server(self, app: Any) -> None:
-        records = app.services.refunds._records
+    def breaks_server(self, server: Any) -> None:
+        records = server.services.refunds._records
         tables, line, due = records._tables, records._line, records.due
         remembered: dict[int, int] = {}
 
@@ -121,70 +123,69 @@ class RefundFromMemory(Broken):
 class RefundSkipsTheRedrive(Broken):
     """Tier redis: what only the mirror holds is not recorded before the rest is paid back."""
 
-    def breaks_server(self, app: Any) -> None:
+    def breaks_server(self, server: Any) -> None:
         async def skip(logs: Any) -> set[int]:
             return set()
 
-        app.services.refunds._redrive = skip
+        server.services.refunds._redrive = skip
 
 
 class TellsBeforeTheCommit(Broken):
     """`won` is said as soon as it is decided."""
 
-    def breaks_server(self, app: Any) -> None:
-        submit = app.services.commit.submit
+    def breaks_server(self, server: Any) -> None:
+        submit = server.services.commit.submit
 
-        def tell(live: Any, attempt: Any) -> None:
-            attempt.answer(live.packet.told(WON, attempt.claim))
-            submit(live, attempt)
+        def tell(live: Any, request: Any) -> None:
+            server.bus.reply(request, live.packet.told(WON, request.claim))
+            submit(live, request)
 
-        app.services.commit.submit = tell
+        server.services.commit.submit = tell
 
 
 class TellsOfWhatIsNotDurable(Broken):
     """`claimed` and `gone` do not wait for the claims that they rest on."""
 
-    def breaks_server(self, app: Any) -> None:
-        packets = app.packets
+    def breaks_server(self, server: Any) -> None:
+        opens = server.services.opens
 
-        def conclude(live: Any, attempt: Any, decision: Any) -> None:
+        def conclude(live: Any, request: Any, decision: Any) -> None:
             if decision.answer is WON:
-                service.PacketService._conclude(packets, live, attempt, decision)
+                GrabOpenService._conclude(opens, live, request, decision)
             else:
-                attempt.answer(decision)
+                server.bus.reply(request, decision)
 
-        packets._conclude = conclude
+        opens._conclude = conclude
 
 
 class ReloadSkipped(Broken):
-    """What memory believed is taken for what the stores hold, after a store has refused it."""
+    """What memory holds is taken for what the stores hold, after a store has rejected it."""
 
-    def breaks_server(self, app: Any) -> None:
-        load = app.services.reload.load
+    def breaks_server(self, server: Any) -> None:
+        load = server.services.reload.load
 
-        async def believe(lives: Sequence[Any]) -> list[Any]:
-            missing: list[Any] = await load([live for live in lives if live.replaced is None])
+        async def believe(lives: Sequence[Any]) -> Any:
+            reloaded = await load([live for live in lives if live.replaced is None])
             for live in lives:
                 if live.replaced is not None:
                     old, live.replaced = live.replaced, None
                     kept = Packet(old.terms, list(old.claims.values()))
-                    live.ready(kept, live.audience, live.mirrored, live.mirror_length)
-            return missing
+                    live.become_ready(PacketEvent.READ, kept, live.audience, live.mirrored, live.mirror_length)
+            return reloaded
 
-        app.services.reload.load = believe
+        server.services.reload.load = believe
 
 
-class ForgetsTheUndone(Broken):
-    """Who was undone is never decided again."""
+class ForgetsTheRejected(Broken):
+    """Rejected opens are never decided again."""
 
-    def breaks_server(self, app: Any) -> None:
-        resume = app.packets._resume
+    def breaks_server(self, server: Any) -> None:
+        on_ready = server.bus._handlers[PacketReady]
 
-        def forget(live: Any, packet: Any) -> None:
-            live.rejected = []
-            resume(live, packet)
+        def forget(event: PacketReady, audience: Any) -> None:
+            event.live.rejected = []
 
-        app.packets._resume = forget
+        on_ready.insert(0, forget)
 
 
 BROKEN: dict[str, Callable[[], Broken]] = {
@@ -201,7 +202,7 @@ BROKEN: dict[str, Callable[[], Broken]] = {
         TellsBeforeTheCommit,
         TellsOfWhatIsNotDurable,
         ReloadSkipped,
-        ForgetsTheUndone,
+        ForgetsTheRejected,
     )
 }
 

@@ -30,6 +30,7 @@ from storage.postgres.packets.packets import Advance, ClaimRow, PacketRow, Refun
 from storage.postgres.packets.sends import Sent
 from storage.redis import mirror
 from storage.redis.mirror import CLOSING, HEAD, Extension, Log
+from storage.stores import Stores
 
 CLAIM_BYTES = mirror.length(1) - mirror.length(0)
 
@@ -371,7 +372,7 @@ class SimGroups(groups.GroupStore):
         return [row._replace(members=set(row.members)) for row in found]
 
 
-class SimReactions(grab_stats.GrabStatStore):
+class SimGrabStats(grab_stats.GrabStatStore):
     """Statistics: nothing here depends on them."""
 
     def __init__(self, place: Any) -> None:
@@ -427,17 +428,20 @@ class SimMirror(mirror.Mirror):
         yield await self._line.call("scan", self._logs.lasting)
 
 
-def modules() -> SimpleNamespace:
-    """Stands for the package storage.postgres where server.app wires the stores."""
-    return SimpleNamespace(
-        packets=SimpleNamespace(PacketStore=SimPackets),
-        sends=SimpleNamespace(SendStore=SimSends),
-        settlement=SimpleNamespace(SettlementQueue=SimSettlement),
-        groups=SimpleNamespace(GroupStore=SimGroups),
-        wallets=SimpleNamespace(WalletStore=SimWallets),
-        messages=SimpleNamespace(MessageStore=lambda place: None),
-        names=SimpleNamespace(NameStore=lambda place: None),
-        records=SimpleNamespace(RecordStore=lambda place: SimpleNamespace(sent=None, received=None)),
-        resends=SimpleNamespace(ResendStore=lambda place: None),
-        grab_stats=SimpleNamespace(GrabStatStore=SimReactions),
-    )
+def stores(world: Any) -> Stores:
+    """Every store of one simulated server. What the worlds do not use is absent."""
+    simulated: dict[str, Any] = {
+        "database": world,
+        "mirror": SimMirror(world),
+        "packets": SimPackets(world),
+        "sends": SimSends(world),
+        "resends": None,
+        "wallets": SimWallets(world),
+        "settlement": SimSettlement(world),
+        "records": SimpleNamespace(sent=None, received=None),
+        "groups": SimGroups(world),
+        "messages": None,
+        "names": None,
+        "grab_stats": SimGrabStats(world),
+    }
+    return Stores(**simulated)

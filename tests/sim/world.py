@@ -6,21 +6,21 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
-from unittest import mock
 
 import structlog
 
-from server import app as wiring
 from server import config
-from server.app import App
 from server.core.packet import Answer, Decision
 from server.core.refusals import Reason, RequestRefused
-from storage.errors import StoreUnavailable
+from server.net.hub import PUSHES
+from server.services.assembly import Services
+from server.services.packets.requests import GrabRequest, OpenRequest
+from server.services.runtime.bus import LOCAL, Bus
+from storage.errors import StoreRefused, StoreUnavailable
 from storage.postgres.chat.groups import GroupRow
 from tests.sim import check, stores
 from tests.sim.faults import LATE_S_MAX, TIMEOUT_S, Line, Rates
@@ -102,7 +102,8 @@ class SimServer:
     def __init__(self, world: World, number: int) -> None:
         self.world = world
         self.number = number
-        self.app: App | None = None
+        self.services: Services | None = None
+        self.bus = Bus()
         self.tasks: list[asyncio.Task[None]] = []
         self.open_calls: dict[int, tuple[Any, ...]] = {}
 
@@ -112,31 +113,20 @@ class SimServer:
 
     def start(self) -> None:
         world = self.world
-        fakes = {
-            "Database": lambda *rest: world,
-            "Mirror": lambda *rest: stores.SimMirror(world),
-            "postgres": stores.modules(),
-            "clock": SimpleNamespace(now_ms=self.now_ms, elapsed_s=world.loop.time, **world.chance),
-        }
-        with mock.patch.multiple(wiring, **fakes):
-            here = settings(world.plan.tier, world.plan.lifetime_s, self.number)
-            self.app = App(here, {}, Path(), "", "")
-        self.app.hub = SimpleNamespace(announce=world.announced)  # type: ignore[assignment]
+        bus = Bus()
+        bus.subscribe(world.announced, *PUSHES)
+        clock = SimpleNamespace(now_ms=self.now_ms, elapsed_s=world.loop.time, **world.chance)
+        here = settings(world.plan.tier, world.plan.lifetime_s, self.number)
+        self.bus, self.services = bus, Services(stores.stores(world), bus, clock, here, here.limits, {})
         if world.broken is not None:
-            world.broken.breaks_server(self.app)
-        self.tasks = [world.loop.create_task(self._begin(self.app))]
-        for work in self.app._loops():
-            if work.__qualname__.startswith(("Listener", "Sampler", "PeriodicQuery")):
-                work.close()  # no sockets here, and no operators
-            else:
-                self.tasks.append(world.loop.create_task(self._supervise(work)))
+            world.broken.breaks_server(self)
+        self.tasks = [world.loop.create_task(self._begin(self.services))]
+        self.tasks += [world.loop.create_task(self._supervise(loop())) for loop in self.services.loops()]
         world.trace("start", self.number)
 
-    async def _begin(self, app: App) -> None:
-        try:
-            await app.stores.mirror.ping()
-        except StoreUnavailable:
-            app.services.mirror_health.is_up = False
+    async def _begin(self, services: Services) -> None:
+        with suppress(StoreRefused):
+            await services.mirror_health.find_at_start()
 
     async def _supervise(self, work: Any) -> None:
         try:
@@ -149,33 +139,34 @@ class SimServer:
         """kill -9: nothing is finished, nothing is answered; what the stores were asked for still happens."""
         for task in self.tasks:
             task.cancel()
-        self.tasks, self.app = [], None
+        self.tasks, self.services = [], None
         self.open_calls.clear()
         self.world.trace("crash", self.number)
 
     async def ask(self, user_id: int, packet_id: int, ticket: int | None) -> Decision | Reason | None:
         """Grab (no ticket) or open; None: no answer in time, or the server is gone."""
-        app, world = self.app, self.world
-        if app is None:
+        services, world = self.services, self.world
+        if services is None:
             return None
         answer: asyncio.Future[Any] = world.loop.create_future()
         call, arrived_ms = world.next_call(), self.now_ms()
         self.open_calls[call] = (world.loop.time(), user_id, packet_id, ticket)
 
         def reply(decision: Decision | Reason) -> None:
-            if app is not self.app:
+            if services is not self.services:
                 return  # this process is dead
             if self.open_calls.pop(call, None) is None:
-                world.accuse(f"attempt {call} of user {user_id} was answered twice")
+                world.accuse(f"request {call} of user {user_id} was answered twice")
             world.told(self, user_id, packet_id, decision, arrived_ms)
             if not answer.done():
                 answer.set_result(decision)
 
         world.trace("ask", self.number, user_id, packet_id, "grab" if ticket is None else "open")
+        seq = self.bus.expect(reply)
         if ticket is None:
-            app.packets.grab(user_id, packet_id, reply)
+            services.opens.grab(GrabRequest(packet_id, user_id, arrived_ms, LOCAL, seq))
         else:
-            app.packets.open(user_id, packet_id, ticket, reply)
+            services.opens.open(OpenRequest(packet_id, user_id, arrived_ms, LOCAL, seq, ticket=ticket))
         try:
             async with asyncio.timeout(PATIENCE_S):
                 return await answer
@@ -299,23 +290,23 @@ class World:
         outcomes = self.sent[offer[0], offer[1]]
         for _ in range(RETRIES):
             server = self.dice.choice(self.servers)
-            app = server.app
-            if app is not None:
-                outcome = await self._send_once(server, app, offer)
+            services = server.services
+            if services is not None:
+                outcome = await self._send_once(server, services, offer)
                 outcomes.append(outcome)
                 self.trace("sent", server.number, offer, outcome)
                 if outcome[0] != "unknown":
                     return
             await asyncio.sleep(self.dice.uniform(0.05, 1.0))
 
-    async def _send_once(self, server: SimServer, app: App, offer: tuple[Any, ...]) -> tuple[str, Any]:
+    async def _send_once(self, server: SimServer, services: Services, offer: tuple[Any, ...]) -> tuple[str, Any]:
         call = self.next_call()
         server.open_calls[call] = (self.loop.time(), *offer)
-        task = self.loop.create_task(app.services.sends.send(*offer))
+        task = self.loop.create_task(services.sends.send(*offer))
         server.tasks.append(task)
         task.add_done_callback(lambda done: server.open_calls.pop(call, None))
         done, _ = await asyncio.wait([task], timeout=PATIENCE_S)
-        if not done or task.cancelled() or app is not server.app:
+        if not done or task.cancelled() or services is not server.services:
             task.add_done_callback(_read)
             return "unknown", None
         error = task.exception()
@@ -392,7 +383,7 @@ class World:
         return strikes
 
     def _crash(self, server: SimServer) -> None:
-        if server.app is not None:
+        if server.services is not None:
             server.crash()
             self.loop.call_later(self.dice.uniform(0.0, 2.0), server.start)
 
@@ -441,7 +432,7 @@ class World:
 
     def _settled(self) -> bool:
         closed = all(row.closed_at_ms is not None for row in self.tables.packets.values())
-        waits = any(server.open_calls or server.app is None for server in self.servers)
+        waits = any(server.open_calls or server.services is None for server in self.servers)
         return closed and not waits and not self.tables.queue and not self._alive
 
     def run(self) -> list[str]:

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from server.core.limits import Limits
-from tests.conftest import KEYS, Server, StartServer
+from tests.conftest import KEYS, Server, StartServer, batchers_of
 from tests.wire import raw as wire
 from tests.wire.conftest import Dial
 from tests.wire.raw import Raw
@@ -145,8 +145,8 @@ async def _outgoing(room: Room) -> object:
 
 
 async def _waits(room: Room) -> object:
-    app = room.server.app
-    queues = [one._load_shedding for one in (app.services.commit, app.packets, *app._batchers)]
+    services = room.server.app.services
+    queues = [one._load_shedding for one in (services.commit, services.recovery, *batchers_of(services))]
     for queue in queues:
         queue.begin()  # and nothing comes back from the store
     await asyncio.sleep(0.01)
