@@ -15,6 +15,7 @@ import structlog
 from server import clock
 from server.config import Config
 from server.core.ids import IdMaker
+from server.core.kinds import WITH_BEST_LUCK
 from server.core.limits import Limits
 from server.instance import publish, status_path, withdraw
 from server.net.dispatch import Dispatch
@@ -80,7 +81,7 @@ class App:
         ids = IdMaker(config.server.node)
         group_store = postgres.groups.GroupStore(self.database)
         records = postgres.packets.PacketStore(self.database)
-        self._queue = postgres.settlement.SettlementQueue(self.database)
+        self._queue = postgres.settlement.SettlementQueue(self.database, WITH_BEST_LUCK)
 
         self.groups = GroupService(group_store, limits, ids, now_ms, announce)
         self.packets = PacketService(records, self.groups, limits, now_ms, clock.random_number, announce)

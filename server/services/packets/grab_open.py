@@ -11,6 +11,7 @@ from typing import NamedTuple
 import structlog
 
 from server.core import pages
+from server.core.kinds import PacketKind
 from server.core.limits import Limits
 from server.core.packet import (
     CLAIMED,
@@ -22,7 +23,6 @@ from server.core.packet import (
     Claim,
     Decision,
     Packet,
-    PacketKind,
     Terms,
     best_luck,
     may_open,
@@ -173,10 +173,10 @@ class PacketService:
         return Proof(terms, state, all_claims, best_luck(terms, all_claims))
 
     async def _may_see(self, user_id: int, row: store.PacketRow) -> bool:
-        """The sender sees all claims, its groups those of a lucky packet only."""
+        """The sender sees all claims, members of its groups as the kind says."""
         if user_id == row.sender_id:
             return True
-        if row.kind != PacketKind.LUCKY:
+        if not PacketKind(row.kind).row.proof_for_group:
             return False
         group_ids = (row.target_id, *row.also_in)
         await self._groups.keep(group_ids)

@@ -10,7 +10,8 @@ import structlog
 
 from server.core import reconcile
 from server.core.amounts import Caps
-from server.core.packet import Claim, Packet, PacketKind, Terms
+from server.core.kinds import Audience, PacketKind
+from server.core.packet import Claim, Packet, Terms
 from server.services.chat.groups import GroupService
 from server.services.packets.commit import CommitPath, Durability
 from server.services.packets.live_packet import LivePacket
@@ -163,14 +164,15 @@ class Recovery:
         return True
 
     def _audience(self, terms: Terms, also_in: Sequence[int]) -> Collection[int]:
-        if terms.kind is PacketKind.PERSONAL:
+        if terms.kind.row.audience is Audience.RECEIVER:
             return (terms.target_id,)
         return self._groups.audience((terms.target_id, *also_in))
 
 
 def _groups(memory: StoredState) -> tuple[int, ...]:
-    """Where it was sent; none for a personal one."""
-    return () if memory.terms.kind is PacketKind.PERSONAL else (memory.terms.target_id, *memory.also_in)
+    """Where it was sent; none if it went to one receiver."""
+    terms = memory.terms
+    return () if terms.kind.row.audience is Audience.RECEIVER else (terms.target_id, *memory.also_in)
 
 
 def verdict(memory: StoredState) -> reconcile.Reconciliation:
