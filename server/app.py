@@ -13,6 +13,7 @@ import msgspec
 
 from server.clock import Clock
 from server.config import Config
+from server.core.kinds import WITH_BEST_LUCK
 from server.core.limits import Limits
 from server.instance import publish, status_path, withdraw
 from server.net.dispatch import Dispatch
@@ -157,7 +158,8 @@ def app_at(
     tls: ssl.SSLContext | None = None,
 ) -> App:
     """The server on the stores at these addresses, with the real clock."""
-    stores = Stores.at(postgres_dsn, redis_url, config.stores.postgres_pool_max, STORE_TIMEOUT_S)
+    pool_max = config.stores.postgres_pool_max
+    stores = Stores.at(postgres_dsn, redis_url, pool_max, STORE_TIMEOUT_S, WITH_BEST_LUCK)
     return App(stores, Bus(), Clock(), config, keys=keys, data=data, postgres_dsn=postgres_dsn, tls=tls)
 
 

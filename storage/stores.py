@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, Self
 
 from storage.postgres.chat.grab_stats import GrabStatStore
@@ -35,8 +36,13 @@ class Stores(NamedTuple):
     grab_stats: GrabStatStore
 
     @classmethod
-    def at(cls, postgres_dsn: str, redis_url: str, pool_max: int, timeout_s: float) -> Self:
-        """The stores at these addresses; nothing is opened yet. `timeout_s` bounds every attempt and statement."""
+    def at(
+        cls, postgres_dsn: str, redis_url: str, pool_max: int, timeout_s: float, with_best_luck: Sequence[str]
+    ) -> Self:
+        """The stores at these addresses; nothing is opened yet.
+
+        `timeout_s` bounds every attempt and statement; `with_best_luck`: the kinds of packet that have a best luck.
+        """
         database = Database(postgres_dsn, pool_max, timeout_s)
         return cls(
             database=database,
@@ -45,7 +51,7 @@ class Stores(NamedTuple):
             sends=SendStore(database),
             resends=ResendStore(database),
             wallets=WalletStore(database),
-            settlement=SettlementQueue(database),
+            settlement=SettlementQueue(database, with_best_luck),
             records=RecordStore(database),
             groups=GroupStore(database),
             messages=MessageStore(database),

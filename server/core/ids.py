@@ -1,9 +1,18 @@
-"""Ids: what a number names can be read off its size.
+"""Ids: which thing a number names can be read off its size. No id is a secret.
 
 User ids belong to the chat app: 1 … 2^53−1 (they fit a float, so any client can hold them). Ids that we make are
-63-bit, ordered by time, and begin above that: milliseconds since 2025 in the upper 41 bits, then 10 bits for the
-node that made it and 12 bits that count within a millisecond. So one number space serves users, groups and packets,
-and a stream or an account needs no second column that says what it is.
+63-bit, ordered by time, and begin above that:
+
+    41 bits  milliseconds since 2025
+     6 bits  the set: the database that holds what the id names (0, until there are several)
+    10 bits  the node that made it
+     6 bits  a count within the millisecond
+
+So one number space serves users, groups and packets, and a stream or an account needs no second column that says
+what it is. Accounts of the system are 0 and below (see ledger).
+
+Older servers made ids of 41 bits of time, 10 of the node and 12 of the count. Every database records the first id
+of the layout above (`set_of`): what is smaller belongs to set 0, whatever its bits say.
 """
 
 from __future__ import annotations
@@ -11,8 +20,10 @@ from __future__ import annotations
 from typing import Final
 
 EPOCH_MS: Final = 1_735_689_600_000  # 2025-01-01T00:00:00Z
+SET_BITS: Final = 6
 NODE_BITS: Final = 10
-COUNT_BITS: Final = 12
+COUNT_BITS: Final = 6
+_BELOW_TIME: Final = SET_BITS + NODE_BITS + COUNT_BITS
 USER_ID_MAX: Final = 2**53 - 1
 BACKEND: Final = 0  # the chat backend itself; also the account of the outside world
 
@@ -22,20 +33,33 @@ def is_user(number: int) -> bool:
     return 0 < number <= USER_ID_MAX
 
 
+def set_of(number: int, first_id: int) -> int:
+    """The set that holds a group or packet. `first_id`: the first id of this layout, as the database records it."""
+    return 0 if number < first_id else number >> (NODE_BITS + COUNT_BITS) & ((1 << SET_BITS) - 1)
+
+
 class IdMaker:
-    """Makes ids that grow: over 4,096 in one millisecond borrow from the next; a clock set back is waited out."""
+    """Makes ids that grow: over 64 in one millisecond borrow from the next; a clock set back is waited out."""
 
-    __slots__ = ("_last", "_node")
+    __slots__ = ("_last", "_node", "_set")
 
-    def __init__(self, node: int = 0) -> None:
+    def __init__(self, node: int = 0, set_number: int = 0) -> None:
         if not 0 <= node < 1 << NODE_BITS:
             raise ValueError(f"node must be in 0…{(1 << NODE_BITS) - 1}")
+        if not 0 <= set_number < 1 << SET_BITS:
+            raise ValueError(f"the set must be in 0…{(1 << SET_BITS) - 1}")
         self._node = node
+        self._set = set_number
         # milliseconds and count in one number; begins above every user id, even if the clock says 1970
-        self._last = USER_ID_MAX >> NODE_BITS
+        self._last = USER_ID_MAX >> (_BELOW_TIME - COUNT_BITS)
+
+    def begin_at(self, first_id: int) -> None:
+        """Make no id of a millisecond before that of `first_id`, whatever the clock says."""
+        self._last = max(self._last, (first_id >> _BELOW_TIME << COUNT_BITS) - 1)
 
     def next(self, now_ms: int) -> int:
         """The next id at the time `now_ms` (milliseconds since 1970)."""
         self._last = max(self._last + 1, (now_ms - EPOCH_MS) << COUNT_BITS)
         milliseconds, count = divmod(self._last, 1 << COUNT_BITS)
-        return (milliseconds << (NODE_BITS + COUNT_BITS)) | (self._node << COUNT_BITS) | count
+        upper = (milliseconds << SET_BITS | self._set) << NODE_BITS | self._node
+        return upper << COUNT_BITS | count

@@ -14,14 +14,7 @@ import msgspec
 
 from server.core import amounts
 from server.core.amounts import Caps
-
-
-class PacketKind(StrEnum):
-    """What sort of packet; the values stand on the wire and in the records."""
-
-    LUCKY = "lucky"
-    EQUAL = "equal"
-    PERSONAL = "personal"
+from server.core.kinds import Allocation, Audience, PacketKind
 
 
 class Answer(StrEnum):
@@ -40,7 +33,7 @@ class Answer(StrEnum):
 # Asked for at every open, and reading a member off its class costs a call (Python 3.11).
 WON: Final = Answer.WON
 CLAIMED: Final = Answer.CLAIMED
-PERSONAL: Final = PacketKind.PERSONAL
+RECEIVER: Final = Audience.RECEIVER
 
 
 class Terms(NamedTuple):
@@ -49,7 +42,7 @@ class Terms(NamedTuple):
     packet_id: int
     kind: PacketKind
     sender_id: int
-    target_id: int  # a group, or the one receiver of a personal packet
+    target_id: int  # a group, or the one receiver
     total_fen: int
     shares: int
     caps: Caps
@@ -98,8 +91,8 @@ BUSY_RETRY_MS_MAX: Final = 500  # openings free places long before tickets lapse
 
 
 def may_open(terms: Terms, user_id: int, is_member: bool) -> bool:
-    """Who may open: a member of the group, the sender too; a personal packet only its receiver."""
-    if terms.kind is PERSONAL:
+    """Members of the group may open, the sender too; or the one receiver alone, as the kind says."""
+    if terms.kind.row.audience is RECEIVER:
         return user_id == terms.target_id
     return is_member
 
@@ -146,7 +139,7 @@ class Packet:
     def __init__(self, terms: Terms, claims: list[Claim] | None = None, closed: bool = False) -> None:
         """A new packet, or one as its records tell. Raises ValueError if the records contradict the terms."""
         self.terms = terms
-        self._draws = amounts.Draws(terms.seed) if terms.kind is PacketKind.LUCKY else None
+        self._draws = amounts.Draws(terms.seed) if terms.kind.row.allocation is Allocation.DRAWN else None
         self.claims: dict[int, Claim] = {}
         self.tickets: dict[int, Ticket] = {}  # by user, in the order in which they lapse
         self.left_fen = terms.total_fen
@@ -240,7 +233,7 @@ class Packet:
         self.counter.word += len(self.tickets) * Counter.TICKET
 
     def best_luck(self) -> Claim | None:
-        """手气最佳: the largest claim, the earliest on a tie; None unless the packet is lucky and finished (I8)."""
+        """手气最佳: the largest claim, the earliest on a tie; None if the kind has none or shares are left (I8)."""
         return best_luck(self.terms, list(self.claims.values()))
 
     def _over(self, user_id: int, now_ms: int) -> Decision | None:
@@ -275,7 +268,7 @@ class Packet:
 
 
 def best_luck(terms: Terms, claims: list[Claim]) -> Claim | None:
-    """The largest claim of a finished lucky packet, the earliest on a tie; otherwise None."""
-    if terms.kind is not PacketKind.LUCKY or len(claims) != terms.shares:
+    """The largest claim, the earliest on a tie; None unless the kind has a best luck and the packet is finished."""
+    if not terms.kind.row.has_best_luck or len(claims) != terms.shares:
         return None
     return max(claims, key=lambda claim: (claim.amount_fen, -claim.index))

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from server.core import ids
+from server.core.kinds import AmountOf, Audience, PacketKind
 from server.core.limits import Limits, check_bytes, check_number
-from server.core.packet import PacketKind
 from server.core.refusals import Reason, RequestRefused
 
 DEFAULT_GREETING = "恭喜发财,大吉大利"
 
 
 class PacketRequest(NamedTuple):
-    """A packet to be. `amount_fen` is the total (lucky, personal) or the amount of one share (equal)."""
+    """A packet to be. `amount_fen` is the total or the amount of one share, as the kind says."""
 
     sender_id: int
     key: str
@@ -26,18 +26,18 @@ class PacketRequest(NamedTuple):
     @property
     def total_fen(self) -> int:
         """What the wallet is debited."""
-        return self.amount_fen * self.shares if self.kind is PacketKind.EQUAL else self.amount_fen
+        return self.amount_fen * self.shares if self.kind.row.amount_of is AmountOf.SHARE else self.amount_fen
 
 
 def check(offer: PacketRequest, limits: Limits, members: int) -> None:
-    """Raise RequestRefused at the first broken limit. `members`: size of the group, 1 for a personal packet."""
+    """Raise RequestRefused at the first broken limit. `members`: size of the group, 1 for one receiver."""
     check_bytes(offer.key, 1, limits.key_bytes_max, Reason.BAD_KEY)
     check_bytes(offer.greeting, 0, limits.greeting_bytes_max, Reason.BAD_GREETING)
     _check_target(offer)
-    most = 1 if offer.kind is PacketKind.PERSONAL else min(limits.shares_max, members)
+    most = 1 if offer.kind.row.audience is Audience.RECEIVER else min(limits.shares_max, members)
     check_number(offer.shares, 1, most, Reason.BAD_SHARES, "the number of shares")
     low, high = limits.share_fen_min, limits.share_fen_max
-    if offer.kind is PacketKind.LUCKY:
+    if offer.kind.row.amount_of is AmountOf.PACKET:
         low, high = low * offer.shares, min(high * offer.shares, limits.total_fen_max)
     check_number(offer.amount_fen, low, high, Reason.BAD_AMOUNT, "the amount in fen")
     check_number(offer.total_fen, 1, limits.total_fen_max, Reason.BAD_AMOUNT, "the total in fen")
@@ -45,7 +45,7 @@ def check(offer: PacketRequest, limits: Limits, members: int) -> None:
 
 def _check_target(offer: PacketRequest) -> None:
     to_user = ids.is_user(offer.target_id)
-    if to_user != (offer.kind is PacketKind.PERSONAL):
+    if to_user != (offer.kind.row.audience is Audience.RECEIVER):
         raise RequestRefused(Reason.BAD_TARGET, f"{offer.kind} goes to {'a user' if not to_user else 'a group'}")
     if offer.target_id == offer.sender_id:
         raise RequestRefused(Reason.BAD_TARGET, "nobody sends a packet to themselves")

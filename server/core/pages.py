@@ -17,7 +17,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from server.core.packet import Claim, PacketKind, Terms, best_luck
+from server.core.kinds import PacketKind, SeenBy
+from server.core.packet import Claim, Terms, best_luck
 from server.core.texts import Language, Text, say
 
 NOBODY: Final = -1  # the index of the best luck while nobody has it
@@ -138,7 +139,7 @@ def result_page(known: Known, viewer: Viewer, now_ms: int) -> ResultPageView | N
         ending=said(_ending(state, is_sender)),
         send_again=said(Text.SEND_AGAIN if is_sender and state is State.OPEN else None),
         records=said(Text.RECORDS if own and not is_sender else None),
-        lists_claims=terms.kind is PacketKind.LUCKY or (terms.kind is PacketKind.EQUAL and is_sender),
+        lists_claims=_lists_claims(terms.kind, is_sender),
         best_index=best.index if best else NOBODY,
         best_mark=said(Text.BEST_LUCK if best else None),
     )
@@ -166,14 +167,20 @@ def _view(known: Known, viewer: Viewer, now_ms: int) -> View | None:
         return View.RESULT if viewer.user_id == terms.sender_id else None
     state = _state(known, now_ms)
     if state is State.FINISHED:
-        return View.GONE_WITH_LIST if terms.kind is PacketKind.LUCKY else View.GONE
+        return View.GONE_WITH_LIST if _lists_claims(terms.kind, is_sender=False) else View.GONE
     return View.OPEN if state is State.OPEN else View.EXPIRED
+
+
+def _lists_claims(kind: PacketKind, is_sender: bool) -> bool:
+    """Whether a viewer who sees the result page sees the list of claims."""
+    seen_by = kind.row.claims_seen_by
+    return seen_by is SeenBy.EVERY_VIEWER or (seen_by is SeenBy.SENDER and is_sender)
 
 
 def _summary(terms: Terms, state: State, is_sender: bool) -> Text:
     """The line above the list. What somebody else's unfinished or lucky packet holds in all stays theirs."""
     if state is State.FINISHED:
-        if terms.kind is not PacketKind.LUCKY:
+        if terms.kind.row.total_is_shown:
             return Text.FINISHED
         return Text.FINISHED_LUCKY_MINE if is_sender else Text.FINISHED_LUCKY
     if terms.shares == 1:  # nobody has opened it, so only its sender gets this far

@@ -12,12 +12,41 @@ from server.core.ids import EPOCH_MS, USER_ID_MAX, IdMaker
 NOW_MS = 1_800_000_000_000
 
 
-def test_the_parts_of_an_id() -> None:
-    """Milliseconds since 2025, then the node, then a count."""
-    maker = IdMaker(node=5)
-    assert maker.next(NOW_MS) == ((NOW_MS - EPOCH_MS) << 22) | (5 << 12) | 0
-    assert maker.next(NOW_MS) == ((NOW_MS - EPOCH_MS) << 22) | (5 << 12) | 1
-    assert maker.next(NOW_MS + 1) == ((NOW_MS + 1 - EPOCH_MS) << 22) | (5 << 12) | 0
+def test_id_has_time_then_set_then_node_then_count() -> None:
+    maker = IdMaker(node=5, set_number=3)
+    assert maker.next(NOW_MS) == ((NOW_MS - EPOCH_MS) << 22) | (3 << 16) | (5 << 6) | 0
+    assert maker.next(NOW_MS) == ((NOW_MS - EPOCH_MS) << 22) | (3 << 16) | (5 << 6) | 1
+    assert maker.next(NOW_MS + 1) == ((NOW_MS + 1 - EPOCH_MS) << 22) | (3 << 16) | (5 << 6) | 0
+
+
+def old_id(ms: int, node: int, count: int) -> int:
+    """As servers made them before there were sets."""
+    return ((ms - EPOCH_MS) << 22) | (node << 12) | count
+
+
+@given(node=st.integers(0, 1023), count=st.integers(0, 4095), ahead_ms=st.integers(0, 10_000))
+def test_ids_of_the_new_layout_are_larger_than_all_old_ones(node: int, count: int, ahead_ms: int) -> None:
+    """Also if a clock was ahead when the old ones were made, and in the same millisecond."""
+    largest = old_id(NOW_MS + ahead_ms, node, count)
+    first_id = ((largest >> 22) + 1) << 22  # as the migration records it
+    maker = IdMaker(1023)
+    maker.begin_at(first_id)
+    made = [maker.next(NOW_MS) for _ in range(100)]
+    assert min(made) > largest
+    assert made == sorted(set(made))
+    assert {ids.set_of(number, first_id) for number in made} == {0}
+
+
+def test_beginning_at_an_id_of_the_past_changes_nothing() -> None:
+    maker = IdMaker(7)
+    maker.begin_at(old_id(NOW_MS - 1, 0, 0))
+    assert maker.next(NOW_MS) == IdMaker(7).next(NOW_MS)
+
+
+def test_set_is_read_off_new_ids_and_is_0_for_old_ones() -> None:
+    first_id = IdMaker(0).next(NOW_MS)
+    assert [ids.set_of(IdMaker(9, number).next(NOW_MS + 1), first_id) for number in (0, 1, 63)] == [0, 1, 63]
+    assert ids.set_of(old_id(NOW_MS - 1, 1023, 4095), first_id) == 0
 
 
 @given(clock_ms=st.lists(st.integers(0, NOW_MS * 2), min_size=1, max_size=50), node=st.integers(0, 1023))
@@ -36,28 +65,34 @@ def test_a_clock_that_was_set_back_is_waited_out() -> None:
     assert maker.next(NOW_MS + 1) > first + 1
 
 
-def test_more_than_4096_in_a_millisecond_borrow_from_the_next() -> None:
+def test_more_than_64_in_a_millisecond_borrow_from_the_next() -> None:
     maker = IdMaker(node=3)
-    made = [maker.next(NOW_MS) for _ in range(5_000)]
+    made = [maker.next(NOW_MS) for _ in range(500)]
     assert made == sorted(set(made))
-    assert made[4_096] == ((NOW_MS + 1 - EPOCH_MS) << 22) | (3 << 12)
+    assert made[64] == ((NOW_MS + 1 - EPOCH_MS) << 22) | (3 << 6)
     assert maker.next(NOW_MS + 1) > made[-1]
 
 
 def test_nodes_never_make_the_same_id() -> None:
-    makers = [IdMaker(node) for node in (0, 1, 1023)]
+    makers = [IdMaker(node, number) for node in (0, 1, 1023) for number in (0, 63)]
     made = [maker.next(NOW_MS) for maker in makers for _ in range(5_000)]
     assert len(set(made)) == len(made)
 
 
 def test_an_id_fits_63_bits_until_2094() -> None:
-    assert IdMaker(1023).next(3_900_000_000_000) < 2**63
+    assert IdMaker(1023, 63).next(3_900_000_000_000) < 2**63
 
 
 @pytest.mark.parametrize("node", [-1, 1024])
 def test_there_are_1024_nodes(node: int) -> None:
     with pytest.raises(ValueError, match="node must be in 0…1023"):
         IdMaker(node)
+
+
+@pytest.mark.parametrize("number", [-1, 64])
+def test_there_are_64_sets(number: int) -> None:
+    with pytest.raises(ValueError, match="the set must be in 0…63"):
+        IdMaker(0, number)
 
 
 def test_what_a_number_names() -> None:

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.core.amounts import all_lucky_shares
+from server.core.kinds import PacketKind
 from server.core.limits import Limits
-from server.core.packet import PacketKind
 from server.core.packet_request import DEFAULT_GREETING, PacketRequest, check
 from server.core.refusals import Reason, RequestRefused
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.core.amounts import Caps, all_lucky_shares
+from server.core.kinds import PacketKind
 from server.core.packet import (
     BUSY_RETRY_MS_MAX,
     EXPIRED,
@@ -20,7 +21,6 @@ from server.core.packet import (
     Counter,
     Decision,
     Packet,
-    PacketKind,
     Terms,
     Ticket,
     best_luck,

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.core.amounts import Caps
-from server.core.packet import Answer, Claim, Packet, PacketKind, Terms, may_open
+from server.core.kinds import PacketKind
+from server.core.packet import Answer, Claim, Packet, Terms, may_open
 from server.core.pages import (
     NOBODY,
     USES,

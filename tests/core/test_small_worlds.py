@@ -13,7 +13,8 @@ from typing import NamedTuple
 import pytest
 
 from server.core.amounts import Caps, all_lucky_shares
-from server.core.packet import BUSY_RETRY_MS_MAX, Answer, Decision, Packet, PacketKind, Terms
+from server.core.kinds import PacketKind
+from server.core.packet import BUSY_RETRY_MS_MAX, Answer, Decision, Packet, Terms
 
 LIFETIME = 2  # of a ticket, in ticks of one millisecond
 EXPIRY = 4

@@ -9,8 +9,9 @@ from typing import NamedTuple, TypeAlias
 import asyncpg
 
 from server.core.amounts import Caps
+from server.core.kinds import WITH_BEST_LUCK, PacketKind
 from server.core.ledger import TransferKind
-from server.core.packet import Claim, Packet, PacketKind, Terms
+from server.core.packet import Claim, Packet, Terms
 from storage.postgres.database import Database
 from storage.postgres.money.settlement import SettlementQueue
 from storage.postgres.money.wallets import TransferRow, WalletStore
@@ -46,7 +47,7 @@ class Books:
         self.database = database
         self.packets = PacketStore(database)
         self.sends = SendStore(database)
-        self.settlement = SettlementQueue(database)
+        self.settlement = SettlementQueue(database, WITH_BEST_LUCK)
         self.wallets = WalletStore(database)
         self._made = 0
 

@@ -13,7 +13,7 @@ from client_sim.sdk.client import Client
 from protocol.messages import Opened
 from server.core.limits import Limits
 from server.services.chat.names import NameService
-from server.services.money.audit import audit
+from server.services.money.audit import ARGUMENTS, audit
 from server.services.money.records import RecordService
 from storage.postgres.chat import names as name_store
 from storage.postgres.database import Database
@@ -112,7 +112,7 @@ async def records_are_right(database: Database) -> Right:
 
     async def check() -> None:
         async with snapshot(database) as view:
-            assert await view.discrepancies("records") == []
+            assert await view.discrepancies("records", *ARGUMENTS["records"]) == []
 
     return check
 

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 import asyncpg
 
+from server.core.kinds import WITH_BEST_LUCK
 from storage.postgres.database import Database
 from storage.postgres.money.settlement import SettlementQueue
 from storage.postgres.packets.sends import SendStore
@@ -45,7 +46,7 @@ async def test_settlement_holds_no_year_while_it_waits_for_a_wallet(books: Books
 async def test_two_settlers_of_one_packet_name_one_best_luck(
     books: Books, sql: Sql, records_are_right: Right
 ) -> None:
-    others = [SettlementQueue(books.database) for _ in range(3)]
+    others = [SettlementQueue(books.database, WITH_BEST_LUCK) for _ in range(3)]
     expected: dict[int, int] = {}
     for number in range(10):
         packet = await books.sent(NEW_YEAR_MS + number, 4_000, 8)
@@ -92,7 +93,7 @@ async def test_sends_settlements_and_top_ups_of_the_same_users_at_once(
             return int(await connection.fetchval("SELECT count(*) FROM settlement_queue"))
 
     working = True
-    settlers = [asyncio.create_task(settle(SettlementQueue(database))) for _ in range(3)]
+    settlers = [asyncio.create_task(settle(SettlementQueue(database, WITH_BEST_LUCK))) for _ in range(3)]
     await asyncio.gather(*(send_and_open(SendStore(database)) for _ in range(3)), *map(top_up, "abc"))
     working = False
     await asyncio.gather(*settlers)

@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 
 from client_sim.sdk.errors import Refusal
+from server.core.kinds import WITH_BEST_LUCK
 from storage.postgres.database import Database
 from storage.postgres.money.settlement import Credit, SettlementQueue
 from storage.postgres.money.wallets import BalanceRow
@@ -35,7 +36,7 @@ async def queue(sql: Sql, amounts_fen: list[int]) -> None:
 @pytest.fixture
 def settlement(database: Database) -> SettlementQueue:
     """The queue, without a server that empties it."""
-    return SettlementQueue(database)
+    return SettlementQueue(database, WITH_BEST_LUCK)
 
 
 async def test_largest_first(settlement: SettlementQueue, sql: Sql) -> None:
@@ -79,7 +80,7 @@ async def test_a_credit_is_recalled_by_the_time_of_its_batch(settlement: Settlem
 async def test_two_at_once_take_different_claims(database: Database, sql: Sql) -> None:
     amounts = list(range(1, 201))
     await queue(sql, amounts)
-    workers = [SettlementQueue(database), SettlementQueue(database)]
+    workers = [SettlementQueue(database, WITH_BEST_LUCK), SettlementQueue(database, WITH_BEST_LUCK)]
     taken = await asyncio.gather(*(worker.settle(50, 1) for worker in workers * 2))
     assert [count for count, _ in taken] == [50, 50, 50, 50]
     assert await sql.fetchval("SELECT sum(balance_fen) FROM wallets") == sum(amounts)

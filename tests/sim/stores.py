@@ -336,7 +336,7 @@ class SimSends(sends.SendStore):
 
 
 class SimSettlement(settlement.SettlementQueue):
-    def __init__(self, place: Any) -> None:
+    def __init__(self, place: Any, best_luck_kinds: Sequence[str]) -> None:
         self._tables, self._line, self._turn = place.tables, place.postgres, asyncio.Lock()
 
     async def settle(self, most: int, now_ms: int) -> tuple[int, list[Credit]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from server.core.kinds import WITH_BEST_LUCK
 from server.embedded import StoreAddresses
 from storage.postgres import migrate
 from storage.postgres.database import Database
@@ -108,7 +109,7 @@ async def test_totals_are_those_that_would_have_been_counted(old: Database) -> N
         (4, 2026, 0, 0, 1, 300, 0),
     }
     async with snapshot(old) as view:
-        assert await view.discrepancies("records") == []
+        assert await view.discrepancies("records", WITH_BEST_LUCK) == []
 
 
 async def test_lines_are_there_and_what_waited_is_counted_once(old: Database) -> None:
@@ -117,11 +118,11 @@ async def test_lines_are_there_and_what_waited_is_counted_once(old: Database) ->
     packets = [row.packet.packet_id - FIRST for row in await records.sent(1, EVERYTHING)]
     assert packets == [6, 5, 4, 3, 2, 1]
     for _ in range(2):
-        await SettlementQueue(old).settle(10, NEW_YEAR_MS + 10**9)
+        await SettlementQueue(old, WITH_BEST_LUCK).settle(10, NEW_YEAR_MS + 10**9)
     received = [
         (row.packet.packet_id - FIRST, row.amount_fen, row.is_best) for row in await records.received(3, EVERYTHING)
     ]
     assert received == [(3, 100, False), (6, 20, True), (1, 400, True)]
     assert (3, 2026, 0, 0, 3, 520, 2) in await totals(old)
     async with snapshot(old) as view:
-        assert await view.discrepancies("records") == []
+        assert await view.discrepancies("records", WITH_BEST_LUCK) == []

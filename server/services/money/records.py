@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from server.core import beijing_year
 from server.core.ids import is_user
-from server.core.packet import PacketKind
+from server.core.kinds import PacketKind
 from server.core.pages import State
 from server.core.refusals import Reason, RequestRefused
 from server.services.chat.names import NameService

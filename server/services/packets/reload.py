@@ -9,7 +9,8 @@ from typing import NamedTuple
 import structlog
 
 from server.core import reconcile
-from server.core.packet import Claim, Packet, PacketKind, Terms
+from server.core.kinds import Audience
+from server.core.packet import Claim, Packet, Terms
 from server.core.packet_states import PacketEvent
 from server.services.chat.groups import GroupService
 from server.services.packets.live_packet import LivePacket
@@ -121,6 +122,6 @@ class Reload:
         return True
 
     def _audience(self, terms: Terms, also_in: Sequence[int]) -> Collection[int]:
-        if terms.kind is PacketKind.PERSONAL:
+        if terms.kind.row.audience is Audience.RECEIVER:
             return (terms.target_id,)
         return self._groups.audience((terms.target_id, *also_in))

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from server.core.ids import is_user
+from server.core.kinds import Audience
 from server.core.limits import Limits
-from server.core.packet import PacketKind, Terms
+from server.core.packet import Terms
 from server.core.pages import State
 from server.core.refusals import Reason, RequestRefused
 from server.services.chat.groups import GroupService
@@ -40,7 +42,7 @@ class Again(NamedTuple):
     def one_more(self) -> int | None:
         """The group, if it is not the one that the packet was sent to."""
         terms, stream_id = self.terms, self.post.stream_id
-        return None if terms.kind is PacketKind.PERSONAL or stream_id == terms.target_id else stream_id
+        return None if is_user(stream_id) or stream_id == terms.target_id else stream_id
 
 
 class ResendService:
@@ -74,7 +76,7 @@ class ResendService:
         if state_of(row, now_ms) is not State.OPEN:
             raise RequestRefused(Reason.FINISHED)
         terms = terms_of(row)
-        if terms.kind is PacketKind.PERSONAL:
+        if terms.kind.row.audience is Audience.RECEIVER:
             return await self._to_receiver(terms, group_id, now_ms)
         return await self._to_group(terms, group_id or terms.target_id, now_ms)
 
@@ -114,7 +116,7 @@ class ResendService:
         terms, post, number = again
         if again.one_more is not None:
             self._live.sent_again(terms.packet_id, again.one_more)
-        viewers = (post.stream_id,) if terms.kind is PacketKind.PERSONAL else self._groups.members(post.stream_id)
+        viewers = (post.stream_id,) if is_user(post.stream_id) else self._groups.members(post.stream_id)
         self._bus.publish(PacketPost(post.stream_id, number, terms, post.at_ms), viewers)
 
     async def _recall(self, agains: Sequence[Again]) -> list[Again | None]:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from server.core import pages
-from server.core.packet import Claim, PacketKind, Terms, best_luck
+from server.core.kinds import PacketKind
+from server.core.packet import Claim, Terms, best_luck
 from server.core.pages import State
 from server.core.refusals import Reason, RequestRefused
 from server.services.chat.groups import GroupService
@@ -44,10 +45,10 @@ class RevealService:
         return Proof(terms, state, all_claims, best_luck(terms, all_claims))
 
     async def _may_see(self, user_id: int, row: PacketRow) -> bool:
-        """The sender sees all claims, its groups those of a lucky packet only."""
+        """The sender sees all claims; members of its groups if the kind allows it."""
         if user_id == row.sender_id:
             return True
-        if row.kind != PacketKind.LUCKY:
+        if not PacketKind(row.kind).row.proof_for_group:
             return False
         group_ids = (row.target_id, *row.also_in)
         await self._groups.keep(group_ids)

@@ -7,9 +7,10 @@ from functools import partial
 
 from server.core import amounts, packet_request
 from server.core.ids import IdMaker, is_user
+from server.core.kinds import Audience, PacketKind
 from server.core.ledger import TransferKind, WalletBalance
 from server.core.limits import Limits
-from server.core.packet import PacketKind, Terms
+from server.core.packet import Terms
 from server.core.packet_request import PacketRequest
 from server.core.refusals import Reason, RequestRefused
 from server.services.chat.groups import GroupService
@@ -88,7 +89,7 @@ class SendService:
 
     async def _members(self, one: PacketRequest) -> int:
         """How many may open it."""
-        if one.kind is PacketKind.PERSONAL or is_user(one.target_id):
+        if one.kind.row.audience is Audience.RECEIVER or is_user(one.target_id):
             return 1
         try:
             return len((await self._groups.seen_by(one.sender_id, one.target_id)).members)
@@ -123,7 +124,7 @@ class SendService:
             greeting=one.greeting,
             seed=self._random_bytes(amounts.SEED_BYTES),
             created_at_ms=now_ms,
-            expires_at_ms=now_ms + int(self._limits.packet_lifetime_s * 1000),
+            expires_at_ms=now_ms + int(one.kind.row.lifetime_s(self._limits) * 1000),
         )
 
     def _conclude(self, row: PacketRow, sent: Sent | None) -> Terms | Exception:
@@ -143,13 +144,13 @@ class SendService:
         self.sent_packets += 1
         self.sent_fen += terms.total_fen
         for stream_id, message in sent.messages.items():
-            viewers = (stream_id,) if terms.kind is PacketKind.PERSONAL else self._groups.members(stream_id)
+            viewers = (stream_id,) if is_user(stream_id) else self._groups.members(stream_id)
             self._bus.publish(PacketPost(stream_id, message, terms, terms.created_at_ms), viewers)
         event = BalanceChange(terms.sender_id, WalletBalance(*sent.balance), -terms.total_fen, "send")
         self._bus.publish(event, (terms.sender_id,))
 
     def _audience(self, terms: Terms) -> Collection[int]:
-        if terms.kind is PacketKind.PERSONAL:
+        if terms.kind.row.audience is Audience.RECEIVER:
             return (terms.target_id,)
         return self._groups.members(terms.target_id)
 
@@ -168,5 +169,5 @@ def _send_transfer(row: PacketRow) -> TransferRow:
 
 
 def _streams(row: PacketRow) -> tuple[int, ...]:
-    """Where a packet is announced: in its group, or in the inboxes of both people."""
-    return (row.target_id, row.sender_id) if row.kind == PacketKind.PERSONAL else (row.target_id,)
+    """Where a packet is announced: in its target's stream, and if the kind says so in the sender's inbox."""
+    return (row.target_id, row.sender_id) if PacketKind(row.kind).row.posted_to_sender else (row.target_id,)

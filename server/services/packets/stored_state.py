@@ -9,7 +9,8 @@ import structlog
 
 from server.core import pages, reconcile
 from server.core.amounts import Caps
-from server.core.packet import Claim, Packet, PacketKind, Terms
+from server.core.kinds import Audience, PacketKind
+from server.core.packet import Claim, Packet, Terms
 from server.core.pages import State
 from storage.postgres.packets.packets import ClaimRow, PacketRow
 from storage.redis.mirror import Log
@@ -62,8 +63,9 @@ def claims_of(log: Log) -> list[Claim]:
 
 
 def groups_of(stored: StoredState) -> tuple[int, ...]:
-    """The groups that it was sent to; none for a personal packet."""
-    return () if stored.terms.kind is PacketKind.PERSONAL else (stored.terms.target_id, *stored.also_in)
+    """The groups that it was sent to; none if one user receives it."""
+    terms = stored.terms
+    return (terms.target_id, *stored.also_in) if terms.kind.row.audience is Audience.GROUP else ()
 
 
 def verdict(stored: StoredState) -> reconcile.Reconciliation:

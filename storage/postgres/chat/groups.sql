@@ -22,7 +22,7 @@ SELECT 1 FROM memberships WHERE group_id = $1 AND user_id = $2 AND kicked_at_ms 
 -- name: lock
 SELECT 1 FROM groups WHERE group_id = $1 FOR UPDATE
 
--- name: recall
+-- name: find_outcome
 SELECT group_id, user_id,
        CASE WHEN kicked_at_ms IS NOT NULL THEN 'kicked' WHEN left_at_ms IS NOT NULL THEN 'left' ELSE 'in' END
 FROM unnest($1::bigint[], $2::bigint[]) AS a (group_id, user_id) JOIN memberships USING (group_id, user_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -43,9 +43,9 @@ class AuditSnapshot:
     def __init__(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
         self._connection = connection
 
-    async def discrepancies(self, check: str) -> list[str]:
+    async def discrepancies(self, check: str, *arguments: Sequence[object]) -> list[str]:
         """What a named check of audit.sql finds."""
-        return [row[0] for row in await self._connection.fetch(_SQL[check])]
+        return [row[0] for row in await self._connection.fetch(_SQL[check], *arguments)]
 
     async def sums(self) -> SumsRow:
         """The totals."""

@@ -83,13 +83,14 @@ FROM claims JOIN packets USING (packet_id)
 WHERE at_ms >= expires_at_ms OR at_ms < created_at_ms
 
 -- name: allowed
+-- $1: the kinds that go to one user.
 SELECT format('packet %s: user %s opened it, it was for %s', c.packet_id, c.user_id,
-              CASE WHEN p.kind = 'personal' THEN 'user ' ELSE 'the members of group ' END || p.target_id)
+              CASE WHEN p.kind = ANY($1::text[]) THEN 'user ' ELSE 'the members of group ' END || p.target_id)
 FROM claims c JOIN packets p USING (packet_id)
-LEFT JOIN memberships m ON p.kind <> 'personal' AND m.group_id = p.target_id AND m.user_id = c.user_id
-WHERE CASE WHEN p.kind = 'personal' THEN c.user_id <> p.target_id ELSE m.user_id IS NULL END
+LEFT JOIN memberships m ON p.kind <> ALL($1) AND m.group_id = p.target_id AND m.user_id = c.user_id
+WHERE CASE WHEN p.kind = ANY($1) THEN c.user_id <> p.target_id ELSE m.user_id IS NULL END
   AND NOT EXISTS (SELECT FROM packet_groups g JOIN memberships o ON o.group_id = g.group_id AND o.user_id = c.user_id
-                  WHERE p.kind <> 'personal' AND g.packet_id = c.packet_id)
+                  WHERE p.kind <> ALL($1) AND g.packet_id = c.packet_id)
 
 -- name: directions
 SELECT format('transfer of kind %s from %s to %s runs the wrong way', kind, debit_account, credit_account)
@@ -103,6 +104,7 @@ WHERE NOT (CASE kind
     ELSE false END) OR amount_fen <= 0
 
 -- name: records
+-- $1: the kinds that have a best luck.
 WITH credited AS (
     SELECT c.user_id, c.at_ms, c.packet_id, t.amount_fen
     FROM transfers t JOIN claims c ON c.packet_id = t.debit_account AND c.user_id = t.credit_account
@@ -110,7 +112,7 @@ WITH credited AS (
 ), luckiest AS (
     SELECT DISTINCT ON (packet_id) packet_id, user_id, at_ms
     FROM packets p JOIN claims c USING (packet_id)
-    WHERE p.kind = 'lucky' AND p.version = p.shares
+    WHERE p.kind = ANY($1::text[]) AND p.version = p.shares
     ORDER BY packet_id, amount_fen DESC, index
 ), changes (user_id, year, sent, sent_fen, received, received_fen, best_lucks) AS (
     SELECT sender_id, beijing_year(created_at_ms), 1, total_fen, 0, 0, 0 FROM packets

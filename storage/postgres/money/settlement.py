@@ -43,10 +43,11 @@ class Backlog(NamedTuple):
 
 
 class SettlementQueue:
-    """Statements on the queue."""
+    """Statements on the queue. Of packets of `best_luck_kinds` the best luck is recorded once they are finished."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, best_luck_kinds: Sequence[str]) -> None:
         self._database = database
+        self._best_luck_kinds = best_luck_kinds
         self._lane = database.lane()
 
     async def settle(self, most: int, now_ms: int) -> tuple[int, list[Credit]]:
@@ -57,7 +58,7 @@ class SettlementQueue:
         credits: list[Credit] = []
         try:
             async with self._lane.transaction() as connection:
-                rows = await connection.fetch(_SQL["settle"], most, now_ms)
+                rows = await connection.fetch(_SQL["settle"], most, now_ms, self._best_luck_kinds)
                 credits = [
                     Credit(row[0], row[1], row[2], row[3], now_ms, BalanceRow(row[4], row[5])) for row in rows
                 ]

@@ -1,6 +1,6 @@
 -- name: settle
 -- Taken largest first. A claim is credited only if its transfer is new, so twice is once; the records (received, years,
--- best_lucks) follow from what was credited, so the same holds for them.
+-- best_lucks) follow from what was credited, so the same holds for them. $3: the kinds that have a best luck.
 WITH largest AS (
     SELECT ctid FROM settlement_queue ORDER BY amount_fen DESC LIMIT $1 FOR UPDATE SKIP LOCKED
 ), taken AS (
@@ -34,7 +34,7 @@ WITH largest AS (
     SELECT packet_id, best.user_id
     FROM (SELECT DISTINCT packet_id FROM opened) AS credited_now, LATERAL (
         SELECT c.user_id FROM packets p JOIN claims c USING (packet_id)
-        WHERE p.packet_id = credited_now.packet_id AND p.kind = 'lucky' AND p.version = p.shares
+        WHERE p.packet_id = credited_now.packet_id AND p.kind = ANY($3::text[]) AND p.version = p.shares
           AND NOT EXISTS (SELECT FROM best_lucks known WHERE known.packet_id = credited_now.packet_id)
         ORDER BY c.amount_fen DESC, c.index LIMIT 1
     ) AS best

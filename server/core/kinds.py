@@ -1,0 +1,111 @@
+"""The kinds of packet, one row each: a new kind is a new row, and no rule asks which kind a packet is.
+
+The row is an attribute of the kind, so reading it at every open costs no look-up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum, StrEnum, auto
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from server.core.limits import Limits
+
+
+class Audience(Enum):
+    """Which accounts a packet's target names: those may open it."""
+
+    GROUP = auto()  # its members, the sender too
+    RECEIVER = auto()  # the one user, not the sender
+
+
+class Allocation(Enum):
+    """How the total becomes shares."""
+
+    DRAWN = auto()  # from the seed, when a share is opened
+    EVEN = auto()  # every share the same
+
+
+class AmountOf(Enum):
+    """What the sender's `amount_fen` counts."""
+
+    PACKET = auto()
+    SHARE = auto()
+
+
+class SeenBy(Enum):
+    """Which viewers of a result page see the list of claims."""
+
+    EVERY_VIEWER = auto()
+    SENDER = auto()
+    NO_VIEWER = auto()
+
+
+class KindRow(NamedTuple):
+    """What differs between the kinds."""
+
+    audience: Audience
+    allocation: Allocation
+    amount_of: AmountOf
+    claims_seen_by: SeenBy  # on the result page
+    proof_for_group: bool  # members who did not send it may see the proof
+    has_best_luck: bool
+    total_is_shown: bool  # once it is finished, to viewers who did not send it
+    lifetime_s: Callable[[Limits], float]
+    posted_to_sender: bool  # in the sender's inbox, besides its target
+
+
+class PacketKind(StrEnum):
+    """What sort of packet; the values stand on the wire and in the records."""
+
+    row: KindRow  # of ROWS
+
+    LUCKY = "lucky"
+    EQUAL = "equal"
+    PERSONAL = "personal"
+
+
+LIFETIME: Callable[[Limits], float] = attrgetter("packet_lifetime_s")
+
+ROWS: Final[dict[PacketKind, KindRow]] = {
+    PacketKind.LUCKY: KindRow(
+        audience=Audience.GROUP,
+        allocation=Allocation.DRAWN,
+        amount_of=AmountOf.PACKET,
+        claims_seen_by=SeenBy.EVERY_VIEWER,
+        proof_for_group=True,
+        has_best_luck=True,
+        total_is_shown=False,
+        lifetime_s=LIFETIME,
+        posted_to_sender=False,
+    ),
+    PacketKind.EQUAL: KindRow(
+        audience=Audience.GROUP,
+        allocation=Allocation.EVEN,
+        amount_of=AmountOf.SHARE,
+        claims_seen_by=SeenBy.SENDER,
+        proof_for_group=False,
+        has_best_luck=False,
+        total_is_shown=True,
+        lifetime_s=LIFETIME,
+        posted_to_sender=False,
+    ),
+    PacketKind.PERSONAL: KindRow(
+        audience=Audience.RECEIVER,
+        allocation=Allocation.EVEN,
+        amount_of=AmountOf.PACKET,
+        claims_seen_by=SeenBy.NO_VIEWER,
+        proof_for_group=False,
+        has_best_luck=False,
+        total_is_shown=True,
+        lifetime_s=LIFETIME,
+        posted_to_sender=True,
+    ),
+}
+for _kind, _row in ROWS.items():
+    _kind.row = _row
+
+WITH_BEST_LUCK = [kind.value for kind in PacketKind if kind.row.has_best_luck]
+TO_USER = [kind.value for kind in PacketKind if kind.row.audience is Audience.RECEIVER]
