@@ -9,6 +9,7 @@ from typing import Any
 
 import asyncpg
 
+from server.core.kinds import WITH_BEST_LUCK
 from server.core.ledger import TransferKind
 from storage.errors import StoreUnavailable
 from storage.postgres.chat import grab_stats, groups
@@ -437,7 +438,7 @@ def stores(world: Any) -> Stores:
         "sends": SimSends(world),
         "resends": None,
         "wallets": SimWallets(world),
-        "settlement": SimSettlement(world),
+        "settlement": SimSettlement(world, WITH_BEST_LUCK),
         "records": SimpleNamespace(sent=None, received=None),
         "groups": SimGroups(world),
         "messages": None,
