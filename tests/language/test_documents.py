@@ -33,6 +33,17 @@ def test_document_links_lead_to_files_and_headings(document: Path) -> None:
         assert not anchor or anchor in anchors_of(target), f"{path}#{anchor}"
 
 
+def test_design_every_package_has_a_line() -> None:
+    design = (ROOT / "docs" / "design.md").read_text()
+    packages = [
+        file.parent.relative_to(ROOT).as_posix()
+        for top in ("protocol", "server", "storage", "client_sim", "bench", "tests")
+        for file in (*ROOT.glob(f"{top}/__init__.py"), *ROOT.glob(f"{top}/*/__init__.py"))
+    ]
+    assert len(packages) > 30
+    assert [package for package in packages if f"`{package}/" not in design] == []
+
+
 def test_glossary_every_term_has_a_path() -> None:
     rows = re.findall(r"^\| (?!term |---)(.*) \|$", (ROOT / "docs" / "glossary.md").read_text(), re.MULTILINE)
     assert len(rows) > 80
