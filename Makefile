@@ -27,11 +27,12 @@ bench: env  ## measure it all, against rivals too: about three minutes, writes d
 test: check  ## everything: style, types, imports, all tests on real stores
 	@$(BIN)/python -m pytest
 
-check: env  ## style, types and the direction of imports
+check: env  ## style, types, the direction of imports, and words to avoid
 	@$(BIN)/ruff format --quiet --check . || { echo "run: make format"; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --config setup.cfg --no-logo
+	@$(BIN)/python tests/language/check.py
 
 CHAOS := $(BIN)/hongbao chaos --seconds 250 --kills 80 --rate 4000
 

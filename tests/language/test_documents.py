@@ -1,0 +1,64 @@
+"""The documents name paths, names, links and commands that exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("deploy/*.md")])
+PATH = re.compile(r"`((?:protocol|server|storage|client_sim|bench|tests|deploy|docs)/[\w./-]*)`")
+LINK = re.compile(r"\]\((?!https?://)([^)#\s]*)(?:#([^)\s]+))?\)")
+NAMED = re.compile(r"^\| [^|]+\? \| `([\w./]+)` \| `(\w+)` \|$", re.MULTILINE)
+
+
+def anchors_of(document: Path) -> set[str]:
+    """The anchors that GitHub gives to the headings of a document."""
+    headings = re.findall(r"^#+ (.*)$", document.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_document_paths_in_the_text_exist(document: Path) -> None:
+    assert [path for path in PATH.findall(document.read_text()) if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_document_links_lead_to_files_and_headings(document: Path) -> None:
+    for path, anchor in LINK.findall(document.read_text()):
+        target = document.parent / path if path else document
+        assert target.exists(), path
+        assert not anchor or anchor in anchors_of(target), f"{path}#{anchor}"
+
+
+def test_design_every_package_has_a_line() -> None:
+    design = (ROOT / "docs" / "design.md").read_text()
+    packages = [
+        file.parent.relative_to(ROOT).as_posix()
+        for top in ("protocol", "server", "storage", "client_sim", "bench", "tests")
+        for file in (*ROOT.glob(f"{top}/__init__.py"), *ROOT.glob(f"{top}/*/__init__.py"))
+    ]
+    assert len(packages) > 30
+    assert [package for package in packages if f"`{package}/" not in design] == []
+
+
+def test_glossary_every_term_has_a_path() -> None:
+    rows = re.findall(r"^\| (?!term |---)(.*) \|$", (ROOT / "docs" / "glossary.md").read_text(), re.MULTILINE)
+    assert len(rows) > 80
+    assert [row for row in rows if len(row.split(" | ")) != 4 or not PATH.fullmatch(row.split(" | ")[3])] == []
+
+
+def test_contributing_names_occur_in_their_files() -> None:
+    named = NAMED.findall((ROOT / "docs" / "contributing.md").read_text())
+    assert len(named) > 20
+    assert [(path, name) for path, name in named if not re.search(rf"\b{name}\b", (ROOT / path).read_text())] == []
+
+
+def test_chinese_readme_lists_the_same_commands_and_documents() -> None:
+    english, chinese = ((ROOT / name).read_text() for name in ("README.md", "README.zh.md"))
+    commands = re.compile(r"^\| `(hongbao [^`]*)`", re.MULTILINE)
+    assert commands.findall(chinese) == commands.findall(english)
+    documents = re.compile(r"^\| \[([^]]+)\]", re.MULTILINE)
+    assert documents.findall(chinese) == documents.findall(english)
