@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Coroutine
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from server.ops.samples.sampler import Sampler
 from server.ops.socket.commands import AdminActions, Commands, status_of, table
 from server.ops.socket.lookups import Lookups, Stores
 from server.ops.socket.status_socket import StatusSocket
+from server.version import version
 
 if TYPE_CHECKING:
     from server.ops.dashboard.feed import Dashboard
@@ -96,10 +96,9 @@ class Operations:
         from server.ops.http import Http
         from server.ops.metrics import Metrics
 
-        version = metadata.version("hongbao")
         host, port = _host_and_port(self._config.http)
-        dashboard = Dashboard(self.sampler, self._health_now, version)
-        metrics = Metrics(lambda: self.sampler.newest, version)
+        dashboard = Dashboard(self.sampler, self._health_now, version())
+        metrics = Metrics(lambda: self.sampler.newest, version())
         http = Http(self._health_now, metrics, dashboard.routes(), {host, *self._config.http_names})
         try:
             self.http_port = await http.open(host, port)
