@@ -328,7 +328,7 @@ def test_config_check_refuses_what_a_server_refuses(
 
 def test_config_check_accepts_the_default_file(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file.write_text(default_toml())
-    assert command(capsys, "check", file) == (0, f"{file}: good\n", "")
+    assert command(capsys, "check", file) == (0, f"{file}: ok\n", "")
 
 
 # --- keys ------------------------------------------------------------------------------------------------------
