@@ -200,7 +200,7 @@ def _missing_extra(error: ImportError) -> str:
     while cause is not None:
         name = (cause.name or "").partition(".")[0] if isinstance(cause, ModuleNotFoundError) else ""
         if name in EXTRAS:
-            return f"this command needs the package {name}: pip install 'hongbao[{EXTRAS[name]}]'"
+            return f"this command needs the module {name}: pip install 'hongbao[{EXTRAS[name]}]'"
         cause = cause.__cause__
     raise error
 

@@ -1,4 +1,4 @@
-"""Shared by the tests of whole servers: a data folder without leftover processes, and `hongbao serve` as a process."""
+"""Fixtures of whole servers: a data folder without leftover processes, and `hongbao serve` as a process."""
 
 from __future__ import annotations
 
