@@ -14,7 +14,6 @@ import msgspec
 from server.clock import Clock
 from server.config import Config
 from server.core.kinds import WITH_BEST_LUCK
-from server.core.limits import Limits
 from server.instance import publish, status_path, withdraw
 from server.net.dispatch import Dispatch
 from server.net.hub import Hub
@@ -24,8 +23,10 @@ from server.net.subscriptions import Subscriptions
 from server.ops.operations import Operations
 from server.ops.samples.observer import ObservedParts
 from server.ops.socket.commands import AdminActions
+from server.reload import Reading, Reload
 from server.services.assembly import Services
 from server.services.runtime.bus import Bus
+from server.systemd import Systemd
 from storage.stores import Stores
 
 STORE_TIMEOUT_S = 2.0
@@ -47,15 +48,21 @@ class App:
         data: Path,
         postgres_dsn: str,
         tls: ssl.SSLContext | None = None,
+        reload: Reload | None = None,
+        systemd: Systemd | None = None,
     ) -> None:
-        """`keys` verify logins, by key id; `data` is the folder that tells other commands where the server is."""
+        """`keys` verify logins, by key id; `data` is the folder that tells other commands where the server is.
+
+        `reload` reads config and credentials again when an operator or SIGHUP asks for it.
+        """
         self._limits = msgspec.structs.replace(config.limits)  # a reload changes them in place, so they are our own
         self._config = config
         self._clock = clock
         self._tls = tls
         self._data = data
         self._stop: asyncio.Event | None = None
-        self.reread: Callable[[], Mapping[str, object]] = lambda: {"fault": "this server has nothing to read again"}
+        self._reload = reload
+        self._systemd = systemd or Systemd({})
         self.stores = stores
         self.services = Services(stores, bus, clock, config, self._limits, keys)
         sessions: dict[int, Session] = {}
@@ -86,13 +93,10 @@ class App:
                 dispatch=self.dispatch,
                 services=self.services,
             ),
-            actions=AdminActions(drain=self.drain, reload=self._read_again),
+            actions=AdminActions(drain=self.drain, reload=self.reload),
             now_ms=self._clock.now_ms,
             now_s=self._clock.elapsed_s,
         )
-
-    def _read_again(self) -> Mapping[str, object]:
-        return self.reread()
 
     async def run(self, stop: asyncio.Event, ready: Callable[[str], None]) -> None:
         """Serve until `stop` is set; `ready` gets the url. Raises StoreUnavailable, StoreRefused, OSError."""
@@ -123,11 +127,23 @@ class App:
         services = [loop() for loop in self.services.loops()]
         return [*services, self.subscriptions.run(), self.listener.run(), *self.operations.loops()]
 
-    def reload(self, limits: Limits, keys: Mapping[str, bytes], tls: ssl.SSLContext | None) -> None:
+    def reload(self) -> dict[str, object]:
+        """Read config, keys and certificates again; what has changed, and what needs a restart."""
+        if self._reload is None:
+            return {"fault": "this server was started without a config that can be read again"}
+        is_serving = self.operations.observer.state != "starting"  # systemd expects no reload before READY
+        if is_serving:
+            self._systemd.reloading()
+        outcome = self._reload(self.apply)
+        if is_serving:
+            self._systemd.ready()
+        return outcome._asdict()
+
+    def apply(self, reading: Reading) -> None:
         """Other limits, keys and another certificate from now on; connections stay."""
-        self._limits.become(limits)
-        self.services.login.use(keys)
-        self.listener.reload(tls)
+        self._limits.become(reading.config.limits)
+        self.services.login.use(reading.credentials.keys)
+        self.listener.reload(reading.credentials.tls)
 
     def drain(self) -> None:
         """Finish what was begun, then end."""
@@ -156,11 +172,24 @@ def app_at(
     keys: Mapping[str, bytes],
     data: Path,
     tls: ssl.SSLContext | None = None,
+    reload: Reload | None = None,
+    systemd: Systemd | None = None,
 ) -> App:
     """The server on the stores at these addresses, with the real clock."""
     pool_max = config.stores.postgres_pool_max
     stores = Stores.at(postgres_dsn, redis_url, pool_max, STORE_TIMEOUT_S, WITH_BEST_LUCK)
-    return App(stores, Bus(), Clock(), config, keys=keys, data=data, postgres_dsn=postgres_dsn, tls=tls)
+    return App(
+        stores,
+        Bus(),
+        Clock(),
+        config,
+        keys=keys,
+        data=data,
+        postgres_dsn=postgres_dsn,
+        tls=tls,
+        reload=reload,
+        systemd=systemd,
+    )
 
 
 async def _done_before(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:

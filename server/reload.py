@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import structlog
 
 from server import logs
-from server.app import App
 from server.config import Config, ConfigError, flat, structured
 from server.config.table import KEYS, TLS_FILES
 from server.credentials import Credentials
@@ -32,25 +31,23 @@ class Outcome(NamedTuple):
 
 
 class Reload:
-    """Reads again and lets the server know. Two of its kind never overlap: it does not await."""
+    """Reads config, keys and certificates again. Two reloads never overlap: it does not await."""
 
-    def __init__(self, app: App, read: Callable[[], Reading], now: Reading) -> None:
-        """`now` is what `app` was made with; `read` raises ConfigError or OSError."""
-        self._app = app
+    def __init__(self, read: Callable[[], Reading], now: Reading) -> None:
+        """`now` is what the server was made with; `read` raises ConfigError or OSError."""
         self._read = read
         self._now = now
 
-    def __call__(self) -> Outcome:
-        """Take over what has changed; keep all there is if there is a fault. Raises nothing about what it reads."""
+    def __call__(self, apply: Callable[[Reading], None]) -> Outcome:
+        """Hand the new reading to `apply`; after a fault in what was read everything stays as it is."""
         try:
             asked = self._read()
         except (ConfigError, OSError) as error:
             LOG.error("config_kept", why=str(error))
             return Outcome([], [], str(error))
         self._now, outcome = merge(self._now, asked)
-        config, credentials = self._now
-        self._app.reload(config.limits, credentials.keys, credentials.tls)
-        logs.configure(config.log.level, config.log.format)
+        apply(self._now)
+        logs.configure(self._now.config.log.level, self._now.config.log.format)
         tell = LOG.warning if outcome.needs_restart else LOG.info
         tell("config_reloaded", changed=outcome.changed, needs_restart=outcome.needs_restart)
         return outcome

@@ -1,4 +1,4 @@
-"""What commands print about the books: the audit, and the proof of a packet."""
+"""Prints the report of an audit, and the proof of a packet."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from storage.postgres.packets.packets import ClaimRow, PacketRow
 
 
 def print_audit(console: Console, report: Report) -> None:
-    """Every check with a mark, every discrepancy by name, and one line that says how it ended."""
+    """Print every check with a mark, every discrepancy, and one line with the verdict."""
     sums = report.sums
     table = Table(box=None, show_header=False, pad_edge=False)
     for finding in report.findings:
@@ -38,7 +38,7 @@ def print_audit(console: Console, report: Report) -> None:
 
 
 def print_proof(console: Console, row: PacketRow, claims: Sequence[ClaimRow], now_ms: int) -> bool:
-    """Replay a packet that is over; true if every amount is the one its seed gives."""
+    """Replay a packet that is over and print it; true if its seed gives every amount."""
     terms, state = terms_of(row), state_of(row, now_ms)
     if state not in OVER:
         console.print(f"packet {row.packet_id} is {state}: its seed stays secret until it is finished or refunded")

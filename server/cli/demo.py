@@ -1,87 +1,115 @@
-"""The demo: a server of its own, a crowd for a while, then the proof: a packet verified, the books audited.
+"""`hongbao demo`: a private server and a crowd of simulated users, then a proof: one packet verified, all audited.
 
-A person may join: then the crowd plays at a pace that people can follow, until that person leaves.
+A person may join: the crowd then acts at a pace that people can follow, until that person leaves.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
+from cyclopts import Parameter
 from rich.console import Console
 
+from client_sim.chat.run import chat
 from client_sim.names import user_id_of
 from client_sim.sim import scenarios, screen
 from client_sim.sim.crowd import Crowd
 from client_sim.sim.summary import Summary
-from server import config, embedded
-from server.cli import audit_report
+from server import embedded
+from server.cli.audit_report import print_audit, print_proof
+from server.cli.numbers import Count, Seconds, Seed
+from server.cli.options import DATA, DataOption
+from server.cli.resources import mint, opened
 from server.clock import Clock
-from server.loop import run as run_loop
+from server.config import load
+from server.loop import run
 from server.process import ServerProcess
 from server.services.money.audit import audit
 from storage.postgres.database import Database
 from storage.postgres.packets.packets import PacketStore
 
-SCENARIO = "crowd"
-WATCH_S = 0.5
-TIMEOUT_S = 10.0
-A_DAY_S = 24 * 3600.0
-JOINED_PACE = 8.0  # in a group of ten a packet every few seconds
-PURSE_FEN = 20_000
-
-Mint = Callable[[int], str]
+SCENARIO: Final = "crowd"
+CHECK_S: Final = 0.5  # how often the demo checks that its server still runs
+TIMEOUT_S: Final = 10.0
+A_DAY_S: Final = 24 * 3600.0
+JOINED_PACE: Final = 8.0  # a packet every few seconds in a group of ten
+PURSE_FEN: Final = 20_000
 
 
-class Size(NamedTuple):
-    """How many people in how many groups, for how long, and which."""
+class CrowdSize(NamedTuple):
+    """How many users in how many groups, for how long, how fast, and the seed that draws them."""
 
     users: int
     groups: int
     seconds: float
     seed: int
+    pace: float = 1.0
 
 
-def run_demo(
-    console: Console, data: Path, size: Size, mint: Callable[[config.Config, Path, int], str], guest: str = ""
+def demo(
+    *,
+    users: Count = 60,
+    groups: Count = 6,
+    seconds: Seconds = 20.0,
+    seed: Seed = 1,
+    join: bool = False,
+    name: Annotated[str, Parameter(name="--as")] = "me",
+    data: DataOption = DATA,
 ) -> int:
-    """The whole demo; 0 if all went well. `guest`: the name of a person who joins, and stays as long as they like.
+    """Run a server with simulated users for a while, then verify a packet and audit; exit 1 if a check fails.
 
-    Raises ServerFailed, ClientError, EmbeddedError, StoreUnavailable, and ValueError for a size or a name that will
-    not do.
+    With --join you are a member of one of the groups, with 200.00 yuan in the wallet, until you quit: in a terminal
+    as with `hongbao chat`, in a pipe as with `hongbao chat --plain`.
+
+    Example: hongbao demo --users 300 --groups 20 --seconds 30
+
+    Parameters
+    ----------
+    users
+        number of simulated users
+    groups
+        number of groups
+    seconds
+        length of the run (with --join: until you quit)
+    seed
+        the same seed gives the same users with the same habits
+    join
+        take part yourself
+    name
+        your name or user id with --join
     """
-    settings = config.load(None, {})
+    guest = name if join else ""
     if guest:
-        user_id_of(guest)
+        user_id_of(guest)  # an invalid name is an error before anything starts
+    size = (
+        CrowdSize(users, groups, A_DAY_S, seed, JOINED_PACE) if guest else CrowdSize(users, groups, seconds, seed)
+    )
+    console, settings = Console(), load(None, {})
     console.print(f"hongbao demo: PostgreSQL, Valkey and a server under {data}", highlight=False)
     with ServerProcess(data) as server:
 
         async def work() -> int:
-            crowd = _crowd(server.url, size, lambda user_id: mint(settings, data, user_id), guest)
+            crowd = scenarios.prepare(
+                SCENARIO, server.url, lambda user_id: mint(settings, data, user_id), **size._asdict()
+            )
             playing = _joined(crowd, guest, console) if guest else screen.present(SCENARIO, crowd, console)
-            summary = await _watched(playing, server)
-            books_hold = await _prove(console, data, crowd)
-            return 0 if summary.ok and books_hold else 1
+            summary = await _checked(playing, server)
+            is_proved = await _prove(console, data, crowd)
+            return 0 if summary.ok and is_proved else 1
 
-        return run_loop(work())
-
-
-def _crowd(url: str, size: Size, mint: Mint, guest: str) -> Crowd:
-    seconds, pace = (A_DAY_S, JOINED_PACE) if guest else (size.seconds, 1.0)
-    return scenarios.prepare(
-        SCENARIO, url, mint, users=size.users, groups=size.groups, seconds=seconds, seed=size.seed, pace=pace
-    )
+        return run(work())
 
 
-async def _watched(playing: Coroutine[Any, Any, Summary], server: ServerProcess) -> Summary:
-    """Let the crowd play, unless the server ends before it."""
+async def _checked(playing: Coroutine[Any, Any, Summary], server: ServerProcess) -> Summary:
+    """Run the crowd to its end. Raises ServerFailed if the server ends first."""
     task = asyncio.create_task(playing)
     try:
         while not task.done():
-            await asyncio.wait([task], timeout=WATCH_S)
+            await asyncio.wait([task], timeout=CHECK_S)
             server.check()
     except BaseException:
         task.cancel()
@@ -92,15 +120,15 @@ async def _watched(playing: Coroutine[Any, Any, Summary], server: ServerProcess)
 
 
 async def _joined(crowd: Crowd, guest: str, console: Console) -> Summary:
-    """Let the crowd play while a person sits in its largest group, until that person leaves."""
-    console.print(f"{len(crowd.users)} people are coming …", highlight=False)
+    """Run the crowd while a person is in its largest group, until that person leaves."""
+    console.print(f"{len(crowd.users)} users are connecting …", highlight=False)
     playing = asyncio.create_task(scenarios.perform(SCENARIO, crowd))
     begun = asyncio.create_task(crowd.begun.wait())
     try:
         await asyncio.wait([playing, begun], return_when=asyncio.FIRST_COMPLETED)
         if not playing.done():
-            await _sit(crowd, guest)
-            console.print("everybody goes home …", highlight=False)
+            await _chat_in(crowd, guest)
+            console.print("all users are leaving …", highlight=False)
         crowd.end()
         summary = await playing
     finally:
@@ -111,10 +139,8 @@ async def _joined(crowd: Crowd, guest: str, console: Console) -> Summary:
     return summary
 
 
-async def _sit(crowd: Crowd, guest: str) -> None:
-    """With money in a group of the crowd."""
-    from client_sim.chat.run import chat  # loads the screens, which takes a moment: not for every command
-
+async def _chat_in(crowd: Crowd, guest: str) -> None:
+    """Chat as a guest with money in the largest group of the crowd, until the guest leaves."""
     user_id, town = user_id_of(guest), crowd.town
     town.guests[user_id] = guest
     await crowd.give(user_id, PURSE_FEN)
@@ -123,24 +149,20 @@ async def _sit(crowd: Crowd, guest: str) -> None:
 
 
 async def _prove(console: Console, data: Path, crowd: Crowd) -> bool:
-    """Verify the finished packet that was shown, and audit the books; true if both hold."""
+    """Verify the finished packet that was shown, and audit the records; true if both hold."""
     stores = embedded.running(data)
     if stores is None:
-        raise embedded.EmbeddedError(f"the stores under {data} are gone")
-    database = Database(stores.postgres_dsn, pool_max=2, timeout_s=TIMEOUT_S)
-    await database.open()
-    try:
+        raise embedded.EmbeddedError(f"the stores under {data} have stopped")
+    async with opened(stores.postgres_dsn, TIMEOUT_S) as database:
         best = crowd.best_packet()
         is_fair = best is not None and await _verify(console, database, best.packet_id)
         found = await audit(database)
         console.print()
-        audit_report.print_audit(console, found)
+        print_audit(console, found)
         return is_fair and found.ok
-    finally:
-        await database.close()
 
 
 async def _verify(console: Console, database: Database, packet_id: int) -> bool:
     rows, claims = await PacketStore(database).load([packet_id])
     console.print(f"\n$ hongbao verify {packet_id}", highlight=False)
-    return audit_report.print_proof(console, rows[packet_id], claims[packet_id], Clock().now_ms())
+    return print_proof(console, rows[packet_id], claims[packet_id], Clock().now_ms())

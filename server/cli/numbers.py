@@ -1,4 +1,4 @@
-"""Numbers of a command line. Nothing is rounded or guessed: 88.5 fen are a mistake, not 88."""
+"""Numbers on a command line. Nothing is rounded or guessed: 88.5 fen is an error, not 88."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ YEAR_H: Final = 24 * 366.0
 
 
 def whole(_: Any, tokens: Sequence[Token]) -> int:
-    """Decimal digits, perhaps behind a minus. Raises ValueError, one line."""
+    """Decimal digits, perhaps after a minus. Raises ValueError, one line."""
     word = tokens[0].value
     digits = word.removeprefix("-")
     if not (digits.isascii() and digits.isdecimal() and len(digits) < 20):
-        raise ValueError(f"{word!r} is no whole number")
+        raise ValueError(f"{word!r} is not a whole number")
     return int(word)
 
 
 def finite(_: Any, tokens: Sequence[Token]) -> float:
-    """Any number but infinity and "not a number". Raises ValueError, one line."""
+    """Any number except infinity and NaN. Raises ValueError, one line."""
     word = tokens[0].value
     try:
         number = float(word)
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise ValueError(f"{word!r} is no number")
+        raise ValueError(f"{word!r} is not a number")
     return number
 
 

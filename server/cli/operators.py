@@ -1,4 +1,4 @@
-"""`hongbao status` and its like: what an operator asks a running server, as tables for people or as JSON."""
+"""The commands that ask a running server through its status socket; the answers as tables or as JSON."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
-import cyclopts
 from cyclopts import Parameter
 from rich import box
 from rich.console import Console
@@ -16,50 +15,49 @@ from rich.table import Table
 from rich.text import Text
 
 from client_sim.names import user_id_of
-from server.cli.config import DATA, ConfigOption, DataOption
 from server.cli.numbers import Count, Id
-from server.instance import NoAnswer, nobody_at, status_socket
+from server.cli.options import DATA, ConfigOption, DataOption
+from server.instance import NoAnswer, no_answer_at, status_socket
 from server.ops.humanize import humanize, title, with_unit_of
 from server.ops.samples.sample import Sort
 from server.ops.socket.old_names import remove_old_keys
 from server.ops.socket.status_socket import ask
 
-ANSWER_S: Final = 5.0  # the server itself gives a command two
+ANSWER_S: Final = 5.0  # the server itself allows a command two
 Level = Literal["debug", "info", "warning", "error"]
 
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class Where:
-    """Which server, and how its answer is shown."""
+class ServerOptions:
+    """The server to ask, and the form of its answer."""
 
     data: DataOption = DATA
     config: ConfigOption = None
-    as_json: Annotated[bool, Parameter(name="--json", negative=(), help="the answer as JSON")] = False
+    as_json: Annotated[bool, Parameter(name="--json", negative=(), help="print the answer as JSON")] = False
 
 
-HERE: Final = Where()
-ops_cli = cyclopts.App(name="ops", result_action="return_value")
+DEFAULT: Final = ServerOptions()
 
 
-def _ask(where: Where, *words: object) -> dict[str, Any]:
-    """What the server answers. Raises NoAnswer."""
-    path = status_socket(where.data, where.config)
+def _ask(server: ServerOptions, *words: object) -> dict[str, Any]:
+    """The answer of the server. Raises NoAnswer."""
+    path = status_socket(server.data, server.config)
     try:
         answer = asyncio.run(ask(path, " ".join(map(str, words)), ANSWER_S))
     except TimeoutError:
         raise NoAnswer(f"the server at {path} does not answer") from None
     except (OSError, ValueError) as error:
         why = "" if isinstance(error, (FileNotFoundError, ConnectionRefusedError)) else f" ({error})"
-        raise NoAnswer(nobody_at(path, where.data, why)) from None
+        raise NoAnswer(no_answer_at(path, server.data, why)) from None
     if "error" in answer:
         raise NoAnswer(str(answer["error"]))
     return answer
 
 
-def _show(where: Where, *words: object) -> int:
-    answer = _ask(where, *words)
-    if where.as_json:
+def _show(server: ServerOptions, *words: object) -> int:
+    answer = _ask(server, *words)
+    if server.as_json:
         print(json.dumps(answer, ensure_ascii=False))
     else:
         remove_old_keys(str(words[0]), answer)
@@ -67,53 +65,50 @@ def _show(where: Where, *words: object) -> int:
     return 0
 
 
-@ops_cli.command
 def status(
     *,
     healthy: Annotated[
-        bool, Parameter(negative=(), help="say nothing if traffic may come; else exit 1 and say why")
+        bool,
+        Parameter(negative=(), help="print nothing if the server is ready for traffic; else exit 1 and say why"),
     ] = False,
-    where: Where = HERE,
+    server: ServerOptions = DEFAULT,
 ) -> int:
-    """Show a running server at a glance.
+    """Show the state of a running server.
 
-    Example: hongbao status --healthy || echo "do not send anybody there"
+    Example: hongbao status --healthy || echo "take it out of the load balancer"
     """
     if not healthy:
-        return _show(where, "status")
-    answer = _ask(where, "status")
+        return _show(server, "status")
+    answer = _ask(server, "status")
     if not answer["ready"]:
         raise NoAnswer("; ".join(answer["reasons"]))
     return 0
 
 
-@ops_cli.command
-def connections(*, sort: Sort = "pending", most: Count = 20, where: Where = HERE) -> int:
-    """List the connections that stand out.
+def connections(*, sort: Sort = "pending", most: Count = 20, server: ServerOptions = DEFAULT) -> int:
+    """List the connections with the most unread bytes, the longest silence or the most requests.
 
     Example: hongbao connections --sort idle --most 50
 
     Parameters
     ----------
     sort
-        by what they have not read yet (pending), by silence (idle) or by requests
+        by unread bytes (pending), by time since the last request (idle), or by requests
     most
-        how many
+        length of the list
     """
-    return _show(where, "connections", "--sort", sort, "--most", most)
+    return _show(server, "connections", "--sort", sort, "--most", most)
 
 
-@ops_cli.command
-def packet(packet_id: Id, /, *, where: Where = HERE) -> int:
+def packet(packet_id: Id, /, *, server: ServerOptions = DEFAULT) -> int:
     """Show a packet in the record, in memory and in the mirror.
 
     Example: hongbao packet 251234567890123456
     """
-    return _show(where, "packet", packet_id)
+    return _show(server, "packet", packet_id)
 
 
-@ops_cli.command
-def user(user: str, /, *, where: Where = HERE) -> int:
+def user(user: str, /, *, server: ServerOptions = DEFAULT) -> int:
     """Show a user's balance, groups and connections.
 
     Example: hongbao user 1001
@@ -123,39 +118,34 @@ def user(user: str, /, *, where: Where = HERE) -> int:
     user
         the user's id, or a name as in `hongbao chat --as NAME`
     """
-    return _show(where, "user", user_id_of(user))
+    return _show(server, "user", user_id_of(user))
 
 
-@ops_cli.command
-def group(group_id: Id, /, *, where: Where = HERE) -> int:
-    """Show a group, and how many of its members are online.
+def group(group_id: Id, /, *, server: ServerOptions = DEFAULT) -> int:
+    """Show a group and how many of its members are online.
 
     Example: hongbao group 251234567890123456
     """
-    return _show(where, "group", group_id)
+    return _show(server, "group", group_id)
 
 
-@ops_cli.command
-def stores(*, where: Where = HERE) -> int:
-    """Ask both stores for a sign of life, and show how fast it came."""
-    return _show(where, "stores")
+def stores(*, server: ServerOptions = DEFAULT) -> int:
+    """Check that both stores respond, and show how fast."""
+    return _show(server, "stores")
 
 
-@ops_cli.command
-def settlement(*, where: Where = HERE) -> int:
-    """Show what was credited, and what waits for it."""
-    return _show(where, "settlement")
+def settlement(*, server: ServerOptions = DEFAULT) -> int:
+    """Show what was credited to wallets and what is still queued."""
+    return _show(server, "settlement")
 
 
-@ops_cli.command
-def refunds(*, where: Where = HERE) -> int:
-    """Show what was paid back, and what is due."""
-    return _show(where, "refunds")
+def refunds(*, server: ServerOptions = DEFAULT) -> int:
+    """Show what was refunded and what is due."""
+    return _show(server, "refunds")
 
 
-@ops_cli.command
-def kick(user: str, /, *, where: Where = HERE) -> int:
-    """Close a user's connections; their clients may come back at once.
+def kick(user: str, /, *, server: ServerOptions = DEFAULT) -> int:
+    """Disconnect a user: close all their connections; the clients may reconnect at once.
 
     Example: hongbao kick 1001
 
@@ -164,35 +154,32 @@ def kick(user: str, /, *, where: Where = HERE) -> int:
     user
         the user's id, or a name as in `hongbao chat --as NAME`
     """
-    return _show(where, "disconnect", user_id_of(user))
+    return _show(server, "disconnect", user_id_of(user))
 
 
-@ops_cli.command
-def drain(*, where: Where = HERE) -> int:
-    """Let the server finish what was begun, say goodbye and end, as TERM does."""
-    return _show(where, "drain")
+def drain(*, server: ServerOptions = DEFAULT) -> int:
+    """Stop the server after the requests in flight are answered, like SIGTERM."""
+    return _show(server, "drain")
 
 
-@ops_cli.command(name="reload")
-def reload_config(*, where: Where = HERE) -> int:
-    """Let the server read its config, keys and certificates again, as HUP does; exit 1 if there is a fault."""
-    return _show(where, "reload")
+def reload(*, server: ServerOptions = DEFAULT) -> int:
+    """Reload config, keys and certificates, like SIGHUP; exit 1 if one of them is invalid."""
+    return _show(server, "reload")
 
 
-@ops_cli.command
-def log_level(level: Level, /, *, where: Where = HERE) -> int:
-    """Change what the server logs, until it reloads or ends.
+def log_level(level: Level, /, *, server: ServerOptions = DEFAULT) -> int:
+    """Change the log level of the server until its next reload or restart.
 
     Example: hongbao log-level debug
     """
-    return _show(where, "log-level", level)
+    return _show(server, "log-level", level)
 
 
-# --- for people -----------------------------------------------------------------------------------------------
+# --- tables ---------------------------------------------------------------------------------------------------
 
 
 def print_answer(console: Console, answer: Mapping[str, Any]) -> None:
-    """An answer of the status socket: names and values, then its lists as tables."""
+    """Print an answer of the status socket: names and values, then its lists as tables."""
     facts = Table(box=None, show_header=False, pad_edge=False)
     for label, words in _lines(answer):
         facts.add_row(label, Text(words))

@@ -1,4 +1,4 @@
-"""The config written down as TOML: all defaults with their meaning, or what is in force and where that was said."""
+"""The config as TOML: all defaults with their meaning, or the values in force with the source of each."""
 
 from __future__ import annotations
 
@@ -6,29 +6,30 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from server.config import SECTIONS, Config, Resolved, flat, variable
+from server.config.loading import Resolved, variable
 from server.config.table import KEYS
+from server.config.values import SECTIONS, Config, flat
 
 COMMENT_COLUMN: Final = 40
 HEAD_OF_DEFAULTS: Final = f"""\
-# Everything that can be set, with its default. The environment comes before this file ({variable("section.key")}),
-# the command line before both. What is marked [HUP] a running server takes over when it gets the signal HUP, all
-# else needs a restart; its log names what has changed and what waits for that. A faulty file changes nothing.
+# Every setting with its default. The environment ({variable("section.key")}) overrides this file, the command line
+# overrides both. A running server takes over the keys marked [HUP] when it receives SIGHUP; all others need a
+# restart. Its log names the keys that changed and those that need a restart. An invalid file changes nothing.
 
 """
 HEAD_OF_SHOWN: Final = """\
-# What is in force, and where it was said: a file, the environment, the command line, or nowhere (default).
+# The values in force and where each value comes from: a file, the environment, the command line, or the default.
 
 """
 
 
 def default_toml() -> str:
-    """The whole config with its default values, each key explained: a file to start from."""
+    """The whole config with its default values, each key explained, as a file to start from."""
     return HEAD_OF_DEFAULTS + _toml(flat(Config()), {key: row.comment for key, row in KEYS.items()})
 
 
 def show(resolved: Resolved) -> str:
-    """The values in force, each with its origin, without keys and passwords."""
+    """The values in force, each with its source; keys and passwords are masked."""
     values = flat(resolved.config)
     shown = {key: mask(value) if (mask := KEYS[key].mask) else value for key, value in values.items()}
     return HEAD_OF_SHOWN + _toml(shown, resolved.origins)
@@ -47,7 +48,7 @@ def _toml(values: Mapping[str, Any], comments: Mapping[str, str]) -> str:
 
 
 def _toml_value(value: Any) -> str:
-    """A value as TOML: its texts are JSON's, its numbers Python's."""
+    """A value as TOML: texts as in JSON, numbers as in Python."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key} = {_toml_value(inner)}" for key, inner in value.items()) + "}"
     if isinstance(value, str):
@@ -58,5 +59,5 @@ def _toml_value(value: Any) -> str:
 
 
 def _printable(text: str) -> str:
-    """A path may hold what would end a comment."""
+    """Text without characters that would end a comment: a path may hold a line break."""
     return "".join(one if one.isprintable() else "?" for one in text)

@@ -101,7 +101,10 @@ def _wheel(package: str, project: str) -> Path:
     """The folder of an installed package, which is not imported: we want its programs, not its life cycle."""
     spec = find_spec(package)
     if spec is None or spec.origin is None:
-        raise EmbeddedError(f"the package {project} is not installed: pip install {project}")
+        raise EmbeddedError(
+            f"the package {project} is not installed: pip install 'hongbao[demo]', "
+            "or name your own stores with --postgres and --redis"
+        )
     return Path(spec.origin).resolve().parent
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Coroutine
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from server.ops.socket.command_table import command_table
 from server.ops.socket.commands import AdminActions, Commands, status_of
 from server.ops.socket.lookups import Lookups
 from server.ops.socket.status_socket import StatusSocket
+from server.version import version
 
 if TYPE_CHECKING:
     from server.ops.dashboard.feed import Dashboard
@@ -107,10 +107,9 @@ class Operations:
         from server.ops.http import Http
         from server.ops.metrics import Metrics
 
-        version = metadata.version("hongbao")
         host, port = _host_and_port(self._config.http)
-        dashboard = Dashboard(self.sampler, self._health_now, version)
-        metrics = Metrics(self.sampler, version)
+        dashboard = Dashboard(self.sampler, self._health_now, version())
+        metrics = Metrics(self.sampler, version())
         http = Http(self._health_now, metrics, dashboard.routes(), {host, *self._config.http_names})
         try:
             self.http_port = await http.open(host, port)

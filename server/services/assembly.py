@@ -29,7 +29,7 @@ from server.services.packets.mirror_health import MirrorHealth
 from server.services.packets.pages import PageService
 from server.services.packets.recovery import Recovery
 from server.services.packets.refund import RefundService
-from server.services.packets.reload import Reload
+from server.services.packets.reload import PacketReload
 from server.services.packets.resend import ResendService
 from server.services.packets.reveal import RevealService
 from server.services.packets.send import SendService
@@ -72,7 +72,7 @@ class Services:
         self.commit = CommitPath(
             stores.mirror, stores.packets, self.mirror_health, limits, bus, now_ms, clock.elapsed_s
         )
-        self.reload = Reload(stores.packets, stores.mirror, self.mirror_health, self.groups)
+        self.reload = PacketReload(stores.packets, stores.mirror, self.mirror_health, self.groups)
         self.recovery = Recovery(self.reload, self.live_packets, limits, bus)
         self.opens = GrabOpenService(
             self.live_packets,

@@ -74,7 +74,7 @@ def test_a_person_joins_the_demo_through_a_pipe_and_all_is_proved(data: Path) ->
     assert any(line.startswith("welcome ") and "balance_fen=20000" in line for line in lines)
     for expected in (
         "finished packet=",
-        "everybody goes home",
+        "all users are leaving",
         "expected  a lucky packet is finished",
         "audit: ok",
     ):

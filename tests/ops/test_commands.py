@@ -16,6 +16,7 @@ from server import logs
 from server.ops.samples.sampler import KEPT
 from server.ops.socket.commands import MOST_MAX
 from server.ops.socket.status_socket import ask
+from server.reload import Outcome
 from storage.postgres.packets.packets import PacketStore
 from tests.conftest import Connect, Server, StartServer
 from tests.ops.conftest import Ask, MakeParty, until
@@ -336,10 +337,12 @@ async def test_log_level(server: Server, ask_server: Ask, monkeypatch: pytest.Mo
 
 
 async def test_reload(server: Server, ask_server: Ask) -> None:
-    assert await ask_server("reload") == {"error": "this server has nothing to read again"}
-    server.app.reread = lambda: {"changed": ["limits.shares_max"], "needs_restart": [], "fault": ""}
+    assert await ask_server("reload") == {
+        "error": "this server was started without a config that can be read again"
+    }
+    server.app._reload = lambda apply: Outcome(changed=["limits.shares_max"], needs_restart=[], fault="")
     assert await ask_server("reload") == {"changed": ["limits.shares_max"], "needs_restart": []}
-    server.app.reread = lambda: {"changed": [], "needs_restart": [], "fault": "no such file"}
+    server.app._reload = lambda apply: Outcome(changed=[], needs_restart=[], fault="no such file")
     assert await ask_server("reload") == {"error": "no such file"}
 
 

@@ -1,19 +1,21 @@
-"""What tests of whole servers share: a data folder that stores may run in, for which nothing works afterwards."""
+"""Fixtures of whole servers: a data folder without leftover processes, and `hongbao serve` as a process."""
 
 from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
+from tests.server.serving import Serve, servers
+
 
 @pytest.fixture
 def data() -> Iterator[Path]:
-    """A data folder that stores may run in, whoever runs the tests."""
+    """A data folder that stores may run in, also as root; fails if a process of the folder is left."""
     with tempfile.TemporaryDirectory(prefix="hb-") as name:
         folder = Path(name)
         folder.chmod(0o711)
@@ -21,8 +23,15 @@ def data() -> Iterator[Path]:
         assert left_behind(folder) == []
 
 
+@pytest.fixture
+async def serve(postgres_dsn: str, redis_url: str) -> AsyncIterator[Serve]:
+    """Starts `hongbao serve` on stores that run already; keywords are environment variables."""
+    with servers(postgres_dsn, redis_url) as start:
+        yield start
+
+
 def left_behind(folder: Path) -> list[str]:
-    """Processes that still work for this data folder."""
+    """Processes that still name this data folder."""
     return [
         " ".join(one.info["cmdline"] or ())
         for one in psutil.process_iter(["cmdline"])

@@ -24,7 +24,7 @@ from client_sim.sdk.errors import refusal_of
 from client_sim.sim.scenarios import SCENARIOS
 from protocol import messages
 from server import embedded
-from server.cli.main import Scenario
+from server.cli.sim import Scenario
 from server.instance import running
 from server.ops.socket.status_socket import ask
 from tests.server.conftest import left_behind
@@ -41,7 +41,7 @@ def hongbao(*words: object, bound: bool = False, **environment: str) -> subproce
         capture_output=True,
         text=True,
         timeout=PATIENCE_S,
-        env={**os.environ, **environment},
+        env={**os.environ, "HONGBAO_OPS__HTTP": "", **environment},
         preexec_fn=(lambda: ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0)) if bound else None,
         check=False,
     )
@@ -57,6 +57,7 @@ class Serving:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
+            env={**os.environ, "HONGBAO_OPS__HTTP": ""},
         )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
@@ -98,7 +99,7 @@ def test_a_second_server_on_the_same_folder_is_refused(data: Path) -> None:
     first = Serving(data)
     again = hongbao("serve", "--data", data, "--port", 0)
     assert (again.returncode, again.stdout) == (1, "")
-    assert again.stderr.startswith(f"hongbao: a server runs on {data} already: {first.url}")
+    assert again.stderr.startswith(f"hongbao: a server already runs on {data}: {first.url}")
     assert first.end(signal.SIGINT) == 0
 
 
@@ -125,7 +126,7 @@ def test_a_data_folder_may_have_any_path(data: Path) -> None:
     assert asyncio.run(ask(deep / "status.sock", "status"))["durability"] == "postgres"
     assert (deep / "status.sock").stat().st_mode & 0o777 == 0o600
     again = hongbao("serve", "--data", deep, "--port", 0)
-    assert again.stderr.startswith(f"hongbao: a server runs on {deep} already: {serving.url}")
+    assert again.stderr.startswith(f"hongbao: a server already runs on {deep}: {serving.url}")
     assert serving.end(signal.SIGTERM) == 0
     assert running(deep) is None
     assert not (deep / "status.sock").exists()
@@ -250,12 +251,12 @@ def test_verify(data: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
-        (("audit",), 1, "nothing is recorded under"),
+        (("audit",), 1, "there are no records under"),
         (("topup", "1", "5"), 1, "no server runs on"),
         (("sim", "crowd"), 1, "no server runs on"),
         (("sim", "nothing"), 2, "nothing"),
         (("bench", "nothing"), 2, "nothing"),
-        (("token",), 1, "say either a user id or --backend"),
+        (("token",), 1, "give either a user id or --backend"),
         (("token", "0"), 1, "a user id is in 1…9007199254740991"),
         (("topup", "1", "many"), 2, "many"),
         (("verify",), 2, "packet"),
@@ -310,7 +311,7 @@ def test_every_scenario_can_be_asked_for() -> None:
 def test_config_commands(tmp_path: Path) -> None:
     file = tmp_path / "hongbao.toml"
     file.write_text(hongbao("config", "default").stdout)
-    assert hongbao("config", "check", file).stdout == f"{file}: good\n"
+    assert hongbao("config", "check", file).stdout == f"{file}: ok\n"
     file.write_text('[limits]\nshares_max = 7\n[auth]\nkeys = { k1 = "' + "ab" * 32 + '" }\n')
     shown = hongbao("config", "show", "--config", file, HONGBAO_LIMITS__SHARE_FEN_MAX="300").stdout
     assert "shares_max = 7" in shown

@@ -1,4 +1,4 @@
-"""Numbers of a command line: nothing is rounded, and nothing that is no number gets through."""
+"""Numbers of a command line: nothing is rounded, and nothing that is not a number gets through."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from server.cli.main import main
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        ("topup 1001 88.5", "'88.5' is no whole number"),
-        ("topup 1001 1_000", "'1_000' is no whole number"),
-        ("topup 1001 0x10", "'0x10' is no whole number"),
+        ("topup 1001 88.5", "'88.5' is not a whole number"),
+        ("topup 1001 1_000", "'1_000' is not a whole number"),
+        ("topup 1001 0x10", "'0x10' is not a whole number"),
         ("topup 1001 0", "Must be >= 1"),
-        ("packet 1001.9", "'1001.9' is no whole number"),
+        ("packet 1001.9", "'1001.9' is not a whole number"),
         ("verify 9223372036854775808", "Must be <= 9223372036854775807"),
-        ("serve --port 1.5", "'1.5' is no whole number"),
+        ("serve --port 1.5", "'1.5' is not a whole number"),
         ("serve --port 65536", "Must be <= 65535"),
-        ("token 1001 --hours inf", "'inf' is no number"),
+        ("token 1001 --hours inf", "'inf' is not a number"),
         ("token 1001 --hours 1e99", "Must be <="),
         ("token 1001 --hours -5", "Must be > 0"),
-        ("sim crowd --seconds nan", "'nan' is no number"),
+        ("sim crowd --seconds nan", "'nan' is not a number"),
         ("sim crowd --seconds -1", "Must be > 0"),
         ("bench opens --rate 0", "Must be > 0"),
         ("bench compare --rounds 0", "Must be >= 1"),

@@ -1,4 +1,4 @@
-"""The config: what wins, what is refused and in which words, what is shown, and the keys that are kept."""
+"""The config: precedence of the sources, errors and their texts, what is written down, and the file of keys."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def file(tmp_path: Path) -> Path:
 def refusal(
     file: Path, text: str = "", line: dict[str, Any] | None = None, env: dict[str, str] | None = None
 ) -> str:
-    """What load says against this file, command line and environment; the file is called FILE."""
+    """The error of load for this file, command line and environment; the path of the file reads FILE."""
     file.write_text(text)
     with pytest.raises(ConfigError) as error:
         load(file, line or {}, env or {})
@@ -35,14 +35,14 @@ def refusal(
     return message
 
 
-# --- what wins -------------------------------------------------------------------------------------------------
+# --- precedence ------------------------------------------------------------------------------------------------
 
 
-def test_nothing_said_is_the_defaults() -> None:
+def test_load_without_settings_returns_the_defaults() -> None:
     assert load(None, {}, {}) == Config()
 
 
-def test_the_command_line_beats_the_environment_beats_the_file(file: Path) -> None:
+def test_load_command_line_overrides_environment_overrides_file(file: Path) -> None:
     file.write_text("[server]\nhost = 'file'\nport = 1\nnode = 1")
     environment = {
         "HONGBAO_SERVER__PORT": "2",
@@ -65,7 +65,7 @@ def test_the_command_line_beats_the_environment_beats_the_file(file: Path) -> No
         ("auth.keys", f'{{old = "{HEX}", new = "{HEX}"}}', {"old": HEX, "new": HEX}),
     ],
 )
-def test_text_of_the_environment_and_the_command_line_becomes_what_the_key_is(
+def test_load_text_from_environment_or_command_line_is_converted_to_the_type_of_the_key(
     key: str, text: str, value: object
 ) -> None:
     section, _, name = key.partition(".")
@@ -73,7 +73,7 @@ def test_text_of_the_environment_and_the_command_line_becomes_what_the_key_is(
         assert getattr(getattr(config, section), name) == value
 
 
-# --- what is refused, and how ----------------------------------------------------------------------------------
+# --- errors ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -87,14 +87,14 @@ def test_text_of_the_environment_and_the_command_line_becomes_what_the_key_is(
         ("batch_max = 5", "FILE: unknown key batch_max, did you mean settlement.batch_max or refunds.batch_max?"),
         ("server = 5", "FILE: server is a section: write [server] and its keys below"),
         ("[[server]]\nport = 5", "FILE: server is a section: write [server] and its keys below"),
-        ("[server]\nport = '5'", "FILE: server.port is '5', and must be a whole number from 0 to 65,535"),
-        ("[server]\nport = 5.0", "FILE: server.port is 5.0, and must be a whole number from 0 to 65,535"),
-        ("[server]\nport = true", "FILE: server.port is True, and must be a whole number from 0 to 65,535"),
-        ("[server]\nport = -1", "FILE: server.port is -1, and must be a whole number from 0 to 65,535"),
-        ("[server]\nhost = ''", "FILE: server.host is '', and must be a host name or an address"),
+        ("[server]\nport = '5'", "FILE: server.port is '5', but must be a whole number from 0 to 65,535"),
+        ("[server]\nport = 5.0", "FILE: server.port is 5.0, but must be a whole number from 0 to 65,535"),
+        ("[server]\nport = true", "FILE: server.port is True, but must be a whole number from 0 to 65,535"),
+        ("[server]\nport = -1", "FILE: server.port is -1, but must be a whole number from 0 to 65,535"),
+        ("[server]\nhost = ''", "FILE: server.host is '', but must be a host name or an address"),
         (
             "[log]\nlevel = 'loud'",
-            'FILE: log.level is \'loud\', and must be one of "debug", "info", "warning", "error"',
+            'FILE: log.level is \'loud\', but must be one of "debug", "info", "warning", "error"',
         ),
         (
             "[limits]\nshare_fen_min = 30_000",
@@ -102,7 +102,7 @@ def test_text_of_the_environment_and_the_command_line_becomes_what_the_key_is(
         ),
     ],
 )
-def test_a_fault_in_the_file_is_one_line_that_names_it(file: Path, text: str, words: str) -> None:
+def test_load_invalid_file_is_refused_in_one_line_that_names_the_error(file: Path, text: str, words: str) -> None:
     assert refusal(file, text) == words
 
 
@@ -110,7 +110,7 @@ def test_a_fault_in_the_file_is_one_line_that_names_it(file: Path, text: str, wo
     ("line", "env", "words"),
     [
         ({"server.prot": 5}, {}, "command line: unknown key server.prot, did you mean server.port?"),
-        ({"server.port": "x"}, {}, "command line: server.port is 'x', and must be a whole number from 0 to 65,535"),
+        ({"server.port": "x"}, {}, "command line: server.port is 'x', but must be a whole number from 0 to 65,535"),
         (
             {},
             {"HONGBAO_LIMITS__SHARE_MAX": "5"},
@@ -125,13 +125,13 @@ def test_a_fault_in_the_file_is_one_line_that_names_it(file: Path, text: str, wo
         ),
     ],
 )
-def test_a_fault_elsewhere_names_its_place(
+def test_load_invalid_value_elsewhere_is_refused_with_its_source(
     file: Path, line: dict[str, Any], env: dict[str, str], words: str
 ) -> None:
     assert refusal(file, "", line, env) == words
 
 
-def test_a_variable_with_one_underscore_too_few_is_a_slip(file: Path) -> None:
+def test_load_variable_with_one_underscore_too_few_is_refused(file: Path) -> None:
     assert refusal(file, "", {}, {"HONGBAO_LIMITS_WAIT_MS_MAX": "500"}) == (
         "environment variable HONGBAO_LIMITS_WAIT_MS_MAX: unknown, did you mean HONGBAO_LIMITS__WAIT_MS_MAX?"
     )
@@ -139,16 +139,16 @@ def test_a_variable_with_one_underscore_too_few_is_a_slip(file: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["HONGBAO_SERVER_PORT", "HONGBAO_PORT", "HONGBAO_SERVICE_HOST", "HONGBAO_LIMITS"])
-def test_what_a_cluster_says_of_a_service_of_our_name_is_none(name: str) -> None:
+def test_load_variable_that_a_cluster_sets_for_a_service_is_ignored(name: str) -> None:
     assert load(None, {}, {name: "tcp://10.0.0.1:7788"}) == Config()
 
 
 @pytest.mark.parametrize("text", ["[server", "server.port", "\x00", "port = " + "[" * 20_000])
-def test_what_is_no_toml_is_refused_with_its_place(file: Path, text: str) -> None:
+def test_load_file_that_is_not_toml_is_refused_with_its_path(file: Path, text: str) -> None:
     assert refusal(file, text).startswith("FILE: ")
 
 
-def test_a_file_that_cannot_be_read_is_refused(file: Path) -> None:
+def test_load_file_that_cannot_be_read_is_refused(file: Path) -> None:
     with pytest.raises(ConfigError, match="No such file"):
         load(file, {}, {})
     file.write_bytes(b"\xff")
@@ -157,22 +157,22 @@ def test_a_file_that_cannot_be_read_is_refused(file: Path) -> None:
 
 
 @pytest.mark.parametrize("key", [key for key, kind in TYPES.items() if kind in (int, float)])
-def test_no_number_is_without_bounds(key: str) -> None:
+def test_load_number_out_of_bounds_is_refused_for_every_key(key: str) -> None:
     for wrong in ("-1", "1e99", "nan", "inf"):
-        with pytest.raises(ConfigError, match=f"command line: {key} is '{wrong}', and must be"):
+        with pytest.raises(ConfigError, match=f"command line: {key} is '{wrong}', but must be"):
             load(None, {key: wrong}, {})
 
 
 @pytest.mark.parametrize(
     "keys", ["5", "no table", "{a = 5}", "{a = ''}", "{a = 'xyz'}", f"{{a = '{HEX[2:]}'}}", f"{{'a b' = '{HEX}'}}"]
 )
-def test_a_wrong_key_is_refused_without_being_shown(file: Path, keys: str) -> None:
+def test_load_invalid_token_key_is_refused_and_not_shown(file: Path, keys: str) -> None:
     words = refusal(file, "", {"auth.keys": keys})
     assert words.startswith("command line: auth.keys must be a table of key id")
     assert keys not in words
 
 
-def test_a_wrong_address_is_refused_without_being_shown(file: Path) -> None:
+def test_load_invalid_url_is_refused_and_not_shown(file: Path) -> None:
     assert refusal(file, "[stores]\npostgres = 'mysql://me:secret@host'") == (
         "FILE: stores.postgres must be empty or a URL postgresql://… or postgres://…, "
         "with / # ? and @ in its password as %2F %23 %3F and %40"
@@ -182,7 +182,7 @@ def test_a_wrong_address_is_refused_without_being_shown(file: Path) -> None:
 
 @pytest.mark.parametrize("scheme", ["postgresql", "redis"])
 @pytest.mark.parametrize("rest", [f"me:{one}geheim@host/0" for one in ("pa/", "1/", "pa#", "pa?", "1?", "p@", "[")])
-def test_a_password_that_tears_an_address_apart_is_refused_without_a_piece_of_it(
+def test_load_unescaped_password_in_url_is_refused_and_no_part_of_it_is_shown(
     file: Path, scheme: str, rest: str
 ) -> None:
     key = {"postgresql": "stores.postgres", "redis": "stores.redis"}[scheme]
@@ -203,21 +203,21 @@ def test_a_password_that_tears_an_address_apart_is_refused_without_a_piece_of_it
         ("stores.redis", "unix:///run/me@home/valkey.sock?db=1"),
     ],
 )
-def test_an_address_that_can_be_used_is_taken(key: str, address: str) -> None:
+def test_load_valid_url_is_accepted(key: str, address: str) -> None:
     assert getattr(load(None, {key: address}, {}).stores, key.partition(".")[2]) == address
 
 
-# --- what is written -------------------------------------------------------------------------------------------
+# --- texts -----------------------------------------------------------------------------------------------------
 
 
-def test_the_table_has_every_key_and_the_defaults_keep_to_it() -> None:
+def test_table_has_a_row_for_every_key_and_every_default_is_valid() -> None:
     assert list(KEYS) == list(TYPES)
     assert {key for pair in ORDER for key in pair} <= KEYS.keys()
     for key, value in flat(Config()).items():
         assert KEYS[key].rule.holds(value), key
 
 
-def test_the_default_file_says_and_explains_every_default(file: Path) -> None:
+def test_default_toml_lists_and_explains_every_default(file: Path) -> None:
     text = default_toml()
     file.write_text(text)
     assert load(file, {}, {}) == Config()
@@ -225,8 +225,8 @@ def test_the_default_file_says_and_explains_every_default(file: Path) -> None:
         assert re.search(rf"^{key.partition('.')[2]} = .* # {re.escape(row.comment)}$", text, re.MULTILINE), key
 
 
-def test_the_default_file_says_what_hup_does() -> None:
-    """What the reload takes over is what is marked; tests/wire/test_reload.py holds the limits to it."""
+def test_default_toml_marks_the_keys_that_a_reload_takes_over() -> None:
+    """tests/wire/test_reload.py checks that a reload takes over every marked limit."""
     marked = {key for key, row in KEYS.items() if "HUP" in row.comment}
     assert marked == {key for key in KEYS if key.startswith(("limits.", "auth.", "log.", "server.tls_"))}
     text = default_toml()
@@ -236,14 +236,14 @@ def test_the_default_file_says_what_hup_does() -> None:
     assert re.search(r"^port = [^\[]*$", text, re.MULTILINE)
 
 
-def test_what_is_shown_can_be_loaded_again(file: Path) -> None:
+def test_show_output_can_be_loaded_again(file: Path) -> None:
     odd = {"server.tls_certificate": 'a"\\b\té\x7f\n', "server.tls_key": "b", "limits.requests_per_s": 0.5}
     asked = resolve(None, odd | {"server.host": "::1", "stores.redis": "redis://h/1"}, {})
     file.write_text(show(asked))
     assert load(file, {}, {}) == asked.config
 
 
-def test_what_is_shown_names_where_each_value_was_said(tmp_path: Path) -> None:
+def test_show_names_where_each_value_comes_from(tmp_path: Path) -> None:
     file = tmp_path / "hongbao\nport = 3.toml"
     file.write_text("[server]\nhost = 'file'\nport = 1\nnode = 1")
     shown = show(resolve(file, {"server.node": 3, "log.level": None}, {variable("server.port"): "2"}))
@@ -258,7 +258,7 @@ def test_what_is_shown_names_where_each_value_was_said(tmp_path: Path) -> None:
     assert len([line for line in shown.splitlines() if " = " in line]) == len(KEYS)
 
 
-def test_what_is_shown_holds_no_secret() -> None:
+def test_show_masks_keys_and_passwords() -> None:
     shown = show(
         resolve(
             None,
@@ -289,7 +289,7 @@ def command(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, st
     return ended.value.code, said.out, said.err
 
 
-def test_show_takes_the_flags_of_serve(
+def test_config_show_accepts_the_flags_of_serve(
     file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file.write_text("[server]\nhost = '::1'\nport = 1\n")
@@ -316,7 +316,7 @@ def test_show_takes_the_flags_of_serve(
         ("[server]\ntls_certificate = 'gone.pem'\ntls_key = 'gone.pem'", "gone.pem: No such file or directory"),
     ],
 )
-def test_check_refuses_what_a_server_would(
+def test_config_check_refuses_what_a_server_refuses(
     file: Path, capsys: pytest.CaptureFixture[str], text: str, words: str
 ) -> None:
     file.write_text(text)
@@ -326,15 +326,15 @@ def test_check_refuses_what_a_server_would(
     assert error.count("\n") == 1
 
 
-def test_check_passes_the_default_file(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_config_check_accepts_the_default_file(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file.write_text(default_toml())
-    assert command(capsys, "check", file) == (0, f"{file}: good\n", "")
+    assert command(capsys, "check", file) == (0, f"{file}: ok\n", "")
 
 
 # --- keys ------------------------------------------------------------------------------------------------------
 
 
-def test_keys_of_the_config_are_used_in_their_order(tmp_path: Path) -> None:
+def test_load_keys_from_config_keeps_their_order(tmp_path: Path) -> None:
     keys = {"old": "00" * 16, "new": "FF" * 20}
     assert list(load_keys(load(None, {"auth.keys": keys}, {}), tmp_path).items()) == [
         ("old", bytes(16)),
@@ -343,7 +343,7 @@ def test_keys_of_the_config_are_used_in_their_order(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_keys_one_is_made_once_and_kept_for_its_owner_alone(tmp_path: Path) -> None:
+def test_load_keys_without_keys_makes_one_once_readable_by_its_owner_alone(tmp_path: Path) -> None:
     data = tmp_path / "new" / "data"
     first = load_keys(Config(), data)
     assert [len(key) for key in first.values()] == [32]
@@ -353,7 +353,7 @@ def test_without_keys_one_is_made_once_and_kept_for_its_owner_alone(tmp_path: Pa
     assert stat.S_IMODE((data / "keys.toml").stat().st_mode) == 0o600
 
 
-def test_processes_that_start_together_get_the_same_key(tmp_path: Path) -> None:
+def test_load_keys_in_parallel_returns_the_same_key(tmp_path: Path) -> None:
     found: list[dict[str, bytes]] = []
     threads = [Thread(target=lambda: found.append(load_keys(Config(), tmp_path))) for _ in range(8)]
     for thread in threads:
@@ -363,7 +363,7 @@ def test_processes_that_start_together_get_the_same_key(tmp_path: Path) -> None:
     assert found == found[:1] * 8
 
 
-def test_an_appended_key_mints_and_the_old_one_is_still_believed(tmp_path: Path) -> None:
+def test_load_keys_appended_key_is_last_and_the_old_key_stays(tmp_path: Path) -> None:
     (old,) = load_keys(Config(), tmp_path).items()
     with (tmp_path / "keys.toml").open("a") as file:
         file.write(f'k2 = "{HEX}"\n')
@@ -371,7 +371,7 @@ def test_an_appended_key_mints_and_the_old_one_is_still_believed(tmp_path: Path)
 
 
 @pytest.mark.parametrize("text", ["", "k1 = 5", "k1 = 'short'", "[k1", f"k1 = '{HEX}'\nk1 = '{HEX}'"])
-def test_a_spoiled_file_of_keys_is_refused_without_being_shown(tmp_path: Path, text: str) -> None:
+def test_load_keys_invalid_file_is_refused_and_not_shown(tmp_path: Path, text: str) -> None:
     path = tmp_path / "keys.toml"
     path.touch(0o600)
     path.write_text(text)
@@ -380,7 +380,7 @@ def test_a_spoiled_file_of_keys_is_refused_without_being_shown(tmp_path: Path, t
     assert HEX not in str(error.value)
 
 
-def test_keys_that_others_can_read_are_refused(tmp_path: Path) -> None:
+def test_load_keys_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
     load_keys(Config(), tmp_path)
     (tmp_path / "keys.toml").chmod(0o640)
     with pytest.raises(ConfigError, match="chmod 600"):

@@ -68,7 +68,7 @@ def test_a_reload_says_when_it_began_on_the_clock_that_systemd_reads(systemd: so
 
 async def test_the_watchdog_hears_more_often_than_it_must(systemd: socket.socket, address: str) -> None:
     usual = {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": str(int(WATCHDOG_S * 1_000_000))}
-    watching = asyncio.create_task(Systemd({**usual, "WATCHDOG_PID": str(os.getpid())}).watch())
+    watching = asyncio.create_task(Systemd({**usual, "WATCHDOG_PID": str(os.getpid())}).ping_watchdog())
     began_s = time.monotonic()
     for _ in range(4):
         assert await asyncio.to_thread(words, systemd) == {"WATCHDOG": "1"}
@@ -90,12 +90,12 @@ async def test_there_is_nothing_to_say_to_a_watchdog_that_is_not_ours(
     systemd: socket.socket, address: str, environment: dict[str, str]
 ) -> None:
     async with asyncio.timeout(PATIENCE_S):
-        await Systemd({"NOTIFY_SOCKET": address, **environment}).watch()  # it ends by itself
+        await Systemd({"NOTIFY_SOCKET": address, **environment}).ping_watchdog()  # it ends by itself
     assert silent(systemd)
 
 
 async def test_the_watchdog_hears_nothing_from_a_loop_that_hangs(systemd: socket.socket, address: str) -> None:
-    watching = asyncio.create_task(Systemd({"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "20000"}).watch())
+    watching = asyncio.create_task(Systemd({"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "20000"}).ping_watchdog())
     assert await asyncio.to_thread(words, systemd) == {"WATCHDOG": "1"}
     await asyncio.sleep(0)
     while not silent(systemd):

@@ -6,11 +6,8 @@ import asyncio
 import os
 import signal
 import socket
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import asyncpg
 import pytest
@@ -18,50 +15,10 @@ import pytest
 from server.instance import LOCK, SERVER_FILE, STATUS_SOCKET
 from storage.postgres.migrate import _LOCK as MIGRATION_LOCK
 from tests.server.log import wait_for
+from tests.server.serving import PATIENCE_S, Serve, ended
 
-PATIENCE_S = 60
 WAITING = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
 Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
-
-
-class Ended(NamedTuple):
-    """How a server ended."""
-
-    code: int
-    said: str
-    complained: str
-
-
-Serve = Callable[..., subprocess.Popen[str]]
-
-
-@pytest.fixture
-async def serve(postgres_dsn: str, redis_url: str, tmp_path: Path) -> AsyncIterator[Serve]:
-    """Begins `hongbao serve` on stores that run already; keywords are environment variables."""
-    started: list[subprocess.Popen[str]] = []
-
-    def one(data: Path = tmp_path, port: int = 0, **environment: str) -> subprocess.Popen[str]:
-        words = ("serve", "--data", data, "--port", port, "--postgres", postgres_dsn, "--redis", redis_url)
-        started.append(
-            subprocess.Popen(
-                [sys.executable, "-m", "server.cli", *map(str, words)],
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                env={**os.environ, "HONGBAO_OPS__HTTP": "", **environment},
-            )
-        )
-        return started[-1]
-
-    yield one
-    for process in started:
-        with process:
-            process.kill()
-
-
-def ended(process: subprocess.Popen[str]) -> Ended:
-    said, complained = process.communicate(timeout=PATIENCE_S)
-    return Ended(process.returncode, said, complained)
 
 
 @pytest.fixture
@@ -80,13 +37,11 @@ async def waits_for_the_lock(sql: Sql) -> None:
 @pytest.mark.usefixtures("migrating")
 async def test_a_server_that_starts_is_alone_on_its_folder(serve: Serve, sql: Sql, tmp_path: Path) -> None:
     """Though its stores are elsewhere, and though nobody can be told its address yet."""
-    first = serve()
+    first = serve(tmp_path)
     await waits_for_the_lock(sql)
-    second = ended(serve())
-    assert (second.code, second.said) == (1, "")
-    assert (
-        f"a server runs on {tmp_path} already: it has not begun to serve, process {first.pid}" in second.complained
-    )
+    second = ended(serve(tmp_path))
+    assert (second.code, second.stdout) == (1, "")
+    assert f"a server already runs on {tmp_path}: it is still starting, process {first.pid}" in second.stderr
     assert (tmp_path / STATUS_SOCKET).is_socket()
     await sql.execute("SELECT pg_advisory_unlock_all()")
     wait_for(lambda: (tmp_path / SERVER_FILE).exists())
@@ -96,7 +51,7 @@ async def test_a_server_that_starts_is_alone_on_its_folder(serve: Serve, sql: Sq
 
 @pytest.mark.usefixtures("migrating")
 async def test_term_ends_a_start_at_once(serve: Serve, sql: Sql, tmp_path: Path) -> None:
-    process = serve()
+    process = serve(tmp_path)
     await waits_for_the_lock(sql)
     process.send_signal(signal.SIGTERM)
     assert ended(process).code == 0
@@ -104,7 +59,7 @@ async def test_term_ends_a_start_at_once(serve: Serve, sql: Sql, tmp_path: Path)
 
 
 async def test_hup_ends_no_start(serve: Serve, tmp_path: Path) -> None:
-    process = serve()
+    process = serve(tmp_path)
     wait_for((tmp_path / LOCK).exists)
     process.send_signal(signal.SIGHUP)  # nobody listens for it yet
     wait_for(lambda: process.poll() is not None or (tmp_path / SERVER_FILE).exists())
@@ -118,7 +73,7 @@ async def test_two_folders_do_not_share_a_socket(serve: Serve, tmp_path: Path) -
     wait_for((tmp_path / "one" / SERVER_FILE).exists)
     second = ended(serve(tmp_path / "two", HONGBAO_OPS__SOCKET=str(shared)))
     assert second.code == 1
-    assert f"hongbao: cannot listen on {shared}: another server listens there" in second.complained
+    assert f"hongbao: cannot listen on {shared}: another server listens there" in second.stderr
     assert shared.is_socket()
     first.send_signal(signal.SIGTERM)
     assert ended(first).code == 0
@@ -137,5 +92,5 @@ async def test_the_first_line_says_where_the_dashboard_is(serve: Serve, tmp_path
             wait_for((tmp_path / name / SERVER_FILE).exists)
             process.send_signal(signal.SIGTERM)
             done = ended(process)
-            assert (done.code, done.said.count("\n")) == (0, 1)
-            assert says in done.said
+            assert (done.code, done.stdout.count("\n")) == (0, 1)
+            assert says in done.stdout

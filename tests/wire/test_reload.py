@@ -9,7 +9,10 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
+from server import config
 from server.core.limits import Limits
+from server.credentials import Credentials
+from server.reload import Reading
 from tests.conftest import KEYS, Server, StartServer, batchers_of
 from tests.wire import raw as wire
 from tests.wire.conftest import Dial
@@ -49,7 +52,9 @@ async def room(start_server: StartServer, dial: Dial) -> Room:
 
 def reload(server: Server, **changed: Any) -> None:
     """Take over the limits of the room but for these."""
-    server.app.reload(msgspec.structs.replace(MUCH, **changed), KEYS, None)
+    limits = msgspec.structs.replace(MUCH, **changed)
+    settings = msgspec.structs.replace(config.load(None, {}, environment={}), limits=limits)
+    server.app.apply(Reading(settings, Credentials(KEYS, None, {})))
 
 
 Case = Callable[[Room], Awaitable[object]]

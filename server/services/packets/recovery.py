@@ -20,7 +20,7 @@ from server.core.refusals import Reason
 from server.services.packets.batch import ClaimsRecorded, ClaimsRejected, PacketsOver
 from server.services.packets.live_packet import LivePacket
 from server.services.packets.live_packets import LivePackets
-from server.services.packets.reload import Reload
+from server.services.packets.reload import PacketReload
 from server.services.runtime.bus import Bus
 from server.services.runtime.load_shedding import LoadShedding
 from server.services.runtime.outage_log import OutageLog
@@ -43,7 +43,7 @@ class PacketReady(NamedTuple):
 class Recovery:
     """Reads packets, many in one go."""
 
-    def __init__(self, reload: Reload, packets: LivePackets, limits: Limits, bus: Bus) -> None:
+    def __init__(self, reload: PacketReload, packets: LivePackets, limits: Limits, bus: Bus) -> None:
         self._reload = reload
         self._packets = packets
         self._bus = bus

@@ -23,14 +23,14 @@ from storage.redis.mirror import Log, Mirror
 LOG = structlog.get_logger()
 
 
-class Reloaded(NamedTuple):
+class ReloadOutcome(NamedTuple):
     """The outcome of reading packets."""
 
     unusable: list[LivePacket]  # they do not exist, or their records are damaged
     unannounced: dict[LivePacket, list[Claim]]  # claims in the stores that were announced by no process here
 
 
-class Reload:
+class PacketReload:
     """Reads both stores and makes them agree. Raises StoreUnavailable."""
 
     def __init__(self, packets: PacketStore, mirror: Mirror, health: MirrorHealth, groups: GroupService) -> None:
@@ -41,7 +41,7 @@ class Reload:
         self.redriven_claims = 0
         self.found_fen = 0  # of claims that stand in the books and were not seen to get there
 
-    async def load(self, lives: Sequence[LivePacket]) -> Reloaded:
+    async def load(self, lives: Sequence[LivePacket]) -> ReloadOutcome:
         """Make these packets ready. One whose re-drive was overtaken by another writer stays LOADING."""
         read_at_s = asyncio.get_running_loop().time()  # before the record is read
         ids = [live.packet_id for live in lives]
@@ -49,7 +49,7 @@ class Reload:
         await self._groups.keep([group_id for one in stored.values() for group_id in groups_of(one)])
         verdicts = {packet_id: verdict(one) for packet_id, one in stored.items()}
         overtaken = await self._redrive(stored, verdicts)
-        reloaded = Reloaded([], {})
+        reloaded = ReloadOutcome([], {})
         for live in lives:
             live.read_at_s = read_at_s
             one = stored.get(live.packet_id)

@@ -1,0 +1,53 @@
+"""`hongbao audit` and `hongbao verify`: proofs from the records alone."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+from server.cli.audit_report import print_audit, print_proof
+from server.cli.numbers import Id
+from server.cli.options import DATA, ConfigOption, DataOption, PostgresOption
+from server.cli.resources import CommandFailed, with_records
+from server.clock import Clock
+from server.config import load
+from server.services.money import audit as money_audit
+from storage.postgres.database import Database
+from storage.postgres.packets.packets import PacketStore
+
+
+def audit(*, data: DataOption = DATA, config: ConfigOption = None, postgres: PostgresOption = None) -> int:
+    """Prove from the records alone that every fen is accounted for; exit 1 and name each discrepancy.
+
+    Works while the server runs and while it does not.
+
+    Example: hongbao audit --data .hongbao
+    """
+
+    async def work(database: Database) -> int:
+        report = await money_audit.audit(database)
+        print_audit(Console(), report)
+        return 0 if report.ok else 1
+
+    return with_records(load(config, {"stores.postgres": postgres}), data, work)
+
+
+def verify(
+    packet: Id, *, data: DataOption = DATA, config: ConfigOption = None, postgres: PostgresOption = None
+) -> int:
+    """Recompute every amount of a packet from its revealed seed; exit 1 if one differs.
+
+    Example: hongbao verify 251234567890123456
+
+    Parameters
+    ----------
+    packet
+        the packet's id
+    """
+
+    async def work(database: Database) -> int:
+        rows, claims = await PacketStore(database).load([packet])
+        if packet not in rows:
+            raise CommandFailed(f"there is no packet {packet}")
+        return 0 if print_proof(Console(), rows[packet], claims[packet], Clock().now_ms()) else 1
+
+    return with_records(load(config, {"stores.postgres": postgres}), data, work)

@@ -1,0 +1,65 @@
+"""`hongbao chat`, and the pictures of it in the docs."""
+
+from __future__ import annotations
+
+import shlex
+import tempfile
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from client_sim.chat import run as chat_run
+from client_sim.chat import scene
+from client_sim.names import user_id_of
+from server.cli.numbers import Id
+from server.cli.options import DATA, ConfigOption, DataOption, UrlOption
+from server.cli.resources import mint, url_of
+from server.config import load
+from server.loop import run
+from server.process import ServerProcess
+
+
+def chat(
+    *,
+    name: Annotated[str, Parameter(name="--as")],
+    group: Id = 0,
+    lang: Literal["zh", "en"] | None = None,
+    plain: bool | None = None,
+    token: str | None = None,
+    data: DataOption = DATA,
+    config: ConfigOption = None,
+    url: UrlOption = None,
+) -> int:
+    """Chat, send and open red packets in a terminal (/help lists the commands there).
+
+    In a pipe, or with --plain, it reads one command per line and prints one event per line.
+
+    Example: hongbao chat --as 小梅
+
+    Parameters
+    ----------
+    name
+        your user id, or a name, which stands for an id (2^40 + the first 40 bits of its SHA-256)
+    group
+        id of the group to open; you become a member
+    lang
+        zh or en (default: from $LANG)
+    plain
+        lines instead of screens (default: if input or output is not a terminal)
+    token
+        a login token (default: made with the key of --data)
+    """
+    where = url or url_of(data)
+    login = token or mint(load(config, {}), data, user_id_of(name))
+    options = "" if data == DATA else f"--data {shlex.quote(str(data))}"
+    return run(chat_run.chat(where, login, name, group, lang, plain, topup_options=options))
+
+
+def screenshots(folder: Path = Path("docs")) -> int:
+    """Draw the pictures of the terminal client for the docs, from a scene on a private server."""
+    with tempfile.TemporaryDirectory(prefix="hb-") as name, ServerProcess(Path(name)) as server:
+        settings = load(None, {})
+        for path in run(scene.draw(server.url, lambda user_id: mint(settings, Path(name), user_id), folder)):
+            print(path)
+    return 0

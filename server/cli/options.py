@@ -1,0 +1,72 @@
+"""Options that several commands have, and the config that they give a server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final
+
+from cyclopts import Parameter
+
+from server.cli.numbers import Port
+from server.config import Config, ConfigError, load
+
+DATA: Final = Path(".hongbao")
+DataOption = Annotated[Path, Parameter(name="--data", help="folder of the stores, keys and sockets")]
+ConfigOption = Annotated[Path | None, Parameter(name="--config", help="TOML file (see: hongbao config default)")]
+PostgresOption = Annotated[str | None, Parameter(name="--postgres", help="DSN of your own PostgreSQL (>= 14)")]
+RedisOption = Annotated[str | None, Parameter(name="--redis", help="URL of your own Redis (>= 7.0) or Valkey")]
+UrlOption = Annotated[
+    str | None, Parameter(name="--url", help="URL of the server (default: the one that runs on --data)")
+]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Flags:
+    """The keys of the config that have an option of `hongbao serve`."""
+
+    postgres: PostgresOption = None
+    redis: RedisOption = None
+    host: Annotated[str | None, Parameter(help="address to listen on (default 127.0.0.1)")] = None
+    port: Annotated[Port | None, Parameter(help="port to listen on (default 7788; 0: any free port)")] = None
+    durability: Annotated[
+        str | None,
+        Parameter(
+            help="a claim is answered with `won` after: postgres (default, the record has committed) or redis "
+            "(Redis has fsynced)"
+        ),
+    ] = None
+    tls_certificate: Annotated[Path | None, Parameter(help="listen with TLS: certificate chain, PEM file")] = None
+    tls_key: Annotated[Path | None, Parameter(help="private key of the certificate, PEM file")] = None
+    log_level: Annotated[
+        str | None, Parameter(help="lowest level that is logged: debug, info (default), warning, error")
+    ] = None
+    log_format: Annotated[
+        str | None, Parameter(help="json, text, or auto (default: text to a terminal, else JSON)")
+    ] = None
+
+    def overrides(self) -> dict[str, object]:
+        """The given options by the keys of the config; None for the others."""
+        return {
+            "server.host": self.host,
+            "server.port": self.port,
+            "server.tls_certificate": self.tls_certificate and str(self.tls_certificate),
+            "server.tls_key": self.tls_key and str(self.tls_key),
+            "stores.postgres": self.postgres,
+            "stores.redis": self.redis,
+            "stores.durability": self.durability,
+            "log.level": self.log_level,
+            "log.format": self.log_format,
+        }
+
+
+NO_FLAGS: Final = Flags()
+
+
+def load_to_serve(path: Path | None, flags: Flags = NO_FLAGS) -> Config:
+    """The config of a server. Raises ConfigError."""
+    settings = load(path, flags.overrides())
+    if bool(settings.stores.postgres) != bool(settings.stores.redis):
+        raise ConfigError("give both --postgres and --redis, or neither (stores.postgres and stores.redis)")
+    return settings

@@ -1,0 +1,75 @@
+"""The resources that commands work on: the stores, the records in them, a running server, login tokens."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from protocol import tokens
+from server import embedded
+from server.config import Config, load_keys
+from server.embedded import StoreAddresses
+from server.instance import how_to_start, running
+from server.loop import run
+from storage.postgres.database import Database
+
+TIMEOUT_S: Final = 2.0  # of a statement, as in a server
+POOL_MAX: Final = 2
+
+
+class CommandFailed(Exception):
+    """A command cannot do what it was asked to; the message is one line for the user."""
+
+
+def stores_of(settings: Config, data: Path) -> StoreAddresses:
+    """The stores of the config; if it names none, embedded ones under the data folder. A context manager.
+
+    Raises EmbeddedError.
+    """
+    stores = settings.stores
+    return StoreAddresses(stores.postgres, stores.redis) if stores.postgres else embedded.start(data)
+
+
+def with_records(settings: Config, data: Path, work: Callable[[Database], Coroutine[Any, Any, int]]) -> int:
+    """Run `work` on the records, whether a server runs on them or not. Raises CommandFailed, EmbeddedError."""
+    if not settings.stores.postgres and not (data / "postgres").exists():
+        raise CommandFailed(
+            f"there are no records under {data}; name another folder with --data, or --postgres DSN"
+        )
+
+    async def on(dsn: str) -> int:
+        async with opened(dsn) as database:
+            return await work(database)
+
+    with stores_of(settings, data) as stores:
+        return run(on(stores.postgres_dsn))
+
+
+@asynccontextmanager
+async def opened(dsn: str, timeout_s: float = TIMEOUT_S) -> AsyncIterator[Database]:
+    """A database for the length of a command."""
+    database = Database(dsn, POOL_MAX, timeout_s)
+    await database.open()
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+def url_of(data: Path) -> str:
+    """The URL of the server that runs on a data folder. Raises CommandFailed."""
+    found = running(data)
+    if found is None:
+        raise CommandFailed(f"no server runs on {data}; {how_to_start(data)}")
+    return found.url
+
+
+def mint(settings: Config, data: Path, user_id: int, hours: float | None = None) -> str:
+    """A login token as text, signed with the last key. Raises ConfigError."""
+    data.mkdir(parents=True, exist_ok=True)
+    key_id, key = list(load_keys(settings, data).items())[-1]
+    lifetime_s = settings.auth.token_lifetime_s if hours is None else hours * 3600
+    return str(tokens.mint(user_id, int(time.time() + lifetime_s), key_id, key))

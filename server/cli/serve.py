@@ -1,0 +1,101 @@
+"""`hongbao serve`."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from server import logs
+from server.app import App, app_at
+from server.cli.options import DATA, NO_FLAGS, ConfigOption, DataOption, Flags, load_to_serve
+from server.cli.resources import stores_of
+from server.credentials import load_credentials
+from server.embedded import StoreAddresses
+from server.instance import exclusive
+from server.loop import run
+from server.reload import Reading, Reload
+from server.systemd import Systemd
+
+LOG = structlog.get_logger()
+
+
+def serve(*, data: DataOption = DATA, config: ConfigOption = None, flags: Flags = NO_FLAGS) -> int:
+    """Run the server until it is stopped (Ctrl-C or SIGTERM; a second one stops it at once).
+
+    Without --postgres and --redis it starts a private PostgreSQL and Valkey under --data. On SIGHUP it reads again
+    what may change while it runs: limits, log level, token keys, TLS files (see: hongbao config default).
+
+    Example: hongbao serve --port 7788 --postgres postgresql://me@db/hongbao --redis redis://cache:6379/0
+    """
+
+    def read() -> Reading:
+        settings = load_to_serve(config, flags)
+        return Reading(settings, load_credentials(settings, data, may_make=False))
+
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until a reload is possible: its default would end the process
+    settings = load_to_serve(config, flags)
+    data.mkdir(parents=True, exist_ok=True)
+    logs.configure(settings.log.level, settings.log.format)
+    with exclusive(data):
+        now = Reading(settings, load_credentials(settings, data))
+        with stores_of(settings, data) as stores:
+            return run(_serve(now, read, data, stores))
+
+
+def _app_of(now: Reading, read: Callable[[], Reading], data: Path, stores: StoreAddresses, systemd: Systemd) -> App:
+    keys, tls, _ = now.credentials
+    return app_at(
+        stores.postgres_dsn,
+        stores.redis_url,
+        now.config,
+        keys=keys,
+        data=data,
+        tls=tls,
+        reload=Reload(read, now),
+        systemd=systemd,
+    )
+
+
+async def _serve(now: Reading, read: Callable[[], Reading], data: Path, stores: StoreAddresses) -> int:
+    stop, systemd = _stop_on_signals(), Systemd()
+    app = _app_of(now, read, data, stores, systemd)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, app.reload)
+
+    def ready(url: str) -> None:
+        durability = now.config.stores.durability
+        facts = (f"data {data}", f"durability {durability}", app.operations.web)
+        print(f"hongbao serves {url}  ({', '.join(filter(None, facts))}; Ctrl-C stops it)", flush=True)
+        LOG.info("serving", url=url, durability=durability)
+        systemd.ready()
+
+    background = [asyncio.create_task(work) for work in (systemd.ping_watchdog(), _tell_stopping(stop, systemd))]
+    try:
+        await app.run(stop, ready)
+    finally:
+        for task in background:
+            task.cancel()
+    LOG.info("stopped")
+    return 0
+
+
+def _stop_on_signals() -> asyncio.Event:
+    """The event that the first SIGTERM or SIGINT sets; a second one cancels the current task."""
+    stop, task = asyncio.Event(), asyncio.current_task()
+    assert task is not None
+
+    def stop_or_cancel() -> None:
+        LOG.info("stopping", at_once=stop.is_set())
+        task.cancel() if stop.is_set() else stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop_or_cancel)
+    return stop
+
+
+async def _tell_stopping(stop: asyncio.Event, systemd: Systemd) -> None:
+    await stop.wait()
+    systemd.stopping()

@@ -1,0 +1,160 @@
+"""Loads the config: the command line overrides the environment, which overrides the file; every value is checked.
+
+file          [limits]  shares_max = 100
+environment   HONGBAO_LIMITS__SHARES_MAX=100
+command line  "limits.shares_max": 100
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Final, NamedTuple, get_origin
+
+import msgspec
+
+from server.config.table import KEYS, ORDER, TOGETHER
+from server.config.values import SECTIONS, TYPES, Config, ConfigError, flat, structured
+
+ENVIRONMENT_PREFIX: Final = "HONGBAO_"
+
+
+def variable(key: str) -> str:
+    """The environment variable of a key."""
+    return ENVIRONMENT_PREFIX + key.replace(".", "__").upper()
+
+
+# Variables with one underscore too few. Many variables begin with our prefix but are not ours (HONGBAO_STORE_USER;
+# a cluster announces a service as HONGBAO_SERVER_PORT=tcp://…), so one of these is a mistake only if its value is
+# valid for the key.
+MISSPELT: Final = {key.replace(".", "_").upper(): key for key in KEYS}
+
+
+class Resolved(NamedTuple):
+    """A checked config, and where each value comes from."""
+
+    config: Config
+    origins: dict[str, str]
+
+
+class Setting(NamedTuple):
+    """One value as a source gives it."""
+
+    source: str
+    key: str
+    value: Any
+    is_text: bool  # the source knows only text, so "7788" may be a number
+
+
+def load(path: Path | None, overrides: Mapping[str, object], environment: Mapping[str, str] = os.environ) -> Config:
+    """The config in force. `overrides` is the command line as "section.key": value, None for an absent option.
+
+    Raises ConfigError.
+    """
+    return resolve(path, overrides, environment).config
+
+
+def resolve(
+    path: Path | None, overrides: Mapping[str, object], environment: Mapping[str, str] = os.environ
+) -> Resolved:
+    """The config in force, as `load` returns it, and where each value comes from. Raises ConfigError."""
+    values, origins = flat(Config()), dict.fromkeys(KEYS, "default")
+    for settings in (_from_file(path), _from_environment(environment), _from_command_line(overrides)):
+        for setting in settings:
+            values[setting.key], origins[setting.key] = _checked(setting), setting.source
+    _check_pairs(values, origins)
+    return Resolved(structured(values), origins)
+
+
+def _check_pairs(values: Mapping[str, Any], origins: Mapping[str, str]) -> None:
+    for low, high in ORDER:
+        if values[low] > values[high]:
+            raise ConfigError(
+                f"{low} = {values[low]} ({origins[low]}) must not exceed {high} = {values[high]} ({origins[high]})"
+            )
+    for one, other in TOGETHER:
+        if bool(values[one]) != bool(values[other]):
+            given = one if values[one] else other
+            raise ConfigError(f"{origins[given]}: {given} is set alone; set both {one} and {other}, or neither")
+
+
+# --- sources --------------------------------------------------------------------------------------------------
+
+
+def _from_file(path: Path | None) -> Iterator[Setting]:
+    if path is None:
+        return
+    try:
+        tables = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:  # invalid TOML and invalid UTF-8 are both a ValueError
+        raise ConfigError(f"{path}: {error}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{path}: nested too deeply") from error
+    for section, table in tables.items():
+        if section not in SECTIONS:
+            raise _unknown(str(path), section)
+        if not isinstance(table, dict):
+            raise ConfigError(f"{path}: {section} is a section: write [{section}] and its keys below")
+        for key, value in table.items():
+            yield Setting(str(path), f"{section}.{key}", value, is_text=False)
+
+
+def _from_environment(environment: Mapping[str, str]) -> Iterator[Setting]:
+    for name, value in environment.items():
+        if name.startswith(ENVIRONMENT_PREFIX):
+            section, found, key = name.removeprefix(ENVIRONMENT_PREFIX).partition("__")
+            source = f"environment variable {name}"
+            if found:
+                yield Setting(source, f"{section}.{key}".lower(), value, is_text=True)
+            elif (meant := MISSPELT.get(section)) and _is_valid(Setting(source, meant, value, is_text=True)):
+                raise ConfigError(f"{source}: unknown, did you mean {variable(meant)}?")
+
+
+def _from_command_line(overrides: Mapping[str, object]) -> Iterator[Setting]:
+    for key, value in overrides.items():
+        if value is not None:
+            yield Setting("command line", key, value, is_text=True)
+
+
+# --- checks ---------------------------------------------------------------------------------------------------
+
+
+def _checked(setting: Setting) -> Any:
+    """The value in the type of its key. Raises ConfigError if there is no such key or its rule does not hold."""
+    source, key, value, is_text = setting
+    if key not in KEYS:
+        raise _unknown(source, key)
+    row = KEYS[key]
+    with suppress(msgspec.ValidationError, tomllib.TOMLDecodeError):
+        if is_text and isinstance(value, str) and get_origin(TYPES[key]) in (dict, tuple):
+            value = tomllib.loads(f"it = {value}")["it"]
+        typed = msgspec.convert(value, TYPES[key], strict=not is_text)
+        if row.rule.holds(typed):
+            return typed
+    shown = f" is {value!r}, but" if row.mask is None else ""
+    raise ConfigError(f"{source}: {key}{shown} must be {row.rule.must}")
+
+
+def _is_valid(setting: Setting) -> bool:
+    try:
+        _checked(setting)
+    except ConfigError:
+        return False
+    return True
+
+
+def _unknown(source: str, name: str) -> ConfigError:
+    """The error for an unknown key or section, with a suggestion; the section may be wrong or missing."""
+    bare = name.rpartition(".")[2]
+    close = [key for key in KEYS if key.partition(".")[2] == bare]
+    if not close and "." in name:
+        close = get_close_matches(name, KEYS, n=1)
+    elif not close:
+        known = {key.partition(".")[2]: key for key in KEYS} | {section: f"[{section}]" for section in SECTIONS}
+        close = [known[one] for one in get_close_matches(name, known, n=1)]
+    question = f", did you mean {' or '.join(close)}?" if close else ""
+    return ConfigError(f"{source}: unknown key {name}{question}")

@@ -1,0 +1,116 @@
+"""The values of the config as types: one struct per section, and the same values as a flat mapping."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+
+import msgspec
+
+from server.core.limits import Limits
+
+
+class ConfigError(Exception):
+    """The config cannot be used; the message is one line: source, key, and what the value must be."""
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A section of the file. Each key of each section has a row in `table.KEYS`."""
+
+
+class ServerSection(Section, frozen=True):
+    """The address to listen on, the number of this process, and TLS."""
+
+    host: str = "127.0.0.1"
+    port: int = 7788
+    node: int = 0
+    tls_certificate: str = ""
+    tls_key: str = ""
+
+
+class StoresSection(Section, frozen=True):
+    """The addresses of the stores, and the store behind which `won` is sent."""
+
+    postgres: str = ""
+    redis: str = ""
+    durability: Literal["postgres", "redis"] = "postgres"
+    postgres_pool_max: int = 8
+
+
+class AuthSection(Section, frozen=True):
+    """The keys that sign and verify login tokens, and the lifetime of a token."""
+
+    keys: dict[str, str] = {}
+    token_lifetime_s: float = 30 * 86_400.0
+
+
+class SettlementSection(Section, frozen=True):
+    """How claims are credited to wallets."""
+
+    batch_max: int = 1_000
+    idle_s: float = 1.0
+
+
+class RefundsSection(Section, frozen=True):
+    """How expired packets are refunded."""
+
+    interval_s: float = 1.0
+    batch_max: int = 200
+
+
+class LogSection(Section, frozen=True):
+    """The level and the format of the log."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "json", "text"] = "auto"
+
+
+class OpsSection(Section, frozen=True):
+    """The status socket and the HTTP port for operators."""
+
+    socket: str = ""
+    socket_mode: str = "0600"
+    change_uids: tuple[int, ...] = ()
+    tcp: str = ""
+    http: str = "127.0.0.1:7789"
+    http_names: tuple[str, ...] = ()
+    ready_backlog_s: float = 60.0
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All settings. `load` returns a checked one."""
+
+    server: ServerSection = ServerSection()
+    stores: StoresSection = StoresSection()
+    limits: Limits = msgspec.field(default_factory=Limits)
+    auth: AuthSection = AuthSection()
+    settlement: SettlementSection = SettlementSection()
+    refunds: RefundsSection = RefundsSection()
+    log: LogSection = LogSection()
+    ops: OpsSection = OpsSection()
+
+
+SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {
+    section.name: section.type for section in msgspec.structs.fields(Config)
+}
+TYPES: Final[dict[str, Any]] = {
+    f"{section}.{field.name}": field.type
+    for section, struct in SECTIONS.items()
+    for field in msgspec.structs.fields(struct)
+}
+
+
+def flat(config: Config) -> dict[str, Any]:
+    """The values by "section.key", in the order of the sections."""
+    return {
+        dotted: getattr(getattr(config, section), key) for dotted in TYPES for section, key in [dotted.split(".")]
+    }
+
+
+def structured(values: Mapping[str, Any]) -> Config:
+    """The inverse of `flat`."""
+    sections: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
+    for dotted, value in values.items():
+        section, _, key = dotted.partition(".")
+        sections[section][key] = value
+    return msgspec.convert(sections, Config)
