@@ -9,14 +9,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from server.top.asking import connections
-from server.top.view import Connections, Silence
-from tests.ops.answers import LISTED
+from server.top.queries import query_connections
+from server.top.state import Connections, Unreachable
+from tests.top.answers import LISTED
 
 NOBODY = "nobody is there"
 
 
-async def told(path: Path, line: bytes) -> Connections | Silence:
+async def told(path: Path, line: bytes) -> Connections | Unreachable:
     """What is heard from a server that answers this and hangs up; it is asked for `idle`."""
     asked: list[bytes] = []
 
@@ -47,11 +47,11 @@ async def test_an_answer_is_understood(tmp_path: Path) -> None:
 )
 async def test_anything_else_is_silence_with_a_reason(tmp_path: Path, line: bytes, why: str) -> None:
     heard = await told(tmp_path / "s", line)
-    assert isinstance(heard, Silence)
+    assert isinstance(heard, Unreachable)
     assert heard.why.startswith(why)
 
 
 async def test_nobody_is_there(tmp_path: Path) -> None:
     heard = await connections(tmp_path / "s", "idle", NOBODY)
-    assert isinstance(heard, Silence)
+    assert isinstance(heard, Unreachable)
     assert heard.why == NOBODY

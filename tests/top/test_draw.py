@@ -10,8 +10,8 @@ from rich.console import Console, RenderableType
 
 from server.top.curve import curve
 from server.top.draw import draw, snapshot
-from server.top.view import Answers, KeyPress, Silence, TopState
-from tests.ops.answers import answers
+from server.top.state import Answers, KeyPress, Unreachable, TopState
+from tests.top.answers import answers
 
 AT_MS = 1_700_000_000_000
 FULL = TopState().after(Answers.of(answers()))
@@ -81,7 +81,7 @@ def test_it_is_as_large_as_the_screen(width: int, height: int) -> None:
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (10, 5), (40, 10), (79, 23), (500, 3)])
 def test_a_screen_that_is_too_small_shows_what_it_can(width: int, height: int) -> None:
     assert len(screen(FULL, width, height)) == height
-    assert len(screen(FULL.after(Silence(AT_MS, "gone")), width, height)) == height
+    assert len(screen(FULL.after(Unreachable(AT_MS, "gone")), width, height)) == height
 
 
 def test_a_larger_screen_shows_more() -> None:
@@ -132,7 +132,7 @@ def test_what_a_store_says_cannot_steer_the_terminal() -> None:
 
 
 def test_silence_is_told_above_the_last_answers() -> None:
-    found = screen(FULL.after(Silence(AT_MS, "no server is there")))
+    found = screen(FULL.after(Unreachable(AT_MS, "no server is there")))
     assert found[1] == "no answer since 2023-11-14 22:13:20+00:00: no server is there; still asking"
     assert found[0] == "hongbao"  # nobody knows how it is by now
     assert found[2:] == SCREEN.splitlines()[2:]
@@ -140,7 +140,7 @@ def test_silence_is_told_above_the_last_answers() -> None:
 
 def test_before_the_first_answer_there_is_only_a_word() -> None:
     assert screen(TopState()) == ["hongbao", "waiting for the first answer", *[""] * 21, SCREEN.splitlines()[-1]]
-    found = screen(TopState().after(Silence(AT_MS, "no server is there")))
+    found = screen(TopState().after(Unreachable(AT_MS, "no server is there")))
     assert found[1].startswith("no answer since 2023-11-14 22:13:20")
 
 

@@ -19,7 +19,7 @@ from server.ops.dashboard import feed as dashboard_module
 from server.ops.dashboard.feed import CHART_S, LISTENERS_MAX
 from server.ops.health import Health
 from server.ops.samples.sample import Figures, StoreState
-from tests.ops.feed import Feed, serve
+from tests.ops.dashboard.feed import Feed, serve
 from tests.ops.samples import latencies, sample
 
 HEALTH = Health(["the server is draining"], ["redis is away: no mirror"])

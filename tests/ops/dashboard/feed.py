@@ -15,8 +15,7 @@ from server.ops.health import Health
 from server.ops.http import Http
 from server.ops.metrics import Metrics
 from server.ops.samples.sample import Sample
-from server.ops.samples.sampler import Sampler
-from tests.ops.samples import EMPTY
+from tests.ops.samples import EMPTY, FixedSampler
 
 VERSION = "1.2.3"
 NAME = "ops.example"
@@ -35,26 +34,13 @@ class Feed(NamedTuple):
         self.samples.extend(samples)
 
 
-class Scripted(Sampler):
-    """Has the samples that it is given, and takes none."""
-
-    def __init__(self, samples: list[Sample]) -> None:
-        self.samples = samples
-
-    @property
-    def newest(self) -> Sample:
-        return self.samples[-1]
-
-    def last(self, seconds: int) -> list[Sample]:
-        return self.samples[-seconds - 1 :]
-
-
 @asynccontextmanager
 async def serve(health: Health, port: int = 0) -> AsyncIterator[Feed]:
     """It is served while inside; its first sample is the empty one."""
     samples = [EMPTY]
-    dashboard = Dashboard(Scripted(samples), lambda: health, VERSION)
-    http = Http(lambda: health, Metrics(lambda: samples[-1], VERSION), dashboard.routes(), {NAME})
+    sampler = FixedSampler(samples)
+    dashboard = Dashboard(sampler, lambda: health, VERSION)
+    http = Http(lambda: health, Metrics(sampler, VERSION), dashboard.routes(), {NAME})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dashboard_module, "LOOK_S", 0.005)
         running = asyncio.create_task(dashboard.run())

@@ -11,10 +11,10 @@ import pytest
 from rich.console import Console
 from rich.live import Live
 
-from server.top import asking
+from server.top import queries
 from server.top.screen import QUIT, Screen
-from server.top.view import Answers, Connections, KeyPress
-from tests.ops.answers import LISTED, answers
+from server.top.state import Answers, Connections, KeyPress
+from tests.top.answers import LISTED, answers
 
 NOWHERE = Path("nowhere")
 

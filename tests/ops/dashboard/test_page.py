@@ -14,8 +14,8 @@ from server.core.ids import BACKEND
 from server.ops.health import Health
 from server.ops.samples.sample import AuditFault, AuditResult, HotPacket, StoreState
 from tests.conftest import Connect, StartServer
-from tests.ops.browser import browser, installed_or_skip, open_page
-from tests.ops.feed import serve
+from tests.ops.dashboard.browser import browser, installed_or_skip, open_page
+from tests.ops.dashboard.feed import serve
 from tests.ops.samples import latencies, sample
 
 PATIENCE_MS = 20_000

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from server.top.view import KEPT, LEFT_CURVES, Answers, Connections, KeyPress, Resized, Silence, TopState
-from tests.ops.answers import LISTED, answers
+from server.top.state import KEPT, LEFT_CURVES, Answers, Connections, KeyPress, Resized, Unreachable, TopState
+from tests.top.answers import LISTED, answers
 
 WINS = next(curve for curve in LEFT_CURVES if curve.title == "wins/s")
 
@@ -34,8 +34,8 @@ def test_another_order_is_no_new_second() -> None:
 
 
 def test_silence_began_when_it_was_noticed_first_and_ends_with_an_answer() -> None:
-    view = TopState().after(second(1)).after(Silence(1_000, "slow")).after(Silence(2_000, "gone"))
-    assert view.silence == Silence(1_000, "gone")
+    view = TopState().after(second(1)).after(Unreachable(1_000, "slow")).after(Unreachable(2_000, "gone"))
+    assert view.silence == Unreachable(1_000, "gone")
     assert view.answers is not None
     assert view.after(second(2)).silence is None
 
