@@ -1,4 +1,4 @@
-"""What `hongbao top` makes of servers that do not answer as they should."""
+"""How `hongbao top` handles servers that do not answer correctly."""
 
 from __future__ import annotations
 
@@ -13,45 +13,45 @@ from server.top.queries import query_connections
 from server.top.state import Connections, Unreachable
 from tests.top.answers import LISTED
 
-NOBODY = "nobody is there"
+NO_SERVER = "no server is running"
 
 
-async def told(path: Path, line: bytes) -> Connections | Unreachable:
-    """What is heard from a server that answers this and hangs up; it is asked for `idle`."""
-    asked: list[bytes] = []
+async def query(path: Path, line: bytes) -> Connections | Unreachable:
+    """Query the connections by idle time from a server that answers with `line` and closes."""
+    requests: list[bytes] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        asked.append(await reader.readline())
+        requests.append(await reader.readline())
         writer.write(line)
         writer.close()
 
     async with await asyncio.start_unix_server(serve, path):
-        heard = await connections(path, "idle", NOBODY)
-    assert asked == [b"connections --sort idle --most 50\n"]
-    return heard
+        result = await query_connections(path, "idle", NO_SERVER)
+    assert requests == [b"connections --sort idle --most 50\n"]
+    return result
 
 
-async def test_an_answer_is_understood(tmp_path: Path) -> None:
-    heard = await told(tmp_path / "s", json.dumps(LISTED).encode() + b"\n")
-    assert heard == msgspec.convert(LISTED, Connections)
+async def test_valid_answer_gives_the_connections(tmp_path: Path) -> None:
+    result = await query(tmp_path / "s", json.dumps(LISTED).encode() + b"\n")
+    assert result == msgspec.convert(LISTED, Connections)
 
 
 @pytest.mark.parametrize(
     ("line", "why"),
     [
         (b'{"error": "too many commands hang"}\n', "too many commands hang"),
-        (b'{"connections": 7}\n', "it answers in words of another version (Expected `array`, got `int`"),
-        (b"", "it hung up"),
-        (b'{"connec', "it hung up"),
+        (b'{"connections": 7}\n', "the server has another version (Expected `array`, got `int`"),
+        (b"", "the server closed the connection"),
+        (b'{"connec', "the server closed the connection"),
     ],
 )
-async def test_anything_else_is_silence_with_a_reason(tmp_path: Path, line: bytes, why: str) -> None:
-    heard = await told(tmp_path / "s", line)
-    assert isinstance(heard, Unreachable)
-    assert heard.why.startswith(why)
+async def test_invalid_answer_gives_unreachable_with_a_reason(tmp_path: Path, line: bytes, why: str) -> None:
+    result = await query(tmp_path / "s", line)
+    assert isinstance(result, Unreachable)
+    assert result.why.startswith(why)
 
 
-async def test_nobody_is_there(tmp_path: Path) -> None:
-    heard = await connections(tmp_path / "s", "idle", NOBODY)
-    assert isinstance(heard, Unreachable)
-    assert heard.why == NOBODY
+async def test_missing_server_gives_unreachable_with_the_given_text(tmp_path: Path) -> None:
+    result = await query_connections(tmp_path / "s", "idle", NO_SERVER)
+    assert isinstance(result, Unreachable)
+    assert result.why == NO_SERVER

@@ -1,4 +1,4 @@
-"""The loop of `hongbao top` by itself, with somebody who answers at once."""
+"""The event loop of `hongbao top` by itself, with answers that come at once."""
 
 from __future__ import annotations
 
@@ -21,44 +21,42 @@ NOWHERE = Path("nowhere")
 
 @pytest.fixture
 def live() -> Live:
-    """A picture that nobody sees."""
+    """A display in memory."""
     return Live(console=Console(file=io.StringIO(), width=80, height=24), auto_refresh=False)
 
 
-async def test_another_order_is_asked_for_at_once(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: asyncio.Queue[str] = asyncio.Queue()
+async def test_changed_order_is_queried_at_once(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    requests: asyncio.Queue[str] = asyncio.Queue()
 
-    async def everything(_: Path, sort: str, __: str) -> Answers:
-        asked.put_nowait(f"everything by {sort}")
+    async def query_all(_: Path, sort: str, __: str) -> Answers:
+        requests.put_nowait(f"all by {sort}")
         return Answers.of(answers())
 
-    async def only_connections(_: Path, sort: str, __: str) -> Connections:
-        asked.put_nowait(f"connections by {sort}")
+    async def query_connections(_: Path, sort: str, __: str) -> Connections:
+        requests.put_nowait(f"connections by {sort}")
         return msgspec.convert(LISTED, Connections)
 
     monkeypatch.setattr("server.top.screen.EVERY_S", 3600.0)
-    monkeypatch.setattr(asking, "answers", everything)
-    monkeypatch.setattr(asking, "connections", only_connections)
-    screen = Screen(NOWHERE, live.console, "nobody")
+    monkeypatch.setattr(queries, "query_all", query_all)
+    monkeypatch.setattr(queries, "query_connections", query_connections)
+    screen = Screen(NOWHERE, live.console, "no server")
     async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
         tasks.create_task(screen.run(live))
-        assert await asked.get() == "everything by pending"
+        assert await requests.get() == "all by pending"
         for key, sort in (("i", "idle"), ("r", "requests")):
-            screen.tell(KeyPress(key))
-            assert await asked.get() == f"connections by {sort}"
-        for key in "rhx":  # nothing new is asked for
-            screen.tell(KeyPress(key))
-        screen.tell(QUIT)
-    assert asked.empty()
+            screen.on_event(KeyPress(key))
+            assert await requests.get() == f"connections by {sort}"
+        for key in "rhx":  # no new query
+            screen.on_event(KeyPress(key))
+        screen.on_event(QUIT)
+    assert requests.empty()
 
 
-async def test_a_defect_ends_it_instead_of_leaving_a_still_picture(
-    live: Live, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_defect_while_polling_ends_the_screen(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     async def fail(_: Path, sort: str, __: str) -> Answers:
         raise RuntimeError("a defect")
 
-    monkeypatch.setattr(asking, "answers", fail)
+    monkeypatch.setattr(queries, "query_all", fail)
     async with asyncio.timeout(10):
         with pytest.raises(RuntimeError, match="a defect"):
-            await Screen(NOWHERE, live.console, "nobody").run(live)
+            await Screen(NOWHERE, live.console, "no server").run(live)

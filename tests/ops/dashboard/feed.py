@@ -1,4 +1,4 @@
-"""A dashboard over HTTP that shows the samples a test gives it."""
+"""A dashboard over HTTP that shows the samples of a test."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NAME = "ops.example"
 
 
 class Feed(NamedTuple):
-    """Where it is served."""
+    """A served dashboard."""
 
     port: int
     http: Http
@@ -30,19 +30,19 @@ class Feed(NamedTuple):
     samples: list[Sample]
 
     def show(self, *samples: Sample) -> None:
-        """These seconds pass at once."""
+        """Append samples, as if seconds had passed."""
         self.samples.extend(samples)
 
 
 @asynccontextmanager
 async def serve(health: Health, port: int = 0) -> AsyncIterator[Feed]:
-    """It is served while inside; its first sample is the empty one."""
+    """The dashboard is served inside `async with`; its first sample is EMPTY."""
     samples = [EMPTY]
     sampler = FixedSampler(samples)
     dashboard = Dashboard(sampler, lambda: health, VERSION)
     http = Http(lambda: health, Metrics(sampler, VERSION), dashboard.routes(), {NAME})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dashboard_module, "LOOK_S", 0.005)
+        patch.setattr(dashboard_module, "POLL_S", 0.005)
         running = asyncio.create_task(dashboard.run())
         try:
             yield Feed(await http.open("127.0.0.1", port), http, dashboard, samples)

@@ -1,4 +1,4 @@
-"""The page in a browser: it loads in silence, follows a real server, says when that is gone, shows no markup."""
+"""The page in a browser: it loads without errors, follows a server, reports a lost connection, shows no markup."""
 
 from __future__ import annotations
 
@@ -25,13 +25,15 @@ BUSY = sample(
     at_ms=1_700_000_001_000,
     clock_s=1001.0,
     connections=1234,
+    unrecorded=17,
+    rejected=5,
     requests={"grab": 7, "open": 4, "send_packet": 0},
     refusals={"overloaded": 3, "rate_limited": 0},
     open_ms=latencies(0.4, 4, 4, 99),
     hottest=(HotPacket("7300000000000000001", 5, 3), HotPacket("7300000000000000002", 4, None)),
 )
-CONTRAST = 4.5  # what WCAG asks of text at level AA
-FAINTEST = """() => {  // the least contrast of any text with what lies behind it
+CONTRAST = 4.5  # WCAG level AA for text
+LEAST_CONTRAST = """() => {  // the least contrast between a text and its background
     const light = (color) => {
         const parts = color.match(/[\\d.]+/g).slice(0, 3).map((part) => part / 255);
         const [r, g, b] = parts.map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
@@ -50,12 +52,12 @@ FAINTEST = """() => {  // the least contrast of any text with what lies behind i
 }"""
 
 
-class Watched(NamedTuple):
-    """A page, what it complained about and whom it asked."""
+class ObservedPage(NamedTuple):
+    """A page with its console output and its requests."""
 
     page: Page
-    complaints: list[str]
-    asked: set[str]
+    console: list[str]
+    urls: set[str]
 
 
 @pytest.fixture
@@ -65,35 +67,38 @@ async def chromium() -> AsyncIterator[Browser]:
 
 
 @pytest.fixture
-async def watched(chromium: Browser) -> Watched:
+async def observed(chromium: Browser) -> ObservedPage:
     page = await open_page(chromium, 1280, 900)
-    complaints: list[str] = []
-    asked: set[str] = set()
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda request: asked.add(request.url))
-    return Watched(page, complaints, asked)
+    console: list[str] = []
+    urls: set[str] = set()
+    page.on("console", lambda message: console.append(message.text))
+    page.on("pageerror", lambda error: console.append(str(error)))
+    page.on("request", lambda request: urls.add(request.url))
+    return ObservedPage(page, console, urls)
 
 
-async def test_it_loads_in_silence_and_asks_nobody_else(watched: Watched) -> None:
+async def test_page_loads_without_console_output_and_requests_only_its_own_server(observed: ObservedPage) -> None:
     async with serve(Health([], [])) as feed:
-        await watched.page.goto(f"http://127.0.0.1:{feed.port}/")
-        await expect(watched.page.locator("#stream")).to_have_text("live")
-        await expect(watched.page.locator("#state")).to_have_text("serving")
-        await expect(watched.page.locator("[data-text=connections]")).to_have_text("0")
+        await observed.page.goto(f"http://127.0.0.1:{feed.port}/")
+        await expect(observed.page.locator("#stream")).to_have_text("live")
+        await expect(observed.page.locator("#state")).to_have_text("serving")
+        await expect(observed.page.locator("[data-text=connections]")).to_have_text("0")
         feed.show(BUSY)
-        await expect(watched.page.locator("[data-text=connections]")).to_have_text("1,234")
-        await expect(watched.page.locator("#heat rect")).to_have_count(3)
-        await expect(watched.page.locator("#heat")).to_have_attribute("aria-label", re.compile("99 % within"))
-        await expect(watched.page.locator("#requests-legend")).to_contain_text("grab 7.0")
+        await expect(observed.page.locator("[data-text=connections]")).to_have_text("1,234")
+        await expect(observed.page.locator("[data-text=inFlight]")).to_have_text("17")
+        await expect(observed.page.locator("[data-text=retried]")).to_have_text("5")
+        assert not re.search("NaN|undefined|null", await observed.page.inner_text("body"))
+        await expect(observed.page.locator("#heat rect")).to_have_count(3)
+        await expect(observed.page.locator("#heat")).to_have_attribute("aria-label", re.compile("p99"))
+        await expect(observed.page.locator("#requests-legend")).to_contain_text("grab 7.0")
         here = f"http://127.0.0.1:{feed.port}"
-        assert {url for url in watched.asked if not url.startswith("data:")} == {f"{here}/", f"{here}/events"}
-        assert watched.complaints == []
+        assert {url for url in observed.urls if not url.startswith("data:")} == {f"{here}/", f"{here}/events"}
+        assert observed.console == []
 
 
-async def test_what_is_told_is_shown_as_text(watched: Watched) -> None:
+async def test_markup_in_a_sample_is_shown_as_text(observed: ObservedPage) -> None:
     async with serve(Health([MARKUP], [])) as feed:
-        await watched.page.goto(f"http://127.0.0.1:{feed.port}/")
+        await observed.page.goto(f"http://127.0.0.1:{feed.port}/")
         feed.show(
             replace(
                 BUSY,
@@ -104,58 +109,58 @@ async def test_what_is_told_is_shown_as_text(watched: Watched) -> None:
                 durability=MARKUP,
             )
         )
-        for place in ("#hot", "#refusals", "#stores", "#troubles", "[data-text=durability]", "#requests-legend"):
-            await expect(watched.page.locator(place)).to_contain_text(MARKUP)
-        assert await watched.page.locator("body img").count() == 0
+        for selector in ("#hot", "#refusals", "#stores", "#problems", "[data-text=durability]", "#requests-legend"):
+            await expect(observed.page.locator(selector)).to_contain_text(MARKUP)
+        assert await observed.page.locator("body img").count() == 0
 
 
-async def test_an_audit_that_failed_hides_nothing_that_was_found(watched: Watched) -> None:
+async def test_failed_audit_does_not_hide_earlier_discrepancies(observed: ObservedPage) -> None:
     found = AuditResult(1_700_000_000_500, 0.1, 2, ("wallets: one", "sends: another"))
     async with serve(Health([], [])) as feed:
-        await watched.page.goto(f"http://127.0.0.1:{feed.port}/")
-        feed.show(replace(BUSY, audit=found, audit_fault=AuditFault(1_700_000_009_000, "PostgreSQL: away")))
-        audit = watched.page.locator("#audit")
+        await observed.page.goto(f"http://127.0.0.1:{feed.port}/")
+        feed.show(
+            replace(BUSY, audit=found, audit_fault=AuditFault(1_700_000_009_000, "PostgreSQL: connection refused"))
+        )
+        audit = observed.page.locator("#audit")
         await expect(audit).to_have_text(re.compile(r"^2 discrepancies at [\d:]+, failed at [\d:]+$"))
-        await expect(watched.page.locator("#troubles")).to_contain_text(["Audit: wallets: one"])
+        await expect(observed.page.locator("#problems")).to_contain_text(["Audit: wallets: one"])
 
 
-async def test_it_says_that_there_is_no_connection_and_comes_back_by_itself(watched: Watched) -> None:
-    stream = watched.page.locator("#stream")
+async def test_page_reports_a_lost_connection_and_reconnects(observed: ObservedPage) -> None:
+    stream = observed.page.locator("#stream")
     async with serve(Health([], [])) as feed:
-        await watched.page.goto(f"http://127.0.0.1:{feed.port}/")
+        await observed.page.goto(f"http://127.0.0.1:{feed.port}/")
         await expect(stream).to_have_text("live")
     await expect(stream).to_have_text("no connection")
-    await expect(watched.page).to_have_title("hongbao: no connection")
+    await expect(observed.page).to_have_title("hongbao: no connection")
     async with serve(Health([], []), feed.port) as feed:
         await expect(stream).to_have_text("live")
         feed.show(BUSY)
-        await expect(watched.page.locator("[data-text=connections]")).to_have_text("1,234")
+        await expect(observed.page.locator("[data-text=connections]")).to_have_text("1,234")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_nothing_sticks_out_and_everything_can_be_read(chromium: Browser, scheme: str) -> None:
+async def test_page_fits_every_width_and_has_enough_contrast(chromium: Browser, scheme: str) -> None:
     page = await open_page(chromium, 1280, 900, scheme=scheme)
     async with serve(Health([], ["redis is away: opens go on without the mirror"])) as feed:
         await page.goto(f"http://127.0.0.1:{feed.port}/")
         feed.show(BUSY)
         await expect(page.locator("[data-text=connections]")).to_have_text("1,234")
-        assert await page.evaluate(FAINTEST) >= CONTRAST
+        assert await page.evaluate(LEAST_CONTRAST) >= CONTRAST
         for width in (320, 390, 560, 820, 1280):
             await page.set_viewport_size({"width": width, "height": 900})
             assert await page.evaluate("document.documentElement.scrollWidth") == width
 
 
-async def test_it_follows_a_real_server(
-    watched: Watched, start_server: StartServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
+async def test_page_shows_the_events_of_a_real_server(
+    observed: ObservedPage, start_server: StartServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("server.ops.samples.periodic_query.EVERY_S", 0.1)
-    monkeypatch.setattr(
-        "server.ops.samples.hottest.SECONDS", 600
-    )  # it must still be hot when a busy machine gets there
+    monkeypatch.setattr("server.ops.samples.hot_packets.SECONDS", 600)  # the packet must stay hot on a slow machine
     server = await start_server(ops__http="127.0.0.1:0")
-    await watched.page.goto(f"http://127.0.0.1:{server.app.operations.http_port}/")
-    await expect(watched.page.locator("#stream")).to_have_text("live")
-    await expect(watched.page.locator("[data-text=sent]")).to_have_text("0.00")
+    await observed.page.goto(f"http://127.0.0.1:{server.app.operations.http_port}/")
+    await expect(observed.page.locator("#stream")).to_have_text("live")
+    await expect(observed.page.locator("[data-text=sent]")).to_have_text("0.00")
 
     sender = await connect(server, 1)
     await (await connect(server, BACKEND)).top_up(1, 10_000)
@@ -164,10 +169,10 @@ async def test_it_follows_a_real_server(
     won = await sender.open(packet.packet_id)
     assert won.amount_fen == 888
 
-    for name, told in (("toppedUp", "100.00"), ("sent", "8.88"), ("claimed", "8.88"), ("verdict", "✓ it balances")):
-        await expect(watched.page.locator(f"[data-text={name}]")).to_have_text(told)
-    await expect(watched.page.locator("[data-text=sum]")).to_have_text(
+    for name, text in (("toppedUp", "100.00"), ("sent", "8.88"), ("claimed", "8.88"), ("verdict", "✓ balanced")):
+        await expect(observed.page.locator(f"[data-text={name}]")).to_have_text(text)
+    await expect(observed.page.locator("[data-text=sum]")).to_have_text(
         "8.88 sent = 8.88 claimed + 0.00 refunded + 0.00 in packets"
     )
-    await expect(watched.page.locator("#hot tr")).to_contain_text([str(packet.packet_id)])
-    assert watched.complaints == []
+    await expect(observed.page.locator("#hot tr")).to_contain_text([str(packet.packet_id)])
+    assert observed.console == []
