@@ -30,7 +30,7 @@ def data(tmp_path: Path) -> Path:
 
 @asynccontextmanager
 async def top(data: Path, folder: Path) -> AsyncIterator[Terminal]:
-    """`hongbao top` on `data`. Files in `folder` keep the terminal settings before and after, and the process id."""
+    """`hongbao top` on `data`. Files in `folder` keep the terminal settings before and after, and the pid."""
     words = (
         f"stty -a > {folder}/before; sh -c 'echo $$ > {folder}/pid; exec \"$@\"' - {' '.join(TOP)} {data}; "
         f"echo code $?; stty -a > {folder}/after"
