@@ -11,7 +11,7 @@ import pytest
 
 from server.top.queries import query_connections
 from server.top.state import Connections, Unreachable
-from tests.top.answers import LISTED
+from tests.ops.top.answers import LISTED
 
 NO_SERVER = "no server is running"
 

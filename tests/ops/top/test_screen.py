@@ -14,7 +14,7 @@ from rich.live import Live
 from server.top import queries
 from server.top.screen import QUIT, Screen
 from server.top.state import Answers, Connections, KeyPress
-from tests.top.answers import LISTED, answers
+from tests.ops.top.answers import LISTED, answers
 
 NOWHERE = Path("nowhere")
 

@@ -15,7 +15,7 @@ from server.top.state import (
     TopState,
     Unreachable,
 )
-from tests.top.answers import LISTED, answers
+from tests.ops.top.answers import LISTED, answers
 
 WINS = next(curve for curve in LEFT_CURVES if curve.title == "wins/s")
 

@@ -11,7 +11,7 @@ from rich.console import Console, RenderableType
 from server.top.curve import curve
 from server.top.draw import draw, snapshot
 from server.top.state import Answers, KeyPress, TopState, Unreachable
-from tests.top.answers import answers
+from tests.ops.top.answers import answers
 
 AT_MS = 1_700_000_000_000
 FULL = TopState().after(Answers.of(answers()))
