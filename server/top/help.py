@@ -7,22 +7,22 @@ from typing import Final
 from rich.table import Table
 
 MEANINGS: Final = {
-    "/s, p50, p99": "over the last 10 s; curves: the last minute, one point a second",
-    "connections, users": "connections and users at this moment; a user may have several connections",
+    "/s, p50, p99": "over the last 10 s; curves: the last minute",
+    "connections, users": "open connections; a user may have several of them",
     "packets, memory": "packets in memory; resident memory of the process",
-    "in flight": "claims that are decided and not recorded in PostgreSQL yet",
+    "in flight": "claims that are decided and not recorded yet",
     "backlog, oldest": "claims that wait to be credited; the longest wait",
     "new/s": "connections accepted",
     "wins/s": "opens that won a share",
-    "open p50, p99": "latency of a winning open, from its arrival to its reply",
+    "open p50, p99": "latency of a winning open, from arrival to reply",
     "claims/batch": "claims per commit",
     "postgres, redis": "latency of a batch at this store",
     "loop lag": "the longest delay of the event loop in the last second",
     "settled/s": "claims credited to wallets",
-    "hottest packets": "opens in the last 10 s; shares left if the packet is in memory",
-    "pending": "bytes sent that the client has not read: slow readers come first",
+    "hottest packets": "opens in the last 10 s; shares left if it is in memory",
+    "pending": "bytes the client has not read: slow readers come first",
     "idle": "time since the client sent anything",
-    "durability": "the store that must have a claim before the reply says `won`",
+    "durability": "the store that has a claim before the reply says `won`",
 }
 KEYS: Final = {
     "p i r": "sort the connections by pending, idle or requests",

@@ -909,12 +909,12 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     # --- operators ---
     Mutation(
-        "anybody on the machine may change something",
+        "every user of the machine may change something",
         "roles",
         "server/ops/socket/status_socket.py",
         "is_allowed = peer.uid in self._change_uids",
         "is_allowed = True",
-        (T_SOCKET + "changes_are_for_some_and_are_logged",),
+        (T_SOCKET + "change_is_allowed_by_user_id_and_logged",),
     ),
     Mutation(
         "a reload that claims what needs a restart",

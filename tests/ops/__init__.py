@@ -1,1 +1,1 @@
-"""Operators: what the server tells of itself, and what may be asked of it."""
+"""Tests of the operators' side: samples, status socket, HTTP, metrics, dashboard."""

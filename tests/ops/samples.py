@@ -1,4 +1,4 @@
-"""Samples made of literal values."""
+"""Samples with literal values."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from server.core.latency import Histogram, Latencies
 from server.ops.samples.sample import Sample, StoreState
+from server.ops.samples.sampler import Sampler
 
 EMPTY = Sample(
     at_ms=1_700_000_000_000,
@@ -52,6 +53,20 @@ EMPTY = Sample(
 def sample(**changes: Any) -> Sample:
     """The empty sample with changes."""
     return replace(EMPTY, **changes)
+
+
+class FixedSampler(Sampler):
+    """Returns the samples that a test appends to its list, and takes none itself."""
+
+    def __init__(self, samples: list[Sample]) -> None:
+        self.samples = samples
+
+    @property
+    def newest(self) -> Sample:
+        return self.samples[-1]
+
+    def last(self, seconds: int) -> list[Sample]:
+        return self.samples[-seconds - 1 :]
 
 
 def latencies(*all_ms: float) -> Latencies:

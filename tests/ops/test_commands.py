@@ -1,9 +1,10 @@
-"""Every command of the status socket, asked of a server on real stores."""
+"""Every command of the status socket, sent to a server on real stores."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from structlog.testing import capture_logs
 from bench.chaos.proxy import Proxy
 from protocol import codes
 from server import logs
-from server.ops.samples.sampler import KEPT
+from server.ops.samples.sampler import SAMPLES_KEPT
 from server.ops.socket.commands import MOST_MAX
+from server.ops.socket.old_names import RENAMED_KEYS, RenamedKey, add_old_keys, remove_old_keys
 from server.ops.socket.status_socket import ask
 from server.reload import Outcome
 from storage.postgres.packets.packets import PacketStore
@@ -34,11 +36,15 @@ READS = {
     "stores",
     "user",
 }
-CHANGES = {"drain", "kick", "log-level", "reload"}
+CHANGES = {"disconnect", "drain", "kick", "log-level", "reload"}
 
 
-async def test_help_tells_the_table(server: Server, ask_server: Ask) -> None:
-    table = (await ask_server("help"))["commands"]
+async def test_help_lists_every_command_and_every_renamed_key(server: Server, ask_server: Ask) -> None:
+    answer = await ask_server("help")
+    assert {(key["command"], key["new"]) for key in answer["renamed_keys"]} == {
+        (key.command, key.new) for key in RENAMED_KEYS
+    }
+    table = answer["commands"]
     by_role = {
         role: {row["command"].split()[0] for row in table if row["role"] == role} for role in ("read", "change")
     }
@@ -54,7 +60,7 @@ async def test_help_tells_the_table(server: Server, ask_server: Ask) -> None:
         ("help", "me"),
         ("rates", "--seconds"),
         ("rates", "--seconds", 0),
-        ("rates", "--seconds", KEPT),
+        ("rates", "--seconds", SAMPLES_KEPT),
         ("rates", "10"),
         ("connections", "--sort", "beauty"),
         ("connections", "--most", MOST_MAX + 1),
@@ -74,12 +80,13 @@ async def test_help_tells_the_table(server: Server, ask_server: Ask) -> None:
         ("audit", "--now"),
         ("log-level", "loud"),
         ("log-level",),
+        ("disconnect",),
         ("kick",),
         ("drain", "now"),
         ("reload", "now"),
     ],
 )
-async def test_what_was_not_understood_is_explained(
+async def test_bad_arguments_are_answered_with_the_usage(
     server: Server, ask_server: Ask, words: tuple[object, ...]
 ) -> None:
     answer = await ask_server(*words)
@@ -87,7 +94,7 @@ async def test_what_was_not_understood_is_explained(
     assert answer["usage"].startswith(str(words[0]))
 
 
-async def test_status_and_rates(server: Server, ask_server: Ask, party: MakeParty) -> None:
+async def test_status_and_rates_show_what_clients_did(server: Server, ask_server: Ask, party: MakeParty) -> None:
     guests = await party(server, 3)
     packet = await guests.lucky(1_000, 3)
     await guests.all_open(packet)
@@ -117,48 +124,52 @@ async def test_status_and_rates(server: Server, ask_server: Ask, party: MakePart
     assert sample.redis_ms.number >= sample.batches
     assert sample.rss_bytes > 10_000_000
 
-    async def hot() -> bool:
+    async def is_hot() -> bool:
         return bool((await ask_server("rates", "--seconds", 3))["hottest"])
 
-    await until(hot)
+    await until(is_hot)
     answer = await ask_server("rates")
     assert answer["hottest"] == [{"packet": str(packet), "opens": 3, "left": 0}]
     assert answer["now"]["connections"] == 5
     assert answer["rates"]["seconds"] >= 0
 
 
-async def test_connections_are_sorted(server: Server, ask_server: Ask, connect: Connect) -> None:
+async def test_connections_have_the_requested_order(server: Server, ask_server: Ask, connect: Connect) -> None:
     one, two, three = [await connect(server, user_id) for user_id in (1, 2, 3)]
     for _ in range(5):
         await two.balance()
     await three.balance()
     by_requests = await ask_server("connections", "--sort", "requests", "--most", 2)
-    assert by_requests["in_all"] == 3
+    assert by_requests["total"] == by_requests["in_all"] == 3
     assert [(row["user_id"], row["requests"]) for row in by_requests["connections"]] == [(2, 6), (3, 2)]
     assert by_requests["connections"][0]["address"].startswith("127.0.0.1:")
     now_s = server.app.listener.now_s()
     for session in server.app.listener.sessions.values():
         session.heard_s = now_s - session.user_id * 100
-    by_silence = (await ask_server("connections", "--sort", "idle"))["connections"]
-    assert [(row["user_id"], row["idle_s"] // 100) for row in by_silence] == [(3, 3), (2, 2), (1, 1)]
+    by_idle_time = (await ask_server("connections", "--sort", "idle"))["connections"]
+    assert [(row["user_id"], row["idle_s"] // 100) for row in by_idle_time] == [(3, 3), (2, 2), (1, 1)]
     by_bytes = (await ask_server("connections"))["connections"]
     assert [row["pending_bytes"] for row in by_bytes] == [0, 0, 0]
     assert one.is_connected
 
 
-async def test_who_does_not_read_is_found(start_server: StartServer, ask_server: Ask, connect: Connect) -> None:
+async def test_connection_that_does_not_read_is_listed_first(
+    start_server: StartServer, ask_server: Ask, connect: Connect
+) -> None:
     server = await start_server(limits__outgoing_bytes_max=100_000_000)
     await connect(server, 1)
-    deaf = await connect(server, 2)
+    stalled = await connect(server, 2)
     (session,) = server.app.hub.sessions(2)
-    deaf._wire._transport.pause_reading()  # type: ignore[union-attr]
+    stalled._wire._transport.pause_reading()  # type: ignore[union-attr]
     session.push(bytes(30_000_000), can_wait=False)
     await asyncio.sleep(0)
     first = (await ask_server("connections", "--most", 1))["connections"]
     assert [(row["user_id"], row["pending_bytes"] > 1_000_000) for row in first] == [(2, True)]
 
 
-async def test_a_packet_in_every_layer(server: Server, ask_server: Ask, party: MakeParty) -> None:
+async def test_packet_is_shown_in_every_layer_without_its_seed(
+    server: Server, ask_server: Ask, party: MakeParty
+) -> None:
     guests = await party(server, 3)
     packet = await guests.lucky(1_000, 3)
     seed = bytes((await PacketStore(server.app.stores.database).rows([packet]))[packet].seed)
@@ -175,13 +186,15 @@ async def test_a_packet_in_every_layer(server: Server, ask_server: Ask, party: M
     assert (record["claims"], record["closed_at_ms"]) == (2, None)
     assert record["claimed_fen"] + record["unopened_fen"] == 1_000
     assert found["memory"] == {
-        "being_read": False,
+        "loading": False,
         "claims": 2,
         "durable_claims": 2,
         "batches_in_flight": 0,
         "waiting": 0,
-        "undone": 0,
+        "rejected": 0,
         "mirrored": True,
+        "being_read": False,  # old names
+        "undone": 0,
     }
     assert found["mirror"] == {"bytes": 41, "claims": 2, "closed": False, "readable": True}
     assert {(one["user_id"], one["amount_fen"]) for one in found["newest_claims"]} > {(3, won.amount_fen)}
@@ -193,15 +206,15 @@ async def test_a_packet_in_every_layer(server: Server, ask_server: Ask, party: M
     assert await ask_server("packet", packet + 1) == {"error": f"there is no packet {packet + 1}"}
 
 
-async def test_a_user_and_a_group(server: Server, ask_server: Ask, party: MakeParty) -> None:
+async def test_user_and_group_are_shown(server: Server, ask_server: Ask, party: MakeParty) -> None:
     guests = await party(server, 2)
     await guests.lucky(1_000, 3)
     await guests.guests[0].close()
 
-    async def gone() -> bool:
+    async def has_left() -> bool:
         return (await ask_server("group", guests.group))["online"] == 2
 
-    await until(gone)
+    await until(has_left)
     assert await ask_server("group", guests.group) == {
         "group": str(guests.group),
         "name": "party",
@@ -212,15 +225,19 @@ async def test_a_user_and_a_group(server: Server, ask_server: Ask, party: MakePa
     }
     sender = await ask_server("user", 1)
     assert (sender["user_id"], sender["balance_fen"]) == (1, 99_000)
-    assert [place["stream"] for place in sender["places"]] == [str(guests.group)]
+    assert [chat["stream"] for chat in sender["chats"]] == [str(guests.group)]
+    assert sender["chats_total"] == 1
+    assert (sender["places"], sender["places_in_all"]) == (sender["chats"], 1)  # old names
     assert len(sender["connections"]) == 1
     absent = await ask_server("user", 2)
-    assert (absent["connections"], len(absent["places"])) == ([], 1)
+    assert (absent["connections"], len(absent["chats"])) == ([], 1)
     assert (await ask_server("user", 999))["balance_fen"] == 0
     assert await ask_server("group", 5) == {"error": "there is no group 5"}
 
 
-async def test_stores_queues_and_refunds(start_server: StartServer, ask_server: Ask, party: MakeParty) -> None:
+async def test_stores_settlement_and_refunds_are_shown(
+    start_server: StartServer, ask_server: Ask, party: MakeParty
+) -> None:
     server = await start_server(limits__packet_lifetime_s=0.5, refunds__interval_s=0.01)
     guests = await party(server, 3)
     packet = await guests.lucky(1_000, 3)
@@ -231,14 +248,15 @@ async def test_stores_queues_and_refunds(start_server: StartServer, ask_server: 
     assert stores["postgres"]["version"].split(".")[0].isdecimal()
     assert stores["postgres"]["pool_open"] >= 1
 
-    async def over() -> bool:
+    async def is_refunded() -> bool:
         settled = (await ask_server("settlement"))["settled"]
         return settled == 1 and (await ask_server("refunds"))["refunded_packets"] == 1
 
-    await until(over)
+    await until(is_refunded)
     assert await ask_server("settlement") == {
         "settled": 1,
-        "on_their_way": 0,
+        "in_flight": 0,
+        "on_their_way": 0,  # old name
         "waiting": {"claims": 0, "amount_fen": 0, "oldest_at_ms": None, "age_s": 0.0},
     }
     assert await ask_server("refunds") == {
@@ -249,48 +267,50 @@ async def test_stores_queues_and_refunds(start_server: StartServer, ask_server: 
     }
     status = await ask_server("status")
     assert status["money_fen"]["refunded"] == 1_000 - won.amount_fen
-    await server.app.operations._figures.ask_once()
+    await server.app.operations._figures.query_once()
     assert (await ask_server("status"))["money_fen"]["in_packets"] == 0
 
 
-async def test_what_waits_is_told(server: Server, ask_server: Ask, party: MakeParty) -> None:
+async def test_settlement_shows_the_claims_that_wait(server: Server, ask_server: Ask, party: MakeParty) -> None:
     guests = await party(server, 2)
 
-    async def never(*_: object) -> tuple[int, list[Any]]:
+    async def never_settle(*_: object) -> tuple[int, list[Any]]:
         await asyncio.sleep(3600)
         raise AssertionError
 
-    server.app.stores.settlement.settle = never  # type: ignore[method-assign]
-    server.app.services.settlement._wake.set()  # so that the round under way is not the one that takes it
+    server.app.stores.settlement.settle = never_settle  # type: ignore[method-assign]
+    server.app.services.settlement._wake.set()  # else the round in progress would take the claim
     await asyncio.sleep(0.02)
     packet = await guests.lucky(1_000, 3)
     (won,) = await guests.all_open(packet, guests.guests[:1])
     waiting = (await ask_server("settlement"))["waiting"]
     assert (waiting["claims"], waiting["amount_fen"]) == (1, won.amount_fen)
-    await server.app.operations._figures.ask_once()
+    await server.app.operations._figures.query_once()
     status = await ask_server("status")
     assert status["settlement"].items() >= {"waiting_claims": 1, "waiting_fen": won.amount_fen}.items()
     assert status["money_fen"]["in_packets"] == 1_000 - won.amount_fen
 
 
-async def test_an_audit_runs_beside_the_server(server: Server, ask_server: Ask, party: MakeParty, sql: Any) -> None:
+async def test_audit_result_is_kept_when_a_later_audit_fails(
+    server: Server, ask_server: Ask, party: MakeParty, sql: Any
+) -> None:
     guests = await party(server, 2)
     await guests.all_open(await guests.lucky(1_000, 3))
     assert await ask_server("audit") == {"running": True, "ok": None, "last": None, "fault": None}
 
-    async def ended() -> bool:
+    async def has_ended() -> bool:
         return not (await ask_server("audit"))["running"]
 
-    await until(ended, within_s=60)
+    await until(has_ended, within_s=60)
     good = await ask_server("audit")
     assert (good["running"], good["ok"], good["last"]["discrepancies"], good["fault"]) == (False, True, 0, None)
     assert " 1 packets, 2 claims, " in good["last"]["checked"]
     assert (await ask_server("status"))["audit"] == good["last"]
 
     await sql.execute("UPDATE wallets SET balance_fen = balance_fen + 1 WHERE user_id = 1")
-    assert (await ask_server("audit"))["last"] == good["last"]  # not asked for again
+    assert (await ask_server("audit"))["last"] == good["last"]  # no new audit was requested
     assert (await ask_server("audit", "--again"))["running"]
-    await until(ended, within_s=60)
+    await until(has_ended, within_s=60)
     bad = await ask_server("audit")
     assert (bad["ok"], bad["last"]["discrepancies"]) == (False, 2)
     assert bad["last"]["first"][0].startswith("wallets: wallet of user 1 holds")
@@ -298,7 +318,7 @@ async def test_an_audit_runs_beside_the_server(server: Server, ask_server: Ask, 
     audits = server.app.operations._audits
     dsn, audits._dsn = audits._dsn, "postgresql:///?host=/nowhere"
     assert (await ask_server("audit", "--again"))["running"]
-    await until(ended, within_s=60)
+    await until(has_ended, within_s=60)
     failed = await ask_server("audit")
     assert (failed["ok"], failed["last"]) == (False, bad["last"])
     assert failed["fault"]["why"].startswith("PostgreSQL: ")
@@ -307,36 +327,70 @@ async def test_an_audit_runs_beside_the_server(server: Server, ask_server: Ask, 
 
     audits._dsn = dsn
     await ask_server("audit", "--again")
-    await until(ended, within_s=60)
+    await until(has_ended, within_s=60)
     assert (await ask_server("audit"))["fault"] is None
 
 
-async def test_kick(server: Server, ask_server: Ask, connect: Connect) -> None:
-    kicked, other = await connect(server, 7), await connect(server, 8)
+async def test_disconnect_closes_the_connections_of_one_user(
+    server: Server, ask_server: Ask, connect: Connect
+) -> None:
+    client, other = await connect(server, 7), await connect(server, 8)
     with capture_logs() as events:
-        assert await ask_server("kick", 7) == {"closed": 1}
+        assert await ask_server("disconnect", 7) == {"closed": 1}
     assert [(event["event"], event["command"], event["uid"], event["pid"]) for event in events] == [
-        ("operator_changes", ["kick", "7"], os.getuid(), os.getpid())
+        ("operator_changes", ["disconnect", "7"], os.getuid(), os.getpid())
     ]
 
-    async def is_back() -> bool:
-        return kicked.reconnects == 1 and kicked.is_connected
+    async def has_reconnected() -> bool:
+        return client.reconnects == 1 and client.is_connected
 
-    await until(is_back)
+    await until(has_reconnected)
     assert other.reconnects == 0
     assert server.app.listener.closes[codes.Close.BY_OPERATOR] == 1
     assert codes.should_reconnect(codes.Close.BY_OPERATOR)
-    assert await ask_server("kick", 9) == {"error": "user 9 has no connection"}
+    assert await ask_server("disconnect", 9) == {"error": "user 9 has no connection"}
 
 
-async def test_log_level(server: Server, ask_server: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_kick_disconnects_and_names_its_new_name(server: Server, ask_server: Ask, connect: Connect) -> None:
+    await connect(server, 7)
+    assert await ask_server("kick", 7) == {"closed": 1, "deprecated": "kick is now called disconnect"}
+    rows = {row["command"].split()[0]: row for row in (await ask_server("help"))["commands"]}
+    assert rows["kick"]["help"].startswith("the old name of disconnect")
+    assert rows["kick"]["role"] == rows["disconnect"]["role"] == "change"
+
+
+async def test_status_has_the_old_keys_with_the_values_of_the_new_ones(server: Server, ask_server: Ask) -> None:
+    server.app.services.commit.unrecorded, server.app.services.commit.rejected_claims = 3, 4
+    commit = (await ask_server("status"))["commit"]
+    assert (commit["in_flight"], commit["on_their_way"], commit["rejected"], commit["undone"]) == (3, 3, 4, 4)
+    server.app.services.commit.unrecorded = 0  # else the server would wait for these claims when it stops
+
+
+@pytest.mark.parametrize("key", RENAMED_KEYS)
+def test_old_keys_are_added_and_removed(key: RenamedKey) -> None:
+    inner = {key.new: 5, "other": 6}
+    answer: dict[str, Any] = {key.parent: dict(inner)} if key.parent else dict(inner)
+    before = deepcopy(answer)
+    add_old_keys(key.command, answer)
+    assert (answer[key.parent] if key.parent else answer)[key.old] == 5
+    remove_old_keys(key.command, answer)
+    assert answer == before
+
+
+def test_old_keys_are_not_added_to_an_answer_without_that_part() -> None:
+    answer: dict[str, Any] = {"packet": "5", "memory": None}
+    add_old_keys("packet", answer)
+    assert answer == {"packet": "5", "memory": None}
+
+
+async def test_log_level_is_set(server: Server, ask_server: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     levels: list[str] = []
     monkeypatch.setattr(logs, "set_level", levels.append)
     assert await ask_server("log-level", "debug") == {"log_level": "debug"}
     assert levels == ["debug"]
 
 
-async def test_reload(server: Server, ask_server: Ask) -> None:
+async def test_reload_reports_what_changed(server: Server, ask_server: Ask) -> None:
     assert await ask_server("reload") == {
         "error": "this server was started without a config that can be read again"
     }
@@ -346,7 +400,7 @@ async def test_reload(server: Server, ask_server: Ask) -> None:
     assert await ask_server("reload") == {"error": "no such file"}
 
 
-async def test_drain(server: Server, ask_server: Ask, connect: Connect) -> None:
+async def test_drain_stops_the_server(server: Server, ask_server: Ask, connect: Connect) -> None:
     client = await connect(server, 7)
     assert await ask_server("drain") == {"draining": True}
     assert server._task is not None
@@ -356,7 +410,7 @@ async def test_drain(server: Server, ask_server: Ask, connect: Connect) -> None:
         await ask_server("status")
 
 
-async def test_a_store_that_is_frozen_hides_nothing_else(
+async def test_lookups_report_a_frozen_redis_and_still_answer(
     start_server: StartServer, ask_server: Ask, party: MakeParty, redis_proxy: tuple[Proxy, str]
 ) -> None:
     proxy, url = redis_proxy
@@ -373,7 +427,7 @@ async def test_a_store_that_is_frozen_hides_nothing_else(
         proxy.flow()
 
 
-async def test_without_stores_it_answers(
+async def test_server_answers_operators_without_stores(
     start_server: StartServer,
     ask_server: Ask,
     postgres_proxy: tuple[Proxy, str],
@@ -384,11 +438,11 @@ async def test_without_stores_it_answers(
     await postgres.cut()
     await redis.cut()
 
-    async def known() -> bool:
-        postgres.break_connections()  # one that was being made when it was cut
+    async def is_not_ready() -> bool:
+        postgres.break_connections()  # those that were being opened during the cut
         return not (await ask_server("status"))["ready"]
 
-    await until(known)
+    await until(is_not_ready)
     status = await ask_server("status")
     (reason,) = status["reasons"]
     assert reason.startswith("postgres is away: PostgreSQL: ")
@@ -405,27 +459,27 @@ async def test_without_stores_it_answers(
     await postgres.heal()
     await redis.heal()
 
-    async def well() -> bool:
+    async def is_healthy() -> bool:
         status = await ask_server("status")
         return bool(status["ready"] and not status["degraded"])
 
-    await until(well)
+    await until(is_healthy)
 
 
-async def test_it_answers_before_the_stores_do(
+async def test_server_answers_operators_before_its_stores_respond(
     start_server: StartServer, ask_server: Ask, postgres_proxy: tuple[Proxy, str]
 ) -> None:
     proxy, dsn = postgres_proxy
     proxy.stall()
     starting = asyncio.create_task(start_server(stores__postgres=dsn))  # type: ignore[arg-type]
 
-    async def answers() -> bool:
+    async def is_starting() -> bool:
         try:
             return (await ask_server("status"))["state"] == "starting"
         except OSError:
             return False
 
-    await until(answers)
+    await until(is_starting)
     status = await ask_server("status")
     assert (status["ready"], status["reasons"][0]) == (False, "the server is starting")
     proxy.flow()
@@ -433,7 +487,7 @@ async def test_it_answers_before_the_stores_do(
     assert (await ask_server("status"))["state"] == "serving"
 
 
-async def test_elsewhere_with_another_mode_and_over_tcp(
+async def test_socket_path_mode_and_tcp_follow_the_config(
     start_server: StartServer, tmp_path: Path, unused_tcp_port: int
 ) -> None:
     path = tmp_path / "ops.sock"
@@ -441,7 +495,7 @@ async def test_elsewhere_with_another_mode_and_over_tcp(
     assert path.stat().st_mode & 0o777 == 0o660
     assert (await ask(path, "status"))["state"] == "serving"
     reader, writer = await asyncio.open_connection("127.0.0.1", unused_tcp_port)
-    writer.write(b"settlement\nkick 1\n")
+    writer.write(b"settlement\ndisconnect 1\n")
     assert b'"settled":0' in await reader.readline()
     assert b"error" in await reader.readline()
     writer.close()

@@ -1,4 +1,4 @@
-"""Probes and metrics of a server on real stores: each number moves when it should."""
+"""Probes and metrics of a server on real stores: every counter counts what its name says."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Scrape = Callable[[], Awaitable[dict[str, float]]]
 
 @pytest.fixture
 async def server(start_server: StartServer) -> Server:
-    """With HTTP, with packets that soon expire, and a rate that one can exceed."""
+    """A server with HTTP, packets that soon expire, and a low limit on totals."""
     return await start_server(
         ops__http="127.0.0.1:0",
         limits__packet_lifetime_s=1.0,
@@ -36,10 +36,10 @@ async def server(start_server: StartServer) -> Server:
 
 @pytest.fixture
 def scrape(server: Server) -> Scrape:
-    """Every series of a scrape that is not older than the call."""
+    """All series of a scrape; its sample is not older than the call."""
 
     async def one() -> dict[str, float]:
-        server.app.operations.sampler._samples.clear()  # the next one is taken when it is asked for
+        server.app.operations.sampler._samples.clear()  # the next sample is taken on request
         answer = await get(server.app.operations.http_port, "/metrics")
         return {
             sample.name + "".join(f",{value}" for value in sample.labels.values()): sample.value
@@ -54,7 +54,7 @@ async def ready(server: Server) -> Answer:
     return await get(server.app.operations.http_port, "/readyz")
 
 
-async def test_every_counter_moves_when_it_should(
+async def test_every_counter_counts_its_events(
     server: Server, scrape: Scrape, party: MakeParty, connect: Connect
 ) -> None:
     before = await scrape()
@@ -69,12 +69,12 @@ async def test_every_counter_moves_when_it_should(
     claimed = sum(one.amount_fen for one in won)
     assert (await guests.guests[0].grab(packet)).answer == "claimed"
 
-    async def over() -> bool:
+    async def is_refunded() -> bool:
         now = await scrape()
         return now["hongbao_refunded_packets_total"] == 1 and now["hongbao_settled_claims_total"] == 2
 
-    await until(over)
-    await server.app.operations._figures.ask_once()
+    await until(is_refunded)
+    await server.app.operations._figures.query_once()
     now = await scrape()
     moved = {name: now[name] - before.get(name, 0) for name in now if now[name] != before.get(name, 0)}
     batches = moved["hongbao_batches_total"]
@@ -118,7 +118,9 @@ async def test_every_counter_moves_when_it_should(
     }
 
 
-async def test_money_is_counted_though_the_reply_of_its_batch_was_lost(server: Server, party: MakeParty) -> None:
+async def test_claimed_money_is_counted_once_when_the_reply_of_a_batch_is_lost(
+    server: Server, party: MakeParty
+) -> None:
     guests = await party(server, 3)
     packet = await guests.lucky(1_000, 3)
     records = server.app.services.commit._packets
@@ -140,7 +142,7 @@ async def test_money_is_counted_though_the_reply_of_its_batch_was_lost(server: S
     assert sample.money_fen["claimed"] == 1_000
 
 
-async def test_ready_only_while_postgres_is_there(
+async def test_server_is_not_ready_without_postgres(
     start_server: StartServer, postgres_proxy: tuple[Proxy, str]
 ) -> None:
     proxy, dsn = postgres_proxy
@@ -149,13 +151,13 @@ async def test_ready_only_while_postgres_is_there(
     await proxy.cut()
 
     async def is_away() -> bool:
-        proxy.break_connections()  # one that was being made when it was cut
+        proxy.break_connections()  # those that were being opened during the cut
         return (await ready(server)).status == 503
 
     await until(is_away)
-    told = json.loads((await ready(server)).body)
-    assert (told["ready"], len(told["reasons"])) == (False, 1)
-    assert told["reasons"][0].startswith("postgres is away: PostgreSQL: ")
+    health = json.loads((await ready(server)).body)
+    assert (health["ready"], len(health["reasons"])) == (False, 1)
+    assert health["reasons"][0].startswith("postgres is away: PostgreSQL: ")
     assert (await get(server.app.operations.http_port, "/livez")).status == 200
     await proxy.heal()
 
@@ -166,22 +168,22 @@ async def test_ready_only_while_postgres_is_there(
 
 
 @pytest.mark.parametrize(("durability", "status"), [("postgres", 200), ("redis", 503)])
-async def test_redis_is_needed_in_its_own_tier(
+async def test_redis_is_needed_only_with_durability_redis(
     start_server: StartServer, redis_proxy: tuple[Proxy, str], durability: str, status: int
 ) -> None:
     proxy, url = redis_proxy
     server = await start_server(ops__http="127.0.0.1:0", stores__redis=url, stores__durability=durability)
     await proxy.cut()
-    server.app.services.mirror_health.is_up = False  # as the next batch would find out
+    server.app.services.mirror_health.is_up = False  # as the next batch would set it
     answer = await ready(server)
-    told = json.loads(answer.body)
+    health = json.loads(answer.body)
     assert answer.status == status
-    assert told["reasons" if status == 503 else "degraded"][0].startswith("redis is away: opens ")
+    assert health["reasons" if status == 503 else "degraded"][0].startswith("redis is away: opens ")
 
 
-async def test_not_ready_while_draining(server: Server, ask_server: Ask) -> None:
+async def test_server_is_not_ready_while_draining(server: Server, ask_server: Ask) -> None:
     port, hold = server.app.operations.http_port, asyncio.create_task(asyncio.sleep(3600))
-    server.app.dispatch._tasks.add(hold)  # somebody still waits for an answer
+    server.app.dispatch._tasks.add(hold)  # a request in progress keeps the server draining
     await ask_server("drain")
 
     async def draining() -> bool:
@@ -199,10 +201,10 @@ async def test_not_ready_while_draining(server: Server, ask_server: Ask) -> None
         await get(port, "/livez")
 
 
-async def test_not_ready_with_an_old_backlog(server: Server) -> None:
+async def test_server_is_not_ready_with_an_old_backlog(server: Server) -> None:
     operations = server.app.operations
     assert (await ready(server)).status == 200
-    await operations._figures.ask_once()
+    await operations._figures.query_once()
     old_ms = operations.sampler.now().at_ms - 61_000
     figures = operations._figures.figures
     assert figures is not None
@@ -213,7 +215,7 @@ async def test_not_ready_with_an_old_backlog(server: Server) -> None:
     assert json.loads(answer.body)["reasons"][0].startswith("a claim has waited 61 s")
 
 
-async def test_a_port_that_is_taken_is_said_and_the_server_serves(
+async def test_server_serves_without_http_when_the_port_is_taken(
     start_server: StartServer, server: Server, connect: Connect
 ) -> None:
     taken = f"127.0.0.1:{server.app.operations.http_port}"
@@ -225,15 +227,15 @@ async def test_a_port_that_is_taken_is_said_and_the_server_serves(
     assert await (await connect(other, 7)).balance() == 0
 
 
-async def test_a_slow_loop_is_told(server: Server) -> None:
+async def test_blocked_event_loop_shows_in_the_loop_lag(server: Server) -> None:
     sampler = server.app.operations.sampler
     seen = sampler.newest
 
-    async def sampled() -> bool:
+    async def has_new_sample() -> bool:
         return sampler.newest is not seen
 
-    await until(sampled)
-    time.sleep(0.5)  # noqa: ASYNC251  this is what a defect would do
+    await until(has_new_sample)
+    time.sleep(0.5)  # noqa: ASYNC251  blocks the loop like a defect
     seen = sampler.newest
-    await until(sampled)
+    await until(has_new_sample)
     assert max(one.loop_lag_ms for one in sampler.last(60)) >= 390

@@ -1,4 +1,4 @@
-"""Whether traffic may come, from literal samples."""
+"""Readiness, judged from literal samples."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from server.ops.samples.sample import Figures, StoreState
 from tests.ops.samples import EMPTY, sample
 
 UP = StoreState(True, 1)
-AWAY = StoreState(False, 2, "gone fishing")
+AWAY = StoreState(False, 2, "connection refused")
 
 
-def test_all_is_well() -> None:
+def test_serving_server_with_both_stores_is_ready() -> None:
     assert health(EMPTY, 60) == Health([], [])
     assert health(EMPTY, 60).ready
 
 
 @pytest.mark.parametrize("state", ["starting", "draining"])
-def test_only_a_server_that_serves_is_ready(state: str) -> None:
+def test_server_that_is_not_serving_is_not_ready(state: str) -> None:
     assert health(sample(state=state), 60) == Health([f"the server is {state}"], [])
     assert not health(sample(state=state), 60).ready
 
@@ -26,15 +26,13 @@ def test_only_a_server_that_serves_is_ready(state: str) -> None:
 @pytest.mark.parametrize(
     ("durability", "away", "reasons", "degraded"),
     [
-        ("postgres", "postgres", ["postgres is away: gone fishing"], []),
-        ("postgres", "redis", [], ["redis is away: gone fishing"]),
-        ("redis", "postgres", ["postgres is away: gone fishing"], []),
-        ("redis", "redis", ["redis is away: gone fishing"], []),
+        ("postgres", "postgres", ["postgres is away: connection refused"], []),
+        ("postgres", "redis", [], ["redis is away: connection refused"]),
+        ("redis", "postgres", ["postgres is away: connection refused"], []),
+        ("redis", "redis", ["redis is away: connection refused"], []),
     ],
 )
-def test_stores_that_a_win_needs_are_needed(
-    durability: str, away: str, reasons: list[str], degraded: list[str]
-) -> None:
+def test_store_is_needed_by_durability(durability: str, away: str, reasons: list[str], degraded: list[str]) -> None:
     stores = {"postgres": UP, "redis": UP} | {away: AWAY}
     assert health(sample(durability=durability, stores=stores), 60) == Health(reasons, degraded)
 
@@ -42,11 +40,11 @@ def test_stores_that_a_win_needs_are_needed(
 @pytest.mark.parametrize(
     ("oldest_ms", "ready"), [(None, True), (EMPTY.at_ms - 60_000, True), (EMPTY.at_ms - 60_001, False)]
 )
-def test_a_backlog_may_be_so_old(oldest_ms: int | None, ready: bool) -> None:
+def test_old_backlog_makes_the_server_not_ready(oldest_ms: int | None, ready: bool) -> None:
     found = health(sample(figures=Figures(3, 300, oldest_ms, 0)), 60)
     assert found.ready is ready
-    assert found.reasons == ([] if ready else ["a claim has waited 60 s for its credit, allowed are 60"])
+    assert found.reasons == ([] if ready else ["a claim has waited 60 s to be credited, the limit is 60 s"])
 
 
-def test_a_clock_that_was_set_back_is_no_backlog() -> None:
+def test_backlog_age_is_zero_when_the_clock_was_set_back() -> None:
     assert sample(figures=Figures(1, 100, EMPTY.at_ms + 5_000, 0)).backlog_age_s == 0

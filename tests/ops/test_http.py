@@ -1,4 +1,4 @@
-"""HTTP by itself: probes, metrics, and clients that mean no good."""
+"""The HTTP server by itself: probes, metrics, and hostile clients."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from aiohttp import web
 from server.ops.health import Health
 from server.ops.http import CONNECTIONS_MAX, HEAD_BYTES_MAX, Http
 from server.ops.metrics import Metrics
-from tests.ops.samples import EMPTY
+from tests.ops.samples import EMPTY, FixedSampler
 
 READY = Health([], ["redis is away: no mirror"])
 
 
 class Answer(NamedTuple):
-    """What an HTTP server said."""
+    """The answer of an HTTP server."""
 
     status: int
     headers: str
@@ -30,21 +30,21 @@ class Answer(NamedTuple):
 
 
 async def get(port: int, path: str, method: str = "GET", body: bytes = b"") -> Answer:
-    """One request on a connection of its own."""
+    """Send one request on a new connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     head = (
         f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     writer.write(head.encode() + body)
     async with asyncio.timeout(20):
-        said = (await reader.read()).decode()
+        received = (await reader.read()).decode()
     writer.close()
-    headers, _, rest = said.partition("\r\n\r\n")
+    headers, _, rest = received.partition("\r\n\r\n")
     return Answer(int(headers.split()[1]), headers, rest)
 
 
 class Served(NamedTuple):
-    """A server, and the health that it tells."""
+    """A server; it reports the last health in the list."""
 
     port: int
     healths: list[Health]
@@ -59,7 +59,7 @@ async def large(_: web.Request) -> web.Response:
 
 
 async def defect(_: web.Request) -> web.Response:
-    raise AssertionError("a defect of ours")
+    raise AssertionError("a defect")
 
 
 @pytest.fixture
@@ -67,14 +67,14 @@ async def served() -> AsyncIterator[Served]:
     healths = [READY]
     http = Http(
         lambda: healths[-1],
-        Metrics(lambda: EMPTY, "1.2.3"),
+        Metrics(FixedSampler([EMPTY]), "1.2.3"),
         [web.get("/wave", wave), web.get("/large", large), web.get("/defect", defect)],
     )
     yield Served(await http.open("127.0.0.1", 0), healths)
     await http.close()
 
 
-async def test_probes(served: Served) -> None:
+async def test_probes_report_liveness_and_readiness(served: Served) -> None:
     live = await get(served.port, "/livez")
     assert (live.status, json.loads(live.body)) == (200, {"live": True})
     ready = await get(served.port, "/readyz")
@@ -91,47 +91,49 @@ async def test_probes(served: Served) -> None:
     assert (await get(served.port, "/livez")).status == 200
 
 
-async def test_metrics_and_routes_of_others(served: Served) -> None:
+async def test_metrics_and_extra_routes_are_served(served: Served) -> None:
     metrics = await get(served.port, "/metrics")
     assert metrics.status == 200
     assert "Content-Type: text/plain; version=0.0.4; charset=utf-8" in metrics.headers
-    assert metrics.body == Metrics(lambda: EMPTY, "1.2.3").text().decode()
+    assert metrics.body == Metrics(FixedSampler([EMPTY]), "1.2.3").text().decode()
     assert (await get(served.port, "/wave")).body == "wave"
     assert (await get(served.port, "/elsewhere")).status == 404
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics"])
-async def test_there_is_nothing_to_change(served: Served, path: str) -> None:
+async def test_methods_other_than_get_are_refused(served: Served, path: str) -> None:
     for method in ("POST", "PUT", "DELETE"):
         assert (await get(served.port, path, method, b"x" * 100)).status == 405
 
 
-async def test_a_port_that_is_taken() -> None:
+async def test_open_on_a_port_in_use_raises() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
-        http = Http(lambda: READY, Metrics(lambda: EMPTY, "1.2.3"))
+        http = Http(lambda: READY, Metrics(FixedSampler([EMPTY]), "1.2.3"))
         with pytest.raises(OSError, match="address already in use"):
             await http.open("127.0.0.1", other.getsockname()[1])
         await http.close()
 
 
-async def hold(port: int, many: int, stack: ExitStack, says: bytes = b"") -> list[asyncio.StreamReader]:
-    """Open connections and keep them until the stack ends."""
+async def hold(port: int, number: int, stack: ExitStack, data: bytes = b"") -> list[asyncio.StreamReader]:
+    """Open connections; they stay open until the stack ends."""
     readers = []
-    for _ in range(many):
+    for _ in range(number):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         stack.callback(writer.close)
-        writer.write(says)
+        writer.write(data)
         readers.append(reader)
     return readers
 
 
-async def test_who_holds_connections_keeps_nobody_out(served: Served) -> None:
+async def test_idle_connections_do_not_keep_a_probe_out(served: Served) -> None:
     with ExitStack() as held:
-        await hold(served.port, 3 * CONNECTIONS_MAX, held, b"GET /livez HTTP/1.1\r\nHost: a\r\n")  # and no more
+        await hold(
+            served.port, 3 * CONNECTIONS_MAX, held, b"GET /livez HTTP/1.1\r\nHost: a\r\n"
+        )  # the request never ends
         assert (await get(served.port, "/livez")).status == 200
 
 
-async def test_the_newest_connections_stay(served: Served) -> None:
+async def test_oldest_connections_are_closed_first(served: Served) -> None:
     with ExitStack() as held:
         readers = await hold(served.port, 3 * CONNECTIONS_MAX, held)
         async with asyncio.timeout(20):
@@ -140,16 +142,16 @@ async def test_the_newest_connections_stay(served: Served) -> None:
         assert not any(reader.at_eof() for reader in readers[-CONNECTIONS_MAX // 2 :])
 
 
-async def test_who_does_not_read_is_pushed_out(served: Served) -> None:
-    with socket.create_connection(("127.0.0.1", served.port)) as deaf, ExitStack() as held:
-        deaf.sendall(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n")
+async def test_connection_that_does_not_read_is_closed(served: Served) -> None:
+    with socket.create_connection(("127.0.0.1", served.port)) as stalled, ExitStack() as held:
+        stalled.sendall(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n")
         await asyncio.sleep(0.05)
         await hold(served.port, 2 * CONNECTIONS_MAX, held)
-        deaf.setblocking(False)
+        stalled.setblocking(False)
         got, loop = 0, asyncio.get_running_loop()
         async with asyncio.timeout(20):
             try:
-                while received := await loop.sock_recv(deaf, 1 << 20):
+                while received := await loop.sock_recv(stalled, 1 << 20):
                     got += len(received)
             except ConnectionError:
                 pass
@@ -168,7 +170,7 @@ async def test_who_does_not_read_is_pushed_out(served: Served) -> None:
         b"POST /livez HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzzz\r\n",
     ],
 )
-async def test_what_is_no_http_is_refused_without_a_word_in_the_log(
+async def test_invalid_http_is_refused_and_not_logged(
     served: Served, hostile: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
@@ -180,6 +182,6 @@ async def test_what_is_no_http_is_refused_without_a_word_in_the_log(
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
-async def test_a_defect_is_logged(served: Served, caplog: pytest.LogCaptureFixture) -> None:
+async def test_defect_in_a_handler_is_logged(served: Served, caplog: pytest.LogCaptureFixture) -> None:
     assert (await get(served.port, "/defect")).status == 500
     assert [record.levelname for record in caplog.records if record.levelno >= logging.WARNING] == ["ERROR"]

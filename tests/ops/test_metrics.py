@@ -1,4 +1,4 @@
-"""Metrics of literal samples, read by Prometheus' own parser."""
+"""Metrics of literal samples, read with the parser of Prometheus."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from server.core.latency import BOUNDS_MS
 from server.ops.metrics import CONTENT_TYPE, NAMES, Metrics
 from server.ops.samples.sample import AuditFault, AuditResult, Figures, Sample, StoreState
-from tests.ops.samples import EMPTY, latencies, sample
+from tests.ops.samples import EMPTY, FixedSampler, latencies, sample
 
 FULL = sample(
     connections=3,
@@ -35,19 +35,19 @@ FULL = sample(
     slow_readers=19,
     loop_lag_ms=20.5,
     rss_bytes=21,
-    stores={"postgres": StoreState(True, 1), "redis": StoreState(False, 1, "gone")},
+    stores={"postgres": StoreState(True, 1), "redis": StoreState(False, 1, "connection refused")},
     state="draining",
     audit=AuditResult(1_700_000_000_500, 0.1, 2, ("a", "b")),
 )
 
 
 def scraped(now: Sample) -> dict[str, Metric]:
-    text = Metrics(lambda: now, "1.2.3").text().decode()
+    text = Metrics(FixedSampler([now]), "1.2.3").text().decode()
     return {metric.name: metric for metric in text_string_to_metric_families(text)}
 
 
 def values(now: Sample) -> dict[str, dict[str, float]]:
-    """Series by name, each by its label's value; without histograms."""
+    """Values by metric name and label value, without histograms."""
     return {
         name: {",".join(one.labels.values()): one.value for one in metric.samples}
         for name, metric in scraped(now).items()
@@ -55,12 +55,13 @@ def values(now: Sample) -> dict[str, dict[str, float]]:
     }
 
 
-def test_every_number_of_a_sample_is_there_in_base_units() -> None:
+def test_every_number_of_a_sample_is_exported_in_base_units() -> None:
     assert values(FULL) == {
         "hongbao_pushes": {"": 9},
         "hongbao_batches": {"": 6},
         "hongbao_claims": {"": 7},
-        "hongbao_claims_undone": {"": 8},
+        "hongbao_claims_rejected": {"": 8},
+        "hongbao_claims_undone": {"": 8},  # old name
         "hongbao_claims_redriven": {"": 10},
         "hongbao_settled_claims": {"": 14},
         "hongbao_refunded_packets": {"": 15},
@@ -88,12 +89,12 @@ def test_every_number_of_a_sample_is_there_in_base_units() -> None:
     }
 
 
-def test_the_names_are_those_that_alerts_may_use() -> None:
+def test_exported_names_are_those_in_the_table() -> None:
     types = {
         f"{name}_total" if metric.type == "counter" else name: metric.type for name, metric in scraped(FULL).items()
     }
     assert set(types) == set(NAMES)
-    assert len(NAMES) == len(set(NAMES)) == 30
+    assert len(NAMES) == len(set(NAMES)) == 31
     assert {name for name, kind in types.items() if kind == "histogram"} == {
         "hongbao_open_seconds",
         "hongbao_batch_seconds",
@@ -115,7 +116,7 @@ def test_histograms_are_cumulative_and_in_seconds() -> None:
     assert counts == {"redis": 1, "postgres": 2}
 
 
-def test_what_is_not_known_is_left_out() -> None:
+def test_unknown_values_are_left_out() -> None:
     unknown = {
         "hongbao_settlement_backlog_claims",
         "hongbao_in_packets_fen",
@@ -125,18 +126,23 @@ def test_what_is_not_known_is_left_out() -> None:
     assert values(FULL).keys() - values(EMPTY).keys() == unknown
 
 
-def test_an_audit_that_failed_says_nothing_about_the_books() -> None:
-    fault = AuditFault(1_700_000_009_000, "PostgreSQL: away")
-    told = values(replace(FULL, audit_fault=fault))
-    assert told["hongbao_audit_discrepancies"] == {"": 2}
-    assert told["hongbao_audit_last_run_timestamp_seconds"] == {"": 1_700_000_000.5}
+def test_failed_audit_keeps_the_result_of_the_one_before() -> None:
+    fault = AuditFault(1_700_000_009_000, "PostgreSQL: connection refused")
+    exported = values(replace(FULL, audit_fault=fault))
+    assert exported["hongbao_audit_discrepancies"] == {"": 2}
+    assert exported["hongbao_audit_last_run_timestamp_seconds"] == {"": 1_700_000_000.5}
     assert "hongbao_audit_discrepancies" not in values(sample(audit_fault=fault))
 
 
-def test_no_user_and_no_packet_is_a_label() -> None:
+def test_labels_contain_no_user_and_no_packet() -> None:
     labels = {label for metric in scraped(FULL).values() for one in metric.samples for label in one.labels}
     assert labels == {"kind", "reason", "answer", "flow", "store", "le", "version", "durability"}
 
 
-def test_the_content_type_is_what_prometheus_expects() -> None:
+def test_help_of_an_old_name_gives_the_new_name() -> None:
+    old = scraped(FULL)["hongbao_claims_undone"]
+    assert old.documentation == "old name of hongbao_claims_rejected_total, removed in the next version"
+
+
+def test_content_type_is_the_text_format_of_prometheus() -> None:
     assert CONTENT_TYPE == "text/plain; version=0.0.4; charset=utf-8"

@@ -1,7 +1,8 @@
-"""`hongbao status` and its like, on a server that runs as a process of its own."""
+"""`hongbao status` and the other operator commands, on a server in a process of its own."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -34,7 +35,7 @@ def hongbao(*words: object) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def data() -> Iterator[Path]:
-    """The data folder of a server with a group of one."""
+    """The data folder of a running server."""
     with tempfile.TemporaryDirectory(prefix="hb-") as name:
         folder = Path(name)
         folder.chmod(0o711)
@@ -50,53 +51,59 @@ def client(data: Path, user_id: int) -> Client:
     return Client(found.url, str(tokens.mint(user_id, FAR_AWAY_S, key_id, key)))
 
 
-def asked(data: Path, *words: object) -> dict[str, Any]:
+def ask_json(data: Path, *words: object) -> dict[str, Any]:
     done = hongbao(*words, "--data", data, "--json")
     assert (done.returncode, done.stderr) == (0, "")
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer
 
 
-def shown(data: Path, *words: object) -> str:
+def ask_text(data: Path, *words: object) -> str:
     done = hongbao(*words, "--data", data)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 
 
-async def test_every_command(data: Path) -> None:
+async def test_every_command_shows_its_answer(data: Path) -> None:
     async with client(data, 0) as backend, client(data, 7) as alice:
         await backend.top_up(7, 123_456)
         group = await alice.create_group("\x1b[31mred\x1b[0m [b]bold[/b]")
         await alice.say(group, "hello")
         packet = (await alice.send_packet("lucky", group, 456, 1)).packet_id
         await alice.open(packet)
+        await asyncio.to_thread(check_answers, data, group, packet)  # else the clients could not answer pings
 
-        assert asked(data, "status")["connections"] == 2
-        assert "in packets" in shown(data, "status")
-        listed = asked(data, "connections", "--sort", "requests", "--most", 1)
-        assert (listed["connections"][0]["user_id"], listed["in_all"]) == (7, 2)
-        assert "127.0.0.1:" in shown(data, "connections")
-        assert asked(data, "packet", packet)["state"] == "finished"
-        assert "4.56 yuan" in shown(data, "packet", packet)
-        assert asked(data, "user", 7)["user_id"] == 7
-        assert "1,23" in shown(data, "user", 7)
-        assert asked(data, "group", group)["members"] == 1
-        named = shown(data, "group", group)
-        assert "?[31mred?[0m [b]bold[/b]" in named  # as it is, and harmless
-        assert "\x1b" not in named
-        assert asked(data, "stores")["postgres"]["up"] is True
-        assert "answered in" in shown(data, "stores")
-        assert asked(data, "settlement")["waiting"].keys() == {"claims", "amount_fen", "oldest_at_ms", "age_s"}
-        assert "waiting" in shown(data, "settlement")
-        assert asked(data, "refunds")["due_packets"] == 0
-        assert "refunded" in shown(data, "refunds")
-        assert asked(data, "kick", 7) == {"closed": 1}
+
+def check_answers(data: Path, group: int, packet: int) -> None:
+    """Run every command that reads, and `kick`."""
+    assert ask_json(data, "status")["connections"] == 2
+    at_a_glance = ask_text(data, "status")
+    assert "in flight" in at_a_glance
+    assert "on their way" not in at_a_glance  # the old key is for programs
+    listed = ask_json(data, "connections", "--sort", "requests", "--most", 1)
+    assert (listed["connections"][0]["user_id"], listed["total"]) == (7, 2)
+    assert "127.0.0.1:" in ask_text(data, "connections")
+    assert ask_json(data, "packet", packet)["state"] == "finished"
+    assert "4.56 yuan" in ask_text(data, "packet", packet)
+    assert ask_json(data, "user", 7)["user_id"] == 7
+    assert "1,23" in ask_text(data, "user", 7)
+    assert ask_json(data, "group", group)["members"] == 1
+    named = ask_text(data, "group", group)
+    assert "?[31mred?[0m [b]bold[/b]" in named  # control characters are replaced, markup is not interpreted
+    assert "\x1b" not in named
+    assert ask_json(data, "stores")["postgres"]["up"] is True
+    assert "answered in" in ask_text(data, "stores")
+    assert ask_json(data, "settlement")["waiting"].keys() == {"claims", "amount_fen", "oldest_at_ms", "age_s"}
+    assert "waiting" in ask_text(data, "settlement")
+    assert ask_json(data, "refunds")["due_packets"] == 0
+    assert "refunded" in ask_text(data, "refunds")
+    assert ask_json(data, "kick", 7) == {"closed": 1}
 
 
 def test_changes_take_effect_and_are_logged(data: Path) -> None:
     before = len(logged(data))
-    assert "debug" in shown(data, "log-level", "debug")
-    assert asked(data, "reload") == {"changed": [], "needs_restart": []}
+    assert "debug" in ask_text(data, "log-level", "debug")
+    assert ask_json(data, "reload") == {"changed": [], "needs_restart": []}
     events = [event for event in logged(data)[before:] if event["event"] in ("operator_changes", "config_reloaded")]
     assert [event.get("command") for event in events] == [["log-level", "debug"], ["reload"], None]
     assert {event["uid"] for event in events if "uid" in event} == {os.getuid()}
@@ -109,35 +116,35 @@ def test_changes_take_effect_and_are_logged(data: Path) -> None:
     config.write_text(good)
 
 
-def test_health_is_an_exit_code(data: Path) -> None:
+def test_status_healthy_exits_0_without_output(data: Path) -> None:
     healthy = hongbao("status", "--healthy", "--data", data)
     assert (healthy.returncode, healthy.stdout, healthy.stderr) == (0, "", "")
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("words", "error"),
     [
         (("packet", 5), "there is no packet 5"),
         (("group", 5), "there is no group 5"),
-        (("connections", "--most", 1001), "a whole number from 1 to 1000, not '1001'"),
+        (("connections", "--most", 1001), "expected a whole number from 1 to 1000, got '1001'"),
     ],
 )
-def test_what_the_server_refuses_is_one_line(data: Path, words: tuple[object, ...], says: str) -> None:
+def test_error_of_the_server_is_one_line(data: Path, words: tuple[object, ...], error: str) -> None:
     refused = hongbao(*words, "--data", data)
-    assert (refused.returncode, refused.stdout, refused.stderr) == (1, "", f"hongbao: {says}\n")
+    assert (refused.returncode, refused.stdout, refused.stderr) == (1, "", f"hongbao: {error}\n")
 
 
 @pytest.mark.parametrize(
     "words",
     [("log-level", "loud"), ("connections", "--sort", "beauty"), ("packet", "one"), ("connections", "--most", 1.5)],
 )
-def test_what_no_server_would_understand_is_not_sent(words: tuple[object, ...], tmp_path: Path) -> None:
+def test_bad_arguments_are_refused_without_a_server(words: tuple[object, ...], tmp_path: Path) -> None:
     refused = hongbao(*words, "--data", tmp_path)
     assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
 
 
 @pytest.mark.parametrize("words", [("status",), ("status", "--healthy"), ("status", "--json"), ("drain",)])
-def test_without_a_server_it_is_one_line(words: tuple[object, ...], tmp_path: Path) -> None:
+def test_missing_server_is_one_line(words: tuple[object, ...], tmp_path: Path) -> None:
     refused = hongbao(*words, "--data", tmp_path)
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr == (
@@ -145,7 +152,7 @@ def test_without_a_server_it_is_one_line(words: tuple[object, ...], tmp_path: Pa
     )
 
 
-def test_drain_ends_the_server(tmp_path: Path) -> None:
+def test_drain_stops_the_server_process(tmp_path: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="hb-") as name:
         folder = Path(name)
         folder.chmod(0o711)
@@ -159,7 +166,7 @@ def test_drain_ends_the_server(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "words"),
+    ("name", "value", "text"),
     [
         ("balance_fen", 123_456, "1,234.56 yuan"),
         ("rss_bytes", 1_000, "1,000 B"),
@@ -177,16 +184,16 @@ def test_drain_ends_the_server(tmp_path: Path) -> None:
         ("name", "a\nb\x1b[0m\u202e", "a?b?[0m?"),
     ],
 )
-def test_values_in_words(name: str, value: object, words: str) -> None:
-    assert humanize(name, value) == words
+def test_humanize_formats_by_unit(name: str, value: object, text: str) -> None:
+    assert humanize(name, value) == text
 
 
-def test_moments_are_local_time() -> None:
+def test_humanize_shows_times_in_the_local_zone() -> None:
     assert humanize("created_at_ms", 1_700_000_000_000).startswith("2023-11-1")
     assert humanize("oldest_ms", None) == "-"
 
 
-def test_an_answer_for_people() -> None:
+def test_print_answer_shows_names_values_and_tables() -> None:
     console = Console(file=StringIO(), width=100)
     print_answer(
         console,
@@ -195,7 +202,7 @@ def test_an_answer_for_people() -> None:
             "nothing": {},
             "money_fen": {"sent": 1_00, "claimed_fen": 50, "waited_s": 5, "in_packets": None},
             "rows": [{"user_id": 1, "pending_bytes": 2}, {"user_id": None, "pending_bytes": 3}],
-            "in_all": 2,
+            "total": 2,
         },
     )
     lines = [" ".join(line.split()) for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
@@ -207,7 +214,7 @@ def test_an_answer_for_people() -> None:
         "claimed 0.50 yuan",
         "waited 0:00:05",
         "in packets -",
-        "in all 2",
+        "total 2",
     ]
     assert "rows" in lines
     assert {"user id pending", "1 2 B", "- 3 B"} <= set(lines)

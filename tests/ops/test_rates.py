@@ -1,4 +1,4 @@
-"""Rates and percentiles between two samples of literal values."""
+"""Rates and percentiles between two samples with literal values."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ AFTER = sample(
 )
 
 
-def test_what_was_counted_between_two_samples_is_told_per_second() -> None:
+def test_rates_are_counter_differences_per_second() -> None:
     found = rates([BEFORE, sample(clock_s=1005.0, loop_lag_ms=12.5), AFTER])
     assert found.seconds == 10
     assert found.requests_per_s == {"open": 2.5, "send_packet": 0.1}
@@ -43,23 +43,23 @@ def test_what_was_counted_between_two_samples_is_told_per_second() -> None:
     assert (found.wins_per_s, found.pushes_per_s, found.sends_per_s) == (2.0, 100.0, 0.1)
     assert (found.settled_per_s, found.accepted_per_s) == (2.0, 0.5)
     assert (found.batches_per_s, found.claims_per_batch) == (0.4, 7.5)
-    assert found.loop_lag_ms == 12.5  # the first sample's was before
+    assert found.loop_lag_ms == 12.5  # the lag in the first sample is older
 
 
-def test_percentiles_are_of_what_came_between() -> None:
+def test_percentiles_cover_only_the_latencies_between_two_samples() -> None:
     found = rates([BEFORE, AFTER])
     assert found.open_ms == Percentiles(4.02, 50.0)  # of 98 within 5 ms, one within 50, one within 500
     assert found.postgres_ms == Percentiles(1.5, 2.0)
     assert found.redis_ms == Percentiles(None, None)
 
 
-def test_one_sample_alone_has_no_rates() -> None:
+def test_rates_of_one_sample_are_zero() -> None:
     found = rates([AFTER])
     assert (found.seconds, found.wins_per_s, found.claims_per_batch, found.requests_per_s) == (0, 0, 0, {})
     assert found.open_ms == Percentiles(None, None)
     assert found.loop_lag_ms == 3.0
 
 
-def test_what_never_happened_is_left_out() -> None:
+def test_non_zero_removes_counts_of_zero() -> None:
     assert non_zero(AFTER.refusals) == {"overloaded": 4}
     assert non_zero(EMPTY.refusals) == {}

@@ -1,4 +1,4 @@
-"""The status socket by itself: lines, roles, time, and operators who mean no good."""
+"""The status socket by itself: lines, roles, timeouts, and hostile operators."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from server.ops.socket.status_socket import (
     LINE_BYTES_MAX,
     OPERATORS_MAX,
     Answer,
+    BadArguments,
     Command,
-    Misused,
     Peer,
     StatusSocket,
     ask,
     peer_of,
 )
-from server.ops.socket.unix_socket import is_heard
+from server.ops.socket.unix_socket import is_listening
 from storage.errors import StoreUnavailable
 
 NOBODY = 65_534
@@ -44,25 +44,25 @@ async def hang(_: list[str]) -> Answer:
     raise AssertionError
 
 
-async def hang_whatever(_: list[str]) -> Answer:
-    """Not even a cancellation ends it."""
+async def ignore_cancel(_: list[str]) -> Answer:
+    """A command that ignores its cancellation until the test is over."""
     while True:
         try:
             await asyncio.sleep(3600)
         except asyncio.CancelledError:
-            if ENDS.is_set():
+            if TEST_IS_OVER.is_set():
                 raise
 
 
-ENDS = asyncio.Event()
+TEST_IS_OVER = asyncio.Event()
 
 
-async def misuse(_: list[str]) -> Answer:
-    raise Misused("one number, please")
+async def reject(_: list[str]) -> Answer:
+    raise BadArguments("expected one number")
 
 
 async def away(_: list[str]) -> Answer:
-    raise StoreUnavailable("PostgreSQL: gone fishing")
+    raise StoreUnavailable("PostgreSQL: connection refused")
 
 
 async def defect(_: list[str]) -> Answer:
@@ -74,11 +74,11 @@ async def large(_: list[str]) -> Answer:
 
 
 COMMANDS = {
-    "echo": Command("read", "[WORD…]", "say it again", echo),
-    "change": Command("change", "", "change it", echo),
+    "echo": Command("read", "[WORD…]", "returns its arguments", echo),
+    "change": Command("change", "", "a change", echo),
     "hang": Command("read", "", "never answers", hang),
-    "hang-whatever": Command("read", "", "never ends", hang_whatever),
-    "misuse": Command("read", "N", "misused", misuse),
+    "ignore-cancel": Command("read", "", "never ends", ignore_cancel),
+    "reject": Command("read", "N", "rejects its arguments", reject),
     "away": Command("read", "", "the store is away", away),
     "defect": Command("read", "", "a defect", defect),
     "large": Command("read", "", "a large answer", large),
@@ -89,7 +89,7 @@ Open = Callable[..., Awaitable[StatusSocket]]
 
 @pytest.fixture
 async def open_socket(tmp_path: Path) -> AsyncIterator[Open]:
-    """Opens the socket at tmp_path/s; `uid` is who is said to be at the other end."""
+    """Opens the socket at tmp_path/s; `uid` replaces the user id that the kernel reports."""
     opened: list[StatusSocket] = []
 
     async def one(uid: int | None = None, **options: Any) -> StatusSocket:
@@ -100,11 +100,11 @@ async def open_socket(tmp_path: Path) -> AsyncIterator[Open]:
         return opened[-1]
 
     yield one
-    ENDS.set()
+    TEST_IS_OVER.set()
     for one_socket in opened:
         await one_socket.close()
     await asyncio.sleep(0)
-    ENDS.clear()
+    TEST_IS_OVER.clear()
 
 
 @asynccontextmanager
@@ -115,38 +115,40 @@ async def operator(path: Path) -> AsyncIterator[tuple[asyncio.StreamReader, asyn
     writer.close()
 
 
-async def test_a_line_in_is_a_line_out(open_socket: Open, tmp_path: Path) -> None:
+async def test_each_line_gets_one_line_of_json(open_socket: Open, tmp_path: Path) -> None:
     await open_socket()
     async with operator(tmp_path / "s") as (reader, writer):
-        writer.write(b"echo a  b\necho\nnonsense\n\nmisuse\naway\n")
+        writer.write(b"echo a  b\necho\nnonsense\n\nreject\naway\n")
         lines = [json.loads(await reader.readline()) for _ in range(6)]
     names = sorted(COMMANDS)
     assert lines == [
         {"words": ["a", "b"]},
         {"words": []},
-        {"error": "no command 'nonsense'", "commands": names},
-        {"error": "no command ''", "commands": names},
-        {"error": "one number, please", "usage": "misuse N"},
-        {"error": "PostgreSQL: gone fishing"},
+        {"error": "unknown command 'nonsense'", "commands": names},
+        {"error": "unknown command ''", "commands": names},
+        {"error": "expected one number", "usage": "reject N"},
+        {"error": "PostgreSQL: connection refused"},
     ]
 
 
-async def test_a_defect_is_logged_and_the_operator_goes_on(open_socket: Open, tmp_path: Path) -> None:
+async def test_defect_in_a_command_is_logged_and_the_socket_still_answers(
+    open_socket: Open, tmp_path: Path
+) -> None:
     await open_socket()
     with capture_logs() as events:
-        assert await ask(tmp_path / "s", "defect now") == {"error": "a defect of the server; its log says more"}
+        assert await ask(tmp_path / "s", "defect now") == {"error": "a defect in the server; see its log"}
     assert [(event["event"], event["command"]) for event in events] == [
         ("operator_command_failed", ["defect", "now"])
     ]
     assert await ask(tmp_path / "s", "echo a") == {"words": ["a"]}
 
 
-async def test_nobody_else_may_connect(open_socket: Open, tmp_path: Path) -> None:
+async def test_socket_file_is_for_the_servers_user_only(open_socket: Open, tmp_path: Path) -> None:
     await open_socket()
     assert (tmp_path / "s").stat().st_mode & 0o777 == 0o600
 
 
-async def test_the_kernel_says_who_is_there(tmp_path: Path) -> None:
+async def test_peer_of_reports_the_user_id_of_a_unix_socket(tmp_path: Path) -> None:
     one, other = socket.socketpair(socket.AF_UNIX)
     with one, other:
         assert peer_of(one) == Peer(os.getuid(), os.getpid())
@@ -155,22 +157,22 @@ async def test_the_kernel_says_who_is_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("uid", "change_uids", "may"),
+    ("uid", "change_uids", "is_allowed"),
     [(0, (), True), (NOBODY, (), False), (NOBODY, (NOBODY,), True), (NOBODY + 1, (NOBODY,), False)],
 )
-async def test_changes_are_for_some_and_are_logged(
-    open_socket: Open, tmp_path: Path, uid: int, change_uids: tuple[int, ...], may: bool
+async def test_change_is_allowed_by_user_id_and_logged(
+    open_socket: Open, tmp_path: Path, uid: int, change_uids: tuple[int, ...], is_allowed: bool
 ) -> None:
     await open_socket(uid, change_uids=change_uids)
     with capture_logs() as events:
         assert await ask(tmp_path / "s", "echo free") == {"words": ["free"]}
         answer = await ask(tmp_path / "s", "change 5")
-    assert (answer == {"words": ["5"]}) is may
-    assert ("error" in answer) is not may
+    assert (answer == {"words": ["5"]}) is is_allowed
+    assert ("error" in answer) is not is_allowed
     assert events == [
         {
-            "event": "operator_changes" if may else "operator_refused",
-            "log_level": "info" if may else "warning",
+            "event": "operator_changes" if is_allowed else "operator_refused",
+            "log_level": "info" if is_allowed else "warning",
             "command": ["change", "5"],
             "uid": uid,
             "pid": 4711,
@@ -178,8 +180,8 @@ async def test_changes_are_for_some_and_are_logged(
     ]
 
 
-async def test_a_change_is_logged_whatever_the_level(open_socket: Open, tmp_path: Path) -> None:
-    """One of them changes the level, and nobody should be able to hide behind it."""
+async def test_change_is_logged_at_every_log_level(open_socket: Open, tmp_path: Path) -> None:
+    """One command changes the log level; it must not hide the commands after it."""
     await open_socket()
     logs.set_level("error")
     try:
@@ -190,12 +192,12 @@ async def test_a_change_is_logged_whatever_the_level(open_socket: Open, tmp_path
     assert [(event["event"], event["command"]) for event in events] == [("operator_changes", ["change", "5"])]
 
 
-async def test_whom_the_server_runs_as_may_change(open_socket: Open, tmp_path: Path) -> None:
+async def test_change_is_allowed_for_the_servers_own_user(open_socket: Open, tmp_path: Path) -> None:
     await open_socket()
     assert await ask(tmp_path / "s", "change 5") == {"words": ["5"]}
 
 
-async def test_over_tcp_one_may_only_read(open_socket: Open) -> None:
+async def test_change_over_tcp_is_refused(open_socket: Open) -> None:
     port = await (await open_socket()).open_tcp("127.0.0.1", 0)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(b"echo a\nchange 5\n")
@@ -204,8 +206,8 @@ async def test_over_tcp_one_may_only_read(open_socket: Open) -> None:
     writer.close()
 
 
-@pytest.mark.parametrize("command", ["hang", "hang-whatever"])
-async def test_a_hung_command_holds_up_nobody(open_socket: Open, tmp_path: Path, command: str) -> None:
+@pytest.mark.parametrize("command", ["hang", "ignore-cancel"])
+async def test_hung_command_delays_no_other_operator(open_socket: Open, tmp_path: Path, command: str) -> None:
     await open_socket()
     hung = asyncio.create_task(ask(tmp_path / "s", command))
     await asyncio.sleep(0)
@@ -214,18 +216,18 @@ async def test_a_hung_command_holds_up_nobody(open_socket: Open, tmp_path: Path,
     assert await hung == {"error": "no answer within 0.05 s"}
 
 
-async def test_commands_that_never_end_are_bounded(
+async def test_number_of_hung_commands_is_bounded(
     open_socket: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.ops.socket.status_socket.HUNG_MAX", 2)
+    monkeypatch.setattr("server.ops.socket.status_socket.HUNG_COMMANDS_MAX", 2)
     await open_socket()
     for _ in range(2):
-        assert await ask(tmp_path / "s", "hang-whatever") == {"error": "no answer within 0.05 s"}
+        assert await ask(tmp_path / "s", "ignore-cancel") == {"error": "no answer within 0.05 s"}
     assert await ask(tmp_path / "s", "echo") == {"error": "too many commands hang"}
 
 
 async def fill(here: AsyncExitStack, path: Path) -> list[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """As many operators as there may be; each has asked once."""
+    """The maximum number of operators; each has sent one command."""
     operators = [await here.enter_async_context(operator(path)) for _ in range(OPERATORS_MAX)]
     for one in operators:
         await echoed(*one)
@@ -238,7 +240,7 @@ async def echoed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
         assert json.loads(await reader.readline()) == {"words": []}
 
 
-async def test_a_new_operator_pushes_out_who_was_silent_longest(open_socket: Open, tmp_path: Path) -> None:
+async def test_new_operator_replaces_the_one_idle_longest(open_socket: Open, tmp_path: Path) -> None:
     await open_socket()
     async with AsyncExitStack() as here:
         first, second, *rest = await fill(here, tmp_path / "s")
@@ -252,7 +254,7 @@ async def test_a_new_operator_pushes_out_who_was_silent_longest(open_socket: Ope
             await echoed(*one)
 
 
-async def test_who_comes_over_tcp_pushes_out_nobody_at_the_socket(open_socket: Open, tmp_path: Path) -> None:
+async def test_operators_over_tcp_replace_none_at_the_unix_socket(open_socket: Open, tmp_path: Path) -> None:
     opened = await open_socket()
     port = await opened.open_tcp("127.0.0.1", 0)
     async with AsyncExitStack() as here:
@@ -265,18 +267,18 @@ async def test_who_comes_over_tcp_pushes_out_nobody_at_the_socket(open_socket: O
             await echoed(*one)
 
 
-async def test_a_page_in_a_browser_asks_nothing(open_socket: Open) -> None:
-    """It may post to any address of the machine that it is shown on, and choose the lines behind the head."""
+async def test_http_request_from_a_web_page_runs_no_command(open_socket: Open) -> None:
+    """A web page can post to any address of its reader's machine, and choose the lines of the body."""
     port = await (await open_socket()).open_tcp("127.0.0.1", 0)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(b"POST / HTTP/1.1\r\nHost: localhost\r\n\r\necho a\n")
     async with asyncio.timeout(10):
-        with suppress(ConnectionResetError):  # what it did not read of ours
+        with suppress(ConnectionResetError):  # the socket closed before it read all our bytes
             assert await reader.read() == b""
     writer.close()
 
 
-async def test_who_says_nothing_makes_room(
+async def test_idle_operator_is_disconnected(
     open_socket: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("server.ops.socket.status_socket.IDLE_S", 0.01)
@@ -286,53 +288,53 @@ async def test_who_says_nothing_makes_room(
 
 
 @pytest.mark.parametrize("end", [b"", b"\n"])
-async def test_a_line_that_is_too_long_is_answered_and_ends_it(
+async def test_too_long_line_gets_an_error_and_closes_the_connection(
     open_socket: Open, tmp_path: Path, end: bytes
 ) -> None:
     await open_socket()
     async with operator(tmp_path / "s") as (reader, writer):
         writer.write(b"x" * 10 * LINE_BYTES_MAX + end)
-        assert json.loads(await reader.readline()) == {"error": f"a line has at most {LINE_BYTES_MAX} bytes"}
-        with suppress(ConnectionResetError):  # what it did not read of ours
+        assert json.loads(await reader.readline()) == {"error": f"a line may have at most {LINE_BYTES_MAX} bytes"}
+        with suppress(ConnectionResetError):  # the socket closed before it read all our bytes
             assert await reader.read() == b""
 
 
-async def test_an_operator_who_does_not_read_is_let_go(open_socket: Open, tmp_path: Path) -> None:
-    """Though nothing of what waits for it ever leaves."""
+async def test_operator_that_does_not_read_is_disconnected(open_socket: Open, tmp_path: Path) -> None:
+    """Although its unread bytes can never be sent."""
     await open_socket()
-    with socket.socket(socket.AF_UNIX) as deaf:
-        deaf.setblocking(False)
-        deaf.connect(str(tmp_path / "s"))
-        deaf.send(b"large\n" * 10)
-        looks = select.poll()
-        looks.register(deaf, 0)  # told whatever one asks for: the other end has hung up
+    with socket.socket(socket.AF_UNIX) as stalled:
+        stalled.setblocking(False)
+        stalled.connect(str(tmp_path / "s"))
+        stalled.send(b"large\n" * 10)
+        poll = select.poll()
+        poll.register(stalled, 0)  # reports a hang-up even without any event mask
         async with asyncio.timeout(10):
-            while not looks.poll(0):  # noqa: ASYNC110
+            while not poll.poll(0):  # noqa: ASYNC110
                 await asyncio.sleep(COMMAND_S)
     assert await ask(tmp_path / "s", "echo") == {"words": []}
 
 
-async def test_bytes_that_are_no_text_are_answered(open_socket: Open, tmp_path: Path) -> None:
+async def test_bytes_that_are_not_text_get_an_error(open_socket: Open, tmp_path: Path) -> None:
     await open_socket()
     async with operator(tmp_path / "s") as (reader, writer):
         writer.write(bytes(range(128, 256)) + b"\n")
-        assert json.loads(await reader.readline())["error"].startswith("no command")
+        assert json.loads(await reader.readline())["error"].startswith("unknown command")
 
 
-async def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+async def test_open_in_a_missing_folder_names_the_path(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"cannot listen on .*nowhere/s: No such file"):
         await StatusSocket(COMMANDS).open(tmp_path / "nowhere" / "s")
 
 
-async def test_no_file_is_taken_away(tmp_path: Path) -> None:
+async def test_open_does_not_replace_a_file_that_is_not_a_socket(tmp_path: Path) -> None:
     precious = tmp_path / "precious"
     precious.write_text("books")
-    with pytest.raises(OSError, match=r"cannot listen on .*precious: there is a file of another kind"):
+    with pytest.raises(OSError, match=r"cannot listen on .*precious: the file there is not a socket"):
         await StatusSocket(COMMANDS).open(precious)
     assert precious.read_text() == "books"
 
 
-async def test_no_server_is_robbed_of_its_socket(open_socket: Open, tmp_path: Path) -> None:
+async def test_open_does_not_replace_the_socket_of_another_server(open_socket: Open, tmp_path: Path) -> None:
     await open_socket()
     other = StatusSocket(COMMANDS)
     with pytest.raises(OSError, match=r"cannot listen on .*/s: another server listens there"):
@@ -341,14 +343,14 @@ async def test_no_server_is_robbed_of_its_socket(open_socket: Open, tmp_path: Pa
     assert await ask(tmp_path / "s", "echo") == {"words": []}
 
 
-async def test_a_socket_that_was_left_makes_room(open_socket: Open, tmp_path: Path) -> None:
+async def test_open_replaces_a_socket_without_a_server(open_socket: Open, tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as killed:
         killed.bind(str(tmp_path / "s"))
     await open_socket()
     assert await ask(tmp_path / "s", "echo") == {"words": []}
 
 
-async def test_what_is_somebody_elses_by_now_stays(tmp_path: Path) -> None:
+async def test_close_does_not_remove_the_socket_of_a_later_server(tmp_path: Path) -> None:
     first, second = StatusSocket(COMMANDS), StatusSocket(COMMANDS)
     await first.open(tmp_path / "s")
     (tmp_path / "s").unlink()
@@ -359,28 +361,28 @@ async def test_what_is_somebody_elses_by_now_stays(tmp_path: Path) -> None:
     assert not (tmp_path / "s").exists()
 
 
-async def test_so_many_wait_at_a_socket_that_none_can_come(tmp_path: Path) -> None:
-    """As before a server that was stopped: nobody waits for it for ever."""
-    with socket.socket(socket.AF_UNIX) as stopped, ExitStack() as waiting:
-        stopped.bind(str(tmp_path / "s"))
-        stopped.listen(0)
+async def test_ask_times_out_when_the_accept_queue_is_full(tmp_path: Path) -> None:
+    """As with a server that was suspended."""
+    with socket.socket(socket.AF_UNIX) as suspended, ExitStack() as waiting:
+        suspended.bind(str(tmp_path / "s"))
+        suspended.listen(0)
         with suppress(BlockingIOError):
             while True:
                 one = waiting.enter_context(socket.socket(socket.AF_UNIX))
                 one.setblocking(False)
                 one.connect(str(tmp_path / "s"))
-        assert is_heard(tmp_path / "s")
+        assert is_listening(tmp_path / "s")
         with pytest.raises(TimeoutError):
             await ask(tmp_path / "s", "echo", 0.1)
 
 
-async def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+async def test_open_tcp_on_a_port_in_use_names_the_address(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(OSError, match=f"cannot listen on 127.0.0.1:{port}: "):
             await StatusSocket(COMMANDS).open_tcp("127.0.0.1", port)
 
 
-async def test_an_answer_may_be_large(open_socket: Open, tmp_path: Path) -> None:
+async def test_answer_may_have_a_megabyte(open_socket: Open, tmp_path: Path) -> None:
     await open_socket()
     assert len(str((await ask(tmp_path / "s", "large"))["large"])) == 1_000_000

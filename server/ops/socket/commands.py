@@ -212,7 +212,7 @@ def _id(words: list[str]) -> int:
 def _integer(word: str, least: int, most: int) -> int:
     if word.isascii() and word.isdecimal() and len(word) < 20 and least <= int(word) <= most:
         return int(word)
-    raise BadArguments(f"{word[:40]!r} is not a whole number from {least} to {most}")
+    raise BadArguments(f"expected a whole number from {least} to {most}, got {word[:40]!r}")
 
 
 def _options(words: list[str], **defaults: str) -> dict[str, str]:

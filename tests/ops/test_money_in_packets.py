@@ -1,4 +1,4 @@
-"""The sum of the money in packets, counted while money moves."""
+"""The check of the money in packets, which is counted while money moves."""
 
 from __future__ import annotations
 
@@ -17,72 +17,72 @@ def counted(fen: int) -> Figures:
 
 
 def after(*seconds: Sample) -> MoneyInPackets:
-    balancer = MoneyInPacketsCheck()
+    check = MoneyInPacketsCheck()
     for one in seconds:
-        balancer.add(one)
-    assert balancer.last is not None
-    return balancer.last
+        check.add(one)
+    assert check.last is not None
+    return check.last
 
 
-def test_nothing_is_said_before_a_count() -> None:
-    balancer = MoneyInPacketsCheck()
+def test_check_has_no_result_before_the_first_count() -> None:
+    check = MoneyInPacketsCheck()
     for at_s in range(10):
-        balancer.add(second(at_s, None, sent=100))
-    assert balancer.last is None
-    balancer.add(second(10, counted(100), sent=100))
-    assert balancer.last is None  # a second later
-    balancer.add(second(11, counted(100), sent=100))
-    assert balancer.last is not None
+        check.add(second(at_s, None, sent=100))
+    assert check.last is None
+    check.add(second(10, counted(100), sent=100))
+    assert check.last is None  # the check waits one more second
+    check.add(second(11, counted(100), sent=100))
+    assert check.last is not None
 
 
-def test_a_quiet_server_balances_exactly() -> None:
+def test_idle_server_balances_exactly() -> None:
     first, then = counted(500), counted(700)
     quiet = [second(at_s, first) for at_s in range(5)]
     later = [second(at_s, first, 300, 90, 10) for at_s in range(5, 12)]
     found = after(*quiet, *later, *(second(at_s, then, 300, 90, 10) for at_s in range(12, 14)))
-    assert (found.before, found.sent, found.claimed, found.refunded, found.in_packets) == (500, 300, 90, 10, 700)
-    assert (found.moving, found.difference) == (0, 0)
+    assert (found.opening, found.sent, found.claimed, found.refunded, found.in_packets) == (500, 300, 90, 10, 700)
+    assert (found.in_transit, found.difference) == (0, 0)
 
 
-def test_one_fen_too_few_is_a_difference_for_as_long_as_it_is_missing() -> None:
+def test_one_missing_fen_is_a_difference_until_it_is_back() -> None:
     first, short, right = counted(0), counted(199), counted(200)
     start = [second(at_s, first) for at_s in range(5)]
     quiet = [second(at_s, first, 300, 90, 10) for at_s in range(5, 12)]
     missing = [second(at_s, short, 300, 90, 10) for at_s in range(12, 20)]
     found = after(*start, *quiet, *missing)
-    assert (found.before, found.moving, found.difference) == (0, 1, 1)
+    assert (found.opening, found.in_transit, found.difference) == (0, 1, 1)
     still = counted(199)
     again = [second(at_s, still, 300, 90, 10) for at_s in range(20, 22)]
-    assert after(*start, *quiet, *missing, *again).difference == 1  # the first count is not forgotten
-    mended = [second(at_s, right, 300, 90, 10) for at_s in range(20, 22)]
-    assert after(*start, *quiet, *missing, *mended).difference == 0
+    assert after(*start, *quiet, *missing, *again).difference == 1  # the first count still holds
+    fixed = [second(at_s, right, 300, 90, 10) for at_s in range(20, 22)]
+    assert after(*start, *quiet, *missing, *fixed).difference == 0
 
 
-def test_one_fen_too_many_is_a_difference() -> None:
+def test_one_surplus_fen_is_a_difference() -> None:
     first, long = counted(0), counted(201)
     quiet = [second(at_s, first) for at_s in range(5)]
     later = [second(at_s, first, 300, 90, 10) for at_s in range(5, 12)]
     found = after(*quiet, *later, *(second(at_s, long, 300, 90, 10) for at_s in range(12, 14)))
-    assert (found.moving, found.difference) == (-1, -1)
+    assert (found.in_transit, found.difference) == (-1, -1)
 
 
-def test_what_moves_around_a_count_explains_it() -> None:
+def test_money_that_moves_during_a_count_is_in_transit() -> None:
     first, then = counted(0), counted(260)
     quiet = [second(at_s, first) for at_s in range(5)]
     busy = [second(at_s, first, sent=100 * (at_s - 4)) for at_s in range(5, 8)]  # 100, 200, 300
     found = after(*quiet, *busy, second(8, then, sent=400), second(9, then, sent=500))
     assert found.difference == 0
-    assert (found.sent, found.moving) == (300, 40)  # told with the second that was nearest to the count
+    assert (found.sent, found.in_transit) == (300, 40)  # the flows of the second nearest to the count
     too_much = counted(501)
     assert after(*quiet, *busy, second(8, too_much, sent=400), second(9, too_much, sent=500)).difference == -1
 
 
-def test_the_first_count_may_fall_among_the_first_movements() -> None:
+def test_opening_amount_is_narrowed_down_by_later_counts() -> None:
     first = counted(40)
     found = after(second(0, first, sent=100), second(1, first, sent=150))
-    assert (found.before, found.difference) == (0, 0)  # anything from 0 to 40 would do
+    assert (found.opening, found.difference) == (0, 0)  # any amount from 0 to 40 is possible
     then = counted(190)
     calm = [second(at_s, first, sent=150) for at_s in range(2, 8)]
     again = [second(8, then, sent=150), second(9, then, sent=150)]
     found = after(second(0, first, sent=100), second(1, first, sent=150), *calm, *again)
-    assert (found.before, found.moving, found.difference) == (40, 0, 0)  # and now it is known
+    assert (found.opening, found.in_transit, found.difference) == (40, 0, 0)  # now only 40 is possible

@@ -12,32 +12,32 @@ import pytest
 
 from server.top.keys import raw_keys
 
-GONE = "gone"
+CLOSED = "closed"
 
 
 @pytest.fixture
 def terminal() -> Iterator[tuple[int, int]]:
-    """Who types, and the terminal itself."""
-    typist, terminal = os.openpty()
-    yield typist, terminal
+    """The keyboard side and the program side of a pseudo-terminal."""
+    keyboard, terminal = os.openpty()
+    yield keyboard, terminal
     os.close(terminal)
-    os.close(typist)
+    os.close(keyboard)
 
 
-async def test_every_key_is_told_at_once_and_not_shown(terminal: tuple[int, int]) -> None:
-    typist, screen = terminal
+async def test_key_is_reported_at_once_and_not_echoed(terminal: tuple[int, int]) -> None:
+    keyboard, screen = terminal
     pressed: asyncio.Queue[str] = asyncio.Queue()
     with raw_keys(screen, pressed.put_nowait, lambda: None):
-        os.write(typist, b"pi\x1a")  # the last one is Ctrl-Z
+        os.write(keyboard, b"pi\x1a")  # the last one is Ctrl-Z
         async with asyncio.timeout(10):
             assert [await pressed.get() for _ in range(3)] == ["p", "i", "\x1a"]
-    os.set_blocking(typist, False)
+    os.set_blocking(keyboard, False)
     with pytest.raises(BlockingIOError):
-        os.read(typist, 100)
+        os.read(keyboard, 100)
 
 
 @pytest.mark.parametrize("error", [None, RuntimeError, KeyboardInterrupt, asyncio.CancelledError])
-async def test_the_terminal_is_as_before_however_it_ends(
+async def test_terminal_settings_are_restored_after_any_exit(
     terminal: tuple[int, int], error: type[BaseException] | None
 ) -> None:
     _, screen = terminal
@@ -49,22 +49,22 @@ async def test_the_terminal_is_as_before_however_it_ends(
     assert termios.tcgetattr(screen) == before
 
 
-async def test_a_terminal_that_goes_is_told_once() -> None:
-    typist, screen = os.openpty()
-    told: asyncio.Queue[str] = asyncio.Queue()
-    with raw_keys(screen, told.put_nowait, lambda: told.put_nowait(GONE)):
-        os.close(typist)
+async def test_closed_terminal_is_reported_once() -> None:
+    keyboard, screen = os.openpty()
+    reported: asyncio.Queue[str] = asyncio.Queue()
+    with raw_keys(screen, reported.put_nowait, lambda: reported.put_nowait(CLOSED)):
+        os.close(keyboard)
         async with asyncio.timeout(10):
-            assert await told.get() == GONE
+            assert await reported.get() == CLOSED
         await asyncio.sleep(0.05)
-        assert told.empty()
+        assert reported.empty()
     os.close(screen)
 
 
-async def test_what_is_no_terminal_has_no_keys() -> None:
+async def test_pipe_reports_no_keys() -> None:
     reading, writing = os.pipe()
     os.write(writing, b"q")
-    with raw_keys(reading, pytest.fail, lambda: pytest.fail("gone")):
+    with raw_keys(reading, pytest.fail, lambda: pytest.fail("closed")):
         await asyncio.sleep(0.01)
     os.close(reading)
     os.close(writing)

@@ -30,7 +30,7 @@ def data(tmp_path: Path) -> Path:
 
 @asynccontextmanager
 async def top(data: Path, folder: Path) -> AsyncIterator[Terminal]:
-    """Watching the server on `data`; what the terminal is like before and after is in `folder`, and the pid."""
+    """`hongbao top` on `data`. Files in `folder` keep the terminal settings before and after, and the pid."""
     words = (
         f"stty -a > {folder}/before; sh -c 'echo $$ > {folder}/pid; exec \"$@\"' - {' '.join(TOP)} {data}; "
         f"echo code $?; stty -a > {folder}/after"
@@ -40,40 +40,40 @@ async def top(data: Path, folder: Path) -> AsyncIterator[Terminal]:
 
 
 def is_restored(folder: Path) -> bool:
-    """The terminal was left as it was found."""
+    """The terminal has its old settings."""
     return (folder / "before").read_text() == (folder / "after").read_text() != ""
 
 
 def users(terminal: Terminal) -> list[int]:
-    """Whose connections are listed, from the top."""
+    """The users of the listed connections, from the top."""
     lines = terminal.lines
     head = next((row for row, line in enumerate(lines) if line.lstrip().startswith("user ")), len(lines))
     return [int(line.split()[0]) for line in lines[head + 1 : -1] if line[:9].strip()]
 
 
 def is_first(terminal: Terminal, user: int) -> bool:
-    """This user's connection is at the top."""
+    """The connection of this user is at the top."""
     return users(terminal)[:1] == [user]
 
 
 def has(terminal: Terminal, pattern: str) -> bool:
-    """This stands on the screen."""
+    """The screen matches this pattern."""
     return re.search(pattern, terminal.text) is not None
 
 
-async def show(terminal: Terminal, *patterns: str) -> None:
-    """Wait for each of these in turn."""
+async def wait_for(terminal: Terminal, *patterns: str) -> None:
+    """Wait for each of these patterns in turn."""
     for pattern in patterns:
         await terminal.until(partial(has, terminal, pattern), f"no {pattern}")
 
 
-async def test_a_win_is_seen_and_q_leaves_the_terminal_as_it_was(
+async def test_top_shows_a_win_and_q_restores_the_terminal(
     server: Server, connect: Connect, backend: Client, data: Path, tmp_path: Path
 ) -> None:
     sender, member = await connect(server, BUSY), await connect(server, STILL)
     async with top(data, tmp_path) as terminal:
         await terminal.see("connections 3 ", "users 3 ", "postgres up", "redis up")
-        await show(terminal, r"wins/s +0\.0 ", r"open p50 ms +- ")
+        await wait_for(terminal, r"wins/s +0\.0 ", r"open p50 ms +- ")
 
         await backend.top_up(BUSY, 100)
         group_id = await sender.create_group("watched")
@@ -81,7 +81,7 @@ async def test_a_win_is_seen_and_q_leaves_the_terminal_as_it_was(
         packet_id = (await sender.send_packet("lucky", group_id, 100, 2)).packet_id
         assert (await sender.open(packet_id)).answer == "won"
 
-        await show(
+        await wait_for(
             terminal, r"wins/s +[\d.]*[1-9]", r"open p50 ms +[\d.]+ ", rf" {packet_id} +1 +1\n", "packets 1 "
         )
         terminal.press("q")
@@ -90,12 +90,12 @@ async def test_a_win_is_seen_and_q_leaves_the_terminal_as_it_was(
     assert is_restored(tmp_path)
 
 
-async def test_a_key_changes_the_order_of_the_connections(
+async def test_key_changes_the_order_of_the_connections(
     server: Server, connect: Connect, data: Path, tmp_path: Path
 ) -> None:
     await connect(server, STILL)
     busy = await connect(server, BUSY)
-    await asyncio.sleep(0.2)  # idle times are told in tenths
+    await asyncio.sleep(0.2)  # idle times are rounded to tenths
     for _ in range(20):
         await busy.balance()
     async with top(data, tmp_path) as terminal:
@@ -106,7 +106,9 @@ async def test_a_key_changes_the_order_of_the_connections(
             await terminal.until(partial(is_first, terminal, first), f"{first} is not first")
 
 
-async def test_it_goes_on_when_the_server_restarts(start_server: StartServer, data: Path, tmp_path: Path) -> None:
+async def test_top_continues_after_a_restart_of_the_server(
+    start_server: StartServer, data: Path, tmp_path: Path
+) -> None:
     same = str(tmp_path / "s")
     server = await start_server(ops__socket=same)
     async with top(data, tmp_path) as terminal:
@@ -119,7 +121,7 @@ async def test_it_goes_on_when_the_server_restarts(start_server: StartServer, da
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_signal_leaves_the_terminal_as_it_was(number: int, data: Path, tmp_path: Path) -> None:
+async def test_signal_ends_top_and_restores_the_terminal(number: int, data: Path, tmp_path: Path) -> None:
     async with top(data, tmp_path) as terminal:
         await terminal.see("no answer since", "start one with")
         os.kill(int((tmp_path / "pid").read_text()), number)
@@ -128,26 +130,26 @@ async def test_a_signal_leaves_the_terminal_as_it_was(number: int, data: Path, t
     assert is_restored(tmp_path)
 
 
-async def test_without_a_terminal_it_prints_one_moment(server: Server, data: Path) -> None:
+async def test_top_without_a_terminal_prints_one_snapshot(server: Server, data: Path) -> None:
     process = await asyncio.create_subprocess_exec(*TOP, str(data), stdout=asyncio.subprocess.PIPE)
-    told, _ = await process.communicate()
+    output, _ = await process.communicate()
     assert process.returncode == 0
-    assert told.startswith(b"hongbao  serving")
-    assert b"claims/batch" in told
-    assert b"\x1b" not in told
+    assert output.startswith(b"hongbao  serving")
+    assert b"claims/batch" in output
+    assert b"\x1b" not in output
 
 
-async def test_once_prints_one_moment_on_a_terminal(server: Server, data: Path) -> None:
+async def test_top_once_prints_one_snapshot_on_a_terminal(server: Server, data: Path) -> None:
     async with Terminal([*TOP, str(data), "--once"], rows=60) as terminal:
         await terminal.see("hongbao  serving", "claims/batch")
         assert await terminal.ended() == 0
 
 
-async def test_without_a_server_there_is_no_moment_to_print(data: Path) -> None:
+async def test_top_once_without_a_server_fails_with_one_line(data: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         *TOP, str(data), stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
     )
-    _, told = await process.communicate()
+    _, errors = await process.communicate()
     assert process.returncode == 1
-    says = rf"hongbao: no server answers at .*status\.sock; start one with: hongbao serve --data {data}\n"
-    assert re.fullmatch(says, told.decode())
+    expected = rf"hongbao: no server answers at .*status\.sock; start one with: hongbao serve --data {data}\n"
+    assert re.fullmatch(expected, errors.decode())

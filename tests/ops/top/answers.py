@@ -1,4 +1,4 @@
-"""What the status socket answers to `hongbao top`, as literal values."""
+"""Literal answers of the status socket to `hongbao top`."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ RATES: dict[str, Any] = {
     "postgres_ms": {"p50": 6.54, "p99": 28.75},
     "loop_lag_ms": 12.5,
 }
-LATELY: dict[str, Any] = {
+RECENT: dict[str, Any] = {
     "rates": RATES,
     "now": {
         "connections": 1_234_567,
@@ -73,12 +73,12 @@ LISTED: dict[str, Any] = {
         }
         for number in range(10)
     ],
-    "in_all": 1_234_567,
+    "total": 1_234_567,
 }
 LISTED["connections"][1]["user_id"] = None
 
 
 def answers(**changes: Any) -> dict[str, Any]:
-    """All of them; changes go to the status, as `ready=False`."""
-    whole = {"status": STATUS | changes, "lately": LATELY, "last_second": LATELY, "listed": LISTED}
+    """The answers of one refresh; changes go into the status, such as `ready=False`."""
+    whole = {"status": STATUS | changes, "recent": RECENT, "last_second": RECENT, "listed": LISTED}
     return deepcopy(whole)

@@ -1,4 +1,4 @@
-"""The picture of `hongbao top`, drawn from literal answers."""
+"""The screen of `hongbao top`, drawn from literal answers."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from rich.console import Console, RenderableType
 
 from server.top.curve import curve
 from server.top.draw import draw, snapshot
-from server.top.view import Answers, KeyPress, Silence, TopState
-from tests.ops.answers import answers
+from server.top.state import Answers, KeyPress, TopState, Unreachable
+from tests.ops.top.answers import answers
 
 AT_MS = 1_700_000_000_000
 FULL = TopState().after(Answers.of(answers()))
 SCREEN = """\
-hongbao  serving  postgres up  redis up  tier postgres  up 1 day, 2:03:04
+hongbao  serving  postgres up  redis up  durability postgres  up 1 day, 2:03:04
 
 connections 1,234,567  users 1,200,345  packets 54,321  memory 12.5 GiB
-unrecorded 4,321       backlog 765,432  oldest 1:02:03  new/s 322
+in flight 4,321        backlog 765,432  oldest 1:02:03  new/s 322
 requests/s   43,551                 █ claims/batch        220                  █
 wins/s       20,988                 █ postgres p50 ms     6.5                  █
 sends/s         122                 █ postgres p99 ms    28.8                  █
@@ -44,7 +44,7 @@ sort by  p pending  i idle  r requests    h help   q quit"""
 
 @pytest.fixture(autouse=True)
 def in_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Moments are told in the zone of whoever looks."""
+    """Times are shown in the local zone; the test sets it to UTC."""
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
     yield
@@ -52,25 +52,25 @@ def in_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     time.tzset()
 
 
-def lines(picture: RenderableType, width: int, height: int) -> list[str]:
-    """What stands on a screen of this size."""
+def lines(content: RenderableType, width: int, height: int) -> list[str]:
+    """The lines of a screen of this size."""
     console = Console(width=width, height=height, color_system=None)
     with console.capture() as captured:
-        console.print(picture)
+        console.print(content)
     return [line.rstrip() for line in captured.get().splitlines()]
 
 
-def screen(view: TopState, width: int = 80, height: int = 24) -> list[str]:
-    """A view on a screen."""
-    return lines(draw(view, width, height), width, height)
+def screen(state: TopState, width: int = 80, height: int = 24) -> list[str]:
+    """A state, drawn on a screen."""
+    return lines(draw(state, width, height), width, height)
 
 
-def test_everything_stands_on_80_by_24_though_the_numbers_are_large() -> None:
+def test_screen_of_80_by_24_fits_large_numbers() -> None:
     assert "\n".join(screen(FULL)) == SCREEN
 
 
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (200, 60), (81, 25), (120, 37)])
-def test_it_is_as_large_as_the_screen(width: int, height: int) -> None:
+def test_output_has_the_size_of_the_screen(width: int, height: int) -> None:
     found = screen(FULL, width, height)
     assert len(found) == height
     assert max(map(len, found)) <= width
@@ -79,12 +79,12 @@ def test_it_is_as_large_as_the_screen(width: int, height: int) -> None:
 
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (10, 5), (40, 10), (79, 23), (500, 3)])
-def test_a_screen_that_is_too_small_shows_what_it_can(width: int, height: int) -> None:
+def test_output_for_a_small_screen_has_its_height(width: int, height: int) -> None:
     assert len(screen(FULL, width, height)) == height
-    assert len(screen(FULL.after(Silence(AT_MS, "gone")), width, height)) == height
+    assert len(screen(FULL.after(Unreachable(AT_MS, "gone")), width, height)) == height
 
 
-def test_a_larger_screen_shows_more() -> None:
+def test_larger_screen_shows_more_rows() -> None:
     found = "\n".join(screen(FULL, 100, 45))
     for more in ("get balance", "catch up", "9112345678901234569", "203.0.113.109:65109"):
         assert more not in SCREEN
@@ -92,72 +92,72 @@ def test_a_larger_screen_shows_more() -> None:
     assert "others" not in found
 
 
-def test_a_server_that_has_just_started_has_nothing_to_tell() -> None:
-    told = answers()
-    told["lately"]["rates"] |= {"requests_per_s": {}, "refusals_per_s": {}, "open_ms": {"p50": None, "p99": None}}
-    told["lately"]["now"]["figures"] = None
-    told["lately"]["hottest"] = told["listed"]["connections"] = []
-    told["last_second"] = told["lately"]
-    found = screen(TopState().after(Answers.of(told)))
+def test_screen_of_a_new_server_has_no_values() -> None:
+    raw = answers()
+    raw["recent"]["rates"] |= {"requests_per_s": {}, "refusals_per_s": {}, "open_ms": {"p50": None, "p99": None}}
+    raw["recent"]["now"]["figures"] = None
+    raw["recent"]["hottest"] = raw["listed"]["connections"] = []
+    raw["last_second"] = raw["recent"]
+    found = screen(TopState().after(Answers.of(raw)))
     assert len(found) == 24
     assert "backlog - " in found[3]
     assert found[9].startswith("open p50 ms       -  ")
 
 
-def test_trouble_has_a_line_of_its_own() -> None:
-    told = answers(
+def test_problems_are_on_the_second_line() -> None:
+    raw = answers(
         ready=False,
         reasons=["the server is draining"],
         degraded=["redis is away: opens go on without the mirror"],
         stores={"postgres": "up", "redis": "away: opens go on without the mirror"},
     )
-    found = screen(TopState().after(Answers.of(told)))
+    found = screen(TopState().after(Answers.of(raw)))
     assert "redis away" in found[0]
     assert found[1] == "the server is draining; redis is away: opens go on without the mirror"
 
 
-def test_trouble_that_needs_more_room_takes_it_from_the_lists() -> None:
-    told = answers(reasons=["postgres is away: " + "no such file or directory, " * 20])
-    found = screen(TopState().after(Answers.of(told)))
+def test_long_problems_take_lines_from_the_lists() -> None:
+    raw = answers(reasons=["postgres is away: " + "no such file or directory, " * 20])
+    found = screen(TopState().after(Answers.of(raw)))
     assert len(found) == 24
     assert found[1].startswith("postgres is away")
     assert found[3].endswith("…")
-    assert [line[:11] for line in found[4:6]] == ["connections", "unrecorded "]
+    assert [line[:11] for line in found[4:6]] == ["connections", "in flight 4"]
     assert found[-2].startswith("9007199254740003")
 
 
-def test_what_a_store_says_cannot_steer_the_terminal() -> None:
+def test_control_characters_in_a_reason_are_replaced() -> None:
     found = screen(TopState().after(Answers.of(answers(reasons=["\x1b[2J[bold]no"]))))
     assert found[1] == "?[2J[bold]no"
 
 
-def test_silence_is_told_above_the_last_answers() -> None:
-    found = screen(FULL.after(Silence(AT_MS, "no server is there")))
-    assert found[1] == "no answer since 2023-11-14 22:13:20+00:00: no server is there; still asking"
-    assert found[0] == "hongbao"  # nobody knows how it is by now
+def test_unreachable_is_shown_above_the_last_answers() -> None:
+    found = screen(FULL.after(Unreachable(AT_MS, "no server is running")))
+    assert found[1] == "no answer since 2023-11-14 22:13:20+00:00: no server is running; retrying"
+    assert found[0] == "hongbao"  # the last state may be wrong
     assert found[2:] == SCREEN.splitlines()[2:]
 
 
-def test_before_the_first_answer_there_is_only_a_word() -> None:
+def test_screen_before_the_first_answer_says_that_it_waits() -> None:
     assert screen(TopState()) == ["hongbao", "waiting for the first answer", *[""] * 21, SCREEN.splitlines()[-1]]
-    found = screen(TopState().after(Silence(AT_MS, "no server is there")))
+    found = screen(TopState().after(Unreachable(AT_MS, "no server is running")))
     assert found[1].startswith("no answer since 2023-11-14 22:13:20")
 
 
 @pytest.mark.parametrize(("key", "title"), [("i", "idle▼"), ("r", "requests▼"), ("p", "pending▼")])
-def test_the_column_that_sorts_is_marked(key: str, title: str) -> None:
+def test_sorted_column_is_marked(key: str, title: str) -> None:
     found = "\n".join(screen(FULL.after(KeyPress(key))))
     assert title in found
     assert found.count("▼") == 1
 
 
-def test_help_fits() -> None:
+def test_help_fits_the_screen() -> None:
     found = screen(FULL.after(KeyPress("h")))
-    assert found[-1] == ""  # nothing was cut off
+    assert found[-1] == ""  # nothing is cut off
     assert any(line.startswith("q  ") for line in found)
 
 
-def test_a_snapshot_has_everything_but_keys_and_curves() -> None:
+def test_snapshot_has_no_keys_and_no_curves() -> None:
     found = "\n".join(lines(snapshot(FULL, 80), 80, 24))
     for word in ("20,988", "get balance", "9112345678901234569", "203.0.113.109:65109"):
         assert word in found
@@ -176,5 +176,5 @@ def test_a_snapshot_has_everything_but_keys_and_curves() -> None:
         ((None,), 1, " "),
     ],
 )
-def test_a_curve_is_as_high_as_its_highest_point(points: tuple[float | None, ...], width: int, drawn: str) -> None:
+def test_curve_is_scaled_to_its_highest_point(points: tuple[float | None, ...], width: int, drawn: str) -> None:
     assert curve(points, width) == drawn

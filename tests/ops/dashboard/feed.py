@@ -1,4 +1,4 @@
-"""A dashboard over HTTP that shows the samples a test gives it."""
+"""A dashboard over HTTP that shows the samples of a test."""
 
 from __future__ import annotations
 
@@ -15,15 +15,14 @@ from server.ops.health import Health
 from server.ops.http import Http
 from server.ops.metrics import Metrics
 from server.ops.samples.sample import Sample
-from server.ops.samples.sampler import Sampler
-from tests.ops.samples import EMPTY
+from tests.ops.samples import EMPTY, FixedSampler
 
 VERSION = "1.2.3"
 NAME = "ops.example"
 
 
 class Feed(NamedTuple):
-    """Where it is served."""
+    """A served dashboard."""
 
     port: int
     http: Http
@@ -31,32 +30,19 @@ class Feed(NamedTuple):
     samples: list[Sample]
 
     def show(self, *samples: Sample) -> None:
-        """These seconds pass at once."""
+        """Append samples, as if seconds had passed."""
         self.samples.extend(samples)
-
-
-class Scripted(Sampler):
-    """Has the samples that it is given, and takes none."""
-
-    def __init__(self, samples: list[Sample]) -> None:
-        self.samples = samples
-
-    @property
-    def newest(self) -> Sample:
-        return self.samples[-1]
-
-    def last(self, seconds: int) -> list[Sample]:
-        return self.samples[-seconds - 1 :]
 
 
 @asynccontextmanager
 async def serve(health: Health, port: int = 0) -> AsyncIterator[Feed]:
-    """It is served while inside; its first sample is the empty one."""
+    """The dashboard is served inside `async with`; its first sample is EMPTY."""
     samples = [EMPTY]
-    dashboard = Dashboard(Scripted(samples), lambda: health, VERSION)
-    http = Http(lambda: health, Metrics(lambda: samples[-1], VERSION), dashboard.routes(), {NAME})
+    sampler = FixedSampler(samples)
+    dashboard = Dashboard(sampler, lambda: health, VERSION)
+    http = Http(lambda: health, Metrics(sampler, VERSION), dashboard.routes(), {NAME})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dashboard_module, "LOOK_S", 0.005)
+        patch.setattr(dashboard_module, "POLL_S", 0.005)
         running = asyncio.create_task(dashboard.run())
         try:
             yield Feed(await http.open("127.0.0.1", port), http, dashboard, samples)
