@@ -14,7 +14,7 @@ import msgspec
 from cyclopts import Parameter
 from rich.console import Console
 
-from bench import compare, document, page, short
+from bench import compare, document, guard, page, short
 from bench import ground as ground_module
 from bench.findmax import at_maximum, find_max
 from bench.ground import GENERATORS_MAX, Ground, connections_max
@@ -224,6 +224,8 @@ def _command(scenario: str) -> Callable[..., int]:
 for _scenario in SCENARIOS:
     bench_cli.command(_command(_scenario), name=_scenario)
 
+
+bench_cli.command(guard.command, name="guard")
 
 # --- all of them ----------------------------------------------------------------------------------------------
 
