@@ -12,8 +12,10 @@ import tempfile
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 
@@ -56,11 +58,13 @@ if not verdict.holds:
 """
 
 
-class Checkout(NamedTuple):
+@dataclass(frozen=True)
+class Checkout:
     """A tree of files, and the interpreter in which its programs run."""
 
     program: Program
     tree: Path
+    commit: str = ""  # "": the files as they are now
 
     def check_imports(self) -> None:
         """Raise BenchFailed if the interpreter takes a package from elsewhere."""
@@ -68,10 +72,12 @@ class Checkout(NamedTuple):
             if not Path(file).resolve().is_relative_to(self.tree):
                 raise BenchFailed(f"the checkout {self.tree} does not run its own code: it imports {file}")
 
+    @cached_property
     def limits(self) -> frozenset[str]:
         """The names of the limits in its config. Raises BenchFailed."""
         return frozenset(tomllib.loads(self._run("-m", "server.cli", "config", "default"))["limits"])
 
+    @cached_property
     def can_judge(self) -> bool:
         """Whether its verdict can be asked by `check_books`."""
         try:
@@ -111,13 +117,10 @@ class Checkout(NamedTuple):
         return _printed(ended)
 
 
-def _of(tree: Path, python: str) -> Checkout:
-    return Checkout(Program(python, tree), tree)
-
-
 def this() -> Checkout:
-    """The files that this process runs, as they are now, in its interpreter."""
-    return _of(Path(__file__).resolve().parent.parent, sys.executable)
+    """The files that this process runs, in its interpreter."""
+    tree = Path(__file__).resolve().parent.parent
+    return Checkout(Program(sys.executable, tree), tree)
 
 
 @contextmanager
@@ -131,9 +134,10 @@ def checked_out(revision: str, beside: Checkout) -> Iterator[Checkout]:
         tree = Path(folder).resolve() / "tree"
         _git(beside.tree, "worktree", "add", "--detach", str(tree), commit)
         try:
-            pins = requirements(tree)
-            same = pins == requirements(beside.tree)
-            yield _of(tree, sys.executable if same else _environment(tree.with_name("venv"), pins))
+            pins, python = requirements(tree), beside.program.python
+            if pins != requirements(beside.tree):
+                python = _environment(tree.with_name("venv"), pins)
+            yield Checkout(Program(python, tree), tree, commit)
         finally:
             _git(beside.tree, "worktree", "remove", "--force", str(tree))
 
@@ -142,7 +146,7 @@ def requirements(tree: Path) -> list[str]:
     """The pinned dependencies of a checkout."""
     setup = configparser.RawConfigParser()
     setup.read(tree / "setup.cfg")
-    return setup.get("options", "install_requires", fallback="").split("\n")[1:]
+    return setup.get("options", "install_requires", fallback="").split("\n")[1:]  # the first line is empty
 
 
 def _environment(folder: Path, pins: list[str]) -> str:

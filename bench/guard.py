@@ -143,7 +143,8 @@ class Match:
         await _settled(side.ground)
         used_s = usage.exact_cpu_s(side.ground.pids.server) - before_s
         side.outcomes.append(outcome)
-        return _measured(outcome.counted, used_s, outcome.rate_per_s, outcome.end_s)
+        errors = sum(outcome.errors.values())
+        return _measured(Run(outcome.counted, errors, used_s, outcome.rate_per_s, outcome.end_s))
 
     async def _with_own_generators(self, order: Order, pair: int) -> Pair:
         """A pair driven by `hongbao bench` of each checkout, whose processor time is that while the clock ran.
@@ -155,8 +156,9 @@ class Match:
             checkout, ground = self._sides[name].checkout, self._sides[name].ground
             assert ground.status is not None
             told = checkout.bench(order, ground.url, ground.status.parent)
-            answered = told["requests"] - sum(told["errors"].values())
-            runs[name] = _measured(answered, told["cpu_s"]["server"], told["rate_per_s"], told["seconds"])
+            errors = sum(told["errors"].values())
+            cpu_s, rate_per_s, seconds = told["cpu_s"]["server"], told["rate_per_s"], told["seconds"]
+            runs[name] = _measured(Run(told["requests"] - errors, errors, cpu_s, rate_per_s, seconds))
         return Pair(**runs)
 
 
@@ -166,10 +168,10 @@ def _resized(order: Order, pair: Pair, seconds: float) -> Order:
     return msgspec.structs.replace(order, requests=max(1, round(requests)))
 
 
-def _measured(answered: int, cpu_s: float, rate_per_s: float, seconds: float) -> Run:
-    if answered <= 0 or cpu_s <= 0:
+def _measured(run: Run) -> Run:
+    if run.requests <= 0 or run.cpu_s <= 0:
         raise BenchFailed("nothing was measured: a run needs more --seconds")
-    return Run(answered, cpu_s, rate_per_s, seconds)
+    return run
 
 
 async def _settled(ground: Ground) -> None:
@@ -187,7 +189,7 @@ async def _can_share(side: Side) -> bool:
     _, _, version, *_ = msgpack.unpackb(await reader.readexactly(length))  # the rest of a hello may have changed
     writer.close()
     is_understood = version == messages.VERSION and await settlement.state(side.ground.status) is not None
-    return is_understood and side.checkout.can_judge()
+    return is_understood and side.checkout.can_judge
 
 
 def measure(revision: str, names: Sequence[CaseName], extent: Extent, console: Console) -> dict[str, Any]:
@@ -199,7 +201,7 @@ def measure(revision: str, names: Sequence[CaseName], extent: Extent, console: C
             checkout.check_imports()
         cases = [_case(name, {"old": old, "new": new}, extent, screen) for name in names]
     seconds = round(time.perf_counter() - began_s)
-    return {"against": revision, **asdict(extent), "cases": cases, "took_s": seconds}
+    return {"against": revision, "commit_old": old.commit, **asdict(extent), "cases": cases, "took_s": seconds}
 
 
 def _case(name: CaseName, checkouts: dict[SideName, Checkout], extent: Extent, screen: Lines) -> dict[str, Any]:
@@ -208,7 +210,7 @@ def _case(name: CaseName, checkouts: dict[SideName, Checkout], extent: Extent, s
     with ExitStack() as stack:
         sides = {}
         for side, checkout in checkouts.items():
-            server = own(case.durability, scenario.limits, screen.say, checkout.program, checkout.limits())
+            server = own(case.durability, scenario.limits, screen.say, checkout.program, checkout.limits)
             ground = stack.enter_context(server)
             if scenario.server == "both":
                 ground = stack.enter_context(with_bare(ground))

@@ -28,6 +28,7 @@ class Run(NamedTuple):
     """What one side did in one run."""
 
     requests: int  # that were answered
+    errors: int  # requests that were refused or not answered
     cpu_s: float  # of the server's process
     rate_per_s: float
     seconds: float
@@ -124,7 +125,10 @@ def line_of(name: str, pairs: Sequence[Pair]) -> str:
         f"{name}  pair {len(pairs):2}: {newest.old.cpu_us:7.2f} → {newest.new.cpu_us:7.2f} µs"
         f"  ratio {newest.ratio:.3f}  ({newest.old.rate_per_s:,.0f}/s → {newest.new.rate_per_s:,.0f}/s)"
     )
-    return line if len(pairs) < 2 else f"{line}  {_between(interval([pair.ratio for pair in pairs])._asdict())}"
+    if len(pairs) > 1:
+        line += f"  {_between(interval([pair.ratio for pair in pairs])._asdict())}"
+    errors = newest.old.errors, newest.new.errors
+    return f"{line}  (errors {errors[0]:,} → {errors[1]:,})" if any(errors) else line
 
 
 def show(console: Console, cases: Sequence[Mapping[str, Any]]) -> None:
