@@ -200,7 +200,7 @@ def guard(tree: Path, words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "server.cli", "bench", "guard", "--against", "HEAD", "--seconds", "0.2"]
     environment = {**os.environ, "PYTHONPATH": str(tree)}
     return subprocess.run(
-        [*command, *words.split()], cwd=tree, env=environment, capture_output=True, text=True, timeout=300
+        [*command, *words.split()], cwd=tree, env=environment, capture_output=True, text=True, timeout=600
     )
 
 
