@@ -2,7 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: chaos sim mutants fuzz outages screenshots help env demo bench test check format clean
+AGAINST ?= 0d9629a
+
+.PHONY: guard chaos sim mutants fuzz outages screenshots help env demo bench test check format clean
 
 help:  ## list the verbs
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -23,6 +25,9 @@ demo: env  ## a server and a crowd that chats, sends, grabs and opens, for 20 se
 
 bench: env  ## measure it all, against rivals too: about three minutes, writes docs/benchmarks.md
 	@$(BIN)/hongbao bench short
+
+guard: env  ## old and new in turns: fails if a request costs the server more; make guard AGAINST=HEAD~3
+	@$(BIN)/hongbao bench guard --against $(AGAINST)
 
 test: check  ## everything: style, types, imports, all tests on real stores
 	@$(BIN)/python -m pytest

@@ -14,7 +14,7 @@ import msgspec
 from cyclopts import Parameter
 from rich.console import Console
 
-from bench.compare import compare, document, suite
+from bench.compare import compare, document, guard, suite
 from bench.load import target as ground_module
 from bench.load.findmax import at_maximum, find_max
 from bench.load.run import run
@@ -224,6 +224,7 @@ def _command(scenario: str) -> Callable[..., int]:
 
 for _scenario in SCENARIOS:
     bench_cli.command(_command(_scenario), name=_scenario)
+bench_cli.command(guard.command, name="guard")
 
 
 # --- all of them ----------------------------------------------------------------------------------------------

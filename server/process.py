@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, NamedTuple, Self
 
 from server.embedded.run import die_with
 from server.instance import running
@@ -23,13 +23,29 @@ class ServerFailed(Exception):
     """The server did not start, or ended by itself; the message is one line with its last words."""
 
 
+class Program(NamedTuple):
+    """Which hongbao is run: the one of an interpreter, or of a checkout (`tree`) in that interpreter."""
+
+    python: str = sys.executable
+    tree: Path | None = None
+
+    @property
+    def environment(self) -> dict[str, str] | None:
+        """The packages of the tree come before installed ones; None: ours."""
+        return None if self.tree is None else {**os.environ, "PYTHONPATH": str(self.tree)}
+
+
+OURS: Final = Program()
+
+
 class ServerProcess:
     """Inside `with` a server runs on the data folder; one that ran before is used and left alone."""
 
-    def __init__(self, data: Path, *words: str) -> None:
-        """`words` go to `hongbao serve` if a new one is started."""
+    def __init__(self, data: Path, *words: str, program: Program = OURS) -> None:
+        """`words` go to `hongbao serve` of this program if a new one is started."""
         self._data = data
         self._words = words
+        self._program = program
         self._child: subprocess.Popen[bytes] | None = None
         self.url = ""
 
@@ -55,7 +71,7 @@ class ServerProcess:
 
     def _spawn(self) -> None:
         command = [
-            sys.executable,
+            self._program.python,
             "-m",
             "server.cli",
             "serve",
@@ -71,6 +87,8 @@ class ServerProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                cwd=self._program.tree,  # `-m` looks there first
+                env=self._program.environment,
                 start_new_session=True,  # a Ctrl-C in the terminal is for us; we end it when we are done with it
                 preexec_fn=die_with(os.getpid(), signal.SIGTERM),
             )

@@ -42,6 +42,8 @@ def markdown(told: Measured, by_hand: str, chart: str) -> str:
         "## Processor time and settlement",
         COSTS_NOTE,
         _costs_table(told),
+        "## Guard",
+        GUARD,
         "## Where the time goes",
         f"{BEGIN}{by_hand}{END}",
     ]
@@ -112,6 +114,15 @@ all that one user does with one packet, of `push` one delivery (its generator he
 else one request. A generator that was busy for 90 % of a core or more may be what limited the rate (⚠). Unsettled
 are the claims not yet credited when the clock stopped; settlement ran all the time, and went on at the rate in
 the last column."""
+
+GUARD: Final = """\
+`make guard` (`hongbao bench guard --against REV`) shows whether a change costs speed. The server of this checkout
+and that of another revision stand under the same load in turns: `opens` with 1,000 × 1 and 200 × 8 in both tiers,
+`grab` and `push`. What is judged is the processor time of the server's process for each request, until everything
+is settled; rates are printed only. Pairs of runs are added, at most 15, until the 95 % interval of the ratio new by
+old is ±3 %. It fails if this whole interval is above 1.05 (`--limit`), or if a money verdict does not hold. One
+generator, that of this checkout, drives both servers; if it does not understand the other server, each checkout's
+own `hongbao bench` drives its server, and the processor time is that while the clock ran."""
 
 RIVALS_HEADS: Final = ("rival", "what it is", "what it lacks", '"won" is said when')
 RIVALS: Final = (

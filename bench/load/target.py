@@ -6,7 +6,7 @@ import itertools
 import resource
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,7 +21,7 @@ from protocol import tokens
 from server import config as config_module
 from server import embedded
 from server.instance import STATUS_SOCKET, running
-from server.process import ServerProcess
+from server.process import OURS, Program, ServerProcess
 
 Say = Callable[[str], None]
 
@@ -77,22 +77,33 @@ class Target:
         ]
 
 
-def config_of(limits: Mapping[str, float]) -> str:
-    """The server's config for a bench, as TOML: its usual limits and these."""
-    return "[limits]\n" + "".join(f"{name} = {value}\n" for name, value in {**LIMITS, **limits}.items())
+def config_of(limits: Mapping[str, float], known: Container[str] | None = None) -> str:
+    """The server's config for a bench, as TOML: its usual limits and these, as far as that server knows them."""
+    wanted = {**LIMITS, **limits}.items()
+    return "[limits]\n" + "".join(f"{name} = {value}\n" for name, value in wanted if known is None or name in known)
 
 
 @contextmanager
-def own(durability: str, limits: Mapping[str, float], say: Say) -> Iterator[Target]:
-    """A server as a process of its own on fresh stores; gone afterwards. Raises ServerFailed, EmbeddedError."""
+def own(
+    durability: str,
+    limits: Mapping[str, float],
+    say: Say,
+    program: Program = OURS,
+    known: Container[str] | None = None,
+) -> Iterator[Target]:
+    """A server as a process of its own on fresh stores; gone afterwards. Raises ServerFailed, EmbeddedError.
+
+    `known`: names of the limits in the config of this program; None: all of ours.
+    """
     raise_file_limit()
     with tempfile.TemporaryDirectory(prefix="hongbao-bench-") as folder:
         data = Path(folder)
         data.chmod(0o711)  # for the stores' user to pass
         config = data / "bench.toml"
-        config.write_text(config_of(limits))
+        config.write_text(config_of(limits, known))
         say(f"config of this run:\n{config.read_text().strip()}")
-        with ServerProcess(data, "--config", str(config), "--durability", durability) as server:
+        words = ("--config", str(config), "--durability", durability)
+        with ServerProcess(data, *words, program=program) as server:
             yield _on(data, server.url, durability, config.read_text(), server.check)
 
 

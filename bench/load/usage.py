@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import psutil
+
+PROCESS_CLOCK: Final = 2  # CPUCLOCK_SCHED: with the process id above it, a clock as of clock_getcpuclockid(3)
 
 
 class Pids(NamedTuple):
@@ -49,6 +52,14 @@ def _cpu_s(pid: int, with_children: bool) -> float:
             used += times.children_user + times.children_system
             used += sum(_cpu_s(child.pid, False) for child in process.children())
     return used
+
+
+def exact_cpu_s(pid: int) -> float:
+    """CPU seconds of a process with all its threads, to the nanosecond, where `cpu_s` has hundredths. Linux.
+
+    Raises OSError if it has ended.
+    """
+    return time.clock_gettime(~pid << 3 | PROCESS_CLOCK)
 
 
 def kernel_kib() -> float:

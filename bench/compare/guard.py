@@ -1,0 +1,249 @@
+"""The guard: no change costs speed unseen. This checkout and another one under the same loads, in turns.
+
+What is judged is the processor time of the server's own process per request. Rates also depend on the stores, on
+the generator and on what else the machine does, so they are only printed. Each pair of runs gives a ratio, new by
+old; pairs are added until the 95 % interval of the mean ratio is ±3 %, or until there are enough of them.
+
+The processor time counts from the first request until the server has settled everything that the run left behind:
+otherwise a server that only does its work later would look faster. A request that was refused does not count as
+answered, so a server that refuses more does not look faster either.
+
+Both servers run for a whole case, each on fresh stores of its own: to make a database for every run would take
+longer than the run. While one is measured the other has nothing to do, and both databases grow alike. The
+generators of a pair prepare at the same time and start one after the other, so the two runs of a pair are only
+seconds apart and meet the same machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack, ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, NamedTuple
+
+import msgpack
+import msgspec
+from cyclopts import Parameter
+from rich.console import Console
+
+from bench.compare.checkout import Checkout, checked_out, this
+from bench.compare.guard_report import Lines, Pair, Run, case_result, is_enough, line_of, show
+from bench.load import settlement, usage
+from bench.load.generator_pool import BenchFailed, GeneratorPool
+from bench.load.outcome import Outcome, merged
+from bench.load.run_spec import RunSpec
+from bench.load.target import Target, own, with_bare
+from bench.report.about import about
+from bench.scenarios import SCENARIOS
+from client_sim.sdk.transport import parse_url
+from protocol import messages
+from server.cli.numbers import Count, Rate, Seconds
+from server.loop import run as run_loop
+
+CaseName = Literal[
+    "opens-1000x1-postgres", "opens-200x8-postgres", "opens-1000x1-redis", "opens-200x8-redis", "grab", "push"
+]
+SideName = Literal["old", "new"]
+
+
+class Case(NamedTuple):
+    """One load; the order is that of a warm-up, which tells how many requests fill a given time."""
+
+    durability: str
+    order: RunSpec
+
+
+def _closed(durability: str, scenario: str, connections: int, depth: int, requests: int) -> Case:
+    return Case(durability, RunSpec(scenario, connections, depth, requests, warmup_s=0.0))
+
+
+CASES: Final[dict[CaseName, Case]] = {
+    "opens-1000x1-postgres": _closed("postgres", "opens", 1_000, 1, 10_000),
+    "opens-200x8-postgres": _closed("postgres", "opens", 200, 8, 10_000),
+    "opens-1000x1-redis": _closed("redis", "opens", 1_000, 1, 10_000),
+    "opens-200x8-redis": _closed("redis", "opens", 200, 8, 10_000),
+    "grab": _closed("postgres", "grab", 200, 1, 10_000),
+    "push": _closed("postgres", "push", 2_000, 4, 12),
+}
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Extent:
+    """How much is measured, and what is too slow."""
+
+    limit: Annotated[Rate, Parameter(help="slower is what is surely above this, new by old")] = 1.05
+    pairs: Annotated[Count, Parameter(help="at most so many pairs of runs for each case")] = 15
+    seconds: Annotated[Seconds, Parameter(help="seconds of load in each run")] = 2.0
+
+
+@dataclass
+class Side:
+    """A checkout's server during a case, and what its users were told in all runs."""
+
+    checkout: Checkout
+    ground: Target
+    outcomes: list[Outcome] = field(default_factory=list)
+
+
+def sides_in_turn(pair: int) -> tuple[SideName, SideName]:
+    """The order of the runs of this pair, counted from 0; it alternates, so that a drift of the machine cancels."""
+    return ("old", "new") if pair % 2 else ("new", "old")
+
+
+class Match:
+    """Both servers during one case."""
+
+    def __init__(self, warm_up: RunSpec, sides: dict[SideName, Side], screen: Lines) -> None:
+        self._order = warm_up
+        self._sides = sides
+        self._screen = screen
+
+    async def played(self, name: str, extent: Extent) -> dict[str, Any]:
+        """All pairs and the money verdict. Raises BenchFailed, StoreUnavailable."""
+        is_shared = all([await _can_share(side) for side in self._sides.values()])
+        play = self._with_one_generator if is_shared else self._with_own_generators
+        pairs = list[Pair]()
+        order = _resized(self._order, await play(self._order, 0), extent.seconds)
+        while not is_enough([pair.ratio for pair in pairs], extent.pairs):
+            pairs.append(await play(order, len(pairs)))
+            self._screen.tell(line_of(name, pairs))
+            order = _resized(order, pairs[-1], extent.seconds)
+        if is_shared:  # otherwise every run has had its verdict
+            for side in self._sides.values():
+                side.checkout.check_books(side.ground.dsn, merged(side.outcomes))
+        generator = "one for both" if is_shared else "each its own"
+        what = await about(self._sides["new"].ground)
+        return case_result(name, pairs, extent.limit) | {"generator": generator, "about": what}
+
+    async def _with_one_generator(self, order: RunSpec, pair: int) -> Pair:
+        """A pair with the generator of this checkout. Raises BenchFailed."""
+        async with AsyncExitStack() as stack:
+            fleets = {
+                name: await stack.enter_async_context(GeneratorPool(side.ground.jobs(order), self._screen.hear))
+                for name, side in self._sides.items()
+            }
+            await asyncio.gather(*(fleet.prepared() for fleet in fleets.values()))
+            await asyncio.gather(*(_settled(side.ground) for side in self._sides.values()))
+            return Pair(**{name: await self._run(fleets[name], name, order) for name in sides_in_turn(pair)})
+
+    async def _run(self, fleet: GeneratorPool, name: SideName, order: RunSpec) -> Run:
+        side = self._sides[name]
+        before_s = usage.exact_cpu_s(side.ground.pids.server)
+        self._screen.clock_runs(order.turns)
+        try:
+            fleet.go()
+            await fleet.done()
+        finally:
+            self._screen.clock_stops()
+        outcome = merged(await fleet.outcomes())
+        await _settled(side.ground)
+        used_s = usage.exact_cpu_s(side.ground.pids.server) - before_s
+        side.outcomes.append(outcome)
+        errors = sum(outcome.errors.values())
+        return _measured(Run(outcome.counted, errors, used_s, outcome.rate_per_s, outcome.end_s))
+
+    async def _with_own_generators(self, order: RunSpec, pair: int) -> Pair:
+        """A pair driven by `hongbao bench` of each checkout, whose processor time is that while the clock ran.
+
+        Raises BenchFailed.
+        """
+        runs = {}
+        for name in sides_in_turn(pair):
+            checkout, ground = self._sides[name].checkout, self._sides[name].ground
+            assert ground.status is not None
+            told = checkout.bench(order, ground.url, ground.status.parent)
+            errors = sum(told["errors"].values())
+            cpu_s, rate_per_s, seconds = told["cpu_s"]["server"], told["rate_per_s"], told["seconds"]
+            runs[name] = _measured(Run(told["requests"] - errors, errors, cpu_s, rate_per_s, seconds))
+        return Pair(**runs)
+
+
+def _resized(order: RunSpec, pair: Pair, seconds: float) -> RunSpec:
+    """The same with as many requests as the slower side of this pair would answer in this time."""
+    requests = order.requests * seconds / max(run.seconds for run in pair)
+    return msgspec.structs.replace(order, requests=max(1, round(requests)))
+
+
+def _measured(run: Run) -> Run:
+    if run.requests <= 0 or run.cpu_s <= 0:
+        raise BenchFailed("nothing was measured: a run needs more --seconds")
+    return run
+
+
+async def _settled(ground: Target) -> None:
+    """The server has nothing left to do. Raises BenchFailed."""
+    await settlement.drained(ground.status)
+    state = await settlement.state(ground.status)
+    if state is None or state.backlog:
+        raise BenchFailed("settlement does not come to an end")
+
+
+async def _can_share(side: Side) -> bool:
+    """Whether our generator can drive this server: our protocol, and settlement and verdict can be asked."""
+    reader, writer = await asyncio.open_connection(*parse_url(side.ground.url))
+    length = int.from_bytes(await reader.readexactly(4))
+    _, _, version, *_ = msgpack.unpackb(await reader.readexactly(length))  # the rest of a hello may have changed
+    writer.close()
+    is_understood = version == messages.VERSION and await settlement.state(side.ground.status) is not None
+    return is_understood and side.checkout.can_judge
+
+
+def measure(revision: str, names: Sequence[CaseName], extent: Extent, console: Console) -> dict[str, Any]:
+    """All these cases. Raises BenchFailed, ServerFailed, EmbeddedError, StoreUnavailable."""
+    began_s, screen = time.perf_counter(), Lines(console)
+    new = this()
+    with checked_out(revision, new) as old:
+        for checkout in (old, new):
+            checkout.check_imports()
+        cases = [_case(name, {"old": old, "new": new}, extent, screen) for name in names]
+    seconds = round(time.perf_counter() - began_s)
+    return {"against": revision, "commit_old": old.commit, **asdict(extent), "cases": cases, "took_s": seconds}
+
+
+def _case(name: CaseName, checkouts: dict[SideName, Checkout], extent: Extent, screen: Lines) -> dict[str, Any]:
+    case = CASES[name]
+    scenario = SCENARIOS[case.order.scenario]
+    with ExitStack() as stack:
+        sides = {}
+        for side, checkout in checkouts.items():
+            server = own(case.durability, scenario.limits, screen.say, checkout.program, checkout.limits)
+            ground = stack.enter_context(server)
+            if scenario.server == "both":
+                ground = stack.enter_context(with_bare(ground))
+            sides[side] = Side(checkout, ground)
+        try:
+            return run_loop(Match(case.order, sides, screen).played(name, extent))
+        except BenchFailed:
+            for one in sides.values():
+                one.ground.check()  # a server that has ended explains more
+            raise
+
+
+def command(
+    *,
+    against: Annotated[str, Parameter(help="the revision that this checkout is compared with")],
+    case: Annotated[list[CaseName] | None, Parameter(help="only this case; may be said again", negative="")] = None,
+    extent: Extent = Extent(),
+    json_file: Annotated[Path | None, Parameter(name="--json", help="write all figures to this file")] = None,
+) -> int:
+    """This checkout against another revision: exit 1 if a request costs the server more processor time.
+
+    Both servers are measured in turns, in up to 15 pairs of runs for each of six cases, until the ratio is known to
+    ±3 %: 8 to 20 minutes. Without exit 1 a case is "ok", or "unclear" if the ratio stays less well known.
+
+    Example: hongbao bench guard --against HEAD~1 --case grab --json guard.json
+    """
+    if extent.pairs < 2:
+        raise ValueError("an interval needs two --pairs or more")
+    if json_file is not None and not json_file.parent.is_dir():
+        raise ValueError(f"there is no folder for {json_file}")
+    console = Console()
+    told = measure(against, case or list(CASES), extent, console)
+    show(console, told["cases"])
+    if json_file is not None:
+        json_file.write_bytes(msgspec.json.format(msgspec.json.encode(told), indent=2))
+    return 1 if any(one["verdict"] == "slower" for one in told["cases"]) else 0
