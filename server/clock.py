@@ -1,4 +1,4 @@
-"""The only place that reads a clock or rolls dice; everything below gets them as arguments."""
+"""The only module that reads a clock or makes random numbers; all code below receives them as arguments."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ def now_ms() -> int:
 
 
 def elapsed_s() -> float:
-    """Seconds on a clock that never jumps; only what lies between two readings means something."""
+    """Seconds on a monotonic clock; only the difference of two readings has a meaning."""
     return time.monotonic()
 
 
 def random_number() -> int:
-    """A number in 1…2^62 that nobody can guess."""
+    """An unpredictable number in 1…2^62."""
     if not _NUMBERS:
         _NUMBERS.extend(_MANY.unpack(secrets.token_bytes(_MANY.size)))  # one system call for many grabs
     return _NUMBERS.pop() % (1 << 62) + 1
 
 
 def random_bytes(size: int) -> bytes:
-    """Bytes that nobody can guess."""
+    """Unpredictable bytes."""
     return secrets.token_bytes(size)
 
 
