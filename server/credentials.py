@@ -1,4 +1,4 @@
-"""What is read from files of its own: the keys of login tokens, the certificate and its key."""
+"""Credentials that are read from their own files: the keys of login tokens, the TLS certificate and its key."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from server.net.tls import server_context
 
 
 class Credentials(NamedTuple):
-    """All of them, read together: a fault in one leaves all as they were."""
+    """All credentials, read together: if one is invalid, a reload keeps all of the old ones."""
 
     keys: dict[str, bytes]
     tls: ssl.SSLContext | None
-    tls_digests: dict[str, bytes]  # of the two files, by their keys in the config: have they changed?
+    tls_digests: dict[str, bytes]  # of the two TLS files by their config keys, to see whether they have changed
 
 
 def load_credentials(settings: Config, data: Path, *, may_make: bool = True) -> Credentials:
-    """Read keys and TLS files; a first key is made if there is none and `may_make`. Raises ConfigError."""
+    """Read keys and TLS files; makes a first key if there is none and `may_make`. Raises ConfigError."""
     return Credentials(load_keys(settings, data, may_make=may_make), *load_tls(settings))
 
 
 def load_tls(settings: Config) -> tuple[ssl.SSLContext | None, dict[str, bytes]]:
-    """The context that the two files make, if they are said, and their digests. Raises ConfigError."""
+    """The TLS context of the two files, None without TLS, and the digests of the files. Raises ConfigError."""
     certificate, key = settings.server.tls_certificate, settings.server.tls_key
     if not certificate:
         return None, {}
@@ -35,7 +35,7 @@ def load_tls(settings: Config) -> tuple[ssl.SSLContext | None, dict[str, bytes]]
         return server_context(certificate, key), dict(zip(TLS_FILES, digests, strict=True))
     except (OSError, ValueError) as error:
         why = getattr(error, "reason", None) or str(error)
-        raise ConfigError(f"{certificate} and {key} are no certificate and its key: {why}") from error
+        raise ConfigError(f"{certificate} and {key} are not a certificate and its key: {why}") from error
 
 
 def _digest(path: str) -> bytes:

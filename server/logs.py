@@ -1,8 +1,8 @@
-"""Logs: one event a line on stderr, as JSON or to be read by people; nothing per request at `info` or above.
+"""Logs: one event per line on stderr, as JSON or as text; no event per request at `info` or above.
 
-An event has a name, a level, a time, and fields. What is about a connection names it by the number that `hongbao
-connections` shows, its user, and the request: `connection`, `user_id`, `seq`. What libraries have to say is an
-event, too: `library_says`.
+An event has a name, a level, a time, and fields. An event about a connection has its number, as `hongbao
+connections` shows it, its user and the request: `connection`, `user_id`, `seq`. A log record of a library is the
+event `library_log`.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from typing import Any, Final, TextIO, cast
 import structlog
 
 LOG = structlog.get_logger()
-# For what has to leave a trace, whatever the level is: what operators change, the level itself among it.
+# For events that are written at every level: the changes that operators make, that of the level included.
 ALWAYS = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET))
 HEAD: Final = ("timestamp", "level", "event")
 FRAMES_MAX: Final = 20
-_debugs = False
+_is_debug = False
 
 
 def configure(level: str, form: str = "auto") -> None:
-    """Write events from `level` (debug, info, warning, error) upward, as `form` (auto, json, text) says.
+    """Write events from `level` (debug, info, warning, error) upward, in the format `form` (auto, json, text).
 
-    May be called again: events from then on are written so.
+    May be called again at any time.
     """
     to_terminal = sys.stderr.isatty()
     as_text = form == "text" or (form == "auto" and to_terminal)
@@ -42,21 +42,21 @@ def configure(level: str, form: str = "auto") -> None:
     set_level(level)
     logging.captureWarnings(True)
     root = logging.getLogger()
-    if not any(isinstance(handler, _Libraries) for handler in root.handlers):
-        root.addHandler(_Libraries(logging.WARNING))
+    if not any(isinstance(handler, _LibraryHandler) for handler in root.handlers):
+        root.addHandler(_LibraryHandler(logging.WARNING))
 
 
 def set_level(level: str) -> None:
-    """Write events from `level` upward, in the form they have."""
+    """Write events from `level` upward; the format stays."""
     number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(number))
-    global _debugs
-    _debugs = number <= logging.DEBUG
+    global _is_debug
+    _is_debug = number <= logging.DEBUG
 
 
 def debug(event: str, **fields: object) -> None:
-    """Write what happens to one of many, if that is asked for; if not, it costs next to nothing."""
-    if _debugs:
+    """Write an event at the level debug; at other levels a call costs almost nothing."""
+    if _is_debug:
         LOG.debug(event, **fields)
 
 
@@ -65,7 +65,7 @@ def _text(colors: bool) -> list[Any]:
 
 
 def _json() -> list[Any]:
-    # without the locals of each frame: there are keys and tokens among them
+    # without the locals of each frame: keys and tokens are among them
     trace = structlog.tracebacks.ExceptionDictTransformer(show_locals=False, max_frames=FRAMES_MAX)
     return [
         structlog.processors.ExceptionRenderer(trace),
@@ -75,22 +75,22 @@ def _json() -> list[Any]:
 
 
 def _head_first(_: Any, __: str, event: MutableMapping[str, Any]) -> dict[str, Any]:
-    """When and what, then the rest: a line is read from its left."""
+    """Time, level and name first: a line is read from the left."""
     return {name: event[name] for name in HEAD} | dict(event)
 
 
-class _Libraries(logging.Handler):
-    """Makes one of our events of what a library logs, asyncio's own last resort included."""
+class _LibraryHandler(logging.Handler):
+    """Turns log records of libraries into events, the last resort of asyncio included."""
 
     def emit(self, record: logging.LogRecord) -> None:
         level = min(record.levelno // 10 * 10, logging.CRITICAL)
         LOG.log(
-            level, "library_says", library=record.name, says=record.getMessage(), exc_info=record.exc_info or None
+            level, "library_log", library=record.name, message=record.getMessage(), exc_info=record.exc_info or None
         )
 
 
 class _Stderr(TextIOBase):
-    """Standard error, whatever becomes of it: a full disk or a reader that has gone must not end the server."""
+    """Standard error without errors: a full disk or a closed pipe must not end the server."""
 
     def write(self, text: str, /) -> int:
         with suppress(OSError, ValueError):

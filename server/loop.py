@@ -1,4 +1,4 @@
-"""The event loop that everything runs on."""
+"""The event loop of all processes: uvloop."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ Result = TypeVar("Result")
 
 
 def run(work: Coroutine[Any, Any, Result]) -> Result:
-    """Run something on a uvloop of its own, to its end."""
+    """Run a coroutine to its end on a new uvloop."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(work)

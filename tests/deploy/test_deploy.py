@@ -1,4 +1,4 @@
-"""What can be checked of the files in deploy/ without systemd, Docker or Grafana at work."""
+"""Checks of the files in deploy/ that need no running systemd, Docker or Grafana."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def rules() -> list[dict[str, object]]:
 
 
 @pytest.mark.parametrize("file", ["alerts.yml", "grafana/hongbao.json"])
-def test_every_metric_that_is_watched_is_one_that_the_server_tells(file: str) -> None:
+def test_alerts_and_grafana_use_only_metrics_of_the_server(file: str) -> None:
     watched = metrics_in((DEPLOY / file).read_text("utf-8"))
     assert len(watched) >= 8
     assert watched <= set(NAMES), watched - set(NAMES)
 
 
 @pytest.mark.parametrize("rule", rules(), ids=lambda rule: str(rule["alert"]))
-def test_every_alert_says_what_to_do(rule: dict[str, dict[str, str]]) -> None:
+def test_alert_has_a_severity_and_a_runbook_section(rule: dict[str, dict[str, str]]) -> None:
     assert rule["labels"]["severity"] in {"page", "ticket"}
     page, anchor = rule["annotations"]["runbook"].split("#")
     assert page == "docs/operations.md"
@@ -47,7 +47,7 @@ def test_every_alert_says_what_to_do(rule: dict[str, dict[str, str]]) -> None:
     assert anchor == str(rule["alert"]).lower()
 
 
-def test_the_dashboard_has_no_two_panels_in_one_place() -> None:
+def test_grafana_panels_do_not_overlap() -> None:
     panels = json.loads((DEPLOY / "grafana/hongbao.json").read_text("utf-8"))["panels"]
     taken: set[tuple[int, int]] = set()
     for panel in panels:
@@ -58,7 +58,7 @@ def test_the_dashboard_has_no_two_panels_in_one_place() -> None:
         taken |= cells
 
 
-def test_compose_starts_the_stores_as_the_server_needs_them() -> None:
+def test_compose_starts_durable_stores_and_publishes_only_the_server() -> None:
     services = yaml.safe_load((DEPLOY / "compose.yaml").read_text("utf-8"))["services"]
     assert {"server", "postgres", "valkey", "prometheus", "grafana"} == services.keys()
     assert "--appendonly yes --appendfsync always" in services["valkey"]["command"]
@@ -68,7 +68,7 @@ def test_compose_starts_the_stores_as_the_server_needs_them() -> None:
             assert port.startswith("127.0.0.1:") or (name, port) == ("server", "7788:7788")
 
 
-def test_the_server_answers_prometheus_by_the_name_that_it_asks() -> None:
+def test_prometheus_targets_are_in_http_names_of_the_server() -> None:
     environment = yaml.safe_load((DEPLOY / "compose.yaml").read_text("utf-8"))["services"]["server"]["environment"]
     ops = {name: text for name, text in environment.items() if name.startswith("HONGBAO_OPS__")}
     scraped = yaml.safe_load((DEPLOY / "prometheus.yml").read_text("utf-8"))["scrape_configs"]
@@ -81,12 +81,12 @@ def test_the_server_answers_prometheus_by_the_name_that_it_asks() -> None:
     assert targets <= set(load(None, {}, ops).ops.http_names)
 
 
-def test_the_dockerfile_is_clean() -> None:
+def test_dockerfile_passes_hadolint() -> None:
     subprocess.run([Path(sys.executable).with_name("hadolint"), DEPLOY / "Dockerfile"], check=True)
 
 
-def test_what_is_installed_is_complete(tmp_path: Path) -> None:
-    """A server that runs from the source finds its SQL anyway; one that was installed finds what was packed."""
+def test_built_package_has_every_file_of_the_source(tmp_path: Path) -> None:
+    """A server from the source finds its SQL anyway; an installed one finds only packaged files."""
     build = ("build_py", "--build-lib", tmp_path, "egg_info", "--egg-base", tmp_path)
     setup = "import setuptools; setuptools.setup()"
     subprocess.run([sys.executable, "-W", "ignore", "-c", setup, "-q", *build], check=True, cwd=TOP)
@@ -94,16 +94,18 @@ def test_what_is_installed_is_complete(tmp_path: Path) -> None:
 
 
 def files(top: Path) -> set[Path]:
-    """What a package consists of, by its path below the top."""
+    """The files of the packages, by their paths below the top folder."""
     found = (file for package in PACKAGES for file in (top / package).rglob("*.*") if file.is_file())
     return {file.relative_to(top) for file in found if "__pycache__" not in file.parts}
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze here")
-def test_the_unit_is_one_that_systemd_takes(tmp_path: Path) -> None:
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+def test_systemd_unit_passes_systemd_analyze(tmp_path: Path) -> None:
     unit = tmp_path / "hongbao.service"
     text = (DEPLOY / "hongbao.service").read_text("utf-8")
-    unit.write_text(text.replace("/opt/hongbao/bin/hongbao", "/bin/true"))  # it looks whether the program is there
-    told = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, check=False)
-    ours = [line for line in told.stderr.splitlines() if "hongbao.service" in line]
-    assert (told.returncode, ours) == (0, []), told.stderr
+    unit.write_text(
+        text.replace("/opt/hongbao/bin/hongbao", "/bin/true")
+    )  # systemd-analyze checks that the program exists
+    verified = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, check=False)
+    warnings = [line for line in verified.stderr.splitlines() if "hongbao.service" in line]
+    assert (verified.returncode, warnings) == (0, []), verified.stderr

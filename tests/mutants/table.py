@@ -922,6 +922,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/reload.py",
         "for key in differ if not KEYS[key].reload or",
         "for key in differ if",
-        ("tests/server/test_reload.py::test_limits_change_and_the_rest_is_named",),
+        ("tests/server/test_reload.py::test_reload_applies_limits_and_names_keys_that_need_a_restart",),
     ),
 )

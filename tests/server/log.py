@@ -1,4 +1,4 @@
-"""Reading the log of a server process, and making it read its config again."""
+"""The log of a server process, and a reload of its config."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ Event = dict[str, Any]
 
 
 def logged(data: Path) -> list[Event]:
-    """All events so far. What the command says on its standard output is in the same file, and is none."""
+    """All events so far. The first line of the command is in the same file, but is not an event."""
     lines = (data / LOG).read_text().splitlines()
     return [json.loads(line) for line in lines if not line.startswith("hongbao serves ")]
 
 
 def signal_server(data: Path, number: signal.Signals) -> None:
     """Send a signal to the server that runs on a data folder."""
-    here = running(data)
-    assert here is not None
-    os.kill(here.pid, number)
+    instance = running(data)
+    assert instance is not None
+    os.kill(instance.pid, number)
 
 
 def hang_up(data: Path) -> Event:
-    """Send HUP; the one event that it makes."""
+    """Send SIGHUP; the one event that it logs."""
     before = len(logged(data))
     signal_server(data, signal.SIGHUP)
     wait_for(lambda: len(logged(data)) > before)
@@ -40,7 +40,7 @@ def hang_up(data: Path) -> Event:
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    """Until it is so, or the test fails."""
+    """Wait until the condition is true; else the test fails."""
     deadline = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < deadline

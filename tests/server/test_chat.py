@@ -1,4 +1,4 @@
-"""The terminal client as people use it: in a real pseudo-terminal, and in a pipe, against a running server."""
+"""The terminal client in a real pseudo-terminal and in a pipe, against a running server."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def chat(server: Server, name: str, *words: str) -> list[str]:
 
 
 async def family(backend: Client, connect: Connect, server: Server) -> tuple[Client, int]:
-    """Somebody with a group, and money for both."""
+    """Another user who owns a group, and money for both."""
     other = await connect(server, user_id_of(OTHER))
     await other.set_name(OTHER)
     for name in (ME, OTHER):
@@ -34,13 +34,13 @@ async def family(backend: Client, connect: Connect, server: Server) -> tuple[Cli
 
 
 async def last_packet(client: Client, group_id: int) -> int:
-    """The packet that a group saw last."""
+    """The newest packet of a group."""
     posts = await client.catch_up(group_id, 0)
     assert isinstance(posts, list)
     return next(post.packet_id for post in reversed(posts) if isinstance(post, messages.PacketPosted))
 
 
-async def test_send_grab_open_result_and_records_in_a_terminal(
+async def test_chat_in_a_terminal_send_grab_open_shows_result_and_records(
     server: Server, backend: Client, connect: Connect
 ) -> None:
     other, group_id = await family(backend, connect, server)
@@ -75,7 +75,9 @@ async def test_send_grab_open_result_and_records_in_a_terminal(
         assert await screen.ended() == 0
 
 
-async def test_the_send_form_keeps_what_was_typed(server: Server, backend: Client, connect: Connect) -> None:
+async def test_send_form_when_the_kind_changes_keeps_the_typed_values(
+    server: Server, backend: Client, connect: Connect
+) -> None:
     other, group_id = await family(backend, connect, server)
     async with Terminal(chat(server, ME, "--group", str(group_id), "--lang", "en")) as screen:
         await screen.see("● online", "wallet ¥100.00")
@@ -94,7 +96,7 @@ async def test_the_send_form_keeps_what_was_typed(server: Server, backend: Clien
         await screen.see("阿强 opened your packet: ¥5.00")
 
 
-async def test_reconnect_personal_packet_and_wrong_commands_are_shown(
+async def test_chat_in_a_terminal_reconnect_personal_packet_and_invalid_commands_are_shown(
     start_server: StartServer, connect: Connect
 ) -> None:
     server = await start_server(server__port=0)
@@ -121,7 +123,9 @@ async def test_reconnect_personal_packet_and_wrong_commands_are_shown(
         await screen.see("● online", "wallet ¥93.20")
 
 
-async def test_plain_mode_is_lines_in_a_pipe(server: Server, backend: Client, connect: Connect) -> None:
+async def test_chat_in_a_pipe_reads_commands_and_prints_events_line_by_line(
+    server: Server, backend: Client, connect: Connect
+) -> None:
     other, group_id = await family(backend, connect, server)
     process = await asyncio.create_subprocess_exec(
         *chat(server, ME, "--group", str(group_id)),
@@ -173,15 +177,15 @@ async def test_plain_mode_is_lines_in_a_pipe(server: Server, backend: Client, co
         r"timeout event=nothing",
     ]
     position = 0
-    for pattern in patterns:  # they come in this order; other lines may stand between them
+    for pattern in patterns:  # in this order; other lines may be between them
         found = next((n for n in range(position, len(lines)) if re.fullmatch(pattern, lines[n])), None)
         assert found is not None, f"{pattern} not in:\n" + "\n".join(lines[position:])
         position = found
-    assert process.returncode == 1  # something that was waited for did not come
+    assert process.returncode == 1  # the last /wait timed out
     assert (await other.balance()) == 10_000
 
 
-async def test_a_start_that_is_refused_is_one_line(server: Server) -> None:
+async def test_chat_with_a_refused_group_fails_in_one_line(server: Server) -> None:
     process = await asyncio.create_subprocess_exec(
         *chat(server, ME, "--group", "5"),
         stdin=asyncio.subprocess.PIPE,
@@ -193,7 +197,7 @@ async def test_a_start_that_is_refused_is_one_line(server: Server) -> None:
     assert (err.decode().strip(), process.returncode) == ("hongbao: 202 no_such_group", 1)
 
 
-async def test_without_a_server_it_is_one_line(tmp_path: Path) -> None:
+async def test_chat_without_a_server_fails_in_one_line(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         *HONGBAO, "chat", "--as", ME, "--data", str(tmp_path), stderr=asyncio.subprocess.PIPE
     )

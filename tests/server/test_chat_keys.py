@@ -1,4 +1,4 @@
-"""Keys at the terminal client come faster than it draws: each is taken once, by what it was meant for."""
+"""Keys that arrive faster than the terminal client draws: each acts once, on the page it was typed for."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from tests.conftest import Connect, Server, token
 from tests.server.test_chat import ME, chat, family
 from tests.terminal import PATIENCE_S, Terminal
 
-A_MOMENT_S = 1.5  # longer than a page that has just appeared is deaf
+A_MOMENT_S = 1.5  # longer than a new page ignores keys (READ_PAUSE_S)
 
 
 async def posts_of(client: Client, group_id: int) -> list[str]:
-    """What a group saw: texts, and greetings of packets."""
+    """The posts of a group: texts, and greetings of packets."""
     posts = await client.catch_up(group_id, 0)
     assert isinstance(posts, list)
     return [post.text if isinstance(post, messages.TextPosted) else post.greeting for post in posts]
 
 
-async def test_lines_typed_ahead_are_taken_once_each(server: Server, backend: Client, connect: Connect) -> None:
+async def test_lines_typed_ahead_are_sent_once_each(server: Server, backend: Client, connect: Connect) -> None:
     other, group_id = await family(backend, connect, server)
     async with Terminal(chat(server, ME, "--group", str(group_id), "--lang", "en")) as screen:
         await screen.see("● online", "wallet ¥100.00")
@@ -45,7 +45,7 @@ async def test_lines_typed_ahead_are_taken_once_each(server: Server, backend: Cl
     assert await posts_of(other, group_id) == ["one", "two", "three", "once", "xa"]
 
 
-async def test_fields_of_the_send_form_take_what_is_typed_behind_a_tab(
+async def test_send_form_keys_after_tab_go_to_the_next_field(
     server: Server, backend: Client, connect: Connect
 ) -> None:
     other, group_id = await family(backend, connect, server)
@@ -53,14 +53,14 @@ async def test_fields_of_the_send_form_take_what_is_typed_behind_a_tab(
         await screen.see("● online", "wallet ¥100.00")
         screen.type("/send")
         await screen.see("Send a red packet")
-        screen.press("6.67\t1\tluck\x1b[Z2\r\r")  # Tab forth and back again: the shares are typed anew
+        screen.press("6.67\t1\tluck\x1b[Z2\r\r")  # Tab forth and back again: the shares are replaced
         await screen.see("luck", "wallet ¥93.33")
         screen.type("still here")
         await screen.see("still here")
     assert await posts_of(other, group_id) == ["luck", "still here"]
 
 
-async def test_a_page_that_has_just_appeared_is_deaf_to_who_types_on(
+async def test_new_page_ignores_keys_until_the_read_pause_ends(
     server: Server, backend: Client, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other, group_id = await family(backend, connect, server)
@@ -84,7 +84,7 @@ async def test_a_page_that_has_just_appeared_is_deaf_to_who_types_on(
     assert (await other.open(packet_id)).index == 1
 
 
-async def test_sending_again_is_asked_once_more(server: Server, backend: Client, connect: Connect) -> None:
+async def test_send_again_asks_for_confirmation(server: Server, backend: Client, connect: Connect) -> None:
     other, group_id = await family(backend, connect, server)
     async with Terminal(chat(server, ME, "--group", str(group_id), "--lang", "en")) as screen:
         await screen.see("● online")
@@ -101,11 +101,11 @@ async def test_sending_again_is_asked_once_more(server: Server, backend: Client,
         assert await posts_of(other, group_id) == ["luck", "luck"]
 
 
-async def test_what_cannot_be_done_is_said(server: Server, backend: Client, connect: Connect) -> None:
+async def test_invalid_command_shows_why_it_is_refused(server: Server, backend: Client, connect: Connect) -> None:
     await family(backend, connect, server)
     async with Terminal(chat(server, ME, "--lang", "en")) as screen:
         await screen.see("● online", "Inbox")
-        for line, said in (
+        for line, expected in (
             ("hello", "the inbox is no chat; /go GROUP looks at one"),
             ("/open 12", "this packet is not for you"),
             ("/new ", "usage: /new NAME"),
@@ -113,7 +113,7 @@ async def test_what_cannot_be_done_is_said(server: Server, backend: Client, conn
             ("/new " + "x" * 200, "no: "),
         ):
             screen.type(line)
-            await screen.see(said)
+            await screen.see(expected)
         assert ":" not in screen.text.split("no: ")[1].splitlines()[0]
         screen.press("\x03")
         await screen.see("Ctrl-Q quits")

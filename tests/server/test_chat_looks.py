@@ -1,4 +1,4 @@
-"""What the terminal client looks like: whole at every width, and nothing hides what one reads."""
+"""The layout of the terminal client: complete at every width, and no toast hides text."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TEXT = "都到齐了吗准备抢红包啦"
 
 
 @pytest.mark.parametrize("columns", [60, 80, 101])
-async def test_toasts_are_whole_and_hide_nothing(
+async def test_toasts_at_any_width_are_complete_and_hide_no_text(
     server: Server, backend: Client, connect: Connect, columns: int
 ) -> None:
     other, group_id = await family(backend, connect, server)
@@ -44,7 +44,7 @@ async def test_toasts_are_whole_and_hide_nothing(
         await screen.until(lambda: screen.text.count(TEXT[0]) == 8, "the text is not whole")
 
 
-async def test_the_line_above_follows_the_width_of_the_terminal(
+async def test_status_line_after_a_resize_ends_at_the_right_edge(
     server: Server, backend: Client, connect: Connect
 ) -> None:
     _, group_id = await family(backend, connect, server)
@@ -61,7 +61,7 @@ def _ends_at(screen: Terminal, column: int) -> bool:
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
-async def test_cards_and_bubbles_are_whole_at_60_columns(
+async def test_cards_and_bubbles_at_60_columns_are_complete(
     server: Server, backend: Client, connect: Connect, language: str
 ) -> None:
     other, group_id = await family(backend, connect, server)
@@ -79,7 +79,7 @@ async def test_cards_and_bubbles_are_whole_at_60_columns(
         assert len(starts) == 1
 
 
-async def test_the_hint_to_who_has_no_money_names_the_server_they_are_on(server: Server) -> None:
+async def test_hint_to_a_user_without_money_names_their_server(server: Server) -> None:
     async with Client(server.url, token(user_id_of(ME))) as client:
         app = ChatApp(client, Start(ME, language="en"), topup_options="--data s")
         async with app.run_test(notifications=True) as pilot, asyncio.timeout(PATIENCE_S):

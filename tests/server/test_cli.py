@@ -1,4 +1,4 @@
-"""The commands as a person calls them: output, exit codes, one line for each error, no process left behind."""
+"""The commands as a user calls them: output, exit codes, one line for each error, no process left."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PR_CAPBSET_DROP, CAP_DAC_OVERRIDE = 24, 1  # from <linux/prctl.h>, <linux/capabi
 
 
 def hongbao(*words: object, bound: bool = False, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end; `bound` by the rights of files, even as root."""
+    """Run a command to its end; `bound`: the modes of files apply even to root."""
     return subprocess.run(
         [*HONGBAO, *map(str, words)],
         capture_output=True,
@@ -72,30 +72,30 @@ class Serving:
             return self.process.wait(PATIENCE_S)
 
 
-def until_nothing_is_left(folder: Path) -> None:
-    """The stores end a moment after a server that was killed."""
+def wait_until_no_process_is_left(folder: Path) -> None:
+    """Wait for the stores of a killed server to end."""
     deadline = time.monotonic() + PATIENCE_S
     while left_behind(folder):
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
 
-def test_money_survives_kill_9_and_restart(data: Path) -> None:
+def test_topup_survives_kill_9_and_restart(data: Path) -> None:
     first = Serving(data)
     assert hongbao("topup", 1001, 5000, "--key", "a", "--data", data).stdout == "5000\n"
     assert first.end(signal.SIGKILL) == -signal.SIGKILL
-    until_nothing_is_left(data)
+    wait_until_no_process_is_left(data)
     second = Serving(data)
     assert hongbao("topup", 1001, 5000, "--key", "a", "--data", data).stdout == "5000\n"
-    assert hongbao("audit", "--data", data).returncode == 0  # while it runs
+    assert hongbao("audit", "--data", data).returncode == 0  # while the server runs
     assert second.end(signal.SIGTERM) == 0
-    audited = hongbao("audit", "--data", data)  # and while it does not
+    audited = hongbao("audit", "--data", data)  # and after it
     assert "put in 50.00 - taken out 0.00 yuan" in audited.stdout
     assert "audit: ok (13 checks, 0 packets, 0 claims, 1 transfers, 1 wallets)" in audited.stdout
     assert audited.returncode == 0
 
 
-def test_a_second_server_on_the_same_folder_is_refused(data: Path) -> None:
+def test_serve_on_a_used_folder_is_refused(data: Path) -> None:
     first = Serving(data)
     again = hongbao("serve", "--data", data, "--port", 0)
     assert (again.returncode, again.stdout) == (1, "")
@@ -103,7 +103,7 @@ def test_a_second_server_on_the_same_folder_is_refused(data: Path) -> None:
     assert first.end(signal.SIGINT) == 0
 
 
-def test_the_status_socket_answers_in_json(data: Path) -> None:
+def test_status_socket_answers_in_json(data: Path) -> None:
     running = Serving(data)
     with socket.socket(socket.AF_UNIX) as ops:
         ops.connect(str(data / "status.sock"))
@@ -117,7 +117,7 @@ def test_the_status_socket_answers_in_json(data: Path) -> None:
     assert running.end(signal.SIGTERM) == 0
 
 
-def test_a_data_folder_may_have_any_path(data: Path) -> None:
+def test_serve_in_a_folder_with_a_long_path_works(data: Path) -> None:
     deep = data / "a folder with spaces" / ("d" * 150)
     serving = Serving(deep)
     found = running(deep)
@@ -132,7 +132,7 @@ def test_a_data_folder_may_have_any_path(data: Path) -> None:
     assert not (deep / "status.sock").exists()
 
 
-def test_a_port_that_is_taken_is_one_line_and_leaves_nothing_behind(data: Path) -> None:
+def test_serve_on_a_used_port_fails_in_one_line_and_leaves_no_process(data: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         refused = hongbao("serve", "--data", data, "--port", port)
@@ -142,7 +142,7 @@ def test_a_port_that_is_taken_is_one_line_and_leaves_nothing_behind(data: Path) 
     assert left_behind(data) == []
 
 
-def test_a_folder_that_cannot_be_written_is_named(data: Path) -> None:
+def test_serve_in_a_read_only_folder_fails_and_names_it(data: Path) -> None:
     config = data / "hongbao.toml"
     config.write_text('[auth]\nkeys = { k1 = "' + "ab" * 32 + '" }\n')
     folder = data / "read only"
@@ -154,7 +154,7 @@ def test_a_folder_that_cannot_be_written_is_named(data: Path) -> None:
         assert refused.stderr == f"hongbao: cannot serve on {folder}: Permission denied\n"
 
 
-def test_tier_redis_with_a_redis_that_forgets_is_one_line(data: Path) -> None:
+def test_serve_durability_redis_without_appendonly_fails_in_one_line(data: Path) -> None:
     with embedded.start(data) as stores:
         with redis.Redis.from_url(stores.redis_url) as valkey:
             valkey.config_set("appendonly", "no")
@@ -167,7 +167,7 @@ def test_tier_redis_with_a_redis_that_forgets_is_one_line(data: Path) -> None:
     assert "Traceback" not in refused.stderr
 
 
-def test_a_redis_that_is_away_is_said_and_the_server_starts(data: Path) -> None:
+def test_serve_without_redis_starts_and_reports_it(data: Path) -> None:
     with embedded.start(data) as stores:
         own = ("--postgres", stores.postgres_dsn, "--redis", "redis://127.0.0.1:1")
         serving = Serving(data / "own", *own)
@@ -176,14 +176,14 @@ def test_a_redis_that_is_away_is_said_and_the_server_starts(data: Path) -> None:
         assert serving.end(signal.SIGTERM) == 0
 
 
-def test_what_is_no_postgres_is_said() -> None:
+def test_serve_with_a_silent_postgres_fails_in_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent, tempfile.TemporaryDirectory() as data:
         dsn = f"postgresql://u@127.0.0.1:{silent.getsockname()[1]}/d"
         refused = hongbao("serve", "--data", data, "--postgres", dsn, "--redis", "redis://127.0.0.1:1")
     assert (refused.returncode, refused.stderr) == (1, "hongbao: PostgreSQL: TimeoutError\n")
 
 
-def test_demo_shows_proves_and_leaves_nothing_behind(data: Path) -> None:
+def test_demo_verifies_audits_and_leaves_no_process(data: Path) -> None:
     shown = hongbao("demo", "--data", data, "--users", 20, "--groups", 2, "--seconds", 4, "--seed", 3)
     assert shown.returncode == 0, shown.stdout + shown.stderr
     for expected in (
@@ -195,12 +195,12 @@ def test_demo_shows_proves_and_leaves_nothing_behind(data: Path) -> None:
         "audit: ok (13 checks",
     ):
         assert expected in shown.stdout
-    until_nothing_is_left(data)
+    wait_until_no_process_is_left(data)
     assert hongbao("audit", "--data", data).returncode == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_a_demo_that_is_ended_leaves_nothing_behind(data: Path, number: signal.Signals) -> None:
+def test_demo_ended_by_a_signal_leaves_no_process(data: Path, number: signal.Signals) -> None:
     with subprocess.Popen(
         [*HONGBAO, "demo", "--data", str(data), "--seconds", "60"], stdout=subprocess.PIPE, text=True
     ) as demo:
@@ -211,11 +211,11 @@ def test_a_demo_that_is_ended_leaves_nothing_behind(data: Path, number: signal.S
         rest = demo.stdout.read()
         assert demo.wait(PATIENCE_S) == (130 if number == signal.SIGINT else -number)
     assert "Traceback" not in rest
-    until_nothing_is_left(data)
+    wait_until_no_process_is_left(data)
     assert hongbao("audit", "--data", data).returncode == 0
 
 
-def test_kill_9_of_the_server_during_a_demo_is_told_and_the_books_hold(data: Path) -> None:
+def test_demo_after_kill_9_of_its_server_fails_and_the_audit_passes(data: Path) -> None:
     with subprocess.Popen(
         [*HONGBAO, "demo", "--data", str(data), "--seconds", "60"],
         stdout=subprocess.PIPE,
@@ -228,17 +228,17 @@ def test_kill_9_of_the_server_during_a_demo_is_told_and_the_books_hold(data: Pat
             assert line, "the demo ended by itself"
         os.kill(json.loads((data / "server.json").read_text())["pid"], signal.SIGKILL)
         demo.stdout.read()
-        said = demo.stderr.read()
+        errors = demo.stderr.read()
         assert demo.wait(PATIENCE_S) == 1
-    assert said.startswith("hongbao: the server ended by itself (signal 9)"), said
-    assert said.count("\n") == 1
-    until_nothing_is_left(data)
+    assert errors.startswith("hongbao: the server ended by itself (signal 9)"), errors
+    assert errors.count("\n") == 1
+    wait_until_no_process_is_left(data)
     again = Serving(data)
     assert hongbao("audit", "--data", data).returncode == 0
     assert again.end(signal.SIGTERM) == 0
 
 
-def test_verify(data: Path) -> None:
+def test_verify_finished_packet_passes_and_unknown_packet_fails(data: Path) -> None:
     shown = hongbao("demo", "--data", data, "--users", 10, "--groups", 1, "--seconds", 2)
     packet = re.search(r"hongbao verify (\d+)", shown.stdout)
     assert packet, shown.stdout + shown.stderr
@@ -249,7 +249,7 @@ def test_verify(data: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "says"),
+    ("words", "code", "expected"),
     [
         (("audit",), 1, "there are no records under"),
         (("topup", "1", "5"), 1, "no server runs on"),
@@ -272,12 +272,14 @@ def test_verify(data: Path) -> None:
         (("config", "check", "missing.toml"), 1, "missing.toml"),
     ],
 )
-def test_errors_are_one_clear_line(tmp_path: Path, words: tuple[str, ...], code: int, says: str) -> None:
+def test_command_error_is_one_line_with_its_exit_code(
+    tmp_path: Path, words: tuple[str, ...], code: int, expected: str
+) -> None:
     takes_data = words[0] not in ("config", "bench") and "nonsense" not in words
     found = hongbao(*words, *(("--data", tmp_path / "none") if takes_data else ()))
     assert (found.returncode, found.stdout) == (code, "")
     assert found.stderr.startswith("hongbao: ")
-    assert says in found.stderr
+    assert expected in found.stderr
     assert found.stderr.count("\n") == 1
 
 
@@ -297,18 +299,18 @@ def test_errors_are_one_clear_line(tmp_path: Path, words: tuple[str, ...], code:
         "config check",
     ],
 )
-def test_every_command_has_help_with_an_example(command: str) -> None:
+def test_command_help_has_an_example(command: str) -> None:
     shown = hongbao(*command.split(), "--help")
     assert shown.returncode == 0
     assert "Example: " in shown.stdout
     assert "hongbao " + command in shown.stdout
 
 
-def test_every_scenario_can_be_asked_for() -> None:
+def test_sim_accepts_every_scenario() -> None:
     assert get_args(Scenario) == tuple(SCENARIOS)
 
 
-def test_config_commands(tmp_path: Path) -> None:
+def test_config_default_check_and_show_work_together(tmp_path: Path) -> None:
     file = tmp_path / "hongbao.toml"
     file.write_text(hongbao("config", "default").stdout)
     assert hongbao("config", "check", file).stdout == f"{file}: ok\n"
@@ -323,7 +325,7 @@ def test_config_commands(tmp_path: Path) -> None:
     assert "shares_max" in wrong.stderr
 
 
-def test_tokens_are_what_the_readme_says(tmp_path: Path) -> None:
+def test_token_has_the_documented_format(tmp_path: Path) -> None:
     text = hongbao("token", 1001, "--hours", 2, "--data", tmp_path).stdout.strip()
     user, expiry, key_id, mac = text.split(".")
     key = bytes.fromhex(re.search(rf'{key_id}"? *= *"([0-9a-f]+)"', (tmp_path / "keys.toml").read_text())[1])  # type: ignore[index]
@@ -333,6 +335,6 @@ def test_tokens_are_what_the_readme_says(tmp_path: Path) -> None:
     assert (tmp_path / "keys.toml").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_refusal_without_a_detail_ends_without_a_colon() -> None:
+def test_refusal_without_a_detail_has_no_colon() -> None:
     refusals = [refusal_of(messages.Refused(1, 305, "key_reused", False, 0, detail)) for detail in ("", "too old")]
     assert [str(refusal) for refusal in refusals] == ["305 key_reused", "305 key_reused: too old"]

@@ -1,4 +1,4 @@
-"""Numbers of a command line: nothing is rounded, and nothing that is not a number gets through."""
+"""Numbers on a command line: none is rounded, and invalid ones are refused."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from server.cli.main import main
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("words", "expected"),
     [
         ("topup 1001 88.5", "'88.5' is not a whole number"),
         ("topup 1001 1_000", "'1_000' is not a whole number"),
@@ -28,11 +28,11 @@ from server.cli.main import main
         ("chaos --kills -1", "Must be >= 0"),
     ],
 )
-def test_what_is_no_such_number_is_not_understood(
-    capsys: pytest.CaptureFixture[str], words: str, says: str
+def test_invalid_number_is_refused_with_exit_code_2(
+    capsys: pytest.CaptureFixture[str], words: str, expected: str
 ) -> None:
     with pytest.raises(SystemExit) as ended:
         main(words.split())
-    told = capsys.readouterr().err
-    assert (ended.value.code, told.count("\n")) == (2, 1), told
-    assert says in told
+    errors = capsys.readouterr().err
+    assert (ended.value.code, errors.count("\n")) == (2, 1), errors
+    assert expected in errors

@@ -284,9 +284,9 @@ def command(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, st
     """`hongbao config …`: exit code, output, errors."""
     with pytest.raises(SystemExit) as ended:
         main(["config", *map(str, words)])
-    said = capsys.readouterr()
+    captured = capsys.readouterr()
     assert isinstance(ended.value.code, int)
-    return ended.value.code, said.out, said.err
+    return ended.value.code, captured.out, captured.err
 
 
 def test_config_show_accepts_the_flags_of_serve(

@@ -1,4 +1,4 @@
-"""Certificates that cannot be used are one line that says why, and nobody is asked for a password."""
+"""TLS files that cannot be used are refused in one line, without a prompt for a password."""
 
 from __future__ import annotations
 
@@ -23,43 +23,43 @@ def why_not(certificate: Path, key: Path) -> str:
     settings = load(None, {"server.tls_certificate": str(certificate), "server.tls_key": str(key)}, {})
     with pytest.raises(ConfigError) as caught:
         load_credentials(settings, certificate.parent)
-    said = str(caught.value)
-    assert "\n" not in said
-    return said
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
 
 
-def test_none_is_plain_and_both_are_tls(files: tuple[Path, Path], tmp_path: Path) -> None:
+def test_tls_without_files_is_off_and_with_both_files_is_on(files: tuple[Path, Path], tmp_path: Path) -> None:
     assert load_credentials(load(None, {}, {}), tmp_path).tls is None
     both = {"server.tls_certificate": str(files[0]), "server.tls_key": str(files[1])}
     assert load_credentials(load(None, both, {}), tmp_path).tls is not None
 
 
-@pytest.mark.parametrize("said", ["server.tls_certificate", "server.tls_key"])
-def test_one_alone_is_refused(said: str) -> None:
-    both = "say server.tls_certificate and server.tls_key, or neither"
-    with pytest.raises(ConfigError, match=rf"^command line: {said} is said alone; {both}$"):
-        load(None, {said: "a.pem"}, {})
+@pytest.mark.parametrize("key", ["server.tls_certificate", "server.tls_key"])
+def test_tls_file_set_alone_is_refused(key: str) -> None:
+    both = "set both server.tls_certificate and server.tls_key, or neither"
+    with pytest.raises(ConfigError, match=rf"^command line: {key} is set alone; {both}$"):
+        load(None, {key: "a.pem"}, {})
 
 
-def test_a_missing_file_is_named(files: tuple[Path, Path], tmp_path: Path) -> None:
+def test_tls_missing_file_is_named(files: tuple[Path, Path], tmp_path: Path) -> None:
     gone = tmp_path / "gone.pem"
     for pair in ((gone, files[1]), (files[0], gone)):
         assert why_not(*pair) == f"{gone}: No such file or directory"
 
 
-def test_what_does_not_fit_together_is_refused(files: tuple[Path, Path], tmp_path: Path) -> None:
+def test_tls_key_of_another_certificate_is_refused(files: tuple[Path, Path], tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
     key_of_other = Path(Issuer(other).issue()[1])
     for pair in ((files[0], key_of_other), (files[1], files[0]), (files[0], files[0])):
-        assert f"{pair[0]} and {pair[1]} are no certificate and its key: " in why_not(*pair)
+        assert f"{pair[0]} and {pair[1]} are not a certificate and its key: " in why_not(*pair)
 
 
-def test_a_key_with_a_password_is_refused_and_not_asked_for(files: tuple[Path, Path]) -> None:
+def test_tls_key_with_a_password_is_refused_without_a_prompt(files: tuple[Path, Path]) -> None:
     certificate, key = files
     pem = serialization.PrivateFormat.TraditionalOpenSSL
     locked = serialization.load_pem_private_key(key.read_bytes(), None).private_bytes(
         serialization.Encoding.PEM, pem, serialization.BestAvailableEncryption(b"secret")
     )
     key.write_bytes(locked)
-    assert "are no certificate and its key: " in why_not(certificate, key)
+    assert "are not a certificate and its key: " in why_not(certificate, key)

@@ -1,6 +1,7 @@
-"""The embedded stores: real, private, one owner, nothing left behind and nothing lost, however the owner dies.
+"""The embedded stores: private, one owner, no process left and no data lost when the owner is killed.
 
-The folders are made here and not by pytest, whose own nobody else may enter: root's stores run as another user.
+The folders are made here and not by pytest, whose folders no other user may enter: the stores of root run as
+another user.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from server.embedded import EmbeddedError, StoreAddresses
 from server.embedded.run import SystemUser, let_pass
 
 DEADLINE_S = 30.0
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root's stores run as somebody else")
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only the stores of root run as another user")
 
 OWNER = """
 import json, signal, sys
@@ -51,21 +52,21 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture
 def new() -> Iterator[Path]:
-    """A data folder that is still empty."""
+    """An empty data folder."""
     with folder() as path:
         yield path
 
 
 @pytest.fixture(scope="module")
 def data() -> Iterator[Path]:
-    """A data folder to start and stop. The tests share it: making one is the slow part."""
+    """A data folder to start and stop, shared by the tests because making a cluster is slow."""
     with folder() as path:
         yield path / "data"
 
 
 @pytest.fixture(scope="module")
 def stores() -> Iterator[StoreAddresses]:
-    """Running stores, for tests that leave them so; nothing of them remains."""
+    """Running stores, for tests that leave them running; their folder is removed at the end."""
     with embedded.temporary("hongbao-test-") as running:
         home = home_of(running)
         yield running
@@ -96,7 +97,7 @@ fresh = count(1)
 
 
 def write(stores: StoreAddresses) -> tuple[int, str]:
-    """Store a new number in both; back comes what `read` has to find."""
+    """Store a new number in both; returns the numbers that `read` must find."""
     number = next(fresh)
     sql(stores, "create table if not exists kept (n int)")
     sql(stores, f"insert into kept values ({number})")
@@ -117,7 +118,7 @@ def until(condition: Callable[[], bool], what: str) -> None:
 
 @contextmanager
 def other_process(data: Path) -> Iterator[subprocess.Popen[str]]:
-    """Another process that starts the stores of this folder, says so in a line, and stays."""
+    """Another process that starts the stores of this folder, prints one line, and stays."""
     process = subprocess.Popen([sys.executable, "-c", OWNER, str(data)], stdout=subprocess.PIPE, text=True)
     try:
         yield process
@@ -126,14 +127,14 @@ def other_process(data: Path) -> Iterator[subprocess.Popen[str]]:
         process.communicate()
 
 
-def said(process: subprocess.Popen[str]) -> dict[str, Any]:
+def first_line(process: subprocess.Popen[str]) -> dict[str, Any]:
     assert process.stdout is not None
     line: dict[str, Any] = json.loads(process.stdout.readline())
     return line
 
 
 def parents() -> dict[int, int]:
-    """Process -> parent, of all that live; zombies do not."""
+    """Process id -> id of its parent, without zombies."""
     found = {}
     for entry in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -149,7 +150,7 @@ def family(pids: dict[str, int]) -> set[int]:
     return {*pids.values(), *(child for child, parent in parents().items() if parent in pids.values())}
 
 
-# --- what they are ---------------------------------------------------------------------------------------------
+# --- settings --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -165,9 +166,7 @@ def family(pids: dict[str, int]) -> set[int]:
         "timezone": "UTC",
     }.items(),
 )
-def test_postgres_is_set_to_lose_nothing_and_to_hear_no_network(
-    stores: StoreAddresses, setting: str, value: str
-) -> None:
+def test_postgres_setting_is_durable_and_off_the_network(stores: StoreAddresses, setting: str, value: str) -> None:
     assert sql(stores, f"show {setting}") == value
 
 
@@ -181,17 +180,15 @@ def test_postgres_is_set_to_lose_nothing_and_to_hear_no_network(
         "maxmemory-policy": "noeviction",
     }.items(),
 )
-def test_valkey_is_set_to_lose_nothing_and_to_hear_no_network(
-    stores: StoreAddresses, setting: str, value: str
-) -> None:
+def test_valkey_setting_is_durable_and_off_the_network(stores: StoreAddresses, setting: str, value: str) -> None:
     assert valkey(stores, "config", "get", setting) == {setting: value}
 
 
-def test_texts_are_compared_byte_by_byte_but_known_as_unicode(stores: StoreAddresses) -> None:
+def test_postgres_sorts_by_bytes_and_knows_unicode_case(stores: StoreAddresses) -> None:
     assert sql(stores, "select 'Z' < 'a' and upper('é') = 'É'")
 
 
-def test_what_is_stored_is_for_the_stores_user_alone(stores: StoreAddresses) -> None:
+def test_files_of_the_stores_are_for_their_user_alone(stores: StoreAddresses) -> None:
     home = home_of(stores)
     for name in ("postgres", "valkey", "sockets"):
         info = (home / name).stat()
@@ -201,7 +198,7 @@ def test_what_is_stored_is_for_the_stores_user_alone(stores: StoreAddresses) -> 
         assert stat.S_IMODE((home / name).stat().st_mode) == 0o600
 
 
-def test_they_are_out_of_reach_of_ctrl_c(stores: StoreAddresses) -> None:
+def test_stores_have_their_own_session(stores: StoreAddresses) -> None:
     assert set(stores.pids) == {"postgres", "valkey"}
     for process_id in stores.pids.values():
         assert os.getsid(process_id) == process_id
@@ -210,7 +207,7 @@ def test_they_are_out_of_reach_of_ctrl_c(stores: StoreAddresses) -> None:
 # --- one owner -------------------------------------------------------------------------------------------------
 
 
-def test_a_second_start_attaches_and_its_stop_leaves_them_running(stores: StoreAddresses) -> None:
+def test_second_start_attaches_and_its_stop_leaves_the_stores_running(stores: StoreAddresses) -> None:
     home = home_of(stores)
     for attached in (embedded.start(home), embedded.running(home)):
         assert attached is not None
@@ -222,12 +219,12 @@ def test_a_second_start_attaches_and_its_stop_leaves_them_running(stores: StoreA
     assert valkey(stores, "get", "from") == "attached"
 
 
-def test_of_processes_that_start_together_one_is_the_owner(new: Path) -> None:
+def test_start_in_parallel_has_one_owner(new: Path) -> None:
     with other_process(new) as one, other_process(new) as two:
-        assert sorted(said(process)["owner"] for process in (one, two)) == [False, True]
+        assert sorted(first_line(process)["owner"] for process in (one, two)) == [False, True]
 
 
-def test_nothing_runs_where_nobody_started(data: Path) -> None:
+def test_running_on_an_unused_folder_is_none(data: Path) -> None:
     assert embedded.running(data) is None
     assert embedded.running(data / "missing") is None
 
@@ -235,12 +232,12 @@ def test_nothing_runs_where_nobody_started(data: Path) -> None:
 # --- stop, start, sudden ends ----------------------------------------------------------------------------------
 
 
-def test_the_data_is_there_after_stop_and_start(data: Path) -> None:
+def test_start_after_stop_finds_the_data(data: Path) -> None:
     with embedded.start(data) as first:
         assert first.owner
         written = write(first)
-        ours = family(dict(first.pids))
-    assert not ours & parents().keys()
+        pids = family(dict(first.pids))
+    assert not pids & parents().keys()
     assert embedded.running(data) is None
     first.stop()
     with embedded.start(data) as second:
@@ -248,9 +245,9 @@ def test_the_data_is_there_after_stop_and_start(data: Path) -> None:
 
 
 @pytest.mark.parametrize("first_dead", [(), ("postgres",), ("valkey",), ("valkey", "postgres")])
-def test_kill_9_of_the_owner_leaves_no_process_and_loses_nothing(data: Path, first_dead: tuple[str, ...]) -> None:
+def test_kill_9_of_the_owner_leaves_no_process_and_loses_no_data(data: Path, first_dead: tuple[str, ...]) -> None:
     with other_process(data) as owner:
-        pids = said(owner)["pids"]
+        pids = first_line(owner)["pids"]
         attached = embedded.start(data)
         assert not attached.owner
         written = write(attached)
@@ -259,13 +256,13 @@ def test_kill_9_of_the_owner_leaves_no_process_and_loses_nothing(data: Path, fir
         for name in first_dead:
             os.kill(pids[name], signal.SIGKILL)
         owner.kill()
-        with embedded.start(data) as stores:  # at once, while the old ones may still be going
+        with embedded.start(data) as stores:  # at once, while the old stores may still be ending
             assert stores.owner
             assert read(stores) == written
         until(lambda: not left & parents().keys(), "the killed owner's stores have ended")
 
 
-def test_kill_9_while_the_cluster_is_made(new: Path) -> None:
+def test_start_after_kill_9_during_initdb_works(new: Path) -> None:
     with other_process(new) as owner:
         until((new / "postgres.new" / "PG_VERSION").exists, "initdb is at work")
         owner.kill()
@@ -274,7 +271,7 @@ def test_kill_9_while_the_cluster_is_made(new: Path) -> None:
     assert not (new / "postgres.new").exists()
 
 
-def test_leftovers_of_a_crash_do_not_stop_postgres(data: Path) -> None:
+def test_start_with_a_stale_pid_file_works(data: Path) -> None:
     embedded.start(data).stop()
     with subprocess.Popen(["sleep", "60"]) as stranger:
         for leftover in ("", f"{stranger.pid}\n"):
@@ -283,11 +280,11 @@ def test_leftovers_of_a_crash_do_not_stop_postgres(data: Path) -> None:
         stranger.kill()
 
 
-# --- where they can live ---------------------------------------------------------------------------------------
+# --- folders ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["long " * 20, "a,b", "odd '\"\\ %20?&=:@#é"], ids=["long", "comma", "odd"])
-def test_any_folder_will_do(data: Path, name: str) -> None:
+def test_start_in_a_folder_with_any_name_works(data: Path, name: str) -> None:
     embedded.start(data).stop()
     home = data.rename(data.with_name(name))
     with embedded.start(home) as stores:
@@ -303,7 +300,7 @@ def test_any_folder_will_do(data: Path, name: str) -> None:
     home.rename(data)
 
 
-def test_a_strangers_folder_is_not_believed(data: Path) -> None:
+def test_running_ignores_sockets_in_a_folder_of_another_user(data: Path) -> None:
     with embedded.start(data), folder() as strange:
         for socket in (data / "sockets").iterdir():
             (strange / socket.name).symlink_to(data / "hidden" / socket.name)  # so that the stores answer there
@@ -315,13 +312,11 @@ def test_a_strangers_folder_is_not_believed(data: Path) -> None:
         assert embedded.running(data) is not None
 
 
-# --- who they run as -------------------------------------------------------------------------------------------
+# --- users -----------------------------------------------------------------------------------------------------
 
 
 @as_root
-def test_folders_are_opened_for_passing_only_and_that_is_said(
-    new: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_let_pass_adds_only_the_execute_bit_and_reports_it(new: Path, capsys: pytest.CaptureFixture[str]) -> None:
     closed, inner = new / "closed", new / "closed" / "inner"
     inner.mkdir(parents=True)
     closed.chmod(0o700)
@@ -336,16 +331,18 @@ def test_folders_are_opened_for_passing_only_and_that_is_said(
 
 @as_root
 @pytest.mark.parametrize("name", ["no-such-user", "root"])
-def test_a_user_that_cannot_be_is_named(new: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_start_with_an_invalid_store_user_fails_and_names_it(
+    new: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HONGBAO_STORE_USER", name)
     with pytest.raises(EmbeddedError, match=name):
         embedded.start(new)
 
 
-# --- what goes wrong -------------------------------------------------------------------------------------------
+# --- errors ----------------------------------------------------------------------------------------------------
 
 
-def test_a_store_that_cannot_start_is_one_line_with_its_last_words_and_the_other_is_stopped(data: Path) -> None:
+def test_start_with_a_broken_store_fails_with_its_log_and_stops_the_other(data: Path) -> None:
     with embedded.start(data) as stores:
         valkey(stores, "set", "a", "b")
     manifest = data / "valkey" / "appendonlydir" / "appendonly.aof.manifest"
@@ -361,13 +358,13 @@ def test_a_store_that_cannot_start_is_one_line_with_its_last_words_and_the_other
         assert valkey(stores, "get", "a") == "b"
 
 
-def test_a_folder_that_cannot_be_made_is_one_line(new: Path) -> None:
+def test_start_in_a_folder_that_cannot_be_made_fails_in_one_line(new: Path) -> None:
     (new / "file").write_text("")
     with pytest.raises(EmbeddedError, match=r"^cannot start the stores in .*/file/data: "):
         embedded.start(new / "file" / "data")
 
 
-def test_a_passing_thread_may_not_be_the_owner(new: Path) -> None:
+def test_start_outside_the_main_thread_is_refused(new: Path) -> None:
     refused: list[Exception] = []
 
     def try_it() -> None:

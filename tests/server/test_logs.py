@@ -1,4 +1,4 @@
-"""Logs: one event a line with its fields, levels that hold, nothing per request, and no secrets in traces."""
+"""Logs: one event per line with its fields, levels, nothing per request, no secrets in tracebacks."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ SECRET = "a secret of the frame"
 
 
 @pytest.fixture(autouse=True)
-def as_it_was() -> Iterator[None]:
-    """What `configure` changes is the process's, which other tests share."""
+def restored_logging() -> Iterator[None]:
+    """Undo `configure`, which changes the whole process."""
     root = logging.getLogger()
     handlers = list(root.handlers)
     yield
@@ -52,7 +52,7 @@ def events(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
 # --- the lines ---------------------------------------------------------------------------------------------------
 
 
-def test_an_event_is_one_line_of_json_with_its_fields(capsys: pytest.CaptureFixture[str]) -> None:
+def test_log_event_as_json_is_one_line_with_its_fields(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("info", "json")
     fields = {"why": "two\nlines and 红包", "odd": b"\xff", "deep": {"a": object}}
     structlog.get_logger().info("refunds_wait", **fields)
@@ -73,7 +73,7 @@ def test_an_event_is_one_line_of_json_with_its_fields(capsys: pytest.CaptureFixt
         ("error", ["error"]),
     ],
 )
-def test_levels_filter(capsys: pytest.CaptureFixture[str], level: str, seen: list[str]) -> None:
+def test_set_level_filters_lower_levels(capsys: pytest.CaptureFixture[str], level: str, seen: list[str]) -> None:
     log = structlog.get_logger()
     logs.configure("debug", "json")
     logs.set_level(level)
@@ -82,8 +82,7 @@ def test_levels_filter(capsys: pytest.CaptureFixture[str], level: str, seen: lis
     assert [event["level"] for event in events(capsys)] == seen
 
 
-def test_text_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:
-    """And for files that people read: without colours where there is no terminal."""
+def test_log_event_as_text_has_no_colours_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("info", "text")
     structlog.get_logger().info("serving", url="tcp://127.0.0.1:7788")
     (line,) = capsys.readouterr().err.splitlines()
@@ -93,8 +92,8 @@ def test_text_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("form", ["json", "text"])
-def test_a_trace_tells_no_locals(capsys: pytest.CaptureFixture[str], form: str) -> None:
-    """Keys, tokens and addresses with passwords are among them."""
+def test_logged_traceback_has_no_local_variables(capsys: pytest.CaptureFixture[str], form: str) -> None:
+    """Keys, tokens and URLs with passwords are among them."""
     logs.configure("info", form)
 
     def fail() -> None:
@@ -105,31 +104,31 @@ def test_a_trace_tells_no_locals(capsys: pytest.CaptureFixture[str], form: str) 
         fail()
     except KeyError:
         structlog.get_logger().exception("request_failed")
-    said = capsys.readouterr().err
-    assert "KeyError" in said
-    assert "in fail" in said or '"name": "fail"' in said
-    assert SECRET not in said.replace("secret = SECRET", "")
-    assert form == "text" or said.count("\n") == 1
+    printed = capsys.readouterr().err
+    assert "KeyError" in printed
+    assert "in fail" in printed or '"name": "fail"' in printed
+    assert SECRET not in printed.replace("secret = SECRET", "")
+    assert form == "text" or printed.count("\n") == 1
 
 
-def test_what_libraries_say_is_an_event(capsys: pytest.CaptureFixture[str]) -> None:
+def test_library_log_record_becomes_an_event(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("info", "json")
-    logs.configure("info", "json")  # a reload does not make it say things twice
+    logs.configure("info", "json")  # a second call does not duplicate events
     logging.getLogger("asyncio").error("Task was destroyed\nbut it is pending", exc_info=ValueError("why"))
     logging.getLogger("asyncpg").info("nothing to know")
     logging.getLogger("odd").log(35, "between two levels")
     warnings.showwarning("an old function", DeprecationWarning, "file.py", 1)
     error, odd, warned = events(capsys)
-    assert (error["level"], error["event"], error["library"]) == ("error", "library_says", "asyncio")
-    assert error["says"] == "Task was destroyed\nbut it is pending"
+    assert (error["level"], error["event"], error["library"]) == ("error", "library_log", "asyncio")
+    assert error["message"] == "Task was destroyed\nbut it is pending"
     assert error["exception"][0]["exc_value"] == "why"
-    assert (odd["level"], odd["says"]) == ("warning", "between two levels")
-    assert "an old function" in warned["says"]
+    assert (odd["level"], odd["message"]) == ("warning", "between two levels")
+    assert "an old function" in warned["message"]
 
 
 @pytest.mark.parametrize("target", ["full", "gone"])
-def test_a_log_that_cannot_be_written_ends_nothing(target: str) -> None:
-    """The disk is full, or nobody reads the pipe any more."""
+def test_log_on_a_broken_stderr_raises_nothing(target: str) -> None:
+    """The disk is full, or the reader of the pipe has gone."""
     if target == "full":
         error = os.open("/dev/full", os.O_WRONLY)
     else:
@@ -155,8 +154,8 @@ def mint(data: Path, user_id: int) -> str:
     return str(tokens.mint(user_id, FAR_AWAY_S, "k1", load_keys(Config(), data)["k1"]))
 
 
-async def an_evening(url: str, data: Path) -> int:
-    """Logins good and bad, texts, packets, opens, refusals, lost connections; how many requests that were."""
+async def use_server(url: str, data: Path) -> int:
+    """Valid and invalid logins, texts, packets, opens, refusals, lost connections; the number of requests."""
     async with Client(url, mint(data, 0)) as backend, Client(url, mint(data, 7)) as one:
         await backend.top_up(7, 10_000)
         group = await one.create_group("g")
@@ -165,8 +164,8 @@ async def an_evening(url: str, data: Path) -> int:
             for number in range(10):
                 await one.say(group, f"text {number}")
                 packet = (await one.send_packet("lucky", group, 100, 2)).packet_id
-                for who in (one, other):
-                    assert (await who.open(packet)).answer == "won"
+                for client in (one, other):
+                    assert (await client.open(packet)).answer == "won"
                 await other.open(packet)
                 for refused in (
                     other.send_packet("lucky", group, 10**7, 1),
@@ -182,11 +181,11 @@ async def an_evening(url: str, data: Path) -> int:
         return one.requests + backend.requests
 
 
-async def test_nothing_is_logged_per_request(data: Path) -> None:
+async def test_server_at_level_info_logs_nothing_per_request(data: Path) -> None:
     with ServerProcess(data) as server:
         wait_for(lambda: "serving" in [event["event"] for event in logged(data)])
         before = len(logged(data))
-        assert await an_evening(server.url, data) > 20
+        assert await use_server(server.url, data) > 20
         assert logged(data)[before:] == []
         signal_server(data, signal.SIGTERM)
         wait_for(lambda: logged(data)[-1]["event"] == "stopped")
@@ -197,7 +196,7 @@ async def test_nothing_is_logged_per_request(data: Path) -> None:
         assert " " not in event["event"]
 
 
-async def test_a_defect_is_told_with_its_request(server: Server, connect: Connect) -> None:
+async def test_request_that_raises_is_logged_with_its_request(server: Server, connect: Connect) -> None:
     async def fail(*_: object) -> messages.Message:
         raise AssertionError("a defect of ours")
 
@@ -216,7 +215,7 @@ async def test_a_defect_is_told_with_its_request(server: Server, connect: Connec
     )
 
 
-async def test_at_debug_every_refusal_and_end_is_told_with_its_connection(data: Path) -> None:
+async def test_server_at_level_debug_logs_refusals_and_closes_with_their_connection(data: Path) -> None:
     with ServerProcess(data, "--log-level", "debug") as server:
         async with Client(server.url, mint(data, 7)) as one:
             for refused in (one.say(5, "not there"), one.reveal(5)):
@@ -226,13 +225,13 @@ async def test_at_debug_every_refusal_and_end_is_told_with_its_connection(data: 
             await Client(server.url, mint(data, 9)[:-2] + "00").connect(patience_s=0)
         names = ("request_refused", "login_refused", "connection_closed")
 
-        def told() -> list[Any]:
+        def closes_and_refusals() -> list[Any]:
             fields = ("event", "connection", "user_id", "seq", "reason", "code")
             events = [event for event in logged(data) if event["event"] in names]
             return [{name: event[name] for name in fields if name in event} for event in events]
 
-        wait_for(lambda: len(told()) == 5)
-        assert sorted(told(), key=str) == [
+        wait_for(lambda: len(closes_and_refusals()) == 5)
+        assert sorted(closes_and_refusals(), key=str) == [
             {"event": "connection_closed", "connection": 1, "user_id": 7, "code": "by the client"},
             {"event": "connection_closed", "connection": 2, "user_id": -1, "code": "login_refused"},
             {"event": "login_refused", "connection": 2, "user_id": 9, "reason": "refused"},
@@ -241,7 +240,7 @@ async def test_at_debug_every_refusal_and_end_is_told_with_its_connection(data: 
         ]
 
 
-def test_level_and_format_change_at_hup(data: Path) -> None:
+def test_reload_changes_level_and_format(data: Path) -> None:
     file = data / "hongbao.toml"
     file.write_text("[log]\nlevel = 'error'\n")
     with ServerProcess(data, "--config", str(file)):

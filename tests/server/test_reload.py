@@ -1,4 +1,4 @@
-"""HUP under a running server: what may change does, the rest is named, a fault changes nothing at all."""
+"""SIGHUP to a running server: some keys change, the others are reported, an invalid file changes nothing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def token(user_id: int, key_id: str, key: bytes) -> str:
 
 
 def reloaded(data: Path) -> tuple[list[str], list[str]]:
-    """Send HUP; what has changed, and what needs a restart."""
+    """Send SIGHUP; the keys that changed, and those that need a restart."""
     event = hang_up(data)
     assert event["event"] == "config_reloaded", event
     assert event["level"] == ("warning" if event["needs_restart"] else "info")
@@ -35,14 +35,14 @@ def reloaded(data: Path) -> tuple[list[str], list[str]]:
 
 
 def kept(data: Path) -> str:
-    """Send HUP; why nothing was changed."""
+    """Send SIGHUP; the error because of which nothing changed."""
     event = hang_up(data)
-    assert (event["event"], event["level"]) == ("config_kept", "error")
+    assert (event["event"], event["level"]) == ("config_reload_failed", "error")
     why: str = event["why"]
     return why
 
 
-async def test_limits_change_and_the_rest_is_named(data: Path) -> None:
+async def test_reload_applies_limits_and_names_keys_that_need_a_restart(data: Path) -> None:
     file = data / "hongbao.toml"
     file.write_text("[limits]\ntext_bytes_max = 4\n")
     with ServerProcess(data, "--config", str(file)) as server:
@@ -60,7 +60,7 @@ async def test_limits_change_and_the_rest_is_named(data: Path) -> None:
             assert reloaded(data) == (
                 ["limits.text_bytes_max"],
                 ["stores.postgres_pool_max"],
-            )  # a flag says the port
+            )  # the port is set by an option
             assert reloaded(data) == ([], ["stores.postgres_pool_max"])
 
             for faulty, words in (
@@ -83,7 +83,7 @@ async def test_limits_change_and_the_rest_is_named(data: Path) -> None:
             assert there.reconnects == 0
 
 
-async def test_keys_change(data: Path) -> None:
+async def test_reload_applies_token_keys(data: Path) -> None:
     with ServerProcess(data) as server:
         old_key = load_keys(Config(), data)["k1"]
         file = data / "keys.toml"
@@ -108,7 +108,7 @@ async def test_keys_change(data: Path) -> None:
 
             elsewhere = file.rename(data / "elsewhere.toml")
             assert "keys.toml" in kept(data)
-            assert not file.exists()  # a new key would shut everybody out
+            assert not file.exists()  # a new key would lock out all users
             elsewhere.rename(file)
 
             file.write_text(f'k2 = "{NEW_KEY.hex()}"\n')
@@ -119,7 +119,7 @@ async def test_keys_change(data: Path) -> None:
             assert there.reconnects == 0
 
 
-async def test_certificates_change(data: Path) -> None:
+async def test_reload_applies_tls_files(data: Path) -> None:
     folders = [data / name for name in ("first", "second")]
     for folder in folders:
         folder.mkdir()
@@ -132,12 +132,12 @@ async def test_certificates_change(data: Path) -> None:
             for spoiled in (b"", b"no certificate", key.read_bytes()):
                 good = certificate.read_bytes()
                 certificate.write_bytes(spoiled)
-                assert "no certificate and its key" in kept(data)
+                assert "not a certificate and its key" in kept(data)
                 certificate.write_bytes(good)
 
             for made, place in zip(second.issue(), (certificate, key), strict=True):
                 place.write_bytes(Path(made).read_bytes())  # noqa: ASYNC240
-            async with Client(server.url, mine, ca_file=first.ca_file) as client:  # nobody has said HUP
+            async with Client(server.url, mine, ca_file=first.ca_file) as client:  # no SIGHUP yet
                 assert await client.balance() == 0
             assert reloaded(data) == (list(TLS_FILES), [])
             assert reloaded(data) == ([], [])
@@ -149,18 +149,18 @@ async def test_certificates_change(data: Path) -> None:
             assert there.reconnects == 0
 
 
-# --- what is taken over, without a server ----------------------------------------------------------------------
+# --- merge, without a server -----------------------------------------------------------------------------------
 
 
-def reading(data: Path, said: dict[str, Any]) -> Reading:
-    """What a server would read that was told this."""
-    settings = load(None, said, {})
+def reading(data: Path, overrides: dict[str, Any]) -> Reading:
+    """The reading of a server with these overrides."""
+    settings = load(None, overrides, {})
     return Reading(settings, load_credentials(settings, data))
 
 
 @pytest.mark.parametrize("on", [False, True])
-def test_tls_is_switched_by_a_restart_alone(tmp_path: Path, on: bool) -> None:
-    """And is named at every HUP until then, while all else goes on being taken over."""
+def test_merge_does_not_switch_tls(tmp_path: Path, on: bool) -> None:
+    """It is reported at every reload until a restart; other keys still change."""
     files = dict(zip(TLS_FILES, Issuer(tmp_path).issue(), strict=True))
     plain, tls = reading(tmp_path, {}), reading(tmp_path, {**files, "log.level": "debug"})
     now, asked = (plain, tls) if on else (tls, plain)
@@ -172,8 +172,8 @@ def test_tls_is_switched_by_a_restart_alone(tmp_path: Path, on: bool) -> None:
     assert merge(merged, now)[1] == Outcome(["log.level"], [])
 
 
-def test_the_order_of_the_keys_is_a_change(tmp_path: Path) -> None:
-    """The last one mints."""
+def test_merge_a_new_order_of_the_keys_is_a_change(tmp_path: Path) -> None:
+    """The last key signs."""
     one, two = "00" * 16, "11" * 16
     now = reading(tmp_path, {"auth.keys": {"a": one, "b": two}})
     asked = reading(tmp_path, {"auth.keys": {"b": two, "a": one}})

@@ -1,4 +1,4 @@
-"""`hongbao serve` while it starts: alone on its folder, hard of hearing for HUP, gone at once at TERM."""
+"""`hongbao serve` during its start: exclusive on its folder, ignores SIGHUP, ends at once on SIGTERM."""
 
 from __future__ import annotations
 
@@ -23,20 +23,22 @@ Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 @pytest.fixture
 async def migrating(sql: Sql) -> None:
-    """Somebody else holds the lock of migrations, so that a server stays in its start."""
+    """Another connection holds the lock of migrations, so that a server stays in its start."""
     await sql.execute("SELECT pg_advisory_lock($1)", MIGRATION_LOCK)
 
 
 async def waits_for_the_lock(sql: Sql) -> None:
-    """Until a server does."""
+    """Wait until a server waits for it."""
     async with asyncio.timeout(PATIENCE_S):
         while not await sql.fetchval(WAITING):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
 
 @pytest.mark.usefixtures("migrating")
-async def test_a_server_that_starts_is_alone_on_its_folder(serve: Serve, sql: Sql, tmp_path: Path) -> None:
-    """Though its stores are elsewhere, and though nobody can be told its address yet."""
+async def test_serve_while_another_server_starts_on_the_folder_is_refused(
+    serve: Serve, sql: Sql, tmp_path: Path
+) -> None:
+    """Also with stores in another place, and before the first server has an address."""
     first = serve(tmp_path)
     await waits_for_the_lock(sql)
     second = ended(serve(tmp_path))
@@ -50,7 +52,7 @@ async def test_a_server_that_starts_is_alone_on_its_folder(serve: Serve, sql: Sq
 
 
 @pytest.mark.usefixtures("migrating")
-async def test_term_ends_a_start_at_once(serve: Serve, sql: Sql, tmp_path: Path) -> None:
+async def test_sigterm_during_the_start_ends_it_at_once(serve: Serve, sql: Sql, tmp_path: Path) -> None:
     process = serve(tmp_path)
     await waits_for_the_lock(sql)
     process.send_signal(signal.SIGTERM)
@@ -58,16 +60,16 @@ async def test_term_ends_a_start_at_once(serve: Serve, sql: Sql, tmp_path: Path)
     assert set(os.listdir(tmp_path)) == {LOCK, "keys.toml"}
 
 
-async def test_hup_ends_no_start(serve: Serve, tmp_path: Path) -> None:
+async def test_sighup_during_the_start_does_not_end_it(serve: Serve, tmp_path: Path) -> None:
     process = serve(tmp_path)
     wait_for((tmp_path / LOCK).exists)
-    process.send_signal(signal.SIGHUP)  # nobody listens for it yet
+    process.send_signal(signal.SIGHUP)  # no handler is installed yet
     wait_for(lambda: process.poll() is not None or (tmp_path / SERVER_FILE).exists())
     process.send_signal(signal.SIGTERM)
     assert ended(process).code == 0
 
 
-async def test_two_folders_do_not_share_a_socket(serve: Serve, tmp_path: Path) -> None:
+async def test_serve_with_a_used_status_socket_is_refused(serve: Serve, tmp_path: Path) -> None:
     shared = tmp_path / "shared.sock"
     first = serve(tmp_path / "one", HONGBAO_OPS__SOCKET=str(shared))
     wait_for((tmp_path / "one" / SERVER_FILE).exists)
@@ -80,10 +82,10 @@ async def test_two_folders_do_not_share_a_socket(serve: Serve, tmp_path: Path) -
     assert not shared.exists()
 
 
-async def test_the_first_line_says_where_the_dashboard_is(serve: Serve, tmp_path: Path) -> None:
+async def test_first_line_of_serve_names_the_dashboard_or_why_there_is_none(serve: Serve, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         taken = other.getsockname()[1]
-        for name, address, says in (
+        for name, address, expected in (
             ("free", "127.0.0.1:0", ", dashboard http://127.0.0.1:"),
             ("taken", f"127.0.0.1:{taken}", f", no dashboard: port {taken} is taken;"),
             ("off", "", ", durability postgres;"),
@@ -93,4 +95,4 @@ async def test_the_first_line_says_where_the_dashboard_is(serve: Serve, tmp_path
             process.send_signal(signal.SIGTERM)
             done = ended(process)
             assert (done.code, done.stdout.count("\n")) == (0, 1)
-            assert says in done.stdout
+            assert expected in done.stdout

@@ -10,7 +10,7 @@ from server.instance import STATUS_SOCKET
 from server.process import LOG, ServerProcess
 
 
-def test_who_asks_for_the_status_when_the_server_ends_leaves_no_traceback() -> None:
+def test_status_request_while_the_server_ends_leaves_no_traceback() -> None:
     with tempfile.TemporaryDirectory(prefix="hb-") as name:
         data = Path(name)
         data.chmod(0o711)

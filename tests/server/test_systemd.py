@@ -1,4 +1,4 @@
-"""What systemd hears, on a real datagram socket."""
+"""The messages to systemd, on a real datagram socket."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ WATCHDOG_S = 0.2
 
 @pytest.fixture(params=["a file", "abstract"])
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """As systemd names its socket: a path, or a name behind an @ that is in no file system."""
+    """The name of the socket of systemd: a path, or an abstract name after an @."""
     return str(tmp_path / "notify") if request.param == "a file" else f"@hongbao test {os.getpid()} {tmp_path.name}"
 
 
 @pytest.fixture
 def systemd(address: str) -> Iterator[socket.socket]:
-    """The end that systemd reads."""
+    """The receiving end, that of systemd."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
         heard.bind("\0" + address[1:] if address.startswith("@") else address)
         heard.settimeout(PATIENCE_S)
@@ -38,7 +38,7 @@ def words(systemd: socket.socket) -> dict[str, str]:
 
 
 def silent(systemd: socket.socket) -> bool:
-    """Nothing more was said."""
+    """True if no message is waiting."""
     systemd.setblocking(False)
     try:
         systemd.recv(4096)
@@ -47,7 +47,7 @@ def silent(systemd: socket.socket) -> bool:
     return False
 
 
-def test_it_says_that_it_serves_and_that_it_stops(systemd: socket.socket, address: str) -> None:
+def test_systemd_receives_ready_and_stopping(systemd: socket.socket, address: str) -> None:
     notify = Systemd({"NOTIFY_SOCKET": address})
     notify.ready()
     assert words(systemd) == {"READY": "1"}
@@ -56,25 +56,23 @@ def test_it_says_that_it_serves_and_that_it_stops(systemd: socket.socket, addres
     assert silent(systemd)
 
 
-def test_a_reload_says_when_it_began_on_the_clock_that_systemd_reads(systemd: socket.socket, address: str) -> None:
-    """systemd takes a READY for the end of this reload only if it comes behind that time."""
+def test_systemd_receives_the_monotonic_time_of_a_reload(systemd: socket.socket, address: str) -> None:
+    """systemd takes a READY for the end of this reload only if it comes after that time."""
     before_us = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
     Systemd({"NOTIFY_SOCKET": address}).reloading()
-    told = words(systemd)
-    assert told.keys() == {"RELOADING", "MONOTONIC_USEC"}
-    assert told["RELOADING"] == "1"
-    assert before_us <= int(told["MONOTONIC_USEC"]) <= time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+    message = words(systemd)
+    assert message.keys() == {"RELOADING", "MONOTONIC_USEC"}
+    assert message["RELOADING"] == "1"
+    assert before_us <= int(message["MONOTONIC_USEC"]) <= time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
 
 
-async def test_the_watchdog_hears_more_often_than_it_must(systemd: socket.socket, address: str) -> None:
+async def test_watchdog_receives_two_pings_per_period(systemd: socket.socket, address: str) -> None:
     usual = {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": str(int(WATCHDOG_S * 1_000_000))}
     watching = asyncio.create_task(Systemd({**usual, "WATCHDOG_PID": str(os.getpid())}).ping_watchdog())
     began_s = time.monotonic()
     for _ in range(4):
         assert await asyncio.to_thread(words, systemd) == {"WATCHDOG": "1"}
-    assert (
-        time.monotonic() - began_s >= WATCHDOG_S
-    )  # the first at once, then at most three periods of half the time
+    assert time.monotonic() - began_s >= WATCHDOG_S  # the first at once, then three after half a period each
     watching.cancel()
     await asyncio.wait({watching})
 
@@ -83,18 +81,18 @@ async def test_the_watchdog_hears_more_often_than_it_must(systemd: socket.socket
     "environment",
     [
         {},  # no watchdog
-        {"WATCHDOG_USEC": "200000", "WATCHDOG_PID": "1"},  # the watchdog of another process, which started us
+        {"WATCHDOG_USEC": "200000", "WATCHDOG_PID": "1"},  # the watchdog of the parent process
     ],
 )
-async def test_there_is_nothing_to_say_to_a_watchdog_that_is_not_ours(
+async def test_watchdog_of_another_process_receives_nothing(
     systemd: socket.socket, address: str, environment: dict[str, str]
 ) -> None:
     async with asyncio.timeout(PATIENCE_S):
-        await Systemd({"NOTIFY_SOCKET": address, **environment}).ping_watchdog()  # it ends by itself
+        await Systemd({"NOTIFY_SOCKET": address, **environment}).ping_watchdog()  # returns at once
     assert silent(systemd)
 
 
-async def test_the_watchdog_hears_nothing_from_a_loop_that_hangs(systemd: socket.socket, address: str) -> None:
+async def test_watchdog_receives_nothing_while_the_loop_hangs(systemd: socket.socket, address: str) -> None:
     watching = asyncio.create_task(Systemd({"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "20000"}).ping_watchdog())
     assert await asyncio.to_thread(words, systemd) == {"WATCHDOG": "1"}
     await asyncio.sleep(0)
@@ -107,15 +105,15 @@ async def test_the_watchdog_hears_nothing_from_a_loop_that_hangs(systemd: socket
 
 
 @pytest.mark.parametrize("environment", [{}, {"NOTIFY_SOCKET": ""}, {"NOTIFY_SOCKET": "/nowhere/at/all"}])
-def test_elsewhere_it_does_nothing(environment: dict[str, str]) -> None:
+def test_systemd_calls_without_systemd_do_nothing(environment: dict[str, str]) -> None:
     notify = Systemd(environment)
     notify.ready()
     notify.reloading()
     notify.stopping()
 
 
-def test_who_does_not_read_holds_nobody_up(systemd: socket.socket, address: str) -> None:
-    """The kernel's buffer fills; the server goes on."""
+def test_systemd_that_does_not_read_does_not_block(systemd: socket.socket, address: str) -> None:
+    """The buffer of the kernel fills up; the server goes on."""
     notify = Systemd({"NOTIFY_SOCKET": address})
     for _ in range(5_000):
         notify.ready()
