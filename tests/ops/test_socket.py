@@ -31,7 +31,7 @@ from server.ops.socket.status_socket import (
 from server.ops.socket.unix_socket import is_listening
 from storage.errors import StoreUnavailable
 
-NOBODY = 65_534
+OTHER_UID = 65_534
 COMMAND_S = 0.05
 
 
@@ -158,7 +158,7 @@ async def test_peer_of_reports_the_user_id_of_a_unix_socket(tmp_path: Path) -> N
 
 @pytest.mark.parametrize(
     ("uid", "change_uids", "is_allowed"),
-    [(0, (), True), (NOBODY, (), False), (NOBODY, (NOBODY,), True), (NOBODY + 1, (NOBODY,), False)],
+    [(0, (), True), (OTHER_UID, (), False), (OTHER_UID, (OTHER_UID,), True), (OTHER_UID + 1, (OTHER_UID,), False)],
 )
 async def test_change_is_allowed_by_user_id_and_logged(
     open_socket: Open, tmp_path: Path, uid: int, change_uids: tuple[int, ...], is_allowed: bool
