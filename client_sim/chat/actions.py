@@ -8,8 +8,8 @@ from client_sim.chat.commands import VERBS, BadCommand, Command
 from client_sim.chat.model import OPEN, Card
 from client_sim.chat.session import Fields, Session
 from client_sim.chat.texts import text
-from client_sim.names import user_id_of
 from client_sim.sdk.errors import ClientError, Refusal
+from client_sim.sdk.names import user_id_of
 from protocol import messages
 
 IN_A_GROUP = frozenset({"say", "send", "equal", "form", "leave", "members", "kick", "who"})

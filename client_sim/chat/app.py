@@ -21,9 +21,9 @@ from client_sim.chat.screens.send_form import SendForm
 from client_sim.chat.session import Event, Session, Start
 from client_sim.chat.texts import TEXTS, text
 from client_sim.chat.widgets import Groups, Keys, Line, Talk, Top
-from client_sim.money import yuan
 from client_sim.sdk.client import Client
 from client_sim.sdk.errors import ClientError
+from client_sim.sdk.money import yuan
 
 TOAST_S = 5.0
 HINT_S = 20.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from client_sim import money
+from client_sim.sdk import money
 
 WAIT_S_MOST = 3600.0
 

@@ -10,7 +10,7 @@ from textual.content import Content
 
 from client_sim.chat.model import CLAIMED, OPEN, Card
 from client_sim.chat.texts import text
-from client_sim.money import yuan
+from client_sim.sdk.money import yuan
 
 RED, FADED, DARK, FADED_DARK = "#d94a38", "#7d4038", "#b8352a", "#68342e"
 FADED_GOLD = "#b59a6a"

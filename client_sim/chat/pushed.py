@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from client_sim.chat.clean import cleaned
 from client_sim.chat.model import EXPIRED, GONE, Card
-from client_sim.money import yuan
 from client_sim.sdk.errors import ClientError
+from client_sim.sdk.money import yuan
 from client_sim.sdk.pushes import Push, Reloaded
 from protocol import messages
 

@@ -19,8 +19,8 @@ from client_sim.chat.app import ChatApp
 from client_sim.chat.screens.open_page import OpenPage
 from client_sim.chat.screens.result_page import ResultPage
 from client_sim.chat.session import Start
-from client_sim.names import user_id_of
 from client_sim.sdk.client import Client
+from client_sim.sdk.names import user_id_of
 
 ME, MOTHER, OTHERS = "小梅", "妈妈", ("阿强", "老王", "大刘")
 SIZE = (80, 24)

@@ -17,7 +17,7 @@ from client_sim.chat.drawing import DIM, GOLD, RED
 from client_sim.chat.model import OPEN, Card, Conversation, Entry, Notice, Said
 from client_sim.chat.session import Session
 from client_sim.chat.texts import text
-from client_sim.money import yuan
+from client_sim.sdk.money import yuan
 
 VIEWS_MOST = 100  # entries that are drawn; the model keeps more
 GROUPS_WIDTH = 20

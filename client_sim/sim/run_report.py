@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from client_sim.money import yuan
+from client_sim.sdk.money import yuan
 from client_sim.sim.books import PacketBook
 from client_sim.sim.crowd import Crowd
 from client_sim.sim.sim_context import KIND_NAMES, name_of

@@ -18,7 +18,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from client_sim.money import yuan
+from client_sim.sdk.money import yuan
 from client_sim.sim import run_report, scenarios
 from client_sim.sim.crowd import Crowd
 from client_sim.sim.run_report import DIM, GOLD, RED

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from client_sim.money import yuan
 from client_sim.sdk.client import Client
+from client_sim.sdk.money import yuan
 from client_sim.sim.books import Order
 from client_sim.sim.witness import Witness
 from protocol import messages

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 
-from client_sim.names import user_id_of
+from client_sim.sdk.names import user_id_of
 from client_sim.sim import scenarios, screen
 from client_sim.sim.crowd import Crowd
 from client_sim.sim.summary import Summary

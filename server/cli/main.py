@@ -21,9 +21,9 @@ from rich.console import Console
 from bench.chaos.cli import chaos_cli
 from bench.cli import bench_cli
 from bench.load.generator_pool import BenchFailed
-from client_sim.names import user_id_of
 from client_sim.sdk.client import Client
 from client_sim.sdk.errors import ClientError
+from client_sim.sdk.names import user_id_of
 from client_sim.sim import scenarios, screen
 from protocol import tokens
 from server import embedded, logs

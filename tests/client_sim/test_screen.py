@@ -8,8 +8,8 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
-from client_sim.money import yuan
 from client_sim.sdk import fairness
+from client_sim.sdk.money import yuan
 from client_sim.sim import run_report, scenarios, screen
 from client_sim.sim.books import Order
 from client_sim.sim.crowd import Crowd

@@ -7,8 +7,8 @@ import re
 import sys
 from pathlib import Path
 
-from client_sim.names import user_id_of
 from client_sim.sdk.client import Client
+from client_sim.sdk.names import user_id_of
 from protocol import messages
 from tests.conftest import Connect, Server, StartServer, token
 from tests.terminal import Terminal

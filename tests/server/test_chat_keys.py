@@ -11,8 +11,8 @@ from client_sim.chat.screens import dialog
 from client_sim.chat.screens.open_page import OpenPage
 from client_sim.chat.screens.result_page import ResultPage
 from client_sim.chat.session import Start
-from client_sim.names import user_id_of
 from client_sim.sdk.client import Client
+from client_sim.sdk.names import user_id_of
 from protocol import messages
 from tests.conftest import Connect, Server, token
 from tests.server.test_chat import ME, chat, family
@@ -69,14 +69,14 @@ async def test_a_page_that_has_just_appeared_is_deaf_to_who_types_on(
         async with app.run_test() as pilot, asyncio.timeout(PATIENCE_S):
             await app.session.is_ready.wait()
             packet_id = (await other.send_packet("lucky", group_id, 100, 2, "hello")).packet_id
-            monkeypatch.setattr(dialog, "DEAF_S", 3600.0)
+            monkeypatch.setattr(dialog, "READ_PAUSE_S", 3600.0)
             await app.tap(packet_id)
             await pilot.press(*"go on", "enter")
             assert isinstance(app.screen, OpenPage)
             assert not app.screen.is_opening
             await pilot.press("escape")
             assert len(app.screen_stack) == 1
-            monkeypatch.setattr(dialog, "DEAF_S", 0.0)
+            monkeypatch.setattr(dialog, "READ_PAUSE_S", 0.0)
             await app.tap(packet_id)
             await pilot.press("O")
             while not isinstance(app.screen, ResultPage):

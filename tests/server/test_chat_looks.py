@@ -11,8 +11,8 @@ from textual.widgets._toast import Toast
 
 from client_sim.chat.app import ChatApp
 from client_sim.chat.session import Start
-from client_sim.names import user_id_of
 from client_sim.sdk.client import Client
+from client_sim.sdk.names import user_id_of
 from tests.conftest import Connect, Server, token
 from tests.server.test_chat import ME, chat, family
 from tests.terminal import PATIENCE_S, Terminal

@@ -16,7 +16,7 @@ from client_sim.chat.drawing import DIM, GOLD
 from client_sim.chat.screens.dialog import Dialog
 from client_sim.chat.session import Session
 from client_sim.chat.widgets import Drawn, Keys
-from client_sim.money import yuan
+from client_sim.sdk.money import yuan
 from protocol import messages
 
 OTHER = {"received": "sent", "sent": "received"}

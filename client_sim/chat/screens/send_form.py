@@ -9,12 +9,12 @@ from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 
-from client_sim import money
 from client_sim.chat.draft import OTHER, Draft
 from client_sim.chat.drawing import DIM, GOLD
 from client_sim.chat.screens.dialog import Dialog
 from client_sim.chat.session import Session
 from client_sim.chat.widgets import Drawn, Field, Keys
+from client_sim.sdk import money
 from client_sim.sdk.errors import ClientError
 
 
