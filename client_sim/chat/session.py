@@ -251,7 +251,7 @@ class Session:
 
     async def stop_watching(self, packet_id: int) -> None:
         """No more events of claims."""
-        await self.client.stop_watching(packet_id)
+        await self.client.unsubscribe(packet_id)
 
     async def records(
         self, direction: str, year: int = 0, after: messages.RecordLine | None = None

@@ -1,7 +1,15 @@
-"""The client SDK. Import from here: `from client_sim.sdk import Client, ClientError`.
+"""The client SDK. Import from here:
 
-`Client` is one user's connection. The exceptions say what went wrong. `fairness` checks the proof of a packet; `yuan`
-and `fen` turn amounts into text and back. Replies and pushes are classes of `protocol.messages`, except `Reloaded`.
+    from client_sim.sdk import Client
+
+    async with Client("tcp://127.0.0.1:7788", token) as client:
+        sent = await client.send_packet("lucky", group_id, amount_fen=888, shares=8)
+        opened = await client.open(sent.packet_id)
+        async for push in client.pushes():
+            ...
+
+`Client` is one user's connection. The exceptions say what went wrong. `fairness` checks the proof of a packet.
+`yuan` and `fen` turn amounts into text and back. Replies and pushes are classes of `protocol.messages`.
 docs/sdk.md is the guide.
 """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -434,3 +434,20 @@ def test_every_refusal_keeps_what_the_table_says(code: codes.Refusal) -> None:
     row = codes.REFUSALS[code]
     assert (error.code, error.name, error.detail) == (code, code.name.lower(), "why")
     assert (error.temporary, error.retry_after_ms) == (row.temporary, row.retry_after_ms)
+
+
+# --- old names ------------------------------------------------------------------------------------------------
+
+
+async def test_methods_under_their_old_names_warn_and_send_the_same_request(server: Server) -> None:
+    server.answers[messages.GrabStats] = replies(messages.GrabStatsShown(0, GROUP, []))
+    server.answers[messages.StopWatching] = replies(messages.WatchingStopped(0, PACKET))
+    server.answers[messages.ResultPage] = ignores
+    async with connected(server, timeout_s=0.05) as client:
+        with pytest.warns(DeprecationWarning, match="reactions is deprecated: use grab_stats"):
+            assert (await client.reactions(GROUP)).group_id == GROUP
+        with pytest.warns(DeprecationWarning, match="stop_watching is deprecated: use unsubscribe"):
+            await client.stop_watching(PACKET)
+        with pytest.warns(DeprecationWarning, match="watch= is deprecated: use subscribe="), suppress(errors.TimedOut):
+            await client.result_page(PACKET, watch=True)
+    assert server.asked_for(messages.ResultPage)[0].watch is True

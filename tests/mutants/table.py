@@ -500,7 +500,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "the client tries again without its key",
         "I6",
-        "client_sim/sdk/client.py",
+        "client_sim/sdk/connection.py",
         "self._keys.keep(content, request.key)",
         "pass",
         (T_CLIENT + "the_app_trying_again_is_the_same_send",),
