@@ -106,7 +106,7 @@ async def _joined(crowd: Crowd, guest: str, console: Console) -> Summary:
         begun.cancel()
         playing.cancel()
         await asyncio.wait([playing, begun])
-    screen.tell(console, crowd, summary)
+    screen.print_report(console, crowd, summary)
     return summary
 
 
@@ -114,10 +114,10 @@ async def _sit(crowd: Crowd, guest: str) -> None:
     """With money in a group of the crowd."""
     from client_sim.chat.run import chat  # loads the screens, which takes a moment: not for every command
 
-    user_id, town = user_id_of(guest), crowd.town
-    town.guests[user_id] = guest
+    user_id, context = user_id_of(guest), crowd.context
+    context.guests[user_id] = guest
     await crowd.give(user_id, PURSE_FEN)
-    code = await chat(town.url, town.mint(user_id), guest, crowd.largest_group().group_id)
+    code = await chat(context.url, context.mint(user_id), guest, crowd.largest_group().group_id)
     crowd.witness.expect(code == 0, f"the chat of {guest} ends with 0, not {code}")
 
 
