@@ -21,7 +21,7 @@ BACKEND_USER_ID = 0
 PATIENCE_S = 10.0
 GUEST_CHANCE = 0.2  # that a user is a member of a second group
 GROUP_MEMBERS_MOST = 500
-LIVELY_GROUP = 20  # in larger groups users act less often, so nobody receives more packets than in one of this size
+LIVELY_GROUP = 20  # in larger groups users act less often, so no user receives more packets than in a group of 20
 
 Habits = Mapping[str, float]  # the weight of each character
 EVERYDAY: Habits = {

@@ -1,4 +1,4 @@
-"""Keys at the terminal client come faster than it draws: each is taken once, by what it was meant for."""
+"""Keys of the terminal client that come faster than it draws: each is handled once, by its own page."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from tests.conftest import Connect, Server, token
 from tests.server.test_chat import ME, chat, family
 from tests.terminal import PATIENCE_S, Terminal
 
-A_MOMENT_S = 1.5  # longer than a page that has just appeared is deaf
+A_MOMENT_S = 1.5  # longer than a new page ignores letters
 
 
 async def posts_of(client: Client, group_id: int) -> list[str]:
-    """What a group saw: texts, and greetings of packets."""
+    """The posts of a group: texts, and greetings of packets."""
     posts = await client.catch_up(group_id, 0)
     assert isinstance(posts, list)
     return [post.text if isinstance(post, messages.TextPosted) else post.greeting for post in posts]
 
 
-async def test_lines_typed_ahead_are_taken_once_each(server: Server, backend: Client, connect: Connect) -> None:
+async def test_lines_typed_ahead_are_each_handled_once(server: Server, backend: Client, connect: Connect) -> None:
     other, group_id = await family(backend, connect, server)
     async with Terminal(chat(server, ME, "--group", str(group_id), "--lang", "en")) as screen:
         await screen.see("● online", "wallet ¥100.00")
@@ -45,7 +45,7 @@ async def test_lines_typed_ahead_are_taken_once_each(server: Server, backend: Cl
     assert await posts_of(other, group_id) == ["one", "two", "three", "once", "xa"]
 
 
-async def test_fields_of_the_send_form_take_what_is_typed_behind_a_tab(
+async def test_send_form_with_keys_typed_ahead_fills_the_right_fields(
     server: Server, backend: Client, connect: Connect
 ) -> None:
     other, group_id = await family(backend, connect, server)
@@ -53,14 +53,14 @@ async def test_fields_of_the_send_form_take_what_is_typed_behind_a_tab(
         await screen.see("● online", "wallet ¥100.00")
         screen.type("/send")
         await screen.see("Send a red packet")
-        screen.press("6.67\t1\tluck\x1b[Z2\r\r")  # Tab forth and back again: the shares are typed anew
+        screen.press("6.67\t1\tluck\x1b[Z2\r\r")  # Tab forward and back: the shares are typed again
         await screen.see("luck", "wallet ¥93.33")
         screen.type("still here")
         await screen.see("still here")
     assert await posts_of(other, group_id) == ["luck", "still here"]
 
 
-async def test_a_page_that_has_just_appeared_is_deaf_to_who_types_on(
+async def test_page_that_has_just_appeared_ignores_letters_typed_on(
     server: Server, backend: Client, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other, group_id = await family(backend, connect, server)
@@ -70,50 +70,52 @@ async def test_a_page_that_has_just_appeared_is_deaf_to_who_types_on(
             await app.session.is_ready.wait()
             packet_id = (await other.send_packet("lucky", group_id, 100, 2, "hello")).packet_id
             monkeypatch.setattr(dialog, "READ_PAUSE_S", 3600.0)
-            await app.tap(packet_id)
+            await app.pages.tap(packet_id)
             await pilot.press(*"go on", "enter")
             assert isinstance(app.screen, OpenPage)
             assert not app.screen.is_opening
             await pilot.press("escape")
             assert len(app.screen_stack) == 1
             monkeypatch.setattr(dialog, "READ_PAUSE_S", 0.0)
-            await app.tap(packet_id)
+            await app.pages.tap(packet_id)
             await pilot.press("O")
             while not isinstance(app.screen, ResultPage):
                 await pilot.pause(0.05)
     assert (await other.open(packet_id)).index == 1
 
 
-async def test_sending_again_is_asked_once_more(server: Server, backend: Client, connect: Connect) -> None:
+async def test_send_again_needs_the_key_twice(server: Server, backend: Client, connect: Connect) -> None:
     other, group_id = await family(backend, connect, server)
     async with Terminal(chat(server, ME, "--group", str(group_id), "--lang", "en")) as screen:
         await screen.see("● online")
         screen.type("/send 1.00 2 luck")
         await screen.see("not opened yet", "wallet ¥99.00")
         screen.type("/result")
-        await screen.see("A send again")
+        await screen.see("A Send this red packet again")
         await asyncio.sleep(A_MOMENT_S)
         screen.press("A")
-        await screen.see("A once more sends it")
+        await screen.see("A press again to send")
         assert await posts_of(other, group_id) == ["luck"]
         screen.press("a")
         await screen.see("sent again")
         assert await posts_of(other, group_id) == ["luck", "luck"]
 
 
-async def test_what_cannot_be_done_is_said(server: Server, backend: Client, connect: Connect) -> None:
+async def test_commands_that_cannot_be_carried_out_show_why(
+    server: Server, backend: Client, connect: Connect
+) -> None:
     await family(backend, connect, server)
     async with Terminal(chat(server, ME, "--lang", "en")) as screen:
         await screen.see("● online", "Inbox")
         for line, said in (
-            ("hello", "the inbox is no chat; /go GROUP looks at one"),
+            ("hello", "the inbox is not a group; go to one with /go GROUP"),
             ("/open 12", "this packet is not for you"),
             ("/new ", "usage: /new NAME"),
             ("/result 5", "this packet is not for you"),
-            ("/new " + "x" * 200, "no: "),
+            ("/new " + "x" * 200, "refused: "),
         ):
             screen.type(line)
             await screen.see(said)
-        assert ":" not in screen.text.split("no: ")[1].splitlines()[0]
+        assert ":" not in screen.text.split("refused: ")[1].splitlines()[0]
         screen.press("\x03")
         await screen.see("Ctrl-Q quits")
