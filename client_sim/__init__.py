@@ -1,1 +1,1 @@
-"""Simulated chat clients: the SDK, users with habits, the crowd they make, and a witness of what they were told."""
+"""Clients of the server: the SDK (`sdk`), simulated users (`sim`) and a chat at a terminal (`chat`)."""

@@ -1,4 +1,4 @@
-"""A client of hongbao from nothing but the standard library and `msgpack`; the rules are in protocol.md.
+"""A client of hongbao that needs only the standard library and `msgpack`. The protocol is in protocol.md.
 
     python docs/example_client.py HOST PORT TOKEN [GROUP_ID]
 
@@ -19,11 +19,11 @@ import msgpack
 
 GOODBYE, PING, PONG, REFUSED = 2, 3, 4, 200
 LOGIN, CREATE_GROUP, JOIN_GROUP, LIST_MEMBERS, SEND_PACKET, GRAB, OPEN, GET_BALANCE = 10, 11, 12, 14, 20, 21, 22, 24
-PUSHES = {60: "text", 61: "packet", 62: "claim seen", 63: "packet finished", 64: "refund", 65: "balance changed"}
+PUSHES = {60: "text", 61: "packet", 62: "claim", 63: "packet finished", 64: "refund", 65: "balance changed"}
 
 
 class Client:
-    """One connection. A request is asked and answered before the next; pushes in between are printed."""
+    """One connection. It sends one request at a time and prints the pushes that come before the reply."""
 
     def __init__(self, connected: socket.socket) -> None:
         self.socket = connected
@@ -43,10 +43,10 @@ class Client:
             if message[0] != PING:
                 return message
             self.write(PONG, message[1])
-        sys.exit("the server has gone without a goodbye")
+        sys.exit("the server closed the connection without a goodbye")
 
     def ask(self, kind: int, *fields: Any) -> list[Any]:
-        """The fields of the reply. What carries another `seq` is a push: the server's pushes carry 0."""
+        """Send a request; the fields of its reply. A message with another `seq` is a push (its `seq` is 0)."""
         self.seq += 1
         self.write(kind, self.seq, *fields)
         while (reply := self.read())[1] != self.seq:
@@ -56,36 +56,37 @@ class Client:
         return reply[2:]
 
     def login(self, token: str) -> list[Any]:
-        """Show that we hold the token's secret part without showing it: sign the hello's nonce with it."""
+        """Prove that we have the secret part of the token without sending it: sign the hello's nonce with it."""
         _, _, _, nonce, *_ = self.read()
         user_id, expires_at_s, key_id, mac = token.split(".")
         proof = hmac.digest(bytes.fromhex(mac), nonce, "sha256")
         return self.ask(LOGIN, int(user_id), int(expires_at_s), key_id, proof)
 
 
+def yuan(amount_fen: int) -> str:
+    return f"{amount_fen // 100}.{amount_fen % 100:02}"
+
+
 def main(host: str, port: str, token: str, group: str = "") -> None:
+    """From the login to the opened packet, in this group or in a new one."""
     with socket.create_connection((host, int(port))) as connected:
-        grab_one(Client(connected), token, group)
-
-
-def grab_one(client: Client, token: str, group: str) -> None:
-    """From the login to the opened packet; `group` is empty for a new one."""
-    user_id, balance_fen, *_ = client.login(token)
-    print(f"logged in as user {user_id} with {balance_fen / 100:.2f} yuan")
-    group_id = client.ask(JOIN_GROUP, int(group))[0] if group else client.ask(CREATE_GROUP, "example")[0]
-    _, _, members, *_ = client.ask(LIST_MEMBERS, group_id)
-    print(f"in group {group_id}, members: {len(members)}")
-    shares = min(len(members), 5)
-    key = secrets.token_hex(16)  # asked again with the same key, it would still be one packet
-    packet_id, *_ = client.ask(SEND_PACKET, key, "lucky", group_id, 100, shares, "恭喜发财,大吉大利")
-    print(f"sent packet {packet_id}: 1.00 yuan, shares: {shares}")
-    _, answer, ticket, *_ = client.ask(GRAB, packet_id)
-    print(f"grabbed it: {answer}")
-    if answer == "ticket":
-        _, answer, amount_fen, _, left_shares, *_ = client.ask(OPEN, packet_id, ticket)
-        print(f"opened it: {answer}, {amount_fen / 100:.2f} yuan; shares left: {left_shares}")
-    # the claim itself is safe; the money follows in a moment, with a push
-    print(f"the wallet holds {client.ask(GET_BALANCE)[0] / 100:.2f} yuan")
+        client = Client(connected)
+        user_id, balance_fen, *_ = client.login(token)
+        print(f"logged in as user {user_id} with {yuan(balance_fen)} yuan")
+        group_id = client.ask(JOIN_GROUP, int(group))[0] if group else client.ask(CREATE_GROUP, "example")[0]
+        _, _, members, *_ = client.ask(LIST_MEMBERS, group_id)
+        print(f"in group {group_id}, members: {len(members)}")
+        shares = min(len(members), 5)
+        key = secrets.token_hex(16)  # the same request with the same key is the same packet: a retry is safe
+        packet_id, *_ = client.ask(SEND_PACKET, key, "lucky", group_id, 100, shares, "恭喜发财，大吉大利")
+        print(f"sent packet {packet_id}: 1.00 yuan, shares: {shares}")
+        _, answer, ticket, *_ = client.ask(GRAB, packet_id)
+        print(f"grabbed it: {answer}")
+        if answer == "ticket":
+            _, answer, amount_fen, _, left_shares, *_ = client.ask(OPEN, packet_id, ticket)
+            print(f"opened it: {answer}, {yuan(amount_fen)} yuan; shares left: {left_shares}")
+        # the claim is durable now; the money reaches the wallet a moment later, with a push
+        print(f"the wallet holds {yuan(client.ask(GET_BALANCE)[0])} yuan")
 
 
 if __name__ == "__main__":

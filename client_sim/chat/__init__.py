@@ -1,1 +1,1 @@
-"""A chat for people: `session` is what a chat is, `app` draws it on a terminal, `plain` writes it to a pipe."""
+"""A chat for people: on a terminal with screens (`app`), or in a pipe with lines (`plain`)."""

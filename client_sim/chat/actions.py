@@ -1,42 +1,43 @@
-"""What each command does, as a table. The outcome is told as events; who typed it may be a person or a script."""
+"""What each command does, as a table. The outcome is reported as events, to a screen or to a script."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from client_sim.chat import group_requests, packet_requests
 from client_sim.chat.commands import VERBS, BadCommand, Command
 from client_sim.chat.model import OPEN, Card
 from client_sim.chat.session import Fields, Session
 from client_sim.chat.texts import text
-from client_sim.names import user_id_of
 from client_sim.sdk.errors import ClientError, Refusal
+from client_sim.sdk.names import user_id_of
 from protocol import messages
 
 IN_A_GROUP = frozenset({"say", "send", "equal", "form", "leave", "members", "kick", "who"})
 
 
 async def run(session: Session, command: Command) -> None:
-    """Do it. Raises ClientError, BadCommand."""
+    """Carry out a command. Raises ClientError, BadCommand."""
     check(session, command)
     await ACTIONS[command.verb](session, **command.values)
 
 
 def check(session: Session, command: Command) -> None:
-    """Raises BadCommand for what can be done in a group only while there is none on the screen."""
+    """Raises BadCommand for a command that needs a group while the inbox is on the screen."""
     if command.verb in IN_A_GROUP and session.model.current_id == session.model.user_id:
         raise BadCommand("only_in_a_group", command.verb)
 
 
-def why(error: ClientError) -> str:
-    """What went wrong, in words; "" if its name says it all."""
+def detail_of(error: ClientError) -> str:
+    """The details of an error; "" if its name says it all."""
     return error.detail if isinstance(error, Refusal) else str(error)
 
 
-# --- who and what is meant --------------------------------------------------------------------------------------
+# --- from words to ids ------------------------------------------------------------------------------------------
 
 
-def packet_meant(session: Session, packet_id: int = 0) -> int:
-    """The packet on the screen that `packet_id` 0 means: the newest that is still open, otherwise the newest."""
+def find_packet(session: Session, packet_id: int = 0) -> int:
+    """For 0 a packet on the screen: the newest that is open, otherwise the newest."""
     if packet_id:
         return packet_id
     cards = session.model.current.cards()
@@ -46,47 +47,47 @@ def packet_meant(session: Session, packet_id: int = 0) -> int:
     return (still_open or cards)[-1].packet.packet_id
 
 
-def stream_meant(session: Session, group: str) -> int:
-    """A conversation by its id or name; "inbox" is one's own."""
+def find_group(session: Session, group: str) -> int:
+    """A conversation by its id or name; "inbox" is the user's own."""
     conversations = session.model.conversations
     if group == "inbox":
         return session.model.user_id
     found = [one for one, known in conversations.items() if group in (str(one), known.name)]
     if len(found) != 1:
-        raise BadCommand("no_such_group" if not found else "several_called_so", "go", group)
+        raise BadCommand("no_such_group" if not found else "ambiguous_group", "go", group)
     return found[0]
 
 
-async def user_meant(session: Session, who: str) -> int:
-    """A user by id, by the name of a member on the screen, or by the name that they come in under.
+async def find_user(session: Session, who: str) -> int:
+    """A user by id, by the name of a member on the screen, or by the name that the id is derived from.
 
-    A name that nobody goes by is refused, so that no money is sent to a slip of the pen.
+    A name that no user has is refused, so that a typing error sends no money.
     """
     try:
         derived = user_id_of(who)
     except ValueError:
-        raise BadCommand("nobody_called_so", "to", who) from None
+        raise BadCommand("no_such_user", "to", who) from None
     if who.isascii() and who.isdigit():
         return derived
-    here = [] if session.model.current_id == session.model.user_id else await session.members()
-    await session.know([derived], again=True)
-    found = session.model.names.called(who, [*here, *([] if derived in here else [derived])])
+    here = [] if session.model.current_id == session.model.user_id else await group_requests.members(session)
+    await session.learn_names([derived], again=True)
+    found = session.model.names.with_name(who, [*here, *([] if derived in here else [derived])])
     if derived in found:
         return derived
     if len(found) != 1:
-        raise BadCommand("nobody_called_so" if not found else "several_called_so", "to", who)
+        raise BadCommand("no_such_user" if not found else "ambiguous_user", "to", who)
     return found[0]
 
 
-def mine_to_send_again(session: Session) -> int:
-    """The newest packet of mine on the screen that is not over."""
-    mine = [card for card in session.model.current.cards() if _is_mine_and_open(session, card)]
-    if not mine:
+def find_own_packet(session: Session) -> int:
+    """The user's newest packet on the screen that can be sent again."""
+    own = [card for card in session.model.current.cards() if _is_own_and_open(session, card)]
+    if not own:
         raise BadCommand("nothing_to_send_again", "again")
-    return mine[-1].packet.packet_id
+    return own[-1].packet.packet_id
 
 
-def _is_mine_and_open(session: Session, card: Card) -> bool:
+def _is_own_and_open(session: Session, card: Card) -> bool:
     packet = card.packet
     return packet.sender_id == session.model.user_id and packet.state not in ("gone", "expired")
 
@@ -95,160 +96,161 @@ def _is_mine_and_open(session: Session, card: Card) -> bool:
 
 
 async def _send(session: Session, amount_fen: int, shares: int, greeting: str) -> None:
-    await session.send("lucky", session.model.current_id, amount_fen, shares, greeting)
+    await packet_requests.send(session, "lucky", session.model.current_id, amount_fen, shares, greeting)
 
 
 async def _equal(session: Session, amount_fen: int, shares: int, greeting: str) -> None:
-    await session.send("equal", session.model.current_id, amount_fen, shares, greeting)
+    await packet_requests.send(session, "equal", session.model.current_id, amount_fen, shares, greeting)
 
 
 async def _to(session: Session, who: str, amount_fen: int, greeting: str) -> None:
-    await session.send("personal", await user_meant(session, who), amount_fen, 1, greeting)
+    await packet_requests.send(session, "personal", await find_user(session, who), amount_fen, 1, greeting)
 
 
 async def _form(session: Session) -> None:
-    raise BadCommand("missing", "send", "amount_fen")  # a pipe has no form to fill in
+    raise BadCommand("missing", "send", "amount_fen")  # there is no form in a pipe
 
 
 async def _tap(session: Session, packet_id: int) -> None:
-    packet_id = packet_meant(session, packet_id)
-    page = await session.tap(packet_id)
+    packet_id = find_packet(session, packet_id)
+    page = await packet_requests.tap(session, packet_id)
     texts: Fields = {"greeting": page.greeting, "line": page.line, "button": page.button, "link": page.link}
     sender: Fields = {"user": page.sender_id, "from": page.sender_name}
-    session.tell("page", packet=packet_id, answer=page.answer, view=page.view, **sender, **texts)
+    session.emit("page", packet=packet_id, answer=page.answer, view=page.view, **sender, **texts)
     if page.result is not None:
-        tell_result(session, packet_id, page.result)
+        _emit_result(session, packet_id, page.result)
 
 
 async def _open(session: Session, packet_id: int) -> None:
-    packet_id = packet_meant(session, packet_id)
-    opened = await session.open(packet_id)
+    packet_id = find_packet(session, packet_id)
+    opened = await packet_requests.open_share(session, packet_id)
     share: Fields = {"amount_fen": opened.amount_fen, "index": opened.index, "left": opened.left_shares}
-    session.tell("opened", packet=packet_id, answer=opened.answer, **share)
+    session.emit("opened", packet=packet_id, answer=opened.answer, **share)
 
 
 async def _result(session: Session, packet_id: int) -> None:
     """All pages of it."""
-    packet_id = packet_meant(session, packet_id)
-    page = await session.result(packet_id)
-    tell_result(session, packet_id, page)
+    packet_id = find_packet(session, packet_id)
+    page = await packet_requests.result(session, packet_id)
+    _emit_result(session, packet_id, page)
     while page.more and page.claims:
-        page = await session.result(packet_id, page.claims[-1].index)
-        _tell_claims(session, packet_id, page)
+        page = await packet_requests.result(session, packet_id, page.claims[-1].index)
+        _emit_claims(session, packet_id, page)
 
 
-def tell_result(session: Session, packet_id: int, page: messages.ResultPageBody) -> None:
-    """A result page as events: the page, then its lines, newest first."""
-    texts: Fields = {"note": page.note, "summary": page.summary, "button": page.button, "link": page.link}
+def _emit_result(session: Session, packet_id: int, page: messages.ResultPageBody) -> None:
+    """A result page as events: the page, then its claims, newest first."""
     count: Fields = {"opened": page.opened, "shares": page.shares}
     sender: Fields = {"user": page.sender_id, "from": page.sender_name, "greeting": page.greeting}
-    share: Fields = {"amount_fen": page.amount_fen, **texts}
-    session.tell("result", packet=packet_id, kind=page.packet_kind, state=page.state, **count, **sender, **share)
-    _tell_claims(session, packet_id, page)
+    texts: Fields = {"note": page.note, "summary": page.summary, "button": page.button, "link": page.link}
+    newer: Fields = {"amount": page.amount, "ending": page.ending, "best_mark": page.best_mark}
+    about: Fields = {"kind": page.packet_kind, "state": page.state, **count, **sender}
+    session.emit("result", packet=packet_id, **about, amount_fen=page.amount_fen, **texts, **newer)
+    _emit_claims(session, packet_id, page)
 
 
-def _tell_claims(session: Session, packet_id: int, page: messages.ResultPageBody) -> None:
+def _emit_claims(session: Session, packet_id: int, page: messages.ResultPageBody) -> None:
     for one in page.claims if page.shows_list else ():
-        who: Fields = {"user": one.user_id, "name": one.name, "amount_fen": one.amount_fen}
+        claim: Fields = {"user": one.user_id, "name": one.name, "amount_fen": one.amount_fen}
         best = one.index == page.best_index
-        session.tell("share", packet=packet_id, index=one.index, **who, at_ms=one.at_ms, when=one.when, best=best)
+        session.emit("share", packet=packet_id, index=one.index, **claim, at_ms=one.at_ms, when=one.when, best=best)
 
 
 async def _again(session: Session, group: str) -> None:
-    await session.send_again(mine_to_send_again(session), stream_meant(session, group) if group else 0)
+    group_id = find_group(session, group) if group else 0
+    await packet_requests.send_again(session, find_own_packet(session), group_id)
 
 
 async def _records(session: Session, direction: str, year: int) -> None:
-    shown = await session.records(direction, year)
+    shown = await packet_requests.records(session, direction, year)
     years = ",".join(map(str, shown.years))
     sums: Fields = {"count": shown.count, "total_fen": shown.total_fen, "best_lucks": shown.best_lucks}
-    session.tell("records", direction=direction, year=shown.year, years=years, **sums, more=shown.more)
+    session.emit("records", direction=direction, year=shown.year, years=years, **sums, more=shown.more)
     for one in shown.lines:
-        who: Fields = {"user": one.user_id, "name": one.name, "amount_fen": one.amount_fen}
+        other: Fields = {"user": one.user_id, "name": one.name, "amount_fen": one.amount_fen}
         count: Fields = {"shares": one.shares, "opened": one.opened, "state": one.state}
-        session.tell(
-            "record", packet=one.packet_id, kind=one.packet_kind, at_ms=one.at_ms, **who, **count, best=one.is_best
-        )
+        about: Fields = {"kind": one.packet_kind, "at_ms": one.at_ms, **other, **count}
+        session.emit("record", packet=one.packet_id, **about, best=one.is_best)
 
 
 # --- groups -----------------------------------------------------------------------------------------------------
 
 
 async def _say(session: Session, text: str) -> None:
-    await session.say(text)
+    await group_requests.say(session, text)
 
 
 async def _groups(session: Session) -> None:
     for one in session.model.conversations.values():
         is_here = one.stream_id == session.model.current_id
-        session.tell(
+        session.emit(
             "group", group=one.stream_id, name=one.name, owner=one.owner_id, unread=one.unread, here=is_here
         )
 
 
 async def _go(session: Session, group: str) -> None:
-    await session.go(stream_meant(session, group))
+    await group_requests.go(session, find_group(session, group))
 
 
 async def _new(session: Session, name: str) -> None:
-    await session.create(name)
+    await group_requests.create(session, name)
 
 
 async def _join(session: Session, group_id: int) -> None:
-    await session.join(group_id)
+    await group_requests.join(session, group_id)
 
 
 async def _leave(session: Session) -> None:
-    await session.leave()
+    await group_requests.leave(session)
 
 
 async def _members(session: Session) -> None:
     owner_id = session.model.current.owner_id
-    for user_id in await session.members():
-        session.tell("member", user=user_id, name=session.model.names[user_id], owner=user_id == owner_id)
+    for user_id in await group_requests.members(session):
+        session.emit("member", user=user_id, name=session.model.names[user_id], owner=user_id == owner_id)
 
 
 async def _kick(session: Session, who: str) -> None:
-    user_id = await user_meant(session, who)
-    await session.kick(user_id)
-    session.tell("kicked", group=session.model.current_id, user=user_id, name=session.model.names[user_id])
+    user_id = await find_user(session, who)
+    await group_requests.kick(session, user_id)
+    session.emit("kicked", group=session.model.current_id, user=user_id, name=session.model.names[user_id])
 
 
 async def _who(session: Session) -> None:
-    for one in await session.grab_stats():
+    for one in await group_requests.grab_stats(session):
         times: Fields = {"median_ms": one.median_ms, "grabs": one.grabs, "first_places": one.first_places}
-        session.tell("reaction", user=one.user_id, name=one.name, **times, sent_packets=one.sent_packets)
+        session.emit("reaction", user=one.user_id, name=one.name, **times, sent_packets=one.sent_packets)
 
 
-# --- oneself ----------------------------------------------------------------------------------------------------
+# --- the user ---------------------------------------------------------------------------------------------------
 
 
 async def _balance(session: Session) -> None:
-    session.tell("balance", balance_fen=await session.client.balance(), change_fen=0, reason="asked")
+    session.emit("balance", balance_fen=await session.client.balance(), change_fen=0, reason="asked")
 
 
 async def _name(session: Session, name: str) -> None:
-    await session.set_name(name)
-    session.tell("name", user=session.model.user_id, name=session.model.names[session.model.user_id])
+    await group_requests.set_name(session, name)
+    session.emit("name", user=session.model.user_id, name=session.model.names[session.model.user_id])
 
 
 async def _lang(session: Session, language: str) -> None:
     session.language = language
-    session.tell("lang", language=language)
+    session.emit("lang", language=language)
 
 
 async def _help(session: Session) -> None:
     for verb in VERBS:
         use, about = text(session.language, f"use_{verb}"), text(session.language, f"about_{verb}")
-        session.tell("help", verb=f"/{verb}", use=use, about=about)
+        session.emit("help", verb=f"/{verb}", use=use, about=about)
 
 
 async def _quit(session: Session) -> None:
-    session.tell("quit")
+    session.emit("quit")
 
 
 async def _wait(session: Session, what: str, seconds: float) -> None:
-    raise BadCommand("only_plain", "wait")  # plain mode has its own
+    raise BadCommand("only_plain", "wait")  # plain mode handles it before
 
 
 ACTIONS: dict[str, Callable[..., Awaitable[None]]] = {

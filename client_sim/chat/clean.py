@@ -1,4 +1,4 @@
-"""What others wrote, made safe for a terminal. Pure."""
+"""Text that users wrote, made safe for a terminal. Pure."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import TypeVar
 
 from protocol import messages
 
-# control, format (it can turn the direction of a line), surrogate, private, unassigned, separators of lines
+# control, format (can change the direction of a line), surrogate, private use, unassigned, line separators
 _UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
-BY_USERS = ("name", "sender_name", "greeting")  # fields that hold what users wrote
+BY_USERS = ("name", "sender_name", "greeting")  # fields whose text comes from users
 Shown = TypeVar(
     "Shown",
     messages.OpenPageShown,
@@ -22,14 +22,14 @@ Shown = TypeVar(
 
 
 def line(text: str) -> str:
-    """One line without anything that could move the cursor, hide or reorder what stands beside it."""
+    """One line without characters that could move the cursor, or hide or reorder the text beside them."""
     return "".join(
         " " if one in "\r\n\t" else "·" if unicodedata.category(one) in _UNPRINTABLE else one for one in text
     )
 
 
 def cleaned(shown: Shown) -> Shown:
-    """The same page or line, with what users wrote made safe for a terminal."""
+    """The same page or line, with the text of users made safe for a terminal."""
     for name in BY_USERS:
         if hasattr(shown, name):
             setattr(shown, name, line(getattr(shown, name)))

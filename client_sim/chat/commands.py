@@ -1,17 +1,17 @@
-"""What a typed line means. Pure: a line comes in, a verb with its values comes out."""
+"""Parse typed lines. Pure: a line comes in, a verb with its values comes out."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from client_sim import money
+from client_sim.sdk import money
 
 WAIT_S_MOST = 3600.0
 
 
 class BadCommand(Exception):
-    """A line that cannot be understood. `key` names what is wrong in the table of texts."""
+    """A line that cannot be carried out. `key` is the name of the reason in the table of texts."""
 
     def __init__(self, key: str, verb: str, text: str = "") -> None:
         super().__init__(f"{key} {verb} {text}".strip())
@@ -28,12 +28,12 @@ class Command(NamedTuple):
 
 
 class Argument(NamedTuple):
-    """`read` makes the value out of a word and raises ValueError; `default` is None where one must be given."""
+    """`read` turns a word into the value and raises ValueError; `default` is None where the word is required."""
 
     name: str
     read: Callable[[str], Any]
     default: Any = None
-    is_rest: bool = False  # takes all that is left of the line
+    is_rest: bool = False  # takes the rest of the line
 
 
 def _number(text: str) -> int:
@@ -94,7 +94,7 @@ FORM = Command("form", {})  # a bare /send asks for the form
 
 
 def parse(line: str) -> Command | None:
-    """The command of a line: what begins with one slash; anything else is said (// says a slash). None if empty.
+    """The command of a line: it starts with one slash. Any other line is a text (// posts a slash). None if empty.
 
     Raises BadCommand.
     """

@@ -1,4 +1,4 @@
-"""What a chat looks like at one moment: conversations, what was said in them, how packets stand. No I/O."""
+"""The state of a chat: conversations, the texts and packets in them, and how each packet stands. No I/O."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from protocol import messages
 
 ENTRIES_MOST = 500  # of a conversation
 NAMES_MOST = 10_000
-OPEN, CLAIMED, GONE, EXPIRED = "open", "claimed", "gone", "expired"  # how a packet stands for this user
+OPEN, CLAIMED, GONE, EXPIRED = "open", "claimed", "gone", "expired"  # the states of a packet for this user
 
 
 @dataclass(slots=True)
 class Packet:
-    """A red packet as this user knows it. `amount_fen` is their own share, 0 without one."""
+    """A red packet as this user knows it. `amount_fen` is the user's own share, 0 without one."""
 
     packet_id: int
     kind: str
@@ -29,7 +29,7 @@ class Packet:
     amount_fen: int = 0
 
     def move(self, state: str, amount_fen: int = 0) -> bool:
-        """Stand so from now on; whether that is news. Who has claimed has claimed, whatever else happens."""
+        """Change the state; whether it has changed. A claimed packet stays claimed."""
         if self.state == CLAIMED or state == self.state:
             return False
         self.state, self.amount_fen = state, amount_fen
@@ -46,7 +46,7 @@ class Said(NamedTuple):
 
 
 class Card(NamedTuple):
-    """A packet, where and when it was pushed; one that is sent again has a card for each time."""
+    """A packet, as it was pushed. A packet that is sent again has one card for each time."""
 
     message: int
     sender_id: int
@@ -55,10 +55,11 @@ class Card(NamedTuple):
 
 
 class Notice(NamedTuple):
-    """A small grey line: `key` in the table of texts, with what belongs into it."""
+    """A small grey line: `key` in the table of texts, and the name and the amount in it."""
 
     key: str
-    fields: dict[str, str]
+    name: str
+    amount_fen: int
 
 
 Entry = Said | Card | Notice
@@ -66,12 +67,12 @@ Entry = Said | Card | Notice
 
 @dataclass(slots=True)
 class Conversation:
-    """A group or, under the user's own id, their inbox, where personal packets arrive."""
+    """A group or, under the user's own id, the inbox, where personal packets arrive."""
 
     stream_id: int
     name: str
     owner_id: int
-    last_message: int = 0  # when it was heard of; older posts are history
+    last_message: int = 0  # when the conversation became known; older posts are history
     entries: list[Entry] = field(default_factory=list)
     unread: int = 0
     is_loaded: bool = False
@@ -79,14 +80,14 @@ class Conversation:
     newest: int = 0  # the number of the last text or packet among the entries
 
     def add(self, entry: Entry) -> None:
-        """Append; the oldest entry gives way."""
+        """Append an entry; the oldest one is dropped when there are too many."""
         self.entries.append(entry)
         del self.entries[:-ENTRIES_MOST]
         if not isinstance(entry, Notice):
             self.newest = entry.message
 
     def add_history(self, entries: list[Said | Card]) -> None:
-        """What came before the entries that are there."""
+        """Insert older entries before those that are there."""
         first = next((one.message for one in self.entries if not isinstance(one, Notice)), None)
         before = [one for one in entries if first is None or one.message < first]
         self.entries[:0] = before
@@ -95,7 +96,7 @@ class Conversation:
         self.is_loaded = True
 
     def restart(self, last_message: int) -> None:
-        """Too much was missed: what there is now is fetched anew."""
+        """Too many posts were missed: drop the entries, so that the newest posts are loaded again."""
         self.entries.clear()
         self.last_message, self.newest, self.is_loaded = last_message, 0, False
 
@@ -105,33 +106,33 @@ class Conversation:
 
 
 class Names:
-    """What users are called, as far as it is known; bounded."""
+    """The names of users, as far as they are known; bounded."""
 
     def __init__(self) -> None:
         self._names: OrderedDict[int, str] = OrderedDict()
 
     def __getitem__(self, user_id: int) -> str:
-        """The name, made safe for a terminal; the id of who has none."""
+        """The name, made safe for a terminal; the id of a user without one."""
         return self._names.get(user_id) or str(user_id)
 
     def learn(self, user_id: int, name: str) -> None:
-        """Take over a name; "" is who has none."""
+        """Take over a name; "" for a user without one."""
         self._names[user_id] = line(name)
         self._names.move_to_end(user_id)
         while len(self._names) > NAMES_MOST:
             self._names.popitem(last=False)
 
     def missing(self, user_ids: list[int]) -> list[int]:
-        """Those of them that were never learned, each once."""
+        """Those of these users whose names were never learned, each once."""
         return [user_id for user_id in dict.fromkeys(user_ids) if user_id not in self._names]
 
-    def called(self, name: str, user_ids: list[int]) -> list[int]:
-        """Those of these users who are called so."""
+    def with_name(self, name: str, user_ids: list[int]) -> list[int]:
+        """Those of these users who have this name."""
         return [user_id for user_id in user_ids if self._names.get(user_id) == name]
 
 
 class Model:
-    """All of it. Posts go in; the session asks and the screens draw."""
+    """The whole state. Posts go in; the session asks and the screens draw."""
 
     def __init__(self, user_id: int) -> None:
         self.user_id = user_id
@@ -151,8 +152,8 @@ class Model:
         self.current_id = stream_id
         self.current.unread = 0
 
-    def place(self, place: messages.StreamPosition) -> bool:
-        """A conversation that this user is in; whether it is new."""
+    def add(self, place: messages.StreamPosition) -> bool:
+        """Add or update a conversation that this user is in; whether it is new."""
         known = self.conversations.get(place.stream_id)
         if known is None:
             name = line(place.name)
@@ -160,14 +161,14 @@ class Model:
                 place.stream_id, name, place.owner_id, place.last_message
             )
             return True
-        if place.stream_id != self.user_id:  # pushes may have come before the reply to a join told the name
+        if place.stream_id != self.user_id:  # a push may have added it before the reply to a join told the name
             known.name, known.owner_id = line(place.name), place.owner_id
         if not known.is_loaded and not known.entries:
             known.last_message = place.last_message
         return False
 
     def remove(self, stream_id: int) -> Conversation | None:
-        """This user is in it no longer. The inbox always stays."""
+        """This user is in it no longer. The inbox is never removed."""
         if stream_id == self.user_id:
             return None
         removed = self.conversations.pop(stream_id, None)
@@ -180,7 +181,7 @@ class Model:
         return self._packets.get(packet_id)
 
     def entry(self, post: messages.TextPosted | messages.PacketPosted, now_ms: int) -> Said | Card:
-        """What a post looks like. A packet that was pushed before is the same packet."""
+        """The entry of a post. A packet that was pushed before is the same packet."""
         if isinstance(post, messages.TextPosted):
             return Said(post.message, post.sender_id, post.at_ms, line(post.text))
         packet = self._packets.get(post.packet_id)
@@ -198,7 +199,7 @@ class Model:
         return Card(post.message, post.sender_id, post.at_ms, packet)
 
     def posted(self, post: Post, now_ms: int) -> Said | Card | None:
-        """A live post, added to its conversation. None if it is there already, as part of the history."""
+        """Add a pushed post to its conversation. None if it is there already, as part of the history."""
         conversation = self.conversations.setdefault(
             post.stream_id, Conversation(post.stream_id, str(post.stream_id), 0, post.message - 1)
         )
@@ -212,19 +213,19 @@ class Model:
         return entry
 
     def home_of(self, packet_id: int) -> Conversation | None:
-        """Where a packet was pushed, first the conversation on the screen."""
+        """The conversation with this packet's card, first the one on the screen."""
         for one in (self.current, *self.conversations.values()):
             if any(card.packet.packet_id == packet_id for card in one.cards()):
                 return one
         return None
 
     def expire(self, now_ms: int) -> list[Packet]:
-        """Packets whose time has just run out."""
+        """Move the packets whose time is over to the state expired; those that were moved."""
         over = [one for one in self._packets.values() if one.state == OPEN and one.expires_at_ms <= now_ms]
         return [one for one in over if one.move(EXPIRED)]
 
     def _forget_packets(self) -> None:
-        """Keep only packets that are on some card, once there are many others."""
+        """Keep only packets with a card, once there are many others."""
         if len(self._packets) > 2 * ENTRIES_MOST * len(self.conversations):
             shown = {card.packet.packet_id for one in self.conversations.values() for card in one.cards()}
             self._packets = {key: value for key, value in self._packets.items() if key in shown}

@@ -1,7 +1,7 @@
-"""The chat through a pipe: a command a line in, an event a line out; for scripts, for logs, and without a terminal.
+"""The chat in a pipe: one command per line in, one event per line out; for scripts and logs.
 
-A line is a word and `name=value` pairs in a fixed order; a value that is empty or has a space, a quote or a `=`
-stands in double quotes, as in JSON. Commands are carried out one after the other. The end of the input leaves.
+A line is a word and `name=value` pairs in a fixed order. A value that is empty or has a space, a quote or a `=` is
+in double quotes, as in JSON. Commands are carried out one after another. The chat ends at the end of the input.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from collections import deque
 from concurrent.futures import CancelledError
 from typing import TextIO
 
-from client_sim.chat import actions
+from client_sim.chat import actions, lifecycle
 from client_sim.chat.commands import BadCommand, Command, parse
 from client_sim.chat.session import Event, Session, Start
 from client_sim.sdk.client import Client
 from client_sim.sdk.errors import ClientError
 
-REMEMBERED = 1000  # events that /wait has not looked at
+REMEMBERED = 1000  # events that no /wait has checked yet
 _BARE = re.compile(r'[^\s"=\\]+')
 
 
 def written(event: Event) -> str:
-    """An event as its line."""
+    """The line of an event."""
     return " ".join([event.word, *(f"{name}={_value(value)}" for name, value in event.fields.items())])
 
 
@@ -37,36 +37,36 @@ def _value(value: str | int | bool) -> str:
 
 
 class Plain:
-    """A session between two streams of text."""
+    """A session that reads commands from a queue and writes events to a stream."""
 
     def __init__(self, client: Client, out: TextIO, start: Start | None = None) -> None:
-        self.session = Session(client, self._heard, start)
+        self.session = Session(client, self._on_event, start)
         self._out = out
         self._words: deque[str] = deque(maxlen=REMEMBERED)
         self._more = asyncio.Event()
         self._timed_out = False
 
-    def _heard(self, event: Event) -> None:
+    def _on_event(self, event: Event) -> None:
         print(written(event), file=self._out, flush=True)
         self._words.append(event.word)
         self._more.set()
 
     async def run(self, lines: asyncio.Queue[str | None]) -> int:
-        """Until a None comes instead of a line; 1 if a /wait was in vain. Raises what Session.run raises."""
-        living = asyncio.create_task(self.session.run())
-        obeying = asyncio.create_task(self._obey(lines))
+        """Until the queue gives None; 1 if a /wait timed out. Raises what lifecycle.run raises."""
+        running = asyncio.create_task(lifecycle.run(self.session))
+        commands = asyncio.create_task(self._read_commands(lines))
         try:
-            await asyncio.wait([living, obeying], return_when=asyncio.FIRST_COMPLETED)
-            if living.done():
-                living.result()
-            await obeying
+            await asyncio.wait([running, commands], return_when=asyncio.FIRST_COMPLETED)
+            if running.done():
+                running.result()
+            await commands
         finally:
-            for task in (living, obeying):
+            for task in (running, commands):
                 task.cancel()
-            await asyncio.wait([living, obeying])
+            await asyncio.wait([running, commands])
         return 1 if self._timed_out else 0
 
-    async def _obey(self, lines: asyncio.Queue[str | None]) -> None:
+    async def _read_commands(self, lines: asyncio.Queue[str | None]) -> None:
         await self.session.is_ready.wait()
         while (line := await lines.get()) is not None:
             try:
@@ -77,9 +77,11 @@ class Plain:
                     return
                 await self._do(command)
             except BadCommand as bad:
-                self.session.tell("bad", why=bad.key, verb=bad.verb, text=bad.text)
+                self.session.emit("bad", why=bad.key, verb=bad.verb, text=bad.text)
             except ClientError as error:
-                self.session.tell("refused", name=error.name, temporary=error.temporary, detail=actions.why(error))
+                self.session.emit(
+                    "refused", name=error.name, temporary=error.temporary, detail=actions.detail_of(error)
+                )
 
     async def _do(self, command: Command) -> None:
         if command.verb == "wait":
@@ -88,7 +90,7 @@ class Plain:
             await actions.run(self.session, command)
 
     async def _wait(self, what: str, seconds: float) -> None:
-        """For so many seconds, or for an event: one that came since the last /wait counts."""
+        """Wait this many seconds, or for an event: one that came since the last /wait counts."""
         with contextlib.suppress(ValueError):
             await asyncio.sleep(float(what))
             return
@@ -97,7 +99,7 @@ class Plain:
                 await self._until(what)
         except TimeoutError:
             self._timed_out = True
-            self.session.tell("timeout", event=what)
+            self.session.emit("timeout", event=what)
 
     async def _until(self, word: str) -> None:
         while True:
@@ -109,12 +111,14 @@ class Plain:
 
 
 def read_lines(source: TextIO) -> asyncio.Queue[str | None]:
-    """The lines of a stream as they come, and None at its end. Read in a thread, one ahead of who takes them."""
+    """The lines of a stream as they come, then None. A thread reads at most one line ahead of the consumer."""
     lines: asyncio.Queue[str | None] = asyncio.Queue(1)
     loop = asyncio.get_running_loop()
 
     def read() -> None:
-        with contextlib.suppress(RuntimeError, ValueError, CancelledError):  # loop or stream closed: nobody listens
+        with contextlib.suppress(
+            RuntimeError, ValueError, CancelledError
+        ):  # the loop or the stream is closed: there is no consumer
             for line in source:
                 asyncio.run_coroutine_threadsafe(lines.put(line), loop).result()
             asyncio.run_coroutine_threadsafe(lines.put(None), loop).result()

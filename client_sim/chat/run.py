@@ -1,4 +1,4 @@
-"""Chat where one is: on a terminal with screens, in a pipe with lines."""
+"""Start a chat: with screens on a terminal, with lines in a pipe."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ async def chat(
     is_plain: bool | None = None,
     topup_options: str = "",
 ) -> int:
-    """Until the user leaves; the exit code. A `name` of digits is an id and names nobody.
+    """Chat until the user leaves; the exit code. A `name` of digits is a user id and sets no name.
 
-    `language` is zh or en, by default as the environment says; `is_plain` by default where there is no terminal.
-    `topup_options` is what `hongbao topup` needs to reach the same server, for the hint to who has no money.
-    Raises ConnectionLost if there is no server, ConnectionRefusedForGood.
+    `language` is zh or en (default: as the environment says). `is_plain` is true by default without a terminal.
+    `topup_options` are the options with which `hongbao topup` reaches the same server, for the hint to a user
+    without money. Raises ConnectionLost if there is no server, ConnectionRefusedForGood.
     """
     if is_plain is None:
         is_plain = not (sys.stdin.isatty() and sys.stdout.isatty())
@@ -41,10 +41,10 @@ async def _on_screen(client: Client, start: Start, topup_options: str) -> int:
     code = await app.run_async()
     if app.failure is not None:
         raise app.failure
-    return app.return_code or code or 0  # of the two, a crash is told by the first only
+    return app.return_code or code or 0  # only the first one tells of a crash
 
 
 def _language() -> str:
-    """zh if the environment speaks Chinese, otherwise en."""
-    said = next((os.environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(name)), "")
-    return "zh" if said.startswith("zh") else "en"
+    """zh if the locale is Chinese, otherwise en."""
+    locale = next((os.environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(name)), "")
+    return "zh" if locale.startswith("zh") else "en"

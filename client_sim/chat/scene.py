@@ -1,4 +1,4 @@
-"""A small scene for pictures: a family on New Year's Eve, played against a real server and drawn as SVG."""
+"""The scene for the pictures in the docs: a family on New Year's Eve, on a real server, drawn as SVG."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ from rich.cells import cell_len
 from textual.pilot import Pilot
 from textual.screen import Screen
 
-from client_sim.chat import drawing
 from client_sim.chat.app import ChatApp
 from client_sim.chat.screens.open_page import OpenPage
 from client_sim.chat.screens.result_page import ResultPage
 from client_sim.chat.session import Start
-from client_sim.names import user_id_of
 from client_sim.sdk.client import Client
+from client_sim.sdk.names import user_id_of
 
 ME, MOTHER, OTHERS = "小梅", "妈妈", ("阿强", "老王", "大刘")
 SIZE = (80, 24)
 PATIENCE_S = 10.0
-SETTLE_S = 0.5  # for what is drawn a moment later
+SETTLE_S = 0.5  # some parts are drawn a moment later
 BACKEND = 0
+SHOWN_CLOCK = "20:08"  # in place of the real time: the pictures change only when the program does
 CELL_WIDTH, CELL_HEIGHT, BASELINE = 12.2, 24.4, 18.5  # of the SVG that Rich writes
 HALVES = ({"▀"}, {"▄"})
-_FONT_FACE = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)  # fetched from elsewhere
-_NUMBER = re.compile(r"terminal-\d+")  # follows from the content: with it every line would differ
+_FONT_FACE = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)  # it would be fetched from another site
+_CLOCK = re.compile(r"\d\d:\d\d")
+_NUMBER = re.compile(r"terminal-\d+")  # depends on the content: with it every line would change
 _TEXT = re.compile(
     r'<text class="([^"]*-r\d+)" x="([\d.]+)" y="([\d.]+)" textLength="[^"]*" clip-path="[^"]*">(.*?)</text>',
     re.DOTALL,
@@ -40,7 +41,7 @@ Mint = Callable[[int], str]
 
 
 class Scene:
-    """Everybody but me, and what they do."""
+    """The other users, and what they do."""
 
     def __init__(self, url: str, mint: Mint) -> None:
         self._url = url
@@ -51,7 +52,7 @@ class Scene:
         self.groups: dict[str, int] = {}
 
     def client(self, user_id: int) -> Client:
-        """A client that is not connected yet."""
+        """A client, not connected yet."""
         return Client(self._url, self._mint(user_id))
 
     async def __aenter__(self) -> Scene:
@@ -72,39 +73,35 @@ class Scene:
         await self._stack.aclose()
 
     async def say(self, name: str, text: str) -> None:
-        """A text to the family."""
+        """Post a text to the family."""
         await self.people[name].say(self.family_id, text)
 
     async def send(self, name: str, kind: str, amount_fen: int, shares: int, greeting: str) -> int:
-        """A packet to the family; its id."""
+        """Send a packet to the family; its id."""
         return (await self.people[name].send_packet(kind, self.family_id, amount_fen, shares, greeting)).packet_id
 
 
 async def draw(url: str, mint: Mint, folder: Path) -> list[Path]:
-    """Play it; write chat.svg (the conversation) and, of the pages, chat-open.svg and chat-result.svg."""
-    clock, drawing.clock = drawing.clock, lambda at_ms: "20:08"  # the pictures change only if the program does
-    try:
-        async with Scene(url, mint) as scene:
-            app = ChatApp(scene.client(user_id_of(ME)), Start(ME, scene.family_id, "zh"))
-            async with app.run_test(size=SIZE) as pilot:
-                await asyncio.wait_for(app.session.is_ready.wait(), PATIENCE_S)
-                return await _play(scene, app, pilot, folder)
-    finally:
-        drawing.clock = clock
+    """Play the scene; write chat.svg (the conversation), chat-open.svg and chat-result.svg (the pages)."""
+    async with Scene(url, mint) as scene:
+        app = ChatApp(scene.client(user_id_of(ME)), Start(ME, scene.family_id, "zh"))
+        async with app.run_test(size=SIZE) as pilot:
+            await asyncio.wait_for(app.session.is_ready.wait(), PATIENCE_S)
+            return await _play(scene, app, pilot, folder)
 
 
 async def _play(scene: Scene, app: ChatApp, pilot: Pilot[int], folder: Path) -> list[Path]:
-    await scene.say(MOTHER, "都到齐了吗?准备抢红包啦")
-    packet_id = await scene.send(MOTHER, "lucky", 8_88, 5, "恭喜发财,大吉大利")
+    await scene.say(MOTHER, "都到齐了吗？准备抢红包啦")
+    packet_id = await scene.send(MOTHER, "lucky", 8_88, 5, "恭喜发财，大吉大利")
     for name in (*OTHERS, MOTHER):
         await scene.people[name].open(packet_id)
-    await app.tap(packet_id)
+    await app.pages.tap(packet_id)
     opening = await _drawn(app, pilot, OpenPage, folder / "chat-open.svg")
     await pilot.press("enter")
     result = await _drawn(app, pilot, ResultPage, folder / "chat-result.svg")
     await pilot.press("escape")
-    await scene.say(ME, "谢谢妈妈!我也发一个")
-    await scene.people["老王"].say(scene.groups["同事"], "明天聚餐?")
+    await scene.say(ME, "谢谢妈妈！我也发一个")
+    await scene.people["老王"].say(scene.groups["同事"], "明天聚餐？")
     mine = await scene.send(ME, "equal", 1_00, 5, "新年快乐")
     await scene.people["阿强"].open(mine)
     await _until(pilot, lambda: len(app.session.model.current.entries) >= 6)
@@ -113,7 +110,7 @@ async def _play(scene: Scene, app: ChatApp, pilot: Pilot[int], folder: Path) -> 
 
 
 async def _drawn(app: ChatApp, pilot: Pilot[int], page: type[Screen[Any]], path: Path) -> Path:
-    """A picture of a page, once it is there."""
+    """A picture of a page, as soon as it is shown."""
     await _until(pilot, lambda: isinstance(app.screen, page) and app.screen.is_mounted)
     await pilot.pause(SETTLE_S)
     return _written(app, path)
@@ -132,11 +129,12 @@ def _written(app: ChatApp, path: Path) -> Path:
 
 
 def _aligned(found: re.Match[str]) -> str:
-    """A text of the SVG with a place for each character, so that Chinese stays in its columns in any font."""
+    """A text of the SVG with a position for each character: Chinese stays in its columns in any font."""
     kind, left, place, words = found.groups()
+    words = _CLOCK.sub(SHOWN_CLOCK, words)
     if words.isspace():
         return words
-    if set(words) in HALVES:  # as glyphs they would leave seams
+    if set(words) in HALVES:  # drawn as glyphs they would have gaps between them
         top = float(place) - BASELINE + (CELL_HEIGHT / 2 if words[0] == "▄" else 0)
         width, height = CELL_WIDTH * len(words), CELL_HEIGHT / 2
         return f'<rect class="{kind}" x="{left}" y="{top:g}" width="{width:g}" height="{height:g}"/>'

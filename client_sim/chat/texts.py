@@ -1,8 +1,10 @@
-"""Every text of the terminal client itself, in Chinese and English. What pages say comes from the server."""
+"""Every text of the terminal client itself, in Chinese and English. The texts of pages come from the server."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
+
+from client_sim.sdk.money import yuan
 
 
 class Text(NamedTuple):
@@ -19,11 +21,10 @@ TEXTS: dict[str, Text] = {
     "offline": Text("重新连接中…", "reconnecting…"),
     "wallet": Text("零钱", "wallet"),
     "inbox": Text("红包消息", "Inbox"),
-    "chats": Text("聊天", "Chats"),
-    "say_something": Text("说点什么,或 /help", "say something, or /help"),
+    "say_something": Text("说点什么，或输入 /help", "say something, or /help"),
     "quit_hint": Text("按 Ctrl-Q 退出", "Ctrl-Q quits"),
     "inbox_hint": Text("/to 名字 5.20 祝福  发个人红包", "/to NAME 5.20 greeting  sends a personal packet"),
-    "nothing_here": Text("/new 群名 建群,/join 群号 入群", "/new NAME makes a group, /join ID joins one"),
+    "nothing_here": Text("/new 群名 建群，/join 群号 入群", "/new NAME makes a group, /join ID joins one"),
     # keys
     "key_open": Text("抢红包", "open"),
     "key_unseal": Text("拆红包", "open"),
@@ -34,10 +35,8 @@ TEXTS: dict[str, Text] = {
     "key_help": Text("帮助", "help"),
     "key_quit": Text("退出", "quit"),
     "key_back": Text("返回", "back"),
-    "key_again": Text("再发一次", "send again"),
-    "key_again_sure": Text("再按一次就发出", "once more sends it"),
-    "key_more": Text("更早", "older"),
-    "key_list": Text("看看大家的手气", "see the list"),
+    "key_send_now": Text("再按一次就发出", "press again to send"),
+    "key_list": Text("领取详情", "claims"),
     "key_switch": Text("换类型", "switch kind"),
     "key_choose_field": Text("换一栏", "next field"),
     "key_year": Text("换年份", "year"),
@@ -47,8 +46,7 @@ TEXTS: dict[str, Text] = {
     "equal": Text("普通红包", "equal packet"),
     "personal": Text("个人红包", "personal packet"),
     "state_open": Text("未领取", "not opened yet"),
-    "state_claimed": Text("已领取", "opened"),
-    "state_claimed_amount": Text("已领取 ¥{amount}", "opened, ¥{amount}"),
+    "state_claimed": Text("已领取{amount}", "opened, {amount}"),
     "state_gone": Text("已被领完", "all gone"),
     "state_expired": Text("已过期", "expired"),
     "state_mine": Text("等待领取", "waiting to be opened"),
@@ -56,28 +54,26 @@ TEXTS: dict[str, Text] = {
     "best": Text("手气最佳", "best luck"),
     "from": Text("{name}的红包", "red packet from {name}"),
     "opening": Text("正在拆…", "opening…"),
-    "nobody_yet": Text("还没有人领取", "nobody has opened it yet"),
-    "busy": Text("抢的人太多,请稍候再试", "too many are at it, try again in a moment"),
+    "busy": Text("抢的人太多，请稍候再试", "too busy; try again in a moment"),
     "not_allowed": Text("这个红包不是给你的", "this packet is not for you"),
     # notices in the conversation
-    "notice_claim": Text("{name}领取了你的红包 ¥{amount}", "{name} opened your packet: ¥{amount}"),
-    "notice_own_claim": Text("你领取了自己发的红包 ¥{amount}", "you opened your own packet: ¥{amount}"),
-    "notice_best": Text("红包派完了,手气最佳 {name} ¥{amount}", "all opened; best luck: {name} ¥{amount}"),
-    "notice_refund": Text("红包已过期,¥{amount} 已退回零钱", "the packet expired; ¥{amount} came back"),
+    "notice_claim": Text("{name}领取了你的红包，{amount}", "{name} opened your packet: {amount}"),
+    "notice_own_claim": Text("你领取了自己发的红包，{amount}", "you opened your own packet: {amount}"),
+    "notice_best": Text("红包派完了，手气最佳：{name}，{amount}", "all opened; best luck: {name}, {amount}"),
+    "notice_refund": Text("红包已过期，{amount}已退回零钱", "the packet expired; {amount} came back"),
     # reminders
-    "toast_claim": Text("{name} 领取了你的红包 ¥{amount}", "{name} opened your packet: ¥{amount}"),
-    "toast_refund": Text("红包过期,退回 ¥{amount}", "a packet expired, ¥{amount} came back"),
+    "toast_claim": Text("{name}领取了你的红包，{amount}", "{name} opened your packet: {amount}"),
+    "toast_refund": Text("红包已过期，退回{amount}", "a packet expired; {amount} came back"),
     "toast_removed": Text("你已不在群「{name}」里", "you are no longer in {name}"),
-    "toast_kicked": Text("已将 {name} 移出群", "{name} is out of the group"),
-    "toast_sent": Text("红包已发出 ¥{amount}", "sent: ¥{amount}"),
+    "toast_kicked": Text("已将{name}移出群", "{name} was removed from the group"),
+    "toast_sent": Text("红包已发出，{amount}", "sent: {amount}"),
     "toast_again": Text("红包已再次发出", "sent again"),
-    "toast_top_up": Text("零钱到账 ¥{amount}", "¥{amount} arrived in your wallet"),
-    "toast_name": Text("现在你叫 {name}", "you are called {name} now"),
-    "toast_balance": Text("零钱 ¥{amount}", "wallet: ¥{amount}"),
-    "toast_reload": Text("离开太久,错过的消息没有全部取回", "away too long: some messages were missed"),
-    "toast_page": Text("{line}", "{line}"),
+    "toast_top_up": Text("零钱到账{amount}", "{amount} arrived in your wallet"),
+    "toast_name": Text("你现在的名字：{name}", "your name is {name} now"),
+    "toast_balance": Text("零钱{amount}", "wallet: {amount}"),
+    "toast_reload": Text("离开太久，错过的消息没有全部取回", "away too long: some messages were missed"),
     "hint_topup": Text(
-        "零钱是空的。另开一个终端:\nhongbao topup {name} 8800{options}",
+        "零钱是空的。请在另一个终端输入：\nhongbao topup {name} 8800{options}",
         "Your wallet is empty. In another terminal:\nhongbao topup {name} 8800{options}",
     ),
     # the send form
@@ -86,9 +82,9 @@ TEXTS: dict[str, Text] = {
     "form_single": Text("单个金额", "each"),
     "form_shares": Text("红包个数", "shares"),
     "form_greeting": Text("祝福语", "greeting"),
-    "form_costs": Text("共 ¥{amount}", "¥{amount} in all"),
+    "form_costs": Text("共{amount}", "{amount} in all"),
     "form_send": Text("塞钱进红包", "Put the money in"),
-    "form_default": Text("恭喜发财,大吉大利", "恭喜发财,大吉大利"),
+    "form_default": Text("恭喜发财,大吉大利", "恭喜发财,大吉大利"),  # what the server puts in, letter by letter
     # records and lists
     "records_received": Text("收到的红包", "received"),
     "records_sent": Text("发出的红包", "sent"),
@@ -96,47 +92,50 @@ TEXTS: dict[str, Text] = {
         "{year}年  共收到{count}个红包  手气最佳{best}次", "{year}: {count} received, best luck {best} times"
     ),
     "records_sent_sum": Text("{year}年  共发出{count}个红包", "{year}: {count} sent"),
-    "records_empty": Text("没有记录", "nothing"),
-    "members_title": Text("群成员({count})", "Members ({count})"),
+    "records_empty": Text("没有记录", "no packets"),
+    "members_title": Text("群成员（{count}）", "Members ({count})"),
     "owner": Text("群主", "owner"),
     "who_title": Text("谁最快", "Who is fastest"),
     "who_head": Text("中位反应  抢到  第一  发出", "  median  grabs  first   sent"),
     "help_title": Text("帮助", "Help"),
     # what went wrong
-    "unknown_command": Text("没有这个命令:/{verb}", "no such command: /{verb}"),
-    "missing": Text("用法:{usage}", "usage: {usage}"),
-    "not_understood": Text("看不懂「{text}」。用法:{usage}", "{text!r} is not understood. usage: {usage}"),
+    "unknown_command": Text("没有这个命令：/{verb}", "no such command: /{verb}"),
+    "missing": Text("用法：{usage}", "usage: {usage}"),
+    "not_understood": Text("看不懂「{text}」。用法：{usage}", "{text!r} is not understood; usage: {usage}"),
     "no_packet": Text("这里还没有红包", "there is no packet here"),
-    "no_such_group": Text("没有这个群:{text}", "no such group: {text}"),
-    "nobody_called_so": Text("没有人叫 {text}", "nobody is called {text}"),
-    "several_called_so": Text("有好几个 {text},请用号码", "several are called {text}; use the id"),
+    "no_such_group": Text("没有这个群：{text}", "no such group: {text}"),
+    "ambiguous_group": Text("有多个群叫{text}，请用群号", "more than one group is named {text}; use the id"),
+    "no_such_user": Text("没有人叫{text}", "no user is named {text}"),
+    "ambiguous_user": Text("有多人叫{text}，请用号码", "more than one user is named {text}; use the id"),
     "nothing_to_send_again": Text("这里没有可以再发的红包", "no packet here can be sent again"),
-    "only_plain": Text("/{verb} 只在 --plain 里有用", "/{verb} is for --plain"),
+    "only_plain": Text("/{verb} 只能在 --plain 里用", "/{verb} works only with --plain"),
     "only_in_a_group": Text(
-        "红包消息不是群,先用 /go 群 换到一个群", "the inbox is no chat; /go GROUP looks at one"
+        "红包消息不是群，请先用 /go 群 换到一个群", "the inbox is not a group; go to one with /go GROUP"
     ),
-    "refused": Text("不行:{detail}", "no: {detail}"),
+    "refused": Text("不行：{detail}", "refused: {detail}"),
     "refused_not_allowed": Text("这个红包不是给你的", "this packet is not for you"),
     "refused_not_enough_money": Text("零钱不足", "there is not enough in your wallet"),
     "refused_bad_amount": Text("金额太小或太大", "that amount is too small or too large"),
-    "refused_bad_shares": Text("个数不对:至少1个,不超过群人数", "shares: at least 1, at most one for each member"),
+    "refused_bad_shares": Text(
+        "个数不对：至少1个，不超过群人数", "shares: at least 1, at most one for each member"
+    ),
     "refused_bad_greeting": Text("祝福语太长", "the greeting is too long"),
-    "refused_bad_target": Text("这里不能发这种红包", "that kind of packet cannot go there"),
+    "refused_bad_target": Text("这里不能发这种红包", "that kind of packet cannot be sent there"),
     "refused_no_such_group": Text("没有这个群", "there is no such group"),
     "refused_not_a_member": Text("你不在这个群里", "you are not in that group"),
     "refused_owner_stays": Text("群主不能退群", "the owner cannot leave"),
-    "refused_not_owner": Text("只有群主可以", "only the owner may"),
-    "refused_kicked": Text("你已被移出这个群", "you were thrown out of that group"),
+    "refused_not_owner": Text("只有群主可以", "only the owner can do that"),
+    "refused_kicked": Text("你已被移出这个群", "you were removed from that group"),
     "refused_finished": Text("这个红包已经结束", "that packet is over"),
-    "refused_rate_limited": Text("太快了,慢一点", "too fast; wait a moment"),
-    "refused_timed_out": Text("服务器没有回答,请再试", "no answer; try again"),
-    "refused_connection_lost": Text("连接断了,请再试", "the connection was lost; try again"),
-    "refused_busy": Text("抢的人太多,请再试", "too many are at it; try again"),
-    # the commands, as /help and a wrong use of them show them
+    "refused_rate_limited": Text("太快了，请慢一点", "too fast; wait a moment"),
+    "refused_timed_out": Text("服务器没有回应，请再试", "the server did not respond; try again"),
+    "refused_connection_lost": Text("连接断了，请再试", "the connection was lost; try again"),
+    "refused_busy": Text("抢的人太多，请再试", "too busy; try again"),
+    # the commands, for /help and for wrong usage
     "use_send": Text("/send 8.88 5 恭喜发财", "/send 8.88 5 greeting"),
-    "about_send": Text("拼手气红包:总金额 个数;空着开表单", "lucky: total, shares; bare: a form"),
+    "about_send": Text("拼手气红包：总金额 个数；空着开表单", "lucky packet: total, shares; alone: a form"),
     "use_equal": Text("/equal 1.00 5 恭喜发财", "/equal 1.00 5 greeting"),
-    "about_equal": Text("普通红包:单个金额 个数", "equal: amount of each share, shares"),
+    "about_equal": Text("普通红包：单个金额 个数", "equal packet: amount of each share, shares"),
     "use_to": Text("/to 名字 5.20 祝福", "/to NAME 5.20 greeting"),
     "about_to": Text("个人红包", "personal packet"),
     "use_tap": Text("/tap [红包号]", "/tap [PACKET]"),
@@ -144,7 +143,7 @@ TEXTS: dict[str, Text] = {
     "use_open": Text("/open [红包号]", "/open [PACKET]"),
     "about_open": Text("直接拆", "open it at once"),
     "use_result": Text("/result [红包号]", "/result [PACKET]"),
-    "about_result": Text("领取详情", "who got how much"),
+    "about_result": Text("领取详情", "the claims of a packet"),
     "use_again": Text("/again [群]", "/again [GROUP]"),
     "about_again": Text("继续发送我的红包", "send my packet again"),
     "use_records": Text("/records [sent|received] [年]", "/records [sent|received] [YEAR]"),
@@ -152,7 +151,7 @@ TEXTS: dict[str, Text] = {
     "use_groups": Text("/groups", "/groups"),
     "about_groups": Text("我的群", "my groups"),
     "use_go": Text("/go 群", "/go GROUP"),
-    "about_go": Text("换到这个群;inbox 是红包消息", "look at a group; inbox is your own"),
+    "about_go": Text("换到这个群；inbox 是红包消息", "go to a group; inbox is your own"),
     "use_new": Text("/new 群名", "/new NAME"),
     "about_new": Text("建群", "make a group"),
     "use_join": Text("/join 群号", "/join ID"),
@@ -160,19 +159,19 @@ TEXTS: dict[str, Text] = {
     "use_leave": Text("/leave", "/leave"),
     "about_leave": Text("退群", "leave this group"),
     "use_members": Text("/members", "/members"),
-    "about_members": Text("群成员和群号", "who is here, and the group's id"),
+    "about_members": Text("群成员和群号", "the members and the group's id"),
     "use_kick": Text("/kick 名字", "/kick NAME"),
-    "about_kick": Text("移出群(群主)", "throw somebody out (owner)"),
+    "about_kick": Text("移出群（群主）", "remove a member (owner)"),
     "use_who": Text("/who", "/who"),
-    "about_who": Text("谁总是抢第一(群主)", "who always grabs first (owner)"),
+    "about_who": Text("谁总是抢第一（群主）", "how fast each member grabs (owner)"),
     "use_balance": Text("/balance", "/balance"),
-    "about_balance": Text("零钱", "what is in my wallet"),
+    "about_balance": Text("零钱", "the balance of my wallet"),
     "use_name": Text("/name 名字", "/name NAME"),
-    "about_name": Text("改名", "what others see me called"),
+    "about_name": Text("改名", "change the name that others see"),
     "use_lang": Text("/lang zh|en", "/lang zh|en"),
     "about_lang": Text("语言", "language"),
     "use_wait": Text("/wait 秒|事件 [秒]", "/wait SECONDS | EVENT [SECONDS]"),
-    "about_wait": Text("等待(--plain)", "wait (--plain)"),
+    "about_wait": Text("等待（--plain）", "wait (--plain)"),
     "use_help": Text("/help", "/help"),
     "about_help": Text("这一页", "this page"),
     "use_quit": Text("/quit", "/quit"),
@@ -183,3 +182,8 @@ TEXTS: dict[str, Text] = {
 def text(language: str, key: str, **fields: object) -> str:
     """A text with its fields filled in."""
     return (TEXTS[key].zh if language == "zh" else TEXTS[key].en).format(**fields)
+
+
+def money(language: str, amount_fen: int) -> str:
+    """An amount as a reader of the language writes it: 8.88元 or ¥8.88."""
+    return f"{yuan(amount_fen)}元" if language == "zh" else f"¥{yuan(amount_fen)}"

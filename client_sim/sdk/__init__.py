@@ -1,1 +1,82 @@
-"""The client SDK: one connection, its requests, its pushes, its errors."""
+"""The client SDK. Import from here:
+
+    from client_sim.sdk import Client
+
+    async with Client("tcp://127.0.0.1:7788", token) as client:
+        sent = await client.send_packet("lucky", group_id, amount_fen=888, shares=8)
+        opened = await client.open(sent.packet_id)
+        async for push in client.pushes():
+            ...
+
+`Client` is one user's connection. The exceptions say what went wrong. `fairness` checks the proof of a packet.
+`yuan` and `fen` turn amounts into text and back. Replies and pushes are classes of `protocol.messages`.
+docs/sdk.md is the guide.
+"""
+
+from client_sim.sdk import fairness
+from client_sim.sdk.client import Client
+from client_sim.sdk.errors import (
+    BadAmount,
+    BadShares,
+    Busy,
+    ClientClosed,
+    ClientError,
+    ConnectionLost,
+    ConnectionRefusedForGood,
+    Finished,
+    Forbidden,
+    GroupFull,
+    KeyReused,
+    KickedOut,
+    NoSuchGroup,
+    NotAllowed,
+    NotAMember,
+    NotEnoughMoney,
+    NotFinished,
+    NoTicket,
+    NotOwner,
+    Overloaded,
+    RateLimited,
+    Refusal,
+    StoreUnavailable,
+    TimedOut,
+)
+from client_sim.sdk.money import fen, yuan
+from client_sim.sdk.names import user_id_of
+from client_sim.sdk.pushes import Post, Push, PushQueue, Reloaded
+
+__all__ = [
+    "BadAmount",
+    "BadShares",
+    "Busy",
+    "Client",
+    "ClientClosed",
+    "ClientError",
+    "ConnectionLost",
+    "ConnectionRefusedForGood",
+    "Finished",
+    "Forbidden",
+    "GroupFull",
+    "KeyReused",
+    "KickedOut",
+    "NoSuchGroup",
+    "NoTicket",
+    "NotAMember",
+    "NotAllowed",
+    "NotEnoughMoney",
+    "NotFinished",
+    "NotOwner",
+    "Overloaded",
+    "Post",
+    "Push",
+    "PushQueue",
+    "RateLimited",
+    "Refusal",
+    "Reloaded",
+    "StoreUnavailable",
+    "TimedOut",
+    "fairness",
+    "fen",
+    "user_id_of",
+    "yuan",
+]

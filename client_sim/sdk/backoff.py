@@ -1,4 +1,4 @@
-"""Trying again: how long to wait before the next attempt, and for how long to go on."""
+"""Retries: how long to wait before the next attempt, and when to give up."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Answer = TypeVar("Answer")
 
 
 class Backoff:
-    """Delays that double from `first_s` up to `most_s`, each shortened by up to half.
+    """Delays that double from `first_s` up to `most_s`, each shortened at random by up to half.
 
-    The jitter keeps the clients of a server that went down from all coming back at the same moment.
+    Without the jitter all clients of a server that went down would come back at the same moment.
     """
 
     __slots__ = ("_first_s", "_most_s", "_next_s")
@@ -32,14 +32,14 @@ class Backoff:
         return delay_s
 
     def reset(self) -> None:
-        """Begin anew: what failed works again."""
+        """The last attempt succeeded: the next delay is the first one again."""
         self._next_s = self._first_s
 
 
 async def patiently(ask: Callable[[], Awaitable[Answer]], patience_s: float) -> Answer:
-    """Ask until there is an answer or a failure that is not temporary, waiting as the refusals say.
+    """Ask again after each temporary failure, waiting at least as long as the failure says.
 
-    After about `patience_s` the last temporary failure is raised as it is.
+    Any other failure is raised at once, a temporary one when `patience_s` would be exceeded.
     """
     loop = asyncio.get_running_loop()
     give_up_at = loop.time() + patience_s

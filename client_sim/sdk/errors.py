@@ -1,4 +1,4 @@
-"""What can go wrong for a client, as exceptions. Every one says whether to try again, and when."""
+"""The exceptions of the SDK. Each says whether a retry may succeed, and when."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from protocol import codes, messages
 
 
 class ClientError(Exception):
-    """Any failure of a request. `temporary`: the same request may succeed later, after `retry_after_ms`.
+    """Any failure of a request. `temporary`: the same request may succeed after `retry_after_ms`.
 
-    `name` is stable and meant for logs and counters.
+    `name` is stable, for logs and counters.
     """
 
     name: str = "failed"
@@ -19,31 +19,31 @@ class ClientError(Exception):
 
 
 class ConnectionLost(ClientError):
-    """The connection ended before the reply came. Whether the request was carried out is not known."""
+    """The connection ended before the reply came. Whether the request was carried out is unknown."""
 
     name = "connection_lost"
     temporary = True
 
     def __init__(self, why: str, retry_after_ms: int = 0) -> None:
         super().__init__(why)
-        self.retry_after_ms = retry_after_ms  # as a goodbye may have said
+        self.retry_after_ms = retry_after_ms  # from the goodbye, if there was one
 
 
 class ClientClosed(ClientError):
-    """The app closed this client. Whether a request in flight was carried out is not known."""
+    """The app closed this client. Whether a request in flight was carried out is unknown."""
 
     name = "client_closed"
 
 
 class TimedOut(ClientError):
-    """No reply in time. Whether the request was carried out is not known; asking again is safe (see Client)."""
+    """No reply in time. Whether the request was carried out is unknown; a retry is safe (see Client)."""
 
     name = "timed_out"
     temporary = True
 
 
 class Busy(ClientError):
-    """A grab was told `busy`, again and again until patience ran out: more tickets are out than can be served."""
+    """Every grab was answered `busy` until `patience_s` had passed: more tickets are out than can be served."""
 
     name = "busy"
     temporary = True
@@ -54,7 +54,7 @@ class Busy(ClientError):
 
 
 class ConnectionRefusedForGood(ClientError):
-    """The server closed and said not to come back before the cause is mended, a token that expired for example."""
+    """The server closed the connection: do not reconnect before the cause is fixed, such as an expired token."""
 
     def __init__(self, code: int, name: str, detail: str) -> None:
         super().__init__(f"{code} {name}: {detail}".removesuffix(": "))
@@ -66,7 +66,7 @@ class ConnectionRefusedForGood(ClientError):
 class Refusal(ClientError):
     """The server refused one request. `code` and `name` are those of codes.Refusal; `detail` is for developers.
 
-    A refusal that an app wants to tell apart has a class of its own; `CODE` ties it to its number.
+    Refusals that an app handles in different ways have classes of their own; `CODE` is their number.
     """
 
     CODE: ClassVar[codes.Refusal]
@@ -81,13 +81,13 @@ class Refusal(ClientError):
 
 
 class RateLimited(Refusal):
-    """More requests per second than one user may make."""
+    """The user made more requests per second than allowed."""
 
     CODE = codes.Refusal.RATE_LIMITED
 
 
 class Forbidden(Refusal):
-    """Only the chat backend (user 0) may ask this."""
+    """Only the chat backend (user 0) may make this request."""
 
     CODE = codes.Refusal.FORBIDDEN
 
@@ -99,7 +99,7 @@ class NotAllowed(Refusal):
 
 
 class NotAMember(Refusal):
-    """The user is not in that group."""
+    """The user is not a member of that group."""
 
     CODE = codes.Refusal.NOT_A_MEMBER
 
@@ -117,19 +117,19 @@ class GroupFull(Refusal):
 
 
 class BadAmount(Refusal):
-    """An amount under or over its limit."""
+    """The amount is below or above its limit."""
 
     CODE = codes.Refusal.BAD_AMOUNT
 
 
 class BadShares(Refusal):
-    """A number of shares under or over its limit; there may be no more shares than members."""
+    """The number of shares is below or above its limit, which is at most the number of members."""
 
     CODE = codes.Refusal.BAD_SHARES
 
 
 class KeyReused(Refusal):
-    """The idempotency key was used before with other content."""
+    """The idempotency key was used before, with other content."""
 
     CODE = codes.Refusal.KEY_REUSED
 
@@ -141,43 +141,43 @@ class NotEnoughMoney(Refusal):
 
 
 class NoTicket(Refusal):
-    """The ticket has lapsed or was never given: grab again. `Client.open` does so by itself."""
+    """The ticket has lapsed or does not exist: grab again. `Client.open` does this by itself."""
 
     CODE = codes.Refusal.NO_TICKET
 
 
 class NotFinished(Refusal):
-    """The packet can still be opened, so its seed stays secret."""
+    """The packet can still be opened, so its seed is secret."""
 
     CODE = codes.Refusal.NOT_FINISHED
 
 
 class Finished(Refusal):
-    """The packet is finished or expired: nothing is left to be sent again."""
+    """The packet is finished or expired, so it cannot be sent again."""
 
     CODE = codes.Refusal.FINISHED
 
 
 class NotOwner(Refusal):
-    """Only the owner of the group may ask this."""
+    """Only the owner of the group may make this request."""
 
     CODE = codes.Refusal.NOT_OWNER
 
 
 class KickedOut(Refusal):
-    """The owner threw this user out of the group."""
+    """The owner removed this user from the group: joining again is not possible."""
 
     CODE = codes.Refusal.KICKED
 
 
 class StoreUnavailable(Refusal):
-    """A store of the server is away. Whether the request was carried out is told by asking again."""
+    """A store of the server does not respond. A retry tells whether the request was carried out."""
 
     CODE = codes.Refusal.STORE_UNAVAILABLE
 
 
 class Overloaded(Refusal):
-    """Too much work is waiting at the server already."""
+    """Too many requests wait at the server."""
 
     CODE = codes.Refusal.OVERLOADED
 
@@ -186,5 +186,5 @@ REFUSALS: dict[int, type[Refusal]] = {int(kind.CODE): kind for kind in Refusal._
 
 
 def refusal_of(refused: messages.Refused) -> Refusal:
-    """The exception that stands for a refusal on the wire; plain `Refusal` if it has no class of its own."""
+    """The exception for a refusal on the wire; `Refusal` itself if the code has no class."""
     return REFUSALS.get(refused.code, Refusal)(refused)

@@ -1,13 +1,12 @@
-"""The check that anyone can make: from the revealed seed, recompute the commitment and every share.
+"""The proof of a packet, checked: the commitment and every share are recomputed from the revealed seed.
 
-Written from the formula that the server publishes (docs/protocol.md), with nothing of the server in it. With `left`
-fen and `k` unopened shares, and n and r the first and the last 16 bytes (big-endian) of HMAC-SHA256(seed, index as
-4 bytes, big-endian):
+This follows the published formula (docs/protocol.md) and uses no code of the server. `left` fen and `k` shares are
+unopened; n and r are the first and the last 16 bytes of HMAC-SHA256(seed, index as 4 bytes), all big-endian:
 
     m = ⌊(2·left + r mod k) / k⌋,  low = max(min, m − max),  high = min(max, m − min)
     share = low + n mod (high − low + 1)
 
-and the last share is what is left.
+The last share is the rest.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ _HALF_BYTES = 16
 
 
 def commitment(seed: bytes, packet_id: int, total_fen: int, shares: int) -> bytes:
-    """What the server must have published at send: SHA-256(seed ‖ packet id ‖ total ‖ shares)."""
+    """What the server must have published at the send: SHA-256(seed ‖ packet id ‖ total ‖ shares)."""
     return hashlib.sha256(seed + _COMMITTED.pack(packet_id, total_fen, shares)).digest()
 
 
@@ -44,7 +43,7 @@ def lucky_shares(seed: bytes, total_fen: int, shares: int, share_fen_min: int, s
 
 
 def shares_of(revealed: messages.Revealed) -> list[int]:
-    """Every share that the packet had from the beginning, opened or not, in fen."""
+    """Every share of the packet in fen, opened or not."""
     if revealed.packet_kind != "lucky":
         return [revealed.total_fen // revealed.shares] * revealed.shares
     return lucky_shares(
@@ -53,7 +52,7 @@ def shares_of(revealed: messages.Revealed) -> list[int]:
 
 
 def faults(revealed: messages.Revealed) -> list[str]:
-    """All that is wrong with a revealed packet; nothing if it was fair."""
+    """Everything that is wrong with a revealed packet; empty if it was fair."""
     found = []
     if commitment(revealed.seed, revealed.packet_id, revealed.total_fen, revealed.shares) != revealed.commitment:
         found.append("the seed does not fit the commitment")

@@ -1,4 +1,4 @@
-"""Idempotency keys: made here, and kept until it is known what became of the request they stand for."""
+"""Idempotency keys: made here, and kept while the outcome of their request is unknown."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Hashable
 class IdempotencyKeys:
     """The keys of requests whose outcome is unknown, by their content.
 
-    A send that timed out may have moved money. If the app sends the same content again, that is its next try: it
-    gets the same key, and money moves once. Two equal sends in flight at once have two keys: two packets.
+    A send that timed out may have moved money. If the app sends the same content again, that is a retry: it gets
+    the same key, and money moves once. Two equal sends in flight at once have two keys: they are two packets.
     """
 
     __slots__ = ("_unsettled",)
@@ -19,7 +19,7 @@ class IdempotencyKeys:
         self._unsettled: dict[Hashable, list[str]] = {}
 
     def take(self, content: Hashable) -> str:
-        """The key of an earlier try with this content whose outcome is unknown, otherwise a new one."""
+        """The key of an earlier request with this content and an unknown outcome, otherwise a new key."""
         kept = self._unsettled.get(content)
         if not kept:
             return secrets.token_hex(16)
@@ -29,5 +29,5 @@ class IdempotencyKeys:
         return key
 
     def keep(self, content: Hashable, key: str) -> None:
-        """The outcome of this try is unknown."""
+        """The outcome of the request with this key is unknown."""
         self._unsettled.setdefault(content, []).append(key)

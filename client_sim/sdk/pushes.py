@@ -1,4 +1,4 @@
-"""What the server pushes, waiting in line for the app to read it."""
+"""The queue of pushes between the connection and the app."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Post = messages.TextPosted | messages.PacketPosted
 
 
 class Reloaded(NamedTuple):
-    """Too much of a stream was missed to be told one by one. It goes on after message `last_message`."""
+    """The app missed more posts than the server hands out. The stream goes on after number `last_message`."""
 
     stream_id: int
     last_message: int
@@ -22,12 +22,12 @@ Push = messages.Message | Reloaded
 
 
 class PushQueue:
-    """An async iterator with room for `room` pushes. If the app does not read, the oldest give way."""
+    """An async iterator over at most `pushes_max` pushes. When the app does not read, the oldest are dropped."""
 
     __slots__ = ("_end", "_pushes", "_reader", "dropped")
 
-    def __init__(self, room: int) -> None:
-        self._pushes: deque[Push] = deque(maxlen=room)
+    def __init__(self, pushes_max: int) -> None:
+        self._pushes: deque[Push] = deque(maxlen=pushes_max)
         self._reader: asyncio.Future[None] | None = None
         self._end: Exception | None = None
         self.dropped = 0
@@ -40,7 +40,7 @@ class PushQueue:
         self._wake()
 
     def end(self, reason: Exception) -> None:
-        """Nothing more will come; whoever reads gets what is left and then `reason`."""
+        """No more pushes will come. The reader gets those that are left, then `reason` is raised."""
         self._end = reason
         self._wake()
 

@@ -1,8 +1,8 @@
-"""How far each stream was followed. Pure: posts and pages come in; what to hand on and what to ask for comes out.
+"""Which posts of which streams are missing. Pure: posts and pages come in, posts to hand on come out.
 
-The posts of a stream are numbered 1, 2, 3, … without a gap. So a post whose number does not follow the last one
-shows that something was missed, and the stream lags until its pages have filled the gap. And one whose number is
-known is a repeat, as when a server that lost the answer of its store posts once more: it is handed on once.
+The posts of a stream are numbered 1, 2, 3, … without a gap. A post whose number is not the next one shows that
+posts were missed: the stream lags until pages have filled the gap. A post with a known number is a repeat, as when
+a server posts again because the reply of its store was lost: it is dropped.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from protocol import messages
 
 
 class Stream:
-    """`last` was handed on; `heard` is the highest number known to exist. The stream lags while they differ."""
+    """`last` was handed on; `newest` is the highest number known to exist. The stream lags while they differ."""
 
-    __slots__ = ("heard", "last")
+    __slots__ = ("last", "newest")
 
     def __init__(self, last: int) -> None:
         self.last = last
-        self.heard = last
+        self.newest = last
 
 
 class StreamGaps:
@@ -29,7 +29,7 @@ class StreamGaps:
     __slots__ = ("_streams",)
 
     def __init__(self, positions: Mapping[int, int]) -> None:
-        """`positions`: the number of the last post that the app has, for the streams it remembers."""
+        """`positions`: the number of the last post that the app has, for the streams that it knows."""
         self._streams = {stream_id: Stream(last) for stream_id, last in positions.items()}
 
     @property
@@ -38,44 +38,46 @@ class StreamGaps:
         return {stream_id: stream.last for stream_id, stream in self._streams.items()}
 
     def lagging(self) -> dict[int, int]:
-        """The streams of which posts exist that were not handed on, each with its last post that was."""
-        return {stream_id: stream.last for stream_id, stream in self._streams.items() if stream.last < stream.heard}
+        """The streams with posts that were not handed on, each with the number of the last post that was."""
+        return {
+            stream_id: stream.last for stream_id, stream in self._streams.items() if stream.last < stream.newest
+        }
 
     def follow(self, stream_id: int, last_message: int) -> None:
-        """Follow a stream from here; if it is followed already, it stands at least there."""
+        """Follow a stream from here. One that is followed already has at least this many posts."""
         stream = self._streams.setdefault(stream_id, Stream(last_message))
-        stream.heard = max(stream.heard, last_message)
+        stream.newest = max(stream.newest, last_message)
 
     def forget(self, stream_id: int) -> None:
-        """Follow a stream no longer."""
+        """Do not follow a stream any longer."""
         self._streams.pop(stream_id, None)
 
     def welcomed(self, welcome: messages.Welcome) -> None:
-        """A login tells which streams there are and where they stand now. Others are followed no longer."""
-        told = {welcome.user_id: 0}  # the inbox exists even if nothing ever came
-        told.update((place.stream_id, place.last_message) for place in welcome.places)
-        self._streams = {stream_id: stream for stream_id, stream in self._streams.items() if stream_id in told}
-        for stream_id, last_message in told.items():
+        """A login lists this user's streams and their last posts. Other streams are not followed any longer."""
+        listed = {welcome.user_id: 0}  # the inbox exists even if it is empty
+        listed.update((place.stream_id, place.last_message) for place in welcome.places)
+        self._streams = {stream_id: stream for stream_id, stream in self._streams.items() if stream_id in listed}
+        for stream_id, last_message in listed.items():
             self.follow(stream_id, last_message)
 
     def pushed(self, post: Post) -> bool:
-        """Whether a live post is the next of its stream, to be handed on. If not: it is old, or the stream lags."""
+        """Whether a pushed post is the next of its stream, to be handed on. If not: a repeat, or after a gap."""
         stream = self._streams.get(post.stream_id)
-        if stream is None:  # joined from another device, or the reply to a join is still on its way
+        if stream is None:  # joined on another device, or the reply to a join has not arrived yet
             self._streams[post.stream_id] = Stream(post.message)
             return True
-        is_next = stream.last == stream.heard and post.message == stream.last + 1
-        stream.heard = max(stream.heard, post.message)
+        is_next = stream.last == stream.newest and post.message == stream.last + 1
+        stream.newest = max(stream.newest, post.message)
         if is_next:
             stream.last = post.message
         return is_next
 
     def caught_up(self, page: messages.CaughtUp) -> list[Post]:
-        """The posts of a page that are new; on a reload there are none, and the stream stands where it says."""
+        """The new posts of a page. After a reload there are none, and the stream goes on where the page says."""
         stream = self._streams.get(page.stream_id)
         if stream is None:
             return []
-        stream.heard = max(stream.heard, page.last_message)
+        stream.newest = max(stream.newest, page.last_message)
         if page.reload:
             stream.last = page.last_message
             return []

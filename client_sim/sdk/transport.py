@@ -30,12 +30,12 @@ def parse_url(url: str, *schemes: str) -> Address:
     """The address in `tcp://host:port`, or with one of these schemes instead. Raises ValueError."""
     parts, schemes = urlsplit(url), schemes or ("tcp",)
     if parts.scheme not in schemes or not parts.hostname or not parts.port:
-        raise ValueError(f"{url!r} does not read {' or '.join(f'{scheme}://host:port' for scheme in schemes)}")
+        raise ValueError(f"{url!r} must look like {' or '.join(f'{scheme}://host:port' for scheme in schemes)}")
     return Address(parts.hostname, parts.port)
 
 
 def tls_of(url: str, ca_file: str | None) -> ssl.SSLContext | None:
-    """For `tls://`: believe whom the file says, or else the system; the host's name is checked."""
+    """For `tls://`: trust the CAs in the file, or those of the system; the name of the host is checked."""
     if urlsplit(url).scheme != "tls":
         return None
     context = ssl.create_default_context(cafile=ca_file)
@@ -44,7 +44,7 @@ def tls_of(url: str, ca_file: str | None) -> ssl.SSLContext | None:
 
 
 class Handlers(NamedTuple):
-    """Who is told: of the welcome, then of every reply and push, and of the end of a welcomed connection."""
+    """Called with the welcome, then with each reply and push, then with the reason why the connection ended."""
 
     welcomed: Callable[[Transport, messages.Welcome], None]
     received: Callable[[messages.Message], None]
@@ -52,19 +52,19 @@ class Handlers(NamedTuple):
 
 
 class Transport(asyncio.Protocol):
-    """Frames what is sent, hands on what comes, and gives up when the server has been silent for too long.
+    """Writes and reads frames, and aborts when the server has been silent for too long.
 
-    `opened` is done when the login was accepted, and fails if it was not.
+    `opened` is done when the login is accepted, and fails when it is refused.
     """
 
     __slots__ = (
         "_connection",
         "_flush_is_due",
         "_handlers",
-        "_heard_at",
         "_loop",
-        "_transport",
-        "_watch",
+        "_quiet_timer",
+        "_received_at",
+        "_socket",
         "opened",
     )
 
@@ -72,19 +72,19 @@ class Transport(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._connection = ClientConnection(token)
         self._handlers = handlers
-        self._transport: asyncio.Transport | None = None
+        self._socket: asyncio.Transport | None = None
         self._flush_is_due = False
-        self._heard_at = self._loop.time()
-        self._watch: asyncio.TimerHandle | None = None
+        self._received_at = self._loop.time()
+        self._quiet_timer: asyncio.TimerHandle | None = None
         self.opened: asyncio.Future[None] = self._loop.create_future()
 
     @property
     def hello(self) -> messages.Hello | None:
-        """The server's first words, once they came."""
+        """The server's first message; None until it has come."""
         return self._connection.hello
 
     def send(self, message: messages.Message) -> None:
-        """Queue one message. What is sent in one iteration of the loop leaves in one write."""
+        """Queue one message. All messages of one iteration of the loop leave in one write."""
         self._connection.send(message)
         if not self._flush_is_due:
             self._flush_is_due = True
@@ -93,30 +93,30 @@ class Transport(asyncio.Protocol):
     def _flush(self) -> None:
         self._flush_is_due = False
         data = self._connection.data_to_send()
-        if data and self._transport is not None and not self._transport.is_closing():
-            self._transport.write(data)
+        if data and self._socket is not None and not self._socket.is_closing():
+            self._socket.write(data)
 
     def close(self) -> None:
         """Send what is queued and close."""
         self._flush()
-        if self._transport is not None:
-            self._transport.close()
+        if self._socket is not None:
+            self._socket.close()
 
     def abort(self) -> None:
-        """Let go of the socket at once, as a phone in a tunnel does."""
-        if self._transport is not None:
-            self._transport.abort()
+        """Close the socket at once, without a goodbye."""
+        if self._socket is not None:
+            self._socket.abort()
 
     # --- asyncio.Protocol -------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The socket is open; the server speaks first."""
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
-        self._heard_at = self._loop.time()
+        """The socket is open; the server sends the first message."""
+        self._socket = cast(asyncio.Transport, transport)  # the class of uvloop has the methods but not the type
+        self._received_at = self._loop.time()
 
     def data_received(self, data: bytes) -> None:
-        """Hand on what these bytes complete; a login or a pong may leave at once."""
-        self._heard_at = self._loop.time()
+        """Hand on the messages that these bytes complete; a login or a pong is sent at once."""
+        self._received_at = self._loop.time()
         try:
             received = self._connection.receive_data(data)
         except (FrameTooLarge, msgspec.DecodeError) as error:
@@ -125,7 +125,7 @@ class Transport(asyncio.Protocol):
             return
         if not self.opened.done():
             self._login(self._connection.welcome, received)
-        for message in received if self._transport is not None else ():
+        for message in received if self._socket is not None else ():
             self._handlers.received(message)
         if self._connection.goodbye is not None:
             self.close()
@@ -133,30 +133,30 @@ class Transport(asyncio.Protocol):
             self._flush()
 
     def _login(self, welcome: messages.Welcome | None, received: list[messages.Message]) -> None:
-        """Welcomed, or refused without a goodbye (a store is away), or neither yet.
+        """Welcomed, or refused without a goodbye (a store does not respond), or neither so far.
 
-        The handlers hear of it at once and not when `connect` wakes up: pushes may stand in the same bytes.
+        The handlers are called at once, not when `connect` resumes: pushes may follow in the same bytes.
         """
         if welcome is None:
             if received:
-                self._end(ConnectionLost(f"no welcome but {received[0]}"))
+                self._end(ConnectionLost(f"expected a welcome, received {received[0]}"))
             return
         assert self.hello is not None
         self.opened.set_result(None)
         self._handlers.welcomed(self, welcome)
         quiet_s = (self.hello.ping_interval_ms + self.hello.pong_timeout_ms) / 1000 + QUIET_GRACE_S
-        self._watch = self._loop.call_later(quiet_s, self._check_quiet, quiet_s)
+        self._quiet_timer = self._loop.call_later(quiet_s, self._check_quiet, quiet_s)
 
     def _check_quiet(self, quiet_s: float) -> None:
-        """The server pings; a connection on which nothing comes any more is dead, whatever the system says."""
-        due_in_s = self._heard_at + quiet_s - self._loop.time()
+        """The server pings, so a silent connection is dead even if the system reports no error."""
+        due_in_s = self._received_at + quiet_s - self._loop.time()
         if due_in_s > 0:
-            self._watch = self._loop.call_later(due_in_s, self._check_quiet, quiet_s)
+            self._quiet_timer = self._loop.call_later(due_in_s, self._check_quiet, quiet_s)
         else:
             self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The socket is closed, by whomever: the goodbye, if there was one, says what that means."""
+        """The socket is closed. If there was a goodbye, it says whether to reconnect."""
         goodbye = self._connection.goodbye
         if goodbye is None:
             self._end(ConnectionLost(str(exc) if exc else "the connection was closed"))
@@ -167,13 +167,13 @@ class Transport(asyncio.Protocol):
             self._end(ConnectionRefusedForGood(goodbye.code, goodbye.name, goodbye.detail))
 
     def _end(self, error: ClientError) -> None:
-        """Tell once, whoever is waiting: the one who connects, or afterwards the handlers."""
-        if self._transport is None:
+        """Report the end once: to `connect` while it waits, afterwards to the handlers."""
+        if self._socket is None:
             return
-        self._transport.abort()
-        self._transport = None
-        if self._watch is not None:
-            self._watch.cancel()
+        self._socket.abort()
+        self._socket = None
+        if self._quiet_timer is not None:
+            self._quiet_timer.cancel()
         if not self.opened.done():
             self.opened.set_exception(error)
         elif not self.opened.cancelled():
@@ -183,17 +183,17 @@ class Transport(asyncio.Protocol):
 async def connect(
     address: Address, token: Token, handlers: Handlers, timeout_s: float, tls: ssl.SSLContext | None = None
 ) -> None:
-    """Connect and log in; `handlers.welcomed` gets the wire. Raises ConnectionLost, ConnectionRefusedForGood."""
-    wire = Transport(token, handlers)
+    """Connect and log in; the rest goes to `handlers`. Raises ConnectionLost, ConnectionRefusedForGood."""
+    transport = Transport(token, handlers)
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(timeout_s):
-            await loop.create_connection(lambda: wire, address.host, address.port, ssl=tls)
-            await wire.opened
+            await loop.create_connection(lambda: transport, address.host, address.port, ssl=tls)
+            await transport.opened
     except OSError as error:  # a TimeoutError is one
         raise ConnectionLost(
-            f"cannot log in at {address.host}:{address.port}: {error if str(error) else 'no answer'}"
+            f"cannot log in at {address.host}:{address.port}: {error if str(error) else 'no response'}"
         ) from error
     finally:
-        if not wire.opened.done() or wire.opened.cancelled():
-            wire.abort()
+        if not transport.opened.done() or transport.opened.cancelled():
+            transport.abort()

@@ -1,1 +1,1 @@
-"""Simulated users, the crowd they form, and the witness that checks what they were told."""
+"""Simulated users, the crowd they form, and the witness that checks what the server told them."""

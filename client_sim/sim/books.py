@@ -1,4 +1,4 @@
-"""All that anybody was told about one packet, and the rules that it must obey."""
+"""The books of the witness: what users were told about each packet and each stream, and the rules for packets."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from client_sim.sdk import fairness
+from client_sim.sdk.pushes import Post, Reloaded
 from protocol import messages
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What one user was told about their share: its index from 0 and its amount."""
+    """A user's share as the server told it: its index from 0 and its amount."""
 
     index: int
     amount_fen: int
 
 
 class Order(NamedTuple):
-    """What a sender asked for."""
+    """The packet that a sender asked for."""
 
     sender_id: int
     kind: str
@@ -36,7 +37,7 @@ class Order(NamedTuple):
 
 @dataclass(slots=True)
 class PacketBook:
-    """All that anybody was told about one packet."""
+    """Everything that the server told users about one packet."""
 
     packet_id: int
     order: Order | None = None
@@ -44,62 +45,62 @@ class PacketBook:
     posted: messages.PacketPosted | None = None
     finished: messages.PacketFinished | None = None
     revealed: messages.Revealed | None = None
-    follows: PacketBook | None = None  # the one whose best luck this was sent for
-    told_gone: bool = False
-    shares: dict[int, Share] = field(default_factory=dict)  # by user, as they were told first
-    winners: set[int] = field(default_factory=set)  # who was told `won`
-    oddities: list[str] = field(default_factory=list)  # told twice, and not the same
+    follows: PacketBook | None = None  # the packet whose best luck this one was sent for
+    answered_gone: bool = False
+    shares: dict[int, Share] = field(default_factory=dict)  # by user, as told first
+    winners: set[int] = field(default_factory=set)  # users who were answered `won`
+    contradictions: list[str] = field(default_factory=list)  # between what was told first and later
 
     @property
     def claimed_fen(self) -> int:
-        """What the users who opened it were told, together."""
+        """The sum of all shares that users were told."""
         return sum(share.amount_fen for share in self.shares.values())
 
-    def tell_share(self, user_id: int, share: Share, answer: str) -> None:
-        """A user was told `won` or `claimed`."""
+    def record_share(self, user_id: int, share: Share, answer: str) -> None:
+        """A user was answered `won` or `claimed`."""
         before = self.shares.setdefault(user_id, share)
         if before != share:
-            self.oddities.append(f"user {user_id} was told {before} first and {share} later")
+            self.contradictions.append(f"user {user_id} got {before} first and {share} later")
         if answer == "won":
             if user_id in self.winners:
-                self.oddities.append(f"user {user_id} won twice, {share} the second time")
+                self.contradictions.append(f"user {user_id} won twice, {share} the second time")
             self.winners.add(user_id)
 
-    def tell_page(self, user_id: int, page: messages.ResultPageBody) -> None:
-        """A user was shown the result page. It must say what they were told before, of themselves and of others."""
+    def record_page(self, user_id: int, page: messages.ResultPageBody) -> None:
+        """A user saw the result page. It must agree with the answers to this user and to the others."""
         shown = {line.user_id: Share(line.index, line.amount_fen) for line in page.claims}
         for claimer, share in shown.items():
             if (told := self.shares.get(claimer, share)) != share:
-                self.oddities.append(f"user {claimer} was told {told}, the page shows {share}")
+                self.contradictions.append(f"user {claimer} got {told}, a result page shows {share}")
         own = self.shares.get(user_id)
         if own is not None and own.amount_fen != page.amount_fen:
-            self.oddities.append(f"user {user_id} was told {own}, their page shows {page.amount_fen} fen")
+            self.contradictions.append(f"user {user_id} got {own}, their result page shows {page.amount_fen} fen")
         if page.best_index >= 0 and page.state != "finished":
-            self.oddities.append(f"the page of a packet that is {page.state} marks the best luck")
+            self.contradictions.append(f"the result page of a packet in state {page.state} marks a best luck")
 
 
-# --- the rules: each says what is wrong with one packet ---------------------------------------------------------
+# --- the rules: each yields what is wrong with one packet -------------------------------------------------------
 
 
-def _no_index_twice(book: PacketBook) -> Iterator[str]:
+def _indexes_are_unique(book: PacketBook) -> Iterator[str]:
     told = Counter(share.index for share in book.shares.values())
-    yield from (f"share {index} was told to {times} users" for index, times in told.items() if times > 1)
+    yield from (f"share {index} was given to {times} users" for index, times in told.items() if times > 1)
 
 
-def _within_the_terms(book: PacketBook) -> Iterator[str]:
+def _shares_fit_the_order(book: PacketBook) -> Iterator[str]:
     if book.order is None:
         return
     if len(book.shares) > book.order.shares:
-        yield f"{len(book.shares)} users have a share, there are {book.order.shares}"
+        yield f"{len(book.shares)} users have a share, the packet has {book.order.shares}"
     if book.claimed_fen > book.order.total_fen:
-        yield f"{book.claimed_fen} fen were told, there are {book.order.total_fen}"
+        yield f"{book.claimed_fen} fen were claimed, the packet has {book.order.total_fen}"
     if len(book.shares) == book.order.shares and book.claimed_fen < book.order.total_fen:
-        yield f"all shares are told, and are {book.claimed_fen} of {book.order.total_fen} fen"
+        yield f"all shares are claimed, but only {book.claimed_fen} of {book.order.total_fen} fen"
     for user_id, share in book.shares.items():
         if not (0 <= share.index < book.order.shares and share.amount_fen > 0):
-            yield f"user {user_id} was told {share}"
+            yield f"user {user_id} got the invalid {share}"
         if book.order.kind == "equal" and share.amount_fen != book.order.amount_fen:
-            yield f"user {user_id} was told {share} of an equal packet of {book.order.amount_fen} fen each"
+            yield f"user {user_id} got {share} of an equal packet with {book.order.amount_fen} fen for each"
 
 
 def _sent_as_ordered(book: PacketBook) -> Iterator[str]:
@@ -111,26 +112,26 @@ def _sent_as_ordered(book: PacketBook) -> Iterator[str]:
         posted = (book.posted.sender_id, book.posted.packet_kind, book.posted.shares, book.posted.commitment)
         sent = (book.order.sender_id, book.order.kind, book.order.shares, book.sent.commitment)
         if posted != sent:
-            yield f"was posted as {posted}, sent as {sent}"
+            yield f"was posted as {posted} and sent as {sent}"
 
 
-def _finished_rightly(book: PacketBook) -> Iterator[str]:
+def _best_luck_is_announced(book: PacketBook) -> Iterator[str]:
     if book.finished is None or book.order is None:
         return
     best = Share(-1, 0) if book.order.kind != "lucky" else book.shares.get(book.finished.best_user_id)
     if best is not None and best.amount_fen != book.finished.best_amount_fen:
-        yield f"best luck was told {best}, announced {book.finished.best_amount_fen} fen"
+        yield f"best luck is {best}, announced were {book.finished.best_amount_fen} fen"
     if book.order.kind == "lucky" and book.shares:
         most = max(share.amount_fen for share in book.shares.values())
         if most > book.finished.best_amount_fen:
-            yield f"best luck was announced as {book.finished.best_amount_fen} fen, somebody has {most}"
+            yield f"best luck was announced as {book.finished.best_amount_fen} fen, another user has {most}"
 
 
-def _passed_on_rightly(book: PacketBook) -> Iterator[str]:
+def _chain_sender_had_best_luck(book: PacketBook) -> Iterator[str]:
     if book.follows is None or book.order is None or book.follows.finished is None:
         return
     if book.order.sender_id != book.follows.finished.best_user_id:
-        yield f"follows packet {book.follows.packet_id}, whose best luck somebody else had"
+        yield f"follows packet {book.follows.packet_id}, but its sender did not have the best luck there"
 
 
 def _revealed_as_told(book: PacketBook) -> Iterator[str]:
@@ -139,42 +140,70 @@ def _revealed_as_told(book: PacketBook) -> Iterator[str]:
         return
     claims = {line.user_id: Share(line.index, line.amount_fen) for line in revealed.claims}
     if len(claims) != len(revealed.claims):
-        yield "somebody is revealed with two claims"
+        yield "a user was revealed with two claims"
     for user_id, share in book.shares.items():
         if claims.get(user_id) != share:
-            yield f"user {user_id} was told {share}, revealed is {claims.get(user_id)}"
-    if book.told_gone and revealed.state != "finished":
-        yield f"somebody was told gone, revealed is {revealed.state}"
+            yield f"user {user_id} got {share}, revealed is {claims.get(user_id)}"
+    if book.answered_gone and revealed.state != "finished":
+        yield f"a user was answered gone, revealed is {revealed.state}"
     if book.order is not None and book.sent is not None:
-        ordered = (
-            book.order.sender_id,
-            book.order.kind,
-            book.order.total_fen,
-            book.order.shares,
-            book.sent.commitment,
-        )
+        order, commitment = book.order, book.sent.commitment
+        ordered = (order.sender_id, order.kind, order.total_fen, order.shares, commitment)
         shown = (
-            revealed.sender_id,
-            revealed.packet_kind,
-            revealed.total_fen,
-            revealed.shares,
+            *(revealed.sender_id, revealed.packet_kind, revealed.total_fen, revealed.shares),
             revealed.commitment,
         )
         if shown != ordered:
-            yield f"was revealed as {shown}, sent as {ordered}"
+            yield f"was revealed as {shown} and sent as {ordered}"
 
 
-def _fair(book: PacketBook) -> Iterator[str]:
+def _amounts_are_fair(book: PacketBook) -> Iterator[str]:
     if book.revealed is not None:
         yield from fairness.faults(book.revealed)
 
 
 RULES: tuple[Callable[[PacketBook], Iterator[str]], ...] = (
-    _no_index_twice,
-    _within_the_terms,
+    _indexes_are_unique,
+    _shares_fit_the_order,
     _sent_as_ordered,
-    _finished_rightly,
-    _passed_on_rightly,
+    _best_luck_is_announced,
+    _chain_sender_had_best_luck,
     _revealed_as_told,
-    _fair,
+    _amounts_are_fair,
 )
+
+
+# --- streams ----------------------------------------------------------------------------------------------------
+
+
+class StreamBook:
+    """For all users together. `contradictions` lists every post that was not for its receiver or out of order."""
+
+    def __init__(self) -> None:
+        self.contradictions: list[str] = []
+        self._readers: set[tuple[int, int]] = set()  # pairs of user and stream
+        self._last: dict[tuple[int, int], int] = {}  # number of the last post by user and stream
+
+    def allow(self, user_id: int, stream_id: int) -> None:
+        """A user may read a stream from now on: their inbox, or a group that they are about to join."""
+        self._readers.add((user_id, stream_id))
+
+    def may_read(self, user_id: int, stream_id: int) -> bool:
+        """Whether `allow` was called for this pair."""
+        return (user_id, stream_id) in self._readers
+
+    def record_post(self, user_id: int, post: Post) -> None:
+        """A user received a post. Every user receives the posts of a stream in order, each once."""
+        pair = (user_id, post.stream_id)
+        if pair not in self._readers:
+            self.contradictions.append(f"user {user_id} received a post of stream {post.stream_id}, not theirs")
+        expected = self._last.get(pair, post.message - 1) + 1
+        if post.message != expected:
+            self.contradictions.append(
+                f"user {user_id} received {post.message} instead of {expected} in stream {post.stream_id}"
+            )
+        self._last[pair] = post.message
+
+    def record_reload(self, user_id: int, reloaded: Reloaded) -> None:
+        """A user missed more posts than the server hands out: the stream continues after this number."""
+        self._last[user_id, reloaded.stream_id] = reloaded.last_message

@@ -1,7 +1,7 @@
-"""Who simulated people are: a table of characters, each a set of habits in plain values.
+"""The characters of simulated users: a table of habits in plain values, and what follows from them and a seed.
 
-What a person does of their own accord, and how they meet the packets that appear, is drawn here from a seed and
-from nothing else. So a seed says who does what, when, and how fast; what comes of it depends on the network, too.
+What a user does unasked, and how a user reacts to each packet, is drawn from a seed and from nothing else. So the
+seed decides which user does what, when and how fast; the outcome depends on the network as well.
 """
 
 from __future__ import annotations
@@ -13,57 +13,57 @@ from dataclasses import dataclass
 from random import Random
 from typing import NamedTuple
 
-DICE = 2**64  # as many seeds for what one act chooses
-REACTION_MOST = 3.0  # nobody takes longer than this many times their median
-STROKE_LATE_PART = 0.05  # of the evening: who waits for a moment does not miss it
+SEEDS = 2**64  # as many seeds for the choices within one act
+REACTION_MOST = 3.0  # a reaction takes at most this many times the median
+LATE_PART_MOST = 0.05  # of the run: a user who waits for a moment is at most this late
 
 AMOUNTS_FEN = (166, 188, 288, 520, 600, 666, 888, 999, 1314, 1688, 1888)
 SHARE_AMOUNTS_FEN = (10, 20, 66, 88, 100, 166)
 
 
 class Reaction(NamedTuple):
-    """How soon somebody reacts: the median in seconds, and the factor around it within which two thirds lie."""
+    """How soon a user reacts: the median in seconds, and the factor around it for two thirds of all times."""
 
     median_s: float
     spread: float
 
-    def draw_s(self, dice: Random) -> float:
-        """One time, in seconds. Reactions of people are skewed: seldom much faster, sometimes much slower."""
-        drawn_s = dice.lognormvariate(math.log(self.median_s), math.log(self.spread))
+    def draw_s(self, rng: Random) -> float:
+        """One time in seconds. Human reactions are skewed: seldom much faster, sometimes much slower."""
+        drawn_s = rng.lognormvariate(math.log(self.median_s), math.log(self.spread))
         return min(drawn_s, self.median_s * REACTION_MOST)
 
 
 @dataclass(frozen=True, slots=True)
 class Giving:
-    """What somebody sends: kinds by how often, totals of lucky and personal packets, amounts of one equal share."""
+    """What a user sends: weights of kinds, totals of lucky and personal packets, amounts of one equal share."""
 
     kinds: Mapping[str, float]
     amounts_fen: tuple[int, ...] = AMOUNTS_FEN
     share_amounts_fen: tuple[int, ...] = SHARE_AMOUNTS_FEN
-    shares: tuple[int, int] = (1, 10)  # least and most; never more than there are people
+    shares: tuple[int, int] = (1, 10)  # least and most, and at most the number of members
 
 
 @dataclass(frozen=True, slots=True)
 class Character:
-    """Habits. Times in seconds as (least, most), chances from 0 to 1, acts by how often they are chosen.
+    """Habits. Times are seconds as (least, most), chances are from 0 to 1, acts have weights.
 
-    Acts are those of user.ACTS.
+    The acts are those of acts.ACTS.
     """
 
     act_every_s: tuple[float, float]
     acts: Mapping[str, float]
-    reaction: Reaction  # between the appearance of a packet and the tap on it
-    taps: float = 0.95  # the chance that a packet is tapped at all
-    opens: float = 1.0  # … that what was tapped is opened, too
+    reaction: Reaction  # between the arrival of a packet and the tap on it
+    taps: float = 0.95  # the chance that a packet is tapped
+    opens: float = 1.0  # … that a tapped packet is opened
     opens_twice: float = 0.0
     looks: float = 0.3  # … that the open page is looked at first
     reads: float = 0.2  # … that the result page is looked at afterwards
-    passes_on: float = 0.0  # … that having had the best luck they send the next packet (接龙)
-    stroke: float | None = None  # the part of the evening at which they send one packet in any case
-    in_turn: bool = True  # acts less often in a large group
+    continues_chain: float = 0.0  # … that a user with the best luck sends the next packet (接龙)
+    sends_at: float | None = None  # the part of the run at which the user sends one packet in any case
+    slows_in_large_groups: bool = True
     away_s: tuple[float, float] = (0.3, 2.5)
     giving: Giving = Giving({"lucky": 6, "equal": 2, "personal": 2})
-    pocket_fen: int = 20_000
+    wallet_fen: int = 20_000
 
 
 AWAKE = Reaction(0.6, 1.8)
@@ -80,16 +80,16 @@ CHARACTERS: dict[str, Character] = {
         (10.0, 24.0),
         {"say": 4, "send": 1},
         Reaction(0.5, 1.5),
-        passes_on=0.75,
+        continues_chain=0.75,
         giving=Giving({"lucky": 1}, shares=(2, 3)),
     ),
     "bot": Character(NEVER, {}, Reaction(0.004, 1.5), taps=1.0, looks=0.0, reads=0.0),
     "greedy": Character(
-        (0.4, 1.2), {"snoop": 5, "send": 1}, Reaction(0.05, 1.5), taps=1.0, opens_twice=0.5, looks=0.0
+        (0.4, 1.2), {"try_foreign": 5, "send": 1}, Reaction(0.05, 1.5), taps=1.0, opens_twice=0.5, looks=0.0
     ),
-    "wanderer": Character((1.0, 3.0), {"say": 1, "send": 1, "tunnel": 1, "restart": 1}, AWAKE),
-    "onlooker": Character(NEVER, {}, AWAKE, taps=0.0),  # does nothing unless a scenario says so
-    "celebrant": Character((2.0, 6.0), {"say": 1}, Reaction(0.4, 1.5), stroke=0.5),
+    "wanderer": Character((1.0, 3.0), {"say": 1, "send": 1, "lose_network": 1, "restart": 1}, AWAKE),
+    "onlooker": Character(NEVER, {}, AWAKE, taps=0.0),  # acts only when a scenario makes it act
+    "celebrant": Character((2.0, 6.0), {"say": 1}, Reaction(0.4, 1.5), sends_at=0.5),
     "elder": Character((6.0, 16.0), {"send": 3, "say": 1}, DROWSY, giving=Giving({"personal": 3, "lucky": 1})),
     "colleague": Character((1.5, 4.0), {"say": 4, "send": 1}, AWAKE, giving=Giving({"equal": 2, "lucky": 1})),
     "boss": Character(
@@ -97,59 +97,59 @@ CHARACTERS: dict[str, Character] = {
         {"send": 1},
         DROWSY,
         taps=0.0,
-        in_turn=False,
+        slows_in_large_groups=False,
         giving=Giving({"equal": 9, "lucky": 1}, (8800, 18800), (200, 500, 666, 888), (10, 20)),
-        pocket_fen=1_000_000,
+        wallet_fen=1_000_000,
     ),
     "sponsor": Character(
         (1.0, 2.0),
         {"send": 1},
         AWAKE,
         taps=0.0,
-        in_turn=False,
+        slows_in_large_groups=False,
         giving=Giving({"lucky": 1}, (28800, 58800, 88800), shares=(30, 60)),
-        pocket_fen=2_000_000,
+        wallet_fen=2_000_000,
     ),
 }
 
 
 class Step(NamedTuple):
-    """One act of a plan: when, which, and the seed of all that it chooses by itself."""
+    """One act of a plan: when, which one, and the seed for the choices within it."""
 
     at_s: float
     act: str
-    dice: int
+    seed: int
 
 
-def plan(character: Character, dice: Random, seconds: float, pace: float = 1.0) -> Iterator[Step]:
-    """What somebody does of their own accord within `seconds`; `pace` stretches the time between two acts.
+def plan(character: Character, rng: Random, seconds: float, pace: float = 1.0) -> Iterator[Step]:
+    """What a user does unasked within `seconds`; `pace` stretches the time between two acts.
 
-    Drawn as it is read, so that an evening may be as long as one likes.
+    The steps are drawn while they are read, so a run may be of any length.
     """
-    steps = heapq.merge(_strokes(character, Random(dice.randrange(DICE)), seconds), _habit(character, dice, pace))
+    steps = heapq.merge(_fixed_send(character, Random(rng.randrange(SEEDS)), seconds), _acts(character, rng, pace))
     for step in steps:
         if step.at_s >= seconds:
             break
         yield step
 
 
-def _strokes(character: Character, dice: Random, seconds: float) -> Iterator[Step]:
-    if character.stroke is not None:
-        late_s = min(character.reaction.draw_s(dice), STROKE_LATE_PART * seconds)
-        yield Step(character.stroke * seconds + late_s, "send", dice.randrange(DICE))
+def _fixed_send(character: Character, rng: Random, seconds: float) -> Iterator[Step]:
+    if character.sends_at is not None:
+        late_s = min(character.reaction.draw_s(rng), LATE_PART_MOST * seconds)
+        yield Step(character.sends_at * seconds + late_s, "send", rng.randrange(SEEDS))
 
 
-def _habit(character: Character, dice: Random, pace: float) -> Iterator[Step]:
+def _acts(character: Character, rng: Random, pace: float) -> Iterator[Step]:
     least_s, most_s = character.act_every_s
-    at_s = dice.uniform(0.0, most_s) * pace  # the first act at any time: nobody acts in step
+    at_s = rng.uniform(0.0, most_s) * pace  # the first act at a random time: users do not act in step
     while character.acts:
-        (act,) = dice.choices(list(character.acts), list(character.acts.values()))
-        yield Step(at_s, act, dice.randrange(DICE))
-        at_s += dice.uniform(least_s, most_s) * pace
+        (act,) = rng.choices(list(character.acts), list(character.acts.values()))
+        yield Step(at_s, act, rng.randrange(SEEDS))
+        at_s += rng.uniform(least_s, most_s) * pace
 
 
 class Response(NamedTuple):
-    """How one packet is met: whether and how soon it is tapped, and what follows the tap."""
+    """The reaction to one packet: whether and how soon it is tapped, and what follows the tap."""
 
     taps: bool
     after_s: float
@@ -159,8 +159,8 @@ class Response(NamedTuple):
     reads: bool
 
 
-def respond(character: Character, dice: Random) -> Response:
-    """How the next packet is met that appears before somebody."""
-    after_s = character.reaction.draw_s(dice)
+def respond(character: Character, rng: Random) -> Response:
+    """The reaction to the next packet that a user receives."""
+    after_s = character.reaction.draw_s(rng)
     chances = (character.looks, character.opens, character.opens_twice, character.reads)
-    return Response(dice.random() < character.taps, after_s, *(dice.random() < chance for chance in chances))
+    return Response(rng.random() < character.taps, after_s, *(rng.random() < chance for chance in chances))

@@ -1,4 +1,4 @@
-"""The shapes that evenings have: what is expected of one, what was seen, and whether it holds."""
+"""What each scenario expects of its run: the shape that its users' habits should give it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from client_sim.sim.books import Order, PacketBook
 from client_sim.sim.crowd import Crowd
 from client_sim.sim.summary import Expectation
 
-STROKE_S = 2.0
-STROKE_PART = 0.8
+MIDNIGHT_S = 2.0
+MIDNIGHT_PART = 0.8
 EQUAL_PART = 0.6
 BOSS_PART = 0.5
 PERSONAL_PART = 0.15
@@ -19,104 +19,103 @@ CHAIN_LEAST = 3
 BOTS_FIRST_PART = 0.8
 LARGE_SHARES = 20
 
-Look = Callable[[Crowd], Expectation]
+Check = Callable[[Crowd], Expectation]
 
 
-def a_lucky_packet_is_finished(crowd: Crowd) -> Expectation:
-    """There is one to look at, and its seed to be checked."""
+def lucky_packet_is_finished(crowd: Crowd) -> Expectation:
+    """There is one whose result list can be shown and whose seed can be checked."""
     finished = [book for book in crowd.witness.finished() if book.order is not None and book.order.kind == "lucky"]
     return Expectation("a lucky packet is finished", f"{len(finished):,}", bool(finished))
 
 
 def every_share_is_won(crowd: Crowd) -> Expectation:
-    """Exactly as many win as there are shares, and together they have the total."""
-    given = _given(crowd)
-    full = sum(len(book.shares) == order.shares and book.claimed_fen == order.total_fen for order, book in given)
-    seen = f"so in {full:,} packets of {len(given):,}"
-    return Expectation("all shares are won, and are the total", seen, 0 < full == len(given))
+    """Of each packet, as many users win as there are shares, and together they get the total."""
+    sent = _sent(crowd)
+    full = sum(len(book.shares) == order.shares and book.claimed_fen == order.total_fen for order, book in sent)
+    seen = f"true for {full:,} of {len(sent):,} packets"
+    return Expectation("all shares are won and add up to the total", seen, 0 < full == len(sent))
 
 
-def somebody_is_denied(crowd: Crowd) -> Expectation:
-    """Who tries what is not theirs is denied."""
+def foreign_open_is_denied(crowd: Crowd) -> Expectation:
+    """Users who try packets of others are denied."""
     denied = crowd.witness.answers["not_allowed"]
-    return Expectation("somebody tries what is not theirs and is denied", f"{denied:,} times", denied > 0)
+    return Expectation("users try packets of others and are denied", f"{denied:,} times", denied > 0)
 
 
-def somebody_returns(crowd: Crowd) -> Expectation:
-    """People were away; that they missed nothing is checked in every scenario."""
+def users_return(crowd: Crowd) -> Expectation:
+    """Users were offline. That they missed nothing is checked in every scenario."""
     returns = crowd.returns()
-    return Expectation("somebody is away and comes back", f"{returns:,} times", returns > 0)
+    return Expectation("users go offline and come back", f"{returns:,} times", returns > 0)
 
 
-def packets_come_at_the_stroke(crowd: Crowd) -> Expectation:
-    """Nearly all packets fall into one moment, by the server's clock."""
-    posted_ms = sorted(book.posted.at_ms for _, book in _given(crowd) if book.posted is not None)
-    ends = (bisect_right(posted_ms, at_ms + STROKE_S * 1000) for at_ms in posted_ms)
+def packets_come_at_midnight(crowd: Crowd) -> Expectation:
+    """Nearly all packets are sent at one moment, by the server's clock."""
+    posted_ms = sorted(book.posted.at_ms for _, book in _sent(crowd) if book.posted is not None)
+    ends = (bisect_right(posted_ms, at_ms + MIDNIGHT_S * 1000) for at_ms in posted_ms)
     most = max((end - first for first, end in enumerate(ends)), default=0)
-    return _part(f"of packets are sent within {STROKE_S:.0f} s", STROKE_PART, most, len(posted_ms))
+    return _part(f"of packets are sent within {MIDNIGHT_S:.0f} s", MIDNIGHT_PART, most, len(posted_ms))
 
 
 def most_packets_are_equal(crowd: Crowd) -> Expectation:
-    """The boss gives everybody the same."""
-    kinds = [order.kind for order, _ in _given(crowd)]
+    """Bosses send equal packets."""
+    kinds = [order.kind for order, _ in _sent(crowd)]
     return _part("of packets are equal ones", EQUAL_PART, kinds.count("equal"), len(kinds))
 
 
 def bosses_give_most(crowd: Crowd) -> Expectation:
     """Counted in fen."""
-    orders = [order for order, _ in _given(crowd)]
+    orders = [order for order, _ in _sent(crowd)]
     by_bosses = sum(order.total_fen for order in orders if crowd.user(order.sender_id).character_name == "boss")
     return _part("of fen come from bosses", BOSS_PART, by_bosses, sum(order.total_fen for order in orders))
 
 
-def people_talk_more_than_they_give(crowd: Crowd) -> Expectation:
-    """As everybody hears it."""
+def more_texts_than_packets(crowd: Crowd) -> Expectation:
+    """Counted in pushes."""
     texts, packets = (crowd.witness.pushes[kind] for kind in ("TextPosted", "PacketPosted"))
-    return Expectation("more texts are heard than packets", f"{texts:,} and {packets:,}", texts > packets)
+    return Expectation("users receive more texts than packets", f"{texts:,} and {packets:,}", texts > packets)
 
 
 def some_packets_are_personal(crowd: Crowd) -> Expectation:
-    """From one to another."""
-    kinds = [order.kind for order, _ in _given(crowd)]
+    """From one user to another."""
+    kinds = [order.kind for order, _ in _sent(crowd)]
     return _part("of packets are personal", PERSONAL_PART, kinds.count("personal"), len(kinds))
 
 
 def packets_come_in_chains(crowd: Crowd) -> Expectation:
-    """接龙: whoever has the best luck sends the next, and so on."""
-    longest = max((_chain(book) for _, book in _given(crowd)), default=0)
-    return Expectation(f"a 接龙 of ≥ {CHAIN_LEAST} packets", f"one of {longest}", longest >= CHAIN_LEAST)
+    """接龙: the user with the best luck sends the next packet, and so on."""
+    longest = max((_chain_length(book) for _, book in _sent(crowd)), default=0)
+    return Expectation(f"a chain (接龙) of ≥ {CHAIN_LEAST} packets", f"one of {longest}", longest >= CHAIN_LEAST)
 
 
-def one_gives_to_many(crowd: Crowd) -> Expectation:
+def one_sender_for_many(crowd: Crowd) -> Expectation:
     """All packets come from the sponsor, and have many shares."""
-    orders = [order for order, _ in _given(crowd)]
-    givers, wanted = (
-        len({order.sender_id for order in orders}),
-        min(LARGE_SHARES, len(crowd.users) // len(crowd.groups)),
-    )
+    orders = [order for order, _ in _sent(crowd)]
+    senders = len({order.sender_id for order in orders})
+    wanted = min(LARGE_SHARES, len(crowd.users) // len(crowd.groups))
     least = min((order.shares for order in orders), default=0)
-    seen = f"{givers:,} in {len(crowd.groups):,}, ≥ {least:,}"
-    return Expectation(f"one gives, ≥ {wanted} shares", seen, givers == len(crowd.groups) and least >= wanted)
+    seen = f"{senders:,} in {len(crowd.groups):,}, ≥ {least:,}"
+    holds = senders == len(crowd.groups) and least >= wanted
+    return Expectation(f"one sender in each group, ≥ {wanted} shares", seen, holds)
 
 
 def bots_come_first(crowd: Crowd) -> Expectation:
-    """Few as they are, they have nearly all first places."""
-    firsts = [who for _, book in _given(crowd) for who, share in book.shares.items() if share.index == 0]
+    """A few bots take nearly all first shares."""
+    firsts = [user_id for _, book in _sent(crowd) for user_id, share in book.shares.items() if share.index == 0]
     by_bots = sum(crowd.user(user_id).character_name == "bot" for user_id in firsts)
     bots = sum(user.character_name == "bot" for user in crowd.users)
-    what = f"of first places go to {bots:,} bots of {len(crowd.users):,}"
+    what = f"of first shares go to {bots:,} bots of {len(crowd.users):,} users"
     return _part(what, BOTS_FIRST_PART, by_bots, len(firsts))
 
 
-class Given(NamedTuple):
+class SentPacket(NamedTuple):
     """A packet whose send was acknowledged."""
 
     order: Order
     book: PacketBook
 
 
-def _given(crowd: Crowd) -> list[Given]:
-    return [Given(book.order, book) for book in crowd.witness.packets.values() if book.order is not None]
+def _sent(crowd: Crowd) -> list[SentPacket]:
+    return [SentPacket(book.order, book) for book in crowd.witness.packets.values() if book.order is not None]
 
 
 def _part(what: str, least: float, number: int, of: int) -> Expectation:
@@ -124,7 +123,7 @@ def _part(what: str, least: float, number: int, of: int) -> Expectation:
     return Expectation(f"≥ {least:.0%} {what}", f"{part:.0%} of {of:,}", part >= least)
 
 
-def _chain(book: PacketBook | None) -> int:
+def _chain_length(book: PacketBook | None) -> int:
     length = 0
     while book is not None:
         length, book = length + 1, book.follows

@@ -1,4 +1,4 @@
-"""Latencies as an HDR histogram: three digits anywhere between 1 µs and 10 minutes, in constant memory."""
+"""Latencies as an HDR histogram: three digits of precision from 1 µs to 10 minutes, in constant memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DIGITS = 3
 
 
 class Histogram:
-    """Counts values in milliseconds; what is outside the range counts at its ends."""
+    """Counts values in milliseconds; a value outside the range counts at its nearest end."""
 
     __slots__ = ("_hdr",)
 
@@ -22,7 +22,7 @@ class Histogram:
 
     @classmethod
     def of(cls, values_ms: Iterable[float]) -> Self:
-        """All these values."""
+        """A histogram of these values."""
         histogram = cls()
         for value_us, times in Counter(round(value_ms * 1000) for value_ms in values_ms).items():
             histogram._record_us(value_us, times)
@@ -30,13 +30,13 @@ class Histogram:
 
     @classmethod
     def decoded(cls, text: str) -> Self:
-        """What `encoded` wrote."""
+        """The histogram that `encoded` wrote."""
         histogram = cls()
         histogram._hdr.decode_and_add(text.encode())
         return histogram
 
     def encoded(self) -> str:
-        """As text, for another process."""
+        """The histogram as text, for another process."""
         return str(self._hdr.encode().decode())
 
     def record(self, value_ms: float) -> None:
@@ -47,7 +47,7 @@ class Histogram:
         self._hdr.record_value(min(max(value_us, 1), MOST_US), times)
 
     def add(self, other: Histogram) -> None:
-        """Count everything that another one has counted."""
+        """Add the counts of another histogram."""
         self._hdr.add(other._hdr)
 
     @property
@@ -57,14 +57,14 @@ class Histogram:
 
     @property
     def most_ms(self) -> float:
-        """The highest value; 0 if there are none."""
+        """The highest value; 0 without values."""
         return float(self._hdr.get_max_value()) / 1000
 
     def percentile(self, percent: float) -> float:
-        """A value in ms that `percent` of all values do not exceed, at most 0.1 % too high; 0 if there are none."""
+        """The value in ms that `percent` of all values do not exceed, at most 0.1 % too high; 0 without values."""
         return self.percentiles([percent])[percent]
 
     def percentiles(self, percents: Sequence[float]) -> Mapping[float, float]:
-        """The same for several, in one pass."""
+        """Several percentiles, in one pass."""
         found = self._hdr.get_percentile_to_value_dict(percents) if self.count else {}
         return {percent: found.get(percent, 0) / 1000 for percent in percents}

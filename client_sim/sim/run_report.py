@@ -1,4 +1,4 @@
-"""How an evening went, in tables: what was sent and answered, one packet in full, its shape, and the verdict."""
+"""The report of a run, in tables: packets, answers, one packet in full, expectations, and the verdict."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from client_sim.money import yuan
+from client_sim.sdk.money import yuan
 from client_sim.sim.books import PacketBook
 from client_sim.sim.crowd import Crowd
 from client_sim.sim.sim_context import KIND_NAMES, name_of
@@ -22,34 +22,34 @@ BAR_WIDTH = 24
 RED, GOLD, DIM = "red", "bold yellow", "dim"
 
 ANSWERS = {
-    "ticket": "tapped, and left unopened",
+    "ticket": "tapped, not opened",
     "won": "opened a share",
-    "claimed": "had opened it before",
-    "gone": "手慢了,红包派完了",
+    "claimed": "opened it before",
+    "gone": "手慢了，红包派完了",
     "expired": "该红包已超过24小时",
-    "busy": "would have to wait",
-    "not_allowed": "tried what was not theirs",
+    "busy": "had to wait",
+    "not_allowed": "tried a packet of others",
 }
 REFUSALS = {
-    "client_closed": "went offline before the answer",
-    "connection_lost": "lost the connection before the answer",
-    "timed_out": "no answer in time",
-    "not_enough_money": "the wallet held less than that",
-    "rate_limited": "asked too often",
+    "client_closed": "went offline before the reply",
+    "connection_lost": "lost the connection before the reply",
+    "timed_out": "no reply in time",
+    "not_enough_money": "not enough money in the wallet",
+    "rate_limited": "too many requests per second",
 }
 
 
 def report(crowd: Crowd, summary: Summary) -> RenderableType:
-    """Everything there is to tell in the end."""
+    """The whole report."""
     parts: list[RenderableType] = [Text(), kinds_table(crowd.witness), Text(), answers_table(crowd.witness), Text()]
     best = crowd.best_packet()
     if best is not None:
-        parts += [result_list(best, crowd.town.guests), Text()]
-    return Group(*parts, shapes_table(summary.shapes), Text(), verdict(summary))
+        parts += [result_list(best, crowd.context.guests), Text()]
+    return Group(*parts, expectations_table(summary.expectations), Text(), verdict(summary))
 
 
 def kinds_table(witness: Witness) -> Table:
-    """The packets by kind."""
+    """Totals of the packets, by kind."""
     table = _table("packets", "kind")
     for head in ("sent", "shares", "opened", "total 元", "opened 元"):
         table.add_column(head, justify="right")
@@ -70,7 +70,7 @@ def kinds_table(witness: Witness) -> Table:
 
 
 def answers_table(witness: Witness) -> Table:
-    """What the users were told when they tapped and opened, and what was refused."""
+    """The answers to taps and opens, and the refusals."""
     table = _table("answers", "answer")
     table.add_column("times", justify="right")
     table.add_column("")
@@ -78,7 +78,7 @@ def answers_table(witness: Witness) -> Table:
         if witness.answers[answer]:
             table.add_row(answer, f"{witness.answers[answer]:,}", Text(meaning, DIM))
     for name, times in sorted(witness.refusals.items()):
-        table.add_row(name, f"{times:,}", Text(REFUSALS.get(name, "refused for the moment"), DIM))
+        table.add_row(name, f"{times:,}", Text(REFUSALS.get(name, "refused for now"), DIM))
     return table
 
 
@@ -89,9 +89,9 @@ def _table(title: str, first: str) -> Table:
 
 
 def result_list(book: PacketBook, guests: Mapping[int, str]) -> RenderableType:
-    """A finished lucky packet as its result page: who, how much, how soon, and whose luck was best.
+    """A finished lucky packet like its result page: users, amounts, times, and the best luck.
 
-    `guests`: the names of those who are not of the crowd.
+    `guests`: the names of users who are not part of the crowd.
     """
     lines = _lines(book)
     best = max(lines, key=lambda line: (line.amount_fen, -line.index))
@@ -105,7 +105,7 @@ def result_list(book: PacketBook, guests: Mapping[int, str]) -> RenderableType:
     for line in shown:
         bar = Bar(best.amount_fen, 0, line.amount_fen, width=BAR_WIDTH, color="yellow" if line is best else RED)
         luck = Text("手气最佳", GOLD) if line is best else Text()
-        amount = Text(f"{yuan(line.amount_fen)} 元", GOLD if line is best else "")
+        amount = Text(f"{yuan(line.amount_fen)}元", GOLD if line is best else "")
         name = guests.get(line.user_id) or name_of(line.user_id)
         table.add_row(str(line.user_id), name, amount, bar, Text(line.when, DIM), luck)
     rest = len(lines) - len(shown)
@@ -114,7 +114,7 @@ def result_list(book: PacketBook, guests: Mapping[int, str]) -> RenderableType:
 
 @dataclass(frozen=True, slots=True)
 class ReportLine:
-    """One line of a result list. `when` is empty if the times were not revealed."""
+    """One line of a result list. `when` is empty if the proof, which has the times, is missing."""
 
     user_id: int
     amount_fen: int
@@ -137,13 +137,13 @@ def _headline(book: PacketBook) -> Text:
     assert book.order is not None
     assert book.finished is not None
     return Text.assemble(
-        (f"{name_of(book.order.sender_id)} 的{KIND_NAMES[book.order.kind]}  ", f"bold {RED}"),
-        f"{book.order.shares}个红包共{yuan(book.order.total_fen)}元,{_spoken(book.finished.took_ms)}被抢光",
+        (f"{name_of(book.order.sender_id)}的{KIND_NAMES[book.order.kind]}  ", f"bold {RED}"),
+        f"{book.order.shares}个红包共{yuan(book.order.total_fen)}元，{_spoken(book.finished.took_ms)}被抢光",
     )
 
 
 def _spoken(took_ms: int) -> str:
-    """A time as a person would say it, to the nearest second, minute or hour, and at least a second."""
+    """A time in Chinese, rounded to seconds, minutes or hours, at least one second."""
     amount = max(1, (took_ms + 500) // 1000)
     for unit in ("秒", "分钟"):
         if amount < 60:
@@ -152,21 +152,21 @@ def _spoken(took_ms: int) -> str:
     return f"{amount}小时"
 
 
-def shapes_table(shapes: list[Expectation]) -> Table:
-    """What the scenario should look like, and what it did look like."""
+def expectations_table(expectations: list[Expectation]) -> Table:
+    """What was expected, what was seen, and whether it holds."""
     table = Table.grid(padding=(0, 2, 0, 0))
-    for shape in shapes:
-        mark = Text("✓", "bold green") if shape.holds else Text("✗", f"bold {RED}")
-        table.add_row(Text("expected", DIM), shape.expected, Text("seen", DIM), shape.seen, mark)
+    for one in expectations:
+        mark = Text("✓", "bold green") if one.holds else Text("✗", f"bold {RED}")
+        table.add_row(Text("expected", DIM), one.expected, Text("seen", DIM), one.seen, mark)
     return table
 
 
 def verdict(summary: Summary) -> RenderableType:
-    """Whether all of it can be true, and if not, why not."""
+    """Whether everything that users were told can be true, and if not, why."""
     checked = f"{summary.revealed:,} of {summary.finished:,} finished packets revealed their seed"
     if not summary.contradictions and not summary.failures:
         return Text.assemble(
-            ("✔ ", "bold green"), f"{checked}; every share recomputed, and nobody was told anything that is not so"
+            ("✔ ", "bold green"), f"{checked}; every share was recomputed; no answer contradicts another"
         )
     lines = [Text.assemble(("✘ ", f"bold {RED}"), one) for one in (*summary.contradictions, *summary.failures)]
     return Group(Text(checked), *lines)

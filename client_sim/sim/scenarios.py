@@ -1,4 +1,4 @@
-"""The evenings that a crowd can have, by name, each with the shapes that it should have (see shapes)."""
+"""The scenarios, by name: how many users with which habits, the course of the run, and what is expected of it."""
 
 from __future__ import annotations
 
@@ -6,115 +6,115 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
-from client_sim.sim import expectations
+from client_sim.sim import expectations, steps
 from client_sim.sim.crowd import EVERYDAY, Crowd, Habits
-from client_sim.sim.expectations import Look
+from client_sim.sim.expectations import Check
 from client_sim.sim.summary import Summary
 
 RUSH_FEN_PER_SHARE = 100
-RUSH_PEOPLE_PER_SHARE = 4
+RUSH_MEMBERS_PER_SHARE = 4
 RUSH_PAUSE_S = 1.0
 
 
-async def as_they_are(crowd: Crowd) -> None:
-    """Everybody follows their habits."""
-    await crowd.live()
-    await crowd.wind_down()
+async def _live(crowd: Crowd) -> None:
+    """All users follow their habits."""
+    await steps.live(crowd)
+    await steps.wind_down(crowd)
 
 
-async def an_evening(crowd: Crowd) -> None:
-    """Everybody follows their habits, and there is a packet to look at in the end."""
-    await as_they_are(crowd)
-    await crowd.farewell()
+async def _live_and_finish(crowd: Crowd) -> None:
+    """All users follow their habits, and at the end there is a finished packet to show."""
+    await _live(crowd)
+    await steps.ensure_finished_packet(crowd)
 
 
-async def a_rush(crowd: Crowd) -> None:
-    """One lucky packet after the other in the largest group, opened by all members in the same moment.
+async def _rush(crowd: Crowd) -> None:
+    """One lucky packet after another to the largest group. All members open each one at the same moment.
 
-    There is a share for every fourth.
+    One member in four gets a share.
     """
     group = crowd.largest_group()
-    shares = max(1, len(group.member_ids) // RUSH_PEOPLE_PER_SHARE)
+    shares = max(1, len(group.member_ids) // RUSH_MEMBERS_PER_SHARE)
     loop = asyncio.get_running_loop()
     crowd.begin("rushing")
     while True:
-        await crowd.rain(group, shares * RUSH_FEN_PER_SHARE, shares)
+        await steps.send_and_open_together(crowd, group, shares * RUSH_FEN_PER_SHARE, shares)
         if loop.time() + RUSH_PAUSE_S > crowd.ends_at:
             break
         await asyncio.sleep(RUSH_PAUSE_S)
-    await crowd.wind_down()
+    await steps.wind_down(crowd)
 
 
 class Scenario(NamedTuple):
-    """What a scenario is about, its usual size, the people it needs, the shapes it should have, and its course."""
+    """What it is about, its usual size, the weights of its characters, what is expected, and its course."""
 
     about: str
     users: int
     groups: int
     seconds: float
     habits: Habits
-    shapes: tuple[Look, ...]
-    owners: str = ""  # the character of who owns a group; "" is anybody
-    course: Callable[[Crowd], Awaitable[None]] = as_they_are
+    checks: tuple[Check, ...]
+    owners: str = ""  # the character of group owners; "" is any
+    course: Callable[[Crowd], Awaitable[None]] = _live
 
 
 SCENARIOS: dict[str, Scenario] = {
     "crowd": Scenario(
-        "an evening in a few groups, all sorts of people",
+        "a few groups of users with mixed habits",
         *(60, 4, 20),
         EVERYDAY,
-        (expectations.a_lucky_packet_is_finished,),
-        course=an_evening,
+        (expectations.lucky_packet_is_finished,),
+        course=_live_and_finish,
     ),
     "rush": Scenario(
-        "one packet to a big group, everybody opens at once",
+        "one packet to a large group, all members open it at once",
         *(400, 1, 10),
         {"onlooker": 1},
         (expectations.every_share_is_won,),
-        course=a_rush,
+        course=_rush,
     ),
     "greedy": Scenario(
-        "people who open twice and try what is not theirs",
+        "users who open twice and try packets of others",
         *(60, 4, 20),
         {"greedy": 8, "normal": 4},
-        (expectations.a_lucky_packet_is_finished, expectations.somebody_is_denied),
-        course=an_evening,
+        (expectations.lucky_packet_is_finished, expectations.foreign_open_is_denied),
+        course=_live_and_finish,
     ),
     "offline": Scenario(
-        "people who come and go, and catch up",
+        "users who go offline, come back and catch up",
         *(60, 4, 20),
         {"wanderer": 8, "normal": 3, "sleeper": 1},
-        (expectations.a_lucky_packet_is_finished, expectations.somebody_returns),
-        course=an_evening,
+        (expectations.lucky_packet_is_finished, expectations.users_return),
+        course=_live_and_finish,
     ),
     "new_year": Scenario(
-        "it is quiet, and at midnight everybody sends",
+        "it is quiet, and at midnight all users send",
         *(100, 8, 20),
         {"celebrant": 1},
-        (expectations.packets_come_at_the_stroke, expectations.people_talk_more_than_they_give),
+        (expectations.packets_come_at_midnight, expectations.more_texts_than_packets),
     ),
     "office": Scenario(
-        "bosses give the same to everybody, everybody talks",
+        "bosses send equal packets to all, colleagues talk",
         *(60, 4, 20),
         {"talker": 6, "colleague": 3, "fast": 1},
         (
             expectations.most_packets_are_equal,
             expectations.bosses_give_most,
-            expectations.people_talk_more_than_they_give,
+            expectations.more_texts_than_packets,
         ),
         owners="boss",
     ),
     "family": Scenario(
-        "small groups, personal packets, and who has the best luck sends the next",
+        "small groups, personal packets, and the best luck sends the next packet",
         *(40, 8, 20),
         {"chain": 5, "elder": 3, "sleeper": 1},
         (expectations.packets_come_in_chains, expectations.some_packets_are_personal),
     ),
     "campaign": Scenario(
-        "one gives to many, and bots are among them",
+        "one sender gives to many users, some of them bots",
         *(120, 1, 20),
         {"bot": 1, "fast": 3, "talker": 4, "sleeper": 4},
-        (expectations.one_gives_to_many, expectations.bots_come_first),
+        (expectations.one_sender_for_many, expectations.bots_come_first),
         owners="sponsor",
     ),
 }
@@ -131,10 +131,10 @@ def prepare(
     seed: int,
     pace: float = 1.0,
 ) -> Crowd:
-    """The crowd of a scenario, of its usual size where no other is given; nothing runs yet.
+    """The crowd of a scenario, with the scenario's size where none is given; nothing runs yet.
 
     `mint` makes the token of a user id; 0 is the chat backend. Raises KeyError for an unknown name, ValueError for
-    numbers that do not fit together.
+    numbers that are not possible together.
     """
     scenario = SCENARIOS[name]
     return Crowd(
@@ -151,22 +151,22 @@ def prepare(
 
 
 async def perform(name: str, crowd: Crowd) -> Summary:
-    """Run a scenario to its end. A failure on the way ends it early, and is in the summary.
+    """Run a scenario to its end. An error during the run ends it early and is in the summary.
 
-    Raises ClientError if the crowd cannot even gather: no server there, or one that takes no money from us.
+    Raises ClientError if the crowd cannot connect or get money.
     """
     try:
-        await crowd.gather()
+        await steps.gather(crowd)
         await _run(name, crowd)
     finally:
-        await crowd.leave()
+        await steps.leave(crowd)
     return crowd.summary()
 
 
 async def _run(name: str, crowd: Crowd) -> None:
     try:
         await SCENARIOS[name].course(crowd)
-        await crowd.check()
-        crowd.shapes = [look(crowd) for look in SCENARIOS[name].shapes]
+        await steps.check(crowd)
+        crowd.expectations = [check(crowd) for check in SCENARIOS[name].checks]
     except Exception as error:
-        crowd.witness.has_failed(name, error)
+        crowd.witness.record_failure(name, error)

@@ -1,8 +1,8 @@
-"""What a person sees of a crowd: a live picture while it runs, and the story in tables when it is over.
+"""A crowd on the screen: a live picture during the run, the report after it.
 
     summary = await present("crowd", crowd)
 
-On a terminal the picture is redrawn in place; into a file or a pipe goes one line every two seconds.
+On a terminal the picture is redrawn in place; a file or a pipe gets one line every two seconds.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from client_sim.money import yuan
+from client_sim.sdk.money import yuan
 from client_sim.sim import run_report, scenarios
 from client_sim.sim.crowd import Crowd
 from client_sim.sim.run_report import DIM, GOLD, RED
@@ -32,7 +32,7 @@ OTHER_LINES = 11  # of the picture; it must not be higher than the terminal
 
 
 class Sample(NamedTuple):
-    """How much had happened at one moment."""
+    """The counts at one moment."""
 
     at_s: float
     opens: int
@@ -40,7 +40,7 @@ class Sample(NamedTuple):
 
 
 class Picture:
-    """The numbers of a crowd at this moment; rates are those of the last second or so."""
+    """The figures of a crowd at this moment; rates are averages over about the last second."""
 
     def __init__(self, name: str, crowd: Crowd) -> None:
         self.name = name
@@ -62,43 +62,43 @@ class Picture:
         return (now.opens - before.opens) / passed_s, (now.pushes - before.pushes) / passed_s
 
     def in_flight_fen(self) -> int:
-        """What was sent and nobody has opened yet, in fen."""
+        """What was sent and is not opened yet, in fen."""
         return sum(row.total_fen - row.claimed_fen for row in self.crowd.witness.by_kind())
 
     @property
     def elapsed_s(self) -> float:
-        """Since the first moment."""
+        """Since the picture was made."""
         return time.monotonic() - self._began_s
 
     def facts(self) -> list[tuple[str, str]]:
-        """What is worth knowing, in pairs of a word and what to say about it."""
+        """Pairs of a name and its figures."""
         crowd, witness = self.crowd, self.crowd.witness
         rows = witness.by_kind()
         sent, total_fen = sum(row.sent for row in rows), sum(row.total_fen for row in rows)
         opens, pushes = self.rates()
         p50_ms, p99_ms = witness.open_ms.percentile(50), witness.open_ms.percentile(99)
         return [
-            ("people", f"{crowd.connected} of {len(crowd.users)} online, in {len(crowd.groups)} groups"),
-            ("packets", f"{sent:,} sent, {len(witness.finished()):,} opened to the last share"),
+            ("users", f"{crowd.connected} of {len(crowd.users)} online, in {len(crowd.groups)} groups"),
+            ("packets", f"{sent:,} sent, {len(witness.finished()):,} finished"),
             ("opens", f"{opens:,.0f}/s, p50 {p50_ms:.1f} ms, p99 {p99_ms:.1f} ms"),
             ("pushes", f"{pushes:,.0f}/s, {witness.pushes.total():,} so far"),
-            ("money", f"{yuan(total_fen)} 元 sent, {yuan(self.in_flight_fen())} 元 in flight"),
+            ("money", f"{yuan(total_fen)}元 sent, {yuan(self.in_flight_fen())}元 in flight"),
         ]
 
     def line(self) -> str:
-        """All of it in one line."""
+        """The figures in one line."""
         crowd, open_ms = self.crowd, self.crowd.witness.open_ms
         opens, pushes = self.rates()
-        last = crowd.town.ticker[-1] if crowd.town.ticker else ""
+        last = crowd.context.ticker[-1] if crowd.context.ticker else ""
         return (
             f"{self.elapsed_s:5.1f} s  {crowd.phase}: {crowd.connected} online, "
             f"{len(crowd.witness.packets)} packets, {opens:.0f} opens/s, p50 {open_ms.percentile(50):.1f} ms, "
             f"p99 {open_ms.percentile(99):.1f} ms, {pushes:.0f} pushes/s, "
-            f"{yuan(self.in_flight_fen())} 元 in flight  {last}"
+            f"{yuan(self.in_flight_fen())}元 in flight  {last}"
         )
 
     def panel(self, height: int) -> Panel:
-        """All of it as a picture of at most `height` lines."""
+        """The figures and the ticker, in at most `height` lines."""
         facts = Table.grid(padding=(0, 2))
         for word, said in self.facts():
             facts.add_row(Text(word, DIM), said)
@@ -118,10 +118,10 @@ class Picture:
         )
 
     def _ticker(self, lines: int) -> list[Text]:
-        """The last events, oldest first, always the same number of lines."""
-        last = [Text(line, no_wrap=True, overflow="ellipsis") for line in list(self.crowd.town.ticker)[-lines:]]
+        """The last events, oldest first, padded to this number of lines."""
+        last = [Text(line, no_wrap=True, overflow="ellipsis") for line in list(self.crowd.context.ticker)[-lines:]]
         for line in last:
-            line.highlight_regex(r"[\d.,]+ 元|手气最佳", GOLD)
+            line.highlight_regex(r"[\d.,]+元|手气最佳", GOLD)
         return last + [Text()] * (lines - len(last))
 
     def _done_s(self) -> float:
@@ -129,37 +129,37 @@ class Picture:
 
     def _time(self) -> str:
         left_s = self.crowd.left_s
-        return f"{self.elapsed_s:.0f} s gone, {left_s:.0f} s left" if left_s else self.crowd.phase
+        return f"{self.elapsed_s:.0f} s passed, {left_s:.0f} s left" if left_s else self.crowd.phase
 
 
 async def present(name: str, crowd: Crowd, console: Console | None = None) -> Summary:
-    """Run a scenario (see scenarios.prepare) while showing it, then tell how it went. Raises as `perform` does."""
+    """Run a scenario (see scenarios.prepare) and show it, then print the report. Raises as `perform` does."""
     console = console or Console()
     console.print(f"seed {crowd.seed}", style=DIM)
-    playing = asyncio.create_task(scenarios.perform(name, crowd))
+    running = asyncio.create_task(scenarios.perform(name, crowd))
     try:
-        await (_draw if console.is_terminal else _log)(Picture(name, crowd), playing, console)
-        summary = await playing
+        await (_draw if console.is_terminal else _log)(Picture(name, crowd), running, console)
+        summary = await running
     finally:
-        playing.cancel()
-        await asyncio.wait([playing])  # everybody leaves, also when the person has seen enough
-    tell(console, crowd, summary)
+        running.cancel()
+        await asyncio.wait([running])  # all users disconnect, also after Ctrl-C
+    print_report(console, crowd, summary)
     return summary
 
 
-def tell(console: Console, crowd: Crowd, summary: Summary) -> None:
-    """How it went."""
+def print_report(console: Console, crowd: Crowd, summary: Summary) -> None:
+    """Print the report."""
     console.print(run_report.report(crowd, summary), width=min(console.width, WIDTH_MOST))
 
 
-async def _draw(picture: Picture, playing: asyncio.Task[Summary], console: Console) -> None:
+async def _draw(picture: Picture, running: asyncio.Task[Summary], console: Console) -> None:
     with Live(console=console, auto_refresh=False, transient=True) as live:
-        while not playing.done():
+        while not running.done():
             live.update(picture.panel(console.height), refresh=True)
-            await asyncio.wait([playing], timeout=FRAME_S)
+            await asyncio.wait([running], timeout=FRAME_S)
 
 
-async def _log(picture: Picture, playing: asyncio.Task[Summary], console: Console) -> None:
-    while not playing.done():
-        await asyncio.wait([playing], timeout=LINE_S)
+async def _log(picture: Picture, running: asyncio.Task[Summary], console: Console) -> None:
+    while not running.done():
+        await asyncio.wait([running], timeout=LINE_S)
         console.print(picture.line(), highlight=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""What the users of a crowd have in common: where the server is, their names, what is going on."""
+"""What all users of a crowd share: the server's address, names, the witness, and the ticker of the screen."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from client_sim.money import yuan
 from client_sim.sdk.client import Client
+from client_sim.sdk.money import yuan
 from client_sim.sim.books import Order
 from client_sim.sim.witness import Witness
 from protocol import messages
@@ -20,7 +20,7 @@ _NAMES = (
 )
 NAMES = _NAMES.split()
 
-USERS_MOST = 100_000  # each seed has as many user ids of its own, so that two crowds do not meet
+USERS_MOST = 100_000  # each seed has its own range of user ids, so two crowds have no user in common
 SEEDS_MOST = 10**9
 RECENT_PACKETS = 200
 TICKER_LINES = 50
@@ -28,25 +28,25 @@ TICKER_LINES = 50
 KIND_NAMES = {"lucky": "拼手气红包", "equal": "普通红包", "personal": "个人红包"}
 
 
-def user_id_of(seed: int, place: int) -> int:
-    """The id of the user at a place, from 0, in the crowd of that seed."""
-    return (1 + seed % SEEDS_MOST) * USERS_MOST + place
+def user_id_at(seed: int, index: int) -> int:
+    """The id of the user with this index, from 0, in the crowd of this seed."""
+    return (1 + seed % SEEDS_MOST) * USERS_MOST + index
 
 
-def place_of(user_id: int) -> int:
-    """The user's place in their crowd."""
+def index_of(user_id: int) -> int:
+    """The index of a user in their crowd."""
     return user_id % USERS_MOST
 
 
 def name_of(user_id: int) -> str:
-    """A short name; when the names run out, the next users are called Lin2, 小梅2, …."""
-    turn, place = divmod(place_of(user_id), len(NAMES))
+    """A short name. After the last name of the list come Lin2, 小梅2, …."""
+    turn, place = divmod(index_of(user_id), len(NAMES))
     return f"{NAMES[place]}{turn + 1}" if turn else NAMES[place]
 
 
 @dataclass(slots=True)
 class Group:
-    """A group and who is in it."""
+    """A group and its members."""
 
     name: str
     member_ids: list[int]  # the first one owns it
@@ -54,7 +54,7 @@ class Group:
 
 
 class SeenPacket(NamedTuple):
-    """A packet that people talk about."""
+    """A packet that was sent lately."""
 
     packet_id: int
     order: Order
@@ -62,37 +62,38 @@ class SeenPacket(NamedTuple):
 
 @dataclass(slots=True)
 class SimContext:
-    """One for a whole crowd. `mint` makes the token of a user, as the chat backend would."""
+    """One for a whole crowd. `mint` makes the token of a user id, as the chat backend would."""
 
     url: str
     mint: Callable[[int], str]
-    guests: dict[int, str] = field(default_factory=dict)  # names of people who are not of the crowd
+    guests: dict[int, str] = field(default_factory=dict)  # names of people who are not part of the crowd
     witness: Witness = field(default_factory=Witness)
     recent: deque[SeenPacket] = field(default_factory=lambda: deque(maxlen=RECENT_PACKETS))
     ticker: deque[str] = field(default_factory=lambda: deque(maxlen=TICKER_LINES))
 
     def client(self, user_id: int, positions: dict[int, int] | None = None) -> Client:
-        """A client of that user, not yet connected."""
+        """A client of that user, not connected yet."""
         return Client(self.url, self.mint(user_id), positions=positions)
 
-    def tell(self, line: str) -> None:
-        """Something that people on the square would talk about."""
+    def show(self, line: str) -> None:
+        """Append a line to the ticker."""
         self.ticker.append(line)
 
-    def tell_sent(self, order: Order, sent: messages.PacketSent) -> None:
-        """A packet is out."""
-        self.witness.was_sent(order, sent)
+    def record_send(self, order: Order, sent: messages.PacketSent) -> None:
+        """A packet was sent."""
+        self.witness.record_send(order, sent)
         self.recent.append(SeenPacket(sent.packet_id, order))
         receiver = f"给 {name_of(order.target_id)} " if order.kind == "personal" else ""
-        self.tell(f"{name_of(order.sender_id)} {receiver}发了 {yuan(sent.total_fen)} 元 {KIND_NAMES[order.kind]}")
+        self.show(f"{name_of(order.sender_id)} {receiver}发了{yuan(sent.total_fen)}元{KIND_NAMES[order.kind]}")
 
-    def tell_opened(self, user_id: int, opened: messages.Opened, took_ms: float) -> None:
-        """Somebody opened a packet, or came too late."""
-        self.witness.was_opened(user_id, opened, took_ms)
+    def record_open(self, user_id: int, opened: messages.Opened, took_ms: float) -> None:
+        """An open was answered."""
+        self.witness.record_open(user_id, opened, took_ms)
         if opened.answer == "won":
-            self.tell(f"{name_of(user_id)} 抢到 {yuan(opened.amount_fen)} 元")
+            self.show(f"{name_of(user_id)} 抢到{yuan(opened.amount_fen)}元")
 
-    def tell_finished(self, finished: messages.PacketFinished) -> None:
-        """The last share of a packet is opened."""
+    def show_finish(self, finished: messages.PacketFinished) -> None:
+        """The last share of a packet was opened."""
         if finished.best_user_id:
-            self.tell(f"红包派完了,手气最佳 {name_of(finished.best_user_id)} {yuan(finished.best_amount_fen)} 元")
+            best = f"{name_of(finished.best_user_id)} {yuan(finished.best_amount_fen)}元"
+            self.show(f"红包派完了，手气最佳：{best}")

@@ -1,4 +1,4 @@
-"""What came of an evening, in values."""
+"""The result of a run, in values."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Expectation(NamedTuple):
-    """What a scenario should look like, and whether it did."""
+    """What a scenario expects of its run, what was seen, and whether the expectation holds."""
 
     expected: str
     seen: str
@@ -16,7 +16,7 @@ class Expectation(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """How a run went, in numbers; `ok` is what its exit code says."""
+    """The figures of a run; `ok` decides the exit code."""
 
     ok: bool
     seed: int
@@ -32,6 +32,6 @@ class Summary:
     pushes_dropped: int
     open_p50_ms: float
     open_p99_ms: float
-    shapes: list[Expectation]
+    expectations: list[Expectation]
     contradictions: list[str]
     failures: list[str]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from client_sim.names import user_id_of
 from client_sim.sdk.client import Client
+from client_sim.sdk.names import user_id_of
 from server.cli.numbers import Fen, Hours
 from server.cli.options import DATA, ConfigOption, DataOption, UrlOption
 from server.cli.resources import CommandFailed, mint, url_of

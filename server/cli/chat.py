@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from client_sim.chat import run as chat_run
 from client_sim.chat import scene
-from client_sim.names import user_id_of
+from client_sim.sdk.names import user_id_of
 from server.cli.numbers import Id
 from server.cli.options import DATA, ConfigOption, DataOption, UrlOption
 from server.cli.resources import mint, url_of

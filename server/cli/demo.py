@@ -15,7 +15,7 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from client_sim.chat.run import chat
-from client_sim.names import user_id_of
+from client_sim.sdk.names import user_id_of
 from client_sim.sim import scenarios, screen
 from client_sim.sim.crowd import Crowd
 from client_sim.sim.summary import Summary
@@ -141,10 +141,10 @@ async def _joined(crowd: Crowd, guest: str, console: Console) -> Summary:
 
 async def _chat_in(crowd: Crowd, guest: str) -> None:
     """Chat as a guest with money in the largest group of the crowd, until the guest leaves."""
-    user_id, town = user_id_of(guest), crowd.town
-    town.guests[user_id] = guest
+    user_id, context = user_id_of(guest), crowd.context
+    context.guests[user_id] = guest
     await crowd.give(user_id, PURSE_FEN)
-    code = await chat(town.url, town.mint(user_id), guest, crowd.largest_group().group_id)
+    code = await chat(context.url, context.mint(user_id), guest, crowd.largest_group().group_id)
     crowd.witness.expect(code == 0, f"the chat of {guest} ends with 0, not {code}")
 
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from client_sim.names import user_id_of
+from client_sim.sdk.names import user_id_of
 from server.cli.numbers import Count, Id
 from server.cli.options import DATA, ConfigOption, DataOption
 from server.instance import NoAnswer, no_answer_at, status_socket

@@ -1,11 +1,11 @@
-"""The SDK against a server that does as each test says: loses replies, breaks connections, leaves gaps."""
+"""The SDK against a fake server: each test says which replies it loses, which connections it breaks."""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -24,7 +24,7 @@ Answer = Callable[["Session", Any], None]
 
 
 class Server:
-    """Answers by the table that a test fills in; keeps what was asked, over all connections."""
+    """Answers from the table that a test fills in; records all requests of all connections."""
 
     def __init__(self) -> None:
         self.answers: dict[type[messages.Message], Answer] = {}
@@ -105,7 +105,7 @@ def closes(code: codes.Close) -> Answer:
 
 
 def in_turn(*answers: Answer) -> Answer:
-    """The first answer to the first request, and so on; the last one to all that follow."""
+    """The first answer to the first request, and so on; the last answer to all later requests."""
     left = list(answers)
 
     def answer(session: Session, request: messages.Message) -> None:
@@ -137,13 +137,13 @@ async def until(holds: Callable[[], bool]) -> None:
         if holds():
             return
         await asyncio.sleep(0.001)
-    raise AssertionError("it never held")
+    raise AssertionError("the condition never became true")
 
 
 # --- money moves once -----------------------------------------------------------------------------------------
 
 
-async def test_a_send_whose_reply_is_lost_goes_out_again_with_the_same_key(server: Server) -> None:
+async def test_send_with_a_lost_reply_is_repeated_with_the_same_key(server: Server) -> None:
     server.answers[messages.SendPacket] = in_turn(breaks, breaks, replies(SENT))
     async with connected(server) as client:
         assert (await client.send_packet("lucky", GROUP, 888, 8)).packet_id == PACKET
@@ -152,7 +152,7 @@ async def test_a_send_whose_reply_is_lost_goes_out_again_with_the_same_key(serve
 
 
 @pytest.mark.parametrize("unknown", [ignores, refuses(codes.Refusal.STORE_UNAVAILABLE)], ids=["timeout", "store"])
-async def test_the_app_trying_again_is_the_same_send(server: Server, unknown: Answer) -> None:
+async def test_send_with_unknown_outcome_called_again_has_the_same_key(server: Server, unknown: Answer) -> None:
     server.answers[messages.SendPacket] = in_turn(unknown, replies(SENT))
     async with connected(server, timeout_s=0.1) as client:
         with pytest.raises((errors.TimedOut, errors.StoreUnavailable)) as caught:
@@ -164,7 +164,7 @@ async def test_the_app_trying_again_is_the_same_send(server: Server, unknown: An
     assert first == again != another
 
 
-async def test_a_send_that_was_refused_for_good_leaves_no_key_behind(server: Server) -> None:
+async def test_send_that_is_refused_for_good_called_again_has_a_new_key(server: Server) -> None:
     server.answers[messages.SendPacket] = in_turn(refuses(codes.Refusal.NOT_ENOUGH_MONEY), replies(SENT))
     async with connected(server) as client:
         with pytest.raises(errors.NotEnoughMoney):
@@ -173,7 +173,7 @@ async def test_a_send_that_was_refused_for_good_leaves_no_key_behind(server: Ser
     assert len({request.key for request in server.asked}) == 2
 
 
-async def test_a_cancelled_send_may_have_moved_money(server: Server) -> None:
+async def test_send_that_was_cancelled_called_again_has_the_same_key(server: Server) -> None:
     server.answers[messages.SendPacket] = in_turn(ignores, replies(SENT))
     async with connected(server) as client:
         with pytest.raises(TimeoutError):
@@ -182,7 +182,7 @@ async def test_a_cancelled_send_may_have_moved_money(server: Server) -> None:
     assert len({request.key for request in server.asked}) == 1
 
 
-async def test_the_key_of_the_app_is_used_as_it_is(server: Server) -> None:
+async def test_top_up_with_a_key_of_the_app_sends_that_key(server: Server) -> None:
     server.answers[messages.TopUp] = replies(messages.ToppedUp(0, ME, 500))
     async with connected(server) as client:
         assert await client.top_up(ME, 500, key="order 17") == 500
@@ -192,7 +192,7 @@ async def test_the_key_of_the_app_is_used_as_it_is(server: Server) -> None:
 # --- opening --------------------------------------------------------------------------------------------------
 
 
-async def test_open_grabs_first_and_waits_while_it_is_busy(server: Server) -> None:
+async def test_open_while_busy_or_refused_for_now_retries_until_won(server: Server) -> None:
     server.answers[messages.Grab] = in_turn(
         replies(messages.Grabbed(0, PACKET, "busy", retry_after_ms=1)),
         refuses(codes.Refusal.RATE_LIMITED),
@@ -208,14 +208,14 @@ async def test_open_grabs_first_and_waits_while_it_is_busy(server: Server) -> No
 
 
 @pytest.mark.parametrize("answer", ["claimed", "gone", "expired", "not_allowed"])
-async def test_a_grab_that_is_final_needs_no_open(server: Server, answer: str) -> None:
+async def test_open_after_a_final_grab_sends_no_open(server: Server, answer: str) -> None:
     server.answers[messages.Grab] = replies(messages.Grabbed(0, PACKET, answer, amount_fen=3, index=1))
     async with connected(server) as client:
         opened = await client.open(PACKET)
     assert (opened.answer, opened.amount_fen, opened.index) == (answer, 3, 1)
 
 
-async def test_patience_ends(server: Server) -> None:
+async def test_open_while_busy_for_too_long_raises_busy(server: Server) -> None:
     server.answers[messages.Grab] = replies(messages.Grabbed(0, PACKET, "busy", retry_after_ms=5))
     async with connected(server) as client:
         with pytest.raises(errors.Busy) as caught:
@@ -230,7 +230,9 @@ async def test_patience_ends(server: Server) -> None:
 @pytest.mark.parametrize(
     "call", [lambda c: c.say(GROUP, "hi"), lambda c: c.create_group("us")], ids=["say", "create"]
 )
-async def test_what_must_not_be_repeated_is_not(server: Server, call: Callable[[Client], Any]) -> None:
+async def test_unrepeatable_request_on_a_lost_connection_fails_and_is_not_repeated(
+    server: Server, call: Callable[[Client], Any]
+) -> None:
     server.answers[messages.Say] = server.answers[messages.CreateGroup] = breaks
     async with connected(server) as client:
         with pytest.raises(errors.ConnectionLost):
@@ -238,7 +240,7 @@ async def test_what_must_not_be_repeated_is_not(server: Server, call: Callable[[
     assert len(server.asked) == 1
 
 
-async def test_what_is_asked_without_a_connection_waits_for_one(server: Server) -> None:
+async def test_request_without_a_connection_is_sent_after_the_reconnect(server: Server) -> None:
     server.answers[messages.Say] = replies(messages.Said(0, GROUP, 3))
     async with connected(server) as client:
         client.drop()
@@ -246,7 +248,7 @@ async def test_what_is_asked_without_a_connection_waits_for_one(server: Server) 
         assert await client.say(GROUP, "hi") == 3
 
 
-async def test_a_goodbye_that_says_so_is_the_end(server: Server) -> None:
+async def test_goodbye_without_reconnect_fails_requests_and_pushes(server: Server) -> None:
     server.answers[messages.GetBalance] = closes(codes.Close.TOKEN_EXPIRED)
     async with connected(server) as client:
         with pytest.raises(errors.ConnectionRefusedForGood) as caught:
@@ -259,7 +261,7 @@ async def test_a_goodbye_that_says_so_is_the_end(server: Server) -> None:
     assert len(server.sessions) == 1
 
 
-async def test_any_other_goodbye_is_not(server: Server) -> None:
+async def test_goodbye_with_reconnect_is_followed_by_a_reconnect(server: Server) -> None:
     server.answers[messages.GetBalance] = in_turn(
         closes(codes.Close.SHUTTING_DOWN), replies(messages.Balance(0, 500))
     )
@@ -267,13 +269,13 @@ async def test_any_other_goodbye_is_not(server: Server) -> None:
         assert await client.balance() == 500
 
 
-async def test_a_login_that_is_refused_raises_at_once(server: Server) -> None:
+async def test_connect_with_a_refused_login_raises_at_once(server: Server) -> None:
     server.answers[messages.Login] = closes(codes.Close.LOGIN_REFUSED)
     with pytest.raises(errors.ConnectionRefusedForGood):
         await Client(server.url, TOKEN).connect()
 
 
-async def test_a_login_that_fails_for_now_is_tried_again(server: Server) -> None:
+async def test_connect_with_a_temporary_goodbye_retries(server: Server) -> None:
     server.answers[messages.Login] = closes(codes.Close.TOO_MANY_CONNECTIONS)
     asyncio.get_running_loop().call_later(0.1, server.answers.clear)
     async with connected(server) as client:
@@ -281,12 +283,12 @@ async def test_a_login_that_fails_for_now_is_tried_again(server: Server) -> None
     assert len(server.sessions) > 1
 
 
-async def test_a_server_that_is_not_there() -> None:
+async def test_connect_without_a_server_raises_connection_lost() -> None:
     with pytest.raises(errors.ConnectionLost):
         await Client("tcp://127.0.0.1:1", TOKEN).connect(patience_s=0.05)
 
 
-async def test_closing_ends_requests_and_pushes(server: Server) -> None:
+async def test_close_fails_requests_in_flight_and_ends_pushes(server: Server) -> None:
     server.answers[messages.GetBalance] = ignores
     async with connected(server) as client:
         waiting = asyncio.create_task(client.balance())
@@ -307,47 +309,47 @@ def page(last_message: int, *numbers: int) -> messages.CaughtUp:
     return messages.CaughtUp(0, GROUP, last_message, False, [post(number) for number in numbers])
 
 
-async def heard(client: Client, count: int) -> list[int]:
+async def next_numbers(client: Client, count: int) -> list[int]:
     return [(await anext(client.pushes())).message for _ in range(count)]  # type: ignore[union-attr]
 
 
-async def test_a_gap_is_filled_before_the_next_post(server: Server) -> None:
+async def test_push_after_a_gap_comes_after_the_missing_posts(server: Server) -> None:
     server.places = [messages.StreamPosition(GROUP, "us", 1, 4)]
     server.answers[messages.CatchUp] = in_turn(replies(page(9, 6, 7)), replies(page(9, 8, 9)))
     async with connected(server) as client:
         for number in (5, 8, 9):
             server.sessions[0].push(post(number))
-        assert await heard(client, 5) == [5, 6, 7, 8, 9]
+        assert await next_numbers(client, 5) == [5, 6, 7, 8, 9]
         assert client.positions[GROUP] == 9
     assert [request.after for request in server.asked] == [5, 7]
 
 
-async def test_a_post_that_is_pushed_twice_is_heard_once_and_fetches_nothing(server: Server) -> None:
+async def test_push_that_is_repeated_is_handed_on_once_without_a_fetch(server: Server) -> None:
     server.places = [messages.StreamPosition(GROUP, "us", 1, 4)]
     async with connected(server) as client:
         for number in (5, 5, 6, 5, 6, 7):
             server.sessions[0].push(post(number))
-        assert await heard(client, 3) == [5, 6, 7]
+        assert await next_numbers(client, 3) == [5, 6, 7]
     assert server.asked_for(messages.CatchUp) == []
 
 
-async def test_what_was_missed_while_away_comes_by_itself(server: Server) -> None:
+async def test_pushes_missed_while_offline_are_fetched_after_the_reconnect(server: Server) -> None:
     server.places = [messages.StreamPosition(GROUP, "us", 1, 4)]
     server.answers[messages.CatchUp] = replies(page(6, 5, 6))
     async with connected(server) as client:
         server.places = [messages.StreamPosition(GROUP, "us", 1, 6)]
         client.drop()
-        assert await heard(client, 2) == [5, 6]
+        assert await next_numbers(client, 2) == [5, 6]
 
 
-async def test_an_app_goes_on_from_the_positions_it_saved(server: Server) -> None:
+async def test_client_with_saved_positions_starts_with_the_missed_posts(server: Server) -> None:
     server.places = [messages.StreamPosition(GROUP, "us", 1, 6)]
     server.answers[messages.CatchUp] = replies(page(6, 5, 6))
     async with connected(server, positions={GROUP: 4}) as client:
-        assert await heard(client, 2) == [5, 6]
+        assert await next_numbers(client, 2) == [5, 6]
 
 
-async def test_too_much_missed_is_one_reloaded(server: Server) -> None:
+async def test_gap_larger_than_the_server_hands_out_is_one_reloaded(server: Server) -> None:
     server.places = [messages.StreamPosition(GROUP, "us", 1, 9000)]
     server.answers[messages.CatchUp] = replies(messages.CaughtUp(0, GROUP, 9000, True, []))
     async with connected(server, positions={GROUP: 4}) as client:
@@ -355,14 +357,14 @@ async def test_too_much_missed_is_one_reloaded(server: Server) -> None:
         assert await client.catch_up(GROUP, 4) == Reloaded(GROUP, 9000)
 
 
-async def test_catching_up_goes_on_after_a_temporary_refusal(server: Server) -> None:
+async def test_catch_up_after_a_refusal_and_a_lost_connection_succeeds(server: Server) -> None:
     server.places = [messages.StreamPosition(GROUP, "us", 1, 5)]
     server.answers[messages.CatchUp] = in_turn(refuses(codes.Refusal.RATE_LIMITED), breaks, replies(page(5, 5)))
     async with connected(server, positions={GROUP: 4}) as client:
-        assert await heard(client, 1) == [5]
+        assert await next_numbers(client, 1) == [5]
 
 
-async def test_a_stream_that_is_no_longer_ours_is_given_up(server: Server) -> None:
+async def test_catch_up_of_a_group_that_was_left_stops(server: Server) -> None:
     server.places = [messages.StreamPosition(GROUP, "us", 1, 5)]
     server.answers[messages.CatchUp] = refuses(codes.Refusal.NOT_A_MEMBER)
     async with connected(server, positions={GROUP: 4}) as client:
@@ -370,7 +372,7 @@ async def test_a_stream_that_is_no_longer_ours_is_given_up(server: Server) -> No
     assert len(server.asked) == 1
 
 
-async def test_an_app_that_does_not_read_loses_the_oldest(server: Server) -> None:
+async def test_pushes_over_the_maximum_drop_the_oldest(server: Server) -> None:
     server.places = [messages.StreamPosition(GROUP, "us", 1, 0)]
     server.answers[messages.GetBalance] = replies(messages.Balance(0, 0))
     async with connected(server, pushes_max=10) as client:
@@ -378,10 +380,10 @@ async def test_an_app_that_does_not_read_loses_the_oldest(server: Server) -> Non
             server.sessions[0].push(post(number))
         await client.balance()
         assert client.pushes_dropped == 20
-        assert await heard(client, 10) == list(range(21, 31))
+        assert await next_numbers(client, 10) == list(range(21, 31))
 
 
-async def test_all_pages_of_a_stream(server: Server) -> None:
+async def test_catch_up_by_the_app_returns_all_pages(server: Server) -> None:
     server.answers[messages.CatchUp] = in_turn(replies(page(3, 1, 2)), replies(page(3, 3)))
     async with connected(server) as client:
         posts = await client.catch_up(GROUP, 0)
@@ -392,7 +394,7 @@ async def test_all_pages_of_a_stream(server: Server) -> None:
 # --- on the wire ----------------------------------------------------------------------------------------------
 
 
-async def test_requests_of_one_iteration_leave_in_one_write(server: Server) -> None:
+async def test_requests_of_one_loop_iteration_leave_in_one_write(server: Server) -> None:
     server.answers[messages.GetBalance] = replies(messages.Balance(0, 0))
     async with connected(server) as client:
         before = server.sessions[0].reads
@@ -400,7 +402,7 @@ async def test_requests_of_one_iteration_leave_in_one_write(server: Server) -> N
         assert server.sessions[0].reads == before + 1
 
 
-async def test_garbage_from_the_server_is_the_end(server: Server) -> None:
+async def test_malformed_frame_from_the_server_ends_the_client(server: Server) -> None:
     server.answers[messages.GetBalance] = lambda session, _: session.transport.write(b"\x00\x00\x00\x01\x93")
     async with connected(server) as client:
         with pytest.raises(errors.ConnectionRefusedForGood, match="from the server"):
@@ -408,12 +410,12 @@ async def test_garbage_from_the_server_is_the_end(server: Server) -> None:
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:7788", "http://127.0.0.1:7788", "tcp://127.0.0.1", "tcp://:7788"])
-def test_a_malformed_url_is_named(url: str) -> None:
+def test_client_with_a_malformed_url_raises_value_error(url: str) -> None:
     with pytest.raises(ValueError, match="tcp://host:port"):
         Client(url, TOKEN)
 
 
-def test_a_malformed_token_is_named() -> None:
+def test_client_with_a_malformed_token_raises_value_error() -> None:
     with pytest.raises(ValueError, match="a token reads"):
         Client("tcp://127.0.0.1:7788", "7.x.y")
 
@@ -421,7 +423,7 @@ def test_a_malformed_token_is_named() -> None:
 # --- refusals -------------------------------------------------------------------------------------------------
 
 
-def test_every_class_of_refusal_stands_for_its_code() -> None:
+def test_refusal_of_a_code_with_a_class_has_that_class() -> None:
     kinds = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, errors.Refusal)]
     for kind in kinds:
         if kind is not errors.Refusal:
@@ -429,8 +431,28 @@ def test_every_class_of_refusal_stands_for_its_code() -> None:
 
 
 @pytest.mark.parametrize("code", codes.Refusal)
-def test_every_refusal_keeps_what_the_table_says(code: codes.Refusal) -> None:
+def test_refusal_of_every_code_has_its_name_and_retry_time(code: codes.Refusal) -> None:
     error = errors.refusal_of(refused(1, code, "why"))
     row = codes.REFUSALS[code]
     assert (error.code, error.name, error.detail) == (code, code.name.lower(), "why")
     assert (error.temporary, error.retry_after_ms) == (row.temporary, row.retry_after_ms)
+
+
+# --- old names ------------------------------------------------------------------------------------------------
+
+
+async def test_methods_under_their_old_names_warn_and_send_the_same_request(server: Server) -> None:
+    server.answers[messages.GrabStats] = replies(messages.GrabStatsShown(0, GROUP, []))
+    server.answers[messages.StopWatching] = replies(messages.WatchingStopped(0, PACKET))
+    server.answers[messages.ResultPage] = ignores
+    async with connected(server, timeout_s=0.05) as client:
+        with pytest.warns(DeprecationWarning, match="reactions is deprecated: use grab_stats"):
+            assert (await client.reactions(GROUP)).group_id == GROUP
+        with pytest.warns(DeprecationWarning, match="stop_watching is deprecated: use unsubscribe"):
+            await client.stop_watching(PACKET)
+        with (
+            pytest.warns(DeprecationWarning, match="watch= is deprecated: use subscribe="),
+            suppress(errors.TimedOut),
+        ):
+            await client.result_page(PACKET, watch=True)
+    assert server.asked_for(messages.ResultPage)[0].watch is True

@@ -1,4 +1,4 @@
-"""The clients' own check of fairness: it knows the published vectors, and finds every way to cheat."""
+"""The check of fairness: it agrees with the published vectors and finds every way to cheat."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def revealed(vector: dict[str, Any], opened: int | None = None, **changes: Any) 
 
 
 @each_vector
-def test_the_vectors(vector: dict[str, Any]) -> None:
+def test_shares_and_commitment_of_a_vector_are_as_published(vector: dict[str, Any]) -> None:
     seed, total_fen, shares = bytes.fromhex(vector["seed"]), vector["total_fen"], vector["shares"]
     drawn = fairness.lucky_shares(seed, total_fen, shares, vector["share_fen_min"], vector["share_fen_max"])
     assert drawn == vector["amounts_fen"]
@@ -47,7 +47,7 @@ def test_the_vectors(vector: dict[str, Any]) -> None:
 
 
 @each_vector
-def test_an_honest_packet_has_no_faults(vector: dict[str, Any]) -> None:
+def test_faults_of_an_honest_packet_are_empty(vector: dict[str, Any]) -> None:
     assert fairness.faults(revealed(vector)) == []
     assert fairness.faults(revealed(vector, opened=vector["shares"] - 1)) == []
     assert fairness.faults(revealed(vector, opened=0)) == []
@@ -71,12 +71,12 @@ CHEATS: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize(("changes", "fault"), CHEATS.values(), ids=CHEATS)
-def test_cheating_is_found(changes: dict[str, Any], fault: str) -> None:
+def test_faults_of_a_changed_packet_name_the_change(changes: dict[str, Any], fault: str) -> None:
     assert any(found.startswith(fault) for found in fairness.faults(revealed(TEN_YUAN, **changes)))
 
 
 @pytest.mark.parametrize(("kind", "total_fen", "shares"), [("equal", 264, 3), ("personal", 520, 1)])
-def test_other_kinds_have_equal_shares_and_no_best_luck(kind: str, total_fen: int, shares: int) -> None:
+def test_faults_of_equal_and_personal_packets_find_only_a_best_luck(kind: str, total_fen: int, shares: int) -> None:
     seed = bytes(32)
     claims = [ClaimLine(index, 10 + index, total_fen // shares, 1000) for index in range(shares)]
     commitment = fairness.commitment(seed, 1, total_fen, shares)
@@ -85,7 +85,7 @@ def test_other_kinds_have_equal_shares_and_no_best_luck(kind: str, total_fen: in
     assert fairness.faults(msgspec.structs.replace(packet, best_index=0)) == ["best luck is share -1, not 0"]
 
 
-def test_on_a_tie_the_earliest_has_the_best_luck() -> None:
+def test_best_index_of_a_tie_is_the_earliest() -> None:
     claims = [ClaimLine(0, 10, 5, 1), ClaimLine(1, 11, 9, 2), ClaimLine(2, 12, 9, 3)]
     packet = revealed(TEN_YUAN, shares=3, claims=claims)
     assert fairness.best_index(packet) == 1

@@ -1,4 +1,4 @@
-"""The histogram: percentiles within its 0.1 %, whatever the range, together and over the wire as well."""
+"""The histogram: percentiles are exact to 0.1 %, also after encoding and adding."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ def histogram_of(*values_ms: float) -> Histogram:
     return histogram
 
 
-def test_nothing_counted_is_zero() -> None:
+def test_histogram_without_values_is_zero() -> None:
     assert Histogram().percentile(50) == 0.0
     assert (Histogram().most_ms, Histogram().count) == (0.0, 0)
 
 
 @pytest.mark.parametrize("percent", [0, 1, 50, 99, 100])
-def test_one_value_is_every_percentile(percent: float) -> None:
+def test_percentile_of_one_value_is_that_value(percent: float) -> None:
     assert histogram_of(3.7).percentile(percent) == pytest.approx(3.7, rel=0.001)
 
 
 @pytest.mark.parametrize("percent", [1, 25, 50, 90, 99, 99.9, 100])
-def test_a_percentile_is_never_too_low_and_at_most_a_thousandth_too_high(percent: float) -> None:
+def test_percentile_of_many_values_is_at_most_a_thousandth_too_high(percent: float) -> None:
     rng = random.Random(1)
     values_ms = [rng.lognormvariate(1, 2) for _ in range(10_000)]
     exact_ms = sorted(values_ms)[max(0, -(-len(values_ms) * percent // 100).__trunc__() - 1)]
@@ -35,18 +35,18 @@ def test_a_percentile_is_never_too_low_and_at_most_a_thousandth_too_high(percent
     assert exact_ms - 0.0005 <= told_ms <= exact_ms * 1.001 + 0.0005  # values are whole µs
 
 
-def test_the_highest_is_there() -> None:
+def test_highest_value_is_kept() -> None:
     assert histogram_of(1.0, 2.0, 1234.5).most_ms == pytest.approx(1234.5, rel=0.001)
 
 
-def test_values_outside_the_range_are_counted_at_its_ends() -> None:
+def test_values_outside_the_range_count_at_its_ends() -> None:
     histogram = histogram_of(0.0, 1e9)
     assert histogram.count == 2
     assert histogram.percentile(50) == 0.001
     assert histogram.percentile(100) == pytest.approx(600_000, rel=0.001)
 
 
-def test_two_together_are_as_if_counted_in_one_also_after_a_journey() -> None:
+def test_histograms_added_after_encoding_equal_one_histogram() -> None:
     rng = random.Random(2)
     values_ms = [rng.expovariate(0.1) for _ in range(2_000)]
     whole, first, second = Histogram.of(values_ms), Histogram.of(values_ms[:500]), Histogram.of(values_ms[500:])

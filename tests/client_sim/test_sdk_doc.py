@@ -1,4 +1,4 @@
-"""docs/sdk.md: every recipe runs as it stands there, against a real server."""
+"""docs/sdk.md: every program in it is run, unchanged, against a real server."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ KEY_ID, KEY = next(iter(KEYS.items()))
 
 
 class Program:
-    """A recipe that runs."""
+    """A running program of the document."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
@@ -46,7 +46,7 @@ class Program:
         return self.process.returncode, out.decode(), err.decode()
 
     async def interrupt(self) -> None:
-        """Ctrl-C; it has nothing more to say."""
+        """Ctrl-C; it must print nothing more."""
         self.process.send_signal(signal.SIGINT)
         assert await self.end() == (0, "", "")
 
@@ -56,7 +56,7 @@ Start = Callable[..., Awaitable[Program]]
 
 @pytest.fixture
 async def start(server: Server, tmp_path: Path) -> AsyncIterator[Start]:
-    """Starts recipes: `await start("send.py", OWNER, group_id, 888, 3)`."""
+    """Starts programs: `await start("send.py", OWNER, group_id, 888, 3)`."""
     async with AsyncExitStack() as stack:
 
         async def one(name: str, user_id: int, *words: object) -> Program:
@@ -86,23 +86,23 @@ async def _kill(process: asyncio.subprocess.Process) -> None:
 
 @pytest.fixture
 async def owner(server: Server, connect: Connect, backend: Client) -> Client:
-    """Somebody with money."""
+    """A user with 100.00 yuan."""
     await backend.top_up(OWNER, 10_000)
     return await connect(server, OWNER)
 
 
 @pytest.fixture
 async def group_id(owner: Client) -> int:
-    """A group of theirs."""
+    """A group that the owner made."""
     return await owner.create_group("一家人")
 
 
-def test_all_code_of_the_document_is_run() -> None:
+def test_document_has_no_code_that_is_not_run() -> None:
     assert list(RECIPES) == ["backend.py", "send.py", "tap.py", "follow.py", "bot.py"]
     assert DOCUMENT.read_text().count("```python") == len(RECIPES)
 
 
-async def test_a_chat_backend_mints_a_token_and_tops_up_once(start: Start, server: Server) -> None:
+async def test_backend_started_twice_with_one_order_tops_up_once(start: Start, server: Server) -> None:
     for _ in range(2):
         code, printed, told = await (await start("backend.py", 0, READER, 500, "order-4711")).end()
         assert (code, told) == (0, f"user {READER} has 500 fen\n")
@@ -110,20 +110,20 @@ async def test_a_chat_backend_mints_a_token_and_tops_up_once(start: Start, serve
         assert (client.user_id, await client.balance()) == (READER, 500)
 
 
-async def test_send(start: Start, owner: Client, group_id: int) -> None:
+async def test_send_prints_the_packet_and_the_balance(start: Start, owner: Client, group_id: int) -> None:
     code, printed, errors = await (await start("send.py", OWNER, group_id, 888, 1)).end()
     assert (code, errors) == (0, "")
     packet_id = int(re.fullmatch(r"packet (\d+), 9112 fen left\n", printed)[1])  # type: ignore[index]
     assert (await owner.open(packet_id)).amount_fen == 888
 
 
-async def test_send_says_what_is_wrong(start: Start, group_id: int) -> None:
+async def test_send_that_is_refused_prints_why(start: Start, group_id: int) -> None:
     assert await (await start("send.py", READER, group_id, 888, 1)).end() == (1, "", "the wallet holds 0 fen\n")
     code, _, told = await (await start("send.py", OWNER, group_id, 888, 999)).end()
     assert (code, told.startswith("not sent: 301 bad_shares")) == (1, True)
 
 
-async def test_from_the_tap_to_the_result_page(
+async def test_tap_opens_and_follows_the_result_page_to_the_last_share(
     start: Start, server: Server, connect: Connect, owner: Client, group_id: int
 ) -> None:
     reader = await connect(server, READER)
@@ -147,7 +147,7 @@ async def test_from_the_tap_to_the_result_page(
     assert re.fullmatch(r"3 red packets, gone in \d+ seconds?", summary)
 
 
-async def test_catching_up_after_having_been_offline(
+async def test_follow_prints_every_post_once_over_two_starts(
     start: Start, server: Server, connect: Connect, owner: Client, group_id: int, tmp_path: Path
 ) -> None:
     reader = await connect(server, READER)
@@ -168,7 +168,7 @@ async def test_catching_up_after_having_been_offline(
 
 
 async def text_from(pushes: PushQueue, user_id: int) -> str:
-    """The next text of that user."""
+    """The next text that the user posted."""
     async with asyncio.timeout(PATIENCE_S):
         async for push in pushes:
             if isinstance(push, messages.TextPosted) and push.sender_id == user_id:
@@ -176,12 +176,12 @@ async def text_from(pushes: PushQueue, user_id: int) -> str:
     raise AssertionError("the client was closed")
 
 
-async def test_a_bot_that_answers(start: Start, owner: Client, group_id: int) -> None:
+async def test_bot_opens_packets_and_answers(start: Start, owner: Client, group_id: int) -> None:
     bot = await start("bot.py", READER, group_id)
     assert await bot.line() == "ready"
     pushes = owner.pushes()
     await owner.send_packet("lucky", group_id, 888, 1)
-    assert await text_from(pushes, READER) == "谢谢老板! 8.88 元"
-    await owner.say(group_id, "余额?")
-    assert await text_from(pushes, READER) in ("我有 8.88 元", "我有 0.00 元")  # settled or not yet
+    assert await text_from(pushes, READER) == "谢谢老板！8.88元"
+    await owner.say(group_id, "余额？")
+    assert await text_from(pushes, READER) in ("我有8.88元", "我有0.00元")  # settled or not yet
     await bot.interrupt()

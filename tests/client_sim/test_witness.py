@@ -1,4 +1,4 @@
-"""The witness believes nothing: every way to tell users what cannot all be true is found, and nothing else is."""
+"""The witness: it finds every way in which the server could contradict itself, and nothing else."""
 
 from __future__ import annotations
 
@@ -50,50 +50,50 @@ def witness() -> Witness:
     """A group of three; Lin's lucky packet was sent and posted to all."""
     witness = Witness()
     for user_id in (LIN, WEI, MEI):
-        witness.may_see(user_id, GROUP)
-        witness.was_pushed(user_id, POSTED)
-    witness.was_sent(ORDER, SENT)
+        witness.streams.allow(user_id, GROUP)
+        witness.record_push(user_id, POSTED)
+    witness.record_send(ORDER, SENT)
     return witness
 
 
 def tell_all(witness: Witness) -> None:
-    """Everybody opens, as it should be."""
+    """All three users open, without a contradiction."""
     for index, user_id in enumerate((LIN, WEI, MEI)):
-        witness.was_opened(user_id, won(index, LUCKY[index]), 1.0)
+        witness.record_open(user_id, won(index, LUCKY[index]), 1.0)
 
 
 # --- nothing wrong --------------------------------------------------------------------------------------------
 
 
-def test_a_whole_honest_story(witness: Witness) -> None:
+def test_honest_run_has_no_contradictions(witness: Witness) -> None:
     tell_all(witness)
-    witness.was_opened(WEI, won(1, LUCKY[1], "claimed"), 1.0)
-    witness.was_pushed(LIN, FINISHED)
-    witness.was_revealed(REVEALED)
-    witness.was_denied(STRANGER, Opened(1, PACKET, "not_allowed"))
+    witness.record_open(WEI, won(1, LUCKY[1], "claimed"), 1.0)
+    witness.record_push(LIN, FINISHED)
+    witness.record_reveal(REVEALED)
+    witness.record_foreign_open(STRANGER, Opened(1, PACKET, "not_allowed"))
     assert witness.contradictions() == []
     assert witness.ok
 
 
-def test_claimed_without_won_is_a_lost_reply(witness: Witness) -> None:
-    witness.was_opened(WEI, won(0, LUCKY[0], "claimed"), 1.0)
-    witness.was_opened(WEI, won(0, LUCKY[0], "won"), 1.0)  # the reply to the first of two opens came second
+def test_claimed_before_won_is_not_a_contradiction(witness: Witness) -> None:
+    witness.record_open(WEI, won(0, LUCKY[0], "claimed"), 1.0)
+    witness.record_open(WEI, won(0, LUCKY[0], "won"), 1.0)  # the reply to the first of two opens came second
     assert witness.contradictions() == []
 
 
-def test_what_is_told_before_the_send_is_acknowledged_counts_too() -> None:
+def test_share_told_before_the_send_is_acknowledged_is_checked_later() -> None:
     witness = Witness()
-    witness.may_see(WEI, GROUP)
-    witness.was_pushed(WEI, POSTED)
-    witness.was_opened(WEI, won(0, TOTAL_FEN + 1), 1.0)
+    witness.streams.allow(WEI, GROUP)
+    witness.record_push(WEI, POSTED)
+    witness.record_open(WEI, won(0, TOTAL_FEN + 1), 1.0)
     assert witness.contradictions() == []
-    witness.was_sent(ORDER, SENT)
+    witness.record_send(ORDER, SENT)
     assert len(witness.contradictions()) == 1
 
 
-def test_a_stream_goes_on_behind_a_reload(witness: Witness) -> None:
-    witness.was_pushed(WEI, Reloaded(GROUP, 5000))
-    witness.was_pushed(WEI, TextPosted(0, GROUP, 5001, LIN, 5, "…"))
+def test_stream_after_a_reload_continues_without_a_contradiction(witness: Witness) -> None:
+    witness.record_push(WEI, Reloaded(GROUP, 5000))
+    witness.record_push(WEI, TextPosted(0, GROUP, 5001, LIN, 5, "…"))
     assert witness.contradictions() == []
 
 
@@ -102,10 +102,10 @@ def test_a_stream_goes_on_behind_a_reload(witness: Witness) -> None:
 Telling = Callable[[Witness], None]
 
 
-def opens(*told: tuple[int, Opened]) -> Telling:
+def opens(*answers: tuple[int, Opened]) -> Telling:
     def tell(witness: Witness) -> None:
-        for user_id, opened in told:
-            witness.was_opened(user_id, opened, 1.0)
+        for user_id, opened in answers:
+            witness.record_open(user_id, opened, 1.0)
 
     return tell
 
@@ -113,19 +113,19 @@ def opens(*told: tuple[int, Opened]) -> Telling:
 def reveals(**changes: object) -> Telling:
     def tell(witness: Witness) -> None:
         tell_all(witness)
-        witness.was_revealed(msgspec.structs.replace(REVEALED, **changes))
+        witness.record_reveal(msgspec.structs.replace(REVEALED, **changes))
 
     return tell
 
 
 def on_event(push: TextPosted | PacketPosted | PacketFinished, user_id: int = WEI) -> Telling:
-    return lambda witness: witness.was_pushed(user_id, push)
+    return lambda witness: witness.record_push(user_id, push)
 
 
 def finishes(**changes: object) -> Telling:
     def tell(witness: Witness) -> None:
         tell_all(witness)
-        witness.was_pushed(LIN, msgspec.structs.replace(FINISHED, **changes))
+        witness.record_push(LIN, msgspec.structs.replace(FINISHED, **changes))
 
     return tell
 
@@ -133,15 +133,18 @@ def finishes(**changes: object) -> Telling:
 LIES: dict[str, tuple[Telling, str]] = {
     "won twice": (opens((WEI, won(0, 5)), (WEI, won(0, 5))), "won twice"),
     "claimed another amount": (opens((WEI, won(0, 5)), (WEI, won(0, 6, "claimed"))), "first and"),
-    "one index for two": (opens((WEI, won(0, 5)), (MEI, won(0, 6))), "share 0 was told to 2 users"),
-    "an index too high": (opens((WEI, won(3, 5))), "was told Share(index=3"),
+    "one index for two": (opens((WEI, won(0, 5)), (MEI, won(0, 6))), "share 0 was given to 2 users"),
+    "an index too high": (opens((WEI, won(3, 5))), "got the invalid Share(index=3"),
     "nothing won": (opens((WEI, won(0, 0))), "amount_fen=0"),
-    "more than the total": (opens((WEI, won(0, 600)), (MEI, won(1, 401))), "1001 fen were told, there are 1000"),
-    "less than the total": (opens((LIN, won(0, 1)), (WEI, won(1, 1)), (MEI, won(2, 1))), "are 3 of 1000 fen"),
+    "more than the total": (
+        opens((WEI, won(0, 600)), (MEI, won(1, 401))),
+        "1001 fen were claimed",
+    ),
+    "less than the total": (opens((LIN, won(0, 1)), (WEI, won(1, 1)), (MEI, won(2, 1))), "only 3 of 1000 fen"),
     "a stranger won": (opens((STRANGER, won(0, 5))), "but it was for"),
-    "a stranger heard that it is gone": (
-        lambda witness: witness.was_denied(STRANGER, Opened(1, PACKET, "gone")),
-        "of a packet that was not theirs",
+    "a stranger was answered gone": (
+        lambda witness: witness.record_foreign_open(STRANGER, Opened(1, PACKET, "gone")),
+        "for a packet of others",
     ),
     "another amount revealed": (
         reveals(claims=[*CLAIMS[:2], ClaimLine(2, MEI, LUCKY[2] + 1, 7)]),
@@ -151,68 +154,68 @@ LIES: dict[str, tuple[Telling, str]] = {
     "two claims revealed": (reveals(claims=[*CLAIMS[:2], ClaimLine(2, WEI, LUCKY[2], 7)]), "with two claims"),
     "another sender revealed": (reveals(sender_id=WEI), "was revealed as"),
     "another seed revealed": (reveals(seed=bytes(32)), "the seed does not fit the commitment"),
-    "best luck for another": (finishes(best_user_id=(LIN, WEI, MEI)[BEST - 1]), "best luck was told"),
-    "best luck too small": (finishes(best_user_id=STRANGER, best_amount_fen=1), "somebody has"),
+    "best luck for another": (finishes(best_user_id=(LIN, WEI, MEI)[BEST - 1]), "best luck is Share"),
+    "best luck too small": (finishes(best_user_id=STRANGER, best_amount_fen=1), "another user has"),
     "posted with other shares": (on_event(msgspec.structs.replace(POSTED, message=2, shares=4)), "was posted as"),
     "a post to a stranger": (on_event(POSTED, STRANGER), "not theirs"),
-    "a post twice": (on_event(POSTED), "heard 1 instead of 2"),
-    "a post left out": (on_event(TextPosted(0, GROUP, 3, LIN, 5, "…")), "heard 3 instead of 2"),
-    "one packet for two sends": (lambda witness: witness.was_sent(ORDER, SENT), "two sends got the same packet"),
-    "what a scenario expects": (lambda witness: witness.expect(False, "rain"), "expected, but not so: rain"),
+    "a post twice": (on_event(POSTED), "received 1 instead of 2"),
+    "a post left out": (on_event(TextPosted(0, GROUP, 3, LIN, 5, "…")), "received 3 instead of 2"),
+    "one packet for two sends": (lambda witness: witness.record_send(ORDER, SENT), "two sends got the same packet"),
+    "what a scenario expects": (lambda witness: witness.expect(False, "rain"), "not as expected: rain"),
 }
 
 
 @pytest.mark.parametrize(("tell", "finding"), LIES.values(), ids=LIES)
-def test_what_cannot_be_true_is_found(witness: Witness, tell: Telling, finding: str) -> None:
+def test_every_lie_is_found(witness: Witness, tell: Telling, finding: str) -> None:
     tell(witness)
     found = witness.contradictions()
     assert any(finding in one for one in found), found
     assert not witness.ok
 
 
-def test_more_winners_than_shares(witness: Witness) -> None:
+def test_more_winners_than_shares_is_a_contradiction(witness: Witness) -> None:
     tell_all(witness)
-    witness.was_opened(4, won(3, 1), 1.0)
-    assert any("4 users have a share, there are 3" in one for one in witness.contradictions())
+    witness.record_open(4, won(3, 1), 1.0)
+    assert any("4 users have a share, the packet has 3" in one for one in witness.contradictions())
 
 
-def test_gone_and_yet_not_finished(witness: Witness) -> None:
-    witness.was_opened(WEI, Opened(1, PACKET, "gone"), 1.0)
-    witness.was_revealed(msgspec.structs.replace(REVEALED, claims=[], state="refunded", best_index=-1))
-    assert any("was told gone, revealed is refunded" in one for one in witness.contradictions())
+def test_gone_for_a_packet_that_is_not_finished_is_a_contradiction(witness: Witness) -> None:
+    witness.record_open(WEI, Opened(1, PACKET, "gone"), 1.0)
+    witness.record_reveal(msgspec.structs.replace(REVEALED, claims=[], state="refunded", best_index=-1))
+    assert any("was answered gone, revealed is refunded" in one for one in witness.contradictions())
 
 
 @pytest.mark.parametrize(("opener", "ok"), [(WEI, True), (LIN, False), (MEI, False)])
-def test_a_personal_packet_is_for_its_receiver_alone(opener: int, ok: bool) -> None:
+def test_personal_packet_opened_by_another_user_is_a_contradiction(opener: int, ok: bool) -> None:
     witness = Witness()
-    witness.was_sent(Order(LIN, "personal", WEI, 520, 1), PacketSent(1, PACKET, 520, COMMITMENT, 99))
-    witness.was_opened(opener, won(0, 520), 1.0)
+    witness.record_send(Order(LIN, "personal", WEI, 520, 1), PacketSent(1, PACKET, 520, COMMITMENT, 99))
+    witness.record_open(opener, won(0, 520), 1.0)
     assert witness.ok is ok
 
 
 @pytest.mark.parametrize(("amount_fen", "ok"), [(88, True), (87, False)])
-def test_the_shares_of_an_equal_packet_are_equal(amount_fen: int, ok: bool) -> None:
+def test_equal_packet_with_another_amount_is_a_contradiction(amount_fen: int, ok: bool) -> None:
     witness = Witness()
-    witness.may_see(WEI, GROUP)
-    witness.was_sent(Order(LIN, "equal", GROUP, 88, 3), PacketSent(1, PACKET, 264, COMMITMENT, 99))
-    witness.was_opened(WEI, won(0, amount_fen), 1.0)
+    witness.streams.allow(WEI, GROUP)
+    witness.record_send(Order(LIN, "equal", GROUP, 88, 3), PacketSent(1, PACKET, 264, COMMITMENT, 99))
+    witness.record_open(WEI, won(0, amount_fen), 1.0)
     assert witness.ok is ok
 
 
-def test_a_send_costs_what_was_ordered(witness: Witness) -> None:
+def test_send_with_another_total_is_a_contradiction(witness: Witness) -> None:
     other = msgspec.structs.replace(SENT, packet_id=PACKET + 1, total_fen=999)
-    witness.was_sent(ORDER, other)
+    witness.record_send(ORDER, other)
     assert any("cost 999 fen instead of 1000" in one for one in witness.contradictions())
 
 
 # --- counting -------------------------------------------------------------------------------------------------
 
 
-def test_what_is_counted(witness: Witness) -> None:
+def test_witness_counts_answers_refusals_and_pushes(witness: Witness) -> None:
     tell_all(witness)
-    witness.was_grabbed(Grabbed(1, PACKET, "ticket", 5, 6))
-    witness.was_refused(refusal_of(connection.refused(1, codes.Refusal.NOT_ENOUGH_MONEY)))
-    witness.was_refused(TimedOut())
+    witness.record_grab(Grabbed(1, PACKET, "ticket", 5, 6))
+    witness.record_refusal(refusal_of(connection.refused(1, codes.Refusal.NOT_ENOUGH_MONEY)))
+    witness.record_refusal(TimedOut())
     assert witness.answers == {"won": 3, "ticket": 1}
     assert witness.refusals == {"not_enough_money": 1, "timed_out": 1}
     assert witness.pushes == {"PacketPosted": 3}
@@ -222,18 +225,18 @@ def test_what_is_counted(witness: Witness) -> None:
     assert witness.ok
 
 
-def test_a_failure_makes_the_run_fail_and_says_where(witness: Witness) -> None:
+def test_failure_makes_the_run_fail_and_is_described(witness: Witness) -> None:
     try:
-        raise RuntimeError("nobody expects this")
+        raise RuntimeError("unexpected")
     except RuntimeError as error:
-        witness.has_failed("Lin", error)
+        witness.record_failure("Lin", error)
     assert not witness.ok
     assert witness.failures[0].startswith("Lin: Traceback")
-    assert witness.failures[0].endswith("RuntimeError: nobody expects this")
+    assert witness.failures[0].endswith("RuntimeError: unexpected")
 
 
-def test_failures_are_all_counted_and_some_are_described(witness: Witness) -> None:
+def test_many_failures_are_all_counted_and_some_described(witness: Witness) -> None:
     for _ in range(1000):
-        witness.has_failed("Lin", RuntimeError())
+        witness.record_failure("Lin", RuntimeError())
     assert witness.failed == 1000
     assert len(witness.failures) < 100

@@ -500,10 +500,10 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "the client tries again without its key",
         "I6",
-        "client_sim/sdk/client.py",
+        "client_sim/sdk/connection.py",
         "self._keys.keep(content, request.key)",
         "pass",
-        (T_CLIENT + "the_app_trying_again_is_the_same_send",),
+        (T_CLIENT + "send_with_unknown_outcome_called_again_has_the_same_key",),
     ),
     Mutation(
         "two equal sends share a key",
@@ -511,7 +511,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "client_sim/sdk/idempotency_keys.py",
         "return secrets.token_hex(16)",
         "return str(hash(content))",
-        ("tests/client_sim/test_keys.py::test_every_request_has_a_key_of_its_own",),
+        ("tests/client_sim/test_idempotency_keys.py::test_keys_of_new_requests_are_all_different",),
     ),
     # --- the rim ---
     Mutation(

@@ -1,4 +1,4 @@
-"""The terminal client in a real pseudo-terminal and in a pipe, against a running server."""
+"""The terminal client in a pseudo-terminal and in a pipe, with a running server."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import re
 import sys
 from pathlib import Path
 
-from client_sim.names import user_id_of
 from client_sim.sdk.client import Client
+from client_sim.sdk.money import yuan
+from client_sim.sdk.names import user_id_of
 from protocol import messages
 from tests.conftest import Connect, Server, StartServer, token
 from tests.terminal import Terminal
@@ -25,7 +26,7 @@ def chat(server: Server, name: str, *words: str) -> list[str]:
 
 
 async def family(backend: Client, connect: Connect, server: Server) -> tuple[Client, int]:
-    """Another user who owns a group, and money for both."""
+    """A second user with a group, and money for both users."""
     other = await connect(server, user_id_of(OTHER))
     await other.set_name(OTHER)
     for name in (ME, OTHER):
@@ -40,42 +41,42 @@ async def last_packet(client: Client, group_id: int) -> int:
     return next(post.packet_id for post in reversed(posts) if isinstance(post, messages.PacketPosted))
 
 
-async def test_chat_in_a_terminal_send_grab_open_shows_result_and_records(
+async def test_terminal_from_send_to_records_shows_every_page(
     server: Server, backend: Client, connect: Connect
 ) -> None:
     other, group_id = await family(backend, connect, server)
     async with Terminal(chat(server, ME, "--group", str(group_id), "--lang", "zh")) as screen:
-        await screen.see("一家人", "● 在线", "零钱 ¥100.00")
-        await other.say(group_id, "都到齐了吗?\x1b[2J")
-        await screen.see("阿强", "都到齐了吗?·[2J")
+        await screen.see("一家人", "● 在线", "零钱 100.00元")
+        await other.say(group_id, "都到齐了吗？\x1b[2J")
+        await screen.see("阿强", "都到齐了吗？·[2J")
 
         screen.type("/send 8.88 2 恭喜发财")  # send
-        await screen.see("恭喜发财", "未领取", "拼手气红包 · 2个", "零钱 ¥91.12")
+        await screen.see("恭喜发财", "未领取", "拼手气红包 · 2个", "零钱 91.12元")
         assert (screen.colour_of("恭喜发财"), screen.colour_of("開")) == (CARD_RED, SEAL_GOLD)
 
         screen.press("enter")  # grab: an empty line taps the newest packet
         await screen.see("小梅的红包", "拆红包")
         screen.press("enter")  # open
-        await screen.see("已存入零钱", "已领取1/2个", "刚刚", "再发一次")
+        await screen.see("已存入零钱", "已领取1/2个", "刚刚", "A 继续发送此红包")
 
         packet_id = await last_packet(other, group_id)
         won = await other.open(packet_id)  # result: live, then finished
-        await screen.see("阿强", "2个红包共8.88元", "手气最佳", f"¥{won.amount_fen / 100:.2f}")
+        await screen.see("阿强", "2个红包共8.88元", "手气最佳", f"{yuan(won.amount_fen)}元")
         screen.press("esc")
-        await screen.see("阿强领取了你的红包", "红包派完了,手气最佳", f"零钱 ¥{100 - won.amount_fen / 100:.2f}")
+        await screen.see("阿强领取了你的红包", "红包派完了，手气最佳：", f"零钱 {yuan(10_000 - won.amount_fen)}元")
         assert screen.colour_of("恭喜发财") == CARD_FADED
 
         screen.press("f3")  # records
         await screen.see("收到的红包", "共收到")
         screen.press("tab")
-        await screen.see("共发出1个红包", "一家人", "¥8.88", "2/2")
+        await screen.see("共发出1个红包", "一家人", "8.88元", "2/2")
         screen.press("esc")
         await screen.see_no_more("共发出")
         screen.type("/quit")
         assert await screen.ended() == 0
 
 
-async def test_send_form_when_the_kind_changes_keeps_the_typed_values(
+async def test_send_form_switched_between_kinds_keeps_what_was_typed(
     server: Server, backend: Client, connect: Connect
 ) -> None:
     other, group_id = await family(backend, connect, server)
@@ -96,7 +97,7 @@ async def test_send_form_when_the_kind_changes_keeps_the_typed_values(
         await screen.see("阿强 opened your packet: ¥5.00")
 
 
-async def test_chat_in_a_terminal_reconnect_personal_packet_and_invalid_commands_are_shown(
+async def test_terminal_shows_personal_packets_errors_and_reconnects(
     start_server: StartServer, connect: Connect
 ) -> None:
     server = await start_server(server__port=0)
@@ -114,7 +115,7 @@ async def test_chat_in_a_terminal_reconnect_personal_packet_and_invalid_commands
         screen.type("/nix")
         await screen.see("no such command: /nix")
         screen.type("/to nobody 1.00")
-        await screen.see("nobody is called nobody")
+        await screen.see("no user is named nobody")
         screen.type("/send 1.00")
         await screen.see("usage: /send 8.88 5 greeting")
         await server.stop()
@@ -123,7 +124,7 @@ async def test_chat_in_a_terminal_reconnect_personal_packet_and_invalid_commands
         await screen.see("● online", "wallet ¥93.20")
 
 
-async def test_chat_in_a_pipe_reads_commands_and_prints_events_line_by_line(
+async def test_plain_mode_in_a_pipe_writes_one_line_per_event(
     server: Server, backend: Client, connect: Connect
 ) -> None:
     other, group_id = await family(backend, connect, server)
@@ -185,7 +186,7 @@ async def test_chat_in_a_pipe_reads_commands_and_prints_events_line_by_line(
     assert (await other.balance()) == 10_000
 
 
-async def test_chat_with_a_refused_group_fails_in_one_line(server: Server) -> None:
+async def test_chat_with_an_unknown_group_prints_one_line(server: Server) -> None:
     process = await asyncio.create_subprocess_exec(
         *chat(server, ME, "--group", "5"),
         stdin=asyncio.subprocess.PIPE,
@@ -197,7 +198,7 @@ async def test_chat_with_a_refused_group_fails_in_one_line(server: Server) -> No
     assert (err.decode().strip(), process.returncode) == ("hongbao: 202 no_such_group", 1)
 
 
-async def test_chat_without_a_server_fails_in_one_line(tmp_path: Path) -> None:
+async def test_chat_without_a_server_prints_one_line(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         *HONGBAO, "chat", "--as", ME, "--data", str(tmp_path), stderr=asyncio.subprocess.PIPE
     )

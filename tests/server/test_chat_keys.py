@@ -1,4 +1,4 @@
-"""Keys that arrive faster than the terminal client draws: each acts once, on the page it was typed for."""
+"""Keys of the terminal client that come faster than it draws: each is handled once, by its own page."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from client_sim.chat.screens import dialog
 from client_sim.chat.screens.open_page import OpenPage
 from client_sim.chat.screens.result_page import ResultPage
 from client_sim.chat.session import Start
-from client_sim.names import user_id_of
 from client_sim.sdk.client import Client
+from client_sim.sdk.names import user_id_of
 from protocol import messages
 from tests.conftest import Connect, Server, token
 from tests.server.test_chat import ME, chat, family
 from tests.terminal import PATIENCE_S, Terminal
 
-A_MOMENT_S = 1.5  # longer than a new page ignores keys (READ_PAUSE_S)
+A_MOMENT_S = 1.5  # longer than a new page ignores letters
 
 
 async def posts_of(client: Client, group_id: int) -> list[str]:
@@ -28,7 +28,7 @@ async def posts_of(client: Client, group_id: int) -> list[str]:
     return [post.text if isinstance(post, messages.TextPosted) else post.greeting for post in posts]
 
 
-async def test_lines_typed_ahead_are_sent_once_each(server: Server, backend: Client, connect: Connect) -> None:
+async def test_lines_typed_ahead_are_each_handled_once(server: Server, backend: Client, connect: Connect) -> None:
     other, group_id = await family(backend, connect, server)
     async with Terminal(chat(server, ME, "--group", str(group_id), "--lang", "en")) as screen:
         await screen.see("● online", "wallet ¥100.00")
@@ -45,7 +45,7 @@ async def test_lines_typed_ahead_are_sent_once_each(server: Server, backend: Cli
     assert await posts_of(other, group_id) == ["one", "two", "three", "once", "xa"]
 
 
-async def test_send_form_keys_after_tab_go_to_the_next_field(
+async def test_send_form_with_keys_typed_ahead_fills_the_right_fields(
     server: Server, backend: Client, connect: Connect
 ) -> None:
     other, group_id = await family(backend, connect, server)
@@ -53,14 +53,14 @@ async def test_send_form_keys_after_tab_go_to_the_next_field(
         await screen.see("● online", "wallet ¥100.00")
         screen.type("/send")
         await screen.see("Send a red packet")
-        screen.press("6.67\t1\tluck\x1b[Z2\r\r")  # Tab forth and back again: the shares are replaced
+        screen.press("6.67\t1\tluck\x1b[Z2\r\r")  # Tab forward and back: the shares are typed again
         await screen.see("luck", "wallet ¥93.33")
         screen.type("still here")
         await screen.see("still here")
     assert await posts_of(other, group_id) == ["luck", "still here"]
 
 
-async def test_new_page_ignores_keys_until_the_read_pause_ends(
+async def test_page_that_has_just_appeared_ignores_letters_typed_on(
     server: Server, backend: Client, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other, group_id = await family(backend, connect, server)
@@ -70,50 +70,52 @@ async def test_new_page_ignores_keys_until_the_read_pause_ends(
             await app.session.is_ready.wait()
             packet_id = (await other.send_packet("lucky", group_id, 100, 2, "hello")).packet_id
             monkeypatch.setattr(dialog, "READ_PAUSE_S", 3600.0)
-            await app.tap(packet_id)
+            await app.pages.tap(packet_id)
             await pilot.press(*"go on", "enter")
             assert isinstance(app.screen, OpenPage)
             assert not app.screen.is_opening
             await pilot.press("escape")
             assert len(app.screen_stack) == 1
             monkeypatch.setattr(dialog, "READ_PAUSE_S", 0.0)
-            await app.tap(packet_id)
+            await app.pages.tap(packet_id)
             await pilot.press("O")
             while not isinstance(app.screen, ResultPage):
                 await pilot.pause(0.05)
     assert (await other.open(packet_id)).index == 1
 
 
-async def test_send_again_asks_for_confirmation(server: Server, backend: Client, connect: Connect) -> None:
+async def test_send_again_needs_the_key_twice(server: Server, backend: Client, connect: Connect) -> None:
     other, group_id = await family(backend, connect, server)
     async with Terminal(chat(server, ME, "--group", str(group_id), "--lang", "en")) as screen:
         await screen.see("● online")
         screen.type("/send 1.00 2 luck")
         await screen.see("not opened yet", "wallet ¥99.00")
         screen.type("/result")
-        await screen.see("A send again")
+        await screen.see("A Send this red packet again")
         await asyncio.sleep(A_MOMENT_S)
         screen.press("A")
-        await screen.see("A once more sends it")
+        await screen.see("A press again to send")
         assert await posts_of(other, group_id) == ["luck"]
         screen.press("a")
         await screen.see("sent again")
         assert await posts_of(other, group_id) == ["luck", "luck"]
 
 
-async def test_invalid_command_shows_why_it_is_refused(server: Server, backend: Client, connect: Connect) -> None:
+async def test_commands_that_cannot_be_carried_out_show_why(
+    server: Server, backend: Client, connect: Connect
+) -> None:
     await family(backend, connect, server)
     async with Terminal(chat(server, ME, "--lang", "en")) as screen:
         await screen.see("● online", "Inbox")
-        for line, expected in (
-            ("hello", "the inbox is no chat; /go GROUP looks at one"),
+        for line, said in (
+            ("hello", "the inbox is not a group; go to one with /go GROUP"),
             ("/open 12", "this packet is not for you"),
             ("/new ", "usage: /new NAME"),
             ("/result 5", "this packet is not for you"),
-            ("/new " + "x" * 200, "no: "),
+            ("/new " + "x" * 200, "refused: "),
         ):
             screen.type(line)
-            await screen.see(expected)
-        assert ":" not in screen.text.split("no: ")[1].splitlines()[0]
+            await screen.see(said)
+        assert ":" not in screen.text.split("refused: ")[1].splitlines()[0]
         screen.press("\x03")
         await screen.see("Ctrl-Q quits")

@@ -1,4 +1,4 @@
-"""The layout of the terminal client: complete at every width, and no toast hides text."""
+"""The look of the terminal client: complete at every width, and toasts hide nothing."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from textual.widgets._toast import Toast
 
 from client_sim.chat.app import ChatApp
 from client_sim.chat.session import Start
-from client_sim.names import user_id_of
 from client_sim.sdk.client import Client
+from client_sim.sdk.names import user_id_of
 from tests.conftest import Connect, Server, token
 from tests.server.test_chat import ME, chat, family
 from tests.terminal import PATIENCE_S, Terminal
@@ -21,7 +21,7 @@ TEXT = "都到齐了吗准备抢红包啦"
 
 
 @pytest.mark.parametrize("columns", [60, 80, 101])
-async def test_toasts_at_any_width_are_complete_and_hide_no_text(
+async def test_toasts_at_every_width_are_complete_and_hide_nothing(
     server: Server, backend: Client, connect: Connect, columns: int
 ) -> None:
     other, group_id = await family(backend, connect, server)
@@ -31,25 +31,23 @@ async def test_toasts_at_any_width_are_complete_and_hide_no_text(
         screen.type("/send 190 2")
         await screen.see("零钱不足")
         screen.type("/kick 大明明")
-        await screen.see("没有人叫 大明明", "零钱不足")
+        await screen.see("没有人叫大明明", "零钱不足")
         screen.press("f1")
-        await screen.see("/send 8.88 5 恭喜发财", "帮助", "没有人叫 大明明", "零钱不足", "拼手气红包:总金额")
+        await screen.see("/send 8.88 5 恭喜发财", "帮助", "没有人叫大明明", "零钱不足", "拼手气红包：总金额")
         screen.press("esc")
-        await screen.see_no_more("拼手气红包:总金额")
-        await screen.see("没有人叫 大明明", "零钱不足")
+        await screen.see_no_more("拼手气红包：总金额")
+        await screen.see("没有人叫大明明", "零钱不足")
         for name in ("小明", "小红", "小刚"):
             screen.type(f"/kick {name}")
-        await screen.see("没有人叫 小刚")
+        await screen.see("没有人叫小刚")
         await screen.see_no_more("零钱不足")  # so many are enough
         await screen.until(lambda: screen.text.count(TEXT[0]) == 8, "the text is not whole")
 
 
-async def test_status_line_after_a_resize_ends_at_the_right_edge(
-    server: Server, backend: Client, connect: Connect
-) -> None:
+async def test_top_line_after_a_resize_fills_the_width(server: Server, backend: Client, connect: Connect) -> None:
     _, group_id = await family(backend, connect, server)
     async with Terminal(chat(server, ME, "--group", str(group_id), "--lang", "zh")) as screen:
-        await screen.see("● 在线  零钱 ¥100.00")
+        await screen.see("● 在线  零钱 100.00元")
         for columns in (60, 120, 80):
             screen.resize(columns)
             await screen.until(partial(_ends_at, screen, columns - 1), f"does not end at column {columns - 1}")
@@ -57,7 +55,7 @@ async def test_status_line_after_a_resize_ends_at_the_right_edge(
 
 def _ends_at(screen: Terminal, column: int) -> bool:
     line = screen.lines[0]
-    return line.endswith("● 在线  零钱 ¥100.00") and cell_len(line) == column
+    return line.endswith("● 在线  零钱 100.00元") and cell_len(line) == column
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
@@ -67,7 +65,7 @@ async def test_cards_and_bubbles_at_60_columns_are_complete(
     other, group_id = await family(backend, connect, server)
     words = chat(server, ME, "--group", str(group_id), "--lang", language)
     async with Terminal(words, columns=60) as screen:
-        await screen.see("●", "¥100.00", "一家人")
+        await screen.see("●", "100.00", "一家人")
         await other.send_packet("lucky", group_id, 200, 2, "恭喜发财")
         await screen.see("恭喜发财")
         top = next(row for row, line in enumerate(screen.lines) if "恭喜发财" in line)
@@ -79,7 +77,7 @@ async def test_cards_and_bubbles_at_60_columns_are_complete(
         assert len(starts) == 1
 
 
-async def test_hint_to_a_user_without_money_names_their_server(server: Server) -> None:
+async def test_hint_to_a_user_without_money_names_the_options_of_topup(server: Server) -> None:
     async with Client(server.url, token(user_id_of(ME))) as client:
         app = ChatApp(client, Start(ME, language="en"), topup_options="--data s")
         async with app.run_test(notifications=True) as pilot, asyncio.timeout(PATIENCE_S):

@@ -181,9 +181,9 @@ async def test_an_equal_packet_lists_its_claims_to_the_sender_alone(server: Serv
     room = await party(server, 2)
     packet_id = (await room.sender.send_packet("equal", room.group, 100, 2)).packet_id
     await room.guests[0].open(packet_id)
-    theirs = (await room.guests[0].result_page(packet_id, watch=True)).page
+    theirs = (await room.guests[0].result_page(packet_id, subscribe=True)).page
     assert (theirs.shows_list, theirs.claims, theirs.opened, theirs.watched) == (False, [], 1, False)
-    own = (await room.sender.result_page(packet_id, watch=True)).page
+    own = (await room.sender.result_page(packet_id, subscribe=True)).page
     assert (own.shows_list, len(own.claims), own.watched) == (True, 1, True)
 
 

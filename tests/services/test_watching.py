@@ -42,7 +42,7 @@ async def test_a_burst_is_few_pushes_with_all_claims_once_and_in_order(server: S
     watcher = room.guests[20]
     packet_id = await room.lucky(5_000, 22)
     await watcher.open(packet_id)
-    page = (await watcher.result_page(packet_id, watch=True)).page
+    page = (await watcher.result_page(packet_id, subscribe=True)).page
     assert (page.watched, page.opened) == (True, 1)
     await room.guests[0].set_name("阿明")
     began_s = asyncio.get_running_loop().time()
@@ -61,15 +61,15 @@ async def test_a_burst_is_few_pushes_with_all_claims_once_and_in_order(server: S
     last = await news(watcher, packet_id, 22)
     assert [line.index for push in last for line in push.claims] == [21]
     assert server.app.subscriptions._watches == server.app.subscriptions._watched == {}  # it is over
-    assert (await watcher.result_page(packet_id, watch=True)).page.watched is False
+    assert (await watcher.result_page(packet_id, subscribe=True)).page.watched is False
 
 
 async def test_each_hears_it_in_their_words(server: Server, party: MakeParty) -> None:
     room = await party(server, 3)
     packet_id = await room.lucky(900, 3)
     first = await room.guests[0].open(packet_id)
-    await room.sender.result_page(packet_id, "en", watch=True)
-    await room.guests[0].result_page(packet_id, "en", watch=True)
+    await room.sender.result_page(packet_id, "en", subscribe=True)
+    await room.guests[0].result_page(packet_id, "en", subscribe=True)
     second = await room.guests[1].open(packet_id)
     sent, theirs = await news(room.sender, packet_id, 2), await news(room.guests[0], packet_id, 2)
     yuan = f"{(first.amount_fen + second.amount_fen) / 100:.2f}"
@@ -82,9 +82,9 @@ async def test_what_came_before_the_watch_stands_on_the_page(server: Server, par
     room = await party(server, 4)
     packet_id = await room.lucky(900, 4)
     await room.guests[0].open(packet_id)
-    page = (await room.guests[0].result_page(packet_id, watch=True)).page
+    page = (await room.guests[0].result_page(packet_id, subscribe=True)).page
     await room.guests[1].open(packet_id)
-    again = (await room.guests[0].result_page(packet_id, watch=True)).page  # a second look is no second watch
+    again = (await room.guests[0].result_page(packet_id, subscribe=True)).page  # a second look is no second watch
     await room.guests[2].open(packet_id)
     lines = [line.index for push in await news(room.guests[0], packet_id, 3) for line in push.claims]
     assert (page.opened, again.opened) == (1, 2)
@@ -96,9 +96,9 @@ async def test_nobody_else_is_told_and_stopping_ends_it(server: Server, party: M
     packet_id = await room.lucky(900, 4)
     await room.guests[0].open(packet_id)
     await room.guests[0].result_page(packet_id)  # looks, but does not watch
-    await room.sender.result_page(packet_id, watch=True)
-    await room.sender.stop_watching(packet_id)
-    await room.sender.stop_watching(packet_id)
+    await room.sender.result_page(packet_id, subscribe=True)
+    await room.sender.unsubscribe(packet_id)
+    await room.sender.unsubscribe(packet_id)
     await room.guests[1].open(packet_id)
     await quiet()
     assert [heard(one) for one in (room.sender, *room.guests)] == [[], [], [], []]
@@ -108,7 +108,7 @@ async def test_watches_are_bounded_and_end_with_the_connection(start_server: Sta
     room = await party(await start_server(limits__watched_packets_max=2), 1)
     packets = [await room.lucky(300, 2) for _ in range(3)]
     for packet_id in packets:
-        assert (await room.sender.result_page(packet_id, watch=True)).page.watched
+        assert (await room.sender.result_page(packet_id, subscribe=True)).page.watched
     hub = room.server.app.subscriptions
     assert set(hub._watches) == set(packets[1:])  # the oldest gave way
     for packet_id in packets:
@@ -128,7 +128,7 @@ async def test_who_is_no_longer_in_the_group_is_told_nothing(server: Server, par
     packet_id = await room.lucky(900, 3)
     gone = room.guests[0]
     await gone.open(packet_id)
-    assert (await gone.result_page(packet_id, watch=True)).page.watched
+    assert (await gone.result_page(packet_id, subscribe=True)).page.watched
     if goes == "kicked":
         await room.sender.kick(room.group, gone.user_id)
     else:
@@ -136,14 +136,14 @@ async def test_who_is_no_longer_in_the_group_is_told_nothing(server: Server, par
     await room.guests[1].open(packet_id)
     await quiet()
     assert heard(gone) == []
-    page = (await gone.result_page(packet_id, watch=True)).page  # as a claimant, who sees it and no more
+    page = (await gone.result_page(packet_id, subscribe=True)).page  # as a claimant, who sees it and no more
     assert (page.opened, page.watched) == (2, False)
 
 
 async def test_a_refund_ends_the_watch(start_server: StartServer, party: MakeParty) -> None:
     room = await party(await start_server(limits__packet_lifetime_s=0.3, refunds__interval_s=0.05), 1)
     packet_id = await room.lucky(900, 2)
-    await room.sender.result_page(packet_id, watch=True)
+    await room.sender.result_page(packet_id, subscribe=True)
 
     async def over() -> bool:
         return not room.server.app.subscriptions._watches
@@ -175,11 +175,11 @@ async def test_an_older_page_leaves_out_nothing_that_came_since(
     packet_id = await room.lucky(900, 5)
     for guest in room.guests[:2]:
         await guest.open(packet_id)
-    await room.sender.result_page(packet_id, watch=True)
+    await room.sender.result_page(packet_id, subscribe=True)
     await quiet()
     monkeypatch.setattr(subscriptions, "FOLD_S", 0.5)
     await room.guests[2].open(packet_id)
-    older = (await room.sender.result_page(packet_id, before_index=before_index, watch=True)).page
+    older = (await room.sender.result_page(packet_id, before_index=before_index, subscribe=True)).page
     assert (older.opened, older.watched, len(older.claims)) == (3, True, before_index)
     assert [line.index for push in await news(room.sender, packet_id, 3) for line in push.claims] == [2]
 
@@ -189,7 +189,7 @@ async def test_an_older_page_begins_a_watch_with_the_claims_to_come(server: Serv
     packet_id = await room.lucky(900, 4)
     for guest in room.guests[:2]:
         await guest.open(packet_id)
-    assert (await room.sender.result_page(packet_id, before_index=1, watch=True)).page.watched
+    assert (await room.sender.result_page(packet_id, before_index=1, subscribe=True)).page.watched
     await room.guests[2].open(packet_id)
     assert [line.index for push in await news(room.sender, packet_id, 3) for line in push.claims] == [2]
 
@@ -200,10 +200,10 @@ async def test_watched_says_whether_there_will_be_pushes(server: Server, party: 
     ann = room.guests[0]
     await ann.open(packet_id)
 
-    async def watched(before_index: int = 0, watch: bool = False) -> bool:
-        return (await ann.result_page(packet_id, before_index=before_index, watch=watch)).page.watched
+    async def watched(before_index: int = 0, subscribe: bool = False) -> bool:
+        return (await ann.result_page(packet_id, before_index=before_index, subscribe=subscribe)).page.watched
 
-    assert [await watched(), await watched(watch=True), await watched(), await watched(1)] == [
+    assert [await watched(), await watched(subscribe=True), await watched(), await watched(1)] == [
         False,
         True,
         True,
@@ -218,8 +218,8 @@ async def test_watched_says_whether_there_will_be_pushes(server: Server, party: 
     await room.guests[2].open(packet_id)
     await quiet()
     assert heard(ann) == []
-    assert [await watched(watch=True), await watched()] == [True, True]
-    await ann.stop_watching(packet_id)
+    assert [await watched(subscribe=True), await watched()] == [True, True]
+    await ann.unsubscribe(packet_id)
     assert not await watched()
 
 
@@ -229,7 +229,7 @@ async def test_claims_right_before_a_refund_are_told_before_the_watch_ends(
     monkeypatch.setattr(subscriptions, "FOLD_S", 0.8)
     room = await party(await start_server(limits__packet_lifetime_s=0.4, refunds__interval_s=0.05), 1)
     packet_id = await room.lucky(900, 2)
-    await room.sender.result_page(packet_id, watch=True)
+    await room.sender.result_page(packet_id, subscribe=True)
     assert (await room.guests[0].open(packet_id)).answer == "won"
     assert [line.index for push in await news(room.sender, packet_id, 1) for line in push.claims] == [0]
     hub = room.server.app.subscriptions
@@ -238,7 +238,7 @@ async def test_claims_right_before_a_refund_are_told_before_the_watch_ends(
         return hub._watches == hub._watched == {}
 
     await until(over)
-    assert (await room.sender.result_page(packet_id, watch=True)).page.watched is False
+    assert (await room.sender.result_page(packet_id, subscribe=True)).page.watched is False
 
 
 class Held:
@@ -264,7 +264,7 @@ async def test_who_is_thrown_out_while_names_are_read_is_told_nothing(
     gone = room.guests[0]
     await gone.open(packet_id)
     for watcher in (gone, room.sender):
-        assert (await watcher.result_page(packet_id, watch=True)).page.watched
+        assert (await watcher.result_page(packet_id, subscribe=True)).page.watched
     await quiet()
     held = Held(server)
     monkeypatch.setattr(held._names, "of", held.of)
@@ -282,13 +282,13 @@ async def test_what_a_new_page_has_told_while_names_are_read_is_not_pushed_behin
 ) -> None:
     room = await party(server, 2)
     packet_id = await room.lucky(900, 3)
-    await room.sender.result_page(packet_id, watch=True)
+    await room.sender.result_page(packet_id, subscribe=True)
     await quiet()
     held = Held(server)
     monkeypatch.setattr(held._names, "of", held.of)
     await room.guests[0].open(packet_id)
     await held.asked.wait()
-    assert (await room.sender.result_page(packet_id, watch=True)).page.opened == 1
+    assert (await room.sender.result_page(packet_id, subscribe=True)).page.opened == 1
     held.go.set()
     await quiet()
     assert heard(room.sender) == []

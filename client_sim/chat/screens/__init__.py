@@ -1,1 +1,1 @@
-"""What opens over the conversation: one file for each page."""
+"""The pages that open over the conversation, one module each."""

@@ -4,21 +4,33 @@ from __future__ import annotations
 
 import time
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import Any, ClassVar, Protocol
 
 from textual import events
 from textual.binding import Binding
 from textual.screen import ModalScreen
 
+from client_sim.chat.screens.widgets import Keys
 from client_sim.chat.session import Event, Session
 from client_sim.chat.texts import text
-from client_sim.chat.widgets import Keys
 
-if TYPE_CHECKING:
-    from client_sim.chat.app import ChatApp
+READ_PAUSE_S = 0.4  # a page cannot be read sooner: letters pressed before were meant for the line under it
 
 
-READ_PAUSE_S = 0.4  # nobody has read a page that soon: letters pressed by then were meant for the line below
+class Navigator(Protocol):
+    """How a page opens other pages and runs requests."""
+
+    def do(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run in the background; an error becomes a toast."""
+
+    async def tap(self, packet_id: int) -> None:
+        """Open the page of a tap."""
+
+    async def show_result(self, packet_id: int) -> None:
+        """Open a result page."""
+
+    async def show_records(self) -> None:
+        """Open the records."""
 
 
 class Dialog(ModalScreen[None]):
@@ -27,37 +39,33 @@ class Dialog(ModalScreen[None]):
     KEYS: ClassVar[list[tuple[str, str]]] = [("Esc", "key_back")]
     BINDINGS: ClassVar[list[Any]] = [Binding("escape", "dismiss", show=False)]
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, navigator: Navigator) -> None:
         super().__init__()
         self.session = session
-        self._deaf_until_s = time.monotonic() + READ_PAUSE_S
-        self._is_typed_on = False
+        self.navigator = navigator
+        self._ignores_keys_until_s = time.monotonic() + READ_PAUSE_S
+        self._is_typing_on = False
 
     def on_key(self, key: events.Key) -> None:
-        """Who types on while the page appears goes unheard until they pause, with the Enter behind it."""
-        is_typing = key.is_printable or (self._is_typed_on and key.key == "enter")
-        if is_typing and time.monotonic() < self._deaf_until_s:
+        """Ignore letters typed while the page appears, until there is a pause, and the Enter after them."""
+        is_typing = key.is_printable or (self._is_typing_on and key.key == "enter")
+        if is_typing and time.monotonic() < self._ignores_keys_until_s:
             key.stop()
-            self._is_typed_on = True
-            self._deaf_until_s = time.monotonic() + READ_PAUSE_S
+            self._is_typing_on = True
+            self._ignores_keys_until_s = time.monotonic() + READ_PAUSE_S
 
-    @property
-    def chat(self) -> ChatApp:
-        """The app it belongs to."""
-        return cast("ChatApp", self.app)
-
-    def heard(self, event: Event) -> None:
+    def take_event(self, event: Event) -> None:
         """Something happened while this page is open."""
 
     def text(self, key: str, **fields: object) -> str:
         """A text of the client in the session's language."""
         return text(self.session.language, key, **fields)
 
-    def show_keys(self, *keys: tuple[str, str], link: tuple[str, str] | None = None) -> None:
-        """Say which keys do something now: a key and the name of its text; of a link, the server's own words."""
+    def show_keys(self, *keys: tuple[str, str], server: tuple[tuple[str, str], ...] = ()) -> None:
+        """Show which keys do something now: the server's buttons and links in its words, then keys by text name."""
         named = [(key, self.text(name)) for key, name in (*keys, *self.KEYS)]
-        self.query_one(Keys).show([link, *named] if link else named)
+        self.query_one(Keys).show([*server, *named])
 
     def do(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run it in the background; what goes wrong becomes a toast."""
-        self.chat.do(work)
+        """Run in the background; an error becomes a toast."""
+        self.navigator.do(work)

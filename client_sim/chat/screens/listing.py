@@ -1,4 +1,4 @@
-"""A page of plain lines: members, reactions, help."""
+"""Pages of plain lines: members, grab statistics, help."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 
-from client_sim.chat import drawing
+from client_sim.chat import group_requests
 from client_sim.chat.commands import VERBS
-from client_sim.chat.drawing import DIM, GOLD
-from client_sim.chat.screens.dialog import Dialog
+from client_sim.chat.screens import drawing
+from client_sim.chat.screens.dialog import Dialog, Navigator
+from client_sim.chat.screens.drawing import DIM, GOLD
+from client_sim.chat.screens.widgets import Drawn, Keys
 from client_sim.chat.session import Session
 from client_sim.chat.texts import text
-from client_sim.chat.widgets import Drawn, Keys
 
 
 class Listing(Dialog):
     """A title and lines."""
 
-    def __init__(self, session: Session, title: str, lines: list[Content]) -> None:
-        super().__init__(session)
+    def __init__(self, session: Session, navigator: Navigator, title: str, lines: list[Content]) -> None:
+        super().__init__(session, navigator)
         self._title = title
         self._lines = lines
 
@@ -36,9 +37,9 @@ class Listing(Dialog):
         self.show_keys()
 
 
-async def members(session: Session) -> Listing:
-    """Who is in the group on the screen, and the group's id, which others need to join it."""
-    user_ids = await session.members()
+async def members(session: Session, navigator: Navigator) -> Listing:
+    """The members of the group on the screen, and the group's id, which others need to join it."""
+    user_ids = await group_requests.members(session)
     here, names = session.model.current, session.model.names
     lines = [
         Content.assemble(
@@ -49,13 +50,13 @@ async def members(session: Session) -> Listing:
         for user_id in user_ids
     ]
     title = text(session.language, "members_title", count=len(user_ids))
-    return Listing(session, f"{title}  {here.name}  /join {here.stream_id}", lines)
+    return Listing(session, navigator, f"{title}  {here.name}  /join {here.stream_id}", lines)
 
 
-async def grab_stats(session: Session) -> Listing:
-    """The owner's view: who is fastest, who is first, who sends."""
+async def grab_stats(session: Session, navigator: Navigator) -> Listing:
+    """For the owner: how fast each member grabs, how often first, and what they send."""
     lines = [Content.styled(" " * 18 + text(session.language, "who_head"), DIM)]
-    for one in await session.grab_stats():
+    for one in await group_requests.grab_stats(session):
         median = f"{one.median_ms / 1000:.2f} s" if one.median_ms else "-"
         columns = "".join(
             drawing.fit(str(value), width, right=True)
@@ -63,10 +64,10 @@ async def grab_stats(session: Session) -> Listing:
         )
         name = drawing.fit(f" {one.name or one.user_id}", 18)
         lines.append(Content.assemble((name, drawing.name_colour(one.user_id)), columns))
-    return Listing(session, text(session.language, "who_title"), lines)
+    return Listing(session, navigator, text(session.language, "who_title"), lines)
 
 
-def commands(session: Session) -> Listing:
+def commands(session: Session, navigator: Navigator) -> Listing:
     """All commands."""
     lines = [
         Content.assemble(
@@ -75,4 +76,4 @@ def commands(session: Session) -> Listing:
         )
         for verb in VERBS
     ]
-    return Listing(session, text(session.language, "help_title"), lines)
+    return Listing(session, navigator, text(session.language, "help_title"), lines)

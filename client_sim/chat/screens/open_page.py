@@ -1,4 +1,4 @@
-"""The open page: who sent it, the greeting, and the coin that turns while the packet is opened."""
+"""The open page: the sender, the greeting, and the coin that turns while the packet is opened."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.timer import Timer
 
-from client_sim.chat import drawing
-from client_sim.chat.drawing import CREAM, GOLD
-from client_sim.chat.screens.dialog import Dialog
+from client_sim.chat import packet_requests
+from client_sim.chat.screens import drawing
+from client_sim.chat.screens.dialog import Dialog, Navigator
+from client_sim.chat.screens.drawing import CREAM, GOLD
+from client_sim.chat.screens.widgets import Drawn, Keys
 from client_sim.chat.session import Session
-from client_sim.chat.widgets import Drawn, Keys
 from client_sim.sdk.errors import ClientError
 from protocol import messages
 
@@ -25,7 +26,7 @@ TURN_S = 0.6  # one turn of the coin; opening shows at least one
 
 
 class Coin(Drawn):
-    """開. It turns while the packet is opened; a tap on it opens."""
+    """開. It turns while the packet is opened; a click on it opens."""
 
     def __init__(self) -> None:
         super().__init__(drawing.coin(0), id="coin")
@@ -33,7 +34,7 @@ class Coin(Drawn):
         self._began_s = 0.0
 
     def turn(self) -> None:
-        """Begin to turn."""
+        """Start to turn."""
         self._began_s = time.monotonic()
         self._turning = self.set_interval(FRAME_S, self._frame)
 
@@ -47,29 +48,28 @@ class Coin(Drawn):
         self.draw(drawing.coin(0))
 
     def on_click(self) -> None:
-        """As the button."""
+        """The same as the button."""
         self.screen.run_action("open") if self._turning is None else None
 
 
 class OpenPage(Dialog):
-    """As the server computed it."""
+    """Drawn as the server computed it: a text that is empty is not there, nor is a button or a link."""
 
     BINDINGS: ClassVar[list[Any]] = [
         Binding("enter,space,o,O", "open", show=False),
-        Binding("l,L", "list", show=False),
+        Binding("l,L", "result", show=False),
     ]
 
-    def __init__(self, session: Session, page: messages.OpenPageShown) -> None:
-        super().__init__(session)
+    def __init__(self, session: Session, navigator: Navigator, page: messages.OpenPageShown) -> None:
+        super().__init__(session, navigator)
         self.page = page
         self.is_opening = False
 
     def compose(self) -> ComposeResult:
         page = self.page
         with Vertical(classes="packet"):
-            yield Drawn(
-                Content.styled(self.text("from", name=page.sender_name or page.sender_id), GOLD), id="sender"
-            )
+            sender = self.text("from", name=page.sender_name or page.sender_id)
+            yield Drawn(Content.styled(sender, GOLD), id="sender")
             yield Drawn(Content.styled(page.greeting, f"bold {CREAM}"), id="greeting")
             if page.view == "open":
                 yield Coin()
@@ -78,7 +78,7 @@ class OpenPage(Dialog):
 
     def on_mount(self) -> None:
         keys = [("↵", "key_unseal")] if self.page.view == "open" else []
-        self.show_keys(*keys, link=("L", self.page.link) if self.page.link else None)
+        self.show_keys(*keys, server=(("L", self.page.link),) if self.page.link else ())
 
     def action_open(self) -> None:
         """Open it, once."""
@@ -87,13 +87,12 @@ class OpenPage(Dialog):
             self.do(self._open())
 
     async def _open(self) -> None:
-        coin = self.query_one(Coin)
+        packet_id, coin = self.page.packet_id, self.query_one(Coin)
         coin.turn()
         self.query_one("#line", Drawn).draw(Content.styled(self.text("opening"), GOLD))
         try:
-            opened, _ = await asyncio.gather(
-                self.session.open(self.page.packet_id, self.page.ticket), asyncio.sleep(TURN_S)
-            )
+            opening = packet_requests.open_share(self.session, packet_id, self.page.ticket)
+            opened, _ = await asyncio.gather(opening, asyncio.sleep(TURN_S))
         except ClientError:
             self.is_opening = False
             raise
@@ -101,12 +100,12 @@ class OpenPage(Dialog):
             coin.rest()
         self.dismiss()
         if opened.answer in ("won", "claimed"):
-            await self.chat.show_result(self.page.packet_id)
+            await self.navigator.show_result(packet_id)
         else:
-            await self.chat.tap(self.page.packet_id)  # too late: the page that says so
+            await self.navigator.tap(packet_id)  # too late: now the page says so
 
-    def action_list(self) -> None:
-        """Everybody's luck."""
-        if self.page.link:
+    def action_result(self) -> None:
+        """Follow the link to the result page."""
+        if self.page.link and not self.is_opening:
             self.dismiss()
-            self.do(self.chat.show_result(self.page.packet_id))
+            self.do(self.navigator.show_result(self.page.packet_id))

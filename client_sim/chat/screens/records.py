@@ -1,4 +1,4 @@
-"""Records: what I received and sent, year by year, newest first."""
+"""Records: what the user received and sent, year by year, newest first."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
 from textual.content import Content
-from textual.widgets import Digits, OptionList
+from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from client_sim.chat import drawing
-from client_sim.chat.drawing import DIM, GOLD
-from client_sim.chat.screens.dialog import Dialog
+from client_sim.chat import packet_requests
+from client_sim.chat.screens import drawing
+from client_sim.chat.screens.dialog import Dialog, Navigator
+from client_sim.chat.screens.drawing import DIM, GOLD
+from client_sim.chat.screens.widgets import BigAmount, Drawn, Keys
 from client_sim.chat.session import Session
-from client_sim.chat.widgets import Drawn, Keys
-from client_sim.money import yuan
+from client_sim.chat.texts import money
 from protocol import messages
 
 OTHER = {"received": "sent", "sent": "received"}
@@ -31,8 +32,8 @@ class Records(Dialog):
         Binding("right", "year(-1)", show=False),
     ]
 
-    def __init__(self, session: Session, shown: messages.RecordsShown) -> None:
-        super().__init__(session)
+    def __init__(self, session: Session, navigator: Navigator, shown: messages.RecordsShown) -> None:
+        super().__init__(session, navigator)
         self.shown = shown
         self.lines = list(shown.lines)
         self._is_fetching = False
@@ -41,7 +42,7 @@ class Records(Dialog):
         with Vertical(classes="result wide"):
             with Vertical(id="band"):
                 yield Drawn(id="sides")
-            yield Digits(id="amount")
+            yield BigAmount(money(self.session.language, self.shown.total_fen))
             yield Drawn(id="summary")
             yield OptionList(id="lines", markup=False, compact=True)
             yield Keys(id="keys")
@@ -58,7 +59,7 @@ class Records(Dialog):
             for one in OTHER
         ]
         self.query_one("#sides", Drawn).draw(Content.assemble(sides[0], "    ", sides[1]))
-        self.query_one(Digits).update(yuan(shown.total_fen))
+        self.query_one(BigAmount).show(money(self.session.language, shown.total_fen))
         summary = self.text(
             f"records_{shown.direction}_sum", year=shown.year, count=shown.count, best=shown.best_lucks
         )
@@ -66,36 +67,37 @@ class Records(Dialog):
         options = self.query_one(OptionList)
         at = options.highlighted
         options.clear_options()
-        options.add_options([Option(self._line(one)) for one in self.lines] or [self._nothing()])
+        options.add_options([Option(self._line(one)) for one in self.lines] or [self._no_lines()])
         options.highlighted = at or 0
 
-    def _nothing(self) -> Option:
+    def _no_lines(self) -> Option:
         return Option(Content.styled(f" {self.text('records_empty')}", DIM), disabled=True)
 
     def _line(self, one: messages.RecordLine) -> Content:
         opened = f"{one.opened}/{one.shares}"
         last = f" ♛ {self.text('best')}" if one.is_best else f" {opened}" if self.shown.direction == "sent" else ""
+        amount = money(self.session.language, one.amount_fen)
         return Content.assemble(
             drawing.fit(f" {one.name or one.user_id}", 17),
             (drawing.fit(self.text(one.packet_kind), 16), DIM),
             (drawing.fit(drawing.day(one.at_ms), 12), DIM),
-            (drawing.fit(f"¥{yuan(one.amount_fen)}", 11, right=True), f"bold {GOLD}" if one.is_best else ""),
+            (drawing.fit(amount, 11, right=True), f"bold {GOLD}" if one.is_best else ""),
             (drawing.fit(last, 12), GOLD if one.is_best else DIM),
         )
 
     def action_side(self) -> None:
-        """From received to sent, and back."""
+        """Switch between received and sent."""
         self.do(self._show(OTHER[self.shown.direction], self.shown.year))
 
     def action_year(self, step: int) -> None:
-        """An earlier (1) or later (-1) year with anything in it."""
+        """Go to an earlier (1) or later (-1) year with packets."""
         years = sorted({*self.shown.years, self.shown.year}, reverse=True)
         place = years.index(self.shown.year) + step
         if 0 <= place < len(years):
             self.do(self._show(self.shown.direction, years[place]))
 
     async def _show(self, direction: str, year: int) -> None:
-        self.shown = await self.session.records(direction, year)
+        self.shown = await packet_requests.records(self.session, direction, year)
         self.lines = list(self.shown.lines)
         self._draw()
 
@@ -108,14 +110,14 @@ class Records(Dialog):
     async def _fetch_older(self) -> None:
         before = self.shown
         try:
-            older = await self.session.records(before.direction, before.year, self.lines[-1])
+            older = await packet_requests.records(self.session, before.direction, before.year, self.lines[-1])
         finally:
             self._is_fetching = False
-        if self.shown is before:  # not switched meanwhile
+        if self.shown is before:  # neither side nor year was switched in the meantime
             self.shown = older
             self.lines += older.lines
             self._draw()
 
     def on_option_list_option_selected(self, selected: OptionList.OptionSelected) -> None:
-        """Who got how much of it."""
-        self.do(self.chat.show_result(self.lines[selected.option_index].packet_id))
+        """Show the result page of this packet."""
+        self.do(self.navigator.show_result(self.lines[selected.option_index].packet_id))

@@ -1,4 +1,4 @@
-"""The result page: my amount, the summary, and the list of who got how much, live while people open."""
+"""The result page: the user's amount, the summary, and the list of claims, which grows while users open."""
 
 from __future__ import annotations
 
@@ -8,35 +8,38 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
 from textual.content import Content
-from textual.widgets import Digits, OptionList
+from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from client_sim.chat import drawing
-from client_sim.chat.drawing import CREAM, DIM, GOLD
-from client_sim.chat.screens.dialog import Dialog
+from client_sim.chat import packet_requests
+from client_sim.chat.screens import drawing
+from client_sim.chat.screens.dialog import Dialog, Navigator
+from client_sim.chat.screens.drawing import CREAM, DIM, GOLD
+from client_sim.chat.screens.widgets import BigAmount, Drawn, Keys
 from client_sim.chat.session import Event, Session
-from client_sim.chat.widgets import Drawn, Keys
-from client_sim.money import yuan
+from client_sim.chat.texts import money
 from protocol import messages
 
 REFRESH_S = 0.3  # how soon the summary follows the list
-NAME_WIDTH, WHEN_WIDTH, AMOUNT_WIDTH = 16, 14, 10
+NAME_WIDTH, WHEN_WIDTH, AMOUNT_WIDTH = 16, 14, 11
 
 
 class ResultPage(Dialog):
-    """As the server computed it. While it is open, claims to come are pushed to it."""
+    """Drawn as the server computed it. While it is open, later claims are pushed to it."""
 
     BINDINGS: ClassVar[list[Any]] = [Binding("a,A", "again", show=False), Binding("r,R", "records", show=False)]
 
-    def __init__(self, session: Session, packet_id: int, page: messages.ResultPageBody) -> None:
-        super().__init__(session)
+    def __init__(
+        self, session: Session, navigator: Navigator, packet_id: int, page: messages.ResultPageBody
+    ) -> None:
+        super().__init__(session, navigator)
         self.packet_id = packet_id
         self.page = page
         self.claims = {one.index: one for one in page.claims}
         self._more = page.more
         self._is_fetching = False
-        self._refresh_due = False
-        self._is_sure = False
+        self._refresh_is_due = False
+        self._is_confirmed = False  # the button was pressed once
 
     def compose(self) -> ComposeResult:
         page = self.page
@@ -45,10 +48,11 @@ class ResultPage(Dialog):
                 name = self.text("from", name=page.sender_name or page.sender_id)
                 yield Drawn(Content.styled(name, f"bold {GOLD}"))
                 yield Drawn(Content.styled(page.greeting, CREAM))
-            if page.amount_fen:
-                yield Digits(yuan(page.amount_fen), id="amount")
+            if page.amount:
+                yield BigAmount(page.amount)
             yield Drawn(id="note")
             yield Drawn(id="summary")
+            yield Drawn(id="ending")
             yield OptionList(id="lines", markup=False, compact=True)
             yield Keys(id="keys")
 
@@ -57,28 +61,30 @@ class ResultPage(Dialog):
         self.query_one(OptionList).focus()
 
     def on_unmount(self) -> None:
-        self.do(self.session.stop_watching(self.packet_id))
+        self.do(packet_requests.unsubscribe(self.session, self.packet_id))
 
-    def heard(self, event: Event) -> None:
-        """A claim of this packet appears; its end marks the best luck."""
+    def take_event(self, event: Event) -> None:
+        """A new claim is added to the list; other changes fetch the page again."""
         fields: dict[str, Any] = dict(event.fields)
-        if event.word == "online":  # a new connection watches nothing
-            self._refresh_soon()
+        if event.word == "online":  # the new connection has no subscription yet
+            self._refresh_now()
+        if event.word == "removed" and self.page.button:  # a former member may not be offered it any more
+            self._refresh_now()
         if fields.get("packet") != self.packet_id:
             return
         if event.word == "seen":
             line = (fields[name] for name in ("index", "user", "name", "amount_fen", "at_ms", "when"))
             self._add([messages.ResultLine(*line)])
-        if event.word in ("seen", "finished", "refund") and not self._refresh_due:
-            self._refresh_due = True
-            self.set_timer(REFRESH_S, self._refresh_soon)
+        if event.word in ("seen", "finished", "refund") and not self._refresh_is_due:
+            self._refresh_is_due = True
+            self.set_timer(REFRESH_S, self._refresh_now)
 
-    def _refresh_soon(self) -> None:
-        self._refresh_due = False
+    def _refresh_now(self) -> None:
+        self._refresh_is_due = False
         self.do(self._refresh())
 
     async def _refresh(self) -> None:
-        self.page = await self.session.result(self.packet_id, watch=True)
+        self.page = await packet_requests.result(self.session, self.packet_id, subscribe=True)
         self._add(self.page.claims)
 
     def _add(self, claims: list[messages.ResultLine]) -> None:
@@ -88,9 +94,14 @@ class ResultPage(Dialog):
 
     def _draw(self) -> None:
         page = self.page
-        self.query_one("#note", Drawn).draw(Content.styled(page.note, GOLD))
-        self.query_one("#note", Drawn).display = bool(page.note)
-        self.query_one("#summary", Drawn).draw(Content.styled(page.summary, DIM))
+        for name, words, colour in (
+            ("note", page.note, GOLD),
+            ("summary", page.summary, DIM),
+            ("ending", page.ending, DIM),
+        ):
+            drawn = self.query_one(f"#{name}", Drawn)
+            drawn.draw(Content.styled(words, colour))
+            drawn.display = bool(words)
         options = self.query_one(OptionList)
         at, where = options.highlighted, options.scroll_offset
         options.clear_options()
@@ -99,14 +110,21 @@ class ResultPage(Dialog):
             options.add_options([Option(line) for line in lines])
             options.highlighted = at if lines else None
             options.scroll_to(y=where.y, animate=False)
-        keys = [("A", "key_again_sure" if self._is_sure else "key_again")] if page.button else []
-        self.show_keys(*keys, link=("R", page.link) if page.link else None)
+        self._draw_keys()
+
+    def _draw_keys(self) -> None:
+        keys = []
+        if self.page.button:
+            keys.append(("A", self.text("key_send_now") if self._is_confirmed else self.page.button))
+        if self.page.link:
+            keys.append(("R", self.page.link))
+        self.show_keys(server=tuple(keys))
 
     def _line(self, one: messages.ResultLine) -> Content:
         is_best = one.index == self.page.best_index
         name = drawing.fit(f" {one.name or one.user_id}", NAME_WIDTH)
-        amount = drawing.fit(f"¥{yuan(one.amount_fen)}", AMOUNT_WIDTH, right=True)
-        best = f"  ♛ {self.text('best')}" if is_best else ""
+        amount = drawing.fit(money(self.session.language, one.amount_fen), AMOUNT_WIDTH, right=True)
+        best = f"  ♛ {self.page.best_mark}" if is_best else ""
         return Content.assemble(
             (name, drawing.name_colour(one.user_id)),
             (drawing.fit(one.when, WHEN_WIDTH), DIM),
@@ -122,23 +140,23 @@ class ResultPage(Dialog):
 
     async def _fetch_older(self) -> None:
         try:
-            page = await self.session.result(self.packet_id, min(self.claims))
+            page = await packet_requests.result(self.session, self.packet_id, min(self.claims))
         finally:
             self._is_fetching = False
         self._more = page.more
         self._add(page.claims)
 
     def action_again(self) -> None:
-        """继续发送此红包, when pressed a second time: everybody sees it."""
-        if self.page.button and self._is_sure:
-            self.do(self.session.send_again(self.packet_id))
+        """The button 继续发送此红包. All members see the packet again, so it must be pressed twice."""
+        if self.page.button and self._is_confirmed:
+            self.do(packet_requests.send_again(self.session, self.packet_id))
             self.dismiss()
         elif self.page.button:
-            self._is_sure = True
-            self._draw()
+            self._is_confirmed = True
+            self._draw_keys()
 
     def action_records(self) -> None:
-        """查看我的红包记录."""
+        """The link 查看我的红包记录."""
         if self.page.link:
             self.dismiss()
-            self.do(self.chat.show_records())
+            self.do(self.navigator.show_records())

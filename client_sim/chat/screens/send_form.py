@@ -9,13 +9,15 @@ from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 
-from client_sim import money
-from client_sim.chat.draft import OTHER, Draft
-from client_sim.chat.drawing import DIM, GOLD
-from client_sim.chat.screens.dialog import Dialog
+from client_sim.chat import packet_requests
+from client_sim.chat.screens.dialog import Dialog, Navigator
+from client_sim.chat.screens.draft import OTHER, Draft
+from client_sim.chat.screens.drawing import DIM, GOLD
+from client_sim.chat.screens.widgets import Drawn, Field, Keys
 from client_sim.chat.session import Session
-from client_sim.chat.widgets import Drawn, Field, Keys
+from client_sim.chat.texts import money
 from client_sim.sdk.errors import ClientError
+from client_sim.sdk.money import fen, yuan
 
 
 class SendForm(Dialog):
@@ -23,13 +25,13 @@ class SendForm(Dialog):
 
     BINDINGS: ClassVar[list[Any]] = [
         Binding("f2,ctrl+t", "switch", show=False),
-        # before what is typed behind them goes into the field that they leave
+        # priority: letters typed after them must not go into the field that they leave
         Binding("up,shift+tab", "app.focus_previous", show=False, priority=True),
         Binding("down,tab", "app.focus_next", show=False, priority=True),
     ]
 
-    def __init__(self, session: Session) -> None:
-        super().__init__(session)
+    def __init__(self, session: Session, navigator: Navigator) -> None:
+        super().__init__(session, navigator)
         self.draft = Draft()
         self._is_sending = False
 
@@ -57,15 +59,15 @@ class SendForm(Dialog):
         amount = "form_total" if draft.kind == "lucky" else "form_single"
         for name, key in (("amount", amount), ("shares", "form_shares"), ("greeting", "form_greeting")):
             self.query_one(f"#{name}_label", Drawn).draw(Content(self.text(key)))
-        costs = self.text("form_costs", amount=money.yuan(draft.total_fen))
+        costs = self.text("form_costs", amount=money(self.session.language, draft.total_fen))
         self.query_one("#costs", Drawn).draw(Content.styled(costs, f"bold {GOLD}"))
 
     def _value(self, name: str) -> str:
         return self.query_one(f"#{name}", Field).value
 
     def on_input_changed(self) -> None:
-        """Something was typed; what cannot be read counts as nothing."""
-        shares, amount_fen = _read(int, self._value("shares")), _read(money.fen, self._value("amount"))
+        """Something was typed; text that is not a number counts as 0."""
+        shares, amount_fen = _read(int, self._value("shares")), _read(fen, self._value("amount"))
         if shares != self.draft.shares:
             self.draft = self.draft.with_shares(shares)
         if amount_fen != self.draft.shown_fen:
@@ -73,19 +75,19 @@ class SendForm(Dialog):
         self._draw()
 
     def action_switch(self) -> None:
-        """The other kind."""
+        """Switch to the other kind."""
         self.draft = self.draft.switched()
         shown_fen = self.draft.shown_fen
-        self.query_one("#amount", Field).value = money.yuan(shown_fen).replace(",", "") if shown_fen else ""
+        self.query_one("#amount", Field).value = yuan(shown_fen).replace(",", "") if shown_fen else ""
         self._draw()
 
     def on_click(self, click: Any) -> None:
-        """A tap on the kinds."""
+        """A click on the kinds switches."""
         if click.widget is not None and click.widget.id == "kinds":
             self.action_switch()
 
     def on_input_submitted(self) -> None:
-        """Send it, once."""
+        """Send it once."""
         if not self._is_sending:
             self._is_sending = True
             self.do(self._send())
@@ -93,8 +95,8 @@ class SendForm(Dialog):
     async def _send(self) -> None:
         draft, group_id = self.draft, self.session.model.current_id
         try:
-            await self.session.send(
-                draft.kind, group_id, draft.shown_fen, draft.shares, self._value("greeting").strip()
+            await packet_requests.send(
+                self.session, draft.kind, group_id, draft.shown_fen, draft.shares, self._value("greeting").strip()
             )
         except ClientError:
             self._is_sending = False

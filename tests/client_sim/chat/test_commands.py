@@ -1,4 +1,4 @@
-"""What a typed line means."""
+"""The parser of typed lines."""
 
 from __future__ import annotations
 
@@ -55,21 +55,21 @@ NOT_UNDERSTOOD = [
 
 
 @pytest.mark.parametrize(("line", "verb", "values"), UNDERSTOOD, ids=[row[0] for row in UNDERSTOOD])
-def test_understood(line: str, verb: str, values: dict[str, Any]) -> None:
+def test_parse_of_a_valid_line_gives_verb_and_values(line: str, verb: str, values: dict[str, Any]) -> None:
     assert parse(line) == (verb, values)
 
 
 @pytest.mark.parametrize(("line", "key", "verb", "text"), NOT_UNDERSTOOD, ids=[row[0] for row in NOT_UNDERSTOOD])
-def test_not_understood(line: str, key: str, verb: str, text: str) -> None:
+def test_parse_of_an_invalid_line_names_the_reason(line: str, key: str, verb: str, text: str) -> None:
     with pytest.raises(BadCommand) as bad:
         parse(line)
     assert (bad.value.key, bad.value.verb, bad.value.text) == (key, verb, text)
 
 
 @pytest.mark.parametrize("line", ["", "   ", "\n", "\t"])
-def test_nothing(line: str) -> None:
+def test_parse_of_an_empty_line_is_none(line: str) -> None:
     assert parse(line) is None
 
 
-def test_every_verb_does_something() -> None:
+def test_actions_has_every_verb() -> None:
     assert set(ACTIONS) == {*VERBS, "say", "form"}

@@ -1,12 +1,12 @@
-"""Pictures made of characters keep their columns."""
+"""Pictures made of characters: they keep their columns."""
 
 from __future__ import annotations
 
 import pytest
 from rich.cells import cell_len
 
-from client_sim.chat.drawing import CARD_WIDTH, COIN_ROWS, COIN_SIZE, card, coin, fit
 from client_sim.chat.model import CLAIMED, EXPIRED, GONE, OPEN, Card, Packet
+from client_sim.chat.screens.drawing import CARD_WIDTH, COIN_ROWS, COIN_SIZE, card, coin, fit
 
 
 @pytest.mark.parametrize(
@@ -20,18 +20,18 @@ from client_sim.chat.model import CLAIMED, EXPIRED, GONE, OPEN, Card, Packet
         ("", 2, "  "),
     ],
 )
-def test_fit(words: str, width: int, shown: str) -> None:
+def test_fit_cuts_or_pads_to_the_width(words: str, width: int, shown: str) -> None:
     assert fit(words, width) == shown
     assert cell_len(fit(words, width)) == width
 
 
 @pytest.mark.parametrize("turn", [0, 0.1, 0.2, 0.25, 0.3, 0.5, 0.9])
-def test_the_coin_keeps_its_size_and_stands_in_the_middle(turn: float) -> None:
+def test_coin_at_any_turn_has_the_same_size(turn: float) -> None:
     rows = coin(turn).plain.split("\n")
     assert [cell_len(row) for row in rows] == [COIN_SIZE] * COIN_ROWS
 
 
-def test_the_coin_shows_its_face_but_not_on_edge() -> None:
+def test_coin_on_its_edge_shows_no_face() -> None:
     assert "開" in coin(0).plain
     assert "開" not in coin(0.25).plain
 
@@ -39,7 +39,7 @@ def test_the_coin_shows_its_face_but_not_on_edge() -> None:
 @pytest.mark.parametrize("state", [OPEN, CLAIMED, GONE, EXPIRED])
 @pytest.mark.parametrize("language", ["zh", "en"])
 @pytest.mark.parametrize("greeting", ["恭喜发财,大吉大利", "x" * 128, "", "恭" * 42])
-def test_every_row_of_a_card_is_as_wide_as_the_card(state: str, language: str, greeting: str) -> None:
+def test_card_with_any_greeting_has_rows_of_card_width(state: str, language: str, greeting: str) -> None:
     packet = Packet(7, "lucky", 2, 500, greeting, 0, state, 20_000)
     rows = card(Card(1, 2, 0, packet), 1, language).plain.split("\n")
     assert [cell_len(row) for row in rows] == [CARD_WIDTH] * 3
@@ -48,7 +48,7 @@ def test_every_row_of_a_card_is_as_wide_as_the_card(state: str, language: str, g
 @pytest.mark.parametrize("state", [OPEN, CLAIMED, GONE, EXPIRED])
 @pytest.mark.parametrize("language", ["zh", "en"])
 @pytest.mark.parametrize("kind", ["lucky", "equal"])
-def test_a_card_has_room_for_the_most_there_is(state: str, language: str, kind: str) -> None:
+def test_card_with_the_largest_values_is_not_cut(state: str, language: str, kind: str) -> None:
     packet = Packet(7, kind, 2, 500, "", 0, state, 2_000_000)
     shown = card(Card(1, 2, 0, packet), 1, language).plain
     assert "…" not in shown

@@ -1,4 +1,4 @@
-"""What a chat looks like: history, duplicates, how packets stand, what is forgotten."""
+"""The state of a chat: history, repeats, states of packets, and bounds."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def _packet(number: int, packet_id: int = 7, expires_at_ms: int = NOW_MS + 1000)
 @pytest.fixture
 def model() -> Model:
     made = Model(ME)
-    made.place(messages.StreamPosition(GROUP, "a group", OTHER, 4))
+    made.add(messages.StreamPosition(GROUP, "a group", OTHER, 4))
     return made
 
 
-def test_history_goes_before_what_came_meanwhile_and_nothing_twice(model: Model) -> None:
+def test_history_is_inserted_before_pushed_entries_without_repeats(model: Model) -> None:
     model.posted(_said(4, "live"), NOW_MS)
     group = model.conversations[GROUP]
     group.add_history([Said(number, OTHER, NOW_MS, "old") for number in (2, 3, 4, 5)])
@@ -40,14 +40,14 @@ def test_history_goes_before_what_came_meanwhile_and_nothing_twice(model: Model)
     assert model.posted(_said(5), NOW_MS) is not None
 
 
-def test_history_of_an_empty_conversation_is_followed_on(model: Model) -> None:
+def test_history_of_an_empty_conversation_sets_the_newest_number(model: Model) -> None:
     group = model.conversations[GROUP]
     group.add_history([Said(number, OTHER, NOW_MS, "old") for number in (3, 4)])
     assert model.posted(_said(4), NOW_MS) is None
     assert len(group.entries) == 2
 
 
-def test_unread_counts_what_is_not_on_the_screen(model: Model) -> None:
+def test_unread_counts_posts_while_another_conversation_is_shown(model: Model) -> None:
     model.posted(_said(5), NOW_MS)
     assert model.conversations[GROUP].unread == 1
     model.go(GROUP)
@@ -55,7 +55,7 @@ def test_unread_counts_what_is_not_on_the_screen(model: Model) -> None:
     assert model.conversations[GROUP].unread == 0
 
 
-def test_a_packet_that_is_sent_again_is_the_same_packet(model: Model) -> None:
+def test_packet_that_is_sent_again_has_two_cards_and_one_state(model: Model) -> None:
     first, second = model.posted(_packet(5), NOW_MS), model.posted(_packet(6), NOW_MS)
     assert isinstance(first, Card)
     assert isinstance(second, Card)
@@ -72,7 +72,7 @@ def test_a_packet_that_is_sent_again_is_the_same_packet(model: Model) -> None:
         ([(EXPIRED, 0), (CLAIMED, 88)], (CLAIMED, 88), [True, True]),
     ],
 )
-def test_who_has_claimed_has_claimed(
+def test_packet_that_is_claimed_stays_claimed(
     model: Model, moves: list[tuple[str, int]], stands: tuple[str, int], news: list[bool]
 ) -> None:
     card = model.posted(_packet(5), NOW_MS)
@@ -81,7 +81,7 @@ def test_who_has_claimed_has_claimed(
     assert (card.packet.state, card.packet.amount_fen) == stands
 
 
-def test_packets_expire_once_and_late_ones_are_expired_already(model: Model) -> None:
+def test_packet_expires_once_at_its_time(model: Model) -> None:
     model.posted(_packet(5), NOW_MS)
     late = model.posted(_packet(6, packet_id=8, expires_at_ms=NOW_MS), NOW_MS)
     assert isinstance(late, Card)
@@ -91,7 +91,7 @@ def test_packets_expire_once_and_late_ones_are_expired_already(model: Model) -> 
     assert model.expire(NOW_MS + 1000) == []
 
 
-def test_the_inbox_stays_and_another_conversation_takes_the_screen(model: Model) -> None:
+def test_remove_keeps_the_inbox_and_shows_another_conversation(model: Model) -> None:
     model.go(GROUP)
     assert model.remove(ME) is None
     removed = model.remove(GROUP)
@@ -100,7 +100,7 @@ def test_the_inbox_stays_and_another_conversation_takes_the_screen(model: Model)
     assert model.remove(GROUP) is None
 
 
-def test_nothing_grows_without_bound(model: Model) -> None:
+def test_model_with_thousands_of_posts_and_names_is_bounded(model: Model) -> None:
     for number in range(5, 4000):
         model.posted(_packet(number, packet_id=number), NOW_MS)
     assert len(model.conversations[GROUP].entries) == ENTRIES_MOST
@@ -112,13 +112,13 @@ def test_nothing_grows_without_bound(model: Model) -> None:
     assert (names[4], names[NAMES_MOST + 4]) == ("4", f"n{NAMES_MOST + 4}")
 
 
-def test_a_join_names_what_pushes_made_known(model: Model) -> None:
-    model.place(messages.StreamPosition(GROUP + 1, str(GROUP + 1), 0, 0))
-    assert not model.place(messages.StreamPosition(GROUP + 1, "family", OTHER, 3))
+def test_add_after_a_push_sets_name_and_owner(model: Model) -> None:
+    model.add(messages.StreamPosition(GROUP + 1, str(GROUP + 1), 0, 0))
+    assert not model.add(messages.StreamPosition(GROUP + 1, "family", OTHER, 3))
     assert (model.conversations[GROUP + 1].name, model.conversations[GROUP + 1].owner_id) == ("family", OTHER)
 
 
-def test_after_a_reload_history_is_fetched_anew(model: Model) -> None:
+def test_restart_drops_entries_so_that_history_is_loaded_again(model: Model) -> None:
     model.posted(_said(5), NOW_MS)
     group = model.conversations[GROUP]
     group.restart(3000)

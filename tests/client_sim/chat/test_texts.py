@@ -1,4 +1,4 @@
-"""The client's texts: both languages say the same things, and every text that is asked for exists."""
+"""The client's texts: both languages have the same fields, and every text that the code uses exists."""
 
 from __future__ import annotations
 
@@ -9,10 +9,16 @@ from string import Formatter
 import pytest
 
 import client_sim.chat
-from client_sim.chat.app import KEYS, TOASTS
 from client_sim.chat.clean import line
 from client_sim.chat.commands import VERBS
-from client_sim.chat.texts import TEXTS
+from client_sim.chat.texts import TEXTS, money
+from client_sim.chat.toasts import SIMPLE
+
+SOURCES = "\n".join(
+    path.read_text(encoding="utf-8") for path in Path(client_sim.chat.__file__).parent.rglob("*.py")
+)
+HALF_WIDTH = re.compile(r"[一-鿿}][,.:;!?(]|[,;!?)][一-鿿{]")  # beside Chinese, punctuation is full-width
+DEFAULT_GREETING = "form_default"  # as the server has it
 
 
 def _fields(text: str) -> set[str]:
@@ -20,23 +26,35 @@ def _fields(text: str) -> set[str]:
 
 
 @pytest.mark.parametrize("key", TEXTS)
-def test_both_languages_have_the_same_fields(key: str) -> None:
+def test_text_in_both_languages_has_the_same_fields(key: str) -> None:
     zh, en = TEXTS[key]
     assert zh
     assert en
     assert _fields(zh) == _fields(en)
 
 
-def test_every_text_that_is_asked_for_exists() -> None:
-    folder = Path(client_sim.chat.__file__).parent
-    sources = "\n".join(path.read_text(encoding="utf-8") for path in folder.rglob("*.py"))
-    asked = set(re.findall(r'\btext\((?:[\w.]+, )?"(\w+)"', sources))
-    asked |= set(re.findall(r'(?:toast|BadCommand|_notice)\([^"\n]*"(\w+)"', sources))
-    asked |= {key for _, key in KEYS} | set(re.findall(r'"(key_\w+)"', sources))
-    asked |= {f"toast_{word}" for word in TOASTS}
-    asked |= {f"{part}_{verb}" for part in ("use", "about") for verb in VERBS}
-    assert len(asked) > 60
-    assert asked <= set(TEXTS)
+@pytest.mark.parametrize("key", [key for key in TEXTS if key != DEFAULT_GREETING])
+def test_text_in_chinese_has_full_width_punctuation_and_amounts_in_yuan(key: str) -> None:
+    zh = TEXTS[key].zh
+    assert HALF_WIDTH.findall(zh) == []
+    assert "¥" not in zh
+
+
+def test_text_that_the_code_uses_exists() -> None:
+    used = set(re.findall(r'\btext\((?:[\w.]+, )?"(\w+)"', SOURCES))
+    used |= set(re.findall(r'BadCommand\(\s*"(\w+)"', SOURCES)) | set(re.findall(r'Notice\("(\w+)"', SOURCES))
+    used |= set(re.findall(r'"((?:key|form|refused|state)_\w+)"', SOURCES))
+    used |= {f"toast_{word}" for word in SIMPLE}
+    used |= {f"{part}_{verb}" for part in ("use", "about") for verb in VERBS}
+    assert len(used) > 60
+    assert used <= set(TEXTS)
+
+
+@pytest.mark.parametrize(
+    ("language", "amount_fen", "shown"), [("zh", 888, "8.88元"), ("en", 888, "¥8.88"), ("zh", 123456, "1,234.56元")]
+)
+def test_money_is_written_as_in_the_language(language: str, amount_fen: int, shown: str) -> None:
+    assert money(language, amount_fen) == shown
 
 
 @pytest.mark.parametrize(
@@ -51,5 +69,5 @@ def test_every_text_that_is_asked_for_exists() -> None:
         ("\ud800", "·"),
     ],
 )
-def test_what_others_wrote_cannot_touch_the_terminal(written: str, shown: str) -> None:
+def test_line_of_a_user_cannot_control_the_terminal(written: str, shown: str) -> None:
     assert line(written) == shown

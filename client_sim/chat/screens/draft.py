@@ -1,4 +1,4 @@
-"""What is typed into the send form. Pure: switching between the kinds keeps it."""
+"""The content of the send form. Pure: switching between the kinds keeps what was typed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ OTHER = {"lucky": "equal", "equal": "lucky"}
 
 
 class Draft(NamedTuple):
-    """A packet to be sent. `amount_fen` was typed for `typed_kind`: the total (lucky) or one share (equal)."""
+    """A packet to send. `amount_fen` was typed for `typed_kind`: the total (lucky) or one share (equal)."""
 
     kind: str = "lucky"
     amount_fen: int = 0
@@ -19,7 +19,7 @@ class Draft(NamedTuple):
     def shown_fen(self) -> int:
         """The amount as the form shows it: single = total ÷ shares, total = single x shares.
 
-        A single amount is rounded down to a whole fen, so nobody sends more than they typed.
+        A single amount is rounded down to a whole fen, so the packet never costs more than was typed.
         """
         if self.kind == self.typed_kind:
             return self.amount_fen
@@ -27,11 +27,11 @@ class Draft(NamedTuple):
 
     @property
     def total_fen(self) -> int:
-        """What sending it would cost."""
+        """What the packet costs."""
         return self.shown_fen * self.shares if self.kind == "equal" else self.shown_fen
 
     def switched(self) -> Draft:
-        """The other kind, with what was typed. Switching back gives exactly that again; no fen is lost."""
+        """The other kind. Switching back gives exactly what was typed; no fen is lost."""
         return self._replace(kind=OTHER[self.kind])
 
     def with_amount(self, amount_fen: int) -> Draft:
@@ -39,5 +39,5 @@ class Draft(NamedTuple):
         return self._replace(amount_fen=amount_fen, typed_kind=self.kind)
 
     def with_shares(self, shares: int) -> Draft:
-        """A number of shares was typed; the amount that the form shows stays as it is."""
+        """A number of shares was typed; the amount that the form shows does not change."""
         return self.with_amount(self.shown_fen)._replace(shares=shares)

@@ -1,4 +1,4 @@
-"""Small pictures made of characters: columns that line up in Chinese too, red cards, the coin. Pure."""
+"""Pictures made of characters: columns that line up in Chinese too, red cards, the coin. Pure."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from rich.cells import cell_len, set_cell_size
 from textual.content import Content
 
 from client_sim.chat.model import CLAIMED, OPEN, Card
-from client_sim.chat.texts import text
-from client_sim.money import yuan
+from client_sim.chat.texts import money, text
 
 RED, FADED, DARK, FADED_DARK = "#d94a38", "#7d4038", "#b8352a", "#68342e"
 FADED_GOLD = "#b59a6a"
@@ -19,7 +18,7 @@ NAME_COLOURS = ("#e8a87c", "#8fbcbb", "#a3be8c", "#b48ead", "#88c0d0", "#ebcb8b"
 CARD_WIDTH = 34
 COIN_ROWS = 7
 COIN_SIZE = 2 * COIN_ROWS  # dots; a column is half as wide as a row is high
-_DOTS = {  # what a character looks like whose upper and lower half are gold or not
+_DOTS = {  # the character for each pair of upper and lower half, gold or not
     (True, True): (" ", f"on {GOLD}"),
     (True, False): ("▀", GOLD),
     (False, True): ("▄", GOLD),
@@ -28,7 +27,7 @@ _DOTS = {  # what a character looks like whose upper and lower half are gold or 
 
 
 def fit(words: str, width: int, right: bool = False) -> str:
-    """Exactly so many columns: cut with an ellipsis or padded."""
+    """Text of exactly this many columns: cut with an ellipsis, or padded."""
     if cell_len(words) > width:
         words = set_cell_size(words, width - 1).rstrip() + "…"
     pad = " " * (width - cell_len(words))
@@ -36,32 +35,32 @@ def fit(words: str, width: int, right: bool = False) -> str:
 
 
 def clock(at_ms: int) -> str:
-    """The time of day, here."""
+    """The local time of day."""
     return time.strftime("%H:%M", time.localtime(at_ms / 1000))
 
 
 def day(at_ms: int) -> str:
-    """The day and the time of day, here."""
+    """The local day and time of day."""
     return time.strftime("%m-%d %H:%M", time.localtime(at_ms / 1000))
 
 
 def name_colour(user_id: int) -> str:
-    """The same user has the same colour everywhere."""
+    """The colour of a user's name: the same everywhere."""
     return NAME_COLOURS[user_id % len(NAME_COLOURS)]
 
 
 def state_text(card: Card, user_id: int, language: str) -> str:
-    """How a packet stands for me, in words."""
+    """The state of a packet for this user, in words."""
     packet = card.packet
     if packet.state == CLAIMED:
-        return text(language, "state_claimed_amount", amount=yuan(packet.amount_fen))
+        return text(language, "state_claimed", amount=money(language, packet.amount_fen))
     if packet.kind == "personal" and packet.sender_id == user_id and packet.state == OPEN:
         return text(language, "state_mine")
     return text(language, f"state_{packet.state}")
 
 
 def card(card: Card, user_id: int, language: str) -> Content:
-    """A red packet as it lies in the conversation; one that is done with has faded."""
+    """A red packet in the conversation; one that is not open any more has faded colours."""
     packet = card.packet
     is_open = packet.state == OPEN
     upper, lower, gold = (RED, DARK, GOLD) if is_open else (FADED, FADED_DARK, FADED_GOLD)
@@ -73,7 +72,7 @@ def card(card: Card, user_id: int, language: str) -> Content:
         ("  開  ", f"bold {INK} on {gold}"),
         (fit(f"  {packet.greeting}", CARD_WIDTH - 7), f"bold {CREAM} on {upper}"),
         ("\n ", f"on {upper}"),
-        ("▀" * 6, f"{gold} on {upper}"),  # the seal is one row and a half high
+        ("▀" * 6, f"{gold} on {upper}"),  # the seal is one and a half rows high
         (fit(f"  {state_text(card, user_id, language)}", CARD_WIDTH - 7), f"{GOLD} on {upper}"),
         ("\n" + fit(f" {kind}", CARD_WIDTH), f"{GOLD} on {lower}"),
     )
@@ -81,13 +80,13 @@ def card(card: Card, user_id: int, language: str) -> Content:
 
 
 def coin(turn: float, face: str = "開") -> Content:
-    """A gold coin; `turn` counts turns: 0 is its face, 0.25 its edge."""
+    """A gold coin; `turn` counts turns: at 0 it shows its face, at 0.25 its edge."""
     width = max(abs(math.cos(2 * math.pi * turn)), 1 / COIN_SIZE)
     return Content("\n").join(_coin_row(row, width, face) for row in range(COIN_ROWS))
 
 
 def _coin_row(row: int, width: float, face: str) -> Content:
-    """Two rows of square dots, as halves of characters."""
+    """Two rows of square dots, each dot half a character."""
     dots = [(_is_gold(column, 2 * row, width), _is_gold(column, 2 * row + 1, width)) for column in range(COIN_SIZE)]
     cells = [_DOTS[upper, lower] for upper, lower in dots]
     left = COIN_SIZE // 2 - 1

@@ -1,25 +1,25 @@
-"""Idempotency keys: an unknown outcome keeps its key, a known one does not."""
+"""Idempotency keys: a request with an unknown outcome keeps its key."""
 
 from __future__ import annotations
 
 from client_sim.sdk.idempotency_keys import IdempotencyKeys
 
 
-def test_every_request_has_a_key_of_its_own() -> None:
+def test_keys_of_new_requests_are_all_different() -> None:
     keys = IdempotencyKeys()
     assert len({keys.take("8.88 to the group") for _ in range(100)}) == 100
 
 
-def test_the_next_try_of_the_same_content_has_the_same_key() -> None:
+def test_key_of_an_unknown_outcome_is_taken_once_by_the_same_content() -> None:
     keys = IdempotencyKeys()
     key = keys.take("8.88 to the group")
     keys.keep("8.88 to the group", key)
     assert keys.take("6.66 to the group") != key
     assert keys.take("8.88 to the group") == key
-    assert keys.take("8.88 to the group") != key, "one outcome that is unknown, one try"
+    assert keys.take("8.88 to the group") != key, "one unknown outcome gives its key to one retry"
 
 
-def test_equal_sends_that_are_both_unknown_stay_two() -> None:
+def test_keys_of_two_equal_requests_with_unknown_outcomes_are_both_kept() -> None:
     keys = IdempotencyKeys()
     first, second = keys.take("8.88"), keys.take("8.88")
     keys.keep("8.88", first)

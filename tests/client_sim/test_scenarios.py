@@ -1,4 +1,4 @@
-"""Evenings against a real server, and one that a person joins."""
+"""Scenarios on a real server, and the demo that a person joins."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PATIENCE_S = 90.0
 
 @pytest.fixture
 def data() -> Iterator[Path]:
-    """A folder for private stores, which need a short path that every user may pass."""
+    """A folder for private stores: they need a short path that every system user may enter."""
     with tempfile.TemporaryDirectory(prefix="hb-") as name:
         Path(name).chmod(0o755)
         yield Path(name)
@@ -30,37 +30,37 @@ def crowd_of(server: Server, scenario: str, users: int, groups: int) -> Crowd:
     return scenarios.prepare(scenario, server.url, token, users=users, groups=groups, seconds=2.0, seed=5)
 
 
-async def test_at_new_year_everybody_sends_once(server: Server) -> None:
+async def test_new_year_on_a_server_makes_every_user_send_and_contradicts_nothing(server: Server) -> None:
     crowd = crowd_of(server, "new_year", users=16, groups=2)
     summary = await scenarios.perform("new_year", crowd)
     assert (summary.contradictions, summary.failures) == ([], [])
     assert {book.order.sender_id for book in crowd.witness.packets.values() if book.order} == {
         user.user_id for user in crowd.users
     }
-    assert [shape.expected for shape in summary.shapes] == [
+    assert [one.expected for one in summary.expectations] == [
         "≥ 80% of packets are sent within 2 s",
-        "more texts are heard than packets",
+        "users receive more texts than packets",
     ]
     assert crowd.witness.pages > 0
 
 
-async def test_in_a_campaign_bots_come_first_and_people_have_names(server: Server) -> None:
+async def test_campaign_on_a_server_is_as_expected_and_users_have_names(server: Server) -> None:
     crowd = crowd_of(server, "campaign", users=40, groups=1)
     assert sum(user.character_name == "bot" for user in crowd.users) > 0
     summary = await scenarios.perform("campaign", crowd)
     assert (summary.contradictions, summary.failures) == ([], [])
-    assert [shape for shape in summary.shapes if not shape.holds] == []
+    assert [one for one in summary.expectations if not one.holds] == []
     names = await server_names(server, crowd)
     assert names == [user.name for user in crowd.users]
 
 
 async def server_names(server: Server, crowd: Crowd) -> list[str]:
-    client = crowd.town.client(crowd.users[0].user_id)
+    client = crowd.context.client(crowd.users[0].user_id)
     async with client:
         return (await client.names([user.user_id for user in crowd.users])).names
 
 
-def test_a_person_joins_the_demo_through_a_pipe_and_all_is_proved(data: Path) -> None:
+def test_demo_with_a_person_in_a_pipe_ends_with_proof_and_audit(data: Path) -> None:
     words = ["demo", "--join", "--as", "小明", "--users", "10", "--groups", "1", "--data", str(data)]
     typed = "/members\n/send 8.88 3 大家好\n/wait finished 20\n/quit\n"
     shown = subprocess.run(

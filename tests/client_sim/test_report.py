@@ -1,4 +1,4 @@
-"""What a person sees: it fits the terminal, Chinese or not, and says what was told."""
+"""The picture and the report of a crowd: they fit the terminal and have the right figures."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
-from client_sim.money import yuan
 from client_sim.sdk import fairness
+from client_sim.sdk.money import yuan
 from client_sim.sim import run_report, scenarios, screen
 from client_sim.sim.books import Order
 from client_sim.sim.crowd import Crowd
-from client_sim.sim.sim_context import name_of, user_id_of
+from client_sim.sim.sim_context import name_of, user_id_at
 from protocol import tokens
 from protocol.messages import ClaimLine, Opened, PacketFinished, PacketSent, Revealed
 
 SEED, GROUP, PACKET, SHARES, TOTAL_FEN = 7, 2**60, 2**61, 30, 8888
-PEOPLE = [user_id_of(SEED, place) for place in range(SHARES)]
+PEOPLE = [user_id_at(SEED, index) for index in range(SHARES)]
 AMOUNTS = fairness.lucky_shares(bytes(32), TOTAL_FEN, SHARES, 1, 20_000)
 BEST = AMOUNTS.index(max(AMOUNTS))
 
@@ -33,15 +33,17 @@ async def crowd() -> Crowd:
     crowd = scenarios.prepare("crowd", "tcp://127.0.0.1:1", mint, users=60, groups=2, seconds=20, seed=SEED)
     commitment = fairness.commitment(bytes(32), PACKET, TOTAL_FEN, SHARES)
     for user_id in PEOPLE:
-        crowd.witness.may_see(user_id, GROUP)
-    crowd.town.tell_sent(
+        crowd.witness.streams.allow(user_id, GROUP)
+    crowd.context.record_send(
         Order(PEOPLE[0], "lucky", GROUP, TOTAL_FEN, SHARES), PacketSent(1, PACKET, TOTAL_FEN, commitment, 99)
     )
     for index, user_id in enumerate(PEOPLE):
-        crowd.town.tell_opened(user_id, Opened(1, PACKET, "won", AMOUNTS[index], index), 1.5)
-    crowd.witness.was_pushed(PEOPLE[0], PacketFinished(0, PACKET, GROUP, SHARES, 3400, PEOPLE[BEST], AMOUNTS[BEST]))
+        crowd.context.record_open(user_id, Opened(1, PACKET, "won", AMOUNTS[index], index), 1.5)
+    crowd.witness.record_push(
+        PEOPLE[0], PacketFinished(0, PACKET, GROUP, SHARES, 3400, PEOPLE[BEST], AMOUNTS[BEST])
+    )
     claims = [ClaimLine(index, PEOPLE[index], AMOUNTS[index], 1000 + index) for index in range(SHARES)]
-    crowd.witness.was_revealed(
+    crowd.witness.record_reveal(
         Revealed(
             1,
             PACKET,
@@ -68,21 +70,21 @@ def drawn(what: RenderableType, width: int = 80) -> list[str]:
 
 
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (60, 16), (120, 40)])
-async def test_the_picture_fits_the_terminal(crowd: Crowd, width: int, height: int) -> None:
+async def test_picture_at_any_size_fits_the_terminal(crowd: Crowd, width: int, height: int) -> None:
     lines = drawn(screen.Picture("crowd", crowd).panel(height), width)
     assert len(lines) < height
     assert max(map(cell_len, lines)) <= width
 
 
-async def test_the_report_fits_the_width_and_tells_the_truth(crowd: Crowd) -> None:
+async def test_report_at_80_columns_fits_and_has_the_figures(crowd: Crowd) -> None:
     lines = drawn(run_report.report(crowd, crowd.summary()))
     text = "\n".join(lines)
     assert max(map(cell_len, lines)) <= 80
-    assert "30个红包共88.88元,3秒被抢光" in text
+    assert "30个红包共88.88元，3秒被抢光" in text
     assert "1 of 1 finished packets revealed" in text
 
 
-async def test_the_best_luck_is_shown_once_even_if_not_all_are(crowd: Crowd) -> None:
+async def test_result_list_that_is_shortened_shows_the_best_luck_once(crowd: Crowd) -> None:
     best = crowd.best_packet()
     assert best is not None
     lines = [line for line in drawn(run_report.result_list(best, {})) if "手气最佳" in line]
@@ -91,25 +93,18 @@ async def test_the_best_luck_is_shown_once_even_if_not_all_are(crowd: Crowd) -> 
     assert yuan(AMOUNTS[BEST]) in lines[0]
 
 
-async def test_what_went_wrong_is_said(crowd: Crowd) -> None:
-    crowd.witness.was_opened(PEOPLE[0], Opened(1, PACKET, "won", 1, 0), 1.0)
-    crowd.witness.has_failed("Lin", RuntimeError("boom"))
+async def test_verdict_of_a_failed_run_names_contradictions_and_failures(crowd: Crowd) -> None:
+    crowd.witness.record_open(PEOPLE[0], Opened(1, PACKET, "won", 1, 0), 1.0)
+    crowd.witness.record_failure("Lin", RuntimeError("boom"))
     text = "\n".join(drawn(run_report.verdict(crowd.summary())))
     assert "won twice" in text
     assert "boom" in text
 
 
-async def test_one_line_of_a_log(crowd: Crowd) -> None:
+async def test_log_line_is_one_line_with_phase_and_counts(crowd: Crowd) -> None:
     line = screen.Picture("crowd", crowd).line()
     assert "waiting: 0 online, 1 packets" in line
     assert "\n" not in line
-
-
-@pytest.mark.parametrize(
-    ("amount_fen", "text"), [(1, "0.01"), (888, "8.88"), (100, "1.00"), (-5, "-0.05"), (123456789, "1,234,567.89")]
-)
-def test_amounts_for_people(amount_fen: int, text: str) -> None:
-    assert yuan(amount_fen) == text
 
 
 @pytest.mark.parametrize(
@@ -124,5 +119,5 @@ def test_amounts_for_people(amount_fen: int, text: str) -> None:
         (7_200_000, "2小时"),
     ],
 )
-def test_times_for_people(took_ms: int, text: str) -> None:
+def test_time_in_chinese_is_rounded_to_its_unit(took_ms: int, text: str) -> None:
     assert run_report._spoken(took_ms) == text

@@ -1,7 +1,8 @@
-"""What the screens are made of: the line above, the groups, the conversation with bubbles and red cards, fields."""
+"""The parts of the screens: the top line, the groups, the conversation with bubbles and red cards, fields."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from textual import events
@@ -9,22 +10,22 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
-from textual.widgets import Input, OptionList, Static
+from textual.widgets import Digits, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from client_sim.chat import drawing
-from client_sim.chat.drawing import DIM, GOLD, RED
 from client_sim.chat.model import OPEN, Card, Conversation, Entry, Notice, Said
+from client_sim.chat.screens import drawing
+from client_sim.chat.screens.drawing import DIM, GOLD, RED
 from client_sim.chat.session import Session
-from client_sim.chat.texts import text
-from client_sim.money import yuan
+from client_sim.chat.texts import money, text
 
 VIEWS_MOST = 100  # entries that are drawn; the model keeps more
+_FIGURES = re.compile(r"[¥0-9.,-]+")  # what Digits can draw of an amount
 GROUPS_WIDTH = 20
 
 
 class Drawn(Static):
-    """Text that is drawn again only if it has changed."""
+    """Text that is drawn only if it has changed."""
 
     def __init__(self, *words: Any, **options: Any) -> None:
         super().__init__(*words, markup=False, **options)
@@ -40,12 +41,12 @@ class Drawn(Static):
 class Field(Input):
     """An input whose keys act in the order in which they were pressed.
 
-    Textual's own act when the key has bubbled up to the app. What was typed ahead has gone in by then: a second
-    Enter would find the line of the first.
+    Keys of Textual's own input act when they have bubbled up to the app. Text that was typed ahead is in the field
+    by then: a second Enter would find the line of the first.
     """
 
     async def on_key(self, key: events.Key) -> None:
-        """Do at once what the key stands for here; letters and what means nothing here go their way."""
+        """Run the action of the key at once. Letters and keys without an action here are handled as usual."""
         for binding in self._bindings.key_to_bindings.get(key.key, ()):
             if await self.app.run_action(binding.action, self):
                 key.stop()
@@ -54,23 +55,23 @@ class Field(Input):
 
 
 class Line(Field):
-    """What one says or wants, line by line."""
+    """The line for texts and commands."""
 
     class Typed(Message):
-        """A line was typed, which is empty again."""
+        """A line was typed. The field is empty again."""
 
         def __init__(self, line: str) -> None:
             super().__init__()
             self.line = line
 
     async def action_submit(self) -> None:
-        """Take the line, once."""
+        """Take the line once."""
         line, self.value = self.value, ""
         self.post_message(self.Typed(line))
 
 
 class Top(Horizontal):
-    """Where I am, whether I am online, and what is in my wallet."""
+    """The conversation, online or offline, and the balance."""
 
     def __init__(self) -> None:
         self._here, self._state = Drawn(id="here"), Drawn(id="state")
@@ -82,13 +83,13 @@ class Top(Horizontal):
         state = "connecting" if not session.is_ready.is_set() else "online" if session.is_online else "offline"
         here = model.current.name or text(language, "inbox")
         self._here.draw(Content.assemble((" 红包 ", f"bold {GOLD} on {RED}"), f" {here}"))
-        money = f"{text(language, 'wallet')} ¥{yuan(model.balance_fen)} "
+        wallet = f"{text(language, 'wallet')} {money(language, model.balance_fen)} "
         colour = "#7bc96f" if state == "online" else "#e5c07b"
-        self._state.draw(Content.assemble((f" ● {text(language, state)}  ", colour), (money, f"bold {GOLD}")))
+        self._state.draw(Content.assemble((f" ● {text(language, state)}  ", colour), (wallet, f"bold {GOLD}")))
 
 
 class Groups(OptionList, can_focus=False):
-    """The conversations, those with something new marked."""
+    """The conversations, with their numbers of unread posts."""
 
     def __init__(self) -> None:
         super().__init__(id="groups", markup=False, compact=True)
@@ -111,7 +112,7 @@ class Groups(OptionList, can_focus=False):
 
 
 class EntryView(Vertical):
-    """One entry of the conversation: who and when, and what."""
+    """One entry of the conversation: name and time, then the content."""
 
     def __init__(self, entry: Entry, session: Session) -> None:
         self.entry = entry
@@ -128,7 +129,7 @@ class EntryView(Vertical):
         self.draw()
 
     def draw(self) -> None:
-        """Show how it is now."""
+        """Draw the present state."""
         self.query_one(".body", Drawn).draw(self._body())
 
     def _head(self) -> Content:
@@ -144,17 +145,18 @@ class EntryView(Vertical):
             return drawing.card(self.entry, self._session.model.user_id, language)
         if isinstance(self.entry, Said):
             return Content(self.entry.text)
-        return Content(text(language, self.entry.key, **self.entry.fields))
+        amount = money(language, self.entry.amount_fen)
+        return Content(text(language, self.entry.key, name=self.entry.name, amount=amount))
 
     def on_click(self, click: events.Click) -> None:
-        """A card was tapped."""
+        """A click on a card is a tap."""
         if isinstance(self.entry, Card):
             click.stop()
             self.post_message(Talk.Tapped(self.entry.packet.packet_id))
 
 
 class Talk(VerticalScroll, can_focus=False):
-    """The conversation on the screen, with one chosen packet."""
+    """The conversation on the screen, with at most one chosen packet."""
 
     class Tapped(Message):
         """A packet was tapped."""
@@ -169,12 +171,12 @@ class Talk(VerticalScroll, can_focus=False):
         self._last: Entry | None = None
         self._chosen: EntryView | None = None
 
-    def show(self, session: Session, anew: bool = False) -> None:
-        """Draw what the session knows; `anew`: from the first entry, since more than the end may have changed."""
+    def show(self, session: Session, redraw: bool = False) -> None:
+        """Draw what the session knows; `redraw`: from the first entry, because more than the end has changed."""
         conversation = session.model.current
         fresh = self._fresh(conversation)
-        is_at_end = anew or fresh is None or self.max_scroll_y - self.scroll_offset.y <= 1
-        if anew or fresh is None:
+        is_at_end = redraw or fresh is None or self.max_scroll_y - self.scroll_offset.y <= 1
+        if redraw or fresh is None:
             self.remove_children()
             self._chosen = None
             fresh = conversation.entries[-VIEWS_MOST:]
@@ -182,7 +184,7 @@ class Talk(VerticalScroll, can_focus=False):
         if fresh:
             self._last = fresh[-1]
             self.mount_all(EntryView(entry, session) for entry in fresh)
-            if is_at_end:  # who reads further up is left there
+            if is_at_end:  # otherwise the user reads older entries and stays there
                 self.call_after_refresh(self.scroll_end, animate=False)
         elif not conversation.entries:
             self._last = None
@@ -194,7 +196,7 @@ class Talk(VerticalScroll, can_focus=False):
                 view.draw()
 
     def _fresh(self, conversation: Conversation) -> list[Entry] | None:
-        """The entries behind the last that is drawn; None if that cannot be said."""
+        """The entries after the last one that is drawn; None if that one is not among the entries."""
         if conversation.stream_id != self._stream_id or self._last is None:
             return None
         entries = conversation.entries
@@ -210,7 +212,7 @@ class Talk(VerticalScroll, can_focus=False):
         return [view for view in self._views() if isinstance(view.entry, Card)]
 
     def choose(self, step: int) -> None:
-        """The packet before or after the chosen one."""
+        """Choose the packet before (-1) or after (1) the chosen one."""
         cards = self._cards()
         if not cards:
             return
@@ -224,7 +226,7 @@ class Talk(VerticalScroll, can_focus=False):
             self.scroll_end(animate=False)
 
     def chosen_packet(self) -> int:
-        """The chosen packet; without one the newest that is open, otherwise the newest; 0 if there is none."""
+        """The chosen packet, otherwise the newest open one, otherwise the newest one; 0 without packets."""
         if self._chosen is not None and isinstance(self._chosen.entry, Card):
             return self._chosen.entry.packet.packet_id
         packets = [view.entry.packet for view in self._cards() if isinstance(view.entry, Card)]
@@ -232,11 +234,30 @@ class Talk(VerticalScroll, can_focus=False):
         return (still_open or packets)[-1].packet_id if packets else 0
 
 
+class BigAmount(Horizontal):
+    """An amount in large digits, with its unit beside them."""
+
+    def __init__(self, amount: str) -> None:
+        self._digits, self._unit = Digits(classes="digits"), Drawn(classes="unit")
+        super().__init__(self._digits, self._unit, id="amount")
+        self._amount = amount
+
+    def on_mount(self) -> None:
+        self.show(self._amount)
+
+    def show(self, amount: str) -> None:
+        """Draw an amount, as 8.88元, 8.88 yuan or ¥8.88."""
+        found = _FIGURES.match(amount)
+        figures = found[0] if found else ""
+        self._digits.update(figures)
+        self._unit.draw(Content.styled(amount[len(figures) :].strip(), f"bold {GOLD}"))
+
+
 class Keys(Drawn):
-    """The line below: which key does what."""
+    """The bottom line: which key does what."""
 
     def show(self, keys: list[tuple[str, str]]) -> None:
-        """Draw pairs of a key and what it does."""
+        """Draw pairs of a key and its meaning."""
         words: list[tuple[str, str]] = []
         for key, does in keys:
             words += [(f" {key} ", f"bold {GOLD}"), (f"{does} ", DIM)]

@@ -1,0 +1,51 @@
+"""The life of a session: connect, enter a group, take in pushes, notice changes without a push.
+
+session = Session(Client(url, token), on_event=print, start=Start("小梅"))
+await lifecycle.run(session)     # until cancelled
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from client_sim.chat import group_requests, pushed
+from client_sim.chat.session import Session
+
+TICK_S = 0.2  # how soon a lost connection and an expired packet are noticed
+
+
+async def run(session: Session) -> None:
+    """Connect and follow the pushes. Raises ConnectionLost (at the start only), ConnectionRefusedForGood."""
+    await session.client.connect()
+    await _enter(session)
+    ticking = asyncio.create_task(_tick(session))
+    try:
+        async for push in session.client.pushes():
+            await pushed.take(session, push)
+    finally:
+        ticking.cancel()
+
+
+async def _enter(session: Session) -> None:
+    """Take in the login, set the name, and show the group to start with."""
+    model, start = session.model, session.start
+    session.take_login()
+    session.look_online()
+    if start.name:
+        await group_requests.set_name(session, start.name)
+    if start.group_id and start.group_id not in model.conversations:
+        await group_requests.join(session, start.group_id)
+    else:
+        groups = [stream_id for stream_id in model.conversations if stream_id != model.user_id]
+        await group_requests.go(session, start.group_id or next(iter(groups), model.user_id))
+    session.emit("welcome", user=model.user_id, name=model.names[model.user_id], balance_fen=model.balance_fen)
+    session.is_ready.set()
+
+
+async def _tick(session: Session) -> None:
+    """Notice what no push reports: a lost connection, a new login, an expired packet."""
+    while True:
+        await asyncio.sleep(TICK_S)
+        session.take_login()
+        session.look_online()
+        session.expire_packets()

@@ -1,0 +1,73 @@
+"""What a user can do with packets. Each function raises ClientError."""
+
+from __future__ import annotations
+
+from client_sim.chat.clean import cleaned
+from client_sim.chat.model import CLAIMED, EXPIRED, GONE
+from client_sim.chat.session import Session
+from client_sim.sdk.errors import NoTicket
+from protocol import messages
+
+STATE_AFTER = {"won": CLAIMED, "claimed": CLAIMED, "gone": GONE, "expired": EXPIRED}  # by the answer to an open
+
+
+async def send(session: Session, kind: str, target_id: int, amount_fen: int, shares: int, greeting: str) -> None:
+    """Send a packet, as Client.send_packet does."""
+    sent = await session.client.send_packet(kind, target_id, amount_fen, shares, greeting)
+    session.emit("sent", packet=sent.packet_id, kind=kind, total_fen=sent.total_fen, shares=shares)
+
+
+async def send_again(session: Session, packet_id: int, group_id: int = 0) -> None:
+    """Push the user's unfinished packet again, where it was sent (0) or to another group of the user."""
+    again = await session.client.send_again(packet_id, group_id)
+    session.emit("again", packet=packet_id, group=again.stream_id)
+
+
+async def tap(session: Session, packet_id: int) -> messages.OpenPageShown:
+    """The page that a tap on a packet shows, with a ticket if it may be opened."""
+    page = cleaned(await session.client.open_page(packet_id, session.language))
+    if page.result is not None:
+        session.take_result(packet_id, page.result)
+    elif page.view in (GONE, EXPIRED):
+        session.move_packet(packet_id, page.view)
+    return page
+
+
+async def open_share(session: Session, packet_id: int, ticket: int = 0) -> messages.Opened:
+    """Open a share, with the ticket of a tap. Without one, or if it has lapsed, grab first."""
+    client = session.client
+    try:
+        opened = await (client.open_with(packet_id, ticket) if ticket else client.open(packet_id))
+    except NoTicket:
+        opened = await client.open(packet_id)
+    if opened.answer in STATE_AFTER:
+        session.move_packet(packet_id, STATE_AFTER[opened.answer], opened.amount_fen)
+    return opened
+
+
+async def result(
+    session: Session, packet_id: int, before_index: int = 0, subscribe: bool = False
+) -> messages.ResultPageBody:
+    """The result page. `subscribe`: an event for each later claim, until `unsubscribe`."""
+    shown = await session.client.result_page(packet_id, session.language, before_index, subscribe)
+    page = cleaned(shown.page)
+    session.take_result(packet_id, page)
+    return page
+
+
+async def unsubscribe(session: Session, packet_id: int) -> None:
+    """No more events of claims."""
+    await session.client.unsubscribe(packet_id)
+
+
+async def records(
+    session: Session, direction: str, year: int = 0, after: messages.RecordLine | None = None
+) -> messages.RecordsShown:
+    """What the user sent or received in a year (0: this one), newest first; `after`: only older than this line."""
+    at_ms, packet_id = (after.at_ms, after.packet_id) if after else (0, 0)
+    shown = await session.client.records(direction, year, at_ms, packet_id)
+    shown.lines = [cleaned(one) for one in shown.lines]
+    for one in shown.lines:
+        if not one.name and one.user_id in session.model.conversations:
+            one.name = session.model.conversations[one.user_id].name
+    return shown

@@ -1,0 +1,94 @@
+"""Which page opens for what: for a tap, for a command, for a link of another page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from client_sim.chat import actions, packet_requests
+from client_sim.chat.screens import listing
+from client_sim.chat.screens.dialog import Dialog
+from client_sim.chat.screens.open_page import OpenPage
+from client_sim.chat.screens.records import Records
+from client_sim.chat.screens.result_page import ResultPage
+from client_sim.chat.screens.send_form import SendForm
+from client_sim.chat.session import Session
+from client_sim.chat.texts import text
+from client_sim.chat.toasts import Toast
+
+Work = Coroutine[Any, Any, None]
+
+
+class PageNavigator:
+    """The navigator of all dialogs. `push` shows a page, `toast` a text, `do` runs work in the background."""
+
+    def __init__(
+        self,
+        session: Session,
+        push: Callable[[Dialog], object],
+        toast: Callable[[Toast], None],
+        do: Callable[[Work], None],
+    ) -> None:
+        self._session = session
+        self._push = push
+        self._toast = toast
+        self._do = do
+        self._is_tapping = False
+
+    def do(self, work: Work) -> None:
+        """Run in the background; an error becomes a toast."""
+        self._do(work)
+
+    async def tap(self, packet_id: int = 0) -> None:
+        """The page that the server shows for a tap. While one tap waits for its page, others are ignored."""
+        if self._is_tapping:
+            return
+        self._is_tapping = True
+        try:
+            page = await packet_requests.tap(self._session, actions.find_packet(self._session, packet_id))
+        finally:
+            self._is_tapping = False
+        if page.result is not None:
+            await self.show_result(page.packet_id)
+        elif page.view:
+            self._push(OpenPage(self._session, self, page))
+        else:
+            self._toast(Toast(text(self._session.language, page.answer), is_error=True))
+
+    async def show_result(self, packet_id: int = 0) -> None:
+        """The claims of a packet; later claims are added while the page is open."""
+        packet_id = actions.find_packet(self._session, packet_id)
+        page = await packet_requests.result(self._session, packet_id, subscribe=True)
+        self._push(ResultPage(self._session, self, packet_id, page))
+
+    async def show_records(self, direction: str = "received", year: int = 0) -> None:
+        """What the user received or sent."""
+        shown = await packet_requests.records(self._session, direction, year)
+        self._push(Records(self._session, self, shown))
+
+    async def show_form(self) -> None:
+        """The form to send a packet."""
+        self._push(SendForm(self._session, self))
+
+    async def show_members(self) -> None:
+        """The members of the group on the screen."""
+        self._push(await listing.members(self._session, self))
+
+    async def show_grab_stats(self) -> None:
+        """How fast the members of the group on the screen grab."""
+        self._push(await listing.grab_stats(self._session, self))
+
+    async def show_help(self) -> None:
+        """All commands."""
+        self._push(listing.commands(self._session, self))
+
+
+PAGES: dict[str, Callable[..., Work]] = {  # by command; other commands have no page
+    "tap": PageNavigator.tap,
+    "result": PageNavigator.show_result,
+    "records": PageNavigator.show_records,
+    "form": PageNavigator.show_form,
+    "members": PageNavigator.show_members,
+    "who": PageNavigator.show_grab_stats,
+    "help": PageNavigator.show_help,
+}

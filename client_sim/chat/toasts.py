@@ -1,0 +1,63 @@
+"""Toasts: the short texts that appear for a while, for events and for errors. Pure."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from client_sim.chat.actions import detail_of
+from client_sim.chat.commands import BadCommand
+from client_sim.chat.session import Event, Session
+from client_sim.chat.texts import TEXTS, money, text
+from client_sim.sdk.errors import ClientError
+
+TOAST_S = 5.0
+HINT_S = 20.0
+SIMPLE = {"claim", "refund", "removed", "kicked", "sent", "again", "name", "reload"}  # events with a text toast_…
+ANSWERS = {  # to an open without a page
+    "won": "state_claimed",
+    "claimed": "state_claimed",
+    "gone": "state_gone",
+    "expired": "state_expired",
+    "not_allowed": "not_allowed",
+}
+
+
+class Toast(NamedTuple):
+    """What to show, and for how long."""
+
+    text: str
+    is_error: bool = False
+    seconds: float = TOAST_S
+
+
+def of_event(event: Event, session: Session, topup_options: str = "") -> Toast | None:
+    """The toast of an event; most events have none."""
+    fields: dict[str, Any] = dict(event.fields)
+    language = session.language
+    if event.word == "welcome" and not fields["balance_fen"]:
+        name = session.name or fields["user"]
+        return Toast(text(language, "hint_topup", name=name, options=topup_options), seconds=HINT_S)
+    if event.word == "opened":
+        amount = money(language, fields["amount_fen"])
+        return Toast(text(language, ANSWERS[fields["answer"]], amount=amount), is_error=not fields["amount_fen"])
+    if event.word == "balance" and fields["reason"] in ("top_up", "asked"):
+        is_change = bool(fields["change_fen"])
+        key, amount_fen = ("toast_top_up", "change_fen") if is_change else ("toast_balance", "balance_fen")
+        return Toast(text(language, key, amount=money(language, fields[amount_fen])))
+    if event.word == "claim" and fields["user"] == session.model.user_id:
+        return None  # the user has just opened it and sees the amount on the page
+    if event.word in SIMPLE:
+        amount = money(language, fields.get("amount_fen", fields.get("total_fen", 0)))
+        return Toast(text(language, f"toast_{event.word}", **fields, amount=amount))
+    return None
+
+
+def of_error(error: BadCommand | ClientError, language: str) -> Toast:
+    """The toast of a command that cannot be carried out."""
+    if isinstance(error, BadCommand):
+        use = f"use_{error.verb}"
+        usage = text(language, use) if use in TEXTS else ""
+        return Toast(text(language, error.key, verb=error.verb, text=error.text, usage=usage), is_error=True)
+    key = f"refused_{error.name}"
+    detail = detail_of(error) or error.name
+    return Toast(text(language, key if key in TEXTS else "refused", detail=detail), is_error=True)

@@ -1,0 +1,82 @@
+"""What users do unasked, as a table of acts, and the loop that follows a user's plan."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from random import Random
+
+from client_sim.sim.user import User
+
+TEXTS = (
+    "在吗？",
+    "吃了吗？",
+    "恭喜恭喜！",
+    "新年快乐！",
+    "谢谢老板！",
+    "手慢了…",
+    "再来一个！",
+    "哈哈哈",
+    "晚上一起吃火锅？",
+)
+
+
+async def live(user: User, seconds: float) -> None:
+    """Follow the plan to the end of the run, or until the user is stopped."""
+    began_at = asyncio.get_running_loop().time()
+    for step in user.plan(seconds):
+        if await _is_stopped(user, began_at + step.at_s):
+            return
+        await user.tasks.guard(ACTS[step.act](user, Random(step.seed)))
+    await _is_stopped(user, began_at + seconds)
+
+
+async def _is_stopped(user: User, until: float) -> bool:
+    """Wait until this time of the loop, or until the user is stopped."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout_at(until):
+            await user.stopped.wait()
+    return user.stopped.is_set()
+
+
+async def _say(user: User, rng: Random) -> None:
+    """Post a text to one of the user's groups."""
+    await user.client.say(rng.choice(user.groups).group_id, rng.choice(TEXTS))
+
+
+async def _send(user: User, rng: Random) -> None:
+    """Send a packet."""
+    await user.send(user.order(rng), rng)
+
+
+async def _try_foreign(user: User, rng: Random) -> None:
+    """Try to open a packet that is for others."""
+    mine = {user.user_id} | {group.group_id for group in user.groups}
+    foreign = [seen.packet_id for seen in user.context.recent if seen.order.target_id not in mine]
+    if foreign:
+        opened = await user.client.open(rng.choice(foreign))
+        user.context.witness.record_foreign_open(user.user_id, opened)
+        user.context.show(f"{user.name} 想拆别人的红包，没拆成")
+
+
+async def _lose_network(user: User, rng: Random) -> None:
+    """The connection is lost without a goodbye; the client reconnects."""
+    user.client.drop()
+    user.context.show(f"{user.name} 断网了")
+
+
+async def _restart(user: User, rng: Random) -> None:
+    """The app is stopped, and later started again."""
+    user.context.show(f"{user.name} 下线了")
+    await user.restart(rng.uniform(*user.character.away_s))
+    user.context.show(f"{user.name} 回来了")
+
+
+ACTS: dict[str, Callable[[User, Random], Awaitable[None]]] = {
+    "say": _say,
+    "send": _send,
+    "try_foreign": _try_foreign,
+    "lose_network": _lose_network,
+    "restart": _restart,
+}
