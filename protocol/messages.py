@@ -18,6 +18,8 @@ USER_ID_MAX: Final = 2**53 - 1
 ID_MAX: Final = 2**63 - 1
 REPLY_OFFSET: Final = 100
 NAMES_MAX: Final = 100  # as many as there are lines on a page
+FEATURES_MAX: Final = 16
+REMINDERS: Final = "reminders"  # a feature: the client reads ClaimsReminder, FinishReminder and RefundReminder
 
 Seq = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 UserId = Annotated[int, Meta(ge=0, le=USER_ID_MAX)]  # 0 is the chat backend itself
@@ -71,6 +73,7 @@ class Login(Message, tag=10):
     expires_at_s: Int64
     key_id: str
     proof: bytes
+    features: Annotated[list[str], Meta(max_length=FEATURES_MAX)] = msgspec.field(default_factory=list)
 
 
 class StreamPosition(msgspec.Struct, array_like=True, gc=False):
@@ -88,6 +91,7 @@ class Welcome(Message, tag=110):
     user_id: int
     balance_fen: int
     places: list[StreamPosition]
+    balance_version: int = 0
 
 
 # --- groups and chat ------------------------------------------------------------------------------------------
@@ -258,7 +262,7 @@ class CaughtUp(Message, tag=116):
     stream_id: int
     last_message: int
     reload: bool
-    messages: list[TextPosted | PacketPosted]
+    messages: list[TextPosted | PacketPosted | ClaimsReminder | FinishReminder | RefundReminder]
 
 
 # --- packets --------------------------------------------------------------------------------------------------
@@ -584,6 +588,7 @@ class BalanceChanged(Message, tag=65):
     balance_fen: int
     change_fen: int
     reason: str
+    version: int = 0
 
 
 class Refused(Message, tag=200):
@@ -594,6 +599,67 @@ class Refused(Message, tag=200):
     temporary: bool
     retry_after_ms: int
     detail: str = ""
+
+
+# --- reminders and entries: what a user missed ------------------------------------------------------------------
+
+
+class ClaimsReminder(Message, tag=68):
+    """In the sender's inbox: claims on your packet, also those that ClaimNotice has told. See Login.features."""
+
+    stream_id: int
+    message: int
+    at_ms: int
+    packet_id: int
+    shares: int
+    claims: list[ClaimLine]
+
+
+class FinishReminder(Message, tag=69):
+    """In a group, and in the sender's inbox: all shares are opened, as PacketFinished has told."""
+
+    stream_id: int
+    message: int
+    at_ms: int
+    packet_id: int
+    shares: int
+    took_ms: int
+    best_user_id: int
+    best_amount_fen: int
+
+
+class RefundReminder(Message, tag=70):
+    """In the sender's inbox: the packet expired and this came back, as PacketRefunded has told."""
+
+    stream_id: int
+    message: int
+    at_ms: int
+    packet_id: int
+    refunded_fen: int
+
+
+class GetEntries(Message, tag=36):
+    """The changes of my wallet behind a version of it, oldest first."""
+
+    after_version: Int64
+
+
+class EntryLine(msgspec.Struct, array_like=True, gc=False):
+    """One change. `version` counts a wallet's changes; `packet_id` is 0 where no packet moved the money."""
+
+    version: int
+    at_ms: int
+    reason: str
+    change_fen: int
+    balance_fen: int
+    packet_id: int
+
+
+class Entries(Message, tag=136):
+    """If there are `more`, ask on behind the last one."""
+
+    entries: list[EntryLine]
+    more: bool
 
 
 # --- the tables -----------------------------------------------------------------------------------------------
@@ -623,6 +689,7 @@ REQUESTS: Final[dict[type[Message], type[Message]]] = {
     GetBalance: Balance,
     TopUp: ToppedUp,
     Withdraw: Withdrawn,
+    GetEntries: Entries,
 }
 PUSHES: Final[tuple[type[Message], ...]] = (
     TextPosted,
@@ -633,6 +700,9 @@ PUSHES: Final[tuple[type[Message], ...]] = (
     BalanceChanged,
     ResultUpdate,
     RemovedFromGroup,
+    ClaimsReminder,
+    FinishReminder,
+    RefundReminder,
 )
 FROM_CLIENT: Final[tuple[type[Message], ...]] = (*REQUESTS, Pong)
 FROM_SERVER: Final[tuple[type[Message], ...]] = (Hello, Goodbye, Ping, *REQUESTS.values(), *PUSHES, Refused)

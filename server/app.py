@@ -32,6 +32,7 @@ from server.services.chat.groups import GroupService
 from server.services.chat.login import LoginService
 from server.services.chat.messages import MessageService
 from server.services.chat.names import NameService
+from server.services.chat.posts import PostReader
 from server.services.money.records import RecordService
 from server.services.money.settlement import SettlementService
 from server.services.money.wallets import WalletService
@@ -44,8 +45,10 @@ from server.services.packets.resend import ResendService
 from server.services.packets.send import SendService
 from server.services.packets.sweep import Sweep
 from server.services.runtime.events import Event
+from server.services.runtime.outbox import Outbox
 from storage import postgres
 from storage.errors import StoreRefused, StoreUnavailable
+from storage.postgres import facts
 from storage.postgres.database import Database
 from storage.postgres.migrate import migrate
 from storage.redis.mirror import Mirror
@@ -78,7 +81,7 @@ class App:
         self.database = Database(postgres_dsn, config.stores.postgres_pool_max, STORE_TIMEOUT_S)
         self.mirror = Mirror(redis_url, STORE_TIMEOUT_S)
         now_ms, announce = clock.now_ms, self._announce
-        ids = IdMaker(config.server.node)
+        ids = self._ids = IdMaker(config.server.node)
         group_store = postgres.groups.GroupStore(self.database)
         records = postgres.packets.PacketStore(self.database)
         self._queue = postgres.settlement.SettlementQueue(self.database, WITH_BEST_LUCK)
@@ -108,6 +111,11 @@ class App:
             now_ms,
             announce,
         )
+        outbox_store = postgres.outbox.OutboxStore(self.database)
+        reader = PostReader(outbox_store, records)
+        self.outbox = Outbox(
+            outbox_store, reader, self.groups, config.settlement.idle_s, announce, lambda: self.path.unrecorded
+        )
         self.sweep = Sweep(self.mirror, records, self.path, self.packets, durability)
         names = NameService(postgres.names.NameStore(self.database), limits)
         pages = PageService(self.packets, names, now_ms)
@@ -119,7 +127,7 @@ class App:
             LoginService(keys, limits, now_ms, group_store),
             self.groups,
             MessageService(
-                postgres.messages.MessageStore(self.database), records, self.groups, limits, now_ms, announce
+                postgres.messages.MessageStore(self.database), reader, self.groups, limits, now_ms, announce
             ),
             names,
             self.packets,
@@ -200,6 +208,7 @@ class App:
         self.hub.announce(event, audience)  # the services are made before the hub
         self.watching.on_event(event)
         self.grab_stats.on_event(event)
+        self.outbox.on_event(event)
 
     def _recorded(self, part: PacketBatch) -> None:
         self.packets.claims_recorded(part)
@@ -235,6 +244,7 @@ class App:
         await self.database.open()
         for name in await migrate(self.database):
             LOG.info("migration_applied", name=name)
+        self._ids.begin_at(await facts.first_id(self.database))
         try:
             await self.mirror.ping()
             if self._config.stores.durability == "redis" and not await self.mirror.fsyncs_every_write():
@@ -250,6 +260,7 @@ class App:
             self.packets.run_loading(),
             self.settlement.run(),
             self.refunds.run(),
+            self.outbox.run(),
             self.sweep.run(),
             self.watching.run(),
             self.grab_stats.run(),

@@ -31,7 +31,8 @@ from client_sim.sdk.errors import (
     refusal_of,
 )
 from client_sim.sdk.idempotency_keys import IdempotencyKeys
-from client_sim.sdk.pushes import Post, PushQueue, Reloaded
+from client_sim.sdk.pushes import MissedChanges, Numbered, Post, PushQueue, Reloaded
+from client_sim.sdk.reminders import Notice, Reminder, Told
 from client_sim.sdk.stream_gaps import StreamGaps
 from client_sim.sdk.transport import Handlers, Transport
 from protocol import messages, tokens
@@ -70,6 +71,7 @@ class Client:
         pushes_max: int = 1000,
         backoff_most_s: float = BACKOFF_MOST_S,
         ca_file: str | None = None,
+        balance_version: int | None = None,
     ) -> None:
         """`url` reads tcp://host:port or tls://host:port. `positions`: the last message the app has of each stream,
         from an earlier `Client.positions`; the pushes then begin with what was missed. `pushes_max`: how many
@@ -77,6 +79,8 @@ class Client:
         wait between two attempts to come back.
 
         `ca_file`: with tls, a PEM file that says whose certificates are believed instead of those the system does.
+
+        `balance_version`: of the last change of the wallet that the app has; it then hears of those that it missed.
 
         Raises ValueError for a malformed url or token, OSError for a `ca_file` that cannot be used.
         """
@@ -92,10 +96,13 @@ class Client:
         self._timer: asyncio.TimerHandle | None = None
         self._keys = IdempotencyKeys()
         self._following = StreamGaps(positions or {})
+        self._told = Told()
         self._pushes = PushQueue(pushes_max)
         self._backoff = Backoff(BACKOFF_FIRST_S, backoff_most_s)
         self._tasks: set[asyncio.Task[None]] = set()
         self._catching_up = False
+        self._reading_entries = False
+        self.balance_version = balance_version  # of the last change that the app has heard of; None: of none yet
         self._end_reason: Exception | None = None
         self.hello: messages.Hello | None = None
         self.welcome: messages.Welcome | None = None  # of the latest login
@@ -243,6 +250,10 @@ class Client:
         """What is in the wallet, in fen."""
         return (await self._ask(messages.GetBalance(0), messages.Balance)).balance_fen
 
+    async def entries(self, after_version: int = 0) -> messages.Entries:
+        """The changes of the wallet behind a version of it, oldest first, a page at a time."""
+        return await self._ask(messages.GetEntries(0, after_version), messages.Entries)
+
     async def top_up(self, user_id: int, amount_fen: int, key: str | None = None) -> int:
         """Chat backend only: money comes in. The user's balance afterwards, in fen. Keyed as `send_packet` is.
 
@@ -312,7 +323,7 @@ class Client:
             page = await self._ask(messages.CatchUp(0, stream_id, after), messages.CaughtUp)
             if page.reload:
                 return Reloaded(stream_id, page.last_message)
-            posts += page.messages
+            posts += [post for post in page.messages if isinstance(post, Post)]
             if not page.messages or page.messages[-1].message >= page.last_message:
                 return posts
             after = page.messages[-1].message
@@ -408,6 +419,11 @@ class Client:
                 opened.send(pending.request)
         self._following.welcomed(welcome)
         self._catch_up_soon()
+        if self.balance_version is None:
+            self.balance_version = welcome.balance_version
+        elif self.balance_version < welcome.balance_version and not self._reading_entries:
+            self._reading_entries = True
+            self._start(self._read_entries(self.balance_version))
 
     def _lost(self, error: ClientError) -> None:
         self._wire = None
@@ -467,10 +483,20 @@ class Client:
     def _pushed(self, push: messages.Message) -> None:
         if isinstance(push, messages.RemovedFromGroup):
             self._following.forget(push.group_id)
-        if not isinstance(push, Post) or self._following.pushed(push):
-            self._pushes.put(push)
-        else:
+        if isinstance(push, messages.BalanceChanged) and not self._reading_entries:
+            self.balance_version = max(self.balance_version or 0, push.version)
+        if isinstance(push, Numbered) and not self._following.pushed(push):
             self._catch_up_soon()
+        else:
+            self._hand_on(push)
+
+    def _hand_on(self, push: messages.Message) -> None:
+        """To the app, which hears of a claim, a finish or a refund once, live or by its reminder."""
+        if isinstance(push, Reminder):
+            for notice in self._told.fresh(push):
+                self._pushes.put(notice)
+        elif not isinstance(push, Notice) or self._told.is_new(push):
+            self._pushes.put(push)
 
     def _catch_up_soon(self) -> None:
         if not self._catching_up and self._following.lagging():
@@ -503,8 +529,23 @@ class Client:
         if page.reload:
             self._pushes.put(Reloaded(stream_id, page.last_message))
         for post in fresh:
-            self._pushes.put(post)
+            self._hand_on(post)
         return None if fresh or page.reload else 0.0
+
+    async def _read_entries(self, after_version: int) -> None:
+        """Tell the app what changes of its wallet it missed; what is lost again is asked for at the next login."""
+        try:
+            more = True
+            while more:
+                page = await self.entries(after_version)
+                more = page.more
+                if page.entries:
+                    after_version = self.balance_version = page.entries[-1].version
+                    self._pushes.put(MissedChanges(page.entries))
+        except ClientError:
+            return
+        finally:
+            self._reading_entries = False
 
 
 def _fail(reply: asyncio.Future[Any], error: Exception) -> None:

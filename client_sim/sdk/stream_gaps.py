@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from client_sim.sdk.pushes import Post
+from client_sim.sdk.pushes import Numbered
 from protocol import messages
 
 
@@ -58,7 +58,7 @@ class StreamGaps:
         for stream_id, last_message in told.items():
             self.follow(stream_id, last_message)
 
-    def pushed(self, post: Post) -> bool:
+    def pushed(self, post: Numbered) -> bool:
         """Whether a live post is the next of its stream, to be handed on. If not: it is old, or the stream lags."""
         stream = self._streams.get(post.stream_id)
         if stream is None:  # joined from another device, or the reply to a join is still on its way
@@ -70,7 +70,7 @@ class StreamGaps:
             stream.last = post.message
         return is_next
 
-    def caught_up(self, page: messages.CaughtUp) -> list[Post]:
+    def caught_up(self, page: messages.CaughtUp) -> list[Numbered]:
         """The posts of a page that are new; on a reload there are none, and the stream stands where it says."""
         stream = self._streams.get(page.stream_id)
         if stream is None:

@@ -81,6 +81,7 @@ class Dispatch:
             messages.Say: Row("user", later=serve.say),
             messages.CatchUp: Row("user", later=serve.catch_up),
             messages.GetBalance: Row("user", later=serve.balance),
+            messages.GetEntries: Row("user", later=serve.entries),
             messages.TopUp: Row("backend", later=serve.top_up),
             messages.Withdraw: Row("backend", later=serve.withdraw),
         }
@@ -195,6 +196,7 @@ class Dispatch:
             session.close(codes.Close.TOO_MANY_CONNECTIONS, "of this user")
             return
         session.hold_pushes()
+        session.features = frozenset(login.features)
         session.user_id = login.user_id
         try:
             profile = await self._use.auth.profile(login.user_id)
@@ -203,7 +205,7 @@ class Dispatch:
             return
         places = [messages.StreamPosition(*place) for place in profile.places]
         balance = self._hub.newest(login.user_id, profile.balance)
-        welcome = messages.Welcome(login.seq, login.user_id, balance.fen, places)
+        welcome = messages.Welcome(login.seq, login.user_id, balance.fen, places, balance.version)
         session.welcome(welcome, self._now_s(), 0.5 + self._random_part() / 2)
 
     # --- packets ----------------------------------------------------------------------------------------------

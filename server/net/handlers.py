@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 from protocol import messages
 from protocol.messages import Message
-from server.net.hub import Hub, packet_posted
+from server.net.hub import Hub
 from server.net.page_encoding import records_of, result_of
+from server.net.reminder_encoding import caught_up
 from server.net.session import Session
 from server.net.subscriptions import Subscriptions
 from server.services.chat import grab_stats, groups, login, names
@@ -15,7 +16,6 @@ from server.services.chat import messages as chat_messages
 from server.services.money import records, wallets
 from server.services.packets import grab_open, pages, resend, send
 from server.services.packets.pages import language_of
-from server.services.runtime.events import PacketPost
 
 
 class UseCases(NamedTuple):
@@ -140,7 +140,7 @@ class Handlers:
 
     async def catch_up(self, session: Session, request: messages.CatchUp) -> Message:
         found = await self._use.chat.catch_up(session.user_id, request.stream_id, request.after)
-        posts = [_posted(post) for post in found.posts]
+        posts = [caught_up(post, session.features) for post in found.posts]
         return messages.CaughtUp(0, request.stream_id, found.last_message, found.reload, posts)
 
     # --- money ------------------------------------------------------------------------------------------------
@@ -149,6 +149,10 @@ class Handlers:
         balance = await self._use.wallets.balance(session.user_id)
         return messages.Balance(0, self._hub.newest(session.user_id, balance).fen)
 
+    async def entries(self, session: Session, request: messages.GetEntries) -> Message:
+        page = await self._use.wallets.entries(session.user_id, request.after_version)
+        return messages.Entries(0, [messages.EntryLine(*line) for line in page.lines], page.more)
+
     async def top_up(self, session: Session, request: messages.TopUp) -> Message:
         balance = await self._use.wallets.top_up(request.user_id, request.amount_fen, request.key)
         return messages.ToppedUp(0, request.user_id, balance)
@@ -156,10 +160,3 @@ class Handlers:
     async def withdraw(self, session: Session, request: messages.Withdraw) -> Message:
         balance = await self._use.wallets.withdraw(request.user_id, request.amount_fen, request.key)
         return messages.Withdrawn(0, request.user_id, balance)
-
-
-def _posted(post: chat_messages.Posted) -> messages.TextPosted | messages.PacketPosted:
-    """A message that was caught up on looks just like the push that was missed."""
-    if isinstance(post, PacketPost):
-        return packet_posted(post)
-    return messages.TextPosted(0, post.group_id, post.message, post.sender_id, post.at_ms, post.text)

@@ -1,6 +1,6 @@
 """The truth: one module per noun, its statements in a .sql file of the same name."""
 
-from storage.postgres.chat import grab_stats, groups, messages, names
+from storage.postgres.chat import grab_stats, groups, messages, names, outbox
 from storage.postgres.money import records, settlement, wallets
 from storage.postgres.packets import packets, resends, sends
 
@@ -9,6 +9,7 @@ __all__ = [
     "groups",
     "messages",
     "names",
+    "outbox",
     "packets",
     "records",
     "resends",
