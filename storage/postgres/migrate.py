@@ -29,7 +29,7 @@ CREATE TABLE IF NOT EXISTS migrations (
 """
 
 
-_NOT_VALID = """
+NOT_VALID = """
 SELECT format('ALTER TABLE %s VALIDATE CONSTRAINT %I', conrelid::regclass, conname)
 FROM pg_constraint WHERE NOT convalidated AND connamespace = current_schema()::regnamespace
 ORDER BY oid
@@ -74,7 +74,7 @@ async def _validate(database: Database) -> None:
     A server that is killed here leaves the rest to the next one that starts.
     """
     async with database.reading() as connection:
-        for row in await connection.fetch(_NOT_VALID):
+        for row in await connection.fetch(NOT_VALID):
             try:
                 await connection.execute(row[0], timeout=PATIENCE_S)
             except asyncpg.CheckViolationError as error:

@@ -21,24 +21,6 @@ CREATE TABLE accounts (
 INSERT INTO accounts (account_id, type)
 VALUES (0, 'outside'), (-1, 'clearing'), (-2, 'in_transit'), (-3, 'suspense'), (-4, 'corrections');
 
--- 6 is pending, 7 posts and 8 voids it. Which types of the system's accounts a kind may use is the table in
--- server/core/ledger, checked by the audit.
-ALTER TABLE transfers DROP CONSTRAINT transfers_check;
-ALTER TABLE transfers ADD CONSTRAINT transfers_accounts CHECK (CASE kind
-    WHEN 1 THEN debit_account = 0 AND is_user(credit_account) AND key <> ''
-    WHEN 2 THEN credit_account = 0 AND is_user(debit_account) AND key <> ''
-    WHEN 3 THEN is_user(debit_account) AND credit_account > 9007199254740991 AND key = ''
-    WHEN 4 THEN is_user(credit_account) AND debit_account > 9007199254740991 AND key = ''
-    WHEN 5 THEN is_user(credit_account) AND debit_account > 9007199254740991 AND key = ''
-    WHEN 6 THEN is_user(debit_account) AND credit_account <= 0 AND key <> ''
-    WHEN 7 THEN is_user(debit_account) AND credit_account <= 0 AND key <> ''
-    WHEN 8 THEN is_user(debit_account) AND credit_account <= 0 AND key <> ''
-    ELSE false END) NOT VALID;
-
--- What pending transfers keep back; it is in the balance until they are posted.
-ALTER TABLE wallets ADD pending_fen bigint NOT NULL DEFAULT 0;
-ALTER TABLE wallets ADD CONSTRAINT wallets_pending CHECK (pending_fen BETWEEN 0 AND balance_fen) NOT VALID;
-
 -- Pending transfers that are neither posted nor voided: the row is deleted by that which comes first.
 CREATE TABLE pending_transfers (
     debit_account  bigint NOT NULL,
@@ -77,12 +59,6 @@ INSERT INTO facts (name, value)
 SELECT 'first_id', ((greatest(max(id), 9007199254740991) >> 22) + 1) << 22
 FROM (SELECT max(packet_id) FROM packets UNION ALL SELECT max(group_id) FROM groups) AS largest (id);
 
--- A post that tells what became of a packet: 1 claims (of `user_ids`), 2 its finish, 3 its refund. Null: a packet or a
--- text, as before.
-ALTER TABLE messages ADD reminder smallint, ADD user_ids bigint[];
-ALTER TABLE messages ADD CONSTRAINT messages_reminder
-    CHECK (reminder IS NULL OR (reminder BETWEEN 1 AND 3 AND packet_id IS NOT NULL)) NOT VALID;
-
 -- Posts that wait for their number; written in the transaction that moved the money. `message` is the number, once the
 -- post stands in its stream: then it is pushed, and the row deleted.
 CREATE TABLE outbox (
@@ -94,3 +70,29 @@ CREATE TABLE outbox (
     at_ms     bigint   NOT NULL,
     message   bigint
 ) WITH (fillfactor = 60);
+
+-- Last, so that these tables are locked for a moment only.
+
+-- A post that tells what became of a packet: 1 claims (of `user_ids`), 2 its finish, 3 its refund. Null: a packet or a
+-- text, as before.
+ALTER TABLE messages ADD reminder smallint, ADD user_ids bigint[];
+ALTER TABLE messages ADD CONSTRAINT messages_reminder
+    CHECK (reminder IS NULL OR (reminder BETWEEN 1 AND 3 AND packet_id IS NOT NULL)) NOT VALID;
+
+-- 6 is pending, 7 posts and 8 voids it. Which types of the system's accounts a kind may use is the table in
+-- server/core/ledger, checked by the audit.
+ALTER TABLE transfers DROP CONSTRAINT transfers_check;
+ALTER TABLE transfers ADD CONSTRAINT transfers_accounts CHECK (CASE kind
+    WHEN 1 THEN debit_account = 0 AND is_user(credit_account) AND key <> ''
+    WHEN 2 THEN credit_account = 0 AND is_user(debit_account) AND key <> ''
+    WHEN 3 THEN is_user(debit_account) AND credit_account > 9007199254740991 AND key = ''
+    WHEN 4 THEN is_user(credit_account) AND debit_account > 9007199254740991 AND key = ''
+    WHEN 5 THEN is_user(credit_account) AND debit_account > 9007199254740991 AND key = ''
+    WHEN 6 THEN is_user(debit_account) AND credit_account <= 0 AND key <> ''
+    WHEN 7 THEN is_user(debit_account) AND credit_account <= 0 AND key <> ''
+    WHEN 8 THEN is_user(debit_account) AND credit_account <= 0 AND key <> ''
+    ELSE false END) NOT VALID;
+
+-- What pending transfers keep back; it is in the balance until they are posted.
+ALTER TABLE wallets ADD pending_fen bigint NOT NULL DEFAULT 0;
+ALTER TABLE wallets ADD CONSTRAINT wallets_pending CHECK (pending_fen BETWEEN 0 AND balance_fen) NOT VALID;
