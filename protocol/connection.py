@@ -7,6 +7,7 @@ the server that it chose, and raises.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -212,9 +213,11 @@ class ServerConnection:
 class ClientConnection:
     """The client's side: the hello is answered with a login, pings with pongs; the rest is the caller's."""
 
-    __slots__ = ("_out", "_splitter", "_token", "goodbye", "hello", "welcome")
+    __slots__ = ("_features", "_out", "_splitter", "_token", "goodbye", "hello", "welcome")
 
-    def __init__(self, token: Token) -> None:
+    def __init__(self, token: Token, features: Sequence[str] = ()) -> None:
+        """`features`: what the caller understands (see Login)."""
+        self._features = features
         self._splitter = FrameSplitter(FROM_SERVER_BYTES_MAX)
         self._out: list[bytes] = []
         self._token = token
@@ -234,7 +237,7 @@ class ClientConnection:
                     continue
                 case messages.Hello():
                     self.hello = message
-                    self.send(self._token.login(message.nonce))
+                    self.send(self._token.login(message.nonce, features=self._features))
                 case messages.Ping():
                     self.send(messages.Pong(message.seq))
                 case messages.Goodbye():

@@ -9,6 +9,7 @@ login is therefore worthless on another connection.
 from __future__ import annotations
 
 import hmac
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from protocol.messages import Login
@@ -35,9 +36,9 @@ class Token(NamedTuple):
         """What a login on the connection with this nonce must show (32 bytes)."""
         return prove(self.mac, nonce)
 
-    def login(self, nonce: bytes, seq: int = 0) -> Login:
-        """The login on the connection with this nonce."""
-        return Login(seq, self.user_id, self.expires_at_s, self.key_id, self.proof(nonce))
+    def login(self, nonce: bytes, seq: int = 0, features: Sequence[str] = ()) -> Login:
+        """The login on the connection with this nonce, of a client that understands these features."""
+        return Login(seq, self.user_id, self.expires_at_s, self.key_id, self.proof(nonce), list(features))
 
 
 def claim_text(user_id: int, expires_at_s: int, key_id: str) -> str:

@@ -9,6 +9,7 @@ from storage.postgres.chat.grab_stats import GrabStatStore
 from storage.postgres.chat.groups import GroupStore
 from storage.postgres.chat.messages import MessageStore
 from storage.postgres.chat.names import NameStore
+from storage.postgres.chat.outbox import OutboxStore
 from storage.postgres.database import Database
 from storage.postgres.money.records import RecordStore
 from storage.postgres.money.settlement import SettlementQueue
@@ -33,6 +34,7 @@ class Stores(NamedTuple):
     groups: GroupStore
     messages: MessageStore
     names: NameStore
+    outbox: OutboxStore
     grab_stats: GrabStatStore
 
     @classmethod
@@ -56,6 +58,7 @@ class Stores(NamedTuple):
             groups=GroupStore(database),
             messages=MessageStore(database),
             names=NameStore(database),
+            outbox=OutboxStore(database),
             grab_stats=GrabStatStore(database),
         )
 

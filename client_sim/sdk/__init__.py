@@ -43,7 +43,7 @@ from client_sim.sdk.errors import (
 )
 from client_sim.sdk.money import fen, yuan
 from client_sim.sdk.names import user_id_of
-from client_sim.sdk.pushes import Post, Push, PushQueue, Reloaded
+from client_sim.sdk.pushes import MissedChanges, Post, Push, PushQueue, Reloaded
 
 __all__ = [
     "BadAmount",
@@ -59,6 +59,7 @@ __all__ = [
     "GroupFull",
     "KeyReused",
     "KickedOut",
+    "MissedChanges",
     "NoSuchGroup",
     "NoTicket",
     "NotAMember",

@@ -36,17 +36,20 @@ class Client:
         pushes_max: int = 1000,
         backoff_most_s: float = 5.0,
         ca_file: str | None = None,
+        balance_version: int | None = None,
     ) -> None:
         """`url`: tcp://host:port or tls://host:port. `positions`: the number of the last post that the app has of
         each stream, from an earlier `Client.positions`; the pushes then start with what was missed. `pushes_max`:
         how many pushes wait for an app that does not read them, before the oldest are dropped. `backoff_most_s`:
         the longest wait between two attempts to reconnect. `ca_file`: with tls, a PEM file of CAs to trust.
 
+        `balance_version`: of the last change of the wallet that the app has; missed changes then come first.
+
         Raises ValueError for a malformed url or token, OSError for a `ca_file` that cannot be used.
         """
         endpoint = Endpoint(parse_url(url, "tcp", "tls"), tls_of(url, ca_file), tokens.parse(token))
         self.user_id = endpoint.token.user_id
-        self._feed = PushFeed(positions or {}, pushes_max)
+        self._feed = PushFeed(positions or {}, pushes_max, balance_version)
         self._connection = Connection(endpoint, self._feed, timeout_s, backoff_most_s)
         self._ask, self._ask_with_key = self._connection.ask, self._connection.ask_with_key
 
@@ -205,6 +208,10 @@ class Client:
         """The balance of my wallet, in fen."""
         return (await self._ask(messages.GetBalance(0), messages.Balance)).balance_fen
 
+    async def entries(self, after_version: int = 0) -> messages.Entries:
+        """The changes of the wallet behind a version of it, oldest first, a page at a time."""
+        return await self._ask(messages.GetEntries(0, after_version), messages.Entries)
+
     async def top_up(self, user_id: int, amount_fen: int, key: str | None = None) -> int:
         """Chat backend only: put money into a wallet; its new balance in fen. For `key` see `send_packet`.
 
@@ -287,6 +294,11 @@ class Client:
         one `Reloaded` instead. The iterator ends when the client is closed, and raises ConnectionRefusedForGood.
         """
         return self._feed.queue
+
+    @property
+    def balance_version(self) -> int | None:
+        """The version of the last change of the wallet that the app was told; None before the first login."""
+        return self._feed.balance.version
 
     @property
     def pushes_dropped(self) -> int:

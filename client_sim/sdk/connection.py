@@ -8,9 +8,10 @@ from collections.abc import Coroutine
 from typing import Any, NamedTuple, cast
 
 from client_sim.sdk import transport
+from client_sim.sdk.ask import Reply
 from client_sim.sdk.backoff import Backoff
 from client_sim.sdk.errors import ClientClosed, ClientError, ConnectionLost, ConnectionRefusedForGood, Refusal
-from client_sim.sdk.feed import PushFeed, Reply
+from client_sim.sdk.feed import PushFeed
 from client_sim.sdk.idempotency_keys import IdempotencyKeys
 from client_sim.sdk.pending import PendingRequests
 from client_sim.sdk.transport import Address, Handlers, Transport
@@ -108,6 +109,8 @@ class Connection:
             opened.send(request)
         self._feed.gaps.welcomed(welcome)
         self._catch_up()
+        if (work := self._feed.balance.welcomed(self.ask, welcome.balance_version)) is not None:
+            self._start(work)
 
     def _received(self, message: messages.Message) -> None:
         if message.seq:

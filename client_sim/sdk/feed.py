@@ -4,42 +4,48 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Mapping
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
+from client_sim.sdk.ask import Ask
 from client_sim.sdk.backoff import Backoff
+from client_sim.sdk.balance_feed import BalanceFeed
 from client_sim.sdk.errors import ClientError, Refusal
-from client_sim.sdk.pushes import Post, PushQueue, Reloaded
+from client_sim.sdk.pushes import Numbered, Post, PushQueue, Reloaded
+from client_sim.sdk.reminders import Notice, Reminder, Told
 from client_sim.sdk.stream_gaps import StreamGaps
 from protocol import messages
-
-Reply = TypeVar("Reply", bound=messages.Message)
 
 BACKOFF_FIRST_S = 0.05
 BACKOFF_MOST_S = 5.0
 
 
-class Ask(Protocol):
-    """Sends a request; the future holds its reply. `reply` only says of which type."""
-
-    def __call__(self, request: messages.Message, reply: type[Reply]) -> asyncio.Future[Reply]: ...
-
-
 class PushFeed:
     """Puts pushes into `queue`, where the app reads them. `gaps` knows which posts are missing."""
 
-    def __init__(self, positions: Mapping[int, int], pushes_max: int) -> None:
+    def __init__(self, positions: Mapping[int, int], pushes_max: int, balance_version: int | None) -> None:
         self.gaps = StreamGaps(positions)
         self.queue = PushQueue(pushes_max)
+        self.balance = BalanceFeed(self.queue, balance_version)
+        self._told = Told()
         self._is_catching_up = False
 
     def take(self, push: messages.Message) -> bool:
         """Queue a push; False if it is a repeat or there is a gap before it, which `catch_up` fills."""
         if isinstance(push, messages.RemovedFromGroup):
             self.gaps.forget(push.group_id)
-        if isinstance(push, Post) and not self.gaps.pushed(push):
+        self.balance.pushed(push)
+        if isinstance(push, Numbered) and not self.gaps.pushed(push):
             return False
-        self.queue.put(push)
+        self._hand_on(push)
         return True
+
+    def _hand_on(self, push: messages.Message) -> None:
+        """The app gets each claim, finish and refund once, live or by its reminder."""
+        if isinstance(push, Reminder):
+            for notice in self._told.fresh(push):
+                self.queue.put(notice)
+        elif not isinstance(push, Notice) or self._told.is_new(push):
+            self.queue.put(push)
 
     def catch_up(self, ask: Ask) -> Coroutine[Any, Any, None] | None:
         """The work of fetching what is missing. None if nothing is missing, or if that work runs already."""
@@ -69,7 +75,7 @@ class PushFeed:
             page = await ask(messages.CatchUp(0, stream_id, after), messages.CaughtUp)
             if page.reload:
                 return Reloaded(stream_id, page.last_message)
-            posts += page.messages
+            posts += [post for post in page.messages if isinstance(post, Post)]
             if not page.messages or page.messages[-1].message >= page.last_message:
                 return posts
             after = page.messages[-1].message
@@ -86,5 +92,5 @@ class PushFeed:
         if page.reload:
             self.queue.put(Reloaded(stream_id, page.last_message))
         for post in fresh:
-            self.queue.put(post)
+            self._hand_on(post)
         return None if fresh or page.reload else 0.0

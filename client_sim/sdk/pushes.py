@@ -6,9 +6,11 @@ import asyncio
 from collections import deque
 from typing import NamedTuple
 
+from client_sim.sdk.reminders import Reminder
 from protocol import messages
 
 Post = messages.TextPosted | messages.PacketPosted
+Numbered = Post | Reminder  # what has a number in a stream
 
 
 class Reloaded(NamedTuple):
@@ -18,7 +20,13 @@ class Reloaded(NamedTuple):
     last_message: int
 
 
-Push = messages.Message | Reloaded
+class MissedChanges(NamedTuple):
+    """Changes of the wallet while there was no connection, oldest first; the welcome told the balance by now."""
+
+    entries: list[messages.EntryLine]
+
+
+Push = messages.Message | Reloaded | MissedChanges
 
 
 class PushQueue:

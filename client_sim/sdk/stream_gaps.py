@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from client_sim.sdk.pushes import Post
+from client_sim.sdk.pushes import Numbered
 from protocol import messages
 
 
@@ -60,7 +60,7 @@ class StreamGaps:
         for stream_id, last_message in listed.items():
             self.follow(stream_id, last_message)
 
-    def pushed(self, post: Post) -> bool:
+    def pushed(self, post: Numbered) -> bool:
         """Whether a pushed post is the next of its stream, to be handed on. If not: a repeat, or after a gap."""
         stream = self._streams.get(post.stream_id)
         if stream is None:  # joined on another device, or the reply to a join has not arrived yet
@@ -72,7 +72,7 @@ class StreamGaps:
             stream.last = post.message
         return is_next
 
-    def caught_up(self, page: messages.CaughtUp) -> list[Post]:
+    def caught_up(self, page: messages.CaughtUp) -> list[Numbered]:
         """The new posts of a page. After a reload there are none, and the stream goes on where the page says."""
         stream = self._streams.get(page.stream_id)
         if stream is None:

@@ -17,6 +17,7 @@ from protocol.framing import FrameTooLarge
 from protocol.tokens import Token
 
 QUIET_GRACE_S = 2.0
+FEATURES = (messages.REMINDERS,)
 
 
 class Address(NamedTuple):
@@ -70,7 +71,7 @@ class Transport(asyncio.Protocol):
 
     def __init__(self, token: Token, handlers: Handlers) -> None:
         self._loop = asyncio.get_running_loop()
-        self._connection = ClientConnection(token)
+        self._connection = ClientConnection(token, FEATURES)
         self._handlers = handlers
         self._socket: asyncio.Transport | None = None
         self._flush_is_due = False

@@ -15,8 +15,10 @@ import msgspec
 
 from protocol.messages import chat, connection, packets, pages
 from protocol.messages.base import (
+    FEATURES_MAX,
     ID_MAX,
     NAMES_MAX,
+    REMINDERS,
     REPLY_OFFSET,
     USER_ID_MAX,
     VERSION,
@@ -67,7 +69,18 @@ from protocol.messages.codec import (
     kind_of,
 )
 from protocol.messages.connection import Goodbye, Hello, Login, Ping, Pong, Refused, StreamPosition, Welcome
-from protocol.messages.money import Balance, BalanceChanged, GetBalance, ToppedUp, TopUp, Withdraw, Withdrawn
+from protocol.messages.money import (
+    Balance,
+    BalanceChanged,
+    Entries,
+    EntryLine,
+    GetBalance,
+    GetEntries,
+    ToppedUp,
+    TopUp,
+    Withdraw,
+    Withdrawn,
+)
 from protocol.messages.packets import (
     ClaimLine,
     ClaimNotice,
@@ -98,8 +111,10 @@ from protocol.messages.pages import (
     StopWatching,
     WatchingStopped,
 )
+from protocol.messages.reminders import ClaimsReminder, FinishReminder, RefundReminder
 
 __all__ = [
+    "FEATURES_MAX",
     "FROM_CLIENT",
     "FROM_SERVER",
     "ID_MAX",
@@ -107,6 +122,7 @@ __all__ = [
     "KINDS_FROM_SERVER",
     "NAMES_MAX",
     "PUSHES",
+    "REMINDERS",
     "REPLY_OFFSET",
     "REQUESTS",
     "USER_ID_MAX",
@@ -117,9 +133,14 @@ __all__ = [
     "CaughtUp",
     "ClaimLine",
     "ClaimNotice",
+    "ClaimsReminder",
     "CreateGroup",
+    "Entries",
+    "EntryLine",
     "Envelope",
+    "FinishReminder",
     "GetBalance",
+    "GetEntries",
     "GetNames",
     "Goodbye",
     "Grab",
@@ -156,6 +177,7 @@ __all__ = [
     "RecordLine",
     "Records",
     "RecordsShown",
+    "RefundReminder",
     "Refused",
     "RemovedFromGroup",
     "ResultLine",

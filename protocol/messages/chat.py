@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from protocol.messages.base import NAMES_MAX, Id, Int64, Message, UserId
+from protocol.messages.reminders import ClaimsReminder, FinishReminder, RefundReminder
 
 
 class CreateGroup(Message, tag=11):
@@ -175,4 +176,4 @@ class CaughtUp(Message, tag=116):
     stream_id: int
     last_message: int
     reload: bool
-    messages: list[TextPosted | PacketPosted]
+    messages: list[TextPosted | PacketPosted | ClaimsReminder | FinishReminder | RefundReminder]

@@ -33,7 +33,17 @@ from protocol.messages.chat import (
     TextPosted,
 )
 from protocol.messages.connection import Goodbye, Hello, Login, Ping, Pong, Refused, Welcome
-from protocol.messages.money import Balance, BalanceChanged, GetBalance, ToppedUp, TopUp, Withdraw, Withdrawn
+from protocol.messages.money import (
+    Balance,
+    BalanceChanged,
+    Entries,
+    GetBalance,
+    GetEntries,
+    ToppedUp,
+    TopUp,
+    Withdraw,
+    Withdrawn,
+)
 from protocol.messages.packets import (
     ClaimNotice,
     Grab,
@@ -60,6 +70,7 @@ from protocol.messages.pages import (
     StopWatching,
     WatchingStopped,
 )
+from protocol.messages.reminders import ClaimsReminder, FinishReminder, RefundReminder
 
 REQUESTS: Final[dict[type[Message], type[Message]]] = {
     Ping: Pong,
@@ -86,6 +97,7 @@ REQUESTS: Final[dict[type[Message], type[Message]]] = {
     GetBalance: Balance,
     TopUp: ToppedUp,
     Withdraw: Withdrawn,
+    GetEntries: Entries,
 }
 PUSHES: Final[tuple[type[Message], ...]] = (
     TextPosted,
@@ -96,6 +108,9 @@ PUSHES: Final[tuple[type[Message], ...]] = (
     BalanceChanged,
     ResultUpdate,
     RemovedFromGroup,
+    ClaimsReminder,
+    FinishReminder,
+    RefundReminder,
 )
 FROM_CLIENT: Final[tuple[type[Message], ...]] = (*REQUESTS, Pong)
 FROM_SERVER: Final[tuple[type[Message], ...]] = (Hello, Goodbye, Ping, *REQUESTS.values(), *PUSHES, Refused)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import msgspec
+from typing import Annotated
 
-from protocol.messages.base import Int64, Message, UserId
+import msgspec
+from msgspec import Meta
+
+from protocol.messages.base import FEATURES_MAX, Int64, Message, UserId
 
 
 class Hello(Message, tag=1):
@@ -44,6 +47,7 @@ class Login(Message, tag=10):
     expires_at_s: Int64
     key_id: str
     proof: bytes
+    features: Annotated[list[str], Meta(max_length=FEATURES_MAX)] = msgspec.field(default_factory=list)
 
 
 class StreamPosition(msgspec.Struct, array_like=True, gc=False):
@@ -61,6 +65,7 @@ class Welcome(Message, tag=110):
     user_id: int
     balance_fen: int
     places: list[StreamPosition]
+    balance_version: int = 0
 
 
 class Refused(Message, tag=200):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import msgspec
 from msgspec import Meta
 
 from protocol.messages.base import USER_ID_MAX, Int64, Message
@@ -49,3 +50,28 @@ class BalanceChanged(Message, tag=65):
     balance_fen: int
     change_fen: int
     reason: str
+    version: int = 0
+
+
+class GetEntries(Message, tag=36):
+    """The changes of my wallet behind a version of it, oldest first."""
+
+    after_version: Int64
+
+
+class EntryLine(msgspec.Struct, array_like=True, gc=False):
+    """One change. `version` counts a wallet's changes; `packet_id` is 0 where no packet moved the money."""
+
+    version: int
+    at_ms: int
+    reason: str
+    change_fen: int
+    balance_fen: int
+    packet_id: int
+
+
+class Entries(Message, tag=136):
+    """If there are `more`, ask on behind the last one."""
+
+    entries: list[EntryLine]
+    more: bool

@@ -135,7 +135,7 @@ async def _joined(crowd: Crowd, guest: str, console: Console) -> Summary:
         begun.cancel()
         playing.cancel()
         await asyncio.wait([playing, begun])
-    screen.tell(console, crowd, summary)
+    screen.print_report(console, crowd, summary)
     return summary
 
 

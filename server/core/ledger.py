@@ -1,17 +1,22 @@
 """Double entry: every movement of money is one transfer from one account to another, made once, never changed.
 
-An account is a number: 0 is the outside world, a user's id is their wallet, a packet's id is the money in that
-packet (see ids). The kind of a transfer says between what sort of accounts it runs.
+An account is a number, and its size tells its type: a user's id is their wallet, a packet's id is the money in that
+packet (see ids); 0 and below are accounts of the system, whose types stand in a table of the database: 0 is the
+outside world. The kind of a transfer says between which types of account it runs.
+
+A transfer that must wait for an answer from elsewhere is two: PENDING keeps the money back, and then either POSTED
+moves it or VOIDED lets it go. The second bears the accounts and the key of the first, which is how it cites it.
 """
 
 from __future__ import annotations
 
 from enum import IntEnum, StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from server.core import ids
 
-OUTSIDE = ids.BACKEND
+OUTSIDE: Final = ids.BACKEND
+OPENING: Final = 0  # the kind of the first entry of a wallet that is older than the entries; no transfer has it
 
 
 class WalletBalance(NamedTuple):
@@ -25,11 +30,16 @@ EMPTY = WalletBalance(0, 0)  # a wallet that nothing was ever paid into
 
 
 class Account(StrEnum):
-    """The three sorts of account."""
+    """The types of account; the values of the system's own stand in the records."""
 
-    OUTSIDE = "outside"
     WALLET = "wallet"
     PACKET = "packet"
+    OUTSIDE = "outside"
+    CLEARING = "clearing"
+    IN_TRANSIT = "in_transit"
+    SUSPENSE = "suspense"
+    SPONSOR = "sponsor"
+    CORRECTIONS = "corrections"
 
 
 class TransferKind(IntEnum):
@@ -40,6 +50,12 @@ class TransferKind(IntEnum):
     SEND = 3
     CLAIM = 4
     REFUND = 5
+    PENDING = 6
+    POSTED = 7
+    VOIDED = 8
+
+
+MOVES_NOTHING: Final = (TransferKind.PENDING, TransferKind.VOIDED)
 
 
 class AccountPair(NamedTuple):
@@ -49,17 +65,19 @@ class AccountPair(NamedTuple):
     credit: Account
 
 
-DIRECTIONS: dict[TransferKind, AccountPair] = {
-    TransferKind.TOP_UP: AccountPair(Account.OUTSIDE, Account.WALLET),
-    TransferKind.WITHDRAW: AccountPair(Account.WALLET, Account.OUTSIDE),
-    TransferKind.SEND: AccountPair(Account.WALLET, Account.PACKET),
-    TransferKind.CLAIM: AccountPair(Account.PACKET, Account.WALLET),
-    TransferKind.REFUND: AccountPair(Account.PACKET, Account.WALLET),
+_PENDING = (AccountPair(Account.WALLET, Account.OUTSIDE), AccountPair(Account.WALLET, Account.IN_TRANSIT))
+DIRECTIONS: Final[dict[TransferKind, tuple[AccountPair, ...]]] = {
+    TransferKind.TOP_UP: (AccountPair(Account.OUTSIDE, Account.WALLET),),
+    TransferKind.WITHDRAW: (AccountPair(Account.WALLET, Account.OUTSIDE),),
+    TransferKind.SEND: (AccountPair(Account.WALLET, Account.PACKET),),
+    TransferKind.CLAIM: (AccountPair(Account.PACKET, Account.WALLET),),
+    TransferKind.REFUND: (AccountPair(Account.PACKET, Account.WALLET),),
+    TransferKind.PENDING: _PENDING,
+    TransferKind.POSTED: _PENDING,
+    TransferKind.VOIDED: _PENDING,
 }
 
 
-def sort_of(account: int) -> Account:
-    """Which sort of account a number names."""
-    if account == OUTSIDE:
-        return Account.OUTSIDE
-    return Account.WALLET if ids.is_user(account) else Account.PACKET
+def reason_of(kind: int) -> str:
+    """The word of the wire for what changed a wallet."""
+    return "opening" if kind == OPENING else TransferKind(kind).name.lower()

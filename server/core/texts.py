@@ -46,6 +46,9 @@ class Text(StrEnum):
     RETURNING = "returning"
     RETURNED = "returned"
     BEST_LUCK = "best_luck"
+    REMIND_CLAIMS = "remind_claims"
+    REMIND_FINISH = "remind_finish"
+    REMIND_REFUND = "remind_refund"
     JUST_NOW = "just_now"
     AGO = "ago"
     SECONDS = "seconds"
@@ -77,6 +80,9 @@ _ZH: Final = {
     Text.RETURNING: "该红包已超过{lifetime:time},剩余{left:yuan}元将退回零钱",
     Text.RETURNED: "该红包已超过{lifetime:time},剩余{left:yuan}元已退回零钱",
     Text.BEST_LUCK: "手气最佳",
+    Text.REMIND_CLAIMS: "你的红包被领取了{opened}个,共{claimed:yuan}元",
+    Text.REMIND_FINISH: "{shares}个红包,{took:time}被抢光",
+    Text.REMIND_REFUND: "红包已过期,{left:yuan}元已退回零钱",
     Text.JUST_NOW: "刚刚",
     Text.AGO: "{n:time}前",
     Text.SECONDS: "{n}秒",
@@ -108,6 +114,9 @@ _EN: Final = {
     Text.RETURNING: "More than {lifetime:time} old: the {left:yuan} yuan left will go back to your balance",
     Text.RETURNED: "More than {lifetime:time} old: the {left:yuan} yuan left went back to your balance",
     Text.BEST_LUCK: "Best luck",
+    Text.REMIND_CLAIMS: "{opened:share|shares} of your red packet opened, {claimed:yuan} yuan in all",
+    Text.REMIND_FINISH: "{shares:red packet|red packets}, gone in {took:time}",
+    Text.REMIND_REFUND: "Your red packet has expired: {left:yuan} yuan went back to your balance",
     Text.JUST_NOW: "just now",
     Text.AGO: "{n:time} ago",
     Text.SECONDS: "{n:second|seconds}",

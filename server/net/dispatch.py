@@ -91,6 +91,7 @@ class Dispatch:
             messages.Say: Row("user", later=chat.say),
             messages.CatchUp: Row("user", later=chat.catch_up),
             messages.GetBalance: Row("user", later=money.balance),
+            messages.GetEntries: Row("user", later=money.entries),
             messages.TopUp: Row("backend", later=money.top_up),
             messages.Withdraw: Row("backend", later=money.withdraw),
         }

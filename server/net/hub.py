@@ -10,6 +10,7 @@ from protocol.framing import frame
 from server.core.ids import BACKEND
 from server.core.ledger import EMPTY, WalletBalance
 from server.core.limits import Limits
+from server.net.reminder_encoding import packet_posted, reminder
 from server.net.token_bucket import TokenBucket
 from server.services.runtime import events
 from server.services.runtime.bus import Bus
@@ -99,6 +100,8 @@ class Hub:
             for session in user.sessions:
                 if push.in_welcome and session.holds_pushes:
                     continue
+                if push.feature and push.feature not in session.features:
+                    continue
                 if not framed:
                     framed = push.frames(event)
                 session.push(framed, push.can_wait)
@@ -109,26 +112,12 @@ def _text_posted(event: events.TextPost) -> Iterator[messages.Message]:
     yield messages.TextPosted(0, event.group_id, event.message, event.sender_id, event.at_ms, event.text)
 
 
-def packet_posted(event: events.PacketPost) -> messages.PacketPosted:
-    """The announcement of a packet, pushed now or caught up on later."""
-    terms = event.terms
-    return messages.PacketPosted(
-        0,
-        event.stream_id,
-        event.message,
-        terms.sender_id,
-        event.at_ms,
-        terms.packet_id,
-        terms.kind,
-        terms.shares,
-        terms.greeting,
-        terms.commitment,
-        terms.expires_at_ms,
-    )
-
-
 def _packet_posted(event: events.PacketPost) -> Iterator[messages.Message]:
     yield packet_posted(event)
+
+
+def _reminder(event: events.Reminder) -> Iterator[messages.Message]:
+    yield reminder(event)
 
 
 def _claimed(event: events.Claimed) -> Iterator[messages.Message]:
@@ -155,7 +144,7 @@ def _removed(event: events.Removed) -> Iterator[messages.Message]:
 
 
 def _balance_changed(event: events.BalanceChange) -> Iterator[messages.Message]:
-    yield messages.BalanceChanged(0, event.balance.fen, event.change_fen, event.reason)
+    yield messages.BalanceChanged(0, event.balance.fen, event.change_fen, event.reason, event.balance.version)
 
 
 class Push(NamedTuple):
@@ -167,6 +156,7 @@ class Push(NamedTuple):
     messages: Callable[[Any], Iterable[messages.Message]]
     can_wait: bool
     in_welcome: bool = False
+    feature: str = ""  # told to clients that know it; the others catch up on it as a text
 
     def frames(self, event: events.Event) -> bytes:
         """The event as bytes, for everybody who hears of it."""
@@ -176,6 +166,9 @@ class Push(NamedTuple):
 PUSHES: dict[type[events.Event], Push] = {
     events.TextPost: Push(_text_posted, can_wait=False),
     events.PacketPost: Push(_packet_posted, can_wait=False),
+    events.ClaimsPost: Push(_reminder, can_wait=True, feature=messages.REMINDERS),
+    events.FinishPost: Push(_reminder, can_wait=True, feature=messages.REMINDERS),
+    events.RefundPost: Push(_reminder, can_wait=True, feature=messages.REMINDERS),
     events.Claimed: Push(_claimed, can_wait=True),
     events.Finished: Push(_finished, can_wait=True),
     events.Refunded: Push(_refunded, can_wait=True),

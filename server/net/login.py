@@ -38,6 +38,7 @@ class LoginHandler:
             session.close(codes.Close.TOO_MANY_CONNECTIONS, "of this user")
             return
         session.hold_pushes()
+        session.features = frozenset(login.features)
         session.user_id = login.user_id
         try:
             profile = await self._login.profile(login.user_id)
@@ -49,7 +50,7 @@ class LoginHandler:
             for one in profile.streams
         ]
         balance = self._hub.newest(login.user_id, profile.balance)
-        welcome = messages.Welcome(login.seq, login.user_id, balance.fen, streams)
+        welcome = messages.Welcome(login.seq, login.user_id, balance.fen, streams, balance.version)
         session.welcome(welcome, session.now_s(), 0.5 + self._clock.random_part() / 2)
 
     def _judge(self, session: Session, login: messages.Login) -> LoginVerdict:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from typing import Protocol, cast
 
 from protocol import codes, messages
@@ -47,6 +48,7 @@ class Session(asyncio.Protocol):
         "_waits",
         "address",
         "connection",
+        "features",
         "heard_s",
         "now_s",
         "number",
@@ -73,6 +75,7 @@ class Session(asyncio.Protocol):
         self.number = 0  # of those that were accepted: by it a log line leads to a connection
         self.requests = 0
         self.user_id = -1
+        self.features: Collection[str] = ()  # what the client understands, as its login said
         self.unmetered = 0  # requests over the limit among what is being served
 
     # --- called by the event loop -----------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from server.services.chat.groups import GroupService
 from server.services.chat.login import LoginService
 from server.services.chat.messages import MessageService
 from server.services.chat.names import NameService
+from server.services.chat.posts import PostReader
 from server.services.money.records import RecordService
 from server.services.money.settlement import SettlementService
 from server.services.money.wallets import WalletService
@@ -36,6 +37,8 @@ from server.services.packets.send import SendService
 from server.services.packets.sweep import Sweep
 from server.services.runtime.bus import Bus
 from server.services.runtime.lookups import LookupService
+from server.services.runtime.outbox import Outbox
+from storage.postgres import facts
 from storage.postgres.migrate import migrate
 from storage.stores import Stores
 
@@ -59,13 +62,15 @@ class Services:
         self, stores: Stores, bus: Bus, clock: Clock, config: Config, limits: Limits, keys: Mapping[str, bytes]
     ) -> None:
         """`limits` are those of `config`, as an object of this server's own: a reload changes them in place."""
-        now_ms, ids = clock.now_ms, IdMaker(config.server.node)
+        now_ms = clock.now_ms
+        ids = self._ids = IdMaker(config.server.node)
         self._stores = stores
         # chat
         self.groups = GroupService(stores.groups, limits, ids, now_ms, bus)
         self.login = LoginService(keys, limits, now_ms, stores.groups)
         self.names = NameService(stores.names, limits)
-        self.messages = MessageService(stores.messages, stores.packets, self.groups, limits, now_ms, bus)
+        reader = PostReader(stores.outbox, stores.packets)
+        self.messages = MessageService(stores.messages, reader, self.groups, limits, now_ms, bus)
         # packets: from the decision to the record
         self.mirror_health = MirrorHealth(stores.mirror, config.stores.durability)
         self.live_packets = LivePackets(self.groups)
@@ -110,6 +115,7 @@ class Services:
         self.settlement = SettlementService(
             stores.settlement, config.settlement.batch_max, config.settlement.idle_s, now_ms, bus, self.commit
         )
+        self.outbox = Outbox(stores.outbox, reader, self.groups, config.settlement.idle_s, bus, self.commit)
         self.lookups = LookupService(stores, now_ms, clock.elapsed_s)
 
     @property
@@ -122,6 +128,7 @@ class Services:
         await self._stores.database.open()
         for name in await migrate(self._stores.database):
             LOG.info("migration_applied", name=name)
+        self._ids.begin_at(await facts.first_id(self._stores.database))
         await self.mirror_health.find_at_start()
 
     def loops(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
@@ -134,6 +141,7 @@ class Services:
             self.recovery.run,
             self.settlement.run,
             self.refunds.run,
+            self.outbox.run,
             self.sweep.run,
             self.grab_stats.run,
             *(one.in_doubt.run for one in in_doubt),

@@ -29,6 +29,13 @@ CREATE TABLE IF NOT EXISTS migrations (
 """
 
 
+NOT_VALID = """
+SELECT format('ALTER TABLE %s VALIDATE CONSTRAINT %I', conrelid::regclass, conname)
+FROM pg_constraint WHERE NOT convalidated AND connamespace = current_schema()::regnamespace
+ORDER BY oid
+"""
+
+
 class Migration(NamedTuple):
     """One file of FOLDER."""
 
@@ -43,7 +50,7 @@ class Migration(NamedTuple):
 
 
 async def migrate(database: Database) -> list[str]:
-    """Bring the database up to date, all of it or nothing; the names of what was applied.
+    """Bring the database up to date, all of it or nothing, then validate constraints; what was applied.
 
     Servers that start together wait for each other here. Raises StoreUnavailable; StoreRefused if a file is missing
     or was changed, if the database is newer than this server, or if a migration fails.
@@ -57,7 +64,21 @@ async def migrate(database: Database) -> list[str]:
         new = migrations[len(known) :]
         for migration in new:
             await _apply(connection, migration)
+    await _validate(database)
     return [migration.name for migration in new]
+
+
+async def _validate(database: Database) -> None:
+    """Check old rows against constraints that were added NOT VALID: beside writers, so after the commit.
+
+    A server that is killed here leaves the rest to the next one that starts.
+    """
+    async with database.reading() as connection:
+        for row in await connection.fetch(NOT_VALID):
+            try:
+                await connection.execute(row[0], timeout=PATIENCE_S)
+            except asyncpg.CheckViolationError as error:
+                raise StoreRefused(f"the records break a rule: {error}") from error
 
 
 async def _apply(connection: Connection, migration: Migration) -> None:

@@ -27,6 +27,7 @@ T_OUTAGES, T_REMINDERS = "tests/outages/test_", "tests/services/test_reminders.p
 T_WATCH, T_SOCKET = "tests/storage/test_watch.py::test_", "tests/ops/test_socket.py::test_"
 T_WALLETS, T_HUB = "tests/services/test_wallets.py::test_", "tests/net/test_hub.py::test_"
 T_CLIENT = "tests/client_sim/test_client.py::test_"
+T_OUTBOX, T_IDS = "tests/services/test_outbox.py::test_", "tests/core/test_ids.py::test_"
 
 MUTATIONS: tuple[Mutation, ...] = (
     # --- won before it is durable, or forgotten after it (I11) ---
@@ -436,7 +437,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "a send is not debited",
         "I9",
         SENDS_STORE,
-        "balances = await wallets.debit(connection, debits_fen)",
+        "balances = await wallets.debit(connection, debits_fen, Counter(row.sender_id for row in paid))",
         "balances = dict.fromkeys(debits_fen, EMPTY)",
         (T_SENDS + "not_enough_money_records_nothing", T_SENDS + "send_debits_at_once_and_announces"),
     ),
@@ -460,7 +461,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "withdraw more than there is",
         "I9",
         WALLETS_SQL,
-        "WHERE w.balance_fen >= asked.amount_fen",
+        "WHERE w.balance_fen - w.pending_fen >= asked.amount_fen",
         "WHERE w.balance_fen >= 0",
         (T_SETTLE + "withdraw_is_keyed_and_never_overdraws",),
     ),
@@ -906,6 +907,120 @@ MUTATIONS: tuple[Mutation, ...] = (
         "elif loop.time() - self._answered_s > QUIET_S:",
         "else:",
         (T_WATCH + "a_probe_that_fails_proves_nothing_while_others_are_answered",),
+    ),
+    # --- entries, outbox, ids ---
+    Mutation(
+        "a credit without its entry",
+        "entries",
+        SETTLEMENT_SQL,
+        "FROM moved JOIN credited USING (user_id)\n",
+        "FROM moved JOIN credited USING (user_id) WHERE amount_fen < 0\n",
+        (T_SETTLE + "one_push_tells_all_that_a_batch_gave_a_user",),
+    ),
+    Mutation(
+        "one entry for all credits of a batch",
+        "entries",
+        SETTLEMENT_SQL,
+        "version + 1 - row_number() OVER newest_first",
+        "version + 0 * row_number() OVER newest_first",
+        (T_SETTLE + "one_push_tells_all_that_a_batch_gave_a_user",),
+    ),
+    Mutation(
+        "a send whose entry says that money came",
+        "entries",
+        WALLETS_SQL,
+        "SELECT user_id, version, kind, account, key, -amount_fen,",
+        "SELECT user_id, version, kind, account, key, amount_fen,",
+        (T_OUTBOX + "statement_lists_every_transfer_with_its_packet",),
+    ),
+    Mutation(
+        "a refund without its entry",
+        "entries",
+        PACKETS_SQL,
+        "FROM moved JOIN paid USING (user_id)\n",
+        "FROM moved JOIN paid USING (user_id) WHERE amount_fen < 0\n",
+        (T_OUTBOX + "refund_is_told_to_a_sender_who_was_away",),
+    ),
+    Mutation(
+        "an audit that skips the entries",
+        "audit",
+        "server/services/money/audit.py",
+        '    "entries": "every change of a wallet has its entry, and the entries lead to what it holds",\n',
+        "",
+        (T_AUDIT + "every_check_has_something_planted",),
+    ),
+    Mutation(
+        "a finish that is not posted",
+        "outbox",
+        SETTLEMENT_SQL,
+        "        UNION ALL SELECT sender_id, 2, packet_id, NULL FROM finished\n",
+        "",
+        (T_OUTBOX + "claims_of_a_packet_are_one_post_and_the_finish_follows",),
+    ),
+    Mutation(
+        "a finish with every credit of a finished packet",
+        "outbox",
+        SETTLEMENT_SQL,
+        "c.index = p.shares - 1 OFFSET 0",
+        "p.version = p.shares OFFSET 0",
+        (T_OUTBOX + "sender_who_was_away_hears_of_each_claim_and_the_finish_once",),
+    ),
+    Mutation(
+        "a refund that is not posted",
+        "outbox",
+        PACKETS_SQL,
+        "SELECT sender_id, 3, packet_id, $2 FROM closed ORDER BY packet_id",
+        "SELECT sender_id, 3, packet_id, $2 FROM closed WHERE refunded_fen < 0",
+        (T_OUTBOX + "refund_is_told_to_a_sender_who_was_away",),
+    ),
+    Mutation(
+        "the outbox backwards",
+        "outbox order",
+        "storage/postgres/chat/outbox.sql",
+        "FROM outbox ORDER BY outbox_id LIMIT $1",
+        "FROM outbox ORDER BY outbox_id DESC LIMIT $1",
+        (T_OUTBOX + "posts_of_a_stream_keep_their_order_over_batches",),
+    ),
+    Mutation(
+        "posts forgotten with their numbers",
+        "at least once",
+        "storage/postgres/chat/outbox.sql",
+        "UPDATE outbox o SET message = a.message\n"
+        "FROM unnest($1::bigint[], $2::bigint[]) AS a (outbox_id, message) WHERE",
+        "DELETE FROM outbox o\nUSING unnest($1::bigint[], $2::bigint[]) AS a (outbox_id, message) WHERE",
+        (T_OUTBOX + "rows_come_again_with_their_numbers_until_they_are_forgotten",),
+    ),
+    Mutation(
+        "features ignored",
+        "features",
+        "server/net/reminder_encoding.py",
+        "if messages.REMINDERS in features:",
+        "if True:",
+        (T_OUTBOX + "client_without_the_feature_reads_reminders_as_texts",),
+    ),
+    Mutation(
+        "a claim told live and by its reminder",
+        "once",
+        "client_sim/sdk/reminders.py",
+        "if key in self._told:",
+        "if key in ():",
+        (T_OUTBOX + "sender_who_is_there_hears_nothing_twice",),
+    ),
+    Mutation(
+        "the node where the set belongs",
+        "ids",
+        "server/core/ids.py",
+        "upper = (milliseconds << SET_BITS | self._set) << NODE_BITS | self._node",
+        "upper = (milliseconds << NODE_BITS | self._node) << SET_BITS | self._set",
+        (T_IDS + "id_has_time_then_set_then_node_then_count",),
+    ),
+    Mutation(
+        "new ids among the old ones",
+        "ids",
+        "server/core/ids.py",
+        "self._last = max(self._last, (first_id >> _BELOW_TIME << COUNT_BITS) - 1)",
+        "self._last = max(self._last, 0)",
+        (T_IDS + "ids_of_the_new_layout_are_larger_than_all_old_ones",),
     ),
     # --- operators ---
     Mutation(

@@ -71,7 +71,7 @@ def test_a_change_that_a_welcome_told_is_not_taken_back(hub: Hub) -> None:
     ear = Ear(hub)
     assert hub.newest(USER, BalanceRow(300, 3)) == BalanceRow(300, 3)
     hub.announce(change(250, 2, 200, "top_up"), (USER,))
-    assert ear.heard() == [messages.BalanceChanged(0, 300, 200, "top_up")]
+    assert ear.heard() == [messages.BalanceChanged(0, 300, 200, "top_up", 3)]
 
 
 def test_nothing_is_remembered_of_who_is_not_here(hub: Hub) -> None:

@@ -55,7 +55,42 @@ PLANTED: dict[str, list[str]] = {
         "DELETE FROM memberships WHERE user_id = 2",
         "UPDATE packets SET kind = 'personal', target_id = 55 WHERE packet_id = {p}",
     ],
-    "directions": ["INSERT INTO transfers VALUES (1, 2, 4, '', 1, 0)"],
+    "directions": [
+        "INSERT INTO transfers VALUES (1, 2, 4, '', 1, 0)",
+        "INSERT INTO transfers VALUES (1, -3, 2, 'k', 1, 0)",
+        "INSERT INTO transfers VALUES (1, 0, 99, 'k', 1, 0)",
+    ],
+    "entries": [
+        "DELETE FROM entries WHERE user_id = 2 AND version = 1",
+        "DELETE FROM entries WHERE user_id = 1 AND version = 2",
+        "DELETE FROM entries WHERE (user_id, version) IN (SELECT user_id, max(version) FROM entries GROUP BY 1)",
+        "UPDATE entries SET version = version + 1 WHERE user_id = 3",
+        "UPDATE entries SET change_fen = change_fen + 1 WHERE user_id = 1 AND version = 2",
+        "UPDATE entries SET balance_fen = balance_fen - 1 WHERE user_id = 1 AND version = 2",
+        "UPDATE entries SET account = 5 WHERE user_id = 2",
+        "UPDATE entries SET kind = 5 WHERE user_id = 2",
+        "UPDATE wallets SET version = version + 1 WHERE user_id = 2",
+        "INSERT INTO entries VALUES (77, 1, 0, 0, '', 0, 5, 0)",
+        "UPDATE entries SET kind = 0 WHERE user_id = 1 AND version = 2",
+    ],
+    "pending": [
+        "UPDATE wallets SET pending_fen = 1 WHERE user_id = 1",
+        "INSERT INTO pending_transfers VALUES (1, 0, 'k', 5)",
+        "INSERT INTO transfers VALUES (1, 0, 6, 'k', 5, 0)",
+        "INSERT INTO transfers VALUES (1, 0, 7, 'k', 5, 0)",
+        "INSERT INTO transfers VALUES (1, 0, 6, 'k', 5, 0), (1, 0, 7, 'k', 5, 0), (1, 0, 8, 'k', 5, 0)",
+        "INSERT INTO transfers VALUES (1, 0, 6, 'k', 5, 0), (1, 0, 8, 'k', 4, 0)",
+    ],
+    "posts": [
+        "DELETE FROM messages WHERE reminder = 1 AND packet_id = {p}",
+        "DELETE FROM messages WHERE reminder = 2 AND stream_id = 1",
+        "DELETE FROM messages WHERE reminder = 2 AND stream_id > 1",
+        "UPDATE messages SET user_ids = user_ids || 2::bigint WHERE reminder = 1 AND packet_id = {p}",
+        "UPDATE messages SET stream_id = 3 WHERE reminder = 1 AND packet_id = {p}",
+        "INSERT INTO outbox (stream_id, reminder, packet_id, at_ms) VALUES (1, 2, {p}, 0)",
+        "INSERT INTO outbox (stream_id, reminder, packet_id, user_ids, at_ms) VALUES (1, 1, {o}, '{{9}}', 0)",
+        "INSERT INTO entries VALUES (1, 99, 5, {o}, '', 1, 1, 0)",
+    ],
     "records": [
         "UPDATE years SET sent_count = sent_count + 1 WHERE user_id = 1",
         "UPDATE years SET sent_fen = sent_fen - 1 WHERE user_id = 1",
@@ -82,7 +117,7 @@ PLANTED: dict[str, list[str]] = {
 
 async def drop_guards(sql: Sql) -> None:
     """Take away every constraint and trigger, so that the audit alone is left."""
-    for table in ("claims", "transfers"):
+    for table in ("claims", "transfers", "entries"):
         await sql.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
     rows = await sql.fetch(
         "SELECT conrelid::regclass::text AS of, conname FROM pg_constraint c JOIN pg_class t ON t.oid = c.conrelid "
@@ -118,7 +153,8 @@ async def test_planted_discrepancies_are_named(
     await room.guests[0].open(still_open)
 
     async def settled() -> bool:
-        return await sql.fetchval("SELECT count(*) FROM settlement_queue") == 0
+        waits = "SELECT (SELECT count(*) FROM settlement_queue) + (SELECT count(*) FROM outbox)"
+        return await sql.fetchval(waits) == 0
 
     await until(settled)
     await room.server.stop()

@@ -62,7 +62,9 @@ async def test_twice_is_once(settlement: SettlementQueue, sql: Sql) -> None:
 
 async def test_one_push_tells_all_that_a_batch_gave_a_user(settlement: SettlementQueue, sql: Sql) -> None:
     await sql.executemany("INSERT INTO settlement_queue VALUES ($1, 1, 7, 0)", [(PACKETS + n,) for n in range(4)])
-    assert await settlement.settle(10, 5) == (4, [Credit(1, PACKETS, 4, 28, 5, BalanceRow(28, 1))])
+    assert await settlement.settle(10, 5) == (4, [Credit(1, PACKETS, 4, 28, 5, BalanceRow(28, 4))])
+    entries = await sql.fetch("SELECT version, account, change_fen, balance_fen FROM entries ORDER BY version")
+    assert [tuple(row) for row in entries] == [(n + 1, PACKETS + n, 7, 7 * (n + 1)) for n in range(4)]
 
 
 async def test_a_credit_is_recalled_by_the_time_of_its_batch(settlement: SettlementQueue, sql: Sql) -> None:

@@ -47,6 +47,21 @@ def post_is_true(world: World, post: Any) -> None:
         world.accuse(f"the push of {post} speaks of what is not in the books")
 
 
+def reminder_is_true(world: World, post: Any) -> None:
+    """A reminder stands in its stream under its number, and tells what is in the books."""
+    held = {row.message: row for row in world.tables.inboxes.get(post.stream_id, ())}
+    row, packet_id = held.get(post.message), post.terms.packet_id
+    if row is None or row.packet_id != packet_id:
+        world.accuse(f"the push of {post} speaks of what is not in the stream")
+    kind = type(post).__name__
+    if kind == "ClaimsPost":
+        for claim in post.claims:
+            push_is_true(world, packet_id, claim)
+            world.reminded[kind, post.stream_id, packet_id, claim.user_id] += 1
+    else:
+        world.reminded[kind, post.stream_id, packet_id] += 1
+
+
 def balance_is_true(world: World, change: Any) -> None:
     """A balance that is told was in the wallet, after as many changes as its version says."""
     fen, version = change.balance
@@ -99,6 +114,7 @@ def at_the_end(world: World) -> None:
         journal_holds,
         users_heard_the_truth,
         credits_were_told_once,
+        reminders_were_told,
         sends_hold,
         nobody_waits,
     ):
@@ -229,6 +245,34 @@ def credits_were_told_once(world: World) -> list[str]:
         for (user_id, reason), fen in world.changes_told.items()
         if reason == "claim" and fen > credited[user_id]
     ]
+
+
+def reminders_were_told(world: World) -> list[str]:
+    """Of each credit, finish and refund there is one post, which was pushed, whatever crashed in between."""
+    packets, due = world.tables.packets, Counter[tuple[Any, ...]]()
+    for what, *words in world.tables.journal:
+        if what == "credit":
+            due["ClaimsPost", packets[words[0]].sender_id, words[0], words[1]] += 1
+        elif what == "refund":
+            due["RefundPost", packets[words[0]].sender_id, words[0]] += 1
+    for row in packets.values():
+        if row.version == row.shares:
+            streams = {row.sender_id, row.target_id} if row.kind != "personal" else {row.sender_id}
+            due.update(("FinishPost", stream_id, row.packet_id) for stream_id in streams)
+    made: Counter[tuple[Any, ...]] = Counter()
+    wrong = []
+    for stream_id, posts in world.tables.inboxes.items():
+        if [post.message for post in posts] != sorted({post.message for post in posts}):
+            wrong.append(f"stream {stream_id} has numbers out of order")
+        for post in posts:
+            kind = ("", "ClaimsPost", "FinishPost", "RefundPost")[post.reminder or 0]
+            users = [(user_id,) for user_id in post.user_ids or ()] or [()]
+            made.update((kind, stream_id, post.packet_id, *user) for user in users)
+    wrong += [
+        f"{what} is due {due[what]} times, posted {made[what]}" for what in due | made if due[what] != made[what]
+    ]
+    wrong += [f"{what} was posted and never pushed" for what in made if not world.reminded[what]]
+    return wrong
 
 
 def sends_hold(world: World) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,9 +12,11 @@ import asyncpg
 from server.core.kinds import WITH_BEST_LUCK
 from server.core.ledger import TransferKind
 from storage.errors import StoreUnavailable
-from storage.postgres.chat import grab_stats, groups
+from storage.postgres.chat import grab_stats, groups, outbox
 from storage.postgres.chat.grab_stats import GrabStatRow
 from storage.postgres.chat.groups import GroupRow
+from storage.postgres.chat.messages import MessageRow
+from storage.postgres.chat.outbox import Numbered, OutboxRow, ReminderKind, folded, message_of
 from storage.postgres.money import settlement, wallets
 from storage.postgres.money.settlement import Backlog, Credit, Unanswered
 from storage.postgres.money.wallets import (
@@ -51,6 +53,9 @@ class Tables:
         self.changes: dict[int, list[int]] = {}  # user -> what was in the wallet after each change
         self.streams: dict[int, int] = {}
         self.posts: dict[int, dict[int, int]] = {}  # packet -> stream -> message
+        self.outbox: list[OutboxRow] = []
+        self.outbox_rows = 0
+        self.inboxes: dict[int, list[MessageRow]] = {}  # reminders by stream
         self.journal: list[tuple[Any, ...]] = []  # what was done, in its order: the second opinion of the checks
 
     # --- packets ----------------------------------------------------------------------------------------------
@@ -129,8 +134,38 @@ class Tables:
         closed = self.packets[row.packet_id] = row._replace(closed_at_ms=now_ms, refunded_fen=fen)
         self.transfer(TransferRow(row.packet_id, row.sender_id, TransferKind.REFUND, "", fen, now_ms))
         self.pay(row.sender_id, fen)
+        self.leave(row.sender_id, ReminderKind.REFUND, row.packet_id, None, now_ms)
         self.journal.append(("refund", row.packet_id, fen))
         return closed
+
+    def leave(self, stream_id: int, reminder: int, packet_id: int, user_ids: list[int] | None, at_ms: int) -> None:
+        """A row of the outbox."""
+        self.outbox_rows += 1
+        self.outbox.append(OutboxRow(self.outbox_rows, stream_id, reminder, packet_id, user_ids, at_ms, None))
+
+    def number(self, most: int) -> Numbered:
+        rows, posts = self.outbox[:most], []
+        for group in folded(rows):
+            message = group[0].message
+            if message is None:
+                message = self.streams[group[0].stream_id] = self.streams.get(group[0].stream_id, 0) + 1
+                self.inboxes.setdefault(group[0].stream_id, []).append(message_of(group, message))
+                done = {row.outbox_id for row in group}
+                self.outbox = [
+                    row._replace(message=message) if row.outbox_id in done else row for row in self.outbox
+                ]
+            posts.append(message_of(group, message))
+        return Numbered(posts, [row.outbox_id for row in rows])
+
+    def forget(self, outbox_ids: Sequence[int]) -> None:
+        self.outbox = [row for row in self.outbox if row.outbox_id not in set(outbox_ids)]
+
+    def claims_of(self, claimed: Sequence[tuple[int, int]]) -> dict[int, list[ClaimRow]]:
+        found: dict[int, list[ClaimRow]] = {}
+        for packet_id, user_id in claimed:
+            held = [claim for claim in self.claims[packet_id] if claim.user_id == user_id]
+            found.setdefault(packet_id, []).extend(held)
+        return found
 
     def pay(self, user_id: int, change_fen: int) -> None:
         self.wallets[user_id] = self.wallets.get(user_id, 0) + change_fen
@@ -184,10 +219,22 @@ class Tables:
         for packet_id, user_id, fen in taken:
             if self.credit(packet_id, user_id, fen, now_ms):
                 made.setdefault(user_id, []).append((packet_id, fen))
+        self.post_credits([(packet_id, user) for user, one in made.items() for packet_id, _ in one], now_ms)
         return len(taken), [
             Credit(user_id, min(one)[0], len(one), sum(fen for _, fen in one), now_ms, self.balance(user_id))
             for user_id, one in sorted(made.items())
         ]
+
+    def post_credits(self, credited: Sequence[tuple[int, int]], now_ms: int) -> None:
+        """To the sender the claims and the finish, to the group the finish, with the last claim."""
+        for packet_id in sorted({packet_id for packet_id, _ in credited}):
+            users = [user_id for one, user_id in credited if one == packet_id]
+            row, last = self.packets[packet_id], self.claims[packet_id][-1]
+            self.leave(row.sender_id, ReminderKind.CLAIMS, packet_id, users, now_ms)
+            if row.version == row.shares and last.user_id in users:
+                self.leave(row.sender_id, ReminderKind.FINISH, packet_id, None, now_ms)
+                if row.target_id in self.groups:
+                    self.leave(row.target_id, ReminderKind.FINISH, packet_id, None, now_ms)
 
     def settled(self, credits: Sequence[Credit]) -> list[Credit | None]:
         return [self.settled_one(credit) for credit in credits]
@@ -361,6 +408,26 @@ class SimSettlement(settlement.SettlementQueue):
         return Backlog(len(self._tables.queue), sum(one[2] for one in self._tables.queue), None)
 
 
+class SimOutbox(outbox.OutboxStore):
+    def __init__(self, place: Any) -> None:
+        self._tables, self._line, self._turn = place.tables, place.postgres, asyncio.Lock()
+
+    async def number(self, most: int) -> Numbered:
+        async with self._turn:
+            return await self._line.call("number", lambda: self._tables.number(most))
+
+    async def forget(self, outbox_ids: Sequence[int]) -> None:
+        async with self._turn:
+            await self._line.call("forget_posts", lambda: self._tables.forget(outbox_ids))
+
+    async def claims(self, claimed: Iterable[tuple[int, int]]) -> dict[int, list[ClaimRow]]:
+        asked = sorted(claimed)
+        return await self._line.call("claims_of", lambda: self._tables.claims_of(asked))
+
+    async def best_lucks(self, packet_ids: Sequence[int]) -> dict[int, ClaimRow]:
+        return {}
+
+
 class SimGroups(groups.GroupStore):
     def __init__(self, place: Any) -> None:
         self._tables, self._line = place.tables, place.postgres
@@ -437,6 +504,7 @@ def stores(world: Any) -> Stores:
         "packets": SimPackets(world),
         "sends": SimSends(world),
         "resends": None,
+        "outbox": SimOutbox(world),
         "wallets": SimWallets(world),
         "settlement": SimSettlement(world, WITH_BEST_LUCK),
         "records": SimpleNamespace(sent=None, received=None),

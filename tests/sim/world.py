@@ -200,6 +200,7 @@ class World:
         self.heard: list[Told] = []
         self.sent: dict[tuple[int, str], list[Any]] = {}  # (sender, key): what its attempts were told
         self.refunds_told: list[tuple[int, int]] = []
+        self.reminded: Counter[tuple[Any, ...]] = Counter()  # what reminders told, and how often
         self.changes_told: Counter[tuple[int, str]] = Counter()  # (user, reason): fen
         self.seen: set[int] = set()  # packets that users know of
         self.offered: list[int] = []  # those that they open at once
@@ -245,6 +246,8 @@ class World:
         elif kind == "Claimed":
             for claim in event.claims:
                 check.push_is_true(self, event.terms.packet_id, claim)
+        elif kind in ("ClaimsPost", "FinishPost", "RefundPost"):
+            check.reminder_is_true(self, event)
         elif kind == "BalanceChange":
             check.balance_is_true(self, event)
         elif kind == "PacketPost":
@@ -433,7 +436,8 @@ class World:
     def _settled(self) -> bool:
         closed = all(row.closed_at_ms is not None for row in self.tables.packets.values())
         waits = any(server.open_calls or server.services is None for server in self.servers)
-        return closed and not waits and not self.tables.queue and not self._alive
+        left = self.tables.queue or self.tables.outbox
+        return closed and not waits and not left and not self._alive
 
     def run(self) -> list[str]:
         """Live through it; what was wrong, which should be nothing."""

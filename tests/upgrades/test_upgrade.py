@@ -1,4 +1,4 @@
-"""The previous version was killed with packets in flight; this one goes on, and every fen is accounted for."""
+"""An older version was killed with packets in flight; this one goes on, and every fen is accounted for."""
 
 from __future__ import annotations
 
@@ -20,27 +20,63 @@ from tests.conftest import Connect, Server, StartServer
 from tests.services.conftest import until
 from tests.upgrades.conftest import Clock, NewDatabase
 
-HERE = Path(__file__).parent  # how the files in it were made: make_0001.py
+HERE = Path(__file__).parent  # how the files in it were made: make_dump.py
 NEW_YEAR_MS = 1_767_196_800_000  # 2026 begins in Beijing
 SOON_AFTER_MS = NEW_YEAR_MS + 7_210_000
 A_DAY_MS = 86_400_000
 PUT_IN_FEN, TAKEN_OUT_FEN = 800_000, 500
 USERS = range(1, 9)
 
+
+class Dump(NamedTuple):
+    """The books of an older version: its newest migration, and what its seeds have drawn, by packet."""
+
+    name: str
+    shares_fen: dict[str, tuple[int, ...]]
+    luckiest: int  # of the packet that was finished and settled before
+
+
+DUMPS = {
+    "0001": Dump(
+        "0001",
+        {
+            "waiting": (304, 96, 200),
+            "refunded": (365, 234, 263, 38),
+            "half waiting": (270, 203, 193),
+            "expires": (329, 6, 144, 321),
+            "half": (492, 668, 160, 299, 381),
+            "mirror": (21, 153, 362, 276, 688),
+        },
+        luckiest=2,
+    ),
+    "0004": Dump(
+        "0004",
+        {
+            "waiting": (46, 403, 151),
+            "refunded": (206, 460, 72, 162),
+            "half waiting": (205, 454, 7),
+            "expires": (217, 210, 239, 134),
+            "half": (709, 617, 375, 136, 163),
+            "mirror": (134, 101, 539, 37, 689),
+        },
+        luckiest=3,
+    ),
+}
+
 # user, year: packets sent, fen sent, packets received, best lucks, once all packets are over
 YEARS = {
     (1, 2025): (2, 1_300, 0, 0),
     (1, 2026): (4, 4_077, 0, 0),  # open, personal open, waiting, mirror
-    (2, 2025): (1, 200, 3, 1),
+    (2, 2025): (1, 200, 3, None),
     (2, 2026): (0, 0, 4, None),
-    (3, 2025): (1, 900, 3, 0),
+    (3, 2025): (1, 900, 3, None),
     (3, 2026): (0, 0, 4, None),
     (4, 2025): (1, 800, 1, 0),
     (4, 2026): (0, 0, 4, None),
     (5, 2025): (0, 0, 1, 0),
     (5, 2026): (1, 2_000, 5, None),
     (6, 2025): (0, 0, 1, 0),
-    (6, 2026): (1, 150, 1, 0),
+    (6, 2026): (1, 150, 1, None),
     (7, 2026): (1, 666, 2, 0),
 }
 
@@ -48,6 +84,7 @@ YEARS = {
 class World(NamedTuple):
     """Today's server on yesterday's books."""
 
+    dump: Dump
     server: Server
     users: dict[int, Client]
     packets: dict[str, int]  # by the state that each was left in
@@ -55,13 +92,20 @@ class World(NamedTuple):
     database: Database
     clock: Clock
 
+    def share(self, name: str, index: int) -> int:
+        """What a share of a packet is worth, in fen."""
+        return self.dump.shares_fen[name][index]
+
     async def open(self, user_id: int, name: str) -> tuple[str, int, int]:
         """Answer, index and amount."""
         told = await self.users[user_id].open(self.packets[name])
         return told.answer, told.index, told.amount_fen
 
 
-@pytest.fixture(params=["postgres", "postgres, Redis lost", "redis"])
+TIERS = ("postgres", "postgres, Redis lost", "redis")
+
+
+@pytest.fixture(params=[f"{dump} {tier}" for dump in DUMPS for tier in TIERS])
 async def world(
     request: pytest.FixtureRequest,
     new_database: NewDatabase,
@@ -71,13 +115,14 @@ async def world(
     connect: Connect,
 ) -> AsyncIterator[World]:
     """Each tier, and what no tier asks for but everybody fears."""
-    tier, _, lost = request.param.partition(",")
+    name, _, how = request.param.partition(" ")
+    tier, _, lost = how.partition(",")
     dsn = await new_database()
     sql = await asyncpg.connect(dsn)
-    await sql.execute((HERE / "0001.sql").read_text("utf-8"))
+    await sql.execute((HERE / f"{name}.sql").read_text("utf-8"))
     await sql.execute("SET search_path TO public")  # the dump took it away
     if not lost:
-        for key, log in json.loads((HERE / "0001.json").read_text("utf-8")).items():
+        for key, log in json.loads((HERE / f"{name}.json").read_text("utf-8")).items():
             await redis.set(key, bytes.fromhex(log))
     clock = clock_at(SOON_AFTER_MS)
     server = await start_server(stores__postgres=dsn, stores__durability=tier)
@@ -85,7 +130,7 @@ async def world(
     packets = {row["greeting"]: row["packet_id"] for row in await sql.fetch("SELECT * FROM packets")}
     database = Database(dsn, pool_max=1, timeout_s=10)
     await database.open()
-    yield World(server, users, packets, sql, database, clock)
+    yield World(DUMPS[name], server, users, packets, sql, database, clock)
     await database.close()
     await server.stop()
     await sql.close()
@@ -99,13 +144,14 @@ async def test_users_go_on_where_they_were(world: World, request: pytest.Fixture
     await open_what_only_the_mirror_knew(world, lost)
     await everything_is_over(world)
     await the_books_are_right(world)
+    await new_things_follow_on_old_ones(world)
 
 
 async def told_as_before(world: World) -> None:
-    assert await world.open(2, "half") == ("claimed", 0, 492)
-    assert await world.open(3, "expires") == ("claimed", 1, 6)
-    assert await world.open(7, "waiting") == ("claimed", 2, 200)
-    assert await world.open(2, "refunded") == ("claimed", 0, 365)
+    assert await world.open(2, "half") == ("claimed", 0, world.share("half", 0))
+    assert await world.open(3, "expires") == ("claimed", 1, world.share("expires", 1))
+    assert await world.open(7, "waiting") == ("claimed", 2, world.share("waiting", 2))
+    assert await world.open(2, "refunded") == ("claimed", 0, world.share("refunded", 0))
     assert (await world.open(4, "waiting"))[0] == "gone"
     assert (await world.open(4, "refunded"))[0] == "expired"
     assert (await world.open(8, "open"))[0] == "not_allowed"
@@ -123,7 +169,7 @@ async def open_what_was_in_flight(world: World) -> None:
     assert (await world.open(4, "half"))[:2] == ("won", 2)
     assert await world.open(5, "equal half") == ("won", 1, 50)
     assert await world.open(7, "personal open") == ("won", 0, 777)
-    assert await world.open(3, "half waiting") == ("won", 2, 666 - 270 - 203)
+    assert await world.open(3, "half waiting") == ("won", 2, world.share("half waiting", 2))
 
 
 async def open_what_only_the_mirror_knew(world: World, lost: bool) -> None:
@@ -131,23 +177,42 @@ async def open_what_only_the_mirror_knew(world: World, lost: bool) -> None:
 
     Without it their shares are still to be had. Whose they become may differ, but not how much they are.
     """
-    assert await world.open(2, "mirror") == ("claimed", 0, 21)
-    assert await world.open(3, "mirror") == ("won" if lost else "claimed", 1, 153)
-    assert await world.open(4, "mirror") == ("won" if lost else "claimed", 2, 362)
+    assert await world.open(2, "mirror") == ("claimed", 0, world.share("mirror", 0))
+    assert await world.open(3, "mirror") == ("won" if lost else "claimed", 1, world.share("mirror", 1))
+    assert await world.open(4, "mirror") == ("won" if lost else "claimed", 2, world.share("mirror", 2))
     assert (await world.open(5, "mirror"))[:2] == ("won", 3)
 
 
 async def everything_is_over(world: World) -> None:
     """A day later what was left has gone back, and what was won is in the wallets."""
     world.clock.now_ms += A_DAY_MS
-    is_open, is_owed = "SELECT FROM packets WHERE closed_at_ms IS NULL", "SELECT FROM settlement_queue"
-    await until(lambda: world.sql.fetchval(f"SELECT NOT EXISTS ({is_open}) AND NOT EXISTS ({is_owed})"))
+    waits = ("packets WHERE closed_at_ms IS NULL", "settlement_queue", "outbox")
+    nothing = " AND ".join(f"NOT EXISTS (SELECT FROM {what})" for what in waits)
+    await until(lambda: world.sql.fetchval(f"SELECT {nothing}"))
     refunded = {
         row["greeting"]: row["refunded_fen"]
         for row in await world.sql.fetch("SELECT greeting, refunded_fen FROM packets WHERE refunded_fen > 0")
     }
     assert refunded.keys() == {"refunded", "expires", "half", "equal half", "mirror"}
-    assert (refunded["refunded"], refunded["expires"], refunded["equal half"]) == (535, 465, 50)
+    assert (refunded["refunded"], refunded["expires"], refunded["equal half"]) == (
+        900 - world.share("refunded", 0),
+        sum(world.dump.shares_fen["expires"][2:]),
+        50,
+    )
+
+
+async def new_things_follow_on_old_ones(world: World) -> None:
+    """Ids, entries and posts begin where the older version stopped."""
+    first_id = await world.sql.fetchval("SELECT value FROM facts WHERE name = 'first_id'")
+    assert max(world.packets.values()) < first_id
+    group_id = await world.sql.fetchval("SELECT group_id FROM groups")
+    sent = await world.users[2].send_packet("lucky", group_id, 100, 2, "new")
+    assert sent.packet_id >= first_id
+    opening = await world.sql.fetch("SELECT user_id, version FROM entries WHERE kind = 0 ORDER BY user_id")
+    assert [row["user_id"] for row in opening] == list(USERS)
+    page = await world.users[2].entries()
+    first = opening[1]["version"] + 1
+    assert [one.version for one in page.entries] == list(range(first, first + len(page.entries)))
 
 
 async def the_books_are_right(world: World) -> None:
@@ -162,5 +227,7 @@ async def the_books_are_right(world: World) -> None:
         row = told[whose]
         assert (row["sent_count"], row["sent_fen"], row["received_count"]) == (sent, sent_fen, received), whose
         assert best_lucks in (None, row["best_lucks"]), whose
+    lucky_2025 = {row["user_id"]: row["best_lucks"] for row in rows if row["year"] == 2025 and row["best_lucks"]}
+    assert lucky_2025 == {world.dump.luckiest: 1}
     # open, waiting, half waiting
     assert sum(row["best_lucks"] for row in rows if row["year"] == 2026) == 3

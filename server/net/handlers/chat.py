@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from protocol import messages
 from protocol.messages import Message
-from server.net.hub import packet_posted
+from server.net.reminder_encoding import caught_up
 from server.net.session import Session
 from server.services.assembly import Services
-from server.services.chat.messages import Posted
-from server.services.runtime.events import PacketPost
 
 
 class ChatHandlers:
@@ -61,12 +59,5 @@ class ChatHandlers:
 
     async def catch_up(self, session: Session, request: messages.CatchUp) -> Message:
         found = await self._messages.catch_up(session.user_id, request.stream_id, request.after)
-        posts = [_posted(post) for post in found.posts]
+        posts = [caught_up(post, session.features) for post in found.posts]
         return messages.CaughtUp(0, request.stream_id, found.last_message, found.reload, posts)
-
-
-def _posted(post: Posted) -> messages.TextPosted | messages.PacketPosted:
-    """A message that was caught up on looks just like the push that was missed."""
-    if isinstance(post, PacketPost):
-        return packet_posted(post)
-    return messages.TextPosted(0, post.group_id, post.message, post.sender_id, post.at_ms, post.text)

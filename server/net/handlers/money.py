@@ -20,6 +20,14 @@ class MoneyHandlers:
         balance = await self._wallets.balance(session.user_id)
         return messages.Balance(0, self._hub.newest(session.user_id, balance).fen)
 
+    async def entries(self, session: Session, request: messages.GetEntries) -> Message:
+        page = await self._wallets.entries(session.user_id, request.after_version)
+        lines = [
+            messages.EntryLine(one.version, one.at_ms, one.reason, one.change_fen, one.balance_fen, one.packet_id)
+            for one in page.lines
+        ]
+        return messages.Entries(0, lines, page.more)
+
     async def top_up(self, session: Session, request: messages.TopUp) -> Message:
         balance = await self._wallets.top_up(request.user_id, request.amount_fen, request.key)
         return messages.ToppedUp(0, request.user_id, balance)

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from server.core.limits import Limits, check_bytes
-from server.core.packet import Terms
 from server.core.refusals import Reason
 from server.services.chat.groups import GroupService
-from server.services.packets.stored_state import terms_of
+from server.services.chat.posts import PostReader
 from server.services.runtime.batching import Batcher
 from server.services.runtime.bus import Bus
-from server.services.runtime.events import PacketPost, TextPost
-from storage.postgres.chat.messages import MessageRow, MessageStore, Post
-from storage.postgres.packets.packets import PacketStore
+from server.services.runtime.events import Posted, TextPost
+from storage.postgres.chat.messages import MessageStore, Post
 
 BATCH_MAX = 500
-
-
-Posted: TypeAlias = TextPost | PacketPost
 
 
 class MissedPosts(NamedTuple):
@@ -36,14 +31,14 @@ class MessageService:
     def __init__(
         self,
         store: MessageStore,
-        packets: PacketStore,
+        reader: PostReader,
         groups: GroupService,
         limits: Limits,
         now_ms: Callable[[], int],
         bus: Bus,
     ) -> None:
         self._store = store
-        self._packets = packets
+        self._reader = reader
         self._groups = groups
         self._limits = limits
         self._now_ms = now_ms
@@ -71,16 +66,8 @@ class MessageService:
         last, messages = await self._store.after(stream_id, after, self._limits.catch_up_messages)
         if last - after > self._limits.reload_after_messages:
             return MissedPosts(last, reload=True, posts=())
-        rows = await self._packets.rows([message.packet_id for message in messages if message.packet_id])
-        terms = {packet_id: terms_of(row) for packet_id, row in rows.items()}
-        return MissedPosts(last, reload=False, posts=[_posted(message, terms) for message in messages])
+        return MissedPosts(last, reload=False, posts=await self._reader.read(messages))
 
     async def last_message(self, group_id: int) -> int:
         """The number of the last message of a group."""
         return await self._store.last(group_id)
-
-
-def _posted(message: MessageRow, terms: dict[int, Terms]) -> Posted:
-    if message.packet_id is not None:
-        return PacketPost(message.stream_id, message.message, terms[message.packet_id], message.at_ms)
-    return TextPost(message.stream_id, message.message, message.sender_id, message.at_ms, message.text or "")

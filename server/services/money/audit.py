@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from server.core.kinds import TO_USER, WITH_BEST_LUCK
+from server.core.ledger import DIRECTIONS, MOVES_NOTHING, TransferKind
 from server.core.packet import Packet
 from server.services.packets.stored_state import claim_of, terms_of
 from storage.postgres.database import Database
@@ -23,10 +23,24 @@ CHECKS: dict[str, str] = {
     "late": "no claim before its packet was sent or after it expired",
     "allowed": "only members, or the one receiver, opened",
     "directions": "every transfer runs between the accounts its kind says",
+    "entries": "every change of a wallet has its entry, and the entries lead to what it holds",
+    "pending": "what is pending is kept back until it is posted or voided, once",
+    "posts": "what was credited, finished or refunded is told once in its streams, or waits in the outbox",
     "records": "what people sent and received by year follows from packets and transfers",
 }
 # what the statements cannot know: the rows of the tables in server/core
-ARGUMENTS: dict[str, tuple[Sequence[object], ...]] = {"allowed": (TO_USER,), "records": (WITH_BEST_LUCK,)}
+_PAIRS = [(kind, pair) for kind, pairs in DIRECTIONS.items() for pair in pairs]
+ARGUMENTS: dict[str, tuple[object, ...]] = {
+    "allowed": (TO_USER,),
+    "records": (WITH_BEST_LUCK,),
+    "wallets": (MOVES_NOTHING,),
+    "directions": (
+        [kind for kind, _ in _PAIRS],
+        [pair.debit for _, pair in _PAIRS],
+        [pair.credit for _, pair in _PAIRS],
+    ),
+    "pending": (TransferKind.PENDING, TransferKind.POSTED, TransferKind.VOIDED),
+}
 FAIRNESS = "every amount follows from the packet's seed"
 BALANCE = "wallets + in packets = put in - taken out"
 
@@ -63,7 +77,7 @@ class Report(NamedTuple):
 async def audit(database: Database) -> Report:
     """Check everything in one snapshot of the records. Raises StoreUnavailable."""
     async with snapshot(database) as records:
-        sums = await records.sums()
+        sums = await records.sums(MOVES_NOTHING)
         findings = [
             Finding(name, claim, await records.discrepancies(name, *ARGUMENTS.get(name, ())))
             for name, claim in CHECKS.items()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final, NamedTuple
 
 from server.core import ledger
+from server.core.ids import USER_ID_MAX
 from server.core.ledger import WalletBalance
 from server.core.limits import Limits, check_bytes, check_number
 from server.core.refusals import Reason, RequestRefused
@@ -13,9 +15,28 @@ from server.services.runtime.events import BalanceChange
 from server.services.runtime.in_doubt import InDoubt
 from storage.errors import StoreUnavailable
 from storage.postgres.money import wallets as store
-from storage.postgres.money.wallets import Booked, TransferRow
+from storage.postgres.money.wallets import Booked, EntryRow, TransferRow
 
+ENTRIES_PAGE: Final = 100  # lines; storage/postgres/money/wallets.sql reads one more
 MOVE_FEN_MAX = 10**12  # ten thousand million yuan at once: more is a mistake
+
+
+class EntryItem(NamedTuple):
+    """One change of a wallet. `packet_id` is 0 where no packet moved the money."""
+
+    version: int
+    at_ms: int
+    reason: str
+    change_fen: int
+    balance_fen: int
+    packet_id: int
+
+
+class EntryPage(NamedTuple):
+    """Changes in their order; if there are more, they follow behind the last one."""
+
+    lines: list[EntryItem]
+    more: bool
 
 
 class WalletService:
@@ -33,6 +54,12 @@ class WalletService:
         """What a user has."""
         return WalletBalance(*await self._store.balance(user_id))
 
+    async def entries(self, user_id: int, after_version: int) -> EntryPage:
+        """The changes of a wallet behind a version of it, oldest first."""
+        rows = await self._store.entries(user_id, after_version)
+        lines = [_item(row) for row in rows[:ENTRIES_PAGE] if row.kind != ledger.OPENING]
+        return EntryPage(lines, len(rows) > ENTRIES_PAGE)
+
     async def top_up(self, user_id: int, amount_fen: int, key: str) -> int:
         """Money from outside, once per key; the balance in fen."""
         return await self._move(ledger.TransferKind.TOP_UP, user_id, amount_fen, key)
@@ -44,7 +71,7 @@ class WalletService:
     async def _move(self, kind: ledger.TransferKind, user_id: int, amount_fen: int, key: str) -> int:
         check_bytes(key, 1, self._limits.key_bytes_max, Reason.BAD_KEY)
         check_number(amount_fen, 1, MOVE_FEN_MAX, Reason.BAD_AMOUNT, "the amount in fen")
-        comes_in = ledger.DIRECTIONS[kind].credit is ledger.Account.WALLET
+        comes_in = ledger.DIRECTIONS[kind][0].credit is ledger.Account.WALLET
         debit, credit = (ledger.OUTSIDE, user_id) if comes_in else (user_id, ledger.OUTSIDE)
         transfer = TransferRow(debit, credit, kind, key, amount_fen, self._now_ms())
         try:
@@ -68,6 +95,12 @@ class WalletService:
         self.moved_fen[kind] += transfer.amount_fen
         event = BalanceChange(user_id, WalletBalance(*balance), change_fen, kind.name.lower())
         self._bus.publish(event, (user_id,))
+
+
+def _item(row: EntryRow) -> EntryItem:
+    packet_id = row.account if row.account > USER_ID_MAX else 0
+    reason = ledger.reason_of(row.kind)
+    return EntryItem(row.version, row.at_ms, reason, row.change_fen, row.balance_fen, packet_id)
 
 
 def _change(transfer: TransferRow) -> tuple[int, int]:

@@ -55,6 +55,37 @@ class Refunded(NamedTuple):
     refunded_fen: int
 
 
+class ClaimsPost(NamedTuple):
+    """In the sender's inbox: claims on a packet that are in the wallets. Also those told live as Claimed."""
+
+    stream_id: int
+    message: int
+    at_ms: int
+    terms: Terms
+    claims: Sequence[Claim]
+
+
+class FinishPost(NamedTuple):
+    """In a group or the sender's inbox: the last share was opened, as told live as Finished."""
+
+    stream_id: int
+    message: int
+    at_ms: int
+    terms: Terms
+    took_ms: int
+    best: Claim | None
+
+
+class RefundPost(NamedTuple):
+    """In the sender's inbox: what came back, as told live as Refunded."""
+
+    stream_id: int
+    message: int
+    at_ms: int
+    terms: Terms
+    refunded_fen: int
+
+
 class Removed(NamedTuple):
     """The owner threw a user out of a group."""
 
@@ -70,4 +101,6 @@ class BalanceChange(NamedTuple):
     reason: str
 
 
-Event: TypeAlias = TextPost | PacketPost | Claimed | Finished | Refunded | Removed | BalanceChange
+Reminder: TypeAlias = ClaimsPost | FinishPost | RefundPost
+Posted: TypeAlias = TextPost | PacketPost | Reminder
+Event: TypeAlias = Posted | Claimed | Finished | Refunded | Removed | BalanceChange

@@ -14,18 +14,23 @@ if TYPE_CHECKING:
 _SQL = statements.load(__file__)
 
 
+_COLUMNS = ("stream_id", "message", "sender_id", "at_ms", "text", "packet_id", "reminder", "user_ids")
+
+
 class Post(NamedTuple):
-    """A message to be: a text or a packet."""
+    """A message to be: a text, a packet, or a reminder of what became of one (see outbox)."""
 
     stream_id: int
     sender_id: int
     at_ms: int
     text: str | None
     packet_id: int | None
+    reminder: int | None = None
+    user_ids: Sequence[int] | None = None
 
 
 class MessageRow(NamedTuple):
-    """A message as it is recorded: a text, or the announcement of a packet."""
+    """A message as it is recorded: a text, the announcement of a packet, or a reminder."""
 
     stream_id: int
     message: int
@@ -33,6 +38,8 @@ class MessageRow(NamedTuple):
     at_ms: int
     text: str | None
     packet_id: int | None
+    reminder: int | None = None
+    user_ids: Sequence[int] | None = None
 
 
 class MessageStore:
@@ -70,5 +77,5 @@ async def append(connection: Connection, posts: Sequence[Post]) -> list[int]:
         following[post.stream_id] += 1
         numbers.append(following[post.stream_id])
     records = [(post[0], number, *post[1:]) for post, number in zip(posts, numbers, strict=True)]
-    await connection.copy_records_to_table("messages", records=records)
+    await connection.copy_records_to_table("messages", columns=_COLUMNS, records=records)
     return numbers

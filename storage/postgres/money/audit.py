@@ -43,13 +43,13 @@ class AuditSnapshot:
     def __init__(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
         self._connection = connection
 
-    async def discrepancies(self, check: str, *arguments: Sequence[object]) -> list[str]:
+    async def discrepancies(self, check: str, *arguments: object) -> list[str]:
         """What a named check of audit.sql finds."""
         return [row[0] for row in await self._connection.fetch(_SQL[check], *arguments)]
 
-    async def sums(self) -> SumsRow:
-        """The totals."""
-        row = await self._connection.fetchrow(_SQL["sums"])
+    async def sums(self, moves_nothing: Sequence[int]) -> SumsRow:
+        """The totals. `moves_nothing`: kinds of transfer that are not to be summed."""
+        row = await self._connection.fetchrow(_SQL["sums"], moves_nothing)
         assert row is not None
         return SumsRow(*row)
 

@@ -1,9 +1,11 @@
 -- Each statement lists discrepancies, a line of text each; none is the right answer.
 
 -- name: wallets
+-- $1: the kinds that move nothing.
 WITH changes (user_id, change_fen) AS (
-    SELECT credit_account, amount_fen FROM transfers WHERE kind IN (1, 4, 5)
-    UNION ALL SELECT debit_account, -amount_fen FROM transfers WHERE kind IN (2, 3)
+    SELECT credit_account, amount_fen FROM transfers WHERE kind <> ALL($1::smallint[]) AND is_user(credit_account)
+    UNION ALL
+    SELECT debit_account, -amount_fen FROM transfers WHERE kind <> ALL($1) AND is_user(debit_account)
 ), sums AS (
     SELECT user_id, sum(change_fen) AS moved_fen FROM changes GROUP BY user_id
 )
@@ -93,15 +95,102 @@ WHERE CASE WHEN p.kind = ANY($1) THEN c.user_id <> p.target_id ELSE m.user_id IS
                   WHERE p.kind <> ALL($1) AND g.packet_id = c.packet_id)
 
 -- name: directions
+-- $1, $2, $3: every kind with the types of account that it may run from and to.
+WITH allowed AS (
+    SELECT * FROM unnest($1::smallint[], $2::text[], $3::text[]) AS a (kind, debit_type, credit_type)
+), typed AS (
+    SELECT t.*, coalesce(d.type, account_type(debit_account)) AS debit_type,
+           coalesce(c.type, account_type(credit_account)) AS credit_type
+    FROM transfers t
+    LEFT JOIN accounts d ON d.account_id = t.debit_account LEFT JOIN accounts c ON c.account_id = t.credit_account
+)
 SELECT format('transfer of kind %s from %s to %s runs the wrong way', kind, debit_account, credit_account)
-FROM transfers
-WHERE NOT (CASE kind
-    WHEN 1 THEN debit_account = 0 AND credit_account BETWEEN 1 AND 9007199254740991
-    WHEN 2 THEN credit_account = 0 AND debit_account BETWEEN 1 AND 9007199254740991
-    WHEN 3 THEN debit_account BETWEEN 1 AND 9007199254740991 AND credit_account > 9007199254740991
-    WHEN 4 THEN credit_account BETWEEN 1 AND 9007199254740991 AND debit_account > 9007199254740991
-    WHEN 5 THEN credit_account BETWEEN 1 AND 9007199254740991 AND debit_account > 9007199254740991
-    ELSE false END) OR amount_fen <= 0
+FROM typed
+WHERE amount_fen <= 0
+   OR NOT EXISTS (SELECT FROM allowed a WHERE (a.kind, a.debit_type, a.credit_type)
+                  = (typed.kind, typed.debit_type, typed.credit_type))
+
+-- name: entries
+-- A wallet's entries run from its first version, or from the entry that opened the chain of an older wallet, to the
+-- present one without a gap; each says what the wallet held after it, and names a transfer of its amount.
+WITH chain AS (
+    SELECT *, lag(version) OVER in_order AS version_before, lag(balance_fen) OVER in_order AS fen_before
+    FROM entries WINDOW in_order AS (PARTITION BY user_id ORDER BY version)
+), newest AS (
+    SELECT DISTINCT ON (user_id) user_id, version, balance_fen FROM entries ORDER BY user_id, version DESC
+)
+SELECT format('entry %s of user %s (%s fen, then %s) does not follow from %s', version, user_id, change_fen, balance_fen,
+              coalesce(format('entry %s (%s fen)', version_before, fen_before), 'an empty wallet'))
+FROM chain
+WHERE CASE WHEN version_before IS NOT NULL
+           THEN kind = 0 OR version <> version_before + 1 OR balance_fen <> fen_before + change_fen
+           WHEN kind = 0 THEN change_fen <> 0
+           ELSE version <> 1 OR balance_fen <> change_fen END
+UNION ALL
+SELECT format('wallet of user %s holds %s fen at version %s, its newest entry says %s', user_id,
+              coalesce(w.balance_fen::text, 'no'), coalesce(w.version::text, 'none'),
+              coalesce(format('%s at version %s', n.balance_fen, n.version), 'nothing'))
+FROM wallets w FULL JOIN newest n USING (user_id)
+WHERE w.version IS DISTINCT FROM n.version OR w.balance_fen IS DISTINCT FROM n.balance_fen
+UNION ALL
+SELECT format('entry %s of user %s: no transfer of kind %s with account %s moved %s fen', version, user_id, e.kind,
+              account, change_fen)
+FROM entries e LEFT JOIN transfers t
+    ON t.debit_account = CASE WHEN change_fen < 0 THEN user_id ELSE account END
+   AND t.credit_account = CASE WHEN change_fen < 0 THEN account ELSE user_id END
+   AND t.kind = e.kind AND t.key = e.key AND t.amount_fen = abs(change_fen)
+WHERE e.kind <> 0 AND t.kind IS NULL
+
+-- name: pending
+-- $1, $2, $3: the kinds of a transfer that is pending, and of those that post and void it.
+WITH begun AS (SELECT * FROM transfers WHERE kind = $1::smallint
+), ended AS (
+    SELECT debit_account, credit_account, key, count(*) AS times, max(amount_fen) AS amount_fen
+    FROM transfers WHERE kind IN ($2::smallint, $3::smallint) GROUP BY 1, 2, 3
+)
+SELECT format('pending transfer %s from %s to %s of %s fen: waiting %s, ended %s times with %s', key, debit_account,
+              credit_account, coalesce(b.amount_fen::text, 'no'), coalesce(p.amount_fen::text, 'no'),
+              coalesce(e.times, 0), coalesce(e.amount_fen::text, 'none'))
+FROM begun b FULL JOIN pending_transfers p USING (debit_account, credit_account, key)
+    FULL JOIN ended e USING (debit_account, credit_account, key)
+WHERE (p.key IS NULL) = (e.key IS NULL) OR coalesce(e.times, 1) <> 1
+   OR b.amount_fen IS DISTINCT FROM coalesce(p.amount_fen, e.amount_fen)
+UNION ALL
+SELECT format('wallet of user %s keeps %s fen back, its pending transfers say %s', user_id, coalesce(pending_fen, 0),
+              coalesce(waiting_fen, 0))
+FROM wallets w FULL JOIN (SELECT debit_account AS user_id, sum(amount_fen) AS waiting_fen FROM pending_transfers
+                          WHERE is_user(debit_account) GROUP BY 1) p USING (user_id)
+WHERE coalesce(pending_fen, 0) <> coalesce(waiting_fen, 0)
+
+-- name: posts
+-- Every credit and refund that has an entry is told in one post to the sender, every finish to the sender and the group.
+WITH posts AS (
+    SELECT stream_id, reminder, packet_id, user_ids FROM messages WHERE reminder IS NOT NULL
+    UNION ALL SELECT stream_id, reminder, packet_id, user_ids FROM outbox WHERE message IS NULL
+), claims_told AS (
+    SELECT stream_id, packet_id, user_id, count(*) AS times
+    FROM posts, unnest(user_ids) AS user_id WHERE reminder = 1 GROUP BY 1, 2, 3
+), credits AS (
+    SELECT p.sender_id AS stream_id, p.packet_id, e.user_id, c.index = p.shares - 1 AS is_last, p.target_id
+    FROM entries e JOIN packets p ON p.packet_id = e.account
+        JOIN claims c ON c.packet_id = e.account AND c.user_id = e.user_id
+    WHERE e.kind = 4
+), due AS (
+    SELECT stream_id, 2 AS reminder, packet_id FROM credits WHERE is_last
+    UNION ALL SELECT target_id, 2, packet_id FROM credits WHERE is_last AND NOT is_user(target_id)
+    UNION ALL SELECT user_id, 3, account FROM entries WHERE kind = 5
+), told AS (
+    SELECT stream_id, reminder, packet_id, count(*) AS times FROM posts WHERE reminder IN (2, 3) GROUP BY 1, 2, 3
+)
+SELECT format('packet %s: the claim of user %s was told %s times in stream %s, credited %s', packet_id, user_id,
+              coalesce(times, 0), stream_id, CASE WHEN c.is_last IS NULL THEN 'never' ELSE 'once' END)
+FROM claims_told t FULL JOIN credits c USING (stream_id, packet_id, user_id)
+WHERE coalesce(times, 0) <> 1 OR c.is_last IS NULL
+UNION ALL
+SELECT format('packet %s: its %s was told %s times in stream %s', packet_id,
+              CASE reminder WHEN 2 THEN 'finish' ELSE 'refund' END, coalesce(times, 0), stream_id)
+FROM due LEFT JOIN told USING (stream_id, reminder, packet_id)
+WHERE coalesce(times, 0) <> 1
 
 -- name: records
 -- $1: the kinds that have a best luck.
@@ -144,6 +233,7 @@ WHERE b.user_id IS DISTINCT FROM l.user_id
   AND (b.user_id IS NOT NULL OR packet_id NOT IN (SELECT packet_id FROM settlement_queue))
 
 -- name: sums
+-- $1: the kinds that move nothing.
 SELECT (SELECT count(*) FROM packets) AS packets,
        (SELECT count(*) FROM claims) AS claims,
        (SELECT count(*) FROM transfers) AS transfers,
@@ -151,8 +241,10 @@ SELECT (SELECT count(*) FROM packets) AS packets,
        (SELECT coalesce(sum(balance_fen), 0)::bigint FROM wallets) AS wallets_fen,
        (SELECT coalesce(sum(total_fen - refunded_fen), 0)::bigint FROM packets)
            - (SELECT coalesce(sum(amount_fen), 0)::bigint FROM transfers WHERE kind = 4) AS in_packets_fen,
-       (SELECT coalesce(sum(amount_fen) FILTER (WHERE kind = 1), 0)::bigint FROM transfers) AS put_in_fen,
-       (SELECT coalesce(sum(amount_fen) FILTER (WHERE kind = 2), 0)::bigint FROM transfers) AS taken_out_fen,
+       (SELECT coalesce(sum(amount_fen), 0)::bigint FROM transfers
+        WHERE debit_account <= 0 AND kind <> ALL($1::smallint[])) AS put_in_fen,
+       (SELECT coalesce(sum(amount_fen), 0)::bigint FROM transfers
+        WHERE credit_account <= 0 AND kind <> ALL($1)) AS taken_out_fen,
        (SELECT count(*) FROM settlement_queue) AS waiting_claims,
        (SELECT coalesce(sum(amount_fen), 0)::bigint FROM settlement_queue) AS waiting_fen,
        (SELECT coalesce(sum(total_fen - claimed_fen - refunded_fen), 0)::bigint FROM packets) AS unopened_fen,

@@ -15,10 +15,18 @@ WITH largest AS (
     SELECT user_id, min(packet_id) AS packet_id, count(*) AS claims, sum(amount_fen)::bigint AS change_fen
     FROM moved GROUP BY user_id
 ), credited AS (
-    INSERT INTO wallets AS w (user_id, balance_fen)
-    SELECT user_id, change_fen FROM sums ORDER BY user_id
-    ON CONFLICT (user_id) DO UPDATE SET balance_fen = w.balance_fen + excluded.balance_fen, version = w.version + 1
+    INSERT INTO wallets AS w (user_id, balance_fen, version)
+    SELECT user_id, change_fen, claims FROM sums ORDER BY user_id
+    ON CONFLICT (user_id) DO UPDATE
+    SET balance_fen = w.balance_fen + excluded.balance_fen, version = w.version + excluded.version
     RETURNING user_id, balance_fen, version
+), entered AS (
+    -- An entry for each claim, the last of which is what the wallet holds by now.
+    INSERT INTO entries (user_id, version, kind, account, change_fen, balance_fen, at_ms)
+    SELECT user_id, version + 1 - row_number() OVER newest_first, 4, packet_id, amount_fen,
+           balance_fen + amount_fen - sum(amount_fen) OVER newest_first, $2
+    FROM moved JOIN credited USING (user_id)
+    WINDOW newest_first AS (PARTITION BY user_id ORDER BY packet_id DESC)
 ), opened AS (
     -- To count the wallets is to have changed them all: whatever follows locks behind them, as every writer does.
     SELECT packet_id, user_id, moved.amount_fen, min(queued_at_ms) AS at_ms
@@ -28,19 +36,46 @@ WITH largest AS (
 ), listed AS (
     INSERT INTO received (user_id, at_ms, packet_id) SELECT user_id, at_ms, packet_id FROM opened
     ON CONFLICT DO NOTHING
-), lucky AS (
+), told AS (
     -- LATERAL, so that it stays a look-up for each packet even if this was planned while the tables were small.
+    SELECT p.*
+    FROM (SELECT DISTINCT packet_id FROM opened) AS credited_now, LATERAL (
+        SELECT packet_id, sender_id, target_id, kind, version, shares FROM packets
+        WHERE packets.packet_id = credited_now.packet_id OFFSET 0
+    ) AS p
+), lucky AS (
     INSERT INTO best_lucks (packet_id, user_id)
     SELECT packet_id, best.user_id
-    FROM (SELECT DISTINCT packet_id FROM opened) AS credited_now, LATERAL (
-        SELECT c.user_id FROM packets p JOIN claims c USING (packet_id)
-        WHERE p.packet_id = credited_now.packet_id AND p.kind = ANY($3::text[]) AND p.version = p.shares
-          AND NOT EXISTS (SELECT FROM best_lucks known WHERE known.packet_id = credited_now.packet_id)
+    FROM told p, LATERAL (
+        SELECT c.user_id FROM claims c
+        WHERE c.packet_id = p.packet_id AND p.kind = ANY($3::text[]) AND p.version = p.shares
+          AND NOT EXISTS (SELECT FROM best_lucks known WHERE known.packet_id = p.packet_id)
         ORDER BY c.amount_fen DESC, c.index LIMIT 1
     ) AS best
     ORDER BY packet_id
     ON CONFLICT DO NOTHING
     RETURNING packet_id, user_id
+), finished AS (
+    -- With its last claim; that one is credited once, so the finish is told once.
+    SELECT p.packet_id, p.sender_id, p.target_id
+    FROM told p, LATERAL (
+        SELECT c.user_id FROM claims c WHERE c.packet_id = p.packet_id AND c.index = p.shares - 1 OFFSET 0
+    ) AS last
+    JOIN opened USING (user_id)
+    WHERE opened.packet_id = p.packet_id
+), posted AS (
+    -- The queue is the outbox of claims: from here its posts go on, to the sender each claim and the finish, to the
+    -- groups the finish.
+    INSERT INTO outbox (stream_id, reminder, packet_id, user_ids, at_ms)
+    SELECT stream_id, reminder, packet_id, user_ids, $2
+    FROM (
+        SELECT sender_id AS stream_id, 1 AS reminder, packet_id, array_agg(user_id) AS user_ids
+        FROM opened JOIN told USING (packet_id) GROUP BY sender_id, packet_id
+        UNION ALL SELECT sender_id, 2, packet_id, NULL FROM finished
+        UNION ALL SELECT target_id, 2, packet_id, NULL FROM finished WHERE NOT is_user(target_id)
+        UNION ALL SELECT group_id, 2, packet_id, NULL FROM finished JOIN packet_groups USING (packet_id)
+    ) AS posts
+    ORDER BY packet_id, reminder, stream_id
 ), changes (user_id, at_ms, received_count, received_fen, best_lucks) AS (
     SELECT user_id, at_ms, 1, amount_fen, 0 FROM opened
     UNION ALL

@@ -31,6 +31,18 @@ class BalanceRow(NamedTuple):
     version: int
 
 
+class EntryRow(NamedTuple):
+    """One change of a wallet. (kind, account, key) name its transfer; `account` is the other one of the two."""
+
+    version: int
+    kind: int
+    account: int
+    key: str
+    change_fen: int
+    balance_fen: int
+    at_ms: int
+
+
 EMPTY_ROW = BalanceRow(0, 0)  # a wallet that nothing was ever paid into
 
 
@@ -63,7 +75,7 @@ class WalletStore:
         self._database = database
 
     async def balance(self, user_id: int) -> BalanceRow:
-        """What is in a wallet; EMPTY if there is none yet."""
+        """What is in a wallet; EMPTY_ROW if there is none yet."""
         async with self._database.reading() as connection:
             return await _balance(connection, user_id)
 
@@ -79,12 +91,19 @@ class WalletStore:
                     raise KeyReused
                 return Moved(await _balance(connection, user_id), moved_now=False)
             if change_fen < 0:
-                left = await debit(connection, {user_id: -change_fen})
-                if not left:
+                balance = (await debit(connection, {user_id: -change_fen}, {user_id: 1})).get(user_id)
+                if balance is None:
                     raise NotEnoughMoney
-                return Moved(left[user_id], moved_now=True)
-            rows = await connection.fetch(_SQL["credit"], user_id, change_fen)
-            return Moved(BalanceRow(*rows[0]), moved_now=True)
+            else:
+                rows = await connection.fetch(_SQL["credit"], user_id, change_fen)
+                balance = BalanceRow(*rows[0])
+            await _enter(connection, transfer, user_id, change_fen, balance)
+            return Moved(balance, moved_now=True)
+
+    async def entries(self, user_id: int, after_version: int) -> list[EntryRow]:
+        """The changes of a wallet behind a version, oldest first: 100, and one more if others follow."""
+        async with self._database.reading() as connection:
+            return [EntryRow(*row) for row in await connection.fetch(_SQL["entries"], user_id, after_version)]
 
     async def find_outcome(self, transfers: Sequence[TransferRow]) -> list[Booked | None]:
         """Which of these transfers `move` has recorded, had its reply been lost; None: not this one."""
@@ -104,18 +123,47 @@ async def _balance(connection: Connection, user_id: int) -> BalanceRow:
 
 
 async def lock(connection: Connection, user_ids: Collection[int]) -> dict[int, int]:
-    """Keep these wallets as they are until the transaction ends; what is in them, where there is one."""
+    """Keep these wallets as they are until the transaction ends; what they can spend, where there is one."""
     rows = await connection.fetch(_SQL["lock"], list(user_ids))
-    return {row["user_id"]: row["balance_fen"] for row in rows}
+    return {row["user_id"]: row["free_fen"] for row in rows}
 
 
-async def debit(connection: Connection, amounts_fen: Mapping[int, int]) -> dict[int, BalanceRow]:
-    """Take amounts out of wallets that hold enough; the balances after it, of those alone."""
+async def debit(
+    connection: Connection, amounts_fen: Mapping[int, int], transfers: Mapping[int, int]
+) -> dict[int, BalanceRow]:
+    """Take amounts out of wallets that hold enough; the balances after it, of those alone.
+
+    `transfers`: how many transfers, and so changes of the wallet, an amount is the sum of.
+    """
     users, amounts = list(amounts_fen), list(amounts_fen.values())
-    rows = await connection.fetch(_SQL["debit"], users, amounts)
+    rows = await connection.fetch(_SQL["debit"], users, amounts, [transfers[user_id] for user_id in users])
     return {row["user_id"]: BalanceRow(*row[1:]) for row in rows}
 
 
-async def insert_transfers(connection: Connection, transfers: Sequence[TransferRow]) -> None:
-    """Record transfers; a second one with the same key fails the transaction."""
-    await connection.copy_records_to_table("transfers", records=transfers)
+async def insert_debits(
+    connection: Connection, transfers: Sequence[TransferRow], after: Mapping[int, BalanceRow]
+) -> None:
+    """Record transfers out of wallets, with their entries; a second one with the same key fails the transaction.
+
+    `after`: what is in the wallets after all of them.
+    """
+    left = dict(after)
+    balances = []
+    for transfer in reversed(transfers):  # backwards from what is known
+        fen, version = balance = left[transfer.debit_account]
+        balances.append(balance)
+        left[transfer.debit_account] = BalanceRow(fen + transfer.amount_fen, version - 1)
+    balances.reverse()
+    columns = [[row[column] for row in transfers] for column in range(6)]
+    versions, balances_fen = [one.version for one in balances], [one.fen for one in balances]
+    await connection.execute(_SQL["insert_debits"], *columns, versions, balances_fen)
+
+
+async def _enter(
+    connection: Connection, transfer: TransferRow, user_id: int, change_fen: int, balance: BalanceRow
+) -> None:
+    """The entry of one transfer."""
+    debit_account, credit_account, kind, key, _, at_ms = transfer
+    other = credit_account if user_id == debit_account else debit_account
+    row = (user_id, balance.version, kind, other, key, change_fen, balance.fen, at_ms)
+    await connection.execute(_SQL["enter"], *row)

@@ -3,18 +3,19 @@ SELECT balance_fen, version FROM wallets WHERE user_id = $1
 
 -- name: lock
 -- In the order of the ids, as everybody who changes wallets does it.
-SELECT user_id, balance_fen FROM wallets WHERE user_id = ANY($1) ORDER BY user_id FOR UPDATE
+SELECT user_id, balance_fen - pending_fen AS free_fen FROM wallets WHERE user_id = ANY($1) ORDER BY user_id FOR UPDATE
 
 -- name: debit
+-- $3: how many transfers the amount of a user is in; each is a change of the wallet, with its own entry.
 WITH asked AS (
-    SELECT * FROM unnest($1::bigint[], $2::bigint[]) AS a (user_id, amount_fen)
+    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS a (user_id, amount_fen, transfers)
 ), locked AS (
-    SELECT w.user_id, asked.amount_fen
+    SELECT w.user_id, asked.amount_fen, asked.transfers
     FROM wallets w JOIN asked USING (user_id)
-    WHERE w.balance_fen >= asked.amount_fen
+    WHERE w.balance_fen - w.pending_fen >= asked.amount_fen
     ORDER BY w.user_id FOR UPDATE OF w
 )
-UPDATE wallets w SET balance_fen = w.balance_fen - locked.amount_fen, version = w.version + 1
+UPDATE wallets w SET balance_fen = w.balance_fen - locked.amount_fen, version = w.version + locked.transfers
 FROM locked WHERE w.user_id = locked.user_id
 RETURNING w.user_id, w.balance_fen, w.version
 
@@ -24,6 +25,27 @@ SELECT amount_fen FROM transfers WHERE debit_account = $1 AND credit_account = $
 -- name: insert_transfer
 INSERT INTO transfers (debit_account, credit_account, kind, key, amount_fen, at_ms)
 VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING RETURNING 1
+
+-- name: insert_debits
+-- Transfers out of wallets, each with its entry.
+WITH booked AS (
+    INSERT INTO transfers (debit_account, credit_account, kind, key, amount_fen, at_ms)
+    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::text[], $5::bigint[], $6::bigint[])
+)
+INSERT INTO entries (user_id, version, kind, account, key, change_fen, balance_fen, at_ms)
+SELECT user_id, version, kind, account, key, -amount_fen, balance_fen, at_ms
+FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[],
+            $8::bigint[])
+    AS a (user_id, account, kind, key, amount_fen, at_ms, version, balance_fen)
+
+-- name: enter
+INSERT INTO entries (user_id, version, kind, account, key, change_fen, balance_fen, at_ms)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+
+-- name: entries
+-- Behind a version, oldest first. One more than a page (101) tells whether there is another.
+SELECT version, kind, account, key, change_fen, balance_fen, at_ms
+FROM entries WHERE user_id = $1 AND version > $2 ORDER BY version LIMIT 101
 
 -- name: credit
 INSERT INTO wallets AS w (user_id, balance_fen) VALUES ($1, $2)

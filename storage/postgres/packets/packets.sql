@@ -71,15 +71,26 @@ WITH opened AS (
     FROM opened
     WHERE p.packet_id = opened.packet_id AND p.closed_at_ms IS NULL
     RETURNING p.packet_id, p.sender_id, p.refunded_fen
+), posted AS (
+    INSERT INTO outbox (stream_id, reminder, packet_id, at_ms)
+    SELECT sender_id, 3, packet_id, $2 FROM closed ORDER BY packet_id
 ), moved AS (
     INSERT INTO transfers (debit_account, credit_account, kind, key, amount_fen, at_ms)
     SELECT packet_id, sender_id, 5, '', refunded_fen, $2 FROM closed
-    RETURNING credit_account AS user_id, amount_fen
+    RETURNING debit_account AS packet_id, credit_account AS user_id, amount_fen
 ), paid AS (
-    INSERT INTO wallets AS w (user_id, balance_fen)
-    SELECT user_id, sum(amount_fen) FROM moved GROUP BY user_id ORDER BY user_id
-    ON CONFLICT (user_id) DO UPDATE SET balance_fen = w.balance_fen + excluded.balance_fen, version = w.version + 1
+    INSERT INTO wallets AS w (user_id, balance_fen, version)
+    SELECT user_id, sum(amount_fen), count(*) FROM moved GROUP BY user_id ORDER BY user_id
+    ON CONFLICT (user_id) DO UPDATE
+    SET balance_fen = w.balance_fen + excluded.balance_fen, version = w.version + excluded.version
     RETURNING user_id, balance_fen, version
+), entered AS (
+    -- An entry for each refund, the last of which is what the wallet holds by now.
+    INSERT INTO entries (user_id, version, kind, account, change_fen, balance_fen, at_ms)
+    SELECT user_id, version + 1 - row_number() OVER newest_first, 5, packet_id, amount_fen,
+           balance_fen + amount_fen - sum(amount_fen) OVER newest_first, $2
+    FROM moved JOIN paid USING (user_id)
+    WINDOW newest_first AS (PARTITION BY user_id ORDER BY packet_id DESC)
 )
 SELECT closed.packet_id, closed.sender_id, closed.refunded_fen, paid.balance_fen, paid.version
 FROM closed JOIN paid ON paid.user_id = closed.sender_id

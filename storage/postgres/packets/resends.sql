@@ -12,7 +12,7 @@ FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) WITH ORDINALITY
     AS asked (stream_id, packet_id, at_ms, place)
 JOIN streams s USING (stream_id)
 JOIN messages m ON m.stream_id = s.stream_id AND m.message > s.last_message - 1000
-    AND m.packet_id = asked.packet_id AND m.at_ms = asked.at_ms
+    AND m.packet_id = asked.packet_id AND m.at_ms = asked.at_ms AND m.reminder IS NULL
 
 -- name: add
 INSERT INTO packet_groups (packet_id, group_id, at_ms) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING

@@ -92,9 +92,9 @@ async def _record(
     results: dict[tuple[int, str], Sent | None] = {
         (row.sender_id, row.key): Sent(row, EMPTY_ROW, {}) for row in before
     }
-    paid = await _debit(connection, rows, balances_fen, results)
+    paid, after = await _debit(connection, rows, balances_fen, results)
     await packets.insert(connection, paid)
-    await wallets.insert_transfers(connection, [transfer_of(row) for row in paid])
+    await wallets.insert_debits(connection, [transfer_of(row) for row in paid], after)
     await records.count_sent(connection, paid)
     await _announce(connection, paid, streams_of, results)
     return [_as_seen_by(row, results[row.sender_id, row.key]) for row in rows]
@@ -105,8 +105,11 @@ async def _debit(
     rows: Sequence[PacketRow],
     balances_fen: dict[int, int],
     results: dict[tuple[int, str], Sent | None],
-) -> list[PacketRow]:
-    """Take the money for those packets whose keys are new and whose senders have it; the packets that were paid."""
+) -> tuple[list[PacketRow], dict[int, BalanceRow]]:
+    """Take the money for those packets whose keys are new and whose senders have it.
+
+    The packets that were paid, and what is in their senders' wallets after all of them.
+    """
     fresh = {(row.sender_id, row.key): row for row in reversed(rows) if (row.sender_id, row.key) not in results}
     debits_fen: Counter[int] = Counter()
     paid = []
@@ -117,10 +120,10 @@ async def _debit(
             continue
         debits_fen[row.sender_id] += row.total_fen
         paid.append(row)
-    balances = await wallets.debit(connection, debits_fen)
+    balances = await wallets.debit(connection, debits_fen, Counter(row.sender_id for row in paid))
     for row in paid:
         results[row.sender_id, row.key] = Sent(row, balances[row.sender_id], {})
-    return paid
+    return paid, balances
 
 
 async def _announce(

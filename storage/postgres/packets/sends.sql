@@ -6,6 +6,6 @@ JOIN packets p USING (packet_id)
 JOIN wallets w ON w.user_id = p.sender_id
 CROSS JOIN LATERAL (
     SELECT message FROM messages
-    WHERE stream_id = a.stream_id AND packet_id = p.packet_id
+    WHERE stream_id = a.stream_id AND packet_id = p.packet_id AND reminder IS NULL
     ORDER BY message DESC LIMIT 1
 ) AS m

@@ -1,9 +1,11 @@
-"""How 0001.sql and 0001.json were made: the previous version, run on its own code and then killed.
+"""How the dumps here were made: an older version, run on its own code and then killed.
 
-    git archive 84b5770 | tar x -C OLD && cp tests/upgrades/make_0001.py OLD && cd OLD && python make_0001.py TO
+    git archive 0d9629a | tar x -C OLD && cp tests/upgrades/make_dump.py OLD
+    cd OLD && python make_dump.py TO 0004
 
-The tests do not use it, and it does not run on today's code: it stays because it says what is in the files. Each
-packet has the state that it was left in for its greeting; all times are those of `Clock`.
+0001 was made at 84b5770 in the same way. The tests do not use this, and it does not run on today's code: it stays
+because it says what is in the files. Each packet has the state that it was left in for its greeting; all times are
+those of `Clock`.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from pathlib import Path
 import uvloop
 from redis import asyncio as aioredis
 
-from client_sim.sdk.client import Client
+from client_sim.client import Client  # type: ignore[import-not-found]  # where it was
 from server import clock, config, embedded
 from server.app import App
 from server.embedded.stores import postgres_program
@@ -41,7 +43,7 @@ class Clock:
 class Evening:
     """One server of the previous version after another, on the same stores."""
 
-    def __init__(self, stores: embedded.StoreAddresses, data: Path, time: Clock) -> None:
+    def __init__(self, stores: embedded.Stores, data: Path, time: Clock) -> None:
         self.stores, self.data, self.time = stores, data, time
         self.group = 0
         self.clients: dict[int, Client] = {}
@@ -148,7 +150,7 @@ async def until(holds: Callable[[], bool]) -> None:
         await asyncio.sleep(0.01)
 
 
-async def build(stores: embedded.StoreAddresses, data: Path) -> dict[str, str]:
+async def build(stores: embedded.Stores, data: Path) -> dict[str, str]:
     """Live through it all; what is in Redis at the end, in hex."""
     evening = Evening(stores, data, Clock(NEW_YEAR_MS - 5 * A_DAY_MS))
     await in_2025(evening)
@@ -158,7 +160,7 @@ async def build(stores: embedded.StoreAddresses, data: Path) -> dict[str, str]:
         return {key.decode(): (await redis.get(key)).hex() for key in sorted(await redis.keys("*"))}
 
 
-def main(to: Path) -> None:
+def main(to: Path, name: str) -> None:
     """Write both files."""
     with tempfile.TemporaryDirectory() as data, embedded.temporary() as stores:
         mirror = uvloop.run(build(stores, Path(data)))
@@ -169,9 +171,9 @@ def main(to: Path) -> None:
     sql = [
         line for line in dump.stdout.splitlines(keepends=True) if not line.startswith("\\")
     ]  # words for psql alone
-    (to / "0001.sql").write_text("".join(sql))
-    (to / "0001.json").write_text(json.dumps(mirror, indent=1) + "\n")
+    (to / f"{name}.sql").write_text("".join(sql))
+    (to / f"{name}.json").write_text(json.dumps(mirror, indent=1) + "\n")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2])

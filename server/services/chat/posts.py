@@ -1,0 +1,67 @@
+"""Recorded messages as what they tell: texts, packets, and reminders with the claims that they speak of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from server.services.packets.stored_state import claim_of, terms_of
+from server.services.runtime.events import (
+    ClaimsPost,
+    FinishPost,
+    PacketPost,
+    Posted,
+    RefundPost,
+    Reminder,
+    TextPost,
+)
+from storage.postgres.chat.messages import MessageRow
+from storage.postgres.chat.outbox import OutboxStore, ReminderKind
+from storage.postgres.packets.packets import ClaimRow, PacketRow, PacketStore
+
+
+class PostReader:
+    """Puts to each message what it only names. Raises StoreUnavailable."""
+
+    def __init__(self, outbox: OutboxStore, packets: PacketStore) -> None:
+        self._outbox = outbox
+        self._packets = packets
+
+    async def read(self, rows: Sequence[MessageRow]) -> list[Posted]:
+        """The posts, in their order."""
+        packet_ids = {row.packet_id for row in rows if row.packet_id is not None}
+        packets = await self._packets.rows(list(packet_ids)) if packet_ids else {}
+        reminders = iter(await self._reminders([row for row in rows if row.reminder is not None], packets))
+        return [_posted(row, packets) if row.reminder is None else next(reminders) for row in rows]
+
+    async def reminders(self, rows: Sequence[MessageRow]) -> list[Reminder]:
+        """The same of rows that are all reminders."""
+        packets = await self._packets.rows(list({row.packet_id for row in rows if row.packet_id is not None}))
+        return await self._reminders(rows, packets)
+
+    async def _reminders(self, rows: Sequence[MessageRow], packets: dict[int, PacketRow]) -> list[Reminder]:
+        claimed = {(row.packet_id, user_id) for row in rows if row.packet_id for user_id in row.user_ids or ()}
+        claims = await self._outbox.claims(claimed) if claimed else {}
+        ended = [row.packet_id for row in rows if row.packet_id and row.reminder == ReminderKind.FINISH]
+        best_lucks = await self._outbox.best_lucks(ended) if ended else {}
+        return [
+            _reminder(row, packets[row.packet_id], claims.get(row.packet_id, ()), best_lucks.get(row.packet_id))
+            for row in rows
+            if row.packet_id is not None
+        ]
+
+
+def _posted(row: MessageRow, packets: dict[int, PacketRow]) -> Posted:
+    if row.packet_id is None:
+        return TextPost(row.stream_id, row.message, row.sender_id, row.at_ms, row.text or "")
+    return PacketPost(row.stream_id, row.message, terms_of(packets[row.packet_id]), row.at_ms)
+
+
+def _reminder(row: MessageRow, packet: PacketRow, claims: Sequence[ClaimRow], best: ClaimRow | None) -> Reminder:
+    place = row.stream_id, row.message, row.at_ms, terms_of(packet)
+    if row.reminder == ReminderKind.CLAIMS:
+        users = set(row.user_ids or ())
+        return ClaimsPost(*place, [claim_of(one) for one in claims if one.user_id in users])
+    if row.reminder == ReminderKind.FINISH:
+        took_ms = (packet.closed_at_ms or packet.created_at_ms) - packet.created_at_ms
+        return FinishPost(*place, took_ms, None if best is None else claim_of(best))
+    return RefundPost(*place, packet.refunded_fen)
