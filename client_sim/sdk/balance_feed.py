@@ -12,7 +12,7 @@ from protocol import messages
 
 
 class BalanceFeed:
-    """Puts missed changes into the queue of pushes. `version`: of the last one told; None before the first login."""
+    """Queues missed changes for the app. `version`: of the last one told, None before the first login."""
 
     def __init__(self, queue: PushQueue, version: int | None) -> None:
         self.version = version
