@@ -88,20 +88,20 @@ def demo(
     size = (
         CrowdSize(users, groups, A_DAY_S, seed, JOINED_PACE) if guest else CrowdSize(users, groups, seconds, seed)
     )
-    console, settings = Console(), load(None, {})
+    console = Console()
     console.print(f"hongbao demo: PostgreSQL, Valkey and a server under {data}", highlight=False)
     with ServerProcess(data) as server:
+        return 0 if run(_play(server, data, size, guest, console)) else 1
 
-        async def work() -> int:
-            crowd = scenarios.prepare(
-                SCENARIO, server.url, lambda user_id: mint(settings, data, user_id), **size._asdict()
-            )
-            playing = _joined(crowd, guest, console) if guest else screen.present(SCENARIO, crowd, console)
-            summary = await _checked(playing, server)
-            is_proved = await _prove(console, data, crowd)
-            return 0 if summary.ok and is_proved else 1
 
-        return run(work())
+async def _play(server: ServerProcess, data: Path, size: CrowdSize, guest: str, console: Console) -> bool:
+    """Run the crowd, then prove the records; true if every check holds."""
+    settings = load(None, {})
+    crowd = scenarios.prepare(SCENARIO, server.url, lambda user_id: mint(settings, data, user_id), **size._asdict())
+    playing = _joined(crowd, guest, console) if guest else screen.present(SCENARIO, crowd, console)
+    summary = await _checked(playing, server)
+    is_proved = await _prove(console, data, crowd)
+    return summary.ok and is_proved
 
 
 async def _checked(playing: Coroutine[Any, Any, Summary], server: ServerProcess) -> Summary:

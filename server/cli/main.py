@@ -20,7 +20,7 @@ GENERAL_OPTIONS: Final = ("--help", "-h", "--version")
 ABOUT: Final = "A red-packet (红包) backend: run it, connect to it, measure it, audit it."
 
 
-class Command(NamedTuple):
+class CommandRow(NamedTuple):
     """One row of COMMANDS."""
 
     name: str
@@ -30,93 +30,97 @@ class Command(NamedTuple):
 
 
 COMMANDS: Final = (
-    Command(
+    CommandRow(
         "serve",
         "server.cli.serve:serve",
         "Run the server until it is stopped (Ctrl-C or SIGTERM; a second one stops it at once).",
     ),
-    Command("config", "server.cli.config:config_cli", "Show and check the config."),
-    Command(
+    CommandRow("config", "server.cli.config:config_cli", "Show and check the config."),
+    CommandRow(
         "token", "server.cli.backend:token", "Print a login token for a user, as your chat backend would make it."
     ),
-    Command(
+    CommandRow(
         "topup",
         "server.cli.backend:topup",
         "Credit money from outside to a user's wallet and print the new balance in fen.",
     ),
-    Command(
+    CommandRow(
         "audit",
         "server.cli.audit:audit",
         "Prove from the records alone that every fen is accounted for; exit 1 and name each discrepancy.",
     ),
-    Command(
+    CommandRow(
         "verify",
         "server.cli.audit:verify",
         "Recompute every amount of a packet from its revealed seed; exit 1 if one differs.",
     ),
-    Command("status", "server.cli.operators:status", "Show the state of a running server."),
-    Command(
+    CommandRow("status", "server.cli.operators:status", "Show the state of a running server."),
+    CommandRow(
         "connections",
         "server.cli.operators:connections",
         "List the connections with the most unread bytes, the longest silence or the most requests.",
     ),
-    Command("packet", "server.cli.operators:packet", "Show a packet in the record, in memory and in the mirror."),
-    Command("user", "server.cli.operators:user", "Show a user's balance, groups and connections."),
-    Command("group", "server.cli.operators:group", "Show a group and how many of its members are online."),
-    Command("stores", "server.cli.operators:stores", "Check that both stores respond, and show how fast."),
-    Command(
+    CommandRow(
+        "packet", "server.cli.operators:packet", "Show a packet in the record, in memory and in the mirror."
+    ),
+    CommandRow("user", "server.cli.operators:user", "Show a user's balance, groups and connections."),
+    CommandRow("group", "server.cli.operators:group", "Show a group and how many of its members are online."),
+    CommandRow("stores", "server.cli.operators:stores", "Check that both stores respond, and show how fast."),
+    CommandRow(
         "settlement",
         "server.cli.operators:settlement",
         "Show what was credited to wallets and what is still queued.",
     ),
-    Command("refunds", "server.cli.operators:refunds", "Show what was refunded and what is due."),
-    Command(
+    CommandRow("refunds", "server.cli.operators:refunds", "Show what was refunded and what is due."),
+    CommandRow(
         "kick",
         "server.cli.operators:kick",
         "Disconnect a user: close all their connections; the clients may reconnect at once.",
     ),
-    Command(
+    CommandRow(
         "drain",
         "server.cli.operators:drain",
         "Stop the server after the requests in flight are answered, like SIGTERM.",
     ),
-    Command(
+    CommandRow(
         "reload",
         "server.cli.operators:reload",
         "Reload config, keys and certificates, like SIGHUP; exit 1 if one of them is invalid.",
     ),
-    Command(
+    CommandRow(
         "log-level",
         "server.cli.operators:log_level",
         "Change the log level of the server until its next reload or restart.",
     ),
-    Command(
+    CommandRow(
         "top",
         "server.cli.top:top",
         "Watch a running server: rates, latencies, slow readers, hot packets, every second (h: help, q: quit).",
     ),
-    Command(
+    CommandRow(
         "chat",
         "server.cli.chat:chat",
         "Chat, send and open red packets in a terminal (/help lists the commands there).",
     ),
-    Command("sim", "server.cli.sim:sim", "Run simulated users against a running server; exit 1 if a check fails."),
-    Command(
+    CommandRow(
+        "sim", "server.cli.sim:sim", "Run simulated users against a running server; exit 1 if a check fails."
+    ),
+    CommandRow(
         "demo",
         "server.cli.demo:demo",
         "Run a server with simulated users for a while, then verify a packet and audit; exit 1 if a check fails.",
     ),
-    Command(
+    CommandRow(
         "bench",
         "bench.cli:bench_cli",
         "Measure a server under load, then check the records; exit 1 if they contradict the replies.",
     ),
-    Command(
+    CommandRow(
         "chaos",
         "bench.chaos.cli:chaos_cli",
         "Kill, freeze and cut off the server and its stores under load; exit 1 if a fen is missing.",
     ),
-    Command(
+    CommandRow(
         "screenshots",
         "server.cli.chat:screenshots",
         "Draw the pictures of the terminal client for the docs, from a scene on a private server.",

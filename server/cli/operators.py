@@ -93,7 +93,7 @@ def connections(*, sort: Sort = "pending", most: Count = 20, server: ServerOptio
     Parameters
     ----------
     sort
-        by unread bytes (pending), by time since the last request (idle), or by requests
+        by unread bytes (pending), by time since the last frame (idle), or by requests
     most
         length of the list
     """

@@ -39,7 +39,7 @@ def sim(
     Parameters
     ----------
     scenario
-        crowd, rush, greedy, offline, new_year, office, family or campaign
+        the scenario to run
     users
         number of users (default: as the scenario needs)
     groups

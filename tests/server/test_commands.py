@@ -10,7 +10,7 @@ from pathlib import Path
 import cyclopts
 import pytest
 
-from server.cli.main import COMMANDS, EXPECTED, EXTRAS, Command
+from server.cli.main import COMMANDS, EXPECTED, EXTRAS, CommandRow
 from server.version import version
 from tests.server.log import wait_for
 from tests.server.serving import DEMO_PACKAGES, PATIENCE_S, Serve, command, dashboard_of, ended
@@ -33,7 +33,7 @@ def heavy(modules: set[str]) -> set[str]:
 
 
 @pytest.mark.parametrize("row", COMMANDS, ids=lambda row: row.name)
-def test_command_table_row_names_an_object_with_that_summary(row: Command) -> None:
+def test_command_table_row_names_an_object_with_that_summary(row: CommandRow) -> None:
     module, _, name = row.target.partition(":")
     target = getattr(import_module(module), name)
     about = target.help if isinstance(target, cyclopts.App) else target.__doc__
