@@ -71,11 +71,17 @@ async def work(job: GeneratorSpec) -> None:
         gc.freeze()
         gc.disable()  # what comes now holds no cycles, and looking for them would stop the clock's owner
         tell(Ready())
-        if (await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)).strip() == GO:
+        if await _next_word() == GO:
             await _measure(scenario)
             tell(scenario.outcome())
+            await _next_word()  # users stay until the parent ends us: their going would cost the server time, too
     finally:
         scenario.stage.close()
+
+
+async def _next_word() -> str:
+    line: str = await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+    return line.strip()
 
 
 async def _measure(scenario: Scenario) -> None:

@@ -269,9 +269,7 @@ def test_guard_with_bad_words_is_one_clear_line(words: str, code: int, says: str
 
 
 def test_guard_covers_opens_at_both_durabilities_grab_and_push() -> None:
-    found = [
-        (case.order.scenario, case.order.connections, case.order.depth, case.durability) for case in CASES.values()
-    ]
+    found = [(order.scenario, order.connections, order.depth, kept) for kept, order in CASES.values()]
     assert found == [
         ("opens", 1_000, 1, "postgres"),
         ("opens", 200, 8, "postgres"),
