@@ -24,8 +24,11 @@ demo: env  ## a server and a crowd that chats, sends, grabs and opens, for 20 se
 bench: env  ## measure it all, against rivals too: about three minutes, writes docs/benchmarks.md
 	@$(BIN)/hongbao bench short
 
-test: check  ## everything: style, types, imports, all tests on real stores
-	@$(BIN)/python -m pytest
+# Much of the suite waits for stores and processes: twice as many workers as two cores.
+WORKERS ?= 4
+
+test: check  ## everything: style, types, imports, all tests on real stores, in parallel workers
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 check: env  ## style, types and the direction of imports
 	@$(BIN)/ruff format --quiet --check . || { echo "run: make format"; exit 1; }

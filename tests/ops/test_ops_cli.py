@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
@@ -21,6 +20,7 @@ from server.config import Config, load_keys
 from server.ops_cli import in_words, print_answer
 from server.process import ServerProcess
 from server.running import running
+from tests.clusters import data_folder
 from tests.server.log import logged, wait_for
 
 FAR_AWAY_S = 4_000_000_000
@@ -33,12 +33,10 @@ def hongbao(*words: object) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def data() -> Iterator[Path]:
+def data(cluster: Path) -> Iterator[Path]:
     """The data folder of a server with a group of one."""
-    with tempfile.TemporaryDirectory(prefix="hb-") as name:
-        folder = Path(name)
-        folder.chmod(0o711)
-        (folder / "hongbao.toml").write_text('[ops]\nhttp = "127.0.0.1:0"\n')
+    with data_folder(cluster) as folder:
+        (folder / "hongbao.toml").touch()
         with ServerProcess(folder, "--config", str(folder / "hongbao.toml")):
             yield folder
 
@@ -145,10 +143,8 @@ def test_without_a_server_it_is_one_line(words: tuple[object, ...], tmp_path: Pa
     )
 
 
-def test_drain_ends_the_server(tmp_path: Path) -> None:
-    with tempfile.TemporaryDirectory(prefix="hb-") as name:
-        folder = Path(name)
-        folder.chmod(0o711)
+def test_drain_ends_the_server(cluster: Path) -> None:
+    with data_folder(cluster) as folder:
         with ServerProcess(folder) as server:
             assert hongbao("drain", "--data", folder).returncode == 0
             child = server._child

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
+from tests.clusters import data_folder
+
 
 @pytest.fixture
-def data() -> Iterator[Path]:
-    """A data folder that stores may run in, whoever runs the tests."""
-    with tempfile.TemporaryDirectory(prefix="hb-") as name:
-        folder = Path(name)
-        folder.chmod(0o711)
+def data(cluster: Path) -> Iterator[Path]:
+    """A data folder that stores may run in, with a database cluster that is as good as new."""
+    with data_folder(cluster) as folder:
         yield folder
         assert left_behind(folder) == []
 

@@ -28,6 +28,7 @@ import redis
 from server import embedded
 from server.embedded import EmbeddedError, Stores
 from server.embedded.run import Account, let_pass
+from tests.clusters import copy_cluster
 
 DEADLINE_S = 30.0
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root's stores run as somebody else")
@@ -57,9 +58,10 @@ def new() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def data() -> Iterator[Path]:
-    """A data folder to start and stop. The tests share it: making one is the slow part."""
+def data(cluster: Path) -> Iterator[Path]:
+    """A data folder to start and stop. The tests share it."""
     with folder() as path:
+        copy_cluster(cluster, path / "data")
         yield path / "data"
 
 
