@@ -29,8 +29,11 @@ bench: env  ## measure it all, against rivals too: about three minutes, writes d
 guard: env  ## old and new in turns: fails if a request costs the server more; make guard AGAINST=HEAD~3
 	@$(BIN)/hongbao bench guard --against $(AGAINST)
 
-test: check  ## everything: style, types, imports, all tests on real stores
-	@$(BIN)/python -m pytest
+# Much of the suite waits for stores and processes: twice as many workers as two cores.
+WORKERS ?= 4
+
+test: check  ## everything: style, types, imports, all tests on real stores, in parallel workers
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 check: env  ## style, types, the direction of imports, and words to avoid
 	@$(BIN)/ruff format --quiet --check . || { echo "run: make format"; exit 1; }

@@ -28,12 +28,22 @@ from server.services.assembly import Services
 from server.services.runtime.batching import Batcher
 from storage.postgres.database import Database
 from storage.postgres.migrate import migrate
+from tests.clusters import make_cluster, private_stores
+from tests.memory import use_memory
 
 KEYS = {"test": b"a key that only tests know"}
 FAR_AWAY_S = 4_000_000_000
 TEMPLATE = "template_hongbao"
 LENT_STORES = "HONGBAO_TEST_STORES"  # DSN and url of stores that run already, for one run of pytest at a time
+# Servers that run as processes of their own take any free ports, not the defaults: several run side by side.
+ANY_PORTS = {"HONGBAO_SERVER__PORT": "0", "HONGBAO_OPS__HTTP": "127.0.0.1:0"}
 _numbers = itertools.count(1)
+
+
+def pytest_configure() -> None:
+    """Before the first temporary folder is made and the first process started, workers included."""
+    use_memory()
+    os.environ.update(ANY_PORTS)
 
 
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -42,10 +52,26 @@ def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEv
 
 
 @pytest.fixture(scope="session")
-def stores() -> Iterator[embedded.StoreAddresses]:
-    """A private PostgreSQL and Valkey for the whole session, with an empty migrated database to copy."""
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A PostgreSQL cluster with nothing in it, to be copied; one for all workers."""
+    return make_cluster(_shared_folder(tmp_path_factory))
+
+
+def _shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.StoreAddresses]:
+    """A PostgreSQL and a Valkey for each worker (tests empty, freeze and cut them), with a database to copy."""
     lent = os.environ.get(LENT_STORES)
-    with nullcontext(embedded.StoreAddresses(*lent.split())) if lent else embedded.temporary() as running:
+    own = (
+        nullcontext(embedded.StoreAddresses(*lent.split()))
+        if lent
+        else private_stores(_shared_folder(tmp_path_factory))
+    )
+    with own as running:
         asyncio.run(_make_template(running.postgres_dsn))
         yield running
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 
 from client_sim.sim import scenarios
 from client_sim.sim.crowd import Crowd
+from tests.clusters import data_folder
 from tests.conftest import Server, token
 
 HONGBAO = [sys.executable, "-m", "server.cli"]
@@ -19,11 +19,10 @@ PATIENCE_S = 90.0
 
 
 @pytest.fixture
-def data() -> Iterator[Path]:
-    """A folder for private stores: they need a short path that every system user may enter."""
-    with tempfile.TemporaryDirectory(prefix="hb-") as name:
-        Path(name).chmod(0o755)
-        yield Path(name)
+def data(cluster: Path) -> Iterator[Path]:
+    """A folder for private stores, which need a short path that every user may pass."""
+    with data_folder(cluster) as folder:
+        yield folder
 
 
 def crowd_of(server: Server, scenario: str, users: int, groups: int) -> Crowd:

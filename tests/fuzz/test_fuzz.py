@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 
 import msgpack
 
 from server.loop import run
+from tests.clusters import data_folder
 from tests.fuzz.attack import Attack, Bounds, attack, faults_in, rows
 from tests.fuzz.grammar import Frame, Grammar, World
 
@@ -55,11 +55,10 @@ def test_an_attack_that_finds_something_says_so(tmp_path: Path) -> None:
     }
 
 
-def test_a_server_takes_no_harm() -> None:
+def test_a_server_takes_no_harm(cluster: Path) -> None:
     seed = int.from_bytes(os.urandom(4), "big")
     print(f"again: python -m tests.fuzz --frames {FRAMES} --seed {seed}")
-    with tempfile.TemporaryDirectory(prefix="hb-fuzz-") as folder:
-        Path(folder).chmod(0o711)
-        found = run(attack(Path(folder), FRAMES, seed, print))
+    with data_folder(cluster) as folder:
+        found = run(attack(folder, FRAMES, seed, print))
     assert [row for row in rows(found, PATIENT) if not row.holds] == [], found
     assert {"bad_request", "bad_frame", "forbidden", "login_expected"} <= found.counts.keys()

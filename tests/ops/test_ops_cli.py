@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
@@ -24,6 +23,7 @@ from server.instance import running
 from server.ops.humanize import humanize, title
 from server.ops.socket.old_names import RENAMED_KEYS
 from server.process import ServerProcess
+from tests.clusters import data_folder
 from tests.server.log import logged, wait_for
 
 FAR_AWAY_S = 4_000_000_000
@@ -36,11 +36,9 @@ def hongbao(*words: object) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def data() -> Iterator[Path]:
+def data(cluster: Path) -> Iterator[Path]:
     """The data folder of a running server."""
-    with tempfile.TemporaryDirectory(prefix="hb-") as name:
-        folder = Path(name)
-        folder.chmod(0o711)
+    with data_folder(cluster) as folder:
         (folder / "hongbao.toml").write_text('[ops]\nhttp = "127.0.0.1:0"\n')
         with ServerProcess(folder, "--config", str(folder / "hongbao.toml")):
             yield folder
@@ -154,10 +152,8 @@ def test_missing_server_is_one_line(words: tuple[object, ...], tmp_path: Path) -
     )
 
 
-def test_drain_stops_the_server_process(tmp_path: Path) -> None:
-    with tempfile.TemporaryDirectory(prefix="hb-") as name:
-        folder = Path(name)
-        folder.chmod(0o711)
+def test_drain_stops_the_server_process(cluster: Path) -> None:
+    with data_folder(cluster) as folder:
         with ServerProcess(folder) as server:
             assert hongbao("drain", "--data", folder).returncode == 0
             child = server._child

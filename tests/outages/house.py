@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
-import tempfile
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +14,7 @@ from protocol import tokens
 from server.embedded.sockets import addresses
 from server.embedded.stores import POSTGRES, STORES, VALKEY
 from server.instance import running
+from tests.clusters import copy_cluster, data_folder
 from tests.conftest import FAR_AWAY_S, KEYS
 from tests.services.conftest import until
 
@@ -35,21 +34,23 @@ def token(user_id: int) -> str:
     return str(tokens.mint(user_id, FAR_AWAY_S, "test", KEYS["test"]))
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+@contextmanager
+def reserved_port() -> Iterator[int]:
+    """A port for one server to listen on, also when it is started again; nothing else is given it meanwhile."""
+    with socket.socket() as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # the server sets it too: then both may bind it
+        held.bind(("127.0.0.1", 0))
+        yield int(held.getsockname()[1])
 
 
 @asynccontextmanager
-async def house(tier: str = "postgres", **disks: Path) -> AsyncIterator[House]:
+async def house(cluster: Path, tier: str = "postgres", **disks: Path) -> AsyncIterator[House]:
     """Everything runs, and whatever ends is started again, as by a service manager.
 
     `disks`: where the data of a store lies, by its name, if not with all the rest.
     """
-    with tempfile.TemporaryDirectory(prefix="hb-") as name:
-        data, port = Path(name), free_port()
-        os.chmod(name, 0o711)  # for the stores to pass
+    with data_folder() as data, reserved_port() as port:
+        copy_cluster(cluster, disks.get(POSTGRES.name, data))
         sockets = prepare_stores(data)
         dsn, redis_url = addresses(sockets)
         config = data / "config.toml"

@@ -77,20 +77,20 @@ async def said(log: Path, words: str) -> None:
 
 
 @pytest.mark.parametrize("tier", ["postgres", "redis"])
-async def test_valkeys_disk_is_full(tier: str) -> None:
+async def test_valkeys_disk_is_full(cluster: Path, tier: str) -> None:
     """With `appendfsync always` Valkey ends rather than promise what it cannot write, again and again."""
     with disk_for("valkey", VALKEY_MIB) as (disk, log):
-        async with house(tier, valkey=disk.folder) as here, playing(here) as people:
+        async with house(cluster, tier, valkey=disk.folder) as here, playing(here) as people:
             disk.fill()
             await said(log, "AOF write error")
             await (more_claims if tier == "postgres" else more_refusals)(people)
             disk.free()
 
 
-async def test_postgres_disk_is_full() -> None:
+async def test_postgres_disk_is_full(cluster: Path) -> None:
     """First no table can grow, which fails statements; then neither can the log, which ends PostgreSQL."""
     with disk_for("postgres", POSTGRES_MIB) as (disk, log):
-        async with house(postgres=disk.folder) as here, playing(here) as people:
+        async with house(cluster, postgres=disk.folder) as here, playing(here) as people:
             disk.fill()
             await more_refusals(people)
             await said(log, "No space left on device")

@@ -24,11 +24,11 @@ from tests.services.conftest import MakeParty, until
 BooksBalance = Callable[[], Awaitable[None]]
 
 
-async def test_everything_restarts_in_any_order() -> None:
+async def test_everything_restarts_in_any_order(cluster: Path) -> None:
     """All six orders, the next one while the last is still on its way up; a crowd plays meanwhile."""
     seed = 7
     print(f"seed {seed}")
-    async with house() as here, crowd(here.url, seed) as people:
+    async with house(cluster) as here, crowd(here.url, seed) as people:
         stop = asyncio.Event()
         playing = asyncio.create_task(people.until_stopped(stop))
         for order in permutations(here.parts):
@@ -50,11 +50,11 @@ async def test_everything_restarts_in_any_order() -> None:
         await check_books(here.dsn, people)
 
 
-async def test_a_rolling_restart_loses_no_claim() -> None:
+async def test_a_rolling_restart_loses_no_claim(cluster: Path) -> None:
     """Two planned restarts in the middle of play: everybody comes back by themselves, the server ends with 0."""
     seed = 8
     print(f"seed {seed}")
-    async with house() as here, crowd(here.url, seed) as people:
+    async with house(cluster) as here, crowd(here.url, seed) as people:
         stop = asyncio.Event()
         playing = [asyncio.create_task(people.until_stopped(stop))]
         for restarts in (1, 2):
@@ -108,9 +108,9 @@ async def test_what_is_asked_while_draining_is_not_begun(
     await books_balance()
 
 
-async def test_a_second_term_stops_at_once() -> None:
+async def test_a_second_term_stops_at_once(cluster: Path) -> None:
     """The first drains: it waits for a claim that cannot be recorded, for PostgreSQL is frozen."""
-    async with house() as here:
+    async with house(cluster) as here:
         server, postgres = here.parts["server"], here.parts["postgres"]
         async with Client(here.url, token(1)) as client:
             async with Client(here.url, token(0)) as backend:

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
+from tests.clusters import data_folder
 from tests.server.serving import Serve, servers
 
 
 @pytest.fixture
-def data() -> Iterator[Path]:
-    """A data folder that stores may run in, also as root; fails if a process of the folder is left."""
-    with tempfile.TemporaryDirectory(prefix="hb-") as name:
-        folder = Path(name)
-        folder.chmod(0o711)
+def data(cluster: Path) -> Iterator[Path]:
+    """A data folder with a database cluster to copy; fails if a process of the folder is left."""
+    with data_folder(cluster) as folder:
         yield folder
         assert left_behind(folder) == []
 

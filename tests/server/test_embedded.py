@@ -29,6 +29,7 @@ import redis
 from server import embedded
 from server.embedded import EmbeddedError, StoreAddresses
 from server.embedded.run import SystemUser, let_pass
+from tests.clusters import copy_cluster
 
 DEADLINE_S = 30.0
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only the stores of root run as another user")
@@ -58,9 +59,10 @@ def new() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def data() -> Iterator[Path]:
-    """A data folder to start and stop, shared by the tests because making a cluster is slow."""
+def data(cluster: Path) -> Iterator[Path]:
+    """A data folder to start and stop. The tests share it."""
     with folder() as path:
+        copy_cluster(cluster, path / "data")
         yield path / "data"
 
 

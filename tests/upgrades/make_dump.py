@@ -43,7 +43,7 @@ class Clock:
 class Evening:
     """One server of the previous version after another, on the same stores."""
 
-    def __init__(self, stores: embedded.Stores, data: Path, time: Clock) -> None:
+    def __init__(self, stores: embedded.StoreAddresses, data: Path, time: Clock) -> None:
         self.stores, self.data, self.time = stores, data, time
         self.group = 0
         self.clients: dict[int, Client] = {}
@@ -150,7 +150,7 @@ async def until(holds: Callable[[], bool]) -> None:
         await asyncio.sleep(0.01)
 
 
-async def build(stores: embedded.Stores, data: Path) -> dict[str, str]:
+async def build(stores: embedded.StoreAddresses, data: Path) -> dict[str, str]:
     """Live through it all; what is in Redis at the end, in hex."""
     evening = Evening(stores, data, Clock(NEW_YEAR_MS - 5 * A_DAY_MS))
     await in_2025(evening)
