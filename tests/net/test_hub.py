@@ -8,11 +8,12 @@ import pytest
 
 from protocol import messages
 from protocol.framing import FrameSplitter
+from server.core.ledger import EMPTY, WalletBalance
 from server.core.limits import Limits
 from server.net.hub import Hub
 from server.net.session import Session
+from server.services.runtime.bus import Bus
 from server.services.runtime.events import BalanceChange, Removed
-from storage.postgres.money.wallets import EMPTY_ROW, BalanceRow
 
 USER = 7
 
@@ -37,11 +38,11 @@ class Ear:
 
 @pytest.fixture
 def hub() -> Hub:
-    return Hub(Limits())
+    return Hub(Limits(), Bus())
 
 
 def change(fen: int, version: int, change_fen: int, reason: str = "claim") -> BalanceChange:
-    return BalanceChange(USER, BalanceRow(fen, version), change_fen, reason)
+    return BalanceChange(USER, WalletBalance(fen, version), change_fen, reason)
 
 
 def test_a_change_that_comes_late_carries_the_balance_that_was_told_before(hub: Hub) -> None:
@@ -62,19 +63,21 @@ def test_a_connection_whose_welcome_is_on_the_way_hears_the_balance_there(hub: H
     waiting, there = Ear(hub, holds_pushes=True), Ear(hub)
     hub.announce(change(300, 3, 50), (USER,))
     hub.announce(Removed(1), (USER,))
-    assert hub.newest(USER, BalanceRow(250, 2)) == BalanceRow(300, 3)  # the welcome was read before the change
+    assert hub.newest(USER, WalletBalance(250, 2)) == WalletBalance(
+        300, 3
+    )  # the welcome was read before the change
     assert [type(one) for one in waiting.heard()] == [messages.RemovedFromGroup]
     assert [type(one) for one in there.heard()] == [messages.BalanceChanged, messages.RemovedFromGroup]
 
 
 def test_a_change_that_a_welcome_told_is_not_taken_back(hub: Hub) -> None:
     ear = Ear(hub)
-    assert hub.newest(USER, BalanceRow(300, 3)) == BalanceRow(300, 3)
+    assert hub.newest(USER, WalletBalance(300, 3)) == WalletBalance(300, 3)
     hub.announce(change(250, 2, 200, "top_up"), (USER,))
     assert ear.heard() == [messages.BalanceChanged(0, 300, 200, "top_up", 3)]
 
 
 def test_nothing_is_remembered_of_who_is_not_here(hub: Hub) -> None:
     hub.announce(change(300, 3, 50), (USER,))
-    assert hub.newest(USER, EMPTY_ROW) == EMPTY_ROW
+    assert hub.newest(USER, EMPTY) == EMPTY
     assert hub._users == {}

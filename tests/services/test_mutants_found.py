@@ -12,12 +12,12 @@ import pytest
 from bench.chaos.proxy import Proxy
 from client_sim.sdk.client import Client
 from protocol.messages import BalanceChanged
+from server.core.ledger import WalletBalance
 from server.core.limits import Limits
 from server.core.packet import Packet
 from server.net.hub import Hub
 from server.services.runtime import events
 from storage.postgres.database import Database
-from storage.postgres.money.wallets import BalanceRow
 from storage.postgres.packets.packets import Advance, ClaimRow, PacketStore
 from storage.redis import mirror as log
 from storage.redis.mirror import Extension, Mirror, MirroredClaim
@@ -153,7 +153,7 @@ def test_pushes_reach_the_audience_alone(audience: set[int]) -> None:
     hub, member, stranger = Hub(Limits(connections_of_user_max=1)), Ear(), Ear()
     assert hub.join(1, member, 0.0)  # type: ignore[arg-type]
     assert hub.join(9, stranger, 0.0)  # type: ignore[arg-type]
-    hub.announce(events.BalanceChange(1, BalanceRow(5, 1), 5, "claim"), audience)
+    hub.announce(events.BalanceChange(1, WalletBalance(5, 1), 5, "claim"), audience)
     assert (len(member.heard), stranger.heard) == (1, [])
 
 

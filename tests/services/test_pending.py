@@ -13,7 +13,7 @@ from server.core import ledger
 from storage.postgres.database import Database
 from storage.postgres.money import pending
 from storage.postgres.money.pending import PendingStore
-from storage.postgres.money.wallets import KeyReused, NotEnoughMoney, TransferRow, WalletBalance, WalletStore
+from storage.postgres.money.wallets import BalanceRow, KeyReused, NotEnoughMoney, TransferRow, WalletStore
 
 Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 BooksBalance: TypeAlias = Callable[[], Awaitable[None]]
@@ -62,7 +62,7 @@ async def test_posted_money_leaves_the_wallet_with_an_entry(
     store: PendingStore, sql: Sql, books_balance: BooksBalance
 ) -> None:
     await store.begin(kept_back(700))
-    assert await store.post(USER, OUTSIDE, KEY, NOW_MS) == WalletBalance(300, 2)
+    assert await store.post(USER, OUTSIDE, KEY, NOW_MS) == BalanceRow(300, 2)
     assert await store.post(USER, OUTSIDE, KEY, NOW_MS) is None
     assert await store.void(USER, OUTSIDE, KEY, NOW_MS) is None
     assert await wallet(sql) == (300, 0, 2)
@@ -71,7 +71,7 @@ async def test_posted_money_leaves_the_wallet_with_an_entry(
 
 async def test_voided_money_is_free_again(store: PendingStore, sql: Sql, books_balance: BooksBalance) -> None:
     await store.begin(kept_back(700))
-    assert await store.void(USER, OUTSIDE, KEY, NOW_MS) == WalletBalance(1_000, 1)
+    assert await store.void(USER, OUTSIDE, KEY, NOW_MS) == BalanceRow(1_000, 1)
     assert await store.post(USER, OUTSIDE, KEY, NOW_MS) is None
     assert await wallet(sql) == (1_000, 0, 1)
     await books_balance()
