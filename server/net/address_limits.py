@@ -26,6 +26,11 @@ def address_of(peer: Any) -> Address:
     return packed[12:] if packed.startswith(IPV4_IN_IPV6) else packed[:IPV6_NETWORK_BYTES]
 
 
+def name_of(peer: Any) -> str:
+    """The address and port of a peer as text."""
+    return f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else "unix"
+
+
 class AddressState:
     """One address: its connections, and the failed logins that it still has."""
 

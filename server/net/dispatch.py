@@ -11,6 +11,7 @@ import structlog
 from protocol import codes, messages
 from protocol.messages import Message
 from server import logs
+from server.clock import Clock
 from server.core.ids import BACKEND
 from server.core.packet import NO_TICKET, Answer
 from server.core.refusals import Reason, RequestRefused
@@ -21,9 +22,10 @@ from server.net.handlers.pages import PageHandlers
 from server.net.hub import Hub
 from server.net.login import LoginHandler
 from server.net.page_encoding import grabbed_of, opened_of, tapped_of
-from server.net.session import READ_PAUSE_S, Session
+from server.net.read_flow import READ_PAUSE_S
+from server.net.session import Session
 from server.net.subscriptions import Subscriptions
-from server.services.assembly import Clock, Services
+from server.services.assembly import Services
 from server.services.packets.pages import language_of
 from server.services.packets.requests import GrabRequest, OpenRequest
 from server.services.runtime.bus import Bus, Outcome
@@ -174,7 +176,7 @@ class Dispatch:
             detail=detail,
         )
         if refusal is codes.Refusal.OVERLOADED:
-            session.pause_reading_for(READ_PAUSE_S)
+            session.reading.pause_for(READ_PAUSE_S)
         elif refusal is codes.Refusal.RATE_LIMITED:
             session.unmetered += 1
         session.refuse(seq, refusal, detail, retry_after_ms)

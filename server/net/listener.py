@@ -107,7 +107,7 @@ class Listener:
         """Let go of every socket at once."""
         self.stop_accepting()
         for session in list(self.sessions.values()):
-            session.abort()
+            session.transport.abort()
 
     async def run(self) -> None:
         """Let every connection's heartbeat do what is due; for ever, to be supervised."""

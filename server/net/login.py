@@ -6,10 +6,10 @@ from typing import Final
 
 from protocol import codes, messages, tokens
 from server import logs
+from server.clock import Clock
 from server.core.refusals import RequestRefused
 from server.net.hub import Hub
 from server.net.session import Session
-from server.services.assembly import Clock
 from server.services.chat.login import LoginService, LoginVerdict
 
 CLOSES: Final = {
@@ -32,7 +32,7 @@ class LoginHandler:
         if verdict is not LoginVerdict.ACCEPTED:
             reason = verdict.name.lower()
             logs.debug("login_refused", connection=session.number, user_id=login.user_id, reason=reason)
-            session.refuse_login(CLOSES[verdict])
+            session.close(CLOSES[verdict])
             return
         if not self._hub.join(login.user_id, session, session.now_s()):
             session.close(codes.Close.TOO_MANY_CONNECTIONS, "of this user")

@@ -9,9 +9,9 @@ from typing import Protocol, cast
 from protocol import codes, messages
 from protocol.connection import ServerConnection
 from server.net.address_limits import Address, address_of
-from server.net.token_bucket import TokenBucket
+from server.net.read_flow import ReadFlow
 
-READ_PAUSE_S = 0.5  # one read then finds what a flood has sent
+LOGIN_REFUSALS = frozenset({codes.Close.LOGIN_REFUSED, codes.Close.TOKEN_EXPIRED})
 WRITE_HIGH_BYTES = 64 * 1024  # above it we stop reading from whoever does not read from us
 
 
@@ -41,10 +41,6 @@ class Session(asyncio.Protocol):
         "_dirty",
         "_held",
         "_host",
-        "_paused",
-        "_read_paused",
-        "_transport",
-        "_unmetered_bucket",
         "_waits",
         "address",
         "connection",
@@ -52,8 +48,10 @@ class Session(asyncio.Protocol):
         "heard_s",
         "now_s",
         "number",
+        "reading",
         "requests",
         "since_s",
+        "transport",
         "unmetered",
         "user_id",
     )
@@ -61,13 +59,11 @@ class Session(asyncio.Protocol):
     def __init__(self, host: SessionHost) -> None:
         self._host = host
         self._abort_at_s = float("inf")
-        self._read_paused = False  # for a while nothing is read
         self._dirty = False
-        self._paused = False
-        self._unmetered_bucket: TokenBucket | None = None  # most connections never need it
         self._waits = False  # something is queued that leaves by itself in a while
         self._held: list[bytes] | None = None  # pushes between joining the hub and the welcome
-        self._transport: asyncio.Transport
+        self.transport: asyncio.Transport
+        self.reading: ReadFlow
         self.now_s = host.now_s  # the clock of the loop
         self.connection: ServerConnection
         self.address: Address
@@ -82,8 +78,9 @@ class Session(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet. uvloop's low-water mark would be 16 bytes, so both marks are set."""
-        self._transport = cast("asyncio.Transport", transport)
-        self._transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES, low=WRITE_HIGH_BYTES // 4)
+        self.transport = cast("asyncio.Transport", transport)
+        self.transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES, low=WRITE_HIGH_BYTES // 4)
+        self.reading = ReadFlow(self.transport, self._read_on)
         self.address = address_of(transport.get_extra_info("peername"))
         self.connection = self._host.new_connection()
         self._host.arrived(self)
@@ -103,19 +100,10 @@ class Session(asyncio.Protocol):
         for request in requests:
             host.dispatch(self, request)
         if unmetered := self.unmetered + connection.unmetered:
-            self._charge(unmetered, now_s)
-        if connection.has_more and not self._read_paused:
-            self.pause_reading_for(0.0)  # others first
+            self.reading.charge(unmetered, now_s, *host.unmetered_frames)
+        if connection.has_more and not self.reading.paused:
+            self.reading.pause_for(0.0)  # other connections first
         self.flush()
-
-    def _charge(self, unmetered: int, now_s: float) -> None:
-        """What no user's bucket pays for is paid by the connection: who has nothing left is not read for now."""
-        per_s, burst = self._host.unmetered_frames
-        if self._unmetered_bucket is None:
-            self._unmetered_bucket = TokenBucket(burst, now_s)
-        self._unmetered_bucket.charge(now_s, per_s, burst, unmetered)
-        if self._unmetered_bucket.is_empty(now_s, per_s, burst):
-            self.pause_reading_for(READ_PAUSE_S)
 
     def connection_lost(self, error: Exception | None) -> None:
         """Forget everything about it."""
@@ -126,15 +114,18 @@ class Session(asyncio.Protocol):
         self._linger()
 
     def pause_writing(self) -> None:
-        """The peer does not read: do not read from it either."""
-        self._paused = True
-        if not (self._read_paused or self._transport.is_closing()):
-            self._transport.pause_reading()
+        """The peer does not read."""
+        self.reading.stop_for_backpressure()
 
     def resume_writing(self) -> None:
         """The peer reads again."""
-        self._paused = False
-        self._read_on()
+        self.reading.end_backpressure()
+
+    def _read_on(self) -> None:
+        """First what was read before and not served yet."""
+        if self.reading.is_open and self.connection.has_more:
+            self._serve(b"")
+        self.reading.resume()
 
     # --- called by the server ---------------------------------------------------------------------------------
 
@@ -160,29 +151,6 @@ class Session(asyncio.Protocol):
             self._waits = True
             self._host.flush_later(self)
 
-    def pause_reading_for(self, for_s: float) -> None:
-        """Read nothing for a while: what comes meanwhile waits in the system's buffers and is then read at once."""
-        if self._read_paused or self._transport.is_closing():
-            return
-        if not self._paused:
-            self._transport.pause_reading()
-        self._read_paused = True
-        asyncio.get_running_loop().call_later(for_s, self._end_read_pause)
-
-    def _end_read_pause(self) -> None:
-        self._read_paused = False
-        self._read_on()
-
-    def _read_on(self) -> None:
-        if self._is_open and self.connection.has_more:
-            self._serve(b"")
-        if self._is_open:
-            self._transport.resume_reading()
-
-    @property
-    def _is_open(self) -> bool:
-        return not (self._read_paused or self._paused or self._transport.is_closing())
-
     def hold_pushes(self) -> None:
         """Pushes wait from now on for the welcome, so that nothing is missed between the two."""
         self._held = []
@@ -201,39 +169,16 @@ class Session(asyncio.Protocol):
             self.connection.send_frame(framed)
 
     def close(self, code: codes.Close, detail: str = "", reconnect_after_ms: int = 0) -> None:
-        """Say why, and hang up."""
+        """Tell the reason, then disconnect. A refused login counts against the address."""
+        if code in LOGIN_REFUSALS:
+            self._host.login_failed(self)
         self.connection.close(code, detail, reconnect_after_ms)
         self.flush()
-
-    def refuse_login(self, code: codes.Close) -> None:
-        """The login was not genuine: that counts against the address."""
-        self._host.login_failed(self)
-        self.close(code)
-
-    @property
-    def is_closing(self) -> bool:
-        """It is lost, or will be in a moment."""
-        return self._transport.is_closing()
-
-    @property
-    def peer(self) -> str:
-        """Who is at the other end, as text."""
-        name = self._transport.get_extra_info("peername")
-        return f"{name[0]}:{name[1]}" if isinstance(name, tuple) else "unix"
-
-    @property
-    def pending_bytes(self) -> int:
-        """What was written and not taken yet."""
-        return self._transport.get_write_buffer_size()
-
-    def abort(self) -> None:
-        """Hang up without a word."""
-        self._transport.abort()
 
     def tick(self, now_s: float) -> None:
         """Let the heartbeat do what is due, and give up on a peer that does not take its last words."""
         if self._abort_at_s <= now_s:
-            self.abort()
+            self.transport.abort()
             return
         if self.connection.next_deadline() <= now_s:
             self.connection.handle_deadline(now_s)
@@ -242,7 +187,7 @@ class Session(asyncio.Protocol):
     def flush(self) -> None:
         """Write all that is queued, once."""
         self._dirty = self._waits = False
-        transport = self._transport
+        transport = self.transport
         if transport.is_closing():
             return
         data = self.connection.data_to_send()
@@ -251,7 +196,7 @@ class Session(asyncio.Protocol):
         if self.connection.closing is not None:
             transport.close()
             self._linger()
-        elif self._paused and transport.get_write_buffer_size() > self._host.outgoing_bytes_max:
+        elif self.reading.backpressure and transport.get_write_buffer_size() > self._host.outgoing_bytes_max:
             self._host.slow_readers += 1
             transport.abort()  # its buffer is full, so last words would not reach it
 

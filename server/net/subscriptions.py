@@ -57,7 +57,7 @@ class Subscriptions:
     def watch(self, session: Session, packet_id: int, language: Language, told: int) -> None:
         """Tell a connection of the claims behind the first `told`. One too many ends the oldest watch."""
         self.stop(session, packet_id)
-        if session.is_closing:  # it will not be lost a second time, so nobody would stop this watch
+        if session.transport.is_closing():  # it will not be lost a second time, so nobody would stop this watch
             return
         while len(watched := self._watched.get(session, {})) >= self._limits.watched_packets_max:
             self.stop(session, next(iter(watched)))

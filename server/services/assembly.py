@@ -6,10 +6,11 @@ There is no circle: what a service has to tell, it publishes on the bus. Sockets
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
+from server.clock import Clock
 from server.config import Config
 from server.core.ids import IdMaker
 from server.core.limits import Limits
@@ -45,16 +46,6 @@ from storage.stores import Stores
 LOG = structlog.get_logger()
 
 
-class Clock(Protocol):
-    """What the services need of the clock and the randomness (see server.clock)."""
-
-    def now_ms(self) -> int: ...
-    def elapsed_s(self) -> float: ...
-    def random_number(self) -> int: ...
-    def random_bytes(self, size: int, /) -> bytes: ...
-    def random_part(self) -> float: ...
-
-
 class Services:
     """The use cases and the loops behind them."""
 
@@ -62,23 +53,35 @@ class Services:
         self, stores: Stores, bus: Bus, clock: Clock, config: Config, limits: Limits, keys: Mapping[str, bytes]
     ) -> None:
         """`limits` are those of `config`, as an object of this server's own: a reload changes them in place."""
-        now_ms = clock.now_ms
-        ids = self._ids = IdMaker(config.server.node)
-        self._stores = stores
-        # chat
-        self.groups = GroupService(stores.groups, limits, ids, now_ms, bus)
+        self._stores, self._bus, self._clock = stores, bus, clock
+        self._config, self._limits = config, limits
+        self._ids = IdMaker(config.server.node)
+        self._make_chat(keys)
+        self._make_claims()
+        self._make_packets()
+        self._make_money()
+        self.grab_stats = GrabStatService(stores.grab_stats, self.opens, self.groups, bus)
+        self.lookups = LookupService(stores, clock.now_ms, clock.elapsed_s)
+
+    def _make_chat(self, keys: Mapping[str, bytes]) -> None:
+        stores, limits, now_ms, bus = self._stores, self._limits, self._clock.now_ms, self._bus
+        self.groups = GroupService(stores.groups, limits, self._ids, now_ms, bus)
         self.login = LoginService(keys, limits, now_ms, stores.groups)
         self.names = NameService(stores.names, limits)
-        reader = PostReader(stores.outbox, stores.packets)
-        self.messages = MessageService(stores.messages, reader, self.groups, limits, now_ms, bus)
-        # packets: from the decision to the record
-        self.mirror_health = MirrorHealth(stores.mirror, config.stores.durability)
+        self._posts = PostReader(stores.outbox, stores.packets)
+        self.messages = MessageService(stores.messages, self._posts, self.groups, limits, now_ms, bus)
+
+    def _make_claims(self) -> None:
+        """From the decision of a grab or an open to the record of the claim."""
+        stores, limits, clock, bus = self._stores, self._limits, self._clock, self._bus
+        self.mirror_health = MirrorHealth(stores.mirror, self._config.stores.durability)
         self.live_packets = LivePackets(self.groups)
         self.commit = CommitPath(
-            stores.mirror, stores.packets, self.mirror_health, limits, bus, now_ms, clock.elapsed_s
+            stores.mirror, stores.packets, self.mirror_health, limits, bus, clock.now_ms, clock.elapsed_s
         )
         self.reload = PacketReload(stores.packets, stores.mirror, self.mirror_health, self.groups)
         self.recovery = Recovery(self.reload, self.live_packets, limits, bus)
+        self.sweep = Sweep(stores.mirror, stores.packets, self.mirror_health, self.live_packets, self.recovery, bus)
         self.opens = GrabOpenService(
             self.live_packets,
             self.commit,
@@ -89,34 +92,36 @@ class Services:
             bus,
             clock.random_number,
         )
+
+    def _make_packets(self) -> None:
+        """What else users do with packets, and what becomes of the rest."""
+        stores, limits, clock, bus = self._stores, self._limits, self._clock, self._bus
+        now_ms, lives, refunds = clock.now_ms, self.live_packets, self._config.refunds
         self.sends = SendService(
-            stores.sends, self.live_packets, self.groups, limits, ids, now_ms, clock.random_bytes, bus
+            stores.sends, lives, self.groups, limits, self._ids, now_ms, clock.random_bytes, bus
         )
-        self.resends = ResendService(
-            stores.resends, stores.packets, self.live_packets, self.groups, limits, now_ms, bus
-        )
+        self.resends = ResendService(stores.resends, stores.packets, lives, self.groups, limits, now_ms, bus)
         self.refunds = RefundService(
             stores.packets,
             stores.mirror,
             self.mirror_health,
-            self.live_packets,
-            config.refunds.batch_max,
-            config.refunds.interval_s,
+            lives,
+            refunds.batch_max,
+            refunds.interval_s,
             now_ms,
             bus,
         )
-        self.sweep = Sweep(stores.mirror, stores.packets, self.mirror_health, self.live_packets, self.recovery, bus)
         self.reveals = RevealService(stores.packets, self.groups, now_ms)
-        self.pages = PageService(self.live_packets, self.opens, self.names, bus, now_ms)
-        self.grab_stats = GrabStatService(stores.grab_stats, self.opens, self.groups, bus)
-        # money
-        self.wallets = WalletService(stores.wallets, limits, now_ms, bus)
+        self.pages = PageService(lives, self.opens, self.names, bus, now_ms)
+
+    def _make_money(self) -> None:
+        stores, now_ms, bus, settlement = self._stores, self._clock.now_ms, self._bus, self._config.settlement
+        self.wallets = WalletService(stores.wallets, self._limits, now_ms, bus)
         self.records = RecordService(stores.records, self.names, now_ms)
         self.settlement = SettlementService(
-            stores.settlement, config.settlement.batch_max, config.settlement.idle_s, now_ms, bus, self.commit
+            stores.settlement, settlement.batch_max, settlement.idle_s, now_ms, bus, self.commit
         )
-        self.outbox = Outbox(stores.outbox, reader, self.groups, config.settlement.idle_s, bus, self.commit)
-        self.lookups = LookupService(stores, now_ms, clock.elapsed_s)
+        self.outbox = Outbox(stores.outbox, self._posts, self.groups, settlement.idle_s, bus, self.commit)
 
     @property
     def unanswered(self) -> bool:

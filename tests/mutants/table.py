@@ -887,8 +887,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "what no bucket pays for is free",
         "fair turns",
-        "server/net/session.py",
-        "            self.pause_reading_for(READ_PAUSE_S)\n",
+        "server/net/read_flow.py",
+        "            self.pause_for(READ_PAUSE_S)\n",
         "            pass\n",
         ("tests/wire/test_floods.py::test_a_flood_of_frames_waits_for_others",),
     ),

@@ -160,7 +160,7 @@ async def test_a_connection_that_is_lost_while_its_page_is_made_leaves_nothing(
     room.sender.drop()
 
     async def closing() -> bool:
-        return session.is_closing
+        return session.transport.is_closing()
 
     await until(closing)
     server.app.subscriptions.watch(session, packet_id, subscriptions.Language.ZH, 0)

@@ -89,7 +89,7 @@ async def test_never_readers_in_a_push_storm_cost_a_bounded_buffer_each(
         await alice.replies(seqs)
         numbers += [(await bob.push(wire.TEXT_POSTED))[1] for _ in seqs]
         alice.pushes.clear()
-        waiting = [one._transport.get_write_buffer_size() for one in server.app.listener.sessions.values()]
+        waiting = [one.transport.get_write_buffer_size() for one in server.app.listener.sessions.values()]
         most = max(most, *waiting)
     assert numbers == list(range(1, len(numbers) + 1))
     assert most <= (128 << 10) + 20 * 2100  # what one turn of the loop adds before it looks

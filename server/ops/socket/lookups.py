@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from heapq import nlargest
 from typing import Any, Final
 
+from server.net.address_limits import name_of
 from server.net.session import Session
 from server.ops.samples.observer import ObservedParts
 from server.services.packets.live_packet import LivePacket
@@ -18,7 +19,7 @@ CHATS_MAX: Final = 50
 Facts = dict[str, Any]
 
 SORTS: Final[dict[str, Callable[[Session], float]]] = {
-    "pending": lambda one: one.pending_bytes,
+    "pending": lambda one: one.transport.get_write_buffer_size(),
     "idle": lambda one: -one.heard_s,
     "requests": lambda one: one.requests,
 }
@@ -172,8 +173,8 @@ def _connection(session: Session, now_s: float) -> Mapping[str, object]:
     return {
         "connection": session.number,  # the same number as in the log
         "user_id": session.user_id if session.user_id >= 0 else None,  # None: not logged in
-        "address": session.peer,
-        "pending_bytes": session.pending_bytes,
+        "address": name_of(session.transport.get_extra_info("peername")),
+        "pending_bytes": session.transport.get_write_buffer_size(),
         "idle_s": round(now_s - session.heard_s, 1),
         "requests": session.requests,
         "connected_s": round(now_s - session.since_s, 1),
