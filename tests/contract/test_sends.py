@@ -139,13 +139,6 @@ async def test_record_of_a_batch_judges_each_packet_by_what_the_earlier_ones_lef
     assert await both.wallets.balance(SENDER) == BalanceRow(0, 3)
 
 
-async def test_record_of_one_key_twice_is_judged_at_its_first_place(both: Stores) -> None:
-    await pay_in(both, SENDER, 1_000)
-    rows = [packet(1, fen=600, key="once"), packet(2, fen=600), packet(3, fen=600, key="once")]
-    sent = await record(both, *rows)
-    assert [None if one is None else one.row.packet_id for one in sent] == [packet_id(1), None, packet_id(1)]
-
-
 async def test_record_of_one_key_twice_without_enough_money_for_the_first_sends_neither(both: Stores) -> None:
     await pay_in(both, SENDER, 500)
     assert await record(both, packet(1, key="once"), packet(2, key="once", fen=400)) == [None, None]
