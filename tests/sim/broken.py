@@ -68,9 +68,9 @@ class SettlesTwice(Broken):
         tables = world.tables
         settle, transfer = tables.settle, tables.transfer
 
-        def again(most: int, now_ms: int) -> Any:
+        def again(most: int, now_ms: int, best_luck_kinds: Sequence[str]) -> Any:
             kept = tables.queue[:1] if world.postgres.dice.random() < 0.1 else []
-            done = settle(most, now_ms)
+            done = settle(most, now_ms, best_luck_kinds)
             tables.queue += kept
             return done
 

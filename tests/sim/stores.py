@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence, Set
 from types import SimpleNamespace
 from typing import Any
 
 import asyncpg
 
+from server.core.ids import is_user
 from server.core.kinds import WITH_BEST_LUCK
 from server.core.ledger import TransferKind
 from storage.errors import StoreUnavailable
@@ -47,7 +48,8 @@ class Tables:
         self.packets: dict[int, PacketRow] = {}
         self.by_key: dict[tuple[int, str], int] = {}
         self.claims: dict[int, list[ClaimRow]] = {}
-        self.queue: list[tuple[int, int, int]] = []  # packet, user, amount
+        self.queue: list[tuple[int, int, int, int]] = []  # packet, user, amount, time
+        self.best_lucks: dict[int, ClaimRow] = {}
         self.transfers: dict[tuple[int, int, int, str], TransferRow] = {}
         self.wallets: dict[int, int] = {}
         self.changes: dict[int, list[int]] = {}  # user -> what was in the wallet after each change
@@ -56,6 +58,7 @@ class Tables:
         self.outbox: list[OutboxRow] = []
         self.outbox_rows = 0
         self.inboxes: dict[int, list[MessageRow]] = {}  # reminders by stream
+        self.grab_stats: dict[tuple[int, int], GrabStatRow] = {}  # by group and user
         self.journal: list[tuple[Any, ...]] = []  # what was done, in its order: the second opinion of the checks
 
     # --- packets ----------------------------------------------------------------------------------------------
@@ -90,7 +93,8 @@ class Tables:
         fen = row.claimed_fen + sum(claim.amount_fen for claim in one.claims)
         version = row.version + len(one.claims)
         low, high = version * row.share_fen_min, version * row.share_fen_max
-        if version > row.shares or not low <= fen <= high or (version < row.shares) != (fen < row.total_fen):
+        sums_fit = low <= fen <= min(high, row.total_fen) and (version < row.shares) == (fen < row.total_fen)
+        if version > row.shares or not sums_fit or any(claim.amount_fen <= 0 for claim in one.claims):
             raise asyncpg.CheckViolationError("packets")
 
     def advance(self, one: Advance) -> None:
@@ -104,7 +108,7 @@ class Tables:
         for claim in one.claims:
             made = ClaimRow(one.packet_id, claim.index, claim.user_id, claim.amount_fen, claim.at_ms)
             self.claims[one.packet_id].append(made)
-            self.queue.append((one.packet_id, claim.user_id, claim.amount_fen))
+            self.queue.append((one.packet_id, claim.user_id, claim.amount_fen, claim.at_ms))
             self.journal.append(("claim", *made))
 
     def due(self, now_ms: int, most: int) -> list[int]:
@@ -113,7 +117,7 @@ class Tables:
 
     def refund(self, packet_ids: Sequence[int], now_ms: int) -> list[RefundRow]:
         paid = []
-        for packet_id in sorted(packet_ids):
+        for packet_id in sorted(self.packets.keys() & set(packet_ids)):
             row = self.packets[packet_id]
             if row.closed_at_ms is None:
                 paid.append(self.pay_back(row, sum(claim.amount_fen for claim in self.claims[packet_id]), now_ms))
@@ -122,10 +126,10 @@ class Tables:
         ]
 
     def find_refunds(self, tries: Sequence[tuple[int, int]]) -> list[RefundRow | None]:
-        return [self.recall_refund(self.packets[packet_id], at_ms) for packet_id, at_ms in tries]
+        return [self.recall_refund(self.packets.get(packet_id), at_ms) for packet_id, at_ms in tries]
 
-    def recall_refund(self, row: PacketRow, at_ms: int) -> RefundRow | None:
-        if row.closed_at_ms != at_ms or not row.refunded_fen:
+    def recall_refund(self, row: PacketRow | None, at_ms: int) -> RefundRow | None:
+        if row is None or row.closed_at_ms != at_ms or not row.refunded_fen:
             return None
         return RefundRow(row.packet_id, row.sender_id, row.refunded_fen, self.balance(row.sender_id))
 
@@ -160,11 +164,13 @@ class Tables:
     def forget(self, outbox_ids: Sequence[int]) -> None:
         self.outbox = [row for row in self.outbox if row.outbox_id not in set(outbox_ids)]
 
-    def claims_of(self, claimed: Sequence[tuple[int, int]]) -> dict[int, list[ClaimRow]]:
+    def claims_of(self, claimed: Set[tuple[int, int]]) -> dict[int, list[ClaimRow]]:
+        packet_ids = sorted({packet_id for packet_id, _ in claimed} & self.claims.keys())
+        held = [claim for packet_id in packet_ids for claim in self.claims[packet_id]]
         found: dict[int, list[ClaimRow]] = {}
-        for packet_id, user_id in claimed:
-            held = [claim for claim in self.claims[packet_id] if claim.user_id == user_id]
-            found.setdefault(packet_id, []).extend(held)
+        for claim in held:
+            if (claim.packet_id, claim.user_id) in claimed:
+                found.setdefault(claim.packet_id, []).append(claim)
         return found
 
     def pay(self, user_id: int, change_fen: int) -> None:
@@ -182,7 +188,22 @@ class Tables:
     # --- sends, settlement, wallets ---------------------------------------------------------------------------
 
     def send(self, rows: Sequence[PacketRow], transfer_of: Any, streams_of: Any) -> list[Sent | None]:
-        return [self.send_one(row, transfer_of, streams_of) for row in rows]
+        results: dict[tuple[int, str], Sent | None] = {}
+        for row in rows:
+            key = (row.sender_id, row.key)
+            if key not in results:
+                results[key] = self.send_one(row, transfer_of, streams_of)
+        return [self.as_seen_by(row, results[row.sender_id, row.key]) for row in rows]
+
+    def as_seen_by(self, row: PacketRow, sent: Sent | None) -> Sent | None:
+        """The balance is that after the whole batch; a key that came twice returns its packet without messages."""
+        if sent is None:
+            return None
+        return (
+            Sent(row, self.balance(row.sender_id), sent.messages)
+            if sent.row is row
+            else Sent(sent.row, EMPTY_ROW, {})
+        )
 
     def sent_before(self, sender_id: int, key: str) -> PacketRow | None:
         packet_id = self.by_key.get((sender_id, key))
@@ -195,7 +216,7 @@ class Tables:
         if self.wallets.get(row.sender_id, 0) < row.total_fen:
             return None
         self.pay(row.sender_id, -row.total_fen)
-        self.packets[row.packet_id], self.claims[row.packet_id] = row, []
+        self.packets[row.packet_id], self.claims[row.packet_id] = row._replace(), []  # a row of its own
         self.by_key[row.sender_id, row.key] = row.packet_id
         self.transfer(transfer_of(row))
         self.journal.append(("send", row.packet_id, row.sender_id, row.key, row.total_fen))
@@ -212,18 +233,34 @@ class Tables:
             for row in rows
         ]
 
-    def settle(self, most: int, now_ms: int) -> tuple[int, list[Credit]]:
+    def settle(self, most: int, now_ms: int, best_luck_kinds: Sequence[str]) -> tuple[int, list[Credit]]:
         self.queue.sort(key=lambda one: -one[2])
         taken, self.queue = self.queue[:most], self.queue[most:]
         made: dict[int, list[tuple[int, int]]] = {}
-        for packet_id, user_id, fen in taken:
+        for packet_id, user_id, fen, _ in taken:
             if self.credit(packet_id, user_id, fen, now_ms):
                 made.setdefault(user_id, []).append((packet_id, fen))
-        self.post_credits([(packet_id, user) for user, one in made.items() for packet_id, _ in one], now_ms)
+        credited = [(packet_id, user) for user, one in made.items() for packet_id, _ in one]
+        self.find_best_lucks({packet_id for packet_id, _ in credited}, best_luck_kinds)
+        self.post_credits(credited, now_ms)
         return len(taken), [
             Credit(user_id, min(one)[0], len(one), sum(fen for _, fen in one), now_ms, self.balance(user_id))
             for user_id, one in sorted(made.items())
         ]
+
+    def find_best_lucks(self, packet_ids: Iterable[int], best_luck_kinds: Sequence[str]) -> None:
+        """Of those that are finished: the largest claim, the earliest on a tie."""
+        for packet_id in packet_ids:
+            row, claims = self.packets[packet_id], self.claims[packet_id]
+            if row.kind in best_luck_kinds and row.version == row.shares:
+                self.best_lucks[packet_id] = max(claims, key=lambda claim: (claim.amount_fen, -claim.index))
+
+    def best_lucks_of(self, packet_ids: Sequence[int]) -> dict[int, ClaimRow]:
+        return {packet_id: self.best_lucks[packet_id] for packet_id in packet_ids if packet_id in self.best_lucks}
+
+    def backlog(self) -> Backlog:
+        fen, times_ms = sum(one[2] for one in self.queue), [one[3] for one in self.queue]
+        return Backlog(len(self.queue), fen, min(times_ms, default=None))
 
     def post_credits(self, credited: Sequence[tuple[int, int]], now_ms: int) -> None:
         """To the sender the claims and the finish, to the group the finish, with the last claim."""
@@ -233,7 +270,7 @@ class Tables:
             self.leave(row.sender_id, ReminderKind.CLAIMS, packet_id, users, now_ms)
             if row.version == row.shares and last.user_id in users:
                 self.leave(row.sender_id, ReminderKind.FINISH, packet_id, None, now_ms)
-                if row.target_id in self.groups:
+                if not is_user(row.target_id):
                     self.leave(row.target_id, ReminderKind.FINISH, packet_id, None, now_ms)
 
     def settled(self, credits: Sequence[Credit]) -> list[Credit | None]:
@@ -268,9 +305,27 @@ class Tables:
 
     def moved(self, rows: Sequence[TransferRow], user_ids: Sequence[int]) -> list[Booked | None]:
         return [
-            Booked(row, self.balance(user_id)) if self.transfers.get(row[:4]) == row else None
+            Booked(row, self.balance(user_id)) if self.booked_at_ms(row) == row.at_ms else None
             for row, user_id in zip(rows, user_ids, strict=True)
         ]
+
+    def booked_at_ms(self, row: TransferRow) -> int | None:
+        """When the transfer with these accounts, this kind and this key was recorded."""
+        booked = self.transfers.get(row[:4])
+        return None if booked is None else booked.at_ms
+
+    # --- grab statistics --------------------------------------------------------------------------------------
+
+    def add_grab_stats(self, rows: Sequence[GrabStatRow], recent_max: int) -> None:
+        for new in rows:
+            old = self.grab_stats.get(new[:2])
+            if old is not None:
+                sums = [before + added for before, added in zip(old[2:5], new[2:5], strict=True)]
+                new = GrabStatRow(*new[:2], *sums, [*old.recent_ms, *new.recent_ms][-recent_max:])
+            self.grab_stats[new[:2]] = new
+
+    def grab_stats_of(self, group_id: int) -> list[GrabStatRow]:
+        return [row for row in self.grab_stats.values() if row.group_id == group_id]
 
 
 class Logs:
@@ -386,12 +441,13 @@ class SimSends(sends.SendStore):
 class SimSettlement(settlement.SettlementQueue):
     def __init__(self, place: Any, best_luck_kinds: Sequence[str]) -> None:
         self._tables, self._line, self._turn = place.tables, place.postgres, asyncio.Lock()
+        self._best_luck_kinds = best_luck_kinds
 
     async def settle(self, most: int, now_ms: int) -> tuple[int, list[Credit]]:
         credits: list[Credit] = []
 
         def settle() -> tuple[int, list[Credit]]:
-            taken, made = self._tables.settle(most, now_ms)
+            taken, made = self._tables.settle(most, now_ms, self._best_luck_kinds)
             credits.extend(made)
             return taken, made
 
@@ -405,7 +461,7 @@ class SimSettlement(settlement.SettlementQueue):
         return await self._line.call("settled", lambda: self._tables.settled(credits))
 
     async def backlog(self) -> Backlog:
-        return Backlog(len(self._tables.queue), sum(one[2] for one in self._tables.queue), None)
+        return await self._line.call("backlog", self._tables.backlog)
 
 
 class SimOutbox(outbox.OutboxStore):
@@ -421,11 +477,11 @@ class SimOutbox(outbox.OutboxStore):
             await self._line.call("forget_posts", lambda: self._tables.forget(outbox_ids))
 
     async def claims(self, claimed: Iterable[tuple[int, int]]) -> dict[int, list[ClaimRow]]:
-        asked = sorted(claimed)
+        asked = set(claimed)
         return await self._line.call("claims_of", lambda: self._tables.claims_of(asked))
 
     async def best_lucks(self, packet_ids: Sequence[int]) -> dict[int, ClaimRow]:
-        return {}
+        return await self._line.call("best_lucks", lambda: self._tables.best_lucks_of(packet_ids))
 
 
 class SimGroups(groups.GroupStore):
@@ -441,13 +497,15 @@ class SimGroups(groups.GroupStore):
 
 
 class SimGrabStats(grab_stats.GrabStatStore):
-    """Statistics: nothing here depends on them."""
-
     def __init__(self, place: Any) -> None:
-        self._line = place.postgres
+        self._tables, self._line = place.tables, place.postgres
 
     async def add(self, rows: Sequence[GrabStatRow], recent_max: int) -> None:
-        await self._line.call("reactions", lambda: None)
+        frozen = list(rows)
+        await self._line.call("reactions", lambda: self._tables.add_grab_stats(frozen, recent_max))
+
+    async def of_group(self, group_id: int) -> list[GrabStatRow]:
+        return await self._line.call("reactions_of", lambda: self._tables.grab_stats_of(group_id))
 
 
 class SimWallets(wallets.WalletStore):

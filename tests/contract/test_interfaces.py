@@ -1,0 +1,74 @@
+"""The simulated stores have the interface of the real ones; what they leave out is listed here with a reason."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from types import FunctionType, SimpleNamespace
+from typing import Any, get_type_hints
+
+import pytest
+
+from storage.stores import Stores
+from tests.sim import stores as simulated
+
+REAL: dict[str, type] = {
+    name: kind for name, kind in get_type_hints(Stores).items() if name in Stores._fields
+}  # field -> class
+_PLACE = SimpleNamespace(tables=None, logs=None, postgres=None, redis=None)
+SIMULATED: dict[str, type] = {
+    name: type(store) for name, store in simulated.stores(_PLACE)._asdict().items() if isinstance(store, REAL[name])
+}
+
+NOT_SIMULATED_STORES = {
+    "database": "connections and migrations: the lines of the simulator stand for them",
+    "resends": "users of the worlds do not send a packet again",
+    "records": "users of the worlds do not read their records",
+    "messages": "users of the worlds write no texts and catch up on no stream",
+    "names": "users of the worlds have no names",
+}
+NOT_SIMULATED_METHODS = {
+    "packets.record": "inherited: the real one, above the simulated statement",
+    "packets.unopened_fen": "operators read it, the worlds have none",
+    "wallets.entries": "users of the worlds read no statement of their wallet",
+    "groups.create": "a world begins with its group",
+    "groups.join": "a world begins with its members",
+    "groups.leave": "members of a world stay",
+    "groups.kick": "members of a world stay",
+    "groups.find_outcome": "no membership of a world changes",
+    "groups.profiles": "users of the worlds do not log in",
+}
+
+
+def public_methods(kind: type) -> dict[str, FunctionType]:
+    """What a class itself defines."""
+    found = {name: one for name, one in vars(kind).items() if inspect.isfunction(one)}
+    return {name: one for name, one in found.items() if not name.startswith("_")}
+
+
+def shape(method: Callable[..., Any]) -> tuple[list[tuple[str, Any, Any]], bool, bool]:
+    """How it is called: parameters without their types, and whether it is awaited or iterated."""
+    parameters = [(one.name, one.kind, one.default) for one in inspect.signature(method).parameters.values()]
+    return parameters, inspect.iscoroutinefunction(method), inspect.isasyncgenfunction(method)
+
+
+def test_stores_are_simulated_or_listed_with_a_reason() -> None:
+    assert SIMULATED.keys() | NOT_SIMULATED_STORES.keys() == set(Stores._fields)
+    assert SIMULATED.keys() & NOT_SIMULATED_STORES.keys() == set()
+
+
+def test_public_methods_are_simulated_or_listed_with_a_reason() -> None:
+    missing = {
+        f"{store}.{method}"
+        for store, kind in SIMULATED.items()
+        for method in public_methods(REAL[store]).keys() - public_methods(kind).keys()
+    }
+    assert missing == NOT_SIMULATED_METHODS.keys()
+
+
+@pytest.mark.parametrize("store", SIMULATED)
+def test_simulated_methods_are_called_as_the_real_ones(store: str) -> None:
+    real = public_methods(REAL[store])
+    methods = public_methods(SIMULATED[store])
+    assert methods != {}
+    assert {name: shape(one) for name, one in methods.items()} == {name: shape(real[name]) for name in methods}
