@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from playwright.async_api import expect
+from playwright.async_api import Browser, Page, expect
 
 from client_sim.sim import scenarios
 from server import config
@@ -49,20 +49,25 @@ SCREENSHOTS: Final = (
 )
 
 
+async def _open(running: Browser, shot: Screenshot, page_url: str) -> Page:
+    """A page that follows the server from its start; opening one later takes seconds on a busy machine."""
+    page = await open_page(running, shot.width, shot.height or 900, scheme=shot.scheme, scale=shot.scale)
+    await page.goto(page_url)
+    return page
+
+
 async def take(url: str, page_url: str, token_of: Callable[[int], str], data: Path, folder: Path) -> None:
     """Run the simulated users, and take the screenshots meanwhile."""
     crowd = scenarios.prepare("crowd", url, token_of, seconds=SECONDS, **CROWD)
-    playing = asyncio.create_task(scenarios.perform("crowd", crowd))
-    await asyncio.sleep(WAIT_S / 2)
-    await ask(data / STATUS_SOCKET, "audit")
-    await asyncio.sleep(WAIT_S / 2)
     path = installed()
     assert path is not None
     async with browser(path) as running:
-        for shot in SCREENSHOTS:
-            window = shot.height or 900
-            page = await open_page(running, shot.width, window, scheme=shot.scheme, scale=shot.scale)
-            await page.goto(page_url)
+        pages = [await _open(running, shot, page_url) for shot in SCREENSHOTS]
+        playing = asyncio.create_task(scenarios.perform("crowd", crowd))
+        await asyncio.sleep(WAIT_S / 2)
+        await ask(data / STATUS_SOCKET, "audit")
+        await asyncio.sleep(WAIT_S / 2)
+        for shot, page in zip(SCREENSHOTS, pages, strict=True):
             await expect(page.locator("#verdict")).to_have_text("✓ balanced")
             await page.screenshot(path=folder / shot.name, full_page=not shot.height)
     await playing

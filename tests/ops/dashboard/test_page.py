@@ -156,6 +156,7 @@ async def test_page_shows_the_events_of_a_real_server(
     observed: ObservedPage, start_server: StartServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("server.ops.samples.periodic_query.EVERY_S", 0.1)
+    monkeypatch.setattr("server.ops.samples.periodic_query.PAUSE_FACTOR", 0)  # also on a slow machine
     monkeypatch.setattr("server.ops.samples.hot_packets.SECONDS", 600)  # the packet must stay hot on a slow machine
     server = await start_server(ops__http="127.0.0.1:0")
     await observed.page.goto(f"http://127.0.0.1:{server.app.operations.http_port}/")
