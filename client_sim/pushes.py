@@ -1,4 +1,4 @@
-"""The old address of what is now in `client_sim.sdk`. It works for one version more, with a warning."""
+"""Deprecated: the old path of names that are in `client_sim.sdk` now. It works for one version more."""
 
 import warnings
 

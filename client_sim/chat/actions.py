@@ -58,24 +58,24 @@ def find_group(session: Session, group: str) -> int:
     return found[0]
 
 
-async def find_user(session: Session, who: str) -> int:
+async def find_user(session: Session, user: str) -> int:
     """A user by id, by the name of a member on the screen, or by the name that the id is derived from.
 
     A name that no user has is refused, so that a typing error sends no money.
     """
     try:
-        derived = user_id_of(who)
+        derived = user_id_of(user)
     except ValueError:
-        raise BadCommand("no_such_user", "to", who) from None
-    if who.isascii() and who.isdigit():
+        raise BadCommand("no_such_user", "to", user) from None
+    if user.isascii() and user.isdigit():
         return derived
     here = [] if session.model.current_id == session.model.user_id else await group_requests.members(session)
     await session.learn_names([derived], again=True)
-    found = session.model.names.with_name(who, [*here, *([] if derived in here else [derived])])
+    found = session.model.names.with_name(user, [*here, *([] if derived in here else [derived])])
     if derived in found:
         return derived
     if len(found) != 1:
-        raise BadCommand("no_such_user" if not found else "ambiguous_user", "to", who)
+        raise BadCommand("no_such_user" if not found else "ambiguous_user", "to", user)
     return found[0]
 
 
@@ -103,8 +103,8 @@ async def _equal(session: Session, amount_fen: int, shares: int, greeting: str) 
     await packet_requests.send(session, "equal", session.model.current_id, amount_fen, shares, greeting)
 
 
-async def _to(session: Session, who: str, amount_fen: int, greeting: str) -> None:
-    await packet_requests.send(session, "personal", await find_user(session, who), amount_fen, 1, greeting)
+async def _to(session: Session, user: str, amount_fen: int, greeting: str) -> None:
+    await packet_requests.send(session, "personal", await find_user(session, user), amount_fen, 1, greeting)
 
 
 async def _form(session: Session) -> None:
@@ -210,8 +210,8 @@ async def _members(session: Session) -> None:
         session.emit("member", user=user_id, name=session.model.names[user_id], owner=user_id == owner_id)
 
 
-async def _kick(session: Session, who: str) -> None:
-    user_id = await find_user(session, who)
+async def _kick(session: Session, user: str) -> None:
+    user_id = await find_user(session, user)
     await group_requests.kick(session, user_id)
     session.emit("kicked", group=session.model.current_id, user=user_id, name=session.model.names[user_id])
 

@@ -69,7 +69,7 @@ DIRECTION = Argument("direction", _one_of("sent", "received"), "received")
 VERBS: dict[str, tuple[Argument, ...]] = {
     "send": (AMOUNT, SHARES, GREETING),
     "equal": (AMOUNT, SHARES, GREETING),
-    "to": (Argument("who", str), AMOUNT, GREETING),
+    "to": (Argument("user", str), AMOUNT, GREETING),
     "tap": (PACKET,),
     "open": (PACKET,),
     "result": (PACKET,),
@@ -81,7 +81,7 @@ VERBS: dict[str, tuple[Argument, ...]] = {
     "join": (Argument("group_id", _number),),
     "leave": (),
     "members": (),
-    "kick": (_words("who"),),
+    "kick": (_words("user"),),
     "who": (),
     "balance": (),
     "name": (_words("name"),),

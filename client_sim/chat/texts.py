@@ -38,7 +38,7 @@ TEXTS: dict[str, Text] = {
     "key_send_now": Text("再按一次就发出", "press again to send"),
     "key_list": Text("领取详情", "claims"),
     "key_switch": Text("换类型", "switch kind"),
-    "key_choose_field": Text("换一栏", "next field"),
+    "key_choose_field": Text("换一栏", "field"),
     "key_year": Text("换年份", "year"),
     "key_side": Text("收到/发出", "received/sent"),
     # packets
@@ -83,7 +83,7 @@ TEXTS: dict[str, Text] = {
     "form_shares": Text("红包个数", "shares"),
     "form_greeting": Text("祝福语", "greeting"),
     "form_costs": Text("共{amount}", "{amount} in all"),
-    "form_send": Text("塞钱进红包", "Put the money in"),
+    "form_send": Text("塞钱进红包", "Put money in"),
     "form_default": Text("恭喜发财,大吉大利", "恭喜发财,大吉大利"),  # what the server puts in, letter by letter
     # records and lists
     "records_received": Text("收到的红包", "received"),
@@ -133,9 +133,9 @@ TEXTS: dict[str, Text] = {
     "refused_busy": Text("抢的人太多，请再试", "too busy; try again"),
     # the commands, for /help and for wrong usage
     "use_send": Text("/send 8.88 5 恭喜发财", "/send 8.88 5 greeting"),
-    "about_send": Text("拼手气红包：总金额 个数；空着开表单", "lucky packet: total, shares; alone: a form"),
+    "about_send": Text("拼手气红包：总金额 个数；空着开表单", "lucky: total, shares; alone: a form"),
     "use_equal": Text("/equal 1.00 5 恭喜发财", "/equal 1.00 5 greeting"),
-    "about_equal": Text("普通红包：单个金额 个数", "equal packet: amount of each share, shares"),
+    "about_equal": Text("普通红包：单个金额 个数", "equal: amount of each share, shares"),
     "use_to": Text("/to 名字 5.20 祝福", "/to NAME 5.20 greeting"),
     "about_to": Text("个人红包", "personal packet"),
     "use_tap": Text("/tap [红包号]", "/tap [PACKET]"),

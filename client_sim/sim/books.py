@@ -83,8 +83,8 @@ class PacketBook:
 
 
 def _indexes_are_unique(book: PacketBook) -> Iterator[str]:
-    told = Counter(share.index for share in book.shares.values())
-    yield from (f"share {index} was given to {times} users" for index, times in told.items() if times > 1)
+    indexes = Counter(share.index for share in book.shares.values())
+    yield from (f"share {index} was given to {times} users" for index, times in indexes.items() if times > 1)
 
 
 def _shares_fit_the_order(book: PacketBook) -> Iterator[str]:

@@ -124,8 +124,8 @@ class ReportLine:
 
 def _lines(book: PacketBook) -> list[ReportLine]:
     if book.revealed is None:
-        told = sorted(book.shares.items(), key=lambda item: item[1].index)
-        return [ReportLine(user_id, share.amount_fen, share.index, "") for user_id, share in told]
+        shares = sorted(book.shares.items(), key=lambda item: item[1].index)
+        return [ReportLine(user_id, share.amount_fen, share.index, "") for user_id, share in shares]
     posted_ms = book.posted.at_ms if book.posted is not None else book.revealed.claims[0].at_ms
     return [
         ReportLine(claim.user_id, claim.amount_fen, claim.index, f"+{(claim.at_ms - posted_ms) / 1000:.2f} s")

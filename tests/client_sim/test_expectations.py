@@ -169,7 +169,7 @@ def test_expectation_that_fails_makes_the_run_fail_and_is_printed(holds: bool, m
 
 
 def page(own_fen: int, *claims: tuple[int, Share], best_index: int = -1) -> ResultPageBody:
-    lines = [ResultLine(share.index, who, "", share.amount_fen, 0, "") for who, share in claims]
+    lines = [ResultLine(share.index, user_id, "", share.amount_fen, 0, "") for user_id, share in claims]
     return ResultPageBody(
         "lucky", "open", 7, "", "", own_fen, "", "", "", "", True, best_index, 1, 2, lines, False, False
     )

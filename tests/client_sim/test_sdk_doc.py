@@ -104,8 +104,8 @@ def test_document_has_no_code_that_is_not_run() -> None:
 
 async def test_backend_started_twice_with_one_order_tops_up_once(start: Start, server: Server) -> None:
     for _ in range(2):
-        code, printed, told = await (await start("backend.py", 0, READER, 500, "order-4711")).end()
-        assert (code, told) == (0, f"user {READER} has 500 fen\n")
+        code, printed, errors = await (await start("backend.py", 0, READER, 500, "order-4711")).end()
+        assert (code, errors) == (0, f"user {READER} has 500 fen\n")
     async with Client(server.url, printed.strip()) as client:
         assert (client.user_id, await client.balance()) == (READER, 500)
 
@@ -119,8 +119,8 @@ async def test_send_prints_the_packet_and_the_balance(start: Start, owner: Clien
 
 async def test_send_that_is_refused_prints_why(start: Start, group_id: int) -> None:
     assert await (await start("send.py", READER, group_id, 888, 1)).end() == (1, "", "the wallet holds 0 fen\n")
-    code, _, told = await (await start("send.py", OWNER, group_id, 888, 999)).end()
-    assert (code, told.startswith("not sent: 301 bad_shares")) == (1, True)
+    code, _, errors = await (await start("send.py", OWNER, group_id, 888, 999)).end()
+    assert (code, errors.startswith("not sent: 301 bad_shares")) == (1, True)
 
 
 async def test_tap_opens_and_follows_the_result_page_to_the_last_share(

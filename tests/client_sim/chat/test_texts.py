@@ -7,6 +7,7 @@ from pathlib import Path
 from string import Formatter
 
 import pytest
+from rich.cells import cell_len
 
 import client_sim.chat
 from client_sim.chat.clean import line
@@ -48,6 +49,13 @@ def test_text_that_the_code_uses_exists() -> None:
     used |= {f"{part}_{verb}" for part in ("use", "about") for verb in VERBS}
     assert len(used) > 60
     assert used <= set(TEXTS)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_text_of_a_command_fits_the_line_of_the_help_page(verb: str) -> None:
+    for language in (0, 1):
+        assert cell_len(TEXTS[f"use_{verb}"][language]) <= 31
+        assert cell_len(TEXTS[f"about_{verb}"][language]) <= 38
 
 
 @pytest.mark.parametrize(
