@@ -491,11 +491,11 @@ class Client:
             self._hand_on(push)
 
     def _hand_on(self, push: messages.Message) -> None:
-        """To the app, which hears of a claim, a finish or a refund once, live or by its reminder."""
+        """To the app, which hears of a claim, a finish or a refund once, live or right before its reminder."""
         if isinstance(push, Reminder):
             for notice in self._told.fresh(push):
                 self._pushes.put(notice)
-        elif not isinstance(push, Notice) or self._told.is_new(push):
+        if not isinstance(push, Notice) or self._told.is_new(push):
             self._pushes.put(push)
 
     def _catch_up_soon(self) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from client_sim.sdk.errors import ClientError
-from client_sim.sdk.pushes import Post, Push, Reloaded
+from client_sim.sdk.pushes import Numbered, Push, Reloaded
 from client_sim.sim.books import RULES, Order, PacketBook, Share
 from client_sim.sim.histogram import Histogram
 from protocol import messages
@@ -101,6 +101,8 @@ class Witness:
         match push:
             case messages.TextPosted():
                 self._was_posted(user_id, push)
+            case messages.ClaimsReminder() | messages.FinishReminder() | messages.RefundReminder():
+                self._was_posted(user_id, push)
             case messages.PacketPosted():
                 self._was_posted(user_id, push)
                 self._book(push.packet_id).posted = push
@@ -109,7 +111,7 @@ class Witness:
             case Reloaded():
                 self._heard[user_id, push.stream_id] = push.last_message
 
-    def _was_posted(self, user_id: int, post: Post) -> None:
+    def _was_posted(self, user_id: int, post: Numbered) -> None:
         """Only to those it is for, and every user hears a stream in order, nothing twice and nothing left out."""
         place = (user_id, post.stream_id)
         if place not in self._may_see:

@@ -57,6 +57,7 @@ FIELDS: dict[str, list[Any]] = {
     "SetName": ["name"],
     "GetNames": [[1, 2]],
     "GetBalance": [],
+    "GetEntries": [0],
     "TopUp": ["key", USER, 100],
     "Withdraw": ["key", USER, 100],
 }
