@@ -44,7 +44,7 @@ class PushFeed:
         if isinstance(push, Reminder):
             for notice in self._told.fresh(push):
                 self.queue.put(notice)
-        elif not isinstance(push, Notice) or self._told.is_new(push):
+        if not isinstance(push, Notice) or self._told.is_new(push):
             self.queue.put(push)
 
     def catch_up(self, ask: Ask) -> Coroutine[Any, Any, None] | None:

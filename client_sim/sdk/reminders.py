@@ -1,7 +1,7 @@
 """What the app was told already of its packets: reminders repeat it, and an app hears everything once.
 
 Claims, finishes and refunds are pushed as they happen, and stand once more as numbered posts in the streams for
-users who were away. A post becomes the pushes that it repeats, less those that the app had.
+users who were away. The pushes that a post repeats, less those that the app had, come right before it.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from client_sim.sdk import fairness
-from client_sim.sdk.pushes import Post, Reloaded
+from client_sim.sdk.pushes import Numbered, Reloaded
 from protocol import messages
 
 
@@ -192,7 +192,7 @@ class StreamBook:
         """Whether `allow` was called for this pair."""
         return (user_id, stream_id) in self._readers
 
-    def record_post(self, user_id: int, post: Post) -> None:
+    def record_post(self, user_id: int, post: Numbered) -> None:
         """A user received a post. Every user receives the posts of a stream in order, each once."""
         pair = (user_id, post.stream_id)
         if pair not in self._readers:

@@ -95,6 +95,8 @@ class Witness:
         match push:
             case messages.TextPosted():
                 self.streams.record_post(user_id, push)
+            case messages.ClaimsReminder() | messages.FinishReminder() | messages.RefundReminder():
+                self.streams.record_post(user_id, push)
             case messages.PacketPosted():
                 self.streams.record_post(user_id, push)
                 self._book(push.packet_id).posted = push

@@ -961,8 +961,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "a finish with every credit of a finished packet",
         "outbox",
         SETTLEMENT_SQL,
-        "c.index = p.shares - 1 OFFSET 0",
-        "p.version = p.shares OFFSET 0",
+        "ON opened.packet_id = p.packet_id AND opened.user_id = p.last_user_id",
+        "ON opened.packet_id = p.packet_id AND p.version = p.shares",
         (T_OUTBOX + "sender_who_was_away_hears_of_each_claim_and_the_finish_once",),
     ),
     Mutation(

@@ -59,8 +59,8 @@ def unharmed(dial: Dial) -> Callable[[Server], Awaitable[None]]:
         assert (await honest.ask(wire.GRAB, packet + 1))[1] == "not_allowed"  # read from the records
         ticket = (await honest.ask(wire.GRAB, packet))[2]
         assert (await honest.ask(wire.OPEN, packet, ticket))[1:3] == ["won", 100]
-        assert await honest.push(wire.BALANCE_CHANGED) == [0, -100, "send"]
-        assert await honest.push(wire.BALANCE_CHANGED) == [100, 100, "claim"]  # settled
+        assert await honest.push(wire.BALANCE_CHANGED) == [0, -100, "send", 2]
+        assert await honest.push(wire.BALANCE_CHANGED) == [100, 100, "claim", 3]  # settled
         assert await honest.ask(wire.PING) == []
         backend.close()
         honest.close()

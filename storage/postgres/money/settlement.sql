@@ -40,8 +40,11 @@ WITH largest AS (
     -- LATERAL, so that it stays a look-up for each packet even if this was planned while the tables were small.
     SELECT p.*
     FROM (SELECT DISTINCT packet_id FROM opened) AS credited_now, LATERAL (
-        SELECT packet_id, sender_id, target_id, kind, version, shares FROM packets
-        WHERE packets.packet_id = credited_now.packet_id OFFSET 0
+        SELECT packet_id, sender_id, target_id, kind, version, shares,
+               CASE WHEN version = shares THEN (
+                   SELECT c.user_id FROM claims c WHERE c.packet_id = packets.packet_id AND c.index = shares - 1
+               ) END AS last_user_id
+        FROM packets WHERE packets.packet_id = credited_now.packet_id OFFSET 0
     ) AS p
 ), lucky AS (
     INSERT INTO best_lucks (packet_id, user_id)
@@ -58,11 +61,7 @@ WITH largest AS (
 ), finished AS (
     -- With its last claim; that one is credited once, so the finish is told once.
     SELECT p.packet_id, p.sender_id, p.target_id
-    FROM told p, LATERAL (
-        SELECT c.user_id FROM claims c WHERE c.packet_id = p.packet_id AND c.index = p.shares - 1 OFFSET 0
-    ) AS last
-    JOIN opened USING (user_id)
-    WHERE opened.packet_id = p.packet_id
+    FROM told p JOIN opened ON opened.packet_id = p.packet_id AND opened.user_id = p.last_user_id
 ), posted AS (
     -- The queue is the outbox of claims: from here its posts go on, to the sender each claim and the finish, to the
     -- groups the finish.
