@@ -58,8 +58,8 @@ async def main():
 
 verdict = asyncio.run(main())
 if not verdict.holds:
-    sys.exit(f"missing {{verdict.missing}}, duplicates {{verdict.duplicates}}, oversold {{verdict.oversold}}, "
-             f"difference {{verdict.difference_fen}} fen")
+    print(f"missing {{verdict.missing}}, duplicates {{verdict.duplicates}}, oversold {{verdict.oversold}}, "
+          f"difference {{verdict.difference_fen}} fen, audit {{'clean' if verdict.report.ok else 'not clean'}}")
 """
 
 
@@ -93,10 +93,9 @@ class Checkout:
 
     def check_books(self, dsn: str, outcome: Outcome) -> None:
         """Raise BenchFailed if the money verdict of its own code does not hold."""
-        try:
-            self._run("-c", JUDGE, dsn, text=msgspec.json.encode(outcome).decode())
-        except BenchFailed as error:
-            raise BenchFailed(f"void: the books contradict what users were told: {error}") from error
+        found = self._run("-c", JUDGE, dsn, text=msgspec.json.encode(outcome).decode())
+        if found:
+            raise BenchFailed(f"void: the books contradict what users were told: {found}")
 
     def bench(self, order: RunSpec, url: str, data: Path) -> dict[str, Any]:
         """The figures of its own `hongbao bench` on a server. Raises BenchFailed, also if its verdict is void."""
@@ -134,7 +133,10 @@ def checked_out(revision: str, beside: Checkout) -> Iterator[Checkout]:
 
     It runs in this interpreter with the installed dependencies, or in a new environment if it pins others.
     """
-    commit = _git(beside.tree, "rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
+    try:
+        commit = _git(beside.tree, "rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
+    except BenchFailed:
+        raise BenchFailed(f"there is no revision {revision!r} in {beside.tree}") from None
     with tempfile.TemporaryDirectory(prefix="hongbao-guard-") as folder:
         tree = Path(folder).resolve() / "tree"
         _git(beside.tree, "worktree", "add", "--detach", str(tree), commit)

@@ -158,7 +158,7 @@ def test_checkout_that_imports_a_package_from_elsewhere_is_refused(copy: Path) -
 
 def test_checkout_of_an_unknown_revision_is_one_clear_line(copy: Path) -> None:
     with (
-        pytest.raises(BenchFailed, match="fatal: Needed a single revision"),
+        pytest.raises(BenchFailed, match="there is no revision 'nothing' in "),
         checked_out("nothing", checkout_of(copy)),
     ):
         pass
