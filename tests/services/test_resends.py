@@ -187,23 +187,19 @@ async def test_sent_again_while_it_is_being_read(server: Server, party: MakePart
     other = await connect(server, OTHER)
     group = await room.sender.create_group("other")
     await other.join_group(group)
-    loader, go = server.app.loader, asyncio.Event()
+    loader, was_read, go = server.app.loader, asyncio.Event(), asyncio.Event()
     read = loader._read
 
     async def slowly(ids: list[int]) -> Any:
         memories = await read(ids)
+        was_read.set()
         await go.wait()
         return memories
 
     loader._read = slowly  # type: ignore[method-assign]
     server.app.packets._lives.clear()
     waiting = asyncio.ensure_future(other.grab(packet_id))
-
-    async def loading() -> bool:
-        return packet_id in server.app.packets._lives
-
-    await until(loading)
-    await asyncio.sleep(0.05)
+    await was_read.wait()
     await room.sender.send_again(packet_id, group)
     go.set()
     assert (await waiting).answer == "ticket"
