@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 
 from client_sim.sdk.client import Client
+from protocol import messages
 from protocol.messages import Opened
 from server.core.limits import Limits
 from server.services.chat.names import NameService
@@ -115,6 +116,28 @@ async def records_are_right(database: Database) -> Right:
             assert await view.discrepancies("records", *ARGUMENTS["records"]) == []
 
     return check
+
+
+async def caught_up(client: Client) -> None:
+    """Until all that the server has sent to a client by now is here: a connection keeps its order."""
+    await client._ask(messages.Ping(0), messages.Pong)
+    await asyncio.sleep(0.01)  # for those who wait for it in this loop
+
+
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+
+
+@pytest.fixture
+async def watcher(postgres_dsn: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    """A view of the database beside `sql`, for while that is in a transaction."""
+    connection = await asyncpg.connect(postgres_dsn)
+    yield connection
+    await connection.close()
+
+
+async def waiting(watcher: asyncpg.Connection[asyncpg.Record], statements: int) -> bool:
+    """Whether so many statements wait for a lock."""
+    return bool(await watcher.fetchval(WAITING) == statements)
 
 
 async def until(holds: Callable[[], Awaitable[bool]], within_s: float = 10.0) -> None:

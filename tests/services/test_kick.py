@@ -134,20 +134,28 @@ async def test_a_join_whose_answer_is_late_undoes_no_kick(
     """It was recorded before the kick, and memory hears of it last."""
     room = await party(server, 1)
     out = await connect(server, 900)
-    store, joined = server.app.services.groups._store, asyncio.Event()
+    store, joined, go = server.app.services.groups._store, asyncio.Event(), asyncio.Event()
     join = store.join
 
     async def late(*arguments: int) -> None:
         await join(*arguments)
         joined.set()
-        await asyncio.sleep(0.1)
+        await go.wait()
 
     monkeypatch.setattr(store, "join", late)
     joining = asyncio.ensure_future(out.join_group(room.group))
     await joined.wait()
-    await room.sender.kick(room.group, out.user_id)
-    await joining
+    kicking = asyncio.ensure_future(room.sender.kick(room.group, out.user_id))
+    await until(lambda: done_or_next(server, room.group, kicking))
+    go.set()
+    await asyncio.gather(joining, kicking)
     assert set(server.app.services.groups.members(room.group)) == {1, 2}
+
+
+async def done_or_next(server: Server, group_id: int, change: asyncio.Future[None]) -> bool:
+    """A change of a group's members is made, or waits for the one that is being made."""
+    turn = server.app.services.groups._turns.get(group_id)
+    return change.done() or (turn is not None and bool(turn._waiters))
 
 
 async def test_joins_and_kicks_at_once_leave_memory_and_record_alike(
@@ -235,13 +243,13 @@ async def test_what_comes_behind_a_change_in_doubt_stands(
     proxy, dsn = postgres_proxy
     server = await start_server(stores__postgres=dsn)
     room = await party(server, 1)
-    (ann,), store, was_read = room.guests, server.app.services.groups._store, asyncio.Event()
-    find_outcome = store.find_outcome
+    (ann,), store = room.guests, server.app.services.groups._store
+    find_outcome, was_read, go = store.find_outcome, asyncio.Event(), asyncio.Event()
 
     async def late(*arguments: Any) -> Any:
         found = await find_outcome(*arguments)
         was_read.set()
-        await asyncio.sleep(0.1)
+        await go.wait()
         return found
 
     monkeypatch.setattr(store, "recall", late)
@@ -249,7 +257,10 @@ async def test_what_comes_behind_a_change_in_doubt_stands(
     with pytest.raises(Refusal, match="store"):
         await ann.leave_group(room.group)
     await was_read.wait()
-    await ann.join_group(room.group)
+    joining = asyncio.ensure_future(ann.join_group(room.group))
+    await until(lambda: done_or_next(server, room.group, joining))
+    go.set()
+    await joining
     assert set(server.app.services.groups.members(room.group)) == {1, ann.user_id}
 
     async def settled() -> bool:

@@ -22,13 +22,12 @@ from storage.postgres.packets.packets import Advance, ClaimRow, PacketStore
 from storage.redis import mirror as log
 from storage.redis.mirror import Extension, Mirror, MirroredClaim
 from tests.conftest import Connect, StartServer
-from tests.services.conftest import MakeParty, until
+from tests.services.conftest import MakeParty, caught_up, until, waiting
 from tests.services.test_faults import Gate, all_grab, live
 
 Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 BooksBalance = Callable[[], Awaitable[None]]
 PACKET = 9_007_199_254_740_993
-WAITS = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 STILL_S = 0.1  # so long nothing may be heard
 
 
@@ -47,23 +46,17 @@ async def test_a_batch_built_on_a_version_that_never_was_is_refused(
 
 
 async def test_a_claim_that_commits_while_the_refund_waits_for_the_packet_is_not_paid_back(
-    start_server: StartServer, party: MakeParty, sql: Sql, database: Database, postgres_dsn: str
+    start_server: StartServer, party: MakeParty, sql: Sql, database: Database, watcher: Sql
 ) -> None:
     room = await party(await start_server(), 1)
     packet_id = await room.lucky(1_000, 2)
-    watcher = await asyncpg.connect(postgres_dsn)
     async with sql.transaction():
         await sql.execute(
             "UPDATE packets SET version = 1, claimed_fen = 400 WHERE packet_id = $1 AND version = 0", packet_id
         )
         await sql.execute("INSERT INTO claims VALUES ($1, 0, 2, 400, 1)", packet_id)
         refund = asyncio.create_task(PacketStore(database).refund([packet_id], 9_000_000_000_000))
-
-        async def it_waits() -> bool:
-            return await watcher.fetchval(WAITS) == 1
-
-        await until(it_waits)
-    await watcher.close()
+        await until(lambda: waiting(watcher, 1))
     (outcome,) = await asyncio.gather(refund, return_exceptions=True)
     assert isinstance(outcome, list), outcome
     assert [row.refunded_fen for row in outcome] == [600]
@@ -104,6 +97,8 @@ async def test_gone_and_claimed_wait_until_what_they_rest_on_is_durable(
     first = asyncio.create_task(winner.open(packet_id))
     await gate.reached.wait()
     others = [asyncio.create_task(one.grab(packet_id)) for one in (winner, late)]
+    for one in (winner, late):
+        await caught_up(one)
     done, _ = await asyncio.wait([first, *others], timeout=STILL_S)
     gate.open.set()
     assert not done, "told before it is durable"
@@ -158,20 +153,14 @@ def test_pushes_reach_the_audience_alone(audience: set[int]) -> None:
 
 
 async def test_a_send_sees_what_another_server_takes_out_of_the_wallet(
-    start_server: StartServer, party: MakeParty, sql: Sql, postgres_dsn: str
+    start_server: StartServer, party: MakeParty, sql: Sql, watcher: Sql
 ) -> None:
     """It waits for the wallet, and then finds it empty: no packet is made of money that is not there."""
     room = await party(await start_server(), 1)
-    watcher = await asyncpg.connect(postgres_dsn)
     async with sql.transaction():
         await sql.execute("UPDATE wallets SET balance_fen = 0 WHERE user_id = 1")
         sending = asyncio.create_task(room.lucky(20_000, 2))
-
-        async def it_waits() -> bool:
-            return await watcher.fetchval(WAITS) == 1
-
-        await until(it_waits)
-    await watcher.close()
+        await until(lambda: waiting(watcher, 1))
     (outcome,) = await asyncio.gather(sending, return_exceptions=True)
     assert getattr(outcome, "name", "sent") == "not_enough_money"
     assert await sql.fetchval("SELECT count(*) FROM packets") == 0
@@ -198,6 +187,7 @@ async def test_won_is_not_said_before_the_store_of_the_tier_has_it(
     setattr(store, name, slowly)
     opening = asyncio.create_task(room.guests[1].open(packet_id))
     await reached.wait()
+    await caught_up(room.guests[1])
     done, _ = await asyncio.wait([opening], timeout=STILL_S)
     opened.set()
     assert not done, "told before it is durable"

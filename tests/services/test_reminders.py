@@ -21,7 +21,7 @@ from storage.errors import StoreUnavailable
 from storage.redis import mirror as log
 from storage.redis.mirror import Extension, Mirror
 from tests.conftest import Server, StartServer
-from tests.services.conftest import MakeParty, Record, until
+from tests.services.conftest import MakeParty, Record, caught_up, until
 from tests.services.test_faults import all_grab, live
 
 BooksBalance: TypeAlias = Callable[[], Awaitable[None]]
@@ -41,8 +41,9 @@ async def heard(client: Client, count: int, *kinds: type[messages.Message]) -> l
         return len(found) >= count
 
     listening = asyncio.create_task(listen())
-    await until(enough, 5.0)
+    await until(enough)
     await asyncio.sleep(STILL_S)
+    await caught_up(client)
     listening.cancel()
     return found
 
@@ -176,10 +177,24 @@ async def test_a_packet_whose_commit_was_in_doubt_is_pushed_once(
         await room.sender.send_packet("lucky", room.group, 500, 2, key="k")
     posts = await heard(room.guests[0], 2, messages.PacketPosted)
     assert [(one.message, one.packet_id == first) for one in posts] == [(1, True), (2, False)]
+    await until(lambda: _nothing_in_doubt(room.server))
     changes = await heard(room.sender, 2, messages.BalanceChanged)
     assert [(one.balance_fen, one.change_fen) for one in changes] == [(99_900, -100), (99_400, -500)]
     assert (await room.guests[0].open(posts[1].packet_id)).answer == "won"
     await books_balance()
+
+
+async def _nothing_in_doubt(server: Server) -> bool:
+    services = server.app.services
+    kept = (
+        services.sends,
+        services.wallets,
+        services.settlement,
+        services.refunds,
+        services.groups,
+        services.resends,
+    )
+    return not any(one.in_doubt._in_doubt for one in kept)
 
 
 async def test_a_packet_that_was_not_committed_is_not_pushed(
@@ -250,22 +265,29 @@ async def test_a_refund_that_was_not_committed_is_told_when_it_is(
     books_balance: BooksBalance,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Once: what the next round does is not taken for what was in doubt."""
-    monkeypatch.setattr(in_doubt, "LOOK_S", 0.2)
-    monkeypatch.setattr(in_doubt, "LATE_S", 0.3)
+    """Once: what the next round does, which is over at the first look, is not taken for what was in doubt."""
+    monkeypatch.setattr(in_doubt, "LOOK_S", 0.02)
+    monkeypatch.setattr(in_doubt, "LATE_S", 0.1)
     server = await start_server(limits__packet_lifetime_s=0.3, refunds__interval_s=0.05)
     room = await party(server, 1)
     packet_id = await room.lucky(1_000, 2)
     refunds = server.app.services.refunds
-    refund, tries = refunds._records.refund, []
+    refund, recall, tries, refunded = refunds._records.refund, refunds.in_doubt._find_outcome, [], asyncio.Event()
 
     async def fail_once(packet_ids: Sequence[int], now_ms: int) -> Any:
         tries.append(packet_ids)
         if len(tries) == 1:
             raise StoreUnavailable("broken before it was committed")
-        return await refund(packet_ids, now_ms)
+        rows = await refund(packet_ids, now_ms)
+        refunded.set()
+        return rows
+
+    async def recall_later(asked: Sequence[Any]) -> Any:
+        await refunded.wait()
+        return await recall(asked)
 
     monkeypatch.setattr(refunds._records, "refund", fail_once)
+    monkeypatch.setattr(refunds.in_doubt, "_find_outcome", recall_later)
 
     async def forgotten() -> bool:
         return len(tries) > 1 and not refunds.in_doubt._in_doubt

@@ -188,23 +188,19 @@ async def test_sent_again_while_it_is_being_read(server: Server, party: MakePart
     other = await connect(server, OTHER)
     group = await room.sender.create_group("other")
     await other.join_group(group)
-    recovery, go = server.app.services.reload, asyncio.Event()
-    read = recovery._read
+    reload, was_read, go = server.app.services.reload, asyncio.Event(), asyncio.Event()
+    read = reload._read
 
     async def slowly(ids: list[int]) -> Any:
         memories = await read(ids)
+        was_read.set()
         await go.wait()
         return memories
 
-    recovery._read = slowly  # type: ignore[method-assign]
+    reload._read = slowly  # type: ignore[method-assign]
     server.app.services.live_packets._by_id.clear()
     waiting = asyncio.ensure_future(other.grab(packet_id))
-
-    async def loading() -> bool:
-        return packet_id in server.app.services.live_packets._by_id
-
-    await until(loading)
-    await asyncio.sleep(0.05)
+    await was_read.wait()
     await room.sender.send_again(packet_id, group)
     go.set()
     assert (await waiting).answer == "ticket"

@@ -18,7 +18,7 @@ from storage.postgres.packets.packets import Advance, ClaimRow
 from storage.redis import mirror as log
 from storage.redis.mirror import Extension, Mirror, MirroredClaim
 from tests.conftest import Connect, StartServer
-from tests.services.conftest import MakeParty, Record, until
+from tests.services.conftest import MakeParty, Record, until, waiting
 
 Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 BooksBalance = Callable[[], Awaitable[None]]
@@ -79,13 +79,26 @@ async def test_a_credit_is_recalled_by_the_time_of_its_batch(settlement: Settlem
     assert (one.balance, other.balance) == (BalanceRow(300, 1), BalanceRow(200, 1))
 
 
-async def test_two_at_once_take_different_claims(database: Database, sql: Sql) -> None:
+async def test_two_at_once_take_different_claims(database: Database, sql: Sql, watcher: Sql) -> None:
+    """The second does not even wait for the first, which has taken its claims and cannot commit yet."""
     amounts = list(range(1, 201))
     await queue(sql, amounts)
-    workers = [SettlementQueue(database, WITH_BEST_LUCK), SettlementQueue(database, WITH_BEST_LUCK)]
-    taken = await asyncio.gather(*(worker.settle(50, 1) for worker in workers * 2))
-    assert [count for count, _ in taken] == [50, 50, 50, 50]
-    assert await sql.fetchval("SELECT sum(balance_fen) FROM wallets") == sum(amounts)
+    await sql.execute("INSERT INTO wallets (user_id, balance_fen) VALUES (200, 0)")
+    async with sql.transaction():
+        await sql.execute("SELECT FROM wallets WHERE user_id = 200 FOR UPDATE")
+        first = asyncio.create_task(SettlementQueue(database, WITH_BEST_LUCK).settle(50, 1))
+        await until(lambda: waiting(watcher, 1))
+        second = asyncio.create_task(SettlementQueue(database, WITH_BEST_LUCK).settle(50, 1))
+
+        async def done_or_waiting() -> bool:
+            return second.done() or await waiting(watcher, 2)
+
+        await until(done_or_waiting)
+        second_waits = not second.done()
+    taken = await asyncio.gather(first, second)
+    assert not second_waits, "for the claims that the first has taken"
+    assert [count for count, _ in taken] == [50, 50]
+    assert await sql.fetchval("SELECT sum(balance_fen) FROM wallets") == sum(amounts[-100:])
 
 
 async def test_claims_reach_wallets_and_are_announced(

@@ -33,7 +33,7 @@ class InDoubt(Generic[Asked, Found]):
         tell: Callable[[Found], None],
     ) -> None:
         """`find_outcome` reads what recording these told, None for what is not recorded. `tell` follows at once."""
-        self._recall = find_outcome
+        self._find_outcome = find_outcome
         self._tell = tell
         self._in_doubt: list[UnknownOutcome[Asked]] = []
         self._wake = asyncio.Event()
@@ -60,7 +60,7 @@ class InDoubt(Generic[Asked, Found]):
 
     async def _look(self) -> None:
         asked_s, in_doubt = asyncio.get_running_loop().time(), self._in_doubt[:LOOK_MAX]
-        found = await self._recall([doubt.asked for doubt in in_doubt])
+        found = await self._find_outcome([doubt.asked for doubt in in_doubt])
         del self._in_doubt[: len(in_doubt)]
         for doubt, fact in zip(in_doubt, found, strict=True):
             if fact is not None:
