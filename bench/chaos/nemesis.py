@@ -11,7 +11,7 @@ from typing import Final
 
 from bench.chaos.faults import FAULTS, Cluster, Fault
 from bench.chaos.history import History
-from bench.load import arrivals
+from bench.load.load import arrivals
 
 OUTAGE_S: Final = 10.0
 OUTAGE_SHARE: Final = 1 / 6  # of the whole run, at most
@@ -53,7 +53,7 @@ class Nemesis:
         """
         began_s = perf_counter()
         deck = self.deck(kills)
-        moments_s = arrivals.arrivals(self._seed, len(deck) / self._seconds, self._seconds)
+        moments_s = arrivals(self._seed, len(deck) / self._seconds, self._seconds)
         for moment_s, fault in zip(moments_s, deck, strict=True):
             await asyncio.sleep(began_s + moment_s - perf_counter())
             if perf_counter() - began_s > self._seconds:

@@ -10,8 +10,7 @@ from time import perf_counter
 from typing import Any, Final, NamedTuple, TypeVar
 
 from bench.chaos.history import NEVER, UNKNOWN, History, Op, SendOp, TopUp
-from bench.load import arrivals
-from bench.load.load import pace
+from bench.load.load import arrivals, pace
 from client_sim.sdk.backoff import Backoff
 from client_sim.sdk.client import Client
 from client_sim.sdk.errors import ClientError
@@ -126,7 +125,7 @@ class Workload:
         """
         draw, began_s, planned = random.Random(f"rounds {self._seed}"), perf_counter(), 0
         while not enough():
-            arrivals_s = arrivals.arrivals(draw.getrandbits(32), claims_per_s / CLAIMS_PER_SEND, ROUND_S)
+            arrivals_s = arrivals(draw.getrandbits(32), claims_per_s / CLAIMS_PER_SEND, ROUND_S)
             await pace(arrivals_s, began_s, partial(self._send_soon, planned))
             began_s += ROUND_S
             planned += len(arrivals_s)
