@@ -1,1 +1,1 @@
-"""The load harness: what a server can do, measured from outside, with the books checked after every run."""
+"""The load harness: measures a server from outside, and checks the books after every run."""

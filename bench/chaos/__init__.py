@@ -1,1 +1,1 @@
-"""Chaos: users under load while everything below them is killed, frozen and cut; then a proof from their logs."""
+"""Chaos: kill, freeze and cut off a server and its stores under load; then prove from the users' logs."""

@@ -1,8 +1,7 @@
-"""`hongbao chaos`: break everything under load, then prove from the users' own logs that no money was lost."""
+"""`hongbao chaos`: inject faults under load, then prove from the users' own logs that no money was lost."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -13,6 +12,7 @@ from rich.console import Console
 from bench.chaos import report
 from bench.chaos.run import ChaosSpec, run
 from bench.chaos.workload import GROUP_MEMBERS
+from bench.report.files import check_folder, write_json
 from server.cli.numbers import Count, Rate, Seconds, Seed, Whole
 from server.loop import run as run_loop
 
@@ -24,58 +24,42 @@ USERS: Final = 100
 chaos_cli = cyclopts.App(name="chaos", result_action="return_value")
 
 
+def _help(text: str, name: str | None = None) -> Parameter:
+    return Parameter(name=name, help=text, consume_multiple=True)
+
+
 @chaos_cli.default
 def chaos(
     *,
-    seconds: Seconds = SECONDS,
-    kills: Whole = KILLS,
-    seed: Seed = 1,
-    durability: Literal["postgres", "redis"] = "postgres",
-    rate: Rate = CLAIMS_PER_S,
-    users: Count = USERS,
-    json_file: Annotated[Path | None, Parameter(name="--json")] = None,
-    sum_files: Annotated[tuple[Path, ...], Parameter(name="--sum", consume_multiple=True)] = (),
+    seconds: Annotated[Seconds, _help("duration; up to a minute more for kills that are still missing")] = SECONDS,
+    kills: Annotated[Whole, _help("number of SIGKILLs; a third as many other faults")] = KILLS,
+    seed: Annotated[Seed, _help("draws load and faults")] = 1,
+    durability: Annotated[
+        Literal["postgres", "redis"],
+        _help('the store that has a claim before "won" is answered; redis: no fault flushes Redis'),
+    ] = "postgres",
+    rate: Annotated[Rate, _help("claims per second on average (open loop)")] = CLAIMS_PER_S,
+    users: Annotated[Count, _help(f"number of users, in groups of {GROUP_MEMBERS}")] = USERS,
+    json_file: Annotated[Path | None, _help("write all figures to this file", "--json")] = None,
+    sum_files: Annotated[tuple[Path, ...], _help("run nothing, add up the files of earlier runs", "--sum")] = (),
 ) -> int:
-    """Kill, freeze, cut and starve the server and its stores under load; exit 1 if a fen is not where it should be.
+    """Kill, freeze, cut off and fill up the server and its stores under load; exit 1 if any money is missing.
 
-    On fresh stores of its own. Users ask again with their keys until they know, and keep their own logs; afterwards
-    an auditor that believes only those logs and the database compares them, and checks that every packet's history
-    has one order that explains what everybody was told. The same seed draws the same load and the same faults.
+    It uses fresh stores. Users repeat requests with their keys until they have an answer, and keep their own logs.
+    Afterwards an auditor that trusts only those logs and the database compares them, and checks that one order of
+    events explains all answers about each packet. The same seed draws the same load and the same faults.
 
     Example: hongbao chaos --seconds 120 --kills 40 --seed 7 --json chaos.json
-
-    Parameters
-    ----------
-    seconds
-        for how long users act and things break; up to a minute more if kills are owed then
-    kills
-        how many SIGKILLs; a third as many other faults
-    seed
-        draws load and faults
-    durability
-        when "won" is said: postgres or redis; redis leaves out flushing Redis, which burns the books of that tier
-    rate
-        claims per second that users go for, on average (open loop)
-    users
-        how many users, in groups of 25
-    json_file
-        write all figures to this file
-    sum_files
-        run nothing, add up what earlier runs wrote to these files
     """
-    for wrong, why in (
-        (users < GROUP_MEMBERS, f"at least {GROUP_MEMBERS} users: a group of them"),
-        (json_file is not None and not json_file.parent.is_dir(), f"there is no folder for {json_file}"),
-    ):
-        if wrong:
-            raise ValueError(why)
+    if users < GROUP_MEMBERS:
+        raise ValueError(f"at least {GROUP_MEMBERS} users: one group")
+    check_folder(json_file)
     console = Console(highlight=False)
     if sum_files:
-        told = report.total_of(sum_files)
+        figures = report.total_of(sum_files)
     else:
-        order = ChaosSpec(seconds, kills, seed, durability, rate, users - users % GROUP_MEMBERS)
-        told = run_loop(run(order, lambda line: console.print(line, markup=False, soft_wrap=True)))
-    report.show(console, told)
-    if json_file is not None:
-        json_file.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", "utf-8")
-    return 1 if told["discrepancies"] else 0
+        spec = ChaosSpec(seconds, kills, seed, durability, rate, users - users % GROUP_MEMBERS)
+        figures = run_loop(run(spec, lambda line: console.print(line, markup=False, soft_wrap=True)))
+    report.show(console, figures)
+    write_json(figures, json_file)
+    return 1 if figures["discrepancies"] else 0

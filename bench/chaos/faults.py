@@ -1,4 +1,4 @@
-"""What can be broken, and how: a table of faults. Each hits what it is about, lasts, and mends it again."""
+"""The faults as a table. Each hits its target, lasts for a time, and ends."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import signal
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import asyncpg
 import psutil
@@ -20,16 +21,13 @@ from bench.chaos.proxy import Proxy
 from bench.chaos.supervisor import SupervisedProcess
 from server.embedded.run import account
 
-if TYPE_CHECKING:
-    from bench.chaos.nemesis import Nemesis
-
 QUOTA_S: Final = 1.0
 QUOTA_BYTES: Final = 8 << 20  # half of a segment of PostgreSQL's log
-AOF_BYTES: Final = 3_000  # so much may still be appended
+AOF_BYTES: Final = 3_000  # so many may still be appended
 
 
 class Cluster(NamedTuple):
-    """All that can be hit."""
+    """All targets of faults."""
 
     server: SupervisedProcess
     valkey: SupervisedProcess
@@ -41,29 +39,33 @@ class Cluster(NamedTuple):
     valkey_folder: Path
 
 
+Hit = Callable[[Cluster, float], Awaitable[bool]]  # (cluster, seconds); False: there was nothing to hit
+
+
 class Fault(NamedTuple):
     """One row of FAULTS."""
 
     name: str
-    hit: Callable[[Nemesis], Awaitable[bool]]  # False: there was nothing to hit
-    killed: str = ""  # what it kills with SIGKILL
+    hit: Hit
+    killed: str = ""  # the target of its SIGKILL
     weight: int = 1
-    only_tier: str = ""
+    is_outage: bool = False  # lasts longer
+    only_durability: str = ""
 
 
 @asynccontextmanager
-async def _sql(field: Cluster) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
-    connection = await asyncpg.connect(field.postgres_dsn, timeout=2)
+async def _sql(cluster: Cluster) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    connection = await asyncpg.connect(cluster.postgres_dsn, timeout=2)
     try:
         yield connection
     finally:
         connection.terminate()
 
 
-async def _backend(field: Cluster) -> int | None:
-    """The process of PostgreSQL that works for the server: a busy one if there is."""
+async def _backend(cluster: Cluster) -> int | None:
+    """The process of PostgreSQL that works for the server: a busy one if there is one."""
     with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
-        async with _sql(field) as connection:
+        async with _sql(cluster) as connection:
             pid = await connection.fetchval(
                 "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
                 " ORDER BY state = 'active' DESC, state_change DESC LIMIT 1"
@@ -72,185 +74,145 @@ async def _backend(field: Cluster) -> int | None:
     return None
 
 
-def _kill(target: str) -> Callable[[Nemesis], Awaitable[bool]]:
-    async def hit(nemesis: Nemesis) -> bool:
-        kept: SupervisedProcess = getattr(nemesis.field, target)
-        return kept.signal(signal.SIGKILL)
-
-    return hit
-
-
-async def _kill_backend(nemesis: Nemesis) -> bool:
-    pid = await _backend(nemesis.field)
-    return pid is not None and _signal(pid, signal.SIGKILL)
+async def _signal(target: str, number: signal.Signals, cluster: Cluster) -> int:
+    """Send a signal; returns the process id, 0 if there was no process."""
+    pid = await _backend(cluster) if target == "backend" else getattr(cluster, target).pid
+    with suppress(ProcessLookupError):
+        if pid is not None:
+            os.kill(pid, number)
+            return int(pid)
+    return 0
 
 
-async def _terminate_backend(nemesis: Nemesis) -> bool:
-    pid = await _backend(nemesis.field)
+async def _kill(target: str, cluster: Cluster, _: float) -> bool:
+    return await _signal(target, signal.SIGKILL, cluster) != 0
+
+
+async def _freeze(target: str, cluster: Cluster, seconds: float) -> bool:
+    pid = await _signal(target, signal.SIGSTOP, cluster)
+    try:
+        await asyncio.sleep(seconds if pid else 0)
+    finally:
+        with suppress(ProcessLookupError):
+            if pid:
+                os.kill(pid, signal.SIGCONT)
+    return pid != 0
+
+
+async def _terminate_backend(cluster: Cluster, _: float) -> bool:
+    pid = await _backend(cluster)
     with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
-        async with _sql(nemesis.field) as connection:
+        async with _sql(cluster) as connection:
             return bool(await connection.fetchval("SELECT pg_terminate_backend($1)", pid))
     return False
 
 
-def _freeze(target: str) -> Callable[[Nemesis], Awaitable[bool]]:
-    async def hit(nemesis: Nemesis) -> bool:
-        kept: SupervisedProcess = getattr(nemesis.field, target)
-        return kept.pid is not None and await _frozen(kept.pid, nemesis.length_s())
-
-    return hit
-
-
-async def _freeze_backend(nemesis: Nemesis) -> bool:
-    pid = await _backend(nemesis.field)
-    return pid is not None and await _frozen(pid, nemesis.length_s())
-
-
-async def _frozen(pid: int, length_s: float) -> bool:
-    if not _signal(pid, signal.SIGSTOP):
-        return False
+async def _stop(target: str, cluster: Cluster, seconds: float) -> bool:
+    process: SupervisedProcess = getattr(cluster, target)
     try:
-        await asyncio.sleep(length_s)
+        await process.hold()
+        await asyncio.sleep(seconds)
     finally:
-        _signal(pid, signal.SIGCONT)
+        process.release()
     return True
 
 
-def _signal(pid: int, number: signal.Signals) -> bool:
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        return False
+async def _cut(target: str, cluster: Cluster, seconds: float) -> bool:
+    proxy: Proxy = getattr(cluster, target)
+    await proxy.cut()
+    await asyncio.sleep(seconds)
+    await proxy.heal()
     return True
 
 
-def _cut(target: str) -> Callable[[Nemesis], Awaitable[bool]]:
-    async def hit(nemesis: Nemesis) -> bool:
-        proxy: Proxy = getattr(nemesis.field, target)
-        await proxy.cut()
-        await asyncio.sleep(nemesis.length_s())
-        await proxy.heal()
-        return True
-
-    return hit
+async def _stall(target: str, cluster: Cluster, seconds: float) -> bool:
+    proxy: Proxy = getattr(cluster, target)
+    proxy.stall()
+    await asyncio.sleep(seconds)
+    proxy.flow()
+    return True
 
 
-def _stall(target: str) -> Callable[[Nemesis], Awaitable[bool]]:
-    async def hit(nemesis: Nemesis) -> bool:
-        proxy: Proxy = getattr(nemesis.field, target)
-        proxy.stall()
-        await asyncio.sleep(nemesis.length_s())
-        proxy.flow()
-        return True
-
-    return hit
+async def _lose_reply(target: str, cluster: Cluster, seconds: float) -> bool:
+    proxy: Proxy = getattr(cluster, target)
+    proxy.lose_reply_to = b""  # to the next request of any kind
+    await asyncio.sleep(seconds)
+    proxy.lose_reply_to = None
+    return True
 
 
-def _lose_reply(target: str) -> Callable[[Nemesis], Awaitable[bool]]:
-    async def hit(nemesis: Nemesis) -> bool:
-        proxy: Proxy = getattr(nemesis.field, target)
-        proxy.lose_reply_to = b""  # to the next request, whatever it is
-        await asyncio.sleep(nemesis.length_s())
-        proxy.lose_reply_to = None
-        return True
-
-    return hit
-
-
-def _outage(target: str) -> Callable[[Nemesis], Awaitable[bool]]:
-    async def hit(nemesis: Nemesis) -> bool:
-        kept: SupervisedProcess = getattr(nemesis.field, target)
-        try:
-            await kept.hold()
-            await asyncio.sleep(nemesis.outage_s)
-        finally:
-            kept.release()
-        return True
-
-    return hit
-
-
-async def _flush(nemesis: Nemesis) -> bool:
+async def _flush(cluster: Cluster, _: float) -> bool:
     with suppress(OSError, RedisError):
-        async with aioredis.Redis.from_url(nemesis.field.redis_url) as redis:
+        async with aioredis.Redis.from_url(cluster.redis_url) as redis:
             await redis.flushall()
             return True
     return False
 
 
-async def _fill_postgres(nemesis: Nemesis) -> bool:
-    """No file may grow beyond QUOTA_BYTES for a while: tables refuse to grow, a full log makes PostgreSQL panic."""
-    pid = nemesis.field.postgres.pid
-    if pid is None:
-        return False
+async def _fill_postgres(cluster: Cluster, _: float) -> bool:
+    """For a while no file may exceed QUOTA_BYTES: tables refuse to grow, a full log makes PostgreSQL panic."""
+    pid = cluster.postgres.pid
+    return pid is not None and await _limit_for_a_while(pid, QUOTA_BYTES)
+
+
+async def _fill_valkey(cluster: Cluster, _: float) -> bool:
+    """Valkey's log may grow by AOF_BYTES: it dies in the middle of a write, and starts again without the quota."""
+    pid, sizes = cluster.valkey.pid, list[int]()
+    with suppress(FileNotFoundError):  # the log is being rewritten
+        sizes = [file.stat().st_size for file in cluster.valkey_folder.glob("appendonlydir/*.aof")]
+    return pid is not None and bool(sizes) and await _limit_for_a_while(pid, max(sizes) + AOF_BYTES)
+
+
+async def _limit_for_a_while(pid: int, most_bytes: int) -> bool:
     try:
-        hit = await asyncio.to_thread(_limit_files, pid, str(QUOTA_BYTES))
+        hit = await asyncio.to_thread(_limit_files, pid, str(most_bytes))
         await asyncio.sleep(QUOTA_S)
     finally:
         await asyncio.to_thread(_limit_files, pid, "unlimited")
     return hit
 
 
-async def _fill_valkey(nemesis: Nemesis) -> bool:
-    """Its log may grow by AOF_BYTES: Valkey dies in the middle of a write, and comes back without the quota."""
-    pid, sizes = nemesis.field.valkey.pid, _sizes(nemesis.field.valkey_folder)
-    if pid is None or not sizes:
-        return False
-    hit = await asyncio.to_thread(_limit_files, pid, str(max(sizes) + AOF_BYTES))
-    await asyncio.sleep(QUOTA_S)
-    await asyncio.to_thread(_limit_files, pid, "unlimited")
-    return hit
-
-
-def _sizes(folder: Path) -> list[int]:
-    with suppress(FileNotFoundError):  # the log is being rewritten
-        return [file.stat().st_size for file in folder.glob("appendonlydir/*.aof")]
-    return []
-
-
 def _limit_files(pid: int, most_bytes: str) -> bool:
-    """For a process and its children: the parent first, so that no child is born with the old limit."""
+    """For a process and its children: the parent first, so that no new child has the old limit."""
     try:
         children = psutil.Process(pid).children(recursive=True)
     except psutil.NoSuchProcess:
         return False
-    hit = _limit_one(pid, most_bytes)
-    for child in children:
-        _limit_one(child.pid, most_bytes)  # one that has ended meanwhile does not matter
+    hit, *_ = [_limit_one(one, most_bytes) for one in (pid, *(child.pid for child in children))]
     return hit
 
 
 def _limit_one(pid: int, most_bytes: str) -> bool:
-    """By a program that runs as the stores' user: the kernel lets even root in a container limit only its own."""
-    who: dict[str, Any] = {}
+    """With a program that runs as the stores' user: in a container even root may only limit its own processes."""
+    user: dict[str, Any] = {}
     if (store_user := account()) is not None:
-        who = {"user": store_user.uid, "group": store_user.gid, "extra_groups": []}
+        user = {"user": store_user.uid, "group": store_user.gid, "extra_groups": []}
     try:
         command = ["prlimit", f"--fsize={most_bytes}:", "--pid", str(pid)]
-        return subprocess.run(command, capture_output=True, **who).returncode == 0
+        return subprocess.run(command, capture_output=True, **user).returncode == 0
     except OSError:  # there is no such program
         return False
 
 
 FAULTS: Final = (
-    Fault("SIGKILL server", _kill("server"), "server", 4),
-    Fault("SIGKILL Valkey", _kill("valkey"), "valkey", 3),
-    Fault("SIGKILL a backend of PostgreSQL", _kill_backend, "backend", 3),
-    Fault("SIGKILL postmaster", _kill("postgres"), "postmaster", 2),
+    Fault("SIGKILL server", partial(_kill, "server"), "server", 4),
+    Fault("SIGKILL Valkey", partial(_kill, "valkey"), "valkey", 3),
+    Fault("SIGKILL a backend of PostgreSQL", partial(_kill, "backend"), "backend", 3),
+    Fault("SIGKILL postmaster", partial(_kill, "postgres"), "postmaster", 2),
     Fault("terminate a backend of PostgreSQL", _terminate_backend),
-    Fault("freeze server", _freeze("server")),
-    Fault("freeze Valkey", _freeze("valkey")),
-    Fault("freeze a backend of PostgreSQL", _freeze_backend),
-    Fault("cut PostgreSQL off", _cut("to_postgres")),
-    Fault("cut Valkey off", _cut("to_valkey")),
-    Fault("stall PostgreSQL", _stall("to_postgres")),
-    Fault("stall Valkey", _stall("to_valkey")),
-    Fault("lose a reply of PostgreSQL", _lose_reply("to_postgres")),
-    Fault("lose a reply of Valkey", _lose_reply("to_valkey")),
-    Fault("stop PostgreSQL", _outage("postgres")),
-    Fault("stop Valkey", _outage("valkey")),
+    Fault("freeze server", partial(_freeze, "server")),
+    Fault("freeze Valkey", partial(_freeze, "valkey")),
+    Fault("freeze a backend of PostgreSQL", partial(_freeze, "backend")),
+    Fault("cut PostgreSQL off", partial(_cut, "to_postgres")),
+    Fault("cut Valkey off", partial(_cut, "to_valkey")),
+    Fault("stall PostgreSQL", partial(_stall, "to_postgres")),
+    Fault("stall Valkey", partial(_stall, "to_valkey")),
+    Fault("lose a reply of PostgreSQL", partial(_lose_reply, "to_postgres")),
+    Fault("lose a reply of Valkey", partial(_lose_reply, "to_valkey")),
+    Fault("stop PostgreSQL", partial(_stop, "postgres"), is_outage=True),
+    Fault("stop Valkey", partial(_stop, "valkey"), is_outage=True),
     Fault("fill PostgreSQL's quota", _fill_postgres),
     Fault("fill Valkey's quota", _fill_valkey),
-    # In the tier redis a claim is told when Redis has it: to flush Redis then is to burn the books.
-    Fault("flush Valkey", _flush, only_tier="postgres"),
+    # With durability redis, Redis holds claims that are already confirmed: a flush would destroy the records.
+    Fault("flush Valkey", _flush, only_durability="postgres"),
 )

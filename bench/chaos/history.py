@@ -1,4 +1,4 @@
-"""What the users did and were told, each by their own log and nobody else's."""
+"""The users' own logs: their requests and the answers they were given."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ UNKNOWN: Final = "unknown"
 
 
 class SendOp(NamedTuple):
-    """A packet that somebody sent, until it was answered for good."""
+    """The send of a packet, retried until the answer was final."""
 
     user_id: int
     key: str
@@ -21,21 +21,26 @@ class SendOp(NamedTuple):
 
 
 class Op(NamedTuple):
-    """One grab or open on one packet, from the first try until the answer that was final. Times of perf_counter."""
+    """One grab or open on one packet, from the first try until the final answer. Times of perf_counter."""
 
     user_id: int
     packet_id: int
     kind: str  # grab, open
     call_s: float
     return_s: float  # NEVER: no answer came
-    answer: str  # of the wire, or unknown, or the name of a refusal
+    answer: str  # of the protocol, or unknown, or the name of a refusal
     share: int = 0  # its number: won, claimed
     amount_fen: int = 0
     tries: int = 1  # more than one: an earlier try may have taken the share
 
+    @property
+    def has_share(self) -> bool:
+        """The user was told to have a share."""
+        return self.answer in {"won", "claimed"}
+
 
 class TopUp(NamedTuple):
-    """Money that the chat backend put in, and was told so."""
+    """Money that the chat backend put in, and that was confirmed."""
 
     user_id: int
     key: str
@@ -43,47 +48,44 @@ class TopUp(NamedTuple):
 
 
 class History:
-    """All logs of a run."""
-
     def __init__(self) -> None:
         self.sends: list[SendOp] = []
         self.ops: list[Op] = []
         self.top_ups: list[TopUp] = []
         self.acked_sends = 0
-        self._told: set[tuple[int, int]] = set()
-        self.last_ack_s = 0.0  # the last try was made then, of what moved money and was answered
+        self._acked_claims: set[tuple[int, int]] = set()
+        self.last_ack_s = 0.0  # the latest start of a try that moved money and was answered
 
-    def sent(self, send: SendOp, asked_s: float) -> None:
-        """A send is over."""
+    def add_send(self, send: SendOp, try_s: float) -> None:
+        """A send is over; its last try began at `try_s`."""
         self.sends.append(send)
         if send.answer == "sent":
             self.acked_sends += 1
-            self.last_ack_s = max(self.last_ack_s, asked_s)
+            self.last_ack_s = max(self.last_ack_s, try_s)
 
-    def done(self, op: Op, asked_s: float = 0.0) -> None:
-        """A grab or an open is over."""
+    def add(self, op: Op, try_s: float = 0.0) -> None:
+        """A grab or an open is over; its last try began at `try_s`."""
         self.ops.append(op)
-        if op.answer in {"won", "claimed"}:
-            self._told.add((op.packet_id, op.user_id))
-            if op.answer == "won":
-                self.last_ack_s = max(self.last_ack_s, asked_s)
+        if op.has_share:
+            self._acked_claims.add((op.packet_id, op.user_id))
+        if op.answer == "won":
+            self.last_ack_s = max(self.last_ack_s, try_s)
 
     @property
     def acked_claims(self) -> int:
-        """How many shares users were told to have."""
-        return len(self._told)
+        """The number of shares that users were told to have."""
+        return len(self._acked_claims)
 
-    def told_shares(self) -> dict[tuple[int, int], set[tuple[int, int]]]:
+    def acked_shares(self) -> dict[tuple[int, int], set[tuple[int, int]]]:
         """(packet, user) -> every (share, fen) that this user was told to have; two contradict each other."""
-        told: dict[tuple[int, int], set[tuple[int, int]]] = defaultdict(set)
+        shares: dict[tuple[int, int], set[tuple[int, int]]] = defaultdict(set)
         for op in self.ops:
-            if op.answer in {"won", "claimed"}:
-                told[op.packet_id, op.user_id].add((op.share, op.amount_fen))
-        return told
+            if op.has_share:
+                shares[op.packet_id, op.user_id].add((op.share, op.amount_fen))
+        return shares
 
 
 def by_packet(ops: Iterable[Op]) -> dict[int, list[Op]]:
-    """The operations on each packet."""
     found: dict[int, list[Op]] = defaultdict(list)
     for op in ops:
         found[op.packet_id].append(op)

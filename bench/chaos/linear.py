@@ -1,15 +1,15 @@
-"""Is what users were told about one packet explained by one order of events, each within its call and return?
+"""A linearizability check: one order of events, each between its call and return, must explain all answers.
 
-The sequential model is a pile of shares and who holds one:
+The sequential model of a packet is a pile of shares and their holders:
 
-    open    holds one: claimed · none left: gone · over: expired · otherwise takes the next: won
+    open    the user holds one: claimed · none left: gone · ended: expired · else takes the next: won
     grab    the same, but takes nothing: ticket
-    unknown takes the next share at any time after its call, or never did anything
+    unknown takes the next share at any time after its call, or does nothing
 
 Shares are numbered in the order in which they were taken, so only the moment of each taking is open. Every answer
-bounds such moments from below or above, and takings follow each other: taking each share as early as its bounds
-allow succeeds if anything does. That makes the check exact, and linear in the length of the history. An open that
-returned before another was called has the smaller index by the same bounds.
+bounds such moments from below or above, and takings follow each other: if any assignment is valid, then the one
+that takes each share as early as its bounds allow. That makes the check exact, and linear in the length of the
+history. An open that returned before another was called has the smaller index by the same bounds.
 """
 
 from __future__ import annotations
@@ -19,47 +19,48 @@ from typing import Final
 
 from bench.chaos.history import NEVER, UNKNOWN, Op
 
-NO_CONSTRAINT: Final = frozenset({"busy"})
-TAKES: Final = frozenset({"won", "claimed"})
+NO_CONSTRAINT: Final = frozenset({UNKNOWN, "busy"})
 
 
 def check(shares: int, holders: Sequence[int], ops: Sequence[Op]) -> list[str]:
-    """What contradicts; nothing if the history is linearizable. `holders`: who took share 0, 1, 2, …."""
+    """The contradictions; none if the history is linearizable. `holders`: the users with share 0, 1, 2, …."""
     place = {user_id: index for index, user_id in enumerate(holders)}
-    wrong = [why for op in ops if (why := _illegal(op, shares, holders, place))]
+    wrong = [reason for op in ops if (reason := _impossible(op, shares, holders, place))]
     if len(place) != len(holders) or len(holders) > shares:
         wrong.append(f"{len(holders)} shares of {shares} taken by {len(place)} users")
     return wrong or _out_of_order(shares, holders, place, ops)
 
 
-def _illegal(op: Op, shares: int, holders: Sequence[int], place: dict[int, int]) -> str:
-    """Answers that fit no order at all."""
+def _impossible(op: Op, shares: int, holders: Sequence[int], place: dict[int, int]) -> str:
+    """An answer that fits no order at all."""
     held = place.get(op.user_id)
-    if op.answer in TAKES:
+    told = f"user {op.user_id} was told {op.answer}"
+    if op.has_share:
+        holder = f"user {holders[op.share]}" if 0 <= op.share < len(holders) else "no user"
         fits = held == op.share and (op.kind == "open" or op.answer == "claimed")
-        return "" if fits else f"{_told(op)}, but share {op.share} was taken by {_at(holders, op.share)}"
+        return "" if fits else f"{told}, but share {op.share} was taken by {holder}"
     if op.answer == "gone":
-        return "" if held is None and len(holders) == shares else f"{_told(op)}, but {len(holders)} are taken"
+        return "" if held is None and len(holders) == shares else f"{told}, but {len(holders)} are taken"
     if op.answer == "expired":
-        return "" if held is None else f"{_told(op)}, but holds share {held}"
+        return "" if held is None else f"{told}, but holds share {held}"
     if op.answer == "ticket":
-        return "" if op.kind == "grab" else f"{_told(op)} by an open"
-    return "" if op.answer == UNKNOWN or op.answer in NO_CONSTRAINT else f"{_told(op)}, which nobody should be"
+        return "" if op.kind == "grab" else f"{told} by an open"
+    return "" if op.answer in NO_CONSTRAINT else f"{told}, which is not an answer"
 
 
 def _out_of_order(shares: int, holders: Sequence[int], place: dict[int, int], ops: Sequence[Op]) -> list[str]:
     count = len(holders)
     after_s, before_s = [0.0] * count, [NEVER] * count  # bounds of the moment at which each share was taken
-    asked: dict[int, list[Op]] = {}
-    over_before_s, open_after_s = NEVER, 0.0
+    takers: dict[int, list[Op]] = {}
+    ended_before_s, open_after_s = NEVER, 0.0
     for op in ops:
         held = place.get(op.user_id)
-        if op.answer in TAKES:
+        if op.has_share:
             before_s[op.share] = min(before_s[op.share], op.return_s)
         elif op.answer == "gone":
             before_s[-1] = min(before_s[-1], op.return_s)
         elif op.answer == "expired":
-            over_before_s = min(over_before_s, op.return_s)
+            ended_before_s = min(ended_before_s, op.return_s)
         elif op.answer == "ticket":
             open_after_s = max(open_after_s, op.call_s)
             if held is not None:
@@ -67,10 +68,10 @@ def _out_of_order(shares: int, holders: Sequence[int], place: dict[int, int], op
             if count == shares:
                 after_s[-1] = max(after_s[-1], op.call_s)
         if op.kind == "open" and held is not None and _may_have_taken(op):
-            asked.setdefault(op.user_id, []).append(op)
-    if open_after_s > over_before_s:
-        return ["a ticket was given after somebody had been told that the packet is over"]
-    return _too_late(holders, asked, after_s, [min(one, over_before_s) for one in before_s])
+            takers.setdefault(op.user_id, []).append(op)
+    if open_after_s > ended_before_s:
+        return ["a ticket was given after a user was told that the packet has ended"]
+    return _too_late(holders, takers, after_s, [min(one, ended_before_s) for one in before_s])
 
 
 def _may_have_taken(op: Op) -> bool:
@@ -78,28 +79,20 @@ def _may_have_taken(op: Op) -> bool:
 
 
 def _too_late(
-    holders: Sequence[int], asked: dict[int, list[Op]], after_s: Sequence[float], before_s: Sequence[float]
+    holders: Sequence[int], takers: dict[int, list[Op]], after_s: Sequence[float], before_s: Sequence[float]
 ) -> list[str]:
-    """Take each share as early as possible; the first that cannot be taken in time."""
+    """Take each share as early as possible; returns the first that cannot be taken in time."""
     now_s = 0.0
     for index, user_id in enumerate(holders):
-        takers = asked.get(user_id, [])
-        winners = [op for op in takers if op.answer == "won"]
+        opens = takers.get(user_id, [])
+        winners = [op for op in opens if op.answer == "won"]
         if len(winners) > 1:
             return [f"user {user_id} was told won {len(winners)} times"]
         earliest_s = max(now_s, after_s[index])
-        moments = [max(earliest_s, op.call_s) for op in winners or takers if earliest_s <= op.return_s]
+        moments = [max(earliest_s, op.call_s) for op in winners or opens if earliest_s <= op.return_s]
         if not moments:
-            return [f"share {index} of user {user_id}: nobody asked for it at a time that fits the others"]
+            return [f"share {index} of user {user_id}: no open at a time that fits the other answers"]
         now_s = min(moments)
         if now_s > before_s[index]:
-            return [f"share {index} of user {user_id} was spoken of before it can have been taken"]
+            return [f"share {index} of user {user_id} was told before it can have been taken"]
     return []
-
-
-def _told(op: Op) -> str:
-    return f"user {op.user_id} was told {op.answer}"
-
-
-def _at(holders: Sequence[int], index: int) -> str:
-    return f"user {holders[index]}" if 0 <= index < len(holders) else "nobody"

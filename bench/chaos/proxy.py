@@ -1,8 +1,9 @@
-"""A proxy between a server and one of its stores, on unix sockets, that can fail in the ways networks do."""
+"""A proxy between a server and one of its stores, on unix sockets, that can fail as networks do."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
@@ -11,7 +12,7 @@ CHUNK_BYTES = 1 << 16
 
 
 class Proxy:
-    """Forwards bytes until it is told not to."""
+    """Forwards bytes until a method stops it."""
 
     def __init__(self, listen: Path, target: Path) -> None:
         self._listen = listen
@@ -21,17 +22,15 @@ class Proxy:
         self._writers: set[asyncio.StreamWriter] = set()
         self._flows = asyncio.Event()
         self._flows.set()
-        self.lose_reply_to: bytes | None = (
-            None  # after forwarding a request with these bytes: wait for the reply, cut
-        )
+        # After a request with these bytes was forwarded, its reply is lost: the proxy waits for it, then cuts.
+        self.lose_reply_to: bytes | None = None
         self.lost_replies = 0
 
     async def heal(self) -> Self:
         """Accept connections (again)."""
-        if self._server is not None:
-            return self
-        self._listen.unlink(missing_ok=True)
-        self._server = await asyncio.start_unix_server(self._serve, self._listen)
+        if self._server is None:
+            self._listen.unlink(missing_ok=True)
+            self._server = await asyncio.start_unix_server(self._serve, self._listen)
         return self
 
     async def cut(self) -> None:
@@ -45,59 +44,58 @@ class Proxy:
         await asyncio.gather(*self._pipes, return_exceptions=True)
 
     def break_connections(self) -> None:
-        """Break every connection; new ones are welcome."""
+        """Break every connection; new ones are accepted."""
         for writer in self._writers:
             writer.transport.abort()
 
     def stall(self) -> None:
-        """Keep every connection, and let no byte through in either direction until `flow`."""
+        """Keep every connection, and forward no byte in either direction until `flow`."""
         self._flows.clear()
 
     def flow(self) -> None:
-        """What was held back goes on."""
+        """Forward again, beginning with the bytes that were held back."""
         self._flows.set()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            there_reader, there_writer = await asyncio.open_unix_connection(str(self._target))
+            store_reader, store_writer = await asyncio.open_unix_connection(str(self._target))
         except OSError:  # the store is away
             writer.transport.abort()
             return
-        pair = {writer, there_writer}
-        self._writers |= pair
+        writers = {writer, store_writer}
+        self._writers |= writers
         losing = asyncio.Event()
+
+        def forward_request(data: bytes) -> bool:
+            if self.lose_reply_to is not None and self.lose_reply_to in data:
+                self.lose_reply_to = None
+                losing.set()
+            return True
+
+        def forward_reply(_: bytes) -> bool:
+            self.lost_replies += losing.is_set()
+            return not losing.is_set()
+
         pipes = {
-            asyncio.create_task(self._requests(reader, there_writer, losing)),
-            asyncio.create_task(self._replies(there_reader, writer, losing)),
+            asyncio.create_task(self._pipe(reader, store_writer, forward_request)),
+            asyncio.create_task(self._pipe(store_reader, writer, forward_reply)),
         }
         self._pipes |= pipes
         await asyncio.wait(pipes, return_when=asyncio.FIRST_COMPLETED)
-        for one in pair:
+        for one in writers:
             one.transport.abort()
         for pipe in pipes:
-            pipe.cancel()  # one that is stalled would not notice
+            pipe.cancel()  # a stalled one would not notice
         await asyncio.gather(*pipes, return_exceptions=True)
         self._pipes -= pipes
-        self._writers -= pair
+        self._writers -= writers
 
-    async def _requests(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, losing: asyncio.Event
+    async def _pipe(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, forwards: Callable[[bytes], bool]
     ) -> None:
         with suppress(OSError):
             while data := await reader.read(CHUNK_BYTES):
                 await self._flows.wait()
-                if self.lose_reply_to is not None and self.lose_reply_to in data:
-                    self.lose_reply_to = None
-                    losing.set()
-                writer.write(data)
-
-    async def _replies(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, losing: asyncio.Event
-    ) -> None:
-        with suppress(OSError):
-            while data := await reader.read(CHUNK_BYTES):
-                await self._flows.wait()
-                if losing.is_set():
-                    self.lost_replies += 1
+                if not forwards(data):
                     return
                 writer.write(data)

@@ -1,4 +1,4 @@
-"""What chaos tells: a line while it runs, the figures as JSON, the sum of several runs, the verdict for the eye."""
+"""Reports of chaos: a line while it runs, the figures as JSON, the sum of several runs, the verdict as text."""
 
 from __future__ import annotations
 
@@ -17,49 +17,41 @@ from bench.chaos.history import UNKNOWN, History
 from bench.chaos.nemesis import Nemesis
 
 NAMED_MAX: Final = 50  # discrepancies that are written out
-CONFIDENCE_95: Final = 3.0  # "rule of three": no loss in N trials, so at 95 % confidence fewer than 3 in N
+CONFIDENCE_95: Final = 3.0  # "rule of three": no loss in N trials means at 95 % confidence fewer than 3 in N
 ALARM: Final = re.compile(r"traceback|\[critical|\[error|\"level\": ?\"(critical|error)\"", re.IGNORECASE)
-# asyncpg leaves the answer behind when a request runs into its timeout at the moment the connection breaks
-LEFT_BEHIND: Final = re.compile(r"Future exception was never retrieved.*ConnectionDoesNotExistError")
+# asyncpg does not fetch the answer when a request times out at the moment at which the connection breaks
+HARMLESS: Final = re.compile(r"Future exception was never retrieved.*ConnectionDoesNotExistError")
 
-IDENTITY: Final = ("tier", "seed", "seconds")  # of a run
+# How the keys of several runs are added up. "tier" is the durability.
+IDENTITY: Final = ("tier", "seed", "seconds")
 COUNTED: Final = ("kills", "faults", "missed_faults")  # name -> count
 ADDED: Final = (
-    "kills_asked",
-    "acked_sends",
-    "acked_claims",
-    "unknown",
-    "asked_again",
-    "sends_left_out",
-    "operations_checked",
-    "lost",
-    "duplicated",
-    "discrepancies",
+    *("kills_asked", "acked_sends", "acked_claims", "unknown", "asked_again", "sends_left_out"),
+    *("operations_checked", "lost", "duplicated", "discrepancies"),
 )
 JOINED: Final = ("named", "alarms", "recoveries_s")
 
 
 def progress(elapsed_s: float, history: History, nemesis: Nemesis, waiting: int) -> str:
-    """One line about now."""
     return (
         f"{elapsed_s:4.0f} s  {history.acked_claims:>9,} claims  {history.acked_sends:>7,} sends"
-        f"  {nemesis.kills.total():>4} kills  {waiting:>6,} wait  {nemesis.now}"
+        f"  {nemesis.kills.total():>4} kills  {waiting:>6,} waiting  {nemesis.now}"
     )
 
 
 def figures(
     history: History, nemesis: Nemesis, findings: Findings, audit: Sequence[str], about: dict[str, Any]
 ) -> dict[str, Any]:
-    """Everything, for the file. `audit`: what the project's own audit found."""
+    """All figures, for the file. `audit`: the discrepancies that the project's own audit found."""
     named = [*findings.all, *nemesis.stuck, *(f"hongbao audit: {line}" for line in audit)]
-    told = {
+    counts = {
         **about,
         "kills": {**dict(sorted(nemesis.kills.items())), "all": nemesis.kills.total()},
         "faults": dict(sorted(nemesis.hits.items())),
         "missed_faults": dict(sorted(nemesis.missed.items())),
         "acked_sends": history.acked_sends,
         "acked_claims": history.acked_claims,
-        "unknown": _unknown(history),
+        "unknown": [*(one.answer for one in history.sends), *(one.answer for one in history.ops)].count(UNKNOWN),
         "asked_again": sum(one.tries > 1 for one in history.ops),
         "operations_checked": len(history.ops),
         "lost": len(findings.lost),
@@ -68,81 +60,64 @@ def figures(
         "named": named[:NAMED_MAX],
         "recoveries_s": [round(one, 3) for one in nemesis.recovery_s],
     }
-    return told | _drawn_from(told)
-
-
-def total(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Several runs as one. Raises KeyError, TypeError for what is no run."""
-    told: dict[str, Any] = {"runs": [{name: run[name] for name in IDENTITY} for run in runs]}
-    for name in COUNTED:
-        told[name] = dict(sum((Counter(run[name]) for run in runs), Counter()))
-    told |= {name: sum(run[name] for run in runs) for name in ADDED}
-    told |= {name: [one for run in runs for one in run[name]] for name in JOINED}
-    return told | _drawn_from(told)
+    return counts | _derived(counts)
 
 
 def total_of(files: Sequence[Path]) -> dict[str, Any]:
     """Several runs as one, from the files they wrote. Raises ValueError."""
     try:
-        return total([json.loads(file.read_text("utf-8")) for file in files])
+        runs = [json.loads(file.read_text("utf-8")) for file in files]
+        total: dict[str, Any] = {"runs": [{name: run[name] for name in IDENTITY} for run in runs]}
+        total |= {name: dict(sum((Counter(run[name]) for run in runs), Counter())) for name in COUNTED}
+        total |= {name: sum(run[name] for run in runs) for name in ADDED}
+        total |= {name: [one for run in runs for one in run[name]] for name in JOINED}
+        return total | _derived(total)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"these are not files that runs of chaos wrote: {error!r}") from error
 
 
-def _drawn_from(told: dict[str, Any]) -> dict[str, Any]:
-    """What follows from the counts and the times."""
-    acked, recoveries_s = told["acked_claims"], told["recoveries_s"]
-    return {
-        "bound_95": CONFIDENCE_95 / acked if acked and not told["lost"] else None,
-        "recovery_s": {"p50": _percentile(recoveries_s, 0.5), "max": _percentile(recoveries_s, 1.0)},
-    }
-
-
-def _unknown(history: History) -> int:
-    return sum(one.answer == UNKNOWN for one in history.sends) + sum(one.answer == UNKNOWN for one in history.ops)
+def _derived(counts: dict[str, Any]) -> dict[str, Any]:
+    acked, recoveries_s = counts["acked_claims"], sorted(counts["recoveries_s"])
+    middle = max(0, math.ceil(len(recoveries_s) / 2) - 1)
+    recovery_s = (
+        {"p50": recoveries_s[middle], "max": recoveries_s[-1]} if recoveries_s else {"p50": None, "max": None}
+    )
+    return {"bound_95": CONFIDENCE_95 / acked if acked and not counts["lost"] else None, "recovery_s": recovery_s}
 
 
 def alarms(log: Path) -> list[str]:
-    """Lines of the server's log that should never be there."""
+    """Lines of the server's log that must not occur."""
     lines = log.read_text(errors="replace").splitlines()
-    return [line.strip()[:300] for line in lines if ALARM.search(line) and not LEFT_BEHIND.search(line)]
+    return [line.strip()[:300] for line in lines if ALARM.search(line) and not HARMLESS.search(line)]
 
 
-def show(console: Console, told: dict[str, Any]) -> None:
-    """The verdict on one run or on several, with all that is wrong."""
-    for line in (*_counts(told), *(f"  ✗ {one}" for one in told["named"])):
+def show(console: Console, figures: dict[str, Any]) -> None:
+    """The verdict on one run or on several, with all discrepancies."""
+    for line in _lines(figures):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
-    for line in told["alarms"]:
-        console.print(f"  ! server: {line}", markup=False, highlight=False, soft_wrap=True)
-    if told["bound_95"] is not None:
-        acked, bound = f"{told['acked_claims']:,}", f"{told['bound_95']:.1e}"
-        console.print(
-            f"0 of {acked} acked claims lost: at 95 % confidence fewer than {bound} (3/N)", soft_wrap=True
-        )
-    holds = "holds" if not told["discrepancies"] else "DOES NOT HOLD"
-    console.print(f"chaos: {holds} ({', '.join(map(_which, told.get('runs', [told])))})", soft_wrap=True)
 
 
-def _counts(told: dict[str, Any]) -> list[str]:
-    by_target = (f"{count} {target}" for target, count in told["kills"].items() if target != "all")
+def _lines(figures: dict[str, Any]) -> list[str]:
+    kills = ", ".join(f"{count} {target}" for target, count in figures["kills"].items() if target != "all")
+    recovery, acked = figures["recovery_s"], figures["acked_claims"]
+    wrong = ", ".join(f"{name} {figures[name]}" for name in ("lost", "duplicated", "discrepancies"))
     lines = [
-        f"kills     {told['kills']['all']} of {told['kills_asked']} ({', '.join(by_target) or 'none'}); "
-        f"faults of all kinds {sum(told['faults'].values())}",
-        f"acked     {told['acked_claims']:,} claims, {told['acked_sends']:,} sends; "
-        f"{told['asked_again']:,} asked again, {told['unknown']:,} never answered",
+        f"kills     {figures['kills']['all']} of {figures['kills_asked']} ({kills or 'none'}); "
+        f"faults of all kinds {sum(figures['faults'].values())}",
+        f"acked     {acked:,} claims, {figures['acked_sends']:,} sends; "
+        f"{figures['asked_again']:,} repeated, {figures['unknown']:,} never answered",
     ]
-    recovery = told["recovery_s"]
     if recovery["max"] is not None:
         lines.append(f"recovery  p50 {recovery['p50']:.2f} s, max {recovery['max']:.2f} s")
-    wrong = f"lost {told['lost']}, duplicated {told['duplicated']}, discrepancies {told['discrepancies']}"
-    return [*lines, f"checked   {told['operations_checked']:,} operations: {wrong}"]
-
-
-def _which(run: dict[str, Any]) -> str:
-    return f"tier {run['tier']} seed {run['seed']} {run['seconds']:g} s"
-
-
-def _percentile(values: Sequence[float], share: float) -> float | None:
-    if not values:
-        return None
-    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
+    lines.append(f"checked   {figures['operations_checked']:,} operations: {wrong}")
+    lines += [f"  ✗ {one}" for one in figures["named"]]
+    lines += [f"  ! server: {one}" for one in figures["alarms"]]
+    if figures["bound_95"] is not None:
+        bound = f"at 95 % confidence fewer than {figures['bound_95']:.1e} (3/N)"
+        lines.append(f"0 of {acked:,} acked claims lost: {bound}")
+    runs = (
+        f"durability {run['tier']}, seed {run['seed']}, {run['seconds']:g} s"
+        for run in figures.get("runs", [figures])
+    )
+    holds = "holds" if not figures["discrepancies"] else "DOES NOT HOLD"
+    return [*lines, f"chaos: {holds} ({'; '.join(runs)})"]

@@ -1,23 +1,25 @@
-"""The processes under attack: whatever ends is started again, as by a service manager, unless it is held."""
+"""Supervised processes: a process that ends is started again, as by a service manager, unless it is held down."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from server.embedded.run import EmbeddedError, account, claim, die_with, hand_over, let_pass, spawn
-from server.embedded.sockets import make_sockets
-from server.embedded.stores import Store, postgres_program, valkey_program
+from server.embedded.sockets import make_sockets, remove_sockets
+from server.embedded.stores import STORES, Store, postgres_program, valkey_program
 
 POLL_S: Final = 0.02
-END_WITHIN_S: Final = 20.0
+END_TIMEOUT_S: Final = 20.0
+READY_TIMEOUT_S: Final = 60.0
 
 
 class SupervisedProcess:
@@ -30,16 +32,29 @@ class SupervisedProcess:
         self._wanted.set()
         self.process: subprocess.Popen[bytes] | None = None
         self.starts = 0
-        self.troubles: list[str] = []  # why it could not be started
+        self.failed_starts: list[str] = []  # the reason of each
 
-    async def run(self) -> None:
-        """Keep it running; for ever, to be cancelled."""
+    @asynccontextmanager
+    async def supervised(self) -> AsyncIterator[None]:
+        """Keep it running inside; end it afterwards."""
+        task = asyncio.create_task(self._supervise())
+        try:
+            yield
+        finally:
+            await self.hold()
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def _supervise(self) -> None:
         while True:
             await self._wanted.wait()
             try:
                 self.process = await self._start()
-            except EmbeddedError as error:  # as when children of the last one do not end; tried again
-                self.troubles.append(str(error))
+            except (
+                EmbeddedError
+            ) as error:  # for example, children of the last process have not ended yet: try again
+                self.failed_starts.append(str(error))
                 continue
             self.starts += 1
             while self.process.poll() is None:  # noqa: ASYNC110  the end of a process sets no event
@@ -51,60 +66,82 @@ class SupervisedProcess:
         return self.process.pid if self.process is not None and self.process.poll() is None else None
 
     def signal(self, number: signal.Signals) -> bool:
-        """Hit it; False if it does not run."""
+        """Send a signal; False if it does not run."""
         if self.process is None or self.pid is None:
             return False
         self.process.send_signal(number)
         return True
 
     def release(self) -> None:
-        """It may run again."""
+        """Start it again."""
         self._wanted.set()
 
     async def hold(self) -> None:
-        """End it, cleanly if it manages that in time, and keep it down until `release`."""
+        """End it, cleanly if that is possible in time, and keep it down until `release`."""
         self._wanted.clear()
         self.signal(self._end)
-        for _ in range(int(END_WITHIN_S / POLL_S)):
+        for _ in range(int(END_TIMEOUT_S / POLL_S)):
             if self.pid is None:
                 return
             await asyncio.sleep(POLL_S)
         self.signal(signal.SIGKILL)
 
 
-def prepare_stores(data: Path) -> Path:
-    """Make a data folder fit for stores; the folder of their sockets."""
-    who = account()
-    data.mkdir(parents=True, exist_ok=True, mode=0o711 if who else 0o700)
+@asynccontextmanager
+async def supervised_stores(
+    data: Path, folders: Mapping[str, Path] | None = None
+) -> AsyncIterator[tuple[dict[str, SupervisedProcess], Path]]:
+    """PostgreSQL and Valkey, ready, by their names; and the folder of their sockets. Raises EmbeddedError.
+
+    `folders`: the parent folder of a store's data, by its name, if it is not `data`.
+    """
+    user = account()
+    os.makedirs(data, 0o711 if user else 0o700, exist_ok=True)
     for folder in (data, postgres_program("postgres").parent, valkey_program().parent):
-        let_pass(folder, who)
-    return make_sockets(data, who)
+        let_pass(folder, user)
+    async with AsyncExitStack() as undo:
+        undo.callback(remove_sockets, data)
+        sockets = make_sockets(data, user)
+        parents = folders or {}
+        stores = {one.name: _store(one, parents.get(one.name, data), sockets) for one in STORES}
+        for store in stores.values():
+            await undo.enter_async_context(store.supervised())
+        for one in STORES:
+            await _wait_until_ready(one, sockets)
+        yield stores, sockets
 
 
-def kept_store(store: Store, data: Path, sockets: Path) -> SupervisedProcess:
-    """An embedded store by itself."""
-    folder, log, who = data / store.name, data / f"{store.name}.log", account()
+async def _wait_until_ready(store: Store, sockets: Path) -> None:
+    for _ in range(int(READY_TIMEOUT_S / POLL_S)):
+        if await asyncio.to_thread(store.answers, sockets):
+            return
+        await asyncio.sleep(POLL_S)
+    raise EmbeddedError(f"{store.name} does not answer")
 
-    def make_ready() -> None:
+
+def _store(store: Store, data: Path, sockets: Path) -> SupervisedProcess:
+    folder, log, user = data / store.name, data / f"{store.name}.log", account()
+
+    def prepare() -> None:
         if folder.exists():
-            os.close(claim(folder))  # when it was killed, its children take a moment to notice
-        store.prepare(folder, log, who)
-        hand_over(folder, who)
+            os.close(claim(folder))  # after a kill, the children of the process end a moment later
+        store.prepare(folder, log, user)
+        hand_over(folder, user)
 
     async def start() -> subprocess.Popen[bytes]:
-        await asyncio.to_thread(make_ready)
-        return spawn(store.arguments(folder, sockets), folder, log, who, store.end).process
+        await asyncio.to_thread(prepare)
+        return spawn(store.arguments(folder, sockets), folder, log, user, store.end).process
 
     return SupervisedProcess(store.end, start)
 
 
-def kept_server(data: Path, *words: str) -> SupervisedProcess:
+def supervised_server(data: Path, *words: str) -> SupervisedProcess:
     """A server; `words` go to `hongbao serve`."""
     command = [sys.executable, "-m", "server.cli", "serve", "--data", str(data), *words]
 
     async def start() -> subprocess.Popen[bytes]:
         with (data / "server.log").open("ab") as log:
-            return subprocess.Popen(  # noqa: ASYNC220  to start it takes milliseconds; it must be this thread
+            return subprocess.Popen(  # noqa: ASYNC220  a start takes milliseconds, and must be in this thread
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -116,11 +153,8 @@ def kept_server(data: Path, *words: str) -> SupervisedProcess:
     return SupervisedProcess(signal.SIGTERM, start)
 
 
-async def answers(store: Store, sockets: Path, within_s: float) -> bool:
-    """Wait until it is there and ready."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(within_s):
-            while not await asyncio.to_thread(store.answers, sockets):  # noqa: ASYNC110  a process sets no event
-                await asyncio.sleep(POLL_S)
-            return True
-    return False
+def free_port() -> int:
+    """A TCP port on loopback that a process can keep over restarts."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,4 +1,4 @@
-"""Users of the SDK who send, grab and open when a seeded plan says so, ask again until they know, and keep logs."""
+"""The workload: SDK users who send, grab and open at planned moments, retry until an answer, and keep logs."""
 
 from __future__ import annotations
 
@@ -7,36 +7,35 @@ import random
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from time import perf_counter
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple
 
 from bench.chaos.history import NEVER, UNKNOWN, History, Op, SendOp, TopUp
-from bench.load import arrivals
-from bench.load.load import pace
+from bench.load.load import arrivals, pace
 from client_sim.sdk.backoff import Backoff
 from client_sim.sdk.client import Client
 from client_sim.sdk.errors import ClientError
 from protocol import messages
 
-Answer = TypeVar("Answer")
 Mint = Callable[[int], str]
+Ask = Callable[[], Awaitable[Any]]
 
 FIRST_USER: Final = 1_001
 FUNDS_FEN: Final = 10_000_000_000
 GROUP_MEMBERS: Final = 25
-TIMEOUT_S: Final = 2.5  # short, so that many answers are missed and asked for again
-BACK_WITHIN_S: Final = 0.5  # nobody waits longer between two attempts to connect
-OPEN_WITHIN_S: Final = 1.0  # of the send, who opens at all
-PEEKS: Final = 0.15  # so many grab first and look
-AGAIN: Final = 0.1  # so many open a second time
-STAYS_AWAY: Final = 0.5  # of the packets that are left to expire: who does not come
+TIMEOUT_S: Final = 2.5  # short, so that many answers are missed and the requests repeated
+RECONNECT_MAX_S: Final = 0.5  # between two attempts to connect
+OPEN_WITHIN_S: Final = 1.0  # of the send
+GRAB_SHARE: Final = 0.15  # of the users grab before they open
+AGAIN_SHARE: Final = 0.1  # of the users open a second time
+ABSENT_SHARE: Final = 0.5  # of the users do not open a packet that is left to expire
 ROUND_S: Final = 2.0  # sends are planned for so long at a time
-WAIT_MAX: Final = 6_000  # who expect an answer: beyond it nobody sends, or all would come at once later
-AGAIN_WITHIN_S: Final = 2.0  # thousands who ask again every moment would be an attack, not a load
-MOVE_IN_S: Final = 60.0
+WAITING_MAX: Final = 6_000  # unanswered requests: beyond it no sends begin, or all would be retried at once later
+RETRY_MAX_S: Final = 2.0  # thousands of users who retry every moment would be an attack, not a load
+CONNECT_TIMEOUT_S: Final = 60.0
 
 
-class WorkloadShape(NamedTuple):
-    """A kind of packet that people send, and how often."""
+class PacketShape(NamedTuple):
+    """A kind of packet that users send, and its weight."""
 
     weight: int
     kind: str
@@ -46,34 +45,25 @@ class WorkloadShape(NamedTuple):
 
 
 SHAPES: Final = (
-    WorkloadShape(12, "lucky", 22, 2_222),
-    WorkloadShape(3, "equal", 20, 50),
-    WorkloadShape(2, "personal", 1, 188),
-    WorkloadShape(2, "lucky", 24, 500, left_to_expire=True),
-    WorkloadShape(1, "lucky", 10, 11),
+    PacketShape(12, "lucky", 22, 2_222),
+    PacketShape(3, "equal", 20, 50),
+    PacketShape(2, "personal", 1, 188),
+    PacketShape(2, "lucky", 24, 500, left_to_expire=True),
+    PacketShape(1, "lucky", 10, 11),
 )
 CLAIMS_PER_SEND: Final = sum(one.weight * one.shares for one in SHAPES) / sum(one.weight for one in SHAPES)
 
 
-class WorkloadUser(NamedTuple):
-    """One user."""
-
-    user_id: int
-    client: Client
-
-
 class Answered(NamedTuple):
-    """How asking ended: a reply, or the name of what came instead."""
+    """The result of a request: a reply, or the name of the error."""
 
     reply: Any
     name: str
     tries: int
-    asked_s: float  # the last try
+    try_s: float  # the start of the last try
 
 
 class Workload:
-    """All users of a run."""
-
     def __init__(self, url: str, mint: Mint, users: int, seed: int, history: History) -> None:
         self._seed = seed
         self._history = history
@@ -82,64 +72,49 @@ class Workload:
         self.not_sent = 0
         self._readers: list[asyncio.Task[None]] = []
         self._backend = _client(url, mint(0))
-        ids = range(FIRST_USER, FIRST_USER + users)
-        self._people = [WorkloadUser(user_id, _client(url, mint(user_id))) for user_id in ids]
-        self._groups: dict[int, list[WorkloadUser]] = {}
+        self._users = [_client(url, mint(user_id)) for user_id in range(FIRST_USER, FIRST_USER + users)]
+        self._groups: dict[int, list[Client]] = {}
 
     @property
     def waiting(self) -> int:
-        """How many have not got their answer yet."""
         return len(self._tasks)
 
     @property
     def timeouts(self) -> int:
-        """Requests that were not answered in time, and asked again."""
-        return sum(one.client.timeouts for one in self._people)
+        """Requests that were not answered in time, and repeated."""
+        return sum(one.timeouts for one in self._users)
 
-    async def move_in(self) -> None:
-        """Connect, get money, form groups; before anything is broken. Raises ClientError."""
-        await self._backend.connect(MOVE_IN_S)
-        for one in self._people:
-            await one.client.connect(MOVE_IN_S)
-            key = f"funds-{one.user_id}"
-            await self._backend.top_up(one.user_id, FUNDS_FEN, key)
-            self._history.top_ups.append(TopUp(one.user_id, key, FUNDS_FEN))
-            self._spawn_reader(one.client)
-        for first in range(0, len(self._people), GROUP_MEMBERS):
-            members = self._people[first : first + GROUP_MEMBERS]
-            group_id = await members[0].client.create_group(f"group {first}")
-            for one in members[1:]:
-                await one.client.join_group(group_id)
+    async def prepare(self) -> None:
+        """Connect, get money, form groups; before the first fault. Raises ClientError."""
+        await self._backend.connect(CONNECT_TIMEOUT_S)
+        for user in self._users:
+            await user.connect(CONNECT_TIMEOUT_S)
+            key = f"funds-{user.user_id}"
+            await self._backend.top_up(user.user_id, FUNDS_FEN, key)
+            self._history.top_ups.append(TopUp(user.user_id, key, FUNDS_FEN))
+            self._readers.append(asyncio.create_task(_read_pushes(user)))
+        for first in range(0, len(self._users), GROUP_MEMBERS):
+            members = self._users[first : first + GROUP_MEMBERS]
+            group_id = await members[0].create_group(f"group {first}")
+            for user in members[1:]:
+                await user.join_group(group_id)
             self._groups[group_id] = members
 
-    def _spawn_reader(self, client: Client) -> None:
-        async def read() -> None:
-            async for _ in client.pushes():
-                pass
+    async def run(self, claims_per_s: float, is_over: Callable[[], bool]) -> None:
+        """Send at the planned moments, whatever happened to earlier packets, until it is over.
 
-        self._readers.append(asyncio.create_task(read()))
-
-    async def live(self, claims_per_s: float, enough: Callable[[], bool]) -> None:
-        """Send at the planned moments, whatever became of the packets before, until it is enough.
-
-        Only when more than WAIT_MAX would wait are sends left out, and counted.
+        Sends are left out, and counted, only while more than WAITING_MAX requests would wait.
         """
         draw, began_s, planned = random.Random(f"rounds {self._seed}"), perf_counter(), 0
-        while not enough():
-            arrivals_s = arrivals.arrivals(draw.getrandbits(32), claims_per_s / CLAIMS_PER_SEND, ROUND_S)
-            await pace(arrivals_s, began_s, partial(self._send_soon, planned))
+        while not is_over():
+            arrivals_s = arrivals(draw.getrandbits(32), claims_per_s / CLAIMS_PER_SEND, ROUND_S)
+            await pace(arrivals_s, began_s, partial(self._begin_send, planned))
             began_s += ROUND_S
             planned += len(arrivals_s)
 
-    def _send_soon(self, planned: int, number: int, _: float) -> None:
-        if len(self._tasks) + self._sending * GROUP_MEMBERS < WAIT_MAX:
-            self._begin(self._send(planned + number))
-        else:
-            self.not_sent += 1
-
-    async def come_to_rest(self, within_s: float) -> int:
-        """Wait until everybody has their answer; how many have not, which their logs call unknown."""
-        deadline_s = perf_counter() + within_s
+    async def wait_for_answers(self, timeout_s: float) -> int:
+        """Wait until every request is answered; returns the number that is not, which the logs call unknown."""
+        deadline_s = perf_counter() + timeout_s
         while self._tasks and perf_counter() < deadline_s:
             await asyncio.wait(set(self._tasks), timeout=deadline_s - perf_counter())
         unanswered = set(self._tasks)
@@ -148,13 +123,18 @@ class Workload:
         await asyncio.gather(*unanswered, return_exceptions=True)
         return len(unanswered)
 
-    async def leave(self) -> None:
-        """Close all connections."""
-        for client in (self._backend, *(one.client for one in self._people)):
+    async def close(self) -> None:
+        for client in (self._backend, *self._users):
             await client.close()
         await asyncio.gather(*self._readers, return_exceptions=True)
 
-    # --- what they do -----------------------------------------------------------------------------------------
+    # --- requests ---------------------------------------------------------------------------------------------
+
+    def _begin_send(self, planned: int, number: int, _: float) -> None:
+        if len(self._tasks) + self._sending * GROUP_MEMBERS < WAITING_MAX:
+            self._begin(self._send(planned + number))
+        else:
+            self.not_sent += 1
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -168,78 +148,70 @@ class Workload:
         sender, receiver = draw.sample(members, 2)
         target_id = receiver.user_id if shape.kind == "personal" else group_id
         key = f"send-{self._seed}-{number}"
+        terms = (shape.kind, target_id, shape.amount_fen, shape.shares, "chaos", key)
         total_fen = shape.amount_fen * (shape.shares if shape.kind == "equal" else 1)
-        send, asked_s = SendOp(sender.user_id, key, total_fen, UNKNOWN), 0.0
+        send, try_s = SendOp(sender.user_id, key, total_fen, UNKNOWN), 0.0
         self._sending += 1
         try:
-            answered = await _until_answered(
-                sender.client,
-                lambda: sender.client.send_packet(
-                    shape.kind, target_id, shape.amount_fen, shape.shares, "chaos", key
-                ),
-            )
-            send, asked_s = send._replace(answer=answered.name), answered.asked_s
+            answered = await _until_answered(sender, lambda: sender.send_packet(*terms))
+            send, try_s = send._replace(answer=answered.name), answered.try_s
             if isinstance(answered.reply, messages.PacketSent):
                 send = send._replace(answer="sent", packet_id=answered.reply.packet_id)
         finally:
             self._sending -= 1
-            self._history.sent(send, asked_s)
+            self._history.add_send(send, try_s)
         if send.packet_id:
-            guests = [receiver] if shape.kind == "personal" else members
-            self._invite(send.packet_id, guests, shape, draw)
+            self._begin_opens(send.packet_id, [receiver] if shape.kind == "personal" else members, shape, draw)
 
-    def _invite(
-        self, packet_id: int, guests: list[WorkloadUser], shape: WorkloadShape, draw: random.Random
-    ) -> None:
-        for one in guests:
-            if shape.left_to_expire and draw.random() < STAYS_AWAY:
+    def _begin_opens(self, packet_id: int, users: list[Client], shape: PacketShape, draw: random.Random) -> None:
+        for user in users:
+            if shape.left_to_expire and draw.random() < ABSENT_SHARE:
                 continue
             moments_s = sorted(draw.random() * OPEN_WITHIN_S for _ in range(3))
-            peeks, again = draw.random() < PEEKS, draw.random() < AGAIN
-            self._begin(self._play(one, packet_id, moments_s, peeks, again))
+            kinds = ["grab" if draw.random() < GRAB_SHARE else "", "open", ""]
+            kinds[2] = "open" if draw.random() < AGAIN_SHARE else ""
+            self._begin(self._open(user, packet_id, moments_s, kinds))
 
-    async def _play(
-        self, one: WorkloadUser, packet_id: int, moments_s: list[float], peeks: bool, again: bool
-    ) -> None:
-        """One user and one packet, one thing after the other."""
-        client, began_s = one.client, perf_counter()
-        turns: list[tuple[bool, str, Callable[[], Awaitable[Any]]]] = [
-            (peeks, "grab", lambda: client.grab(packet_id)),
-            (True, "open", lambda: client.open(packet_id, 0.0)),
-            (again, "open", lambda: client.open(packet_id, 0.0)),
-        ]
-        for moment_s, (wanted, kind, ask) in zip(moments_s, turns, strict=True):
-            if wanted:
+    async def _open(self, user: Client, packet_id: int, moments_s: list[float], kinds: list[str]) -> None:
+        """One user and one packet: one request after the other; "" is none."""
+        began_s = perf_counter()
+        ask: dict[str, Ask] = {"grab": lambda: user.grab(packet_id), "open": lambda: user.open(packet_id, 0.0)}
+        for moment_s, kind in zip(moments_s, kinds, strict=True):
+            if kind:
                 await asyncio.sleep(began_s + moment_s - perf_counter())
-                await self._ask(one, packet_id, kind, ask)
+                await self._ask(user, packet_id, kind, ask[kind])
 
-    async def _ask(self, one: WorkloadUser, packet_id: int, kind: str, ask: Callable[[], Awaitable[Any]]) -> None:
-        op, asked_s = Op(one.user_id, packet_id, kind, perf_counter(), NEVER, UNKNOWN), 0.0
+    async def _ask(self, user: Client, packet_id: int, kind: str, ask: Ask) -> None:
+        op, try_s = Op(user.user_id, packet_id, kind, perf_counter(), NEVER, UNKNOWN), 0.0
         try:
-            answered = await _until_answered(one.client, ask)
+            answered = await _until_answered(user, ask)
             op = op._replace(return_s=perf_counter(), answer=answered.name, tries=answered.tries)
-            asked_s = answered.asked_s
-            if answered.reply is not None:
-                reply = answered.reply
+            try_s = answered.try_s
+            if (reply := answered.reply) is not None:
                 op = op._replace(answer=reply.answer, share=reply.index, amount_fen=reply.amount_fen)
         finally:
-            self._history.done(op, asked_s)
+            self._history.add(op, try_s)
 
 
 def _client(url: str, token: str) -> Client:
-    return Client(url, token, timeout_s=TIMEOUT_S, pushes_max=10, backoff_most_s=BACK_WITHIN_S)
+    return Client(url, token, timeout_s=TIMEOUT_S, pushes_max=10, backoff_most_s=RECONNECT_MAX_S)
 
 
-async def _until_answered(client: Client, ask: Callable[[], Awaitable[Answer]]) -> Answered:
-    """Ask again and again until the answer is final; a repeat that the SDK makes by itself is a try, too."""
-    tries, repeats, backoff = 0, client.repeats, Backoff(0.05, AGAIN_WITHIN_S)
+async def _read_pushes(client: Client) -> None:
+    async for _ in client.pushes():
+        pass
+
+
+async def _until_answered(client: Client, ask: Ask) -> Answered:
+    """Repeat until the answer is final; a repetition by the SDK itself counts as a try, too."""
+    tries, repeats, backoff = 0, client.repeats, Backoff(0.05, RETRY_MAX_S)
     while True:
         tries += 1
-        asked_s = perf_counter()
+        try_s = perf_counter()
         try:
             reply = await ask()
-            return Answered(reply, "", tries + client.repeats - repeats, asked_s)
+            return Answered(reply, "", tries + client.repeats - repeats, try_s)
         except ClientError as error:
             if not error.temporary:
-                return Answered(None, error.name, tries, asked_s)
+                return Answered(None, error.name, tries, try_s)
             await asyncio.sleep(error.retry_after_ms / 1000 + backoff.delay_s())

@@ -1,1 +1,1 @@
-"""Comparison against rivals and targets, and the benchmark document."""
+"""Comparison with rivals, targets, and the benchmark document."""

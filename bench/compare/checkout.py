@@ -97,13 +97,13 @@ class Checkout:
         if found:
             raise BenchFailed(f"void: the books contradict what users were told: {found}")
 
-    def bench(self, order: RunSpec, url: str, data: Path) -> dict[str, Any]:
+    def bench(self, run_spec: RunSpec, url: str, data: Path) -> dict[str, Any]:
         """The figures of its own `hongbao bench` on a server. Raises BenchFailed, also if its verdict is void."""
         file = data / "figures.json"
-        sizes = {"--connections": order.connections, "--depth": order.depth, "--requests": order.requests}
+        sizes = {"--connections": run_spec.connections, "--depth": run_spec.depth, "--requests": run_spec.requests}
         where = {"--url": url, "--data": data, "--json": file}
         words = [str(word) for option in (sizes | where).items() for word in option]
-        self._run("-m", "server.cli", "bench", order.scenario, "--closed", *words)
+        self._run("-m", "server.cli", "bench", run_spec.scenario, "--closed", *words)
         figures: dict[str, Any] = json.loads(file.read_text())
         return figures
 

@@ -35,7 +35,7 @@ from bench.load import settlement, usage
 from bench.load.generator_pool import BenchFailed, GeneratorPool
 from bench.load.outcome import Outcome, merged
 from bench.load.run_spec import RunSpec
-from bench.load.target import Target, own, with_bare
+from bench.load.target import Target, own_server, with_bare_server
 from bench.report.about import about
 from bench.scenarios import SCENARIOS
 from client_sim.sdk.transport import parse_url
@@ -81,7 +81,7 @@ class Side:
     """A checkout's server during a case, and what its users were told in all runs."""
 
     checkout: Checkout
-    ground: Target
+    target: Target
     outcomes: list[Outcome] = field(default_factory=list)
 
 
@@ -103,65 +103,66 @@ class Match:
         is_shared = all([await _can_share(side) for side in self._sides.values()])
         play = self._with_one_generator if is_shared else self._with_own_generators
         pairs = list[Pair]()
-        order = _resized(self._order, await play(self._order, 0), extent.seconds)
+        run_spec = _resized(self._order, await play(self._order, 0), extent.seconds)
         while not is_enough([pair.ratio for pair in pairs], extent.pairs):
-            pairs.append(await play(order, len(pairs)))
+            pairs.append(await play(run_spec, len(pairs)))
             self._screen.tell(line_of(name, pairs))
-            order = _resized(order, pairs[-1], extent.seconds)
+            run_spec = _resized(run_spec, pairs[-1], extent.seconds)
         if is_shared:  # otherwise every run has had its verdict
             for side in self._sides.values():
-                side.checkout.check_books(side.ground.dsn, merged(side.outcomes))
+                side.checkout.check_books(side.target.dsn, merged(side.outcomes))
         generator = "one for both" if is_shared else "each its own"
-        what = await about(self._sides["new"].ground)
+        what = await about(self._sides["new"].target)
         return case_result(name, pairs, extent.limit) | {"generator": generator, "about": what}
 
-    async def _with_one_generator(self, order: RunSpec, pair: int) -> Pair:
+    async def _with_one_generator(self, run_spec: RunSpec, pair: int) -> Pair:
         """A pair with the generator of this checkout. Raises BenchFailed."""
         async with AsyncExitStack() as stack:
-            fleets = {
-                name: await stack.enter_async_context(GeneratorPool(side.ground.jobs(order), self._screen.hear))
-                for name, side in self._sides.items()
-            }
-            await asyncio.gather(*(fleet.prepared() for fleet in fleets.values()))
-            await asyncio.gather(*(_settled(side.ground) for side in self._sides.values()))
-            return Pair(**{name: await self._run(fleets[name], name, order) for name in sides_in_turn(pair)})
+            pools = {}
+            for name, side in self._sides.items():
+                specs = side.target.generator_specs(run_spec)
+                pool = GeneratorPool(specs, self._screen.say, self._screen.show_progress)
+                pools[name] = await stack.enter_async_context(pool)
+            await asyncio.gather(*(pool.prepared() for pool in pools.values()))
+            await asyncio.gather(*(_settled(side.target) for side in self._sides.values()))
+            return Pair(**{name: await self._run(pools[name], name, run_spec) for name in sides_in_turn(pair)})
 
-    async def _run(self, fleet: GeneratorPool, name: SideName, order: RunSpec) -> Run:
+    async def _run(self, pool: GeneratorPool, name: SideName, run_spec: RunSpec) -> Run:
         side = self._sides[name]
-        before_s = usage.exact_cpu_s(side.ground.pids.server)
-        self._screen.clock_runs(order.turns)
+        before_s = usage.exact_cpu_s(side.target.pids.server)
+        self._screen.start_clock(run_spec.operations)
         try:
-            fleet.go()
-            await fleet.done()
+            pool.go()
+            await pool.done()
         finally:
-            self._screen.clock_stops()
-        outcome = merged(await fleet.outcomes())
-        await _settled(side.ground)
-        used_s = usage.exact_cpu_s(side.ground.pids.server) - before_s
+            self._screen.stop_clock()
+        outcome = merged(await pool.outcomes())
+        await _settled(side.target)
+        used_s = usage.exact_cpu_s(side.target.pids.server) - before_s
         side.outcomes.append(outcome)
         errors = sum(outcome.errors.values())
         return _measured(Run(outcome.counted, errors, used_s, outcome.rate_per_s, outcome.end_s))
 
-    async def _with_own_generators(self, order: RunSpec, pair: int) -> Pair:
+    async def _with_own_generators(self, run_spec: RunSpec, pair: int) -> Pair:
         """A pair driven by `hongbao bench` of each checkout, whose processor time is that while the clock ran.
 
         Raises BenchFailed.
         """
         runs = {}
         for name in sides_in_turn(pair):
-            checkout, ground = self._sides[name].checkout, self._sides[name].ground
-            assert ground.status is not None
-            told = checkout.bench(order, ground.url, ground.status.parent)
+            checkout, target = self._sides[name].checkout, self._sides[name].target
+            assert target.status is not None
+            told = checkout.bench(run_spec, target.url, target.status.parent)
             errors = sum(told["errors"].values())
             cpu_s, rate_per_s, seconds = told["cpu_s"]["server"], told["rate_per_s"], told["seconds"]
             runs[name] = _measured(Run(told["requests"] - errors, errors, cpu_s, rate_per_s, seconds))
         return Pair(**runs)
 
 
-def _resized(order: RunSpec, pair: Pair, seconds: float) -> RunSpec:
+def _resized(run_spec: RunSpec, pair: Pair, seconds: float) -> RunSpec:
     """The same with as many requests as the slower side of this pair would answer in this time."""
-    requests = order.requests * seconds / max(run.seconds for run in pair)
-    return msgspec.structs.replace(order, requests=max(1, round(requests)))
+    requests = run_spec.requests * seconds / max(run.seconds for run in pair)
+    return msgspec.structs.replace(run_spec, requests=max(1, round(requests)))
 
 
 def _measured(run: Run) -> Run:
@@ -170,11 +171,11 @@ def _measured(run: Run) -> Run:
     return run
 
 
-async def _settled(ground: Target) -> None:
+async def _settled(target: Target) -> None:
     """The server has nothing left to do. It is asked rarely: an answer costs it time. Raises BenchFailed."""
     try:
         async with asyncio.timeout(SETTLED_WITHIN_S):
-            while (state := await settlement.state(ground.status)) is None or state.backlog:  # noqa: ASYNC110  no event
+            while (state := await settlement.state(target.status)) is None or state.backlog:  # noqa: ASYNC110  no event
                 await asyncio.sleep(POLL_S)
     except TimeoutError:
         raise BenchFailed(f"settlement does not come to an end within {SETTLED_WITHIN_S:g} s") from None
@@ -182,11 +183,11 @@ async def _settled(ground: Target) -> None:
 
 async def _can_share(side: Side) -> bool:
     """Whether our generator can drive this server: our protocol, and settlement and verdict can be asked."""
-    reader, writer = await asyncio.open_connection(*parse_url(side.ground.url))
+    reader, writer = await asyncio.open_connection(*parse_url(side.target.url))
     length = int.from_bytes(await reader.readexactly(4))
     _, _, version, *_ = msgpack.unpackb(await reader.readexactly(length))  # the rest of a hello may have changed
     writer.close()
-    is_understood = version == messages.VERSION and await settlement.state(side.ground.status) is not None
+    is_understood = version == messages.VERSION and await settlement.state(side.target.status) is not None
     return is_understood and side.checkout.can_judge
 
 
@@ -203,21 +204,21 @@ def measure(revision: str, names: Sequence[CaseName], extent: Extent, console: C
 
 
 def _case(name: CaseName, checkouts: dict[SideName, Checkout], extent: Extent, screen: Lines) -> dict[str, Any]:
-    durability, order = CASES[name]
-    scenario = SCENARIOS[order.scenario]
+    durability, run_spec = CASES[name]
+    scenario = SCENARIOS[run_spec.scenario]
     with ExitStack() as stack:
         sides = {}
         for side, checkout in checkouts.items():
-            server = own(durability, scenario.limits, screen.say, checkout.program, checkout.limits)
-            ground = stack.enter_context(server)
+            server = own_server(durability, scenario.limits, screen.say, checkout.program, checkout.limits)
+            target = stack.enter_context(server)
             if scenario.server == "both":
-                ground = stack.enter_context(with_bare(ground))
-            sides[side] = Side(checkout, ground)
+                target = stack.enter_context(with_bare_server(target))
+            sides[side] = Side(checkout, target)
         try:
-            return run_loop(Match(order, sides, screen).played(name, extent))
+            return run_loop(Match(run_spec, sides, screen).played(name, extent))
         except BenchFailed:
             for one in sides.values():
-                one.ground.check()  # a server that has ended explains more
+                one.target.check()  # a server that has ended explains more
             raise
 
 

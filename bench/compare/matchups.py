@@ -1,38 +1,31 @@
-"""What is compared: loads on our server, each with the rivals that it meets, and how each side is played."""
+"""The table of comparisons: a load on our server, its rivals, and how each side is run."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-import signal
-import sys
-from asyncio.subprocess import PIPE
+from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 from bench.compare.rivals import redis_lua, sql_lock
-from bench.load.generator_pool import BenchFailed
+from bench.load.generator_pool import BenchFailed, last_line, start_module
 from bench.load.run import run
 from bench.load.run_spec import RunSpec
 from bench.load.target import Target
 from bench.report.screen import Screen
-from server.embedded.run import die_with
 
-LAST_WORDS: Final = 300  # characters of what a rival said
-
+# Keys of the ratios in JSON; "tier" is the durability.
 VS_REDIS_LUA: Final = "opens_redis_tier_vs_redis_lua"
-VS_LEAN: Final = "opens_redis_tier_vs_redis_lua_lean"  # stricter than what teams build: told, but no ratio to reach
+VS_LEAN: Final = "opens_redis_tier_vs_redis_lua_lean"  # stricter than the script that teams write: no target
 VS_SQL_LOCK: Final = "opens_postgres_tier_vs_sql_lock"
 HOT_VS_SQL_LOCK: Final = "hot_vs_sql_lock_hot"
 VS_ECHO: Final = "grab_vs_echo"
-SCENARIOS_USED: Final = ("opens", "hot", "grab")
 
 Figures = dict[str, Any]  # of a run of ours (bench.report.figures) or of a rival (bench.compare.rivals.result)
 
 
 class Setting(NamedTuple):
-    """How many users call, and how many calls each has under way."""
+    """Users, and the requests that each has in flight."""
 
     connections: int
     depth: int
@@ -41,30 +34,17 @@ class Setting(NamedTuple):
         return f"{self.connections:,} × {self.depth}"
 
 
-class Sizes(NamedTuple):
-    """How much there is to do; a bout takes 5 to 8 seconds with these, stages and verdicts included."""
-
-    wide: Setting = Setting(1_000, 1)
-    deep: Setting = Setting(200, 8)
-    opens: int = 100_000
-    redis_lua: int = 100_000
-    sql_lock: int = 6_000
-    hot_users: int = 500
-    hot_rounds: int = 10
-    sql_lock_hot: int = 2_000
-    taps: Setting = Setting(200, 1)
-    grabs: int = 100_000
-
-
-SIZES: Final = Sizes()
+WIDE: Final = Setting(1_000, 1)
+DEEP: Final = Setting(200, 8)
+NARROW: Final = Setting(200, 1)
 
 
 class Stands(NamedTuple):
-    """What the bouts stand on."""
+    """The servers that all comparisons use."""
 
-    fast: Target  # tier redis
-    safe: Target  # tier postgres
-    bare: Target  # the ceiling
+    fast: Target  # durability redis
+    safe: Target  # durability postgres
+    bare: Target  # the upper bound
     redis_url: str = ""  # of the stores of `fast`, over TCP
 
 
@@ -72,93 +52,82 @@ Play = Callable[[Stands, Screen], Awaitable[Figures]]
 
 
 class Rival(NamedTuple):
-    """Whom a bout is against."""
-
     name: str
-    pair: str  # what ours against this one is called; see RATIOS
+    ratio: str  # key of the ratio of ours to this one
     play: Play
 
 
 class Matchup(NamedTuple):
-    """One load on our server, and on those that it is compared with."""
+    """One load on our server and on its rivals."""
 
-    name: str  # of the run of ours
+    name: str  # of our run
     setting: str
     play: Play
     rivals: Sequence[Rival]
 
 
-def bouts(sizes: Sizes) -> list[Matchup]:
-    """All of them."""
-    return [
-        _opens_on_redis(sizes, sizes.wide),
-        _opens_on_redis(sizes, sizes.deep),
-        Matchup(
-            f"opens, tier postgres, {sizes.wide}",
-            str(sizes.wide),
-            _on("safe", "opens", sizes.wide, sizes.opens),
-            [Rival("sql-lock", VS_SQL_LOCK, _sql_lock(sizes.sql_lock, "--callers", sizes.wide.connections))],
-        ),
-        Matchup(
-            f"hot, {sizes.hot_users:,} users",
-            f"{sizes.hot_users:,} users",
-            _on("safe", "hot", Setting(sizes.hot_users, 1), sizes.hot_users * sizes.hot_rounds),
-            [Rival("sql-lock", HOT_VS_SQL_LOCK, _sql_lock(sizes.sql_lock_hot, "--hot"))],
-        ),
-        Matchup(
-            f"grab, {sizes.taps}",
-            str(sizes.taps),
-            _on("safe", "grab", sizes.taps, sizes.grabs),
-            [Rival("echo", VS_ECHO, _on("bare", "echo", sizes.taps, sizes.grabs))],
-        ),
-    ]
+def ours(stand: Literal["fast", "safe", "bare"], scenario: str, setting: Setting, requests: int) -> Play:
+    """A closed loop without a warm-up on one of the stands."""
+    run_spec = RunSpec(scenario, setting.connections, setting.depth, requests, warmup_s=0.0)
+    return lambda stands, screen: valid_run(getattr(stands, stand), run_spec, screen)
 
 
-def _opens_on_redis(sizes: Sizes, setting: Setting) -> Matchup:
-    rivals = [
-        Rival("redis-lua", VS_REDIS_LUA, _redis_lua("usual", setting, sizes.redis_lua)),
-        Rival("redis-lua, lean script", VS_LEAN, _redis_lua("lean", setting, sizes.redis_lua)),
-    ]
-    play = _on("fast", "opens", setting, sizes.opens)
-    return Matchup(f"opens, tier redis, {setting}", str(setting), play, rivals)
+def opens_with_redis(setting: Setting, opens: int, claims: int) -> Matchup:
+
+    def redis_lua_with(script: str) -> Play:
+        words = ("--script", script, "--connections", setting.connections, "--depth", setting.depth)
+        return lambda stands, _: run_rival(redis_lua, "--url", stands.redis_url, *words, "--claims", claims)
+
+    rivals = (
+        Rival("redis-lua", VS_REDIS_LUA, redis_lua_with("usual")),
+        Rival("redis-lua, lean script", VS_LEAN, redis_lua_with("lean")),
+    )
+    play = ours("fast", "opens", setting, opens)
+    return Matchup(f"opens, durability redis, {setting}", str(setting), play, rivals)
 
 
-def _on(stand: Literal["fast", "safe", "bare"], scenario: str, setting: Setting, requests: int) -> Play:
-    order = RunSpec(scenario, setting.connections, setting.depth, requests, warmup_s=0.0)
-    return lambda stands, screen: counted(getattr(stands, stand), order, screen)
+def opens_with_postgres(setting: Setting, opens: int, claims: int) -> Matchup:
+    rival = Rival("sql-lock", VS_SQL_LOCK, _sql_lock(claims, "--callers", setting.connections))
+    play = ours("safe", "opens", setting, opens)
+    return Matchup(f"opens, durability postgres, {setting}", str(setting), play, [rival])
 
 
-def _redis_lua(script: str, setting: Setting, claims: int) -> Play:
-    words = ("--script", script, "--connections", setting.connections, "--depth", setting.depth, "--claims", claims)
-    return lambda stands, _: program(redis_lua.__name__, "--url", stands.redis_url, *words)
+def hot(users: int, rounds: int, claims: int) -> Matchup:
+    rival = Rival("sql-lock", HOT_VS_SQL_LOCK, _sql_lock(claims, "--hot"))
+    play = ours("safe", "hot", Setting(users, 1), users * rounds)
+    return Matchup(f"hot, {users:,} users", f"{users:,} users", play, [rival])
+
+
+def grab(setting: Setting, requests: int) -> Matchup:
+    rival = Rival("echo", VS_ECHO, ours("bare", "echo", setting, requests))
+    return Matchup(f"grab, {setting}", str(setting), ours("safe", "grab", setting, requests), [rival])
 
 
 def _sql_lock(claims: int, *more: object) -> Play:
-    words = ("--claims", claims, *more)
-    return lambda stands, _: program(sql_lock.__name__, "--dsn", stands.safe.dsn, *words)
+    return lambda stands, _: run_rival(sql_lock, "--dsn", stands.safe.dsn, "--claims", claims, *more)
 
 
-async def counted(stand: Target, order: RunSpec, screen: Screen) -> Figures:
-    """A run of ours that counts. Raises BenchFailed if its money verdict is void."""
-    figures = await run(stand, order, screen)
+# Each run takes 5 to 8 seconds, preparation and verdict included.
+MATCHUPS: Final = (
+    opens_with_redis(WIDE, opens=100_000, claims=100_000),
+    opens_with_redis(DEEP, opens=100_000, claims=100_000),
+    opens_with_postgres(WIDE, opens=100_000, claims=6_000),
+    hot(users=500, rounds=10, claims=2_000),
+    grab(NARROW, requests=100_000),
+)
+
+
+async def valid_run(target: Target, run_spec: RunSpec, screen: Screen) -> Figures:
+    """A run of ours. Raises BenchFailed if its money verdict does not hold."""
+    figures = await run(target, run_spec, screen)
     if not figures["valid"]:
-        raise BenchFailed(f"void: in a run of {order.scenario} the books contradict what users were told")
+        raise BenchFailed(f"invalid: in a run of {run_spec.scenario} the books contradict what users were told")
     return figures
 
 
-async def program(module: str, *words: object) -> Figures:
-    """A rival as a process of its own, to its end. Raises BenchFailed with its last line."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        module,
-        *map(str, words),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=PIPE,
-        stderr=PIPE,
-        start_new_session=True,  # a Ctrl-C in the terminal is for us
-        preexec_fn=die_with(os.getpid(), signal.SIGKILL),
-    )
+async def run_rival(rival: Any, *words: object) -> Figures:
+    """A rival's module as a process, until its end. Raises BenchFailed with its last line."""
+    process = await start_module(rival.__name__, *words, stdin=DEVNULL, stdout=PIPE, stderr=PIPE)
     try:
         out, err = await process.communicate()
     finally:
@@ -166,7 +135,7 @@ async def program(module: str, *words: object) -> Figures:
             process.kill()
             await process.wait()
     if process.returncode:
-        said = err.decode(errors="replace").strip().splitlines() or [f"exit code {process.returncode}"]
-        raise BenchFailed(f"the rival {module.rpartition('.')[2]} failed: {said[-1][:LAST_WORDS]}")
+        message = last_line(err, f"exit code {process.returncode}")
+        raise BenchFailed(f"the rival {rival.__name__.rpartition('.')[2]} failed: {message}")
     figures: Figures = json.loads(out)
     return figures

@@ -1,18 +1,18 @@
-"""The chart beside docs/benchmarks.md: bars of ours and of the rivals, as an SVG of its own."""
+"""The chart beside docs/benchmarks.md: bars of our server and of the rivals, as a separate SVG."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from statistics import median
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from bench.report.chart import number
 from bench.report.markup import Markup, element, together
+from bench.report.words import number
 
 NAMESPACE: Final = "http://www.w3.org/2000/svg"
 WIDTH: Final = 760
-LABEL: Final = 22  # pixels of a line of words
+LABEL: Final = 22  # pixels of a line of text
 BAR: Final = 18
 GAP: Final = 14
 NUMBERS: Final = 250  # pixels to the right of the longest bar
@@ -24,29 +24,24 @@ text { font: 13px system-ui, sans-serif; fill: #1a1c1f } .soft { fill: #5b626b }
 """
 
 
-class Bar(NamedTuple):
-    """One rate by round."""
-
-    kind: str  # class
-    words: str
-    rates: Sequence[float]
-
-
 def picture(pairs: Sequence[Mapping[str, Any]]) -> str:
-    """Bars of ours and of the rivals as an SVG of its own: medians, with a line from the lowest to the highest."""
+    """Bars as a separate SVG: medians, with a line from the lowest to the highest rate."""
     most = max((max(*pair["ours"], *pair["theirs"]) for pair in pairs), default=1)
     drawn, y = [], 0.0
-    for name, those in groupby(pairs, key=lambda pair: str(pair["run"])):
+    for name, group in groupby(pairs, key=lambda pair: str(pair["run"])):
         drawn.append(element("text", name, class_="name", x=0, y=y + 15))
         y += LABEL
-        for bar in _bars(list(those)):
-            drawn.append(_bar(bar, y, (WIDTH - NUMBERS) / most))
+        rivals = list(group)
+        bars = [("ours", "hongbao", rivals[0]["ours"])]
+        bars += [("theirs", f"{one['rival']}: ours is × {number(one['ratio'])}", one["theirs"]) for one in rivals]
+        for kind, text, rates in bars:
+            drawn.append(_bar(kind, text, rates, y, (WIDTH - NUMBERS) / most))
             y += BAR + 2
         y += GAP
-    words = "; ".join(f"{pair['run']} is × {number(pair['ratio'])} of {pair['rival']}" for pair in pairs)
+    text = "; ".join(f"{pair['run']} is × {number(pair['ratio'])} of {pair['rival']}" for pair in pairs)
     inside = [
-        element("title", "Ours and the rivals, per second"),
-        element("desc", words),
+        element("title", "Our server and the rivals, per second"),
+        element("desc", text),
         element("style", Markup(STYLE)),
         *drawn,
     ]
@@ -54,19 +49,12 @@ def picture(pairs: Sequence[Mapping[str, Any]]) -> str:
     return element("svg", *inside, xmlns=NAMESPACE, role="img", width=WIDTH, height=y, viewBox=box) + "\n"
 
 
-def _bars(pairs: Sequence[Mapping[str, Any]]) -> Iterator[Bar]:
-    """Ours, which is the same in all of these, and each rival."""
-    yield Bar("ours", "hongbao", pairs[0]["ours"])
-    for pair in pairs:
-        yield Bar("theirs", f"{pair['rival']}: ours is × {number(pair['ratio'])}", pair["theirs"])
-
-
-def _bar(bar: Bar, y: float, pixels_each: float) -> Markup:
-    low, middle, high = (value * pixels_each for value in (min(bar.rates), median(bar.rates), max(bar.rates)))
+def _bar(kind: str, text: str, rates: Sequence[float], y: float, pixels_each: float) -> Markup:
+    low, middle, high = (value * pixels_each for value in (min(rates), median(rates), max(rates)))
     centre = y + BAR / 2
     return together(
-        element("rect", class_=bar.kind, x=0, y=y, width=middle, height=BAR),
+        element("rect", class_=kind, x=0, y=y, width=middle, height=BAR),
         element("line", class_="spread", x1=low, x2=high, y1=centre, y2=centre),
-        element("text", number(median(bar.rates)), x=max(middle, high) + 8, y=y + 13.5),
-        element("text", bar.words, class_="soft", x=max(middle, high) + 66, y=y + 13.5),
+        element("text", number(median(rates)), x=max(middle, high) + 8, y=y + 13.5),
+        element("text", text, class_="soft", x=max(middle, high) + 66, y=y + 13.5),
     )

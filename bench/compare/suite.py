@@ -1,16 +1,16 @@
-"""The short set of `make bench`: the comparison, and every other scenario once. About three minutes."""
+"""The suite of `make bench`: the comparison, and every other scenario once. About three minutes."""
 
 from __future__ import annotations
 
 import time
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 from rich.console import Console
 
 from bench.compare import compare
-from bench.compare.compare import Progress
-from bench.compare.matchups import Figures, Setting, Sizes, Stands, counted
+from bench.compare.compare import ComparisonScreen
+from bench.compare.matchups import DEEP, MATCHUPS, WIDE, Figures, Setting, Stands, valid_run
 from bench.load import target
 from bench.load.run_spec import RunSpec
 from bench.load.target import Target
@@ -19,65 +19,19 @@ from bench.report.screen import Screen
 from bench.scenarios import SCENARIOS
 from server.loop import run as run_loop
 
-OF_MAXIMUM: Final = 0.5  # the rate of the open loop whose latency counts
+HALF: Final = 0.5  # of the maximum: the rate of the open loop whose latency counts
+HALF_SECONDS: Final = 6.0
 OPEN_CLOSED: Final = "open, closed loop"
-HALF: Final = "open, half the maximum"
+OPEN_HALF: Final = "open, half the maximum"
 IDLE: Final = "idle"
-USED: Final = ("opens", "hot", "grab", "send", "login", "push", "open", "day")
-
-
-class Extent(NamedTuple):
-    """How much there is to do beyond the comparison."""
-
-    compared: Sizes = Sizes()
-    opens: int = 100_000
-    echoes: int = 60_000
-    sends: int = 30_000
-    logins: int = 30_000
-    callers: int = 10_000  # who log in, and who are idle
-    crowd: int = 5_000
-    crowd_rounds: int = 5
-    members: int = 2_000
-    texts: int = 150
-    opened: int = 30_000
-    open_s: float = 6.0
-    day_users: int = 1_000
-    day_s: float = 5.0
-    idle_s: float = 5.0
-
-
-EXTENT: Final = Extent()
-
-
-class Once(NamedTuple):
-    """A run besides the comparison."""
-
-    name: str
-    order: RunSpec
 
 
 def standard(scenario: str, **changes: Any) -> RunSpec:
-    """What a scenario is by itself: a closed loop, unless `changes` say a rate."""
+    """The scenario's default run: a closed loop, unless `changes` have a rate."""
     kind = SCENARIOS[scenario].standard
     requests = kind.requests_of(kind.connections)
-    order = RunSpec(scenario, kind.connections, kind.depth, requests, seconds=kind.seconds)
-    return msgspec.structs.replace(order, **changes)
-
-
-def once(extent: Extent) -> list[Once]:
-    """All of them but `open` in an open loop, whose rate is not known before, and `idle`."""
-    wide, deep = extent.compared.wide, extent.compared.deep
-    return [
-        Once(f"echo, {wide}", _closed("echo", wide, extent.echoes)),
-        Once(f"echo, {deep}", _closed("echo", deep, extent.echoes)),
-        Once(f"opens, tier postgres, {deep}", _closed("opens", deep, extent.opens)),
-        Once("send", _closed("send", deep, extent.sends)),
-        Once("login", standard("login", connections=extent.callers, requests=extent.logins, warmup_s=0.0)),
-        Once("push", standard("push", connections=extent.members, requests=extent.texts)),
-        Once(f"hot, {extent.crowd:,} users", _hot(extent)),
-        Once("day", _day(extent)),
-        Once(OPEN_CLOSED, _closed("open", wide, extent.opened)),
-    ]
+    run_spec = RunSpec(scenario, kind.connections, kind.depth, requests, seconds=kind.seconds)
+    return msgspec.structs.replace(run_spec, **changes)
 
 
 def _closed(scenario: str, setting: Setting, requests: int) -> RunSpec:
@@ -85,66 +39,65 @@ def _closed(scenario: str, setting: Setting, requests: int) -> RunSpec:
     return standard(scenario, connections=setting.connections, depth=setting.depth, requests=requests, warmup_s=0.0)
 
 
-def _hot(extent: Extent) -> RunSpec:
-    return standard("hot", connections=extent.crowd, requests=extent.crowd * extent.crowd_rounds)
+def _open(scenario: str, connections: int, rate_per_s: float, seconds: float) -> RunSpec:
+    return standard(scenario, connections=connections, depth=0, requests=0, rate_per_s=rate_per_s, seconds=seconds)
 
 
-def _day(extent: Extent) -> RunSpec:
-    per_s = SCENARIOS["day"].standard.rate_per_s
-    return standard(
-        "day", connections=extent.day_users, depth=0, requests=0, rate_per_s=per_s, seconds=extent.day_s
-    )
+# All runs besides the comparison but `open` in an open loop, whose rate depends on another run, and `idle`.
+RUNS: Final = {
+    f"echo, {WIDE}": _closed("echo", WIDE, 60_000),
+    f"echo, {DEEP}": _closed("echo", DEEP, 60_000),
+    f"opens, durability postgres, {DEEP}": _closed("opens", DEEP, 100_000),
+    "send": _closed("send", DEEP, 30_000),
+    "login": standard("login", warmup_s=0.0),
+    "push": standard("push"),
+    "hot, 5,000 users": standard("hot", connections=5_000, requests=25_000),
+    "day": _open("day", 1_000, 2_000, seconds=5.0),
+    OPEN_CLOSED: _closed("open", WIDE, 30_000),
+}
 
 
-def half_of(closed: Figures, seconds: float) -> RunSpec:
-    """`open` in an open loop at a part of what its closed loop reached."""
-    rate_per_s = float(round(closed["rate_per_s"] * OF_MAXIMUM))
-    return standard(
-        "open",
-        connections=closed["connections"],
-        depth=0,
-        requests=0,
-        rate_per_s=rate_per_s,
-        seconds=seconds,
-    )
+def half_of(closed: Figures) -> RunSpec:
+    """`open` in an open loop at half the rate of its closed loop."""
+    return _open("open", closed["connections"], float(round(closed["rate_per_s"] * HALF)), HALF_SECONDS)
 
 
-def measure(rounds: int, console: Console, extent: Extent = EXTENT) -> dict[str, Any]:
-    """All of it: the comparison's document, and `runs` and `rivals` with all figures by name.
+def measure(rounds: int, console: Console) -> dict[str, Any]:
+    """All runs: the comparison's document, and `runs` and `rivals` with all figures by name.
 
-    Raises BenchFailed if a run is void, ServerFailed, EmbeddedError, StoreUnavailable.
+    Raises BenchFailed if a run is invalid, ServerFailed, EmbeddedError, StoreUnavailable.
     """
     began_s = time.perf_counter()
-    limits = compare.limits_of(USED)
-    screen = Progress(console, compare.runs_of(rounds, extent.compared) + len(once(extent)) + len((IDLE, HALF)))
-    with target.own("postgres", limits, Screen(console).say) as young:  # only there memory shows what users take
-        idle = Once(IDLE, standard("idle", connections=extent.callers, seconds=extent.idle_s))
-        figures = run_loop(_play(young, idle, screen))
-    with compare.stands(limits, lambda _: None) as on:  # its config is the same
-        told = run_loop(_measured(on, rounds, extent, screen))
-    told["runs"] |= {idle.name: [figures]}
-    return told | {"seconds": round(time.perf_counter() - began_s), "seed": figures["seed"]}
+    compared = len(list(compare.trials(MATCHUPS, rounds)))
+    screen = ComparisonScreen(console, compared + len(RUNS) + len((IDLE, OPEN_HALF)))
+    with target.own_server(
+        "postgres", compare.LIMITS, Screen(console).say
+    ) as fresh:  # only there memory shows the users
+        idle = run_loop(_run(fresh, IDLE, standard("idle", seconds=5.0), screen))
+    with compare.start_stands(lambda _: None) as stands:  # the config is the same
+        suite = run_loop(_measure(stands, rounds, screen))
+    suite["runs"] |= {IDLE: [idle]}
+    return suite | {"seconds": round(time.perf_counter() - began_s), "seed": idle["seed"]}
 
 
-async def _measured(on: Stands, rounds: int, extent: Extent, screen: Progress) -> dict[str, Any]:
-    found = await compare.compare(on, rounds, extent.compared, screen)
-    runs = dict(found.ours)
-    for one in once(extent):
-        runs[one.name] = [await _play(_stand(on, one), one, screen)]
-    half = Once(HALF, half_of(runs[OPEN_CLOSED][0], extent.open_s))
-    runs[half.name] = [await _play(on.safe, half, screen)]
-    theirs = found.theirs_by_name()
-    echoes = {name: played for name, played in theirs.items() if "scenario" in played[0]}  # runs like ours
-    told = compare.document(found.pairs(), rounds, await about(on.safe))
-    rivals = {name: played for name, played in theirs.items() if name not in echoes}
-    return told | {"runs": runs | echoes, "rivals": rivals}
+async def _measure(stands: Stands, rounds: int, screen: ComparisonScreen) -> dict[str, Any]:
+    results = await compare.compare(stands, rounds, MATCHUPS, screen)
+    runs = {name: played for (name, side), played in results.items() if side == "ours"}
+    for name, run_spec in RUNS.items():
+        stand = stands.bare if SCENARIOS[run_spec.scenario].server == "bare" else stands.safe
+        runs[name] = [await _run(stand, name, run_spec, screen)]
+    runs[OPEN_HALF] = [await _run(stands.safe, OPEN_HALF, half_of(runs[OPEN_CLOSED][0]), screen)]
+    rivals: dict[str, list[Figures]] = {}
+    for matchup in MATCHUPS:
+        for rival in matchup.rivals:
+            played = results[matchup.name, rival.name]
+            is_ours = "scenario" in played[0]  # the bare server is measured as our runs are
+            (runs if is_ours else rivals)[f"{rival.name}, {matchup.setting}"] = played
+    told = compare.document(compare.pairs_of(MATCHUPS, results), rounds, await about(stands.safe))
+    return told | {"runs": runs, "rivals": rivals}
 
 
-def _stand(on: Stands, one: Once) -> Target:
-    return on.bare if SCENARIOS[one.order.scenario].server == "bare" else on.safe
-
-
-async def _play(stand: Target, one: Once, screen: Progress) -> Figures:
-    figures = await counted(stand, one.order, screen)
-    screen.ended(one.name, figures)
+async def _run(stand: Target, name: str, run_spec: RunSpec, screen: ComparisonScreen) -> Figures:
+    figures = await valid_run(stand, run_spec, screen)
+    screen.show_ended(name, figures)
     return figures

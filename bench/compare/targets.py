@@ -1,4 +1,4 @@
-"""What the short set must reach and what it aims at, as a table: each row knows where its figure is found."""
+"""The required figures of the suite and its goals as a table: each row knows where its figure is found."""
 
 from __future__ import annotations
 
@@ -6,176 +6,127 @@ from collections.abc import Callable, Mapping
 from statistics import median
 from typing import Any, Final, NamedTuple
 
-Figures = Mapping[str, Any]  # of one run
-Measured = Mapping[str, Any]  # what bench.compare.suite writes as JSON
+from bench.compare.matchups import DEEP, HOT_VS_SQL_LOCK, NARROW, VS_ECHO, VS_REDIS_LUA, VS_SQL_LOCK, WIDE
+from bench.report.words import NONE, Figures
 
-CEILING: Final = "echo, 200 × 1"
-NOTHING: Final = "–"
+Measured = Mapping[str, Any]  # the JSON of bench.compare.suite
 
 
 class Found(NamedTuple):
-    """A figure: the median of several runs or what one said, and between which it lay."""
+    """A figure: the median of several runs or that of one, and its range."""
 
     value: float
     low: float
     high: float
 
 
-class Requirement(NamedTuple):
-    """One row of the table of what must be reached."""
+Find = Callable[[Measured], Found | None]  # None: not measured
 
-    words: str
-    must: float | None  # None: told, but nothing was asked
-    aim: float | None
-    found: Callable[[Measured], Found | None]  # None: not measured
+
+class Requirement(NamedTuple):
+    """One row of the table of targets."""
+
+    text: str
+    find: Find
+    required: float | None = None  # None: reported, without a target
+    goal: float | None = None
     unit: str = "/s"
     at_most: bool = False  # less is better
-    ceiling: str = CEILING  # the run of the bare server that stands beside it
+    upper_bound: str = f"echo, {NARROW}"  # the run of the bare server in the same row
+
+    def mark(self, value: float) -> str:
+        """Whether the required figure and the goal are reached."""
+        if self.required is None or self.goal is None:
+            return NONE
+
+        def reaches(bound: float) -> bool:
+            return value <= bound if self.at_most else value >= bound
+
+        return "✓✓ goal" if reaches(self.goal) else "✓" if reaches(self.required) else "✗ missed"
 
 
-def _in_runs(
-    name: str, read: Callable[[Figures], float], whole: Callable[[list[float]], float] = median
-) -> Callable[[Measured], Found | None]:
-    """A figure out of the runs of this name."""
+def _figure(run: str, read: Callable[[Figures], float], total: Callable[[list[float]], float] = median) -> Find:
+    """A figure of the runs with this name."""
 
-    def found(told: Measured) -> Found | None:
-        values = [read(figures) for figures in told["runs"].get(name, [])]
-        return Found(whole(values), min(values), max(values)) if values else None
+    def find(measured: Measured) -> Found | None:
+        values = [float(read(figures)) for figures in measured["runs"].get(run, [])]
+        return Found(total(values), min(values), max(values)) if values else None
 
-    return found
+    return find
 
 
-def rate_of(name: str) -> Callable[[Measured], Found | None]:
-    """The rate in the runs of this name; None where there are none."""
-    return _in_runs(name, lambda figures: float(figures["rate_per_s"]))
+def rate_of(run: str) -> Find:
+    """The rate of the runs with this name."""
+    return _figure(run, lambda figures: figures["rate_per_s"])
 
 
-def _ratio(name: str) -> Callable[[Measured], Found | None]:
-    def found(told: Measured) -> Found | None:
-        if name not in told["ratios"]:
-            return None
-        return Found(told["ratios"][name], told["spread"][name]["low"], told["spread"][name]["high"])
+def _ratio(name: str) -> Find:
+    def find(measured: Measured) -> Found | None:
+        found = measured["ratios"].get(name)
+        return None if found is None else Found(found, **measured["spread"][name])
 
-    return found
-
-
-def _last_won_ms(figures: Figures) -> float:
-    return float(figures["extra"]["last_won_ms"]["p99"])
+    return find
 
 
-def _extra(key: str) -> Callable[[Figures], float]:
-    return lambda figures: float(figures["extra"][key])
+def _last_won(run: str, required: float | None = None, goal: float | None = None) -> Requirement:
+    find = _figure(run, lambda figures: figures["extra"]["last_won_ms"]["p99"], max)
+    name, users = run.split(", ")
+    text = f"`{name}`, {users}: last `won`, p99 of all rounds"
+    return Requirement(text, find, required, goal, unit=" ms", at_most=True)
 
 
 RATIOS: Final[dict[str, Requirement]] = {
-    "opens_redis_tier_vs_redis_lua": Requirement(
-        "`opens` tier `redis` against redis-lua, the lower of both settings",
-        1.3,
-        2.5,
-        _ratio("opens_redis_tier_vs_redis_lua"),
-        unit="",
-    ),
-    "opens_postgres_tier_vs_sql_lock": Requirement(
-        "`opens` tier `postgres` against sql-lock, many packets",
-        8.0,
-        15.0,
-        _ratio("opens_postgres_tier_vs_sql_lock"),
-        unit="",
-    ),
-    "hot_vs_sql_lock_hot": Requirement(
-        "`hot` against sql-lock, one hot packet", 30.0, 60.0, _ratio("hot_vs_sql_lock_hot"), unit=""
-    ),
-    "grab_vs_echo": Requirement(
-        "`grab` against echo, 200 connections × 1", 0.75, 0.9, _ratio("grab_vs_echo"), unit=""
-    ),
+    name: Requirement(text, _ratio(name), required, goal, unit="")
+    for name, text, required, goal in (
+        (VS_REDIS_LUA, "`opens`, durability `redis`, against redis-lua, the lower of both settings", 1.3, 2.5),
+        (VS_SQL_LOCK, "`opens`, durability `postgres`, against sql-lock, many packets", 8.0, 15.0),
+        (HOT_VS_SQL_LOCK, "`hot` against sql-lock, one hot packet", 30.0, 60.0),
+        (VS_ECHO, "`grab` against echo, 200 connections × 1", 0.75, 0.9),
+    )
 }
 TARGETS: Final = (
-    Requirement(
-        "`opens` tier `postgres`, 1,000 × 1",
-        20_000,
-        40_000,
-        rate_of("opens, tier postgres, 1,000 × 1"),
-        ceiling="echo, 1,000 × 1",
-    ),
-    Requirement(
-        "`opens` tier `postgres`, 200 × 8",
-        38_000,
-        80_000,
-        rate_of("opens, tier postgres, 200 × 8"),
-        ceiling="echo, 200 × 8",
-    ),
-    Requirement(
-        "`opens` tier `redis`, 1,000 × 1",
-        36_000,
-        50_000,
-        rate_of("opens, tier redis, 1,000 × 1"),
-        ceiling="echo, 1,000 × 1",
-    ),
-    Requirement(
-        "`opens` tier `redis`, 200 × 8",
-        53_000,
-        80_000,
-        rate_of("opens, tier redis, 200 × 8"),
-        ceiling="echo, 200 × 8",
+    *(
+        Requirement(
+            f"`opens`, durability `{durability}`, {setting}",
+            rate_of(f"opens, durability {durability}, {setting}"),
+            required,
+            goal,
+            upper_bound=f"echo, {setting}",
+        )
+        for durability, setting, required, goal in (
+            ("postgres", WIDE, 20_000, 40_000),
+            ("postgres", DEEP, 38_000, 80_000),
+            ("redis", WIDE, 36_000, 50_000),
+            ("redis", DEEP, 53_000, 80_000),
+        )
     ),
     *RATIOS.values(),
+    _last_won("hot, 500 users", 80.0, 30.0),
+    _last_won("hot, 5,000 users"),
+    Requirement(f"`grab`, {NARROW}", rate_of(f"grab, {NARROW}")),
     Requirement(
-        "`hot`, 500 users: last `won`, p99 of all rounds",
-        80.0,
-        30.0,
-        _in_runs("hot, 500 users", _last_won_ms, max),
-        unit=" ms",
-        at_most=True,
+        f"`send`, durability `postgres`, {DEEP}", rate_of("send"), 6_000, 15_000, upper_bound=f"echo, {DEEP}"
     ),
-    Requirement(
-        "`hot`, 5,000 users: last `won`, p99 of all rounds",
-        None,
-        None,
-        _in_runs("hot, 5,000 users", _last_won_ms, max),
-        unit=" ms",
-        at_most=True,
-    ),
-    Requirement("`grab`, 200 × 1", None, None, rate_of("grab, 200 × 1")),
-    Requirement("`send` tier `postgres`, 200 × 8", 6_000, 15_000, rate_of("send"), ceiling="echo, 200 × 8"),
-    Requirement("`login`, a storm of 10,000", 8_000, 15_000, rate_of("login")),
+    Requirement("`login`, a storm of 10,000", rate_of("login"), 8_000, 15_000),
     Requirement(
         "`push` to 2,000 members online, against a bare write loop",
-        0.8,
-        0.95,
-        _in_runs("push", _extra("ratio")),
+        _figure("push", lambda figures: figures["extra"]["ratio"]),
+        *(0.8, 0.95),
         unit="",
     ),
     Requirement(
         "`idle`: server memory of a logged-in connection",
-        6.0,
-        3.0,
-        _in_runs("idle", _extra("server_kib_each")),
+        _figure("idle", lambda figures: figures["extra"]["server_kib_each"]),
+        *(6.0, 3.0),
         unit=" KiB",
         at_most=True,
     ),
     Requirement(
-        "`open` tier `postgres`, open loop at half the maximum: p99",
-        15.0,
-        5.0,
-        _in_runs("open, half the maximum", lambda figures: float(figures["latency_ms"]["p99"])),
+        "`open`, durability `postgres`, open loop at half the maximum: p99",
+        _figure("open, half the maximum", lambda figures: figures["latency_ms"]["p99"]),
+        *(15.0, 5.0),
         unit=" ms",
         at_most=True,
-        ceiling="echo, 1,000 × 1",
+        upper_bound=f"echo, {WIDE}",
     ),
 )
-
-
-def must_of(pair: str) -> float | None:
-    """What the ratio of this name must reach; None if nothing was asked."""
-    return RATIOS[pair].must if pair in RATIOS else None
-
-
-def mark(target: Requirement, value: float) -> str:
-    """Whether it was reached."""
-    if target.must is None or target.aim is None:
-        return NOTHING
-
-    def reached(bound: float) -> bool:
-        return value <= bound if target.at_most else value >= bound
-
-    return "✓✓ aim" if reached(target.aim) else "✓" if reached(target.must) else "✗ missed"

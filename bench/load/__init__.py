@@ -1,1 +1,1 @@
-"""The load: generators, connections, the target under load, the money verdict."""
+"""The load: generators, connections, the server under load, the money verdict."""

@@ -1,4 +1,4 @@
-"""The generator as a process of its own: a job in as one line of JSON, lines of JSON out, `go` in between."""
+"""The generator process: reads its spec as one line of JSON and then `go`, writes lines of JSON."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from bench.scenarios import SCENARIOS
 from bench.scenarios.scenario import Scenario
 from server.loop import run
 
-LIVE_EVERY_S: Final = 1.0
+PROGRESS_INTERVAL_S: Final = 1.0
 GO: Final = "go"
 
 
-class Said(msgspec.Struct, tag="said"):
-    """What is going on, for people."""
+class Note(msgspec.Struct, tag="note"):
+    """A line for the terminal."""
 
     text: str
 
 
 class Ready(msgspec.Struct, tag="ready"):
-    """The stage is set; say go."""
+    """The preparation is done; the generator waits for `go`."""
 
 
-class Live(msgspec.Struct, tag="live"):
-    """How many turns have ended by now."""
+class Progress(msgspec.Struct, tag="progress"):
+    """The operations that have ended until now."""
 
     completed: int
 
@@ -45,38 +45,36 @@ class Done(msgspec.Struct, tag="done"):
 
 
 class Failed(msgspec.Struct, tag="failed"):
-    """There will be no outcome; the text is one line."""
+    """No outcome follows; the text is one line."""
 
     text: str
 
 
-Line = Said | Ready | Live | Done | Failed | Outcome
-LINE: Final = msgspec.json.Decoder(Line)
-_encode = msgspec.json.Encoder().encode
+GeneratorLine = Note | Ready | Progress | Done | Failed | Outcome
+DECODER: Final = msgspec.json.Decoder(GeneratorLine)
 EXPECTED: Final = (SetupFailed, OSError, TimeoutError)
+_encode = msgspec.json.Encoder().encode
 
 
-def tell(line: Line) -> None:
-    """One line to the parent."""
+def write(line: GeneratorLine) -> None:
     sys.stdout.buffer.write(_encode(line) + b"\n")
     sys.stdout.buffer.flush()
 
 
-async def work(job: GeneratorSpec) -> None:
-    """The whole job."""
-    scenario = SCENARIOS[job.order.scenario](job, lambda text: tell(Said(text)))
+async def work(spec: GeneratorSpec) -> None:
+    scenario = SCENARIOS[spec.run_spec.scenario](spec, lambda text: write(Note(text)))
     try:
         await scenario.prepare()
         gc.collect()
         gc.freeze()
-        gc.disable()  # what comes now holds no cycles, and looking for them would stop the clock's owner
-        tell(Ready())
+        gc.disable()  # the run makes no cycles, and a collection would delay the measurement
+        write(Ready())
         if await _next_word() == GO:
             await _measure(scenario)
-            tell(scenario.outcome())
-            await _next_word()  # users stay until the parent ends us: their going would cost the server time, too
+            write(scenario.outcome())
+            await _next_word()  # users stay until the parent ends this process: a logout costs the server time
     finally:
-        scenario.stage.close()
+        scenario.setup.close()
 
 
 async def _next_word() -> str:
@@ -85,26 +83,26 @@ async def _next_word() -> str:
 
 
 async def _measure(scenario: Scenario) -> None:
-    live = asyncio.create_task(_live(scenario))
+    progress = asyncio.create_task(_write_progress(scenario))
     cpu_s, wall_s = time.process_time(), time.perf_counter()
     await scenario.measure()
-    tell(Done(time.process_time() - cpu_s, time.perf_counter() - wall_s))
-    live.cancel()
+    write(Done(time.process_time() - cpu_s, time.perf_counter() - wall_s))
+    progress.cancel()
 
 
-async def _live(scenario: Scenario) -> None:
+async def _write_progress(scenario: Scenario) -> None:
     while True:
-        await asyncio.sleep(LIVE_EVERY_S)
-        tell(Live(scenario.completed))
+        await asyncio.sleep(PROGRESS_INTERVAL_S)
+        write(Progress(scenario.completed))
 
 
 def main() -> None:
-    """Exit code 1 if there is no outcome."""
-    job = msgspec.json.decode(sys.stdin.readline(), type=GeneratorSpec)
+    """Exit code 1 without an outcome."""
+    spec = msgspec.json.decode(sys.stdin.readline(), type=GeneratorSpec)
     try:
-        run(work(job))
+        run(work(spec))
     except EXPECTED as error:
-        tell(Failed(" ".join(str(error).split()) or type(error).__name__))
+        write(Failed(" ".join(str(error).split()) or type(error).__name__))
         sys.exit(1)
 
 

@@ -1,4 +1,4 @@
-"""The parent's side of the generators: start them, let them prepare, say go to all, collect what they say."""
+"""The parent's side of the generators: start them, let them prepare, start the clock, collect their results."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import sys
 import tempfile
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 import msgspec
 
 from bench.load import generator
-from bench.load.generator import GO, LINE, Done, Failed, Live, Ready, Said
+from bench.load.generator import DECODER, GO, Done, Failed, Note, Progress, Ready
 from bench.load.outcome import Outcome
 from bench.load.run_spec import GeneratorSpec
 from server.embedded.run import die_with
 
-LINE_BYTES_MAX: Final = 1 << 30  # an outcome names every claim that was told
-GO_LINE: Final = f"{GO}\n".encode()
+LINE_BYTES_MAX: Final = 1 << 30  # an outcome lists every claim
+MESSAGE_MAX: Final = 300  # characters of the last line of a program that failed
 
 Awaited = TypeVar("Awaited", Ready, Done, Outcome)
 
@@ -29,26 +29,43 @@ class BenchFailed(Exception):
     """There is no result; the message is one line."""
 
 
-class Hear(NamedTuple):
-    """Who hears what generators say: what is going on, and how many turns of all have ended by now."""
+async def start_module(module: str, *words: object, **pipes: Any) -> Process:
+    """A Python module as a process that ends with this one. Ctrl-C in the terminal does not reach it."""
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", module, *map(str, words)),
+        start_new_session=True,
+        preexec_fn=die_with(os.getpid(), signal.SIGKILL),
+        **pipes,
+    )
 
-    said: Callable[[str], None]
-    live: Callable[[int], None]
+
+def last_line(output: bytes, otherwise: str) -> str:
+    """The last line that a program wrote, cut to MESSAGE_MAX."""
+    lines = output.decode(errors="replace").strip().splitlines() or [otherwise]
+    return lines[-1][:MESSAGE_MAX]
 
 
 class GeneratorPool:
-    """Generators as processes. They die with us."""
+    """Generators as processes, for the time of an `async with`.
 
-    def __init__(self, jobs: Sequence[GeneratorSpec], hear: Hear) -> None:
-        self._jobs = jobs
-        self._hear = hear
-        self._children: list[_Child] = []
+    `on_note` gets the notes of generators, `on_progress` the number of operations that have ended in all of them.
+    """
+
+    def __init__(
+        self,
+        specs: Sequence[GeneratorSpec],
+        on_note: Callable[[str], None],
+        on_progress: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        self._specs = specs
+        self._on_note = on_note
+        self._on_progress = on_progress
+        self._children: list[_GeneratorProcess] = []
 
     async def __aenter__(self) -> Self:
-        """Start them all."""
         try:
-            for job in self._jobs:
-                self._children.append(await _start(job))
+            for spec in self._specs:
+                self._children.append(await _start(spec))
         except BaseException:
             await self._end()
             raise
@@ -62,80 +79,66 @@ class GeneratorPool:
             if child.process.returncode is None:
                 child.process.kill()
             await child.process.wait()
-            child.words.close()
+            child.stderr.close()
 
     async def prepared(self) -> None:
-        """Returns when every stage is set. Raises BenchFailed."""
+        """Wait until every generator is ready. Raises BenchFailed."""
         await self._all(Ready)
 
     def go(self) -> None:
-        """Start the clock."""
         for child in self._children:
             assert child.process.stdin is not None
-            child.process.stdin.write(GO_LINE)
+            child.process.stdin.write(f"{GO}\n".encode())
 
     async def done(self) -> list[Done]:
-        """Returns when the last clock has stopped. Raises BenchFailed."""
+        """Wait until the last clock has stopped. Raises BenchFailed."""
         return await self._all(Done)
 
     async def outcomes(self) -> list[Outcome]:
-        """What they measured. Raises BenchFailed."""
+        """The measurements of each generator. Raises BenchFailed."""
         return await self._all(Outcome)
 
     async def _all(self, kind: type[Awaited]) -> list[Awaited]:
         return await asyncio.gather(*(self._next(child, kind) for child in self._children))
 
-    async def _next(self, child: _Child, kind: type[Awaited]) -> Awaited:
-        """The next line of this kind; others on the way to it are passed on."""
+    async def _next(self, child: _GeneratorProcess, kind: type[Awaited]) -> Awaited:
+        """The next line of this kind; notes and progress before it go to the callbacks."""
         while True:
-            match await child.line():
-                case Said(text):
-                    self._hear.said(text if len(self._children) == 1 else f"generator {child.number}: {text}")
-                case Live(completed):
+            match await child.read_line():
+                case Note(text):
+                    self._on_note(text if len(self._children) == 1 else f"generator {child.number}: {text}")
+                case Progress(completed):
                     child.completed = completed
-                    self._hear.live(sum(one.completed for one in self._children))
+                    self._on_progress(sum(one.completed for one in self._children))
                 case Failed(text):
                     raise BenchFailed(text)
                 case line if isinstance(line, kind):
                     return line
 
 
-class _Child:
-    """One generator."""
-
-    def __init__(self, number: int, process: Process, words: Any) -> None:
+class _GeneratorProcess:
+    def __init__(self, number: int, process: Process, stderr: Any) -> None:
         self.number = number
         self.process = process
+        self.stderr = stderr  # a file
         self.completed = 0
-        self.words = words  # the file of its stderr
 
-    async def line(self) -> generator.Line:
-        """The next thing it says. Raises BenchFailed when it has ended instead."""
+    async def read_line(self) -> generator.GeneratorLine:
+        """The next line. Raises BenchFailed if the process has ended instead."""
         assert self.process.stdout is not None
-        line = await self.process.stdout.readline()
-        if line:
-            said: generator.Line = LINE.decode(line)
-            return said
+        if line := await self.process.stdout.readline():
+            decoded: generator.GeneratorLine = DECODER.decode(line)
+            return decoded
         code = await self.process.wait()
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
-        self.words.seek(0)
-        words = self.words.read().decode(errors="replace").strip().splitlines() or ["its log is silent"]
-        raise BenchFailed(f"generator {self.number} ended by itself ({how}): {words[-1][:300]}")
+        self.stderr.seek(0)
+        message = last_line(self.stderr.read(), "its log is empty")
+        raise BenchFailed(f"generator {self.number} ended by itself ({how}): {message}")
 
 
-async def _start(job: GeneratorSpec) -> _Child:
-    words = tempfile.TemporaryFile()  # noqa: SIM115  # closed when the child has ended
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        generator.__name__,
-        stdin=PIPE,
-        stdout=PIPE,
-        stderr=words,
-        limit=LINE_BYTES_MAX,
-        start_new_session=True,  # a Ctrl-C in the terminal is for us
-        preexec_fn=die_with(os.getpid(), signal.SIGKILL),
-    )
+async def _start(spec: GeneratorSpec) -> _GeneratorProcess:
+    stderr = tempfile.TemporaryFile()  # noqa: SIM115  # closed after the process has ended
+    process = await start_module(generator.__name__, stdin=PIPE, stdout=PIPE, stderr=stderr, limit=LINE_BYTES_MAX)
     assert process.stdin is not None
-    process.stdin.write(msgspec.json.encode(job) + b"\n")
-    return _Child(job.number, process, words)
+    process.stdin.write(msgspec.json.encode(spec) + b"\n")
+    return _GeneratorProcess(spec.number, process, stderr)

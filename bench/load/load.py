@@ -1,12 +1,13 @@
-"""The two engines that put prepared work on connections: closed loop and open loop.
+"""The two engines that put prepared requests on connections: closed loop and open loop.
 
-A turn is one thing that a user does: a request, and those that follow from its replies. All of them carry the
-number of the turn as their seq. A turn begins when it was intended to and ends with its last reply.
+An operation is one thing that a user does: a request, and those that follow from its replies. All of them carry the
+number of the operation as their seq. An operation begins at its intended moment and ends with its last reply.
 """
 
 from __future__ import annotations
 
 import asyncio
+import random
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -18,34 +19,57 @@ from protocol import messages
 from protocol.framing import frame
 from protocol.messages import Message
 
-PATIENCE_S: Final = 10.0  # nothing was answered for so long: the rest never will be
+PATIENCE_S: Final = 10.0  # without any reply for so long, the missing replies are given up
 TICK_S: Final = 0.001
 
-Work: TypeAlias = Mapping[
-    MeasuredConnection, Sequence[bytes]
-]  # the first frames of each user's turns, with seq 1, 2, 3, …
-Hear: TypeAlias = Callable[[int, Message], Message | None]  # (user, reply): what that user asks next in this turn
+# The first frame of each operation of each user, with seq 1, 2, 3, …
+Work: TypeAlias = Mapping[MeasuredConnection, Sequence[bytes]]
+# (user, reply) -> the next request of this operation, or None if the operation is over
+NextRequest: TypeAlias = Callable[[int, Message], Message | None]
 
 
-class Log:
-    """The turns that ended, in the order of their ends. Times are s since the load began, at `began_s`."""
+def arrivals(seed: int, rate_per_s: float, seconds: float) -> array[float]:
+    """Intended starts in s: a Poisson process, given that it brings exactly `rate_per_s * seconds` arrivals.
 
-    __slots__ = ("began_s", "ends_s", "lost", "pushes", "replies", "starts_s", "strange", "unanswered", "users")
+    (Under that condition its arrivals are that many independent uniform moments, so the rate needs no tolerance.)
+    """
+    draw = random.Random(f"arrivals {seed}").random
+    return array("d", sorted(draw() * seconds for _ in range(round(rate_per_s * seconds))))
+
+
+def user_order(seed: int, users: int) -> list[int]:
+    """The order in which users act: each of them once, then the same order again."""
+    places = list(range(users))
+    random.Random(f"order {seed}").shuffle(places)
+    return places
+
+
+class OperationLog:
+    """The operations that ended, in the order of their ends. Times are s since the load began, at `began_s`."""
+
+    __slots__ = ("began_s", "ends_s", "lost", "pushes", "replies", "starts_s", "unanswered", "unexpected", "users")
 
     def __init__(self) -> None:
         self.began_s = 0.0  # of perf_counter
         self.starts_s = array("d")
         self.ends_s = array("d")
         self.users: list[int] = []
-        self.replies: list[Message] = []  # the last one of each turn
-        self.unanswered = 0  # turns that began and did not end
-        self.strange = 0  # replies to what nobody asked
+        self.replies: list[Message] = []  # the last one of each operation
+        self.unanswered = 0  # operations that began and did not end
+        self.unexpected = 0  # replies to no request
         self.lost = 0  # connections
         self.pushes = 0
 
+    def end(self, user_id: int, start_s: float, now_s: float, reply: Message) -> None:
+        """Add an operation; its times are of perf_counter."""
+        self.starts_s.append(start_s - self.began_s)
+        self.ends_s.append(now_s - self.began_s)
+        self.users.append(user_id)
+        self.replies.append(reply)
 
-def frames_of(requests: Sequence[Message]) -> list[bytes]:
-    """One user's requests as the first frames of turns."""
+
+def encode_requests(requests: Sequence[Message]) -> list[bytes]:
+    """One user's requests as the first frames of operations."""
     frames = []
     for seq, request in enumerate(requests, 1):
         request.seq = seq
@@ -53,35 +77,41 @@ def frames_of(requests: Sequence[Message]) -> list[bytes]:
     return frames
 
 
-def no_more(_: int, __: Message) -> None:
-    """Every turn is one request."""
+def one_request(_: int, __: Message) -> None:
+    """Every operation is a single request."""
 
 
-async def closed(work: Work, depth: int, hear: Hear = no_more, log: Log | None = None) -> Log:
-    """Keep `depth` turns under way on every connection until all work is done."""
-    load = _Load(work, hear, log or Log(), sum(map(len, work.values())), refill=True)
+async def closed_loop(
+    work: Work, depth: int, next_request: NextRequest = one_request, log: OperationLog | None = None
+) -> OperationLog:
+    """Keep `depth` operations in flight on every connection until all work is done."""
+    load = _Load(work, next_request, log or OperationLog(), sum(map(len, work.values())), refill=True)
     now_s = perf_counter()
-    for lane in load.lanes:
-        for _ in range(0 if lane.wire.why else min(depth, len(lane.frames))):
-            lane.begin(now_s)
+    for loaded in load.connections:
+        for _ in range(0 if loaded.connection.end_reason else min(depth, len(loaded.frames))):
+            loaded.begin(now_s)
     return await load.finish()
 
 
 async def open_loop(
-    work: Work, arrivals_s: Sequence[float], order: Sequence[int], hear: Hear = no_more, log: Log | None = None
-) -> Log:
-    """Begin a turn at every intended moment, with the next user of `order`, whatever is still under way.
+    work: Work,
+    arrivals_s: Sequence[float],
+    user_order: Sequence[int],
+    next_request: NextRequest = one_request,
+    log: OperationLog | None = None,
+) -> OperationLog:
+    """Begin an operation at every intended moment, with the next user of the order, whatever is still in flight.
 
-    The sender looks at the clock every TICK_S; a turn that it begins late counts from its intended start.
+    The sender looks at the clock every TICK_S; an operation that begins late counts from its intended start.
     """
-    load = _Load(work, hear, log or Log(), len(arrivals_s), refill=False)
-    lanes = [load.lanes[place] for place in order]
-    await pace(arrivals_s, load.began_s, lambda number, start_s: lanes[number % len(lanes)].begin(start_s))
+    load = _Load(work, next_request, log or OperationLog(), len(arrivals_s), refill=False)
+    in_order = [load.connections[place] for place in user_order]
+    await pace(arrivals_s, load.began_s, lambda number, start_s: in_order[number % len(in_order)].begin(start_s))
     return await load.finish()
 
 
 async def pace(arrivals_s: Sequence[float], began_s: float, begin: Callable[[int, float], None]) -> None:
-    """Call `begin` with the number and the moment of each arrival, no earlier than it; all that are due at once."""
+    """Call `begin` with the number and the moment of each arrival, never early; all that are due at once."""
     total, number = len(arrivals_s), 0
     while number < total:
         now_s = perf_counter() - began_s
@@ -91,8 +121,8 @@ async def pace(arrivals_s: Sequence[float], began_s: float, begin: Callable[[int
         await asyncio.sleep(TICK_S)
 
 
-async def patiently(over: asyncio.Event, answered: Callable[[], int]) -> None:
-    """Wait until it is over, or until the count of what was answered has not grown for PATIENCE_S."""
+async def wait_while_progress(over: asyncio.Event, answered: Callable[[], int]) -> None:
+    """Wait until the event is set, or until the count of answers has not grown for PATIENCE_S."""
     seen = -1
     while not over.is_set() and answered() > seen:
         seen = answered()
@@ -101,89 +131,83 @@ async def patiently(over: asyncio.Event, answered: Callable[[], int]) -> None:
 
 
 class _Load:
-    """What the connections under load share."""
+    __slots__ = ("_pushes_before", "answered", "began_s", "connections", "left", "log", "next_request", "refill")
 
-    __slots__ = ("_pushes_before", "answered", "began_s", "hear", "lanes", "left", "log", "refill")
-
-    def __init__(self, work: Work, hear: Hear, log: Log, turns: int, refill: bool) -> None:
-        self.hear = hear
+    def __init__(
+        self, work: Work, next_request: NextRequest, log: OperationLog, operations: int, refill: bool
+    ) -> None:
+        self.next_request = next_request
         self.log = log
-        self.left = turns
+        self.left = operations
         self.refill = refill
         self.answered = asyncio.Event()
-        self.lanes = [_Lane(self, wire, frames) for wire, frames in work.items()]
-        self._pushes_before = sum(wire.pushes for wire in work)
-        self.less(0)  # if there is no work, it is done
+        self.connections = [_LoadedConnection(self, one, frames) for one, frames in work.items()]
+        self._pushes_before = sum(one.pushes for one in work)
+        self.finish_operations(0)  # without work the load is over
         self.began_s = log.began_s = perf_counter()
 
-    def less(self, turns: int) -> None:
-        """So many turns are over, or will never be."""
-        self.left -= turns
+    def finish_operations(self, count: int) -> None:
+        """So many operations are over, or will never begin."""
+        self.left -= count
         if not self.left:
             self.answered.set()
 
-    async def finish(self) -> Log:
-        """Wait for the last reply, but not for ever; what is missing then is unanswered."""
+    async def finish(self) -> OperationLog:
+        """Wait for the last reply as long as replies come; operations without one are unanswered."""
         log = self.log
-        await patiently(self.answered, lambda: len(log.replies))
-        for lane in self.lanes:
-            log.unanswered += len(lane.under_way)
-            lane.wire.rest()
-        log.pushes += sum(lane.wire.pushes for lane in self.lanes) - self._pushes_before
+        await wait_while_progress(self.answered, lambda: len(log.replies))
+        for one in self.connections:
+            log.unanswered += len(one.in_flight)
+            one.connection.detach()
+        log.pushes += sum(one.connection.pushes for one in self.connections) - self._pushes_before
         return log
 
 
-class _Lane:
-    """One connection under load."""
+class _LoadedConnection:
+    __slots__ = ("begun", "connection", "frames", "in_flight", "load")
 
-    __slots__ = ("begun", "frames", "load", "under_way", "wire")
-
-    def __init__(self, load: _Load, wire: MeasuredConnection, frames: Sequence[bytes]) -> None:
+    def __init__(self, load: _Load, connection: MeasuredConnection, frames: Sequence[bytes]) -> None:
         self.load = load
-        self.wire = wire
+        self.connection = connection
         self.frames = frames
         self.begun = 0
-        self.under_way: dict[int, float] = {}  # turn -> when it was intended to begin
-        wire.hear, wire.lost = self.hear, self.lose
-        if wire.why:
-            self.lose()
+        self.in_flight: dict[int, float] = {}  # operation -> intended start
+        connection.on_reply, connection.on_lost = self.on_reply, self.on_lost
+        if connection.end_reason:
+            self.on_lost()
 
     def begin(self, start_s: float) -> None:
-        """Begin the next turn."""
-        if self.wire.why:
+        if self.connection.end_reason:
             self.load.log.unanswered += 1
-            self.load.less(1)
+            self.load.finish_operations(1)
             return
         framed = self.frames[self.begun]
         self.begun += 1
-        self.under_way[self.begun] = start_s
-        self.wire.send(framed)
+        self.in_flight[self.begun] = start_s
+        self.connection.send(framed)
 
-    def hear(self, reply: Message) -> None:
-        """Go on with the turn, or note its end."""
-        load, log, turn = self.load, self.load.log, reply.seq
-        if turn not in self.under_way:
-            log.strange += 1
+    def on_reply(self, reply: Message) -> None:
+        """Send the next request of the operation, or log its end."""
+        load, number = self.load, reply.seq
+        if number not in self.in_flight:
+            load.log.unexpected += 1
             return
-        user_id = self.wire.user_id
-        request = load.hear(user_id, reply)
+        user_id = self.connection.user_id
+        request = load.next_request(user_id, reply)
         if request is not None:
-            request.seq = turn
-            self.wire.send(frame(messages.encode(request)))
+            request.seq = number
+            self.connection.send(frame(messages.encode(request)))
             return
         now_s = perf_counter()
-        log.starts_s.append(self.under_way.pop(turn) - load.began_s)
-        log.ends_s.append(now_s - load.began_s)
-        log.users.append(user_id)
-        log.replies.append(reply)
+        load.log.end(user_id, self.in_flight.pop(number), now_s, reply)
         if load.refill and self.begun < len(self.frames):
             self.begin(now_s)
-        load.less(1)
+        load.finish_operations(1)
 
-    def lose(self) -> None:
-        """The connection has ended: what is under way stays unanswered, the rest is not begun."""
-        load, log = self.load, self.load.log
-        log.lost += 1
-        log.unanswered += len(self.under_way)
-        load.less(len(self.under_way) + (len(self.frames) - self.begun if load.refill else 0))
-        self.under_way.clear()
+    def on_lost(self) -> None:
+        """Operations in flight stay unanswered, the others do not begin."""
+        load = self.load
+        load.log.lost += 1
+        load.log.unanswered += len(self.in_flight)
+        load.finish_operations(len(self.in_flight) + (len(self.frames) - self.begun if load.refill else 0))
+        self.in_flight.clear()

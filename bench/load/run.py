@@ -1,4 +1,4 @@
-"""One run: generators on a ground, what it cost, the money verdict, the figures."""
+"""One run: generators on a target, its cost, the money verdict, the figures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bench.load.generator_pool import BenchFailed, GeneratorPool
 from bench.load.outcome import Outcome, merged
 from bench.load.run_spec import RunSpec
 from bench.load.settlement import SettlementProgress
-from bench.load.target import Target, with_bare
+from bench.load.target import Target, with_bare_server
 from bench.load.verdict import Verdict, judge
 from bench.report.about import about
 from bench.report.figures import Costs, figures
@@ -17,50 +17,48 @@ from bench.report.screen import Screen
 from bench.scenarios import SCENARIOS
 from storage.postgres.database import Database
 
-TIMEOUT_S: Final = 60.0  # the audit reads everything
+AUDIT_TIMEOUT_S: Final = 60.0  # it reads all records
 
 
-async def run(ground: Target, order: RunSpec, screen: Screen) -> dict[str, Any]:
+async def run(target: Target, run_spec: RunSpec, screen: Screen) -> dict[str, Any]:
     """The figures of one run. Raises BenchFailed, ServerFailed, StoreUnavailable."""
-    if SCENARIOS[order.scenario].server == "both" and not ground.bare_url:
-        with with_bare(ground) as both:
-            return await run(both, order, screen)
+    if SCENARIOS[run_spec.scenario].server == "both" and not target.bare_url:
+        with with_bare_server(target) as both:
+            return await run(both, run_spec, screen)
     try:
-        outcome, costs, settled = await _measure(ground, order, screen)
+        outcome, costs, settled = await _measure(target, run_spec, screen)
     except BenchFailed:
-        ground.check()  # a server that has ended explains more
+        target.check()  # if the server has ended, that error explains more
         raise
     finally:
-        screen.clock_stops()
-    ground.check()
-    if ground.dsn:
-        screen.say("the books are checked")
-    return figures(
-        order, ground.durability, outcome, costs, settled, await _verdict(ground, outcome), await about(ground)
-    )
+        screen.stop_clock()
+    target.check()
+    verdict = await _judge(target, outcome, screen)
+    return figures(run_spec, target.durability, outcome, costs, settled, verdict, await about(target))
 
 
-async def _measure(ground: Target, order: RunSpec, screen: Screen) -> tuple[Outcome, Costs, SettlementProgress]:
-    async with GeneratorPool(ground.jobs(order), screen.hear) as fleet:
-        await fleet.prepared()
-        await settlement.drained(ground.status)  # of what the preparation claimed
-        screen.say(f"{order.turns:,} turns" if order.turns else f"{order.seconds:g} s")
-        before, cpu_before = await settlement.state(ground.status), usage.cpu_s(ground.pids)
-        screen.clock_runs(order.turns)
-        fleet.go()
-        done = await fleet.done()
-        cpu = usage.cpu_s(ground.pids).since(cpu_before)
-        costs = Costs(cpu, usage.rss_mb(ground.pids.server), done)
-        screen.clock_stops()
-        settled = await settlement.account(ground.status, before)
-        return merged(await fleet.outcomes()), costs, settled
+async def _measure(target: Target, run_spec: RunSpec, screen: Screen) -> tuple[Outcome, Costs, SettlementProgress]:
+    async with GeneratorPool(target.generator_specs(run_spec), screen.say, screen.show_progress) as pool:
+        await pool.prepared()
+        await settlement.wait_until_drained(target.status)  # claims of the preparation
+        screen.say(f"{run_spec.operations:,} operations" if run_spec.operations else f"{run_spec.seconds:g} s")
+        before, cpu_before = await settlement.state(target.status), usage.cpu_s(target.pids)
+        screen.start_clock(run_spec.operations)
+        pool.go()
+        done = await pool.done()
+        cpu = usage.cpu_s(target.pids).since(cpu_before)
+        costs = Costs(cpu, usage.rss_mb(target.pids.server), done)
+        screen.stop_clock()
+        settled = await settlement.progress_since(target.status, before)
+        return merged(await pool.outcomes()), costs, settled
 
 
-async def _verdict(ground: Target, outcome: Outcome) -> Verdict | None:
-    """None where no records are kept."""
-    if not ground.dsn:
+async def _judge(target: Target, outcome: Outcome, screen: Screen) -> Verdict | None:
+    """None for a server without records."""
+    if not target.dsn:
         return None
-    database = Database(ground.dsn, pool_max=2, timeout_s=TIMEOUT_S)
+    screen.say("checking the books")
+    database = Database(target.dsn, pool_max=2, timeout_s=AUDIT_TIMEOUT_S)
     await database.open()
     try:
         return await judge(database, outcome)

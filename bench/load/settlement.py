@@ -1,4 +1,4 @@
-"""How settlement fared, as the server's status socket tells it."""
+"""The progress of settlement, as the server's status socket reports it."""
 
 from __future__ import annotations
 
@@ -10,50 +10,50 @@ from typing import Any, Final, NamedTuple
 
 from server.ops.socket.status_socket import ask
 
-DRAINED_WITHIN_S: Final = 30.0
+DRAIN_TIMEOUT_S: Final = 30.0
 POLL_S: Final = 0.05
 
 
-class State(NamedTuple):
-    """At one moment: claims credited since the server began, and those that are told and not credited yet."""
+class SettlementState(NamedTuple):
+    """At one moment: claims credited since the server began, and claims that are not credited yet."""
 
     settled: int
     backlog: int
 
 
 class SettlementProgress(NamedTuple):
-    """Over one run; None: nobody could be asked."""
+    """Over one run; None: not known."""
 
     settled: int | None = None  # while the clock ran
-    backlog: int | None = None  # when it stopped
-    drain_per_s: float | None = None  # how fast that went then; None also if there was none
+    backlog: int | None = None  # when the clock stopped
+    drain_per_s: float | None = None  # the rate at which the backlog shrank afterwards; None also if there was none
 
 
-async def state(status: Path | None) -> State | None:
-    """Ask; None if there is nobody to ask, or no answer."""
+async def state(status: Path | None) -> SettlementState | None:
+    """Ask the server; None without a status socket or an answer."""
     if status is None:
         return None
     with suppress(OSError, ValueError, LookupError, TimeoutError):
-        told: dict[str, Any] = await ask(status, "settlement", timeout_s=DRAINED_WITHIN_S)
-        return State(told["settled"], told["waiting"]["claims"] + told["on_their_way"])
+        reply: dict[str, Any] = await ask(status, "settlement", timeout_s=DRAIN_TIMEOUT_S)
+        return SettlementState(reply["settled"], reply["waiting"]["claims"] + reply["on_their_way"])
     return None
 
 
-async def drained(status: Path | None) -> float | None:
-    """Wait until nothing is left, for DRAINED_WITHIN_S; claims per second, None if there were none."""
+async def wait_until_drained(status: Path | None) -> float | None:
+    """Wait until the backlog is empty, up to DRAIN_TIMEOUT_S; claims per second, None if there was no backlog."""
     began, began_s = await state(status), perf_counter()
     if began is None or not began.backlog:
         return None
     now = began
-    while now.backlog and perf_counter() - began_s < DRAINED_WITHIN_S:
+    while now.backlog and perf_counter() - began_s < DRAIN_TIMEOUT_S:
         await asyncio.sleep(POLL_S)
         now = await state(status) or now
     return (began.backlog - now.backlog) / (perf_counter() - began_s)
 
 
-async def account(status: Path | None, before: State | None) -> SettlementProgress:
-    """What it did since then, and how long the rest takes."""
+async def progress_since(status: Path | None, before: SettlementState | None) -> SettlementProgress:
+    """The claims settled since then, and the rate at which the backlog drains."""
     after = await state(status)
     if before is None or after is None:
         return SettlementProgress()
-    return SettlementProgress(after.settled - before.settled, after.backlog, await drained(status))
+    return SettlementProgress(after.settled - before.settled, after.backlog, await wait_until_drained(status))

@@ -1,7 +1,7 @@
-"""Sets the stage before the clock starts: users log in, money comes in, groups form, packets go out.
+"""Preparation before the clock starts: users log in, get money, form groups and receive packets.
 
-Everything is asked many at a time on the measuring connections; one await per request would take longer than the
-run. What users are told meanwhile is remembered as well: the verdict asks for it in the books, too.
+Requests are sent many at a time on the measuring connections; one await per request would take longer than the run.
+The answers of the preparation are remembered too, because the verdict compares them with the books.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from bench.load import load, transport
-from bench.load.outcome import Told
+from bench.load.outcome import Acknowledgements
 from bench.load.run_spec import GeneratorSpec
 from bench.load.transport import MeasuredConnection
 from protocol import messages, tokens
@@ -20,159 +20,145 @@ from protocol.tokens import Token
 
 GROUP: Final = 20
 BACKEND: Final = 0
+SENDER_PLACE: Final = 200_000  # behind all users who open
 TOKEN_LIFETIME_S: Final = 24 * 3600
-DEPTH: Final = 200  # requests of one user at once
-DEPTH_OF_ALL: Final = 2_000  # requests of all users at once
-JOINS_AT_ONCE: Final = 200  # those of one group wait for each other
+DEPTH: Final = 200  # concurrent requests of one user
+TOTAL_DEPTH: Final = 2_000  # concurrent requests of all users
+CONCURRENT_JOINS: Final = 200  # joins of one group wait for each other
 
 Say = Callable[[str], None]
+Connections = Sequence[MeasuredConnection]
+RequestsByUser = Mapping[MeasuredConnection, Sequence[Message]]
 
 
 class SetupFailed(Exception):
-    """The stage cannot be set; the message is one line."""
+    """The preparation failed; the message is one line."""
 
 
 class Setup:
-    """One generator's users and what they prepare."""
+    """One generator's users and the objects that they prepare."""
 
-    def __init__(self, job: GeneratorSpec, say: Say) -> None:
-        self.job = job
+    def __init__(self, spec: GeneratorSpec, say: Say) -> None:
+        self.spec = spec
         self.say = say
-        self.told = Told()
-        self._wires: list[MeasuredConnection] = []
+        self.acknowledged = Acknowledgements()
+        self._connections: list[MeasuredConnection] = []
         self._keys = 0
 
     def close(self) -> None:
-        """Everybody hangs up."""
-        for one in self._wires:
+        for one in self._connections:
             one.close()
 
     def token(self, user_id: int) -> Token:
-        """As the chat backend would mint it."""
-        job = self.job
-        return tokens.mint(user_id, int(time.time()) + TOKEN_LIFETIME_S, job.key_id, bytes.fromhex(job.key_hex))
+        """A token as the chat backend would mint it."""
+        spec = self.spec
+        return tokens.mint(user_id, int(time.time()) + TOKEN_LIFETIME_S, spec.key_id, bytes.fromhex(spec.key_hex))
 
-    def key(self) -> str:
+    def new_key(self) -> str:
         """An idempotency key that was never used."""
         self._keys += 1
-        return f"{self.job.run}-{self.job.number}-{self._keys}"
+        return f"{self.spec.run_name}-{self.spec.number}-{self._keys}"
 
-    async def users(self, count: int, first: int = 0) -> list[MeasuredConnection]:
-        """So many of this generator's users log in, from the one at place `first`. Raises OSError."""
+    async def log_in_users(self, count: int, first: int = 0) -> list[MeasuredConnection]:
+        """Log in so many of this generator's users, from the one at place `first`. Raises OSError."""
         self.say(f"{count:,} users log in")
-        return await self.connect([self.job.first_user + first + place for place in range(count)])
+        return await self.connect([self.spec.first_user + first + place for place in range(count)])
 
-    async def sender(self) -> MeasuredConnection:
-        """Who owns the groups and sends packets to all; not one of the users."""
-        (one,) = await self.connect([self.job.first_user + SENDER_PLACE])
+    async def log_in_sender(self) -> MeasuredConnection:
+        """Log in the user that owns all groups and sends all packets; it is not one of the measured users."""
+        (one,) = await self.connect([self.spec.first_user + SENDER_PLACE])
         return one
 
-    async def log_in(self, wires: Sequence[MeasuredConnection], url: str = "") -> None:
-        """These log in, here or at another server. Raises OSError."""
-        await transport.log_in(url or self.job.url, wires, self.job.ca_file)
-        self._wires += wires
+    async def log_in(self, connections: Connections, url: str = "") -> None:
+        """Log in, on our server or on another one. Raises OSError."""
+        await transport.log_in(url or self.spec.url, connections, self.spec.ca_file)
+        self._connections += connections
 
     async def connect(self, user_ids: Sequence[int]) -> list[MeasuredConnection]:
-        """These users log in. Raises OSError."""
-        wires = [MeasuredConnection(self.token(user_id)) for user_id in user_ids]
-        await self.log_in(wires)
-        return wires
+        connections = [MeasuredConnection(self.token(user_id)) for user_id in user_ids]
+        await self.log_in(connections)
+        return connections
 
-    async def ask(
-        self, todo: Mapping[MeasuredConnection, Sequence[Message]], users_at_once: int = DEPTH_OF_ALL
+    async def request(
+        self, todo: RequestsByUser, users_at_once: int = TOTAL_DEPTH
     ) -> dict[MeasuredConnection, list[Message]]:
-        """Ask all of it; the replies in the order of the requests. Raises StageFailed if one is not to be had."""
-        users, replies = list(todo), dict[MeasuredConnection, list[Message]]()
-        for first in range(0, len(users), users_at_once):
-            replies |= await self._ask({one: todo[one] for one in users[first : first + users_at_once]})
-        return replies
-
-    async def _ask(
-        self, todo: Mapping[MeasuredConnection, Sequence[Message]]
-    ) -> dict[MeasuredConnection, list[Message]]:
-        depth = max(1, min(DEPTH, DEPTH_OF_ALL // max(1, len(todo))))
-        log = await load.closed({one: load.frames_of(requests) for one, requests in todo.items()}, depth)
-        if log.unanswered or log.lost:
-            why = next((one.why for one in todo if one.why), "the server is silent")
-            raise SetupFailed(f"the stage cannot be set: {why}")
-        replies: dict[int, list[Message]] = {one.user_id: [] for one in todo}
-        for user_id, reply in zip(log.users, log.replies, strict=True):
-            if isinstance(reply, messages.Refused):
-                raise SetupFailed(f"the stage cannot be set: {reply.name} {reply.detail}".rstrip())
-            self.told.note(user_id, reply)
-            replies[user_id].append(reply)
-        return {one: sorted(replies[one.user_id], key=_by_seq) for one in todo}
+        """Send all requests; returns the replies in order. Raises SetupFailed if one is missing or an error."""
+        users = {one.user_id: one for one in todo}
+        replies: dict[MeasuredConnection, list[Message]] = {one: [] for one in todo}
+        for first in range(0, len(todo), users_at_once):
+            work = {one: load.encode_requests(todo[one]) for one in list(todo)[first : first + users_at_once]}
+            log = await load.closed_loop(work, max(1, min(DEPTH, TOTAL_DEPTH // len(work))))
+            if log.unanswered or log.lost:
+                reason = next((one.end_reason for one in work if one.end_reason), "the server does not answer")
+                raise SetupFailed(f"the preparation failed: {reason}")
+            for user_id, reply in zip(log.users, log.replies, strict=True):
+                if isinstance(reply, messages.Refused):
+                    raise SetupFailed(f"the preparation failed: {reply.name} {reply.detail}".rstrip())
+                self.acknowledged.add(user_id, reply)
+                replies[users[user_id]].append(reply)
+        return {one: sorted(those, key=lambda reply: reply.seq) for one, those in replies.items()}
 
     async def fund(self, amounts_fen: Mapping[int, int]) -> None:
-        """Money from outside, to each user their amount."""
         (backend,) = await self.connect([BACKEND])
-        await self.ask({backend: [messages.TopUp(0, self.key(), *one) for one in amounts_fen.items()]})
+        await self.request({backend: [messages.TopUp(0, self.new_key(), *one) for one in amounts_fen.items()]})
         backend.close()
 
-    async def groups(self, owner: MeasuredConnection, members: Sequence[Sequence[MeasuredConnection]]) -> list[int]:
-        """A group of this owner for each of these lists of members; their ids."""
-        made = (await self.ask({owner: [messages.CreateGroup(0, "bench") for _ in members]}))[owner]
+    async def make_groups(self, owner: MeasuredConnection, members: Sequence[Connections]) -> list[int]:
+        """A group of this owner for each list of members; returns their ids."""
+        made = (await self.request({owner: [messages.CreateGroup(0, "bench") for _ in members]}))[owner]
         group_ids = [reply.group_id for reply in made if isinstance(reply, messages.GroupCreated)]
-        joins: dict[MeasuredConnection, Sequence[Message]] = {
+        joins: RequestsByUser = {
             one: [messages.JoinGroup(0, group_id)]
             for group_id, those in zip(group_ids, members, strict=True)
             for one in those
         }
-        await self.ask(joins, JOINS_AT_ONCE)
+        await self.request(joins, CONCURRENT_JOINS)
         return group_ids
 
-    async def groups_of_their_own(self, owners: Sequence[MeasuredConnection]) -> list[int]:
-        """Each of them makes a group; their ids."""
-        made = await self.ask({one: [messages.CreateGroup(0, "bench")] for one in owners})
+    async def make_own_groups(self, owners: Connections) -> list[int]:
+        """A group for each owner; returns their ids."""
+        made = await self.request({one: [messages.CreateGroup(0, "bench")] for one in owners})
         return [reply.group_id for (reply,) in made.values() if isinstance(reply, messages.GroupCreated)]
 
-    async def send(
+    async def send_packets(
         self, sender: MeasuredConnection, group_ids: Sequence[int], shares: int, share_fen: int
     ) -> list[int]:
-        """A lucky packet into each of these groups; their ids."""
-        packets: list[Message] = [
-            messages.SendPacket(0, self.key(), "lucky", group_id, shares * share_fen, shares)
+        """A lucky packet into each of these groups; returns their ids."""
+        packets = [
+            messages.SendPacket(0, self.new_key(), "lucky", group_id, shares * share_fen, shares)
             for group_id in group_ids
         ]
-        replies = (await self.ask({sender: packets}))[sender]
+        replies = (await self.request({sender: packets}))[sender]
         return [reply.packet_id for reply in replies if isinstance(reply, messages.PacketSent)]
 
-    async def packets(
-        self, users: Sequence[MeasuredConnection], each: int, shares: int, share_fen: int
+    async def make_packets(
+        self, users: Connections, each: int, shares: int, share_fen: int
     ) -> dict[MeasuredConnection, list[int]]:
-        """Groups of GROUP users, and `each` packets into each group; the packets of each user's group.
+        """Groups of GROUP users, and `each` packets into each group; returns the packets of each user's group.
 
-        The sender stays, and hears of each claim.
+        The sender stays online and receives a push for each claim.
         """
         groups = [users[first : first + GROUP] for first in range(0, len(users), GROUP)]
         self.say(f"{len(groups) * each:,} packets are sent")
-        sender = await self.sender()
+        sender = await self.log_in_sender()
         await self.fund({sender.user_id: shares * share_fen * each * len(groups)})
-        group_ids = await self.groups(sender, groups)
-        sent = await self.send(sender, [group_id for group_id in group_ids for _ in range(each)], shares, share_fen)
+        group_ids = await self.make_groups(sender, groups)
+        targets = [group_id for group_id in group_ids for _ in range(each)]
+        sent = await self.send_packets(sender, targets, shares, share_fen)
         return {
             one: sent[number * each : (number + 1) * each] for number, those in enumerate(groups) for one in those
         }
 
-    async def tickets(
+    async def take_tickets(
         self, packets: Mapping[MeasuredConnection, Sequence[int]]
     ) -> dict[MeasuredConnection, list[Message]]:
-        """Everybody grabs their packets; the opens that this entitles them to. Raises StageFailed."""
-        self.say("everybody takes their tickets")
-        grabbed = await self.ask(
-            {one: [messages.Grab(0, packet_id) for packet_id in packet_ids] for one, packet_ids in packets.items()}
-        )
+        """Every user grabs their packets; returns the opens that the tickets allow. Raises SetupFailed."""
+        self.say("users grab their packets")
+        grabs = {one: [messages.Grab(0, packet_id) for packet_id in those] for one, those in packets.items()}
         opens: dict[MeasuredConnection, list[Message]] = {one: [] for one in packets}
-        for one, replies in grabbed.items():
+        for one, replies in (await self.request(grabs)).items():
             for reply in replies:
                 if not isinstance(reply, messages.Grabbed) or not reply.ticket:
                     raise SetupFailed(f"no ticket: {reply}")
                 opens[one].append(messages.Open(0, reply.packet_id, reply.ticket))
         return opens
-
-
-SENDER_PLACE: Final = 200_000  # behind all users who open
-
-
-def _by_seq(reply: Message) -> int:
-    return reply.seq

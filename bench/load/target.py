@@ -1,9 +1,13 @@
-"""What a run stands on: a server of its own on fresh stores, or one that runs already (`--url`)."""
+"""The server under load: one of our own on fresh stores, the bare one, or one that runs already (`--url`)."""
 
 from __future__ import annotations
 
 import itertools
+import os
 import resource
+import signal
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Container, Iterator, Mapping
@@ -12,20 +16,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from bench.compare import bare
+from bench.compare.rivals import echo
 from bench.load.generator_pool import BenchFailed
 from bench.load.run_spec import GeneratorSpec, RunSpec, part_of
-from bench.load.usage import Pids, pids_under
+from bench.load.setup import Say
+from bench.load.usage import Pids, find_pids
 from client_sim.sdk.client import Client
 from protocol import tokens
 from server import config as config_module
 from server import embedded
+from server.embedded.run import die_with
 from server.instance import STATUS_SOCKET, running
-from server.process import OURS, Program, ServerProcess
+from server.process import OURS, Program, ServerFailed, ServerProcess
 
-Say = Callable[[str], None]
-
-# Bench users ask faster than people may and take tickets long before opening; one sender owns all groups.
+# Simulated users send faster than people may and take tickets long before opening; one sender owns all groups.
 LIMITS: Final[Mapping[str, float]] = {
     "requests_per_s": 1_000_000.0,
     "requests_burst": 1_000_000.0,
@@ -34,9 +38,10 @@ LIMITS: Final[Mapping[str, float]] = {
     "connections_of_address_max": 1_000_000,
 }
 USERS_OF_GENERATOR: Final = 250_000
-USERS_OF_RUN: Final = 2_000_000  # with --url a run is called by its second; user ids last until 2112
+USERS_OF_RUN: Final = 2_000_000  # with --url the number of a run is its second; user ids last until 2112
 CONNECTIONS_MAX: Final = 1_000_000
 GENERATORS_MAX: Final = USERS_OF_RUN // USERS_OF_GENERATOR
+BARE_STOP_S: Final = 5.0
 
 
 @dataclass
@@ -53,18 +58,18 @@ class Target:
     pids: Pids = field(default_factory=Pids)
     config: str = ""  # the bench's own; "": the server's
     bare_url: str = ""  # of a bare server beside this one
-    ca_file: str | None = None  # of a url with tls; None: whom the system believes
-    check: Callable[[], None] = lambda: None  # raises ServerFailed once the server has ended
-    runs: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    ca_file: str | None = None  # for a url with TLS: CA file to trust, instead of the system's
+    check: Callable[[], None] = lambda: None  # raises ServerFailed if the server has ended
+    run_numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
-    def jobs(self, order: RunSpec) -> list[GeneratorSpec]:
-        """What each generator does; no two runs on the same books share a user or a key."""
-        run = next(self.runs)
+    def generator_specs(self, run_spec: RunSpec) -> list[GeneratorSpec]:
+        """The part of each generator; no two runs on the same books share a user or a key."""
+        run = next(self.run_numbers)
         return [
             GeneratorSpec(
-                order=part_of(order, number),
+                run_spec=part_of(run_spec, number),
                 number=number,
-                run=str(run),
+                run_name=str(run),
                 url=self.url,
                 key_id=self.key_id,
                 key_hex=self.key.hex(),
@@ -73,7 +78,7 @@ class Target:
                 bare_url=self.bare_url,
                 ca_file=self.ca_file,
             )
-            for number in range(order.generators)
+            for number in range(run_spec.generators)
         ]
 
 
@@ -84,75 +89,53 @@ def config_of(limits: Mapping[str, float], known: Container[str] | None = None) 
 
 
 @contextmanager
-def own(
+def own_server(
     durability: str,
     limits: Mapping[str, float],
     say: Say,
     program: Program = OURS,
     known: Container[str] | None = None,
 ) -> Iterator[Target]:
-    """A server as a process of its own on fresh stores; gone afterwards. Raises ServerFailed, EmbeddedError.
+    """A server process on fresh stores, removed afterwards. Raises ServerFailed, EmbeddedError.
 
-    `known`: names of the limits in the config of this program; None: all of ours.
+    `known`: names of the limits in the config of this program; None: all of this checkout.
     """
     raise_file_limit()
     with tempfile.TemporaryDirectory(prefix="hongbao-bench-") as folder:
         data = Path(folder)
-        data.chmod(0o711)  # for the stores' user to pass
+        data.chmod(0o711)  # the stores' user has to pass
         config = data / "bench.toml"
         config.write_text(config_of(limits, known))
         say(f"config of this run:\n{config.read_text().strip()}")
         words = ("--config", str(config), "--durability", durability)
         with ServerProcess(data, *words, program=program) as server:
-            yield _on(data, server.url, durability, config.read_text(), server.check)
+            found, stores = running(data), embedded.running(data)
+            if found is None or stores is None:
+                raise BenchFailed(f"the server under {data} has ended")
+            yield Target(
+                server.url,
+                durability,
+                *_newest_key(data),
+                dsn=stores.postgres_dsn,
+                redis_url=stores.redis_url,
+                status=data / STATUS_SOCKET,
+                pids=find_pids(data, found.pid),
+                config=config.read_text(),
+                check=server.check,
+            )
 
 
-@contextmanager
-def ceiling() -> Iterator[Target]:
-    """The bare server alone: no stores, so nothing durable and no money. Raises ServerFailed."""
-    raise_file_limit()
-    with bare.serving() as server:
-        yield Target(server.url, "none", pids=Pids(server.child.pid), check=server.check)
+async def running_server(url: str, data: Path, postgres: str, ca_file: str | None = None) -> Target:
+    """A server that runs already, with the keys of `data`; the records are at the DSN or under `data`.
 
-
-@contextmanager
-def with_bare(ground: Target) -> Iterator[Target]:
-    """The same with a bare server beside it. Raises ServerFailed."""
-    with bare.serving() as server:
-        yield replace(ground, bare_url=server.url)
-
-
-def _on(data: Path, url: str, durability: str, config: str, check: Callable[[], None]) -> Target:
-    """The server that runs on this data folder."""
-    found, stores = running(data), embedded.running(data)
-    if found is None or stores is None:
-        raise BenchFailed(f"the server under {data} is gone")
-    key_id, key = _newest_key(data)
-    return Target(
-        url=url,
-        durability=durability,
-        key_id=key_id,
-        key=key,
-        dsn=stores.postgres_dsn,
-        redis_url=stores.redis_url,
-        status=data / STATUS_SOCKET,
-        pids=pids_under(data, found.pid),
-        config=config,
-        check=check,
-    )
-
-
-async def theirs(url: str, data: Path, postgres: str, ca_file: str | None = None) -> Target:
-    """A server that runs already, with the keys of `data`; the records are the DSN, or those under `data`.
-
-    Raises BenchFailed if the records are nowhere, ClientError if the server cannot be reached, OSError for a
-    `ca_file` that cannot be used, ValueError for a malformed url.
+    Raises BenchFailed without records, ClientError if the server cannot be reached, OSError for a `ca_file` that
+    cannot be used, ValueError for a malformed url.
     """
     raise_file_limit()
     found, stores = running(data), embedded.running(data)
     dsn = postgres or (stores.postgres_dsn if stores is not None else "")
     if not dsn:
-        raise BenchFailed(f"the verdict needs the records: no stores run on {data}; say --postgres DSN")
+        raise BenchFailed(f"the verdict needs the records: no stores run on {data}; add --postgres DSN")
     key_id, key = _newest_key(data)
     token = tokens.mint(0, int(time.time()) + 60, key_id, key)
     async with Client(url, str(token), ca_file=ca_file) as backend:
@@ -160,16 +143,16 @@ async def theirs(url: str, data: Path, postgres: str, ca_file: str | None = None
         durability = backend.hello.durability
     is_here = found is not None and found.url == url
     return Target(
-        url=url,
-        durability=durability,
-        key_id=key_id,
-        key=key,
+        url,
+        durability,
+        key_id,
+        key,
         dsn=dsn,
         redis_url=stores.redis_url if stores is not None else "",
         status=data / STATUS_SOCKET if is_here else None,
-        pids=pids_under(data, found.pid) if found is not None and is_here else Pids(),
+        pids=find_pids(data, found.pid) if found is not None and is_here else Pids(),
         ca_file=ca_file,
-        runs=itertools.count(int(time.time())),
+        run_numbers=itertools.count(int(time.time())),
     )
 
 
@@ -177,13 +160,51 @@ def _newest_key(data: Path) -> tuple[str, bytes]:
     return list(config_module.load_keys(config_module.load(None, {}), data).items())[-1]
 
 
+@contextmanager
+def bare_server() -> Iterator[Target]:
+    """A process of bench.compare.rivals.echo: no stores, so nothing durable and no money. Raises ServerFailed."""
+    raise_file_limit()
+    child = subprocess.Popen(
+        [sys.executable, "-m", echo.__name__, "--port", "0"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        start_new_session=True,  # Ctrl-C in the terminal must not reach it; this process ends it
+        preexec_fn=die_with(os.getpid(), signal.SIGTERM),
+    )
+
+    def check() -> None:
+        if child.poll() is not None:
+            raise ServerFailed(f"the bare server ended by itself (exit code {child.returncode})")
+
+    try:
+        assert child.stdout is not None
+        url = child.stdout.readline().decode().strip()
+        if not url:
+            raise ServerFailed(f"the bare server did not start (exit code {child.wait()})")
+        yield Target(url, "none", pids=Pids(child.pid), check=check)
+    finally:
+        child.terminate()
+        try:
+            child.communicate(timeout=BARE_STOP_S)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.communicate()
+
+
+@contextmanager
+def with_bare_server(target: Target) -> Iterator[Target]:
+    """The same target with a bare server beside it. Raises ServerFailed."""
+    with bare_server() as bare:
+        yield replace(target, bare_url=bare.url)
+
+
 def connections_max() -> int:
-    """To one server of this machine; it has other files, and new connections overlap with old ones."""
+    """To one server of this machine; processes have other files too, and new connections overlap with old ones."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     return CONNECTIONS_MAX if most == resource.RLIM_INFINITY else min(CONNECTIONS_MAX, most * 3 // 4)
 
 
 def raise_file_limit() -> None:
-    """A connection is an open file, in the server as in the generators, which inherit this."""
+    """A connection is an open file, in the server and in the generators, which inherit this limit."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

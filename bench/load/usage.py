@@ -1,4 +1,4 @@
-"""What a run costs: CPU seconds of every process that takes part, and the server's memory."""
+"""The cost of a run: CPU seconds of every process that takes part, and the server's memory."""
 
 from __future__ import annotations
 
@@ -15,37 +15,36 @@ PROCESS_CLOCK: Final = 2  # CPUCLOCK_SCHED: with the process id above it, a cloc
 
 
 class Pids(NamedTuple):
-    """The processes of a run besides the generators; 0: not on this machine, or not there."""
+    """The processes of a run besides the generators; 0: not on this machine, or not part of the run."""
 
     server: int = 0
     postgres: int = 0
     redis: int = 0
 
 
-class Cpu(NamedTuple):
-    """CPU seconds since each process began; 0 for those that are not known."""
+class CpuTimes(NamedTuple):
+    """CPU seconds since each process began; 0 if not known."""
 
     server: float
     postgres: float
     redis: float
 
-    def since(self, before: Cpu) -> Cpu:
-        """What was used meanwhile."""
-        return Cpu(*(now - then for now, then in zip(self, before, strict=True)))
+    def since(self, before: CpuTimes) -> CpuTimes:
+        """The CPU seconds used after `before` was read."""
+        return CpuTimes(*(now - then for now, then in zip(self, before, strict=True)))
 
 
-def cpu_s(pids: Pids) -> Cpu:
-    """What has been used by now."""
-    return Cpu(_cpu_s(pids.server, False), _cpu_s(pids.postgres, True), _cpu_s(pids.redis, False))
+def cpu_s(pids: Pids) -> CpuTimes:
+    return CpuTimes(_cpu_s(pids.server, False), _cpu_s(pids.postgres, True), _cpu_s(pids.redis, False))
 
 
 def _cpu_s(pid: int, with_children: bool) -> float:
-    """A process, and on request its children: those that live and those that have ended."""
+    """A process, and on request its children, both running and ended."""
+    if not pid:
+        return 0.0
     used = 0.0
     with suppress(psutil.NoSuchProcess):
-        process = psutil.Process(pid) if pid else None
-        if process is None:
-            return 0.0
+        process = psutil.Process(pid)
         times = process.cpu_times()
         used = times.user + times.system
         if with_children:
@@ -63,7 +62,7 @@ def exact_cpu_s(pid: int) -> float:
 
 
 def kernel_kib() -> float:
-    """What the kernel holds for itself and in the buffers of TCP sockets, all of this machine together. Linux."""
+    """The memory that the kernel uses for itself and for TCP buffers, on the whole machine. Linux."""
     slab = re.search(r"^Slab: +(\d+) kB$", Path("/proc/meminfo").read_text(), re.MULTILINE)
     pages = re.search(r"^TCP: .* mem (\d+)$", Path("/proc/net/sockstat").read_text(), re.MULTILINE)
     assert slab is not None
@@ -72,13 +71,13 @@ def kernel_kib() -> float:
 
 
 def rss_mb(pid: int) -> float:
-    """The memory that a process has in RAM, in MB; 0 if it is not known."""
+    """The resident memory of a process in MB; 0 if it is not known."""
     with suppress(psutil.NoSuchProcess):
         return float(psutil.Process(pid).memory_info().rss) / 1e6 if pid else 0.0
     return 0.0
 
 
-def pids_under(data: Path, server: int) -> Pids:
+def find_pids(data: Path, server: int) -> Pids:
     """The processes of the server and of the embedded stores of a data folder."""
     try:
         owner = psutil.Process(int((data / "lock").read_text()))

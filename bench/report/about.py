@@ -1,4 +1,4 @@
-"""The header that makes a run repeatable: command, commit, versions, machine."""
+"""The facts that make a run repeatable: command, commit, versions, machine."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ from bench.load.target import Target
 TIMEOUT_S = 5.0
 
 
-async def about(ground: Target) -> dict[str, Any]:
-    """Everything but the order, which stands in the figures. What is not known is an empty text."""
+async def about(target: Target) -> dict[str, Any]:
+    """Everything but the run spec, which is part of the figures. An unknown fact is an empty text."""
     return {
         "command": shlex.join(["hongbao", *sys.argv[1:]]),
         "commit": _commit(),
         "at": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "python": platform.python_version(),
         "uvloop": version("uvloop"),
-        "postgres": await _postgres(ground.dsn),
-        "redis": await _redis(ground.redis_url),
+        "postgres": await _postgres(target.dsn) if target.dsn else "",
+        "redis": await _redis(target.redis_url) if target.redis_url else "",
         "cpu": _cpu(),
         "cores": os.cpu_count() or 0,
         "memory_mb": psutil.virtual_memory().total // 1_000_000,
         "kernel": platform.release(),
-        "config": ground.config,
+        "config": target.config,
     }
 
 
 def _commit() -> str:
-    """Short, with `-dirty` behind it if the files differ from it."""
+    """Short, with `-dirty` behind it if files were changed."""
     git = ("git", "describe", "--always", "--dirty", "--abbrev=7", "--exclude=*")
     with suppress(OSError, subprocess.SubprocessError):
         found = subprocess.run(git, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=TIMEOUT_S)
@@ -59,8 +59,6 @@ def _cpu() -> str:
 
 
 async def _postgres(dsn: str) -> str:
-    if not dsn:
-        return ""
     with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
         connection = await asyncpg.connect(dsn, timeout=TIMEOUT_S)
         try:
@@ -71,10 +69,8 @@ async def _postgres(dsn: str) -> str:
 
 
 async def _redis(url: str) -> str:
-    if not url:
-        return ""
     with suppress(OSError, RedisError):
         async with aioredis.Redis.from_url(url, socket_timeout=TIMEOUT_S) as redis:
-            told = await redis.info("server")
-        return f"Valkey {told['valkey_version']}" if "valkey_version" in told else f"Redis {told['redis_version']}"
+            info = await redis.info("server")
+        return f"Valkey {info['valkey_version']}" if "valkey_version" in info else f"Redis {info['redis_version']}"
     return ""

@@ -1,142 +1,180 @@
-"""One or several runs as one HTML page that needs nothing else: no network, no script, no file beside it."""
+"""One run as an HTML page that needs no network, no script and no other file."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from bench.report.chart import number
+from bench.report.files import write_json
 from bench.report.markup import Markup, element, together
-from bench.report.page_charts import charts
-from bench.report.page_style import STYLE
-from bench.report.page_tables import ground, tables
-from bench.report.page_words import (
-    NOTHING,
-    PERCENTILES,
-    Run,
-    cores,
-    has_books,
-    ms,
-    name_of,
-    notice,
-    section,
-    sentence,
-    swatch,
-    title,
-)
+from bench.report.page_charts import charts, note, notice, section
+from bench.report.words import NONE, Figures, durability, has_books, ms, number, percentile_name, summary
 from server.core.texts import yuan
 
-FAULTS: Final = (
-    ("missing", "told to users and missing in the books"),
-    ("duplicates", "told twice"),
-    ("oversold", "in the books and told to nobody"),
+STYLE: Final = Path(__file__).with_name("page.css")
+HEAD: Final = Markup(
+    '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+    '<meta name="color-scheme" content="light dark">'
 )
+CONTRADICTIONS: Final = {
+    "missing": "told to users and missing in the books",
+    "duplicates": "told twice",
+    "oversold": "in the books and told to no user",
+}
+UNITS: Final = {  # end of a name -> its unit; the longest match counts
+    "_ms": "ms",
+    "_s": "s",
+    "_per_s": "per second",
+    "_kib": "KiB",
+    "_mb": "MB",
+    "_fen": "yuan",
+}
+RARE: Final = {"pushes": "pushes received", "in_doubt": "claims in doubt"}  # shown if above 0
 
 
-def page(documents: Sequence[dict[str, Any]]) -> str:
-    """The page, for one run or to compare several; for at least one."""
-    runs = [Run(place, told) for place, told in enumerate(documents)]
-    heading = f"{title(runs[0].told)} – hongbao bench" if len(runs) == 1 else f"{len(runs)} runs – hongbao bench"
-    content = _one(runs[0]) if len(runs) == 1 else _several(runs)
-    head = together(
-        Markup('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
-        Markup('<meta name="color-scheme" content="light dark">'),
-        element("title", heading),
-        element("style", Markup(STYLE)),
-    )
-    whole = element("html", element("head", head), element("body", element("main", *content)), lang="en")
-    return f"<!doctype html>\n{whole}\n"
+def page(figures: Figures) -> str:
+    title = f"{figures['scenario']}, {durability(figures)}{figures['loop']} loop"
+    style = element("style", Markup(STYLE.read_text("utf-8")))
+    head = element("head", HEAD, element("title", f"{title} – hongbao bench"), style)
+    content = [
+        element(
+            "header", element("h1", title), element("p", summary(figures), class_="lede"), _environment(figures)
+        ),
+        _key_figures(figures),
+        _verdict(figures),
+        *charts(figures),
+        section("Answers and money", _tables(figures)),
+    ]
+    html = element("html", head, element("body", element("main", *content)), lang="en")
+    return f"<!doctype html>\n{html}\n"
 
 
-def write(documents: Sequence[dict[str, Any]], folder: Path) -> Path:
-    """Write the page and each document beside it; the path of the page. Raises OSError."""
+def write(figures: Figures, folder: Path) -> Path:
+    """Write the page and the figures beside it; returns the path of the page. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
-    for place, document in enumerate(documents, 1):
-        words = re.sub(r"[^a-z0-9]+", "-", f"{document['scenario']} {document['durability']}".lower()).strip("-")
-        (folder / f"{place:02d}-{words}.json").write_text(json.dumps(document, indent=2) + "\n")
+    name = re.sub(r"[^a-z0-9]+", "-", f"01 {figures['scenario']} {figures['durability']}".lower()).strip("-")
+    write_json(figures, folder / f"{name}.json")
     index = folder / "index.html"
-    index.write_text(page(documents), "utf-8")
+    index.write_text(page(figures), "utf-8")
     return index
 
 
-def _one(run: Run) -> Iterator[Markup]:
-    lede = element("p", sentence(run.told), class_="lede")
-    yield element("header", element("h1", title(run.told)), lede, ground(run.told))
-    yield _key_figures(run.told)
-    yield _verdict(run.told)
-    yield from charts([run])
-    yield section("What was answered, and the money", tables(run))
+def _verdict(figures: Figures) -> Markup:
+    if not has_books(figures):
+        return note("No money verdict: this server keeps no books.")
+    if figures["valid"]:
+        text = "nothing missing, nothing twice, nothing oversold, no difference in money."
+        return notice("good", "The money verdict holds: ", text)
+    found = [f"{figures[name]:,} {text}" for name, text in CONTRADICTIONS.items() if figures[name]]
+    if difference_fen := figures["money"]["difference_fen"]:
+        found.append(f"{yuan(difference_fen)} yuan of difference")
+    reasons = "; ".join(found) or "an audit check failed"
+    return notice("bad", "Invalid: the books contradict what users were told. ", f"{reasons}.")
 
 
-def _several(runs: Sequence[Run]) -> Iterator[Markup]:
-    yield element("header", element("h1", f"{len(runs)} runs compared"), _comparison(runs))
-    yield from charts(runs)
-    for run in runs:
-        name = element("h2", swatch(run.colour), run.name)
-        lede = element("p", sentence(run.told), class_="lede")
-        yield element("section", name, lede, ground(run.told), _verdict(run.told), tables(run))
-
-
-def _faults(told: Mapping[str, Any]) -> list[str]:
-    """What contradicts, in words."""
-    found = [f"{told[name]:,} {words}" for name, words in FAULTS if told[name]]
-    difference_fen = told["money"]["difference_fen"]
-    return [*found, f"{yuan(difference_fen)} yuan of difference"] if difference_fen else found
-
-
-def _verdict(told: Mapping[str, Any]) -> Markup:
-    if not has_books(told):
-        return element("p", "No money verdict: this run keeps no books.", class_="note")
-    if told["valid"]:
-        words = "nothing missing, nothing twice, nothing oversold, not a fen of difference."
-        return notice("good", "The money verdict holds: ", words)
-    words = "; ".join(_faults(told)) or "an audit check failed"
-    return notice("bad", "Void: the books contradict what users were told. ", f"{words}.")
-
-
-def _key_figures(told: Mapping[str, Any]) -> Markup:
-    latency_ms = told["latency_ms"]
-    figures = [
-        (told["rate_of"], f"{told['rate_per_s']:,.0f}", "/s"),
-        *((PERCENTILES[name][0], *ms(latency_ms[name]).split()) for name in ("p50", "p99", "p99_9")),
-    ]
-    tiles = (
-        element("div", element("dt", words), element("dd", value, *(element("small", f" {one}") for one in unit)))
-        for words, value, *unit in figures
+def _key_figures(figures: Figures) -> Markup:
+    latencies = ((percentile_name(key), *ms(figures["latency_ms"][key]).split()) for key in ("p50", "p99", "p99_9"))
+    tiles = [(figures["rate_of"], f"{figures['rate_per_s']:,.0f}", "/s"), *latencies]
+    drawn = (
+        element("div", element("dt", name), element("dd", value, *(element("small", f" {one}") for one in unit)))
+        for name, value, *unit in tiles
     )
-    return element("dl", *tiles, class_="key")
+    return element("dl", *drawn, class_="key")
 
 
-def _comparison(runs: Sequence[Run]) -> Markup:
-    percentiles = ("p50", "p99", "p99_9", "p99_99", "max")
-    heads = ["run", "per second", "to run 1", *(name_of(name) for name in percentiles), "server CPU", "errors"]
-    rows = []
-    for run in runs:
-        told, first = run.told, runs[0].told
-        same = told["rate_of"] == first["rate_of"] and first["rate_per_s"]
-        cells = [
-            f"{told['rate_per_s']:,.0f}",
-            f"× {told['rate_per_s'] / first['rate_per_s']:.2f}" if same else NOTHING,
-            *(ms(told["latency_ms"][name]).removesuffix(" ms") for name in percentiles),
-            f"{number(cores(told, 'server'))} cores",
-            f"{sum(told['errors'].values()):,}",
-        ]
-        kind, word = ("good", "holds") if told["valid"] else ("bad", "void")
-        if not has_books(told):
-            kind, word = "", NOTHING
-        name = element("th", swatch(run.colour), run.name, scope="row")
-        rows.append(element("tr", name, *(element("td", cell) for cell in cells), element("td", word, class_=kind)))
-    head = element("tr", *(element("th", words, scope="col") for words in (*heads, "money")))
-    table = element("table", element("thead", head), element("tbody", *rows), class_="wide")
-    note = element("p", f"Latencies in ms. What is counted per second: {_rates_of(runs)}.", class_="note")
-    label = "All runs side by side"
-    return together(element("div", table, class_="scroll", role="region", aria_label=label, tabindex="0"), note)
+def _tables(figures: Figures) -> Markup:
+    answers, errors = (_table(name, _counts(figures[name.lower()])) for name in ("Answers", "Errors"))
+    money = [_money(figures["money"])] if has_books(figures) else []
+    return element("div", *money, answers, errors, _other_figures(figures), class_="tables")
 
 
-def _rates_of(runs: Sequence[Run]) -> str:
-    """What the rates count: for all runs together, or one by one."""
-    rates = [str(run.told["rate_of"]) for run in runs]
-    return rates[0] if len(set(rates)) == 1 else "; ".join(f"{place} {rate}" for place, rate in enumerate(rates, 1))
+def _table(caption: str, rows: Sequence[tuple[str, ...]], last: str = "") -> Markup:
+    """Texts to the left, numbers to the right; `last` is the class of the last row."""
+    kinds = [*[""] * (len(rows) - 1), last]
+    made = [
+        element("tr", element("th", text, scope="row"), *(element("td", cell) for cell in cells), class_=kind)
+        for (text, *cells), kind in zip(rows, kinds, strict=False)
+    ]
+    none = [element("tr", element("td", "none", class_="none"))]
+    return element("table", element("caption", caption), element("tbody", *(made or none)))
+
+
+def _counts(counts: Mapping[str, int]) -> list[tuple[str, ...]]:
+    whole = sum(counts.values())
+    ordered = sorted(counts.items(), key=lambda item: -item[1])
+    return [(name, f"{count:,}", _share(count, whole)) for name, count in ordered]
+
+
+def _share(count: int, whole: int) -> str:
+    percent = 100 * count / whole if whole else 0.0
+    return "100 %" if count == whole else "< 0.1 %" if percent < 0.1 else f"{min(percent, 99.9):.1f} %"
+
+
+def _money(money: Mapping[str, int]) -> Markup:
+    """Shown as a sum: the funded amount is claimed, refunded or still unopened."""
+    total_fen = money["claimed_fen"] + money["refunded_fen"] + money["unopened_fen"]
+    left_fen = money["funded_fen"] - total_fen
+    balances = left_fen == 0 and money["difference_fen"] == 0
+    rows = [
+        ("claimed", yuan(money["claimed_fen"])),
+        ("+ refunded", yuan(money["refunded_fen"])),
+        ("+ not opened yet", yuan(money["unopened_fen"])),
+        ("= total", yuan(total_fen)),
+        ("funded", yuan(money["funded_fen"])),
+        ("difference in the books", yuan(money["difference_fen"])),
+        ("result", "balances" if balances else f"differs by {yuan(left_fen or money['difference_fen'])}"),
+    ]
+    return _table("Money, in yuan", rows, "good" if balances else "bad")
+
+
+def _other_figures(figures: Figures) -> Markup:
+    settlement = figures["settlement"]
+    rows = [
+        ("claims settled", quantity("", settlement.get("settled"))),
+        ("backlog at the end", quantity("", settlement.get("backlog"))),
+        ("drained afterwards", quantity("_per_s", settlement.get("drain_per_s"))),
+        ("server memory", quantity("_mb", figures["rss_mb"])),
+        *((text, quantity("", figures[key])) for key, text in RARE.items() if figures.get(key)),
+    ]
+    for name, value in figures["extra"].items():
+        text = name.removesuffix(_unit_suffix(name)).replace("_", " ")  # per_connection_kib -> per connection
+        if isinstance(value, Mapping):
+            rows += [(f"{text}, {percentile_name(key)}", quantity(name, one)) for key, one in value.items()]
+        else:
+            rows.append((text, quantity(name, value)))
+    return _table("Settlement and other figures", rows)
+
+
+def _unit_suffix(name: str) -> str:
+    return max((suffix for suffix in UNITS if name.endswith(suffix)), key=len, default="")
+
+
+def quantity(name: str, value: object) -> str:
+    """A value with the unit at the end of its name."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return NONE if value is None else str(value)
+    unit = UNITS.get(_unit_suffix(name), "")
+    return f"{yuan(round(value)) if unit == 'yuan' else number(value)} {unit}".strip()
+
+
+def _environment(figures: Figures) -> Markup:
+    about: Mapping[str, Any] = figures["about"]
+    rows = [
+        ("commit", about["commit"] or NONE),
+        ("when", about["at"]),
+        ("seed", str(figures["seed"])),
+        ("warm-up", f"{number(figures['warmup_s'])} s"),
+        ("processor", f"{about['cpu']}, {about['cores']} cores"),
+        ("memory", quantity("_mb", about["memory_mb"])),
+        ("kernel", about["kernel"]),
+        *((name, about[name] or NONE) for name in ("python", "uvloop", "postgres", "redis")),
+    ]
+    facts = (element("div", element("dt", text), element("dd", str(fact))) for text, fact in rows)
+    config = element("pre", element("code", about["config"] or "all defaults"))
+    return together(
+        element("pre", element("code", about["command"]), class_="command"),
+        element("dl", *facts, class_="facts"),
+        element("details", element("summary", "Config of the server"), config),
+    )

@@ -1,35 +1,35 @@
-"""The scenarios as a table. To add one: a small file here and a row below.
+"""The scenarios as a table. To add one: a class in a file here and a row below.
 
-A scenario is a class with a few facts (see `scenario.Scenario`: `about`, `rate_of`, `standard`, `limits`,
-which `server` it needs, which options it `refuses`), of which every generator makes one and calls, in this order:
+A scenario is a class with a few facts (see `scenario.Scenario`: `about`, `rate_of`, `standard`, `limits`, the
+`server` that it needs, the options that it `refuses`). Every generator makes one and calls, in this order:
 
-    prepare()   logs users in and sets the stage (bench.load.setup does most of it); nothing is on the clock yet
-    measure()   begins when the parent says go; CPU is taken before and after it
-    outcome()   reckons: rate, latencies, answers, errors, and every claim and send that a user was told
+    prepare()   logs users in and prepares everything (mostly with bench.load.setup); the clock does not run yet
+    measure()   begins with the parent's `go`; CPU is read before and after it
+    outcome()   computes rate, latencies, answers, errors, and every claim and send that a user was told
 
-What consists of requests and replies derives from `Requests` instead, which measures in an open and in a closed
-loop. It says only with which requests the turns begin (`first_requests`), what a user asks next in a turn (`hear`)
-and which answers the rate counts (`counted`). What has turns but a loop of its own derives from `Turns` and logs
-them. Others fill an `Outcome` themselves, most simply with `reckon`.
+A scenario of requests and replies derives from `Requests`, which measures in an open and in a closed loop. It only
+defines the requests that begin operations (`first_requests`), the next request within an operation (`next_request`)
+and the answers that the rate counts (`counted`). A scenario that has operations and a loop of its own derives from
+`Operations` and logs them. Others fill an `Outcome` themselves, most simply with `summarize`.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from bench.scenarios import day, echo, grab, hot, idle, login, open, opens, overload, push, send
+from bench.scenarios import basic, day, hot, idle, login, overload, push
 from bench.scenarios.scenario import Scenario
 
 SCENARIOS: Final[dict[str, type[Scenario]]] = {
-    "echo": echo.Echo,
+    "echo": basic.Echo,
     "login": login.Login,
     "idle": idle.Idle,
-    "grab": grab.Grab,
-    "open": open.OpenPackets,
-    "opens": opens.Opens,
+    "grab": basic.Grab,
+    "open": basic.OpenPackets,
+    "opens": basic.Opens,
     "overload": overload.Overload,
     "hot": hot.Hot,
-    "send": send.Send,
+    "send": basic.Send,
     "push": push.Push,
     "day": day.Day,
 }

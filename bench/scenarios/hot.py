@@ -1,10 +1,10 @@
-"""Scenario `hot`: one packet of 500 shares in a group of 500 users or 5,000, all of whom act at once.
+"""Scenario `hot`: one packet of 500 shares in a group of 500 or 5,000 users, all of whom act at once.
 
-A round is one packet. First everybody taps it (grab) and is answered; then, at one moment, all who got a ticket
-press open (開), and those who heard `busy` wait as it says and tap again, until every answer is final. Turns begin
-with the press. What counts is how long it takes from there until the last share is told as won; the rate is the
-shares by this time, in the median round. The sender stays, and hears of each claim. The first round is warm-up,
-and between two rounds everybody takes breath.
+A round is one packet. First every user taps it (grab) and is answered. Then, at one moment, all users with a ticket
+press open (開); users who received `busy` wait as the reply says and tap again, until every answer is final. An
+operation begins with the press. The measure is the time from the press until the last share is told as won; the
+rate is the number of shares by this time, in the median round. The sender stays online and receives a push for each
+claim. The first round is warm-up, and there is a pause between rounds.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from bench.load.outcome import Outcome
 from bench.load.run_spec import GeneratorSpec
 from bench.load.setup import Say
 from bench.load.transport import MeasuredConnection
-from bench.scenarios.scenario import Standard, Turns
+from bench.scenarios.scenario import Operations, Standard
 from client_sim.sim.histogram import Histogram
 from protocol import messages
 from protocol.framing import frame
@@ -29,11 +29,11 @@ from protocol.messages import Message
 SHARES = 500
 SHARE_FEN = 100
 WARMUP_ROUNDS = 1
-BREATH_S = 0.1  # the announcements of the last round are read, most of its claims are settled
+PAUSE_S = 0.1  # users read the announcements of the last round, most of its claims are settled
 
 
-class Hot(Turns):
-    """Round after round."""
+class Hot(Operations):
+    """One round after the other."""
 
     about = "one packet of 500 shares, all users of a large group tap and open it at once, again and again"
     rate_of = "claims told as won, in the median round"
@@ -43,150 +43,137 @@ class Hot(Turns):
     refuses: ClassVar = ("--rate", "--seconds", "--find-max", "--p99-ms", "--depth", "--warmup-s", "--generators")
     because = "it is a closed loop, in which all users act at once"
 
-    def __init__(self, job: GeneratorSpec, say: Say) -> None:
-        super().__init__(job, say)
-        self._users: list[User] = []
+    def __init__(self, spec: GeneratorSpec, say: Say) -> None:
+        super().__init__(spec, say)
+        self._users: list[HotUser] = []
         self._packets: list[int] = []
         self._last_won_s: list[float] = []  # of each round, since the press
-        self._all_tapped_s: list[float] = []  # of each round: from the first tap to the last answer to one
-        self._warm_s = 0.0
-        self.left = 0  # users of this step of the round who have not been answered
-        self.won_s = 0.0  # the last time that somebody won
+        self._all_tapped_s: list[float] = []  # of each round: from the first tap to the last answer to a tap
+        self._warmup_end_s = 0.0
+        self.left = 0  # users of this step of the round without an answer
+        self.won_s = 0.0  # the moment of the last win
         self.over = asyncio.Event()
 
-    @property
-    def connections(self) -> int:
-        """Of users who tap."""
-        return len(self._users)
-
     async def prepare(self) -> None:
-        """One group of all, and a packet for each round."""
-        order, stage = self.job.order, self.stage
-        wires = await stage.users(order.connections)
-        rounds = WARMUP_ROUNDS + max(1, order.requests // len(wires))
-        stage.say(f"all join one group, which gets {rounds} packets")
-        sender = await stage.sender()
-        shares = min(SHARES, len(wires))
-        await stage.fund({sender.user_id: rounds * shares * SHARE_FEN})
-        (group_id,) = await stage.groups(sender, [wires])
-        self._packets = await stage.send(sender, [group_id] * rounds, shares, SHARE_FEN)
-        stage.told.answers.clear()
-        self._users = [User(self, one) for one in wires]
-        await asyncio.sleep(BREATH_S)
+        run_spec, setup = self.run_spec, self.setup
+        connections = await setup.log_in_users(run_spec.connections)
+        rounds = WARMUP_ROUNDS + max(1, run_spec.requests // len(connections))
+        setup.say(f"all join one group, which gets {rounds} packets")
+        sender = await setup.log_in_sender()
+        shares = min(SHARES, len(connections))
+        await setup.fund({sender.user_id: rounds * shares * SHARE_FEN})
+        (group_id,) = await setup.make_groups(sender, [connections])
+        self._packets = await setup.send_packets(sender, [group_id] * rounds, shares, SHARE_FEN)
+        setup.acknowledged.answers.clear()
+        self._users = [HotUser(self, one) for one in connections]
+        self.connections = len(self._users)
+        await asyncio.sleep(PAUSE_S)
 
     async def measure(self) -> None:
-        """All rounds, one after the other."""
         self.log.began_s = perf_counter()
         for number, packet_id in enumerate(self._packets, 1):
             await self._round(number, packet_id)
-            if self.left:  # some were not answered, and will not be
+            if self.left:  # some users got no answer
                 break
             if number == WARMUP_ROUNDS:
-                self._warm_s = perf_counter() - self.log.began_s
-            await asyncio.sleep(BREATH_S)
+                self._warmup_end_s = perf_counter() - self.log.began_s
+            await asyncio.sleep(PAUSE_S)
         for one in self._users:
-            one.wire.rest()
+            one.connection.detach()
         self.log.unanswered += self.left
 
     async def _round(self, number: int, packet_id: int) -> None:
         grab = frame(messages.encode(messages.Grab(number, packet_id)))
         tapped_s = perf_counter()
-        await self._step(User.tap, number, grab)
+        await self._step(HotUser.tap, number, grab)
         all_tapped_s, self.won_s = perf_counter() - tapped_s, 0.0
         if self.left:
             return
         pressed_s = perf_counter()
-        await self._step(User.press, pressed_s)
+        await self._step(HotUser.press, pressed_s)
         if self.won_s and number > WARMUP_ROUNDS:
             self._last_won_s.append(self.won_s - pressed_s)
             self._all_tapped_s.append(all_tapped_s)
 
-    async def _step(self, act: Callable[..., None], *how: object) -> None:
-        """All users do it; wait for the last answer, but not for ever."""
+    async def _step(self, act: Callable[..., None], *arguments: object) -> None:
+        """All users act; wait for the last answer as long as answers come."""
         self.over.clear()
         self.left = users = len(self._users)
         for one in self._users:
-            act(one, *how)
-        await load.patiently(self.over, lambda: users - self.left)
+            act(one, *arguments)
+        await load.wait_while_progress(self.over, lambda: users - self.left)
 
     def outcome(self) -> Outcome:
         """With the time to the last win of each round."""
         outcome = super().outcome()
         if self._last_won_s:
-            for name, lasts_s in (("last_won_ms", self._last_won_s), ("all_tapped_ms", self._all_tapped_s)):
-                outcome.spreads[name] = Histogram.of(last_s * 1000 for last_s in lasts_s).encoded()
+            for name, times_s in (("last_won_ms", self._last_won_s), ("all_tapped_ms", self._all_tapped_s)):
+                outcome.spreads[name] = Histogram.of(time_s * 1000 for time_s in times_s).encoded()
             outcome.own_rate_per_s = min(SHARES, len(self._users)) / median(self._last_won_s)
         outcome.extra["rounds"] = len(self._last_won_s)
         return outcome
 
     def answered(self) -> None:
-        """One user less to wait for."""
+        """One user has the answer of this step."""
         self.left -= 1
         if not self.left:
             self.over.set()
 
     def warmup_s(self) -> float:
-        """The end of the first round."""
-        return self._warm_s
+        return self._warmup_end_s
 
 
-class User:
-    """One of those who tap and press."""
+class HotUser:
+    __slots__ = ("connection", "grab", "hot", "operation", "pressed", "start_s", "tap_reply")
 
-    __slots__ = ("grab", "hot", "pressed", "start_s", "tapped", "turn", "wire")
-
-    def __init__(self, hot: Hot, wire: MeasuredConnection) -> None:
+    def __init__(self, hot: Hot, connection: MeasuredConnection) -> None:
         self.hot = hot
-        self.wire = wire
-        self.turn = 0
+        self.connection = connection
+        self.operation = 0
         self.start_s = 0.0
         self.grab = b""
-        self.tapped: Message | None = None  # the answer to the tap, until the press
+        self.tap_reply: Message | None = None  # until the press
         self.pressed = False
-        wire.hear, wire.lost = self.hear, self.lose
+        connection.on_reply, connection.on_lost = self.on_reply, self.on_lost
 
-    def tap(self, turn: int, grab: bytes) -> None:
-        """Tap; what is answered waits for the press."""
-        self.turn, self.grab, self.tapped, self.pressed = turn, grab, None, False
-        self.wire.send(grab)
+    def tap(self, operation: int, grab: bytes) -> None:
+        self.operation, self.grab, self.tap_reply, self.pressed = operation, grab, None, False
+        self.connection.send(grab)
 
     def press(self, start_s: float) -> None:
-        """Begin the turn with what the tap was answered."""
+        """Begin the operation with the reply to the tap."""
         self.start_s, self.pressed = start_s, True
-        if self.tapped is not None:
-            self.go_on(self.tapped)
+        if self.tap_reply is not None:
+            self._continue(self.tap_reply)
 
-    def hear(self, reply: Message) -> None:
-        """Keep the answer to the tap, go on after the press."""
-        if reply.seq != self.turn:
-            self.hot.log.strange += 1
+    def on_reply(self, reply: Message) -> None:
+        """Before the press keep the reply, after it continue the operation."""
+        if reply.seq != self.operation:
+            self.hot.log.unexpected += 1
         elif self.pressed:
-            self.go_on(reply)
+            self._continue(reply)
         else:
-            self.tapped = reply
+            self.tap_reply = reply
             self.hot.answered()
 
-    def go_on(self, reply: Message) -> None:
-        """Open, wait and tap again, or note the end of the turn."""
+    def _continue(self, reply: Message) -> None:
+        """Open with a ticket, wait and tap again when busy, else log the end of the operation."""
         if isinstance(reply, messages.Grabbed) and reply.answer == "ticket":
-            self.wire.send(frame(messages.encode(messages.Open(self.turn, reply.packet_id, reply.ticket))))
+            self.connection.send(
+                frame(messages.encode(messages.Open(self.operation, reply.packet_id, reply.ticket)))
+            )
         elif isinstance(reply, messages.Grabbed) and reply.answer == "busy":
-            asyncio.get_running_loop().call_later(reply.retry_after_ms / 1000, self.wire.send, self.grab)
+            asyncio.get_running_loop().call_later(reply.retry_after_ms / 1000, self.connection.send, self.grab)
         else:
-            self.end(reply)
+            self._end(reply)
 
-    def end(self, reply: Message) -> None:
-        """The answer is final."""
-        hot, log, now_s = self.hot, self.hot.log, perf_counter()
-        self.turn = 0
-        log.starts_s.append(self.start_s - log.began_s)
-        log.ends_s.append(now_s - log.began_s)
-        log.users.append(self.wire.user_id)
-        log.replies.append(reply)
+    def _end(self, reply: Message) -> None:
+        now_s = perf_counter()
+        self.operation = 0
+        self.hot.log.end(self.connection.user_id, self.start_s, now_s, reply)
         if isinstance(reply, messages.Opened) and reply.answer == "won":
-            hot.won_s = now_s
-        hot.answered()
+            self.hot.won_s = now_s
+        self.hot.answered()
 
-    def lose(self) -> None:
-        """The connection has ended."""
+    def on_lost(self) -> None:
         self.hot.log.lost += 1

@@ -1,10 +1,10 @@
-"""Scenario `idle`: users who are logged in and do nothing. What each costs: memory of server and kernel, and CPU.
+"""Scenario `idle`: users who are logged in and do nothing. The cost of each: memory of server and kernel, and CPU.
 
-The server's memory is its RSS at the end, less its RSS when only a few others were online, who stay: what it takes
-once is not counted, and nothing that somebody left behind is used again unseen. The kernel's is that of the whole
-machine (slabs and TCP buffers, from /proc), which holds both ends of each connection, and what else happens here
-meanwhile. CPU is what the server uses while nobody asks for anything: timers, and a ping for each connection every
-25 s, the first after half of that or more; let it last longer (`--seconds`) to see them all.
+The server's memory is its RSS at the end, less its RSS when only a few other users were online, who stay: fixed
+costs are not counted, and memory that an earlier run released is not used again unnoticed. The kernel's memory is
+that of the whole machine (slabs and TCP buffers, from /proc): it includes both ends of each connection and other
+work on the machine. CPU is the server's use without requests: timers, and a ping for each connection every 25 s,
+the first one after half of that or more; use a longer `--seconds` to see all pings.
 """
 
 from __future__ import annotations
@@ -20,52 +20,48 @@ from bench.load.transport import MeasuredConnection
 from bench.load.usage import Pids
 from bench.scenarios.scenario import Scenario, Standard
 
-OTHERS = 500
-SETTLES_S = 1.0
+OTHER_USERS = 500
+SETTLE_S = 1.0
 
 
 class Idle(Scenario):
-    """Nothing is asked, so there are no turns."""
+    """There are no requests, so there are no operations."""
 
     about = "users are logged in and do nothing: memory and CPU for each"
-    rate_of = "turns: nobody asks for anything"
+    rate_of = "operations: users send no requests"
     standard = Standard(connections=10_000, depth=0, seconds=10.0)
-    refuses: ClassVar = (
-        *("--rate", "--find-max", "--p99-ms", "--depth", "--requests", "--warmup-s"),
-        "--generators",
-    )
-    because = "nobody asks for anything"
+    refuses: ClassVar = ("--rate", "--find-max", "--p99-ms", "--depth", "--requests", "--warmup-s", "--generators")
+    because = "users send no requests"
 
-    def __init__(self, job: GeneratorSpec, say: Say) -> None:
-        super().__init__(job, say)
-        self._wires: list[MeasuredConnection] = []
+    def __init__(self, spec: GeneratorSpec, say: Say) -> None:
+        super().__init__(spec, say)
+        self._connections: list[MeasuredConnection] = []
         self._server_kib = 0.0
         self._kernel_kib = 0.0
         self._cpu_s = 0.0
 
     async def prepare(self) -> None:
-        """Everybody logs in. Raises StageFailed if the server is elsewhere: its memory cannot be seen then."""
-        if not self.job.server_pid:
+        """Log all users in. Raises SetupFailed if the server is on another machine: its memory is unknown then."""
+        if not self.spec.server_pid:
             raise SetupFailed("the server is not on this machine, so its memory cannot be measured")
-        users = self.job.order.connections
-        await self.stage.users(OTHERS, first=users)
-        await asyncio.sleep(SETTLES_S)
-        self._server_kib, self._kernel_kib = -self._server_kib_now(), -usage.kernel_kib()
-        self._wires = await self.stage.users(users)
-        await asyncio.sleep(SETTLES_S)
+        users = self.run_spec.connections
+        await self.setup.log_in_users(OTHER_USERS, first=users)
+        await asyncio.sleep(SETTLE_S)
+        self._server_kib, self._kernel_kib = -self._memory_kib(), -usage.kernel_kib()
+        self._connections = await self.setup.log_in_users(users)
+        await asyncio.sleep(SETTLE_S)
 
     async def measure(self) -> None:
-        """Wait."""
-        self._cpu_s = -self._cpu_s_now()
-        await asyncio.sleep(self.job.order.seconds)
-        self._cpu_s += self._cpu_s_now()
-        self._server_kib += self._server_kib_now()
+        self._cpu_s = -self._cpu_s_used()
+        await asyncio.sleep(self.run_spec.seconds)
+        self._cpu_s += self._cpu_s_used()
+        self._server_kib += self._memory_kib()
         self._kernel_kib += usage.kernel_kib()
 
     def outcome(self) -> Outcome:
         """For each connection: KiB, and CPU milliseconds per second."""
-        connections, seconds = len(self._wires), self.job.order.seconds
-        lost = sum(1 for one in self._wires if one.why)
+        connections, seconds = len(self._connections), self.run_spec.seconds
+        lost = sum(1 for one in self._connections if one.end_reason)
         return Outcome(
             connections=connections,
             end_s=seconds,
@@ -74,12 +70,12 @@ class Idle(Scenario):
                 "server_kib_each": round(self._server_kib / connections, 3),
                 "kernel_kib_each": round(self._kernel_kib / connections, 3),
                 "server_cpu_ms_each_per_s": round(self._cpu_s * 1000 / connections / seconds, 6),
-                "pings_answered": sum(one.pings for one in self._wires),
+                "pings_answered": sum(one.pings for one in self._connections),
             },
         )
 
-    def _server_kib_now(self) -> float:
-        return usage.rss_mb(self.job.server_pid) * 1e6 / 1024
+    def _memory_kib(self) -> float:
+        return usage.rss_mb(self.spec.server_pid) * 1e6 / 1024
 
-    def _cpu_s_now(self) -> float:
-        return usage.cpu_s(Pids(server=self.job.server_pid)).server
+    def _cpu_s_used(self) -> float:
+        return usage.cpu_s(Pids(server=self.spec.server_pid)).server

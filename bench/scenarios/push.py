@@ -1,10 +1,11 @@
-"""Scenario `push`: one member writes to a large group of which everybody is online, against a bare write loop.
+"""Scenario `push`: one member writes to a large group whose members are all online, against a bare write loop.
 
-`--depth` texts are under way at once, so that nobody waits for the commit of one: the next is written when the last
-member has got the oldest. A delivery lasts from the writing to the reading by one member, and all are timed. The
-same members hear the same texts from rivals.echo, which writes each to every connection and nothing more; the
-two servers take turns, one idle while the other is measured, and the medians are compared. The ratio may exceed 1:
-texts that were committed together leave our server in one write to each member. With `--depth 1` there are none.
+`--depth` texts are in flight at once, so the commit of one does not delay the others: the next text is written when
+the last member has received the oldest. A delivery lasts from the writing to the reading by one member, and all are
+timed. The same members receive the same texts from rivals.echo, which only writes each to every connection. The two
+servers are measured in turns, one idle while the other is measured, and the medians are compared. The ratio may
+exceed 1: texts that were committed together leave our server in one write to each member. With `--depth 1` there
+are none.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from time import perf_counter
 from typing import ClassVar
 
 from bench.load import load
-from bench.load.outcome import Outcome, reckon
+from bench.load.outcome import Outcome, summarize
 from bench.load.run_spec import GeneratorSpec
 from bench.load.setup import Say, SetupFailed
 from bench.load.transport import MeasuredConnection
@@ -34,7 +35,7 @@ WARMUP_TEXTS = 10  # to each server
 
 
 class Push(Scenario):
-    """A turn is one delivery."""
+    """An operation is one delivery."""
 
     about = "one text to a large group online, deliveries per second, against a bare write loop"
     rate_of = "deliveries, in the median round"
@@ -43,114 +44,111 @@ class Push(Scenario):
     server = "both"
     refuses: ClassVar = ("--rate", "--seconds", "--find-max", "--p99-ms", "--warmup-s", "--generators")
     because = "it is a closed loop, in which one user writes"
-    depth_of = "texts under way at once"
+    depth_of = "texts in flight at once"
 
-    def __init__(self, job: GeneratorSpec, say: Say) -> None:
-        super().__init__(job, say)
-        self._ours: Room
-        self._bare: Room
-        self._warm_s = 0.0
+    def __init__(self, spec: GeneratorSpec, say: Say) -> None:
+        super().__init__(spec, say)
+        self._ours: PushGroup
+        self._bare: PushGroup
+        self._warmup_end_s = 0.0
 
     @property
     def completed(self) -> int:
-        """How many texts all have got by now."""
-        return self._ours.heard_by_all
+        """The texts that all members have received until now."""
+        return self._ours.received_by_all
 
     async def prepare(self) -> None:
-        """The same users, online at both servers."""
-        order, stage = self.job.order, self.stage
-        if not self.job.bare_url:
+        setup, first_user = self.setup, self.spec.first_user
+        if not self.spec.bare_url:
             raise SetupFailed("there is no bare server to compare with")
-        tokens = [stage.token(self.job.first_user + place) for place in range(order.connections)]
-        stage.say(f"{len(tokens):,} users log in at both servers and join one group")
-        ours, bare = [Member(one) for one in tokens], [Member(one) for one in tokens]
-        await stage.log_in(ours)
-        await stage.log_in(bare, self.job.bare_url)
-        (group_id,) = await stage.groups(ours[0], [ours])
-        stage.told.answers.clear()
-        self._ours, self._bare = Room(ours, group_id), Room(bare, group_id)
+        tokens = [setup.token(first_user + place) for place in range(self.run_spec.connections)]
+        setup.say(f"{len(tokens):,} users log in at both servers and join one group")
+        ours, bare = [PushMember(one) for one in tokens], [PushMember(one) for one in tokens]
+        await setup.log_in(ours)
+        await setup.log_in(bare, self.spec.bare_url)
+        (group_id,) = await setup.make_groups(ours[0], [ours])
+        setup.acknowledged.answers.clear()
+        self._ours, self._bare = PushGroup(ours, group_id), PushGroup(bare, group_id)
 
     async def measure(self) -> None:
-        """Both servers in turn."""
-        order, rooms = self.job.order, (self._ours, self._bare)
+        run_spec, groups = self.run_spec, (self._ours, self._bare)
         self.log.began_s = perf_counter()
-        for room in rooms:
-            await room.write(WARMUP_TEXTS, order.depth)
-            room.rates_per_s.clear()
-        self._warm_s = perf_counter() - self.log.began_s
+        for group in groups:
+            await group.write(WARMUP_TEXTS, run_spec.depth)
+            group.rates_per_s.clear()
+        self._warmup_end_s = perf_counter() - self.log.began_s
         for _ in range(ROUNDS):
-            for room in rooms:
-                await room.write(-(-order.requests // ROUNDS), order.depth)
+            for group in groups:
+                await group.write(-(-run_spec.requests // ROUNDS), run_spec.depth)
 
     def outcome(self) -> Outcome:
-        """Latencies of our deliveries, and the rates of both."""
-        ours, bare, told = self._ours, self._bare, self.stage.told
-        ends_s = [end_s - self.log.began_s for end_s in ours.heard_s]
-        starts_s = [ours.written_s[number] - self.log.began_s for number in ours.heard]
-        outcome = Outcome(connections=len(ours.members), begin_s=self._warm_s, pushes=len(ends_s))
-        reckon(outcome, starts_s, ends_s, repeat(True, len(ends_s)), ends_s[-1] if ends_s else 0.0)
+        """Latencies of our deliveries, and the rates of both servers."""
+        ours, bare, acknowledged = self._ours, self._bare, self.setup.acknowledged
+        ends_s = [end_s - self.log.began_s for end_s in ours.received_s]
+        starts_s = [ours.written_s[number] - self.log.began_s for number in ours.received]
+        outcome = Outcome(connections=len(ours.members), begin_s=self._warmup_end_s, pushes=len(ends_s))
+        summarize(outcome, starts_s, ends_s, repeat(True, len(ends_s)), ends_s[-1] if ends_s else 0.0)
         for reply in ours.replies:
-            told.note(ours.members[0].user_id, reply)
-        lost = sum(1 for one in ours.members if one.why)
-        told.errors.update({"undelivered": sum(ours.missing), "connection_lost": lost})
-        told.into(outcome)
-        outcome.own_rate_per_s = median(ours.rates_per_s)
+            acknowledged.add(ours.members[0].user_id, reply)
+        lost = sum(1 for one in ours.members if one.end_reason)
+        acknowledged.errors.update({"undelivered": sum(ours.missing), "connection_lost": lost})
+        acknowledged.copy_to(outcome)
+        outcome.own_rate_per_s, bare_per_s = median(ours.rates_per_s), median(bare.rates_per_s)
         outcome.extra = {
             "deliveries_per_s": round(outcome.own_rate_per_s),
-            "bare_deliveries_per_s": round(median(bare.rates_per_s)),
-            "ratio": round(outcome.own_rate_per_s / median(bare.rates_per_s), 3),
+            "bare_deliveries_per_s": round(bare_per_s),
+            "ratio": round(outcome.own_rate_per_s / bare_per_s, 3),
         }
         return outcome
 
 
-class Member(MeasuredConnection):
-    """A connection that tells its room of every text. The texts of a group come in the order of their writing."""
+class PushMember(MeasuredConnection):
+    """A connection that reports every text to its group. Texts of a group arrive in the order of their writing."""
 
-    __slots__ = ("room",)
+    __slots__ = ("group",)
 
     def __init__(self, token: Token) -> None:
         super().__init__(token)
-        self.room: Room | None = None
+        self.group: PushGroup | None = None
 
     def data_received(self, data: bytes) -> None:
-        """As ever, then the news."""
         before = self.pushes
         super().data_received(data)
-        if self.room is not None and self.pushes > before:
-            self.room.hear(before, self.pushes)
+        if self.group is not None and self.pushes > before:
+            self.group.on_received(before, self.pushes)
 
 
-class Room:
-    """The group as it is on one server: who is in it, what was written, who has got it when."""
+class PushGroup:
+    """The group on one server: its members, the texts written, the deliveries."""
 
-    def __init__(self, members: Sequence[Member], group_id: int) -> None:
+    def __init__(self, members: Sequence[PushMember], group_id: int) -> None:
         self.members = members
         self._group_id = group_id
         self._to_write = 0
         self._over = asyncio.Event()
         self.written_s: list[float] = []  # of each text
-        self.missing: list[int] = []  # of each text: members who have not got it
-        self.heard = array("L")  # of each delivery: which text
-        self.heard_s = array("d")  # and when
-        self.heard_by_all = 0
+        self.missing: list[int] = []  # of each text: the members who have not received it
+        self.received = array("L")  # of each delivery: the number of its text
+        self.received_s = array("d")  # of each delivery: its moment
+        self.received_by_all = 0
         self.replies: list[Message] = []
         self.rates_per_s: list[float] = []  # deliveries, of each round
-        members[0].hear = self.replies.append
+        members[0].on_reply = self.replies.append
         for one in members:
-            one.room = self
+            one.group = self
 
     async def write(self, texts: int, depth: int) -> None:
-        """So many texts, to their last delivery, or until nothing has come for so long that nothing will."""
-        before, began_s = len(self.heard), perf_counter()
+        """So many texts, until their last delivery or until no more deliveries come."""
+        before, began_s = len(self.received), perf_counter()
         self._over.clear()
         self._to_write = texts
         for _ in range(depth):
-            self._write()
-        await load.patiently(self._over, lambda: len(self.heard))
-        last_s = self.heard_s[-1] if len(self.heard) > before else perf_counter()
-        self.rates_per_s.append((len(self.heard) - before) / (last_s - began_s))
+            self._write_one()
+        await load.wait_while_progress(self._over, lambda: len(self.received))
+        last_s = self.received_s[-1] if len(self.received) > before else perf_counter()
+        self.rates_per_s.append((len(self.received) - before) / (last_s - began_s))
 
-    def _write(self) -> None:
+    def _write_one(self) -> None:
         if not self._to_write:
             return
         self._to_write -= 1
@@ -158,15 +156,15 @@ class Room:
         self.missing.append(len(self.members))
         self.members[0].send(frame(messages.encode(messages.Say(len(self.missing), self._group_id, TEXT))))
 
-    def hear(self, first: int, end: int) -> None:
-        """A member has got the texts from number `first` to before `end`."""
+    def on_received(self, first: int, end: int) -> None:
+        """A member has received the texts from number `first` to before `end`."""
         now_s, missing = perf_counter(), self.missing
         for number in range(first, end):
-            self.heard.append(number)
-            self.heard_s.append(now_s)
+            self.received.append(number)
+            self.received_s.append(now_s)
             missing[number] -= 1
             if not missing[number]:
-                self.heard_by_all += 1
-                self._write()
-                if self.heard_by_all == len(missing):
+                self.received_by_all += 1
+                self._write_one()
+                if self.received_by_all == len(missing):
                     self._over.set()

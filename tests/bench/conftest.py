@@ -1,4 +1,4 @@
-"""What tests of the harness share: a scenario played in the test's own process."""
+"""What tests of the harness share: a scenario that runs in the test's own process."""
 
 from __future__ import annotations
 
@@ -9,20 +9,24 @@ from bench.load.run_spec import GeneratorSpec, RunSpec
 from bench.scenarios import SCENARIOS
 from tests.conftest import KEYS, Server
 
-LIMITS = {"limits__ticket_lifetime_s": 600.0, "limits__groups_of_user_max": 10_000}
+LIMITS = {
+    "limits__ticket_lifetime_s": 600.0,
+    "limits__groups_of_user_max": 10_000,
+    "limits__wait_ms_max": 60_000.0,  # a slow machine must not shed load in tests that count answers
+}
 
 
-def job_for(order: RunSpec, url: str, **known: Any) -> GeneratorSpec:
-    """The whole order for one generator, and what else it knows of its run."""
-    return GeneratorSpec(order, 0, "1", url, "test", KEYS["test"].hex(), first_user=1_000_000, **known)
+def generator_spec(run_spec: RunSpec, url: str, **more: Any) -> GeneratorSpec:
+    """The whole run for one generator."""
+    return GeneratorSpec(run_spec, 0, "1", url, "test", KEYS["test"].hex(), first_user=1_000_000, **more)
 
 
-async def play(order: RunSpec, server: Server, **known: Any) -> Outcome:
-    """What a generator does, without the process."""
-    scenario = SCENARIOS[order.scenario](job_for(order, server.url, **known), lambda _: None)
+async def run_scenario(run_spec: RunSpec, server: Server, **more: Any) -> Outcome:
+    """Do what a generator does, without the process."""
+    scenario = SCENARIOS[run_spec.scenario](generator_spec(run_spec, server.url, **more), lambda _: None)
     try:
         await scenario.prepare()
         await scenario.measure()
         return scenario.outcome()
     finally:
-        scenario.stage.close()
+        scenario.setup.close()

@@ -1,4 +1,4 @@
-"""`hongbao bench` as a person calls it: figures, exit codes, and nothing left behind."""
+"""`hongbao bench` as a user calls it: figures, exit codes, messages."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def bench(*words: object) -> subprocess.CompletedProcess[str]:
 
 
 def figures_of(file: Path, *words: object) -> tuple[dict[str, Any], str]:
-    """The figures of a run that went well, and what it printed."""
+    """The figures of a successful run, and its output."""
     shown = bench(*words, "--json", file)
     assert shown.returncode == 0, shown.stdout + shown.stderr
-    assert "money verdict: every claim that was told is in the books" in shown.stdout
+    assert "money verdict: every claim that users were told is in the books" in shown.stdout
     return json.loads(file.read_text()), shown.stdout
 
 
-def test_a_closed_run_writes_its_figures(tmp_path: Path) -> None:
+def test_closed_run_writes_its_figures(tmp_path: Path) -> None:
     words = ("opens", "--closed", "--connections", 40, "--depth", 2, "--requests", 4000, "--generators", 2)
     told, shown = figures_of(tmp_path / "opens.json", *words)
     assert list(told) == KEYS.split()
@@ -61,7 +61,7 @@ def test_a_closed_run_writes_its_figures(tmp_path: Path) -> None:
     assert "generator 1: 20 users log in" in shown
 
 
-def test_an_open_run_offers_its_rate_and_writes_a_page(tmp_path: Path) -> None:
+def test_open_run_offers_its_rate_and_writes_a_page(tmp_path: Path) -> None:
     words = (
         "open",
         "--rate",
@@ -85,7 +85,7 @@ def test_an_open_run_offers_its_rate_and_writes_a_page(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "says"),
+    ("words", "code", "message"),
     [
         (("nothing",), 2, 'Unknown command "nothing"'),
         (("opens", "--durability", "hope"), 2, "--durability"),
@@ -94,11 +94,11 @@ def test_an_open_run_offers_its_rate_and_writes_a_page(tmp_path: Path) -> None:
         (("opens", "--url", "tcp://127.0.0.1:1", "--data", "none"), 1, "the verdict needs the records"),
     ],
 )
-def test_bad_words_are_one_clear_line(words: tuple[object, ...], code: int, says: str) -> None:
+def test_wrong_arguments_are_one_line(words: tuple[object, ...], code: int, message: str) -> None:
     found = bench(*words)
     assert (found.returncode, found.stdout) == (code, "")
     assert found.stderr.startswith("hongbao: ")
-    assert says in found.stderr
+    assert message in found.stderr
     assert found.stderr.count("\n") == 1
 
 

@@ -1,4 +1,4 @@
-"""The comparison: in which order it plays, what its ratios are, and one that is real and tiny."""
+"""The comparison: the order of its runs, its ratios, and a real and tiny one."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from rich.console import Console
 
 from bench.compare import compare, matchups, suite
-from bench.compare.compare import Pair, heats, pair_of
-from bench.compare.matchups import Matchup, Rival, Setting, Sizes
+from bench.compare.compare import Pair, pair_of, trials
+from bench.compare.matchups import Matchup, Rival, Setting, grab, hot, opens_with_postgres, opens_with_redis
+from bench.compare.rivals import redis_lua
 from bench.compare.targets import RATIOS
 from bench.load.generator_pool import BenchFailed
 from bench.load.run_spec import RunSpec
@@ -20,55 +21,50 @@ from bench.load.target import Target
 from bench.report.screen import Screen
 from server.cli.main import main
 
-TINY = Sizes(
-    wide=Setting(40, 1),
-    deep=Setting(20, 4),
-    opens=200,
-    redis_lua=200,
-    sql_lock=40,
-    hot_users=40,
-    hot_rounds=1,
-    sql_lock_hot=1,
-    taps=Setting(20, 1),
-    grabs=200,
+TINY = (
+    opens_with_redis(Setting(40, 1), opens=200, claims=200),
+    opens_with_redis(Setting(20, 4), opens=200, claims=200),
+    opens_with_postgres(Setting(40, 1), opens=200, claims=40),
+    hot(users=40, rounds=1, claims=1),
+    grab(Setting(20, 1), requests=200),
 )
 
 
 async def nothing(*_: object) -> dict[str, Any]:
-    """Nobody plays."""
+    """No run."""
     return {}
 
 
-def test_who_begins_changes_with_the_round() -> None:
+def test_trials_change_the_first_side_with_each_round() -> None:
     usual, lean, sql = (Rival(name, "pair", nothing) for name in ("usual", "lean", "sql"))
     table = [Matchup("fast", "1 × 1", nothing, [usual, lean]), Matchup("safe", "1 × 1", nothing, [sql])]
-    order = [(heat.round, heat.bout.name, heat.rival and heat.rival.name) for heat in heats(table, 2)]
+    order = [(one.round, *one.key) for one in trials(table, 2)]
     assert order == [
-        (1, "fast", None),
+        (1, "fast", "ours"),
         (1, "fast", "usual"),
         (1, "fast", "lean"),
-        (1, "safe", None),
+        (1, "safe", "ours"),
         (1, "safe", "sql"),
         (2, "fast", "lean"),
         (2, "fast", "usual"),
-        (2, "fast", None),
+        (2, "fast", "ours"),
         (2, "safe", "sql"),
-        (2, "safe", None),
+        (2, "safe", "ours"),
     ]
 
 
-def test_the_ratio_is_the_median_of_the_rounds() -> None:
+def test_ratio_is_the_median_of_the_rounds() -> None:
     pair = pair_of("grab_vs_echo", "200 × 1", "grab", "echo", ours=[900, 400, 1_500], theirs=[1_000, 1_000, 1_500])
     assert (pair.ratio, pair.low, pair.high) == (0.9, 0.4, 1.0)
     assert pair_of("x", "", "", "", [300, 500], [200, 200])[6:] == (2.0, 1.5, 2.5)
 
 
 def pair(name: str, setting: str, ratio: float) -> Pair:
-    """One that came to this ratio, more or less."""
+    """A pair with this ratio."""
     return Pair(name, setting, f"run {setting}", "rival", [10], [20], ratio, ratio - 0.25, ratio + 0.25)
 
 
-def test_of_several_settings_the_lowest_counts() -> None:
+def test_ratio_of_several_settings_is_the_lowest() -> None:
     pairs = [
         pair("opens_redis_tier_vs_redis_lua", "1,000 × 1", 2.0),
         pair("opens_redis_tier_vs_redis_lua_lean", "1,000 × 1", 0.5),
@@ -100,22 +96,22 @@ def test_of_several_settings_the_lowest_counts() -> None:
     assert (told["rounds"], told["about"]) == (3, {"commit": "abc1234"})
 
 
-async def test_a_void_run_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def void(*_: object) -> dict[str, Any]:
+async def test_invalid_run_ends_the_comparison(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def invalid(*_: object) -> dict[str, Any]:
         return {"valid": False}
 
-    monkeypatch.setattr(matchups, "run", void)
-    with pytest.raises(BenchFailed, match=r"^void: in a run of opens the books contradict what users were told$"):
-        await matchups.counted(Target("", "redis"), RunSpec("opens", 1), Screen(Console()))
+    monkeypatch.setattr(matchups, "run", invalid)
+    with pytest.raises(BenchFailed, match=r"^invalid: in a run of opens the books contradict"):
+        await matchups.valid_run(Target("", "redis"), RunSpec("opens", 1), Screen(Console()))
 
 
-async def test_a_rival_that_fails_is_one_line() -> None:
+async def test_failed_rival_is_one_line() -> None:
     with pytest.raises(BenchFailed, match=r"^the rival redis_lua failed: .*No such file or directory\.?$"):
-        await matchups.program("bench.compare.rivals.redis_lua", "--url", "unix:///no/such.sock")
+        await matchups.run_rival(redis_lua, "--url", "unix:///no/such.sock")
 
 
-async def test_a_rival_reaches_valkey_over_tcp_for_as_long_as_it_is_needed(redis_url: str) -> None:
-    async with compare.on_tcp(redis_url) as url:
+async def test_valkey_has_a_tcp_port_only_during_the_comparison(redis_url: str) -> None:
+    async with compare.valkey_on_tcp(redis_url) as url:
         assert url.startswith("redis://127.0.0.1:")
         async with aioredis.Redis.from_url(url) as redis:
             assert await redis.ping()
@@ -124,7 +120,7 @@ async def test_a_rival_reaches_valkey_over_tcp_for_as_long_as_it_is_needed(redis
             await redis.ping()
 
 
-def test_a_tiny_comparison_is_played_to_its_end() -> None:
+def test_tiny_comparison_measures_all_pairs() -> None:
     screen = io.StringIO()
     console = Console(file=screen, width=160)
     told = compare.measure(1, console, TINY)
@@ -132,11 +128,11 @@ def test_a_tiny_comparison_is_played_to_its_end() -> None:
     assert set(told["ratios"]) == set(RATIOS)
     assert all(ratio > 0 for ratio in told["ratios"].values())
     assert [(one["run"], one["rival"]) for one in told["pairs"]] == [
-        ("opens, tier redis, 40 × 1", "redis-lua"),
-        ("opens, tier redis, 40 × 1", "redis-lua, lean script"),
-        ("opens, tier redis, 20 × 4", "redis-lua"),
-        ("opens, tier redis, 20 × 4", "redis-lua, lean script"),
-        ("opens, tier postgres, 40 × 1", "sql-lock"),
+        ("opens, durability redis, 40 × 1", "redis-lua"),
+        ("opens, durability redis, 40 × 1", "redis-lua, lean script"),
+        ("opens, durability redis, 20 × 4", "redis-lua"),
+        ("opens, durability redis, 20 × 4", "redis-lua, lean script"),
+        ("opens, durability postgres, 40 × 1", "sql-lock"),
         ("hot, 40 users", "sql-lock"),
         ("grab, 20 × 1", "echo"),
     ]
@@ -148,18 +144,17 @@ def test_a_tiny_comparison_is_played_to_its_end() -> None:
     progress = [line for line in lines if line.startswith("run ")]
     assert (len(progress), progress[0].partition(": ")[0]) == (
         12,
-        "run  1 of 12  round 1  opens, tier redis, 40 × 1, ours",
+        "run  1 of 12  round 1  opens, durability redis, 40 × 1, ours",
     )
     assert progress[-1].startswith("run 12 of 12  round 1  grab, 20 × 1, echo: ")
-    assert "must" in screen.getvalue()
+    assert "required" in screen.getvalue()
 
 
-def test_the_short_set_is_the_comparison_and_the_rest_once() -> None:
-    orders = {one.name: one.order for one in suite.once(suite.EXTENT)}
-    assert {name: (order.connections, order.depth, order.requests) for name, order in orders.items()} == {
+def test_suite_runs_every_other_scenario_once() -> None:
+    assert {name: (one.connections, one.depth, one.requests) for name, one in suite.RUNS.items()} == {
         "echo, 1,000 × 1": (1_000, 1, 60_000),
         "echo, 200 × 8": (200, 8, 60_000),
-        "opens, tier postgres, 200 × 8": (200, 8, 100_000),
+        "opens, durability postgres, 200 × 8": (200, 8, 100_000),
         "send": (200, 8, 30_000),
         "login": (10_000, 256, 30_000),
         "push": (2_000, 4, 150),
@@ -167,21 +162,21 @@ def test_the_short_set_is_the_comparison_and_the_rest_once() -> None:
         "day": (1_000, 0, 0),
         "open, closed loop": (1_000, 1, 30_000),
     }
-    assert (orders["day"].rate_per_s, orders["day"].seconds) == (2_000, 5.0)
-    half = suite.half_of({"rate_per_s": 19_001, "connections": 1_000}, seconds=6.0)
-    assert (half.scenario, half.is_open, half.rate_per_s, half.turns) == ("open", True, 9_500.0, 57_000)
+    assert (suite.RUNS["day"].rate_per_s, suite.RUNS["day"].seconds) == (2_000, 5.0)
+    half = suite.half_of({"rate_per_s": 19_001, "connections": 1_000})
+    assert (half.scenario, half.is_open, half.rate_per_s, half.operations) == ("open", True, 9_500.0, 57_000)
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("words", "message"),
     [
         (("compare", "--json", "no/such/folder.json"), "there is no folder for no/such/folder.json"),
         (("short", "--write", "no/such/page.md"), "there is no folder for no/such/page.md"),
     ],
 )
-def test_bad_words_are_one_clear_line(
-    capsys: pytest.CaptureFixture[str], words: tuple[str, ...], says: str
+def test_wrong_arguments_are_one_line(
+    capsys: pytest.CaptureFixture[str], words: tuple[str, ...], message: str
 ) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["bench", *words])
-    assert (ended.value.code, capsys.readouterr()) == (1, ("", f"hongbao: {says}\n"))
+    assert (ended.value.code, capsys.readouterr()) == (1, ("", f"hongbao: {message}\n"))

@@ -1,4 +1,4 @@
-"""The page of the short set: what was reached, what stands beside it, and that what was written by hand stays."""
+"""The page of the suite: targets, results, and that the section by hand stays."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from xml.etree import ElementTree
 import pytest
 
 from bench.compare import document, matchups, suite, targets
-from bench.compare.document import by_hand
+from bench.compare.document import section_by_hand
 from bench.compare.rivals_chart import picture
-from bench.compare.targets import TARGETS, Requirement, mark
+from bench.compare.targets import TARGETS, Requirement
 
-MUST = {  # by the first words of the row
-    "`opens` tier `postgres`, 1,000 × 1": (20_000, 40_000),
-    "`opens` tier `postgres`, 200 × 8": (38_000, 80_000),
-    "`opens` tier `redis`, 1,000 × 1": (36_000, 50_000),
-    "`opens` tier `redis`, 200 × 8": (53_000, 80_000),
-    "`opens` tier `redis` against redis-lua, the lower of both settings": (1.3, 2.5),
-    "`opens` tier `postgres` against sql-lock, many packets": (8, 15),
+BOUNDS = {  # required and goal, by the text of the row
+    "`opens`, durability `postgres`, 1,000 × 1": (20_000, 40_000),
+    "`opens`, durability `postgres`, 200 × 8": (38_000, 80_000),
+    "`opens`, durability `redis`, 1,000 × 1": (36_000, 50_000),
+    "`opens`, durability `redis`, 200 × 8": (53_000, 80_000),
+    "`opens`, durability `redis`, against redis-lua, the lower of both settings": (1.3, 2.5),
+    "`opens`, durability `postgres`, against sql-lock, many packets": (8, 15),
     "`hot` against sql-lock, one hot packet": (30, 60),
     "`grab` against echo, 200 connections × 1": (0.75, 0.9),
     "`hot`, 500 users: last `won`, p99 of all rounds": (80, 30),
     "`hot`, 5,000 users: last `won`, p99 of all rounds": (None, None),
     "`grab`, 200 × 1": (None, None),
-    "`send` tier `postgres`, 200 × 8": (6_000, 15_000),
+    "`send`, durability `postgres`, 200 × 8": (6_000, 15_000),
     "`login`, a storm of 10,000": (8_000, 15_000),
     "`push` to 2,000 members online, against a bare write loop": (0.8, 0.95),
     "`idle`: server memory of a logged-in connection": (6, 3),
-    "`open` tier `postgres`, open loop at half the maximum: p99": (15, 5),
+    "`open`, durability `postgres`, open loop at half the maximum: p99": (15, 5),
 }
 
 
 def figures(scenario: str, rate_per_s: int, **changes: Any) -> dict[str, Any]:
-    """What a run tells, as far as the page wants to know."""
-    told = {
+    """The figures of a run that the page needs."""
+    measured = {
         "scenario": scenario,
         "loop": "closed",
         "connections": 1_000,
@@ -50,11 +50,11 @@ def figures(scenario: str, rate_per_s: int, **changes: Any) -> dict[str, Any]:
         "errors": {},
         "extra": {},
     }
-    return told | changes
+    return measured | changes
 
 
 def rival(rate_per_s: int) -> dict[str, Any]:
-    """What a rival tells."""
+    """The figures of a rival."""
     latency_ms = {"p50": 30.0, "p99": 40.0, "p99_9": 50.0, "max": 60.0}
     return {"connections": 1_000, "depth": 1, "rate_per_s": rate_per_s, "latency_ms": latency_ms}
 
@@ -62,7 +62,7 @@ def rival(rate_per_s: int) -> dict[str, Any]:
 PAIR = {
     "name": "opens_redis_tier_vs_redis_lua",
     "setting": "1,000 × 1",
-    "run": "opens, tier redis, 1,000 × 1",
+    "run": "opens, durability redis, 1,000 × 1",
     "rival": "redis-lua",
     "ours": [30_000, 52_000, 36_000],
     "theirs": [24_000, 20_000, 22_500],
@@ -71,7 +71,7 @@ PAIR = {
     "high": 2.6,
 }
 LEAN = PAIR | {"name": "opens_redis_tier_vs_redis_lua_lean", "rival": "redis-lua, lean script"}
-TOLD: dict[str, Any] = {
+MEASURED: dict[str, Any] = {
     "ratios": {"opens_redis_tier_vs_redis_lua": 1.6},
     "spread": {"opens_redis_tier_vs_redis_lua": {"low": 1.25, "high": 2.6}},
     "pairs": [PAIR, LEAN],
@@ -93,8 +93,8 @@ TOLD: dict[str, Any] = {
         "config": "[limits]\nrequests_per_s = 1000000.0\n",
     },
     "runs": {
-        "opens, tier redis, 1,000 × 1": [figures("opens", rate) for rate in (30_000, 52_000, 36_000)],
-        "opens, tier postgres, 200 × 8": [figures("opens", 37_999, generator_busy=0.97)],
+        "opens, durability redis, 1,000 × 1": [figures("opens", rate) for rate in (30_000, 52_000, 36_000)],
+        "opens, durability postgres, 200 × 8": [figures("opens", 37_999, generator_busy=0.97)],
         "login": [figures("login", 15_000, depth=256, errors={"unanswered": 2})],
         "idle": [figures("idle", 0, depth=0, requests=0, extra={"server_kib_each": 6.01})],
         "hot, 500 users": [figures("hot", 9_000, extra={"last_won_ms": {"p99": ms}}) for ms in (25.0, 31.0, 28.0)],
@@ -106,7 +106,7 @@ TOLD: dict[str, Any] = {
 
 
 def rows(page: str) -> dict[str, list[str]]:
-    """The rows of all tables by their first cell; of several the last."""
+    """The rows of all tables by their first cell; of equal ones the last."""
     lines = (line for line in page.splitlines() if line.startswith("| "))
     return {cells[0]: cells[1:] for line in lines if (cells := line.strip("| ").split(" | "))}
 
@@ -114,37 +114,36 @@ def rows(page: str) -> dict[str, list[str]]:
 @pytest.fixture(scope="module")
 def page() -> str:
     """The page of these figures."""
-    return document.markdown(TOLD, "\nkept\n", "benchmarks.svg")
+    return document.markdown(MEASURED, "\nkept\n", "benchmarks.svg")
 
 
-def test_what_must_be_reached_is_what_was_asked() -> None:
-    assert {target.words: (target.must, target.aim) for target in TARGETS} == MUST
-    assert targets.must_of("grab_vs_echo") == 0.75
-    assert targets.must_of("opens_redis_tier_vs_redis_lua_lean") is None
+def test_targets_have_the_agreed_bounds() -> None:
+    assert {target.text: (target.required, target.goal) for target in TARGETS} == BOUNDS
+    assert "opens_redis_tier_vs_redis_lua_lean" not in targets.RATIOS
 
 
 @pytest.mark.parametrize(
     ("value", "more", "less"),
     [
-        (9.9, "✗ missed", "✓✓ aim"),
-        (10.0, "✓", "✓✓ aim"),
+        (9.9, "✗ missed", "✓✓ goal"),
+        (10.0, "✓", "✓✓ goal"),
         (19.9, "✓", "✓"),
-        (20.0, "✓✓ aim", "✓"),
-        (20.1, "✓✓ aim", "✗ missed"),
+        (20.0, "✓✓ goal", "✓"),
+        (20.1, "✓✓ goal", "✗ missed"),
     ],
 )
-def test_the_mark_says_whether_must_or_aim_were_reached(value: float, more: str, less: str) -> None:
-    assert mark(Requirement("", 10.0, 20.0, lambda _: None), value) == more
-    assert mark(Requirement("", 20.0, 10.0, lambda _: None, at_most=True), value) == less
+def test_mark_shows_whether_required_or_goal_is_reached(value: float, more: str, less: str) -> None:
+    assert Requirement("", lambda _: None, 10.0, 20.0).mark(value) == more
+    assert Requirement("", lambda _: None, 20.0, 10.0, at_most=True).mark(value) == less
 
 
-def test_the_table_of_what_must_be_reached(page: str) -> None:
+def test_table_of_targets_has_bounds_results_and_marks(page: str) -> None:
     found = rows(page)
-    wide = found["`opens` tier `redis`, 1,000 × 1"]
+    wide = found["`opens`, durability `redis`, 1,000 × 1"]
     assert wide == ["36,000/s", "50,000/s", "**36,000/s** (30,000–52,000)", "✓", "60,000/s (1,000 × 1)"]
-    missed = found["`opens` tier `postgres`, 200 × 8"]
+    missed = found["`opens`, durability `postgres`, 200 × 8"]
     assert missed == ["38,000/s", "80,000/s", "**37,999/s**", "✗ missed", "–"]
-    assert found["`login`, a storm of 10,000"][2:4] == ["**15,000/s**", "✓✓ aim"]
+    assert found["`login`, a storm of 10,000"][2:4] == ["**15,000/s**", "✓✓ goal"]
     assert found["`idle`: server memory of a logged-in connection"][:4] == [
         "≤ 6 KiB",
         "≤ 3 KiB",
@@ -153,24 +152,24 @@ def test_the_table_of_what_must_be_reached(page: str) -> None:
     ]
     slowest = found["`hot`, 500 users: last `won`, p99 of all rounds"]
     assert slowest[:4] == ["≤ 80 ms", "≤ 30 ms", "**31 ms** (25–31)", "✓"]
-    ratio = found["`opens` tier `redis` against redis-lua, the lower of both settings"]
+    ratio = found["`opens`, durability `redis`, against redis-lua, the lower of both settings"]
     assert ratio[:4] == ["1.3", "2.5", "**1.6** (1.25–2.6)", "✓"]
-    assert found["`send` tier `postgres`, 200 × 8"][2:] == ["not measured", "–", "–"]
+    assert found["`send`, durability `postgres`, 200 × 8"][2:] == ["not measured", "–", "–"]
 
 
-def test_pairs_stand_side_by_side(page: str) -> None:
+def test_table_of_pairs_has_both_sides(page: str) -> None:
     first, second = (
-        line for line in page.splitlines() if line.startswith("| opens, tier redis, 1,000 × 1 | redis")
+        line for line in page.splitlines() if line.startswith("| opens, durability redis, 1,000 × 1 | redis")
     )
     assert first == (
-        "| opens, tier redis, 1,000 × 1 | redis-lua | 36,000 | 22,500 | **1.6** (1.25–2.6) | 1.3 | 2.5 | ✓ |"
+        "| opens, durability redis, 1,000 × 1 | redis-lua | 36,000 | 22,500 | **1.6** (1.25–2.6) | 1.3 | 2.5 | ✓ |"
     )
     assert second.endswith("| redis-lua, lean script | 36,000 | 22,500 | **1.6** (1.25–2.6) | – | – | – |")
 
 
 def test_latencies_and_costs_are_those_of_the_run_with_the_median_rate(page: str) -> None:
     latencies, costs = page.split("## Latency")[1].split("## Processor time and settlement")
-    assert rows(latencies)["opens, tier redis, 1,000 × 1"] == [
+    assert rows(latencies)["opens, durability redis, 1,000 × 1"] == [
         *("1,000 × 1", "36,000"),
         *("12.3", "23.4", "34.6", "45.7"),
     ]
@@ -178,33 +177,36 @@ def test_latencies_and_costs_are_those_of_the_run_with_the_median_rate(page: str
     assert rows(latencies)["open, half the maximum"][0] == "1,000, open loop 10,000/s"
     assert rows(latencies)["login"][0] == "1,000, 256 in progress at once"
     assert rows(latencies)["idle"][:2] == ["1,000", "–"]
-    assert rows(costs)["opens, tier redis, 1,000 × 1"] == [
+    assert rows(costs)["opens, durability redis, 1,000 × 1"] == [
         *("25.0", "12.5", "–", "6.0"),
         *("50 %", "1,000", "20,000/s"),
     ]
-    assert rows(costs)["opens, tier postgres, 200 × 8"][4] == "97 % ⚠"
+    assert rows(costs)["opens, durability postgres, 200 × 8"][4] == "97 % ⚠"
 
 
-def test_errors_are_not_left_out(page: str) -> None:
+def test_errors_are_listed(page: str) -> None:
     assert "Errors: login: 2 unanswered." in page
-    clean = document.markdown(TOLD | {"runs": {}}, "", "")
+    clean = document.markdown(MEASURED | {"runs": {}}, "", "")
     assert "No request failed in any of these runs." in clean
 
 
-def test_the_page_says_what_it_stood_on(page: str) -> None:
+def test_page_names_commit_machine_and_config(page: str) -> None:
     assert rows(page)["commit"] == ["`abc1234`"]
     assert rows(page)["machine"] == ["Imaginary 8481C, 2 cores, 24.6 GB, kernel 6.1"]
     assert "```toml\n[limits]\nrequests_per_s = 1000000.0\n```" in page
-    assert "![Ours and the rivals, per second](benchmarks.svg)" in page
+    assert "![Our server and the rivals, per second](benchmarks.svg)" in page
 
 
-def test_what_was_written_by_hand_stays(tmp_path: Path) -> None:
+def test_section_by_hand_stays(tmp_path: Path) -> None:
     file = tmp_path / "benchmarks.md"
-    document.write(TOLD, file)
+    file.write_text("no marks")
+    assert section_by_hand(file) == "\n"
+    file.unlink()
+    document.write(MEASURED, file)
     assert file.read_text().endswith("## Where the time goes\n\n<!-- by hand -->\n<!-- end -->\n")
     words = "\n\nIn `write(2)`: 40 %.\n\n| a | table |\n\n"
     file.write_text(f"an old page\n<!-- by hand -->{words}<!-- end -->\nold\n")
-    document.write(TOLD, file)
+    document.write(MEASURED, file)
     assert file.read_text().endswith(f"## Where the time goes\n\n<!-- by hand -->{words}<!-- end -->\n")
     assert "an old page" not in file.read_text()
 
@@ -213,39 +215,37 @@ def test_what_was_written_by_hand_stays(tmp_path: Path) -> None:
     "page",
     ["<!-- by hand -->", "<!-- end -->", "<!-- end --><!-- by hand -->", 2 * "<!-- by hand --><!-- end -->"],
 )
-def test_marks_that_are_damaged_are_not_written_over(tmp_path: Path, page: str) -> None:
+def test_page_with_damaged_marks_is_not_overwritten(tmp_path: Path, page: str) -> None:
     file = tmp_path / "benchmarks.md"
     file.write_text(page)
-    with pytest.raises(ValueError, match="the section by hand stands between one <!-- by hand --> and one"):
-        document.write(TOLD, file)
+    with pytest.raises(ValueError, match="the section by hand must stand between one <!-- by hand --> and one"):
+        document.write(MEASURED, file)
     assert file.read_text() == page
-    assert by_hand("nothing of the kind") == "\n"
 
 
-def test_the_chart_has_a_bar_for_ours_and_for_each_rival() -> None:
+def test_chart_has_a_bar_for_ours_and_for_each_rival() -> None:
     svg = ElementTree.fromstring(picture([PAIR, LEAN]))
     bars = [(bar.get("class"), bar.get("width")) for bar in svg.iter("{http://www.w3.org/2000/svg}rect")]
     assert bars == [("ours", "353.08"), ("theirs", "220.67"), ("theirs", "220.67")]  # 510 pixels are 52,000
     texts = [text.text for text in svg.iter("{http://www.w3.org/2000/svg}text")]
-    assert texts[:3] == ["opens, tier redis, 1,000 × 1", "36,000", "hongbao"]
+    assert texts[:3] == ["opens, durability redis, 1,000 × 1", "36,000", "hongbao"]
     assert texts[3:5] == ["22,500", "redis-lua: ours is × 1.6"]
 
 
-def test_every_row_is_measured_by_the_short_set() -> None:
-    table = matchups.bouts(matchups.SIZES)
-    names = {bout.name for bout in table} | {one.name for one in suite.once(suite.EXTENT)}
-    names |= {f"{rival.name}, {bout.setting}" for bout in table for rival in bout.rivals}
-    told = {
-        "runs": {name: [figures("any", 1, extra=Everything())] for name in names | {suite.IDLE, suite.HALF}},
+def test_every_target_is_measured_by_the_suite() -> None:
+    names = {one.name for one in matchups.MATCHUPS} | suite.RUNS.keys()
+    names |= {f"{rival.name}, {one.setting}" for one in matchups.MATCHUPS for rival in one.rivals}
+    measured = {
+        "runs": {name: [figures("any", 1, extra=Everything())] for name in names | {suite.IDLE, suite.OPEN_HALF}},
         "ratios": dict.fromkeys(targets.RATIOS, 1.0),
         "spread": {name: {"low": 1.0, "high": 1.0} for name in targets.RATIOS},
     }
-    assert [target.words for target in TARGETS if target.found(told) is None] == []
-    assert {target.ceiling for target in TARGETS} <= names
+    assert [target.text for target in TARGETS if target.find(measured) is None] == []
+    assert {target.upper_bound for target in TARGETS} <= names
 
 
 class Everything(dict[str, Any]):
-    """A figure for whatever is asked."""
+    """A figure for every key."""
 
     def __missing__(self, key: str) -> Any:
         return {"p99": 1.0} if key.endswith("_ms") else 1.0

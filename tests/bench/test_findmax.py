@@ -1,4 +1,4 @@
-"""The search for the highest rate, on made-up servers that can do so much and no more."""
+"""The search for the highest rate, on simulated servers with a fixed maximum."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from bench import cli
-from bench.cli import Options, measured, order_of
+from bench.cli import Options, measure, spec_of
 from bench.load.findmax import find_max, next_rate, step_of
 from bench.load.generator_pool import BenchFailed
 from bench.load.run_spec import RunSpec
@@ -18,7 +18,7 @@ from bench.report.screen import Screen
 
 
 def figures(offered: float, able: float, errors: int = 0, valid: bool = True) -> dict[str, Any]:
-    """A run on a server that can do `able` per second."""
+    """A run on a server whose maximum is `able` per second."""
     return {
         "offered_per_s": offered,
         "rate_per_s": min(offered, able),
@@ -36,7 +36,9 @@ def figures(offered: float, able: float, errors: int = 0, valid: bool = True) ->
         (1000, 1e9, [1000, 1500, 2250, 3375, 5062, 7593, 11390, 17085]),
     ],
 )
-async def test_it_closes_in_on_what_the_server_can_do(start: float, able: float, offered: list[float]) -> None:
+async def test_search_converges_to_the_maximum_of_the_server(
+    start: float, able: float, offered: list[float]
+) -> None:
     said: list[str] = []
     asked: list[float] = []
 
@@ -53,7 +55,7 @@ async def test_it_closes_in_on_what_the_server_can_do(start: float, able: float,
     assert said[0].startswith("✓ offered 1,000/s" if start <= able else "✗ offered 4,000/s")
 
 
-async def test_nothing_that_passes_is_one_line() -> None:
+async def test_search_without_a_passing_rate_is_one_line() -> None:
     async def run(rate_per_s: float) -> dict[str, Any]:
         return figures(rate_per_s, 0.0)
 
@@ -61,7 +63,7 @@ async def test_nothing_that_passes_is_one_line() -> None:
         await find_max(1000, 20.0, run, lambda _: None)
 
 
-async def test_a_void_run_ends_the_search() -> None:
+async def test_invalid_run_ends_the_search() -> None:
     async def run(rate_per_s: float) -> dict[str, Any]:
         return figures(rate_per_s, 1e9, valid=rate_per_s < 2000)
 
@@ -70,19 +72,21 @@ async def test_a_void_run_ends_the_search() -> None:
 
 
 async def run_of_overload(
-    monkeypatch: pytest.MonkeyPatch, options: Options, able: float, void_from: float = 1e9
+    monkeypatch: pytest.MonkeyPatch, options: Options, able: float, invalid_from: float = 1e9
 ) -> tuple[dict[str, Any], list[tuple[str, float, float]]]:
-    """What comes of it on a made-up server, and scenario, rate and seconds of every run."""
+    """The figures on a simulated server, and scenario, rate and seconds of every run."""
     asked: list[RunSpec] = []
 
-    async def run(_: Target, order: RunSpec, __: Screen) -> dict[str, Any]:
-        asked.append(order)
-        return figures(order.rate_per_s, able, valid=order.rate_per_s < void_from) | {"scenario": order.scenario}
+    async def run(_: Target, run_spec: RunSpec, __: Screen) -> dict[str, Any]:
+        asked.append(run_spec)
+        return figures(run_spec.rate_per_s, able, valid=run_spec.rate_per_s < invalid_from) | {
+            "scenario": run_spec.scenario
+        }
 
     monkeypatch.setattr(cli, "run", run)
     screen = Screen(Console(file=io.StringIO()))
-    told = await measured(Target("", "postgres"), order_of("overload", options), options, screen)
-    return told, [(order.scenario, order.rate_per_s, order.seconds) for order in asked]
+    told = await measure(Target("", "postgres"), spec_of("overload", options), options, screen)
+    return told, [(run_spec.scenario, run_spec.rate_per_s, run_spec.seconds) for run_spec in asked]
 
 
 async def test_overload_without_a_rate_finds_the_maximum_of_open_first(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,18 +98,18 @@ async def test_overload_without_a_rate_finds_the_maximum_of_open_first(monkeypat
     assert len(told["find_max"]["steps"]) == len(searched)
 
 
-async def test_overload_takes_a_rate_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_overload_with_a_rate_does_not_search(monkeypatch: pytest.MonkeyPatch) -> None:
     told, asked = await run_of_overload(monkeypatch, Options(rate=9_000, seconds=7), able=6_000)
     assert (asked, "find_max" in told) == ([("overload", 9_000, 7)], False)
 
 
-async def test_a_void_step_of_the_search_is_all_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    told, asked = await run_of_overload(monkeypatch, Options(), able=1e9, void_from=7_000)
+async def test_overload_with_an_invalid_step_returns_that_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    told, asked = await run_of_overload(monkeypatch, Options(), able=1e9, invalid_from=7_000)
     assert (told["valid"], told["scenario"]) == (False, "open")
     assert [scenario for scenario, *_ in asked] == ["open", "open"]
 
 
-def test_a_step_passes_in_time_without_errors_and_at_the_rate() -> None:
+def test_step_passes_in_time_without_errors_and_at_the_rate() -> None:
     assert step_of(figures(1000, 2000), 20.0).passed
     assert not step_of(figures(1000, 2000), 4.0).passed
     assert not step_of(figures(1000, 2000, errors=1), 20.0).passed
@@ -113,7 +117,7 @@ def test_a_step_passes_in_time_without_errors_and_at_the_rate() -> None:
     assert step_of(figures(1000, 980), 1000.0).passed
 
 
-def test_rates_go_up_then_down_then_between() -> None:
+def test_next_rate_goes_up_then_down_then_between() -> None:
     inf = float("inf")
     assert next_rate(1000, 0, inf) == 1000
     assert next_rate(1000, 1000, inf) == 1500

@@ -1,4 +1,4 @@
-"""The money verdict: it holds for what really happened, and catches every kind of lie."""
+"""The money verdict: it holds for true answers, and detects every kind of false answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.load.outcome import Outcome
 from bench.load.run_spec import RunSpec
 from bench.load.verdict import judge
 from storage.postgres.database import Database
-from tests.bench.conftest import LIMITS, play
+from tests.bench.conftest import LIMITS, run_scenario
 from tests.conftest import StartServer
 
 OPENS = RunSpec("opens", connections=20, depth=2, requests=40)
@@ -26,17 +26,17 @@ def wrong_amount(outcome: Outcome) -> None:
 
 
 def wrong_index(outcome: Outcome) -> None:
-    """A user was told another place."""
+    """A user was told another index."""
     told = outcome.claims[0]
     outcome.claims[0] = msgspec.structs.replace(told, index=told.index + 1)
 
 
-def claim_of_nobody(outcome: Outcome) -> None:
-    """Somebody was told a share that is not in the books."""
+def unrecorded_claim(outcome: Outcome) -> None:
+    """A user was told a share that is not in the books."""
     outcome.claims.append(msgspec.structs.replace(outcome.claims[0], user_id=5))
 
 
-def packet_of_nobody(outcome: Outcome) -> None:
+def unrecorded_packet(outcome: Outcome) -> None:
     """A sender was told a packet that is not in the books."""
     outcome.sends.append(msgspec.structs.replace(outcome.sends[0], packet_id=1))
 
@@ -52,21 +52,23 @@ def untold(outcome: Outcome) -> None:
 
 
 def told_twice(outcome: Outcome) -> None:
-    """Somebody won the same packet twice."""
-    outcome.told_twice += 1
+    """A user won the same packet twice."""
+    outcome.acked_twice += 1
 
 
 def untold_but_in_doubt(outcome: Outcome) -> None:
-    """As above, but a request was never answered: nobody can know."""
+    """The same, but a request was never answered, which may explain it."""
     untold(outcome)
     outcome.errors["unanswered"] = 1
 
 
-LIES: dict[Callable[[Outcome], None], tuple[int, int, int, int]] = {  # missing, duplicates, oversold, in doubt
+FALSE_ANSWERS: dict[
+    Callable[[Outcome], None], tuple[int, int, int, int]
+] = {  # missing, duplicates, oversold, in doubt
     wrong_amount: (1, 0, 0, 0),
     wrong_index: (1, 0, 0, 0),
-    claim_of_nobody: (1, 0, 0, 0),
-    packet_of_nobody: (1, 0, 0, 0),
+    unrecorded_claim: (1, 0, 0, 0),
+    unrecorded_packet: (1, 0, 0, 0),
     wrong_total: (1, 0, 0, 0),
     untold: (0, 0, 1, 0),
     told_twice: (0, 1, 0, 0),
@@ -74,26 +76,26 @@ LIES: dict[Callable[[Outcome], None], tuple[int, int, int, int]] = {  # missing,
 }
 
 
-async def test_a_lie_makes_the_run_void_and_doubt_does_not(
+async def test_false_answer_makes_the_run_invalid_and_doubt_does_not(
     start_server: StartServer, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verdict, "RECORDED_WITHIN_S", 0.1)
-    outcome = await play(OPENS, await start_server(**LIMITS))
+    monkeypatch.setattr(verdict, "RECORD_TIMEOUT_S", 0.1)
+    outcome = await run_scenario(OPENS, await start_server(**LIMITS))
     assert (len(outcome.claims), len(outcome.sends)) == (40, 2)
     assert (await judge(database, outcome)).holds
-    for lie, expected in LIES.items():
-        lied = msgspec.json.decode(msgspec.json.encode(outcome), type=Outcome)
-        lie(lied)
-        judged = await judge(database, lied)
-        assert (judged.missing, judged.duplicates, judged.oversold, judged.in_doubt) == expected, lie.__name__
-        assert judged.holds == (lie is untold_but_in_doubt)
+    for falsify, expected in FALSE_ANSWERS.items():
+        changed = msgspec.json.decode(msgspec.json.encode(outcome), type=Outcome)
+        falsify(changed)
+        judged = await judge(database, changed)
+        assert (judged.missing, judged.duplicates, judged.oversold, judged.in_doubt) == expected, falsify.__name__
+        assert judged.holds == (falsify is untold_but_in_doubt)
 
 
-async def test_books_that_do_not_balance_make_the_run_void(
+async def test_unbalanced_books_make_the_run_invalid(
     start_server: StartServer, database: Database, sql: asyncpg.Connection
 ) -> None:
     server = await start_server(**LIMITS)
-    outcome = await play(OPENS, server)
+    outcome = await run_scenario(OPENS, server)
     await server.stop()
     sums = (await judge(database, outcome)).report.sums
     assert (sums.funded_fen, sums.claimed_fen, sums.refunded_fen, sums.unopened_fen) == (4000, 4000, 0, 0)

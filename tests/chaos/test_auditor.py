@@ -1,4 +1,4 @@
-"""The auditor names every planted lie, and nothing when there is none."""
+"""The auditor names every planted contradiction, and nothing in a correct history."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bench.chaos.auditor import (
     AuditedBooks,
     AuditedClaim,
     AuditedPacket,
-    Transfer,
+    AuditedTransfer,
 )
 from bench.chaos.history import History, Op, SendOp, TopUp
 
@@ -27,39 +27,39 @@ SENT = AuditedPacket(FIRST, 1, "a", "equal", 200, 2, 1, 20_000, bytes(32), 0, cl
 EXPIRED = AuditedPacket(SECOND, 1, "b", "equal", 200, 2, 1, 20_000, bytes(32), 100, closed=True)
 
 
-def told() -> History:
+def history_of_run() -> History:
     history = History()
     history.top_ups.append(TopUp(1, "funds", 1_000))
-    history.sent(SendOp(1, "a", 200, "sent", FIRST), 0.0)
-    history.sent(SendOp(1, "b", 200, "unknown"), 0.0)
-    history.sent(SendOp(1, "c", 200, "unknown"), 0.0)
-    history.done(Op(2, FIRST, "open", 1.0, 2.0, "won", 0, 100))
-    history.done(Op(3, FIRST, "open", 3.0, 9.0, "claimed", 1, 100, tries=2))
-    history.done(Op(4, FIRST, "open", 9.5, 9.6, "gone"))
-    history.done(Op(2, SECOND, "open", 1.0, 2.0, "won", 0, 100))
+    history.add_send(SendOp(1, "a", 200, "sent", FIRST), 0.0)
+    history.add_send(SendOp(1, "b", 200, "unknown"), 0.0)
+    history.add_send(SendOp(1, "c", 200, "unknown"), 0.0)
+    history.add(Op(2, FIRST, "open", 1.0, 2.0, "won", 0, 100))
+    history.add(Op(3, FIRST, "open", 3.0, 9.0, "claimed", 1, 100, tries=2))
+    history.add(Op(4, FIRST, "open", 9.5, 9.6, "gone"))
+    history.add(Op(2, SECOND, "open", 1.0, 2.0, "won", 0, 100))
     return history
 
 
-def booked() -> AuditedBooks:
+def books_of_run() -> AuditedBooks:
     return AuditedBooks(
         [SENT, EXPIRED],
         [AuditedClaim(FIRST, 0, 2, 100), AuditedClaim(FIRST, 1, 3, 100), AuditedClaim(SECOND, 0, 2, 100)],
         [
-            Transfer(0, 1, TOP_UP, "funds", 1_000),
-            Transfer(1, FIRST, SEND, "", 200),
-            Transfer(1, SECOND, SEND, "", 200),
-            Transfer(FIRST, 2, CLAIM, "", 100),
-            Transfer(FIRST, 3, CLAIM, "", 100),
-            Transfer(SECOND, 2, CLAIM, "", 100),
-            Transfer(SECOND, 1, REFUND, "", 100),
+            AuditedTransfer(0, 1, TOP_UP, "funds", 1_000),
+            AuditedTransfer(1, FIRST, SEND, "", 200),
+            AuditedTransfer(1, SECOND, SEND, "", 200),
+            AuditedTransfer(FIRST, 2, CLAIM, "", 100),
+            AuditedTransfer(FIRST, 3, CLAIM, "", 100),
+            AuditedTransfer(SECOND, 2, CLAIM, "", 100),
+            AuditedTransfer(SECOND, 1, REFUND, "", 100),
         ],
         {1: 700, 2: 200, 3: 100},
         0,
     )
 
 
-def test_what_is_true_passes() -> None:
-    assert auditor.judge(told(), booked()).all == []
+def test_judge_with_agreeing_history_and_books_finds_nothing() -> None:
+    assert auditor.judge(history_of_run(), books_of_run()).all == []
 
 
 def _claim_gone(history: History, books: AuditedBooks) -> None:
@@ -71,34 +71,34 @@ def _send_gone(history: History, books: AuditedBooks) -> None:
 
 
 def _top_up_gone(history: History, books: AuditedBooks) -> None:
-    books.transfers.remove(Transfer(0, 1, TOP_UP, "funds", 1_000))
+    books.transfers.remove(AuditedTransfer(0, 1, TOP_UP, "funds", 1_000))
 
 
-def _other_amount_told(history: History, books: AuditedBooks) -> None:
+def _other_amount_acked(history: History, books: AuditedBooks) -> None:
     history.ops[0] = history.ops[0]._replace(amount_fen=101)
 
 
-LOST = [_claim_gone, _send_gone, _top_up_gone, _other_amount_told]
+LOST = [_claim_gone, _send_gone, _top_up_gone, _other_amount_acked]
 
 
-def _one_share_told_to_two(history: History, books: AuditedBooks) -> None:
-    history.done(Op(4, FIRST, "open", 1.0, 9.0, "won", 0, 100))
+def _one_share_acked_to_two(history: History, books: AuditedBooks) -> None:
+    history.add(Op(4, FIRST, "open", 1.0, 9.0, "won", 0, 100))
 
 
-def _two_shares_told_to_one(history: History, books: AuditedBooks) -> None:
-    history.done(Op(2, FIRST, "open", 5.0, 9.0, "claimed", 1, 100))
+def _two_shares_acked_to_one(history: History, books: AuditedBooks) -> None:
+    history.add(Op(2, FIRST, "open", 5.0, 9.0, "claimed", 1, 100))
 
 
 def _paid_twice(history: History, books: AuditedBooks) -> None:
-    books.transfers.append(Transfer(1, FIRST, SEND, "again", 200))
+    books.transfers.append(AuditedTransfer(1, FIRST, SEND, "again", 200))
 
 
 def _credited_twice(history: History, books: AuditedBooks) -> None:
-    books.transfers.append(Transfer(FIRST, 2, CLAIM, "again", 100))
+    books.transfers.append(AuditedTransfer(FIRST, 2, CLAIM, "again", 100))
 
 
 def _refunded_twice(history: History, books: AuditedBooks) -> None:
-    books.transfers.append(Transfer(SECOND, 1, REFUND, "again", 100))
+    books.transfers.append(AuditedTransfer(SECOND, 1, REFUND, "again", 100))
 
 
 def _sent_twice(history: History, books: AuditedBooks) -> None:
@@ -110,8 +110,8 @@ def _claimed_twice(history: History, books: AuditedBooks) -> None:
 
 
 DUPLICATED = [
-    _one_share_told_to_two,
-    _two_shares_told_to_one,
+    _one_share_acked_to_two,
+    _two_shares_acked_to_one,
     _paid_twice,
     _credited_twice,
     _refunded_twice,
@@ -124,16 +124,16 @@ def _refused_and_sent(history: History, books: AuditedBooks) -> None:
     history.sends[1] = history.sends[1]._replace(answer="not_enough_money")
 
 
-def _share_of_who_never_opened(history: History, books: AuditedBooks) -> None:
+def _share_without_an_open(history: History, books: AuditedBooks) -> None:
     del history.ops[3]
 
 
-def _top_up_out_of_nothing(history: History, books: AuditedBooks) -> None:
-    books.transfers.append(Transfer(0, 1, TOP_UP, "gift", 5))
+def _top_up_without_a_request(history: History, books: AuditedBooks) -> None:
+    books.transfers.append(AuditedTransfer(0, 1, TOP_UP, "gift", 5))
 
 
 def _withdrawn(history: History, books: AuditedBooks) -> None:
-    books.transfers.append(Transfer(1, 0, WITHDRAW, "gone", 5))
+    books.transfers.append(AuditedTransfer(1, 0, WITHDRAW, "gone", 5))
 
 
 def _refunded_too_little(history: History, books: AuditedBooks) -> None:
@@ -144,19 +144,19 @@ def _never_refunded(history: History, books: AuditedBooks) -> None:
     books.packets[1] = EXPIRED._replace(refunded_fen=0, closed=False)
 
 
-def _a_fen_too_much(history: History, books: AuditedBooks) -> None:
+def _balance_too_high(history: History, books: AuditedBooks) -> None:
     books.wallets[3] += 1
 
 
 def _not_credited(history: History, books: AuditedBooks) -> None:
-    books.transfers.remove(Transfer(FIRST, 3, CLAIM, "", 100))
+    books.transfers.remove(AuditedTransfer(FIRST, 3, CLAIM, "", 100))
 
 
 def _never_closed(history: History, books: AuditedBooks) -> None:
     books.packets[0] = SENT._replace(closed=False)
 
 
-def _not_by_seed(history: History, books: AuditedBooks) -> None:
+def _amounts_not_by_seed(history: History, books: AuditedBooks) -> None:
     books.packets[0] = SENT._replace(kind="lucky")
 
 
@@ -164,58 +164,58 @@ def _gap(history: History, books: AuditedBooks) -> None:
     books.claims[2] = AuditedClaim(SECOND, 1, 2, 100)
 
 
-def _out_of_turn(history: History, books: AuditedBooks) -> None:
-    history.done(Op(5, FIRST, "open", 0.0, 0.5, "gone"))
+def _gone_too_early(history: History, books: AuditedBooks) -> None:
+    history.add(Op(5, FIRST, "open", 0.0, 0.5, "gone"))
 
 
-def _turned_away(history: History, books: AuditedBooks) -> None:
-    history.done(Op(5, SECOND, "open", 0.0, 0.5, "not_allowed"))
+def _unexpected_refusal(history: History, books: AuditedBooks) -> None:
+    history.add(Op(5, SECOND, "open", 0.0, 0.5, "not_allowed"))
 
 
 OTHERS = [
     _refused_and_sent,
-    _share_of_who_never_opened,
-    _top_up_out_of_nothing,
+    _share_without_an_open,
+    _top_up_without_a_request,
     _withdrawn,
     _refunded_too_little,
     _never_refunded,
-    _a_fen_too_much,
+    _balance_too_high,
     _not_credited,
     _never_closed,
-    _not_by_seed,
+    _amounts_not_by_seed,
     _gap,
-    _out_of_turn,
-    _turned_away,
+    _gone_too_early,
+    _unexpected_refusal,
 ]
-Lie = Callable[[History, AuditedBooks], None]
+Fault = Callable[[History, AuditedBooks], None]
 
 
-def _found(lie: Lie) -> auditor.Findings:
-    history, books = told(), booked()
-    lie(history, books)
+def _findings(fault: Fault) -> auditor.Findings:
+    history, books = history_of_run(), books_of_run()
+    fault(history, books)
     return auditor.judge(history, books)
 
 
-@pytest.mark.parametrize("lie", LOST)
-def test_what_is_lost_is_named(lie: Lie) -> None:
-    assert _found(lie).lost
+@pytest.mark.parametrize("fault", LOST)
+def test_judge_with_a_lost_record_names_it(fault: Fault) -> None:
+    assert _findings(fault).lost
 
 
-@pytest.mark.parametrize("lie", DUPLICATED)
-def test_what_is_there_twice_is_named(lie: Lie) -> None:
-    assert _found(lie).duplicated
+@pytest.mark.parametrize("fault", DUPLICATED)
+def test_judge_with_a_duplicate_names_it(fault: Fault) -> None:
+    assert _findings(fault).duplicated
 
 
-@pytest.mark.parametrize("lie", OTHERS)
-def test_whatever_else_is_wrong_is_named(lie: Lie) -> None:
-    assert _found(lie).others
+@pytest.mark.parametrize("fault", OTHERS)
+def test_judge_with_another_contradiction_names_it(fault: Fault) -> None:
+    assert _findings(fault).others
 
 
-def test_a_claim_without_its_money_is_named() -> None:
-    assert auditor.judge(told(), booked()._replace(waiting=1)).others
+def test_judge_with_an_unsettled_claim_names_it() -> None:
+    assert auditor.judge(history_of_run(), books_of_run()._replace(waiting=1)).others
 
 
-def test_its_own_formula_gives_the_published_vectors() -> None:
+def test_amounts_of_seed_equal_the_published_vectors() -> None:
     for one in json.loads((Path(__file__).parent.parent / "vectors" / "fairness.json").read_text()):
         packet = SENT._replace(
             kind="lucky",

@@ -1,4 +1,4 @@
-"""A short run of the real thing: a server and its stores are killed under load, and no fen is lost."""
+"""A short real run: a server and its stores are killed under load, and no money is lost."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from bench.chaos.run import ChaosSpec, run
 from server.cli import main
 
 
-@pytest.mark.parametrize("tier", ["postgres", "redis"])
-async def test_a_run_with_kills_holds(tier: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("durability", ["postgres", "redis"])
+async def test_run_with_kills_holds(durability: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_module, "CONFIG", run_module.CONFIG.replace("lifetime_s = 8.0", "lifetime_s = 3.0"))
-    said: list[str] = []
-    told: dict[str, Any] = await run(ChaosSpec(5.0, 3, 11, tier, 300.0, 50), said.append)
-    assert told["named"] == []
-    assert told["alarms"] == []
-    assert told["kills"]["all"] >= 1
-    assert told["acked_claims"] > 100
-    assert told["unknown"] == 0
-    assert said
+    lines: list[str] = []
+    figures: dict[str, Any] = await run(ChaosSpec(5.0, 3, 11, durability, 300.0, 50), lines.append)
+    assert figures["named"] == []
+    assert figures["alarms"] == []
+    assert figures["kills"]["all"] >= 1
+    assert figures["acked_claims"] > 100
+    assert figures["unknown"] == 0
+    assert lines
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ async def test_a_run_with_kills_holds(tier: str, monkeypatch: pytest.MonkeyPatch
         (["--sum", "nowhere.json"], 1),
     ],
 )
-def test_nonsense_is_one_line(capsys: pytest.CaptureFixture[str], words: list[str], code: int) -> None:
+def test_wrong_arguments_are_one_line(capsys: pytest.CaptureFixture[str], words: list[str], code: int) -> None:
     with pytest.raises(SystemExit) as ended:
         main.main(["chaos", *words])
     assert ended.value.code == code

@@ -1,1 +1,1 @@
-"""Frames of ill will, against a live server in a process of its own: `python -m tests.fuzz --help`."""
+"""Hostile frames against a server process: `python -m tests.fuzz --help`."""

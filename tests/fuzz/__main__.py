@@ -12,31 +12,32 @@ from rich.console import Console
 from rich.table import Table
 
 from server.loop import run
-from tests.fuzz.attack import AS_SHIPPED, LIMITS_OFF, Bounds, attack, rows
+from tests.fuzz.attack import AS_SHIPPED, LIMITS_OFF, attack
+from tests.fuzz.result import Bounds, rows
 
-PACED_FRAMES_PER_S = 1_000.0  # what 50 users may ask, all of it hostile
+PACED_FRAMES_PER_S = 1_000.0  # the rate limit of 50 users, all frames hostile
 PACED_S = 20
-MUST = Bounds()
-# who sends too much in vain is not read for a while (server.net.session.READ_PAUSE_S): only they wait for that
-MUST_AS_SHIPPED = Bounds(single_ms=1_500.0)
+BOUNDS = Bounds()
+# the server pauses reading from a connection with too many unmetered frames (server.net.session.READ_PAUSE_S)
+BOUNDS_AS_SHIPPED = Bounds(single_ms=1_500.0)
 
 
 def main() -> int:
-    """Run, print, judge."""
+    """Run both attacks, print the reports."""
     asked = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     asked.add_argument("--frames", type=int, default=1_000_000)
     asked.add_argument("--seed", type=int, default=1)
     options = asked.parse_args()
     name = "limits off, as fast as it answers"
-    deep = one_attack(name, options.seed, options.frames, LIMITS_OFF, math.inf, MUST)
+    deep = one_attack(name, options.seed, options.frames, LIMITS_OFF, math.inf, BOUNDS)
     frames = round(PACED_FRAMES_PER_S * PACED_S)
     name = f"as shipped, {PACED_FRAMES_PER_S:,.0f} frames/s"
-    paced = one_attack(name, options.seed, frames, AS_SHIPPED, PACED_FRAMES_PER_S, MUST_AS_SHIPPED)
+    paced = one_attack(name, options.seed, frames, AS_SHIPPED, PACED_FRAMES_PER_S, BOUNDS_AS_SHIPPED)
     return 0 if deep and paced else 1
 
 
 def one_attack(title: str, seed: int, frames: int, settings: str, frames_per_s: float, bounds: Bounds) -> bool:
-    """Attack a server of its own and print what was found; whether all bounds hold."""
+    """Attack a new server and print the report; returns whether all bounds hold."""
     console = Console()
     with tempfile.TemporaryDirectory(prefix="hb-fuzz-") as folder:
         Path(folder).chmod(0o711)
@@ -48,7 +49,7 @@ def one_attack(title: str, seed: int, frames: int, settings: str, frames_per_s: 
     table = Table("", "found", "bound", "", title=f"fuzz, {title}: seed {seed}")
     judged = rows(found, bounds)
     for row in judged:
-        table.add_row(row.what, row.found, row.bound, "✓" if row.holds else "✗")
+        table.add_row(row.name, row.found, row.bound, "✓" if row.holds else "✗")
     console.print(table)
     console.print("  ".join(f"{name} {count:,}" for name, count in found.counts.most_common()))
     for fault in found.faults[:20]:

@@ -1,7 +1,7 @@
-"""Frames made from the protocol's own classes: good, at the border, and wrong in every way that has a name.
+"""Frames from the protocol's own classes: valid ones, edge cases, and every kind of malformed frame.
 
-Every choice draws the same number of random numbers whatever there is to choose from, so one seed makes the same
-choices although the ids that they meet are the server's.
+Every choice draws the same number of random numbers, however many options there are. Therefore a seed always makes
+the same choices, although the ids come from the server.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ FRAME_BYTES_MAX = 4096
 
 
 class Frame(NamedTuple):
-    """Bytes to send, and what is known about them."""
+    """Bytes to send, and the expected reaction."""
 
     name: str
     data: bytes
-    seq: int = 0  # of the one reply that there must be; 0: not known
+    seq: int = 0  # of the one expected reply; 0: not known
     may_close: bool = False
-    keeps_step: bool = True  # behind it the server reads on at the border of a frame, if it reads on
+    keeps_step: bool = True  # if the server reads on, then from the next frame
 
 
 @dataclass
 class World:
-    """What exists, for frames that reach deeper than the first check."""
+    """Existing ids, for frames that pass the first checks."""
 
     users: list[int]
     groups: list[int] = field(default_factory=list)
@@ -41,7 +41,7 @@ class World:
     tickets: list[int] = field(default_factory=lambda: [1])
 
     def learn(self, pool: list[int], number: int) -> None:
-        """Something new was told; the oldest is forgotten."""
+        """Add an id and drop the oldest."""
         pool.append(number)
         del pool[:-POOL_MAX]
 
@@ -86,7 +86,7 @@ KINDS = ("lucky", "equal", "personal", "LUCKY", "")
 
 
 class Grammar:
-    """Makes frames for one connection after another; `seed` says which."""
+    """Makes frames from a seed."""
 
     def __init__(self, seed: str, world: World, recorded: Sequence[Frame]) -> None:
         self._recorded = recorded
@@ -111,19 +111,19 @@ class Grammar:
         return among[int(self._random.random() * len(among))]
 
     def any(self) -> Frame:
-        """A frame of any sort."""
+        """A frame of any kind."""
         makers, weights = zip(*self._mixed, strict=True)
         made: Frame = self._random.choices(makers, weights)[0]()
         return made
 
     def split(self, data: bytes) -> list[bytes]:
-        """The same bytes in pieces, as a bad network would bring them; mostly in one."""
+        """The same bytes, sometimes in two pieces, as on a bad network."""
         if self._random.random() < 0.95 or len(data) < 3:
             return [data]
         cut = 1 + int(self._random.random() * (len(data) - 1))
         return [data[:cut], data[cut:]]
 
-    # --- sorts of frames --------------------------------------------------------------------------------------
+    # --- kinds of frames --------------------------------------------------------------------------------------
 
     def request(self) -> Frame:
         """A request as an honest client might make it, with ids that exist."""
@@ -131,7 +131,7 @@ class Grammar:
         return self._framed(of.__name__, of, [self._good(of, name) for name, _ in HINTS[of]])
 
     def odd_field(self) -> Frame:
-        """A request with one field at the border of what it may hold, or beyond, or of a wrong type."""
+        """A request with one field at or beyond the limits of its values, or of a wrong type."""
         of = self.pick(FROM_CLIENT)
         fields = [self._good(of, name) for name, _ in HINTS[of]]
         odd = self.pick(self.pick((EDGES, EDGES, TEXTS, WRONG, BEYOND)))
@@ -147,7 +147,7 @@ class Grammar:
         return self._framed(f"{of.__name__} of {count}", of, (fields + [self.pick(WRONG)] * 12)[:count])
 
     def wrong_head(self) -> Frame:
-        """A kind that is unknown or the server's own, a seq that is none."""
+        """An unknown kind or one of the server, an invalid seq."""
         kind = self.pick((*EDGES, *BEYOND, *WRONG, *sorted(KINDS_FROM_SERVER)))
         seq = self.pick((1, 1, *EDGES, *WRONG))
         return Frame(
@@ -162,13 +162,13 @@ class Grammar:
         return Frame(f"nested {depth}", frame(payload), 0, True)
 
     def large(self) -> Frame:
-        """As much as a frame holds: of items, of keys that are the same, of text."""
+        """A full frame of items or text."""
         count = int(self._random.random() * 4000)
         body = self.pick((b"\xdd" + struct.pack(">I", count) + b"\xc0" * count, msgpack.packb("a" * count)))
         return Frame(f"large {count}", frame(self.pick(HEADS) + body), 0, True)
 
     def raw(self) -> Frame:
-        """Bytes that are no MessagePack, or announce more than there is."""
+        """Bytes that are not MessagePack, or announce more than there is."""
         return Frame("raw", frame(self.pick(HEADS) + self.pick((*RAW, self._random.randbytes(20)))), 0, True)
 
     def length(self) -> Frame:
@@ -192,7 +192,7 @@ class Grammar:
             data[first + int(self._random.random() * (len(data) - first))] ^= 1 << int(self._random.random() * 8)
         return Frame(f"{recorded.name} mutated", bytes(data), 0, True, spares_length)
 
-    # --- what stands in them ----------------------------------------------------------------------------------
+    # --- fields ----------------------------------------------------------------------------------
 
     def _framed(self, name: str, of: type[Message], fields: list[Any]) -> Frame:
         self._seq = self._seq % 1_000_000 + 1

@@ -1,7 +1,7 @@
-"""An honest client in a process of its own: asks its balance 18 times a second and says how long it took.
+"""An honest client in a separate process: it requests its balance 18 times a second and measures the latency.
 
-It asks at fixed times whether or not the last answer came, and counts from those times. A line on stdin gets a line
-of JSON about the time since the line before.
+The requests have fixed times, whether or not the last answer came, and latency counts from those times. A line on
+stdin is answered by a line of JSON about the time since the line before.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from client_sim.sdk.client import Client
 from client_sim.sdk.errors import ClientClosed
 from server.loop import run
 
-INTERVAL_S = 0.055  # within the rate that a user may ask at
+INTERVAL_S = 0.055  # within the rate limit of a user
 
 
-def told(times_ms: list[float]) -> dict[str, Any]:
+def summary(times_ms: list[float]) -> dict[str, Any]:
     """Count, median, p99 and worst."""
     ordered = sorted(times_ms) or [0.0]
     return {
@@ -31,7 +31,7 @@ def told(times_ms: list[float]) -> dict[str, Any]:
     }
 
 
-async def watch(url: str, token: str) -> int:
+async def measure(url: str, token: str) -> int:
     """Until stdin ends."""
     times_ms: list[float] = []
     asking: set[asyncio.Task[None]] = set()
@@ -53,7 +53,7 @@ async def watch(url: str, token: str) -> int:
     async with Client(url, token) as client:
         asker = asyncio.create_task(keep_asking(client))
         while await asyncio.to_thread(sys.stdin.readline):
-            print(json.dumps(told(times_ms)), flush=True)
+            print(json.dumps(summary(times_ms)), flush=True)
             times_ms.clear()
         asker.cancel()
         await asyncio.sleep(0)
@@ -61,4 +61,4 @@ async def watch(url: str, token: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run(watch(*sys.argv[1:])))
+    sys.exit(run(measure(*sys.argv[1:])))

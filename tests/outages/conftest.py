@@ -1,4 +1,4 @@
-"""Outages happen to a party, as in the tests of the services."""
+"""The fixtures of the tests of the services: outages happen to a party."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Users who send and open all the time, whatever happens, and what they were told against the books."""
+"""Users who send and open continuously, and the comparison of their answers with the books."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from client_sim.sdk.client import Client
 from client_sim.sdk.errors import ClientError
 from server.services.money.audit import audit
 from storage.postgres.database import Database
-from tests.outages.house import token
+from tests.outages.cluster import token
 from tests.services.conftest import until
 
 GUESTS = 8
 
 
 class Crowd:
-    """Clients of the SDK who send and open all the time, and remember what they were told."""
+    """SDK clients that send and open continuously, and remember the answers."""
 
     def __init__(self, clients: list[Client], group: int, chance: random.Random) -> None:
         self.clients = clients
@@ -27,7 +27,7 @@ class Crowd:
         self.chance = chance
         self.sent: dict[int, int] = {}  # packet -> fen
         self.won: dict[tuple[int, int], int] = {}  # (packet, user) -> fen
-        self.told_otherwise: list[str] = []
+        self.contradictions: list[str] = []
         self.refused: Counter[str] = Counter()  # temporary errors by name
 
     async def sends(self, number: int) -> None:
@@ -36,7 +36,7 @@ class Crowd:
             try:
                 sent = await self.clients[0].send_packet("lucky", self.group, 100, GUESTS, key=key)
             except ClientError as error:
-                await self._again(error)
+                await self._wait_to_retry(error)
                 continue
             self.sent[sent.packet_id] = 100
             await asyncio.gather(*(self.opens(one, sent.packet_id) for one in self.clients))
@@ -47,16 +47,16 @@ class Crowd:
             try:
                 opened = await client.open(packet_id, patience_s=0.0)
             except ClientError as error:
-                await self._again(error)
+                await self._wait_to_retry(error)
                 continue
             assert opened.answer in ("won", "claimed"), opened
             place = (packet_id, client.user_id)
             if self.won.setdefault(place, opened.amount_fen) != opened.amount_fen:
-                self.told_otherwise.append(f"{place}")
+                self.contradictions.append(f"{place}")
             return
 
-    async def _again(self, error: ClientError) -> None:
-        """Wait until it may be asked again; an error that is not temporary is the test's."""
+    async def _wait_to_retry(self, error: ClientError) -> None:
+        """Wait until the request may be repeated; an error that is not temporary fails the test."""
         if not error.temporary:
             raise error
         self.refused[error.name] += 1
@@ -71,7 +71,7 @@ class Crowd:
 
 
 @asynccontextmanager
-async def crowd(url: str, seed: int) -> AsyncIterator[Crowd]:
+async def start_crowd(url: str, seed: int) -> AsyncIterator[Crowd]:
     async with AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(Client(url, token(1 + n), timeout_s=60)) for n in range(GUESTS)]
         async with Client(url, token(0)) as backend:
@@ -82,14 +82,14 @@ async def crowd(url: str, seed: int) -> AsyncIterator[Crowd]:
         yield Crowd(clients, group, random.Random(seed))
 
 
-async def check_books(dsn: str, people: Crowd) -> None:
-    """What people were told stands in the books, and the books agree with themselves."""
+async def check_books(dsn: str, crowd: Crowd) -> None:
+    """The answers agree with the books, and the audit finds nothing."""
     database = Database(dsn, pool_max=1, timeout_s=10)
     await database.open()
 
-    async def all_recorded() -> bool:  # in the tier redis the record follows
+    async def all_recorded() -> bool:  # with durability redis the record follows the answer
         async with database.reading() as connection:
-            return bool(await connection.fetchval("SELECT count(*) FROM claims") >= len(people.won))
+            return bool(await connection.fetchval("SELECT count(*) FROM claims") >= len(crowd.won))
 
     try:
         await until(all_recorded)
@@ -99,7 +99,7 @@ async def check_books(dsn: str, people: Crowd) -> None:
         found = await audit(database)
     finally:
         await database.close()
-    assert people.told_otherwise == []
-    assert {(row["packet_id"], row["user_id"]): row["amount_fen"] for row in rows} == people.won
-    assert sent == people.sent.keys()
+    assert crowd.contradictions == []
+    assert {(row["packet_id"], row["user_id"]): row["amount_fen"] for row in rows} == crowd.won
+    assert sent == crowd.sent.keys()
     assert [line for finding in found.findings for line in finding.discrepancies] == []

@@ -1,7 +1,7 @@
-"""A small disk that can really be filled: a tmpfs in a mount namespace of its own, which one process keeps alive.
+"""A small disk that can be filled: a tmpfs in a mount namespace of its own, which one process keeps alive.
 
-Nothing is mounted for anybody else, and all is gone with that process; others reach it through /proc/PID/root.
-Root may mount there. Others need a user namespace, which some systems forbid: then the test says so and is skipped.
+Other processes do not see the mount, but reach it through /proc/PID/root; it ends with the process that keeps it.
+Root may mount there. Other users need a user namespace, which some systems forbid: then the test is skipped.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import pytest
 
 from server.embedded.run import account
 
-CHUNK_BYTES: Final = 4096  # of a tmpfs: it is full when not even this is left
+CHUNK_BYTES: Final = 4096  # of a tmpfs: it is full if not even this is left
 MOUNT: Final = 'mount -t tmpfs -o size="$1",mode=0711 none "$2" && echo mounted && exec '
-WAIT: Final = "cat"  # ends with its stdin, so also when we are killed
+WAIT: Final = "cat"  # ends with its stdin, so also when the test is killed
 
 
 class Disk:
@@ -30,7 +30,7 @@ class Disk:
         self._filler = folder / "filler"
 
     def fill(self) -> None:
-        """Leave no room, not for one byte more than fits into the pages that files have already."""
+        """Leave no room beyond the pages that files already have."""
         with self._filler.open("ab", buffering=0) as file:
             try:
                 while file.write(bytes(CHUNK_BYTES)):
@@ -40,31 +40,31 @@ class Disk:
                     raise
 
     def free(self) -> None:
-        """There is room again."""
+        """Make room again."""
         self._filler.unlink()
 
 
 @contextmanager
 def small_disk(mount: Path, mebibytes: int) -> Iterator[Disk]:
-    """A disk of this size, mounted on an empty folder for those who come through the process that keeps it."""
-    command = [*_keeper(), "sh", f"{mebibytes}m", str(mount)]
+    """A disk of this size, mounted on an empty folder in the namespace of the process that keeps it."""
+    command = [*_holder(), "sh", f"{mebibytes}m", str(mount)]
     try:
-        keeper = subprocess.Popen(
+        holder = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
     except OSError as error:
         pytest.skip(f"no disk to fill: {error}")
-    with keeper:
-        assert keeper.stdout is not None
-        assert keeper.stderr is not None
-        if keeper.stdout.readline() != "mounted\n":
-            pytest.skip(f"no disk to fill: {keeper.stderr.read().strip()}")
-        yield Disk(Path(f"/proc/{keeper.pid}/root{mount.resolve()}"))
+    with holder:
+        assert holder.stdout is not None
+        assert holder.stderr is not None
+        if holder.stdout.readline() != "mounted\n":
+            pytest.skip(f"no disk to fill: {holder.stderr.read().strip()}")
+        yield Disk(Path(f"/proc/{holder.pid}/root{mount.resolve()}"))
 
 
-def _keeper() -> list[str]:
-    """What mounts and waits, as the user of the stores: nobody else may pass through its /proc."""
-    if (who := account()) is None:
+def _holder() -> list[str]:
+    """The command that mounts and waits, as the stores' user: other users may not pass through its /proc."""
+    if (user := account()) is None:
         return ["unshare", "-Urm", "sh", "-c", MOUNT + WAIT]
-    as_them = f"setpriv --reuid {who.uid} --regid {who.gid} --clear-groups "
-    return ["unshare", "-m", "sh", "-c", MOUNT + as_them + WAIT]
+    as_user = f"setpriv --reuid {user.uid} --regid {user.gid} --clear-groups "
+    return ["unshare", "-m", "sh", "-c", MOUNT + as_user + WAIT]

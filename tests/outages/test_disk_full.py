@@ -1,4 +1,4 @@
-"""The disk of a store is truly full: temporary errors, nothing lost, and all goes on when there is room again."""
+"""The disk of a store is full: temporary errors, no loss, and normal service when there is room again."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from tests.outages.crowd import Crowd, check_books, crowd
+from tests.outages.cluster import READY_TIMEOUT_S, ProcessCluster, start_cluster
+from tests.outages.crowd import Crowd, check_books, start_crowd
 from tests.outages.disk import Disk, small_disk
-from tests.outages.house import READY_WITHIN_S, House, house
 from tests.services.conftest import until
 
 POSTGRES_MIB, VALKEY_MIB = 160, 8
-CLAIMS = 40  # so many more show that the play goes on
+CLAIMS = 40  # so many more show that the service works
 REFUSALS = 5
 SEED = 9
 
 
 @contextmanager
 def disk_for(store: str, mebibytes: int) -> Iterator[tuple[Disk, Path]]:
-    """A disk for the data of a store, and the store's log, which lies elsewhere: it tells of the full disk."""
+    """A disk for the data of a store, and the store's log on another disk, because it reports the full disk."""
     with tempfile.TemporaryDirectory(prefix="hb-") as name:
         log = Path(name, "log")
         mount = Path(name, "disk")
@@ -36,72 +36,72 @@ def disk_for(store: str, mebibytes: int) -> Iterator[tuple[Disk, Path]]:
 
 
 @asynccontextmanager
-async def playing(here: House) -> AsyncIterator[Crowd]:
-    """A crowd that plays before, during and after; at the end everybody has an answer, and the books balance."""
+async def playing(cluster: ProcessCluster) -> AsyncIterator[Crowd]:
+    """A crowd is active before, during and after; at the end every request is answered and the books balance."""
     print(f"seed {SEED}")
-    async with crowd(here.url, SEED) as people:
+    async with start_crowd(cluster.url, SEED) as crowd:
         stop = asyncio.Event()
-        play = asyncio.create_task(people.until_stopped(stop))
-        await more_claims(people)
-        yield people
-        await more_claims(people)
+        play = asyncio.create_task(crowd.until_stopped(stop))
+        await until_more_claims(crowd)
+        yield crowd
+        await until_more_claims(crowd)
         stop.set()
-        async with asyncio.timeout(READY_WITHIN_S):
+        async with asyncio.timeout(READY_TIMEOUT_S):
             await play
-        await check_books(here.dsn, people)
+        await check_books(cluster.dsn, crowd)
 
 
-async def more_claims(people: Crowd) -> None:
-    wanted = len(people.won) + CLAIMS
-
-    async def holds() -> bool:
-        return len(people.won) >= wanted
-
-    await until(holds, READY_WITHIN_S)
-
-
-async def more_refusals(people: Crowd) -> None:
-    wanted = people.refused["store_unavailable"] + REFUSALS
+async def until_more_claims(crowd: Crowd) -> None:
+    wanted = len(crowd.won) + CLAIMS
 
     async def holds() -> bool:
-        return people.refused["store_unavailable"] >= wanted
+        return len(crowd.won) >= wanted
 
-    await until(holds, READY_WITHIN_S)
+    await until(holds, READY_TIMEOUT_S)
 
 
-async def said(log: Path, words: str) -> None:
+async def until_more_refusals(crowd: Crowd) -> None:
+    wanted = crowd.refused["store_unavailable"] + REFUSALS
+
     async def holds() -> bool:
-        return words in await asyncio.to_thread(log.read_text, errors="replace")
+        return crowd.refused["store_unavailable"] >= wanted
 
-    await until(holds, READY_WITHIN_S)
+    await until(holds, READY_TIMEOUT_S)
 
 
-@pytest.mark.parametrize("tier", ["postgres", "redis"])
-async def test_valkeys_disk_is_full(cluster: Path, tier: str) -> None:
-    """With `appendfsync always` Valkey ends rather than promise what it cannot write, again and again."""
+async def until_logged(log: Path, text: str) -> None:
+    async def holds() -> bool:
+        return text in await asyncio.to_thread(log.read_text, errors="replace")
+
+    await until(holds, READY_TIMEOUT_S)
+
+
+@pytest.mark.parametrize("durability", ["postgres", "redis"])
+async def test_full_disk_of_valkey_gives_temporary_errors(durability: str) -> None:
+    """With `appendfsync always` Valkey ends when it cannot write, after every start."""
     with disk_for("valkey", VALKEY_MIB) as (disk, log):
-        async with house(cluster, tier, valkey=disk.folder) as here, playing(here) as people:
+        async with start_cluster(durability, valkey=disk.folder) as cluster, playing(cluster) as crowd:
             disk.fill()
-            await said(log, "AOF write error")
-            await (more_claims if tier == "postgres" else more_refusals)(people)
+            await until_logged(log, "AOF write error")
+            await (until_more_claims if durability == "postgres" else until_more_refusals)(crowd)
             disk.free()
 
 
-async def test_postgres_disk_is_full(cluster: Path) -> None:
-    """First no table can grow, which fails statements; then neither can the log, which ends PostgreSQL."""
+async def test_full_disk_of_postgres_gives_temporary_errors() -> None:
+    """First tables cannot grow, which fails statements; then the log cannot grow, which ends PostgreSQL."""
     with disk_for("postgres", POSTGRES_MIB) as (disk, log):
-        async with house(cluster, postgres=disk.folder) as here, playing(here) as people:
+        async with start_cluster(postgres=disk.folder) as cluster, playing(cluster) as crowd:
             disk.fill()
-            await more_refusals(people)
-            await said(log, "No space left on device")
-            await need_another_segment(here.dsn)
-            await said(log, "PANIC")
-            await more_refusals(people)
+            await until_more_refusals(crowd)
+            await until_logged(log, "No space left on device")
+            await use_up_segments(cluster.dsn)
+            await until_logged(log, "PANIC")
+            await until_more_refusals(crowd)
             disk.free()
 
 
-async def need_another_segment(dsn: str) -> None:
-    """Until there is none in stock any more, and PostgreSQL ends over it."""
+async def use_up_segments(dsn: str) -> None:
+    """Use up the spare segments, until PostgreSQL ends."""
     with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
         connection = await asyncpg.connect(dsn, timeout=5)
         try:

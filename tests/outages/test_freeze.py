@@ -1,4 +1,4 @@
-"""PostgreSQL stops answering under what is being asked of it: whoever asked hears so within a second."""
+"""PostgreSQL freezes while requests are in flight: every client receives a temporary error within a second."""
 
 from __future__ import annotations
 
@@ -26,32 +26,34 @@ from tests.outages.test_stores_away import (
 from tests.services.conftest import MakeParty, Party, until
 
 BooksBalance = Callable[[], Awaitable[None]]
-ROUNDS_S = (0.0, 0.1, 0.3, 0.5, 0.8)  # before it is known that PostgreSQL is away, about then, and afterwards
+ROUNDS_S = (0.0, 0.1, 0.3, 0.5, 0.8)  # before, around and after the moment at which the server detects the outage
 
 
-@pytest.mark.parametrize("tier", ["postgres", "redis"])
+@pytest.mark.parametrize("durability", ["postgres", "redis"])
 @pytest.mark.parametrize("outage", [stalled, frozen])
-async def test_who_is_at_postgres_when_it_freezes_hears_so_within_a_second(
+async def test_requests_in_flight_when_postgres_freezes_fail_within_a_second(
     start_server: StartServer,
     party: MakeParty,
     postgres_proxy: tuple[Proxy, str],
     stores: embedded.StoreAddresses,
     books_balance: BooksBalance,
     outage: Outage,
-    tier: str,
+    durability: str,
 ) -> None:
-    """Nothing is known of what was under way; afterwards the same keys, tickets and packets find out."""
+    """The effect of these requests is unknown; a retry with the same keys, tickets and packets finds it out."""
     proxy, dsn = postgres_proxy
-    room = await party(await start_server(stores__postgres=dsn, stores__durability=tier), len(ROUNDS_S))
+    room = await party(await start_server(stores__postgres=dsn, stores__durability=durability), len(ROUNDS_S))
     loaded, unloaded = await room.lucky(1_000, 5), await room.lucky(1_000, 5)
     for guest in room.guests:
         assert (await guest.grab(loaded)).ticket
     del room.server.app.services.live_packets._by_id[unloaded]
     async with outage(proxy, stores):
-        rounds = await asyncio.gather(*(asks(room, number, loaded, unloaded, tier) for number in range(5)))
-    told = [one for answers in rounds for one in answers]
-    assert {name for name, _ in told} <= TEMPORARY, told
-    assert max(took_s for _, took_s in told) < AT_ONCE_S, told
+        rounds = await asyncio.gather(
+            *(requests(room, number, loaded, unloaded, durability) for number in range(5))
+        )
+    answers = [one for answers in rounds for one in answers]
+    assert {name for name, _ in answers} <= TEMPORARY, answers
+    assert max(took_s for _, took_s in answers) < AT_ONCE_S, answers
     again = await asyncio.gather(*(patient_send(room, f"k{number}") for number in range(5)))
     assert len({sent.packet_id for sent in again}) == 5
     for packet_id in (loaded, unloaded):
@@ -66,8 +68,10 @@ async def test_who_is_at_postgres_when_it_freezes_hears_so_within_a_second(
     await books_balance()
 
 
-async def asks(room: Party, number: int, loaded: int, unloaded: int, tier: str) -> list[tuple[str, float]]:
-    """A send, an open, a grab of what must be read first, and what is asked without a batch: all at once."""
+async def requests(
+    room: Party, number: int, loaded: int, unloaded: int, durability: str
+) -> list[tuple[str, float]]:
+    """At once: a send, an open, a grab of a packet that must be loaded, and two requests without a batch."""
     await asyncio.sleep(ROUNDS_S[number])
     guest = room.guests[number]
     asked: list[Awaitable[object]] = [
@@ -76,6 +80,6 @@ async def asks(room: Party, number: int, loaded: int, unloaded: int, tier: str) 
         guest.balance(),
         guest.say(room.group, "hello?"),
     ]
-    if tier == "postgres":
+    if durability == "postgres":
         asked.append(guest.open(loaded, patience_s=0))
     return await asyncio.gather(*(timed(refusal(one)) for one in asked))

@@ -1,4 +1,4 @@
-"""A planned restart, and restarts of everything in any order: clients come back by themselves, no fen is lost."""
+"""A planned restart, and restarts of all processes in any order: clients reconnect, no money is lost."""
 
 from __future__ import annotations
 
@@ -17,49 +17,49 @@ import pytest
 from client_sim.sdk.client import Client
 from protocol import messages
 from tests.conftest import Connect, StartServer
-from tests.outages.crowd import check_books, crowd
-from tests.outages.house import READY_WITHIN_S, house, serving, token
+from tests.outages.cluster import READY_TIMEOUT_S, start_cluster, token, until_serving
+from tests.outages.crowd import check_books, start_crowd
 from tests.services.conftest import MakeParty, until
 
 BooksBalance = Callable[[], Awaitable[None]]
 
 
-async def test_everything_restarts_in_any_order(cluster: Path) -> None:
-    """All six orders, the next one while the last is still on its way up; a crowd plays meanwhile."""
+async def test_restarts_in_any_order_lose_no_claim() -> None:
+    """All six orders, each while the process before is still starting; a crowd is active meanwhile."""
     seed = 7
     print(f"seed {seed}")
-    async with house(cluster) as here, crowd(here.url, seed) as people:
+    async with start_cluster() as cluster, start_crowd(cluster.url, seed) as crowd:
         stop = asyncio.Event()
-        playing = asyncio.create_task(people.until_stopped(stop))
-        for order in permutations(here.parts):
+        playing = asyncio.create_task(crowd.until_stopped(stop))
+        for order in permutations(cluster.processes):
             for name in order:
-                await here.parts[name].hold()
-                here.parts[name].release()
-                await asyncio.sleep(people.chance.uniform(0.0, 0.2))
-            await serving(here.data)
-            before = len(people.won)
+                await cluster.processes[name].hold()
+                cluster.processes[name].release()
+                await asyncio.sleep(crowd.chance.uniform(0.0, 0.2))
+            await until_serving(cluster.data)
+            before = len(crowd.won)
 
             async def goes_on(before: int = before) -> bool:
-                return len(people.won) > before
+                return len(crowd.won) > before
 
-            await until(goes_on, READY_WITHIN_S)
+            await until(goes_on, READY_TIMEOUT_S)
         stop.set()
-        async with asyncio.timeout(READY_WITHIN_S):
+        async with asyncio.timeout(READY_TIMEOUT_S):
             await playing
-        assert all(kept.starts >= 7 for kept in here.parts.values())
-        await check_books(here.dsn, people)
+        assert all(one.starts >= 7 for one in cluster.processes.values())
+        await check_books(cluster.dsn, crowd)
 
 
-async def test_a_rolling_restart_loses_no_claim(cluster: Path) -> None:
-    """Two planned restarts in the middle of play: everybody comes back by themselves, the server ends with 0."""
+async def test_rolling_restart_loses_no_claim() -> None:
+    """Two planned restarts under load: every client reconnects, the server ends with 0."""
     seed = 8
     print(f"seed {seed}")
-    async with house(cluster) as here, crowd(here.url, seed) as people:
+    async with start_cluster() as cluster, start_crowd(cluster.url, seed) as crowd:
         stop = asyncio.Event()
-        playing = [asyncio.create_task(people.until_stopped(stop))]
+        playing = [asyncio.create_task(crowd.until_stopped(stop))]
         for restarts in (1, 2):
             await asyncio.sleep(0.3)
-            server = here.parts["server"]
+            server = cluster.processes["server"]
             ended = server.process
             await server.hold()
             assert ended is not None
@@ -67,15 +67,15 @@ async def test_a_rolling_restart_loses_no_claim(cluster: Path) -> None:
             server.release()
 
             async def all_back(restarts: int = restarts) -> bool:
-                return all(one.is_connected and one.reconnects >= restarts for one in people.clients)
+                return all(one.is_connected and one.reconnects >= restarts for one in crowd.clients)
 
-            await until(all_back, READY_WITHIN_S)
+            await until(all_back, READY_TIMEOUT_S)
         stop.set()
         await asyncio.gather(*playing)
-        await check_books(here.dsn, people)
+        await check_books(cluster.dsn, crowd)
 
 
-async def test_the_goodbye_advises_each_client_another_time(start_server: StartServer, connect: Connect) -> None:
+async def test_goodbye_gives_each_client_a_different_delay(start_server: StartServer, connect: Connect) -> None:
     server = await start_server()
     clients = [await connect(server, user_id) for user_id in range(1, 21)]
     wires = [one._wire for one in clients]
@@ -94,7 +94,7 @@ async def test_the_goodbye_advises_each_client_another_time(start_server: StartS
         await asyncio.open_connection("127.0.0.1", server.port)
 
 
-async def test_what_is_asked_while_draining_is_not_begun(
+async def test_requests_while_draining_are_not_begun(
     start_server: StartServer, party: MakeParty, books_balance: BooksBalance
 ) -> None:
     room = await party(await start_server(), 2)
@@ -108,12 +108,12 @@ async def test_what_is_asked_while_draining_is_not_begun(
     await books_balance()
 
 
-async def test_a_second_term_stops_at_once(cluster: Path) -> None:
-    """The first drains: it waits for a claim that cannot be recorded, for PostgreSQL is frozen."""
-    async with house(cluster) as here:
-        server, postgres = here.parts["server"], here.parts["postgres"]
-        async with Client(here.url, token(1)) as client:
-            async with Client(here.url, token(0)) as backend:
+async def test_second_sigterm_stops_at_once() -> None:
+    """The first one drains: it waits for a claim that cannot be recorded, because PostgreSQL is frozen."""
+    async with start_cluster() as cluster:
+        server, postgres = cluster.processes["server"], cluster.processes["postgres"]
+        async with Client(cluster.url, token(1)) as client:
+            async with Client(cluster.url, token(0)) as backend:
                 await backend.top_up(1, 1_000)
             await client.balance()
             postgres.signal(signal.SIGSTOP)
@@ -144,8 +144,8 @@ def _children(pid: int | None) -> list[int]:
     return [int(word) for word in words]
 
 
-def test_a_server_started_while_postgres_is_away_ends_with_one_line() -> None:
-    """A service manager starts it again; who starts it by hand sees why."""
+def test_start_without_postgres_ends_with_one_line() -> None:
+    """A service manager starts it again; a person sees the reason."""
     with tempfile.TemporaryDirectory(prefix="hb-") as name:
         dsn = f"postgresql://hongbao@/hongbao?host={name}"
         words = ("serve", "--data", name, "--port", "0", "--postgres", dsn, "--redis", f"unix://{name}/none")

@@ -1,4 +1,4 @@
-"""A store is away, does not answer or is full: temporary errors at once, no queue, and afterwards all goes on."""
+"""A store is away, silent or full: temporary errors at once, no queue, and normal service afterwards."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ async def refusal(asked: Awaitable[object]) -> str:
     try:
         return f"no refusal but {await asked}"
     except Refusal as error:
-        return error.name if error.temporary and error.retry_after_ms > 0 else f"for good: {error.name}"
+        return error.name if error.temporary and error.retry_after_ms > 0 else f"permanent: {error.name}"
 
 
-async def until_known(room: Party) -> None:
-    """Until somebody has run into the outage and the server has made sure of it."""
+async def until_detected(room: Party) -> None:
+    """Wait until the server has detected the outage."""
 
     async def holds() -> bool:
         await refusal(send(room.sender, room.group, "first"))
@@ -67,7 +67,7 @@ async def cut(proxy: Proxy, stores: embedded.StoreAddresses) -> AsyncIterator[No
 
 @asynccontextmanager
 async def stalled(proxy: Proxy, stores: embedded.StoreAddresses) -> AsyncIterator[None]:
-    """Connections stand and nothing passes: a black hole."""
+    """Connections stay open and no byte passes: a black hole."""
     proxy.stall()
     yield
     proxy.flow()
@@ -88,7 +88,7 @@ async def frozen(proxy: Proxy, stores: embedded.StoreAddresses) -> AsyncIterator
 
 
 @pytest.mark.parametrize("outage", [cut, stalled, frozen])
-async def test_postgres_away(
+async def test_postgres_away_gives_temporary_errors_at_once(
     start_server: StartServer,
     party: MakeParty,
     postgres_proxy: tuple[Proxy, str],
@@ -96,13 +96,13 @@ async def test_postgres_away(
     books_balance: BooksBalance,
     outage: Outage,
 ) -> None:
-    """In steady outage everybody hears so within a second; afterwards the same keys and packets do."""
+    """Every client receives an error within a second; afterwards the same keys and packets work."""
     proxy, dsn = postgres_proxy
     room = await party(await start_server(stores__postgres=dsn), 10)
     packet_id = await room.lucky(1_000, 10)
     first = await room.guests[0].open(packet_id)
     async with outage(proxy, stores):
-        await until_known(room)
+        await until_detected(room)
         asked = [timed(refusal(send(room.sender, room.group, f"k{number}"))) for number in range(20)]
         asked += [timed(refusal(guest.open(packet_id, patience_s=0))) for guest in room.guests[1:]]
         answers = await asyncio.gather(*asked)
@@ -123,7 +123,7 @@ async def test_postgres_away(
 
 
 async def patient_send(room: Party, key: str) -> messages.PacketSent:
-    """As an app does: until it is not a temporary refusal any more."""
+    """Repeat while the refusal is temporary, as an app does."""
     async with asyncio.timeout(10):
         while True:
             try:
@@ -139,10 +139,10 @@ def nothing_waits(server: Server) -> bool:
     return not (services.unanswered or any(batcher._waiting for batcher in batchers_of(services)))
 
 
-async def test_a_stall_makes_no_unbounded_queue(
+async def test_stall_of_postgres_makes_no_unbounded_queue(
     start_server: StartServer, party: MakeParty, postgres_proxy: tuple[Proxy, str], books_balance: BooksBalance
 ) -> None:
-    """While nobody knows yet that PostgreSQL is away: what is asked is answered, what would pile up is refused."""
+    """Before the outage is detected: early requests are answered, further ones are refused."""
     proxy, dsn = postgres_proxy
     room = await party(await start_server(stores__postgres=dsn, limits__wait_ms_max=200.0), 5)
     packet_id = await room.lucky(1_000, 5)
@@ -165,31 +165,31 @@ async def test_a_stall_makes_no_unbounded_queue(
     await books_balance()
 
 
-@pytest.mark.parametrize("tier", ["postgres", "redis"])
-async def test_redis_away(
+@pytest.mark.parametrize("durability", ["postgres", "redis"])
+async def test_redis_away_fails_only_with_durability_redis(
     start_server: StartServer,
     party: MakeParty,
     redis_proxy: tuple[Proxy, str],
     redis: aioredis.Redis,
     books_balance: BooksBalance,
-    tier: str,
+    durability: str,
 ) -> None:
-    """A black hole. Tier postgres goes on and rebuilds the mirror; tier redis says so at once."""
+    """A black hole. Durability postgres continues and rebuilds the mirror; redis gives an error at once."""
     proxy, url = redis_proxy
-    room = await party(await start_server(stores__redis=url, stores__durability=tier), 6)
+    room = await party(await start_server(stores__redis=url, stores__durability=durability), 6)
     packet_id = await room.lucky(1_000, 6)
     await room.guests[0].open(packet_id)
     proxy.stall()
-    await asyncio.gather(room.guests[1].open(packet_id, patience_s=0), return_exceptions=True)  # finds out
+    await asyncio.gather(room.guests[1].open(packet_id, patience_s=0), return_exceptions=True)  # detects the outage
 
-    async def known() -> bool:
+    async def is_detected() -> bool:
         return not room.server.app.services.mirror_health.is_up
 
-    await until(known)
+    await until(is_detected)
     outcomes = await asyncio.gather(
         *(timed(outcome(guest.open(packet_id, patience_s=0))) for guest in room.guests[2:5])
     )
-    assert {name for name, _ in outcomes} == ({"won"} if tier == "postgres" else {"store_unavailable"})
+    assert {name for name, _ in outcomes} == ({"won"} if durability == "postgres" else {"store_unavailable"})
     assert max(took_s for _, took_s in outcomes) < AT_ONCE_S
     proxy.flow()
 
@@ -210,18 +210,18 @@ async def outcome(asked: Awaitable[messages.Opened]) -> str:
         return error.name
 
 
-@pytest.mark.parametrize("tier", ["postgres", "redis"])
-async def test_valkey_has_no_room(
-    start_server: StartServer, party: MakeParty, redis: aioredis.Redis, books_balance: BooksBalance, tier: str
+@pytest.mark.parametrize("durability", ["postgres", "redis"])
+async def test_full_valkey_fails_only_with_durability_redis(
+    start_server: StartServer, party: MakeParty, redis: aioredis.Redis, books_balance: BooksBalance, durability: str
 ) -> None:
-    """-OOM: as if it were away, until there is room again."""
-    room = await party(await start_server(stores__durability=tier), 4)
+    """-OOM: the same as an outage, until there is room again."""
+    room = await party(await start_server(stores__durability=durability), 4)
     packet_id = await room.lucky(1_000, 4)
     await room.guests[0].open(packet_id)
     await redis.config_set("maxmemory", 1)
     try:
         name = await outcome(room.guests[1].open(packet_id, patience_s=0))
-        assert name == ("won" if tier == "postgres" else "store_unavailable")
+        assert name == ("won" if durability == "postgres" else "store_unavailable")
     finally:
         await redis.config_set("maxmemory", 0)
     opened = await asyncio.gather(*(guest.open(packet_id) for guest in room.guests))
@@ -230,7 +230,7 @@ async def test_valkey_has_no_room(
 
 
 @pytest.mark.parametrize("table", ["packets", "claims"])
-async def test_postgres_has_no_room(
+async def test_full_table_of_postgres_gives_temporary_errors(
     start_server: StartServer,
     party: MakeParty,
     sql: Sql,
@@ -238,7 +238,7 @@ async def test_postgres_has_no_room(
     books_balance: BooksBalance,
     table: str,
 ) -> None:
-    """53100 disk_full on the writes of one table: temporary, nothing half done, and afterwards all goes on."""
+    """53100 disk_full on the writes of one table: temporary errors, nothing half done, normal service later."""
     room = await party(await start_server(), 3)
     packet_id = await room.lucky(1_000, 3)
     await sql.execute(
@@ -260,7 +260,7 @@ async def test_postgres_has_no_room(
     await books_balance()
 
 
-async def test_a_broken_connection_alone_is_no_outage(
+async def test_broken_connection_is_not_an_outage(
     start_server: StartServer, party: MakeParty, postgres_proxy: tuple[Proxy, str]
 ) -> None:
     proxy, dsn = postgres_proxy
@@ -271,14 +271,14 @@ async def test_a_broken_connection_alone_is_no_outage(
         assert not room.server.app.stores.database._watch._away
 
 
-async def test_login_while_postgres_is_away_says_when_to_come_back(
+async def test_login_while_postgres_is_away_succeeds_later(
     start_server: StartServer, party: MakeParty, postgres_proxy: tuple[Proxy, str], connect: Connect
 ) -> None:
     proxy, dsn = postgres_proxy
     server = await start_server(stores__postgres=dsn)
     room = await party(server, 1)
     await proxy.cut()
-    await until_known(room)
+    await until_detected(room)
     coming = asyncio.create_task(connect(server, 77))
     await asyncio.sleep(0.2)
     assert not coming.done()

@@ -1,4 +1,4 @@
-"""A packet that expired while the mirror, which is away, holds a claim that the record lacks."""
+"""A packet expires while the mirror, which is away, holds a claim that the record lacks."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def test_expired_is_not_said_while_the_mirror_may_hold_a_claim(
         "stores__postgres": dsn,
         "stores__redis": url,
         "limits__packet_lifetime_s": LIFETIME_S,
-        "refunds__interval_s": 60.0,  # none before the question
+        "refunds__interval_s": 60.0,  # none before the open
     }
     room = await party(await start_server(**options), 1, timeout_s=1.0)
     packet_id = await room.lucky(1_000, 2)

@@ -1,8 +1,8 @@
-"""What a team would build instead, written fairly, each as a program of its own; and the ceiling above them all.
+"""The usual alternatives, written fairly, each as a separate program; and the upper bound.
 
     redis_lua    one script call per claim on Redis, as most teams write it
     sql_lock     a transaction with a row lock per claim on PostgreSQL
-    echo         our wire and nothing behind it: what a server in Python can reach at most
+    echo         our protocol and nothing behind it: the upper bound of a server in Python
 
-The docstring of each file says what the rival is, which defects it has by its nature, and what it does not do.
+The docstring of each file describes the rival, the defects of its design, and the features that it lacks.
 """

@@ -1,7 +1,7 @@
--- One user opens one share, as most teams write it.
--- KEYS: the packet (hash: left_fen, left_shares), who has claimed (set), the claims (list of user:fen).
--- ARGV: the user, a seed. (Every script starts with the same seed: without one all packets would be split alike.)
--- Returns the amount in fen, 0 none left, -1 claimed already.
+-- A user opens a share, as most teams write it.
+-- KEYS: the packet (hash: left_fen, left_shares), the users with a claim (set), the claims (list of user:fen).
+-- ARGV: the user, a seed. (Without a seed every script starts with the same one, and all packets are split alike.)
+-- Returns the amount in fen; 0: no share left; -1: this user has claimed already.
 if redis.call('SISMEMBER', KEYS[2], ARGV[1]) == 1 then
     return -1
 end

@@ -1,6 +1,6 @@
--- One user opens one share, with the fewest calls that decide and record the same as claim.lua.
+-- A user opens a share, with the fewest calls that decide and record the same as claim.lua.
 -- KEYS: the packet (hash: left_fen, left_shares), its claims (hash: user -> fen).
--- ARGV and what is returned are those of claim.lua.
+-- ARGV and the return value are those of claim.lua.
 if redis.call('HEXISTS', KEYS[2], ARGV[1]) == 1 then
     return -1
 end

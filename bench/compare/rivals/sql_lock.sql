@@ -1,4 +1,4 @@
--- The tables of the rival `sql_lock`, in a schema of their own.
+-- The tables of the rival `sql_lock`, in a separate schema.
 
 DROP SCHEMA IF EXISTS rival CASCADE;
 CREATE SCHEMA rival;

@@ -1,4 +1,4 @@
-"""Running a rival as the program that it is."""
+"""Running a rival as a program."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PERCENTILES = ["p50", "p90", "p99", "p99_9", "p99_99", "max"]
 
 
 class Ended(NamedTuple):
-    """How a program ended and what it said."""
+    """The exit code and the output of a program."""
 
     code: int | None
     out: str

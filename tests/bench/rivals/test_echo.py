@@ -1,4 +1,4 @@
-"""The ceiling speaks our wire, so whatever loads our server can load it."""
+"""The bare server has our protocol, so every load for our server fits it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import pytest
 
-from bench.compare.rivals.echo import Echo
+from bench.compare.rivals.echo import EchoServer
 from client_sim.sdk.client import Client
 from tests.conftest import token
 from tests.wire import raw as wire
@@ -20,10 +20,10 @@ from tests.wire.raw import Raw
 
 
 class Listening(NamedTuple):
-    """Where it listens."""
+    """The bare server of a test, or its program."""
 
     url: str
-    echo: Echo
+    echo: EchoServer
 
     @property
     def port(self) -> int:
@@ -34,7 +34,7 @@ class Listening(NamedTuple):
 @pytest.fixture
 async def listening() -> AsyncIterator[Listening]:
     """The echo in the test's loop."""
-    echo, url = Echo(), asyncio.get_running_loop().create_future()
+    echo, url = EchoServer(), asyncio.get_running_loop().create_future()
     serving = asyncio.create_task(echo.serve("127.0.0.1", 0, url.set_result))
     yield Listening(await url, echo)
     serving.cancel()
@@ -49,7 +49,7 @@ async def connect(listening: Listening, user_id: int) -> Raw:
     return client
 
 
-async def test_a_grab_is_counted_and_answered(listening: Listening) -> None:
+async def test_grab_is_counted_and_answered(listening: Listening) -> None:
     client = await connect(listening, 5)
     assert client.hello[2:5:2] == [1, "none"]
     assert await client.ask(wire.GRAB, 77) == [77, "gone", 0, 0, 0, 0, 0]
@@ -58,7 +58,7 @@ async def test_a_grab_is_counted_and_answered(listening: Listening) -> None:
     client.close()
 
 
-async def test_all_that_one_read_asks_for_is_answered_in_order(listening: Listening) -> None:
+async def test_requests_of_one_read_are_answered_in_order(listening: Listening) -> None:
     client = await connect(listening, 5)
     frames = b"".join(wire.framed(wire.GRAB, seq, 70 + seq) for seq in range(1, 51))
     await client.send_bytes(frames[:123])
@@ -67,7 +67,7 @@ async def test_all_that_one_read_asks_for_is_answered_in_order(listening: Listen
     client.close()
 
 
-async def test_a_text_reaches_everybody_who_is_logged_in(listening: Listening) -> None:
+async def test_text_reaches_every_user_who_is_logged_in(listening: Listening) -> None:
     sender, *others = [await connect(listening, user_id) for user_id in (5, 6, 7)]
     assert await sender.ask(wire.SAY, 99, "hello") == [99, 1]
     for client in (sender, *others):
@@ -80,7 +80,7 @@ async def test_a_text_reaches_everybody_who_is_logged_in(listening: Listening) -
     others[1].close()
 
 
-async def test_what_it_does_not_know_is_refused(listening: Listening) -> None:
+async def test_unknown_request_is_refused(listening: Listening) -> None:
     client = await connect(listening, 5)
     assert await client.ask(wire.PING) == []
     assert await client.refused(wire.OPEN, 1, 2) == "unknown_request"
@@ -88,7 +88,7 @@ async def test_what_it_does_not_know_is_refused(listening: Listening) -> None:
 
 
 @pytest.mark.parametrize("bad", [wire.frame(b"\xc1"), struct.pack(">I", 5_000)])
-async def test_what_is_no_frame_ends_the_connection(listening: Listening, bad: bytes) -> None:
+async def test_malformed_frame_ends_the_connection(listening: Listening, bad: bytes) -> None:
     client = await connect(listening, 5)
     await client.send_bytes(bad)
     with pytest.raises(wire.Gone):
@@ -97,19 +97,19 @@ async def test_what_is_no_frame_ends_the_connection(listening: Listening, bad: b
     assert listening.echo.logged_in == {}
 
 
-async def test_the_sdk_takes_it_for_a_server(listening: Listening) -> None:
+async def test_sdk_can_use_it_as_a_server(listening: Listening) -> None:
     async with Client(listening.url, token(5)) as client:
         assert (await client.grab(77)).answer == "gone"
 
 
-async def test_the_program_prints_its_url_and_ends_when_it_is_told_to() -> None:
+async def test_program_prints_its_url_and_ends_on_sigterm() -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bench.compare.rivals.echo", "--port", "0", stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
     async with asyncio.timeout(20):
         url = (await process.stdout.readline()).decode().strip()
-        client = await connect(Listening(url, Echo()), 5)
+        client = await connect(Listening(url, EchoServer()), 5)
         assert await client.ask(wire.GRAB, 77) == [77, "gone", 0, 0, 0, 0, 0]
         process.send_signal(signal.SIGTERM)
         assert await process.wait() == 0

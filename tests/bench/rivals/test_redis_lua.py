@@ -1,4 +1,4 @@
-"""The rival on Redis: it gives out each packet once and whole, and says how fast."""
+"""The rival on Redis: every share is won once, and it reports its rate."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import pytest
 from redis import asyncio as aioredis
 
 from bench.compare.rivals import redis_lua
-from bench.compare.rivals.result import Void
+from bench.compare.rivals.result import InvalidRun
 from tests.bench.rivals.conftest import FIGURES, PERCENTILES, Program
 
 BOTH = pytest.mark.parametrize("script", ["usual", "lean"])
 
 
 class Packet:
-    """A packet, for calling a script by hand."""
+    """A packet, to call a script directly."""
 
     def __init__(self, redis: aioredis.Redis, script: str) -> None:
         row = redis_lua.SCRIPTS[script]
@@ -25,17 +25,17 @@ class Packet:
         self._keys = [key.format(7) for key in row.keys]
 
     async def send(self, total_fen: int, shares: int) -> None:
-        """Make it anew."""
+        """Create it."""
         await self._redis.delete(*self._keys)
         await self._redis.hset(self._keys[0], mapping={"left_fen": total_fen, "left_shares": shares})
 
     async def open(self, user_id: int, seed: int = 1) -> int:
-        """What the script answers."""
+        """The answer of the script."""
         return int(await self._redis.eval(self._text, len(self._keys), *self._keys, user_id, seed))
 
 
 @BOTH
-async def test_every_share_is_won_once_and_nothing_is_left_behind(
+async def test_every_share_is_won_once_and_all_keys_are_removed(
     redis_url: str, redis: aioredis.Redis, script: str
 ) -> None:
     found = await redis_lua.run(redis_url, connections=30, depth=3, claims=190, script=script)
@@ -47,7 +47,7 @@ async def test_every_share_is_won_once_and_nothing_is_left_behind(
 
 
 @BOTH
-async def test_one_share_each_until_none_is_left(redis: aioredis.Redis, script: str) -> None:
+async def test_each_user_wins_one_share_until_none_is_left(redis: aioredis.Redis, script: str) -> None:
     packet = Packet(redis, script)
     await packet.send(total_fen=1_000, shares=3)
     won = [await packet.open(user_id, seed=user_id * 7_919) for user_id in (1, 2)]
@@ -58,7 +58,7 @@ async def test_one_share_each_until_none_is_left(redis: aioredis.Redis, script: 
 
 
 @BOTH
-async def test_everybody_gets_a_fen_at_least(redis: aioredis.Redis, script: str) -> None:
+async def test_every_share_has_at_least_one_fen(redis: aioredis.Redis, script: str) -> None:
     packet = Packet(redis, script)
     for total_fen in range(10, 25):
         await packet.send(total_fen, shares=10)
@@ -66,21 +66,21 @@ async def test_everybody_gets_a_fen_at_least(redis: aioredis.Redis, script: str)
         assert (min(won) >= 1, sum(won)) == (True, total_fen)
 
 
-async def test_a_redis_that_promises_less_is_refused(redis_url: str, redis: aioredis.Redis) -> None:
+async def test_redis_without_appendfsync_always_is_refused(redis_url: str, redis: aioredis.Redis) -> None:
     await redis.config_set("appendfsync", "everysec")
     try:
-        with pytest.raises(Void, match="appendfsync always"):
+        with pytest.raises(InvalidRun, match="appendfsync always"):
             await redis_lua.run(redis_url, connections=20, depth=1, claims=20)
     finally:
         await redis.config_set("appendfsync", "always")
 
 
-async def test_a_redis_that_takes_too_few_connections_is_refused(redis_url: str) -> None:
-    with pytest.raises(Void, match="the run needs 100001"):
+async def test_redis_with_too_few_connections_is_refused(redis_url: str) -> None:
+    with pytest.raises(InvalidRun, match="the run needs 100001"):
         await redis_lua.run(redis_url, connections=100_000, depth=1, claims=1)
 
 
-async def test_the_program_prints_its_figures(redis_url: str, program: Program) -> None:
+async def test_program_prints_its_figures(redis_url: str, program: Program) -> None:
     code, out, err = await program("redis_lua", "--url", redis_url, "--connections", "20", "--claims", "100")
     assert (code, err) == (0, "")
     figures = json.loads(out)
@@ -89,7 +89,7 @@ async def test_the_program_prints_its_figures(redis_url: str, program: Program) 
     assert (figures["rival"], figures["claims"], figures["depth"]) == ("redis-lua", 100, 1)
 
 
-async def test_without_a_redis_the_program_says_so_in_one_line(tmp_path: Path, program: Program) -> None:
+async def test_program_without_redis_ends_with_one_line(tmp_path: Path, program: Program) -> None:
     code, out, err = await program("redis_lua", "--url", f"unix://{tmp_path}/none.sock")
     assert (code, out, err.count("\n")) == (1, "", 1)
-    assert err.startswith("Void: Redis: ")
+    assert err.startswith("InvalidRun: Redis: ")

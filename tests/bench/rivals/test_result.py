@@ -1,4 +1,4 @@
-"""What all rivals' runs are judged by."""
+"""The common checks of all rivals."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from array import array
 
 import pytest
 
-from bench.compare.rivals.result import Void, percentiles_ms, prove
+from bench.compare.rivals.result import InvalidRun, percentiles_ms, prove
 
 FAIR = {(1, 10): 50, (1, 11): 150, (2, 10): 199, (2, 11): 1}  # two packets of 2 shares and 2.00 yuan
 
 
-def test_percentiles_are_latencies_that_were_measured() -> None:
+def test_percentiles_are_measured_latencies() -> None:
     latencies_s = array("d", [number / 1000 for number in range(200, 0, -1)])
     assert percentiles_ms(latencies_s) == {
         "p50": 100.0,
@@ -24,7 +24,7 @@ def test_percentiles_are_latencies_that_were_measured() -> None:
     assert percentiles_ms(array("d"))["p50"] == 0.0
 
 
-def test_a_run_counts_if_all_agree() -> None:
+def test_run_is_valid_if_answers_and_store_agree() -> None:
     prove(FAIR, dict(FAIR), packets=2, shares=2)
 
 
@@ -35,8 +35,8 @@ def test_a_run_counts_if_all_agree() -> None:
         ({(1, 10): 50, (1, 11): 150, (2, 10): 199}, "not the same"),
     ],
 )
-def test_a_store_that_holds_something_else_makes_the_run_void(booked: dict[tuple[int, int], int], why: str) -> None:
-    with pytest.raises(Void, match=why):
+def test_different_claims_in_the_store_make_the_run_invalid(booked: dict[tuple[int, int], int], why: str) -> None:
+    with pytest.raises(InvalidRun, match=why):
         prove(FAIR, booked, packets=2, shares=2)
 
 
@@ -49,8 +49,6 @@ def test_a_store_that_holds_something_else_makes_the_run_void(booked: dict[tuple
         ({(1, 10): 50, (1, 11): 150, (2, 10): 200, (2, 11): 0}, "won nothing"),
     ],
 )
-def test_a_rival_that_gives_out_the_wrong_money_makes_the_run_void(
-    claims: dict[tuple[int, int], int], why: str
-) -> None:
-    with pytest.raises(Void, match=why):
+def test_wrong_amounts_make_the_run_invalid(claims: dict[tuple[int, int], int], why: str) -> None:
+    with pytest.raises(InvalidRun, match=why):
         prove(claims, claims, packets=2, shares=2)

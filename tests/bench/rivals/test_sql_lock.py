@@ -1,4 +1,4 @@
-"""The rival on PostgreSQL: it gives out each envelope once and whole, its books agree, and it says how fast."""
+"""The rival on PostgreSQL: every share is won once, its books agree, and it reports its rate."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from bench.compare.rivals import sql_lock
-from bench.compare.rivals.result import Void
+from bench.compare.rivals.result import InvalidRun
 from tests.bench.rivals.conftest import FIGURES, PERCENTILES, Program
 
 Sql = asyncpg.Connection
@@ -38,7 +38,7 @@ async def test_every_share_of_a_hot_envelope_is_won_once(postgres_dsn: str) -> N
     assert found.extra == {"load": "hot", "pool": 4, "synchronous_commit": "on"}
 
 
-async def test_one_share_each_until_none_is_left(envelope: int, sql: Sql) -> None:
+async def test_each_user_wins_one_share_until_none_is_left(envelope: int, sql: Sql) -> None:
     won = [await sql_lock.open_share(sql, envelope, user_id) for user_id in (1, 2)]
     assert await sql_lock.open_share(sql, envelope, 1) == "claimed"
     won.append(await sql_lock.open_share(sql, envelope, 3))
@@ -50,18 +50,18 @@ async def test_one_share_each_until_none_is_left(envelope: int, sql: Sql) -> Non
     assert [tuple(row) for row in orders] == list(zip((1, 2, 3), won, strict=True))
 
 
-def test_everybody_gets_a_fen_at_least() -> None:
+def test_every_share_has_at_least_one_fen() -> None:
     for left_fen in range(10, 1_000):
         assert 1 <= sql_lock.draw(left_fen, 10) <= left_fen - 9
     assert sql_lock.draw(123, 1) == 123
 
 
-async def test_a_postgresql_that_promises_less_is_refused(postgres_dsn: str) -> None:
-    with pytest.raises(Void, match="synchronous_commit = on"):
+async def test_postgresql_without_synchronous_commit_is_refused(postgres_dsn: str) -> None:
+    with pytest.raises(InvalidRun, match="synchronous_commit = on"):
         await sql_lock.run(f"{postgres_dsn}&synchronous_commit=off", hot=False, callers=20, claims=20)
 
 
-async def test_the_program_prints_its_figures(postgres_dsn: str, program: Program) -> None:
+async def test_program_prints_its_figures(postgres_dsn: str, program: Program) -> None:
     code, out, err = await program(
         "sql_lock", "--dsn", postgres_dsn, "--callers", "20", "--claims", "40", "--pool", "2"
     )

@@ -1,4 +1,4 @@
-"""A connection of the attacker, and the tee that records an honest one."""
+"""A connection of the attacker, and a proxy that records an honest session."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ HELLO, GOODBYE, PING, PONG, REFUSED = (
     messages.kind_of(one)
     for one in (messages.Hello, messages.Goodbye, messages.Ping, messages.Pong, messages.Refused)
 )
-RESET_AT_CLOSE = struct.pack("ii", 1, 0)  # so that a million connections leave no port in TIME_WAIT
+RESET_AT_CLOSE = struct.pack("ii", 1, 0)  # a million connections must leave no port in TIME_WAIT
 
 
-class Line(asyncio.Protocol):
-    """Counts what the server says; `until` waits for a reply or the end."""
+class FuzzConnection(asyncio.Protocol):
+    """Counts the messages of the server; `until` waits for a reply or the end."""
 
-    def __init__(self, counts: Counter[str], heard: Callable[[list[Any]], None]) -> None:
+    def __init__(self, counts: Counter[str], on_message: Callable[[list[Any]], None]) -> None:
         self._counts = counts
-        self._heard = heard
+        self._on_message = on_message
         self._splitter = FrameSplitter(REPLY_BYTES_MAX)
         self._missing: set[int] = {0}  # the hello
         self._woken: asyncio.Future[None] | None = None
@@ -62,7 +62,7 @@ class Line(asyncio.Protocol):
             self._counts[message[3]] += 1
         else:
             self._counts[SERVED] += seq != 0
-            self._heard(message)
+            self._on_message(message)
         if kind != PING:
             self._missing.discard(seq)
 
@@ -75,7 +75,7 @@ class Line(asyncio.Protocol):
             self._woken.set_result(None)
 
     def write(self, data: bytes) -> None:
-        """Send just this."""
+        """Send these bytes."""
         if not self.is_closed:
             self._transport.write(data)
 
@@ -85,7 +85,7 @@ class Line(asyncio.Protocol):
             self._transport.write_eof()
 
     def hang_up(self) -> None:
-        """Without a word."""
+        """Close at once."""
         self._transport.abort()
 
     def expect(self, *seqs: int) -> None:
@@ -93,7 +93,7 @@ class Line(asyncio.Protocol):
         self._missing.update(seqs)
 
     async def until(self) -> bool:
-        """Wait for what is expected, or the end; False if neither comes."""
+        """Wait for the expected replies, or the end; False if neither comes."""
         if self.is_closed or not self._missing:
             return True
         self._woken = asyncio.get_running_loop().create_future()
@@ -105,24 +105,26 @@ class Line(asyncio.Protocol):
 
 
 async def dial(
-    address: Address, counts: Counter[str], heard: Callable[[list[Any]], None], token: tokens.Token | None
-) -> Line:
+    address: Address, counts: Counter[str], on_message: Callable[[list[Any]], None], token: tokens.Token | None
+) -> FuzzConnection:
     """Connect, and log in if there is a token. Raises OSError, ConnectionError."""
-    _, line = await asyncio.get_running_loop().create_connection(lambda: Line(counts, heard), *address)
-    await line.until()
+    _, connection = await asyncio.get_running_loop().create_connection(
+        lambda: FuzzConnection(counts, on_message), *address
+    )
+    await connection.until()
     if token is not None:
-        line.expect(1)
-        line.write(frame(messages.encode(token.login(line.nonce, seq=1))))
-        if not await line.until() or line.is_closed:
+        connection.expect(1)
+        connection.write(frame(messages.encode(token.login(connection.nonce, seq=1))))
+        if not await connection.until() or connection.is_closed:
             raise ConnectionError(f"the login of {token.user_id} was not served: {dict(counts)}")
-    return line
+    return connection
 
 
 class Tee:
     """A proxy that keeps every frame that its clients send."""
 
-    def __init__(self, there: Address) -> None:
-        self._there = there
+    def __init__(self, server: Address) -> None:
+        self._address = server
         self._server: asyncio.Server | None = None
         self._pipes: set[asyncio.Task[None]] = set()
         self._splitter = FrameSplitter(REPLY_BYTES_MAX)
@@ -134,16 +136,16 @@ class Tee:
         return int(self._server.sockets[0].getsockname()[1])
 
     async def close(self) -> None:
-        """Accept nobody any more."""
+        """Accept no further connections."""
         assert self._server is not None
         self._server.close()
         await asyncio.gather(*self._pipes)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there_reader, there_writer = await asyncio.open_connection(*self._there)
+        server_reader, server_writer = await asyncio.open_connection(*self._address)
         self._pipes |= {
-            asyncio.create_task(self._pipe(reader, there_writer, self._keep)),
-            asyncio.create_task(self._pipe(there_reader, writer, lambda _: None)),
+            asyncio.create_task(self._pipe(reader, server_writer, self._keep)),
+            asyncio.create_task(self._pipe(server_reader, writer, lambda _: None)),
         }
 
     async def _pipe(

@@ -1,4 +1,4 @@
-"""The scenarios that are no plain requests and replies, and those that need another server than ours."""
+"""The scenarios with a loop of their own, and those that need another server than ours."""
 
 from __future__ import annotations
 
@@ -8,31 +8,32 @@ import os
 from pathlib import Path
 
 import msgspec
+import psutil
 import pytest
 
-from bench.cli import Options, order_of
-from bench.compare import bare
-from bench.load.dialer import Call, Dialer
+from bench.cli import Options, spec_of
+from bench.load.dialer import Dialer, LoginAttempt
 from bench.load.run_spec import RunSpec
 from bench.load.setup import SetupFailed
+from bench.load.target import bare_server
 from bench.load.verdict import judge
 from bench.scenarios import SCENARIOS, hot, idle, overload
 from protocol import messages, tokens
 from protocol.messages import Message
 from storage.postgres.database import Database
-from tests.bench.conftest import LIMITS, job_for, play
-from tests.bench.fake import Guest, serving
+from tests.bench.conftest import LIMITS, generator_spec, run_scenario
+from tests.bench.fake_server import FakeSession, serving
 from tests.bench.test_cli import bench, figures_of
 from tests.conftest import Server, StartServer
 
 # --- echo -----------------------------------------------------------------------------------------------------
 
 
-def test_echo_measures_the_bare_server_and_says_so(tmp_path: Path) -> None:
+def test_echo_measures_the_bare_server_and_names_it(tmp_path: Path) -> None:
     file = tmp_path / "echo.json"
     shown = bench("echo", "--connections", 40, "--requests", 8_000, "--json", file)
     assert shown.returncode == 0, shown.stderr
-    assert "this is the ceiling" in " ".join(shown.stdout.split())
+    assert "this is the upper bound" in " ".join(shown.stdout.split())
     assert "money verdict" not in shown.stdout
     told = msgspec.json.decode(file.read_bytes())
     assert (told["loop"], told["durability"], told["answers"], told["errors"]) == (
@@ -50,51 +51,53 @@ def test_echo_measures_the_bare_server_and_says_so(tmp_path: Path) -> None:
 # --- login ----------------------------------------------------------------------------------------------------
 
 
-async def test_login_storms_come_again_until_there_were_enough(server: Server, database: Database) -> None:
-    outcome = await play(RunSpec("login", connections=40, depth=8, requests=100, warmup_s=0.0), server)
-    assert (outcome.connections, outcome.turns, outcome.histogram.count) == (40, 100, 100)
+async def test_login_repeats_storms_until_enough_logins(server: Server, database: Database) -> None:
+    outcome = await run_scenario(RunSpec("login", connections=40, depth=8, requests=100, warmup_s=0.0), server)
+    assert (outcome.connections, outcome.operations, outcome.histogram.count) == (40, 100, 100)
     assert (outcome.answers, outcome.errors) == ({"welcome": 100}, {})
     assert outcome.rate_per_s > 0
     assert (await judge(database, outcome)).holds
 
 
-async def test_login_in_an_open_loop_hangs_up_after_each_welcome(server: Server) -> None:
-    outcome = await play(RunSpec("login", connections=20, rate_per_s=500.0, seconds=0.2, warmup_s=0.0), server)
+async def test_login_in_an_open_loop_closes_after_each_welcome(server: Server) -> None:
+    outcome = await run_scenario(
+        RunSpec("login", connections=20, rate_per_s=500.0, seconds=0.2, warmup_s=0.0), server
+    )
     assert (outcome.answers, outcome.errors, outcome.histogram.count) == ({"welcome": 100}, {}, 100)
     for _ in range(100):
         if not server.app.listener.sessions:
             return
         await asyncio.sleep(0.01)
-    pytest.fail("somebody is still online")
+    pytest.fail("a user is still online")
 
 
-async def test_a_login_that_is_not_accepted_is_no_welcome(server: Server) -> None:
-    job = job_for(RunSpec("login", connections=20, depth=4, requests=20), server.url)
-    scenario = SCENARIOS["login"](job, lambda _: None)
+async def test_refused_login_is_not_a_welcome(server: Server) -> None:
+    spec = generator_spec(RunSpec("login", connections=20, depth=4, requests=20), server.url)
+    scenario = SCENARIOS["login"](spec, lambda _: None)
     await scenario.prepare()
     vars(scenario)["_tokens"] = [tokens.mint(user_id, 2**31, "test", b"another key") for user_id in range(1, 11)]
     await scenario.measure()
     outcome = scenario.outcome()
-    assert (outcome.turns, outcome.answers) == (0, {})
+    assert (outcome.operations, outcome.answers) == (0, {})
     assert outcome.errors == {"unanswered": 20, "connection_lost": 20}
 
 
-async def test_a_dialer_answers_pings_and_hears_of_the_end() -> None:
-    heard: asyncio.Queue[tuple[Call, Message | None]] = asyncio.Queue()
+async def test_dialer_answers_pings_and_reports_the_end() -> None:
+    replies: asyncio.Queue[tuple[LoginAttempt, Message | None]] = asyncio.Queue()
     async with serving() as fake:
-        dialer = Dialer(fake.url, lambda call, reply: heard.put_nowait((call, reply)))
+        dialer = Dialer(fake.url, lambda attempt, reply: replies.put_nowait((attempt, reply)))
         dialer.dial(tokens.mint(7, 2**31, "k", b"key"), 0.0)
-        call, reply = await heard.get()
+        attempt, reply = await replies.get()
         assert isinstance(reply, messages.Welcome)
-        assert (call.token.user_id, call.welcomed) == (7, True)
-        guest: Guest = fake.guests[0]
-        guest.say(messages.Ping(1), messages.Ping(2))
+        assert (attempt.token.user_id, attempt.welcomed) == (7, True)
+        session: FakeSession = fake.sessions[0]
+        session.send(messages.Ping(1), messages.Ping(2))
         await asyncio.sleep(0.05)
         assert fake.pongs == 2
-        guest.transport.abort()
-        assert await heard.get() == (call, None)
-    dialer.dial(call.token, 0.0)  # nobody listens any more
-    again, reply = await heard.get()
+        session.transport.abort()
+        assert await replies.get() == (attempt, None)
+    dialer.dial(attempt.token, 0.0)  # the server has stopped
+    again, reply = await replies.get()
     assert (again.welcomed, reply) == (False, None)
     dialer.close()
 
@@ -102,14 +105,14 @@ async def test_a_dialer_answers_pings_and_hears_of_the_end() -> None:
 # --- idle -----------------------------------------------------------------------------------------------------
 
 
-async def test_idle_tells_what_each_connection_costs(
+async def test_idle_reports_the_cost_of_each_connection(
     start_server: StartServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(idle, "SETTLES_S", 0.0)
-    monkeypatch.setattr(idle, "OTHERS", 10)
+    monkeypatch.setattr(idle, "SETTLE_S", 0.0)
+    monkeypatch.setattr(idle, "OTHER_USERS", 10)
     server = await start_server(limits__ping_interval_s=0.2, limits__pong_timeout_s=0.2)
-    outcome = await play(RunSpec("idle", connections=20, seconds=0.5), server, server_pid=os.getpid())
-    assert (outcome.connections, outcome.turns, outcome.errors) == (20, 0, {})
+    outcome = await run_scenario(RunSpec("idle", connections=20, seconds=0.5), server, server_pid=os.getpid())
+    assert (outcome.connections, outcome.operations, outcome.errors) == (20, 0, {})
     assert list(outcome.extra) == [
         "server_kib_each",
         "kernel_kib_each",
@@ -119,22 +122,22 @@ async def test_idle_tells_what_each_connection_costs(
     assert outcome.extra["pings_answered"] >= 20
 
 
-async def test_idle_needs_a_server_on_this_machine(server: Server) -> None:
+async def test_idle_with_a_remote_server_is_refused(server: Server) -> None:
     with pytest.raises(SetupFailed, match="not on this machine"):
-        await play(RunSpec("idle", connections=20, seconds=0.1), server)
+        await run_scenario(RunSpec("idle", connections=20, seconds=0.1), server)
 
 
 # --- hot ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("tier", ["postgres", "redis"])
-async def test_hot_tells_the_last_win_of_each_round(
-    start_server: StartServer, database: Database, tier: str
+@pytest.mark.parametrize("durability", ["postgres", "redis"])
+async def test_hot_reports_the_last_win_of_each_round(
+    start_server: StartServer, database: Database, durability: str
 ) -> None:
-    server = await start_server(stores__durability=tier, **LIMITS)
-    outcome = await play(RunSpec("hot", connections=30, depth=1, requests=60), server)
+    server = await start_server(stores__durability=durability, **LIMITS)
+    outcome = await run_scenario(RunSpec("hot", connections=30, depth=1, requests=60), server)
     assert (outcome.answers, outcome.errors) == ({"won": 90}, {})  # one round is warm-up
-    assert (outcome.turns, outcome.histogram.count) == (90, 60)
+    assert (outcome.operations, outcome.histogram.count) == (90, 60)
     assert (outcome.extra, list(outcome.spreads)) == ({"rounds": 2}, ["last_won_ms", "all_tapped_ms"])
     assert outcome.rate_per_s > 30 / outcome.histogram.most_ms
     verdict = await judge(database, outcome)
@@ -146,7 +149,7 @@ async def test_hot_waits_when_a_packet_is_busy(
 ) -> None:
     monkeypatch.setattr(hot, "SHARES", 3)
     server = await start_server(limits__tickets_per_share=1, limits__ticket_lifetime_s=0.3)
-    outcome = await play(RunSpec("hot", connections=20, depth=1, requests=20), server)
+    outcome = await run_scenario(RunSpec("hot", connections=20, depth=1, requests=20), server)
     assert (outcome.answers, outcome.errors) == ({"won": 6, "gone": 34}, {})
     assert (await judge(database, outcome)).holds
 
@@ -155,28 +158,30 @@ async def test_hot_waits_when_a_packet_is_busy(
 
 
 async def test_push_times_every_delivery_at_both_servers(server: Server) -> None:
-    with bare.serving() as other:
-        outcome = await play(RunSpec("push", connections=20, depth=3, requests=9), server, bare_url=other.url)
+    with bare_server() as other:
+        outcome = await run_scenario(
+            RunSpec("push", connections=20, depth=3, requests=9), server, bare_url=other.url
+        )
         other.check()
-    assert other.child.returncode is not None
+    assert not psutil.pid_exists(other.pids.server)
     assert (outcome.answers, outcome.errors) == ({"said": 19}, {})  # 10 of them to warm up
-    assert (outcome.turns, outcome.counted, outcome.histogram.count) == (380, 180, 180)
+    assert (outcome.operations, outcome.counted, outcome.histogram.count) == (380, 180, 180)
     assert outcome.extra["deliveries_per_s"] == round(outcome.rate_per_s)
     assert outcome.extra["ratio"] > 0
     assert outcome.extra["bare_deliveries_per_s"] > 0
 
 
-async def test_push_says_so_if_there_is_nothing_to_compare_with(server: Server) -> None:
+async def test_push_without_a_bare_server_is_refused(server: Server) -> None:
     with pytest.raises(SetupFailed, match="no bare server"):
-        await play(RunSpec("push", connections=20, depth=3, requests=9), server)
+        await run_scenario(RunSpec("push", connections=20, depth=3, requests=9), server)
 
 
-def test_push_starts_both_servers_by_itself(tmp_path: Path) -> None:
+def test_push_command_starts_both_servers(tmp_path: Path) -> None:
     told, shown = figures_of(tmp_path / "push.json", "push", "--connections", 30, "--requests", 6, "--depth", 2)
     assert (told["answers"], told["requests"], told["valid"]) == ({"said": 16}, 480, True)
     assert list(told["extra"]) == ["deliveries_per_s", "bare_deliveries_per_s", "ratio"]
     assert "group_members_max = 20000" in told["about"]["config"]
-    assert "2 texts under way at once" in " ".join(shown.split())
+    assert "2 texts in flight at once" in " ".join(shown.split())
 
 
 # --- day ------------------------------------------------------------------------------------------------------
@@ -185,10 +190,10 @@ def test_push_starts_both_servers_by_itself(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "loop", [{"depth": 2, "requests": 1200}, {"rate_per_s": 2400.0, "seconds": 0.5}], ids=["closed", "open"]
 )
-async def test_a_day_has_something_of_everything(
+async def test_day_has_operations_of_every_kind(
     start_server: StartServer, database: Database, loop: dict[str, float]
 ) -> None:
-    outcome = await play(RunSpec("day", connections=60, warmup_s=0.0, **loop), await start_server(**LIMITS))
+    outcome = await run_scenario(RunSpec("day", connections=60, warmup_s=0.0, **loop), await start_server(**LIMITS))
     outcome.answers.setdefault("grab_new busy", 0)  # unless many tap before the first opens
     assert sorted(outcome.answers) == [
         "balance",
@@ -201,7 +206,7 @@ async def test_a_day_has_something_of_everything(
         "send",
         "text",
     ]
-    assert (outcome.turns, sum(outcome.answers.values()), outcome.errors) == (1200, 1200, {})
+    assert (outcome.operations, sum(outcome.answers.values()), outcome.errors) == (1200, 1200, {})
     assert 460 < outcome.answers["grab_old gone"] + outcome.answers["grab_old claimed"] < 620  # 45 %
     kinds = ["text_ms", "grab_old_ms", "grab_new_ms", "send_ms", "balance_ms", "catch_up_ms"]
     assert list(outcome.spreads) == kinds
@@ -214,40 +219,42 @@ async def test_a_day_has_something_of_everything(
 
 
 @pytest.mark.parametrize(
-    ("scenario", "options", "says"),
+    ("scenario", "options", "message"),
     [
         ("hot", Options(rate=5), "hot takes no --rate: it is a closed loop, in which all users act at once"),
         ("push", Options(rate=5, generators=2), "push takes no --rate and --generators: it is a closed loop"),
-        ("idle", Options(depth=2), "idle takes no --depth: nobody asks for anything"),
+        ("idle", Options(depth=2), "idle takes no --depth: users send no requests"),
         ("echo", Options(url="tcp://127.0.0.1:1"), "echo takes no --url: it starts a server of its own"),
-        ("echo", Options(seconds=2), "echo is a closed loop unless you say --rate"),
+        ("echo", Options(seconds=2), "echo is a closed loop without --rate"),
         ("echo", Options(find_max=True, p99_ms=5), "echo --find-max needs a --rate to begin with"),
-        ("login", Options(url="tls://127.0.0.1:1"), "login takes no tls://: its dialer speaks tcp only"),
+        ("login", Options(url="tls://127.0.0.1:1"), "login takes no tls://: its dialer uses tcp only"),
         ("login", Options(connections=10_000_000), "at most .* connections: each is an open file"),
     ],
 )
-def test_options_that_do_not_fit_are_refused(scenario: str, options: Options, says: str) -> None:
-    with pytest.raises(ValueError, match=says):
-        order_of(scenario, options)
+def test_options_without_a_meaning_are_refused(scenario: str, options: Options, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        spec_of(scenario, options)
 
 
-def test_what_is_measured_unless_the_command_line_says_otherwise() -> None:
-    assert order_of("echo", Options()) == RunSpec("echo", 200, depth=1, requests=200_000)
-    assert order_of("echo", Options(rate=100)) == RunSpec("echo", 200, rate_per_s=100.0, seconds=10.0)
-    assert order_of("hot", Options()) == RunSpec("hot", 500, depth=1, requests=10_000)
-    assert order_of("hot", Options(connections=5_000)) == RunSpec("hot", 5_000, depth=1, requests=100_000)
-    assert order_of("idle", Options(seconds=30)) == RunSpec("idle", 10_000, seconds=30.0)
-    assert order_of("push", Options()) == RunSpec("push", 2_000, depth=4, requests=150)
-    assert order_of("login", Options(closed=True)) == RunSpec("login", 10_000, depth=256, requests=30_000)
-    assert order_of("day", Options()) == RunSpec("day", 1_000, rate_per_s=2_000.0, seconds=10.0)
+def test_missing_options_have_the_standard_of_the_scenario() -> None:
+    assert spec_of("echo", Options()) == RunSpec("echo", 200, depth=1, requests=200_000)
+    assert spec_of("echo", Options(rate=100)) == RunSpec("echo", 200, rate_per_s=100.0, seconds=10.0)
+    assert spec_of("hot", Options()) == RunSpec("hot", 500, depth=1, requests=10_000)
+    assert spec_of("hot", Options(connections=5_000)) == RunSpec("hot", 5_000, depth=1, requests=100_000)
+    assert spec_of("idle", Options(seconds=30)) == RunSpec("idle", 10_000, seconds=30.0)
+    assert spec_of("push", Options()) == RunSpec("push", 2_000, depth=4, requests=150)
+    assert spec_of("login", Options(closed=True)) == RunSpec("login", 10_000, depth=256, requests=30_000)
+    assert spec_of("day", Options()) == RunSpec("day", 1_000, rate_per_s=2_000.0, seconds=10.0)
 
 
-async def test_overload_tells_each_step_and_the_books_agree(start_server: StartServer, database: Database) -> None:
+async def test_overload_reports_each_step_and_the_books_agree(
+    start_server: StartServer, database: Database
+) -> None:
     server = await start_server(**LIMITS)
-    outcome = await play(RunSpec("overload", connections=40, rate_per_s=1_500.0, seconds=1.4), server)
-    assert outcome.turns == sum(round(1_500 * times * 0.2) for times in overload.STEPS)
+    outcome = await run_scenario(RunSpec("overload", connections=40, rate_per_s=1_500.0, seconds=1.4), server)
+    assert outcome.operations == sum(round(1_500 * times * 0.2) for times in overload.STEPS)
     assert outcome.errors.keys() <= {"overloaded"}
-    assert outcome.answers["won"] + outcome.errors.get("overloaded", 0) == outcome.turns
+    assert outcome.answers["won"] + outcome.errors.get("overloaded", 0) == outcome.operations
     assert {f"step{place}_{times:g}x_ms" for place, times in enumerate(overload.STEPS)} == outcome.spreads.keys()
     assert outcome.extra["maximum_per_s"] == 1_500
     assert 0 <= outcome.extra["goodput_at_2x_of_peak"] <= 1
@@ -255,8 +262,10 @@ async def test_overload_tells_each_step_and_the_books_agree(start_server: StartS
     assert (await judge(database, outcome)).holds
 
 
-def test_the_peak_leaves_out_what_is_told_after_the_flood() -> None:
-    scenario = overload.Overload(job_for(RunSpec("overload", 1, rate_per_s=5.0, seconds=7.0), ""), lambda _: None)
+def test_overload_peak_excludes_answers_after_the_overload() -> None:
+    scenario = overload.Overload(
+        generator_spec(RunSpec("overload", 1, rate_per_s=5.0, seconds=7.0), ""), lambda _: None
+    )
     log, user_ids = scenario.log, itertools.count(1)
     for step, told in enumerate([2, 5, 3, 4, 3, 9, 7]):  # in steps of a second
         for _ in range(told):
@@ -264,7 +273,7 @@ def test_the_peak_leaves_out_what_is_told_after_the_flood() -> None:
             log.ends_s.append(step + 0.5)
             log.users.append(next(user_ids))
             log.replies.append(messages.Opened(1, 1, "won"))
-    log.starts_s.append(4.75)  # refused, and after that all are served
+    log.starts_s.append(4.75)  # refused; all later ones are served
     log.ends_s.append(5.25)
     log.users.append(next(user_ids))
     log.replies.append(messages.Refused(1, 501, "overloaded", True, 500))

@@ -1,4 +1,4 @@
-"""The plan of an open loop: drawn from a seed, as many arrivals as the rate says, as uneven as Poisson's."""
+"""The arrivals of an open loop: drawn from a seed, at the exact rate, distributed as in a Poisson process."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ import itertools
 
 import pytest
 
-from bench.load import arrivals
+from bench.load import load
 
 
-def test_the_same_seed_gives_the_same_arrivals_for_ever() -> None:
-    assert arrivals.arrivals(1, 2.5, 2.0).tolist() == pytest.approx(
+def test_arrivals_of_a_seed_never_change() -> None:
+    assert load.arrivals(1, 2.5, 2.0).tolist() == pytest.approx(
         [0.25890198921348295, 0.6178168323463957, 0.9125319372350633, 1.1517069656494876, 1.2074668204659385]
     )
-    assert arrivals.arrivals(2, 2.5, 2.0) != arrivals.arrivals(1, 2.5, 2.0)
+    assert load.arrivals(2, 2.5, 2.0) != load.arrivals(1, 2.5, 2.0)
 
 
-def test_the_same_seed_gives_the_same_order_of_users() -> None:
-    assert arrivals.order(1, 8) == [1, 5, 3, 6, 4, 7, 0, 2]
-    assert sorted(arrivals.order(7, 1000)) == list(range(1000))
+def test_user_order_of_a_seed_never_changes() -> None:
+    assert load.user_order(1, 8) == [1, 5, 3, 6, 4, 7, 0, 2]
+    assert sorted(load.user_order(7, 1000)) == list(range(1000))
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_the_rate_is_exact_and_the_gaps_are_those_of_a_poisson_process(seed: int) -> None:
-    arrivals_s = arrivals.arrivals(seed, 1000.0, 10.0).tolist()
+def test_arrivals_have_the_exact_rate_and_the_gaps_of_a_poisson_process(seed: int) -> None:
+    arrivals_s = load.arrivals(seed, 1000.0, 10.0).tolist()
     assert len(arrivals_s) == 10_000
     assert arrivals_s == sorted(arrivals_s)
     assert 0 <= arrivals_s[0] <= arrivals_s[-1] < 10.0
