@@ -277,14 +277,11 @@ class Client:
 
     @property
     def positions(self) -> dict[int, int]:
-        """The number of the last post handed on, by stream. A later Client that gets it continues from there."""
+        """The number of the last post handed on, by stream: for a later Client that continues there."""
         return self._feed.gaps.positions
 
     async def catch_up(self, stream_id: int, after: int) -> list[Post] | Reloaded:
-        """All posts of a stream after number `after`; Reloaded if they are more than the server hands out.
-
-        The client fills gaps by itself; an app needs this for posts from before it started.
-        """
+        """All posts behind number `after`, for an app that has just started; Reloaded if they are too many."""
         return await self._feed.posts_after(self._ask, stream_id, after)
 
     def pushes(self) -> PushQueue:
