@@ -258,6 +258,7 @@ def test_kill_9_of_the_owner_leaves_no_process_and_loses_no_data(data: Path, fir
         for name in first_dead:
             os.kill(pids[name], signal.SIGKILL)
         owner.kill()
+        owner.wait()
         with embedded.start(data) as stores:  # at once, while the old stores may still be ending
             assert stores.owner
             assert read(stores) == written
@@ -268,6 +269,7 @@ def test_start_after_kill_9_during_initdb_works(new: Path) -> None:
     with other_process(new) as owner:
         until((new / "postgres.new" / "PG_VERSION").exists, "initdb is at work")
         owner.kill()
+        owner.wait()
         with embedded.start(new) as stores:
             assert sql(stores, "select current_database()") == "hongbao"
     assert not (new / "postgres.new").exists()
