@@ -161,9 +161,8 @@ class Model:
                 place.stream_id, name, place.owner_id, place.last_message
             )
             return True
-        if (
-            place.stream_id != self.user_id
-        ):  # a push may have added it before the reply to a join, which has the name
+        # a push may have added a group before the reply to a join, which has the name
+        if place.stream_id != self.user_id:
             known.name, known.owner_id = line(place.name), place.owner_id
         if not known.is_loaded and not known.entries:
             known.last_message = place.last_message
