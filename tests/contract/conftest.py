@@ -14,6 +14,8 @@ from storage.redis.mirror import Mirror
 from storage.stores import Stores
 from tests.sim import stores as simulated
 from tests.sim.faults import Line, Rates
+from tests.sim.logs import Logs
+from tests.sim.tables import Tables
 
 NO_FAULTS = Rates(latency_s=0.0)
 
@@ -22,9 +24,7 @@ def simulated_stores() -> Stores:
     """The simulator's stores in the running loop, without faults and without latency."""
     now_s = asyncio.get_running_loop().time
     postgres, redis = (Line(name, random.Random(name), NO_FAULTS, _no_trace) for name in ("postgres", "redis"))
-    place = SimpleNamespace(
-        tables=simulated.Tables(now_s), logs=simulated.Logs(now_s), postgres=postgres, redis=redis
-    )
+    place = SimpleNamespace(tables=Tables(), logs=Logs(now_s), postgres=postgres, redis=redis)
     return simulated.stores(place)
 
 

@@ -24,7 +24,9 @@ from storage.errors import StoreRefused, StoreUnavailable
 from storage.postgres.chat.groups import GroupRow
 from tests.sim import check, stores
 from tests.sim.faults import LATE_S_MAX, TIMEOUT_S, Line, Rates
+from tests.sim.logs import Logs
 from tests.sim.loop import SimLoop, Stuck
+from tests.sim.tables import Tables
 
 SERVERS = 2
 GROUP = 2**53 + 77
@@ -191,8 +193,8 @@ class World:
             "random_bytes": self.dice.randbytes,
             "random_part": self.dice.random,
         }
-        self.tables = stores.Tables(self.loop.time)
-        self.logs = stores.Logs(self.loop.time)
+        self.tables = Tables()
+        self.logs = Logs(self.loop.time)
         self.postgres = Line("postgres", random.Random(f"postgres {seed}"), self.plan.rates, self.trace)
         self.redis = Line("redis", random.Random(f"redis {seed}"), self.plan.rates, self.trace)
         self.servers = [SimServer(self, number) for number in range(SERVERS)]

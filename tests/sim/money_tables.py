@@ -1,0 +1,56 @@
+"""Simulated tables of wallets and transfers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg
+
+from storage.postgres.money.wallets import BalanceRow, Booked, KeyReused, Moved, NotEnoughMoney, TransferRow
+
+
+class MoneyTables:
+    """Wallets, the transfers between them, and the journal of everything that was done."""
+
+    def __init__(self) -> None:
+        self.transfers: dict[tuple[int, int, int, str], TransferRow] = {}
+        self.wallets: dict[int, int] = {}
+        self.changes: dict[int, list[int]] = {}  # user -> the balance after each change
+        self.journal: list[tuple[Any, ...]] = []  # in the order of the changes: the second opinion of the checks
+
+    def transfer(self, row: TransferRow) -> None:
+        if row[:4] in self.transfers:
+            raise asyncpg.UniqueViolationError("transfers")
+        self.transfers[row[:4]] = row
+
+    def pay(self, user_id: int, change_fen: int) -> None:
+        self.wallets[user_id] = self.wallets.get(user_id, 0) + change_fen
+        self.changes.setdefault(user_id, []).append(self.wallets[user_id])
+
+    def balance(self, user_id: int) -> BalanceRow:
+        return BalanceRow(self.wallets.get(user_id, 0), len(self.changes.get(user_id, ())))
+
+    def move(self, row: TransferRow, user_id: int, change_fen: int) -> Moved:
+        balance_fen = self.wallets.get(user_id, 0)
+        if row[:4] in self.transfers:
+            if self.transfers[row[:4]].amount_fen != row.amount_fen:
+                raise KeyReused
+            return Moved(self.balance(user_id), moved_now=False)
+        if balance_fen + change_fen < 0:
+            raise NotEnoughMoney
+        self.transfer(row)
+        self.pay(user_id, change_fen)
+        self.journal.append(("move", user_id, change_fen, row.key))
+        return Moved(self.balance(user_id), moved_now=True)
+
+    def moved(self, rows: Sequence[TransferRow], user_ids: Sequence[int]) -> list[Booked | None]:
+        return [
+            Booked(row, self.balance(user_id)) if self.booked_at_ms(row) == row.at_ms else None
+            for row, user_id in zip(rows, user_ids, strict=True)
+        ]
+
+    def booked_at_ms(self, row: TransferRow) -> int | None:
+        """When the transfer with these accounts, this kind and this key was recorded."""
+        booked = self.transfers.get(row[:4])
+        return None if booked is None else booked.at_ms

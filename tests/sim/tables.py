@@ -1,0 +1,229 @@
+"""Simulated tables: the state that PostgreSQL keeps, with the rules of its statements and constraints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence, Set
+from typing import Any
+
+import asyncpg
+
+from server.core.ids import is_user
+from server.core.ledger import TransferKind
+from storage.postgres.chat.groups import GroupRow
+from storage.postgres.chat.outbox import ReminderKind
+from storage.postgres.money.settlement import Backlog, Credit
+from storage.postgres.money.wallets import EMPTY_ROW, TransferRow
+from storage.postgres.packets.packets import Advance, ClaimRow, PacketRow, RefundRow
+from storage.postgres.packets.sends import Sent
+from tests.sim.money_tables import MoneyTables
+from tests.sim.post_tables import PostTables
+
+
+class Tables(MoneyTables, PostTables):
+    """All tables. Every method is one transaction: all of it at one moment, or nothing."""
+
+    def __init__(self) -> None:
+        MoneyTables.__init__(self)
+        PostTables.__init__(self)
+        self.groups: dict[int, GroupRow] = {}
+        self.packets: dict[int, PacketRow] = {}
+        self.by_key: dict[tuple[int, str], int] = {}
+        self.claims: dict[int, list[ClaimRow]] = {}
+        self.queue: list[tuple[int, int, int, int]] = []  # packet, user, amount, time
+        self.best_lucks: dict[int, ClaimRow] = {}
+        self.posts: dict[int, dict[int, int]] = {}  # packet -> stream -> message
+
+    # --- packets ----------------------------------------------------------------------------------------------
+
+    def load(self, packet_ids: Sequence[int]) -> tuple[dict[int, PacketRow], dict[int, list[ClaimRow]]]:
+        rows = self.rows(packet_ids)
+        return rows, {packet_id: list(self.claims[packet_id]) for packet_id in rows}
+
+    def rows(self, packet_ids: Sequence[int]) -> dict[int, PacketRow]:
+        return {packet_id: self.packets[packet_id] for packet_id in packet_ids if packet_id in self.packets}
+
+    def fits(self, one: Advance) -> bool:
+        """The version is still the recorded one, and the packet is not closed."""
+        row = self.packets.get(one.packet_id)
+        return row is not None and row.version == one.version and row.closed_at_ms is None
+
+    def record(self, advances: Sequence[Advance]) -> set[int]:
+        moved = [one for one in advances if self.fits(one)]
+        for one in moved:
+            self.check_advance(one)
+        for one in moved:
+            self.advance(one)
+        return {one.packet_id for one in moved}
+
+    def check_advance(self, one: Advance) -> None:
+        """The constraints of packets and claims."""
+        row, held = self.packets[one.packet_id], self.claims[one.packet_id]
+        users = [claim.user_id for claim in held] + [claim.user_id for claim in one.claims]
+        indexes = [claim.index for claim in held] + [claim.index for claim in one.claims]
+        if len(set(users)) < len(users) or len(set(indexes)) < len(indexes):
+            raise asyncpg.UniqueViolationError("claims")
+        fen = row.claimed_fen + sum(claim.amount_fen for claim in one.claims)
+        version = row.version + len(one.claims)
+        low, high = version * row.share_fen_min, version * row.share_fen_max
+        sums_fit = low <= fen <= min(high, row.total_fen) and (version < row.shares) == (fen < row.total_fen)
+        if version > row.shares or not sums_fit or any(claim.amount_fen <= 0 for claim in one.claims):
+            raise asyncpg.CheckViolationError("packets")
+
+    def advance(self, one: Advance) -> None:
+        row = self.packets[one.packet_id]
+        version = row.version + len(one.claims)
+        self.packets[one.packet_id] = row._replace(
+            version=version,
+            claimed_fen=row.claimed_fen + sum(claim.amount_fen for claim in one.claims),
+            closed_at_ms=one.claims[-1].at_ms if version == row.shares else None,
+        )
+        for claim in one.claims:
+            made = ClaimRow(one.packet_id, claim.index, claim.user_id, claim.amount_fen, claim.at_ms)
+            self.claims[one.packet_id].append(made)
+            self.queue.append((one.packet_id, claim.user_id, claim.amount_fen, claim.at_ms))
+            self.journal.append(("claim", *made))
+
+    def due(self, now_ms: int, most: int) -> list[int]:
+        found = [row for row in self.packets.values() if row.closed_at_ms is None and row.expires_at_ms <= now_ms]
+        return [row.packet_id for row in sorted(found, key=lambda row: row.expires_at_ms)[:most]]
+
+    def refund(self, packet_ids: Sequence[int], now_ms: int) -> list[RefundRow]:
+        paid = []
+        for packet_id in sorted(self.packets.keys() & set(packet_ids)):
+            row = self.packets[packet_id]
+            if row.closed_at_ms is None:
+                paid.append(self.pay_back(row, sum(claim.amount_fen for claim in self.claims[packet_id]), now_ms))
+        return [
+            RefundRow(one.packet_id, one.sender_id, one.refunded_fen, self.balance(one.sender_id)) for one in paid
+        ]
+
+    def find_refunds(self, tries: Sequence[tuple[int, int]]) -> list[RefundRow | None]:
+        return [self.recall_refund(self.packets.get(packet_id), at_ms) for packet_id, at_ms in tries]
+
+    def recall_refund(self, row: PacketRow | None, at_ms: int) -> RefundRow | None:
+        if row is None or row.closed_at_ms != at_ms or not row.refunded_fen:
+            return None
+        return RefundRow(row.packet_id, row.sender_id, row.refunded_fen, self.balance(row.sender_id))
+
+    def pay_back(self, row: PacketRow, claimed_fen: int, now_ms: int) -> PacketRow:
+        fen = row.total_fen - claimed_fen
+        closed = self.packets[row.packet_id] = row._replace(closed_at_ms=now_ms, refunded_fen=fen)
+        self.transfer(TransferRow(row.packet_id, row.sender_id, TransferKind.REFUND, "", fen, now_ms))
+        self.pay(row.sender_id, fen)
+        self.leave(row.sender_id, ReminderKind.REFUND, row.packet_id, None, now_ms)
+        self.journal.append(("refund", row.packet_id, fen))
+        return closed
+
+    def claims_of(self, claimed: Set[tuple[int, int]]) -> dict[int, list[ClaimRow]]:
+        packet_ids = sorted({packet_id for packet_id, _ in claimed} & self.claims.keys())
+        held = [claim for packet_id in packet_ids for claim in self.claims[packet_id]]
+        found: dict[int, list[ClaimRow]] = {}
+        for claim in held:
+            if (claim.packet_id, claim.user_id) in claimed:
+                found.setdefault(claim.packet_id, []).append(claim)
+        return found
+
+    # --- sends and settlement ---------------------------------------------------------------------------------
+
+    def send(self, rows: Sequence[PacketRow], transfer_of: Any, streams_of: Any) -> list[Sent | None]:
+        results: dict[tuple[int, str], Sent | None] = {}
+        for row in rows:
+            key = (row.sender_id, row.key)
+            if key not in results:
+                results[key] = self.send_one(row, transfer_of, streams_of)
+        return [self.as_seen_by(row, results[row.sender_id, row.key]) for row in rows]
+
+    def as_seen_by(self, row: PacketRow, sent: Sent | None) -> Sent | None:
+        """The balance is that after the whole batch; a key that came twice returns its packet without messages."""
+        if sent is None:
+            return None
+        return (
+            Sent(row, self.balance(row.sender_id), sent.messages)
+            if sent.row is row
+            else Sent(sent.row, EMPTY_ROW, {})
+        )
+
+    def sent_before(self, sender_id: int, key: str) -> PacketRow | None:
+        packet_id = self.by_key.get((sender_id, key))
+        return None if packet_id is None else self.packets[packet_id]
+
+    def send_one(self, row: PacketRow, transfer_of: Any, streams_of: Any) -> Sent | None:
+        before = self.sent_before(row.sender_id, row.key)
+        if before is not None:
+            return Sent(before, EMPTY_ROW, {})
+        if self.wallets.get(row.sender_id, 0) < row.total_fen:
+            return None
+        self.pay(row.sender_id, -row.total_fen)
+        self.packets[row.packet_id], self.claims[row.packet_id] = row._replace(), []  # a row of its own
+        self.by_key[row.sender_id, row.key] = row.packet_id
+        self.transfer(transfer_of(row))
+        self.journal.append(("send", row.packet_id, row.sender_id, row.key, row.total_fen))
+        numbers = {stream_id: self.streams.get(stream_id, 0) + 1 for stream_id in streams_of(row)}
+        self.streams |= numbers
+        self.posts[row.packet_id] = numbers
+        return Sent(row, self.balance(row.sender_id), numbers)
+
+    def find_outcome(self, rows: Sequence[PacketRow]) -> list[Sent | None]:
+        return [
+            Sent(row, self.balance(row.sender_id), self.posts[row.packet_id])
+            if row.packet_id in self.posts
+            else None
+            for row in rows
+        ]
+
+    def settle(self, most: int, now_ms: int, best_luck_kinds: Sequence[str]) -> tuple[int, list[Credit]]:
+        self.queue.sort(key=lambda one: -one[2])
+        taken, self.queue = self.queue[:most], self.queue[most:]
+        made: dict[int, list[tuple[int, int]]] = {}
+        for packet_id, user_id, fen, _ in taken:
+            if self.credit(packet_id, user_id, fen, now_ms):
+                made.setdefault(user_id, []).append((packet_id, fen))
+        credited = [(packet_id, user) for user, one in made.items() for packet_id, _ in one]
+        self.find_best_lucks({packet_id for packet_id, _ in credited}, best_luck_kinds)
+        self.post_credits(credited, now_ms)
+        return len(taken), [
+            Credit(user_id, min(one)[0], len(one), sum(fen for _, fen in one), now_ms, self.balance(user_id))
+            for user_id, one in sorted(made.items())
+        ]
+
+    def find_best_lucks(self, packet_ids: Iterable[int], best_luck_kinds: Sequence[str]) -> None:
+        """Of those that are finished: the largest claim, the earliest on a tie."""
+        for packet_id in packet_ids:
+            row, claims = self.packets[packet_id], self.claims[packet_id]
+            if row.kind in best_luck_kinds and row.version == row.shares:
+                self.best_lucks[packet_id] = max(claims, key=lambda claim: (claim.amount_fen, -claim.index))
+
+    def best_lucks_of(self, packet_ids: Sequence[int]) -> dict[int, ClaimRow]:
+        return {packet_id: self.best_lucks[packet_id] for packet_id in packet_ids if packet_id in self.best_lucks}
+
+    def backlog(self) -> Backlog:
+        fen, times_ms = sum(one[2] for one in self.queue), [one[3] for one in self.queue]
+        return Backlog(len(self.queue), fen, min(times_ms, default=None))
+
+    def post_credits(self, credited: Sequence[tuple[int, int]], now_ms: int) -> None:
+        """To the sender the claims and the finish, to the group the finish, with the last claim."""
+        for packet_id in sorted({packet_id for packet_id, _ in credited}):
+            users = [user_id for one, user_id in credited if one == packet_id]
+            row, last = self.packets[packet_id], self.claims[packet_id][-1]
+            self.leave(row.sender_id, ReminderKind.CLAIMS, packet_id, users, now_ms)
+            if row.version == row.shares and last.user_id in users:
+                self.leave(row.sender_id, ReminderKind.FINISH, packet_id, None, now_ms)
+                if not is_user(row.target_id):
+                    self.leave(row.target_id, ReminderKind.FINISH, packet_id, None, now_ms)
+
+    def settled(self, credits: Sequence[Credit]) -> list[Credit | None]:
+        return [self.settled_one(credit) for credit in credits]
+
+    def settled_one(self, credit: Credit) -> Credit | None:
+        row = self.transfers.get((credit.packet_id, credit.user_id, TransferKind.CLAIM, ""))
+        found = row is not None and row.at_ms == credit.at_ms
+        return credit._replace(balance=self.balance(credit.user_id)) if found else None
+
+    def credit(self, packet_id: int, user_id: int, fen: int, now_ms: int) -> bool:
+        row = TransferRow(packet_id, user_id, TransferKind.CLAIM, "", fen, now_ms)
+        if row[:4] in self.transfers:
+            return False
+        self.transfer(row)
+        self.pay(user_id, fen)
+        self.journal.append(("credit", packet_id, user_id, fen))
+        return True
