@@ -963,7 +963,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         SETTLEMENT_SQL,
         "ON opened.packet_id = p.packet_id AND opened.user_id = p.last_user_id",
         "ON opened.packet_id = p.packet_id AND p.version = p.shares",
-        (T_OUTBOX + "sender_who_was_away_hears_of_each_claim_and_the_finish_once",),
+        (T_OUTBOX + "finish_is_posted_once_although_its_claims_are_settled_one_by_one",),
     ),
     Mutation(
         "a refund that is not posted",

@@ -155,6 +155,18 @@ async def test_claims_of_a_packet_are_one_post_and_the_finish_follows(
     ]
 
 
+async def test_finish_is_posted_once_although_its_claims_are_settled_one_by_one(
+    books: Books, database: Database
+) -> None:
+    packet = await books.sent(NOW_MS, 900, 3)
+    await books.open(packet, (2, 3, 4), NOW_MS + 1)
+    for n in range(3):
+        await books.settlement.settle(1, NOW_MS + 2 + n)
+    posts = (await OutboxStore(database).number(ALL)).posts
+    finishes = [post.stream_id for post in posts if post.reminder == ReminderKind.FINISH]
+    assert sorted(finishes) == [1, GROUP]
+
+
 async def test_rows_come_again_with_their_numbers_until_they_are_forgotten(
     settled_books: Books, database: Database
 ) -> None:
