@@ -21,7 +21,7 @@ from redis import asyncio as aioredis
 from bench.chaos.proxy import Proxy
 from client_sim.client import Client
 from protocol import tokens
-from server import config, embedded
+from server import clock, config, embedded
 from server.app import App
 from server.core.ids import BACKEND
 from storage.postgres.database import Database
@@ -31,6 +31,8 @@ from tests.memory import use_memory
 
 KEYS = {"test": b"a key that only tests know"}
 FAR_AWAY_S = 4_000_000_000
+PATIENCE_S = 30.0  # what has not happened by then never will, however busy the machine is
+DAY_MS = 86_400_000  # after it a packet has expired
 TEMPLATE = "template_hongbao"
 LENT_STORES = "HONGBAO_TEST_STORES"  # DSN and url of stores that run already, for one run of pytest at a time
 # Servers that run as processes of their own take any free ports, not the defaults: several run side by side.
@@ -173,6 +175,7 @@ class Server:
 
 StartServer = Callable[..., Awaitable[Server]]
 Connect = Callable[..., Awaitable[Client]]
+Turn = Callable[[int], None]
 
 
 @pytest.fixture
@@ -233,6 +236,14 @@ async def connect() -> AsyncIterator[Connect]:
             return await stack.enter_async_context(Client(server.url, token(user_id), **options))
 
         yield one
+
+
+@pytest.fixture
+def turn_clock(monkeypatch: pytest.MonkeyPatch) -> Turn:
+    """Sets the clock of servers that are started later ahead by so many milliseconds."""
+    real, ahead_ms = clock.now_ms, [0]
+    monkeypatch.setattr(clock, "now_ms", lambda: real() + ahead_ms[0])
+    return lambda ms: ahead_ms.__setitem__(0, ms)
 
 
 @pytest.fixture

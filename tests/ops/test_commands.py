@@ -17,7 +17,7 @@ from server.ops.commands import MOST_MAX
 from server.ops.sampler import KEPT
 from server.ops.status import ask
 from storage.postgres.packets import Packets
-from tests.conftest import Connect, Server, StartServer
+from tests.conftest import DAY_MS, Connect, Server, StartServer, Turn
 from tests.ops.conftest import Ask, MakeParty, until
 
 READS = {
@@ -219,8 +219,10 @@ async def test_a_user_and_a_group(server: Server, ask_server: Ask, party: MakePa
     assert await ask_server("group", 5) == {"error": "there is no group 5"}
 
 
-async def test_stores_queues_and_refunds(start_server: StartServer, ask_server: Ask, party: MakeParty) -> None:
-    server = await start_server(limits__packet_lifetime_s=0.5, refunds__interval_s=0.01)
+async def test_stores_queues_and_refunds(
+    start_server: StartServer, ask_server: Ask, party: MakeParty, turn_clock: Turn
+) -> None:
+    server = await start_server(refunds__interval_s=0.01)
     guests = await party(server, 3)
     packet = await guests.lucky(1_000, 3)
     (won,) = await guests.all_open(packet, guests.guests[:1])
@@ -229,6 +231,7 @@ async def test_stores_queues_and_refunds(start_server: StartServer, ask_server: 
     assert stores["redis"]["fsyncs_every_write"] is True
     assert stores["postgres"]["version"].split(".")[0].isdecimal()
     assert stores["postgres"]["pool_open"] >= 1
+    turn_clock(DAY_MS)
 
     async def over() -> bool:
         settled = (await ask_server("settlement"))["settled"]

@@ -19,6 +19,7 @@ from server.ops import dashboard as dashboard_module
 from server.ops.dashboard import CHART_S, LISTENERS_MAX
 from server.ops.health import Health
 from server.ops.sample import Figures, StoreState
+from tests.conftest import PATIENCE_S
 from tests.ops.feed import Feed, serve
 from tests.ops.samples import latencies, sample
 
@@ -41,7 +42,7 @@ class Stream:
 
     async def event(self) -> tuple[str, Any]:
         """The next event's name and what it tells."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while (line := await self._line()).partition(":")[0] != "event":
                 assert not line, line
             data = await self._line()
@@ -60,7 +61,7 @@ async def ask(port: int, path: str, host: str = "localhost") -> tuple[str, Strea
     """The head of the answer, and what follows it."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 22)
     writer.write(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
     return head, Stream(reader, writer)
 
@@ -171,7 +172,7 @@ async def test_the_first_second_of_a_server_has_no_points(feed: Feed) -> None:
 
 
 async def settled(feed: Feed, listeners: int) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while feed.dashboard.listeners != listeners:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
 
@@ -186,7 +187,7 @@ async def test_listeners_are_bounded_and_a_new_one_pushes_out_the_oldest(feed: F
         assert head.split()[1] == "200"
         streams.append(another)
         with suppress(ConnectionResetError):
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_S):
                 await oldest._reader.read()  # to its end
     assert feed.dashboard.listeners == LISTENERS_MAX
     feed.show(sample(at_ms=5, clock_s=5.0))
@@ -228,7 +229,7 @@ async def test_who_does_not_read_is_let_go_and_nobody_else_waits(
 async def test_the_end_of_the_server_does_not_wait_for_listeners(feed: Feed) -> None:
     _, stream = await ask(feed.port, "/events")
     await stream.event()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         await feed.http.close()
         with suppress(asyncio.IncompleteReadError):
             while True:

@@ -16,7 +16,7 @@ from bench.chaos.proxy import Proxy
 from client_sim.errors import Refusal
 from server.ops.metrics import NAMES
 from storage.errors import StoreUnavailable
-from tests.conftest import Connect, Server, StartServer
+from tests.conftest import DAY_MS, Connect, Server, StartServer, Turn
 from tests.ops.conftest import Ask, MakeParty, until
 from tests.ops.test_http import Answer, get
 
@@ -24,14 +24,9 @@ Scrape = Callable[[], Awaitable[dict[str, float]]]
 
 
 @pytest.fixture
-async def server(start_server: StartServer) -> Server:
-    """With HTTP, with packets that soon expire, and a rate that one can exceed."""
-    return await start_server(
-        ops__http="127.0.0.1:0",
-        limits__packet_lifetime_s=1.0,
-        refunds__interval_s=0.01,
-        limits__total_fen_max=20_000,
-    )
+async def server(start_server: StartServer, turn_clock: Turn) -> Server:
+    """With HTTP, whose clock can be turned, and with a rate that one can exceed."""
+    return await start_server(ops__http="127.0.0.1:0", refunds__interval_s=0.01, limits__total_fen_max=20_000)
 
 
 @pytest.fixture
@@ -55,7 +50,7 @@ async def ready(server: Server) -> Answer:
 
 
 async def test_every_counter_moves_when_it_should(
-    server: Server, scrape: Scrape, party: MakeParty, connect: Connect
+    server: Server, scrape: Scrape, party: MakeParty, connect: Connect, turn_clock: Turn
 ) -> None:
     before = await scrape()
     guests = await party(server, 2)
@@ -68,6 +63,7 @@ async def test_every_counter_moves_when_it_should(
     won = await guests.all_open(packet)
     claimed = sum(one.amount_fen for one in won)
     assert (await guests.guests[0].grab(packet)).answer == "claimed"
+    turn_clock(DAY_MS)
 
     async def over() -> bool:
         now = await scrape()

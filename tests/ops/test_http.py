@@ -16,6 +16,7 @@ from aiohttp import web
 from server.ops.health import Health
 from server.ops.http import CONNECTIONS_MAX, HEAD_BYTES_MAX, Http
 from server.ops.metrics import Metrics
+from tests.conftest import PATIENCE_S
 from tests.ops.samples import EMPTY
 
 READY = Health([], ["redis is away: no mirror"])
@@ -36,7 +37,7 @@ async def get(port: int, path: str, method: str = "GET", body: bytes = b"") -> A
         f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     writer.write(head.encode() + body)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         said = (await reader.read()).decode()
     writer.close()
     headers, _, rest = said.partition("\r\n\r\n")
@@ -134,7 +135,7 @@ async def test_who_holds_connections_keeps_nobody_out(served: Served) -> None:
 async def test_the_newest_connections_stay(served: Served) -> None:
     with ExitStack() as held:
         readers = await hold(served.port, 3 * CONNECTIONS_MAX, held)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             for reader in readers[: 2 * CONNECTIONS_MAX]:
                 assert await reader.read() == b""
         assert not any(reader.at_eof() for reader in readers[-CONNECTIONS_MAX // 2 :])
@@ -147,7 +148,7 @@ async def test_who_does_not_read_is_pushed_out(served: Served) -> None:
         await hold(served.port, 2 * CONNECTIONS_MAX, held)
         deaf.setblocking(False)
         got, loop = 0, asyncio.get_running_loop()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             try:
                 while received := await loop.sock_recv(deaf, 1 << 20):
                     got += len(received)
@@ -173,7 +174,7 @@ async def test_what_is_no_http_is_refused_without_a_word_in_the_log(
 ) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
     writer.write(hostile)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         assert (await reader.readline()).split()[1] in (b"400", b"404", b"405", b"431")
     writer.close()
     assert (await get(served.port, "/livez")).status == 200

@@ -30,6 +30,7 @@ from server.ops.status import (
 )
 from server.ops.unix_socket import is_heard
 from storage.errors import StoreUnavailable
+from tests.conftest import PATIENCE_S
 
 NOBODY = 65_534
 COMMAND_S = 0.05
@@ -234,7 +235,7 @@ async def fill(here: AsyncExitStack, path: Path) -> list[tuple[asyncio.StreamRea
 
 async def echoed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     writer.write(b"echo\n")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         assert json.loads(await reader.readline()) == {"words": []}
 
 
@@ -246,7 +247,7 @@ async def test_a_new_operator_pushes_out_who_was_silent_longest(open_socket: Ope
         for _ in range(2):
             await echoed(*await here.enter_async_context(operator(tmp_path / "s")))
         for reader, _ in (second, rest[0]):
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_S):
                 assert await reader.read() == b""
         for one in (first, *rest[1:]):
             await echoed(*one)
@@ -270,7 +271,7 @@ async def test_a_page_in_a_browser_asks_nothing(open_socket: Open) -> None:
     port = await (await open_socket()).open_tcp("127.0.0.1", 0)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(b"POST / HTTP/1.1\r\nHost: localhost\r\n\r\necho a\n")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         with suppress(ConnectionResetError):  # what it did not read of ours
             assert await reader.read() == b""
     writer.close()
@@ -306,7 +307,7 @@ async def test_an_operator_who_does_not_read_is_let_go(open_socket: Open, tmp_pa
         deaf.send(b"large\n" * 10)
         looks = select.poll()
         looks.register(deaf, 0)  # told whatever one asks for: the other end has hung up
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while not looks.poll(0):  # noqa: ASYNC110
                 await asyncio.sleep(COMMAND_S)
     assert await ask(tmp_path / "s", "echo") == {"words": []}

@@ -11,6 +11,7 @@ from contextlib import nullcontext
 import pytest
 
 from server.top.keys import raw_keys
+from tests.conftest import PATIENCE_S
 
 GONE = "gone"
 
@@ -29,7 +30,7 @@ async def test_every_key_is_told_at_once_and_not_shown(terminal: tuple[int, int]
     pressed: asyncio.Queue[str] = asyncio.Queue()
     with raw_keys(screen, pressed.put_nowait, lambda: None):
         os.write(typist, b"pi\x1a")  # the last one is Ctrl-Z
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             assert [await pressed.get() for _ in range(3)] == ["p", "i", "\x1a"]
     os.set_blocking(typist, False)
     with pytest.raises(BlockingIOError):
@@ -54,7 +55,7 @@ async def test_a_terminal_that_goes_is_told_once() -> None:
     told: asyncio.Queue[str] = asyncio.Queue()
     with raw_keys(screen, told.put_nowait, lambda: told.put_nowait(GONE)):
         os.close(typist)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             assert await told.get() == GONE
         await asyncio.sleep(0.05)
         assert told.empty()

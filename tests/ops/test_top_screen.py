@@ -14,6 +14,7 @@ from rich.live import Live
 from server.top import asking
 from server.top.screen import QUIT, Screen
 from server.top.view import Answers, Connections, Key
+from tests.conftest import PATIENCE_S
 from tests.ops.answers import LISTED, answers
 
 NOWHERE = Path("nowhere")
@@ -40,7 +41,7 @@ async def test_another_order_is_asked_for_at_once(live: Live, monkeypatch: pytes
     monkeypatch.setattr(asking, "answers", everything)
     monkeypatch.setattr(asking, "connections", only_connections)
     screen = Screen(NOWHERE, live.console, "nobody")
-    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as tasks:
         tasks.create_task(screen.run(live))
         assert await asked.get() == "everything by pending"
         for key, sort in (("i", "idle"), ("r", "requests")):
@@ -59,6 +60,6 @@ async def test_a_defect_ends_it_instead_of_leaving_a_still_picture(
         raise RuntimeError("a defect")
 
     monkeypatch.setattr(asking, "answers", fail)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         with pytest.raises(RuntimeError, match="a defect"):
             await Screen(NOWHERE, live.console, "nobody").run(live)

@@ -12,8 +12,8 @@ from typing import Any
 
 from server.process import LOG
 from server.running import running
+from tests.conftest import PATIENCE_S
 
-PATIENCE_S = 20
 Event = dict[str, Any]
 
 

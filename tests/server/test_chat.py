@@ -10,7 +10,7 @@ from pathlib import Path
 from client_sim.client import Client
 from client_sim.names import user_id_of
 from protocol import messages
-from tests.conftest import Connect, Server, StartServer, token
+from tests.conftest import PATIENCE_S, Connect, Server, StartServer, token
 from tests.terminal import Terminal
 
 HONGBAO = [sys.executable, "-m", "server.cli"]
@@ -150,7 +150,7 @@ async def test_plain_mode_is_lines_in_a_pipe(server: Server, backend: Client, co
         /send 9999 1
         /wait nothing 0.01
     """
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         out, err = await process.communicate("\n".join(map(str.strip, script.splitlines())).encode())
     lines = out.decode().splitlines()
     assert err == b""
@@ -188,7 +188,7 @@ async def test_a_start_that_is_refused_is_one_line(server: Server) -> None:
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         _, err = await process.communicate(b"/help\n")
     assert (err.decode().strip(), process.returncode) == ("hongbao: 202 no_such_group", 1)
 
@@ -197,7 +197,7 @@ async def test_without_a_server_it_is_one_line(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         *HONGBAO, "chat", "--as", ME, "--data", str(tmp_path), stderr=asyncio.subprocess.PIPE
     )
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         _, err = await process.communicate()
     assert err.decode() == (
         f"hongbao: no server runs on {tmp_path}; start one with: hongbao serve --data {tmp_path}\n"

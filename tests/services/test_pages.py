@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
 
@@ -15,20 +14,10 @@ from server import clock
 from server.core import packet as rules
 from server.services.packets import LOOKING
 from server.services.pages import LINES_MAX
-from tests.conftest import Connect, Server, StartServer
+from tests.conftest import DAY_MS, Connect, Server, StartServer, Turn
 from tests.services.conftest import MakeParty, Party, until
 
-DAY_MS = 86_400_000
 STRANGER = 900
-Turn = Callable[[int], None]
-
-
-@pytest.fixture
-def turn_clock(monkeypatch: pytest.MonkeyPatch) -> Turn:
-    """Sets the clock of servers that are started later ahead by so many milliseconds."""
-    real, ahead_ms = clock.now_ms, [0]
-    monkeypatch.setattr(clock, "now_ms", lambda: real() + ahead_ms[0])
-    return lambda ms: ahead_ms.__setitem__(0, ms)
 
 
 def drawn(shown: OpenPageShown) -> tuple[str, str, str, str, str]:
