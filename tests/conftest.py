@@ -23,6 +23,7 @@ from client_sim.sdk.client import Client
 from protocol import tokens
 from server import config, embedded
 from server.app import App, app_at
+from server.clock import Clock
 from server.core.ids import BACKEND
 from server.services.assembly import Services
 from server.services.runtime.batching import Batcher
@@ -33,6 +34,8 @@ from tests.memory import use_memory
 
 KEYS = {"test": b"a key that only tests know"}
 FAR_AWAY_S = 4_000_000_000
+PATIENCE_S = 30.0  # what has not happened by then never will, however busy the machine is
+DAY_MS = 86_400_000  # after it a packet has expired
 TEMPLATE = "template_hongbao"
 LENT_STORES = "HONGBAO_TEST_STORES"  # DSN and url of stores that run already, for one run of pytest at a time
 # Servers that run as processes of their own take any free ports, not the defaults: several run side by side.
@@ -184,6 +187,7 @@ def batchers_of(services: Services) -> list[Batcher[Any, Any]]:
 
 StartServer = Callable[..., Awaitable[Server]]
 Connect = Callable[..., Awaitable[Client]]
+Turn = Callable[[int], None]
 
 
 @pytest.fixture
@@ -244,6 +248,14 @@ async def connect() -> AsyncIterator[Connect]:
             return await stack.enter_async_context(Client(server.url, token(user_id), **options))
 
         yield one
+
+
+@pytest.fixture
+def turn_clock(monkeypatch: pytest.MonkeyPatch) -> Turn:
+    """Sets the clock of servers that are started later ahead by so many milliseconds."""
+    real, ahead_ms = Clock.now_ms, [0]
+    monkeypatch.setattr(Clock, "now_ms", lambda self: real(self) + ahead_ms[0])
+    return lambda ms: ahead_ms.__setitem__(0, ms)
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from typing import Self
 import pexpect
 import pyte
 
-PATIENCE_S = 20.0
+from tests.conftest import PATIENCE_S
+
 READ_S = 0.1
 KEYS = {"up": "\x1b[A", "down": "\x1b[B", "esc": "\x1b", "enter": "\r", "tab": "\t"}
 KEYS |= {"f1": "\x1bOP", "f2": "\x1bOQ", "f3": "\x1bOR"}

@@ -213,10 +213,7 @@ class Client:
         return await self._ask(messages.GetEntries(0, after_version), messages.Entries)
 
     async def top_up(self, user_id: int, amount_fen: int, key: str | None = None) -> int:
-        """Chat backend only: put money into a wallet; its new balance in fen. For `key` see `send_packet`.
-
-        Raises Forbidden, BadAmount, KeyReused, StoreUnavailable.
-        """
+        """Chat backend only: put money into a wallet; its new balance in fen. `key`, errors: as `send_packet`."""
         request = messages.TopUp(0, key or "", user_id, amount_fen)
         return (await self._ask_with_key(request, messages.ToppedUp)).balance_fen
 

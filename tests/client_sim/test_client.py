@@ -15,6 +15,7 @@ from client_sim.sdk.client import Client
 from client_sim.sdk.pushes import Reloaded
 from protocol import codes, messages, tokens
 from protocol.connection import ServerConnection, Sizes, Timing, refused
+from tests.conftest import PATIENCE_S
 
 ME, GROUP, PACKET = 7, 2**60, 2**61
 TOKEN = str(tokens.mint(ME, 2_000_000_000, "k1", bytes(32)))
@@ -128,7 +129,7 @@ async def server() -> AsyncIterator[Server]:
 
 @asynccontextmanager
 async def connected(server: Server, **options: Any) -> AsyncIterator[Client]:
-    async with asyncio.timeout(10), Client(server.url, TOKEN, **options) as client:
+    async with asyncio.timeout(PATIENCE_S), Client(server.url, TOKEN, **options) as client:
         yield client
 
 

@@ -16,13 +16,12 @@ import pytest
 from client_sim.sdk.client import Client
 from client_sim.sdk.pushes import PushQueue
 from protocol import messages
-from tests.conftest import KEYS, Connect, Server, token
+from tests.conftest import KEYS, PATIENCE_S, Connect, Server, token
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "sdk.md"
 RECIPES = {
     name: code for code, name in re.findall(r"```python\n(# (\w+\.py): .*?)```", DOCUMENT.read_text(), re.DOTALL)
 }
-PATIENCE_S = 20.0
 OWNER, READER, THIRD = 1001, 1002, 1003
 KEY_ID, KEY = next(iter(KEYS.items()))
 

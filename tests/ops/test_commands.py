@@ -20,7 +20,7 @@ from server.ops.socket.old_names import RENAMED_KEYS, RenamedKey, add_old_keys, 
 from server.ops.socket.status_socket import ask
 from server.reload import Outcome
 from storage.postgres.packets.packets import PacketStore
-from tests.conftest import Connect, Server, StartServer
+from tests.conftest import DAY_MS, Connect, Server, StartServer, Turn
 from tests.ops.conftest import Ask, MakeParty, until
 
 READS = {
@@ -235,9 +235,9 @@ async def test_user_and_group_are_shown(server: Server, ask_server: Ask, party: 
 
 
 async def test_stores_settlement_and_refunds_are_shown(
-    start_server: StartServer, ask_server: Ask, party: MakeParty
+    start_server: StartServer, ask_server: Ask, party: MakeParty, turn_clock: Turn
 ) -> None:
-    server = await start_server(limits__packet_lifetime_s=0.5, refunds__interval_s=0.01)
+    server = await start_server(refunds__interval_s=0.01)
     guests = await party(server, 3)
     packet = await guests.lucky(1_000, 3)
     (won,) = await guests.all_open(packet, guests.guests[:1])
@@ -246,6 +246,7 @@ async def test_stores_settlement_and_refunds_are_shown(
     assert stores["redis"]["fsyncs_every_write"] is True
     assert stores["postgres"]["version"].split(".")[0].isdecimal()
     assert stores["postgres"]["pool_open"] >= 1
+    turn_clock(DAY_MS)
 
     async def is_refunded() -> bool:
         settled = (await ask_server("settlement"))["settled"]

@@ -16,7 +16,7 @@ from bench.chaos.proxy import Proxy
 from client_sim.sdk.errors import Refusal
 from server.ops.metrics import NAMES
 from storage.errors import StoreUnavailable
-from tests.conftest import Connect, Server, StartServer
+from tests.conftest import DAY_MS, Connect, Server, StartServer, Turn
 from tests.ops.conftest import Ask, MakeParty, until
 from tests.ops.test_http import Answer, get
 
@@ -24,11 +24,10 @@ Scrape = Callable[[], Awaitable[dict[str, float]]]
 
 
 @pytest.fixture
-async def server(start_server: StartServer) -> Server:
-    """A server with HTTP, packets that soon expire, and a low limit on totals."""
+async def server(start_server: StartServer, turn_clock: Turn) -> Server:
+    """A server with HTTP, a clock that can be turned, and a low limit on totals."""
     return await start_server(
         ops__http="127.0.0.1:0",
-        limits__packet_lifetime_s=1.0,
         refunds__interval_s=0.01,
         limits__total_fen_max=20_000,
     )
@@ -55,7 +54,7 @@ async def ready(server: Server) -> Answer:
 
 
 async def test_every_counter_counts_its_events(
-    server: Server, scrape: Scrape, party: MakeParty, connect: Connect
+    server: Server, scrape: Scrape, party: MakeParty, connect: Connect, turn_clock: Turn
 ) -> None:
     before = await scrape()
     guests = await party(server, 2)
@@ -68,6 +67,7 @@ async def test_every_counter_counts_its_events(
     won = await guests.all_open(packet)
     claimed = sum(one.amount_fen for one in won)
     assert (await guests.guests[0].grab(packet)).answer == "claimed"
+    turn_clock(DAY_MS)
 
     async def is_refunded() -> bool:
         now = await scrape()

@@ -16,6 +16,7 @@ from aiohttp import web
 from server.ops.health import Health
 from server.ops.http import CONNECTIONS_MAX, HEAD_BYTES_MAX, Http
 from server.ops.metrics import Metrics
+from tests.conftest import PATIENCE_S
 from tests.ops.samples import EMPTY, FixedSampler
 
 READY = Health([], ["redis is away: no mirror"])
@@ -36,7 +37,7 @@ async def get(port: int, path: str, method: str = "GET", body: bytes = b"") -> A
         f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     writer.write(head.encode() + body)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         received = (await reader.read()).decode()
     writer.close()
     headers, _, rest = received.partition("\r\n\r\n")
@@ -136,7 +137,7 @@ async def test_idle_connections_do_not_keep_a_probe_out(served: Served) -> None:
 async def test_oldest_connections_are_closed_first(served: Served) -> None:
     with ExitStack() as held:
         readers = await hold(served.port, 3 * CONNECTIONS_MAX, held)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             for reader in readers[: 2 * CONNECTIONS_MAX]:
                 assert await reader.read() == b""
         assert not any(reader.at_eof() for reader in readers[-CONNECTIONS_MAX // 2 :])
@@ -149,7 +150,7 @@ async def test_connection_that_does_not_read_is_closed(served: Served) -> None:
         await hold(served.port, 2 * CONNECTIONS_MAX, held)
         stalled.setblocking(False)
         got, loop = 0, asyncio.get_running_loop()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             try:
                 while received := await loop.sock_recv(stalled, 1 << 20):
                     got += len(received)
@@ -175,7 +176,7 @@ async def test_invalid_http_is_refused_and_not_logged(
 ) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
     writer.write(hostile)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         assert (await reader.readline()).split()[1] in (b"400", b"404", b"405", b"431")
     writer.close()
     assert (await get(served.port, "/livez")).status == 200

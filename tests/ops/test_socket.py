@@ -30,6 +30,7 @@ from server.ops.socket.status_socket import (
 )
 from server.ops.socket.unix_socket import is_listening
 from storage.errors import StoreUnavailable
+from tests.conftest import PATIENCE_S
 
 OTHER_UID = 65_534
 COMMAND_S = 0.05
@@ -236,7 +237,7 @@ async def fill(here: AsyncExitStack, path: Path) -> list[tuple[asyncio.StreamRea
 
 async def echoed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     writer.write(b"echo\n")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         assert json.loads(await reader.readline()) == {"words": []}
 
 
@@ -248,7 +249,7 @@ async def test_new_operator_replaces_the_one_idle_longest(open_socket: Open, tmp
         for _ in range(2):
             await echoed(*await here.enter_async_context(operator(tmp_path / "s")))
         for reader, _ in (second, rest[0]):
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_S):
                 assert await reader.read() == b""
         for one in (first, *rest[1:]):
             await echoed(*one)
@@ -272,7 +273,7 @@ async def test_http_request_from_a_web_page_runs_no_command(open_socket: Open) -
     port = await (await open_socket()).open_tcp("127.0.0.1", 0)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(b"POST / HTTP/1.1\r\nHost: localhost\r\n\r\necho a\n")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         with suppress(ConnectionResetError):  # the socket closed before it read all our bytes
             assert await reader.read() == b""
     writer.close()
@@ -308,7 +309,7 @@ async def test_operator_that_does_not_read_is_disconnected(open_socket: Open, tm
         stalled.send(b"large\n" * 10)
         poll = select.poll()
         poll.register(stalled, 0)  # reports a hang-up even without any event mask
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while not poll.poll(0):  # noqa: ASYNC110
                 await asyncio.sleep(COMMAND_S)
     assert await ask(tmp_path / "s", "echo") == {"words": []}

@@ -8,10 +8,8 @@ from typing import Any
 import pytest
 
 from client_sim.sdk.errors import Refusal
-from tests.conftest import Connect, StartServer
+from tests.conftest import DAY_MS, Connect, StartServer, Turn
 from tests.services.conftest import MakeParty, Record, until
-
-LIFETIME_S = 3.0
 
 
 async def test_expired_is_not_said_while_the_mirror_may_hold_a_claim(
@@ -22,12 +20,12 @@ async def test_expired_is_not_said_while_the_mirror_may_hold_a_claim(
     redis: Any,
     postgres_proxy: Any,
     redis_proxy: Any,
+    turn_clock: Turn,
 ) -> None:
     (to_postgres, dsn), (to_redis, url) = postgres_proxy, redis_proxy
     options = {
         "stores__postgres": dsn,
         "stores__redis": url,
-        "limits__packet_lifetime_s": LIFETIME_S,
         "refunds__interval_s": 60.0,  # none before the open
     }
     room = await party(await start_server(**options), 1, timeout_s=1.0)
@@ -46,7 +44,7 @@ async def test_expired_is_not_said_while_the_mirror_may_hold_a_claim(
     await to_postgres.heal()
     await to_redis.cut()
     guest = await connect(await start_server(**options), 2)
-    await asyncio.sleep(LIFETIME_S)
+    turn_clock(DAY_MS)
     with pytest.raises(Refusal, match="store_unavailable"):
         await guest.open(packet_id, patience_s=0)
     await to_redis.heal()

@@ -12,8 +12,8 @@ from typing import Any
 
 from server.instance import running
 from server.process import LOG
+from tests.conftest import PATIENCE_S
 
-PATIENCE_S = 20
 Event = dict[str, Any]
 
 

@@ -11,7 +11,7 @@ from client_sim.sdk.client import Client
 from client_sim.sdk.money import yuan
 from client_sim.sdk.names import user_id_of
 from protocol import messages
-from tests.conftest import Connect, Server, StartServer, token
+from tests.conftest import PATIENCE_S, Connect, Server, StartServer, token
 from tests.terminal import Terminal
 
 HONGBAO = [sys.executable, "-m", "server.cli"]
@@ -155,7 +155,7 @@ async def test_plain_mode_in_a_pipe_writes_one_line_per_event(
         /send 9999 1
         /wait nothing 0.01
     """
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         out, err = await process.communicate("\n".join(map(str.strip, script.splitlines())).encode())
     lines = out.decode().splitlines()
     assert err == b""
@@ -193,7 +193,7 @@ async def test_chat_with_an_unknown_group_prints_one_line(server: Server) -> Non
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         _, err = await process.communicate(b"/help\n")
     assert (err.decode().strip(), process.returncode) == ("hongbao: 202 no_such_group", 1)
 
@@ -202,7 +202,7 @@ async def test_chat_without_a_server_prints_one_line(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         *HONGBAO, "chat", "--as", ME, "--data", str(tmp_path), stderr=asyncio.subprocess.PIPE
     )
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         _, err = await process.communicate()
     assert err.decode() == (
         f"hongbao: no server runs on {tmp_path}; start one with: hongbao serve --data {tmp_path}\n"

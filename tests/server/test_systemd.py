@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from server.systemd import Systemd
+from tests.conftest import PATIENCE_S
 
-PATIENCE_S = 10
 WATCHDOG_S = 0.2
 
 

@@ -20,7 +20,7 @@ from storage.postgres.chat import names as name_store
 from storage.postgres.database import Database
 from storage.postgres.money import records as record_store
 from storage.postgres.money.audit import snapshot
-from tests.conftest import Connect, Server
+from tests.conftest import PATIENCE_S, Connect, Server
 from tests.services.books import NOW_MS, Books, Right
 
 SENDER = 1
@@ -140,7 +140,7 @@ async def waiting(watcher: asyncpg.Connection[asyncpg.Record], statements: int) 
     return bool(await watcher.fetchval(WAITING) == statements)
 
 
-async def until(holds: Callable[[], Awaitable[bool]], within_s: float = 10.0) -> None:
+async def until(holds: Callable[[], Awaitable[bool]], within_s: float = PATIENCE_S) -> None:
     """Wait until something holds; fail if it does not in time."""
     async with asyncio.timeout(within_s):
         while not await holds():  # noqa: ASYNC110  what is waited for happens in a store, which sets no event

@@ -296,7 +296,8 @@ async def test_the_reply_to_a_send_is_lost(
     start_server: StartServer, party: MakeParty, postgres_proxy: tuple[Proxy, str], books_balance: BooksBalance
 ) -> None:
     proxy, dsn = postgres_proxy
-    room = await party(await start_server(stores__postgres=dsn), 1)
+    server = await start_server(stores__postgres=dsn, settlement__idle_s=3600)  # the next COMMIT is the send's
+    room = await party(server, 1)
     proxy.lose_reply_to = b"COMMIT"
     with pytest.raises(Refusal) as caught:
         await room.sender.send_packet("lucky", room.group, 500, 2, key="k1")

@@ -19,7 +19,7 @@ from storage.errors import StoreRefused
 from storage.postgres.packets.packets import Advance, ClaimRow, PacketStore
 from storage.redis import mirror as log
 from storage.redis.mirror import MirroredClaim
-from tests.conftest import Connect, Server, StartServer
+from tests.conftest import DAY_MS, Connect, Server, StartServer, Turn
 from tests.services.conftest import MakeParty, Party, Record, until
 
 Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -156,10 +156,15 @@ async def test_a_retry_finds_its_packet_when_it_would_not_be_allowed_any_more(
 
 
 async def test_a_refund_does_not_redrive_what_contradicts_the_record(
-    start_server: StartServer, party: MakeParty, redis: aioredis.Redis, sql: Sql, books_balance: BooksBalance
+    start_server: StartServer,
+    party: MakeParty,
+    redis: aioredis.Redis,
+    sql: Sql,
+    books_balance: BooksBalance,
+    turn_clock: Turn,
 ) -> None:
     """The mirror says A, B, D; the record A, D: D came back while Redis was away."""
-    server = await start_server(limits__packet_lifetime_s=1.0, refunds__interval_s=0.05)
+    server = await start_server(refunds__interval_s=0.05)
     room = await party(server, 1)
     packet_id = await room.lucky(1_000, 2)
     await room.guests[0].open(packet_id)
@@ -177,6 +182,7 @@ async def test_a_refund_does_not_redrive_what_contradicts_the_record(
     await redis.append(key(still_open), log.HEAD + log.pack([MirroredClaim(9, at_ms, 0)]))
     del server.app.services.live_packets._by_id[still_open]
     assert await PacketStore(server.app.stores.database).record([Advance(packet_id, 1, [row])]) == {packet_id}
+    turn_clock(DAY_MS)
 
     async def refunded() -> bool:
         return await sql.fetchval("SELECT refunded_fen FROM packets WHERE packet_id = $1", still_open) == 1_000
@@ -187,14 +193,15 @@ async def test_a_refund_does_not_redrive_what_contradicts_the_record(
 
 
 async def test_a_refund_that_was_overtaken_waits_for_its_next_turn(
-    start_server: StartServer, party: MakeParty, record: Record, sql: Sql, books_balance: BooksBalance
+    start_server: StartServer,
+    party: MakeParty,
+    record: Record,
+    sql: Sql,
+    books_balance: BooksBalance,
+    turn_clock: Turn,
 ) -> None:
     """Tier redis: B was told and waits behind A for its record, when the other server's refund comes between."""
-    options: dict[str, Any] = {
-        "stores__durability": "redis",
-        "limits__packet_lifetime_s": 1.5,
-        "refunds__interval_s": LATER_S,
-    }
+    options: dict[str, Any] = {"stores__durability": "redis", "refunds__interval_s": LATER_S}
     room = await party(await start_server(**options), 3)
     other = await start_server(server__node=1, **options)
     packet_id = await room.lucky(1_000, 4)
@@ -205,6 +212,7 @@ async def test_a_refund_that_was_overtaken_waits_for_its_next_turn(
     told = [await room.guests[1].open(packet_id)]
     await gate.reached.wait()
     told.append(await room.guests[2].open(packet_id))
+    turn_clock(DAY_MS)
     refunds = other.app.services.refunds
     redrive, turns = refunds._records.record, []
 
@@ -237,7 +245,6 @@ async def test_an_old_view_wins_nothing_when_the_log_has_lapsed(
 ) -> None:
     """Tier redis: the packet was finished elsewhere and its log is gone; to this server it looks new."""
     monkeypatch.setattr(log, "_FORGET_MS", 50)
-    monkeypatch.setattr(commit, "VIEW_S_MAX", 0.02)
     room = await party(await start_server(stores__durability="redis"), 3)
     other = await start_server(stores__durability="redis", server__node=1)
     packet_id = await room.lucky(1_000, 2)
@@ -249,6 +256,7 @@ async def test_an_old_view_wins_nothing_when_the_log_has_lapsed(
         return not await redis.exists(key(packet_id))
 
     await until(lapsed)
+    monkeypatch.setattr(commit, "VIEW_S_MAX", 0.02)
     assert (await late.open(packet_id)).answer == "gone"
 
 

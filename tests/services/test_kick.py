@@ -16,9 +16,9 @@ from client_sim.sdk.errors import KickedOut, NotAllowed, NotAMember, NotOwner, R
 from protocol.messages import PacketPosted, RemovedFromGroup, TextPosted
 from server.services.runtime import in_doubt
 from storage.errors import StoreUnavailable
-from tests.conftest import Connect, Server, StartServer
+from tests.conftest import PATIENCE_S, Connect, Server, StartServer
 from tests.services.conftest import MakeParty, until
-from tests.services.test_reminders import heard
+from tests.services.test_reminders import QUIET, heard
 
 BooksBalance = Callable[[], Awaitable[None]]
 
@@ -60,7 +60,7 @@ async def test_the_group_is_closed_to_them(server: Server, party: MakeParty) -> 
     await room.sender.say(room.group, "quiet now")
     await room.lucky(100, 1)
     told = []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         async for push in out.pushes():
             told.append(push)
             if isinstance(push, RemovedFromGroup):
@@ -188,7 +188,7 @@ async def test_a_kick_whose_commit_was_in_doubt_lets_nobody_open(
 ) -> None:
     """Although nobody asks again; and the one who was thrown out hears it, once, and follows no page any more."""
     proxy, dsn = postgres_proxy
-    room = await party(await start_server(stores__postgres=dsn), 2)
+    room = await party(await start_server(stores__postgres=dsn, **QUIET), 2)
     packet_id = await room.lucky(300, 3)
     out, friend = room.guests
     assert (await out.grab(packet_id)).answer == "ticket"
@@ -215,7 +215,7 @@ async def test_who_joined_or_left_in_doubt_may_or_may_not_open(
     books_balance: BooksBalance,
 ) -> None:
     proxy, dsn = postgres_proxy
-    server = await start_server(stores__postgres=dsn)
+    server = await start_server(stores__postgres=dsn, **QUIET)
     room = await party(server, 1)
     packet_id = await room.lucky(300, 2)
     (ann,), ben = room.guests, await connect(server, 900)
@@ -241,7 +241,7 @@ async def test_what_comes_behind_a_change_in_doubt_stands(
 ) -> None:
     """It was read that she had left, and before memory hears of it she is back: then she is in."""
     proxy, dsn = postgres_proxy
-    server = await start_server(stores__postgres=dsn)
+    server = await start_server(stores__postgres=dsn, **QUIET)
     room = await party(server, 1)
     (ann,), store = room.guests, server.app.services.groups._store
     find_outcome, was_read, go = store.find_outcome, asyncio.Event(), asyncio.Event()

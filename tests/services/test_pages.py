@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
 
@@ -17,20 +16,10 @@ from server.services.packets.grab_open import LOOKING
 from server.services.packets.pages import LINES_MAX
 from server.services.packets.requests import GrabRequest, OpenRequest
 from server.services.runtime.bus import LOCAL
-from tests.conftest import Connect, Server, StartServer
+from tests.conftest import DAY_MS, Connect, Server, StartServer, Turn
 from tests.services.conftest import MakeParty, Party, until
 
-DAY_MS = 86_400_000
 STRANGER = 900
-Turn = Callable[[int], None]
-
-
-@pytest.fixture
-def turn_clock(monkeypatch: pytest.MonkeyPatch) -> Turn:
-    """Sets the clock of servers that are started later ahead by so many milliseconds."""
-    real, ahead_ms = Clock.now_ms, [0]
-    monkeypatch.setattr(Clock, "now_ms", lambda self: real(self) + ahead_ms[0])
-    return lambda ms: ahead_ms.__setitem__(0, ms)
 
 
 def drawn(shown: OpenPageShown) -> tuple[str, str, str, str, str]:

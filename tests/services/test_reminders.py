@@ -20,12 +20,13 @@ from server.services.runtime import in_doubt
 from storage.errors import StoreUnavailable
 from storage.redis import mirror as log
 from storage.redis.mirror import Extension, Mirror
-from tests.conftest import Server, StartServer
+from tests.conftest import DAY_MS, PATIENCE_S, Server, StartServer, Turn
 from tests.services.conftest import MakeParty, Record, caught_up, until
 from tests.services.test_faults import all_grab, live
 
 BooksBalance: TypeAlias = Callable[[], Awaitable[None]]
 STILL_S = 0.15  # so long nothing more may be heard
+QUIET = {"settlement__idle_s": 3600.0}  # the next COMMIT is the one of the request
 
 
 async def heard(client: Client, count: int, *kinds: type[messages.Message]) -> list[Any]:
@@ -127,7 +128,7 @@ async def test_who_asks_for_a_packet_in_doubt_need_not_wait_for_the_next_try(
     proxy.lose_reply_to = str(packet_id).encode()
     with pytest.raises(Refusal, match="store"):
         await room.guests[1].open(packet_id, patience_s=0)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         assert (await room.guests[1].open(packet_id)).answer == "claimed"
 
 
@@ -168,7 +169,7 @@ async def test_a_packet_whose_commit_was_in_doubt_is_pushed_once(
     """To the group, with its place in the stream; the balance to the sender. Whether the app tries again or not."""
     monkeypatch.setattr(in_doubt, "LOOK_S", 0.05)
     proxy, dsn = postgres_proxy
-    room = await party(await start_server(stores__postgres=dsn), 1)
+    room = await party(await start_server(stores__postgres=dsn, **QUIET), 1)
     first = await room.lucky(100, 1)
     proxy.lose_reply_to = b"COMMIT"
     with pytest.raises(Refusal, match="store"):
@@ -229,13 +230,14 @@ async def test_a_refund_whose_commit_was_in_doubt_is_told_once(
     sql: asyncpg.Connection[asyncpg.Record],
     books_balance: BooksBalance,
     monkeypatch: pytest.MonkeyPatch,
+    turn_clock: Turn,
     is_looked_for_first: bool,
 ) -> None:
     """To the sender and to the operators, whether it is looked for before the next round or behind it."""
     interval_s, look_s = (0.3, 0.02) if is_looked_for_first else (0.1, 0.3)
     monkeypatch.setattr(in_doubt, "LOOK_S", look_s)
     proxy, dsn = postgres_proxy
-    server = await start_server(stores__postgres=dsn, limits__packet_lifetime_s=0.5, refunds__interval_s=interval_s)
+    server = await start_server(stores__postgres=dsn, refunds__interval_s=interval_s, settlement__idle_s=3600)
     room = await party(server, 1)
     packet_id = await room.lucky(1_000, 2)
     refunds = server.app.services.refunds
@@ -248,6 +250,7 @@ async def test_a_refund_whose_commit_was_in_doubt_is_told_once(
         return await refund(packet_ids, now_ms)
 
     monkeypatch.setattr(refunds._records, "refund", unheard)
+    turn_clock(DAY_MS)
     spent, told, change = await heard(room.sender, 3, messages.PacketRefunded, messages.BalanceChanged)
     assert (proxy.lost_replies, tries) == (1, [[packet_id]])
     assert (told.packet_id, told.refunded_fen, spent.change_fen) == (packet_id, 1_000, -1_000)
@@ -264,11 +267,12 @@ async def test_a_refund_that_was_not_committed_is_told_when_it_is(
     party: MakeParty,
     books_balance: BooksBalance,
     monkeypatch: pytest.MonkeyPatch,
+    turn_clock: Turn,
 ) -> None:
     """Once: what the next round does, which is over at the first look, is not taken for what was in doubt."""
     monkeypatch.setattr(in_doubt, "LOOK_S", 0.02)
     monkeypatch.setattr(in_doubt, "LATE_S", 0.1)
-    server = await start_server(limits__packet_lifetime_s=0.3, refunds__interval_s=0.05)
+    server = await start_server(refunds__interval_s=0.05)
     room = await party(server, 1)
     packet_id = await room.lucky(1_000, 2)
     refunds = server.app.services.refunds
@@ -288,6 +292,7 @@ async def test_a_refund_that_was_not_committed_is_told_when_it_is(
 
     monkeypatch.setattr(refunds._records, "refund", fail_once)
     monkeypatch.setattr(refunds.in_doubt, "_find_outcome", recall_later)
+    turn_clock(DAY_MS)
 
     async def forgotten() -> bool:
         return len(tries) > 1 and not refunds.in_doubt._in_doubt

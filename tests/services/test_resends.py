@@ -18,9 +18,9 @@ from server.services.runtime import in_doubt
 from server.services.runtime.events import PacketPost
 from storage.errors import StoreUnavailable
 from storage.postgres.database import Database
-from tests.conftest import Connect, Server, StartServer
+from tests.conftest import PATIENCE_S, Connect, Server, StartServer
 from tests.services.conftest import MakeParty, until
-from tests.services.test_reminders import heard
+from tests.services.test_reminders import QUIET, heard
 
 BooksBalance = Callable[[], Awaitable[None]]
 OTHER = 800
@@ -28,7 +28,7 @@ OTHER = 800
 
 async def push_of(client: Client, kind: type[Any], stream_id: int) -> Any:
     """The next push of a kind in a stream."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         async for push in client.pushes():
             if isinstance(push, kind) and push.stream_id == stream_id:
                 return push
@@ -217,7 +217,7 @@ async def test_sent_again_in_doubt_it_is_posted_and_opens(
     """Nobody tries again, and yet the group hears of it, once, and its members may open."""
     monkeypatch.setattr(in_doubt, "LOOK_S", 0.05)
     proxy, dsn = postgres_proxy
-    room = await party(await start_server(stores__postgres=dsn), 1)
+    room = await party(await start_server(stores__postgres=dsn, **QUIET), 1)
     packet_id = await room.lucky(1_000, 2)
     other = await connect(room.server, OTHER)
     group = await room.sender.create_group("other")
@@ -239,7 +239,7 @@ async def test_a_personal_packet_sent_again_in_doubt_is_posted_to_both(
 ) -> None:
     monkeypatch.setattr(in_doubt, "LOOK_S", 0.05)
     proxy, dsn = postgres_proxy
-    room = await party(await start_server(stores__postgres=dsn), 1)
+    room = await party(await start_server(stores__postgres=dsn, **QUIET), 1)
     (receiver,) = room.guests
     packet_id = (await room.sender.send_packet("personal", receiver.user_id, 500)).packet_id
     proxy.lose_reply_to = b"COMMIT"

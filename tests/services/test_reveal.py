@@ -12,7 +12,7 @@ from server.cli.audit_report import print_proof
 from server.clock import Clock
 from storage.postgres.database import Database
 from storage.postgres.packets.packets import PacketStore
-from tests.conftest import StartServer
+from tests.conftest import DAY_MS, StartServer, Turn
 from tests.services.conftest import MakeParty, until
 from tests.services.test_faults import Gate
 
@@ -26,15 +26,16 @@ async def verified(database: Database, packet_id: int) -> tuple[bool, str]:
 
 
 async def test_claims_that_are_told_and_not_recorded_are_not_left_out(
-    start_server: StartServer, party: MakeParty
+    start_server: StartServer, party: MakeParty, turn_clock: Turn
 ) -> None:
     """In the tier redis the record may follow late, and the packet expires meanwhile."""
-    server = await start_server(stores__durability="redis", limits__packet_lifetime_s=0.5, refunds__interval_s=0.05)
+    server = await start_server(stores__durability="redis", refunds__interval_s=0.05)
     room = await party(server, 2)
     packet_id = await room.lucky(1_000, 3)
     gate = Gate(server.app)
     won = await room.guests[0].open(packet_id)
     assert won.answer == "won"
+    turn_clock(DAY_MS)
 
     async def expired() -> bool:
         return (await room.guests[0].result_page(packet_id)).page.state == "expired"

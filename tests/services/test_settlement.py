@@ -17,7 +17,7 @@ from storage.postgres.money.wallets import BalanceRow
 from storage.postgres.packets.packets import Advance, ClaimRow
 from storage.redis import mirror as log
 from storage.redis.mirror import Extension, Mirror, MirroredClaim
-from tests.conftest import Connect, StartServer
+from tests.conftest import DAY_MS, Connect, StartServer, Turn
 from tests.services.conftest import MakeParty, Record, until, waiting
 
 Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -133,11 +133,12 @@ async def test_settlement_goes_on_after_a_restart(
 
 
 async def test_refund_pays_back_the_rest_once(
-    start_server: StartServer, party: MakeParty, sql: Sql, books_balance: BooksBalance
+    start_server: StartServer, party: MakeParty, sql: Sql, books_balance: BooksBalance, turn_clock: Turn
 ) -> None:
-    room = await party(await start_server(limits__packet_lifetime_s=0.6, refunds__interval_s=0.05), 2)
+    room = await party(await start_server(refunds__interval_s=0.05), 2)
     packet_id = await room.lucky(1_000, 3)
     won = await room.guests[0].open(packet_id)
+    turn_clock(DAY_MS)
     async for push in room.sender.pushes():
         if hasattr(push, "refunded_fen"):
             assert (push.packet_id, push.refunded_fen) == (packet_id, 1_000 - won.amount_fen)
@@ -195,10 +196,9 @@ async def test_refund_redrives_a_claim_that_only_redis_has(
     redis_url: str,
     sql: Sql,
     books_balance: BooksBalance,
+    turn_clock: Turn,
 ) -> None:
-    room = await party(
-        await start_server(limits__packet_lifetime_s=0.5, refunds__interval_s=3600, stores__durability="redis"), 2
-    )
+    room = await party(await start_server(refunds__interval_s=3600, stores__durability="redis"), 2)
     packet_id = await room.lucky(1_000, 2)
     await room.guests[0].open(packet_id)
     live = room.server.app.services.live_packets._by_id[packet_id].packet
@@ -213,6 +213,7 @@ async def test_refund_redrives_a_claim_that_only_redis_has(
     claim = log.pack([MirroredClaim(3, live.terms.created_at_ms + 1, amount_fen)])
     assert await mirror.append([Extension(packet_id, log.length(1), b"", claim)]) == set()
     await mirror.close()
+    turn_clock(DAY_MS)
 
     async def over() -> bool:
         await room.server.app.services.refunds.refund_once()

@@ -15,9 +15,9 @@ from client_sim.sdk.errors import Refusal
 from protocol.messages import BalanceChanged
 from server.core import ledger
 from server.services.runtime import in_doubt
-from tests.conftest import Connect, Server, StartServer
+from tests.conftest import DAY_MS, Connect, Server, StartServer, Turn
 from tests.services.conftest import MakeParty, until
-from tests.services.test_reminders import heard
+from tests.services.test_reminders import QUIET, heard
 
 Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 BooksBalance: TypeAlias = Callable[[], Awaitable[None]]
@@ -63,7 +63,7 @@ async def test_money_whose_commit_was_in_doubt_is_told_once(
     """To its user and to the operators, whether the backend tries again or not."""
     monkeypatch.setattr(in_doubt, "LOOK_S", 0.05)
     proxy, dsn = postgres_proxy
-    server = await start_server(stores__postgres=dsn)
+    server = await start_server(stores__postgres=dsn, **QUIET)
     backend, user = await connect(server, 0), await connect(server, USER)
     for ask, fen in ((backend.top_up, 500), (backend.withdraw, 200)):
         proxy.lose_reply_to = b"COMMIT"
@@ -93,7 +93,7 @@ async def test_money_that_was_not_moved_is_told_when_it_is(
     monkeypatch.setattr(in_doubt, "LOOK_S", 0.05)
     monkeypatch.setattr(in_doubt, "LATE_S", 0.3)
     proxy, dsn = postgres_proxy
-    server = await start_server(stores__postgres=dsn)
+    server = await start_server(stores__postgres=dsn, **QUIET)
     backend, user = await connect(server, 0), await connect(server, USER)
     proxy.lose_reply_to = b"BEGIN"
     with pytest.raises(Refusal, match="store"):
@@ -197,9 +197,9 @@ async def test_a_welcome_and_a_balance_that_were_read_before_a_push_are_not_olde
 
 
 async def test_every_change_of_a_wallet_has_a_version(
-    start_server: StartServer, party: MakeParty, connect: Connect, sql: Sql
+    start_server: StartServer, party: MakeParty, connect: Connect, sql: Sql, turn_clock: Turn
 ) -> None:
-    server = await start_server(limits__packet_lifetime_s=0.6, refunds__interval_s=0.05)
+    server = await start_server(refunds__interval_s=0.05)
     room = await party(server, 1)
     backend = await connect(server, 0)
 
@@ -222,4 +222,5 @@ async def test_every_change_of_a_wallet_has_a_version(
     await becomes(99_800, 4)
     await room.sender.open(packet_id)
     await becomes(99_900, 5)
+    turn_clock(DAY_MS)
     await becomes(100_000, 6)  # the refund

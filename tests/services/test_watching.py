@@ -11,14 +11,14 @@ from client_sim.sdk.client import Client
 from protocol.messages import ResultUpdate
 from server.net import subscriptions
 from server.services.chat.names import NameService
-from tests.conftest import Connect, Server, StartServer
+from tests.conftest import DAY_MS, PATIENCE_S, Connect, Server, StartServer, Turn
 from tests.services.conftest import MakeParty, caught_up, until
 
 
 async def news(client: Client, packet_id: int, opened: int) -> list[ResultUpdate]:
     """The pushes up to the one that says so many shares are opened."""
     found: list[ResultUpdate] = []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         async for push in client.pushes():
             if isinstance(push, ResultUpdate) and push.packet_id == packet_id:
                 found.append(push)
@@ -147,10 +147,12 @@ async def test_who_is_no_longer_in_the_group_is_told_nothing(server: Server, par
     assert (page.opened, page.watched) == (2, False)
 
 
-async def test_a_refund_ends_the_watch(start_server: StartServer, party: MakeParty) -> None:
-    room = await party(await start_server(limits__packet_lifetime_s=0.3, refunds__interval_s=0.05), 1)
+async def test_a_refund_ends_the_watch(start_server: StartServer, party: MakeParty, turn_clock: Turn) -> None:
+    room = await party(await start_server(refunds__interval_s=0.05), 1)
     packet_id = await room.lucky(900, 2)
     await room.sender.result_page(packet_id, subscribe=True)
+    assert room.server.app.subscriptions._watches
+    turn_clock(DAY_MS)
 
     async def over() -> bool:
         return not room.server.app.subscriptions._watches
@@ -231,13 +233,14 @@ async def test_watched_says_whether_there_will_be_pushes(server: Server, party: 
 
 
 async def test_claims_right_before_a_refund_are_told_before_the_watch_ends(
-    start_server: StartServer, party: MakeParty, monkeypatch: pytest.MonkeyPatch
+    start_server: StartServer, party: MakeParty, monkeypatch: pytest.MonkeyPatch, turn_clock: Turn
 ) -> None:
     monkeypatch.setattr(subscriptions, "COALESCE_S", 0.8)
-    room = await party(await start_server(limits__packet_lifetime_s=0.4, refunds__interval_s=0.05), 1)
+    room = await party(await start_server(refunds__interval_s=0.05), 1)
     packet_id = await room.lucky(900, 2)
     await room.sender.result_page(packet_id, subscribe=True)
     assert (await room.guests[0].open(packet_id)).answer == "won"
+    turn_clock(DAY_MS)
     assert [line.index for push in await news(room.sender, packet_id, 1) for line in push.claims] == [0]
     hub = room.server.app.subscriptions
 

@@ -15,7 +15,8 @@ from tests.sim.loop import SimLoop, Stuck
 from tests.sim.world import World
 
 CHUNKS, CHUNK = 8, 25
-SEEDS_TO_BITE = 300
+# Those that found something before come first: most worlds do not meet what is broken.
+SEEDS_TO_BITE = (0, 1, 7, 32, 37, 80, *range(300))
 ROOT = Path(__file__).parents[2]
 
 
@@ -40,7 +41,7 @@ def test_a_seed_is_the_same_world_in_every_process() -> None:
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_it_finds_what_is_broken(name: str) -> None:
-    assert any(World(seed, BROKEN[name]()).run() for seed in range(SEEDS_TO_BITE))
+    assert any(World(seed, BROKEN[name]()).run() for seed in SEEDS_TO_BITE)
 
 
 def test_time_jumps() -> None:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import msgpack
 
-from tests.conftest import FAR_AWAY_S, KEYS, Server
+from tests.conftest import FAR_AWAY_S, KEYS, PATIENCE_S, Server
 
 Fields = list[Any]
 
@@ -27,13 +27,12 @@ TEXT_POSTED, PACKET_POSTED, PACKET_FINISHED, PACKET_REFUNDED, BALANCE_CHANGED = 
 CLAIMS_SEEN, REMOVED_FROM_GROUP = 66, 67
 WELCOME = 110
 
-WAIT_S = 5.0  # nothing that a test waits for may take longer
 KEY_ID = "test"
 
 
 def bounded() -> asyncio.Timeout:
     """A block in which a test asks until something is so."""
-    return asyncio.timeout(WAIT_S)
+    return asyncio.timeout(PATIENCE_S)
 
 
 class Goodbye(NamedTuple):

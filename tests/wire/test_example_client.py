@@ -11,14 +11,13 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.conftest import Server, token
+from tests.conftest import PATIENCE_S, Server, token
 from tests.wire import raw as wire
 from tests.wire.conftest import Dial
 from tests.wire.raw import Raw
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "example_client.py"
 LINES_MAX = 95
-PATIENCE_S = 30.0
 ALICE, BOB = 1, 2
 
 

@@ -15,7 +15,7 @@ import pytest
 from client_sim.sdk.client import Client
 from client_sim.sdk.errors import ConnectionLost
 from server.net.tls import TlsListener, server_context
-from tests.conftest import Server, StartServer, token
+from tests.conftest import PATIENCE_S, Server, StartServer, token
 from tests.issuer import Issuer
 from tests.wire import raw as wire
 
@@ -176,7 +176,7 @@ async def test_a_never_reader_behind_tls_is_cut_and_the_others_miss_nothing(
             transport = bob._wire._transport  # type: ignore[union-attr]
             assert transport is not None
             transport.pause_reading()
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE_S):
                 while not server.app.listener.slow_readers:
                     await asyncio.gather(*(alice.say(group, "x" * 2000) for _ in range(50)))
             transport.resume_reading()

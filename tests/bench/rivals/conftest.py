@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.conftest import PATIENCE_S
+
 FIGURES = {
     "rival",
     "connections",
@@ -49,7 +51,7 @@ def program() -> Program:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             out, err = await process.communicate()
         return Ended(process.returncode, out.decode(), err.decode())
 

@@ -14,7 +14,7 @@ import pytest
 
 from bench.compare.rivals.echo import EchoServer
 from client_sim.sdk.client import Client
-from tests.conftest import token
+from tests.conftest import PATIENCE_S, token
 from tests.wire import raw as wire
 from tests.wire.raw import Raw
 
@@ -107,7 +107,7 @@ async def test_program_prints_its_url_and_ends_on_sigterm() -> None:
         sys.executable, "-m", "bench.compare.rivals.echo", "--port", "0", stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         url = (await process.stdout.readline()).decode().strip()
         client = await connect(Listening(url, EchoServer()), 5)
         assert await client.ask(wire.GRAB, 77) == [77, "gone", 0, 0, 0, 0, 0]

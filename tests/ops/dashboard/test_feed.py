@@ -19,6 +19,7 @@ from server.ops.dashboard import feed as dashboard_module
 from server.ops.dashboard.feed import CHART_S, CLIENTS_MAX
 from server.ops.health import Health
 from server.ops.samples.sample import Figures, StoreState
+from tests.conftest import PATIENCE_S
 from tests.ops.dashboard.feed import Feed, serve
 from tests.ops.samples import latencies, sample
 
@@ -41,7 +42,7 @@ class Stream:
 
     async def event(self) -> tuple[str, Any]:
         """The name and the data of the next event."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while (line := await self._line()).partition(":")[0] != "event":
                 assert not line, line
             data = await self._line()
@@ -60,7 +61,7 @@ async def ask(port: int, path: str, host: str = "localhost") -> tuple[str, Strea
     """The head of the answer, and the stream after it."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 22)
     writer.write(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
     return head, Stream(reader, writer)
 
@@ -177,7 +178,7 @@ async def test_first_event_of_a_new_server_has_no_points(feed: Feed) -> None:
 
 
 async def wait_for_clients(feed: Feed, clients: int) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while feed.dashboard.clients != clients:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
 
@@ -192,7 +193,7 @@ async def test_new_client_replaces_the_oldest_when_there_are_too_many(feed: Feed
         assert head.split()[1] == "200"
         streams.append(another)
         with suppress(ConnectionResetError):
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_S):
                 await oldest._reader.read()  # until it is closed
     assert feed.dashboard.clients == CLIENTS_MAX
     feed.show(sample(at_ms=5, clock_s=5.0))
@@ -234,7 +235,7 @@ async def test_client_that_does_not_read_is_disconnected_and_delays_no_other(
 async def test_closing_the_server_does_not_wait_for_clients(feed: Feed) -> None:
     _, stream = await ask(feed.port, "/events")
     await stream.event()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         await feed.http.close()
         with suppress(asyncio.IncompleteReadError):
             while True:

@@ -11,6 +11,7 @@ from contextlib import nullcontext
 import pytest
 
 from server.top.keys import raw_keys
+from tests.conftest import PATIENCE_S
 
 CLOSED = "closed"
 
@@ -29,7 +30,7 @@ async def test_key_is_reported_at_once_and_not_echoed(terminal: tuple[int, int])
     pressed: asyncio.Queue[str] = asyncio.Queue()
     with raw_keys(screen, pressed.put_nowait, lambda: None):
         os.write(keyboard, b"pi\x1a")  # the last one is Ctrl-Z
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             assert [await pressed.get() for _ in range(3)] == ["p", "i", "\x1a"]
     os.set_blocking(keyboard, False)
     with pytest.raises(BlockingIOError):
@@ -54,7 +55,7 @@ async def test_closed_terminal_is_reported_once() -> None:
     reported: asyncio.Queue[str] = asyncio.Queue()
     with raw_keys(screen, reported.put_nowait, lambda: reported.put_nowait(CLOSED)):
         os.close(keyboard)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             assert await reported.get() == CLOSED
         await asyncio.sleep(0.05)
         assert reported.empty()
