@@ -35,7 +35,7 @@ async def state(status: Path | None) -> SettlementState | None:
         return None
     with suppress(OSError, ValueError, LookupError, TimeoutError):
         reply: dict[str, Any] = await ask(status, "settlement", timeout_s=DRAIN_TIMEOUT_S)
-        return SettlementState(reply["settled"], reply["waiting"]["claims"] + reply["on_their_way"])
+        return SettlementState(reply["settled"], reply["waiting"]["claims"] + reply["in_flight"])
     return None
 
 
