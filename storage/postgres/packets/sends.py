@@ -110,10 +110,13 @@ async def _debit(
 
     The packets that were paid, and what is in their senders' wallets after all of them.
     """
-    fresh = {(row.sender_id, row.key): row for row in reversed(rows) if (row.sender_id, row.key) not in results}
+    fresh: dict[tuple[int, str], PacketRow] = {}  # in their order; of a key that comes twice the first one
+    for row in rows:
+        if (row.sender_id, row.key) not in results:
+            fresh.setdefault((row.sender_id, row.key), row)
     debits_fen: Counter[int] = Counter()
     paid = []
-    for key, row in reversed(fresh.items()):
+    for key, row in fresh.items():
         left_fen = balances_fen.get(row.sender_id, 0) - debits_fen[row.sender_id] - row.total_fen
         if left_fen < 0:
             results[key] = None
