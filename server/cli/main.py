@@ -73,9 +73,15 @@ COMMANDS: Final = (
     ),
     CommandRow("refunds", "server.cli.operators:refunds", "Show what was refunded and what is due."),
     CommandRow(
+        "disconnect",
+        "server.cli.operators:disconnect",
+        "Disconnect a user: close all their connections; the clients may reconnect at once.",
+    ),
+    CommandRow(
         "kick",
         "server.cli.operators:kick",
-        "Disconnect a user: close all their connections; the clients may reconnect at once.",
+        "The old name of `disconnect`; it works for one version more.",
+        is_shown=False,
     ),
     CommandRow(
         "drain",

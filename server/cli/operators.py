@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
@@ -144,10 +145,10 @@ def refunds(*, server: ServerOptions = DEFAULT) -> int:
     return _show(server, "refunds")
 
 
-def kick(user: str, /, *, server: ServerOptions = DEFAULT) -> int:
+def disconnect(user: str, /, *, server: ServerOptions = DEFAULT) -> int:
     """Disconnect a user: close all their connections; the clients may reconnect at once.
 
-    Example: hongbao kick 1001
+    Example: hongbao disconnect 1001
 
     Parameters
     ----------
@@ -155,6 +156,18 @@ def kick(user: str, /, *, server: ServerOptions = DEFAULT) -> int:
         the user's id, or a name as in `hongbao chat --as NAME`
     """
     return _show(server, "disconnect", user_id_of(user))
+
+
+def kick(user: str, /, *, server: ServerOptions = DEFAULT) -> int:
+    """The old name of `disconnect`; it works for one version more.
+
+    Parameters
+    ----------
+    user
+        the user's id, or a name as in `hongbao chat --as NAME`
+    """
+    print("hongbao: kick is now called disconnect", file=sys.stderr)
+    return disconnect(user, server=server)
 
 
 def drain(*, server: ServerOptions = DEFAULT) -> int:

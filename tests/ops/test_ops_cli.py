@@ -97,7 +97,7 @@ def check_answers(data: Path, group: int, packet: int) -> None:
     assert "waiting" in ask_text(data, "settlement")
     assert ask_json(data, "refunds")["due_packets"] == 0
     assert "refunded" in ask_text(data, "refunds")
-    assert ask_json(data, "kick", 7) == {"closed": 1}
+    assert ask_json(data, "disconnect", 7) == {"closed": 1}
 
 
 def test_changes_take_effect_and_are_logged(data: Path) -> None:
