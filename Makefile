@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 AGAINST ?= 0d9629a
 
-.PHONY: guard chaos sim mutants fuzz outages screenshots help env demo bench test check format clean
+.PHONY: guard quick chaos sim mutants fuzz outages screenshots help env demo bench test check format clean
 
 help:  ## list the verbs
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -29,11 +29,24 @@ bench: env  ## measure it all, against rivals too: about three minutes, writes d
 guard: env  ## old and new in turns: fails if a request costs the server more; make guard AGAINST=HEAD~3
 	@$(BIN)/hongbao bench guard --against $(AGAINST)
 
-# Much of the suite waits for stores and processes: twice as many workers as two cores.
+# Much of the suite waits for stores and processes: four workers keep two cores busy.
 WORKERS ?= 4
+PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
+
+# The tests of the pure floors, and the others that need neither a store nor a process; without those that try
+# every interleaving, which take longer than all these together.
+PURE := $(filter-out %/test_small_worlds.py,$(wildcard tests/core/test_*.py)) tests/protocol tests/net tests/mutants \
+  $(filter-out %/test_scenarios.py %/test_sdk_doc.py,$(wildcard tests/client_sim/test_*.py tests/client_sim/chat)) \
+  $(filter-out %/test_run.py,$(wildcard tests/chaos/test_*.py)) \
+  $(addprefix tests/bench/test_,document.py findmax.py run_spec.py load.py outcome.py page.py arrivals.py)
+
+quick: env  ## style, and the tests that need neither stores nor processes: seconds
+	@$(BIN)/ruff format --quiet --check . || { echo "run: make format"; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(PYTEST) --numprocesses 2 $(PURE)
 
 test: check  ## everything: style, types, imports, all tests on real stores, in parallel workers
-	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
+	@$(PYTEST)
 
 check: env  ## style, types, the direction of imports, and words to avoid
 	@$(BIN)/ruff format --quiet --check . || { echo "run: make format"; exit 1; }

@@ -18,12 +18,13 @@ from xml.etree import ElementTree
 
 from server import embedded
 from tests.conftest import LENT_STORES
+from tests.memory import use_memory
 from tests.mutants.mutation import Mutation, Rotted
 from tests.mutants.table import MUTATIONS
 
 ROOT = Path(__file__).parents[2]
 AT_ONCE = 2
-TIMEOUT_S = 60
+TIMEOUT_S = 120
 BASE_TIMEOUT_S = 900
 NO_FINDING = ("ImportError", "ModuleNotFoundError", "SyntaxError", "NameError", "AttributeError")  # a broken mutant
 
@@ -56,6 +57,7 @@ def main(words: Sequence[str]) -> int:
         print("no fault has such a name; there are:", *(one.name for one in MUTATIONS), sep="\n  ", file=sys.stderr)
         return 2
     began_s = time.monotonic()
+    use_memory()
     try:
         for one in chosen:
             one.applied(ROOT)
@@ -164,7 +166,17 @@ def pytest(copy: Copy, selections: Sequence[str], timeout_s: float) -> Failure |
     """Run tests in a copy; None if all pass."""
     report = copy.tree / "report.xml"
     report.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "pytest", "-x", "--tb=line", f"--junitxml={report}", *selections]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "no:xdist",
+        "-x",
+        "--tb=line",
+        f"--junitxml={report}",
+        *selections,
+    ]
     try:
         done = subprocess.run(
             command,
