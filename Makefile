@@ -80,7 +80,7 @@ screenshots: env  ## draw the pictures of the docs again: the terminal client, a
 	@$(BIN)/hongbao screenshots
 	@$(BIN)/python -m tests.ops.screenshots
 
-format: env  ## format the code, mend what can be mended
+format: env  ## format the code, fix what can be fixed
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --quiet --fix .
 

@@ -1,7 +1,7 @@
 """Every refusal and every close of the protocol, as two tables.
 
 A refusal answers one request and leaves the connection open. A close ends the connection; the range of its
-number says what a client should do: 3000-3499 reconnect (with jitter), 3500-3999 do not, mend the cause first.
+number says what a client should do: 3000-3499 reconnect (with jitter), 3500-3999 do not, fix the cause first.
 The numbers are stable: a number is never given a second meaning.
 """
 
@@ -73,7 +73,7 @@ REFUSALS: dict[Refusal, RefusalRow] = {
         False, 0, "the user is in as many groups as one user may be, or the packet in as many as it may"
     ),
     Refusal.NOT_OWNER: RefusalRow(False, 0, "only the owner of the group may ask this"),
-    Refusal.KICKED: RefusalRow(False, 0, "the owner threw the user out of that group"),
+    Refusal.KICKED: RefusalRow(False, 0, "the owner removed the user from that group"),
     Refusal.BAD_AMOUNT: RefusalRow(False, 0, "an amount under or over its limit; the detail names the limit"),
     Refusal.BAD_SHARES: RefusalRow(
         False, 0, "a number of shares under or over its limit; the detail names the limit"

@@ -18,7 +18,7 @@ from protocol.tokens import Token
 
 DETAIL_CHARS_MAX = 200
 FROM_SERVER_BYTES_MAX = 1 << 20
-FRAMES_AT_ONCE = 200  # of one connection, before others have their turn
+FRAMES_AT_ONCE = 200  # of one connection, before other connections are served
 _HANDLED_HERE = frozenset({messages.Login, messages.Ping, messages.Pong})
 _UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 

@@ -1,6 +1,6 @@
 """Frames: a 4-byte big-endian length, then that many bytes of one MessagePack array.
 
-The length is judged before the payload is buffered, so nobody makes us hold more than one frame of the
+The length is judged before the payload is buffered, so a client makes us hold at most one frame of the
 largest size allowed at that stage.
 """
 

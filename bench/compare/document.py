@@ -105,14 +105,14 @@ RIVALS: Final = (
         "users, a list of claims, a random share drawn in Lua. Driven by prebuilt commands over TCP, so that Redis "
         "is measured and not its client. The lean script does the same with the fewest calls.",
         "a server in front of it; books (wallets, transfers, an audit); a retry that returns the first answer; "
-        "amounts that anybody can verify; refunds",
+        "amounts that users can verify; refunds",
         "the append-only file is fsynced; our server with durability `redis` the same, then records in PostgreSQL",
     ),
     (
         "sql-lock",
         "One transaction for each claim: lock the envelope's row, insert the claim, take the share, pay the "
         "wallet, write an order, commit. Prepared statements, a pool of the best size, the usual defects fixed.",
-        "a server in front of it; a retry that returns the first answer; amounts that anybody can verify; refunds; "
+        "a server in front of it; a retry that returns the first answer; amounts that users can verify; refunds; "
         "and one hot packet is one queue",
         "the commit is fsynced; our server with durability `postgres` the same",
     ),

@@ -1,4 +1,4 @@
-"""What the app was told already of its packets: reminders repeat it, and an app hears everything once.
+"""The notices that the app has received: reminders repeat them, and an app receives each notice once.
 
 Claims, finishes and refunds are pushed as they happen, and stand once more as numbered posts in the streams for
 users who were away. The pushes that a post repeats, less those that the app had, come right before it.

@@ -51,7 +51,7 @@ class ListMembers(Message, tag=14):
 
 
 class Members(Message, tag=114):
-    """`names` has one for each of `user_ids`, "" for who has none."""
+    """`names` has one for each of `user_ids`, "" for a user without a name."""
 
     group_id: int
     owner_id: int
@@ -60,7 +60,7 @@ class Members(Message, tag=114):
 
 
 class Kick(Message, tag=32):
-    """Owner only: throw somebody out of my group. They cannot come back."""
+    """Owner only: remove a user from my group for good."""
 
     group_id: Id
     user_id: UserId
@@ -72,7 +72,7 @@ class Kicked(Message, tag=132):
 
 
 class RemovedFromGroup(Message, tag=67):
-    """Push: the owner threw you out of this group."""
+    """Push: the owner removed you from this group."""
 
     group_id: int
 
@@ -112,13 +112,13 @@ class NameSet(Message, tag=134):
 
 
 class GetNames(Message, tag=35):
-    """What users are called, at most NAMES_MAX at once."""
+    """The names of users, at most NAMES_MAX at once."""
 
     user_ids: Annotated[list[UserId], Meta(max_length=NAMES_MAX)]
 
 
 class Names(Message, tag=135):
-    """In the order in which they were asked for, "" for who has none."""
+    """In the order of the request, "" for a user without a name."""
 
     names: list[str]
 
@@ -170,7 +170,7 @@ class PacketPosted(Message, tag=61):
 class CaughtUp(Message, tag=116):
     """The messages asked for, oldest first; ask on from the last one until it equals `last_message`.
 
-    `reload` true: too much was missed to tell it one by one. Nothing is listed; start anew at `last_message`.
+    `reload` true: too much was missed to list it. The list is empty; continue from `last_message`.
     """
 
     stream_id: int

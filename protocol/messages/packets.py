@@ -113,7 +113,7 @@ class Revealed(Message, tag=123):
 
 
 class ClaimNotice(Message, tag=62):
-    """Push to the sender: somebody opened a share of your packet (红包被抢提醒)."""
+    """Push to the sender: a user opened a share of your packet (红包被抢提醒)."""
 
     packet_id: int
     user_id: int

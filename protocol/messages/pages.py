@@ -23,8 +23,8 @@ class ResultPageBody(msgspec.Struct, array_like=True, gc=False):
 
     `state` is open, finished, expired or refunded. `amount_fen` is the viewer's own share, 0 without one, and
     `amount` says it. `claims` come newest first; if there are `more`, ask on with the index of the last one.
-    `best_index` is -1 while nobody may be marked, with `best_mark`. `ending`: what becomes of the rest when it has
-    expired. `watched`: claims to come will be pushed (ClaimsSeen).
+    `best_index` is -1 while no claim is marked, with `best_mark`. `ending`: what becomes of the rest when it has
+    expired. `watched`: claims to come will be pushed (ResultUpdate).
     """
 
     packet_kind: str
@@ -103,7 +103,7 @@ class WatchingStopped(Message, tag=129):
 
 
 class ResultUpdate(Message, tag=66):
-    """Push to who watches a result page: claims since the last push, oldest first, at most ten pushes a second.
+    """Push to the subscribers of a result page: new claims, oldest first, at most ten pushes a second.
 
     `summary` is the line above the list as it reads now. When all shares are opened this is the last push.
     """

@@ -11,7 +11,7 @@ from server.core.refusals import Reason, RequestRefused
 class Limits(msgspec.Struct, forbid_unknown_fields=True):
     """Amounts in fen, sizes in bytes or numbers, times as named. All can be set in the config.
 
-    A server has one of these. Whatever is bound by it reads it anew each time, so `become` reaches everything.
+    A server has one of these. Its readers read it each time, so `become` reaches all of them.
     """
 
     share_fen_min: int = 1
@@ -47,7 +47,7 @@ class Limits(msgspec.Struct, forbid_unknown_fields=True):
     reload_after_messages: int = 1_000
 
     def become(self, others: Limits) -> None:
-        """Take over all values of others: whoever holds these has them from now on."""
+        """Take over all values of others: every holder of this object has them from now on."""
         for name in self.__struct_fields__:
             setattr(self, name, getattr(others, name))
 

@@ -132,7 +132,7 @@ class Counter:
 
 
 class Packet:
-    """A live packet. `claims` is by user, in the order of the indexes; `left_fen` is what nobody opened yet."""
+    """A live packet. `claims` is by user, in the order of the indexes; `left_fen` is the unopened rest."""
 
     __slots__ = ("_draws", "claims", "counter", "left_fen", "terms", "tickets")
 
@@ -160,7 +160,7 @@ class Packet:
 
     @property
     def left_shares(self) -> int:
-        """How many shares nobody opened yet."""
+        """How many shares are unopened."""
         return self.terms.shares - self.counter.version
 
     @property
@@ -206,7 +206,7 @@ class Packet:
     def _claim(self, user_id: int, now_ms: int) -> Decision:
         seen, index = self.counter.word, len(self.claims)
         wanted = seen + 1 - (Counter.TICKET if user_id in self.tickets else 0)
-        at_ms = max(now_ms, self.terms.created_at_ms)  # a clock that was set back makes nobody early
+        at_ms = max(now_ms, self.terms.created_at_ms)  # also when a clock was set back
         claim = Claim(index, user_id, self._next_amount_fen(), at_ms)
         left_fen = self.left_fen - claim.amount_fen
         assert left_fen >= (self.terms.shares - index - 1) * self.terms.caps.min_fen

@@ -48,4 +48,4 @@ def _check_target(offer: PacketRequest) -> None:
     if to_user != (offer.kind.row.audience is Audience.RECEIVER):
         raise RequestRefused(Reason.BAD_TARGET, f"{offer.kind} goes to {'a user' if not to_user else 'a group'}")
     if offer.target_id == offer.sender_id:
-        raise RequestRefused(Reason.BAD_TARGET, "nobody sends a packet to themselves")
+        raise RequestRefused(Reason.BAD_TARGET, "a packet cannot be sent to its sender")

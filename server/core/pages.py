@@ -3,7 +3,7 @@
     open_page(known, viewer, now_ms)     what tapping the packet shows
     result_page(known, viewer, now_ms)   who opened it, as far as this viewer may know
 
-Both are None for somebody who has nothing to see there, which the caller answers as if there were no such packet.
+Both are None for a viewer who has nothing to see there; the caller then answers as if the packet did not exist.
 The claims themselves are not part of a page: there may be 500 of them. A page says whether they may be listed, and
 which one is marked. It speaks of every claim that it is given, so give it those that are durable.
 """
@@ -21,7 +21,7 @@ from server.core.kinds import PacketKind, SeenBy
 from server.core.packet import Claim, Terms, best_luck
 from server.core.texts import Language, Text, say
 
-NOBODY: Final = -1  # the index of the best luck while nobody has it
+NOBODY: Final = -1  # the index of the best luck while there is none
 USES: Final = (Text.USE_TO_SEND, Text.USE_TO_BUY, Text.USE_TO_TRANSFER, Text.USE_TO_WITHDRAW)
 
 
@@ -30,7 +30,7 @@ class State(StrEnum):
 
     OPEN = "open"
     FINISHED = "finished"
-    EXPIRED = "expired"  # nobody opens any more, the rest is on its way back
+    EXPIRED = "expired"  # no share opens any more, the rest is being refunded
     REFUNDED = "refunded"
 
 
@@ -48,7 +48,7 @@ class View(StrEnum):
 
 
 class Known(NamedTuple):
-    """A packet as it may be spoken of: claims by user, in the order of their indexes.
+    """What may be told of a packet: claims by user, in the order of their indexes.
 
     `closed`: no claim is made any more; unless it is finished, the rest is back with the sender.
     """
@@ -178,12 +178,12 @@ def _lists_claims(kind: PacketKind, is_sender: bool) -> bool:
 
 
 def _summary(terms: Terms, state: State, is_sender: bool) -> Text:
-    """The line above the list. What somebody else's unfinished or lucky packet holds in all stays theirs."""
+    """The line above the list. The total of another user's unfinished or lucky packet is not shown."""
     if state is State.FINISHED:
         if terms.kind.row.total_is_shown:
             return Text.FINISHED
         return Text.FINISHED_LUCKY_MINE if is_sender else Text.FINISHED_LUCKY
-    if terms.shares == 1:  # nobody has opened it, so only its sender gets this far
+    if terms.shares == 1:  # it is unopened, so only its sender gets this far
         return Text.WAITING if state is State.OPEN else Text.UNOPENED
     return Text.PARTLY_MINE if is_sender else Text.PARTLY
 

@@ -100,7 +100,7 @@ _EN: Final = {
     Text.AMOUNT: "{amount:yuan} yuan",
     Text.USE_TO_SEND: "In your balance now: send a red packet with it",
     Text.USE_TO_BUY: "In your balance now: buy something with it",
-    Text.USE_TO_TRANSFER: "In your balance now: transfer it to somebody",
+    Text.USE_TO_TRANSFER: "In your balance now: transfer it",
     Text.USE_TO_WITHDRAW: "In your balance now: withdraw it to your bank",
     Text.SEND_AGAIN: "Send this red packet again",
     Text.RECORDS: "See my red packets",

@@ -11,7 +11,7 @@ from server.net.token_bucket import TokenBucket
 
 Address: TypeAlias = bytes
 
-IPV6_NETWORK_BYTES = 8  # whoever has one IPv6 address has the 2^64 beside it
+IPV6_NETWORK_BYTES = 8  # the owner of one IPv6 address has the 2^64 beside it
 IPV4_IN_IPV6 = bytes(10) + b"\xff\xff"
 
 
@@ -64,7 +64,7 @@ class AddressLimits:
         self._callers[address].connections -= 1
 
     def failed(self, address: Address, now_s: float) -> None:
-        """A login of somebody connected has failed."""
+        """A login of a connection of this address has failed."""
         self._caller(address, now_s).failures.charge(now_s, *self._rate())
 
     def tidy(self, now_s: float) -> None:

@@ -1,4 +1,4 @@
-"""Who is online, and what reaches them: events become pushes, encoded once, and nobody's reading is waited for."""
+"""The hub: users who are online, and pushes to them. A push is encoded once; no receiver is waited for."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Hub:
         return sum(1 for user in self._users.values() if user.sessions)
 
     def newest(self, user_id: int, balance: WalletBalance) -> WalletBalance:
-        """The balance to tell a user who was to be told this one: it may have been overtaken on its way here."""
+        """The newest balance known of this user; the given one may have been overtaken meanwhile."""
         user = self._users.get(user_id)
         if user is None:
             return balance
@@ -150,7 +150,7 @@ def _balance_changed(event: events.BalanceChange) -> Iterator[messages.Message]:
 class Push(NamedTuple):
     """How an event is told. What can wait a moment leaves with the next message that cannot.
 
-    What is `in_welcome` is not pushed to a connection whose welcome is on its way, which will tell it.
+    What is `in_welcome` is not pushed to a connection that waits for its welcome, which will tell it.
     """
 
     messages: Callable[[Any], Iterable[messages.Message]]
@@ -159,7 +159,7 @@ class Push(NamedTuple):
     feature: str = ""  # told to clients that know it; the others catch up on it as a text
 
     def frames(self, event: events.Event) -> bytes:
-        """The event as bytes, for everybody who hears of it."""
+        """The event as bytes, the same for every receiver."""
         return b"".join([frame(messages.encode(message)) for message in self.messages(event)])
 
 

@@ -104,13 +104,13 @@ class Listener:
             await asyncio.sleep(0.01)
 
     def abort(self) -> None:
-        """Let go of every socket at once."""
+        """Abort every connection at once."""
         self.stop_accepting()
         for session in list(self.sessions.values()):
             session.transport.abort()
 
     async def run(self) -> None:
-        """Let every connection's heartbeat do what is due; for ever, to be supervised."""
+        """Let every connection's heartbeat do what is due. Never ends; to be supervised."""
         while True:
             await asyncio.sleep(min(TICK_S_MAX, min(self._timing) / 4))
             now_s = self.now_s()

@@ -78,7 +78,7 @@ def tapped_of(packet_id: int, tapped: TapResult) -> messages.OpenPageShown:
 
 
 def records_of(shown: records.RecordPage) -> messages.RecordsShown:
-    """A page of somebody's records."""
+    """A page of a user's records."""
     return messages.RecordsShown(
         0,
         shown.direction,

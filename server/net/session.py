@@ -12,11 +12,11 @@ from server.net.address_limits import Address, address_of
 from server.net.read_flow import ReadFlow
 
 LOGIN_REFUSALS = frozenset({codes.Close.LOGIN_REFUSED, codes.Close.TOKEN_EXPIRED})
-WRITE_HIGH_BYTES = 64 * 1024  # above it we stop reading from whoever does not read from us
+WRITE_HIGH_BYTES = 64 * 1024  # above it we stop reading from a peer that does not read
 
 
 class SessionHost(Protocol):
-    """What a session needs from whoever accepted it."""
+    """What a session needs from its listener."""
 
     outgoing_bytes_max: int
     unmetered_frames: tuple[float, float]  # so many a second of a connection, and so many at once
@@ -110,7 +110,7 @@ class Session(asyncio.Protocol):
         self._host.gone(self)
 
     def eof_received(self) -> None:
-        """The peer sends no more; what waits for it may still leave, but not for ever."""
+        """The peer sends no more; what waits for it may still leave, for a bounded time."""
         self._linger()
 
     def pause_writing(self) -> None:

@@ -33,7 +33,7 @@ class Subscription(msgspec.Struct):
 
 
 class UpdateKey(NamedTuple):
-    """Watches that hear the same words: encoded once for all of them."""
+    """The key of subscriptions that get the same update: it is encoded once for all of them."""
 
     is_sender: bool
     language: Language
@@ -57,7 +57,7 @@ class Subscriptions:
     def watch(self, session: Session, packet_id: int, language: Language, told: int) -> None:
         """Tell a connection of the claims behind the first `told`. One too many ends the oldest watch."""
         self.stop(session, packet_id)
-        if session.transport.is_closing():  # it will not be lost a second time, so nobody would stop this watch
+        if session.transport.is_closing():  # it will not be lost a second time, so this subscription would stay
             return
         while len(watched := self._watched.get(session, {})) >= self._limits.watched_packets_max:
             self.stop(session, next(iter(watched)))
@@ -66,7 +66,7 @@ class Subscriptions:
         self._look_at(packet_id)  # claims may have come between the page and this
 
     def follows(self, session: Session, packet_id: int) -> bool:
-        """Whether a connection will be told of claims to come. A watch of somebody who left the group ends here."""
+        """Whether a connection will get later claims. The subscription of a user who left the group ends here."""
         seen = self._packets.snapshot(packet_id)
         if seen is not None and not seen.may_follow(session.user_id):
             self.stop(session, packet_id)
@@ -92,7 +92,7 @@ class Subscriptions:
             self._look_at(event.packet_id)  # the last claims may not have been told
 
     async def run(self) -> None:
-        """Push what is new, ten times a second if need be; for ever, to be supervised."""
+        """Push what is new, at most ten times a second. Never ends; to be supervised."""
         while True:
             await self._wake.wait()
             await asyncio.sleep(COALESCE_S)
@@ -122,7 +122,7 @@ class Subscriptions:
             self._end(packet_id)
 
     def _same_words(self, packet_id: int, seen: Snapshot) -> dict[UpdateKey, list[Session]]:
-        """Those who are behind, by what they would hear."""
+        """The sessions that are behind, by the update that they need."""
         groups: dict[UpdateKey, list[Session]] = {}
         for session, watch in self._watches.get(packet_id, {}).items():
             if watch.told < seen.durable:
@@ -134,15 +134,15 @@ class Subscriptions:
         news = await self._pages.news(seen, sessions[0].user_id, wording.language, wording.told)
         lines = [line_of(line) for line in news.lines]
         framed = frame(messages.encode(messages.ResultUpdate(0, packet_id, news.opened, lines, news.summary)))
-        for session in self._who_may_hear(packet_id, wording, sessions):
+        for session in self._receivers(packet_id, wording, sessions):
             self._watches[packet_id][session].told = news.opened
             session.push(framed, can_wait=True)
             self.pushes += 1
             if news.over:
                 self.stop(session, packet_id)
 
-    def _who_may_hear(self, packet_id: int, wording: UpdateKey, sessions: list[Session]) -> list[Session]:
-        """Who may be told of it still: names were read meanwhile, and some went or asked for the page anew."""
+    def _receivers(self, packet_id: int, wording: UpdateKey, sessions: list[Session]) -> list[Session]:
+        """The sessions that still need this update: while names were read, some left or got the page again."""
         seen = self._packets.snapshot(packet_id)
         if seen is None:
             self._look_at(packet_id)  # it is being read again

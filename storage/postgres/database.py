@@ -35,7 +35,7 @@ _AWAY = (
     asyncpg.InternalServerError,
     asyncpg.FeatureNotSupportedError,  # a cached plan that a migration made invalid
 )
-# whoever loses the network in the middle of a transaction must not hold its row locks for hours
+# a client that loses the network in the middle of a transaction must not hold row locks for hours
 _SETTINGS = {"idle_in_transaction_session_timeout": "5000", "client_connection_check_interval": "1000"}
 
 

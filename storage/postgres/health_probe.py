@@ -9,19 +9,19 @@ from typing import Final, TypeVar
 
 from storage.errors import StoreUnavailable
 
-# Together less than a second: so long nobody waits for a database that has gone away under their statement.
+# Together less than a second: no statement waits longer for a database that has gone away under it.
 SLOW_S: Final = 0.2  # a statement that takes longer raises suspicion
 PROBE_S: Final = 0.5  # within this a database that is there answers
-QUIET_S: Final = 0.3  # an answer to anybody within this proves more than a probe that fails
+QUIET_S: Final = 0.3  # an answer to any statement within this proves more than a probe that fails
 AGAIN_S: Final = 0.1  # between two probes
-LATE_S: Final = 0.1  # a probe that we hear of so much too late failed because of us
+LATE_S: Final = 0.1  # a probe whose result comes so much too late failed because of a busy loop here
 Asked = TypeVar("Asked")
 
 
 class HealthProbe:
     """Whether the store is known to be away: then `asking` says so at once, and what is being asked is broken off.
 
-    A failure alone proves nothing (a lock, a connection that broke): only a probe that fails while nobody gets an
+    A failure alone proves nothing (a lock, a broken connection): only a probe that fails while no statement gets an
     answer does, and only one that succeeds ends it. `probe` raises StoreUnavailable.
     """
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).with_name("migrations")
 # A large table takes its time, and so does waiting for a server that migrates: longer than any everyday statement.
 PATIENCE_S: Final = 86_400.0
-_LOCK = 0x686F6E67  # "hong": any number that nobody else locks in this database
+_LOCK = 0x686F6E67  # "hong": any number that is not locked otherwise in this database
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS migrations (

@@ -136,7 +136,7 @@ class Mirror:
         return {extensions[position - 1].packet_id for position in refused}
 
     async def close_logs(self, packet_ids: Sequence[int]) -> dict[int, Log]:
-        """Close logs for ever; what they held. Again is harmless."""
+        """Close logs; what they held. Again is harmless."""
         found = await self._call("close", packet_ids, [HEAD, CLOSING, _CLAIM.size])
         return {packet_id: parse(log) for packet_id, log in zip(packet_ids, found, strict=True)}
 
@@ -189,7 +189,7 @@ class Mirror:
 
 
 def _seen(call: asyncio.Future[Any]) -> None:
-    """If it fails when its caller has been cancelled, nobody is left who would want to know."""
+    """Take the error of a call whose caller was cancelled: no caller is left to raise it to."""
     if not call.cancelled():
         call.exception()
 

@@ -2,7 +2,7 @@
 
 A reaction is the time from the post of a packet in a group to a member's first ticket for it. Gathered in memory,
 added to the records once a second: statistics, so a crash may lose that second, a storm some of its grabs, and
-those of packets that this process has not posted itself are not counted. Nobody reacts to their own packet.
+those of packets that this process has not posted itself are not counted. The sender's own grab does not count.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ TOLD_APART_MAX = (
     200_000  # users whose first ticket for a packet is remembered, over all packets; the oldest give way
 )
 GRABS_MAX = 10_000  # counted at once
-CHUNK = 500  # of them before others get their turn
+CHUNK = 500  # of them before the loop serves others
 RECENT_MAX = 31
 REACTION_MS_MAX = 2**31 - 1  # what a column holds; a packet may live longer than these 24.8 days
 
@@ -148,7 +148,7 @@ class GrabStatService:
     # --- recording --------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Count and record once a second, for ever, to be supervised. A defect costs statistics, not the server."""
+        """Count and record once a second. Never ends; to be supervised. A defect costs statistics only."""
         while True:
             await asyncio.sleep(FLUSH_S)
             try:

@@ -104,7 +104,7 @@ class GroupService:
             await self._store.leave(group_id, user_id, self._now_ms())
 
     async def kick(self, owner_id: int, group_id: int, user_id: int) -> None:
-        """Throw somebody out who is or was a member, for good; again is harmless."""
+        """Remove a user who is or was a member, for good; again is harmless."""
         await self.owned_by(owner_id, group_id)
         if user_id == owner_id:
             raise RequestRefused(Reason.OWNER_STAYS)
@@ -129,7 +129,7 @@ class GroupService:
         return self._turns.setdefault(group_id, asyncio.Lock())
 
     def _follow(self, change: MemberRow) -> None:
-        """Have in memory what is recorded. Who is thrown out hears it."""
+        """Have in memory what is recorded. A removed user is told."""
         group_id, user_id, standing = change
         members = self._groups[group_id].members
         if standing is Standing.IN:

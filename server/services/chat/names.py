@@ -1,4 +1,4 @@
-"""What users are called. Names are for the eye: nothing fails because one could not be read."""
+"""The names of users. They are for display: no request fails because a name could not be read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from server.services.runtime.batching import Batcher
 from storage.postgres.chat.names import NameStore
 
 BATCH_MAX = 20  # requests whose names are read at once, of up to some hundred users each
-KEPT_MAX = 100_000  # names in memory; more are let go of, the longest unused first
+KEPT_MAX = 100_000  # names in memory; more are dropped, the longest unused first
 NAMELESS_PART = 0.1  # of them as many users who are known to have none, apart: made-up ids push no name out
 
 
@@ -33,7 +33,7 @@ class NameService:
         self._keep(user_id, name)
 
     async def of(self, user_ids: Sequence[int]) -> list[str]:
-        """What these users are called, in their order; "" for who has no name, or if it cannot be read now."""
+        """The names of these users, in their order; "" for a user without a name, or if it cannot be read now."""
         if missing := self._unknown(user_ids):
             await self._read(tuple(missing))
         return [self._used(user_id) for user_id in user_ids]

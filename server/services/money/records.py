@@ -33,7 +33,7 @@ class RecordDirection(StrEnum):
 
 
 class RecordItem(NamedTuple):
-    """One packet in somebody's records. `user_id` is whom it came from, or whom (which group) it went to."""
+    """One packet in a user's records. `user_id` is the sender, or the receiver (a user or a group)."""
 
     packet_id: int
     kind: PacketKind

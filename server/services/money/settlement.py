@@ -51,7 +51,7 @@ class SettlementService:
         self._wake.set()
 
     async def run(self) -> None:
-        """Settle for ever, to be supervised; looks by itself every `idle_s`, for what others have queued."""
+        """Settle. Never ends; to be supervised. Looks by itself every `idle_s`, for claims of other servers."""
         while True:
             self._wake.clear()
             try:
@@ -66,7 +66,7 @@ class SettlementService:
                     await self._wake.wait()
 
     async def _pause(self, taken: int) -> None:
-        """None when nobody waits for us and more is left than a batch."""
+        """No pause when no claim waits to be recorded and more than a batch is left."""
         unrecorded = self._commit.unrecorded
         if unrecorded or taken < self._batch_max:
             await asyncio.sleep(min(PACE_S + unrecorded * YIELD_S_PER_CLAIM, YIELD_S_MAX))

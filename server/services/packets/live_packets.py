@@ -67,7 +67,7 @@ class LivePackets:
         self.evict()
 
     def evict(self) -> None:
-        """Let go of the oldest quiet packets if there are too many."""
+        """Drop the oldest quiet packets if there are too many."""
         surplus = len(self._by_id) - LIVE_MAX
         if surplus <= 0:
             return

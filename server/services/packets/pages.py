@@ -72,7 +72,7 @@ class PageService:
         self._now_ms = now_ms
 
     async def tap(self, user_id: int, packet_id: int, language: Language) -> TapResult:
-        """Grab a packet, and the page that goes with the answer; none with busy, nor for who has nothing to see."""
+        """Grab a packet; the page that goes with the answer. None with busy, or if there is nothing to see."""
         now_ms = self._now_ms()  # not later than the grab decides: who gets a ticket gets the page for it
         answer, seq = self._expect(packet_id)
         self._opens.grab(GrabRequest(packet_id, user_id, now_ms, LOCAL, seq))
@@ -155,5 +155,5 @@ class PageService:
 
 
 def language_of(asked: str) -> Language:
-    """The language that was asked for; English for one that nobody has translated."""
+    """The language that was asked for; English for one without a translation."""
     return Language(asked) if asked in set(Language) else Language.EN

@@ -1,4 +1,4 @@
-"""Refunds: what nobody opened goes back to the sender after expiry, once.
+"""Refunds: the unopened rest goes back to the sender after expiry, once.
 
 Close the packet in memory and in the mirror, re-drive what the mirror alone holds, then one transaction closes the
 record and pays back what its own claims leave. What is due stands in the records, so a restart forgets nothing.
@@ -53,7 +53,7 @@ class RefundService:
         self.redriven_fen = 0
 
     async def run(self) -> None:
-        """Refund for ever, to be supervised."""
+        """Refund. Never ends; to be supervised."""
         while True:
             try:
                 while await self.refund_once() == self._batch_max:

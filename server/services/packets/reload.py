@@ -100,7 +100,7 @@ class PacketReload:
         found: reconcile.Reconciliation,
         unannounced: dict[LivePacket, list[Claim]],
     ) -> bool:
-        """False if its records contradict themselves: nobody can open it, and the server goes on."""
+        """False if its records contradict themselves: it cannot be opened, and the server goes on."""
         terms, claims = stored.terms, [*stored.recorded, *found.redrive]
         known, counted = len(stored.recorded), len(stored.recorded)
         if live.replaced is not None:

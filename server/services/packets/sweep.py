@@ -1,6 +1,6 @@
 """The sweep: find Redis again when it was away, let the mirrors of finished packets lapse, re-drive orphans.
 
-An orphan is a log in the mirror whose packet nobody holds in memory: its server died. Loading the packet re-drives
+An orphan is a log in the mirror whose packet no server has in memory: its server died. Loading it re-drives
 what the record lacks.
 """
 
@@ -52,7 +52,7 @@ class Sweep:
         self._over += event.packet_ids
 
     async def run(self) -> None:
-        """Sweep for ever, to be supervised; orphans at once and then twice a minute."""
+        """Sweep. Never ends; to be supervised. Orphans at once and then twice a minute."""
         rounds = 0
         while True:
             try:
@@ -66,7 +66,7 @@ class Sweep:
             await asyncio.sleep(INTERVAL_S)
 
     async def sweep_once(self) -> None:
-        """Find Redis again, and let go of what is over."""
+        """Find Redis again, and let the logs of packets that are over lapse."""
         await self._health.find_again()
         over = self._over[:FORGET_MAX]
         if over:
@@ -74,7 +74,7 @@ class Sweep:
             del self._over[: len(over)]
 
     async def adopt_orphans(self) -> None:
-        """Load the packets that only the mirror remembers; let go of those that are over in the record."""
+        """Load the packets that only the mirror holds; let the logs of those that are over in the record lapse."""
         async for packet_ids in self._mirror.lasting_ids():
             strangers = [packet_id for packet_id in packet_ids if packet_id not in self._packets.ids()]
             if not strangers:

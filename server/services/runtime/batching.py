@@ -22,9 +22,9 @@ Result = TypeVar("Result")
 class Batcher(Generic[Item, Result]):
     """Gathers items and works on them together, one batch at a time; each gets its own result or exception.
 
-    `work` answers one result an item, in order; a result that is an exception is raised to whoever submitted it.
+    `work` answers one result an item, in order; a result that is an exception is raised to its submitter.
     What would wait longer than half of `limits.wait_ms_max` is refused: OVERLOADED. If the store is away the whole
-    batch hears STORE_UNAVAILABLE.
+    batch gets STORE_UNAVAILABLE.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Batcher(Generic[Item, Result]):
         return future
 
     async def run(self) -> None:
-        """Work for ever; to be supervised."""
+        """Work. Never ends; to be supervised."""
         while True:
             await self._wake.wait()
             batch, self._waiting = self._waiting[: self._batch_max], self._waiting[self._batch_max :]
@@ -77,7 +77,7 @@ class Batcher(Generic[Item, Result]):
             LOG.exception("batch_failed", work=getattr(self._work, "__qualname__", ""))
             results = [RequestRefused(Reason.INTERNAL)]
         for (_, future), result in zip(batch, results, strict=True):
-            if future.done():  # whoever asked has gone away
+            if future.done():  # the request was cancelled
                 continue
             if isinstance(result, Exception):
                 future.set_exception(result)

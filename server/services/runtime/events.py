@@ -1,4 +1,4 @@
-"""What happened, for whoever wants to know: plain values that the hub turns into pushes."""
+"""Events: plain values that the bus carries and the hub turns into pushes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class PacketPost(NamedTuple):
 
 
 class Claimed(NamedTuple):
-    """Claims on one packet are durable: the sender hears of each."""
+    """Claims on one packet are durable: the sender is told of each."""
 
     terms: Terms
     claims: Sequence[Claim]
@@ -48,7 +48,7 @@ class Finished(NamedTuple):
 
 
 class Refunded(NamedTuple):
-    """What nobody opened came back to the sender."""
+    """The unopened rest came back to the sender."""
 
     packet_id: int
     sender_id: int
@@ -87,7 +87,7 @@ class RefundPost(NamedTuple):
 
 
 class Removed(NamedTuple):
-    """The owner threw a user out of a group."""
+    """The owner removed a user from a group."""
 
     group_id: int
 

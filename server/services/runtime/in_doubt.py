@@ -10,8 +10,8 @@ from server.services.runtime.outage_log import OutageLog
 from storage.errors import StoreUnavailable
 
 LOOK_S: Final = 0.5  # between two looks
-LOOK_MAX: Final = 1_000  # looked for at once; the others have their turn at the next look
-LATE_S: Final = 10.0  # so long after nobody waits for it any more may a commit still come
+LOOK_MAX: Final = 1_000  # looked for at once; the others follow at the next look
+LATE_S: Final = 10.0  # so long after its request has failed may a commit still come
 DOUBTS_MAX: Final = 10_000  # what comes on top in a long outage was hardly asked for: the store is known to be away
 Asked = TypeVar("Asked")
 Found = TypeVar("Found")
@@ -25,7 +25,7 @@ class UnknownOutcome(NamedTuple, Generic[Asked]):
 
 
 class InDoubt(Generic[Asked, Found]):
-    """Looks for them until they are found or cannot come any more. Whether somebody tries again does not matter."""
+    """Looks for them until they are found or cannot come any more. A repeated request does not matter."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class InDoubt(Generic[Asked, Found]):
         self._wake.set()
 
     async def run(self) -> None:
-        """Look while there is a doubt; for ever, to be supervised."""
+        """Look while an outcome is unknown. Never ends; to be supervised."""
         while True:
             await self._wake.wait()
             await asyncio.sleep(LOOK_S)

@@ -7,7 +7,7 @@ from typing import Final
 
 from server.core.limits import Limits
 
-FEW: Final = 16  # that wait are no queue: whoever is refused would come back to what waiting would have brought
+FEW: Final = 16  # that wait are no queue: a refused request would come back later than it would have been served
 NEW_WORK: Final = 0.5  # of the bound: what begins something is refused before what ends it (grab before open)
 _WEIGHT: Final = 0.3  # of the newest batch in the average
 _RETRY_MS: Final = (100, 5_000)

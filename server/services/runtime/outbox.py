@@ -57,7 +57,7 @@ class Outbox:
         self._wake.set()
 
     async def run(self) -> None:
-        """Post for ever, to be supervised; looks by itself every `idle_s`, for what others have left."""
+        """Post. Never ends; to be supervised. Looks by itself every `idle_s`, for rows of other servers."""
         while True:
             await asyncio.sleep(min(PACE_S + self._commit.unrecorded * YIELD_S_PER_CLAIM, YIELD_S_MAX))
             self._wake.clear()

@@ -25,7 +25,7 @@ class GroupRow(NamedTuple):
 
 
 class Standing(StrEnum):
-    """What somebody is to a group that they are or were in."""
+    """The standing of a user in a group that they are or were in."""
 
     IN = "in"
     LEFT = "left"
@@ -61,7 +61,7 @@ class GroupFull(Exception):
 
 
 class WasKicked(Exception):
-    """The owner threw the user out of the group."""
+    """The owner removed the user from the group."""
 
 
 class TooManyGroups(Exception):

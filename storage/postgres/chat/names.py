@@ -1,4 +1,4 @@
-"""What users are called."""
+"""The names of users."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class PendingStore:
         return None if row is None else BalanceRow(*row)
 
     async def void(self, debit: int, credit: int, key: str, at_ms: int) -> BalanceRow | None:
-        """Let go of what is kept back; what is in the wallet then. None: it was posted or voided before."""
+        """Release what is kept back; what is in the wallet then. None: it was posted or voided before."""
         async with self._database.transaction() as connection:
             amount_fen = await _end(connection, TransferRow(debit, credit, VOIDED, key, 0, at_ms))
             if amount_fen is None:

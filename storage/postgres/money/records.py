@@ -26,7 +26,7 @@ class YearRow(NamedTuple):
 
 
 class RecordRow(NamedTuple):
-    """One packet as its sender, or somebody who opened it, has it in their records."""
+    """One packet in the records of its sender or of an opener."""
 
     at_ms: int  # sent, or opened
     amount_fen: int  # its total, or the user's share

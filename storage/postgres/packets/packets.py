@@ -62,7 +62,7 @@ class ClaimRow(NamedTuple):
     """A claim as it is recorded."""
 
     packet_id: int
-    index: int  # type: ignore[assignment]  # the column's name hides tuple.index, which nobody calls
+    index: int  # type: ignore[assignment]  # the column's name hides tuple.index, which is not called
     user_id: int
     amount_fen: int
     at_ms: int
@@ -166,7 +166,7 @@ class PacketStore:
         return {row[0] for row in rows}
 
     async def unopened_fen(self) -> int:
-        """What nobody has opened yet, in all packets that are open."""
+        """The unopened rest of all open packets, in fen."""
         async with self._database.reading() as connection:
             return int(await connection.fetchval(_SQL["unopened"]))
 

@@ -145,7 +145,7 @@ async def _announce(
 
 
 def _as_seen_by(row: PacketRow, sent: Sent | None) -> Sent | None:
-    """A key that came twice in one batch sent one packet: the second asker hears of it, and announces nothing."""
+    """A key that came twice in one batch sent one packet: the second request gets it too, and announces nothing."""
     if sent is None or sent.row is row:
         return sent
     return Sent(sent.row, EMPTY_ROW, {})
