@@ -98,7 +98,7 @@ class ResultPageView(msgspec.Struct, frozen=True, gc=False):
 
 _Drawn = tuple[Text | None, Text | None, Text | None, Text | None]
 _DRAWN: Final[dict[View, _Drawn]] = {  # line, button, link, link of the sender, who sees who opened it
-    View.OPEN: (None, Text.OPEN, None, None),
+    View.OPEN: (None, Text.OPEN, None, Text.SEE_OPENERS),
     View.GONE: (Text.GONE, None, None, Text.SEE_OPENERS),
     View.GONE_WITH_LIST: (Text.GONE, None, Text.SEE_LUCK, Text.SEE_LUCK),
     View.EXPIRED: (Text.EXPIRED, None, None, Text.SEE_OPENERS),
