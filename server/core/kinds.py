@@ -40,7 +40,6 @@ class SeenBy(Enum):
 
     EVERY_VIEWER = auto()
     SENDER = auto()
-    NO_VIEWER = auto()
 
 
 class KindRow(NamedTuple):
@@ -96,7 +95,7 @@ ROWS: Final[dict[PacketKind, KindRow]] = {
         audience=Audience.RECEIVER,
         allocation=Allocation.EVEN,
         amount_of=AmountOf.PACKET,
-        claims_seen_by=SeenBy.NO_VIEWER,
+        claims_seen_by=SeenBy.SENDER,
         proof_for_group=False,
         has_best_luck=False,
         total_is_shown=True,

@@ -173,8 +173,7 @@ def _view(known: Known, viewer: Viewer, now_ms: int) -> View | None:
 
 def _lists_claims(kind: PacketKind, is_sender: bool) -> bool:
     """Whether a viewer who sees the result page sees the list of claims."""
-    seen_by = kind.row.claims_seen_by
-    return seen_by is SeenBy.EVERY_VIEWER or (seen_by is SeenBy.SENDER and is_sender)
+    return is_sender or kind.row.claims_seen_by is SeenBy.EVERY_VIEWER
 
 
 def _summary(terms: Terms, state: State, is_sender: bool) -> Text:

@@ -366,11 +366,11 @@ def test_the_ending(packet: Known, user_id: int, now_ms: int, state: State, zh: 
         (EQUAL_WITHOUT_ANN, ANN, True),
         (EQUAL_BEGUN, BEN, False),
         (EQUAL_DONE, BEN, False),
-        (PERSONAL_DONE, ANN, False),
+        (PERSONAL_DONE, ANN, True),
         (PERSONAL_DONE, BEN, False),
     ],
 )
-def test_rule_7_the_list_is_for_lucky_packets_and_the_sender_of_an_equal_one(
+def test_rule_7_the_list_is_for_lucky_packets_and_the_sender_of_every_packet(
     packet: Known, user_id: int, shown: bool
 ) -> None:
     assert result(packet, user_id).lists_claims is shown

@@ -176,6 +176,17 @@ async def test_an_equal_packet_lists_its_claims_to_the_sender_alone(server: Serv
     assert (own.shows_list, len(own.claims), own.watched) == (True, 1, True)
 
 
+async def test_a_personal_packet_lists_its_claim_to_the_sender_alone(server: Server, party: MakeParty) -> None:
+    room = await party(server, 1)
+    [receiver] = room.guests
+    packet_id = (await room.sender.send_packet("personal", receiver.user_id, 500)).packet_id
+    assert (await room.sender.result_page(packet_id, subscribe=True)).page.watched is True
+    await receiver.open(packet_id)
+    pages = [(await who.result_page(packet_id)).page for who in (room.sender, receiver)]
+    assert [[line.user_id for line in page.claims] for page in pages] == [[receiver.user_id], []]
+    assert [page.shows_list for page in pages] == [True, False]
+
+
 async def test_500_claims_come_in_pages(server: Server, connect: Connect, party: MakeParty) -> None:
     room = await party(server, 0)
     app = room.server.app
