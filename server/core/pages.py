@@ -2,10 +2,11 @@
 
     open_page(known, viewer, now_ms)     what tapping the packet shows
     result_page(known, viewer, now_ms)   who opened it, as far as this viewer may know
+    may_see_proof(kind, state, ...)      whether a user sees the proof
 
-Both are None for somebody who has nothing to see there, which the caller answers as if there were no such packet.
-The claims themselves are not part of a page: there may be 500 of them. A page says whether they may be listed, and
-which one is marked. It speaks of every claim that it is given, so give it those that are durable.
+The pages are None for somebody who has nothing to see there, which the caller answers as if there were no such
+packet. The claims themselves are not part of a page: there may be 500 of them. A page says whether they may be
+listed, and which one is marked. It speaks of every claim that it is given, so give it those that are durable.
 """
 
 from __future__ import annotations
@@ -143,6 +144,15 @@ def result_page(known: Known, viewer: Viewer, now_ms: int) -> ResultPageView | N
         best_index=best.index if best else NOBODY,
         best_mark=said(Text.BEST_LUCK if best else None),
     )
+
+
+def may_see_proof(kind: PacketKind, state: State, *, is_sender: bool, has_claim: bool, may_open: bool) -> bool:
+    """Whether the proof, with its total and claims, is for this user, once the packet is over.
+
+    The pages of a finished lucky packet list its claims to all who may open it. The total of a refunded packet does
+    not follow from its list, so its proof is for the sender and the openers.
+    """
+    return is_sender or has_claim or (may_open and state is not State.REFUNDED and _lists_claims(kind, False))
 
 
 def state_of(terms: Terms, opened: int, closed: bool, now_ms: int) -> State:

@@ -22,6 +22,7 @@ from server.core.pages import (
     State,
     View,
     Viewer,
+    may_see_proof,
     open_page,
     result_page,
 )
@@ -393,6 +394,36 @@ def test_rule_8_best_luck_is_marked_on_finished_lucky_packets_only(packet: Known
     for language in Language:
         page = result(packet, BEN, LATE, language)
         assert (page.best_index, page.best_mark) == (best_index, "" if best_index == NOBODY else marks[language])
+
+
+# --- the proof ------------------------------------------------------------------------------------------------
+
+SENDER_AND_OPENER, MEMBER_TOO = (True, True, False), (True, True, True)
+PROOFS = [
+    (PacketKind.LUCKY, State.OPEN, MEMBER_TOO),  # told once it is over: `not_finished` until then
+    (PacketKind.LUCKY, State.FINISHED, MEMBER_TOO),
+    (PacketKind.LUCKY, State.EXPIRED, MEMBER_TOO),
+    (PacketKind.LUCKY, State.REFUNDED, SENDER_AND_OPENER),
+    (PacketKind.EQUAL, State.OPEN, SENDER_AND_OPENER),
+    (PacketKind.EQUAL, State.FINISHED, SENDER_AND_OPENER),
+    (PacketKind.EQUAL, State.EXPIRED, SENDER_AND_OPENER),
+    (PacketKind.EQUAL, State.REFUNDED, SENDER_AND_OPENER),
+    (PacketKind.PERSONAL, State.OPEN, SENDER_AND_OPENER),
+    (PacketKind.PERSONAL, State.FINISHED, SENDER_AND_OPENER),
+    (PacketKind.PERSONAL, State.EXPIRED, SENDER_AND_OPENER),
+    (PacketKind.PERSONAL, State.REFUNDED, SENDER_AND_OPENER),
+]
+
+
+@pytest.mark.parametrize(("kind", "state", "seen"), PROOFS)
+def test_may_see_proof_of_each_kind_and_state_tells_sender_opener_and_member(
+    kind: PacketKind, state: State, seen: tuple[bool, bool, bool]
+) -> None:
+    for is_member in (False, True):  # a sender or an opener who has left the group since sees it all the same
+        assert may_see_proof(kind, state, is_sender=True, has_claim=False, may_open=is_member) is seen[0]
+        assert may_see_proof(kind, state, is_sender=False, has_claim=True, may_open=is_member) is seen[1]
+    assert may_see_proof(kind, state, is_sender=False, has_claim=False, may_open=True) is seen[2]
+    assert not may_see_proof(kind, state, is_sender=False, has_claim=False, may_open=False)
 
 
 # --- who gets no result page, and a page as a whole -----------------------------------------------------------
