@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from server.core.kinds import PacketKind, SeenBy
+from server.core.kinds import Audience, PacketKind, SeenBy
 from server.core.packet import Claim, Terms, best_luck
 from server.core.texts import Language, Text, say
 
@@ -60,10 +60,11 @@ class Known(NamedTuple):
 
 
 class Viewer(NamedTuple):
-    """Who looks, whether the rules let them open (see packet.may_open), and in which language they read."""
+    """Who looks, what the rules let them do, and in which language they read."""
 
     user_id: int
-    may_open: bool
+    may_open: bool  # see packet.may_open
+    in_first_group: bool  # a member of the group that the packet was sent to first
     language: Language
 
 
@@ -138,7 +139,7 @@ def result_page(known: Known, viewer: Viewer, now_ms: int) -> ResultPageView | N
         note=said(USES[own.at_ms % len(USES)] if own else None),  # any will do, but the same at every look
         summary=said(_summary(terms, state, is_sender)),
         ending=said(_ending(state, is_sender)),
-        send_again=said(Text.SEND_AGAIN if is_sender and state is State.OPEN else None),
+        send_again=said(Text.SEND_AGAIN if is_sender and _may_send_again(terms, state, viewer) else None),
         records=said(Text.RECORDS if own and not is_sender else None),
         lists_claims=_lists_claims(terms.kind, is_sender),
         best_index=best.index if best else NOBODY,
@@ -184,6 +185,11 @@ def _view(known: Known, viewer: Viewer, now_ms: int) -> View | None:
 def _lists_claims(kind: PacketKind, is_sender: bool) -> bool:
     """Whether a viewer who sees the result page sees the list of claims."""
     return is_sender or kind.row.claims_seen_by is SeenBy.EVERY_VIEWER
+
+
+def _may_send_again(terms: Terms, state: State, viewer: Viewer) -> bool:
+    """Whether the sender can post the packet again where it was sent first."""
+    return state is State.OPEN and (terms.kind.row.audience is Audience.RECEIVER or viewer.in_first_group)
 
 
 def _summary(terms: Terms, state: State, is_sender: bool) -> Text:

@@ -64,7 +64,8 @@ def known(
 
 
 def viewer(packet: Known, user_id: int, language: Language = ZH) -> Viewer:
-    return Viewer(user_id, may_open(packet.terms, user_id, user_id in MEMBERS), language)
+    is_member = user_id in MEMBERS
+    return Viewer(user_id, may_open(packet.terms, user_id, is_member), is_member, language)
 
 
 def tap(packet: Known, user_id: int, now_ms: int = SOON, language: Language = ZH) -> OpenPageView | None:
@@ -174,13 +175,13 @@ def test_a_tap_shows(packet: Known, user_id: int, now_ms: int, view: View | None
 
 
 def test_a_sender_who_left_the_group_goes_to_the_result_page() -> None:
-    page = open_page(LUCKY, Viewer(ANN, False, ZH), SOON)
+    page = open_page(LUCKY, Viewer(ANN, False, False, ZH), SOON)
     assert page is not None
     assert page.view is View.RESULT
 
 
 def test_who_has_claimed_and_was_kicked_still_reads_the_result() -> None:
-    kicked = Viewer(BEN, False, ZH)
+    kicked = Viewer(BEN, False, False, ZH)
     page = open_page(LUCKY_BEGUN, kicked, SOON)
     assert page is not None
     assert page.view is View.RESULT
@@ -255,6 +256,23 @@ def test_rule_2_the_sender_may_send_an_open_packet_again(
 ) -> None:
     assert result(packet, user_id, now_ms, ZH).send_again == ("继续发送此红包" if offered else "")
     assert result(packet, user_id, now_ms, EN).send_again == ("Send this red packet again" if offered else "")
+
+
+@pytest.mark.parametrize(
+    ("packet", "may_open_it", "offered"),
+    [
+        (LUCKY_BEGUN, False, False),
+        (EQUAL_BEGUN, False, False),
+        (LUCKY_BEGUN, True, False),  # still in another group that it was sent to
+        (PERSONAL, False, True),
+    ],
+)
+def test_rule_2_send_again_to_sender_outside_the_first_group_is_offered_for_personal_packets_only(
+    packet: Known, may_open_it: bool, offered: bool
+) -> None:
+    page = result_page(packet, Viewer(ANN, may_open_it, False, EN), SOON)
+    assert page is not None
+    assert bool(page.send_again) is offered
 
 
 @pytest.mark.parametrize(

@@ -187,6 +187,24 @@ async def test_a_personal_packet_lists_its_claim_to_the_sender_alone(server: Ser
     assert [page.shows_list for page in pages] == [True, False]
 
 
+async def test_a_sender_who_has_left_the_group_is_not_offered_to_send_again(
+    server: Server, party: MakeParty, connect: Connect
+) -> None:
+    room = await party(server, 1)
+    [leaver] = room.guests
+    await (await connect(server, 0)).top_up(leaver.user_id, 500)
+    packet_id = (await leaver.send_packet("lucky", room.group, 300, 2)).packet_id
+    personal = (await leaver.send_packet("personal", room.sender.user_id, 100)).packet_id
+    assert (await leaver.result_page(packet_id, "en")).page.button == "Send this red packet again"
+    other = await leaver.create_group("other")
+    await leaver.send_again(packet_id, other)
+    await leaver.leave_group(room.group)
+    assert [(await leaver.result_page(one, "en")).page.button for one in (packet_id, personal)] == [
+        "",
+        "Send this red packet again",
+    ]
+
+
 async def test_500_claims_come_in_pages(server: Server, connect: Connect, party: MakeParty) -> None:
     room = await party(server, 0)
     app = room.server.app
