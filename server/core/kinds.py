@@ -40,7 +40,6 @@ class SeenBy(Enum):
 
     EVERY_VIEWER = auto()
     SENDER = auto()
-    NO_VIEWER = auto()
 
 
 class KindRow(NamedTuple):
@@ -49,8 +48,7 @@ class KindRow(NamedTuple):
     audience: Audience
     allocation: Allocation
     amount_of: AmountOf
-    claims_seen_by: SeenBy  # on the result page
-    proof_for_group: bool  # members who did not send it may see the proof
+    claims_seen_by: SeenBy  # on the result page; the proof of a finished packet follows it
     has_best_luck: bool
     total_is_shown: bool  # once it is finished, to viewers who did not send it
     lifetime_s: Callable[[Limits], float]
@@ -75,7 +73,6 @@ ROWS: Final[dict[PacketKind, KindRow]] = {
         allocation=Allocation.DRAWN,
         amount_of=AmountOf.PACKET,
         claims_seen_by=SeenBy.EVERY_VIEWER,
-        proof_for_group=True,
         has_best_luck=True,
         total_is_shown=False,
         lifetime_s=LIFETIME,
@@ -86,7 +83,6 @@ ROWS: Final[dict[PacketKind, KindRow]] = {
         allocation=Allocation.EVEN,
         amount_of=AmountOf.SHARE,
         claims_seen_by=SeenBy.SENDER,
-        proof_for_group=False,
         has_best_luck=False,
         total_is_shown=True,
         lifetime_s=LIFETIME,
@@ -96,8 +92,7 @@ ROWS: Final[dict[PacketKind, KindRow]] = {
         audience=Audience.RECEIVER,
         allocation=Allocation.EVEN,
         amount_of=AmountOf.PACKET,
-        claims_seen_by=SeenBy.NO_VIEWER,
-        proof_for_group=False,
+        claims_seen_by=SeenBy.SENDER,
         has_best_luck=False,
         total_is_shown=True,
         lifetime_s=LIFETIME,

@@ -2,10 +2,11 @@
 
     open_page(known, viewer, now_ms)     what tapping the packet shows
     result_page(known, viewer, now_ms)   who opened it, as far as this viewer may know
+    may_see_proof(kind, state, ...)      whether a user sees the proof
 
-Both are None for a viewer who has nothing to see there; the caller then answers as if the packet did not exist.
-The claims themselves are not part of a page: there may be 500 of them. A page says whether they may be listed, and
-which one is marked. It speaks of every claim that it is given, so give it those that are durable.
+The pages are None for a viewer who has nothing to see there; the caller then answers as if the packet did not
+exist. The claims themselves are not part of a page: there may be 500 of them. A page says whether they may be
+listed, and which one is marked. It speaks of every claim that it is given, so give it those that are durable.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from server.core.kinds import PacketKind, SeenBy
+from server.core.kinds import Audience, PacketKind, SeenBy
 from server.core.packet import Claim, Terms, best_luck
 from server.core.texts import Language, Text, say
 
@@ -59,10 +60,11 @@ class Known(NamedTuple):
 
 
 class Viewer(NamedTuple):
-    """Who looks, whether the rules let them open (see packet.may_open), and in which language they read."""
+    """Who looks, what the rules let them do, and in which language they read."""
 
     user_id: int
-    may_open: bool
+    may_open: bool  # see packet.may_open
+    in_first_group: bool  # a member of the group that the packet was sent to first
     language: Language
 
 
@@ -98,7 +100,7 @@ class ResultPageView(msgspec.Struct, frozen=True, gc=False):
 
 _Drawn = tuple[Text | None, Text | None, Text | None, Text | None]
 _DRAWN: Final[dict[View, _Drawn]] = {  # line, button, link, link of the sender, who sees who opened it
-    View.OPEN: (None, Text.OPEN, None, None),
+    View.OPEN: (None, Text.OPEN, None, Text.SEE_OPENERS),
     View.GONE: (Text.GONE, None, None, Text.SEE_OPENERS),
     View.GONE_WITH_LIST: (Text.GONE, None, Text.SEE_LUCK, Text.SEE_LUCK),
     View.EXPIRED: (Text.EXPIRED, None, None, Text.SEE_OPENERS),
@@ -137,12 +139,21 @@ def result_page(known: Known, viewer: Viewer, now_ms: int) -> ResultPageView | N
         note=said(USES[own.at_ms % len(USES)] if own else None),  # any will do, but the same at every look
         summary=said(_summary(terms, state, is_sender)),
         ending=said(_ending(state, is_sender)),
-        send_again=said(Text.SEND_AGAIN if is_sender and state is State.OPEN else None),
+        send_again=said(Text.SEND_AGAIN if is_sender and _may_send_again(terms, state, viewer) else None),
         records=said(Text.RECORDS if own and not is_sender else None),
         lists_claims=_lists_claims(terms.kind, is_sender),
         best_index=best.index if best else NOBODY,
         best_mark=said(Text.BEST_LUCK if best else None),
     )
+
+
+def may_see_proof(kind: PacketKind, state: State, *, is_sender: bool, has_claim: bool, may_open: bool) -> bool:
+    """Whether the proof, with its total and claims, is for this user, once the packet is over.
+
+    The pages of a finished lucky packet list its claims to all who may open it. The total of a refunded packet does
+    not follow from its list, so its proof is for the sender and the openers.
+    """
+    return is_sender or has_claim or (may_open and state is not State.REFUNDED and _lists_claims(kind, False))
 
 
 def state_of(terms: Terms, opened: int, closed: bool, now_ms: int) -> State:
@@ -173,8 +184,12 @@ def _view(known: Known, viewer: Viewer, now_ms: int) -> View | None:
 
 def _lists_claims(kind: PacketKind, is_sender: bool) -> bool:
     """Whether a viewer who sees the result page sees the list of claims."""
-    seen_by = kind.row.claims_seen_by
-    return seen_by is SeenBy.EVERY_VIEWER or (seen_by is SeenBy.SENDER and is_sender)
+    return is_sender or kind.row.claims_seen_by is SeenBy.EVERY_VIEWER
+
+
+def _may_send_again(terms: Terms, state: State, viewer: Viewer) -> bool:
+    """Whether the sender can post the packet again where it was sent first."""
+    return state is State.OPEN and (terms.kind.row.audience is Audience.RECEIVER or viewer.in_first_group)
 
 
 def _summary(terms: Terms, state: State, is_sender: bool) -> Text:

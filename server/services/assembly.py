@@ -112,7 +112,7 @@ class Services:
             bus,
         )
         self.reveals = RevealService(stores.packets, self.groups, now_ms)
-        self.pages = PageService(lives, self.opens, self.names, bus, now_ms)
+        self.pages = PageService(lives, self.opens, self.names, self.groups, bus, now_ms)
 
     def _make_money(self) -> None:
         stores, now_ms, bus, settlement = self._stores, self._clock.now_ms, self._bus, self._config.settlement

@@ -22,6 +22,7 @@ from server.core.pages import (
     State,
     View,
     Viewer,
+    may_see_proof,
     open_page,
     result_page,
 )
@@ -63,7 +64,8 @@ def known(
 
 
 def viewer(packet: Known, user_id: int, language: Language = ZH) -> Viewer:
-    return Viewer(user_id, may_open(packet.terms, user_id, user_id in MEMBERS), language)
+    is_member = user_id in MEMBERS
+    return Viewer(user_id, may_open(packet.terms, user_id, is_member), is_member, language)
 
 
 def tap(packet: Known, user_id: int, now_ms: int = SOON, language: Language = ZH) -> OpenPageView | None:
@@ -107,7 +109,7 @@ DRAWN = {
 }
 DRAWN_TO_THE_SENDER = DRAWN | {
     view: {language: (*DRAWN[view][language][:2], WHO[language]) for language in Language}
-    for view in (View.GONE, View.EXPIRED)
+    for view in (View.OPEN, View.GONE, View.EXPIRED)
 }
 
 TAPS = [
@@ -173,13 +175,13 @@ def test_a_tap_shows(packet: Known, user_id: int, now_ms: int, view: View | None
 
 
 def test_a_sender_who_left_the_group_goes_to_the_result_page() -> None:
-    page = open_page(LUCKY, Viewer(ANN, False, ZH), SOON)
+    page = open_page(LUCKY, Viewer(ANN, False, False, ZH), SOON)
     assert page is not None
     assert page.view is View.RESULT
 
 
 def test_who_has_claimed_and_was_kicked_still_reads_the_result() -> None:
-    kicked = Viewer(BEN, False, ZH)
+    kicked = Viewer(BEN, False, False, ZH)
     page = open_page(LUCKY_BEGUN, kicked, SOON)
     assert page is not None
     assert page.view is View.RESULT
@@ -254,6 +256,23 @@ def test_rule_2_the_sender_may_send_an_open_packet_again(
 ) -> None:
     assert result(packet, user_id, now_ms, ZH).send_again == ("继续发送此红包" if offered else "")
     assert result(packet, user_id, now_ms, EN).send_again == ("Send this red packet again" if offered else "")
+
+
+@pytest.mark.parametrize(
+    ("packet", "may_open_it", "offered"),
+    [
+        (LUCKY_BEGUN, False, False),
+        (EQUAL_BEGUN, False, False),
+        (LUCKY_BEGUN, True, False),  # still in another group that it was sent to
+        (PERSONAL, False, True),
+    ],
+)
+def test_rule_2_send_again_to_sender_outside_the_first_group_is_offered_for_personal_packets_only(
+    packet: Known, may_open_it: bool, offered: bool
+) -> None:
+    page = result_page(packet, Viewer(ANN, may_open_it, False, EN), SOON)
+    assert page is not None
+    assert bool(page.send_again) is offered
 
 
 @pytest.mark.parametrize(
@@ -366,11 +385,11 @@ def test_the_ending(packet: Known, user_id: int, now_ms: int, state: State, zh: 
         (EQUAL_WITHOUT_ANN, ANN, True),
         (EQUAL_BEGUN, BEN, False),
         (EQUAL_DONE, BEN, False),
-        (PERSONAL_DONE, ANN, False),
+        (PERSONAL_DONE, ANN, True),
         (PERSONAL_DONE, BEN, False),
     ],
 )
-def test_rule_7_the_list_is_for_lucky_packets_and_the_sender_of_an_equal_one(
+def test_rule_7_the_list_is_for_lucky_packets_and_the_sender_of_every_packet(
     packet: Known, user_id: int, shown: bool
 ) -> None:
     assert result(packet, user_id).lists_claims is shown
@@ -393,6 +412,36 @@ def test_rule_8_best_luck_is_marked_on_finished_lucky_packets_only(packet: Known
     for language in Language:
         page = result(packet, BEN, LATE, language)
         assert (page.best_index, page.best_mark) == (best_index, "" if best_index == NOBODY else marks[language])
+
+
+# --- the proof ------------------------------------------------------------------------------------------------
+
+SENDER_AND_OPENER, MEMBER_TOO = (True, True, False), (True, True, True)
+PROOFS = [
+    (PacketKind.LUCKY, State.OPEN, MEMBER_TOO),  # told once it is over: `not_finished` until then
+    (PacketKind.LUCKY, State.FINISHED, MEMBER_TOO),
+    (PacketKind.LUCKY, State.EXPIRED, MEMBER_TOO),
+    (PacketKind.LUCKY, State.REFUNDED, SENDER_AND_OPENER),
+    (PacketKind.EQUAL, State.OPEN, SENDER_AND_OPENER),
+    (PacketKind.EQUAL, State.FINISHED, SENDER_AND_OPENER),
+    (PacketKind.EQUAL, State.EXPIRED, SENDER_AND_OPENER),
+    (PacketKind.EQUAL, State.REFUNDED, SENDER_AND_OPENER),
+    (PacketKind.PERSONAL, State.OPEN, SENDER_AND_OPENER),
+    (PacketKind.PERSONAL, State.FINISHED, SENDER_AND_OPENER),
+    (PacketKind.PERSONAL, State.EXPIRED, SENDER_AND_OPENER),
+    (PacketKind.PERSONAL, State.REFUNDED, SENDER_AND_OPENER),
+]
+
+
+@pytest.mark.parametrize(("kind", "state", "seen"), PROOFS)
+def test_may_see_proof_of_each_kind_and_state_tells_sender_opener_and_member(
+    kind: PacketKind, state: State, seen: tuple[bool, bool, bool]
+) -> None:
+    for is_member in (False, True):  # a sender or an opener who has left the group since sees it all the same
+        assert may_see_proof(kind, state, is_sender=True, has_claim=False, may_open=is_member) is seen[0]
+        assert may_see_proof(kind, state, is_sender=False, has_claim=True, may_open=is_member) is seen[1]
+    assert may_see_proof(kind, state, is_sender=False, has_claim=False, may_open=True) is seen[2]
+    assert not may_see_proof(kind, state, is_sender=False, has_claim=False, may_open=False)
 
 
 # --- who gets no result page, and a page as a whole -----------------------------------------------------------
@@ -491,7 +540,7 @@ def test_a_link_leads_somewhere_and_the_sender_is_never_left_without_a_way_to_th
         assert result_page(known_of(packet), looks, now_ms) is not None
     if user_id == packet.terms.sender_id:
         assert page is not None
-        assert page.link or page.view in (View.RESULT, View.OPEN)
+        assert page.link or page.view is View.RESULT
 
 
 @given(packet=packets(), user_id=st.sampled_from(MEMBERS), now_ms=MOMENTS)

@@ -22,6 +22,7 @@ T_FOUND, T_AUDIT = "tests/services/test_mutants_found.py::test_", "tests/service
 T_FRAMES, T_REQUESTS = "tests/wire/test_bad_frames.py::test_", "tests/wire/test_bad_requests.py::test_"
 T_PAGES, T_WATCHING = "tests/services/test_pages.py::test_", "tests/services/test_watching.py::test_"
 T_KICK, T_RESENDS = "tests/services/test_kick.py::test_", "tests/services/test_resends.py::test_"
+T_REVEAL = "tests/services/test_reveal.py::test_"
 T_RECORDS = "tests/services/test_records.py::test_"
 T_OUTAGES, T_REMINDERS = "tests/outages/test_", "tests/services/test_reminders.py::test_"
 T_WATCH, T_SOCKET = "tests/storage/test_watch.py::test_", "tests/ops/test_socket.py::test_"
@@ -341,6 +342,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         "if state not in pages.OVER:",
         "if state is State.REFUNDED:",
         (T_REQUESTS + "the_seed_stays_secret_until_the_packet_is_over",),
+    ),
+    Mutation(
+        "the proof of a refunded packet tells every member the total",
+        "pages",
+        "server/core/pages.py",
+        "(may_open and state is not State.REFUNDED and",
+        "(may_open and",
+        (T_REVEAL + "proof_of_a_refunded_packet_is_for_its_sender_and_openers",),
     ),
     # --- the books ---
     Mutation(

@@ -73,7 +73,7 @@ async def test_a_tap_gets_page_and_ticket_in_one_round_trip(
     personal = (await sender.send_packet("personal", ann.user_id, 500)).packet_id
     kept = [(await sender.send_packet(kind, room.group, 200, 2)).packet_id for kind in ("lucky", "equal")]
 
-    assert [await tap(who, lucky) for who in (ann, sender)] == [coin, coin]
+    assert [await tap(who, lucky) for who in (ann, sender)] == [coin, (*coin[:4], text["who"])]
     assert await tap(ann, equal) == coin
     assert await tap(ann, personal) == coin
     assert await tap(sender, personal) == ("not_allowed", "result", "", "", "")
@@ -174,6 +174,35 @@ async def test_an_equal_packet_lists_its_claims_to_the_sender_alone(server: Serv
     assert (theirs.shows_list, theirs.claims, theirs.opened, theirs.watched) == (False, [], 1, False)
     own = (await room.sender.result_page(packet_id, subscribe=True)).page
     assert (own.shows_list, len(own.claims), own.watched) == (True, 1, True)
+
+
+async def test_a_personal_packet_lists_its_claim_to_the_sender_alone(server: Server, party: MakeParty) -> None:
+    room = await party(server, 1)
+    [receiver] = room.guests
+    packet_id = (await room.sender.send_packet("personal", receiver.user_id, 500)).packet_id
+    assert (await room.sender.result_page(packet_id, subscribe=True)).page.watched is True
+    await receiver.open(packet_id)
+    pages = [(await who.result_page(packet_id)).page for who in (room.sender, receiver)]
+    assert [[line.user_id for line in page.claims] for page in pages] == [[receiver.user_id], []]
+    assert [page.shows_list for page in pages] == [True, False]
+
+
+async def test_a_sender_who_has_left_the_group_is_not_offered_to_send_again(
+    server: Server, party: MakeParty, connect: Connect
+) -> None:
+    room = await party(server, 1)
+    [leaver] = room.guests
+    await (await connect(server, 0)).top_up(leaver.user_id, 500)
+    packet_id = (await leaver.send_packet("lucky", room.group, 300, 2)).packet_id
+    personal = (await leaver.send_packet("personal", room.sender.user_id, 100)).packet_id
+    assert (await leaver.result_page(packet_id, "en")).page.button == "Send this red packet again"
+    other = await leaver.create_group("other")
+    await leaver.send_again(packet_id, other)
+    await leaver.leave_group(room.group)
+    assert [(await leaver.result_page(one, "en")).page.button for one in (packet_id, personal)] == [
+        "",
+        "Send this red packet again",
+    ]
 
 
 async def test_500_claims_come_in_pages(server: Server, connect: Connect, party: MakeParty) -> None:

@@ -7,14 +7,17 @@ import io
 import pytest
 from rich.console import Console
 
-from client_sim.sdk.errors import NotFinished
+from client_sim.sdk.client import Client
+from client_sim.sdk.errors import NotAllowed, NotFinished
 from server.cli.audit_report import print_proof
 from server.clock import Clock
 from storage.postgres.database import Database
 from storage.postgres.packets.packets import PacketStore
-from tests.conftest import DAY_MS, StartServer, Turn
+from tests.conftest import DAY_MS, Connect, StartServer, Turn
 from tests.services.conftest import MakeParty, until
 from tests.services.test_faults import Gate
+
+STRANGER = 900
 
 
 async def verified(database: Database, packet_id: int) -> tuple[bool, str]:
@@ -50,7 +53,7 @@ async def test_claims_that_are_told_and_not_recorded_are_not_left_out(
         return (await room.guests[0].result_page(packet_id)).page.state == "refunded"
 
     await until(refunded)
-    proof = await room.guests[1].reveal(packet_id)
+    proof = await room.guests[0].reveal(packet_id)
     assert proof.state == "refunded"
     assert [(one.user_id, one.amount_fen) for one in proof.claims] == [(room.guests[0].user_id, won.amount_fen)]
 
@@ -74,3 +77,44 @@ async def test_an_expired_packet_keeps_its_seed_until_it_is_refunded(
     assert await room.server.app.services.refunds.refund_once() == 1
     assert (await room.sender.reveal(packet_id)).state == "refunded"
     assert (await verified(database, packet_id))[0]
+
+
+async def may_reveal(clients: list[Client], packet_id: int) -> list[bool]:
+    """Which of these users see the proof of a packet that is over."""
+    found = []
+    for client in clients:
+        try:
+            found.append((await client.reveal(packet_id)).packet_id == packet_id)
+        except NotAllowed:
+            found.append(False)
+    return found
+
+
+async def test_proof_of_a_finished_packet_is_for_users_whose_pages_show_as_much(
+    start_server: StartServer, party: MakeParty, connect: Connect
+) -> None:
+    room = await party(await start_server(), 2)
+    opener, member = room.guests
+    viewers = [room.sender, opener, member, await connect(room.server, STRANGER)]
+    lucky = await room.lucky(300, 1)
+    equal = (await room.sender.send_packet("equal", room.group, 100, 1)).packet_id
+    personal = (await room.sender.send_packet("personal", opener.user_id, 500)).packet_id
+    for packet_id in (lucky, equal, personal):
+        assert (await opener.open(packet_id)).answer == "won"
+    assert await may_reveal(viewers, lucky) == [True, True, True, False]
+    assert await may_reveal(viewers, equal) == [True, True, False, False]
+    assert await may_reveal(viewers, personal) == [True, True, False, False]
+
+
+async def test_proof_of_a_refunded_packet_is_for_its_sender_and_openers(
+    start_server: StartServer, party: MakeParty, turn_clock: Turn
+) -> None:
+    room = await party(await start_server(refunds__interval_s=3600), 2)
+    opener, member = room.guests
+    packet_id = await room.lucky(1_000, 2)
+    await opener.open(packet_id)
+    turn_clock(DAY_MS)
+    assert await room.server.app.services.refunds.refund_once() == 1
+    assert await may_reveal([room.sender, opener, member], packet_id) == [True, True, False]
+    await room.server.app.services.groups.kick(1, room.group, opener.user_id)
+    assert await may_reveal([opener], packet_id) == [True]

@@ -7,10 +7,12 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from server.core import pages
+from server.core.ids import is_user
 from server.core.packet import EXPIRED, Answer, Claim, Decision
 from server.core.pages import State, View, Viewer
 from server.core.refusals import Reason, RequestRefused
 from server.core.texts import Language, ago
+from server.services.chat.groups import GroupService
 from server.services.chat.names import NameService
 from server.services.packets.grab_open import GrabOpenService
 from server.services.packets.live_packet import Snapshot
@@ -63,12 +65,19 @@ class PageService:
     """Use cases on pages. Raises RequestRefused."""
 
     def __init__(
-        self, packets: LivePackets, opens: GrabOpenService, names: NameService, bus: Bus, now_ms: Callable[[], int]
+        self,
+        packets: LivePackets,
+        opens: GrabOpenService,
+        names: NameService,
+        groups: GroupService,
+        bus: Bus,
+        now_ms: Callable[[], int],
     ) -> None:
         self._packets = packets
         self._opens = opens
         self._bus = bus
         self._names = names
+        self._groups = groups
         self._now_ms = now_ms
 
     async def tap(self, user_id: int, packet_id: int, language: Language) -> TapResult:
@@ -81,7 +90,7 @@ class PageService:
             return TapResult(decision, None, "", None)
         if decision is EXPIRED:
             now_ms = max(now_ms, seen.packet.terms.expires_at_ms)
-        viewer = Viewer(user_id, seen.may_open(user_id), language)
+        viewer = self._viewer(seen, user_id, language)
         page = pages.open_page(seen.known, viewer, now_ms)
         if page is None:
             return TapResult(decision, None, "", None)
@@ -95,7 +104,7 @@ class PageService:
         self._opens.look(LookRequest(packet_id, user_id, self._now_ms(), LOCAL, seq))
         _, seen = await answer
         if seen is not None:
-            viewer = Viewer(user_id, seen.may_open(user_id), language)
+            viewer = self._viewer(seen, user_id, language)
             if (result := await self._result(seen, viewer, self._now_ms(), before_index)) is not None:
                 return result
         raise RequestRefused(Reason.NOT_ALLOWED)
@@ -103,7 +112,7 @@ class PageService:
     async def news(self, seen: Snapshot, user_id: int, language: Language, told: int) -> ResultChange:
         """What came behind the first `told` claims, for a viewer who sees the list."""
         known, now_ms = seen.known, self._now_ms()
-        page = pages.result_page(known, Viewer(user_id, seen.may_open(user_id), language), now_ms)
+        page = pages.result_page(known, self._viewer(seen, user_id, language), now_ms)
         lines = await self._lines(list(known.claims.values())[told:], language)
         summary, over = (page.summary, page.state is State.FINISHED) if page else ("", True)
         return ResultChange(len(known.claims), summary, lines, over)
@@ -124,6 +133,11 @@ class PageService:
                 answer.set_result((outcome, self._packets.snapshot(packet_id)))
 
         return answer, self._bus.expect(on_reply)
+
+    def _viewer(self, seen: Snapshot, user_id: int, language: Language) -> Viewer:
+        first = seen.packet.terms.target_id
+        in_first_group = not is_user(first) and user_id in self._groups.members(first)
+        return Viewer(user_id, seen.may_open(user_id), in_first_group, language)
 
     async def _result(self, seen: Snapshot, viewer: Viewer, now_ms: int, before_index: int) -> ResultList | None:
         known = seen.known

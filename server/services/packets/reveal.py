@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from server.core import packet as rules
 from server.core import pages
-from server.core.kinds import PacketKind
-from server.core.packet import Claim, Terms, best_luck
+from server.core.ids import is_user
+from server.core.packet import Claim, Terms
 from server.core.pages import State
 from server.core.refusals import Reason, RequestRefused
 from server.services.chat.groups import GroupService
@@ -36,19 +37,26 @@ class RevealService:
         """The proof of a packet whose record is closed: before, claims may be told that it does not hold yet."""
         rows, claims = await self._records.load([packet_id])
         row = rows.get(packet_id)
-        if row is None or not await self._may_see(user_id, row):
+        if row is None:
             raise RequestRefused(Reason.NOT_ALLOWED)
         terms, all_claims = terms_of(row), [claim_of(one) for one in claims[packet_id]]
         state = state_of(row, self._now_ms())
+        may_see = pages.may_see_proof(
+            terms.kind,
+            state,
+            is_sender=user_id == terms.sender_id,
+            has_claim=any(claim.user_id == user_id for claim in all_claims),
+            may_open=rules.may_open(terms, user_id, await self._is_member(user_id, row)),
+        )
+        if not may_see:
+            raise RequestRefused(Reason.NOT_ALLOWED)
         if state not in pages.OVER:
             raise RequestRefused(Reason.NOT_FINISHED)
-        return Proof(terms, state, all_claims, best_luck(terms, all_claims))
+        return Proof(terms, state, all_claims, rules.best_luck(terms, all_claims))
 
-    async def _may_see(self, user_id: int, row: PacketRow) -> bool:
-        """The sender sees all claims; members of its groups if the kind allows it."""
-        if user_id == row.sender_id:
-            return True
-        if not PacketKind(row.kind).row.proof_for_group:
+    async def _is_member(self, user_id: int, row: PacketRow) -> bool:
+        """Whether a user is in a group that the packet was posted in."""
+        if is_user(row.target_id):
             return False
         group_ids = (row.target_id, *row.also_in)
         await self._groups.keep(group_ids)

@@ -45,7 +45,7 @@ async def listening() -> AsyncIterator[Listening]:
 async def connect(listening: Listening, user_id: int) -> Raw:
     """A client that is logged in."""
     client = await Raw.connect(listening)  # type: ignore[arg-type]  # all that is asked of a server is its port
-    assert await client.login(user_id) == [user_id, 0, []]
+    assert await client.login(user_id) == [user_id, 0, [], 0]
     return client
 
 
