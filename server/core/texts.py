@@ -57,6 +57,7 @@ class Text(StrEnum):
     DAYS = "days"
 
 
+# Sentences that the product fixes literally have its half-width comma, all others a full-width one.
 _ZH: Final = {
     Text.OPEN: "拆",
     Text.GONE: "手慢了,红包派完了",
@@ -76,13 +77,13 @@ _ZH: Final = {
     Text.PARTLY_MINE: "已领取{opened}/{shares}个,共{claimed:yuan}/{total:yuan}元",
     Text.PARTLY: "领取{opened}/{shares}个",
     Text.WAITING: "红包金额{total:yuan}元,等待对方领取",
-    Text.UNOPENED: "红包金额{total:yuan}元,未被领取",
-    Text.RETURNING: "该红包已超过{lifetime:time},剩余{left:yuan}元将退回零钱",
-    Text.RETURNED: "该红包已超过{lifetime:time},剩余{left:yuan}元已退回零钱",
+    Text.UNOPENED: "红包金额{total:yuan}元，未被领取",
+    Text.RETURNING: "该红包已超过{lifetime:time}，剩余{left:yuan}元将退回零钱",
+    Text.RETURNED: "该红包已超过{lifetime:time}，剩余{left:yuan}元已退回零钱",
     Text.BEST_LUCK: "手气最佳",
-    Text.REMIND_CLAIMS: "你的红包被领取了{opened}个,共{claimed:yuan}元",
+    Text.REMIND_CLAIMS: "你的红包被领取了{opened}个，共{claimed:yuan}元",
     Text.REMIND_FINISH: "{shares}个红包,{took:time}被抢光",
-    Text.REMIND_REFUND: "红包已过期,{left:yuan}元已退回零钱",
+    Text.REMIND_REFUND: "红包已过期，{left:yuan}元已退回零钱",
     Text.JUST_NOW: "刚刚",
     Text.AGO: "{n:time}前",
     Text.SECONDS: "{n}秒",

@@ -318,8 +318,8 @@ SUMMARIES = [
     # rule 6: unfinished, one share
     (PERSONAL, ANN, SOON, "红包金额8.88元,等待对方领取", "8.88 yuan, waiting to be opened"),
     (LUCKY_ONE, ANN, SOON, "红包金额1.23元,等待对方领取", "1.23 yuan, waiting to be opened"),
-    (PERSONAL, ANN, LATE, "红包金额8.88元,未被领取", "8.88 yuan, not opened"),
-    (PERSONAL_BACK, ANN, LATE, "红包金额8.88元,未被领取", "8.88 yuan, not opened"),
+    (PERSONAL, ANN, LATE, "红包金额8.88元，未被领取", "8.88 yuan, not opened"),
+    (PERSONAL_BACK, ANN, LATE, "红包金额8.88元，未被领取", "8.88 yuan, not opened"),
 ]
 
 
@@ -338,7 +338,7 @@ ENDINGS = [
         ANN,
         LATE,
         State.EXPIRED,
-        "该红包已超过24小时,剩余8.77元将退回零钱",
+        "该红包已超过24小时，剩余8.77元将退回零钱",
         "More than 24 hours old: the 8.77 yuan left will go back to your balance",
     ),
     (
@@ -346,7 +346,7 @@ ENDINGS = [
         ANN,
         LATE,
         State.REFUNDED,
-        "该红包已超过24小时,剩余8.77元已退回零钱",
+        "该红包已超过24小时，剩余8.77元已退回零钱",
         "More than 24 hours old: the 8.77 yuan left went back to your balance",
     ),
     (
