@@ -30,6 +30,7 @@ class Text(StrEnum):
     SEE_OPENERS = "see_openers"
     EXPIRED = "expired"
     AMOUNT = "amount"
+    ARRIVING = "arriving"
     USE_TO_SEND = "use_to_send"
     USE_TO_BUY = "use_to_buy"
     USE_TO_TRANSFER = "use_to_transfer"
@@ -65,6 +66,7 @@ _ZH: Final = {
     Text.SEE_OPENERS: "查看领取详情",
     Text.EXPIRED: "该红包已超过{lifetime:time}",
     Text.AMOUNT: "{amount:yuan}元",
+    Text.ARRIVING: "正在存入零钱",
     Text.USE_TO_SEND: "已存入零钱,可用于发红包",
     Text.USE_TO_BUY: "已存入零钱,可用于消费",
     Text.USE_TO_TRANSFER: "已存入零钱,可用于转账",
@@ -99,6 +101,7 @@ _EN: Final = {
     Text.SEE_OPENERS: "See who opened it",
     Text.EXPIRED: "This red packet is more than {lifetime:time} old",
     Text.AMOUNT: "{amount:yuan} yuan",
+    Text.ARRIVING: "On its way to your balance",
     Text.USE_TO_SEND: "In your balance now: send a red packet with it",
     Text.USE_TO_BUY: "In your balance now: buy something with it",
     Text.USE_TO_TRANSFER: "In your balance now: transfer it to somebody",

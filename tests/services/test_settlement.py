@@ -60,6 +60,16 @@ async def test_twice_is_once(settlement: SettlementQueue, sql: Sql) -> None:
     assert await sql.fetchval("SELECT count(*) FROM settlement_queue") == 0
 
 
+async def test_a_claim_is_uncredited_until_its_own_transfer(settlement: SettlementQueue, sql: Sql) -> None:
+    await queue(sql, [300, 5])
+    assert await settlement.uncredited(1, PACKETS + 1)
+    await settlement.settle(1, 1)
+    assert not await settlement.uncredited(1, PACKETS + 1)
+    assert await settlement.uncredited(2, PACKETS + 2)
+    assert await settlement.uncredited(1, PACKETS + 2)
+    assert await settlement.uncredited(2, PACKETS + 1)
+
+
 async def test_one_push_tells_all_that_a_batch_gave_a_user(settlement: SettlementQueue, sql: Sql) -> None:
     await sql.executemany("INSERT INTO settlement_queue VALUES ($1, 1, 7, 0)", [(PACKETS + n,) for n in range(4)])
     assert await settlement.settle(10, 5) == (4, [Credit(1, PACKETS, 4, 28, 5, BalanceRow(28, 4))])
