@@ -1,7 +1,7 @@
 """What each viewer sees of a packet: the page of a tap, and the result page. Clients only draw them.
 
     open_page(known, viewer, now_ms)     what tapping the packet shows
-    result_page(known, viewer, now_ms)   who opened it, as far as this viewer may know
+    result_page(known, viewer, ...)      who opened it, as far as this viewer may know
     may_see_proof(kind, state, ...)      whether a user sees the proof
 
 The pages are None for a viewer who has nothing to see there; the caller then answers as if the packet did not
@@ -120,8 +120,11 @@ def open_page(known: Known, viewer: Viewer, now_ms: int) -> OpenPageView | None:
     return OpenPageView(view, terms.sender_id, terms.greeting, *said)
 
 
-def result_page(known: Known, viewer: Viewer, now_ms: int) -> ResultPageView | None:
-    """The result page; None unless the viewer has claimed, is the sender, or was given the link to it."""
+def result_page(known: Known, viewer: Viewer, now_ms: int, *, credited: bool) -> ResultPageView | None:
+    """The result page; None unless the viewer has claimed, is the sender, or was given the link to it.
+
+    `credited`: the viewer's own share, if any, is in the wallet.
+    """
     terms, own = known.terms, known.claims.get(viewer.user_id)
     is_sender = viewer.user_id == terms.sender_id
     if not is_sender and _view(known, viewer, now_ms) not in (View.RESULT, View.GONE_WITH_LIST):
@@ -136,7 +139,7 @@ def result_page(known: Known, viewer: Viewer, now_ms: int) -> ResultPageView | N
         state=state,
         amount_fen=own.amount_fen if own else 0,
         amount=said(Text.AMOUNT if own else None),
-        note=said(USES[own.at_ms % len(USES)] if own else None),  # any will do, but the same at every look
+        note=said(_note(own, credited) if own else None),
         summary=said(_summary(terms, state, is_sender)),
         ending=said(_ending(state, is_sender)),
         send_again=said(Text.SEND_AGAIN if is_sender and _may_send_again(terms, state, viewer) else None),
@@ -185,6 +188,11 @@ def _view(known: Known, viewer: Viewer, now_ms: int) -> View | None:
 def _lists_claims(kind: PacketKind, is_sender: bool) -> bool:
     """Whether a viewer who sees the result page sees the list of claims."""
     return is_sender or kind.row.claims_seen_by is SeenBy.EVERY_VIEWER
+
+
+def _note(own: Claim, credited: bool) -> Text:
+    """What the share can be used for, once it is credited: any use will do, but the same at every look."""
+    return USES[own.at_ms % len(USES)] if credited else Text.ARRIVING
 
 
 def _may_send_again(terms: Terms, state: State, viewer: Viewer) -> bool:

@@ -30,6 +30,7 @@ class Text(StrEnum):
     SEE_OPENERS = "see_openers"
     EXPIRED = "expired"
     AMOUNT = "amount"
+    ARRIVING = "arriving"
     USE_TO_SEND = "use_to_send"
     USE_TO_BUY = "use_to_buy"
     USE_TO_TRANSFER = "use_to_transfer"
@@ -57,6 +58,7 @@ class Text(StrEnum):
     DAYS = "days"
 
 
+# Sentences that the product fixes literally have its half-width comma, all others a full-width one.
 _ZH: Final = {
     Text.OPEN: "拆",
     Text.GONE: "手慢了,红包派完了",
@@ -64,6 +66,7 @@ _ZH: Final = {
     Text.SEE_OPENERS: "查看领取详情",
     Text.EXPIRED: "该红包已超过{lifetime:time}",
     Text.AMOUNT: "{amount:yuan}元",
+    Text.ARRIVING: "正在存入零钱",
     Text.USE_TO_SEND: "已存入零钱,可用于发红包",
     Text.USE_TO_BUY: "已存入零钱,可用于消费",
     Text.USE_TO_TRANSFER: "已存入零钱,可用于转账",
@@ -76,13 +79,13 @@ _ZH: Final = {
     Text.PARTLY_MINE: "已领取{opened}/{shares}个,共{claimed:yuan}/{total:yuan}元",
     Text.PARTLY: "领取{opened}/{shares}个",
     Text.WAITING: "红包金额{total:yuan}元,等待对方领取",
-    Text.UNOPENED: "红包金额{total:yuan}元,未被领取",
-    Text.RETURNING: "该红包已超过{lifetime:time},剩余{left:yuan}元将退回零钱",
-    Text.RETURNED: "该红包已超过{lifetime:time},剩余{left:yuan}元已退回零钱",
+    Text.UNOPENED: "红包金额{total:yuan}元，未被领取",
+    Text.RETURNING: "该红包已超过{lifetime:time}，剩余{left:yuan}元将退回零钱",
+    Text.RETURNED: "该红包已超过{lifetime:time}，剩余{left:yuan}元已退回零钱",
     Text.BEST_LUCK: "手气最佳",
-    Text.REMIND_CLAIMS: "你的红包被领取了{opened}个,共{claimed:yuan}元",
+    Text.REMIND_CLAIMS: "你的红包被领取了{opened}个，共{claimed:yuan}元",
     Text.REMIND_FINISH: "{shares}个红包,{took:time}被抢光",
-    Text.REMIND_REFUND: "红包已过期,{left:yuan}元已退回零钱",
+    Text.REMIND_REFUND: "红包已过期，{left:yuan}元已退回零钱",
     Text.JUST_NOW: "刚刚",
     Text.AGO: "{n:time}前",
     Text.SECONDS: "{n}秒",
@@ -98,6 +101,7 @@ _EN: Final = {
     Text.SEE_OPENERS: "See who opened it",
     Text.EXPIRED: "This red packet is more than {lifetime:time} old",
     Text.AMOUNT: "{amount:yuan} yuan",
+    Text.ARRIVING: "On its way to your balance",
     Text.USE_TO_SEND: "In your balance now: send a red packet with it",
     Text.USE_TO_BUY: "In your balance now: buy something with it",
     Text.USE_TO_TRANSFER: "In your balance now: transfer it",

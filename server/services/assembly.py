@@ -20,6 +20,7 @@ from server.services.chat.login import LoginService
 from server.services.chat.messages import MessageService
 from server.services.chat.names import NameService
 from server.services.chat.posts import PostReader
+from server.services.money.credited import CreditedClaims
 from server.services.money.records import RecordService
 from server.services.money.settlement import SettlementService
 from server.services.money.wallets import WalletService
@@ -112,7 +113,9 @@ class Services:
             bus,
         )
         self.reveals = RevealService(stores.packets, self.groups, now_ms)
-        self.pages = PageService(lives, self.opens, self.names, self.groups, bus, now_ms)
+        self.pages = PageService(
+            lives, self.opens, self.names, self.groups, CreditedClaims(stores.settlement), bus, now_ms
+        )
 
     def _make_money(self) -> None:
         stores, now_ms, bus, settlement = self._stores, self._clock.now_ms, self._bus, self._config.settlement

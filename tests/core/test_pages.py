@@ -73,7 +73,7 @@ def tap(packet: Known, user_id: int, now_ms: int = SOON, language: Language = ZH
 
 
 def result(packet: Known, user_id: int, now_ms: int = SOON, language: Language = ZH) -> ResultPageView:
-    page = result_page(packet, viewer(packet, user_id, language), now_ms)
+    page = result_page(packet, viewer(packet, user_id, language), now_ms, credited=True)
     assert page is not None
     return page
 
@@ -185,7 +185,7 @@ def test_who_has_claimed_and_was_kicked_still_reads_the_result() -> None:
     page = open_page(LUCKY_BEGUN, kicked, SOON)
     assert page is not None
     assert page.view is View.RESULT
-    assert result_page(LUCKY_BEGUN, kicked, SOON) == result(LUCKY_BEGUN, BEN)
+    assert result_page(LUCKY_BEGUN, kicked, SOON, credited=True) == result(LUCKY_BEGUN, BEN)
 
 
 def test_a_packet_with_another_lifetime_names_that_one() -> None:
@@ -218,6 +218,14 @@ def test_rule_1_who_claimed_reads_the_amount_and_one_use_of_it(at_ms: int, zh: s
         (888, "8.88 yuan", en),
     ]
     assert result(packet, BEN, LATE + 1).note == zh  # at every look the same one
+
+
+@pytest.mark.parametrize(("language", "note"), [(ZH, "正在存入零钱"), (EN, "On its way to your balance")])
+def test_rule_1_a_share_that_is_not_credited_yet_is_on_its_way(language: Language, note: str) -> None:
+    for packet, user_id, expected in ((LUCKY_BEGUN, BEN, note), (LUCKY_BEGUN, ANN, "")):
+        page = result_page(packet, viewer(packet, user_id, language), SOON, credited=False)
+        assert page is not None
+        assert page.note == expected
 
 
 @pytest.mark.parametrize(
@@ -270,7 +278,7 @@ def test_rule_2_the_sender_may_send_an_open_packet_again(
 def test_rule_2_send_again_to_sender_outside_the_first_group_is_offered_for_personal_packets_only(
     packet: Known, may_open_it: bool, offered: bool
 ) -> None:
-    page = result_page(packet, Viewer(ANN, may_open_it, False, EN), SOON)
+    page = result_page(packet, Viewer(ANN, may_open_it, False, EN), SOON, credited=True)
     assert page is not None
     assert bool(page.send_again) is offered
 
@@ -318,8 +326,8 @@ SUMMARIES = [
     # rule 6: unfinished, one share
     (PERSONAL, ANN, SOON, "红包金额8.88元,等待对方领取", "8.88 yuan, waiting to be opened"),
     (LUCKY_ONE, ANN, SOON, "红包金额1.23元,等待对方领取", "1.23 yuan, waiting to be opened"),
-    (PERSONAL, ANN, LATE, "红包金额8.88元,未被领取", "8.88 yuan, not opened"),
-    (PERSONAL_BACK, ANN, LATE, "红包金额8.88元,未被领取", "8.88 yuan, not opened"),
+    (PERSONAL, ANN, LATE, "红包金额8.88元，未被领取", "8.88 yuan, not opened"),
+    (PERSONAL_BACK, ANN, LATE, "红包金额8.88元，未被领取", "8.88 yuan, not opened"),
 ]
 
 
@@ -338,7 +346,7 @@ ENDINGS = [
         ANN,
         LATE,
         State.EXPIRED,
-        "该红包已超过24小时,剩余8.77元将退回零钱",
+        "该红包已超过24小时，剩余8.77元将退回零钱",
         "More than 24 hours old: the 8.77 yuan left will go back to your balance",
     ),
     (
@@ -346,7 +354,7 @@ ENDINGS = [
         ANN,
         LATE,
         State.REFUNDED,
-        "该红包已超过24小时,剩余8.77元已退回零钱",
+        "该红包已超过24小时，剩余8.77元已退回零钱",
         "More than 24 hours old: the 8.77 yuan left went back to your balance",
     ),
     (
@@ -461,7 +469,7 @@ def test_may_see_proof_of_each_kind_and_state_tells_sender_opener_and_member(
     ],
 )
 def test_nobody_else_gets_a_result_page(packet: Known, user_id: int, now_ms: int) -> None:
-    assert result_page(packet, viewer(packet, user_id), now_ms) is None
+    assert result_page(packet, viewer(packet, user_id), now_ms, credited=True) is None
 
 
 def test_a_whole_result_page() -> None:
@@ -537,7 +545,7 @@ def test_a_link_leads_somewhere_and_the_sender_is_never_left_without_a_way_to_th
     looks = viewer(known_of(packet), user_id)
     page = open_page(known_of(packet), looks, now_ms)
     if page is not None and page.link:
-        assert result_page(known_of(packet), looks, now_ms) is not None
+        assert result_page(known_of(packet), looks, now_ms, credited=True) is not None
     if user_id == packet.terms.sender_id:
         assert page is not None
         assert page.link or page.view is View.RESULT
@@ -562,7 +570,7 @@ def test_others_read_no_amount_but_their_own(packet: Packet, user_id: int, now_m
     if packet.finished and terms.kind is not PacketKind.LUCKY:
         allowed.add(yuan(terms.total_fen))
     if user_id != terms.sender_id:
-        assert amounts_in(result_page(facts, looks, now_ms)) <= allowed
+        assert amounts_in(result_page(facts, looks, now_ms, credited=True)) <= allowed
     assert amounts_in(open_page(facts, looks, now_ms)) == set()
 
 
@@ -571,7 +579,7 @@ def test_best_luck_is_that_of_the_packet_and_who_claimed_sees_the_result(
     packet: Packet, user_id: int, now_ms: int
 ) -> None:
     looks = viewer(known_of(packet), user_id)
-    page = result_page(known_of(packet), looks, now_ms)
+    page = result_page(known_of(packet), looks, now_ms, credited=True)
     best = packet.best_luck()
     if page is not None:
         assert page.best_index == (best.index if best else NOBODY)

@@ -351,6 +351,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         "(may_open and",
         (T_REVEAL + "proof_of_a_refunded_packet_is_for_its_sender_and_openers",),
     ),
+    Mutation(
+        "a share is said to be in the wallet before it is",
+        "pages",
+        "server/services/packets/pages.py",
+        "page = pages.result_page(known, viewer, now_ms, credited=credited)",
+        "page = pages.result_page(known, viewer, now_ms, credited=has_claim)",
+        (T_PAGES + "a_share_is_on_its_way_until_it_is_credited",),
+    ),
     # --- the books ---
     Mutation(
         "refund from a view taken before the lock",

@@ -160,7 +160,7 @@ async def test_connection_that_does_not_read_is_listed_first(
     await connect(server, 1)
     stalled = await connect(server, 2)
     (session,) = server.app.hub.sessions(2)
-    stalled._wire._transport.pause_reading()  # type: ignore[union-attr]
+    stalled._connection._transport._transport.pause_reading()  # type: ignore[union-attr]
     session.push(bytes(30_000_000), can_wait=False)
     await asyncio.sleep(0)
     first = (await ask_server("connections", "--most", 1))["connections"]
@@ -313,7 +313,7 @@ async def test_audit_result_is_kept_when_a_later_audit_fails(
     assert (await ask_server("audit", "--again"))["running"]
     await until(has_ended, within_s=60)
     bad = await ask_server("audit")
-    assert (bad["ok"], bad["last"]["discrepancies"]) == (False, 2)
+    assert (bad["ok"], bad["last"]["discrepancies"]) == (False, 3)
     assert bad["last"]["first"][0].startswith("wallets: wallet of user 1 holds")
 
     audits = server.app.operations._audits

@@ -78,7 +78,7 @@ async def test_rolling_restart_loses_no_claim() -> None:
 async def test_goodbye_gives_each_client_a_different_delay(start_server: StartServer, connect: Connect) -> None:
     server = await start_server()
     clients = [await connect(server, user_id) for user_id in range(1, 21)]
-    wires = [one._wire for one in clients]
+    wires = [one._connection._transport for one in clients]
     await server.stop()
 
     async def all_told() -> bool:

@@ -57,7 +57,7 @@ async def test_terminal_from_send_to_records_shows_every_page(
         screen.press("enter")  # grab: an empty line taps the newest packet
         await screen.see("小梅的红包", "拆红包")
         screen.press("enter")  # open
-        await screen.see("已存入零钱", "已领取1/2个", "刚刚", "A 继续发送此红包")
+        await screen.see("存入零钱", "已领取1/2个", "刚刚", "A 继续发送此红包")
 
         packet_id = await last_packet(other, group_id)
         won = await other.open(packet_id)  # result: live, then finished

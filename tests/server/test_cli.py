@@ -91,7 +91,7 @@ def test_topup_survives_kill_9_and_restart(data: Path) -> None:
     assert second.end(signal.SIGTERM) == 0
     audited = hongbao("audit", "--data", data)  # and after it
     assert "put in 50.00 - taken out 0.00 yuan" in audited.stdout
-    assert "audit: ok (13 checks, 0 packets, 0 claims, 1 transfers, 1 wallets)" in audited.stdout
+    assert "audit: ok (16 checks, 0 packets, 0 claims, 1 transfers, 1 wallets)" in audited.stdout
     assert audited.returncode == 0
 
 
@@ -193,7 +193,7 @@ def test_demo_verifies_audits_and_leaves_no_process(data: Path) -> None:
         "not_allowed",
         "手气最佳",
         "verify: ok",
-        "audit: ok (13 checks",
+        "audit: ok (16 checks",
     ):
         assert expected in shown.stdout
     wait_until_no_process_is_left(data)

@@ -16,6 +16,7 @@ from server.services.packets.grab_open import LOOKING
 from server.services.packets.pages import LINES_MAX
 from server.services.packets.requests import GrabRequest, OpenRequest
 from server.services.runtime.bus import LOCAL
+from storage.postgres.money.settlement import Credit, SettlementQueue
 from tests.conftest import DAY_MS, Connect, Server, StartServer, Turn
 from tests.services.conftest import MakeParty, Party, until
 
@@ -149,7 +150,7 @@ async def test_the_result_page_of_each_viewer(server: Server, party: MakeParty, 
     )
     own = (await ann.result_page(packet_id, "en")).page
     assert (own.summary, own.button, own.link) == ("1 of 3 opened", "", "See my red packets")
-    assert own.note.startswith("In your balance now")
+    assert own.note.startswith(("On its way", "In your balance now"))  # settled or not yet
     for nobody in (ben, await connect(server, STRANGER)):  # who has not claimed sees it when it is finished
         with pytest.raises(NotAllowed):
             await nobody.result_page(packet_id)
@@ -203,6 +204,38 @@ async def test_a_sender_who_has_left_the_group_is_not_offered_to_send_again(
         "",
         "Send this red packet again",
     ]
+
+
+async def test_a_share_is_on_its_way_until_it_is_credited(
+    start_server: StartServer, party: MakeParty, monkeypatch: pytest.MonkeyPatch, postgres_proxy: tuple[Proxy, str]
+) -> None:
+    proxy, dsn = postgres_proxy
+    go, settle = asyncio.Event(), SettlementQueue.settle
+
+    async def wait(queue: SettlementQueue, most: int, now_ms: int) -> tuple[int, list[Credit]]:
+        await go.wait()
+        return await settle(queue, most, now_ms)
+
+    monkeypatch.setattr(SettlementQueue, "settle", wait)
+    room = await party(await start_server(stores__postgres=dsn), 2)
+    packet_id = await room.lucky(300, 2)
+    notes: dict[int, str] = {}
+
+    async def note(guest: Client) -> str:
+        return (await guest.result_page(packet_id, "en")).page.note
+
+    async def credited() -> bool:
+        notes[0] = await note(room.guests[0])
+        return notes[0].startswith("In your balance now")
+
+    for guest in room.guests:
+        await guest.open(packet_id)
+        assert await note(guest) == "On its way to your balance"
+    go.set()
+    await until(credited)
+    await proxy.cut()
+    assert await note(room.guests[0]) == notes[0]  # remembered
+    assert await note(room.guests[1]) == "On its way to your balance"  # not known yet
 
 
 async def test_500_claims_come_in_pages(server: Server, connect: Connect, party: MakeParty) -> None:

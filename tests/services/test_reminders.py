@@ -15,7 +15,7 @@ from client_sim.sdk.client import Client
 from client_sim.sdk.errors import Refusal
 from protocol import messages
 from server.core.packet import Packet
-from server.services.packets import grab_open as service
+from server.services.packets import recovery
 from server.services.runtime import in_doubt
 from storage.errors import StoreUnavailable
 from storage.redis import mirror as log
@@ -93,7 +93,7 @@ async def test_a_claim_whose_commit_was_in_doubt_is_told_to_the_sender(
     reads_fail: bool,
 ) -> None:
     """Even if it cannot be read at first, and nobody asks for the packet again."""
-    monkeypatch.setattr(service, "RETRY_S", 0.05)
+    monkeypatch.setattr(recovery, "RETRY_S", 0.05)
     proxy, dsn = postgres_proxy
     room = await party(await start_server(stores__postgres=dsn), 2)
     packet_id = await room.lucky(1_000, 2)
@@ -119,7 +119,7 @@ async def test_who_asks_for_a_packet_in_doubt_need_not_wait_for_the_next_try(
     postgres_proxy: tuple[Proxy, str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(service, "RETRY_S", 3600.0)
+    monkeypatch.setattr(recovery, "RETRY_S", 3600.0)
     proxy, dsn = postgres_proxy
     room = await party(await start_server(stores__postgres=dsn), 2)
     packet_id = await room.lucky(1_000, 2)
@@ -140,7 +140,7 @@ async def test_claims_that_were_told_are_not_told_again_when_their_record_fails(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Tier redis: they were told behind the mirror."""
-    monkeypatch.setattr(service, "RETRY_S", 0.05)
+    monkeypatch.setattr(recovery, "RETRY_S", 0.05)
     proxy, dsn = postgres_proxy
     room = await party(await start_server(stores__postgres=dsn, stores__durability="redis"), 2)
     packet_id = await room.lucky(1_000, 2)

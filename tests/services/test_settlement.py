@@ -11,6 +11,7 @@ import pytest
 
 from client_sim.sdk.errors import Refusal
 from server.core.kinds import WITH_BEST_LUCK
+from server.services.money.credited import CreditedClaims
 from storage.postgres.database import Database
 from storage.postgres.money.settlement import Credit, SettlementQueue
 from storage.postgres.money.wallets import BalanceRow
@@ -58,6 +59,27 @@ async def test_twice_is_once(settlement: SettlementQueue, sql: Sql) -> None:
     assert await sql.fetchval("SELECT balance_fen FROM wallets WHERE user_id = 1") == 300
     assert await sql.fetchval("SELECT count(*) FROM transfers WHERE kind = 4") == 1
     assert await sql.fetchval("SELECT count(*) FROM settlement_queue") == 0
+
+
+async def test_a_claim_is_uncredited_until_its_own_transfer(settlement: SettlementQueue, sql: Sql) -> None:
+    await queue(sql, [300, 5])
+    assert await settlement.uncredited(1, PACKETS + 1)
+    await settlement.settle(1, 1)
+    assert not await settlement.uncredited(1, PACKETS + 1)
+    assert await settlement.uncredited(2, PACKETS + 2)
+    assert await settlement.uncredited(1, PACKETS + 2)
+    assert await settlement.uncredited(2, PACKETS + 1)
+
+
+async def test_credited_claims_in_memory_are_bounded_and_looked_up_when_let_go_of(
+    settlement: SettlementQueue, sql: Sql
+) -> None:
+    await queue(sql, [300, 5, 1])
+    await settlement.settle(10, 1)
+    credited = CreditedClaims(settlement, kept_max=2)
+    for user_id in (1, 2, 3, 1):
+        assert await credited.has(user_id, PACKETS + user_id)
+        assert len(credited._credited) <= 2
 
 
 async def test_one_push_tells_all_that_a_batch_gave_a_user(settlement: SettlementQueue, sql: Sql) -> None:

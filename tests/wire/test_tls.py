@@ -173,7 +173,7 @@ async def test_a_never_reader_behind_tls_is_cut_and_the_others_miss_nothing(
         group = await alice.create_group("storm")
         async with Client(server.url, token(BOB), ca_file=issuer.ca_file) as bob:
             await bob.join_group(group)
-            transport = bob._wire._transport  # type: ignore[union-attr]
+            transport = bob._connection._transport._transport  # type: ignore[union-attr]
             assert transport is not None
             transport.pause_reading()
             async with asyncio.timeout(PATIENCE_S):

@@ -14,6 +14,7 @@ from server.core.refusals import Reason, RequestRefused
 from server.core.texts import Language, ago
 from server.services.chat.groups import GroupService
 from server.services.chat.names import NameService
+from server.services.money.credited import CreditedClaims
 from server.services.packets.grab_open import GrabOpenService
 from server.services.packets.live_packet import Snapshot
 from server.services.packets.live_packets import LivePackets
@@ -70,6 +71,7 @@ class PageService:
         opens: GrabOpenService,
         names: NameService,
         groups: GroupService,
+        credited: CreditedClaims,
         bus: Bus,
         now_ms: Callable[[], int],
     ) -> None:
@@ -78,6 +80,7 @@ class PageService:
         self._bus = bus
         self._names = names
         self._groups = groups
+        self._credited = credited
         self._now_ms = now_ms
 
     async def tap(self, user_id: int, packet_id: int, language: Language) -> TapResult:
@@ -112,7 +115,7 @@ class PageService:
     async def news(self, seen: Snapshot, user_id: int, language: Language, told: int) -> ResultChange:
         """What came behind the first `told` claims, for a viewer who sees the list."""
         known, now_ms = seen.known, self._now_ms()
-        page = pages.result_page(known, self._viewer(seen, user_id, language), now_ms)
+        page = pages.result_page(known, self._viewer(seen, user_id, language), now_ms, credited=False)
         lines = await self._lines(list(known.claims.values())[told:], language)
         summary, over = (page.summary, page.state is State.FINISHED) if page else ("", True)
         return ResultChange(len(known.claims), summary, lines, over)
@@ -141,7 +144,9 @@ class PageService:
 
     async def _result(self, seen: Snapshot, viewer: Viewer, now_ms: int, before_index: int) -> ResultList | None:
         known = seen.known
-        page = pages.result_page(known, viewer, now_ms)
+        has_claim = viewer.user_id in known.claims
+        credited = has_claim and await self._credited.has(viewer.user_id, known.terms.packet_id)
+        page = pages.result_page(known, viewer, now_ms, credited=credited)
         if page is None:
             return None
         listed = list(known.claims.values()) if page.lists_claims else []

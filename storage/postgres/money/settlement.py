@@ -77,6 +77,11 @@ class SettlementQueue:
             for place, credit in enumerate(credits, 1)
         ]
 
+    async def uncredited(self, user_id: int, packet_id: int) -> bool:
+        """Whether a user's claim of a packet is not in the wallet yet; also while the claim is not recorded."""
+        async with self._database.reading() as connection:
+            return bool(await connection.fetchval(_SQL["uncredited"], user_id, packet_id))
+
     async def backlog(self) -> Backlog:
         """How much waits, and since when."""
         async with self._database.reading() as connection:
