@@ -28,7 +28,12 @@ class Terminal:
         self._child: pexpect.spawn[bytes] | None = None
 
     async def __aenter__(self) -> Self:
-        environment = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8"}
+        size_of_ours = {
+            "COLUMNS",
+            "LINES",
+        }  # a parallel worker sets them; they would win
+        environment = {name: value for name, value in os.environ.items() if name not in size_of_ours}
+        environment |= {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8"}
         command, *words = self._words
         self._child = pexpect.spawn(command, words, dimensions=self._size, env=environment, timeout=PATIENCE_S)
         return self

@@ -160,7 +160,7 @@ async def test_connection_that_does_not_read_is_listed_first(
     await connect(server, 1)
     stalled = await connect(server, 2)
     (session,) = server.app.hub.sessions(2)
-    stalled._connection._transport._transport.pause_reading()  # type: ignore[union-attr]
+    stalled._connection._transport._socket.pause_reading()  # type: ignore[union-attr]
     session.push(bytes(30_000_000), can_wait=False)
     await asyncio.sleep(0)
     first = (await ask_server("connections", "--most", 1))["connections"]

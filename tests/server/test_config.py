@@ -293,6 +293,7 @@ def test_config_show_accepts_the_flags_of_serve(
     file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file.write_text("[server]\nhost = '::1'\nport = 1\n")
+    monkeypatch.delenv("HONGBAO_OPS__HTTP", raising=False)  # set for the tests of serve
     monkeypatch.setenv("HONGBAO_LIMITS__WAIT_MS_MAX", "500")
     dsn = "postgresql://me:geheim@db/h"
     code, out, _ = command(

@@ -252,7 +252,7 @@ async def test_what_comes_behind_a_change_in_doubt_stands(
         await go.wait()
         return found
 
-    monkeypatch.setattr(store, "recall", late)
+    monkeypatch.setattr(store, "find_outcome", late)
     proxy.lose_reply_to = struct.pack(">iqiq", 8, room.group, 8, ann.user_id)
     with pytest.raises(Refusal, match="store"):
         await ann.leave_group(room.group)

@@ -17,6 +17,7 @@ from server.core.limits import Limits
 from server.core.packet import Packet
 from server.net.hub import Hub
 from server.services.runtime import events
+from server.services.runtime.bus import Bus
 from storage.postgres.database import Database
 from storage.postgres.packets.packets import Advance, ClaimRow, PacketStore
 from storage.redis import mirror as log
@@ -145,7 +146,7 @@ class Ear:
 @pytest.mark.parametrize("audience", [{1}, {1, 2, 3, 4, 5}])
 def test_pushes_reach_the_audience_alone(audience: set[int]) -> None:
     """Whether it is larger than what is online, or smaller."""
-    hub, member, stranger = Hub(Limits(connections_of_user_max=1)), Ear(), Ear()
+    hub, member, stranger = Hub(Limits(connections_of_user_max=1), Bus()), Ear(), Ear()
     assert hub.join(1, member, 0.0)  # type: ignore[arg-type]
     assert hub.join(9, stranger, 0.0)  # type: ignore[arg-type]
     hub.announce(events.BalanceChange(1, WalletBalance(5, 1), 5, "claim"), audience)

@@ -111,7 +111,7 @@ async def test_posts_go_on_after_a_server_was_killed_before_it_posted(
     async def nothing() -> int:
         return 0
 
-    room.server.app.outbox.post_once = nothing  # type: ignore[method-assign]
+    room.server.app.services.outbox.post_once = nothing  # type: ignore[method-assign]
     await room.all_open(await room.lucky(500, 2))
 
     async def settled() -> bool:

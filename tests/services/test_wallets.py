@@ -181,7 +181,7 @@ async def test_a_welcome_and_a_balance_that_were_read_before_a_push_are_not_olde
     """Another connection has heard of it, or this one."""
     server = await start_server()
     backend, first = await connect(server, 0), await connect(server, USER)
-    read = Late(monkeypatch, server.app.services.auth._store, "profiles")
+    read = Late(monkeypatch, server.app.services.login._store, "profiles")
     asked = Late(monkeypatch, wallets_of(server)._store, "balance")
     coming, asking = asyncio.create_task(connect(server, USER)), asyncio.create_task(first.balance())
     await asyncio.gather(read.done.wait(), asked.done.wait())

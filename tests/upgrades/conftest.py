@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 import asyncpg
 import pytest
 
-from server import clock
+from server.clock import Clock
 from server.embedded import StoreAddresses
 from tests.services.conftest import party
 
@@ -19,7 +19,7 @@ NewDatabase = Callable[[], Awaitable[str]]
 _numbers = itertools.count(1)
 
 
-class Clock:
+class StoppedClock:
     """What time it is for servers that are started from now on."""
 
     def __init__(self, now_ms: int) -> None:
@@ -27,12 +27,12 @@ class Clock:
 
 
 @pytest.fixture
-def clock_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Clock]:
+def clock_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], StoppedClock]:
     """Stop the clock of the servers at a time, in ms since 1970."""
 
-    def stop(now_ms: int) -> Clock:
-        made = Clock(now_ms)
-        monkeypatch.setattr(clock, "now_ms", lambda: made.now_ms)
+    def stop(now_ms: int) -> StoppedClock:
+        made = StoppedClock(now_ms)
+        monkeypatch.setattr(Clock, "now_ms", lambda self: made.now_ms)
         return made
 
     return stop

@@ -18,7 +18,7 @@ from storage.postgres import migrate
 from storage.postgres.database import Database
 from tests.conftest import Connect, Server, StartServer
 from tests.services.conftest import until
-from tests.upgrades.conftest import Clock, NewDatabase
+from tests.upgrades.conftest import NewDatabase, StoppedClock
 
 HERE = Path(__file__).parent  # how the files in it were made: make_dump.py
 NEW_YEAR_MS = 1_767_196_800_000  # 2026 begins in Beijing
@@ -90,7 +90,7 @@ class World(NamedTuple):
     packets: dict[str, int]  # by the state that each was left in
     sql: asyncpg.Connection[asyncpg.Record]
     database: Database
-    clock: Clock
+    clock: StoppedClock
 
     def share(self, name: str, index: int) -> int:
         """What a share of a packet is worth, in fen."""
@@ -110,7 +110,7 @@ async def world(
     request: pytest.FixtureRequest,
     new_database: NewDatabase,
     redis: aioredis.Redis,
-    clock_at: Callable[[int], Clock],
+    clock_at: Callable[[int], StoppedClock],
     start_server: StartServer,
     connect: Connect,
 ) -> AsyncIterator[World]:

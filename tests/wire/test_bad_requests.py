@@ -193,7 +193,7 @@ async def test_many_opens_at_once_make_one_claim(world: World) -> None:
     answers = [reply[3:5] for reply in await world.bob.replies(seqs)]
     amount_fen = answers[0][1]
     assert answers == [["won", amount_fen]] + [["claimed", amount_fen]] * 99
-    assert await world.bob.push(wire.BALANCE_CHANGED) == [amount_fen, amount_fen, "claim"]
+    assert await world.bob.push(wire.BALANCE_CHANGED) == [amount_fen, amount_fen, "claim", 1]
     assert (await world.alice.grab_and_open(packet))[:2] == ["won", 1000 - amount_fen]
 
 
