@@ -244,7 +244,7 @@ def test_guard_whose_books_contradict_the_users_is_void(copy: Path) -> None:
 
 
 def test_guard_across_two_protocols_lets_each_checkout_drive_its_server(copy: Path) -> None:
-    plant(copy / "protocol/messages.py", "VERSION: Final = 1\n", "VERSION: Final = 2\n")
+    plant(copy / "protocol/messages/base.py", "VERSION: Final = 1\n", "VERSION: Final = 2\n")
     shown = guard(copy, "--case grab --pairs 2 --limit 100 --json guard.json")
     assert (shown.returncode, shown.stderr) == (0, "")
     case = only_case(copy)
