@@ -28,7 +28,9 @@ class Terminal:
         self._child: pexpect.spawn[bytes] | None = None
 
     async def __aenter__(self) -> Self:
-        environment = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8"}
+        # Workers of pytest inherit a size that is not the one of this terminal (from readline, in their parent).
+        usual = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+        environment = {**usual, "TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8"}
         command, *words = self._words
         self._child = pexpect.spawn(command, words, dimensions=self._size, env=environment, timeout=PATIENCE_S)
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -48,20 +49,26 @@ def client(data: Path, user_id: int) -> Client:
     return Client(found.url, str(tokens.mint(user_id, FAR_AWAY_S, key_id, key)))
 
 
-def asked(data: Path, *words: object) -> dict[str, Any]:
+def answer_of(data: Path, *words: object) -> dict[str, Any]:
     done = hongbao(*words, "--data", data, "--json")
     assert (done.returncode, done.stderr) == (0, "")
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer
 
 
-def shown(data: Path, *words: object) -> str:
+def output_of(data: Path, *words: object) -> str:
     done = hongbao(*words, "--data", data)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 
 
 async def test_every_command(data: Path) -> None:
+    async def asked(*words: object) -> dict[str, Any]:
+        return await asyncio.to_thread(answer_of, data, *words)  # the clients answer pings meanwhile
+
+    async def shown(*words: object) -> str:
+        return await asyncio.to_thread(output_of, data, *words)
+
     async with client(data, 0) as backend, client(data, 7) as alice:
         await backend.top_up(7, 123_456)
         group = await alice.create_group("\x1b[31mred\x1b[0m [b]bold[/b]")
@@ -69,32 +76,32 @@ async def test_every_command(data: Path) -> None:
         packet = (await alice.send_packet("lucky", group, 456, 1)).packet_id
         await alice.open(packet)
 
-        assert asked(data, "status")["connections"] == 2
-        assert "in packets" in shown(data, "status")
-        listed = asked(data, "connections", "--sort", "requests", "--most", 1)
+        assert (await asked("status"))["connections"] == 2
+        assert "in packets" in await shown("status")
+        listed = await asked("connections", "--sort", "requests", "--most", 1)
         assert (listed["connections"][0]["user_id"], listed["in_all"]) == (7, 2)
-        assert "127.0.0.1:" in shown(data, "connections")
-        assert asked(data, "packet", packet)["state"] == "finished"
-        assert "4.56 yuan" in shown(data, "packet", packet)
-        assert asked(data, "user", 7)["user_id"] == 7
-        assert "1,23" in shown(data, "user", 7)
-        assert asked(data, "group", group)["members"] == 1
-        named = shown(data, "group", group)
+        assert "127.0.0.1:" in await shown("connections")
+        assert (await asked("packet", packet))["state"] == "finished"
+        assert "4.56 yuan" in await shown("packet", packet)
+        assert (await asked("user", 7))["user_id"] == 7
+        assert "1,23" in await shown("user", 7)
+        assert (await asked("group", group))["members"] == 1
+        named = await shown("group", group)
         assert "?[31mred?[0m [b]bold[/b]" in named  # as it is, and harmless
         assert "\x1b" not in named
-        assert asked(data, "stores")["postgres"]["up"] is True
-        assert "answered in" in shown(data, "stores")
-        assert asked(data, "settlement")["waiting"].keys() == {"claims", "amount_fen", "oldest_at_ms", "age_s"}
-        assert "waiting" in shown(data, "settlement")
-        assert asked(data, "refunds")["due_packets"] == 0
-        assert "refunded" in shown(data, "refunds")
-        assert asked(data, "kick", 7) == {"closed": 1}
+        assert (await asked("stores"))["postgres"]["up"] is True
+        assert "answered in" in await shown("stores")
+        assert (await asked("settlement"))["waiting"].keys() == {"claims", "amount_fen", "oldest_at_ms", "age_s"}
+        assert "waiting" in await shown("settlement")
+        assert (await asked("refunds"))["due_packets"] == 0
+        assert "refunded" in await shown("refunds")
+        assert (await asked("kick", 7)) == {"closed": 1}
 
 
 def test_changes_take_effect_and_are_logged(data: Path) -> None:
     before = len(logged(data))
-    assert "debug" in shown(data, "log-level", "debug")
-    assert asked(data, "reload") == {"changed": [], "needs_restart": []}
+    assert "debug" in output_of(data, "log-level", "debug")
+    assert answer_of(data, "reload") == {"changed": [], "needs_restart": []}
     events = [event for event in logged(data)[before:] if event["event"] in ("operator_changes", "config_reloaded")]
     assert [event.get("command") for event in events] == [["log-level", "debug"], ["reload"], None]
     assert {event["uid"] for event in events if "uid" in event} == {os.getuid()}

@@ -52,16 +52,18 @@ class Serving:
 
     def __init__(self, data: Path, *words: str) -> None:
         self.data = data
-        self.process = subprocess.Popen(
-            [*HONGBAO, "serve", "--data", str(data), "--port", "0", *words],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        found = re.match(r"hongbao serves (tcp://127\.0\.0\.1:\d+) ", line)
-        assert found, line
+        with tempfile.TemporaryFile("w+") as complaints:
+            self.process = subprocess.Popen(
+                [*HONGBAO, "serve", "--data", str(data), "--port", "0", *words],
+                stdout=subprocess.PIPE,
+                stderr=complaints,
+                text=True,
+            )
+            assert self.process.stdout is not None
+            line = self.process.stdout.readline()
+            found = re.match(r"hongbao serves (tcp://127\.0\.0\.1:\d+) ", line)
+            complaints.seek(0)
+            assert found, line + complaints.read()
         self.url = found[1]
 
     def end(self, number: signal.Signals) -> int:

@@ -14,6 +14,7 @@ from server.cli import main
 from server.config import TYPES, Config, ConfigError, flat, load, load_keys, resolve, variable
 from server.config_table import KEYS, ORDER
 from server.config_text import default_toml, show
+from tests.conftest import ANY_PORTS
 
 HEX = "0f" * 16
 
@@ -294,6 +295,8 @@ def test_show_takes_the_flags_of_serve(
 ) -> None:
     file.write_text("[server]\nhost = '::1'\nport = 1\n")
     monkeypatch.setenv("HONGBAO_LIMITS__WAIT_MS_MAX", "500")
+    for name in ANY_PORTS:
+        monkeypatch.delenv(name)
     dsn = "postgresql://me:geheim@db/h"
     code, out, _ = command(
         capsys, "show", "--config", file, "--port", 99, "--postgres", dsn, "--log-level", "debug"

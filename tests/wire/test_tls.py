@@ -121,7 +121,7 @@ async def test_tls_is_1_2_or_newer(secure: Server, issuer: Issuer, newest: str, 
 
 async def test_who_speaks_plainly_is_cut_at_once(secure: Server, plain: socket.socket) -> None:
     await asyncio.get_running_loop().sock_sendall(plain, wire.framed(wire.PING, 1) * 10)
-    async with asyncio.timeout(wire.WAIT_S):
+    async with wire.bounded():
         assert HELLO_KIND + b"\0" not in await end_of(plain)
     await until_none_is_left(secure)
 
