@@ -236,7 +236,7 @@ def test_guard_of_a_slower_grab_fails(copy: Path) -> None:
 
 
 def test_guard_whose_books_contradict_the_users_is_void(copy: Path) -> None:
-    plant(copy / "bench/load/outcome.py", "told_twice=sum(one.told_twice for one in outcomes)", "told_twice=7")
+    plant(copy / "bench/load/verdict.py", "outcome.acked_twice, untold", "7, untold")
     shown = guard(copy, "--case grab --pairs 2")
     assert shown.returncode == 1
     assert shown.stderr.startswith("hongbao: void: the books contradict what users were told: ")
