@@ -7,7 +7,7 @@ from collections import OrderedDict
 from storage.errors import StoreUnavailable
 from storage.postgres.money.settlement import SettlementQueue
 
-KEPT_MAX = 100_000  # claims in memory that are known to be credited; more are let go of, the oldest first
+KEPT_MAX = 100_000  # claims in memory that are known to be credited; more are dropped, the oldest first
 
 
 class CreditedClaims:
