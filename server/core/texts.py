@@ -101,7 +101,7 @@ _EN: Final = {
     Text.SEE_OPENERS: "See who opened it",
     Text.EXPIRED: "This red packet is more than {lifetime:time} old",
     Text.AMOUNT: "{amount:yuan} yuan",
-    Text.ARRIVING: "On its way to your balance",
+    Text.ARRIVING: "Arriving in your balance",
     Text.USE_TO_SEND: "In your balance now: send a red packet with it",
     Text.USE_TO_BUY: "In your balance now: buy something with it",
     Text.USE_TO_TRANSFER: "In your balance now: transfer it",

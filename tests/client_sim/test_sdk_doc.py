@@ -134,7 +134,7 @@ async def test_tap_opens_and_follows_the_result_page_to_the_last_share(
     assert await tapping.line() == "ready"
     packet_id = (await owner.send_packet("lucky", group_id, 300, 3, "新年快乐")).packet_id
     assert await tapping.line() == "open 新年快乐 Open "
-    note = "(On its way to your balance|In your balance now: .*)"
+    note = "(Arriving in your balance|In your balance now: .*)"
     mine = rf"妈妈 \| 新年快乐 \| \d\.\d\d yuan \| {note} \| 1 of 3 opened"
     assert re.fullmatch(mine, await tapping.line())
     assert re.fullmatch(r"  小梅 \d+ fen, just now", await tapping.line())

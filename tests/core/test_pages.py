@@ -220,7 +220,7 @@ def test_rule_1_who_claimed_reads_the_amount_and_one_use_of_it(at_ms: int, zh: s
     assert result(packet, BEN, LATE + 1).note == zh  # at every look the same one
 
 
-@pytest.mark.parametrize(("language", "note"), [(ZH, "正在存入零钱"), (EN, "On its way to your balance")])
+@pytest.mark.parametrize(("language", "note"), [(ZH, "正在存入零钱"), (EN, "Arriving in your balance")])
 def test_rule_1_a_share_that_is_not_credited_yet_is_on_its_way(language: Language, note: str) -> None:
     for packet, user_id, expected in ((LUCKY_BEGUN, BEN, note), (LUCKY_BEGUN, ANN, "")):
         page = result_page(packet, viewer(packet, user_id, language), SOON, credited=False)

@@ -230,12 +230,12 @@ async def test_a_share_is_on_its_way_until_it_is_credited(
 
     for guest in room.guests:
         await guest.open(packet_id)
-        assert await note(guest) == "On its way to your balance"
+        assert await note(guest) == "Arriving in your balance"
     go.set()
     await until(credited)
     await proxy.cut()
     assert await note(room.guests[0]) == notes[0]  # remembered
-    assert await note(room.guests[1]) == "On its way to your balance"  # not known yet
+    assert await note(room.guests[1]) == "Arriving in your balance"  # not known yet
 
 
 async def test_500_claims_come_in_pages(server: Server, connect: Connect, party: MakeParty) -> None:
