@@ -99,11 +99,15 @@ async def test_unbalanced_books_make_the_run_invalid(
     await server.stop()
     sums = (await judge(database, outcome)).report.sums
     assert (sums.funded_fen, sums.claimed_fen, sums.refunded_fen, sums.unopened_fen) == (4000, 4000, 0, 0)
-    await sql.execute("UPDATE wallets SET balance_fen = balance_fen + 7 WHERE user_id = 1000000")
+    await sql.execute(
+        "UPDATE wallets SET balance_fen = balance_fen + 7 WHERE user_id = (SELECT min(user_id) FROM wallets)"
+    )
     judged = await judge(database, outcome)
     assert (judged.holds, judged.missing, judged.difference_fen) == (False, 0, 7)
     claim = outcome.claims[0]
-    await sql.execute("UPDATE wallets SET balance_fen = balance_fen - 7 WHERE user_id = 1000000")
+    await sql.execute(
+        "UPDATE wallets SET balance_fen = balance_fen - 7 WHERE user_id = (SELECT min(user_id) FROM wallets)"
+    )
     await sql.execute("ALTER TABLE claims DISABLE TRIGGER USER")
     await sql.execute("UPDATE claims SET amount_fen = amount_fen + 5 WHERE user_id = $1", claim.user_id)
     judged = await judge(database, outcome)

@@ -31,6 +31,7 @@ NOT_SIMULATED_METHODS = {
     "packets.record": "inherited: the real one, above the simulated statement",
     "packets.unopened_fen": "operators read it, the worlds have none",
     "wallets.entries": "users of the worlds read no statement of their wallet",
+    "settlement.uncredited": "pages ask it, and users of the worlds see none",
     "groups.create": "a world begins with its group",
     "groups.join": "a world begins with its members",
     "groups.leave": "members of a world stay",

@@ -205,7 +205,7 @@ def test_a_packet_with_another_lifetime_names_that_one() -> None:
     [
         (T0, "已存入零钱,可用于发红包", "In your balance now: send a red packet with it"),
         (T0 + 1, "已存入零钱,可用于消费", "In your balance now: buy something with it"),
-        (T0 + 2, "已存入零钱,可用于转账", "In your balance now: transfer it to somebody"),
+        (T0 + 2, "已存入零钱,可用于转账", "In your balance now: transfer it"),
         (T0 + 3, "已存入零钱,可用于提现", "In your balance now: withdraw it to your bank"),
         (T0 + 4, "已存入零钱,可用于发红包", "In your balance now: send a red packet with it"),
     ],

@@ -150,7 +150,7 @@ async def test_the_result_page_of_each_viewer(server: Server, party: MakeParty, 
     )
     own = (await ann.result_page(packet_id, "en")).page
     assert (own.summary, own.button, own.link) == ("1 of 3 opened", "", "See my red packets")
-    assert own.note.startswith(("On its way", "In your balance now"))  # settled or not yet
+    assert own.note.startswith(("Arriving", "In your balance now"))  # settled or not yet
     for nobody in (ben, await connect(server, STRANGER)):  # who has not claimed sees it when it is finished
         with pytest.raises(NotAllowed):
             await nobody.result_page(packet_id)
