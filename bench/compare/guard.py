@@ -10,19 +10,22 @@ answered, so a server that refuses more does not look faster either.
 
 Both servers run for a whole case, each on fresh stores of its own: to make a database for every run would take
 longer than the run. While one is measured the other has nothing to do, and both databases grow alike. The
-generators of a pair prepare at the same time and start one after the other, so the two runs of a pair are only
-seconds apart and meet the same machine.
+generators of a pair prepare at the same time and work in turns, a tenth of a second each: a machine that is shared
+with others can be half as fast a second later, and so both runs of a pair meet the same machine.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import msgpack
 import msgspec
@@ -49,6 +52,7 @@ CaseName = Literal[
 SideName = Literal["old", "new"]
 SETTLED_WITHIN_S: Final = 60.0
 POLL_S: Final = 0.25
+SLICE_S: Final = 0.1
 
 
 def _closed(scenario: str, connections: int, depth: int, requests: int) -> RunSpec:
@@ -85,6 +89,19 @@ class Side:
     outcomes: list[Outcome] = field(default_factory=list)
 
 
+class Cores(NamedTuple):
+    """Where processes run: a server that changes cores, or shares one with its generator, costs now more, now less."""
+
+    server: set[int]
+    generators: set[int]
+
+
+def _cores() -> Cores:
+    """The first core for the servers, of which one works at a time, the others for generators; one is for all."""
+    first, *others = sorted(os.sched_getaffinity(0))
+    return Cores({first}, set(others) or {first})
+
+
 def sides_in_turn(pair: int) -> tuple[SideName, SideName]:
     """The order of the runs of this pair, counted from 0; it alternates, so that a drift of the machine cancels."""
     return ("old", "new") if pair % 2 else ("new", "old")
@@ -116,32 +133,44 @@ class Match:
         return case_result(name, pairs, extent.limit) | {"generator": generator, "about": what}
 
     async def _with_one_generator(self, run_spec: RunSpec, pair: int) -> Pair:
-        """A pair with the generator of this checkout. Raises BenchFailed."""
+        """A pair with the generator of this checkout, in slices of time. Raises BenchFailed."""
         async with AsyncExitStack() as stack:
-            pools = {}
-            for name, side in self._sides.items():
-                specs = side.target.generator_specs(run_spec)
-                pool = GeneratorPool(specs, self._screen.say, self._screen.show_progress)
+            completed = Counter[SideName]()
+            pools = dict[SideName, GeneratorPool]()
+            for name in sides_in_turn(pair):
+                specs = self._sides[name].target.generator_specs(run_spec)
+                pool = GeneratorPool(specs, self._screen.say, partial(self._show_progress, completed, name))
                 pools[name] = await stack.enter_async_context(pool)
+                pool.pin(_cores().generators)
             await asyncio.gather(*(pool.prepared() for pool in pools.values()))
-            await asyncio.gather(*(_settled(side.target) for side in self._sides.values()))
-            return Pair(**{name: await self._run(pools[name], name, run_spec) for name in sides_in_turn(pair)})
+            await self._all_settled()
+            before = {name: self._costs(name) for name in pools}
+            self._screen.start_clock(len(pools) * run_spec.operations)
+            try:
+                seconds = await _in_slices(pools)
+            finally:
+                self._screen.stop_clock()
+            outcomes = {name: merged(await pool.outcomes()) for name, pool in pools.items()}
+            await self._all_settled()
+            return Pair(**{name: self._run(name, outcomes[name], before[name], seconds[name]) for name in pools})
 
-    async def _run(self, pool: GeneratorPool, name: SideName, run_spec: RunSpec) -> Run:
-        side = self._sides[name]
-        before_s = usage.exact_cpu_s(side.target.pids.server)
-        self._screen.start_clock(run_spec.operations)
-        try:
-            pool.go()
-            await pool.done()
-        finally:
-            self._screen.stop_clock()
-        outcome = merged(await pool.outcomes())
-        await _settled(side.target)
-        used_s = usage.exact_cpu_s(side.target.pids.server) - before_s
-        side.outcomes.append(outcome)
+    def _show_progress(self, completed: Counter[SideName], name: SideName, operations: int) -> None:
+        completed[name] = operations
+        self._screen.show_progress(completed.total())
+
+    async def _all_settled(self) -> None:
+        await asyncio.gather(*(_settled(side.target) for side in self._sides.values()))
+
+    def _costs(self, name: SideName) -> tuple[float, float]:
+        """Processor time so far: of the server to the nanosecond, and of its PostgreSQL."""
+        pids = self._sides[name].target.pids
+        return usage.exact_cpu_s(pids.server), usage.cpu_s(pids).postgres
+
+    def _run(self, name: SideName, outcome: Outcome, before: tuple[float, float], seconds: float) -> Run:
+        server_s, postgres_s = (now - then for now, then in zip(self._costs(name), before, strict=True))
+        self._sides[name].outcomes.append(outcome)
         errors = sum(outcome.errors.values())
-        return _measured(Run(outcome.counted, errors, used_s, outcome.rate_per_s, outcome.end_s))
+        return _measured(Run(outcome.counted, errors, server_s, postgres_s, outcome.counted / seconds, seconds))
 
     async def _with_own_generators(self, run_spec: RunSpec, pair: int) -> Pair:
         """A pair driven by `hongbao bench` of each checkout, whose processor time is that while the clock ran.
@@ -154,9 +183,36 @@ class Match:
             assert target.status is not None
             told = checkout.bench(run_spec, target.url, target.status.parent)
             errors = sum(told["errors"].values())
-            cpu_s, rate_per_s, seconds = told["cpu_s"]["server"], told["rate_per_s"], told["seconds"]
-            runs[name] = _measured(Run(told["requests"] - errors, errors, cpu_s, rate_per_s, seconds))
+            cpu, rate_per_s, seconds = told["cpu_s"], told["rate_per_s"], told["seconds"]
+            answered = told["requests"] - errors
+            runs[name] = _measured(Run(answered, errors, cpu["server"], cpu["postgres"], rate_per_s, seconds))
         return Pair(**runs)
+
+
+async def _in_slices(pools: Mapping[SideName, GeneratorPool]) -> dict[SideName, float]:
+    """Let one side's generators work at a time until all are done; the seconds that each side had.
+
+    Raises BenchFailed.
+    """
+    for pool in pools.values():
+        pool.pause()
+        pool.go()
+    ends = {name: asyncio.ensure_future(pool.done()) for name, pool in pools.items()}
+    seconds = dict.fromkeys(pools, 0.0)
+    try:
+        while waiting := [name for name, end in ends.items() if not end.done()]:
+            for name in waiting:
+                began_s = time.perf_counter()
+                pools[name].resume()
+                await asyncio.wait([ends[name]], timeout=SLICE_S)
+                pools[name].pause()
+                seconds[name] += time.perf_counter() - began_s
+        await asyncio.gather(*ends.values())
+    finally:
+        for pool, end in zip(pools.values(), ends.values(), strict=True):
+            end.cancel()
+            pool.resume()
+    return seconds
 
 
 def _resized(run_spec: RunSpec, pair: Pair, seconds: float) -> RunSpec:
@@ -214,6 +270,7 @@ def _case(name: CaseName, checkouts: dict[SideName, Checkout], extent: Extent, s
             if scenario.server == "both":
                 target = stack.enter_context(with_bare_server(target))
             sides[side] = Side(checkout, target)
+            os.sched_setaffinity(target.pids.server, _cores().server)
         try:
             return run_loop(Match(run_spec, sides, screen).played(name, extent))
         except BenchFailed:

@@ -30,6 +30,7 @@ class Run(NamedTuple):
     requests: int  # that were answered
     errors: int  # requests that were refused or not answered
     cpu_s: float  # of the server's process
+    postgres_cpu_s: float  # of all processes of its PostgreSQL
     rate_per_s: float
     seconds: float
 
@@ -37,6 +38,11 @@ class Run(NamedTuple):
     def cpu_us(self) -> float:
         """Processor time of a request."""
         return self.cpu_s * 1e6 / self.requests
+
+    @property
+    def postgres_us(self) -> float:
+        """Processor time of PostgreSQL for a request: to record it, to settle it, to post what is told of it."""
+        return self.postgres_cpu_s * 1e6 / self.requests
 
 
 class Pair(NamedTuple):
@@ -49,6 +55,15 @@ class Pair(NamedTuple):
     def ratio(self) -> float:
         """Above 1: the new one needs more."""
         return self.new.cpu_us / self.old.cpu_us
+
+    @property
+    def postgres_ratio(self) -> float:
+        """Of PostgreSQL's processor time. Not judged: it is measured in hundredths of a second only."""
+        return (
+            self.new.postgres_us / self.old.postgres_us
+            if self.old.postgres_cpu_s and self.new.postgres_cpu_s
+            else 1.0
+        )
 
 
 class Interval(NamedTuple):
@@ -100,6 +115,7 @@ def verdict_of(found: Interval, limit: float) -> Verdict:
 def case_result(name: str, pairs: Sequence[Pair], limit: float) -> dict[str, Any]:
     """A case as JSON; processor time and rates are medians."""
     found = interval([pair.ratio for pair in pairs])
+    postgres = interval([pair.postgres_ratio for pair in pairs])
     return {
         "case": name,
         "verdict": verdict_of(found, limit),
@@ -110,6 +126,9 @@ def case_result(name: str, pairs: Sequence[Pair], limit: float) -> dict[str, Any
         "high": round(found.high, 4),
         "rate_per_s_old": round(median(pair.old.rate_per_s for pair in pairs)),
         "rate_per_s_new": round(median(pair.new.rate_per_s for pair in pairs)),
+        "postgres_us_old": round(median(pair.old.postgres_us for pair in pairs), 2),
+        "postgres_us_new": round(median(pair.new.postgres_us for pair in pairs), 2),
+        "postgres": {name: round(value, 4) for name, value in postgres._asdict().items()},
         "pairs": [{"ratio": round(pair.ratio, 4), **_sides(pair)} for pair in pairs],
     }
 
@@ -152,6 +171,13 @@ def show(console: Console, cases: Sequence[Mapping[str, Any]]) -> None:
             style="red" if case["verdict"] == "slower" else None,
         )
     console.print(table, highlight=False)
+    console.print("PostgreSQL's processor time for a request, not judged:", highlight=False)
+    for case in cases:
+        postgres, old, new = case["postgres"], case["postgres_us_old"], case["postgres_us_new"]
+        line = (
+            f"  {case['case']:22} {old:7.1f} → {new:7.1f} µs  ratio {postgres['ratio']:.3f}  {_between(postgres)}"
+        )
+        console.print(line, highlight=False)
 
 
 def _between(found: Mapping[str, Any]) -> str:

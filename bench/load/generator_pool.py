@@ -90,6 +90,24 @@ class GeneratorPool:
             assert child.process.stdin is not None
             child.process.stdin.write(f"{GO}\n".encode())
 
+    def pin(self, cores: set[int]) -> None:
+        """Let the generators run on these cores only."""
+        for child in self._children:
+            os.sched_setaffinity(child.process.pid, cores)
+
+    def pause(self) -> None:
+        """Stop the generators where they are; what the server sends them waits in their sockets."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let them go on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        for child in self._children:
+            if child.process.returncode is None:
+                child.process.send_signal(number)
+
     async def done(self) -> list[Done]:
         """Wait until the last clock has stopped. Raises BenchFailed."""
         return await self._all(Done)

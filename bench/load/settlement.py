@@ -35,7 +35,8 @@ async def state(status: Path | None) -> SettlementState | None:
         return None
     with suppress(OSError, ValueError, LookupError, TimeoutError):
         reply: dict[str, Any] = await ask(status, "settlement", timeout_s=DRAIN_TIMEOUT_S)
-        return SettlementState(reply["settled"], reply["waiting"]["claims"] + reply["in_flight"])
+        in_flight = reply["in_flight"] if "in_flight" in reply else reply["on_their_way"]  # older servers
+        return SettlementState(reply["settled"], reply["waiting"]["claims"] + in_flight)
     return None
 
 

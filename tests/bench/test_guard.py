@@ -86,17 +86,25 @@ def test_sides_alternate_from_pair_to_pair() -> None:
 
 
 def test_result_of_a_case_has_medians_and_every_pair() -> None:
-    old, slow = Run(1_000, 0, 0.02, 40_000.0, 1.0), Run(2_000, 7, 0.06, 30_000.0, 1.0)
+    old, slow = Run(1_000, 0, 0.02, 0.03, 40_000.0, 1.0), Run(2_000, 7, 0.06, 0.06, 30_000.0, 1.0)
     told = case_result("grab", [Pair(old, slow), Pair(old, slow), Pair(old, old)], 1.05)
     assert (told["case"], told["cpu_us_old"], told["cpu_us_new"]) == ("grab", 20.0, 30.0)
     assert (told["rate_per_s_old"], told["rate_per_s_new"], told["verdict"]) == (40_000, 30_000, "unclear")
     assert [pair["ratio"] for pair in told["pairs"]] == [1.5, 1.5, 1.0]
-    run = {"requests": 1_000, "errors": 0, "cpu_s": 0.02, "rate_per_s": 40_000.0, "seconds": 1.0}
+    run = {
+        "requests": 1_000,
+        "errors": 0,
+        "cpu_s": 0.02,
+        "postgres_cpu_s": 0.03,
+        "rate_per_s": 40_000.0,
+        "seconds": 1.0,
+    }
     assert told["pairs"][2]["new"] == run
+    assert (told["postgres_us_old"], told["postgres_us_new"]) == (30.0, 30.0)
 
 
 def test_line_of_a_pair_tells_errors_only_if_there_are_some() -> None:
-    good, bad = Run(1_000, 0, 0.02, 40_000.0, 1.0), Run(1_000, 3, 0.03, 30_000.0, 1.0)
+    good, bad = Run(1_000, 0, 0.02, 0.03, 40_000.0, 1.0), Run(1_000, 3, 0.03, 0.06, 30_000.0, 1.0)
     assert line_of("grab", [Pair(good, good)]) == (
         "grab  pair  1:   20.00 →   20.00 µs  ratio 1.000  (40,000/s → 40,000/s)"
     )
