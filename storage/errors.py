@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 
 class StoreUnavailable(Exception):
     """The store did not answer in time or the connection was lost. What was being written may have happened."""
+
+
+class Unanswered(StoreUnavailable):
+    """The commit of a batch was requested and perhaps done; `asked` is what the batch made, to be looked for."""
+
+    def __init__(self, why: StoreUnavailable, asked: Sequence[Any]) -> None:
+        super().__init__(str(why))
+        self.asked = asked
 
 
 class StoreRefused(Exception):

@@ -47,7 +47,7 @@ class AuthSection(Section, frozen=True):
 class SettlementSection(Section, frozen=True):
     """How claims are credited to wallets."""
 
-    batch_max: int = 1_000
+    batch_max: int = 2_000
     idle_s: float = 1.0
 
 

@@ -38,6 +38,7 @@ class Hub:
         self._users: dict[int, User] = {}
         self.pushes = 0
         bus.subscribe(self.announce, *PUSHES)
+        bus.know_clients(self.awaits)
 
     def join(self, user_id: int, session: Session, now_s: float) -> bool:
         """A connection of a user is there; False if it would be one too many."""
@@ -89,14 +90,9 @@ class Hub:
         """Push an event to those of its audience who are online."""
         if isinstance(event, events.BalanceChange):
             event = event._replace(balance=self.newest(event.user_id, event.balance))
-        users = self._users
-        if len(audience) > len(users):
-            present = [user for user_id, user in users.items() if user_id in audience]
-        else:
-            present = [user for user_id in audience if (user := users.get(user_id)) is not None]
         push = PUSHES[type(event)]
         framed = b""
-        for user in present:
+        for user in self._present(audience):
             for session in user.sessions:
                 if push.in_welcome and session.holds_pushes:
                     continue
@@ -106,6 +102,18 @@ class Hub:
                     framed = push.frames(event)
                 session.push(framed, push.can_wait)
                 self.pushes += 1
+
+    def awaits(self, event: type[events.Event], audience: Collection[int]) -> bool:
+        """Whether a client of this audience is online that reads such an event."""
+        feature = PUSHES[event].feature
+        sessions = (session for user in self._present(audience) for session in user.sessions)
+        return any(not feature or feature in session.features for session in sessions)
+
+    def _present(self, audience: Collection[int]) -> list[User]:
+        users = self._users
+        if len(audience) > len(users):
+            return [user for user_id, user in users.items() if user_id in audience]
+        return [user for user_id in audience if (user := users.get(user_id)) is not None]
 
 
 def _text_posted(event: events.TextPost) -> Iterator[messages.Message]:

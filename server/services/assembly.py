@@ -141,7 +141,9 @@ class Services:
 
     def loops(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
         """The loops that must run while the server serves; none of them ever ends by itself."""
-        in_doubt = (self.sends, self.wallets, self.settlement, self.refunds, self.groups, self.resends)
+        in_doubt = (
+            *(self.sends, self.wallets, self.settlement, self.refunds, self.groups, self.resends, self.outbox),
+        )
         batchers = (self.login, self.messages, self.sends, self.names)
         return [
             self.commit.run_mirror,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from storage.postgres.chat.messages import MessageRow
-from storage.postgres.chat.outbox import SYSTEM, Numbered, ReminderKind
+from storage.postgres.chat.outbox import SYSTEM, ReminderKind
 from storage.postgres.packets.packets import ClaimRow, PacketRow
 from storage.stores import Stores
 from tests.contract.given import (
@@ -29,22 +29,13 @@ def post(
     message: int,
     reminder: ReminderKind,
     number: int,
-    users: tuple[int, ...] = (),
+    claims: tuple[int, int] | None = None,
     at_ms: int = SETTLED_MS,
 ) -> MessageRow:
-    """A post of the system."""
-    return MessageRow(stream_id, message, SYSTEM, at_ms, None, packet_id(number), reminder, list(users) or None)
-
-
-async def number(stores: Stores, most: int = 100) -> list[MessageRow]:
-    """The posts of one call; the users of a post in the order of their ids."""
-    posts = (await stores.outbox.number(most)).posts
-    return [one._replace(user_ids=sorted(one.user_ids) if one.user_ids else None) for one in posts]
-
-
-async def forget_all(stores: Stores) -> None:
-    """Number and forget whatever waits."""
-    await stores.outbox.forget((await stores.outbox.number(100)).outbox_ids)
+    """A post of the system; `claims`: the first index and the end."""
+    return MessageRow(
+        stream_id, message, SYSTEM, at_ms, None, packet_id(number), reminder, *(claims or (None, None))
+    )
 
 
 async def finish(stores: Stores, *shares: tuple[int, int], row: PacketRow | None = None) -> None:
@@ -54,127 +45,120 @@ async def finish(stores: Stores, *shares: tuple[int, int], row: PacketRow | None
     await stores.settlement.settle(100, SETTLED_MS)
 
 
-async def test_number_of_an_empty_outbox_returns_nothing(both: Stores) -> None:
-    assert await both.outbox.number(100) == Numbered([], [])
+async def test_post_of_an_empty_outbox_returns_nothing(both: Stores) -> None:
+    assert await both.outbox.post(100) == []
 
 
-async def test_number_after_a_settlement_posts_the_claims_to_the_sender(both: Stores) -> None:
+async def test_post_after_a_settlement_tells_the_sender_the_claims(both: Stores) -> None:
     await send(both, packet(1))
     await open_packet(both, 1, 0, (BEN, 250), (ANNA, 100))
     await both.settlement.settle(100, SETTLED_MS)
-    assert await number(both) == [post(SENDER, 1, CLAIMS, 1, (ANNA, BEN))]
+    assert await both.outbox.post(100) == [post(SENDER, 1, CLAIMS, 1, (0, 2))]
 
 
-async def test_number_after_the_last_claim_posts_the_finish_to_sender_and_group(both: Stores) -> None:
+async def test_post_after_the_last_claim_tells_the_finish_to_sender_and_group(both: Stores) -> None:
     await finish(both, (ANNA, 100), (BEN, 250), (CARLA, 550))
-    assert await number(both) == [
-        post(SENDER, 1, CLAIMS, 1, (ANNA, BEN, CARLA)),
+    assert await both.outbox.post(100) == [
+        post(SENDER, 1, CLAIMS, 1, (0, 3)),
         post(SENDER, 2, FINISH, 1),
         post(GROUP, 2, FINISH, 1),  # behind the announcement of the packet
     ]
 
 
-async def test_number_after_a_personal_packet_posts_the_finish_to_the_sender_alone(both: Stores) -> None:
+async def test_post_after_a_personal_packet_tells_the_finish_to_the_sender_alone(both: Stores) -> None:
     await finish(both, (ANNA, 500), row=packet(1, fen=500, shares=1, kind="personal", target=ANNA))
-    assert await number(both) == [post(SENDER, 2, CLAIMS, 1, (ANNA,)), post(SENDER, 3, FINISH, 1)]
+    assert await both.outbox.post(100) == [post(SENDER, 2, CLAIMS, 1, (0, 1)), post(SENDER, 3, FINISH, 1)]
 
 
-async def test_number_posts_the_finish_with_the_credit_of_the_last_claim(both: Stores) -> None:
+async def test_post_tells_the_finish_and_its_claims_with_the_credit_of_the_last_claim(both: Stores) -> None:
     await send(both, packet(1))
     await open_packet(both, 1, 0, (ANNA, 550), (BEN, 250), (CARLA, 100))
     await both.settlement.settle(2, SETTLED_MS)
-    assert await number(both) == [post(SENDER, 1, CLAIMS, 1, (ANNA, BEN))]
-    await forget_all(both)
+    assert await both.outbox.post(100) == []
     await both.settlement.settle(2, LATER_MS)
-    assert await number(both) == [
-        post(SENDER, 2, CLAIMS, 1, (CARLA,), LATER_MS),
-        post(SENDER, 3, FINISH, 1, at_ms=LATER_MS),
+    assert await both.outbox.post(100) == [
+        post(SENDER, 1, CLAIMS, 1, (0, 3), LATER_MS),
+        post(SENDER, 2, FINISH, 1, at_ms=LATER_MS),
         post(GROUP, 2, FINISH, 1, at_ms=LATER_MS),
     ]
 
 
-async def test_number_after_refunds_posts_each_to_its_sender(both: Stores) -> None:
+async def test_post_after_the_finish_tells_nothing_of_a_claim_that_is_credited_later(both: Stores) -> None:
+    await send(both, packet(1))
+    await open_packet(both, 1, 0, (ANNA, 100), (BEN, 250), (CARLA, 550))
+    await both.settlement.settle(1, SETTLED_MS)  # the last claim, which is the largest
+    assert len(await both.outbox.post(100)) == 3
+    await both.settlement.settle(100, LATER_MS)
+    assert await both.outbox.post(100) == []
+
+
+async def test_post_after_refunds_tells_each_to_its_sender(both: Stores) -> None:
     await send(both, packet(1), packet(2), packet(3, sender=BEN))
     await both.packets.refund([packet_id(3), packet_id(2), packet_id(1)], LATER_MS)
-    assert await number(both) == [
+    assert await both.outbox.post(100) == [
         post(SENDER, 1, REFUND, 1, at_ms=LATER_MS),
         post(SENDER, 2, REFUND, 2, at_ms=LATER_MS),
         post(BEN, 1, REFUND, 3, at_ms=LATER_MS),
     ]
 
 
-async def test_number_folds_the_claims_of_several_batches_into_one_post_at_the_time_of_the_first(
-    both: Stores,
-) -> None:
+async def test_post_folds_the_claims_of_several_batches_into_one_at_the_time_of_the_first(both: Stores) -> None:
     await send(both, packet(1))
     for version, (user_id, now_ms) in enumerate(((ANNA, SETTLED_MS), (BEN, LATER_MS))):
         await open_packet(both, 1, version, (user_id, 100))
         await both.settlement.settle(100, now_ms)
-    numbered = await both.outbox.number(100)
-    assert numbered.posts == [post(SENDER, 1, CLAIMS, 1, (ANNA, BEN))]
-    assert len(numbered.outbox_ids) == 2
+    assert await both.outbox.post(100) == [post(SENDER, 1, CLAIMS, 1, (0, 2))]
 
 
-async def test_number_again_before_forget_returns_the_same_posts(both: Stores) -> None:
-    await finish(both, (ANNA, 100), (BEN, 250), (CARLA, 550))
-    first = await both.outbox.number(100)
-    assert await both.outbox.number(100) == first
-
-
-async def test_number_again_with_new_rows_returns_the_numbered_posts_first(both: Stores) -> None:
+async def test_post_tells_claims_that_are_recorded_before_they_are_credited_and_not_again(both: Stores) -> None:
     await send(both, packet(1))
-    await open_packet(both, 1, 0, (ANNA, 100))
+    await open_packet(both, 1, 0, (ANNA, 250), (BEN, 100))
+    await both.settlement.settle(1, SETTLED_MS)
+    assert await both.outbox.post(100) == [post(SENDER, 1, CLAIMS, 1, (0, 2))]
+    await both.settlement.settle(1, LATER_MS)
+    assert await both.outbox.post(100) == []
+
+
+async def test_post_of_several_packets_tells_them_in_the_order_of_their_ids(both: Stores) -> None:
+    await send(both, packet(1), packet(2), packet(3, sender=BEN))
+    for number in (3, 2, 1):
+        await open_packet(both, number, 0, (ANNA, 100))
     await both.settlement.settle(100, SETTLED_MS)
-    await number(both)
-    await open_packet(both, 1, 1, (BEN, 250))
-    await both.settlement.settle(100, LATER_MS)
-    assert await number(both) == [
-        post(SENDER, 1, CLAIMS, 1, (ANNA,)),
-        post(SENDER, 2, CLAIMS, 1, (BEN,), LATER_MS),
+    assert await both.outbox.post(100) == [
+        post(SENDER, 1, CLAIMS, 1, (0, 1)),
+        post(SENDER, 2, CLAIMS, 2, (0, 1)),
+        post(BEN, 1, CLAIMS, 3, (0, 1)),
     ]
 
 
-async def test_number_with_a_limit_posts_the_oldest_rows(both: Stores) -> None:
+async def test_post_with_a_limit_takes_the_oldest_rows(both: Stores) -> None:
     await finish(both, (ANNA, 100), (BEN, 250), (CARLA, 550))
-    assert await number(both, most=2) == [
-        post(SENDER, 1, CLAIMS, 1, (ANNA, BEN, CARLA)),
-        post(SENDER, 2, FINISH, 1),
-    ]
+    assert await both.outbox.post(1) == [post(SENDER, 1, CLAIMS, 1, (0, 3)), post(SENDER, 2, FINISH, 1)]
+    assert await both.outbox.post(1) == [post(GROUP, 2, FINISH, 1)]
 
 
-async def test_forget_removes_these_rows_and_leaves_the_others(both: Stores) -> None:
+async def test_find_outcome_returns_the_posts_that_stand_in_their_streams(both: Stores) -> None:
     await finish(both, (ANNA, 100), (BEN, 250), (CARLA, 550))
-    claims_row, _, group_row = (await both.outbox.number(100)).outbox_ids
-    await both.outbox.forget([claims_row, group_row])
-    assert await number(both) == [post(SENDER, 2, FINISH, 1)]
-    await both.outbox.forget([claims_row])
-    await forget_all(both)
-    assert await both.outbox.number(100) == Numbered([], [])
+    first, *others = await both.outbox.post(100)
+    never = first._replace(message=9)
+    assert await both.outbox.find_outcome([never, first, *others]) == [None, first, *others]
 
 
-async def test_claims_returns_those_that_exist_by_packet_and_index(both: Stores) -> None:
+async def test_claims_returns_those_in_the_range_by_packet_and_index(both: Stores) -> None:
     await send(both, packet(1), packet(2))
     await open_packet(both, 1, 0, (CARLA, 100), (ANNA, 250), (BEN, 550))
     await open_packet(both, 2, 0, (ANNA, 10))
-    asked = [
-        (packet_id(2), ANNA),
-        (packet_id(1), ANNA),
-        (packet_id(1), CARLA),
-        (packet_id(2), BEN),
-        (packet_id(9), BEN),
-    ]
-    assert await both.outbox.claims(asked) == {
+    assert await both.outbox.claims([(packet_id(2), 0, 3), (packet_id(1), 1, 3), (packet_id(9), 0, 1)]) == {
         packet_id(1): [
-            ClaimRow(packet_id(1), 0, CARLA, 100, OPENED_MS),
             ClaimRow(packet_id(1), 1, ANNA, 250, OPENED_MS),
+            ClaimRow(packet_id(1), 2, BEN, 550, OPENED_MS),
         ],
         packet_id(2): [ClaimRow(packet_id(2), 0, ANNA, 10, OPENED_MS)],
     }
 
 
-async def test_claims_of_a_packet_without_any_leaves_it_out(both: Stores) -> None:
-    await send(both, packet(1))
-    assert await both.outbox.claims([(packet_id(1), ANNA)]) == {}
+async def test_claims_of_nothing_is_empty(both: Stores) -> None:
+    assert await both.outbox.claims([]) == {}
 
 
 async def test_best_lucks_of_a_finished_packet_is_its_largest_claim_the_earliest_on_a_tie(both: Stores) -> None:
@@ -184,13 +168,12 @@ async def test_best_lucks_of_a_finished_packet_is_its_largest_claim_the_earliest
     }
 
 
-async def test_best_lucks_is_known_with_the_first_credit_after_the_finish(both: Stores) -> None:
+async def test_best_lucks_is_known_with_the_credit_of_the_last_claim(both: Stores) -> None:
     await send(both, packet(1))
-    await open_packet(both, 1, 0, (ANNA, 550), (BEN, 250))
-    await both.settlement.settle(1, SETTLED_MS)
-    await open_packet(both, 1, 2, (CARLA, 100))
+    await open_packet(both, 1, 0, (ANNA, 550), (BEN, 250), (CARLA, 100))
+    await both.settlement.settle(2, SETTLED_MS)
     assert await both.outbox.best_lucks([packet_id(1)]) == {}
-    await both.settlement.settle(1, LATER_MS)  # Ben's
+    await both.settlement.settle(1, LATER_MS)  # Carla's
     assert await both.outbox.best_lucks([packet_id(1)]) == {
         packet_id(1): ClaimRow(packet_id(1), 0, ANNA, 550, OPENED_MS)
     }

@@ -795,7 +795,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "credits in doubt are not looked for",
         "I11",
         "server/services/money/settlement.py",
-        "            self.in_doubt.add(unanswered.credits)\n",
+        "            self.in_doubt.add(unanswered.asked)\n",
         "",
         (T_WALLETS + "a_share_whose_credit_was_in_doubt_is_told_once",),
     ),

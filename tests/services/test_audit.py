@@ -40,7 +40,7 @@ PLANTED: dict[str, list[str]] = {
     ],
     "settlement": [
         "DELETE FROM transfers WHERE kind = 4 AND debit_account = {p} AND credit_account = 2",
-        "INSERT INTO settlement_queue VALUES ({p}, 2, 1, 0)",
+        "INSERT INTO settlement_queue VALUES ({p}, 2, 1, 0, 0)",
         "INSERT INTO transfers VALUES ({p}, 88, 4, '', 1, 0)",
     ],
     "refunds": [
@@ -61,7 +61,7 @@ PLANTED: dict[str, list[str]] = {
         "INSERT INTO transfers VALUES (1, 0, 99, 'k', 1, 0)",
     ],
     "entries": [
-        "DELETE FROM entries WHERE user_id = 2 AND version = 1",
+        "DELETE FROM entries WHERE user_id = 2 AND version = (SELECT min(version) FROM entries WHERE user_id = 2)",
         "DELETE FROM entries WHERE user_id = 1 AND version = 2",
         "DELETE FROM entries WHERE (user_id, version) IN (SELECT user_id, max(version) FROM entries GROUP BY 1)",
         "UPDATE entries SET version = version + 1 WHERE user_id = 3",
@@ -72,6 +72,9 @@ PLANTED: dict[str, list[str]] = {
         "UPDATE wallets SET version = version + 1 WHERE user_id = 2",
         "INSERT INTO entries VALUES (77, 1, 0, 0, '', 0, 5, 0)",
         "UPDATE entries SET kind = 0 WHERE user_id = 1 AND version = 2",
+        "UPDATE entries SET accounts = ARRAY[account, account], changes_fen = ARRAY[change_fen - 1, 1] "
+        "WHERE user_id = 3",
+        "UPDATE entries SET accounts = ARRAY[account], changes_fen = ARRAY[change_fen + 1] WHERE user_id = 3",
     ],
     "pending": [
         "UPDATE wallets SET pending_fen = 1 WHERE user_id = 1",
@@ -85,10 +88,13 @@ PLANTED: dict[str, list[str]] = {
         "DELETE FROM messages WHERE reminder = 1 AND packet_id = {p}",
         "DELETE FROM messages WHERE reminder = 2 AND stream_id = 1",
         "DELETE FROM messages WHERE reminder = 2 AND stream_id > 1",
-        "UPDATE messages SET user_ids = user_ids || 2::bigint WHERE reminder = 1 AND packet_id = {p}",
+        "UPDATE messages SET end_index = end_index + 1 WHERE reminder = 1 AND packet_id = {p}",
+        "UPDATE messages SET first_index = 1 WHERE reminder = 1 AND packet_id = {p} AND first_index = 0",
+        "UPDATE messages SET end_index = 2 WHERE reminder = 1 AND packet_id = {p} AND end_index = 3",
         "UPDATE messages SET stream_id = 3 WHERE reminder = 1 AND packet_id = {p}",
-        "INSERT INTO outbox (stream_id, reminder, packet_id, at_ms) VALUES (1, 2, {p}, 0)",
-        "INSERT INTO outbox (stream_id, reminder, packet_id, user_ids, at_ms) VALUES (1, 1, {o}, '{{9}}', 0)",
+        "INSERT INTO outbox (stream_id, reminder, packet_ids, at_ms) VALUES (1, 2, ARRAY[{p}], 0)",
+        "INSERT INTO outbox (stream_id, reminder, packet_ids, at_ms) VALUES (1, 3, ARRAY[{o}], 0)",
+        "UPDATE posted_claims SET claims = claims + 1 WHERE packet_id = {o}",
         "INSERT INTO entries VALUES (1, 99, 5, {o}, '', 1, 1, 0)",
     ],
     "records": [

@@ -143,13 +143,12 @@ async def settled_books(books: Books) -> Books:
 async def test_claims_of_a_packet_are_one_post_and_the_finish_follows(
     settled_books: Books, database: Database
 ) -> None:
-    posts = (await OutboxStore(database).number(ALL)).posts
+    posts = await OutboxStore(database).post(ALL)
     of_sender = [post for post in posts if post.stream_id == 1]
-    assert [(post.message, post.reminder) for post in of_sender] == [
-        (1, ReminderKind.CLAIMS),
-        (2, ReminderKind.FINISH),
+    assert [(post.message, post.reminder, post.first_index, post.end_index) for post in of_sender] == [
+        (1, ReminderKind.CLAIMS, 0, 3),
+        (2, ReminderKind.FINISH, None, None),
     ]
-    assert sorted(of_sender[0].user_ids or ()) == [2, 3, 4]
     assert [(post.message, post.reminder) for post in posts if post.stream_id == GROUP] == [
         (1, ReminderKind.FINISH)
     ]
@@ -160,24 +159,26 @@ async def test_finish_is_posted_once_although_its_claims_are_settled_one_by_one(
 ) -> None:
     packet = await books.sent(NOW_MS, 900, 3)
     await books.open(packet, (2, 3, 4), NOW_MS + 1)
-    store, finishes = OutboxStore(database), []
+    store, posts = OutboxStore(database), []
     for n in range(3):
         await books.settlement.settle(1, NOW_MS + 2 + n)
-        batch = await store.number(ALL)  # at once, so that no two rows become one post
-        finishes += [post.stream_id for post in batch.posts if post.reminder == ReminderKind.FINISH]
-        await store.forget(batch.outbox_ids)
-    assert sorted(finishes) == [1, GROUP]
+        posts += await store.post(ALL)
+    assert sorted(post.stream_id for post in posts if post.reminder == ReminderKind.FINISH) == [1, GROUP]
+    assert [(one.first_index, one.end_index) for one in posts if one.reminder == ReminderKind.CLAIMS] == [(0, 3)]
 
 
-async def test_rows_come_again_with_their_numbers_until_they_are_forgotten(
-    settled_books: Books, database: Database
+async def test_claims_of_an_open_packet_are_posted_from_where_the_last_post_ended(
+    books: Books, database: Database
 ) -> None:
-    """As after a crash between the post and its push."""
-    store = OutboxStore(database)
-    first = await store.number(ALL)
-    assert await store.number(ALL) == first
-    await store.forget(first.outbox_ids)
-    assert await store.number(ALL) == ([], [])
+    packet, store, ranges = await books.sent(NOW_MS, 900, 4), OutboxStore(database), []
+    for users in ((2,), (3, 4), (5,)):
+        await books.open(packet, users, NOW_MS + 1)
+        for _ in users:
+            await books.settlement.settle(1, NOW_MS + 2)
+        ranges += [(one.first_index, one.end_index) for one in await store.post(ALL) if one.first_index is not None]
+    assert ranges == [(0, 1), (1, 3), (3, 4)]
+    async with database.reading() as connection:
+        assert await connection.fetchval("SELECT count(*) FROM posted_claims") == 0
 
 
 async def test_posts_of_a_stream_keep_their_order_over_batches(books: Books, database: Database) -> None:
@@ -186,9 +187,8 @@ async def test_posts_of_a_stream_keep_their_order_over_batches(books: Books, dat
         await books.open(packet, (2,), NOW_MS + 10 + n)
         await books.settlement.settle(ALL, NOW_MS + 20 + n)
     store, told = OutboxStore(database), []
-    while (batch := await store.number(2)).outbox_ids:
-        told += [(post.message, post.packet_id) for post in batch.posts if post.stream_id == 1]
-        await store.forget(batch.outbox_ids)
+    while batch := await store.post(2):
+        told += [(post.message, post.packet_id) for post in batch if post.stream_id == 1]
     assert [message for message, _ in told] == list(range(1, 9))
     assert [packet_id for _, packet_id in told] == [one.packet_id for one in packets for _ in range(2)]
 

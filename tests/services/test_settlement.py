@@ -14,7 +14,7 @@ from server.core.kinds import WITH_BEST_LUCK
 from server.services.money.credited import CreditedClaims
 from storage.postgres.database import Database
 from storage.postgres.money.settlement import Credit, SettlementQueue
-from storage.postgres.money.wallets import BalanceRow
+from storage.postgres.money.wallets import BalanceRow, WalletStore
 from storage.postgres.packets.packets import Advance, ClaimRow
 from storage.redis import mirror as log
 from storage.redis.mirror import Extension, Mirror, MirroredClaim
@@ -30,7 +30,7 @@ async def queue(sql: Sql, amounts_fen: list[int]) -> None:
     """Claims that wait: user n has amounts_fen[n - 1] from packet n."""
     for number, amount_fen in enumerate(amounts_fen, 1):
         await sql.execute(
-            "INSERT INTO settlement_queue VALUES ($1, $2, $3, 0)", PACKETS + number, number, amount_fen
+            "INSERT INTO settlement_queue VALUES ($1, $2, $3, 0, 0)", PACKETS + number, number, amount_fen
         )
 
 
@@ -82,11 +82,19 @@ async def test_credited_claims_in_memory_are_bounded_and_looked_up_when_let_go_o
         assert len(credited._credited) <= 2
 
 
-async def test_one_push_tells_all_that_a_batch_gave_a_user(settlement: SettlementQueue, sql: Sql) -> None:
-    await sql.executemany("INSERT INTO settlement_queue VALUES ($1, 1, 7, 0)", [(PACKETS + n,) for n in range(4)])
+async def test_one_push_tells_all_that_a_batch_gave_a_user(
+    settlement: SettlementQueue, sql: Sql, database: Database
+) -> None:
+    await sql.executemany(
+        "INSERT INTO settlement_queue VALUES ($1, 1, 7, 0, 0)", [(PACKETS + n,) for n in range(4)]
+    )
     assert await settlement.settle(10, 5) == (4, [Credit(1, PACKETS, 4, 28, 5, BalanceRow(28, 4))])
-    entries = await sql.fetch("SELECT version, account, change_fen, balance_fen FROM entries ORDER BY version")
-    assert [tuple(row) for row in entries] == [(n + 1, PACKETS + n, 7, 7 * (n + 1)) for n in range(4)]
+    assert await sql.fetchval("SELECT count(*) FROM entries") == 1
+    lines = await WalletStore(database).entries(1, 0)
+    assert [(one.version, one.account, one.change_fen, one.balance_fen) for one in lines] == [
+        (n + 1, PACKETS + n, 7, 7 * (n + 1)) for n in range(4)
+    ]
+    assert await WalletStore(database).entries(1, 2) == lines[2:]  # a page may begin inside an entry
 
 
 async def test_a_credit_is_recalled_by_the_time_of_its_batch(settlement: SettlementQueue, sql: Sql) -> None:
@@ -94,7 +102,7 @@ async def test_a_credit_is_recalled_by_the_time_of_its_batch(settlement: Settlem
     await queue(sql, [300, 200])
     _, (one, other) = await settlement.settle(10, 5)
     never = one._replace(packet_id=PACKETS + 9)
-    await sql.execute("INSERT INTO settlement_queue VALUES ($1, 1, 7, 0)", PACKETS + 8)
+    await sql.execute("INSERT INTO settlement_queue VALUES ($1, 1, 7, 0, 0)", PACKETS + 8)
     await settlement.settle(10, 6)
     found = await settlement.find_outcome([never, other, one._replace(at_ms=6), one])
     assert found == [None, other, None, one._replace(balance=BalanceRow(307, 2))]

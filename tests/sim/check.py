@@ -57,7 +57,7 @@ def reminder_is_true(world: World, post: Any) -> None:
     if kind == "ClaimsPost":
         for claim in post.claims:
             push_is_true(world, packet_id, claim)
-            world.reminded[kind, post.stream_id, packet_id, claim.user_id] += 1
+            world.reminded[kind, post.stream_id, packet_id, claim.index] += 1
     else:
         world.reminded[kind, post.stream_id, packet_id] += 1
 
@@ -251,11 +251,11 @@ def reminders_were_told(world: World) -> list[str]:
     """Of each credit, finish and refund there is one post, which was pushed, whatever crashed in between."""
     packets, due = world.tables.packets, Counter[tuple[Any, ...]]()
     for what, *words in world.tables.journal:
-        if what == "credit":
-            due["ClaimsPost", packets[words[0]].sender_id, words[0], words[1]] += 1
-        elif what == "refund":
+        if what == "refund":
             due["RefundPost", packets[words[0]].sender_id, words[0]] += 1
     for row in packets.values():
+        for claim in world.tables.claims[row.packet_id]:
+            due["ClaimsPost", row.sender_id, row.packet_id, claim.index] += 1
         if row.version == row.shares:
             streams = {row.sender_id, row.target_id} if row.kind != "personal" else {row.sender_id}
             due.update(("FinishPost", stream_id, row.packet_id) for stream_id in streams)
@@ -266,8 +266,8 @@ def reminders_were_told(world: World) -> list[str]:
             wrong.append(f"stream {stream_id} has numbers out of order")
         for post in posts:
             kind = ("", "ClaimsPost", "FinishPost", "RefundPost")[post.reminder or 0]
-            users = [(user_id,) for user_id in post.user_ids or ()] or [()]
-            made.update((kind, stream_id, post.packet_id, *user) for user in users)
+            claims = [(index,) for index in range(post.first_index or 0, post.end_index or 0)] or [()]
+            made.update((kind, stream_id, post.packet_id, *claim) for claim in claims)
     wrong += [
         f"{what} is due {due[what]} times, posted {made[what]}" for what in due | made if due[what] != made[what]
     ]

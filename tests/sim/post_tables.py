@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
+from server.core.ids import is_user
 from storage.postgres.chat.grab_stats import GrabStatRow
-from storage.postgres.chat.messages import MessageRow
-from storage.postgres.chat.outbox import Numbered, OutboxRow, folded, message_of
+from storage.postgres.chat.messages import MessageRow, Post
+from storage.postgres.chat.outbox import OutboxRow, as_message, posts_of
+
+
+class WaitingRow(NamedTuple):
+    """Of one stream and one batch."""
+
+    stream_id: int
+    reminder: int
+    packet_ids: list[int]
+    at_ms: int
 
 
 class PostTables:
@@ -14,32 +25,45 @@ class PostTables:
 
     def __init__(self) -> None:
         self.streams: dict[int, int] = {}
-        self.outbox: list[OutboxRow] = []
-        self.outbox_rows = 0
+        self.outbox: list[WaitingRow] = []
+        self.posted_claims: dict[int, int] = {}  # by packet
         self.inboxes: dict[int, list[MessageRow]] = {}  # reminders by stream
         self.grab_stats: dict[tuple[int, int], GrabStatRow] = {}  # by group and user
 
-    def leave(self, stream_id: int, reminder: int, packet_id: int, user_ids: list[int] | None, at_ms: int) -> None:
+    def leave(self, stream_id: int, reminder: int, packet_ids: list[int], at_ms: int) -> None:
         """A row of the outbox."""
-        self.outbox_rows += 1
-        self.outbox.append(OutboxRow(self.outbox_rows, stream_id, reminder, packet_id, user_ids, at_ms, None))
+        self.outbox.append(WaitingRow(stream_id, reminder, packet_ids, at_ms))
 
-    def number(self, most: int) -> Numbered:
-        rows, posts = self.outbox[:most], []
-        for group in folded(rows):
-            message = group[0].message
-            if message is None:
-                message = self.streams[group[0].stream_id] = self.streams.get(group[0].stream_id, 0) + 1
-                self.inboxes.setdefault(group[0].stream_id, []).append(message_of(group, message))
-                done = {row.outbox_id for row in group}
-                self.outbox = [
-                    row._replace(message=message) if row.outbox_id in done else row for row in self.outbox
-                ]
-            posts.append(message_of(group, message))
-        return Numbered(posts, [row.outbox_id for row in rows])
+    def post(self, most: int, state_of: Callable[[int], tuple[int, int]]) -> list[MessageRow]:
+        """Posts of the oldest rows; `state_of` a packet are its version and its shares."""
+        asked: dict[tuple[int, int, int], int] = {}  # of one post each -> the time of its first row
+        packets = 0
+        while self.outbox and packets < most:
+            row = self.outbox.pop(0)
+            packets += len(row.packet_ids)
+            for packet_id in row.packet_ids:
+                asked.setdefault((row.stream_id, row.reminder, packet_id), row.at_ms)
+        batch = posts_of(
+            OutboxRow(
+                stream_id, is_user(stream_id), reminder, packet_id, at_ms, *state_of(packet_id),
+                self.posted_claims.get(packet_id, 0),
+            )
+            for (stream_id, reminder, packet_id), at_ms in asked.items()
+        )  # fmt: skip
+        self.posted_claims |= batch.posted
+        for packet_id in batch.finished:
+            self.posted_claims.pop(packet_id, None)
+        return [self.append(post) for post in batch.posts]
 
-    def forget(self, outbox_ids: Sequence[int]) -> None:
-        self.outbox = [row for row in self.outbox if row.outbox_id not in set(outbox_ids)]
+    def append(self, post: Post) -> MessageRow:
+        """Under the next number of its stream."""
+        number = self.streams[post.stream_id] = self.streams.get(post.stream_id, 0) + 1
+        message = as_message(post, number)
+        self.inboxes.setdefault(post.stream_id, []).append(message)
+        return message
+
+    def posted_ones(self, posts: Sequence[MessageRow]) -> list[MessageRow | None]:
+        return [post if post in self.inboxes.get(post.stream_id, ()) else None for post in posts]
 
     def add_grab_stats(self, rows: Sequence[GrabStatRow], recent_max: int) -> None:
         for new in rows:

@@ -8,13 +8,13 @@ from types import SimpleNamespace
 from typing import Any
 
 from server.core.kinds import WITH_BEST_LUCK
-from storage.errors import StoreUnavailable
+from storage.errors import StoreUnavailable, Unanswered
 from storage.postgres.chat import grab_stats, groups, outbox
 from storage.postgres.chat.grab_stats import GrabStatRow
 from storage.postgres.chat.groups import GroupRow
-from storage.postgres.chat.outbox import Numbered
+from storage.postgres.chat.messages import MessageRow
 from storage.postgres.money import settlement, wallets
-from storage.postgres.money.settlement import Backlog, Credit, Unanswered
+from storage.postgres.money.settlement import Backlog, Credit
 from storage.postgres.money.wallets import BalanceRow, Booked, Moved, TransferRow
 from storage.postgres.packets import packets, sends
 from storage.postgres.packets.packets import Advance, ClaimRow, PacketRow, RefundRow
@@ -101,17 +101,25 @@ class SimOutbox(outbox.OutboxStore):
     def __init__(self, place: Any) -> None:
         self._tables, self._line, self._turn = place.tables, place.postgres, asyncio.Lock()
 
-    async def number(self, most: int) -> Numbered:
-        async with self._turn:
-            return await self._line.call("number", lambda: self._tables.number(most))
+    async def post(self, most: int) -> list[MessageRow]:
+        posts: list[MessageRow] = []
 
-    async def forget(self, outbox_ids: Sequence[int]) -> None:
-        async with self._turn:
-            await self._line.call("forget_posts", lambda: self._tables.forget(outbox_ids))
+        def post() -> list[MessageRow]:
+            posts.extend(self._tables.post_waiting(most))
+            return posts
 
-    async def claims(self, claimed: Iterable[tuple[int, int]]) -> dict[int, list[ClaimRow]]:
-        asked = set(claimed)
-        return await self._line.call("claims_of", lambda: self._tables.claims_of(asked))
+        async with self._turn:
+            try:
+                return await self._line.call("post", post)
+            except StoreUnavailable as error:
+                raise Unanswered(error, posts) from error
+
+    async def find_outcome(self, posts: Sequence[MessageRow]) -> list[MessageRow | None]:
+        return await self._line.call("posted", lambda: self._tables.posted_ones(posts))
+
+    async def claims(self, asked: Iterable[tuple[int, int, int]]) -> dict[int, list[ClaimRow]]:
+        ranges = list(asked)
+        return await self._line.call("claims_of", lambda: self._tables.claims_of(ranges))
 
     async def best_lucks(self, packet_ids: Sequence[int]) -> dict[int, ClaimRow]:
         return await self._line.call("best_lucks", lambda: self._tables.best_lucks_of(packet_ids))

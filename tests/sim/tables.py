@@ -10,6 +10,7 @@ import asyncpg
 from server.core.ids import is_user
 from server.core.ledger import TransferKind
 from storage.postgres.chat.groups import GroupRow
+from storage.postgres.chat.messages import MessageRow
 from storage.postgres.chat.outbox import ReminderKind
 from storage.postgres.money.settlement import Backlog, Credit
 from storage.postgres.money.wallets import EMPTY_ROW, TransferRow
@@ -93,6 +94,9 @@ class Tables(MoneyTables, PostTables):
             row = self.packets[packet_id]
             if row.closed_at_ms is None:
                 paid.append(self.pay_back(row, sum(claim.amount_fen for claim in self.claims[packet_id]), now_ms))
+        for sender_id in sorted({one.sender_id for one in paid}):
+            mine = [one.packet_id for one in paid if one.sender_id == sender_id]
+            self.leave(sender_id, ReminderKind.REFUND, mine, now_ms)
         return [
             RefundRow(one.packet_id, one.sender_id, one.refunded_fen, self.balance(one.sender_id)) for one in paid
         ]
@@ -110,18 +114,18 @@ class Tables(MoneyTables, PostTables):
         closed = self.packets[row.packet_id] = row._replace(closed_at_ms=now_ms, refunded_fen=fen)
         self.transfer(TransferRow(row.packet_id, row.sender_id, TransferKind.REFUND, "", fen, now_ms))
         self.pay(row.sender_id, fen)
-        self.leave(row.sender_id, ReminderKind.REFUND, row.packet_id, None, now_ms)
         self.journal.append(("refund", row.packet_id, fen))
         return closed
 
-    def claims_of(self, claimed: Set[tuple[int, int]]) -> dict[int, list[ClaimRow]]:
-        packet_ids = sorted({packet_id for packet_id, _ in claimed} & self.claims.keys())
-        held = [claim for packet_id in packet_ids for claim in self.claims[packet_id]]
+    def claims_of(self, asked: Iterable[tuple[int, int, int]]) -> dict[int, list[ClaimRow]]:
         found: dict[int, list[ClaimRow]] = {}
-        for claim in held:
-            if (claim.packet_id, claim.user_id) in claimed:
-                found.setdefault(claim.packet_id, []).append(claim)
+        for packet_id, first, end in sorted(asked):
+            if some := self.claims.get(packet_id, [])[first:end]:
+                found.setdefault(packet_id, []).extend(some)
         return found
+
+    def post_waiting(self, most: int) -> list[MessageRow]:
+        return self.post(most, lambda packet_id: (self.packets[packet_id].version, self.packets[packet_id].shares))
 
     # --- sends and settlement ---------------------------------------------------------------------------------
 
@@ -179,18 +183,25 @@ class Tables(MoneyTables, PostTables):
             if self.credit(packet_id, user_id, fen, now_ms):
                 made.setdefault(user_id, []).append((packet_id, fen))
         credited = [(packet_id, user) for user, one in made.items() for packet_id, _ in one]
-        self.find_best_lucks({packet_id for packet_id, _ in credited}, best_luck_kinds)
-        self.post_credits(credited, now_ms)
+        over = self.finished_by(credited)
+        self.find_best_lucks(over, best_luck_kinds)
+        self.post_credits({packet_id for packet_id, _ in credited}, over, now_ms)
         return len(taken), [
             Credit(user_id, min(one)[0], len(one), sum(fen for _, fen in one), now_ms, self.balance(user_id))
             for user_id, one in sorted(made.items())
         ]
 
-    def find_best_lucks(self, packet_ids: Iterable[int], best_luck_kinds: Sequence[str]) -> None:
-        """Of those that are finished: the largest claim, the earliest on a tie."""
-        for packet_id in packet_ids:
-            row, claims = self.packets[packet_id], self.claims[packet_id]
-            if row.kind in best_luck_kinds and row.version == row.shares:
+    def finished_by(self, credited: Sequence[tuple[int, int]]) -> set[int]:
+        """The packets whose last claim is among these."""
+        rows = {packet_id: self.packets[packet_id] for packet_id, _ in credited}
+        full = {packet_id for packet_id, row in rows.items() if row.version == row.shares}
+        return {one for one, user_id in credited if one in full and self.claims[one][-1].user_id == user_id}
+
+    def find_best_lucks(self, over: Iterable[int], best_luck_kinds: Sequence[str]) -> None:
+        """The largest claim, the earliest on a tie."""
+        for packet_id in over:
+            if self.packets[packet_id].kind in best_luck_kinds:
+                claims = self.claims[packet_id]
                 self.best_lucks[packet_id] = max(claims, key=lambda claim: (claim.amount_fen, -claim.index))
 
     def best_lucks_of(self, packet_ids: Sequence[int]) -> dict[int, ClaimRow]:
@@ -200,16 +211,18 @@ class Tables(MoneyTables, PostTables):
         fen, times_ms = sum(one[2] for one in self.queue), [one[3] for one in self.queue]
         return Backlog(len(self.queue), fen, min(times_ms, default=None))
 
-    def post_credits(self, credited: Sequence[tuple[int, int]], now_ms: int) -> None:
-        """To the sender the claims and the finish, to the group the finish, with the last claim."""
-        for packet_id in sorted({packet_id for packet_id, _ in credited}):
-            users = [user_id for one, user_id in credited if one == packet_id]
-            row, last = self.packets[packet_id], self.claims[packet_id][-1]
-            self.leave(row.sender_id, ReminderKind.CLAIMS, packet_id, users, now_ms)
-            if row.version == row.shares and last.user_id in users:
-                self.leave(row.sender_id, ReminderKind.FINISH, packet_id, None, now_ms)
-                if not is_user(row.target_id):
-                    self.leave(row.target_id, ReminderKind.FINISH, packet_id, None, now_ms)
+    def post_credits(self, touched: Set[int], over: Set[int], now_ms: int) -> None:
+        """To the sender the claims on a packet that is not full, to sender and group the finish."""
+        posts: dict[tuple[int, int], list[int]] = {}
+        for packet_id in sorted(touched):
+            row = self.packets[packet_id]
+            if row.version < row.shares:
+                posts.setdefault((row.sender_id, ReminderKind.CLAIMS), []).append(packet_id)
+            if packet_id in over:
+                for stream_id in {row.sender_id} | ({row.target_id} if not is_user(row.target_id) else set()):
+                    posts.setdefault((stream_id, ReminderKind.FINISH), []).append(packet_id)
+        for stream_id, reminder in sorted(posts):
+            self.leave(stream_id, reminder, posts[stream_id, reminder], now_ms)
 
     def settled(self, credits: Sequence[Credit]) -> list[Credit | None]:
         return [self.settled_one(credit) for credit in credits]

@@ -39,8 +39,12 @@ class PostReader:
         return await self._reminders(rows, packets)
 
     async def _reminders(self, rows: Sequence[MessageRow], packets: dict[int, PacketRow]) -> list[Reminder]:
-        claimed = {(row.packet_id, user_id) for row in rows if row.packet_id for user_id in row.user_ids or ()}
-        claims = await self._outbox.claims(claimed) if claimed else {}
+        ranges = [
+            (row.packet_id, row.first_index, row.end_index)
+            for row in rows
+            if row.packet_id is not None and row.first_index is not None and row.end_index is not None
+        ]
+        claims = await self._outbox.claims(ranges) if ranges else {}
         ended = [row.packet_id for row in rows if row.packet_id and row.reminder == ReminderKind.FINISH]
         best_lucks = await self._outbox.best_lucks(ended) if ended else {}
         return [
@@ -59,8 +63,8 @@ def _posted(row: MessageRow, packets: dict[int, PacketRow]) -> Posted:
 def _reminder(row: MessageRow, packet: PacketRow, claims: Sequence[ClaimRow], best: ClaimRow | None) -> Reminder:
     place = row.stream_id, row.message, row.at_ms, terms_of(packet)
     if row.reminder == ReminderKind.CLAIMS:
-        users = set(row.user_ids or ())
-        return ClaimsPost(*place, [claim_of(one) for one in claims if one.user_id in users])
+        told = range(row.first_index or 0, row.end_index or 0)
+        return ClaimsPost(*place, [claim_of(one) for one in claims if one.index in told])
     if row.reminder == ReminderKind.FINISH:
         took_ms = (packet.closed_at_ms or packet.created_at_ms) - packet.created_at_ms
         return FinishPost(*place, took_ms, None if best is None else claim_of(best))

@@ -13,8 +13,8 @@ from server.services.runtime.bus import Bus
 from server.services.runtime.events import BalanceChange
 from server.services.runtime.in_doubt import InDoubt
 from server.services.runtime.outage_log import OutageLog
-from storage.errors import StoreUnavailable
-from storage.postgres.money.settlement import Credit, SettlementQueue, Unanswered
+from storage.errors import StoreUnavailable, Unanswered
+from storage.postgres.money.settlement import Credit, SettlementQueue
 
 PACE_S = 0.1  # between two batches, so that each is worth its commit
 # Longer for each claim that waits to be recorded: who waits for `won` comes first. Up to a second in a storm.
@@ -76,7 +76,7 @@ class SettlementService:
         try:
             taken, credits = await self._queue.settle(self._batch_max, self._now_ms())
         except Unanswered as unanswered:
-            self.in_doubt.add(unanswered.credits)
+            self.in_doubt.add(unanswered.asked)
             raise
         self._outage_log.is_over()
         for credit in credits:

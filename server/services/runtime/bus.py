@@ -31,6 +31,7 @@ class Addressed(Protocol):
 
 Handler: TypeAlias = Callable[[Any, Collection[int]], None]  # an event, and the users whom it concerns
 Deliver: TypeAlias = Callable[[Any, Outcome], None]  # a request, and what became of it
+Awaits: TypeAlias = Callable[[type, Collection[int]], bool]  # whether a client would receive such an event
 
 
 class Bus:
@@ -39,6 +40,7 @@ class Bus:
     def __init__(self) -> None:
         self._handlers: defaultdict[type, list[Handler]] = defaultdict(list)
         self._deliver: Deliver = _drop
+        self._awaits: Awaits = _always
         self._expected: dict[int, Callable[[Outcome], None]] = {}
         self._seqs = count(1)
 
@@ -55,6 +57,14 @@ class Bus:
     def deliver_replies(self, deliver: Deliver) -> None:
         """Hand replies for sessions to `deliver`; without it they are dropped."""
         self._deliver = deliver
+
+    def know_clients(self, awaits: Awaits) -> None:
+        """Ask `awaits` which events a client would receive; without it every event may be."""
+        self._awaits = awaits
+
+    def is_awaited(self, event: type, audience: Collection[int]) -> bool:
+        """Whether a client of this audience would receive an event of this class now: it may be costly to make."""
+        return self._awaits(event, audience)
 
     def expect(self, on_reply: Callable[[Outcome], None]) -> int:
         """The seq of a request with the session LOCAL, whose reply goes to `on_reply`."""
@@ -75,3 +85,8 @@ class Bus:
 
 def _drop(request: Addressed, outcome: Outcome) -> None:
     """There is no socket in this process."""
+
+
+def _always(event: type, audience: Collection[int]) -> bool:
+    """There is no socket in this process, and perhaps another subscriber."""
+    return True

@@ -1,15 +1,18 @@
-"""The outbox: posts about money that moved get their numbers, in order per stream, and are pushed at least once.
+"""The outbox: posts about money that moved get their numbers, in order per stream, and are pushed.
 
-The transaction that moves money writes rows; this loop posts them to their streams, pushes the posts to the users
-who are online, and only then forgets the rows. A post repeats what was told live before (claims, a finish, a
-refund) for users who were away: it names packet and claims, so a client shows nothing twice.
+The transaction that moves money writes rows; this loop posts them to their streams, each once, and pushes the posts
+to the users who are online. A user who was away, or whose connection was lost in a crash, finds them in the stream.
+A post repeats what was told live before (claims, a finish, a refund): it names packet and claims, so a client shows
+nothing twice.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Collection
 from contextlib import suppress
+from itertools import islice
 from typing import Final
 
 from server.core.ids import is_user
@@ -17,16 +20,24 @@ from server.services.chat.groups import GroupService
 from server.services.chat.posts import PostReader
 from server.services.packets.commit import CommitPath
 from server.services.runtime.bus import Bus
-from server.services.runtime.events import BalanceChange, Reminder
+from server.services.runtime.events import BalanceChange, ClaimsPost, FinishPost, RefundPost, Reminder
+from server.services.runtime.in_doubt import InDoubt
 from server.services.runtime.outage_log import OutageLog
-from storage.errors import StoreUnavailable
-from storage.postgres.chat.outbox import OutboxStore
+from storage.errors import StoreUnavailable, Unanswered
+from storage.postgres.chat.messages import MessageRow
+from storage.postgres.chat.outbox import OutboxStore, ReminderKind
 
-BATCH_MAX: Final = 500
+BATCH_MAX: Final = 1_000  # packets
+PUSH_MAX: Final = 200  # posts that are read at once, to be pushed
 PACE_S: Final = 0.5  # between two batches: claims that come meanwhile are told in one post
 # Longer for each claim that waits to be recorded: who waits for `won` comes first.
 YIELD_S_PER_CLAIM: Final = 0.001
 YIELD_S_MAX: Final = 2.0
+EVENTS: Final[dict[ReminderKind, type[Reminder]]] = {
+    ReminderKind.CLAIMS: ClaimsPost,
+    ReminderKind.FINISH: FinishPost,
+    ReminderKind.REFUND: RefundPost,
+}
 
 
 class Outbox:
@@ -49,6 +60,8 @@ class Outbox:
         self._commit = commit
         self._wake = asyncio.Event()
         self._outage_log = OutageLog("outbox_waits")
+        self._unpushed: deque[MessageRow] = deque()
+        self.in_doubt: InDoubt[MessageRow, MessageRow] = InDoubt(store.find_outcome, self._push_later)
         self.posts = 0
         bus.subscribe(self._on_balance_change, BalanceChange)
 
@@ -62,7 +75,7 @@ class Outbox:
             await asyncio.sleep(min(PACE_S + self._commit.unrecorded * YIELD_S_PER_CLAIM, YIELD_S_MAX))
             self._wake.clear()
             try:
-                while await self.post_once() == BATCH_MAX:
+                while await self.post_once():
                     pass
                 self._outage_log.is_over()
             except StoreUnavailable as error:
@@ -72,15 +85,38 @@ class Outbox:
                     await self._wake.wait()
 
     async def post_once(self) -> int:
-        """One batch; how many rows it took. Raises StoreUnavailable: the next batch begins with the same rows."""
-        numbered = await self._store.number(BATCH_MAX)
-        if numbered.outbox_ids:
-            await self._groups.keep([row.stream_id for row in numbered.posts if not is_user(row.stream_id)])
-            for post in await self._reader.reminders(numbered.posts):
-                self.posts += 1
-                self._bus.publish(post, self._viewers(post))
-            await self._store.forget(numbered.outbox_ids)
-        return len(numbered.outbox_ids)
+        """One batch, then push what was posted; how many posts it made. Raises StoreUnavailable; loses nothing."""
+        try:
+            posts = await self._store.post(BATCH_MAX)
+        except Unanswered as unanswered:
+            self.in_doubt.add(unanswered.asked)
+            raise
+        self.posts += len(posts)
+        self._unpushed += posts
+        await self._push()
+        return len(posts)
 
-    def _viewers(self, post: Reminder) -> Collection[int]:
-        return (post.stream_id,) if is_user(post.stream_id) else self._groups.members(post.stream_id)
+    def _push_later(self, post: MessageRow) -> None:
+        """A post stands in its stream although the reply to its commit was lost."""
+        self.posts += 1
+        self._unpushed.append(post)
+        self._wake.set()
+
+    async def _push(self) -> None:
+        """Push in their order what was posted; a post that cannot be read now waits with those behind it."""
+        while some := list(islice(self._unpushed, PUSH_MAX)):
+            await self._groups.keep([post.stream_id for post in some if not is_user(post.stream_id)])
+            awaited = [
+                post for post in some if self._bus.is_awaited(_event_of(post), self._viewers(post.stream_id))
+            ]
+            for reminder in await self._reader.reminders(awaited) if awaited else ():
+                self._bus.publish(reminder, self._viewers(reminder.stream_id))
+            for _ in some:
+                self._unpushed.popleft()
+
+    def _viewers(self, stream_id: int) -> Collection[int]:
+        return (stream_id,) if is_user(stream_id) else self._groups.members(stream_id)
+
+
+def _event_of(post: MessageRow) -> type[Reminder]:
+    return EVENTS[ReminderKind(post.reminder or 0)]

@@ -14,11 +14,17 @@ if TYPE_CHECKING:
 _SQL = statements.load(__file__)
 
 
-_COLUMNS = ("stream_id", "message", "sender_id", "at_ms", "text", "packet_id", "reminder", "user_ids")
+_COLUMNS = (
+    *("stream_id", "message", "sender_id", "at_ms", "text", "packet_id", "reminder"),
+    *("first_index", "end_index"),
+)
 
 
 class Post(NamedTuple):
-    """A message to be: a text, a packet, or a reminder of what became of one (see outbox)."""
+    """A message to be: a text, a packet, or a reminder of what became of one (see outbox).
+
+    A reminder of claims names those with first_index <= index < end_index.
+    """
 
     stream_id: int
     sender_id: int
@@ -26,11 +32,12 @@ class Post(NamedTuple):
     text: str | None
     packet_id: int | None
     reminder: int | None = None
-    user_ids: Sequence[int] | None = None
+    first_index: int | None = None
+    end_index: int | None = None
 
 
 class MessageRow(NamedTuple):
-    """A message as it is recorded: a text, the announcement of a packet, or a reminder."""
+    """A message as it is recorded: a text, the announcement of a packet, or a reminder; see Post."""
 
     stream_id: int
     message: int
@@ -39,7 +46,8 @@ class MessageRow(NamedTuple):
     text: str | None
     packet_id: int | None
     reminder: int | None = None
-    user_ids: Sequence[int] | None = None
+    first_index: int | None = None
+    end_index: int | None = None
 
 
 class MessageStore:

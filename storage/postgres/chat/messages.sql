@@ -8,6 +8,6 @@ RETURNING stream_id, last_message
 SELECT last_message FROM streams WHERE stream_id = $1
 
 -- name: after
-SELECT stream_id, message, sender_id, at_ms, text, packet_id, reminder, user_ids
+SELECT stream_id, message, sender_id, at_ms, text, packet_id, reminder, first_index, end_index
 FROM messages WHERE stream_id = $1 AND message > $2
 ORDER BY message LIMIT $3

@@ -1,8 +1,8 @@
 """The outbox: posts that were written in the transaction that moved the money, and wait for their number.
 
-The settlement and the refund write rows (see their statements). `number` posts them to their streams, in their
-order, and leaves the rows; the caller pushes the posts and forgets the rows afterwards. So a post is made once and
-pushed at least once, also after a crash at any point.
+The settlement and the refund write rows (see their statements). `post` makes messages of them in their streams, and
+removes the rows, in one transaction: so each post is made once. A client that was away finds it in the stream; to
+push it to the clients that are there is the caller's part.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from storage import statements
+from storage.errors import StoreUnavailable, Unanswered
 from storage.postgres.chat import messages
 from storage.postgres.chat.messages import MessageRow, Post
 from storage.postgres.packets.packets import ClaimRow
 
 if TYPE_CHECKING:
-    from storage.postgres.database import Connection, Database
+    from storage.postgres.database import Database
 
 _SQL = statements.load(__file__)
 _LOCK = 0x6F757462  # "outb": any number that nothing else locks in this database
@@ -33,22 +34,27 @@ class ReminderKind(IntEnum):
 
 
 class OutboxRow(NamedTuple):
-    """A post that waits for its number or, once `message` is set, to be pushed."""
+    """What one stream is to be told of one packet, and the packet as it is now.
 
-    outbox_id: int
+    `posted`: so many of its claims stand in earlier posts.
+    """
+
     stream_id: int
+    is_inbox: bool  # of the sender; otherwise a group's
     reminder: int
     packet_id: int
-    user_ids: Sequence[int] | None
     at_ms: int
-    message: int | None
+    version: int
+    shares: int
+    posted: int
 
 
-class Numbered(NamedTuple):
-    """Posts that stand in their streams, in their order, and the rows to be forgotten once they are pushed."""
+class PostBatch(NamedTuple):
+    """Posts in their order, and how many claims of which packets stand in posts after them."""
 
-    posts: list[MessageRow]
-    outbox_ids: list[int]
+    posts: list[Post]
+    posted: dict[int, int]  # of packets that are not full
+    finished: list[int]  # packets of which everything is told
 
 
 class OutboxStore:
@@ -58,31 +64,39 @@ class OutboxStore:
         self._database = database
         self._lane = database.lane()
 
-    async def number(self, most: int) -> Numbered:
-        """Post the oldest rows to their streams, in one transaction. Raises StoreUnavailable: ask again."""
-        async with self._lane.transaction() as connection:
-            if not await connection.fetchval(_SQL["try_lock"], _LOCK):
-                return Numbered([], [])
-            rows = [OutboxRow(*row) for row in await connection.fetch(_SQL["take"], most)]
-            groups = folded(rows)
-            again = [message_of(group, group[0].message) for group in groups if group[0].message is not None]
-            new = [group for group in groups if group[0].message is None]
-            posts = [*again, *(await _number(connection, new) if new else ())]
-        return Numbered(posts, [row.outbox_id for row in rows])
+    async def post(self, most: int) -> list[MessageRow]:
+        """Post the oldest rows, of about `most` packets.
 
-    async def forget(self, outbox_ids: Sequence[int]) -> None:
-        """These were pushed."""
-        async with self._lane.alone() as connection:
-            await connection.execute(_SQL["forget"], outbox_ids)
+        Raises Unanswered with the posts that perhaps stand in their streams.
+        """
+        posts: list[MessageRow] = []
+        try:
+            async with self._lane.transaction() as connection:
+                if not await connection.fetchval(_SQL["try_lock"], _LOCK):
+                    return []
+                batch = posts_of(OutboxRow(*row) for row in await connection.fetch(_SQL["take"], most))
+                numbers = await messages.append(connection, batch.posts) if batch.posts else []
+                if batch.posted:
+                    await connection.execute(_SQL["remember"], list(batch.posted), list(batch.posted.values()))
+                if batch.finished:
+                    await connection.execute(_SQL["forget"], batch.finished)
+                posts = [as_message(post, number) for post, number in zip(batch.posts, numbers, strict=True)]
+        except StoreUnavailable as error:
+            raise Unanswered(error, posts) from error
+        return posts
 
-    async def claims(self, claimed: Iterable[tuple[int, int]]) -> dict[int, list[ClaimRow]]:
-        """The claims of these (packet, user) by packet."""
-        packet_ids, user_ids = [], []
-        for packet_id, user_id in claimed:
-            packet_ids.append(packet_id)
-            user_ids.append(user_id)
+    async def find_outcome(self, posts: Sequence[MessageRow]) -> list[MessageRow | None]:
+        """Which of these posts stand in their streams; None: not this one."""
+        columns = [[post[column] for post in posts] for column in (0, 1, 3, 5, 6)]
         async with self._database.reading() as connection:
-            rows = await connection.fetch(_SQL["claims"], packet_ids, user_ids)
+            found = {row["place"] for row in await connection.fetch(_SQL["find_outcome"], *columns)}
+        return [post if place in found else None for place, post in enumerate(posts, 1)]
+
+    async def claims(self, asked: Iterable[tuple[int, int, int]]) -> dict[int, list[ClaimRow]]:
+        """The claims of these (packet, first index, end index) by packet, in the order of their indexes."""
+        columns = list(zip(*asked, strict=True)) or [(), (), ()]
+        async with self._database.reading() as connection:
+            rows = await connection.fetch(_SQL["claims"], *columns)
         found: dict[int, list[ClaimRow]] = {}
         for row in rows:
             found.setdefault(row["packet_id"], []).append(ClaimRow(*row))
@@ -95,29 +109,31 @@ class OutboxStore:
         return {row["packet_id"]: ClaimRow(*row) for row in rows}
 
 
-def folded(rows: Iterable[OutboxRow]) -> list[list[OutboxRow]]:
-    """Rows that are one post each, in their order: the claims on one packet are told together."""
-    groups: dict[tuple[int, int, int, int | None], list[OutboxRow]] = {}
+def posts_of(rows: Iterable[OutboxRow]) -> PostBatch:
+    """The posts that these rows become.
+
+    The claims of a packet are told in the order of their indexes, each once: by one post all that were made since
+    the last one. What a full packet has left to tell goes with its finish.
+    """
+    batch = PostBatch([], {}, [])
     for row in rows:
-        groups.setdefault((row.stream_id, row.packet_id, row.reminder, row.message), []).append(row)
-    return list(groups.values())
+        if row.reminder == ReminderKind.CLAIMS:
+            if row.posted < row.version < row.shares:
+                batch.posts.append(_post(row, ReminderKind.CLAIMS, row.posted, row.version))
+                batch.posted[row.packet_id] = row.version
+            continue
+        if row.reminder == ReminderKind.FINISH and row.is_inbox:
+            if row.posted < row.shares:
+                batch.posts.append(_post(row, ReminderKind.CLAIMS, row.posted, row.shares))
+            batch.finished.append(row.packet_id)
+        batch.posts.append(_post(row, ReminderKind(row.reminder)))
+    return batch
 
 
-def message_of(group: Sequence[OutboxRow], message: int) -> MessageRow:
-    """The post that these rows are, under its number."""
-    first = group[0]
-    user_ids = [user_id for row in group for user_id in row.user_ids or ()] or None
-    return MessageRow(
-        first.stream_id, message, SYSTEM, first.at_ms, None, first.packet_id, first.reminder, user_ids
-    )
+def _post(row: OutboxRow, reminder: ReminderKind, first: int | None = None, end: int | None = None) -> Post:
+    return Post(row.stream_id, SYSTEM, row.at_ms, None, row.packet_id, reminder, first, end)
 
 
-async def _number(connection: Connection, groups: Sequence[list[OutboxRow]]) -> list[MessageRow]:
-    """Append new posts to their streams, and write down which number each row has got."""
-    rows = [message_of(group, 0) for group in groups]
-    posts = [Post(row[0], row[2], row[3], None, *row[5:]) for row in rows]
-    numbers = await messages.append(connection, posts)
-    ids = [row.outbox_id for group in groups for row in group]
-    numbered = [number for group, number in zip(groups, numbers, strict=True) for _ in group]
-    await connection.execute(_SQL["number"], ids, numbered)
-    return [row._replace(message=number) for row, number in zip(rows, numbers, strict=True)]
+def as_message(post: Post, number: int) -> MessageRow:
+    """The post under its number."""
+    return MessageRow(post[0], number, *post[1:])

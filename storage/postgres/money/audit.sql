@@ -112,10 +112,12 @@ WHERE amount_fen <= 0
 
 -- name: entries
 -- A wallet's entries run from its first version, or from the entry that opened the chain of an older wallet, to the
--- present one without a gap; each says what the wallet held after it, and names a transfer of its amount.
-WITH chain AS (
+-- present one without a gap; each says what the wallet held after it, and names transfers of its amount.
+WITH counted AS (
+    SELECT *, coalesce(cardinality(accounts), 1) AS count FROM entries
+), chain AS (
     SELECT *, lag(version) OVER in_order AS version_before, lag(balance_fen) OVER in_order AS fen_before
-    FROM entries WINDOW in_order AS (PARTITION BY user_id ORDER BY version)
+    FROM counted WINDOW in_order AS (PARTITION BY user_id ORDER BY version)
 ), newest AS (
     SELECT DISTINCT ON (user_id) user_id, version, balance_fen FROM entries ORDER BY user_id, version DESC
 )
@@ -123,9 +125,14 @@ SELECT format('entry %s of user %s (%s fen, then %s) does not follow from %s', v
               coalesce(format('entry %s (%s fen)', version_before, fen_before), 'an empty wallet'))
 FROM chain
 WHERE CASE WHEN version_before IS NOT NULL
-           THEN kind = 0 OR version <> version_before + 1 OR balance_fen <> fen_before + change_fen
+           THEN kind = 0 OR version <> version_before + count OR balance_fen <> fen_before + change_fen
            WHEN kind = 0 THEN change_fen <> 0
-           ELSE version <> 1 OR balance_fen <> change_fen END
+           ELSE version <> count OR balance_fen <> change_fen END
+UNION ALL
+SELECT format('entry %s of user %s: its %s transfers do not make %s fen', version, user_id, count, change_fen)
+FROM counted
+WHERE (accounts IS NULL) <> (changes_fen IS NULL) OR cardinality(changes_fen) <> count OR count < 1
+   OR account <> accounts[count] OR change_fen <> (SELECT sum(fen) FROM unnest(changes_fen) AS fen)
 UNION ALL
 SELECT format('wallet of user %s holds %s fen at version %s, its newest entry says %s', user_id,
               coalesce(w.balance_fen::text, 'no'), coalesce(w.version::text, 'none'),
@@ -134,11 +141,13 @@ FROM wallets w FULL JOIN newest n USING (user_id)
 WHERE w.version IS DISTINCT FROM n.version OR w.balance_fen IS DISTINCT FROM n.balance_fen
 UNION ALL
 SELECT format('entry %s of user %s: no transfer of kind %s with account %s moved %s fen', version, user_id, e.kind,
-              account, change_fen)
-FROM entries e LEFT JOIN transfers t
-    ON t.debit_account = CASE WHEN change_fen < 0 THEN user_id ELSE account END
-   AND t.credit_account = CASE WHEN change_fen < 0 THEN account ELSE user_id END
-   AND t.kind = e.kind AND t.key = e.key AND t.amount_fen = abs(change_fen)
+              line.account, line.fen)
+FROM entries e CROSS JOIN LATERAL
+    unnest(coalesce(accounts, ARRAY[account]), coalesce(changes_fen, ARRAY[change_fen])) AS line (account, fen)
+LEFT JOIN transfers t
+    ON t.debit_account = CASE WHEN line.fen < 0 THEN user_id ELSE line.account END
+   AND t.credit_account = CASE WHEN line.fen < 0 THEN line.account ELSE user_id END
+   AND t.kind = e.kind AND t.key = e.key AND t.amount_fen = abs(line.fen)
 WHERE e.kind <> 0 AND t.kind IS NULL
 
 -- name: pending
@@ -163,34 +172,63 @@ FROM wallets w FULL JOIN (SELECT debit_account AS user_id, sum(amount_fen) AS wa
 WHERE coalesce(pending_fen, 0) <> coalesce(waiting_fen, 0)
 
 -- name: posts
--- Every credit and refund that has an entry is told in one post to the sender, every finish to the sender and the group.
-WITH posts AS (
-    SELECT stream_id, reminder, packet_id, user_ids FROM messages WHERE reminder IS NOT NULL
-    UNION ALL SELECT stream_id, reminder, packet_id, user_ids FROM outbox WHERE message IS NULL
-), claims_told AS (
-    SELECT stream_id, packet_id, user_id, count(*) AS times
-    FROM posts, unnest(user_ids) AS user_id WHERE reminder = 1 GROUP BY 1, 2, 3
-), credits AS (
-    SELECT p.sender_id AS stream_id, p.packet_id, e.user_id, c.index = p.shares - 1 AS is_last, p.target_id
-    FROM entries e JOIN packets p ON p.packet_id = e.account
-        JOIN claims c ON c.packet_id = e.account AND c.user_id = e.user_id
-    WHERE e.kind = 4
-), due AS (
-    SELECT stream_id, 2 AS reminder, packet_id FROM credits WHERE is_last
-    UNION ALL SELECT target_id, 2, packet_id FROM credits WHERE is_last AND NOT is_user(target_id)
-    UNION ALL SELECT user_id, 3, account FROM entries WHERE kind = 5
+-- Every refund that has an entry is told in one post to the sender, every finish in one to the sender and to the groups.
+-- The claims of a packet are told to the sender in the order of their indexes, each in one post, at the latest after the
+-- row of the outbox that its credit has left. Packets before the first one that has all its claims in posts may lack some.
+WITH waiting AS (
+    SELECT stream_id, reminder, packet_id FROM outbox, unnest(packet_ids) AS packet_id
 ), told AS (
-    SELECT stream_id, reminder, packet_id, count(*) AS times FROM posts WHERE reminder IN (2, 3) GROUP BY 1, 2, 3
+    SELECT stream_id, reminder, packet_id, count(*) AS times
+    FROM (SELECT stream_id, reminder, packet_id FROM messages WHERE reminder IN (2, 3)
+          UNION ALL SELECT * FROM waiting WHERE reminder IN (2, 3)) AS posts
+    GROUP BY 1, 2, 3
+), moves AS (
+    SELECT user_id, kind, packet_id
+    FROM entries, unnest(coalesce(accounts, ARRAY[account])) AS packet_id WHERE kind IN (4, 5)
+), credits AS (
+    SELECT p.sender_id, p.target_id, p.packet_id, m.user_id, c.index, c.index = p.shares - 1 AS is_last
+    FROM moves m JOIN packets p USING (packet_id) JOIN claims c USING (packet_id, user_id)
+    WHERE m.kind = 4
+), due (stream_id, reminder, packet_id) AS (
+    SELECT sender_id, 2, packet_id FROM credits WHERE is_last
+    UNION ALL SELECT target_id, 2, packet_id FROM credits WHERE is_last AND NOT is_user(target_id)
+    UNION ALL SELECT user_id, 3, packet_id FROM moves WHERE kind = 5
+), ranges AS (
+    SELECT stream_id, packet_id, message, first_index, end_index,
+           lag(end_index) OVER (PARTITION BY packet_id ORDER BY message) AS end_before
+    FROM messages WHERE reminder = 1
+), known AS (
+    SELECT packet_id, max(end_index) AS claims FROM ranges GROUP BY packet_id
+), whole AS (
+    SELECT packet_id FROM packets WHERE packet_id >= (SELECT value FROM facts WHERE name = 'first_posted_packet')
 )
-SELECT format('packet %s: the claim of user %s was told %s times in stream %s, credited %s', packet_id, user_id,
-              coalesce(times, 0), stream_id, CASE WHEN c.is_last IS NULL THEN 'never' ELSE 'once' END)
-FROM claims_told t FULL JOIN credits c USING (stream_id, packet_id, user_id)
-WHERE coalesce(times, 0) <> 1 OR c.is_last IS NULL
-UNION ALL
 SELECT format('packet %s: its %s was told %s times in stream %s', packet_id,
               CASE reminder WHEN 2 THEN 'finish' ELSE 'refund' END, coalesce(times, 0), stream_id)
 FROM due LEFT JOIN told USING (stream_id, reminder, packet_id)
 WHERE coalesce(times, 0) <> 1
+UNION ALL
+SELECT format('packet %s: a post of its %s is not due in stream %s', packet_id,
+              CASE reminder WHEN 2 THEN 'finish' ELSE 'refund' END, stream_id)
+FROM told LEFT JOIN due USING (stream_id, reminder, packet_id)
+WHERE due.packet_id IS NULL AND (reminder = 3 OR is_user(stream_id))
+UNION ALL
+SELECT format('packet %s: message %s of stream %s tells claims %s to %s after %s', packet_id, message, stream_id,
+              first_index, end_index, coalesce(end_before, 0))
+FROM ranges r LEFT JOIN packets p USING (packet_id) LEFT JOIN whole w USING (packet_id)
+WHERE stream_id IS DISTINCT FROM p.sender_id OR end_index > p.version
+   OR first_index <> coalesce(end_before, CASE WHEN w.packet_id IS NULL THEN first_index ELSE 0 END)
+UNION ALL
+SELECT format('packet %s: %s claims were posted, the posts tell %s', packet_id, b.claims, coalesce(known.claims, 0))
+FROM posted_claims b JOIN whole USING (packet_id) LEFT JOIN known USING (packet_id)
+WHERE b.claims IS DISTINCT FROM known.claims
+UNION ALL
+SELECT format('packet %s: the claim of user %s was credited and is told nowhere', packet_id, user_id)
+FROM credits c JOIN whole USING (packet_id) LEFT JOIN known k USING (packet_id)
+WHERE index >= coalesce(k.claims, 0)
+  AND NOT EXISTS (SELECT FROM waiting w WHERE w.packet_id = c.packet_id AND w.stream_id = c.sender_id)
+  AND NOT EXISTS (
+      SELECT FROM packets p WHERE p.packet_id = c.packet_id AND p.version = p.shares
+          AND EXISTS (SELECT FROM settlement_queue q WHERE q.packet_id = p.packet_id AND q.index = p.shares - 1))
 
 -- name: records
 -- $1: the kinds that have a best luck.
@@ -225,7 +263,7 @@ FROM (SELECT *, true AS listed FROM received) r FULL JOIN (SELECT *, true AS mov
     USING (user_id, at_ms, packet_id)
 WHERE r.listed IS NULL OR c.moved IS NULL
 UNION ALL
--- known with the first claim that is credited after the end, at the latest with the last of all
+-- known with the credit of the last claim
 SELECT format('packet %s: best luck is %s, the claims say %s', packet_id, coalesce('user ' || b.user_id, 'nobody'),
               coalesce('user ' || l.user_id, 'nobody'))
 FROM best_lucks b FULL JOIN luckiest l USING (packet_id)

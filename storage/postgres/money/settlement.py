@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from storage import statements
-from storage.errors import StoreUnavailable
+from storage.errors import StoreUnavailable, Unanswered
 from storage.postgres.money.wallets import BalanceRow
 
 if TYPE_CHECKING:
@@ -24,14 +24,6 @@ class Credit(NamedTuple):
     change_fen: int
     at_ms: int
     balance: BalanceRow
-
-
-class Unanswered(StoreUnavailable):
-    """The commit of a batch was asked for, and perhaps done: these credits are to be recalled."""
-
-    def __init__(self, why: StoreUnavailable, credits: Sequence[Credit]) -> None:
-        super().__init__(str(why))
-        self.credits = credits
 
 
 class Backlog(NamedTuple):

@@ -1,18 +1,21 @@
 -- name: settle
 -- Taken largest first. A claim is credited only if its transfer is new, so twice is once; the records (received, years,
--- best_lucks) follow from what was credited, so the same holds for them. $3: the kinds that have a best luck.
+-- best_lucks) and the posts follow from what was credited, so the same holds for them. $3: the kinds that have a best
+-- luck.
 WITH largest AS (
     SELECT ctid FROM settlement_queue ORDER BY amount_fen DESC LIMIT $1 FOR UPDATE SKIP LOCKED
 ), taken AS (
     DELETE FROM settlement_queue q USING largest WHERE q.ctid = largest.ctid
-    RETURNING q.packet_id, q.user_id, q.amount_fen, q.queued_at_ms
+    RETURNING q.packet_id, q.user_id, q.amount_fen, q.queued_at_ms, q.index
 ), moved AS (
     INSERT INTO transfers (debit_account, credit_account, kind, key, amount_fen, at_ms)
     SELECT packet_id, user_id, 4, '', amount_fen, $2 FROM taken
     ON CONFLICT DO NOTHING
     RETURNING debit_account AS packet_id, credit_account AS user_id, amount_fen
 ), sums AS (
-    SELECT user_id, min(packet_id) AS packet_id, count(*) AS claims, sum(amount_fen)::bigint AS change_fen
+    SELECT user_id, min(packet_id) AS packet_id, max(packet_id) AS last_packet_id, count(*) AS claims,
+           sum(amount_fen)::bigint AS change_fen, array_agg(packet_id ORDER BY packet_id) AS packets,
+           array_agg(amount_fen ORDER BY packet_id) AS amounts
     FROM moved GROUP BY user_id
 ), credited AS (
     INSERT INTO wallets AS w (user_id, balance_fen, version)
@@ -21,60 +24,50 @@ WITH largest AS (
     SET balance_fen = w.balance_fen + excluded.balance_fen, version = w.version + excluded.version
     RETURNING user_id, balance_fen, version
 ), entered AS (
-    -- An entry for each claim, the last of which is what the wallet holds by now.
-    INSERT INTO entries (user_id, version, kind, account, change_fen, balance_fen, at_ms)
-    SELECT user_id, version + 1 - row_number() OVER newest_first, 4, packet_id, amount_fen,
-           balance_fen + amount_fen - sum(amount_fen) OVER newest_first, $2
-    FROM moved JOIN credited USING (user_id)
-    WINDOW newest_first AS (PARTITION BY user_id ORDER BY packet_id DESC)
+    -- One row for all claims of a user; the version counts each.
+    INSERT INTO entries (user_id, version, kind, account, change_fen, balance_fen, at_ms, accounts, changes_fen)
+    SELECT user_id, version, 4, last_packet_id, change_fen, balance_fen, $2,
+           CASE WHEN claims > 1 THEN packets END, CASE WHEN claims > 1 THEN amounts END
+    FROM sums JOIN credited USING (user_id)
 ), opened AS (
     -- To count the wallets is to have changed them all: whatever follows locks behind them, as every writer does.
-    SELECT packet_id, user_id, moved.amount_fen, min(queued_at_ms) AS at_ms
+    SELECT packet_id, user_id, moved.amount_fen, min(queued_at_ms) AS at_ms, min(index) AS index
     FROM moved JOIN taken USING (packet_id, user_id)
     WHERE (SELECT count(*) FROM credited) > 0
     GROUP BY packet_id, user_id, moved.amount_fen
 ), listed AS (
     INSERT INTO received (user_id, at_ms, packet_id) SELECT user_id, at_ms, packet_id FROM opened
     ON CONFLICT DO NOTHING
-), told AS (
+), touched AS (
     -- LATERAL, so that it stays a look-up for each packet even if this was planned while the tables were small.
-    SELECT p.*
-    FROM (SELECT DISTINCT packet_id FROM opened) AS credited_now, LATERAL (
-        SELECT packet_id, sender_id, target_id, kind, version, shares,
-               CASE WHEN version = shares THEN (
-                   SELECT c.user_id FROM claims c WHERE c.packet_id = packets.packet_id AND c.index = shares - 1
-               ) END AS last_user_id
+    SELECT p.*, p.version = p.shares AND last_index = p.shares - 1 AS is_over
+    FROM (SELECT packet_id, max(index) AS last_index FROM opened GROUP BY packet_id) AS credited_now, LATERAL (
+        SELECT packet_id, sender_id, target_id, kind, version, shares
         FROM packets WHERE packets.packet_id = credited_now.packet_id OFFSET 0
     ) AS p
 ), lucky AS (
+    -- With the last claim, which is credited once, so it is counted once.
     INSERT INTO best_lucks (packet_id, user_id)
     SELECT packet_id, best.user_id
-    FROM told p, LATERAL (
-        SELECT c.user_id FROM claims c
-        WHERE c.packet_id = p.packet_id AND p.kind = ANY($3::text[]) AND p.version = p.shares
-          AND NOT EXISTS (SELECT FROM best_lucks known WHERE known.packet_id = p.packet_id)
-        ORDER BY c.amount_fen DESC, c.index LIMIT 1
+    FROM touched p, LATERAL (
+        SELECT c.user_id FROM claims c WHERE c.packet_id = p.packet_id ORDER BY c.amount_fen DESC, c.index LIMIT 1
     ) AS best
+    WHERE is_over AND p.kind = ANY($3::text[])
     ORDER BY packet_id
     ON CONFLICT DO NOTHING
     RETURNING packet_id, user_id
-), finished AS (
-    -- With its last claim; that one is credited once, so the finish is told once.
-    SELECT p.packet_id, p.sender_id, p.target_id
-    FROM told p JOIN opened ON opened.packet_id = p.packet_id AND opened.user_id = p.last_user_id
 ), posted AS (
-    -- The queue is the outbox of claims: from here its posts go on, to the sender each claim and the finish, to the
-    -- groups the finish.
-    INSERT INTO outbox (stream_id, reminder, packet_id, user_ids, at_ms)
-    SELECT stream_id, reminder, packet_id, user_ids, $2
+    -- The queue is the outbox of claims: from here its posts go on, one row for each stream. To the sender go the
+    -- claims on packets that are not full, to sender and groups the finish, which tells the sender the rest.
+    INSERT INTO outbox (stream_id, reminder, packet_ids, at_ms)
+    SELECT stream_id, reminder, array_agg(packet_id ORDER BY packet_id), $2
     FROM (
-        SELECT sender_id AS stream_id, 1 AS reminder, packet_id, array_agg(user_id) AS user_ids
-        FROM opened JOIN told USING (packet_id) GROUP BY sender_id, packet_id
-        UNION ALL SELECT sender_id, 2, packet_id, NULL FROM finished
-        UNION ALL SELECT target_id, 2, packet_id, NULL FROM finished WHERE NOT is_user(target_id)
-        UNION ALL SELECT group_id, 2, packet_id, NULL FROM finished JOIN packet_groups USING (packet_id)
+        SELECT sender_id AS stream_id, 1 AS reminder, packet_id FROM touched WHERE version < shares
+        UNION ALL SELECT sender_id, 2, packet_id FROM touched WHERE is_over
+        UNION ALL SELECT target_id, 2, packet_id FROM touched WHERE is_over AND NOT is_user(target_id)
+        UNION ALL SELECT group_id, 2, packet_id FROM touched JOIN packet_groups USING (packet_id) WHERE is_over
     ) AS posts
-    ORDER BY packet_id, reminder, stream_id
+    GROUP BY stream_id, reminder ORDER BY stream_id, reminder
 ), changes (user_id, at_ms, received_count, received_fen, best_lucks) AS (
     SELECT user_id, at_ms, 1, amount_fen, 0 FROM opened
     UNION ALL

@@ -43,9 +43,19 @@ INSERT INTO entries (user_id, version, kind, account, key, change_fen, balance_f
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 
 -- name: entries
--- Behind a version, oldest first. One more than a page (101) tells whether there is another.
-SELECT version, kind, account, key, change_fen, balance_fen, at_ms
-FROM entries WHERE user_id = $1 AND version > $2 ORDER BY version LIMIT 101
+-- Behind a version, oldest first, one line for each transfer of an entry. One more than a page (101) tells whether
+-- there is another.
+WITH found AS (
+    SELECT * FROM entries WHERE user_id = $1 AND version > $2 ORDER BY version LIMIT 101
+)
+SELECT version - count + place AS version, kind, line.account, key, line.change_fen,
+       (balance_fen - coalesce(sum(line.change_fen) OVER later, 0))::bigint AS balance_fen, at_ms
+FROM found, LATERAL (SELECT coalesce(cardinality(accounts), 1) AS count) AS size,
+    LATERAL unnest(coalesce(accounts, ARRAY[account]), coalesce(changes_fen, ARRAY[change_fen])) WITH ORDINALITY
+        AS line (account, change_fen, place)
+WHERE version - count + place > $2
+WINDOW later AS (PARTITION BY version ORDER BY place ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING)
+ORDER BY 1 LIMIT 101
 
 -- name: credit
 INSERT INTO wallets AS w (user_id, balance_fen) VALUES ($1, $2)

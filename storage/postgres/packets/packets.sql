@@ -36,8 +36,8 @@ WITH advances AS (
 ), made AS (
     INSERT INTO claims (packet_id, index, user_id, amount_fen, at_ms) SELECT * FROM accepted
 ), queued AS (
-    INSERT INTO settlement_queue (packet_id, user_id, amount_fen, queued_at_ms)
-    SELECT packet_id, user_id, amount_fen, at_ms FROM accepted
+    INSERT INTO settlement_queue (packet_id, user_id, amount_fen, queued_at_ms, index)
+    SELECT packet_id, user_id, amount_fen, at_ms, index FROM accepted
 )
 SELECT packet_id FROM moved
 
@@ -72,25 +72,28 @@ WITH opened AS (
     WHERE p.packet_id = opened.packet_id AND p.closed_at_ms IS NULL
     RETURNING p.packet_id, p.sender_id, p.refunded_fen
 ), posted AS (
-    INSERT INTO outbox (stream_id, reminder, packet_id, at_ms)
-    SELECT sender_id, 3, packet_id, $2 FROM closed ORDER BY packet_id
+    INSERT INTO outbox (stream_id, reminder, packet_ids, at_ms)
+    SELECT sender_id, 3, array_agg(packet_id ORDER BY packet_id), $2 FROM closed GROUP BY sender_id ORDER BY sender_id
 ), moved AS (
     INSERT INTO transfers (debit_account, credit_account, kind, key, amount_fen, at_ms)
     SELECT packet_id, sender_id, 5, '', refunded_fen, $2 FROM closed
     RETURNING debit_account AS packet_id, credit_account AS user_id, amount_fen
+), sums AS (
+    SELECT user_id, max(packet_id) AS last_packet_id, count(*) AS refunds, sum(amount_fen)::bigint AS change_fen,
+           array_agg(packet_id ORDER BY packet_id) AS packets, array_agg(amount_fen ORDER BY packet_id) AS amounts
+    FROM moved GROUP BY user_id
 ), paid AS (
     INSERT INTO wallets AS w (user_id, balance_fen, version)
-    SELECT user_id, sum(amount_fen), count(*) FROM moved GROUP BY user_id ORDER BY user_id
+    SELECT user_id, change_fen, refunds FROM sums ORDER BY user_id
     ON CONFLICT (user_id) DO UPDATE
     SET balance_fen = w.balance_fen + excluded.balance_fen, version = w.version + excluded.version
     RETURNING user_id, balance_fen, version
 ), entered AS (
-    -- An entry for each refund, the last of which is what the wallet holds by now.
-    INSERT INTO entries (user_id, version, kind, account, change_fen, balance_fen, at_ms)
-    SELECT user_id, version + 1 - row_number() OVER newest_first, 5, packet_id, amount_fen,
-           balance_fen + amount_fen - sum(amount_fen) OVER newest_first, $2
-    FROM moved JOIN paid USING (user_id)
-    WINDOW newest_first AS (PARTITION BY user_id ORDER BY packet_id DESC)
+    -- One row for all refunds of a user; the version counts each.
+    INSERT INTO entries (user_id, version, kind, account, change_fen, balance_fen, at_ms, accounts, changes_fen)
+    SELECT user_id, version, 5, last_packet_id, change_fen, balance_fen, $2,
+           CASE WHEN refunds > 1 THEN packets END, CASE WHEN refunds > 1 THEN amounts END
+    FROM sums JOIN paid USING (user_id)
 )
 SELECT closed.packet_id, closed.sender_id, closed.refunded_fen, paid.balance_fen, paid.version
 FROM closed JOIN paid ON paid.user_id = closed.sender_id
