@@ -37,7 +37,9 @@ async def test_texts_reach_all_members_with_numbers_without_gap(
     assert caught.value.name == "not_a_member"
 
 
-async def test_who_was_away_finds_packets_and_texts(server: Server, party: MakeParty, connect: Connect) -> None:
+async def test_user_who_was_offline_catches_up_on_packets_and_texts(
+    server: Server, party: MakeParty, connect: Connect
+) -> None:
     room = await party(server, 1)
     await room.guests[0].close()
     await room.sender.say(room.group, "are you there?")
@@ -57,7 +59,7 @@ async def test_who_was_away_finds_packets_and_texts(server: Server, party: MakeP
     assert (await back.open(personal.packet_id)).amount_fen == 50
 
 
-async def test_caught_up_posts_are_the_pushes_that_were_missed(server: Server, party: MakeParty) -> None:
+async def test_catch_up_returns_the_same_posts_as_the_missed_pushes(server: Server, party: MakeParty) -> None:
     room = await party(server, 1)
     await room.sender.say(room.group, "hello")
     await room.lucky(100, 1)
@@ -69,7 +71,9 @@ async def test_caught_up_posts_are_the_pushes_that_were_missed(server: Server, p
     assert (await caught_up(room.guests[0], room.group, 0)).messages == pushed
 
 
-async def test_catch_up_comes_in_pages_and_ends_in_reload(start_server: StartServer, party: MakeParty) -> None:
+async def test_catch_up_is_paged_and_asks_for_reload_when_too_far_behind(
+    start_server: StartServer, party: MakeParty
+) -> None:
     room = await party(await start_server(limits__catch_up_messages=3, limits__reload_after_messages=7), 1)
     for number in range(7):
         await room.sender.say(room.group, f"text {number}")
@@ -82,7 +86,7 @@ async def test_catch_up_comes_in_pages_and_ends_in_reload(start_server: StartSer
     assert (page.messages, page.last_message, page.reload) == ([], 8, True)
 
 
-async def test_join_leave_and_the_list_of_members(server: Server, party: MakeParty, connect: Connect) -> None:
+async def test_members_are_listed_after_join_and_leave(server: Server, party: MakeParty, connect: Connect) -> None:
     room = await party(server, 2)
     assert sorted(await room.sender.members(room.group)) == [1, 2, 3]
     await room.guests[0].leave_group(room.group)
@@ -94,7 +98,7 @@ async def test_join_leave_and_the_list_of_members(server: Server, party: MakePar
     assert (await room.guests[0].open(packet_id)).answer == "won"
 
 
-async def test_a_user_is_in_so_many_groups_at_most(start_server: StartServer, connect: Connect) -> None:
+async def test_groups_of_a_user_are_limited(start_server: StartServer, connect: Connect) -> None:
     server = await start_server(limits__groups_of_user_max=2)
     owner, user = await connect(server, 1), await connect(server, 2)
     groups = [await owner.create_group(name) for name in ("one", "two")]
@@ -110,7 +114,7 @@ async def test_a_user_is_in_so_many_groups_at_most(start_server: StartServer, co
     await user.join_group(other)
 
 
-async def test_a_user_has_so_many_connections_at_most(start_server: StartServer, connect: Connect) -> None:
+async def test_connections_of_a_user_are_limited(start_server: StartServer, connect: Connect) -> None:
     server = await start_server(limits__connections_of_user_max=2)
     phones = [await connect(server, 1), await connect(server, 1)]
     with pytest.raises(ConnectionLost):
@@ -122,7 +126,9 @@ async def test_a_user_has_so_many_connections_at_most(start_server: StartServer,
 
 
 @pytest.mark.parametrize("restart", [False, True])
-async def test_refusals(start_server: StartServer, connect: Connect, restart: bool) -> None:
+async def test_group_requests_that_are_not_allowed_are_refused(
+    start_server: StartServer, connect: Connect, restart: bool
+) -> None:
     server = await start_server(limits__group_members_max=2)
     owner = await connect(server, 1)
     group = await owner.create_group("two of us")

@@ -44,7 +44,7 @@ async def is_recorded(record: Record, packet_id: int, claims: list[tuple[int, in
 
 
 @pytest.mark.parametrize("tier", TIERS)
-async def test_a_hot_packet_is_shared_out_once(
+async def test_hot_packet_gives_each_share_once(
     start_server: StartServer, party: MakeParty, record: Record, books_balance: BooksBalance, tier: str
 ) -> None:
     room = await party(await start_server(stores__durability=tier), 40)
@@ -71,7 +71,7 @@ async def test_indexes_follow_the_order_of_arrival(start_server: StartServer, pa
 
 
 @pytest.mark.parametrize("tier", TIERS)
-async def test_two_servers_on_one_packet(
+async def test_two_servers_on_one_packet_give_each_index_once(
     start_server: StartServer,
     party: MakeParty,
     connect: Connect,
@@ -94,7 +94,7 @@ async def test_two_servers_on_one_packet(
     await books_balance()
 
 
-async def test_a_writer_behind_our_back_is_found_in_the_mirror_and_in_the_record(
+async def test_claim_of_another_writer_is_found_in_mirror_and_record(
     start_server: StartServer, party: MakeParty, record: Record, redis_url: str, database: Database
 ) -> None:
     room = await party(await start_server(), 4)
@@ -136,7 +136,7 @@ async def test_only_the_packet_in_conflict_is_retried(
     assert path.batches > batches
 
 
-async def test_redis_flushed_in_the_middle_is_rebuilt(
+async def test_mirror_is_rebuilt_after_a_flush_of_redis(
     start_server: StartServer, party: MakeParty, redis: aioredis.Redis, record: Record, books_balance: BooksBalance
 ) -> None:
     room = await party(await start_server(), 12)
@@ -154,7 +154,7 @@ async def test_redis_flushed_in_the_middle_is_rebuilt(
 
 
 @pytest.mark.parametrize("tier", TIERS)
-async def test_a_claim_that_only_redis_has_is_redriven_on_start(
+async def test_claim_that_only_redis_has_is_redriven_at_start(
     start_server: StartServer,
     party: MakeParty,
     connect: Connect,
@@ -193,7 +193,7 @@ async def test_a_claim_that_only_redis_has_is_redriven_on_start(
     await books_balance()
 
 
-async def test_the_reply_to_a_commit_is_lost(
+async def test_lost_reply_to_a_commit_is_resolved_from_the_record(
     start_server: StartServer,
     party: MakeParty,
     record: Record,
@@ -215,7 +215,7 @@ async def test_the_reply_to_a_commit_is_lost(
     await books_balance()
 
 
-async def test_redis_away_opens_go_on_and_the_mirror_is_rebuilt(
+async def test_opens_go_on_without_redis_and_the_mirror_is_rebuilt(
     start_server: StartServer,
     party: MakeParty,
     record: Record,
@@ -245,7 +245,7 @@ async def test_redis_away_opens_go_on_and_the_mirror_is_rebuilt(
     await books_balance()
 
 
-async def test_redis_away_at_tier_redis_is_a_temporary_error(
+async def test_open_without_redis_at_durability_redis_gets_a_temporary_error(
     start_server: StartServer, party: MakeParty, redis_proxy: tuple[Proxy, str], record: Record
 ) -> None:
     proxy, url = redis_proxy
@@ -263,7 +263,7 @@ async def test_redis_away_at_tier_redis_is_a_temporary_error(
     await is_recorded(record, packet_id, [(0, 2, 1_000 - again.amount_fen), (1, 3, again.amount_fen)])
 
 
-async def test_postgres_away_is_a_temporary_error_and_nothing_is_lost(
+async def test_requests_without_postgres_get_a_temporary_error_and_nothing_is_lost(
     start_server: StartServer,
     party: MakeParty,
     record: Record,
@@ -292,7 +292,7 @@ async def test_postgres_away_is_a_temporary_error_and_nothing_is_lost(
     await books_balance()
 
 
-async def test_the_reply_to_a_send_is_lost(
+async def test_send_retried_after_a_lost_reply_debits_once(
     start_server: StartServer, party: MakeParty, postgres_proxy: tuple[Proxy, str], books_balance: BooksBalance
 ) -> None:
     proxy, dsn = postgres_proxy
@@ -308,7 +308,7 @@ async def test_the_reply_to_a_send_is_lost(
     await books_balance()
 
 
-async def test_drain_finishes_what_was_begun(
+async def test_drain_records_every_open_that_was_answered(
     start_server: StartServer, party: MakeParty, record: Record, books_balance: BooksBalance
 ) -> None:
     room = await party(await start_server(), 20)

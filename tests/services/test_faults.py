@@ -72,7 +72,7 @@ async def all_grab(room: Party, packet_id: int) -> None:
 
 
 @pytest.mark.parametrize("tier", ["postgres", "redis"])
-async def test_undone_opens_keep_their_order_when_the_later_one_fails_first(
+async def test_rejected_opens_keep_their_order_when_the_later_one_fails_first(
     start_server: StartServer, party: MakeParty, redis: aioredis.Redis, record: Record, tier: str
 ) -> None:
     """A waits for its record, Redis is flushed, B is refused by the mirror: A still comes before B."""
@@ -101,7 +101,7 @@ async def _is(holds: Callable[[], bool]) -> bool:
     return holds()
 
 
-async def test_a_later_batch_fails_while_an_earlier_one_is_at_the_record(
+async def test_later_batch_that_fails_before_an_earlier_one_is_recorded_is_retried(
     start_server: StartServer, party: MakeParty, redis: aioredis.Redis, record: Record
 ) -> None:
     """Whoever lands last must see to it that the packet is read again."""
@@ -119,7 +119,7 @@ async def test_a_later_batch_fails_while_an_earlier_one_is_at_the_record(
     assert ((await first).index, (await second).index) == (1, 2)
 
 
-async def test_a_send_whose_commit_is_in_doubt_is_found_by_its_retry(
+async def test_retry_of_a_send_in_doubt_finds_its_packet(
     start_server: StartServer, party: MakeParty, sql: Sql, postgres_dsn: str
 ) -> None:
     """The first try holds the wallet and commits while the second waits for it; the wallet held just enough."""
@@ -146,7 +146,7 @@ async def test_a_send_whose_commit_is_in_doubt_is_found_by_its_retry(
     assert (await retry).packet_id == row["packet_id"]
 
 
-async def test_a_retry_finds_its_packet_when_it_would_not_be_allowed_any_more(
+async def test_retry_of_a_send_that_is_no_longer_allowed_finds_its_packet(
     start_server: StartServer, party: MakeParty
 ) -> None:
     room = await party(await start_server(), 1)
@@ -155,7 +155,7 @@ async def test_a_retry_finds_its_packet_when_it_would_not_be_allowed_any_more(
     assert (await room.sender.send_packet("lucky", room.group, 1_000, 2, key="k")).packet_id == first.packet_id
 
 
-async def test_a_refund_does_not_redrive_what_contradicts_the_record(
+async def test_refund_does_not_redrive_claims_that_contradict_the_record(
     start_server: StartServer,
     party: MakeParty,
     redis: aioredis.Redis,
@@ -192,7 +192,7 @@ async def test_a_refund_does_not_redrive_what_contradicts_the_record(
     await books_balance()
 
 
-async def test_a_refund_that_was_overtaken_waits_for_its_next_turn(
+async def test_refund_whose_redrive_was_overtaken_is_retried_in_a_later_round(
     start_server: StartServer,
     party: MakeParty,
     record: Record,
@@ -236,7 +236,7 @@ async def test_a_refund_that_was_overtaken_waits_for_its_next_turn(
     await books_balance()
 
 
-async def test_an_old_view_wins_nothing_when_the_log_has_lapsed(
+async def test_stale_packet_wins_nothing_after_its_log_has_lapsed(
     start_server: StartServer,
     party: MakeParty,
     connect: Connect,
@@ -260,7 +260,7 @@ async def test_an_old_view_wins_nothing_when_the_log_has_lapsed(
     assert (await late.open(packet_id)).answer == "gone"
 
 
-async def test_a_database_that_became_read_only_is_a_temporary_error(
+async def test_read_only_database_is_a_temporary_error(
     start_server: StartServer, party: MakeParty, sql: Sql
 ) -> None:
     room = await party(await start_server(), 1)
@@ -277,7 +277,7 @@ async def test_a_database_that_became_read_only_is_a_temporary_error(
     assert (await room.guests[0].open(packet_id)).answer in ("won", "claimed")
 
 
-async def test_a_log_that_is_not_ours_is_replaced(
+async def test_log_with_unknown_content_is_replaced(
     start_server: StartServer, party: MakeParty, redis: aioredis.Redis
 ) -> None:
     room = await party(await start_server(), 1)
@@ -288,7 +288,9 @@ async def test_a_log_that_is_not_ours_is_replaced(
     assert log.parse(await redis.get(key(packet_id))).claims[0].user_id == 2
 
 
-async def test_a_damaged_record_harms_nobody_else(start_server: StartServer, party: MakeParty, sql: Sql) -> None:
+async def test_damaged_packet_is_refused_and_other_packets_open(
+    start_server: StartServer, party: MakeParty, sql: Sql
+) -> None:
     room = await party(await start_server(), 2)
     damaged, sound = await room.lucky(1_000, 2), await room.lucky(1_000, 2)
     await room.guests[0].open(damaged)
@@ -298,7 +300,7 @@ async def test_a_damaged_record_harms_nobody_else(start_server: StartServer, par
     assert (await room.guests[1].open(sound)).answer == "won"
 
 
-async def test_tier_redis_believes_only_a_redis_that_fsyncs(
+async def test_durability_redis_requires_a_redis_that_fsyncs(
     start_server: StartServer, redis: aioredis.Redis, redis_proxy: tuple[Proxy, str]
 ) -> None:
     proxy, url = redis_proxy
@@ -316,14 +318,16 @@ async def test_tier_redis_believes_only_a_redis_that_fsyncs(
         await redis.config_set("appendfsync", "always")
 
 
-async def test_a_postgres_that_does_not_fsync_is_refused(start_server: StartServer, sql: Sql) -> None:
+async def test_postgres_that_does_not_fsync_is_refused(start_server: StartServer, sql: Sql) -> None:
     name = await sql.fetchval("SELECT current_database()")
     await sql.execute(f"ALTER DATABASE {name} SET synchronous_commit = off")
     with pytest.raises(StoreRefused, match="synchronous_commit"):
         await start_server()
 
 
-async def test_drain_answers_who_waits_for_a_packet_to_be_read(start_server: StartServer, party: MakeParty) -> None:
+async def test_drain_answers_a_grab_that_waits_for_its_packet_to_load(
+    start_server: StartServer, party: MakeParty
+) -> None:
     room = await party(await start_server(), 1)
     packet_id = await room.lucky(100, 2)
     recovery = room.server.app.services.reload
@@ -342,7 +346,7 @@ async def test_drain_answers_who_waits_for_a_packet_to_be_read(start_server: Sta
     assert (await grab).answer == "ticket"
 
 
-async def test_a_clock_that_was_set_back_makes_no_false_alarm(
+async def test_clock_that_was_set_back_makes_no_discrepancy(
     start_server: StartServer, party: MakeParty, books_balance: BooksBalance
 ) -> None:
     room = await party(await start_server(), 1)
@@ -354,7 +358,7 @@ async def test_a_clock_that_was_set_back_makes_no_false_alarm(
     await books_balance()
 
 
-async def test_a_record_that_breaks_a_constraint_is_refused_alone(
+async def test_packet_that_breaks_a_constraint_is_refused_alone(
     start_server: StartServer, party: MakeParty, record: Record
 ) -> None:
     room = await party(await start_server(), 1)
@@ -368,7 +372,7 @@ async def test_a_record_that_breaks_a_constraint_is_refused_alone(
     assert await records.record([Advance(bad, 1, [twice]), Advance(good, 0, [once])]) == {good}
 
 
-async def test_a_loop_that_swallows_a_cancellation_does_not_keep_the_server(start_server: StartServer) -> None:
+async def test_loop_that_swallows_a_cancellation_does_not_block_the_stop(start_server: StartServer) -> None:
     server = await start_server()
     settle = server.app.services.settlement.settle_once
     entered, swallowed = asyncio.Event(), asyncio.Event()

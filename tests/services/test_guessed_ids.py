@@ -32,7 +32,7 @@ class Guessed:
         return memories
 
 
-async def test_a_packet_that_is_sent_while_its_id_is_looked_up_is_there(
+async def test_packet_sent_while_its_id_is_looked_up_is_found(
     server: Server, party: MakeParty, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     room = await party(server, 2)
@@ -50,7 +50,7 @@ async def test_a_packet_that_is_sent_while_its_id_is_looked_up_is_there(
     assert [(await grab).answer for grab in (early, member)] == ["ticket", "ticket"]
 
 
-async def test_an_id_that_stays_a_guess_is_forgotten(server: Server, party: MakeParty) -> None:
+async def test_unknown_id_is_refused_and_not_kept_in_memory(server: Server, party: MakeParty) -> None:
     room = await party(server, 1)
     for _ in range(2):
         assert (await room.guests[0].grab(2**60)).answer == "not_allowed"

@@ -60,7 +60,7 @@ async def test_names_are_seen_by_others_and_survive_a_restart(
     assert (await there.names(asked)).names == ["", "阿安", "", "阿安", ""]
 
 
-async def test_a_name_changes_and_goes(server: Server, connect: Connect) -> None:
+async def test_name_can_be_changed_and_removed(server: Server, connect: Connect) -> None:
     ann = await connect(server, 5)
     for name in ("a", "安", "n" * 64, ""):
         await ann.set_name(name)
@@ -74,7 +74,7 @@ async def test_a_name_changes_and_goes(server: Server, connect: Connect) -> None
         await ann.names([1] * (NAMES_MAX + 1))
 
 
-async def test_what_is_known_is_not_read_again_and_many_are_read_at_once(database: Database) -> None:
+async def test_known_names_are_not_read_again_and_many_are_read_in_one_batch(database: Database) -> None:
     names, counted, task = await made(database)
     await names.call(3, "cai")
     assert await names.of([1, 2, 3, 2]) == ["", "", "cai", ""]
@@ -86,7 +86,7 @@ async def test_what_is_known_is_not_read_again_and_many_are_read_at_once(databas
     task.cancel()
 
 
-async def test_what_one_request_misses_is_one_item_and_a_batch_reads_all_of_them_at_once(
+async def test_missing_names_of_a_request_are_one_item_and_a_batch_reads_all_items(
     database: Database,
 ) -> None:
     names, counted, task = await made(database)
@@ -104,7 +104,7 @@ async def test_what_one_request_misses_is_one_item_and_a_batch_reads_all_of_them
     task.cancel()
 
 
-async def test_memory_is_bounded(database: Database) -> None:
+async def test_names_in_memory_are_bounded(database: Database) -> None:
     names, _, task = await made(database, kept_max=3)
     for user_id in range(1, 6):
         await names.call(user_id, f"n{user_id}")
@@ -115,7 +115,7 @@ async def test_memory_is_bounded(database: Database) -> None:
     task.cancel()
 
 
-async def test_ids_that_nobody_has_push_no_name_out_and_are_few_in_memory(database: Database) -> None:
+async def test_ids_without_a_name_evict_no_name_and_are_few_in_memory(database: Database) -> None:
     names, counted, task = await made(database, kept_max=40)
     for user_id in range(1, 41):
         await names.call(user_id, f"n{user_id}")
@@ -135,7 +135,7 @@ async def test_ids_that_nobody_has_push_no_name_out_and_are_few_in_memory(databa
     task.cancel()
 
 
-async def test_a_name_that_is_set_while_it_is_read_stays(database: Database) -> None:
+async def test_name_that_is_set_during_a_read_stays(database: Database) -> None:
     names, counted, task = await made(database)
     counted.gate.clear()
     reading = asyncio.create_task(names.of([7]))
@@ -147,7 +147,7 @@ async def test_a_name_that_is_set_while_it_is_read_stays(database: Database) -> 
     task.cancel()
 
 
-async def test_while_the_store_is_away_names_are_empty_and_asked_for_again(database: Database) -> None:
+async def test_names_are_empty_while_the_store_is_away_and_read_again_later(database: Database) -> None:
     names, counted, task = await made(database)
     await names._store.put(8, "late")
     counted.away = True

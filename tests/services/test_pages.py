@@ -52,7 +52,7 @@ TEXTS = {
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
-async def test_a_tap_gets_page_and_ticket_in_one_round_trip(
+async def test_tap_returns_page_and_ticket_in_one_round_trip(
     start_server: StartServer, party: MakeParty, connect: Connect, turn_clock: Turn, language: str
 ) -> None:
     room = await party(await start_server(refunds__interval_s=3600), 3)
@@ -93,7 +93,7 @@ async def test_a_tap_gets_page_and_ticket_in_one_round_trip(
     assert await tap(cai, lucky) == ("gone", "gone", text["gone"], "", text["list"])
 
 
-async def test_the_ticket_of_a_page_opens(server: Server, party: MakeParty) -> None:
+async def test_ticket_of_an_open_page_opens_the_packet(server: Server, party: MakeParty) -> None:
     room = await party(server, 2)
     packet_id = await room.lucky(300, 2)
     page = await room.guests[0].open_page(packet_id)
@@ -105,7 +105,7 @@ async def test_the_ticket_of_a_page_opens(server: Server, party: MakeParty) -> N
     assert (shown.amount_fen, shown.amount) == (opened.amount_fen, f"{opened.amount_fen / 100:.2f} yuan")
 
 
-async def test_a_tap_is_a_grab_in_every_count(start_server: StartServer, party: MakeParty) -> None:
+async def test_tap_counts_as_a_grab(start_server: StartServer, party: MakeParty) -> None:
     room = await party(await start_server(limits__tickets_per_share=1), 3)
     packet_id = await room.lucky(300, 2)
     pages = [await guest.open_page(packet_id) for guest in room.guests]
@@ -114,7 +114,7 @@ async def test_a_tap_is_a_grab_in_every_count(start_server: StartServer, party: 
     assert room.server.app.dispatch.answers[rules.Answer.BUSY] == 1
 
 
-async def test_a_language_that_nobody_has_translated_is_english(server: Server, party: MakeParty) -> None:
+async def test_page_in_an_unknown_language_is_english(server: Server, party: MakeParty) -> None:
     room = await party(server, 1)
     packet_id = await room.lucky(300, 1)
     for language in ("fr", "", "ZH", "zh\0", "x" * 1000):
@@ -124,7 +124,9 @@ async def test_a_language_that_nobody_has_translated_is_english(server: Server, 
 # --- the result page ------------------------------------------------------------------------------------------
 
 
-async def test_the_result_page_of_each_viewer(server: Server, party: MakeParty, connect: Connect) -> None:
+async def test_result_page_shows_each_viewer_only_what_is_allowed(
+    server: Server, party: MakeParty, connect: Connect
+) -> None:
     room = await party(server, 3)
     (ann, ben, _), sender = room.guests, room.sender
     packet_id = (await sender.send_packet("lucky", room.group, 1_000, 3, "新年好")).packet_id
@@ -167,7 +169,7 @@ async def test_the_result_page_of_each_viewer(server: Server, party: MakeParty, 
         await ann.result_page(2**60)
 
 
-async def test_an_equal_packet_lists_its_claims_to_the_sender_alone(server: Server, party: MakeParty) -> None:
+async def test_equal_packet_lists_its_claims_only_to_the_sender(server: Server, party: MakeParty) -> None:
     room = await party(server, 2)
     packet_id = (await room.sender.send_packet("equal", room.group, 100, 2)).packet_id
     await room.guests[0].open(packet_id)
@@ -177,7 +179,7 @@ async def test_an_equal_packet_lists_its_claims_to_the_sender_alone(server: Serv
     assert (own.shows_list, len(own.claims), own.watched) == (True, 1, True)
 
 
-async def test_a_personal_packet_lists_its_claim_to_the_sender_alone(server: Server, party: MakeParty) -> None:
+async def test_personal_packet_lists_its_claim_only_to_the_sender(server: Server, party: MakeParty) -> None:
     room = await party(server, 1)
     [receiver] = room.guests
     packet_id = (await room.sender.send_packet("personal", receiver.user_id, 500)).packet_id
@@ -188,7 +190,7 @@ async def test_a_personal_packet_lists_its_claim_to_the_sender_alone(server: Ser
     assert [page.shows_list for page in pages] == [True, False]
 
 
-async def test_a_sender_who_has_left_the_group_is_not_offered_to_send_again(
+async def test_sender_who_left_the_group_gets_no_button_to_send_again(
     server: Server, party: MakeParty, connect: Connect
 ) -> None:
     room = await party(server, 1)
@@ -206,7 +208,7 @@ async def test_a_sender_who_has_left_the_group_is_not_offered_to_send_again(
     ]
 
 
-async def test_a_share_is_on_its_way_until_it_is_credited(
+async def test_share_is_arriving_until_it_is_credited(
     start_server: StartServer, party: MakeParty, monkeypatch: pytest.MonkeyPatch, postgres_proxy: tuple[Proxy, str]
 ) -> None:
     proxy, dsn = postgres_proxy
@@ -238,7 +240,7 @@ async def test_a_share_is_on_its_way_until_it_is_credited(
     assert await note(room.guests[1]) == "Arriving in your balance"  # not known yet
 
 
-async def test_500_claims_come_in_pages(server: Server, connect: Connect, party: MakeParty) -> None:
+async def test_result_page_of_500_claims_is_paged(server: Server, connect: Connect, party: MakeParty) -> None:
     room = await party(server, 0)
     app = room.server.app
     group = app.services.groups._groups[room.group]
@@ -323,7 +325,7 @@ async def test_claims_that_are_not_durable_are_not_shown(
     assert (await room.sender.result_page(packet_id)).page.state == "finished"
 
 
-async def test_a_refund_is_told_when_it_is_recorded(
+async def test_refund_is_shown_when_it_is_recorded(
     start_server: StartServer, party: MakeParty, turn_clock: Turn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     room = await party(await start_server(refunds__interval_s=3600), 2)
@@ -342,7 +344,7 @@ async def test_a_refund_is_told_when_it_is_recorded(
     assert (await room.sender.result_page(packet_id)).page.state == "refunded"
 
 
-async def test_pages_of_packets_that_are_not_in_memory(server: Server, party: MakeParty) -> None:
+async def test_pages_of_packets_that_are_not_in_memory_are_shown(server: Server, party: MakeParty) -> None:
     room = await party(server, 2)
     packet_id = await room.lucky(1_000, 2)
     await room.guests[0].open(packet_id)
@@ -353,7 +355,7 @@ async def test_pages_of_packets_that_are_not_in_memory(server: Server, party: Ma
         assert (await room.guests[1].open_page(packet_id)).view == "open"
 
 
-async def test_pages_are_refused_as_grabs_are(
+async def test_pages_are_refused_like_grabs(
     start_server: StartServer, party: MakeParty, postgres_proxy: tuple[Proxy, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proxy, dsn = postgres_proxy
@@ -382,5 +384,5 @@ async def test_names_that_cannot_be_read_are_empty(
     assert (page.view, page.sender_name, page.ticket > 0) == ("open", "", True)
 
 
-def test_nobody_is_given_the_ticket_of_who_only_looks() -> None:
+def test_number_that_stands_for_looking_is_never_a_ticket() -> None:
     assert LOOKING < 0 <= min(Clock().random_number() for _ in range(100))

@@ -37,12 +37,12 @@ async def wallet(sql: Sql) -> tuple[int, int, int]:
     return tuple(await sql.fetchrow("SELECT balance_fen, pending_fen, version FROM wallets"))
 
 
-def test_kinds_are_those_of_the_ledger() -> None:
+def test_transfer_kinds_equal_those_of_the_ledger() -> None:
     kinds = ledger.TransferKind
     assert (pending.PENDING, pending.POSTED, pending.VOIDED) == (kinds.PENDING, kinds.POSTED, kinds.VOIDED)
 
 
-async def test_what_is_kept_back_cannot_be_spent(
+async def test_pending_money_cannot_be_spent(
     store: PendingStore, database: Database, sql: Sql, books_balance: BooksBalance
 ) -> None:
     await store.begin(kept_back(700))
@@ -69,7 +69,7 @@ async def test_posted_money_leaves_the_wallet_with_an_entry(
     await books_balance()
 
 
-async def test_voided_money_is_free_again(store: PendingStore, sql: Sql, books_balance: BooksBalance) -> None:
+async def test_voided_money_can_be_spent_again(store: PendingStore, sql: Sql, books_balance: BooksBalance) -> None:
     await store.begin(kept_back(700))
     assert await store.void(USER, OUTSIDE, KEY, NOW_MS) == BalanceRow(1_000, 1)
     assert await store.post(USER, OUTSIDE, KEY, NOW_MS) is None
@@ -77,7 +77,7 @@ async def test_voided_money_is_free_again(store: PendingStore, sql: Sql, books_b
     await books_balance()
 
 
-async def test_post_and_void_at_once_are_one_of_the_two(
+async def test_concurrent_post_and_void_have_one_winner(
     store: PendingStore, sql: Sql, books_balance: BooksBalance
 ) -> None:
     for number in range(10):

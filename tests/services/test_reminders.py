@@ -49,7 +49,7 @@ async def heard(client: Client, count: int, *kinds: type[messages.Message]) -> l
     return found
 
 
-async def test_claims_that_are_redriven_are_told_to_the_sender_and_the_end_to_the_group(
+async def test_redriven_claims_are_pushed_to_the_sender_and_the_finish_to_the_group(
     start_server: StartServer, party: MakeParty, redis_url: str, books_balance: BooksBalance
 ) -> None:
     """Another server mirrored them, and died before they were recorded."""
@@ -84,7 +84,7 @@ def fail_once(server: Server) -> None:
 
 
 @pytest.mark.parametrize("reads_fail", [False, True])
-async def test_a_claim_whose_commit_was_in_doubt_is_told_to_the_sender(
+async def test_claim_whose_commit_was_in_doubt_is_pushed_to_the_sender(
     start_server: StartServer,
     party: MakeParty,
     postgres_proxy: tuple[Proxy, str],
@@ -113,7 +113,7 @@ async def test_a_claim_whose_commit_was_in_doubt_is_told_to_the_sender(
     assert (await room.guests[1].open(packet_id)).answer == "claimed"
 
 
-async def test_who_asks_for_a_packet_in_doubt_need_not_wait_for_the_next_try(
+async def test_request_for_a_packet_in_doubt_does_not_wait_for_the_next_reload(
     start_server: StartServer,
     party: MakeParty,
     postgres_proxy: tuple[Proxy, str],
@@ -132,7 +132,7 @@ async def test_who_asks_for_a_packet_in_doubt_need_not_wait_for_the_next_try(
         assert (await room.guests[1].open(packet_id)).answer == "claimed"
 
 
-async def test_claims_that_were_told_are_not_told_again_when_their_record_fails(
+async def test_claims_already_pushed_are_not_pushed_again_when_their_record_fails(
     start_server: StartServer,
     party: MakeParty,
     postgres_proxy: tuple[Proxy, str],
@@ -158,7 +158,7 @@ async def test_claims_that_were_told_are_not_told_again_when_their_record_fails(
 
 
 @pytest.mark.parametrize("tries_again", [False, True])
-async def test_a_packet_whose_commit_was_in_doubt_is_pushed_once(
+async def test_packet_whose_commit_was_in_doubt_is_pushed_once(
     start_server: StartServer,
     party: MakeParty,
     postgres_proxy: tuple[Proxy, str],
@@ -198,7 +198,7 @@ async def _nothing_in_doubt(server: Server) -> bool:
     return not any(one.in_doubt._in_doubt for one in kept)
 
 
-async def test_a_packet_that_was_not_committed_is_not_pushed(
+async def test_packet_that_was_not_committed_is_not_pushed(
     start_server: StartServer, party: MakeParty, postgres_proxy: tuple[Proxy, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And is not looked for for ever."""
@@ -223,7 +223,7 @@ async def test_a_packet_that_was_not_committed_is_not_pushed(
 
 
 @pytest.mark.parametrize("is_looked_for_first", [True, False])
-async def test_a_refund_whose_commit_was_in_doubt_is_told_once(
+async def test_refund_whose_commit_was_in_doubt_is_pushed_once(
     start_server: StartServer,
     party: MakeParty,
     postgres_proxy: tuple[Proxy, str],
@@ -262,7 +262,7 @@ async def test_a_refund_whose_commit_was_in_doubt_is_told_once(
     await books_balance()
 
 
-async def test_a_refund_that_was_not_committed_is_told_when_it_is(
+async def test_refund_that_was_not_committed_is_pushed_when_it_is(
     start_server: StartServer,
     party: MakeParty,
     books_balance: BooksBalance,
@@ -303,7 +303,7 @@ async def test_a_refund_that_was_not_committed_is_told_when_it_is(
     await books_balance()
 
 
-async def test_many_doubts_are_looked_for_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_items_in_doubt_are_looked_up_in_batches_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those that are not found stand in nobody's way; what comes on top of the most is let go of."""
     monkeypatch.setattr(in_doubt, "LOOK_S", 0.0)
     monkeypatch.setattr(in_doubt, "LOOK_MAX", 2)

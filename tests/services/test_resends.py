@@ -35,7 +35,7 @@ async def push_of(client: Client, kind: type[Any], stream_id: int) -> Any:
     raise AssertionError("the client was closed")
 
 
-async def test_members_of_another_group_may_open_it(
+async def test_packet_sent_to_another_group_opens_for_its_members(
     start_server: StartServer, party: MakeParty, connect: Connect, books_balance: BooksBalance
 ) -> None:
     room = await party(await start_server(), 2)
@@ -68,7 +68,7 @@ async def test_members_of_another_group_may_open_it(
     await books_balance()
 
 
-async def test_the_finish_is_told_once_in_each_group(server: Server, party: MakeParty, connect: Connect) -> None:
+async def test_finish_is_pushed_once_in_each_group(server: Server, party: MakeParty, connect: Connect) -> None:
     room = await party(server, 1)
     packet_id = await room.lucky(300, 1)
     groups = [await room.sender.create_group(name) for name in ("two", "three")]
@@ -85,7 +85,7 @@ async def test_the_finish_is_told_once_in_each_group(server: Server, party: Make
     )
 
 
-async def test_the_audit_still_names_a_stranger(
+async def test_audit_reports_the_claim_of_a_stranger(
     server: Server,
     party: MakeParty,
     connect: Connect,
@@ -115,7 +115,7 @@ async def test_the_audit_still_names_a_stranger(
     assert str(OTHER) in line
 
 
-async def test_in_its_own_group_it_is_posted_again(server: Server, party: MakeParty) -> None:
+async def test_packet_sent_again_in_its_own_group_is_posted_again(server: Server, party: MakeParty) -> None:
     room = await party(server, 1)
     packet_id = await room.lucky(300, 2)
     first = await push_of(room.guests[0], PacketPosted, room.group)
@@ -129,7 +129,7 @@ async def test_in_its_own_group_it_is_posted_again(server: Server, party: MakePa
     assert server.app.services.live_packets._by_id[packet_id].also_in == ()
 
 
-async def test_a_personal_packet_goes_to_its_receiver(server: Server, party: MakeParty) -> None:
+async def test_personal_packet_sent_again_goes_to_its_receiver(server: Server, party: MakeParty) -> None:
     room = await party(server, 2)
     receiver = room.guests[0]
     packet_id = (await room.sender.send_packet("personal", receiver.user_id, 500)).packet_id
@@ -142,7 +142,9 @@ async def test_a_personal_packet_goes_to_its_receiver(server: Server, party: Mak
     assert (await receiver.open(packet_id)).answer == "won"
 
 
-async def test_who_may_not_send_it_again(server: Server, party: MakeParty, connect: Connect) -> None:
+async def test_send_again_that_is_not_allowed_is_refused(
+    server: Server, party: MakeParty, connect: Connect
+) -> None:
     room = await party(server, 1)
     ann = room.guests[0]
     packet_id = await room.lucky(300, 1)
@@ -158,7 +160,7 @@ async def test_who_may_not_send_it_again(server: Server, party: MakeParty, conne
         await room.sender.send_again(packet_id)
 
 
-async def test_an_expired_packet_is_not_sent_again(start_server: StartServer, party: MakeParty) -> None:
+async def test_expired_packet_is_not_sent_again(start_server: StartServer, party: MakeParty) -> None:
     room = await party(await start_server(limits__packet_lifetime_s=0.2, refunds__interval_s=3600), 1)
     packet_id = await room.lucky(300, 1)
     await asyncio.sleep(0.25)
@@ -166,7 +168,7 @@ async def test_an_expired_packet_is_not_sent_again(start_server: StartServer, pa
         await room.sender.send_again(packet_id)
 
 
-async def test_a_packet_is_in_so_many_groups(start_server: StartServer, party: MakeParty) -> None:
+async def test_groups_of_a_packet_are_limited(start_server: StartServer, party: MakeParty) -> None:
     room = await party(await start_server(limits__groups_of_packet_max=3), 0)
     packet_id = await room.lucky(300, 1)
     groups = [await room.sender.create_group(f"{n}") for n in range(4)]
@@ -181,7 +183,9 @@ async def test_a_packet_is_in_so_many_groups(start_server: StartServer, party: M
     await room.sender.send_again(packet_id)
 
 
-async def test_sent_again_while_it_is_being_read(server: Server, party: MakeParty, connect: Connect) -> None:
+async def test_packet_sent_again_during_its_reload_keeps_the_new_group(
+    server: Server, party: MakeParty, connect: Connect
+) -> None:
     """The record was read before the group was added: the group is not forgotten."""
     room = await party(server, 1)
     packet_id = await room.lucky(300, 2)
@@ -206,7 +210,7 @@ async def test_sent_again_while_it_is_being_read(server: Server, party: MakePart
     assert (await waiting).answer == "ticket"
 
 
-async def test_sent_again_in_doubt_it_is_posted_and_opens(
+async def test_packet_sent_again_in_doubt_is_posted_and_opens(
     start_server: StartServer,
     party: MakeParty,
     connect: Connect,
@@ -234,7 +238,7 @@ async def test_sent_again_in_doubt_it_is_posted_and_opens(
     await books_balance()
 
 
-async def test_a_personal_packet_sent_again_in_doubt_is_posted_to_both(
+async def test_personal_packet_sent_again_in_doubt_is_posted_to_both(
     start_server: StartServer, party: MakeParty, postgres_proxy: tuple[Proxy, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(in_doubt, "LOOK_S", 0.05)
@@ -250,7 +254,7 @@ async def test_a_personal_packet_sent_again_in_doubt_is_posted_to_both(
         assert [(one.stream_id, one.message) for one in posts] == [(who.user_id, 1), (who.user_id, 2)]
 
 
-async def test_sent_again_but_not_committed_it_is_not_posted(
+async def test_packet_sent_again_but_not_committed_is_not_posted(
     start_server: StartServer, party: MakeParty, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where it was already, its first message is not taken for the second; and it is not looked for for ever."""

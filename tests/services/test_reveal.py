@@ -28,7 +28,7 @@ async def verified(database: Database, packet_id: int) -> tuple[bool, str]:
     return found, shown.getvalue()
 
 
-async def test_claims_that_are_told_and_not_recorded_are_not_left_out(
+async def test_proof_waits_for_claims_that_are_not_recorded_yet(
     start_server: StartServer, party: MakeParty, turn_clock: Turn
 ) -> None:
     """In the tier redis the record may follow late, and the packet expires meanwhile."""
@@ -58,7 +58,7 @@ async def test_claims_that_are_told_and_not_recorded_are_not_left_out(
     assert [(one.user_id, one.amount_fen) for one in proof.claims] == [(room.guests[0].user_id, won.amount_fen)]
 
 
-async def test_an_expired_packet_keeps_its_seed_until_it_is_refunded(
+async def test_seed_of_an_expired_packet_stays_secret_until_the_refund(
     start_server: StartServer, party: MakeParty, database: Database
 ) -> None:
     room = await party(await start_server(limits__packet_lifetime_s=0.1, refunds__interval_s=3600), 1)

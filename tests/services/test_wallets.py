@@ -52,7 +52,7 @@ def wallets_of(server: Server) -> Any:
 
 
 @pytest.mark.parametrize("tries_again", [False, True])
-async def test_money_whose_commit_was_in_doubt_is_told_once(
+async def test_transfer_whose_commit_was_in_doubt_is_pushed_once(
     start_server: StartServer,
     connect: Connect,
     postgres_proxy: tuple[Proxy, str],
@@ -82,7 +82,7 @@ async def _nothing_in_doubt(server: Server) -> bool:
     return not wallets_of(server).in_doubt._in_doubt
 
 
-async def test_money_that_was_not_moved_is_told_when_it_is(
+async def test_transfer_that_was_not_committed_is_pushed_when_it_is(
     start_server: StartServer,
     connect: Connect,
     postgres_proxy: tuple[Proxy, str],
@@ -106,7 +106,7 @@ async def test_money_that_was_not_moved_is_told_when_it_is(
 
 
 @pytest.mark.parametrize("lost", [b"COMMIT", b"settlement_queue"])
-async def test_a_share_whose_credit_was_in_doubt_is_told_once(
+async def test_credit_whose_commit_was_in_doubt_is_pushed_once(
     start_server: StartServer,
     party: MakeParty,
     postgres_proxy: tuple[Proxy, str],
@@ -138,7 +138,7 @@ async def test_a_share_whose_credit_was_in_doubt_is_told_once(
     await books_balance()
 
 
-async def test_the_last_balance_told_is_the_newest(
+async def test_last_push_has_the_newest_balance(
     start_server: StartServer, party: MakeParty, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A top-up is told behind a share that was credited after it."""
@@ -154,7 +154,7 @@ async def test_the_last_balance_told_is_the_newest(
     assert await changes(user, 1) == [(600, 500, "top_up")]
 
 
-async def test_what_was_told_late_does_not_take_a_welcome_back(
+async def test_late_push_does_not_replace_the_newer_balance_of_a_welcome(
     start_server: StartServer, party: MakeParty, connect: Connect, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A top-up is told to somebody who came when more had happened than that."""
@@ -175,7 +175,7 @@ async def test_what_was_told_late_does_not_take_a_welcome_back(
     assert await changes(user, 1) == [(600, 500, "top_up")]
 
 
-async def test_a_welcome_and_a_balance_that_were_read_before_a_push_are_not_older(
+async def test_welcome_and_balance_read_before_a_push_are_not_older_than_the_push(
     start_server: StartServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another connection has heard of it, or this one."""

@@ -32,7 +32,7 @@ PACKET = 9_007_199_254_740_993
 STILL_S = 0.1  # so long nothing may be heard
 
 
-async def test_a_batch_built_on_a_version_that_never_was_is_refused(
+async def test_batch_on_a_version_that_was_never_recorded_is_refused(
     start_server: StartServer, party: MakeParty, database: Database
 ) -> None:
     """No index is taken twice here, so nothing but the version tells."""
@@ -46,7 +46,7 @@ async def test_a_batch_built_on_a_version_that_never_was_is_refused(
     )
 
 
-async def test_a_claim_that_commits_while_the_refund_waits_for_the_packet_is_not_paid_back(
+async def test_claim_that_commits_while_a_refund_waits_for_the_packet_is_not_refunded(
     start_server: StartServer, party: MakeParty, sql: Sql, database: Database, watcher: Sql
 ) -> None:
     room = await party(await start_server(), 1)
@@ -72,7 +72,7 @@ async def mirror(redis_url: str) -> AsyncIterator[Mirror]:
 
 
 @pytest.mark.parametrize("claims", [0, 1])
-async def test_a_closed_log_takes_no_claim(mirror: Mirror, claims: int) -> None:
+async def test_closed_log_takes_no_claim(mirror: Mirror, claims: int) -> None:
     """Neither one that was empty, nor one with claims; whoever built on what was before is refused."""
     first, second = (log.pack([MirroredClaim(user, 5, 100)]) for user in (2, 3))
     seen = 0
@@ -86,7 +86,7 @@ async def test_a_closed_log_takes_no_claim(mirror: Mirror, claims: int) -> None:
     assert (await mirror.read([PACKET]))[PACKET].closed
 
 
-async def test_gone_and_claimed_wait_until_what_they_rest_on_is_durable(
+async def test_gone_and_claimed_wait_until_the_claims_behind_them_are_durable(
     start_server: StartServer, party: MakeParty
 ) -> None:
     room = await party(await start_server(), 2)
@@ -108,7 +108,7 @@ async def test_gone_and_claimed_wait_until_what_they_rest_on_is_durable(
 
 
 @pytest.mark.parametrize("strangers", [1, 9])
-async def test_strangers_hear_nothing_of_a_group(
+async def test_strangers_receive_no_pushes_of_a_group(
     start_server: StartServer, party: MakeParty, connect: Connect, strangers: int
 ) -> None:
     """Whether more people are online than are in the group, or fewer."""
@@ -144,7 +144,7 @@ class Ear:
 
 
 @pytest.mark.parametrize("audience", [{1}, {1, 2, 3, 4, 5}])
-def test_pushes_reach_the_audience_alone(audience: set[int]) -> None:
+def test_pushes_reach_only_the_audience(audience: set[int]) -> None:
     """Whether it is larger than what is online, or smaller."""
     hub, member, stranger = Hub(Limits(connections_of_user_max=1), Bus()), Ear(), Ear()
     assert hub.join(1, member, 0.0)  # type: ignore[arg-type]
@@ -153,7 +153,7 @@ def test_pushes_reach_the_audience_alone(audience: set[int]) -> None:
     assert (len(member.heard), stranger.heard) == (1, [])
 
 
-async def test_a_send_sees_what_another_server_takes_out_of_the_wallet(
+async def test_send_sees_a_debit_of_another_server(
     start_server: StartServer, party: MakeParty, sql: Sql, watcher: Sql
 ) -> None:
     """It waits for the wallet, and then finds it empty: no packet is made of money that is not there."""
@@ -168,7 +168,7 @@ async def test_a_send_sees_what_another_server_takes_out_of_the_wallet(
 
 
 @pytest.mark.parametrize("tier", ["postgres", "redis"])
-async def test_won_is_not_said_before_the_store_of_the_tier_has_it(
+async def test_won_is_not_sent_before_the_claim_is_durable(
     start_server: StartServer, party: MakeParty, tier: str
 ) -> None:
     """A store that takes its time: nobody hears anything meanwhile."""
@@ -195,7 +195,7 @@ async def test_won_is_not_said_before_the_store_of_the_tier_has_it(
     assert (await opening).answer == "won"
 
 
-async def test_who_won_in_a_commit_whose_reply_was_lost_hears_won(
+async def test_winner_in_a_commit_whose_reply_was_lost_receives_won(
     start_server: StartServer, party: MakeParty, postgres_proxy: tuple[Proxy, str]
 ) -> None:
     """Not `claimed`, which would say that it was an earlier open."""
@@ -210,7 +210,7 @@ async def test_who_won_in_a_commit_whose_reply_was_lost_hears_won(
     assert (opened.answer, opened.index) == ("won", 1)
 
 
-async def test_a_refund_whose_redrive_was_refused_pays_nothing_yet(
+async def test_refund_whose_redrive_was_refused_pays_nothing_yet(
     start_server: StartServer, party: MakeParty, mirror: Mirror, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The claim that only the mirror holds was told: what is left is not known before it is recorded."""

@@ -37,7 +37,7 @@ async def quiet() -> None:
     await asyncio.sleep(subscriptions.COALESCE_S * 2.5)
 
 
-async def test_a_burst_is_few_pushes_with_all_claims_once_and_in_order(
+async def test_burst_of_claims_is_few_pushes_with_each_claim_once_in_order(
     server: Server, party: MakeParty, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
@@ -69,7 +69,7 @@ async def test_a_burst_is_few_pushes_with_all_claims_once_and_in_order(
     assert (await watcher.result_page(packet_id, subscribe=True)).page.watched is False
 
 
-async def test_each_hears_it_in_their_words(server: Server, party: MakeParty) -> None:
+async def test_updates_are_in_the_language_and_view_of_each_subscriber(server: Server, party: MakeParty) -> None:
     room = await party(server, 3)
     packet_id = await room.lucky(900, 3)
     first = await room.guests[0].open(packet_id)
@@ -83,7 +83,7 @@ async def test_each_hears_it_in_their_words(server: Server, party: MakeParty) ->
     assert sent[-1].claims[0].when == "just now"
 
 
-async def test_what_came_before_the_watch_stands_on_the_page(server: Server, party: MakeParty) -> None:
+async def test_claims_before_the_subscription_are_on_the_page(server: Server, party: MakeParty) -> None:
     room = await party(server, 4)
     packet_id = await room.lucky(900, 4)
     await room.guests[0].open(packet_id)
@@ -96,7 +96,7 @@ async def test_what_came_before_the_watch_stands_on_the_page(server: Server, par
     assert lines in ([2], [1, 2])
 
 
-async def test_nobody_else_is_told_and_stopping_ends_it(server: Server, party: MakeParty) -> None:
+async def test_only_subscribers_receive_updates_until_they_unsubscribe(server: Server, party: MakeParty) -> None:
     room = await party(server, 3)
     packet_id = await room.lucky(900, 4)
     await room.guests[0].open(packet_id)
@@ -109,7 +109,9 @@ async def test_nobody_else_is_told_and_stopping_ends_it(server: Server, party: M
     assert [heard(one) for one in (room.sender, *room.guests)] == [[], [], [], []]
 
 
-async def test_watches_are_bounded_and_end_with_the_connection(start_server: StartServer, party: MakeParty) -> None:
+async def test_subscriptions_are_bounded_and_end_with_the_connection(
+    start_server: StartServer, party: MakeParty
+) -> None:
     room = await party(await start_server(limits__watched_packets_max=2), 1)
     packets = [await room.lucky(300, 2) for _ in range(3)]
     for packet_id in packets:
@@ -127,15 +129,15 @@ async def test_watches_are_bounded_and_end_with_the_connection(start_server: Sta
     await until(forgotten)
 
 
-@pytest.mark.parametrize("goes", ["kicked", "leaves"])
-async def test_who_is_no_longer_in_the_group_is_told_nothing(server: Server, party: MakeParty, goes: str) -> None:
+@pytest.mark.parametrize("change", ["removed", "leaves"])
+async def test_former_member_receives_no_updates(server: Server, party: MakeParty, change: str) -> None:
     room = await party(server, 2)
     packet_id = await room.lucky(900, 3)
     gone = room.guests[0]
     await gone.open(packet_id)
     for one in (gone, room.sender):
         assert (await one.result_page(packet_id, subscribe=True)).page.watched
-    if goes == "kicked":
+    if change == "removed":
         await room.sender.kick(room.group, gone.user_id)
     else:
         await gone.leave_group(room.group)
@@ -147,7 +149,7 @@ async def test_who_is_no_longer_in_the_group_is_told_nothing(server: Server, par
     assert (page.opened, page.watched) == (2, False)
 
 
-async def test_a_refund_ends_the_watch(start_server: StartServer, party: MakeParty, turn_clock: Turn) -> None:
+async def test_refund_ends_the_subscription(start_server: StartServer, party: MakeParty, turn_clock: Turn) -> None:
     room = await party(await start_server(refunds__interval_s=0.05), 1)
     packet_id = await room.lucky(900, 2)
     await room.sender.result_page(packet_id, subscribe=True)
@@ -160,7 +162,7 @@ async def test_a_refund_ends_the_watch(start_server: StartServer, party: MakePar
     await until(over)
 
 
-async def test_a_connection_that_is_lost_while_its_page_is_made_leaves_nothing(
+async def test_connection_lost_while_its_page_is_made_leaves_no_subscription(
     server: Server, party: MakeParty, connect: Connect
 ) -> None:
     room = await party(server, 1)
@@ -177,7 +179,7 @@ async def test_a_connection_that_is_lost_while_its_page_is_made_leaves_nothing(
 
 
 @pytest.mark.parametrize("before_index", [1, 2])
-async def test_an_older_page_leaves_out_nothing_that_came_since(
+async def test_older_page_does_not_skip_newer_claims(
     server: Server, party: MakeParty, monkeypatch: pytest.MonkeyPatch, before_index: int
 ) -> None:
     room = await party(server, 4)
@@ -193,7 +195,7 @@ async def test_an_older_page_leaves_out_nothing_that_came_since(
     assert [line.index for push in await news(room.sender, packet_id, 3) for line in push.claims] == [2]
 
 
-async def test_an_older_page_begins_a_watch_with_the_claims_to_come(server: Server, party: MakeParty) -> None:
+async def test_older_page_subscribes_to_later_claims(server: Server, party: MakeParty) -> None:
     room = await party(server, 3)
     packet_id = await room.lucky(900, 4)
     for guest in room.guests[:2]:
@@ -203,7 +205,7 @@ async def test_an_older_page_begins_a_watch_with_the_claims_to_come(server: Serv
     assert [line.index for push in await news(room.sender, packet_id, 3) for line in push.claims] == [2]
 
 
-async def test_watched_says_whether_there_will_be_pushes(server: Server, party: MakeParty) -> None:
+async def test_field_watched_tells_whether_updates_follow(server: Server, party: MakeParty) -> None:
     room = await party(server, 3)
     packet_id = await room.lucky(900, 4)
     ann = room.guests[0]
@@ -232,7 +234,7 @@ async def test_watched_says_whether_there_will_be_pushes(server: Server, party: 
     assert not await watched()
 
 
-async def test_claims_right_before_a_refund_are_told_before_the_watch_ends(
+async def test_claims_right_before_a_refund_are_pushed_before_the_subscription_ends(
     start_server: StartServer, party: MakeParty, monkeypatch: pytest.MonkeyPatch, turn_clock: Turn
 ) -> None:
     monkeypatch.setattr(subscriptions, "COALESCE_S", 0.8)
@@ -266,7 +268,7 @@ class Held:
         return await NameService.of(self._names, user_ids)
 
 
-async def test_who_is_thrown_out_while_names_are_read_is_told_nothing(
+async def test_member_removed_while_names_are_read_receives_no_updates(
     server: Server, party: MakeParty, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     room = await party(server, 2)
@@ -287,7 +289,7 @@ async def test_who_is_thrown_out_while_names_are_read_is_told_nothing(
     assert heard(gone) == []
 
 
-async def test_what_a_new_page_has_told_while_names_are_read_is_not_pushed_behind_it(
+async def test_claims_of_a_page_shown_while_names_are_read_are_not_pushed_again(
     server: Server, party: MakeParty, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     room = await party(server, 2)

@@ -23,7 +23,7 @@ from tests.services.test_reminders import QUIET, heard
 BooksBalance = Callable[[], Awaitable[None]]
 
 
-async def test_with_a_ticket_in_hand_nothing_opens(
+async def test_removed_member_with_a_ticket_cannot_open(
     server: Server, party: MakeParty, books_balance: BooksBalance
 ) -> None:
     room = await party(server, 2)
@@ -42,7 +42,7 @@ async def test_with_a_ticket_in_hand_nothing_opens(
     await books_balance()
 
 
-async def test_the_group_is_closed_to_them(server: Server, party: MakeParty) -> None:
+async def test_removed_member_has_no_access_to_the_group(server: Server, party: MakeParty) -> None:
     room = await party(server, 2)
     out = room.guests[0]
     await room.sender.kick(room.group, out.user_id)
@@ -71,7 +71,7 @@ async def test_the_group_is_closed_to_them(server: Server, party: MakeParty) -> 
     assert room.group not in out.positions
 
 
-async def test_what_they_have_opened_stays_theirs(server: Server, party: MakeParty) -> None:
+async def test_removed_member_keeps_the_claims_already_won(server: Server, party: MakeParty) -> None:
     room = await party(server, 2)
     packet_id = await room.lucky(300, 2)
     out = room.guests[0]
@@ -87,7 +87,7 @@ async def test_what_they_have_opened_stays_theirs(server: Server, party: MakePar
     await until(credited)
 
 
-async def test_a_restart_forgets_no_kick(start_server: StartServer, party: MakeParty, connect: Connect) -> None:
+async def test_removal_survives_a_restart(start_server: StartServer, party: MakeParty, connect: Connect) -> None:
     room = await party(await start_server(), 2)
     packet_id = await room.lucky(300, 3)
     await room.sender.kick(room.group, room.guests[0].user_id)
@@ -100,7 +100,7 @@ async def test_a_restart_forgets_no_kick(start_server: StartServer, party: MakeP
         await later.join_group(room.group)
 
 
-async def test_only_the_owner_kicks_and_nobody_kicks_the_owner(
+async def test_only_the_owner_removes_members_and_the_owner_stays(
     server: Server, party: MakeParty, connect: Connect
 ) -> None:
     room = await party(server, 2)
@@ -128,7 +128,7 @@ async def test_only_the_owner_kicks_and_nobody_kicks_the_owner(
         await ben.join_group(room.group)
 
 
-async def test_a_join_whose_answer_is_late_undoes_no_kick(
+async def test_join_whose_reply_is_late_does_not_cancel_a_removal(
     server: Server, party: MakeParty, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was recorded before the kick, and memory hears of it last."""
@@ -158,7 +158,7 @@ async def done_or_next(server: Server, group_id: int, change: asyncio.Future[Non
     return change.done() or (turn is not None and bool(turn._waiters))
 
 
-async def test_joins_and_kicks_at_once_leave_memory_and_record_alike(
+async def test_concurrent_joins_and_removals_leave_memory_equal_to_the_record(
     server: Server, party: MakeParty, sql: asyncpg.Connection[asyncpg.Record]
 ) -> None:
     room = await party(server, 8)
@@ -180,7 +180,7 @@ def looked_for_soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("looked_for_soon")
-async def test_a_kick_whose_commit_was_in_doubt_lets_nobody_open(
+async def test_removal_whose_commit_was_in_doubt_takes_effect(
     start_server: StartServer,
     party: MakeParty,
     postgres_proxy: tuple[Proxy, str],
@@ -207,7 +207,7 @@ async def test_a_kick_whose_commit_was_in_doubt_lets_nobody_open(
 
 
 @pytest.mark.usefixtures("looked_for_soon")
-async def test_who_joined_or_left_in_doubt_may_or_may_not_open(
+async def test_join_and_leave_whose_commits_were_in_doubt_take_effect(
     start_server: StartServer,
     party: MakeParty,
     connect: Connect,
@@ -236,7 +236,7 @@ async def test_who_joined_or_left_in_doubt_may_or_may_not_open(
 
 
 @pytest.mark.usefixtures("looked_for_soon")
-async def test_what_comes_behind_a_change_in_doubt_stands(
+async def test_change_after_a_change_in_doubt_stands(
     start_server: StartServer, party: MakeParty, postgres_proxy: tuple[Proxy, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was read that she had left, and before memory hears of it she is back: then she is in."""
@@ -270,7 +270,7 @@ async def test_what_comes_behind_a_change_in_doubt_stands(
     assert set(server.app.services.groups.members(room.group)) == {1, ann.user_id}
 
 
-async def test_a_kick_that_was_not_committed_throws_nobody_out(
+async def test_removal_that_was_not_committed_removes_no_member(
     start_server: StartServer, party: MakeParty, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And is not looked for for ever."""

@@ -14,7 +14,7 @@ from tests.conftest import StartServer
 from tests.services.conftest import MakeParty, until
 
 
-async def test_an_outage_is_logged_once_and_its_end_once(
+async def test_outage_is_logged_once_and_its_end_once(
     start_server: StartServer,
     party: MakeParty,
     postgres_proxy: tuple[Proxy, str],

@@ -66,7 +66,7 @@ def world(database: Database) -> World:
     return World(store.GrabStatStore(database))
 
 
-async def test_the_fastest_come_first_and_who_never_grabs_last(world: World) -> None:
+async def test_fastest_members_are_listed_first_and_members_without_grabs_last(world: World) -> None:
     for packet_id, (two, three) in enumerate([(300, 100), (500, 900), (400, 200)], start=1):
         world.post(posted(packet_id))
         grabs = sorted([(packet_id, 2, T0 + two), (packet_id, 3, T0 + three)], key=lambda one: one[2])
@@ -80,7 +80,7 @@ async def test_the_fastest_come_first_and_who_never_grabs_last(world: World) -> 
     ]
 
 
-async def test_sums_grow_and_the_last_31_reactions_are_kept(world: World) -> None:
+async def test_sums_grow_and_the_last_31_reaction_times_are_kept(world: World) -> None:
     for round_ in range(4):
         for packet_id in range(round_ * 10 + 1, round_ * 10 + 11):
             world.post(posted(packet_id))
@@ -90,14 +90,14 @@ async def test_sums_grow_and_the_last_31_reactions_are_kept(world: World) -> Non
     assert (row.grabs, row.first_places, list(row.recent_ms)) == (40, 40, list(range(40 - RECENT_MAX + 1, 41)))
 
 
-async def test_a_reaction_of_a_month_is_the_longest_that_is_kept(world: World) -> None:
+async def test_reaction_time_of_a_month_is_capped(world: World) -> None:
     world.post(posted(1))
     await world.grabs((1, 2, T0 + 30 * 86_400_000))
     await world.grab_stats.flush()
     assert (await world.grab_stats.of_group(1, GROUP))[0] == MemberGrabStats(2, 2**31 - 1, 1, 1, 0)
 
 
-async def test_a_packet_that_is_sent_again_is_a_race_in_each_group(world: World) -> None:
+async def test_packet_that_is_sent_again_is_one_race_in_each_group(world: World) -> None:
     world.post(posted(7))
     await world.grabs((7, 3, T0 + 50))
     world.post(posted(7, T0 + 1_000))  # in the same group again: no second race, nothing sent
@@ -115,7 +115,7 @@ async def test_a_packet_that_is_sent_again_is_a_race_in_each_group(world: World)
     ]
 
 
-async def test_who_has_left_is_not_told_of(world: World) -> None:
+async def test_members_who_left_are_not_listed(world: World) -> None:
     world.post(posted(1))
     await world.grabs((1, 2, T0 + 5))
     await world.grab_stats.flush()
@@ -136,7 +136,7 @@ class Away:
         self.rows += rows
 
 
-async def test_what_cannot_be_written_waits_within_its_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_counts_that_cannot_be_written_wait_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "TALLIES_MAX", 3)
     monkeypatch.setattr(service, "ROWS_MAX", 2)
     keeper = Away()
@@ -169,7 +169,7 @@ class Broken:
         self.rows += rows
 
 
-async def test_a_defect_costs_the_counts_of_a_second_and_not_the_server(
+async def test_defect_loses_the_counts_of_one_flush_and_not_the_server(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(service, "FLUSH_S", 0.001)
@@ -199,7 +199,7 @@ async def test_old_races_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     assert world.grab_stats._told_apart == 3
 
 
-async def test_it_is_gathered_while_people_play(
+async def test_stats_are_gathered_while_users_grab(
     server: Server, party: MakeParty, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     room = await party(server, 3)
@@ -227,7 +227,7 @@ async def test_it_is_gathered_while_people_play(
             await who.grab_stats(room.group)
 
 
-async def test_a_storm_of_grabs_grows_nothing(server: Server, party: MakeParty) -> None:
+async def test_many_grabs_do_not_grow_memory(server: Server, party: MakeParty) -> None:
     room = await party(server, 1)
     packet_id = await room.lucky(300, 2)
     opens = server.app.services.opens

@@ -20,7 +20,7 @@ SEED = 20260217
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 
 
-async def test_settlement_holds_no_year_while_it_waits_for_a_wallet(books: Books, sql: Sql) -> None:
+async def test_settlement_locks_no_year_while_it_waits_for_a_wallet(books: Books, sql: Sql) -> None:
     for _ in range(2):  # the second time every row is there already
         packet = await books.sent(NEW_YEAR_MS, 900, 3)
         await books.open(packet, [2, 5, 9], NEW_YEAR_MS)
@@ -43,7 +43,7 @@ async def test_settlement_holds_no_year_while_it_waits_for_a_wallet(books: Books
     assert sum((await lucks(sql)).values()) == 2
 
 
-async def test_two_settlers_of_one_packet_name_one_best_luck(
+async def test_concurrent_settlements_of_a_packet_count_one_best_luck(
     books: Books, sql: Sql, records_are_right: Right
 ) -> None:
     others = [SettlementQueue(books.database, WITH_BEST_LUCK) for _ in range(3)]
@@ -60,7 +60,7 @@ async def test_two_settlers_of_one_packet_name_one_best_luck(
     await records_are_right()
 
 
-async def test_sends_settlements_and_top_ups_of_the_same_users_at_once(
+async def test_concurrent_sends_settlements_and_top_ups_keep_exact_totals(
     books: Books, sql: Sql, database: Database, books_balance: Right
 ) -> None:
     """No deadlock (it would be raised as StoreUnavailable), and every total is exact."""

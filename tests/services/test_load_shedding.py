@@ -35,7 +35,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return Clock(monkeypatch)
 
 
-def test_nothing_is_refused_while_few_wait(clock: Clock) -> None:
+def test_requests_are_accepted_while_few_wait(clock: Clock) -> None:
     """Whatever the store does: they would come back to the same store."""
     one = LoadShedding(10, Limits(), 100)
     clock.batch(one, 30.0)
@@ -44,7 +44,7 @@ def test_nothing_is_refused_while_few_wait(clock: Clock) -> None:
     assert one.is_too_high(16)
 
 
-def test_the_wait_is_the_batches_ahead_times_what_one_takes(clock: Clock) -> None:
+def test_estimated_wait_is_batches_ahead_times_batch_time(clock: Clock) -> None:
     one = LoadShedding(10, Limits(), 1_000)
     for _ in range(50):
         clock.batch(one, 0.1)
@@ -55,7 +55,7 @@ def test_the_wait_is_the_batches_ahead_times_what_one_takes(clock: Clock) -> Non
     assert one.retry_after_ms(55) == 600
 
 
-def test_a_burst_after_quiet_times_is_let_in(clock: Clock) -> None:
+def test_burst_after_quiet_times_is_accepted(clock: Clock) -> None:
     """Small batches are no measure of what a large one does."""
     one = LoadShedding(1_000, Limits(), 50_000)
     for _ in range(50):
@@ -63,7 +63,7 @@ def test_a_burst_after_quiet_times_is_let_in(clock: Clock) -> None:
     assert not one.is_too_high(10_000, NEW_WORK)
 
 
-def test_what_lies_between_batches_counts_while_more_waits(clock: Clock) -> None:
+def test_time_between_batches_counts_while_more_items_wait(clock: Clock) -> None:
     one = LoadShedding(10, Limits(), 1_000)
     for _ in range(50):
         clock.batch(one, 0.1, more_waits=True)
@@ -71,7 +71,7 @@ def test_what_lies_between_batches_counts_while_more_waits(clock: Clock) -> None
     assert one.wait_s(5) == pytest.approx(0.4, rel=0.01)
 
 
-def test_a_batch_that_stalls_counts_while_it_does(clock: Clock) -> None:
+def test_stalled_batch_counts_while_it_stalls(clock: Clock) -> None:
     one = LoadShedding(10, Limits(), 1_000)
     clock.batch(one, 0.01)
     one.begin()
@@ -84,14 +84,14 @@ def test_a_batch_that_stalls_counts_while_it_does(clock: Clock) -> None:
     assert not one.is_too_high(19)
 
 
-def test_the_count_bounds_what_no_time_has_been_taken_of(clock: Clock) -> None:
+def test_queue_length_is_bounded_before_any_batch_was_timed(clock: Clock) -> None:
     one = LoadShedding(10, Limits(), 100)
     assert not one.is_too_high(99)
     assert one.is_too_high(100)
     assert one.is_too_high(50, NEW_WORK)
 
 
-async def test_a_batcher_refuses_with_the_time_to_come_back() -> None:
+async def test_batcher_refuses_with_a_retry_time() -> None:
     """While the store stalls it takes a few and no more, and all that it took is done."""
     gate = asyncio.Event()
 
@@ -114,7 +114,7 @@ async def test_a_batcher_refuses_with_the_time_to_come_back() -> None:
     running.cancel()
 
 
-async def test_logins_are_held_to_the_config_like_all_else() -> None:
+async def test_logins_are_limited_by_the_config() -> None:
     class Stalled:
         async def profiles(self, user_ids: list[int]) -> None:
             await asyncio.Event().wait()
@@ -130,7 +130,7 @@ async def test_logins_are_held_to_the_config_like_all_else() -> None:
         task.cancel()
 
 
-async def test_who_is_refused_comes_back_when_both_queues_have_room(server: Server) -> None:
+async def test_retry_time_is_that_of_the_longer_queue(server: Server) -> None:
     """The queue of packets to be read may be the longer one."""
     opens, recovery = server.app.services.opens, server.app.services.recovery
     assert opens.retry_after_ms == 100
