@@ -1,4 +1,4 @@
-"""Groups, texts and catching up: what was missed comes in order and without a gap, or one is told to reload."""
+"""Groups, texts and catch-up: missed posts come in order without a gap, or the client is asked to reload."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.services.conftest import MakeParty
 
 
 async def caught_up(client: Client, stream_id: int, after: int) -> CaughtUp:
-    """One page, as the wire gives it."""
+    """One page of catch-up, as the wire has it."""
     return await client._ask(CatchUp(0, stream_id, after), CaughtUp)
 
 
@@ -25,13 +25,13 @@ async def test_texts_reach_all_members_with_numbers_without_gap(
     stranger = await connect(server, 77)
     numbers = await asyncio.gather(*(guest.say(room.group, f"text {guest.user_id}") for guest in room.guests))
     assert sorted(numbers) == [1, 2, 3]
-    for listener in (*room.guests, room.sender):
-        heard = []
-        async for push in listener.pushes():
-            heard.append(push.message)
-            if len(heard) == 3:
+    for member in (*room.guests, room.sender):
+        received = []
+        async for push in member.pushes():
+            received.append(push.message)
+            if len(received) == 3:
                 break
-        assert heard == [1, 2, 3]
+        assert received == [1, 2, 3]
     with pytest.raises(Refusal) as caught:
         await stranger.say(room.group, "let me in")
     assert caught.value.name == "not_a_member"
@@ -109,7 +109,7 @@ async def test_groups_of_a_user_are_limited(start_server: StartServer, connect: 
         with pytest.raises(Refusal) as caught:
             await work
         assert caught.value.name == "too_many_groups"
-    await user.join_group(groups[0])  # again is still harmless
+    await user.join_group(groups[0])  # a repeated join is harmless
     await user.leave_group(groups[0])
     await user.join_group(other)
 
@@ -120,7 +120,7 @@ async def test_connections_of_a_user_are_limited(start_server: StartServer, conn
     with pytest.raises(ConnectionLost):
         await Client(server.url, token(1)).connect(patience_s=0.0)
     for _ in range(4):
-        await connect(server, 0)  # the chat backend has as many as it needs
+        await connect(server, 0)  # the chat backend has no such limit
     await phones[0].close()
     await connect(server, 1)
 
@@ -147,7 +147,7 @@ async def test_group_requests_that_are_not_allowed_are_refused(
         (owner.say(group, ""), "bad_text"),
         (owner.say(group, "x" * 2_001), "bad_text"),
         (caught_up(third, group, 0), "not_a_member"),
-        (caught_up(third, 1, 0), "no_such_group"),  # somebody else's inbox
+        (caught_up(third, 1, 0), "no_such_group"),  # the inbox of another user
     ):
         with pytest.raises(Refusal) as caught:
             await work

@@ -1,4 +1,4 @@
-"""Refusing early: by how long what waits will take, new work first, and never while few wait."""
+"""Load shedding: refuses early by the estimated wait, new work first, and never while few requests wait."""
 
 from __future__ import annotations
 
@@ -17,82 +17,82 @@ from tests.conftest import Server
 
 
 class Clock:
-    """Time that passes when told."""
+    """A clock that the test moves."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now_s = 100.0
         monkeypatch.setattr(load_shedding, "_now_s", lambda: self.now_s)
 
-    def batch(self, one: LoadShedding, took_s: float, more_waits: bool = False) -> None:
-        one.begin()
+    def batch(self, shedding: LoadShedding, took_s: float, more_waits: bool = False) -> None:
+        shedding.begin()
         self.now_s += took_s
-        one.end(more_waits)
+        shedding.end(more_waits)
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """In the place of the loop's."""
+    """Replaces the clock of the event loop."""
     return Clock(monkeypatch)
 
 
 def test_requests_are_accepted_while_few_wait(clock: Clock) -> None:
-    """Whatever the store does: they would come back to the same store."""
-    one = LoadShedding(10, Limits(), 100)
-    clock.batch(one, 30.0)
-    assert not one.is_too_high(0)
-    assert not one.is_too_high(15, NEW_WORK)
-    assert one.is_too_high(16)
+    """However slow the store is: refused clients would retry at the same store."""
+    shedding = LoadShedding(10, Limits(), 100)
+    clock.batch(shedding, 30.0)
+    assert not shedding.is_too_high(0)
+    assert not shedding.is_too_high(15, NEW_WORK)
+    assert shedding.is_too_high(16)
 
 
 def test_estimated_wait_is_batches_ahead_times_batch_time(clock: Clock) -> None:
-    one = LoadShedding(10, Limits(), 1_000)
+    shedding = LoadShedding(10, Limits(), 1_000)
     for _ in range(50):
-        clock.batch(one, 0.1)
-    assert one.wait_s(55) == pytest.approx(0.6)
-    assert not one.is_too_high(55)
-    assert one.is_too_high(55, NEW_WORK)
-    assert one.is_too_high(105)
-    assert one.retry_after_ms(55) == 600
+        clock.batch(shedding, 0.1)
+    assert shedding.wait_s(55) == pytest.approx(0.6)
+    assert not shedding.is_too_high(55)
+    assert shedding.is_too_high(55, NEW_WORK)
+    assert shedding.is_too_high(105)
+    assert shedding.retry_after_ms(55) == 600
 
 
 def test_burst_after_quiet_times_is_accepted(clock: Clock) -> None:
-    """Small batches are no measure of what a large one does."""
-    one = LoadShedding(1_000, Limits(), 50_000)
+    """The time of small batches does not predict the time of a large one."""
+    shedding = LoadShedding(1_000, Limits(), 50_000)
     for _ in range(50):
-        clock.batch(one, 0.002)
-    assert not one.is_too_high(10_000, NEW_WORK)
+        clock.batch(shedding, 0.002)
+    assert not shedding.is_too_high(10_000, NEW_WORK)
 
 
 def test_time_between_batches_counts_while_more_items_wait(clock: Clock) -> None:
-    one = LoadShedding(10, Limits(), 1_000)
+    shedding = LoadShedding(10, Limits(), 1_000)
     for _ in range(50):
-        clock.batch(one, 0.1, more_waits=True)
+        clock.batch(shedding, 0.1, more_waits=True)
         clock.now_s += 0.3
-    assert one.wait_s(5) == pytest.approx(0.4, rel=0.01)
+    assert shedding.wait_s(5) == pytest.approx(0.4, rel=0.01)
 
 
 def test_stalled_batch_counts_while_it_stalls(clock: Clock) -> None:
-    one = LoadShedding(10, Limits(), 1_000)
-    clock.batch(one, 0.01)
-    one.begin()
+    shedding = LoadShedding(10, Limits(), 1_000)
+    clock.batch(shedding, 0.01)
+    shedding.begin()
     clock.now_s += 0.4
-    assert not one.is_too_high(19)
-    assert one.is_too_high(19, NEW_WORK)
+    assert not shedding.is_too_high(19)
+    assert shedding.is_too_high(19, NEW_WORK)
     clock.now_s += 0.2
-    assert one.is_too_high(19)
-    one.end(more_waits=False)
-    assert not one.is_too_high(19)
+    assert shedding.is_too_high(19)
+    shedding.end(more_waits=False)
+    assert not shedding.is_too_high(19)
 
 
 def test_queue_length_is_bounded_before_any_batch_was_timed(clock: Clock) -> None:
-    one = LoadShedding(10, Limits(), 100)
-    assert not one.is_too_high(99)
-    assert one.is_too_high(100)
-    assert one.is_too_high(50, NEW_WORK)
+    shedding = LoadShedding(10, Limits(), 100)
+    assert not shedding.is_too_high(99)
+    assert shedding.is_too_high(100)
+    assert shedding.is_too_high(50, NEW_WORK)
 
 
 async def test_batcher_refuses_with_a_retry_time() -> None:
-    """While the store stalls it takes a few and no more, and all that it took is done."""
+    """While the store stalls, the batcher accepts only a few items, and completes all of them."""
     gate = asyncio.Event()
 
     async def work(items: list[int]) -> list[int]:
@@ -101,16 +101,16 @@ async def test_batcher_refuses_with_a_retry_time() -> None:
 
     batcher = Batcher(work, 10, Limits(wait_ms_max=100.0))
     running = asyncio.create_task(batcher.run())
-    taken = [batcher.submit(0)]
+    accepted = [batcher.submit(0)]
     await asyncio.sleep(0.06)
-    taken += [batcher.submit(number) for number in range(1, FEW)]
+    accepted += [batcher.submit(number) for number in range(1, FEW)]
     with pytest.raises(RequestRefused) as refused:
         batcher.submit(FEW)
     assert refused.value.reason is Reason.OVERLOADED
     assert refused.value.retry_after_ms is not None
     assert refused.value.retry_after_ms >= 100
     gate.set()
-    assert await asyncio.gather(*taken) == list(range(FEW))
+    assert await asyncio.gather(*accepted) == list(range(FEW))
     running.cancel()
 
 
@@ -131,7 +131,7 @@ async def test_logins_are_limited_by_the_config() -> None:
 
 
 async def test_retry_time_is_that_of_the_longer_queue(server: Server) -> None:
-    """The queue of packets to be read may be the longer one."""
+    """The queue of packets to load may be the longer one."""
     opens, recovery = server.app.services.opens, server.app.services.recovery
     assert opens.retry_after_ms == 100
     recovery._load_shedding._batch_s = 0.7

@@ -1,4 +1,4 @@
-"""Records: what was sent and received by year, and the best luck, counted once whatever is retried."""
+"""Records: packets sent and received by year, and best lucks, each counted once despite retries."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ async def test_years_of_database_and_rules_are_equal(sql: Sql) -> None:
     moments += [
         edge + off for year in range(1971, 2100) for edge in beijing_year.bounds(year) for off in (-1, 0, 1)
     ]
-    told = await sql.fetch("SELECT beijing_year(at_ms) FROM unnest($1::bigint[]) AS m (at_ms)", moments)
-    assert [row[0] for row in told] == [beijing_year.year_of(at_ms) for at_ms in moments]
+    found = await sql.fetch("SELECT beijing_year(at_ms) FROM unnest($1::bigint[]) AS m (at_ms)", moments)
+    assert [row[0] for row in found] == [beijing_year.year_of(at_ms) for at_ms in moments]
 
 
 async def test_claim_counts_once_when_it_is_credited(

@@ -1,4 +1,4 @@
-"""Records: what is written at once waits in one order, so nothing locks up and nothing is lost."""
+"""Records: concurrent writers lock rows in one order, so there is no deadlock and no lost update."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' 
 
 
 async def test_settlement_locks_no_year_while_it_waits_for_a_wallet(books: Books, sql: Sql) -> None:
-    for _ in range(2):  # the second time every row is there already
+    for _ in range(2):  # the second time every row exists already
         packet = await books.sent(NEW_YEAR_MS, 900, 3)
         await books.open(packet, [2, 5, 9], NEW_YEAR_MS)
         async with sql.transaction():
@@ -36,7 +36,9 @@ async def test_settlement_locks_no_year_while_it_waits_for_a_wallet(books: Books
             await sql.execute("SELECT FROM years FOR UPDATE NOWAIT")
             attempt = sql.transaction()
             await attempt.start()
-            await sql.execute("SET LOCAL lock_timeout = 1000")  # were its row there already, this would wait for it
+            await sql.execute(
+                "SET LOCAL lock_timeout = 1000"
+            )  # if the settlement had inserted this row already, this would wait
             await sql.execute("INSERT INTO best_lucks VALUES ($1, 9)", packet.packet_id)
             await attempt.rollback()
         await settling

@@ -1,4 +1,4 @@
-"""Records: what a line tells, and pages without a gap or a double."""
+"""Records: the fields of a line, and pages without a gap or a duplicate."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SEED = 20260217
 async def test_lines_show_the_state_of_each_packet(books: Books, records: RecordService, sql: Sql) -> None:
     await name_store.NameStore(books.database).put(1, "Wang")
     await name_store.NameStore(books.database).put(2, "Li")
-    day_before_ms = NEW_YEAR_MS + 1_000  # expired when the records are looked at
+    day_before_ms = NEW_YEAR_MS + 1_000  # expired when the records are read
     expired = await books.sent(day_before_ms - 1_000, 100, 1)
     refunded = await books.sent(day_before_ms - 2_000, 100, 2)
     await books.open(refunded, [2], day_before_ms - 1_500)
@@ -77,8 +77,8 @@ async def test_page_after_any_position_stays_within_the_year(
     for moment_ms in (NEW_YEAR_MS - 1, NEW_YEAR_MS, beijing_year.bounds(2027)[0]):
         await books.sent(moment_ms, 100, 1)
     shown = await records.show(1, "sent", 2026, at_ms, packet_id)
-    place = (at_ms, packet_id)
-    assert [line.at_ms for line in shown.lines] == [NEW_YEAR_MS] * (place > (NEW_YEAR_MS, 2**62 - 1))
+    position = (at_ms, packet_id)
+    assert [line.at_ms for line in shown.lines] == [NEW_YEAR_MS] * (position > (NEW_YEAR_MS, 2**62 - 1))
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ async def test_page_is_full_before_more_pages_follow(
 async def pages(
     records: RecordService, user_id: int, direction: str, meanwhile: Callable[[], Awaitable[None]]
 ) -> list[RecordItem]:
-    """All lines of 2026, a page at a time; something happens between two pages."""
+    """All lines of 2026, a page at a time; `meanwhile` runs between two pages."""
     lines: list[RecordItem] = []
     shown = await records.show(user_id, direction, 2026)
     while True:
@@ -111,7 +111,7 @@ async def pages(
 async def test_pages_have_no_gap_and_no_duplicate_while_new_rows_arrive(
     books: Books, records: RecordService, direction: str
 ) -> None:
-    """Many of one moment, so that the packet must break the tie; what arrives meanwhile is newer than all."""
+    """Many rows have the same time, so the packet id must break the tie; new rows are newer than all others."""
     rng = random.Random(SEED)
     print("seed", SEED)
 
@@ -128,14 +128,14 @@ async def test_pages_have_no_gap_and_no_duplicate_while_new_rows_arrive(
         await add(NEW_YEAR_MS + 1_000, NEW_YEAR_MS + 1_000)
 
     there = await add(*(NEW_YEAR_MS + rng.randrange(9) for _ in range(95)))
-    await add(NEW_YEAR_MS - 1)  # of the year before
+    await add(NEW_YEAR_MS - 1)  # in the year before
     user_id = 1 if direction == "sent" else 2
     lines = await pages(records, user_id, direction, meanwhile)
     assert [(line.at_ms, line.packet_id) for line in lines] == sorted(there, reverse=True)
 
 
 async def test_claim_that_is_credited_late_is_listed_at_its_own_time(books: Books, records: RecordService) -> None:
-    """Large amounts are settled first, so an older line may arrive while somebody pages; it comes in its turn."""
+    """Large amounts are settled first, so an older line may appear between two pages; it is listed by time."""
     small = [await books.sent(NEW_YEAR_MS + n, 1, 1) for n in range(5)]
     large = [await books.sent(NEW_YEAR_MS + 100 + n, 1_000, 1) for n in range(30)]
     for packet in small + large:

@@ -1,4 +1,4 @@
-"""The proof of a packet is told when the record is closed: no claim that somebody was told is missing from it."""
+"""The proof of a packet is shown once its record is closed: no claim that a user received is missing in it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def verified(database: Database, packet_id: int) -> tuple[bool, str]:
 async def test_proof_waits_for_claims_that_are_not_recorded_yet(
     start_server: StartServer, party: MakeParty, turn_clock: Turn
 ) -> None:
-    """In the tier redis the record may follow late, and the packet expires meanwhile."""
+    """At durability redis the record may follow late, and the packet expires meanwhile."""
     server = await start_server(stores__durability="redis", refunds__interval_s=0.05)
     room = await party(server, 2)
     packet_id = await room.lucky(1_000, 3)
@@ -44,9 +44,9 @@ async def test_proof_waits_for_claims_that_are_not_recorded_yet(
         return (await room.guests[0].result_page(packet_id)).page.state == "expired"
 
     await until(expired)
-    for who in (room.sender, *room.guests):
+    for client in (room.sender, *room.guests):
         with pytest.raises(NotFinished):
-            await who.reveal(packet_id)
+            await client.reveal(packet_id)
     gate.open.set()
 
     async def refunded() -> bool:

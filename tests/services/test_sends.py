@@ -1,4 +1,4 @@
-"""Send: one debit a key, whatever is retried; nothing recorded when it is refused."""
+"""Send: one debit per key despite retries; a refused send records nothing."""
 
 from __future__ import annotations
 
