@@ -18,10 +18,10 @@ AUDIT, HUB = "server/services/money/audit.py", "server/net/hub.py"
 T_PACKET, T_AMOUNTS = "tests/core/test_packet.py::test_", "tests/core/test_amounts.py::test_"
 T_COMMIT, T_FAULTS = "tests/services/test_commit.py::test_", "tests/services/test_faults.py::test_"
 T_SETTLE, T_SENDS = "tests/services/test_settlement.py::test_", "tests/services/test_sends.py::test_"
-T_FOUND, T_AUDIT = "tests/services/test_mutants_found.py::test_", "tests/services/test_audit.py::test_"
+T_FOUND, T_AUDIT = "tests/services/test_invariants.py::test_", "tests/services/test_audit.py::test_"
 T_FRAMES, T_REQUESTS = "tests/wire/test_bad_frames.py::test_", "tests/wire/test_bad_requests.py::test_"
-T_PAGES, T_WATCHING = "tests/services/test_pages.py::test_", "tests/services/test_watching.py::test_"
-T_KICK, T_RESENDS = "tests/services/test_kick.py::test_", "tests/services/test_resends.py::test_"
+T_PAGES, T_WATCHING = "tests/services/test_pages.py::test_", "tests/services/test_subscriptions.py::test_"
+T_KICK, T_RESENDS = "tests/services/test_remove_member.py::test_", "tests/services/test_resends.py::test_"
 T_REVEAL = "tests/services/test_reveal.py::test_"
 T_RECORDS = "tests/services/test_records.py::test_"
 T_OUTAGES, T_REMINDERS = "tests/outages/test_", "tests/services/test_reminders.py::test_"
@@ -38,7 +38,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         COMMIT,
         "if self._told_behind_mirror:\n                self._tell(batch)",
         "if True:\n                self._tell(batch)",
-        (T_FOUND + "won_is_not_said_before_the_store_of_the_tier_has_it[postgres]",),
+        (T_FOUND + "won_is_not_sent_before_the_claim_is_durable[postgres]",),
     ),
     Mutation(
         "ack before the mirror",
@@ -46,7 +46,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         COMMIT,
         "                batch = self._still_fresh(batch)\n",
         "                batch = self._still_fresh(batch)\n                self._tell(batch)\n",
-        (T_FOUND + "won_is_not_said_before_the_store_of_the_tier_has_it[redis]",),
+        (T_FOUND + "won_is_not_sent_before_the_claim_is_durable[redis]",),
     ),
     Mutation(
         "gone before the last claim is durable",
@@ -54,7 +54,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         PACKETS,
         "        return live.packet.terms.shares\n",
         "        return 0\n",
-        (T_FOUND + "gone_and_claimed_wait_until_what_they_rest_on_is_durable",),
+        (T_FOUND + "gone_and_claimed_wait_until_the_claims_behind_them_are_durable",),
     ),
     Mutation(
         "claimed before the claim is durable",
@@ -62,7 +62,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         PACKETS,
         "        return decision.claim.index + 1\n",
         "        return 0\n",
-        (T_FOUND + "gone_and_claimed_wait_until_what_they_rest_on_is_durable",),
+        (T_FOUND + "gone_and_claimed_wait_until_the_claims_behind_them_are_durable",),
     ),
     Mutation(
         "lose the re-drive on load",
@@ -70,7 +70,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/core/reconcile.py",
         "return Reconciliation(mirrored[len(recorded) :], mirror_is_good=True)",
         "return Reconciliation((), mirror_is_good=len(mirrored) == len(recorded))",
-        (T_COMMIT + "a_claim_that_only_redis_has_is_redriven_on_start[redis]",),
+        (T_COMMIT + "claim_that_only_redis_has_is_redriven_at_start[redis]",),
     ),
     Mutation(
         "re-drive in memory only",
@@ -78,7 +78,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/services/packets/reload.py",
         "for packet_id, verdict in verdicts.items() if verdict.redrive}",
         "for packet_id, verdict in verdicts.items() if False}",
-        (T_COMMIT + "a_claim_that_only_redis_has_is_redriven_on_start[redis]",),
+        (T_COMMIT + "claim_that_only_redis_has_is_redriven_at_start[redis]",),
     ),
     Mutation(
         "refund without the re-drive",
@@ -94,7 +94,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/services/packets/refund.py",
         "due = [packet_id for packet_id in due if packet_id not in overtaken]",
         "overtaken.clear()",
-        (T_FOUND + "a_refund_whose_redrive_was_refused_pays_nothing_yet",),
+        (T_FOUND + "refund_whose_redrive_was_refused_pays_nothing_yet",),
     ),
     Mutation(
         "a Redis that does not fsync is believed",
@@ -102,7 +102,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "storage/redis/mirror.py",
         'return settings.get("appendonly") == "yes" and settings.get("appendfsync") == "always"',
         "return bool(settings)",
-        (T_FAULTS + "tier_redis_believes_only_a_redis_that_fsyncs",),
+        (T_FAULTS + "durability_redis_requires_a_redis_that_fsyncs",),
     ),
     # --- versions and unknown outcomes ---
     Mutation(
@@ -111,7 +111,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         PACKETS_SQL,
         "AND p.version = a.old_version AND p.closed_at_ms IS NULL",
         "AND p.closed_at_ms IS NULL",
-        (T_FOUND + "a_batch_built_on_a_version_that_never_was_is_refused",),
+        (T_FOUND + "batch_on_a_version_that_was_never_recorded_is_refused",),
     ),
     Mutation(
         "no length check in the mirror",
@@ -120,8 +120,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "if redis.call('STRLEN', log) ~= seen then",
         "if seen < 0 then",
         (
-            T_FOUND + "a_closed_log_takes_no_claim",
-            T_COMMIT + "a_writer_behind_our_back_is_found_in_the_mirror_and_in_the_record",
+            T_FOUND + "closed_log_takes_no_claim",
+            T_COMMIT + "claim_of_another_writer_is_found_in_mirror_and_record",
         ),
     ),
     Mutation(
@@ -130,7 +130,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "storage/redis/append.lua",
         "redis.call('SET', log, image .. claims)",
         "redis.call('APPEND', log, claims)",
-        (T_COMMIT + "redis_flushed_in_the_middle_is_rebuilt",),
+        (T_COMMIT + "mirror_is_rebuilt_after_a_flush_of_redis",),
     ),
     Mutation(
         "a mirror that is missing is taken for good",
@@ -138,7 +138,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/services/packets/batch.py",
         "    if live.mirrored:\n",
         "    if live.mirrored or live.mirror_length > 0:\n",
-        (T_COMMIT + "redis_away_opens_go_on_and_the_mirror_is_rebuilt",),
+        (T_COMMIT + "opens_go_on_without_redis_and_the_mirror_is_rebuilt",),
     ),
     Mutation(
         "no closing byte behind claims",
@@ -146,7 +146,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "storage/redis/close.lua",
         "redis.call('APPEND', log, ARGV[2])",
         "redis.call('STRLEN', log)",
-        (T_FOUND + "a_closed_log_takes_no_claim",),
+        (T_FOUND + "closed_log_takes_no_claim",),
     ),
     Mutation(
         "no closing byte where there is no log",
@@ -154,7 +154,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "storage/redis/close.lua",
         "redis.call('SET', log, ARGV[1] .. ARGV[2])",
         "redis.call('STRLEN', log)",
-        (T_FOUND + "a_closed_log_takes_no_claim",),
+        (T_FOUND + "closed_log_takes_no_claim",),
     ),
     Mutation(
         "an old view is believed",
@@ -162,7 +162,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         COMMIT,
         "stale = [part for part in batch if not part.live.mirrored and part.live.read_at_s <= least_s]",
         "stale = [part for part in batch if part.live.read_at_s < least_s - 1e9]",
-        (T_FAULTS + "an_old_view_wins_nothing_when_the_log_has_lapsed",),
+        (T_FAULTS + "stale_packet_wins_nothing_after_its_log_has_lapsed",),
     ),
     Mutation(
         "unknown outcome taken for success",
@@ -171,7 +171,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "        except StoreUnavailable as error:\n            self._reject(batch, str(error))\n"
         "            return\n",
         "        except StoreUnavailable:\n            accepted = {part.live.packet_id for part in batch}\n",
-        (T_COMMIT + "postgres_away_is_a_temporary_error_and_nothing_is_lost",),
+        (T_COMMIT + "requests_without_postgres_get_a_temporary_error_and_nothing_is_lost",),
     ),
     Mutation(
         "unknown outcome taken for failure",
@@ -179,7 +179,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         PACKETS,
         "if decision.answer is CLAIMED and claim and promised and claim.at_ms == promised.at_ms:",
         "if claim and False:",
-        (T_FOUND + "who_won_in_a_commit_whose_reply_was_lost_hears_won",),
+        (T_FOUND + "winner_in_a_commit_whose_reply_was_lost_receives_won",),
     ),
     Mutation(
         "rejected opens are never answered",
@@ -187,7 +187,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         COMMIT,
         "            part.live.reject(part.requests)\n",
         "            part.live.reject([])\n",
-        (T_FAULTS + "a_later_batch_fails_while_an_earlier_one_is_at_the_record",),
+        (T_FAULTS + "later_batch_that_fails_before_an_earlier_one_is_recorded_is_retried",),
     ),
     Mutation(
         "rejected opens are decided out of order",
@@ -195,7 +195,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/services/packets/live_packet.py",
         "sorted(self.rejected, key=_index_of)",
         "list(self.rejected)",
-        (T_FAULTS + "undone_opens_keep_their_order_when_the_later_one_fails_first[postgres]",),
+        (T_FAULTS + "rejected_opens_keep_their_order_when_the_later_one_fails_first[postgres]",),
     ),
     # --- the rules ---
     Mutation(
@@ -212,7 +212,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         BOOKS_SQL,
         "    PRIMARY KEY (packet_id, index),\n    UNIQUE (packet_id, user_id)\n",
         "    PRIMARY KEY (packet_id, index)\n",
-        (T_FAULTS + "a_record_that_breaks_a_constraint_is_refused_alone",),
+        (T_FAULTS + "packet_that_breaks_a_constraint_is_refused_alone",),
     ),
     Mutation(
         "the last share is one fen short",
@@ -357,7 +357,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/services/packets/pages.py",
         "page = pages.result_page(known, viewer, now_ms, credited=credited)",
         "page = pages.result_page(known, viewer, now_ms, credited=has_claim)",
-        (T_PAGES + "a_share_is_on_its_way_until_it_is_credited",),
+        (T_PAGES + "share_is_arriving_until_it_is_credited",),
     ),
     # --- the books ---
     Mutation(
@@ -366,7 +366,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "storage/postgres/packets/packets.py",
         '[row["packet_id"] for row in await connection.fetch(_SQL["lock_open"], packet_ids)]',
         "list(packet_ids)",
-        (T_FOUND + "a_claim_that_commits_while_the_refund_waits_for_the_packet_is_not_paid_back",),
+        (T_FOUND + "claim_that_commits_while_a_refund_waits_for_the_packet_is_not_refunded",),
     ),
     Mutation(
         "refund everything",
@@ -374,7 +374,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         PACKETS_SQL,
         "refunded_fen = p.total_fen - opened.claimed_fen",
         "refunded_fen = p.total_fen - 0 * opened.claimed_fen",
-        (T_FOUND + "a_claim_that_commits_while_the_refund_waits_for_the_packet_is_not_paid_back",),
+        (T_FOUND + "claim_that_commits_while_a_refund_waits_for_the_packet_is_not_refunded",),
     ),
     Mutation(
         "settled claims stay in the queue",
@@ -408,7 +408,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         SETTLEMENT_SQL,
         "FROM moved JOIN taken USING (packet_id, user_id)",
         "FROM taken moved JOIN taken USING (packet_id, user_id)",
-        (T_RECORDS + "a_claim_counts_when_its_money_is_there_and_once",),
+        (T_RECORDS + "claim_counts_once_when_it_is_credited",),
     ),
     Mutation(
         "best luck recorded before the end",
@@ -416,7 +416,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         SETTLEMENT_SQL,
         "AND p.kind = ANY($3::text[]) AND p.version = p.shares",
         "AND p.kind = ANY($3::text[])",
-        (T_RECORDS + "it_is_known_only_at_the_end_also_if_the_best_was_credited_long_before",),
+        (T_RECORDS + "best_luck_is_known_only_when_the_packet_is_finished",),
     ),
     Mutation(
         "the latest of two largest is recorded as the best luck",
@@ -424,7 +424,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         SETTLEMENT_SQL,
         "c.amount_fen DESC, c.index LIMIT",
         "c.amount_fen DESC, c.index DESC LIMIT",
-        (T_RECORDS + "the_earliest_of_two_largest_has_it",),
+        (T_RECORDS + "best_luck_of_two_equal_claims_is_the_earliest",),
     ),
     Mutation(
         "a key that comes again is counted again",
@@ -432,7 +432,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         SENDS_STORE,
         "records.count_sent(connection, paid)",
         "records.count_sent(connection, rows)",
-        (T_RECORDS + "a_key_that_comes_again_is_counted_once",),
+        (T_RECORDS + "send_with_a_repeated_key_counts_once",),
     ),
     Mutation(
         "two settlers take the same claims",
@@ -448,7 +448,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         PACKETS_SQL,
         "SELECT packet_id, user_id, amount_fen, at_ms FROM accepted\n",
         "SELECT packet_id, user_id, amount_fen, at_ms FROM accepted WHERE amount_fen < 0\n",
-        (T_COMMIT + "a_hot_packet_is_shared_out_once[postgres]",),
+        (T_COMMIT + "hot_packet_gives_each_share_once[postgres]",),
     ),
     Mutation(
         "a send is not debited",
@@ -456,7 +456,10 @@ MUTATIONS: tuple[Mutation, ...] = (
         SENDS_STORE,
         "balances = await wallets.debit(connection, debits_fen, Counter(row.sender_id for row in paid))",
         "balances = dict.fromkeys(debits_fen, EMPTY)",
-        (T_SENDS + "not_enough_money_records_nothing", T_SENDS + "send_debits_at_once_and_announces"),
+        (
+            T_SENDS + "send_without_enough_money_records_nothing",
+            T_SENDS + "send_debits_the_wallet_and_pushes_the_packet",
+        ),
     ),
     Mutation(
         "send without enough money",
@@ -464,7 +467,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         SENDS_STORE,
         "if left_fen < 0:",
         "if left_fen < -(10**12):",
-        (T_SENDS + "not_enough_money_records_nothing",),
+        (T_SENDS + "send_without_enough_money_records_nothing",),
     ),
     Mutation(
         "sends of one batch do not see each other's debit",
@@ -472,7 +475,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         SENDS_STORE,
         "        debits_fen[row.sender_id] += row.total_fen\n",
         "        debits_fen[row.sender_id] = row.total_fen\n",
-        (T_SENDS + "sends_at_once_never_overdraw",),
+        (T_SENDS + "concurrent_sends_never_overdraw",),
     ),
     Mutation(
         "withdraw more than there is",
@@ -488,7 +491,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         WALLETS_SQL,
         "WHERE user_id = ANY($1) ORDER BY user_id FOR UPDATE",
         "WHERE user_id = ANY($1) ORDER BY user_id",
-        (T_FOUND + "a_send_sees_what_another_server_takes_out_of_the_wallet",),
+        (T_FOUND + "send_sees_a_debit_of_another_server",),
     ),
     # --- keys ---
     Mutation(
@@ -538,7 +541,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/net/hub.py",
         "present = [user for user_id, user in users.items() if user_id in audience]",
         "present = list(users.values())",
-        (T_FOUND + "pushes_reach_the_audience_alone",),
+        (T_FOUND + "pushes_reach_only_the_audience",),
     ),
     Mutation(
         "strangers hear the pushes of a large group",
@@ -546,7 +549,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/net/hub.py",
         "present = [user for user_id in audience if (user := users.get(user_id)) is not None]",
         "present = list(users.values())",
-        (T_FOUND + "strangers_hear_nothing_of_a_group",),
+        (T_FOUND + "strangers_receive_no_pushes_of_a_group",),
     ),
     Mutation(
         "the proof of a login is not looked at",
@@ -652,7 +655,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/services/packets/live_packet.py",
         "return Known(self.packet.terms, claims, self.refunded)",
         "return Known(self.packet.terms, claims, self.packet.counter.closed)",
-        (T_PAGES + "a_refund_is_told_when_it_is_recorded",),
+        (T_PAGES + "refund_is_shown_when_it_is_recorded",),
     ),
     Mutation(
         "a page forgets a refund when it is read again",
@@ -660,7 +663,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/services/packets/reload.py",
         "        live.refunded = stored.closed and not packet.finished\n",
         "",
-        (T_PAGES + "a_refund_is_told_when_it_is_recorded",),
+        (T_PAGES + "refund_is_shown_when_it_is_recorded",),
     ),
     Mutation(
         "a kick that memory does not notice",
@@ -668,7 +671,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/services/chat/groups.py",
         "            members.remove(user_id)\n",
         "",
-        (T_KICK + "with_a_ticket_in_hand_nothing_opens",),
+        (T_KICK + "removed_member_with_a_ticket_cannot_open",),
     ),
     Mutation(
         "a kick that does not last",
@@ -676,7 +679,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "storage/postgres/chat/groups.sql",
         "kicked_at_ms = coalesce(kicked_at_ms, $3)",
         "kicked_at_ms = NULL",
-        (T_KICK + "a_restart_forgets_no_kick",),
+        (T_KICK + "removal_survives_a_restart",),
     ),
     Mutation(
         "a join that overtakes a kick in memory",
@@ -684,7 +687,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/services/chat/groups.py",
         "return self._turns.setdefault(group_id, asyncio.Lock())",
         "return asyncio.Lock()",
-        (T_KICK + "a_join_whose_answer_is_late_undoes_no_kick",),
+        (T_KICK + "join_whose_reply_is_late_does_not_cancel_a_removal",),
     ),
     Mutation(
         "anybody kicks",
@@ -692,7 +695,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/services/chat/groups.py",
         "        if user_id != group.owner_id:\n            raise RequestRefused(Reason.NOT_OWNER)\n",
         "",
-        (T_KICK + "only_the_owner_kicks_and_nobody_kicks_the_owner",),
+        (T_KICK + "only_the_owner_removes_members_and_the_owner_stays",),
     ),
     Mutation(
         "who was kicked goes on watching",
@@ -700,7 +703,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/net/subscriptions.py",
         "if not seen.may_follow(session.user_id):",
         "if session.user_id < 0:",
-        (T_WATCHING + "who_is_no_longer_in_the_group_is_told_nothing[kicked]",),
+        (T_WATCHING + "former_member_receives_no_updates[removed]",),
     ),
     Mutation(
         "a burst that is not folded",
@@ -708,7 +711,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/net/subscriptions.py",
         "            await asyncio.sleep(COALESCE_S)\n",
         "            await asyncio.sleep(0)\n",
-        (T_WATCHING + "a_burst_is_few_pushes_with_all_claims_once_and_in_order",),
+        (T_WATCHING + "burst_of_claims_is_few_pushes_with_each_claim_once_in_order",),
     ),
     Mutation(
         "a watch that outlives its connection",
@@ -716,7 +719,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/net/listener.py",
         "        self._subscriptions.gone(session)\n",
         "",
-        (T_WATCHING + "watches_are_bounded_and_end_with_the_connection",),
+        (T_WATCHING + "subscriptions_are_bounded_and_end_with_the_connection",),
     ),
     Mutation(
         "a packet sent again is forgotten by a restart",
@@ -724,7 +727,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/services/packets/reload.py",
         "(*stored.also_in, *live.also_in)",
         "(*live.also_in,)",
-        (T_RESENDS + "members_of_another_group_may_open_it",),
+        (T_RESENDS + "packet_sent_to_another_group_opens_for_its_members",),
     ),
     Mutation(
         "a packet sent again is forgotten by who reads it",
@@ -732,7 +735,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/services/packets/reload.py",
         "(*stored.also_in, *live.also_in)",
         "(*stored.also_in,)",
-        (T_RESENDS + "sent_again_while_it_is_being_read",),
+        (T_RESENDS + "packet_sent_again_during_its_reload_keeps_the_new_group",),
     ),
     Mutation(
         "anybody sends it again",
@@ -740,7 +743,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/services/packets/resend.py",
         "if row is None or row.sender_id != user_id:",
         "if row is None:",
-        (T_RESENDS + "who_may_not_send_it_again",),
+        (T_RESENDS + "send_again_that_is_not_allowed_is_refused",),
     ),
     Mutation(
         "an audit that lets anybody open what was sent again",
@@ -748,7 +751,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "storage/postgres/money/audit.sql",
         " AND o.user_id = c.user_id\n",
         "\n",
-        (T_RESENDS + "the_audit_still_names_a_stranger",),
+        (T_RESENDS + "audit_reports_the_claim_of_a_stranger",),
     ),
     # --- what is in doubt, and stores that are away (I11) ---
     Mutation(
@@ -765,7 +768,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/services/runtime/in_doubt.py",
         "                self._tell(fact)\n",
         "                pass\n",
-        (T_REMINDERS + "a_packet_whose_commit_was_in_doubt_is_pushed_once",),
+        (T_REMINDERS + "packet_whose_commit_was_in_doubt_is_pushed_once",),
     ),
     Mutation(
         "a send that was found is told for ever",
@@ -773,7 +776,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/services/runtime/in_doubt.py",
         "                self._tell(fact)\n            elif",
         "                self._tell(fact)\n            if",
-        (T_REMINDERS + "a_packet_whose_commit_was_in_doubt_is_pushed_once",),
+        (T_REMINDERS + "packet_whose_commit_was_in_doubt_is_pushed_once",),
     ),
     Mutation(
         "a top-up in doubt is not looked for",
@@ -781,7 +784,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/services/money/wallets.py",
         "            self.in_doubt.add([transfer])\n",
         "",
-        (T_WALLETS + "money_whose_commit_was_in_doubt_is_told_once",),
+        (T_WALLETS + "transfer_whose_commit_was_in_doubt_is_pushed_once",),
     ),
     Mutation(
         "what a retry moved is told for the try in doubt too",
@@ -789,7 +792,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         WALLETS_SQL,
         "USING (debit_account, credit_account, kind, key, at_ms)",
         "USING (debit_account, credit_account, kind, key)",
-        (T_WALLETS + "money_that_was_not_moved_is_told_when_it_is",),
+        (T_WALLETS + "transfer_that_was_not_committed_is_pushed_when_it_is",),
     ),
     Mutation(
         "credits in doubt are not looked for",
@@ -797,7 +800,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/services/money/settlement.py",
         "            self.in_doubt.add(unanswered.asked)\n",
         "",
-        (T_WALLETS + "a_share_whose_credit_was_in_doubt_is_told_once",),
+        (T_WALLETS + "credit_whose_commit_was_in_doubt_is_pushed_once",),
     ),
     Mutation(
         "a balance that was overtaken is told",
@@ -806,7 +809,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "if balance.version >= user.balance.version:",
         "if True:",
         (
-            T_WALLETS + "the_last_balance_told_is_the_newest",
+            T_WALLETS + "last_push_has_the_newest_balance",
             T_HUB + "a_change_that_a_welcome_told_is_not_taken_back",
         ),
     ),
@@ -824,7 +827,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/services/packets/refund.py",
         "            self.in_doubt.add((packet_id, now_ms) for packet_id in due)\n",
         "",
-        (T_REMINDERS + "a_refund_whose_commit_was_in_doubt_is_told_once",),
+        (T_REMINDERS + "refund_whose_commit_was_in_doubt_is_pushed_once",),
     ),
     Mutation(
         "a later refund is taken for the one in doubt",
@@ -832,7 +835,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         PACKETS_SQL,
         "JOIN packets p USING (packet_id, closed_at_ms)",
         "JOIN packets p USING (packet_id)",
-        (T_REMINDERS + "a_refund_that_was_not_committed_is_told_when_it_is",),
+        (T_REMINDERS + "refund_that_was_not_committed_is_pushed_when_it_is",),
     ),
     Mutation(
         "a change of members in doubt is not looked for",
@@ -841,8 +844,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "                self.in_doubt.add([change])\n",
         "",
         (
-            T_KICK + "a_kick_whose_commit_was_in_doubt_lets_nobody_open",
-            T_KICK + "who_joined_or_left_in_doubt_may_or_may_not_open",
+            T_KICK + "removal_whose_commit_was_in_doubt_takes_effect",
+            T_KICK + "join_and_leave_whose_commits_were_in_doubt_take_effect",
         ),
     ),
     Mutation(
@@ -851,7 +854,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/services/chat/groups.py",
         "await turns.enter_async_context(self._turn(group_id))",
         "self._turn(group_id)",
-        (T_KICK + "what_comes_behind_a_change_in_doubt_stands",),
+        (T_KICK + "change_after_a_change_in_doubt_stands",),
     ),
     Mutation(
         "a packet sent again in doubt is not looked for",
@@ -859,7 +862,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/services/packets/resend.py",
         "            self.in_doubt.add(agains)\n",
         "",
-        (T_RESENDS + "sent_again_in_doubt_it_is_posted_and_opens",),
+        (T_RESENDS + "packet_sent_again_in_doubt_is_posted_and_opens",),
     ),
     Mutation(
         "an earlier message is taken for the one in doubt",
@@ -867,7 +870,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "storage/postgres/packets/resends.sql",
         " AND m.at_ms = asked.at_ms",
         "",
-        (T_RESENDS + "sent_again_but_not_committed_it_is_not_posted",),
+        (T_RESENDS + "packet_sent_again_but_not_committed_is_not_posted",),
     ),
     Mutation(
         "claims that were told are told again",
@@ -875,7 +878,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/services/packets/grab_open.py",
         "        self._news.publish(live, part.packet, part.claims)\n",
         "        self._news.publish(live, part.packet, part.claims)\n" * 2,
-        (T_REMINDERS + "claims_that_were_told_are_not_told_again_when_their_record_fails",),
+        (T_REMINDERS + "claims_already_pushed_are_not_pushed_again_when_their_record_fails",),
     ),
     Mutation(
         "what was broken off is a defect",

@@ -40,7 +40,7 @@ class Party:
         return (await self.sender.send_packet("lucky", self.group, total_fen, shares)).packet_id
 
     async def all_open(self, packet_id: int, guests: Iterable[Client] | None = None) -> list[Opened]:
-        """Everybody opens at once."""
+        """All guests (or only these) open concurrently."""
         return await asyncio.gather(*(one.open(packet_id) for one in guests or self.guests))
 
 
@@ -68,7 +68,7 @@ Record = Callable[[int], Awaitable[list[tuple[int, int, int]]]]
 
 @pytest.fixture
 def record(sql: asyncpg.Connection[asyncpg.Record]) -> Record:
-    """What the books say of a packet: (index, user, amount) of each claim, by index."""
+    """Read the claims of a packet from the record: (index, user, amount) of each, by index."""
 
     async def read(packet_id: int) -> list[tuple[int, int, int]]:
         rows = await sql.fetch(
@@ -81,7 +81,7 @@ def record(sql: asyncpg.Connection[asyncpg.Record]) -> Record:
 
 @pytest.fixture
 def books_balance(database: Database) -> Callable[[], Awaitable[None]]:
-    """Run the audit; the test fails with what it names."""
+    """Run the audit; the test fails with its discrepancies."""
 
     async def check() -> None:
         found = await audit(database)
@@ -100,7 +100,7 @@ async def books(database: Database) -> Books:
 
 @pytest.fixture
 async def records(database: Database) -> AsyncIterator[RecordService]:
-    """The use case, a day after New Year."""
+    """The record service, a day after New Year."""
     names = NameService(name_store.NameStore(database), Limits())
     reading = asyncio.create_task(names.batcher.run())
     yield RecordService(record_store.RecordStore(database), names, lambda: NOW_MS)
@@ -109,7 +109,7 @@ async def records(database: Database) -> AsyncIterator[RecordService]:
 
 @pytest.fixture
 async def records_are_right(database: Database) -> Right:
-    """Fails with what the audit's check of the records finds."""
+    """Run the audit's check of the records; the test fails with its discrepancies."""
 
     async def check() -> None:
         async with snapshot(database) as view:
@@ -119,29 +119,29 @@ async def records_are_right(database: Database) -> Right:
 
 
 async def caught_up(client: Client) -> None:
-    """Until all that the server has sent to a client by now is here: a connection keeps its order."""
+    """Wait until a client has received all that the server sent to it so far: a connection keeps its order."""
     await client._ask(messages.Ping(0), messages.Pong)
-    await asyncio.sleep(0.01)  # for those who wait for it in this loop
+    await asyncio.sleep(0.01)  # for the tasks of this loop that wait for it
 
 
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 
 
 @pytest.fixture
-async def watcher(postgres_dsn: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
-    """A view of the database beside `sql`, for while that is in a transaction."""
+async def lock_view(postgres_dsn: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    """A second connection to the database, for a test whose `sql` is in a transaction."""
     connection = await asyncpg.connect(postgres_dsn)
     yield connection
     await connection.close()
 
 
-async def waiting(watcher: asyncpg.Connection[asyncpg.Record], statements: int) -> bool:
-    """Whether so many statements wait for a lock."""
-    return bool(await watcher.fetchval(WAITING) == statements)
+async def waiting(lock_view: asyncpg.Connection[asyncpg.Record], statements: int) -> bool:
+    """Whether exactly this number of statements waits for a lock."""
+    return bool(await lock_view.fetchval(WAITING) == statements)
 
 
 async def until(holds: Callable[[], Awaitable[bool]], within_s: float = PATIENCE_S) -> None:
-    """Wait until something holds; fail if it does not in time."""
+    """Wait until a condition holds; fail if it does not hold in time."""
     async with asyncio.timeout(within_s):
-        while not await holds():  # noqa: ASYNC110  what is waited for happens in a store, which sets no event
+        while not await holds():  # noqa: ASYNC110  the condition is in a store, which sets no event
             await asyncio.sleep(0.01)

@@ -1,4 +1,4 @@
-"""Groups, texts and catching up: what was missed comes in order and without a gap, or one is told to reload."""
+"""Groups, texts and catch-up: missed posts come in order without a gap, or the client is asked to reload."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.services.conftest import MakeParty
 
 
 async def caught_up(client: Client, stream_id: int, after: int) -> CaughtUp:
-    """One page, as the wire gives it."""
+    """One page of catch-up, as the wire has it."""
     return await client._ask(CatchUp(0, stream_id, after), CaughtUp)
 
 
@@ -25,19 +25,21 @@ async def test_texts_reach_all_members_with_numbers_without_gap(
     stranger = await connect(server, 77)
     numbers = await asyncio.gather(*(guest.say(room.group, f"text {guest.user_id}") for guest in room.guests))
     assert sorted(numbers) == [1, 2, 3]
-    for listener in (*room.guests, room.sender):
-        heard = []
-        async for push in listener.pushes():
-            heard.append(push.message)
-            if len(heard) == 3:
+    for member in (*room.guests, room.sender):
+        received = []
+        async for push in member.pushes():
+            received.append(push.message)
+            if len(received) == 3:
                 break
-        assert heard == [1, 2, 3]
+        assert received == [1, 2, 3]
     with pytest.raises(Refusal) as caught:
         await stranger.say(room.group, "let me in")
     assert caught.value.name == "not_a_member"
 
 
-async def test_who_was_away_finds_packets_and_texts(server: Server, party: MakeParty, connect: Connect) -> None:
+async def test_user_who_was_offline_catches_up_on_packets_and_texts(
+    server: Server, party: MakeParty, connect: Connect
+) -> None:
     room = await party(server, 1)
     await room.guests[0].close()
     await room.sender.say(room.group, "are you there?")
@@ -57,7 +59,7 @@ async def test_who_was_away_finds_packets_and_texts(server: Server, party: MakeP
     assert (await back.open(personal.packet_id)).amount_fen == 50
 
 
-async def test_caught_up_posts_are_the_pushes_that_were_missed(server: Server, party: MakeParty) -> None:
+async def test_catch_up_returns_the_same_posts_as_the_missed_pushes(server: Server, party: MakeParty) -> None:
     room = await party(server, 1)
     await room.sender.say(room.group, "hello")
     await room.lucky(100, 1)
@@ -69,7 +71,9 @@ async def test_caught_up_posts_are_the_pushes_that_were_missed(server: Server, p
     assert (await caught_up(room.guests[0], room.group, 0)).messages == pushed
 
 
-async def test_catch_up_comes_in_pages_and_ends_in_reload(start_server: StartServer, party: MakeParty) -> None:
+async def test_catch_up_is_paged_and_asks_for_reload_when_too_far_behind(
+    start_server: StartServer, party: MakeParty
+) -> None:
     room = await party(await start_server(limits__catch_up_messages=3, limits__reload_after_messages=7), 1)
     for number in range(7):
         await room.sender.say(room.group, f"text {number}")
@@ -82,7 +86,7 @@ async def test_catch_up_comes_in_pages_and_ends_in_reload(start_server: StartSer
     assert (page.messages, page.last_message, page.reload) == ([], 8, True)
 
 
-async def test_join_leave_and_the_list_of_members(server: Server, party: MakeParty, connect: Connect) -> None:
+async def test_members_are_listed_after_join_and_leave(server: Server, party: MakeParty, connect: Connect) -> None:
     room = await party(server, 2)
     assert sorted(await room.sender.members(room.group)) == [1, 2, 3]
     await room.guests[0].leave_group(room.group)
@@ -94,7 +98,7 @@ async def test_join_leave_and_the_list_of_members(server: Server, party: MakePar
     assert (await room.guests[0].open(packet_id)).answer == "won"
 
 
-async def test_a_user_is_in_so_many_groups_at_most(start_server: StartServer, connect: Connect) -> None:
+async def test_groups_of_a_user_are_limited(start_server: StartServer, connect: Connect) -> None:
     server = await start_server(limits__groups_of_user_max=2)
     owner, user = await connect(server, 1), await connect(server, 2)
     groups = [await owner.create_group(name) for name in ("one", "two")]
@@ -105,24 +109,26 @@ async def test_a_user_is_in_so_many_groups_at_most(start_server: StartServer, co
         with pytest.raises(Refusal) as caught:
             await work
         assert caught.value.name == "too_many_groups"
-    await user.join_group(groups[0])  # again is still harmless
+    await user.join_group(groups[0])  # a repeated join is harmless
     await user.leave_group(groups[0])
     await user.join_group(other)
 
 
-async def test_a_user_has_so_many_connections_at_most(start_server: StartServer, connect: Connect) -> None:
+async def test_connections_of_a_user_are_limited(start_server: StartServer, connect: Connect) -> None:
     server = await start_server(limits__connections_of_user_max=2)
     phones = [await connect(server, 1), await connect(server, 1)]
     with pytest.raises(ConnectionLost):
         await Client(server.url, token(1)).connect(patience_s=0.0)
     for _ in range(4):
-        await connect(server, 0)  # the chat backend has as many as it needs
+        await connect(server, 0)  # the chat backend has no such limit
     await phones[0].close()
     await connect(server, 1)
 
 
 @pytest.mark.parametrize("restart", [False, True])
-async def test_refusals(start_server: StartServer, connect: Connect, restart: bool) -> None:
+async def test_group_requests_that_are_not_allowed_are_refused(
+    start_server: StartServer, connect: Connect, restart: bool
+) -> None:
     server = await start_server(limits__group_members_max=2)
     owner = await connect(server, 1)
     group = await owner.create_group("two of us")
@@ -141,7 +147,7 @@ async def test_refusals(start_server: StartServer, connect: Connect, restart: bo
         (owner.say(group, ""), "bad_text"),
         (owner.say(group, "x" * 2_001), "bad_text"),
         (caught_up(third, group, 0), "not_a_member"),
-        (caught_up(third, 1, 0), "no_such_group"),  # somebody else's inbox
+        (caught_up(third, 1, 0), "no_such_group"),  # the inbox of another user
     ):
         with pytest.raises(Refusal) as caught:
             await work

@@ -1,4 +1,4 @@
-"""The commit path: whatever the stores do, every told claim is recorded once, with its amount and its index."""
+"""The commit path: whatever the stores do, every claim that a user received is recorded once, unchanged."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from tests.conftest import Connect, StartServer
 from tests.services.conftest import MakeParty, Record, until
 
 BooksBalance = Callable[[], Awaitable[None]]
-TIERS = ("postgres", "redis")
+DURABILITIES = ("postgres", "redis")
 
 
-def told(guests: list[Client], answers: list[Opened]) -> list[tuple[int, int, int]]:
-    """The wins that users heard of, by index."""
+def wins_of(guests: list[Client], answers: list[Opened]) -> list[tuple[int, int, int]]:
+    """The wins that the guests received: (index, user, amount), by index."""
     wins = [
         (one.index, guest.user_id, one.amount_fen)
         for guest, one in zip(guests, answers, strict=True)
@@ -35,7 +35,7 @@ def told(guests: list[Client], answers: list[Opened]) -> list[tuple[int, int, in
 
 
 async def is_recorded(record: Record, packet_id: int, claims: list[tuple[int, int, int]]) -> None:
-    """Wait until the books say just that (at tier redis they follow the answer)."""
+    """Wait until the record has exactly these claims (at durability redis it follows the answer)."""
 
     async def holds() -> bool:
         return await record(packet_id) == claims
@@ -43,14 +43,14 @@ async def is_recorded(record: Record, packet_id: int, claims: list[tuple[int, in
     await until(holds)
 
 
-@pytest.mark.parametrize("tier", TIERS)
-async def test_a_hot_packet_is_shared_out_once(
-    start_server: StartServer, party: MakeParty, record: Record, books_balance: BooksBalance, tier: str
+@pytest.mark.parametrize("durability", DURABILITIES)
+async def test_hot_packet_gives_each_share_once(
+    start_server: StartServer, party: MakeParty, record: Record, books_balance: BooksBalance, durability: str
 ) -> None:
-    room = await party(await start_server(stores__durability=tier), 40)
+    room = await party(await start_server(stores__durability=durability), 40)
     packet_id = await room.lucky(10_000, 25)
     answers = await room.all_open(packet_id)
-    wins = told(room.guests, answers)
+    wins = wins_of(room.guests, answers)
     assert [index for index, _, _ in wins] == list(range(25))
     assert sum(amount for _, _, amount in wins) == 10_000
     assert [one.answer for one in answers].count("gone") == 15
@@ -70,31 +70,31 @@ async def test_indexes_follow_the_order_of_arrival(start_server: StartServer, pa
     assert {one.index for one in mine} == {1}
 
 
-@pytest.mark.parametrize("tier", TIERS)
-async def test_two_servers_on_one_packet(
+@pytest.mark.parametrize("durability", DURABILITIES)
+async def test_two_servers_on_one_packet_give_each_index_once(
     start_server: StartServer,
     party: MakeParty,
     connect: Connect,
     record: Record,
     books_balance: BooksBalance,
-    tier: str,
+    durability: str,
 ) -> None:
-    """Whoever loses the race for a version reloads and decides again; nobody's index is taken twice."""
-    room = await party(await start_server(stores__durability=tier), 20)
-    other = await start_server(stores__durability=tier, server__node=1)
+    """A server that loses the race for a version reloads and retries; no index is given twice."""
+    room = await party(await start_server(stores__durability=durability), 20)
+    other = await start_server(stores__durability=durability, server__node=1)
     there = await asyncio.gather(*(connect(other, guest.user_id) for guest in room.guests[10:]))
     guests = [*room.guests[:10], *there]
     for _ in range(5):
         packet_id = await room.lucky(5_000, 15)
         answers = await room.all_open(packet_id, guests)
-        wins = told(guests, answers)
+        wins = wins_of(guests, answers)
         assert [index for index, _, _ in wins] == list(range(15))
         assert sum(amount for _, _, amount in wins) == 5_000
         await is_recorded(record, packet_id, wins)
     await books_balance()
 
 
-async def test_a_writer_behind_our_back_is_found_in_the_mirror_and_in_the_record(
+async def test_claim_of_another_writer_is_found_in_mirror_and_record(
     start_server: StartServer, party: MakeParty, record: Record, redis_url: str, database: Database
 ) -> None:
     room = await party(await start_server(), 4)
@@ -102,7 +102,7 @@ async def test_a_writer_behind_our_back_is_found_in_the_mirror_and_in_the_record
     first = await room.guests[0].open(packet_id)
     ours = room.server.app.services.live_packets._by_id[packet_id].packet
     assert ours is not None
-    theirs = Packet(ours.terms, list(ours.claims.values()))  # another process, which has read the same state
+    theirs = Packet(ours.terms, list(ours.claims.values()))  # another process that has read the same state
     stranger = theirs.take(99, ours.terms.created_at_ms + 1).claim
     assert stranger is not None
     row = ClaimRow(packet_id, 1, 99, stranger.amount_fen, stranger.at_ms)
@@ -136,7 +136,7 @@ async def test_only_the_packet_in_conflict_is_retried(
     assert path.batches > batches
 
 
-async def test_redis_flushed_in_the_middle_is_rebuilt(
+async def test_mirror_is_rebuilt_after_a_flush_of_redis(
     start_server: StartServer, party: MakeParty, redis: aioredis.Redis, record: Record, books_balance: BooksBalance
 ) -> None:
     room = await party(await start_server(), 12)
@@ -144,7 +144,7 @@ async def test_redis_flushed_in_the_middle_is_rebuilt(
     before = await room.all_open(packet_id, room.guests[:5])
     await redis.flushall()
     after = await room.all_open(packet_id, room.guests[5:10])
-    wins = told(room.guests[:10], [*before, *after])
+    wins = wins_of(room.guests[:10], [*before, *after])
     assert await record(packet_id) == wins
     held = log.parse(await redis.get(f"hongbao:packet:{packet_id}"))
     assert [(claim.user_id, claim.amount_fen) for claim in held.claims] == [
@@ -153,26 +153,26 @@ async def test_redis_flushed_in_the_middle_is_rebuilt(
     await books_balance()
 
 
-@pytest.mark.parametrize("tier", TIERS)
-async def test_a_claim_that_only_redis_has_is_redriven_on_start(
+@pytest.mark.parametrize("durability", DURABILITIES)
+async def test_claim_that_only_redis_has_is_redriven_at_start(
     start_server: StartServer,
     party: MakeParty,
     connect: Connect,
     record: Record,
     postgres_proxy: tuple[Proxy, str],
     books_balance: BooksBalance,
-    tier: str,
+    durability: str,
 ) -> None:
     """The server dies between the mirror and the record."""
     proxy, dsn = postgres_proxy
-    room = await party(await start_server(stores__durability=tier, stores__postgres=dsn), 3)
+    room = await party(await start_server(stores__durability=durability, stores__postgres=dsn), 3)
     packet_id = await room.lucky(1_000, 3)
     first = await room.guests[0].open(packet_id)
     await is_recorded(record, packet_id, [(0, 2, first.amount_fen)])
     assert (await room.guests[1].grab(packet_id)).ticket
     await proxy.cut()
     outcome = await asyncio.gather(room.guests[1].open(packet_id, patience_s=0.0), return_exceptions=True)
-    if tier == "redis":
+    if durability == "redis":
         assert isinstance(outcome[0], Opened)
         assert outcome[0].answer == "won"
     else:
@@ -181,26 +181,26 @@ async def test_a_claim_that_only_redis_has_is_redriven_on_start(
     await room.server.kill()
     await proxy.heal()
     assert len(await record(packet_id)) == 1
-    second = await start_server(stores__durability=tier)
+    second = await start_server(stores__durability=durability)
 
     async def redriven() -> bool:
         return len(await record(packet_id)) == 2
 
-    await until(redriven)  # by the sweep: nobody has asked for the packet
+    await until(redriven)  # by the sweep: no client has asked for the packet
     again = await (await connect(second, 3)).open(packet_id)
     assert again.answer == "claimed"
     assert await record(packet_id) == [(0, 2, first.amount_fen), (1, 3, again.amount_fen)]
     await books_balance()
 
 
-async def test_the_reply_to_a_commit_is_lost(
+async def test_lost_reply_to_a_commit_is_resolved_from_the_record(
     start_server: StartServer,
     party: MakeParty,
     record: Record,
     postgres_proxy: tuple[Proxy, str],
     books_balance: BooksBalance,
 ) -> None:
-    """Unknown is not failed: the record is read again, and the users hear of the claims that are there."""
+    """An unknown outcome is not a failure: the record is read again, and users receive the claims it has."""
     proxy, dsn = postgres_proxy
     room = await party(await start_server(stores__postgres=dsn), 10)
     packet_id = await room.lucky(1_000, 10)
@@ -215,7 +215,7 @@ async def test_the_reply_to_a_commit_is_lost(
     await books_balance()
 
 
-async def test_redis_away_opens_go_on_and_the_mirror_is_rebuilt(
+async def test_opens_go_on_without_redis_and_the_mirror_is_rebuilt(
     start_server: StartServer,
     party: MakeParty,
     record: Record,
@@ -238,14 +238,14 @@ async def test_redis_away_opens_go_on_and_the_mirror_is_rebuilt(
 
     await until(back)
     after = await room.all_open(packet_id, room.guests[3:])
-    wins = told(room.guests, [first, *without, *after])
+    wins = wins_of(room.guests, [first, *without, *after])
     assert await record(packet_id) == wins
     held = log.parse(await redis.get(f"hongbao:packet:{packet_id}"))
     assert [claim.user_id for claim in held.claims] == [user for _, user, _ in wins]
     await books_balance()
 
 
-async def test_redis_away_at_tier_redis_is_a_temporary_error(
+async def test_open_without_redis_at_durability_redis_gets_a_temporary_error(
     start_server: StartServer, party: MakeParty, redis_proxy: tuple[Proxy, str], record: Record
 ) -> None:
     proxy, url = redis_proxy
@@ -263,7 +263,7 @@ async def test_redis_away_at_tier_redis_is_a_temporary_error(
     await is_recorded(record, packet_id, [(0, 2, 1_000 - again.amount_fen), (1, 3, again.amount_fen)])
 
 
-async def test_postgres_away_is_a_temporary_error_and_nothing_is_lost(
+async def test_requests_without_postgres_get_a_temporary_error_and_nothing_is_lost(
     start_server: StartServer,
     party: MakeParty,
     record: Record,
@@ -292,7 +292,7 @@ async def test_postgres_away_is_a_temporary_error_and_nothing_is_lost(
     await books_balance()
 
 
-async def test_the_reply_to_a_send_is_lost(
+async def test_send_retried_after_a_lost_reply_debits_once(
     start_server: StartServer, party: MakeParty, postgres_proxy: tuple[Proxy, str], books_balance: BooksBalance
 ) -> None:
     proxy, dsn = postgres_proxy
@@ -308,7 +308,7 @@ async def test_the_reply_to_a_send_is_lost(
     await books_balance()
 
 
-async def test_drain_finishes_what_was_begun(
+async def test_drain_records_every_open_that_was_answered(
     start_server: StartServer, party: MakeParty, record: Record, books_balance: BooksBalance
 ) -> None:
     room = await party(await start_server(), 20)

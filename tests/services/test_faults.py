@@ -1,4 +1,4 @@
-"""Interleavings that once lost a claim, took money back, or ended the server; each is played step by step."""
+"""Interleavings that once lost a claim, moved money twice, or ended the server; each is run step by step."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from storage.postgres.packets.packets import Advance, ClaimRow, PacketStore
 from storage.redis import mirror as log
 from storage.redis.mirror import MirroredClaim
 from tests.conftest import DAY_MS, Connect, Server, StartServer, Turn
-from tests.services.conftest import MakeParty, Party, Record, until
+from tests.services.conftest import MakeParty, Party, Record, until, waiting
 
 Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 BooksBalance = Callable[[], Awaitable[None]]
@@ -28,7 +28,7 @@ LATER_S = 3600.0
 
 
 class Gate:
-    """Holds the batches that want to be recorded until it is opened."""
+    """Holds every batch before the record until `open` is set."""
 
     def __init__(self, app: App) -> None:
         self._records = app.services.commit._packets
@@ -53,7 +53,7 @@ def live(server: Server, packet_id: int) -> Packet:
 
 
 async def recorded(record: Record, packet_id: int, claims: int) -> None:
-    """Wait until so many claims are in the books."""
+    """Wait until the record has this number of claims."""
 
     async def holds() -> bool:
         return len(await record(packet_id)) == claims
@@ -71,12 +71,12 @@ async def all_grab(room: Party, packet_id: int) -> None:
         assert (await guest.grab(packet_id)).ticket
 
 
-@pytest.mark.parametrize("tier", ["postgres", "redis"])
-async def test_undone_opens_keep_their_order_when_the_later_one_fails_first(
-    start_server: StartServer, party: MakeParty, redis: aioredis.Redis, record: Record, tier: str
+@pytest.mark.parametrize("durability", ["postgres", "redis"])
+async def test_rejected_opens_keep_their_order_when_the_later_one_fails_first(
+    start_server: StartServer, party: MakeParty, redis: aioredis.Redis, record: Record, durability: str
 ) -> None:
     """A waits for its record, Redis is flushed, B is refused by the mirror: A still comes before B."""
-    room = await party(await start_server(stores__durability=tier), 4)
+    room = await party(await start_server(stores__durability=durability), 4)
     other, packet_id = await room.lucky(100, 2), await room.lucky(1_000, 4)
     await room.guests[0].open(packet_id)
     await recorded(record, packet_id, 1)
@@ -101,10 +101,10 @@ async def _is(holds: Callable[[], bool]) -> bool:
     return holds()
 
 
-async def test_a_later_batch_fails_while_an_earlier_one_is_at_the_record(
+async def test_later_batch_that_fails_before_an_earlier_one_is_recorded_is_retried(
     start_server: StartServer, party: MakeParty, redis: aioredis.Redis, record: Record
 ) -> None:
-    """Whoever lands last must see to it that the packet is read again."""
+    """The batch that is released last must start the reload of the packet."""
     room = await party(await start_server(), 3)
     packet_id = await room.lucky(1_000, 4)
     await room.guests[0].open(packet_id)
@@ -119,10 +119,10 @@ async def test_a_later_batch_fails_while_an_earlier_one_is_at_the_record(
     assert ((await first).index, (await second).index) == (1, 2)
 
 
-async def test_a_send_whose_commit_is_in_doubt_is_found_by_its_retry(
+async def test_retry_of_a_send_in_doubt_finds_its_packet(
     start_server: StartServer, party: MakeParty, sql: Sql, postgres_dsn: str
 ) -> None:
-    """The first try holds the wallet and commits while the second waits for it; the wallet held just enough."""
+    """The first try locks the wallet and commits while the retry waits for it; the money was enough for one."""
     room = await party(await start_server(), 1)
     await room.sender.send_packet("lucky", room.group, 20_000, 2, key="k")
     row = dict(await sql.fetchrow("SELECT * FROM packets"))  # type: ignore[arg-type]
@@ -133,20 +133,13 @@ async def test_a_send_whose_commit_is_in_doubt_is_found_by_its_retry(
         await sql.execute("UPDATE wallets SET balance_fen = 0 WHERE user_id = 1")
         await sql.execute(f"INSERT INTO packets ({columns}) VALUES ({marks})", *row.values())
         retry = asyncio.create_task(room.sender.send_packet("lucky", room.group, 20_000, 2, key="in doubt"))
-        watcher = await asyncpg.connect(postgres_dsn)
-        waits = (
-            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-        )
-
-        async def it_waits() -> bool:
-            return await watcher.fetchval(waits) == 1
-
-        await until(it_waits)
-        await watcher.close()
+        lock_view = await asyncpg.connect(postgres_dsn)
+        await until(lambda: waiting(lock_view, 1))
+        await lock_view.close()
     assert (await retry).packet_id == row["packet_id"]
 
 
-async def test_a_retry_finds_its_packet_when_it_would_not_be_allowed_any_more(
+async def test_retry_of_a_send_that_is_no_longer_allowed_finds_its_packet(
     start_server: StartServer, party: MakeParty
 ) -> None:
     room = await party(await start_server(), 1)
@@ -155,7 +148,7 @@ async def test_a_retry_finds_its_packet_when_it_would_not_be_allowed_any_more(
     assert (await room.sender.send_packet("lucky", room.group, 1_000, 2, key="k")).packet_id == first.packet_id
 
 
-async def test_a_refund_does_not_redrive_what_contradicts_the_record(
+async def test_refund_does_not_redrive_claims_that_contradict_the_record(
     start_server: StartServer,
     party: MakeParty,
     redis: aioredis.Redis,
@@ -163,7 +156,7 @@ async def test_a_refund_does_not_redrive_what_contradicts_the_record(
     books_balance: BooksBalance,
     turn_clock: Turn,
 ) -> None:
-    """The mirror says A, B, D; the record A, D: D came back while Redis was away."""
+    """The mirror has A, B, D and the record A, D: D was recorded while Redis was away."""
     server = await start_server(refunds__interval_s=0.05)
     room = await party(server, 1)
     packet_id = await room.lucky(1_000, 2)
@@ -192,7 +185,7 @@ async def test_a_refund_does_not_redrive_what_contradicts_the_record(
     await books_balance()
 
 
-async def test_a_refund_that_was_overtaken_waits_for_its_next_turn(
+async def test_refund_whose_redrive_was_overtaken_is_retried_in_a_later_round(
     start_server: StartServer,
     party: MakeParty,
     record: Record,
@@ -200,7 +193,7 @@ async def test_a_refund_that_was_overtaken_waits_for_its_next_turn(
     books_balance: BooksBalance,
     turn_clock: Turn,
 ) -> None:
-    """Tier redis: B was told and waits behind A for its record, when the other server's refund comes between."""
+    """Durability redis: B has its answer and waits behind A for the record when the other server refunds."""
     options: dict[str, Any] = {"stores__durability": "redis", "refunds__interval_s": LATER_S}
     room = await party(await start_server(**options), 3)
     other = await start_server(server__node=1, **options)
@@ -209,16 +202,16 @@ async def test_a_refund_that_was_overtaken_waits_for_its_next_turn(
     await recorded(record, packet_id, 1)
     await all_grab(room, packet_id)
     gate = Gate(room.server.app)
-    told = [await room.guests[1].open(packet_id)]
+    won = [await room.guests[1].open(packet_id)]
     await gate.reached.wait()
-    told.append(await room.guests[2].open(packet_id))
+    won.append(await room.guests[2].open(packet_id))
     turn_clock(DAY_MS)
     refunds = other.app.services.refunds
-    redrive, turns = refunds._records.record, []
+    redrive, rounds = refunds._records.record, []
 
     async def overtaken(ahead: Sequence[Advance]) -> set[int]:
-        turns.append(len(ahead))
-        if len(turns) == 1:
+        rounds.append(len(ahead))
+        if len(rounds) == 1:
             gate.open.set()
             await recorded(record, packet_id, 3)
         return await redrive(ahead)
@@ -230,20 +223,20 @@ async def test_a_refund_that_was_overtaken_waits_for_its_next_turn(
         return await sql.fetchval("SELECT closed_at_ms IS NOT NULL FROM packets WHERE packet_id = $1", packet_id)
 
     await until(closed)
-    assert turns
+    assert rounds
     rows = await record(packet_id)
-    assert [(index, amount) for index, _, amount in rows[1:]] == [(one.index, one.amount_fen) for one in told]
+    assert [(index, amount) for index, _, amount in rows[1:]] == [(one.index, one.amount_fen) for one in won]
     await books_balance()
 
 
-async def test_an_old_view_wins_nothing_when_the_log_has_lapsed(
+async def test_stale_packet_wins_nothing_after_its_log_has_lapsed(
     start_server: StartServer,
     party: MakeParty,
     connect: Connect,
     redis: aioredis.Redis,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Tier redis: the packet was finished elsewhere and its log is gone; to this server it looks new."""
+    """Durability redis: the packet was finished by another server and its log is gone; here it looks new."""
     monkeypatch.setattr(log, "_FORGET_MS", 50)
     room = await party(await start_server(stores__durability="redis"), 3)
     other = await start_server(stores__durability="redis", server__node=1)
@@ -260,7 +253,7 @@ async def test_an_old_view_wins_nothing_when_the_log_has_lapsed(
     assert (await late.open(packet_id)).answer == "gone"
 
 
-async def test_a_database_that_became_read_only_is_a_temporary_error(
+async def test_read_only_database_is_a_temporary_error(
     start_server: StartServer, party: MakeParty, sql: Sql
 ) -> None:
     room = await party(await start_server(), 1)
@@ -277,7 +270,7 @@ async def test_a_database_that_became_read_only_is_a_temporary_error(
     assert (await room.guests[0].open(packet_id)).answer in ("won", "claimed")
 
 
-async def test_a_log_that_is_not_ours_is_replaced(
+async def test_log_with_unknown_content_is_replaced(
     start_server: StartServer, party: MakeParty, redis: aioredis.Redis
 ) -> None:
     room = await party(await start_server(), 1)
@@ -288,7 +281,9 @@ async def test_a_log_that_is_not_ours_is_replaced(
     assert log.parse(await redis.get(key(packet_id))).claims[0].user_id == 2
 
 
-async def test_a_damaged_record_harms_nobody_else(start_server: StartServer, party: MakeParty, sql: Sql) -> None:
+async def test_damaged_packet_is_refused_and_other_packets_open(
+    start_server: StartServer, party: MakeParty, sql: Sql
+) -> None:
     room = await party(await start_server(), 2)
     damaged, sound = await room.lucky(1_000, 2), await room.lucky(1_000, 2)
     await room.guests[0].open(damaged)
@@ -298,7 +293,7 @@ async def test_a_damaged_record_harms_nobody_else(start_server: StartServer, par
     assert (await room.guests[1].open(sound)).answer == "won"
 
 
-async def test_tier_redis_believes_only_a_redis_that_fsyncs(
+async def test_durability_redis_requires_a_redis_that_fsyncs(
     start_server: StartServer, redis: aioredis.Redis, redis_proxy: tuple[Proxy, str]
 ) -> None:
     proxy, url = redis_proxy
@@ -316,33 +311,35 @@ async def test_tier_redis_believes_only_a_redis_that_fsyncs(
         await redis.config_set("appendfsync", "always")
 
 
-async def test_a_postgres_that_does_not_fsync_is_refused(start_server: StartServer, sql: Sql) -> None:
+async def test_postgres_that_does_not_fsync_is_refused(start_server: StartServer, sql: Sql) -> None:
     name = await sql.fetchval("SELECT current_database()")
     await sql.execute(f"ALTER DATABASE {name} SET synchronous_commit = off")
     with pytest.raises(StoreRefused, match="synchronous_commit"):
         await start_server()
 
 
-async def test_drain_answers_who_waits_for_a_packet_to_be_read(start_server: StartServer, party: MakeParty) -> None:
+async def test_drain_answers_a_grab_that_waits_for_its_packet_to_load(
+    start_server: StartServer, party: MakeParty
+) -> None:
     room = await party(await start_server(), 1)
     packet_id = await room.lucky(100, 2)
     recovery = room.server.app.services.reload
-    load, asked = recovery.load, asyncio.Event()
+    load, load_began = recovery.load, asyncio.Event()
 
     async def slowly(lives: Any) -> Any:
-        asked.set()
+        load_began.set()
         await asyncio.sleep(0.3)
         return await load(lives)
 
     recovery.load = slowly  # type: ignore[method-assign]
     del room.server.app.services.live_packets._by_id[packet_id]
     grab = asyncio.ensure_future(room.guests[0]._ask(messages.Grab(0, packet_id), messages.Grabbed))
-    await asked.wait()
+    await load_began.wait()
     await room.server.stop()
     assert (await grab).answer == "ticket"
 
 
-async def test_a_clock_that_was_set_back_makes_no_false_alarm(
+async def test_clock_that_was_set_back_makes_no_discrepancy(
     start_server: StartServer, party: MakeParty, books_balance: BooksBalance
 ) -> None:
     room = await party(await start_server(), 1)
@@ -354,7 +351,7 @@ async def test_a_clock_that_was_set_back_makes_no_false_alarm(
     await books_balance()
 
 
-async def test_a_record_that_breaks_a_constraint_is_refused_alone(
+async def test_packet_that_breaks_a_constraint_is_refused_alone(
     start_server: StartServer, party: MakeParty, record: Record
 ) -> None:
     room = await party(await start_server(), 1)
@@ -368,12 +365,12 @@ async def test_a_record_that_breaks_a_constraint_is_refused_alone(
     assert await records.record([Advance(bad, 1, [twice]), Advance(good, 0, [once])]) == {good}
 
 
-async def test_a_loop_that_swallows_a_cancellation_does_not_keep_the_server(start_server: StartServer) -> None:
+async def test_loop_that_swallows_a_cancellation_does_not_block_the_stop(start_server: StartServer) -> None:
     server = await start_server()
     settle = server.app.services.settlement.settle_once
     entered, swallowed = asyncio.Event(), asyncio.Event()
 
-    async def deafly() -> int:
+    async def swallow_cancellation() -> int:
         if not entered.is_set():
             entered.set()
             try:
@@ -382,7 +379,7 @@ async def test_a_loop_that_swallows_a_cancellation_does_not_keep_the_server(star
                 swallowed.set()
         return await settle()
 
-    server.app.services.settlement.settle_once = deafly  # type: ignore[method-assign]
+    server.app.services.settlement.settle_once = swallow_cancellation  # type: ignore[method-assign]
     server.app.services.settlement._wake.set()
     await entered.wait()
     async with asyncio.timeout(10):

@@ -1,4 +1,4 @@
-"""Somebody taps an id before there is a packet with it: whoever hears of the packet can open it all the same."""
+"""A user taps an id before a packet with that id exists: members can open the packet when it is sent."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tests.conftest import Server
 from tests.services.conftest import MakeParty, until
 
 
-class Guessed:
-    """The id of the next packet is known beforehand, and what is read is held until the test says so."""
+class GuessedId:
+    """Fixes the id of the next packet, and holds the result of every read until `go` is set."""
 
     def __init__(self, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
         sends, recovery = server.app.services.sends, server.app.services.reload
@@ -26,21 +26,21 @@ class Guessed:
         monkeypatch.setattr(recovery, "_read", self.read)
 
     async def read(self, ids: list[int]) -> dict[int, StoredState]:
-        memories = await self._read(ids)
+        stored = await self._read(ids)
         self.was_read.set()
         await self.go.wait()
-        return memories
+        return stored
 
 
-async def test_a_packet_that_is_sent_while_its_id_is_looked_up_is_there(
+async def test_packet_sent_while_its_id_is_looked_up_is_found(
     server: Server, party: MakeParty, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     room = await party(server, 2)
-    guessed = Guessed(server, monkeypatch)
+    guessed = GuessedId(server, monkeypatch)
     early = asyncio.create_task(room.guests[0].grab(guessed.packet_id))
-    await guessed.was_read.wait()  # and there was nothing
+    await guessed.was_read.wait()  # and found no packet
     assert await room.lucky(100, 2) == guessed.packet_id
-    member = asyncio.create_task(room.guests[1].grab(guessed.packet_id))  # heard of it by its push
+    member = asyncio.create_task(room.guests[1].grab(guessed.packet_id))  # after the push of the packet
 
     async def both_wait() -> bool:
         return len(server.app.services.live_packets._by_id[guessed.packet_id].waiting) == 2
@@ -50,7 +50,7 @@ async def test_a_packet_that_is_sent_while_its_id_is_looked_up_is_there(
     assert [(await grab).answer for grab in (early, member)] == ["ticket", "ticket"]
 
 
-async def test_an_id_that_stays_a_guess_is_forgotten(server: Server, party: MakeParty) -> None:
+async def test_unknown_id_is_refused_and_not_kept_in_memory(server: Server, party: MakeParty) -> None:
     room = await party(server, 1)
     for _ in range(2):
         assert (await room.guests[0].grab(2**60)).answer == "not_allowed"

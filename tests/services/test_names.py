@@ -1,4 +1,4 @@
-"""Names: told once, kept in memory and in step, bounded, and never a reason to fail."""
+"""Names: read once, kept in memory within bounds, up to date, and never a reason for an error."""
 
 from __future__ import annotations
 
@@ -18,31 +18,33 @@ from tests.conftest import Connect, Server, StartServer
 from tests.services.conftest import MakeParty
 
 
-class Counted(store.NameStore):
-    """Counts what it is asked for; `away` or slow if the test wants it."""
+class CountingStore(store.NameStore):
+    """Records every read; unavailable while `away` is set, slow while `gate` is not set."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
-        self.asked: list[list[int]] = []
+        self.reads: list[list[int]] = []
         self.away = False
-        self.found_them = asyncio.Event()
+        self.has_read = asyncio.Event()
         self.gate = asyncio.Event()
         self.gate.set()
 
     async def load(self, user_ids: Sequence[int]) -> dict[int, str]:
-        self.asked.append(sorted(user_ids))
+        self.reads.append(sorted(user_ids))
         if self.away:
             raise StoreUnavailable("away")
         found = await super().load(user_ids)
-        self.found_them.set()
+        self.has_read.set()
         await self.gate.wait()
         return found
 
 
-async def made(database: Database, kept_max: int = 100) -> tuple[NameService, Counted, asyncio.Task[None]]:
-    counted = Counted(database)
-    names = NameService(counted, Limits(), kept_max)
-    return names, counted, asyncio.create_task(names.batcher.run())
+async def make_service(
+    database: Database, kept_max: int = 100
+) -> tuple[NameService, CountingStore, asyncio.Task[None]]:
+    counting = CountingStore(database)
+    names = NameService(counting, Limits(), kept_max)
+    return names, counting, asyncio.create_task(names.batcher.run())
 
 
 async def test_names_are_seen_by_others_and_survive_a_restart(
@@ -60,7 +62,7 @@ async def test_names_are_seen_by_others_and_survive_a_restart(
     assert (await there.names(asked)).names == ["", "阿安", "", "阿安", ""]
 
 
-async def test_a_name_changes_and_goes(server: Server, connect: Connect) -> None:
+async def test_name_can_be_changed_and_removed(server: Server, connect: Connect) -> None:
     ann = await connect(server, 5)
     for name in ("a", "安", "n" * 64, ""):
         await ann.set_name(name)
@@ -74,22 +76,22 @@ async def test_a_name_changes_and_goes(server: Server, connect: Connect) -> None
         await ann.names([1] * (NAMES_MAX + 1))
 
 
-async def test_what_is_known_is_not_read_again_and_many_are_read_at_once(database: Database) -> None:
-    names, counted, task = await made(database)
+async def test_known_names_are_not_read_again_and_many_are_read_in_one_batch(database: Database) -> None:
+    names, counting, task = await make_service(database)
     await names.call(3, "cai")
     assert await names.of([1, 2, 3, 2]) == ["", "", "cai", ""]
     assert await names.of([2, 3, 1]) == ["", "cai", ""]
-    assert counted.asked == [[1, 2]]
-    await asyncio.gather(*(names.of([4, 5]) for _ in range(50)))  # a herd
-    assert len(counted.asked) <= 1 + 50 / BATCH_MAX + 1
+    assert counting.reads == [[1, 2]]
+    await asyncio.gather(*(names.of([4, 5]) for _ in range(50)))  # concurrent requests for the same names
+    assert len(counting.reads) <= 1 + 50 / BATCH_MAX + 1
     assert await names.by_id([3, 1, 3]) == {3: "cai", 1: ""}
     task.cancel()
 
 
-async def test_what_one_request_misses_is_one_item_and_a_batch_reads_all_of_them_at_once(
+async def test_missing_names_of_a_request_are_one_item_and_a_batch_reads_all_items(
     database: Database,
 ) -> None:
-    names, counted, task = await made(database)
+    names, counting, task = await make_service(database)
     submitted: list[tuple[int, ...]] = []
     submit = names.batcher.submit
     names.batcher.submit = lambda item: submitted.append(item) or submit(item)  # type: ignore[method-assign,func-returns-value]
@@ -97,61 +99,61 @@ async def test_what_one_request_misses_is_one_item_and_a_batch_reads_all_of_them
     tasks = len(asyncio.all_tasks())
     asking = [asyncio.create_task(names.of(range(first, first + 5))) for first in (10, 12, 14)]
     await asyncio.sleep(0)
-    assert len(asyncio.all_tasks()) == tasks + len(asking)  # none for each id
+    assert len(asyncio.all_tasks()) == tasks + len(asking)  # no task per id
     assert await asyncio.gather(*asking) == [["", "", "twelve", "", ""], ["twelve", *[""] * 4], [""] * 5]
     assert [sorted(item) for item in submitted] == [[*range(first, first + 5)] for first in (10, 12, 14)]
-    assert counted.asked == [[*range(10, 19)]]
+    assert counting.reads == [[*range(10, 19)]]
     task.cancel()
 
 
-async def test_memory_is_bounded(database: Database) -> None:
-    names, _, task = await made(database, kept_max=3)
+async def test_names_in_memory_are_bounded(database: Database) -> None:
+    names, _, task = await make_service(database, kept_max=3)
     for user_id in range(1, 6):
         await names.call(user_id, f"n{user_id}")
     assert list(names._names) == [3, 4, 5]
-    assert await names.of([3]) == ["n3"]  # used, so 4 is the next to go
+    assert await names.of([3]) == ["n3"]  # used, so 4 is removed next
     assert await names.of([2]) == ["n2"]
     assert list(names._names) == [5, 3, 2]
     task.cancel()
 
 
-async def test_ids_that_nobody_has_push_no_name_out_and_are_few_in_memory(database: Database) -> None:
-    names, counted, task = await made(database, kept_max=40)
+async def test_ids_without_a_name_evict_no_name_and_are_few_in_memory(database: Database) -> None:
+    names, counting, task = await make_service(database, kept_max=40)
     for user_id in range(1, 41):
         await names.call(user_id, f"n{user_id}")
     for first in range(1_000, 2_000, 100):
         assert await names.of(range(first, first + 100)) == [""] * 100
     assert len(names._nameless) == 40 * NAMELESS_PART
-    counted.asked.clear()
+    counting.reads.clear()
     assert await names.of(range(1, 41)) == [f"n{user_id}" for user_id in range(1, 41)]
-    assert await names.of([1_999, 1]) == ["", "n1"]  # the newest are remembered: not asked for again
-    assert counted.asked == []
+    assert await names.of([1_999, 1]) == ["", "n1"]  # the newest are in memory: not read again
+    assert counting.reads == []
     await names.call(1, "")
     await names.call(1_999, "late")
-    assert await names.of([1, 1_999]) == ["", "late"]  # who gains or loses a name is in one of the two alone
+    assert await names.of([1, 1_999]) == ["", "late"]  # a user with a changed name is in only one of the two maps
     assert 1 not in names._names
     assert 1_999 not in names._nameless
-    assert counted.asked == []
+    assert counting.reads == []
     task.cancel()
 
 
-async def test_a_name_that_is_set_while_it_is_read_stays(database: Database) -> None:
-    names, counted, task = await made(database)
-    counted.gate.clear()
+async def test_name_that_is_set_during_a_read_stays(database: Database) -> None:
+    names, counting, task = await make_service(database)
+    counting.gate.clear()
     reading = asyncio.create_task(names.of([7]))
-    await counted.found_them.wait()  # it has been read as nothing
+    await counting.has_read.wait()  # it was read as empty
     await names.call(7, "new")
-    counted.gate.set()
+    counting.gate.set()
     assert await reading == ["new"]
     assert await names.of([7]) == ["new"]
     task.cancel()
 
 
-async def test_while_the_store_is_away_names_are_empty_and_asked_for_again(database: Database) -> None:
-    names, counted, task = await made(database)
+async def test_names_are_empty_while_the_store_is_away_and_read_again_later(database: Database) -> None:
+    names, counting, task = await make_service(database)
     await names._store.put(8, "late")
-    counted.away = True
+    counting.away = True
     assert await names.of([8]) == [""]
-    counted.away = False
+    counting.away = False
     assert await names.of([8]) == ["late"]
     task.cancel()

@@ -18,7 +18,7 @@ from storage.postgres.database import Database
 from tests.conftest import Connect, Server, StartServer
 from tests.services.books import ALL, GROUP, NOW_MS, Books
 from tests.services.conftest import SENDER, MakeParty, until
-from tests.services.test_reminders import heard
+from tests.services.test_reminders import received
 
 Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 BooksBalance: TypeAlias = Callable[[], Awaitable[None]]
@@ -50,7 +50,7 @@ async def test_sender_who_was_away_hears_of_each_claim_and_the_finish_once(
 ) -> None:
     room, packet_id = await finished_while_sender_is_away(await start_server(), party, sql)
     back = await connect(room.server, SENDER, positions={SENDER: 0, room.group: 1})
-    told = await heard(back, 5, *NOTICES)
+    told = await received(back, 5, *NOTICES)
     claims = [one for one in told if isinstance(one, messages.ClaimNotice)]
     assert sorted(one.index for one in claims) == [0, 1, 2]
     assert [one.left_shares for one in sorted(claims, key=lambda one: one.index)] == [2, 1, 0]
@@ -67,7 +67,7 @@ async def test_sender_who_is_there_hears_nothing_twice(
     room = await party(await start_server(), 2)
     await room.all_open(await room.lucky(500, 2))
     await posted(sql)
-    told = await heard(room.sender, 2, messages.ClaimNotice, messages.PacketRefunded)
+    told = await received(room.sender, 2, messages.ClaimNotice, messages.PacketRefunded)
     assert sorted(one.index for one in told) == [0, 1]
 
 
@@ -99,7 +99,7 @@ async def test_refund_is_told_to_a_sender_who_was_away(
     await until(refunded)
     await posted(sql)
     back = await connect(room.server, SENDER, positions={SENDER: 0})
-    assert [(one.packet_id, one.refunded_fen) for one in await heard(back, 1, *NOTICES)] == [(packet_id, 500)]
+    assert [(one.packet_id, one.refunded_fen) for one in await received(back, 1, *NOTICES)] == [(packet_id, 500)]
     await books_balance()
 
 
@@ -122,7 +122,7 @@ async def test_posts_go_on_after_a_server_was_killed_before_it_posted(
     other = await start_server()
     await posted(sql)
     back = await connect(other, SENDER, positions={SENDER: 0, room.group: 1})
-    assert len(await heard(back, 4, *NOTICES)) == 4
+    assert len(await received(back, 4, *NOTICES)) == 4
     await books_balance()
 
 
@@ -202,7 +202,7 @@ async def test_changes_of_the_wallet_that_were_missed_are_told_after_a_reconnect
     server = await start_server()
     backend, user = await connect(server, 0), await connect(server, 7)
     await backend.top_up(7, 500)
-    await heard(user, 1, messages.BalanceChanged)
+    await received(user, 1, messages.BalanceChanged)
     version = user.balance_version
     await user.close()
     await backend.top_up(7, 40)

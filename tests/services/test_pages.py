@@ -1,4 +1,4 @@
-"""Pages over the wire: what a tap and the result page show, to whom, and that nothing is told too early."""
+"""Pages over the wire: what a tap and the result page show to each viewer, and that nothing is shown too early."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from tests.services.conftest import MakeParty, Party, until
 STRANGER = 900
 
 
-def drawn(shown: OpenPageShown) -> tuple[str, str, str, str, str]:
-    """What a client draws, and that ticket, page and sender go together."""
+def visible_fields(shown: OpenPageShown) -> tuple[str, str, str, str, str]:
+    """The fields that a client shows; ticket, page and sender must be consistent."""
     assert (shown.ticket > 0) == (shown.lapses_at_ms > 0) == (shown.answer == "ticket") == (shown.view == "open")
     assert (shown.result is not None) == (shown.view == "result")
     assert (shown.sender_id, shown.sender_name) == ((1, "小林") if shown.view else (0, ""))
@@ -39,20 +39,20 @@ TEXTS = {
         "gone": "手慢了,红包派完了",
         "list": "看看大家的手气",
         "expired": "该红包已超过24小时",
-        "who": "查看领取详情",
+        "details": "查看领取详情",
     },
     "en": {
         "open": "Open",
         "gone": "Better luck next time: all gone",
         "list": "See how lucky everybody was",
         "expired": "This red packet is more than 24 hours old",
-        "who": "See who opened it",
+        "details": "See who opened it",
     },
 }
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
-async def test_a_tap_gets_page_and_ticket_in_one_round_trip(
+async def test_tap_returns_page_and_ticket_in_one_round_trip(
     start_server: StartServer, party: MakeParty, connect: Connect, turn_clock: Turn, language: str
 ) -> None:
     room = await party(await start_server(refunds__interval_s=3600), 3)
@@ -60,11 +60,11 @@ async def test_a_tap_gets_page_and_ticket_in_one_round_trip(
     stranger = await connect(room.server, STRANGER)
     await sender.set_name("小林")
 
-    async def tap(who: Client, packet_id: int) -> tuple[str, str, str, str, str]:
-        before = who.requests
-        shown = await who.open_page(packet_id, language)
-        assert who.requests == before + 1
-        return drawn(shown)
+    async def tap(client: Client, packet_id: int) -> tuple[str, str, str, str, str]:
+        before = client.requests
+        shown = await client.open_page(packet_id, language)
+        assert client.requests == before + 1
+        return visible_fields(shown)
 
     coin = ("ticket", "open", "", text["open"], "")
     result = ("claimed", "result", "", "", "")
@@ -74,30 +74,37 @@ async def test_a_tap_gets_page_and_ticket_in_one_round_trip(
     personal = (await sender.send_packet("personal", ann.user_id, 500)).packet_id
     kept = [(await sender.send_packet(kind, room.group, 200, 2)).packet_id for kind in ("lucky", "equal")]
 
-    assert [await tap(who, lucky) for who in (ann, sender)] == [coin, (*coin[:4], text["who"])]
+    assert [await tap(client, lucky) for client in (ann, sender)] == [coin, (*coin[:4], text["details"])]
     assert await tap(ann, equal) == coin
     assert await tap(ann, personal) == coin
     assert await tap(sender, personal) == ("not_allowed", "result", "", "", "")
-    assert [await tap(who, one) for who, one in ((ben, personal), (stranger, lucky), (ann, 2**60))] == [nothing] * 3
+    assert [await tap(client, one) for client, one in ((ben, personal), (stranger, lucky), (ann, 2**60))] == [
+        nothing
+    ] * 3
     for packet_id in (lucky, equal):
-        assert [(await who.open(packet_id)).answer for who in (ann, ben)] == ["won", "won"]
+        assert [(await client.open(packet_id)).answer for client in (ann, ben)] == ["won", "won"]
         assert await tap(ann, packet_id) == result
     assert await tap(cai, lucky) == ("gone", "gone", text["gone"], "", text["list"])
     assert await tap(cai, equal) == ("gone", "gone", text["gone"], "", "")
-    assert await tap(sender, equal) == ("gone", "gone", text["gone"], "", text["who"])
+    assert await tap(sender, equal) == ("gone", "gone", text["gone"], "", text["details"])
     assert (await ann.open(personal)).answer == "won"
-    assert [await tap(who, personal) for who in (ann, sender)] == [result, ("not_allowed", "result", "", "", "")]
+    assert [await tap(client, personal) for client in (ann, sender)] == [
+        result,
+        ("not_allowed", "result", "", "", ""),
+    ]
     turn_clock(DAY_MS)
     assert [await tap(ann, packet_id) for packet_id in kept] == [over] * 2
-    assert [await tap(sender, packet_id) for packet_id in kept] == [(*over[:4], text["who"])] * 2
+    assert [await tap(sender, packet_id) for packet_id in kept] == [(*over[:4], text["details"])] * 2
     assert await tap(cai, lucky) == ("gone", "gone", text["gone"], "", text["list"])
 
 
-async def test_the_ticket_of_a_page_opens(server: Server, party: MakeParty) -> None:
+async def test_ticket_of_an_open_page_opens_the_packet(server: Server, party: MakeParty) -> None:
     room = await party(server, 2)
     packet_id = await room.lucky(300, 2)
     page = await room.guests[0].open_page(packet_id)
-    assert (await room.guests[0].open_page(packet_id)).ticket == page.ticket  # asked again: the same
+    assert (
+        await room.guests[0].open_page(packet_id)
+    ).ticket == page.ticket  # a repeated request returns the same ticket
     opened = await room.guests[0].open_with(packet_id, page.ticket)
     assert (opened.answer, opened.index) == ("won", 0)
     shown = (await room.guests[0].open_page(packet_id, "en")).result
@@ -105,7 +112,7 @@ async def test_the_ticket_of_a_page_opens(server: Server, party: MakeParty) -> N
     assert (shown.amount_fen, shown.amount) == (opened.amount_fen, f"{opened.amount_fen / 100:.2f} yuan")
 
 
-async def test_a_tap_is_a_grab_in_every_count(start_server: StartServer, party: MakeParty) -> None:
+async def test_tap_counts_as_a_grab(start_server: StartServer, party: MakeParty) -> None:
     room = await party(await start_server(limits__tickets_per_share=1), 3)
     packet_id = await room.lucky(300, 2)
     pages = [await guest.open_page(packet_id) for guest in room.guests]
@@ -114,7 +121,7 @@ async def test_a_tap_is_a_grab_in_every_count(start_server: StartServer, party: 
     assert room.server.app.dispatch.answers[rules.Answer.BUSY] == 1
 
 
-async def test_a_language_that_nobody_has_translated_is_english(server: Server, party: MakeParty) -> None:
+async def test_page_in_an_unknown_language_is_english(server: Server, party: MakeParty) -> None:
     room = await party(server, 1)
     packet_id = await room.lucky(300, 1)
     for language in ("fr", "", "ZH", "zh\0", "x" * 1000):
@@ -124,7 +131,9 @@ async def test_a_language_that_nobody_has_translated_is_english(server: Server, 
 # --- the result page ------------------------------------------------------------------------------------------
 
 
-async def test_the_result_page_of_each_viewer(server: Server, party: MakeParty, connect: Connect) -> None:
+async def test_result_page_shows_each_viewer_only_what_is_allowed(
+    server: Server, party: MakeParty, connect: Connect
+) -> None:
     room = await party(server, 3)
     (ann, ben, _), sender = room.guests, room.sender
     packet_id = (await sender.send_packet("lucky", room.group, 1_000, 3, "新年好")).packet_id
@@ -150,10 +159,10 @@ async def test_the_result_page_of_each_viewer(server: Server, party: MakeParty, 
     )
     own = (await ann.result_page(packet_id, "en")).page
     assert (own.summary, own.button, own.link) == ("1 of 3 opened", "", "See my red packets")
-    assert own.note.startswith(("Arriving", "In your balance now"))  # settled or not yet
-    for nobody in (ben, await connect(server, STRANGER)):  # who has not claimed sees it when it is finished
+    assert own.note.startswith(("Arriving", "In your balance now"))  # settled or not
+    for viewer in (ben, await connect(server, STRANGER)):  # a member without a claim must wait for the finish
         with pytest.raises(NotAllowed):
-            await nobody.result_page(packet_id)
+            await viewer.result_page(packet_id)
     await ben.open(packet_id)
     await sender.open(packet_id)
     end = (await room.guests[2].result_page(packet_id)).page
@@ -167,7 +176,7 @@ async def test_the_result_page_of_each_viewer(server: Server, party: MakeParty, 
         await ann.result_page(2**60)
 
 
-async def test_an_equal_packet_lists_its_claims_to_the_sender_alone(server: Server, party: MakeParty) -> None:
+async def test_equal_packet_lists_its_claims_only_to_the_sender(server: Server, party: MakeParty) -> None:
     room = await party(server, 2)
     packet_id = (await room.sender.send_packet("equal", room.group, 100, 2)).packet_id
     await room.guests[0].open(packet_id)
@@ -177,18 +186,18 @@ async def test_an_equal_packet_lists_its_claims_to_the_sender_alone(server: Serv
     assert (own.shows_list, len(own.claims), own.watched) == (True, 1, True)
 
 
-async def test_a_personal_packet_lists_its_claim_to_the_sender_alone(server: Server, party: MakeParty) -> None:
+async def test_personal_packet_lists_its_claim_only_to_the_sender(server: Server, party: MakeParty) -> None:
     room = await party(server, 1)
     [receiver] = room.guests
     packet_id = (await room.sender.send_packet("personal", receiver.user_id, 500)).packet_id
     assert (await room.sender.result_page(packet_id, subscribe=True)).page.watched is True
     await receiver.open(packet_id)
-    pages = [(await who.result_page(packet_id)).page for who in (room.sender, receiver)]
+    pages = [(await client.result_page(packet_id)).page for client in (room.sender, receiver)]
     assert [[line.user_id for line in page.claims] for page in pages] == [[receiver.user_id], []]
     assert [page.shows_list for page in pages] == [True, False]
 
 
-async def test_a_sender_who_has_left_the_group_is_not_offered_to_send_again(
+async def test_sender_who_left_the_group_gets_no_button_to_send_again(
     server: Server, party: MakeParty, connect: Connect
 ) -> None:
     room = await party(server, 1)
@@ -206,7 +215,7 @@ async def test_a_sender_who_has_left_the_group_is_not_offered_to_send_again(
     ]
 
 
-async def test_a_share_is_on_its_way_until_it_is_credited(
+async def test_share_is_arriving_until_it_is_credited(
     start_server: StartServer, party: MakeParty, monkeypatch: pytest.MonkeyPatch, postgres_proxy: tuple[Proxy, str]
 ) -> None:
     proxy, dsn = postgres_proxy
@@ -234,11 +243,11 @@ async def test_a_share_is_on_its_way_until_it_is_credited(
     go.set()
     await until(credited)
     await proxy.cut()
-    assert await note(room.guests[0]) == notes[0]  # remembered
-    assert await note(room.guests[1]) == "Arriving in your balance"  # not known yet
+    assert await note(room.guests[0]) == notes[0]  # known in memory
+    assert await note(room.guests[1]) == "Arriving in your balance"  # not known in memory yet
 
 
-async def test_500_claims_come_in_pages(server: Server, connect: Connect, party: MakeParty) -> None:
+async def test_result_page_of_500_claims_is_paged(server: Server, connect: Connect, party: MakeParty) -> None:
     room = await party(server, 0)
     app = room.server.app
     group = app.services.groups._groups[room.group]
@@ -274,11 +283,11 @@ async def test_500_claims_come_in_pages(server: Server, connect: Connect, party:
     assert [line.index for line in (await room.sender.result_page(packet_id, "en", 2)).page.claims] == [1, 0]
 
 
-# --- what memory knows ahead of the stores is told to nobody ----------------------------------------------------
+# --- claims that are not durable yet are not shown --------------------------------------------------------------
 
 
 async def hold_record(room: Party, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
-    """From now on claims reach the record only when the event is set."""
+    """From now on claims reach the record only when the returned event is set."""
     go, record = asyncio.Event(), room.server.app.services.commit._packets.record
 
     async def wait(advances: list[object]) -> object:
@@ -303,8 +312,8 @@ async def test_claims_that_are_not_durable_are_not_shown(
         return live.packet is not None and live.packet.finished
 
     await until(decided)
-    for who in (room.sender, room.guests[0]):
-        page = (await who.result_page(packet_id)).page
+    for viewer in (room.sender, room.guests[0]):
+        page = (await viewer.result_page(packet_id)).page
         assert (page.state, page.opened, page.best_index) == ("open", 1, -1)
         assert [line.user_id for line in page.claims] == [room.guests[0].user_id]
     assert page.summary == "领取1/2个"
@@ -313,7 +322,7 @@ async def test_claims_that_are_not_durable_are_not_shown(
     assert (tapped.state, tapped.opened, tapped.amount_fen) == ("open", 1, first.amount_fen)
     gone = asyncio.ensure_future(
         room.sender.open_page(packet_id)
-    )  # gone rests on the claim on its way, so it waits
+    )  # `gone` depends on the claim in flight, so it waits
     await asyncio.sleep(0.05)
     assert not last.done()
     assert not gone.done()
@@ -323,14 +332,14 @@ async def test_claims_that_are_not_durable_are_not_shown(
     assert (await room.sender.result_page(packet_id)).page.state == "finished"
 
 
-async def test_a_refund_is_told_when_it_is_recorded(
+async def test_refund_is_shown_when_it_is_recorded(
     start_server: StartServer, party: MakeParty, turn_clock: Turn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     room = await party(await start_server(refunds__interval_s=3600), 2)
     packet_id = await room.lucky(1_000, 2)
     app = room.server.app
     turn_clock(DAY_MS + 1)
-    assert app.services.live_packets.close_quiet([packet_id]) == [packet_id]  # as the refund begins
+    assert app.services.live_packets.close_quiet([packet_id]) == [packet_id]  # as at the begin of the refund
     page = (await room.sender.result_page(packet_id, "en")).page
     assert page.state == "expired"
     assert "will go back" in page.ending
@@ -338,11 +347,11 @@ async def test_a_refund_is_told_when_it_is_recorded(
     page = (await room.sender.result_page(packet_id, "en")).page
     assert page.state == "refunded"
     assert "went back" in page.ending
-    del app.services.live_packets._by_id[packet_id]  # and when it is read again
+    del app.services.live_packets._by_id[packet_id]  # and after a reload
     assert (await room.sender.result_page(packet_id)).page.state == "refunded"
 
 
-async def test_pages_of_packets_that_are_not_in_memory(server: Server, party: MakeParty) -> None:
+async def test_pages_of_packets_that_are_not_in_memory_are_shown(server: Server, party: MakeParty) -> None:
     room = await party(server, 2)
     packet_id = await room.lucky(1_000, 2)
     await room.guests[0].open(packet_id)
@@ -353,7 +362,7 @@ async def test_pages_of_packets_that_are_not_in_memory(server: Server, party: Ma
         assert (await room.guests[1].open_page(packet_id)).view == "open"
 
 
-async def test_pages_are_refused_as_grabs_are(
+async def test_pages_are_refused_like_grabs(
     start_server: StartServer, party: MakeParty, postgres_proxy: tuple[Proxy, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proxy, dsn = postgres_proxy
@@ -382,5 +391,5 @@ async def test_names_that_cannot_be_read_are_empty(
     assert (page.view, page.sender_name, page.ticket > 0) == ("open", "", True)
 
 
-def test_nobody_is_given_the_ticket_of_who_only_looks() -> None:
+def test_number_that_stands_for_looking_is_never_a_ticket() -> None:
     assert LOOKING < 0 <= min(Clock().random_number() for _ in range(100))

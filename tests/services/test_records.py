@@ -1,4 +1,4 @@
-"""Records: what was sent and received by year, and the best luck, counted once whatever is retried."""
+"""Records: packets sent and received by year, and best lucks, each counted once despite retries."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def totals(records: RecordService, user_id: int, year: int) -> dict[str, t
 # --- what is counted ------------------------------------------------------------------------------------------
 
 
-async def test_sent_and_received_stand_in_the_year_of_their_moment_in_beijing(
+async def test_sent_and_received_count_in_their_beijing_year(
     books: Books, records: RecordService, records_are_right: Right
 ) -> None:
     old = await books.sent(NEW_YEAR_MS - 1, 300, 1)
@@ -46,17 +46,17 @@ async def test_sent_and_received_stand_in_the_year_of_their_moment_in_beijing(
     await records_are_right()
 
 
-async def test_the_database_and_the_rules_agree_on_years(sql: Sql) -> None:
+async def test_years_of_database_and_rules_are_equal(sql: Sql) -> None:
     rng = random.Random(SEED)
     moments = [0, NEW_YEAR_MS - 1, NEW_YEAR_MS, *(rng.randrange(4_000_000_000_000) for _ in range(2_000))]
     moments += [
         edge + off for year in range(1971, 2100) for edge in beijing_year.bounds(year) for off in (-1, 0, 1)
     ]
-    told = await sql.fetch("SELECT beijing_year(at_ms) FROM unnest($1::bigint[]) AS m (at_ms)", moments)
-    assert [row[0] for row in told] == [beijing_year.year_of(at_ms) for at_ms in moments]
+    found = await sql.fetch("SELECT beijing_year(at_ms) FROM unnest($1::bigint[]) AS m (at_ms)", moments)
+    assert [row[0] for row in found] == [beijing_year.year_of(at_ms) for at_ms in moments]
 
 
-async def test_a_claim_counts_when_its_money_is_there_and_once(
+async def test_claim_counts_once_when_it_is_credited(
     books: Books, records: RecordService, sql: Sql, records_are_right: Right
 ) -> None:
     packet = await books.sent(NEW_YEAR_MS, 900, 3)
@@ -72,7 +72,7 @@ async def test_a_claim_counts_when_its_money_is_there_and_once(
     await records_are_right()
 
 
-async def test_a_claim_that_is_queued_twice_in_one_batch_counts_once(
+async def test_claim_that_is_queued_twice_in_one_batch_counts_once(
     books: Books, records: RecordService, sql: Sql, records_are_right: Right
 ) -> None:
     packet = await books.sent(NEW_YEAR_MS, 900, 3)
@@ -85,7 +85,7 @@ async def test_a_claim_that_is_queued_twice_in_one_batch_counts_once(
     await records_are_right()
 
 
-async def test_a_key_that_comes_again_is_counted_once(
+async def test_send_with_a_repeated_key_counts_once(
     books: Books, records: RecordService, records_are_right: Right
 ) -> None:
     draft = books.draft(NEW_YEAR_MS, 500, 1)
@@ -117,7 +117,7 @@ async def test_best_luck_is_the_largest_claim_counted_once_in_batches_of_any_siz
     assert await lucks(sql) == expected
 
 
-async def test_the_earliest_of_two_largest_has_it(books: Books, sql: Sql) -> None:
+async def test_best_luck_of_two_equal_claims_is_the_earliest(books: Books, sql: Sql) -> None:
     packet = await books.sent(NEW_YEAR_MS, 2, 2)  # a fen each
     await books.open(packet, [7], NEW_YEAR_MS)
     await books.open(packet, [2], NEW_YEAR_MS)
@@ -125,7 +125,7 @@ async def test_the_earliest_of_two_largest_has_it(books: Books, sql: Sql) -> Non
     assert await lucks(sql) == {7: 1}
 
 
-async def test_it_is_known_only_at_the_end_also_if_the_best_was_credited_long_before(
+async def test_best_luck_is_known_only_when_the_packet_is_finished(
     books: Books, records: RecordService, sql: Sql, records_are_right: Right
 ) -> None:
     packet = await books.sent(NEW_YEAR_MS - 1_000, 1_000, 3)
@@ -149,7 +149,9 @@ async def test_it_is_known_only_at_the_end_also_if_the_best_was_credited_long_be
 YEARS_OF = {2: 2025, 3: 2025, 4: 2026}
 
 
-async def test_only_finished_lucky_packets_have_one(books: Books, sql: Sql, records_are_right: Right) -> None:
+async def test_only_finished_lucky_packets_have_a_best_luck(
+    books: Books, sql: Sql, records_are_right: Right
+) -> None:
     equal = await books.sent(NEW_YEAR_MS, 600, 2, kind="equal")
     personal = await books.sent(NEW_YEAR_MS, 600, 1, kind="personal", to=2)
     rest = await books.sent(NEW_YEAR_MS, 600, 3)

@@ -1,4 +1,4 @@
-"""Records: what a line tells, and pages without a gap or a double."""
+"""Records: the fields of a line, and pages without a gap or a duplicate."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 SEED = 20260217
 
 
-async def test_lines_tell_what_became_of_each_packet(books: Books, records: RecordService, sql: Sql) -> None:
+async def test_lines_show_the_state_of_each_packet(books: Books, records: RecordService, sql: Sql) -> None:
     await name_store.NameStore(books.database).put(1, "Wang")
     await name_store.NameStore(books.database).put(2, "Li")
-    day_before_ms = NEW_YEAR_MS + 1_000  # expired when the records are looked at
+    day_before_ms = NEW_YEAR_MS + 1_000  # expired when the records are read
     expired = await books.sent(day_before_ms - 1_000, 100, 1)
     refunded = await books.sent(day_before_ms - 2_000, 100, 2)
     await books.open(refunded, [2], day_before_ms - 1_500)
@@ -55,7 +55,7 @@ async def test_lines_tell_what_became_of_each_packet(books: Books, records: Reco
     ]
 
 
-async def test_a_direction_that_there_is_not_is_refused(records: RecordService) -> None:
+async def test_unknown_direction_is_refused(records: RecordService) -> None:
     for direction in ("", "lost", "SENT", "sent\0"):
         with pytest.raises(RequestRefused) as caught:
             await records.show(1, direction, 2026)
@@ -63,7 +63,7 @@ async def test_a_direction_that_there_is_not_is_refused(records: RecordService) 
 
 
 @pytest.mark.parametrize("year", [-(2**63), -1, 1, 1969, 9_998, 9_999, 10_000, 2**63 - 1])
-async def test_a_year_with_nothing_is_an_empty_page(books: Books, records: RecordService, year: int) -> None:
+async def test_year_without_packets_is_an_empty_page(books: Books, records: RecordService, year: int) -> None:
     await books.sent(NEW_YEAR_MS, 100, 1)
     shown = await records.show(1, "sent", year)
     assert (shown.year, shown.years, shown.packets, shown.lines, shown.more) == (year, [2026], 0, [], False)
@@ -71,20 +71,20 @@ async def test_a_year_with_nothing_is_an_empty_page(books: Books, records: Recor
 
 @pytest.mark.parametrize("at_ms", [-(2**63), -1, 1, NEW_YEAR_MS - 1, NEW_YEAR_MS, 2**63 - 1])
 @pytest.mark.parametrize("packet_id", [-(2**63), 0, 2**63 - 1])
-async def test_any_place_to_read_on_from_stays_within_the_year(
+async def test_page_after_any_position_stays_within_the_year(
     books: Books, records: RecordService, at_ms: int, packet_id: int
 ) -> None:
     for moment_ms in (NEW_YEAR_MS - 1, NEW_YEAR_MS, beijing_year.bounds(2027)[0]):
         await books.sent(moment_ms, 100, 1)
     shown = await records.show(1, "sent", 2026, at_ms, packet_id)
-    place = (at_ms, packet_id)
-    assert [line.at_ms for line in shown.lines] == [NEW_YEAR_MS] * (place > (NEW_YEAR_MS, 2**62 - 1))
+    position = (at_ms, packet_id)
+    assert [line.at_ms for line in shown.lines] == [NEW_YEAR_MS] * (position > (NEW_YEAR_MS, 2**62 - 1))
 
 
 @pytest.mark.parametrize(
     ("sent", "more"), [(RECORDS_PAGE - 1, False), (RECORDS_PAGE, False), (RECORDS_PAGE + 1, True)]
 )
-async def test_a_page_is_full_before_there_is_more(
+async def test_page_is_full_before_more_pages_follow(
     books: Books, records: RecordService, sent: int, more: bool
 ) -> None:
     await books.send(*(books.draft(NEW_YEAR_MS + n, 100, 1) for n in range(sent)))
@@ -95,7 +95,7 @@ async def test_a_page_is_full_before_there_is_more(
 async def pages(
     records: RecordService, user_id: int, direction: str, meanwhile: Callable[[], Awaitable[None]]
 ) -> list[RecordItem]:
-    """All lines of 2026, a page at a time; something happens between two pages."""
+    """All lines of 2026, a page at a time; `meanwhile` runs between two pages."""
     lines: list[RecordItem] = []
     shown = await records.show(user_id, direction, 2026)
     while True:
@@ -108,10 +108,10 @@ async def pages(
 
 
 @pytest.mark.parametrize("direction", ["sent", "received"])
-async def test_pages_have_no_gap_and_no_double_while_new_rows_arrive(
+async def test_pages_have_no_gap_and_no_duplicate_while_new_rows_arrive(
     books: Books, records: RecordService, direction: str
 ) -> None:
-    """Many of one moment, so that the packet must break the tie; what arrives meanwhile is newer than all."""
+    """Many rows have the same time, so the packet id must break the tie; new rows are newer than all others."""
     rng = random.Random(SEED)
     print("seed", SEED)
 
@@ -128,16 +128,14 @@ async def test_pages_have_no_gap_and_no_double_while_new_rows_arrive(
         await add(NEW_YEAR_MS + 1_000, NEW_YEAR_MS + 1_000)
 
     there = await add(*(NEW_YEAR_MS + rng.randrange(9) for _ in range(95)))
-    await add(NEW_YEAR_MS - 1)  # of the year before
+    await add(NEW_YEAR_MS - 1)  # in the year before
     user_id = 1 if direction == "sent" else 2
     lines = await pages(records, user_id, direction, meanwhile)
     assert [(line.at_ms, line.packet_id) for line in lines] == sorted(there, reverse=True)
 
 
-async def test_a_claim_that_is_credited_late_is_found_where_it_belongs(
-    books: Books, records: RecordService
-) -> None:
-    """Large amounts are settled first, so an older line may arrive while somebody pages; it comes in its turn."""
+async def test_claim_that_is_credited_late_is_listed_at_its_own_time(books: Books, records: RecordService) -> None:
+    """Large amounts are settled first, so an older line may appear between two pages; it is listed by time."""
     small = [await books.sent(NEW_YEAR_MS + n, 1, 1) for n in range(5)]
     large = [await books.sent(NEW_YEAR_MS + 100 + n, 1_000, 1) for n in range(30)]
     for packet in small + large:
@@ -151,7 +149,7 @@ async def test_a_claim_that_is_credited_late_is_found_where_it_belongs(
     assert [line.at_ms - NEW_YEAR_MS for line in lines] == [*range(129, 99, -1), 4, 3, 2, 1, 0]
 
 
-async def test_the_wire_tells_the_same(
+async def test_records_over_the_wire_are_the_same(
     start_server: StartServer, party: MakeParty, sql: Sql, books_balance: Right
 ) -> None:
     room = await party(await start_server(), 2)

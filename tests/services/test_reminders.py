@@ -1,4 +1,4 @@
-"""Nobody misses a push because a store was in trouble: what was found out later is told later, once."""
+"""No push is lost during an outage of a store: an outcome that is found later is pushed later, once."""
 
 from __future__ import annotations
 
@@ -25,34 +25,34 @@ from tests.services.conftest import MakeParty, Record, caught_up, until
 from tests.services.test_faults import all_grab, live
 
 BooksBalance: TypeAlias = Callable[[], Awaitable[None]]
-STILL_S = 0.15  # so long nothing more may be heard
-QUIET = {"settlement__idle_s": 3600.0}  # the next COMMIT is the one of the request
+SILENCE_S = 0.15  # no further push may arrive within this time
+NO_SETTLEMENT = {"settlement__idle_s": 3600.0}  # the next COMMIT is the one of the request
 
 
-async def heard(client: Client, count: int, *kinds: type[messages.Message]) -> list[Any]:
-    """So many pushes of some kinds, and those that come within a while behind them."""
+async def received(client: Client, count: int, *kinds: type[messages.Message]) -> list[Any]:
+    """Wait for `count` pushes of these kinds; they and the ones that follow within SILENCE_S."""
     found: list[Any] = []
 
     async def listen() -> None:
         async for push in client.pushes():
             if isinstance(push, kinds):
-                found.append(push)  # noqa: PERF401  it is looked at while it grows
+                found.append(push)  # noqa: PERF401  `enough` reads it while it grows
 
     async def enough() -> bool:
         return len(found) >= count
 
     listening = asyncio.create_task(listen())
     await until(enough)
-    await asyncio.sleep(STILL_S)
+    await asyncio.sleep(SILENCE_S)
     await caught_up(client)
     listening.cancel()
     return found
 
 
-async def test_claims_that_are_redriven_are_told_to_the_sender_and_the_end_to_the_group(
+async def test_redriven_claims_are_pushed_to_the_sender_and_the_finish_to_the_group(
     start_server: StartServer, party: MakeParty, redis_url: str, books_balance: BooksBalance
 ) -> None:
-    """Another server mirrored them, and died before they were recorded."""
+    """Another server mirrored the claims and died before they were recorded."""
     room = await party(await start_server(), 3)
     packet_id = await room.lucky(1_000, 3)
     await room.guests[0].open(packet_id)
@@ -65,9 +65,9 @@ async def test_claims_that_are_redriven_are_told_to_the_sender_and_the_end_to_th
     await mirror.close()
     del room.server.app.services.live_packets._by_id[packet_id]
     assert (await room.guests[1].grab(packet_id)).answer == "claimed"
-    *claims_seen, end = await heard(room.sender, 4, messages.ClaimNotice, messages.PacketFinished)
-    assert [one.index for one in claims_seen] == [0, 1, 2]
-    assert await heard(room.guests[2], 1, messages.PacketFinished) == [end]
+    *notices, end = await received(room.sender, 4, messages.ClaimNotice, messages.PacketFinished)
+    assert [one.index for one in notices] == [0, 1, 2]
+    assert await received(room.guests[2], 1, messages.PacketFinished) == [end]
     await books_balance()
 
 
@@ -84,7 +84,7 @@ def fail_once(server: Server) -> None:
 
 
 @pytest.mark.parametrize("reads_fail", [False, True])
-async def test_a_claim_whose_commit_was_in_doubt_is_told_to_the_sender(
+async def test_claim_whose_commit_was_in_doubt_is_pushed_to_the_sender(
     start_server: StartServer,
     party: MakeParty,
     postgres_proxy: tuple[Proxy, str],
@@ -92,7 +92,7 @@ async def test_a_claim_whose_commit_was_in_doubt_is_told_to_the_sender(
     monkeypatch: pytest.MonkeyPatch,
     reads_fail: bool,
 ) -> None:
-    """Even if it cannot be read at first, and nobody asks for the packet again."""
+    """Even if the first reload fails and no client asks for the packet again."""
     monkeypatch.setattr(recovery, "RETRY_S", 0.05)
     proxy, dsn = postgres_proxy
     room = await party(await start_server(stores__postgres=dsn), 2)
@@ -108,12 +108,12 @@ async def test_a_claim_whose_commit_was_in_doubt_is_told_to_the_sender(
             await opening
     else:
         assert (await opening).answer == "won"
-    assert [one.index for one in await heard(room.sender, 2, messages.ClaimNotice)] == [0, 1]
+    assert [one.index for one in await received(room.sender, 2, messages.ClaimNotice)] == [0, 1]
     assert len(await record(packet_id)) == 2
     assert (await room.guests[1].open(packet_id)).answer == "claimed"
 
 
-async def test_who_asks_for_a_packet_in_doubt_need_not_wait_for_the_next_try(
+async def test_request_for_a_packet_in_doubt_does_not_wait_for_the_next_reload(
     start_server: StartServer,
     party: MakeParty,
     postgres_proxy: tuple[Proxy, str],
@@ -132,14 +132,14 @@ async def test_who_asks_for_a_packet_in_doubt_need_not_wait_for_the_next_try(
         assert (await room.guests[1].open(packet_id)).answer == "claimed"
 
 
-async def test_claims_that_were_told_are_not_told_again_when_their_record_fails(
+async def test_claims_already_pushed_are_not_pushed_again_when_their_record_fails(
     start_server: StartServer,
     party: MakeParty,
     postgres_proxy: tuple[Proxy, str],
     record: Record,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Tier redis: they were told behind the mirror."""
+    """Durability redis: the claims were pushed once the mirror had them."""
     monkeypatch.setattr(recovery, "RETRY_S", 0.05)
     proxy, dsn = postgres_proxy
     room = await party(await start_server(stores__postgres=dsn, stores__durability="redis"), 2)
@@ -154,32 +154,32 @@ async def test_claims_that_were_told_are_not_told_again_when_their_record_fails(
 
     await until(recorded)
     await room.guests[0].open(packet_id)
-    assert [one.index for one in await heard(room.sender, 2, messages.ClaimNotice)] == [0, 1]
+    assert [one.index for one in await received(room.sender, 2, messages.ClaimNotice)] == [0, 1]
 
 
-@pytest.mark.parametrize("tries_again", [False, True])
-async def test_a_packet_whose_commit_was_in_doubt_is_pushed_once(
+@pytest.mark.parametrize("retries", [False, True])
+async def test_packet_whose_commit_was_in_doubt_is_pushed_once(
     start_server: StartServer,
     party: MakeParty,
     postgres_proxy: tuple[Proxy, str],
     books_balance: BooksBalance,
     monkeypatch: pytest.MonkeyPatch,
-    tries_again: bool,
+    retries: bool,
 ) -> None:
-    """To the group, with its place in the stream; the balance to the sender. Whether the app tries again or not."""
+    """To the group, with its number in the stream; the balance to the sender. With and without a retry."""
     monkeypatch.setattr(in_doubt, "LOOK_S", 0.05)
     proxy, dsn = postgres_proxy
-    room = await party(await start_server(stores__postgres=dsn, **QUIET), 1)
+    room = await party(await start_server(stores__postgres=dsn, **NO_SETTLEMENT), 1)
     first = await room.lucky(100, 1)
     proxy.lose_reply_to = b"COMMIT"
     with pytest.raises(Refusal, match="store"):
         await room.sender.send_packet("lucky", room.group, 500, 2, key="k")
-    if tries_again:
+    if retries:
         await room.sender.send_packet("lucky", room.group, 500, 2, key="k")
-    posts = await heard(room.guests[0], 2, messages.PacketPosted)
+    posts = await received(room.guests[0], 2, messages.PacketPosted)
     assert [(one.message, one.packet_id == first) for one in posts] == [(1, True), (2, False)]
     await until(lambda: _nothing_in_doubt(room.server))
-    changes = await heard(room.sender, 2, messages.BalanceChanged)
+    changes = await received(room.sender, 2, messages.BalanceChanged)
     assert [(one.balance_fen, one.change_fen) for one in changes] == [(99_900, -100), (99_400, -500)]
     assert (await room.guests[0].open(posts[1].packet_id)).answer == "won"
     await books_balance()
@@ -198,10 +198,10 @@ async def _nothing_in_doubt(server: Server) -> bool:
     return not any(one.in_doubt._in_doubt for one in kept)
 
 
-async def test_a_packet_that_was_not_committed_is_not_pushed(
+async def test_packet_that_was_not_committed_is_not_pushed(
     start_server: StartServer, party: MakeParty, postgres_proxy: tuple[Proxy, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And is not looked for for ever."""
+    """And the lookup ends."""
     monkeypatch.setattr(in_doubt, "LOOK_S", 0.02)
     monkeypatch.setattr(in_doubt, "LATE_S", 0.1)
     proxy, dsn = postgres_proxy
@@ -218,12 +218,12 @@ async def test_a_packet_that_was_not_committed_is_not_pushed(
 
     await until(forgotten)
     await room.sender.say(room.group, "the first")
-    (post,) = await heard(room.guests[0], 1, messages.PacketPosted, messages.TextPosted)
+    (post,) = await received(room.guests[0], 1, messages.PacketPosted, messages.TextPosted)
     assert (type(post), post.message) == (messages.TextPosted, 1)
 
 
-@pytest.mark.parametrize("is_looked_for_first", [True, False])
-async def test_a_refund_whose_commit_was_in_doubt_is_told_once(
+@pytest.mark.parametrize("lookup_is_first", [True, False])
+async def test_refund_whose_commit_was_in_doubt_is_pushed_once(
     start_server: StartServer,
     party: MakeParty,
     postgres_proxy: tuple[Proxy, str],
@@ -231,10 +231,10 @@ async def test_a_refund_whose_commit_was_in_doubt_is_told_once(
     books_balance: BooksBalance,
     monkeypatch: pytest.MonkeyPatch,
     turn_clock: Turn,
-    is_looked_for_first: bool,
+    lookup_is_first: bool,
 ) -> None:
-    """To the sender and to the operators, whether it is looked for before the next round or behind it."""
-    interval_s, look_s = (0.3, 0.02) if is_looked_for_first else (0.1, 0.3)
+    """To the sender and to the operators, whether the lookup runs before the next round of refunds or after it."""
+    interval_s, look_s = (0.3, 0.02) if lookup_is_first else (0.1, 0.3)
     monkeypatch.setattr(in_doubt, "LOOK_S", look_s)
     proxy, dsn = postgres_proxy
     server = await start_server(stores__postgres=dsn, refunds__interval_s=interval_s, settlement__idle_s=3600)
@@ -243,17 +243,17 @@ async def test_a_refund_whose_commit_was_in_doubt_is_told_once(
     refunds = server.app.services.refunds
     refund, tries = refunds._records.refund, []
 
-    async def unheard(packet_ids: Sequence[int], now_ms: int) -> Any:
+    async def refund_losing_the_reply(packet_ids: Sequence[int], now_ms: int) -> Any:
         tries.append(packet_ids)
         if len(tries) == 1:
             proxy.lose_reply_to = b"COMMIT"
         return await refund(packet_ids, now_ms)
 
-    monkeypatch.setattr(refunds._records, "refund", unheard)
+    monkeypatch.setattr(refunds._records, "refund", refund_losing_the_reply)
     turn_clock(DAY_MS)
-    spent, told, change = await heard(room.sender, 3, messages.PacketRefunded, messages.BalanceChanged)
+    spent, notice, change = await received(room.sender, 3, messages.PacketRefunded, messages.BalanceChanged)
     assert (proxy.lost_replies, tries) == (1, [[packet_id]])
-    assert (told.packet_id, told.refunded_fen, spent.change_fen) == (packet_id, 1_000, -1_000)
+    assert (notice.packet_id, notice.refunded_fen, spent.change_fen) == (packet_id, 1_000, -1_000)
     assert (change.balance_fen, change.change_fen, change.reason) == (100_000, 1_000, "refund")
     assert (refunds.refunded_packets, refunds.refunded_fen) == (1, 1_000)
     seen = server.app.services.live_packets.snapshot(packet_id)
@@ -262,21 +262,26 @@ async def test_a_refund_whose_commit_was_in_doubt_is_told_once(
     await books_balance()
 
 
-async def test_a_refund_that_was_not_committed_is_told_when_it_is(
+async def test_refund_that_was_not_committed_is_pushed_when_it_is(
     start_server: StartServer,
     party: MakeParty,
     books_balance: BooksBalance,
     monkeypatch: pytest.MonkeyPatch,
     turn_clock: Turn,
 ) -> None:
-    """Once: what the next round does, which is over at the first look, is not taken for what was in doubt."""
+    """Once: the refund of the next round, done before the first lookup, does not count as the one in doubt."""
     monkeypatch.setattr(in_doubt, "LOOK_S", 0.02)
     monkeypatch.setattr(in_doubt, "LATE_S", 0.1)
     server = await start_server(refunds__interval_s=0.05)
     room = await party(server, 1)
     packet_id = await room.lucky(1_000, 2)
     refunds = server.app.services.refunds
-    refund, recall, tries, refunded = refunds._records.refund, refunds.in_doubt._find_outcome, [], asyncio.Event()
+    refund, find_outcome, tries, refunded = (
+        refunds._records.refund,
+        refunds.in_doubt._find_outcome,
+        [],
+        asyncio.Event(),
+    )
 
     async def fail_once(packet_ids: Sequence[int], now_ms: int) -> Any:
         tries.append(packet_ids)
@@ -286,47 +291,47 @@ async def test_a_refund_that_was_not_committed_is_told_when_it_is(
         refunded.set()
         return rows
 
-    async def recall_later(asked: Sequence[Any]) -> Any:
+    async def find_outcome_later(asked: Sequence[Any]) -> Any:
         await refunded.wait()
-        return await recall(asked)
+        return await find_outcome(asked)
 
     monkeypatch.setattr(refunds._records, "refund", fail_once)
-    monkeypatch.setattr(refunds.in_doubt, "_find_outcome", recall_later)
+    monkeypatch.setattr(refunds.in_doubt, "_find_outcome", find_outcome_later)
     turn_clock(DAY_MS)
 
     async def forgotten() -> bool:
         return len(tries) > 1 and not refunds.in_doubt._in_doubt
 
     await until(forgotten)
-    (told,) = await heard(room.sender, 1, messages.PacketRefunded)
-    assert (told.packet_id, refunds.refunded_packets, refunds.refunded_fen) == (packet_id, 1, 1_000)
+    (notice,) = await received(room.sender, 1, messages.PacketRefunded)
+    assert (notice.packet_id, refunds.refunded_packets, refunds.refunded_fen) == (packet_id, 1, 1_000)
     await books_balance()
 
 
-async def test_many_doubts_are_looked_for_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those that are not found stand in nobody's way; what comes on top of the most is let go of."""
+async def test_items_in_doubt_are_looked_up_in_batches_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Items that are not found do not block the others; items beyond the limit are dropped."""
     monkeypatch.setattr(in_doubt, "LOOK_S", 0.0)
     monkeypatch.setattr(in_doubt, "LOOK_MAX", 2)
     monkeypatch.setattr(in_doubt, "DOUBTS_MAX", 5)
-    looks: list[list[int]] = []
-    told: list[int] = []
+    lookups: list[list[int]] = []
+    resolved: list[int] = []
 
     async def find_outcome(asked: Sequence[int]) -> list[int | None]:
-        looks.append(list(asked))
-        if len(looks) == 1:
-            some.add([7])  # meanwhile
+        lookups.append(list(asked))
+        if len(lookups) == 1:
+            items.add([7])  # during the first lookup
         return [one if one > 2 else None for one in asked]
 
-    some: in_doubt.InDoubt[int, int] = in_doubt.InDoubt(find_outcome, told.append)
-    some.add([1, 2, 3, 4])
-    looking = asyncio.create_task(some.run())
+    items: in_doubt.InDoubt[int, int] = in_doubt.InDoubt(find_outcome, resolved.append)
+    items.add([1, 2, 3, 4])
+    looking = asyncio.create_task(items.run())
 
     async def found(count: int) -> bool:
-        return len(told) == count
+        return len(resolved) == count
 
     await until(partial(found, 3))
-    assert looks[:3] == [[1, 2], [3, 4], [7, 1]]
-    some.add(range(10, 20))
+    assert lookups[:3] == [[1, 2], [3, 4], [7, 1]]
+    items.add(range(10, 20))
     await until(partial(found, 6))
     looking.cancel()
-    assert told == [3, 4, 7, 10, 11, 12]
+    assert resolved == [3, 4, 7, 10, 11, 12]

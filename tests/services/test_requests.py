@@ -15,7 +15,7 @@ GUEST = 2
 
 
 def copy_of(request: PacketCall) -> PacketCall:
-    """The request as another process would get it."""
+    """The request as another process would receive it."""
     return msgspec.msgpack.decode(msgspec.msgpack.encode(request), type=PacketCall)
 
 

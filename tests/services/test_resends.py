@@ -1,4 +1,4 @@
-"""Send again: posted anew, opened by the other group's members and nobody else, finished in every group."""
+"""Send again: a second post; members of the other group may open, strangers may not; each group sees the finish."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from storage.errors import StoreUnavailable
 from storage.postgres.database import Database
 from tests.conftest import PATIENCE_S, Connect, Server, StartServer
 from tests.services.conftest import MakeParty, until
-from tests.services.test_reminders import QUIET, heard
+from tests.services.test_reminders import NO_SETTLEMENT, received
 
 BooksBalance = Callable[[], Awaitable[None]]
 OTHER = 800
@@ -35,7 +35,7 @@ async def push_of(client: Client, kind: type[Any], stream_id: int) -> Any:
     raise AssertionError("the client was closed")
 
 
-async def test_members_of_another_group_may_open_it(
+async def test_packet_sent_to_another_group_opens_for_its_members(
     start_server: StartServer, party: MakeParty, connect: Connect, books_balance: BooksBalance
 ) -> None:
     room = await party(await start_server(), 2)
@@ -53,7 +53,7 @@ async def test_members_of_another_group_may_open_it(
     assert (await (await connect(room.server, 900)).open(packet_id)).answer == "not_allowed"
     await room.server.stop()
 
-    server = await start_server()  # and when it is read from the records
+    server = await start_server()  # and after a load from the record
     late = await connect(server, 801)
     assert (await late.open(packet_id)).answer == "not_allowed"
     await late.join_group(group)
@@ -68,7 +68,7 @@ async def test_members_of_another_group_may_open_it(
     await books_balance()
 
 
-async def test_the_finish_is_told_once_in_each_group(server: Server, party: MakeParty, connect: Connect) -> None:
+async def test_finish_is_pushed_once_in_each_group(server: Server, party: MakeParty, connect: Connect) -> None:
     room = await party(server, 1)
     packet_id = await room.lucky(300, 1)
     groups = [await room.sender.create_group(name) for name in ("two", "three")]
@@ -85,7 +85,7 @@ async def test_the_finish_is_told_once_in_each_group(server: Server, party: Make
     )
 
 
-async def test_the_audit_still_names_a_stranger(
+async def test_audit_reports_the_claim_of_a_stranger(
     server: Server,
     party: MakeParty,
     connect: Connect,
@@ -115,7 +115,7 @@ async def test_the_audit_still_names_a_stranger(
     assert str(OTHER) in line
 
 
-async def test_in_its_own_group_it_is_posted_again(server: Server, party: MakeParty) -> None:
+async def test_packet_sent_again_in_its_own_group_is_posted_again(server: Server, party: MakeParty) -> None:
     room = await party(server, 1)
     packet_id = await room.lucky(300, 2)
     first = await push_of(room.guests[0], PacketPosted, room.group)
@@ -125,11 +125,11 @@ async def test_in_its_own_group_it_is_posted_again(server: Server, party: MakePa
     assert (second.packet_id, second.message, second.commitment) == (packet_id, 2, first.commitment)
     assert second.at_ms >= first.at_ms
     found = await room.guests[0].catch_up(room.group, 0)
-    assert found == [first, second]  # caught up on, it looks as it was pushed
+    assert found == [first, second]  # catch-up returns the same posts as the pushes
     assert server.app.services.live_packets._by_id[packet_id].also_in == ()
 
 
-async def test_a_personal_packet_goes_to_its_receiver(server: Server, party: MakeParty) -> None:
+async def test_personal_packet_sent_again_goes_to_its_receiver(server: Server, party: MakeParty) -> None:
     room = await party(server, 2)
     receiver = room.guests[0]
     packet_id = (await room.sender.send_packet("personal", receiver.user_id, 500)).packet_id
@@ -142,14 +142,16 @@ async def test_a_personal_packet_goes_to_its_receiver(server: Server, party: Mak
     assert (await receiver.open(packet_id)).answer == "won"
 
 
-async def test_who_may_not_send_it_again(server: Server, party: MakeParty, connect: Connect) -> None:
+async def test_send_again_that_is_not_allowed_is_refused(
+    server: Server, party: MakeParty, connect: Connect
+) -> None:
     room = await party(server, 1)
     ann = room.guests[0]
     packet_id = await room.lucky(300, 1)
     theirs = await ann.create_group("theirs")
-    for who, packet in ((ann, packet_id), (room.sender, 2**60)):
+    for client, packet in ((ann, packet_id), (room.sender, 2**60)):
         with pytest.raises(NotAllowed):
-            await who.send_again(packet)
+            await client.send_again(packet)
     for group in (theirs, 2**60, ann.user_id, -1):
         with pytest.raises(NotAMember):
             await room.sender.send_again(packet_id, group)
@@ -158,7 +160,7 @@ async def test_who_may_not_send_it_again(server: Server, party: MakeParty, conne
         await room.sender.send_again(packet_id)
 
 
-async def test_an_expired_packet_is_not_sent_again(start_server: StartServer, party: MakeParty) -> None:
+async def test_expired_packet_is_not_sent_again(start_server: StartServer, party: MakeParty) -> None:
     room = await party(await start_server(limits__packet_lifetime_s=0.2, refunds__interval_s=3600), 1)
     packet_id = await room.lucky(300, 1)
     await asyncio.sleep(0.25)
@@ -166,7 +168,7 @@ async def test_an_expired_packet_is_not_sent_again(start_server: StartServer, pa
         await room.sender.send_again(packet_id)
 
 
-async def test_a_packet_is_in_so_many_groups(start_server: StartServer, party: MakeParty) -> None:
+async def test_groups_of_a_packet_are_limited(start_server: StartServer, party: MakeParty) -> None:
     room = await party(await start_server(limits__groups_of_packet_max=3), 0)
     packet_id = await room.lucky(300, 1)
     groups = [await room.sender.create_group(f"{n}") for n in range(4)]
@@ -177,12 +179,14 @@ async def test_a_packet_is_in_so_many_groups(start_server: StartServer, party: M
     assert [one.name for one in refused] == ["too_many_groups"] * 2
     inside = room.server.app.services.live_packets._by_id[packet_id].also_in
     assert len(inside) == 2
-    await room.sender.send_again(packet_id, inside[0])  # where it is already it may be posted again
+    await room.sender.send_again(packet_id, inside[0])  # a group that has it already does not count twice
     await room.sender.send_again(packet_id)
 
 
-async def test_sent_again_while_it_is_being_read(server: Server, party: MakeParty, connect: Connect) -> None:
-    """The record was read before the group was added: the group is not forgotten."""
+async def test_packet_sent_again_during_its_reload_keeps_the_new_group(
+    server: Server, party: MakeParty, connect: Connect
+) -> None:
+    """The record was read before the group was added: the group is not lost."""
     room = await party(server, 1)
     packet_id = await room.lucky(300, 2)
     other = await connect(server, OTHER)
@@ -192,10 +196,10 @@ async def test_sent_again_while_it_is_being_read(server: Server, party: MakePart
     read = reload._read
 
     async def slowly(ids: list[int]) -> Any:
-        memories = await read(ids)
+        stored = await read(ids)
         was_read.set()
         await go.wait()
-        return memories
+        return stored
 
     reload._read = slowly  # type: ignore[method-assign]
     server.app.services.live_packets._by_id.clear()
@@ -206,7 +210,7 @@ async def test_sent_again_while_it_is_being_read(server: Server, party: MakePart
     assert (await waiting).answer == "ticket"
 
 
-async def test_sent_again_in_doubt_it_is_posted_and_opens(
+async def test_packet_sent_again_in_doubt_is_posted_and_opens(
     start_server: StartServer,
     party: MakeParty,
     connect: Connect,
@@ -214,10 +218,10 @@ async def test_sent_again_in_doubt_it_is_posted_and_opens(
     books_balance: BooksBalance,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Nobody tries again, and yet the group hears of it, once, and its members may open."""
+    """Without a retry the group receives the post, once, and its members may open the packet."""
     monkeypatch.setattr(in_doubt, "LOOK_S", 0.05)
     proxy, dsn = postgres_proxy
-    room = await party(await start_server(stores__postgres=dsn, **QUIET), 1)
+    room = await party(await start_server(stores__postgres=dsn, **NO_SETTLEMENT), 1)
     packet_id = await room.lucky(1_000, 2)
     other = await connect(room.server, OTHER)
     group = await room.sender.create_group("other")
@@ -226,7 +230,7 @@ async def test_sent_again_in_doubt_it_is_posted_and_opens(
     proxy.lose_reply_to = b"COMMIT"
     with pytest.raises(Refusal, match="store"):
         await room.sender.send_again(packet_id, group)
-    (posted,) = await heard(other, 1, PacketPosted)
+    (posted,) = await received(other, 1, PacketPosted)
     assert proxy.lost_replies == 1
     assert (posted.packet_id, posted.stream_id, posted.message) == (packet_id, group, 2)
     assert (await other.open(packet_id)).answer == "won"
@@ -234,26 +238,26 @@ async def test_sent_again_in_doubt_it_is_posted_and_opens(
     await books_balance()
 
 
-async def test_a_personal_packet_sent_again_in_doubt_is_posted_to_both(
+async def test_personal_packet_sent_again_in_doubt_is_posted_to_both(
     start_server: StartServer, party: MakeParty, postgres_proxy: tuple[Proxy, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(in_doubt, "LOOK_S", 0.05)
     proxy, dsn = postgres_proxy
-    room = await party(await start_server(stores__postgres=dsn, **QUIET), 1)
+    room = await party(await start_server(stores__postgres=dsn, **NO_SETTLEMENT), 1)
     (receiver,) = room.guests
     packet_id = (await room.sender.send_packet("personal", receiver.user_id, 500)).packet_id
     proxy.lose_reply_to = b"COMMIT"
     with pytest.raises(Refusal, match="store"):
         await room.sender.send_again(packet_id)
-    for who in (room.sender, receiver):
-        posts = await heard(who, 2, PacketPosted)
-        assert [(one.stream_id, one.message) for one in posts] == [(who.user_id, 1), (who.user_id, 2)]
+    for client in (room.sender, receiver):
+        posts = await received(client, 2, PacketPosted)
+        assert [(one.stream_id, one.message) for one in posts] == [(client.user_id, 1), (client.user_id, 2)]
 
 
-async def test_sent_again_but_not_committed_it_is_not_posted(
+async def test_packet_sent_again_but_not_committed_is_not_posted(
     start_server: StartServer, party: MakeParty, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where it was already, its first message is not taken for the second; and it is not looked for for ever."""
+    """In a group that has it already, the first post does not count as the second; and the lookup ends."""
     monkeypatch.setattr(in_doubt, "LOOK_S", 0.02)
     monkeypatch.setattr(in_doubt, "LATE_S", 0.1)
     room = await party(await start_server(), 1)
@@ -263,9 +267,9 @@ async def test_sent_again_but_not_committed_it_is_not_posted(
     async def away(*_: Any) -> list[int]:
         raise StoreUnavailable("broken before it was committed")
 
-    told: list[Any] = []  # here, because a client does not show the same message twice
+    posts: list[Any] = []  # read from the bus, because a client does not show the same message twice
     monkeypatch.setattr(resends._store, "record", away)
-    resends._bus.subscribe(lambda event, audience: told.append(event), PacketPost)
+    resends._bus.subscribe(lambda event, audience: posts.append(event), PacketPost)
     with pytest.raises(Refusal, match="store"):
         await room.sender.send_again(packet_id)
     unknown = resends.in_doubt._in_doubt
@@ -275,4 +279,4 @@ async def test_sent_again_but_not_committed_it_is_not_posted(
         return not unknown
 
     await until(forgotten)
-    assert told == []
+    assert posts == []

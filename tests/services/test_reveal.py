@@ -1,4 +1,4 @@
-"""The proof of a packet is told when the record is closed: no claim that somebody was told is missing from it."""
+"""The proof of a packet is shown once its record is closed: no claim that a user received is missing in it."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ async def verified(database: Database, packet_id: int) -> tuple[bool, str]:
     return found, shown.getvalue()
 
 
-async def test_claims_that_are_told_and_not_recorded_are_not_left_out(
+async def test_proof_waits_for_claims_that_are_not_recorded_yet(
     start_server: StartServer, party: MakeParty, turn_clock: Turn
 ) -> None:
-    """In the tier redis the record may follow late, and the packet expires meanwhile."""
+    """At durability redis the record may follow late, and the packet expires meanwhile."""
     server = await start_server(stores__durability="redis", refunds__interval_s=0.05)
     room = await party(server, 2)
     packet_id = await room.lucky(1_000, 3)
@@ -44,9 +44,9 @@ async def test_claims_that_are_told_and_not_recorded_are_not_left_out(
         return (await room.guests[0].result_page(packet_id)).page.state == "expired"
 
     await until(expired)
-    for who in (room.sender, *room.guests):
+    for client in (room.sender, *room.guests):
         with pytest.raises(NotFinished):
-            await who.reveal(packet_id)
+            await client.reveal(packet_id)
     gate.open.set()
 
     async def refunded() -> bool:
@@ -58,7 +58,7 @@ async def test_claims_that_are_told_and_not_recorded_are_not_left_out(
     assert [(one.user_id, one.amount_fen) for one in proof.claims] == [(room.guests[0].user_id, won.amount_fen)]
 
 
-async def test_an_expired_packet_keeps_its_seed_until_it_is_refunded(
+async def test_seed_of_an_expired_packet_stays_secret_until_the_refund(
     start_server: StartServer, party: MakeParty, database: Database
 ) -> None:
     room = await party(await start_server(limits__packet_lifetime_s=0.1, refunds__interval_s=3600), 1)

@@ -1,4 +1,4 @@
-"""Send: one debit a key, whatever is retried; nothing recorded when it is refused."""
+"""Send: one debit per key despite retries; a refused send records nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ async def alice(server: Server, backend: Client, connect: Connect) -> Client:
     return await connect(server, 1)
 
 
-async def test_send_debits_at_once_and_announces(alice: Client, server: Server, connect: Connect) -> None:
+async def test_send_debits_the_wallet_and_pushes_the_packet(
+    alice: Client, server: Server, connect: Connect
+) -> None:
     bob = await connect(server, 2)
     group = await alice.create_group("family")
     await bob.join_group(group)
@@ -62,7 +64,7 @@ async def test_same_key_of_another_sender_is_another_packet(
     assert one.packet_id != other.packet_id
 
 
-async def test_keys_hold_across_a_restart(start_server: StartServer, connect: Connect) -> None:
+async def test_keys_survive_a_restart(start_server: StartServer, connect: Connect) -> None:
     first = await start_server()
     await (await connect(first, 0)).top_up(1, 10_000, key="t1")
     alice = await connect(first, 1)
@@ -76,7 +78,7 @@ async def test_keys_hold_across_a_restart(start_server: StartServer, connect: Co
     assert await alice.balance() == 9_500
 
 
-async def test_not_enough_money_records_nothing(alice: Client, sql: asyncpg.Connection) -> None:
+async def test_send_without_enough_money_records_nothing(alice: Client, sql: asyncpg.Connection) -> None:
     group = await alice.create_group("family")
     with pytest.raises(Refusal) as caught:
         await alice.send_packet("lucky", group, 10_001, 1)
@@ -85,7 +87,7 @@ async def test_not_enough_money_records_nothing(alice: Client, sql: asyncpg.Conn
     assert await sql.fetchval("SELECT count(*) FROM packets") == 0
 
 
-async def test_sends_at_once_never_overdraw(alice: Client, sql: asyncpg.Connection) -> None:
+async def test_concurrent_sends_never_overdraw(alice: Client, sql: asyncpg.Connection) -> None:
     group = await alice.create_group("family")
     results = await asyncio.gather(
         *(alice.send_packet("lucky", group, 3_000, 1) for _ in range(10)), return_exceptions=True
@@ -112,7 +114,9 @@ async def test_sends_at_once_never_overdraw(alice: Client, sql: asyncpg.Connecti
         ("nothing", 100, 1, "bad_target"),
     ],
 )
-async def test_limits(alice: Client, kind: str, amount: int, shares: int, reason: str) -> None:
+async def test_send_outside_the_limits_is_refused(
+    alice: Client, kind: str, amount: int, shares: int, reason: str
+) -> None:
     group = await alice.create_group("family")
     with pytest.raises(Refusal) as caught:
         await alice.send_packet(kind, group, amount, shares)
@@ -120,7 +124,7 @@ async def test_limits(alice: Client, kind: str, amount: int, shares: int, reason
     assert await alice.balance() == 10_000
 
 
-async def test_personal_goes_to_one_user(alice: Client) -> None:
+async def test_personal_packet_goes_to_one_other_user(alice: Client) -> None:
     for target, shares, reason in ((1, 1, "bad_target"), (2, 2, "bad_shares")):
         with pytest.raises(Refusal) as caught:
             await alice.send_packet("personal", target, 100, shares)
@@ -140,7 +144,7 @@ async def test_strangers_cannot_send_to_a_group(
         assert caught.value.name == "not_a_member"
 
 
-async def test_one_key_twice_at_once_is_one_packet(alice: Client, sql: asyncpg.Connection) -> None:
+async def test_concurrent_sends_with_one_key_are_one_packet(alice: Client, sql: asyncpg.Connection) -> None:
     group = await alice.create_group("family")
     both = await asyncio.gather(*(alice.send_packet("lucky", group, 500, 1, key="k1") for _ in range(2)))
     assert both[0].packet_id == both[1].packet_id

@@ -109,7 +109,7 @@ async def test_a_credit_is_recalled_by_the_time_of_its_batch(settlement: Settlem
     assert (one.balance, other.balance) == (BalanceRow(300, 1), BalanceRow(200, 1))
 
 
-async def test_two_at_once_take_different_claims(database: Database, sql: Sql, watcher: Sql) -> None:
+async def test_two_at_once_take_different_claims(database: Database, sql: Sql, lock_view: Sql) -> None:
     """The second does not even wait for the first, which has taken its claims and cannot commit yet."""
     amounts = list(range(1, 201))
     await queue(sql, amounts)
@@ -117,11 +117,11 @@ async def test_two_at_once_take_different_claims(database: Database, sql: Sql, w
     async with sql.transaction():
         await sql.execute("SELECT FROM wallets WHERE user_id = 200 FOR UPDATE")
         first = asyncio.create_task(SettlementQueue(database, WITH_BEST_LUCK).settle(50, 1))
-        await until(lambda: waiting(watcher, 1))
+        await until(lambda: waiting(lock_view, 1))
         second = asyncio.create_task(SettlementQueue(database, WITH_BEST_LUCK).settle(50, 1))
 
         async def done_or_waiting() -> bool:
-            return second.done() or await waiting(watcher, 2)
+            return second.done() or await waiting(lock_view, 2)
 
         await until(done_or_waiting)
         second_waits = not second.done()

@@ -1,4 +1,4 @@
-"""Wallets: who is told of a balance when the store's reply is lost or late, and that the last one told is right."""
+"""Wallets: balances are pushed also when a reply of the store is lost or late, and the last one pushed is right."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from server.core import ledger
 from server.services.runtime import in_doubt
 from tests.conftest import DAY_MS, Connect, Server, StartServer, Turn
 from tests.services.conftest import MakeParty, until
-from tests.services.test_reminders import QUIET, heard
+from tests.services.test_reminders import NO_SETTLEMENT, received
 
 Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 BooksBalance: TypeAlias = Callable[[], Awaitable[None]]
 USER = 7
 
 
-class Late:
-    """Lets a store do its work, and keeps the result back until `go` is set."""
+class DelayedResult:
+    """Runs the first call of a store's method, but holds its result until `go` is set."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, store: object, method: str) -> None:
         self.done = asyncio.Event()
@@ -34,7 +34,7 @@ class Late:
 
         async def late(*args: Any) -> Any:
             result = await real(*args)
-            monkeypatch.setattr(store, method, real)  # only the first is late
+            monkeypatch.setattr(store, method, real)  # only the first call is late
             self.done.set()
             await self.go.wait()
             return result
@@ -43,33 +43,33 @@ class Late:
 
 
 async def changes(client: Client, count: int) -> list[tuple[int, int, str]]:
-    """(balance, change, reason) of so many pushes, and of those that come within a while behind them."""
-    return [(one.balance_fen, one.change_fen, one.reason) for one in await heard(client, count, BalanceChanged)]
+    """(balance, change, reason) of `count` pushes, and of those that follow soon."""
+    return [(one.balance_fen, one.change_fen, one.reason) for one in await received(client, count, BalanceChanged)]
 
 
 def wallets_of(server: Server) -> Any:
     return server.app.services.wallets
 
 
-@pytest.mark.parametrize("tries_again", [False, True])
-async def test_money_whose_commit_was_in_doubt_is_told_once(
+@pytest.mark.parametrize("retries", [False, True])
+async def test_transfer_whose_commit_was_in_doubt_is_pushed_once(
     start_server: StartServer,
     connect: Connect,
     postgres_proxy: tuple[Proxy, str],
     books_balance: BooksBalance,
     monkeypatch: pytest.MonkeyPatch,
-    tries_again: bool,
+    retries: bool,
 ) -> None:
-    """To its user and to the operators, whether the backend tries again or not."""
+    """To its user and to the operators, with and without a retry of the backend."""
     monkeypatch.setattr(in_doubt, "LOOK_S", 0.05)
     proxy, dsn = postgres_proxy
-    server = await start_server(stores__postgres=dsn, **QUIET)
+    server = await start_server(stores__postgres=dsn, **NO_SETTLEMENT)
     backend, user = await connect(server, 0), await connect(server, USER)
     for ask, fen in ((backend.top_up, 500), (backend.withdraw, 200)):
         proxy.lose_reply_to = b"COMMIT"
         with pytest.raises(Refusal, match="store"):
             await ask(USER, fen, key="k")
-        if tries_again:
+        if retries:
             await ask(USER, fen, key="k")
         await until(lambda: _nothing_in_doubt(server))
     assert proxy.lost_replies == 2
@@ -82,18 +82,18 @@ async def _nothing_in_doubt(server: Server) -> bool:
     return not wallets_of(server).in_doubt._in_doubt
 
 
-async def test_money_that_was_not_moved_is_told_when_it_is(
+async def test_transfer_that_was_not_committed_is_pushed_when_it_is(
     start_server: StartServer,
     connect: Connect,
     postgres_proxy: tuple[Proxy, str],
     sql: Sql,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Once: what the second try does is not taken for what was in doubt."""
+    """Once: the transfer of the retry does not count as the one in doubt."""
     monkeypatch.setattr(in_doubt, "LOOK_S", 0.05)
     monkeypatch.setattr(in_doubt, "LATE_S", 0.3)
     proxy, dsn = postgres_proxy
-    server = await start_server(stores__postgres=dsn, **QUIET)
+    server = await start_server(stores__postgres=dsn, **NO_SETTLEMENT)
     backend, user = await connect(server, 0), await connect(server, USER)
     proxy.lose_reply_to = b"BEGIN"
     with pytest.raises(Refusal, match="store"):
@@ -106,7 +106,7 @@ async def test_money_that_was_not_moved_is_told_when_it_is(
 
 
 @pytest.mark.parametrize("lost", [b"COMMIT", b"settlement_queue"])
-async def test_a_share_whose_credit_was_in_doubt_is_told_once(
+async def test_credit_whose_commit_was_in_doubt_is_pushed_once(
     start_server: StartServer,
     party: MakeParty,
     postgres_proxy: tuple[Proxy, str],
@@ -115,7 +115,7 @@ async def test_a_share_whose_credit_was_in_doubt_is_told_once(
     monkeypatch: pytest.MonkeyPatch,
     lost: bytes,
 ) -> None:
-    """Whether the transaction was committed, or came to nothing and was made again."""
+    """Whether the transaction was committed, or was rolled back and run again."""
     monkeypatch.setattr(in_doubt, "LOOK_S", 0.05)
     proxy, dsn = postgres_proxy
     server = await start_server(stores__postgres=dsn, settlement__idle_s=0.2)
@@ -123,14 +123,14 @@ async def test_a_share_whose_credit_was_in_doubt_is_told_once(
     settlement = server.app.services.settlement
     settle = settlement._queue.settle
 
-    async def unheard(most: int, now_ms: int) -> Any:
+    async def settle_losing_the_reply(most: int, now_ms: int) -> Any:
         if await sql.fetchval("SELECT count(*) FROM settlement_queue"):
             monkeypatch.setattr(settlement._queue, "settle", settle)
-            settlement._queue._lane.drop()  # so that the statement is sent as text once more
+            settlement._queue._lane.drop()  # so that the statement is sent as text again
             proxy.lose_reply_to = lost
         return await settle(most, now_ms)
 
-    monkeypatch.setattr(settlement._queue, "settle", unheard)
+    monkeypatch.setattr(settlement._queue, "settle", settle_losing_the_reply)
     await room.guests[0].open(await room.lucky(1_000, 1))
     assert await changes(room.guests[0], 1) == [(1_000, 1_000, "claim")]
     assert (proxy.lost_replies, settlement.settled_claims) == (1, 1)
@@ -138,13 +138,13 @@ async def test_a_share_whose_credit_was_in_doubt_is_told_once(
     await books_balance()
 
 
-async def test_the_last_balance_told_is_the_newest(
+async def test_last_push_has_the_newest_balance(
     start_server: StartServer, party: MakeParty, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A top-up is told behind a share that was credited after it."""
+    """A top-up is pushed after a share that was credited later."""
     room = await party(await start_server(), 1)
     user, backend = room.guests[0], await connect(room.server, 0)
-    late = Late(monkeypatch, wallets_of(room.server)._store, "move")
+    late = DelayedResult(monkeypatch, wallets_of(room.server)._store, "move")
     topping_up = asyncio.create_task(backend.top_up(user.user_id, 500))
     await late.done.wait()
     await user.open(await room.lucky(100, 1))
@@ -154,19 +154,19 @@ async def test_the_last_balance_told_is_the_newest(
     assert await changes(user, 1) == [(600, 500, "top_up")]
 
 
-async def test_what_was_told_late_does_not_take_a_welcome_back(
+async def test_late_push_does_not_replace_the_newer_balance_of_a_welcome(
     start_server: StartServer, party: MakeParty, connect: Connect, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A top-up is told to somebody who came when more had happened than that."""
+    """A top-up is pushed to a user whose welcome has a newer balance."""
     room = await party(await start_server(), 1)
     user_id, backend = room.guests[0].user_id, await connect(room.server, 0)
-    late = Late(monkeypatch, wallets_of(room.server)._store, "move")
+    late = DelayedResult(monkeypatch, wallets_of(room.server)._store, "move")
     topping_up = asyncio.create_task(backend.top_up(user_id, 500))
     await late.done.wait()
     await room.guests[0].open(await room.lucky(100, 1))
     await changes(room.guests[0], 1)
     await room.guests[0].close()
-    room.server.app.hub._users.pop(user_id)  # as after a while
+    room.server.app.hub._users.pop(user_id)  # as the hub does after a while
     user = await connect(room.server, user_id)
     assert user.welcome is not None
     assert user.welcome.balance_fen == 600
@@ -175,25 +175,25 @@ async def test_what_was_told_late_does_not_take_a_welcome_back(
     assert await changes(user, 1) == [(600, 500, "top_up")]
 
 
-async def test_a_welcome_and_a_balance_that_were_read_before_a_push_are_not_older(
+async def test_welcome_and_balance_read_before_a_push_are_not_older_than_the_push(
     start_server: StartServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another connection has heard of it, or this one."""
+    """Another connection of the user received that push, or this one."""
     server = await start_server()
     backend, first = await connect(server, 0), await connect(server, USER)
-    read = Late(monkeypatch, server.app.services.login._store, "profiles")
-    asked = Late(monkeypatch, wallets_of(server)._store, "balance")
-    coming, asking = asyncio.create_task(connect(server, USER)), asyncio.create_task(first.balance())
+    read = DelayedResult(monkeypatch, server.app.services.login._store, "profiles")
+    asked = DelayedResult(monkeypatch, wallets_of(server)._store, "balance")
+    connecting, asking = asyncio.create_task(connect(server, USER)), asyncio.create_task(first.balance())
     await asyncio.gather(read.done.wait(), asked.done.wait())
     await backend.top_up(USER, 500)
     assert await changes(first, 1) == [(500, 500, "top_up")]
     read.go.set()
     asked.go.set()
-    second = await coming
+    second = await connecting
     assert second.welcome is not None
     assert (second.welcome.balance_fen, await asking) == (500, 500)
     await backend.top_up(USER, 1)
-    assert await changes(second, 1) == [(501, 1, "top_up")]  # the welcome told the rest
+    assert await changes(second, 1) == [(501, 1, "top_up")]  # the welcome had the rest
 
 
 async def test_every_change_of_a_wallet_has_a_version(
@@ -206,21 +206,21 @@ async def test_every_change_of_a_wallet_has_a_version(
     async def wallet() -> tuple[int, int]:
         return tuple(await sql.fetchrow("SELECT balance_fen, version FROM wallets WHERE user_id = 1"))
 
-    async def becomes(fen: int, version: int) -> None:
+    async def wait_for_wallet(fen: int, version: int) -> None:
         async def it_is() -> bool:
             return await wallet() == (fen, version)
 
         await until(it_is)
 
-    await becomes(100_000, 1)
+    await wait_for_wallet(100_000, 1)
     await backend.top_up(1, 10, key="in")
     await backend.top_up(1, 10, key="in")
-    await becomes(100_010, 2)
+    await wait_for_wallet(100_010, 2)
     await backend.withdraw(1, 10)
-    await becomes(100_000, 3)
+    await wait_for_wallet(100_000, 3)
     packet_id = (await room.sender.send_packet("equal", room.group, 100, 2)).packet_id
-    await becomes(99_800, 4)
+    await wait_for_wallet(99_800, 4)
     await room.sender.open(packet_id)
-    await becomes(99_900, 5)
+    await wait_for_wallet(99_900, 5)
     turn_clock(DAY_MS)
-    await becomes(100_000, 6)  # the refund
+    await wait_for_wallet(100_000, 6)  # the refund

@@ -8,29 +8,29 @@ import os
 import sys
 import time
 
-from tests.sim.broken import BROKEN, wrongs
+from tests.sim.defects import DEFECTS, violations_of
 from tests.sim.world import World
 
 CHUNK = 20
 
 
-def replay(seed: int, tier: str | None, broken: str | None, trace: bool) -> int:
-    """One run, told at length."""
-    world = World(seed, BROKEN[broken]() if broken else None, tier, trace)
+def replay(seed: int, durability: str | None, defect: str | None, trace: bool) -> int:
+    """One run, printed in detail."""
+    world = World(seed, DEFECTS[defect]() if defect else None, durability, trace)
     found = world.run()
     if world.lines is not None:
         print("\n".join(world.lines))
-    print(f"seed {seed}: {world.plan}\n{len(world.heard)} answers, {len(world.tables.journal)} movements")
-    print("\n".join(f"  ✗ {what}" for what in found) or "  ✓ nothing is wrong")
+    print(f"seed {seed}: {world.plan}\n{len(world.answers)} answers, {len(world.tables.journal)} movements")
+    print("\n".join(f"  ✗ {what}" for what in found) or "  ✓ no violation")
     return 1 if found else 0
 
 
-def many(first: int, seeds: int, tier: str | None, broken: str | None) -> int:
-    """Many runs; the seeds that failed."""
+def many(first: int, seeds: int, durability: str | None, defect: str | None) -> int:
+    """Many runs; prints the seeds that failed."""
     began_s, failed = time.monotonic(), []
-    work = [(seed, tier, broken) for seed in range(first, first + seeds)]
+    work = [(seed, durability, defect) for seed in range(first, first + seeds)]
     with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
-        for done, (seed, found) in enumerate(pool.imap_unordered(wrongs, work, CHUNK), 1):
+        for done, (seed, found) in enumerate(pool.imap_unordered(violations_of, work, CHUNK), 1):
             if found:
                 failed.append(seed)
                 print(f"\nseed {seed}: {found[0]}\n  replay: python -m tests.sim {seed} --trace", flush=True)
@@ -46,13 +46,13 @@ def main() -> int:
     parser.add_argument("seed", nargs="?", type=int)
     parser.add_argument("--seeds", type=int, default=5000)
     parser.add_argument("--first", type=int, default=0)
-    parser.add_argument("--tier", choices=("postgres", "redis"))
-    parser.add_argument("--broken", choices=sorted(BROKEN))
+    parser.add_argument("--durability", choices=("postgres", "redis"))
+    parser.add_argument("--defect", choices=sorted(DEFECTS))
     parser.add_argument("--trace", action="store_true")
-    asked = parser.parse_args()
-    if asked.seed is not None:
-        return replay(asked.seed, asked.tier, asked.broken, asked.trace)
-    return many(asked.first, asked.seeds, asked.tier, asked.broken)
+    arguments = parser.parse_args()
+    if arguments.seed is not None:
+        return replay(arguments.seed, arguments.durability, arguments.defect, arguments.trace)
+    return many(arguments.first, arguments.seeds, arguments.durability, arguments.defect)
 
 
 if __name__ == "__main__":

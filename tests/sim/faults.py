@@ -1,4 +1,4 @@
-"""What befalls one call to a store, by the seed: when its effect takes place, if at all, and who hears of it."""
+"""The faults of one call to a store, drawn from the seed: when its effect and its reply come, if at all."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Any, NamedTuple
 
 from storage.errors import StoreUnavailable
 
-TIMEOUT_S = 2.0  # as server.app: behind it the caller gives up, whatever the store still does
-LATE_S_MAX = 5.0  # so long after the caller has given up may an effect still come
+TIMEOUT_S = 2.0  # as in server.app: after this time the caller gives up; the store may still act
+LATE_S_MAX = 5.0  # an effect may still come this long after the caller gave up
 
 
 class Fate(NamedTuple):
-    """`effect_s` None: it never happens. `reply_s` None: nobody hears of it."""
+    """`effect_s` None: the effect never happens. `reply_s` None: the reply is lost."""
 
     effect_s: float | None
     reply_s: float | None
 
 
 class Rates(NamedTuple):
-    """Chances of one call."""
+    """Probabilities of the faults of one call."""
 
     fails_before: float = 0.0
     fails_after: float = 0.0
@@ -34,22 +34,22 @@ CALM = Rates()
 
 
 class Line:
-    """The way to one store. An effect belongs to the store: it happens even if the caller is gone by then."""
+    """The connection to one store. An effect belongs to the store: it happens even if the caller is gone."""
 
-    def __init__(self, name: str, dice: random.Random, rates: Rates, trace: Callable[..., None]) -> None:
+    def __init__(self, name: str, rng: random.Random, rates: Rates, trace: Callable[..., None]) -> None:
         self.name = name
-        self.dice = dice
+        self.rng = rng
         self.rates = rates
         self.trace = trace
         self.away = False
-        self.life = 0  # how often it was restarted: what was under way then is dropped
+        self.life = 0  # number of restarts: calls in flight at a restart are dropped
         self.thaws_at_s = 0.0
 
     async def call(self, what: str, effect: Callable[[], Any]) -> Any:
         """Run an effect at the store. Raises StoreUnavailable: it may have happened, or may still happen."""
         loop = asyncio.get_running_loop()
         if self.away:
-            await asyncio.sleep(self.dice.uniform(0.0, 0.01))
+            await asyncio.sleep(self.rng.uniform(0.0, 0.01))
             raise StoreUnavailable(f"{self.name} is away")
         fate = self._fate()
         answer: asyncio.Future[Any] = loop.create_future()
@@ -57,7 +57,7 @@ class Line:
             begins_s = max(loop.time() + fate.effect_s, self.thaws_at_s)
             loop.call_at(begins_s, self._happen, what, effect, fate, self.life, answer)
         if fate.reply_s is None and fate.effect_s is None:
-            loop.call_later(self.dice.uniform(0.0, 0.3), _lose, answer)
+            loop.call_later(self.rng.uniform(0.0, 0.3), _lose, answer)
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 return await answer
@@ -66,14 +66,14 @@ class Line:
             raise StoreUnavailable(f"{self.name}: timed out") from error
 
     def _fate(self) -> Fate:
-        dice, rates = self.dice, self.rates
-        first_s, then_s = dice.uniform(0.0, rates.latency_s), dice.uniform(0.0, rates.latency_s)
-        drawn = dice.random()
+        rng, rates = self.rng, self.rates
+        first_s, then_s = rng.uniform(0.0, rates.latency_s), rng.uniform(0.0, rates.latency_s)
+        drawn = rng.random()
         for chance, fate in (
             (rates.fails_before, Fate(None, None)),
             (rates.fails_after, Fate(first_s, None)),
             (rates.comes_late, Fate(TIMEOUT_S + first_s * LATE_S_MAX / max(rates.latency_s, 1e-9), None)),
-            (rates.stalls, Fate(dice.uniform(0.0, TIMEOUT_S), dice.uniform(0.0, TIMEOUT_S))),
+            (rates.stalls, Fate(rng.uniform(0.0, TIMEOUT_S), rng.uniform(0.0, TIMEOUT_S))),
         ):
             if drawn < chance:
                 return fate
@@ -91,13 +91,13 @@ class Line:
             return
         lost = fate.reply_s is None
         self.trace("effect", self.name, what, result if not lost else f"{result}, reply lost")
-        after_s = self.dice.uniform(0.0, 0.2) if fate.reply_s is None else fate.reply_s
+        after_s = self.rng.uniform(0.0, 0.2) if fate.reply_s is None else fate.reply_s
         asyncio.get_running_loop().call_later(
             after_s, _lose if lost else _settle, answer, *(() if lost else (result,))
         )
 
     def restart(self, away_s: float) -> None:
-        """Down and up again: what was under way is dropped, what was done stays."""
+        """Down and up again: calls in flight are dropped, effects stay."""
         self.life += 1
         self.away = True
         asyncio.get_running_loop().call_later(away_s, self._back, self.life)
@@ -106,11 +106,11 @@ class Line:
         self.away = self.away and life != self.life
 
     def freeze(self, for_s: float) -> None:
-        """Everything that arrives is done only afterwards."""
+        """Calls that arrive now take effect only afterwards."""
         self.thaws_at_s = asyncio.get_running_loop().time() + for_s
 
     def calm(self) -> None:
-        """From now on nothing goes wrong."""
+        """No faults from now on."""
         self.rates, self.away, self.thaws_at_s = CALM, False, 0.0
 
 

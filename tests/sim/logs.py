@@ -11,7 +11,7 @@ CLAIM_BYTES = mirror.length(1) - mirror.length(0)
 
 
 class Logs:
-    """What Redis holds: logs as bytes, and when they lapse."""
+    """The state of Redis: logs as bytes, and when they lapse."""
 
     def __init__(self, now_s: Callable[[], float]) -> None:
         self._now_s = now_s

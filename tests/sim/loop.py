@@ -7,11 +7,11 @@ from typing import Any
 
 
 class Stuck(Exception):
-    """Nothing is ready and no timer runs: whoever waits would wait for ever."""
+    """Nothing is ready and no timer runs: every task would wait without end."""
 
 
 class _Jump:
-    """Stands where the loop expects a selector: 'waiting' moves the clock."""
+    """Replaces the selector of the loop: waiting moves the clock."""
 
     def __init__(self, loop: SimLoop) -> None:
         self._loop = loop
@@ -24,7 +24,7 @@ class _Jump:
 
 
 class SimLoop(asyncio.BaseEventLoop):
-    """Callbacks run in the order in which they became due, so a run is a function of what it is given."""
+    """Callbacks run in the order in which they became due, so a run depends only on its seed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,4 +40,4 @@ class SimLoop(asyncio.BaseEventLoop):
         assert not event_list
 
     def _write_to_self(self) -> None:
-        """Nobody sleeps, so nobody is woken."""
+        """No thread waits in a selector, so none must be woken."""

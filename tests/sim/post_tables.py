@@ -27,6 +27,7 @@ class PostTables:
         self.streams: dict[int, int] = {}
         self.outbox: list[WaitingRow] = []
         self.posted_claims: dict[int, int] = {}  # by packet
+        self.posters: dict[tuple[int, int], object] = {}  # which server's store made a post
         self.inboxes: dict[int, list[MessageRow]] = {}  # reminders by stream
         self.grab_stats: dict[tuple[int, int], GrabStatRow] = {}  # by group and user
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -100,18 +100,23 @@ class SimSettlement(settlement.SettlementQueue):
 class SimOutbox(outbox.OutboxStore):
     def __init__(self, place: Any) -> None:
         self._tables, self._line, self._turn = place.tables, place.postgres, asyncio.Lock()
+        self.on_late_commit: Callable[[Sequence[MessageRow]], None] = lambda posts: None
 
     async def post(self, most: int) -> list[MessageRow]:
         posts: list[MessageRow] = []
+        gave_up = False
 
         def post() -> list[MessageRow]:
-            posts.extend(self._tables.post_waiting(most))
+            posts.extend(self._tables.post_waiting(most, self))
+            if gave_up:  # a server knows its posts before it asks for the commit, which may still come
+                self.on_late_commit(posts)
             return posts
 
         async with self._turn:
             try:
                 return await self._line.call("post", post)
             except StoreUnavailable as error:
+                gave_up = True
                 raise Unanswered(error, posts) from error
 
     async def find_outcome(self, posts: Sequence[MessageRow]) -> list[MessageRow | None]:

@@ -124,8 +124,10 @@ class Tables(MoneyTables, PostTables):
                 found.setdefault(packet_id, []).extend(some)
         return found
 
-    def post_waiting(self, most: int) -> list[MessageRow]:
-        return self.post(most, lambda packet_id: (self.packets[packet_id].version, self.packets[packet_id].shares))
+    def post_waiting(self, most: int, poster: object) -> list[MessageRow]:
+        posts = self.post(most, lambda one: (self.packets[one].version, self.packets[one].shares))
+        self.posters |= {(post.stream_id, post.message): poster for post in posts}
+        return posts
 
     # --- sends and settlement ---------------------------------------------------------------------------------
 

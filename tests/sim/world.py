@@ -38,8 +38,8 @@ RETRIES = 12
 START_FEN = 20_000
 
 
-class Told(NamedTuple):
-    """One answer as a user heard it."""
+class ReceivedAnswer(NamedTuple):
+    """One answer as a user received it."""
 
     at_s: float
     server: int
@@ -51,44 +51,42 @@ class Told(NamedTuple):
     arrived_ms: int = 0
 
 
-class Violation(Exception):
-    """What must never happen, did. The seed is in the text."""
-
-
 class Plan(NamedTuple):
-    """What a seed decides about its world."""
+    """The parameters of a world, drawn from its seed."""
 
-    tier: str
+    durability: str
     users: int
     packets: int
     lifetime_s: float
     rates: Rates
-    nemesis_s: float  # how often something larger happens
+    nemesis_s: float  # mean time between faults of the nemesis
     length_s: float
-    skew_ms: int  # how far the servers' clocks are apart
+    skew_ms: int  # difference of the servers' clocks
 
 
-def plan(dice: random.Random) -> Plan:
-    """A world: quiet ones find what faults would hide, wild ones the rest."""
-    wild = dice.choice((0.0, 0.02, 0.08, 0.2))
+def plan(rng: random.Random) -> Plan:
+    """Draw a plan: quiet worlds find defects that faults would hide, wild worlds find the others."""
+    fault_rate_max = rng.choice((0.0, 0.02, 0.08, 0.2))
     return Plan(
-        tier=dice.choice(("postgres", "redis")),
-        users=dice.randint(4, 12),
-        packets=dice.randint(2, 6),
-        lifetime_s=dice.choice((1.0, 2.0, 4.0, 20.0)),
-        rates=Rates(*(dice.uniform(0.0, wild) for _ in range(4)), latency_s=dice.choice((0.002, 0.02, 0.3))),
-        nemesis_s=dice.choice((0.5, 2.0, 1e6)),
-        length_s=dice.choice((4.0, 10.0)),
-        skew_ms=dice.choice((0, 5, 400)),
+        durability=rng.choice(("postgres", "redis")),
+        users=rng.randint(4, 12),
+        packets=rng.randint(2, 6),
+        lifetime_s=rng.choice((1.0, 2.0, 4.0, 20.0)),
+        rates=Rates(
+            *(rng.uniform(0.0, fault_rate_max) for _ in range(4)), latency_s=rng.choice((0.002, 0.02, 0.3))
+        ),
+        nemesis_s=rng.choice((0.5, 2.0, 1e6)),
+        length_s=rng.choice((4.0, 10.0)),
+        skew_ms=rng.choice((0, 5, 400)),
     )
 
 
 @lru_cache(maxsize=16)
-def settings(tier: str, lifetime_s: float, node: int) -> config.Config:
+def settings(durability: str, lifetime_s: float, node: int) -> config.Config:
     """The config of one server."""
     values = {
         "server.node": node,
-        "stores.durability": tier,
+        "stores.durability": durability,
         "limits.packet_lifetime_s": lifetime_s,
         "limits.ticket_lifetime_s": 4.0,
         "refunds.interval_s": 0.2,
@@ -99,7 +97,7 @@ def settings(tier: str, lifetime_s: float, node: int) -> config.Config:
 
 
 class SimServer:
-    """One process: its services, its tasks, and who waits for its answers. A crash takes all of it."""
+    """One process: its services, its tasks and its unanswered requests. A crash ends all of them."""
 
     def __init__(self, world: World, number: int) -> None:
         self.world = world
@@ -116,12 +114,14 @@ class SimServer:
     def start(self) -> None:
         world = self.world
         bus = Bus()
-        bus.subscribe(world.announced, *PUSHES)
-        clock = SimpleNamespace(now_ms=self.now_ms, elapsed_s=world.loop.time, **world.chance)
-        here = settings(world.plan.tier, world.plan.lifetime_s, self.number)
+        bus.subscribe(world.on_push, *PUSHES)
+        clock = SimpleNamespace(now_ms=self.now_ms, elapsed_s=world.loop.time, **world.randomness)
+        here = settings(world.plan.durability, world.plan.lifetime_s, self.number)
         self.bus, self.services = bus, Services(stores.stores(world), bus, clock, here, here.limits, {})
-        if world.broken is not None:
-            world.broken.breaks_server(self)
+        outbox = self.services.outbox
+        outbox._store.on_late_commit = outbox.in_doubt.add  # type: ignore[attr-defined]
+        if world.defect is not None:
+            world.defect.break_server(self)
         self.tasks = [world.loop.create_task(self._begin(self.services))]
         self.tasks += [world.loop.create_task(self._supervise(loop())) for loop in self.services.loops()]
         world.trace("start", self.number)
@@ -133,12 +133,12 @@ class SimServer:
     async def _supervise(self, work: Any) -> None:
         try:
             await work
-            self.world.accuse(f"a loop of server {self.number} came to its end")
+            self.world.report(f"a loop of server {self.number} ended")
         except Exception as error:
-            self.world.accuse(f"a loop of server {self.number} died: {error!r}")
+            self.world.report(f"a loop of server {self.number} died: {error!r}")
 
     def crash(self) -> None:
-        """kill -9: nothing is finished, nothing is answered; what the stores were asked for still happens."""
+        """kill -9: no work is finished and no request answered; effects in flight at the stores still happen."""
         for task in self.tasks:
             task.cancel()
         self.tasks, self.services = [], None
@@ -158,8 +158,8 @@ class SimServer:
             if services is not self.services:
                 return  # this process is dead
             if self.open_calls.pop(call, None) is None:
-                world.accuse(f"request {call} of user {user_id} was answered twice")
-            world.told(self, user_id, packet_id, decision, arrived_ms)
+                world.report(f"request {call} of user {user_id} was answered twice")
+            world.record_answer(self, user_id, packet_id, decision, arrived_ms)
             if not answer.done():
                 answer.set_result(decision)
 
@@ -179,72 +179,69 @@ class SimServer:
 class World:
     """Everything of one run."""
 
-    def __init__(self, seed: int, broken: Any = None, tier: str | None = None, trace: bool = False) -> None:
+    def __init__(self, seed: int, defect: Any = None, durability: str | None = None, trace: bool = False) -> None:
         self.seed = seed
-        self.broken = broken
+        self.defect = defect
         self.loop = SimLoop()
-        self.dice = random.Random(f"world {seed}")
+        self.rng = random.Random(f"world {seed}")
         self.plan = plan(random.Random(f"plan {seed}"))
-        if tier is not None:
-            self.plan = self.plan._replace(tier=tier)
+        if durability is not None:
+            self.plan = self.plan._replace(durability=durability)
         self.lines: list[str] | None = [] if trace else None
-        self.chance = {
-            "random_number": lambda: self.dice.randrange(1, 1 << 62),
-            "random_bytes": self.dice.randbytes,
-            "random_part": self.dice.random,
+        self.randomness = {
+            "random_number": lambda: self.rng.randrange(1, 1 << 62),
+            "random_bytes": self.rng.randbytes,
+            "random_part": self.rng.random,
         }
         self.tables = Tables()
         self.logs = Logs(self.loop.time)
         self.postgres = Line("postgres", random.Random(f"postgres {seed}"), self.plan.rates, self.trace)
         self.redis = Line("redis", random.Random(f"redis {seed}"), self.plan.rates, self.trace)
         self.servers = [SimServer(self, number) for number in range(SERVERS)]
-        self.accusations: list[str] = []
-        self.heard: list[Told] = []
-        self.sent: dict[tuple[int, str], list[Any]] = {}  # (sender, key): what its attempts were told
-        self.refunds_told: list[tuple[int, int]] = []
-        self.reminded: Counter[tuple[Any, ...]] = Counter()  # what reminders told, and how often
-        self.changes_told: Counter[tuple[int, str]] = Counter()  # (user, reason): fen
-        self.seen: set[int] = set()  # packets that users know of
-        self.offered: list[int] = []  # those that they open at once
+        self.violations: list[str] = []
+        self.answers: list[ReceivedAnswer] = []
+        self.sent: dict[tuple[int, str], list[Any]] = {}  # (sender, key): the outcomes of its attempts
+        self.refund_pushes: list[tuple[int, int]] = []
+        self.reminders_pushed: Counter[tuple[Any, ...]] = Counter()  # how often each reminder was pushed
+        self.balance_pushes: Counter[tuple[int, str]] = Counter()  # (user, reason): fen
+        self.seen: set[int] = set()  # packets that users have seen
+        self.open_at_once: list[int] = []  # the packets that users open immediately
         self.calls = 0
-        if broken is not None:
-            broken.breaks_stores(self)
+        if defect is not None:
+            defect.break_stores(self)
 
-    # --- what servers and stores need -------------------------------------------------------------------------
+    # --- for servers and stores -------------------------------------------------------------------------------
 
     def latest_ms(self) -> int:
         """The clock that is ahead: a packet is over when any server may say so."""
         return max(server.now_ms() for server in self.servers)
-
-    def lane(self) -> None:
-        """For whoever takes this for a database."""
 
     def next_call(self) -> int:
         self.calls += 1
         return self.calls
 
     def trace(self, *words: Any) -> None:
-        """One line of the story."""
+        """Add one line to the trace."""
         if self.lines is not None:
             self.lines.append(f"{self.loop.time():9.4f}  " + " ".join(map(str, words)))
 
-    def accuse(self, what: str) -> None:
-        """Something that must not happen has happened."""
+    def report(self, what: str) -> None:
+        """Record a violation."""
         self.trace("VIOLATION", what)
-        self.accusations.append(f"at {self.loop.time():.4f} s: {what}")
+        self.violations.append(f"at {self.loop.time():.4f} s: {what}")
 
     def logged(self, logger: Any, level: str, event: dict[str, Any]) -> Any:
-        """The servers' own log; what they call critical is one."""
+        """The log of the servers; a critical event is a violation."""
         self.trace("log", level, event)
         if level in ("critical", "exception"):
-            self.accuse(f"log: {event}")
+            self.report(f"log: {event}")
         raise structlog.DropEvent
 
-    def announced(self, event: Any, audience: Any) -> None:
-        """A push."""
+    def on_push(self, event: Any, audience: Any) -> None:
+        """Check a push."""
         kind = type(event).__name__
         if kind == "Refunded":
-            self.refunds_told.append((event.packet_id, event.refunded_fen))
+            self.refund_pushes.append((event.packet_id, event.refunded_fen))
         elif kind == "Claimed":
             for claim in event.claims:
                 check.push_is_true(self, event.terms.packet_id, claim)
@@ -254,13 +251,15 @@ class World:
             check.balance_is_true(self, event)
         elif kind == "PacketPost":
             check.post_is_true(self, event)
-            self._offer(event.terms)
+            self._show_packet(event.terms)
 
-    def told(self, server: SimServer, user_id: int, packet_id: int, decision: Any, arrived_ms: int) -> None:
-        """A user hears an answer; the first opinion of the checks looks at the stores this very moment."""
+    def record_answer(
+        self, server: SimServer, user_id: int, packet_id: int, decision: Any, arrived_ms: int
+    ) -> None:
+        """A user receives an answer; the first check compares it with the stores now."""
         claim = getattr(decision, "claim", None)
         answer = str(getattr(decision, "answer", decision))
-        one = Told(
+        one = ReceivedAnswer(
             self.loop.time(),
             server.number,
             user_id,
@@ -270,44 +269,46 @@ class World:
             -1 if claim is None else claim.amount_fen,
             arrived_ms,
         )
-        self.heard.append(one)
-        self.trace("told", *one[1:7])
+        self.answers.append(one)
+        self.trace("answer", *one[1:7])
         check.answer_is_true(self, one)
 
     # --- users ------------------------------------------------------------------------------------------------
 
     async def _sender(self, user_id: int, number: int) -> None:
-        """Send one packet with its key until somebody says what became of it; sometimes at both servers at once."""
-        dice, key = self.dice, f"key {number}"
-        await asyncio.sleep(dice.uniform(0.0, self.plan.length_s / 2))
-        shares = dice.randint(1, min(6, self.plan.users))
-        kind = dice.choice(("lucky", "lucky", "equal", "personal"))
-        target = dice.randint(2, self.plan.users) if kind == "personal" else GROUP
+        """Send one packet with its key until the outcome is known; sometimes as two concurrent requests."""
+        rng, key = self.rng, f"key {number}"
+        await asyncio.sleep(rng.uniform(0.0, self.plan.length_s / 2))
+        shares = rng.randint(1, min(6, self.plan.users))
+        kind = rng.choice(("lucky", "lucky", "equal", "personal"))
+        target = rng.randint(2, self.plan.users) if kind == "personal" else GROUP
         if target == user_id:
             target = user_id % self.plan.users + 1
-        fen = dice.choice((shares * 3, 500, 8_000))
-        offer = (user_id, key, kind, target, fen, 1 if kind == "personal" else shares, "")
+        fen = rng.choice((shares * 3, 500, 8_000))
+        packet_request = (user_id, key, kind, target, fen, 1 if kind == "personal" else shares, "")
         self.sent[user_id, key] = []
-        at_once = dice.choice((1, 1, 2))
-        await asyncio.gather(*(self._send(offer) for _ in range(at_once)))
+        copies = rng.choice((1, 1, 2))
+        await asyncio.gather(*(self._send(packet_request) for _ in range(copies)))
 
-    async def _send(self, offer: tuple[Any, ...]) -> None:
-        outcomes = self.sent[offer[0], offer[1]]
+    async def _send(self, packet_request: tuple[Any, ...]) -> None:
+        outcomes = self.sent[packet_request[0], packet_request[1]]
         for _ in range(RETRIES):
-            server = self.dice.choice(self.servers)
+            server = self.rng.choice(self.servers)
             services = server.services
             if services is not None:
-                outcome = await self._send_once(server, services, offer)
+                outcome = await self._send_once(server, services, packet_request)
                 outcomes.append(outcome)
-                self.trace("sent", server.number, offer, outcome)
+                self.trace("sent", server.number, packet_request, outcome)
                 if outcome[0] != "unknown":
                     return
-            await asyncio.sleep(self.dice.uniform(0.05, 1.0))
+            await asyncio.sleep(self.rng.uniform(0.05, 1.0))
 
-    async def _send_once(self, server: SimServer, services: Services, offer: tuple[Any, ...]) -> tuple[str, Any]:
+    async def _send_once(
+        self, server: SimServer, services: Services, packet_request: tuple[Any, ...]
+    ) -> tuple[str, Any]:
         call = self.next_call()
-        server.open_calls[call] = (self.loop.time(), *offer)
-        task = self.loop.create_task(services.sends.send(*offer))
+        server.open_calls[call] = (self.loop.time(), *packet_request)
+        task = self.loop.create_task(services.sends.send(*packet_request))
         server.tasks.append(task)
         task.add_done_callback(lambda done: server.open_calls.pop(call, None))
         done, _ = await asyncio.wait([task], timeout=PATIENCE_S)
@@ -318,88 +319,88 @@ class World:
         if error is None:
             terms = task.result()
             check.send_is_true(self, terms)
-            self._offer(terms)
+            self._show_packet(terms)
             return "ok", terms
         if isinstance(error, RequestRefused) and error.reason is not Reason.STORE_UNAVAILABLE:
             return str(error.reason), None
         if not isinstance(error, RequestRefused | StoreUnavailable):
-            self.accuse(f"a send failed: {error!r}")
+            self.report(f"a send failed: {error!r}")
         return "unknown", None
 
-    def _offer(self, terms: Any) -> None:
-        """Users see a packet: some of them open it at once, others only when its time is nearly over."""
+    def _show_packet(self, terms: Any) -> None:
+        """Users see a packet: some open it immediately, others shortly before it expires."""
         if terms.packet_id in self.seen:
             return
         self.seen.add(terms.packet_id)
-        if self.dice.random() < 0.5:
-            self.offered.append(terms.packet_id)
+        if self.rng.random() < 0.5:
+            self.open_at_once.append(terms.packet_id)
         for user_id in range(1, self.plan.users + 1):
-            if self.dice.random() < 0.4:
+            if self.rng.random() < 0.4:
                 self.spawn(self._open_late(user_id, terms))
 
     async def _open_late(self, user_id: int, terms: Any) -> None:
         left_s = (terms.expires_at_ms - EPOCH_MS) / 1000 - self.loop.time()
-        await asyncio.sleep(max(0.0, left_s - self.dice.uniform(-0.05, 0.5)))
+        await asyncio.sleep(max(0.0, left_s - self.rng.uniform(-0.05, 0.5)))
         await self._open(user_id, terms.packet_id)
 
     async def _opener(self, user_id: int) -> None:
-        """Tap and open what is on offer, several things at a time as people do."""
+        """Tap and open the packets shown, sometimes several at a time."""
         while self.loop.time() < self.plan.length_s:
-            await asyncio.sleep(self.dice.expovariate(3.0))
-            if self.offered:
-                packet_id = self.dice.choice(self.offered)
-                for _ in range(self.dice.choice((1, 1, 1, 2))):
+            await asyncio.sleep(self.rng.expovariate(3.0))
+            if self.open_at_once:
+                packet_id = self.rng.choice(self.open_at_once)
+                for _ in range(self.rng.choice((1, 1, 1, 2))):
                     self.spawn(self._open(user_id, packet_id))
 
     async def _open(self, user_id: int, packet_id: int) -> None:
         for _ in range(RETRIES):
-            server = self.dice.choice(self.servers)
+            server = self.rng.choice(self.servers)
             grabbed = await server.ask(user_id, packet_id, None)
             if isinstance(grabbed, Decision) and grabbed.ticket is not None:
-                if self.dice.random() < 0.3:
-                    await asyncio.sleep(self.dice.uniform(0.0, 0.5))
+                if self.rng.random() < 0.3:
+                    await asyncio.sleep(self.rng.uniform(0.0, 0.5))
                 grabbed = await server.ask(user_id, packet_id, grabbed.ticket.number)
             final = (Answer.WON, Answer.CLAIMED, Answer.GONE, Answer.EXPIRED, Answer.NOT_ALLOWED)
             if isinstance(grabbed, Decision) and grabbed.answer in final:
                 return
-            await asyncio.sleep(self.dice.uniform(0.02, 0.6))
+            await asyncio.sleep(self.rng.uniform(0.02, 0.6))
 
     # --- the nemesis ------------------------------------------------------------------------------------------
 
     async def _nemesis(self) -> None:
         while True:
-            await asyncio.sleep(self.dice.expovariate(1 / self.plan.nemesis_s))
-            name, strike = self.dice.choice(self._strikes())
+            await asyncio.sleep(self.rng.expovariate(1 / self.plan.nemesis_s))
+            name, strike = self.rng.choice(self._strikes())
             self.trace("nemesis", name)
             strike()
 
     def _strikes(self) -> list[tuple[str, Callable[[], None]]]:
-        dice = self.dice
+        rng = self.rng
         strikes: list[tuple[str, Callable[[], None]]] = [
-            ("postgres restarts", lambda: self.postgres.restart(dice.uniform(0.0, 3.0))),
-            ("redis restarts", lambda: self.redis.restart(dice.uniform(0.0, 3.0))),
-            ("postgres freezes", lambda: self.postgres.freeze(dice.uniform(0.1, 3.0))),
-            ("redis freezes", lambda: self.redis.freeze(dice.uniform(0.1, 3.0))),
-            ("a server crashes", lambda: self._crash(dice.choice(self.servers))),
-            ("a server crashes", lambda: self._crash(dice.choice(self.servers))),
+            ("postgres restarts", lambda: self.postgres.restart(rng.uniform(0.0, 3.0))),
+            ("redis restarts", lambda: self.redis.restart(rng.uniform(0.0, 3.0))),
+            ("postgres freezes", lambda: self.postgres.freeze(rng.uniform(0.1, 3.0))),
+            ("redis freezes", lambda: self.redis.freeze(rng.uniform(0.1, 3.0))),
+            ("a server crashes", lambda: self._crash(rng.choice(self.servers))),
+            ("a server crashes", lambda: self._crash(rng.choice(self.servers))),
         ]
-        if self.plan.tier == "postgres":  # in the other tier Redis vouches for claims: it must not forget
+        if self.plan.durability == "postgres":  # at durability redis, Redis must keep its claims
             strikes += [("redis is flushed", self.logs.flush), ("redis evicts a log", self._evict)]
         return strikes
 
     def _crash(self, server: SimServer) -> None:
         if server.services is not None:
             server.crash()
-            self.loop.call_later(self.dice.uniform(0.0, 2.0), server.start)
+            self.loop.call_later(self.rng.uniform(0.0, 2.0), server.start)
 
     def _evict(self) -> None:
         if ids := self.logs.ids():
-            self.logs.drop(self.dice.choice(ids))
+            self.logs.drop(self.rng.choice(ids))
 
     # --- the run ----------------------------------------------------------------------------------------------
 
     def spawn(self, work: Any) -> None:
-        """Let something happen beside everything else."""
+        """Run a task beside the others."""
         task = self.loop.create_task(work)
         self._alive[task] = None
         task.add_done_callback(lambda done: self._alive.pop(done, None))
@@ -413,7 +414,7 @@ class World:
         for server in self.servers:
             server.start()
         for number in range(self.plan.packets):
-            self.spawn(self._sender(self.dice.choice(users), number))
+            self.spawn(self._sender(self.rng.choice(users), number))
         for user_id in (*users, STRANGER):
             self.spawn(self._opener(user_id))
         nemesis = self.loop.create_task(self._nemesis())
@@ -422,12 +423,12 @@ class World:
         self.trace("calm")
         for line in (self.postgres, self.redis):
             line.calm()
-        await asyncio.sleep(2 * TIMEOUT_S + LATE_S_MAX)  # what the stores were asked for may still come
+        await asyncio.sleep(2 * TIMEOUT_S + LATE_S_MAX)  # late effects at the stores may still come
         ends_s = self.loop.time() + DRAIN_S
         while self.loop.time() < ends_s and not self._settled():  # noqa: ASYNC110  stores set no event
             await asyncio.sleep(1.0)
         await asyncio.sleep(2.0)
-        check.at_the_end(self)
+        check.final_check(self)
         for server in self.servers:
             server.crash()
         for task in list(self._alive):
@@ -442,21 +443,21 @@ class World:
         return closed and not waits and not left and not self._alive
 
     def run(self) -> list[str]:
-        """Live through it; what was wrong, which should be nothing."""
-        self.loop.set_exception_handler(lambda loop, context: self.accuse(f"unhandled: {context}"))
+        """Run the world; return its violations, which must be none."""
+        self.loop.set_exception_handler(lambda loop, context: self.report(f"unhandled: {context}"))
         with logging_to(self.logged):
             try:
                 self.loop.run_until_complete(self._live())
             except Stuck:
-                self.accuse("everybody waits for something that never comes")
+                self.report("every task waits and no timer runs")
             finally:
                 self.loop.close()
-        return self.accusations
+        return self.violations
 
 
 @contextmanager
 def logging_to(processor: Any) -> Iterator[None]:
-    """Let the services' log go here, and afterwards where it went before."""
+    """Send the log of the services to a processor, and restore the configuration afterwards."""
     before = structlog.get_config()
     structlog.configure(processors=[processor], wrapper_class=structlog.make_filtering_bound_logger(0))
     try:
@@ -468,8 +469,3 @@ def logging_to(processor: Any) -> Iterator[None]:
 def _read(task: asyncio.Task[Any]) -> None:
     if not task.cancelled():
         task.exception()
-
-
-def run(seed: int, broken: Any = None, tier: str | None = None) -> list[str]:
-    """One run; its violations."""
-    return World(seed, broken, tier).run()

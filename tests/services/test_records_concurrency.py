@@ -1,4 +1,4 @@
-"""Records: what is written at once waits in one order, so nothing locks up and nothing is lost."""
+"""Records: concurrent writers lock rows in one order, so there is no deadlock and no lost update."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ SEED = 20260217
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 
 
-async def test_settlement_holds_no_year_while_it_waits_for_a_wallet(books: Books, sql: Sql) -> None:
-    for _ in range(2):  # the second time every row is there already
+async def test_settlement_locks_no_year_while_it_waits_for_a_wallet(books: Books, sql: Sql) -> None:
+    for _ in range(2):  # the second time every row exists already
         packet = await books.sent(NEW_YEAR_MS, 900, 3)
         await books.open(packet, [2, 5, 9], NEW_YEAR_MS)
         async with sql.transaction():
@@ -36,14 +36,16 @@ async def test_settlement_holds_no_year_while_it_waits_for_a_wallet(books: Books
             await sql.execute("SELECT FROM years FOR UPDATE NOWAIT")
             attempt = sql.transaction()
             await attempt.start()
-            await sql.execute("SET LOCAL lock_timeout = 1000")  # were its row there already, this would wait for it
+            await sql.execute(
+                "SET LOCAL lock_timeout = 1000"
+            )  # if the settlement had inserted this row already, this would wait
             await sql.execute("INSERT INTO best_lucks VALUES ($1, 9)", packet.packet_id)
             await attempt.rollback()
         await settling
     assert sum((await lucks(sql)).values()) == 2
 
 
-async def test_two_settlers_of_one_packet_name_one_best_luck(
+async def test_concurrent_settlements_of_a_packet_count_one_best_luck(
     books: Books, sql: Sql, records_are_right: Right
 ) -> None:
     others = [SettlementQueue(books.database, WITH_BEST_LUCK) for _ in range(3)]
@@ -60,7 +62,7 @@ async def test_two_settlers_of_one_packet_name_one_best_luck(
     await records_are_right()
 
 
-async def test_sends_settlements_and_top_ups_of_the_same_users_at_once(
+async def test_concurrent_sends_settlements_and_top_ups_keep_exact_totals(
     books: Books, sql: Sql, database: Database, books_balance: Right
 ) -> None:
     """No deadlock (it would be raised as StoreUnavailable), and every total is exact."""

@@ -1,4 +1,4 @@
-"""What the log says of a store that is away: that work waits, and that it goes on; each once."""
+"""The log of an outage of a store: one line that work waits, and one line that it goes on."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tests.conftest import StartServer
 from tests.services.conftest import MakeParty, until
 
 
-async def test_an_outage_is_logged_once_and_its_end_once(
+async def test_outage_is_logged_once_and_its_end_once(
     start_server: StartServer,
     party: MakeParty,
     postgres_proxy: tuple[Proxy, str],
     redis_proxy: tuple[Proxy, str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """However often the loops try, and however often somebody taps a packet that must be read."""
+    """However often the loops retry, and however often a user taps a packet that must be loaded."""
     (postgres, dsn), (redis, url) = postgres_proxy, redis_proxy
     monkeypatch.setattr(sweep, "INTERVAL_S", 0.02)
     with capture_logs() as events:
@@ -36,22 +36,22 @@ async def test_an_outage_is_logged_once_and_its_end_once(
             with pytest.raises(Refusal):
                 await room.guests[0].open(packet_id, patience_s=0)
 
-        def said(name: str) -> int:
+        def times_logged(name: str) -> int:
             return Counter(event["event"] for event in events)[name]
 
         names = ("settlement_waits", "sweep_waits", "loading_waits")
 
-        async def all_tried() -> bool:
-            return all(said(name) for name in names)
+        async def all_began() -> bool:
+            return all(times_logged(name) for name in names)
 
-        await until(all_tried)
+        await until(all_began)
         await postgres.heal()
         await redis.heal()
         assert (await room.guests[0].open(packet_id)).answer == "won"
 
-        async def all_over() -> bool:
-            return all(said(f"{name}_no_longer") for name in names)
+        async def all_ended() -> bool:
+            return all(times_logged(f"{name}_no_longer") for name in names)
 
-        await until(all_over)
-    assert [said(name) for name in names] == [1, 1, 1]
-    assert [said(f"{name}_no_longer") for name in names] == [1, 1, 1]
+        await until(all_ended)
+    assert [times_logged(name) for name in names] == [1, 1, 1]
+    assert [times_logged(f"{name}_no_longer") for name in names] == [1, 1, 1]

@@ -1,4 +1,4 @@
-"""Thrown out of a group: access ends at once, what was won stays, and nobody comes back."""
+"""Removal from a group: access ends immediately, claims stay, and the user cannot join again."""
 
 from __future__ import annotations
 
@@ -18,89 +18,89 @@ from server.services.runtime import in_doubt
 from storage.errors import StoreUnavailable
 from tests.conftest import PATIENCE_S, Connect, Server, StartServer
 from tests.services.conftest import MakeParty, until
-from tests.services.test_reminders import QUIET, heard
+from tests.services.test_reminders import NO_SETTLEMENT, received
 
 BooksBalance = Callable[[], Awaitable[None]]
 
 
-async def test_with_a_ticket_in_hand_nothing_opens(
+async def test_removed_member_with_a_ticket_cannot_open(
     server: Server, party: MakeParty, books_balance: BooksBalance
 ) -> None:
     room = await party(server, 2)
     packet_id = await room.lucky(300, 3)
-    out, friend = room.guests
-    page = await out.open_page(packet_id)
+    removed, friend = room.guests
+    page = await removed.open_page(packet_id)
     assert page.answer == "ticket"
-    await room.sender.kick(room.group, out.user_id)
-    assert (await out.open_with(packet_id, page.ticket)).answer == "not_allowed"
-    assert (await out.grab(packet_id)).answer == "not_allowed"
-    again = await out.open_page(packet_id)
+    await room.sender.kick(room.group, removed.user_id)
+    assert (await removed.open_with(packet_id, page.ticket)).answer == "not_allowed"
+    assert (await removed.grab(packet_id)).answer == "not_allowed"
+    again = await removed.open_page(packet_id)
     assert (again.answer, again.view, again.sender_id) == ("not_allowed", "", 0)
     with pytest.raises(NotAllowed):
-        await out.result_page(packet_id)
-    assert [(await who.open(packet_id)).answer for who in (friend, room.sender)] == ["won", "won"]
+        await removed.result_page(packet_id)
+    assert [(await user.open(packet_id)).answer for user in (friend, room.sender)] == ["won", "won"]
     await books_balance()
 
 
-async def test_the_group_is_closed_to_them(server: Server, party: MakeParty) -> None:
+async def test_removed_member_has_no_access_to_the_group(server: Server, party: MakeParty) -> None:
     room = await party(server, 2)
-    out = room.guests[0]
-    await room.sender.kick(room.group, out.user_id)
+    removed = room.guests[0]
+    await room.sender.kick(room.group, removed.user_id)
     for ask in (
-        out.say(room.group, "let me in"),
-        out.members(room.group),
-        out.catch_up(room.group, 0),
-        out.send_packet("lucky", room.group, 100, 1),
+        removed.say(room.group, "let me in"),
+        removed.members(room.group),
+        removed.catch_up(room.group, 0),
+        removed.send_packet("lucky", room.group, 100, 1),
     ):
         with pytest.raises(NotAMember):
             await ask
     with pytest.raises(KickedOut):
-        await out.join_group(room.group)
+        await removed.join_group(room.group)
     assert await room.sender.members(room.group) == [1, room.guests[1].user_id]
     await room.sender.say(room.group, "quiet now")
     await room.lucky(100, 1)
-    told = []
+    pushes = []
     async with asyncio.timeout(PATIENCE_S):
-        async for push in out.pushes():
-            told.append(push)
+        async for push in removed.pushes():
+            pushes.append(push)
             if isinstance(push, RemovedFromGroup):
                 break
-    assert told[-1].group_id == room.group
-    await out.balance()
-    assert not [push for push in out.pushes()._pushes if isinstance(push, TextPosted | PacketPosted)]
-    assert room.group not in out.positions
+    assert pushes[-1].group_id == room.group
+    await removed.balance()
+    assert not [push for push in removed.pushes()._pushes if isinstance(push, TextPosted | PacketPosted)]
+    assert room.group not in removed.positions
 
 
-async def test_what_they_have_opened_stays_theirs(server: Server, party: MakeParty) -> None:
+async def test_removed_member_keeps_the_claims_already_won(server: Server, party: MakeParty) -> None:
     room = await party(server, 2)
     packet_id = await room.lucky(300, 2)
-    out = room.guests[0]
-    won = await out.open(packet_id)
-    await room.sender.kick(room.group, out.user_id)
-    claimed = await out.open_page(packet_id)
+    removed = room.guests[0]
+    won = await removed.open(packet_id)
+    await room.sender.kick(room.group, removed.user_id)
+    claimed = await removed.open_page(packet_id)
     assert (claimed.answer, claimed.view) == ("claimed", "result")
-    assert (await out.result_page(packet_id)).page.amount_fen == won.amount_fen
+    assert (await removed.result_page(packet_id)).page.amount_fen == won.amount_fen
 
     async def credited() -> bool:
-        return await out.balance() == won.amount_fen
+        return await removed.balance() == won.amount_fen
 
     await until(credited)
 
 
-async def test_a_restart_forgets_no_kick(start_server: StartServer, party: MakeParty, connect: Connect) -> None:
+async def test_removal_survives_a_restart(start_server: StartServer, party: MakeParty, connect: Connect) -> None:
     room = await party(await start_server(), 2)
     packet_id = await room.lucky(300, 3)
     await room.sender.kick(room.group, room.guests[0].user_id)
     await room.server.stop()
     later = await connect(await start_server(), room.guests[0].user_id)
     assert later.welcome is not None
-    assert [place.stream_id for place in later.welcome.places] == [later.user_id]
+    assert [position.stream_id for position in later.welcome.places] == [later.user_id]
     assert (await later.open(packet_id)).answer == "not_allowed"
     with pytest.raises(KickedOut):
         await later.join_group(room.group)
 
 
-async def test_only_the_owner_kicks_and_nobody_kicks_the_owner(
+async def test_only_the_owner_removes_members_and_the_owner_stays(
     server: Server, party: MakeParty, connect: Connect
 ) -> None:
     room = await party(server, 2)
@@ -121,19 +121,19 @@ async def test_only_the_owner_kicks_and_nobody_kicks_the_owner(
     assert await owner.members(room.group) == [1, 2, 3]
     await stranger.join_group(room.group)
     await owner.kick(room.group, ann.user_id)
-    await owner.kick(room.group, ann.user_id)  # again is harmless
+    await owner.kick(room.group, ann.user_id)  # a repeated removal is harmless
     await ben.leave_group(room.group)
-    await owner.kick(room.group, ben.user_id)  # who has left cannot come back either
+    await owner.kick(room.group, ben.user_id)  # a former member cannot come back either
     with pytest.raises(KickedOut):
         await ben.join_group(room.group)
 
 
-async def test_a_join_whose_answer_is_late_undoes_no_kick(
+async def test_join_whose_reply_is_late_does_not_cancel_a_removal(
     server: Server, party: MakeParty, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It was recorded before the kick, and memory hears of it last."""
+    """The join was recorded before the removal, but its reply arrives last."""
     room = await party(server, 1)
-    out = await connect(server, 900)
+    newcomer = await connect(server, 900)
     store, joined, go = server.app.services.groups._store, asyncio.Event(), asyncio.Event()
     join = store.join
 
@@ -143,22 +143,22 @@ async def test_a_join_whose_answer_is_late_undoes_no_kick(
         await go.wait()
 
     monkeypatch.setattr(store, "join", late)
-    joining = asyncio.ensure_future(out.join_group(room.group))
+    joining = asyncio.ensure_future(newcomer.join_group(room.group))
     await joined.wait()
-    kicking = asyncio.ensure_future(room.sender.kick(room.group, out.user_id))
-    await until(lambda: done_or_next(server, room.group, kicking))
+    removing = asyncio.ensure_future(room.sender.kick(room.group, newcomer.user_id))
+    await until(lambda: done_or_next(server, room.group, removing))
     go.set()
-    await asyncio.gather(joining, kicking)
+    await asyncio.gather(joining, removing)
     assert set(server.app.services.groups.members(room.group)) == {1, 2}
 
 
 async def done_or_next(server: Server, group_id: int, change: asyncio.Future[None]) -> bool:
-    """A change of a group's members is made, or waits for the one that is being made."""
+    """A change of a group's members is done, or waits for the change in progress."""
     turn = server.app.services.groups._turns.get(group_id)
     return change.done() or (turn is not None and bool(turn._waiters))
 
 
-async def test_joins_and_kicks_at_once_leave_memory_and_record_alike(
+async def test_concurrent_joins_and_removals_leave_memory_equal_to_the_record(
     server: Server, party: MakeParty, sql: asyncpg.Connection[asyncpg.Record]
 ) -> None:
     room = await party(server, 8)
@@ -174,40 +174,40 @@ async def test_joins_and_kicks_at_once_leave_memory_and_record_alike(
 
 
 @pytest.fixture
-def looked_for_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is in doubt is."""
+def quick_lookup(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Changes in doubt are looked up after 50 ms."""
     monkeypatch.setattr(in_doubt, "LOOK_S", 0.05)
 
 
-@pytest.mark.usefixtures("looked_for_soon")
-async def test_a_kick_whose_commit_was_in_doubt_lets_nobody_open(
+@pytest.mark.usefixtures("quick_lookup")
+async def test_removal_whose_commit_was_in_doubt_takes_effect(
     start_server: StartServer,
     party: MakeParty,
     postgres_proxy: tuple[Proxy, str],
     books_balance: BooksBalance,
 ) -> None:
-    """Although nobody asks again; and the one who was thrown out hears it, once, and follows no page any more."""
+    """Without a retry; the removed user receives one push and can subscribe to no page."""
     proxy, dsn = postgres_proxy
-    room = await party(await start_server(stores__postgres=dsn, **QUIET), 2)
+    room = await party(await start_server(stores__postgres=dsn, **NO_SETTLEMENT), 2)
     packet_id = await room.lucky(300, 3)
-    out, friend = room.guests
-    assert (await out.grab(packet_id)).answer == "ticket"
+    removed, friend = room.guests
+    assert (await removed.grab(packet_id)).answer == "ticket"
     proxy.lose_reply_to = b"COMMIT"
     with pytest.raises(Refusal, match="store"):
-        await room.sender.kick(room.group, out.user_id)
-    assert [one.group_id for one in await heard(out, 1, RemovedFromGroup)] == [room.group]
+        await room.sender.kick(room.group, removed.user_id)
+    assert [one.group_id for one in await received(removed, 1, RemovedFromGroup)] == [room.group]
     assert proxy.lost_replies == 1
-    assert (await out.open(packet_id)).answer == "not_allowed"
+    assert (await removed.open(packet_id)).answer == "not_allowed"
     seen = room.server.app.services.live_packets.snapshot(packet_id)
     assert seen is not None
-    assert [seen.may_follow(who.user_id) for who in (out, friend)] == [False, True]
-    await room.sender.kick(room.group, out.user_id)
-    assert not [one for one in out.pushes()._pushes if isinstance(one, RemovedFromGroup)]
+    assert [seen.may_follow(user.user_id) for user in (removed, friend)] == [False, True]
+    await room.sender.kick(room.group, removed.user_id)
+    assert not [one for one in removed.pushes()._pushes if isinstance(one, RemovedFromGroup)]
     await books_balance()
 
 
-@pytest.mark.usefixtures("looked_for_soon")
-async def test_who_joined_or_left_in_doubt_may_or_may_not_open(
+@pytest.mark.usefixtures("quick_lookup")
+async def test_join_and_leave_whose_commits_were_in_doubt_take_effect(
     start_server: StartServer,
     party: MakeParty,
     connect: Connect,
@@ -215,7 +215,7 @@ async def test_who_joined_or_left_in_doubt_may_or_may_not_open(
     books_balance: BooksBalance,
 ) -> None:
     proxy, dsn = postgres_proxy
-    server = await start_server(stores__postgres=dsn, **QUIET)
+    server = await start_server(stores__postgres=dsn, **NO_SETTLEMENT)
     room = await party(server, 1)
     packet_id = await room.lucky(300, 2)
     (ann,), ben = room.guests, await connect(server, 900)
@@ -231,17 +231,17 @@ async def test_who_joined_or_left_in_doubt_may_or_may_not_open(
         return set(server.app.services.groups.members(room.group)) == {1, 900}
 
     await until(in_step)
-    assert [(await who.open(packet_id)).answer for who in (ann, ben)] == ["not_allowed", "won"]
+    assert [(await user.open(packet_id)).answer for user in (ann, ben)] == ["not_allowed", "won"]
     await books_balance()
 
 
-@pytest.mark.usefixtures("looked_for_soon")
-async def test_what_comes_behind_a_change_in_doubt_stands(
+@pytest.mark.usefixtures("quick_lookup")
+async def test_change_after_a_change_in_doubt_stands(
     start_server: StartServer, party: MakeParty, postgres_proxy: tuple[Proxy, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It was read that she had left, and before memory hears of it she is back: then she is in."""
+    """The lookup finds that Ann left; she joins before memory applies that result: then she is a member."""
     proxy, dsn = postgres_proxy
-    server = await start_server(stores__postgres=dsn, **QUIET)
+    server = await start_server(stores__postgres=dsn, **NO_SETTLEMENT)
     room = await party(server, 1)
     (ann,), store = room.guests, server.app.services.groups._store
     find_outcome, was_read, go = store.find_outcome, asyncio.Event(), asyncio.Event()
@@ -270,10 +270,10 @@ async def test_what_comes_behind_a_change_in_doubt_stands(
     assert set(server.app.services.groups.members(room.group)) == {1, ann.user_id}
 
 
-async def test_a_kick_that_was_not_committed_throws_nobody_out(
+async def test_removal_that_was_not_committed_removes_no_member(
     start_server: StartServer, party: MakeParty, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And is not looked for for ever."""
+    """And the lookup ends."""
     monkeypatch.setattr(in_doubt, "LOOK_S", 0.02)
     monkeypatch.setattr(in_doubt, "LATE_S", 0.1)
     room = await party(await start_server(), 1)

@@ -1,4 +1,4 @@
-"""What planted faults have shown to be untested (see tests/mutants)."""
+"""Invariants of claims, money and pushes under races and lost replies; planted faults showed the gaps."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from tests.services.test_faults import Gate, all_grab, live
 Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 BooksBalance = Callable[[], Awaitable[None]]
 PACKET = 9_007_199_254_740_993
-STILL_S = 0.1  # so long nothing may be heard
+SILENCE_S = 0.1  # no answer may arrive within this time
 
 
-async def test_a_batch_built_on_a_version_that_never_was_is_refused(
+async def test_batch_on_a_version_that_was_never_recorded_is_refused(
     start_server: StartServer, party: MakeParty, database: Database
 ) -> None:
-    """No index is taken twice here, so nothing but the version tells."""
+    """No index is given twice here, so only the version shows the conflict."""
     room = await party(await start_server(), 2)
     packet_id = await room.lucky(1_000, 3)
     packet = live(room.server, packet_id)
@@ -46,8 +46,8 @@ async def test_a_batch_built_on_a_version_that_never_was_is_refused(
     )
 
 
-async def test_a_claim_that_commits_while_the_refund_waits_for_the_packet_is_not_paid_back(
-    start_server: StartServer, party: MakeParty, sql: Sql, database: Database, watcher: Sql
+async def test_claim_that_commits_while_a_refund_waits_for_the_packet_is_not_refunded(
+    start_server: StartServer, party: MakeParty, sql: Sql, database: Database, lock_view: Sql
 ) -> None:
     room = await party(await start_server(), 1)
     packet_id = await room.lucky(1_000, 2)
@@ -57,7 +57,7 @@ async def test_a_claim_that_commits_while_the_refund_waits_for_the_packet_is_not
         )
         await sql.execute("INSERT INTO claims VALUES ($1, 0, 2, 400, 1)", packet_id)
         refund = asyncio.create_task(PacketStore(database).refund([packet_id], 9_000_000_000_000))
-        await until(lambda: waiting(watcher, 1))
+        await until(lambda: waiting(lock_view, 1))
     (outcome,) = await asyncio.gather(refund, return_exceptions=True)
     assert isinstance(outcome, list), outcome
     assert [row.refunded_fen for row in outcome] == [600]
@@ -65,15 +65,15 @@ async def test_a_claim_that_commits_while_the_refund_waits_for_the_packet_is_not
 
 @pytest.fixture
 async def mirror(redis_url: str) -> AsyncIterator[Mirror]:
-    """The mirror as the program reaches it, without a server."""
+    """A mirror of its own, without a server."""
     opened = Mirror(redis_url, 2.0)
     yield opened
     await opened.close()
 
 
 @pytest.mark.parametrize("claims", [0, 1])
-async def test_a_closed_log_takes_no_claim(mirror: Mirror, claims: int) -> None:
-    """Neither one that was empty, nor one with claims; whoever built on what was before is refused."""
+async def test_closed_log_takes_no_claim(mirror: Mirror, claims: int) -> None:
+    """Neither an empty log nor one with claims: a batch built on the log before it was closed is refused."""
     first, second = (log.pack([MirroredClaim(user, 5, 100)]) for user in (2, 3))
     seen = 0
     if claims:
@@ -86,7 +86,7 @@ async def test_a_closed_log_takes_no_claim(mirror: Mirror, claims: int) -> None:
     assert (await mirror.read([PACKET]))[PACKET].closed
 
 
-async def test_gone_and_claimed_wait_until_what_they_rest_on_is_durable(
+async def test_gone_and_claimed_wait_until_the_claims_behind_them_are_durable(
     start_server: StartServer, party: MakeParty
 ) -> None:
     room = await party(await start_server(), 2)
@@ -100,27 +100,27 @@ async def test_gone_and_claimed_wait_until_what_they_rest_on_is_durable(
     others = [asyncio.create_task(one.grab(packet_id)) for one in (winner, late)]
     for one in (winner, late):
         await caught_up(one)
-    done, _ = await asyncio.wait([first, *others], timeout=STILL_S)
+    done, _ = await asyncio.wait([first, *others], timeout=SILENCE_S)
     gate.open.set()
-    assert not done, "told before it is durable"
+    assert not done, "answered before the claim is durable"
     answers = [(await first).answer, *[(await one).answer for one in others]]
     assert answers == ["won", "claimed", "gone"]
 
 
 @pytest.mark.parametrize("strangers", [1, 9])
-async def test_strangers_hear_nothing_of_a_group(
+async def test_strangers_receive_no_pushes_of_a_group(
     start_server: StartServer, party: MakeParty, connect: Connect, strangers: int
 ) -> None:
-    """Whether more people are online than are in the group, or fewer."""
+    """Whether more users are online than are in the group, or fewer."""
     room = await party(await start_server(), 4)
     for guest in room.guests[:3]:
         await guest.close()
-    away = [await connect(room.server, 100 + number) for number in range(strangers)]
+    outsiders = [await connect(room.server, 100 + number) for number in range(strangers)]
     packet_id = await room.lucky(100, 1)
-    await room.sender.say(room.group, "among us")
+    await room.sender.say(room.group, "for members")
     await room.guests[3].open(packet_id)
     backend = await connect(room.server, 0)
-    for stranger in away:
+    for stranger in outsiders:
         await backend.top_up(stranger.user_id, 5)
         assert isinstance(await _first_push(stranger), BalanceChanged)
 
@@ -131,53 +131,53 @@ async def _first_push(client: Client) -> object:
     return None
 
 
-class Ear:
-    """A session that only hears."""
+class PushRecorder:
+    """A session that only records its pushes."""
 
     holds_pushes = False
 
     def __init__(self) -> None:
-        self.heard: list[bytes] = []
+        self.received: list[bytes] = []
 
     def push(self, framed: bytes, can_wait: bool) -> None:
-        self.heard.append(framed)
+        self.received.append(framed)
 
 
 @pytest.mark.parametrize("audience", [{1}, {1, 2, 3, 4, 5}])
-def test_pushes_reach_the_audience_alone(audience: set[int]) -> None:
-    """Whether it is larger than what is online, or smaller."""
-    hub, member, stranger = Hub(Limits(connections_of_user_max=1), Bus()), Ear(), Ear()
+def test_pushes_reach_only_the_audience(audience: set[int]) -> None:
+    """Whether the audience is larger than the set of online users, or smaller."""
+    hub, member, stranger = Hub(Limits(connections_of_user_max=1), Bus()), PushRecorder(), PushRecorder()
     assert hub.join(1, member, 0.0)  # type: ignore[arg-type]
     assert hub.join(9, stranger, 0.0)  # type: ignore[arg-type]
     hub.announce(events.BalanceChange(1, WalletBalance(5, 1), 5, "claim"), audience)
-    assert (len(member.heard), stranger.heard) == (1, [])
+    assert (len(member.received), stranger.received) == (1, [])
 
 
-async def test_a_send_sees_what_another_server_takes_out_of_the_wallet(
-    start_server: StartServer, party: MakeParty, sql: Sql, watcher: Sql
+async def test_send_sees_a_debit_of_another_server(
+    start_server: StartServer, party: MakeParty, sql: Sql, lock_view: Sql
 ) -> None:
-    """It waits for the wallet, and then finds it empty: no packet is made of money that is not there."""
+    """The send waits for the wallet and then finds it empty: no packet is made without money."""
     room = await party(await start_server(), 1)
     async with sql.transaction():
         await sql.execute("UPDATE wallets SET balance_fen = 0 WHERE user_id = 1")
         sending = asyncio.create_task(room.lucky(20_000, 2))
-        await until(lambda: waiting(watcher, 1))
+        await until(lambda: waiting(lock_view, 1))
     (outcome,) = await asyncio.gather(sending, return_exceptions=True)
     assert getattr(outcome, "name", "sent") == "not_enough_money"
     assert await sql.fetchval("SELECT count(*) FROM packets") == 0
 
 
-@pytest.mark.parametrize("tier", ["postgres", "redis"])
-async def test_won_is_not_said_before_the_store_of_the_tier_has_it(
-    start_server: StartServer, party: MakeParty, tier: str
+@pytest.mark.parametrize("durability", ["postgres", "redis"])
+async def test_won_is_not_sent_before_the_claim_is_durable(
+    start_server: StartServer, party: MakeParty, durability: str
 ) -> None:
-    """A store that takes its time: nobody hears anything meanwhile."""
-    room = await party(await start_server(stores__durability=tier), 2)
+    """The store is slow: no answer arrives meanwhile."""
+    room = await party(await start_server(stores__durability=durability), 2)
     packet_id = await room.lucky(1_000, 2)
     await room.guests[0].open(packet_id)
     await all_grab(room, packet_id)
     path, opened, reached = room.server.app.services.commit, asyncio.Event(), asyncio.Event()
-    store, name = (path._packets, "record") if tier == "postgres" else (path._mirror, "append")
+    store, name = (path._packets, "record") if durability == "postgres" else (path._mirror, "append")
     work = getattr(store, name)
 
     async def slowly(items: object) -> object:
@@ -189,16 +189,16 @@ async def test_won_is_not_said_before_the_store_of_the_tier_has_it(
     opening = asyncio.create_task(room.guests[1].open(packet_id))
     await reached.wait()
     await caught_up(room.guests[1])
-    done, _ = await asyncio.wait([opening], timeout=STILL_S)
+    done, _ = await asyncio.wait([opening], timeout=SILENCE_S)
     opened.set()
-    assert not done, "told before it is durable"
+    assert not done, "answered before the claim is durable"
     assert (await opening).answer == "won"
 
 
-async def test_who_won_in_a_commit_whose_reply_was_lost_hears_won(
+async def test_winner_in_a_commit_whose_reply_was_lost_receives_won(
     start_server: StartServer, party: MakeParty, postgres_proxy: tuple[Proxy, str]
 ) -> None:
-    """Not `claimed`, which would say that it was an earlier open."""
+    """Not `claimed`, which would mean an earlier open."""
     proxy, dsn = postgres_proxy
     room = await party(await start_server(stores__postgres=dsn), 2)
     packet_id = await room.lucky(1_000, 2)
@@ -210,10 +210,10 @@ async def test_who_won_in_a_commit_whose_reply_was_lost_hears_won(
     assert (opened.answer, opened.index) == ("won", 1)
 
 
-async def test_a_refund_whose_redrive_was_refused_pays_nothing_yet(
+async def test_refund_whose_redrive_was_refused_pays_nothing_yet(
     start_server: StartServer, party: MakeParty, mirror: Mirror, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The claim that only the mirror holds was told: what is left is not known before it is recorded."""
+    """A claim that only the mirror has was answered: the rest is not known before that claim is recorded."""
     options = {"limits__packet_lifetime_s": 0.3, "refunds__interval_s": 3600, "stores__durability": "redis"}
     room = await party(await start_server(**options), 1)
     packet_id = await room.lucky(1_000, 2)

@@ -1,4 +1,4 @@
-"""Stores and services that are wrong on purpose: the simulator has to find each of them."""
+"""Deliberate defects of stores and services: the simulator must find each of them."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from storage.redis.mirror import parse
 from tests.sim.world import World
 
 
-class Broken:
-    """Nothing is broken; each of the others breaks one thing."""
+class Defect:
+    """No defect; each subclass breaks one thing."""
 
-    def breaks_stores(self, world: World) -> None:
-        """When the stores have just been made."""
+    def break_stores(self, world: World) -> None:
+        """Called when the stores have just been made."""
 
-    def breaks_server(self, server: Any) -> None:
-        """When a server has just been wired."""
+    def break_server(self, server: Any) -> None:
+        """Called when a server has just been assembled."""
 
 
-class RecordIgnoresTheVersion(Broken):
-    """The record takes whatever comes, and has no constraint that would notice."""
+class RecordIgnoresTheVersion(Defect):
+    """The record accepts every batch, and no constraint rejects it."""
 
-    def breaks_stores(self, world: World) -> None:
+    def break_stores(self, world: World) -> None:
         tables = world.tables
         tables.fits = lambda one: one.packet_id in tables.packets  # type: ignore[method-assign]
         tables.check_advance = lambda one: None  # type: ignore[method-assign]
 
 
-class RecordIgnoresTheClosing(Broken):
-    """Claims are recorded behind a refund."""
+class RecordIgnoresTheClosing(Defect):
+    """Claims are recorded after a refund."""
 
-    def breaks_stores(self, world: World) -> None:
+    def break_stores(self, world: World) -> None:
         tables = world.tables
 
         def fits(one: Advance) -> bool:
@@ -46,62 +46,62 @@ class RecordIgnoresTheClosing(Broken):
         tables.fits = fits  # type: ignore[method-assign]
 
 
-class MirrorIgnoresTheLength(Broken):
-    """Two servers both extend the log that one of them has extended already (tier redis tells by it)."""
+class MirrorIgnoresTheLength(Defect):
+    """Two servers extend the same version of a log (at durability redis its length decides)."""
 
-    def breaks_stores(self, world: World) -> None:
+    def break_stores(self, world: World) -> None:
         world.logs.fits = lambda one: True  # type: ignore[method-assign]
 
 
-class MirrorDoesNotClose(Broken):
-    """A refund reads the log, but claims still go into it afterwards."""
+class MirrorDoesNotClose(Defect):
+    """A refund reads the log, but the log accepts claims afterwards."""
 
-    def breaks_stores(self, world: World) -> None:
+    def break_stores(self, world: World) -> None:
         logs = world.logs
         logs.close = lambda ids: {one: parse(logs.get(one)) for one in ids}  # type: ignore[method-assign]
 
 
-class SettlesTwice(Broken):
-    """What was taken from the queue sometimes stays in it, and the transfer's key is not looked at."""
+class SettlesTwice(Defect):
+    """A settled claim sometimes stays in the queue, and the key of the transfer is not checked."""
 
-    def breaks_stores(self, world: World) -> None:
+    def break_stores(self, world: World) -> None:
         tables = world.tables
         settle, transfer = tables.settle, tables.transfer
 
-        def again(most: int, now_ms: int, best_luck_kinds: Sequence[str]) -> Any:
+        def settle_again(most: int, now_ms: int, best_luck_kinds: Sequence[str]) -> Any:
             kept = tables.queue[:1] if world.postgres.dice.random() < 0.1 else []
             done = settle(most, now_ms, best_luck_kinds)
             tables.queue += kept
             return done
 
-        def anyhow(row: Any) -> None:
+        def transfer_again(row: Any) -> None:
             tables.transfers.pop(row[:4], None)
             transfer(row)
 
-        def credit(packet_id: int, user_id: int, fen: int, now_ms: int) -> bool:
+        def credit_again(packet_id: int, user_id: int, fen: int, now_ms: int) -> bool:
             tables.transfers.pop((packet_id, user_id, 4, ""), None)
             return real_credit(packet_id, user_id, fen, now_ms)
 
         real_credit = tables.credit
-        tables.settle, tables.transfer, tables.credit = again, anyhow, credit  # type: ignore[method-assign]
+        tables.settle, tables.transfer, tables.credit = settle_again, transfer_again, credit_again  # type: ignore[method-assign]
 
 
-class SendForgetsItsKey(Broken):
-    """A retry sends once more."""
+class SendForgetsItsKey(Defect):
+    """A retry sends a second packet."""
 
-    def breaks_stores(self, world: World) -> None:
+    def break_stores(self, world: World) -> None:
         world.tables.sent_before = lambda sender_id, key: None  # type: ignore[method-assign]
 
 
-class RefundFromMemory(Broken):
-    """What is paid back was computed before the transaction: claims in flight are paid twice."""
+class RefundFromMemory(Defect):
+    """The refund is computed before the transaction: claims in flight are paid twice."""
 
-    def breaks_server(self, server: Any) -> None:
+    def break_server(self, server: Any) -> None:
         records = server.services.refunds._records
         tables, line, due = records._tables, records._line, records.due
         remembered: dict[int, int] = {}
 
-        async def look(now_ms: int, most: int) -> list[int]:
+        async def due_and_remember(now_ms: int, most: int) -> list[int]:
             found: list[int] = await due(now_ms, most)
             remembered.update({one: tables.packets[one].claimed_fen for one in found})
             return found
@@ -117,23 +117,23 @@ class RefundFromMemory(Broken):
             paid: list[Any] = await line.call("refund", lambda: pay(packet_ids, now_ms))
             return paid
 
-        records.due, records.refund = look, refund
+        records.due, records.refund = due_and_remember, refund
 
 
-class RefundSkipsTheRedrive(Broken):
-    """Tier redis: what only the mirror holds is not recorded before the rest is paid back."""
+class RefundSkipsTheRedrive(Defect):
+    """Durability redis: claims that only the mirror has are not recorded before the refund."""
 
-    def breaks_server(self, server: Any) -> None:
+    def break_server(self, server: Any) -> None:
         async def skip(logs: Any) -> set[int]:
             return set()
 
         server.services.refunds._redrive = skip
 
 
-class TellsBeforeTheCommit(Broken):
-    """`won` is said as soon as it is decided."""
+class AnswersBeforeTheCommit(Defect):
+    """`won` is sent as soon as it is decided."""
 
-    def breaks_server(self, server: Any) -> None:
+    def break_server(self, server: Any) -> None:
         submit = server.services.commit.submit
 
         def tell(live: Any, request: Any) -> None:
@@ -143,10 +143,10 @@ class TellsBeforeTheCommit(Broken):
         server.services.commit.submit = tell
 
 
-class TellsOfWhatIsNotDurable(Broken):
-    """`claimed` and `gone` do not wait for the claims that they rest on."""
+class AnswersFromClaimsInFlight(Defect):
+    """`claimed` and `gone` do not wait until the claims behind them are durable."""
 
-    def breaks_server(self, server: Any) -> None:
+    def break_server(self, server: Any) -> None:
         opens = server.services.opens
 
         def conclude(live: Any, request: Any, decision: Any) -> None:
@@ -158,13 +158,13 @@ class TellsOfWhatIsNotDurable(Broken):
         opens._conclude = conclude
 
 
-class ReloadSkipped(Broken):
-    """What memory holds is taken for what the stores hold, after a store has rejected it."""
+class ReloadSkipped(Defect):
+    """After a rejection the state in memory is used without a reload from the stores."""
 
-    def breaks_server(self, server: Any) -> None:
+    def break_server(self, server: Any) -> None:
         load = server.services.reload.load
 
-        async def believe(lives: Sequence[Any]) -> Any:
+        async def keep_memory(lives: Sequence[Any]) -> Any:
             reloaded = await load([live for live in lives if live.replaced is None])
             for live in lives:
                 if live.replaced is not None:
@@ -173,13 +173,13 @@ class ReloadSkipped(Broken):
                     live.become_ready(PacketEvent.READ, kept, live.audience, live.mirrored, live.mirror_length)
             return reloaded
 
-        server.services.reload.load = believe
+        server.services.reload.load = keep_memory
 
 
-class ForgetsTheRejected(Broken):
-    """Rejected opens are never decided again."""
+class ForgetsTheRejected(Defect):
+    """Rejected opens are never retried."""
 
-    def breaks_server(self, server: Any) -> None:
+    def break_server(self, server: Any) -> None:
         on_ready = server.bus._handlers[PacketReady]
 
         def forget(event: PacketReady, audience: Any) -> None:
@@ -188,7 +188,7 @@ class ForgetsTheRejected(Broken):
         on_ready.insert(0, forget)
 
 
-BROKEN: dict[str, Callable[[], Broken]] = {
+DEFECTS: dict[str, Callable[[], Defect]] = {
     one.__name__: one
     for one in (
         RecordIgnoresTheVersion,
@@ -199,15 +199,15 @@ BROKEN: dict[str, Callable[[], Broken]] = {
         SendForgetsItsKey,
         RefundFromMemory,
         RefundSkipsTheRedrive,
-        TellsBeforeTheCommit,
-        TellsOfWhatIsNotDurable,
+        AnswersBeforeTheCommit,
+        AnswersFromClaimsInFlight,
         ReloadSkipped,
         ForgetsTheRejected,
     )
 }
 
 
-def wrongs(work: tuple[int, str | None, str | None]) -> tuple[int, list[str]]:
-    """One run, for a worker process."""
-    seed, tier, broken = work
-    return seed, World(seed, BROKEN[broken]() if broken else None, tier).run()
+def violations_of(work: tuple[int, str | None, str | None]) -> tuple[int, list[str]]:
+    """The violations of one run, for a worker process."""
+    seed, durability, defect = work
+    return seed, World(seed, DEFECTS[defect]() if defect else None, durability).run()

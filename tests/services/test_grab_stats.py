@@ -1,4 +1,4 @@
-"""Who grabs first: measured from the post, counted once a packet, told to the owner, and never in anybody's way."""
+"""Grab statistics: measured from the post, counted once a packet, shown to the owner, and no burden on grabs."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ def posted(packet_id: int, at_ms: int = T0, sender_id: int = 1, group_id: int = 
 
 
 class World:
-    """Reactions without a server: two groups, and whatever grabs a test writes down."""
+    """Grab statistics without a server: two groups, and the grabs that a test adds."""
 
-    def __init__(self, keeper: Any) -> None:
+    def __init__(self, stat_store: Any) -> None:
         self.members = {GROUP: {1, 2, 3, 4}, SECOND: {1, 3, 9}}
         self.admissions: list[tuple[int, int, int]] = []
         groups = SimpleNamespace(members=self.members.__getitem__, owned_by=self._owned_by)
         self._bus = Bus()
-        self.grab_stats = GrabStatService(keeper, self, groups, self._bus)  # type: ignore[arg-type]
+        self.grab_stats = GrabStatService(stat_store, self, groups, self._bus)  # type: ignore[arg-type]
 
     def post(self, event: PacketPost) -> None:
         """A packet is posted."""
         self._bus.publish(event)
 
     def take_admissions(self, most: int) -> list[tuple[int, int, int]]:
-        """The grabs that a test wrote down."""
+        """The grabs that the test added."""
         taken, self.admissions = self.admissions[:most], self.admissions[most:]
         return taken
 
@@ -66,11 +66,13 @@ def world(database: Database) -> World:
     return World(store.GrabStatStore(database))
 
 
-async def test_the_fastest_come_first_and_who_never_grabs_last(world: World) -> None:
+async def test_fastest_members_are_listed_first_and_members_without_grabs_last(world: World) -> None:
     for packet_id, (two, three) in enumerate([(300, 100), (500, 900), (400, 200)], start=1):
         world.post(posted(packet_id))
         grabs = sorted([(packet_id, 2, T0 + two), (packet_id, 3, T0 + three)], key=lambda one: one[2])
-        await world.grabs((packet_id, 1, T0 + 1), *grabs, (packet_id, 2, T0 + 9_000))  # the sender's does not count
+        await world.grabs(
+            (packet_id, 1, T0 + 1), *grabs, (packet_id, 2, T0 + 9_000)
+        )  # a grab of the sender does not count
     await world.grab_stats.flush()
     assert await world.grab_stats.of_group(1, GROUP) == [
         MemberGrabStats(3, 200, 3, 2, 0),
@@ -80,7 +82,7 @@ async def test_the_fastest_come_first_and_who_never_grabs_last(world: World) -> 
     ]
 
 
-async def test_sums_grow_and_the_last_31_reactions_are_kept(world: World) -> None:
+async def test_sums_grow_and_the_last_31_reaction_times_are_kept(world: World) -> None:
     for round_ in range(4):
         for packet_id in range(round_ * 10 + 1, round_ * 10 + 11):
             world.post(posted(packet_id))
@@ -90,17 +92,17 @@ async def test_sums_grow_and_the_last_31_reactions_are_kept(world: World) -> Non
     assert (row.grabs, row.first_places, list(row.recent_ms)) == (40, 40, list(range(40 - RECENT_MAX + 1, 41)))
 
 
-async def test_a_reaction_of_a_month_is_the_longest_that_is_kept(world: World) -> None:
+async def test_reaction_time_of_a_month_is_capped(world: World) -> None:
     world.post(posted(1))
     await world.grabs((1, 2, T0 + 30 * 86_400_000))
     await world.grab_stats.flush()
     assert (await world.grab_stats.of_group(1, GROUP))[0] == MemberGrabStats(2, 2**31 - 1, 1, 1, 0)
 
 
-async def test_a_packet_that_is_sent_again_is_a_race_in_each_group(world: World) -> None:
+async def test_packet_that_is_sent_again_is_one_race_in_each_group(world: World) -> None:
     world.post(posted(7))
     await world.grabs((7, 3, T0 + 50))
-    world.post(posted(7, T0 + 1_000))  # in the same group again: no second race, nothing sent
+    world.post(posted(7, T0 + 1_000))  # again in the same group: no second race, not counted as sent
     world.post(posted(7, T0 + 1_000, group_id=SECOND))
     await world.grabs((7, 9, T0 + 1_200), (7, 2, T0 + 1_300), (7, 3, T0 + 1_400), (8, 2, T0))
     await world.grab_stats.flush()
@@ -115,7 +117,7 @@ async def test_a_packet_that_is_sent_again_is_a_race_in_each_group(world: World)
     ]
 
 
-async def test_who_has_left_is_not_told_of(world: World) -> None:
+async def test_members_who_left_are_not_listed(world: World) -> None:
     world.post(posted(1))
     await world.grabs((1, 2, T0 + 5))
     await world.grab_stats.flush()
@@ -123,8 +125,8 @@ async def test_who_has_left_is_not_told_of(world: World) -> None:
     assert [line.user_id for line in await world.grab_stats.of_group(1, GROUP)] == [1, 3, 4]
 
 
-class Away:
-    """A store that is away until the test says otherwise."""
+class UnavailableStore:
+    """A store that is unavailable until the test clears `away`."""
 
     def __init__(self) -> None:
         self.away = True
@@ -136,29 +138,29 @@ class Away:
         self.rows += rows
 
 
-async def test_what_cannot_be_written_waits_within_its_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_counts_that_cannot_be_written_wait_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "TALLIES_MAX", 3)
     monkeypatch.setattr(service, "ROWS_MAX", 2)
-    keeper = Away()
-    world = World(keeper)
+    stat_store = UnavailableStore()
+    world = World(stat_store)
     for packet_id in (1, 2):
         world.post(posted(packet_id))
         await world.grabs(*((packet_id, user_id, T0 + user_id) for user_id in (2, 3, 4)))
         with pytest.raises(StoreUnavailable):
             await world.grab_stats.flush()
-    assert len(world.grab_stats._tallies) == 3  # one of four had no room
-    keeper.away = False
+    assert len(world.grab_stats._tallies) == 3  # one of four had no space
+    stat_store.away = False
     await world.grab_stats.flush()
-    assert len(keeper.rows) == 2
+    assert len(stat_store.rows) == 2
     await world.grab_stats.flush()
     await world.grab_stats.flush()
-    by_user = {row.user_id: row for row in keeper.rows}
-    assert len(keeper.rows) == len(by_user) == 3
+    by_user = {row.user_id: row for row in stat_store.rows}
+    assert len(stat_store.rows) == len(by_user) == 3
     assert (by_user[1].sent_packets, by_user[2].grabs, list(by_user[3].recent_ms)) == (2, 2, [3, 3])
 
 
-class Broken:
-    """A store that takes nothing of the member 2, for a reason that nobody thought of."""
+class DefectiveStore:
+    """A store that fails for rows of member 2 with an unexpected error."""
 
     def __init__(self) -> None:
         self.rows: list[GrabStatRow] = []
@@ -169,12 +171,12 @@ class Broken:
         self.rows += rows
 
 
-async def test_a_defect_costs_the_counts_of_a_second_and_not_the_server(
+async def test_defect_loses_the_counts_of_one_flush_and_not_the_server(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(service, "FLUSH_S", 0.001)
-    keeper = Broken()
-    world = World(keeper)
+    stat_store = DefectiveStore()
+    world = World(stat_store)
     running = asyncio.create_task(world.grab_stats.run())
     for packet_id, user_id in ((1, 2), (2, 3)):
         world.post(posted(packet_id))
@@ -185,13 +187,13 @@ async def test_a_defect_costs_the_counts_of_a_second_and_not_the_server(
 
         await until(taken)
     assert not running.done()
-    assert [(row.user_id, row.grabs) for row in keeper.rows] == [(1, 0), (3, 1)]
+    assert [(row.user_id, row.grabs) for row in stat_store.rows] == [(1, 0), (3, 1)]
     running.cancel()
 
 
 async def test_old_races_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "TOLD_APART_MAX", 4)
-    world = World(Away())
+    world = World(UnavailableStore())
     for packet_id in (1, 2, 3):
         world.post(posted(packet_id))
         await world.grabs((packet_id, 2, T0 + 1), (packet_id, 3, T0 + 2))
@@ -199,7 +201,7 @@ async def test_old_races_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     assert world.grab_stats._told_apart == 3
 
 
-async def test_it_is_gathered_while_people_play(
+async def test_stats_are_gathered_while_users_grab(
     server: Server, party: MakeParty, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     room = await party(server, 3)
@@ -222,12 +224,12 @@ async def test_it_is_gathered_while_people_play(
     }
     assert {line.user_id: line.name for line in lines}[room.guests[0].user_id] == "阿明"
     assert [line.median_ms == 0 for line in lines] == [False, False, True, True]
-    for who, refusal in ((room.guests[0], NotOwner), (await connect(server, 900), NotAMember)):
+    for client, refusal in ((room.guests[0], NotOwner), (await connect(server, 900), NotAMember)):
         with pytest.raises(refusal):
-            await who.grab_stats(room.group)
+            await client.grab_stats(room.group)
 
 
-async def test_a_storm_of_grabs_grows_nothing(server: Server, party: MakeParty) -> None:
+async def test_many_grabs_do_not_grow_memory(server: Server, party: MakeParty) -> None:
     room = await party(server, 1)
     packet_id = await room.lucky(300, 2)
     opens = server.app.services.opens
