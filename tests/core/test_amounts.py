@@ -66,7 +66,7 @@ def test_the_server_computes_the_vectors(vector: dict[str, Any]) -> None:
     assert amounts.commitment(seed, vector["packet_id"], total_fen, shares).hex() == vector["commitment"]
 
 
-def test_the_commitment_covers_all_that_it_names() -> None:
+def test_commitment_depends_on_seed_id_total_and_shares() -> None:
     base = (SEED, 2**60, 1000, 5)
     others = [
         (SEED[::-1], 2**60, 1000, 5),
@@ -113,7 +113,7 @@ def small_worlds() -> Iterator[tuple[int, int, Caps]]:
                     yield left, k, Caps(low, high)
 
 
-def test_whatever_is_drawn_the_rest_can_still_be_shared_out() -> None:
+def test_any_draw_leaves_a_rest_that_can_be_shared() -> None:
     """The step of an induction: with it, no order of draws can break a cap or the sum."""
     for left, k, caps in small_worlds():
         for rounding in range(k):
@@ -123,7 +123,7 @@ def test_whatever_is_drawn_the_rest_can_still_be_shared_out() -> None:
             assert left - low <= caps.max_fen * (k - 1), (left, k, caps, rounding)
 
 
-def test_the_last_opener_takes_what_is_left() -> None:
+def test_last_share_is_the_remaining_amount() -> None:
     for left in (1, 20_000):
         assert bounds(left, 1, DEFAULT, rounding=7) == (left, left)
 
@@ -131,7 +131,7 @@ def test_the_last_opener_takes_what_is_left() -> None:
 # --- fairness -------------------------------------------------------------------------------------------------
 
 
-def test_the_middle_of_the_bounds_is_the_mean_within_half_a_fen_and_exactly_on_average() -> None:
+def test_middle_of_the_bounds_is_within_half_a_fen_of_the_mean_and_equal_on_average() -> None:
     for left, k, caps in small_worlds():
         middles = [Fraction(sum(bounds(left, k, caps, rounding)), 2) for rounding in range(k)]
         assert all(abs(middle - Fraction(left, k)) < Fraction(1, 2) for middle in middles), (left, k, caps)
@@ -159,7 +159,7 @@ def expectations_by_turn(total_fen: int, shares: int, caps: Caps) -> list[Fracti
 
 @pytest.mark.parametrize("caps", [Caps(1, 20_000), Caps(1, 4), Caps(2, 5), Caps(3, 3), Caps(5, 9)], ids=str)
 @pytest.mark.parametrize("shares", [1, 2, 3, 4, 5])
-def test_every_turn_is_worth_exactly_the_same(shares: int, caps: Caps) -> None:
+def test_every_share_has_exactly_the_same_expected_amount(shares: int, caps: Caps) -> None:
     for total_fen in range(caps.min_fen * shares, min(caps.max_fen * shares, caps.min_fen * shares + 12) + 1):
         mean = Fraction(total_fen, shares)
         assert expectations_by_turn(total_fen, shares, caps) == [mean] * shares, total_fen
@@ -176,7 +176,7 @@ def test_every_turn_is_worth_exactly_the_same(shares: int, caps: Caps) -> None:
     ],
     ids=str,
 )
-def test_in_many_packets_every_turn_gets_the_mean(total_fen: int, shares: int, caps: Caps) -> None:
+def test_average_of_every_share_over_many_packets_is_the_mean(total_fen: int, shares: int, caps: Caps) -> None:
     """Seeded Monte Carlo over 4,000 packets: each turn's mean within 4.5 of its standard errors (1 in 147,000)."""
     packets = 4_000
     seeds = random.Random(20_250_128)
@@ -191,7 +191,7 @@ def test_in_many_packets_every_turn_gets_the_mean(total_fen: int, shares: int, c
 # --- defects of other implementations -------------------------------------------------------------------------
 
 
-def test_one_yuan_over_18_people_is_never_negative_or_zero_and_the_last_is_not_favoured() -> None:
+def test_one_yuan_in_18_shares_has_no_share_below_one_fen_and_no_larger_last_share() -> None:
     """Elsewhere the last of 18 got −0.02 yuan; or some got nothing and the last 64 % of the money."""
     seeds = random.Random(18)
     lasts = []
@@ -209,7 +209,7 @@ def test_another_seed_gives_other_amounts(seeds: set[bytes]) -> None:
     assert first != second
 
 
-def test_every_amount_within_the_bounds_comes_up_equally_often() -> None:
+def test_every_amount_within_the_bounds_is_equally_likely() -> None:
     """A chi-square test with 8 degrees of freedom, below the 1-in-100,000 point: 2 shares of 10 fen, so 1 to 9."""
     seeds = random.Random(2)
     seen = [0] * 10

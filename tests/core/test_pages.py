@@ -167,7 +167,7 @@ TAPS = [
 
 @pytest.mark.parametrize("language", Language)
 @pytest.mark.parametrize(("packet", "user_id", "now_ms", "view"), TAPS)
-def test_a_tap_shows(packet: Known, user_id: int, now_ms: int, view: View | None, language: Language) -> None:
+def test_open_page_of_each_viewer_and_state(packet: Known, user_id: int, now_ms: int, view: View | None, language: Language) -> None:
     page = tap(packet, user_id, now_ms, language)
     drawn = DRAWN_TO_THE_SENDER if user_id == ANN else DRAWN
     expected = None if view is None else OpenPageView(view, ANN, GREETING, *drawn[view][language])
@@ -180,7 +180,7 @@ def test_a_sender_who_left_the_group_goes_to_the_result_page() -> None:
     assert page.view is View.RESULT
 
 
-def test_who_has_claimed_and_was_kicked_still_reads_the_result() -> None:
+def test_kicked_member_with_a_claim_still_sees_the_result_page() -> None:
     kicked = Viewer(BEN, False, False, ZH)
     page = open_page(LUCKY_BEGUN, kicked, SOON)
     assert page is not None
@@ -188,7 +188,7 @@ def test_who_has_claimed_and_was_kicked_still_reads_the_result() -> None:
     assert result_page(LUCKY_BEGUN, kicked, SOON, credited=True) == result(LUCKY_BEGUN, BEN)
 
 
-def test_a_packet_with_another_lifetime_names_that_one() -> None:
+def test_expired_text_names_the_lifetime_of_the_packet() -> None:
     short = known(PacketKind.LUCKY, expires_at_ms=T0 + 120_000)
     pages = [tap(short, BEN, LATE, language) for language in Language]
     assert [page and page.line for page in pages] == [
@@ -210,7 +210,7 @@ def test_a_packet_with_another_lifetime_names_that_one() -> None:
         (T0 + 4, "已存入零钱,可用于发红包", "In your balance now: send a red packet with it"),
     ],
 )
-def test_rule_1_who_claimed_reads_the_amount_and_one_use_of_it(at_ms: int, zh: str, en: str) -> None:
+def test_rule_1_user_with_a_claim_sees_the_amount_and_one_use_of_it(at_ms: int, zh: str, en: str) -> None:
     packet = known(PacketKind.PERSONAL)._replace(claims={BEN: Claim(0, BEN, 888, at_ms)})
     pages = [result(packet, BEN, LATE, language) for language in (ZH, EN)]
     assert [(page.amount_fen, page.amount, page.note) for page in pages] == [
@@ -221,7 +221,7 @@ def test_rule_1_who_claimed_reads_the_amount_and_one_use_of_it(at_ms: int, zh: s
 
 
 @pytest.mark.parametrize(("language", "note"), [(ZH, "正在存入零钱"), (EN, "Arriving in your balance")])
-def test_rule_1_a_share_that_is_not_credited_yet_is_on_its_way(language: Language, note: str) -> None:
+def test_rule_1_share_that_is_not_credited_yet_is_arriving(language: Language, note: str) -> None:
     for packet, user_id, expected in ((LUCKY_BEGUN, BEN, note), (LUCKY_BEGUN, ANN, "")):
         page = result_page(packet, viewer(packet, user_id, language), SOON, credited=False)
         assert page is not None
@@ -232,14 +232,14 @@ def test_rule_1_a_share_that_is_not_credited_yet_is_on_its_way(language: Languag
     ("packet", "user_id", "amount_fen"),
     [(LUCKY_DONE, ANN, 500), (LUCKY_BEGUN, BEN, 123), (EQUAL_BACK, BEN, 200), (PERSONAL_DONE, BEN, 888)],
 )
-def test_rule_1_also_to_a_sender_who_claimed(packet: Known, user_id: int, amount_fen: int) -> None:
+def test_rule_1_sender_with_a_claim_sees_the_amount(packet: Known, user_id: int, amount_fen: int) -> None:
     page = result(packet, user_id)
     assert (page.amount_fen, page.amount) == (amount_fen, f"{yuan(amount_fen)}元")
     assert page.note in {say(ZH, use, {}) for use in USES}
 
 
 @pytest.mark.parametrize(("packet", "user_id"), [(LUCKY, ANN), (WITHOUT_ANN, ANN), (LUCKY_DONE, DEE)])
-def test_rule_1_says_nothing_to_who_has_no_share(packet: Known, user_id: int) -> None:
+def test_rule_1_user_without_a_claim_sees_no_amount(packet: Known, user_id: int) -> None:
     page = result(packet, user_id)
     assert (page.amount_fen, page.amount, page.note) == (0, "", "")
 
@@ -295,7 +295,7 @@ def test_rule_2_send_again_to_sender_outside_the_first_group_is_offered_for_pers
         (LUCKY_DONE, DEE, False),  # has not claimed
     ],
 )
-def test_rule_3_who_claimed_from_somebody_else_is_led_to_the_records(
+def test_rule_3_user_with_a_claim_in_a_packet_of_another_user_sees_a_link_to_the_records(
     packet: Known, user_id: int, offered: bool
 ) -> None:
     assert result(packet, user_id, language=ZH).records == ("查看我的红包记录" if offered else "")
@@ -332,7 +332,7 @@ SUMMARIES = [
 
 
 @pytest.mark.parametrize(("packet", "user_id", "now_ms", "zh", "en"), SUMMARIES)
-def test_rules_4_to_6_the_summary(packet: Known, user_id: int, now_ms: int, zh: str, en: str) -> None:
+def test_rules_4_to_6_summary_of_each_state_and_viewer(packet: Known, user_id: int, now_ms: int, zh: str, en: str) -> None:
     assert result(packet, user_id, now_ms, ZH).summary == zh
     assert result(packet, user_id, now_ms, EN).summary == en
 
@@ -377,7 +377,7 @@ ENDINGS = [
 
 
 @pytest.mark.parametrize(("packet", "user_id", "now_ms", "state", "zh", "en"), ENDINGS)
-def test_the_ending(packet: Known, user_id: int, now_ms: int, state: State, zh: str, en: str) -> None:
+def test_ending_of_each_state_and_viewer(packet: Known, user_id: int, now_ms: int, state: State, zh: str, en: str) -> None:
     pages = [result(packet, user_id, now_ms, language) for language in (ZH, EN)]
     assert [(page.state, page.ending) for page in pages] == [(state, zh), (state, en)]
 
@@ -397,7 +397,7 @@ def test_the_ending(packet: Known, user_id: int, now_ms: int, state: State, zh: 
         (PERSONAL_DONE, BEN, False),
     ],
 )
-def test_rule_7_the_list_is_for_lucky_packets_and_the_sender_of_every_packet(
+def test_rule_7_list_of_claims_is_shown_for_lucky_packets_and_to_every_sender(
     packet: Known, user_id: int, shown: bool
 ) -> None:
     assert result(packet, user_id).lists_claims is shown
@@ -468,11 +468,11 @@ def test_may_see_proof_of_each_kind_and_state_tells_sender_opener_and_member(
         (PERSONAL_DONE, CAI, SOON),
     ],
 )
-def test_nobody_else_gets_a_result_page(packet: Known, user_id: int, now_ms: int) -> None:
+def test_other_users_get_no_result_page(packet: Known, user_id: int, now_ms: int) -> None:
     assert result_page(packet, viewer(packet, user_id), now_ms, credited=True) is None
 
 
-def test_a_whole_result_page() -> None:
+def test_result_page_has_all_fields() -> None:
     assert result(LUCKY_BEGUN, ANN) == ResultPageView(
         sender_id=ANN,
         greeting=GREETING,
@@ -491,7 +491,7 @@ def test_a_whole_result_page() -> None:
     )
 
 
-def test_no_greeting_is_taken_for_a_template() -> None:
+def test_greeting_is_not_used_as_a_template() -> None:
     page = tap(known(PacketKind.LUCKY, greeting="{total:yuan} {0.__class__}"), BEN)
     assert page is not None
     assert page.greeting == "{total:yuan} {0.__class__}"
@@ -539,7 +539,7 @@ VIEWS = {
 
 
 @given(packet=packets(), user_id=LOOKERS, now_ms=MOMENTS)
-def test_a_link_leads_somewhere_and_the_sender_is_never_left_without_a_way_to_the_list(
+def test_link_leads_to_a_result_page_and_the_sender_always_has_one(
     packet: Packet, user_id: int, now_ms: int
 ) -> None:
     looks = viewer(known_of(packet), user_id)
@@ -552,7 +552,7 @@ def test_a_link_leads_somewhere_and_the_sender_is_never_left_without_a_way_to_th
 
 
 @given(packet=packets(), user_id=st.sampled_from(MEMBERS), now_ms=MOMENTS)
-def test_page_and_ticket_agree(packet: Packet, user_id: int, now_ms: int) -> None:
+def test_open_page_agrees_with_the_answer_of_a_grab(packet: Packet, user_id: int, now_ms: int) -> None:
     looks = viewer(known_of(packet), user_id)
     if looks.may_open:
         page = open_page(known_of(packet), looks, now_ms)
@@ -561,7 +561,7 @@ def test_page_and_ticket_agree(packet: Packet, user_id: int, now_ms: int) -> Non
 
 
 @given(packet=packets(), user_id=LOOKERS, now_ms=MOMENTS, language=st.sampled_from(Language))
-def test_others_read_no_amount_but_their_own(packet: Packet, user_id: int, now_ms: int, language: Language) -> None:
+def test_users_other_than_the_sender_see_no_amount_but_their_own(packet: Packet, user_id: int, now_ms: int, language: Language) -> None:
     """Of an equal or personal packet that is finished they read the total too, which their share tells anyway."""
     terms, facts = packet.terms, known_of(packet)
     looks = viewer(facts, user_id, language)
@@ -575,7 +575,7 @@ def test_others_read_no_amount_but_their_own(packet: Packet, user_id: int, now_m
 
 
 @given(packet=packets(), user_id=LOOKERS, now_ms=MOMENTS)
-def test_best_luck_is_that_of_the_packet_and_who_claimed_sees_the_result(
+def test_best_luck_is_that_of_the_packet_and_users_with_a_claim_see_the_result_page(
     packet: Packet, user_id: int, now_ms: int
 ) -> None:
     looks = viewer(known_of(packet), user_id)

@@ -288,7 +288,7 @@ WORLDS = [
 
 
 @pytest.mark.parametrize("world", WORLDS, ids=str)
-def test_every_interleaving(world: World) -> None:
+def test_packet_in_every_interleaving_equals_the_model(world: World) -> None:
     amounts_fen = [4] * world.shares
     if world.kind is PacketKind.LUCKY:
         amounts_fen = list(all_lucky_shares(SEED, 4 * world.shares, world.shares, Caps(2, 7)))

@@ -25,7 +25,7 @@ T_KICK, T_RESENDS = "tests/services/test_kick.py::test_", "tests/services/test_r
 T_REVEAL = "tests/services/test_reveal.py::test_"
 T_RECORDS = "tests/services/test_records.py::test_"
 T_OUTAGES, T_REMINDERS = "tests/outages/test_", "tests/services/test_reminders.py::test_"
-T_WATCH, T_SOCKET = "tests/storage/test_watch.py::test_", "tests/ops/test_socket.py::test_"
+T_HEALTH, T_SOCKET = "tests/storage/test_health_probe.py::test_", "tests/ops/test_socket.py::test_"
 T_WALLETS, T_HUB = "tests/services/test_wallets.py::test_", "tests/net/test_hub.py::test_"
 T_CLIENT = "tests/client_sim/test_client.py::test_"
 T_OUTBOX, T_IDS = "tests/services/test_outbox.py::test_", "tests/core/test_ids.py::test_"
@@ -204,7 +204,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         PACKET,
         "claim = self.claims.get(user_id)\n        if claim is not None:",
         "claim = self.claims.get(user_id)\n        if claim is not None and claim.index < 0:",
-        (T_PACKET + "who_opens_again_gets_the_same_claim_again",),
+        (T_PACKET + "second_open_of_a_user_returns_the_first_claim",),
     ),
     Mutation(
         "the database allows two claims of a user",
@@ -220,7 +220,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         AMOUNTS,
         "return left_fen, left_fen",
         "return left_fen - 1, left_fen - 1",
-        (T_PACKET + "the_last_share_is_all_that_is_left",),
+        (T_PACKET + "last_share_is_the_remaining_amount",),
     ),
     Mutation(
         "the last share is the one before the last",
@@ -239,7 +239,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         PACKET,
         "if self.counter.version == self.terms.shares:\n            return GONE",
         "if self.counter.version > self.terms.shares:\n            return GONE",
-        (T_PACKET + "an_open_after_the_last_share_finds_it_gone",),
+        (T_PACKET + "open_after_the_last_share_is_gone",),
     ),
     Mutation(
         "no largest share",
@@ -263,7 +263,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         PACKET,
         "if self.counter.closed or now_ms >= self.terms.expires_at_ms:",
         "if self.counter.closed:",
-        (T_PACKET + "nothing_opens_from_the_moment_of_expiry",),
+        (T_PACKET + "open_at_the_moment_of_expiry_is_expired",),
     ),
     Mutation(
         "a closed packet opens",
@@ -271,7 +271,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         PACKET,
         "if self.counter.closed or now_ms >= self.terms.expires_at_ms:",
         "if now_ms >= self.terms.expires_at_ms:",
-        (T_PACKET + "nothing_opens_after_close",),
+        (T_PACKET + "open_after_close_is_expired",),
     ),
     Mutation(
         "anybody opens a personal packet",
@@ -279,7 +279,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         PACKET,
         "return user_id == terms.target_id",
         "return user_id > 0",
-        (T_PACKET + "only_its_receiver_opens_a_personal_packet",),
+        (T_PACKET + "only_the_receiver_may_open_a_personal_packet",),
     ),
     Mutation(
         "strangers open the packets of a group",
@@ -287,7 +287,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         PACKET,
         "    return is_member\n",
         "    return True\n",
-        (T_PACKET + "members_open_the_packets_of_a_group_the_sender_too",),
+        (T_PACKET + "members_and_sender_may_open_a_group_packet",),
     ),
     Mutation(
         "any ticket will do",
@@ -295,7 +295,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         PACKET,
         "held is None or held.number != ticket_number or",
         "held is None or",
-        (T_PACKET + "a_ticket_is_its_owners",),
+        (T_PACKET + "ticket_of_another_user_opens_nothing",),
     ),
     Mutation(
         "a ticket is not bound to its user",
@@ -304,7 +304,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "        held = self.tickets.get(user_id)\n        if held is None or held.number",
         "        held = next((one for one in self.tickets.values() if one.number == ticket_number), None)\n"
         "        if held is None or held.number",
-        (T_PACKET + "a_ticket_is_its_owners",),
+        (T_PACKET + "ticket_of_another_user_opens_nothing",),
     ),
     Mutation(
         "an opened share does not give its ticket back",
@@ -313,10 +313,10 @@ MUTATIONS: tuple[Mutation, ...] = (
         "wanted = seen + 1 - (Counter.TICKET if user_id in self.tickets else 0)",
         "wanted = seen + 1",
         (
-            T_PACKET + "a_new_ticket_is_given_only_while_fewer_are_out_than_open_shares_times_the_factor",
-            T_PACKET + "after_busy_a_place_is_free_when_the_time_has_come",
-            T_PACKET + "any_total_any_shares_any_order_adds_up",
-            "tests/core/test_small_worlds.py::test_every_interleaving",
+            T_PACKET + "new_ticket_is_given_only_below_the_admission_limit",
+            T_PACKET + "grab_after_the_retry_time_gets_a_ticket",
+            T_PACKET + "shares_of_any_packet_in_any_order_add_up_to_the_total",
+            "tests/core/test_small_worlds.py::test_packet_in_every_interleaving_equals_the_model",
         ),
     ),
     Mutation(
@@ -325,7 +325,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         PACKET,
         "if self.word != seen:",
         "if seen < 0:",
-        (T_PACKET + "the_counter_swaps_only_what_was_seen",),
+        (T_PACKET + "counter_swaps_only_the_expected_value",),
     ),
     Mutation(
         "best luck is the latest on a tie",
@@ -554,7 +554,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/services/chat/login.py",
         "key is None or not hmac.compare_digest(expected(key), proof)",
         "key is None",
-        (T_FRAMES + "logins_without_a_genuine_token",),
+        (T_FRAMES + "login_without_a_valid_token_is_refused",),
     ),
     Mutation(
         "a login can be replayed",
@@ -562,7 +562,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "protocol/tokens.py",
         'return hmac.digest(mac, nonce, "sha256")',
         'return hmac.digest(mac, nonce[:0], "sha256")',
-        (T_FRAMES + "a_replayed_login_is_worthless",),
+        (T_FRAMES + "replayed_login_is_refused",),
     ),
     Mutation(
         "the nonce is always the same",
@@ -570,7 +570,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/net/listener.py",
         "self._random_bytes(tokens.NONCE_BYTES)",
         "bytes(tokens.NONCE_BYTES)",
-        (T_FRAMES + "a_replayed_login_is_worthless",),
+        (T_FRAMES + "replayed_login_is_refused",),
     ),
     Mutation(
         "an expired token is good",
@@ -578,7 +578,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/services/chat/login.py",
         "expires_at_s * 1000 > self._now_ms()",
         "expires_at_s > 0",
-        (T_FRAMES + "logins_without_a_genuine_token",),
+        (T_FRAMES + "login_without_a_valid_token_is_refused",),
     ),
     Mutation(
         "users may do what the backend may",
@@ -586,7 +586,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/net/dispatch.py",
         'if is_backend != (row.who == "backend"):',
         'if is_backend and row.who != "backend":',
-        (T_REQUESTS + "users_and_the_backend_do_not_change_places",),
+        (T_REQUESTS + "users_and_backend_are_refused_the_requests_of_the_other",),
     ),
     Mutation(
         "no bound on requests",
@@ -594,7 +594,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/net/token_bucket.py",
         "if level < 1.0:",
         "if level < -1e9:",
-        (T_REQUESTS + "requests_over_the_burst_are_told_to_wait",),
+        (T_REQUESTS + "requests_above_the_burst_are_rate_limited",),
     ),
     Mutation(
         "no bound on frames",
@@ -807,7 +807,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "if True:",
         (
             T_WALLETS + "the_last_balance_told_is_the_newest",
-            T_HUB + "a_change_that_a_welcome_told_is_not_taken_back",
+            T_HUB + "older_balance_does_not_replace_that_of_the_welcome",
         ),
     ),
     Mutation(
@@ -816,7 +816,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         HUB,
         "can_wait=True, in_welcome=True)",
         "can_wait=True)",
-        (T_HUB + "a_connection_whose_welcome_is_on_the_way_hears_the_balance_there",),
+        (T_HUB + "connection_before_its_welcome_gets_the_balance_in_the_welcome",),
     ),
     Mutation(
         "a refund in doubt is not looked for",
@@ -883,7 +883,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "storage/postgres/database.py",
         "        if not connection.is_closed():\n",
         "        if True:\n",
-        ("tests/storage/test_broken_off.py::test_a_statement_broken_off_when_it_was_just_prepared",),
+        ("tests/storage/test_interrupted_statement.py::test_statement_interrupted_after_prepare_is_an_outage",),
     ),
     Mutation(
         "to stand still is an outage",
@@ -891,7 +891,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "storage/postgres/health_probe.py",
         "if loop.time() > due_s + LATE_S:",
         "if False:",
-        (T_WATCH + "a_probe_that_fails_because_we_stood_still_proves_nothing",),
+        (T_HEALTH + "failed_probe_after_a_stall_of_the_loop_is_no_outage",),
     ),
     Mutation(
         "a flood is read to its end",
@@ -899,7 +899,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "protocol/connection.py",
         "waiting[:FRAMES_AT_ONCE], waiting[FRAMES_AT_ONCE:]",
         "waiting, []",
-        ("tests/wire/test_floods.py::test_a_flood_of_frames_waits_for_others",),
+        ("tests/wire/test_floods.py::test_flood_of_frames_does_not_delay_other_connections",),
     ),
     Mutation(
         "what no bucket pays for is free",
@@ -907,7 +907,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/net/read_flow.py",
         "            self.pause_for(READ_PAUSE_S)\n",
         "            pass\n",
-        ("tests/wire/test_floods.py::test_a_flood_of_frames_waits_for_others",),
+        ("tests/wire/test_floods.py::test_flood_of_frames_does_not_delay_other_connections",),
     ),
     Mutation(
         "a freeze breaks nothing off",
@@ -915,7 +915,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "storage/postgres/health_probe.py",
         "            break_off()\n",
         "            pass\n",
-        (T_WATCH + "who_asks_when_it_freezes_hears_so_within_a_second",),
+        (T_HEALTH + "callers_learn_of_a_freeze_within_a_second",),
     ),
     Mutation(
         "a probe that fails is proof",
@@ -923,7 +923,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "storage/postgres/health_probe.py",
         "elif loop.time() - self._answered_s > QUIET_S:",
         "else:",
-        (T_WATCH + "a_probe_that_fails_proves_nothing_while_others_are_answered",),
+        (T_HEALTH + "failed_probe_is_no_outage_while_statements_are_answered",),
     ),
     # --- entries, outbox, ids ---
     Mutation(

@@ -45,7 +45,7 @@ def change(fen: int, version: int, change_fen: int, reason: str = "claim") -> Ba
     return BalanceChange(USER, WalletBalance(fen, version), change_fen, reason)
 
 
-def test_a_change_that_comes_late_carries_the_balance_that_was_told_before(hub: Hub) -> None:
+def test_late_balance_change_carries_the_newest_balance(hub: Hub) -> None:
     ear = Ear(hub)
     for event in (
         change(100, 1, 100),
@@ -58,7 +58,7 @@ def test_a_change_that_comes_late_carries_the_balance_that_was_told_before(hub: 
     assert told == [(100, 100, "claim"), (350, 50, "claim"), (350, 200, "top_up"), (340, -10, "send")]
 
 
-def test_a_connection_whose_welcome_is_on_the_way_hears_the_balance_there(hub: Hub) -> None:
+def test_connection_before_its_welcome_gets_the_balance_in_the_welcome(hub: Hub) -> None:
     """A push before the welcome could be older than what the welcome tells, and would be shown last."""
     waiting, there = Ear(hub, holds_pushes=True), Ear(hub)
     hub.announce(change(300, 3, 50), (USER,))
@@ -70,14 +70,14 @@ def test_a_connection_whose_welcome_is_on_the_way_hears_the_balance_there(hub: H
     assert [type(one) for one in there.heard()] == [messages.BalanceChanged, messages.RemovedFromGroup]
 
 
-def test_a_change_that_a_welcome_told_is_not_taken_back(hub: Hub) -> None:
+def test_older_balance_does_not_replace_that_of_the_welcome(hub: Hub) -> None:
     ear = Ear(hub)
     assert hub.newest(USER, WalletBalance(300, 3)) == WalletBalance(300, 3)
     hub.announce(change(250, 2, 200, "top_up"), (USER,))
     assert ear.heard() == [messages.BalanceChanged(0, 300, 200, "top_up", 3)]
 
 
-def test_nothing_is_remembered_of_who_is_not_here(hub: Hub) -> None:
+def test_balance_of_an_offline_user_is_not_kept(hub: Hub) -> None:
     hub.announce(change(300, 3, 50), (USER,))
     assert hub.newest(USER, EMPTY) == EMPTY
     assert hub._users == {}

@@ -114,12 +114,12 @@ def test_every_refusal_and_every_close_has_a_row() -> None:
     assert list(CLOSES) == list(Close)
 
 
-def test_a_refusal_that_lasts_names_no_time_to_wait() -> None:
+def test_permanent_refusal_has_no_retry_time() -> None:
     for row in REFUSALS.values():
         assert row.retry_after_ms == 0 or row.temporary
 
 
-def test_the_number_range_of_a_close_says_whether_to_reconnect() -> None:
+def test_number_range_of_a_close_tells_whether_to_reconnect() -> None:
     assert [code.name for code in Close if should_reconnect(code)] == [
         "SHUTTING_DOWN",
         "SLOW_READER",

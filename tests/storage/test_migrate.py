@@ -72,7 +72,7 @@ async def ones(sql: Sql) -> list[int]:
     return [row["n"] for row in await sql.fetch("SELECT n FROM one ORDER BY n")]
 
 
-async def test_each_is_applied_once_and_in_order(folder: Path, database: Database, sql: Sql) -> None:
+async def test_each_migration_is_applied_once_and_in_order(folder: Path, database: Database, sql: Sql) -> None:
     assert await migrate(database) == ["0001_one", "0002_two"]
     assert await migrate(database) == []
     (folder / "0003_three.sql").write_text("INSERT INTO one SELECT n + 10 FROM one;")
@@ -90,7 +90,7 @@ async def test_servers_that_start_together_wait_for_each_other(folder: Path, dsn
     assert await ones(sql) == [1, 2]
 
 
-async def test_one_that_fails_leaves_nothing_behind(folder: Path, database: Database, sql: Sql) -> None:
+async def test_failed_migration_changes_nothing(folder: Path, database: Database, sql: Sql) -> None:
     await migrate(database)
     (folder / "0003_three.sql").write_text("CREATE TABLE three (n integer);")
     bad = folder / "0004_four.sql"
@@ -104,7 +104,7 @@ async def test_one_that_fails_leaves_nothing_behind(folder: Path, database: Data
     assert await migrate(database) == ["0003_three", "0004_four"]
 
 
-async def test_a_server_that_is_killed_in_the_middle_leaves_nothing_behind(
+async def test_server_killed_during_a_migration_changes_nothing(
     folder: Path, dsn: str, sql: Sql
 ) -> None:
     (folder / "0003_long.sql").write_text("INSERT INTO one VALUES (3);" + LONGER)
@@ -125,7 +125,7 @@ async def test_a_server_that_is_killed_in_the_middle_leaves_nothing_behind(
         ("0002_again.sql", r"without a gap, found \[1, 2, 2\]"),
     ],
 )
-async def test_files_with_a_gap_are_refused(
+async def test_file_numbers_with_a_gap_or_a_repeat_are_refused(
     folder: Path, database: Database, sql: Sql, file: str, says: str
 ) -> None:
     (folder / file).write_text("CREATE TABLE other ();")
@@ -149,7 +149,7 @@ async def test_a_database_with_a_gap_is_refused(folder: Path, database: Database
         await migrate(database)
 
 
-async def test_a_file_that_changed_is_refused(folder: Path, database: Database) -> None:
+async def test_changed_file_is_refused(folder: Path, database: Database) -> None:
     await migrate(database)
     (folder / "0001_one.sql").write_text("CREATE TABLE one (n bigint);")
     with pytest.raises(StoreRefused, match="migration 0001_one differs from the one that was applied"):
@@ -164,7 +164,7 @@ async def test_a_newer_database_is_refused(folder: Path, database: Database, sql
     assert await ones(sql) == [1, 2]
 
 
-async def test_whoever_starts_a_server_on_it_reads_one_line(
+async def test_server_on_a_newer_database_prints_one_line(
     stores: StoreAddresses, dsn: str, sql: Sql, tmp_path: Path
 ) -> None:
     async with opened(dsn) as database:

@@ -12,7 +12,7 @@ from bench.chaos.proxy import Proxy
 from storage.redis.mirror import Mirror
 
 
-async def test_a_call_that_fails_behind_its_cancelled_caller_is_no_error_in_the_log(
+async def test_failed_call_of_a_cancelled_caller_logs_no_error(
     redis_proxy: tuple[Proxy, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     proxy, url = redis_proxy

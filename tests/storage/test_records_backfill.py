@@ -97,7 +97,7 @@ async def totals(database: Database) -> set[tuple[int, ...]]:
         return {tuple(row) for row in await connection.fetch("SELECT * FROM years")}
 
 
-async def test_totals_are_those_that_would_have_been_counted(old: Database) -> None:
+async def test_backfilled_totals_equal_the_counted_ones(old: Database) -> None:
     assert (await migrate.migrate(old))[0] == "0002_records"
     assert await totals(old) == {
         (1, 2025, 2, 1_004, 0, 0, 0),
@@ -112,7 +112,7 @@ async def test_totals_are_those_that_would_have_been_counted(old: Database) -> N
         assert await view.discrepancies("records", WITH_BEST_LUCK) == []
 
 
-async def test_lines_are_there_and_what_waited_is_counted_once(old: Database) -> None:
+async def test_backfilled_lines_are_complete_and_unsettled_claims_are_counted_once(old: Database) -> None:
     await migrate.migrate(old)
     records = RecordStore(old)
     packets = [row.packet.packet_id - FIRST for row in await records.sent(1, EVERYTHING)]

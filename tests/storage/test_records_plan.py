@@ -100,7 +100,7 @@ def at(number: int) -> tuple[int, int]:
 PLACES = {"first": (NEXT_YEAR_MS, 0), "deep": at(50_000), "last": at(15)}
 
 
-async def test_a_page_is_found_by_an_index_and_costs_the_same_anywhere(sql: Sql) -> None:
+async def test_page_uses_indexes_and_costs_the_same_at_any_position(sql: Sql) -> None:
     await history(sql, 100_000)
     for mode in ("force_custom_plan", "force_generic_plan"):  # PostgreSQL chooses between the two by itself
         await sql.execute(f"SET plan_cache_mode = {mode}")
@@ -121,7 +121,7 @@ def check(name: str, about: str, found: Plan) -> None:
     assert found.buffers <= BUFFERS_MAX[name], (name, about, found)
 
 
-async def test_the_bounds_would_notice_a_missing_index(sql: Sql) -> None:
+async def test_bounds_detect_a_missing_index(sql: Sql) -> None:
     """So that the test above cannot pass for want of anything to find. For that a shorter history is enough."""
     await history(sql, 5_000)
     await sql.execute("DROP INDEX packets_sent")

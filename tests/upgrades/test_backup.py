@@ -89,7 +89,7 @@ async def run(program: str, *words: str | Path) -> None:
 
 
 @pytest.mark.parametrize("redis_is", ["empty", "kept"])
-async def test_a_dump_taken_while_users_play_is_enough(
+async def test_dump_of_postgresql_under_load_restores_every_acknowledged_claim(
     start_server: StartServer,
     party: MakeParty,
     connect: Connect,

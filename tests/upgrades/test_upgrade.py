@@ -136,7 +136,7 @@ async def world(
     await sql.close()
 
 
-async def test_users_go_on_where_they_were(world: World, request: pytest.FixtureRequest) -> None:
+async def test_users_continue_after_the_upgrade(world: World, request: pytest.FixtureRequest) -> None:
     lost = "lost" in request.node.name
     assert await world.sql.fetchval("SELECT max(number) FROM migrations") == len(list(migrate.FOLDER.glob("*.sql")))
     await told_as_before(world)

@@ -61,7 +61,7 @@ async def claims(sql: Any) -> list[tuple[int, int, int]]:
     return [tuple(row) for row in rows]
 
 
-async def test_it_makes_a_group_and_wins_its_own_packet(attacked: Server, bob: Raw, sql: Any) -> None:
+async def test_example_without_a_group_creates_one_and_wins_its_own_packet(attacked: Server, bob: Raw, sql: Any) -> None:
     code, said, complained = await run("127.0.0.1", attacked.port, token(ALICE))
     assert (code, complained) == (0, "")
     assert "logged in as user 1 with 5.00 yuan" in said
@@ -70,7 +70,7 @@ async def test_it_makes_a_group_and_wins_its_own_packet(attacked: Server, bob: R
     assert await claims(sql) == [(group, ALICE, 100)]
 
 
-async def test_it_joins_a_group_and_leaves_a_share_to_the_other(attacked: Server, bob: Raw, sql: Any) -> None:
+async def test_example_with_a_group_joins_it_and_leaves_a_share(attacked: Server, bob: Raw, sql: Any) -> None:
     (group,) = await bob.ask(wire.CREATE_GROUP, "family")
     code, said, complained = await run("127.0.0.1", attacked.port, token(ALICE), group)
     assert (code, complained) == (0, "")
@@ -82,7 +82,7 @@ async def test_it_joins_a_group_and_leaves_a_share_to_the_other(attacked: Server
     assert await bob.grab_and_open(packet) == ["won", 100 - amount_fen, 1, 0]
 
 
-async def test_it_says_why_it_cannot_go_on(attacked: Server, bob: Raw) -> None:
+async def test_example_that_fails_prints_the_reason(attacked: Server, bob: Raw) -> None:
     forged = token(ALICE)[:-1] + ("0" if token(ALICE)[-1] != "0" else "1")
     for arguments, why in (
         ((forged,), "the server says goodbye: login_refused"),
@@ -96,7 +96,7 @@ async def test_it_says_why_it_cannot_go_on(attacked: Server, bob: Raw) -> None:
     assert "HOST PORT TOKEN [GROUP_ID]" in complained
 
 
-def test_it_is_short_and_needs_msgpack_alone() -> None:
+def test_example_is_short_and_imports_only_msgpack() -> None:
     source = EXAMPLE.read_text()
     imported: set[str] = set()
     for node in ast.walk(ast.parse(source)):

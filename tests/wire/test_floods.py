@@ -44,7 +44,7 @@ async def fail_to_log_in(server: Server, dial: Dial, **wrong: Any) -> Goodbye:
 # --- drips ----------------------------------------------------------------------------------------------------
 
 
-async def test_who_drips_bytes_is_cut_as_if_silent(start_attacked: StartServer, dial: Dial) -> None:
+async def test_client_that_sends_single_bytes_times_out_like_a_silent_one(start_attacked: StartServer, dial: Dial) -> None:
     server = await start_attacked(
         limits__login_timeout_s=0.4, limits__ping_interval_s=0.4, limits__pong_timeout_s=0.2
     )
@@ -69,7 +69,7 @@ async def drip(client: Raw, data: bytes) -> None:
 # --- never-reading clients ------------------------------------------------------------------------------------
 
 
-async def test_never_readers_in_a_push_storm_cost_a_bounded_buffer_each(
+async def test_clients_that_never_read_are_closed_and_hold_a_bounded_buffer(
     start_attacked: StartServer, dial: Dial
 ) -> None:
     """Ten clients that do not read in a storm of pushes: each is cut, and before that holds a known buffer."""
@@ -100,7 +100,7 @@ async def test_never_readers_in_a_push_storm_cost_a_bounded_buffer_each(
 # --- many from one address ------------------------------------------------------------------------------------
 
 
-async def test_a_flood_from_one_address_ends_at_its_bound(start_server: StartServer, dial: Dial) -> None:
+async def test_connections_above_the_limit_of_an_address_are_closed(start_server: StartServer, dial: Dial) -> None:
     server = await start_server(limits__connections_of_address_max=50)
     alice = await dial(server, ALICE)
     flood = [await dial(server) for _ in range(49)]
@@ -115,7 +115,7 @@ async def test_a_flood_from_one_address_ends_at_its_bound(start_server: StartSer
     assert await (await dial(server, BOB)).ask(wire.PING) == []
 
 
-async def test_a_flood_of_failed_logins_ends_at_its_budget(start_server: StartServer, dial: Dial) -> None:
+async def test_connections_after_too_many_failed_logins_of_an_address_are_closed(start_server: StartServer, dial: Dial) -> None:
     server = await start_server(
         limits__failed_logins_of_address_burst=20, limits__failed_logins_of_address_per_s=0.001
     )
@@ -127,7 +127,7 @@ async def test_a_flood_of_failed_logins_ends_at_its_budget(start_server: StartSe
     assert await alice.ask(wire.PING) == []  # who is there stays
 
 
-async def test_the_budget_of_failed_logins_comes_back(start_attacked: StartServer, dial: Dial) -> None:
+async def test_budget_of_failed_logins_refills(start_attacked: StartServer, dial: Dial) -> None:
     server = await start_attacked(
         limits__failed_logins_of_address_burst=5, limits__failed_logins_of_address_per_s=5
     )
@@ -146,7 +146,7 @@ async def log_in_or_leave(client: Raw) -> list[Any]:
         return [0]
 
 
-async def test_genuine_logins_cost_nothing_of_the_budget(start_attacked: StartServer, dial: Dial) -> None:
+async def test_successful_logins_do_not_use_the_budget(start_attacked: StartServer, dial: Dial) -> None:
     server = await start_attacked(
         limits__failed_logins_of_address_burst=1, limits__failed_logins_of_address_per_s=0.001
     )
@@ -154,7 +154,7 @@ async def test_genuine_logins_cost_nothing_of_the_budget(start_attacked: StartSe
         (await dial(server, ALICE)).close()
 
 
-def test_addresses_are_forgotten_when_they_owe_nothing() -> None:
+def test_addresses_without_connections_and_failures_are_forgotten() -> None:
     addresses = AddressLimits(
         Limits(
             connections_of_address_max=2,
@@ -191,7 +191,7 @@ def test_an_address_is_a_host_or_an_ipv6_network(peer: object, address: bytes) -
 # --- recordings -----------------------------------------------------------------------------------------------
 
 
-async def test_recorded_requests_do_for_whom_says_them_and_once(attacked: Server, dial: Dial, sql: Any) -> None:
+async def test_repeated_frames_act_once_and_for_the_user_of_the_connection(attacked: Server, dial: Dial, sql: Any) -> None:
     """Frames name nobody: repeated by their owner they find the first time, by another they are that one's."""
     backend = await dial(attacked, 0)
     for user_id in (ALICE, BOB):
@@ -235,7 +235,7 @@ async def test_recorded_requests_do_for_whom_says_them_and_once(attacked: Server
     [[wire.PING, 1], [wire.PONG, 1], [wire.STOP_WATCHING, 1, 1], [wire.GRAB, 1, 1], [99, 1], [wire.LOGIN, 1]],
     ids=["ping", "pong", "stop-watching", "grab", "unknown", "login"],
 )
-async def test_a_flood_of_frames_waits_for_others(
+async def test_flood_of_frames_does_not_delay_other_connections(
     start_attacked: StartServer, dial: Dial, monkeypatch: pytest.MonkeyPatch, fields: list[int]
 ) -> None:
     """Whatever is sent, and whether it costs a bucket or not: a connection has its share of turns, no more."""

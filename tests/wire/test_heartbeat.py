@@ -49,7 +49,7 @@ async def ask_for_more_than_fits(slow: Raw, group: int) -> None:
 # --- pings ----------------------------------------------------------------------------------------------------
 
 
-async def test_who_answers_pings_stays(start_attacked: StartServer, dial: Dial) -> None:
+async def test_client_that_answers_pings_stays_connected(start_attacked: StartServer, dial: Dial) -> None:
     client = await dial(await start_attacked(**FAST_PINGS), ALICE)
     assert client.hello[5:7] == [600, 500]
     for _ in range(4):
@@ -58,13 +58,13 @@ async def test_who_answers_pings_stays(start_attacked: StartServer, dial: Dial) 
     assert await client.ask(wire.PING) == []
 
 
-async def test_who_does_not_answer_is_closed(start_attacked: StartServer, dial: Dial) -> None:
+async def test_client_without_a_pong_is_closed(start_attacked: StartServer, dial: Dial) -> None:
     client = await dial(await start_attacked(**FAST_PINGS), ALICE)
     assert await client.read() == [wire.PING, 0]
     assert await client.goodbye() == PING_TIMEOUT
 
 
-async def test_other_messages_are_no_pong(start_attacked: StartServer, dial: Dial) -> None:
+async def test_other_messages_do_not_count_as_a_pong(start_attacked: StartServer, dial: Dial) -> None:
     client = await dial(await start_attacked(**FAST_PINGS), ALICE)
     async with wire.bounded():
         while (await client.read())[0] != wire.GOODBYE:  # each answer brings on the next question
@@ -73,7 +73,7 @@ async def test_other_messages_are_no_pong(start_attacked: StartServer, dial: Dia
         await client.read()
 
 
-async def test_a_pong_ahead_of_its_ping_does_not_count(start_attacked: StartServer, dial: Dial) -> None:
+async def test_pong_before_its_ping_does_not_count(start_attacked: StartServer, dial: Dial) -> None:
     client = await dial(await start_attacked(**FAST_PINGS), ALICE)
     for _ in range(100):
         await client.send(wire.PONG, 0)
@@ -81,7 +81,7 @@ async def test_a_pong_ahead_of_its_ping_does_not_count(start_attacked: StartServ
     assert await client.goodbye() == PING_TIMEOUT
 
 
-async def test_who_does_not_log_in_is_closed(start_attacked: StartServer, dial: Dial) -> None:
+async def test_connection_without_a_login_is_closed(start_attacked: StartServer, dial: Dial) -> None:
     server = await start_attacked(limits__login_timeout_s=0.3)
     silent, slow = await dial(server), await dial(server)
     login = framed(*slow.login_message(ALICE))
@@ -93,7 +93,7 @@ async def test_who_does_not_log_in_is_closed(start_attacked: StartServer, dial: 
 # --- who does not read ----------------------------------------------------------------------------------------
 
 
-async def test_a_reader_too_slow_for_pushes_is_cut_off_and_the_others_miss_nothing(
+async def test_slow_reader_of_pushes_is_closed_and_others_receive_all(
     start_attacked: StartServer, dial: Dial
 ) -> None:
     server = await start_attacked(limits__outgoing_bytes_max=1 << 16)
@@ -112,7 +112,7 @@ async def test_a_reader_too_slow_for_pushes_is_cut_off_and_the_others_miss_nothi
     assert len(server.app.listener.sessions) == 2
 
 
-async def test_a_reader_too_slow_for_replies_is_cut_off(start_attacked: StartServer, dial: Dial) -> None:
+async def test_slow_reader_of_replies_is_closed(start_attacked: StartServer, dial: Dial) -> None:
     server = await start_attacked(limits__outgoing_bytes_max=1 << 16)
     alice = await dial(server, ALICE)
     (group,) = await alice.ask(wire.CREATE_GROUP, "family")
@@ -136,13 +136,13 @@ async def start_crowded(start: StartServer, dial: Dial) -> tuple[Server, Raw, Ra
     return server, alice, slow
 
 
-async def test_who_never_reads_is_forgotten_after_the_goodbye(start_attacked: StartServer, dial: Dial) -> None:
+async def test_client_that_never_reads_is_removed_after_the_goodbye(start_attacked: StartServer, dial: Dial) -> None:
     """What still waits for such a client must not keep its connection, or a few of them fill the server."""
     server, alice, _ = await start_crowded(start_attacked, dial)
     await until_alone(server, alice)
 
 
-async def test_who_never_reads_is_forgotten_after_their_end(start_attacked: StartServer, dial: Dial) -> None:
+async def test_client_that_never_reads_is_removed_after_its_half_close(start_attacked: StartServer, dial: Dial) -> None:
     server, alice, slow = await start_crowded(start_attacked, dial)
     slow.send_no_more()
     await until_alone(server, alice)
@@ -151,7 +151,7 @@ async def test_who_never_reads_is_forgotten_after_their_end(start_attacked: Star
 # --- one too many, and the end --------------------------------------------------------------------------------
 
 
-async def test_one_connection_too_many(start_server: StartServer, dial: Dial) -> None:
+async def test_connection_above_the_limit_is_closed(start_server: StartServer, dial: Dial) -> None:
     server = await start_server(limits__connections_max=2)
     alice, bob = await dial(server, ALICE), await dial(server)
     for _ in range(3):
@@ -162,7 +162,7 @@ async def test_one_connection_too_many(start_server: StartServer, dial: Dial) ->
     assert await (await dial(server, BOB)).ask(wire.PING) == []
 
 
-async def test_the_end_is_told_to_everybody(start_server: StartServer, dial: Dial) -> None:
+async def test_shutdown_is_announced_on_all_connections(start_server: StartServer, dial: Dial) -> None:
     server = await start_server()
     clients = [await dial(server, ALICE), await dial(server, BOB), await dial(server)]
     stopping = asyncio.create_task(server.stop())

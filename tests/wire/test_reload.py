@@ -218,18 +218,18 @@ CASES: dict[str, tuple[dict[str, Any], Case, object]] = {
 
 
 @pytest.mark.parametrize("name", Limits.__struct_fields__)
-async def test_a_limit_holds_as_soon_as_it_is_reloaded(room: Room, name: str) -> None:
+async def test_limit_applies_after_the_reload(room: Room, name: str) -> None:
     changed, case, found = CASES[name]
     reload(room.server, **changed)
     assert await case(room) == found
 
 
-async def test_connections_keep_what_their_hello_told_them(room: Room) -> None:
+async def test_connections_keep_the_limits_of_their_hello(room: Room) -> None:
     reload(room.server, frame_bytes_max=64)
     assert (await room.alice.ask(wire.SAY, room.group, "x" * 300))[0] == room.group
 
 
-def test_a_server_has_limits_of_its_own() -> None:
+def test_become_changes_no_copy_of_the_limits() -> None:
     mine, other = Limits(), Limits(shares_max=3)
     kept = msgspec.structs.replace(mine)
     mine.become(other)

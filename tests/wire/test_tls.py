@@ -69,7 +69,7 @@ async def end_of(opened: socket.socket) -> bytes:
     return said
 
 
-async def test_login_send_and_open(secure: Server, issuer: Issuer) -> None:
+async def test_login_send_and_open_work_with_tls(secure: Server, issuer: Issuer) -> None:
     assert secure.url == f"tls://127.0.0.1:{secure.port}"
     async with (
         Client(secure.url, token(0), ca_file=issuer.ca_file) as backend,
@@ -89,7 +89,7 @@ async def test_login_send_and_open(secure: Server, issuer: Issuer) -> None:
     await until_none_is_left(secure)
 
 
-async def test_the_sdk_believes_no_stranger_and_no_other_name(secure: Server, issuer: Issuer) -> None:
+async def test_sdk_refuses_an_unknown_issuer_and_another_host_name(secure: Server, issuer: Issuer) -> None:
     with pytest.raises(ConnectionLost, match=r"certificate|CERTIFICATE"):
         await Client(secure.url, token(ALICE)).connect(patience_s=0)
     elsewhere = secure.url.replace("127.0.0.1", "localhost")
@@ -119,7 +119,7 @@ async def test_tls_is_1_2_or_newer(secure: Server, issuer: Issuer, newest: str, 
     await until_none_is_left(secure)
 
 
-async def test_who_speaks_plainly_is_cut_at_once(secure: Server, plain: socket.socket) -> None:
+async def test_client_without_tls_is_closed_at_once(secure: Server, plain: socket.socket) -> None:
     await asyncio.get_running_loop().sock_sendall(plain, wire.framed(wire.PING, 1) * 10)
     async with asyncio.timeout(PATIENCE_S):
         assert HELLO_KIND + b"\0" not in await end_of(plain)
@@ -127,7 +127,7 @@ async def test_who_speaks_plainly_is_cut_at_once(secure: Server, plain: socket.s
 
 
 @pytest.mark.parametrize("said", [b"", b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03"], ids=["nothing", "a beginning"])
-async def test_a_silent_handshake_is_cut_in_time(secure: Server, plain: socket.socket, said: bytes) -> None:
+async def test_unfinished_handshake_is_closed_after_the_timeout(secure: Server, plain: socket.socket, said: bytes) -> None:
     await asyncio.get_running_loop().sock_sendall(plain, said)
     assert await end_of(plain) == b""
     await until_none_is_left(secure)
@@ -154,7 +154,7 @@ async def test_handshakes_count_as_connections(start_server: StartServer, issuer
     await until_none_is_left(server)
 
 
-async def test_all_that_the_bound_allows_may_come_in(start_server: StartServer, issuer: Issuer) -> None:
+async def test_connections_up_to_the_limit_are_accepted(start_server: StartServer, issuer: Issuer) -> None:
     server = await start_server(tls=server_context(*issuer.issue()), limits__connections_of_address_max=3)
     clients = [Client(server.url, token(ALICE), ca_file=issuer.ca_file) for _ in range(3)]
     for client in clients:
@@ -165,7 +165,7 @@ async def test_all_that_the_bound_allows_may_come_in(start_server: StartServer, 
         await client.close()
 
 
-async def test_a_never_reader_behind_tls_is_cut_and_the_others_miss_nothing(
+async def test_slow_reader_with_tls_is_closed_and_others_continue(
     start_server: StartServer, issuer: Issuer
 ) -> None:
     server = await start_server(tls=server_context(*issuer.issue()), limits__outgoing_bytes_max=1 << 16)
@@ -183,7 +183,7 @@ async def test_a_never_reader_behind_tls_is_cut_and_the_others_miss_nothing(
     await until_none_is_left(server)
 
 
-async def test_stopping_breaks_off_handshakes(secure: Server, plain: socket.socket) -> None:
+async def test_stop_closes_unfinished_handshakes(secure: Server, plain: socket.socket) -> None:
     async with wire.bounded():
         while not gate_of(secure).under_way:  # noqa: ASYNC110
             await asyncio.sleep(0.01)

@@ -42,7 +42,7 @@ def fault_of(offer: PacketRequest, limits: Limits = LIMITS, members: int = 500) 
     return None
 
 
-def test_the_wallet_pays_the_total() -> None:
+def test_total_of_an_equal_packet_is_amount_times_shares() -> None:
     assert lucky().total_fen == 1_000
     assert personal().total_fen == 1_000
     assert equal().total_fen == 5 * 200
@@ -77,7 +77,7 @@ def test_the_wallet_pays_the_total() -> None:
     ],
     ids=str,
 )
-def test_amounts(offer: PacketRequest, fault: Reason | None) -> None:
+def test_amount_outside_its_limits_is_refused(offer: PacketRequest, fault: Reason | None) -> None:
     assert fault_of(offer) is fault
 
 
@@ -98,7 +98,7 @@ def test_amounts(offer: PacketRequest, fault: Reason | None) -> None:
     ],
     ids=str,
 )
-def test_shares(offer: PacketRequest, members: int, fault: Reason | None) -> None:
+def test_number_of_shares_outside_its_limits_is_refused(offer: PacketRequest, members: int, fault: Reason | None) -> None:
     assert fault_of(offer, members=members) is fault
 
 
@@ -114,7 +114,7 @@ def test_shares(offer: PacketRequest, members: int, fault: Reason | None) -> Non
     ],
     ids=str,
 )
-def test_groups_get_group_packets_and_users_personal_ones(offer: PacketRequest, fault: Reason | None) -> None:
+def test_target_that_does_not_fit_the_kind_is_refused(offer: PacketRequest, fault: Reason | None) -> None:
     assert fault_of(offer) is fault
 
 
@@ -134,7 +134,7 @@ def test_groups_get_group_packets_and_users_personal_ones(offer: PacketRequest, 
     ],
     ids=lambda value: repr(value)[:60],
 )
-def test_texts_count_in_bytes_and_hold_no_zero_byte(offer: PacketRequest, fault: Reason | None) -> None:
+def test_text_that_is_too_long_in_bytes_or_has_a_zero_byte_is_refused(offer: PacketRequest, fault: Reason | None) -> None:
     assert fault_of(offer) is fault
 
 
@@ -148,7 +148,7 @@ def test_the_limits_come_from_the_config() -> None:
     assert fault_of(offer._replace(greeting="x"), strict) is Reason.BAD_GREETING
 
 
-def test_what_is_broken_is_said_in_words() -> None:
+def test_refusal_names_the_value_and_the_limits() -> None:
     with pytest.raises(RequestRefused, match="the number of shares is 6, allowed are 1 to 5"):
         check(lucky(shares=6), LIMITS, members=5)
     with pytest.raises(RequestRefused, match="the amount in fen is 4, allowed are 5 to 100000"):
@@ -167,7 +167,7 @@ def test_what_is_broken_is_said_in_words() -> None:
     shares=st.integers(-(2**63), 2**63 - 1) | st.integers(0, 501),
     members=st.integers(0, 500),
 )
-def test_whatever_passes_can_be_shared_out(kind: PacketKind, amount_fen: int, shares: int, members: int) -> None:
+def test_every_accepted_request_can_be_divided_into_shares(kind: PacketKind, amount_fen: int, shares: int, members: int) -> None:
     """The check lets nothing through that would break a share, the total or the columns of the records."""
     target = BEN if kind is PacketKind.PERSONAL else GROUP
     offer = lucky(kind=kind, target_id=target, amount_fen=amount_fen, shares=shares)

@@ -64,7 +64,7 @@ def run(work: Coroutine[Any, Any, Any]) -> Any:
 
 
 @pytest.mark.parametrize("others_take_s", [0.01, 0.25, 0.7])
-def test_who_asks_when_it_freezes_hears_so_within_a_second(others_take_s: float) -> None:
+def test_callers_learn_of_a_freeze_within_a_second(others_take_s: float) -> None:
     """At whatever moment, also while a slow statement has it probed already."""
 
     async def scene(freezes_s: float) -> None:
@@ -81,7 +81,7 @@ def test_who_asks_when_it_freezes_hears_so_within_a_second(others_take_s: float)
         run(scene(1.0 + step * 0.011))
 
 
-def test_a_suspicion_while_it_is_being_probed_is_not_forgotten() -> None:
+def test_second_slow_statement_during_a_probe_causes_another_probe() -> None:
     """It froze just behind the probe that the first of two has caused, and nobody else asks."""
 
     async def scene() -> None:
@@ -92,7 +92,7 @@ def test_a_suspicion_while_it_is_being_probed_is_not_forgotten() -> None:
     run(scene())
 
 
-def test_it_is_asked_again_as_soon_as_a_probe_succeeds() -> None:
+def test_store_is_used_again_after_a_successful_probe() -> None:
     async def scene() -> None:
         store = Store(freezes_s=0.0, thaws_s=3.0)
         heard = await asyncio.gather(store.ask(0.1), store.ask(0.9), store.ask(2.9), store.ask(3.7))
@@ -102,7 +102,7 @@ def test_it_is_asked_again_as_soon_as_a_probe_succeeds() -> None:
     run(scene())
 
 
-def test_a_probe_that_fails_proves_nothing_while_others_are_answered() -> None:
+def test_failed_probe_is_no_outage_while_statements_are_answered() -> None:
     """There may be no connection left; whoever has one goes on, and a statement that takes long gets its time."""
 
     async def scene() -> None:
@@ -116,7 +116,7 @@ def test_a_probe_that_fails_proves_nothing_while_others_are_answered() -> None:
     run(scene())
 
 
-def test_slow_statements_do_not_make_it_probe_all_the_time() -> None:
+def test_slow_statements_cause_few_probes() -> None:
     async def scene() -> None:
         store = Store()
         await asyncio.gather(*(store.ask(number * 0.01, takes_s=0.9) for number in range(200)))
@@ -125,7 +125,7 @@ def test_slow_statements_do_not_make_it_probe_all_the_time() -> None:
     run(scene())
 
 
-def test_a_probe_that_fails_because_we_stood_still_proves_nothing() -> None:
+def test_failed_probe_after_a_stall_of_the_loop_is_no_outage() -> None:
     async def scene() -> None:
         store, loop = Store(), asyncio.get_running_loop()
         assert isinstance(loop, SimLoop)

@@ -12,7 +12,7 @@ from storage.postgres.database import Database
 
 
 @pytest.mark.parametrize("by", ["pool", "lane"])
-async def test_a_statement_broken_off_when_it_was_just_prepared(
+async def test_statement_interrupted_after_prepare_is_an_outage(
     postgres_dsn: str, monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:
     database = Database(postgres_dsn, pool_max=2, timeout_s=2.0)
@@ -32,7 +32,7 @@ async def test_a_statement_broken_off_when_it_was_just_prepared(
     await database.close()
 
 
-async def test_a_defect_of_ours_stays_one(postgres_dsn: str) -> None:
+async def test_error_of_the_code_is_not_an_outage(postgres_dsn: str) -> None:
     database = Database(postgres_dsn, pool_max=2, timeout_s=2.0)
     await database.open()
     with pytest.raises(AttributeError):
@@ -41,7 +41,7 @@ async def test_a_defect_of_ours_stays_one(postgres_dsn: str) -> None:
     await database.close()
 
 
-async def test_a_transaction_whose_network_dies_does_not_keep_its_locks(postgres_dsn: str) -> None:
+async def test_transaction_has_an_idle_timeout_that_releases_its_locks(postgres_dsn: str) -> None:
     database = Database(postgres_dsn, pool_max=2, timeout_s=2.0)
     await database.open()
     async with database.transaction() as connection:

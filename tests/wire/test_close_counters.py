@@ -43,7 +43,7 @@ async def test_closes_are_counted_by_reason(start_server: StartServer, dial: Dia
     }
 
 
-async def test_who_is_turned_away_before_the_handshake_is_counted(
+async def test_connections_rejected_before_the_handshake_are_counted(
     start_server: StartServer, tmp_path: Path
 ) -> None:
     context = server_context(*Issuer(tmp_path).issue())
