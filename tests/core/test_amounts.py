@@ -1,4 +1,4 @@
-"""Shares: exact in sum, within their caps, fair whatever the turn, and the same for whoever recomputes them."""
+"""Shares: exact in sum, within their caps, with equal expected amounts, and reproducible from the seed."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ SEED = bytes(range(32))
 # --- known answers ---------------------------------------------------------------------------------------------
 
 
-def shares_by_the_book(vector: dict[str, Any]) -> list[int]:
-    """The documented formula once more, in other words than the server's: nothing here comes from server.core."""
+def documented_shares(vector: dict[str, Any]) -> list[int]:
+    """The documented formula, written a second time: nothing here comes from server.core."""
     seed, left = bytes.fromhex(vector["seed"]), vector["total_fen"]
     smallest, largest = vector["share_fen_min"], vector["share_fen_max"]
     shares = []
@@ -45,7 +45,7 @@ def shares_by_the_book(vector: dict[str, Any]) -> list[int]:
     return [*shares, left]
 
 
-def commitment_by_the_book(vector: dict[str, Any]) -> str:
+def documented_commitment(vector: dict[str, Any]) -> str:
     """Seed, packet id, total and number of shares, hashed."""
     numbers = f"{vector['packet_id']:016x}{vector['total_fen']:016x}{vector['shares']:08x}"
     return hashlib.sha256(bytes.fromhex(vector["seed"] + numbers)).hexdigest()
@@ -53,8 +53,8 @@ def commitment_by_the_book(vector: dict[str, Any]) -> str:
 
 @each_vector
 def test_the_vectors_follow_from_the_documented_formula(vector: dict[str, Any]) -> None:
-    assert vector["amounts_fen"] == shares_by_the_book(vector)
-    assert vector["commitment"] == commitment_by_the_book(vector)
+    assert vector["amounts_fen"] == documented_shares(vector)
+    assert vector["commitment"] == documented_commitment(vector)
     assert vector["best_index"] == vector["amounts_fen"].index(max(vector["amounts_fen"]))
 
 
@@ -138,8 +138,8 @@ def test_middle_of_the_bounds_is_within_half_a_fen_of_the_mean_and_equal_on_aver
         assert sum(middles) / k == Fraction(left, k), (left, k, caps)
 
 
-def expectations_by_turn(total_fen: int, shares: int, caps: Caps) -> list[Fraction]:
-    """What each turn is worth on average, exactly: the chances of all that can be left, carried on turn by turn."""
+def expected_amounts(total_fen: int, shares: int, caps: Caps) -> list[Fraction]:
+    """The exact expected amount of each share: the probabilities of all remaining amounts, share by share."""
     chances = {total_fen: Fraction(1)}
     expectations = []
     for k in range(shares, 0, -1):
@@ -162,7 +162,7 @@ def expectations_by_turn(total_fen: int, shares: int, caps: Caps) -> list[Fracti
 def test_every_share_has_exactly_the_same_expected_amount(shares: int, caps: Caps) -> None:
     for total_fen in range(caps.min_fen * shares, min(caps.max_fen * shares, caps.min_fen * shares + 12) + 1):
         mean = Fraction(total_fen, shares)
-        assert expectations_by_turn(total_fen, shares, caps) == [mean] * shares, total_fen
+        assert expected_amounts(total_fen, shares, caps) == [mean] * shares, total_fen
 
 
 @pytest.mark.parametrize(
@@ -177,22 +177,22 @@ def test_every_share_has_exactly_the_same_expected_amount(shares: int, caps: Cap
     ids=str,
 )
 def test_average_of_every_share_over_many_packets_is_the_mean(total_fen: int, shares: int, caps: Caps) -> None:
-    """Seeded Monte Carlo over 4,000 packets: each turn's mean within 4.5 of its standard errors (1 in 147,000)."""
+    """Seeded Monte Carlo over 4,000 packets: the average of each share is within 4.5 standard errors (1 in 147,000)."""
     packets = 4_000
     seeds = random.Random(20_250_128)
     drawn = [list(all_lucky_shares(seeds.randbytes(32), total_fen, shares, caps)) for _ in range(packets)]
     mean = total_fen / shares
-    for turn, column in enumerate(zip(*drawn, strict=True)):
+    for index, column in enumerate(zip(*drawn, strict=True)):
         variance = fmean((amount - mean) ** 2 for amount in column)
         error = abs(fmean(column) - mean)
-        assert error <= 4.5 * (variance / packets) ** 0.5, f"turn {turn}: {error:.3f} fen off"
+        assert error <= 4.5 * (variance / packets) ** 0.5, f"share {index}: {error:.3f} fen off"
 
 
 # --- defects of other implementations -------------------------------------------------------------------------
 
 
 def test_one_yuan_in_18_shares_has_no_share_below_one_fen_and_no_larger_last_share() -> None:
-    """Elsewhere the last of 18 got −0.02 yuan; or some got nothing and the last 64 % of the money."""
+    """Other implementations gave the last of 18 users −0.02 yuan; or some users nothing, and the last one 64 %."""
     seeds = random.Random(18)
     lasts = []
     for _ in range(2_000):

@@ -1,4 +1,4 @@
-"""The year of a record is that of Beijing."""
+"""The year of a record is the year in Beijing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ids: they grow, they never repeat, and one look at the number says what it names."""
+"""Ids: increasing, unique, and the number alone tells whether it is a user."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def test_id_has_time_then_set_then_node_then_count() -> None:
 
 
 def old_id(ms: int, node: int, count: int) -> int:
-    """As servers made them before there were sets."""
+    """An id of the old layout, which has no set."""
     return ((ms - EPOCH_MS) << 22) | (node << 12) | count
 
 
 @given(node=st.integers(0, 1023), count=st.integers(0, 4095), ahead_ms=st.integers(0, 10_000))
 def test_ids_of_the_new_layout_are_larger_than_all_old_ones(node: int, count: int, ahead_ms: int) -> None:
-    """Also if a clock was ahead when the old ones were made, and in the same millisecond."""
+    """Also if the clock was ahead when the old ids were made, and in the same millisecond."""
     largest = old_id(NOW_MS + ahead_ms, node, count)
     first_id = ((largest >> 22) + 1) << 22  # as the migration records it
     maker = IdMaker(1023)

@@ -1,4 +1,4 @@
-"""Latencies in buckets: what they keep, and what can be told from them."""
+"""Latencies in buckets: the counts, the differences and the quantiles."""
 
 from __future__ import annotations
 
@@ -47,7 +47,9 @@ def test_snapshot_does_not_change_when_more_is_counted() -> None:
         ((1, 20_000), 0.99, 10_000),
     ],
 )
-def test_quantile_is_interpolated_within_its_bucket(all_ms: tuple[float, ...], part: float, within_ms: float) -> None:
+def test_quantile_is_interpolated_within_its_bucket(
+    all_ms: tuple[float, ...], part: float, within_ms: float
+) -> None:
     assert of(*all_ms).within_ms(part) == pytest.approx(within_ms)
 
 

@@ -1,4 +1,4 @@
-"""Double entry: what kinds of movement there are, between what accounts, and that they only ever move money."""
+"""Double entry: the kinds of transfers and their accounts; transfers move money and never create it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_reason_of_a_kind_is_its_word_on_the_wire() -> None:
 
 
 def test_money_enters_and_leaves_through_wallets_only() -> None:
-    """A packet is filled from a wallet and emptied into wallets: nothing goes from a packet to the outside."""
+    """A packet gets its money from a wallet and gives it to wallets: no transfer goes from a packet to the outside."""
     assert all(Account.WALLET in pair for pairs in DIRECTIONS.values() for pair in pairs)
 
 

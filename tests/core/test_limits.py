@@ -1,4 +1,4 @@
-"""The limits: their defaults, what a client is told of them, and the two checks."""
+"""The limits: their defaults, the announced ones, and the two checks."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def test_text_within_its_bytes_passes(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "abcd", "福a", "a\0"])
 def test_text_outside_its_bytes_or_with_a_zero_byte_is_refused(text: str) -> None:
-    with pytest.raises(RequestRefused) as broken:
+    with pytest.raises(RequestRefused) as refused:
         check_bytes(text, 1, 3, Reason.BAD_TEXT)
-    assert broken.value.reason is Reason.BAD_TEXT
+    assert refused.value.reason is Reason.BAD_TEXT
 
 
 @pytest.mark.parametrize(("number", "passes"), [(0, False), (1, True), (3, True), (4, False), (-(2**63), False)])

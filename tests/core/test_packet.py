@@ -1,4 +1,4 @@
-"""One packet: who is admitted, who wins, in which order the answers stand, and what is left afterwards."""
+"""One packet: admission, winners, the precedence of the answers, and the remaining amount."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def terms(**changes: Any) -> Terms:
 
 
 def grab(packet: Packet, user: int, now_ms: int = T0, per_share: int = 4) -> Decision:
-    """A grab; the ticket's number tells whose it is and when it was given."""
+    """A grab; the number of the ticket is made of user and time."""
     return packet.grab(user, now_ms, ticket_number(user, now_ms), LIFETIME_MS, per_share)
 
 
@@ -62,7 +62,7 @@ def ticket_number(user: int, now_ms: int) -> int:
 
 
 def grab_and_open(packet: Packet, user: int, now_ms: int = T0) -> Decision:
-    """What somebody does who is admitted and does not hesitate."""
+    """Grab and open at the same moment."""
     ticket = grab(packet, user, now_ms).ticket
     assert ticket is not None
     return packet.open(user, ticket.number, now_ms)
@@ -120,7 +120,7 @@ def test_personal_packet_is_one_share_of_the_total() -> None:
 
 
 def test_amounts_do_not_depend_on_the_packet_id() -> None:
-    """With a public seed a bot picks its turn."""
+    """The id is public: a bot could compute the amounts and choose its moment."""
     packets = [opened_by(Packet(terms(packet_id=2**60 + i)), ANN, BEN, CAI) for i in range(5)]
     assert all(packet.claims == packets[0].claims for packet in packets)
 
@@ -130,7 +130,7 @@ def test_commitment_is_the_hash_of_seed_and_terms() -> None:
     assert terms().commitment == hashlib.sha256(SEED + numbers).digest()
 
 
-# --- nobody wins twice, nobody wins late ----------------------------------------------------------------------
+# --- one claim per user, none after the end -------------------------------------------------------------------
 
 
 def test_second_open_of_a_user_returns_the_first_claim() -> None:
@@ -225,9 +225,9 @@ def test_new_ticket_is_given_only_below_the_admission_limit() -> None:
     packet = Packet(terms(shares=2))
     assert [grab(packet, user, per_share=2).answer for user in (1, 2, 3, 4)] == [Answer.TICKET] * 4
     assert grab(packet, 5, per_share=2).answer is Answer.BUSY
-    assert grab(packet, 1, per_share=2).answer is Answer.TICKET  # who is in stays in
+    assert grab(packet, 1, per_share=2).answer is Answer.TICKET  # a valid ticket stays valid
     packet.open(1, ticket_number(1, T0), T0)
-    assert packet.counter.tickets == 3  # more than one open share admits, but given is given
+    assert packet.counter.tickets == 3  # above the limit for one open share: tickets are not taken back
     assert grab(packet, 5, per_share=2).answer is Answer.BUSY
     assert grab(packet, 5, T0 + LIFETIME_MS, per_share=2).answer is Answer.TICKET
     assert packet.counter.tickets == 1
@@ -238,7 +238,7 @@ def test_new_ticket_is_given_only_below_the_admission_limit() -> None:
     [(T0, BUSY_RETRY_MS_MAX), (T0 + 29_500, 500), (T0 + 29_501, 499), (T0 + 29_999, 1)],
 )
 def test_busy_has_a_retry_time_until_the_first_ticket_lapses(now_ms: int, retry_after_ms: int) -> None:
-    """When the first ticket lapses, but soon in any case: opens free places long before."""
+    """The time until the first ticket lapses, but with a short maximum: opens release tickets long before."""
     packet = Packet(terms(shares=1))
     grab(packet, ANN, T0, per_share=1)
     assert grab(packet, BEN, now_ms, per_share=1) == Decision(Answer.BUSY, retry_after_ms=retry_after_ms)
@@ -252,7 +252,7 @@ def test_grab_after_the_retry_time_gets_a_ticket() -> None:
 
 
 def test_retried_open_wins_with_or_without_its_ticket() -> None:
-    """After a conflict the packet is loaded again, and those who were admitted decide again in the same order."""
+    """After a conflict the packet is loaded again, and the admitted opens are retried in the same order."""
     packet = Packet(terms())
     grab(packet, BEN)
     assert packet.take(ANN, T0).answer is Answer.WON
@@ -261,21 +261,21 @@ def test_retried_open_wins_with_or_without_its_ticket() -> None:
     assert (packet.version, packet.counter.tickets) == (2, 0)
 
 
-# --- as the records tell it -----------------------------------------------------------------------------------
+# --- a packet loaded from the records ---------------------------------------------------------------------------
 
 
 @given(opened=st.integers(0, 3), closed=st.booleans())
 def test_packet_loaded_from_its_records_continues_like_the_original(opened: int, closed: bool) -> None:
     users = (ANN, BEN, CAI)
-    lived = opened_by(Packet(terms()), *users[:opened])
-    loaded = Packet(terms(), list(lived.claims.values()), closed)
+    original = opened_by(Packet(terms()), *users[:opened])
+    loaded = Packet(terms(), list(original.claims.values()), closed)
     if closed:
-        lived.close()
-    for packet in (lived, loaded):
+        original.close()
+    for packet in (original, loaded):
         packet.take(DEE, T0 + 7)
-    assert loaded.claims == lived.claims
-    assert list(loaded.claims) == list(lived.claims)
-    assert (loaded.counter.word, loaded.left_fen) == (lived.counter.word, lived.left_fen)
+    assert loaded.claims == original.claims
+    assert list(loaded.claims) == list(original.claims)
+    assert (loaded.counter.word, loaded.left_fen) == (original.counter.word, original.left_fen)
 
 
 def test_records_that_contradict_the_terms_are_refused() -> None:
@@ -349,7 +349,7 @@ def test_finished_packet_has_a_best_luck() -> None:
     assert packet.best_luck() == max(packet.claims.values(), key=lambda claim: claim.amount_fen)
 
 
-# --- who may open ---------------------------------------------------------------------------------------------
+# --- permission to open -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", [PacketKind.LUCKY, PacketKind.EQUAL])
@@ -357,7 +357,7 @@ def test_members_and_sender_may_open_a_group_packet(kind: PacketKind) -> None:
     assert may_open(terms(kind=kind), ANN, is_member=True)
     assert may_open(terms(kind=kind), DEE, is_member=True)
     assert not may_open(terms(kind=kind), DEE, is_member=False)
-    assert not may_open(terms(kind=kind), ANN, is_member=False)  # thrown out of the group since
+    assert not may_open(terms(kind=kind), ANN, is_member=False)  # no longer a member
 
 
 @pytest.mark.parametrize("is_member", [True, False])

@@ -1,4 +1,4 @@
-"""What each viewer sees: every row of the open page, every rule of the result page, in both languages."""
+"""The pages of each viewer: every row of the open page, every rule of the result page, in both languages."""
 
 from __future__ import annotations
 
@@ -99,21 +99,24 @@ GONE_WITH_LIST = {
 }
 EXPIRED = {ZH: ("该红包已超过24小时", "", ""), EN: ("This red packet is more than 24 hours old", "", "")}
 RESULT = {ZH: NOTHING, EN: NOTHING}
-WHO = {ZH: "查看领取详情", EN: "See who opened it"}  # where others have no link, the sender has this one
-DRAWN = {
+LINK_OF_THE_SENDER = {
+    ZH: "查看领取详情",
+    EN: "See who opened it",
+}  # the link of the sender where other users have none
+TEXTS = {
     View.OPEN: COIN,
     View.GONE: GONE,
     View.GONE_WITH_LIST: GONE_WITH_LIST,
     View.EXPIRED: EXPIRED,
     View.RESULT: RESULT,
 }
-DRAWN_TO_THE_SENDER = DRAWN | {
-    view: {language: (*DRAWN[view][language][:2], WHO[language]) for language in Language}
+TEXTS_FOR_THE_SENDER = TEXTS | {
+    view: {language: (*TEXTS[view][language][:2], LINK_OF_THE_SENDER[language]) for language in Language}
     for view in (View.OPEN, View.GONE, View.EXPIRED)
 }
 
 TAPS = [
-    # has claimed, or sent a personal packet: straight to the result page, whatever became of it
+    # has a claim, or sent a personal packet: the result page, in every state
     (LUCKY_BEGUN, BEN, SOON, View.RESULT),
     (LUCKY_BEGUN, BEN, LATE, View.RESULT),
     (LUCKY_BACK, BEN, LATE, View.RESULT),
@@ -127,7 +130,7 @@ TAPS = [
     (PERSONAL_BACK, ANN, LATE, View.RESULT),
     (PERSONAL_DONE, ANN, SOON, View.RESULT),
     (PERSONAL_DONE, BEN, SOON, View.RESULT),
-    # may open, shares left: the sender of a group packet too
+    # may open, shares left: also the sender of a group packet
     (LUCKY, BEN, SOON, View.OPEN),
     (LUCKY, BEN, LATE - 1, View.OPEN),
     (LUCKY, ANN, SOON, View.OPEN),
@@ -135,16 +138,16 @@ TAPS = [
     (EQUAL, ANN, SOON, View.OPEN),
     (EQUAL_BEGUN, CAI, SOON, View.OPEN),
     (PERSONAL, BEN, SOON, View.OPEN),
-    # not claimed, lucky, finished: also when its time has passed meanwhile
+    # no claim, lucky, finished: also after its expiry
     (LUCKY_DONE, DEE, SOON, View.GONE_WITH_LIST),
     (LUCKY_DONE, DEE, LATE, View.GONE_WITH_LIST),
     (WITHOUT_ANN, ANN, SOON, View.GONE_WITH_LIST),
     (LUCKY_ONE_DONE, ANN, SOON, View.GONE_WITH_LIST),
-    # not claimed, equal, finished
+    # no claim, equal, finished
     (EQUAL_DONE, DEE, SOON, View.GONE),
     (EQUAL_DONE, DEE, LATE, View.GONE),
     (EQUAL_WITHOUT_ANN, ANN, SOON, View.GONE),
-    # expired, not claimed: the rest is still to come back, or is back
+    # no claim, expired: before and after the refund
     (LUCKY, BEN, LATE, View.EXPIRED),
     (LUCKY, ANN, LATE, View.EXPIRED),
     (LUCKY_BEGUN, CAI, LATE, View.EXPIRED),
@@ -154,7 +157,7 @@ TAPS = [
     (EQUAL_BACK, ANN, LATE, View.EXPIRED),
     (PERSONAL, BEN, LATE, View.EXPIRED),
     (PERSONAL_BACK, BEN, LATE, View.EXPIRED),
-    # none of their business: as if there were no such packet
+    # no permission: the same as for a packet that does not exist
     (LUCKY, EVE, SOON, None),
     (LUCKY_DONE, EVE, SOON, None),
     (LUCKY, EVE, LATE, None),
@@ -167,10 +170,12 @@ TAPS = [
 
 @pytest.mark.parametrize("language", Language)
 @pytest.mark.parametrize(("packet", "user_id", "now_ms", "view"), TAPS)
-def test_open_page_of_each_viewer_and_state(packet: Known, user_id: int, now_ms: int, view: View | None, language: Language) -> None:
+def test_open_page_of_each_viewer_and_state(
+    packet: Known, user_id: int, now_ms: int, view: View | None, language: Language
+) -> None:
     page = tap(packet, user_id, now_ms, language)
-    drawn = DRAWN_TO_THE_SENDER if user_id == ANN else DRAWN
-    expected = None if view is None else OpenPageView(view, ANN, GREETING, *drawn[view][language])
+    texts = TEXTS_FOR_THE_SENDER if user_id == ANN else TEXTS
+    expected = None if view is None else OpenPageView(view, ANN, GREETING, *texts[view][language])
     assert page == expected
 
 
@@ -217,7 +222,7 @@ def test_rule_1_user_with_a_claim_sees_the_amount_and_one_use_of_it(at_ms: int, 
         (888, "8.88元", zh),
         (888, "8.88 yuan", en),
     ]
-    assert result(packet, BEN, LATE + 1).note == zh  # at every look the same one
+    assert result(packet, BEN, LATE + 1).note == zh  # the same one at every request
 
 
 @pytest.mark.parametrize(("language", "note"), [(ZH, "正在存入零钱"), (EN, "Arriving in your balance")])
@@ -249,13 +254,13 @@ def test_rule_1_user_without_a_claim_sees_no_amount(packet: Known, user_id: int)
     [
         (LUCKY, ANN, SOON, True),
         (LUCKY_BEGUN, ANN, LATE - 1, True),
-        (known(PacketKind.LUCKY, ANN), ANN, SOON, True),  # has claimed a share of it
+        (known(PacketKind.LUCKY, ANN), ANN, SOON, True),  # has a claim in it
         (EQUAL_BEGUN, ANN, SOON, True),
         (PERSONAL, ANN, SOON, True),
         (LUCKY_BEGUN, BEN, SOON, False),  # not the sender
         (LUCKY_DONE, ANN, SOON, False),
         (PERSONAL_DONE, ANN, SOON, False),
-        (LUCKY_BEGUN, ANN, LATE, False),  # nobody could open it any more
+        (LUCKY_BEGUN, ANN, LATE, False),  # no user could open it any more
         (LUCKY_BACK, ANN, LATE, False),
     ],
 )
@@ -315,7 +320,7 @@ SUMMARIES = [
     (EQUAL_DONE, BEN, SOON, "3个红包共6.00元", "3 red packets, 6.00 yuan in all"),
     (PERSONAL_DONE, ANN, SOON, "1个红包共8.88元", "1 red packet, 8.88 yuan in all"),
     (PERSONAL_DONE, BEN, LATE, "1个红包共8.88元", "1 red packet, 8.88 yuan in all"),
-    # rule 5: unfinished, more than one share; also when it ended so
+    # rule 5: unfinished, more than one share; also after its end
     (LUCKY, ANN, SOON, "已领取0/3个,共0.00/10.00元", "0 of 3 opened, 0.00 of 10.00 yuan"),
     (LUCKY_BEGUN, ANN, SOON, "已领取1/3个,共1.23/10.00元", "1 of 3 opened, 1.23 of 10.00 yuan"),
     (LUCKY_BEGUN, BEN, SOON, "领取1/3个", "1 of 3 opened"),
@@ -332,7 +337,9 @@ SUMMARIES = [
 
 
 @pytest.mark.parametrize(("packet", "user_id", "now_ms", "zh", "en"), SUMMARIES)
-def test_rules_4_to_6_summary_of_each_state_and_viewer(packet: Known, user_id: int, now_ms: int, zh: str, en: str) -> None:
+def test_rules_4_to_6_summary_of_each_state_and_viewer(
+    packet: Known, user_id: int, now_ms: int, zh: str, en: str
+) -> None:
     assert result(packet, user_id, now_ms, ZH).summary == zh
     assert result(packet, user_id, now_ms, EN).summary == en
 
@@ -377,7 +384,9 @@ ENDINGS = [
 
 
 @pytest.mark.parametrize(("packet", "user_id", "now_ms", "state", "zh", "en"), ENDINGS)
-def test_ending_of_each_state_and_viewer(packet: Known, user_id: int, now_ms: int, state: State, zh: str, en: str) -> None:
+def test_ending_of_each_state_and_viewer(
+    packet: Known, user_id: int, now_ms: int, state: State, zh: str, en: str
+) -> None:
     pages = [result(packet, user_id, now_ms, language) for language in (ZH, EN)]
     assert [(page.state, page.ending) for page in pages] == [(state, zh), (state, en)]
 
@@ -426,7 +435,7 @@ def test_rule_8_best_luck_is_marked_on_finished_lucky_packets_only(packet: Known
 
 SENDER_AND_OPENER, MEMBER_TOO = (True, True, False), (True, True, True)
 PROOFS = [
-    (PacketKind.LUCKY, State.OPEN, MEMBER_TOO),  # told once it is over: `not_finished` until then
+    (PacketKind.LUCKY, State.OPEN, MEMBER_TOO),  # available when the packet is over; `not_finished` until then
     (PacketKind.LUCKY, State.FINISHED, MEMBER_TOO),
     (PacketKind.LUCKY, State.EXPIRED, MEMBER_TOO),
     (PacketKind.LUCKY, State.REFUNDED, SENDER_AND_OPENER),
@@ -445,14 +454,14 @@ PROOFS = [
 def test_may_see_proof_of_each_kind_and_state_tells_sender_opener_and_member(
     kind: PacketKind, state: State, seen: tuple[bool, bool, bool]
 ) -> None:
-    for is_member in (False, True):  # a sender or an opener who has left the group since sees it all the same
+    for is_member in (False, True):  # also a sender or an opener that has left the group
         assert may_see_proof(kind, state, is_sender=True, has_claim=False, may_open=is_member) is seen[0]
         assert may_see_proof(kind, state, is_sender=False, has_claim=True, may_open=is_member) is seen[1]
     assert may_see_proof(kind, state, is_sender=False, has_claim=False, may_open=True) is seen[2]
     assert not may_see_proof(kind, state, is_sender=False, has_claim=False, may_open=False)
 
 
-# --- who gets no result page, and a page as a whole -----------------------------------------------------------
+# --- users without a result page, and a complete page -----------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -497,15 +506,15 @@ def test_greeting_is_not_used_as_a_template() -> None:
     assert page.greeting == "{total:yuan} {0.__class__}"
 
 
-# --- what holds for every packet ------------------------------------------------------------------------------
+# --- properties of every packet ---------------------------------------------------------------------------------
 
-LOOKERS = st.sampled_from((*MEMBERS, EVE))
+VIEWERS = st.sampled_from((*MEMBERS, EVE))
 MOMENTS = st.sampled_from([T0, SOON, LATE - 1, LATE, LATE + DAY_MS])
 
 
 @st.composite
 def packets(draw: st.DrawFn) -> Packet:
-    """Any kind, opened by some of those who may, perhaps closed."""
+    """Any kind, opened by some of the users that may open it, perhaps closed."""
     kind = draw(st.sampled_from(PacketKind))
     shares = 1 if kind is PacketKind.PERSONAL else draw(st.integers(1, 4))
     each_fen = draw(st.integers(700, 19_000))
@@ -524,7 +533,7 @@ def known_of(packet: Packet) -> Known:
 
 
 def amounts_in(page: msgspec.Struct | None) -> set[str]:
-    """Every amount of money that a page's texts name; the greeting is the sender's affair."""
+    """Every amount of money in the texts of a page, except in the greeting, which the sender writes."""
     fields = msgspec.structs.asdict(page) if page is not None else {}
     texts = [value for name, value in fields.items() if isinstance(value, str) and name != "greeting"]
     return set(re.findall(r"[\d,]*\d\.\d\d", "\n".join(texts)))
@@ -538,14 +547,14 @@ VIEWS = {
 }
 
 
-@given(packet=packets(), user_id=LOOKERS, now_ms=MOMENTS)
+@given(packet=packets(), user_id=VIEWERS, now_ms=MOMENTS)
 def test_link_leads_to_a_result_page_and_the_sender_always_has_one(
     packet: Packet, user_id: int, now_ms: int
 ) -> None:
-    looks = viewer(known_of(packet), user_id)
-    page = open_page(known_of(packet), looks, now_ms)
+    seen_by = viewer(known_of(packet), user_id)
+    page = open_page(known_of(packet), seen_by, now_ms)
     if page is not None and page.link:
-        assert result_page(known_of(packet), looks, now_ms, credited=True) is not None
+        assert result_page(known_of(packet), seen_by, now_ms, credited=True) is not None
     if user_id == packet.terms.sender_id:
         assert page is not None
         assert page.link or page.view is View.RESULT
@@ -553,39 +562,41 @@ def test_link_leads_to_a_result_page_and_the_sender_always_has_one(
 
 @given(packet=packets(), user_id=st.sampled_from(MEMBERS), now_ms=MOMENTS)
 def test_open_page_agrees_with_the_answer_of_a_grab(packet: Packet, user_id: int, now_ms: int) -> None:
-    looks = viewer(known_of(packet), user_id)
-    if looks.may_open:
-        page = open_page(known_of(packet), looks, now_ms)
+    seen_by = viewer(known_of(packet), user_id)
+    if seen_by.may_open:
+        page = open_page(known_of(packet), seen_by, now_ms)
         assert page is not None
         assert page.view in VIEWS[packet.grab(user_id, now_ms, 1, 30_000, 4).answer]
 
 
-@given(packet=packets(), user_id=LOOKERS, now_ms=MOMENTS, language=st.sampled_from(Language))
-def test_users_other_than_the_sender_see_no_amount_but_their_own(packet: Packet, user_id: int, now_ms: int, language: Language) -> None:
-    """Of an equal or personal packet that is finished they read the total too, which their share tells anyway."""
+@given(packet=packets(), user_id=VIEWERS, now_ms=MOMENTS, language=st.sampled_from(Language))
+def test_users_other_than_the_sender_see_no_amount_but_their_own(
+    packet: Packet, user_id: int, now_ms: int, language: Language
+) -> None:
+    """Of a finished equal or personal packet they also see the total, which follows from their share."""
     terms, facts = packet.terms, known_of(packet)
-    looks = viewer(facts, user_id, language)
+    seen_by = viewer(facts, user_id, language)
     own = packet.claims.get(user_id)
     allowed = {yuan(own.amount_fen)} if own else set()
     if packet.finished and terms.kind is not PacketKind.LUCKY:
         allowed.add(yuan(terms.total_fen))
     if user_id != terms.sender_id:
-        assert amounts_in(result_page(facts, looks, now_ms, credited=True)) <= allowed
-    assert amounts_in(open_page(facts, looks, now_ms)) == set()
+        assert amounts_in(result_page(facts, seen_by, now_ms, credited=True)) <= allowed
+    assert amounts_in(open_page(facts, seen_by, now_ms)) == set()
 
 
-@given(packet=packets(), user_id=LOOKERS, now_ms=MOMENTS)
+@given(packet=packets(), user_id=VIEWERS, now_ms=MOMENTS)
 def test_best_luck_is_that_of_the_packet_and_users_with_a_claim_see_the_result_page(
     packet: Packet, user_id: int, now_ms: int
 ) -> None:
-    looks = viewer(known_of(packet), user_id)
-    page = result_page(known_of(packet), looks, now_ms, credited=True)
+    seen_by = viewer(known_of(packet), user_id)
+    page = result_page(known_of(packet), seen_by, now_ms, credited=True)
     best = packet.best_luck()
     if page is not None:
         assert page.best_index == (best.index if best else NOBODY)
         assert best is None or (packet.finished and packet.terms.kind is PacketKind.LUCKY)
     if user_id in packet.claims:
-        tapped = open_page(known_of(packet), looks, now_ms)
+        tapped = open_page(known_of(packet), seen_by, now_ms)
         assert tapped is not None
         assert tapped.view is View.RESULT
         assert page is not None

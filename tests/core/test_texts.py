@@ -1,4 +1,4 @@
-"""Times as a person says them."""
+"""Elapsed times as texts for users."""
 
 from __future__ import annotations
 
