@@ -177,7 +177,7 @@ def test_every_share_has_exactly_the_same_expected_amount(shares: int, caps: Cap
     ids=str,
 )
 def test_average_of_every_share_over_many_packets_is_the_mean(total_fen: int, shares: int, caps: Caps) -> None:
-    """Seeded Monte Carlo over 4,000 packets: the average of each share is within 4.5 standard errors (1 in 147,000)."""
+    """Seeded Monte Carlo, 4,000 packets: the average of each share is within 4.5 standard errors (1 in 147,000)."""
     packets = 4_000
     seeds = random.Random(20_250_128)
     drawn = [list(all_lucky_shares(seeds.randbytes(32), total_fen, shares, caps)) for _ in range(packets)]

@@ -39,7 +39,7 @@ def test_reason_of_a_kind_is_its_word_on_the_wire() -> None:
 
 
 def test_money_enters_and_leaves_through_wallets_only() -> None:
-    """A packet gets its money from a wallet and gives it to wallets: no transfer goes from a packet to the outside."""
+    """Packets get money from wallets and give it to wallets: no transfer goes from a packet to the outside."""
     assert all(Account.WALLET in pair for pairs in DIRECTIONS.values() for pair in pairs)
 
 

@@ -102,7 +102,7 @@ RESULT = {ZH: NOTHING, EN: NOTHING}
 LINK_OF_THE_SENDER = {
     ZH: "查看领取详情",
     EN: "See who opened it",
-}  # the link of the sender where other users have none
+}  # if other users have none
 TEXTS = {
     View.OPEN: COIN,
     View.GONE: GONE,

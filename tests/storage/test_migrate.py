@@ -104,9 +104,7 @@ async def test_failed_migration_changes_nothing(folder: Path, database: Database
     assert await migrate(database) == ["0003_three", "0004_four"]
 
 
-async def test_server_killed_during_a_migration_changes_nothing(
-    folder: Path, dsn: str, sql: Sql
-) -> None:
+async def test_server_killed_during_a_migration_changes_nothing(folder: Path, dsn: str, sql: Sql) -> None:
     (folder / "0003_long.sql").write_text("INSERT INTO one VALUES (3);" + LONGER)
     async with opened(dsn) as database:
         killed = asyncio.create_task(migrate(database))

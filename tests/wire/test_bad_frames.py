@@ -1,4 +1,4 @@
-"""Frames that no honest client sends: each meets its documented refusal or close, and nobody else notices."""
+"""Frames that no correct client sends: each gets its documented refusal or close, and others are not affected."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.wire.raw import (
     LOGIN_TIMEOUT,
     PING_TIMEOUT,
     TOKEN_EXPIRED,
-    Gone,
+    ConnectionEnded,
     Goodbye,
     Raw,
     framed,
@@ -30,10 +30,10 @@ from tests.wire.raw import (
 from tests.wire.raw import frame as frame_of
 
 USER, BACKEND = 1, 0
-GROUP = 2**53  # a well-formed id that names nothing
+GROUP = 2**53  # a well-formed id of no group
 NOT_UTF8 = (b"\xff", b"\xc3", b"\xed\xa0\x80", b"\xf4\x90\x80\x80")
 
-# requests that are well formed, but for what a test replaces
+# well-formed requests; each test replaces a part
 FIELDS: dict[str, list[Any]] = {
     "Ping": [],
     "Login": [USER, 2_000_000_000, "test", b"proof", []],
@@ -69,9 +69,9 @@ ANY_REQUEST = {
     "rate_limited",
     "forbidden",
     "out_of_order",
-}  # not: a defect of ours
+}  # without `internal`, which is a defect of the server
 
-ODD_NUMBERS = [-(2**63), -(2**63) + 1, -(2**31), -1, 0, 1, 2**31, 2**32, 2**53 - 1, 2**53, 2**63 - 1]
+EXTREME_NUMBERS = [-(2**63), -(2**63) + 1, -(2**31), -1, 0, 1, 2**31, 2**32, 2**53 - 1, 2**53, 2**63 - 1]
 TOO_LARGE = [2**63, 2**64 - 1]
 WRONG_TYPES: dict[str, list[Any]] = {
     "int": [1.5, 1.0, math.nan, math.inf, True, None, "1", b"1", [], [1], {}, msgpack.ExtType(1, b"x")],
@@ -83,7 +83,7 @@ WRONG_TYPES: dict[str, list[Any]] = {
 
 
 class Field(NamedTuple):
-    """One field of one request: which, where, and what it holds."""
+    """One field of one request: its place and its type."""
 
     request: str
     kind: int
@@ -112,7 +112,7 @@ KINDS = {request.__name__: kind_of(request) for request in REQUESTS}
 
 
 def documented_refusals() -> dict[str, set[str]]:
-    """The table of docs/protocol.md that says which requests have which refusals of their own."""
+    """The table of docs/protocol.md with the refusals of each request."""
     document = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text()
     table = document.partition("| request | its own refusals |")[2].split("\n\n")[0]
     own: dict[str, set[str]] = {request: set() for request in FIELDS}
@@ -128,7 +128,7 @@ async def clients(attacked: Server, dial: Dial) -> dict[int, Raw]:
     return {USER: await dial(attacked, USER), BACKEND: await dial(attacked, BACKEND)}
 
 
-def who_asks(clients: dict[int, Raw], request: str) -> Raw:
+def sender_of(clients: dict[int, Raw], request: str) -> Raw:
     return clients[BACKEND if request in FOR_BACKEND else USER]
 
 
@@ -145,14 +145,14 @@ def test_tables_of_this_module_have_every_request() -> None:
 async def test_wrong_types_are_bad_requests(clients: dict[int, Raw]) -> None:
     for field in AFTER_LOGIN:
         for value in WRONG_TYPES[field.holds]:
-            answer = await who_asks(clients, field.request).refused(field.kind, *field.replaced(value))
+            answer = await sender_of(clients, field.request).refused(field.kind, *field.replaced(value))
             assert (field, value, answer) == (field, value, "bad_request")
 
 
 async def test_numbers_that_no_field_can_hold_are_bad_requests(clients: dict[int, Raw]) -> None:
     for field in (one for one in AFTER_LOGIN if one.holds == "int"):
         for value in TOO_LARGE:
-            answer = await who_asks(clients, field.request).refused(field.kind, *field.replaced(value))
+            answer = await sender_of(clients, field.request).refused(field.kind, *field.replaced(value))
             assert (field, value, answer) == (field, value, "bad_request")
 
 
@@ -160,8 +160,8 @@ async def test_extreme_numbers_get_a_documented_answer(clients: dict[int, Raw]) 
     own = documented_refusals()
     for field in (one for one in AFTER_LOGIN if one.holds == "int"):
         good = own[field.request] | ANY_REQUEST | {f"reply {wire.reply_to(field.kind)}"}
-        for value in ODD_NUMBERS:
-            answer = await who_asks(clients, field.request).refused(field.kind, *field.replaced(value))
+        for value in EXTREME_NUMBERS:
+            answer = await sender_of(clients, field.request).refused(field.kind, *field.replaced(value))
             assert answer in good, (field, value)
 
 
@@ -176,7 +176,7 @@ async def test_missing_fields_are_bad_requests(clients: dict[int, Raw]) -> None:
     for request, fields in FIELDS.items():
         least = len(fields) - MAY_BE_LEFT_OUT.get(request, 0)
         for count in range(least if request != "Login" else 0):
-            answer = await who_asks(clients, request).refused(KINDS[request], *fields[:count])
+            answer = await sender_of(clients, request).refused(KINDS[request], *fields[:count])
             assert (request, count, answer) == (request, count, "bad_request")
 
 
@@ -200,7 +200,7 @@ async def test_texts_with_zero_bytes_are_refused(clients: dict[int, Raw]) -> Non
     for field in recorded:
         for value in ("\0", "a\0", "\0a", "a\0a"):
             fields = [group if one == GROUP else one for one in field.replaced(value)]
-            answer = await who_asks(clients, field.request).refused(field.kind, *fields)
+            answer = await sender_of(clients, field.request).refused(field.kind, *fields)
             assert answer == expected[FIELDS[field.request][field.place]], (field, value)
 
 
@@ -399,9 +399,9 @@ async def test_login_without_a_valid_token_is_refused(attacked: Server, dial: Di
         "key with a zero byte": ({"key_id": "test\0"}, LOGIN_REFUSED),
         "key with dots": ({"key_id": "1.test"}, LOGIN_REFUSED),
         "token of another user": ({"named_id": 2}, LOGIN_REFUSED),
-        "token of a user who would be the backend": ({"named_id": BACKEND}, LOGIN_REFUSED),
+        "token of a user, used as the backend": ({"named_id": BACKEND}, LOGIN_REFUSED),
         "expired": ({"expires_at_s": 1}, TOKEN_EXPIRED),
-        "expired before time began": ({"expires_at_s": -(2**63)}, TOKEN_EXPIRED),
+        "expired before 1970": ({"expires_at_s": -(2**63)}, TOKEN_EXPIRED),
         "expired, wrong proof": ({"expires_at_s": 1, "proof": b"\0" * 32}, LOGIN_REFUSED),
     }
     for name, (forged, goodbye) in cases.items():
@@ -418,9 +418,9 @@ async def test_login_with_the_latest_possible_expiry_is_accepted(attacked: Serve
 
 async def test_login_with_a_later_expiry_than_its_token_is_refused(attacked: Server, dial: Dial) -> None:
     client = await dial(attacked)
-    mended = client.login_message(USER, expires_at_s=1)
-    mended[3] = 2_000_000_000
-    await client.send(*mended)
+    changed = client.login_message(USER, expires_at_s=1)
+    changed[3] = 2_000_000_000
+    await client.send(*changed)
     assert await client.goodbye() == LOGIN_REFUSED
 
 
@@ -461,5 +461,5 @@ async def test_closed_connection_receives_nothing_more(attacked: Server, dial: D
     client = await dial(attacked, USER)
     await client.send_bytes(frame_of(b""))
     assert await client.goodbye() == BAD_FRAME
-    with pytest.raises(Gone):
+    with pytest.raises(ConnectionEnded):
         await client.ask(wire.PING)

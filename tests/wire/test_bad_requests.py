@@ -1,4 +1,4 @@
-"""Well-formed requests that must not succeed: what is not one's own, what is over a limit, what comes too late."""
+"""Well-formed requests that must not succeed: without permission, above a limit, or too late."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NOT_ENOUGH_MONEY = Refused(306, "not_enough_money", False, 0)
 
 
 class World(NamedTuple):
-    """Alice, who is rich, has a group with Bob; Mallory is in none."""
+    """Alice has much money and a group with Bob; Mallory is in no group."""
 
     server: Server
     alice: Raw
@@ -55,7 +55,7 @@ async def world(attacked: Server, dial: Dial) -> World:
 
 
 async def payload_of(client: Raw, kind: int, packet_id: int, *fields: object) -> bytes:
-    """The bytes of the answer about a packet, with its id blotted out."""
+    """The bytes of the answer about a packet, without its id."""
     await client.send(kind, 7, packet_id, *fields)
     while wire.unpacked(payload := await client.read_payload())[1] != 7:
         pass
@@ -68,7 +68,7 @@ async def answer_of(client: Raw, kind: int, packet_id: int, *fields: object) -> 
     return str(reply[3])
 
 
-# --- somebody else's packets ----------------------------------------------------------------------------------
+# --- packets of other users -----------------------------------------------------------------------------------
 
 
 async def test_packets_of_other_users_are_answered_like_missing_ones(world: World) -> None:
@@ -132,7 +132,7 @@ async def test_forged_and_foreign_tickets_open_nothing(world: World) -> None:
     packet = await world.alice.send_packet("lucky", world.group, 100, 2)
     other = await world.alice.send_packet("lucky", world.group, 100, 2)
     for ticket in (0, 1, -1, 2**63 - 1, -(2**63)):
-        assert await world.bob.refusal(wire.OPEN, packet, ticket) == NO_TICKET  # he has none
+        assert await world.bob.refusal(wire.OPEN, packet, ticket) == NO_TICKET  # Bob has no ticket yet
     own, foreign, elsewhere = await world.bob.ticket(packet), await world.alice.ticket(packet), 0
     elsewhere = await world.bob.ticket(other)
     for ticket in (0, own + 1, own - 1, -own, foreign, elsewhere):
@@ -145,7 +145,7 @@ async def test_lapsed_tickets_make_room_for_new_ones(start_attacked: StartServer
     server = await start_attacked(limits__ticket_lifetime_s=0.4, limits__tickets_per_share=1)
     alice, bob, _, group = (await make_world(server, dial))[1:]
     quiet, packet = [await alice.send_packet("lucky", group, 100, 1) for _ in range(2)]
-    first = await bob.ticket(quiet)  # lapses, too, with nobody at hand who would clear it away
+    first = await bob.ticket(quiet)  # lapses too, although no later grab removes it
     lapsed = await bob.ticket(packet)
     _, answer, ticket, lapses_at_ms, amount_fen, index, retry_after_ms = await alice.ask(wire.GRAB, packet)
     assert (answer, ticket, lapses_at_ms, amount_fen, index) == ("busy", 0, 0, 0, 0)
@@ -167,10 +167,10 @@ async def test_grabs_above_the_admission_limit_are_busy(world: World, dial: Dial
     assert all(0 < answer[6] <= 30_000 for answer in answers[8:])
     assert [await client.ask(wire.GRAB, packet) for client in crowd[:8]] == answers[:8]
     assert (await crowd[0].ask(wire.OPEN, packet, answers[0][2]))[1] == "won"
-    assert await answer_of(crowd[8], wire.GRAB, packet) == "busy"  # seven are out for one share
+    assert await answer_of(crowd[8], wire.GRAB, packet) == "busy"  # seven tickets for one share
 
 
-# --- opening twice, too late ----------------------------------------------------------------------------------
+# --- second opens and late opens ------------------------------------------------------------------------------
 
 
 async def test_second_open_returns_the_same_claim(world: World, dial: Dial) -> None:
@@ -257,7 +257,7 @@ async def test_hello_has_the_limits(attacked: Server, dial: Dial) -> None:
     }
 
 
-OFFERS = {  # kind, amount, shares: what comes of it
+SENDS = {  # kind, amount, shares: the outcome
     ("lucky", 0, 1): "bad_amount",
     ("lucky", 1, 1): "sent",
     ("lucky", 20_000, 1): "sent",
@@ -302,11 +302,11 @@ async def test_amounts_and_shares_outside_their_limits_are_refused(attacked: Ser
     await top_up(attacked, dial, ALICE)
     alice = await dial(attacked, ALICE)
     answers = {}
-    for kind, amount_fen, shares in OFFERS:
+    for kind, amount_fen, shares in SENDS:
         target = BOB if kind == "personal" else group
         reply = await alice.tell(wire.SEND_PACKET, secrets.token_hex(8), kind, target, amount_fen, shares)
         answers[kind, amount_fen, shares] = outcome(reply)
-    assert answers == OFFERS
+    assert answers == SENDS
 
 
 async def test_more_shares_than_members_are_refused(world: World) -> None:
@@ -320,13 +320,13 @@ async def test_join_of_a_full_group_is_refused(attacked: Server, dial: Dial, sql
     last, late = await dial(attacked, 500), await dial(attacked, 501)
     await last.ask(wire.JOIN_GROUP, group)
     assert await late.refusal(wire.JOIN_GROUP, group) == Refused(203, "group_full", False, 0)
-    await last.ask(wire.JOIN_GROUP, group)  # again is harmless in a full group, too
+    await last.ask(wire.JOIN_GROUP, group)  # a second join changes nothing, also in a full group
     await last.ask(wire.LEAVE_GROUP, group)
     await late.ask(wire.JOIN_GROUP, group)
     assert len((await late.ask(wire.LIST_MEMBERS, group))[2]) == 500
 
 
-TEXTS = {  # request and the fields around a text: its most bytes, whether it may be empty, the refusal
+TEXTS = {  # field: its maximum of bytes, whether it may be empty, the refusal
     "name": (64, False, "bad_name"),
     "text": (2000, False, "bad_text"),
     "key": (64, False, "bad_key"),
@@ -355,7 +355,9 @@ async def test_texts_above_their_limit_in_bytes_are_refused(world: World, field:
         assert await world.alice.refused(*with_text(world, field, bad)) == refusal, len(bad)
 
 
-async def test_keys_and_amounts_of_the_backend_outside_their_limits_are_refused(attacked: Server, dial: Dial) -> None:
+async def test_keys_and_amounts_of_the_backend_outside_their_limits_are_refused(
+    attacked: Server, dial: Dial
+) -> None:
     backend = await dial(attacked, BACKEND)
     most_fen = 10**12
     for kind in (wire.TOP_UP, wire.WITHDRAW):
@@ -381,8 +383,8 @@ async def test_send_without_enough_money_moves_nothing(world: World, dial: Dial,
     backend = await dial(world.server, BACKEND)
     await backend.ask(wire.TOP_UP, "bob", BOB, 99)
     refused = ("lucky", world.group, 100, 1), ("equal", world.group, 50, 2), ("personal", ALICE, 100, 1)
-    for number, offer in enumerate(refused):
-        assert await world.bob.refusal(wire.SEND_PACKET, f"k{number}", *offer) == NOT_ENOUGH_MONEY
+    for number, send in enumerate(refused):
+        assert await world.bob.refusal(wire.SEND_PACKET, f"k{number}", *send) == NOT_ENOUGH_MONEY
     assert await world.bob.ask(wire.GET_BALANCE) == [99]
     assert await sql.fetchval("SELECT count(*) FROM packets") == 0
     assert await world.bob.send_packet("lucky", world.group, 99, 2, key="k0")  # a refused key is not used up
@@ -401,19 +403,19 @@ async def test_target_that_does_not_fit_the_kind_is_refused(world: World) -> Non
 
 
 async def test_repeated_send_after_a_member_left_returns_the_first_packet(world: World) -> None:
-    """Who lost the reply and asks again must learn that the packet was sent, or they send another one."""
-    offer = ("k", "lucky", world.group, 100, 2)
-    sent = await world.alice.ask(wire.SEND_PACKET, *offer)
+    """A sender without a reply must learn that the packet was sent, or it sends another one."""
+    send = ("k", "lucky", world.group, 100, 2)
+    sent = await world.alice.ask(wire.SEND_PACKET, *send)
     await world.bob.ask(wire.LEAVE_GROUP, world.group)  # now there are more shares than members
-    assert await world.alice.tell(wire.SEND_PACKET, *offer) == [120, world.alice.last_seq, *sent]
+    assert await world.alice.tell(wire.SEND_PACKET, *send) == [120, world.alice.last_seq, *sent]
 
 
 async def test_repeated_send_of_a_former_member_returns_the_first_packet(world: World, dial: Dial) -> None:
     await top_up(world.server, dial, BOB)
-    offer = ("k", "lucky", world.group, 100, 1)
-    sent = await world.bob.ask(wire.SEND_PACKET, *offer)
+    send = ("k", "lucky", world.group, 100, 1)
+    sent = await world.bob.ask(wire.SEND_PACKET, *send)
     await world.bob.ask(wire.LEAVE_GROUP, world.group)
-    assert await world.bob.tell(wire.SEND_PACKET, *offer) == [120, world.bob.last_seq, *sent]
+    assert await world.bob.tell(wire.SEND_PACKET, *send) == [120, world.bob.last_seq, *sent]
 
 
 async def test_key_of_the_backend_identifies_one_transfer_of_one_wallet(attacked: Server, dial: Dial) -> None:
@@ -426,7 +428,7 @@ async def test_key_of_the_backend_identifies_one_transfer_of_one_wallet(attacked
     assert await backend.ask(wire.WITHDRAW, "k", ALICE, 30) == [ALICE, 70]
 
 
-# --- who may ask ----------------------------------------------------------------------------------------------
+# --- permissions ----------------------------------------------------------------------------------------------
 
 FOR_USERS = {
     wire.CREATE_GROUP: ("name",),
@@ -474,7 +476,7 @@ async def test_requests_about_groups_of_others_are_refused(world: World) -> None
     for kind, fields in about.items():
         assert await world.mallory.refusal(kind, world.group, *fields) == NOT_A_MEMBER, kind
         assert await world.mallory.refusal(kind, MISSING, *fields) == NO_SUCH_GROUP, kind
-    for target in (world.group, MISSING):  # whether there is such a group is not the sender's to know
+    for target in (world.group, MISSING):  # the answer does not tell whether the group exists
         assert await world.mallory.refusal(wire.SEND_PACKET, "k", "lucky", target, 100, 1) == NOT_A_MEMBER
     assert await world.mallory.refusal(wire.JOIN_GROUP, MISSING) == NO_SUCH_GROUP
     assert await world.mallory.refusal(wire.LEAVE_GROUP, MISSING) == NO_SUCH_GROUP
@@ -501,8 +503,8 @@ async def test_requests_above_the_burst_are_rate_limited(start_attacked: StartSe
     await top_up(server, dial, ALICE)
     alice, bob = await dial(server, ALICE), await dial(server, BOB)
     seqs = range(1001, 1042)
-    offers = [framed(wire.SEND_PACKET, seq, f"k{seq}", "personal", BOB, 100, 1) for seq in seqs]
-    await alice.send_bytes(b"".join(offers))
+    sends = [framed(wire.SEND_PACKET, seq, f"k{seq}", "personal", BOB, 100, 1) for seq in seqs]
+    await alice.send_bytes(b"".join(sends))
     replies = await alice.replies(seqs)
     assert [outcome(reply) for reply in replies] == ["sent"] * 40 + ["rate_limited"]
     code, _, temporary, retry_after_ms = replies[40][2:6]
@@ -510,7 +512,7 @@ async def test_requests_above_the_burst_are_rate_limited(start_attacked: StartSe
     assert 0 < retry_after_ms <= 51
     assert await sql.fetchval("SELECT count(*) FROM packets") == 40
     assert await sql.fetchval("SELECT balance_fen FROM wallets WHERE user_id = $1", ALICE) == RICH_FEN - 4000
-    assert await bob.ask(wire.GET_BALANCE) == [0]  # the bound is each user's own
+    assert await bob.ask(wire.GET_BALANCE) == [0]  # each user has a bucket of their own
     async with wire.bounded():
         while (reply := await alice.tell(wire.GET_BALANCE))[0] == wire.REFUSED:
             assert reply[3] == "rate_limited"
@@ -524,5 +526,5 @@ async def test_connections_of_one_user_share_one_token_bucket(start_attacked: St
         client = await dial(server, ALICE)
         for _ in range(11):
             answers.append(await client.refused(wire.GET_BALANCE))  # noqa: PERF401
-        client.close()  # and going away does not refill it
+        client.close()  # a closed connection does not refill the bucket
     assert answers == ["reply 124"] * 40 + ["rate_limited"] * 4

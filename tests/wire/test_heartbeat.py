@@ -1,4 +1,4 @@
-"""Connections that fall silent, never read, or are one too many end as documented; the others do not notice."""
+"""Connections that are silent, do not read or exceed a limit are closed as documented; others are not affected."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.wire.raw import (
     PING_TIMEOUT,
     SHUTTING_DOWN,
     TOO_MANY_CONNECTIONS,
-    Gone,
+    ConnectionEnded,
     Raw,
     framed,
 )
@@ -27,7 +27,7 @@ MUCH = 1 << 28
 
 
 async def say(client: Raw, group: int, count: int, at_once: int = 50) -> None:
-    """Many texts to a group, each answered, some at a time so that the server need not wait for us to read."""
+    """Send many texts to a group, in portions, so that the server never waits until we read."""
     for first in range(10_000, 10_000 + count, at_once):
         seqs = range(first, first + at_once)
         await client.send_bytes(b"".join(framed(wire.SAY, seq, group, TEXT) for seq in seqs))
@@ -35,14 +35,14 @@ async def say(client: Raw, group: int, count: int, at_once: int = 50) -> None:
 
 
 async def until_alone(server: Server, witness: Raw) -> None:
-    """Until the witness is the only one who is connected. Bounded."""
+    """Wait until only the witness is connected. Bounded."""
     async with wire.bounded():
         while len(server.app.listener.sessions) != 1:
             await witness.ask(wire.PING)
 
 
 async def ask_for_more_than_fits(slow: Raw, group: int) -> None:
-    """Ask for so much, some megabytes, that it cannot all leave the server while we do not read."""
+    """Ask for some megabytes: more than the server can send while we do not read."""
     await slow.send_bytes(b"".join(framed(wire.CATCH_UP, seq, group, 0) for seq in range(1, 41)))
 
 
@@ -67,9 +67,9 @@ async def test_client_without_a_pong_is_closed(start_attacked: StartServer, dial
 async def test_other_messages_do_not_count_as_a_pong(start_attacked: StartServer, dial: Dial) -> None:
     client = await dial(await start_attacked(**FAST_PINGS), ALICE)
     async with wire.bounded():
-        while (await client.read())[0] != wire.GOODBYE:  # each answer brings on the next question
+        while (await client.read())[0] != wire.GOODBYE:  # each reply is followed by two more requests
             await client.send_bytes(framed(wire.PING, 7) + framed(wire.GET_BALANCE, 8))
-    with pytest.raises(Gone):
+    with pytest.raises(ConnectionEnded):
         await client.read()
 
 
@@ -90,7 +90,7 @@ async def test_connection_without_a_login_is_closed(start_attacked: StartServer,
     assert await slow.goodbye() == LOGIN_TIMEOUT
 
 
-# --- who does not read ----------------------------------------------------------------------------------------
+# --- clients that do not read ---------------------------------------------------------------------------------
 
 
 async def test_slow_reader_of_pushes_is_closed_and_others_receive_all(
@@ -122,8 +122,8 @@ async def test_slow_reader_of_replies_is_closed(start_attacked: StartServer, dia
     await until_alone(server, alice)
 
 
-async def start_crowded(start: StartServer, dial: Dial) -> tuple[Server, Raw, Raw]:
-    """A server, its witness, and somebody for whom more waits than leaves while they do not read."""
+async def start_with_slow_reader(start: StartServer, dial: Dial) -> tuple[Server, Raw, Raw]:
+    """A server, a witness, and a client that does not read the many replies that wait for it."""
     server = await start(limits__outgoing_bytes_max=MUCH, **FAST_PINGS)
     alice = await dial(server, ALICE)
     (group,) = await alice.ask(wire.CREATE_GROUP, "family")
@@ -131,24 +131,28 @@ async def start_crowded(start: StartServer, dial: Dial) -> tuple[Server, Raw, Ra
     slow = await dial(server, ALICE, receive_bytes=LITTLE)
     await ask_for_more_than_fits(slow, group)
     while (message := await slow.read())[0] != wire.reply_to(wire.CATCH_UP):
-        assert message[0] == wire.PING  # it came first, and is answered for the last time
+        assert message[0] == wire.PING  # the last ping that this client answers
         await slow.send(wire.PONG, 0)
     return server, alice, slow
 
 
-async def test_client_that_never_reads_is_removed_after_the_goodbye(start_attacked: StartServer, dial: Dial) -> None:
-    """What still waits for such a client must not keep its connection, or a few of them fill the server."""
-    server, alice, _ = await start_crowded(start_attacked, dial)
+async def test_client_that_never_reads_is_removed_after_the_goodbye(
+    start_attacked: StartServer, dial: Dial
+) -> None:
+    """Bytes that wait for such a client must not keep its connection open, or a few of them fill the server."""
+    server, alice, _ = await start_with_slow_reader(start_attacked, dial)
     await until_alone(server, alice)
 
 
-async def test_client_that_never_reads_is_removed_after_its_half_close(start_attacked: StartServer, dial: Dial) -> None:
-    server, alice, slow = await start_crowded(start_attacked, dial)
+async def test_client_that_never_reads_is_removed_after_its_half_close(
+    start_attacked: StartServer, dial: Dial
+) -> None:
+    server, alice, slow = await start_with_slow_reader(start_attacked, dial)
     slow.send_no_more()
     await until_alone(server, alice)
 
 
-# --- one too many, and the end --------------------------------------------------------------------------------
+# --- the limit of connections, and the shutdown ---------------------------------------------------------------
 
 
 async def test_connection_above_the_limit_is_closed(start_server: StartServer, dial: Dial) -> None:
