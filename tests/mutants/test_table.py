@@ -1,4 +1,4 @@
-"""Every planted fault can still be planted, and its tests are there; whether they catch it: `make mutants`."""
+"""Every planted fault can still be planted, and its tests exist. `make mutants` checks that they catch it."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""The bucket: so many at once, then so many a second, and never more than it holds."""
+"""The token bucket: a burst, then a rate, and never more tokens than the burst."""
 
 from __future__ import annotations
 
 from server.net.token_bucket import TokenBucket
 
-RATE = (2.0, 3.0)  # tokens a second, tokens at once
+RATE = (2.0, 3.0)  # tokens per second, burst
 
 
 def test_bucket_allows_a_burst_then_the_rate() -> None:

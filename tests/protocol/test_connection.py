@@ -47,9 +47,9 @@ REQUEST_FRAMES = [
 
 
 def connected() -> ServerConnection:
-    """A connection whose hello is on its way, at T0."""
+    """A connection that has sent its hello, at T0."""
     connection = ServerConnection(HELLO, T0, TIMING, SIZES)
-    assert said(connection) == [HELLO]
+    assert outgoing(connection) == [HELLO]
     return connection
 
 
@@ -70,8 +70,8 @@ def packed(value: object) -> bytes:
     return frame(msgpack.packb(value))
 
 
-def said(connection: ServerConnection) -> list[Message]:
-    """What the connection wants to send, as a client would read it."""
+def outgoing(connection: ServerConnection) -> list[Message]:
+    """The messages that the connection sends, decoded like a client would."""
     data, found = connection.data_to_send(), []
     while data:
         (length,) = struct.unpack(">I", data[:4])
@@ -82,9 +82,9 @@ def said(connection: ServerConnection) -> list[Message]:
 
 
 def check_closed(connection: ServerConnection, code: Close) -> Goodbye:
-    """Closed for this reason, with one Goodbye as the last words, and nothing more to wait for."""
+    """The connection is closed for this reason, one Goodbye is the last message, and no deadline is left."""
     assert connection.closing is code
-    *_, goodbye = said(connection)
+    *_, goodbye = outgoing(connection)
     assert isinstance(goodbye, Goodbye)
     assert (goodbye.code, goodbye.name) == (code, code.name.lower())
     assert goodbye.reconnect is should_reconnect(code)
@@ -93,8 +93,8 @@ def check_closed(connection: ServerConnection, code: Close) -> Goodbye:
 
 
 def check_refused(connection: ServerConnection, seq: int, refusal: Refusal) -> Refused:
-    """One refusal and nothing else; the connection stays open."""
-    [answer] = said(connection)
+    """The connection sends one refusal and nothing else, and stays open."""
+    [answer] = outgoing(connection)
     assert isinstance(answer, Refused)
     assert (answer.seq, answer.code, answer.name) == (seq, refusal, refusal.name.lower())
     assert connection.closing is None
@@ -114,7 +114,7 @@ def test_login_is_returned_to_the_caller_that_admits_it() -> None:
     assert (connection.login_seen, connection.logged_in) == (True, False)
     connection.admit(T0, first_ping=1.0)
     assert connection.logged_in
-    assert said(connection) == []
+    assert outgoing(connection) == []
 
 
 @pytest.mark.parametrize("stream", REQUEST_FRAMES, ids=lambda stream: stream[4:8].hex())
@@ -139,7 +139,7 @@ def test_first_message_other_than_a_complete_login_closes_the_connection(message
     "stream", [framed(LOGIN), framed(Ping(2)), *REQUEST_FRAMES[:3]], ids=lambda s: s[4:8].hex()
 )
 def test_frame_before_the_welcome_closes_the_connection(stream: bytes) -> None:
-    """Who one is must be known first: the login is returned, what follows it too early ends the connection."""
+    """The user must be known first: the login is returned, a frame that follows too early closes the connection."""
     connection = connected()
     assert connection.receive_data(framed(LOGIN) + stream, T0) == [LOGIN]
     check_closed(connection, Close.LOGIN_EXPECTED)
@@ -207,7 +207,7 @@ def test_a_request_cut_at_any_byte_is_one_request(stream: bytes) -> None:
         connection = logged_in()
         assert connection.receive_data(stream[:cut], T0) == []
         assert connection.receive_data(stream[cut:], T0) == whole
-        assert said(connection) == []
+        assert outgoing(connection) == []
 
 
 def test_login_and_requests_are_read_byte_by_byte() -> None:
@@ -219,7 +219,7 @@ def test_login_and_requests_are_read_byte_by_byte() -> None:
         if not connection.logged_in:
             connection.admit(T0, first_ping=1.0)
     assert got == [LOGIN, *logged_in().receive_data(b"".join(REQUEST_FRAMES), T0)]
-    assert said(connection) == []
+    assert outgoing(connection) == []
 
 
 @pytest.mark.parametrize("stream", REQUEST_FRAMES, ids=lambda stream: stream[4:8].hex())
@@ -231,10 +231,10 @@ def test_a_frame_whose_message_is_cut_short_is_a_bad_frame(stream: bytes) -> Non
         check_closed(connection, Close.BAD_FRAME)
 
 
-# --- what is no message ---------------------------------------------------------------------------------------
+# --- invalid messages -----------------------------------------------------------------------------------------
 
-NO_MESSAGES = {
-    "nothing": b"",
+INVALID_MESSAGES = {
+    "empty": b"",
     "not MessagePack": b"\xc1",
     "a number": msgpack.packb(21),
     "a text": msgpack.packb("grab"),
@@ -242,8 +242,8 @@ NO_MESSAGES = {
     "an empty array": msgpack.packb([]),
     "a kind alone": msgpack.packb([21]),
     "a map": msgpack.packb({"kind": 21, "seq": 1}),
-    "a map that counts": msgpack.packb({0: 21, 1: 1, 2: 7}),
-    "a map with a map for a key": b"\x81\x80\x01",
+    "a map with numbers as keys": msgpack.packb({0: 21, 1: 1, 2: 7}),
+    "a map with a map as key": b"\x81\x80\x01",
     "a kind that is text": msgpack.packb(["21", 1, 7]),
     "a kind that is true": msgpack.packb([True, 1, 7]),
     "a kind that is a fraction": msgpack.packb([21.0, 1, 7]),
@@ -256,17 +256,17 @@ NO_MESSAGES = {
     "two messages": msgpack.packb([21, 1, 7]) * 2,
     "a message and a byte": msgpack.packb([21, 1, 7]) + b"\0",
     "a message in an array": msgpack.packb([[21, 1, 7]]),
-    "text that is no UTF-8": b"\x93\x0b\x01\xa1\xff",
+    "text that is not UTF-8": b"\x93\x0b\x01\xa1\xff",
     "an array that announces 4 billion elements": b"\xdd\xff\xff\xff\xff\x15\x01",
     "a text that announces 4 GB": b"\x93\x0b\x01\xdb\xff\xff\xff\xff",
     "arrays in arrays, 4,000 deep": b"\x91" * 4000 + b"\x01",
     "maps in maps, 2,000 deep": b"\x81\x01" * 2000 + b"\x01",
     "a request with arrays 4,000 deep": b"\x93\x15\x01" + b"\x91" * 4000 + b"\x01",
-    "a request with arrays 4,000 deep behind it": b"\x94\x15\x01\x07" + b"\x91" * 4000 + b"\x01",
+    "a request with arrays 4,000 deep after its fields": b"\x94\x15\x01\x07" + b"\x91" * 4000 + b"\x01",
 }
 
 
-@pytest.mark.parametrize("payload", NO_MESSAGES.values(), ids=NO_MESSAGES.keys())
+@pytest.mark.parametrize("payload", INVALID_MESSAGES.values(), ids=INVALID_MESSAGES.keys())
 def test_invalid_message_closes_the_connection(payload: bytes) -> None:
     connection = logged_in()
     assert connection.receive_data(frame(payload) + framed(messages.Grab(2, 7)), T0) == []
@@ -274,19 +274,21 @@ def test_invalid_message_closes_the_connection(payload: bytes) -> None:
     assert len(goodbye.detail) <= DETAIL_CHARS_MAX
 
 
-@pytest.mark.parametrize("payload", [p for p in NO_MESSAGES.values() if len(p) <= 512], ids=lambda p: p.hex()[:20])
+@pytest.mark.parametrize(
+    "payload", [p for p in INVALID_MESSAGES.values() if len(p) <= 512], ids=lambda p: p.hex()[:20]
+)
 def test_invalid_message_before_the_login_closes_the_connection(payload: bytes) -> None:
     connection = connected()
     assert connection.receive_data(frame(payload), T0) == []
     check_closed(connection, Close.BAD_FRAME)
 
 
-# --- messages that ask for what is not there ------------------------------------------------------------------
+# --- unknown kinds and malformed requests ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", [0, 1, 2, 9, 60, 110, 121, 200, 255, 2**64 - 1, -1, -(2**63)])
 def test_unknown_kind_is_refused_and_the_connection_stays_open(kind: int) -> None:
-    """The server's own kinds too: a client has no business to send them."""
+    """Also the kinds of the server: a client must not send them."""
     connection = logged_in()
     after = messages.GetBalance(6)
     assert connection.receive_data(packed([kind, 5, "any"]) + framed(after), T0) == [after]
@@ -332,7 +334,7 @@ def test_malformed_request_is_refused_with_the_reason(message: list[Any], detail
 def test_elements_behind_the_last_field_are_ignored() -> None:
     connection = logged_in()
     assert connection.receive_data(packed([21, 5, 7, "later", {"more": [1]}]), T0) == [messages.Grab(5, 7)]
-    assert said(connection) == []
+    assert outgoing(connection) == []
 
 
 def test_a_field_with_a_default_may_be_left_out() -> None:
@@ -370,9 +372,9 @@ def test_first_ping_is_due_after_half_to_one_interval(first_ping: float, due: fl
     connection = logged_in(first_ping)
     assert connection.next_deadline() == due
     connection.handle_deadline(due - 0.001)
-    assert said(connection) == []
+    assert outgoing(connection) == []
     connection.handle_deadline(due)
-    assert said(connection) == [Ping(0)]
+    assert outgoing(connection) == [Ping(0)]
 
 
 def test_a_pong_in_time_sets_the_next_ping() -> None:
@@ -388,8 +390,8 @@ def test_a_pong_in_time_sets_the_next_ping() -> None:
 def test_connection_without_a_pong_is_closed_after_8_seconds() -> None:
     connection = logged_in()
     connection.handle_deadline(125.0)
-    assert said(connection) == [Ping(0)]
-    connection.receive_data(framed(messages.GetBalance(2)), 132.0)  # a request is no pong
+    assert outgoing(connection) == [Ping(0)]
+    connection.receive_data(framed(messages.GetBalance(2)), 132.0)  # a request is not a pong
     connection.handle_deadline(132.999)
     assert connection.closing is None
     connection.handle_deadline(133.0)
@@ -400,13 +402,13 @@ def test_pong_without_a_ping_changes_nothing() -> None:
     connection = logged_in()
     assert connection.receive_data(framed(Pong(0)), 110.0) == []
     assert connection.next_deadline() == 125.0
-    assert said(connection) == []
+    assert outgoing(connection) == []
 
 
 def test_a_clients_ping_is_answered_with_its_seq() -> None:
     connection = logged_in()
     assert connection.receive_data(framed(Ping(77)), 110.0) == []
-    assert said(connection) == [Pong(77)]
+    assert outgoing(connection) == [Pong(77)]
     assert connection.next_deadline() == 125.0
 
 
@@ -424,7 +426,7 @@ def test_first_close_is_final_and_nothing_follows_it(code: Close) -> None:
     connection.refuse(4, Refusal.INTERNAL)
     connection.handle_deadline(1e9)
     goodbye = Goodbye(0, code, code.name.lower(), should_reconnect(code), "why")
-    assert said(connection) == [messages.Balance(2, 100), goodbye]
+    assert outgoing(connection) == [messages.Balance(2, 100), goodbye]
     assert connection.receive_data(b"".join(REQUEST_FRAMES), T0) == []
     assert connection.data_to_send() == b""
     assert connection.closing is code
@@ -459,7 +461,7 @@ def test_refusal_has_the_fields_of_its_table_row(refusal: Refusal) -> None:
     assert refused(9, refusal, retry_after_ms=123).retry_after_ms == 123
 
 
-# --- any bytes at all -----------------------------------------------------------------------------------------
+# --- arbitrary bytes ------------------------------------------------------------------------------------------
 
 steady = settings(deadline=None, derandomize=True, database=None, print_blob=True, max_examples=300)
 scalars = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.text() | st.binary()
@@ -470,14 +472,14 @@ streams = st.lists(st.binary() | st.binary().map(frame) | values.map(packed) | r
 
 
 def check_documented_state(connection: ServerConnection, found: list[Message]) -> None:
-    """Open with a deadline ahead, or closed with a Goodbye as the last words; what was said can all be read."""
-    words = said(connection)
-    goodbyes = [word for word in words if isinstance(word, Goodbye)]
+    """Open with a deadline ahead, or closed with a Goodbye as the last words; what was outgoing can all be read."""
+    sent = outgoing(connection)
+    goodbyes = [message for message in sent if isinstance(message, Goodbye)]
     if connection.closing is None:
         assert goodbyes == []
         assert T0 < connection.next_deadline() < math.inf
     else:
-        assert goodbyes == words[-1:]
+        assert goodbyes == sent[-1:]
         assert goodbyes[0].code == connection.closing
         assert connection.next_deadline() == math.inf
     allowed = set(messages.FROM_CLIENT) - {Ping, Pong}

@@ -1,4 +1,4 @@
-"""docs/protocol.md says what the code says: every message with its fields, every code and limit, the examples."""
+"""docs/protocol.md agrees with the code: every message with its fields, every code and limit, the examples."""
 
 from __future__ import annotations
 

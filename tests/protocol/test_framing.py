@@ -1,4 +1,4 @@
-"""Frames: cut at any byte they come out whole, and a length that is too large is refused before it is believed."""
+"""Frames: read whole wherever the stream is cut; a length above the limit is refused before its payload is read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tokens: what a backend mints, what a client shows of it, and what it never shows."""
+"""Tokens: made by a backend, proved by a client, and never sent."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ steady = settings(deadline=None, derandomize=True, database=None, print_blob=Tru
 
 
 def test_the_vector_follows_from_the_documented_rule() -> None:
-    """With the standard library alone, as a stranger would."""
+    """With the standard library alone, as an independent implementation would."""
     claim = f"{VECTOR['user_id']}.{VECTOR['expires_at_s']}.{VECTOR['key_id']}"
     mac = hmac.new(KEY, claim.encode(), hashlib.sha256)
     proof = hmac.new(mac.digest(), NONCE, hashlib.sha256)

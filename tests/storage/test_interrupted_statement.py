@@ -1,4 +1,4 @@
-"""What is asked of PostgreSQL is broken off between two steps of one statement: that is an outage, not a defect."""
+"""A statement that is interrupted between two of its steps because PostgreSQL is away: an outage, not a defect."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ async def test_statement_interrupted_after_prepare_is_an_outage(
         return prepared
 
     monkeypatch.setattr(asyncpg.Connection, "_get_statement", prepare_and_freeze)
-    with pytest.raises(Exception) as told:  # noqa: PT011  which one is asked below
+    with pytest.raises(Exception) as raised:  # noqa: PT011  its type is checked below
         async with database.reading() if by == "pool" else database.lane().alone() as connection:
             await connection.fetchval("SELECT 1 + $1", 1)
-    assert told.type is StoreUnavailable
+    assert raised.type is StoreUnavailable
     await database.close()
 
 
