@@ -52,7 +52,7 @@ class Verdict(NamedTuple):
 
     mutation: Mutation
     caught: bool
-    words: str  # the test that caught it and what it printed, or why nothing did
+    words: str  # the test that caught it and its message, or the reason why none did
     took_s: float
 
 
@@ -211,4 +211,4 @@ def _first_failure(report: Path) -> Failure:
                 message = " ".join((outcome.get("message") or "").split())
                 is_finding = outcome.tag == "failure" and not message.startswith(ERRORS_OF_THE_CODE)
                 return Failure(is_finding, f"{case.get('name')}: {message[:90]}")
-    return Failure(is_finding=False, words="nothing is printed to have failed")
+    return Failure(is_finding=False, words="pytest reports no failed test")

@@ -1,7 +1,8 @@
 """The faults.
 
-I1 the sum · I2 claims ≤ shares · I3 one claim a user · I4 size of a share · I5 nothing after the end, one refund ·
-I6 same key, same answer · I7 only who may · I8 best luck · I9 the books · I10 the seed · I11 what is told survives
+I1 the sum · I2 claims ≤ shares · I3 one claim per user · I4 limits of a share · I5 no claim after the end, one
+refund · I6 same key, same answer · I7 permissions · I8 best luck · I9 the books · I10 the seed · I11 acknowledged
+results survive
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ T_CLIENT = "tests/client_sim/test_client.py::test_"
 T_OUTBOX, T_IDS = "tests/services/test_outbox.py::test_", "tests/core/test_ids.py::test_"
 
 MUTATIONS: tuple[Mutation, ...] = (
-    # --- won before it is durable, or forgotten after it (I11) ---
+    # --- results before they are durable, or lost afterwards (I11) ---
     Mutation(
         "ack before the record",
         "I11",
@@ -65,7 +66,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_FOUND + "gone_and_claimed_wait_until_what_they_rest_on_is_durable",),
     ),
     Mutation(
-        "lose the re-drive on load",
+        "no re-drive on load",
         "I11",
         "server/core/reconcile.py",
         "return Reconciliation(mirrored[len(recorded) :], mirror_is_good=True)",
@@ -81,7 +82,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_COMMIT + "a_claim_that_only_redis_has_is_redriven_on_start[redis]",),
     ),
     Mutation(
-        "refund without the re-drive",
+        "refund without a re-drive",
         "I11",
         "server/services/packets/refund.py",
         "overtaken = await self._redrive(await self._close_mirror(due))",
@@ -89,7 +90,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_SETTLE + "refund_redrives_a_claim_that_only_redis_has",),
     ),
     Mutation(
-        "refund although overtaken",
+        "refund of a packet with a newer claim",
         "I11",
         "server/services/packets/refund.py",
         "due = [packet_id for packet_id in due if packet_id not in overtaken]",
@@ -97,7 +98,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_FOUND + "a_refund_whose_redrive_was_refused_pays_nothing_yet",),
     ),
     Mutation(
-        "a Redis that does not fsync is believed",
+        "a Redis without fsync is accepted",
         "I11",
         "storage/redis/mirror.py",
         'return settings.get("appendonly") == "yes" and settings.get("appendfsync") == "always"',
@@ -125,7 +126,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         ),
     ),
     Mutation(
-        "the mirror's image is not put in place",
+        "the image of the mirror is not written",
         "I11",
         "storage/redis/append.lua",
         "redis.call('SET', log, image .. claims)",
@@ -133,7 +134,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_COMMIT + "redis_flushed_in_the_middle_is_rebuilt",),
     ),
     Mutation(
-        "a mirror that is missing is taken for good",
+        "a missing mirror is taken for a complete one",
         "I11",
         "server/services/packets/batch.py",
         "    if live.mirrored:\n",
@@ -141,7 +142,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_COMMIT + "redis_away_opens_go_on_and_the_mirror_is_rebuilt",),
     ),
     Mutation(
-        "no closing byte behind claims",
+        "no closing byte after claims",
         "I5",
         "storage/redis/close.lua",
         "redis.call('APPEND', log, ARGV[2])",
@@ -157,7 +158,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_FOUND + "a_closed_log_takes_no_claim",),
     ),
     Mutation(
-        "an old view is believed",
+        "an outdated view is used",
         "I11",
         COMMIT,
         "stale = [part for part in batch if not part.live.mirrored and part.live.read_at_s <= least_s]",
@@ -190,8 +191,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_FAULTS + "a_later_batch_fails_while_an_earlier_one_is_at_the_record",),
     ),
     Mutation(
-        "rejected opens are decided out of order",
-        "order",
+        "rejected opens are retried out of order",
+        "order of opens",
         "server/services/packets/live_packet.py",
         "sorted(self.rejected, key=_index_of)",
         "list(self.rejected)",
@@ -234,7 +235,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         ),
     ),
     Mutation(
-        "one share more than there are",
+        "one claim more than there are shares",
         "I2",
         PACKET,
         "if self.counter.version == self.terms.shares:\n            return GONE",
@@ -242,7 +243,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_PACKET + "open_after_the_last_share_is_gone",),
     ),
     Mutation(
-        "no largest share",
+        "no upper limit of a share",
         "I4",
         AMOUNTS,
         "min(caps.max_fen, twice_mean - caps.min_fen)",
@@ -250,7 +251,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_AMOUNTS + "every_share_is_within_its_caps_and_the_sum_is_exact",),
     ),
     Mutation(
-        "amounts that the seed does not give",
+        "amounts that do not follow from the seed",
         "I10",
         AMOUNTS,
         "outer.update(inner.digest())",
@@ -274,7 +275,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_PACKET + "open_after_close_is_expired",),
     ),
     Mutation(
-        "anybody opens a personal packet",
+        "any user opens a personal packet",
         "I7",
         PACKET,
         "return user_id == terms.target_id",
@@ -282,7 +283,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_PACKET + "only_the_receiver_may_open_a_personal_packet",),
     ),
     Mutation(
-        "strangers open the packets of a group",
+        "non-members open the packets of a group",
         "I7",
         PACKET,
         "    return is_member\n",
@@ -290,7 +291,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_PACKET + "members_and_sender_may_open_a_group_packet",),
     ),
     Mutation(
-        "any ticket will do",
+        "any ticket number is accepted",
         "I7",
         PACKET,
         "held is None or held.number != ticket_number or",
@@ -307,8 +308,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_PACKET + "ticket_of_another_user_opens_nothing",),
     ),
     Mutation(
-        "an opened share does not give its ticket back",
-        "busy",
+        "an open does not release its ticket",
+        "admission",
         PACKET,
         "wanted = seen + 1 - (Counter.TICKET if user_id in self.tickets else 0)",
         "wanted = seen + 1",
@@ -320,7 +321,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         ),
     ),
     Mutation(
-        "the counter swaps whatever it holds",
+        "the counter swaps without a comparison",
         "I1",
         PACKET,
         "if self.word != seen:",
@@ -336,7 +337,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_PACKET + "best_luck_is_the_largest_share_and_the_earliest_on_a_tie",),
     ),
     Mutation(
-        "the seed is told before the end",
+        "the seed is revealed before the end",
         "I10",
         "server/services/packets/reveal.py",
         "if state not in pages.OVER:",
@@ -344,7 +345,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_REQUESTS + "the_seed_stays_secret_until_the_packet_is_over",),
     ),
     Mutation(
-        "the proof of a refunded packet tells every member the total",
+        "the proof of a refunded packet shows every member the total",
         "pages",
         "server/core/pages.py",
         "(may_open and state is not State.REFUNDED and",
@@ -352,7 +353,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_REVEAL + "proof_of_a_refunded_packet_is_for_its_sender_and_openers",),
     ),
     Mutation(
-        "a share is said to be in the wallet before it is",
+        "a share is shown as credited before it is",
         "pages",
         "server/services/packets/pages.py",
         "page = pages.result_page(known, viewer, now_ms, credited=credited)",
@@ -361,7 +362,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     # --- the books ---
     Mutation(
-        "refund from a view taken before the lock",
+        "refund from rows that were read before the lock",
         "I9",
         "storage/postgres/packets/packets.py",
         '[row["packet_id"] for row in await connection.fetch(_SQL["lock_open"], packet_ids)]',
@@ -369,7 +370,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_FOUND + "a_claim_that_commits_while_the_refund_waits_for_the_packet_is_not_paid_back",),
     ),
     Mutation(
-        "refund everything",
+        "refund of the whole total",
         "I1",
         PACKETS_SQL,
         "refunded_fen = p.total_fen - opened.claimed_fen",
@@ -387,7 +388,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_SETTLE + "twice_is_once",),
     ),
     Mutation(
-        "settle twice",
+        "a claim is credited twice",
         "I9",
         SETTLEMENT_SQL,
         "    FROM moved GROUP BY user_id\n",
@@ -403,7 +404,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_SETTLE + "twice_is_once",),
     ),
     Mutation(
-        "what comes twice in one batch is recorded twice",
+        "a claim that is twice in one batch is recorded twice",
         "I9",
         SETTLEMENT_SQL,
         "FROM moved JOIN taken USING (packet_id, user_id)",
@@ -427,7 +428,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_RECORDS + "the_earliest_of_two_largest_has_it",),
     ),
     Mutation(
-        "a key that comes again is counted again",
+        "a repeated key is counted again",
         "I6",
         SENDS_STORE,
         "records.count_sent(connection, paid)",
@@ -475,7 +476,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_SENDS + "sends_at_once_never_overdraw",),
     ),
     Mutation(
-        "withdraw more than there is",
+        "withdraw more than the balance",
         "I9",
         WALLETS_SQL,
         "WHERE w.balance_fen - w.pending_fen >= asked.amount_fen",
@@ -500,7 +501,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_SENDS + "same_key_same_content_is_one_packet",),
     ),
     Mutation(
-        "a key stands for any content",
+        "a key is accepted with other content",
         "I6",
         SENDS,
         "same = _content(sent.row) == _content(row)",
@@ -516,7 +517,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_SETTLE + "withdraw_is_keyed_and_never_overdraws",),
     ),
     Mutation(
-        "the client tries again without its key",
+        "the client retries without its key",
         "I6",
         "client_sim/sdk/connection.py",
         "self._keys.keep(content, request.key)",
@@ -531,9 +532,9 @@ MUTATIONS: tuple[Mutation, ...] = (
         "return str(hash(content))",
         ("tests/client_sim/test_idempotency_keys.py::test_keys_of_new_requests_are_all_different",),
     ),
-    # --- the rim ---
+    # --- pushes, logins and limits ---
     Mutation(
-        "strangers hear the pushes of a small group",
+        "non-members receive the pushes of a small group",
         "I7",
         "server/net/hub.py",
         "present = [user for user_id, user in users.items() if user_id in audience]",
@@ -541,7 +542,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_FOUND + "pushes_reach_the_audience_alone",),
     ),
     Mutation(
-        "strangers hear the pushes of a large group",
+        "non-members receive the pushes of a large group",
         "I7",
         "server/net/hub.py",
         "present = [user for user_id in audience if (user := users.get(user_id)) is not None]",
@@ -549,7 +550,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_FOUND + "strangers_hear_nothing_of_a_group",),
     ),
     Mutation(
-        "the proof of a login is not looked at",
+        "the proof of a login is not checked",
         "login",
         "server/services/chat/login.py",
         "key is None or not hmac.compare_digest(expected(key), proof)",
@@ -573,7 +574,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_FRAMES + "replayed_login_is_refused",),
     ),
     Mutation(
-        "an expired token is good",
+        "an expired token is accepted",
         "login",
         "server/services/chat/login.py",
         "expires_at_s * 1000 > self._now_ms()",
@@ -581,7 +582,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_FRAMES + "login_without_a_valid_token_is_refused",),
     ),
     Mutation(
-        "users may do what the backend may",
+        "users may send the requests of the backend",
         "login",
         "server/net/dispatch.py",
         'if is_backend != (row.who == "backend"):',
@@ -589,7 +590,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_REQUESTS + "users_and_backend_are_refused_the_requests_of_the_other",),
     ),
     Mutation(
-        "no bound on requests",
+        "no limit of requests",
         "limits",
         "server/net/token_bucket.py",
         "if level < 1.0:",
@@ -597,7 +598,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_REQUESTS + "requests_above_the_burst_are_rate_limited",),
     ),
     Mutation(
-        "no bound on frames",
+        "no limit of frames",
         "limits",
         "protocol/framing.py",
         "if length > limit:",
@@ -614,7 +615,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_AUDIT + "planted_discrepancies_are_named",),
     ),
     Mutation(
-        "an audit that skips the late",
+        "an audit that skips claims before the send and after the expiry",
         "audit",
         AUDIT,
         "await records.discrepancies(name, *ARGUMENTS.get(name, ())))",
@@ -630,7 +631,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_AUDIT + "planted_discrepancies_are_named",),
     ),
     Mutation(
-        "an audit that does not weigh",
+        "an audit that does not compare the sums",
         "audit",
         AUDIT,
         "if inside == outside:",
@@ -647,7 +648,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_PAGES + "claims_that_are_not_durable_are_not_shown",),
     ),
     Mutation(
-        "a page tells a refund that is not recorded",
+        "a page shows a refund that is not recorded",
         "I11",
         "server/services/packets/live_packet.py",
         "return Known(self.packet.terms, claims, self.refunded)",
@@ -655,7 +656,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_PAGES + "a_refund_is_told_when_it_is_recorded",),
     ),
     Mutation(
-        "a page forgets a refund when it is read again",
+        "a page loses a refund on reload",
         "pages",
         "server/services/packets/reload.py",
         "        live.refunded = stored.closed and not packet.finished\n",
@@ -663,7 +664,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_PAGES + "a_refund_is_told_when_it_is_recorded",),
     ),
     Mutation(
-        "a kick that memory does not notice",
+        "a kick that does not change the members in memory",
         "I7",
         "server/services/chat/groups.py",
         "            members.remove(user_id)\n",
@@ -671,7 +672,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_KICK + "with_a_ticket_in_hand_nothing_opens",),
     ),
     Mutation(
-        "a kick that does not last",
+        "a kick that is not recorded",
         "I7",
         "storage/postgres/chat/groups.sql",
         "kicked_at_ms = coalesce(kicked_at_ms, $3)",
@@ -687,7 +688,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_KICK + "a_join_whose_answer_is_late_undoes_no_kick",),
     ),
     Mutation(
-        "anybody kicks",
+        "any user kicks",
         "I7",
         "server/services/chat/groups.py",
         "        if user_id != group.owner_id:\n            raise RequestRefused(Reason.NOT_OWNER)\n",
@@ -695,7 +696,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_KICK + "only_the_owner_kicks_and_nobody_kicks_the_owner",),
     ),
     Mutation(
-        "who was kicked goes on watching",
+        "a kicked member stays subscribed",
         "I7",
         "server/net/subscriptions.py",
         "if not seen.may_follow(session.user_id):",
@@ -703,7 +704,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_WATCHING + "who_is_no_longer_in_the_group_is_told_nothing[kicked]",),
     ),
     Mutation(
-        "a burst that is not folded",
+        "a burst that is not coalesced",
         "pages",
         "server/net/subscriptions.py",
         "            await asyncio.sleep(COALESCE_S)\n",
@@ -711,7 +712,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_WATCHING + "a_burst_is_few_pushes_with_all_claims_once_and_in_order",),
     ),
     Mutation(
-        "a watch that outlives its connection",
+        "a subscription that outlives its connection",
         "pages",
         "server/net/listener.py",
         "        self._subscriptions.gone(session)\n",
@@ -727,7 +728,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_RESENDS + "members_of_another_group_may_open_it",),
     ),
     Mutation(
-        "a packet sent again is forgotten by who reads it",
+        "a packet sent again is forgotten by a reload",
         "I7",
         "server/services/packets/reload.py",
         "(*stored.also_in, *live.also_in)",
@@ -735,7 +736,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_RESENDS + "sent_again_while_it_is_being_read",),
     ),
     Mutation(
-        "anybody sends it again",
+        "any user sends a packet again",
         "I7",
         "server/services/packets/resend.py",
         "if row is None or row.sender_id != user_id:",
@@ -743,14 +744,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_RESENDS + "who_may_not_send_it_again",),
     ),
     Mutation(
-        "an audit that lets anybody open what was sent again",
+        "an audit that lets any user open a packet that was sent again",
         "audit",
         "storage/postgres/money/audit.sql",
         " AND o.user_id = c.user_id\n",
         "\n",
         (T_RESENDS + "the_audit_still_names_a_stranger",),
     ),
-    # --- what is in doubt, and stores that are away (I11) ---
+    # --- outcomes in doubt, and stores that are away (I11) ---
     Mutation(
         "expired on an unread mirror",
         "I11",
@@ -760,7 +761,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_OUTAGES + "unread_mirror.py::test_expired_is_not_said_while_the_mirror_may_hold_a_claim",),
     ),
     Mutation(
-        "a send in doubt is not looked for",
+        "the outcome of a send in doubt is not looked for",
         "I11",
         "server/services/runtime/in_doubt.py",
         "                self._tell(fact)\n",
@@ -768,15 +769,15 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_REMINDERS + "a_packet_whose_commit_was_in_doubt_is_pushed_once",),
     ),
     Mutation(
-        "a send that was found is told for ever",
-        "once",
+        "a send that was found is announced repeatedly",
+        "exactly once",
         "server/services/runtime/in_doubt.py",
         "                self._tell(fact)\n            elif",
         "                self._tell(fact)\n            if",
         (T_REMINDERS + "a_packet_whose_commit_was_in_doubt_is_pushed_once",),
     ),
     Mutation(
-        "a top-up in doubt is not looked for",
+        "the outcome of a top-up in doubt is not looked for",
         "I11",
         "server/services/money/wallets.py",
         "            self.in_doubt.add([transfer])\n",
@@ -784,15 +785,15 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_WALLETS + "money_whose_commit_was_in_doubt_is_told_once",),
     ),
     Mutation(
-        "what a retry moved is told for the try in doubt too",
-        "once",
+        "a transfer of a retry is announced for the try in doubt too",
+        "exactly once",
         WALLETS_SQL,
         "USING (debit_account, credit_account, kind, key, at_ms)",
         "USING (debit_account, credit_account, kind, key)",
         (T_WALLETS + "money_that_was_not_moved_is_told_when_it_is",),
     ),
     Mutation(
-        "credits in doubt are not looked for",
+        "the outcome of credits in doubt is not looked for",
         "I11",
         "server/services/money/settlement.py",
         "            self.in_doubt.add(unanswered.credits)\n",
@@ -800,8 +801,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_WALLETS + "a_share_whose_credit_was_in_doubt_is_told_once",),
     ),
     Mutation(
-        "a balance that was overtaken is told",
-        "newest",
+        "a balance older than the last one is sent",
+        "newest balance",
         HUB,
         "if balance.version >= user.balance.version:",
         "if True:",
@@ -812,15 +813,15 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "a push before the welcome is older than it",
-        "newest",
+        "newest balance",
         HUB,
         "can_wait=True, in_welcome=True)",
         "can_wait=True)",
         (T_HUB + "connection_before_its_welcome_gets_the_balance_in_the_welcome",),
     ),
     Mutation(
-        "a refund in doubt is not looked for",
-        "told",
+        "the outcome of a refund in doubt is not looked for",
+        "announced",
         "server/services/packets/refund.py",
         "            self.in_doubt.add((packet_id, now_ms) for packet_id in due)\n",
         "",
@@ -828,14 +829,14 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "a later refund is taken for the one in doubt",
-        "once",
+        "exactly once",
         PACKETS_SQL,
         "JOIN packets p USING (packet_id, closed_at_ms)",
         "JOIN packets p USING (packet_id)",
         (T_REMINDERS + "a_refund_that_was_not_committed_is_told_when_it_is",),
     ),
     Mutation(
-        "a change of members in doubt is not looked for",
+        "the outcome of a change of members in doubt is not looked for",
         "I7",
         "server/services/chat/groups.py",
         "                self.in_doubt.add([change])\n",
@@ -846,7 +847,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         ),
     ),
     Mutation(
-        "what is found out about members overtakes a change",
+        "the outcome of a change of members overtakes a later change",
         "I7",
         "server/services/chat/groups.py",
         "await turns.enter_async_context(self._turn(group_id))",
@@ -854,8 +855,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_KICK + "what_comes_behind_a_change_in_doubt_stands",),
     ),
     Mutation(
-        "a packet sent again in doubt is not looked for",
-        "told",
+        "the outcome of a packet sent again in doubt is not looked for",
+        "announced",
         "server/services/packets/resend.py",
         "            self.in_doubt.add(agains)\n",
         "",
@@ -863,30 +864,30 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "an earlier message is taken for the one in doubt",
-        "once",
+        "exactly once",
         "storage/postgres/packets/resends.sql",
         " AND m.at_ms = asked.at_ms",
         "",
         (T_RESENDS + "sent_again_but_not_committed_it_is_not_posted",),
     ),
     Mutation(
-        "claims that were told are told again",
-        "once",
+        "claims are announced twice",
+        "exactly once",
         "server/services/packets/grab_open.py",
         "        self._news.publish(live, part.packet, part.claims)\n",
         "        self._news.publish(live, part.packet, part.claims)\n" * 2,
         (T_REMINDERS + "claims_that_were_told_are_not_told_again_when_their_record_fails",),
     ),
     Mutation(
-        "what was broken off is a defect",
-        "crash",
+        "an interrupted statement is a defect",
+        "outage, not defect",
         "storage/postgres/database.py",
         "        if not connection.is_closed():\n",
         "        if True:\n",
         ("tests/storage/test_interrupted_statement.py::test_statement_interrupted_after_prepare_is_an_outage",),
     ),
     Mutation(
-        "to stand still is an outage",
+        "a stall of the loop is an outage",
         "no false alarm",
         "storage/postgres/health_probe.py",
         "if loop.time() > due_s + LATE_S:",
@@ -894,23 +895,23 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_HEALTH + "failed_probe_after_a_stall_of_the_loop_is_no_outage",),
     ),
     Mutation(
-        "a flood is read to its end",
-        "fair turns",
+        "a flood of frames is read without a pause",
+        "fairness",
         "protocol/connection.py",
         "waiting[:FRAMES_AT_ONCE], waiting[FRAMES_AT_ONCE:]",
         "waiting, []",
         ("tests/wire/test_floods.py::test_flood_of_frames_does_not_delay_other_connections",),
     ),
     Mutation(
-        "what no bucket pays for is free",
-        "fair turns",
+        "unmetered frames are free",
+        "fairness",
         "server/net/read_flow.py",
         "            self.pause_for(READ_PAUSE_S)\n",
         "            pass\n",
         ("tests/wire/test_floods.py::test_flood_of_frames_does_not_delay_other_connections",),
     ),
     Mutation(
-        "a freeze breaks nothing off",
+        "a freeze interrupts no statement",
         "within a second",
         "storage/postgres/health_probe.py",
         "            break_off()\n",
@@ -918,7 +919,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_HEALTH + "callers_learn_of_a_freeze_within_a_second",),
     ),
     Mutation(
-        "a probe that fails is proof",
+        "one failed probe is an outage",
         "no false alarm",
         "storage/postgres/health_probe.py",
         "elif loop.time() - self._answered_s > QUIET_S:",
@@ -943,7 +944,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_SETTLE + "one_push_tells_all_that_a_batch_gave_a_user",),
     ),
     Mutation(
-        "a send whose entry says that money came",
+        "a send whose entry is a credit",
         "entries",
         WALLETS_SQL,
         "SELECT user_id, version, kind, account, key, -amount_fen,",
@@ -991,7 +992,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_OUTBOX + "refund_is_told_to_a_sender_who_was_away",),
     ),
     Mutation(
-        "the outbox backwards",
+        "the outbox is read newest first",
         "outbox order",
         "storage/postgres/chat/outbox.sql",
         "FROM outbox ORDER BY outbox_id LIMIT $1",
@@ -999,7 +1000,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_OUTBOX + "posts_of_a_stream_keep_their_order_over_batches",),
     ),
     Mutation(
-        "posts forgotten with their numbers",
+        "posts are deleted when they get their numbers",
         "at least once",
         "storage/postgres/chat/outbox.sql",
         "UPDATE outbox o SET message = a.message\n"
@@ -1008,7 +1009,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_OUTBOX + "rows_come_again_with_their_numbers_until_they_are_forgotten",),
     ),
     Mutation(
-        "features ignored",
+        "features are ignored",
         "features",
         "server/net/reminder_encoding.py",
         "if messages.REMINDERS in features:",
@@ -1016,15 +1017,15 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_OUTBOX + "client_without_the_feature_reads_reminders_as_texts",),
     ),
     Mutation(
-        "a claim told live and by its reminder",
-        "once",
+        "a claim is delivered by its push and by its reminder",
+        "exactly once",
         "client_sim/sdk/reminders.py",
         "if key in self._told:",
         "if key in ():",
         (T_OUTBOX + "sender_who_is_there_hears_nothing_twice",),
     ),
     Mutation(
-        "the node where the set belongs",
+        "node and set are exchanged in ids",
         "ids",
         "server/core/ids.py",
         "upper = (milliseconds << SET_BITS | self._set) << NODE_BITS | self._node",
@@ -1032,7 +1033,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_IDS + "id_has_time_then_set_then_node_then_count",),
     ),
     Mutation(
-        "new ids among the old ones",
+        "new ids below old ids",
         "ids",
         "server/core/ids.py",
         "self._last = max(self._last, (first_id >> _BELOW_TIME << COUNT_BITS) - 1)",
@@ -1041,7 +1042,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     # --- operators ---
     Mutation(
-        "every user of the machine may change something",
+        "every user of the machine may make changes",
         "roles",
         "server/ops/socket/status_socket.py",
         "is_allowed = peer.uid in self._change_uids",
@@ -1049,7 +1050,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_SOCKET + "change_is_allowed_by_user_id_and_logged",),
     ),
     Mutation(
-        "a reload that claims what needs a restart",
+        "a reload that reports a key that needs a restart as applied",
         "reload",
         "server/reload.py",
         "for key in differ if not KEYS[key].reload or",

@@ -472,7 +472,7 @@ streams = st.lists(st.binary() | st.binary().map(frame) | values.map(packed) | r
 
 
 def check_documented_state(connection: ServerConnection, found: list[Message]) -> None:
-    """Open with a deadline ahead, or closed with a Goodbye as the last words; what was outgoing can all be read."""
+    """Open with a future deadline, or closed with a Goodbye as the last message; all messages can be decoded."""
     sent = outgoing(connection)
     goodbyes = [message for message in sent if isinstance(message, Goodbye)]
     if connection.closing is None:

@@ -1,4 +1,4 @@
-"""Tokens: made by a backend, proved by a client, and never sent."""
+"""Tokens: made by a backend, proved by a client; their secret part is never sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bare server has our protocol, so every load for our server fits it."""
+"""The bare server speaks our protocol, so every load for our server fits it."""
 
 from __future__ import annotations
 
