@@ -1,4 +1,4 @@
-"""What tests of the harness share: a scenario that runs in the test's own process."""
+"""The common parts of the tests of the harness: a scenario that runs in the test's own process."""
 
 from __future__ import annotations
 

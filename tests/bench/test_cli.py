@@ -94,7 +94,7 @@ def test_open_run_offers_its_rate_and_writes_a_page(tmp_path: Path) -> None:
         (("opens", "--url", "tcp://127.0.0.1:1", "--data", "none"), 1, "the verdict needs the records"),
     ],
 )
-def test_wrong_arguments_are_one_line(words: tuple[object, ...], code: int, message: str) -> None:
+def test_wrong_arguments_print_one_line(words: tuple[object, ...], code: int, message: str) -> None:
     found = bench(*words)
     assert (found.returncode, found.stdout) == (code, "")
     assert found.stderr.startswith("hongbao: ")

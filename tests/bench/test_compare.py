@@ -1,4 +1,4 @@
-"""The comparison: the order of its runs, its ratios, and a real and tiny one."""
+"""The comparison: the order of its runs, its ratios, and a small one on real servers."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ async def test_invalid_run_ends_the_comparison(monkeypatch: pytest.MonkeyPatch) 
         await matchups.valid_run(Target("", "redis"), RunSpec("opens", 1), Screen(Console()))
 
 
-async def test_failed_rival_is_one_line() -> None:
+async def test_failed_rival_fails_with_one_line() -> None:
     with pytest.raises(BenchFailed, match=r"^the rival redis_lua failed: .*No such file or directory\.?$"):
         await matchups.run_rival(redis_lua, "--url", "unix:///no/such.sock")
 
@@ -174,7 +174,7 @@ def test_suite_runs_every_other_scenario_once() -> None:
         (("short", "--write", "no/such/page.md"), "there is no folder for no/such/page.md"),
     ],
 )
-def test_wrong_arguments_are_one_line(
+def test_wrong_arguments_print_one_line(
     capsys: pytest.CaptureFixture[str], words: tuple[str, ...], message: str
 ) -> None:
     with pytest.raises(SystemExit) as ended:

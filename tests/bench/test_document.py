@@ -1,4 +1,4 @@
-"""The page of the suite: targets, results, and that the section by hand stays."""
+"""The page of the suite: targets, results, and the section by hand, which is kept."""
 
 from __future__ import annotations
 
@@ -197,7 +197,7 @@ def test_page_names_commit_machine_and_config(page: str) -> None:
     assert "![Our server and the rivals, per second](benchmarks.svg)" in page
 
 
-def test_section_by_hand_stays(tmp_path: Path) -> None:
+def test_section_by_hand_is_kept(tmp_path: Path) -> None:
     file = tmp_path / "benchmarks.md"
     file.write_text("no marks")
     assert section_by_hand(file) == "\n"

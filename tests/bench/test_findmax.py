@@ -55,7 +55,7 @@ async def test_search_converges_to_the_maximum_of_the_server(
     assert said[0].startswith("✓ offered 1,000/s" if start <= able else "✗ offered 4,000/s")
 
 
-async def test_search_without_a_passing_rate_is_one_line() -> None:
+async def test_search_without_a_passing_rate_fails_with_one_line() -> None:
     async def run(rate_per_s: float) -> dict[str, Any]:
         return figures(rate_per_s, 0.0)
 

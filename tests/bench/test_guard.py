@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from bench.compare.checkout import PACKAGES, Checkout, checked_out, requirements, this
-from bench.compare.guard import CASES, sides_in_turn
+from bench.compare.guard import CASES
 from bench.compare.guard_report import Interval, Pair, Run, case_result, interval, is_enough, line_of, verdict_of
+from bench.compare.match import sides_in_turn
 from bench.load import usage
 from bench.load.generator_pool import BenchFailed
 from server.process import Program

@@ -228,7 +228,7 @@ async def test_arrivals_of_a_lost_connection_are_unanswered(fake: FakeServer) ->
 # --- logging in -----------------------------------------------------------------------------------------------
 
 
-async def test_refused_login_is_one_line(fake: FakeServer) -> None:
+async def test_refused_login_fails_with_one_line(fake: FakeServer) -> None:
     fake.welcome = lambda _: messages.Goodbye(0, 3502, "login_refused", False, "wrong proof")
     with pytest.raises(ConnectionError, match=r"^user 5000 cannot log in: login_refused wrong proof$"):
         await fake.connect(1)

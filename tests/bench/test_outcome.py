@@ -1,4 +1,4 @@
-"""Outcomes: summarized from operations, merged, and unchanged after their way between processes."""
+"""Outcomes: summarized from operations, merged, and unchanged by the transfer between processes."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def test_loop_is_open_unless_closed_is_given() -> None:
         (Options(ca_file=Path("ca.pem"), url="tls://127.0.0.1:1"), "there is no file ca.pem"),
     ],
 )
-def test_contradicting_options_are_one_line(options: Options, message: str) -> None:
+def test_contradicting_options_are_refused_in_one_line(options: Options, message: str) -> None:
     with pytest.raises(ValueError, match=f"^{message}$"):
         spec_of("opens", options)
     assert spec_of("opens", replace(Options(), seed=2)).seed == 2

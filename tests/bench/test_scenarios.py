@@ -17,7 +17,7 @@ from tests.conftest import StartServer
 from tests.issuer import Issuer
 
 EXPECTED = {  # the answers of 40 users in 200 operations, 5 each
-    "grab": {"claimed": 20, "gone": 180},  # 2 of 20 users were early enough
+    "grab": {"claimed": 20, "gone": 180},  # the packets have 2 shares for 20 users
     "open": {"won": 200},
     "opens": {"won": 200},
     "send": {"sent": 200},
@@ -66,7 +66,7 @@ async def test_connections_are_rounded_up_to_whole_groups(start_server: StartSer
     assert (outcome.connections, outcome.answers) == (40, {"won": 80})
 
 
-async def test_refused_preparation_is_one_line(start_server: StartServer) -> None:
+async def test_refused_preparation_fails_with_one_line(start_server: StartServer) -> None:
     server = await start_server(limits__requests_per_s=5.0, limits__requests_burst=5.0)
     with pytest.raises(SetupFailed, match=r"^the preparation failed: rate_limited"):
         await run_scenario(RunSpec("open", connections=20, depth=1, requests=400), server)

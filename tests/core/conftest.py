@@ -1,4 +1,4 @@
-"""Hypothesis for the rules: the same examples in every run, and a failure prints what repeats it."""
+"""Hypothesis for the rules: the same examples in every run, and a failure prints how to reproduce it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shares: exact in sum, within their caps, fair whatever the turn, and the same for whoever recomputes them."""
+"""Shares: exact in sum, within their caps, with equal expected amounts, and reproducible from the seed."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ SEED = bytes(range(32))
 # --- known answers ---------------------------------------------------------------------------------------------
 
 
-def shares_by_the_book(vector: dict[str, Any]) -> list[int]:
-    """The documented formula once more, in other words than the server's: nothing here comes from server.core."""
+def documented_shares(vector: dict[str, Any]) -> list[int]:
+    """The documented formula, written a second time: nothing here comes from server.core."""
     seed, left = bytes.fromhex(vector["seed"]), vector["total_fen"]
     smallest, largest = vector["share_fen_min"], vector["share_fen_max"]
     shares = []
@@ -45,7 +45,7 @@ def shares_by_the_book(vector: dict[str, Any]) -> list[int]:
     return [*shares, left]
 
 
-def commitment_by_the_book(vector: dict[str, Any]) -> str:
+def documented_commitment(vector: dict[str, Any]) -> str:
     """Seed, packet id, total and number of shares, hashed."""
     numbers = f"{vector['packet_id']:016x}{vector['total_fen']:016x}{vector['shares']:08x}"
     return hashlib.sha256(bytes.fromhex(vector["seed"] + numbers)).hexdigest()
@@ -53,8 +53,8 @@ def commitment_by_the_book(vector: dict[str, Any]) -> str:
 
 @each_vector
 def test_the_vectors_follow_from_the_documented_formula(vector: dict[str, Any]) -> None:
-    assert vector["amounts_fen"] == shares_by_the_book(vector)
-    assert vector["commitment"] == commitment_by_the_book(vector)
+    assert vector["amounts_fen"] == documented_shares(vector)
+    assert vector["commitment"] == documented_commitment(vector)
     assert vector["best_index"] == vector["amounts_fen"].index(max(vector["amounts_fen"]))
 
 
@@ -66,7 +66,7 @@ def test_the_server_computes_the_vectors(vector: dict[str, Any]) -> None:
     assert amounts.commitment(seed, vector["packet_id"], total_fen, shares).hex() == vector["commitment"]
 
 
-def test_the_commitment_covers_all_that_it_names() -> None:
+def test_commitment_depends_on_seed_id_total_and_shares() -> None:
     base = (SEED, 2**60, 1000, 5)
     others = [
         (SEED[::-1], 2**60, 1000, 5),
@@ -113,7 +113,7 @@ def small_worlds() -> Iterator[tuple[int, int, Caps]]:
                     yield left, k, Caps(low, high)
 
 
-def test_whatever_is_drawn_the_rest_can_still_be_shared_out() -> None:
+def test_any_draw_leaves_a_rest_that_can_be_shared() -> None:
     """The step of an induction: with it, no order of draws can break a cap or the sum."""
     for left, k, caps in small_worlds():
         for rounding in range(k):
@@ -123,7 +123,7 @@ def test_whatever_is_drawn_the_rest_can_still_be_shared_out() -> None:
             assert left - low <= caps.max_fen * (k - 1), (left, k, caps, rounding)
 
 
-def test_the_last_opener_takes_what_is_left() -> None:
+def test_last_share_is_the_remaining_amount() -> None:
     for left in (1, 20_000):
         assert bounds(left, 1, DEFAULT, rounding=7) == (left, left)
 
@@ -131,15 +131,15 @@ def test_the_last_opener_takes_what_is_left() -> None:
 # --- fairness -------------------------------------------------------------------------------------------------
 
 
-def test_the_middle_of_the_bounds_is_the_mean_within_half_a_fen_and_exactly_on_average() -> None:
+def test_middle_of_the_bounds_is_within_half_a_fen_of_the_mean_and_equal_on_average() -> None:
     for left, k, caps in small_worlds():
         middles = [Fraction(sum(bounds(left, k, caps, rounding)), 2) for rounding in range(k)]
         assert all(abs(middle - Fraction(left, k)) < Fraction(1, 2) for middle in middles), (left, k, caps)
         assert sum(middles) / k == Fraction(left, k), (left, k, caps)
 
 
-def expectations_by_turn(total_fen: int, shares: int, caps: Caps) -> list[Fraction]:
-    """What each turn is worth on average, exactly: the chances of all that can be left, carried on turn by turn."""
+def expected_amounts(total_fen: int, shares: int, caps: Caps) -> list[Fraction]:
+    """The exact expected amount of each share: the probabilities of all remaining amounts, share by share."""
     chances = {total_fen: Fraction(1)}
     expectations = []
     for k in range(shares, 0, -1):
@@ -159,10 +159,10 @@ def expectations_by_turn(total_fen: int, shares: int, caps: Caps) -> list[Fracti
 
 @pytest.mark.parametrize("caps", [Caps(1, 20_000), Caps(1, 4), Caps(2, 5), Caps(3, 3), Caps(5, 9)], ids=str)
 @pytest.mark.parametrize("shares", [1, 2, 3, 4, 5])
-def test_every_turn_is_worth_exactly_the_same(shares: int, caps: Caps) -> None:
+def test_every_share_has_exactly_the_same_expected_amount(shares: int, caps: Caps) -> None:
     for total_fen in range(caps.min_fen * shares, min(caps.max_fen * shares, caps.min_fen * shares + 12) + 1):
         mean = Fraction(total_fen, shares)
-        assert expectations_by_turn(total_fen, shares, caps) == [mean] * shares, total_fen
+        assert expected_amounts(total_fen, shares, caps) == [mean] * shares, total_fen
 
 
 @pytest.mark.parametrize(
@@ -176,23 +176,23 @@ def test_every_turn_is_worth_exactly_the_same(shares: int, caps: Caps) -> None:
     ],
     ids=str,
 )
-def test_in_many_packets_every_turn_gets_the_mean(total_fen: int, shares: int, caps: Caps) -> None:
-    """Seeded Monte Carlo over 4,000 packets: each turn's mean within 4.5 of its standard errors (1 in 147,000)."""
+def test_average_of_every_share_over_many_packets_is_the_mean(total_fen: int, shares: int, caps: Caps) -> None:
+    """Seeded Monte Carlo, 4,000 packets: the average of each share is within 4.5 standard errors (1 in 147,000)."""
     packets = 4_000
     seeds = random.Random(20_250_128)
     drawn = [list(all_lucky_shares(seeds.randbytes(32), total_fen, shares, caps)) for _ in range(packets)]
     mean = total_fen / shares
-    for turn, column in enumerate(zip(*drawn, strict=True)):
+    for index, column in enumerate(zip(*drawn, strict=True)):
         variance = fmean((amount - mean) ** 2 for amount in column)
         error = abs(fmean(column) - mean)
-        assert error <= 4.5 * (variance / packets) ** 0.5, f"turn {turn}: {error:.3f} fen off"
+        assert error <= 4.5 * (variance / packets) ** 0.5, f"share {index}: {error:.3f} fen off"
 
 
 # --- defects of other implementations -------------------------------------------------------------------------
 
 
-def test_one_yuan_over_18_people_is_never_negative_or_zero_and_the_last_is_not_favoured() -> None:
-    """Elsewhere the last of 18 got −0.02 yuan; or some got nothing and the last 64 % of the money."""
+def test_one_yuan_in_18_shares_has_no_share_below_one_fen_and_no_larger_last_share() -> None:
+    """Other implementations gave the last of 18 users −0.02 yuan; or some users nothing, and the last one 64 %."""
     seeds = random.Random(18)
     lasts = []
     for _ in range(2_000):
@@ -209,7 +209,7 @@ def test_another_seed_gives_other_amounts(seeds: set[bytes]) -> None:
     assert first != second
 
 
-def test_every_amount_within_the_bounds_comes_up_equally_often() -> None:
+def test_every_amount_within_the_bounds_is_equally_likely() -> None:
     """A chi-square test with 8 degrees of freedom, below the 1-in-100,000 point: 2 shares of 10 fen, so 1 to 9."""
     seeds = random.Random(2)
     seen = [0] * 10

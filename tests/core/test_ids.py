@@ -1,4 +1,4 @@
-"""Ids: they grow, they never repeat, and one look at the number says what it names."""
+"""Ids: increasing, unique, and the number alone tells whether it is a user."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def test_id_has_time_then_set_then_node_then_count() -> None:
 
 
 def old_id(ms: int, node: int, count: int) -> int:
-    """As servers made them before there were sets."""
+    """An id of the old layout, which has no set."""
     return ((ms - EPOCH_MS) << 22) | (node << 12) | count
 
 
 @given(node=st.integers(0, 1023), count=st.integers(0, 4095), ahead_ms=st.integers(0, 10_000))
 def test_ids_of_the_new_layout_are_larger_than_all_old_ones(node: int, count: int, ahead_ms: int) -> None:
-    """Also if a clock was ahead when the old ones were made, and in the same millisecond."""
+    """Also if the clock was ahead when the old ids were made, and in the same millisecond."""
     largest = old_id(NOW_MS + ahead_ms, node, count)
     first_id = ((largest >> 22) + 1) << 22  # as the migration records it
     maker = IdMaker(1023)
@@ -37,20 +37,20 @@ def test_ids_of_the_new_layout_are_larger_than_all_old_ones(node: int, count: in
     assert {ids.set_of(number, first_id) for number in made} == {0}
 
 
-def test_beginning_at_an_id_of_the_past_changes_nothing() -> None:
+def test_begin_at_an_earlier_id_changes_nothing() -> None:
     maker = IdMaker(7)
     maker.begin_at(old_id(NOW_MS - 1, 0, 0))
     assert maker.next(NOW_MS) == IdMaker(7).next(NOW_MS)
 
 
-def test_set_is_read_off_new_ids_and_is_0_for_old_ones() -> None:
+def test_set_of_a_new_id_is_in_the_number_and_of_an_old_id_is_0() -> None:
     first_id = IdMaker(0).next(NOW_MS)
     assert [ids.set_of(IdMaker(9, number).next(NOW_MS + 1), first_id) for number in (0, 1, 63)] == [0, 1, 63]
     assert ids.set_of(old_id(NOW_MS - 1, 1023, 4095), first_id) == 0
 
 
 @given(clock_ms=st.lists(st.integers(0, NOW_MS * 2), min_size=1, max_size=50), node=st.integers(0, 1023))
-def test_ids_grow_and_are_no_users_whatever_the_clock_does(clock_ms: list[int], node: int) -> None:
+def test_ids_increase_and_are_not_user_ids_for_any_clock(clock_ms: list[int], node: int) -> None:
     maker = IdMaker(node)
     made = [maker.next(now_ms) for now_ms in clock_ms]
     assert made == sorted(set(made))
@@ -58,14 +58,14 @@ def test_ids_grow_and_are_no_users_whatever_the_clock_does(clock_ms: list[int], 
     assert not any(map(ids.is_user, made))
 
 
-def test_a_clock_that_was_set_back_is_waited_out() -> None:
+def test_ids_increase_after_the_clock_is_set_back() -> None:
     maker = IdMaker()
     first = maker.next(NOW_MS)
     assert maker.next(NOW_MS - 60_000) == first + 1
     assert maker.next(NOW_MS + 1) > first + 1
 
 
-def test_more_than_64_in_a_millisecond_borrow_from_the_next() -> None:
+def test_more_than_64_ids_in_a_millisecond_use_the_next_millisecond() -> None:
     maker = IdMaker(node=3)
     made = [maker.next(NOW_MS) for _ in range(500)]
     assert made == sorted(set(made))
@@ -73,7 +73,7 @@ def test_more_than_64_in_a_millisecond_borrow_from_the_next() -> None:
     assert maker.next(NOW_MS + 1) > made[-1]
 
 
-def test_nodes_never_make_the_same_id() -> None:
+def test_nodes_make_different_ids() -> None:
     makers = [IdMaker(node, number) for node in (0, 1, 1023) for number in (0, 63)]
     made = [maker.next(NOW_MS) for maker in makers for _ in range(5_000)]
     assert len(set(made)) == len(made)
@@ -84,18 +84,18 @@ def test_an_id_fits_63_bits_until_2094() -> None:
 
 
 @pytest.mark.parametrize("node", [-1, 1024])
-def test_there_are_1024_nodes(node: int) -> None:
+def test_node_outside_0_to_1023_is_refused(node: int) -> None:
     with pytest.raises(ValueError, match="node must be in 0…1023"):
         IdMaker(node)
 
 
 @pytest.mark.parametrize("number", [-1, 64])
-def test_there_are_64_sets(number: int) -> None:
+def test_set_outside_0_to_63_is_refused(number: int) -> None:
     with pytest.raises(ValueError, match="the set must be in 0…63"):
         IdMaker(0, number)
 
 
-def test_what_a_number_names() -> None:
+def test_is_user_holds_from_1_to_the_largest_user_id() -> None:
     assert [ids.is_user(number) for number in (ids.BACKEND, 1, USER_ID_MAX, USER_ID_MAX + 1)] == [
         False,
         True,

@@ -1,4 +1,4 @@
-"""Latencies in buckets: what they keep, and what can be told from them."""
+"""Latencies in buckets: the counts, the differences and the quantiles."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def of(*all_ms: float) -> Latencies:
     return histogram.so_far()
 
 
-def test_each_goes_to_the_first_bound_that_it_does_not_exceed() -> None:
+def test_latency_is_counted_at_the_first_bound_that_it_does_not_exceed() -> None:
     counted = of(0, 0.5, 0.6, 1, 2, 9_999.9, 10_000, 10_001, 1e9)
     assert counted.counts == (2, 2, 1, *(0,) * 14, 2, 2)
     assert counted.number == 9
@@ -22,7 +22,7 @@ def test_each_goes_to_the_first_bound_that_it_does_not_exceed() -> None:
     assert len(counted.counts) == len(BOUNDS_MS) + 1 == len(Latencies().counts)
 
 
-def test_what_was_counted_does_not_change_later() -> None:
+def test_snapshot_does_not_change_when_more_is_counted() -> None:
     histogram = Histogram()
     histogram.add(7)
     before = histogram.so_far()
@@ -47,9 +47,11 @@ def test_what_was_counted_does_not_change_later() -> None:
         ((1, 20_000), 0.99, 10_000),
     ],
 )
-def test_quantiles(all_ms: tuple[float, ...], part: float, within_ms: float) -> None:
+def test_quantile_is_interpolated_within_its_bucket(
+    all_ms: tuple[float, ...], part: float, within_ms: float
+) -> None:
     assert of(*all_ms).within_ms(part) == pytest.approx(within_ms)
 
 
-def test_nothing_has_no_quantiles() -> None:
+def test_quantile_of_no_latencies_is_none() -> None:
     assert Latencies().within_ms(0.5) is None

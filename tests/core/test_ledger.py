@@ -1,4 +1,4 @@
-"""Double entry: what kinds of movement there are, between what accounts, and that they only ever move money."""
+"""Double entry: the kinds of transfers and their accounts; transfers move money and never create it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from server.core.ledger import DIRECTIONS, MOVES_NOTHING, OPENING, Account, TransferKind, reason_of
 
 
-def test_every_kind_has_its_direction() -> None:
+def test_every_kind_has_a_debit_and_a_different_credit_account() -> None:
     assert DIRECTIONS.keys() == set(TransferKind)
     assert all(pair.debit is not pair.credit for pairs in DIRECTIONS.values() for pair in pairs)
 
 
-def test_the_numbers_of_the_kinds_stand_in_the_records_and_stay() -> None:
+def test_number_of_each_kind_never_changes() -> None:
     assert {kind.name: kind.value for kind in TransferKind} == {
         "TOP_UP": 1,
         "WITHDRAW": 2,
@@ -29,22 +29,22 @@ def test_the_numbers_of_the_kinds_stand_in_the_records_and_stay() -> None:
     assert OPENING not in set(TransferKind)
 
 
-def test_a_pending_transfer_runs_where_it_is_posted_or_voided() -> None:
+def test_pending_posted_and_voided_transfers_have_the_same_direction() -> None:
     assert DIRECTIONS[TransferKind.PENDING] == DIRECTIONS[TransferKind.POSTED] == DIRECTIONS[TransferKind.VOIDED]
     assert TransferKind.POSTED not in MOVES_NOTHING
 
 
-def test_reasons_are_the_words_of_the_wire() -> None:
+def test_reason_of_a_kind_is_its_word_on_the_wire() -> None:
     assert [reason_of(kind) for kind in (0, 1, 5)] == ["opening", "top_up", "refund"]
 
 
 def test_money_enters_and_leaves_through_wallets_only() -> None:
-    """A packet is filled from a wallet and emptied into wallets: nothing goes from a packet to the outside."""
+    """Packets get money from wallets and give it to wallets: no transfer goes from a packet to the outside."""
     assert all(Account.WALLET in pair for pairs in DIRECTIONS.values() for pair in pairs)
 
 
 @given(movements=st.lists(st.tuples(st.sampled_from(TransferKind), st.integers(1, 2_000_000))))
-def test_wallets_and_packets_hold_what_came_in_less_what_went_out(
+def test_wallets_and_packets_hold_top_ups_less_withdrawals(
     movements: list[tuple[TransferKind, int]],
 ) -> None:
     """I9, from the directions alone: each transfer takes from one account what it gives to another."""

@@ -1,4 +1,4 @@
-"""The limits: their defaults, what a client is told of them, and the two checks."""
+"""The limits: their defaults, the announced ones, and the two checks."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def test_the_defaults_are_those_of_the_product() -> None:
     assert (limits.requests_per_s, limits.requests_burst, limits.tickets_per_share) == (20.0, 40.0, 4)
 
 
-def test_a_misspelt_limit_is_not_taken_for_another() -> None:
+def test_unknown_limit_is_refused() -> None:
     with pytest.raises(msgspec.ValidationError, match="unknown field `share_max`"):
         msgspec.convert({"share_max": 5}, Limits)
 
 
-def test_clients_are_told_whole_numbers() -> None:
+def test_announced_limits_are_whole_numbers() -> None:
     announced = Limits(packet_lifetime_s=1.5, ticket_lifetime_s=0.25).announced()
     assert announced["packet_lifetime_ms"] == 1_500
     assert announced["ticket_lifetime_ms"] == 250
@@ -33,19 +33,19 @@ def test_clients_are_told_whole_numbers() -> None:
 
 
 @pytest.mark.parametrize("text", ["a", "abc", "福"])
-def test_a_text_within_its_bytes_passes(text: str) -> None:
+def test_text_within_its_bytes_passes(text: str) -> None:
     check_bytes(text, 1, 3, Reason.BAD_TEXT)
 
 
 @pytest.mark.parametrize("text", ["", "abcd", "福a", "a\0"])
-def test_a_text_outside_its_bytes_or_with_a_zero_byte_does_not(text: str) -> None:
-    with pytest.raises(RequestRefused) as broken:
+def test_text_outside_its_bytes_or_with_a_zero_byte_is_refused(text: str) -> None:
+    with pytest.raises(RequestRefused) as refused:
         check_bytes(text, 1, 3, Reason.BAD_TEXT)
-    assert broken.value.reason is Reason.BAD_TEXT
+    assert refused.value.reason is Reason.BAD_TEXT
 
 
 @pytest.mark.parametrize(("number", "passes"), [(0, False), (1, True), (3, True), (4, False), (-(2**63), False)])
-def test_a_number_passes_between_its_ends(number: int, passes: bool) -> None:
+def test_number_passes_only_between_its_bounds(number: int, passes: bool) -> None:
     if passes:
         check_number(number, 1, 3, Reason.BAD_SHARES, "the number")
     else:

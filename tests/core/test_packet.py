@@ -1,4 +1,4 @@
-"""One packet: who is admitted, who wins, in which order the answers stand, and what is left afterwards."""
+"""One packet: admission, winners, the precedence of the answers, and the remaining amount."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def terms(**changes: Any) -> Terms:
 
 
 def grab(packet: Packet, user: int, now_ms: int = T0, per_share: int = 4) -> Decision:
-    """A grab; the ticket's number tells whose it is and when it was given."""
+    """A grab; the number of the ticket is made of user and time."""
     return packet.grab(user, now_ms, ticket_number(user, now_ms), LIFETIME_MS, per_share)
 
 
@@ -62,7 +62,7 @@ def ticket_number(user: int, now_ms: int) -> int:
 
 
 def grab_and_open(packet: Packet, user: int, now_ms: int = T0) -> Decision:
-    """What somebody does who is admitted and does not hesitate."""
+    """Grab and open at the same moment."""
     ticket = grab(packet, user, now_ms).ticket
     assert ticket is not None
     return packet.open(user, ticket.number, now_ms)
@@ -77,7 +77,7 @@ def opened_by(packet: Packet, *users: int) -> Packet:
 # --- claims ---------------------------------------------------------------------------------------------------
 
 
-def test_opens_take_the_indexes_in_the_order_in_which_they_come() -> None:
+def test_opens_get_indexes_in_order_of_arrival() -> None:
     packet = Packet(terms())
     won = [grab_and_open(packet, user, T0 + user) for user in (CAI, ANN, BEN)]
     drawn = list(all_lucky_shares(SEED, 1_000, 3, Caps()))
@@ -89,7 +89,7 @@ def test_opens_take_the_indexes_in_the_order_in_which_they_come() -> None:
 
 
 @given(users=st.permutations(range(1, 41)), shares=st.integers(1, 40), more=st.integers(0, 100_000))
-def test_any_total_any_shares_any_order_adds_up(users: list[int], shares: int, more: int) -> None:
+def test_shares_of_any_packet_in_any_order_add_up_to_the_total(users: list[int], shares: int, more: int) -> None:
     total_fen = shares + more % (20_000 * shares - shares + 1)
     packet = Packet(terms(total_fen=total_fen, shares=shares))
     answers = [grab_and_open(packet, user).answer if not packet.finished else GONE.answer for user in users]
@@ -100,7 +100,7 @@ def test_any_total_any_shares_any_order_adds_up(users: list[int], shares: int, m
     assert (packet.left_fen, packet.left_shares, packet.finished) == (0, 0, True)
 
 
-def test_the_last_share_is_all_that_is_left() -> None:
+def test_last_share_is_the_remaining_amount() -> None:
     packet = opened_by(Packet(terms()), ANN, BEN)
     left_fen = packet.left_fen
     claim = grab_and_open(packet, CAI).claim
@@ -109,31 +109,31 @@ def test_the_last_share_is_all_that_is_left() -> None:
     assert packet.left_fen == 0
 
 
-def test_an_equal_packet_gives_everybody_the_same() -> None:
+def test_equal_packet_has_equal_shares() -> None:
     packet = opened_by(Packet(terms(kind=PacketKind.EQUAL, total_fen=264)), CAI, BEN, ANN)
     assert [claim.amount_fen for claim in packet.claims.values()] == [88, 88, 88]
 
 
-def test_a_personal_packet_is_one_share() -> None:
+def test_personal_packet_is_one_share_of_the_total() -> None:
     packet = opened_by(Packet(terms(kind=PacketKind.PERSONAL, target_id=BEN, shares=1)), BEN)
     assert packet.claims[BEN].amount_fen == 1_000
 
 
-def test_the_packet_id_has_no_say_in_the_amounts() -> None:
-    """With a public seed a bot picks its turn."""
+def test_amounts_do_not_depend_on_the_packet_id() -> None:
+    """The id is public: a bot could compute the amounts and choose its moment."""
     packets = [opened_by(Packet(terms(packet_id=2**60 + i)), ANN, BEN, CAI) for i in range(5)]
     assert all(packet.claims == packets[0].claims for packet in packets)
 
 
-def test_the_commitment_is_made_of_the_terms() -> None:
+def test_commitment_is_the_hash_of_seed_and_terms() -> None:
     numbers = bytes.fromhex("1000000000000000 00000000000003e8 00000003")
     assert terms().commitment == hashlib.sha256(SEED + numbers).digest()
 
 
-# --- nobody wins twice, nobody wins late ----------------------------------------------------------------------
+# --- one claim per user, none after the end -------------------------------------------------------------------
 
 
-def test_who_opens_again_gets_the_same_claim_again() -> None:
+def test_second_open_of_a_user_returns_the_first_claim() -> None:
     packet = Packet(terms())
     won = grab_and_open(packet, ANN)
     again = Decision(Answer.CLAIMED, claim=won.claim, left_shares=won.left_shares)
@@ -143,7 +143,7 @@ def test_who_opens_again_gets_the_same_claim_again() -> None:
     assert packet.version == 1
 
 
-def test_an_open_after_the_last_share_finds_it_gone() -> None:
+def test_open_after_the_last_share_is_gone() -> None:
     packet = Packet(terms())
     grab(packet, DEE)
     opened_by(packet, ANN, BEN, CAI)
@@ -152,7 +152,7 @@ def test_an_open_after_the_last_share_finds_it_gone() -> None:
     assert packet.take(DEE, T0) == GONE
 
 
-def test_nothing_opens_after_close() -> None:
+def test_open_after_close_is_expired() -> None:
     packet = opened_by(Packet(terms()), ANN)
     grab(packet, BEN)
     packet.close()
@@ -164,7 +164,7 @@ def test_nothing_opens_after_close() -> None:
     assert (packet.version, packet.left_fen, packet.counter.closed) == (1, left_fen, True)
 
 
-def test_nothing_opens_from_the_moment_of_expiry() -> None:
+def test_open_at_the_moment_of_expiry_is_expired() -> None:
     packet = Packet(terms())
     grab(packet, ANN, T0 + DAY_MS - 2)
     grab(packet, BEN, T0 + DAY_MS - 1)
@@ -174,7 +174,7 @@ def test_nothing_opens_from_the_moment_of_expiry() -> None:
     assert grab(packet, CAI, T0 + DAY_MS) == EXPIRED
 
 
-def test_a_claim_of_ones_own_comes_before_gone_and_gone_before_expired() -> None:
+def test_answer_claimed_precedes_gone_and_gone_precedes_expired() -> None:
     packet = opened_by(Packet(terms()), ANN, BEN, CAI)
     packet.close()
     late = T0 + 2 * DAY_MS
@@ -183,7 +183,7 @@ def test_a_claim_of_ones_own_comes_before_gone_and_gone_before_expired() -> None
     assert packet.open(DEE, 0, late) == GONE
 
 
-def test_expired_comes_before_no_ticket() -> None:
+def test_answer_expired_precedes_no_ticket() -> None:
     packet = Packet(terms())
     packet.close()
     assert packet.open(DEE, 12345, T0) == EXPIRED
@@ -192,7 +192,7 @@ def test_expired_comes_before_no_ticket() -> None:
 # --- tickets --------------------------------------------------------------------------------------------------
 
 
-def test_who_grabs_again_gets_the_same_ticket() -> None:
+def test_second_grab_of_a_user_returns_the_same_ticket() -> None:
     packet = Packet(terms())
     first = grab(packet, ANN, T0)
     assert first == Decision(Answer.TICKET, ticket=Ticket(ticket_number(ANN, T0), T0 + LIFETIME_MS))
@@ -200,7 +200,7 @@ def test_who_grabs_again_gets_the_same_ticket() -> None:
     assert packet.counter.tickets == 1
 
 
-def test_a_ticket_lapses() -> None:
+def test_ticket_lapses_after_its_lifetime() -> None:
     packet = Packet(terms())
     grab(packet, ANN, T0)
     grab(packet, BEN, T0)
@@ -211,7 +211,7 @@ def test_a_ticket_lapses() -> None:
     assert packet.counter.tickets == 1
 
 
-def test_a_ticket_is_its_owners() -> None:
+def test_ticket_of_another_user_opens_nothing() -> None:
     packet = Packet(terms())
     grab(packet, ANN)
     grab(packet, BEN)
@@ -221,13 +221,13 @@ def test_a_ticket_is_its_owners() -> None:
     assert packet.version == 0
 
 
-def test_a_new_ticket_is_given_only_while_fewer_are_out_than_open_shares_times_the_factor() -> None:
+def test_new_ticket_is_given_only_below_the_admission_limit() -> None:
     packet = Packet(terms(shares=2))
     assert [grab(packet, user, per_share=2).answer for user in (1, 2, 3, 4)] == [Answer.TICKET] * 4
     assert grab(packet, 5, per_share=2).answer is Answer.BUSY
-    assert grab(packet, 1, per_share=2).answer is Answer.TICKET  # who is in stays in
+    assert grab(packet, 1, per_share=2).answer is Answer.TICKET  # a valid ticket stays valid
     packet.open(1, ticket_number(1, T0), T0)
-    assert packet.counter.tickets == 3  # more than one open share admits, but given is given
+    assert packet.counter.tickets == 3  # above the limit for one open share: tickets are not taken back
     assert grab(packet, 5, per_share=2).answer is Answer.BUSY
     assert grab(packet, 5, T0 + LIFETIME_MS, per_share=2).answer is Answer.TICKET
     assert packet.counter.tickets == 1
@@ -237,22 +237,22 @@ def test_a_new_ticket_is_given_only_while_fewer_are_out_than_open_shares_times_t
     ("now_ms", "retry_after_ms"),
     [(T0, BUSY_RETRY_MS_MAX), (T0 + 29_500, 500), (T0 + 29_501, 499), (T0 + 29_999, 1)],
 )
-def test_busy_says_when_to_retry(now_ms: int, retry_after_ms: int) -> None:
-    """When the first ticket lapses, but soon in any case: opens free places long before."""
+def test_busy_has_a_retry_time_until_the_first_ticket_lapses(now_ms: int, retry_after_ms: int) -> None:
+    """The time until the first ticket lapses, but with a short maximum: opens release tickets long before."""
     packet = Packet(terms(shares=1))
     grab(packet, ANN, T0, per_share=1)
     assert grab(packet, BEN, now_ms, per_share=1) == Decision(Answer.BUSY, retry_after_ms=retry_after_ms)
 
 
-def test_after_busy_a_place_is_free_when_the_time_has_come() -> None:
+def test_grab_after_the_retry_time_gets_a_ticket() -> None:
     packet = Packet(terms(shares=1))
     grab(packet, ANN, T0, per_share=1)
     busy = grab(packet, BEN, T0 + 29_900, per_share=1)
     assert grab(packet, BEN, T0 + 29_900 + busy.retry_after_ms, per_share=1).answer is Answer.TICKET
 
 
-def test_a_decision_can_be_taken_again_when_the_ticket_is_spent() -> None:
-    """After a conflict the packet is loaded again, and those who were admitted decide again in the same order."""
+def test_retried_open_wins_with_or_without_its_ticket() -> None:
+    """After a conflict the packet is loaded again, and the admitted opens are retried in the same order."""
     packet = Packet(terms())
     grab(packet, BEN)
     assert packet.take(ANN, T0).answer is Answer.WON
@@ -261,24 +261,24 @@ def test_a_decision_can_be_taken_again_when_the_ticket_is_spent() -> None:
     assert (packet.version, packet.counter.tickets) == (2, 0)
 
 
-# --- as the records tell it -----------------------------------------------------------------------------------
+# --- a packet loaded from the records ---------------------------------------------------------------------------
 
 
 @given(opened=st.integers(0, 3), closed=st.booleans())
-def test_a_packet_goes_on_from_its_records_as_if_nothing_had_happened(opened: int, closed: bool) -> None:
+def test_packet_loaded_from_its_records_continues_like_the_original(opened: int, closed: bool) -> None:
     users = (ANN, BEN, CAI)
-    lived = opened_by(Packet(terms()), *users[:opened])
-    loaded = Packet(terms(), list(lived.claims.values()), closed)
+    original = opened_by(Packet(terms()), *users[:opened])
+    loaded = Packet(terms(), list(original.claims.values()), closed)
     if closed:
-        lived.close()
-    for packet in (lived, loaded):
+        original.close()
+    for packet in (original, loaded):
         packet.take(DEE, T0 + 7)
-    assert loaded.claims == lived.claims
-    assert list(loaded.claims) == list(lived.claims)
-    assert (loaded.counter.word, loaded.left_fen) == (lived.counter.word, lived.left_fen)
+    assert loaded.claims == original.claims
+    assert list(loaded.claims) == list(original.claims)
+    assert (loaded.counter.word, loaded.left_fen) == (original.counter.word, original.left_fen)
 
 
-def test_records_that_contradict_the_terms_are_not_believed() -> None:
+def test_records_that_contradict_the_terms_are_refused() -> None:
     claims = list(opened_by(Packet(terms()), ANN, BEN, CAI).claims.values())
     first, second, _ = claims
     more = Claim(0, ANN, first.amount_fen + 1, first.at_ms)
@@ -291,7 +291,7 @@ def test_records_that_contradict_the_terms_are_not_believed() -> None:
         Packet(terms(kind=PacketKind.EQUAL, total_fen=3), [Claim(i, i + 1, 1, T0) for i in range(4)])
 
 
-def test_tickets_outlive_a_reload_unless_they_were_used_elsewhere() -> None:
+def test_tickets_survive_a_reload_unless_their_user_has_claimed() -> None:
     before = Packet(terms())
     grab(before, ANN)
     grab(before, BEN)
@@ -306,7 +306,7 @@ def test_tickets_outlive_a_reload_unless_they_were_used_elsewhere() -> None:
 # --- the counter ----------------------------------------------------------------------------------------------
 
 
-def test_the_counter_swaps_only_what_was_seen() -> None:
+def test_counter_swaps_only_the_expected_value() -> None:
     counter = Counter(version=7)
     seen = counter.word
     assert counter.compare_and_swap(seen, seen + 1)
@@ -315,7 +315,7 @@ def test_the_counter_swaps_only_what_was_seen() -> None:
 
 
 @given(version=st.integers(0, 500), tickets=st.integers(0, 2_000), closed=st.booleans())
-def test_the_counter_keeps_its_three_numbers_apart(version: int, tickets: int, closed: bool) -> None:
+def test_counter_holds_version_tickets_and_closed_independently(version: int, tickets: int, closed: bool) -> None:
     counter = Counter(version, closed)
     counter.word += tickets * Counter.TICKET
     assert (counter.version, counter.tickets, counter.closed) == (version, tickets, closed)
@@ -335,7 +335,7 @@ def test_best_luck_is_the_largest_share_and_the_earliest_on_a_tie() -> None:
     assert best_luck(three, claims_of(200, 400, 400)) == Claim(1, 11, 400, T0)
 
 
-def test_there_is_no_best_luck_before_the_end_nor_where_luck_has_no_part() -> None:
+def test_unfinished_equal_and_personal_packets_have_no_best_luck() -> None:
     packet = opened_by(Packet(terms()), ANN, BEN)
     assert packet.best_luck() is None
     packet.close()
@@ -344,24 +344,24 @@ def test_there_is_no_best_luck_before_the_end_nor_where_luck_has_no_part() -> No
     assert best_luck(terms(kind=PacketKind.PERSONAL, shares=1), claims_of(900)) is None
 
 
-def test_a_finished_packet_knows_its_best_luck() -> None:
+def test_finished_packet_has_a_best_luck() -> None:
     packet = opened_by(Packet(terms()), ANN, BEN, CAI)
     assert packet.best_luck() == max(packet.claims.values(), key=lambda claim: claim.amount_fen)
 
 
-# --- who may open ---------------------------------------------------------------------------------------------
+# --- permission to open -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", [PacketKind.LUCKY, PacketKind.EQUAL])
-def test_members_open_the_packets_of_a_group_the_sender_too(kind: PacketKind) -> None:
+def test_members_and_sender_may_open_a_group_packet(kind: PacketKind) -> None:
     assert may_open(terms(kind=kind), ANN, is_member=True)
     assert may_open(terms(kind=kind), DEE, is_member=True)
     assert not may_open(terms(kind=kind), DEE, is_member=False)
-    assert not may_open(terms(kind=kind), ANN, is_member=False)  # thrown out of the group since
+    assert not may_open(terms(kind=kind), ANN, is_member=False)  # no longer a member
 
 
 @pytest.mark.parametrize("is_member", [True, False])
-def test_only_its_receiver_opens_a_personal_packet(is_member: bool) -> None:
+def test_only_the_receiver_may_open_a_personal_packet(is_member: bool) -> None:
     personal = terms(kind=PacketKind.PERSONAL, target_id=BEN, shares=1)
     assert may_open(personal, BEN, is_member)
     assert not may_open(personal, ANN, is_member)

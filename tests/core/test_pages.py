@@ -1,4 +1,4 @@
-"""What each viewer sees: every row of the open page, every rule of the result page, in both languages."""
+"""The pages of each viewer: every row of the open page, every rule of the result page, in both languages."""
 
 from __future__ import annotations
 
@@ -99,21 +99,24 @@ GONE_WITH_LIST = {
 }
 EXPIRED = {ZH: ("该红包已超过24小时", "", ""), EN: ("This red packet is more than 24 hours old", "", "")}
 RESULT = {ZH: NOTHING, EN: NOTHING}
-WHO = {ZH: "查看领取详情", EN: "See who opened it"}  # where others have no link, the sender has this one
-DRAWN = {
+LINK_OF_THE_SENDER = {
+    ZH: "查看领取详情",
+    EN: "See who opened it",
+}  # if other users have none
+TEXTS = {
     View.OPEN: COIN,
     View.GONE: GONE,
     View.GONE_WITH_LIST: GONE_WITH_LIST,
     View.EXPIRED: EXPIRED,
     View.RESULT: RESULT,
 }
-DRAWN_TO_THE_SENDER = DRAWN | {
-    view: {language: (*DRAWN[view][language][:2], WHO[language]) for language in Language}
+TEXTS_FOR_THE_SENDER = TEXTS | {
+    view: {language: (*TEXTS[view][language][:2], LINK_OF_THE_SENDER[language]) for language in Language}
     for view in (View.OPEN, View.GONE, View.EXPIRED)
 }
 
 TAPS = [
-    # has claimed, or sent a personal packet: straight to the result page, whatever became of it
+    # has a claim, or sent a personal packet: the result page, in every state
     (LUCKY_BEGUN, BEN, SOON, View.RESULT),
     (LUCKY_BEGUN, BEN, LATE, View.RESULT),
     (LUCKY_BACK, BEN, LATE, View.RESULT),
@@ -127,7 +130,7 @@ TAPS = [
     (PERSONAL_BACK, ANN, LATE, View.RESULT),
     (PERSONAL_DONE, ANN, SOON, View.RESULT),
     (PERSONAL_DONE, BEN, SOON, View.RESULT),
-    # may open, shares left: the sender of a group packet too
+    # may open, shares left: also the sender of a group packet
     (LUCKY, BEN, SOON, View.OPEN),
     (LUCKY, BEN, LATE - 1, View.OPEN),
     (LUCKY, ANN, SOON, View.OPEN),
@@ -135,16 +138,16 @@ TAPS = [
     (EQUAL, ANN, SOON, View.OPEN),
     (EQUAL_BEGUN, CAI, SOON, View.OPEN),
     (PERSONAL, BEN, SOON, View.OPEN),
-    # not claimed, lucky, finished: also when its time has passed meanwhile
+    # no claim, lucky, finished: also after its expiry
     (LUCKY_DONE, DEE, SOON, View.GONE_WITH_LIST),
     (LUCKY_DONE, DEE, LATE, View.GONE_WITH_LIST),
     (WITHOUT_ANN, ANN, SOON, View.GONE_WITH_LIST),
     (LUCKY_ONE_DONE, ANN, SOON, View.GONE_WITH_LIST),
-    # not claimed, equal, finished
+    # no claim, equal, finished
     (EQUAL_DONE, DEE, SOON, View.GONE),
     (EQUAL_DONE, DEE, LATE, View.GONE),
     (EQUAL_WITHOUT_ANN, ANN, SOON, View.GONE),
-    # expired, not claimed: the rest is still to come back, or is back
+    # no claim, expired: before and after the refund
     (LUCKY, BEN, LATE, View.EXPIRED),
     (LUCKY, ANN, LATE, View.EXPIRED),
     (LUCKY_BEGUN, CAI, LATE, View.EXPIRED),
@@ -154,7 +157,7 @@ TAPS = [
     (EQUAL_BACK, ANN, LATE, View.EXPIRED),
     (PERSONAL, BEN, LATE, View.EXPIRED),
     (PERSONAL_BACK, BEN, LATE, View.EXPIRED),
-    # none of their business: as if there were no such packet
+    # no permission: the same as for a packet that does not exist
     (LUCKY, EVE, SOON, None),
     (LUCKY_DONE, EVE, SOON, None),
     (LUCKY, EVE, LATE, None),
@@ -167,10 +170,12 @@ TAPS = [
 
 @pytest.mark.parametrize("language", Language)
 @pytest.mark.parametrize(("packet", "user_id", "now_ms", "view"), TAPS)
-def test_a_tap_shows(packet: Known, user_id: int, now_ms: int, view: View | None, language: Language) -> None:
+def test_open_page_of_each_viewer_and_state(
+    packet: Known, user_id: int, now_ms: int, view: View | None, language: Language
+) -> None:
     page = tap(packet, user_id, now_ms, language)
-    drawn = DRAWN_TO_THE_SENDER if user_id == ANN else DRAWN
-    expected = None if view is None else OpenPageView(view, ANN, GREETING, *drawn[view][language])
+    texts = TEXTS_FOR_THE_SENDER if user_id == ANN else TEXTS
+    expected = None if view is None else OpenPageView(view, ANN, GREETING, *texts[view][language])
     assert page == expected
 
 
@@ -180,7 +185,7 @@ def test_a_sender_who_left_the_group_goes_to_the_result_page() -> None:
     assert page.view is View.RESULT
 
 
-def test_who_has_claimed_and_was_kicked_still_reads_the_result() -> None:
+def test_kicked_member_with_a_claim_still_sees_the_result_page() -> None:
     kicked = Viewer(BEN, False, False, ZH)
     page = open_page(LUCKY_BEGUN, kicked, SOON)
     assert page is not None
@@ -188,7 +193,7 @@ def test_who_has_claimed_and_was_kicked_still_reads_the_result() -> None:
     assert result_page(LUCKY_BEGUN, kicked, SOON, credited=True) == result(LUCKY_BEGUN, BEN)
 
 
-def test_a_packet_with_another_lifetime_names_that_one() -> None:
+def test_expired_text_names_the_lifetime_of_the_packet() -> None:
     short = known(PacketKind.LUCKY, expires_at_ms=T0 + 120_000)
     pages = [tap(short, BEN, LATE, language) for language in Language]
     assert [page and page.line for page in pages] == [
@@ -210,18 +215,18 @@ def test_a_packet_with_another_lifetime_names_that_one() -> None:
         (T0 + 4, "已存入零钱,可用于发红包", "In your balance now: send a red packet with it"),
     ],
 )
-def test_rule_1_who_claimed_reads_the_amount_and_one_use_of_it(at_ms: int, zh: str, en: str) -> None:
+def test_rule_1_user_with_a_claim_sees_the_amount_and_one_use_of_it(at_ms: int, zh: str, en: str) -> None:
     packet = known(PacketKind.PERSONAL)._replace(claims={BEN: Claim(0, BEN, 888, at_ms)})
     pages = [result(packet, BEN, LATE, language) for language in (ZH, EN)]
     assert [(page.amount_fen, page.amount, page.note) for page in pages] == [
         (888, "8.88元", zh),
         (888, "8.88 yuan", en),
     ]
-    assert result(packet, BEN, LATE + 1).note == zh  # at every look the same one
+    assert result(packet, BEN, LATE + 1).note == zh  # the same one at every request
 
 
 @pytest.mark.parametrize(("language", "note"), [(ZH, "正在存入零钱"), (EN, "Arriving in your balance")])
-def test_rule_1_a_share_that_is_not_credited_yet_is_on_its_way(language: Language, note: str) -> None:
+def test_rule_1_share_that_is_not_credited_yet_is_arriving(language: Language, note: str) -> None:
     for packet, user_id, expected in ((LUCKY_BEGUN, BEN, note), (LUCKY_BEGUN, ANN, "")):
         page = result_page(packet, viewer(packet, user_id, language), SOON, credited=False)
         assert page is not None
@@ -232,14 +237,14 @@ def test_rule_1_a_share_that_is_not_credited_yet_is_on_its_way(language: Languag
     ("packet", "user_id", "amount_fen"),
     [(LUCKY_DONE, ANN, 500), (LUCKY_BEGUN, BEN, 123), (EQUAL_BACK, BEN, 200), (PERSONAL_DONE, BEN, 888)],
 )
-def test_rule_1_also_to_a_sender_who_claimed(packet: Known, user_id: int, amount_fen: int) -> None:
+def test_rule_1_sender_with_a_claim_sees_the_amount(packet: Known, user_id: int, amount_fen: int) -> None:
     page = result(packet, user_id)
     assert (page.amount_fen, page.amount) == (amount_fen, f"{yuan(amount_fen)}元")
     assert page.note in {say(ZH, use, {}) for use in USES}
 
 
 @pytest.mark.parametrize(("packet", "user_id"), [(LUCKY, ANN), (WITHOUT_ANN, ANN), (LUCKY_DONE, DEE)])
-def test_rule_1_says_nothing_to_who_has_no_share(packet: Known, user_id: int) -> None:
+def test_rule_1_user_without_a_claim_sees_no_amount(packet: Known, user_id: int) -> None:
     page = result(packet, user_id)
     assert (page.amount_fen, page.amount, page.note) == (0, "", "")
 
@@ -249,13 +254,13 @@ def test_rule_1_says_nothing_to_who_has_no_share(packet: Known, user_id: int) ->
     [
         (LUCKY, ANN, SOON, True),
         (LUCKY_BEGUN, ANN, LATE - 1, True),
-        (known(PacketKind.LUCKY, ANN), ANN, SOON, True),  # has claimed a share of it
+        (known(PacketKind.LUCKY, ANN), ANN, SOON, True),  # has a claim in it
         (EQUAL_BEGUN, ANN, SOON, True),
         (PERSONAL, ANN, SOON, True),
         (LUCKY_BEGUN, BEN, SOON, False),  # not the sender
         (LUCKY_DONE, ANN, SOON, False),
         (PERSONAL_DONE, ANN, SOON, False),
-        (LUCKY_BEGUN, ANN, LATE, False),  # nobody could open it any more
+        (LUCKY_BEGUN, ANN, LATE, False),  # no user could open it any more
         (LUCKY_BACK, ANN, LATE, False),
     ],
 )
@@ -295,7 +300,7 @@ def test_rule_2_send_again_to_sender_outside_the_first_group_is_offered_for_pers
         (LUCKY_DONE, DEE, False),  # has not claimed
     ],
 )
-def test_rule_3_who_claimed_from_somebody_else_is_led_to_the_records(
+def test_rule_3_user_with_a_claim_in_a_packet_of_another_user_sees_a_link_to_the_records(
     packet: Known, user_id: int, offered: bool
 ) -> None:
     assert result(packet, user_id, language=ZH).records == ("查看我的红包记录" if offered else "")
@@ -315,7 +320,7 @@ SUMMARIES = [
     (EQUAL_DONE, BEN, SOON, "3个红包共6.00元", "3 red packets, 6.00 yuan in all"),
     (PERSONAL_DONE, ANN, SOON, "1个红包共8.88元", "1 red packet, 8.88 yuan in all"),
     (PERSONAL_DONE, BEN, LATE, "1个红包共8.88元", "1 red packet, 8.88 yuan in all"),
-    # rule 5: unfinished, more than one share; also when it ended so
+    # rule 5: unfinished, more than one share; also after its end
     (LUCKY, ANN, SOON, "已领取0/3个,共0.00/10.00元", "0 of 3 opened, 0.00 of 10.00 yuan"),
     (LUCKY_BEGUN, ANN, SOON, "已领取1/3个,共1.23/10.00元", "1 of 3 opened, 1.23 of 10.00 yuan"),
     (LUCKY_BEGUN, BEN, SOON, "领取1/3个", "1 of 3 opened"),
@@ -332,7 +337,9 @@ SUMMARIES = [
 
 
 @pytest.mark.parametrize(("packet", "user_id", "now_ms", "zh", "en"), SUMMARIES)
-def test_rules_4_to_6_the_summary(packet: Known, user_id: int, now_ms: int, zh: str, en: str) -> None:
+def test_rules_4_to_6_summary_of_each_state_and_viewer(
+    packet: Known, user_id: int, now_ms: int, zh: str, en: str
+) -> None:
     assert result(packet, user_id, now_ms, ZH).summary == zh
     assert result(packet, user_id, now_ms, EN).summary == en
 
@@ -377,7 +384,9 @@ ENDINGS = [
 
 
 @pytest.mark.parametrize(("packet", "user_id", "now_ms", "state", "zh", "en"), ENDINGS)
-def test_the_ending(packet: Known, user_id: int, now_ms: int, state: State, zh: str, en: str) -> None:
+def test_ending_of_each_state_and_viewer(
+    packet: Known, user_id: int, now_ms: int, state: State, zh: str, en: str
+) -> None:
     pages = [result(packet, user_id, now_ms, language) for language in (ZH, EN)]
     assert [(page.state, page.ending) for page in pages] == [(state, zh), (state, en)]
 
@@ -397,7 +406,7 @@ def test_the_ending(packet: Known, user_id: int, now_ms: int, state: State, zh: 
         (PERSONAL_DONE, BEN, False),
     ],
 )
-def test_rule_7_the_list_is_for_lucky_packets_and_the_sender_of_every_packet(
+def test_rule_7_list_of_claims_is_shown_for_lucky_packets_and_to_every_sender(
     packet: Known, user_id: int, shown: bool
 ) -> None:
     assert result(packet, user_id).lists_claims is shown
@@ -426,7 +435,7 @@ def test_rule_8_best_luck_is_marked_on_finished_lucky_packets_only(packet: Known
 
 SENDER_AND_OPENER, MEMBER_TOO = (True, True, False), (True, True, True)
 PROOFS = [
-    (PacketKind.LUCKY, State.OPEN, MEMBER_TOO),  # told once it is over: `not_finished` until then
+    (PacketKind.LUCKY, State.OPEN, MEMBER_TOO),  # available when the packet is over; `not_finished` until then
     (PacketKind.LUCKY, State.FINISHED, MEMBER_TOO),
     (PacketKind.LUCKY, State.EXPIRED, MEMBER_TOO),
     (PacketKind.LUCKY, State.REFUNDED, SENDER_AND_OPENER),
@@ -445,14 +454,14 @@ PROOFS = [
 def test_may_see_proof_of_each_kind_and_state_tells_sender_opener_and_member(
     kind: PacketKind, state: State, seen: tuple[bool, bool, bool]
 ) -> None:
-    for is_member in (False, True):  # a sender or an opener who has left the group since sees it all the same
+    for is_member in (False, True):  # also a sender or an opener that has left the group
         assert may_see_proof(kind, state, is_sender=True, has_claim=False, may_open=is_member) is seen[0]
         assert may_see_proof(kind, state, is_sender=False, has_claim=True, may_open=is_member) is seen[1]
     assert may_see_proof(kind, state, is_sender=False, has_claim=False, may_open=True) is seen[2]
     assert not may_see_proof(kind, state, is_sender=False, has_claim=False, may_open=False)
 
 
-# --- who gets no result page, and a page as a whole -----------------------------------------------------------
+# --- users without a result page, and a complete page -----------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -468,11 +477,11 @@ def test_may_see_proof_of_each_kind_and_state_tells_sender_opener_and_member(
         (PERSONAL_DONE, CAI, SOON),
     ],
 )
-def test_nobody_else_gets_a_result_page(packet: Known, user_id: int, now_ms: int) -> None:
+def test_other_users_get_no_result_page(packet: Known, user_id: int, now_ms: int) -> None:
     assert result_page(packet, viewer(packet, user_id), now_ms, credited=True) is None
 
 
-def test_a_whole_result_page() -> None:
+def test_result_page_has_all_fields() -> None:
     assert result(LUCKY_BEGUN, ANN) == ResultPageView(
         sender_id=ANN,
         greeting=GREETING,
@@ -491,21 +500,21 @@ def test_a_whole_result_page() -> None:
     )
 
 
-def test_no_greeting_is_taken_for_a_template() -> None:
+def test_greeting_is_not_used_as_a_template() -> None:
     page = tap(known(PacketKind.LUCKY, greeting="{total:yuan} {0.__class__}"), BEN)
     assert page is not None
     assert page.greeting == "{total:yuan} {0.__class__}"
 
 
-# --- what holds for every packet ------------------------------------------------------------------------------
+# --- properties of every packet ---------------------------------------------------------------------------------
 
-LOOKERS = st.sampled_from((*MEMBERS, EVE))
+VIEWERS = st.sampled_from((*MEMBERS, EVE))
 MOMENTS = st.sampled_from([T0, SOON, LATE - 1, LATE, LATE + DAY_MS])
 
 
 @st.composite
 def packets(draw: st.DrawFn) -> Packet:
-    """Any kind, opened by some of those who may, perhaps closed."""
+    """Any kind, opened by some of the users that may open it, perhaps closed."""
     kind = draw(st.sampled_from(PacketKind))
     shares = 1 if kind is PacketKind.PERSONAL else draw(st.integers(1, 4))
     each_fen = draw(st.integers(700, 19_000))
@@ -524,7 +533,7 @@ def known_of(packet: Packet) -> Known:
 
 
 def amounts_in(page: msgspec.Struct | None) -> set[str]:
-    """Every amount of money that a page's texts name; the greeting is the sender's affair."""
+    """Every amount of money in the texts of a page, except in the greeting, which the sender writes."""
     fields = msgspec.structs.asdict(page) if page is not None else {}
     texts = [value for name, value in fields.items() if isinstance(value, str) and name != "greeting"]
     return set(re.findall(r"[\d,]*\d\.\d\d", "\n".join(texts)))
@@ -538,54 +547,56 @@ VIEWS = {
 }
 
 
-@given(packet=packets(), user_id=LOOKERS, now_ms=MOMENTS)
-def test_a_link_leads_somewhere_and_the_sender_is_never_left_without_a_way_to_the_list(
+@given(packet=packets(), user_id=VIEWERS, now_ms=MOMENTS)
+def test_link_leads_to_a_result_page_and_the_sender_always_has_one(
     packet: Packet, user_id: int, now_ms: int
 ) -> None:
-    looks = viewer(known_of(packet), user_id)
-    page = open_page(known_of(packet), looks, now_ms)
+    seen_by = viewer(known_of(packet), user_id)
+    page = open_page(known_of(packet), seen_by, now_ms)
     if page is not None and page.link:
-        assert result_page(known_of(packet), looks, now_ms, credited=True) is not None
+        assert result_page(known_of(packet), seen_by, now_ms, credited=True) is not None
     if user_id == packet.terms.sender_id:
         assert page is not None
         assert page.link or page.view is View.RESULT
 
 
 @given(packet=packets(), user_id=st.sampled_from(MEMBERS), now_ms=MOMENTS)
-def test_page_and_ticket_agree(packet: Packet, user_id: int, now_ms: int) -> None:
-    looks = viewer(known_of(packet), user_id)
-    if looks.may_open:
-        page = open_page(known_of(packet), looks, now_ms)
+def test_open_page_agrees_with_the_answer_of_a_grab(packet: Packet, user_id: int, now_ms: int) -> None:
+    seen_by = viewer(known_of(packet), user_id)
+    if seen_by.may_open:
+        page = open_page(known_of(packet), seen_by, now_ms)
         assert page is not None
         assert page.view in VIEWS[packet.grab(user_id, now_ms, 1, 30_000, 4).answer]
 
 
-@given(packet=packets(), user_id=LOOKERS, now_ms=MOMENTS, language=st.sampled_from(Language))
-def test_others_read_no_amount_but_their_own(packet: Packet, user_id: int, now_ms: int, language: Language) -> None:
-    """Of an equal or personal packet that is finished they read the total too, which their share tells anyway."""
+@given(packet=packets(), user_id=VIEWERS, now_ms=MOMENTS, language=st.sampled_from(Language))
+def test_users_other_than_the_sender_see_no_amount_but_their_own(
+    packet: Packet, user_id: int, now_ms: int, language: Language
+) -> None:
+    """Of a finished equal or personal packet they also see the total, which follows from their share."""
     terms, facts = packet.terms, known_of(packet)
-    looks = viewer(facts, user_id, language)
+    seen_by = viewer(facts, user_id, language)
     own = packet.claims.get(user_id)
     allowed = {yuan(own.amount_fen)} if own else set()
     if packet.finished and terms.kind is not PacketKind.LUCKY:
         allowed.add(yuan(terms.total_fen))
     if user_id != terms.sender_id:
-        assert amounts_in(result_page(facts, looks, now_ms, credited=True)) <= allowed
-    assert amounts_in(open_page(facts, looks, now_ms)) == set()
+        assert amounts_in(result_page(facts, seen_by, now_ms, credited=True)) <= allowed
+    assert amounts_in(open_page(facts, seen_by, now_ms)) == set()
 
 
-@given(packet=packets(), user_id=LOOKERS, now_ms=MOMENTS)
-def test_best_luck_is_that_of_the_packet_and_who_claimed_sees_the_result(
+@given(packet=packets(), user_id=VIEWERS, now_ms=MOMENTS)
+def test_best_luck_is_that_of_the_packet_and_users_with_a_claim_see_the_result_page(
     packet: Packet, user_id: int, now_ms: int
 ) -> None:
-    looks = viewer(known_of(packet), user_id)
-    page = result_page(known_of(packet), looks, now_ms, credited=True)
+    seen_by = viewer(known_of(packet), user_id)
+    page = result_page(known_of(packet), seen_by, now_ms, credited=True)
     best = packet.best_luck()
     if page is not None:
         assert page.best_index == (best.index if best else NOBODY)
         assert best is None or (packet.finished and packet.terms.kind is PacketKind.LUCKY)
     if user_id in packet.claims:
-        tapped = open_page(known_of(packet), looks, now_ms)
+        tapped = open_page(known_of(packet), seen_by, now_ms)
         assert tapped is not None
         assert tapped.view is View.RESULT
         assert page is not None

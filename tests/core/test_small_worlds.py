@@ -1,8 +1,8 @@
 """All small worlds: every interleaving of grabs, opens, passing time, expiry, close and reload, of any length.
 
-Time counts to a few ticks and then stands still, so a small world has finitely many states; a step from each of
-them in every direction is every interleaving there is. Each step is checked against a naive model, written from
-the rules without a look at the packet, and against the invariants I1 to I5 and I8. Some 780,000 steps in all.
+Time counts to a few ticks and then stops, so a small world has finitely many states; every possible step from
+each of them covers every interleaving. Each step is checked against a simple model, written from the rules alone,
+and against the invariants I1 to I5 and I8. Some 780,000 steps in all.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ NO_NUMBER = 0
 
 
 class World(NamedTuple):
-    """How large a world is: users 1…n, shares, and the admission factor."""
+    """The size of a world: users 1…n, shares, and the tickets per share."""
 
     kind: PacketKind
     users: int
@@ -32,7 +32,7 @@ class World(NamedTuple):
 
     @property
     def terms(self) -> Terms:
-        """The packet that is sent in it."""
+        """The terms of its packet."""
         total_fen, caps = 4 * self.shares, Caps(2, 7)
         return Terms(
             2**60,
@@ -53,15 +53,15 @@ class World(NamedTuple):
 
 
 class Model(NamedTuple):
-    """A packet as a child would keep it: who holds which ticket since when, and who got which share."""
+    """The simplest packet: a list of the tickets with their times, and a list of the winners."""
 
     now: int = 0
     closed: bool = False
-    tickets: tuple[tuple[int, int, int], ...] = ()  # user, number, when it was given
-    winners: tuple[tuple[int, int], ...] = ()  # user, when
+    tickets: tuple[tuple[int, int, int], ...] = ()  # user, number, time of the grab
+    winners: tuple[tuple[int, int], ...] = ()  # user, time
 
     def over(self, user: int, world: World) -> Answer | None:
-        """The answers for which a ticket does not matter."""
+        """The answers that do not depend on a ticket."""
         if any(winner == user for winner, _ in self.winners):
             return Answer.CLAIMED
         if len(self.winners) == world.shares:
@@ -75,7 +75,7 @@ class Model(NamedTuple):
         return [ticket for ticket in self.tickets if self.now < ticket[2] + LIFETIME]
 
     def grab(self, user: int, world: World) -> tuple[Model, Answer, int]:
-        """What becomes of it, the answer, and the number of the ticket if there is one."""
+        """The next model, the answer, and the number of the ticket if there is one."""
         over = self.over(user, world)
         if over is not None:
             return self, over, NO_NUMBER
@@ -90,7 +90,7 @@ class Model(NamedTuple):
         return self._replace(tickets=tickets), Answer.TICKET, number
 
     def open(self, user: int, number: int, world: World) -> tuple[Model, Answer]:
-        """What becomes of it, and the answer."""
+        """The next model, and the answer."""
         over = self.over(user, world)
         if over is not None:
             return self, over
@@ -101,11 +101,11 @@ class Model(NamedTuple):
 
 
 def fresh_number(user: int, now: int) -> int:
-    """A ticket number that says whose it is and since when, so that a world has no more states than it must."""
+    """A ticket number made of user and time: random numbers would multiply the states of a world."""
     return 100 * user + now + 1
 
 
-# --- both side by side ----------------------------------------------------------------------------------------
+# --- packet and model together ----------------------------------------------------------------------------------
 
 
 class State(NamedTuple):
@@ -133,7 +133,7 @@ Step = Callable[[State, World], State]
 
 
 def copy_of(packet: Packet) -> Packet:
-    """The same packet once more, so that a step from a state leaves the state as it was."""
+    """A copy of the packet, so that a step does not change the state before it."""
     copy = Packet(packet.terms)
     copy.claims = dict(packet.claims)
     copy.tickets = dict(packet.tickets)
@@ -185,7 +185,7 @@ def close(state: State, world: World) -> State:
 
 
 def reload(state: State, world: World) -> State:
-    """As after a conflict: loaded again from the records, the tickets taken over."""
+    """As after a conflict: the packet is loaded again from the records and keeps its tickets."""
     before = state.packet
     packet = Packet(before.terms, list(before.claims.values()), before.counter.closed)
     packet.keep_tickets(before)
@@ -193,14 +193,14 @@ def reload(state: State, world: World) -> State:
 
 
 def restart(state: State, world: World) -> State:
-    """The server comes up again: the records are all there, the tickets are lost."""
+    """The server starts again: the records are complete, the tickets are lost."""
     before = state.packet
     packet = Packet(before.terms, list(before.claims.values()), before.counter.closed)
     return state._replace(packet=packet, model=state.model._replace(tickets=()))
 
 
 def steps_of(world: World) -> list[Step]:
-    """Every direction: also the open with somebody else's ticket, or with none."""
+    """Every possible step, including an open with the ticket of another user, or without one."""
     users = range(1, world.users + 1)
     return [
         *(grab(user) for user in users),
@@ -229,11 +229,11 @@ def every_step(world: World) -> Iterator[tuple[State, State]]:
                 waiting.append(after)
 
 
-# --- what must hold -------------------------------------------------------------------------------------------
+# --- invariants -------------------------------------------------------------------------------------------------
 
 
 def check_admission(decision: Decision, number: int, model: Model, world: World) -> None:
-    """The admission bound, whose ticket it is, and a time to wait that is neither over nor too long."""
+    """The ticket has the number and lifetime of the model; the retry time is above 0 and not too long."""
     if decision.answer is Answer.TICKET:
         assert decision.ticket is not None
         assert decision.ticket.number == number
@@ -243,7 +243,7 @@ def check_admission(decision: Decision, number: int, model: Model, world: World)
 
 
 def check_invariants(before: State, after: State, world: World, amounts_fen: list[int]) -> None:
-    """I1 the sum, I2 the number, I3 one each, I4 the caps, I5 nothing after close, I8 best luck."""
+    """I1 the sum, I2 the number, I3 one per user, I4 the caps, I5 no claim after close, I8 best luck."""
     packet, terms = after.packet, after.packet.terms
     claims = list(packet.claims.values())
     assert sum(claim.amount_fen for claim in claims) + packet.left_fen == terms.total_fen  # I1
@@ -271,7 +271,7 @@ def check_best_luck(state: State, world: World, amounts_fen: list[int]) -> None:
 
 
 def check_against_the_model(state: State) -> None:
-    """Same winners at the same times, same tickets; the packet may not have noticed yet that some lapsed."""
+    """Same winners at the same times, same tickets; the packet may still hold tickets that have lapsed."""
     packet, model = state.packet, state.model
     assert tuple((claim.user_id, claim.at_ms) for claim in packet.claims.values()) == model.winners
     assert packet.counter.closed == model.closed
@@ -288,7 +288,7 @@ WORLDS = [
 
 
 @pytest.mark.parametrize("world", WORLDS, ids=str)
-def test_every_interleaving(world: World) -> None:
+def test_packet_in_every_interleaving_equals_the_model(world: World) -> None:
     amounts_fen = [4] * world.shares
     if world.kind is PacketKind.LUCKY:
         amounts_fen = list(all_lucky_shares(SEED, 4 * world.shares, world.shares, Caps(2, 7)))
@@ -297,6 +297,6 @@ def test_every_interleaving(world: World) -> None:
         check_invariants(before, after, world, amounts_fen)
         check_against_the_model(after)
         endings.add((after.packet.version, after.packet.counter.closed))
-    # no world is left half seen: every number of claims is reached, open and closed
+    # the world was explored completely: every number of claims is reached, open and closed
     possible = range(min(world.users, world.shares) + 1)
     assert endings == {(version, closed) for version in possible for closed in (False, True)}

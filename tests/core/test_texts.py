@@ -1,4 +1,4 @@
-"""Times as a person says them."""
+"""Elapsed times as texts for users."""
 
 from __future__ import annotations
 
@@ -25,5 +25,5 @@ SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
         (400 * DAY, "400天前", "400 days ago"),
     ],
 )
-def test_how_long_ago_it_was(since_ms: int, zh: str, en: str) -> None:
+def test_elapsed_time_is_written_in_both_languages(since_ms: int, zh: str, en: str) -> None:
     assert (ago(Language.ZH, since_ms), ago(Language.EN, since_ms)) == (zh, en)

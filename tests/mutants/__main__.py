@@ -1,4 +1,4 @@
-"""Plant every fault, one at a time, and demand that the tests catch it: `python -m tests.mutants [WORD …]`."""
+"""Plant every fault, one at a time; the tests must catch it: `python -m tests.mutants [WORD …]`."""
 
 from __future__ import annotations
 

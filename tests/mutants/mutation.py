@@ -1,4 +1,4 @@
-"""One planted fault: which text becomes which, the promise it breaks, and the tests that must notice."""
+"""One planted fault: the text and its replacement, the promise that it breaks, and the tests that must catch it."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from pathlib import Path
 from typing import NamedTuple
 
 
-class Rotted(Exception):
-    """The text that a mutation replaces is not there exactly once any more."""
+class Outdated(Exception):
+    """The text that a mutation replaces does not occur exactly once any more."""
 
 
 class Mutation(NamedTuple):
-    """`tests`: selections of pytest, tried in order; the first that fails has caught it."""
+    """`tests`: selections of pytest, run in order; the first that fails has caught the fault."""
 
     name: str
-    breaks: str  # I1 … I11 of docs/design.md, or the promise in a word
+    breaks: str  # I1 … I11 of docs/design.md, or a word for the promise
     file: str
     old: str
     new: str
     tests: tuple[str, ...]
 
     def applied(self, root: Path) -> str:
-        """The file's text with the fault in it. Raises Rotted."""
+        """The file's text with the fault in it. Raises Outdated."""
         text = (root / self.file).read_text()
         found = text.count(self.old)
         if found != 1:
-            raise Rotted(f"mutation {self.name!r} has rotted: its text occurs {found} times in {self.file}")
+            raise Outdated(f"mutation {self.name!r} is outdated: its text occurs {found} times in {self.file}")
         mutated = text.replace(self.old, self.new)
         if self.file.endswith(".py"):
             compile(mutated, self.file, "exec")

@@ -19,34 +19,40 @@ from xml.etree import ElementTree
 from server import embedded
 from tests.conftest import LENT_STORES
 from tests.memory import use_memory
-from tests.mutants.mutation import Mutation, Rotted
+from tests.mutants.mutation import Mutation, Outdated
 from tests.mutants.table import MUTATIONS
 
 ROOT = Path(__file__).parents[2]
 AT_ONCE = 2
 TIMEOUT_S = 120
 BASE_TIMEOUT_S = 900
-NO_FINDING = ("ImportError", "ModuleNotFoundError", "SyntaxError", "NameError", "AttributeError")  # a broken mutant
+ERRORS_OF_THE_CODE = (
+    "ImportError",
+    "ModuleNotFoundError",
+    "SyntaxError",
+    "NameError",
+    "AttributeError",
+)  # the fault breaks the code itself
 
 
 class Copy(NamedTuple):
-    """A copy of the tree, and the stores that its tests use one run after the other."""
+    """A copy of the tree, and the stores for its test runs."""
 
     tree: Path
     stores: str
 
     @property
     def environment(self) -> dict[str, str]:
-        """Compiled files of an earlier fault must not be taken for those of this one."""
+        """Without compiled files: those of an earlier fault must not be used for a later one."""
         return {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": "", LENT_STORES: self.stores}
 
 
 class Verdict(NamedTuple):
-    """What became of one planted fault."""
+    """The result of one planted fault."""
 
     mutation: Mutation
     caught: bool
-    words: str  # the test that caught it and what it said, or why nothing did
+    words: str  # the test that caught it and its message, or the reason why none did
     took_s: float
 
 
@@ -62,10 +68,10 @@ def main(words: Sequence[str]) -> int:
         for one in chosen:
             one.applied(ROOT)
         with copies(AT_ONCE) as trees:
-            demand_that_all_pass(chosen, trees)
+            check_that_all_pass(chosen, trees)
             with ThreadPoolExecutor(AT_ONCE) as pool:
-                verdicts = [said(one) for one in pool.map(lambda mutation: judge(mutation, trees), chosen)]
-    except (Rotted, Unsound) as error:
+                verdicts = [printed(one) for one in pool.map(lambda mutation: judge(mutation, trees), chosen)]
+    except (Outdated, TestsFailWithoutFault) as error:
         print(error, file=sys.stderr)
         return 1
     caught = sum(one.caught for one in verdicts)
@@ -73,11 +79,11 @@ def main(words: Sequence[str]) -> int:
     return int(caught < len(verdicts))
 
 
-class Unsound(Exception):
-    """The tests do not pass without a fault, so they cannot tell anything."""
+class TestsFailWithoutFault(Exception):
+    """The tests do not pass without a fault, so their failures prove nothing."""
 
 
-def said(verdict: Verdict) -> Verdict:
+def printed(verdict: Verdict) -> Verdict:
     """Print a verdict."""
     mark = "✓" if verdict.caught else "✗ SURVIVED"
     print(
@@ -89,7 +95,7 @@ def said(verdict: Verdict) -> Verdict:
 
 @contextmanager
 def copies(number: int) -> Iterator[queue.SimpleQueue[Copy]]:
-    """So many copies of the tree as it stands, uncommitted changes included, each with stores of its own."""
+    """This number of copies of the tree, uncommitted changes included, each with its own stores."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -112,18 +118,18 @@ def copies(number: int) -> Iterator[queue.SimpleQueue[Copy]]:
         yield trees
 
 
-def demand_that_all_pass(chosen: Sequence[Mutation], trees: queue.SimpleQueue[Copy]) -> None:
-    """Without a fault every selection passes. Raises Unsound."""
+def check_that_all_pass(chosen: Sequence[Mutation], trees: queue.SimpleQueue[Copy]) -> None:
+    """Without a fault every selection passes. Raises TestsFailWithoutFault."""
     copy = trees.get()
     selections = list(dict.fromkeys(test for one in chosen for test in one.tests))
     failure = pytest(copy, selections, BASE_TIMEOUT_S)
     trees.put(copy)
     if failure is not None:
-        raise Unsound(f"without any fault: {failure.words}")
+        raise TestsFailWithoutFault(f"without any fault: {failure.words}")
 
 
 def judge(mutation: Mutation, trees: queue.SimpleQueue[Copy]) -> Verdict:
-    """Plant a fault in a copy, see whether the tests notice, put the text back."""
+    """Plant a fault in a copy, run the tests that must catch it, put the text back."""
     began_s, copy = time.monotonic(), trees.get()
     path = copy.tree / mutation.file
     sound = path.read_text()
@@ -156,7 +162,7 @@ def _judge_planted(mutation: Mutation, copy: Copy) -> tuple[bool, str]:
 
 
 class Failure(NamedTuple):
-    """How a run of pytest failed; a finding is what a test says, not what breaks the test itself."""
+    """A failed run of pytest; a finding is a failed assertion, not an error of the test itself."""
 
     is_finding: bool
     words: str
@@ -203,6 +209,6 @@ def _first_failure(report: Path) -> Failure:
         for outcome in case:
             if outcome.tag in ("failure", "error"):
                 message = " ".join((outcome.get("message") or "").split())
-                is_finding = outcome.tag == "failure" and not message.startswith(NO_FINDING)
+                is_finding = outcome.tag == "failure" and not message.startswith(ERRORS_OF_THE_CODE)
                 return Failure(is_finding, f"{case.get('name')}: {message[:90]}")
-    return Failure(is_finding=False, words="nothing is said to have failed")
+    return Failure(is_finding=False, words="pytest reports no failed test")

@@ -1,4 +1,4 @@
-"""Every planted fault can still be planted, and its tests are there; whether they catch it: `make mutants`."""
+"""Every planted fault can still be planted, and its tests exist. `make mutants` checks that they catch it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.mutants.table import MUTATIONS
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda one: one.name.replace(" ", "-"))
-def test_it_applies_and_compiles(mutation: Mutation) -> None:
+def test_fault_applies_and_its_tests_exist(mutation: Mutation) -> None:
     mutation.applied(ROOT)
     assert mutation.old != mutation.new
     for selection in mutation.tests:
@@ -22,7 +22,7 @@ def test_it_applies_and_compiles(mutation: Mutation) -> None:
         )
 
 
-def test_there_are_enough_and_no_two_are_the_same() -> None:
+def test_faults_are_all_different() -> None:
     assert len(MUTATIONS) >= 20
     assert len({one.name for one in MUTATIONS}) == len(MUTATIONS)
     assert len({(one.file, one.old, one.new) for one in MUTATIONS}) == len(MUTATIONS)

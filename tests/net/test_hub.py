@@ -1,4 +1,4 @@
-"""The hub: who hears of a balance, and which one when it was overtaken on its way."""
+"""The hub: the balance that each connection receives, also when changes arrive out of order."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from server.services.runtime.events import BalanceChange, Removed
 USER = 7
 
 
-class Ear:
-    """A session that only hears."""
+class Recorder:
+    """A session that only records its pushes."""
 
     def __init__(self, hub: Hub, holds_pushes: bool = False) -> None:
         self.holds_pushes = holds_pushes
-        self._heard = b""
+        self._received = b""
         assert hub.join(USER, cast("Session", self), 0.0)
 
     def push(self, framed: bytes, can_wait: bool) -> None:
-        self._heard += framed
+        self._received += framed
 
-    def heard(self) -> list[messages.Message]:
+    def pushes(self) -> list[messages.Message]:
         """Every push, decoded."""
         payloads: list[bytes] = []
-        FrameSplitter(1 << 20).take(self._heard, payloads)
+        FrameSplitter(1 << 20).take(self._received, payloads)
         return [messages.decode_from_server(payload) for payload in payloads]
 
 
@@ -45,8 +45,8 @@ def change(fen: int, version: int, change_fen: int, reason: str = "claim") -> Ba
     return BalanceChange(USER, WalletBalance(fen, version), change_fen, reason)
 
 
-def test_a_change_that_comes_late_carries_the_balance_that_was_told_before(hub: Hub) -> None:
-    ear = Ear(hub)
+def test_late_balance_change_carries_the_newest_balance(hub: Hub) -> None:
+    recorder = Recorder(hub)
     for event in (
         change(100, 1, 100),
         change(350, 3, 50),
@@ -54,30 +54,30 @@ def test_a_change_that_comes_late_carries_the_balance_that_was_told_before(hub: 
         change(340, 4, -10, "send"),
     ):
         hub.announce(event, (USER,))
-    told = [(one.balance_fen, one.change_fen, one.reason) for one in ear.heard()]  # type: ignore[attr-defined]
-    assert told == [(100, 100, "claim"), (350, 50, "claim"), (350, 200, "top_up"), (340, -10, "send")]
+    balances = [(one.balance_fen, one.change_fen, one.reason) for one in recorder.pushes()]  # type: ignore[attr-defined]
+    assert balances == [(100, 100, "claim"), (350, 50, "claim"), (350, 200, "top_up"), (340, -10, "send")]
 
 
-def test_a_connection_whose_welcome_is_on_the_way_hears_the_balance_there(hub: Hub) -> None:
-    """A push before the welcome could be older than what the welcome tells, and would be shown last."""
-    waiting, there = Ear(hub, holds_pushes=True), Ear(hub)
+def test_connection_before_its_welcome_gets_the_balance_in_the_welcome(hub: Hub) -> None:
+    """A push before the welcome could be older than the balance in the welcome."""
+    waiting, welcomed = Recorder(hub, holds_pushes=True), Recorder(hub)
     hub.announce(change(300, 3, 50), (USER,))
     hub.announce(Removed(1), (USER,))
     assert hub.newest(USER, WalletBalance(250, 2)) == WalletBalance(
         300, 3
     )  # the welcome was read before the change
-    assert [type(one) for one in waiting.heard()] == [messages.RemovedFromGroup]
-    assert [type(one) for one in there.heard()] == [messages.BalanceChanged, messages.RemovedFromGroup]
+    assert [type(one) for one in waiting.pushes()] == [messages.RemovedFromGroup]
+    assert [type(one) for one in welcomed.pushes()] == [messages.BalanceChanged, messages.RemovedFromGroup]
 
 
-def test_a_change_that_a_welcome_told_is_not_taken_back(hub: Hub) -> None:
-    ear = Ear(hub)
+def test_older_balance_does_not_replace_that_of_the_welcome(hub: Hub) -> None:
+    recorder = Recorder(hub)
     assert hub.newest(USER, WalletBalance(300, 3)) == WalletBalance(300, 3)
     hub.announce(change(250, 2, 200, "top_up"), (USER,))
-    assert ear.heard() == [messages.BalanceChanged(0, 300, 200, "top_up", 3)]
+    assert recorder.pushes() == [messages.BalanceChanged(0, 300, 200, "top_up", 3)]
 
 
-def test_nothing_is_remembered_of_who_is_not_here(hub: Hub) -> None:
+def test_balance_of_an_offline_user_is_not_kept(hub: Hub) -> None:
     hub.announce(change(300, 3, 50), (USER,))
     assert hub.newest(USER, EMPTY) == EMPTY
     assert hub._users == {}

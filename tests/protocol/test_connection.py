@@ -47,9 +47,9 @@ REQUEST_FRAMES = [
 
 
 def connected() -> ServerConnection:
-    """A connection whose hello is on its way, at T0."""
+    """A connection that has sent its hello, at T0."""
     connection = ServerConnection(HELLO, T0, TIMING, SIZES)
-    assert said(connection) == [HELLO]
+    assert outgoing(connection) == [HELLO]
     return connection
 
 
@@ -70,8 +70,8 @@ def packed(value: object) -> bytes:
     return frame(msgpack.packb(value))
 
 
-def said(connection: ServerConnection) -> list[Message]:
-    """What the connection wants to send, as a client would read it."""
+def outgoing(connection: ServerConnection) -> list[Message]:
+    """The messages that the connection sends, decoded like a client would."""
     data, found = connection.data_to_send(), []
     while data:
         (length,) = struct.unpack(">I", data[:4])
@@ -82,9 +82,9 @@ def said(connection: ServerConnection) -> list[Message]:
 
 
 def check_closed(connection: ServerConnection, code: Close) -> Goodbye:
-    """Closed for this reason, with one Goodbye as the last words, and nothing more to wait for."""
+    """The connection is closed for this reason, one Goodbye is the last message, and no deadline is left."""
     assert connection.closing is code
-    *_, goodbye = said(connection)
+    *_, goodbye = outgoing(connection)
     assert isinstance(goodbye, Goodbye)
     assert (goodbye.code, goodbye.name) == (code, code.name.lower())
     assert goodbye.reconnect is should_reconnect(code)
@@ -93,8 +93,8 @@ def check_closed(connection: ServerConnection, code: Close) -> Goodbye:
 
 
 def check_refused(connection: ServerConnection, seq: int, refusal: Refusal) -> Refused:
-    """One refusal and nothing else; the connection stays open."""
-    [answer] = said(connection)
+    """The connection sends one refusal and nothing else, and stays open."""
+    [answer] = outgoing(connection)
     assert isinstance(answer, Refused)
     assert (answer.seq, answer.code, answer.name) == (seq, refusal, refusal.name.lower())
     assert connection.closing is None
@@ -104,21 +104,21 @@ def check_refused(connection: ServerConnection, seq: int, refusal: Refusal) -> R
 # --- login ----------------------------------------------------------------------------------------------------
 
 
-def test_the_server_speaks_first() -> None:
+def test_server_sends_the_hello_first() -> None:
     assert ServerConnection(HELLO, T0, TIMING, SIZES).data_to_send() == framed(HELLO)
 
 
-def test_the_login_goes_to_the_caller_who_admits() -> None:
+def test_login_is_returned_to_the_caller_that_admits_it() -> None:
     connection = connected()
     assert connection.receive_data(framed(LOGIN), T0) == [LOGIN]
     assert (connection.login_seen, connection.logged_in) == (True, False)
     connection.admit(T0, first_ping=1.0)
     assert connection.logged_in
-    assert said(connection) == []
+    assert outgoing(connection) == []
 
 
 @pytest.mark.parametrize("stream", REQUEST_FRAMES, ids=lambda stream: stream[4:8].hex())
-def test_no_request_before_the_login(stream: bytes) -> None:
+def test_request_before_the_login_closes_the_connection(stream: bytes) -> None:
     connection = connected()
     assert connection.receive_data(stream, T0) == []
     check_closed(connection, Close.LOGIN_EXPECTED)
@@ -129,7 +129,7 @@ def test_no_request_before_the_login(stream: bytes) -> None:
     [[3, 1], [4, 1], [99, 1], [10, 1], [10, 1, -1, 0, "k1", b""], [10, 1, 42, 0, "k1", "text"], [21, 1, "x"]],
     ids=str,
 )
-def test_nothing_but_a_login_that_is_complete(message: list[Any]) -> None:
+def test_first_message_other_than_a_complete_login_closes_the_connection(message: list[Any]) -> None:
     connection = connected()
     assert connection.receive_data(packed(message), T0) == []
     check_closed(connection, Close.LOGIN_EXPECTED)
@@ -138,8 +138,8 @@ def test_nothing_but_a_login_that_is_complete(message: list[Any]) -> None:
 @pytest.mark.parametrize(
     "stream", [framed(LOGIN), framed(Ping(2)), *REQUEST_FRAMES[:3]], ids=lambda s: s[4:8].hex()
 )
-def test_nothing_may_be_pipelined_behind_a_login(stream: bytes) -> None:
-    """Who one is must be known first: the login is returned, what follows it too early ends the connection."""
+def test_frame_before_the_welcome_closes_the_connection(stream: bytes) -> None:
+    """The user must be known first: the login is returned, a frame that follows too early closes the connection."""
     connection = connected()
     assert connection.receive_data(framed(LOGIN) + stream, T0) == [LOGIN]
     check_closed(connection, Close.LOGIN_EXPECTED)
@@ -156,7 +156,7 @@ def test_a_request_pipelined_behind_a_login_is_read_if_its_last_byte_comes_after
     assert connection.receive_data(grab[-1:], T0) == [messages.Grab(2, 7)]
 
 
-def test_one_connection_belongs_to_one_user() -> None:
+def test_second_login_is_refused() -> None:
     connection = logged_in()
     assert connection.receive_data(framed(LOGIN), T0) == []
     check_refused(connection, 1, Refusal.OUT_OF_ORDER)
@@ -166,7 +166,7 @@ def test_one_connection_belongs_to_one_user() -> None:
 
 
 @pytest.mark.parametrize("length", [513, 4096, 2**31, 2**32 - 1])
-def test_before_the_login_512_bytes_are_enough(length: int) -> None:
+def test_frame_before_the_login_above_512_bytes_closes_the_connection(length: int) -> None:
     connection = connected()
     assert connection.receive_data(length.to_bytes(4, "big"), T0) == []
     goodbye = check_closed(connection, Close.FRAME_TOO_LARGE)
@@ -174,14 +174,14 @@ def test_before_the_login_512_bytes_are_enough(length: int) -> None:
 
 
 @pytest.mark.parametrize("length", [4097, 2**31, 2**32 - 1])
-def test_after_it_4096(length: int) -> None:
+def test_frame_after_the_login_above_4096_bytes_closes_the_connection(length: int) -> None:
     connection = logged_in()
     assert connection.receive_data(length.to_bytes(4, "big"), T0) == []
     goodbye = check_closed(connection, Close.FRAME_TOO_LARGE)
     assert goodbye.detail == f"frame of {length} bytes, limit 4096"
 
 
-def test_a_frame_of_just_the_limit_is_read() -> None:
+def test_frame_of_exactly_the_limit_is_read() -> None:
     connection = logged_in()
     text = "x" * (4096 - len(messages.encode(messages.Say(1, 7, "x" * 300))) + 300)
     stream = framed(messages.Say(1, 7, text))
@@ -207,10 +207,10 @@ def test_a_request_cut_at_any_byte_is_one_request(stream: bytes) -> None:
         connection = logged_in()
         assert connection.receive_data(stream[:cut], T0) == []
         assert connection.receive_data(stream[cut:], T0) == whole
-        assert said(connection) == []
+        assert outgoing(connection) == []
 
 
-def test_a_login_and_all_requests_byte_by_byte() -> None:
+def test_login_and_requests_are_read_byte_by_byte() -> None:
     connection = connected()
     got = []
     for stream in (framed(LOGIN), *REQUEST_FRAMES):
@@ -219,7 +219,7 @@ def test_a_login_and_all_requests_byte_by_byte() -> None:
         if not connection.logged_in:
             connection.admit(T0, first_ping=1.0)
     assert got == [LOGIN, *logged_in().receive_data(b"".join(REQUEST_FRAMES), T0)]
-    assert said(connection) == []
+    assert outgoing(connection) == []
 
 
 @pytest.mark.parametrize("stream", REQUEST_FRAMES, ids=lambda stream: stream[4:8].hex())
@@ -231,10 +231,10 @@ def test_a_frame_whose_message_is_cut_short_is_a_bad_frame(stream: bytes) -> Non
         check_closed(connection, Close.BAD_FRAME)
 
 
-# --- what is no message ---------------------------------------------------------------------------------------
+# --- invalid messages -----------------------------------------------------------------------------------------
 
-NO_MESSAGES = {
-    "nothing": b"",
+INVALID_MESSAGES = {
+    "empty": b"",
     "not MessagePack": b"\xc1",
     "a number": msgpack.packb(21),
     "a text": msgpack.packb("grab"),
@@ -242,8 +242,8 @@ NO_MESSAGES = {
     "an empty array": msgpack.packb([]),
     "a kind alone": msgpack.packb([21]),
     "a map": msgpack.packb({"kind": 21, "seq": 1}),
-    "a map that counts": msgpack.packb({0: 21, 1: 1, 2: 7}),
-    "a map with a map for a key": b"\x81\x80\x01",
+    "a map with numbers as keys": msgpack.packb({0: 21, 1: 1, 2: 7}),
+    "a map with a map as key": b"\x81\x80\x01",
     "a kind that is text": msgpack.packb(["21", 1, 7]),
     "a kind that is true": msgpack.packb([True, 1, 7]),
     "a kind that is a fraction": msgpack.packb([21.0, 1, 7]),
@@ -256,37 +256,39 @@ NO_MESSAGES = {
     "two messages": msgpack.packb([21, 1, 7]) * 2,
     "a message and a byte": msgpack.packb([21, 1, 7]) + b"\0",
     "a message in an array": msgpack.packb([[21, 1, 7]]),
-    "text that is no UTF-8": b"\x93\x0b\x01\xa1\xff",
+    "text that is not UTF-8": b"\x93\x0b\x01\xa1\xff",
     "an array that announces 4 billion elements": b"\xdd\xff\xff\xff\xff\x15\x01",
     "a text that announces 4 GB": b"\x93\x0b\x01\xdb\xff\xff\xff\xff",
     "arrays in arrays, 4,000 deep": b"\x91" * 4000 + b"\x01",
     "maps in maps, 2,000 deep": b"\x81\x01" * 2000 + b"\x01",
     "a request with arrays 4,000 deep": b"\x93\x15\x01" + b"\x91" * 4000 + b"\x01",
-    "a request with arrays 4,000 deep behind it": b"\x94\x15\x01\x07" + b"\x91" * 4000 + b"\x01",
+    "a request with arrays 4,000 deep after its fields": b"\x94\x15\x01\x07" + b"\x91" * 4000 + b"\x01",
 }
 
 
-@pytest.mark.parametrize("payload", NO_MESSAGES.values(), ids=NO_MESSAGES.keys())
-def test_what_is_no_message_ends_the_connection(payload: bytes) -> None:
+@pytest.mark.parametrize("payload", INVALID_MESSAGES.values(), ids=INVALID_MESSAGES.keys())
+def test_invalid_message_closes_the_connection(payload: bytes) -> None:
     connection = logged_in()
     assert connection.receive_data(frame(payload) + framed(messages.Grab(2, 7)), T0) == []
     goodbye = check_closed(connection, Close.BAD_FRAME)
     assert len(goodbye.detail) <= DETAIL_CHARS_MAX
 
 
-@pytest.mark.parametrize("payload", [p for p in NO_MESSAGES.values() if len(p) <= 512], ids=lambda p: p.hex()[:20])
-def test_before_the_login_as_well(payload: bytes) -> None:
+@pytest.mark.parametrize(
+    "payload", [p for p in INVALID_MESSAGES.values() if len(p) <= 512], ids=lambda p: p.hex()[:20]
+)
+def test_invalid_message_before_the_login_closes_the_connection(payload: bytes) -> None:
     connection = connected()
     assert connection.receive_data(frame(payload), T0) == []
     check_closed(connection, Close.BAD_FRAME)
 
 
-# --- messages that ask for what is not there ------------------------------------------------------------------
+# --- unknown kinds and malformed requests ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", [0, 1, 2, 9, 60, 110, 121, 200, 255, 2**64 - 1, -1, -(2**63)])
-def test_an_unknown_kind_is_refused_and_nothing_else_happens(kind: int) -> None:
-    """The server's own kinds too: a client has no business to send them."""
+def test_unknown_kind_is_refused_and_the_connection_stays_open(kind: int) -> None:
+    """Also the kinds of the server: a client must not send them."""
     connection = logged_in()
     after = messages.GetBalance(6)
     assert connection.receive_data(packed([kind, 5, "any"]) + framed(after), T0) == [after]
@@ -322,7 +324,7 @@ def test_an_unknown_kind_is_refused_and_nothing_else_happens(kind: int) -> None:
     ],
     ids=str,
 )
-def test_a_malformed_request_is_refused_with_what_is_wrong(message: list[Any], detail: str) -> None:
+def test_malformed_request_is_refused_with_the_reason(message: list[Any], detail: str) -> None:
     connection = logged_in()
     after = messages.GetBalance(6)
     assert connection.receive_data(packed(message) + framed(after), T0) == [after]
@@ -332,7 +334,7 @@ def test_a_malformed_request_is_refused_with_what_is_wrong(message: list[Any], d
 def test_elements_behind_the_last_field_are_ignored() -> None:
     connection = logged_in()
     assert connection.receive_data(packed([21, 5, 7, "later", {"more": [1]}]), T0) == [messages.Grab(5, 7)]
-    assert said(connection) == []
+    assert outgoing(connection) == []
 
 
 def test_a_field_with_a_default_may_be_left_out() -> None:
@@ -343,7 +345,7 @@ def test_a_field_with_a_default_may_be_left_out() -> None:
 # --- heartbeat ------------------------------------------------------------------------------------------------
 
 
-def test_who_does_not_log_in_within_5_seconds_is_sent_away() -> None:
+def test_connection_without_a_login_is_closed_after_5_seconds() -> None:
     connection = connected()
     assert connection.next_deadline() == 105.0
     connection.handle_deadline(104.999)
@@ -352,13 +354,13 @@ def test_who_does_not_log_in_within_5_seconds_is_sent_away() -> None:
     assert check_closed(connection, Close.LOGIN_TIMEOUT).reconnect
 
 
-def test_bytes_do_not_put_the_login_off() -> None:
+def test_partial_login_does_not_extend_the_login_timeout() -> None:
     connection = connected()
     connection.receive_data(framed(LOGIN)[:-1], 104.0)
     assert connection.next_deadline() == 105.0
 
 
-def test_a_login_that_is_being_checked_must_be_done_in_time_too() -> None:
+def test_login_timeout_includes_the_check_of_the_login() -> None:
     connection = connected()
     connection.receive_data(framed(LOGIN), 104.0)
     connection.handle_deadline(105.0)
@@ -366,13 +368,13 @@ def test_a_login_that_is_being_checked_must_be_done_in_time_too() -> None:
 
 
 @pytest.mark.parametrize(("first_ping", "due"), [(0.5, 112.5), (0.75, 118.75), (1.0, 125.0)])
-def test_the_first_ping_comes_between_half_an_interval_and_a_whole_one(first_ping: float, due: float) -> None:
+def test_first_ping_is_due_after_half_to_one_interval(first_ping: float, due: float) -> None:
     connection = logged_in(first_ping)
     assert connection.next_deadline() == due
     connection.handle_deadline(due - 0.001)
-    assert said(connection) == []
+    assert outgoing(connection) == []
     connection.handle_deadline(due)
-    assert said(connection) == [Ping(0)]
+    assert outgoing(connection) == [Ping(0)]
 
 
 def test_a_pong_in_time_sets_the_next_ping() -> None:
@@ -385,28 +387,28 @@ def test_a_pong_in_time_sets_the_next_ping() -> None:
     assert connection.closing is None
 
 
-def test_no_pong_within_8_seconds_ends_the_connection() -> None:
+def test_connection_without_a_pong_is_closed_after_8_seconds() -> None:
     connection = logged_in()
     connection.handle_deadline(125.0)
-    assert said(connection) == [Ping(0)]
-    connection.receive_data(framed(messages.GetBalance(2)), 132.0)  # a request is no pong
+    assert outgoing(connection) == [Ping(0)]
+    connection.receive_data(framed(messages.GetBalance(2)), 132.0)  # a request is not a pong
     connection.handle_deadline(132.999)
     assert connection.closing is None
     connection.handle_deadline(133.0)
     assert check_closed(connection, Close.PING_TIMEOUT).reconnect
 
 
-def test_a_pong_that_nobody_asked_for_changes_nothing() -> None:
+def test_pong_without_a_ping_changes_nothing() -> None:
     connection = logged_in()
     assert connection.receive_data(framed(Pong(0)), 110.0) == []
     assert connection.next_deadline() == 125.0
-    assert said(connection) == []
+    assert outgoing(connection) == []
 
 
 def test_a_clients_ping_is_answered_with_its_seq() -> None:
     connection = logged_in()
     assert connection.receive_data(framed(Ping(77)), 110.0) == []
-    assert said(connection) == [Pong(77)]
+    assert outgoing(connection) == [Pong(77)]
     assert connection.next_deadline() == 125.0
 
 
@@ -414,7 +416,7 @@ def test_a_clients_ping_is_answered_with_its_seq() -> None:
 
 
 @pytest.mark.parametrize("code", Close, ids=lambda code: code.name)
-def test_the_first_close_counts_and_nothing_follows_it(code: Close) -> None:
+def test_first_close_is_final_and_nothing_follows_it(code: Close) -> None:
     connection = logged_in()
     connection.send(messages.Balance(2, 100))
     connection.close(code, "why")
@@ -424,7 +426,7 @@ def test_the_first_close_counts_and_nothing_follows_it(code: Close) -> None:
     connection.refuse(4, Refusal.INTERNAL)
     connection.handle_deadline(1e9)
     goodbye = Goodbye(0, code, code.name.lower(), should_reconnect(code), "why")
-    assert said(connection) == [messages.Balance(2, 100), goodbye]
+    assert outgoing(connection) == [messages.Balance(2, 100), goodbye]
     assert connection.receive_data(b"".join(REQUEST_FRAMES), T0) == []
     assert connection.data_to_send() == b""
     assert connection.closing is code
@@ -441,7 +443,7 @@ def test_a_detail_is_cut_to_200_characters() -> None:
 # --- sending --------------------------------------------------------------------------------------------------
 
 
-def test_what_is_queued_leaves_in_one_piece_and_once() -> None:
+def test_queued_messages_are_returned_together_and_once() -> None:
     connection = logged_in()
     first, second = messages.Balance(2, 100), messages.Balance(0, 50)
     connection.send(first)
@@ -451,7 +453,7 @@ def test_what_is_queued_leaves_in_one_piece_and_once() -> None:
 
 
 @pytest.mark.parametrize("refusal", Refusal, ids=lambda refusal: refusal.name)
-def test_a_refusal_is_filled_in_from_the_table(refusal: Refusal) -> None:
+def test_refusal_has_the_fields_of_its_table_row(refusal: Refusal) -> None:
     row = REFUSALS[refusal]
     assert refused(9, refusal, "why") == Refused(
         9, refusal, refusal.name.lower(), row.temporary, row.retry_after_ms, "why"
@@ -459,7 +461,7 @@ def test_a_refusal_is_filled_in_from_the_table(refusal: Refusal) -> None:
     assert refused(9, refusal, retry_after_ms=123).retry_after_ms == 123
 
 
-# --- any bytes at all -----------------------------------------------------------------------------------------
+# --- arbitrary bytes ------------------------------------------------------------------------------------------
 
 steady = settings(deadline=None, derandomize=True, database=None, print_blob=True, max_examples=300)
 scalars = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.text() | st.binary()
@@ -470,14 +472,14 @@ streams = st.lists(st.binary() | st.binary().map(frame) | values.map(packed) | r
 
 
 def check_documented_state(connection: ServerConnection, found: list[Message]) -> None:
-    """Open with a deadline ahead, or closed with a Goodbye as the last words; what was said can all be read."""
-    words = said(connection)
-    goodbyes = [word for word in words if isinstance(word, Goodbye)]
+    """Open with a future deadline, or closed with a Goodbye as the last message; all messages can be decoded."""
+    sent = outgoing(connection)
+    goodbyes = [message for message in sent if isinstance(message, Goodbye)]
     if connection.closing is None:
         assert goodbyes == []
         assert T0 < connection.next_deadline() < math.inf
     else:
-        assert goodbyes == words[-1:]
+        assert goodbyes == sent[-1:]
         assert goodbyes[0].code == connection.closing
         assert connection.next_deadline() == math.inf
     allowed = set(messages.FROM_CLIENT) - {Ping, Pong}
@@ -510,7 +512,7 @@ def test_before_the_login_any_bytes_leave_a_documented_state(data: bytes, cut: i
 # --- the client's side ----------------------------------------------------------------------------------------
 
 
-def test_the_two_sides_understand_each_other() -> None:
+def test_client_and_server_complete_login_and_heartbeat() -> None:
     server, client = ServerConnection(HELLO, T0, TIMING, SIZES), ClientConnection(TOKEN)
     assert client.receive_data(server.data_to_send()) == []
     assert client.hello == HELLO
@@ -526,7 +528,7 @@ def test_the_two_sides_understand_each_other() -> None:
     assert server.next_deadline() == 138.0
 
 
-def test_the_client_hands_on_replies_and_pushes_in_their_order() -> None:
+def test_client_returns_replies_and_pushes_in_order() -> None:
     client = ClientConnection(TOKEN)
     words = [messages.Balance(5, 100), messages.BalanceChanged(0, 90, -10, "send"), refused(6, Refusal.NO_TICKET)]
     stream = b"".join(map(framed, words))
@@ -543,14 +545,14 @@ def test_the_client_keeps_the_goodbye() -> None:
     assert client.goodbye == goodbye
 
 
-def test_a_client_raises_on_what_no_server_of_ours_says() -> None:
+def test_client_raises_on_malformed_messages_of_a_server() -> None:
     with pytest.raises(FrameTooLarge):
         ClientConnection(TOKEN).receive_data(b"\xff\xff\xff\xff")
     with pytest.raises(msgspec.DecodeError):
         ClientConnection(TOKEN).receive_data(packed([124, 0, "a balance in words"]))
 
 
-def test_a_client_passes_over_what_a_newer_server_says() -> None:
+def test_client_ignores_unknown_kinds_of_a_newer_server() -> None:
     client = ClientConnection(TOKEN)
     stream = packed([99, 0, "news"]) + framed(messages.Balance(5, 100))
     assert client.receive_data(stream) == [messages.Balance(5, 100)]
@@ -559,7 +561,7 @@ def test_a_client_passes_over_what_a_newer_server_says() -> None:
 # --- many frames at once --------------------------------------------------------------------------------------
 
 
-def test_many_frames_are_handed_out_in_portions_in_order() -> None:
+def test_many_frames_are_returned_in_portions_in_order() -> None:
     connection, grabs = logged_in(), [messages.Grab(seq, 7) for seq in range(2 * FRAMES_AT_ONCE + 5)]
     got = connection.receive_data(b"".join(map(framed, grabs)) + b"\xff\xff\xff\xff", T0)
     assert (len(got), connection.has_more, connection.closing) == (FRAMES_AT_ONCE, True, None)
@@ -570,7 +572,7 @@ def test_many_frames_are_handed_out_in_portions_in_order() -> None:
     check_closed(connection, Close.FRAME_TOO_LARGE)
 
 
-def test_nothing_waits_behind_a_frame_that_ends_the_connection() -> None:
+def test_frames_after_a_closing_frame_are_dropped() -> None:
     connection = logged_in()
     connection.receive_data(frame(b"\xc1") + framed(Ping(1)) * 2 * FRAMES_AT_ONCE, T0)
     assert not connection.has_more
@@ -588,7 +590,7 @@ def test_nothing_waits_behind_a_frame_that_ends_the_connection() -> None:
     ],
     ids=["requests", "pings", "pongs", "logins", "malformed"],
 )
-def test_what_no_bucket_pays_for_is_counted(stream: bytes, unmetered: int) -> None:
+def test_unmetered_frames_are_counted(stream: bytes, unmetered: int) -> None:
     connection = logged_in()
     connection.receive_data(stream, T0)
     assert connection.unmetered == unmetered
@@ -596,7 +598,7 @@ def test_what_no_bucket_pays_for_is_counted(stream: bytes, unmetered: int) -> No
     assert connection.unmetered == 0
 
 
-def test_a_pong_that_was_waited_for_is_not_in_vain() -> None:
+def test_expected_pong_is_not_counted_as_unmetered() -> None:
     connection = logged_in()
     connection.handle_deadline(connection.next_deadline())
     connection.receive_data(framed(Pong(0)) * 2, connection.next_deadline() - 1)

@@ -1,4 +1,4 @@
-"""docs/protocol.md says what the code says: every message with its fields, every code and limit, the examples."""
+"""docs/protocol.md agrees with the code: every message with its fields, every code and limit, the examples."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def test_the_document_lists_every_announced_limit_with_its_default(name: str, de
     assert f"| `{name}` | {default:,} |" in DOCUMENT
 
 
-def test_the_worked_login_is_the_vector() -> None:
+def test_example_login_of_the_document_is_the_vector() -> None:
     login = json.loads((ROOT / "tests" / "vectors" / "wire.json").read_text())["login"]
     for part in ("key", "claim", "mac", "token", "nonce", "proof"):
         assert login[part] in DOCUMENT, part
 
 
-def test_the_worked_packet_is_a_vector() -> None:
+def test_example_packet_of_the_document_is_a_vector() -> None:
     packet = json.loads((ROOT / "tests" / "vectors" / "fairness.json").read_text())[0]
     for part in ("seed", "packet_id", "commitment", "amounts_fen"):
         assert str(packet[part]) in DOCUMENT, part

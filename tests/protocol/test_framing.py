@@ -1,4 +1,4 @@
-"""Frames: cut at any byte they come out whole, and a length that is too large is refused before it is believed."""
+"""Frames: read whole wherever the stream is cut; a length above the limit is refused before its payload is read."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_a_frame_is_a_big_endian_length_and_the_payload() -> None:
 
 @steady
 @given(payloads=st.lists(st.binary(max_size=40), max_size=8), cuts=st.lists(st.integers(0, 400)))
-def test_however_the_stream_is_cut_the_same_payloads_come_out(payloads: list[bytes], cuts: list[int]) -> None:
+def test_stream_cut_anywhere_gives_the_same_payloads(payloads: list[bytes], cuts: list[int]) -> None:
     stream = b"".join(map(frame, payloads))
     edges = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
     splitter = FrameSplitter(40)
@@ -36,7 +36,7 @@ def test_however_the_stream_is_cut_the_same_payloads_come_out(payloads: list[byt
     assert splitter.buffered_bytes == 0
 
 
-def test_byte_by_byte_nothing_comes_early() -> None:
+def test_payload_is_returned_only_when_it_is_complete() -> None:
     splitter = FrameSplitter(3)
     stream = frame(b"abc")
     for buffered, byte in enumerate(stream[:-1], start=1):
@@ -54,7 +54,7 @@ def test_the_limit_is_the_largest_payload() -> None:
 
 
 @pytest.mark.parametrize("announced", [6, 2**16, 2**31, 2**32 - 1])
-def test_a_length_too_large_is_refused_before_any_of_it_is_kept(announced: int) -> None:
+def test_length_above_the_limit_is_refused_before_its_payload_is_kept(announced: int) -> None:
     splitter = FrameSplitter(5)
     length = announced.to_bytes(4, "big")
     assert take(splitter, length[:3]) == []
@@ -63,7 +63,7 @@ def test_a_length_too_large_is_refused_before_any_of_it_is_kept(announced: int) 
     assert splitter.buffered_bytes == 0
 
 
-def test_what_was_complete_before_the_bad_frame_is_not_lost() -> None:
+def test_payloads_before_a_bad_frame_are_returned() -> None:
     payloads: list[bytes] = []
     with pytest.raises(FrameTooLarge):
         FrameSplitter(5).take(frame(b"one") + frame(b"two") + frame(b"too large"), payloads)
@@ -80,7 +80,7 @@ def test_the_limit_may_be_raised_between_two_reads() -> None:
 
 @steady
 @given(chunks=st.lists(st.binary(max_size=64), max_size=20))
-def test_never_more_than_one_frame_is_kept(chunks: list[bytes]) -> None:
+def test_splitter_keeps_at_most_one_frame(chunks: list[bytes]) -> None:
     splitter = FrameSplitter(32)
     for chunk in chunks:
         try:

@@ -1,4 +1,4 @@
-"""Every message byte by byte: the vectors, our codec and the independent `msgpack` package say the same."""
+"""Every message byte by byte: the vectors, our codec and the independent `msgpack` package agree."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ each_vector = pytest.mark.parametrize("vector", VECTORS, ids=lambda v: f"{v['mes
 
 
 def plain(value: Any) -> Any:
-    """What a vector's array stands for: `{"bytes": hex}` is binary, all else is as JSON has it."""
+    """The value of a vector's array: `{"bytes": hex}` is binary, all else is as in JSON."""
     if isinstance(value, dict) and value.keys() == {"bytes"}:
         return bytes.fromhex(value["bytes"])
     return [plain(item) for item in value] if isinstance(value, list) else value
 
 
 def payload_of(vector: dict[str, Any]) -> bytes:
-    """The vector's frame without its length, which must be right."""
+    """The vector's frame without its length, which must be correct."""
     framed = bytes.fromhex(vector["frame"])
     (length,) = struct.unpack(">I", framed[:4])
     assert length == len(framed) - 4
@@ -114,12 +114,12 @@ def test_every_refusal_and_every_close_has_a_row() -> None:
     assert list(CLOSES) == list(Close)
 
 
-def test_a_refusal_that_lasts_names_no_time_to_wait() -> None:
+def test_permanent_refusal_has_no_retry_time() -> None:
     for row in REFUSALS.values():
         assert row.retry_after_ms == 0 or row.temporary
 
 
-def test_the_number_range_of_a_close_says_whether_to_reconnect() -> None:
+def test_number_range_of_a_close_tells_whether_to_reconnect() -> None:
     assert [code.name for code in Close if should_reconnect(code)] == [
         "SHUTTING_DOWN",
         "SLOW_READER",

@@ -1,4 +1,4 @@
-"""Tokens: what a backend mints, what a client shows of it, and what it never shows."""
+"""Tokens: made by a backend, proved by a client; their secret part is never sent."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ steady = settings(deadline=None, derandomize=True, database=None, print_blob=Tru
 
 
 def test_the_vector_follows_from_the_documented_rule() -> None:
-    """With the standard library alone, as a stranger would."""
+    """With the standard library alone, as an independent implementation would."""
     claim = f"{VECTOR['user_id']}.{VECTOR['expires_at_s']}.{VECTOR['key_id']}"
     mac = hmac.new(KEY, claim.encode(), hashlib.sha256)
     proof = hmac.new(mac.digest(), NONCE, hashlib.sha256)
@@ -45,7 +45,7 @@ def test_a_login_does_not_carry_the_secret_part() -> None:
     assert token.mac.hex().encode() not in login
 
 
-def test_a_recorded_login_is_worthless_on_another_connection() -> None:
+def test_proof_differs_for_every_nonce() -> None:
     token = parse(VECTOR["token"])
     assert len({token.proof(bytes([i]) * NONCE_BYTES) for i in range(10)}) == 10
 
@@ -57,7 +57,7 @@ def test_a_recorded_login_is_worthless_on_another_connection() -> None:
     key_id=st.text("abcdefghij-_0123456789", min_size=1, max_size=16),
     key=st.binary(min_size=1, max_size=64),
 )
-def test_what_is_minted_can_be_parsed(user_id: int, expires_at_s: int, key_id: str, key: bytes) -> None:
+def test_minted_token_can_be_parsed(user_id: int, expires_at_s: int, key_id: str, key: bytes) -> None:
     token = mint(user_id, expires_at_s, key_id, key)
     assert parse(str(token)) == parse(f" {token}\n") == token
 
@@ -79,14 +79,14 @@ def test_the_mac_covers_every_part(changed: Token) -> None:
 @pytest.mark.parametrize(
     "text", ["", "x", "1.2.k", "1.2.k.ab.cd", "one.2.k.ab", "1.two.k.ab", "1.2.k.xy", "1.2.k.abc"]
 )
-def test_what_is_no_token_is_said_so(text: str) -> None:
+def test_invalid_token_is_refused_with_the_format(text: str) -> None:
     with pytest.raises(BadToken, match=r"a token reads user\.expiry\.key-id\.mac"):
         parse(text)
 
 
 @steady
 @given(text=st.text() | st.text("0123456789.ab_- \n"))
-def test_any_text_is_a_token_or_is_no_token(text: str) -> None:
+def test_any_text_is_parsed_or_refused(text: str) -> None:
     try:
         token = parse(text)
     except BadToken:

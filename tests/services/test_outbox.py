@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeAlias
 
 import asyncpg
@@ -13,6 +13,10 @@ from client_sim.sdk.client import Client
 from client_sim.sdk.pushes import MissedChanges
 from protocol import messages
 from server.core.ledger import TransferKind, reason_of
+from server.services.runtime import in_doubt
+from server.services.runtime.events import Reminder
+from storage.errors import StoreUnavailable, Unanswered
+from storage.postgres.chat.messages import MessageRow
 from storage.postgres.chat.outbox import OutboxStore, ReminderKind
 from storage.postgres.database import Database
 from tests.conftest import Connect, Server, StartServer
@@ -36,7 +40,7 @@ async def posted(sql: Sql) -> None:
 
 
 async def finished_while_sender_is_away(server: Server, party: MakeParty, sql: Sql) -> tuple[Any, int]:
-    """A party whose sender left before anybody opened; the packet."""
+    """A party whose sender left before any user opened; the packet."""
     room = await party(server, 3)
     packet_id = await room.lucky(900, 3)
     await room.sender.close()
@@ -45,7 +49,7 @@ async def finished_while_sender_is_away(server: Server, party: MakeParty, sql: S
     return room, packet_id
 
 
-async def test_sender_who_was_away_hears_of_each_claim_and_the_finish_once(
+async def test_sender_who_was_away_receives_each_claim_and_the_finish_once(
     start_server: StartServer, party: MakeParty, connect: Connect, sql: Sql, books_balance: BooksBalance
 ) -> None:
     room, packet_id = await finished_while_sender_is_away(await start_server(), party, sql)
@@ -61,7 +65,7 @@ async def test_sender_who_was_away_hears_of_each_claim_and_the_finish_once(
     await books_balance()
 
 
-async def test_sender_who_is_there_hears_nothing_twice(
+async def test_sender_who_is_online_receives_nothing_twice(
     start_server: StartServer, party: MakeParty, sql: Sql
 ) -> None:
     room = await party(await start_server(), 2)
@@ -124,6 +128,51 @@ async def test_posts_go_on_after_a_server_was_killed_before_it_posted(
     back = await connect(other, SENDER, positions={SENDER: 0, room.group: 1})
     assert len(await received(back, 4, *NOTICES)) == 4
     await books_balance()
+
+
+async def test_posts_whose_commit_is_in_doubt_are_pushed(
+    start_server: StartServer, party: MakeParty, sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(in_doubt, "LOOK_S", 0.05)
+    room = await party(await start_server(), 2)
+    store = room.server.app.services.outbox._store
+    post, lost = store.post, list[MessageRow]()
+
+    async def post_without_reply(most: int) -> list[MessageRow]:
+        posts = await post(most)
+        if posts and not lost:
+            lost.extend(posts)
+            raise Unanswered(StoreUnavailable("the reply to COMMIT was lost"), posts)
+        return posts
+
+    monkeypatch.setattr(store, "post", post_without_reply)
+    await room.all_open(await room.lucky(500, 2))
+    await until(lambda: reminded(room, 1))
+    assert lost
+
+
+async def test_posts_that_cannot_be_read_are_pushed_later(
+    start_server: StartServer, party: MakeParty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = await party(await start_server(), 2)
+    reader = room.server.app.services.outbox._reader
+    read, refused = reader.reminders, list[MessageRow]()
+
+    async def read_at_the_second_try(rows: Sequence[MessageRow]) -> Sequence[Reminder]:
+        if not refused:
+            refused.extend(rows)
+            raise StoreUnavailable("away")
+        return await read(rows)
+
+    monkeypatch.setattr(reader, "reminders", read_at_the_second_try)
+    await room.all_open(await room.lucky(500, 2))
+    await until(lambda: reminded(room, 1))
+    assert refused
+
+
+async def reminded(room: Any, finishes: int) -> bool:
+    """Whether the sender's client has so many finishes, each behind its claims, in its inbox."""
+    return bool(room.sender.positions.get(SENDER, 0) >= 2 * finishes)
 
 
 # --- the store ------------------------------------------------------------------------------------------------

@@ -64,8 +64,8 @@ async def test_claim_counts_once_when_it_is_credited(
     assert await totals(records, 2, 2026) == {"sent": (0, 0), "received": (0, 0, 0)}
     await books.settlement.settle(ALL, NOW_MS)
     for _ in range(2):  # the same claim again, in one batch and in another
-        again = (packet.packet_id, 2, claim.amount_fen, NEW_YEAR_MS + 1)
-        await sql.executemany("INSERT INTO settlement_queue VALUES ($1, $2, $3, $4)", [again, again])
+        again = (packet.packet_id, 2, claim.amount_fen, NEW_YEAR_MS + 1, claim.index)
+        await sql.executemany("INSERT INTO settlement_queue VALUES ($1, $2, $3, $4, $5)", [again, again])
         await books.settlement.settle(ALL, NOW_MS)
     assert await totals(records, 2, 2026) == {"sent": (0, 0), "received": (1, claim.amount_fen, 0)}
     assert len((await records.show(2, "received", 2026)).lines) == 1

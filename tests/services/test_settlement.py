@@ -40,7 +40,7 @@ def settlement(database: Database) -> SettlementQueue:
     return SettlementQueue(database, WITH_BEST_LUCK)
 
 
-async def test_largest_first(settlement: SettlementQueue, sql: Sql) -> None:
+async def test_settle_takes_the_largest_claims_first(settlement: SettlementQueue, sql: Sql) -> None:
     await queue(sql, [5, 900, 20, 7_000, 1])
     order = []
     for now_ms in range(5):
@@ -51,7 +51,9 @@ async def test_largest_first(settlement: SettlementQueue, sql: Sql) -> None:
     assert await settlement.settle(1, 6) == (0, [])
 
 
-async def test_twice_is_once(settlement: SettlementQueue, sql: Sql) -> None:
+async def test_settle_of_a_claim_that_is_queued_twice_credits_it_once(
+    settlement: SettlementQueue, sql: Sql
+) -> None:
     await queue(sql, [300])
     await settlement.settle(10, 1)
     await queue(sql, [300])  # as if the same claim came again
@@ -61,7 +63,7 @@ async def test_twice_is_once(settlement: SettlementQueue, sql: Sql) -> None:
     assert await sql.fetchval("SELECT count(*) FROM settlement_queue") == 0
 
 
-async def test_a_claim_is_uncredited_until_its_own_transfer(settlement: SettlementQueue, sql: Sql) -> None:
+async def test_claim_is_uncredited_until_its_own_transfer(settlement: SettlementQueue, sql: Sql) -> None:
     await queue(sql, [300, 5])
     assert await settlement.uncredited(1, PACKETS + 1)
     await settlement.settle(1, 1)
@@ -71,7 +73,7 @@ async def test_a_claim_is_uncredited_until_its_own_transfer(settlement: Settleme
     assert await settlement.uncredited(2, PACKETS + 1)
 
 
-async def test_credited_claims_in_memory_are_bounded_and_looked_up_when_let_go_of(
+async def test_credited_claims_are_bounded_in_memory_and_looked_up_when_dropped(
     settlement: SettlementQueue, sql: Sql
 ) -> None:
     await queue(sql, [300, 5, 1])
@@ -82,7 +84,7 @@ async def test_credited_claims_in_memory_are_bounded_and_looked_up_when_let_go_o
         assert len(credited._credited) <= 2
 
 
-async def test_one_push_tells_all_that_a_batch_gave_a_user(
+async def test_credits_of_a_user_in_one_batch_are_one_push(
     settlement: SettlementQueue, sql: Sql, database: Database
 ) -> None:
     await sql.executemany(
@@ -97,7 +99,7 @@ async def test_one_push_tells_all_that_a_batch_gave_a_user(
     assert await WalletStore(database).entries(1, 2) == lines[2:]  # a page may begin inside an entry
 
 
-async def test_a_credit_is_recalled_by_the_time_of_its_batch(settlement: SettlementQueue, sql: Sql) -> None:
+async def test_credit_in_doubt_is_found_by_the_time_of_its_batch(settlement: SettlementQueue, sql: Sql) -> None:
     """With what is in the wallet by now. One that came to nothing is not taken for its successor."""
     await queue(sql, [300, 200])
     _, (one, other) = await settlement.settle(10, 5)
@@ -109,7 +111,9 @@ async def test_a_credit_is_recalled_by_the_time_of_its_batch(settlement: Settlem
     assert (one.balance, other.balance) == (BalanceRow(300, 1), BalanceRow(200, 1))
 
 
-async def test_two_at_once_take_different_claims(database: Database, sql: Sql, lock_view: Sql) -> None:
+async def test_settlements_at_the_same_time_take_different_claims(
+    database: Database, sql: Sql, lock_view: Sql
+) -> None:
     """The second does not even wait for the first, which has taken its claims and cannot commit yet."""
     amounts = list(range(1, 201))
     await queue(sql, amounts)
@@ -131,7 +135,7 @@ async def test_two_at_once_take_different_claims(database: Database, sql: Sql, l
     assert await sql.fetchval("SELECT sum(balance_fen) FROM wallets") == sum(amounts[-100:])
 
 
-async def test_claims_reach_wallets_and_are_announced(
+async def test_claims_reach_wallets_and_are_pushed(
     start_server: StartServer, party: MakeParty, books_balance: BooksBalance
 ) -> None:
     room = await party(await start_server(), 1)
@@ -199,7 +203,7 @@ async def test_refund_goes_on_after_a_restart(
     await books_balance()
 
 
-async def test_two_refunders_pay_once(
+async def test_refunds_by_two_servers_pay_once(
     start_server: StartServer, party: MakeParty, sql: Sql, books_balance: BooksBalance
 ) -> None:
     slow = {"limits__packet_lifetime_s": 0.2, "refunds__interval_s": 3600}
@@ -255,7 +259,7 @@ async def test_refund_redrives_a_claim_that_only_redis_has(
     await books_balance()
 
 
-async def test_a_late_claim_is_refused_by_the_record(start_server: StartServer, party: MakeParty, sql: Sql) -> None:
+async def test_late_claim_is_refused_by_the_record(start_server: StartServer, party: MakeParty, sql: Sql) -> None:
     room = await party(await start_server(limits__packet_lifetime_s=0.2, refunds__interval_s=0.05), 1)
     packet_id = await room.lucky(100, 1)
 

@@ -1,4 +1,4 @@
-"""Migrations: in order, once, all or nothing, whoever else migrates; what does not fit is refused in one line."""
+"""Migrations: in order, once, all or nothing, also with several servers; a mismatch is refused in one line."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from storage.postgres.migrate import migrate
 from tests.services.conftest import until
 
 Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
-IMPATIENT_S = 0.3
+SHORT_TIMEOUT_S = 0.3
 LONGER = "SELECT pg_sleep(0.8);"
 
 
 @pytest.fixture
 async def dsn(stores: StoreAddresses) -> AsyncIterator[str]:
-    """A database with nothing in it."""
+    """An empty database."""
     admin = await asyncpg.connect(stores.postgres_dsn)
     await admin.execute("DROP DATABASE IF EXISTS test_migrate WITH (FORCE)")
     await admin.execute("CREATE DATABASE test_migrate")
@@ -38,7 +38,7 @@ async def dsn(stores: StoreAddresses) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def sql(dsn: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
-    """The test's own view of it."""
+    """A connection of the test to it."""
     connection = await asyncpg.connect(dsn)
     yield connection
     await connection.close()
@@ -46,7 +46,7 @@ async def sql(dsn: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Two migrations instead of ours."""
+    """Two migrations instead of the real ones."""
     (tmp_path / "0001_one.sql").write_text("CREATE TABLE one (n integer); INSERT INTO one VALUES (1);")
     (tmp_path / "0002_two.sql").write_text("CREATE TABLE two (n integer); INSERT INTO one VALUES (2);")
     monkeypatch.setattr(module, "FOLDER", tmp_path)
@@ -72,7 +72,7 @@ async def ones(sql: Sql) -> list[int]:
     return [row["n"] for row in await sql.fetch("SELECT n FROM one ORDER BY n")]
 
 
-async def test_each_is_applied_once_and_in_order(folder: Path, database: Database, sql: Sql) -> None:
+async def test_each_migration_is_applied_once_and_in_order(folder: Path, database: Database, sql: Sql) -> None:
     assert await migrate(database) == ["0001_one", "0002_two"]
     assert await migrate(database) == []
     (folder / "0003_three.sql").write_text("INSERT INTO one SELECT n + 10 FROM one;")
@@ -81,16 +81,16 @@ async def test_each_is_applied_once_and_in_order(folder: Path, database: Databas
 
 
 async def test_servers_that_start_together_wait_for_each_other(folder: Path, dsn: str, sql: Sql) -> None:
-    """Longer than any statement of everyday may take."""
+    """The migration takes longer than the timeout of other statements."""
     (folder / "0003_long.sql").write_text(LONGER)
     async with AsyncExitStack() as stack:
-        servers = [await stack.enter_async_context(opened(dsn, IMPATIENT_S)) for _ in range(3)]
+        servers = [await stack.enter_async_context(opened(dsn, SHORT_TIMEOUT_S)) for _ in range(3)]
         applied = await asyncio.gather(*map(migrate, servers))
     assert sorted(map(len, applied)) == [0, 0, 3]
     assert await ones(sql) == [1, 2]
 
 
-async def test_one_that_fails_leaves_nothing_behind(folder: Path, database: Database, sql: Sql) -> None:
+async def test_failed_migration_changes_nothing(folder: Path, database: Database, sql: Sql) -> None:
     await migrate(database)
     (folder / "0003_three.sql").write_text("CREATE TABLE three (n integer);")
     bad = folder / "0004_four.sql"
@@ -104,9 +104,7 @@ async def test_one_that_fails_leaves_nothing_behind(folder: Path, database: Data
     assert await migrate(database) == ["0003_three", "0004_four"]
 
 
-async def test_a_server_that_is_killed_in_the_middle_leaves_nothing_behind(
-    folder: Path, dsn: str, sql: Sql
-) -> None:
+async def test_server_killed_during_a_migration_changes_nothing(folder: Path, dsn: str, sql: Sql) -> None:
     (folder / "0003_long.sql").write_text("INSERT INTO one VALUES (3);" + LONGER)
     async with opened(dsn) as database:
         killed = asyncio.create_task(migrate(database))
@@ -119,17 +117,17 @@ async def test_a_server_that_is_killed_in_the_middle_leaves_nothing_behind(
 
 
 @pytest.mark.parametrize(
-    ("file", "says"),
+    ("file", "message"),
     [
         ("0004_four.sql", r"without a gap, found \[1, 2, 4\]"),
         ("0002_again.sql", r"without a gap, found \[1, 2, 2\]"),
     ],
 )
-async def test_files_with_a_gap_are_refused(
-    folder: Path, database: Database, sql: Sql, file: str, says: str
+async def test_file_numbers_with_a_gap_or_a_repeat_are_refused(
+    folder: Path, database: Database, sql: Sql, file: str, message: str
 ) -> None:
     (folder / file).write_text("CREATE TABLE other ();")
-    with pytest.raises(StoreRefused, match=says):
+    with pytest.raises(StoreRefused, match=message):
         await migrate(database)
     assert await sql.fetchval("SELECT to_regclass('one')") is None
 
@@ -149,7 +147,7 @@ async def test_a_database_with_a_gap_is_refused(folder: Path, database: Database
         await migrate(database)
 
 
-async def test_a_file_that_changed_is_refused(folder: Path, database: Database) -> None:
+async def test_changed_file_is_refused(folder: Path, database: Database) -> None:
     await migrate(database)
     (folder / "0001_one.sql").write_text("CREATE TABLE one (n bigint);")
     with pytest.raises(StoreRefused, match="migration 0001_one differs from the one that was applied"):
@@ -164,7 +162,7 @@ async def test_a_newer_database_is_refused(folder: Path, database: Database, sql
     assert await ones(sql) == [1, 2]
 
 
-async def test_whoever_starts_a_server_on_it_reads_one_line(
+async def test_server_on_a_newer_database_prints_one_line(
     stores: StoreAddresses, dsn: str, sql: Sql, tmp_path: Path
 ) -> None:
     async with opened(dsn) as database:
@@ -172,8 +170,10 @@ async def test_whoever_starts_a_server_on_it_reads_one_line(
     await sql.execute("INSERT INTO migrations VALUES (9999, 'of tomorrow', '')")
     words = ("serve", "--port", "0", "--postgres", dsn, "--redis", stores.redis_url, "--data", str(tmp_path))
     command = (sys.executable, "-m", "server.cli", *words)
-    told = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=60, check=False)
-    last = told.stderr.splitlines()[-1]
-    assert (told.returncode, told.stdout) == (1, "")
+    ended = await asyncio.to_thread(
+        subprocess.run, command, capture_output=True, text=True, timeout=60, check=False
+    )
+    last = ended.stderr.splitlines()[-1]
+    assert (ended.returncode, ended.stdout) == (1, "")
     assert last == "hongbao: the database was made by a newer version of this server"
-    assert "Traceback" not in told.stderr
+    assert "Traceback" not in ended.stderr

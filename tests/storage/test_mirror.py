@@ -1,4 +1,4 @@
-"""Calls to Redis whose caller does not wait any more."""
+"""Calls to Redis whose caller was cancelled."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench.chaos.proxy import Proxy
 from storage.redis.mirror import Mirror
 
 
-async def test_a_call_that_fails_behind_its_cancelled_caller_is_no_error_in_the_log(
+async def test_failed_call_of_a_cancelled_caller_logs_no_error(
     redis_proxy: tuple[Proxy, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     proxy, url = redis_proxy
@@ -20,11 +20,11 @@ async def test_a_call_that_fails_behind_its_cancelled_caller_is_no_error_in_the_
     await mirror.ping()
     proxy.stall()
     call = asyncio.create_task(mirror.forget([1]))
-    await asyncio.sleep(0.05)  # it is on its way now
+    await asyncio.sleep(0.05)  # the call is in flight
     call.cancel()
     assert (await asyncio.gather(call, return_exceptions=True))[0].__class__ is asyncio.CancelledError
     await proxy.cut()
     await asyncio.sleep(0.05)
-    gc.collect()  # which is when asyncio complains
+    gc.collect()  # asyncio reports unread exceptions at this moment
     await mirror.close()
     assert [one.getMessage() for one in caplog.records if one.levelno >= logging.ERROR] == []

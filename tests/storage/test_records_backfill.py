@@ -1,4 +1,4 @@
-"""Records of the time before there were records: made by the migration, as if counted at the time."""
+"""Records of packets that are older than the tables of records: made by the migration, as if counted then."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ CLAIMS = [
 
 @pytest.fixture
 async def old(stores: StoreAddresses, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Database]:
-    """A database as the first version made it, with packets in it; migrations that come are those of today."""
+    """A database of the first version, with packets in it; the later migrations are the current ones."""
     admin = await asyncpg.connect(stores.postgres_dsn)
     await admin.execute("DROP DATABASE IF EXISTS test_old WITH (FORCE)")
     await admin.execute("CREATE DATABASE test_old")
@@ -68,7 +68,7 @@ async def old(stores: StoreAddresses, tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 async def fill(database: Database) -> None:
-    """What a server of the first version would have written."""
+    """The rows that a server of the first version would have written."""
     async with database.transaction() as connection:
         for packet_id, kind, total, shares, at_ms, closed_ms, refunded in PACKETS:
             claims = [claim for claim in CLAIMS if claim[0] == packet_id]
@@ -97,22 +97,22 @@ async def totals(database: Database) -> set[tuple[int, ...]]:
         return {tuple(row) for row in await connection.fetch("SELECT * FROM years")}
 
 
-async def test_totals_are_those_that_would_have_been_counted(old: Database) -> None:
+async def test_backfilled_totals_equal_the_counted_ones(old: Database) -> None:
     assert (await migrate.migrate(old))[0] == "0002_records"
     assert await totals(old) == {
         (1, 2025, 2, 1_004, 0, 0, 0),
         (1, 2026, 4, 370, 0, 0, 0),
         (2, 2025, 0, 0, 2, 302, 0),
         (2, 2026, 0, 0, 3, 160, 0),
-        (3, 2026, 0, 0, 2, 500, 2),  # of one of these the money is still on its way
-        (4, 2025, 0, 0, 1, 2, 1),  # the earlier of two that are the largest
+        (3, 2026, 0, 0, 2, 500, 2),  # one of these is not credited yet
+        (4, 2025, 0, 0, 1, 2, 1),  # the earlier of two largest
         (4, 2026, 0, 0, 1, 300, 0),
     }
     async with snapshot(old) as view:
         assert await view.discrepancies("records", WITH_BEST_LUCK) == []
 
 
-async def test_lines_are_there_and_what_waited_is_counted_once(old: Database) -> None:
+async def test_backfilled_lines_are_complete_and_unsettled_claims_are_counted_once(old: Database) -> None:
     await migrate.migrate(old)
     records = RecordStore(old)
     packets = [row.packet.packet_id - FIRST for row in await records.sent(1, EVERYTHING)]

@@ -1,4 +1,4 @@
-"""The plan of a page of records: an index, and as much work at 100,000 packets as at a hundred."""
+"""The query plan of a page of records: it uses indexes, and 100,000 packets cost as much as a hundred."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ INDEXES = {
     "received": {"received_pkey", "packets_pkey", "claims_packet_id_user_id_key", "best_lucks_pkey"},
     "years": {"years_pkey"},
 }
-# Of a page of 21 lines. A line that was received is found in four tables, in each by two or three buffers.
+# For a page of 21 lines. A received line is read from four tables, each with two or three buffers.
 ROWS_MAX = {"sent": 50, "received": 200, "years": 3}
 BUFFERS_MAX = {"sent": 25, "received": 300, "years": 10}
 
 
 class Plan(NamedTuple):
-    """What a statement did."""
+    """The work of one statement."""
 
     scans: set[str]  # kinds of nodes that read tables
     indexes: set[str]
-    rows: int  # that any node passed on or threw away
+    rows: int  # returned or filtered out by all nodes
     buffers: int
 
 
@@ -56,7 +56,7 @@ async def fill(sql: Sql, user: int, packets: int) -> None:
 
 
 async def history(sql: Sql, many: int) -> Sql:
-    """User 1 sent and user 2 received so many in a year, users 11 and 12 a hundred; others have a year too."""
+    """User 1 sent and user 2 received this many in a year, users 11 and 12 a hundred; others have a year too."""
     await fill(sql, 1, many)
     await fill(sql, 11, FEW)
     await sql.execute("INSERT INTO years SELECT n, 2026, 1, 9, 0, 0, 0 FROM generate_series(100, 10000) AS g (n)")
@@ -68,17 +68,17 @@ async def history(sql: Sql, many: int) -> Sql:
 
 
 async def plan(sql: Sql, statement: str, *arguments: int) -> Plan:
-    """Execute a prepared statement and read what it did."""
+    """Execute a prepared statement and read its plan."""
     given = ", ".join(map(str, arguments))
     text = await sql.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE {statement} ({given})")
-    (told,) = json.loads(text)
-    nodes = list(_nodes(told["Plan"]))
+    (explained,) = json.loads(text)
+    nodes = list(_nodes(explained["Plan"]))
     reads = [node for node in nodes if "Relation Name" in node or "Index Name" in node]
     return Plan(
         {node["Node Type"] for node in reads},
         {node["Index Name"] for node in reads if "Index Name" in node},
         sum(round(_rows(node) * node["Actual Loops"]) for node in nodes),
-        told["Plan"]["Shared Hit Blocks"] + told["Plan"]["Shared Read Blocks"],
+        explained["Plan"]["Shared Hit Blocks"] + explained["Plan"]["Shared Read Blocks"],
     )
 
 
@@ -87,42 +87,42 @@ def _nodes(node: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _rows(node: dict[str, Any]) -> float:
-    thrown_away = ("Rows Removed by Filter", "Rows Removed by Index Recheck", "Rows Removed by Join Filter")
-    return float(node["Actual Rows"] + sum(node.get(name, 0) for name in thrown_away))
+    filtered = ("Rows Removed by Filter", "Rows Removed by Index Recheck", "Rows Removed by Join Filter")
+    return float(node["Actual Rows"] + sum(node.get(name, 0) for name in filtered))
 
 
 def at(number: int) -> tuple[int, int]:
-    """The place of the packet of that number: its time and its id, for user 1's packets."""
+    """The position of the packet with this number among those of user 1: its time and its id."""
     return YEAR_MS + number * 60_000, FIRST + 1_000_000 + number
 
 
-# where a page begins, in the history of 100,000: the top, the middle, shortly before its end
-PLACES = {"first": (NEXT_YEAR_MS, 0), "deep": at(50_000), "last": at(15)}
+# the start of a page in the history of 100,000: the top, the middle, shortly before the end
+POSITIONS = {"first": (NEXT_YEAR_MS, 0), "deep": at(50_000), "last": at(15)}
 
 
-async def test_a_page_is_found_by_an_index_and_costs_the_same_anywhere(sql: Sql) -> None:
+async def test_page_uses_indexes_and_costs_the_same_at_any_position(sql: Sql) -> None:
     await history(sql, 100_000)
-    for mode in ("force_custom_plan", "force_generic_plan"):  # PostgreSQL chooses between the two by itself
+    for mode in ("force_custom_plan", "force_generic_plan"):  # PostgreSQL chooses between the two
         await sql.execute(f"SET plan_cache_mode = {mode}")
         for name, user in (("sent", 1), ("received", 2)):
-            for place, before in PLACES.items():
-                check(name, f"{mode}, {place} page", await plan(sql, name, user, YEAR_MS, *before))
-            few = await plan(sql, name, user + 10, YEAR_MS, *PLACES["first"])
-            many = await plan(sql, name, user, YEAR_MS, *PLACES["first"])
+            for position, before in POSITIONS.items():
+                check(name, f"{mode}, {position} page", await plan(sql, name, user, YEAR_MS, *before))
+            few = await plan(sql, name, user + 10, YEAR_MS, *POSITIONS["first"])
+            many = await plan(sql, name, user, YEAR_MS, *POSITIONS["first"])
             assert many.rows == few.rows
             check("years", mode, await plan(sql, "years", user))
 
 
-def check(name: str, about: str, found: Plan) -> None:
-    """It was found by its indexes alone, within the bounds."""
-    assert found.scans <= {"Index Scan", "Index Only Scan"}, (name, about, found)
-    assert found.indexes == INDEXES[name], (name, about, found)
-    assert found.rows <= ROWS_MAX[name], (name, about, found)
-    assert found.buffers <= BUFFERS_MAX[name], (name, about, found)
+def check(name: str, message: str, found: Plan) -> None:
+    """The plan uses only the expected indexes, within the bounds."""
+    assert found.scans <= {"Index Scan", "Index Only Scan"}, (name, message, found)
+    assert found.indexes == INDEXES[name], (name, message, found)
+    assert found.rows <= ROWS_MAX[name], (name, message, found)
+    assert found.buffers <= BUFFERS_MAX[name], (name, message, found)
 
 
-async def test_the_bounds_would_notice_a_missing_index(sql: Sql) -> None:
-    """So that the test above cannot pass for want of anything to find. For that a shorter history is enough."""
+async def test_bounds_detect_a_missing_index(sql: Sql) -> None:
+    """Shows that the test above can fail. A shorter history is enough."""
     await history(sql, 5_000)
     await sql.execute("DROP INDEX packets_sent")
     found = await plan(sql, "sent", 1, YEAR_MS, *at(2_500))

@@ -1,4 +1,4 @@
-"""Databases beside the one of the test, and a clock that stands still."""
+"""Further databases beside that of the test, and a stopped clock."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _numbers = itertools.count(1)
 
 
 class StoppedClock:
-    """What time it is for servers that are started from now on."""
+    """The time of all servers that start after it."""
 
     def __init__(self, now_ms: int) -> None:
         self.now_ms = now_ms
@@ -40,7 +40,7 @@ def clock_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], StoppedClock]:
 
 @pytest.fixture
 async def new_database(stores: StoreAddresses) -> AsyncIterator[NewDatabase]:
-    """Makes databases with nothing in them; their DSNs."""
+    """Makes empty databases; returns their DSNs."""
     async with AsyncExitStack() as stack:
         admin = await asyncpg.connect(stores.postgres_dsn)
         stack.push_async_callback(admin.close)

@@ -1,10 +1,10 @@
-"""How long the newest migrations take, and lock, on a large database.
+"""The time that the newest migrations take, and hold locks, on a large database.
 
     python -m tests.upgrades.large --transfers 10000000
 
-Not one of the tests. It fills the tables of version 0004 in a private PostgreSQL, then migrates while readers and a
-writer ask every few milliseconds, as the users of a server beside it would: the longest that each of them waited is
-how long the migration held a lock against it.
+This is not a test. It fills the tables of version 0004 in a private PostgreSQL, then migrates while readers and a
+writer execute a statement every few milliseconds, like the users of a server: the longest wait of each is the time
+for which the migration held a lock against it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from storage.postgres import migrate as migrations
 
 USERS = 1_000_000
 FIRST_PACKET = 1 << 56
-OLD = 4  # the newest migration of the version before
+OLD = 4  # the newest migration of the previous version
 FILL = {
     "wallets": "INSERT INTO wallets (user_id, balance_fen) SELECT n, 100 FROM generate_series(1, {users}) AS n",
     "top-ups": "INSERT INTO transfers SELECT 0, n, 1, 'k' || n, 100, 0 FROM generate_series(1, {users}) AS n",
@@ -35,14 +35,14 @@ WRITE = "INSERT INTO transfers VALUES (0, 1, 1, 'probe ' || gen_random_uuid(), 1
 
 
 class LockProbe:
-    """Asks the same thing all the time; how long the slowest answer took."""
+    """Executes one statement repeatedly and keeps the longest time."""
 
     def __init__(self, name: str, statement: str) -> None:
         self.name, self._statement = name, statement
         self.worst_s = 0.0
 
     async def run(self, dsn: str) -> None:
-        """Until it is cancelled."""
+        """Execute until cancelled."""
         connection = await asyncpg.connect(dsn)
         try:
             while True:
@@ -55,7 +55,7 @@ class LockProbe:
 
 
 async def fill(dsn: str, transfers: int) -> None:
-    """The database of the version before, with so many rows."""
+    """Fill a database of the previous version with this many rows."""
     connection = await asyncpg.connect(dsn)
     for file in sorted(migrations.FOLDER.glob("[0-9]*.sql"))[:OLD]:
         await connection.execute(file.read_text("utf-8"))
@@ -69,24 +69,24 @@ async def fill(dsn: str, transfers: int) -> None:
 
 
 async def measure(dsn: str) -> None:
-    """The migrations that follow, each a transaction, and then the validation, with the waits beside them."""
+    """Run the later migrations, each a transaction, then the validation; print times and waits."""
     for file in sorted(migrations.FOLDER.glob("[0-9]*.sql"))[OLD:]:
-        await beside(dsn, f"{file.stem} (one transaction)", file.read_text("utf-8"))
+        await run_under_load(dsn, f"{file.stem} (one transaction)", file.read_text("utf-8"))
     connection = await asyncpg.connect(dsn)
     statements = [row[0] for row in await connection.fetch(migrations.NOT_VALID)]
     await connection.close()
     for statement in statements:
-        await beside(dsn, statement, statement)
+        await run_under_load(dsn, statement, statement)
 
 
-async def beside(dsn: str, name: str, text: str) -> None:
-    """Run this while others read and write."""
+async def run_under_load(dsn: str, name: str, text: str) -> None:
+    """Run this SQL while others read and write."""
     probes = [
         LockProbe("read transfers", READ.format(table="transfers")),
         LockProbe("read messages", READ.format(table="messages")),
         LockProbe("write transfers", WRITE),
     ]
-    asking = [asyncio.create_task(probe.run(dsn)) for probe in probes]
+    probing = [asyncio.create_task(probe.run(dsn)) for probe in probes]
     await asyncio.sleep(0.2)
     connection = await asyncpg.connect(dsn)
     began_s = time.monotonic()
@@ -94,9 +94,9 @@ async def beside(dsn: str, name: str, text: str) -> None:
     took_s = time.monotonic() - began_s
     await connection.close()
     await asyncio.sleep(0.2)
-    for task in asking:
+    for task in probing:
         task.cancel()
-    await asyncio.gather(*asking, return_exceptions=True)
+    await asyncio.gather(*probing, return_exceptions=True)
     waits = ", ".join(f"{probe.name} {probe.worst_s * 1000:.0f} ms" for probe in probes)
     print(f"{took_s:7.1f} s  {name}\n           longest waits: {waits}", flush=True)
 

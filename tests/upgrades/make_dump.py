@@ -1,11 +1,11 @@
-"""How the dumps here were made: an older version, run on its own code and then killed.
+"""The program that made the dumps: an older version runs on its own code and is then killed.
 
     git archive 0d9629a | tar x -C OLD && cp tests/upgrades/make_dump.py OLD
     cd OLD && python make_dump.py TO 0004
 
-0001 was made at 84b5770 in the same way. The tests do not use this, and it does not run on today's code: it stays
-because it says what is in the files. Each packet has the state that it was left in for its greeting; all times are
-those of `Clock`.
+0001 was made at 84b5770 in the same way. The tests do not use this, and it does not run on the current code: it
+stays because it documents the files. The greeting of each packet names its final state; all times are those of
+`Clock`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 import uvloop
 from redis import asyncio as aioredis
 
-from client_sim.client import Client  # type: ignore[import-not-found]  # where it was
+from client_sim.client import Client  # type: ignore[import-not-found]  # its old place
 from server import clock, config, embedded
 from server.app import App
 from server.embedded.stores import postgres_program
@@ -34,14 +34,14 @@ USERS = range(1, 9)
 
 
 class Clock:
-    """Stands still unless it is set."""
+    """A clock that changes only when it is set."""
 
     def __init__(self, now_ms: int) -> None:
         self.now_ms = now_ms
 
 
-class Evening:
-    """One server of the previous version after another, on the same stores."""
+class History:
+    """Servers of the older version, one after another on the same stores."""
 
     def __init__(self, stores: embedded.StoreAddresses, data: Path, time: Clock) -> None:
         self.stores, self.data, self.time = stores, data, time
@@ -50,7 +50,7 @@ class Evening:
         clock.now_ms = lambda: time.now_ms
 
     async def serve(self, stack: AsyncExitStack, durability: str, settles: bool = True) -> Server:
-        """A server, with everybody connected to it."""
+        """A server with all users connected to it."""
         settings = config.load(
             None, {"server.port": 0, "limits.requests_per_s": 1e6, "limits.requests_burst": 1e6,
                    "stores.durability": durability}, environment={},
@@ -66,7 +66,7 @@ class Evening:
     async def packet(
         self, name: str, kind: str, fen: int, shares: int, *users: int, sender: int = 1, to: int = 0
     ) -> int:
-        """A packet of that name, opened by these users."""
+        """A packet with this name, opened by these users."""
         target = to or self.group
         sent = await self.clients[sender].send_packet(kind, target, fen, shares, name, key=f"key of {name}")
         for user in users:
@@ -75,63 +75,63 @@ class Evening:
         return sent.packet_id
 
 
-async def in_2025(evening: Evening) -> None:
-    """What is all over by the end of the year, and what expires in the new one."""
+async def in_2025(history: History) -> None:
+    """Packets that are over by the end of the year, and one that expires in the new year."""
     async with AsyncExitStack() as stack:
-        server = await evening.serve(stack, "postgres")
-        backend, host = evening.clients[0], evening.clients[1]
+        server = await history.serve(stack, "postgres")
+        backend, host = history.clients[0], history.clients[1]
         for user in USERS:
             await backend.top_up(user, 100_000, f"first of {user}")
-        evening.group = await host.create_group("family")
+        history.group = await host.create_group("family")
         for user in range(2, 8):  # user 8 is a stranger
-            await evening.clients[user].join_group(evening.group)
+            await history.clients[user].join_group(history.group)
         await backend.withdraw(2, 500, "rent")
-        await evening.packet("finished", "lucky", 1_000, 3, 2, 3, 4)
-        await evening.packet("equal finished", "equal", 100, 2, 5, 6, sender=2)
-        await evening.packet("personal finished", "personal", 300, 1, 3, to=3)
-        await evening.packet("refunded", "lucky", 900, 4, 2, sender=3)
+        await history.packet("finished", "lucky", 1_000, 3, 2, 3, 4)
+        await history.packet("equal finished", "equal", 100, 2, 5, 6, sender=2)
+        await history.packet("personal finished", "personal", 300, 1, 3, to=3)
+        await history.packet("refunded", "lucky", 900, 4, 2, sender=3)
         await until(lambda: server.app.services.settlement.settled_claims == 7)
-        evening.time.now_ms += A_DAY_MS
+        history.time.now_ms += A_DAY_MS
         await until(lambda: server.app.services.refunds.refunded_packets == 1)
-        evening.time.now_ms = NEW_YEAR_MS - 60_000
-        await evening.packet("expires", "lucky", 800, 4, 2, 3, sender=4)
+        history.time.now_ms = NEW_YEAR_MS - 60_000
+        await history.packet("expires", "lucky", 800, 4, 2, 3, sender=4)
         await until(lambda: server.app.services.settlement.settled_claims == 9)
         await server.stop()
 
 
-async def in_2026(evening: Evening) -> None:
-    """What is in flight: two hours later, with the settlement at a stop for some of it."""
+async def in_2026(history: History) -> None:
+    """Packets in flight, two hours into the new year; the settlement is stopped for some of them."""
     async with AsyncExitStack() as stack:
-        server = await evening.serve(stack, "postgres")
-        evening.time.now_ms = NEW_YEAR_MS + 7_200_000
-        await evening.packet("open", "lucky", 1_200, 4)
-        await evening.packet("half", "lucky", 2_000, 5, 2, 3, sender=5)
-        await evening.packet("equal half", "equal", 50, 3, 4, sender=6)
-        await evening.packet("personal open", "personal", 777, 1, to=7)
+        server = await history.serve(stack, "postgres")
+        history.time.now_ms = NEW_YEAR_MS + 7_200_000
+        await history.packet("open", "lucky", 1_200, 4)
+        await history.packet("half", "lucky", 2_000, 5, 2, 3, sender=5)
+        await history.packet("equal half", "equal", 50, 3, 4, sender=6)
+        await history.packet("personal open", "personal", 777, 1, to=7)
         await until(lambda: server.app.services.settlement.settled_claims == 3)
         stop_settling(server)
-        evening.time.now_ms += 1_000
-        await evening.packet("waiting", "lucky", 600, 3, 5, 6, 7)
-        await evening.packet("half waiting", "lucky", 666, 3, 5, 2, sender=7)
+        history.time.now_ms += 1_000
+        await history.packet("waiting", "lucky", 600, 3, 5, 6, 7)
+        await history.packet("half waiting", "lucky", 666, 3, 5, 2, sender=7)
         await server.stop()
 
 
-async def in_the_mirror_alone(evening: Evening) -> None:
-    """Told in the tier `redis`, and killed before it was recorded."""
+async def in_the_mirror_alone(history: History) -> None:
+    """Claims acknowledged with durability `redis`, on a server that is killed before it records them."""
     async with AsyncExitStack() as stack:
-        server = await evening.serve(stack, "redis", settles=False)
-        evening.time.now_ms += 1_000
-        packet_id = await evening.packet("mirror", "lucky", 1_500, 5, 2, sender=1)
+        server = await history.serve(stack, "redis", settles=False)
+        history.time.now_ms += 1_000
+        packet_id = await history.packet("mirror", "lucky", 1_500, 5, 2, sender=1)
         await until(lambda: not server.app.services.commit.unrecorded)
         server.app.services.commit._packets = Gate()  # type: ignore[assignment]
         for user in (3, 4):
-            evening.time.now_ms += 7
-            assert (await evening.clients[user].open(packet_id)).answer == "won"
+            history.time.now_ms += 7
+            assert (await history.clients[user].open(packet_id)).answer == "won"
         await server.kill()
 
 
 class Gate:
-    """A record that never answers."""
+    """A store whose `record` never answers."""
 
     async def record(self, _: object) -> set[int]:
         await asyncio.Event().wait()
@@ -151,11 +151,11 @@ async def until(holds: Callable[[], bool]) -> None:
 
 
 async def build(stores: embedded.StoreAddresses, data: Path) -> dict[str, str]:
-    """Live through it all; what is in Redis at the end, in hex."""
-    evening = Evening(stores, data, Clock(NEW_YEAR_MS - 5 * A_DAY_MS))
-    await in_2025(evening)
-    await in_2026(evening)
-    await in_the_mirror_alone(evening)
+    """Run all steps; the contents of Redis at the end, in hex."""
+    history = History(stores, data, Clock(NEW_YEAR_MS - 5 * A_DAY_MS))
+    await in_2025(history)
+    await in_2026(history)
+    await in_the_mirror_alone(history)
     async with aioredis.Redis.from_url(stores.redis_url) as redis:
         return {key.decode(): (await redis.get(key)).hex() for key in sorted(await redis.keys("*"))}
 
@@ -170,7 +170,7 @@ def main(to: Path, name: str) -> None:
         )
     sql = [
         line for line in dump.stdout.splitlines(keepends=True) if not line.startswith("\\")
-    ]  # words for psql alone
+    ]  # without the commands of psql
     (to / f"{name}.sql").write_text("".join(sql))
     (to / f"{name}.json").write_text(json.dumps(mirror, indent=1) + "\n")
 

@@ -1,6 +1,6 @@
-"""PostgreSQL alone is dumped while users play; a server on the restored dump goes on without losing a fen.
+"""Only PostgreSQL is dumped, while users open packets; a server on the restored dump continues and loses no fen.
 
-What was told after the dump began may be missing from it, by definition. Nothing else may.
+Results that were acknowledged after the start of the dump may be missing, by definition. Nothing else may.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tests.services.conftest import MakeParty, Party, until
 from tests.upgrades.conftest import NewDatabase
 
 GUESTS = 8
-SHARES = 5  # fewer than guests: packets end, and some go away empty
+SHARES = 5  # fewer than guests: packets finish, and some guests get no share
 PACKET_FEN = 50
 PUT_IN_FEN = 100_000
 # as docs/operations.md has it
@@ -35,11 +35,11 @@ MAKE_CLIENTS_RELOAD = """
     UPDATE streams SET last_message = last_message + 1000000;
 """
 SENDER = 1
-BUSY_S = 60  # whatever else the machine has to do
+BUSY_S = 60  # for a busy machine
 
 
 class Win(NamedTuple):
-    """A share that somebody was told to have won."""
+    """A share that a client received."""
 
     packet_id: int
     user_id: int
@@ -47,19 +47,19 @@ class Win(NamedTuple):
     amount_fen: int
 
 
-class Evening:
-    """Packets all the time; what users were told, in order."""
+class Workload:
+    """Sends packets continuously; keeps the shares that users received, in order."""
 
     def __init__(self, room: Party) -> None:
         self.room = room
         self.packets: list[int] = []
         self.wins: list[Win] = []
-        self.is_over = False
+        self.is_stopped = False
 
-    async def play(self) -> None:
-        """Until it is over. Of three packets one is left half opened, one alone."""
+    async def run_until_stopped(self) -> None:
+        """Send until stopped. Of three packets one is opened by all, one by some, one by none."""
         for number in itertools.count():
-            if self.is_over:
+            if self.is_stopped:
                 return
             packet_id = await self.room.lucky(PACKET_FEN, SHARES)
             self.packets.append(packet_id)
@@ -68,12 +68,12 @@ class Evening:
             await asyncio.sleep(0.005)  # the money lasts for 2,000 packets
 
     async def _opens(self, guest: Client, packet_id: int) -> None:
-        told = await guest.open(packet_id)
-        if told.answer != "gone":  # "claimed": the SDK asked again, as when a busy disk holds the record up
-            self.wins.append(Win(packet_id, guest.user_id, told.index, told.amount_fen))
+        opened = await guest.open(packet_id)
+        if opened.answer != "gone":  # "claimed": the SDK has retried, for example because of a busy disk
+            self.wins.append(Win(packet_id, guest.user_id, opened.index, opened.amount_fen))
 
-    async def goes_on(self) -> None:
-        """Twenty more wins are told."""
+    async def more_wins(self) -> None:
+        """Wait for twenty more wins."""
         enough = len(self.wins) + 20
         await until(lambda: _is(len(self.wins) >= enough), BUSY_S)
 
@@ -83,13 +83,13 @@ async def _is(holds: bool) -> bool:
 
 
 async def run(program: str, *words: str | Path) -> None:
-    """One of PostgreSQL's programs, to a good end."""
+    """Run one of PostgreSQL's programs; it must succeed."""
     process = await asyncio.create_subprocess_exec(postgres_program(program), *words)
     assert await process.wait() == 0
 
 
-@pytest.mark.parametrize("redis_is", ["empty", "kept"])
-async def test_a_dump_taken_while_users_play_is_enough(
+@pytest.mark.parametrize("redis_data", ["empty", "kept"])
+async def test_dump_of_postgresql_under_load_restores_every_acknowledged_claim(
     start_server: StartServer,
     party: MakeParty,
     connect: Connect,
@@ -97,36 +97,36 @@ async def test_a_dump_taken_while_users_play_is_enough(
     postgres_dsn: str,
     redis: aioredis.Redis,
     tmp_path: Path,
-    redis_is: str,
+    redis_data: str,
 ) -> None:
     server = await start_server()
-    evening = Evening(await party(server, GUESTS))
-    playing = asyncio.create_task(evening.play())
-    await evening.goes_on()
-    before, packets_before = list(evening.wins), list(evening.packets)
+    workload = Workload(await party(server, GUESTS))
+    running = asyncio.create_task(workload.run_until_stopped())
+    await workload.more_wins()
+    before, packets_before = list(workload.wins), list(workload.packets)
     dump = tmp_path / "books.dump"
     await run("pg_dump", "--format=custom", f"--file={dump}", postgres_dsn)
-    await evening.goes_on()
-    seen = evening.room.guests[0].positions  # more than there will be
-    evening.is_over = True
-    await playing
+    await workload.more_wins()
+    seen = workload.room.guests[0].positions  # later than the last messages of the dump
+    workload.is_stopped = True
+    await running
     await server.kill()
 
     restored = await new_database()
     await run("pg_restore", "--exit-on-error", "--no-owner", f"--dbname={restored}", dump)
     await run("psql", "--quiet", "--set=ON_ERROR_STOP=1", f"--command={MAKE_CLIENTS_RELOAD}", restored)
-    if redis_is == "empty":
+    if redis_data == "empty":
         await redis.flushall()
     again = await start_server(stores__postgres=restored)
-    await a_client_that_saw_more_goes_on(again, connect, seen, evening.room.group)
-    claims, packets = await in_the_books(restored)
+    await check_client_with_later_positions_reloads(again, connect, seen, workload.room.group)
+    claims, packets = await recorded_claims_and_packets(restored)
     assert set(before) <= claims
     assert set(packets_before) <= packets
-    assert claims <= set(evening.wins)  # or somebody would be paid who was told nothing
-    told = await all_open_everything(again, connect, sorted(packets))
-    kept = set(evening.wins) if redis_is == "kept" else claims
-    assert_nobody_wins_twice(told, {win for win in kept if win.packet_id in packets}, packets)
-    found = await the_books_when_all_is_settled(restored)
+    assert claims <= set(workload.wins)  # no user is paid for a claim that was not acknowledged
+    results = await open_all_packets_as_all_guests(again, connect, sorted(packets))
+    kept = set(workload.wins) if redis_data == "kept" else claims
+    check_shares_are_kept_and_complete(results, {win for win in kept if win.packet_id in packets}, packets)
+    found = await audit_when_settled(restored)
     assert [line for finding in found.findings for line in finding.discrepancies] == []
     assert found.sums.put_in_fen == PUT_IN_FEN
     assert found.sums.wallets_fen == PUT_IN_FEN  # every packet is opened to its end
@@ -134,14 +134,14 @@ async def test_a_dump_taken_while_users_play_is_enough(
 
 @asynccontextmanager
 async def books(dsn: str) -> AsyncIterator[Database]:
-    """A database, as the program reaches it."""
+    """A database, opened like the server opens it."""
     database = Database(dsn, pool_max=1, timeout_s=10)
     await database.open()
     yield database
     await database.close()
 
 
-async def in_the_books(dsn: str) -> tuple[set[Win], set[int]]:
+async def recorded_claims_and_packets(dsn: str) -> tuple[set[Win], set[int]]:
     """All claims and all packets."""
     async with books(dsn) as database, database.reading() as connection:
         rows = await connection.fetch("SELECT packet_id, user_id, index, amount_fen FROM claims")
@@ -149,10 +149,10 @@ async def in_the_books(dsn: str) -> tuple[set[Win], set[int]]:
     return {Win(*row) for row in rows}, {row["packet_id"] for row in packets}
 
 
-async def a_client_that_saw_more_goes_on(
+async def check_client_with_later_positions_reloads(
     server: Server, connect: Connect, seen: dict[int, int], group_id: int
 ) -> None:
-    """Numbers of messages begin anew behind the dump; a client would take them for those that it has."""
+    """Message numbers start again after the dump; a client must not take new messages for known ones."""
     guest = await connect(server, SENDER + 1, positions=seen)
     pushes = guest.pushes()
     async with asyncio.timeout(BUSY_S):
@@ -163,37 +163,39 @@ async def a_client_that_saw_more_goes_on(
             pass
 
 
-async def all_open_everything(server: Server, connect: Connect, packets: list[int]) -> dict[str, list[Win]]:
-    """Everybody opens every packet; what they were told, by answer."""
-    told: dict[str, list[Win]] = {"won": [], "claimed": [], "gone": []}
+async def open_all_packets_as_all_guests(
+    server: Server, connect: Connect, packets: list[int]
+) -> dict[str, list[Win]]:
+    """All guests open every packet; the results by answer."""
+    results: dict[str, list[Win]] = {"won": [], "claimed": [], "gone": []}
     guests = [await connect(server, SENDER + 1 + number) for number in range(GUESTS)]
     for packet_id in packets:
         for guest, opened in zip(
             guests, await asyncio.gather(*(one.open(packet_id) for one in guests)), strict=True
         ):
-            told[opened.answer].append(Win(packet_id, guest.user_id, opened.index, opened.amount_fen))
-    return told
+            results[opened.answer].append(Win(packet_id, guest.user_id, opened.index, opened.amount_fen))
+    return results
 
 
-def assert_nobody_wins_twice(told: dict[str, list[Win]], kept: set[Win], packets: set[int]) -> None:
-    """Who had a share has that one; the others share what is left, all of it.
+def check_shares_are_kept_and_complete(results: dict[str, list[Win]], kept: set[Win], packets: set[int]) -> None:
+    """Users with a share keep it; the others get the whole rest.
 
-    A new share is told as claimed when the SDK had to ask again.
+    The answer of a new share is `claimed` if the SDK had to retry.
     """
-    everything = [*told["claimed"], *told["won"]]
-    assert kept <= set(told["claimed"])
-    assert told["won"]
+    everything = [*results["claimed"], *results["won"]]
+    assert kept <= set(results["claimed"])
+    assert results["won"]
     assert len(everything) == len(packets) * SHARES
     assert len({(win.packet_id, win.user_id) for win in everything}) == len(everything)
     assert sum(win.amount_fen for win in everything) == len(packets) * PACKET_FEN
 
 
-async def the_books_when_all_is_settled(dsn: str) -> Report:
+async def audit_when_settled(dsn: str) -> Report:
     async with books(dsn) as database:
 
-        async def nothing_waits() -> bool:
+        async def queue_is_empty() -> bool:
             async with database.reading() as connection:
                 return bool(await connection.fetchval("SELECT NOT EXISTS (SELECT FROM settlement_queue)"))
 
-        await until(nothing_waits, BUSY_S)
+        await until(queue_is_empty, BUSY_S)
         return await audit(database)

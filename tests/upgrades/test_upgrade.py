@@ -1,4 +1,4 @@
-"""An older version was killed with packets in flight; this one goes on, and every fen is accounted for."""
+"""An older version was killed with packets in flight; the current version continues, and no fen is lost."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from tests.conftest import Connect, Server, StartServer
 from tests.services.conftest import until
 from tests.upgrades.conftest import NewDatabase, StoppedClock
 
-HERE = Path(__file__).parent  # how the files in it were made: make_dump.py
+HERE = Path(__file__).parent  # make_dump.py made the files in it
 NEW_YEAR_MS = 1_767_196_800_000  # 2026 begins in Beijing
 SOON_AFTER_MS = NEW_YEAR_MS + 7_210_000
-A_DAY_MS = 86_400_000
+DAY_MS = 86_400_000
 PUT_IN_FEN, TAKEN_OUT_FEN = 800_000, 500
 USERS = range(1, 9)
 
 
 class Dump(NamedTuple):
-    """The books of an older version: its newest migration, and what its seeds have drawn, by packet."""
+    """The books of an older version: its newest migration, and the shares of each packet."""
 
     name: str
     shares_fen: dict[str, tuple[int, ...]]
-    luckiest: int  # of the packet that was finished and settled before
+    luckiest: int  # the user with the best luck of the packet that was finished and settled
 
 
 DUMPS = {
@@ -82,30 +82,30 @@ YEARS = {
 
 
 class World(NamedTuple):
-    """Today's server on yesterday's books."""
+    """The current server on the books of an older version."""
 
     dump: Dump
     server: Server
     users: dict[int, Client]
-    packets: dict[str, int]  # by the state that each was left in
+    packets: dict[str, int]  # by the name of their state in the dump
     sql: asyncpg.Connection[asyncpg.Record]
     database: Database
     clock: StoppedClock
 
     def share(self, name: str, index: int) -> int:
-        """What a share of a packet is worth, in fen."""
+        """The amount of a share of a packet, in fen."""
         return self.dump.shares_fen[name][index]
 
     async def open(self, user_id: int, name: str) -> tuple[str, int, int]:
         """Answer, index and amount."""
-        told = await self.users[user_id].open(self.packets[name])
-        return told.answer, told.index, told.amount_fen
+        opened = await self.users[user_id].open(self.packets[name])
+        return opened.answer, opened.index, opened.amount_fen
 
 
-TIERS = ("postgres", "postgres, Redis lost", "redis")
+DURABILITIES = ("postgres", "postgres, Redis lost", "redis")
 
 
-@pytest.fixture(params=[f"{dump} {tier}" for dump in DUMPS for tier in TIERS])
+@pytest.fixture(params=[f"{dump} {durability}" for dump in DUMPS for durability in DURABILITIES])
 async def world(
     request: pytest.FixtureRequest,
     new_database: NewDatabase,
@@ -114,18 +114,18 @@ async def world(
     start_server: StartServer,
     connect: Connect,
 ) -> AsyncIterator[World]:
-    """Each tier, and what no tier asks for but everybody fears."""
+    """Each dump with each durability, and with a Redis that has lost its data."""
     name, _, how = request.param.partition(" ")
-    tier, _, lost = how.partition(",")
+    durability, _, lost = how.partition(",")
     dsn = await new_database()
     sql = await asyncpg.connect(dsn)
     await sql.execute((HERE / f"{name}.sql").read_text("utf-8"))
-    await sql.execute("SET search_path TO public")  # the dump took it away
+    await sql.execute("SET search_path TO public")  # the dump clears it
     if not lost:
         for key, log in json.loads((HERE / f"{name}.json").read_text("utf-8")).items():
             await redis.set(key, bytes.fromhex(log))
     clock = clock_at(SOON_AFTER_MS)
-    server = await start_server(stores__postgres=dsn, stores__durability=tier)
+    server = await start_server(stores__postgres=dsn, stores__durability=durability)
     users = {user_id: await connect(server, user_id) for user_id in USERS}
     packets = {row["greeting"]: row["packet_id"] for row in await sql.fetch("SELECT * FROM packets")}
     database = Database(dsn, pool_max=1, timeout_s=10)
@@ -136,18 +136,18 @@ async def world(
     await sql.close()
 
 
-async def test_users_go_on_where_they_were(world: World, request: pytest.FixtureRequest) -> None:
+async def test_users_continue_after_the_upgrade(world: World, request: pytest.FixtureRequest) -> None:
     lost = "lost" in request.node.name
     assert await world.sql.fetchval("SELECT max(number) FROM migrations") == len(list(migrate.FOLDER.glob("*.sql")))
-    await told_as_before(world)
-    await open_what_was_in_flight(world)
-    await open_what_only_the_mirror_knew(world, lost)
-    await everything_is_over(world)
-    await the_books_are_right(world)
-    await new_things_follow_on_old_ones(world)
+    await check_earlier_answers(world)
+    await check_packets_in_flight(world)
+    await check_claims_of_the_mirror(world, lost)
+    await check_all_packets_end(world)
+    await check_books(world)
+    await check_new_ids_and_entries(world)
 
 
-async def told_as_before(world: World) -> None:
+async def check_earlier_answers(world: World) -> None:
     assert await world.open(2, "half") == ("claimed", 0, world.share("half", 0))
     assert await world.open(3, "expires") == ("claimed", 1, world.share("expires", 1))
     assert await world.open(7, "waiting") == ("claimed", 2, world.share("waiting", 2))
@@ -155,13 +155,13 @@ async def told_as_before(world: World) -> None:
     assert (await world.open(4, "waiting"))[0] == "gone"
     assert (await world.open(4, "refunded"))[0] == "expired"
     assert (await world.open(8, "open"))[0] == "not_allowed"
-    # the same key is the same packet, whichever version was asked first
+    # the same key is the same packet, also across versions
     group_id = await world.sql.fetchval("SELECT group_id FROM groups")
     sent = await world.users[1].send_packet("lucky", group_id, 1_200, 4, "open", key="key of open")
     assert sent.packet_id == world.packets["open"]
 
 
-async def open_what_was_in_flight(world: World) -> None:
+async def check_packets_in_flight(world: World) -> None:
     opened = await asyncio.gather(*(world.open(user_id, "open") for user_id in (2, 3, 4, 5)))
     assert sorted(index for _, index, _ in opened) == [0, 1, 2, 3]
     assert sum(fen for _, _, fen in opened) == 1_200
@@ -172,10 +172,10 @@ async def open_what_was_in_flight(world: World) -> None:
     assert await world.open(3, "half waiting") == ("won", 2, world.share("half waiting", 2))
 
 
-async def open_what_only_the_mirror_knew(world: World, lost: bool) -> None:
-    """Two claims were told in the tier `redis` and not recorded. With the mirror they hold.
+async def check_claims_of_the_mirror(world: World, lost: bool) -> None:
+    """Two claims were acknowledged with durability `redis` and not recorded. The mirror keeps them.
 
-    Without it their shares are still to be had. Whose they become may differ, but not how much they are.
+    Without it their shares are open again: other users may get them, with the same amounts.
     """
     assert await world.open(2, "mirror") == ("claimed", 0, world.share("mirror", 0))
     assert await world.open(3, "mirror") == ("won" if lost else "claimed", 1, world.share("mirror", 1))
@@ -183,9 +183,9 @@ async def open_what_only_the_mirror_knew(world: World, lost: bool) -> None:
     assert (await world.open(5, "mirror"))[:2] == ("won", 3)
 
 
-async def everything_is_over(world: World) -> None:
-    """A day later what was left has gone back, and what was won is in the wallets."""
-    world.clock.now_ms += A_DAY_MS
+async def check_all_packets_end(world: World) -> None:
+    """A day later all remaining amounts are refunded, and all shares are credited."""
+    world.clock.now_ms += DAY_MS
     waits = ("packets WHERE closed_at_ms IS NULL", "settlement_queue", "outbox")
     nothing = " AND ".join(f"NOT EXISTS (SELECT FROM {what})" for what in waits)
     await until(lambda: world.sql.fetchval(f"SELECT {nothing}"))
@@ -201,7 +201,7 @@ async def everything_is_over(world: World) -> None:
     )
 
 
-async def new_things_follow_on_old_ones(world: World) -> None:
+async def check_new_ids_and_entries(world: World) -> None:
     """Ids, entries and posts begin where the older version stopped."""
     first_id = await world.sql.fetchval("SELECT value FROM facts WHERE name = 'first_id'")
     assert max(world.packets.values()) < first_id
@@ -215,18 +215,20 @@ async def new_things_follow_on_old_ones(world: World) -> None:
     assert [one.version for one in page.entries] == list(range(first, first + len(page.entries)))
 
 
-async def the_books_are_right(world: World) -> None:
+async def check_books(world: World) -> None:
     found = await audit(world.database)
     assert [line for finding in found.findings for line in finding.discrepancies] == []
     assert (found.sums.put_in_fen, found.sums.taken_out_fen) == (PUT_IN_FEN, TAKEN_OUT_FEN)
     assert found.sums.wallets_fen == PUT_IN_FEN - TAKEN_OUT_FEN
     rows = await world.sql.fetch("SELECT * FROM years")
-    told = {(row["user_id"], row["year"]): row for row in rows}
-    assert told.keys() == YEARS.keys()
-    for whose, (sent, sent_fen, received, best_lucks) in YEARS.items():
-        row = told[whose]
-        assert (row["sent_count"], row["sent_fen"], row["received_count"]) == (sent, sent_fen, received), whose
-        assert best_lucks in (None, row["best_lucks"]), whose
+    found_years = {(row["user_id"], row["year"]): row for row in rows}
+    assert found_years.keys() == YEARS.keys()
+    for user_and_year, (sent, sent_fen, received, best_lucks) in YEARS.items():
+        row = found_years[user_and_year]
+        assert (row["sent_count"], row["sent_fen"], row["received_count"]) == (sent, sent_fen, received), (
+            user_and_year
+        )
+        assert best_lucks in (None, row["best_lucks"]), user_and_year
     lucky_2025 = {row["user_id"]: row["best_lucks"] for row in rows if row["year"] == 2025 and row["best_lucks"]}
     assert lucky_2025 == {world.dump.luckiest: 1}
     # open, waiting, half waiting

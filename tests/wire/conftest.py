@@ -1,4 +1,4 @@
-"""What the tests of the wire share: raw clients, and the proof that the server has taken no harm."""
+"""Fixtures of the wire tests: raw clients, and a check that the server still works."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.conftest import Server, StartServer
 from tests.wire import raw as wire
 from tests.wire.raw import Raw
 
-_numbers = itertools.count(900_001)  # users of whom no test speaks
+_numbers = itertools.count(900_001)  # users that no test uses
 
 Dial = Callable[..., Awaitable[Raw]]
 
@@ -37,7 +37,7 @@ async def dial() -> AsyncIterator[Dial]:
 
 @pytest.fixture(autouse=True)
 def quiet_log(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """Nothing that a client sends is worth an error in the log, let alone a traceback."""
+    """No input of a client causes an error in the log, and no traceback."""
     with capture_logs() as events:
         yield
     assert [event for event in events if event["log_level"] in ("error", "critical")] == []
@@ -46,7 +46,7 @@ def quiet_log(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 
 @pytest.fixture
 def unharmed(dial: Dial) -> Callable[[Server], Awaitable[None]]:
-    """Sends an honest user round everything that the server's loops do: all of them are alive."""
+    """Checks with one request of each kind that every loop of the server still runs."""
 
     async def check(server: Server) -> None:
         user_id = next(_numbers)
@@ -70,7 +70,7 @@ def unharmed(dial: Dial) -> Callable[[Server], Awaitable[None]]:
 
 @pytest.fixture
 async def attacked(server: Server, unharmed: Callable[[Server], Awaitable[None]]) -> AsyncIterator[Server]:
-    """A server with default limits that must have taken no harm when the test is over."""
+    """A server with default limits that must still work after the test."""
     yield server
     await unharmed(server)
 
@@ -79,7 +79,7 @@ async def attacked(server: Server, unharmed: Callable[[Server], Awaitable[None]]
 async def start_attacked(
     start_server: StartServer, unharmed: Callable[[Server], Awaitable[None]]
 ) -> AsyncIterator[StartServer]:
-    """Starts servers with limits of the test's choice that must have taken no harm when the test is over."""
+    """Starts servers with other limits; they must still work after the test."""
     started: list[Server] = []
 
     async def start(**overrides: object) -> Server:

@@ -1,5 +1,5 @@
-"""A client made of a socket and `msgpack`, for tests that say what no honest client says. docs/protocol.md alone
-told how to write it: nothing of `protocol` is used, so the server is held to the document and not to its own code.
+"""A client made of a socket and `msgpack`, for tests that send what no correct client sends. It is written from
+docs/protocol.md alone: it uses nothing of `protocol`, so the tests compare the server with the document.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ KEY_ID = "test"
 
 
 def bounded() -> asyncio.Timeout:
-    """A block in which a test asks until something is so."""
+    """The time limit of a block that repeats requests until a condition holds."""
     return asyncio.timeout(PATIENCE_S)
 
 
 class Goodbye(NamedTuple):
-    """The server's last words; `reconnect` is what it advises."""
+    """The last message of the server; `reconnect` is its advice."""
 
     code: int
     name: str
@@ -64,7 +64,7 @@ class Refused(NamedTuple):
     retry_after_ms: int
 
 
-class Gone(Exception):
+class ConnectionEnded(Exception):
     """The server has ended the connection."""
 
 
@@ -74,7 +74,7 @@ def frame(payload: bytes) -> bytes:
 
 
 def unpacked(payload: bytes) -> Fields:
-    """The message that these bytes are."""
+    """The message in these bytes."""
     message: Fields = msgpack.unpackb(payload)
     return message
 
@@ -90,14 +90,14 @@ def framed(*message: Any) -> bytes:
 
 
 def proof_of(user_id: int, nonce: bytes, expires_at_s: int = FAR_AWAY_S, key_id: str = KEY_ID) -> bytes:
-    """What a login on the connection with this nonce shows; of an unknown key, a proof made with ours."""
+    """The proof of a login on the connection with this nonce; for an unknown key, made with a known one."""
     key = KEYS.get(key_id, KEYS[KEY_ID])
     mac = hmac.digest(key, f"{user_id}.{expires_at_s}.{key_id}".encode(), "sha256")
     return hmac.digest(mac, nonce, "sha256")
 
 
 class Raw:
-    """One connection. What it sends is the test's affair; every wait for the server is bounded."""
+    """One connection. It sends anything that a test gives it; every wait for the server is bounded."""
 
     def __init__(self, connected: socket.socket) -> None:
         self._socket = connected
@@ -110,7 +110,7 @@ class Raw:
 
     @classmethod
     async def connect(cls, server: Server, receive_bytes: int = 0) -> Raw:
-        """Connect and read the hello. `receive_bytes`: so little may wait in our socket."""
+        """Connect and read the hello. `receive_bytes`: the size of the receive buffer."""
         opened = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         opened.setblocking(False)
         if receive_bytes:
@@ -126,16 +126,16 @@ class Raw:
 
     @property
     def nonce(self) -> bytes:
-        """Of this connection's hello."""
+        """The nonce of the hello."""
         nonce: bytes = self.hello[3]
         return nonce
 
     def close(self) -> None:
-        """Let go of the socket, without a word."""
+        """Close the socket without a message."""
         self._socket.close()
 
     def send_no_more(self) -> None:
-        """Half-close: the server sees the end of what we send, and may still be read from."""
+        """Half-close: the server sees the end of the stream, and its messages can still be read."""
         self._socket.shutdown(socket.SHUT_WR)
 
     def reset_at_close(self) -> None:
@@ -145,7 +145,7 @@ class Raw:
     # --- sending ----------------------------------------------------------------------------------------------
 
     async def send_bytes(self, data: bytes) -> None:
-        """Send just this. That the server has hung up meanwhile is told by the next read."""
+        """Send these bytes. If the server has closed the connection, the next read raises."""
         with suppress(ConnectionError):
             async with bounded():
                 await asyncio.get_running_loop().sock_sendall(self._socket, data)
@@ -155,7 +155,7 @@ class Raw:
         await self.send_bytes(framed(*message))
 
     def login_message(self, user_id: int, **other: Any) -> Fields:
-        """A genuine login on this connection, but for `other`: named_id, expires_at_s, key_id, proof."""
+        """A valid login on this connection, with the changes in `other`: named_id, expires_at_s, key_id, proof."""
         expires_at_s, key_id = other.get("expires_at_s", FAR_AWAY_S), other.get("key_id", KEY_ID)
         proof = other.get("proof", proof_of(user_id, self.nonce, expires_at_s, key_id))
         return [LOGIN, 0, other.get("named_id", user_id), expires_at_s, key_id, proof]
@@ -170,7 +170,7 @@ class Raw:
     # --- reading ----------------------------------------------------------------------------------------------
 
     async def read(self) -> Fields:
-        """The next message. Raises Gone at the end, TimeoutError if nothing comes."""
+        """The next message. Raises ConnectionEnded at the end, TimeoutError if nothing comes."""
         return unpacked(await self.read_payload())
 
     async def read_payload(self) -> bytes:
@@ -189,19 +189,19 @@ class Raw:
             async with bounded():
                 data = await asyncio.get_running_loop().sock_recv(self._socket, 1 << 16)
         except ConnectionError:
-            raise Gone from None
+            raise ConnectionEnded from None
         if not data:
-            raise Gone
+            raise ConnectionEnded
         return data
 
     async def reply(self, seq: int) -> Fields:
-        """The reply to the request with this seq, whole. Pushes before it are kept, pings answered."""
+        """The whole reply to the request with this seq. Pushes before it are kept, pings answered."""
         while (message := await self.read())[1] != seq:
             await self._keep(message)
         return message
 
     async def replies(self, seqs: range) -> list[Fields]:
-        """The replies to all these requests, in the order of the seqs; they come in any."""
+        """The replies to all these requests, in the order of the seqs; they arrive in any order."""
         found: dict[int, Fields] = {}
         while len(found) < len(seqs):
             message = await self.read()
@@ -212,7 +212,7 @@ class Raw:
         return [found[seq] for seq in seqs]
 
     async def push(self, kind: int) -> Fields:
-        """The fields of the oldest push of this kind that the test has not had yet."""
+        """The fields of the oldest push of this kind that was not returned before."""
         while not (found := [one for one in self.pushes if one[0] == kind]):
             await self._keep(await self.read())
         self.pushes.remove(found[0])
@@ -220,24 +220,24 @@ class Raw:
 
     async def _keep(self, message: Fields) -> None:
         assert message[0] != GOODBYE, message
-        assert message[1] == 0, f"nobody asked for {message}"
+        assert message[1] == 0, f"a reply without a request: {message}"
         if message[0] != PING:
             self.pushes.append(message)
         elif self.answers_pings:
             await self.send(PONG, message[1])
 
     async def goodbye(self) -> Goodbye:
-        """The last words. Nothing may follow them but the end; replies and pushes before them are skipped."""
+        """The goodbye. Replies and pushes before it are skipped; only the end of the connection may follow."""
         while (message := await self.read())[0] != GOODBYE:
             pass
-        with suppress(Gone):
+        with suppress(ConnectionEnded):
             after = await self.read()
             raise AssertionError(f"{after} after the goodbye")
         return Goodbye(*message[2:5])
 
     async def skip_to_end(self) -> None:
-        """Read whatever comes until the connection ends."""
-        with suppress(Gone):
+        """Read and drop all messages until the connection ends."""
+        with suppress(ConnectionEnded):
             while True:
                 await self.read()
 
@@ -250,18 +250,18 @@ class Raw:
         return reply[2:]
 
     async def refusal(self, kind: int, *fields: Any) -> Refused:
-        """The refusal, which must be one."""
+        """The reply, which must be a refusal."""
         reply = await self.tell(kind, *fields)
         assert reply[0] == REFUSED, reply
         return Refused(*reply[2:6])
 
     async def refused(self, kind: int, *fields: Any) -> str:
-        """The name of the refusal; of a reply, its kind as text, so that a table of names shows what came."""
+        """The name of the refusal; for another reply its kind as text, for comparison with a table of names."""
         reply = await self.tell(kind, *fields)
         return str(reply[3]) if reply[0] == REFUSED else f"reply {reply[0]}"
 
     async def tell(self, kind: int, *fields: Any) -> Fields:
-        """Ask; the reply or refusal, whole."""
+        """Ask; the whole reply or refusal."""
         self.last_seq += 1
         await self.send(kind, self.last_seq, *fields)
         return await self.reply(self.last_seq)

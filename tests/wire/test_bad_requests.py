@@ -1,4 +1,4 @@
-"""Well-formed requests that must not succeed: what is not one's own, what is over a limit, what comes too late."""
+"""Well-formed requests that must not succeed: without permission, above a limit, or too late."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NOT_ENOUGH_MONEY = Refused(306, "not_enough_money", False, 0)
 
 
 class World(NamedTuple):
-    """Alice, who is rich, has a group with Bob; Mallory is in none."""
+    """Alice has much money and a group with Bob; Mallory is in no group."""
 
     server: Server
     alice: Raw
@@ -55,7 +55,7 @@ async def world(attacked: Server, dial: Dial) -> World:
 
 
 async def payload_of(client: Raw, kind: int, packet_id: int, *fields: object) -> bytes:
-    """The bytes of the answer about a packet, with its id blotted out."""
+    """The bytes of the answer about a packet, without its id."""
     await client.send(kind, 7, packet_id, *fields)
     while wire.unpacked(payload := await client.read_payload())[1] != 7:
         pass
@@ -68,10 +68,10 @@ async def answer_of(client: Raw, kind: int, packet_id: int, *fields: object) -> 
     return str(reply[3])
 
 
-# --- somebody else's packets ----------------------------------------------------------------------------------
+# --- packets of other users -----------------------------------------------------------------------------------
 
 
-async def test_packets_of_others_answer_just_as_missing_ones(world: World) -> None:
+async def test_packets_of_other_users_are_answered_like_missing_ones(world: World) -> None:
     lucky = await world.alice.send_packet("lucky", world.group, 100, 2)
     equal = await world.alice.send_packet("equal", world.group, 100, 2)
     personal = await world.alice.send_packet("personal", BOB, 100)
@@ -89,13 +89,13 @@ async def test_packets_of_others_answer_just_as_missing_ones(world: World) -> No
     assert await world.bob.grab_and_open(personal) == ["won", 100, 0, 0]
 
 
-async def test_ids_of_other_things_are_no_packets(world: World) -> None:
+async def test_ids_that_are_not_packet_ids_are_not_allowed(world: World) -> None:
     for number in (world.group, ALICE, BOB, 1, 2**53 - 1, 2**53, 2**63 - 1):
         for kind, fields in ((wire.GRAB, ()), (wire.OPEN, (1,)), (wire.REVEAL, ())):
             assert await answer_of(world.alice, kind, number, *fields) == "not_allowed", (number, kind)
 
 
-async def test_a_personal_packet_stays_between_two(world: World) -> None:
+async def test_personal_packet_is_visible_to_sender_and_receiver_only(world: World) -> None:
     personal = await world.alice.send_packet("personal", BOB, 100)
     assert await world.alice.refused(wire.REVEAL, personal) == "not_finished"
     await world.bob.grab_and_open(personal)
@@ -107,7 +107,7 @@ async def test_a_personal_packet_stays_between_two(world: World) -> None:
     assert [one for one in world.mallory.pushes if one[0] != wire.BALANCE_CHANGED] == []
 
 
-async def test_who_has_left_opens_no_more_even_with_a_ticket(world: World) -> None:
+async def test_former_member_opens_nothing_even_with_a_ticket(world: World) -> None:
     packet = await world.alice.send_packet("lucky", world.group, 100, 2)
     ticket = await world.bob.ticket(packet)
     await world.bob.ask(wire.LEAVE_GROUP, world.group)
@@ -132,7 +132,7 @@ async def test_forged_and_foreign_tickets_open_nothing(world: World) -> None:
     packet = await world.alice.send_packet("lucky", world.group, 100, 2)
     other = await world.alice.send_packet("lucky", world.group, 100, 2)
     for ticket in (0, 1, -1, 2**63 - 1, -(2**63)):
-        assert await world.bob.refusal(wire.OPEN, packet, ticket) == NO_TICKET  # he has none
+        assert await world.bob.refusal(wire.OPEN, packet, ticket) == NO_TICKET  # Bob has no ticket yet
     own, foreign, elsewhere = await world.bob.ticket(packet), await world.alice.ticket(packet), 0
     elsewhere = await world.bob.ticket(other)
     for ticket in (0, own + 1, own - 1, -own, foreign, elsewhere):
@@ -141,11 +141,11 @@ async def test_forged_and_foreign_tickets_open_nothing(world: World) -> None:
     assert (await world.bob.ask(wire.OPEN, packet, own))[1] == "won"
 
 
-async def test_tickets_lapse_and_make_room(start_attacked: StartServer, dial: Dial) -> None:
+async def test_lapsed_tickets_make_room_for_new_ones(start_attacked: StartServer, dial: Dial) -> None:
     server = await start_attacked(limits__ticket_lifetime_s=0.4, limits__tickets_per_share=1)
     alice, bob, _, group = (await make_world(server, dial))[1:]
     quiet, packet = [await alice.send_packet("lucky", group, 100, 1) for _ in range(2)]
-    first = await bob.ticket(quiet)  # lapses, too, with nobody at hand who would clear it away
+    first = await bob.ticket(quiet)  # lapses too, although no later grab removes it
     lapsed = await bob.ticket(packet)
     _, answer, ticket, lapses_at_ms, amount_fen, index, retry_after_ms = await alice.ask(wire.GRAB, packet)
     assert (answer, ticket, lapses_at_ms, amount_fen, index) == ("busy", 0, 0, 0, 0)
@@ -157,7 +157,7 @@ async def test_tickets_lapse_and_make_room(start_attacked: StartServer, dial: Di
     assert (await alice.ask(wire.OPEN, packet, grabbed[2]))[1] == "won"
 
 
-async def test_more_grabs_than_a_packet_can_serve_are_busy(world: World, dial: Dial) -> None:
+async def test_grabs_above_the_admission_limit_are_busy(world: World, dial: Dial) -> None:
     crowd = [await dial(world.server, user_id) for user_id in range(10, 20)]
     for client in crowd:
         await client.ask(wire.JOIN_GROUP, world.group)
@@ -167,13 +167,13 @@ async def test_more_grabs_than_a_packet_can_serve_are_busy(world: World, dial: D
     assert all(0 < answer[6] <= 30_000 for answer in answers[8:])
     assert [await client.ask(wire.GRAB, packet) for client in crowd[:8]] == answers[:8]
     assert (await crowd[0].ask(wire.OPEN, packet, answers[0][2]))[1] == "won"
-    assert await answer_of(crowd[8], wire.GRAB, packet) == "busy"  # seven are out for one share
+    assert await answer_of(crowd[8], wire.GRAB, packet) == "busy"  # seven tickets for one share
 
 
-# --- opening twice, too late ----------------------------------------------------------------------------------
+# --- second opens and late opens ------------------------------------------------------------------------------
 
 
-async def test_opening_again_answers_the_same_claim(world: World, dial: Dial) -> None:
+async def test_second_open_returns_the_same_claim(world: World, dial: Dial) -> None:
     packet = await world.alice.send_packet("lucky", world.group, 100, 2)
     ticket = await world.bob.ticket(packet)
     _, answer, amount_fen, index, left = await world.bob.ask(wire.OPEN, packet, ticket)
@@ -209,7 +209,7 @@ async def test_a_finished_packet_is_gone(world: World, dial: Dial) -> None:
     assert await carol.ask(wire.GRAB, packet) == [packet, "gone", 0, 0, 0, 0, 0]
 
 
-async def test_an_expired_packet_is_expired_for_all_but_its_claims(
+async def test_expired_packet_is_expired_for_users_without_a_claim(
     start_attacked: StartServer, dial: Dial, turn_clock: Turn
 ) -> None:
     server = await start_attacked()
@@ -241,7 +241,7 @@ async def big_group(sql: Any, members: int) -> int:
     return group
 
 
-async def test_the_hello_tells_the_limits(attacked: Server, dial: Dial) -> None:
+async def test_hello_has_the_limits(attacked: Server, dial: Dial) -> None:
     assert (await dial(attacked)).hello[8] == {
         "share_fen_min": 1,
         "share_fen_max": 20_000,
@@ -257,7 +257,7 @@ async def test_the_hello_tells_the_limits(attacked: Server, dial: Dial) -> None:
     }
 
 
-OFFERS = {  # kind, amount, shares: what comes of it
+SENDS = {  # kind, amount, shares: the outcome
     ("lucky", 0, 1): "bad_amount",
     ("lucky", 1, 1): "sent",
     ("lucky", 20_000, 1): "sent",
@@ -297,36 +297,36 @@ def outcome(reply: list[Any]) -> str:
     return "sent" if reply[0] == wire.reply_to(wire.SEND_PACKET) else str(reply[3])
 
 
-async def test_amounts_and_shares_at_their_limits(attacked: Server, dial: Dial, sql: Any) -> None:
+async def test_amounts_and_shares_outside_their_limits_are_refused(attacked: Server, dial: Dial, sql: Any) -> None:
     group = await big_group(sql, 500)
     await top_up(attacked, dial, ALICE)
     alice = await dial(attacked, ALICE)
     answers = {}
-    for kind, amount_fen, shares in OFFERS:
+    for kind, amount_fen, shares in SENDS:
         target = BOB if kind == "personal" else group
         reply = await alice.tell(wire.SEND_PACKET, secrets.token_hex(8), kind, target, amount_fen, shares)
         answers[kind, amount_fen, shares] = outcome(reply)
-    assert answers == OFFERS
+    assert answers == SENDS
 
 
-async def test_no_more_shares_than_members(world: World) -> None:
+async def test_more_shares_than_members_are_refused(world: World) -> None:
     assert await world.alice.refused(wire.SEND_PACKET, "k1", "lucky", world.group, 100, 3) == "bad_shares"
     assert await world.alice.refused(wire.SEND_PACKET, "k2", "equal", world.group, 100, 3) == "bad_shares"
     assert await world.alice.send_packet("lucky", world.group, 100, 2)
 
 
-async def test_a_group_takes_no_more_than_its_members(attacked: Server, dial: Dial, sql: Any) -> None:
+async def test_join_of_a_full_group_is_refused(attacked: Server, dial: Dial, sql: Any) -> None:
     group = await big_group(sql, 499)
     last, late = await dial(attacked, 500), await dial(attacked, 501)
     await last.ask(wire.JOIN_GROUP, group)
     assert await late.refusal(wire.JOIN_GROUP, group) == Refused(203, "group_full", False, 0)
-    await last.ask(wire.JOIN_GROUP, group)  # again is harmless in a full group, too
+    await last.ask(wire.JOIN_GROUP, group)  # a second join changes nothing, also in a full group
     await last.ask(wire.LEAVE_GROUP, group)
     await late.ask(wire.JOIN_GROUP, group)
     assert len((await late.ask(wire.LIST_MEMBERS, group))[2]) == 500
 
 
-TEXTS = {  # request and the fields around a text: its most bytes, whether it may be empty, the refusal
+TEXTS = {  # field: its maximum of bytes, whether it may be empty, the refusal
     "name": (64, False, "bad_name"),
     "text": (2000, False, "bad_text"),
     "key": (64, False, "bad_key"),
@@ -346,7 +346,7 @@ def with_text(world: World, field: str, text: str) -> tuple[Any, ...]:
 
 
 @pytest.mark.parametrize("field", TEXTS)
-async def test_texts_at_their_limits_counted_in_bytes(world: World, field: str) -> None:
+async def test_texts_above_their_limit_in_bytes_are_refused(world: World, field: str) -> None:
     most, may_be_empty, refusal = TEXTS[field]
     rest = "x" * (most % 3)
     for good in ("x", "x" * most, HAN * (most // 3) + rest, *([""] if may_be_empty else [])):
@@ -355,7 +355,9 @@ async def test_texts_at_their_limits_counted_in_bytes(world: World, field: str) 
         assert await world.alice.refused(*with_text(world, field, bad)) == refusal, len(bad)
 
 
-async def test_keys_and_amounts_of_the_backend_at_their_limits(attacked: Server, dial: Dial) -> None:
+async def test_keys_and_amounts_of_the_backend_outside_their_limits_are_refused(
+    attacked: Server, dial: Dial
+) -> None:
     backend = await dial(attacked, BACKEND)
     most_fen = 10**12
     for kind in (wire.TOP_UP, wire.WITHDRAW):
@@ -377,18 +379,18 @@ async def test_keys_and_amounts_of_the_backend_at_their_limits(attacked: Server,
 # --- money ----------------------------------------------------------------------------------------------------
 
 
-async def test_not_enough_money_moves_none(world: World, dial: Dial, sql: Any) -> None:
+async def test_send_without_enough_money_moves_nothing(world: World, dial: Dial, sql: Any) -> None:
     backend = await dial(world.server, BACKEND)
     await backend.ask(wire.TOP_UP, "bob", BOB, 99)
     refused = ("lucky", world.group, 100, 1), ("equal", world.group, 50, 2), ("personal", ALICE, 100, 1)
-    for number, offer in enumerate(refused):
-        assert await world.bob.refusal(wire.SEND_PACKET, f"k{number}", *offer) == NOT_ENOUGH_MONEY
+    for number, send in enumerate(refused):
+        assert await world.bob.refusal(wire.SEND_PACKET, f"k{number}", *send) == NOT_ENOUGH_MONEY
     assert await world.bob.ask(wire.GET_BALANCE) == [99]
     assert await sql.fetchval("SELECT count(*) FROM packets") == 0
     assert await world.bob.send_packet("lucky", world.group, 99, 2, key="k0")  # a refused key is not used up
 
 
-async def test_packets_go_only_where_their_kind_goes(world: World) -> None:
+async def test_target_that_does_not_fit_the_kind_is_refused(world: World) -> None:
     for kind, target in (
         ("personal", ALICE),
         ("personal", world.group),
@@ -400,23 +402,23 @@ async def test_packets_go_only_where_their_kind_goes(world: World) -> None:
         assert (kind, target, answer) == (kind, target, "bad_target")
 
 
-async def test_a_send_is_found_again_whatever_has_changed_since(world: World) -> None:
-    """Who lost the reply and asks again must learn that the packet was sent, or they send another one."""
-    offer = ("k", "lucky", world.group, 100, 2)
-    sent = await world.alice.ask(wire.SEND_PACKET, *offer)
+async def test_repeated_send_after_a_member_left_returns_the_first_packet(world: World) -> None:
+    """A sender without a reply must learn that the packet was sent, or it sends another one."""
+    send = ("k", "lucky", world.group, 100, 2)
+    sent = await world.alice.ask(wire.SEND_PACKET, *send)
     await world.bob.ask(wire.LEAVE_GROUP, world.group)  # now there are more shares than members
-    assert await world.alice.tell(wire.SEND_PACKET, *offer) == [120, world.alice.last_seq, *sent]
+    assert await world.alice.tell(wire.SEND_PACKET, *send) == [120, world.alice.last_seq, *sent]
 
 
-async def test_a_send_is_found_again_by_who_has_left(world: World, dial: Dial) -> None:
+async def test_repeated_send_of_a_former_member_returns_the_first_packet(world: World, dial: Dial) -> None:
     await top_up(world.server, dial, BOB)
-    offer = ("k", "lucky", world.group, 100, 1)
-    sent = await world.bob.ask(wire.SEND_PACKET, *offer)
+    send = ("k", "lucky", world.group, 100, 1)
+    sent = await world.bob.ask(wire.SEND_PACKET, *send)
     await world.bob.ask(wire.LEAVE_GROUP, world.group)
-    assert await world.bob.tell(wire.SEND_PACKET, *offer) == [120, world.bob.last_seq, *sent]
+    assert await world.bob.tell(wire.SEND_PACKET, *send) == [120, world.bob.last_seq, *sent]
 
 
-async def test_a_key_of_the_backend_stands_for_one_movement_of_one_wallet(attacked: Server, dial: Dial) -> None:
+async def test_key_of_the_backend_identifies_one_transfer_of_one_wallet(attacked: Server, dial: Dial) -> None:
     backend = await dial(attacked, BACKEND)
     assert await backend.ask(wire.TOP_UP, "k", ALICE, 100) == [ALICE, 100]
     assert await backend.ask(wire.TOP_UP, "k", ALICE, 100) == [ALICE, 100]
@@ -426,7 +428,7 @@ async def test_a_key_of_the_backend_stands_for_one_movement_of_one_wallet(attack
     assert await backend.ask(wire.WITHDRAW, "k", ALICE, 30) == [ALICE, 70]
 
 
-# --- who may ask ----------------------------------------------------------------------------------------------
+# --- permissions ----------------------------------------------------------------------------------------------
 
 FOR_USERS = {
     wire.CREATE_GROUP: ("name",),
@@ -453,7 +455,7 @@ FOR_USERS = {
 FOR_BACKEND = {wire.TOP_UP: ("k", ALICE, 100), wire.WITHDRAW: ("k", ALICE, 100)}
 
 
-async def test_users_and_the_backend_do_not_change_places(world: World, dial: Dial) -> None:
+async def test_users_and_backend_are_refused_the_requests_of_the_other(world: World, dial: Dial) -> None:
     backend = await dial(world.server, BACKEND)
     for kind, fields in FOR_USERS.items():
         assert await backend.refusal(kind, *fields) == FORBIDDEN, kind
@@ -463,7 +465,7 @@ async def test_users_and_the_backend_do_not_change_places(world: World, dial: Di
     assert await world.alice.ask(wire.GET_BALANCE) == [RICH_FEN]
 
 
-async def test_groups_of_others(world: World) -> None:
+async def test_requests_about_groups_of_others_are_refused(world: World) -> None:
     about = {
         wire.LIST_MEMBERS: (),
         wire.SAY: ("hello",),
@@ -474,7 +476,7 @@ async def test_groups_of_others(world: World) -> None:
     for kind, fields in about.items():
         assert await world.mallory.refusal(kind, world.group, *fields) == NOT_A_MEMBER, kind
         assert await world.mallory.refusal(kind, MISSING, *fields) == NO_SUCH_GROUP, kind
-    for target in (world.group, MISSING):  # whether there is such a group is not the sender's to know
+    for target in (world.group, MISSING):  # the answer does not tell whether the group exists
         assert await world.mallory.refusal(wire.SEND_PACKET, "k", "lucky", target, 100, 1) == NOT_A_MEMBER
     assert await world.mallory.refusal(wire.JOIN_GROUP, MISSING) == NO_SUCH_GROUP
     assert await world.mallory.refusal(wire.LEAVE_GROUP, MISSING) == NO_SUCH_GROUP
@@ -484,7 +486,7 @@ async def test_groups_of_others(world: World) -> None:
     assert world.mallory.pushes == []
 
 
-async def test_the_inbox_of_somebody_else_stays_closed(world: World) -> None:
+async def test_catch_up_of_the_inbox_of_another_user_is_refused(world: World) -> None:
     await world.alice.send_packet("personal", BOB, 100)
     for user_id in (ALICE, BOB, 4):
         assert await world.mallory.refusal(wire.CATCH_UP, user_id, 0) == NO_SUCH_GROUP
@@ -496,13 +498,13 @@ async def test_the_inbox_of_somebody_else_stays_closed(world: World) -> None:
 # --- too many requests ----------------------------------------------------------------------------------------
 
 
-async def test_requests_over_the_burst_are_told_to_wait(start_attacked: StartServer, dial: Dial, sql: Any) -> None:
+async def test_requests_above_the_burst_are_rate_limited(start_attacked: StartServer, dial: Dial, sql: Any) -> None:
     server = await start_attacked(limits__requests_per_s=20, limits__requests_burst=40)
     await top_up(server, dial, ALICE)
     alice, bob = await dial(server, ALICE), await dial(server, BOB)
     seqs = range(1001, 1042)
-    offers = [framed(wire.SEND_PACKET, seq, f"k{seq}", "personal", BOB, 100, 1) for seq in seqs]
-    await alice.send_bytes(b"".join(offers))
+    sends = [framed(wire.SEND_PACKET, seq, f"k{seq}", "personal", BOB, 100, 1) for seq in seqs]
+    await alice.send_bytes(b"".join(sends))
     replies = await alice.replies(seqs)
     assert [outcome(reply) for reply in replies] == ["sent"] * 40 + ["rate_limited"]
     code, _, temporary, retry_after_ms = replies[40][2:6]
@@ -510,19 +512,19 @@ async def test_requests_over_the_burst_are_told_to_wait(start_attacked: StartSer
     assert 0 < retry_after_ms <= 51
     assert await sql.fetchval("SELECT count(*) FROM packets") == 40
     assert await sql.fetchval("SELECT balance_fen FROM wallets WHERE user_id = $1", ALICE) == RICH_FEN - 4000
-    assert await bob.ask(wire.GET_BALANCE) == [0]  # the bound is each user's own
+    assert await bob.ask(wire.GET_BALANCE) == [0]  # each user has a bucket of their own
     async with wire.bounded():
         while (reply := await alice.tell(wire.GET_BALANCE))[0] == wire.REFUSED:
             assert reply[3] == "rate_limited"
     assert reply[2:] == [RICH_FEN - 4000]
 
 
-async def test_connections_of_one_user_share_one_bound(start_attacked: StartServer, dial: Dial) -> None:
+async def test_connections_of_one_user_share_one_token_bucket(start_attacked: StartServer, dial: Dial) -> None:
     server = await start_attacked(limits__requests_per_s=0.01, limits__requests_burst=40)
     answers = []
     for _ in range(4):
         client = await dial(server, ALICE)
         for _ in range(11):
             answers.append(await client.refused(wire.GET_BALANCE))  # noqa: PERF401
-        client.close()  # and going away does not refill it
+        client.close()  # a closed connection does not refill the bucket
     assert answers == ["reply 124"] * 40 + ["rate_limited"] * 4

@@ -1,4 +1,4 @@
-"""docs/example_client.py does on a live server what it says, with nothing but Python and `msgpack`."""
+"""docs/example_client.py works with a real server, with only Python and `msgpack`."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ ALICE, BOB = 1, 2
 
 
 class Ended(NamedTuple):
-    """How a run of the example ended, and what it said."""
+    """The exit code of the example and its output."""
 
     code: int
-    said: str
-    complained: str
+    output: str
+    errors: str
 
 
 async def run(*arguments: object) -> Ended:
-    """Run the example as a reader of the document would."""
+    """Run the example as a program."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         str(EXAMPLE),
@@ -40,17 +40,17 @@ async def run(*arguments: object) -> Ended:
         env={"PYTHONUTF8": "1"},
     )
     try:
-        said, complained = await asyncio.wait_for(process.communicate(), PATIENCE_S)
+        output, errors = await asyncio.wait_for(process.communicate(), PATIENCE_S)
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
-    return Ended(process.returncode or 0, said.decode(), complained.decode())
+    return Ended(process.returncode or 0, output.decode(), errors.decode())
 
 
 @pytest.fixture
 async def bob(attacked: Server, dial: Dial) -> Raw:
-    """A user who looks on; Alice, whose token the example gets, has 5.00 yuan."""
+    """A second user; Alice, whose token the example gets, has 5.00 yuan."""
     await (await dial(attacked, 0)).ask(wire.TOP_UP, "k", ALICE, 500)
     return await dial(attacked, BOB)
 
@@ -61,42 +61,44 @@ async def claims(sql: Any) -> list[tuple[int, int, int]]:
     return [tuple(row) for row in rows]
 
 
-async def test_it_makes_a_group_and_wins_its_own_packet(attacked: Server, bob: Raw, sql: Any) -> None:
-    code, said, complained = await run("127.0.0.1", attacked.port, token(ALICE))
-    assert (code, complained) == (0, "")
-    assert "logged in as user 1 with 5.00 yuan" in said
-    assert "opened it: won, 1.00 yuan; shares left: 0" in said
-    group = int(re.findall(r"in group (\d+), members: 1\n", said)[0])
+async def test_example_without_a_group_creates_one_and_wins_its_own_packet(
+    attacked: Server, bob: Raw, sql: Any
+) -> None:
+    code, output, errors = await run("127.0.0.1", attacked.port, token(ALICE))
+    assert (code, errors) == (0, "")
+    assert "logged in as user 1 with 5.00 yuan" in output
+    assert "opened it: won, 1.00 yuan; shares left: 0" in output
+    group = int(re.findall(r"in group (\d+), members: 1\n", output)[0])
     assert await claims(sql) == [(group, ALICE, 100)]
 
 
-async def test_it_joins_a_group_and_leaves_a_share_to_the_other(attacked: Server, bob: Raw, sql: Any) -> None:
+async def test_example_with_a_group_joins_it_and_leaves_a_share(attacked: Server, bob: Raw, sql: Any) -> None:
     (group,) = await bob.ask(wire.CREATE_GROUP, "family")
-    code, said, complained = await run("127.0.0.1", attacked.port, token(ALICE), group)
-    assert (code, complained) == (0, "")
-    assert f"in group {group}, members: 2\n" in said
-    yuan, fen = re.findall(r"opened it: won, (\d)\.(\d\d) yuan; shares left: 1\n", said)[0]
+    code, output, errors = await run("127.0.0.1", attacked.port, token(ALICE), group)
+    assert (code, errors) == (0, "")
+    assert f"in group {group}, members: 2\n" in output
+    yuan, fen = re.findall(r"opened it: won, (\d)\.(\d\d) yuan; shares left: 1\n", output)[0]
     amount_fen = int(yuan) * 100 + int(fen)
     assert await claims(sql) == [(group, ALICE, amount_fen)]
     packet = (await bob.push(wire.PACKET_POSTED))[4]
     assert await bob.grab_and_open(packet) == ["won", 100 - amount_fen, 1, 0]
 
 
-async def test_it_says_why_it_cannot_go_on(attacked: Server, bob: Raw) -> None:
+async def test_example_that_fails_prints_the_reason(attacked: Server, bob: Raw) -> None:
     forged = token(ALICE)[:-1] + ("0" if token(ALICE)[-1] != "0" else "1")
     for arguments, why in (
         ((forged,), "the server says goodbye: login_refused"),
         ((token(3),), "refused: not_enough_money"),
         ((token(ALICE), 2**53), "refused: no_such_group"),
     ):
-        code, _, complained = await run("127.0.0.1", attacked.port, *arguments)
-        assert (code, complained.strip()) == (1, why)
-    code, _, complained = await run("127.0.0.1")
+        code, _, errors = await run("127.0.0.1", attacked.port, *arguments)
+        assert (code, errors.strip()) == (1, why)
+    code, _, errors = await run("127.0.0.1")
     assert code == 1
-    assert "HOST PORT TOKEN [GROUP_ID]" in complained
+    assert "HOST PORT TOKEN [GROUP_ID]" in errors
 
 
-def test_it_is_short_and_needs_msgpack_alone() -> None:
+def test_example_is_short_and_imports_only_msgpack() -> None:
     source = EXAMPLE.read_text()
     imported: set[str] = set()
     for node in ast.walk(ast.parse(source)):

@@ -1,4 +1,4 @@
-"""What one address, one user or one recording may cost everybody else: each has its bound."""
+"""The cost of one address, one user or one recording for all others is bounded."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.wire.raw import (
     PING_TIMEOUT,
     TOO_MANY_CONNECTIONS,
     TOO_MANY_FAILED_LOGINS,
-    Gone,
+    ConnectionEnded,
     Goodbye,
     Raw,
     framed,
@@ -36,43 +36,45 @@ SILENT = 10
 
 async def fail_to_log_in(server: Server, dial: Dial, **wrong: Any) -> Goodbye:
     client = await dial(server)
-    with_wrong = client.login_message(ALICE, **(wrong or {"proof": b"wrong" * 7}))
-    await client.send(*with_wrong)
+    login = client.login_message(ALICE, **(wrong or {"proof": b"wrong" * 7}))
+    await client.send(*login)
     return await client.goodbye()
 
 
-# --- drips ----------------------------------------------------------------------------------------------------
+# --- slow senders ---------------------------------------------------------------------------------------------
 
 
-async def test_who_drips_bytes_is_cut_as_if_silent(start_attacked: StartServer, dial: Dial) -> None:
+async def test_client_that_sends_single_bytes_times_out_like_a_silent_one(
+    start_attacked: StartServer, dial: Dial
+) -> None:
     server = await start_attacked(
         limits__login_timeout_s=0.4, limits__ping_interval_s=0.4, limits__pong_timeout_s=0.2
     )
     before, after = await dial(server), await dial(server, BOB)
     ping = framed(wire.PING, 7)
-    dripping = [
-        asyncio.create_task(drip(before, framed(*before.login_message(ALICE)))),
-        asyncio.create_task(drip(after, ping * 100)),
+    slow_sends = [
+        asyncio.create_task(send_slowly(before, framed(*before.login_message(ALICE)))),
+        asyncio.create_task(send_slowly(after, ping * 100)),
     ]
     assert await before.goodbye() == LOGIN_TIMEOUT
     assert await after.goodbye() == PING_TIMEOUT
-    for one in dripping:
+    for one in slow_sends:
         one.cancel()
 
 
-async def drip(client: Raw, data: bytes) -> None:
+async def send_slowly(client: Raw, data: bytes) -> None:
     for byte in data:
         await client.send_bytes(bytes([byte]))
         await asyncio.sleep(0.05)
 
 
-# --- never-reading clients ------------------------------------------------------------------------------------
+# --- clients that do not read ---------------------------------------------------------------------------------
 
 
-async def test_never_readers_in_a_push_storm_cost_a_bounded_buffer_each(
+async def test_clients_that_never_read_are_closed_and_hold_a_bounded_buffer(
     start_attacked: StartServer, dial: Dial
 ) -> None:
-    """Ten clients that do not read in a storm of pushes: each is cut, and before that holds a known buffer."""
+    """Ten clients do not read many pushes: each is closed, and its buffer before that is bounded."""
     server = await start_attacked(limits__outgoing_bytes_max=128 << 10)
     alice, bob = await dial(server, ALICE), await dial(server, BOB)
     (group,) = await alice.ask(wire.CREATE_GROUP, "storm")
@@ -92,7 +94,7 @@ async def test_never_readers_in_a_push_storm_cost_a_bounded_buffer_each(
         waiting = [one.transport.get_write_buffer_size() for one in server.app.listener.sessions.values()]
         most = max(most, *waiting)
     assert numbers == list(range(1, len(numbers) + 1))
-    assert most <= (128 << 10) + 20 * 2100  # what one turn of the loop adds before it looks
+    assert most <= (128 << 10) + 20 * 2100  # one turn of the event loop adds this before the check
     grown = psutil.Process(os.getpid()).memory_info().rss - before
     assert grown < 32 * MIB
 
@@ -100,7 +102,7 @@ async def test_never_readers_in_a_push_storm_cost_a_bounded_buffer_each(
 # --- many from one address ------------------------------------------------------------------------------------
 
 
-async def test_a_flood_from_one_address_ends_at_its_bound(start_server: StartServer, dial: Dial) -> None:
+async def test_connections_above_the_limit_of_an_address_are_closed(start_server: StartServer, dial: Dial) -> None:
     server = await start_server(limits__connections_of_address_max=50)
     alice = await dial(server, ALICE)
     flood = [await dial(server) for _ in range(49)]
@@ -115,7 +117,9 @@ async def test_a_flood_from_one_address_ends_at_its_bound(start_server: StartSer
     assert await (await dial(server, BOB)).ask(wire.PING) == []
 
 
-async def test_a_flood_of_failed_logins_ends_at_its_budget(start_server: StartServer, dial: Dial) -> None:
+async def test_connections_after_too_many_failed_logins_of_an_address_are_closed(
+    start_server: StartServer, dial: Dial
+) -> None:
     server = await start_server(
         limits__failed_logins_of_address_burst=20, limits__failed_logins_of_address_per_s=0.001
     )
@@ -124,29 +128,29 @@ async def test_a_flood_of_failed_logins_ends_at_its_budget(start_server: StartSe
     assert outcomes == [LOGIN_REFUSED] * 20
     for _ in range(50):
         assert await (await dial(server)).goodbye() == TOO_MANY_FAILED_LOGINS
-    assert await alice.ask(wire.PING) == []  # who is there stays
+    assert await alice.ask(wire.PING) == []  # existing connections stay
 
 
-async def test_the_budget_of_failed_logins_comes_back(start_attacked: StartServer, dial: Dial) -> None:
+async def test_budget_of_failed_logins_refills(start_attacked: StartServer, dial: Dial) -> None:
     server = await start_attacked(
         limits__failed_logins_of_address_burst=5, limits__failed_logins_of_address_per_s=5
     )
     for _ in range(5):
         await fail_to_log_in(server, dial, expires_at_s=1)
     async with wire.bounded():
-        while (await log_in_or_leave(await dial(server)))[0] != wire.WELCOME:
+        while (await try_to_log_in(await dial(server)))[0] != wire.WELCOME:
             pass
 
 
-async def log_in_or_leave(client: Raw) -> list[Any]:
+async def try_to_log_in(client: Raw) -> list[Any]:
     await client.send(*client.login_message(BOB))
     try:
         return await client.read()
-    except Gone:
+    except ConnectionEnded:
         return [0]
 
 
-async def test_genuine_logins_cost_nothing_of_the_budget(start_attacked: StartServer, dial: Dial) -> None:
+async def test_successful_logins_do_not_use_the_budget(start_attacked: StartServer, dial: Dial) -> None:
     server = await start_attacked(
         limits__failed_logins_of_address_burst=1, limits__failed_logins_of_address_per_s=0.001
     )
@@ -154,7 +158,7 @@ async def test_genuine_logins_cost_nothing_of_the_budget(start_attacked: StartSe
         (await dial(server, ALICE)).close()
 
 
-def test_addresses_are_forgotten_when_they_owe_nothing() -> None:
+def test_addresses_without_connections_and_failures_are_forgotten() -> None:
     addresses = AddressLimits(
         Limits(
             connections_of_address_max=2,
@@ -191,8 +195,10 @@ def test_an_address_is_a_host_or_an_ipv6_network(peer: object, address: bytes) -
 # --- recordings -----------------------------------------------------------------------------------------------
 
 
-async def test_recorded_requests_do_for_whom_says_them_and_once(attacked: Server, dial: Dial, sql: Any) -> None:
-    """Frames name nobody: repeated by their owner they find the first time, by another they are that one's."""
+async def test_repeated_frames_act_once_and_for_the_user_of_the_connection(
+    attacked: Server, dial: Dial, sql: Any
+) -> None:
+    """Frames contain no user: a repetition returns the first result; another user acts only for itself."""
     backend = await dial(attacked, 0)
     for user_id in (ALICE, BOB):
         await backend.ask(wire.TOP_UP, "start", user_id, RICH_FEN)
@@ -235,10 +241,10 @@ async def test_recorded_requests_do_for_whom_says_them_and_once(attacked: Server
     [[wire.PING, 1], [wire.PONG, 1], [wire.STOP_WATCHING, 1, 1], [wire.GRAB, 1, 1], [99, 1], [wire.LOGIN, 1]],
     ids=["ping", "pong", "stop-watching", "grab", "unknown", "login"],
 )
-async def test_a_flood_of_frames_waits_for_others(
+async def test_flood_of_frames_does_not_delay_other_connections(
     start_attacked: StartServer, dial: Dial, monkeypatch: pytest.MonkeyPatch, fields: list[int]
 ) -> None:
-    """Whatever is sent, and whether it costs a bucket or not: a connection has its share of turns, no more."""
+    """For all frames, metered and unmetered: one connection gets only its share of the turns."""
     server = await start_attacked(limits__requests_per_s=20.0, limits__requests_burst=40.0)
     flooder, honest = await dial(server, ALICE), await dial(server, BOB)
     read, decode = [], messages.decode_from_client

@@ -1,4 +1,4 @@
-"""Connections that fall silent, never read, or are one too many end as documented; the others do not notice."""
+"""Connections that are silent, do not read or exceed a limit are closed as documented; others are not affected."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.wire.raw import (
     PING_TIMEOUT,
     SHUTTING_DOWN,
     TOO_MANY_CONNECTIONS,
-    Gone,
+    ConnectionEnded,
     Raw,
     framed,
 )
@@ -27,7 +27,7 @@ MUCH = 1 << 28
 
 
 async def say(client: Raw, group: int, count: int, at_once: int = 50) -> None:
-    """Many texts to a group, each answered, some at a time so that the server need not wait for us to read."""
+    """Send many texts to a group, in portions, so that the server never waits until we read."""
     for first in range(10_000, 10_000 + count, at_once):
         seqs = range(first, first + at_once)
         await client.send_bytes(b"".join(framed(wire.SAY, seq, group, TEXT) for seq in seqs))
@@ -35,21 +35,21 @@ async def say(client: Raw, group: int, count: int, at_once: int = 50) -> None:
 
 
 async def until_alone(server: Server, witness: Raw) -> None:
-    """Until the witness is the only one who is connected. Bounded."""
+    """Wait until only the witness is connected. Bounded."""
     async with wire.bounded():
         while len(server.app.listener.sessions) != 1:
             await witness.ask(wire.PING)
 
 
 async def ask_for_more_than_fits(slow: Raw, group: int) -> None:
-    """Ask for so much, some megabytes, that it cannot all leave the server while we do not read."""
+    """Ask for some megabytes: more than the server can send while we do not read."""
     await slow.send_bytes(b"".join(framed(wire.CATCH_UP, seq, group, 0) for seq in range(1, 41)))
 
 
 # --- pings ----------------------------------------------------------------------------------------------------
 
 
-async def test_who_answers_pings_stays(start_attacked: StartServer, dial: Dial) -> None:
+async def test_client_that_answers_pings_stays_connected(start_attacked: StartServer, dial: Dial) -> None:
     client = await dial(await start_attacked(**FAST_PINGS), ALICE)
     assert client.hello[5:7] == [600, 500]
     for _ in range(4):
@@ -58,22 +58,22 @@ async def test_who_answers_pings_stays(start_attacked: StartServer, dial: Dial) 
     assert await client.ask(wire.PING) == []
 
 
-async def test_who_does_not_answer_is_closed(start_attacked: StartServer, dial: Dial) -> None:
+async def test_client_without_a_pong_is_closed(start_attacked: StartServer, dial: Dial) -> None:
     client = await dial(await start_attacked(**FAST_PINGS), ALICE)
     assert await client.read() == [wire.PING, 0]
     assert await client.goodbye() == PING_TIMEOUT
 
 
-async def test_other_messages_are_no_pong(start_attacked: StartServer, dial: Dial) -> None:
+async def test_other_messages_do_not_count_as_a_pong(start_attacked: StartServer, dial: Dial) -> None:
     client = await dial(await start_attacked(**FAST_PINGS), ALICE)
     async with wire.bounded():
-        while (await client.read())[0] != wire.GOODBYE:  # each answer brings on the next question
+        while (await client.read())[0] != wire.GOODBYE:  # each reply is followed by two more requests
             await client.send_bytes(framed(wire.PING, 7) + framed(wire.GET_BALANCE, 8))
-    with pytest.raises(Gone):
+    with pytest.raises(ConnectionEnded):
         await client.read()
 
 
-async def test_a_pong_ahead_of_its_ping_does_not_count(start_attacked: StartServer, dial: Dial) -> None:
+async def test_pong_before_its_ping_does_not_count(start_attacked: StartServer, dial: Dial) -> None:
     client = await dial(await start_attacked(**FAST_PINGS), ALICE)
     for _ in range(100):
         await client.send(wire.PONG, 0)
@@ -81,7 +81,7 @@ async def test_a_pong_ahead_of_its_ping_does_not_count(start_attacked: StartServ
     assert await client.goodbye() == PING_TIMEOUT
 
 
-async def test_who_does_not_log_in_is_closed(start_attacked: StartServer, dial: Dial) -> None:
+async def test_connection_without_a_login_is_closed(start_attacked: StartServer, dial: Dial) -> None:
     server = await start_attacked(limits__login_timeout_s=0.3)
     silent, slow = await dial(server), await dial(server)
     login = framed(*slow.login_message(ALICE))
@@ -90,10 +90,10 @@ async def test_who_does_not_log_in_is_closed(start_attacked: StartServer, dial: 
     assert await slow.goodbye() == LOGIN_TIMEOUT
 
 
-# --- who does not read ----------------------------------------------------------------------------------------
+# --- clients that do not read ---------------------------------------------------------------------------------
 
 
-async def test_a_reader_too_slow_for_pushes_is_cut_off_and_the_others_miss_nothing(
+async def test_slow_reader_of_pushes_is_closed_and_others_receive_all(
     start_attacked: StartServer, dial: Dial
 ) -> None:
     server = await start_attacked(limits__outgoing_bytes_max=1 << 16)
@@ -112,7 +112,7 @@ async def test_a_reader_too_slow_for_pushes_is_cut_off_and_the_others_miss_nothi
     assert len(server.app.listener.sessions) == 2
 
 
-async def test_a_reader_too_slow_for_replies_is_cut_off(start_attacked: StartServer, dial: Dial) -> None:
+async def test_slow_reader_of_replies_is_closed(start_attacked: StartServer, dial: Dial) -> None:
     server = await start_attacked(limits__outgoing_bytes_max=1 << 16)
     alice = await dial(server, ALICE)
     (group,) = await alice.ask(wire.CREATE_GROUP, "family")
@@ -122,8 +122,8 @@ async def test_a_reader_too_slow_for_replies_is_cut_off(start_attacked: StartSer
     await until_alone(server, alice)
 
 
-async def start_crowded(start: StartServer, dial: Dial) -> tuple[Server, Raw, Raw]:
-    """A server, its witness, and somebody for whom more waits than leaves while they do not read."""
+async def start_with_slow_reader(start: StartServer, dial: Dial) -> tuple[Server, Raw, Raw]:
+    """A server, a witness, and a client that does not read the many replies that wait for it."""
     server = await start(limits__outgoing_bytes_max=MUCH, **FAST_PINGS)
     alice = await dial(server, ALICE)
     (group,) = await alice.ask(wire.CREATE_GROUP, "family")
@@ -131,27 +131,31 @@ async def start_crowded(start: StartServer, dial: Dial) -> tuple[Server, Raw, Ra
     slow = await dial(server, ALICE, receive_bytes=LITTLE)
     await ask_for_more_than_fits(slow, group)
     while (message := await slow.read())[0] != wire.reply_to(wire.CATCH_UP):
-        assert message[0] == wire.PING  # it came first, and is answered for the last time
+        assert message[0] == wire.PING  # the last ping that this client answers
         await slow.send(wire.PONG, 0)
     return server, alice, slow
 
 
-async def test_who_never_reads_is_forgotten_after_the_goodbye(start_attacked: StartServer, dial: Dial) -> None:
-    """What still waits for such a client must not keep its connection, or a few of them fill the server."""
-    server, alice, _ = await start_crowded(start_attacked, dial)
+async def test_client_that_never_reads_is_removed_after_the_goodbye(
+    start_attacked: StartServer, dial: Dial
+) -> None:
+    """Bytes that wait for such a client must not keep its connection open, or a few of them fill the server."""
+    server, alice, _ = await start_with_slow_reader(start_attacked, dial)
     await until_alone(server, alice)
 
 
-async def test_who_never_reads_is_forgotten_after_their_end(start_attacked: StartServer, dial: Dial) -> None:
-    server, alice, slow = await start_crowded(start_attacked, dial)
+async def test_client_that_never_reads_is_removed_after_its_half_close(
+    start_attacked: StartServer, dial: Dial
+) -> None:
+    server, alice, slow = await start_with_slow_reader(start_attacked, dial)
     slow.send_no_more()
     await until_alone(server, alice)
 
 
-# --- one too many, and the end --------------------------------------------------------------------------------
+# --- the limit of connections, and the shutdown ---------------------------------------------------------------
 
 
-async def test_one_connection_too_many(start_server: StartServer, dial: Dial) -> None:
+async def test_connection_above_the_limit_is_closed(start_server: StartServer, dial: Dial) -> None:
     server = await start_server(limits__connections_max=2)
     alice, bob = await dial(server, ALICE), await dial(server)
     for _ in range(3):
@@ -162,7 +166,7 @@ async def test_one_connection_too_many(start_server: StartServer, dial: Dial) ->
     assert await (await dial(server, BOB)).ask(wire.PING) == []
 
 
-async def test_the_end_is_told_to_everybody(start_server: StartServer, dial: Dial) -> None:
+async def test_shutdown_is_announced_on_all_connections(start_server: StartServer, dial: Dial) -> None:
     server = await start_server()
     clients = [await dial(server, ALICE), await dial(server, BOB), await dial(server)]
     stopping = asyncio.create_task(server.stop())

@@ -1,4 +1,4 @@
-"""Every limit is taken over by a running server: on connections that are there, or by those made from then on."""
+"""A running server reloads every limit: for existing connections, or for new ones."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MUCH = Limits(requests_per_s=1e6, requests_burst=1e6)
 
 
 class Room(NamedTuple):
-    """What a case may use: Alice is rich, and in a group with Bob in which three texts were said."""
+    """The setting of a case: Alice has money and a group with Bob, with three texts in it."""
 
     server: Server
     dial: Dial
@@ -33,13 +33,13 @@ class Room(NamedTuple):
     group: int
 
     def lucky(self, amount_fen: int, shares: int, greeting: str = "") -> tuple[Any, ...]:
-        """The words of a send."""
+        """The fields of a send."""
         return (wire.SEND_PACKET, "key", "lucky", self.group, amount_fen, shares, greeting)
 
 
 @pytest.fixture
 async def room(start_server: StartServer, dial: Dial) -> Room:
-    """With default limits, and no bound on requests."""
+    """With default limits, and no limit of requests."""
     server = await start_server()
     alice, bob, backend = await dial(server, ALICE), await dial(server, BOB), await dial(server, 0)
     await backend.ask(wire.TOP_UP, "k", ALICE, 100_000)
@@ -51,7 +51,7 @@ async def room(start_server: StartServer, dial: Dial) -> Room:
 
 
 def reload(server: Server, **changed: Any) -> None:
-    """Take over the limits of the room but for these."""
+    """Reload the limits of the room with these changes."""
     limits = msgspec.structs.replace(MUCH, **changed)
     settings = msgspec.structs.replace(config.load(None, {}, environment={}), limits=limits)
     server.app.apply(Reading(settings, Credentials(KEYS, None, {})))
@@ -60,21 +60,21 @@ def reload(server: Server, **changed: Any) -> None:
 Case = Callable[[Room], Awaitable[object]]
 
 
-def _refused(words: Callable[[Room], tuple[Any, ...]], who: str = "alice") -> Case:
+def _refused(fields_of: Callable[[Room], tuple[Any, ...]], who: str = "alice") -> Case:
     async def case(room: Room) -> object:
         client: Raw = getattr(room, who)
-        return await client.refused(*words(room))
+        return await client.refused(*fields_of(room))
 
     return case
 
 
-async def _stranger(room: Room) -> object:
+async def _new_connection(room: Room) -> object:
     client = await room.dial(room.server)
     await client.send(*client.login_message(ALICE))
     try:
         return (await client.goodbye()).name
     except TimeoutError:
-        return "let in"
+        return "admitted"
 
 
 async def _third_member(room: Room) -> object:
@@ -91,7 +91,7 @@ async def _after_a_failed_login(room: Room) -> object:
     client = await room.dial(room.server)
     await client.send(*client.login_message(ALICE, proof=bytes(32)))
     assert await client.goodbye() == wire.LOGIN_REFUSED
-    return await _stranger(room)
+    return await _new_connection(room)
 
 
 async def _second_grab(room: Room) -> object:
@@ -111,18 +111,18 @@ async def _packet_lasts_ms(room: Room) -> object:
     return 6_000 < expires_at_ms - room.server.app.services.messages._now_ms() <= 7_000
 
 
-async def _sent_to_one_more(room: Room) -> object:
+async def _sent_to_a_second_group(room: Room) -> object:
     packet = await room.alice.send_packet("lucky", room.group, 100, 2)
     (elsewhere,) = await room.alice.ask(wire.CREATE_GROUP, "b")
     return await room.alice.refused(wire.SEND_AGAIN, packet, elsewhere)
 
 
-async def _watched(room: Room) -> object:
-    """How many of two result pages are followed."""
+async def _subscriptions(room: Room) -> object:
+    """The number of subscriptions after requests for two result pages."""
     packets = [await room.alice.send_packet("lucky", room.group, 100, 2) for _ in range(2)]
     for packet in packets:
         await room.alice.ask(wire.RESULT_PAGE, packet, "en", 0, True)
-    return sum(len(watched) for watched in room.server.app.subscriptions._watched.values())
+    return sum(len(sessions) for sessions in room.server.app.subscriptions._watched.values())
 
 
 async def _catch_up(room: Room) -> object:
@@ -146,14 +146,14 @@ async def _frame_after_login(room: Room) -> object:
 
 
 async def _outgoing(room: Room) -> object:
-    return room.server.app.listener.outgoing_bytes_max  # that it is kept to is shown where readers are slow
+    return room.server.app.listener.outgoing_bytes_max  # tests of slow readers show that it is applied
 
 
 async def _waits(room: Room) -> object:
     services = room.server.app.services
     queues = [one._load_shedding for one in (services.commit, services.recovery, *batchers_of(services))]
     for queue in queues:
-        queue.begin()  # and nothing comes back from the store
+        queue.begin()  # as if the store did not answer
     await asyncio.sleep(0.01)
     return [queue.is_too_high(100) for queue in queues]
 
@@ -173,7 +173,7 @@ CASES: dict[str, tuple[dict[str, Any], Case, object]] = {
         _refused(lambda room: (wire.CREATE_GROUP, "b")),
         "too_many_groups",
     ),
-    "groups_of_packet_max": ({"groups_of_packet_max": 1}, _sent_to_one_more, "too_many_groups"),
+    "groups_of_packet_max": ({"groups_of_packet_max": 1}, _sent_to_a_second_group, "too_many_groups"),
     "greeting_bytes_max": (
         {"greeting_bytes_max": 3},
         _refused(lambda room: room.lucky(100, 2, "four")),
@@ -189,17 +189,17 @@ CASES: dict[str, tuple[dict[str, Any], Case, object]] = {
     "packet_lifetime_s": ({"packet_lifetime_s": 7.0}, _packet_lasts_ms, True),
     "ticket_lifetime_s": ({"ticket_lifetime_s": 7.0}, _ticket_lasts_ms, True),
     "tickets_per_share": ({"tickets_per_share": 1}, _second_grab, "busy"),
-    "frame_bytes_before_login_max": ({"frame_bytes_before_login_max": 20}, _stranger, "frame_too_large"),
+    "frame_bytes_before_login_max": ({"frame_bytes_before_login_max": 20}, _new_connection, "frame_too_large"),
     "frame_bytes_max": ({"frame_bytes_max": 256}, _frame_after_login, "frame_too_large"),
     "login_timeout_s": ({"login_timeout_s": 0.05}, _silent, "login_timeout"),
     "ping_interval_s": ({"ping_interval_s": 9.0}, _hello, (9_000, 8_000, 4096)),
     "pong_timeout_s": ({"pong_timeout_s": 2.0, "frame_bytes_max": 3000}, _hello, (25_000, 2_000, 3000)),
     "requests_per_s": ({"requests_per_s": 0.001, "requests_burst": 1.0}, _second_request, "rate_limited"),
     "requests_burst": ({"requests_per_s": 0.001, "requests_burst": 1.0}, _second_request, "rate_limited"),
-    "connections_max": ({"connections_max": 3}, _stranger, "too_many_connections"),
-    "connections_of_user_max": ({"connections_of_user_max": 1}, _stranger, "too_many_connections"),
-    "watched_packets_max": ({"watched_packets_max": 1}, _watched, 1),
-    "connections_of_address_max": ({"connections_of_address_max": 3}, _stranger, "too_many_connections"),
+    "connections_max": ({"connections_max": 3}, _new_connection, "too_many_connections"),
+    "connections_of_user_max": ({"connections_of_user_max": 1}, _new_connection, "too_many_connections"),
+    "watched_packets_max": ({"watched_packets_max": 1}, _subscriptions, 1),
+    "connections_of_address_max": ({"connections_of_address_max": 3}, _new_connection, "too_many_connections"),
     "failed_logins_of_address_per_s": (
         {"failed_logins_of_address_per_s": 0.001, "failed_logins_of_address_burst": 1.0},
         _after_a_failed_login,
@@ -218,18 +218,18 @@ CASES: dict[str, tuple[dict[str, Any], Case, object]] = {
 
 
 @pytest.mark.parametrize("name", Limits.__struct_fields__)
-async def test_a_limit_holds_as_soon_as_it_is_reloaded(room: Room, name: str) -> None:
+async def test_limit_applies_after_the_reload(room: Room, name: str) -> None:
     changed, case, found = CASES[name]
     reload(room.server, **changed)
     assert await case(room) == found
 
 
-async def test_connections_keep_what_their_hello_told_them(room: Room) -> None:
+async def test_connections_keep_the_limits_of_their_hello(room: Room) -> None:
     reload(room.server, frame_bytes_max=64)
     assert (await room.alice.ask(wire.SAY, room.group, "x" * 300))[0] == room.group
 
 
-def test_a_server_has_limits_of_its_own() -> None:
+def test_become_changes_no_copy_of_the_limits() -> None:
     mine, other = Limits(), Limits(shares_max=3)
     kept = msgspec.structs.replace(mine)
     mine.become(other)

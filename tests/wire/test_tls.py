@@ -1,4 +1,4 @@
-"""TLS: the same protocol behind a handshake that is new enough, quick enough, and counted from its first byte."""
+"""TLS: the same protocol; old versions and slow handshakes are refused, each handshake counts as a connection."""
 
 from __future__ import annotations
 
@@ -30,37 +30,38 @@ def issuer(tmp_path: Path) -> Issuer:
 
 @pytest.fixture
 async def secure(start_server: StartServer, issuer: Issuer) -> Server:
-    """A server that speaks TLS, with little patience."""
+    """A server with TLS and a short login timeout."""
     return await start_server(tls=server_context(*issuer.issue()), limits__login_timeout_s=0.5)
 
 
 @pytest.fixture
 async def plain(secure: Server) -> AsyncIterator[socket.socket]:
-    """A connection to it on which nothing has been said."""
+    """A connection to it without any message."""
     with socket.socket() as opened:
         opened.setblocking(False)
         await asyncio.get_running_loop().sock_connect(opened, ("127.0.0.1", secure.port))
         yield opened
 
 
-def gate_of(server: Server) -> TlsListener:
-    gate = server.app.listener._server
-    assert isinstance(gate, TlsListener)
-    return gate
+def tls_listener_of(server: Server) -> TlsListener:
+    listener = server.app.listener._server
+    assert isinstance(listener, TlsListener)
+    return listener
 
 
-def believing(issuer: Issuer) -> ssl.SSLContext:
+def context_that_trusts(issuer: Issuer) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=issuer.ca_file)
 
 
-async def until_none_is_left(server: Server) -> None:
+async def until_no_connections(server: Server) -> None:
     async with wire.bounded():
-        while gate_of(server).under_way or server.app.listener.sessions or len(server.app.listener.addresses):  # noqa: ASYNC110
+        listener = server.app.listener
+        while tls_listener_of(server).under_way or listener.sessions or len(listener.addresses):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 
 async def end_of(opened: socket.socket) -> bytes:
-    """All that comes until the other side hangs up. Bounded."""
+    """All bytes until the server closes the connection. Bounded."""
     said = b""
     async with wire.bounded():
         with suppress(ConnectionError):
@@ -69,7 +70,7 @@ async def end_of(opened: socket.socket) -> bytes:
     return said
 
 
-async def test_login_send_and_open(secure: Server, issuer: Issuer) -> None:
+async def test_login_send_and_open_work_with_tls(secure: Server, issuer: Issuer) -> None:
     assert secure.url == f"tls://127.0.0.1:{secure.port}"
     async with (
         Client(secure.url, token(0), ca_file=issuer.ca_file) as backend,
@@ -86,27 +87,27 @@ async def test_login_send_and_open(secure: Server, issuer: Issuer) -> None:
         posts = await bob.catch_up(group, 0)
         assert isinstance(posts, list)
         assert len(posts) == 100  # much more than one TLS record
-    await until_none_is_left(secure)
+    await until_no_connections(secure)
 
 
-async def test_the_sdk_believes_no_stranger_and_no_other_name(secure: Server, issuer: Issuer) -> None:
+async def test_sdk_refuses_an_unknown_issuer_and_another_host_name(secure: Server, issuer: Issuer) -> None:
     with pytest.raises(ConnectionLost, match=r"certificate|CERTIFICATE"):
         await Client(secure.url, token(ALICE)).connect(patience_s=0)
     elsewhere = secure.url.replace("127.0.0.1", "localhost")
     with pytest.raises(ConnectionLost, match=r"certificate|CERTIFICATE|mismatch"):
         await Client(elsewhere, token(ALICE), ca_file=issuer.ca_file).connect(patience_s=0)
-    await until_none_is_left(secure)
+    await until_no_connections(secure)
 
 
 @pytest.mark.parametrize(
     ("newest", "is_served"), [("TLSv1", False), ("TLSv1_1", False), ("TLSv1_2", True), ("TLSv1_3", True)]
 )
 async def test_tls_is_1_2_or_newer(secure: Server, issuer: Issuer, newest: str, is_served: bool) -> None:
-    context = believing(issuer)
+    context = context_that_trusts(issuer)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         context.minimum_version = context.maximum_version = ssl.TLSVersion[newest]
-    context.set_ciphers("DEFAULT:@SECLEVEL=0")  # so that it is the server who says no
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")  # so that the server refuses, and not this client
     connecting = asyncio.open_connection("127.0.0.1", secure.port, ssl=context)
     if not is_served:
         with pytest.raises((ssl.SSLError, ConnectionError)):
@@ -116,21 +117,23 @@ async def test_tls_is_1_2_or_newer(secure: Server, issuer: Issuer, newest: str, 
         length = int.from_bytes(await reader.readexactly(4), "big")
         assert (await reader.readexactly(length))[1:2] == HELLO_KIND
         writer.transport.abort()
-    await until_none_is_left(secure)
+    await until_no_connections(secure)
 
 
-async def test_who_speaks_plainly_is_cut_at_once(secure: Server, plain: socket.socket) -> None:
+async def test_client_without_tls_is_closed_at_once(secure: Server, plain: socket.socket) -> None:
     await asyncio.get_running_loop().sock_sendall(plain, wire.framed(wire.PING, 1) * 10)
     async with asyncio.timeout(PATIENCE_S):
         assert HELLO_KIND + b"\0" not in await end_of(plain)
-    await until_none_is_left(secure)
+    await until_no_connections(secure)
 
 
-@pytest.mark.parametrize("said", [b"", b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03"], ids=["nothing", "a beginning"])
-async def test_a_silent_handshake_is_cut_in_time(secure: Server, plain: socket.socket, said: bytes) -> None:
+@pytest.mark.parametrize("said", [b"", b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03"], ids=["empty", "partial"])
+async def test_unfinished_handshake_is_closed_after_the_timeout(
+    secure: Server, plain: socket.socket, said: bytes
+) -> None:
     await asyncio.get_running_loop().sock_sendall(plain, said)
     assert await end_of(plain) == b""
-    await until_none_is_left(secure)
+    await until_no_connections(secure)
 
 
 async def test_handshakes_count_as_connections(start_server: StartServer, issuer: Issuer) -> None:
@@ -141,20 +144,20 @@ async def test_handshakes_count_as_connections(start_server: StartServer, issuer
         for one in silent:
             one.setblocking(False)
             await loop.sock_connect(one, ("127.0.0.1", server.port))
-        assert [await end_of(one) for one in silent[4:]] == [b""] * 26  # cut without a handshake
-        assert gate_of(server).under_way == 4
+        assert [await end_of(one) for one in silent[4:]] == [b""] * 26  # closed before the handshake
+        assert tls_listener_of(server).under_way == 4
         assert await alice.balance() == 0
         for one in silent:
             one.close()
         async with wire.bounded():
-            while gate_of(server).under_way:
+            while tls_listener_of(server).under_way:
                 await alice.balance()
         async with Client(server.url, token(BOB), ca_file=issuer.ca_file) as bob:
             assert await bob.balance() == 0
-    await until_none_is_left(server)
+    await until_no_connections(server)
 
 
-async def test_all_that_the_bound_allows_may_come_in(start_server: StartServer, issuer: Issuer) -> None:
+async def test_connections_up_to_the_limit_are_accepted(start_server: StartServer, issuer: Issuer) -> None:
     server = await start_server(tls=server_context(*issuer.issue()), limits__connections_of_address_max=3)
     clients = [Client(server.url, token(ALICE), ca_file=issuer.ca_file) for _ in range(3)]
     for client in clients:
@@ -165,7 +168,7 @@ async def test_all_that_the_bound_allows_may_come_in(start_server: StartServer, 
         await client.close()
 
 
-async def test_a_never_reader_behind_tls_is_cut_and_the_others_miss_nothing(
+async def test_slow_reader_with_tls_is_closed_and_others_continue(
     start_server: StartServer, issuer: Issuer
 ) -> None:
     server = await start_server(tls=server_context(*issuer.issue()), limits__outgoing_bytes_max=1 << 16)
@@ -180,12 +183,12 @@ async def test_a_never_reader_behind_tls_is_cut_and_the_others_miss_nothing(
                 while not server.app.listener.slow_readers:
                     await asyncio.gather(*(alice.say(group, "x" * 2000) for _ in range(50)))
             transport.resume_reading()
-    await until_none_is_left(server)
+    await until_no_connections(server)
 
 
-async def test_stopping_breaks_off_handshakes(secure: Server, plain: socket.socket) -> None:
+async def test_stop_closes_unfinished_handshakes(secure: Server, plain: socket.socket) -> None:
     async with wire.bounded():
-        while not gate_of(secure).under_way:  # noqa: ASYNC110
+        while not tls_listener_of(secure).under_way:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     await secure.stop()
     assert await end_of(plain) == b""

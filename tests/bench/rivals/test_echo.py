@@ -1,4 +1,4 @@
-"""The bare server has our protocol, so every load for our server fits it."""
+"""The bare server speaks our protocol, so every load for our server fits it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def listening() -> AsyncIterator[Listening]:
 
 async def connect(listening: Listening, user_id: int) -> Raw:
     """A client that is logged in."""
-    client = await Raw.connect(listening)  # type: ignore[arg-type]  # all that is asked of a server is its port
+    client = await Raw.connect(listening)  # type: ignore[arg-type]  # only its port is used
     assert await client.login(user_id) == [user_id, 0, [], 0]
     return client
 
@@ -91,7 +91,7 @@ async def test_unknown_request_is_refused(listening: Listening) -> None:
 async def test_malformed_frame_ends_the_connection(listening: Listening, bad: bytes) -> None:
     client = await connect(listening, 5)
     await client.send_bytes(bad)
-    with pytest.raises(wire.Gone):
+    with pytest.raises(wire.ConnectionEnded):
         await client.read()
     client.close()
     assert listening.echo.logged_in == {}

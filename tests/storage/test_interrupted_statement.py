@@ -1,4 +1,4 @@
-"""What is asked of PostgreSQL is broken off between two steps of one statement: that is an outage, not a defect."""
+"""A statement that is interrupted between two of its steps because PostgreSQL is away: an outage, not a defect."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from storage.postgres.database import Database
 
 
 @pytest.mark.parametrize("by", ["pool", "lane"])
-async def test_a_statement_broken_off_when_it_was_just_prepared(
+async def test_statement_interrupted_after_prepare_is_an_outage(
     postgres_dsn: str, monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:
     database = Database(postgres_dsn, pool_max=2, timeout_s=2.0)
@@ -25,14 +25,14 @@ async def test_a_statement_broken_off_when_it_was_just_prepared(
         return prepared
 
     monkeypatch.setattr(asyncpg.Connection, "_get_statement", prepare_and_freeze)
-    with pytest.raises(Exception) as told:  # noqa: PT011  which one is asked below
+    with pytest.raises(Exception) as raised:  # noqa: PT011  its type is checked below
         async with database.reading() if by == "pool" else database.lane().alone() as connection:
             await connection.fetchval("SELECT 1 + $1", 1)
-    assert told.type is StoreUnavailable
+    assert raised.type is StoreUnavailable
     await database.close()
 
 
-async def test_a_defect_of_ours_stays_one(postgres_dsn: str) -> None:
+async def test_error_of_the_code_is_not_an_outage(postgres_dsn: str) -> None:
     database = Database(postgres_dsn, pool_max=2, timeout_s=2.0)
     await database.open()
     with pytest.raises(AttributeError):
@@ -41,7 +41,7 @@ async def test_a_defect_of_ours_stays_one(postgres_dsn: str) -> None:
     await database.close()
 
 
-async def test_a_transaction_whose_network_dies_does_not_keep_its_locks(postgres_dsn: str) -> None:
+async def test_transaction_has_an_idle_timeout_that_releases_its_locks(postgres_dsn: str) -> None:
     database = Database(postgres_dsn, pool_max=2, timeout_s=2.0)
     await database.open()
     async with database.transaction() as connection:

@@ -1,4 +1,4 @@
-"""What may be sent: every limit from both sides, and which one is named when several are broken."""
+"""The check of a packet request: every limit from both sides, and the limit that a refusal names."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ def personal(**changes: Any) -> PacketRequest:
     return lucky(kind=PacketKind.PERSONAL, target_id=BEN, shares=1)._replace(**changes)
 
 
-def fault_of(offer: PacketRequest, limits: Limits = LIMITS, members: int = 500) -> Reason | None:
+def reason_of_refusal(packet_request: PacketRequest, limits: Limits = LIMITS, members: int = 500) -> Reason | None:
     try:
-        check(offer, limits, members)
-    except RequestRefused as broken:
-        return broken.reason
+        check(packet_request, limits, members)
+    except RequestRefused as refused:
+        return refused.reason
     return None
 
 
-def test_the_wallet_pays_the_total() -> None:
+def test_total_of_an_equal_packet_is_amount_times_shares() -> None:
     assert lucky().total_fen == 1_000
     assert personal().total_fen == 1_000
     assert equal().total_fen == 5 * 200
 
 
 @pytest.mark.parametrize(
-    ("offer", "fault"),
+    ("packet_request", "reason"),
     [
         (lucky(), None),
         (lucky(amount_fen=4), Reason.BAD_AMOUNT),
@@ -77,12 +77,12 @@ def test_the_wallet_pays_the_total() -> None:
     ],
     ids=str,
 )
-def test_amounts(offer: PacketRequest, fault: Reason | None) -> None:
-    assert fault_of(offer) is fault
+def test_amount_outside_its_limits_is_refused(packet_request: PacketRequest, reason: Reason | None) -> None:
+    assert reason_of_refusal(packet_request) is reason
 
 
 @pytest.mark.parametrize(
-    ("offer", "members", "fault"),
+    ("packet_request", "members", "reason"),
     [
         (lucky(shares=0), 5, Reason.BAD_SHARES),
         (lucky(shares=-1), 5, Reason.BAD_SHARES),
@@ -98,12 +98,14 @@ def test_amounts(offer: PacketRequest, fault: Reason | None) -> None:
     ],
     ids=str,
 )
-def test_shares(offer: PacketRequest, members: int, fault: Reason | None) -> None:
-    assert fault_of(offer, members=members) is fault
+def test_number_of_shares_outside_its_limits_is_refused(
+    packet_request: PacketRequest, members: int, reason: Reason | None
+) -> None:
+    assert reason_of_refusal(packet_request, members=members) is reason
 
 
 @pytest.mark.parametrize(
-    ("offer", "fault"),
+    ("packet_request", "reason"),
     [
         (lucky(target_id=BEN), Reason.BAD_TARGET),
         (equal(target_id=BEN), Reason.BAD_TARGET),
@@ -114,12 +116,12 @@ def test_shares(offer: PacketRequest, members: int, fault: Reason | None) -> Non
     ],
     ids=str,
 )
-def test_groups_get_group_packets_and_users_personal_ones(offer: PacketRequest, fault: Reason | None) -> None:
-    assert fault_of(offer) is fault
+def test_target_that_does_not_fit_the_kind_is_refused(packet_request: PacketRequest, reason: Reason | None) -> None:
+    assert reason_of_refusal(packet_request) is reason
 
 
 @pytest.mark.parametrize(
-    ("offer", "fault"),
+    ("packet_request", "reason"),
     [
         (lucky(greeting=""), None),
         (lucky(greeting="a" * 128), None),
@@ -134,21 +136,23 @@ def test_groups_get_group_packets_and_users_personal_ones(offer: PacketRequest, 
     ],
     ids=lambda value: repr(value)[:60],
 )
-def test_texts_count_in_bytes_and_hold_no_zero_byte(offer: PacketRequest, fault: Reason | None) -> None:
-    assert fault_of(offer) is fault
+def test_text_that_is_too_long_in_bytes_or_has_a_zero_byte_is_refused(
+    packet_request: PacketRequest, reason: Reason | None
+) -> None:
+    assert reason_of_refusal(packet_request) is reason
 
 
 def test_the_limits_come_from_the_config() -> None:
     strict = Limits(share_fen_min=10, share_fen_max=100, total_fen_max=300, shares_max=4, greeting_bytes_max=0)
-    offer = lucky(greeting="", shares=4, amount_fen=40)
-    assert fault_of(offer, strict) is None
-    assert fault_of(offer._replace(amount_fen=39), strict) is Reason.BAD_AMOUNT
-    assert fault_of(offer._replace(amount_fen=301), strict) is Reason.BAD_AMOUNT
-    assert fault_of(offer._replace(shares=5), strict) is Reason.BAD_SHARES
-    assert fault_of(offer._replace(greeting="x"), strict) is Reason.BAD_GREETING
+    packet_request = lucky(greeting="", shares=4, amount_fen=40)
+    assert reason_of_refusal(packet_request, strict) is None
+    assert reason_of_refusal(packet_request._replace(amount_fen=39), strict) is Reason.BAD_AMOUNT
+    assert reason_of_refusal(packet_request._replace(amount_fen=301), strict) is Reason.BAD_AMOUNT
+    assert reason_of_refusal(packet_request._replace(shares=5), strict) is Reason.BAD_SHARES
+    assert reason_of_refusal(packet_request._replace(greeting="x"), strict) is Reason.BAD_GREETING
 
 
-def test_what_is_broken_is_said_in_words() -> None:
+def test_refusal_names_the_value_and_the_limits() -> None:
     with pytest.raises(RequestRefused, match="the number of shares is 6, allowed are 1 to 5"):
         check(lucky(shares=6), LIMITS, members=5)
     with pytest.raises(RequestRefused, match="the amount in fen is 4, allowed are 5 to 100000"):
@@ -167,11 +171,16 @@ def test_what_is_broken_is_said_in_words() -> None:
     shares=st.integers(-(2**63), 2**63 - 1) | st.integers(0, 501),
     members=st.integers(0, 500),
 )
-def test_whatever_passes_can_be_shared_out(kind: PacketKind, amount_fen: int, shares: int, members: int) -> None:
-    """The check lets nothing through that would break a share, the total or the columns of the records."""
+def test_every_accepted_request_can_be_divided_into_shares(
+    kind: PacketKind, amount_fen: int, shares: int, members: int
+) -> None:
+    """No accepted request exceeds the limits of a share, of the total or of the columns of the records."""
     target = BEN if kind is PacketKind.PERSONAL else GROUP
-    offer = lucky(kind=kind, target_id=target, amount_fen=amount_fen, shares=shares)
-    if fault_of(offer, members=members) is not None:
+    packet_request = lucky(kind=kind, target_id=target, amount_fen=amount_fen, shares=shares)
+    if reason_of_refusal(packet_request, members=members) is not None:
         return
-    assert offer.shares <= offer.total_fen <= min(20_000 * offer.shares, 2_000_000)
-    assert sum(all_lucky_shares(bytes(32), offer.total_fen, offer.shares, LIMITS.caps)) == offer.total_fen
+    assert packet_request.shares <= packet_request.total_fen <= min(20_000 * packet_request.shares, 2_000_000)
+    assert (
+        sum(all_lucky_shares(bytes(32), packet_request.total_fen, packet_request.shares, LIMITS.caps))
+        == packet_request.total_fen
+    )

@@ -1,13 +1,13 @@
-"""The bucket: so many at once, then so many a second, and never more than it holds."""
+"""The token bucket: a burst, then a rate, and never more tokens than the burst."""
 
 from __future__ import annotations
 
 from server.net.token_bucket import TokenBucket
 
-RATE = (2.0, 3.0)  # tokens a second, tokens at once
+RATE = (2.0, 3.0)  # tokens per second, burst
 
 
-def test_a_burst_then_the_rate() -> None:
+def test_bucket_allows_a_burst_then_the_rate() -> None:
     bucket = TokenBucket(3.0, 0.0)
     assert [bucket.take(0.0, *RATE) for _ in range(4)] == [0.0, 0.0, 0.0, 0.5]
     assert bucket.take(0.25, *RATE) == 0.25
@@ -15,12 +15,12 @@ def test_a_burst_then_the_rate() -> None:
     assert bucket.take(0.5, *RATE) == 0.5
 
 
-def test_it_holds_no_more_than_the_burst() -> None:
+def test_bucket_holds_no_more_than_the_burst() -> None:
     bucket = TokenBucket(3.0, 0.0)
     assert [bucket.take(1e6, *RATE) for _ in range(4)] == [0.0, 0.0, 0.0, 0.5]
 
 
-def test_what_has_happened_is_charged_down_to_nothing() -> None:
+def test_charge_empties_the_bucket_but_not_below_zero() -> None:
     bucket = TokenBucket(3.0, 0.0)
     assert bucket.is_full(0.0, *RATE)
     for _ in range(9):
@@ -32,7 +32,7 @@ def test_what_has_happened_is_charged_down_to_nothing() -> None:
     assert bucket.is_full(1.5, *RATE)
 
 
-def test_another_rate_counts_from_the_next_look() -> None:
+def test_changed_rate_applies_from_the_next_take() -> None:
     bucket = TokenBucket(3.0, 0.0)
     assert bucket.take(0.0, 2.0, 1.0) == 0.0
     assert bucket.take(0.0, 4.0, 1.0) == 0.25

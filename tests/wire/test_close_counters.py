@@ -1,4 +1,4 @@
-"""Every reason for which a connection was ended or not let in is counted, and the status tells."""
+"""Every close of a connection by the server is counted by its reason; the status has the counts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ALICE = 101
 
 
 async def closes(server: Server, expected: int) -> dict[str, int]:
-    """What the status tells, once so many connections were ended."""
+    """The counts in the status, after this number of closes."""
     async with wire.bounded():
         while True:
             found: dict[str, int] = server.app.operations.status()["closes"]
@@ -33,7 +33,7 @@ async def test_closes_are_counted_by_reason(start_server: StartServer, dial: Dia
     await large.send_bytes(b"\xff\xff\xff\xff")
     await forged.send(*forged.login_message(ALICE, proof=bytes(32)))
     assert await silent.goodbye() == wire.LOGIN_TIMEOUT
-    one.close()  # by itself: that is no close of ours
+    one.close()  # closed by the client: not counted
     assert await two.ask(wire.GET_BALANCE) == [0]
     assert await closes(server, 4) == {
         "too_many_connections": 1,
@@ -43,12 +43,12 @@ async def test_closes_are_counted_by_reason(start_server: StartServer, dial: Dia
     }
 
 
-async def test_who_is_turned_away_before_the_handshake_is_counted(
+async def test_connections_rejected_before_the_handshake_are_counted(
     start_server: StartServer, tmp_path: Path
 ) -> None:
     context = server_context(*Issuer(tmp_path).issue())
     server = await start_server(tls=context, limits__connections_of_address_max=1)
-    with socket.create_connection(("127.0.0.1", server.port)):  # shakes no hands, but is there
+    with socket.create_connection(("127.0.0.1", server.port)):  # no handshake, but a connection
         for _ in range(3):
             with socket.create_connection(("127.0.0.1", server.port)):
                 pass
