@@ -57,6 +57,9 @@ CASES: Final[dict[CaseName, tuple[str, RunSpec]]] = {
 }
 
 
+STANDARD: Final = Extent()
+
+
 def measure(revision: str, names: Sequence[CaseName], extent: Extent, console: Console) -> dict[str, Any]:
     """All these cases. Raises BenchFailed, ServerFailed, EmbeddedError, StoreUnavailable."""
     began_s, screen = time.perf_counter(), Lines(console)
@@ -93,7 +96,7 @@ def command(
     *,
     against: Annotated[str, Parameter(help="the revision that this checkout is compared with")],
     case: Annotated[list[CaseName] | None, Parameter(help="only this case; may be said again", negative="")] = None,
-    extent: Extent = Extent(),
+    extent: Extent = STANDARD,
     json_file: Annotated[Path | None, Parameter(name="--json", help="write all figures to this file")] = None,
 ) -> int:
     """This checkout against another revision: exit 1 if a request costs the server more processor time.
