@@ -195,10 +195,15 @@ async def _settled(target: Target) -> None:
     """The server has nothing left to do. It is asked rarely: an answer costs it time. Raises BenchFailed."""
     try:
         async with asyncio.timeout(SETTLED_WITHIN_S):
-            while (state := await settlement.state(target.status)) is None or state.backlog:  # noqa: ASYNC110  no event
+            while not await _is_settled(target):  # noqa: ASYNC110  no event
                 await asyncio.sleep(POLL_S)
     except TimeoutError:
         raise BenchFailed(f"settlement does not come to an end within {SETTLED_WITHIN_S:g} s") from None
+
+
+async def _is_settled(target: Target) -> bool:
+    state = await settlement.state(target.status)
+    return state is not None and not state.backlog and not state.unposted
 
 
 async def _can_share(side: Side) -> bool:

@@ -15,10 +15,11 @@ POLL_S: Final = 0.05
 
 
 class SettlementState(NamedTuple):
-    """At one moment: claims credited since the server began, and claims that are not credited yet."""
+    """At one moment: claims credited since the server began, claims that are not yet, rows of the outbox."""
 
     settled: int
     backlog: int
+    unposted: int = 0
 
 
 class SettlementProgress(NamedTuple):
@@ -36,7 +37,8 @@ async def state(status: Path | None) -> SettlementState | None:
     with suppress(OSError, ValueError, LookupError, TimeoutError):
         reply: dict[str, Any] = await ask(status, "settlement", timeout_s=DRAIN_TIMEOUT_S)
         in_flight = reply["in_flight"] if "in_flight" in reply else reply["on_their_way"]  # older servers
-        return SettlementState(reply["settled"], reply["waiting"]["claims"] + in_flight)
+        unposted = reply["outbox"]["waiting_rows"] if "outbox" in reply else 0
+        return SettlementState(reply["settled"], reply["waiting"]["claims"] + in_flight, unposted)
     return None
 
 

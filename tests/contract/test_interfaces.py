@@ -32,6 +32,7 @@ NOT_SIMULATED_METHODS = {
     "packets.unopened_fen": "operators read it, the worlds have none",
     "wallets.entries": "users of the worlds read no statement of their wallet",
     "settlement.uncredited": "pages ask it, and users of the worlds see none",
+    "outbox.waiting": "operators read it, the worlds have none",
     "groups.create": "a world begins with its group",
     "groups.join": "a world begins with its members",
     "groups.leave": "members of a world stay",

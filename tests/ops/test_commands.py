@@ -249,8 +249,8 @@ async def test_stores_settlement_and_refunds_are_shown(
     turn_clock(DAY_MS)
 
     async def is_refunded() -> bool:
-        settled = (await ask_server("settlement"))["settled"]
-        return settled == 1 and (await ask_server("refunds"))["refunded_packets"] == 1
+        refunds = await ask_server("refunds")
+        return refunds["refunded_packets"] == 1 and (await ask_server("settlement"))["outbox"]["posted"] == 2
 
     await until(is_refunded)
     settlement = await ask_server("settlement")
@@ -259,6 +259,7 @@ async def test_stores_settlement_and_refunds_are_shown(
         "settled": 1,
         "in_flight": 0,
         "waiting": {"claims": 0, "amount_fen": 0, "oldest_at_ms": None, "age_s": 0.0},
+        "outbox": {"posted": 2, "waiting_rows": 0},
     }
     assert await ask_server("refunds") == {
         "refunded_packets": 1,

@@ -115,7 +115,7 @@ class Lookups:
         }
 
     async def settlement(self) -> Facts:
-        """The settlement queue as it is now."""
+        """The settlement queue as it is now, and the posts that follow from it."""
         backlog = await self._records.backlog()
         age_ms = 0 if backlog.oldest_ms is None else self._now_ms() - backlog.oldest_ms
         return {
@@ -126,6 +126,10 @@ class Lookups:
                 "amount_fen": backlog.amount_fen,
                 "oldest_at_ms": backlog.oldest_ms,
                 "age_s": max(0.0, age_ms / 1000),
+            },
+            "outbox": {
+                "posted": self._parts.services.outbox.posts,
+                "waiting_rows": await self._records.outbox_rows(),
             },
         }
 

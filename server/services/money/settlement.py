@@ -17,9 +17,9 @@ from storage.errors import StoreUnavailable, Unanswered
 from storage.postgres.money.settlement import Credit, SettlementQueue
 
 PACE_S = 0.1  # between two batches, so that each is worth its commit
-# Longer for each claim that waits to be recorded: who waits for `won` comes first. Up to a second in a storm.
-YIELD_S_PER_CLAIM = 0.001
-YIELD_S_MAX = 1.0
+# Longer for each claim that waits to be recorded: who waits for `won` comes first. Up to two seconds in a storm.
+YIELD_S_PER_CLAIM = 0.002
+YIELD_S_MAX = 2.0
 
 
 class SettlementService:

@@ -121,6 +121,7 @@ class LookupService:
         self._database = stores.database
         self._packets = stores.packets
         self._queue = stores.settlement
+        self._outbox = stores.outbox
         self._groups = stores.groups
         self._messages = stores.messages
         self._mirror = stores.mirror
@@ -195,6 +196,10 @@ class LookupService:
         """The settlement queue."""
         backlog = await self._queue.backlog()
         return BacklogFacts(claims=backlog.claims, amount_fen=backlog.amount_fen, oldest_ms=backlog.oldest_ms)
+
+    async def outbox_rows(self) -> int:
+        """How many rows of the outbox wait to become posts."""
+        return await self._outbox.waiting()
 
     async def unopened_fen(self) -> int:
         """The unopened money in all open packets."""

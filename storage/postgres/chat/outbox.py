@@ -85,6 +85,11 @@ class OutboxStore:
             raise Unanswered(error, posts) from error
         return posts
 
+    async def waiting(self) -> int:
+        """How many rows wait."""
+        async with self._database.reading() as connection:
+            return int(await connection.fetchval(_SQL["waiting"]))
+
     async def find_outcome(self, posts: Sequence[MessageRow]) -> list[MessageRow | None]:
         """Which of these posts stand in their streams; None: not this one."""
         columns = [[post[column] for post in posts] for column in (0, 1, 3, 5, 6)]

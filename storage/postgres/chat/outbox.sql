@@ -23,6 +23,9 @@ FROM asked, LATERAL (
 ) AS before ON true
 ORDER BY place, reminder, packet_id
 
+-- name: waiting
+SELECT count(*) FROM outbox
+
 -- name: remember
 INSERT INTO posted_claims (packet_id, claims) SELECT * FROM unnest($1::bigint[], $2::integer[])
 ON CONFLICT (packet_id) DO UPDATE SET claims = excluded.claims
