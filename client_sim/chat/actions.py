@@ -226,7 +226,8 @@ async def _who(session: Session) -> None:
 
 
 async def _balance(session: Session) -> None:
-    session.emit("balance", balance_fen=await session.client.balance(), change_fen=0, reason="asked")
+    wallet = await session.client.wallet()
+    session.take_wallet(wallet.balance_fen, wallet.arriving_fen, 0, "asked")
 
 
 async def _name(session: Session, name: str) -> None:

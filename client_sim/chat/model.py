@@ -138,6 +138,7 @@ class Model:
         self.user_id = user_id
         self.names = Names()
         self.balance_fen = 0
+        self.arriving_fen = 0  # shares that are not in the wallet yet
         self.current_id = user_id
         self.conversations: dict[int, Conversation] = {user_id: Conversation(user_id, "", user_id)}
         self._packets: dict[int, Packet] = {}

@@ -40,6 +40,8 @@ async def open_share(session: Session, packet_id: int, ticket: int = 0) -> messa
         opened = await (client.open_with(packet_id, ticket) if ticket else client.open(packet_id))
     except NoTicket:
         opened = await client.open(packet_id)
+    if opened.answer == "won":
+        session.model.arriving_fen += opened.amount_fen
     if opened.answer in STATE_AFTER:
         session.move_packet(packet_id, STATE_AFTER[opened.answer], opened.amount_fen)
     return opened

@@ -65,8 +65,9 @@ async def _refunded(session: Session, push: messages.PacketRefunded) -> None:
 
 
 async def _balance_changed(session: Session, push: messages.BalanceChanged) -> None:
-    session.model.balance_fen = push.balance_fen
-    session.emit("balance", balance_fen=push.balance_fen, change_fen=push.change_fen, reason=push.reason)
+    arrived_fen = push.change_fen if push.reason == "claim" else 0
+    arriving_fen = max(0, session.model.arriving_fen - arrived_fen)
+    session.take_wallet(push.balance_fen, arriving_fen, push.change_fen, push.reason)
 
 
 async def _result_update(session: Session, push: messages.ResultUpdate) -> None:

@@ -81,14 +81,19 @@ class Session:
 
     # --- conversations ----------------------------------------------------------------------------------------
 
+    def take_wallet(self, balance_fen: int, arriving_fen: int, change_fen: int, reason: str) -> None:
+        """What is in the wallet and what is arriving, after a change or an answer."""
+        self.model.balance_fen, self.model.arriving_fen = balance_fen, arriving_fen
+        fields = {"change_fen": change_fen, "reason": reason, "arriving_fen": arriving_fen}
+        self.emit("balance", balance_fen=balance_fen, **fields)
+
     def take_login(self) -> None:
         """After a new login: it tells the balance and the conversations, which may have changed while offline."""
         welcome = self.client.welcome
         if welcome is None or welcome is self._welcome:
             return
         self._welcome = welcome
-        self.model.balance_fen = welcome.balance_fen
-        self.emit("balance", balance_fen=welcome.balance_fen, change_fen=0, reason="login")
+        self.take_wallet(welcome.balance_fen, welcome.arriving_fen, 0, "login")
         for place in welcome.places:
             if self.model.add(place) and place.stream_id != self.model.user_id:
                 self._emit_group(place.stream_id)

@@ -20,6 +20,7 @@ TEXTS: dict[str, Text] = {
     "online": Text("在线", "online"),
     "offline": Text("重新连接中…", "reconnecting…"),
     "wallet": Text("零钱", "wallet"),
+    "arriving": Text("正在存入", "arriving"),
     "inbox": Text("红包消息", "Inbox"),
     "say_something": Text("说点什么，或输入 /help", "say something, or /help"),
     "quit_hint": Text("按 Ctrl-Q 退出", "Ctrl-Q quits"),
@@ -71,6 +72,7 @@ TEXTS: dict[str, Text] = {
     "toast_top_up": Text("零钱到账{amount}", "{amount} arrived in your wallet"),
     "toast_name": Text("你现在的名字：{name}", "your name is {name} now"),
     "toast_balance": Text("零钱{amount}", "wallet: {amount}"),
+    "toast_arriving": Text("零钱{amount}，正在存入{arriving}", "wallet: {amount}, arriving: {arriving}"),
     "toast_reload": Text("离开太久，错过的消息没有全部取回", "away too long: some messages were missed"),
     "hint_topup": Text(
         "零钱是空的。请在另一个终端输入：\nhongbao topup {name} 8800{options}",

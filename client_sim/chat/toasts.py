@@ -42,6 +42,9 @@ def of_event(event: Event, session: Session, topup_options: str = "") -> Toast |
         return Toast(text(language, ANSWERS[fields["answer"]], amount=amount), is_error=not fields["amount_fen"])
     if event.word == "balance" and fields["reason"] in ("top_up", "asked"):
         is_change = bool(fields["change_fen"])
+        if fields["arriving_fen"] and not is_change:
+            balance, arriving = money(language, fields["balance_fen"]), money(language, fields["arriving_fen"])
+            return Toast(text(language, "toast_arriving", amount=balance, arriving=arriving))
         key, amount_fen = ("toast_top_up", "change_fen") if is_change else ("toast_balance", "balance_fen")
         return Toast(text(language, key, amount=money(language, fields[amount_fen])))
     if event.word == "claim" and fields["user"] == session.model.user_id:

@@ -206,7 +206,11 @@ class Client:
 
     async def balance(self) -> int:
         """The balance of my wallet, in fen."""
-        return (await self._ask(messages.GetBalance(0), messages.Balance)).balance_fen
+        return (await self.wallet()).balance_fen
+
+    async def wallet(self) -> messages.Balance:
+        """The balance of my wallet, and what is arriving: shares that I opened and that are not in it yet."""
+        return await self._ask(messages.GetBalance(0), messages.Balance)
 
     async def entries(self, after_version: int = 0) -> messages.Entries:
         """The changes of the wallet behind a version of it, oldest first, a page at a time."""

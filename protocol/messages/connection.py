@@ -60,12 +60,13 @@ class StreamPosition(msgspec.Struct, array_like=True, gc=False):
 
 
 class Welcome(Message, tag=110):
-    """Login accepted: the user's balance and every stream they can catch up on."""
+    """Login accepted: the user's balance and every stream they can catch up on; `arriving_fen` as in Balance."""
 
     user_id: int
     balance_fen: int
     places: list[StreamPosition]
     balance_version: int = 0
+    arriving_fen: int = 0
 
 
 class Refused(Message, tag=200):

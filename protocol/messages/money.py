@@ -15,7 +15,10 @@ class GetBalance(Message, tag=24):
 
 
 class Balance(Message, tag=124):
+    """`arriving_fen`: the user's shares that are recorded and not in the wallet yet."""
+
     balance_fen: int
+    arriving_fen: int = 0
 
 
 class TopUp(Message, tag=25):

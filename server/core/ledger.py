@@ -26,6 +26,13 @@ class WalletBalance(NamedTuple):
     version: int
 
 
+class Holding(NamedTuple):
+    """What a user has, and what is arriving: shares that are recorded and not in the wallet yet; of one moment."""
+
+    balance: WalletBalance
+    arriving_fen: int
+
+
 EMPTY = WalletBalance(0, 0)  # a wallet that nothing was ever paid into
 
 

@@ -42,6 +42,8 @@ class LoginHandler:
         session.user_id = login.user_id
         try:
             profile = await self._login.profile(login.user_id)
+            if self._hub.newest(login.user_id, profile.holding.balance) != profile.holding.balance:
+                profile = await self._login.profile(login.user_id)  # the wallet changed while it was read
         except RequestRefused as refused:
             session.close(codes.Close.STORES_AWAY, refused.detail)
             return
@@ -49,8 +51,11 @@ class LoginHandler:
             messages.StreamPosition(one.stream_id, one.name, one.owner_id, one.last_message)
             for one in profile.streams
         ]
-        balance = self._hub.newest(login.user_id, profile.balance)
-        welcome = messages.Welcome(login.seq, login.user_id, balance.fen, streams, balance.version)
+        balance, arriving_fen = (
+            self._hub.newest(login.user_id, profile.holding.balance),
+            profile.holding.arriving_fen,
+        )
+        welcome = messages.Welcome(login.seq, login.user_id, balance.fen, streams, balance.version, arriving_fen)
         session.welcome(welcome, session.now_s(), 0.5 + self._clock.random_part() / 2)
 
     def _judge(self, session: Session, login: messages.Login) -> LoginVerdict:

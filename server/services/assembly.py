@@ -144,7 +144,7 @@ class Services:
         in_doubt = (
             *(self.sends, self.wallets, self.settlement, self.refunds, self.groups, self.resends, self.outbox),
         )
-        batchers = (self.login, self.messages, self.sends, self.names)
+        batchers = (self.login, self.wallets, self.messages, self.sends, self.names)
         return [
             self.commit.run_mirror,
             self.commit.run_record,

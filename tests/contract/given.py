@@ -69,6 +69,11 @@ def plain(rows: Sequence[PacketRow]) -> list[PacketRow]:
     return sorted(row._replace(also_in=tuple(row.also_in)) for row in rows)
 
 
+async def balance(stores: Stores, user_id: int) -> BalanceRow:
+    """What is in a wallet."""
+    return (await stores.wallets.holdings([user_id]))[user_id].balance
+
+
 async def pay_in(stores: Stores, user_id: int, fen: int) -> BalanceRow:
     """Give a user money."""
     return (await stores.wallets.move(top_up_of(user_id, fen), user_id, fen)).balance

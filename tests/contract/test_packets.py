@@ -16,6 +16,7 @@ from tests.contract.given import (
     OPENED_MS,
     SENDER,
     advance,
+    balance,
     open_packet,
     packet,
     packet_id,
@@ -165,7 +166,7 @@ async def test_refund_of_a_packet_without_claims_pays_back_its_total(both: Store
         RefundRow(packet_id(1), SENDER, 900, BalanceRow(900, 3))
     ]
     assert await version_of(both, 1) == (0, 0, 900, LATER_MS)
-    assert await both.wallets.balance(SENDER) == BalanceRow(900, 3)
+    assert await balance(both, SENDER) == BalanceRow(900, 3)
 
 
 async def test_refund_of_an_opened_packet_pays_back_the_rest(both: Stores) -> None:
@@ -182,7 +183,7 @@ async def test_refund_of_a_closed_packet_is_left_out(both: Stores) -> None:
     await both.packets.refund([packet_id(1)], LATER_MS)
     assert await both.packets.refund([packet_id(1)], LATER_MS + 1) == []
     assert await version_of(both, 1) == (0, 0, 900, LATER_MS)
-    assert await both.wallets.balance(SENDER) == BalanceRow(900, 3)
+    assert await balance(both, SENDER) == BalanceRow(900, 3)
 
 
 async def test_refund_of_a_packet_with_nothing_left_is_left_out(both: Stores) -> None:
@@ -190,7 +191,7 @@ async def test_refund_of_a_packet_with_nothing_left_is_left_out(both: Stores) ->
     await open_packet(both, 1, 0, (ANNA, 100), (BEN, 250), (CARLA, 550))
     assert await both.packets.refund([packet_id(1)], LATER_MS) == []
     assert await version_of(both, 1) == (3, 900, 0, OPENED_MS)
-    assert await both.wallets.balance(SENDER) == BalanceRow(0, 2)
+    assert await balance(both, SENDER) == BalanceRow(0, 2)
 
 
 async def test_refund_of_an_unknown_packet_is_left_out(both: Stores) -> None:

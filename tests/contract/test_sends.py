@@ -12,6 +12,7 @@ from tests.contract.given import (
     GROUP,
     OTHER_GROUP,
     SENDER,
+    balance,
     debit_of,
     open_packet,
     packet,
@@ -37,7 +38,7 @@ async def exist(stores: Stores, *numbers: int) -> list[bool]:
 async def test_record_of_a_packet_debits_its_sender_and_numbers_its_message(both: Stores) -> None:
     await pay_in(both, SENDER, 1_000)
     assert await record(both, packet(1)) == [Sent(packet(1), BalanceRow(100, 2), {GROUP: 1})]
-    assert await both.wallets.balance(SENDER) == BalanceRow(100, 2)
+    assert await balance(both, SENDER) == BalanceRow(100, 2)
 
 
 async def test_record_of_a_personal_packet_numbers_a_message_in_two_streams(both: Stores) -> None:
@@ -72,7 +73,7 @@ async def test_record_of_a_used_key_returns_the_earlier_packet_and_moves_nothing
     await record(both, packet(1, key="once"))
     assert await record(both, packet(2, key="once")) == [Sent(packet(1, key="once"), EMPTY_ROW, {})]
     assert await exist(both, 1, 2) == [True, False]
-    assert await both.wallets.balance(SENDER) == BalanceRow(1_100, 2)
+    assert await balance(both, SENDER) == BalanceRow(1_100, 2)
 
 
 async def test_record_of_the_same_packet_again_returns_it_without_messages(both: Stores) -> None:
@@ -80,7 +81,7 @@ async def test_record_of_the_same_packet_again_returns_it_without_messages(both:
     row = packet(1)
     await record(both, row)
     assert await record(both, row) == [Sent(packet(1), EMPTY_ROW, {})]
-    assert await both.wallets.balance(SENDER) == BalanceRow(1_100, 2)
+    assert await balance(both, SENDER) == BalanceRow(1_100, 2)
 
 
 async def test_record_of_a_used_key_with_other_content_returns_the_earlier_packet(both: Stores) -> None:
@@ -88,7 +89,7 @@ async def test_record_of_a_used_key_with_other_content_returns_the_earlier_packe
     await record(both, packet(1, key="once"))
     other = packet(2, key="once", fen=400, shares=2, kind="equal", target=OTHER_GROUP)
     assert await record(both, other) == [Sent(packet(1, key="once"), EMPTY_ROW, {})]
-    assert await both.wallets.balance(SENDER) == BalanceRow(1_100, 2)
+    assert await balance(both, SENDER) == BalanceRow(1_100, 2)
 
 
 async def test_record_of_a_used_key_returns_the_packet_as_it_is_by_now(both: Stores) -> None:
@@ -120,7 +121,7 @@ async def test_record_without_enough_money_records_nothing(both: Stores) -> None
     await pay_in(both, SENDER, 899)
     assert await record(both, packet(1)) == [None]
     assert await exist(both, 1) == [False]
-    assert await both.wallets.balance(SENDER) == BalanceRow(899, 1)
+    assert await balance(both, SENDER) == BalanceRow(899, 1)
     await pay_in(both, BEN, 900)
     assert (await record(both, packet(2, sender=BEN)))[0] == Sent(
         packet(2, sender=BEN), BalanceRow(0, 2), {GROUP: 1}
@@ -129,14 +130,14 @@ async def test_record_without_enough_money_records_nothing(both: Stores) -> None
 
 async def test_record_without_a_wallet_records_nothing(both: Stores) -> None:
     assert await record(both, packet(1)) == [None]
-    assert await both.wallets.balance(SENDER) == EMPTY_ROW
+    assert await balance(both, SENDER) == EMPTY_ROW
 
 
 async def test_record_of_a_batch_judges_each_packet_by_what_the_earlier_ones_left(both: Stores) -> None:
     await pay_in(both, SENDER, 1_000)
     sent = await record(both, packet(1, fen=600), packet(2, fen=500), packet(3, fen=400))
     assert [None if one is None else one.row.packet_id for one in sent] == [packet_id(1), None, packet_id(3)]
-    assert await both.wallets.balance(SENDER) == BalanceRow(0, 3)
+    assert await balance(both, SENDER) == BalanceRow(0, 3)
 
 
 async def test_record_of_one_key_twice_without_enough_money_for_the_first_sends_neither(both: Stores) -> None:

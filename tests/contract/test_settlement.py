@@ -13,6 +13,7 @@ from tests.contract.given import (
     OPENED_MS,
     SENDER,
     advance,
+    balance,
     open_packet,
     packet,
     packet_id,
@@ -37,7 +38,7 @@ async def test_settle_of_a_claim_credits_it_with_the_version_of_the_wallet(both:
     await send(both, packet(1))
     await open_packet(both, 1, 0, (ANNA, 100))
     assert await settle(both) == (1, [Credit(ANNA, packet_id(1), 1, 100, SETTLED_MS, BalanceRow(100, 1))])
-    assert await both.wallets.balance(ANNA) == BalanceRow(100, 1)
+    assert await balance(both, ANNA) == BalanceRow(100, 1)
 
 
 async def test_settle_of_a_user_with_money_adds_to_it(both: Stores) -> None:
@@ -52,8 +53,8 @@ async def test_settle_twice_credits_each_claim_once(both: Stores) -> None:
     await open_packet(both, 1, 0, (ANNA, 100), (BEN, 250))
     assert (await settle(both))[0] == 2
     assert await settle(both, now_ms=LATER_MS) == (0, [])
-    assert await both.wallets.balance(ANNA) == BalanceRow(100, 1)
-    assert await both.wallets.balance(BEN) == BalanceRow(250, 1)
+    assert await balance(both, ANNA) == BalanceRow(100, 1)
+    assert await balance(both, BEN) == BalanceRow(250, 1)
 
 
 async def test_settle_takes_the_largest_claims_first_up_to_its_limit(both: Stores) -> None:

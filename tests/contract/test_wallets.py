@@ -8,23 +8,48 @@ from storage.postgres.money.wallets import (
     EMPTY_ROW,
     BalanceRow,
     Booked,
+    HoldingRow,
     KeyReused,
     Moved,
     NotEnoughMoney,
 )
 from storage.stores import Stores
-from tests.contract.given import ANNA, BEN, LATER_MS, pay_in, top_up_of, withdrawal_of
+from tests.contract.given import (
+    ANNA,
+    BEN,
+    CARLA,
+    LATER_MS,
+    balance,
+    open_packet,
+    packet,
+    pay_in,
+    send,
+    top_up_of,
+    withdrawal_of,
+)
+
+
+async def test_holdings_have_the_claims_that_are_recorded_and_not_credited(both: Stores) -> None:
+    await send(both, packet(1), packet(2))
+    await open_packet(both, 1, 0, (ANNA, 300), (BEN, 250))
+    await open_packet(both, 2, 0, (ANNA, 100))
+    await both.settlement.settle(1, 3_000)  # the largest, which is Anna's
+    assert await both.wallets.holdings([CARLA, BEN, ANNA]) == {
+        ANNA: HoldingRow(BalanceRow(300, 1), 100),
+        BEN: HoldingRow(EMPTY_ROW, 250),
+        CARLA: HoldingRow(EMPTY_ROW, 0),
+    }
 
 
 async def test_balance_of_a_user_without_a_wallet_is_empty(both: Stores) -> None:
-    assert await both.wallets.balance(ANNA) == EMPTY_ROW
+    assert await balance(both, ANNA) == EMPTY_ROW
 
 
 async def test_move_of_a_top_up_adds_money(both: Stores) -> None:
     assert await both.wallets.move(top_up_of(ANNA, 500), ANNA, 500) == Moved(BalanceRow(500, 1), moved_now=True)
     assert await both.wallets.move(top_up_of(ANNA, 70, "more"), ANNA, 70) == Moved(BalanceRow(570, 2), True)
-    assert await both.wallets.balance(ANNA) == BalanceRow(570, 2)
-    assert await both.wallets.balance(BEN) == EMPTY_ROW
+    assert await balance(both, ANNA) == BalanceRow(570, 2)
+    assert await balance(both, BEN) == EMPTY_ROW
 
 
 async def test_move_of_a_withdrawal_takes_money(both: Stores) -> None:
@@ -37,7 +62,7 @@ async def test_move_with_the_same_key_moves_once(both: Stores) -> None:
     await both.wallets.move(withdrawal_of(ANNA, 200), ANNA, -200)
     again = await both.wallets.move(withdrawal_of(ANNA, 200, at_ms=LATER_MS), ANNA, -200)
     assert again == Moved(BalanceRow(300, 2), moved_now=False)
-    assert await both.wallets.balance(ANNA) == BalanceRow(300, 2)
+    assert await balance(both, ANNA) == BalanceRow(300, 2)
 
 
 async def test_move_with_the_same_key_after_the_money_is_spent_returns_the_present_balance(both: Stores) -> None:
@@ -51,7 +76,7 @@ async def test_move_with_a_reused_key_changes_nothing(both: Stores) -> None:
     await pay_in(both, ANNA, 500)
     with pytest.raises(KeyReused):
         await both.wallets.move(top_up_of(ANNA, 501), ANNA, 501)
-    assert await both.wallets.balance(ANNA) == BalanceRow(500, 1)
+    assert await balance(both, ANNA) == BalanceRow(500, 1)
 
 
 async def test_move_with_a_key_of_another_user_or_kind_moves(both: Stores) -> None:
@@ -65,10 +90,10 @@ async def test_move_without_enough_money_changes_nothing_and_leaves_the_key_unus
     both: Stores, user_id: int
 ) -> None:
     await pay_in(both, ANNA, 500)
-    before = await both.wallets.balance(user_id)
+    before = await balance(both, user_id)
     with pytest.raises(NotEnoughMoney):
         await both.wallets.move(withdrawal_of(user_id, 501), user_id, -501)
-    assert await both.wallets.balance(user_id) == before
+    assert await balance(both, user_id) == before
     await both.wallets.move(top_up_of(user_id, 1, "more"), user_id, 1)
     moved = await both.wallets.move(withdrawal_of(user_id, 1), user_id, -1)
     assert moved.moved_now

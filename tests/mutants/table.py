@@ -1027,6 +1027,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_OUTBOX + "posts_of_a_stream_keep_their_order_over_batches",),
     ),
     Mutation(
+        "a share that is credited is still told as arriving",
+        "arriving",
+        "server/net/handlers/money.py",
+        "!= holding.balance:",
+        "is None:",
+        (T_WALLETS + "credit_that_overtakes_a_read_is_not_told_as_arriving_too",),
+    ),
+    Mutation(
         "posts whose commit got no reply are not looked for",
         "at least once",
         "server/services/runtime/outbox.py",

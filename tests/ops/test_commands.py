@@ -223,7 +223,7 @@ async def test_user_and_group_are_shown(server: Server, ask_server: Ask, party: 
         "last_message": 1,
     }
     sender = await ask_server("user", 1)
-    assert (sender["user_id"], sender["balance_fen"]) == (1, 99_000)
+    assert (sender["user_id"], sender["balance_fen"], sender["arriving_fen"]) == (1, 99_000, 0)
     assert [chat["stream"] for chat in sender["chats"]] == [str(guests.group)]
     assert sender["chats_total"] == 1
     assert (sender["places"], sender["places_in_all"]) == (sender["chats"], 1)  # old names

@@ -105,7 +105,7 @@ async def test_transfer_that_was_not_committed_is_pushed_when_it_is(
     assert await changes(user, 1) == [(500, 500, "top_up")]
 
 
-@pytest.mark.parametrize("lost", [b"COMMIT", b"settlement_queue"])
+@pytest.mark.parametrize("lost", [b"COMMIT", b"DELETE FROM settlement_queue"])
 async def test_credit_whose_commit_was_in_doubt_is_pushed_once(
     start_server: StartServer,
     party: MakeParty,
@@ -182,7 +182,7 @@ async def test_welcome_and_balance_read_before_a_push_are_not_older_than_the_pus
     server = await start_server()
     backend, first = await connect(server, 0), await connect(server, USER)
     read = DelayedResult(monkeypatch, server.app.services.login._store, "profiles")
-    asked = DelayedResult(monkeypatch, wallets_of(server)._store, "balance")
+    asked = DelayedResult(monkeypatch, wallets_of(server)._store, "holdings")
     connecting, asking = asyncio.create_task(connect(server, USER)), asyncio.create_task(first.balance())
     await asyncio.gather(read.done.wait(), asked.done.wait())
     await backend.top_up(USER, 500)
@@ -224,3 +224,50 @@ async def test_every_change_of_a_wallet_has_a_version(
     await wait_for_wallet(99_900, 5)
     turn_clock(DAY_MS)
     await wait_for_wallet(100_000, 6)  # the refund
+
+
+async def test_share_is_arriving_in_balance_and_welcome_until_it_is_credited(
+    start_server: StartServer, party: MakeParty, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = await party(await start_server(), 1)
+    settlement, go = room.server.app.services.settlement, asyncio.Event()
+    settle = settlement.settle_once
+
+    async def settle_later() -> int:
+        await go.wait()
+        return await settle()
+
+    monkeypatch.setattr(settlement, "settle_once", settle_later)
+    won = await room.guests[0].open(await room.lucky(500, 2))
+    wallet = await room.guests[0].wallet()
+    assert (wallet.balance_fen, wallet.arriving_fen) == (0, won.amount_fen)
+    other = await connect(room.server, room.guests[0].user_id)
+    assert other.welcome is not None
+    assert (other.welcome.balance_fen, other.welcome.arriving_fen) == (0, won.amount_fen)
+    go.set()
+    assert (await received(other, 1, BalanceChanged))[0].balance_fen == won.amount_fen
+    wallet = await other.wallet()
+    assert (wallet.balance_fen, wallet.arriving_fen) == (won.amount_fen, 0)
+
+
+async def test_credit_that_overtakes_a_read_is_not_told_as_arriving_too(
+    start_server: StartServer, party: MakeParty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = await party(await start_server(), 1)
+    guest, settlement, go = room.guests[0], room.server.app.services.settlement, asyncio.Event()
+    settle = settlement.settle_once
+
+    async def settle_later() -> int:
+        await go.wait()
+        return await settle()
+
+    monkeypatch.setattr(settlement, "settle_once", settle_later)
+    won = await guest.open(await room.lucky(500, 2))
+    read = DelayedResult(monkeypatch, wallets_of(room.server)._store, "holdings")
+    asked = asyncio.create_task(guest.wallet())
+    await read.done.wait()
+    go.set()
+    await received(guest, 1, BalanceChanged)
+    read.go.set()
+    wallet = await asked
+    assert (wallet.balance_fen, wallet.arriving_fen) == (won.amount_fen, 0)

@@ -15,7 +15,7 @@ from storage.postgres.chat.groups import GroupRow
 from storage.postgres.chat.messages import MessageRow
 from storage.postgres.money import settlement, wallets
 from storage.postgres.money.settlement import Backlog, Credit
-from storage.postgres.money.wallets import BalanceRow, Booked, Moved, TransferRow
+from storage.postgres.money.wallets import Booked, HoldingRow, Moved, TransferRow
 from storage.postgres.packets import packets, sends
 from storage.postgres.packets.packets import Advance, ClaimRow, PacketRow, RefundRow
 from storage.postgres.packets.sends import Sent
@@ -158,8 +158,8 @@ class SimWallets(wallets.WalletStore):
     def __init__(self, place: Any) -> None:
         self._tables, self._line = place.tables, place.postgres
 
-    async def balance(self, user_id: int) -> BalanceRow:
-        return await self._line.call("balance", lambda: self._tables.balance(user_id))
+    async def holdings(self, user_ids: Sequence[int]) -> dict[int, HoldingRow]:
+        return await self._line.call("holdings", lambda: {one: self._tables.holding(one) for one in user_ids})
 
     async def move(self, transfer: TransferRow, user_id: int, change_fen: int) -> Moved:
         return await self._line.call("move", lambda: self._tables.move(transfer, user_id, change_fen))

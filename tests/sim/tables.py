@@ -13,7 +13,7 @@ from storage.postgres.chat.groups import GroupRow
 from storage.postgres.chat.messages import MessageRow
 from storage.postgres.chat.outbox import ReminderKind
 from storage.postgres.money.settlement import Backlog, Credit
-from storage.postgres.money.wallets import EMPTY_ROW, TransferRow
+from storage.postgres.money.wallets import EMPTY_ROW, HoldingRow, TransferRow
 from storage.postgres.packets.packets import Advance, ClaimRow, PacketRow, RefundRow
 from storage.postgres.packets.sends import Sent
 from tests.sim.money_tables import MoneyTables
@@ -208,6 +208,9 @@ class Tables(MoneyTables, PostTables):
 
     def best_lucks_of(self, packet_ids: Sequence[int]) -> dict[int, ClaimRow]:
         return {packet_id: self.best_lucks[packet_id] for packet_id in packet_ids if packet_id in self.best_lucks}
+
+    def holding(self, user_id: int) -> HoldingRow:
+        return HoldingRow(self.balance(user_id), sum(one[2] for one in self.queue if one[1] == user_id))
 
     def backlog(self) -> Backlog:
         fen, times_ms = sum(one[2] for one in self.queue), [one[3] for one in self.queue]

@@ -84,6 +84,8 @@ class Top(Horizontal):
         here = model.current.name or text(language, "inbox")
         self._here.draw(Content.assemble((" 红包 ", f"bold {GOLD} on {RED}"), f" {here}"))
         wallet = f"{text(language, 'wallet')} {money(language, model.balance_fen)} "
+        if model.arriving_fen:
+            wallet += f"{text(language, 'arriving')} {money(language, model.arriving_fen)} "
         colour = "#7bc96f" if state == "online" else "#e5c07b"
         self._state.draw(Content.assemble((f" ● {text(language, state)}  ", colour), (wallet, f"bold {GOLD}")))
 

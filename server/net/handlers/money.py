@@ -17,8 +17,11 @@ class MoneyHandlers:
         self._hub = hub
 
     async def balance(self, session: Session, request: messages.GetBalance) -> Message:
-        balance = await self._wallets.balance(session.user_id)
-        return messages.Balance(0, self._hub.newest(session.user_id, balance).fen)
+        holding = await self._wallets.holding(session.user_id)
+        if self._hub.newest(session.user_id, holding.balance) != holding.balance:  # it changed while it was read
+            holding = await self._wallets.holding(session.user_id)
+        balance = self._hub.newest(session.user_id, holding.balance)
+        return messages.Balance(0, balance.fen, holding.arriving_fen)
 
     async def entries(self, session: Session, request: messages.GetEntries) -> Message:
         page = await self._wallets.entries(session.user_id, request.after_version)

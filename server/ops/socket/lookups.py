@@ -64,6 +64,7 @@ class Lookups:
         return {
             "user_id": user_id,
             "balance_fen": facts.balance_fen,
+            "arriving_fen": facts.arriving_fen,
             "connections": [_connection(one, now_s) for one in self._parts.hub.sessions(user_id)],
             "chats": [
                 {

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import NamedTuple
 
-from server.core.ledger import WalletBalance
+from server.core.ledger import Holding, WalletBalance
 from server.core.limits import Limits
 from server.services.runtime.batching import Batcher
 from storage.postgres.chat.groups import GroupStore, ProfileRow
@@ -35,7 +35,7 @@ class JoinedStream(NamedTuple):
 class Profile(NamedTuple):
     """What a user finds at login."""
 
-    balance: WalletBalance
+    holding: Holding
     streams: list[JoinedStream]
 
 
@@ -76,4 +76,4 @@ def _profile(user_id: int, row: ProfileRow) -> Profile:
     streams = [JoinedStream(one.stream_id, one.name, one.owner_id, one.last_message) for one in row.places]
     if all(stream.stream_id != user_id for stream in streams):
         streams.insert(0, JoinedStream(user_id, "", user_id, 0))
-    return Profile(WalletBalance(row.balance.fen, row.balance.version), streams)
+    return Profile(Holding(WalletBalance(*row.holding.balance), row.holding.arriving_fen), streams)

@@ -7,9 +7,10 @@ from typing import Final, NamedTuple
 
 from server.core import ledger
 from server.core.ids import USER_ID_MAX
-from server.core.ledger import WalletBalance
+from server.core.ledger import Holding, WalletBalance
 from server.core.limits import Limits, check_bytes, check_number
 from server.core.refusals import Reason, RequestRefused
+from server.services.runtime.batching import Batcher
 from server.services.runtime.bus import Bus
 from server.services.runtime.events import BalanceChange
 from server.services.runtime.in_doubt import InDoubt
@@ -17,6 +18,7 @@ from storage.errors import StoreUnavailable
 from storage.postgres.money import wallets as store
 from storage.postgres.money.wallets import Booked, EntryRow, TransferRow
 
+HOLDINGS_MAX: Final = 500  # read at once
 ENTRIES_PAGE: Final = 100  # lines; storage/postgres/money/wallets.sql reads one more
 MOVE_FEN_MAX = 10**12  # ten thousand million yuan at once: more is a mistake
 
@@ -48,11 +50,16 @@ class WalletService:
         self._now_ms = now_ms
         self._bus = bus
         self.in_doubt: InDoubt[TransferRow, Booked] = InDoubt(wallets.find_outcome, self._tell)
+        self.batcher: Batcher[int, Holding] = Batcher(self._load, HOLDINGS_MAX, limits)
         self.moved_fen = {ledger.TransferKind.TOP_UP: 0, ledger.TransferKind.WITHDRAW: 0}
 
-    async def balance(self, user_id: int) -> WalletBalance:
-        """What a user has."""
-        return WalletBalance(*await self._store.balance(user_id))
+    async def holding(self, user_id: int) -> Holding:
+        """What a user has, and what is arriving."""
+        return await self.batcher.submit(user_id)
+
+    async def _load(self, user_ids: list[int]) -> list[Holding]:
+        rows = await self._store.holdings(user_ids)
+        return [Holding(WalletBalance(*rows[one].balance), rows[one].arriving_fen) for one in user_ids]
 
     async def entries(self, user_id: int, after_version: int) -> EntryPage:
         """The changes of a wallet behind a version of it, oldest first."""

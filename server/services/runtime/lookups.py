@@ -64,6 +64,7 @@ class UserFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What the records hold of a user."""
 
     balance_fen: int
+    arriving_fen: int
     chats: list[ChatFacts]
 
 
@@ -168,7 +169,8 @@ class LookupService:
         """A user's balance and chats. A user without records has no money and no chats."""
         profile = (await self._groups.profiles([user_id]))[user_id]
         return UserFacts(
-            balance_fen=profile.balance.fen,
+            balance_fen=profile.holding.balance.fen,
+            arriving_fen=profile.holding.arriving_fen,
             chats=[
                 ChatFacts(
                     stream_id=place.stream_id,

@@ -7,7 +7,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from storage import statements
-from storage.postgres.money.wallets import EMPTY_ROW, BalanceRow
+from storage.postgres.money import wallets
+from storage.postgres.money.wallets import HoldingRow
 
 if TYPE_CHECKING:
     from storage.postgres.database import Connection, Database
@@ -52,7 +53,7 @@ class StreamPositionRow(NamedTuple):
 class ProfileRow(NamedTuple):
     """What a user finds on logging in."""
 
-    balance: BalanceRow
+    holding: HoldingRow
     places: list[StreamPositionRow]
 
 
@@ -123,12 +124,11 @@ class GroupStore:
         return list(groups.values())
 
     async def profiles(self, user_ids: Sequence[int]) -> dict[int, ProfileRow]:
-        """Balances and places of users, all in two statements."""
+        """Wallets and places of users, all in two statements."""
         async with self._database.reading() as connection:
-            wallets = await connection.fetch(_SQL["balances"], user_ids)
+            holdings = await wallets.holdings(connection, user_ids)
             rows = await connection.fetch(_SQL["places"], user_ids)
-        balances = {row["user_id"]: BalanceRow(*row[1:]) for row in wallets}
-        profiles = {user_id: ProfileRow(balances.get(user_id, EMPTY_ROW), []) for user_id in user_ids}
+        profiles = {user_id: ProfileRow(holdings[user_id], []) for user_id in user_ids}
         for row in rows:
             profiles[row["user_id"]].places.append(StreamPositionRow(*row[1:]))
         return profiles

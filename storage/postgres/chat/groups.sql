@@ -39,9 +39,6 @@ SELECT group_id, name, owner_id FROM groups WHERE group_id = ANY($1)
 -- name: members
 SELECT group_id, user_id FROM memberships WHERE group_id = ANY($1) AND left_at_ms IS NULL
 
--- name: balances
-SELECT user_id, balance_fen, version FROM wallets WHERE user_id = ANY($1)
-
 -- name: places
 SELECT m.user_id, g.group_id, g.name, g.owner_id, s.last_message
 FROM memberships m JOIN groups g USING (group_id) JOIN streams s ON s.stream_id = g.group_id

@@ -43,6 +43,13 @@ class EntryRow(NamedTuple):
     at_ms: int
 
 
+class HoldingRow(NamedTuple):
+    """What a user has, and what of their claims is recorded and not in the wallet yet; both of one moment."""
+
+    balance: BalanceRow
+    arriving_fen: int
+
+
 EMPTY_ROW = BalanceRow(0, 0)  # a wallet that nothing was ever paid into
 
 
@@ -74,10 +81,10 @@ class WalletStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def balance(self, user_id: int) -> BalanceRow:
-        """What is in a wallet; EMPTY_ROW if there is none yet."""
+    async def holdings(self, user_ids: Sequence[int]) -> dict[int, HoldingRow]:
+        """What these users have; zeros for a user without a wallet."""
         async with self._database.reading() as connection:
-            return await _balance(connection, user_id)
+            return await holdings(connection, user_ids)
 
     async def move(self, transfer: TransferRow, user_id: int, change_fen: int) -> Moved:
         """Record a keyed transfer and change one wallet by `change_fen`, once. Raises NotEnoughMoney, KeyReused.
@@ -115,6 +122,14 @@ class WalletStore:
             Booked(transfer, balances[place]) if place in balances else None
             for place, transfer in enumerate(transfers, 1)
         ]
+
+
+async def holdings(connection: Connection, user_ids: Sequence[int]) -> dict[int, HoldingRow]:
+    """The same over a connection of the caller's."""
+    rows = await connection.fetch(_SQL["holdings"], user_ids)
+    return {
+        user_id: HoldingRow(BalanceRow(fen, version), arriving_fen) for user_id, fen, version, arriving_fen in rows
+    }
 
 
 async def _balance(connection: Connection, user_id: int) -> BalanceRow:

@@ -1,6 +1,15 @@
 -- name: balance
 SELECT balance_fen, version FROM wallets WHERE user_id = $1
 
+-- name: holdings
+-- The queue has no index by user, which every claim would have to pay for; it is short unless there is a storm, and
+-- many users are asked for at once.
+SELECT user_id, coalesce(balance_fen, 0), coalesce(version, 0), coalesce(arriving_fen, 0)
+FROM unnest($1::bigint[]) AS asked (user_id) LEFT JOIN wallets USING (user_id) LEFT JOIN (
+    SELECT user_id, sum(amount_fen)::bigint AS arriving_fen
+    FROM settlement_queue WHERE user_id = ANY($1) GROUP BY user_id
+) AS waiting USING (user_id)
+
 -- name: lock
 -- In the order of the ids, as everybody who changes wallets does it.
 SELECT user_id, balance_fen - pending_fen AS free_fen FROM wallets WHERE user_id = ANY($1) ORDER BY user_id FOR UPDATE
