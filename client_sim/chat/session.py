@@ -84,8 +84,8 @@ class Session:
     def take_wallet(self, balance_fen: int, arriving_fen: int, change_fen: int, reason: str) -> None:
         """What is in the wallet and what is arriving, after a change or an answer."""
         self.model.balance_fen, self.model.arriving_fen = balance_fen, arriving_fen
-        fields = {"change_fen": change_fen, "reason": reason, "arriving_fen": arriving_fen}
-        self.emit("balance", balance_fen=balance_fen, **fields)
+        fen = {"balance_fen": balance_fen, "change_fen": change_fen, "arriving_fen": arriving_fen}
+        self.emit("balance", reason=reason, **fen)
 
     def take_login(self) -> None:
         """After a new login: it tells the balance and the conversations, which may have changed while offline."""

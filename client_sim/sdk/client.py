@@ -1,8 +1,8 @@
 """The SDK: one user's connection to the server, as methods for requests and one iterator for pushes.
 
 Amounts are whole fen, times milliseconds since 1970. Methods raise only `ClientError`s (see errors): a `Refusal`
-from the server, `TimedOut`, `ConnectionLost`, or `ConnectionRefusedForGood` if the client must not reconnect. A
-lost connection is made again in the background, and requests that may be repeated are sent again.
+from the server, `TimedOut`, `ConnectionLost`, or `ConnectionRefusedForGood` if the client must not reconnect.
+A lost connection is made again in the background; requests that may be repeated are sent again.
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ from client_sim.sdk.renames import keyword_renamed, renamed
 from client_sim.sdk.transport import parse_url, tls_of
 from protocol import messages, tokens
 
-CONNECT_PATIENCE_S = 10.0
-OPEN_PATIENCE_S = 10.0
+CONNECT_PATIENCE_S = OPEN_PATIENCE_S = 10.0
 
 
 class Client:
@@ -40,11 +39,9 @@ class Client:
     ) -> None:
         """`url`: tcp://host:port or tls://host:port. `positions`: the number of the last post that the app has of
         each stream, from an earlier `Client.positions`; the pushes then start with what was missed. `pushes_max`:
-        how many pushes wait for an app that does not read them, before the oldest are dropped. `backoff_most_s`:
-        the longest wait between two attempts to reconnect. `ca_file`: with tls, a PEM file of CAs to trust.
-
+        how many pushes wait for an app that reads none, before the oldest are dropped. `backoff_most_s`: the
+        longest wait between two attempts to reconnect. `ca_file`: with tls, a PEM file of CAs to trust.
         `balance_version`: of the last change of the wallet that the app has; missed changes then come first.
-
         Raises ValueError for a malformed url or token, OSError for a `ca_file` that cannot be used.
         """
         endpoint = Endpoint(parse_url(url, "tcp", "tls"), tls_of(url, ca_file), tokens.parse(token))
@@ -204,13 +201,13 @@ class Client:
 
     # --- money ------------------------------------------------------------------------------------------------
 
+    async def wallet(self) -> messages.Balance:
+        """My balance, and what is arriving: shares that I opened and that are not in the wallet yet."""
+        return await self._ask(messages.GetBalance(0), messages.Balance)
+
     async def balance(self) -> int:
         """The balance of my wallet, in fen."""
         return (await self.wallet()).balance_fen
-
-    async def wallet(self) -> messages.Balance:
-        """The balance of my wallet, and what is arriving: shares that I opened and that are not in it yet."""
-        return await self._ask(messages.GetBalance(0), messages.Balance)
 
     async def entries(self, after_version: int = 0) -> messages.Entries:
         """The changes of the wallet behind a version of it, oldest first, a page at a time."""
@@ -273,8 +270,6 @@ class Client:
     async def say(self, group_id: int, text: str) -> int:
         """Post a text to a group; its number. Not repeated automatically: raises ConnectionLost if in flight."""
         return (await self._ask(messages.Say(0, group_id, text), messages.Said)).message
-
-    # --- streams and pushes -----------------------------------------------------------------------------------
 
     @property
     def positions(self) -> dict[int, int]:

@@ -22,7 +22,7 @@ from server.core.kinds import Audience, PacketKind, SeenBy
 from server.core.packet import Claim, Terms, best_luck
 from server.core.texts import Language, Text, say
 
-NOBODY: Final = -1  # the index of the best luck while there is none
+NO_CLAIM: Final = -1  # the index of the best luck while there is none
 USES: Final = (Text.USE_TO_SEND, Text.USE_TO_BUY, Text.USE_TO_TRANSFER, Text.USE_TO_WITHDRAW)
 
 
@@ -94,7 +94,7 @@ class ResultPageView(msgspec.Struct, frozen=True, gc=False):
     send_again: str  # a button
     records: str  # a link
     lists_claims: bool
-    best_index: int  # the claim to be marked, or NOBODY
+    best_index: int  # the claim to be marked, or NO_CLAIM
     best_mark: str
 
 
@@ -145,7 +145,7 @@ def result_page(known: Known, viewer: Viewer, now_ms: int, *, credited: bool) ->
         send_again=said(Text.SEND_AGAIN if is_sender and _may_send_again(terms, state, viewer) else None),
         records=said(Text.RECORDS if own and not is_sender else None),
         lists_claims=_lists_claims(terms.kind, is_sender),
-        best_index=best.index if best else NOBODY,
+        best_index=best.index if best else NO_CLAIM,
         best_mark=said(Text.BEST_LUCK if best else None),
     )
 

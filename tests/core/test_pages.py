@@ -14,7 +14,7 @@ from server.core.amounts import Caps
 from server.core.kinds import PacketKind
 from server.core.packet import Answer, Claim, Packet, Terms, may_open
 from server.core.pages import (
-    NOBODY,
+    NO_CLAIM,
     USES,
     Known,
     OpenPageView,
@@ -417,18 +417,18 @@ def test_rule_7_list_of_claims_is_shown_for_lucky_packets_and_to_every_sender(
     [
         (LUCKY_DONE, 1),
         (LUCKY_ONE_DONE, 0),
-        (LUCKY_BEGUN, NOBODY),
-        (known(PacketKind.LUCKY, BEN, CAI), NOBODY),
-        (LUCKY_BACK, NOBODY),
-        (EQUAL_DONE, NOBODY),
-        (PERSONAL_DONE, NOBODY),
+        (LUCKY_BEGUN, NO_CLAIM),
+        (known(PacketKind.LUCKY, BEN, CAI), NO_CLAIM),
+        (LUCKY_BACK, NO_CLAIM),
+        (EQUAL_DONE, NO_CLAIM),
+        (PERSONAL_DONE, NO_CLAIM),
     ],
 )
 def test_rule_8_best_luck_is_marked_on_finished_lucky_packets_only(packet: Known, best_index: int) -> None:
     marks = {ZH: "手气最佳", EN: "Best luck"}
     for language in Language:
         page = result(packet, BEN, LATE, language)
-        assert (page.best_index, page.best_mark) == (best_index, "" if best_index == NOBODY else marks[language])
+        assert (page.best_index, page.best_mark) == (best_index, "" if best_index == NO_CLAIM else marks[language])
 
 
 # --- the proof ------------------------------------------------------------------------------------------------
@@ -495,7 +495,7 @@ def test_result_page_has_all_fields() -> None:
         send_again="继续发送此红包",
         records="",
         lists_claims=True,
-        best_index=NOBODY,
+        best_index=NO_CLAIM,
         best_mark="",
     )
 
@@ -593,7 +593,7 @@ def test_best_luck_is_that_of_the_packet_and_users_with_a_claim_see_the_result_p
     page = result_page(known_of(packet), seen_by, now_ms, credited=True)
     best = packet.best_luck()
     if page is not None:
-        assert page.best_index == (best.index if best else NOBODY)
+        assert page.best_index == (best.index if best else NO_CLAIM)
         assert best is None or (packet.finished and packet.terms.kind is PacketKind.LUCKY)
     if user_id in packet.claims:
         tapped = open_page(known_of(packet), seen_by, now_ms)

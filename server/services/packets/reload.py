@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import structlog
 
 from server.core import reconcile
-from server.core.kinds import Audience
-from server.core.packet import Claim, Packet, Terms
+from server.core.packet import Claim, Packet
 from server.core.packet_states import PacketEvent
 from server.services.chat.groups import GroupService
+from server.services.packets.audience import audience_of, groups_of
 from server.services.packets.live_packet import LivePacket
 from server.services.packets.mirror_health import MirrorHealth
-from server.services.packets.stored_state import NOTHING, StoredState, claim_of, groups_of, terms_of, verdict
+from server.services.packets.stored_state import NOTHING, StoredState, claim_of, terms_of, verdict
 from storage.errors import StoreUnavailable
 from storage.postgres.packets.packets import Advance, PacketStore
 from storage.redis.mirror import Log, Mirror
@@ -46,7 +46,9 @@ class PacketReload:
         read_at_s = asyncio.get_running_loop().time()  # before the record is read
         ids = [live.packet_id for live in lives]
         stored = await self._read(ids)
-        await self._groups.keep([group_id for one in stored.values() for group_id in groups_of(one)])
+        await self._groups.keep(
+            [group_id for one in stored.values() for group_id in groups_of(one.terms, one.also_in)]
+        )
         verdicts = {packet_id: verdict(one) for packet_id, one in stored.items()}
         overtaken = await self._redrive(stored, verdicts)
         reloaded = ReloadOutcome([], {})
@@ -109,7 +111,7 @@ class PacketReload:
             packet = Packet(terms, claims, stored.closed or stored.log.closed)
             # sent to one more group while the record was read: the record then does not say so yet
             live.also_in = tuple(dict.fromkeys((*stored.also_in, *live.also_in)))
-            audience = self._audience(terms, live.also_in)
+            audience = audience_of(terms, live.also_in, self._groups)
         except (ValueError, KeyError) as error:
             LOG.critical("packet_is_damaged", packet_id=live.packet_id, why=str(error))
             return False
@@ -120,8 +122,3 @@ class PacketReload:
         if claims[known:]:
             unannounced[live] = claims[known:]
         return True
-
-    def _audience(self, terms: Terms, also_in: Sequence[int]) -> Collection[int]:
-        if terms.kind.row.audience is Audience.RECEIVER:
-            return (terms.target_id,)
-        return self._groups.audience((terms.target_id, *also_in))

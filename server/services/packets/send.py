@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from functools import partial
 
 from server.core import amounts, packet_request
@@ -14,6 +14,7 @@ from server.core.packet import Terms
 from server.core.packet_request import PacketRequest
 from server.core.refusals import Reason, RequestRefused
 from server.services.chat.groups import GroupService
+from server.services.packets.audience import audience_of
 from server.services.packets.live_packets import LivePackets
 from server.services.packets.stored_state import terms_of
 from server.services.runtime.batching import Batcher
@@ -134,7 +135,7 @@ class SendService:
             same = _content(sent.row) == _content(row)
             return terms_of(sent.row) if same else RequestRefused(Reason.KEY_REUSED)
         terms = terms_of(row)
-        self._packets.add(terms, self._audience(terms))
+        self._packets.add(terms, audience_of(terms, (), self._groups))
         self._tell(sent)
         return terms
 
@@ -148,11 +149,6 @@ class SendService:
             self._bus.publish(PacketPost(stream_id, message, terms, terms.created_at_ms), viewers)
         event = BalanceChange(terms.sender_id, WalletBalance(*sent.balance), -terms.total_fen, "send")
         self._bus.publish(event, (terms.sender_id,))
-
-    def _audience(self, terms: Terms) -> Collection[int]:
-        if terms.kind.row.audience is Audience.RECEIVER:
-            return (terms.target_id,)
-        return self._groups.members(terms.target_id)
 
 
 def _content(row: PacketRow) -> tuple[object, ...]:

@@ -9,7 +9,7 @@ import structlog
 
 from server.core import pages, reconcile
 from server.core.amounts import Caps
-from server.core.kinds import Audience, PacketKind
+from server.core.kinds import PacketKind
 from server.core.packet import Claim, Packet, Terms
 from server.core.pages import State
 from storage.postgres.packets.packets import ClaimRow, PacketRow
@@ -60,12 +60,6 @@ def state_of(row: PacketRow, now_ms: int) -> State:
 def claims_of(log: Log) -> list[Claim]:
     """The claims of a mirrored log; their place is their index."""
     return [Claim(index, one.user_id, one.amount_fen, one.at_ms) for index, one in enumerate(log.claims)]
-
-
-def groups_of(stored: StoredState) -> tuple[int, ...]:
-    """The groups that it was sent to; none if one user receives it."""
-    terms = stored.terms
-    return (terms.target_id, *stored.also_in) if terms.kind.row.audience is Audience.GROUP else ()
 
 
 def verdict(stored: StoredState) -> reconcile.Reconciliation:
