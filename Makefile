@@ -33,14 +33,10 @@ guard: env  ## old and new in turns: fails if a request costs the server more; m
 WORKERS ?= 4
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
-# The tests of the pure floors, and the others that need neither a store nor a process; without those that try
-# every interleaving, which take longer than all these together.
-PURE := $(filter-out %/test_small_worlds.py,$(wildcard tests/core/test_*.py)) tests/protocol tests/net tests/mutants \
-  $(filter-out %/test_scenarios.py %/test_sdk_doc.py,$(wildcard tests/client_sim/test_*.py tests/client_sim/chat)) \
-  $(filter-out %/test_run.py,$(wildcard tests/chaos/test_*.py)) \
-  $(addprefix tests/bench/test_,document.py findmax.py run_spec.py load.py outcome.py page.py arrivals.py)
+# The tests of the pure floors: protocol, rules, net; without those that try every interleaving.
+PURE := $(filter-out %/test_small_worlds.py,$(wildcard tests/core/test_*.py)) tests/protocol tests/net
 
-quick: env  ## style, and the tests that need neither stores nor processes: seconds
+quick: env  ## style, and the tests of the protocol and the rules: seconds
 	@$(BIN)/ruff format --quiet --check . || { echo "run: make format"; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(PYTEST) --numprocesses 2 $(PURE)

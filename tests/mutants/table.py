@@ -1046,8 +1046,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "posts that could not be read are not pushed later",
         "at least once",
         "server/services/runtime/outbox.py",
-        "            for _ in some:\n                self._unpushed.popleft()\n",
-        "            self._unpushed.clear()\n",
+        "        self._unpushed += posts\n",
+        "        self._unpushed = deque(posts)\n",
         (T_OUTBOX + "posts_that_cannot_be_read_are_pushed_later",),
     ),
     Mutation(
