@@ -21,7 +21,7 @@ class Told:
     __slots__ = ("_told",)
 
     def __init__(self) -> None:
-        self._told: dict[tuple[int, ...], None] = {}
+        self._told: dict[tuple[int, ...], None] = {}  # in their order: of a finish its packet, and with its stream
 
     def is_new(self, notice: Notice) -> bool:
         """Whether the app has not had it yet; from now on it has."""
@@ -29,12 +29,20 @@ class Told:
         if key in self._told:
             return False
         self._told[key] = None
-        if len(self._told) > TOLD_MAX:
+        if isinstance(notice, messages.PacketFinished):
+            self._told[notice.packet_id, 1] = None
+        while len(self._told) > TOLD_MAX:
             del self._told[next(iter(self._told))]
         return True
 
     def fresh(self, reminder: Reminder) -> list[Notice]:
-        """The notices in a reminder that the app has not had."""
+        """The notices in a reminder that the app has not had.
+
+        The finish in the inbox of the sender is none if the app has had that of a group: it is the same finish.
+        """
+        is_inbox = isinstance(reminder, messages.FinishReminder) and reminder.stream_id <= messages.USER_ID_MAX
+        if is_inbox and (reminder.packet_id, 1) in self._told:
+            return []
         return [notice for notice in _notices(reminder) if self.is_new(notice)]
 
 

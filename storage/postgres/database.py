@@ -156,9 +156,14 @@ class Database:
             finally:
                 connection.terminate()
 
-    def lane(self) -> WriterConnection:
-        """A connection of its own for one writer that has one transaction at a time."""
-        lane = WriterConnection(self._dsn, self._timeout_s, self._watch)
+    def lane(self, *, plan_each_time: bool = False) -> WriterConnection:
+        """A connection of its own for one writer that has one transaction at a time.
+
+        `plan_each_time`: for statements that join many rows. A plan that was made while the tables were small, and
+        kept, would be quadratic.
+        """
+        settings = _SETTINGS | ({"plan_cache_mode": "force_custom_plan"} if plan_each_time else {})
+        lane = WriterConnection(self._dsn, self._timeout_s, self._watch, settings)
         self._lanes.append(lane)
         return lane
 
@@ -166,10 +171,11 @@ class Database:
 class WriterConnection:
     """A dedicated connection: no round trip to take or give back, and a new one after any trouble."""
 
-    def __init__(self, dsn: str, timeout_s: float, watch: HealthProbe) -> None:
+    def __init__(self, dsn: str, timeout_s: float, watch: HealthProbe, settings: dict[str, str]) -> None:
         self._dsn = dsn
         self._timeout_s = timeout_s
         self._watch = watch
+        self._settings = settings
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
         self._turn = asyncio.Lock()
 
@@ -196,7 +202,7 @@ class WriterConnection:
     async def _connect(self) -> asyncpg.Connection[asyncpg.Record]:
         if self._connection is None or self._connection.is_closed():
             self._connection = await asyncpg.connect(
-                self._dsn, timeout=self._timeout_s, command_timeout=self._timeout_s, server_settings=_SETTINGS
+                self._dsn, timeout=self._timeout_s, command_timeout=self._timeout_s, server_settings=self._settings
             )
         return self._connection
 

@@ -144,6 +144,12 @@ async def test_find_outcome_returns_the_posts_that_stand_in_their_streams(both: 
     assert await both.outbox.find_outcome([never, first, *others]) == [None, first, *others]
 
 
+async def test_find_outcome_returns_the_claims_that_a_later_try_posted_under_the_same_number(both: Stores) -> None:
+    await finish(both, (ANNA, 100), (BEN, 250), (CARLA, 550))
+    first, *_ = await both.outbox.post(100)
+    assert await both.outbox.find_outcome([first._replace(end_index=2)]) == [first]
+
+
 async def test_claims_returns_those_in_the_range_by_packet_and_index(both: Stores) -> None:
     await send(both, packet(1), packet(2))
     await open_packet(both, 1, 0, (CARLA, 100), (ANNA, 250), (BEN, 550))

@@ -94,6 +94,8 @@ PLANTED: dict[str, list[str]] = {
         "UPDATE messages SET stream_id = 3 WHERE reminder = 1 AND packet_id = {p}",
         "INSERT INTO outbox (stream_id, reminder, packet_ids, at_ms) VALUES (1, 2, ARRAY[{p}], 0)",
         "INSERT INTO outbox (stream_id, reminder, packet_ids, at_ms) VALUES (1, 3, ARRAY[{o}], 0)",
+        "INSERT INTO outbox (stream_id, reminder, packet_ids, at_ms) VALUES ({o}, 2, ARRAY[{p}], 0)",
+        "UPDATE messages SET end_index = NULL WHERE reminder = 1 AND packet_id = {p} AND end_index = 3",
         "UPDATE posted_claims SET claims = claims + 1 WHERE packet_id = {o}",
         "INSERT INTO entries VALUES (1, 99, 5, {o}, '', 1, 1, 0)",
     ],

@@ -13,6 +13,7 @@ from client_sim.sdk.client import Client
 from client_sim.sdk.pushes import MissedChanges
 from protocol import messages
 from server.core.ledger import TransferKind, reason_of
+from server.services.chat.posts import first_of
 from server.services.runtime import in_doubt
 from server.services.runtime.events import Reminder
 from storage.errors import StoreUnavailable, Unanswered
@@ -71,8 +72,9 @@ async def test_sender_who_is_online_receives_nothing_twice(
     room = await party(await start_server(), 2)
     await room.all_open(await room.lucky(500, 2))
     await posted(sql)
-    told = await received(room.sender, 2, messages.ClaimNotice, messages.PacketRefunded)
-    assert sorted(one.index for one in told) == [0, 1]
+    told = await received(room.sender, 3, *NOTICES)
+    assert sorted(one.index for one in told if isinstance(one, messages.ClaimNotice)) == [0, 1]
+    assert [one.stream_id for one in told if isinstance(one, messages.PacketFinished)] == [room.group]
 
 
 async def test_client_without_the_feature_reads_reminders_as_texts(
@@ -293,3 +295,15 @@ async def test_statement_lists_every_transfer_with_its_packet(
     assert lines[-1].balance_fen == sum(one.change_fen for one in lines) == await room.guests[0].balance()
     assert {one.reason for one in lines} == {reason_of(TransferKind.CLAIM)}
     await books_balance()
+
+
+def test_posts_that_are_read_at_once_name_a_bounded_number_of_claims() -> None:
+    def row(claims: int) -> MessageRow:
+        return MessageRow(1, 1, 0, NOW_MS, None, GROUP, ReminderKind.CLAIMS, 0, claims)
+
+    text = MessageRow(1, 1, 7, NOW_MS, "hello", None)
+    many = [row(1_500), text, row(500), row(1), row(9_000)]
+    assert first_of(many) == many[:3]
+    assert first_of(many[3:]) == many[3:4]
+    assert first_of(many[4:]) == many[4:]  # one post is whole
+    assert first_of([]) == []

@@ -64,7 +64,8 @@ class PostTables:
         return message
 
     def posted_ones(self, posts: Sequence[MessageRow]) -> list[MessageRow | None]:
-        return [post if post in self.inboxes.get(post.stream_id, ()) else None for post in posts]
+        """As they stand in their streams, with the claims that were posted under the number."""
+        return [next(filter(_same(post), self.inboxes.get(post.stream_id, ())), None) for post in posts]
 
     def add_grab_stats(self, rows: Sequence[GrabStatRow], recent_max: int) -> None:
         for new in rows:
@@ -76,3 +77,7 @@ class PostTables:
 
     def grab_stats_of(self, group_id: int) -> list[GrabStatRow]:
         return [row for row in self.grab_stats.values() if row.group_id == group_id]
+
+
+def _same(post: MessageRow) -> Callable[[MessageRow], bool]:
+    return lambda one: one._replace(first_index=0, end_index=0) == post._replace(first_index=0, end_index=0)

@@ -462,7 +462,7 @@ async def test_users_and_backend_are_refused_the_requests_of_the_other(world: Wo
     for kind, fields in FOR_BACKEND.items():
         assert await world.mallory.refusal(kind, *fields) == FORBIDDEN, kind
     assert await backend.ask(wire.PING) == []
-    assert await world.alice.ask(wire.GET_BALANCE) == [RICH_FEN]
+    assert await world.alice.ask(wire.GET_BALANCE) == [RICH_FEN, 0]
 
 
 async def test_requests_about_groups_of_others_are_refused(world: World) -> None:

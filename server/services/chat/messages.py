@@ -8,7 +8,7 @@ from typing import NamedTuple
 from server.core.limits import Limits, check_bytes
 from server.core.refusals import Reason
 from server.services.chat.groups import GroupService
-from server.services.chat.posts import PostReader
+from server.services.chat.posts import PostReader, first_of
 from server.services.runtime.batching import Batcher
 from server.services.runtime.bus import Bus
 from server.services.runtime.events import Posted, TextPost
@@ -66,7 +66,7 @@ class MessageService:
         last, messages = await self._store.after(stream_id, after, self._limits.catch_up_messages)
         if last - after > self._limits.reload_after_messages:
             return MissedPosts(last, reload=True, posts=())
-        return MissedPosts(last, reload=False, posts=await self._reader.read(messages))
+        return MissedPosts(last, reload=False, posts=await self._reader.read(first_of(messages)))
 
     async def last_message(self, group_id: int) -> int:
         """The number of the last message of a group."""

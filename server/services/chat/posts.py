@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from server.services.packets.stored_state import claim_of, terms_of
 from server.services.runtime.events import (
@@ -17,6 +18,18 @@ from server.services.runtime.events import (
 from storage.postgres.chat.messages import MessageRow
 from storage.postgres.chat.outbox import OutboxStore, ReminderKind
 from storage.postgres.packets.packets import ClaimRow, PacketRow, PacketStore
+
+CLAIMS_AT_ONCE: Final = 2_000  # a claim takes 20 bytes, and 3 µs to read and to encode
+
+
+def first_of(rows: Sequence[MessageRow]) -> Sequence[MessageRow]:
+    """The first of these posts that name CLAIMS_AT_ONCE claims at most, or the first one."""
+    claims = 0
+    for place, row in enumerate(rows):
+        claims += (row.end_index or 0) - (row.first_index or 0)
+        if claims > CLAIMS_AT_ONCE and place:
+            return rows[:place]
+    return rows
 
 
 class PostReader:

@@ -56,7 +56,7 @@ class Refunded(NamedTuple):
 
 
 class ClaimsPost(NamedTuple):
-    """In the sender's inbox: claims on a packet that are in the wallets. Also those told live as Claimed."""
+    """In the sender's inbox: claims on a packet, each in one post. Also those told live as Claimed."""
 
     stream_id: int
     message: int

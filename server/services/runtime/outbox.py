@@ -17,7 +17,7 @@ from typing import Final
 
 from server.core.ids import is_user
 from server.services.chat.groups import GroupService
-from server.services.chat.posts import PostReader
+from server.services.chat.posts import PostReader, first_of
 from server.services.packets.commit import CommitPath
 from server.services.runtime.bus import Bus
 from server.services.runtime.events import BalanceChange, ClaimsPost, FinishPost, RefundPost, Reminder
@@ -29,6 +29,7 @@ from storage.postgres.chat.outbox import OutboxStore, ReminderKind
 
 BATCH_MAX: Final = 1_000  # packets
 PUSH_MAX: Final = 200  # posts that are read at once, to be pushed
+UNPUSHED_MAX: Final = 20_000  # posts that wait to be pushed, if they cannot be read
 PACE_S: Final = 0.5  # between two batches: claims that come meanwhile are told in one post
 # Longer for each claim that waits to be recorded: who waits for `won` comes first.
 YIELD_S_PER_CLAIM: Final = 0.001
@@ -93,6 +94,8 @@ class Outbox:
             raise
         self.posts += len(posts)
         self._unpushed += posts
+        while len(self._unpushed) > UNPUSHED_MAX:  # clients find them in the streams
+            self._unpushed.popleft()
         await self._push()
         return len(posts)
 
@@ -104,7 +107,7 @@ class Outbox:
 
     async def _push(self) -> None:
         """Push in their order what was posted; a post that cannot be read now waits with those behind it."""
-        while some := list(islice(self._unpushed, PUSH_MAX)):
+        while some := first_of(list(islice(self._unpushed, PUSH_MAX))):
             await self._groups.keep([post.stream_id for post in some if not is_user(post.stream_id)])
             awaited = [
                 post for post in some if self._bus.is_awaited(_event_of(post), self._viewers(post.stream_id))

@@ -62,7 +62,7 @@ class OutboxStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._lane = database.lane()
+        self._lane = database.lane(plan_each_time=True)
 
     async def post(self, most: int) -> list[MessageRow]:
         """Post the oldest rows, of about `most` packets.
@@ -91,11 +91,12 @@ class OutboxStore:
             return int(await connection.fetchval(_SQL["waiting"]))
 
     async def find_outcome(self, posts: Sequence[MessageRow]) -> list[MessageRow | None]:
-        """Which of these posts stand in their streams; None: not this one."""
+        """These posts as they stand in their streams; None: not this one."""
         columns = [[post[column] for post in posts] for column in (0, 1, 3, 5, 6)]
         async with self._database.reading() as connection:
-            found = {row["place"] for row in await connection.fetch(_SQL["find_outcome"], *columns)}
-        return [post if place in found else None for place, post in enumerate(posts, 1)]
+            rows = await connection.fetch(_SQL["find_outcome"], *columns)
+        found = {place: {"first_index": first, "end_index": end} for place, first, end in rows}
+        return [post._replace(**found[place]) if place in found else None for place, post in enumerate(posts, 1)]
 
     async def claims(self, asked: Iterable[tuple[int, int, int]]) -> dict[int, list[ClaimRow]]:
         """The claims of these (packet, first index, end index) by packet, in the order of their indexes."""

@@ -34,13 +34,14 @@ ON CONFLICT (packet_id) DO UPDATE SET claims = excluded.claims
 DELETE FROM posted_claims WHERE packet_id = ANY($1)
 
 -- name: find_outcome
-SELECT place
+-- With the claims as they were recorded: a later try may have posted more of them under the same number.
+SELECT place, first_index, end_index
 FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::smallint[]) WITH ORDINALITY
     AS asked (stream_id, message, at_ms, packet_id, reminder, place)
 JOIN messages USING (stream_id, message, at_ms, packet_id, reminder)
 
 -- name: claims
-SELECT c.*
+SELECT DISTINCT c.*
 FROM unnest($1::bigint[], $2::integer[], $3::integer[]) AS asked (packet_id, first_index, end_index), LATERAL (
     SELECT packet_id, index, user_id, amount_fen, at_ms FROM claims
     WHERE claims.packet_id = asked.packet_id AND index >= first_index AND index < end_index OFFSET 0

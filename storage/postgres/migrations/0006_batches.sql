@@ -1,26 +1,27 @@
 -- What a settlement writes, in fewer and smaller rows: an entry for each wallet and batch, posts that name claims by
 -- a range of their indexes, and one row of the outbox for each stream and batch.
 
--- How many claims of an unfinished packet were posted to its sender; the finish posts the rest. Claims that were made
--- before this table are not posted again, but for those that wait in the outbox.
+-- How many claims of an unfinished packet were posted to its sender; the finish posts the rest. Claims that wait for
+-- their credit or for their post are posted from here on; some of them perhaps once more, which a client drops.
 CREATE TABLE posted_claims (
     packet_id bigint  PRIMARY KEY,
     claims    integer NOT NULL CHECK (claims > 0)
 );
 INSERT INTO posted_claims
-SELECT packet_id, version - waiting
+WITH waiting AS (
+    SELECT packet_id, min(index) AS first_index
+    FROM (
+        SELECT packet_id, user_id FROM settlement_queue
+        UNION ALL SELECT packet_id, user_id FROM outbox, unnest(user_ids) AS user_id WHERE message IS NULL
+    ) AS w JOIN claims USING (packet_id, user_id)
+    GROUP BY packet_id
+)
+SELECT packet_id, coalesce(first_index, version)
 FROM (
-    SELECT packet_id, version, (
-        SELECT count(*) FROM outbox o JOIN claims c ON c.packet_id = o.packet_id AND c.user_id = ANY(o.user_ids)
-        WHERE o.packet_id = p.packet_id AND o.message IS NULL
-    ) AS waiting
-    FROM packets p
-    WHERE packet_id IN (
-        SELECT packet_id FROM packets WHERE closed_at_ms IS NULL
-        UNION SELECT packet_id FROM settlement_queue UNION SELECT packet_id FROM outbox
-    )
-) AS open
-WHERE version > waiting;
+    SELECT packet_id FROM packets WHERE closed_at_ms IS NULL
+    UNION SELECT packet_id FROM waiting UNION SELECT packet_id FROM outbox
+) AS open JOIN packets USING (packet_id) LEFT JOIN waiting USING (packet_id)
+WHERE coalesce(first_index, version) > 0;
 
 -- Packets from here on have all their claims in posts.
 INSERT INTO facts (name, value) SELECT 'first_posted_packet', coalesce(max(packet_id), 0) + 1 FROM packets;
@@ -52,5 +53,7 @@ DO $$ BEGIN
     END IF;
 END $$;
 ALTER TABLE messages DROP user_ids;
-ALTER TABLE messages ADD CONSTRAINT messages_claims
-    CHECK ((reminder IS NOT DISTINCT FROM 1) = (first_index IS NOT NULL) AND first_index < end_index) NOT VALID;
+ALTER TABLE messages ADD CONSTRAINT messages_claims CHECK (
+    CASE WHEN reminder = 1 THEN first_index IS NOT NULL AND end_index IS NOT NULL AND first_index < end_index
+         ELSE num_nonnulls(first_index, end_index) = 0 END
+) NOT VALID;

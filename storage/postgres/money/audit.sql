@@ -149,6 +149,11 @@ LEFT JOIN transfers t
    AND t.credit_account = CASE WHEN line.fen < 0 THEN line.account ELSE user_id END
    AND t.kind = e.kind AND t.key = e.key AND t.amount_fen = abs(line.fen)
 WHERE e.kind <> 0 AND t.kind IS NULL
+UNION ALL
+SELECT format('user %s: %s entries name the transfer of kind %s with account %s, key %s', user_id, count(*), kind,
+              line.account, key)
+FROM entries, unnest(coalesce(accounts, ARRAY[account])) AS line (account)
+WHERE kind <> 0 GROUP BY user_id, kind, line.account, key HAVING count(*) > 1
 
 -- name: pending
 -- $1, $2, $3: the kinds of a transfer that is pending, and of those that post and void it.
@@ -207,16 +212,17 @@ SELECT format('packet %s: its %s was told %s times in stream %s', packet_id,
 FROM due LEFT JOIN told USING (stream_id, reminder, packet_id)
 WHERE coalesce(times, 0) <> 1
 UNION ALL
-SELECT format('packet %s: a post of its %s is not due in stream %s', packet_id,
-              CASE reminder WHEN 2 THEN 'finish' ELSE 'refund' END, stream_id)
+SELECT format('packet %s: a post of its %s is not due in stream %s, or was made %s times', packet_id,
+              CASE reminder WHEN 2 THEN 'finish' ELSE 'refund' END, stream_id, times)
 FROM told LEFT JOIN due USING (stream_id, reminder, packet_id)
-WHERE due.packet_id IS NULL AND (reminder = 3 OR is_user(stream_id))
+WHERE due.packet_id IS NULL AND (times > 1 OR reminder = 3 OR is_user(stream_id) OR NOT EXISTS (
+    SELECT FROM packet_groups g WHERE g.packet_id = told.packet_id AND g.group_id = told.stream_id))
 UNION ALL
 SELECT format('packet %s: message %s of stream %s tells claims %s to %s after %s', packet_id, message, stream_id,
               first_index, end_index, coalesce(end_before, 0))
 FROM ranges r LEFT JOIN packets p USING (packet_id) LEFT JOIN whole w USING (packet_id)
-WHERE stream_id IS DISTINCT FROM p.sender_id OR end_index > p.version
-   OR first_index <> coalesce(end_before, CASE WHEN w.packet_id IS NULL THEN first_index ELSE 0 END)
+WHERE stream_id IS DISTINCT FROM p.sender_id OR end_index IS NULL OR end_index > p.version
+   OR (w.packet_id IS NOT NULL AND first_index <> coalesce(end_before, 0))
 UNION ALL
 SELECT format('packet %s: %s claims were posted, the posts tell %s', packet_id, b.claims, coalesce(known.claims, 0))
 FROM posted_claims b JOIN whole USING (packet_id) LEFT JOIN known USING (packet_id)

@@ -40,7 +40,7 @@ class SettlementQueue:
     def __init__(self, database: Database, best_luck_kinds: Sequence[str]) -> None:
         self._database = database
         self._best_luck_kinds = best_luck_kinds
-        self._lane = database.lane()
+        self._lane = database.lane(plan_each_time=True)
 
     async def settle(self, most: int, now_ms: int) -> tuple[int, list[Credit]]:
         """Credit up to `most` claims, largest first, in one statement; how many were taken, and the credits.

@@ -39,7 +39,7 @@ WITH largest AS (
     INSERT INTO received (user_id, at_ms, packet_id) SELECT user_id, at_ms, packet_id FROM opened
     ON CONFLICT DO NOTHING
 ), touched AS (
-    -- LATERAL, so that it stays a look-up for each packet even if this was planned while the tables were small.
+    -- LATERAL, so that it is a look-up for each packet.
     SELECT p.*, p.version = p.shares AND last_index = p.shares - 1 AS is_over
     FROM (SELECT packet_id, max(index) AS last_index FROM opened GROUP BY packet_id) AS credited_now, LATERAL (
         SELECT packet_id, sender_id, target_id, kind, version, shares

@@ -7,7 +7,7 @@ SELECT balance_fen, version FROM wallets WHERE user_id = $1
 SELECT user_id, coalesce(balance_fen, 0), coalesce(version, 0), coalesce(arriving_fen, 0)
 FROM unnest($1::bigint[]) AS asked (user_id) LEFT JOIN wallets USING (user_id) LEFT JOIN (
     SELECT user_id, sum(amount_fen)::bigint AS arriving_fen
-    FROM settlement_queue WHERE user_id = ANY($1) GROUP BY user_id
+    FROM settlement_queue JOIN unnest($1::bigint[]) AS wanted (user_id) USING (user_id) GROUP BY user_id
 ) AS waiting USING (user_id)
 
 -- name: lock

@@ -45,7 +45,7 @@ async def listening() -> AsyncIterator[Listening]:
 async def connect(listening: Listening, user_id: int) -> Raw:
     """A client that is logged in."""
     client = await Raw.connect(listening)  # type: ignore[arg-type]  # only its port is used
-    assert await client.login(user_id) == [user_id, 0, [], 0]
+    assert await client.login(user_id) == [user_id, 0, [], 0, 0]
     return client
 
 
@@ -107,10 +107,15 @@ async def test_program_prints_its_url_and_ends_on_sigterm() -> None:
         sys.executable, "-m", "bench.compare.rivals.echo", "--port", "0", stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
-    async with asyncio.timeout(PATIENCE_S):
-        url = (await process.stdout.readline()).decode().strip()
-        client = await connect(Listening(url, EchoServer()), 5)
-        assert await client.ask(wire.GRAB, 77) == [77, "gone", 0, 0, 0, 0, 0]
-        process.send_signal(signal.SIGTERM)
-        assert await process.wait() == 0
-    client.close()
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            url = (await process.stdout.readline()).decode().strip()
+            client = await connect(Listening(url, EchoServer()), 5)
+            assert await client.ask(wire.GRAB, 77) == [77, "gone", 0, 0, 0, 0, 0]
+            process.send_signal(signal.SIGTERM)
+            assert await process.wait() == 0
+        client.close()
+    finally:  # a process that is left would keep the loop from closing, and the test from ending
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
