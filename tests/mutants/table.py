@@ -11,7 +11,8 @@ from tests.mutants.mutation import Mutation
 
 PACKET, AMOUNTS = "server/core/packet.py", "server/core/amounts.py"
 COMMIT, PACKETS = "server/services/packets/commit.py", "server/services/packets/grab_open.py"
-PACKETS_SQL, WALLETS_SQL = "storage/postgres/packets/packets.sql", "storage/postgres/money/wallets.sql"
+CLAIMS_SQL, REFUNDS_SQL = "storage/postgres/packets/claims.sql", "storage/postgres/packets/refunds.sql"
+WALLETS_SQL = "storage/postgres/money/wallets.sql"
 SETTLEMENT_SQL, BOOKS_SQL = "storage/postgres/money/settlement.sql", "storage/postgres/migrations/0001_books.sql"
 SENDS, SENDS_STORE = "server/services/packets/send.py", "storage/postgres/packets/sends.py"
 AUDIT, HUB = "server/services/money/audit.py", "server/net/hub.py"
@@ -109,7 +110,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "no version check in the record",
         "I1",
-        PACKETS_SQL,
+        CLAIMS_SQL,
         "AND p.version = a.old_version AND p.closed_at_ms IS NULL",
         "AND p.closed_at_ms IS NULL",
         (T_FOUND + "batch_on_a_version_that_was_never_recorded_is_refused",),
@@ -372,7 +373,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "refund of the whole total",
         "I1",
-        PACKETS_SQL,
+        REFUNDS_SQL,
         "refunded_fen = p.total_fen - opened.claimed_fen",
         "refunded_fen = p.total_fen - 0 * opened.claimed_fen",
         (T_FOUND + "claim_that_commits_while_a_refund_waits_for_the_packet_is_not_refunded",),
@@ -446,7 +447,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "claims are never queued",
         "I9",
-        PACKETS_SQL,
+        CLAIMS_SQL,
         "SELECT packet_id, user_id, amount_fen, at_ms, index FROM accepted\n",
         "SELECT packet_id, user_id, amount_fen, at_ms, index FROM accepted WHERE amount_fen < 0\n",
         (T_COMMIT + "hot_packet_gives_each_share_once[postgres]",),
@@ -833,7 +834,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a later refund is taken for the one in doubt",
         "exactly once",
-        PACKETS_SQL,
+        REFUNDS_SQL,
         "JOIN packets p USING (packet_id, closed_at_ms)",
         "JOIN packets p USING (packet_id)",
         (T_REMINDERS + "refund_that_was_not_committed_is_pushed_when_it_is",),
@@ -965,7 +966,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a refund without its entry",
         "entries",
-        PACKETS_SQL,
+        REFUNDS_SQL,
         "    FROM sums JOIN paid USING (user_id)\n",
         "    FROM sums JOIN paid USING (user_id) WHERE refunds < 0\n",
         (T_OUTBOX + "refund_is_told_to_a_sender_who_was_away",),
@@ -1013,7 +1014,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a refund that is not posted",
         "outbox",
-        PACKETS_SQL,
+        REFUNDS_SQL,
         "array_agg(packet_id ORDER BY packet_id), $2 FROM closed GROUP BY",
         "array_agg(packet_id ORDER BY packet_id), $2 FROM closed WHERE refunded_fen < 0 GROUP BY",
         (T_OUTBOX + "refund_is_told_to_a_sender_who_was_away",),

@@ -1,7 +1,8 @@
 """Refunds: the unopened rest goes back to the sender after expiry, once.
 
 Close the packet in memory and in the mirror, re-drive what the mirror alone holds, then one transaction closes the
-record and pays back what its own claims leave. What is due stands in the records, so a restart forgets nothing.
+record and pays back what its own claims leave (storage/postgres/packets/refunds.sql). What is due stands in the
+records, so a restart forgets nothing.
 """
 
 from __future__ import annotations
