@@ -13,7 +13,10 @@ not matter whose turn it is. (Were m always rounded down, with low = 1 and high 
 would add up: the last of 100 people who share 2.00 yuan would get 1.2 fen on average, the first 2.5.)
 
 For share number i of a packet n and r are the two halves, 16 bytes big-endian each, of
-HMAC-SHA256(seed, i as 4 bytes big-endian). The seed is 32 random bytes; the packet id has no say in it.
+HMAC-SHA256(seed, i as 4 bytes big-endian). The seed is 32 random bytes; the packet id has no influence on it.
+
+`Packet._next_amount_fen` in server/core/packet.py calls `Draws.share` for kinds with Allocation.DRAWN. Kinds with
+Allocation.EVEN are divided there.
 """
 
 from __future__ import annotations

@@ -1,6 +1,10 @@
-"""The kinds of packet, one row each: a new kind is a new row, and no rule asks which kind a packet is.
+"""The kinds of packet, one row each. Rules of the server read the row; none of them compares kinds.
 
 The row is an attribute of the kind, so reading it at every open costs no look-up.
+
+Besides its member of PacketKind and its row, a new kind needs a migration that widens the CHECK on packets.kind,
+and its name in the programs that do not import this table: the SDK's check of proofs, the terminal client, the
+simulated users, the auditor. docs/contributing.md ("A kind of packet") lists the files.
 """
 
 from __future__ import annotations
@@ -56,7 +60,7 @@ class KindRow(NamedTuple):
 
 
 class PacketKind(StrEnum):
-    """What sort of packet; the values stand on the wire and in the records."""
+    """The kind of a packet; the values are those of the wire and of the records."""
 
     row: KindRow  # of ROWS
 

@@ -215,10 +215,10 @@ class Packet:
         self.tickets.pop(user_id, None)
         self.claims[user_id] = claim
         self.left_fen = left_fen
-        return self.told(WON, claim)
+        return self.decision_for(WON, claim)
 
-    def told(self, answer: Answer, claim: Claim) -> Decision:
-        """A claim as its user is told of it: won the first time, claimed when asked again."""
+    def decision_for(self, answer: Answer, claim: Claim) -> Decision:
+        """The decision that carries a claim: `won` the first time, `claimed` when its user asks again."""
         return Decision(answer, claim=claim, left_shares=self.terms.shares - claim.index - 1)
 
     def close(self) -> None:
@@ -240,7 +240,7 @@ class Packet:
         """The answers that need no ticket, in their order of precedence."""
         claim = self.claims.get(user_id)
         if claim is not None:
-            return self.told(CLAIMED, claim)
+            return self.decision_for(CLAIMED, claim)
         if self.counter.version == self.terms.shares:
             return GONE
         if self.counter.closed or now_ms >= self.terms.expires_at_ms:

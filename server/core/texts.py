@@ -147,7 +147,7 @@ def spoken(language: Language, time_ms: int) -> str:
     """A time as a person says it: seconds below a minute, minutes below an hour, hours below two days, then days;
     at least one second.
 
-    To the nearest one, half a step upwards, because who says "a minute" of 119 s is further off than need be.
+    Rounded to the nearest unit, halves up: 119 s is two minutes, not one.
     """
     seconds = max(1, (time_ms + 500) // 1000)
     minutes = (seconds + 30) // 60

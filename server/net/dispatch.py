@@ -38,7 +38,7 @@ REFUSALS: Final[Mapping[Reason, codes.Refusal]] = {reason: codes.Refusal[reason.
 class Row(NamedTuple):
     """Who may ask, and what serves it: `now` answers by itself, `later` is a coroutine that returns the reply."""
 
-    who: Literal["user", "backend"]
+    caller: Literal["user", "backend"]
     now: Callable[[Session, Any], None] | None = None
     later: Callable[[Session, Any], Awaitable[Message]] | None = None
 
@@ -113,7 +113,7 @@ class Dispatch:
             return
         row = self.rows[type(request)]
         is_backend = session.user_id == BACKEND
-        if is_backend != (row.who == "backend"):
+        if is_backend != (row.caller == "backend"):
             self._refuse(session, request.seq, codes.Refusal.FORBIDDEN)
             return
         if not is_backend:

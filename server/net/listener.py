@@ -62,8 +62,8 @@ class Listener:
         limits = self._limits
         self.outgoing_bytes_max = limits.outgoing_bytes_max
         self.unmetered_frames = limits.requests_per_s, limits.requests_burst
-        self.linger_s = limits.pong_timeout_s  # who takes nothing for so long is not there any more
-        # what a connection is told in its hello holds for it to its end
+        self.linger_s = limits.pong_timeout_s  # a closed connection that takes no bytes for so long is aborted
+        # a connection keeps the values of its hello until it ends
         self._timing = Timing(limits.login_timeout_s, limits.ping_interval_s, limits.pong_timeout_s)
         self._sizes = Sizes(limits.frame_bytes_before_login_max, limits.frame_bytes_max)
         self._announced = limits.announced()

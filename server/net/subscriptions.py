@@ -1,4 +1,4 @@
-"""Who follows which result page: claims become pushes, a burst of them one push for each packet and FOLD_S."""
+"""Subscriptions to result pages: claims become pushes, a burst of them one push for each packet and COALESCE_S."""
 
 from __future__ import annotations
 
@@ -41,28 +41,28 @@ class UpdateKey(NamedTuple):
 
 
 class Subscriptions:
-    """Tells those who look at a result page what is new on it; `limits.watched_packets_max` pages a connection."""
+    """Pushes new claims to subscribed connections; each may subscribe to `limits.watched_packets_max` packets."""
 
     def __init__(self, packets: LivePackets, pages: PageService, limits: Limits, bus: Bus) -> None:
         self._packets = packets
         self._pages = pages
         self._limits = limits
-        self._watches: dict[int, dict[Session, Subscription]] = {}  # by packet
-        self._watched: dict[Session, dict[int, None]] = {}  # packets, the longest watched first
+        self._subscriptions: dict[int, dict[Session, Subscription]] = {}  # by packet
+        self._packets_of: dict[Session, dict[int, None]] = {}  # packet ids, the oldest subscription first
         self._fresh: set[int] = set()
         self._wake = asyncio.Event()
         self.pushes = 0
         bus.subscribe(self._on_event, Claimed, Refunded)
 
-    def watch(self, session: Session, packet_id: int, language: Language, told: int) -> None:
-        """Tell a connection of the claims behind the first `told`. One too many ends the oldest watch."""
+    def subscribe(self, session: Session, packet_id: int, language: Language, told: int) -> None:
+        """Tell a connection of the claims behind the first `told`. One too many ends the oldest subscription."""
         self.stop(session, packet_id)
         if session.transport.is_closing():  # it will not be lost a second time, so this subscription would stay
             return
-        while len(watched := self._watched.get(session, {})) >= self._limits.watched_packets_max:
-            self.stop(session, next(iter(watched)))
-        self._watched.setdefault(session, {})[packet_id] = None
-        self._watches.setdefault(packet_id, {})[session] = Subscription(language, told)
+        while len(packet_ids := self._packets_of.get(session, {})) >= self._limits.watched_packets_max:
+            self.stop(session, next(iter(packet_ids)))
+        self._packets_of.setdefault(session, {})[packet_id] = None
+        self._subscriptions.setdefault(packet_id, {})[session] = Subscription(language, told)
         self._look_at(packet_id)  # claims may have come between the page and this
 
     def follows(self, session: Session, packet_id: int) -> bool:
@@ -70,25 +70,25 @@ class Subscriptions:
         seen = self._packets.snapshot(packet_id)
         if seen is not None and not seen.may_follow(session.user_id):
             self.stop(session, packet_id)
-        return session in self._watches.get(packet_id, ())
+        return session in self._subscriptions.get(packet_id, ())
 
     def stop(self, session: Session, packet_id: int) -> None:
         """Tell a connection no more of a packet."""
-        _discard(self._watches, packet_id, session)
-        _discard(self._watched, session, packet_id)
+        _discard(self._subscriptions, packet_id, session)
+        _discard(self._packets_of, session, packet_id)
 
     def gone(self, session: Session) -> None:
         """A connection was lost."""
-        for packet_id in list(self._watched.get(session, ())):
+        for packet_id in list(self._packets_of.get(session, ())):
             self.stop(session, packet_id)
 
     def _on_event(self, event: Claimed | Refunded, audience: Collection[int]) -> None:
         """Something happened: new claims are looked at in a while, with those that come meanwhile."""
-        if not self._watches:
+        if not self._subscriptions:
             return
-        if type(event) is Claimed and event.terms.packet_id in self._watches:
+        if type(event) is Claimed and event.terms.packet_id in self._subscriptions:
             self._look_at(event.terms.packet_id)
-        elif type(event) is Refunded and event.packet_id in self._watches:
+        elif type(event) is Refunded and event.packet_id in self._subscriptions:
             self._look_at(event.packet_id)  # the last claims may not have been told
 
     async def run(self) -> None:
@@ -106,7 +106,7 @@ class Subscriptions:
         self._wake.set()
 
     def _end(self, packet_id: int) -> None:
-        for session in list(self._watches.get(packet_id, ())):
+        for session in list(self._subscriptions.get(packet_id, ())):
             self.stop(session, packet_id)
 
     async def _tell(self, packet_id: int) -> None:
@@ -124,10 +124,11 @@ class Subscriptions:
     def _same_words(self, packet_id: int, seen: Snapshot) -> dict[UpdateKey, list[Session]]:
         """The sessions that are behind, by the update that they need."""
         groups: dict[UpdateKey, list[Session]] = {}
-        for session, watch in self._watches.get(packet_id, {}).items():
-            if watch.told < seen.durable:
+        for session, subscription in self._subscriptions.get(packet_id, {}).items():
+            if subscription.told < seen.durable:
                 is_sender = session.user_id == seen.packet.terms.sender_id
-                groups.setdefault(UpdateKey(is_sender, watch.language, watch.told), []).append(session)
+                key = UpdateKey(is_sender, subscription.language, subscription.told)
+                groups.setdefault(key, []).append(session)
         return groups
 
     async def _push(self, packet_id: int, seen: Snapshot, wording: UpdateKey, sessions: list[Session]) -> None:
@@ -135,7 +136,7 @@ class Subscriptions:
         lines = [line_of(line) for line in news.lines]
         framed = frame(messages.encode(messages.ResultUpdate(0, packet_id, news.opened, lines, news.summary)))
         for session in self._receivers(packet_id, wording, sessions):
-            self._watches[packet_id][session].told = news.opened
+            self._subscriptions[packet_id][session].told = news.opened
             session.push(framed, can_wait=True)
             self.pushes += 1
             if news.over:
@@ -147,14 +148,14 @@ class Subscriptions:
         if seen is None:
             self._look_at(packet_id)  # it is being read again
             return []
-        hearers = []
+        receivers = []
         for session in sessions:
-            watch = self._watches.get(packet_id, {}).get(session)
+            subscription = self._subscriptions.get(packet_id, {}).get(session)
             if not seen.may_follow(session.user_id):
                 self.stop(session, packet_id)
-            elif watch is not None and watch.told == wording.told:
-                hearers.append(session)
-        return hearers
+            elif subscription is not None and subscription.told == wording.told:
+                receivers.append(session)
+        return receivers
 
 
 Outer = TypeVar("Outer")

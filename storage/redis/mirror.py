@@ -78,7 +78,7 @@ def length(version: int) -> int:
 
 
 def parse(log: bytes) -> Log:
-    """A log taken apart. Raises StoreRefused if it is none of ours."""
+    """A log as its claims. One that this program did not write has `ours` False and no claims."""
     if not log:
         return Log(0, [], closed=False)
     closed = (len(log) - len(HEAD)) % _CLAIM.size == len(CLOSING)

@@ -11,7 +11,8 @@ from tests.mutants.mutation import Mutation
 
 PACKET, AMOUNTS = "server/core/packet.py", "server/core/amounts.py"
 COMMIT, PACKETS = "server/services/packets/commit.py", "server/services/packets/grab_open.py"
-PACKETS_SQL, WALLETS_SQL = "storage/postgres/packets/packets.sql", "storage/postgres/money/wallets.sql"
+CLAIMS_SQL, REFUNDS_SQL = "storage/postgres/packets/claims.sql", "storage/postgres/packets/refunds.sql"
+WALLETS_SQL = "storage/postgres/money/wallets.sql"
 SETTLEMENT_SQL, BOOKS_SQL = "storage/postgres/money/settlement.sql", "storage/postgres/migrations/0001_books.sql"
 SENDS, SENDS_STORE = "server/services/packets/send.py", "storage/postgres/packets/sends.py"
 AUDIT, HUB = "server/services/money/audit.py", "server/net/hub.py"
@@ -37,8 +38,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "ack before the record",
         "I11",
         COMMIT,
-        "if self._told_behind_mirror:\n                self._tell(batch)",
-        "if True:\n                self._tell(batch)",
+        "if self._told_behind_mirror:\n                self._answer_won(batch)",
+        "if True:\n                self._answer_won(batch)",
         (T_FOUND + "won_is_not_sent_before_the_claim_is_durable[postgres]",),
     ),
     Mutation(
@@ -46,7 +47,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "I11",
         COMMIT,
         "                batch = self._still_fresh(batch)\n",
-        "                batch = self._still_fresh(batch)\n                self._tell(batch)\n",
+        "                batch = self._still_fresh(batch)\n                self._answer_won(batch)\n",
         (T_FOUND + "won_is_not_sent_before_the_claim_is_durable[redis]",),
     ),
     Mutation(
@@ -109,7 +110,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "no version check in the record",
         "I1",
-        PACKETS_SQL,
+        CLAIMS_SQL,
         "AND p.version = a.old_version AND p.closed_at_ms IS NULL",
         "AND p.closed_at_ms IS NULL",
         (T_FOUND + "batch_on_a_version_that_was_never_recorded_is_refused",),
@@ -372,7 +373,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "refund of the whole total",
         "I1",
-        PACKETS_SQL,
+        REFUNDS_SQL,
         "refunded_fen = p.total_fen - opened.claimed_fen",
         "refunded_fen = p.total_fen - 0 * opened.claimed_fen",
         (T_FOUND + "claim_that_commits_while_a_refund_waits_for_the_packet_is_not_refunded",),
@@ -446,7 +447,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "claims are never queued",
         "I9",
-        PACKETS_SQL,
+        CLAIMS_SQL,
         "SELECT packet_id, user_id, amount_fen, at_ms, index FROM accepted\n",
         "SELECT packet_id, user_id, amount_fen, at_ms, index FROM accepted WHERE amount_fen < 0\n",
         (T_COMMIT + "hot_packet_gives_each_share_once[postgres]",),
@@ -588,8 +589,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "users may send the requests of the backend",
         "login",
         "server/net/dispatch.py",
-        'if is_backend != (row.who == "backend"):',
-        'if is_backend and row.who != "backend":',
+        'if is_backend != (row.caller == "backend"):',
+        'if is_backend and row.caller != "backend":',
         (T_REQUESTS + "users_and_backend_are_refused_the_requests_of_the_other",),
     ),
     Mutation(
@@ -767,7 +768,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "the outcome of a send in doubt is not looked for",
         "I11",
         "server/services/runtime/in_doubt.py",
-        "                self._tell(fact)\n",
+        "                self._publish(fact)\n",
         "                pass\n",
         (T_REMINDERS + "packet_whose_commit_was_in_doubt_is_pushed_once",),
     ),
@@ -775,8 +776,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "a send that was found is announced repeatedly",
         "exactly once",
         "server/services/runtime/in_doubt.py",
-        "                self._tell(fact)\n            elif",
-        "                self._tell(fact)\n            if",
+        "                self._publish(fact)\n            elif",
+        "                self._publish(fact)\n            if",
         (T_REMINDERS + "packet_whose_commit_was_in_doubt_is_pushed_once",),
     ),
     Mutation(
@@ -833,7 +834,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a later refund is taken for the one in doubt",
         "exactly once",
-        PACKETS_SQL,
+        REFUNDS_SQL,
         "JOIN packets p USING (packet_id, closed_at_ms)",
         "JOIN packets p USING (packet_id)",
         (T_REMINDERS + "refund_that_was_not_committed_is_pushed_when_it_is",),
@@ -965,7 +966,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a refund without its entry",
         "entries",
-        PACKETS_SQL,
+        REFUNDS_SQL,
         "    FROM sums JOIN paid USING (user_id)\n",
         "    FROM sums JOIN paid USING (user_id) WHERE refunds < 0\n",
         (T_OUTBOX + "refund_is_told_to_a_sender_who_was_away",),
@@ -1013,7 +1014,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a refund that is not posted",
         "outbox",
-        PACKETS_SQL,
+        REFUNDS_SQL,
         "array_agg(packet_id ORDER BY packet_id), $2 FROM closed GROUP BY",
         "array_agg(packet_id ORDER BY packet_id), $2 FROM closed WHERE refunded_fen < 0 GROUP BY",
         (T_OUTBOX + "refund_is_told_to_a_sender_who_was_away",),

@@ -65,7 +65,7 @@ async def test_burst_of_claims_is_few_pushes_with_each_claim_once_in_order(
     await room.sender.open(packet_id)
     last = await updates_until(subscriber, packet_id, 22)
     assert [line.index for push in last for line in push.claims] == [21]
-    assert server.app.subscriptions._watches == server.app.subscriptions._watched == {}  # it is over
+    assert server.app.subscriptions._subscriptions == server.app.subscriptions._packets_of == {}  # it is over
     assert (await subscriber.result_page(packet_id, subscribe=True)).page.watched is False
 
 
@@ -119,14 +119,14 @@ async def test_subscriptions_are_bounded_and_end_with_the_connection(
     for packet_id in packets:
         assert (await room.sender.result_page(packet_id, subscribe=True)).page.watched
     hub = room.server.app.subscriptions
-    assert set(hub._watches) == set(packets[1:])  # the oldest was removed
+    assert set(hub._subscriptions) == set(packets[1:])  # the oldest was removed
     for packet_id in packets:
         await room.guests[0].open(packet_id)
     assert [(await updates_until(room.sender, packet_id, 1))[0].opened for packet_id in packets[1:]] == [1, 1]
     await room.sender.close()
 
     async def forgotten() -> bool:
-        return hub._watches == hub._watched == {}
+        return hub._subscriptions == hub._packets_of == {}
 
     await until(forgotten)
 
@@ -157,11 +157,11 @@ async def test_refund_ends_the_subscription(start_server: StartServer, party: Ma
     room = await party(await start_server(refunds__interval_s=0.05), 1)
     packet_id = await room.lucky(900, 2)
     await room.sender.result_page(packet_id, subscribe=True)
-    assert room.server.app.subscriptions._watches
+    assert room.server.app.subscriptions._subscriptions
     turn_clock(DAY_MS)
 
     async def over() -> bool:
-        return not room.server.app.subscriptions._watches
+        return not room.server.app.subscriptions._subscriptions
 
     await until(over)
 
@@ -178,8 +178,8 @@ async def test_connection_lost_while_its_page_is_made_leaves_no_subscription(
         return session.transport.is_closing()
 
     await until(closing)
-    server.app.subscriptions.watch(session, packet_id, subscriptions.Language.ZH, 0)
-    assert server.app.subscriptions._watches == server.app.subscriptions._watched == {}
+    server.app.subscriptions.subscribe(session, packet_id, subscriptions.Language.ZH, 0)
+    assert server.app.subscriptions._subscriptions == server.app.subscriptions._packets_of == {}
 
 
 @pytest.mark.parametrize("before_index", [1, 2])
@@ -251,7 +251,7 @@ async def test_claims_right_before_a_refund_are_pushed_before_the_subscription_e
     hub = room.server.app.subscriptions
 
     async def over() -> bool:
-        return hub._watches == hub._watched == {}
+        return hub._subscriptions == hub._packets_of == {}
 
     await until(over)
     assert (await room.sender.result_page(packet_id, subscribe=True)).page.watched is False

@@ -137,7 +137,7 @@ class AnswersBeforeTheCommit(Defect):
         submit = server.services.commit.submit
 
         def tell(live: Any, request: Any) -> None:
-            server.bus.reply(request, live.packet.told(WON, request.claim))
+            server.bus.reply(request, live.packet.decision_for(WON, request.claim))
             submit(live, request)
 
         server.services.commit.submit = tell

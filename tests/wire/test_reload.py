@@ -122,7 +122,7 @@ async def _subscriptions(room: Room) -> object:
     packets = [await room.alice.send_packet("lucky", room.group, 100, 2) for _ in range(2)]
     for packet in packets:
         await room.alice.ask(wire.RESULT_PAGE, packet, "en", 0, True)
-    return sum(len(sessions) for sessions in room.server.app.subscriptions._watched.values())
+    return sum(len(sessions) for sessions in room.server.app.subscriptions._packets_of.values())
 
 
 async def _catch_up(room: Room) -> object:

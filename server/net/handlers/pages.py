@@ -23,7 +23,7 @@ class PageHandlers:
         packet_id, is_newest = request.packet_id, request.before_index <= 0
         found = await self._pages.result(session.user_id, packet_id, language, request.before_index)
         if request.watch and found.may_watch and (is_newest or not self._subscriptions.follows(session, packet_id)):
-            self._subscriptions.watch(session, packet_id, language, found.opened)
+            self._subscriptions.subscribe(session, packet_id, language, found.opened)
         return messages.ResultPageShown(
             0, packet_id, result_of(found, self._subscriptions.follows(session, packet_id))
         )

@@ -89,7 +89,7 @@ class GrabStatService:
         bus.subscribe(self._on_post, PacketPost)
 
     async def of_group(self, owner_id: int, group_id: int) -> list[MemberGrabStats]:
-        """All members, the fastest first, behind them who never grabbed. Only for the owner."""
+        """All members, the fastest first, members without a grab last. Only for the owner."""
         group = await self._groups.owned_by(owner_id, group_id)
         known = {row.user_id: row for row in await self._store.of_group(group_id)}
         lines = [_line(user_id, known.get(user_id)) for user_id in group.members]
@@ -129,7 +129,7 @@ class GrabStatService:
         is_first = not race.users
         race.users.add(user_id)
         self._told_apart += 1
-        reaction_ms = min(max(at_ms - race.posted_at_ms, 1), REACTION_MS_MAX)  # 0 is who never grabbed
+        reaction_ms = min(max(at_ms - race.posted_at_ms, 1), REACTION_MS_MAX)  # 0 means: never grabbed
         self._count(race.group_id, user_id, Tally(1, int(is_first), 0, [reaction_ms]))
 
     def _count(self, group_id: int, user_id: int, new: Tally) -> None:

@@ -51,7 +51,7 @@ class LoginService:
         self.batcher: Batcher[int, Profile] = Batcher(self._load, PROFILES_MAX, limits)
 
     def use(self, keys: Mapping[str, bytes]) -> None:
-        """Logins from now on are judged with these keys; who is logged in stays."""
+        """Logins from now on are judged with these keys; existing sessions stay."""
         self._keys = keys
 
     def judge(

@@ -17,7 +17,7 @@ from storage.errors import StoreUnavailable, Unanswered
 from storage.postgres.money.settlement import Credit, SettlementQueue
 
 PACE_S = 0.1  # between two batches, so that each is worth its commit
-# Longer for each claim that waits to be recorded: who waits for `won` comes first. Up to two seconds in a storm.
+# Longer for each claim that is not recorded yet: opens that wait for `won` have priority. At most two seconds.
 YIELD_S_PER_CLAIM = 0.002
 YIELD_S_MAX = 2.0
 
@@ -43,7 +43,7 @@ class SettlementService:
         bus.subscribe(self._on_recorded, ClaimsRecorded)
         self._wake = asyncio.Event()
         self._outage_log = OutageLog("settlement_waits")
-        self.in_doubt: InDoubt[Credit, Credit] = InDoubt(queue.find_outcome, self._tell)
+        self.in_doubt: InDoubt[Credit, Credit] = InDoubt(queue.find_outcome, self._publish)
         self.settled_claims = 0
 
     def _on_recorded(self, event: ClaimsRecorded, audience: Collection[int]) -> None:
@@ -80,10 +80,10 @@ class SettlementService:
             raise
         self._outage_log.is_over()
         for credit in credits:
-            self._tell(credit)
+            self._publish(credit)
         return taken
 
-    def _tell(self, credit: Credit) -> None:
+    def _publish(self, credit: Credit) -> None:
         self.settled_claims += credit.claims
         event = BalanceChange(credit.user_id, WalletBalance(*credit.balance), credit.change_fen, "claim")
         self._bus.publish(event, (credit.user_id,))

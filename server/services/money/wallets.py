@@ -49,7 +49,7 @@ class WalletService:
         self._limits = limits
         self._now_ms = now_ms
         self._bus = bus
-        self.in_doubt: InDoubt[TransferRow, Booked] = InDoubt(wallets.find_outcome, self._tell)
+        self.in_doubt: InDoubt[TransferRow, Booked] = InDoubt(wallets.find_outcome, self._publish)
         self.batcher: Batcher[int, Holding] = Batcher(self._load, HOLDINGS_MAX, limits)
         self.moved_fen = {ledger.TransferKind.TOP_UP: 0, ledger.TransferKind.WITHDRAW: 0}
 
@@ -91,10 +91,10 @@ class WalletService:
             self.in_doubt.add([transfer])
             raise
         if moved.moved_now:
-            self._tell(Booked(transfer, moved.balance))
+            self._publish(Booked(transfer, moved.balance))
         return moved.balance.fen
 
-    def _tell(self, booked: Booked) -> None:
+    def _publish(self, booked: Booked) -> None:
         """The new balance to its user, once."""
         transfer, balance = booked
         kind = ledger.TransferKind(transfer.kind)

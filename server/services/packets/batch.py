@@ -23,7 +23,7 @@ class PacketBatch(NamedTuple):
 
 
 class ClaimsDurable(NamedTuple):
-    """The claims of a batch may be told."""
+    """The claims of a batch are durable: replies and pushes may name them."""
 
     batch: PacketBatch
 
@@ -64,7 +64,7 @@ def claims_in(batch: list[PacketBatch]) -> int:
 
 
 def joined(batches: list[list[PacketBatch]]) -> list[PacketBatch]:
-    """Batches as one, with one slice a packet."""
+    """Several batches as one, with one part for each packet."""
     by_live: dict[LivePacket, PacketBatch] = {}
     for part in chain.from_iterable(batches):
         before = by_live.setdefault(part.live, part)
@@ -84,6 +84,6 @@ def extension(part: PacketBatch) -> Extension:
 
 
 def _image(part: PacketBatch) -> bytes:
-    """The whole log of a packet as it was before this slice."""
+    """The whole log of a packet as it was before this part."""
     claims = list(part.packet.claims.values())[: part.version]
     return log.HEAD + log.pack(claims)

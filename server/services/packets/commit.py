@@ -1,9 +1,10 @@
-"""The commit path: decided in memory -> mirrored in Redis -> recorded in PostgreSQL -> told.
+"""The commit path: decided in memory -> mirrored in Redis -> recorded in PostgreSQL -> answered.
 
 Two stages, each one batch at a time, so one batch is in Redis while the one before it is in PostgreSQL. A batch
 holds the claims of many packets. A store rejects packet by packet: rejected opens are retried after a reload, the
-rest of the batch goes on. `won` is told behind the record (durability `postgres`) or the mirror (`redis`).
-What becomes of a part goes over the bus: ClaimsDurable, ClaimsRecorded, ClaimsRejected.
+rest of the batch goes on. `won` is answered after the record commits (durability `postgres`) or after Redis answers
+(`redis`). If Redis refuses or is unavailable: see `CommitPath._mirror_batch`.
+The result of each part goes over the bus: ClaimsDurable, ClaimsRecorded, ClaimsRejected.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ from storage.errors import StoreUnavailable
 from storage.postgres.packets.packets import Advance, PacketStore
 from storage.redis.mirror import Mirror
 
-BATCH_MAX = 1_000  # claims; larger batches win little and every open in them waits longer
-UNRECORDED_MAX = 50_000  # claims in flight; with durability redis told or not, whatever the time they take
+BATCH_MAX = 1_000  # claims; larger batches gain little and every open in them waits longer
+UNRECORDED_MAX = 50_000  # claims in flight, however fast the stores are; with durability redis also answered ones
 VIEW_S_MAX = 30.0  # durability redis: half of what the log of a finished packet outlives it (see mirror._FORGET_MS)
 AHEAD_MAX = 16  # batches between the stages
 LINGER_S = 0.03  # durability redis: no open waits for the record, so it takes fewer and larger batches
@@ -91,12 +92,12 @@ class CommitPath:
 
     @property
     def retry_after_ms(self) -> int:
-        """When the claims that are in flight now will have been told."""
+        """When the claims that are in flight now will have been answered."""
         return self._load_shedding.retry_after_ms(self._untold)
 
     @property
     def _untold(self) -> int:
-        """Claims before the store behind which `won` is told."""
+        """Claims that wait for the store after which `won` is answered."""
         return self._gathered if self._told_behind_mirror else self.unrecorded
 
     def submit(self, live: LivePacket, request: PendingRequest) -> None:
@@ -130,7 +131,7 @@ class CommitPath:
             else:
                 leave_unmirrored(batch)
             if self._told_behind_mirror:
-                self._tell(batch)
+                self._answer_won(batch)
             if batch:
                 await self._between.put(batch)
 
@@ -160,6 +161,14 @@ class CommitPath:
         return without(batch, stale)
 
     async def _mirror_batch(self, batch: list[PacketBatch]) -> list[PacketBatch]:
+        """Mirror a batch; returns the parts that go on to PostgreSQL. Redis may refuse a part, or be unavailable.
+
+        Refused (the log has another length: another server moved the packet): the part is rejected, recovery and
+        reload read the packet again, then `GrabOpenService._retry` retries the opens.
+        Unavailable, durability postgres: the batch stays unmirrored and goes on to PostgreSQL.
+        Unavailable, durability redis: the batch is rejected; the reload fails too, so `Recovery._give_up` answers
+        STORE_UNAVAILABLE.
+        """
         if not batch:
             return batch
         try:
@@ -213,7 +222,7 @@ class CommitPath:
         moved = [part for part in batch if part.live.packet_id not in accepted]
         good = without(batch, moved)
         if not self._told_behind_mirror:
-            self._tell(good)
+            self._answer_won(good)
         for part in good:
             self._release(part)
             self._count(part)
@@ -233,17 +242,17 @@ class CommitPath:
             if users_wait:
                 self._load_shedding.end(more_waits=bool(self._gathering) or not self._between.empty())
 
-    # --- what becomes of a part -------------------------------------------------------------------------------
+    # --- results of a part ------------------------------------------------------------------------------------
 
-    def _tell(self, batch: list[PacketBatch]) -> None:
+    def _answer_won(self, batch: list[PacketBatch]) -> None:
         now_ms, waited_ms, reply = self._now_ms(), self.open_ms.add, self._bus.reply
         for part in batch:
             part.live.durable = part.version + len(part.requests)
-            told = part.packet.told
+            decision_for = part.packet.decision_for
             for request, claim in zip(part.requests, part.claims, strict=True):
                 if not request.answered:
                     waited_ms(now_ms - request.at_ms)
-                    reply(request, told(WON, claim))
+                    reply(request, decision_for(WON, claim))
             self._bus.publish(ClaimsDurable(part))
 
     def _count(self, part: PacketBatch) -> None:

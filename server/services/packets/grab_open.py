@@ -132,9 +132,11 @@ class GrabOpenService:
         decision = packet.take(request.user_id, request.at_ms)
         promised, claim = request.claim, decision.claim
         if request.answered and (claim is None or promised is None or claim.index != promised.index):
-            LOG.critical("told_claim_was_lost", packet_id=live.packet_id, user_id=request.user_id)
+            LOG.critical("acknowledged_claim_lost", packet_id=live.packet_id, user_id=request.user_id)
         if decision.answer is CLAIMED and claim and promised and claim.at_ms == promised.at_ms:
-            self._bus.reply(request, packet.told(WON, claim))  # it was this very open that won, and it is recorded
+            self._bus.reply(
+                request, packet.decision_for(WON, claim)
+            )  # it was this very open that won, and it is recorded
         else:
             self._conclude(live, request, decision)
 

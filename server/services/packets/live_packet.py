@@ -72,16 +72,16 @@ class LivePacket:
         self.replaced: Packet | None = None  # the object whose tickets a reload takes over
         self.audience: Collection[int] = ()  # the members of its groups, or the one receiver
         self.also_in: tuple[int, ...] = ()  # groups that it was sent to again, besides the one of its terms
-        self.durable = 0  # so many claims may be told
-        self.recorded = 0  # so many are known to stand in the books
-        self.refunded = False  # the record is closed, and the unopened rest is back with the sender
-        self.in_flight = 0  # so many batches at the stores hold claims of this packet
-        self.log_known = True  # False: the mirror was away when this was read, and may hold more
-        self.mirrored = False  # the mirror holds what the claims in flight are built on
-        self.mirror_length = 0  # the length of the mirror's log while it does not
+        self.durable = 0  # number of claims that are durable, so replies and pushes may name them
+        self.recorded = 0  # number of claims that PostgreSQL is known to hold
+        self.refunded = False  # the record is closed, and the sender has the unopened rest back
+        self.in_flight = 0  # number of batches at the stores that hold claims of this packet
+        self.log_known = True  # False: the mirror was away at the last read, and may hold more claims
+        self.mirrored = False  # the mirror holds all claims before those in flight
+        self.mirror_length = 0  # the length of the mirror's log while `mirrored` is False
         self.waiting: list[PendingRequest] = []
         self.rejected: list[PendingRequest] = []
-        self.read_at_s = 0.0  # the stores were read then (the clock of the loop)
+        self.read_at_s = 0.0  # when the stores were last read (the clock of the loop)
 
     def move(self, event: PacketEvent) -> None:
         """Go to the next state. Raises ValueError if this event cannot happen now."""
@@ -90,7 +90,7 @@ class LivePacket:
     def become_ready(
         self, event: PacketEvent, packet: Packet, audience: Collection[int], mirrored: bool, mirror_length: int
     ) -> None:
-        """Stand as the stores tell (READ), or as it was just sent (SENT)."""
+        """Take the state that the stores hold (READ), or that of a packet just sent (SENT)."""
         self.move(event)
         if self.replaced is not None:
             packet.keep_tickets(self.replaced)

@@ -14,7 +14,7 @@ Durability: TypeAlias = Literal["postgres", "redis"]
 
 
 class MirrorHealth:
-    """One flag with its rules. `durability` says behind which store `won` is told."""
+    """One flag with its rules. `durability` names the store after which `won` is answered."""
 
     def __init__(self, mirror: Mirror, durability: Durability) -> None:
         self._mirror = mirror
@@ -23,17 +23,17 @@ class MirrorHealth:
 
     @property
     def decides(self) -> bool:
-        """Claims are told behind the mirror, so nothing may be decided without it."""
+        """`won` is answered after the mirror, so nothing may be decided without it."""
         return self.durability == "redis"
 
     def lost(self) -> None:
         """A call failed."""
         self.is_up = False
 
-    def demand(self) -> None:
-        """Raise StoreUnavailable if the mirror is away and may hold claims that were told and not recorded."""
+    def raise_if_claims_may_be_missing(self) -> None:
+        """Raise StoreUnavailable if the mirror is away and may hold acknowledged claims that are not recorded."""
         if not self.is_up and self.decides:
-            raise StoreUnavailable("Redis is away and may hold claims that were told")
+            raise StoreUnavailable("Redis is unavailable and may hold acknowledged claims that PostgreSQL lacks")
 
     async def find_at_start(self) -> None:
         """Look for the mirror. Raises StoreRefused if it must not be trusted with claims."""

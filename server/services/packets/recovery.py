@@ -2,7 +2,7 @@
 
 A packet comes here when a request names one that is not in memory, when a store rejected a batch of it, or when the
 sweep finds a log that only the mirror holds. Once it is ready, PacketReady goes over the bus and its requests are
-decided. While the stores are away its requests get a temporary error; claims that were told are never dropped.
+decided. While the stores are away its requests get a temporary error; acknowledged claims are never dropped.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from storage.errors import StoreUnavailable
 LOG = structlog.get_logger()
 LOAD_MAX = 100  # packets read in one go: replaying hundreds of claims each takes the loop milliseconds
 TO_LOAD_MAX = 50_000  # packets that wait to be read
-RETRY_S = 0.5  # between two tries to read packets whose claims were told and must be recorded
+RETRY_S = 0.5  # between two attempts to read the postponed packets
 
 
 class PacketReady(NamedTuple):
@@ -177,7 +177,10 @@ class Recovery:
             self._bus.reply(request, NOT_ALLOWED)
 
     def _give_up(self, live: LivePacket) -> None:
-        """The stores are away. Told claims must still be recorded; other requests get a temporary error."""
+        """The stores are away. Acknowledged claims must still be recorded; other requests get a temporary error.
+
+        A packet that was in memory (`replaced`) or has acknowledged claims is postponed, any other one is dropped.
+        """
         for request in (*live.rejected, *live.waiting):
             if not request.answered:
                 self._bus.reply(request, Reason.STORE_UNAVAILABLE)

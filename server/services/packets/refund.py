@@ -1,7 +1,8 @@
 """Refunds: the unopened rest goes back to the sender after expiry, once.
 
 Close the packet in memory and in the mirror, re-drive what the mirror alone holds, then one transaction closes the
-record and pays back what its own claims leave. What is due stands in the records, so a restart forgets nothing.
+record and pays back what its own claims leave (storage/postgres/packets/refunds.sql). What is due stands in the
+records, so a restart forgets nothing.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class RefundService:
         self._now_ms = now_ms
         self._bus = bus
         self._outage_log = OutageLog("refunds_wait")
-        self.in_doubt: InDoubt[tuple[int, int], store.RefundRow] = InDoubt(records.find_refunds, self._tell)
+        self.in_doubt: InDoubt[tuple[int, int], store.RefundRow] = InDoubt(records.find_refunds, self._publish)
         self.refunded_packets = 0
         self.refunded_fen = 0
         self.redriven_claims = 0
@@ -77,12 +78,12 @@ class RefundService:
             self.in_doubt.add((packet_id, now_ms) for packet_id in due)
             raise
         for row in rows:
-            self._tell(row)
+            self._publish(row)
         closed_elsewhere = {*due} - {row.packet_id for row in rows}
         self._bus.publish(PacketsOver(tuple(closed_elsewhere)))
         return len(rows)
 
-    def _tell(self, row: store.RefundRow) -> None:
+    def _publish(self, row: store.RefundRow) -> None:
         """The money is back: to the packet's page, to the operators, to the sender."""
         self._packets.refunded([row.packet_id])
         self._bus.publish(PacketsOver((row.packet_id,)))
@@ -93,13 +94,13 @@ class RefundService:
         self._bus.publish(event, (row.sender_id,))
 
     async def _close_mirror(self, due: list[int]) -> dict[int, Log]:
-        """Close the logs. Without Redis the record alone decides, unless it may lack claims that were told."""
+        """Close the logs. Without Redis the record alone decides, unless it may lack acknowledged claims."""
         if self._health.is_up:
             try:
                 return await self._mirror.close_logs(due)
             except StoreUnavailable:
                 self._health.lost()
-        self._health.demand()
+        self._health.raise_if_claims_may_be_missing()
         return {}
 
     async def _redrive(self, logs: dict[int, Log]) -> set[int]:

@@ -69,7 +69,7 @@ class PacketReload:
                 logs = await self._mirror.read(ids)
             except StoreUnavailable:
                 self._health.lost()
-        self._health.demand()
+        self._health.raise_if_claims_may_be_missing()
         return {
             packet_id: StoredState(
                 terms_of(row),

@@ -65,7 +65,7 @@ class ResendService:
         self._limits = limits
         self._now_ms = now_ms
         self._bus = bus
-        self.in_doubt: InDoubt[Again, Again] = InDoubt(self._recall, self._tell)
+        self.in_doubt: InDoubt[Again, Again] = InDoubt(self._recall, self._publish)
 
     async def send(self, user_id: int, packet_id: int, group_id: int) -> Posted:
         """Post my packet again; in a group that it was not in, members may open it from now on. Not repeatable."""
@@ -108,10 +108,10 @@ class ResendService:
             self.in_doubt.add(agains)
             raise
         for again, number in zip(agains, numbers, strict=True):
-            self._tell(again._replace(number=number))
+            self._publish(again._replace(number=number))
         return Posted(stream_ids[0], numbers[0])
 
-    def _tell(self, again: Again) -> None:
+    def _publish(self, again: Again) -> None:
         """The packet to those who see it there; if there it is new, they may open it from now on."""
         terms, post, number = again
         if again.one_more is not None:

@@ -54,7 +54,7 @@ class SendService:
         self.batcher: Batcher[PacketRequest, Terms] = Batcher(self._record, BATCH_MAX, limits)
         self.sent_packets = 0
         self.sent_fen = 0
-        self.in_doubt = InDoubt(partial(store.find_outcome, streams_of=_streams), self._tell)
+        self.in_doubt = InDoubt(partial(store.find_outcome, streams_of=_streams), self._publish)
 
     async def send(
         self, sender_id: int, key: str, kind: str, target_id: int, amount_fen: int, shares: int, greeting: str
@@ -136,10 +136,10 @@ class SendService:
             return terms_of(sent.row) if same else RequestRefused(Reason.KEY_REUSED)
         terms = terms_of(row)
         self._packets.add(terms, audience_of(terms, (), self._groups))
-        self._tell(sent)
+        self._publish(sent)
         return terms
 
-    def _tell(self, sent: Sent) -> None:
+    def _publish(self, sent: Sent) -> None:
         """The packet to those whom it concerns, the new balance to the sender."""
         terms = terms_of(sent.row)
         self.sent_packets += 1

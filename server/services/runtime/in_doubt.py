@@ -1,4 +1,4 @@
-"""What is in doubt: a commit was asked for and not answered. What turns out to stand in the books is told."""
+"""Commits with unknown outcome: sent to PostgreSQL and not answered. Those found recorded are published."""
 
 from __future__ import annotations
 
@@ -9,38 +9,38 @@ from typing import Final, Generic, NamedTuple, TypeVar
 from server.services.runtime.outage_log import OutageLog
 from storage.errors import StoreUnavailable
 
-LOOK_S: Final = 0.5  # between two looks
-LOOK_MAX: Final = 1_000  # looked for at once; the others follow at the next look
-LATE_S: Final = 10.0  # so long after its request has failed may a commit still come
-DOUBTS_MAX: Final = 10_000  # what comes on top in a long outage was hardly asked for: the store is known to be away
+LOOK_S: Final = 0.5  # between two look-ups
+LOOK_MAX: Final = 1_000  # looked up at once; the others follow at the next look-up
+LATE_S: Final = 10.0  # a commit may still arrive so long after its request has failed
+DOUBTS_MAX: Final = 10_000  # more are not kept: once the server knows that the store is away, it sends few commits
 Asked = TypeVar("Asked")
 Found = TypeVar("Found")
 
 
 class UnknownOutcome(NamedTuple, Generic[Asked]):
-    """What may have been recorded, and since when that is not known (the clock of the loop)."""
+    """A change that may have been recorded, and since when its outcome is unknown (the clock of the loop)."""
 
     asked: Asked
     since_s: float
 
 
 class InDoubt(Generic[Asked, Found]):
-    """Looks for them until they are found or cannot come any more. A repeated request does not matter."""
+    """Looks each commit up until it is found or can no longer arrive. A repeated request does no harm."""
 
     def __init__(
         self,
         find_outcome: Callable[[Sequence[Asked]], Awaitable[Sequence[Found | None]]],
-        tell: Callable[[Found], None],
+        publish: Callable[[Found], None],
     ) -> None:
-        """`find_outcome` reads what recording these told, None for what is not recorded. `tell` follows at once."""
+        """`find_outcome` reads what each recording returned, None: not recorded. `publish` gets the others."""
         self._find_outcome = find_outcome
-        self._tell = tell
+        self._publish = publish
         self._in_doubt: list[UnknownOutcome[Asked]] = []
         self._wake = asyncio.Event()
         self._outage_log = OutageLog("doubts_wait")
 
     def add(self, asked: Iterable[Asked]) -> None:
-        """These were sent to the store, which did not say what became of them."""
+        """Changes that were sent to the store, which did not answer."""
         since_s = asyncio.get_running_loop().time()
         for one in asked:
             if len(self._in_doubt) < DOUBTS_MAX:
@@ -48,7 +48,7 @@ class InDoubt(Generic[Asked, Found]):
         self._wake.set()
 
     async def run(self) -> None:
-        """Look while an outcome is unknown. Never ends; to be supervised."""
+        """Look up while an outcome is unknown. Never ends; to be supervised."""
         while True:
             await self._wake.wait()
             await asyncio.sleep(LOOK_S)
@@ -64,7 +64,7 @@ class InDoubt(Generic[Asked, Found]):
         del self._in_doubt[: len(in_doubt)]
         for doubt, fact in zip(in_doubt, found, strict=True):
             if fact is not None:
-                self._tell(fact)
+                self._publish(fact)
             elif asked_s - doubt.since_s <= LATE_S:
                 self._in_doubt.append(doubt)
         if not self._in_doubt:

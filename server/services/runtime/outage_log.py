@@ -1,4 +1,4 @@
-"""Trouble with a store, logged once when it begins and once when it is over: a line a try would bury all else."""
+"""Outages of a store: one line when it begins, one when it ends. One line per attempt would flood the log."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ LOG = structlog.get_logger()
 
 
 class OutageLog:
-    """Of one kind of work. `waits` names the line of its beginning, `waits`_no_longer that of its end."""
+    """The log of one kind of work. `waits` is the event of the begin, `waits`_no_longer that of the end."""
 
     def __init__(self, waits: str) -> None:
         self._waits = waits
         self._is_told = False
 
     def begins(self, error: StoreUnavailable) -> None:
-        """A try has failed."""
+        """An attempt has failed."""
         if not self._is_told:
             self._is_told = True
             LOG.warning(self._waits, why=str(error))
 
     def is_over(self) -> None:
-        """A try has succeeded."""
+        """An attempt has succeeded."""
         if self._is_told:
             self._is_told = False
             LOG.info(f"{self._waits}_no_longer")

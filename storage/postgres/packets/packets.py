@@ -1,4 +1,4 @@
-"""Packets and their claims: load, record a batch, refund."""
+"""Packets and their claims: load (packets.sql), record a batch (claims.sql), refund (refunds.sql)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from storage.postgres.money.wallets import BalanceRow
 if TYPE_CHECKING:
     from storage.postgres.database import Connection, Database
 
-_SQL = statements.load(__file__)
+_SQL = statements.load(__file__, "claims", "refunds")
 _COLUMNS = (
     "packet_id",
     "sender_id",
@@ -162,7 +162,7 @@ class PacketStore:
             [claim.at_ms for claim in claims],
         )
         async with self._record_lane.alone() as connection:
-            rows = await connection.fetch(_SQL["record"], *map(_as_text, columns))
+            rows = await connection.fetch(_SQL["record_claims"], *map(_as_text, columns))
         return {row[0] for row in rows}
 
     async def unopened_fen(self) -> int:
