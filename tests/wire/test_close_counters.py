@@ -34,7 +34,7 @@ async def test_closes_are_counted_by_reason(start_server: StartServer, dial: Dia
     await forged.send(*forged.login_message(ALICE, proof=bytes(32)))
     assert await silent.goodbye() == wire.LOGIN_TIMEOUT
     one.close()  # closed by the client: not counted
-    assert await two.ask(wire.GET_BALANCE) == [0]
+    assert await two.ask(wire.GET_BALANCE) == [0, 0]
     assert await closes(server, 4) == {
         "too_many_connections": 1,
         "frame_too_large": 1,
