@@ -104,7 +104,8 @@ def _named(dsn: str, database: str) -> str:
 async def postgres_dsn(stores: embedded.StoreAddresses) -> AsyncIterator[str]:
     """A database of its own for each test, empty and migrated."""
     name = f"test_{os.getpid()}_{next(_numbers)}"
-    await _execute(stores.postgres_dsn, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    # copied as files: half the time, and its end is cheaper too
+    await _execute(stores.postgres_dsn, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY = FILE_COPY")
     yield _named(stores.postgres_dsn, name)
     await _execute(stores.postgres_dsn, f"DROP DATABASE {name} WITH (FORCE)")
 
