@@ -17,6 +17,7 @@ from protocol import messages
 from server.core.packet import Packet
 from server.services.packets import recovery
 from server.services.runtime import in_doubt
+from server.services.runtime.events import Claimed
 from storage.errors import StoreUnavailable
 from storage.redis import mirror as log
 from storage.redis.mirror import Extension, Mirror
@@ -143,6 +144,9 @@ async def test_claims_already_pushed_are_not_pushed_again_when_their_record_fail
     monkeypatch.setattr(recovery, "RETRY_S", 0.05)
     proxy, dsn = postgres_proxy
     room = await party(await start_server(stores__postgres=dsn, stores__durability="redis"), 2)
+    pushed = list[int]()  # at the server: the client would drop a second push
+    bus = room.server.app.services.sends._bus
+    bus.subscribe(lambda event, _: pushed.extend(one.index for one in event.claims), Claimed)
     packet_id = await room.lucky(1_000, 2)
     await all_grab(room, packet_id)
     await proxy.cut()
@@ -155,6 +159,7 @@ async def test_claims_already_pushed_are_not_pushed_again_when_their_record_fail
     await until(recorded)
     await room.guests[0].open(packet_id)
     assert [one.index for one in await received(room.sender, 2, messages.ClaimNotice)] == [0, 1]
+    assert pushed == [0, 1]
 
 
 @pytest.mark.parametrize("retries", [False, True])
