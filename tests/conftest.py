@@ -25,8 +25,6 @@ from server import config, embedded
 from server.app import App, app_at
 from server.clock import Clock
 from server.core.ids import BACKEND
-from server.services.assembly import Services
-from server.services.runtime.batching import Batcher
 from storage.postgres.database import Database
 from storage.postgres.migrate import migrate
 from tests.clusters import make_cluster, private_stores
@@ -179,11 +177,6 @@ class Server:
     def port(self) -> int:
         """Where it listens on loopback."""
         return int(self.url.rpartition(":")[2])
-
-
-def batchers_of(services: Services) -> list[Batcher[Any, Any]]:
-    """The queues of work that is done in batches."""
-    return [one.batcher for one in (services.login, services.messages, services.sends, services.names)]
 
 
 StartServer = Callable[..., Awaitable[Server]]

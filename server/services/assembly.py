@@ -37,6 +37,7 @@ from server.services.packets.resend import ResendService
 from server.services.packets.reveal import RevealService
 from server.services.packets.send import SendService
 from server.services.packets.sweep import Sweep
+from server.services.runtime.batching import Batcher
 from server.services.runtime.bus import Bus
 from server.services.runtime.lookups import LookupService
 from server.services.runtime.outbox import Outbox
@@ -139,12 +140,16 @@ class Services:
         self._ids.begin_at(await facts.first_id(self._stores.database))
         await self.mirror_health.find_at_start()
 
+    @property
+    def batchers(self) -> list[Batcher[Any, Any]]:
+        """The queues of work that is done in batches."""
+        return [one.batcher for one in (self.login, self.wallets, self.messages, self.sends, self.names)]
+
     def loops(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
         """The loops that must run while the server serves; none of them ever ends by itself."""
         in_doubt = (
             *(self.sends, self.wallets, self.settlement, self.refunds, self.groups, self.resends, self.outbox),
         )
-        batchers = (self.login, self.wallets, self.messages, self.sends, self.names)
         return [
             self.commit.run_mirror,
             self.commit.run_record,
@@ -155,5 +160,5 @@ class Services:
             self.sweep.run,
             self.grab_stats.run,
             *(one.in_doubt.run for one in in_doubt),
-            *(one.batcher.run for one in batchers),
+            *(batcher.run for batcher in self.batchers),
         ]

@@ -19,7 +19,7 @@ from client_sim.sdk.errors import Refusal
 from protocol import messages
 from server import embedded
 from server.services.runtime.load_shedding import FEW
-from tests.conftest import Connect, Server, StartServer, batchers_of
+from tests.conftest import Connect, Server, StartServer
 from tests.services.conftest import MakeParty, Party, Record, until
 
 Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -136,7 +136,7 @@ async def patient_send(room: Party, key: str) -> messages.PacketSent:
 
 def nothing_waits(server: Server) -> bool:
     services = server.app.services
-    return not (services.unanswered or any(batcher._waiting for batcher in batchers_of(services)))
+    return not (services.unanswered or any(batcher._waiting for batcher in services.batchers))
 
 
 async def test_stall_of_postgres_makes_no_unbounded_queue(

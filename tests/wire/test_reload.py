@@ -13,7 +13,7 @@ from server import config
 from server.core.limits import Limits
 from server.credentials import Credentials
 from server.reload import Reading
-from tests.conftest import KEYS, Server, StartServer, batchers_of
+from tests.conftest import KEYS, Server, StartServer
 from tests.wire import raw as wire
 from tests.wire.conftest import Dial
 from tests.wire.raw import Raw
@@ -151,7 +151,7 @@ async def _outgoing(room: Room) -> object:
 
 async def _waits(room: Room) -> object:
     services = room.server.app.services
-    queues = [one._load_shedding for one in (services.commit, services.recovery, *batchers_of(services))]
+    queues = [one._load_shedding for one in (services.commit, services.recovery, *services.batchers)]
     for queue in queues:
         queue.begin()  # as if the store did not answer
     await asyncio.sleep(0.01)
@@ -211,7 +211,7 @@ CASES: dict[str, tuple[dict[str, Any], Case, object]] = {
         "too_many_failed_logins",
     ),
     "outgoing_bytes_max": ({"outgoing_bytes_max": 1234}, _outgoing, 1234),
-    "wait_ms_max": ({"wait_ms_max": 1.0}, _waits, [True] * 6),
+    "wait_ms_max": ({"wait_ms_max": 1.0}, _waits, [True] * 7),
     "catch_up_messages": ({"catch_up_messages": 1}, _catch_up, (3, False, 1)),
     "reload_after_messages": ({"reload_after_messages": 2}, _catch_up, (3, True, 0)),
 }

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import NamedTuple
 from weakref import WeakValueDictionary
 
-from server.core.ids import IdMaker
+from server.core.ids import IdMaker, is_user
 from server.core.limits import Limits, check_bytes
 from server.core.refusals import Reason, RequestRefused
 from server.services.runtime.bus import Bus
@@ -171,6 +171,10 @@ class GroupService:
     def members(self, group_id: int) -> Collection[int]:
         """The members of a group that is kept: a view that stays in step."""
         return self._groups[group_id].members
+
+    def viewers(self, stream_id: int) -> Collection[int]:
+        """The users who read a stream: the owner of an inbox, or the members of a group that is kept."""
+        return (stream_id,) if is_user(stream_id) else self.members(stream_id)
 
     def audience(self, group_ids: Sequence[int]) -> Collection[int]:
         """The members of all these groups, which are kept: a view that stays in step."""

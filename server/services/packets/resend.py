@@ -116,7 +116,7 @@ class ResendService:
         terms, post, number = again
         if again.one_more is not None:
             self._live.sent_again(terms.packet_id, again.one_more)
-        viewers = (post.stream_id,) if is_user(post.stream_id) else self._groups.members(post.stream_id)
+        viewers = self._groups.viewers(post.stream_id)
         self._bus.publish(PacketPost(post.stream_id, number, terms, post.at_ms), viewers)
 
     async def _recall(self, agains: Sequence[Again]) -> list[Again | None]:

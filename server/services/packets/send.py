@@ -145,8 +145,8 @@ class SendService:
         self.sent_packets += 1
         self.sent_fen += terms.total_fen
         for stream_id, message in sent.messages.items():
-            viewers = (stream_id,) if is_user(stream_id) else self._groups.members(stream_id)
-            self._bus.publish(PacketPost(stream_id, message, terms, terms.created_at_ms), viewers)
+            post = PacketPost(stream_id, message, terms, terms.created_at_ms)
+            self._bus.publish(post, self._groups.viewers(stream_id))
         event = BalanceChange(terms.sender_id, WalletBalance(*sent.balance), -terms.total_fen, "send")
         self._bus.publish(event, (terms.sender_id,))
 

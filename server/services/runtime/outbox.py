@@ -110,15 +110,12 @@ class Outbox:
         while some := first_of(list(islice(self._unpushed, PUSH_MAX))):
             await self._groups.keep([post.stream_id for post in some if not is_user(post.stream_id)])
             awaited = [
-                post for post in some if self._bus.is_awaited(_event_of(post), self._viewers(post.stream_id))
+                post for post in some if self._bus.is_awaited(_event_of(post), self._groups.viewers(post.stream_id))
             ]
             for reminder in await self._reader.reminders(awaited) if awaited else ():
-                self._bus.publish(reminder, self._viewers(reminder.stream_id))
+                self._bus.publish(reminder, self._groups.viewers(reminder.stream_id))
             for _ in some:
                 self._unpushed.popleft()
-
-    def _viewers(self, stream_id: int) -> Collection[int]:
-        return (stream_id,) if is_user(stream_id) else self._groups.members(stream_id)
 
 
 def _event_of(post: MessageRow) -> type[Reminder]:
