@@ -4,6 +4,9 @@ BIN := .venv/bin
 
 AGAINST ?= 0d9629a
 
+# Tests and benchmarks start hundreds of processes: without compiled modules each would compile all of them again.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: guard quick chaos sim mutants fuzz outages screenshots help env demo bench test check format clean
 
 help:  ## list the verbs

@@ -56,11 +56,8 @@ class Store:
 
 
 def run(work: Coroutine[Any, Any, Any]) -> Any:
-    loop = SimLoop()
-    try:
-        return loop.run_until_complete(work)
-    finally:
-        loop.close()
+    with asyncio.Runner(loop_factory=SimLoop) as runner:  # it ends the probes that are under way
+        return runner.run(work)
 
 
 @pytest.mark.parametrize("others_take_s", [0.01, 0.25, 0.7])
