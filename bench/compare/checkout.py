@@ -180,8 +180,9 @@ def are_installed(pins: Iterable[str]) -> bool:
 def _environment(folder: Path, pins: list[str]) -> str:
     """The interpreter of a new environment with these packages. Raises BenchFailed."""
     python = str(folder / "bin" / "python")
-    _output(sys.executable, "-m", "venv", str(folder))
-    _output(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *pins)
+    _output(sys.executable, "-m", "venv", "--without-pip", str(folder))
+    pip = (sys.executable, "-m", "pip", "--python", python)
+    _output(*pip, "install", "--quiet", "--disable-pip-version-check", *pins)
     return python
 
 

@@ -46,7 +46,7 @@ def _closed(scenario: str, connections: int, depth: int, requests: int) -> RunSp
     return RunSpec(scenario, connections, depth, requests, warmup_s=0.0)
 
 
-# Durability, and the order of a warm-up: it tells how many requests fill a given time.
+# Durability, and the order of a warm-up of standard length: it tells how many requests fill a given time.
 CASES: Final[dict[CaseName, tuple[str, RunSpec]]] = {
     "opens-1000x1-postgres": ("postgres", _closed("opens", 1_000, 1, 10_000)),
     "opens-200x8-postgres": ("postgres", _closed("opens", 200, 8, 10_000)),
@@ -74,6 +74,8 @@ def measure(revision: str, names: Sequence[CaseName], extent: Extent, console: C
 
 def _case(name: CaseName, checkouts: dict[SideName, Checkout], extent: Extent, screen: Lines) -> dict[str, Any]:
     durability, run_spec = CASES[name]
+    requests = max(1, round(run_spec.requests * extent.seconds / STANDARD.seconds))
+    run_spec = msgspec.structs.replace(run_spec, requests=requests)
     scenario = SCENARIOS[run_spec.scenario]
     with ExitStack() as stack:
         sides = {}

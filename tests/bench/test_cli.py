@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from tests.server.serving import here
+
 KEYS = """
     scenario loop durability connections depth generators seed offered_per_s requests seconds warmup_s rate_per_s
     rate_of latency_ms curve series answers errors cpu_s generator_busy rss_mb settlement pushes extra money missing
@@ -95,15 +97,15 @@ def test_open_run_offers_its_rate_and_writes_a_page(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_arguments_print_one_line(words: tuple[object, ...], code: int, message: str) -> None:
-    found = bench(*words)
-    assert (found.returncode, found.stdout) == (code, "")
+    found = here("bench", *words)
+    assert (found.code, found.stdout) == (code, "")
     assert found.stderr.startswith("hongbao: ")
     assert message in found.stderr
     assert found.stderr.count("\n") == 1
 
 
 def test_help_lists_the_scenarios() -> None:
-    shown = bench("--help").stdout
+    shown = here("bench", "--help").stdout
     for line in ("│ grab ", "│ open ", "│ opens ", "│ send "):
         assert line in shown
     assert "Example: hongbao bench opens" in shown

@@ -13,7 +13,7 @@ from tests.fuzz.attack import Attack, attack, faults_in
 from tests.fuzz.grammar import Frame, Grammar, World
 from tests.fuzz.result import Bounds, rows
 
-FRAMES = 30_000
+FRAMES = 15_000
 # The machine that tests run on may have other work.
 PATIENT = Bounds(single_ms=5_000, honest_p99_ms=5_000)
 RECORDED = [Frame("Ping", b"\0\0\0\x03\x92\x03\x07")]

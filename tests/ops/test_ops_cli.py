@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
@@ -25,14 +23,15 @@ from server.ops.socket.old_names import RENAMED_KEYS
 from server.process import ServerProcess
 from tests.clusters import data_folder
 from tests.server.log import logged, wait_for
+from tests.server.serving import here
 
 FAR_AWAY_S = 4_000_000_000
 
 
-def hongbao(*words: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "server.cli", *map(str, words)]
-    environment = os.environ | {"COLUMNS": "120"}
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables have room for their columns."""
+    monkeypatch.setenv("COLUMNS", "120")
 
 
 @pytest.fixture(scope="module")
@@ -52,15 +51,15 @@ def client(data: Path, user_id: int) -> Client:
 
 
 def ask_json(data: Path, *words: object) -> dict[str, Any]:
-    done = hongbao(*words, "--data", data, "--json")
-    assert (done.returncode, done.stderr) == (0, "")
+    done = here(*words, "--data", data, "--json")
+    assert (done.code, done.stderr) == (0, "")
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer
 
 
 def ask_text(data: Path, *words: object) -> str:
-    done = hongbao(*words, "--data", data)
-    assert (done.returncode, done.stderr) == (0, "")
+    done = here(*words, "--data", data)
+    assert (done.code, done.stderr) == (0, "")
     return done.stdout
 
 
@@ -110,15 +109,15 @@ def test_changes_take_effect_and_are_logged(data: Path) -> None:
     config = data / "hongbao.toml"
     good = config.read_text()
     config.write_text("[nonsense]\n")
-    failed = hongbao("reload", "--data", data)
-    assert (failed.returncode, failed.stdout) == (1, "")
+    failed = here("reload", "--data", data)
+    assert (failed.code, failed.stdout) == (1, "")
     assert failed.stderr == f"hongbao: {config}: unknown key nonsense\n"
     config.write_text(good)
 
 
 def test_status_healthy_exits_0_without_output(data: Path) -> None:
-    healthy = hongbao("status", "--healthy", "--data", data)
-    assert (healthy.returncode, healthy.stdout, healthy.stderr) == (0, "", "")
+    healthy = here("status", "--healthy", "--data", data)
+    assert (healthy.code, healthy.stdout, healthy.stderr) == (0, "", "")
 
 
 @pytest.mark.parametrize(
@@ -130,8 +129,8 @@ def test_status_healthy_exits_0_without_output(data: Path) -> None:
     ],
 )
 def test_error_of_the_server_is_one_line(data: Path, words: tuple[object, ...], error: str) -> None:
-    refused = hongbao(*words, "--data", data)
-    assert (refused.returncode, refused.stdout, refused.stderr) == (1, "", f"hongbao: {error}\n")
+    refused = here(*words, "--data", data)
+    assert (refused.code, refused.stdout, refused.stderr) == (1, "", f"hongbao: {error}\n")
 
 
 @pytest.mark.parametrize(
@@ -139,14 +138,14 @@ def test_error_of_the_server_is_one_line(data: Path, words: tuple[object, ...], 
     [("log-level", "loud"), ("connections", "--sort", "beauty"), ("packet", "one"), ("connections", "--most", 1.5)],
 )
 def test_bad_arguments_are_refused_without_a_server(words: tuple[object, ...], tmp_path: Path) -> None:
-    refused = hongbao(*words, "--data", tmp_path)
-    assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
+    refused = here(*words, "--data", tmp_path)
+    assert (refused.code, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
 
 
 @pytest.mark.parametrize("words", [("status",), ("status", "--healthy"), ("status", "--json"), ("drain",)])
 def test_missing_server_is_one_line(words: tuple[object, ...], tmp_path: Path) -> None:
-    refused = hongbao(*words, "--data", tmp_path)
-    assert (refused.returncode, refused.stdout) == (1, "")
+    refused = here(*words, "--data", tmp_path)
+    assert (refused.code, refused.stdout) == (1, "")
     assert refused.stderr == (
         f"hongbao: no server answers at {tmp_path}/status.sock; start one with: hongbao serve --data {tmp_path}\n"
     )
@@ -155,7 +154,7 @@ def test_missing_server_is_one_line(words: tuple[object, ...], tmp_path: Path) -
 def test_drain_stops_the_server_process(cluster: Path) -> None:
     with data_folder(cluster) as folder:
         with ServerProcess(folder) as server:
-            assert hongbao("drain", "--data", folder).returncode == 0
+            assert here("drain", "--data", folder).code == 0
             child = server._child
             assert child is not None
             wait_for(lambda: child.poll() is not None)

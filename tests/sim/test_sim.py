@@ -16,7 +16,7 @@ from tests.sim.world import World
 
 CHUNKS, CHUNK = 8, 25
 # Seeds that found a defect before come first: most worlds do not meet the defect.
-SEEDS_FOR_DEFECTS = (0, 1, 7, 32, 37, 80, *range(300))
+SEEDS_FOR_DEFECTS = (59, 32, 143, *range(300))
 ROOT = Path(__file__).parents[2]
 
 
@@ -64,7 +64,7 @@ def test_loop_without_a_timer_raises_stuck() -> None:
 
 def test_worlds_cover_both_durabilities_and_all_answers() -> None:
     """Packets are finished and refunded, and users receive every kind of answer."""
-    worlds = [World(seed) for seed in range(40)]
+    worlds = [World(seed) for seed in range(20)]
     for world in worlds:
         world.run()
     assert {world.plan.durability for world in worlds} == {"postgres", "redis"}

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -30,13 +31,16 @@ class Module(NamedTuple):
     tree: ast.Module
 
 
-def modules(*packages: str) -> Iterator[Module]:
+@cache
+def modules(*packages: str) -> Sequence[Module]:
     """The modules of these packages, by default of all."""
+    found = []
     for package in packages or PACKAGES:
         for path in sorted((ROOT / package).rglob("*.py")):
             text = path.read_text()
             name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-            yield Module(str(path.relative_to(ROOT)), name, len(text.splitlines()), ast.parse(text))
+            found.append(Module(str(path.relative_to(ROOT)), name, len(text.splitlines()), ast.parse(text)))
+    return found
 
 
 def long_modules() -> list[str]:
