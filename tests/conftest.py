@@ -15,7 +15,6 @@ from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 import pytest
-import uvloop
 from redis import asyncio as aioredis
 
 from bench.chaos.proxy import Proxy
@@ -29,6 +28,7 @@ from storage.postgres.database import Database
 from storage.postgres.migrate import migrate
 from tests.clusters import make_cluster, private_stores
 from tests.memory import use_memory
+from tests.strict_loop import StrictLoop
 
 KEYS = {"test": b"a key that only tests know"}
 FAR_AWAY_S = 4_000_000_000
@@ -49,7 +49,7 @@ def pytest_configure() -> None:
 
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Tests run on the loop that the server runs on."""
-    return {"uvloop": uvloop.new_event_loop}
+    return {"uvloop": StrictLoop}
 
 
 @pytest.fixture(scope="session")

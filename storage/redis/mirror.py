@@ -111,9 +111,13 @@ class Mirror:
             name: Path(__file__).with_name(f"{name}.lua").read_text() for name in ("append", "close", "forget")
         }
         self._shas: dict[str, str] = {}
+        self._calls: set[asyncio.Future[list[Any]]] = set()  # in flight; they outlive a caller that was cancelled
 
     async def close(self) -> None:
-        """Close every connection."""
+        """End the calls in flight and close every connection: a call that began later would open a new one."""
+        for call in self._calls:
+            call.cancel()
+        await asyncio.gather(*self._calls, return_exceptions=True)
         await self._redis.aclose()
 
     async def ping(self) -> None:
@@ -173,8 +177,14 @@ class Mirror:
         keys = [_key(packet_id) for packet_id in packet_ids]
         # shielded: a call that is cancelled half-way would leave the connection out of step
         call = asyncio.ensure_future(self._run_script(script, keys, words))
-        call.add_done_callback(_seen)
+        self._calls.add(call)
+        call.add_done_callback(self._has_ended)
         return await asyncio.shield(call)
+
+    def _has_ended(self, call: asyncio.Future[list[Any]]) -> None:
+        self._calls.discard(call)
+        if not call.cancelled():
+            call.exception()  # taken here: a caller that was cancelled is not there to receive it
 
     async def _run_script(self, script: str, keys: list[str], words: Sequence[bytes | int]) -> list[Any]:
         with unavailable_when_away():
@@ -186,12 +196,6 @@ class Mirror:
                 self._shas[script] = await self._redis.script_load(self._scripts[script])
                 answer = await self._redis.evalsha(self._shas[script], len(keys), *keys, *words)
         return cast("list[Any]", answer)
-
-
-def _seen(call: asyncio.Future[Any]) -> None:
-    """Take the error of a call whose caller was cancelled: no caller is left to raise it to."""
-    if not call.cancelled():
-        call.exception()
 
 
 def _key(packet_id: int) -> str:

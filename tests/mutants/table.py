@@ -1100,4 +1100,12 @@ MUTATIONS: tuple[Mutation, ...] = (
         "for key in differ if",
         ("tests/server/test_reload.py::test_reload_applies_limits_and_names_keys_that_need_a_restart",),
     ),
+    Mutation(
+        "the mirror closes before its calls end",
+        "restart",
+        "storage/redis/mirror.py",
+        "            call.cancel()\n        await asyncio.gather(*self._calls, return_exceptions=True)\n",
+        "            pass\n",
+        ("tests/storage/test_mirror.py::test_call_that_has_not_begun_when_the_mirror_closes_opens_no_connection",),
+    ),
 )

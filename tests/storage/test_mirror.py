@@ -1,4 +1,4 @@
-"""Calls to Redis whose caller was cancelled."""
+"""Calls to Redis whose caller was cancelled, and the end of the mirror."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import gc
 import logging
 
 import pytest
+from redis import asyncio as aioredis
 
 from bench.chaos.proxy import Proxy
 from storage.redis.mirror import Mirror
@@ -30,3 +31,16 @@ async def test_failed_call_of_a_cancelled_caller_logs_no_error(
     gc.collect()  # asyncio reports unread exceptions at this moment
     await mirror.close()
     assert [one.getMessage() for one in caplog.records if one.levelno >= logging.ERROR] == []
+
+
+async def test_call_that_has_not_begun_when_the_mirror_closes_opens_no_connection(
+    redis_url: str, redis: aioredis.Redis
+) -> None:
+    before = len(await redis.client_list())
+    mirror = Mirror(redis_url, timeout_s=2.0)
+    call = asyncio.create_task(mirror.forget([1]))
+    await asyncio.sleep(0)
+    call.cancel()
+    await mirror.close()
+    await asyncio.sleep(0.05)
+    assert len(await redis.client_list()) == before
