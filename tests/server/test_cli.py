@@ -211,7 +211,9 @@ def test_demo_and_the_commands_that_it_names_pass_and_leave_no_process(data: Pat
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_demo_ended_by_a_signal_leaves_no_process(data: Path, number: signal.Signals) -> None:
     with subprocess.Popen(
-        [*HONGBAO, "demo", "--data", str(data), "--seconds", "60"], stdout=subprocess.PIPE, text=True
+        [*HONGBAO, "demo", "--data", str(data), "--users", "10", "--groups", "1", "--seconds", "60"],
+        stdout=subprocess.PIPE,
+        text=True,
     ) as demo:
         assert demo.stdout is not None
         while "opens/s" not in (line := demo.stdout.readline()):
@@ -226,7 +228,7 @@ def test_demo_ended_by_a_signal_leaves_no_process(data: Path, number: signal.Sig
 
 def test_demo_after_kill_9_of_its_server_fails_and_the_audit_passes(data: Path) -> None:
     with subprocess.Popen(
-        [*HONGBAO, "demo", "--data", str(data), "--seconds", "60"],
+        [*HONGBAO, "demo", "--data", str(data), "--users", "10", "--groups", "1", "--seconds", "60"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
