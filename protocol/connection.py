@@ -63,7 +63,7 @@ class ServerConnection:
         self._timing = timing
         self._out: list[bytes] = [frame(messages.encode(hello))]
         self._payloads: list[bytes] = []  # complete frames whose turn has not come
-        self._too_large = ""  # the bad frame behind them
+        self._too_large = ""  # the bad frame after them
         self.unmetered = 0
         self.nonce = hello.nonce
         self._ping_is_out = False

@@ -23,7 +23,7 @@ class FrameTooLarge(Exception):
 
 
 def frame(payload: bytes) -> bytes:
-    """The payload behind its length."""
+    """The payload after its length."""
     return _LENGTH.pack(len(payload)) + payload
 
 

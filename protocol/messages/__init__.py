@@ -3,7 +3,7 @@
 A message travels as a MessagePack array `[kind, seq, field, ...]`. `kind` is the tag of its class, `seq` is chosen
 by the client and repeated in the reply; the server's pushes carry 0. A reply's kind is its request's plus 100.
 Amounts are whole fen, times are milliseconds since 1970 (UTC) unless a name says otherwise. A reader ignores
-elements behind the last one it knows; a field that is new comes last and has a default.
+elements after the last one it knows; a field that is new comes last and has a default.
 """
 
 from __future__ import annotations

@@ -95,7 +95,7 @@ class GrabStatLine(msgspec.Struct, array_like=True, gc=False):
 
 
 class GrabStatsShown(Message, tag=133):
-    """The fastest first, behind them who never grabbed."""
+    """The fastest first, then those who never grabbed."""
 
     group_id: int
     lines: list[GrabStatLine]

@@ -57,7 +57,7 @@ class BalanceChanged(Message, tag=65):
 
 
 class GetEntries(Message, tag=36):
-    """The changes of my wallet behind a version of it, oldest first."""
+    """The changes of my wallet after a version of it, oldest first."""
 
     after_version: Int64
 
@@ -74,7 +74,7 @@ class EntryLine(msgspec.Struct, array_like=True, gc=False):
 
 
 class Entries(Message, tag=136):
-    """If there are `more`, ask on behind the last one."""
+    """If there are `more`, ask on after the last one."""
 
     entries: list[EntryLine]
     more: bool

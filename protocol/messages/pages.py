@@ -115,7 +115,7 @@ class ResultUpdate(Message, tag=66):
 
 
 class Records(Message, tag=30):
-    """What I `sent` or `received` in a year (0: this one), newest first, behind a line (0: from the top)."""
+    """What I `sent` or `received` in a year (0: this one), newest first, after a line (0: from the top)."""
 
     direction: str
     year: Int64 = 0

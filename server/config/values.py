@@ -29,7 +29,7 @@ class ServerSection(Section, frozen=True):
 
 
 class StoresSection(Section, frozen=True):
-    """The addresses of the stores, and the store behind which `won` is sent."""
+    """The addresses of the stores, and the store after which `won` is sent."""
 
     postgres: str = ""
     redis: str = ""

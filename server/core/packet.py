@@ -3,6 +3,10 @@
 A grab admits a user with a ticket, an open turns the ticket into the next claim. Both decide here, in the order
 they are called, without awaiting anything. Making a claim durable is the caller's affair, and until that is done
 the caller says nothing.
+
+In one process the swap cannot fail, because nothing is awaited between reading the word and swapping it: a failure
+would be a defect. The mirror and the record compare the version in the word again, because there another server may
+have come first. I1 to I11 are the invariants of docs/design.md.
 """
 
 from __future__ import annotations
@@ -80,7 +84,7 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     claim: Claim | None = None
     ticket: Ticket | None = None
     retry_after_ms: int = 0
-    left_shares: int = 0  # won, claimed: what was left behind this claim
+    left_shares: int = 0  # won, claimed: what was left after this claim
 
 
 GONE: Final = Decision(Answer.GONE)

@@ -57,7 +57,7 @@ TRANSITIONS: Final[Mapping[tuple[PacketState, PacketEvent], PacketState]] = {
 
 
 def next_state(state: PacketState, event: PacketEvent) -> PacketState:
-    """The state behind an event. Raises ValueError: this event cannot happen in this state."""
+    """The state after an event. Raises ValueError: this event cannot happen in this state."""
     try:
         return TRANSITIONS[state, event]
     except KeyError:

@@ -3,7 +3,7 @@
     say(Language.EN, Text.PARTLY, {"opened": 3, "shares": 5})   # 3 of 5 opened
 
 A placeholder is a number with a way to speak it: `{total:yuan}` takes fen, `{took:time}` milliseconds, and
-`{shares:red packet|red packets}` sets the noun behind the number. No text has a name in it: clients know names.
+`{shares:red packet|red packets}` sets the noun after the number. No text has a name in it: clients know names.
 """
 
 from __future__ import annotations
@@ -169,7 +169,7 @@ def ago(language: Language, since_ms: int) -> str:
 
 
 class _Speaker(Formatter):
-    """Knows the ways to speak a number that stand behind the colon of a placeholder."""
+    """Knows the ways to speak a number that stand after the colon of a placeholder."""
 
     def __init__(self, language: Language) -> None:
         self._language = language

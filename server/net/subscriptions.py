@@ -55,7 +55,7 @@ class Subscriptions:
         bus.subscribe(self._on_event, Claimed, Refunded)
 
     def subscribe(self, session: Session, packet_id: int, language: Language, told: int) -> None:
-        """Tell a connection of the claims behind the first `told`. One too many ends the oldest subscription."""
+        """Tell a connection of the claims after the first `told`. One too many ends the oldest subscription."""
         self.stop(session, packet_id)
         if session.transport.is_closing():  # it will not be lost a second time, so this subscription would stay
             return

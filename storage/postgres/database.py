@@ -66,7 +66,7 @@ async def _keep(connection: object) -> None:
 class Database:
     """One PostgreSQL database. `timeout_s` bounds every connection attempt and every statement.
 
-    Whatever is under way when the database turns out to be away is broken off before that (see Watch).
+    Whatever is under way when the database turns out to be away is broken off before that (see HealthProbe).
     """
 
     def __init__(self, dsn: str, pool_max: int, timeout_s: float) -> None:
@@ -82,7 +82,7 @@ class Database:
             server_settings=_SETTINGS,
         )
         self._lanes: list[WriterConnection] = []
-        self._watch = HealthProbe(self._probe)
+        self._health = HealthProbe(self._probe)
 
     async def open(self) -> None:
         """Connect and judge the server. Raises StoreUnavailable, StoreRefused."""
@@ -99,7 +99,7 @@ class Database:
     @property
     def away(self) -> str:
         """Why it is known to be away; empty: it is not."""
-        return self._watch.away
+        return self._health.away
 
     def connections(self) -> tuple[int, int]:
         """How many the pool has open, and how many of them are idle."""
@@ -112,7 +112,7 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection, by force if one does not want to."""
-        self._watch.close()
+        self._health.close()
         for lane in self._lanes:
             lane.drop()
         try:
@@ -123,10 +123,10 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Connection]:
         """A pooled connection for reads and for single statements."""
-        with self._watch.asking(), unavailable_when_away():
-            connection = await self._watch.unless_away(self._pool.acquire(timeout=self._timeout_s))
+        with self._health.asking(), unavailable_when_away():
+            connection = await self._health.unless_away(self._pool.acquire(timeout=self._timeout_s))
             try:
-                with self._watch.breaking_off(connection.terminate), _unavailable_when_broken_off(connection):
+                with self._health.breaking_off(connection.terminate), _unavailable_when_broken_off(connection):
                     yield connection
             finally:
                 await self._pool.release(connection)
@@ -163,7 +163,7 @@ class Database:
         kept, would be quadratic.
         """
         settings = _SETTINGS | ({"plan_cache_mode": "force_custom_plan"} if plan_each_time else {})
-        lane = WriterConnection(self._dsn, self._timeout_s, self._watch, settings)
+        lane = WriterConnection(self._dsn, self._timeout_s, self._health, settings)
         self._lanes.append(lane)
         return lane
 
@@ -171,10 +171,10 @@ class Database:
 class WriterConnection:
     """A dedicated connection: no round trip to take or give back, and a new one after any trouble."""
 
-    def __init__(self, dsn: str, timeout_s: float, watch: HealthProbe, settings: dict[str, str]) -> None:
+    def __init__(self, dsn: str, timeout_s: float, health: HealthProbe, settings: dict[str, str]) -> None:
         self._dsn = dsn
         self._timeout_s = timeout_s
-        self._watch = watch
+        self._health = health
         self._settings = settings
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
         self._turn = asyncio.Lock()
@@ -184,9 +184,9 @@ class WriterConnection:
         """The connection, for one statement by itself. Raises StoreUnavailable: outcome unknown."""
         async with self._turn:
             try:
-                with self._watch.asking(), unavailable_when_away():
-                    connection = await self._watch.unless_away(self._connect())
-                    breaking_off = self._watch.breaking_off(connection.terminate)
+                with self._health.asking(), unavailable_when_away():
+                    connection = await self._health.unless_away(self._connect())
+                    breaking_off = self._health.breaking_off(connection.terminate)
                     with breaking_off, _unavailable_when_broken_off(connection):
                         yield connection
             except StoreUnavailable:

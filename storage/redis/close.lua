@@ -1,4 +1,4 @@
--- Close logs: one more byte behind the claims, so that no length a batch was built on fits any more.
+-- Close logs: one more byte after the claims, so that no length a batch was built on fits any more.
 -- KEYS: the logs. ARGV: the head of a log, the closing byte, the length of one claim. Returns the logs as found.
 local found = {}
 for i, log in ipairs(KEYS) do

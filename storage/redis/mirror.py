@@ -1,7 +1,7 @@
 """The mirror of live packets: per packet one string, the log of its claims; its length is its version.
 
 A log is a head of one byte and 20 bytes a claim: user id (8), time in ms (8), amount in fen (4), big-endian; the
-index of a claim is its place. A closing byte behind the claims ends it. A batch is one Lua call for all its
+index of a claim is its place. A closing byte after the claims ends it. A batch is one Lua call for all its
 packets; a packet is accepted only if its log has the length that the batch was built on. Ids travel as text in the
 key, never as Lua numbers, which are doubles and would lose their last digits.
 """

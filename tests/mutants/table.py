@@ -10,7 +10,7 @@ from __future__ import annotations
 from tests.mutants.mutation import Mutation
 
 PACKET, AMOUNTS = "server/core/packet.py", "server/core/amounts.py"
-COMMIT, PACKETS = "server/services/packets/commit.py", "server/services/packets/grab_open.py"
+COMMIT, GRAB_OPEN = "server/services/packets/commit.py", "server/services/packets/grab_open.py"
 CLAIMS_SQL, REFUNDS_SQL = "storage/postgres/packets/claims.sql", "storage/postgres/packets/refunds.sql"
 WALLETS_SQL = "storage/postgres/money/wallets.sql"
 SETTLEMENT_SQL, BOOKS_SQL = "storage/postgres/money/settlement.sql", "storage/postgres/migrations/0001_books.sql"
@@ -20,10 +20,10 @@ AUDIT, HUB = "server/services/money/audit.py", "server/net/hub.py"
 T_PACKET, T_AMOUNTS = "tests/core/test_packet.py::test_", "tests/core/test_amounts.py::test_"
 T_COMMIT, T_FAULTS = "tests/services/test_commit.py::test_", "tests/services/test_faults.py::test_"
 T_SETTLE, T_SENDS = "tests/services/test_settlement.py::test_", "tests/services/test_sends.py::test_"
-T_FOUND, T_AUDIT = "tests/services/test_invariants.py::test_", "tests/services/test_audit.py::test_"
+T_INVARIANTS, T_AUDIT = "tests/services/test_invariants.py::test_", "tests/services/test_audit.py::test_"
 T_FRAMES, T_REQUESTS = "tests/wire/test_bad_frames.py::test_", "tests/wire/test_bad_requests.py::test_"
-T_PAGES, T_WATCHING = "tests/services/test_pages.py::test_", "tests/services/test_subscriptions.py::test_"
-T_KICK, T_RESENDS = "tests/services/test_remove_member.py::test_", "tests/services/test_resends.py::test_"
+T_PAGES, T_SUBSCRIPTIONS = "tests/services/test_pages.py::test_", "tests/services/test_subscriptions.py::test_"
+T_REMOVE_MEMBER, T_RESENDS = "tests/services/test_remove_member.py::test_", "tests/services/test_resends.py::test_"
 T_REVEAL = "tests/services/test_reveal.py::test_"
 T_RECORDS = "tests/services/test_records.py::test_"
 T_OUTAGES, T_REMINDERS = "tests/outages/test_", "tests/services/test_reminders.py::test_"
@@ -38,9 +38,9 @@ MUTATIONS: tuple[Mutation, ...] = (
         "ack before the record",
         "I11",
         COMMIT,
-        "if self._told_behind_mirror:\n                self._answer_won(batch)",
+        "if self._won_after_mirror:\n                self._answer_won(batch)",
         "if True:\n                self._answer_won(batch)",
-        (T_FOUND + "won_is_not_sent_before_the_claim_is_durable[postgres]",),
+        (T_INVARIANTS + "won_is_not_sent_before_the_claim_is_durable[postgres]",),
     ),
     Mutation(
         "ack before the mirror",
@@ -48,23 +48,23 @@ MUTATIONS: tuple[Mutation, ...] = (
         COMMIT,
         "                batch = self._still_fresh(batch)\n",
         "                batch = self._still_fresh(batch)\n                self._answer_won(batch)\n",
-        (T_FOUND + "won_is_not_sent_before_the_claim_is_durable[redis]",),
+        (T_INVARIANTS + "won_is_not_sent_before_the_claim_is_durable[redis]",),
     ),
     Mutation(
         "gone before the last claim is durable",
         "I11",
-        PACKETS,
+        GRAB_OPEN,
         "        return live.packet.terms.shares\n",
         "        return 0\n",
-        (T_FOUND + "gone_and_claimed_wait_until_the_claims_behind_them_are_durable",),
+        (T_INVARIANTS + "gone_and_claimed_wait_until_the_claims_behind_them_are_durable",),
     ),
     Mutation(
         "claimed before the claim is durable",
         "I11",
-        PACKETS,
+        GRAB_OPEN,
         "        return decision.claim.index + 1\n",
         "        return 0\n",
-        (T_FOUND + "gone_and_claimed_wait_until_the_claims_behind_them_are_durable",),
+        (T_INVARIANTS + "gone_and_claimed_wait_until_the_claims_behind_them_are_durable",),
     ),
     Mutation(
         "no re-drive on load",
@@ -96,7 +96,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/services/packets/refund.py",
         "due = [packet_id for packet_id in due if packet_id not in overtaken]",
         "overtaken.clear()",
-        (T_FOUND + "refund_whose_redrive_was_refused_pays_nothing_yet",),
+        (T_INVARIANTS + "refund_whose_redrive_was_refused_pays_nothing_yet",),
     ),
     Mutation(
         "a Redis without fsync is accepted",
@@ -113,7 +113,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         CLAIMS_SQL,
         "AND p.version = a.old_version AND p.closed_at_ms IS NULL",
         "AND p.closed_at_ms IS NULL",
-        (T_FOUND + "batch_on_a_version_that_was_never_recorded_is_refused",),
+        (T_INVARIANTS + "batch_on_a_version_that_was_never_recorded_is_refused",),
     ),
     Mutation(
         "no length check in the mirror",
@@ -122,7 +122,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "if redis.call('STRLEN', log) ~= seen then",
         "if seen < 0 then",
         (
-            T_FOUND + "closed_log_takes_no_claim",
+            T_INVARIANTS + "closed_log_takes_no_claim",
             T_COMMIT + "claim_of_another_writer_is_found_in_mirror_and_record",
         ),
     ),
@@ -148,7 +148,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "storage/redis/close.lua",
         "redis.call('APPEND', log, ARGV[2])",
         "redis.call('STRLEN', log)",
-        (T_FOUND + "closed_log_takes_no_claim",),
+        (T_INVARIANTS + "closed_log_takes_no_claim",),
     ),
     Mutation(
         "no closing byte where there is no log",
@@ -156,7 +156,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "storage/redis/close.lua",
         "redis.call('SET', log, ARGV[1] .. ARGV[2])",
         "redis.call('STRLEN', log)",
-        (T_FOUND + "closed_log_takes_no_claim",),
+        (T_INVARIANTS + "closed_log_takes_no_claim",),
     ),
     Mutation(
         "an outdated view is used",
@@ -178,10 +178,10 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "unknown outcome taken for failure",
         "I6",
-        PACKETS,
+        GRAB_OPEN,
         "if decision.answer is CLAIMED and claim and promised and claim.at_ms == promised.at_ms:",
         "if claim and False:",
-        (T_FOUND + "winner_in_a_commit_whose_reply_was_lost_receives_won",),
+        (T_INVARIANTS + "winner_in_a_commit_whose_reply_was_lost_receives_won",),
     ),
     Mutation(
         "rejected opens are never answered",
@@ -368,7 +368,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "storage/postgres/packets/packets.py",
         '[row["packet_id"] for row in await connection.fetch(_SQL["lock_open"], packet_ids)]',
         "list(packet_ids)",
-        (T_FOUND + "claim_that_commits_while_a_refund_waits_for_the_packet_is_not_refunded",),
+        (T_INVARIANTS + "claim_that_commits_while_a_refund_waits_for_the_packet_is_not_refunded",),
     ),
     Mutation(
         "refund of the whole total",
@@ -376,7 +376,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         REFUNDS_SQL,
         "refunded_fen = p.total_fen - opened.claimed_fen",
         "refunded_fen = p.total_fen - 0 * opened.claimed_fen",
-        (T_FOUND + "claim_that_commits_while_a_refund_waits_for_the_packet_is_not_refunded",),
+        (T_INVARIANTS + "claim_that_commits_while_a_refund_waits_for_the_packet_is_not_refunded",),
     ),
     Mutation(
         "settled claims stay in the queue",
@@ -392,7 +392,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "a claim is credited twice",
         "I9",
         SETTLEMENT_SQL,
-        "    FROM moved GROUP BY user_id\n",
+        "    FROM transferred GROUP BY user_id\n",
         "    FROM taken GROUP BY user_id\n",
         (T_SETTLE + "settle_of_a_claim_that_is_queued_twice_credits_it_once",),
     ),
@@ -408,8 +408,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "a claim that is twice in one batch is recorded twice",
         "I9",
         SETTLEMENT_SQL,
-        "FROM moved JOIN taken USING (packet_id, user_id)",
-        "FROM taken moved JOIN taken USING (packet_id, user_id)",
+        "FROM transferred JOIN taken USING (packet_id, user_id)",
+        "FROM taken transferred JOIN taken USING (packet_id, user_id)",
         (T_RECORDS + "claim_counts_once_when_it_is_credited",),
     ),
     Mutation(
@@ -493,7 +493,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         WALLETS_SQL,
         "WHERE user_id = ANY($1) ORDER BY user_id FOR UPDATE",
         "WHERE user_id = ANY($1) ORDER BY user_id",
-        (T_FOUND + "send_sees_a_debit_of_another_server",),
+        (T_INVARIANTS + "send_sees_a_debit_of_another_server",),
     ),
     # --- keys ---
     Mutation(
@@ -543,7 +543,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/net/hub.py",
         "return [user for user_id, user in users.items() if user_id in audience]",
         "return list(users.values())",
-        (T_FOUND + "pushes_reach_only_the_audience",),
+        (T_INVARIANTS + "pushes_reach_only_the_audience",),
     ),
     Mutation(
         "non-members receive the pushes of a large group",
@@ -551,7 +551,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/net/hub.py",
         "return [user for user_id in audience if (user := users.get(user_id)) is not None]",
         "return list(users.values())",
-        (T_FOUND + "strangers_receive_no_pushes_of_a_group",),
+        (T_INVARIANTS + "strangers_receive_no_pushes_of_a_group",),
     ),
     Mutation(
         "the proof of a login is not checked",
@@ -673,7 +673,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/services/chat/groups.py",
         "            members.remove(user_id)\n",
         "",
-        (T_KICK + "removed_member_with_a_ticket_cannot_open",),
+        (T_REMOVE_MEMBER + "removed_member_with_a_ticket_cannot_open",),
     ),
     Mutation(
         "a kick that is not recorded",
@@ -681,7 +681,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "storage/postgres/chat/groups.sql",
         "kicked_at_ms = coalesce(kicked_at_ms, $3)",
         "kicked_at_ms = NULL",
-        (T_KICK + "removal_survives_a_restart",),
+        (T_REMOVE_MEMBER + "removal_survives_a_restart",),
     ),
     Mutation(
         "a join that overtakes a kick in memory",
@@ -689,7 +689,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/services/chat/groups.py",
         "return self._turns.setdefault(group_id, asyncio.Lock())",
         "return asyncio.Lock()",
-        (T_KICK + "join_whose_reply_is_late_does_not_cancel_a_removal",),
+        (T_REMOVE_MEMBER + "join_whose_reply_is_late_does_not_cancel_a_removal",),
     ),
     Mutation(
         "any user kicks",
@@ -697,7 +697,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/services/chat/groups.py",
         "        if user_id != group.owner_id:\n            raise RequestRefused(Reason.NOT_OWNER)\n",
         "",
-        (T_KICK + "only_the_owner_removes_members_and_the_owner_stays",),
+        (T_REMOVE_MEMBER + "only_the_owner_removes_members_and_the_owner_stays",),
     ),
     Mutation(
         "a kicked member stays subscribed",
@@ -705,7 +705,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/net/subscriptions.py",
         "if not seen.may_follow(session.user_id):",
         "if session.user_id < 0:",
-        (T_WATCHING + "former_member_receives_no_updates[removed]",),
+        (T_SUBSCRIPTIONS + "former_member_receives_no_updates[removed]",),
     ),
     Mutation(
         "a burst that is not coalesced",
@@ -713,7 +713,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/net/subscriptions.py",
         "            await asyncio.sleep(COALESCE_S)\n",
         "            await asyncio.sleep(0)\n",
-        (T_WATCHING + "burst_of_claims_is_few_pushes_with_each_claim_once_in_order",),
+        (T_SUBSCRIPTIONS + "burst_of_claims_is_few_pushes_with_each_claim_once_in_order",),
     ),
     Mutation(
         "a subscription that outlives its connection",
@@ -721,7 +721,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/net/listener.py",
         "        self._subscriptions.gone(session)\n",
         "",
-        (T_WATCHING + "subscriptions_are_bounded_and_end_with_the_connection",),
+        (T_SUBSCRIPTIONS + "subscriptions_are_bounded_and_end_with_the_connection",),
     ),
     Mutation(
         "a packet sent again is forgotten by a restart",
@@ -759,7 +759,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "expired on an unread mirror",
         "I11",
-        PACKETS,
+        GRAB_OPEN,
         "elif decision is EXPIRED and not live.log_known:",
         "elif decision is None:",
         (T_OUTAGES + "unread_mirror.py::test_expired_is_not_said_while_the_mirror_may_hold_a_claim",),
@@ -846,8 +846,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "                self.in_doubt.add([change])\n",
         "",
         (
-            T_KICK + "removal_whose_commit_was_in_doubt_takes_effect",
-            T_KICK + "join_and_leave_whose_commits_were_in_doubt_take_effect",
+            T_REMOVE_MEMBER + "removal_whose_commit_was_in_doubt_takes_effect",
+            T_REMOVE_MEMBER + "join_and_leave_whose_commits_were_in_doubt_take_effect",
         ),
     ),
     Mutation(
@@ -856,7 +856,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/services/chat/groups.py",
         "await turns.enter_async_context(self._turn(group_id))",
         "self._turn(group_id)",
-        (T_KICK + "change_after_a_change_in_doubt_stands",),
+        (T_REMOVE_MEMBER + "change_after_a_change_in_doubt_stands",),
     ),
     Mutation(
         "the outcome of a packet sent again in doubt is not looked for",

@@ -91,7 +91,7 @@ class RecordService:
     async def show(
         self, user_id: int, direction: str, year: int, before_at_ms: int = 0, before_packet_id: int = 0
     ) -> RecordPage:
-        """A page of a year (0: this one): the newest lines, or those behind a line that was shown already."""
+        """A page of a year (0: this one): the newest lines, or those after a line that was shown already."""
         way = self._ways[_direction(direction)]
         year = year or beijing_year.year_of(self._now_ms())
         every = {row.year: way.totals(row) for row in await self._store.years(user_id)}
@@ -132,9 +132,9 @@ def _direction(name: str) -> RecordDirection:
 
 
 def _span(year: int, before_at_ms: int, before_packet_id: int) -> Span:
-    """The part of a year behind a line; without one (0) all of it."""
+    """The part of a year after a line; without one (0) all of it."""
     from_ms, until_ms = beijing_year.bounds(year)
-    top = (until_ms, 0)  # no line of the year sorts behind it
+    top = (until_ms, 0)  # no line of the year sorts after it
     return Span(from_ms, *(min(top, (before_at_ms, before_packet_id)) if before_at_ms else top))
 
 

@@ -35,7 +35,7 @@ class EntryItem(NamedTuple):
 
 
 class EntryPage(NamedTuple):
-    """Changes in their order; if there are more, they follow behind the last one."""
+    """Changes in their order; if there are more, they follow after the last one."""
 
     lines: list[EntryItem]
     more: bool
@@ -62,7 +62,7 @@ class WalletService:
         return [Holding(WalletBalance(*rows[one].balance), rows[one].arriving_fen) for one in user_ids]
 
     async def entries(self, user_id: int, after_version: int) -> EntryPage:
-        """The changes of a wallet behind a version of it, oldest first."""
+        """The changes of a wallet after a version of it, oldest first."""
         rows = await self._store.entries(user_id, after_version)
         lines = [_item(row) for row in rows[:ENTRIES_PAGE] if row.kind != ledger.OPENING]
         return EntryPage(lines, len(rows) > ENTRIES_PAGE)

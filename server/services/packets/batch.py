@@ -76,7 +76,7 @@ def joined(batches: list[list[PacketBatch]]) -> list[PacketBatch]:
 
 
 def extension(part: PacketBatch) -> Extension:
-    """What the mirror must append for this part: its claims, behind a whole image if its log is not good."""
+    """What the mirror must append for this part: its claims, after a whole image if its log is not good."""
     live, claims = part.live, log.pack(part.claims)
     if live.mirrored:
         return Extension(live.packet_id, log.length(part.version), b"", claims)

@@ -38,7 +38,9 @@ from storage.redis.mirror import Mirror
 
 BATCH_MAX = 1_000  # claims; larger batches gain little and every open in them waits longer
 UNRECORDED_MAX = 50_000  # claims in flight, however fast the stores are; with durability redis also answered ones
-VIEW_S_MAX = 30.0  # durability redis: half of what the log of a finished packet outlives it (see mirror._FORGET_MS)
+# Durability redis: a batch may expect no log if the record was read at most so long ago. If the packet has finished
+# meanwhile, its log is still there and refuses the batch: a log lapses after a minute (mirror._FORGET_MS).
+VIEW_S_MAX = 30.0
 AHEAD_MAX = 16  # batches between the stages
 LINGER_S = 0.03  # durability redis: no open waits for the record, so it takes fewer and larger batches
 
@@ -60,12 +62,12 @@ class CommitPath:
         self._mirror = mirror
         self._packets = packets
         self._health = health
-        self._told_behind_mirror = health.decides
+        self._won_after_mirror = health.decides
         self._bus = bus
         self._gathering: dict[LivePacket, PacketBatch] = {}
         self._wake = asyncio.Event()
         self._between: asyncio.Queue[list[PacketBatch]] = asyncio.Queue(AHEAD_MAX)
-        self._linger_s = LINGER_S if self._told_behind_mirror else 0.0
+        self._linger_s = LINGER_S if self._won_after_mirror else 0.0
         self._load_shedding = LoadShedding(BATCH_MAX, limits, UNRECORDED_MAX)
         self._gathered = 0
         self._now_ms = now_ms
@@ -98,7 +100,7 @@ class CommitPath:
     @property
     def _untold(self) -> int:
         """Claims that wait for the store after which `won` is answered."""
-        return self._gathered if self._told_behind_mirror else self.unrecorded
+        return self._gathered if self._won_after_mirror else self.unrecorded
 
     def submit(self, live: LivePacket, request: PendingRequest) -> None:
         """Take an open that was decided as a win; `request.claim` is set."""
@@ -121,16 +123,16 @@ class CommitPath:
         while True:
             await self._wake.wait()
             batch = self._still_trusted(self._take())
-            if self._told_behind_mirror:
+            if self._won_after_mirror:
                 batch = self._still_fresh(batch)
             if self._health.is_up:
                 batch = await self._mirror_batch(batch)
-            elif self._told_behind_mirror:
+            elif self._won_after_mirror:
                 self._reject(batch, "Redis is away")
                 batch = []
             else:
                 leave_unmirrored(batch)
-            if self._told_behind_mirror:
+            if self._won_after_mirror:
                 self._answer_won(batch)
             if batch:
                 await self._between.put(batch)
@@ -157,14 +159,14 @@ class CommitPath:
         """Reject what expects no log on an old reading of the record: the log may have been there, and lapsed."""
         least_s = asyncio.get_running_loop().time() - VIEW_S_MAX
         stale = [part for part in batch if not part.live.mirrored and part.live.read_at_s <= least_s]
-        self._reject(stale, "read too long ago")
+        self._reject(stale, "the record was read too long ago")
         return without(batch, stale)
 
     async def _mirror_batch(self, batch: list[PacketBatch]) -> list[PacketBatch]:
         """Mirror a batch; returns the parts that go on to PostgreSQL. Redis may refuse a part, or be unavailable.
 
-        Refused (the log has another length: another server moved the packet): the part is rejected, recovery and
-        reload read the packet again, then `GrabOpenService._retry` retries the opens.
+        Refused (the log has another length: for example, another server has extended it): the part is rejected,
+        recovery and reload read the packet again, then `GrabOpenService._retry` retries the opens.
         Unavailable, durability postgres: the batch stays unmirrored and goes on to PostgreSQL.
         Unavailable, durability redis: the batch is rejected; the reload fails too, so `Recovery._give_up` answers
         STORE_UNAVAILABLE.
@@ -176,16 +178,16 @@ class CommitPath:
                 refused = await self._mirror.append([extension(part) for part in batch])
         except StoreUnavailable as error:
             self._health.lost()
-            if self._told_behind_mirror:
+            if self._won_after_mirror:
                 self._reject(batch, str(error))
                 return []
             leave_unmirrored(batch)
             return batch
-        moved = [part for part in batch if part.live.packet_id in refused] if refused else []
-        accepted = without(batch, moved)
+        rejected = [part for part in batch if part.live.packet_id in refused] if refused else []
+        accepted = without(batch, rejected)
         for part in accepted:
             part.live.mirrored = True
-        self._reject(moved, "the mirror has moved")
+        self._reject(rejected, "Redis: the log has another length")
         return accepted
 
     # --- second stage -----------------------------------------------------------------------------------------
@@ -196,7 +198,7 @@ class CommitPath:
             await self._record_batch(joined(await self._mirrored()))
 
     async def _mirrored(self) -> list[list[PacketBatch]]:
-        """What has been mirrored, up to a batch; with durability redis it lingers for more behind the first."""
+        """What has been mirrored, up to a batch; with durability redis it waits for more after the first."""
         batches = [await self._between.get()]
         claims = claims_in(batches[0])
         with suppress(TimeoutError):
@@ -219,15 +221,15 @@ class CommitPath:
             self._reject(batch, str(error))
             return
         self.batches += 1
-        moved = [part for part in batch if part.live.packet_id not in accepted]
-        good = without(batch, moved)
-        if not self._told_behind_mirror:
+        rejected = [part for part in batch if part.live.packet_id not in accepted]
+        good = without(batch, rejected)
+        if not self._won_after_mirror:
             self._answer_won(good)
         for part in good:
             self._release(part)
             self._count(part)
             self._bus.publish(ClaimsRecorded(part))
-        self._reject(moved, "the record has moved")
+        self._reject(rejected, "PostgreSQL: the packet has another version")
 
     @contextmanager
     def _measured(self, store: Durability) -> Iterator[None]:

@@ -128,7 +128,7 @@ class GrabOpenService:
         return decision
 
     def _retry(self, live: LivePacket, packet: Packet, request: PendingRequest) -> None:
-        """An open that was won before a store rejected it is retried, without a ticket."""
+        """Retry, without a ticket, an open whose claim a store refused (see CommitPath._mirror_batch)."""
         decision = packet.take(request.user_id, request.at_ms)
         promised, claim = request.claim, decision.claim
         if request.answered and (claim is None or promised is None or claim.index != promised.index):

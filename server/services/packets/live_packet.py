@@ -21,7 +21,7 @@ from server.services.packets.requests import PendingRequest
 
 
 class Snapshot(NamedTuple):
-    """A packet at one moment. Claims that come later stand behind the durable ones."""
+    """A packet at one moment. Claims that come later stand after the durable ones."""
 
     packet: Packet
     durable: int

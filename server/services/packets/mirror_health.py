@@ -1,4 +1,7 @@
-"""Whether the mirror answers. Every service that finds it away says so here; the sweep finds it again."""
+"""Whether the mirror answers. Every service that finds it away says so here; the sweep finds it again.
+
+What happens to an open that the mirror refuses, or that finds it away, is decided in commit.py (`_mirror_batch`).
+"""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class TapResult(NamedTuple):
 
 
 class ResultChange(NamedTuple):
-    """What came behind the claims that a viewer has seen, oldest first; `over`: nothing more will come."""
+    """What came after the claims that a viewer has seen, oldest first; `over`: nothing more will come."""
 
     opened: int
     summary: str
@@ -113,7 +113,7 @@ class PageService:
         raise RequestRefused(Reason.NOT_ALLOWED)
 
     async def news(self, seen: Snapshot, user_id: int, language: Language, told: int) -> ResultChange:
-        """What came behind the first `told` claims, for a viewer who sees the list."""
+        """What came after the first `told` claims, for a viewer who sees the list."""
         known, now_ms = seen.known, self._now_ms()
         page = pages.result_page(known, self._viewer(seen, user_id, language), now_ms, credited=False)
         lines = await self._lines(list(known.claims.values())[told:], language)

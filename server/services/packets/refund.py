@@ -1,8 +1,9 @@
 """Refunds: the unopened rest goes back to the sender after expiry, once.
 
 Close the packet in memory and in the mirror, re-drive what the mirror alone holds, then one transaction closes the
-record and pays back what its own claims leave (storage/postgres/packets/refunds.sql). What is due stands in the
-records, so a restart forgets nothing.
+record and pays back what its own claims leave. Which packets are due, and how much goes back, is decided in
+storage/postgres/packets/refunds.sql (`due`, `refund`), so a restart forgets nothing. A packet with claims in flight
+waits for the next round (`LivePackets.close_quiet`).
 """
 
 from __future__ import annotations

@@ -106,7 +106,7 @@ class Outbox:
         self._wake.set()
 
     async def _push(self) -> None:
-        """Push in their order what was posted; a post that cannot be read now waits with those behind it."""
+        """Push in their order what was posted; a post that cannot be read now waits with those after it."""
         while some := first_of(list(islice(self._unpushed, PUSH_MAX))):
             await self._groups.keep([post.stream_id for post in some if not is_user(post.stream_id)])
             awaited = [

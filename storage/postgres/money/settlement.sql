@@ -1,13 +1,14 @@
 -- name: settle
--- Taken largest first. A claim is credited only if its transfer is new, so twice is once; the records (received, years,
--- best_lucks) and the posts follow from what was credited, so the same holds for them. $3: the kinds that have a best
--- luck.
+-- The largest claims first: their winners look soonest. A claim is credited only if its transfer is new, so twice is
+-- once; the records (received, years, best_lucks) and the posts follow from what was credited, so the same holds for
+-- them. $3: the kinds that have a best luck. Transfer 4 is a claim (TransferKind, server/core/ledger.py); reminder 1
+-- is for claims, 2 for a finish (ReminderKind, storage/postgres/chat/outbox.py).
 WITH largest AS (
     SELECT ctid FROM settlement_queue ORDER BY amount_fen DESC LIMIT $1 FOR UPDATE SKIP LOCKED
 ), taken AS (
     DELETE FROM settlement_queue q USING largest WHERE q.ctid = largest.ctid
     RETURNING q.packet_id, q.user_id, q.amount_fen, q.queued_at_ms, q.index
-), moved AS (
+), transferred AS (
     INSERT INTO transfers (debit_account, credit_account, kind, key, amount_fen, at_ms)
     SELECT packet_id, user_id, 4, '', amount_fen, $2 FROM taken
     ON CONFLICT DO NOTHING
@@ -16,7 +17,7 @@ WITH largest AS (
     SELECT user_id, min(packet_id) AS packet_id, max(packet_id) AS last_packet_id, count(*) AS claims,
            sum(amount_fen)::bigint AS change_fen, array_agg(packet_id ORDER BY packet_id) AS packets,
            array_agg(amount_fen ORDER BY packet_id) AS amounts
-    FROM moved GROUP BY user_id
+    FROM transferred GROUP BY user_id
 ), credited AS (
     INSERT INTO wallets AS w (user_id, balance_fen, version)
     SELECT user_id, change_fen, claims FROM sums ORDER BY user_id
@@ -30,11 +31,12 @@ WITH largest AS (
            CASE WHEN claims > 1 THEN packets END, CASE WHEN claims > 1 THEN amounts END
     FROM sums JOIN credited USING (user_id)
 ), opened AS (
-    -- To count the wallets is to have changed them all: whatever follows locks behind them, as every writer does.
-    SELECT packet_id, user_id, moved.amount_fen, min(queued_at_ms) AS at_ms, min(index) AS index
-    FROM moved JOIN taken USING (packet_id, user_id)
+    -- The condition is true for every row. It makes PostgreSQL change all wallets first, so that locks are taken in the order
+    -- of every writer: wallets, then the rest.
+    SELECT packet_id, user_id, transferred.amount_fen, min(queued_at_ms) AS at_ms, min(index) AS index
+    FROM transferred JOIN taken USING (packet_id, user_id)
     WHERE (SELECT count(*) FROM credited) > 0
-    GROUP BY packet_id, user_id, moved.amount_fen
+    GROUP BY packet_id, user_id, transferred.amount_fen
 ), listed AS (
     INSERT INTO received (user_id, at_ms, packet_id) SELECT user_id, at_ms, packet_id FROM opened
     ON CONFLICT DO NOTHING

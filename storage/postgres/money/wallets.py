@@ -108,7 +108,7 @@ class WalletStore:
             return Moved(balance, moved_now=True)
 
     async def entries(self, user_id: int, after_version: int) -> list[EntryRow]:
-        """The changes of a wallet behind a version, oldest first: 100, and one more if others follow."""
+        """The changes of a wallet after a version, oldest first: 100, and one more if others follow."""
         async with self._database.reading() as connection:
             return [EntryRow(*row) for row in await connection.fetch(_SQL["entries"], user_id, after_version)]
 

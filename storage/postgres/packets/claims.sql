@@ -3,11 +3,12 @@ SELECT packet_id, index, user_id, amount_fen, at_ms FROM claims WHERE packet_id 
 
 -- name: record_claims
 -- One statement, so one round trip and one transaction: versions that still fit move on, and only their claims are made.
+-- A claim is queued at the time of its open: `queued_at_ms` is `at_ms`.
 WITH advances AS (
     SELECT * FROM unnest($1::text::bigint[], $2::text::integer[], $3::text::integer[], $4::text::bigint[],
                          $5::text::bigint[])
         AS a (packet_id, old_version, new_version, added_fen, at_ms)
-), moved AS (
+), advanced AS (
     UPDATE packets p
     SET version = a.new_version,
         claimed_fen = p.claimed_fen + a.added_fen,
@@ -20,11 +21,11 @@ WITH advances AS (
     FROM unnest($6::text::bigint[], $7::text::integer[], $8::text::bigint[], $9::text::bigint[],
                 $10::text::bigint[])
         AS c (packet_id, index, user_id, amount_fen, at_ms)
-    JOIN moved USING (packet_id)
+    JOIN advanced USING (packet_id)
 ), made AS (
     INSERT INTO claims (packet_id, index, user_id, amount_fen, at_ms) SELECT * FROM accepted
 ), queued AS (
     INSERT INTO settlement_queue (packet_id, user_id, amount_fen, queued_at_ms, index)
     SELECT packet_id, user_id, amount_fen, at_ms, index FROM accepted
 )
-SELECT packet_id FROM moved
+SELECT packet_id FROM advanced

@@ -13,7 +13,8 @@ JOIN wallets w ON w.user_id = p.sender_id
 WHERE p.refunded_fen > 0
 
 -- name: refund
--- A statement of its own behind lock_open, so that its snapshot sees every claim committed before the lock.
+-- A statement of its own after lock_open, so that its snapshot sees every claim committed before the lock. Reminder 3 is
+-- the refund (ReminderKind), transfer 5 too (TransferKind, server/core/ledger.py).
 WITH opened AS (
     SELECT p.packet_id, coalesce(sum(c.amount_fen), 0) AS claimed_fen
     FROM packets p LEFT JOIN claims c USING (packet_id)
@@ -28,14 +29,14 @@ WITH opened AS (
 ), posted AS (
     INSERT INTO outbox (stream_id, reminder, packet_ids, at_ms)
     SELECT sender_id, 3, array_agg(packet_id ORDER BY packet_id), $2 FROM closed GROUP BY sender_id ORDER BY sender_id
-), moved AS (
+), transferred AS (
     INSERT INTO transfers (debit_account, credit_account, kind, key, amount_fen, at_ms)
     SELECT packet_id, sender_id, 5, '', refunded_fen, $2 FROM closed
     RETURNING debit_account AS packet_id, credit_account AS user_id, amount_fen
 ), sums AS (
     SELECT user_id, max(packet_id) AS last_packet_id, count(*) AS refunds, sum(amount_fen)::bigint AS change_fen,
            array_agg(packet_id ORDER BY packet_id) AS packets, array_agg(amount_fen ORDER BY packet_id) AS amounts
-    FROM moved GROUP BY user_id
+    FROM transferred GROUP BY user_id
 ), paid AS (
     INSERT INTO wallets AS w (user_id, balance_fen, version)
     SELECT user_id, change_fen, refunds FROM sums ORDER BY user_id

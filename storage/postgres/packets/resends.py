@@ -28,7 +28,7 @@ class ResendStore:
     async def record(self, posts: Sequence[Post], group_id: int | None, groups_max: int) -> list[int]:
         """Announce a packet again; the numbers of the messages. `group_id`: one more group, whose members may open.
 
-        Raises TooManyGroups.
+        Raises PacketInTooManyGroups.
         """
         packet_id, at_ms = posts[0].packet_id, posts[0].at_ms
         async with self._database.transaction() as connection:
