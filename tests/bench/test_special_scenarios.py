@@ -253,8 +253,8 @@ async def test_overload_reports_each_step_and_the_books_agree(
     server = await start_server(**LIMITS)
     outcome = await run_scenario(RunSpec("overload", connections=40, rate_per_s=1_500.0, seconds=1.4), server)
     assert outcome.operations == sum(round(1_500 * times * 0.2) for times in overload.STEPS)
-    assert outcome.errors.keys() <= {"overloaded"}
-    assert outcome.answers["won"] + outcome.errors.get("overloaded", 0) == outcome.operations
+    assert outcome.errors.keys() <= {"overloaded", "store_unavailable"}  # PostgreSQL may get no turn for a second
+    assert outcome.answers["won"] + sum(outcome.errors.values()) == outcome.operations
     assert {f"step{place}_{times:g}x_ms" for place, times in enumerate(overload.STEPS)} == outcome.spreads.keys()
     assert outcome.extra["maximum_per_s"] == 1_500
     assert 0 <= outcome.extra["goodput_at_2x_of_peak"] <= 1

@@ -93,10 +93,10 @@ async def open_socket(tmp_path: Path) -> AsyncIterator[Open]:
     """Opens the socket at tmp_path/s; `uid` replaces the user id that the kernel reports."""
     opened: list[StatusSocket] = []
 
-    async def one(uid: int | None = None, **options: Any) -> StatusSocket:
+    async def one(uid: int | None = None, command_s: float = COMMAND_S, **options: Any) -> StatusSocket:
         if uid is not None:
             options["peer_of"] = lambda _: Peer(uid, 4711)
-        opened.append(StatusSocket(COMMANDS, command_s=COMMAND_S, **options))
+        opened.append(StatusSocket(COMMANDS, command_s=command_s, **options))
         await opened[-1].open(tmp_path / "s")
         return opened[-1]
 
@@ -384,6 +384,17 @@ async def test_open_tcp_on_a_port_in_use_names_the_address(tmp_path: Path) -> No
             await StatusSocket(COMMANDS).open_tcp("127.0.0.1", port)
 
 
+async def test_answer_that_is_cut_off_is_an_error_of_the_connection(tmp_path: Path) -> None:
+    async def cut_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(b'{"connections": 1')
+        writer.close()
+
+    async with await asyncio.start_unix_server(cut_off, tmp_path / "s"):
+        with pytest.raises(ConnectionResetError, match="before its answer was complete"):
+            await ask(tmp_path / "s", "status")
+
+
 async def test_answer_may_have_a_megabyte(open_socket: Open, tmp_path: Path) -> None:
-    await open_socket()
+    await open_socket(command_s=PATIENCE_S)
     assert len(str((await ask(tmp_path / "s", "large"))["large"])) == 1_000_000

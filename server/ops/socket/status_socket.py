@@ -223,12 +223,15 @@ async def _read_line(reader: asyncio.StreamReader) -> bytes | None:
 
 
 async def ask(path: Path, command: str, timeout_s: float = 3.0) -> dict[str, object]:
-    """Send a command to a running server. Raises OSError if no server listens, TimeoutError if none answers."""
+    """Send a command to a running server. Raises OSError if no server listens or the answer is cut off, TimeoutError."""
     async with asyncio.timeout(timeout_s):
         reader, writer = await asyncio.open_unix_connection(sock=connect(path), limit=ANSWER_BYTES_MAX)
         try:
             writer.write(command.encode() + b"\n")
-            answer: dict[str, object] = json.loads(await reader.readline())
+            line = await reader.readline()
         finally:
             writer.close()
+    if not line.endswith(b"\n"):
+        raise ConnectionResetError("the server closed the connection before its answer was complete")
+    answer: dict[str, object] = json.loads(line)
     return answer
