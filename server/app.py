@@ -174,14 +174,15 @@ def app_at(
     tls: ssl.SSLContext | None = None,
     reload: Reload | None = None,
     systemd: Systemd | None = None,
+    clock: Clock | None = None,
 ) -> App:
-    """The server on the stores at these addresses, with the real clock."""
+    """The server on the stores at these addresses, by default with the real clock."""
     pool_max = config.stores.postgres_pool_max
     stores = Stores.at(postgres_dsn, redis_url, pool_max, STORE_TIMEOUT_S, WITH_BEST_LUCK)
     return App(
         stores,
         Bus(),
-        Clock(),
+        clock or Clock(),
         config,
         keys=keys,
         data=data,

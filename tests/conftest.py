@@ -181,13 +181,34 @@ class Server:
         return int(self.url.rpartition(":")[2])
 
 
+class TurnedClock(Clock):
+    """The clock of the servers of a test: the real one, set ahead, or stopped at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ahead_ms = 0
+        self.stopped_ms: int | None = None
+
+    def now_ms(self) -> int:
+        """Milliseconds since 1970 (UTC)."""
+        return (super().now_ms() if self.stopped_ms is None else self.stopped_ms) + self.ahead_ms
+
+
 StartServer = Callable[..., Awaitable[Server]]
 Connect = Callable[..., Awaitable[Client]]
 Turn = Callable[[int], None]
 
 
 @pytest.fixture
-async def start_server(postgres_dsn: str, redis_url: str, tmp_path: Path) -> AsyncIterator[StartServer]:
+def clock() -> TurnedClock:
+    """One clock for all servers of the test."""
+    return TurnedClock()
+
+
+@pytest.fixture
+async def start_server(
+    postgres_dsn: str, redis_url: str, tmp_path: Path, clock: TurnedClock
+) -> AsyncIterator[StartServer]:
     """Starts servers; keywords are config values with `__` for the dot, such as limits__shares_max=3."""
     servers: list[Server] = []
 
@@ -214,6 +235,7 @@ async def start_server(postgres_dsn: str, redis_url: str, tmp_path: Path) -> Asy
                 keys=KEYS,
                 data=data,
                 tls=tls,
+                clock=clock,
             )
         )
         servers.append(server)
@@ -247,11 +269,9 @@ async def connect() -> AsyncIterator[Connect]:
 
 
 @pytest.fixture
-def turn_clock(monkeypatch: pytest.MonkeyPatch) -> Turn:
-    """Sets the clock of servers that are started later ahead by so many milliseconds."""
-    real, ahead_ms = Clock.now_ms, [0]
-    monkeypatch.setattr(Clock, "now_ms", lambda self: real(self) + ahead_ms[0])
-    return lambda ms: ahead_ms.__setitem__(0, ms)
+def turn_clock(clock: TurnedClock) -> Turn:
+    """Sets the clock of the servers ahead by so many milliseconds."""
+    return lambda ms: setattr(clock, "ahead_ms", ms)
 
 
 @pytest.fixture

@@ -79,7 +79,7 @@ async def grab_stats(session: Session) -> list[messages.GrabStatLine]:
 
 async def kick(session: Session, user_id: int) -> None:
     """Remove a member from the group on the screen."""
-    await session.client.kick(session.model.current_id, user_id)
+    await session.client.remove_member(session.model.current_id, user_id)
 
 
 async def set_name(session: Session, name: str) -> None:

@@ -245,9 +245,11 @@ class Client:
         await self._ask(messages.LeaveGroup(0, group_id), messages.GroupLeft)
         self._feed.gaps.forget(group_id)
 
-    async def kick(self, group_id: int, user_id: int) -> None:
+    async def remove_member(self, group_id: int, user_id: int) -> None:
         """Remove a member from my group for good; again is harmless. Raises NotOwner, NotAMember, NoSuchGroup."""
         await self._ask(messages.Kick(0, group_id, user_id), messages.Kicked)
+
+    kick = renamed("kick", remove_member)
 
     async def members(self, group_id: int) -> list[int]:
         """The ids of a group's members. Raises NotAMember, NoSuchGroup."""

@@ -29,23 +29,23 @@ class PacketRequest(NamedTuple):
         return self.amount_fen * self.shares if self.kind.row.amount_of is AmountOf.SHARE else self.amount_fen
 
 
-def check(offer: PacketRequest, limits: Limits, members: int) -> None:
+def check(request: PacketRequest, limits: Limits, members: int) -> None:
     """Raise RequestRefused at the first broken limit. `members`: size of the group, 1 for one receiver."""
-    check_bytes(offer.key, 1, limits.key_bytes_max, Reason.BAD_KEY)
-    check_bytes(offer.greeting, 0, limits.greeting_bytes_max, Reason.BAD_GREETING)
-    _check_target(offer)
-    most = 1 if offer.kind.row.audience is Audience.RECEIVER else min(limits.shares_max, members)
-    check_number(offer.shares, 1, most, Reason.BAD_SHARES, "the number of shares")
+    check_bytes(request.key, 1, limits.key_bytes_max, Reason.BAD_KEY)
+    check_bytes(request.greeting, 0, limits.greeting_bytes_max, Reason.BAD_GREETING)
+    _check_target(request)
+    most = 1 if request.kind.row.audience is Audience.RECEIVER else min(limits.shares_max, members)
+    check_number(request.shares, 1, most, Reason.BAD_SHARES, "the number of shares")
     low, high = limits.share_fen_min, limits.share_fen_max
-    if offer.kind.row.amount_of is AmountOf.PACKET:
-        low, high = low * offer.shares, min(high * offer.shares, limits.total_fen_max)
-    check_number(offer.amount_fen, low, high, Reason.BAD_AMOUNT, "the amount in fen")
-    check_number(offer.total_fen, 1, limits.total_fen_max, Reason.BAD_AMOUNT, "the total in fen")
+    if request.kind.row.amount_of is AmountOf.PACKET:
+        low, high = low * request.shares, min(high * request.shares, limits.total_fen_max)
+    check_number(request.amount_fen, low, high, Reason.BAD_AMOUNT, "the amount in fen")
+    check_number(request.total_fen, 1, limits.total_fen_max, Reason.BAD_AMOUNT, "the total in fen")
 
 
-def _check_target(offer: PacketRequest) -> None:
-    to_user = ids.is_user(offer.target_id)
-    if to_user != (offer.kind.row.audience is Audience.RECEIVER):
-        raise RequestRefused(Reason.BAD_TARGET, f"{offer.kind} goes to {'a user' if not to_user else 'a group'}")
-    if offer.target_id == offer.sender_id:
+def _check_target(request: PacketRequest) -> None:
+    to_user = ids.is_user(request.target_id)
+    if to_user != (request.kind.row.audience is Audience.RECEIVER):
+        raise RequestRefused(Reason.BAD_TARGET, f"{request.kind} goes to {'a user' if not to_user else 'a group'}")
+    if request.target_id == request.sender_id:
         raise RequestRefused(Reason.BAD_TARGET, "a packet cannot be sent to its sender")

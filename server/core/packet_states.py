@@ -34,7 +34,7 @@ class PacketEvent(StrEnum):
     RETRY = "retry"  # the time of the next try has come, or a request asks for it
     REJECTED = "rejected"  # a store refused a batch, or its outcome is unknown
     DOUBTED = "doubted"  # the mirror was never read, and the packet has expired
-    LANDED = "landed"  # no batch of it is in flight any more
+    RELEASED = "released"  # no batch of it is in flight any more
     EVICTED = "evicted"  # memory is short, and nothing of it is in flight
 
 
@@ -52,7 +52,7 @@ TRANSITIONS: Final[Mapping[tuple[PacketState, PacketEvent], PacketState]] = {
     (S.READY, E.DOUBTED): S.DISTRUSTED,
     (S.READY, E.EVICTED): S.ABSENT,
     (S.DISTRUSTED, E.REJECTED): S.DISTRUSTED,
-    (S.DISTRUSTED, E.LANDED): S.LOADING,
+    (S.DISTRUSTED, E.RELEASED): S.LOADING,
 }
 
 

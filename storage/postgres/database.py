@@ -81,7 +81,7 @@ class Database:
             reset=_keep,
             server_settings=_SETTINGS,
         )
-        self._lanes: list[WriterConnection] = []
+        self._writers: list[WriterConnection] = []
         self._health = HealthProbe(self._probe)
 
     async def open(self) -> None:
@@ -113,8 +113,8 @@ class Database:
     async def close(self) -> None:
         """Close every connection, by force if one does not want to."""
         self._health.close()
-        for lane in self._lanes:
-            lane.drop()
+        for writer in self._writers:
+            writer.drop()
         try:
             await asyncio.wait_for(self._pool.close(), self._timeout_s)
         except (TimeoutError, *_AWAY):
@@ -156,20 +156,20 @@ class Database:
             finally:
                 connection.terminate()
 
-    def lane(self, *, plan_each_time: bool = False) -> WriterConnection:
+    def writer(self, *, plan_each_time: bool = False) -> WriterConnection:
         """A connection of its own for one writer that has one transaction at a time.
 
         `plan_each_time`: for statements that join many rows. A plan that was made while the tables were small, and
         kept, would be quadratic.
         """
         settings = _SETTINGS | ({"plan_cache_mode": "force_custom_plan"} if plan_each_time else {})
-        lane = WriterConnection(self._dsn, self._timeout_s, self._health, settings)
-        self._lanes.append(lane)
-        return lane
+        writer = WriterConnection(self._dsn, self._timeout_s, self._health, settings)
+        self._writers.append(writer)
+        return writer
 
 
 class WriterConnection:
-    """A dedicated connection: no round trip to take or give back, and a new one after any trouble."""
+    """A dedicated connection: no round trip to take or give back, and a new one after any failure."""
 
     def __init__(self, dsn: str, timeout_s: float, health: HealthProbe, settings: dict[str, str]) -> None:
         self._dsn = dsn

@@ -36,7 +36,7 @@ NOT_SIMULATED_METHODS = {
     "groups.create": "a world begins with its group",
     "groups.join": "a world begins with its members",
     "groups.leave": "members of a world stay",
-    "groups.kick": "members of a world stay",
+    "groups.remove_member": "members of a world stay",
     "groups.find_outcome": "no membership of a world changes",
     "groups.profiles": "users of the worlds do not log in",
 }

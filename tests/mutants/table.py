@@ -508,7 +508,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "a key is accepted with other content",
         "I6",
         SENDS,
-        "same = _content(sent.row) == _content(row)",
+        "same = _recorded_content(sent.row) == _recorded_content(row)",
         "same = True",
         (T_SENDS + "same_key_other_content_is_refused",),
     ),
@@ -642,7 +642,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "if inside >= 0:",
         (T_AUDIT + "planted_discrepancies_are_named",),
     ),
-    # --- pages, kicks, packets that are sent again (I7, I11) ---
+    # --- pages, removals, packets that are sent again (I7, I11) ---
     Mutation(
         "a page shows what is not durable",
         "I11",
@@ -668,7 +668,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_PAGES + "refund_is_shown_when_it_is_recorded",),
     ),
     Mutation(
-        "a kick that does not change the members in memory",
+        "a removal that does not change the members in memory",
         "I7",
         "server/services/chat/groups.py",
         "            members.remove(user_id)\n",
@@ -676,7 +676,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_REMOVE_MEMBER + "removed_member_with_a_ticket_cannot_open",),
     ),
     Mutation(
-        "a kick that is not recorded",
+        "a removal that is not recorded",
         "I7",
         "storage/postgres/chat/groups.sql",
         "kicked_at_ms = coalesce(kicked_at_ms, $3)",
@@ -684,7 +684,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_REMOVE_MEMBER + "removal_survives_a_restart",),
     ),
     Mutation(
-        "a join that overtakes a kick in memory",
+        "a join that overtakes a removal in memory",
         "I7",
         "server/services/chat/groups.py",
         "return self._turns.setdefault(group_id, asyncio.Lock())",
@@ -692,7 +692,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_REMOVE_MEMBER + "join_whose_reply_is_late_does_not_cancel_a_removal",),
     ),
     Mutation(
-        "any user kicks",
+        "any user removes members",
         "I7",
         "server/services/chat/groups.py",
         "        if user_id != group.owner_id:\n            raise RequestRefused(Reason.NOT_OWNER)\n",
@@ -700,7 +700,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_REMOVE_MEMBER + "only_the_owner_removes_members_and_the_owner_stays",),
     ),
     Mutation(
-        "a kicked member stays subscribed",
+        "a removed member stays subscribed",
         "I7",
         "server/net/subscriptions.py",
         "if not seen.may_follow(session.user_id):",

@@ -127,5 +127,5 @@ async def test_result_page_of_a_member_who_is_removed_is_fetched_again(
             ResultPage(app.session, app.pages, packet_id, msgspec.structs.replace(page, button="旧按钮"))
         )
         await see(app, pilot, "旧按钮")
-        await other.kick(group_id, user_id_of(ME))
+        await other.remove_member(group_id, user_id_of(ME))
         await see(app, pilot, "返回", absent="旧按钮")

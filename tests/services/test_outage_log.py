@@ -39,7 +39,7 @@ async def test_outage_is_logged_once_and_its_end_once(
         def times_logged(name: str) -> int:
             return Counter(event["event"] for event in events)[name]
 
-        names = ("settlement_waits", "sweep_waits", "loading_waits")
+        names = ("settlement_waits", "sweep_waits", "recovery_waits")
 
         async def all_began() -> bool:
             return all(times_logged(name) for name in names)

@@ -317,7 +317,7 @@ async def test_items_in_doubt_are_looked_up_in_batches_and_bounded(monkeypatch: 
     """Items that are not found do not block the others; items beyond the limit are dropped."""
     monkeypatch.setattr(in_doubt, "LOOK_S", 0.0)
     monkeypatch.setattr(in_doubt, "LOOK_MAX", 2)
-    monkeypatch.setattr(in_doubt, "DOUBTS_MAX", 5)
+    monkeypatch.setattr(in_doubt, "IN_DOUBT_MAX", 5)
     lookups: list[list[int]] = []
     resolved: list[int] = []
 

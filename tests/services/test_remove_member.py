@@ -31,7 +31,7 @@ async def test_removed_member_with_a_ticket_cannot_open(
     removed, friend = room.guests
     page = await removed.open_page(packet_id)
     assert page.answer == "ticket"
-    await room.sender.kick(room.group, removed.user_id)
+    await room.sender.remove_member(room.group, removed.user_id)
     assert (await removed.open_with(packet_id, page.ticket)).answer == "not_allowed"
     assert (await removed.grab(packet_id)).answer == "not_allowed"
     again = await removed.open_page(packet_id)
@@ -45,7 +45,7 @@ async def test_removed_member_with_a_ticket_cannot_open(
 async def test_removed_member_has_no_access_to_the_group(server: Server, party: MakeParty) -> None:
     room = await party(server, 2)
     removed = room.guests[0]
-    await room.sender.kick(room.group, removed.user_id)
+    await room.sender.remove_member(room.group, removed.user_id)
     for ask in (
         removed.say(room.group, "let me in"),
         removed.members(room.group),
@@ -76,7 +76,7 @@ async def test_removed_member_keeps_the_claims_already_won(server: Server, party
     packet_id = await room.lucky(300, 2)
     removed = room.guests[0]
     won = await removed.open(packet_id)
-    await room.sender.kick(room.group, removed.user_id)
+    await room.sender.remove_member(room.group, removed.user_id)
     claimed = await removed.open_page(packet_id)
     assert (claimed.answer, claimed.view) == ("claimed", "result")
     assert (await removed.result_page(packet_id)).page.amount_fen == won.amount_fen
@@ -90,7 +90,7 @@ async def test_removed_member_keeps_the_claims_already_won(server: Server, party
 async def test_removal_survives_a_restart(start_server: StartServer, party: MakeParty, connect: Connect) -> None:
     room = await party(await start_server(), 2)
     packet_id = await room.lucky(300, 3)
-    await room.sender.kick(room.group, room.guests[0].user_id)
+    await room.sender.remove_member(room.group, room.guests[0].user_id)
     await room.server.stop()
     later = await connect(await start_server(), room.guests[0].user_id)
     assert later.welcome is not None
@@ -107,23 +107,23 @@ async def test_only_the_owner_removes_members_and_the_owner_stays(
     owner, (ann, ben) = room.sender, room.guests
     stranger = await connect(server, 900)
     with pytest.raises(NotOwner):
-        await ann.kick(room.group, ben.user_id)
+        await ann.remove_member(room.group, ben.user_id)
     with pytest.raises(NotOwner):
-        await ann.kick(room.group, owner.user_id)
+        await ann.remove_member(room.group, owner.user_id)
     with pytest.raises(NotAMember):
-        await stranger.kick(room.group, ann.user_id)
+        await stranger.remove_member(room.group, ann.user_id)
     with pytest.raises(NotAMember):
-        await owner.kick(room.group, stranger.user_id)
+        await owner.remove_member(room.group, stranger.user_id)
     with pytest.raises(Refusal, match="owner_stays"):
-        await owner.kick(room.group, owner.user_id)
+        await owner.remove_member(room.group, owner.user_id)
     with pytest.raises(Refusal, match="no_such_group"):
-        await owner.kick(2**60, ann.user_id)
+        await owner.remove_member(2**60, ann.user_id)
     assert await owner.members(room.group) == [1, 2, 3]
     await stranger.join_group(room.group)
-    await owner.kick(room.group, ann.user_id)
-    await owner.kick(room.group, ann.user_id)  # a repeated removal is harmless
+    await owner.remove_member(room.group, ann.user_id)
+    await owner.remove_member(room.group, ann.user_id)  # a repeated removal is harmless
     await ben.leave_group(room.group)
-    await owner.kick(room.group, ben.user_id)  # a former member cannot come back either
+    await owner.remove_member(room.group, ben.user_id)  # a former member cannot come back either
     with pytest.raises(KickedOut):
         await ben.join_group(room.group)
 
@@ -145,7 +145,7 @@ async def test_join_whose_reply_is_late_does_not_cancel_a_removal(
     monkeypatch.setattr(store, "join", late)
     joining = asyncio.ensure_future(newcomer.join_group(room.group))
     await joined.wait()
-    removing = asyncio.ensure_future(room.sender.kick(room.group, newcomer.user_id))
+    removing = asyncio.ensure_future(room.sender.remove_member(room.group, newcomer.user_id))
     await until(lambda: done_or_next(server, room.group, removing))
     go.set()
     await asyncio.gather(joining, removing)
@@ -164,7 +164,7 @@ async def test_concurrent_joins_and_removals_leave_memory_equal_to_the_record(
     room = await party(server, 8)
 
     async def race(guest: Client) -> None:
-        asks = [guest.join_group(room.group), room.sender.kick(room.group, guest.user_id)]
+        asks = [guest.join_group(room.group), room.sender.remove_member(room.group, guest.user_id)]
         await asyncio.gather(*asks, guest.join_group(room.group), return_exceptions=True)
 
     await asyncio.gather(*map(race, room.guests))
@@ -194,14 +194,14 @@ async def test_removal_whose_commit_was_in_doubt_takes_effect(
     assert (await removed.grab(packet_id)).answer == "ticket"
     proxy.lose_reply_to = b"COMMIT"
     with pytest.raises(Refusal, match="store"):
-        await room.sender.kick(room.group, removed.user_id)
+        await room.sender.remove_member(room.group, removed.user_id)
     assert [one.group_id for one in await received(removed, 1, RemovedFromGroup)] == [room.group]
     assert proxy.lost_replies == 1
     assert (await removed.open(packet_id)).answer == "not_allowed"
     seen = room.server.app.services.live_packets.snapshot(packet_id)
     assert seen is not None
     assert [seen.may_follow(user.user_id) for user in (removed, friend)] == [False, True]
-    await room.sender.kick(room.group, removed.user_id)
+    await room.sender.remove_member(room.group, removed.user_id)
     assert not [one for one in removed.pushes()._pushes if isinstance(one, RemovedFromGroup)]
     await books_balance()
 
@@ -282,9 +282,9 @@ async def test_removal_that_was_not_committed_removes_no_member(
     async def away(*_: int) -> bool:
         raise StoreUnavailable("broken before it was committed")
 
-    monkeypatch.setattr(groups._store, "kick", away)
+    monkeypatch.setattr(groups._store, "remove_member", away)
     with pytest.raises(Refusal, match="store"):
-        await room.sender.kick(room.group, ann.user_id)
+        await room.sender.remove_member(room.group, ann.user_id)
     unknown = groups.in_doubt._in_doubt
     assert len(unknown) == 1
 

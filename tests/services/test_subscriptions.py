@@ -140,7 +140,7 @@ async def test_former_member_receives_no_updates(server: Server, party: MakePart
     for one in (former, room.sender):
         assert (await one.result_page(packet_id, subscribe=True)).page.watched
     if change == "removed":
-        await room.sender.kick(room.group, former.user_id)
+        await room.sender.remove_member(room.group, former.user_id)
     else:
         await former.leave_group(room.group)
     await room.guests[1].open(packet_id)
@@ -286,7 +286,7 @@ async def test_member_removed_while_names_are_read_receives_no_updates(
     monkeypatch.setattr(held._names, "of", held.of)
     await room.guests[1].open(packet_id)
     await held.asked.wait()
-    await room.sender.kick(room.group, former.user_id)
+    await room.sender.remove_member(room.group, former.user_id)
     held.go.set()
     assert [push.opened for push in await updates_until(room.sender, packet_id, 2)] == [2]
     await wait_for_pushes()

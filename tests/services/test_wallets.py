@@ -126,7 +126,7 @@ async def test_credit_whose_commit_was_in_doubt_is_pushed_once(
     async def settle_losing_the_reply(most: int, now_ms: int) -> Any:
         if await sql.fetchval("SELECT count(*) FROM settlement_queue"):
             monkeypatch.setattr(settlement._queue, "settle", settle)
-            settlement._queue._lane.drop()  # so that the statement is sent as text again
+            settlement._queue._writer.drop()  # so that the statement is sent as text again
             proxy.lose_reply_to = lost
         return await settle(most, now_ms)
 

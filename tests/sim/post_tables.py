@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from server.core.ids import is_user
 from storage.postgres.chat.grab_stats import GrabStatRow
-from storage.postgres.chat.messages import MessageRow, Post
-from storage.postgres.chat.outbox import OutboxRow, as_message, posts_of
+from storage.postgres.chat.messages import MessageRow, Post, numbered
+from storage.postgres.chat.outbox import OutboxRow, posts_of
 
 
 class WaitingRow(NamedTuple):
@@ -59,7 +59,7 @@ class PostTables:
     def append(self, post: Post) -> MessageRow:
         """Under the next number of its stream."""
         number = self.streams[post.stream_id] = self.streams.get(post.stream_id, 0) + 1
-        message = as_message(post, number)
+        message = numbered(post, number)
         self.inboxes.setdefault(post.stream_id, []).append(message)
         return message
 

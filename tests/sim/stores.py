@@ -53,7 +53,7 @@ class SimPackets(packets.PacketStore):
             return await self._line.call("refund", lambda: self._tables.refund(frozen, now_ms))
 
     async def find_refunds(self, tries: Sequence[tuple[int, int]]) -> list[RefundRow | None]:
-        return await self._line.call("recall_refunds", lambda: self._tables.find_refunds(tries))
+        return await self._line.call("find_refunds", lambda: self._tables.find_refunds(tries))
 
 
 class SimSends(sends.SendStore):
@@ -65,7 +65,7 @@ class SimSends(sends.SendStore):
             return await self._line.call("send", lambda: self._tables.send(rows, transfer_of, streams_of))
 
     async def find_outcome(self, rows: Sequence[PacketRow], streams_of: Any) -> list[Sent | None]:
-        return await self._line.call("recall", lambda: self._tables.find_outcome(rows))
+        return await self._line.call("find_outcome", lambda: self._tables.find_outcome(rows))
 
     async def before(self, sender_id: int, key: str) -> PacketRow | None:
         return await self._line.call("before", lambda: self._tables.sent_before(sender_id, key))
@@ -151,7 +151,7 @@ class SimGrabStats(grab_stats.GrabStatStore):
         await self._line.call("reactions", lambda: self._tables.add_grab_stats(frozen, recent_max))
 
     async def of_group(self, group_id: int) -> list[GrabStatRow]:
-        return await self._line.call("reactions_of", lambda: self._tables.grab_stats_of(group_id))
+        return await self._line.call("grab_stats_of", lambda: self._tables.grab_stats_of(group_id))
 
 
 class SimWallets(wallets.WalletStore):

@@ -102,9 +102,9 @@ class Tables(MoneyTables, PostTables):
         ]
 
     def find_refunds(self, tries: Sequence[tuple[int, int]]) -> list[RefundRow | None]:
-        return [self.recall_refund(self.packets.get(packet_id), at_ms) for packet_id, at_ms in tries]
+        return [self.find_refund(self.packets.get(packet_id), at_ms) for packet_id, at_ms in tries]
 
-    def recall_refund(self, row: PacketRow | None, at_ms: int) -> RefundRow | None:
+    def find_refund(self, row: PacketRow | None, at_ms: int) -> RefundRow | None:
         if row is None or row.closed_at_ms != at_ms or not row.refunded_fen:
             return None
         return RefundRow(row.packet_id, row.sender_id, row.refunded_fen, self.balance(row.sender_id))

@@ -11,7 +11,7 @@ from storage.errors import StoreUnavailable
 from storage.postgres.database import Database
 
 
-@pytest.mark.parametrize("by", ["pool", "lane"])
+@pytest.mark.parametrize("by", ["pool", "writer"])
 async def test_statement_interrupted_after_prepare_is_an_outage(
     postgres_dsn: str, monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:
@@ -26,7 +26,7 @@ async def test_statement_interrupted_after_prepare_is_an_outage(
 
     monkeypatch.setattr(asyncpg.Connection, "_get_statement", prepare_and_freeze)
     with pytest.raises(Exception) as raised:  # noqa: PT011  its type is checked below
-        async with database.reading() if by == "pool" else database.lane().alone() as connection:
+        async with database.reading() if by == "pool" else database.writer().alone() as connection:
             await connection.fetchval("SELECT 1 + $1", 1)
     assert raised.type is StoreUnavailable
     await database.close()

@@ -1,4 +1,4 @@
-"""Further databases beside that of the test, and a stopped clock."""
+"""Further databases beside that of the test."""
 
 from __future__ import annotations
 
@@ -10,32 +10,12 @@ from contextlib import AsyncExitStack
 import asyncpg
 import pytest
 
-from server.clock import Clock
 from server.embedded import StoreAddresses
 from tests.services.conftest import party
 
 __all__ = ["party"]
 NewDatabase = Callable[[], Awaitable[str]]
 _numbers = itertools.count(1)
-
-
-class StoppedClock:
-    """The time of all servers that start after it."""
-
-    def __init__(self, now_ms: int) -> None:
-        self.now_ms = now_ms
-
-
-@pytest.fixture
-def clock_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], StoppedClock]:
-    """Stop the clock of the servers at a time, in ms since 1970."""
-
-    def stop(now_ms: int) -> StoppedClock:
-        made = StoppedClock(now_ms)
-        monkeypatch.setattr(Clock, "now_ms", lambda self: made.now_ms)
-        return made
-
-    return stop
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,9 +16,9 @@ from client_sim.sdk.client import Client
 from server.services.money.audit import audit
 from storage.postgres import migrate
 from storage.postgres.database import Database
-from tests.conftest import Connect, Server, StartServer
+from tests.conftest import Connect, Server, StartServer, TurnedClock
 from tests.services.conftest import until
-from tests.upgrades.conftest import NewDatabase, StoppedClock
+from tests.upgrades.conftest import NewDatabase
 
 HERE = Path(__file__).parent  # make_dump.py made the files in it
 NEW_YEAR_MS = 1_767_196_800_000  # 2026 begins in Beijing
@@ -90,7 +90,7 @@ class World(NamedTuple):
     packets: dict[str, int]  # by the name of their state in the dump
     sql: asyncpg.Connection[asyncpg.Record]
     database: Database
-    clock: StoppedClock
+    clock: TurnedClock
 
     def share(self, name: str, index: int) -> int:
         """The amount of a share of a packet, in fen."""
@@ -110,7 +110,7 @@ async def world(
     request: pytest.FixtureRequest,
     new_database: NewDatabase,
     redis: aioredis.Redis,
-    clock_at: Callable[[int], StoppedClock],
+    clock: TurnedClock,
     start_server: StartServer,
     connect: Connect,
 ) -> AsyncIterator[World]:
@@ -124,7 +124,7 @@ async def world(
     if not lost:
         for key, log in json.loads((HERE / f"{name}.json").read_text("utf-8")).items():
             await redis.set(key, bytes.fromhex(log))
-    clock = clock_at(SOON_AFTER_MS)
+    clock.stopped_ms = SOON_AFTER_MS
     server = await start_server(stores__postgres=dsn, stores__durability=durability)
     users = {user_id: await connect(server, user_id) for user_id in USERS}
     packets = {row["greeting"]: row["packet_id"] for row in await sql.fetch("SELECT * FROM packets")}
@@ -185,7 +185,7 @@ async def check_claims_of_the_mirror(world: World, lost: bool) -> None:
 
 async def check_all_packets_end(world: World) -> None:
     """A day later all remaining amounts are refunded, and all shares are credited."""
-    world.clock.now_ms += DAY_MS
+    world.clock.ahead_ms += DAY_MS
     waits = ("packets WHERE closed_at_ms IS NULL", "settlement_queue", "outbox")
     nothing = " AND ".join(f"NOT EXISTS (SELECT FROM {what})" for what in waits)
     await until(lambda: world.sql.fetchval(f"SELECT {nothing}"))

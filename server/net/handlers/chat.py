@@ -29,7 +29,7 @@ class ChatHandlers:
         return messages.GroupLeft(0, request.group_id)
 
     async def kick(self, session: Session, request: messages.Kick) -> Message:
-        await self._groups.kick(session.user_id, request.group_id, request.user_id)
+        await self._groups.remove_member(session.user_id, request.group_id, request.user_id)
         return messages.Kicked(0, request.group_id, request.user_id)
 
     async def members(self, session: Session, request: messages.ListMembers) -> Message:

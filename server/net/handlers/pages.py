@@ -22,7 +22,11 @@ class PageHandlers:
         language = language_of(request.language)
         packet_id, is_newest = request.packet_id, request.before_index <= 0
         found = await self._pages.result(session.user_id, packet_id, language, request.before_index)
-        if request.watch and found.may_watch and (is_newest or not self._subscriptions.follows(session, packet_id)):
+        if (
+            request.watch
+            and found.may_subscribe
+            and (is_newest or not self._subscriptions.follows(session, packet_id))
+        ):
             self._subscriptions.subscribe(session, packet_id, language, found.opened)
         return messages.ResultPageShown(
             0, packet_id, result_of(found, self._subscriptions.follows(session, packet_id))

@@ -223,7 +223,7 @@ async def _read_line(reader: asyncio.StreamReader) -> bytes | None:
 
 
 async def ask(path: Path, command: str, timeout_s: float = 3.0) -> dict[str, object]:
-    """Send a command to a running server. Raises OSError if no server listens or the answer is cut off, TimeoutError."""
+    """Send a command to a running server. Raises TimeoutError, or OSError (none listens, the answer is cut off)."""
     async with asyncio.timeout(timeout_s):
         reader, writer = await asyncio.open_unix_connection(sock=connect(path), limit=ANSWER_BYTES_MAX)
         try:

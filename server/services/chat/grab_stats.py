@@ -115,9 +115,9 @@ class GrabStatService:
             admissions = self._opens.take_admissions(CHUNK)
             if not admissions:
                 return
-            for packet_id, user_id, at_ms in admissions:
-                for race in self._races.get(packet_id, ()):
-                    self._grabbed(race, user_id, at_ms)
+            for admission in admissions:
+                for race in self._races.get(admission.packet_id, ()):
+                    self._grabbed(race, admission.user_id, admission.at_ms)
             self._forget_oldest()
             await asyncio.sleep(0)
 
@@ -155,9 +155,9 @@ class GrabStatService:
                 await self.take()
                 await self.flush()
             except StoreUnavailable as error:
-                LOG.debug("reactions_wait", why=str(error))
+                LOG.debug("grab_stats_wait", why=str(error))
             except Exception:
-                LOG.exception("reactions_lost")
+                LOG.exception("grab_stats_lost")
 
     async def flush(self) -> None:
         """Record what was counted, at most ROWS_MAX members. Raises StoreUnavailable: then it is kept."""

@@ -65,7 +65,7 @@ class GroupService:
         self._bus = bus
         self._groups: dict[int, Group] = {}
         self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
-        self.in_doubt: InDoubt[MemberRow, MemberRow] = InDoubt(self._recall, self._follow)
+        self.in_doubt: InDoubt[MemberRow, MemberRow] = InDoubt(self._find_outcome, self._follow)
 
     async def create(self, owner_id: int, name: str) -> int:
         """A new group; its id."""
@@ -103,13 +103,13 @@ class GroupService:
         async with self._changing(group_id, user_id, Standing.LEFT):
             await self._store.leave(group_id, user_id, self._now_ms())
 
-    async def kick(self, owner_id: int, group_id: int, user_id: int) -> None:
+    async def remove_member(self, owner_id: int, group_id: int, user_id: int) -> None:
         """Remove a user who is or was a member, for good; again is harmless."""
         await self.owned_by(owner_id, group_id)
         if user_id == owner_id:
             raise RequestRefused(Reason.OWNER_STAYS)
         async with self._changing(group_id, user_id, Standing.KICKED):
-            if not await self._store.kick(group_id, user_id, self._now_ms()):
+            if not await self._store.remove_member(group_id, user_id, self._now_ms()):
                 raise RequestRefused(Reason.NOT_A_MEMBER)
 
     @asynccontextmanager
@@ -139,7 +139,7 @@ class GroupService:
             if standing is Standing.KICKED:
                 self._bus.publish(Removed(group_id), (user_id,))
 
-    async def _recall(self, changes: Sequence[MemberRow]) -> list[MemberRow | None]:
+    async def _find_outcome(self, changes: Sequence[MemberRow]) -> list[MemberRow | None]:
         """Which of these are recorded. Memory follows before the next turn begins: nothing is awaited between."""
         async with AsyncExitStack() as turns:
             for group_id in {change.group_id for change in changes}:

@@ -73,7 +73,7 @@ class LoginService:
 
 
 def _profile(user_id: int, row: ProfileRow) -> Profile:
-    streams = [JoinedStream(one.stream_id, one.name, one.owner_id, one.last_message) for one in row.places]
+    streams = [JoinedStream(one.stream_id, one.name, one.owner_id, one.last_message) for one in row.streams]
     if all(stream.stream_id != user_id for stream in streams):
         streams.insert(0, JoinedStream(user_id, "", user_id, 0))
     return Profile(Holding(WalletBalance(*row.holding.balance), row.holding.arriving_fen), streams)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
+from typing import NamedTuple
 
 import structlog
 
@@ -24,6 +25,14 @@ from server.services.runtime.bus import Bus
 LOG = structlog.get_logger()
 LOOKING = -1  # a ticket that no user holds: an open with it changes nothing
 ADMISSIONS_MAX = 10_000  # of the grabs in a storm the first ones are counted
+
+
+class Admission(NamedTuple):
+    """A grab that was given a ticket."""
+
+    packet_id: int
+    user_id: int
+    at_ms: int
 
 
 class GrabOpenService:
@@ -49,7 +58,7 @@ class GrabOpenService:
         self._bus = bus
         self._random_number = random_number
         self._opens: defaultdict[int, int] = defaultdict(int)
-        self._admissions: list[tuple[int, int, int]] = []
+        self._admissions: list[Admission] = []
         bus.subscribe(self._on_durable, ClaimsDurable)
         bus.subscribe(self._on_ready, PacketReady)
 
@@ -63,8 +72,8 @@ class GrabOpenService:
         opens, self._opens = self._opens, defaultdict(int)
         return opens
 
-    def take_admissions(self, most: int) -> list[tuple[int, int, int]]:
-        """The oldest grabs that were given a ticket since the last call: packet, user, time in ms."""
+    def take_admissions(self, most: int) -> list[Admission]:
+        """The oldest grabs that were given a ticket since the last call."""
         taken, self._admissions = self._admissions[:most], self._admissions[most:]
         return taken
 
@@ -124,7 +133,7 @@ class GrabOpenService:
         ticket_ms, per_share = self._limits.ticket_lifetime_ms, self._limits.tickets_per_share
         decision = packet.grab(request.user_id, request.at_ms, self._random_number(), ticket_ms, per_share)
         if decision.ticket is not None and len(self._admissions) < ADMISSIONS_MAX:
-            self._admissions.append((request.packet_id, request.user_id, request.at_ms))
+            self._admissions.append(Admission(request.packet_id, request.user_id, request.at_ms))
         return decision
 
     def _retry(self, live: LivePacket, packet: Packet, request: PendingRequest) -> None:
@@ -156,7 +165,7 @@ class GrabOpenService:
         if self._health.is_up:
             live.distrust(PacketEvent.DOUBTED)
             live.waiting.append(request)
-            self._recovery.reload_when_landed(live)
+            self._recovery.reload_when_released(live)
         else:
             self._bus.reply(request, Reason.STORE_UNAVAILABLE)
 

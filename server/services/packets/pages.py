@@ -41,7 +41,7 @@ class ResultList(NamedTuple):
     shares: int
     lines: list[ListedClaim]
     more: bool
-    may_watch: bool  # there may be more claims, and this viewer may be told of them
+    may_subscribe: bool  # there may be more claims, and this viewer may be told of them
 
 
 class TapResult(NamedTuple):

@@ -51,7 +51,7 @@ class Recovery:
         self._loading: list[LivePacket] = []
         self._postponed: dict[LivePacket, None] = {}
         self._load_shedding = LoadShedding(LOAD_MAX, limits, TO_LOAD_MAX)
-        self._outage_log = OutageLog("loading_waits")
+        self._outage_log = OutageLog("recovery_waits")
         self._wake = asyncio.Event()
         bus.subscribe(self._on_recorded, ClaimsRecorded)
         bus.subscribe(self._on_rejected, ClaimsRejected)
@@ -91,22 +91,22 @@ class Recovery:
             del self._postponed[live]
             self._retry(live)
 
-    def reload_when_landed(self, live: LivePacket) -> None:
+    def reload_when_released(self, live: LivePacket) -> None:
         """A distrusted packet is read again once no batch of it is in flight."""
         if live.state is PacketState.DISTRUSTED and live.in_flight == 0:
-            live.move(PacketEvent.LANDED)
+            live.move(PacketEvent.RELEASED)
             self._load_soon(live)
 
     def _on_recorded(self, event: ClaimsRecorded, audience: Collection[int]) -> None:
         part = event.batch
         if part.version + len(part.requests) == part.packet.terms.shares:
             self._bus.publish(PacketsOver((part.live.packet_id,)))
-        self.reload_when_landed(part.live)
+        self.reload_when_released(part.live)
 
     def _on_rejected(self, event: ClaimsRejected, audience: Collection[int]) -> None:
         part = event.batch
         LOG.debug("claims_rejected", packet_id=part.live.packet_id, claims=len(part.requests), why=event.why)
-        self.reload_when_landed(part.live)
+        self.reload_when_released(part.live)
 
     def _load_soon(self, live: LivePacket) -> None:
         self._to_load[live] = None

@@ -65,7 +65,7 @@ class ResendService:
         self._limits = limits
         self._now_ms = now_ms
         self._bus = bus
-        self.in_doubt: InDoubt[Again, Again] = InDoubt(self._recall, self._publish)
+        self.in_doubt: InDoubt[Again, Again] = InDoubt(self._find_outcome, self._publish)
 
     async def send(self, user_id: int, packet_id: int, group_id: int) -> Posted:
         """Post my packet again; in a group that it was not in, members may open it from now on. Not repeatable."""
@@ -119,7 +119,7 @@ class ResendService:
         viewers = self._groups.viewers(post.stream_id)
         self._bus.publish(PacketPost(post.stream_id, number, terms, post.at_ms), viewers)
 
-    async def _recall(self, agains: Sequence[Again]) -> list[Again | None]:
+    async def _find_outcome(self, agains: Sequence[Again]) -> list[Again | None]:
         numbers = await self._store.find_outcome([one.post for one in agains])
         return [
             None if number is None else again._replace(number=number)

@@ -86,7 +86,7 @@ class SendService:
         if "\0" in one.key:
             return None
         row = await self._store.before(one.sender_id, one.key)
-        return terms_of(row) if row is not None and _content(row) == _offered(one) else None
+        return terms_of(row) if row is not None and _recorded_content(row) == _requested_content(one) else None
 
     async def _members(self, one: PacketRequest) -> int:
         """How many may open it."""
@@ -132,7 +132,7 @@ class SendService:
         if sent is None:
             return RequestRefused(Reason.NOT_ENOUGH_MONEY)
         if sent.row.packet_id != row.packet_id:
-            same = _content(sent.row) == _content(row)
+            same = _recorded_content(sent.row) == _recorded_content(row)
             return terms_of(sent.row) if same else RequestRefused(Reason.KEY_REUSED)
         terms = terms_of(row)
         self._packets.add(terms, audience_of(terms, (), self._groups))
@@ -151,12 +151,12 @@ class SendService:
         self._bus.publish(event, (terms.sender_id,))
 
 
-def _content(row: PacketRow) -> tuple[object, ...]:
+def _recorded_content(row: PacketRow) -> tuple[object, ...]:
     """What must be the same when a key is used again."""
     return (row.kind, row.target_id, row.total_fen, row.shares, row.greeting)
 
 
-def _offered(one: PacketRequest) -> tuple[object, ...]:
+def _requested_content(one: PacketRequest) -> tuple[object, ...]:
     return (one.kind, one.target_id, one.total_fen, one.shares, one.greeting)
 
 

@@ -12,7 +12,9 @@ from storage.errors import StoreUnavailable
 LOOK_S: Final = 0.5  # between two look-ups
 LOOK_MAX: Final = 1_000  # looked up at once; the others follow at the next look-up
 LATE_S: Final = 10.0  # a commit may still arrive so long after its request has failed
-DOUBTS_MAX: Final = 10_000  # more are not kept: once the server knows that the store is away, it sends few commits
+IN_DOUBT_MAX: Final = (
+    10_000  # more are not kept: once the server knows that the store is away, it sends few commits
+)
 Asked = TypeVar("Asked")
 Found = TypeVar("Found")
 
@@ -37,13 +39,13 @@ class InDoubt(Generic[Asked, Found]):
         self._publish = publish
         self._in_doubt: list[UnknownOutcome[Asked]] = []
         self._wake = asyncio.Event()
-        self._outage_log = OutageLog("doubts_wait")
+        self._outage_log = OutageLog("in_doubt_waits")
 
     def add(self, asked: Iterable[Asked]) -> None:
         """Changes that were sent to the store, which did not answer."""
         since_s = asyncio.get_running_loop().time()
         for one in asked:
-            if len(self._in_doubt) < DOUBTS_MAX:
+            if len(self._in_doubt) < IN_DOUBT_MAX:
                 self._in_doubt.append(UnknownOutcome(one, since_s))
         self._wake.set()
 

@@ -173,12 +173,12 @@ class LookupService:
             arriving_fen=profile.holding.arriving_fen,
             chats=[
                 ChatFacts(
-                    stream_id=place.stream_id,
-                    name=place.name,
-                    owner_id=place.owner_id,
-                    last_message=place.last_message,
+                    stream_id=stream.stream_id,
+                    name=stream.name,
+                    owner_id=stream.owner_id,
+                    last_message=stream.last_message,
                 )
-                for place in profile.places
+                for stream in profile.streams
             ],
         )
 

@@ -54,7 +54,7 @@ class ProfileRow(NamedTuple):
     """What a user finds on logging in."""
 
     holding: HoldingRow
-    places: list[StreamPositionRow]
+    streams: list[StreamPositionRow]
 
 
 class GroupFull(Exception):
@@ -98,13 +98,13 @@ class GroupStore:
         async with self._database.reading() as connection:
             await connection.execute(_SQL["leave"], group_id, user_id, now_ms)
 
-    async def kick(self, group_id: int, user_id: int, now_ms: int) -> bool:
+    async def remove_member(self, group_id: int, user_id: int, now_ms: int) -> bool:
         """End a membership for good; again is harmless. False if there never was one."""
         async with self._database.transaction() as connection:
             await connection.execute(
                 _SQL["lock"], group_id
             )  # who joins at the same time is in before, or not at all
-            return await connection.fetchval(_SQL["kick"], group_id, user_id, now_ms) is not None
+            return await connection.fetchval(_SQL["remove_member"], group_id, user_id, now_ms) is not None
 
     async def find_outcome(self, changes: Sequence[MemberRow]) -> list[MemberRow | None]:
         """Which of these standings are recorded; None: another one is."""
@@ -124,13 +124,14 @@ class GroupStore:
         return list(groups.values())
 
     async def profiles(self, user_ids: Sequence[int]) -> dict[int, ProfileRow]:
-        """Wallets and places of users, all in two statements."""
+        """Wallets and streams of users, all in two statements."""
         async with self._database.reading() as connection:
             holdings = await wallets.holdings(connection, user_ids)
-            rows = await connection.fetch(_SQL["places"], user_ids)
+            rows = await connection.fetch(_SQL["streams"], user_ids)
         profiles = {user_id: ProfileRow(holdings[user_id], []) for user_id in user_ids}
         for row in rows:
-            profiles[row["user_id"]].places.append(StreamPositionRow(*row[1:]))
+            position = StreamPositionRow(row["stream_id"], row["name"], row["owner_id"], row["last_message"])
+            profiles[row["user_id"]].streams.append(position)
         return profiles
 
 

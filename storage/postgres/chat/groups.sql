@@ -11,7 +11,7 @@ ON CONFLICT (group_id, user_id) DO UPDATE SET left_at_ms = NULL
 -- name: leave
 UPDATE memberships SET left_at_ms = $3 WHERE group_id = $1 AND user_id = $2 AND left_at_ms IS NULL
 
--- name: kick
+-- name: remove_member
 UPDATE memberships SET left_at_ms = coalesce(left_at_ms, $3), kicked_at_ms = coalesce(kicked_at_ms, $3)
 WHERE group_id = $1 AND user_id = $2
 RETURNING 1
@@ -39,7 +39,7 @@ SELECT group_id, name, owner_id FROM groups WHERE group_id = ANY($1)
 -- name: members
 SELECT group_id, user_id FROM memberships WHERE group_id = ANY($1) AND left_at_ms IS NULL
 
--- name: places
+-- name: streams
 SELECT m.user_id, g.group_id, g.name, g.owner_id, s.last_message
 FROM memberships m JOIN groups g USING (group_id) JOIN streams s ON s.stream_id = g.group_id
 WHERE m.user_id = ANY($1) AND m.left_at_ms IS NULL

@@ -14,12 +14,6 @@ if TYPE_CHECKING:
 _SQL = statements.load(__file__)
 
 
-_COLUMNS = (
-    *("stream_id", "message", "sender_id", "at_ms", "text", "packet_id", "reminder"),
-    *("first_index", "end_index"),
-)
-
-
 class Post(NamedTuple):
     """A message to be: a text, a packet, or a reminder of what became of one (see outbox).
 
@@ -50,16 +44,31 @@ class MessageRow(NamedTuple):
     end_index: int | None = None
 
 
+def numbered(post: Post, number: int) -> MessageRow:
+    """The post under its number."""
+    return MessageRow(
+        post.stream_id,
+        number,
+        post.sender_id,
+        post.at_ms,
+        post.text,
+        post.packet_id,
+        post.reminder,
+        post.first_index,
+        post.end_index,
+    )
+
+
 class MessageStore:
     """Statements on streams."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._lane = database.lane()
+        self._writer = database.writer()
 
     async def append(self, posts: Sequence[Post]) -> list[int]:
         """Record messages in one transaction; their numbers, in the order of the posts."""
-        async with self._lane.transaction() as connection:
+        async with self._writer.transaction() as connection:
             return await append(connection, posts)
 
     async def after(self, stream_id: int, message: int, most: int) -> tuple[int, list[MessageRow]]:
@@ -84,6 +93,6 @@ async def append(connection: Connection, posts: Sequence[Post]) -> list[int]:
     for post in posts:
         following[post.stream_id] += 1
         numbers.append(following[post.stream_id])
-    records = [(post[0], number, *post[1:]) for post, number in zip(posts, numbers, strict=True)]
-    await connection.copy_records_to_table("messages", columns=_COLUMNS, records=records)
+    records = [numbered(post, number) for post, number in zip(posts, numbers, strict=True)]
+    await connection.copy_records_to_table("messages", columns=MessageRow._fields, records=records)
     return numbers

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from storage import statements
 from storage.errors import StoreUnavailable, Unanswered
 from storage.postgres.chat import messages
-from storage.postgres.chat.messages import MessageRow, Post
+from storage.postgres.chat.messages import MessageRow, Post, numbered
 from storage.postgres.packets.packets import ClaimRow
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class OutboxStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._lane = database.lane(plan_each_time=True)
+        self._writer = database.writer(plan_each_time=True)
 
     async def post(self, most: int) -> list[MessageRow]:
         """Post the oldest rows, of about `most` packets.
@@ -71,7 +71,7 @@ class OutboxStore:
         """
         posts: list[MessageRow] = []
         try:
-            async with self._lane.transaction() as connection:
+            async with self._writer.transaction() as connection:
                 if not await connection.fetchval(_SQL["try_lock"], _LOCK):
                     return []
                 batch = posts_of(OutboxRow(*row) for row in await connection.fetch(_SQL["take"], most))
@@ -80,7 +80,7 @@ class OutboxStore:
                     await connection.execute(_SQL["remember"], list(batch.posted), list(batch.posted.values()))
                 if batch.finished:
                     await connection.execute(_SQL["forget"], batch.finished)
-                posts = [as_message(post, number) for post, number in zip(batch.posts, numbers, strict=True)]
+                posts = [numbered(post, number) for post, number in zip(batch.posts, numbers, strict=True)]
         except StoreUnavailable as error:
             raise Unanswered(error, posts) from error
         return posts
@@ -92,7 +92,13 @@ class OutboxStore:
 
     async def find_outcome(self, posts: Sequence[MessageRow]) -> list[MessageRow | None]:
         """These posts as they stand in their streams; None: not this one."""
-        columns = [[post[column] for post in posts] for column in (0, 1, 3, 5, 6)]
+        columns = [
+            [post.stream_id for post in posts],
+            [post.message for post in posts],
+            [post.at_ms for post in posts],
+            [post.packet_id for post in posts],
+            [post.reminder for post in posts],
+        ]
         async with self._database.reading() as connection:
             rows = await connection.fetch(_SQL["find_outcome"], *columns)
         found = {place: {"first_index": first, "end_index": end} for place, first, end in rows}
@@ -138,8 +144,3 @@ def posts_of(rows: Iterable[OutboxRow]) -> PostBatch:
 
 def _post(row: OutboxRow, reminder: ReminderKind, first: int | None = None, end: int | None = None) -> Post:
     return Post(row.stream_id, SYSTEM, row.at_ms, None, row.packet_id, reminder, first, end)
-
-
-def as_message(post: Post, number: int) -> MessageRow:
-    """The post under its number."""
-    return MessageRow(post[0], number, *post[1:])

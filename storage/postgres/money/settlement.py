@@ -40,7 +40,7 @@ class SettlementQueue:
     def __init__(self, database: Database, best_luck_kinds: Sequence[str]) -> None:
         self._database = database
         self._best_luck_kinds = best_luck_kinds
-        self._lane = database.lane(plan_each_time=True)
+        self._writer = database.writer(plan_each_time=True)
 
     async def settle(self, most: int, now_ms: int) -> tuple[int, list[Credit]]:
         """Credit up to `most` claims, largest first, in one statement; how many were taken, and the credits.
@@ -49,7 +49,7 @@ class SettlementQueue:
         """
         credits: list[Credit] = []
         try:
-            async with self._lane.transaction() as connection:
+            async with self._writer.transaction() as connection:
                 rows = await connection.fetch(_SQL["settle"], most, now_ms, self._best_luck_kinds)
                 credits = [
                     Credit(row[0], row[1], row[2], row[3], now_ms, BalanceRow(row[4], row[5])) for row in rows
@@ -60,10 +60,14 @@ class SettlementQueue:
 
     async def find_outcome(self, credits: Sequence[Credit]) -> list[Credit | None]:
         """Which of these credits stand in the books, with what is in their wallets by now; None: not this one."""
-        columns = [[credit[column] for credit in credits] for column in (1, 0, 4)]
+        columns = [
+            [credit.packet_id for credit in credits],
+            [credit.user_id for credit in credits],
+            [credit.at_ms for credit in credits],
+        ]
         async with self._database.reading() as connection:
-            rows = await connection.fetch(_SQL["recall"], *columns)
-        balances = {row["place"]: BalanceRow(*row[1:]) for row in rows}
+            rows = await connection.fetch(_SQL["find_outcome"], *columns)
+        balances = {row["place"]: BalanceRow(row["balance_fen"], row["version"]) for row in rows}
         return [
             credit._replace(balance=balances[place]) if place in balances else None
             for place, credit in enumerate(credits, 1)

@@ -87,7 +87,7 @@ WITH largest AS (
 SELECT user_id, packet_id, claims, change_fen, balance_fen, version, (SELECT count(*) FROM taken) AS taken
 FROM sums JOIN credited USING (user_id)
 
--- name: recall
+-- name: find_outcome
 -- The time tells the transfer of a batch from one that credits the same claim later, when the batch came to nothing.
 SELECT asked.place, w.balance_fen, w.version
 FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) WITH ORDINALITY

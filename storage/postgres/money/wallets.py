@@ -114,10 +114,16 @@ class WalletStore:
 
     async def find_outcome(self, transfers: Sequence[TransferRow]) -> list[Booked | None]:
         """Which of these transfers `move` has recorded, had its reply been lost; None: not this one."""
-        columns = [[row[column] for row in transfers] for column in (0, 1, 2, 3, 5)]
+        columns = [
+            [one.debit_account for one in transfers],
+            [one.credit_account for one in transfers],
+            [one.kind for one in transfers],
+            [one.key for one in transfers],
+            [one.at_ms for one in transfers],
+        ]
         async with self._database.reading() as connection:
-            rows = await connection.fetch(_SQL["recall"], *columns)
-        balances = {row["place"]: BalanceRow(*row[1:]) for row in rows}
+            rows = await connection.fetch(_SQL["find_outcome"], *columns)
+        balances = {row["place"]: BalanceRow(row["balance_fen"], row["version"]) for row in rows}
         return [
             Booked(transfer, balances[place]) if place in balances else None
             for place, transfer in enumerate(transfers, 1)
@@ -152,7 +158,7 @@ async def debit(
     """
     users, amounts = list(amounts_fen), list(amounts_fen.values())
     rows = await connection.fetch(_SQL["debit"], users, amounts, [transfers[user_id] for user_id in users])
-    return {row["user_id"]: BalanceRow(*row[1:]) for row in rows}
+    return {row["user_id"]: BalanceRow(row["balance_fen"], row["version"]) for row in rows}
 
 
 async def insert_debits(

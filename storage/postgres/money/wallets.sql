@@ -71,7 +71,7 @@ INSERT INTO wallets AS w (user_id, balance_fen) VALUES ($1, $2)
 ON CONFLICT (user_id) DO UPDATE SET balance_fen = w.balance_fen + excluded.balance_fen, version = w.version + 1
 RETURNING balance_fen, version
 
--- name: recall
+-- name: find_outcome
 -- The time tells a transfer from one that was made later with the same key. One of its two accounts is a wallet.
 SELECT asked.place, w.balance_fen, w.version
 FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::text[], $5::bigint[]) WITH ORDINALITY

@@ -111,8 +111,8 @@ class PacketStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._record_lane = database.lane()
-        self._refund_lane = database.lane()
+        self._record_writer = database.writer()
+        self._refund_writer = database.writer()
 
     async def load(self, packet_ids: Sequence[int]) -> tuple[dict[int, PacketRow], dict[int, list[ClaimRow]]]:
         """The packets that exist, and their claims by index, as of one moment."""
@@ -161,7 +161,7 @@ class PacketStore:
             [claim.amount_fen for claim in claims],
             [claim.at_ms for claim in claims],
         )
-        async with self._record_lane.alone() as connection:
+        async with self._record_writer.alone() as connection:
             rows = await connection.fetch(_SQL["record_claims"], *map(_as_text, columns))
         return {row[0] for row in rows}
 
@@ -177,7 +177,7 @@ class PacketStore:
 
     async def refund(self, packet_ids: Sequence[int], now_ms: int) -> list[RefundRow]:
         """Close packets and pay back what their own claims leave. One that is closed already is left out."""
-        async with self._refund_lane.transaction() as connection:
+        async with self._refund_writer.transaction() as connection:
             locked = [row["packet_id"] for row in await connection.fetch(_SQL["lock_open"], packet_ids)]
             rows = await connection.fetch(_SQL["refund"], locked, now_ms)
         return [RefundRow(row[0], row[1], row[2], BalanceRow(row[3], row[4])) for row in rows]
@@ -186,7 +186,7 @@ class PacketStore:
         """What `refund` at that time would have answered, had its reply not been lost; None: not paid back."""
         packet_ids, times_ms = [packet_id for packet_id, _ in tries], [at_ms for _, at_ms in tries]
         async with self._database.reading() as connection:
-            rows = await connection.fetch(_SQL["recall_refunds"], packet_ids, times_ms)
+            rows = await connection.fetch(_SQL["find_refunds"], packet_ids, times_ms)
         found = {
             place: RefundRow(packet_id, sender_id, fen, BalanceRow(*balance))
             for place, packet_id, sender_id, fen, *balance in rows

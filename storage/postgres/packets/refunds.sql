@@ -4,7 +4,7 @@ SELECT packet_id FROM packets WHERE closed_at_ms IS NULL AND expires_at_ms <= $1
 -- name: lock_open
 SELECT packet_id FROM packets WHERE packet_id = ANY($1) AND closed_at_ms IS NULL ORDER BY packet_id FOR UPDATE
 
--- name: recall_refunds
+-- name: find_refunds
 -- The time tells this try from a later one and from that of another server.
 SELECT asked.place, p.packet_id, p.sender_id, p.refunded_fen, w.balance_fen, w.version
 FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS asked (packet_id, closed_at_ms, place)

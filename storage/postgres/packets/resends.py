@@ -47,6 +47,6 @@ class ResendStore:
             [post.at_ms for post in posts],
         ]
         async with self._database.reading() as connection:
-            rows = await connection.fetch(_SQL["recall"], *columns)
+            rows = await connection.fetch(_SQL["find_outcome"], *columns)
         numbers = {row["place"]: row["message"] for row in rows}
         return [numbers.get(place) for place, _ in enumerate(posts, 1)]

@@ -4,7 +4,7 @@ SELECT 1 FROM packets WHERE packet_id = $1 FOR NO KEY UPDATE
 -- name: count
 SELECT count(*) FROM packet_groups WHERE packet_id = $1 AND group_id <> $2
 
--- name: recall
+-- name: find_outcome
 -- Among the newest messages of a stream, so that one which is not there costs no walk through all of them. The time
 -- tells a message from one that posted the packet there earlier.
 SELECT asked.place, m.message

@@ -35,7 +35,7 @@ class SendStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._lane = database.lane()
+        self._writer = database.writer()
 
     async def record(
         self,
@@ -49,11 +49,11 @@ class SendStore:
         StoreUnavailable: then ask again with the same keys.
         """
         try:
-            async with self._lane.transaction() as connection:
+            async with self._writer.transaction() as connection:
                 return await _record(connection, rows, transfer_of, streams_of)
         except asyncpg.UniqueViolationError:
             # another process has used one of the keys since we looked: nothing was recorded, look again
-            async with self._lane.transaction() as connection:
+            async with self._writer.transaction() as connection:
                 return await _record(connection, rows, transfer_of, streams_of)
 
     async def find_outcome(
@@ -63,7 +63,7 @@ class SendStore:
         places = [(row.packet_id, stream_id) for row in rows for stream_id in streams_of(row)]
         packet_ids, stream_ids = [place[0] for place in places], [place[1] for place in places]
         async with self._database.reading() as connection:
-            found = await connection.fetch(_SQL["recall"], packet_ids, stream_ids)
+            found = await connection.fetch(_SQL["find_outcome"], packet_ids, stream_ids)
         balances = {row["packet_id"]: BalanceRow(*row[3:]) for row in found}
         numbers: dict[int, dict[int, int]] = {packet_id: {} for packet_id in balances}
         for packet_id, stream_id, message, *_ in found:

@@ -1,4 +1,4 @@
--- name: recall
+-- name: find_outcome
 -- Only of packets that exist is the announcement looked for, from the end of the stream, where it stands if it is new.
 SELECT p.packet_id, a.stream_id, m.message, w.balance_fen, w.version
 FROM unnest($1::bigint[], $2::bigint[]) AS a (packet_id, stream_id)
