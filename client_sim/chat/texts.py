@@ -62,7 +62,7 @@ TEXTS: dict[str, Text] = {
     "notice_own_claim": Text("你领取了自己发的红包，{amount}", "you opened your own packet: {amount}"),
     "notice_best": Text("红包派完了，手气最佳：{name}，{amount}", "all opened; best luck: {name}, {amount}"),
     "notice_refund": Text("红包已过期，{amount}已退回零钱", "the packet expired; {amount} came back"),
-    # reminders
+    # toasts
     "toast_claim": Text("{name}领取了你的红包，{amount}", "{name} opened your packet: {amount}"),
     "toast_refund": Text("红包已过期，退回{amount}", "a packet expired; {amount} came back"),
     "toast_removed": Text("你已不在群「{name}」里", "you are no longer in {name}"),

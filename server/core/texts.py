@@ -84,7 +84,7 @@ _ZH: Final = {
     Text.RETURNED: "该红包已超过{lifetime:time}，剩余{left:yuan}元已退回零钱",
     Text.BEST_LUCK: "手气最佳",
     Text.REMIND_CLAIMS: "你的红包被领取了{opened}个，共{claimed:yuan}元",
-    Text.REMIND_FINISH: "{shares}个红包,{took:time}被抢光",
+    Text.REMIND_FINISH: "{shares}个红包，{took:time}被抢光",
     Text.REMIND_REFUND: "红包已过期，{left:yuan}元已退回零钱",
     Text.JUST_NOW: "刚刚",
     Text.AGO: "{n:time}前",

@@ -49,6 +49,16 @@ def test_check_exception_without_occurrence_is_reported(tmp_path: Path) -> None:
     ]
 
 
+def test_check_descriptions_of_vectors_are_read_and_their_values_are_not(tmp_path: Path) -> None:
+    (tmp_path / "tests" / "vectors").mkdir(parents=True)
+    wire = '[\n{"about": "a frame", "text": "gizmo"},\n{"about": "of a gizmo"}]'
+    (tmp_path / "tests" / "vectors" / "wire.json").write_text(wire)
+    (tmp_path / "other.json").write_text(wire)
+    words = {"instead_of": PHRASES, "exceptions": {}}
+    complaints = check(tmp_path, ["tests/vectors/wire.json", "other.json"], words, ())
+    assert complaints == ["tests/vectors/wire.json:3: 'gizmo', write instead: devices"]
+
+
 def test_check_skipped_folder_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "a.md").write_text("One gizmo.")

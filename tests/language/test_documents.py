@@ -7,6 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from protocol import messages
+from protocol.messages import FROM_CLIENT
+from server.services.money.audit import CHECKS
+from server.services.money.wallets import ENTRIES_PAGE
+from tests.mutants.table import MUTATIONS
+
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("deploy/*.md")])
 PATH = re.compile(r"`((?:protocol|server|storage|client_sim|bench|tests|deploy|docs)/[\w./-]*)`")
@@ -63,9 +69,44 @@ def test_contributing_names_occur_in_their_files() -> None:
     assert [(path, name) for path, name in named if not occurs(name, (ROOT / path).read_text())] == []
 
 
+def first_column(document: str, heading: str) -> list[str]:
+    """The names in the first column of the first table under a heading."""
+    section = (ROOT / "docs" / document).read_text().partition(f"\n{heading}\n")[2]
+    table = section.partition("\n| --- |")[2].partition("\n\n")[0]
+    cells = re.findall(r"^\| ([^|]*) \|", table, re.MULTILINE)
+    return re.findall(r"`(\w+)`", " ".join(cells))
+
+
+def test_reliability_numbers_of_planted_faults_are_those_of_the_table() -> None:
+    reliability = (ROOT / "docs" / "reliability.md").read_text()
+    faults = len(MUTATIONS)
+    assert f"`make mutants` | {faults} of {faults} caught" in reliability
+    assert f"{faults} faults, planted one at a time" in reliability
+
+
+def test_operations_every_check_of_the_audit_has_a_row() -> None:
+    named = first_column("operations.md", "### The audit names a discrepancy")
+    assert sorted(named) == sorted([*CHECKS, "fairness", "balance"])
+
+
+def test_protocol_every_request_has_a_row_that_tells_what_a_repeat_does() -> None:
+    requests = {*FROM_CLIENT} - {messages.Login, messages.Ping, messages.Pong}
+    assert sorted(first_column("protocol.md", "## 6. Retries")) == sorted(one.__name__ for one in requests)
+
+
+def test_protocol_limits_have_the_page_of_entries() -> None:
+    assert f"| entries in one `Entries` | {ENTRIES_PAGE} |" in (ROOT / "docs" / "protocol.md").read_text()
+
+
 def test_chinese_readme_lists_the_same_commands_and_documents() -> None:
     english, chinese = ((ROOT / name).read_text() for name in ("README.md", "README.zh.md"))
     commands = re.compile(r"^\| `(hongbao [^`]*)`", re.MULTILINE)
     assert commands.findall(chinese) == commands.findall(english)
     documents = re.compile(r"^\| \[([^]]+)\]", re.MULTILINE)
     assert documents.findall(chinese) == documents.findall(english)
+
+
+def test_chinese_readme_has_full_width_punctuation() -> None:
+    prose = re.sub(r"```.*?```|`[^`]*`|\]\([^)]*\)", "", (ROOT / "README.zh.md").read_text(), flags=re.DOTALL)
+    assert len(re.findall(r"[，：；]", prose)) > 50
+    assert re.findall(r".?[一-鿿][,:;(]|[,:;)][一-鿿].?", prose) == []

@@ -42,7 +42,7 @@ async def until_detected(room: Party) -> None:
 
     async def holds() -> bool:
         await refusal(send(room.sender, room.group, "first"))
-        return bool(room.server.app.stores.database._watch._away)
+        return bool(room.server.app.stores.database._health._away)
 
     await until(holds)
 
@@ -111,7 +111,7 @@ async def test_postgres_away_gives_temporary_errors_at_once(
         assert nothing_waits(room.server)
 
     async def is_back() -> bool:
-        return not room.server.app.stores.database._watch._away
+        return not room.server.app.stores.database._health._away
 
     await until(is_back)
     again = await asyncio.gather(*(patient_send(room, f"k{number}") for number in range(20)))
@@ -268,7 +268,7 @@ async def test_broken_connection_is_not_an_outage(
     for number in range(3):
         proxy.break_connections()
         await patient_send(room, f"k{number}")
-        assert not room.server.app.stores.database._watch._away
+        assert not room.server.app.stores.database._health._away
 
 
 async def test_login_while_postgres_is_away_succeeds_later(

@@ -21,7 +21,7 @@ async def test_statement_interrupted_after_prepare_is_an_outage(
 
     async def prepare_and_freeze(self: Any, *words: Any, **more: Any) -> Any:
         prepared = await prepare(self, *words, **more)
-        database._watch._is_away("PostgreSQL: no answer")
+        database._health._is_away("PostgreSQL: no answer")
         return prepared
 
     monkeypatch.setattr(asyncpg.Connection, "_get_statement", prepare_and_freeze)
