@@ -24,6 +24,8 @@ class Proxy:
         self._flows.set()
         # After a request with these bytes was forwarded, its reply is lost: the proxy waits for it, then cuts.
         self.lose_reply_to: bytes | None = None
+        # The same for the COMMIT of the PostgreSQL transaction in which a request has these bytes.
+        self.lose_commit_of: bytes | None = None
         self.lost_replies = 0
 
     async def heal(self) -> Self:
@@ -64,9 +66,14 @@ class Proxy:
             return
         writers = {writer, store_writer}
         self._writers |= writers
-        losing = asyncio.Event()
+        losing, is_marked = asyncio.Event(), False
 
         def forward_request(data: bytes) -> bool:
+            nonlocal is_marked
+            is_marked = is_marked or (self.lose_commit_of is not None and self.lose_commit_of in data)
+            if is_marked and b"COMMIT" in data:
+                is_marked, self.lose_commit_of = False, None
+                losing.set()
             if self.lose_reply_to is not None and self.lose_reply_to in data:
                 self.lose_reply_to = None
                 losing.set()

@@ -10,7 +10,7 @@ from client_sim.sdk.reminders import Reminder
 from protocol import messages
 
 Post = messages.TextPosted | messages.PacketPosted
-Numbered = Post | Reminder  # what has a number in a stream
+Numbered = Post | Reminder  # everything that has a number in a stream
 
 
 class Reloaded(NamedTuple):

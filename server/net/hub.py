@@ -156,9 +156,9 @@ def _balance_changed(event: events.BalanceChange) -> Iterator[messages.Message]:
 
 
 class Push(NamedTuple):
-    """How an event is told. What can wait a moment leaves with the next message that cannot.
+    """How an event is told. A push that `can_wait` leaves with the next message that cannot.
 
-    What is `in_welcome` is not pushed to a connection that waits for its welcome, which will tell it.
+    A push that is `in_welcome` is left out for a connection that waits for its welcome, which contains it.
     """
 
     messages: Callable[[Any], Iterable[messages.Message]]

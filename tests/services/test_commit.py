@@ -296,13 +296,13 @@ async def test_send_retried_after_a_lost_reply_debits_once(
     start_server: StartServer, party: MakeParty, postgres_proxy: tuple[Proxy, str], books_balance: BooksBalance
 ) -> None:
     proxy, dsn = postgres_proxy
-    server = await start_server(stores__postgres=dsn, settlement__idle_s=3600)  # the next COMMIT is the send's
+    server = await start_server(stores__postgres=dsn, settlement__idle_s=3600)
     room = await party(server, 1)
-    proxy.lose_reply_to = b"COMMIT"
+    proxy.lose_commit_of = b"key-of-the-send"
     with pytest.raises(Refusal) as caught:
-        await room.sender.send_packet("lucky", room.group, 500, 2, key="k1")
+        await room.sender.send_packet("lucky", room.group, 500, 2, key="key-of-the-send")
     assert caught.value.temporary
-    sent = await room.sender.send_packet("lucky", room.group, 500, 2, key="k1")
+    sent = await room.sender.send_packet("lucky", room.group, 500, 2, key="key-of-the-send")
     assert sent.total_fen == 500
     assert await room.sender.balance() == 99_500
     await books_balance()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, TypeAlias
@@ -27,7 +28,7 @@ from tests.services.test_faults import all_grab, live
 
 BooksBalance: TypeAlias = Callable[[], Awaitable[None]]
 SILENCE_S = 0.15  # no further push may arrive within this time
-NO_SETTLEMENT = {"settlement__idle_s": 3600.0}  # the next COMMIT is the one of the request
+NO_SETTLEMENT = {"settlement__idle_s": 3600.0}
 
 
 async def received(client: Client, count: int, *kinds: type[messages.Message]) -> list[Any]:
@@ -176,11 +177,11 @@ async def test_packet_whose_commit_was_in_doubt_is_pushed_once(
     proxy, dsn = postgres_proxy
     room = await party(await start_server(stores__postgres=dsn, **NO_SETTLEMENT), 1)
     first = await room.lucky(100, 1)
-    proxy.lose_reply_to = b"COMMIT"
+    proxy.lose_commit_of = b"key-of-the-send"
     with pytest.raises(Refusal, match="store"):
-        await room.sender.send_packet("lucky", room.group, 500, 2, key="k")
+        await room.sender.send_packet("lucky", room.group, 500, 2, key="key-of-the-send")
     if retries:
-        await room.sender.send_packet("lucky", room.group, 500, 2, key="k")
+        await room.sender.send_packet("lucky", room.group, 500, 2, key="key-of-the-send")
     posts = await received(room.guests[0], 2, messages.PacketPosted)
     assert [(one.message, one.packet_id == first) for one in posts] == [(1, True), (2, False)]
     await until(lambda: _nothing_in_doubt(room.server))
@@ -251,7 +252,7 @@ async def test_refund_whose_commit_was_in_doubt_is_pushed_once(
     async def refund_losing_the_reply(packet_ids: Sequence[int], now_ms: int) -> Any:
         tries.append(packet_ids)
         if len(tries) == 1:
-            proxy.lose_reply_to = b"COMMIT"
+            proxy.lose_commit_of = struct.pack(">q", packet_id)
         return await refund(packet_ids, now_ms)
 
     monkeypatch.setattr(refunds._records, "refund", refund_losing_the_reply)

@@ -192,7 +192,7 @@ async def test_removal_whose_commit_was_in_doubt_takes_effect(
     packet_id = await room.lucky(300, 3)
     removed, friend = room.guests
     assert (await removed.grab(packet_id)).answer == "ticket"
-    proxy.lose_reply_to = b"COMMIT"
+    proxy.lose_commit_of = struct.pack(">iqiq", 8, room.group, 8, removed.user_id)
     with pytest.raises(Refusal, match="store"):
         await room.sender.remove_member(room.group, removed.user_id)
     assert [one.group_id for one in await received(removed, 1, RemovedFromGroup)] == [room.group]
@@ -219,7 +219,7 @@ async def test_join_and_leave_whose_commits_were_in_doubt_take_effect(
     room = await party(server, 1)
     packet_id = await room.lucky(300, 2)
     (ann,), ben = room.guests, await connect(server, 900)
-    proxy.lose_reply_to = b"COMMIT"
+    proxy.lose_commit_of = struct.pack(">iqiq", 8, room.group, 8, ben.user_id)
     with pytest.raises(Refusal, match="store"):
         await ben.join_group(room.group)
     proxy.lose_reply_to = struct.pack(">iqiq", 8, room.group, 8, ann.user_id)

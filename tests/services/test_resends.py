@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -227,7 +228,7 @@ async def test_packet_sent_again_in_doubt_is_posted_and_opens(
     group = await room.sender.create_group("other")
     await other.join_group(group)
     await other.say(group, "first")
-    proxy.lose_reply_to = b"COMMIT"
+    proxy.lose_commit_of = struct.pack(">q", packet_id)
     with pytest.raises(Refusal, match="store"):
         await room.sender.send_again(packet_id, group)
     (posted,) = await received(other, 1, PacketPosted)
@@ -246,7 +247,7 @@ async def test_personal_packet_sent_again_in_doubt_is_posted_to_both(
     room = await party(await start_server(stores__postgres=dsn, **NO_SETTLEMENT), 1)
     (receiver,) = room.guests
     packet_id = (await room.sender.send_packet("personal", receiver.user_id, 500)).packet_id
-    proxy.lose_reply_to = b"COMMIT"
+    proxy.lose_commit_of = struct.pack(">q", packet_id)
     with pytest.raises(Refusal, match="store"):
         await room.sender.send_again(packet_id)
     for client in (room.sender, receiver):

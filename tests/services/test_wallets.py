@@ -22,6 +22,7 @@ from tests.services.test_reminders import NO_SETTLEMENT, received
 Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 BooksBalance: TypeAlias = Callable[[], Awaitable[None]]
 USER = 7
+KEY = "key-of-the-transfer"
 
 
 class DelayedResult:
@@ -66,11 +67,11 @@ async def test_transfer_whose_commit_was_in_doubt_is_pushed_once(
     server = await start_server(stores__postgres=dsn, **NO_SETTLEMENT)
     backend, user = await connect(server, 0), await connect(server, USER)
     for ask, fen in ((backend.top_up, 500), (backend.withdraw, 200)):
-        proxy.lose_reply_to = b"COMMIT"
+        proxy.lose_commit_of = KEY.encode()
         with pytest.raises(Refusal, match="store"):
-            await ask(USER, fen, key="k")
+            await ask(USER, fen, key=KEY)
         if retries:
-            await ask(USER, fen, key="k")
+            await ask(USER, fen, key=KEY)
         await until(lambda: _nothing_in_doubt(server))
     assert proxy.lost_replies == 2
     assert await changes(user, 2) == [(500, 500, "top_up"), (300, -200, "withdraw")]
@@ -95,17 +96,17 @@ async def test_transfer_that_was_not_committed_is_pushed_when_it_is(
     proxy, dsn = postgres_proxy
     server = await start_server(stores__postgres=dsn, **NO_SETTLEMENT)
     backend, user = await connect(server, 0), await connect(server, USER)
-    proxy.lose_reply_to = b"BEGIN"
+    proxy.lose_reply_to = KEY.encode()
     with pytest.raises(Refusal, match="store"):
-        await backend.top_up(USER, 500, key="k")
+        await backend.top_up(USER, 500, key=KEY)
     assert await sql.fetchval("SELECT count(*) FROM transfers") == 0
     assert len(wallets_of(server).in_doubt._in_doubt) == 1
-    assert await backend.top_up(USER, 500, key="k") == 500
+    assert await backend.top_up(USER, 500, key=KEY) == 500
     await until(lambda: _nothing_in_doubt(server))
     assert await changes(user, 1) == [(500, 500, "top_up")]
 
 
-@pytest.mark.parametrize("lost", [b"COMMIT", b"DELETE FROM settlement_queue"])
+@pytest.mark.parametrize("lost", ["lose_commit_of", "lose_reply_to"])
 async def test_credit_whose_commit_was_in_doubt_is_pushed_once(
     start_server: StartServer,
     party: MakeParty,
@@ -113,7 +114,7 @@ async def test_credit_whose_commit_was_in_doubt_is_pushed_once(
     sql: Sql,
     books_balance: BooksBalance,
     monkeypatch: pytest.MonkeyPatch,
-    lost: bytes,
+    lost: str,
 ) -> None:
     """Whether the transaction was committed, or was rolled back and run again."""
     monkeypatch.setattr(in_doubt, "LOOK_S", 0.05)
@@ -127,7 +128,7 @@ async def test_credit_whose_commit_was_in_doubt_is_pushed_once(
         if await sql.fetchval("SELECT count(*) FROM settlement_queue"):
             monkeypatch.setattr(settlement._queue, "settle", settle)
             settlement._queue._writer.drop()  # so that the statement is sent as text again
-            proxy.lose_reply_to = lost
+            setattr(proxy, lost, b"DELETE FROM settlement_queue")
         return await settle(most, now_ms)
 
     monkeypatch.setattr(settlement._queue, "settle", settle_losing_the_reply)

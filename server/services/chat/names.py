@@ -39,7 +39,7 @@ class NameService:
         return [self._used(user_id) for user_id in user_ids]
 
     async def by_id(self, user_ids: Iterable[int]) -> dict[int, str]:
-        """What these users are called, by their ids."""
+        """The names of these users, by their ids."""
         asked = list(dict.fromkeys(user_ids))
         return dict(zip(asked, await self.of(asked), strict=True))
 

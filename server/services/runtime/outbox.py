@@ -31,7 +31,7 @@ BATCH_MAX: Final = 1_000  # packets
 PUSH_MAX: Final = 200  # posts that are read at once, to be pushed
 UNPUSHED_MAX: Final = 20_000  # posts that wait to be pushed, if they cannot be read
 PACE_S: Final = 0.5  # between two batches: claims that come meanwhile are told in one post
-# Longer for each claim that waits to be recorded: who waits for `won` comes first.
+# Longer for each claim that waits to be recorded: users who wait for `won` come first.
 YIELD_S_PER_CLAIM: Final = 0.001
 YIELD_S_MAX: Final = 2.0
 EVENTS: Final[dict[ReminderKind, type[Reminder]]] = {

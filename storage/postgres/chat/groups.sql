@@ -40,7 +40,7 @@ SELECT group_id, name, owner_id FROM groups WHERE group_id = ANY($1)
 SELECT group_id, user_id FROM memberships WHERE group_id = ANY($1) AND left_at_ms IS NULL
 
 -- name: streams
-SELECT m.user_id, g.group_id, g.name, g.owner_id, s.last_message
+SELECT m.user_id, g.group_id AS stream_id, g.name, g.owner_id, s.last_message
 FROM memberships m JOIN groups g USING (group_id) JOIN streams s ON s.stream_id = g.group_id
 WHERE m.user_id = ANY($1) AND m.left_at_ms IS NULL
 UNION ALL
