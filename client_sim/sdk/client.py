@@ -186,8 +186,6 @@ class Client:
         """No more pushes of this packet's claims; again is harmless."""
         await self._ask(messages.StopWatching(0, packet_id), messages.WatchingStopped)
 
-    stop_watching = renamed("stop_watching", unsubscribe)
-
     async def records(
         self, direction: str, year: int = 0, before_at_ms: int = 0, before_packet_id: int = 0
     ) -> messages.RecordsShown:
@@ -249,8 +247,6 @@ class Client:
         """Remove a member from my group for good; again is harmless. Raises NotOwner, NotAMember, NoSuchGroup."""
         await self._ask(messages.Kick(0, group_id, user_id), messages.Kicked)
 
-    kick = renamed("kick", remove_member)
-
     async def members(self, group_id: int) -> list[int]:
         """The ids of a group's members. Raises NotAMember, NoSuchGroup."""
         return (await self._ask(messages.ListMembers(0, group_id), messages.Members)).user_ids
@@ -259,6 +255,9 @@ class Client:
         """How fast the members of my group grab, and what they send. Raises NotOwner, NotAMember, NoSuchGroup."""
         return await self._ask(messages.GrabStats(0, group_id), messages.GrabStatsShown)
 
+    # old names of three methods, for one version more
+    stop_watching = renamed("stop_watching", unsubscribe)
+    kick = renamed("kick", remove_member)
     reactions = renamed("reactions", grab_stats)
 
     async def set_name(self, name: str) -> None:

@@ -21,7 +21,7 @@ Dispatch: TypeAlias = Callable[[Session, messages.Message], None]
 BACKLOG = 1024
 TICK_S_MAX = 0.5
 RECONNECT_MS_MAX = 2_000  # over so long the clients of a server that goes down come back
-LATE_S = 0.05  # pushes that can wait do so for so long, and leave with another message: a write costs more than a message
+LATE_S = 0.05  # so long a push that can wait waits for a message to leave with: a write costs more than a message
 
 
 class Listener:
