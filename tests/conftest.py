@@ -200,14 +200,14 @@ Turn = Callable[[int], None]
 
 
 @pytest.fixture
-def clock() -> TurnedClock:
+def server_clock() -> TurnedClock:
     """One clock for all servers of the test."""
     return TurnedClock()
 
 
 @pytest.fixture
 async def start_server(
-    postgres_dsn: str, redis_url: str, tmp_path: Path, clock: TurnedClock
+    postgres_dsn: str, redis_url: str, tmp_path: Path, server_clock: TurnedClock
 ) -> AsyncIterator[StartServer]:
     """Starts servers; keywords are config values with `__` for the dot, such as limits__shares_max=3."""
     servers: list[Server] = []
@@ -235,7 +235,7 @@ async def start_server(
                 keys=KEYS,
                 data=data,
                 tls=tls,
-                clock=clock,
+                clock=server_clock,
             )
         )
         servers.append(server)
@@ -269,9 +269,9 @@ async def connect() -> AsyncIterator[Connect]:
 
 
 @pytest.fixture
-def turn_clock(clock: TurnedClock) -> Turn:
+def turn_clock(server_clock: TurnedClock) -> Turn:
     """Sets the clock of the servers ahead by so many milliseconds."""
-    return lambda ms: setattr(clock, "ahead_ms", ms)
+    return lambda ms: setattr(server_clock, "ahead_ms", ms)
 
 
 @pytest.fixture

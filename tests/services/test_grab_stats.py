@@ -15,7 +15,7 @@ from server.core.kinds import PacketKind
 from server.core.packet import Terms
 from server.services.chat import grab_stats as service
 from server.services.chat.grab_stats import RECENT_MAX, GrabStatService, MemberGrabStats
-from server.services.packets.grab_open import ADMISSIONS_MAX
+from server.services.packets.grab_open import ADMISSIONS_MAX, Admission
 from server.services.runtime.bus import Bus
 from server.services.runtime.events import PacketPost
 from storage.errors import StoreUnavailable
@@ -39,7 +39,7 @@ class World:
 
     def __init__(self, stat_store: Any) -> None:
         self.members = {GROUP: {1, 2, 3, 4}, SECOND: {1, 3, 9}}
-        self.admissions: list[tuple[int, int, int]] = []
+        self.admissions: list[Admission] = []
         groups = SimpleNamespace(members=self.members.__getitem__, owned_by=self._owned_by)
         self._bus = Bus()
         self.grab_stats = GrabStatService(stat_store, self, groups, self._bus)  # type: ignore[arg-type]
@@ -48,7 +48,7 @@ class World:
         """A packet is posted."""
         self._bus.publish(event)
 
-    def take_admissions(self, most: int) -> list[tuple[int, int, int]]:
+    def take_admissions(self, most: int) -> list[Admission]:
         """The grabs that the test added."""
         taken, self.admissions = self.admissions[:most], self.admissions[most:]
         return taken
@@ -57,7 +57,7 @@ class World:
         return SimpleNamespace(members=self.members[group_id])
 
     async def grabs(self, *admissions: tuple[int, int, int]) -> None:
-        self.admissions += admissions
+        self.admissions += [Admission(*one) for one in admissions]
         await self.grab_stats.take()
 
 
@@ -180,7 +180,7 @@ async def test_defect_loses_the_counts_of_one_flush_and_not_the_server(
     running = asyncio.create_task(world.grab_stats.run())
     for packet_id, user_id in ((1, 2), (2, 3)):
         world.post(posted(packet_id))
-        world.admissions.append((packet_id, user_id, T0 + 5))
+        world.admissions.append(Admission(packet_id, user_id, T0 + 5))
 
         async def taken() -> bool:
             return not world.admissions and not world.grab_stats._tallies
@@ -233,6 +233,6 @@ async def test_many_grabs_do_not_grow_memory(server: Server, party: MakeParty) -
     room = await party(server, 1)
     packet_id = await room.lucky(300, 2)
     opens = server.app.services.opens
-    opens._admissions = [(1, 1, 1)] * ADMISSIONS_MAX
+    opens._admissions = [Admission(1, 1, 1)] * ADMISSIONS_MAX
     assert (await room.guests[0].grab(packet_id)).answer == "ticket"
     assert len(opens._admissions) <= ADMISSIONS_MAX

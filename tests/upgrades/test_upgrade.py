@@ -110,7 +110,7 @@ async def world(
     request: pytest.FixtureRequest,
     new_database: NewDatabase,
     redis: aioredis.Redis,
-    clock: TurnedClock,
+    server_clock: TurnedClock,
     start_server: StartServer,
     connect: Connect,
 ) -> AsyncIterator[World]:
@@ -124,13 +124,13 @@ async def world(
     if not lost:
         for key, log in json.loads((HERE / f"{name}.json").read_text("utf-8")).items():
             await redis.set(key, bytes.fromhex(log))
-    clock.stopped_ms = SOON_AFTER_MS
+    server_clock.stopped_ms = SOON_AFTER_MS
     server = await start_server(stores__postgres=dsn, stores__durability=durability)
     users = {user_id: await connect(server, user_id) for user_id in USERS}
     packets = {row["greeting"]: row["packet_id"] for row in await sql.fetch("SELECT * FROM packets")}
     database = Database(dsn, pool_max=1, timeout_s=10)
     await database.open()
-    yield World(DUMPS[name], server, users, packets, sql, database, clock)
+    yield World(DUMPS[name], server, users, packets, sql, database, server_clock)
     await database.close()
     await server.stop()
     await sql.close()
