@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 import msgspec
 
 from server.core.amounts import Caps
 from server.core.refusals import Reason, RequestRefused
+
+# Characters that change what a screen shows of other text: controls, separators of lines, marks of the direction of
+# writing. Joiners are none of them: emoji and several scripts are written with them.
+_CONTROLS: Final = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
+_DIRECTION: Final = r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+HOSTILE: Final = re.compile(f"[{_CONTROLS}{_DIRECTION}]")
+HOSTILE_IN_LINES: Final = re.compile(f"(?![\\t\\n])[{_CONTROLS}{_DIRECTION}]")
 
 
 class Limits(msgspec.Struct, forbid_unknown_fields=True):
@@ -87,6 +97,16 @@ def check_bytes(text: str, least: int, most: int, reason: Reason) -> None:
     size = len(text.encode())
     if not least <= size <= most:
         raise RequestRefused(reason, f"{size} bytes, allowed are {least} to {most}")
+
+
+def check_text(text: str, least: int, most: int, reason: Reason, hostile: re.Pattern[str] = HOSTILE) -> None:
+    """Raise RequestRefused unless the text has least…most bytes as UTF-8 and no hostile character.
+
+    The text is shown to other users, in programs that need not expect such characters.
+    """
+    check_bytes(text, least, most, reason)
+    if found := hostile.search(text):
+        raise RequestRefused(reason, f"the character U+{ord(found[0]):04X} is not allowed")
 
 
 def check_number(number: int, least: int, most: int, reason: Reason, what: str) -> None:

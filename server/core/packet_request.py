@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from server.core import ids
 from server.core.kinds import AmountOf, Audience, PacketKind
-from server.core.limits import Limits, check_bytes, check_number
+from server.core.limits import Limits, check_bytes, check_number, check_text
 from server.core.refusals import Reason, RequestRefused
 
 DEFAULT_GREETING = "恭喜发财,大吉大利"
@@ -32,7 +32,7 @@ class PacketRequest(NamedTuple):
 def check(request: PacketRequest, limits: Limits, members: int) -> None:
     """Raise RequestRefused at the first broken limit. `members`: size of the group, 1 for one receiver."""
     check_bytes(request.key, 1, limits.key_bytes_max, Reason.BAD_KEY)
-    check_bytes(request.greeting, 0, limits.greeting_bytes_max, Reason.BAD_GREETING)
+    check_text(request.greeting, 0, limits.greeting_bytes_max, Reason.BAD_GREETING)
     _check_target(request)
     most = 1 if request.kind.row.audience is Audience.RECEIVER else min(limits.shares_max, members)
     check_number(request.shares, 1, most, Reason.BAD_SHARES, "the number of shares")

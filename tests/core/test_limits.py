@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 import pytest
 
 from server.core.amounts import Caps
-from server.core.limits import Limits, check_bytes, check_number
+from server.core.limits import HOSTILE_IN_LINES, Limits, check_bytes, check_number, check_text
 from server.core.refusals import Reason, RequestRefused
 
 
@@ -42,6 +44,39 @@ def test_text_outside_its_bytes_or_with_a_zero_byte_is_refused(text: str) -> Non
     with pytest.raises(RequestRefused) as refused:
         check_bytes(text, 1, 3, Reason.BAD_TEXT)
     assert refused.value.reason is Reason.BAD_TEXT
+
+
+# an emoji of a family (joiners), Arabic, Persian with a non-joiner, a flag, Hindi
+@pytest.mark.parametrize("text", ["👨‍👩‍👧", "مرحبا", "می‌خواهم", "🏴󠁧󠁢󠁳󠁣󠁴󠁿", "हिन्दी"])
+def test_text_in_any_script_passes(text: str) -> None:
+    check_text(text, 1, 100, Reason.BAD_TEXT)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("a\x1b[2J", "U+001B"),
+        ("a\x7f", "U+007F"),
+        ("a\x9b2J", "U+009B"),
+        ("a\nb", "U+000A"),
+        ("a\u2028b", "U+2028"),
+        ("a\u202ecba", "U+202E"),
+        ("\u2066a\u2069", "U+2066"),
+        ("\u200fa", "U+200F"),
+        ("\u061ca", "U+061C"),
+    ],
+)
+def test_text_with_a_hostile_character_is_refused_and_names_it(text: str, named: str) -> None:
+    with pytest.raises(RequestRefused, match=f"the character {re.escape(named)} is not allowed") as refused:
+        check_text(text, 1, 100, Reason.BAD_NAME)
+    assert refused.value.reason is Reason.BAD_NAME
+
+
+def test_text_of_several_lines_may_have_tabs_and_line_feeds_only() -> None:
+    check_text("a\tb\nc", 1, 100, Reason.BAD_TEXT, HOSTILE_IN_LINES)
+    for text in ("a\rb", "a\x0bb", "a\x1bb", "a\u202eb"):
+        with pytest.raises(RequestRefused):
+            check_text(text, 1, 100, Reason.BAD_TEXT, HOSTILE_IN_LINES)
 
 
 @pytest.mark.parametrize(("number", "passes"), [(0, False), (1, True), (3, True), (4, False), (-(2**63), False)])

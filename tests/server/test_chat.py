@@ -47,8 +47,8 @@ async def test_terminal_from_send_to_records_shows_every_page(
     other, group_id = await family(backend, connect, server)
     async with Terminal(chat(server, ME, "--group", str(group_id), "--lang", "zh")) as screen:
         await screen.see("一家人", "● 在线", "零钱 100.00元")
-        await other.say(group_id, "都到齐了吗？\x1b[2J")
-        await screen.see("阿强", "都到齐了吗？·[2J")
+        await other.say(group_id, "都到齐了吗？")
+        await screen.see("阿强", "都到齐了吗？")
 
         screen.type("/send 8.88 2 恭喜发财")  # send
         await screen.see("恭喜发财", "未领取", "拼手气红包 · 2个", "零钱 91.12元")

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 from server.core.ids import IdMaker, is_user
-from server.core.limits import Limits, check_bytes
+from server.core.limits import Limits, check_text
 from server.core.refusals import Reason, RequestRefused
 from server.services.runtime.bus import Bus
 from server.services.runtime.events import Removed
@@ -69,7 +69,7 @@ class GroupService:
 
     async def create(self, owner_id: int, name: str) -> int:
         """A new group; its id."""
-        check_bytes(name, 1, self._limits.name_bytes_max, Reason.BAD_NAME)
+        check_text(name, 1, self._limits.name_bytes_max, Reason.BAD_NAME)
         now_ms = self._now_ms()
         group_id = self._ids.next(now_ms)
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from server.core.limits import Limits, check_bytes
+from server.core.limits import HOSTILE_IN_LINES, Limits, check_text
 from server.core.refusals import Reason
 from server.services.chat.groups import GroupService
 from server.services.chat.posts import PostReader, first_of
@@ -47,7 +47,7 @@ class MessageService:
 
     async def say(self, user_id: int, group_id: int, text: str) -> int:
         """Post a text to a group; its number in the group's stream."""
-        check_bytes(text, 1, self._limits.text_bytes_max, Reason.BAD_TEXT)
+        check_text(text, 1, self._limits.text_bytes_max, Reason.BAD_TEXT, HOSTILE_IN_LINES)
         await self._groups.seen_by(user_id, group_id)
         return await self.batcher.submit(Post(group_id, user_id, self._now_ms(), text, None))
 

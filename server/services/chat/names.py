@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 
-from server.core.limits import Limits, check_bytes
+from server.core.limits import Limits, check_text
 from server.core.refusals import Reason, RequestRefused
 from server.services.runtime.batching import Batcher
 from storage.postgres.chat.names import NameStore
@@ -28,7 +28,7 @@ class NameService:
 
     async def call(self, user_id: int, name: str) -> None:
         """Others see the user called so from now on; "": not at all. Raises RequestRefused, StoreUnavailable."""
-        check_bytes(name, 0, self._limits.name_bytes_max, Reason.BAD_NAME)
+        check_text(name, 0, self._limits.name_bytes_max, Reason.BAD_NAME)
         await self._store.put(user_id, name)
         self._keep(user_id, name)
 
