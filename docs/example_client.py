@@ -58,9 +58,9 @@ class Client:
     def login(self, token: str) -> list[Any]:
         """Prove that we have the secret part of the token without sending it: sign the hello's nonce with it."""
         _, _, _, nonce, *_ = self.read()
-        user_id, expires_at_s, key_id, mac = token.split(".")
+        user_id, *issued_at_s, expires_at_s, key_id, mac = token.split(".")  # version 1 has no time of issue
         proof = hmac.digest(bytes.fromhex(mac), nonce, "sha256")
-        return self.ask(LOGIN, int(user_id), int(expires_at_s), key_id, proof)
+        return self.ask(LOGIN, int(user_id), int(expires_at_s), key_id, proof, [], *map(int, issued_at_s))
 
 
 def yuan(amount_fen: int) -> str:

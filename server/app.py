@@ -142,7 +142,7 @@ class App:
     def apply(self, reading: Reading) -> None:
         """Other limits, keys and another certificate from now on; connections stay."""
         self._limits.become(reading.config.limits)
-        self.services.login.use(reading.credentials.keys)
+        self.services.login.use(reading.credentials.keys, reading.config.auth.v1_tokens_end_ms)
         self.listener.reload(reading.credentials.tls)
 
     def drain(self) -> None:

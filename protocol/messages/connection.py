@@ -41,13 +41,17 @@ class Pong(Message, tag=4):
 
 
 class Login(Message, tag=10):
-    """Who I am, and the proof that I hold the token: HMAC-SHA256(token's MAC, nonce of the hello)."""
+    """The user, and the proof that the client holds the token: HMAC-SHA256(token's MAC, nonce of the hello).
+
+    `issued_at_s` is 0 for a token of version 1.
+    """
 
     user_id: UserId
     expires_at_s: Int64
     key_id: str
     proof: bytes
     features: Annotated[list[str], Meta(max_length=FEATURES_MAX)] = msgspec.field(default_factory=list)
+    issued_at_s: Int64 = 0
 
 
 class StreamPosition(msgspec.Struct, array_like=True, gc=False):

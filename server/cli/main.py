@@ -39,6 +39,7 @@ COMMANDS: Final = (
     CommandRow(
         "token", "server.cli.backend:token", "Print a login token for a user, as your chat backend would make it."
     ),
+    CommandRow("key", "server.cli.key:key_cli", "Show the keys of login tokens, or make a new one."),
     CommandRow(
         "topup",
         "server.cli.backend:topup",

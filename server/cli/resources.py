@@ -72,4 +72,5 @@ def mint(settings: Config, data: Path, user_id: int, hours: float | None = None)
     data.mkdir(parents=True, exist_ok=True)
     key_id, key = list(load_keys(settings, data).items())[-1]
     lifetime_s = settings.auth.token_lifetime_s if hours is None else hours * 3600
-    return str(tokens.mint(user_id, int(time.time() + lifetime_s), key_id, key))
+    now_s = int(time.time())
+    return str(tokens.mint(user_id, int(now_s + lifetime_s), key_id, key, now_s))

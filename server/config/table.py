@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from datetime import date
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -98,6 +99,13 @@ def hide_keys(keys: dict[str, str]) -> dict[str, str]:
     return dict.fromkeys(keys, "***")
 
 
+def _is_date(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
 SECONDS: Final = number(0.001, SECONDS_MAX)
 SIZE: Final = whole(1, BYTES_MAX)
 AMOUNT: Final = whole(1, FEN_MAX)
@@ -112,6 +120,7 @@ TOKEN_KEYS: Final = Rule(
     ),
 )
 
+DATE: Final = Rule('a date such as "2027-12-31", or empty', lambda text: not text or _is_date(text))
 PATH: Final = matching(r"[^\0]*", "a path, or empty")
 
 ADDRESS: Final = (
@@ -210,6 +219,9 @@ KEYS: Final = {
         hide_keys,
     ),
     "auth.token_lifetime_s": ConfigKey("lifetime of a login token, seconds", SECONDS, HUP),
+    "auth.v1_tokens_until": ConfigKey(
+        "the date (UTC) from which tokens without a time of issue are refused; empty: never", DATE, HUP
+    ),
     "settlement.batch_max": ConfigKey("claims credited in one transaction, at most", whole(1, 100_000)),
     "settlement.idle_s": ConfigKey("time between two looks at an empty queue, seconds", SECONDS),
     "refunds.interval_s": ConfigKey("time between two searches for expired packets, seconds", SECONDS),

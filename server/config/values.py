@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 import msgspec
@@ -42,6 +44,14 @@ class AuthSection(Section, frozen=True):
 
     keys: dict[str, str] = {}
     token_lifetime_s: float = 30 * 86_400.0
+    v1_tokens_until: str = ""
+
+    @property
+    def v1_tokens_end_ms(self) -> float:
+        """From this time on tokens of version 1 are refused; infinite: never."""
+        if not self.v1_tokens_until:
+            return math.inf
+        return datetime.fromisoformat(self.v1_tokens_until).replace(tzinfo=UTC).timestamp() * 1000
 
 
 class SettlementSection(Section, frozen=True):

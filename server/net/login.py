@@ -15,7 +15,9 @@ from server.services.chat.login import LoginService, LoginVerdict
 CLOSES: Final = {
     LoginVerdict.REFUSED: codes.Close.LOGIN_REFUSED,
     LoginVerdict.EXPIRED: codes.Close.TOKEN_EXPIRED,
+    LoginVerdict.OLD_VERSION: codes.Close.TOKEN_EXPIRED,
 }
+DETAILS: Final = {LoginVerdict.OLD_VERSION: "this server accepts tokens with a time of issue only"}
 
 
 class LoginHandler:
@@ -32,7 +34,7 @@ class LoginHandler:
         if verdict is not LoginVerdict.ACCEPTED:
             reason = verdict.name.lower()
             logs.debug("login_refused", connection=session.number, user_id=login.user_id, reason=reason)
-            session.close(CLOSES[verdict])
+            session.close(CLOSES[verdict], DETAILS.get(verdict, ""))
             return
         if not self._hub.join(login.user_id, session, session.now_s()):
             session.close(codes.Close.TOO_MANY_CONNECTIONS, "of this user")
@@ -60,6 +62,7 @@ class LoginHandler:
 
     def _judge(self, session: Session, login: messages.Login) -> LoginVerdict:
         def expected(key: bytes) -> bytes:
-            return tokens.mint(login.user_id, login.expires_at_s, login.key_id, key).proof(session.connection.nonce)
+            parts = (login.user_id, login.expires_at_s, login.key_id, key, login.issued_at_s)
+            return tokens.mint(*parts).proof(session.connection.nonce)
 
-        return self._login.judge(login.key_id, login.expires_at_s, login.proof, expected)
+        return self._login.judge(login.key_id, login.issued_at_s, login.expires_at_s, login.proof, expected)

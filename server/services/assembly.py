@@ -68,7 +68,7 @@ class Services:
     def _make_chat(self, keys: Mapping[str, bytes]) -> None:
         stores, limits, now_ms, bus = self._stores, self._limits, self._clock.now_ms, self._bus
         self.groups = GroupService(stores.groups, limits, self._ids, now_ms, bus)
-        self.login = LoginService(keys, limits, now_ms, stores.groups)
+        self.login = LoginService(keys, self._config.auth.v1_tokens_end_ms, limits, now_ms, stores.groups)
         self.names = NameService(stores.names, limits)
         self._posts = PostReader(stores.outbox, stores.packets)
         self.messages = MessageService(stores.messages, self._posts, self.groups, limits, now_ms, bus)

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from protocol import messages
 from protocol.tokens import NONCE_BYTES, BadToken, Token, claim_text, mint, parse, prove
 
-VECTOR = json.loads((Path(__file__).parents[1] / "vectors" / "wire.json").read_text())["login"]
+WIRE = json.loads((Path(__file__).parents[1] / "vectors" / "wire.json").read_text())
+VECTOR, VECTOR_2 = WIRE["login"], WIRE["login_2"]
 KEY, NONCE = bytes.fromhex(VECTOR["key"]), bytes.fromhex(VECTOR["nonce"])
 steady = settings(deadline=None, derandomize=True, database=None, print_blob=True)
 
@@ -28,6 +29,23 @@ def test_the_vector_follows_from_the_documented_rule() -> None:
     assert VECTOR["mac"] == mac.hexdigest()
     assert VECTOR["token"] == f"{claim}.{mac.hexdigest()}"
     assert VECTOR["proof"] == proof.hexdigest()
+
+
+def test_the_vector_of_version_2_follows_from_the_documented_rule() -> None:
+    claim = f"{VECTOR_2['user_id']}.{VECTOR_2['issued_at_s']}.{VECTOR_2['expires_at_s']}.{VECTOR_2['key_id']}"
+    mac = hmac.new(KEY, claim.encode(), hashlib.sha256)
+    assert (VECTOR_2["key"], VECTOR_2["nonce"], VECTOR_2["claim"]) == (VECTOR["key"], VECTOR["nonce"], claim)
+    assert VECTOR_2["token"] == f"{claim}.{mac.hexdigest()}"
+    assert VECTOR_2["proof"] == hmac.new(mac.digest(), NONCE, hashlib.sha256).hexdigest()
+
+
+def test_our_code_computes_the_vector_of_version_2() -> None:
+    parts = (VECTOR_2["user_id"], VECTOR_2["expires_at_s"], VECTOR_2["key_id"], KEY, VECTOR_2["issued_at_s"])
+    token = mint(*parts)
+    assert str(token) == VECTOR_2["token"]
+    assert parse(VECTOR_2["token"]) == token
+    assert token.proof(NONCE).hex() == VECTOR_2["proof"]
+    assert token.login(NONCE).issued_at_s == VECTOR_2["issued_at_s"]
 
 
 def test_our_code_computes_the_vector() -> None:
@@ -53,12 +71,15 @@ def test_proof_differs_for_every_nonce() -> None:
 @steady
 @given(
     user_id=st.integers(0, messages.USER_ID_MAX),
+    issued_at_s=st.integers(0, 2**40),
     expires_at_s=st.integers(0, 2**40),
     key_id=st.text("abcdefghij-_0123456789", min_size=1, max_size=16),
     key=st.binary(min_size=1, max_size=64),
 )
-def test_minted_token_can_be_parsed(user_id: int, expires_at_s: int, key_id: str, key: bytes) -> None:
-    token = mint(user_id, expires_at_s, key_id, key)
+def test_minted_token_can_be_parsed(
+    user_id: int, issued_at_s: int, expires_at_s: int, key_id: str, key: bytes
+) -> None:
+    token = mint(user_id, expires_at_s, key_id, key, issued_at_s)
     assert parse(str(token)) == parse(f" {token}\n") == token
 
 
@@ -69,18 +90,31 @@ def test_minted_token_can_be_parsed(user_id: int, expires_at_s: int, key_id: str
         mint(10086, 1_900_000_001, "k1", KEY),
         mint(10086, 1_900_000_000, "k2", KEY),
         mint(10086, 1_900_000_000, "k1", KEY[:-1]),
+        mint(10086, 1_900_000_000, "k1", KEY, 1_800_000_001),
     ],
-    ids=["user", "expiry", "key id", "key"],
+    ids=["user", "expiry", "key id", "key", "issued"],
 )
 def test_the_mac_covers_every_part(changed: Token) -> None:
-    assert changed.mac.hex() != VECTOR["mac"]
+    assert changed.mac.hex() not in (VECTOR["mac"], VECTOR_2["mac"])
 
 
 @pytest.mark.parametrize(
-    "text", ["", "x", "1.2.k", "1.2.k.ab.cd", "one.2.k.ab", "1.two.k.ab", "1.2.k.xy", "1.2.k.abc"]
+    "text",
+    [
+        "",
+        "x",
+        "1.2.k",
+        "1.2.3.4.k.ab",
+        "1.0.2.k.ab",
+        "1.-1.2.k.ab",
+        "1.2.k.ab.cd",
+        "one.2.k.ab",
+        "1.2.k.xy",
+        "1.2.k.abc",
+    ],
 )
 def test_invalid_token_is_refused_with_the_format(text: str) -> None:
-    with pytest.raises(BadToken, match=r"a token reads user\.expiry\.key-id\.mac"):
+    with pytest.raises(BadToken, match=r"a token must look like user\.issued\.expiry\.key-id\.mac"):
         parse(text)
 
 

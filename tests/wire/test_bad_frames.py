@@ -36,7 +36,7 @@ NOT_UTF8 = (b"\xff", b"\xc3", b"\xed\xa0\x80", b"\xf4\x90\x80\x80")
 # well-formed requests; each test replaces a part
 FIELDS: dict[str, list[Any]] = {
     "Ping": [],
-    "Login": [USER, 2_000_000_000, "test", b"proof", []],
+    "Login": [USER, 2_000_000_000, "test", b"proof", [], 0],
     "CreateGroup": ["name"],
     "JoinGroup": [GROUP],
     "LeaveGroup": [GROUP],
@@ -302,7 +302,7 @@ async def test_bytes_after_an_oversized_length_are_not_read(attacked: Server, di
 
 async def test_frames_of_the_largest_size_are_read(attacked: Server, dial: Dial) -> None:
     client = await dial(attacked)
-    login = msgpack.packb([*client.login_message(USER), []])
+    login = msgpack.packb([*client.login_message(USER), [], 0])
     padded = bytes([login[0] + 1]) + login[1:] + b"\xc5" + (512 - len(login) - 3).to_bytes(2, "big")
     await client.send_bytes(frame_of(padded.ljust(512, b"\0")))
     assert (await client.read())[0] == wire.WELCOME
@@ -381,7 +381,7 @@ async def test_malformed_login_closes_the_connection(attacked: Server, dial: Dia
             values = [*values, -1, -(2**63), 2**53, 2**63 - 1]
         for value in values:
             client = await dial(attacked)
-            fields = [*client.login_message(USER)[2:], []]
+            fields = [*client.login_message(USER)[2:], [], 0]
             fields[field.place] = value
             await client.send(wire.LOGIN, 1, *fields)
             assert (field, value, await client.goodbye()) == (field, value, LOGIN_EXPECTED)
@@ -422,6 +422,13 @@ async def test_login_with_a_later_expiry_than_its_token_is_refused(attacked: Ser
     changed[3] = 2_000_000_000
     await client.send(*changed)
     assert await client.goodbye() == LOGIN_REFUSED
+
+
+async def test_login_with_a_time_of_issue_that_its_token_has_not_is_refused(attacked: Server, dial: Dial) -> None:
+    for issued_at_s in (1, 1_800_000_000, -1):
+        client = await dial(attacked)
+        await client.send(*client.login_message(USER), [], issued_at_s)
+        assert (issued_at_s, await client.goodbye()) == (issued_at_s, LOGIN_REFUSED)
 
 
 async def test_replayed_login_is_refused(attacked: Server, dial: Dial) -> None:

@@ -21,6 +21,7 @@ class LoginVerdict(Enum):
     ACCEPTED = "accepted"
     REFUSED = "refused"
     EXPIRED = "expired"
+    OLD_VERSION = "old version"
 
 
 class JoinedStream(NamedTuple):
@@ -43,25 +44,36 @@ class LoginService:
     """Judges logins with the keys that the chat backend mints its tokens with."""
 
     def __init__(
-        self, keys: Mapping[str, bytes], limits: Limits, now_ms: Callable[[], int], store: GroupStore
+        self,
+        keys: Mapping[str, bytes],
+        v1_tokens_end_ms: float,
+        limits: Limits,
+        now_ms: Callable[[], int],
+        store: GroupStore,
     ) -> None:
         self._keys = keys
+        self._v1_tokens_end_ms = v1_tokens_end_ms
         self._now_ms = now_ms
         self._store = store
         self.batcher: Batcher[int, Profile] = Batcher(self._load, PROFILES_MAX, limits)
 
-    def use(self, keys: Mapping[str, bytes]) -> None:
+    def use(self, keys: Mapping[str, bytes], v1_tokens_end_ms: float) -> None:
         """Logins from now on are judged with these keys; existing sessions stay."""
-        self._keys = keys
+        self._keys, self._v1_tokens_end_ms = keys, v1_tokens_end_ms
 
     def judge(
-        self, key_id: str, expires_at_s: int, proof: bytes, expected: Callable[[bytes], bytes]
+        self, key_id: str, issued_at_s: int, expires_at_s: int, proof: bytes, expected: Callable[[bytes], bytes]
     ) -> LoginVerdict:
-        """`expected` makes the right proof from the server's key; both are compared in constant time."""
-        key = self._keys.get(key_id)
+        """`expected` makes the right proof from the server's key; both are compared in constant time.
+
+        `issued_at_s` is 0 in a token of version 1, which is accepted until a configured date.
+        """
+        key, now_ms = self._keys.get(key_id), self._now_ms()
         if key is None or not hmac.compare_digest(expected(key), proof):
             return LoginVerdict.REFUSED
-        return LoginVerdict.ACCEPTED if expires_at_s * 1000 > self._now_ms() else LoginVerdict.EXPIRED
+        if not issued_at_s and now_ms >= self._v1_tokens_end_ms:
+            return LoginVerdict.OLD_VERSION
+        return LoginVerdict.ACCEPTED if expires_at_s * 1000 > now_ms else LoginVerdict.EXPIRED
 
     async def profile(self, user_id: int) -> Profile:
         """Balance and streams of a user; the inbox is always among the streams."""

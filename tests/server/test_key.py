@@ -1,0 +1,65 @@
+"""`hongbao key`: it shows the keys of login tokens, and makes a new one that signs."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+from protocol import tokens
+from server.config import Config, load_keys
+from tests.server.serving import here
+
+HEX = "ab" * 32
+
+
+def test_key_show_lists_fingerprints_and_no_key(tmp_path: Path) -> None:
+    ((key_id, key),) = load_keys(Config(), tmp_path).items()
+    shown = here("key", "show", "--data", tmp_path)
+    assert (shown.code, shown.stderr) == (0, "")
+    assert shown.stdout == f"{key_id}  sha256 {hashlib.sha256(key).hexdigest()[:16]}  signs and verifies\n"
+    assert key.hex() not in shown.stdout
+
+
+def test_key_show_secret_prints_lines_for_a_config(tmp_path: Path) -> None:
+    ((key_id, key),) = load_keys(Config(), tmp_path).items()
+    assert here("key", "show", "--secret", "--data", tmp_path).stdout == f'{key_id} = "{key.hex()}"\n'
+
+
+def test_key_new_signs_and_the_old_key_still_verifies(tmp_path: Path) -> None:
+    ((_, old),) = load_keys(Config(), tmp_path).items()
+    made = here("key", "new", "--data", tmp_path)
+    assert (made.code, made.stdout) == (
+        0,
+        f"{tmp_path / 'keys.toml'}: k2 signs from the next reload on: hongbao reload\n",
+    )
+    keys = load_keys(Config(), tmp_path)
+    assert list(keys) == ["k1", "k2"]
+    assert keys["k1"] == old != keys["k2"]
+    assert (tmp_path / "keys.toml").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "keys.toml").read_text().startswith("# All keys verify")
+    assert [path.name for path in tmp_path.iterdir()] == ["keys.toml"]
+    token = tokens.parse(here("token", 7, "--data", tmp_path).stdout)
+    assert token == tokens.mint(7, token.expires_at_s, "k2", keys["k2"], token.issued_at_s)
+    listed = here("key", "show", "--data", tmp_path).stdout.splitlines()
+    assert [line.split("  ")[2] for line in listed] == ["verifies", "signs and verifies"]
+
+
+def test_key_new_with_keys_in_the_config_prints_the_line_to_append(tmp_path: Path) -> None:
+    config = tmp_path / "hongbao.toml"
+    config.write_text(f'[auth]\nkeys = {{ k2 = "{HEX}" }}\n')
+    made = here("key", "new", "mine", "--config", config, "--data", tmp_path / "data")
+    advice, line = made.stdout.splitlines()
+    assert advice == "append to auth.keys in the config, last, then: hongbao reload"
+    assert re.fullmatch(r'mine = "[0-9a-f]{64}"', line)
+    assert not (tmp_path / "data" / "keys.toml").exists()
+
+
+def test_key_new_with_a_used_or_invalid_id_is_refused_in_one_line(tmp_path: Path) -> None:
+    load_keys(Config(), tmp_path)
+    before = (tmp_path / "keys.toml").read_bytes()
+    for key_id, why in (("k1", "there is a key k1 already"), ("a.b", "a key id has up to 32 letters")):
+        refused = here("key", "new", key_id, "--data", tmp_path)
+        assert (refused.code, refused.stdout, refused.stderr.count("\n")) == (1, "", 1)
+        assert refused.stderr.startswith(f"hongbao: {why}")
+    assert (tmp_path / "keys.toml").read_bytes() == before
