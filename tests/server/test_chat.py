@@ -150,7 +150,7 @@ async def test_plain_mode_in_a_pipe_writes_one_line_per_event(
         /wait packet
         /records sent
         /to 阿强 5.20 爱你
-        /wait sent
+        /wait packet
         /nix
         /send 9999 1
         /wait nothing 0.01

@@ -26,7 +26,7 @@ async def closes(server: Server, expected: int) -> dict[str, int]:
 
 
 async def test_closes_are_counted_by_reason(start_server: StartServer, dial: Dial) -> None:
-    server = await start_server(limits__login_timeout_s=0.2, limits__connections_of_user_max=2)
+    server = await start_server(limits__login_timeout_s=2.0, limits__connections_of_user_max=2)
     one, two = await dial(server, ALICE), await dial(server, ALICE)
     three, large, forged, silent = [await dial(server) for _ in range(4)]
     await three.send(*three.login_message(ALICE))
