@@ -417,7 +417,7 @@ def test_client_with_a_malformed_url_raises_value_error(url: str) -> None:
 
 
 def test_client_with_a_malformed_token_raises_value_error() -> None:
-    with pytest.raises(ValueError, match="a token reads"):
+    with pytest.raises(ValueError, match="a token must look like"):
         Client("tcp://127.0.0.1:7788", "7.x.y")
 
 

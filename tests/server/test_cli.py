@@ -329,10 +329,11 @@ def test_config_default_check_and_show_work_together(tmp_path: Path) -> None:
 
 def test_token_has_the_documented_format(tmp_path: Path) -> None:
     text = here("token", 1001, "--hours", 2, "--data", tmp_path).stdout.strip()
-    user, expiry, key_id, mac = text.split(".")
+    user, issued, expiry, key_id, mac = text.split(".")
     key = bytes.fromhex(re.search(rf'{key_id}"? *= *"([0-9a-f]+)"', (tmp_path / "keys.toml").read_text())[1])  # type: ignore[index]
-    assert mac == hmac.digest(key, f"{user}.{expiry}.{key_id}".encode(), "sha256").hex()
+    assert mac == hmac.digest(key, f"{user}.{issued}.{expiry}.{key_id}".encode(), "sha256").hex()
     assert user == "1001"
+    assert 0 <= time.time() - int(issued) < PATIENCE_S
     assert 7100 < int(expiry) - time.time() <= 7201
     assert (tmp_path / "keys.toml").stat().st_mode & 0o777 == 0o600
 
