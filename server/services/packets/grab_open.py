@@ -1,4 +1,7 @@
-"""Grab and open: let the packet decide, make the claim durable with all others of its batch, then reply."""
+"""Grab and open: let the packet decide, make the claim durable with all others of its batch, then reply.
+
+When Redis or PostgreSQL refuses a claim, or is away: see commit.py (`_mirror_batch`, `_record_batch`).
+"""
 
 from __future__ import annotations
 
