@@ -152,6 +152,8 @@ async def test_events_have_the_newest_sample_and_chart_points(feed: Feed) -> Non
     opens = latencies(0.4, 4, 4, 99_999)
     feed.show(sample(at_ms=101_000, clock_s=101.0, pushes=707, requests={"open": 5}, open_ms=opens))
     name, event = await stream.event()
+    if event["now"]["at_ms"] == 100_000:  # told once more if the stream began before the dashboard saw it
+        name, event = await stream.event()
     assert name == "second"
     (point,) = event["points"]
     assert (point["at_ms"], point["rates"]["pushes_per_s"], point["rates"]["requests_per_s"]) == (
