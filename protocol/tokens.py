@@ -64,10 +64,10 @@ def parse(text: str) -> Token:
     """The token that a text is. Raises BadToken; only the server can tell whether it is genuine."""
     try:
         user_id, *issued, expires_at_s, key_id, mac = text.strip().split(".")
-        issued_at_s = [int(part) for part in issued] or [0]
-        if len(issued_at_s) > 1 or (issued and issued_at_s[0] < 1):
+        (issued_at_s,) = map(int, issued or ["0"])
+        if issued and issued_at_s < 1:
             raise ValueError
-        return Token(int(user_id), int(expires_at_s), key_id, bytes.fromhex(mac), issued_at_s[0])
+        return Token(int(user_id), int(expires_at_s), key_id, bytes.fromhex(mac), issued_at_s)
     except ValueError as error:
         raise BadToken("a token must look like user.issued.expiry.key-id.mac") from error
 

@@ -12,9 +12,8 @@ from storage.errors import StoreUnavailable
 LOOK_S: Final = 0.5  # between two look-ups
 LOOK_MAX: Final = 1_000  # looked up at once; the others follow at the next look-up
 LATE_S: Final = 10.0  # a commit may still arrive so long after its request has failed
-IN_DOUBT_MAX: Final = (
-    10_000  # more are not kept: once the server knows that the store is away, it sends few commits
-)
+# More are not kept: once the server knows that the store is away, it sends few commits.
+IN_DOUBT_MAX: Final = 10_000
 Asked = TypeVar("Asked")
 Found = TypeVar("Found")
 
