@@ -30,6 +30,12 @@ class Refusal(IntEnum):
     TOO_MANY_GROUPS = 207
     NOT_OWNER = 208
     KICKED = 209
+    BAD_INVITE = 210
+    NO_SUCH_USER = 211
+    NAME_TAKEN = 212
+    BACKEND_DECIDES = 213
+    BAD_PASS = 214
+    BANNED = 215
 
     BAD_AMOUNT = 300
     BAD_SHARES = 301
@@ -38,6 +44,7 @@ class Refusal(IntEnum):
     BAD_TARGET = 304
     KEY_REUSED = 305
     NOT_ENOUGH_MONEY = 306
+    BAD_SEED = 307
 
     NO_TICKET = 400
     NOT_FINISHED = 401
@@ -74,6 +81,16 @@ REFUSALS: dict[Refusal, RefusalRow] = {
     ),
     Refusal.NOT_OWNER: RefusalRow(False, 0, "only the owner of the group may ask this"),
     Refusal.KICKED: RefusalRow(False, 0, "the owner removed the user from that group"),
+    Refusal.BAD_INVITE: RefusalRow(False, 0, "no group has this invite code, or it is not that group's"),
+    Refusal.NO_SUCH_USER: RefusalRow(False, 0, "this server does not know the user, or the user is banned"),
+    Refusal.NAME_TAKEN: RefusalRow(False, 0, "another user has this name, or one that looks the same"),
+    Refusal.BACKEND_DECIDES: RefusalRow(
+        False, 0, "on this server the chat backend decides about groups and names, not the users"
+    ),
+    Refusal.BAD_PASS: RefusalRow(
+        False, 0, "the pass is not signed with a key of this server, is for another user or group, or has expired"
+    ),
+    Refusal.BANNED: RefusalRow(False, 0, "the chat backend has banned the user"),
     Refusal.BAD_AMOUNT: RefusalRow(False, 0, "an amount under or over its limit; the detail names the limit"),
     Refusal.BAD_SHARES: RefusalRow(
         False, 0, "a number of shares under or over its limit; the detail names the limit"
@@ -83,6 +100,7 @@ REFUSALS: dict[Refusal, RefusalRow] = {
     Refusal.BAD_TARGET: RefusalRow(False, 0, "the kind of packet and its target do not fit together"),
     Refusal.KEY_REUSED: RefusalRow(False, 0, "the idempotency key was used before with other content"),
     Refusal.NOT_ENOUGH_MONEY: RefusalRow(False, 0, "the wallet holds less than the amount"),
+    Refusal.BAD_SEED: RefusalRow(False, 0, "a client seed has 16 to 32 bytes, or none"),
     Refusal.NO_TICKET: RefusalRow(True, 0, "the ticket has lapsed or was never given: grab again"),
     Refusal.NOT_FINISHED: RefusalRow(True, 1000, "the seed stays secret until the packet is finished or refunded"),
     Refusal.FINISHED: RefusalRow(False, 0, "the packet is finished or expired: nothing is left to be sent again"),
@@ -111,6 +129,8 @@ class Close(IntEnum):
     LOGIN_EXPECTED = 3502
     LOGIN_REFUSED = 3503
     TOKEN_EXPIRED = 3504
+    BANNED = 3505
+    TOKEN_REVOKED = 3506
 
 
 CLOSES: dict[Close, str] = {
@@ -127,6 +147,8 @@ CLOSES: dict[Close, str] = {
     Close.LOGIN_EXPECTED: "the first request must be a login",
     Close.LOGIN_REFUSED: "the proof does not fit the token, or the key id is unknown",
     Close.TOKEN_EXPIRED: "the token has expired; ask the chat backend for a new one",
+    Close.BANNED: "the chat backend has banned this user",
+    Close.TOKEN_REVOKED: "the chat backend has revoked this token; ask it for a new one",
 }
 
 LAST_RECONNECT_CODE = 3499

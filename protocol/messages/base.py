@@ -7,12 +7,13 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-VERSION: Final = 1
+VERSION: Final = 2
 USER_ID_MAX: Final = 2**53 - 1
 ID_MAX: Final = 2**63 - 1
 REPLY_OFFSET: Final = 100
 FEATURES_MAX: Final = 16
 REMINDERS: Final = "reminders"  # a feature: the client reads ClaimsReminder, FinishReminder and RefundReminder
+MEMBERS_MAX: Final = 1_000  # members told, put or changed in one message
 NAMES_MAX: Final = 100  # as many as there are lines on a page
 
 Seq = Annotated[int, Meta(ge=0, le=2**32 - 1)]

@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from protocol.messages.base import NAMES_MAX, Id, Int64, Message, UserId
+from protocol.messages.base import ID_MAX, NAMES_MAX, USER_ID_MAX, Id, Int64, Message, UserId
 from protocol.messages.reminders import ClaimsReminder, FinishReminder, RefundReminder
 
 
@@ -22,9 +22,13 @@ class GroupCreated(Message, tag=111):
 
 
 class JoinGroup(Message, tag=12):
-    """Become a member. Again is harmless."""
+    """Become a member by an invite code. Again is harmless, and a member needs no code.
 
-    group_id: Id
+    `group_id` 0: the group that the code belongs to.
+    """
+
+    group_id: Annotated[int, Meta(ge=0, le=ID_MAX)]
+    invite: str = ""
 
 
 class GroupJoined(Message, tag=112):
@@ -45,18 +49,61 @@ class GroupLeft(Message, tag=113):
 
 
 class ListMembers(Message, tag=14):
-    """Who is in a group I am in."""
+    """The members of a group that I am in, in the order of their ids, after `after_user_id`; at most MEMBERS_MAX."""
 
     group_id: Id
+    after_user_id: UserId = 0
 
 
 class Members(Message, tag=114):
-    """`names` has one for each of `user_ids`, "" for a user without a name."""
+    """`names` has one for each of `user_ids`, "" for a user without a name. `more`: ask on after the last one."""
 
     group_id: int
     owner_id: int
     user_ids: list[int]
     names: list[str] = msgspec.field(default_factory=list)
+    more: bool = False
+
+
+class GetInvite(Message, tag=43):
+    """The invite code of a group that I am in; `renew` (owner only): a new one, and the old one ends."""
+
+    group_id: Id
+    renew: bool = False
+
+
+class Invite(Message, tag=143):
+    """`code`: 80 random bits, as 16 letters and digits. To be told only to those who may join."""
+
+    group_id: int
+    code: str
+
+
+class OpenChat(Message, tag=45):
+    """The one-to-one chat with another user; made if there is none yet."""
+
+    user_id: Annotated[int, Meta(ge=1, le=USER_ID_MAX)]
+
+
+class ChatOpened(Message, tag=145):
+    """The chat is a stream like a group's: `stream_id` takes texts and personal packets."""
+
+    stream_id: int
+    user_id: int
+    last_message: int
+
+
+class ShowPass(Message, tag=44):
+    """Show what the chat backend signed: that I am in a group without a member list, until a time."""
+
+    signed: str
+
+
+class PassShown(Message, tag=144):
+    """On this server I am a member of the group until the pass expires. Show it again on each new connection."""
+
+    group_id: int
+    expires_at_s: int
 
 
 class Kick(Message, tag=32):
@@ -75,6 +122,15 @@ class RemovedFromGroup(Message, tag=67):
     """Push: the owner removed you from this group."""
 
     group_id: int
+
+
+class AddedToGroup(Message, tag=71):
+    """Push: the chat backend made you a member of this group, or another user opened a chat with you."""
+
+    group_id: int
+    name: str
+    owner_id: int
+    last_message: int
 
 
 class GrabStats(Message, tag=33):

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from protocol.messages import chat, connection, money, packets, pages, reminders
+from protocol.messages import chat, connection, money, packets, pages, people, reminders
 from protocol.messages.base import Message, Seq
 
 REQUESTS: Final[dict[type[Message], type[Message]]] = {
@@ -35,6 +35,17 @@ REQUESTS: Final[dict[type[Message], type[Message]]] = {
     money.TopUp: money.ToppedUp,
     money.Withdraw: money.Withdrawn,
     money.GetEntries: money.Entries,
+    chat.GetInvite: chat.Invite,
+    chat.OpenChat: chat.ChatOpened,
+    chat.ShowPass: chat.PassShown,
+    packets.GetSeedTrees: packets.SeedTrees,
+    people.PutUsers: people.UsersPut,
+    people.BanUser: people.UserBanned,
+    people.RevokeTokens: people.TokensRevoked,
+    people.PutGroup: people.GroupPut,
+    people.SyncMembers: people.MembersSynced,
+    people.ChangeMembers: people.MembersChanged,
+    people.PutChat: people.ChatPut,
 }
 PUSHES: Final[tuple[type[Message], ...]] = (
     chat.TextPosted,
@@ -45,6 +56,7 @@ PUSHES: Final[tuple[type[Message], ...]] = (
     money.BalanceChanged,
     pages.ResultUpdate,
     chat.RemovedFromGroup,
+    chat.AddedToGroup,
     reminders.ClaimsReminder,
     reminders.FinishReminder,
     reminders.RefundReminder,

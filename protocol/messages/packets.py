@@ -10,8 +10,9 @@ from protocol.messages.base import Id, Int64, Message
 class SendPacket(Message, tag=20):
     """Send a packet. `amount_fen` is the total (lucky, personal) or the amount of one share (equal).
 
-    `target_id` is a group (lucky, equal) or a user (personal). The same `key` with the same content answers the
-    same packet and moves no money.
+    `target_id` is a group (lucky, equal), or a user or one-to-one chat (personal). The same `key` with the same
+    content answers the same packet and moves no money. `client_seed` (0 or 16 to 32 random bytes) goes into the
+    packet's seed; it is no part of the content: the first one counts.
     """
 
     key: str
@@ -20,13 +21,35 @@ class SendPacket(Message, tag=20):
     amount_fen: Int64
     shares: Int64
     greeting: str = ""
+    client_seed: bytes = b""
 
 
 class PacketSent(Message, tag=120):
+    """`seed_index`: which of my server seeds was used (see GetSeedTrees); -1 for a packet of an older server."""
+
     packet_id: int
     total_fen: int
     commitment: bytes
     expires_at_ms: int
+    seed_index: int = -1
+
+
+class GetSeedTrees(Message, tag=47):
+    """The roots that the server has committed to for my next packets; ask before sending, to check later."""
+
+
+class SeedTree(msgspec.Struct, array_like=True, gc=False):
+    """Tree `number` holds the server seeds 64 * number to 64 * number + 63."""
+
+    number: int
+    root: bytes
+
+
+class SeedTrees(Message, tag=147):
+    """The current and the next tree; `next_index`: the seed of my next packet."""
+
+    next_index: int
+    trees: list[SeedTree]
 
 
 class Grab(Message, tag=21):
@@ -96,7 +119,11 @@ class ClaimLine(msgspec.Struct, array_like=True, gc=False):
 
 
 class Revealed(Message, tag=123):
-    """`state` is finished or refunded: before the record is closed, a claim may be missing from it."""
+    """`state` is finished or refunded: before the record is closed, a claim may be missing from it.
+
+    `seed_index` is -1 for a packet of an older server: then the fields after it are empty. Otherwise `path` leads
+    from `server_seed` to `root`, the root of the sender's tree (six hashes of 32 bytes).
+    """
 
     packet_id: int
     packet_kind: str
@@ -110,6 +137,11 @@ class Revealed(Message, tag=123):
     best_index: int
     claims: list[ClaimLine]
     share_fen_min: int = 1
+    seed_index: int = -1
+    client_seed: bytes = b""
+    server_seed: bytes = b""
+    path: list[bytes] = msgspec.field(default_factory=list)
+    root: bytes = b""
 
 
 class ClaimNotice(Message, tag=62):
