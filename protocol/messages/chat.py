@@ -49,7 +49,7 @@ class GroupLeft(Message, tag=113):
 
 
 class ListMembers(Message, tag=14):
-    """The members of a group that I am in, in the order of their ids, after `after_user_id`; at most MEMBERS_MAX."""
+    """The members of a group that I am in, by their ids, those after `after_user_id`; at most MEMBERS_MAX."""
 
     group_id: Id
     after_user_id: UserId = 0
