@@ -204,8 +204,8 @@ class Client(PacketMethods, BackendMethods):
         return await self._ask(messages.GetNames(0, user_ids), messages.Names)
 
     async def say(self, group_id: int, text: str) -> int:
-        """Post a text to a group or one-to-one chat; its number. Not repeated automatically: raises ConnectionLost if
-        in flight.
+        """Post a text to a group or one-to-one chat; its number. Not repeated automatically: raises ConnectionLost
+        if in flight.
         """
         return (await self._ask(messages.Say(0, group_id, text), messages.Said)).message
 
