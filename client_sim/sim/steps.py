@@ -14,7 +14,7 @@ from client_sim.sdk.backoff import patiently
 from client_sim.sim import acts
 from client_sim.sim.books import Order, PacketBook
 from client_sim.sim.crowd import PATIENCE_S, Crowd
-from client_sim.sim.sim_context import Group
+from client_sim.sim.sim_context import Group, now_ms
 from client_sim.sim.user import User
 
 AT_ONCE = 100  # connections that are made at the same time
@@ -30,8 +30,7 @@ async def gather(crowd: Crowd) -> None:
     crowd.phase = "gathering"
     await crowd.backend.connect(PATIENCE_S)
     await _for_each(crowd.users, partial(_connect, crowd))
-    await _for_each(crowd.groups, partial(_create, crowd))
-    await _for_each(crowd.users, partial(_join, crowd))
+    await _for_each(crowd.groups, partial(_put_group, crowd))
 
 
 async def _for_each(items: Iterable[Item], do: Callable[[Item], Awaitable[None]]) -> None:
@@ -50,17 +49,14 @@ async def _connect(crowd: Crowd, user: User) -> None:
     await crowd.give(user.user_id, user.character.wallet_fen)
 
 
-async def _create(crowd: Crowd, group: Group) -> None:
-    owner = crowd.user(group.member_ids[0])
-    group.group_id = await owner.client.create_group(group.name)
-    crowd.witness.streams.allow(owner.user_id, group.group_id)
-
-
-async def _join(crowd: Crowd, user: User) -> None:
-    for group in user.groups:
-        if group.member_ids[0] != user.user_id:
-            crowd.witness.streams.allow(user.user_id, group.group_id)
-            await patiently(partial(user.client.join_group, group.group_id), PATIENCE_S)
+async def _put_group(crowd: Crowd, group: Group) -> None:
+    """Make a group and put its members in, as the chat backend does."""
+    put = partial(crowd.backend.put_group, group.external_id, group.name, group.member_ids[0])
+    group.group_id = await patiently(put, PATIENCE_S)
+    for user_id in group.member_ids:
+        crowd.witness.streams.allow(user_id, group.group_id)
+    sync = partial(crowd.backend.sync_members, group.group_id, now_ms(), group.member_ids)
+    await patiently(sync, PATIENCE_S)
 
 
 async def live(crowd: Crowd) -> None:
