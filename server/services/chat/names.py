@@ -28,7 +28,9 @@ class NameService:
         self._kept_max = kept_max
         self._names: OrderedDict[int, str] = OrderedDict()  # the longest unused first
         self._nameless: OrderedDict[int, str] = OrderedDict()  # the oldest first; all ""
-        self._reads: dict[int, set[int]] = {}  # each read in flight: the users whose names have not changed meanwhile
+        self._reads: dict[
+            int, set[int]
+        ] = {}  # each read in flight: the users whose names have not changed meanwhile
         self.batcher: Batcher[tuple[int, ...], Mapping[int, str]] = Batcher(self._load, BATCH_MAX, limits)
 
     async def call(self, user_id: int, name: str) -> None:

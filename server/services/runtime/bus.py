@@ -61,7 +61,7 @@ class Bus:
         self._deliver = deliver
 
     def know_clients(self, awaits: Awaits, online: Online) -> None:
-        """Ask `awaits` which events a client would receive; without it every event may be. `online`: whose clients."""
+        """Ask `awaits` which events a client would receive (without it: every one), and `online` whose they are."""
         self._awaits, self._online = awaits, online
 
     def is_awaited(self, event: type, audience: Collection[int]) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from storage.postgres.database import Connection
 
-# Characters without a picture of their own (Default_Ignorable_Code_Point of Unicode): joiners, selectors of a variant.
+# Characters that are not drawn by themselves (Default_Ignorable_Code_Point of Unicode): joiners, variant selectors.
 _INVISIBLE: Final = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
     "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"

@@ -66,16 +66,18 @@ class UserStore:
             return {row["user_id"]: row["name"] for row in await connection.fetch(_SQL["names"], user_ids)}
 
     async def ban(self, user_id: int, banned_at_ms: int | None) -> AccessRow:
-        """Ban a user, or let them in again (None). Packets that they send at the same time are recorded before it."""
+        """Ban a user, or let them in again (None). A packet that they send at that time is recorded first, or never."""
         async with self._database.transaction() as connection:
             # a send holds its sender's wallet until its commit, and looks for bans when it has it
             await wallets.lock(connection, [user_id])
-            return AccessRow(*await connection.fetchrow(_SQL["ban"], user_id, banned_at_ms))
+            (row,) = await connection.fetch(_SQL["ban"], user_id, banned_at_ms)
+            return AccessRow(*row)
 
     async def revoke_tokens(self, user_id: int, tokens_from_s: int) -> AccessRow:
         """Refuse tokens of a user that were issued before, from now on."""
         async with self._database.reading() as connection:
-            return AccessRow(*await connection.fetchrow(_SQL["revoke_tokens"], user_id, tokens_from_s))
+            (row,) = await connection.fetch(_SQL["revoke_tokens"], user_id, tokens_from_s)
+            return AccessRow(*row)
 
 
 async def at_login(
