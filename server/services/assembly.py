@@ -19,6 +19,7 @@ from server.services.chat.groups import GroupService
 from server.services.chat.login import LoginService
 from server.services.chat.messages import MessageService
 from server.services.chat.names import NameService
+from server.services.chat.people import PeopleService
 from server.services.chat.posts import PostReader
 from server.services.money.credited import CreditedClaims
 from server.services.money.records import RecordService
@@ -39,6 +40,7 @@ from server.services.packets.send import SendService
 from server.services.packets.sweep import Sweep
 from server.services.runtime.batching import Batcher
 from server.services.runtime.bus import Bus
+from server.services.runtime.change_feed import ChangeFeed
 from server.services.runtime.lookups import LookupService
 from server.services.runtime.outbox import Outbox
 from storage.postgres import facts
@@ -58,6 +60,7 @@ class Services:
         self._stores, self._bus, self._clock = stores, bus, clock
         self._config, self._limits = config, limits
         self._ids = IdMaker(config.server.node)
+        self.changes = ChangeFeed(stores.change_feed, clock.random_number(), clock.elapsed_s)
         self._make_chat(keys)
         self._make_claims()
         self._make_packets()
@@ -68,8 +71,10 @@ class Services:
     def _make_chat(self, keys: Mapping[str, bytes]) -> None:
         stores, limits, now_ms, bus = self._stores, self._limits, self._clock.now_ms, self._bus
         self.groups = GroupService(stores.groups, limits, self._ids, now_ms, bus)
-        self.login = LoginService(keys, self._config.auth.v1_tokens_end_ms, limits, now_ms, stores.groups)
-        self.names = NameService(stores.names, limits)
+        v1_tokens_end_ms = self._config.auth.v1_tokens_end_ms
+        self.login = LoginService(keys, v1_tokens_end_ms, limits, now_ms, stores.groups, stores.users)
+        self.names = NameService(stores.users, limits)
+        self.people = PeopleService(stores.users, self.names, self.changes, now_ms, bus)
         self._posts = PostReader(stores.outbox, stores.packets)
         self.messages = MessageService(stores.messages, self._posts, self.groups, limits, now_ms, bus)
 
@@ -139,6 +144,7 @@ class Services:
             LOG.info("migration_applied", name=name)
         self._ids.begin_at(await facts.first_id(self._stores.database))
         await self.mirror_health.find_at_start()
+        await self.changes.connect()
 
     @property
     def batchers(self) -> list[Batcher[Any, Any]]:
@@ -151,6 +157,7 @@ class Services:
             *(self.sends, self.wallets, self.settlement, self.refunds, self.groups, self.resends, self.outbox),
         )
         return [
+            self.changes.run,
             self.commit.run_mirror,
             self.commit.run_record,
             self.recovery.run,
