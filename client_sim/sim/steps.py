@@ -16,6 +16,7 @@ from client_sim.sim.books import Order, PacketBook
 from client_sim.sim.crowd import PATIENCE_S, Crowd
 from client_sim.sim.sim_context import Group, now_ms
 from client_sim.sim.user import User
+from protocol import messages
 
 AT_ONCE = 100  # connections that are made at the same time
 POLL_S = 0.1
@@ -29,6 +30,7 @@ async def gather(crowd: Crowd) -> None:
     """All users connect, get money and join their groups. Raises ClientError if that fails."""
     crowd.phase = "gathering"
     await crowd.backend.connect(PATIENCE_S)
+    await _name_users(crowd)
     await _for_each(crowd.users, partial(_connect, crowd))
     await _for_each(crowd.groups, partial(_put_group, crowd))
 
@@ -43,9 +45,15 @@ async def _for_each(items: Iterable[Item], do: Callable[[Item], Awaitable[None]]
     await asyncio.gather(*map(one, items))
 
 
+async def _name_users(crowd: Crowd) -> None:
+    """As the chat backend: names that users choose themselves are unique, and two crowds have the same names."""
+    for first in range(0, len(crowd.users), messages.MEMBERS_MAX):
+        names = {user.user_id: user.name for user in crowd.users[first : first + messages.MEMBERS_MAX]}
+        await patiently(partial(crowd.backend.put_users, names), PATIENCE_S)
+
+
 async def _connect(crowd: Crowd, user: User) -> None:
     await user.connect()
-    await patiently(partial(user.client.set_name, user.name), PATIENCE_S)
     await crowd.give(user.user_id, user.character.wallet_fen)
 
 
