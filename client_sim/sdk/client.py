@@ -15,6 +15,7 @@ from client_sim.sdk.backoff import patiently
 from client_sim.sdk.connection import Connection, Endpoint
 from client_sim.sdk.feed import PushFeed
 from client_sim.sdk.packet_methods import PacketMethods
+from client_sim.sdk.packet_proofs import PacketProofs
 from client_sim.sdk.pushes import Post, PushQueue, Reloaded
 from client_sim.sdk.renames import renamed
 from client_sim.sdk.transport import parse_url, tls_of
@@ -23,7 +24,7 @@ from protocol import messages, tokens
 CONNECT_PATIENCE_S = 10.0
 
 
-class Client(PacketMethods, BackendMethods):
+class Client(PacketProofs, PacketMethods, BackendMethods):
     """One user. Many tasks of one event loop may use it at the same time."""
 
     def __init__(
@@ -45,6 +46,7 @@ class Client(PacketMethods, BackendMethods):
         `balance_version`: of the last change of the wallet that the app has; missed changes then come first.
         Raises ValueError for a malformed url or token, OSError for a `ca_file` that cannot be used.
         """
+        super().__init__()
         endpoint = Endpoint(parse_url(url, "tcp", "tls"), tls_of(url, ca_file), tokens.parse(token))
         self.user_id = endpoint.token.user_id
         self._feed = PushFeed(positions or {}, pushes_max, balance_version)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple, cast
 
 import msgspec
@@ -68,12 +68,19 @@ class Connection:
             self._transport.send(request)
         return pending
 
-    async def ask_with_key(self, request: WithKey, reply: type[Reply]) -> Reply:
-        """Send a request that moves money, with the app's key or one that is kept until the outcome is known."""
+    async def ask_with_key(
+        self, request: WithKey, reply: type[Reply], complete: Callable[[], None] = lambda: None
+    ) -> Reply:
+        """Send a request that moves money, with the app's key or one that is kept until the outcome is known.
+
+        `complete` adds to the request what follows from its key.
+        """
         if request.key:
+            complete()
             return await self.ask(request, reply)
         content = _content(request)
         request.key = self._keys.take(content)
+        complete()
         try:
             return await self.ask(request, reply)
         except BaseException as error:  # a cancelled request may have moved money, too
@@ -177,7 +184,7 @@ class Connection:
 
 
 def _content(request: WithKey) -> bytes:
-    """What a key stands for: everything but the client seed, which is a new one when the app sends again."""
+    """What a key stands for: everything but the client seed, which may be another one when the app sends again."""
     if isinstance(request, messages.SendPacket):
         request = msgspec.structs.replace(request, client_seed=b"")
     return messages.encode(request)

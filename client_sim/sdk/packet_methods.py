@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
-from typing import Final, Literal
+from typing import Final
 
 from client_sim.sdk.ask import Requests
 from client_sim.sdk.backoff import patiently
@@ -12,37 +11,10 @@ from client_sim.sdk.renames import keyword_renamed, renamed
 from protocol import messages
 
 OPEN_PATIENCE_S: Final = 10.0
-CLIENT_SEED_BYTES: Final = 16
 
 
 class PacketMethods(Requests):
-    """Send, grab and open, pages, records, proofs."""
-
-    async def send_packet(
-        self,
-        kind: str,
-        target_id: int,
-        amount_fen: int,
-        shares: int = 1,
-        greeting: str = "",
-        key: str | None = None,
-        client_seed: bytes | Literal["random"] | None = "random",
-    ) -> messages.PacketSent:
-        """Send a packet: `lucky` or `equal` to a group, `personal` to a user or a one-to-one chat.
-
-        `amount_fen` is the total (lucky, personal) or the amount of one share (equal). The idempotency key is made
-        here: money moves once, also if the request is repeated after a lost connection, or if the app calls again
-        with the same content after TimedOut or another temporary failure. Give `key` (1 to 64 bytes) to keep that
-        promise across restarts of the app.
-
-        `client_seed`: 16 to 32 bytes that the server cannot foresee. They go into the amounts, and the proof shows
-        them. Give your own to compare them with the proof; None or b"" sends none. A repeated send keeps the first.
-
-        Raises NotEnoughMoney, NotAMember, NoSuchUser, BadAmount, BadShares, KeyReused, StoreUnavailable, ….
-        """
-        seed = secrets.token_bytes(CLIENT_SEED_BYTES) if client_seed == "random" else client_seed or b""
-        request = messages.SendPacket(0, key or "", kind, target_id, amount_fen, shares, greeting, seed)
-        return await self._ask_with_key(request, messages.PacketSent)
+    """Grab and open, send again, pages, records."""
 
     async def grab(self, packet_id: int) -> messages.Grabbed:
         """Tap a packet: can it still be opened? Every answer is a value, `not_allowed` too."""
@@ -104,11 +76,3 @@ class PacketMethods(Requests):
         """What I `sent` or `received` in a year (0: this one), newest first; `before_…`: older than that line."""
         request = messages.Records(0, direction, year, before_at_ms, before_packet_id)
         return await self._ask(request, messages.RecordsShown)
-
-    async def reveal(self, packet_id: int) -> messages.Revealed:
-        """The proof of a packet that is finished or refunded. Raises NotFinished, NotAllowed."""
-        return await self._ask(messages.Reveal(0, packet_id), messages.Revealed)
-
-    async def seed_trees(self) -> messages.SeedTrees:
-        """The roots of the server seeds of my next packets. Keep them before you send, and compare the proofs."""
-        return await self._ask(messages.GetSeedTrees(0), messages.SeedTrees)
