@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Self
 
-from client_sim.sdk.backend_methods import BackendMethods
 from client_sim.sdk.backoff import patiently
 from client_sim.sdk.connection import Connection, Endpoint
 from client_sim.sdk.feed import PushFeed
-from client_sim.sdk.packet_methods import PacketMethods
+from client_sim.sdk.methods.backend import BackendMethods
+from client_sim.sdk.methods.packets import PacketMethods
 from client_sim.sdk.packet_proofs import PacketProofs
 from client_sim.sdk.pushes import Post, PushQueue, Reloaded
 from client_sim.sdk.renames import renamed
