@@ -77,6 +77,17 @@ class GroupFacts(msgspec.Struct, frozen=True, kw_only=True):
     last_message: int
 
 
+class GroupLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A group in a list."""
+
+    group_id: int
+    external_id: str  # the chat backend's; empty if a user made the group
+    kind: str
+    name: str
+    owner_id: int
+    members: int
+
+
 class BacklogFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Claims that wait to be credited. `oldest_ms`: when the oldest was opened; None when no claim waits."""
 
