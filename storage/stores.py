@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Self
 
+from storage.postgres.chat.backend_groups import BackendGroupStore
 from storage.postgres.chat.grab_stats import GrabStatStore
 from storage.postgres.chat.groups import GroupStore
+from storage.postgres.chat.memberships import MembershipStore
 from storage.postgres.chat.messages import MessageStore
 from storage.postgres.chat.names import NameStore
 from storage.postgres.chat.outbox import OutboxStore
@@ -32,6 +34,8 @@ class Stores(NamedTuple):
     settlement: SettlementQueue
     records: RecordStore
     groups: GroupStore
+    memberships: MembershipStore
+    backend_groups: BackendGroupStore
     messages: MessageStore
     names: NameStore
     outbox: OutboxStore
@@ -56,6 +60,8 @@ class Stores(NamedTuple):
             settlement=SettlementQueue(database, with_best_luck),
             records=RecordStore(database),
             groups=GroupStore(database),
+            memberships=MembershipStore(database),
+            backend_groups=BackendGroupStore(database),
             messages=MessageStore(database),
             names=NameStore(database),
             outbox=OutboxStore(database),

@@ -15,9 +15,11 @@ async def add_groups(stores: Stores, *groups: GroupRow) -> None:
         if isinstance(stores.groups, SimGroups):
             stores.groups._tables.groups[group.group_id] = group
             continue
-        await stores.groups.create(group.group_id, group.name, group.owner_id, 0, 10)
+        await stores.memberships.create(group.group_id, group.name, group.owner_id, 0, 10)
+        fresh = "ABCDEFGH" if group.group_id == GROUP else "IJKLMNOP"
+        code = await stores.memberships.invite(group.group_id, fresh * 2, False)
         for user_id in group.members:
-            await stores.groups.join(group.group_id, user_id, 0, 10, 10)
+            await stores.memberships.join(group.group_id, user_id, code, 0, 10, 10)
 
 
 async def test_load_returns_groups_that_exist_with_their_members(both: Stores) -> None:

@@ -44,7 +44,7 @@ async def room(start_server: StartServer, dial: Dial) -> Room:
     alice, bob, backend = await dial(server, ALICE), await dial(server, BOB), await dial(server, 0)
     await backend.ask(wire.TOP_UP, "k", ALICE, 100_000)
     (group,) = await alice.ask(wire.CREATE_GROUP, "room")
-    await bob.ask(wire.JOIN_GROUP, group)
+    await bob.join(group, alice)
     for text in ("a", "b", "c"):
         await alice.ask(wire.SAY, group, text)
     return Room(server, dial, alice, bob, backend, group)
@@ -79,7 +79,8 @@ async def _new_connection(room: Room) -> object:
 
 async def _third_member(room: Room) -> object:
     carol = await room.dial(room.server, CAROL)
-    return await carol.refused(wire.JOIN_GROUP, room.group)
+    _, code = await room.alice.ask(wire.GET_INVITE, room.group)
+    return await carol.refused(wire.JOIN_GROUP, room.group, code)
 
 
 async def _second_request(room: Room) -> object:
