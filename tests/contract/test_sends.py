@@ -61,14 +61,23 @@ async def test_record_of_a_batch_numbers_messages_in_its_order(both: Stores) -> 
         packet(4, fen=10),
     ]
     sent = await record(both, *rows)
-    assert [one.messages for one in sent if isinstance(one, Sent)] == [{GROUP: 1}, {GROUP: 2}, {OTHER_GROUP: 1}, {GROUP: 3}]
+    assert [one.messages for one in sent if isinstance(one, Sent)] == [
+        {GROUP: 1},
+        {GROUP: 2},
+        {OTHER_GROUP: 1},
+        {GROUP: 3},
+    ]
 
 
 async def test_record_of_a_batch_returns_balances_after_all_of_it(both: Stores) -> None:
     await pay_in(both, SENDER, 1_000)
     await pay_in(both, BEN, 1_000)
     sent = await record(both, packet(1, fen=100), packet(2, fen=200, sender=BEN), packet(3, fen=300))
-    assert [one.balance for one in sent if isinstance(one, Sent)] == [BalanceRow(600, 3), BalanceRow(800, 2), BalanceRow(600, 3)]
+    assert [one.balance for one in sent if isinstance(one, Sent)] == [
+        BalanceRow(600, 3),
+        BalanceRow(800, 2),
+        BalanceRow(600, 3),
+    ]
 
 
 async def test_record_of_a_used_key_returns_the_earlier_packet_and_moves_nothing(both: Stores) -> None:
@@ -145,7 +154,9 @@ async def test_record_of_a_batch_judges_each_packet_by_what_the_earlier_ones_lef
 
 async def test_record_of_one_key_twice_without_enough_money_for_the_first_sends_neither(both: Stores) -> None:
     await pay_in(both, SENDER, 500)
-    assert await record(both, packet(1, key="once"), packet(2, key="once", fen=400)) == [Unsent.NOT_ENOUGH_MONEY] * 2
+    assert (
+        await record(both, packet(1, key="once"), packet(2, key="once", fen=400)) == [Unsent.NOT_ENOUGH_MONEY] * 2
+    )
     assert await exist(both, 1, 2) == [False, False]
 
 

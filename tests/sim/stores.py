@@ -243,5 +243,6 @@ def stores(world: Any) -> Stores:
         "messages": None,
         "users": SimUsers(world),
         "grab_stats": SimGrabStats(world),
+        "change_feed": None,
     }
     return Stores(**simulated)
