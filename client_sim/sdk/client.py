@@ -224,6 +224,30 @@ class Client:
         request = messages.Withdraw(0, key or "", user_id, amount_fen)
         return (await self._ask_with_key(request, messages.Withdrawn)).balance_fen
 
+    # --- users ------------------------------------------------------------------------------------------------
+
+    async def put_users(self, names: Mapping[int, str]) -> int:
+        """Chat backend only: these users exist and are called so ("": no name); how many. Again is harmless.
+
+        At most messages.MEMBERS_MAX at once. Raises Forbidden, Refusal (bad_name: then none of them was put).
+        """
+        users = [messages.UserLine(user_id, name) for user_id, name in names.items()]
+        return (await self._ask(messages.PutUsers(0, users), messages.UsersPut)).users
+
+    async def ban_user(self, user_id: int, banned: bool = True) -> None:
+        """Chat backend only: end all connections of a user and refuse their logins, until `banned` is False.
+
+        It holds on every server when this returns. Again is harmless. Raises Forbidden, StoreUnavailable.
+        """
+        await self._ask(messages.BanUser(0, user_id, banned), messages.UserBanned)
+
+    async def revoke_tokens(self, user_id: int) -> int:
+        """Chat backend only: end all connections of a user and refuse the tokens that they have; on every server.
+
+        The second (since 1970) from which on a token must be issued to be accepted: mint none with an earlier one.
+        """
+        return (await self._ask(messages.RevokeTokens(0, user_id), messages.TokensRevoked)).tokens_from_s
+
     # --- groups and chat --------------------------------------------------------------------------------------
 
     async def create_group(self, name: str) -> int:
@@ -266,7 +290,7 @@ class Client:
     reactions = renamed("reactions", grab_stats)
 
     async def set_name(self, name: str) -> None:
-        """Set the name that others see; "" removes it. Raises Refusal (bad_name)."""
+        """Set the name that others see; "" removes it. Raises NameTaken, Refusal (bad_name)."""
         await self._ask(messages.SetName(0, name), messages.NameSet)
 
     async def names(self, user_ids: list[int]) -> messages.Names:

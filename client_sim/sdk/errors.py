@@ -170,6 +170,24 @@ class KickedOut(Refusal):
     CODE = codes.Refusal.KICKED
 
 
+class NoSuchUser(Refusal):
+    """The server does not know the user, or the user is banned."""
+
+    CODE = codes.Refusal.NO_SUCH_USER
+
+
+class NameTaken(Refusal):
+    """Another user has chosen a name that looks the same."""
+
+    CODE = codes.Refusal.NAME_TAKEN
+
+
+class Banned(Refusal):
+    """The chat backend has banned this user."""
+
+    CODE = codes.Refusal.BANNED
+
+
 class StoreUnavailable(Refusal):
     """A store of the server does not respond. A retry tells whether the request was carried out."""
 

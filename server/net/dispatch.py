@@ -21,6 +21,7 @@ from server.net.handlers.groups import GroupHandlers
 from server.net.handlers.money import MoneyHandlers
 from server.net.handlers.packets import PacketHandlers
 from server.net.handlers.pages import PageHandlers
+from server.net.handlers.people import PeopleHandlers
 from server.net.hub import Hub
 from server.net.login import LoginHandler
 from server.net.page_encoding import grabbed_of, opened_of, tapped_of
@@ -34,6 +35,7 @@ from server.services.runtime.bus import Bus, Outcome
 from server.services.runtime.store_errors import StoreUnavailable
 
 LOG = structlog.get_logger()
+NOT_CURRENT: Final = "this server may not know the newest changes of other servers"
 REFUSALS: Final[Mapping[Reason, codes.Refusal]] = {reason: codes.Refusal[reason.name] for reason in Reason}
 
 
@@ -57,7 +59,7 @@ class Dispatch:
         bus: Bus,
         clock: Clock,
     ) -> None:
-        self._opens, self._pages = services.opens, services.pages
+        self._opens, self._pages, self._changes = services.opens, services.pages, services.changes
         self._hub = hub
         self._sessions = sessions
         self._now_ms = clock.now_ms
@@ -75,6 +77,7 @@ class Dispatch:
         packets, pages = PacketHandlers(services), PageHandlers(services, subscriptions)
         chat, money = ChatHandlers(services), MoneyHandlers(services, self._hub)
         groups, backend = GroupHandlers(services), BackendHandlers(services)
+        people = PeopleHandlers(services)
         return {
             messages.Grab: Row("user", now=self._grab),
             messages.Open: Row("user", now=self._open),
@@ -103,6 +106,9 @@ class Dispatch:
             messages.PutGroup: Row("backend", later=backend.put_group),
             messages.SyncMembers: Row("backend", later=backend.sync_members),
             messages.ChangeMembers: Row("backend", later=backend.change_members),
+            messages.PutUsers: Row("backend", later=people.put_users),
+            messages.BanUser: Row("backend", later=people.ban_user),
+            messages.RevokeTokens: Row("backend", later=people.revoke_tokens),
         }
 
     @property
@@ -129,6 +135,9 @@ class Dispatch:
                 self._refuse(
                     session, request.seq, codes.Refusal.RATE_LIMITED, retry_after_ms=int(wait_s * 1000) + 1
                 )
+                return
+            if not self._changes.is_current:
+                self._refuse(session, request.seq, codes.Refusal.STORE_UNAVAILABLE, NOT_CURRENT)
                 return
         if row.now is not None:
             row.now(session, request)

@@ -117,7 +117,7 @@ async def test_renewed_code_ends_the_old_one(server: Server, party: MakeParty, c
 
 async def test_groups_made_at_once_do_not_pass_the_limit(start_server: StartServer, connect: Connect) -> None:
     """40 at once against a limit of 3, on two servers."""
-    servers = [await start_server(limits__groups_of_user_max=3) for _ in range(2)]
+    servers = [await start_server(limits__groups_of_user_max=3, server__node=node) for node in range(2)]
     user = [await connect(server, 1) for server in servers]
     asked = [user[number % 2].create_group(f"group {number}") for number in range(40)]
     made = await asyncio.gather(*asked, return_exceptions=True)

@@ -58,7 +58,7 @@ async def test_packet_sent_to_another_group_opens_for_its_members(
     server = await start_server()  # and after a load from the record
     late = await connect(server, 801)
     assert (await late.open(packet_id)).answer == "not_allowed"
-    await late.join_group(group)
+    await join(late, group, await connect(server, room.sender.user_id))
     inside, outside = await connect(server, OTHER), await connect(server, room.guests[0].user_id)
     assert (await late.open(packet_id)).answer == "won"
     for client, stream_id in ((inside, group), (late, group), (outside, room.group)):

@@ -82,9 +82,9 @@ async def test_login_send_and_open_work_with_tls(secure: Server, issuer: Issuer)
         sent = await alice.send_packet("personal", BOB, 888)
         assert (await bob.open(sent.packet_id)).amount_fen == 888
         group = await alice.create_group("family")
+        await join(bob, group, alice)
         for _ in range(100):
             await alice.say(group, "x" * 2000)
-        await join(bob, group, alice)
         posts = await bob.catch_up(group, 0)
         assert isinstance(posts, list)
         assert len(posts) == 100  # much more than one TLS record

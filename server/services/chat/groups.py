@@ -8,6 +8,7 @@ were added or removed by others are told from there, so it does not matter to wh
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Collection, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final, NamedTuple, Protocol, TypeVar
@@ -18,6 +19,7 @@ import msgspec
 from server.core.ids import is_user
 from server.core.refusals import Reason, RequestRefused
 from server.services.runtime.bus import Bus
+from server.services.runtime.change_feed import ChangeFeed
 from server.services.runtime.events import Added, Removed
 from server.services.runtime.outage_log import OutageLog
 from storage.errors import StoreUnavailable
@@ -25,6 +27,7 @@ from storage.postgres.chat.groups import GroupChanges, GroupKind, GroupRow, Grou
 
 LOOK_S: Final = 0.5  # between two looks at groups in doubt
 LATE_S: Final = 10.0  # a commit may still arrive so long after its request has failed
+TOLD_MAX: Final = 100_000  # groups not kept whose version is remembered; of another one a change may be told twice
 CATCH_UP_MAX: Final = 1_000  # groups whose versions are read at once
 
 
@@ -79,14 +82,18 @@ class MembersChanged(NamedTuple):
 class GroupService:
     """Groups in use, kept in memory and in step. Raises RequestRefused, StoreUnavailable."""
 
-    def __init__(self, store: GroupStore, bus: Bus) -> None:
+    def __init__(self, store: GroupStore, changes: ChangeFeed, bus: Bus) -> None:
         self._store = store
+        self._changes = changes
         self._bus = bus
         self._groups: dict[int, Group] = {}
         self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+        self._told: OrderedDict[int, int] = OrderedDict()  # the version that was told, of groups that are not kept
         self._in_doubt: dict[int, float] = {}  # the group, and until when a lost change of it may still commit
         self._wake = asyncio.Event()
         self._outage_log = OutageLog("group_in_doubt_waits")
+        changes.on_change("group", self.follow)
+        changes.on_gap(self.catch_up)
 
     # --- reading ----------------------------------------------------------------------------------------------
 
@@ -142,11 +149,15 @@ class GroupService:
     # --- following the record ---------------------------------------------------------------------------------
 
     async def recorded(self, change: Awaitable[Change], group_id: int = 0) -> Change:
-        """Await a change of this server's own; when it is recorded, memory follows. 0: a group that may be new."""
+        """Await a change of this server's own. When it is recorded, memory follows, here and on all other servers.
+
+        `group_id` is 0 if the group may be new.
+        """
         try:
             made = await change
             if made is not None:
                 await self.follow(made.group_id, made.version)
+                await self._changes.wait_until_told("group", made.group_id, made.version)
         except StoreUnavailable:
             if group_id:
                 self._doubt(group_id)
@@ -177,9 +188,16 @@ class GroupService:
             self._publish(group.group_id, changes, _apply(group, changes))
 
     async def _tell(self, group_id: int, version: int) -> None:
-        """Nothing here is to be changed, but members may be connected here."""
-        changes = await self._store.changes_at(group_id, version)
+        """Nothing here is to be changed, but members may be connected here. A change is told once."""
+        told = self._told.get(group_id, version - 1)
+        if told >= version:
+            return
+        changes = await self._store.changes(group_id, told)
         if changes is not None:
+            self._told[group_id] = changes.version
+            self._told.move_to_end(group_id)
+            if len(self._told) > TOLD_MAX:
+                self._told.popitem(last=False)
             added = [one.user_id for one in changes.members if one.is_in and one.by_other]
             removed = [one.user_id for one in changes.members if not one.is_in and one.by_other]
             self._publish(group_id, changes, MembersChanged(added, removed))

@@ -8,7 +8,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from storage import statements
-from storage.postgres.money import wallets
+from storage.postgres.chat import users
+from storage.postgres.chat.users import AccessRow
 from storage.postgres.money.wallets import HoldingRow
 
 if TYPE_CHECKING:
@@ -67,10 +68,11 @@ class StreamPositionRow(NamedTuple):
 
 
 class ProfileRow(NamedTuple):
-    """What a user finds on logging in."""
+    """What a user finds on logging in, and whether they may; `access` is None for an unknown user."""
 
     holding: HoldingRow
     streams: list[StreamPositionRow]
+    access: AccessRow | None
 
 
 class GroupStore:
@@ -94,21 +96,14 @@ class GroupStore:
 
     async def changes(self, group_id: int, after_version: int) -> GroupChanges | None:
         """The group, and the members who changed after a version, as of one moment; None: no such group."""
-        return await self._changes("changes", group_id, after_version)
-
-    async def changes_at(self, group_id: int, version: int) -> GroupChanges | None:
-        """The same, with the members whose last change was at this version."""
-        return await self._changes("changes_at", group_id, version)
-
-    async def _changes(self, statement: str, group_id: int, version: int) -> GroupChanges | None:
         async with self._one_moment() as connection:
             group = await connection.fetchrow(_SQL["group"], group_id)
-            rows = await connection.fetch(_SQL[statement], group_id, version) if group else []
+            rows = await connection.fetch(_SQL["changes"], group_id, after_version) if group else []
         if group is None:
             return None
-        now_version, name, owner_id, kind, last_message = group
+        version, name, owner_id, kind, last_message = group
         members = [MemberChange(*row) for row in rows]
-        return GroupChanges(now_version, name, owner_id, GroupKind(kind), last_message or 0, members)
+        return GroupChanges(version, name, owner_id, GroupKind(kind), last_message or 0, members)
 
     async def versions(self, group_ids: Sequence[int]) -> dict[int, int]:
         """The versions of the groups that exist."""
@@ -124,11 +119,11 @@ class GroupStore:
             return [row[0] for row in await connection.fetch(_SQL["page"], group_id, after_user_id, most)]
 
     async def profiles(self, user_ids: Sequence[int]) -> dict[int, ProfileRow]:
-        """Wallets and streams of users, all in two statements."""
+        """Wallets, streams and access of users, all in two statements."""
         async with self._database.reading() as connection:
-            holdings = await wallets.holdings(connection, user_ids)
+            found = await users.at_login(connection, user_ids)
             rows = await connection.fetch(_SQL["streams"], user_ids)
-        profiles = {user_id: ProfileRow(holdings[user_id], []) for user_id in user_ids}
+        profiles = {user_id: ProfileRow(holding, [], access) for user_id, (holding, access) in found.items()}
         for row in rows:
             position = StreamPositionRow(row["stream_id"], row["name"], row["owner_id"], row["last_message"])
             profiles[row["user_id"]].streams.append(position)

@@ -15,10 +15,6 @@ FROM groups WHERE group_id = $1
 SELECT user_id, left_at_ms IS NULL, by_other FROM memberships
 WHERE group_id = $1 AND changed_version > $2 AND changed_version > 0
 
--- name: changes_at
-SELECT user_id, left_at_ms IS NULL, by_other FROM memberships
-WHERE group_id = $1 AND changed_version = $2 AND changed_version > 0
-
 -- name: page
 SELECT user_id FROM memberships WHERE group_id = $1 AND user_id > $2 AND left_at_ms IS NULL ORDER BY user_id LIMIT $3
 
