@@ -21,7 +21,7 @@ from tests.sim.people_tables import PeopleTables
 from tests.sim.post_tables import PostTables
 
 
-class Tables(MoneyTables, PostTables, PeopleTables):
+class Tables(PeopleTables, MoneyTables, PostTables):
     """All tables. Every method is one transaction: all of it at one moment, or nothing."""
 
     def __init__(self) -> None:

@@ -205,6 +205,10 @@ class LookupService:
             last_message=await self._messages.last(group_id),
         )
 
+    async def newest_groups(self, most: int) -> list[GroupLine]:
+        """The newest groups and one-to-one chats."""
+        return [GroupLine(**row._asdict()) for row in await self._groups.newest(most)]
+
     async def backlog(self) -> BacklogFacts:
         """The settlement queue."""
         backlog = await self._queue.backlog()
