@@ -93,7 +93,7 @@ def put(
 @group_cli.command
 def sync(
     group_id: Id,
-    file: Path,
+    file: Path | None = None,
     /,
     *,
     version: Version | None = None,
@@ -108,11 +108,11 @@ def sync(
     Parameters
     ----------
     file
-        one user per line, an id or a name; -: the standard input
+        one user per line, an id or a name (default: the standard input)
     version
         number of this state of the list; an older one changes nothing (default: the time in milliseconds)
     """
-    lines = (sys.stdin.read() if str(file) == "-" else file.read_text()).split("\n")
+    lines = (sys.stdin.read() if file is None else file.read_text()).split("\n")
     user_ids = _ids([line for line in lines if line.strip()])
 
     async def work(backend: Client) -> messages.MembersSynced:

@@ -60,7 +60,7 @@ def test_group_change_with_an_older_version_changes_nothing(data: Path) -> None:
 def test_group_sync_reads_the_standard_input(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     group_id = done(data, "put", "room-5", "一家人").strip()
     monkeypatch.setattr("sys.stdin", io.StringIO("1001\n1002\n"))
-    assert done(data, "sync", group_id, "-") == "joined 2, left 0, members now 2\n"
+    assert done(data, "sync", group_id) == "joined 2, left 0, members now 2\n"
 
 
 def test_group_sync_with_a_line_that_is_no_user_changes_nothing(data: Path, tmp_path: Path) -> None:

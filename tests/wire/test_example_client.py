@@ -19,7 +19,7 @@ from tests.wire.conftest import Dial
 from tests.wire.raw import Raw
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "example_client.py"
-LINES_MAX = 160
+LINES_MAX = 165
 ALICE, BOB = 1, 2
 
 
