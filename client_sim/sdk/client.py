@@ -14,6 +14,7 @@ from client_sim.sdk.backoff import patiently
 from client_sim.sdk.connection import Connection, Endpoint
 from client_sim.sdk.errors import Busy
 from client_sim.sdk.feed import PushFeed
+from client_sim.sdk.methods.backend import BackendMethods
 from client_sim.sdk.pushes import Post, PushQueue, Reloaded
 from client_sim.sdk.renames import keyword_renamed, renamed
 from client_sim.sdk.transport import parse_url, tls_of
@@ -22,7 +23,7 @@ from protocol import messages, tokens
 CONNECT_PATIENCE_S = OPEN_PATIENCE_S = 10.0
 
 
-class Client:
+class Client(BackendMethods):
     """One user. Many tasks of one event loop may use it at the same time."""
 
     def __init__(
@@ -210,43 +211,6 @@ class Client:
     async def entries(self, after_version: int = 0) -> messages.Entries:
         """The changes of the wallet behind a version of it, oldest first, a page at a time."""
         return await self._ask(messages.GetEntries(0, after_version), messages.Entries)
-
-    async def top_up(self, user_id: int, amount_fen: int, key: str | None = None) -> int:
-        """Chat backend only: put money into a wallet; its new balance in fen. `key`, errors: as `send_packet`."""
-        request = messages.TopUp(0, key or "", user_id, amount_fen)
-        return (await self._ask_with_key(request, messages.ToppedUp)).balance_fen
-
-    async def withdraw(self, user_id: int, amount_fen: int, key: str | None = None) -> int:
-        """Chat backend only: take money out of a wallet; its new balance in fen. For `key` see `send_packet`.
-
-        Raises Forbidden, NotEnoughMoney, BadAmount, KeyReused, StoreUnavailable.
-        """
-        request = messages.Withdraw(0, key or "", user_id, amount_fen)
-        return (await self._ask_with_key(request, messages.Withdrawn)).balance_fen
-
-    # --- users ------------------------------------------------------------------------------------------------
-
-    async def put_users(self, names: Mapping[int, str]) -> int:
-        """Chat backend only: these users exist and are called so ("": no name); how many. Again is harmless.
-
-        At most messages.MEMBERS_MAX at once. Raises Forbidden, Refusal (bad_name: then none of them was put).
-        """
-        users = [messages.UserLine(user_id, name) for user_id, name in names.items()]
-        return (await self._ask(messages.PutUsers(0, users), messages.UsersPut)).users
-
-    async def ban_user(self, user_id: int, banned: bool = True) -> None:
-        """Chat backend only: end all connections of a user and refuse their logins, until `banned` is False.
-
-        It holds on every server when this returns. Again is harmless. Raises Forbidden, StoreUnavailable.
-        """
-        await self._ask(messages.BanUser(0, user_id, banned), messages.UserBanned)
-
-    async def revoke_tokens(self, user_id: int) -> int:
-        """Chat backend only: end all connections of a user and refuse the tokens that they have; on every server.
-
-        The second (since 1970) from which on a token must be issued to be accepted: mint none with an earlier one.
-        """
-        return (await self._ask(messages.RevokeTokens(0, user_id), messages.TokensRevoked)).tokens_from_s
 
     # --- groups and chat --------------------------------------------------------------------------------------
 
