@@ -144,6 +144,7 @@ class App:
         """Other limits, keys and another certificate from now on; connections stay."""
         self._limits.become(reading.config.limits)
         self.services.login.use(reading.credentials.keys, reading.config.auth.v1_tokens_end_ms)
+        self.services.passes.use(reading.credentials.keys)
         self.listener.reload(reading.credentials.tls)
 
     def drain(self) -> None:

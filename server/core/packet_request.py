@@ -22,6 +22,7 @@ class PacketRequest(NamedTuple):
     amount_fen: int
     shares: int
     greeting: str
+    chat_id: int = 0  # the one-to-one chat of sender and receiver in which a personal one is posted; 0: none
 
     @property
     def total_fen(self) -> int:

@@ -23,6 +23,7 @@ from storage.postgres.packets.sends import Sent, Unsent
 from storage.redis import mirror
 from storage.redis.mirror import Extension, Log
 from storage.stores import Stores
+from tests.sim.change_feed import SimChangeFeed
 
 # One set of these a server, all on the same tables and logs.
 
@@ -242,9 +243,10 @@ def stores(world: Any) -> Stores:
         "groups": SimGroups(world),
         "memberships": None,
         "backend_groups": None,
+        "chats": None,
         "messages": None,
         "users": SimUsers(world),
         "grab_stats": SimGrabStats(world),
-        "change_feed": None,
+        "change_feed": SimChangeFeed(world),
     }
     return Stores(**simulated)

@@ -44,6 +44,7 @@ def terms_of(row: PacketRow) -> Terms:
         seed=row.seed,
         created_at_ms=row.created_at_ms,
         expires_at_ms=row.expires_at_ms,
+        chat_id=row.chat_id or 0,
     )
 
 

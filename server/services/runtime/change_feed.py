@@ -53,7 +53,7 @@ class ChangeFeed:
         self._changes: dict[tuple[str, int], int] = {}  # told and not yet followed: the newest version
         self._asked: set[tuple[str, int]] = set()  # of these, those that a server waits for
         self._waits: dict[tuple[str, int], list[Wait]] = {}
-        self._until_s = -math.inf
+        self._until_s = self._lease_ends_s = -math.inf
         self._is_listening = False
         self._beats = self._heard_beat = 0
         self._beat_at_s = -math.inf
@@ -161,8 +161,9 @@ class ChangeFeed:
                 "PostgreSQL: no notification is delivered on a connection that listens"
             ) from None
         await self._follow()
+        self._lease_ends_s = began_s + LEASE_S
         # Alone, it stays current while the database is away: there is no server that could change anything.
-        self._until_s = began_s + LEASE_S if self.others else math.inf
+        self._until_s = self._lease_ends_s if self.others else math.inf
         self._pause_s = PAUSE_S_MIN
         self._outage_log.is_over()
 
@@ -194,16 +195,19 @@ class ChangeFeed:
 
     def _receive(self, message: FeedMessage) -> None:
         topic, change, server_id = message
-        if topic is Topic.BEAT:
-            if server_id == self._server_id:
+        if server_id == self._server_id:
+            if topic is Topic.BEAT:
                 self._heard_beat = change.version
                 self._wake.set()
-        elif topic is Topic.TOLD:
+            return
+        if server_id:
+            self._until_s = min(self._until_s, self._lease_ends_s)  # it is not alone any more
+        if topic is Topic.TOLD:
             for wait in self._waits.get(change[:2], ()):
                 if wait.version <= change.version:
                     wait.told.add(server_id)
                     wait.news.set()
-        elif server_id != self._server_id:
+        elif topic is not Topic.BEAT:
             self._changes[change[:2]] = max(change.version, self._changes.get(change[:2], 0))
             if topic is Topic.ASK:
                 self._asked.add(change[:2])

@@ -30,12 +30,14 @@ _COLUMNS = (
     "created_at_ms",
     "expires_at_ms",
 )
+_INSERTED = (*_COLUMNS, "chat_id")
 
 
 class PacketRow(NamedTuple):
     """A packet as it is recorded. `version` is the number of claims; closed: finished or refunded.
 
-    `also_in`: groups that it was sent to again; told by `load` and `rows`.
+    `chat_id`: the one-to-one chat that a personal one was posted in. `also_in`: groups that it was sent to again;
+    told by `load` and `rows`.
     """
 
     packet_id: int
@@ -55,6 +57,7 @@ class PacketRow(NamedTuple):
     claimed_fen: int = 0
     refunded_fen: int = 0
     closed_at_ms: int | None = None
+    chat_id: int | None = None
     also_in: Sequence[int] = ()
 
 
@@ -203,4 +206,5 @@ async def sent_before(connection: Connection, asked: Sequence[tuple[int, str]]) 
 async def insert(connection: Connection, packets: Sequence[PacketRow]) -> None:
     """New packets, without claims."""
     width = len(_COLUMNS)
-    await connection.copy_records_to_table("packets", columns=_COLUMNS, records=[row[:width] for row in packets])
+    records = [(*row[:width], row.chat_id) for row in packets]
+    await connection.copy_records_to_table("packets", columns=_INSERTED, records=records)
