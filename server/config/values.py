@@ -54,6 +54,12 @@ class AuthSection(Section, frozen=True):
         return datetime.fromisoformat(self.v1_tokens_until).replace(tzinfo=UTC).timestamp() * 1000
 
 
+class SeedsSection(Section, frozen=True):
+    """The keys that seal the secrets of seeds in the database."""
+
+    key_file: str = ""
+
+
 class SettlementSection(Section, frozen=True):
     """How claims are credited to wallets."""
 
@@ -94,6 +100,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stores: StoresSection = StoresSection()
     limits: Limits = msgspec.field(default_factory=Limits)
     auth: AuthSection = AuthSection()
+    seeds: SeedsSection = SeedsSection()
     settlement: SettlementSection = SettlementSection()
     refunds: RefundsSection = RefundsSection()
     log: LogSection = LogSection()

@@ -19,6 +19,7 @@ import msgspec
 from server.core import amounts
 from server.core.amounts import Caps
 from server.core.kinds import Allocation, Audience, PacketKind
+from server.core.seeds import Content, SeedUse
 
 
 class Answer(StrEnum):
@@ -41,7 +42,11 @@ RECEIVER: Final = Audience.RECEIVER
 
 
 class Terms(NamedTuple):
-    """What was agreed when the packet was sent. Times in milliseconds since 1970."""
+    """What was agreed when the packet was sent. Times in milliseconds since 1970.
+
+    `seed` is empty where it was not derived: then nothing can be drawn. `seed_use` is None for a packet of a server
+    that chose seeds by itself.
+    """
 
     packet_id: int
     kind: PacketKind
@@ -54,11 +59,23 @@ class Terms(NamedTuple):
     seed: bytes
     created_at_ms: int
     expires_at_ms: int
+    seed_use: SeedUse | None = None
 
     @property
     def commitment(self) -> bytes:
-        """What is published at send (see amounts)."""
+        """What was published at the send (see seeds; of older packets see amounts)."""
+        if self.seed_use is not None:
+            return self.seed_use.commitment
         return amounts.commitment(self.seed, self.packet_id, self.total_fen, self.shares)
+
+    @property
+    def content(self) -> Content:
+        """What goes into the seed."""
+        return Content(self.sender_id, self.kind, self.total_fen, self.shares, *self.caps)
+
+
+class SeedUnknown(ValueError):
+    """The amounts follow from a seed that was not derived."""
 
 
 class Claim(msgspec.Struct, frozen=True, gc=False):
@@ -141,9 +158,13 @@ class Packet:
     __slots__ = ("_draws", "claims", "counter", "left_fen", "terms", "tickets")
 
     def __init__(self, terms: Terms, claims: list[Claim] | None = None, closed: bool = False) -> None:
-        """A new packet, or one as its records tell. Raises ValueError if the records contradict the terms."""
+        """A new packet, or one as its records tell. Raises ValueError if the records contradict the terms, SeedUnknown."""
         self.terms = terms
-        self._draws = amounts.Draws(terms.seed) if terms.kind.row.allocation is Allocation.DRAWN else None
+        self._draws = None
+        if terms.kind.row.allocation is Allocation.DRAWN:
+            if not terms.seed:
+                raise SeedUnknown(f"packet {terms.packet_id}: its seed is not known")
+            self._draws = amounts.Draws(terms.seed)
         self.claims: dict[int, Claim] = {}
         self.tickets: dict[int, Ticket] = {}  # by user, in the order in which they lapse
         self.left_fen = terms.total_fen

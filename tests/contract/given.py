@@ -9,6 +9,7 @@ from server.core.packet import Claim
 from storage.postgres.money.wallets import BalanceRow, TransferRow
 from storage.postgres.packets.packets import Advance, PacketRow
 from storage.stores import Stores
+from tests.seeds import SeedsInPlain
 
 GROUP = 9_007_199_254_741_500
 OTHER_GROUP = 9_007_199_254_741_501
@@ -83,7 +84,7 @@ async def send(stores: Stores, *rows: PacketRow) -> None:
     """Packets that stand in the records, paid from wallets with exactly that money."""
     for sender_id in {row.sender_id for row in rows}:
         await pay_in(stores, sender_id, sum(row.total_fen for row in rows if row.sender_id == sender_id))
-    assert None not in await stores.sends.record(rows, debit_of, streams_of)
+    assert None not in await stores.sends.record(rows, debit_of, streams_of, SeedsInPlain)
 
 
 async def open_packet(stores: Stores, number: int, version: int, *shares: tuple[int, int]) -> None:

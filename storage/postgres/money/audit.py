@@ -61,8 +61,8 @@ class AuditSnapshot:
             if packet is None or packet.packet_id != row["packet_id"]:
                 if packet is not None:
                     yield packet, claims
-                packet, claims = PacketRow(*row[:13]), []
-            claims.append(ClaimRow(packet.packet_id, *row[13:]))
+                packet, claims = PacketRow(*row[:16]), []
+            claims.append(ClaimRow(packet.packet_id, *row[16:]))
         if packet is not None:
             yield packet, claims
 

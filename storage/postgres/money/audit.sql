@@ -298,6 +298,6 @@ SELECT (SELECT count(*) FROM packets) AS packets,
 
 -- name: opened
 SELECT p.packet_id, p.sender_id, p.key, p.kind, p.target_id, p.total_fen, p.shares, p.share_fen_min, p.share_fen_max,
-       p.greeting, p.seed, p.created_at_ms, p.expires_at_ms, c.index, c.user_id, c.amount_fen, c.at_ms
+       p.greeting, p.seed, p.created_at_ms, p.expires_at_ms, p.seed_index, p.client_seed, p.commitment, c.index, c.user_id, c.amount_fen, c.at_ms
 FROM packets p JOIN claims c USING (packet_id)
 ORDER BY p.packet_id, c.index
