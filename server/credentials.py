@@ -1,4 +1,4 @@
-"""Credentials that are read from their own files: the keys of login tokens, the keys of seeds, the TLS certificate and its key."""
+"""Credentials that are read from their own files: keys of login tokens, keys of seeds, TLS certificate and key."""
 
 from __future__ import annotations
 

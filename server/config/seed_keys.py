@@ -1,4 +1,4 @@
-"""The keys that seal the secrets of seeds: in a file of their own, made at the first start, never in the database."""
+"""The keys that seal the secrets of seeds: in a file of their own, made at the first start."""
 
 from __future__ import annotations
 

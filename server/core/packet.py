@@ -158,7 +158,7 @@ class Packet:
     __slots__ = ("_draws", "claims", "counter", "left_fen", "terms", "tickets")
 
     def __init__(self, terms: Terms, claims: list[Claim] | None = None, closed: bool = False) -> None:
-        """A new packet, or one as its records tell. Raises ValueError if the records contradict the terms, SeedUnknown."""
+        """A new packet, or one as recorded. Raises SeedUnknown, ValueError if the records contradict the terms."""
         self.terms = terms
         self._draws = None
         if terms.kind.row.allocation is Allocation.DRAWN:

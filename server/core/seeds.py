@@ -1,12 +1,12 @@
 """Seeds that not even the operator can choose: committed ahead in trees, and mixed with what the client sends.
 
-The server seeds of a user's packets are numbered. Number n belongs to tree ⌊n / 64⌋; a tree is made from one secret:
+The server seeds of a user's packets are numbered. Number n belongs to tree ⌊n / 64⌋, made from one secret:
 
     server seed n = HMAC-SHA256(secret of the tree, n as 8 bytes)
     leaf          = SHA-256(0x00 ‖ server seed)
     node          = SHA-256(0x01 ‖ left ‖ right)
 
-and its root is told before the packets are sent. The seed of a packet, from which its shares are drawn (amounts), is
+Its root is told before the packets are sent. The seed of a packet, from which its shares are drawn (amounts), is
 
     packet seed = HMAC-SHA256(server seed n, sender, 8 ‖ n, 8 ‖ client seed, prefixed ‖ kind, prefixed
                               ‖ total in fen, 8 ‖ shares, 4 ‖ smallest share, 8 ‖ largest share, 8)

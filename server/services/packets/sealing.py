@@ -1,4 +1,4 @@
-"""Seals the secrets of seed trees under keys that are not in the database, so that a dump of it predicts nothing."""
+"""Seals the secrets of seed trees under keys that are not in the database: a dump of it predicts nothing."""
 
 from __future__ import annotations
 

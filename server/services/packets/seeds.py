@@ -55,12 +55,12 @@ class SeedService:
         self._seals = Seals(keys)
 
     async def open(self) -> None:
-        """Begin an epoch if this database was restored or is new. Raises StoreRefused without the key of its seeds."""
+        """Begin an epoch if this database is restored or new. Raises StoreRefused without the key of its seeds."""
         last = await self._store.epoch()
         if last is not None and last.key_id not in self._seals:
             raise StoreRefused(
-                f"the seeds in this database are sealed with key {last.key_id}, which is not in the seed key file: copy "
-                "it from another server or from your backup; if it is lost, run `hongbao seeds renew`"
+                f"the seeds in this database are sealed with key {last.key_id}, which is not in the seed key file: "
+                "copy it from another server or from your backup; if it is lost, run `hongbao seeds renew`"
             )
         begun = await self._store.begin_epoch(self._seals.key_id, self._now_ms(), only_if_restored=True)
         if begun is not None:
