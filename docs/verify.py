@@ -1,8 +1,8 @@
 """Check the proof of a red packet with nothing but Python's own library: python verify.py PROOF.json
 
 PROOF.json holds one proof, or a list of them, as in tests/vectors/seeds.json: the fields of `Revealed`
-(docs/protocol.md, section 10), bytes in hex, and `amounts_fen`, the claims in the order of opening. Give the root that
-you were told before the send as `told_root`, and your client seed as `my_client_seed`, if you kept them.
+(docs/protocol.md, section 10), bytes in hex, and `amounts_fen`, the claims in the order of opening. Give the root
+that you were told before the send as `told_root`, and your client seed as `my_client_seed`, if you kept them.
 """
 
 import hashlib

@@ -39,6 +39,11 @@ def load_seed_keys(config: Config, data: Path, *, may_make: bool = True) -> dict
     return {key_id: bytes.fromhex(text) for key_id, text in kept.items()}
 
 
+def found_seed_keys(config: Config, data: Path) -> dict[str, bytes]:
+    """The same for a command that only reads: none without a file. Raises ConfigError."""
+    return load_seed_keys(config, data, may_make=False) if seed_key_path(config, data).exists() else {}
+
+
 def append_seed_key(config: Config, data: Path) -> str:
     """Append a new key, which seals from the next reload on; its id. Raises ConfigError."""
     path = seed_key_path(config, data)

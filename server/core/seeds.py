@@ -88,16 +88,31 @@ def _prefixed(text: bytes) -> bytes:
 # --- trees ----------------------------------------------------------------------------------------------------
 
 
-def root(secret: bytes, number: int) -> bytes:
-    """The root of tree `number`."""
-    return _levels(secret, number)[-1][0]
+class Tree:
+    """All hashes of tree `number`."""
 
+    def __init__(self, secret: bytes, number: int) -> None:
+        first = number * TREE_SEEDS
+        self._seeds = [server_seed(secret, index) for index in range(first, first + TREE_SEEDS)]
+        self._levels = [
+            [_leaf(seed) for seed in self._seeds]
+        ]  # the leaves, the nodes above them, …, the root alone
+        while len(below := self._levels[-1]) > 1:
+            self._levels.append([_node(*below[place : place + 2]) for place in range(0, len(below), 2)])
 
-def path(secret: bytes, index: int) -> list[bytes]:
-    """The neighbours on the way from server seed `index` to the root of its tree, from the leaf upward."""
-    levels = _levels(secret, tree_of(index))
-    place = index % TREE_SEEDS
-    return [level[place >> depth ^ 1] for depth, level in enumerate(levels[:-1])]
+    @property
+    def root(self) -> bytes:
+        """What is told before the packets are sent."""
+        return self._levels[-1][0]
+
+    def seed(self, index: int) -> bytes:
+        """Server seed `index`, which is one of this tree."""
+        return self._seeds[index % TREE_SEEDS]
+
+    def path(self, index: int) -> list[bytes]:
+        """The neighbours on the way from server seed `index` to the root, from the leaf upward."""
+        place = index % TREE_SEEDS
+        return [level[place >> depth ^ 1] for depth, level in enumerate(self._levels[:-1])]
 
 
 def root_of_path(seed: bytes, index: int, neighbours: Sequence[bytes]) -> bytes:
@@ -109,16 +124,6 @@ def root_of_path(seed: bytes, index: int, neighbours: Sequence[bytes]) -> bytes:
         here = _node(neighbour, here) if place & 1 else _node(here, neighbour)
         place >>= 1
     return here
-
-
-def _levels(secret: bytes, number: int) -> list[list[bytes]]:
-    """All hashes of a tree: its leaves, the nodes above them, …, its root alone."""
-    first = number * TREE_SEEDS
-    levels = [[_leaf(server_seed(secret, index)) for index in range(first, first + TREE_SEEDS)]]
-    while len(levels[-1]) > 1:
-        below = levels[-1]
-        levels.append([_node(*below[place : place + 2]) for place in range(0, len(below), 2)])
-    return levels
 
 
 def _leaf(seed: bytes) -> bytes:

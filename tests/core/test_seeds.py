@@ -48,8 +48,10 @@ def test_server_computes_the_vector(vector: dict[str, Any]) -> None:
     server_seed = seeds.server_seed(secret, index)
     seed = seeds.packet_seed(server_seed, index, bytes.fromhex(vector["client_seed"]), content)
     assert server_seed.hex() == vector["server_seed"]
-    assert [one.hex() for one in seeds.path(secret, index)] == vector["path"]
-    assert seeds.root(secret, seeds.tree_of(index)).hex() == vector["root"]
+    tree = seeds.Tree(secret, seeds.tree_of(index))
+    assert tree.seed(index) == server_seed
+    assert [one.hex() for one in tree.path(index)] == vector["path"]
+    assert tree.root.hex() == vector["root"]
     assert seed.hex() == vector["seed"]
     assert seeds.commitment(seed, vector["packet_id"], content).hex() == vector["commitment"]
     if vector["kind"] == "lucky":
@@ -122,7 +124,8 @@ def test_foreign_verifier_names_a_forged_field(change: dict[str, Any], fault: st
 
 @pytest.mark.parametrize("index", [0, 1, 62, 63, 64, 1_000_000])
 def test_path_leads_every_seed_to_the_root_of_its_tree_and_no_other_seed(index: int) -> None:
-    path, root = seeds.path(SECRET, index), seeds.root(SECRET, index // 64)
+    tree = seeds.Tree(SECRET, index // 64)
+    path, root = tree.path(index), tree.root
     assert seeds.root_of_path(seeds.server_seed(SECRET, index), index, path) == root
     assert seeds.root_of_path(seeds.server_seed(SECRET, index + 1), index, path) != root
     assert seeds.root_of_path(seeds.server_seed(SECRET, index), index ^ 1, path) != root
@@ -130,7 +133,7 @@ def test_path_leads_every_seed_to_the_root_of_its_tree_and_no_other_seed(index: 
 
 def test_path_of_another_length_is_refused() -> None:
     with pytest.raises(ValueError, match="6 hashes, not 5"):
-        seeds.root_of_path(bytes(32), 0, seeds.path(SECRET, 0)[:5])
+        seeds.root_of_path(bytes(32), 0, seeds.Tree(SECRET, 0).path(0)[:5])
 
 
 CONTENT = Content(1, "lucky", 1_000, 5, 1, 20_000)

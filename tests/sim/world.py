@@ -297,7 +297,8 @@ class World:
             server = self.rng.choice(self.servers)
             services = server.services
             if services is not None:
-                outcome = await self._send_once(server, services, packet_request)
+                client_seed = self.rng.randbytes(self.rng.choice((0, 16, 32)))  # another one at each attempt
+                outcome = await self._send_once(server, services, (*packet_request, client_seed))
                 outcomes.append(outcome)
                 self.trace("sent", server.number, packet_request, outcome)
                 if outcome[0] != "unknown":

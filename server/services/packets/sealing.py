@@ -16,11 +16,11 @@ class SeedsSealed(Exception):
 
 
 class Seals:
-    """AES-256-GCM under keys of 32 bytes by id; the last one seals, all unseal."""
+    """AES-256-GCM under keys of 32 bytes by id; the last one seals, all unseal. Without a key nothing unseals."""
 
     def __init__(self, keys: Mapping[str, bytes]) -> None:
         self._ciphers = {key_id: AESGCM(key) for key_id, key in keys.items()}
-        self.key_id = next(reversed(self._ciphers))
+        self.key_id = next(reversed(self._ciphers), "")
 
     def __contains__(self, key_id: object) -> bool:
         return key_id in self._ciphers

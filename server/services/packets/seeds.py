@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import islice
 from typing import Final, NamedTuple
@@ -12,6 +13,7 @@ from server.core import seeds
 from server.core.seeds import Content
 from server.services.packets.sealing import NONCE_BYTES, Seals, SeedsSealed
 from storage.errors import StoreRefused
+from storage.postgres.database import Database
 from storage.postgres.packets.packets import PacketRow
 from storage.postgres.packets.seed_trees import PacketSeeds, SeedTreeRow, SeedTreeStore, TreeKey
 
@@ -52,6 +54,7 @@ class SeedService:
 
     def use_keys(self, keys: Mapping[str, bytes]) -> None:
         """Seal and unseal with these keys from now on."""
+        self.keys = dict(keys)
         self._seals = Seals(keys)
 
     async def open(self) -> None:
@@ -81,7 +84,9 @@ class SeedService:
         user_id, number = tree
         secret = self._random_bytes(seeds.SECRET_BYTES)
         sealed = self._seals.seal(secret, user_id, number, self._random_bytes(NONCE_BYTES))
-        return SeedTreeRow(user_id, number, seeds.root(secret, number), sealed, self._seals.key_id, self._now_ms())
+        return SeedTreeRow(
+            user_id, number, seeds.Tree(secret, number).root, sealed, self._seals.key_id, self._now_ms()
+        )
 
     # --- packets ----------------------------------------------------------------------------------------------
 
@@ -104,7 +109,7 @@ class SeedService:
             return None
         tree = _tree_of(row)
         secret = (await self._secrets({tree})).get(tree)
-        return None if secret is None else proof_of(row, secret)
+        return None if secret is None else _proof(row, secret)
 
     async def _secrets(self, trees: Collection[TreeKey]) -> dict[TreeKey, bytes]:
         """The secrets of these trees, as far as they exist and the keys do."""
@@ -182,13 +187,16 @@ def packet_seed_of(row: PacketRow, server_seed: bytes) -> bytes:
     return seeds.packet_seed(server_seed, row.seed_index, row.client_seed or b"", content_of(row))
 
 
-def proof_of(row: PacketRow, secret: bytes) -> SeedProof:
+def _proof(row: PacketRow, secret: bytes) -> SeedProof:
     """How the seed of a recorded packet comes from its tree."""
     assert row.seed_index is not None
-    server_seed = seeds.server_seed(secret, row.seed_index)
-    return SeedProof(
-        server_seed, seeds.path(secret, row.seed_index), seeds.root(secret, seeds.tree_of(row.seed_index))
-    )
+    tree = seeds.Tree(secret, seeds.tree_of(row.seed_index))
+    return SeedProof(tree.seed(row.seed_index), tree.path(row.seed_index), tree.root)
+
+
+async def proof_of(database: Database, row: PacketRow, keys: Mapping[str, bytes]) -> SeedProof | None:
+    """How a recorded packet's seed comes from its tree, for a command; None as `SeedService.proof`."""
+    return await SeedService(SeedTreeStore(database), keys, os.urandom, lambda: 0).proof(row)
 
 
 def _tree_of(row: PacketRow) -> TreeKey:
