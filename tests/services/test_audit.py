@@ -152,6 +152,7 @@ async def drop_guards(sql: Sql) -> None:
     """Take away every constraint and trigger, so that the audit alone is left."""
     for table in ("claims", "transfers", "entries", "seed_trees", "seed_epochs"):
         await sql.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+    await sql.execute("DROP INDEX packets_seeds")
     rows = await sql.fetch(
         "SELECT conrelid::regclass::text AS of, conname FROM pg_constraint c JOIN pg_class t ON t.oid = c.conrelid "
         "WHERE t.relkind = 'r' AND c.contype IN ('c', 'u', 'p', 'f') AND c.connamespace = 'public'::regnamespace "
