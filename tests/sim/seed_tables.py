@@ -35,6 +35,7 @@ class SeedTables:
     def begin_epoch(self, key_id: str, now_ms: int, only_if_restored: bool) -> SeedEpochRow | None:
         if only_if_restored and self.epochs:  # simulated tables are never restored
             return None
-        known = [now_ms, *self.next_seeds.values(), *(row.first_index + 64 for row in self.epochs)]
-        self.epochs.append(SeedEpochRow(-(-max(known) // 64) * 64, "simulated", key_id, now_ms))
+        used = [*self.next_seeds.values(), *(row.first_index for row in self.epochs)]
+        number = max([(now_ms + 63) // 64, *(index // 64 + 2 for index in used)])
+        self.epochs.append(SeedEpochRow(number * 64, "simulated", key_id, now_ms))
         return self.epochs[-1]

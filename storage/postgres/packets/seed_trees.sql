@@ -24,10 +24,10 @@ SELECT seed_origin()
 
 -- name: begin_epoch
 -- At a time in milliseconds, rounded up to a whole tree: later than every index that any lost database has used, since
--- no user sends a thousand packets a second; and behind every index that is known.
+-- no user sends a thousand packets a second; and behind every tree that is known, of which a user was told the next two.
 INSERT INTO seed_epochs (first_index, origin, key_id, at_ms)
-SELECT (greatest($1, (SELECT max(first_index) + 64 FROM seed_epochs), (SELECT max(next_seed) FROM wallets)) + 63) / 64 * 64,
-       $2, $3, $1
+SELECT greatest(($1::bigint + 63) / 64, (SELECT max(first_index) / 64 + 2 FROM seed_epochs),
+                (SELECT max(next_seed) / 64 + 2 FROM wallets)) * 64, $2, $3, $1
 RETURNING first_index
 
 -- name: sealed_otherwise
