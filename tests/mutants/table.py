@@ -16,6 +16,11 @@ WALLETS_SQL = "storage/postgres/money/wallets.sql"
 SETTLEMENT_SQL, BOOKS_SQL = "storage/postgres/money/settlement.sql", "storage/postgres/migrations/0001_books.sql"
 SENDS, SENDS_STORE = "server/services/packets/send.py", "storage/postgres/packets/sends.py"
 AUDIT, HUB = "server/services/money/audit.py", "server/net/hub.py"
+SEEDS, SEED_SERVICE = "server/core/seeds.py", "server/services/packets/seeds.py"
+SEED_AUDIT, SEALING = "server/services/money/seed_audit.py", "server/services/packets/sealing.py"
+SEED_STORE, AUDIT_SQL = "storage/postgres/packets/seed_trees.py", "storage/postgres/money/audit.sql"
+FAIRNESS, KEPT_SEEDS = "client_sim/sdk/fairness.py", "client_sim/sdk/kept_seeds.py"
+PACKET_PROOFS, PACKET_REQUEST = "client_sim/sdk/packet_proofs.py", "server/core/packet_request.py"
 
 T_PACKET, T_AMOUNTS = "tests/core/test_packet.py::test_", "tests/core/test_amounts.py::test_"
 T_COMMIT, T_FAULTS = "tests/services/test_commit.py::test_", "tests/services/test_faults.py::test_"
@@ -25,6 +30,9 @@ T_FRAMES, T_REQUESTS = "tests/wire/test_bad_frames.py::test_", "tests/wire/test_
 T_PAGES, T_SUBSCRIPTIONS = "tests/services/test_pages.py::test_", "tests/services/test_subscriptions.py::test_"
 T_REMOVE_MEMBER, T_RESENDS = "tests/services/test_remove_member.py::test_", "tests/services/test_resends.py::test_"
 T_REVEAL = "tests/services/test_reveal.py::test_"
+T_CORE_SEEDS, T_SEEDS = "tests/core/test_seeds.py::test_", "tests/services/test_seeds.py::test_"
+T_SEED_TREES, T_SEALING = "tests/contract/test_seed_trees.py::test_", "tests/services/test_sealing.py::test_"
+T_KEPT_SEEDS = "tests/client_sim/test_kept_seeds.py::test_"
 T_RECORDS = "tests/services/test_records.py::test_"
 T_OUTAGES, T_REMINDERS = "tests/outages/test_", "tests/services/test_reminders.py::test_"
 T_HEALTH, T_SOCKET = "tests/storage/test_health_probe.py::test_", "tests/ops/test_socket.py::test_"
@@ -259,6 +267,177 @@ MUTATIONS: tuple[Mutation, ...] = (
         'outer.update(left_fen.to_bytes(8, "big"))',
         (T_AMOUNTS + "the_server_computes_the_vectors",),
     ),
+    # --- seeds that are committed ahead (I10) ---
+    Mutation(
+        "the client seed is ignored",
+        "I10",
+        SEEDS,
+        "numbers + _prefixed(client_seed) + _prefixed",
+        "numbers + _prefixed",
+        (T_CORE_SEEDS + "server_computes_the_vector", T_CORE_SEEDS + "packet_seed_depends_on_everything"),
+    ),
+    Mutation(
+        "the commitment does not bind the limits of a share",
+        "I10",
+        SEEDS,
+        "_prefixed(content.kind.encode()) + content.amounts\n    return hashlib",
+        "_prefixed(content.kind.encode()) + content.amounts[:12]\n    return hashlib",
+        (T_CORE_SEEDS + "commitment_depends_on_the_packet_and_its_caps",),
+    ),
+    Mutation(
+        "a leaf may be taken for a node",
+        "I10",
+        SEEDS,
+        'hashlib.sha256(b"\\0" + seed)',
+        'hashlib.sha256(b"\\1" + seed)',
+        (T_CORE_SEEDS + "server_computes_the_vector",),
+    ),
+    Mutation(
+        "a client seed of any length",
+        "I10",
+        PACKET_REQUEST,
+        "if request.client_seed and len(request.client_seed) not in seeds.CLIENT_SEED_BYTES:",
+        "if False:",
+        (T_SEEDS + "client_seed_of_another_length_is_refused",),
+    ),
+    Mutation(
+        "an unpaid packet takes a seed",
+        "I10",
+        SENDS_STORE,
+        "            results[key] = None\n            continue",
+        "            results[key] = None\n"
+        "            next_seeds[row.sender_id] = next_seeds.get(row.sender_id, 0) + 1\n"
+        "            continue",
+        (T_SEED_TREES + "unpaid_and_repeated_packets_take_no_seed",),
+    ),
+    Mutation(
+        "two packets of a batch use one seed",
+        "I10",
+        SENDS_STORE,
+        "        next_seeds[row.sender_id] += 1\n",
+        "",
+        (T_SEED_TREES + "paid_packets_take_the_next_seeds_of_their_senders",),
+    ),
+    Mutation(
+        "the next seed is not kept",
+        "I10",
+        WALLETS_SQL,
+        "next_seed = coalesce(locked.next_seed, w.next_seed)",
+        "next_seed = w.next_seed",
+        (T_SEED_TREES + "unpaid_and_repeated_packets_take_no_seed",),
+    ),
+    Mutation(
+        "a send does not see a newer epoch",
+        "I10",
+        WALLETS_SQL,
+        "greatest(next_seed, (SELECT max(first_index) FROM seed_epochs)) AS next_seed",
+        "next_seed",
+        (T_SEED_TREES + "epoch_begins_once_and_packets_continue_at_its_beginning",),
+    ),
+    Mutation(
+        "a restored database goes on with its seeds",
+        "I10",
+        SEED_STORE,
+        "last is not None and last.origin == origin",
+        "last is not None",
+        (T_SEEDS + "server_on_a_copy_of_the_database_begins_fresh_seeds",),
+    ),
+    Mutation(
+        "a tree is told before it is recorded",
+        "I10",
+        SEED_SERVICE,
+        "for row in await self._store.add(missing)}",
+        "for row in missing}",
+        (T_SEEDS + "root_told_before_the_send_is_that_of_the_proof",),
+    ),
+    Mutation(
+        "a seed is stored in plain",
+        "I10",
+        SEED_SERVICE,
+        "return used._replace(commitment=",
+        "return used._replace(seed=seed, commitment=",
+        (T_SEEDS + "records_hold_no_seed_in_plain",),
+    ),
+    Mutation(
+        "secrets of trees are stored in plain",
+        "I10",
+        SEALING,
+        "return nonce + self._ciphers[self.key_id].encrypt(nonce, secret, _place(user_id, number))",
+        "return nonce + secret + self._ciphers[self.key_id].encrypt(nonce, secret, _place(user_id, number))",
+        (T_SEALING + "unseal_returns_the_secret_and_the_seal_hides_it",),
+    ),
+    Mutation(
+        "a seal may be moved to another user",
+        "I10",
+        SEALING,
+        'return user_id.to_bytes(8, "big") + number.to_bytes(8, "big")',
+        'return number.to_bytes(8, "big")',
+        (T_SEALING + "seal_that_was_moved_to_another_place_does_not_open",),
+    ),
+    Mutation(
+        "the commitment is not stored",
+        "I10",
+        SEED_SERVICE,
+        "commitment=seeds.commitment(seed, row.packet_id, content_of(row))",
+        "commitment=bytes(32)",
+        (T_SEEDS + "root_told_before_the_send_is_that_of_the_proof",),
+    ),
+    Mutation(
+        "an audit that trusts the commitments",
+        "audit",
+        SEED_AUDIT,
+        "!= row.commitment:",
+        "!= row.commitment and False:",
+        (T_AUDIT + "planted_discrepancies_are_named",),
+    ),
+    Mutation(
+        "an audit that trusts the roots",
+        "audit",
+        SEED_AUDIT,
+        "        if tree.root != row.root:\n",
+        "        if False:\n",
+        (T_AUDIT + "planted_discrepancies_are_named",),
+    ),
+    Mutation(
+        "an audit that accepts gaps between seeds",
+        "audit",
+        AUDIT_SQL,
+        "seed_index IS DISTINCT FROM before + 1",
+        "before IS NULL",
+        (T_AUDIT + "planted_discrepancies_are_named",),
+    ),
+    Mutation(
+        "a client does not check the root of a proof",
+        "I10",
+        FAIRNESS,
+        "revealed.path) != revealed.root:",
+        "revealed.path) != revealed.root and False:",
+        (T_KEPT_SEEDS + "faults_of_a_forged_packet_name_the_field",),
+    ),
+    Mutation(
+        "a client does not compare the root with the one that was told",
+        "I10",
+        KEPT_SEEDS,
+        "if kept.root is not None and revealed.root != kept.root:",
+        "if False:",
+        (T_KEPT_SEEDS + "check_against_a_root_that_was_told_names_another_one",),
+    ),
+    Mutation(
+        "a client does not compare its seed with the revealed one",
+        "I10",
+        KEPT_SEEDS,
+        "kept.is_certain and revealed.client_seed != kept.client_seed:\n        found",
+        "False:\n        found",
+        (T_KEPT_SEEDS + "check_against_the_client_seed_of_the_send_names_another_one",),
+    ),
+    Mutation(
+        "a retry of the SDK brings another client seed",
+        "I6",
+        PACKET_PROOFS,
+        'hmac.digest(self._secret, request.key.encode(), "sha256")',
+        "secrets.token_bytes(SECRET_BYTES)",
+        (T_SEEDS + "retry_of_a_send_that_timed_out_has_the_same_seed",),
+    ),
     Mutation(
         "an expired packet opens",
         "I5",
@@ -456,8 +635,9 @@ MUTATIONS: tuple[Mutation, ...] = (
         "a send is not debited",
         "I9",
         SENDS_STORE,
-        "balances = await wallets.debit(connection, debits_fen, Counter(row.sender_id for row in paid))",
-        "balances = dict.fromkeys(debits_fen, EMPTY)",
+        "balances = await wallets.debit(connection, debits_fen, "
+        "Counter(row.sender_id for row, _ in paid), next_seeds)",
+        "balances = dict.fromkeys(debits_fen, EMPTY_ROW)",
         (
             T_SENDS + "send_without_enough_money_records_nothing",
             T_SENDS + "send_debits_the_wallet_and_pushes_the_packet",
@@ -645,8 +825,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "an audit that trusts the amounts",
         "audit",
-        AUDIT,
-        "            wrong.append(str(error))",
+        SEED_AUDIT,
+        "            unfair.append(str(error))",
         "            str(error)",
         (T_AUDIT + "planted_discrepancies_are_named",),
     ),
