@@ -274,7 +274,10 @@ MUTATIONS: tuple[Mutation, ...] = (
         SEEDS,
         "numbers + _prefixed(client_seed) + _prefixed",
         "numbers + _prefixed",
-        (T_CORE_SEEDS + "server_computes_the_vector", T_CORE_SEEDS + "packet_seed_depends_on_everything"),
+        (
+            T_CORE_SEEDS + "server_computes_the_vector",
+            T_CORE_SEEDS + "packet_seed_depends_on_everything_that_goes_into_it",
+        ),
     ),
     Mutation(
         "the commitment does not bind the limits of a share",
