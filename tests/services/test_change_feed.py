@@ -148,7 +148,9 @@ async def test_server_that_was_killed_is_waited_for_until_its_lease_has_ended(
 ) -> None:
     await follower.server.kill()
     await changer.change()
-    assert await sql.fetchval("SELECT count(*) FROM servers WHERE alive_at > clock_timestamp() - interval '2 s'") == 1
+    assert (
+        await sql.fetchval("SELECT count(*) FROM servers WHERE alive_at > clock_timestamp() - interval '2 s'") == 1
+    )
 
 
 async def test_server_that_cannot_follow_is_not_current_when_the_wait_ends(

@@ -157,7 +157,9 @@ class ChangeFeed:
                 while self._heard_beat < self._beats:
                     await self._woken()
         except TimeoutError:
-            raise StoreUnavailable("PostgreSQL: no notification is delivered on a connection that listens") from None
+            raise StoreUnavailable(
+                "PostgreSQL: no notification is delivered on a connection that listens"
+            ) from None
         await self._follow()
         self._lease_ends_s = began_s + LEASE_S
         # Alone, it stays current while the database is away: there is no server that could change anything.
