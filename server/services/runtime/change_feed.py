@@ -1,7 +1,7 @@
 """The change feed: what other servers change in groups and users reaches the memory of this one.
 
-A server is *current* while it knows every change that was replied to. It has a lease for that, which it renews with a
-beat; a server that changes something waits until each other server has followed the change, or has lost its lease.
+A server is *current* while it knows every change that was replied to. It has a lease for that, which it renews with
+a beat; a server that changes something waits until each other server has followed the change, or has lost its lease.
 `docs/design.md` says why no change is missed.
 """
 
@@ -76,8 +76,8 @@ class ChangeFeed:
     def on_gap(self, catch_up: CatchUp) -> None:
         """`catch_up()` brings everything in memory up to date, and covers reads under way as `follow` does.
 
-        It is called after (re)connecting, before this server is current. It may raise StoreUnavailable: it is called
-        again later.
+        It is called after (re)connecting, before this server is current. It may raise StoreUnavailable: then it is
+        called again later.
         """
         self._catch_ups.append(catch_up)
 
