@@ -1,7 +1,7 @@
 """The change feed in PostgreSQL: notifications of changes, and the leases of the servers that follow them.
 
-Triggers notify of changes (see migration 0010), in the transaction that made them. PostgreSQL delivers notifications
-to each connection that listens, in the order of the commits.
+Triggers notify of changes (see migration 0010), in the transaction that made them. PostgreSQL delivers
+notifications to each connection that listens, in the order of the commits.
 """
 
 from __future__ import annotations

@@ -1140,7 +1140,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         FEED,
         "for outcome in await asyncio.gather(*followed, return_exceptions=True):",
         "for outcome in [asyncio.ensure_future(one) for one in followed] and []:",
-        (T_FEED + "change_is_followed_by_the_other_server_when_the_wait_ends",),
+        (T_FEED + "server_that_cannot_follow_is_not_current_when_the_wait_ends",),
     ),
     Mutation(
         "no catching up after a lost connection",

@@ -117,6 +117,7 @@ def test_server_alone_stays_current_while_the_database_is_away() -> None:
 def test_server_that_was_alone_takes_a_lease_when_it_learns_of_another() -> None:
     async def rule(world: FeedWorld, servers: list[FeedServer]) -> None:
         first, second = world.servers[:2]
+        await asyncio.sleep(BEAT_S / 2)
         second.start()
         await asyncio.sleep(REPLY_S)  # less than a beat
         first.line.restart(60.0)

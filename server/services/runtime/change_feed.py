@@ -67,17 +67,17 @@ class ChangeFeed:
     def on_change(self, kind: Kind, follow: Follow) -> None:
         """`follow(id, version)` brings memory to at least this version, before it returns.
 
-        It is called for changes of other servers, and harmlessly for our own. A read of the same record that is under
-        way may return an older version: `follow` must see to it that memory does not go back to that one. It may raise
-        StoreUnavailable: then everything is caught up later.
+        It is called for changes of other servers, and harmlessly for our own. A read of the same record that is
+        under way may return an older version: memory must not go back to it. `follow` may raise StoreUnavailable:
+        then everything is caught up later.
         """
         self._follows.setdefault(kind, []).append(follow)
 
     def on_gap(self, catch_up: CatchUp) -> None:
         """`catch_up()` brings everything in memory up to date, and covers reads under way as `follow` does.
 
-        It is called after (re)connecting, before this server is current. It may raise StoreUnavailable: then it is
-        called again later.
+        It is called after (re)connecting, before this server is current. It may raise StoreUnavailable: then it
+        is called again later.
         """
         self._catch_ups.append(catch_up)
 
