@@ -1,7 +1,7 @@
 """The change feed: what other servers change in groups and users reaches the memory of this one.
 
 A server is *current* while it knows every change that was replied to. It has a lease for that, which it renews with
-a beat; a server that changes something waits until each other server has followed the change, or has lost its lease.
+a beat; a server that changes something waits until each other server has followed it, or has lost its lease.
 `docs/design.md` says why no change is missed.
 """
 
