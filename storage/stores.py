@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Self
 
+from storage.postgres.change_feed import ChangeFeedStore
 from storage.postgres.chat.grab_stats import GrabStatStore
 from storage.postgres.chat.groups import GroupStore
 from storage.postgres.chat.messages import MessageStore
@@ -36,6 +37,7 @@ class Stores(NamedTuple):
     names: NameStore
     outbox: OutboxStore
     grab_stats: GrabStatStore
+    change_feed: ChangeFeedStore
 
     @classmethod
     def at(
@@ -60,6 +62,7 @@ class Stores(NamedTuple):
             names=NameStore(database),
             outbox=OutboxStore(database),
             grab_stats=GrabStatStore(database),
+            change_feed=ChangeFeedStore(database),
         )
 
     async def close(self) -> None:

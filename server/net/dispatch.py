@@ -32,6 +32,7 @@ from server.services.runtime.bus import Bus, Outcome
 from server.services.runtime.store_errors import StoreUnavailable
 
 LOG = structlog.get_logger()
+NOT_CURRENT: Final = "this server may not know the newest changes of other servers"
 REFUSALS: Final[Mapping[Reason, codes.Refusal]] = {reason: codes.Refusal[reason.name] for reason in Reason}
 
 
@@ -55,7 +56,7 @@ class Dispatch:
         bus: Bus,
         clock: Clock,
     ) -> None:
-        self._opens, self._pages = services.opens, services.pages
+        self._opens, self._pages, self._changes = services.opens, services.pages, services.changes
         self._hub = hub
         self._sessions = sessions
         self._now_ms = clock.now_ms
@@ -122,6 +123,9 @@ class Dispatch:
                 self._refuse(
                     session, request.seq, codes.Refusal.RATE_LIMITED, retry_after_ms=int(wait_s * 1000) + 1
                 )
+                return
+            if not self._changes.is_current:
+                self._refuse(session, request.seq, codes.Refusal.STORE_UNAVAILABLE, NOT_CURRENT)
                 return
         if row.now is not None:
             row.now(session, request)

@@ -39,6 +39,7 @@ from server.services.packets.send import SendService
 from server.services.packets.sweep import Sweep
 from server.services.runtime.batching import Batcher
 from server.services.runtime.bus import Bus
+from server.services.runtime.change_feed import ChangeFeed
 from server.services.runtime.lookups import LookupService
 from server.services.runtime.outbox import Outbox
 from storage.postgres import facts
@@ -58,6 +59,7 @@ class Services:
         self._stores, self._bus, self._clock = stores, bus, clock
         self._config, self._limits = config, limits
         self._ids = IdMaker(config.server.node)
+        self.changes = ChangeFeed(stores.change_feed, clock.random_number(), clock.elapsed_s)
         self._make_chat(keys)
         self._make_claims()
         self._make_packets()
@@ -139,6 +141,7 @@ class Services:
             LOG.info("migration_applied", name=name)
         self._ids.begin_at(await facts.first_id(self._stores.database))
         await self.mirror_health.find_at_start()
+        await self.changes.connect()
 
     @property
     def batchers(self) -> list[Batcher[Any, Any]]:
@@ -151,6 +154,7 @@ class Services:
             *(self.sends, self.wallets, self.settlement, self.refunds, self.groups, self.resends, self.outbox),
         )
         return [
+            self.changes.run,
             self.commit.run_mirror,
             self.commit.run_record,
             self.recovery.run,

@@ -15,7 +15,7 @@ from tests.sim import stores as simulated
 REAL: dict[str, type] = {
     name: kind for name, kind in get_type_hints(Stores).items() if name in Stores._fields
 }  # field -> class
-_PLACE = SimpleNamespace(tables=None, logs=None, postgres=None, redis=None)
+_PLACE = SimpleNamespace(tables=None, logs=None, postgres=None, feed=None, redis=None)
 SIMULATED: dict[str, type] = {
     name: type(store) for name, store in simulated.stores(_PLACE)._asdict().items() if isinstance(store, REAL[name])
 }

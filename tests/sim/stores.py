@@ -22,6 +22,7 @@ from storage.postgres.packets.sends import Sent
 from storage.redis import mirror
 from storage.redis.mirror import Extension, Log
 from storage.stores import Stores
+from tests.sim.change_feed import SimChangeFeed
 
 # One set of these a server, all on the same tables and logs.
 
@@ -216,5 +217,6 @@ def stores(world: Any) -> Stores:
         "messages": None,
         "names": None,
         "grab_stats": SimGrabStats(world),
+        "change_feed": SimChangeFeed(world),
     }
     return Stores(**simulated)

@@ -16,6 +16,7 @@ from storage.postgres.money.settlement import Backlog, Credit
 from storage.postgres.money.wallets import EMPTY_ROW, HoldingRow, TransferRow
 from storage.postgres.packets.packets import Advance, ClaimRow, PacketRow, RefundRow
 from storage.postgres.packets.sends import Sent
+from tests.sim.change_feed import FeedTables
 from tests.sim.money_tables import MoneyTables
 from tests.sim.post_tables import PostTables
 
@@ -26,6 +27,7 @@ class Tables(MoneyTables, PostTables):
     def __init__(self) -> None:
         MoneyTables.__init__(self)
         PostTables.__init__(self)
+        self.feed = FeedTables()
         self.groups: dict[int, GroupRow] = {}
         self.packets: dict[int, PacketRow] = {}
         self.by_key: dict[tuple[int, str], int] = {}
