@@ -35,7 +35,7 @@ async def old(stores: StoreAddresses, tmp_path: Path, monkeypatch: pytest.Monkey
         async with database.transaction() as connection:
             await connection.execute("INSERT INTO wallets VALUES (1, 100), (2, 0)")
             await connection.execute("INSERT INTO groups VALUES ($1, 'all', 2, 0)", GROUP)
-            await connection.execute("INSERT INTO memberships VALUES ($1, 2, 0), ($1, 10, 0, 5)", GROUP)
+            await connection.execute("INSERT INTO memberships VALUES ($1, 2, 0, NULL), ($1, 10, 0, 5)", GROUP)
             await connection.executemany("INSERT INTO users VALUES ($1, $2)", list(NAMES.items()))
         await migrate.migrate(database)
         yield database
