@@ -9,8 +9,8 @@ from storage.postgres.change_feed import ChangeFeedStore
 from storage.postgres.chat.grab_stats import GrabStatStore
 from storage.postgres.chat.groups import GroupStore
 from storage.postgres.chat.messages import MessageStore
-from storage.postgres.chat.names import NameStore
 from storage.postgres.chat.outbox import OutboxStore
+from storage.postgres.chat.users import UserStore
 from storage.postgres.database import Database
 from storage.postgres.money.records import RecordStore
 from storage.postgres.money.settlement import SettlementQueue
@@ -34,7 +34,7 @@ class Stores(NamedTuple):
     records: RecordStore
     groups: GroupStore
     messages: MessageStore
-    names: NameStore
+    users: UserStore
     outbox: OutboxStore
     grab_stats: GrabStatStore
     change_feed: ChangeFeedStore
@@ -59,7 +59,7 @@ class Stores(NamedTuple):
             records=RecordStore(database),
             groups=GroupStore(database),
             messages=MessageStore(database),
-            names=NameStore(database),
+            users=UserStore(database),
             outbox=OutboxStore(database),
             grab_stats=GrabStatStore(database),
             change_feed=ChangeFeedStore(database),

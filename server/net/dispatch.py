@@ -19,6 +19,7 @@ from server.net.handlers.chat import ChatHandlers
 from server.net.handlers.money import MoneyHandlers
 from server.net.handlers.packets import PacketHandlers
 from server.net.handlers.pages import PageHandlers
+from server.net.handlers.people import PeopleHandlers
 from server.net.hub import Hub
 from server.net.login import LoginHandler
 from server.net.page_encoding import grabbed_of, opened_of, tapped_of
@@ -73,6 +74,7 @@ class Dispatch:
     def _table(self, services: Services, subscriptions: Subscriptions) -> dict[type[Message], Row]:
         packets, pages = PacketHandlers(services), PageHandlers(services, subscriptions)
         chat, money = ChatHandlers(services), MoneyHandlers(services, self._hub)
+        people = PeopleHandlers(services)
         return {
             messages.Grab: Row("user", now=self._grab),
             messages.Open: Row("user", now=self._open),
@@ -97,6 +99,9 @@ class Dispatch:
             messages.GetEntries: Row("user", later=money.entries),
             messages.TopUp: Row("backend", later=money.top_up),
             messages.Withdraw: Row("backend", later=money.withdraw),
+            messages.PutUsers: Row("backend", later=people.put_users),
+            messages.BanUser: Row("backend", later=people.ban_user),
+            messages.RevokeTokens: Row("backend", later=people.revoke_tokens),
         }
 
     @property

@@ -19,6 +19,7 @@ from server.services.chat.groups import GroupService
 from server.services.chat.login import LoginService
 from server.services.chat.messages import MessageService
 from server.services.chat.names import NameService
+from server.services.chat.people import PeopleService
 from server.services.chat.posts import PostReader
 from server.services.money.credited import CreditedClaims
 from server.services.money.records import RecordService
@@ -70,8 +71,10 @@ class Services:
     def _make_chat(self, keys: Mapping[str, bytes]) -> None:
         stores, limits, now_ms, bus = self._stores, self._limits, self._clock.now_ms, self._bus
         self.groups = GroupService(stores.groups, limits, self._ids, now_ms, bus)
-        self.login = LoginService(keys, self._config.auth.v1_tokens_end_ms, limits, now_ms, stores.groups)
-        self.names = NameService(stores.names, limits)
+        v1_tokens_end_ms = self._config.auth.v1_tokens_end_ms
+        self.login = LoginService(keys, v1_tokens_end_ms, limits, now_ms, stores.groups, stores.users)
+        self.names = NameService(stores.users, limits)
+        self.people = PeopleService(stores.users, self.names, self.changes, now_ms, bus)
         self._posts = PostReader(stores.outbox, stores.packets)
         self.messages = MessageService(stores.messages, self._posts, self.groups, limits, now_ms, bus)
 

@@ -25,7 +25,6 @@ NOT_SIMULATED_STORES = {
     "resends": "users of the worlds do not send a packet again",
     "records": "users of the worlds do not read their records",
     "messages": "users of the worlds write no texts and catch up on no stream",
-    "names": "users of the worlds have no names",
 }
 NOT_SIMULATED_METHODS = {
     "packets.record": "inherited: the real one, above the simulated statement",

@@ -230,7 +230,8 @@ async def test_user_and_group_are_shown(server: Server, ask_server: Ask, party: 
     assert len(sender["connections"]) == 1
     absent = await ask_server("user", 2)
     assert (absent["connections"], len(absent["chats"])) == ([], 1)
-    assert (await ask_server("user", 999))["balance_fen"] == 0
+    stranger = await ask_server("user", 999)
+    assert (stranger["balance_fen"], stranger["known"], sender["known"]) == (0, False, True)
     assert await ask_server("group", 5) == {"error": "there is no group 5"}
 
 

@@ -16,7 +16,7 @@ from server.core.limits import Limits
 from server.services.chat.names import NameService
 from server.services.money.audit import ARGUMENTS, audit
 from server.services.money.records import RecordService
-from storage.postgres.chat import names as name_store
+from storage.postgres.chat.users import UserStore
 from storage.postgres.database import Database
 from storage.postgres.money import records as record_store
 from storage.postgres.money.audit import snapshot
@@ -101,7 +101,7 @@ async def books(database: Database) -> Books:
 @pytest.fixture
 async def records(database: Database) -> AsyncIterator[RecordService]:
     """The record service, a day after New Year."""
-    names = NameService(name_store.NameStore(database), Limits())
+    names = NameService(UserStore(database), Limits())
     reading = asyncio.create_task(names.batcher.run())
     yield RecordService(record_store.RecordStore(database), names, lambda: NOW_MS)
     reading.cancel()

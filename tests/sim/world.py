@@ -419,6 +419,7 @@ class World:
         self._alive: dict[asyncio.Task[Any], None] = {}
         users = range(1, self.plan.users + 1)
         self.tables.groups[GROUP] = GroupRow(GROUP, "sim", 1, set(users))
+        self.tables.know(users)
         for user_id in users:
             self.tables.wallets[user_id] = START_FEN
         for server in self.servers:

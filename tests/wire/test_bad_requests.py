@@ -300,7 +300,7 @@ def outcome(reply: list[Any]) -> str:
 async def test_amounts_and_shares_outside_their_limits_are_refused(attacked: Server, dial: Dial, sql: Any) -> None:
     group = await big_group(sql, 500)
     await top_up(attacked, dial, ALICE)
-    alice = await dial(attacked, ALICE)
+    alice, _ = await dial(attacked, ALICE), await dial(attacked, BOB)  # a receiver must be known
     answers = {}
     for kind, amount_fen, shares in SENDS:
         target = BOB if kind == "personal" else group
@@ -452,7 +452,13 @@ FOR_USERS = {
     wire.SET_NAME: ("name",),
     wire.GET_NAMES: ([BOB],),
 }
-FOR_BACKEND = {wire.TOP_UP: ("k", ALICE, 100), wire.WITHDRAW: ("k", ALICE, 100)}
+FOR_BACKEND = {
+    wire.TOP_UP: ("k", ALICE, 100),
+    wire.WITHDRAW: ("k", ALICE, 100),
+    wire.PUT_USERS: ([[ALICE, "name"]],),
+    wire.BAN_USER: (ALICE,),
+    wire.REVOKE_TOKENS: (ALICE,),
+}
 
 
 async def test_users_and_backend_are_refused_the_requests_of_the_other(world: World, dial: Dial) -> None:

@@ -92,6 +92,14 @@ class Removed(NamedTuple):
     group_id: int
 
 
+class AccessChange(NamedTuple):
+    """The chat backend banned a user or let them in again, or revoked the tokens issued before `tokens_from_s`."""
+
+    user_id: int
+    is_banned: bool
+    tokens_from_s: int
+
+
 class BalanceChange(NamedTuple):
     """A wallet changed; reason is a ledger kind in lower case. A later change may come first: see the version."""
 

@@ -7,7 +7,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from storage import statements
-from storage.postgres.money import wallets
+from storage.postgres.chat import users
+from storage.postgres.chat.users import AccessRow
 from storage.postgres.money.wallets import HoldingRow
 
 if TYPE_CHECKING:
@@ -51,10 +52,11 @@ class StreamPositionRow(NamedTuple):
 
 
 class ProfileRow(NamedTuple):
-    """What a user finds on logging in."""
+    """What a user finds on logging in, and whether they may; `access` is None for an unknown user."""
 
     holding: HoldingRow
     streams: list[StreamPositionRow]
+    access: AccessRow | None
 
 
 class GroupFull(Exception):
@@ -124,11 +126,11 @@ class GroupStore:
         return list(groups.values())
 
     async def profiles(self, user_ids: Sequence[int]) -> dict[int, ProfileRow]:
-        """Wallets and streams of users, all in two statements."""
+        """Wallets, streams and access of users, all in two statements."""
         async with self._database.reading() as connection:
-            holdings = await wallets.holdings(connection, user_ids)
+            found = await users.at_login(connection, user_ids)
             rows = await connection.fetch(_SQL["streams"], user_ids)
-        profiles = {user_id: ProfileRow(holdings[user_id], []) for user_id in user_ids}
+        profiles = {user_id: ProfileRow(holding, [], access) for user_id, (holding, access) in found.items()}
         for row in rows:
             position = StreamPositionRow(row["stream_id"], row["name"], row["owner_id"], row["last_message"])
             profiles[row["user_id"]].streams.append(position)
