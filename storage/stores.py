@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import NamedTuple, Self
 
 from storage.postgres.change_feed import ChangeFeedStore
+from storage.postgres.chat.backend_groups import BackendGroupStore
 from storage.postgres.chat.grab_stats import GrabStatStore
 from storage.postgres.chat.groups import GroupStore
+from storage.postgres.chat.memberships import MembershipStore
 from storage.postgres.chat.messages import MessageStore
 from storage.postgres.chat.outbox import OutboxStore
 from storage.postgres.chat.users import UserStore
@@ -33,6 +35,8 @@ class Stores(NamedTuple):
     settlement: SettlementQueue
     records: RecordStore
     groups: GroupStore
+    memberships: MembershipStore
+    backend_groups: BackendGroupStore
     messages: MessageStore
     users: UserStore
     outbox: OutboxStore
@@ -58,6 +62,8 @@ class Stores(NamedTuple):
             settlement=SettlementQueue(database, with_best_luck),
             records=RecordStore(database),
             groups=GroupStore(database),
+            memberships=MembershipStore(database),
+            backend_groups=BackendGroupStore(database),
             messages=MessageStore(database),
             users=UserStore(database),
             outbox=OutboxStore(database),

@@ -220,10 +220,15 @@ class Client(BackendMethods):
         self._feed.gaps.follow(group_id, 0)
         return group_id
 
-    async def join_group(self, group_id: int) -> messages.GroupJoined:
-        """Become a member; again is harmless. Raises NoSuchGroup, GroupFull, KickedOut."""
-        joined = await self._ask(messages.JoinGroup(0, group_id), messages.GroupJoined)
-        self._feed.gaps.follow(group_id, joined.last_message)
+    async def invite(self, group_id: int, renew: bool = False) -> str:
+        """The invite code of a group that I am in. `renew`, for its owner: a new one, the old one ends."""
+        return (await self._ask(messages.GetInvite(0, group_id, renew), messages.Invite)).code
+
+    async def join_group(self, group_id: int = 0, invite: str = "") -> messages.GroupJoined:
+        """Become a member by the invite code of a group; its id need not be known. Again is harmless, and a member
+        needs no code."""
+        joined = await self._ask(messages.JoinGroup(0, group_id, invite), messages.GroupJoined)
+        self._feed.gaps.follow(joined.group_id, joined.last_message)
         return joined
 
     async def leave_group(self, group_id: int) -> None:

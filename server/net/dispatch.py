@@ -15,7 +15,9 @@ from server.clock import Clock
 from server.core.ids import BACKEND
 from server.core.packet import NO_TICKET, Answer
 from server.core.refusals import Reason, RequestRefused
+from server.net.handlers.backend import BackendHandlers
 from server.net.handlers.chat import ChatHandlers
+from server.net.handlers.groups import GroupHandlers
 from server.net.handlers.money import MoneyHandlers
 from server.net.handlers.packets import PacketHandlers
 from server.net.handlers.pages import PageHandlers
@@ -74,6 +76,7 @@ class Dispatch:
     def _table(self, services: Services, subscriptions: Subscriptions) -> dict[type[Message], Row]:
         packets, pages = PacketHandlers(services), PageHandlers(services, subscriptions)
         chat, money = ChatHandlers(services), MoneyHandlers(services, self._hub)
+        groups, backend = GroupHandlers(services), BackendHandlers(services)
         people = PeopleHandlers(services)
         return {
             messages.Grab: Row("user", now=self._grab),
@@ -85,11 +88,12 @@ class Dispatch:
             messages.SendAgain: Row("user", later=packets.send_again),
             messages.Records: Row("user", later=pages.records),
             messages.Reveal: Row("user", later=packets.reveal),
-            messages.CreateGroup: Row("user", later=chat.create_group),
-            messages.JoinGroup: Row("user", later=chat.join_group),
-            messages.LeaveGroup: Row("user", later=chat.leave_group),
-            messages.Kick: Row("user", later=chat.kick),
-            messages.ListMembers: Row("user", later=chat.members),
+            messages.CreateGroup: Row("user", later=groups.create),
+            messages.JoinGroup: Row("user", later=groups.join),
+            messages.LeaveGroup: Row("user", later=groups.leave),
+            messages.Kick: Row("user", later=groups.remove_member),
+            messages.ListMembers: Row("user", later=groups.members),
+            messages.GetInvite: Row("user", later=groups.invite),
             messages.GrabStats: Row("user", later=chat.grab_stats),
             messages.SetName: Row("user", later=chat.set_name),
             messages.GetNames: Row("user", later=chat.get_names),
@@ -99,6 +103,9 @@ class Dispatch:
             messages.GetEntries: Row("user", later=money.entries),
             messages.TopUp: Row("backend", later=money.top_up),
             messages.Withdraw: Row("backend", later=money.withdraw),
+            messages.PutGroup: Row("backend", later=backend.put_group),
+            messages.SyncMembers: Row("backend", later=backend.sync_members),
+            messages.ChangeMembers: Row("backend", later=backend.change_members),
             messages.PutUsers: Row("backend", later=people.put_users),
             messages.BanUser: Row("backend", later=people.ban_user),
             messages.RevokeTokens: Row("backend", later=people.revoke_tokens),

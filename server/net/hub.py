@@ -160,6 +160,10 @@ def _refunded(event: events.Refunded) -> Iterator[messages.Message]:
     yield messages.PacketRefunded(0, event.packet_id, event.refunded_fen)
 
 
+def _added(event: events.Added) -> Iterator[messages.Message]:
+    yield messages.AddedToGroup(0, *event)
+
+
 def _removed(event: events.Removed) -> Iterator[messages.Message]:
     yield messages.RemovedFromGroup(0, event.group_id)
 
@@ -193,6 +197,7 @@ PUSHES: dict[type[events.Event], Push] = {
     events.Claimed: Push(_claimed, can_wait=True),
     events.Finished: Push(_finished, can_wait=True),
     events.Refunded: Push(_refunded, can_wait=True),
+    events.Added: Push(_added, can_wait=False),
     events.Removed: Push(_removed, can_wait=False),
     events.BalanceChange: Push(_balance_changed, can_wait=True, in_welcome=True),
 }

@@ -8,6 +8,7 @@ from typing import Protocol, cast
 
 from protocol import codes, messages
 from protocol.connection import ServerConnection
+from server.core.ids import BACKEND
 from server.net.address_limits import Address, address_of
 from server.net.read_flow import ReadFlow
 
@@ -167,7 +168,7 @@ class Session(asyncio.Protocol):
     def welcome(self, message: messages.Welcome, now_s: float, first_ping: float) -> None:
         """The login was accepted: the welcome, then what happened meanwhile."""
         held, self._held = self._held or [], None
-        self.connection.admit(now_s, first_ping)
+        self.connection.admit(now_s, first_ping, is_backend=self.user_id == BACKEND)
         self.reply(message)
         for framed in held:
             self.connection.send_frame(framed)

@@ -14,9 +14,11 @@ from server.clock import Clock
 from server.config import Config
 from server.core.ids import IdMaker
 from server.core.limits import Limits
+from server.services.chat.backend_groups import BackendGroupService
 from server.services.chat.grab_stats import GrabStatService
 from server.services.chat.groups import GroupService
 from server.services.chat.login import LoginService
+from server.services.chat.membership import MembershipService
 from server.services.chat.messages import MessageService
 from server.services.chat.names import NameService
 from server.services.chat.people import PeopleService
@@ -70,7 +72,17 @@ class Services:
 
     def _make_chat(self, keys: Mapping[str, bytes]) -> None:
         stores, limits, now_ms, bus = self._stores, self._limits, self._clock.now_ms, self._bus
-        self.groups = GroupService(stores.groups, limits, self._ids, now_ms, bus)
+        self.groups = GroupService(stores.groups, self.changes, bus)
+        self.membership = MembershipService(
+            stores.memberships,
+            self.groups,
+            limits,
+            self._ids,
+            now_ms,
+            self._clock.random_bytes,
+            self._config.chat.self_service,
+        )
+        self.backend_groups = BackendGroupService(stores.backend_groups, self.groups, limits, self._ids, now_ms)
         v1_tokens_end_ms = self._config.auth.v1_tokens_end_ms
         self.login = LoginService(keys, v1_tokens_end_ms, limits, now_ms, stores.groups, stores.users)
         self.names = NameService(stores.users, limits)
@@ -153,9 +165,7 @@ class Services:
 
     def loops(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
         """The loops that must run while the server serves; none of them ever ends by itself."""
-        in_doubt = (
-            *(self.sends, self.wallets, self.settlement, self.refunds, self.groups, self.resends, self.outbox),
-        )
+        in_doubt = (*(self.sends, self.wallets, self.settlement, self.refunds, self.resends, self.outbox),)
         return [
             self.changes.run,
             self.commit.run_mirror,
@@ -166,6 +176,7 @@ class Services:
             self.outbox.run,
             self.sweep.run,
             self.grab_stats.run,
+            self.groups.run,
             *(one.in_doubt.run for one in in_doubt),
             *(batcher.run for batcher in self.batchers),
         ]

@@ -105,6 +105,7 @@ async def test_status_and_rates_show_what_clients_did(server: Server, ask_server
         "login": 5,
         "top_up": 1,
         "create_group": 1,
+        "get_invite": 1,
         "join_group": 3,
         "send_packet": 1,
         "grab": 3,

@@ -56,8 +56,9 @@ def party(connect: Connect) -> MakeParty:
         sender = await connect(server, SENDER, **options)
         group = await sender.create_group("party")
         users = await asyncio.gather(*(connect(server, SENDER + 1 + n, **options) for n in range(guests)))
+        invite = await sender.invite(group)
         for user in users:
-            await user.join_group(group)
+            await user.join_group(group, invite)
         return Party(server, group, users, sender)
 
     return make

@@ -358,7 +358,7 @@ async def test_put_users_takes_a_thousand_at_once(start_server: StartServer, con
     assert await backend.put_users({user_id: f"user {user_id}" for user_id in range(1, 1_001)}) == 1_000
     assert (await ann.names([1, 1_000])).names == ["user 1", "user 1000"]
     with pytest.raises(Refusal, match="bad_request"):
-        await backend.put_users({user_id: "" for user_id in range(1, 1_002)})
+        await backend.put_users(dict.fromkeys(range(1, 1002), ""))
 
 
 async def test_users_may_ask_nothing_of_the_backend(server: Server, connect: Connect) -> None:

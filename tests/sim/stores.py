@@ -241,6 +241,8 @@ def stores(world: Any) -> Stores:
         "settlement": SimSettlement(world, WITH_BEST_LUCK),
         "records": SimpleNamespace(sent=None, received=None),
         "groups": SimGroups(world),
+        "memberships": None,
+        "backend_groups": None,
         "messages": None,
         "users": SimUsers(world),
         "grab_stats": SimGrabStats(world),

@@ -86,8 +86,17 @@ class RefundPost(NamedTuple):
     refunded_fen: int
 
 
+class Added(NamedTuple):
+    """Users were made members of a group, not by themselves."""
+
+    group_id: int
+    name: str
+    owner_id: int
+    last_message: int
+
+
 class Removed(NamedTuple):
-    """The owner removed a user from a group."""
+    """Users were removed from a group, not by themselves."""
 
     group_id: int
 
@@ -111,4 +120,4 @@ class BalanceChange(NamedTuple):
 
 Reminder: TypeAlias = ClaimsPost | FinishPost | RefundPost
 Posted: TypeAlias = TextPost | PacketPost | Reminder
-Event: TypeAlias = Posted | Claimed | Finished | Refunded | Removed | BalanceChange
+Event: TypeAlias = Posted | Claimed | Finished | Refunded | Added | Removed | BalanceChange
