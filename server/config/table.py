@@ -173,7 +173,7 @@ KEYS: Final = {
     "limits.packet_lifetime_s": ConfigKey("lifetime of a packet, seconds", SECONDS, FOR_PACKETS),
     "limits.ticket_lifetime_s": ConfigKey("lifetime of a ticket (from grab to open), seconds", SECONDS, HUP),
     "limits.ticket_grace_s": ConfigKey(
-        "age from which a user who waits may take a ticket that is not opened, seconds; at most half of its lifetime",
+        "age from which a waiting user may take an unopened ticket, seconds; at most half of its lifetime",
         SECONDS,
         HUP,
     ),

@@ -199,16 +199,16 @@ def test_more_hoarders_than_tickets_keep_users_out_for_one_grace_for_each_fillin
 def test_slow_user_who_lost_a_ticket_comes_before_those_who_wasted_more() -> None:
     """The phone needs four seconds for each open; hoarders that keep grabbing waste more and more tickets."""
     packet, now_ms, slow = Packet(terms(shares=2)), T0, 7
-    opens_at_ms, number = 0, 0
-    while not packet.claims and now_ms < T0 + 120_000:
-        for hoarder in HOARDERS[:9]:
+    first = grab(packet, slow, now_ms).ticket
+    while not packet.claims and now_ms < T0 + 300_000:
+        for hoarder in HOARDERS[:24]:
             grab(packet, hoarder, now_ms)
-        if opens_at_ms and now_ms >= opens_at_ms:
-            packet.open(slow, number, now_ms)
-            opens_at_ms = 0
-        elif not opens_at_ms and (ticket := grab(packet, slow, now_ms).ticket):
-            opens_at_ms, number = now_ms + 4_000, ticket.number
+        ticket = grab(packet, slow, now_ms).ticket
+        if ticket is not None and now_ms >= ticket.given_at_ms + 4_000:
+            packet.open(slow, ticket.number, now_ms)
         now_ms += STEP_MS
+    assert first is not None
+    assert packet.wasted[slow] == 1
     assert list(packet.claims) == [slow]
 
 

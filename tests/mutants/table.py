@@ -317,7 +317,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "wanted = seen + 1",
         (
             T_PACKET + "new_ticket_is_given_only_below_the_admission_limit",
-            T_PACKET + "grab_after_the_retry_time_gets_a_ticket",
+            T_TICKETS + "grab_after_the_retry_time_gets_a_ticket",
             T_PACKET + "shares_of_any_packet_in_any_order_add_up_to_the_total",
             "tests/core/test_small_worlds.py::test_packet_in_every_interleaving_equals_the_model",
         ),

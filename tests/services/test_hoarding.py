@@ -72,7 +72,7 @@ async def test_eight_users_who_hoard_keep_twenty_others_out_for_less_than_four_s
     assert times[0] >= 3_000  # within the grace of the tickets no user loses one
 
 
-async def test_user_whose_ticket_was_taken_hears_no_ticket_and_waits_behind_the_others(
+async def test_user_whose_ticket_was_taken_receives_no_ticket_and_waits_behind_the_others(
     start_server: StartServer, party: MakeParty, server_clock: TurnedClock
 ) -> None:
     room = await party(await start_server(limits__tickets_per_share=1), 2)
