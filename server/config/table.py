@@ -174,6 +174,11 @@ KEYS: Final = {
     "limits.key_bytes_max": ConfigKey("idempotency key of a request, bytes", SIZE, HUP),
     "limits.packet_lifetime_s": ConfigKey("lifetime of a packet, seconds", SECONDS, FOR_PACKETS),
     "limits.ticket_lifetime_s": ConfigKey("lifetime of a ticket (from grab to open), seconds", SECONDS, HUP),
+    "limits.ticket_grace_s": ConfigKey(
+        "age from which a waiting user may take an unopened ticket, seconds; at most half of its lifetime",
+        SECONDS,
+        HUP,
+    ),
     "limits.tickets_per_share": ConfigKey("tickets in use per unopened share", whole(1, 255), HUP),
     "limits.frame_bytes_before_login_max": ConfigKey(
         "frame from a client that has not logged in, bytes", SIZE, FOR_CONNECTIONS

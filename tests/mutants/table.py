@@ -17,6 +17,7 @@ SETTLEMENT_SQL, BOOKS_SQL = "storage/postgres/money/settlement.sql", "storage/po
 SENDS, SENDS_STORE = "server/services/packets/send.py", "storage/postgres/packets/sends.py"
 AUDIT, HUB = "server/services/money/audit.py", "server/net/hub.py"
 
+T_TICKETS, T_HOARDING = "tests/core/test_tickets.py::test_", "tests/services/test_hoarding.py::test_"
 T_PACKET, T_AMOUNTS = "tests/core/test_packet.py::test_", "tests/core/test_amounts.py::test_"
 T_COMMIT, T_FAULTS = "tests/services/test_commit.py::test_", "tests/services/test_faults.py::test_"
 T_SETTLE, T_SENDS = "tests/services/test_settlement.py::test_", "tests/services/test_sends.py::test_"
@@ -319,10 +320,117 @@ MUTATIONS: tuple[Mutation, ...] = (
         "wanted = seen + 1",
         (
             T_PACKET + "new_ticket_is_given_only_below_the_admission_limit",
-            T_PACKET + "grab_after_the_retry_time_gets_a_ticket",
+            T_TICKETS + "grab_after_the_retry_time_gets_a_ticket",
             T_PACKET + "shares_of_any_packet_in_any_order_add_up_to_the_total",
             "tests/core/test_small_worlds.py::test_packet_in_every_interleaving_equals_the_model",
         ),
+    ),
+    Mutation(
+        "a waiting user takes no ticket",
+        "admission",
+        PACKET,
+        "            if wait_ms > 0:\n",
+        "            if wait_ms > -(10**9):\n",
+        (
+            T_TICKETS + "eight_hoarders_keep_twenty_users_out_for_three_seconds",
+            T_HOARDING + "eight_users_who_hoard_keep_twenty_others_out_for_less_than_four_seconds[]",
+        ),
+    ),
+    Mutation(
+        "a ticket is taken during its grace",
+        "admission",
+        PACKET,
+        "            if wait_ms > 0:\n",
+        "            if wait_ms > 500:\n",
+        (
+            T_TICKETS + "ticket_is_safe_during_its_grace_and_a_waiter_who_wasted_none_is_not_kept_longer",
+            T_TICKETS + "busy_has_a_retry_time_until_the_oldest_ticket_can_be_taken[2501-499]",
+        ),
+    ),
+    Mutation(
+        "a ticket that was asked for again is younger",
+        "admission",
+        PACKET,
+        "        if held is not None:\n            return Decision(Answer.TICKET, ticket=held)\n",
+        "        if held is not None:\n            held = self.tickets[user_id] = "
+        "Ticket(held.number, now_ms, held.lapses_at_ms)\n            return Decision(Answer.TICKET, ticket=held)\n",
+        (
+            T_TICKETS + "repeated_grab_makes_the_ticket_no_younger",
+            T_PACKET + "second_grab_of_a_user_returns_the_same_ticket",
+        ),
+    ),
+    Mutation(
+        "the youngest ticket is taken",
+        "admission",
+        PACKET,
+        "self.tickets.popitem(last=False)",
+        "self.tickets.popitem()",
+        (T_TICKETS + "grab_takes_the_oldest_ticket_and_leaves_the_others",),
+    ),
+    Mutation(
+        "a ticket is taken while places are free",
+        "admission",
+        PACKET,
+        "        if self.counter.tickets >= self.left_shares * limits.tickets_per_share:\n",
+        "        if self.tickets:\n",
+        (
+            T_TICKETS + "ticket_is_not_taken_while_places_are_free",
+            T_PACKET + "new_ticket_is_given_only_below_the_admission_limit",
+        ),
+    ),
+    Mutation(
+        "users who wasted tickets take tickets like all others",
+        "admission",
+        PACKET,
+        "limits.ticket_grace_ms * (1 + self.wasted.get(user_id, 0))",
+        "limits.ticket_grace_ms",
+        (T_TICKETS + "each_wasted_ticket_adds_a_grace_to_the_age_of_a_ticket_that_its_user_may_take[1]",),
+    ),
+    Mutation(
+        "only the first wasted ticket counts",
+        "admission",
+        PACKET,
+        "self.wasted.pop(user_id, 0) + 1",
+        "self.wasted.pop(user_id, 0) * 0 + 1",
+        (
+            T_TICKETS + "each_wasted_ticket_adds_a_grace_to_the_age_of_a_ticket_that_its_user_may_take[2]",
+            T_TICKETS + "slow_user_who_lost_a_ticket_comes_before_those_who_wasted_more",
+        ),
+    ),
+    Mutation(
+        "a ticket that lapses is not counted as wasted",
+        "admission",
+        PACKET,
+        ".lapses_at_ms <= now_ms:\n            self._waste_oldest()",
+        ".lapses_at_ms <= now_ms:\n            self._waste_oldest()\n            self.wasted.popitem()",
+        (T_TICKETS + "ticket_that_lapses_counts_as_wasted",),
+    ),
+    Mutation(
+        "wasted tickets are remembered without a bound",
+        "admission",
+        PACKET,
+        "        if len(self.wasted) > WASTERS_MAX:\n",
+        "        if len(self.wasted) < 0:\n",
+        (T_TICKETS + "packet_remembers_a_bounded_number_of_users_who_wasted_tickets",),
+    ),
+    Mutation(
+        "a reload forgets wasted tickets",
+        "admission",
+        PACKET,
+        "        self.wasted = before.wasted\n",
+        "",
+        (
+            T_TICKETS + "ages_and_wasted_tickets_survive_a_reload",
+            "tests/core/test_small_worlds.py::test_packet_in_every_interleaving_equals_the_model",
+        ),
+    ),
+    Mutation(
+        "the grace of a ticket may be as long as its life",
+        "admission",
+        "server/core/limits.py",
+        "min(self.ticket_grace_s, self.ticket_lifetime_s / 2)",
+        "self.ticket_grace_s",
+        (T_TICKETS + "grace_is_at_most_half_of_the_lifetime",),
     ),
     Mutation(
         "the counter swaps without a comparison",

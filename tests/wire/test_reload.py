@@ -111,6 +111,14 @@ async def _second_grab(room: Room) -> object:
     return (await room.bob.ask(wire.GRAB, packet))[1]
 
 
+async def _taken_ticket(room: Room) -> object:
+    """The answer to a user whose ticket was taken after a tenth of a second."""
+    packet = await room.alice.send_packet("lucky", room.group, 100, 1)
+    ticket = await room.alice.ticket(packet)
+    await room.bob.ask_until(lambda reply: reply[1] != "busy", wire.GRAB, packet)
+    return await room.alice.refused(wire.OPEN, packet, ticket)
+
+
 async def _ticket_lasts_ms(room: Room) -> object:
     packet = await room.alice.send_packet("lucky", room.group, 100, 1)
     lapses_at_ms = (await room.alice.ask(wire.GRAB, packet))[3]
@@ -200,6 +208,7 @@ CASES: dict[str, tuple[dict[str, Any], Case, object]] = {
     ),
     "packet_lifetime_s": ({"packet_lifetime_s": 7.0}, _packet_lasts_ms, True),
     "ticket_lifetime_s": ({"ticket_lifetime_s": 7.0}, _ticket_lasts_ms, True),
+    "ticket_grace_s": ({"ticket_grace_s": 0.1, "tickets_per_share": 1}, _taken_ticket, "no_ticket"),
     "tickets_per_share": ({"tickets_per_share": 1}, _second_grab, "busy"),
     "frame_bytes_before_login_max": ({"frame_bytes_before_login_max": 20}, _new_connection, "frame_too_large"),
     "frame_bytes_max": ({"frame_bytes_max": 256}, _frame_after_login, "frame_too_large"),
