@@ -1290,6 +1290,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "WHEN (OLD.version <> NEW.version)",
         "WHEN (false)",
         (T_FEED + "change_of_an_operator_is_followed_by_both_servers",),
+    ),
     # --- users: known, banned, named ---
     Mutation(
         "a login does not ask for a ban",
