@@ -24,7 +24,7 @@ from storage.postgres.chat.groups import ProfileRow
 from storage.postgres.chat.unique_names import unique_form
 from storage.postgres.chat.users import UserStore
 from storage.postgres.database import Database
-from tests.conftest import FAR_AWAY_S, KEYS, Connect, Server, StartServer, TurnedClock, token
+from tests.conftest import FAR_AWAY_S, KEYS, PATIENCE_S, Connect, Server, StartServer, TurnedClock, token
 from tests.services.conftest import MakeParty, until, waiting
 
 ANN, BEN, CAI = 11, 12, 13
@@ -39,8 +39,9 @@ def issued_at(user_id: int, issued_at_s: int) -> str:
 async def end_of(client: Client) -> str:
     """The name of the close code with which the server ends a connection for good."""
     with pytest.raises(ConnectionRefusedForGood) as ended:
-        async for _ in client.pushes():
-            pass
+        async with asyncio.timeout(PATIENCE_S):
+            async for _ in client.pushes():
+                pass
     return ended.value.name
 
 
@@ -169,6 +170,7 @@ async def test_ban_that_was_missed_during_an_outage_of_the_feed_is_caught_up(
     await sql.execute("UPDATE users SET banned_at_ms = 1, version = version + 1 WHERE user_id = $1", ANN)
     assert await phone.balance() == 0
     await server.app.services.people.catch_up()
+    assert open_connections(server, ANN) == 0
     assert await end_of(phone) == "banned"
     assert await other.balance() == 0
 
