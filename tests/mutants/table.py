@@ -31,6 +31,8 @@ T_HEALTH, T_SOCKET = "tests/storage/test_health_probe.py::test_", "tests/ops/tes
 T_WALLETS, T_HUB = "tests/services/test_wallets.py::test_", "tests/net/test_hub.py::test_"
 T_CLIENT = "tests/client_sim/test_client.py::test_"
 T_PEOPLE, T_NAMES = "tests/services/test_people.py::test_", "tests/services/test_names.py::test_"
+T_FEED, T_FEED_RULES = "tests/services/test_change_feed.py::test_", "tests/sim/test_change_feed.py::test_"
+FEED = "server/services/runtime/change_feed.py"
 T_OUTBOX, T_IDS = "tests/services/test_outbox.py::test_", "tests/core/test_ids.py::test_"
 
 MUTATIONS: tuple[Mutation, ...] = (
@@ -1268,6 +1270,86 @@ MUTATIONS: tuple[Mutation, ...] = (
         "ORDER BY user_id DESC",
         "ORDER BY user_id",
         ("tests/storage/test_people_backfill.py::test_migration_gives_each_name_to_the_lowest_user_id_alone",),
+    # --- servers on one database ---
+    Mutation(
+        "a lease longer than other servers wait for it",
+        "change feed",
+        FEED,
+        "LEASE_S: Final = 1.5",
+        "LEASE_S: Final = 3.5",
+        (T_FEED_RULES + "server_beside_another_is_not_current_without_the_database_before_a_changer_gives_up",),
+    ),
+    Mutation(
+        "a beat that renews the lease before earlier messages have arrived",
+        "change feed",
+        FEED,
+        "while self._heard_beat < self._beats:",
+        "while False:",
+        (T_FEED_RULES + "server_is_not_current_before_messages_that_were_sent_before_its_beat_arrive",),
+    ),
+    Mutation(
+        "a server that knows of another and stays current without a lease",
+        "change feed",
+        FEED,
+        "self._until_s = min(self._until_s, self._lease_ends_s)",
+        "pass",
+        (T_FEED_RULES + "server_that_was_alone_takes_a_lease_when_it_learns_of_another",),
+    ),
+    Mutation(
+        "an answer about an older version that ends a wait",
+        "change feed",
+        FEED,
+        "if wait.version <= change.version:",
+        "if True:",
+        (T_FEED_RULES + "answer_about_an_older_version_does_not_end_a_wait",),
+    ),
+    Mutation(
+        "a change that is answered before it is followed",
+        "change feed",
+        FEED,
+        "for outcome in await asyncio.gather(*followed, return_exceptions=True):",
+        "for outcome in [asyncio.ensure_future(one) for one in followed] and []:",
+        (T_FEED + "server_that_cannot_follow_is_not_current_when_the_wait_ends",),
+    ),
+    Mutation(
+        "no catching up after a lost connection",
+        "change feed",
+        FEED,
+        "            await catch_up()\n",
+        "            pass\n",
+        (T_FEED + "server_that_is_cut_off_is_not_current_when_the_wait_ends_and_catches_up_later",),
+    ),
+    Mutation(
+        "a server that serves users while it is not current",
+        "change feed",
+        "server/net/dispatch.py",
+        "if not self._changes.is_current:",
+        "if False:",
+        (T_FEED + "requests_of_users_are_refused_while_the_server_is_not_current",),
+    ),
+    Mutation(
+        "a server alone that refuses users while the database is away",
+        "change feed",
+        FEED,
+        "self._lease_ends_s if self.others else math.inf",
+        "self._lease_ends_s",
+        (T_FEED + "server_alone_grants_tickets_while_the_database_is_away",),
+    ),
+    Mutation(
+        "a lease that stays after a clean stop",
+        "change feed",
+        "server/app.py",
+        "            await self.services.changes.close()\n",
+        "",
+        (T_FEED + "server_that_stopped_is_not_waited_for",),
+    ),
+    Mutation(
+        "a changed user that no server is told of",
+        "change feed",
+        "storage/postgres/migrations/0010_change_feed.sql",
+        "WHEN (OLD.version <> NEW.version)",
+        "WHEN (false)",
+        (T_FEED + "change_of_an_operator_is_followed_by_both_servers",),
     ),
     # --- operators ---
     Mutation(
