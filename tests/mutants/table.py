@@ -1270,6 +1270,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "ORDER BY user_id DESC",
         "ORDER BY user_id",
         ("tests/storage/test_people_backfill.py::test_migration_gives_each_name_to_the_lowest_user_id_alone",),
+    ),
     # --- servers on one database ---
     Mutation(
         "a lease longer than other servers wait for it",
