@@ -269,6 +269,7 @@ def stores(world: Any) -> Stores:
         "groups": SimGroups(world),
         "memberships": None,
         "backend_groups": None,
+        "chats": None,
         "messages": None,
         "users": SimUsers(world),
         "grab_stats": SimGrabStats(world),
