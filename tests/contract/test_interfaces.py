@@ -40,6 +40,7 @@ NOT_SIMULATED_METHODS = {
     "groups.changes": "no membership of a world changes",
     "groups.versions": "no membership of a world changes",
     "groups.page": "groups of a world are small",
+    "groups.newest": "for operators",
     "groups.profiles": "users of the worlds do not log in",
 }
 

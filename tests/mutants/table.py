@@ -34,6 +34,10 @@ T_CLIENT = "tests/client_sim/test_client.py::test_"
 T_FEED, T_FEED_RULES = "tests/services/test_change_feed.py::test_", "tests/sim/test_change_feed.py::test_"
 FEED = "server/services/runtime/change_feed.py"
 T_PEOPLE, T_NAMES = "tests/services/test_people.py::test_", "tests/services/test_names.py::test_"
+T_CLIENT, T_CLIENT_GROUPS = (
+    "tests/client_sim/test_client.py::test_",
+    "tests/client_sim/test_client_groups.py::test_",
+)
 T_OUTBOX, T_IDS = "tests/services/test_outbox.py::test_", "tests/core/test_ids.py::test_"
 
 MUTATIONS: tuple[Mutation, ...] = (
@@ -646,6 +650,46 @@ MUTATIONS: tuple[Mutation, ...] = (
         "return secrets.token_hex(16)",
         "return str(hash(content))",
         ("tests/client_sim/test_idempotency_keys.py::test_keys_of_new_requests_are_all_different",),
+    ),
+    Mutation(
+        "the client takes a send with another client seed for another send",
+        "I6",
+        "client_sim/sdk/connection.py",
+        'request = msgspec.structs.replace(request, client_seed=b"")',
+        "pass",
+        (T_CLIENT_GROUPS + "send_called_again_with_another_seed_after_an_unknown_outcome_has_the_same_key",),
+    ),
+    Mutation(
+        "the client shows no pass again after a reconnect",
+        "I7",
+        "client_sim/sdk/connection.py",
+        "if (work := self.passes.show(self.ask)) is not None:",
+        "if (work := None) is not None:",
+        (T_CLIENT_GROUPS + "pass_is_shown_again_after_a_reconnect_before_repeated_requests",),
+    ),
+    Mutation(
+        "the client takes the first page of members for all",
+        "sdk",
+        "client_sim/sdk/client.py",
+        "while page.more and page.user_ids:",
+        "while False:",
+        (T_CLIENT_GROUPS + "members_of_a_large_group_are_gathered_from_all_pages",),
+    ),
+    Mutation(
+        "the client does not follow a group that it was added to",
+        "sdk",
+        "client_sim/sdk/feed.py",
+        "self.gaps.follow(push.group_id, push.last_message)",
+        "pass",
+        (T_CLIENT_GROUPS + "push_that_this_user_was_added_while_posts_are_missing_fetches_them",),
+    ),
+    Mutation(
+        "the client asks again without end for posts before a member joined",
+        "sdk",
+        "client_sim/sdk/stream_gaps.py",
+        "elif not page.messages:",
+        "elif False:",
+        (T_CLIENT_GROUPS + "stream_whose_missed_posts_are_not_for_this_user_goes_on_behind_them",),
     ),
     # --- pushes, logins and limits ---
     Mutation(
