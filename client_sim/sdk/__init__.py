@@ -16,8 +16,13 @@ docs/sdk.md is the guide.
 from client_sim.sdk import fairness
 from client_sim.sdk.client import Client
 from client_sim.sdk.errors import (
+    BackendDecides,
     BadAmount,
+    BadInvite,
+    BadPass,
+    BadSeed,
     BadShares,
+    Banned,
     Busy,
     ClientClosed,
     ClientError,
@@ -28,7 +33,9 @@ from client_sim.sdk.errors import (
     GroupFull,
     KeyReused,
     KickedOut,
+    NameTaken,
     NoSuchGroup,
+    NoSuchUser,
     NotAllowed,
     NotAMember,
     NotEnoughMoney,
@@ -47,8 +54,13 @@ from client_sim.sdk.names import user_id_of
 from client_sim.sdk.pushes import MissedChanges, Post, Push, PushQueue, Reloaded
 
 __all__ = [
+    "BackendDecides",
     "BadAmount",
+    "BadInvite",
+    "BadPass",
+    "BadSeed",
     "BadShares",
+    "Banned",
     "Busy",
     "Client",
     "ClientClosed",
@@ -62,7 +74,9 @@ __all__ = [
     "KeyReused",
     "KickedOut",
     "MissedChanges",
+    "NameTaken",
     "NoSuchGroup",
+    "NoSuchUser",
     "NoTicket",
     "NotAMember",
     "NotAllowed",

@@ -30,6 +30,8 @@ def load_keys(config: Config, data: Path, *, may_make: bool = True) -> dict[str,
             if may_make and not path.exists():
                 key_file.make(path, f'{HEAD}k1 = "{secrets.token_hex(KEY_BYTES)}"\n')
             keys = key_file.read(path, TOKEN_KEYS)
+        except FileNotFoundError:
+            raise ConfigError(f"{path} does not exist yet: hongbao serve or hongbao key new makes it") from None
         except (OSError, ValueError) as error:
             raise ConfigError(f"{path}: {error}") from error
     return {key_id: bytes.fromhex(text) for key_id, text in keys.items()}

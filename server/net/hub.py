@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from protocol import messages
+from protocol import codes, messages
 from protocol.framing import frame
 from server.core.ids import BACKEND
 from server.core.ledger import EMPTY, WalletBalance
@@ -18,16 +20,28 @@ from server.services.runtime.bus import Bus
 if TYPE_CHECKING:
     from server.net.session import Session
 
+AT_ONCE: Final = 500  # users who are pushed one event before the loop serves others: some milliseconds
+
 
 class User:
     """A user who is online: their connections, the requests that they may still make, the newest balance told."""
 
-    __slots__ = ("balance", "requests", "sessions")
+    __slots__ = ("balance", "requests", "sessions", "user_id")
 
-    def __init__(self, requests: TokenBucket) -> None:
+    def __init__(self, user_id: int, requests: TokenBucket) -> None:
+        self.user_id = user_id
         self.sessions: list[Session] = []
         self.requests = requests
         self.balance = EMPTY
+
+
+class Announcement(NamedTuple):
+    """An event, and the users who are still to be told."""
+
+    push: Push
+    event: events.Event
+    present: list[User]
+    audience: Collection[int]
 
 
 class Hub:
@@ -36,15 +50,17 @@ class Hub:
     def __init__(self, limits: Limits, bus: Bus) -> None:
         self._limits = limits
         self._users: dict[int, User] = {}
+        self._unfinished: dict[int, deque[Announcement]] = {}  # by stream: what was announced to some users so far
         self.pushes = 0
         bus.subscribe(self.announce, *PUSHES)
-        bus.know_clients(self.awaits)
+        bus.subscribe(self.end_sessions, events.AccessChange)
+        bus.know_clients(self.awaits, self.user_ids)
 
     def join(self, user_id: int, session: Session, now_s: float) -> bool:
         """A connection of a user is there; False if it would be one too many."""
         user = self._users.get(user_id)
         if user is None:
-            user = self._users[user_id] = User(TokenBucket(self._limits.requests_burst, now_s))
+            user = self._users[user_id] = User(user_id, TokenBucket(self._limits.requests_burst, now_s))
         if len(user.sessions) >= self._limits.connections_of_user_max and user_id != BACKEND:
             return False
         user.sessions.append(session)
@@ -75,7 +91,19 @@ class Hub:
 
     def online(self) -> int:
         """How many users have a connection."""
-        return sum(1 for user in self._users.values() if user.sessions)
+        return len(self.user_ids())
+
+    def user_ids(self) -> list[int]:
+        """The users who have a connection, also one that waits for its welcome."""
+        return [user_id for user_id, user in self._users.items() if user.sessions]
+
+    def end_sessions(self, event: events.AccessChange, audience: Collection[int]) -> None:
+        """End the connections that a user may no longer have."""
+        for session in list(self.sessions(event.user_id)):
+            if event.is_banned:
+                session.close(codes.Close.BANNED)
+            elif session.issued_at_s < event.tokens_from_s:
+                session.close(codes.Close.TOKEN_REVOKED)
 
     def newest(self, user_id: int, balance: WalletBalance) -> WalletBalance:
         """The newest balance known of this user; the given one may have been overtaken meanwhile."""
@@ -90,22 +118,44 @@ class Hub:
         """Push an event to those of its audience who are online."""
         if isinstance(event, events.BalanceChange):
             event = event._replace(balance=self.newest(event.user_id, event.balance))
-        push = PUSHES[type(event)]
-        framed = b""
-        for user in self._present(audience):
+        push, present, stream_id = PUSHES[type(event)], self._present(audience), _stream_of(event)
+        if not present:
+            return
+        if stream_id in self._unfinished:  # posts of a stream keep their order
+            self._unfinished[stream_id].append(Announcement(push, event, present, audience))
+            return
+        self._push(push, push.frames(event), present[:AT_ONCE])
+        if len(present) > AT_ONCE:
+            rest = Announcement(push, event, present[AT_ONCE:], audience)
+            self._unfinished[stream_id] = deque([rest])
+            asyncio.get_running_loop().call_soon(self._go_on, stream_id)
+
+    def _go_on(self, stream_id: int) -> None:
+        """The next part of an announcement to very many users. Other work of the loop comes in between."""
+        queue = self._unfinished[stream_id]
+        push, event, present, audience = queue.popleft()
+        still = [user for user in present[:AT_ONCE] if user.user_id in audience]  # some may have left meanwhile
+        self._push(push, push.frames(event), still)
+        if len(present) > AT_ONCE:
+            queue.appendleft(Announcement(push, event, present[AT_ONCE:], audience))
+        if queue:
+            asyncio.get_running_loop().call_soon(self._go_on, stream_id)
+        else:
+            del self._unfinished[stream_id]
+
+    def _push(self, push: Push, framed: bytes, users: Iterable[User]) -> None:
+        for user in users:
             for session in user.sessions:
                 if push.in_welcome and session.holds_pushes:
                     continue
                 if push.feature and push.feature not in session.features:
                     continue
-                if not framed:
-                    framed = push.frames(event)
                 session.push(framed, push.can_wait)
                 self.pushes += 1
 
     def awaits(self, event: type[events.Event], audience: Collection[int]) -> bool:
         """Whether a client of this audience is online that reads such an event."""
-        feature = PUSHES[event].feature
+        feature = PUSHES[event].feature if event in PUSHES else ""
         sessions = (session for user in self._present(audience) for session in user.sessions)
         return any(not feature or feature in session.features for session in sessions)
 
@@ -114,6 +164,12 @@ class Hub:
         if len(audience) > len(users):
             return [user for user_id, user in users.items() if user_id in audience]
         return [user for user_id in audience if (user := users.get(user_id)) is not None]
+
+
+def _stream_of(event: Any) -> int:
+    """The stream that an event belongs to; 0 for one that concerns a single user."""
+    found: int = getattr(event, "stream_id", 0) or getattr(event, "group_id", 0)
+    return found
 
 
 def _text_posted(event: events.TextPost) -> Iterator[messages.Message]:
@@ -145,6 +201,10 @@ def _finished(event: events.Finished) -> Iterator[messages.Message]:
 
 def _refunded(event: events.Refunded) -> Iterator[messages.Message]:
     yield messages.PacketRefunded(0, event.packet_id, event.refunded_fen)
+
+
+def _added(event: events.Added) -> Iterator[messages.Message]:
+    yield messages.AddedToGroup(0, *event)
 
 
 def _removed(event: events.Removed) -> Iterator[messages.Message]:
@@ -180,6 +240,7 @@ PUSHES: dict[type[events.Event], Push] = {
     events.Claimed: Push(_claimed, can_wait=True),
     events.Finished: Push(_finished, can_wait=True),
     events.Refunded: Push(_refunded, can_wait=True),
+    events.Added: Push(_added, can_wait=False),
     events.Removed: Push(_removed, can_wait=False),
     events.BalanceChange: Push(_balance_changed, can_wait=True, in_welcome=True),
 }

@@ -39,6 +39,7 @@ class AuditRuns:
         self._dsn = postgres_dsn
         self._now_ms = now_ms
         self._now_s = now_s
+        self.nice = NICE  # of the audit process: the lowest priority
         self._task: asyncio.Task[None] | None = None
         self.last: AuditResult | None = None
         self.fault: AuditFault | None = None
@@ -65,6 +66,7 @@ class AuditRuns:
             sys.executable,
             "-m",
             __name__,
+            str(self.nice),
             env=os.environ | {DSN_VARIABLE: self._dsn},
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
@@ -110,7 +112,7 @@ def _result_of(report: Report) -> AuditResult:
 
 
 if __name__ == "__main__":
-    os.nice(NICE)
+    os.nice(int(sys.argv[1]))
     keys = msgspec.json.decode(sys.stdin.buffer.read(), type=dict[str, bytes])
     outcome = asyncio.run(_run(os.environ[DSN_VARIABLE], keys))
     sys.stdout.buffer.write(msgspec.json.encode(outcome))

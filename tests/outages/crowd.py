@@ -78,9 +78,8 @@ async def start_crowd(url: str, seed: int) -> AsyncIterator[Crowd]:
         clients = [await stack.enter_async_context(Client(url, token(1 + n), timeout_s=60)) for n in range(GUESTS)]
         async with Client(url, token(0)) as backend:
             await backend.top_up(1, 10_000_000, key="all")
-        group = await clients[0].create_group("crowd")
-        for one in clients[1:]:
-            await one.join_group(group)
+            group = await backend.put_group("crowd", "crowd", clients[0].user_id)
+            await backend.sync_members(group, 1, [one.user_id for one in clients])
         yield Crowd(clients, group, random.Random(seed))
 
 
