@@ -40,7 +40,6 @@ from server.services.packets.refund import RefundService
 from server.services.packets.reload import PacketReload
 from server.services.packets.resend import ResendService
 from server.services.packets.reveal import RevealService
-from server.services.packets.seeds import SeedService
 from server.services.packets.send import SendService
 from server.services.packets.sweep import Sweep
 from server.services.runtime.batching import Batcher
@@ -48,6 +47,7 @@ from server.services.runtime.bus import Bus
 from server.services.runtime.change_feed import ChangeFeed
 from server.services.runtime.lookups import LookupService
 from server.services.runtime.outbox import Outbox
+from server.services.seeds.service import SeedService
 from storage.postgres import facts
 from storage.postgres.migrate import migrate
 from storage.stores import Stores

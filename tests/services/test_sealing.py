@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from server.services.packets.sealing import NONCE_BYTES, Seals, SeedsSealed
+from server.services.seeds.seals import NONCE_BYTES, Seals, SeedsSealed
 
 OLD, NEW = {"old": bytes(32)}, {"new": bytes(range(32))}
 SECRET, NONCE = b"s" * 32, b"n" * NONCE_BYTES

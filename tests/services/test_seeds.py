@@ -12,7 +12,7 @@ from protocol import messages
 from protocol.codes import Refusal as Code
 from server.core import seeds
 from server.services.money.audit import Report, audit
-from server.services.packets.seed_upkeep import renew, seal_all_again
+from server.services.seeds.upkeep import renew, seal_all_again
 from storage.errors import StoreRefused
 from storage.postgres.database import Database
 from tests.conftest import DAY_MS, SEED_KEYS, Connect, StartServer, Turn

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from server.services.packets.sealing import NONCE_BYTES, Seals
+from server.services.seeds.seals import NONCE_BYTES, Seals
 from storage.postgres.database import Database
 from storage.postgres.migrate import migrate
 from storage.postgres.packets.seed_trees import SeedEpochRow, SeedTreeStore
