@@ -11,7 +11,15 @@ import structlog
 
 from server import logs
 from server.app import App, app_at
-from server.cli.options import DATA, NO_FLAGS, ConfigOption, DataOption, Flags, load_to_serve
+from server.cli.options import (
+    DATA,
+    NO_FLAGS,
+    ConfigOption,
+    DataOption,
+    Flags,
+    leaves_self_service_open,
+    load_to_serve,
+)
 from server.cli.resources import stores_of
 from server.credentials import load_credentials
 from server.embedded import StoreAddresses
@@ -40,6 +48,8 @@ def serve(*, data: DataOption = DATA, config: ConfigOption = None, flags: Flags 
     settings = load_to_serve(config, flags)
     data.mkdir(parents=True, exist_ok=True)
     logs.configure(settings.log.level, settings.log.format)
+    if leaves_self_service_open(config, flags):
+        LOG.warning("self_service_is_not_set", meaning="users decide about groups; set chat.self_service", now=True)
     with exclusive(data):
         now = Reading(settings, load_credentials(settings, data))
         with stores_of(settings, data) as stores:
