@@ -45,7 +45,7 @@ class BanWorld(World):
             await asyncio.sleep(self.dice.uniform(0.05, 1.0))
 
     async def _ban_at(self, server: SimServer, user_id: int) -> bool:
-        """One request of the backend; whether it was confirmed. Then each server that is current has followed it."""
+        """One request of the backend; whether it was confirmed. Then each current server has followed it."""
         services, before = server.services, [(one, one.services) for one in self.servers]
         assert services is not None
         banning = self.loop.create_task(services.people.ban(user_id))
@@ -70,7 +70,7 @@ class BanWorld(World):
                 self.report(f"server {server.number} is current and has connections of the banned user {user_id}")
 
     def checks(self) -> None:
-        """No packet was sent by a banned user, or to one, after the backend had its reply; connections stay closed."""
+        """No packet was sent by a banned user, or to one, after the backend had its reply."""
         for user_id in self.banned:
             self.connections_are_closed(user_id)
         if len(self.banned) < self.plan.users // 3:
