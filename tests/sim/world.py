@@ -121,6 +121,7 @@ class SimServer:
         self.bus, self.services = bus, Services(stores.stores(world), bus, clock, here, here.limits, {}, SEED_KEYS)
         outbox = self.services.outbox
         outbox._store.on_late_commit = outbox.in_doubt.add  # type: ignore[attr-defined]
+        world.started(self)
         if world.defect is not None:
             world.defect.break_server(self)
         self.tasks = [world.loop.create_task(self._begin(self.services))]
@@ -411,6 +412,18 @@ class World:
 
     # --- the run ----------------------------------------------------------------------------------------------
 
+    # What other worlds add.
+
+    def started(self, server: SimServer) -> None:
+        """A process of a server begins."""
+
+    def acts(self) -> None:
+        """Begin what happens beside senders and openers."""
+
+    def checks(self) -> None:
+        """Check what must hold at the end."""
+        check.final_check(self)
+
     def spawn(self, work: Any) -> None:
         """Run a task beside the others."""
         task = self.loop.create_task(work)
@@ -430,6 +443,7 @@ class World:
             self.spawn(self._sender(self.rng.choice(users), number))
         for user_id in (*users, STRANGER):
             self.spawn(self._opener(user_id))
+        self.acts()
         nemesis = self.loop.create_task(self._nemesis())
         await asyncio.sleep(self.plan.length_s)
         nemesis.cancel()
@@ -441,7 +455,7 @@ class World:
         while self.loop.time() < ends_s and not self._settled():  # noqa: ASYNC110  stores set no event
             await asyncio.sleep(1.0)
         await asyncio.sleep(2.0)
-        check.final_check(self)
+        self.checks()
         for server in self.servers:
             server.crash()
         for task in list(self._alive):
