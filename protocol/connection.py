@@ -36,6 +36,7 @@ class Sizes(NamedTuple):
 
     before_login: int = 512
     after_login: int = 4096
+    of_backend: int = 1 << 20
 
 
 class ServerConnection:
@@ -163,8 +164,8 @@ class ServerConnection:
         """Queue the refusal of one request; `retry_after_ms` overrides the table's."""
         self.send(refused(seq, refusal, detail, retry_after_ms))
 
-    def admit(self, now: float, first_ping: float) -> None:
-        """The login was accepted: larger frames are allowed and the heartbeat starts.
+    def admit(self, now: float, first_ping: float, *, is_backend: bool = False) -> None:
+        """The login was accepted: larger frames are allowed (of the chat backend yet larger), the heartbeat starts.
 
         `first_ping` in [0.5, 1]: which part of an interval passes before the first ping, so that a storm of
         reconnects does not ping in step. Does nothing if the connection was closed while the login was checked.
@@ -172,7 +173,7 @@ class ServerConnection:
         if self.closing is not None:
             return
         self.logged_in = True
-        self._splitter.frame_bytes_max = self._sizes.after_login
+        self._splitter.frame_bytes_max = self._sizes.of_backend if is_backend else self._sizes.after_login
         self._deadline = now + self._timing.ping_interval_s * first_ping
 
     def close(self, code: codes.Close, detail: str = "", reconnect_after_ms: int = 0) -> None:

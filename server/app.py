@@ -117,6 +117,7 @@ class App:
                     await self._drain()
                 finally:
                     await _end(loops)
+            await self.services.changes.close()
         finally:
             self.listener.abort()
             withdraw(self._data)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Self
 
+from storage.postgres.change_feed import ChangeFeedStore
+from storage.postgres.chat.backend_groups import BackendGroupStore
 from storage.postgres.chat.grab_stats import GrabStatStore
 from storage.postgres.chat.groups import GroupStore
+from storage.postgres.chat.memberships import MembershipStore
 from storage.postgres.chat.messages import MessageStore
-from storage.postgres.chat.names import NameStore
 from storage.postgres.chat.outbox import OutboxStore
+from storage.postgres.chat.users import UserStore
 from storage.postgres.database import Database
 from storage.postgres.money.records import RecordStore
 from storage.postgres.money.settlement import SettlementQueue
@@ -32,10 +35,13 @@ class Stores(NamedTuple):
     settlement: SettlementQueue
     records: RecordStore
     groups: GroupStore
+    memberships: MembershipStore
+    backend_groups: BackendGroupStore
     messages: MessageStore
-    names: NameStore
+    users: UserStore
     outbox: OutboxStore
     grab_stats: GrabStatStore
+    change_feed: ChangeFeedStore
 
     @classmethod
     def at(
@@ -56,10 +62,13 @@ class Stores(NamedTuple):
             settlement=SettlementQueue(database, with_best_luck),
             records=RecordStore(database),
             groups=GroupStore(database),
+            memberships=MembershipStore(database),
+            backend_groups=BackendGroupStore(database),
             messages=MessageStore(database),
-            names=NameStore(database),
+            users=UserStore(database),
             outbox=OutboxStore(database),
             grab_stats=GrabStatStore(database),
+            change_feed=ChangeFeedStore(database),
         )
 
     async def close(self) -> None:

@@ -38,7 +38,14 @@ from bench.scenarios import SCENARIOS
 from server.loop import run as run_loop
 
 CaseName = Literal[
-    "opens-1000x1-postgres", "opens-200x8-postgres", "opens-1000x1-redis", "opens-200x8-redis", "grab", "push"
+    "opens-1000x1-postgres",
+    "opens-200x8-postgres",
+    "opens-1000x1-redis",
+    "opens-200x8-redis",
+    "grab",
+    "push",
+    "login",
+    "send",
 ]
 
 
@@ -54,6 +61,8 @@ CASES: Final[dict[CaseName, tuple[str, RunSpec]]] = {
     "opens-200x8-redis": ("redis", _closed("opens", 200, 8, 10_000)),
     "grab": ("postgres", _closed("grab", 200, 1, 10_000)),
     "push": ("postgres", _closed("push", 2_000, 4, 12)),
+    "login": ("postgres", _closed("login", 2_000, 256, 10_000)),
+    "send": ("postgres", _closed("send", 200, 1, 10_000)),
 }
 
 
@@ -103,8 +112,8 @@ def command(
 ) -> int:
     """This checkout against another revision: exit 1 if a request costs the server more processor time.
 
-    Both servers are measured in turns, in up to 15 pairs of runs for each of six cases, until the ratio is known to
-    ±3 %: 8 to 20 minutes. Without exit 1 a case is "ok", or "unclear" if the ratio stays less well known.
+    Both servers are measured in turns, in up to 15 pairs of runs for each of eight cases, until the ratio is known
+    to ±3 %: 10 to 25 minutes. Without exit 1 a case is "ok", or "unclear" if the ratio stays less well known.
 
     Example: hongbao bench guard --against HEAD~1 --case grab --json guard.json
     """

@@ -1,16 +1,31 @@
-"""How the parts of the SDK send a request: a function that they are handed."""
+"""How the parts of the SDK send a request: functions that they are handed."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from typing import Protocol, TypeVar
 
 from protocol import messages
 
 Reply = TypeVar("Reply", bound=messages.Message)
+WithKey = messages.SendPacket | messages.TopUp | messages.Withdraw  # requests that move money
 
 
 class Ask(Protocol):
     """Sends a request; the future holds its reply. `reply` only says of which type."""
 
     def __call__(self, request: messages.Message, reply: type[Reply]) -> asyncio.Future[Reply]: ...
+
+
+class AskWithKey(Protocol):
+    """Sends a request that moves money: if the request has no idempotency key, it gets one."""
+
+    def __call__(self, request: WithKey, reply: type[Reply]) -> Awaitable[Reply]: ...
+
+
+class Requests:
+    """What the methods of `Client` need to send requests, for the modules that hold them by subject."""
+
+    _ask: Ask
+    _ask_with_key: AskWithKey

@@ -14,6 +14,7 @@ from client_sim.sdk.backoff import patiently
 from client_sim.sdk.connection import Connection, Endpoint
 from client_sim.sdk.errors import Busy
 from client_sim.sdk.feed import PushFeed
+from client_sim.sdk.methods.backend import BackendMethods
 from client_sim.sdk.pushes import Post, PushQueue, Reloaded
 from client_sim.sdk.renames import keyword_renamed, renamed
 from client_sim.sdk.transport import parse_url, tls_of
@@ -22,7 +23,7 @@ from protocol import messages, tokens
 CONNECT_PATIENCE_S = OPEN_PATIENCE_S = 10.0
 
 
-class Client:
+class Client(BackendMethods):
     """One user. Many tasks of one event loop may use it at the same time."""
 
     def __init__(
@@ -211,19 +212,6 @@ class Client:
         """The changes of the wallet behind a version of it, oldest first, a page at a time."""
         return await self._ask(messages.GetEntries(0, after_version), messages.Entries)
 
-    async def top_up(self, user_id: int, amount_fen: int, key: str | None = None) -> int:
-        """Chat backend only: put money into a wallet; its new balance in fen. `key`, errors: as `send_packet`."""
-        request = messages.TopUp(0, key or "", user_id, amount_fen)
-        return (await self._ask_with_key(request, messages.ToppedUp)).balance_fen
-
-    async def withdraw(self, user_id: int, amount_fen: int, key: str | None = None) -> int:
-        """Chat backend only: take money out of a wallet; its new balance in fen. For `key` see `send_packet`.
-
-        Raises Forbidden, NotEnoughMoney, BadAmount, KeyReused, StoreUnavailable.
-        """
-        request = messages.Withdraw(0, key or "", user_id, amount_fen)
-        return (await self._ask_with_key(request, messages.Withdrawn)).balance_fen
-
     # --- groups and chat --------------------------------------------------------------------------------------
 
     async def create_group(self, name: str) -> int:
@@ -232,10 +220,15 @@ class Client:
         self._feed.gaps.follow(group_id, 0)
         return group_id
 
-    async def join_group(self, group_id: int) -> messages.GroupJoined:
-        """Become a member; again is harmless. Raises NoSuchGroup, GroupFull, KickedOut."""
-        joined = await self._ask(messages.JoinGroup(0, group_id), messages.GroupJoined)
-        self._feed.gaps.follow(group_id, joined.last_message)
+    async def invite(self, group_id: int, renew: bool = False) -> str:
+        """The invite code of a group that I am in. `renew`, for its owner: a new one, the old one ends."""
+        return (await self._ask(messages.GetInvite(0, group_id, renew), messages.Invite)).code
+
+    async def join_group(self, group_id: int = 0, invite: str = "") -> messages.GroupJoined:
+        """Become a member by the invite code of a group; its id need not be known. Again is harmless, and a member
+        needs no code."""
+        joined = await self._ask(messages.JoinGroup(0, group_id, invite), messages.GroupJoined)
+        self._feed.gaps.follow(joined.group_id, joined.last_message)
         return joined
 
     async def leave_group(self, group_id: int) -> None:
@@ -261,7 +254,7 @@ class Client:
     reactions = renamed("reactions", grab_stats)
 
     async def set_name(self, name: str) -> None:
-        """Set the name that others see; "" removes it. Raises Refusal (bad_name)."""
+        """Set the name that others see; "" removes it. Raises NameTaken, Refusal (bad_name)."""
         await self._ask(messages.SetName(0, name), messages.NameSet)
 
     async def names(self, user_ids: list[int]) -> messages.Names:

@@ -116,6 +116,24 @@ class GroupFull(Refusal):
     CODE = codes.Refusal.GROUP_FULL
 
 
+class NoSuchUser(Refusal):
+    """The server does not know that user, or the user is banned."""
+
+    CODE = codes.Refusal.NO_SUCH_USER
+
+
+class NameTaken(Refusal):
+    """Another user has this name, or one that looks the same."""
+
+    CODE = codes.Refusal.NAME_TAKEN
+
+
+class Banned(Refusal):
+    """The chat backend has banned this user."""
+
+    CODE = codes.Refusal.BANNED
+
+
 class BadAmount(Refusal):
     """The amount is below or above its limit."""
 

@@ -25,7 +25,7 @@ def show(*, secret: bool = False, data: DataOption = DATA, config: ConfigOption 
     secret
         print the keys themselves, as lines for a config file; give one to your chat backend
     """
-    keys = load_keys(load(config, {}), data)
+    keys = load_keys(load(config, {}), data, may_make=False)
     for key_id, key in keys.items():
         if secret:
             print(f'{key_id} = "{key.hex()}"')

@@ -46,6 +46,17 @@ COMMANDS: Final = (
         "Credit money from outside to a user's wallet and print the new balance in fen.",
     ),
     CommandRow(
+        "ban",
+        "server.cli.backend:ban",
+        "Ban a user: end their connections and refuse their logins, on all servers, until `hongbao unban`.",
+    ),
+    CommandRow("unban", "server.cli.backend:unban", "Lift the ban of a user: their logins are accepted again."),
+    CommandRow(
+        "revoke",
+        "server.cli.backend:revoke",
+        "Revoke all tokens of a user that were issued until now, and end their connections.",
+    ),
+    CommandRow(
         "audit",
         "server.cli.audit:audit",
         "Prove from the records alone that every fen is accounted for; exit 1 and name each discrepancy.",

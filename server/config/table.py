@@ -109,6 +109,7 @@ def _is_date(text: str) -> bool:
 SECONDS: Final = number(0.001, SECONDS_MAX)
 SIZE: Final = whole(1, BYTES_MAX)
 AMOUNT: Final = whole(1, FEN_MAX)
+BOOLEAN: Final = Rule("true or false", lambda value: value in (True, False))
 COUNT: Final = whole(1, 1_000_000)
 
 TOKEN_KEYS: Final = Rule(
@@ -163,7 +164,8 @@ KEYS: Final = {
     "limits.total_fen_max": ConfigKey("largest packet, in fen", AMOUNT, HUP),
     # The counter word of a packet has 16 bits for claims and 24 for tickets.
     "limits.shares_max": ConfigKey("shares of a packet", whole(1, 65_535), HUP),
-    "limits.group_members_max": ConfigKey("members of a group", COUNT, HUP),
+    "limits.group_members_max": ConfigKey("members of a group, joined by themselves", COUNT, HUP),
+    "limits.synced_members_max": ConfigKey("members of a group, put there by the chat backend", COUNT, HUP),
     "limits.groups_of_user_max": ConfigKey("groups of one user", COUNT, HUP),
     "limits.groups_of_packet_max": ConfigKey("groups that one packet is sent to, the first included", COUNT, HUP),
     "limits.greeting_bytes_max": ConfigKey("greeting on a packet, bytes of UTF-8", SIZE, HUP),
@@ -182,6 +184,7 @@ KEYS: Final = {
         "frame from a client that has not logged in, bytes", SIZE, FOR_CONNECTIONS
     ),
     "limits.frame_bytes_max": ConfigKey("frame from a client, bytes", SIZE, FOR_CONNECTIONS),
+    "limits.backend_frame_bytes_max": ConfigKey("frame from the chat backend, bytes", SIZE, FOR_CONNECTIONS),
     "limits.login_timeout_s": ConfigKey("time for a new connection to log in, seconds", SECONDS, FOR_CONNECTIONS),
     "limits.ping_interval_s": ConfigKey("time between two pings, seconds", SECONDS, FOR_CONNECTIONS),
     "limits.pong_timeout_s": ConfigKey("time for the answer to a ping, seconds", SECONDS, FOR_CONNECTIONS),
@@ -216,6 +219,11 @@ KEYS: Final = {
     "limits.catch_up_messages": ConfigKey("missed messages in one reply", COUNT, HUP),
     "limits.reload_after_messages": ConfigKey(
         "a client that missed more messages of a stream has to reload it", COUNT, HUP
+    ),
+    "chat.self_service": ConfigKey(
+        "users make groups, join by invite, leave, open chats, choose names; false (recommended in production): "
+        "the chat backend decides",
+        BOOLEAN,
     ),
     "auth.keys": ConfigKey(
         "key id = hex; all verify, the last one signs; none: made once, kept in keys.toml",
@@ -272,6 +280,7 @@ ORDER: Final = (
     ("limits.name_bytes_max", "limits.frame_bytes_max"),
     ("limits.key_bytes_max", "limits.frame_bytes_max"),
     ("limits.frame_bytes_max", "limits.outgoing_bytes_max"),
+    ("limits.frame_bytes_max", "limits.backend_frame_bytes_max"),
     ("limits.catch_up_messages", "limits.reload_after_messages"),
 )
 

@@ -51,6 +51,8 @@ def _toml_value(value: Any) -> str:
     """A value as TOML: texts as in JSON, numbers as in Python."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key} = {_toml_value(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, tuple):

@@ -33,6 +33,8 @@ def load_keys(config: Config, data: Path, *, may_make: bool = True) -> dict[str,
             if may_make and not path.exists():
                 _make_file(path)
             keys = _read_file(path)
+        except FileNotFoundError:
+            raise ConfigError(f"{path} does not exist yet: hongbao serve or hongbao key new makes it") from None
         except (OSError, ValueError) as error:
             raise ConfigError(f"{path}: {error}") from error
     return {key_id: bytes.fromhex(text) for key_id, text in keys.items()}

@@ -39,6 +39,12 @@ class StoresSection(Section, frozen=True):
     postgres_pool_max: int = 8
 
 
+class ChatSection(Section, frozen=True):
+    """What users decide by themselves."""
+
+    self_service: bool = True
+
+
 class AuthSection(Section, frozen=True):
     """The keys that sign and verify login tokens, and the lifetime of a token."""
 
@@ -93,6 +99,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     server: ServerSection = ServerSection()
     stores: StoresSection = StoresSection()
     limits: Limits = msgspec.field(default_factory=Limits)
+    chat: ChatSection = ChatSection()
     auth: AuthSection = AuthSection()
     settlement: SettlementSection = SettlementSection()
     refunds: RefundsSection = RefundsSection()

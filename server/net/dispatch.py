@@ -15,10 +15,13 @@ from server.clock import Clock
 from server.core.ids import BACKEND
 from server.core.packet import NO_TICKET, Answer
 from server.core.refusals import Reason, RequestRefused
+from server.net.handlers.backend import BackendHandlers
 from server.net.handlers.chat import ChatHandlers
+from server.net.handlers.groups import GroupHandlers
 from server.net.handlers.money import MoneyHandlers
 from server.net.handlers.packets import PacketHandlers
 from server.net.handlers.pages import PageHandlers
+from server.net.handlers.people import PeopleHandlers
 from server.net.hub import Hub
 from server.net.login import LoginHandler
 from server.net.page_encoding import grabbed_of, opened_of, tapped_of
@@ -32,6 +35,7 @@ from server.services.runtime.bus import Bus, Outcome
 from server.services.runtime.store_errors import StoreUnavailable
 
 LOG = structlog.get_logger()
+NOT_CURRENT: Final = "this server may not know the newest changes of other servers"
 REFUSALS: Final[Mapping[Reason, codes.Refusal]] = {reason: codes.Refusal[reason.name] for reason in Reason}
 
 
@@ -55,7 +59,7 @@ class Dispatch:
         bus: Bus,
         clock: Clock,
     ) -> None:
-        self._opens, self._pages = services.opens, services.pages
+        self._opens, self._pages, self._changes = services.opens, services.pages, services.changes
         self._hub = hub
         self._sessions = sessions
         self._now_ms = clock.now_ms
@@ -72,6 +76,8 @@ class Dispatch:
     def _table(self, services: Services, subscriptions: Subscriptions) -> dict[type[Message], Row]:
         packets, pages = PacketHandlers(services), PageHandlers(services, subscriptions)
         chat, money = ChatHandlers(services), MoneyHandlers(services, self._hub)
+        groups, backend = GroupHandlers(services), BackendHandlers(services)
+        people = PeopleHandlers(services)
         return {
             messages.Grab: Row("user", now=self._grab),
             messages.Open: Row("user", now=self._open),
@@ -82,11 +88,12 @@ class Dispatch:
             messages.SendAgain: Row("user", later=packets.send_again),
             messages.Records: Row("user", later=pages.records),
             messages.Reveal: Row("user", later=packets.reveal),
-            messages.CreateGroup: Row("user", later=chat.create_group),
-            messages.JoinGroup: Row("user", later=chat.join_group),
-            messages.LeaveGroup: Row("user", later=chat.leave_group),
-            messages.Kick: Row("user", later=chat.kick),
-            messages.ListMembers: Row("user", later=chat.members),
+            messages.CreateGroup: Row("user", later=groups.create),
+            messages.JoinGroup: Row("user", later=groups.join),
+            messages.LeaveGroup: Row("user", later=groups.leave),
+            messages.Kick: Row("user", later=groups.remove_member),
+            messages.ListMembers: Row("user", later=groups.members),
+            messages.GetInvite: Row("user", later=groups.invite),
             messages.GrabStats: Row("user", later=chat.grab_stats),
             messages.SetName: Row("user", later=chat.set_name),
             messages.GetNames: Row("user", later=chat.get_names),
@@ -96,6 +103,12 @@ class Dispatch:
             messages.GetEntries: Row("user", later=money.entries),
             messages.TopUp: Row("backend", later=money.top_up),
             messages.Withdraw: Row("backend", later=money.withdraw),
+            messages.PutGroup: Row("backend", later=backend.put_group),
+            messages.SyncMembers: Row("backend", later=backend.sync_members),
+            messages.ChangeMembers: Row("backend", later=backend.change_members),
+            messages.PutUsers: Row("backend", later=people.put_users),
+            messages.BanUser: Row("backend", later=people.ban_user),
+            messages.RevokeTokens: Row("backend", later=people.revoke_tokens),
         }
 
     @property
@@ -122,6 +135,9 @@ class Dispatch:
                 self._refuse(
                     session, request.seq, codes.Refusal.RATE_LIMITED, retry_after_ms=int(wait_s * 1000) + 1
                 )
+                return
+            if not self._changes.is_current:
+                self._refuse(session, request.seq, codes.Refusal.STORE_UNAVAILABLE, NOT_CURRENT)
                 return
         if row.now is not None:
             row.now(session, request)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from protocol import messages
+from protocol import codes, messages
 from protocol.framing import frame
 from server.core.ids import BACKEND
 from server.core.ledger import EMPTY, WalletBalance
@@ -38,7 +38,8 @@ class Hub:
         self._users: dict[int, User] = {}
         self.pushes = 0
         bus.subscribe(self.announce, *PUSHES)
-        bus.know_clients(self.awaits)
+        bus.subscribe(self.end_sessions, events.AccessChange)
+        bus.know_clients(self.awaits, self.user_ids)
 
     def join(self, user_id: int, session: Session, now_s: float) -> bool:
         """A connection of a user is there; False if it would be one too many."""
@@ -75,7 +76,19 @@ class Hub:
 
     def online(self) -> int:
         """How many users have a connection."""
-        return sum(1 for user in self._users.values() if user.sessions)
+        return len(self.user_ids())
+
+    def user_ids(self) -> list[int]:
+        """The users who have a connection, also one that waits for its welcome."""
+        return [user_id for user_id, user in self._users.items() if user.sessions]
+
+    def end_sessions(self, event: events.AccessChange, audience: Collection[int]) -> None:
+        """End the connections that a user may no longer have."""
+        for session in list(self.sessions(event.user_id)):
+            if event.is_banned:
+                session.close(codes.Close.BANNED)
+            elif session.issued_at_s < event.tokens_from_s:
+                session.close(codes.Close.TOKEN_REVOKED)
 
     def newest(self, user_id: int, balance: WalletBalance) -> WalletBalance:
         """The newest balance known of this user; the given one may have been overtaken meanwhile."""
@@ -105,7 +118,7 @@ class Hub:
 
     def awaits(self, event: type[events.Event], audience: Collection[int]) -> bool:
         """Whether a client of this audience is online that reads such an event."""
-        feature = PUSHES[event].feature
+        feature = PUSHES[event].feature if event in PUSHES else ""
         sessions = (session for user in self._present(audience) for session in user.sessions)
         return any(not feature or feature in session.features for session in sessions)
 
@@ -147,6 +160,10 @@ def _refunded(event: events.Refunded) -> Iterator[messages.Message]:
     yield messages.PacketRefunded(0, event.packet_id, event.refunded_fen)
 
 
+def _added(event: events.Added) -> Iterator[messages.Message]:
+    yield messages.AddedToGroup(0, *event)
+
+
 def _removed(event: events.Removed) -> Iterator[messages.Message]:
     yield messages.RemovedFromGroup(0, event.group_id)
 
@@ -180,6 +197,7 @@ PUSHES: dict[type[events.Event], Push] = {
     events.Claimed: Push(_claimed, can_wait=True),
     events.Finished: Push(_finished, can_wait=True),
     events.Refunded: Push(_refunded, can_wait=True),
+    events.Added: Push(_added, can_wait=False),
     events.Removed: Push(_removed, can_wait=False),
     events.BalanceChange: Push(_balance_changed, can_wait=True, in_welcome=True),
 }

@@ -65,7 +65,9 @@ class Listener:
         self.linger_s = limits.pong_timeout_s  # a closed connection that takes no bytes for so long is aborted
         # a connection keeps the values of its hello until it ends
         self._timing = Timing(limits.login_timeout_s, limits.ping_interval_s, limits.pong_timeout_s)
-        self._sizes = Sizes(limits.frame_bytes_before_login_max, limits.frame_bytes_max)
+        self._sizes = Sizes(
+            limits.frame_bytes_before_login_max, limits.frame_bytes_max, limits.backend_frame_bytes_max
+        )
         self._announced = limits.announced()
 
     async def open(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:

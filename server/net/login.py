@@ -16,6 +16,8 @@ CLOSES: Final = {
     LoginVerdict.REFUSED: codes.Close.LOGIN_REFUSED,
     LoginVerdict.EXPIRED: codes.Close.TOKEN_EXPIRED,
     LoginVerdict.OLD_VERSION: codes.Close.TOKEN_EXPIRED,
+    LoginVerdict.BANNED: codes.Close.BANNED,
+    LoginVerdict.REVOKED: codes.Close.TOKEN_REVOKED,
 }
 DETAILS: Final = {LoginVerdict.OLD_VERSION: "this server accepts tokens with a time of issue only"}
 
@@ -32,22 +34,25 @@ class LoginHandler:
         """Welcome the user, or close the connection with a code that says why."""
         verdict = self._judge(session, login)
         if verdict is not LoginVerdict.ACCEPTED:
-            reason = verdict.name.lower()
-            logs.debug("login_refused", connection=session.number, user_id=login.user_id, reason=reason)
-            session.close(CLOSES[verdict], DETAILS.get(verdict, ""))
+            self._refuse(session, login, verdict)
             return
         if not self._hub.join(login.user_id, session, session.now_s()):
             session.close(codes.Close.TOO_MANY_CONNECTIONS, "of this user")
             return
         session.hold_pushes()
         session.features = frozenset(login.features)
-        session.user_id = login.user_id
+        session.user_id, session.issued_at_s = login.user_id, login.issued_at_s
         try:
             profile = await self._login.profile(login.user_id)
             if self._hub.newest(login.user_id, profile.holding.balance) != profile.holding.balance:
                 profile = await self._login.profile(login.user_id)  # the wallet changed while it was read
         except RequestRefused as refused:
             session.close(codes.Close.STORES_AWAY, refused.detail)
+            return
+        # read after this connection had joined the hub: a later ban finds it there
+        verdict = self._login.admits(profile, login.issued_at_s)
+        if verdict is not LoginVerdict.ACCEPTED:
+            self._refuse(session, login, verdict)
             return
         streams = [
             messages.StreamPosition(one.stream_id, one.name, one.owner_id, one.last_message)
@@ -59,6 +64,11 @@ class LoginHandler:
         )
         welcome = messages.Welcome(login.seq, login.user_id, balance.fen, streams, balance.version, arriving_fen)
         session.welcome(welcome, session.now_s(), 0.5 + self._clock.random_part() / 2)
+
+    def _refuse(self, session: Session, login: messages.Login, verdict: LoginVerdict) -> None:
+        reason = verdict.name.lower()
+        logs.debug("login_refused", connection=session.number, user_id=login.user_id, reason=reason)
+        session.close(CLOSES[verdict], DETAILS.get(verdict, ""))
 
     def _judge(self, session: Session, login: messages.Login) -> LoginVerdict:
         def expected(key: bytes) -> bytes:

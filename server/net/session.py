@@ -8,10 +8,13 @@ from typing import Protocol, cast
 
 from protocol import codes, messages
 from protocol.connection import ServerConnection
+from server.core.ids import BACKEND
 from server.net.address_limits import Address, address_of
 from server.net.read_flow import ReadFlow
 
-LOGIN_REFUSALS = frozenset({codes.Close.LOGIN_REFUSED, codes.Close.TOKEN_EXPIRED})
+LOGIN_REFUSALS = frozenset(
+    {codes.Close.LOGIN_REFUSED, codes.Close.TOKEN_EXPIRED, codes.Close.BANNED, codes.Close.TOKEN_REVOKED}
+)
 WRITE_HIGH_BYTES = 64 * 1024  # above it we stop reading from a peer that does not read
 
 
@@ -46,6 +49,7 @@ class Session(asyncio.Protocol):
         "connection",
         "features",
         "heard_s",
+        "issued_at_s",
         "now_s",
         "number",
         "reading",
@@ -71,6 +75,7 @@ class Session(asyncio.Protocol):
         self.number = 0  # of those that were accepted: by it a log line leads to a connection
         self.requests = 0
         self.user_id = -1
+        self.issued_at_s = 0  # its token, as the login said
         self.features: Collection[str] = ()  # what the client understands, as its login said
         self.unmetered = 0  # requests over the limit among what is being served
 
@@ -163,14 +168,14 @@ class Session(asyncio.Protocol):
     def welcome(self, message: messages.Welcome, now_s: float, first_ping: float) -> None:
         """The login was accepted: the welcome, then what happened meanwhile."""
         held, self._held = self._held or [], None
-        self.connection.admit(now_s, first_ping)
+        self.connection.admit(now_s, first_ping, is_backend=self.user_id == BACKEND)
         self.reply(message)
         for framed in held:
             self.connection.send_frame(framed)
 
     def close(self, code: codes.Close, detail: str = "", reconnect_after_ms: int = 0) -> None:
         """Tell the reason, then disconnect. A refused login counts against the address."""
-        if code in LOGIN_REFUSALS:
+        if code in LOGIN_REFUSALS and not self.connection.logged_in:
             self._host.login_failed(self)
         self.connection.close(code, detail, reconnect_after_ms)
         self.flush()

@@ -32,6 +32,7 @@ class AuditRuns:
         self._dsn = postgres_dsn
         self._now_ms = now_ms
         self._now_s = now_s
+        self.nice = NICE  # of the audit process: the lowest priority
         self._task: asyncio.Task[None] | None = None
         self.last: AuditResult | None = None
         self.fault: AuditFault | None = None
@@ -58,6 +59,7 @@ class AuditRuns:
             sys.executable,
             "-m",
             __name__,
+            str(self.nice),
             env=os.environ | {DSN_VARIABLE: self._dsn},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
@@ -103,7 +105,7 @@ def _result_of(report: Report) -> AuditResult:
 
 
 if __name__ == "__main__":
-    os.nice(NICE)
+    os.nice(int(sys.argv[1]))
     outcome = asyncio.run(_run(os.environ[DSN_VARIABLE]))
     sys.stdout.buffer.write(msgspec.json.encode(outcome))
     sys.exit(isinstance(outcome, AuditFault))  # the exit code tells the parent which of both it reads

@@ -124,7 +124,10 @@ class Operations:
     def _health_now(self) -> Health:
         """As of this moment, without the cost of a whole sample: any HTTP client may request it."""
         newest = self.sampler.newest
-        fresh = msgspec.structs.replace(newest, state=self.observer.state_now, stores=self.observer.stores())
+        observer = self.observer
+        fresh = msgspec.structs.replace(
+            newest, state=observer.state_now, stores=observer.stores(), current=observer.current
+        )
         return self._judge(fresh)
 
     def _judge(self, sample: Sample) -> Health:

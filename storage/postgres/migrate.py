@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import asyncpg
 
 from storage.errors import StoreRefused
+from storage.postgres.chat.unique_names import give_unique_names
 from storage.postgres.database import unavailable_when_away
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).with_name("migrations")
 # A large table takes its time, and so does waiting for a server that migrates: longer than any everyday statement.
 PATIENCE_S: Final = 86_400.0
+# What a migration does after its statements, in its transaction: what SQL cannot say.
+STEPS: Final = {"0007_people": give_unique_names}
 _LOCK = 0x686F6E67  # "hong": any number that is not locked otherwise in this database
 
 _TABLE = """
@@ -85,6 +88,8 @@ async def _apply(connection: Connection, migration: Migration) -> None:
     try:
         with unavailable_when_away():
             await connection.execute(migration.text, timeout=PATIENCE_S)
+            if migration.name in STEPS:
+                await STEPS[migration.name](connection, PATIENCE_S)
     except asyncpg.PostgresError as error:
         raise StoreRefused(f"migration {migration.name} failed, nothing was changed: {error}") from error
     record = "INSERT INTO migrations (number, name, checksum) VALUES ($1, $2, $3)"

@@ -17,6 +17,7 @@ from client_sim.sdk.client import Client
 from client_sim.sdk.pushes import PushQueue
 from protocol import messages
 from tests.conftest import KEYS, PATIENCE_S, Connect, Server, token
+from tests.joining import join
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "sdk.md"
 RECIPES = {
@@ -129,7 +130,7 @@ async def test_tap_opens_and_follows_the_result_page_to_the_last_share(
     third = await connect(server, THIRD)
     for client, name in ((owner, "妈妈"), (reader, "小梅"), (third, "老王")):
         await client.set_name(name)
-        await client.join_group(group_id)
+        await join(client, group_id, owner)
     tapping = await start("tap.py", READER)
     assert await tapping.line() == "ready"
     packet_id = (await owner.send_packet("lucky", group_id, 300, 3, "新年快乐")).packet_id
@@ -151,7 +152,7 @@ async def test_follow_prints_every_post_once_over_two_starts(
     start: Start, server: Server, connect: Connect, owner: Client, group_id: int, tmp_path: Path
 ) -> None:
     reader = await connect(server, READER)
-    await reader.join_group(group_id)
+    await join(reader, group_id, owner)
     await owner.say(group_id, "before")
     following = await start("follow.py", READER, tmp_path / "kept.json")
     assert await following.line() == "ready"

@@ -24,7 +24,7 @@ def simulated_stores() -> Stores:
     """The simulator's stores in the running loop, without faults and without latency."""
     now_s = asyncio.get_running_loop().time
     postgres, redis = (Line(name, random.Random(name), NO_FAULTS, _no_trace) for name in ("postgres", "redis"))
-    place = SimpleNamespace(tables=Tables(), logs=Logs(now_s), postgres=postgres, redis=redis)
+    place = SimpleNamespace(tables=Tables(), logs=Logs(now_s), postgres=postgres, feed=postgres, redis=redis)
     return simulated.stores(place)
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from server.core.ids import is_user
 from server.core.ledger import TransferKind
 from server.core.packet import Claim
 from storage.postgres.money.wallets import BalanceRow, TransferRow
 from storage.postgres.packets.packets import Advance, PacketRow
+from storage.postgres.packets.sends import Sent
 from storage.stores import Stores
 
 GROUP = 9_007_199_254_741_500
@@ -83,7 +85,9 @@ async def send(stores: Stores, *rows: PacketRow) -> None:
     """Packets that stand in the records, paid from wallets with exactly that money."""
     for sender_id in {row.sender_id for row in rows}:
         await pay_in(stores, sender_id, sum(row.total_fen for row in rows if row.sender_id == sender_id))
-    assert None not in await stores.sends.record(rows, debit_of, streams_of)
+    await stores.users.know([row.target_id for row in rows if is_user(row.target_id)])
+    sent = await stores.sends.record(rows, debit_of, streams_of)
+    assert all(isinstance(one, Sent) for one in sent)
 
 
 async def open_packet(stores: Stores, number: int, version: int, *shares: tuple[int, int]) -> None:

@@ -26,6 +26,7 @@ from server.process import LOG, ServerFailed, ServerProcess
 from tests.fuzz.connection import FuzzConnection, Tee, dial
 from tests.fuzz.grammar import Frame, Grammar, World
 from tests.fuzz.result import Found
+from tests.joining import join
 
 LIMITS_OFF = """[limits]
 requests_per_s = 1000000
@@ -120,7 +121,7 @@ class Attack:
             await backend.withdraw(1, 100)
             for name in ("fuzz", "红包"):
                 world.groups.append(await one.create_group(name))
-                await two.join_group(world.groups[-1])
+                await join(two, world.groups[-1], one)
             await two.members(world.groups[0])
             await one.say(world.groups[0], "hello")
             await two.catch_up(world.groups[0], 0)

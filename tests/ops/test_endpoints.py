@@ -87,6 +87,7 @@ async def test_every_counter_counts_its_events(
         "requests_total,top_up": 1,
         "requests_total,withdraw": 2,
         "requests_total,create_group": 1,
+        "requests_total,get_invite": 1,
         "requests_total,join_group": 2,
         "requests_total,send_packet": 2,
         "requests_total,grab": 3,

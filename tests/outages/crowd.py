@@ -12,6 +12,7 @@ from client_sim.sdk.client import Client
 from client_sim.sdk.errors import ClientError
 from server.services.money.audit import audit
 from storage.postgres.database import Database
+from tests.joining import join
 from tests.outages.cluster import token
 from tests.services.conftest import until
 
@@ -78,7 +79,7 @@ async def start_crowd(url: str, seed: int) -> AsyncIterator[Crowd]:
             await backend.top_up(1, 10_000_000, key="all")
         group = await clients[0].create_group("crowd")
         for one in clients[1:]:
-            await one.join_group(group)
+            await join(one, group, clients[0])
         yield Crowd(clients, group, random.Random(seed))
 
 

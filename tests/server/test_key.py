@@ -26,6 +26,14 @@ def test_key_show_secret_prints_lines_for_a_config(tmp_path: Path) -> None:
     assert here("key", "show", "--secret", "--data", tmp_path).stdout == f'{key_id} = "{key.hex()}"\n'
 
 
+def test_key_show_without_a_key_says_so_and_makes_none(tmp_path: Path) -> None:
+    file = tmp_path / "keys.toml"
+    shown = here("key", "show", "--data", tmp_path)
+    words = f"hongbao: {file} does not exist yet: hongbao serve or hongbao key new makes it\n"
+    assert (shown.code, shown.stdout, shown.stderr) == (1, "", words)
+    assert not list(tmp_path.iterdir())
+
+
 def test_key_new_signs_and_the_old_key_still_verifies(tmp_path: Path) -> None:
     ((_, old),) = load_keys(Config(), tmp_path).items()
     made = here("key", "new", "--data", tmp_path)

@@ -27,6 +27,7 @@ from server.config import Config, load_keys
 from server.net.dispatch import Row
 from server.process import LOG, ServerProcess
 from tests.conftest import Connect, Server
+from tests.joining import join
 from tests.server.log import hang_up, logged, signal_server, wait_for
 
 FAR_AWAY_S = 4_000_000_000
@@ -160,7 +161,7 @@ async def use_server(url: str, data: Path) -> int:
         await backend.top_up(7, 10_000)
         group = await one.create_group("g")
         async with Client(url, mint(data, 8)) as other:
-            await other.join_group(group)
+            await join(other, group, one)
             for number in range(10):
                 await one.say(group, f"text {number}")
                 packet = (await one.send_packet("lucky", group, 100, 2)).packet_id

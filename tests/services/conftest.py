@@ -16,7 +16,7 @@ from server.core.limits import Limits
 from server.services.chat.names import NameService
 from server.services.money.audit import ARGUMENTS, audit
 from server.services.money.records import RecordService
-from storage.postgres.chat import names as name_store
+from storage.postgres.chat.users import UserStore
 from storage.postgres.database import Database
 from storage.postgres.money import records as record_store
 from storage.postgres.money.audit import snapshot
@@ -56,8 +56,9 @@ def party(connect: Connect) -> MakeParty:
         sender = await connect(server, SENDER, **options)
         group = await sender.create_group("party")
         users = await asyncio.gather(*(connect(server, SENDER + 1 + n, **options) for n in range(guests)))
+        invite = await sender.invite(group)
         for user in users:
-            await user.join_group(group)
+            await user.join_group(group, invite)
         return Party(server, group, users, sender)
 
     return make
@@ -101,7 +102,7 @@ async def books(database: Database) -> Books:
 @pytest.fixture
 async def records(database: Database) -> AsyncIterator[RecordService]:
     """The record service, a day after New Year."""
-    names = NameService(name_store.NameStore(database), Limits())
+    names = NameService(UserStore(database), Limits())
     reading = asyncio.create_task(names.batcher.run())
     yield RecordService(record_store.RecordStore(database), names, lambda: NOW_MS)
     reading.cancel()

@@ -10,6 +10,7 @@ from client_sim.sdk.client import Client
 from client_sim.sdk.errors import ConnectionLost, Refusal
 from protocol.messages import CatchUp, CaughtUp, PacketPosted, TextPosted
 from tests.conftest import Connect, Server, StartServer, token
+from tests.joining import join
 from tests.services.conftest import MakeParty
 
 
@@ -94,7 +95,7 @@ async def test_members_are_listed_after_join_and_leave(server: Server, party: Ma
     assert sorted(await room.sender.members(room.group)) == [1, 3]
     packet_id = await room.lucky(100, 2)
     assert (await room.guests[0].open(packet_id)).answer == "not_allowed"
-    await room.guests[0].join_group(room.group)
+    await join(room.guests[0], room.group, room.sender)
     assert (await room.guests[0].open(packet_id)).answer == "won"
 
 
@@ -102,16 +103,17 @@ async def test_groups_of_a_user_are_limited(start_server: StartServer, connect: 
     server = await start_server(limits__groups_of_user_max=2)
     owner, user = await connect(server, 1), await connect(server, 2)
     groups = [await owner.create_group(name) for name in ("one", "two")]
-    other = await (await connect(server, 3)).create_group("three")
+    third = await connect(server, 3)
+    other = await third.create_group("three")
     for group in groups:
-        await user.join_group(group)
-    for work in (owner.create_group("four"), user.join_group(other)):
+        await join(user, group, owner)
+    for work in (owner.create_group("four"), join(user, other, third)):
         with pytest.raises(Refusal) as caught:
             await work
         assert caught.value.name == "too_many_groups"
     await user.join_group(groups[0])  # a repeated join is harmless
     await user.leave_group(groups[0])
-    await user.join_group(other)
+    await join(user, other, third)
 
 
 async def test_connections_of_a_user_are_limited(start_server: StartServer, connect: Connect) -> None:
@@ -132,22 +134,23 @@ async def test_group_requests_that_are_not_allowed_are_refused(
     server = await start_server(limits__group_members_max=2)
     owner = await connect(server, 1)
     group = await owner.create_group("two of us")
-    await (await connect(server, 2)).join_group(group)
+    invite = await owner.invite(group)
+    await (await connect(server, 2)).join_group(group, invite)
     if restart:
         await server.stop()
         server = await start_server(limits__group_members_max=2)
         owner = await connect(server, 1)
     third = await connect(server, 3)
     for work, reason in (
-        (third.join_group(group), "group_full"),
-        (third.join_group(group + 1), "no_such_group"),
+        (third.join_group(group, invite), "group_full"),
+        (third.join_group(group + 1, invite), "bad_invite"),
         (owner.leave_group(group), "owner_stays"),
         (third.members(group), "not_a_member"),
         (third.create_group(""), "bad_name"),
         (owner.say(group, ""), "bad_text"),
         (owner.say(group, "x" * 2_001), "bad_text"),
         (caught_up(third, group, 0), "not_a_member"),
-        (caught_up(third, 1, 0), "no_such_group"),  # the inbox of another user
+        (caught_up(third, 1, 0), "not_a_member"),  # the inbox of another user
     ):
         with pytest.raises(Refusal) as caught:
             await work

@@ -120,7 +120,7 @@ async def test_logins_are_limited_by_the_config() -> None:
         async def profiles(self, user_ids: list[int]) -> None:
             await asyncio.Event().wait()
 
-    auth = LoginService({}, math.inf, Limits(wait_ms_max=20.0), lambda: 0, Stalled())  # type: ignore[arg-type]
+    auth = LoginService({}, math.inf, Limits(wait_ms_max=20.0), lambda: 0, *[Stalled()] * 2)  # type: ignore[arg-type]
     running = asyncio.create_task(auth.batcher.run())
     waiting = [asyncio.create_task(auth.profile(user_id)) for user_id in range(FEW)]
     await asyncio.sleep(0.03)

@@ -12,13 +12,13 @@ from protocol.messages import NAMES_MAX, ListMembers, Members
 from server.core.limits import Limits
 from server.services.chat.names import BATCH_MAX, NAMELESS_PART, NameService
 from storage.errors import StoreUnavailable
-from storage.postgres.chat import names as store
+from storage.postgres.chat.users import UserStore
 from storage.postgres.database import Database
 from tests.conftest import Connect, Server, StartServer
 from tests.services.conftest import MakeParty
 
 
-class CountingStore(store.NameStore):
+class CountingStore(UserStore):
     """Records every read; unavailable while `away` is set, slow while `gate` is not set."""
 
     def __init__(self, database: Database) -> None:
@@ -29,11 +29,11 @@ class CountingStore(store.NameStore):
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def load(self, user_ids: Sequence[int]) -> dict[int, str]:
+    async def names(self, user_ids: Sequence[int]) -> dict[int, str]:
         self.reads.append(sorted(user_ids))
         if self.away:
             raise StoreUnavailable("away")
-        found = await super().load(user_ids)
+        found = await super().names(user_ids)
         self.has_read.set()
         await self.gate.wait()
         return found
@@ -67,7 +67,7 @@ async def test_name_can_be_changed_and_removed(server: Server, connect: Connect)
     for name in ("a", "安", "n" * 64, ""):
         await ann.set_name(name)
         assert (await ann.names([5])).names == [name]
-    for name in ("n" * 65, "安" * 22, "a\0"):
+    for name in ("n" * 65, "安" * 22, "a\0", "\u200d", " \ufe0f"):
         with pytest.raises(Refusal, match="bad_name"):
             await ann.set_name(name)
     assert (await ann.names([])).names == []
@@ -81,7 +81,7 @@ async def test_known_names_are_not_read_again_and_many_are_read_in_one_batch(dat
     await names.call(3, "cai")
     assert await names.of([1, 2, 3, 2]) == ["", "", "cai", ""]
     assert await names.of([2, 3, 1]) == ["", "cai", ""]
-    assert counting.reads == [[1, 2]]
+    assert counting.reads == [[1, 2, 3]]
     await asyncio.gather(*(names.of([4, 5]) for _ in range(50)))  # concurrent requests for the same names
     assert len(counting.reads) <= 1 + 50 / BATCH_MAX + 1
     assert await names.by_id([3, 1, 3]) == {3: "cai", 1: ""}
@@ -95,7 +95,7 @@ async def test_missing_names_of_a_request_are_one_item_and_a_batch_reads_all_ite
     submitted: list[tuple[int, ...]] = []
     submit = names.batcher.submit
     names.batcher.submit = lambda item: submitted.append(item) or submit(item)  # type: ignore[method-assign,func-returns-value]
-    await names._store.put(12, "twelve")
+    await names._store.put({12: "twelve"})
     tasks = len(asyncio.all_tasks())
     asking = [asyncio.create_task(names.of(range(first, first + 5))) for first in (10, 12, 14)]
     await asyncio.sleep(0)
@@ -110,6 +110,7 @@ async def test_names_in_memory_are_bounded(database: Database) -> None:
     names, _, task = await make_service(database, kept_max=3)
     for user_id in range(1, 6):
         await names.call(user_id, f"n{user_id}")
+        assert await names.of([user_id]) == [f"n{user_id}"]
     assert list(names._names) == [3, 4, 5]
     assert await names.of([3]) == ["n3"]  # used, so 4 is removed next
     assert await names.of([2]) == ["n2"]
@@ -121,6 +122,7 @@ async def test_ids_without_a_name_evict_no_name_and_are_few_in_memory(database: 
     names, counting, task = await make_service(database, kept_max=40)
     for user_id in range(1, 41):
         await names.call(user_id, f"n{user_id}")
+    await names.of(range(1, 41))
     for first in range(1_000, 2_000, 100):
         assert await names.of(range(first, first + 100)) == [""] * 100
     assert len(names._nameless) == 40 * NAMELESS_PART
@@ -133,7 +135,7 @@ async def test_ids_without_a_name_evict_no_name_and_are_few_in_memory(database: 
     assert await names.of([1, 1_999]) == ["", "late"]  # a user with a changed name is in only one of the two maps
     assert 1 not in names._names
     assert 1_999 not in names._nameless
-    assert counting.reads == []
+    assert counting.reads == [[1, 1_999]]
     task.cancel()
 
 
@@ -144,14 +146,36 @@ async def test_name_that_is_set_during_a_read_stays(database: Database) -> None:
     await counting.has_read.wait()  # it was read as empty
     await names.call(7, "new")
     counting.gate.set()
-    assert await reading == ["new"]
+    assert await reading == [""]  # as it was when the request came
     assert await names.of([7]) == ["new"]
+    task.cancel()
+
+
+@pytest.mark.parametrize("everything", [False, True])
+async def test_read_that_began_before_a_change_of_another_server_is_not_kept(
+    database: Database, everything: bool
+) -> None:
+    names, counting, task = await make_service(database)
+    await names._store.put({7: "old", 8: "eight"})
+    counting.gate.clear()
+    reading = asyncio.create_task(names.of([7, 8]))
+    await counting.has_read.wait()
+    await names._store.put({7: "new"})
+    if everything:
+        names.forget_all()
+    else:
+        names.forget([7])
+    counting.gate.set()
+    assert await reading == ["old", "eight"]
+    counting.reads.clear()
+    assert await names.of([7, 8]) == ["new", "eight"]
+    assert counting.reads == [[7, 8] if everything else [7]]
     task.cancel()
 
 
 async def test_names_are_empty_while_the_store_is_away_and_read_again_later(database: Database) -> None:
     names, counting, task = await make_service(database)
-    await names._store.put(8, "late")
+    await names._store.put({8: "late"})
     counting.away = True
     assert await names.of([8]) == [""]
     counting.away = False

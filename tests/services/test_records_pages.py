@@ -13,7 +13,7 @@ from client_sim.sdk.errors import Refusal
 from server.core import beijing_year
 from server.core.refusals import Reason, RequestRefused
 from server.services.money.records import RECORDS_PAGE, RecordItem, RecordPage, RecordService
-from storage.postgres.chat import names as name_store
+from storage.postgres.chat.users import UserStore
 from tests.conftest import StartServer
 from tests.services.books import ALL, GROUP, NEW_YEAR_MS, NOW_MS, Books, Right
 from tests.services.conftest import SENDER, MakeParty, until
@@ -23,8 +23,7 @@ SEED = 20260217
 
 
 async def test_lines_show_the_state_of_each_packet(books: Books, records: RecordService, sql: Sql) -> None:
-    await name_store.NameStore(books.database).put(1, "Wang")
-    await name_store.NameStore(books.database).put(2, "Li")
+    await UserStore(books.database).put({1: "Wang", 2: "Li"})
     day_before_ms = NEW_YEAR_MS + 1_000  # expired when the records are read
     expired = await books.sent(day_before_ms - 1_000, 100, 1)
     refunded = await books.sent(day_before_ms - 2_000, 100, 2)

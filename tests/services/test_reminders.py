@@ -198,7 +198,6 @@ async def _nothing_in_doubt(server: Server) -> bool:
         services.wallets,
         services.settlement,
         services.refunds,
-        services.groups,
         services.resends,
     )
     return not any(one.in_doubt._in_doubt for one in kept)

@@ -20,6 +20,7 @@ from server.services.runtime.events import PacketPost
 from storage.errors import StoreUnavailable
 from storage.postgres.database import Database
 from tests.conftest import PATIENCE_S, Connect, Server, StartServer
+from tests.joining import join
 from tests.services.conftest import MakeParty, until
 from tests.services.test_reminders import NO_SETTLEMENT, received
 
@@ -43,7 +44,7 @@ async def test_packet_sent_to_another_group_opens_for_its_members(
     packet_id = await room.lucky(300, 3)
     other = await connect(room.server, OTHER)
     group = await room.sender.create_group("other")
-    await other.join_group(group)
+    await join(other, group, room.sender)
     assert (await other.open(packet_id)).answer == "not_allowed"
     again = await room.sender.send_again(packet_id, group)
     assert (again.packet_id, again.stream_id, again.message) == (packet_id, group, 1)
@@ -57,7 +58,7 @@ async def test_packet_sent_to_another_group_opens_for_its_members(
     server = await start_server()  # and after a load from the record
     late = await connect(server, 801)
     assert (await late.open(packet_id)).answer == "not_allowed"
-    await late.join_group(group)
+    await join(late, group, await connect(server, room.sender.user_id))
     inside, outside = await connect(server, OTHER), await connect(server, room.guests[0].user_id)
     assert (await late.open(packet_id)).answer == "won"
     for client, stream_id in ((inside, group), (late, group), (outside, room.group)):
@@ -97,7 +98,7 @@ async def test_audit_reports_the_claim_of_a_stranger(
     packet_id = await room.lucky(300, 2)
     other = await connect(server, OTHER)
     group = await room.sender.create_group("other")
-    await other.join_group(group)
+    await join(other, group, room.sender)
     await room.sender.send_again(packet_id, group)
     assert (await other.open(packet_id)).answer == "won"
 
@@ -192,7 +193,7 @@ async def test_packet_sent_again_during_its_reload_keeps_the_new_group(
     packet_id = await room.lucky(300, 2)
     other = await connect(server, OTHER)
     group = await room.sender.create_group("other")
-    await other.join_group(group)
+    await join(other, group, room.sender)
     reload, was_read, go = server.app.services.reload, asyncio.Event(), asyncio.Event()
     read = reload._read
 
@@ -226,7 +227,7 @@ async def test_packet_sent_again_in_doubt_is_posted_and_opens(
     packet_id = await room.lucky(1_000, 2)
     other = await connect(room.server, OTHER)
     group = await room.sender.create_group("other")
-    await other.join_group(group)
+    await join(other, group, room.sender)
     await other.say(group, "first")
     proxy.lose_commit_of = struct.pack(">q", packet_id)
     with pytest.raises(Refusal, match="store"):

@@ -116,5 +116,5 @@ async def test_proof_of_a_refunded_packet_is_for_its_sender_and_openers(
     turn_clock(DAY_MS)
     assert await room.server.app.services.refunds.refund_once() == 1
     assert await may_reveal([room.sender, opener, member], packet_id) == [True, True, False]
-    await room.server.app.services.groups.remove_member(1, room.group, opener.user_id)
+    await room.server.app.services.membership.remove_member(1, room.group, opener.user_id)
     assert await may_reveal([opener], packet_id) == [True]

@@ -10,6 +10,7 @@ import pytest
 from client_sim.sdk.client import Client
 from client_sim.sdk.errors import Refusal
 from tests.conftest import Connect, Server, StartServer
+from tests.joining import join
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ async def test_send_debits_the_wallet_and_pushes_the_packet(
 ) -> None:
     bob = await connect(server, 2)
     group = await alice.create_group("family")
-    await bob.join_group(group)
+    await join(bob, group, alice)
     sent = await alice.send_packet("lucky", group, 888, 2, "happy new year")
     assert await alice.balance() == 10_000 - 888
     async for push in bob.pushes():
@@ -58,7 +59,7 @@ async def test_same_key_of_another_sender_is_another_packet(
     await backend.top_up(2, 10_000)
     bob = await connect(server, 2)
     group = await alice.create_group("family")
-    await bob.join_group(group)
+    await join(bob, group, alice)
     one = await alice.send_packet("lucky", group, 500, 1, key="k1")
     other = await bob.send_packet("lucky", group, 500, 1, key="k1")
     assert one.packet_id != other.packet_id
@@ -124,7 +125,8 @@ async def test_send_outside_the_limits_is_refused(
     assert await alice.balance() == 10_000
 
 
-async def test_personal_packet_goes_to_one_other_user(alice: Client) -> None:
+async def test_personal_packet_goes_to_one_other_user(alice: Client, backend: Client) -> None:
+    await backend.put_users({2: "bob"})
     for target, shares, reason in ((1, 1, "bad_target"), (2, 2, "bad_shares")):
         with pytest.raises(Refusal) as caught:
             await alice.send_packet("personal", target, 100, shares)

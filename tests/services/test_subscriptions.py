@@ -12,6 +12,7 @@ from protocol.messages import ResultUpdate
 from server.net import subscriptions
 from server.services.chat.names import NameService
 from tests.conftest import DAY_MS, PATIENCE_S, Connect, Server, StartServer, Turn
+from tests.joining import join
 from tests.services.conftest import MakeParty, caught_up, until
 
 
@@ -228,7 +229,7 @@ async def test_field_watched_tells_whether_updates_follow(server: Server, party:
     assert [push.opened for push in await updates_until(ann, packet_id, 2)] == [2]
     await ann.leave_group(room.group)
     assert not await watched()  # leaving ended the subscription
-    await ann.join_group(room.group)
+    await join(ann, room.group, room.sender)
     assert not await watched()
     await room.guests[2].open(packet_id)
     await wait_for_pushes()

@@ -44,6 +44,7 @@ class Line:
         self.away = False
         self.life = 0  # number of restarts: calls in flight at a restart are dropped
         self.thaws_at_s = 0.0
+        self.on_restart: list[Callable[[], None]] = []  # connections that listen are lost
 
     async def call(self, what: str, effect: Callable[[], Any]) -> Any:
         """Run an effect at the store. Raises StoreUnavailable: it may have happened, or may still happen."""
@@ -100,6 +101,9 @@ class Line:
         """Down and up again: calls in flight are dropped, effects stay."""
         self.life += 1
         self.away = True
+        lost, self.on_restart = self.on_restart, []
+        for lose in lost:
+            lose()
         asyncio.get_running_loop().call_later(away_s, self._back, self.life)
 
     def _back(self, life: int) -> None:

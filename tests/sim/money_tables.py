@@ -19,6 +19,10 @@ class MoneyTables:
         self.changes: dict[int, list[int]] = {}  # user -> the balance after each change
         self.journal: list[tuple[Any, ...]] = []  # in the order of the changes: the second opinion of the checks
 
+    def know(self, user_ids: Sequence[int]) -> None:
+        """A wallet that the chat backend pays into makes its user known."""
+        raise NotImplementedError
+
     def transfer(self, row: TransferRow) -> None:
         if row[:4] in self.transfers:
             raise asyncpg.UniqueViolationError("transfers")
@@ -41,6 +45,8 @@ class MoneyTables:
             raise NotEnoughMoney
         self.transfer(row)
         self.pay(user_id, change_fen)
+        if change_fen > 0:
+            self.know([user_id])
         self.journal.append(("move", user_id, change_fen, row.key))
         return Moved(self.balance(user_id), moved_now=True)
 

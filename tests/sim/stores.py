@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
 from server.core.kinds import WITH_BEST_LUCK
 from storage.errors import StoreUnavailable, Unanswered
-from storage.postgres.chat import grab_stats, groups, outbox
+from storage.postgres.chat import grab_stats, groups, outbox, users
 from storage.postgres.chat.grab_stats import GrabStatRow
 from storage.postgres.chat.groups import GroupRow
 from storage.postgres.chat.messages import MessageRow
+from storage.postgres.chat.users import AccessRow
 from storage.postgres.money import settlement, wallets
 from storage.postgres.money.settlement import Backlog, Credit
 from storage.postgres.money.wallets import Booked, HoldingRow, Moved, TransferRow
 from storage.postgres.packets import packets, sends
 from storage.postgres.packets.packets import Advance, ClaimRow, PacketRow, RefundRow
-from storage.postgres.packets.sends import Sent
+from storage.postgres.packets.sends import Sent, Unsent
 from storage.redis import mirror
 from storage.redis.mirror import Extension, Log
 from storage.stores import Stores
+from tests.sim.change_feed import SimChangeFeed
 
 # One set of these a server, all on the same tables and logs.
 
@@ -60,7 +62,7 @@ class SimSends(sends.SendStore):
     def __init__(self, place: Any) -> None:
         self._tables, self._line, self._turn = place.tables, place.postgres, asyncio.Lock()
 
-    async def record(self, rows: Sequence[PacketRow], transfer_of: Any, streams_of: Any) -> list[Sent | None]:
+    async def record(self, rows: Sequence[PacketRow], transfer_of: Any, streams_of: Any) -> list[Sent | Unsent]:
         async with self._turn:
             return await self._line.call("send", lambda: self._tables.send(rows, transfer_of, streams_of))
 
@@ -142,6 +144,32 @@ class SimGroups(groups.GroupStore):
         return [row._replace(members=set(row.members)) for row in found]
 
 
+class SimUsers(users.UserStore):
+    def __init__(self, place: Any) -> None:
+        self._tables, self._line = place.tables, place.postgres
+
+    async def know(self, user_ids: Sequence[int]) -> None:
+        await self._line.call("know", lambda: self._tables.know(user_ids))
+
+    async def restricted(self, user_ids: Sequence[int]) -> list[AccessRow]:
+        return await self._line.call("restricted", lambda: self._tables.restricted(user_ids))
+
+    async def choose_name(self, user_id: int, name: str) -> None:
+        await self._line.call("choose_name", lambda: self._tables.choose_name(user_id, name))
+
+    async def put(self, names: Mapping[int, str]) -> None:
+        await self._line.call("put_users", lambda: self._tables.put_users(names))
+
+    async def names(self, user_ids: Sequence[int]) -> dict[int, str]:
+        return await self._line.call("names", lambda: self._tables.names(user_ids))
+
+    async def ban(self, user_id: int, banned_at_ms: int | None) -> AccessRow:
+        return await self._line.call("ban", lambda: self._tables.ban(user_id, banned_at_ms))
+
+    async def revoke_tokens(self, user_id: int, tokens_from_s: int) -> AccessRow:
+        return await self._line.call("revoke_tokens", lambda: self._tables.revoke_tokens(user_id, tokens_from_s))
+
+
 class SimGrabStats(grab_stats.GrabStatStore):
     def __init__(self, place: Any) -> None:
         self._tables, self._line = place.tables, place.postgres
@@ -213,8 +241,11 @@ def stores(world: Any) -> Stores:
         "settlement": SimSettlement(world, WITH_BEST_LUCK),
         "records": SimpleNamespace(sent=None, received=None),
         "groups": SimGroups(world),
+        "memberships": None,
+        "backend_groups": None,
         "messages": None,
-        "names": None,
+        "users": SimUsers(world),
         "grab_stats": SimGrabStats(world),
+        "change_feed": SimChangeFeed(world),
     }
     return Stores(**simulated)

@@ -15,17 +15,21 @@ from storage.postgres.chat.outbox import ReminderKind
 from storage.postgres.money.settlement import Backlog, Credit
 from storage.postgres.money.wallets import EMPTY_ROW, HoldingRow, TransferRow
 from storage.postgres.packets.packets import Advance, ClaimRow, PacketRow, RefundRow
-from storage.postgres.packets.sends import Sent
+from storage.postgres.packets.sends import Sent, Unsent
+from tests.sim.change_feed import FeedTables
 from tests.sim.money_tables import MoneyTables
+from tests.sim.people_tables import PeopleTables
 from tests.sim.post_tables import PostTables
 
 
-class Tables(MoneyTables, PostTables):
+class Tables(PeopleTables, MoneyTables, PostTables):
     """All tables. Every method is one transaction: all of it at one moment, or nothing."""
 
     def __init__(self) -> None:
         MoneyTables.__init__(self)
         PostTables.__init__(self)
+        PeopleTables.__init__(self)
+        self.feed = FeedTables()
         self.groups: dict[int, GroupRow] = {}
         self.packets: dict[int, PacketRow] = {}
         self.by_key: dict[tuple[int, str], int] = {}
@@ -131,18 +135,18 @@ class Tables(MoneyTables, PostTables):
 
     # --- sends and settlement ---------------------------------------------------------------------------------
 
-    def send(self, rows: Sequence[PacketRow], transfer_of: Any, streams_of: Any) -> list[Sent | None]:
-        results: dict[tuple[int, str], Sent | None] = {}
+    def send(self, rows: Sequence[PacketRow], transfer_of: Any, streams_of: Any) -> list[Sent | Unsent]:
+        results: dict[tuple[int, str], Sent | Unsent] = {}
         for row in rows:
             key = (row.sender_id, row.key)
             if key not in results:
                 results[key] = self.send_one(row, transfer_of, streams_of)
         return [self.as_seen_by(row, results[row.sender_id, row.key]) for row in rows]
 
-    def as_seen_by(self, row: PacketRow, sent: Sent | None) -> Sent | None:
+    def as_seen_by(self, row: PacketRow, sent: Sent | Unsent) -> Sent | Unsent:
         """The balance is that after the whole batch; a key that came twice returns its packet without messages."""
-        if sent is None:
-            return None
+        if isinstance(sent, Unsent):
+            return sent
         return (
             Sent(row, self.balance(row.sender_id), sent.messages)
             if sent.row is row
@@ -153,12 +157,16 @@ class Tables(MoneyTables, PostTables):
         packet_id = self.by_key.get((sender_id, key))
         return None if packet_id is None else self.packets[packet_id]
 
-    def send_one(self, row: PacketRow, transfer_of: Any, streams_of: Any) -> Sent | None:
+    def send_one(self, row: PacketRow, transfer_of: Any, streams_of: Any) -> Sent | Unsent:
         before = self.sent_before(row.sender_id, row.key)
         if before is not None:
             return Sent(before, EMPTY_ROW, {})
+        if self.is_banned(row.sender_id):
+            return Unsent.BANNED
+        if is_user(row.target_id) and (row.target_id not in self.users or self.is_banned(row.target_id)):
+            return Unsent.NO_SUCH_USER
         if self.wallets.get(row.sender_id, 0) < row.total_fen:
-            return None
+            return Unsent.NOT_ENOUGH_MONEY
         self.pay(row.sender_id, -row.total_fen)
         self.packets[row.packet_id], self.claims[row.packet_id] = row._replace(), []  # a row of its own
         self.by_key[row.sender_id, row.key] = row.packet_id

@@ -180,7 +180,9 @@ class SimServer:
 
         world.trace("ask", self.number, user_id, packet_id, "grab" if ticket is None else "open")
         seq = self.bus.expect(reply)
-        if ticket is None:
+        if not services.changes.is_current:  # as in the dispatch
+            reply(Reason.STORE_UNAVAILABLE)
+        elif ticket is None:
             services.opens.grab(GrabRequest(packet_id, user_id, arrived_ms, LOCAL, seq))
         else:
             services.opens.open(OpenRequest(packet_id, user_id, arrived_ms, LOCAL, seq, ticket=ticket))
@@ -212,6 +214,8 @@ class World:
         self.logs = Logs(self.loop.time)
         self.postgres = Line("postgres", random.Random(f"postgres {seed}"), self.plan.rates, self.trace)
         self.redis = Line("redis", random.Random(f"redis {seed}"), self.plan.rates, self.trace)
+        feed_rates = Rates(*(rate / 10 for rate in self.plan.rates[:-1]), latency_s=self.plan.rates.latency_s)
+        self.feed = Line("feed", random.Random(f"feed {seed}"), feed_rates, self.trace)  # to PostgreSQL, too
         self.servers = [SimServer(self, number) for number in range(SERVERS)]
         self.violations: list[str] = []
         self.answers: list[ReceivedAnswer] = []
@@ -321,6 +325,8 @@ class World:
     async def _send_once(
         self, server: SimServer, services: Services, packet_request: tuple[Any, ...]
     ) -> tuple[str, Any]:
+        if not services.changes.is_current:  # as in the dispatch
+            return "unknown", None
         call = self.next_call()
         server.open_calls[call] = (self.loop.time(), *packet_request)
         task = self.loop.create_task(services.sends.send(*packet_request))
@@ -400,9 +406,9 @@ class World:
     def _strikes(self) -> list[tuple[str, Callable[[], None]]]:
         rng = self.rng
         strikes: list[tuple[str, Callable[[], None]]] = [
-            ("postgres restarts", lambda: self.postgres.restart(rng.uniform(0.0, 3.0))),
+            ("postgres restarts", lambda: self._to_postgres("restart", rng.uniform(0.0, 3.0))),
             ("redis restarts", lambda: self.redis.restart(rng.uniform(0.0, 3.0))),
-            ("postgres freezes", lambda: self.postgres.freeze(rng.uniform(0.1, 3.0))),
+            ("postgres freezes", lambda: self._to_postgres("freeze", rng.uniform(0.1, 3.0))),
             ("redis freezes", lambda: self.redis.freeze(rng.uniform(0.1, 3.0))),
             ("a server crashes", lambda: self._crash(rng.choice(self.servers))),
             ("a server crashes", lambda: self._crash(rng.choice(self.servers))),
@@ -410,6 +416,10 @@ class World:
         if self.plan.durability == "postgres":  # at durability redis, Redis must keep its claims
             strikes += [("redis is flushed", self.logs.flush), ("redis evicts a log", self._evict)]
         return strikes
+
+    def _to_postgres(self, what: str, for_s: float) -> None:
+        for line in (self.postgres, self.feed):
+            getattr(line, what)(for_s)
 
     def _crash(self, server: SimServer) -> None:
         if server.services is not None:
@@ -432,6 +442,7 @@ class World:
         self._alive: dict[asyncio.Task[Any], None] = {}
         users = range(1, self.plan.users + 1)
         self.tables.groups[GROUP] = GroupRow(GROUP, "sim", 1, set(self.plan.members))
+        self.tables.know(self.plan.members)
         for user_id in self.plan.members:
             self.tables.wallets[user_id] = START_FEN
         for server in self.servers:
@@ -446,7 +457,7 @@ class World:
         await asyncio.sleep(self.plan.length_s)
         nemesis.cancel()
         self.trace("calm")
-        for line in (self.postgres, self.redis):
+        for line in (self.postgres, self.feed, self.redis):
             line.calm()
         await asyncio.sleep(2 * TIMEOUT_S + LATE_S_MAX)  # late effects at the stores may still come
         ends_s = self.loop.time() + DRAIN_S

@@ -27,6 +27,7 @@ from server import clock, config, embedded
 from server.app import App
 from server.embedded.stores import postgres_program
 from tests.conftest import KEYS, Server, token
+from tests.joining import join
 
 NEW_YEAR_MS = 1_767_196_800_000  # 2026 begins in Beijing
 A_DAY_MS = 86_400_000
@@ -84,7 +85,7 @@ async def in_2025(history: History) -> None:
             await backend.top_up(user, 100_000, f"first of {user}")
         history.group = await host.create_group("family")
         for user in range(2, 8):  # user 8 is a stranger
-            await history.clients[user].join_group(history.group)
+            await join(history.clients[user], history.group, host)
         await backend.withdraw(2, 500, "rent")
         await history.packet("finished", "lucky", 1_000, 3, 2, 3, 4)
         await history.packet("equal finished", "equal", 100, 2, 5, 6, sender=2)

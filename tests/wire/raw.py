@@ -23,6 +23,8 @@ CREATE_GROUP, JOIN_GROUP, LEAVE_GROUP, LIST_MEMBERS, SAY, CATCH_UP = 11, 12, 13,
 SEND_PACKET, GRAB, OPEN, REVEAL, GET_BALANCE, TOP_UP, WITHDRAW = 20, 21, 22, 23, 24, 25, 26
 OPEN_PAGE, RESULT_PAGE, STOP_WATCHING, RECORDS, SEND_AGAIN = 27, 28, 29, 30, 31
 KICK, REACTIONS, SET_NAME, GET_NAMES = 32, 33, 34, 35
+PUT_USERS, BAN_USER, REVOKE_TOKENS = 37, 38, 39
+PUT_GROUP, SYNC_MEMBERS, CHANGE_MEMBERS, GET_INVITE = 40, 41, 42, 43
 TEXT_POSTED, PACKET_POSTED, PACKET_FINISHED, PACKET_REFUNDED, BALANCE_CHANGED = 60, 61, 63, 64, 65
 CLAIMS_SEEN, REMOVED_FROM_GROUP = 66, 67
 WELCOME = 110
@@ -272,6 +274,11 @@ class Raw:
         key = key or f"key {self._keys}"
         packet_id: int = (await self.ask(SEND_PACKET, key, kind, target_id, amount_fen, shares))[0]
         return packet_id
+
+    async def join(self, group_id: int, member: Raw) -> Fields:
+        """Join a group by the invite code that a member asks for."""
+        _, code = await member.ask(GET_INVITE, group_id)
+        return await self.ask(JOIN_GROUP, group_id, code)
 
     async def ticket(self, packet_id: int) -> int:
         """Grab a packet that still has shares; the ticket."""

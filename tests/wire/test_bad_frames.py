@@ -29,7 +29,7 @@ from tests.wire.raw import (
 )
 from tests.wire.raw import frame as frame_of
 
-USER, BACKEND = 1, 0
+USER, BACKEND = 3, 0  # 3 is none of the EXTREME_NUMBERS: the backend bans those
 GROUP = 2**53  # a well-formed id of no group
 NOT_UTF8 = (b"\xff", b"\xc3", b"\xed\xa0\x80", b"\xf4\x90\x80\x80")
 
@@ -60,9 +60,12 @@ FIELDS: dict[str, list[Any]] = {
     "GetEntries": [0],
     "TopUp": ["key", USER, 100],
     "Withdraw": ["key", USER, 100],
+    "PutUsers": [[[USER, "name"]]],
+    "BanUser": [2, False],
+    "RevokeTokens": [2],
 }
-FOR_BACKEND = {"TopUp", "Withdraw"}
-MAY_BE_LEFT_OUT = {"SendPacket": 1, "OpenPage": 1, "ResultPage": 3, "Records": 3, "SendAgain": 1}
+FOR_BACKEND = {"TopUp", "Withdraw", "PutUsers", "BanUser", "RevokeTokens"}
+MAY_BE_LEFT_OUT = {"BanUser": 1, "SendPacket": 1, "OpenPage": 1, "ResultPage": 3, "Records": 3, "SendAgain": 1}
 ANY_REQUEST = {
     "bad_request",
     "unknown_request",
@@ -78,7 +81,7 @@ WRONG_TYPES: dict[str, list[Any]] = {
     "str": [1, 1.5, True, None, b"text", [], ["a"], {}, msgpack.Timestamp(1)],
     "bytes": [1, 1.5, True, None, "text", [], {}],
     "bool": [0, 1, 1.5, None, "true", b"1", [], {}],
-    "list": [1, True, None, "1", b"1", {}, [1.5], ["1"], [None], [[1]], [-1], [2**53], [1] * 401],
+    "list": [1, True, None, "1", b"1", {}, [1.5], ["1"], [None], [[1.5]], [-1], [2**53], [1] * 401],
 }
 
 
@@ -446,7 +449,7 @@ async def test_second_login_is_refused_and_the_user_stays_the_same(attacked: Ser
     (group,) = await client.ask(wire.CREATE_GROUP, "name")
     for user_id in (USER, 2, BACKEND):
         assert await client.refused(wire.LOGIN, *client.login_message(user_id)[2:]) == "out_of_order"
-    assert await client.ask(wire.LIST_MEMBERS, group) == [group, USER, [USER], [""]]
+    assert await client.ask(wire.LIST_MEMBERS, group) == [group, USER, [USER], [""], False]
 
 
 async def test_connections_closed_during_the_login_are_removed(attacked: Server, dial: Dial) -> None:

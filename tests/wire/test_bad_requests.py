@@ -18,8 +18,9 @@ RICH_FEN = 10**9
 
 NO_TICKET = Refused(400, "no_ticket", True, 0)
 FORBIDDEN = Refused(103, "forbidden", False, 0)
+CODE = "ABCDEFGH234567AA"  # a well-formed invite code
 NOT_A_MEMBER = Refused(201, "not_a_member", False, 0)
-NO_SUCH_GROUP = Refused(202, "no_such_group", False, 0)
+BAD_INVITE = Refused(210, "bad_invite", False, 0)
 NOT_ENOUGH_MONEY = Refused(306, "not_enough_money", False, 0)
 
 
@@ -44,7 +45,7 @@ async def make_world(server: Server, dial: Dial) -> World:
     await top_up(server, dial, ALICE, MALLORY)
     alice, bob, mallory = [await dial(server, user_id) for user_id in (ALICE, BOB, MALLORY)]
     (group,) = await alice.ask(wire.CREATE_GROUP, "family")
-    await bob.ask(wire.JOIN_GROUP, group)
+    await bob.join(group, alice)
     return World(server, alice, bob, mallory, group)
 
 
@@ -163,7 +164,7 @@ async def test_lapsed_tickets_make_room_for_new_ones(
 async def test_grabs_above_the_admission_limit_are_busy(world: World, dial: Dial) -> None:
     crowd = [await dial(world.server, user_id) for user_id in range(10, 20)]
     for client in crowd:
-        await client.ask(wire.JOIN_GROUP, world.group)
+        await client.join(world.group, world.alice)
     packet = await world.alice.send_packet("lucky", world.group, 100, 2)
     answers = [await client.ask(wire.GRAB, packet) for client in crowd]
     assert [answer[1] for answer in answers] == ["ticket"] * 8 + ["busy"] * 2
@@ -202,7 +203,7 @@ async def test_many_opens_at_once_make_one_claim(world: World) -> None:
 
 async def test_a_finished_packet_is_gone(world: World, dial: Dial) -> None:
     carol = await dial(world.server, 4)
-    await carol.ask(wire.JOIN_GROUP, world.group)
+    await carol.join(world.group, world.alice)
     packet = await world.alice.send_packet("lucky", world.group, 100, 2)
     ticket = await carol.ticket(packet)
     for client in (world.alice, world.bob):
@@ -303,7 +304,7 @@ def outcome(reply: list[Any]) -> str:
 async def test_amounts_and_shares_outside_their_limits_are_refused(attacked: Server, dial: Dial, sql: Any) -> None:
     group = await big_group(sql, 500)
     await top_up(attacked, dial, ALICE)
-    alice = await dial(attacked, ALICE)
+    alice, _ = await dial(attacked, ALICE), await dial(attacked, BOB)  # a receiver must be known
     answers = {}
     for kind, amount_fen, shares in SENDS:
         target = BOB if kind == "personal" else group
@@ -321,11 +322,12 @@ async def test_more_shares_than_members_are_refused(world: World) -> None:
 async def test_join_of_a_full_group_is_refused(attacked: Server, dial: Dial, sql: Any) -> None:
     group = await big_group(sql, 499)
     last, late = await dial(attacked, 500), await dial(attacked, 501)
-    await last.ask(wire.JOIN_GROUP, group)
-    assert await late.refusal(wire.JOIN_GROUP, group) == Refused(203, "group_full", False, 0)
+    await sql.execute("UPDATE groups SET invite = $1", CODE)
+    await last.ask(wire.JOIN_GROUP, group, CODE)
+    assert await late.refusal(wire.JOIN_GROUP, group, CODE) == Refused(203, "group_full", False, 0)
     await last.ask(wire.JOIN_GROUP, group)  # a second join changes nothing, also in a full group
     await last.ask(wire.LEAVE_GROUP, group)
-    await late.ask(wire.JOIN_GROUP, group)
+    await late.ask(wire.JOIN_GROUP, group, CODE)
     assert len((await late.ask(wire.LIST_MEMBERS, group))[2]) == 500
 
 
@@ -436,6 +438,7 @@ async def test_key_of_the_backend_identifies_one_transfer_of_one_wallet(attacked
 FOR_USERS = {
     wire.CREATE_GROUP: ("name",),
     wire.JOIN_GROUP: (MISSING,),
+    wire.GET_INVITE: (MISSING,),
     wire.LEAVE_GROUP: (MISSING,),
     wire.LIST_MEMBERS: (MISSING,),
     wire.SAY: (MISSING, "text"),
@@ -455,7 +458,16 @@ FOR_USERS = {
     wire.SET_NAME: ("name",),
     wire.GET_NAMES: ([BOB],),
 }
-FOR_BACKEND = {wire.TOP_UP: ("k", ALICE, 100), wire.WITHDRAW: ("k", ALICE, 100)}
+FOR_BACKEND = {
+    wire.TOP_UP: ("k", ALICE, 100),
+    wire.WITHDRAW: ("k", ALICE, 100),
+    wire.PUT_USERS: ([[ALICE, "name"]],),
+    wire.BAN_USER: (ALICE,),
+    wire.REVOKE_TOKENS: (ALICE,),
+    wire.PUT_GROUP: ("id", "name"),
+    wire.SYNC_MEMBERS: (MISSING, 1, [ALICE]),
+    wire.CHANGE_MEMBERS: (MISSING, 1, [ALICE]),
+}
 
 
 async def test_users_and_backend_are_refused_the_requests_of_the_other(world: World, dial: Dial) -> None:
@@ -475,16 +487,16 @@ async def test_requests_about_groups_of_others_are_refused(world: World) -> None
         wire.CATCH_UP: (0,),
         wire.KICK: (BOB,),
         wire.REACTIONS: (),
+        wire.GET_INVITE: (),
     }
-    for kind, fields in about.items():
-        assert await world.mallory.refusal(kind, world.group, *fields) == NOT_A_MEMBER, kind
-        assert await world.mallory.refusal(kind, MISSING, *fields) == NO_SUCH_GROUP, kind
     for target in (world.group, MISSING):  # the answer does not tell whether the group exists
+        for kind, fields in about.items():
+            assert await world.mallory.refusal(kind, target, *fields) == NOT_A_MEMBER, kind
         assert await world.mallory.refusal(wire.SEND_PACKET, "k", "lucky", target, 100, 1) == NOT_A_MEMBER
-    assert await world.mallory.refusal(wire.JOIN_GROUP, MISSING) == NO_SUCH_GROUP
-    assert await world.mallory.refusal(wire.LEAVE_GROUP, MISSING) == NO_SUCH_GROUP
+        for code in ((), ("",), (CODE,)):
+            assert await world.mallory.refusal(wire.JOIN_GROUP, target, *code) == BAD_INVITE
+        assert await world.mallory.ask(wire.LEAVE_GROUP, target) == [target]
     assert await world.alice.refused(wire.LEAVE_GROUP, world.group) == "owner_stays"
-    assert await world.mallory.ask(wire.LEAVE_GROUP, world.group) == [world.group]
     assert (await world.alice.ask(wire.LIST_MEMBERS, world.group))[2] == [ALICE, BOB]
     assert world.mallory.pushes == []
 
@@ -492,7 +504,7 @@ async def test_requests_about_groups_of_others_are_refused(world: World) -> None
 async def test_catch_up_of_the_inbox_of_another_user_is_refused(world: World) -> None:
     await world.alice.send_packet("personal", BOB, 100)
     for user_id in (ALICE, BOB, 4):
-        assert await world.mallory.refusal(wire.CATCH_UP, user_id, 0) == NO_SUCH_GROUP
+        assert await world.mallory.refusal(wire.CATCH_UP, user_id, 0) == NOT_A_MEMBER
     stream_id, last, reload, messages = await world.bob.ask(wire.CATCH_UP, BOB, 0)
     assert (stream_id, last, reload, len(messages)) == (BOB, 1, False, 1)
     assert await world.mallory.ask(wire.CATCH_UP, MALLORY, 0) == [MALLORY, 0, False, []]

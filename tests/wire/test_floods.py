@@ -78,9 +78,9 @@ async def test_clients_that_never_read_are_closed_and_hold_a_bounded_buffer(
     server = await start_attacked(limits__outgoing_bytes_max=128 << 10)
     alice, bob = await dial(server, ALICE), await dial(server, BOB)
     (group,) = await alice.ask(wire.CREATE_GROUP, "storm")
-    await bob.ask(wire.JOIN_GROUP, group)
+    await bob.join(group, alice)
     silent = [await dial(server, CAROL, receive_bytes=4096) for _ in range(SILENT)]
-    await silent[0].ask(wire.JOIN_GROUP, group)
+    await silent[0].join(group, alice)
     before = psutil.Process(os.getpid()).memory_info().rss
     numbers: list[int] = []
     most = 0

@@ -101,7 +101,7 @@ async def test_slow_reader_of_pushes_is_closed_and_others_receive_all(
     slow = await dial(server, SLOW, receive_bytes=LITTLE)
     (group,) = await alice.ask(wire.CREATE_GROUP, "family")
     for client in (bob, slow):
-        await client.ask(wire.JOIN_GROUP, group)
+        await client.join(group, alice)
     numbers: list[int] = []
     async with wire.bounded():
         while not server.app.listener.slow_readers:

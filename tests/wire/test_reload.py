@@ -44,7 +44,7 @@ async def room(start_server: StartServer, dial: Dial) -> Room:
     alice, bob, backend = await dial(server, ALICE), await dial(server, BOB), await dial(server, 0)
     await backend.ask(wire.TOP_UP, "k", ALICE, 100_000)
     (group,) = await alice.ask(wire.CREATE_GROUP, "room")
-    await bob.ask(wire.JOIN_GROUP, group)
+    await bob.join(group, alice)
     for text in ("a", "b", "c"):
         await alice.ask(wire.SAY, group, text)
     return Room(server, dial, alice, bob, backend, group)
@@ -79,7 +79,18 @@ async def _new_connection(room: Room) -> object:
 
 async def _third_member(room: Room) -> object:
     carol = await room.dial(room.server, CAROL)
-    return await carol.refused(wire.JOIN_GROUP, room.group)
+    _, code = await room.alice.ask(wire.GET_INVITE, room.group)
+    return await carol.refused(wire.JOIN_GROUP, room.group, code)
+
+
+async def _synced(room: Room, *user_ids: int) -> object:
+    return await room.backend.refused(wire.SYNC_MEMBERS, room.group, 1, list(user_ids))
+
+
+async def _large_frame_of_the_backend(room: Room) -> object:
+    client = await room.dial(room.server, 0)
+    await client.send(wire.TOP_UP, 1, "x" * 5_000, ALICE, 1)
+    return (await client.goodbye()).name
 
 
 async def _second_request(room: Room) -> object:
@@ -176,6 +187,7 @@ CASES: dict[str, tuple[dict[str, Any], Case, object]] = {
     ),
     "shares_max": ({"shares_max": 1}, _refused(lambda room: room.lucky(100, 2)), "bad_shares"),
     "group_members_max": ({"group_members_max": 2}, _third_member, "group_full"),
+    "synced_members_max": ({"synced_members_max": 2}, lambda room: _synced(room, ALICE, BOB, CAROL), "group_full"),
     "groups_of_user_max": (
         {"groups_of_user_max": 1},
         _refused(lambda room: (wire.CREATE_GROUP, "b")),
@@ -200,6 +212,11 @@ CASES: dict[str, tuple[dict[str, Any], Case, object]] = {
     "tickets_per_share": ({"tickets_per_share": 1}, _second_grab, "busy"),
     "frame_bytes_before_login_max": ({"frame_bytes_before_login_max": 20}, _new_connection, "frame_too_large"),
     "frame_bytes_max": ({"frame_bytes_max": 256}, _frame_after_login, "frame_too_large"),
+    "backend_frame_bytes_max": (
+        {"backend_frame_bytes_max": 4_096},
+        _large_frame_of_the_backend,
+        "frame_too_large",
+    ),
     "login_timeout_s": ({"login_timeout_s": 0.05}, _silent, "login_timeout"),
     "ping_interval_s": ({"ping_interval_s": 9.0}, _hello, (9_000, 8_000, 4096)),
     "pong_timeout_s": ({"pong_timeout_s": 2.0, "frame_bytes_max": 3000}, _hello, (25_000, 2_000, 3000)),

@@ -17,6 +17,7 @@ from client_sim.sdk.errors import ConnectionLost
 from server.net.tls import TlsListener, server_context
 from tests.conftest import PATIENCE_S, Server, StartServer, token
 from tests.issuer import Issuer
+from tests.joining import join
 from tests.wire import raw as wire
 
 ALICE, BOB = 1, 2
@@ -81,9 +82,9 @@ async def test_login_send_and_open_work_with_tls(secure: Server, issuer: Issuer)
         sent = await alice.send_packet("personal", BOB, 888)
         assert (await bob.open(sent.packet_id)).amount_fen == 888
         group = await alice.create_group("family")
+        await join(bob, group, alice)
         for _ in range(100):
             await alice.say(group, "x" * 2000)
-        await bob.join_group(group)
         posts = await bob.catch_up(group, 0)
         assert isinstance(posts, list)
         assert len(posts) == 100  # much more than one TLS record
@@ -175,7 +176,7 @@ async def test_slow_reader_with_tls_is_closed_and_others_continue(
     async with Client(server.url, token(ALICE), ca_file=issuer.ca_file) as alice:
         group = await alice.create_group("storm")
         async with Client(server.url, token(BOB), ca_file=issuer.ca_file) as bob:
-            await bob.join_group(group)
+            await join(bob, group, alice)
             transport = bob._connection._transport._socket  # type: ignore[union-attr]
             assert transport is not None
             transport.pause_reading()

@@ -1,4 +1,4 @@
-"""Requests on groups, names and texts."""
+"""Requests on names, texts and grab statistics."""
 
 from __future__ import annotations
 
@@ -10,33 +10,10 @@ from server.services.assembly import Services
 
 
 class ChatHandlers:
-    """Groups, names, texts, catching up."""
+    """Names, texts, catching up, grab statistics."""
 
     def __init__(self, services: Services) -> None:
-        self._groups, self._messages = services.groups, services.messages
-        self._names, self._grab_stats = services.names, services.grab_stats
-
-    async def create_group(self, session: Session, request: messages.CreateGroup) -> Message:
-        return messages.GroupCreated(0, await self._groups.create(session.user_id, request.name))
-
-    async def join_group(self, session: Session, request: messages.JoinGroup) -> Message:
-        group = await self._groups.join(session.user_id, request.group_id)
-        last = await self._messages.last_message(group.group_id)
-        return messages.GroupJoined(0, group.group_id, group.name, group.owner_id, last)
-
-    async def leave_group(self, session: Session, request: messages.LeaveGroup) -> Message:
-        await self._groups.leave(session.user_id, request.group_id)
-        return messages.GroupLeft(0, request.group_id)
-
-    async def kick(self, session: Session, request: messages.Kick) -> Message:
-        await self._groups.remove_member(session.user_id, request.group_id, request.user_id)
-        return messages.Kicked(0, request.group_id, request.user_id)
-
-    async def members(self, session: Session, request: messages.ListMembers) -> Message:
-        group = await self._groups.seen_by(session.user_id, request.group_id)
-        user_ids = sorted(group.members)
-        names_of = await self._names.of(user_ids)
-        return messages.Members(0, group.group_id, group.owner_id, user_ids, names_of)
+        self._messages, self._names, self._grab_stats = services.messages, services.names, services.grab_stats
 
     async def grab_stats(self, session: Session, request: messages.GrabStats) -> Message:
         lines = await self._grab_stats.of_group(session.user_id, request.group_id)

@@ -1,28 +1,34 @@
-"""Groups: make, join, leave, who is in. The members of every group in use are kept in memory and in step."""
+"""Groups in memory: who is in, kept in step with the record, on every server.
+
+The record decides. Memory of a group has a version; every change reaches it in the same way, whether it was made
+here, by another server, or has an unknown outcome: what changed after that version is read and applied. Members who
+were added or removed by others are told from there, so it does not matter to which server they are connected.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Collection, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import NamedTuple
+from typing import Final, NamedTuple, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
-from server.core.ids import IdMaker, is_user
-from server.core.limits import Limits, check_text
+import msgspec
+
+from server.core.ids import is_user
 from server.core.refusals import Reason, RequestRefused
 from server.services.runtime.bus import Bus
-from server.services.runtime.events import Removed
-from server.services.runtime.in_doubt import InDoubt
+from server.services.runtime.change_feed import ChangeFeed
+from server.services.runtime.events import Added, Removed
+from server.services.runtime.outage_log import OutageLog
 from storage.errors import StoreUnavailable
-from storage.postgres.chat.groups import (
-    GroupFull,
-    GroupStore,
-    MemberRow,
-    Standing,
-    TooManyGroups,
-    WasKicked,
-)
+from storage.postgres.chat.groups import GroupChanges, GroupKind, GroupRow, GroupStore
+
+LOOK_S: Final = 0.5  # between two looks at groups in doubt
+LATE_S: Final = 10.0  # a commit may still arrive so long after its request has failed
+TOLD_MAX: Final = 100_000  # groups not kept whose version is remembered; of another one a change may be told twice
+CATCH_UP_MAX: Final = 1_000  # groups whose versions are read at once
 
 
 class Union(Collection[int]):
@@ -43,108 +49,53 @@ class Union(Collection[int]):
         return len(set().union(*self._parts))
 
 
-class Group(NamedTuple):
-    """A group in memory. `members` stays in step with the record."""
+class Group(msgspec.Struct):
+    """A group in memory as it was at a version. `members` is the same set for as long as the group is kept."""
 
     group_id: int
     name: str
     owner_id: int
+    kind: GroupKind
+    version: int
     members: set[int]
 
 
-class GroupService:
-    """Use cases on groups. Raises RequestRefused, StoreUnavailable."""
+class Recorded(Protocol):
+    """What a store says of a change: the group, and its version with the change."""
 
-    def __init__(
-        self, store: GroupStore, limits: Limits, ids: IdMaker, now_ms: Callable[[], int], bus: Bus
-    ) -> None:
+    @property
+    def group_id(self) -> int: ...
+    @property
+    def version(self) -> int: ...
+
+
+Change = TypeVar("Change", bound=Recorded | None)
+
+
+class MembersChanged(NamedTuple):
+    """Whom a change added and removed, as memory saw it."""
+
+    added: list[int]
+    removed: list[int]
+
+
+class GroupService:
+    """Groups in use, kept in memory and in step. Raises RequestRefused, StoreUnavailable."""
+
+    def __init__(self, store: GroupStore, changes: ChangeFeed, bus: Bus) -> None:
         self._store = store
-        self._limits = limits
-        self._ids = ids
-        self._now_ms = now_ms
+        self._changes = changes
         self._bus = bus
         self._groups: dict[int, Group] = {}
         self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
-        self.in_doubt: InDoubt[MemberRow, MemberRow] = InDoubt(self._find_outcome, self._follow)
+        self._told: OrderedDict[int, int] = OrderedDict()  # the version that was told, of groups that are not kept
+        self._in_doubt: dict[int, float] = {}  # the group, and until when a lost change of it may still commit
+        self._wake = asyncio.Event()
+        self._outage_log = OutageLog("group_in_doubt_waits")
+        changes.on_change("group", self.follow)
+        changes.on_gap(self.catch_up)
 
-    async def create(self, owner_id: int, name: str) -> int:
-        """A new group; its id."""
-        check_text(name, 1, self._limits.name_bytes_max, Reason.BAD_NAME)
-        now_ms = self._now_ms()
-        group_id = self._ids.next(now_ms)
-        try:
-            await self._store.create(group_id, name, owner_id, now_ms, self._limits.groups_of_user_max)
-        except TooManyGroups:
-            raise self._too_many() from None
-        self._groups[group_id] = Group(group_id, name, owner_id, {owner_id})
-        return group_id
-
-    async def join(self, user_id: int, group_id: int) -> Group:
-        """Become a member; again is harmless."""
-        group, limits = await self._existing(group_id), self._limits
-        async with self._changing(group_id, user_id, Standing.IN):
-            try:
-                await self._store.join(
-                    group_id, user_id, self._now_ms(), limits.group_members_max, limits.groups_of_user_max
-                )
-            except TooManyGroups:
-                raise self._too_many() from None
-            except GroupFull:
-                raise RequestRefused(Reason.GROUP_FULL, f"{limits.group_members_max} members") from None
-            except WasKicked:
-                raise RequestRefused(Reason.KICKED) from None
-        return group
-
-    async def leave(self, user_id: int, group_id: int) -> None:
-        """Stop being a member; again is harmless. The owner stays."""
-        group = await self._existing(group_id)
-        if user_id == group.owner_id:
-            raise RequestRefused(Reason.OWNER_STAYS)
-        async with self._changing(group_id, user_id, Standing.LEFT):
-            await self._store.leave(group_id, user_id, self._now_ms())
-
-    async def remove_member(self, owner_id: int, group_id: int, user_id: int) -> None:
-        """Remove a user who is or was a member, for good; again is harmless."""
-        await self.owned_by(owner_id, group_id)
-        if user_id == owner_id:
-            raise RequestRefused(Reason.OWNER_STAYS)
-        async with self._changing(group_id, user_id, Standing.KICKED):
-            if not await self._store.remove_member(group_id, user_id, self._now_ms()):
-                raise RequestRefused(Reason.NOT_A_MEMBER)
-
-    @asynccontextmanager
-    async def _changing(self, group_id: int, user_id: int, standing: Standing) -> AsyncIterator[None]:
-        """Inside, a change is recorded. Memory follows: at once, or when it is known whether it is recorded."""
-        change = MemberRow(group_id, user_id, standing)
-        async with self._turn(group_id):
-            try:
-                yield
-            except StoreUnavailable:
-                self.in_doubt.add([change])
-                raise
-            self._follow(change)
-
-    def _turn(self, group_id: int) -> asyncio.Lock:
-        """One change of a group's members at a time, so that memory follows the record in its order."""
-        return self._turns.setdefault(group_id, asyncio.Lock())
-
-    def _follow(self, change: MemberRow) -> None:
-        """Have in memory what is recorded. A removed user is told."""
-        group_id, user_id, standing = change
-        members = self._groups[group_id].members
-        if standing is Standing.IN:
-            members.add(user_id)
-        elif user_id in members:
-            members.remove(user_id)
-            if standing is Standing.KICKED:
-                self._bus.publish(Removed(group_id), (user_id,))
-
-    async def _find_outcome(self, changes: Sequence[MemberRow]) -> list[MemberRow | None]:
-        """Which of these are recorded. Memory follows before the next turn begins: nothing is awaited between."""
-        async with AsyncExitStack() as turns:
-            for group_id in {change.group_id for change in changes}:
-                await turns.enter_async_context(self._turn(group_id))
-            return await self._store.find_outcome(changes)
+    # --- reading ----------------------------------------------------------------------------------------------
 
     async def owned_by(self, user_id: int, group_id: int) -> Group:
         """A group as its owner sees it."""
@@ -154,19 +105,33 @@ class GroupService:
         return group
 
     async def seen_by(self, user_id: int, group_id: int) -> Group:
-        """A group as one of its members sees it."""
-        group = await self._existing(group_id)
-        if user_id not in group.members:
+        """A group as one of its members sees it. Others are not told whether it exists."""
+        group = await self.find(group_id)
+        if group is None or user_id not in group.members:
             raise RequestRefused(Reason.NOT_A_MEMBER)
         return group
 
-    async def keep(self, group_ids: Sequence[int]) -> None:
+    async def find(self, group_id: int) -> Group | None:
+        """A group as it is recorded; None if there is none."""
+        if group_id in self._in_doubt:
+            await self._look(group_id)
+        await self.keep([group_id])
+        return self._groups.get(group_id)
+
+    async def page(self, group: Group, after_user_id: int, most: int) -> list[int]:
+        """Members by their ids, those after one of them."""
+        if len(group.members) > most and group.kind is not GroupKind.SIGNED:  # sorting them would stall the loop
+            return await self._store.page(group.group_id, after_user_id, most)
+        return sorted(user_id for user_id in group.members if user_id > after_user_id)[:most]
+
+    async def keep(self, group_ids: Iterable[int]) -> None:
         """Have these groups in memory, those of them that exist."""
-        missing = [group_id for group_id in set(group_ids) if group_id not in self._groups]
-        if missing:
-            for row in await self._store.load(missing):
-                group = Group(row.group_id, row.name, row.owner_id, row.members)
-                self._groups.setdefault(group.group_id, group)  # one that was loaded meanwhile stays the one
+        missing = {group_id for group_id in group_ids if group_id not in self._groups}
+        if not missing:
+            return
+        async with self._all_turns(missing):  # a change that is told meanwhile is read after this
+            for row in await self._store.load([one for one in missing if one not in self._groups]):
+                self._groups[row.group_id] = _group(row)
 
     def members(self, group_id: int) -> Collection[int]:
         """The members of a group that is kept: a view that stays in step."""
@@ -181,11 +146,123 @@ class GroupService:
         parts = [self._groups[group_id].members for group_id in group_ids]
         return parts[0] if len(parts) == 1 else Union(parts)
 
-    def _too_many(self) -> RequestRefused:
-        return RequestRefused(Reason.TOO_MANY_GROUPS, f"{self._limits.groups_of_user_max} groups")
+    # --- following the record ---------------------------------------------------------------------------------
 
-    async def _existing(self, group_id: int) -> Group:
-        await self.keep([group_id])
-        if group_id not in self._groups:
-            raise RequestRefused(Reason.NO_SUCH_GROUP)
-        return self._groups[group_id]
+    async def recorded(self, change: Awaitable[Change], group_id: int = 0) -> Change:
+        """Await a change of this server's own. When it is recorded, memory follows, here and on all other servers.
+
+        `group_id` is 0 if the group may be new.
+        """
+        try:
+            made = await change
+            if made is not None:
+                await self.follow(made.group_id, made.version)
+                await self._changes.wait_until_told("group", made.group_id, made.version)
+        except StoreUnavailable:
+            if group_id:
+                self._doubt(group_id)
+            raise
+        return made
+
+    async def follow(self, group_id: int, version: int) -> None:
+        """Bring memory to at least this version, and tell those whom others have added or removed."""
+        async with self._turn(group_id):
+            group = self._groups.get(group_id)
+            if group is None:
+                await self._tell(group_id, version)
+            elif group.version < version:
+                await self._read_on(group)
+
+    async def catch_up(self) -> None:
+        """Bring all groups in memory up to date: changes may have been missed."""
+        kept = list(self._groups)
+        for place in range(0, len(kept), CATCH_UP_MAX):
+            for group_id, version in (await self._store.versions(kept[place : place + CATCH_UP_MAX])).items():
+                if self._groups[group_id].version < version:
+                    await self.follow(group_id, version)
+
+    async def _read_on(self, group: Group) -> None:
+        changes = await self._store.changes(group.group_id, group.version)
+        if changes is not None:
+            group.version, group.name, group.owner_id = changes.version, changes.name, changes.owner_id
+            self._publish(group.group_id, changes, _apply(group, changes))
+
+    async def _tell(self, group_id: int, version: int) -> None:
+        """Nothing here is to be changed, but members may be connected here. A change is told once."""
+        told = self._told.get(group_id, version - 1)
+        if told >= version:
+            return
+        changes = await self._store.changes(group_id, told)
+        if changes is not None:
+            self._told[group_id] = changes.version
+            self._told.move_to_end(group_id)
+            if len(self._told) > TOLD_MAX:
+                self._told.popitem(last=False)
+            added = [one.user_id for one in changes.members if one.is_in and one.by_other]
+            removed = [one.user_id for one in changes.members if not one.is_in and one.by_other]
+            self._publish(group_id, changes, MembersChanged(added, removed))
+
+    def _publish(self, group_id: int, changes: GroupChanges, changed: MembersChanged) -> None:
+        if changed.removed:
+            self._bus.publish(Removed(group_id), changed.removed)
+        if changed.added:
+            added = Added(group_id, changes.name, changes.owner_id, changes.last_message)
+            self._bus.publish(added, changed.added)
+
+    def _turn(self, group_id: int) -> asyncio.Lock:
+        """One reading of a group at a time, so that memory never goes back to an older state."""
+        return self._turns.setdefault(group_id, asyncio.Lock())
+
+    @asynccontextmanager
+    async def _all_turns(self, group_ids: Iterable[int]) -> AsyncIterator[None]:
+        async with AsyncExitStack() as turns:
+            for group_id in sorted(group_ids):
+                await turns.enter_async_context(self._turn(group_id))
+            yield
+
+    # --- changes whose outcome is unknown ---------------------------------------------------------------------
+
+    def _doubt(self, group_id: int) -> None:
+        self._in_doubt[group_id] = asyncio.get_running_loop().time() + LATE_S
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Read groups in doubt until a lost change can no longer arrive. Never ends; to be supervised."""
+        while True:
+            await self._wake.wait()
+            await asyncio.sleep(LOOK_S)
+            try:
+                for group_id in list(self._in_doubt):
+                    await self._look(group_id)
+                self._outage_log.is_over()
+            except StoreUnavailable as error:
+                self._outage_log.begins(error)
+            if not self._in_doubt:
+                self._wake.clear()
+
+    async def _look(self, group_id: int) -> None:
+        began_s = asyncio.get_running_loop().time()
+        async with self._turn(group_id):
+            if (group := self._groups.get(group_id)) is not None:
+                await self._read_on(group)
+        if began_s > self._in_doubt.get(group_id, began_s):
+            del self._in_doubt[group_id]
+
+
+def _group(row: GroupRow) -> Group:
+    return Group(row.group_id, row.name, row.owner_id, row.kind, row.version, row.members)
+
+
+def _apply(group: Group, changes: GroupChanges) -> MembersChanged:
+    """Give memory the members that are recorded. A change that it has already is no change."""
+    changed = MembersChanged([], [])
+    for user_id, is_in, by_other in changes.members:
+        if is_in == (user_id in group.members):
+            continue
+        if is_in:
+            group.members.add(user_id)
+        else:
+            group.members.remove(user_id)
+        if by_other:
+            (changed.added if is_in else changed.removed).append(user_id)
+    return changed

@@ -7,10 +7,12 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import NamedTuple
 
+from server.core.ids import is_user
 from server.core.ledger import Holding, WalletBalance
 from server.core.limits import Limits
 from server.services.runtime.batching import Batcher
 from storage.postgres.chat.groups import GroupStore, ProfileRow
+from storage.postgres.chat.users import UserStore
 
 PROFILES_MAX = 500
 
@@ -22,6 +24,8 @@ class LoginVerdict(Enum):
     REFUSED = "refused"
     EXPIRED = "expired"
     OLD_VERSION = "old version"
+    BANNED = "banned"
+    REVOKED = "revoked"
 
 
 class JoinedStream(NamedTuple):
@@ -34,10 +38,12 @@ class JoinedStream(NamedTuple):
 
 
 class Profile(NamedTuple):
-    """What a user finds at login."""
+    """What a user finds at login, and what the record says about their logins."""
 
     holding: Holding
     streams: list[JoinedStream]
+    is_banned: bool
+    tokens_from_s: int
 
 
 class LoginService:
@@ -50,11 +56,13 @@ class LoginService:
         limits: Limits,
         now_ms: Callable[[], int],
         store: GroupStore,
+        users: UserStore,
     ) -> None:
         self._keys = keys
         self._v1_tokens_end_ms = v1_tokens_end_ms
         self._now_ms = now_ms
         self._store = store
+        self._users = users
         self.batcher: Batcher[int, Profile] = Batcher(self._load, PROFILES_MAX, limits)
 
     def use(self, keys: Mapping[str, bytes], v1_tokens_end_ms: float) -> None:
@@ -75,12 +83,20 @@ class LoginService:
             return LoginVerdict.OLD_VERSION
         return LoginVerdict.ACCEPTED if expires_at_s * 1000 > now_ms else LoginVerdict.EXPIRED
 
+    def admits(self, profile: Profile, issued_at_s: int) -> LoginVerdict:
+        """Judge a login, whose proof is right, by the record."""
+        if profile.is_banned:
+            return LoginVerdict.BANNED
+        return LoginVerdict.REVOKED if issued_at_s < profile.tokens_from_s else LoginVerdict.ACCEPTED
+
     async def profile(self, user_id: int) -> Profile:
-        """Balance and streams of a user; the inbox is always among the streams."""
+        """Balance and streams of a user, who is known from then on; the inbox is always among the streams."""
         return await self.batcher.submit(user_id)
 
     async def _load(self, user_ids: list[int]) -> list[Profile]:
         profiles = await self._store.profiles(user_ids)
+        if unknown := [one for one in profiles if profiles[one].access is None and is_user(one)]:
+            await self._users.know(unknown)
         return [_profile(user_id, profiles[user_id]) for user_id in user_ids]
 
 
@@ -88,4 +104,6 @@ def _profile(user_id: int, row: ProfileRow) -> Profile:
     streams = [JoinedStream(one.stream_id, one.name, one.owner_id, one.last_message) for one in row.streams]
     if all(stream.stream_id != user_id for stream in streams):
         streams.insert(0, JoinedStream(user_id, "", user_id, 0))
-    return Profile(Holding(WalletBalance(*row.holding.balance), row.holding.arriving_fen), streams)
+    holding = Holding(WalletBalance(*row.holding.balance), row.holding.arriving_fen)
+    is_banned, tokens_from_s = (False, 0) if row.access is None else row.access[2:]
+    return Profile(holding, streams, is_banned, tokens_from_s)

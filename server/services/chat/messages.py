@@ -59,11 +59,11 @@ class MessageService:
         return numbers
 
     async def catch_up(self, user_id: int, stream_id: int, after: int) -> MissedPosts:
-        """What came in one of the user's streams after message number `after`."""
+        """What came in one of the user's streams after message number `after`, and since they joined."""
         if stream_id != user_id:  # not the user's own inbox, so it must be one of their groups
             await self._groups.seen_by(user_id, stream_id)
-        after = max(after, 0)
-        last, messages = await self._store.after(stream_id, after, self._limits.catch_up_messages)
+        most = self._limits.catch_up_messages
+        last, after, messages = await self._store.after(stream_id, max(after, 0), most, user_id)
         if last - after > self._limits.reload_after_messages:
             return MissedPosts(last, reload=True, posts=())
         return MissedPosts(last, reload=False, posts=await self._reader.read(first_of(messages)))

@@ -24,7 +24,7 @@ from server.services.runtime.in_doubt import InDoubt
 from storage.errors import StoreUnavailable
 from storage.postgres.money.wallets import TransferRow
 from storage.postgres.packets.packets import PacketRow
-from storage.postgres.packets.sends import SendStore, Sent
+from storage.postgres.packets.sends import SendStore, Sent, Unsent
 
 BATCH_MAX = 500
 
@@ -128,9 +128,9 @@ class SendService:
             expires_at_ms=now_ms + int(one.kind.row.lifetime_s(self._limits) * 1000),
         )
 
-    def _conclude(self, row: PacketRow, sent: Sent | None) -> Terms | Exception:
-        if sent is None:
-            return RequestRefused(Reason.NOT_ENOUGH_MONEY)
+    def _conclude(self, row: PacketRow, sent: Sent | Unsent) -> Terms | Exception:
+        if isinstance(sent, Unsent):
+            return RequestRefused(Reason(sent))
         if sent.row.packet_id != row.packet_id:
             same = _recorded_content(sent.row) == _recorded_content(row)
             return terms_of(sent.row) if same else RequestRefused(Reason.KEY_REUSED)

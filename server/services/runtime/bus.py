@@ -31,6 +31,7 @@ class Addressed(Protocol):
 
 Handler: TypeAlias = Callable[[Any, Collection[int]], None]  # an event, and the users whom it concerns
 Deliver: TypeAlias = Callable[[Any, Outcome], None]  # a request, and what became of it
+Online: TypeAlias = Callable[[], Collection[int]]  # the users who have a client
 Awaits: TypeAlias = Callable[[type, Collection[int]], bool]  # whether a client would receive such an event
 
 
@@ -41,6 +42,7 @@ class Bus:
         self._handlers: defaultdict[type, list[Handler]] = defaultdict(list)
         self._deliver: Deliver = _drop
         self._awaits: Awaits = _always
+        self._online: Online = tuple
         self._expected: dict[int, Callable[[Outcome], None]] = {}
         self._seqs = count(1)
 
@@ -58,13 +60,17 @@ class Bus:
         """Hand replies for sessions to `deliver`; without it they are dropped."""
         self._deliver = deliver
 
-    def know_clients(self, awaits: Awaits) -> None:
-        """Ask `awaits` which events a client would receive; without it every event may be."""
-        self._awaits = awaits
+    def know_clients(self, awaits: Awaits, online: Online) -> None:
+        """Ask `awaits` which events a client would receive (without it: every one), and `online` whose they are."""
+        self._awaits, self._online = awaits, online
 
     def is_awaited(self, event: type, audience: Collection[int]) -> bool:
         """Whether a client of this audience would receive an event of this class now: it may be costly to make."""
         return self._awaits(event, audience)
+
+    def online(self) -> Collection[int]:
+        """The users who have a client of this process; one that logs in counts."""
+        return self._online()
 
     def expect(self, on_reply: Callable[[Outcome], None]) -> int:
         """The seq of a request with the session LOCAL, whose reply goes to `on_reply`."""

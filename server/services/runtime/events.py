@@ -86,10 +86,27 @@ class RefundPost(NamedTuple):
     refunded_fen: int
 
 
-class Removed(NamedTuple):
-    """The owner removed a user from a group."""
+class Added(NamedTuple):
+    """Users were made members of a group, not by themselves."""
 
     group_id: int
+    name: str
+    owner_id: int
+    last_message: int
+
+
+class Removed(NamedTuple):
+    """Users were removed from a group, not by themselves."""
+
+    group_id: int
+
+
+class AccessChange(NamedTuple):
+    """The chat backend banned a user or let them in again, or revoked the tokens issued before `tokens_from_s`."""
+
+    user_id: int
+    is_banned: bool
+    tokens_from_s: int
 
 
 class BalanceChange(NamedTuple):
@@ -103,4 +120,4 @@ class BalanceChange(NamedTuple):
 
 Reminder: TypeAlias = ClaimsPost | FinishPost | RefundPost
 Posted: TypeAlias = TextPost | PacketPost | Reminder
-Event: TypeAlias = Posted | Claimed | Finished | Refunded | Removed | BalanceChange
+Event: TypeAlias = Posted | Claimed | Finished | Refunded | Added | Removed | BalanceChange

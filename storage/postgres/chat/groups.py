@@ -1,44 +1,61 @@
-"""Groups, who is in them, and what a user finds on logging in."""
+"""Groups and their members as they are read: whole, or what changed after a version; what a user finds at login."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import asynccontextmanager
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from storage import statements
-from storage.postgres.money import wallets
+from storage.postgres.chat import users
+from storage.postgres.chat.users import AccessRow
 from storage.postgres.money.wallets import HoldingRow
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from storage.postgres.database import Connection, Database
 
 _SQL = statements.load(__file__)
 
 
+class GroupKind(StrEnum):
+    """How a group has members; the values are those of the records."""
+
+    GROUP = "group"  # a list
+    SIGNED = "signed"  # no list: users show passes
+    DIRECT = "direct"  # two users, for good
+
+
 class GroupRow(NamedTuple):
-    """A group and its members."""
+    """A group and its members at a version."""
 
     group_id: int
     name: str
     owner_id: int
     members: set[int]
+    kind: GroupKind = GroupKind.GROUP
+    version: int = 0
 
 
-class Standing(StrEnum):
-    """The standing of a user in a group that they are or were in."""
+class MemberChange(NamedTuple):
+    """The standing of a user whose membership changed; `by_other`: the user did not change it."""
 
-    IN = "in"
-    LEFT = "left"
-    KICKED = "kicked"
-
-
-class MemberRow(NamedTuple):
-    """A user's standing in a group."""
-
-    group_id: int
     user_id: int
-    standing: Standing
+    is_in: bool
+    by_other: bool
+
+
+class GroupChanges(NamedTuple):
+    """A group at a version, and whose membership changed."""
+
+    version: int
+    name: str
+    owner_id: int
+    kind: GroupKind
+    last_message: int
+    members: list[MemberChange]
 
 
 class StreamPositionRow(NamedTuple):
@@ -51,91 +68,71 @@ class StreamPositionRow(NamedTuple):
 
 
 class ProfileRow(NamedTuple):
-    """What a user finds on logging in."""
+    """What a user finds on logging in, and whether they may; `access` is None for an unknown user."""
 
     holding: HoldingRow
     streams: list[StreamPositionRow]
-
-
-class GroupFull(Exception):
-    """The group has as many members as it may have."""
-
-
-class WasKicked(Exception):
-    """The owner removed the user from the group."""
-
-
-class TooManyGroups(Exception):
-    """The user is in as many groups as one user may be."""
+    access: AccessRow | None
 
 
 class GroupStore:
-    """Statements on groups."""
+    """Statements that read groups."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def create(self, group_id: int, name: str, owner_id: int, now_ms: int, groups_max: int) -> None:
-        """A new group with its owner as the first member. Raises TooManyGroups."""
-        async with self._database.transaction() as connection:
-            await _check_groups(connection, owner_id, group_id, groups_max)
-            await connection.execute(_SQL["create"], group_id, name, owner_id, now_ms)
-            await connection.execute(_SQL["join"], group_id, owner_id, now_ms)
-
-    async def join(self, group_id: int, user_id: int, now_ms: int, members_max: int, groups_max: int) -> None:
-        """Make a user a member; again is harmless. Raises GroupFull, TooManyGroups, WasKicked."""
-        async with self._database.transaction() as connection:
-            await _check_groups(connection, user_id, group_id, groups_max)
-            await connection.execute(_SQL["lock"], group_id)  # two who join at once are counted one by one
-            if await connection.fetchval(_SQL["was_kicked"], group_id, user_id):
-                raise WasKicked
-            if await connection.fetchval(_SQL["count"], group_id, user_id) >= members_max:
-                raise GroupFull
-            await connection.execute(_SQL["join"], group_id, user_id, now_ms)
-
-    async def leave(self, group_id: int, user_id: int, now_ms: int) -> None:
-        """End a membership; again is harmless."""
-        async with self._database.reading() as connection:
-            await connection.execute(_SQL["leave"], group_id, user_id, now_ms)
-
-    async def remove_member(self, group_id: int, user_id: int, now_ms: int) -> bool:
-        """End a membership for good; again is harmless. False if there never was one."""
-        async with self._database.transaction() as connection:
-            await connection.execute(
-                _SQL["lock"], group_id
-            )  # who joins at the same time is in before, or not at all
-            return await connection.fetchval(_SQL["remove_member"], group_id, user_id, now_ms) is not None
-
-    async def find_outcome(self, changes: Sequence[MemberRow]) -> list[MemberRow | None]:
-        """Which of these standings are recorded; None: another one is."""
-        group_ids, user_ids = [one.group_id for one in changes], [one.user_id for one in changes]
-        async with self._database.reading() as connection:
-            found = {tuple(row) for row in await connection.fetch(_SQL["find_outcome"], group_ids, user_ids)}
-        return [one if one in found else None for one in changes]
-
     async def load(self, group_ids: Sequence[int]) -> list[GroupRow]:
-        """The groups that exist, with their members."""
-        async with self._database.reading() as connection:
+        """The groups that exist, with their members, as of one moment."""
+        async with self._one_moment() as connection:
             rows = await connection.fetch(_SQL["load"], group_ids)
             members = await connection.fetch(_SQL["members"], group_ids)
-        groups = {row["group_id"]: GroupRow(row["group_id"], row["name"], row["owner_id"], set()) for row in rows}
-        for row in members:
-            groups[row["group_id"]].members.add(row["user_id"])
+        groups = {
+            group_id: GroupRow(group_id, name, owner_id, set(), GroupKind(kind), version)
+            for group_id, name, owner_id, kind, version in rows
+        }
+        for group_id, user_id in members:
+            groups[group_id].members.add(user_id)
         return list(groups.values())
 
-    async def profiles(self, user_ids: Sequence[int]) -> dict[int, ProfileRow]:
-        """Wallets and streams of users, all in two statements."""
+    async def changes(self, group_id: int, after_version: int) -> GroupChanges | None:
+        """The group, and the members who changed after a version, as of one moment; None: no such group."""
+        async with self._one_moment() as connection:
+            group = await connection.fetchrow(_SQL["group"], group_id)
+            rows = await connection.fetch(_SQL["changes"], group_id, after_version) if group else []
+        if group is None:
+            return None
+        version, name, owner_id, kind, last_message = group
+        members = [MemberChange(*row) for row in rows]
+        return GroupChanges(version, name, owner_id, GroupKind(kind), last_message or 0, members)
+
+    async def versions(self, group_ids: Sequence[int]) -> dict[int, int]:
+        """The versions of the groups that exist."""
         async with self._database.reading() as connection:
-            holdings = await wallets.holdings(connection, user_ids)
+            return {
+                row["group_id"]: row["members_version"]
+                for row in await connection.fetch(_SQL["versions"], group_ids)
+            }
+
+    async def page(self, group_id: int, after_user_id: int, most: int) -> list[int]:
+        """Members of a group by their ids, those after one of them."""
+        async with self._database.reading() as connection:
+            return [row[0] for row in await connection.fetch(_SQL["page"], group_id, after_user_id, most)]
+
+    async def profiles(self, user_ids: Sequence[int]) -> dict[int, ProfileRow]:
+        """Wallets, streams and access of users, all in two statements."""
+        async with self._database.reading() as connection:
+            found = await users.at_login(connection, user_ids)
             rows = await connection.fetch(_SQL["streams"], user_ids)
-        profiles = {user_id: ProfileRow(holdings[user_id], []) for user_id in user_ids}
+        profiles = {user_id: ProfileRow(holding, [], access) for user_id, (holding, access) in found.items()}
         for row in rows:
             position = StreamPositionRow(row["stream_id"], row["name"], row["owner_id"], row["last_message"])
             profiles[row["user_id"]].streams.append(position)
         return profiles
 
-
-async def _check_groups(connection: Connection, user_id: int, group_id: int, groups_max: int) -> None:
-    """A user's groups are told in one welcome, so there must not be any number of them."""
-    if await connection.fetchval(_SQL["groups_of"], user_id, group_id) >= groups_max:
-        raise TooManyGroups
+    @asynccontextmanager
+    async def _one_moment(self) -> AsyncIterator[Connection]:
+        async with (
+            self._database.reading() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            yield connection

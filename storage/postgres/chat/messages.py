@@ -44,6 +44,14 @@ class MessageRow(NamedTuple):
     end_index: int | None = None
 
 
+class MissedRows(NamedTuple):
+    """The number of the last message of a stream, and messages after number `after`, the oldest first."""
+
+    last_message: int
+    after: int
+    messages: list[MessageRow]
+
+
 def numbered(post: Post, number: int) -> MessageRow:
     """The post under its number."""
     return MessageRow(
@@ -71,12 +79,14 @@ class MessageStore:
         async with self._writer.transaction() as connection:
             return await append(connection, posts)
 
-    async def after(self, stream_id: int, message: int, most: int) -> tuple[int, list[MessageRow]]:
-        """The number of the last message of a stream, and up to `most` messages after `message`."""
+    async def after(self, stream_id: int, message: int, most: int, user_id: int) -> MissedRows:
+        """Up to `most` messages after `message`, of those that came since the user joined."""
         async with self._database.reading() as connection:
-            rows = [MessageRow(*row) for row in await connection.fetch(_SQL["after"], stream_id, message, most)]
+            begins_at = await connection.fetchval(_SQL["begins_at"], stream_id, user_id) or 0
+            after = max(message, begins_at)
+            rows = [MessageRow(*row) for row in await connection.fetch(_SQL["after"], stream_id, after, most)]
             last = await connection.fetchval(_SQL["last_message"], stream_id) or 0
-        return last, rows
+        return MissedRows(last, after, rows)
 
     async def last(self, stream_id: int) -> int:
         """The number of the last message of a stream; 0 if there is none yet."""

@@ -7,6 +7,10 @@ RETURNING stream_id, last_message
 -- name: last_message
 SELECT last_message FROM streams WHERE stream_id = $1
 
+-- name: begins_at
+-- A member's history begins behind the last message at their joining; an inbox has no members.
+SELECT from_message FROM memberships WHERE group_id = $1 AND user_id = $2
+
 -- name: after
 SELECT stream_id, message, sender_id, at_ms, text, packet_id, reminder, first_index, end_index
 FROM messages WHERE stream_id = $1 AND message > $2

@@ -67,6 +67,8 @@ WINDOW later AS (PARTITION BY version ORDER BY place ROWS BETWEEN 1 FOLLOWING AN
 ORDER BY 1 LIMIT 101
 
 -- name: credit
+-- From outside: the chat backend names the user, who is known from then on.
+WITH known AS (INSERT INTO users (user_id) VALUES ($1) ON CONFLICT DO NOTHING)
 INSERT INTO wallets AS w (user_id, balance_fen) VALUES ($1, $2)
 ON CONFLICT (user_id) DO UPDATE SET balance_fen = w.balance_fen + excluded.balance_fen, version = w.version + 1
 RETURNING balance_fen, version

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 import asyncpg
 
 from storage import statements
-from storage.postgres.chat import messages
+from storage.postgres.chat import messages, users
 from storage.postgres.chat.messages import Post
 from storage.postgres.money import records, wallets
 from storage.postgres.money.wallets import EMPTY_ROW, BalanceRow, TransferRow
@@ -30,6 +31,14 @@ class Sent(NamedTuple):
     messages: dict[int, int]  # stream id -> number of the message that announces it
 
 
+class Unsent(StrEnum):
+    """Why a packet was not recorded."""
+
+    BANNED = "banned"  # the sender
+    NO_SUCH_USER = "no_such_user"  # the receiver is unknown or banned
+    NOT_ENOUGH_MONEY = "not_enough_money"
+
+
 class SendStore:
     """The one writer of new packets."""
 
@@ -42,8 +51,8 @@ class SendStore:
         rows: Sequence[PacketRow],
         transfer_of: Callable[[PacketRow], TransferRow],
         streams_of: Callable[[PacketRow], tuple[int, ...]],
-    ) -> list[Sent | None]:
-        """Record packets, each with its debit, its transfer and its announcements; None: not enough money.
+    ) -> list[Sent | Unsent]:
+        """Record packets, each with its debit, its transfer and its announcements, or say why not.
 
         Packets of one sender are judged in their order, each by what the one before it left. Raises
         StoreUnavailable: then ask again with the same keys.
@@ -85,14 +94,15 @@ async def _record(
     rows: Sequence[PacketRow],
     transfer_of: Callable[[PacketRow], TransferRow],
     streams_of: Callable[[PacketRow], tuple[int, ...]],
-) -> list[Sent | None]:
+) -> list[Sent | Unsent]:
     # the wallets first: who holds them may be about to commit one of these keys, and then it is seen below
     balances_fen = await wallets.lock(connection, {row.sender_id for row in rows})
     before = await packets.sent_before(connection, [(row.sender_id, row.key) for row in rows])
-    results: dict[tuple[int, str], Sent | None] = {
+    results: dict[tuple[int, str], Sent | Unsent] = {
         (row.sender_id, row.key): Sent(row, EMPTY_ROW, {}) for row in before
     }
-    paid, after = await _debit(connection, rows, balances_fen, results)
+    fresh = await _admit(connection, rows, results)
+    paid, after = await _debit(connection, fresh, balances_fen, results)
     await packets.insert(connection, paid)
     await wallets.insert_debits(connection, [transfer_of(row) for row in paid], after)
     await records.count_sent(connection, paid)
@@ -100,26 +110,44 @@ async def _record(
     return [_as_seen_by(row, results[row.sender_id, row.key]) for row in rows]
 
 
+async def _admit(
+    connection: Connection, rows: Sequence[PacketRow], results: dict[tuple[int, str], Sent | Unsent]
+) -> list[PacketRow]:
+    """The packets whose keys are new, in their order; of a key that comes twice the first one.
+
+    A banned sender, and a receiver who is unknown or banned, is refused here: a ban waits for the wallets that are
+    held now, so it is seen, or it comes after these packets.
+    """
+    fresh: dict[tuple[int, str], PacketRow] = {}
+    for row in rows:
+        if (row.sender_id, row.key) not in results:
+            fresh.setdefault((row.sender_id, row.key), row)
+    ids = {number for row in fresh.values() for number in (row.sender_id, row.target_id)}
+    out_of_reach = await users.out_of_reach(connection, ids)
+    for key, row in fresh.items():
+        if out_of_reach.get(row.sender_id):
+            results[key] = Unsent.BANNED
+        elif row.target_id in out_of_reach:
+            results[key] = Unsent.NO_SUCH_USER
+    return [row for key, row in fresh.items() if key not in results]
+
+
 async def _debit(
     connection: Connection,
     rows: Sequence[PacketRow],
     balances_fen: dict[int, int],
-    results: dict[tuple[int, str], Sent | None],
+    results: dict[tuple[int, str], Sent | Unsent],
 ) -> tuple[list[PacketRow], dict[int, BalanceRow]]:
-    """Take the money for those packets whose keys are new and whose senders have it.
+    """Take the money for those packets whose senders have it.
 
     The packets that were paid, and what is in their senders' wallets after all of them.
     """
-    fresh: dict[tuple[int, str], PacketRow] = {}  # in their order; of a key that comes twice the first one
-    for row in rows:
-        if (row.sender_id, row.key) not in results:
-            fresh.setdefault((row.sender_id, row.key), row)
     debits_fen: Counter[int] = Counter()
     paid = []
-    for key, row in fresh.items():
+    for row in rows:
         left_fen = balances_fen.get(row.sender_id, 0) - debits_fen[row.sender_id] - row.total_fen
         if left_fen < 0:
-            results[key] = None
+            results[row.sender_id, row.key] = Unsent.NOT_ENOUGH_MONEY
             continue
         debits_fen[row.sender_id] += row.total_fen
         paid.append(row)
@@ -133,19 +161,19 @@ async def _announce(
     connection: Connection,
     paid: Sequence[PacketRow],
     streams_of: Callable[[PacketRow], tuple[int, ...]],
-    results: dict[tuple[int, str], Sent | None],
+    results: dict[tuple[int, str], Sent | Unsent],
 ) -> None:
     announced = [(row, stream_id) for row in paid for stream_id in streams_of(row)]
     posts = [Post(stream_id, row.sender_id, row.created_at_ms, None, row.packet_id) for row, stream_id in announced]
     numbers = await messages.append(connection, posts)
     for (row, stream_id), number in zip(announced, numbers, strict=True):
         sent = results[row.sender_id, row.key]
-        assert sent is not None
+        assert isinstance(sent, Sent)
         sent.messages[stream_id] = number
 
 
-def _as_seen_by(row: PacketRow, sent: Sent | None) -> Sent | None:
+def _as_seen_by(row: PacketRow, sent: Sent | Unsent) -> Sent | Unsent:
     """A key that came twice in one batch sent one packet: the second request gets it too, and announces nothing."""
-    if sent is None or sent.row is row:
+    if isinstance(sent, Unsent) or sent.row is row:
         return sent
     return Sent(sent.row, EMPTY_ROW, {})

@@ -16,6 +16,7 @@ import pytest
 
 from client_sim.sdk.client import Client
 from tests.conftest import Connect, Server, StartServer
+from tests.joining import join
 from tests.terminal import Terminal
 
 TOP = [sys.executable, "-m", "server.cli", "top", "--data"]
@@ -77,7 +78,7 @@ async def test_top_shows_a_win_and_q_restores_the_terminal(
 
         await backend.top_up(BUSY, 100)
         group_id = await sender.create_group("watched")
-        await member.join_group(group_id)
+        await join(member, group_id, sender)
         packet_id = (await sender.send_packet("lucky", group_id, 100, 2)).packet_id
         assert (await sender.open(packet_id)).answer == "won"
 

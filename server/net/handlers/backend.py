@@ -1,0 +1,27 @@
+"""Requests of the chat backend on groups."""
+
+from __future__ import annotations
+
+from protocol import messages
+from protocol.messages import Message
+from server.net.session import Session
+from server.services.assembly import Services
+
+
+class BackendHandlers:
+    """Groups and their members, as the backend has them."""
+
+    def __init__(self, services: Services) -> None:
+        self._groups = services.backend_groups
+
+    async def put_group(self, session: Session, request: messages.PutGroup) -> Message:
+        group = request.external_id, request.name, request.owner_id, request.audience
+        return messages.GroupPut(0, await self._groups.put(*group))
+
+    async def sync_members(self, session: Session, request: messages.SyncMembers) -> Message:
+        made = await self._groups.sync(request.group_id, request.version, request.user_ids)
+        return messages.MembersSynced(0, made.group_id, made.joined, made.left, made.members)
+
+    async def change_members(self, session: Session, request: messages.ChangeMembers) -> Message:
+        made = await self._groups.change(request.group_id, request.version, request.joined, request.left)
+        return messages.MembersChanged(0, made.group_id, made.joined, made.left, made.members)

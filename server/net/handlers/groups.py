@@ -1,0 +1,43 @@
+"""Requests of users on groups."""
+
+from __future__ import annotations
+
+from protocol import messages
+from protocol.messages import MEMBERS_MAX, Message
+from server.net.session import Session
+from server.services.assembly import Services
+
+
+class GroupHandlers:
+    """Make, join, leave, invite, remove a member, list members."""
+
+    def __init__(self, services: Services) -> None:
+        self._groups, self._membership = services.groups, services.membership
+        self._messages, self._names = services.messages, services.names
+
+    async def create(self, session: Session, request: messages.CreateGroup) -> Message:
+        return messages.GroupCreated(0, await self._membership.create(session.user_id, request.name))
+
+    async def join(self, session: Session, request: messages.JoinGroup) -> Message:
+        group = await self._membership.join(session.user_id, request.group_id, request.invite)
+        last = await self._messages.last_message(group.group_id)
+        return messages.GroupJoined(0, group.group_id, group.name, group.owner_id, last)
+
+    async def leave(self, session: Session, request: messages.LeaveGroup) -> Message:
+        await self._membership.leave(session.user_id, request.group_id)
+        return messages.GroupLeft(0, request.group_id)
+
+    async def invite(self, session: Session, request: messages.GetInvite) -> Message:
+        code = await self._membership.invite(session.user_id, request.group_id, request.renew)
+        return messages.Invite(0, request.group_id, code)
+
+    async def remove_member(self, session: Session, request: messages.Kick) -> Message:
+        await self._membership.remove_member(session.user_id, request.group_id, request.user_id)
+        return messages.Kicked(0, request.group_id, request.user_id)
+
+    async def members(self, session: Session, request: messages.ListMembers) -> Message:
+        group = await self._groups.seen_by(session.user_id, request.group_id)
+        found = await self._groups.page(group, request.after_user_id, MEMBERS_MAX + 1)
+        user_ids, more = found[:MEMBERS_MAX], len(found) > MEMBERS_MAX
+        names_of = await self._names.of(user_ids)
+        return messages.Members(0, group.group_id, group.owner_id, user_ids, names_of, more)

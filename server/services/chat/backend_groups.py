@@ -1,0 +1,79 @@
+"""What the chat backend decides about groups: its own groups under its own ids, and who is in a group."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+from server.core.ids import IdMaker
+from server.core.limits import Limits, check_bytes, check_text
+from server.core.refusals import Reason, RequestRefused
+from server.services.chat.groups import GroupService
+from storage.postgres.chat.backend_groups import BackendGroupStore, MembersRecorded, OtherKind
+from storage.postgres.chat.groups import GroupKind
+from storage.postgres.chat.memberships import GroupFull
+
+EXTERNAL_ID_BYTES_MAX: Final = 64
+AUDIENCES: Final = {"members": GroupKind.GROUP, "signature": GroupKind.SIGNED}
+
+
+class BackendGroupService:
+    """Use cases of the backend on groups; all are idempotent. Raises RequestRefused, StoreUnavailable."""
+
+    def __init__(
+        self,
+        store: BackendGroupStore,
+        groups: GroupService,
+        limits: Limits,
+        ids: IdMaker,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._store = store
+        self._groups = groups
+        self._limits = limits
+        self._ids = ids
+        self._now_ms = now_ms
+
+    async def put(self, external_id: str, name: str, owner_id: int, audience: str) -> int:
+        """The group under this id of the backend's, made or changed; its id here."""
+        check_bytes(external_id, 1, EXTERNAL_ID_BYTES_MAX, Reason.BAD_REQUEST)
+        check_text(name, 1, self._limits.name_bytes_max, Reason.BAD_NAME)
+        if audience not in AUDIENCES:
+            raise RequestRefused(Reason.BAD_REQUEST, f"the audience is one of {', '.join(AUDIENCES)}")
+        now_ms = self._now_ms()
+        group_id = self._ids.next(now_ms)
+        try:
+            made = await self._groups.recorded(
+                self._store.put(group_id, external_id, AUDIENCES[audience], name, owner_id, now_ms)
+            )
+        except OtherKind:
+            raise RequestRefused(Reason.BAD_REQUEST, "the audience of a group cannot be changed") from None
+        return made.group_id
+
+    async def sync(self, group_id: int, version: int, user_ids: Sequence[int]) -> MembersRecorded:
+        """The whole member list as it is at the backend's version."""
+        if len(set(user_ids)) > self._limits.synced_members_max:
+            raise RequestRefused(Reason.GROUP_FULL, f"{self._limits.synced_members_max} members")
+        change = self._store.sync(group_id, version, user_ids, self._now_ms())
+        return await self._recorded(group_id, change)
+
+    async def change(
+        self, group_id: int, version: int, joined: Sequence[int], left: Sequence[int]
+    ) -> MembersRecorded:
+        """Members who came and went at the backend's version."""
+        if not set(joined).isdisjoint(left):
+            raise RequestRefused(Reason.BAD_REQUEST, "a user both joined and left")
+        most = self._limits.synced_members_max
+        change = self._store.change(group_id, version, joined, left, self._now_ms(), most)
+        return await self._recorded(group_id, change)
+
+    async def _recorded(self, group_id: int, change: Awaitable[MembersRecorded | None]) -> MembersRecorded:
+        try:
+            made = await self._groups.recorded(change, group_id)
+        except OtherKind:
+            raise RequestRefused(Reason.BAD_REQUEST, "this chat has no member list to be changed") from None
+        except GroupFull:
+            raise RequestRefused(Reason.GROUP_FULL, f"{self._limits.synced_members_max} members") from None
+        if made is None:
+            raise RequestRefused(Reason.NO_SUCH_GROUP)
+        return made

@@ -1,0 +1,134 @@
+"""What the chat backend changes about groups: its own groups, and who is in a group.
+
+The backend numbers its changes. A row of a membership has the number of its last change; `synced_version` of the
+group holds for all rows with a smaller one. So a late call undoes nothing newer, and the same call again changes
+nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from storage import statements
+from storage.postgres.chat.groups import GroupKind
+from storage.postgres.chat.memberships import GroupFull, Recorded
+
+if TYPE_CHECKING:
+    from storage.postgres.database import Connection, Database
+
+_SQL = statements.load(__file__)
+PATIENCE_S: Final = 30.0  # a list of 100,000 members takes a second or two
+
+
+class OtherKind(Exception):
+    """The group has another kind of audience than the request says or needs."""
+
+
+class MembersRecorded(NamedTuple):
+    """A change of members that is recorded, or changed nothing: how many joined and left, and how many are in."""
+
+    group_id: int
+    version: int
+    joined: int
+    left: int
+    members: int
+
+
+class LockedGroup(NamedTuple):
+    """A group whose row is held."""
+
+    version: int
+    synced_version: int
+
+
+class BackendGroupStore:
+    """Statements of the chat backend on groups, one transaction each."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def put(
+        self, group_id: int, external_id: str, kind: GroupKind, name: str, owner_id: int, now_ms: int
+    ) -> Recorded:
+        """Make the group of this external id under `group_id`, or change the one that exists. Raises OtherKind."""
+        async with self._database.transaction() as connection:
+            await _know(connection, [owner_id] if owner_id else [])
+            made = await connection.fetchval(_SQL["make"], group_id, external_id, kind, name, owner_id, now_ms)
+            if made is not None:
+                return Recorded(group_id, 1)
+            found = await connection.fetchrow(_SQL["find"], external_id)
+            assert found is not None
+            found_id, found_kind, found_name, found_owner, version = found
+            if found_kind != kind:
+                raise OtherKind
+            if (found_name, found_owner) != (name, owner_id):
+                version += 1
+                await connection.execute(_SQL["change"], found_id, name, owner_id, version)
+        return Recorded(found_id, version)
+
+    async def sync(
+        self, group_id: int, at_version: int, user_ids: Sequence[int], now_ms: int
+    ) -> MembersRecorded | None:
+        """These are all the members as of the backend's version; None: no such group. Raises OtherKind."""
+        async with self._database.transaction() as connection:
+            await _know(connection, user_ids)
+            group = await _lock(connection, group_id)
+            if group is None:
+                return None
+            joined = left = 0
+            if at_version > group.synced_version:
+                change = group_id, user_ids, now_ms, group.version + 1, at_version
+                joined = await connection.fetchval(_SQL["synced_in"], *change, timeout=PATIENCE_S)
+                left = await connection.fetchval(_SQL["synced_out"], *change, timeout=PATIENCE_S)
+            return await _conclude(connection, group_id, group, joined, left, at_version)
+
+    async def change(
+        self,
+        group_id: int,
+        at_version: int,
+        joined: Sequence[int],
+        left: Sequence[int],
+        now_ms: int,
+        members_max: int,
+    ) -> MembersRecorded | None:
+        """Users who joined and left at the backend's version; None: no such group. Raises OtherKind, GroupFull."""
+        async with self._database.transaction() as connection:
+            await _know(connection, joined)
+            group = await _lock(connection, group_id)
+            if group is None:
+                return None
+            came = went = 0
+            if at_version > group.synced_version:
+                place = now_ms, group.version + 1, at_version
+                came = await connection.fetchval(_SQL["joined"], group_id, joined, *place)
+                went = await connection.fetchval(_SQL["left"], group_id, left, *place)
+            recorded = await _conclude(connection, group_id, group, came, went, 0)
+            if came and recorded.members > members_max:
+                raise GroupFull
+        return recorded
+
+
+async def _know(connection: Connection, user_ids: Sequence[int]) -> None:
+    """The backend names these users, so they exist."""
+    if user_ids:
+        await connection.execute(_SQL["know_users"], user_ids, timeout=PATIENCE_S)
+
+
+async def _lock(connection: Connection, group_id: int) -> LockedGroup | None:
+    row = await connection.fetchrow(_SQL["lock"], group_id)
+    if row is None:
+        return None
+    if row["kind"] != GroupKind.GROUP:
+        raise OtherKind
+    return LockedGroup(row["members_version"], row["synced_version"])
+
+
+async def _conclude(
+    connection: Connection, group_id: int, group: LockedGroup, joined: int, left: int, synced_version: int
+) -> MembersRecorded:
+    version = group.version + 1 if joined or left else group.version
+    if version > group.version or synced_version > group.synced_version:
+        await connection.execute(_SQL["advance"], group_id, version, synced_version)
+    members = await connection.fetchval(_SQL["members"], group_id, timeout=PATIENCE_S)
+    return MembersRecorded(group_id, version, joined, left, members)

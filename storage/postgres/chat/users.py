@@ -1,0 +1,98 @@
+"""Users: who is known, what they are called, who is banned, which tokens were revoked."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import asyncpg
+
+from storage import statements
+from storage.postgres.chat.unique_names import unique_form
+from storage.postgres.money import wallets
+from storage.postgres.money.wallets import BalanceRow, HoldingRow
+
+if TYPE_CHECKING:
+    from storage.postgres.database import Connection, Database
+
+_SQL = statements.load(__file__)
+
+
+class AccessRow(NamedTuple):
+    """What the record says about the logins of a known user. `version` grows with each change of the user."""
+
+    user_id: int
+    version: int
+    is_banned: bool
+    tokens_from_s: int
+
+
+class NameTaken(Exception):
+    """Another user has chosen a name that looks the same; nothing was recorded."""
+
+
+class UserStore:
+    """Statements on users. A row means that the user is known."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def know(self, user_ids: Sequence[int]) -> None:
+        """Make users known; again is harmless."""
+        async with self._database.reading() as connection:
+            await connection.execute(_SQL["know"], user_ids)
+
+    async def restricted(self, user_ids: Sequence[int]) -> list[AccessRow]:
+        """Those of these users who are banned, or had tokens revoked."""
+        async with self._database.reading() as connection:
+            return [AccessRow(*row) for row in await connection.fetch(_SQL["restricted"], user_ids)]
+
+    async def choose_name(self, user_id: int, name: str) -> None:
+        """Call a user by a name that no other user has chosen; "" takes the name away. Raises NameTaken."""
+        try:
+            async with self._database.reading() as connection:
+                await connection.execute(_SQL["choose_name"], user_id, name, unique_form(name) or None)
+        except asyncpg.UniqueViolationError:
+            raise NameTaken from None
+
+    async def put(self, names: Mapping[int, str]) -> None:
+        """Make users known and call them so, whatever the others are called; all of them or none."""
+        async with self._database.reading() as connection:
+            await connection.execute(_SQL["put"], list(names.keys()), list(names.values()))
+
+    async def names(self, user_ids: Sequence[int]) -> dict[int, str]:
+        """The names of those who have one."""
+        async with self._database.reading() as connection:
+            return {row["user_id"]: row["name"] for row in await connection.fetch(_SQL["names"], user_ids)}
+
+    async def ban(self, user_id: int, banned_at_ms: int | None) -> AccessRow:
+        """Ban a user, or let them in again (None). A packet that they send at that time is recorded first, or never."""
+        async with self._database.transaction() as connection:
+            # a send holds its sender's wallet until its commit, and looks for bans when it has it
+            await wallets.lock(connection, [user_id])
+            (row,) = await connection.fetch(_SQL["ban"], user_id, banned_at_ms)
+            return AccessRow(*row)
+
+    async def revoke_tokens(self, user_id: int, tokens_from_s: int) -> AccessRow:
+        """Refuse tokens of a user that were issued before, from now on."""
+        async with self._database.reading() as connection:
+            (row,) = await connection.fetch(_SQL["revoke_tokens"], user_id, tokens_from_s)
+            return AccessRow(*row)
+
+
+async def at_login(
+    connection: Connection, user_ids: Sequence[int]
+) -> dict[int, tuple[HoldingRow, AccessRow | None]]:
+    """What each of these users has, and what their login is judged by; None for an unknown user."""
+    return {
+        user_id: (
+            HoldingRow(BalanceRow(fen, version), arriving_fen),
+            None if access[0] is None else AccessRow(user_id, *access),
+        )
+        for user_id, fen, version, arriving_fen, *access in await connection.fetch(_SQL["at_login"], user_ids)
+    }
+
+
+async def out_of_reach(connection: Connection, ids: Collection[int]) -> dict[int, bool]:
+    """Of these ids of users and groups the users who are banned (True) or unknown (False)."""
+    return {row["user_id"]: row["is_known"] for row in await connection.fetch(_SQL["out_of_reach"], list(ids))}

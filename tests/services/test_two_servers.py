@@ -1,0 +1,137 @@
+"""Two servers on one database: what one changes in a group holds at the other right after the reply."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+import pytest
+
+from client_sim.sdk.client import Client
+from client_sim.sdk.errors import ConnectionLost
+from protocol.messages import AddedToGroup, RemovedFromGroup
+from tests.conftest import Connect, Server, StartServer
+from tests.joining import join
+from tests.services.test_membership import Backend, caught_up, first_push, refused
+
+BooksBalance = Callable[[], Awaitable[None]]
+OWNER, MEMBER = 1, 2
+
+
+class Pair(NamedTuple):
+    """Two servers: the backend and the owner are at the first one, the member at the second."""
+
+    servers: tuple[Server, Server]
+    backend: Backend
+    owner: Client
+    member: Client
+    group: int
+    packet: int
+
+
+@pytest.fixture
+async def pair(start_server: StartServer, connect: Connect) -> Pair:
+    first, second = [await start_server(server__node=node) for node in range(2)]
+    money = await connect(first, 0)
+    await money.top_up(OWNER, 100_000)
+    owner, member = await connect(first, OWNER), await connect(second, MEMBER)
+    group = await owner.create_group("both")
+    await join(member, group, owner)
+    packet = (await owner.send_packet("lucky", group, 1_000, 2)).packet_id
+    return Pair((first, second), Backend(money), owner, member, group, packet)
+
+
+async def is_in(user: Client, pair: Pair) -> bool:
+    """Whether a user is a member for every request of a member at their server: the answers must agree."""
+    grabbed = (await user.grab(pair.packet)).answer == "ticket"
+    works = (user.members(pair.group), user.say(pair.group, "hello"), caught_up(user, pair.group))
+    outcomes = await asyncio.gather(*works, return_exceptions=True)
+    refused_ones = {getattr(one, "name", None) for one in outcomes}
+    assert refused_ones in ({"not_a_member"}, {None}), outcomes
+    assert grabbed == (refused_ones == {None})
+    return grabbed
+
+
+async def test_change_of_the_backend_holds_at_the_other_server_at_once(pair: Pair) -> None:
+    member = pair.member
+    assert await is_in(member, pair)
+    for version in range(1, 20, 2):
+        await pair.backend.change(pair.group, version, left=(MEMBER,))
+        assert not await is_in(member, pair)
+        await pair.backend.change(pair.group, version + 1, joined=(MEMBER,))
+        assert await is_in(member, pair)
+    await pair.backend.sync(pair.group, 50, OWNER)
+    assert not await is_in(member, pair)
+    await pair.backend.sync(pair.group, 51, OWNER, MEMBER)
+    assert await is_in(member, pair)
+
+
+async def test_kick_at_one_server_holds_at_the_other_at_once(pair: Pair, books_balance: BooksBalance) -> None:
+    ticket = (await pair.member.grab(pair.packet)).ticket
+    await pair.owner.remove_member(pair.group, MEMBER)
+    assert (await pair.member.open_with(pair.packet, ticket)).answer == "not_allowed"
+    assert not await is_in(pair.member, pair)
+    assert (await first_push(pair.member, RemovedFromGroup)).group_id == pair.group
+    assert await refused(join(pair.member, pair.group, pair.owner)) == "kicked"
+    await books_balance()
+
+
+async def test_join_and_leave_at_one_server_hold_at_the_other_at_once(pair: Pair, connect: Connect) -> None:
+    """The user is connected to both servers."""
+    here, there = [await connect(server, 9) for server in pair.servers]
+    for _ in range(5):
+        await join(here, pair.group, pair.owner)
+        assert await is_in(there, pair)
+        await there.leave_group(pair.group)
+        assert not await is_in(here, pair)
+    assert await pair.owner.members(pair.group) == [OWNER, MEMBER]
+
+
+async def test_added_member_is_told_at_the_server_where_they_are_connected(pair: Pair, connect: Connect) -> None:
+    """Once for each group: the second server has one of the two in memory."""
+    user = await connect(pair.servers[1], 9)
+    other = await pair.backend.put("other")
+    await pair.backend.change(other, 1, joined=(9,))
+    await pair.backend.change(pair.group, 1, joined=(9,))
+    told = [(await first_push(user, AddedToGroup)).group_id for _ in range(2)]
+    assert sorted(told) == sorted([other, pair.group])
+    await user.say(other, "hello")
+    assert not [one for one in user.pushes()._pushes if isinstance(one, AddedToGroup)]
+
+
+async def test_name_and_owner_that_the_backend_changes_hold_at_the_other_server(
+    pair: Pair, connect: Connect
+) -> None:
+    group = await pair.backend.put("named", "old", OWNER)
+    await pair.backend.sync(group, 1, OWNER, MEMBER)
+    assert await refused(pair.member.remove_member(group, OWNER)) == "not_owner"
+    await pair.backend.put("named", "new", MEMBER)
+    await pair.member.remove_member(group, OWNER)
+    assert await refused(pair.owner.members(group)) == "not_a_member"
+
+
+async def test_change_whose_reply_waits_for_a_server_that_is_killed_is_answered(pair: Pair) -> None:
+    """Its lease ends; the change is recorded and holds."""
+    await pair.servers[1].kill()
+    await pair.backend.change(pair.group, 1, left=(MEMBER,))
+    assert await pair.owner.members(pair.group) == [OWNER]
+    with pytest.raises(ConnectionLost):
+        await Client(pair.servers[1].url, "2.4000000000.test.00").connect(patience_s=0.0)
+
+
+async def test_concurrent_changes_at_both_servers_leave_both_in_step(pair: Pair, connect: Connect) -> None:
+    users = [await connect(pair.servers[number % 2], 10 + number) for number in range(8)]
+    code = await pair.owner.invite(pair.group)
+
+    async def restless(user: Client) -> None:
+        for _ in range(5):
+            await user.join_group(0, code)
+            await user.leave_group(pair.group)
+        await user.join_group(0, code)
+
+    changes = [pair.backend.change(pair.group, version, joined=(100 + version,)) for version in range(1, 10)]
+    await asyncio.gather(*map(restless, users), *changes)
+    expected = {OWNER, MEMBER, *range(10, 18), *range(101, 110)}
+    for server in pair.servers:
+        assert set(server.app.services.groups.members(pair.group)) == expected

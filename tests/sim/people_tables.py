@@ -1,0 +1,74 @@
+"""Simulated table of users."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from storage.postgres.chat.unique_names import unique_form
+from storage.postgres.chat.users import AccessRow, NameTaken
+
+
+class UserRow(NamedTuple):
+    """A row of the table, without its key."""
+
+    name: str = ""
+    unique_name: str | None = None
+    banned_at_ms: int | None = None
+    tokens_from_s: int = 0
+    version: int = 1
+
+
+class PeopleTables:
+    """Users. Every method is one transaction."""
+
+    def __init__(self) -> None:
+        self.users: dict[int, UserRow] = {}
+
+    def know(self, user_ids: Sequence[int]) -> None:
+        for user_id in user_ids:
+            self.users.setdefault(user_id, UserRow())
+
+    def change(self, user_id: int, **values: object) -> None:
+        """Set columns of a row that is made if there is none; what is so already keeps its version."""
+        row = self.users.get(user_id, UserRow())
+        changed = row._replace(**values)  # type: ignore[arg-type]
+        self.users[user_id] = changed._replace(version=row.version + (changed != row))
+
+    def access(self, user_id: int) -> AccessRow:
+        row = self.users[user_id]
+        return AccessRow(user_id, row.version, row.banned_at_ms is not None, row.tokens_from_s)
+
+    def restricted(self, user_ids: Sequence[int]) -> list[AccessRow]:
+        found = [self.access(user_id) for user_id in user_ids if user_id in self.users]
+        return [one for one in found if one.is_banned or one.tokens_from_s]
+
+    def choose_name(self, user_id: int, name: str) -> None:
+        form = unique_form(name) or None
+        if form and any(row.unique_name == form for other, row in self.users.items() if other != user_id):
+            raise NameTaken
+        self.change(user_id, name=name, unique_name=form)
+
+    def put_users(self, names: Mapping[int, str]) -> None:
+        for user_id, name in names.items():
+            if self.users.get(user_id, UserRow()).name == name:
+                self.know([user_id])
+            else:
+                self.change(user_id, name=name, unique_name=None)
+
+    def names(self, user_ids: Sequence[int]) -> dict[int, str]:
+        return {one: self.users[one].name for one in user_ids if one in self.users and self.users[one].name}
+
+    def ban(self, user_id: int, banned_at_ms: int | None) -> AccessRow:
+        earlier_ms = self.users.get(user_id, UserRow()).banned_at_ms
+        at_ms = banned_at_ms if None in (earlier_ms, banned_at_ms) else earlier_ms
+        self.change(user_id, banned_at_ms=at_ms)
+        return self.access(user_id)
+
+    def revoke_tokens(self, user_id: int, tokens_from_s: int) -> AccessRow:
+        earlier_s = self.users.get(user_id, UserRow()).tokens_from_s
+        self.change(user_id, tokens_from_s=max(earlier_s, tokens_from_s))
+        return self.access(user_id)
+
+    def is_banned(self, user_id: int) -> bool:
+        return user_id in self.users and self.users[user_id].banned_at_ms is not None
