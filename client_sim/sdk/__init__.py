@@ -44,6 +44,7 @@ from client_sim.sdk.errors import (
     StoreUnavailable,
     TimedOut,
 )
+from client_sim.sdk.kept_seeds import KeptSeeds, Verdict
 from client_sim.sdk.money import fen, yuan
 from client_sim.sdk.names import user_id_of
 from client_sim.sdk.pushes import MissedChanges, Post, Push, PushQueue, Reloaded
@@ -61,6 +62,7 @@ __all__ = [
     "Finished",
     "Forbidden",
     "GroupFull",
+    "KeptSeeds",
     "KeyReused",
     "KickedOut",
     "MissedChanges",
@@ -82,6 +84,7 @@ __all__ = [
     "Reloaded",
     "StoreUnavailable",
     "TimedOut",
+    "Verdict",
     "fairness",
     "fen",
     "user_id_of",

@@ -15,6 +15,7 @@ from client_sim.sdk.connection import Connection, Endpoint
 from client_sim.sdk.errors import Busy
 from client_sim.sdk.feed import PushFeed
 from client_sim.sdk.methods.backend import BackendMethods
+from client_sim.sdk.packet_proofs import PacketProofs
 from client_sim.sdk.pushes import Post, PushQueue, Reloaded
 from client_sim.sdk.renames import keyword_renamed, renamed
 from client_sim.sdk.transport import parse_url, tls_of
@@ -23,7 +24,7 @@ from protocol import messages, tokens
 CONNECT_PATIENCE_S = OPEN_PATIENCE_S = 10.0
 
 
-class Client(BackendMethods):
+class Client(BackendMethods, PacketProofs):
     """One user. Many tasks of one event loop may use it at the same time."""
 
     def __init__(
@@ -45,6 +46,7 @@ class Client(BackendMethods):
         `balance_version`: of the last change of the wallet that the app has; missed changes then come first.
         Raises ValueError for a malformed url or token, OSError for a `ca_file` that cannot be used.
         """
+        super().__init__()
         endpoint = Endpoint(parse_url(url, "tcp", "tls"), tls_of(url, ca_file), tokens.parse(token))
         self.user_id = endpoint.token.user_id
         self._feed = PushFeed(positions or {}, pushes_max, balance_version)
@@ -114,27 +116,6 @@ class Client(BackendMethods):
 
     # --- packets ----------------------------------------------------------------------------------------------
 
-    async def send_packet(
-        self,
-        kind: str,
-        target_id: int,
-        amount_fen: int,
-        shares: int = 1,
-        greeting: str = "",
-        key: str | None = None,
-    ) -> messages.PacketSent:
-        """Send a packet: `lucky` or `equal` to a group, `personal` to a user.
-
-        `amount_fen` is the total (lucky, personal) or the amount of one share (equal). The idempotency key is made
-        here: money moves once, also if the request is repeated after a lost connection, or if the app calls again
-        with the same content after TimedOut or another temporary failure. Give `key` (1 to 64 bytes) to keep that
-        promise across restarts of the app.
-
-        Raises NotEnoughMoney, NotAMember, NoSuchGroup, BadAmount, BadShares, KeyReused, StoreUnavailable, ….
-        """
-        request = messages.SendPacket(0, key or "", kind, target_id, amount_fen, shares, greeting)
-        return await self._ask_with_key(request, messages.PacketSent)
-
     async def grab(self, packet_id: int) -> messages.Grabbed:
         """Tap a packet: can it still be opened? Every answer is a value, `not_allowed` too."""
         return await self._ask(messages.Grab(0, packet_id), messages.Grabbed)
@@ -193,10 +174,6 @@ class Client(BackendMethods):
         """What I `sent` or `received` in a year (0: this one), newest first; `before_…`: older than that line."""
         request = messages.Records(0, direction, year, before_at_ms, before_packet_id)
         return await self._ask(request, messages.RecordsShown)
-
-    async def reveal(self, packet_id: int) -> messages.Revealed:
-        """The proof of a packet that is finished or refunded. Raises NotFinished, NotAllowed."""
-        return await self._ask(messages.Reveal(0, packet_id), messages.Revealed)
 
     # --- money ------------------------------------------------------------------------------------------------
 

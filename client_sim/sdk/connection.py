@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple, cast
 
 from client_sim.sdk import transport
@@ -65,13 +65,21 @@ class Connection:
         return pending
 
     async def ask_with_key(
-        self, request: messages.SendPacket | messages.TopUp | messages.Withdraw, reply: type[Reply]
+        self,
+        request: messages.SendPacket | messages.TopUp | messages.Withdraw,
+        reply: type[Reply],
+        complete: Callable[[], None] = lambda: None,
     ) -> Reply:
-        """Send a request that moves money, with the app's key or one that is kept until the outcome is known."""
+        """Send a request that moves money, with the app's key or one that is kept until the outcome is known.
+
+        `complete` adds to the request what follows from its key.
+        """
         if request.key:
+            complete()
             return await self.ask(request, reply)
         content = messages.encode(request)
         request.key = self._keys.take(content)
+        complete()
         try:
             return await self.ask(request, reply)
         except BaseException as error:  # a cancelled request may have moved money, too

@@ -40,6 +40,7 @@ COMMANDS: Final = (
         "token", "server.cli.backend:token", "Print a login token for a user, as your chat backend would make it."
     ),
     CommandRow("key", "server.cli.key:key_cli", "Show the keys of login tokens, or make a new one."),
+    CommandRow("seeds", "server.cli.seeds:seeds_cli", "Begin fresh seeds after a restore, or change their key."),
     CommandRow(
         "topup",
         "server.cli.backend:topup",
@@ -156,6 +157,7 @@ EXPECTED: Final = (
     "server.instance:DataFolderInUse",
     "server.instance:NoAnswer",
     "server.process:ServerFailed",
+    "server.services.packets.sealing:SeedsSealed",
     "storage.errors:StoreRefused",
     "storage.errors:StoreUnavailable",
     "client_sim.sdk.errors:ClientError",

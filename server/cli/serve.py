@@ -47,12 +47,13 @@ def serve(*, data: DataOption = DATA, config: ConfigOption = None, flags: Flags 
 
 
 def _app_of(now: Reading, read: Callable[[], Reading], data: Path, stores: StoreAddresses, systemd: Systemd) -> App:
-    keys, tls, _ = now.credentials
+    keys, seed_keys, tls, _ = now.credentials
     return app_at(
         stores.postgres_dsn,
         stores.redis_url,
         now.config,
         keys=keys,
+        seed_keys=seed_keys,
         data=data,
         tls=tls,
         reload=Reload(read, now),

@@ -121,6 +121,14 @@ TOKEN_KEYS: Final = Rule(
     ),
 )
 
+SEED_KEYS: Final = Rule(
+    "a table of key id (up to 32 letters, digits, - and _) = hex text of 32 bytes",
+    lambda keys: all(
+        re.fullmatch(r"[\w-]{1,32}", key_id, re.ASCII) and re.fullmatch(r"[0-9a-fA-F]{64}", text)
+        for key_id, text in keys.items()
+    ),
+)
+
 DATE: Final = Rule('a date such as "2027-12-31", or empty', lambda text: not text or _is_date(text))
 PATH: Final = matching(r"[^\0]*", "a path, or empty")
 
@@ -234,6 +242,11 @@ KEYS: Final = {
     "auth.token_lifetime_s": ConfigKey("lifetime of a login token, seconds", SECONDS, HUP),
     "auth.v1_tokens_until": ConfigKey(
         "the date (UTC) from which tokens without a time of issue are refused; empty: never", DATE, HUP
+    ),
+    "seeds.key_file": ConfigKey(
+        "file with the keys that seal seeds; all unseal, the last one seals; empty: DATA/seed-keys.toml, made once",
+        PATH,
+        HUP,
     ),
     "settlement.batch_max": ConfigKey("claims credited in one transaction, at most", whole(1, 100_000)),
     "settlement.idle_s": ConfigKey("time between two looks at an empty queue, seconds", SECONDS),

@@ -21,6 +21,7 @@ from server.core import amounts
 from server.core.amounts import Caps
 from server.core.kinds import Allocation, Audience, PacketKind
 from server.core.limits import Limits
+from server.core.seeds import Content, SeedUse
 
 
 class Answer(StrEnum):
@@ -43,7 +44,11 @@ RECEIVER: Final = Audience.RECEIVER
 
 
 class Terms(NamedTuple):
-    """What was agreed when the packet was sent. Times in milliseconds since 1970."""
+    """What was agreed when the packet was sent. Times in milliseconds since 1970.
+
+    `seed` is empty where it was not derived: then nothing can be drawn. `seed_use` is None for a packet of a server
+    that chose seeds by itself.
+    """
 
     packet_id: int
     kind: PacketKind
@@ -56,11 +61,23 @@ class Terms(NamedTuple):
     seed: bytes
     created_at_ms: int
     expires_at_ms: int
+    seed_use: SeedUse | None = None
 
     @property
     def commitment(self) -> bytes:
-        """What is published at send (see amounts)."""
+        """What was published at the send (see seeds; of older packets see amounts)."""
+        if self.seed_use is not None:
+            return self.seed_use.commitment
         return amounts.commitment(self.seed, self.packet_id, self.total_fen, self.shares)
+
+    @property
+    def content(self) -> Content:
+        """What goes into the seed."""
+        return Content(self.sender_id, self.kind, self.total_fen, self.shares, *self.caps)
+
+
+class SeedUnknown(ValueError):
+    """The amounts follow from a seed that was not derived."""
 
 
 class Claim(msgspec.Struct, frozen=True, gc=False):
@@ -149,9 +166,13 @@ class Packet:
     __slots__ = ("_draws", "claims", "counter", "left_fen", "terms", "tickets", "wasted")
 
     def __init__(self, terms: Terms, claims: list[Claim] | None = None, closed: bool = False) -> None:
-        """A new packet, or one as its records tell. Raises ValueError if the records contradict the terms."""
+        """A new packet, or one as recorded. Raises SeedUnknown, ValueError if the records contradict the terms."""
         self.terms = terms
-        self._draws = amounts.Draws(terms.seed) if terms.kind.row.allocation is Allocation.DRAWN else None
+        self._draws = None
+        if terms.kind.row.allocation is Allocation.DRAWN:
+            if not terms.seed:
+                raise SeedUnknown(f"packet {terms.packet_id}: its seed is not known")
+            self._draws = amounts.Draws(terms.seed)
         self.claims: dict[int, Claim] = {}
         self.tickets: OrderedDict[int, Ticket] = OrderedDict()  # by user, the oldest first
         self.wasted: OrderedDict[int, int] = OrderedDict()  # by user: tickets that lapsed or were taken

@@ -47,7 +47,7 @@ class Operations:
         """`now_s` is a monotonic clock."""
         self._config = config
         self._lookups = parts.services.lookups
-        self._audits = AuditRuns(postgres_dsn, now_ms, now_s)
+        self._audits = AuditRuns(postgres_dsn, lambda: parts.services.seeds.keys, now_ms, now_s)
         self._figures = PeriodicQuery(self._query_figures, now_s)
         self.observer = Observer(
             parts,

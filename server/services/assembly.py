@@ -38,6 +38,7 @@ from server.services.packets.refund import RefundService
 from server.services.packets.reload import PacketReload
 from server.services.packets.resend import ResendService
 from server.services.packets.reveal import RevealService
+from server.services.packets.seeds import SeedService
 from server.services.packets.send import SendService
 from server.services.packets.sweep import Sweep
 from server.services.runtime.batching import Batcher
@@ -56,13 +57,21 @@ class Services:
     """The use cases and the loops behind them."""
 
     def __init__(
-        self, stores: Stores, bus: Bus, clock: Clock, config: Config, limits: Limits, keys: Mapping[str, bytes]
+        self,
+        stores: Stores,
+        bus: Bus,
+        clock: Clock,
+        config: Config,
+        limits: Limits,
+        keys: Mapping[str, bytes],
+        seed_keys: Mapping[str, bytes],
     ) -> None:
         """`limits` are those of `config`, as an object of this server's own: a reload changes them in place."""
         self._stores, self._bus, self._clock = stores, bus, clock
         self._config, self._limits = config, limits
         self._ids = IdMaker(config.server.node)
         self.changes = ChangeFeed(stores.change_feed, clock.random_number(), clock.elapsed_s)
+        self.seeds = SeedService(stores.seed_trees, seed_keys, clock.random_bytes, clock.now_ms)
         self._make_chat(keys)
         self._make_claims()
         self._make_packets()
@@ -98,7 +107,7 @@ class Services:
         self.commit = CommitPath(
             stores.mirror, stores.packets, self.mirror_health, limits, bus, clock.now_ms, clock.elapsed_s
         )
-        self.reload = PacketReload(stores.packets, stores.mirror, self.mirror_health, self.groups)
+        self.reload = PacketReload(stores.packets, stores.mirror, self.mirror_health, self.groups, self.seeds)
         self.recovery = Recovery(self.reload, self.live_packets, limits, bus)
         self.sweep = Sweep(stores.mirror, stores.packets, self.mirror_health, self.live_packets, self.recovery, bus)
         self.opens = GrabOpenService(
@@ -116,21 +125,20 @@ class Services:
         """What else users do with packets, and what becomes of the rest."""
         stores, limits, clock, bus = self._stores, self._limits, self._clock, self._bus
         now_ms, lives, refunds = clock.now_ms, self.live_packets, self._config.refunds
-        self.sends = SendService(
-            stores.sends, lives, self.groups, limits, self._ids, now_ms, clock.random_bytes, bus
-        )
+        self.sends = SendService(stores.sends, lives, self.groups, limits, self._ids, now_ms, self.seeds, bus)
         self.resends = ResendService(stores.resends, stores.packets, lives, self.groups, limits, now_ms, bus)
         self.refunds = RefundService(
             stores.packets,
             stores.mirror,
             self.mirror_health,
             lives,
+            self.seeds,
             refunds.batch_max,
             refunds.interval_s,
             now_ms,
             bus,
         )
-        self.reveals = RevealService(stores.packets, self.groups, now_ms)
+        self.reveals = RevealService(stores.packets, self.groups, self.seeds, now_ms)
         self.pages = PageService(
             lives, self.opens, self.names, self.groups, CreditedClaims(stores.settlement), bus, now_ms
         )
@@ -155,6 +163,7 @@ class Services:
         for name in await migrate(self._stores.database):
             LOG.info("migration_applied", name=name)
         self._ids.begin_at(await facts.first_id(self._stores.database))
+        await self.seeds.open()
         await self.mirror_health.find_at_start()
         await self.changes.connect()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,8 +17,9 @@ from storage.postgres.chat.users import AccessRow
 from storage.postgres.money import settlement, wallets
 from storage.postgres.money.settlement import Backlog, Credit
 from storage.postgres.money.wallets import Booked, HoldingRow, Moved, TransferRow
-from storage.postgres.packets import packets, sends
+from storage.postgres.packets import packets, seed_trees, sends
 from storage.postgres.packets.packets import Advance, ClaimRow, PacketRow, RefundRow
+from storage.postgres.packets.seed_trees import SeedEpochRow, SeedTreeRow, TreeKey
 from storage.postgres.packets.sends import Sent, Unsent
 from storage.redis import mirror
 from storage.redis.mirror import Extension, Log
@@ -62,15 +63,39 @@ class SimSends(sends.SendStore):
     def __init__(self, place: Any) -> None:
         self._tables, self._line, self._turn = place.tables, place.postgres, asyncio.Lock()
 
-    async def record(self, rows: Sequence[PacketRow], transfer_of: Any, streams_of: Any) -> list[Sent | Unsent]:
+    async def record(
+        self, rows: Sequence[PacketRow], transfer_of: Any, streams_of: Any, seeds: Any
+    ) -> list[Sent | Unsent]:
         async with self._turn:
-            return await self._line.call("send", lambda: self._tables.send(rows, transfer_of, streams_of))
+            return await self._line.call("send", lambda: self._tables.send(rows, transfer_of, streams_of, seeds()))
 
     async def find_outcome(self, rows: Sequence[PacketRow], streams_of: Any) -> list[Sent | None]:
         return await self._line.call("find_outcome", lambda: self._tables.find_outcome(rows))
 
     async def before(self, sender_id: int, key: str) -> PacketRow | None:
         return await self._line.call("before", lambda: self._tables.sent_before(sender_id, key))
+
+
+class SimSeedTrees(seed_trees.SeedTreeStore):
+    def __init__(self, place: Any) -> None:
+        self._tables, self._line = place.tables, place.postgres
+
+    async def next_index(self, user_id: int) -> int:
+        return await self._line.call("next_index", lambda: self._tables.next_seed(user_id))
+
+    async def trees(self, keys: Collection[TreeKey]) -> list[SeedTreeRow]:
+        return await self._line.call("trees", lambda: self._tables.find_trees(keys))
+
+    async def add(self, made: Sequence[SeedTreeRow]) -> list[SeedTreeRow]:
+        return await self._line.call("add_trees", lambda: self._tables.add_trees(made))
+
+    async def epoch(self) -> SeedEpochRow | None:
+        return await self._line.call("epoch", lambda: self._tables.epochs[-1] if self._tables.epochs else None)
+
+    async def begin_epoch(self, key_id: str, now_ms: int, *, only_if_restored: bool = False) -> SeedEpochRow | None:
+        return await self._line.call(
+            "begin_epoch", lambda: self._tables.begin_epoch(key_id, now_ms, only_if_restored)
+        )
 
 
 class SimSettlement(settlement.SettlementQueue):
@@ -236,6 +261,7 @@ def stores(world: Any) -> Stores:
         "packets": SimPackets(world),
         "sends": SimSends(world),
         "resends": None,
+        "seed_trees": SimSeedTrees(world),
         "outbox": SimOutbox(world),
         "wallets": SimWallets(world),
         "settlement": SimSettlement(world, WITH_BEST_LUCK),

@@ -36,6 +36,7 @@ EPOCH_MS = 1_800_000_000_000
 DRAIN_S = 120.0  # more than the lifetime of a packet, a log that lapses and a sweep for orphans together
 PATIENCE_S = 3.0
 RETRIES = 12
+SEED_KEYS = {"sim": bytes(32)}
 START_FEN = 20_000
 
 
@@ -131,7 +132,7 @@ class SimServer:
         clock = SimpleNamespace(now_ms=self.now_ms, elapsed_s=world.loop.time, **world.randomness)
         here = settings(world.plan.durability, world.plan.lifetime_s, world.plan.per_share, self.number)
         self.tickets = TicketWatch(world, here.limits.ticket_grace_ms, here.limits.tickets_per_share)
-        self.bus, self.services = bus, Services(stores.stores(world), bus, clock, here, here.limits, {})
+        self.bus, self.services = bus, Services(stores.stores(world), bus, clock, here, here.limits, {}, SEED_KEYS)
         outbox = self.services.outbox
         outbox._store.on_late_commit = outbox.in_doubt.add  # type: ignore[attr-defined]
         if world.defect is not None:
@@ -315,7 +316,8 @@ class World:
             server = self.rng.choice(self.servers)
             services = server.services
             if services is not None:
-                outcome = await self._send_once(server, services, packet_request)
+                client_seed = self.rng.randbytes(self.rng.choice((0, 16, 32)))  # another one at each attempt
+                outcome = await self._send_once(server, services, (*packet_request, client_seed))
                 outcomes.append(outcome)
                 self.trace("sent", server.number, packet_request, outcome)
                 if outcome[0] != "unknown":

@@ -17,7 +17,7 @@ from client_sim.sdk.errors import NameTaken
 from server.services.money.audit import audit
 from storage.postgres import migrate
 from storage.postgres.database import Database
-from tests.conftest import Connect, Server, StartServer, TurnedClock
+from tests.conftest import SEED_KEYS, Connect, Server, StartServer, TurnedClock
 from tests.services.conftest import until
 from tests.upgrades.conftest import NewDatabase
 
@@ -235,7 +235,7 @@ async def check_new_ids_and_entries(world: World) -> None:
 
 
 async def check_books(world: World) -> None:
-    found = await audit(world.database)
+    found = await audit(world.database, SEED_KEYS)
     assert [line for finding in found.findings for line in finding.discrepancies] == []
     assert (found.sums.put_in_fen, found.sums.taken_out_fen) == (PUT_IN_FEN, TAKEN_OUT_FEN)
     assert found.sums.wallets_fen == PUT_IN_FEN - TAKEN_OUT_FEN

@@ -13,7 +13,7 @@ from server import config
 from server.core.limits import Limits
 from server.credentials import Credentials
 from server.reload import Reading
-from tests.conftest import KEYS, Server, StartServer
+from tests.conftest import KEYS, SEED_KEYS, Server, StartServer
 from tests.wire import raw as wire
 from tests.wire.conftest import Dial
 from tests.wire.raw import Raw
@@ -54,7 +54,7 @@ def reload(server: Server, **changed: Any) -> None:
     """Reload the limits of the room with these changes."""
     limits = msgspec.structs.replace(MUCH, **changed)
     settings = msgspec.structs.replace(config.load(None, {}, environment={}), limits=limits)
-    server.app.apply(Reading(settings, Credentials(KEYS, None, {})))
+    server.app.apply(Reading(settings, Credentials(KEYS, SEED_KEYS, None, {})))
 
 
 Case = Callable[[Room], Awaitable[object]]

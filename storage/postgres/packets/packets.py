@@ -29,11 +29,17 @@ _COLUMNS = (
     "seed",
     "created_at_ms",
     "expires_at_ms",
+    "seed_index",
+    "client_seed",
+    "commitment",
 )
 
 
 class PacketRow(NamedTuple):
     """A packet as it is recorded. `version` is the number of claims; closed: finished or refunded.
+
+    Its seed follows from server seed `seed_index` of its sender and the client's; older packets hold
+    `seed` instead.
 
     `also_in`: groups that it was sent to again; told by `load` and `rows`.
     """
@@ -48,9 +54,12 @@ class PacketRow(NamedTuple):
     share_fen_min: int
     share_fen_max: int
     greeting: str
-    seed: bytes
+    seed: bytes | None
     created_at_ms: int
     expires_at_ms: int
+    seed_index: int | None = None
+    client_seed: bytes | None = None
+    commitment: bytes | None = None
     version: int = 0
     claimed_fen: int = 0
     refunded_fen: int = 0
