@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from storage.postgres.change_feed import Change, Topic
 from storage.postgres.chat.unique_names import unique_form
 from storage.postgres.chat.users import AccessRow, NameTaken
+from tests.sim.change_feed import FeedTables
 
 
 class UserRow(NamedTuple):
@@ -22,6 +24,8 @@ class UserRow(NamedTuple):
 class PeopleTables:
     """Users. Every method is one transaction."""
 
+    feed: FeedTables
+
     def __init__(self) -> None:
         self.users: dict[int, UserRow] = {}
 
@@ -34,6 +38,8 @@ class PeopleTables:
         row = self.users.get(user_id, UserRow())
         changed = row._replace(**values)  # type: ignore[arg-type]
         self.users[user_id] = changed._replace(version=row.version + (changed != row))
+        if changed != row:
+            self.feed.notify(Topic.CHANGE, Change("user", user_id, row.version + 1))
 
     def access(self, user_id: int) -> AccessRow:
         row = self.users[user_id]
