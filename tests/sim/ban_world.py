@@ -59,12 +59,15 @@ class BanWorld(World):
         self.trace("banned", server.number, user_id)
         self.banned[user_id] = len(self.tables.journal)
         self.before[user_id] = [(one, known) for one, known in before if known is not None]
-        self.connections_are_closed(user_id)
+        self.connections_are_closed(user_id, [one for one in self.before[user_id] if one[1].changes.others])
         return True
 
-    def connections_are_closed(self, user_id: int) -> None:
-        """On every server that is current. A process that began after the ban finds it at each login."""
-        for server, services in self.before[user_id]:
+    def connections_are_closed(self, user_id: int, servers: list[tuple[SimServer, Services]]) -> None:
+        """On each of these that is current. A process that began after the ban finds it at each login.
+
+        When a ban is confirmed, a server that was alone at its last beat is left out (decision 83).
+        """
+        for server, services in servers:
             told = self.told.get((id(server.bus), user_id))
             if server.services is services and services.changes.is_current and not (told and told.is_banned):
                 self.report(f"server {server.number} is current and has connections of the banned user {user_id}")
@@ -72,7 +75,7 @@ class BanWorld(World):
     def checks(self) -> None:
         """No packet was sent by a banned user, or to one, after the backend had its reply."""
         for user_id in self.banned:
-            self.connections_are_closed(user_id)
+            self.connections_are_closed(user_id, self.before[user_id])
         if len(self.banned) < self.plan.users // 3:
             self.report(f"only {sorted(self.banned)} were banned")
         for place, (what, *words) in enumerate(self.tables.journal):
