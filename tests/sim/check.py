@@ -88,20 +88,24 @@ def answer_is_true(world: World, one: ReceivedAnswer) -> None:
         "claimed": mine != (one.index, one.amount_fen),
         "gone": row is None or mine is not None or len(held) < row.shares,
         "expired": row is None or (row.closed_at_ms is None and world.latest_ms() < row.expires_at_ms),
-        "not_allowed": row is not None and may_open(world, row, one.user_id),
+        "not_allowed": row is not None and may_open(world, row, one) is True,
     }
     allowed = one.answer in ("not_allowed", "store_unavailable", "overloaded")
     if false.get(one.answer, False):
         world.report(f"false answer: {one}; durable is {mine} of {len(held)} claims")
-    if row is not None and not allowed and not may_open(world, row, one.user_id):
+    if row is not None and not allowed and mine is None and may_open(world, row, one) is False:
         world.report(f"a user who may not open received {one}")
 
 
-def may_open(world: World, row: Any, user_id: int) -> bool:
-    """The rule of the services, written a second time."""
+def may_open(world: World, row: Any, one: ReceivedAnswer) -> bool | None:
+    """The rule of the services, written a second time; None: membership has changed since the request."""
     if row.kind == "personal":
-        return bool(user_id == row.target_id)
-    return user_id in world.tables.groups[row.target_id].members
+        return bool(one.user_id == row.target_id)
+    standing = world.standings.get(one.user_id)
+    if standing is None:
+        return one.user_id in world.tables.groups[row.target_id].members
+    arrived_s = (one.arrived_ms - world.servers[one.server].epoch_ms) / 1000
+    return standing.is_in if arrived_s > standing.since_s else None
 
 
 # --- the second check: at the end -----------------------------------------------------------------------------
@@ -157,9 +161,7 @@ def journal_agrees_with_tables(world: World) -> list[str]:  # noqa: C901  one br
 
     wrong: list[str] = []
     left_fen: dict[int, int] = {}
-    wallets: Counter[int] = Counter(
-        dict.fromkeys(world.tables.groups[next(iter(world.tables.groups))].members, START_FEN)
-    )
+    wallets: Counter[int] = Counter(dict.fromkeys(range(1, world.plan.users + 1), START_FEN))
     sender: dict[int, int] = {}
     holds: dict[int, dict[int, int]] = defaultdict(dict)
     credited: Counter[tuple[int, int]] = Counter()

@@ -188,6 +188,23 @@ class ForgetsTheRejected(Defect):
         on_ready.insert(0, forget)
 
 
+class ChangeOfMembersIsNotWaitedFor(Defect):
+    """The backend has its reply before the other server has followed the change."""
+
+    def break_server(self, server: Any) -> None:
+        async def at_once(*_: object) -> None:
+            """No server is waited for."""
+
+        server.services.changes.wait_until_told = at_once
+
+
+class MembersAreNotFollowed(Defect):
+    """A server reads no changes that others have made."""
+
+    def break_server(self, server: Any) -> None:
+        server.services.changes._follows["group"] = []
+
+
 DEFECTS: dict[str, Callable[[], Defect]] = {
     one.__name__: one
     for one in (
@@ -203,6 +220,8 @@ DEFECTS: dict[str, Callable[[], Defect]] = {
         AnswersFromClaimsInFlight,
         ReloadSkipped,
         ForgetsTheRejected,
+        ChangeOfMembersIsNotWaitedFor,
+        MembersAreNotFollowed,
     )
 }
 

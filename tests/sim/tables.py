@@ -9,28 +9,26 @@ import asyncpg
 
 from server.core.ids import is_user
 from server.core.ledger import TransferKind
-from storage.postgres.chat.groups import GroupRow
 from storage.postgres.chat.messages import MessageRow
 from storage.postgres.chat.outbox import ReminderKind
 from storage.postgres.money.settlement import Backlog, Credit
 from storage.postgres.money.wallets import EMPTY_ROW, HoldingRow, TransferRow
 from storage.postgres.packets.packets import Advance, ClaimRow, PacketRow, RefundRow
 from storage.postgres.packets.sends import Sent, Unsent
-from tests.sim.change_feed import FeedTables
+from tests.sim.member_tables import MemberTables
 from tests.sim.money_tables import MoneyTables
 from tests.sim.people_tables import PeopleTables
 from tests.sim.post_tables import PostTables
 
 
-class Tables(PeopleTables, MoneyTables, PostTables):
+class Tables(PeopleTables, MemberTables, MoneyTables, PostTables):
     """All tables. Every method is one transaction: all of it at one moment, or nothing."""
 
     def __init__(self) -> None:
         MoneyTables.__init__(self)
         PostTables.__init__(self)
         PeopleTables.__init__(self)
-        self.feed = FeedTables()
-        self.groups: dict[int, GroupRow] = {}
+        MemberTables.__init__(self)
         self.packets: dict[int, PacketRow] = {}
         self.by_key: dict[tuple[int, str], int] = {}
         self.claims: dict[int, list[ClaimRow]] = {}

@@ -31,6 +31,7 @@ from tests.sim.tables import Tables
 SERVERS = 2
 GROUP = 2**53 + 77
 STRANGER = 900
+GUESTS = (801, 802)  # the backend makes them members and removes them while the world lives
 EPOCH_MS = 1_800_000_000_000
 DRAIN_S = 120.0  # more than the lifetime of a packet, a log that lapses and a sweep for orphans together
 PATIENCE_S = 3.0
@@ -107,9 +108,14 @@ class SimServer:
         self.tasks: list[asyncio.Task[None]] = []
         self.open_calls: dict[int, tuple[Any, ...]] = {}
 
+    @property
+    def epoch_ms(self) -> int:
+        """What this server's clock shows when the world begins."""
+        return EPOCH_MS + self.number * self.world.plan.skew_ms
+
     def now_ms(self) -> int:
         """The clock of this server."""
-        return EPOCH_MS + int(self.world.loop.time() * 1000) + self.number * self.world.plan.skew_ms
+        return self.epoch_ms + int(self.world.loop.time() * 1000)
 
     def start(self) -> None:
         world = self.world
@@ -178,6 +184,13 @@ class SimServer:
             return None
 
 
+class Standing(NamedTuple):
+    """Whether a guest is a member, as the backend's last request was answered; None: it has no answer yet."""
+
+    is_in: bool | None
+    since_s: float
+
+
 class World:
     """Everything of one run."""
 
@@ -208,6 +221,7 @@ class World:
         self.refund_pushes: list[tuple[int, int]] = []
         self.reminders_pushed: Counter[tuple[Any, ...]] = Counter()  # how often each reminder was pushed
         self.balance_pushes: Counter[tuple[int, str]] = Counter()  # (user, reason): fen
+        self.standings: dict[int, Standing] = {}  # of guests: what the backend knows
         self.seen: set[int] = set()  # packets that users have seen
         self.open_at_once: list[int] = []  # the packets that users open immediately
         self.calls = 0
@@ -371,6 +385,34 @@ class World:
                 return
             await asyncio.sleep(self.rng.uniform(0.02, 0.6))
 
+    # --- the backend ------------------------------------------------------------------------------------------
+
+    async def _guest(self, user_id: int) -> None:
+        """Make a guest a member, or not, again and again, each time until the server says that it is recorded."""
+        rng, version, is_in = self.rng, 0, False
+        while self.loop.time() < self.plan.length_s:
+            await asyncio.sleep(rng.expovariate(2.0))
+            is_in, version = not is_in, version + 1
+            self.standings[user_id] = Standing(None, self.loop.time())
+            while not await self._change_member(user_id, version, is_in):  # noqa: ASYNC110  a store sets no event
+                await asyncio.sleep(rng.uniform(0.05, 1.0))
+            self.standings[user_id] = Standing(is_in, self.loop.time())
+
+    async def _change_member(self, user_id: int, version: int, is_in: bool) -> bool:
+        server = self.rng.choice(self.servers)
+        services = server.services
+        if services is None or not services.changes.is_current:
+            return False
+        joined, left = ([user_id], []) if is_in else ([], [user_id])
+        task = self.loop.create_task(services.backend_groups.change(GROUP, version, joined, left))
+        server.tasks.append(task)  # type: ignore[arg-type]
+        done, _ = await asyncio.wait([task], timeout=PATIENCE_S)
+        if not done or task.cancelled() or services is not server.services:
+            task.add_done_callback(_read)
+            return False
+        self.trace("member", server.number, user_id, version, is_in, task.exception())
+        return task.exception() is None
+
     # --- the nemesis ------------------------------------------------------------------------------------------
 
     async def _nemesis(self) -> None:
@@ -426,8 +468,10 @@ class World:
             server.start()
         for number in range(self.plan.packets):
             self.spawn(self._sender(self.rng.choice(users), number))
-        for user_id in (*users, STRANGER):
+        for user_id in (*users, STRANGER, *GUESTS):
             self.spawn(self._opener(user_id))
+        for user_id in GUESTS:
+            self.spawn(self._guest(user_id))
         nemesis = self.loop.create_task(self._nemesis())
         await asyncio.sleep(self.plan.length_s)
         nemesis.cancel()
