@@ -16,7 +16,11 @@ docs/sdk.md is the guide.
 from client_sim.sdk import fairness
 from client_sim.sdk.client import Client
 from client_sim.sdk.errors import (
+    BackendDecides,
     BadAmount,
+    BadInvite,
+    BadPass,
+    BadSeed,
     BadShares,
     Banned,
     Busy,
@@ -44,12 +48,17 @@ from client_sim.sdk.errors import (
     StoreUnavailable,
     TimedOut,
 )
+from client_sim.sdk.kept_seeds import KeptSeeds, Verdict
 from client_sim.sdk.money import fen, yuan
 from client_sim.sdk.names import user_id_of
 from client_sim.sdk.pushes import MissedChanges, Post, Push, PushQueue, Reloaded
 
 __all__ = [
+    "BackendDecides",
     "BadAmount",
+    "BadInvite",
+    "BadPass",
+    "BadSeed",
     "BadShares",
     "Banned",
     "Busy",
@@ -61,6 +70,7 @@ __all__ = [
     "Finished",
     "Forbidden",
     "GroupFull",
+    "KeptSeeds",
     "KeyReused",
     "KickedOut",
     "MissedChanges",
@@ -82,6 +92,7 @@ __all__ = [
     "Reloaded",
     "StoreUnavailable",
     "TimedOut",
+    "Verdict",
     "fairness",
     "fen",
     "user_id_of",

@@ -18,6 +18,7 @@ from client_sim.chat.run import chat
 from client_sim.sdk.names import user_id_of
 from client_sim.sim import scenarios, screen
 from client_sim.sim.crowd import Crowd
+from client_sim.sim.sim_context import now_ms
 from client_sim.sim.summary import Summary
 from server import embedded
 from server.cli.audit_report import print_audit, print_proof
@@ -25,10 +26,11 @@ from server.cli.numbers import Count, Seconds, Seed
 from server.cli.options import DATA, DataOption
 from server.cli.resources import mint, opened
 from server.clock import Clock
-from server.config import load
+from server.config import found_seed_keys, load
 from server.loop import run
 from server.process import ServerProcess
 from server.services.money.audit import audit
+from server.services.seeds.service import proof_of
 from storage.postgres.database import Database
 from storage.postgres.packets.packets import PacketStore
 
@@ -144,7 +146,9 @@ async def _chat_in(crowd: Crowd, guest: str) -> None:
     user_id, context = user_id_of(guest), crowd.context
     context.guests[user_id] = guest
     await crowd.give(user_id, PURSE_FEN)
-    code = await chat(context.url, context.mint(user_id), guest, crowd.largest_group().group_id)
+    group_id = crowd.largest_group().group_id
+    await crowd.backend.change_members(group_id, now_ms(), joined=[user_id])
+    code = await chat(context.url, context.mint(user_id), guest, group_id)
     crowd.witness.expect(code == 0, f"the chat of {guest} ends with 0, not {code}")
 
 
@@ -155,14 +159,15 @@ async def _prove(console: Console, data: Path, crowd: Crowd) -> bool:
         raise embedded.EmbeddedError(f"the stores under {data} have stopped")
     async with opened(stores.postgres_dsn, TIMEOUT_S) as database:
         best = crowd.best_packet()
-        is_fair = best is not None and await _verify(console, database, best.packet_id)
-        found = await audit(database)
+        is_fair = best is not None and await _verify(console, database, data, best.packet_id)
+        found = await audit(database, found_seed_keys(load(None, {}), data))
         console.print()
         print_audit(console, found)
         return is_fair and found.ok
 
 
-async def _verify(console: Console, database: Database, packet_id: int) -> bool:
+async def _verify(console: Console, database: Database, data: Path, packet_id: int) -> bool:
     rows, claims = await PacketStore(database).load([packet_id])
     console.print(f"\n$ hongbao verify {packet_id}", highlight=False)
-    return print_proof(console, rows[packet_id], claims[packet_id], Clock().now_ms())
+    proof = await proof_of(database, rows[packet_id], found_seed_keys(load(None, {}), data))
+    return print_proof(console, rows[packet_id], claims[packet_id], Clock().now_ms(), proof)

@@ -38,6 +38,7 @@ class Limits(msgspec.Struct, forbid_unknown_fields=True):
     key_bytes_max: int = 64
     packet_lifetime_s: float = 24 * 3600.0
     ticket_lifetime_s: float = 30.0
+    ticket_grace_s: float = 3.0
     tickets_per_share: int = 4
     frame_bytes_before_login_max: int = 512
     frame_bytes_max: int = 4096
@@ -67,6 +68,13 @@ class Limits(msgspec.Struct, forbid_unknown_fields=True):
     def ticket_lifetime_ms(self) -> int:
         """A grab entitles to open for so long."""
         return int(self.ticket_lifetime_s * 1000)
+
+    @property
+    def ticket_grace_ms(self) -> int:
+        """No waiting user takes a ticket that is younger. At most half of the lifetime: a ticket can be taken by a
+        user who waits before it lapses, and any user may have its place.
+        """
+        return int(min(self.ticket_grace_s, self.ticket_lifetime_s / 2) * 1000)
 
     @property
     def caps(self) -> Caps:

@@ -11,6 +11,7 @@ have come first. I1 to I11 are the invariants of docs/design.md.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -18,7 +19,10 @@ import msgspec
 
 from server.core import amounts
 from server.core.amounts import Caps
+from server.core.counter import Counter
 from server.core.kinds import Allocation, Audience, PacketKind
+from server.core.limits import Limits
+from server.core.seeds import Content, SeedUse
 
 
 class Answer(StrEnum):
@@ -41,7 +45,11 @@ RECEIVER: Final = Audience.RECEIVER
 
 
 class Terms(NamedTuple):
-    """What was agreed when the packet was sent. Times in milliseconds since 1970."""
+    """What was agreed when the packet was sent. Times in milliseconds since 1970.
+
+    `seed` is empty where it was not derived: then nothing can be drawn. `seed_use` is None for a packet of a server
+    that chose seeds by itself.
+    """
 
     packet_id: int
     kind: PacketKind
@@ -54,6 +62,7 @@ class Terms(NamedTuple):
     seed: bytes
     created_at_ms: int
     expires_at_ms: int
+    seed_use: SeedUse | None = None
     chat_id: int = 0  # the one-to-one chat that a personal one was posted in; 0: none
 
     @property
@@ -63,8 +72,19 @@ class Terms(NamedTuple):
 
     @property
     def commitment(self) -> bytes:
-        """What is published at send (see amounts)."""
+        """What was published at the send (see seeds; of older packets see amounts)."""
+        if self.seed_use is not None:
+            return self.seed_use.commitment
         return amounts.commitment(self.seed, self.packet_id, self.total_fen, self.shares)
+
+    @property
+    def content(self) -> Content:
+        """What goes into the seed."""
+        return Content(self.sender_id, self.kind, self.total_fen, self.shares, *self.caps)
+
+
+class SeedUnknown(ValueError):
+    """The amounts follow from a seed that was not derived."""
 
 
 class Claim(msgspec.Struct, frozen=True, gc=False):
@@ -77,9 +97,10 @@ class Claim(msgspec.Struct, frozen=True, gc=False):
 
 
 class Ticket(msgspec.Struct, frozen=True, gc=False):
-    """An admission: the number to show at the opening, and when it lapses."""
+    """An admission: the number to show at the opening, when it was given, and when it lapses."""
 
     number: int
+    given_at_ms: int
     lapses_at_ms: int
 
 
@@ -97,7 +118,8 @@ GONE: Final = Decision(Answer.GONE)
 EXPIRED: Final = Decision(Answer.EXPIRED)
 NOT_ALLOWED: Final = Decision(Answer.NOT_ALLOWED)
 NO_TICKET: Final = Decision(Answer.NO_TICKET)
-BUSY_RETRY_MS_MAX: Final = 500  # openings free places long before tickets lapse
+BUSY_RETRY_MS_MAX: Final = 500  # a packet is often gone long before a ticket can be taken
+WASTERS_MAX: Final = 10_000  # users of whom a packet remembers wasted tickets; the oldest are forgotten first
 
 
 def may_open(terms: Terms, user_id: int, is_member: bool) -> bool:
@@ -107,51 +129,26 @@ def may_open(terms: Terms, user_id: int, is_member: bool) -> bool:
     return is_member
 
 
-class Counter:
-    """One word: version (= claims made) in bits 0-15, tickets out in bits 16-39, closed in bit 40."""
-
-    __slots__ = ("word",)
-
-    TICKET: Final = 1 << 16
-    CLOSED: Final = 1 << 40
-
-    def __init__(self, version: int = 0, closed: bool = False) -> None:
-        self.word = version | (self.CLOSED if closed else 0)
-
-    @property
-    def version(self) -> int:
-        """How many claims were made."""
-        return self.word & 0xFFFF
-
-    @property
-    def tickets(self) -> int:
-        """How many tickets are out."""
-        return (self.word >> 16) & 0xFFFFFF
-
-    @property
-    def closed(self) -> bool:
-        """No claim is made any more."""
-        return self.word >= self.CLOSED
-
-    def compare_and_swap(self, seen: int, wanted: int) -> bool:
-        """Become `wanted` if the word is still `seen`; otherwise change nothing and say so."""
-        if self.word != seen:
-            return False
-        self.word = wanted
-        return True
-
-
 class Packet:
-    """A live packet. `claims` is by user, in the order of the indexes; `left_fen` is the unopened rest."""
+    """A live packet. `claims` is by user, in the order of the indexes; `left_fen` is the unopened rest.
 
-    __slots__ = ("_draws", "claims", "counter", "left_fen", "terms", "tickets")
+    `tickets` and `wasted` lose their oldest entries, which costs O(1) in an OrderedDict; a dict would step over the
+    places of all entries that it has lost.
+    """
+
+    __slots__ = ("_draws", "claims", "counter", "left_fen", "terms", "tickets", "wasted")
 
     def __init__(self, terms: Terms, claims: list[Claim] | None = None, closed: bool = False) -> None:
-        """A new packet, or one as its records tell. Raises ValueError if the records contradict the terms."""
+        """A new packet, or one as recorded. Raises SeedUnknown, ValueError if the records contradict the terms."""
         self.terms = terms
-        self._draws = amounts.Draws(terms.seed) if terms.kind.row.allocation is Allocation.DRAWN else None
+        self._draws = None
+        if terms.kind.row.allocation is Allocation.DRAWN:
+            if not terms.seed:
+                raise SeedUnknown(f"packet {terms.packet_id}: its seed is not known")
+            self._draws = amounts.Draws(terms.seed)
         self.claims: dict[int, Claim] = {}
-        self.tickets: dict[int, Ticket] = {}  # by user, in the order in which they lapse
+        self.tickets: OrderedDict[int, Ticket] = OrderedDict()  # by user, the oldest first
+        self.wasted: OrderedDict[int, int] = OrderedDict()  # by user: tickets that lapsed or were taken
         self.left_fen = terms.total_fen
         for claim in claims or ():
             if len(self.claims) == terms.shares:
@@ -178,9 +175,12 @@ class Packet:
         """All shares are opened."""
         return self.counter.version == self.terms.shares
 
-    def grab(self, user_id: int, now_ms: int, ticket_number: int, lifetime_ms: int, per_share: int) -> Decision:
-        """Admit a user who may open, if opening still makes sense. Tickets out ≤ unopened shares × `per_share`.
+    def grab(self, user_id: int, now_ms: int, ticket_number: int, limits: Limits) -> Decision:
+        """Admit a user who may open, if opening still makes sense. No grab raises the number of tickets out above
+        unopened shares × `tickets_per_share`.
 
+        When so many are out, the grab takes the oldest ticket if its age is the grace of a ticket, once more for
+        each ticket of this packet that the user has wasted: users who open come before users who hoard.
         `ticket_number` is a fresh random number; a user who holds a ticket gets that one again.
         """
         over = self._over(user_id, now_ms)
@@ -190,13 +190,17 @@ class Packet:
         held = self.tickets.get(user_id)
         if held is not None:
             return Decision(Answer.TICKET, ticket=held)
+        if self.counter.tickets >= self.left_shares * limits.tickets_per_share:
+            oldest = next(iter(self.tickets.values()))
+            age_ms = limits.ticket_grace_ms * (1 + self.wasted.get(user_id, 0))
+            wait_ms = min(oldest.given_at_ms + age_ms, oldest.lapses_at_ms) - now_ms
+            if wait_ms > 0:
+                return Decision(Answer.BUSY, retry_after_ms=min(wait_ms, BUSY_RETRY_MS_MAX))
+            self._waste_oldest()
         seen = self.counter.word
-        if self.counter.tickets >= self.left_shares * per_share:
-            first = next(iter(self.tickets.values()))
-            return Decision(Answer.BUSY, retry_after_ms=min(first.lapses_at_ms - now_ms, BUSY_RETRY_MS_MAX))
         if not self.counter.compare_and_swap(seen, seen + Counter.TICKET):
             raise AssertionError("a grab was interleaved")
-        ticket = self.tickets[user_id] = Ticket(ticket_number, now_ms + lifetime_ms)
+        ticket = self.tickets[user_id] = Ticket(ticket_number, now_ms, now_ms + limits.ticket_lifetime_ms)
         return Decision(Answer.TICKET, ticket=ticket)
 
     def open(self, user_id: int, ticket_number: int, now_ms: int) -> Decision:
@@ -238,8 +242,9 @@ class Packet:
             raise AssertionError("a close was interleaved")
 
     def keep_tickets(self, before: Packet) -> None:
-        """Take over the tickets of the object that this one replaces after a reload."""
-        self.tickets = {user: ticket for user, ticket in before.tickets.items() if user not in self.claims}
+        """Take over the tickets of the object that this one replaces after a reload, and what users have wasted."""
+        self.tickets = OrderedDict(one for one in before.tickets.items() if one[0] not in self.claims)
+        self.wasted = before.wasted
         self.counter.word += len(self.tickets) * Counter.TICKET
 
     def best_luck(self) -> Claim | None:
@@ -259,16 +264,18 @@ class Packet:
 
     def _lapse(self, now_ms: int) -> None:
         """Take back the tickets whose time is over; they stand in the order in which they lapse."""
-        lapsed = []
-        for user_id, ticket in self.tickets.items():
-            if ticket.lapses_at_ms > now_ms:
-                break
-            lapsed.append(user_id)
-        for user_id in lapsed:
-            del self.tickets[user_id]
+        while self.tickets and next(iter(self.tickets.values())).lapses_at_ms <= now_ms:
+            self._waste_oldest()
+
+    def _waste_oldest(self) -> None:
+        """Take back the oldest ticket, and remember its holder, who has not opened."""
         seen = self.counter.word
-        if not self.counter.compare_and_swap(seen, seen - len(lapsed) * Counter.TICKET):
-            raise AssertionError("a lapse was interleaved")
+        if not self.counter.compare_and_swap(seen, seen - Counter.TICKET):
+            raise AssertionError("the end of a ticket was interleaved")
+        user_id, _ = self.tickets.popitem(last=False)
+        self.wasted[user_id] = self.wasted.pop(user_id, 0) + 1
+        if len(self.wasted) > WASTERS_MAX:
+            self.wasted.popitem(last=False)
 
     def _next_amount_fen(self) -> int:
         terms, index = self.terms, len(self.claims)

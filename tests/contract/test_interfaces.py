@@ -30,10 +30,12 @@ NOT_SIMULATED_STORES = {
 NOT_SIMULATED_METHODS = {
     "packets.record": "inherited: the real one, above the simulated statement",
     "packets.unopened_fen": "operators read it, the worlds have none",
+    "seed_trees.sealed_otherwise": "an operator seals again, the worlds have none",
+    "seed_trees.seal_again": "an operator seals again, the worlds have none",
     "wallets.entries": "users of the worlds read no statement of their wallet",
     "settlement.uncredited": "pages ask it, and users of the worlds see none",
     "outbox.waiting": "operators read it, the worlds have none",
-    "groups.profiles": "users of the worlds do not log in",
+    "groups.newest": "for operators",
 }
 
 

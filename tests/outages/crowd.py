@@ -7,12 +7,13 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 from client_sim.sdk.client import Client
 from client_sim.sdk.errors import ClientError
+from server.config import Config, found_seed_keys
 from server.services.money.audit import audit
 from storage.postgres.database import Database
-from tests.joining import join
 from tests.outages.cluster import token
 from tests.services.conftest import until
 
@@ -77,13 +78,12 @@ async def start_crowd(url: str, seed: int) -> AsyncIterator[Crowd]:
         clients = [await stack.enter_async_context(Client(url, token(1 + n), timeout_s=60)) for n in range(GUESTS)]
         async with Client(url, token(0)) as backend:
             await backend.top_up(1, 10_000_000, key="all")
-        group = await clients[0].create_group("crowd")
-        for one in clients[1:]:
-            await join(one, group, clients[0])
+            group = await backend.put_group("crowd", "crowd", clients[0].user_id)
+            await backend.sync_members(group, 1, [one.user_id for one in clients])
         yield Crowd(clients, group, random.Random(seed))
 
 
-async def check_books(dsn: str, crowd: Crowd) -> None:
+async def check_books(dsn: str, data: Path, crowd: Crowd) -> None:
     """The answers agree with the books, and the audit finds nothing."""
     database = Database(dsn, pool_max=1, timeout_s=10)
     await database.open()
@@ -97,7 +97,7 @@ async def check_books(dsn: str, crowd: Crowd) -> None:
         async with database.reading() as connection:
             rows = await connection.fetch("SELECT packet_id, user_id, amount_fen FROM claims")
             sent = {row["packet_id"] for row in await connection.fetch("SELECT packet_id FROM packets")}
-        found = await audit(database)
+        found = await audit(database, found_seed_keys(Config(), data))
     finally:
         await database.close()
     assert crowd.contradictions == []

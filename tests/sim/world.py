@@ -27,15 +27,16 @@ from tests.sim.faults import LATE_S_MAX, TIMEOUT_S, Line, Rates
 from tests.sim.logs import Logs
 from tests.sim.loop import SimLoop, Stuck
 from tests.sim.tables import Tables
+from tests.sim.tickets import TicketWatch
 
 SERVERS = 2
 GROUP = 2**53 + 77
 STRANGER = 900
-GUESTS = (801, 802)  # the backend makes them members and removes them while the world lives
 EPOCH_MS = 1_800_000_000_000
 DRAIN_S = 120.0  # more than the lifetime of a packet, a log that lapses and a sweep for orphans together
 PATIENCE_S = 3.0
 RETRIES = 12
+SEED_KEYS = {"sim": bytes(32)}
 START_FEN = 20_000
 
 
@@ -63,6 +64,13 @@ class Plan(NamedTuple):
     nemesis_s: float  # mean time between faults of the nemesis
     length_s: float
     skew_ms: int  # difference of the servers' clocks
+    hoarders: int  # members who grab and never open
+    per_share: int  # tickets per unopened share
+
+    @property
+    def members(self) -> range:
+        """All users of the group; the hoarders are the last ones."""
+        return range(1, self.users + self.hoarders + 1)
 
 
 def plan(rng: random.Random) -> Plan:
@@ -79,17 +87,21 @@ def plan(rng: random.Random) -> Plan:
         nemesis_s=rng.choice((0.5, 2.0, 1e6)),
         length_s=rng.choice((4.0, 10.0)),
         skew_ms=rng.choice((0, 5, 400)),
+        hoarders=rng.choice((0, 3, 10)),
+        per_share=rng.choice((1, 4)),
     )
 
 
 @lru_cache(maxsize=16)
-def settings(durability: str, lifetime_s: float, node: int) -> config.Config:
+def settings(durability: str, lifetime_s: float, per_share: int, node: int) -> config.Config:
     """The config of one server."""
     values = {
         "server.node": node,
         "stores.durability": durability,
         "limits.packet_lifetime_s": lifetime_s,
         "limits.ticket_lifetime_s": 4.0,
+        "limits.ticket_grace_s": 1.0,
+        "limits.tickets_per_share": per_share,
         "refunds.interval_s": 0.2,
         "settlement.idle_s": 1.0,
         "settlement.batch_max": 7,
@@ -105,27 +117,25 @@ class SimServer:
         self.number = number
         self.services: Services | None = None
         self.bus = Bus()
+        self.tickets = TicketWatch(world, 0, 0)
         self.tasks: list[asyncio.Task[None]] = []
         self.open_calls: dict[int, tuple[Any, ...]] = {}
 
-    @property
-    def epoch_ms(self) -> int:
-        """What this server's clock shows when the world begins."""
-        return EPOCH_MS + self.number * self.world.plan.skew_ms
-
     def now_ms(self) -> int:
         """The clock of this server."""
-        return self.epoch_ms + int(self.world.loop.time() * 1000)
+        return EPOCH_MS + int(self.world.loop.time() * 1000) + self.number * self.world.plan.skew_ms
 
     def start(self) -> None:
         world = self.world
         bus = Bus()
         bus.subscribe(world.on_push, *PUSHES)
         clock = SimpleNamespace(now_ms=self.now_ms, elapsed_s=world.loop.time, **world.randomness)
-        here = settings(world.plan.durability, world.plan.lifetime_s, self.number)
-        self.bus, self.services = bus, Services(stores.stores(world), bus, clock, here, here.limits, {})
+        here = settings(world.plan.durability, world.plan.lifetime_s, world.plan.per_share, self.number)
+        self.tickets = TicketWatch(world, here.limits.ticket_grace_ms, here.limits.tickets_per_share)
+        self.bus, self.services = bus, Services(stores.stores(world), bus, clock, here, here.limits, {}, SEED_KEYS)
         outbox = self.services.outbox
         outbox._store.on_late_commit = outbox.in_doubt.add  # type: ignore[attr-defined]
+        world.started(self)
         if world.defect is not None:
             world.defect.break_server(self)
         self.tasks = [world.loop.create_task(self._begin(self.services))]
@@ -166,6 +176,7 @@ class SimServer:
             if self.open_calls.pop(call, None) is None:
                 world.report(f"request {call} of user {user_id} was answered twice")
             world.record_answer(self, user_id, packet_id, decision, arrived_ms)
+            self.tickets.answered(user_id, packet_id, ticket, decision, arrived_ms)
             if not answer.done():
                 answer.set_result(decision)
 
@@ -182,13 +193,6 @@ class SimServer:
                 return await answer
         except TimeoutError:
             return None
-
-
-class Standing(NamedTuple):
-    """Whether a guest is a member, as the backend's last request was answered; None: it has no answer yet."""
-
-    is_in: bool | None
-    since_s: float
 
 
 class World:
@@ -221,7 +225,6 @@ class World:
         self.refund_pushes: list[tuple[int, int]] = []
         self.reminders_pushed: Counter[tuple[Any, ...]] = Counter()  # how often each reminder was pushed
         self.balance_pushes: Counter[tuple[int, str]] = Counter()  # (user, reason): fen
-        self.standings: dict[int, Standing] = {}  # of guests: what the backend knows
         self.seen: set[int] = set()  # packets that users have seen
         self.open_at_once: list[int] = []  # the packets that users open immediately
         self.calls = 0
@@ -314,7 +317,8 @@ class World:
             server = self.rng.choice(self.servers)
             services = server.services
             if services is not None:
-                outcome = await self._send_once(server, services, packet_request)
+                client_seed = self.rng.randbytes(self.rng.choice((0, 16, 32)))  # another one at each attempt
+                outcome = await self._send_once(server, services, (*packet_request, client_seed))
                 outcomes.append(outcome)
                 self.trace("sent", server.number, packet_request, outcome)
                 if outcome[0] != "unknown":
@@ -372,46 +376,26 @@ class World:
                 for _ in range(self.rng.choice((1, 1, 1, 2))):
                     self.spawn(self._open(user_id, packet_id))
 
+    async def _hoarder(self, user_id: int) -> None:
+        """Grab the packets shown as fast as possible, and never open."""
+        while self.loop.time() < self.plan.length_s:
+            await asyncio.sleep(self.rng.uniform(0.02, 0.2))
+            if self.seen:
+                packet_id = self.rng.choice(sorted(self.seen))
+                self.spawn(self.rng.choice(self.servers).ask(user_id, packet_id, None))
+
     async def _open(self, user_id: int, packet_id: int) -> None:
         for _ in range(RETRIES):
             server = self.rng.choice(self.servers)
             grabbed = await server.ask(user_id, packet_id, None)
             if isinstance(grabbed, Decision) and grabbed.ticket is not None:
                 if self.rng.random() < 0.3:
-                    await asyncio.sleep(self.rng.uniform(0.0, 0.5))
+                    await asyncio.sleep(self.rng.uniform(0.0, self.rng.choice((0.5, 3.0))))
                 grabbed = await server.ask(user_id, packet_id, grabbed.ticket.number)
             final = (Answer.WON, Answer.CLAIMED, Answer.GONE, Answer.EXPIRED, Answer.NOT_ALLOWED)
             if isinstance(grabbed, Decision) and grabbed.answer in final:
                 return
             await asyncio.sleep(self.rng.uniform(0.02, 0.6))
-
-    # --- the backend ------------------------------------------------------------------------------------------
-
-    async def _guest(self, user_id: int) -> None:
-        """Make a guest a member, or not, again and again, each time until the server says that it is recorded."""
-        rng, version, is_in = self.rng, 0, False
-        while self.loop.time() < self.plan.length_s:
-            await asyncio.sleep(rng.expovariate(2.0))
-            is_in, version = not is_in, version + 1
-            self.standings[user_id] = Standing(None, self.loop.time())
-            while not await self._change_member(user_id, version, is_in):  # noqa: ASYNC110  a store sets no event
-                await asyncio.sleep(rng.uniform(0.05, 1.0))
-            self.standings[user_id] = Standing(is_in, self.loop.time())
-
-    async def _change_member(self, user_id: int, version: int, is_in: bool) -> bool:
-        server = self.rng.choice(self.servers)
-        services = server.services
-        if services is None or not services.changes.is_current:
-            return False
-        joined, left = ([user_id], []) if is_in else ([], [user_id])
-        task = self.loop.create_task(services.backend_groups.change(GROUP, version, joined, left))
-        server.tasks.append(task)  # type: ignore[arg-type]
-        done, _ = await asyncio.wait([task], timeout=PATIENCE_S)
-        if not done or task.cancelled() or services is not server.services:
-            task.add_done_callback(_read)
-            return False
-        self.trace("member", server.number, user_id, version, is_in, task.exception())
-        return task.exception() is None
 
     # --- the nemesis ------------------------------------------------------------------------------------------
 
@@ -451,6 +435,18 @@ class World:
 
     # --- the run ----------------------------------------------------------------------------------------------
 
+    # What other worlds add.
+
+    def started(self, server: SimServer) -> None:
+        """A process of a server begins."""
+
+    def acts(self) -> None:
+        """Begin what happens beside senders and openers."""
+
+    def checks(self) -> None:
+        """Check what must hold at the end."""
+        check.final_check(self)
+
     def spawn(self, work: Any) -> None:
         """Run a task beside the others."""
         task = self.loop.create_task(work)
@@ -460,18 +456,19 @@ class World:
     async def _live(self) -> None:
         self._alive: dict[asyncio.Task[Any], None] = {}
         users = range(1, self.plan.users + 1)
-        self.tables.groups[GROUP] = GroupRow(GROUP, "sim", 1, set(users))
-        self.tables.know(users)
-        for user_id in users:
+        self.tables.groups[GROUP] = GroupRow(GROUP, "sim", 1, set(self.plan.members))
+        self.tables.know(self.plan.members)
+        for user_id in self.plan.members:
             self.tables.wallets[user_id] = START_FEN
         for server in self.servers:
             server.start()
         for number in range(self.plan.packets):
             self.spawn(self._sender(self.rng.choice(users), number))
-        for user_id in (*users, STRANGER, *GUESTS):
+        for user_id in (*users, STRANGER):
             self.spawn(self._opener(user_id))
-        for user_id in GUESTS:
-            self.spawn(self._guest(user_id))
+        self.acts()
+        for user_id in self.plan.members[self.plan.users :]:
+            self.spawn(self._hoarder(user_id))
         nemesis = self.loop.create_task(self._nemesis())
         await asyncio.sleep(self.plan.length_s)
         nemesis.cancel()
@@ -483,7 +480,7 @@ class World:
         while self.loop.time() < ends_s and not self._settled():  # noqa: ASYNC110  stores set no event
             await asyncio.sleep(1.0)
         await asyncio.sleep(2.0)
-        check.final_check(self)
+        self.checks()
         for server in self.servers:
             server.crash()
         for task in list(self._alive):

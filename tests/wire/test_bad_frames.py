@@ -29,7 +29,7 @@ from tests.wire.raw import (
 )
 from tests.wire.raw import frame as frame_of
 
-USER, BACKEND = 1, 0
+USER, BACKEND = 3, 0  # 3 is none of the EXTREME_NUMBERS: the backend bans those
 GROUP = 2**53  # a well-formed id of no group
 NOT_UTF8 = (b"\xff", b"\xc3", b"\xed\xa0\x80", b"\xf4\x90\x80\x80")
 
@@ -105,7 +105,7 @@ WRONG_TYPES: dict[str, list[Any]] = {
     "str": [1, 1.5, True, None, b"text", [], ["a"], {}, msgpack.Timestamp(1)],
     "bytes": [1, 1.5, True, None, "text", [], {}],
     "bool": [0, 1, 1.5, None, "true", b"1", [], {}],
-    "list": [1, True, None, "1", b"1", {}, [1.5], ["1"], [None], [[1]], [-1], [2**53], MANY],
+    "list": [1, True, None, "1", b"1", {}, [1.5], ["1"], [None], [[1.5]], [[1]], [-1], [2**53], MANY],
 }
 
 

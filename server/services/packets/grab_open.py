@@ -133,8 +133,7 @@ class GrabOpenService:
         self._conclude(live, request, decision)
 
     def _grab(self, packet: Packet, request: GrabRequest) -> Decision:
-        ticket_ms, per_share = self._limits.ticket_lifetime_ms, self._limits.tickets_per_share
-        decision = packet.grab(request.user_id, request.at_ms, self._random_number(), ticket_ms, per_share)
+        decision = packet.grab(request.user_id, request.at_ms, self._random_number(), self._limits)
         if decision.ticket is not None and len(self._admissions) < ADMISSIONS_MAX:
             self._admissions.append(Admission(request.packet_id, request.user_id, request.at_ms))
         return decision

@@ -63,6 +63,9 @@ class ChatFacts(msgspec.Struct, frozen=True, kw_only=True):
 class UserFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What the records hold of a user."""
 
+    is_known: bool
+    is_banned: bool
+    tokens_from_s: int  # 0: no tokens were revoked
     balance_fen: int
     arriving_fen: int
     chats: list[ChatFacts]
@@ -75,6 +78,17 @@ class GroupFacts(msgspec.Struct, frozen=True, kw_only=True):
     owner_id: int
     members: Collection[int]
     last_message: int
+
+
+class GroupLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A group in a list."""
+
+    group_id: int
+    external_id: str  # the chat backend's; empty if a user made the group
+    kind: str
+    name: str
+    owner_id: int
+    members: int
 
 
 class BacklogFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -166,9 +180,13 @@ class LookupService:
         return MirrorFacts(bytes=log.length, claims=len(log.claims), closed=log.closed, readable=log.ours)
 
     async def user(self, user_id: int) -> UserFacts:
-        """A user's balance and chats. A user without records has no money and no chats."""
+        """A user's balance, chats and ban. A user without records has no money and no chats."""
         profile = (await self._groups.profiles([user_id]))[user_id]
+        access = profile.access
         return UserFacts(
+            is_known=access is not None,
+            is_banned=access is not None and access.is_banned,
+            tokens_from_s=0 if access is None else access.tokens_from_s,
             balance_fen=profile.holding.balance.fen,
             arriving_fen=profile.holding.arriving_fen,
             chats=[
@@ -193,6 +211,10 @@ class LookupService:
             members=groups[0].members,
             last_message=await self._messages.last(group_id),
         )
+
+    async def newest_groups(self, most: int) -> list[GroupLine]:
+        """The newest groups and one-to-one chats."""
+        return [GroupLine(**row._asdict()) for row in await self._groups.newest(most)]
 
     async def backlog(self) -> BacklogFacts:
         """The settlement queue."""

@@ -28,3 +28,8 @@ WHERE m.user_id = ANY($1) AND m.left_at_ms IS NULL
 UNION ALL
 SELECT stream_id, stream_id, '', stream_id, last_message FROM streams WHERE stream_id = ANY($1)
 ORDER BY 1, 2
+
+-- name: newest
+SELECT group_id, coalesce(external_id, ''), kind, name, owner_id,
+    (SELECT count(*) FROM memberships m WHERE m.group_id = g.group_id AND m.left_at_ms IS NULL)
+FROM groups g ORDER BY group_id DESC LIMIT $1

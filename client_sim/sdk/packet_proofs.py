@@ -1,0 +1,70 @@
+"""Requests of the SDK about sends and their proofs. `Client` is the one class that has them."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+
+from client_sim.sdk.connection import Connection
+from client_sim.sdk.kept_seeds import KeptSeeds, Verdict
+from protocol import messages
+
+SECRET_BYTES = 32
+
+
+class PacketProofs:
+    """Send with a client seed, keep what the server commits to, check the proof."""
+
+    _connection: Connection
+
+    def __init__(self) -> None:
+        self.kept_seeds = KeptSeeds()
+        self._secret = secrets.token_bytes(SECRET_BYTES)
+
+    async def send_packet(
+        self,
+        kind: str,
+        target_id: int,
+        amount_fen: int,
+        shares: int = 1,
+        greeting: str = "",
+        key: str | None = None,
+        client_seed: bytes | None = None,
+    ) -> messages.PacketSent:
+        """Send a packet: `lucky` or `equal` to a group, `personal` to a user or a one-to-one chat.
+
+        `amount_fen` is the total (lucky, personal) or the amount of one share (equal). The idempotency key is made
+        here: money moves once, also if the request is repeated after a lost connection, or if the app calls again
+        with the same content after TimedOut or another temporary failure. Give `key` (1 to 64 bytes) to keep that
+        promise across restarts of the app. `client_seed` (16 to 32 bytes; by default random bytes, b"" for none)
+        goes into the packet's seed, so that the server alone cannot choose the shares; of a repeated send the first
+        one counts.
+
+        Raises NotEnoughMoney, NotAMember, NoSuchUser, BadAmount, BadShares, KeyReused, StoreUnavailable, ….
+        """
+        request = messages.SendPacket(
+            0, key or "", kind, target_id, amount_fen, shares, greeting, client_seed or b""
+        )
+
+        def give_seed() -> None:
+            if client_seed is None:  # a retry has the same key, and so the same seed
+                request.client_seed = hmac.digest(self._secret, request.key.encode(), "sha256")
+
+        sent = await self._connection.ask_with_key(request, messages.PacketSent, give_seed)
+        is_certain = client_seed is not None or not key
+        self.kept_seeds.sent(sent, request.client_seed, is_certain=is_certain)
+        return sent
+
+    async def seed_trees(self) -> messages.SeedTrees:
+        """The roots that the server commits to for my next packets; asked before a send, `verify` checks them."""
+        trees = await self._connection.ask(messages.GetSeedTrees(0), messages.SeedTrees)
+        self.kept_seeds.told(trees)
+        return trees
+
+    async def reveal(self, packet_id: int) -> messages.Revealed:
+        """The proof of a packet that is finished or refunded. Raises NotFinished, NotAllowed."""
+        return await self._connection.ask(messages.Reveal(0, packet_id), messages.Revealed)
+
+    async def verify(self, packet_id: int) -> Verdict:
+        """Check the proof of a packet, also against what this client kept. Raises NotFinished, NotAllowed."""
+        return self.kept_seeds.check(await self.reveal(packet_id))
