@@ -101,7 +101,7 @@ REFUSALS: dict[Refusal, RefusalRow] = {
     Refusal.KEY_REUSED: RefusalRow(False, 0, "the idempotency key was used before with other content"),
     Refusal.NOT_ENOUGH_MONEY: RefusalRow(False, 0, "the wallet holds less than the amount"),
     Refusal.BAD_SEED: RefusalRow(False, 0, "a client seed has 16 to 32 bytes, or none"),
-    Refusal.NO_TICKET: RefusalRow(True, 0, "the ticket has lapsed or was never given: grab again"),
+    Refusal.NO_TICKET: RefusalRow(True, 0, "the ticket has lapsed, was taken, or was never given: grab again"),
     Refusal.NOT_FINISHED: RefusalRow(True, 1000, "the seed stays secret until the packet is finished or refunded"),
     Refusal.FINISHED: RefusalRow(False, 0, "the packet is finished or expired: nothing is left to be sent again"),
     Refusal.STORE_UNAVAILABLE: RefusalRow(

@@ -45,13 +45,14 @@ class App:
         config: Config,
         *,
         keys: Mapping[str, bytes],
+        seed_keys: Mapping[str, bytes],
         data: Path,
         postgres_dsn: str,
         tls: ssl.SSLContext | None = None,
         reload: Reload | None = None,
         systemd: Systemd | None = None,
     ) -> None:
-        """`keys` verify logins, by key id; `data` is the folder that tells other commands where the server is.
+        """`keys` verify logins, `seed_keys` seal seeds, by key id; `data` tells other commands where the server is.
 
         `reload` reads config and credentials again when an operator or SIGHUP asks for it.
         """
@@ -64,7 +65,7 @@ class App:
         self._reload = reload
         self._systemd = systemd or Systemd({})
         self.stores = stores
-        self.services = Services(stores, bus, clock, config, self._limits, keys)
+        self.services = Services(stores, bus, clock, config, self._limits, keys, seed_keys)
         sessions: dict[int, Session] = {}
         self.hub = Hub(self._limits, bus)
         self.subscriptions = Subscriptions(self.services.live_packets, self.services.pages, self._limits, bus)
@@ -144,6 +145,7 @@ class App:
         """Other limits, keys and another certificate from now on; connections stay."""
         self._limits.become(reading.config.limits)
         self.services.login.use(reading.credentials.keys, reading.config.auth.v1_tokens_end_ms)
+        self.services.seeds.use_keys(reading.credentials.seed_keys)
         self.services.passes.use(reading.credentials.keys)
         self.listener.reload(reading.credentials.tls)
 
@@ -172,6 +174,7 @@ def app_at(
     config: Config,
     *,
     keys: Mapping[str, bytes],
+    seed_keys: Mapping[str, bytes],
     data: Path,
     tls: ssl.SSLContext | None = None,
     reload: Reload | None = None,
@@ -187,6 +190,7 @@ def app_at(
         clock or Clock(),
         config,
         keys=keys,
+        seed_keys=seed_keys,
         data=data,
         postgres_dsn=postgres_dsn,
         tls=tls,

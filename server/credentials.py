@@ -1,4 +1,4 @@
-"""Credentials that are read from their own files: the keys of login tokens, the TLS certificate and its key."""
+"""Credentials that are read from their own files: keys of login tokens, keys of seeds, TLS certificate and key."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import ssl
 from pathlib import Path
 from typing import NamedTuple
 
-from server.config import Config, ConfigError, load_keys
+from server.config import Config, ConfigError, load_keys, load_seed_keys
 from server.config.table import TLS_FILES
 from server.net.tls import server_context
 
@@ -15,14 +15,16 @@ from server.net.tls import server_context
 class Credentials(NamedTuple):
     """All credentials, read together: if one is invalid, a reload keeps all of the old ones."""
 
-    keys: dict[str, bytes]
+    keys: dict[str, bytes]  # of login tokens
+    seed_keys: dict[str, bytes]
     tls: ssl.SSLContext | None
     tls_digests: dict[str, bytes]  # of the two TLS files by their config keys, to see whether they have changed
 
 
 def load_credentials(settings: Config, data: Path, *, may_make: bool = True) -> Credentials:
     """Read keys and TLS files; makes a first key if there is none and `may_make`. Raises ConfigError."""
-    return Credentials(load_keys(settings, data, may_make=may_make), *load_tls(settings))
+    keys = load_keys(settings, data, may_make=may_make)
+    return Credentials(keys, load_seed_keys(settings, data, may_make=may_make), *load_tls(settings))
 
 
 def load_tls(settings: Config) -> tuple[ssl.SSLContext | None, dict[str, bytes]]:

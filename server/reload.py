@@ -69,5 +69,6 @@ def merge(now: Reading, asked: Reading) -> tuple[Reading, Outcome]:
 
 def _comparable(reading: Reading) -> dict[str, Any]:
     """The values to compare: those of the config, for files their content, for keys also their order."""
-    keys, _, tls_digests = reading.credentials
-    return flat(reading.config) | {"auth.keys": list(keys.items())} | tls_digests
+    keys, seed_keys, _, tls_digests = reading.credentials
+    listed = {"auth.keys": list(keys.items()), "seeds.key_file": list(seed_keys.items())}
+    return flat(reading.config) | listed | tls_digests

@@ -20,6 +20,7 @@ from storage.postgres.money.settlement import SettlementQueue
 from storage.postgres.money.wallets import WalletStore
 from storage.postgres.packets.packets import PacketStore
 from storage.postgres.packets.resends import ResendStore
+from storage.postgres.packets.seed_trees import SeedTreeStore
 from storage.postgres.packets.sends import SendStore
 from storage.redis.mirror import Mirror
 
@@ -32,6 +33,7 @@ class Stores(NamedTuple):
     packets: PacketStore
     sends: SendStore
     resends: ResendStore
+    seed_trees: SeedTreeStore
     wallets: WalletStore
     settlement: SettlementQueue
     records: RecordStore
@@ -60,6 +62,7 @@ class Stores(NamedTuple):
             packets=PacketStore(database),
             sends=SendStore(database),
             resends=ResendStore(database),
+            seed_trees=SeedTreeStore(database),
             wallets=WalletStore(database),
             settlement=SettlementQueue(database, with_best_luck),
             records=RecordStore(database),

@@ -32,6 +32,7 @@ from tests.memory import use_memory
 from tests.strict_loop import StrictLoop
 
 KEYS = {"test": b"a key that only tests know"}
+SEED_KEYS = {"test": bytes(range(32))}
 FAR_AWAY_S = 4_000_000_000
 PATIENCE_S = 30.0  # what has not happened by then never will, however busy the machine is
 DAY_MS = 86_400_000  # after it a packet has expired
@@ -233,6 +234,7 @@ async def start_server(
                 dotted.get("stores.redis", redis_url),
                 settings,
                 keys=KEYS,
+                seed_keys=SEED_KEYS,
                 data=data,
                 tls=tls,
                 clock=server_clock,

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 import asyncpg
 
-from bench.chaos import auditor, report
+from bench.chaos import audited_books, auditor, report
 from bench.chaos.faults import Cluster
 from bench.chaos.history import History
 from bench.chaos.nemesis import Nemesis
@@ -24,6 +24,7 @@ from bench.chaos.workload import Workload
 from bench.load.generator_pool import BenchFailed
 from bench.load.target import raise_file_limit
 from protocol import tokens
+from server import config as config_module
 from server.embedded.sockets import addresses
 from server.embedded.stores import POSTGRES, POSTGRES_SOCKET, VALKEY, VALKEY_SOCKET
 from server.services.money.audit import audit
@@ -78,7 +79,7 @@ async def run(spec: ChaosSpec, say: Callable[[str], None]) -> dict[str, Any]:
             await _wait_until_settled(cluster.postgres_dsn)
             nemesis.stuck += [*cluster.postgres.failed_starts, *cluster.valkey.failed_starts]
             say("the auditor reads the logs and the books")
-            findings, audited = await _audit(cluster.postgres_dsn, history, nemesis)
+            findings, audited = await _audit(cluster.postgres_dsn, data / "server", history, nemesis)
         about = {
             "tier": spec.durability,
             "seed": spec.seed,
@@ -127,19 +128,20 @@ async def _wait_until_settled(dsn: str) -> None:
     deadline_s = perf_counter() + SETTLE_TIMEOUT_S
     while perf_counter() < deadline_s:
         with suppress(OSError, TimeoutError, asyncpg.PostgresError):
-            if await auditor.unsettled(dsn) == 0:
+            if await audited_books.unsettled(dsn) == 0:
                 return
         await asyncio.sleep(POLL_S)
 
 
-async def _audit(dsn: str, history: History, nemesis: Nemesis) -> tuple[auditor.Findings, list[str]]:
+async def _audit(dsn: str, folder: Path, history: History, nemesis: Nemesis) -> tuple[auditor.Findings, list[str]]:
     """The findings of the auditor, and those of the project's own audit. Raises BenchFailed."""
     try:
-        books = await auditor.read(dsn)
+        seed_keys = config_module.load_seed_keys(config_module.Config(), folder, may_make=False)
+        books = await audited_books.read(dsn, seed_keys)
         database = Database(dsn, pool_max=2, timeout_s=AUDIT_TIMEOUT_S)
         await database.open()
         try:
-            audited = await audit(database)
+            audited = await audit(database, seed_keys)
         finally:
             await database.close()
     except (OSError, asyncpg.PostgresError, StoreUnavailable) as error:

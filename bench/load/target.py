@@ -52,6 +52,7 @@ class Target:
     durability: str
     key_id: str = ""
     key: bytes = b""
+    seed_keys: Mapping[str, bytes] = field(default_factory=dict)
     dsn: str = ""  # of the records; "": this server keeps none
     redis_url: str = ""  # "": not known
     status: Path | None = None
@@ -116,6 +117,7 @@ def own_server(
                 server.url,
                 durability,
                 *_newest_key(data),
+                seed_keys=config_module.found_seed_keys(config_module.Config(), data),
                 dsn=stores.postgres_dsn,
                 redis_url=stores.redis_url,
                 status=data / STATUS_SOCKET,
@@ -147,6 +149,7 @@ async def running_server(url: str, data: Path, postgres: str, ca_file: str | Non
         durability,
         key_id,
         key,
+        seed_keys=config_module.found_seed_keys(config_module.load(None, {}), data),
         dsn=dsn,
         redis_url=stores.redis_url if stores is not None else "",
         status=data / STATUS_SOCKET if is_here else None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Final, NamedTuple
 
 from bench.load.outcome import Outcome
@@ -40,7 +40,7 @@ class Verdict(NamedTuple):
         return abs(packets) + abs(accounts)
 
 
-async def judge(database: Database, outcome: Outcome) -> Verdict:
+async def judge(database: Database, outcome: Outcome, seed_keys: Mapping[str, bytes]) -> Verdict:
     """Compare, after the record has caught up with the answers. Raises StoreUnavailable."""
     told: Claims = {(one.packet_id, one.user_id): (one.index, one.amount_fen) for one in outcome.claims}
     packet_ids = {packet_id for packet_id, _ in told} | {one.packet_id for one in outcome.sends}
@@ -55,7 +55,7 @@ async def judge(database: Database, outcome: Outcome) -> Verdict:
     untold = len(claims.keys() - told.keys())
     in_doubt = min(untold, outcome.in_doubt)
     return Verdict(
-        lost_claims + lost_sends, outcome.acked_twice, untold - in_doubt, in_doubt, await audit(database)
+        lost_claims + lost_sends, outcome.acked_twice, untold - in_doubt, in_doubt, await audit(database, seed_keys)
     )
 
 

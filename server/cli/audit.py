@@ -9,8 +9,9 @@ from server.cli.numbers import Id
 from server.cli.options import DATA, ConfigOption, DataOption, PostgresOption
 from server.cli.resources import CommandFailed, with_records
 from server.clock import Clock
-from server.config import load
+from server.config import found_seed_keys, load
 from server.services.money import audit as money_audit
+from server.services.seeds.service import proof_of
 from storage.postgres.database import Database
 from storage.postgres.packets.packets import PacketStore
 
@@ -23,18 +24,22 @@ def audit(*, data: DataOption = DATA, config: ConfigOption = None, postgres: Pos
     Example: hongbao audit --data .hongbao
     """
 
+    settings = load(config, {"stores.postgres": postgres})
+
     async def work(database: Database) -> int:
-        report = await money_audit.audit(database)
+        report = await money_audit.audit(database, found_seed_keys(settings, data))
         print_audit(Console(), report)
         return 0 if report.ok else 1
 
-    return with_records(load(config, {"stores.postgres": postgres}), data, work)
+    return with_records(settings, data, work)
 
 
 def verify(
     packet: Id, *, data: DataOption = DATA, config: ConfigOption = None, postgres: PostgresOption = None
 ) -> int:
     """Recompute every amount of a packet from its revealed seed; exit 1 if one differs.
+
+    Also where its seed comes from: the server seed, the client's, and the root that was told before the send.
 
     Example: hongbao verify 251234567890123456
 
@@ -44,10 +49,13 @@ def verify(
         the packet's id
     """
 
+    settings = load(config, {"stores.postgres": postgres})
+
     async def work(database: Database) -> int:
         rows, claims = await PacketStore(database).load([packet])
         if packet not in rows:
             raise CommandFailed(f"there is no packet {packet}")
-        return 0 if print_proof(Console(), rows[packet], claims[packet], Clock().now_ms()) else 1
+        proof = await proof_of(database, rows[packet], found_seed_keys(settings, data))
+        return 0 if print_proof(Console(), rows[packet], claims[packet], Clock().now_ms(), proof) else 1
 
-    return with_records(load(config, {"stores.postgres": postgres}), data, work)
+    return with_records(settings, data, work)

@@ -8,11 +8,13 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from server.core.packet import Packet, best_luck
+from server.core import seeds
+from server.core.packet import Packet, Terms, best_luck
 from server.core.pages import OVER
 from server.core.texts import yuan
 from server.services.money.audit import Report
 from server.services.packets.stored_state import claim_of, state_of, terms_of
+from server.services.seeds.service import SeedProof, packet_seed_of
 from storage.postgres.packets.packets import ClaimRow, PacketRow
 
 
@@ -21,7 +23,8 @@ def print_audit(console: Console, report: Report) -> None:
     sums = report.sums
     table = Table(box=None, show_header=False, pad_edge=False)
     for finding in report.findings:
-        table.add_row("✗" if finding.discrepancies else "✓", finding.name, finding.claim)
+        mark = "✗" if finding.discrepancies else "–" if finding.unchecked else "✓"
+        table.add_row(mark, finding.name, finding.claim)
     console.print(table)
     for finding in report.findings:
         for discrepancy in finding.discrepancies:
@@ -37,17 +40,30 @@ def print_audit(console: Console, report: Report) -> None:
     console.print(f"{verdict} ({report.checked})", style="bold", highlight=False, soft_wrap=True)
 
 
-def print_proof(console: Console, row: PacketRow, claims: Sequence[ClaimRow], now_ms: int) -> bool:
-    """Replay a packet that is over and print it; true if its seed gives every amount."""
+def print_proof(
+    console: Console,
+    row: PacketRow,
+    claims: Sequence[ClaimRow],
+    now_ms: int,
+    proof: SeedProof | None = None,
+) -> bool:
+    """Replay a packet that is over and print it; true if its seed gives every amount.
+
+    `proof`: how its seed comes from a tree; None of an older packet.
+    """
     terms, state = terms_of(row), state_of(row, now_ms)
     if state not in OVER:
         console.print(f"packet {row.packet_id} is {state}: its seed stays secret until it is finished or refunded")
         return False
     console.print(f"packet {row.packet_id}: {row.kind}, {yuan(row.total_fen)} yuan in {row.shares} shares, {state}")
     console.print(f"commitment  {terms.commitment.hex()}", highlight=False, soft_wrap=True)
+    if proof is not None:
+        terms = terms._replace(seed=packet_seed_of(row, proof.server_seed))
     console.print(f"seed        {terms.seed.hex()}", highlight=False, soft_wrap=True)
     recorded = [claim_of(claim) for claim in claims]
     try:
+        if row.seed_index is not None:
+            _check_origin(console, row, proof, terms)
         Packet(terms, recorded)
     except ValueError as error:
         console.print(f"verify: wrong ({error})", style="red bold", highlight=False, soft_wrap=True)
@@ -63,3 +79,23 @@ def print_proof(console: Console, row: PacketRow, claims: Sequence[ClaimRow], no
     console.print(table)
     console.print(f"verify: ok ({len(recorded)} shares follow from the seed)", style="bold", highlight=False)
     return True
+
+
+def _check_origin(console: Console, row: PacketRow, proof: SeedProof | None, terms: Terms) -> None:
+    """Print where the seed comes from. Raises ValueError if it does not come from there."""
+    if proof is None or row.seed_index is None:
+        raise ValueError("its seed cannot be unsealed: the seed key is missing")
+    lines = {
+        f"server seed {row.seed_index}": proof.server_seed.hex(),
+        "client seed": row.client_seed.hex()
+        if row.client_seed
+        else "none: the server knew the seed before the send",
+        f"root of tree {seeds.tree_of(row.seed_index)}": proof.root.hex(),
+    }
+    for name, value in lines.items():
+        console.print(f"{name}  {value}", highlight=False, soft_wrap=True)
+    console.print("compare the root with the one that the sender was told before the send", highlight=False)
+    if seeds.root_of_path(proof.server_seed, row.seed_index, proof.path) != proof.root:
+        raise ValueError("the server seed is not in the tree of this root")
+    if seeds.commitment(terms.seed, row.packet_id, terms.content) != row.commitment:
+        raise ValueError("the seed does not fit the commitment")

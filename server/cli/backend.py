@@ -1,6 +1,10 @@
-"""`hongbao token` and `hongbao topup`: what a chat backend does, from the command line."""
+"""What a chat backend does, from the command line: tokens, top-ups, bans."""
 
 from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
 
 from client_sim.sdk.client import Client
 from client_sim.sdk.names import user_id_of
@@ -29,7 +33,7 @@ def token(
     user
         the user's id in your chat app (1 to 2^53-1), or a name as in `hongbao chat --as NAME`
     backend
-        a token for the chat backend itself, which may top up and withdraw
+        a token for the chat backend itself, which may top up, withdraw, name and ban users
     hours
         lifetime of the token (default: auth.token_lifetime_s)
     """
@@ -62,11 +66,77 @@ def topup(
     key
         idempotency key: the same key moves money once (default: a new one)
     """
-    settings, user_id = load(config, {}), user_id_of(user)
+    user_id = user_id_of(user)
 
-    async def work(where: str) -> int:
+    async def work(backend: Client) -> None:
+        print(await backend.top_up(user_id, amount_fen, key))
+
+    return _as_backend(work, data, config, url)
+
+
+def ban(user: str, *, data: DataOption = DATA, config: ConfigOption = None, url: UrlOption = None) -> int:
+    """Ban a user: end their connections and refuse their logins, on all servers, until `hongbao unban`.
+
+    Example: hongbao ban 1001
+
+    Parameters
+    ----------
+    user
+        the user's id, or a name as in `hongbao chat --as NAME`
+    """
+    return _set_ban(user, True, data, config, url)
+
+
+def unban(user: str, *, data: DataOption = DATA, config: ConfigOption = None, url: UrlOption = None) -> int:
+    """Lift the ban of a user: their logins are accepted again.
+
+    Example: hongbao unban 1001
+
+    Parameters
+    ----------
+    user
+        the user's id, or a name as in `hongbao chat --as NAME`
+    """
+    return _set_ban(user, False, data, config, url)
+
+
+def revoke(user: str, *, data: DataOption = DATA, config: ConfigOption = None, url: UrlOption = None) -> int:
+    """Revoke all tokens of a user that were issued until now, and end their connections.
+
+    Example: hongbao revoke 1001
+
+    Parameters
+    ----------
+    user
+        the user's id, or a name as in `hongbao chat --as NAME`
+    """
+    user_id = user_id_of(user)
+
+    async def work(backend: Client) -> None:
+        tokens_from_s = await backend.revoke_tokens(user_id)
+        moment = datetime.fromtimestamp(tokens_from_s, UTC)
+        print(f"tokens of user {user_id} that were issued before {moment:%Y-%m-%dT%H:%M:%SZ} are revoked")
+
+    return _as_backend(work, data, config, url)
+
+
+def _set_ban(user: str, banned: bool, data: Path, config: Path | None, url: str | None) -> int:
+    user_id = user_id_of(user)
+
+    async def work(backend: Client) -> None:
+        await backend.ban_user(user_id, banned)
+        print(f"user {user_id} is {'' if banned else 'not '}banned")
+
+    return _as_backend(work, data, config, url)
+
+
+def _as_backend(work: Callable[[Client], Awaitable[None]], data: Path, config: Path | None, url: str | None) -> int:
+    """Connect to a running server as the chat backend, and do this."""
+    settings = load(config, {})
+
+    async def connected(where: str) -> int:
         async with Client(where, mint(settings, data, BACKEND)) as backend:
-            print(await backend.top_up(user_id, amount_fen, key))
+            await work(backend)
         return 0
 
-    return run(work(url or url_of(data)))
+    return run(connected(url or url_of(data)))

@@ -26,10 +26,11 @@ from server.cli.numbers import Count, Seconds, Seed
 from server.cli.options import DATA, DataOption
 from server.cli.resources import mint, opened
 from server.clock import Clock
-from server.config import load
+from server.config import found_seed_keys, load
 from server.loop import run
 from server.process import ServerProcess
 from server.services.money.audit import audit
+from server.services.seeds.service import proof_of
 from storage.postgres.database import Database
 from storage.postgres.packets.packets import PacketStore
 
@@ -158,14 +159,15 @@ async def _prove(console: Console, data: Path, crowd: Crowd) -> bool:
         raise embedded.EmbeddedError(f"the stores under {data} have stopped")
     async with opened(stores.postgres_dsn, TIMEOUT_S) as database:
         best = crowd.best_packet()
-        is_fair = best is not None and await _verify(console, database, best.packet_id)
-        found = await audit(database)
+        is_fair = best is not None and await _verify(console, database, data, best.packet_id)
+        found = await audit(database, found_seed_keys(load(None, {}), data))
         console.print()
         print_audit(console, found)
         return is_fair and found.ok
 
 
-async def _verify(console: Console, database: Database, packet_id: int) -> bool:
+async def _verify(console: Console, database: Database, data: Path, packet_id: int) -> bool:
     rows, claims = await PacketStore(database).load([packet_id])
     console.print(f"\n$ hongbao verify {packet_id}", highlight=False)
-    return print_proof(console, rows[packet_id], claims[packet_id], Clock().now_ms())
+    proof = await proof_of(database, rows[packet_id], found_seed_keys(load(None, {}), data))
+    return print_proof(console, rows[packet_id], claims[packet_id], Clock().now_ms(), proof)

@@ -40,10 +40,22 @@ COMMANDS: Final = (
         "token", "server.cli.backend:token", "Print a login token for a user, as your chat backend would make it."
     ),
     CommandRow("key", "server.cli.key:key_cli", "Show the keys of login tokens, or make a new one."),
+    CommandRow("seeds", "server.cli.seeds:seeds_cli", "Begin fresh seeds after a restore, or change their key."),
     CommandRow(
         "topup",
         "server.cli.backend:topup",
         "Credit money from outside to a user's wallet and print the new balance in fen.",
+    ),
+    CommandRow(
+        "ban",
+        "server.cli.backend:ban",
+        "Ban a user: end their connections and refuse their logins, on all servers, until `hongbao unban`.",
+    ),
+    CommandRow("unban", "server.cli.backend:unban", "Lift the ban of a user: their logins are accepted again."),
+    CommandRow(
+        "revoke",
+        "server.cli.backend:revoke",
+        "Revoke all tokens of a user that were issued until now, and end their connections.",
     ),
     CommandRow(
         "audit",
@@ -147,6 +159,7 @@ EXPECTED: Final = (
     "server.instance:DataFolderInUse",
     "server.instance:NoAnswer",
     "server.process:ServerFailed",
+    "server.services.seeds.seals:SeedsSealed",
     "storage.errors:StoreRefused",
     "storage.errors:StoreUnavailable",
     "client_sim.sdk.errors:ClientError",

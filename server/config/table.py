@@ -7,8 +7,9 @@ import re
 from collections.abc import Callable
 from datetime import date
 from typing import Any, Final, NamedTuple
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
+from server.config.masking import hide_keys, hide_password
 from server.core.ids import NODE_BITS
 
 KEY_BYTES_MIN: Final = 16
@@ -83,22 +84,6 @@ def _is_parsed_as_written(text: str) -> bool:
     return text.isprintable() and not strays and all(HOST.fullmatch(host) for host in hosts.split(","))
 
 
-def hide_password(address: str) -> str:
-    """A URL without its password: the one before the host, or a parameter, however its name is escaped."""
-    without = re.sub(r"(?<=://)([^:/@]*):.*@", r"\1:***@", address)
-    return re.sub(r"([?&])([^=&]*)=[^&]*", _without_password, without)
-
-
-def _without_password(parameter: re.Match[str]) -> str:
-    mark, name = parameter.groups()
-    return f"{mark}{name}=***" if unquote(name).lower().endswith("password") else parameter[0]
-
-
-def hide_keys(keys: dict[str, str]) -> dict[str, str]:
-    """The ids of the keys without the keys."""
-    return dict.fromkeys(keys, "***")
-
-
 def _is_date(text: str) -> bool:
     try:
         return date.fromisoformat(text).isoformat() == text
@@ -117,6 +102,14 @@ TOKEN_KEYS: Final = Rule(
     lambda keys: all(
         re.fullmatch(r"[\w-]{1,32}", key_id, re.ASCII)
         and re.fullmatch(rf"([0-9a-fA-F]{{2}}){{{KEY_BYTES_MIN},}}", text)
+        for key_id, text in keys.items()
+    ),
+)
+
+SEED_KEYS: Final = Rule(
+    "a table of key id (up to 32 letters, digits, - and _) = hex text of 32 bytes",
+    lambda keys: all(
+        re.fullmatch(r"[\w-]{1,32}", key_id, re.ASCII) and re.fullmatch(r"[0-9a-fA-F]{64}", text)
         for key_id, text in keys.items()
     ),
 )
@@ -175,7 +168,7 @@ KEYS: Final = {
     "limits.packet_lifetime_s": ConfigKey("lifetime of a packet, seconds", SECONDS, FOR_PACKETS),
     "limits.ticket_lifetime_s": ConfigKey("lifetime of a ticket (from grab to open), seconds", SECONDS, HUP),
     "limits.ticket_grace_s": ConfigKey(
-        "age from which a user who waits may take a ticket that is not opened, seconds; at most half of its lifetime",
+        "age from which a waiting user may take an unopened ticket, seconds; at most half of its lifetime",
         SECONDS,
         HUP,
     ),
@@ -234,6 +227,11 @@ KEYS: Final = {
     "auth.token_lifetime_s": ConfigKey("lifetime of a login token, seconds", SECONDS, HUP),
     "auth.v1_tokens_until": ConfigKey(
         "the date (UTC) from which tokens without a time of issue are refused; empty: never", DATE, HUP
+    ),
+    "seeds.key_file": ConfigKey(
+        "file with the keys that seal seeds; all unseal, the last one seals; empty: DATA/seed-keys.toml, made once",
+        PATH,
+        HUP,
     ),
     "settlement.batch_max": ConfigKey("claims credited in one transaction, at most", whole(1, 100_000)),
     "settlement.idle_s": ConfigKey("time between two looks at an empty queue, seconds", SECONDS),

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-import tempfile
-import tomllib
 from collections.abc import Collection
-from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Final
 
+from server.config import key_file
 from server.config.table import TOKEN_KEYS
 from server.config.values import Config, ConfigError
 
@@ -31,24 +28,13 @@ def load_keys(config: Config, data: Path, *, may_make: bool = True) -> dict[str,
         path = data / KEYS_FILE
         try:
             if may_make and not path.exists():
-                _make_file(path)
-            keys = _read_file(path)
+                key_file.make(path, f'{HEAD}k1 = "{secrets.token_hex(KEY_BYTES)}"\n')
+            keys = key_file.read(path, TOKEN_KEYS)
         except FileNotFoundError:
             raise ConfigError(f"{path} does not exist yet: hongbao serve or hongbao key new makes it") from None
         except (OSError, ValueError) as error:
             raise ConfigError(f"{path}: {error}") from error
     return {key_id: bytes.fromhex(text) for key_id, text in keys.items()}
-
-
-def _read_file(path: Path) -> dict[str, str]:
-    if path.stat().st_mode & 0o077:
-        raise ConfigError(
-            f"{path}: other users can read it: chmod 600 it, and replace the keys if others have read them"
-        )
-    kept = tomllib.loads(path.read_text("utf-8"))
-    if not kept or not all(isinstance(text, str) for text in kept.values()) or not TOKEN_KEYS.holds(kept):
-        raise ConfigError(f"{path} must be {TOKEN_KEYS.must}")
-    return kept
 
 
 def next_id(keys: Collection[str]) -> str:
@@ -70,26 +56,7 @@ def append(data: Path, line: str) -> Path:
     """Append a key to DATA/keys.toml, which is replaced as a whole; its path. Raises ConfigError."""
     path = data / KEYS_FILE
     try:
-        os.replace(_draft(path, f"{path.read_text('utf-8').rstrip()}\n{line}\n"), path)
+        key_file.replace(path, f"{path.read_text('utf-8').rstrip()}\n{line}\n")
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
     return path
-
-
-def _make_file(path: Path) -> None:
-    """Write a first key. The file is complete or absent, and made once even if processes start together."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = _draft(path, f'{HEAD}k1 = "{secrets.token_hex(KEY_BYTES)}"\n')
-    with suppress(FileExistsError):
-        os.link(draft, path)
-    os.unlink(draft)
-
-
-def _draft(path: Path, text: str) -> str:
-    """A file with this text beside the path, on the disk, readable by its owner alone."""
-    descriptor, draft = tempfile.mkstemp(prefix=KEYS_FILE, dir=path.parent)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(descriptor)
-    return draft

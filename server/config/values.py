@@ -60,6 +60,12 @@ class AuthSection(Section, frozen=True):
         return datetime.fromisoformat(self.v1_tokens_until).replace(tzinfo=UTC).timestamp() * 1000
 
 
+class SeedsSection(Section, frozen=True):
+    """The keys that seal the secrets of seeds in the database."""
+
+    key_file: str = ""
+
+
 class SettlementSection(Section, frozen=True):
     """How claims are credited to wallets."""
 
@@ -101,6 +107,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limits: Limits = msgspec.field(default_factory=Limits)
     chat: ChatSection = ChatSection()
     auth: AuthSection = AuthSection()
+    seeds: SeedsSection = SeedsSection()
     settlement: SettlementSection = SettlementSection()
     refunds: RefundsSection = RefundsSection()
     log: LogSection = LogSection()

@@ -19,8 +19,10 @@ import msgspec
 
 from server.core import amounts
 from server.core.amounts import Caps
+from server.core.counter import Counter
 from server.core.kinds import Allocation, Audience, PacketKind
 from server.core.limits import Limits
+from server.core.seeds import Content, SeedUse
 
 
 class Answer(StrEnum):
@@ -43,7 +45,11 @@ RECEIVER: Final = Audience.RECEIVER
 
 
 class Terms(NamedTuple):
-    """What was agreed when the packet was sent. Times in milliseconds since 1970."""
+    """What was agreed when the packet was sent. Times in milliseconds since 1970.
+
+    `seed` is empty where it was not derived: then nothing can be drawn. `seed_use` is None for a packet of a server
+    that chose seeds by itself.
+    """
 
     packet_id: int
     kind: PacketKind
@@ -56,6 +62,7 @@ class Terms(NamedTuple):
     seed: bytes
     created_at_ms: int
     expires_at_ms: int
+    seed_use: SeedUse | None = None
     chat_id: int = 0  # the one-to-one chat that a personal one was posted in; 0: none
 
     @property
@@ -65,8 +72,19 @@ class Terms(NamedTuple):
 
     @property
     def commitment(self) -> bytes:
-        """What is published at send (see amounts)."""
+        """What was published at the send (see seeds; of older packets see amounts)."""
+        if self.seed_use is not None:
+            return self.seed_use.commitment
         return amounts.commitment(self.seed, self.packet_id, self.total_fen, self.shares)
+
+    @property
+    def content(self) -> Content:
+        """What goes into the seed."""
+        return Content(self.sender_id, self.kind, self.total_fen, self.shares, *self.caps)
+
+
+class SeedUnknown(ValueError):
+    """The amounts follow from a seed that was not derived."""
 
 
 class Claim(msgspec.Struct, frozen=True, gc=False):
@@ -111,40 +129,6 @@ def may_open(terms: Terms, user_id: int, is_member: bool) -> bool:
     return is_member
 
 
-class Counter:
-    """One word: version (= claims made) in bits 0-15, tickets out in bits 16-39, closed in bit 40."""
-
-    __slots__ = ("word",)
-
-    TICKET: Final = 1 << 16
-    CLOSED: Final = 1 << 40
-
-    def __init__(self, version: int = 0, closed: bool = False) -> None:
-        self.word = version | (self.CLOSED if closed else 0)
-
-    @property
-    def version(self) -> int:
-        """How many claims were made."""
-        return self.word & 0xFFFF
-
-    @property
-    def tickets(self) -> int:
-        """How many tickets are out."""
-        return (self.word >> 16) & 0xFFFFFF
-
-    @property
-    def closed(self) -> bool:
-        """No claim is made any more."""
-        return self.word >= self.CLOSED
-
-    def compare_and_swap(self, seen: int, wanted: int) -> bool:
-        """Become `wanted` if the word is still `seen`; otherwise change nothing and say so."""
-        if self.word != seen:
-            return False
-        self.word = wanted
-        return True
-
-
 class Packet:
     """A live packet. `claims` is by user, in the order of the indexes; `left_fen` is the unopened rest.
 
@@ -155,14 +139,16 @@ class Packet:
     __slots__ = ("_draws", "claims", "counter", "left_fen", "terms", "tickets", "wasted")
 
     def __init__(self, terms: Terms, claims: list[Claim] | None = None, closed: bool = False) -> None:
-        """A new packet, or one as its records tell. Raises ValueError if the records contradict the terms."""
+        """A new packet, or one as recorded. Raises SeedUnknown, ValueError if the records contradict the terms."""
         self.terms = terms
-        self._draws = amounts.Draws(terms.seed) if terms.kind.row.allocation is Allocation.DRAWN else None
+        self._draws = None
+        if terms.kind.row.allocation is Allocation.DRAWN:
+            if not terms.seed:
+                raise SeedUnknown(f"packet {terms.packet_id}: its seed is not known")
+            self._draws = amounts.Draws(terms.seed)
         self.claims: dict[int, Claim] = {}
         self.tickets: OrderedDict[int, Ticket] = OrderedDict()  # by user, the oldest first
-        self.wasted: OrderedDict[int, int] = (
-            OrderedDict()
-        )  # by user: how many tickets lapsed or were taken unopened
+        self.wasted: OrderedDict[int, int] = OrderedDict()  # by user: tickets that lapsed or were taken
         self.left_fen = terms.total_fen
         for claim in claims or ():
             if len(self.claims) == terms.shares:

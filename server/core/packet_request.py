@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from server.core import ids
+from server.core import ids, seeds
 from server.core.kinds import AmountOf, Audience, PacketKind
 from server.core.limits import Limits, check_bytes, check_number, check_text
 from server.core.refusals import Reason, RequestRefused
@@ -22,6 +22,7 @@ class PacketRequest(NamedTuple):
     amount_fen: int
     shares: int
     greeting: str
+    client_seed: bytes = b""  # no content of the key: the first one counts
     chat_id: int = 0  # the one-to-one chat of sender and receiver in which a personal one is posted; 0: none
 
     @property
@@ -34,6 +35,8 @@ def check(request: PacketRequest, limits: Limits, members: int) -> None:
     """Raise RequestRefused at the first broken limit. `members`: size of the group, 1 for one receiver."""
     check_bytes(request.key, 1, limits.key_bytes_max, Reason.BAD_KEY)
     check_text(request.greeting, 0, limits.greeting_bytes_max, Reason.BAD_GREETING)
+    if request.client_seed and len(request.client_seed) not in seeds.CLIENT_SEED_BYTES:
+        raise RequestRefused(Reason.BAD_SEED, f"a client seed has 16 to 32 bytes, got {len(request.client_seed)}")
     _check_target(request)
     most = 1 if request.kind.row.audience is Audience.RECEIVER else min(limits.shares_max, members)
     check_number(request.shares, 1, most, Reason.BAD_SHARES, "the number of shares")

@@ -86,6 +86,7 @@ class Dispatch:
             messages.StopWatching: Row("user", later=pages.stop_watching),
             messages.SendPacket: Row("user", later=packets.send),
             messages.SendAgain: Row("user", later=packets.send_again),
+            messages.GetSeedTrees: Row("user", later=packets.seed_trees),
             messages.Records: Row("user", later=pages.records),
             messages.Reveal: Row("user", later=packets.reveal),
             messages.CreateGroup: Row("user", later=groups.create),

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -27,11 +27,19 @@ STORE_TIMEOUT_S: Final = 10.0
 class AuditRuns:
     """Starts audits. Keeps the last result, and separately the fault of a later audit that failed."""
 
-    def __init__(self, postgres_dsn: str, now_ms: Callable[[], int], now_s: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        postgres_dsn: str,
+        seed_keys: Callable[[], Mapping[str, bytes]],
+        now_ms: Callable[[], int],
+        now_s: Callable[[], float],
+    ) -> None:
         """`now_s` is a monotonic clock."""
+        self._seed_keys = seed_keys
         self._dsn = postgres_dsn
         self._now_ms = now_ms
         self._now_s = now_s
+        self.nice = NICE  # of the audit process: the lowest priority
         self._task: asyncio.Task[None] | None = None
         self.last: AuditResult | None = None
         self.fault: AuditFault | None = None
@@ -58,15 +66,16 @@ class AuditRuns:
             sys.executable,
             "-m",
             __name__,
+            str(self.nice),
             env=os.environ | {DSN_VARIABLE: self._dsn},
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
             preexec_fn=die_with(os.getpid(), signal.SIGKILL),
         )
         try:
             async with asyncio.timeout(AUDIT_S_MAX):
-                output, _ = await child.communicate()
+                output, _ = await child.communicate(msgspec.json.encode(self._seed_keys()))
             outcome: AuditResult | AuditFault = (
                 msgspec.json.decode(output, type=AuditFault)
                 if child.returncode
@@ -89,9 +98,9 @@ class AuditRuns:
             self.last, self.fault = replace(outcome, at_ms=self._now_ms(), took_s=took_s), None
 
 
-async def _run(dsn: str) -> AuditResult | AuditFault:
+async def _run(dsn: str, seed_keys: Mapping[str, bytes]) -> AuditResult | AuditFault:
     try:
-        return _result_of(await audit_at(dsn, STORE_TIMEOUT_S))
+        return _result_of(await audit_at(dsn, STORE_TIMEOUT_S, seed_keys))
     except (StoreUnavailable, StoreRefused) as error:
         return AuditFault(0, str(error))
 
@@ -103,7 +112,8 @@ def _result_of(report: Report) -> AuditResult:
 
 
 if __name__ == "__main__":
-    os.nice(NICE)
-    outcome = asyncio.run(_run(os.environ[DSN_VARIABLE]))
+    os.nice(int(sys.argv[1]))
+    keys = msgspec.json.decode(sys.stdin.buffer.read(), type=dict[str, bytes])
+    outcome = asyncio.run(_run(os.environ[DSN_VARIABLE], keys))
     sys.stdout.buffer.write(msgspec.json.encode(outcome))
     sys.exit(isinstance(outcome, AuditFault))  # the exit code tells the parent which of both it reads

@@ -59,6 +59,8 @@ GAUGES: Final[dict[str, tuple[str, Callable[[Sample], float | None]]]] = {
         lambda now: None if now.figures is None else now.figures.in_packets_fen,
     ),
     "live_packets": ("packets in memory", lambda now: now.live_packets),
+    "other_servers": ("servers beside this one on the same database", lambda now: now.other_servers),
+    "current": ("1 while the server knows what other servers have changed", lambda now: now.current),
     "loop_lag_seconds": ("maximum lag of the event loop in the last second", lambda now: now.loop_lag_ms / 1000),
     "resident_memory_bytes": ("resident memory of the process", lambda now: now.rss_bytes),
     "draining": ("1 while the server finishes its last requests", lambda now: now.state == "draining"),

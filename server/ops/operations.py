@@ -47,7 +47,7 @@ class Operations:
         """`now_s` is a monotonic clock."""
         self._config = config
         self._lookups = parts.services.lookups
-        self._audits = AuditRuns(postgres_dsn, now_ms, now_s)
+        self._audits = AuditRuns(postgres_dsn, lambda: parts.services.seeds.keys, now_ms, now_s)
         self._figures = PeriodicQuery(self._query_figures, now_s)
         self.observer = Observer(
             parts,
@@ -124,7 +124,10 @@ class Operations:
     def _health_now(self) -> Health:
         """As of this moment, without the cost of a whole sample: any HTTP client may request it."""
         newest = self.sampler.newest
-        fresh = msgspec.structs.replace(newest, state=self.observer.state_now, stores=self.observer.stores())
+        observer = self.observer
+        fresh = msgspec.structs.replace(
+            newest, state=observer.state_now, stores=observer.stores(), current=observer.current
+        )
         return self._judge(fresh)
 
     def _judge(self, sample: Sample) -> Health:

@@ -47,6 +47,7 @@ from server.services.runtime.bus import Bus
 from server.services.runtime.change_feed import ChangeFeed
 from server.services.runtime.lookups import LookupService
 from server.services.runtime.outbox import Outbox
+from server.services.seeds.service import SeedService
 from storage.postgres import facts
 from storage.postgres.migrate import migrate
 from storage.stores import Stores
@@ -58,13 +59,21 @@ class Services:
     """The use cases and the loops behind them."""
 
     def __init__(
-        self, stores: Stores, bus: Bus, clock: Clock, config: Config, limits: Limits, keys: Mapping[str, bytes]
+        self,
+        stores: Stores,
+        bus: Bus,
+        clock: Clock,
+        config: Config,
+        limits: Limits,
+        keys: Mapping[str, bytes],
+        seed_keys: Mapping[str, bytes],
     ) -> None:
         """`limits` are those of `config`, as an object of this server's own: a reload changes them in place."""
         self._stores, self._bus, self._clock = stores, bus, clock
         self._config, self._limits = config, limits
         self._ids = IdMaker(config.server.node)
         self.changes = ChangeFeed(stores.change_feed, clock.random_number(), clock.elapsed_s)
+        self.seeds = SeedService(stores.seed_trees, seed_keys, clock.random_bytes, clock.now_ms)
         self._make_chat(keys)
         self._make_claims()
         self._make_packets()
@@ -103,7 +112,7 @@ class Services:
         self.commit = CommitPath(
             stores.mirror, stores.packets, self.mirror_health, limits, bus, clock.now_ms, clock.elapsed_s
         )
-        self.reload = PacketReload(stores.packets, stores.mirror, self.mirror_health, self.groups)
+        self.reload = PacketReload(stores.packets, stores.mirror, self.mirror_health, self.groups, self.seeds)
         self.recovery = Recovery(self.reload, self.live_packets, limits, bus)
         self.sweep = Sweep(stores.mirror, stores.packets, self.mirror_health, self.live_packets, self.recovery, bus)
         self.opens = GrabOpenService(
@@ -122,7 +131,7 @@ class Services:
         stores, limits, clock, bus = self._stores, self._limits, self._clock, self._bus
         now_ms, lives, refunds = clock.now_ms, self.live_packets, self._config.refunds
         self.sends = SendService(
-            stores.sends, lives, self.groups, self.chats, limits, self._ids, now_ms, clock.random_bytes, bus
+            stores.sends, lives, self.groups, self.chats, limits, self._ids, now_ms, self.seeds, bus
         )
         self.resends = ResendService(stores.resends, stores.packets, lives, self.groups, limits, now_ms, bus)
         self.refunds = RefundService(
@@ -130,12 +139,13 @@ class Services:
             stores.mirror,
             self.mirror_health,
             lives,
+            self.seeds,
             refunds.batch_max,
             refunds.interval_s,
             now_ms,
             bus,
         )
-        self.reveals = RevealService(stores.packets, self.groups, now_ms)
+        self.reveals = RevealService(stores.packets, self.groups, self.seeds, now_ms)
         self.pages = PageService(
             lives, self.opens, self.names, self.groups, CreditedClaims(stores.settlement), bus, now_ms
         )
@@ -160,6 +170,7 @@ class Services:
         for name in await migrate(self._stores.database):
             LOG.info("migration_applied", name=name)
         self._ids.begin_at(await facts.first_id(self._stores.database))
+        await self.seeds.open()
         await self.mirror_health.find_at_start()
         await self.changes.connect()
 
@@ -181,7 +192,6 @@ class Services:
             self.outbox.run,
             self.sweep.run,
             self.grab_stats.run,
-            self.groups.run,
             self.passes.run,
             *(one.in_doubt.run for one in in_doubt),
             *(batcher.run for batcher in self.batchers),

@@ -1,7 +1,7 @@
 """The change feed in PostgreSQL: notifications of changes, and the leases of the servers that follow them.
 
-Triggers notify of changes (see migration 0010), in the transaction that made them. PostgreSQL delivers notifications in
-the order of the commits, to each connection that listens.
+Triggers notify of changes (see migration 0010), in the transaction that made them. PostgreSQL delivers
+notifications to each connection that listens, in the order of the commits.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Change(NamedTuple):
 
 
 class FeedMessage(NamedTuple):
-    """A message as it was delivered. `server_id`: the sender; 0: a trigger. A beat bears its number as `version`."""
+    """A message as it was delivered. `server_id`: the sender; 0: a trigger. `version` of a beat: its number."""
 
     topic: Topic
     change: Change

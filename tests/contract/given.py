@@ -11,6 +11,7 @@ from storage.postgres.money.wallets import BalanceRow, TransferRow
 from storage.postgres.packets.packets import Advance, PacketRow
 from storage.postgres.packets.sends import Sent
 from storage.stores import Stores
+from tests.seeds import SeedsInPlain
 
 GROUP = 9_007_199_254_741_500
 OTHER_GROUP = 9_007_199_254_741_501
@@ -86,7 +87,7 @@ async def send(stores: Stores, *rows: PacketRow) -> None:
     for sender_id in {row.sender_id for row in rows}:
         await pay_in(stores, sender_id, sum(row.total_fen for row in rows if row.sender_id == sender_id))
     await stores.users.know([row.target_id for row in rows if is_user(row.target_id)])
-    sent = await stores.sends.record(rows, debit_of, streams_of)
+    sent = await stores.sends.record(rows, debit_of, streams_of, SeedsInPlain)
     assert all(isinstance(one, Sent) for one in sent)
 
 

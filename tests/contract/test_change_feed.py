@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,6 +12,7 @@ from storage.errors import StoreUnavailable
 from storage.postgres.change_feed import Change, ChangeFeedStore, FeedMessage, Topic
 from storage.stores import Stores
 from tests.conftest import PATIENCE_S
+from tests.sim.change_feed import SimChangeFeed
 
 ONE, TWO, THREE = 101, 102, 103  # servers
 LEASE_S = 60.0
@@ -44,7 +46,7 @@ Listen = Callable[[], Awaitable[Inbox]]
 
 
 @pytest.fixture
-async def listen(both: Stores) -> AsyncIterator[Listen]:
+def listen(both: Stores) -> Listen:
     """Listens on the connection of the store."""
 
     async def one() -> Inbox:
@@ -52,16 +54,14 @@ async def listen(both: Stores) -> AsyncIterator[Listen]:
         await both.change_feed.listen(inbox.receive, inbox.lose)
         return inbox
 
-    yield one
+    return one
 
 
-def feed_of(both: Stores) -> ChangeFeedStore:
-    """The store of a second server."""
-    kind: type[ChangeFeedStore] = type(both.change_feed)
-    if kind is ChangeFeedStore:
-        return ChangeFeedStore(both.database)
-    place = type("Place", (), {"tables": both.change_feed._tables, "feed": both.change_feed._line})  # type: ignore[attr-defined]
-    return kind(place)  # type: ignore[arg-type]
+def second_of(feed: ChangeFeedStore) -> ChangeFeedStore:
+    """The store of a second server on the same database."""
+    if isinstance(feed, SimChangeFeed):
+        return SimChangeFeed(SimpleNamespace(tables=feed._tables, feed=feed._line))
+    return ChangeFeedStore(feed._database)
 
 
 async def test_beat_counts_the_other_servers_with_a_lease(both: Stores, listen: Listen) -> None:
@@ -78,7 +78,7 @@ async def test_beat_does_not_count_servers_whose_lease_is_older(both: Stores, li
 
 async def test_beat_arrives_at_its_own_server_and_at_others(both: Stores, listen: Listen) -> None:
     other = Inbox()
-    other_feed = feed_of(both)
+    other_feed = second_of(both.change_feed)
     await other_feed.listen(other.receive, other.lose)
     own = await listen()
     await both.change_feed.beat(ONE, 7, LEASE_S)

@@ -24,11 +24,12 @@ from tests.contract.given import (
     send,
     streams_of,
 )
+from tests.seeds import SeedsInPlain
 
 
 async def record(stores: Stores, *rows: PacketRow) -> list[Sent | Unsent]:
     """One batch."""
-    return await stores.sends.record(rows, debit_of, streams_of)
+    return await stores.sends.record(rows, debit_of, streams_of, SeedsInPlain)
 
 
 async def exist(stores: Stores, *numbers: int) -> list[bool]:

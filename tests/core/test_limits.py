@@ -19,6 +19,7 @@ def test_the_defaults_are_those_of_the_product() -> None:
     assert (limits.greeting_bytes_max, limits.packet_lifetime_s, limits.ticket_lifetime_s) == (128, 86_400.0, 30.0)
     assert (limits.frame_bytes_before_login_max, limits.frame_bytes_max) == (512, 4096)
     assert (limits.login_timeout_s, limits.ping_interval_s, limits.pong_timeout_s) == (5.0, 25.0, 8.0)
+    assert (limits.ticket_grace_s, limits.ticket_grace_ms) == (3.0, 3_000)
     assert (limits.requests_per_s, limits.requests_burst, limits.tickets_per_share) == (20.0, 40.0, 4)
 
 

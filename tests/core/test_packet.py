@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import Any
 
 import pytest
@@ -11,8 +12,8 @@ from hypothesis import strategies as st
 
 from server.core.amounts import Caps, all_lucky_shares
 from server.core.kinds import PacketKind
+from server.core.limits import Limits
 from server.core.packet import (
-    BUSY_RETRY_MS_MAX,
     EXPIRED,
     GONE,
     NO_TICKET,
@@ -28,7 +29,7 @@ from server.core.packet import (
 )
 
 T0 = 1_800_000_000_000
-LIFETIME_MS = 30_000
+LIFETIME_MS, GRACE_MS = 30_000, 3_000
 DAY_MS = 86_400_000
 SEED = bytes(range(32))
 ANN, BEN, CAI, DEE = 1, 2, 3, 4
@@ -54,7 +55,13 @@ def terms(**changes: Any) -> Terms:
 
 def grab(packet: Packet, user: int, now_ms: int = T0, per_share: int = 4) -> Decision:
     """A grab; the number of the ticket is made of user and time."""
-    return packet.grab(user, now_ms, ticket_number(user, now_ms), LIFETIME_MS, per_share)
+    return packet.grab(user, now_ms, ticket_number(user, now_ms), limits(per_share))
+
+
+@lru_cache
+def limits(per_share: int) -> Limits:
+    """The usual limits, but for the tickets per share."""
+    return Limits(tickets_per_share=per_share)
 
 
 def ticket_number(user: int, now_ms: int) -> int:
@@ -195,7 +202,7 @@ def test_answer_expired_precedes_no_ticket() -> None:
 def test_second_grab_of_a_user_returns_the_same_ticket() -> None:
     packet = Packet(terms())
     first = grab(packet, ANN, T0)
-    assert first == Decision(Answer.TICKET, ticket=Ticket(ticket_number(ANN, T0), T0 + LIFETIME_MS))
+    assert first == Decision(Answer.TICKET, ticket=Ticket(ticket_number(ANN, T0), T0, T0 + LIFETIME_MS))
     assert grab(packet, ANN, T0 + LIFETIME_MS - 1) == first
     assert packet.counter.tickets == 1
 
@@ -207,7 +214,8 @@ def test_ticket_lapses_after_its_lifetime() -> None:
     assert packet.open(ANN, ticket_number(ANN, T0), T0 + LIFETIME_MS - 1).answer is Answer.WON
     assert packet.open(BEN, ticket_number(BEN, T0), T0 + LIFETIME_MS) == NO_TICKET
     again = grab(packet, BEN, T0 + LIFETIME_MS)
-    assert again.ticket == Ticket(ticket_number(BEN, T0 + LIFETIME_MS), T0 + 2 * LIFETIME_MS)
+    lapsed_at_ms = T0 + LIFETIME_MS
+    assert again.ticket == Ticket(ticket_number(BEN, lapsed_at_ms), lapsed_at_ms, lapsed_at_ms + LIFETIME_MS)
     assert packet.counter.tickets == 1
 
 
@@ -229,26 +237,10 @@ def test_new_ticket_is_given_only_below_the_admission_limit() -> None:
     packet.open(1, ticket_number(1, T0), T0)
     assert packet.counter.tickets == 3  # above the limit for one open share: tickets are not taken back
     assert grab(packet, 5, per_share=2).answer is Answer.BUSY
-    assert grab(packet, 5, T0 + LIFETIME_MS, per_share=2).answer is Answer.TICKET
-    assert packet.counter.tickets == 1
-
-
-@pytest.mark.parametrize(
-    ("now_ms", "retry_after_ms"),
-    [(T0, BUSY_RETRY_MS_MAX), (T0 + 29_500, 500), (T0 + 29_501, 499), (T0 + 29_999, 1)],
-)
-def test_busy_has_a_retry_time_until_the_first_ticket_lapses(now_ms: int, retry_after_ms: int) -> None:
-    """The time until the first ticket lapses, but with a short maximum: opens release tickets long before."""
-    packet = Packet(terms(shares=1))
-    grab(packet, ANN, T0, per_share=1)
-    assert grab(packet, BEN, now_ms, per_share=1) == Decision(Answer.BUSY, retry_after_ms=retry_after_ms)
-
-
-def test_grab_after_the_retry_time_gets_a_ticket() -> None:
-    packet = Packet(terms(shares=1))
-    grab(packet, ANN, T0, per_share=1)
-    busy = grab(packet, BEN, T0 + 29_900, per_share=1)
-    assert grab(packet, BEN, T0 + 29_900 + busy.retry_after_ms, per_share=1).answer is Answer.TICKET
+    assert grab(packet, 5, T0 + GRACE_MS, per_share=2).answer is Answer.TICKET
+    assert packet.counter.tickets == 3  # one was taken, and none was added
+    assert grab(packet, 6, T0 + LIFETIME_MS, per_share=2).answer is Answer.TICKET
+    assert packet.counter.tickets == 2  # the others have lapsed
 
 
 def test_retried_open_wins_with_or_without_its_ticket() -> None:

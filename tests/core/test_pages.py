@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from server.core.amounts import Caps
 from server.core.kinds import PacketKind
+from server.core.limits import Limits
 from server.core.packet import Answer, Claim, Packet, Terms, may_open
 from server.core.pages import (
     NO_CLAIM,
@@ -566,7 +567,7 @@ def test_open_page_agrees_with_the_answer_of_a_grab(packet: Packet, user_id: int
     if seen_by.may_open:
         page = open_page(known_of(packet), seen_by, now_ms)
         assert page is not None
-        assert page.view in VIEWS[packet.grab(user_id, now_ms, 1, 30_000, 4).answer]
+        assert page.view in VIEWS[packet.grab(user_id, now_ms, 1, Limits()).answer]
 
 
 @given(packet=packets(), user_id=VIEWERS, now_ms=MOMENTS, language=st.sampled_from(Language))

@@ -2,7 +2,7 @@
 
 Time counts to a few ticks and then stops, so a small world has finitely many states; every possible step from
 each of them covers every interleaving. Each step is checked against a simple model, written from the rules alone,
-and against the invariants I1 to I5 and I8. Some 170,000 steps in all.
+and against the invariants I1 to I5 and I8. Some 520,000 steps in all.
 """
 
 from __future__ import annotations
@@ -14,22 +14,33 @@ import pytest
 
 from server.core.amounts import Caps, all_lucky_shares
 from server.core.kinds import PacketKind
+from server.core.limits import Limits
 from server.core.packet import BUSY_RETRY_MS_MAX, Answer, Decision, Packet, Terms
 
-LIFETIME = 2  # of a ticket, in ticks of one millisecond
-EXPIRY = 4
+GRACE = 1  # of a ticket, in ticks of one millisecond
 SEED = bytes(range(32))
 NO_NUMBER = 0
 NOT_THERE = -1
 
 
 class World(NamedTuple):
-    """The size of a world: users 1…n, shares, and the tickets per share."""
+    """The size of a world: users 1…n, shares, tickets per share, and the lives of ticket and packet in ticks."""
 
     kind: PacketKind
     users: int
     shares: int
     per_share: int
+    lifetime: int = 3
+    expiry: int = 5
+
+    @property
+    def limits(self) -> Limits:
+        """The limits of its tickets."""
+        return Limits(
+            tickets_per_share=self.per_share,
+            ticket_lifetime_s=self.lifetime / 1000,
+            ticket_grace_s=GRACE / 1000,
+        )
 
     @property
     def terms(self) -> Terms:
@@ -46,7 +57,7 @@ class World(NamedTuple):
             "",
             SEED,
             created_at_ms=0,
-            expires_at_ms=EXPIRY,
+            expires_at_ms=self.expiry,
         )
 
 
@@ -54,11 +65,12 @@ class World(NamedTuple):
 
 
 class Model(NamedTuple):
-    """The simplest packet: a list of the tickets with their times, and a list of the winners."""
+    """The simplest packet: lists of the valid tickets with their times, of wasted tickets and of winners."""
 
     now: int = 0
     closed: bool = False
     tickets: tuple[tuple[int, int, int], ...] = ()  # user, number, time of the grab
+    wasted: tuple[int, ...] = ()  # the user of each, sorted
     winners: tuple[tuple[int, int], ...] = ()  # user, time
 
     def over(self, user: int, world: World) -> Answer | None:
@@ -67,37 +79,42 @@ class Model(NamedTuple):
             return Answer.CLAIMED
         if len(self.winners) == world.shares:
             return Answer.GONE
-        if self.closed or self.now >= EXPIRY:
+        if self.closed or self.now >= world.expiry:
             return Answer.EXPIRED
         return None
 
-    def valid(self) -> list[tuple[int, int, int]]:
-        """The tickets that have not lapsed."""
-        return [ticket for ticket in self.tickets if self.now < ticket[2] + LIFETIME]
+    def at(self, now: int, world: World) -> Model:
+        """The model at a later time: tickets that have lapsed are wasted."""
+        lapsed = [owner for owner, _, given_at in self.tickets if now >= given_at + world.lifetime]
+        tickets = tuple(ticket for ticket in self.tickets if ticket[0] not in lapsed)
+        return self._replace(now=now, tickets=tickets, wasted=tuple(sorted((*self.wasted, *lapsed))))
 
     def grab(self, user: int, world: World) -> tuple[Model, Answer, int]:
         """The next model, the answer, and the number of the ticket if there is one."""
         over = self.over(user, world)
         if over is not None:
             return self, over, NO_NUMBER
-        valid = self.valid()
-        for owner, number, _ in valid:
+        for owner, number, _ in self.tickets:
             if owner == user:
                 return self, Answer.TICKET, number
-        if len(valid) >= (world.shares - len(self.winners)) * world.per_share:
-            return self, Answer.BUSY, NO_NUMBER
+        tickets, wasted = self.tickets, self.wasted
+        if len(tickets) >= (world.shares - len(self.winners)) * world.per_share:
+            (owner, _, given_at), *others = tickets
+            if self.now - given_at < GRACE * (1 + wasted.count(user)):
+                return self, Answer.BUSY, NO_NUMBER
+            tickets, wasted = tuple(others), tuple(sorted((*wasted, owner)))
         number = fresh_number(user, self.now)
-        tickets = (*valid, (user, number, self.now))
-        return self._replace(tickets=tickets), Answer.TICKET, number
+        tickets = (*tickets, (user, number, self.now))
+        return self._replace(tickets=tickets, wasted=wasted), Answer.TICKET, number
 
     def open(self, user: int, number: int, world: World) -> tuple[Model, Answer]:
         """The next model, and the answer."""
         over = self.over(user, world)
         if over is not None:
             return self, over
-        if not any(ticket[:2] == (user, number) for ticket in self.valid()):
+        if not any(ticket[:2] == (user, number) for ticket in self.tickets):
             return self, Answer.NO_TICKET
-        tickets = tuple(ticket for ticket in self.valid() if ticket[0] != user)
+        tickets = tuple(ticket for ticket in self.tickets if ticket[0] != user)
         return self._replace(tickets=tickets, winners=(*self.winners, (user, self.now))), Answer.WON
 
 
@@ -128,6 +145,8 @@ class State(NamedTuple):
                 self.seen[user - 1] % 100,  # the time of the last grab, also of the tickets
                 *((claim.index, claim.at_ms) if claim else (NOT_THERE, NOT_THERE)),
                 ticket.lapses_at_ms if ticket else NOT_THERE,
+                packet.wasted.get(user, 0),
+                model.wasted.count(user),
                 *(place.index(user) if user in place else NOT_THERE for place in places),
             )
 
@@ -142,7 +161,8 @@ def copy_of(packet: Packet) -> Packet:
     """A copy of the packet, so that a step does not change the state before it."""
     copy = Packet(packet.terms)
     copy.claims = dict(packet.claims)
-    copy.tickets = dict(packet.tickets)
+    copy.tickets = packet.tickets.copy()
+    copy.wasted = packet.wasted.copy()
     copy.left_fen = packet.left_fen
     copy.counter.word = packet.counter.word
     return copy
@@ -152,7 +172,7 @@ def grab(user: int) -> Step:
     def step(state: State, world: World) -> State:
         now = state.model.now
         packet = copy_of(state.packet)
-        decision = packet.grab(user, now, fresh_number(user, now), LIFETIME, world.per_share)
+        decision = packet.grab(user, now, fresh_number(user, now), world.limits)
         model, answer, number = state.model.grab(user, world)
         assert decision.answer is answer
         check_admission(decision, number, model, world)
@@ -177,11 +197,11 @@ def open_with_ticket_of(owner: int, user: int) -> Step:
 
 
 def pass_time(state: State, world: World) -> State:
-    return state._replace(model=state.model._replace(now=min(state.model.now + 1, EXPIRY)))
+    return state._replace(model=state.model.at(min(state.model.now + 1, world.expiry), world))
 
 
 def expire(state: State, world: World) -> State:
-    return state._replace(model=state.model._replace(now=EXPIRY))
+    return state._replace(model=state.model.at(world.expiry, world))
 
 
 def close(state: State, world: World) -> State:
@@ -192,17 +212,17 @@ def close(state: State, world: World) -> State:
 
 def reload(state: State, world: World) -> State:
     """As after a conflict: the packet is loaded again from the records and keeps its tickets."""
-    before = state.packet
+    before = copy_of(state.packet)
     packet = Packet(before.terms, list(before.claims.values()), before.counter.closed)
     packet.keep_tickets(before)
     return state._replace(packet=packet)
 
 
 def restart(state: State, world: World) -> State:
-    """The server starts again: the records are complete, the tickets are lost."""
+    """The server starts again: the records are complete, the tickets and what was wasted are lost."""
     before = state.packet
     packet = Packet(before.terms, list(before.claims.values()), before.counter.closed)
-    return state._replace(packet=packet, model=state.model._replace(tickets=()))
+    return state._replace(packet=packet, model=state.model._replace(tickets=(), wasted=()))
 
 
 def steps_of(world: World) -> list[Step]:
@@ -243,9 +263,9 @@ def check_admission(decision: Decision, number: int, model: Model, world: World)
     if decision.answer is Answer.TICKET:
         assert decision.ticket is not None
         assert decision.ticket.number == number
-        assert model.now < decision.ticket.lapses_at_ms <= model.now + LIFETIME
+        assert model.now < decision.ticket.lapses_at_ms <= model.now + world.lifetime
     elif decision.answer is Answer.BUSY:
-        assert 1 <= decision.retry_after_ms <= min(LIFETIME, BUSY_RETRY_MS_MAX)
+        assert 1 <= decision.retry_after_ms <= min(world.lifetime, BUSY_RETRY_MS_MAX)
 
 
 def check_invariants(before: State, after: State, world: World, amounts_fen: list[int]) -> None:
@@ -259,11 +279,21 @@ def check_invariants(before: State, after: State, world: World, amounts_fen: lis
     assert all(terms.caps.min_fen <= claim.amount_fen <= terms.caps.max_fen for claim in claims)  # I4
     assert [claim.amount_fen for claim in claims] == amounts_fen[: len(claims)]
     assert claims[: before.packet.version] == list(before.packet.claims.values())  # made once, never changed
-    if before.packet.counter.closed or before.model.now >= EXPIRY:  # I5
+    if before.packet.counter.closed or before.model.now >= world.expiry:  # I5
         assert packet.version == before.packet.version
     check_best_luck(after, world, amounts_fen)  # I8
+    check_tickets(before, after, world)
+
+
+def check_tickets(before: State, after: State, world: World) -> None:
+    """A grab raises the tickets out to the limit at most, and takes none that is in its grace."""
+    packet, held = after.packet, before.packet.tickets
     assert packet.counter.tickets == len(packet.tickets)
     assert not packet.tickets.keys() & packet.claims.keys()
+    if packet.tickets.keys() - held.keys():
+        assert len(packet.tickets) <= max(len(held), packet.left_shares * world.per_share)
+        ages = [after.model.now - held[user].given_at_ms for user in held.keys() - packet.tickets.keys()]
+        assert all(age >= GRACE for age in ages)
 
 
 def check_best_luck(state: State, world: World, amounts_fen: list[int]) -> None:
@@ -277,19 +307,26 @@ def check_best_luck(state: State, world: World, amounts_fen: list[int]) -> None:
 
 
 def check_against_the_model(state: State) -> None:
-    """Same winners at the same times, same tickets; the packet may still hold tickets that have lapsed."""
+    """Same winners at the same times, same tickets, same waste.
+
+    The packet may still hold tickets that have lapsed: it takes them back at the next grab.
+    """
     packet, model = state.packet, state.model
     assert tuple((claim.user_id, claim.at_ms) for claim in packet.claims.values()) == model.winners
     assert packet.counter.closed == model.closed
     valid = [(user, ticket.number) for user, ticket in packet.tickets.items() if ticket.lapses_at_ms > model.now]
-    assert valid == [(user, number) for user, number, _ in model.valid()]
+    assert valid == [(user, number) for user, number, _ in model.tickets]
+    lapsed = [user for user, ticket in packet.tickets.items() if ticket.lapses_at_ms <= model.now]
+    wasted = [user for user, times in packet.wasted.items() for _ in range(times)]
+    assert tuple(sorted(wasted + lapsed)) == model.wasted
 
 
 WORLDS = [
-    *(World(PacketKind.LUCKY, users, shares, 1) for users in (2, 3) for shares in (1, 2, 3)),
+    *(World(PacketKind.LUCKY, users, shares, 1) for users in (2, 3) for shares in (1, 2)),
+    *(World(PacketKind.LUCKY, users, 3, per_share=1, lifetime=2, expiry=4) for users in (2, 3)),
     World(PacketKind.LUCKY, 3, 1, per_share=2),
-    World(PacketKind.EQUAL, 2, 2, per_share=1),
-    World(PacketKind.PERSONAL, 2, 1, per_share=4),
+    World(PacketKind.EQUAL, 2, 2, per_share=1, lifetime=2, expiry=4),
+    World(PacketKind.PERSONAL, 2, 1, per_share=4, lifetime=2, expiry=4),
 ]
 
 

@@ -23,6 +23,12 @@ def test_server_that_is_not_serving_is_not_ready(state: str) -> None:
     assert not health(sample(state=state), 60).ready
 
 
+def test_server_that_may_not_know_the_newest_changes_is_not_ready() -> None:
+    assert health(sample(current=False), 60).reasons == [
+        "the server may not know the newest changes of other servers"
+    ]
+
+
 @pytest.mark.parametrize(
     ("durability", "away", "reasons", "degraded"),
     [

@@ -32,6 +32,7 @@ FULL = sample(
     refunded_packets=15,
     money_fen={"topped_up": 16, "sent": 17},
     live_packets=18,
+    other_servers=2,
     slow_readers=19,
     loop_lag_ms=20.5,
     rss_bytes=21,
@@ -78,6 +79,8 @@ def test_every_number_of_a_sample_is_exported_in_base_units() -> None:
         "hongbao_settlement_backlog_age_seconds": {"": 1.5},
         "hongbao_in_packets_fen": {"": 13},
         "hongbao_live_packets": {"": 18},
+        "hongbao_other_servers": {"": 2},
+        "hongbao_current": {"": 1},
         "hongbao_loop_lag_seconds": {"": 0.0205},
         "hongbao_resident_memory_bytes": {"": 21},
         "hongbao_draining": {"": 1},
@@ -94,7 +97,7 @@ def test_exported_names_are_those_in_the_table() -> None:
         f"{name}_total" if metric.type == "counter" else name: metric.type for name, metric in scraped(FULL).items()
     }
     assert set(types) == set(NAMES)
-    assert len(NAMES) == len(set(NAMES)) == 31
+    assert len(NAMES) == len(set(NAMES)) == 33
     assert {name for name, kind in types.items() if kind == "histogram"} == {
         "hongbao_open_seconds",
         "hongbao_batch_seconds",

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,29 @@ def check_answers(data: Path, group: int, packet: int) -> None:
     assert ask_json(data, "refunds")["due_packets"] == 0
     assert "refunded" in ask_text(data, "refunds")
     assert ask_json(data, "disconnect", 7) == {"closed": 1}
+
+
+def test_commands_of_the_backend_ban_a_user_and_revoke_tokens(data: Path) -> None:
+    def said(*words: object) -> str:
+        done = here(*words, "--data", data)
+        assert (done.code, done.stderr) == (0, "")
+        return done.stdout
+
+    def access() -> list[object]:
+        answer = ask_json(data, "user", 31)
+        return [answer["known"], answer["banned"], answer["tokens_from_at_ms"]]
+
+    assert access() == [False, False, None]
+    for _ in range(2):
+        assert said("ban", 31) == "user 31 is banned\n"
+    assert access() == [True, True, None]
+    assert said("unban", 31) == "user 31 is not banned\n"
+    revoked = said("revoke", 31)
+    assert revoked.startswith("tokens of user 31 that were issued before 20")
+    known, banned, tokens_from_at_ms = access()
+    assert (known, banned) == (True, False)
+    assert isinstance(tokens_from_at_ms, int)
+    assert datetime.fromtimestamp(tokens_from_at_ms / 1000, UTC).isoformat().replace("+00:00", "Z") in revoked
 
 
 def test_changes_take_effect_and_are_logged(data: Path) -> None:

@@ -7,9 +7,11 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 from client_sim.sdk.client import Client
 from client_sim.sdk.errors import ClientError
+from server.config import Config, found_seed_keys
 from server.services.money.audit import audit
 from storage.postgres.database import Database
 from tests.outages.cluster import token
@@ -81,7 +83,7 @@ async def start_crowd(url: str, seed: int) -> AsyncIterator[Crowd]:
         yield Crowd(clients, group, random.Random(seed))
 
 
-async def check_books(dsn: str, crowd: Crowd) -> None:
+async def check_books(dsn: str, data: Path, crowd: Crowd) -> None:
     """The answers agree with the books, and the audit finds nothing."""
     database = Database(dsn, pool_max=1, timeout_s=10)
     await database.open()
@@ -95,7 +97,7 @@ async def check_books(dsn: str, crowd: Crowd) -> None:
         async with database.reading() as connection:
             rows = await connection.fetch("SELECT packet_id, user_id, amount_fen FROM claims")
             sent = {row["packet_id"] for row in await connection.fetch("SELECT packet_id FROM packets")}
-        found = await audit(database)
+        found = await audit(database, found_seed_keys(Config(), data))
     finally:
         await database.close()
     assert crowd.contradictions == []

@@ -48,7 +48,7 @@ async def playing(cluster: ProcessCluster) -> AsyncIterator[Crowd]:
         stop.set()
         async with asyncio.timeout(READY_TIMEOUT_S):
             await play
-        await check_books(cluster.dsn, crowd)
+        await check_books(cluster.dsn, cluster.data, crowd)
 
 
 async def until_more_claims(crowd: Crowd) -> None:

@@ -47,7 +47,7 @@ async def test_restarts_in_any_order_lose_no_claim() -> None:
         async with asyncio.timeout(READY_TIMEOUT_S):
             await playing
         assert all(one.starts >= 7 for one in cluster.processes.values())
-        await check_books(cluster.dsn, crowd)
+        await check_books(cluster.dsn, cluster.data, crowd)
 
 
 async def test_rolling_restart_loses_no_claim() -> None:
@@ -72,7 +72,7 @@ async def test_rolling_restart_loses_no_claim() -> None:
             await until(all_back, READY_TIMEOUT_S)
         stop.set()
         await asyncio.gather(*playing)
-        await check_books(cluster.dsn, crowd)
+        await check_books(cluster.dsn, cluster.data, crowd)
 
 
 async def test_goodbye_gives_each_client_a_different_delay(start_server: StartServer, connect: Connect) -> None:

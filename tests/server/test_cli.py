@@ -93,7 +93,7 @@ def test_topup_survives_kill_9_and_restart(data: Path) -> None:
     assert second.end(signal.SIGTERM) == 0
     audited = here("audit", "--data", data)  # and after it
     assert "put in 50.00 - taken out 0.00 yuan" in audited.stdout
-    assert "audit: ok (16 checks, 0 packets, 0 claims, 1 transfers, 1 wallets)" in audited.stdout
+    assert "audit: ok (19 checks, 0 packets, 0 claims, 1 transfers, 1 wallets)" in audited.stdout
     assert audited.code == 0
 
 
@@ -195,7 +195,7 @@ def test_demo_and_the_commands_that_it_names_pass_and_leave_no_process(data: Pat
         "not_allowed",
         "手气最佳",
         "verify: ok",
-        "audit: ok (16 checks",
+        "audit: ok (19 checks",
     ):
         assert expected in shown.stdout
     wait_until_no_process_is_left(data)
@@ -254,6 +254,9 @@ def test_demo_after_kill_9_of_its_server_fails_and_the_audit_passes(data: Path) 
     [
         (("audit",), 1, "there are no records under"),
         (("topup", "1", "5"), 1, "no server runs on"),
+        (("ban", "1"), 1, "no server runs on"),
+        (("unban", "anna"), 1, "no server runs on"),
+        (("revoke", "0"), 1, "a user id is in 1…9007199254740991"),
         (("sim", "crowd"), 1, "no server runs on"),
         (("sim", "nothing"), 2, "nothing"),
         (("bench", "nothing"), 2, "nothing"),
@@ -294,6 +297,9 @@ def test_command_error_is_one_line_with_its_exit_code(
         "bench",
         "token",
         "topup",
+        "ban",
+        "unban",
+        "revoke",
         "audit",
         "verify",
         "config default",

@@ -17,6 +17,7 @@ from storage.postgres.money.settlement import SettlementQueue
 from storage.postgres.money.wallets import TransferRow, WalletStore
 from storage.postgres.packets.packets import Advance, PacketRow, PacketStore
 from storage.postgres.packets.sends import SendStore, Unsent
+from tests.seeds import SeedsInPlain
 
 FIRST_ID = 9_007_199_254_740_992  # the first id that is not a user's
 GROUP = FIRST_ID
@@ -82,7 +83,7 @@ class Books:
     async def send(self, *drafts: Sent) -> None:
         """Send all of these in one batch."""
         rows = [one.row for one in drafts]
-        sent = await self.sends.record(rows, transfer, lambda row: ())
+        sent = await self.sends.record(rows, transfer, lambda row: (), SeedsInPlain)
         assert not [one for one in sent if isinstance(one, Unsent)]
 
     async def sent(

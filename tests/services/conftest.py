@@ -20,7 +20,7 @@ from storage.postgres.chat.users import UserStore
 from storage.postgres.database import Database
 from storage.postgres.money import records as record_store
 from storage.postgres.money.audit import snapshot
-from tests.conftest import PATIENCE_S, Connect, Server
+from tests.conftest import PATIENCE_S, SEED_KEYS, Connect, Server
 from tests.services.books import NOW_MS, Books, Right
 
 SENDER = 1
@@ -85,7 +85,7 @@ def books_balance(database: Database) -> Callable[[], Awaitable[None]]:
     """Run the audit; the test fails with its discrepancies."""
 
     async def check() -> None:
-        found = await audit(database)
+        found = await audit(database, SEED_KEYS)
         assert [line for finding in found.findings for line in finding.discrepancies] == []
 
     return check

@@ -9,7 +9,7 @@ import pytest
 
 from server.services.money.audit import CHECKS, audit
 from storage.postgres.database import Database
-from tests.conftest import StartServer
+from tests.conftest import SEED_KEYS, StartServer
 from tests.services.conftest import MakeParty, until
 
 Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -114,8 +114,34 @@ PLANTED: dict[str, list[str]] = {
         "INSERT INTO best_lucks VALUES ({o}, 2)",
         "UPDATE best_lucks SET user_id = user_id % 3 + 2",
     ],
-    "fairness": [
+    "seeds": [
+        "UPDATE packets SET seed_index = seed_index + 5 WHERE packet_id = {o}",
+        "UPDATE packets SET seed_index = seed_index + 64 WHERE sender_id = 1",
+        "UPDATE packets SET seed_index = (SELECT min(seed_index) FROM packets) WHERE packet_id = {o}",
         "UPDATE packets SET seed = sha256('x') WHERE packet_id = {p}",
+        "UPDATE packets SET commitment = NULL WHERE packet_id = {o}",
+        "UPDATE packets SET commitment = '' WHERE packet_id = {o}",
+        "UPDATE packets SET client_seed = 'short' WHERE packet_id = {o}",
+        "UPDATE wallets SET next_seed = next_seed + 1 WHERE user_id = 1",
+        "UPDATE wallets SET next_seed = 7 WHERE user_id = 2",
+        "DELETE FROM seed_trees WHERE user_id = 1",
+        "DELETE FROM seed_epochs",
+    ],
+    "trees": [
+        "UPDATE seed_trees SET root = sha256('x') WHERE user_id = 1",
+        "UPDATE seed_trees SET root = sha256('x') WHERE number = (SELECT max(number) FROM seed_trees)",
+        "UPDATE seed_trees SET sealed = sha256('x') WHERE user_id = 1",
+        "UPDATE seed_trees SET user_id = 2 WHERE user_id = 1",
+        "UPDATE seed_trees SET number = number + 9 WHERE user_id = 1",
+    ],
+    "commitments": [
+        "UPDATE packets SET commitment = sha256('x') WHERE packet_id = {o}",
+        "UPDATE packets SET client_seed = decode(repeat('00', 16), 'hex') WHERE packet_id = {p}",
+        "UPDATE packets SET share_fen_max = share_fen_max + 1 WHERE packet_id = {o}",
+    ],
+    "fairness": [
+        "UPDATE packets SET client_seed = decode(repeat('00', 16), 'hex') WHERE packet_id = {p}",
+        "UPDATE packets SET sender_id = 2, seed = sha256('x'), seed_index = NULL WHERE packet_id = {p}",
         "UPDATE claims SET amount_fen = CASE index WHEN 0 THEN amount_fen + 1 ELSE amount_fen - 1 END "
         "WHERE packet_id = {p} AND index < 2",
     ],
@@ -125,8 +151,9 @@ PLANTED: dict[str, list[str]] = {
 
 async def drop_guards(sql: Sql) -> None:
     """Take away every constraint and trigger, so that the audit alone is left."""
-    for table in ("claims", "transfers", "entries"):
+    for table in ("claims", "transfers", "entries", "seed_trees", "seed_epochs"):
         await sql.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+    await sql.execute("DROP INDEX packets_seeds")
     rows = await sql.fetch(
         "SELECT conrelid::regclass::text AS of, conname FROM pg_constraint c JOIN pg_class t ON t.oid = c.conrelid "
         "WHERE t.relkind = 'r' AND c.contype IN ('c', 'u', 'p', 'f') AND c.connamespace = 'public'::regnamespace "
@@ -137,7 +164,7 @@ async def drop_guards(sql: Sql) -> None:
 
 
 async def test_every_check_has_something_planted() -> None:
-    assert PLANTED.keys() == CHECKS.keys() | {"fairness", "balance"}
+    assert PLANTED.keys() == CHECKS.keys() | {"trees", "commitments", "fairness", "balance"}
 
 
 async def named(dsn: str) -> set[str]:
@@ -145,7 +172,7 @@ async def named(dsn: str) -> set[str]:
     database = Database(dsn, pool_max=1, timeout_s=10)
     await database.open()
     try:
-        found = await audit(database)
+        found = await audit(database, SEED_KEYS)
     finally:
         await database.close()
     assert found.ok == (not any(one.discrepancies for one in found.findings))
@@ -159,6 +186,7 @@ async def test_planted_discrepancies_are_named(
     finished, still_open = await room.lucky(900, 3), await room.lucky(500, 2)
     await room.all_open(finished)
     await room.guests[0].open(still_open)
+    await room.sender.seed_trees()  # one more tree, of which nothing is revealed
 
     async def settled() -> bool:
         waits = "SELECT (SELECT count(*) FROM settlement_queue) + (SELECT count(*) FROM outbox)"

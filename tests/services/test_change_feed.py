@@ -59,25 +59,25 @@ class Follower:
     async def has_no_lease(self) -> bool:
         return self.changes._lease_ends_s < time.monotonic()
 
-    async def has_heard_of_another(self) -> bool:
+    async def knows_of_another(self) -> bool:
         return self.changes.others == 1
 
 
 @pytest.fixture
-async def changer(start_server: StartServer, sql: Sql) -> AsyncIterator[Follower]:
+async def changer(start_server: StartServer, sql: Sql) -> Follower:
     """The first of two servers on one database; the user has version 1."""
     await sql.execute("INSERT INTO users (user_id, name) VALUES ($1, 'Anna')", USER)
-    yield Follower(await start_server())
+    return Follower(await start_server())
 
 
 @pytest.fixture
 async def follower(
     changer: Follower, start_server: StartServer, postgres_proxy: tuple[Proxy, str]
 ) -> AsyncIterator[Follower]:
-    """The second one, behind a proxy. Both have heard of each other."""
+    """The second one, behind a proxy. Both know of each other."""
     one = Follower(await start_server(stores__postgres=postgres_proxy[1]))
     for server in (changer, one):
-        await until(server.has_heard_of_another)
+        await until(server.knows_of_another)
     yield one
     one.follows.set()
 

@@ -10,6 +10,8 @@ import pytest
 
 from server.core import beijing_year
 from server.services.money.records import RecordService
+from storage.postgres.packets.sends import Unsent
+from tests.seeds import SeedsInPlain
 from tests.services.books import ALL, LIFETIME_MS, NEW_YEAR_MS, NOW_MS, Books, Right, lucks, transfer
 
 Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -90,9 +92,10 @@ async def test_send_with_a_repeated_key_counts_once(
 ) -> None:
     draft = books.draft(NEW_YEAR_MS, 500, 1)
     for _ in range(2):
-        await books.sends.record([draft.row, draft.row], transfer, lambda row: ())
+        await books.sends.record([draft.row, draft.row], transfer, lambda row: (), SeedsInPlain)
     poor = books.draft(NEW_YEAR_MS, 1_000_000_000, 100_000, sender=3)
-    assert await books.sends.record([poor.row], transfer, lambda row: ()) == [None]
+    unsent = await books.sends.record([poor.row], transfer, lambda row: (), SeedsInPlain)
+    assert unsent == [Unsent.NOT_ENOUGH_MONEY]
     assert (await totals(records, 1, 2026))["sent"] == (1, 500)
     assert (await totals(records, 3, 2026))["sent"] == (0, 0)
     await records_are_right()

@@ -19,7 +19,7 @@ from server.services.runtime import in_doubt
 from server.services.runtime.events import PacketPost
 from storage.errors import StoreUnavailable
 from storage.postgres.database import Database
-from tests.conftest import PATIENCE_S, Connect, Server, StartServer
+from tests.conftest import PATIENCE_S, SEED_KEYS, Connect, Server, StartServer
 from tests.joining import join
 from tests.services.conftest import MakeParty, until
 from tests.services.test_reminders import NO_SETTLEMENT, received
@@ -103,7 +103,7 @@ async def test_audit_reports_the_claim_of_a_stranger(
     assert (await other.open(packet_id)).answer == "won"
 
     async def found() -> list[str]:
-        report = await audit(database)
+        report = await audit(database, SEED_KEYS)
         return next(one.discrepancies for one in report.findings if one.name == "allowed")
 
     assert await found() == []

@@ -11,9 +11,10 @@ from client_sim.sdk.client import Client
 from client_sim.sdk.errors import NotAllowed, NotFinished
 from server.cli.audit_report import print_proof
 from server.clock import Clock
+from server.services.seeds.service import proof_of
 from storage.postgres.database import Database
 from storage.postgres.packets.packets import PacketStore
-from tests.conftest import DAY_MS, Connect, StartServer, Turn
+from tests.conftest import DAY_MS, SEED_KEYS, Connect, StartServer, Turn
 from tests.services.conftest import MakeParty, until
 from tests.services.test_faults import Gate
 
@@ -24,7 +25,9 @@ async def verified(database: Database, packet_id: int) -> tuple[bool, str]:
     """What `hongbao verify` answers and prints."""
     rows, claims = await PacketStore(database).load([packet_id])
     shown = io.StringIO()
-    found = print_proof(Console(file=shown, width=200), rows[packet_id], claims[packet_id], Clock().now_ms())
+    proof = await proof_of(database, rows[packet_id], SEED_KEYS)
+    row, of_packet = rows[packet_id], claims[packet_id]
+    found = print_proof(Console(file=shown, width=200), row, of_packet, Clock().now_ms(), proof)
     return found, shown.getvalue()
 
 

@@ -125,7 +125,8 @@ async def test_send_outside_the_limits_is_refused(
     assert await alice.balance() == 10_000
 
 
-async def test_personal_packet_goes_to_one_other_user(alice: Client) -> None:
+async def test_personal_packet_goes_to_one_other_user(alice: Client, backend: Client) -> None:
+    await backend.put_users({2: "bob"})
     for target, shares, reason in ((1, 1, "bad_target"), (2, 2, "bad_shares")):
         with pytest.raises(Refusal) as caught:
             await alice.send_packet("personal", target, 100, shares)

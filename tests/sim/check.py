@@ -6,8 +6,13 @@ users received, and computes packets and wallets from them; then both must agree
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import struct
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from server.core import amounts
 from server.core.amounts import Caps
@@ -74,8 +79,12 @@ def balance_is_true(world: World, change: Any) -> None:
 def send_is_true(world: World, terms: Any) -> None:
     """A send that was confirmed is in the books."""
     row = world.tables.packets.get(terms.packet_id)
-    if row is None or (row.seed, row.total_fen) != (terms.seed, terms.total_fen):
+    if row is None or row.total_fen != terms.total_fen:
         world.report(f"a send was confirmed that is not in the books: {terms.packet_id}")
+    elif terms.seed_use != (row.seed_index, row.client_seed, row.commitment):
+        world.report(f"a send was confirmed with {terms.seed_use}, recorded is {row}")
+    elif terms.seed not in (b"", seed_of(world, row)):
+        world.report(f"packet {terms.packet_id} was sent with a seed that is not its own")
 
 
 def answer_is_true(world: World, one: ReceivedAnswer) -> None:
@@ -136,19 +145,55 @@ def tables_are_consistent(world: World) -> list[str]:
             wrong.append(f"{row.packet_id}: indexes {[claim.index for claim in claims]}, version {row.version}")
         if len({claim.user_id for claim in claims}) != len(claims):
             wrong.append(f"{row.packet_id}: a user has two claims")
-        if [claim.amount_fen for claim in claims] != shares_of(row)[: len(claims)]:
+        if [claim.amount_fen for claim in claims] != shares_of(world, row)[: len(claims)]:
             wrong.append(f"{row.packet_id}: amounts are not those of the seed")
+    wrong += seeds_follow_each_other(world)
     if tables.queue:
         wrong.append(f"{len(tables.queue)} claims are not settled")
     return wrong
 
 
-def shares_of(row: Any) -> list[int]:
+def seeds_follow_each_other(world: World) -> list[str]:
+    """Paid packets used the server seeds 0, 1, 2, … of their sender, and published what follows from them."""
+    used: dict[int, list[int]] = defaultdict(list)
+    wrong = []
+    for row in world.tables.packets.values():
+        used[row.sender_id].append(row.seed_index)
+        if row.seed is not None:
+            wrong.append(f"{row.packet_id}: its seed is recorded in plain")
+        kind = bytes([len(row.kind)]) + row.kind.encode()
+        told = seed_of(world, row) + struct.pack(">Q", row.packet_id) + kind + amounts_of(row)
+        if hashlib.sha256(b"hongbao commitment 2" + told).digest() != row.commitment:
+            wrong.append(f"{row.packet_id}: the commitment does not follow from its seed")
+    for user_id, indexes in used.items():
+        if sorted(indexes) != list(range(len(indexes))):
+            wrong.append(f"user {user_id} used the seeds {sorted(indexes)}")
+    return wrong
+
+
+def amounts_of(row: Any) -> bytes:
+    return struct.pack(">QIQQ", row.total_fen, row.shares, row.share_fen_min, row.share_fen_max)
+
+
+def seed_of(world: World, row: Any) -> bytes:
+    """The seed of a packet by the documented formula, from its sealed tree."""
+    from tests.sim.world import SEED_KEYS
+
+    tree = world.tables.trees[row.sender_id, row.seed_index // 64]
+    place = struct.pack(">QQ", row.sender_id, row.seed_index // 64)
+    secret = AESGCM(SEED_KEYS[tree.key_id]).decrypt(tree.sealed[:12], tree.sealed[12:], place)
+    server_seed = hmac.digest(secret, struct.pack(">Q", row.seed_index), "sha256")
+    given = b"".join(bytes([len(one)]) + one for one in (row.client_seed, row.kind.encode()))
+    numbers = struct.pack(">QQ", row.sender_id, row.seed_index)
+    return hmac.digest(server_seed, numbers + given + amounts_of(row), "sha256")
+
+
+def shares_of(world: World, row: Any) -> list[int]:
     """Every share of a packet, from its seed."""
     if row.kind != "lucky":
         return [row.total_fen // row.shares] * row.shares
     caps = Caps(row.share_fen_min, row.share_fen_max)
-    return list(amounts.all_lucky_shares(row.seed, row.total_fen, row.shares, caps))
+    return list(amounts.all_lucky_shares(seed_of(world, row), row.total_fen, row.shares, caps))
 
 
 def journal_agrees_with_tables(world: World) -> list[str]:  # noqa: C901  one branch per kind of entry
@@ -289,7 +334,7 @@ def keys_sent_one_packet(world: World) -> list[str]:
             wrong.append(f"{send_key} received {sorted(confirmed)}")
         if confirmed and made[send_key] != 1:
             wrong.append(f"{send_key} received ok and made {made[send_key]}")
-        if made[send_key] and words and words <= {"not_enough_money", "not_a_member"}:
+        if made[send_key] and words and words <= {"not_enough_money", "not_a_member", "banned", "no_such_user"}:
             wrong.append(f"{send_key} received {words} and yet sent")
         if "internal" in words or "key_reused" in words:
             wrong.append(f"{send_key} received {words}")

@@ -1,4 +1,4 @@
-"""One seed, one world of the change feed: servers that change records, servers that come and go, cut connections."""
+"""One seed, one world of the change feed: servers that change records, come and go, and are cut off."""
 
 from __future__ import annotations
 

@@ -9,28 +9,32 @@ import asyncpg
 
 from server.core.ids import is_user
 from server.core.ledger import TransferKind
-from storage.postgres.chat.groups import GroupRow
+from storage.postgres.chat.groups import ProfileRow
 from storage.postgres.chat.messages import MessageRow
 from storage.postgres.chat.outbox import ReminderKind
 from storage.postgres.money.settlement import Backlog, Credit
 from storage.postgres.money.wallets import EMPTY_ROW, HoldingRow, TransferRow
 from storage.postgres.packets.packets import Advance, ClaimRow, PacketRow, RefundRow
+from storage.postgres.packets.seed_trees import PacketSeeds
 from storage.postgres.packets.sends import Sent, Unsent
 from tests.sim.change_feed import FeedTables
+from tests.sim.group_tables import GroupTables
 from tests.sim.money_tables import MoneyTables
 from tests.sim.people_tables import PeopleTables
 from tests.sim.post_tables import PostTables
+from tests.sim.seed_tables import SeedTables
 
 
-class Tables(PeopleTables, MoneyTables, PostTables):
+class Tables(GroupTables, PeopleTables, MoneyTables, PostTables, SeedTables):
     """All tables. Every method is one transaction: all of it at one moment, or nothing."""
 
     def __init__(self) -> None:
         MoneyTables.__init__(self)
         PostTables.__init__(self)
         PeopleTables.__init__(self)
+        GroupTables.__init__(self)
+        SeedTables.__init__(self)
         self.feed = FeedTables()
-        self.groups: dict[int, GroupRow] = {}
         self.packets: dict[int, PacketRow] = {}
         self.by_key: dict[tuple[int, str], int] = {}
         self.claims: dict[int, list[ClaimRow]] = {}
@@ -135,12 +139,14 @@ class Tables(PeopleTables, MoneyTables, PostTables):
 
     # --- sends and settlement ---------------------------------------------------------------------------------
 
-    def send(self, rows: Sequence[PacketRow], transfer_of: Any, streams_of: Any) -> list[Sent | Unsent]:
+    def send(
+        self, rows: Sequence[PacketRow], transfer_of: Any, streams_of: Any, seeds: PacketSeeds
+    ) -> list[Sent | Unsent]:
         results: dict[tuple[int, str], Sent | Unsent] = {}
         for row in rows:
             key = (row.sender_id, row.key)
             if key not in results:
-                results[key] = self.send_one(row, transfer_of, streams_of)
+                results[key] = self.send_one(row, transfer_of, streams_of, seeds)
         return [self.as_seen_by(row, results[row.sender_id, row.key]) for row in rows]
 
     def as_seen_by(self, row: PacketRow, sent: Sent | Unsent) -> Sent | Unsent:
@@ -148,8 +154,8 @@ class Tables(PeopleTables, MoneyTables, PostTables):
         if isinstance(sent, Unsent):
             return sent
         return (
-            Sent(row, self.balance(row.sender_id), sent.messages)
-            if sent.row is row
+            Sent(sent.row, self.balance(row.sender_id), sent.messages)
+            if sent.row.packet_id == row.packet_id and sent.messages
             else Sent(sent.row, EMPTY_ROW, {})
         )
 
@@ -157,7 +163,7 @@ class Tables(PeopleTables, MoneyTables, PostTables):
         packet_id = self.by_key.get((sender_id, key))
         return None if packet_id is None else self.packets[packet_id]
 
-    def send_one(self, row: PacketRow, transfer_of: Any, streams_of: Any) -> Sent | Unsent:
+    def send_one(self, row: PacketRow, transfer_of: Any, streams_of: Any, seeds: PacketSeeds) -> Sent | Unsent:
         before = self.sent_before(row.sender_id, row.key)
         if before is not None:
             return Sent(before, EMPTY_ROW, {})
@@ -168,6 +174,10 @@ class Tables(PeopleTables, MoneyTables, PostTables):
         if self.wallets.get(row.sender_id, 0) < row.total_fen:
             return Unsent.NOT_ENOUGH_MONEY
         self.pay(row.sender_id, -row.total_fen)
+        index = self.next_seed(row.sender_id)
+        self.next_seeds[row.sender_id] = index + 1
+        self.learn_tree(seeds, seeds.tree_of(row.sender_id, index))
+        row = seeds.use(row, index)
         self.packets[row.packet_id], self.claims[row.packet_id] = row._replace(), []  # a row of its own
         self.by_key[row.sender_id, row.key] = row.packet_id
         self.transfer(transfer_of(row))
@@ -179,11 +189,16 @@ class Tables(PeopleTables, MoneyTables, PostTables):
 
     def find_outcome(self, rows: Sequence[PacketRow]) -> list[Sent | None]:
         return [
-            Sent(row, self.balance(row.sender_id), self.posts[row.packet_id])
+            Sent(self.sent_row(row), self.balance(row.sender_id), self.posts[row.packet_id])
             if row.packet_id in self.posts
             else None
             for row in rows
         ]
+
+    def sent_row(self, row: PacketRow) -> PacketRow:
+        """A packet as it was sent, with the seed that it got."""
+        sent = self.packets[row.packet_id]
+        return row._replace(seed_index=sent.seed_index, client_seed=sent.client_seed, commitment=sent.commitment)
 
     def settle(self, most: int, now_ms: int, best_luck_kinds: Sequence[str]) -> tuple[int, list[Credit]]:
         self.queue.sort(key=lambda one: -one[2])
@@ -219,6 +234,11 @@ class Tables(PeopleTables, MoneyTables, PostTables):
 
     def holding(self, user_id: int) -> HoldingRow:
         return HoldingRow(self.balance(user_id), sum(one[2] for one in self.queue if one[1] == user_id))
+
+    def profile(self, user_id: int) -> ProfileRow:
+        """What a user finds at login."""
+        access = self.access(user_id) if user_id in self.users else None
+        return ProfileRow(self.holding(user_id), self.streams_of_user(user_id), access)
 
     def backlog(self) -> Backlog:
         fen, times_ms = sum(one[2] for one in self.queue), [one[3] for one in self.queue]

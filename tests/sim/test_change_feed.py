@@ -27,7 +27,7 @@ def test_feed_world_has_no_violation(chunk: int) -> None:
 
 
 def run(rule: Callable[[FeedWorld, list[FeedServer]], Awaitable[None]], servers: int = 2) -> None:
-    """Run a rule in a world without faults, with servers that have heard of each other."""
+    """Run a rule in a world without faults, with servers that know of each other."""
     world = FeedWorld(0, CALM)
 
     async def live() -> None:
@@ -114,9 +114,10 @@ def test_server_alone_stays_current_while_the_database_is_away() -> None:
     run(rule, servers=1)
 
 
-def test_server_that_was_alone_takes_a_lease_when_it_hears_of_another() -> None:
+def test_server_that_was_alone_takes_a_lease_when_it_learns_of_another() -> None:
     async def rule(world: FeedWorld, servers: list[FeedServer]) -> None:
         first, second = world.servers[:2]
+        await asyncio.sleep(BEAT_S / 2)
         second.start()
         await asyncio.sleep(REPLY_S)  # less than a beat
         first.line.restart(60.0)
@@ -195,7 +196,7 @@ def test_failure_to_follow_is_caught_up_after_a_new_connection() -> None:
     run(rule)
 
 
-def test_wait_of_a_server_that_hears_nothing_ends_with_an_error() -> None:
+def test_wait_of_a_server_that_receives_nothing_ends_with_an_error() -> None:
     async def rule(world: FeedWorld, servers: list[FeedServer]) -> None:
         changer = servers[0]
         assert changer.feed is not None

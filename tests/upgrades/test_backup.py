@@ -21,7 +21,7 @@ from protocol import messages
 from server.embedded.stores import postgres_program
 from server.services.money.audit import Report, audit
 from storage.postgres.database import Database
-from tests.conftest import Connect, Server, StartServer
+from tests.conftest import SEED_KEYS, Connect, Server, StartServer
 from tests.services.conftest import MakeParty, Party, until
 from tests.upgrades.conftest import NewDatabase
 
@@ -198,4 +198,4 @@ async def audit_when_settled(dsn: str) -> Report:
                 return bool(await connection.fetchval("SELECT NOT EXISTS (SELECT FROM settlement_queue)"))
 
         await until(queue_is_empty, BUSY_S)
-        return await audit(database)
+        return await audit(database, SEED_KEYS)

@@ -13,10 +13,11 @@ import pytest
 from redis import asyncio as aioredis
 
 from client_sim.sdk.client import Client
+from client_sim.sdk.errors import NameTaken
 from server.services.money.audit import audit
 from storage.postgres import migrate
 from storage.postgres.database import Database
-from tests.conftest import Connect, Server, StartServer, TurnedClock
+from tests.conftest import SEED_KEYS, Connect, Server, StartServer, TurnedClock
 from tests.services.conftest import until
 from tests.upgrades.conftest import NewDatabase
 
@@ -121,6 +122,8 @@ async def world(
     sql = await asyncpg.connect(dsn)
     await sql.execute((HERE / f"{name}.sql").read_text("utf-8"))
     await sql.execute("SET search_path TO public")  # the dump clears it
+    if name != "0001":  # which has no names
+        await sql.execute("INSERT INTO users VALUES (2, 'Lin'), (3, 'LIN'), (99, 'never here')")
     if not lost:
         for key, log in json.loads((HERE / f"{name}.json").read_text("utf-8")).items():
             await redis.set(key, bytes.fromhex(log))
@@ -139,12 +142,28 @@ async def world(
 async def test_users_continue_after_the_upgrade(world: World, request: pytest.FixtureRequest) -> None:
     lost = "lost" in request.node.name
     assert await world.sql.fetchval("SELECT max(number) FROM migrations") == len(list(migrate.FOLDER.glob("*.sql")))
+    await check_people(world)
     await check_earlier_answers(world)
     await check_packets_in_flight(world)
     await check_claims_of_the_mirror(world, lost)
     await check_all_packets_end(world)
     await check_books(world)
     await check_new_ids_and_entries(world)
+
+
+async def check_people(world: World) -> None:
+    """Users of the older version are known and keep their names; a name that two of them have is that of one."""
+    ann, ben = world.users[2], world.users[3]
+    known = {row["user_id"] for row in await world.sql.fetch("SELECT user_id FROM users")}
+    if world.dump.name == "0001":
+        assert known == {*USERS}
+        await ann.set_name("Lin")
+    else:
+        assert known == {*USERS, 99}
+        assert (await ann.names([2, 3])).names == ["Lin", "LIN"]
+    with pytest.raises(NameTaken):
+        await ben.set_name("lin")
+    await ann.set_name("lin")
 
 
 async def check_earlier_answers(world: World) -> None:
@@ -216,7 +235,7 @@ async def check_new_ids_and_entries(world: World) -> None:
 
 
 async def check_books(world: World) -> None:
-    found = await audit(world.database)
+    found = await audit(world.database, SEED_KEYS)
     assert [line for finding in found.findings for line in finding.discrepancies] == []
     assert (found.sums.put_in_fen, found.sums.taken_out_fen) == (PUT_IN_FEN, TAKEN_OUT_FEN)
     assert found.sums.wallets_fen == PUT_IN_FEN - TAKEN_OUT_FEN

@@ -13,7 +13,7 @@ from server import config
 from server.core.limits import Limits
 from server.credentials import Credentials
 from server.reload import Reading
-from tests.conftest import KEYS, Server, StartServer
+from tests.conftest import KEYS, SEED_KEYS, Server, StartServer
 from tests.wire import raw as wire
 from tests.wire.conftest import Dial
 from tests.wire.raw import Raw
@@ -54,7 +54,7 @@ def reload(server: Server, **changed: Any) -> None:
     """Reload the limits of the room with these changes."""
     limits = msgspec.structs.replace(MUCH, **changed)
     settings = msgspec.structs.replace(config.load(None, {}, environment={}), limits=limits)
-    server.app.apply(Reading(settings, Credentials(KEYS, None, {})))
+    server.app.apply(Reading(settings, Credentials(KEYS, SEED_KEYS, None, {})))
 
 
 Case = Callable[[Room], Awaitable[object]]
@@ -109,6 +109,14 @@ async def _second_grab(room: Room) -> object:
     packet = await room.alice.send_packet("lucky", room.group, 100, 1)
     await room.alice.ticket(packet)
     return (await room.bob.ask(wire.GRAB, packet))[1]
+
+
+async def _taken_ticket(room: Room) -> object:
+    """The answer to a user whose ticket was taken after a tenth of a second."""
+    packet = await room.alice.send_packet("lucky", room.group, 100, 1)
+    ticket = await room.alice.ticket(packet)
+    await room.bob.ask_until(lambda reply: reply[1] != "busy", wire.GRAB, packet)
+    return await room.alice.refused(wire.OPEN, packet, ticket)
 
 
 async def _ticket_lasts_ms(room: Room) -> object:
@@ -200,6 +208,7 @@ CASES: dict[str, tuple[dict[str, Any], Case, object]] = {
     ),
     "packet_lifetime_s": ({"packet_lifetime_s": 7.0}, _packet_lasts_ms, True),
     "ticket_lifetime_s": ({"ticket_lifetime_s": 7.0}, _ticket_lasts_ms, True),
+    "ticket_grace_s": ({"ticket_grace_s": 0.1, "tickets_per_share": 1}, _taken_ticket, "no_ticket"),
     "tickets_per_share": ({"tickets_per_share": 1}, _second_grab, "busy"),
     "frame_bytes_before_login_max": ({"frame_bytes_before_login_max": 20}, _new_connection, "frame_too_large"),
     "frame_bytes_max": ({"frame_bytes_max": 256}, _frame_after_login, "frame_too_large"),

@@ -13,6 +13,7 @@ class PacketHandlers:
 
     def __init__(self, services: Services) -> None:
         self._sends, self._resends, self._reveals = services.sends, services.resends, services.reveals
+        self._seeds = services.seeds
 
     async def send(self, session: Session, request: messages.SendPacket) -> Message:
         terms = await self._sends.send(
@@ -23,8 +24,16 @@ class PacketHandlers:
             request.amount_fen,
             request.shares,
             request.greeting,
+            request.client_seed,
         )
-        return messages.PacketSent(0, terms.packet_id, terms.total_fen, terms.commitment, terms.expires_at_ms)
+        index = -1 if terms.seed_use is None else terms.seed_use.index
+        return messages.PacketSent(
+            0, terms.packet_id, terms.total_fen, terms.commitment, terms.expires_at_ms, index
+        )
+
+    async def seed_trees(self, session: Session, request: messages.GetSeedTrees) -> Message:
+        told = await self._seeds.told(session.user_id)
+        return messages.SeedTrees(0, told.next_index, [messages.SeedTree(*tree) for tree in told.roots.items()])
 
     async def send_again(self, session: Session, request: messages.SendAgain) -> Message:
         posted = await self._resends.send(session.user_id, request.packet_id, request.group_id)
@@ -32,7 +41,8 @@ class PacketHandlers:
 
     async def reveal(self, session: Session, request: messages.Reveal) -> Message:
         proof = await self._reveals.reveal(session.user_id, request.packet_id)
-        terms = proof.terms
+        terms, use = proof.terms, proof.terms.seed_use
+        origin = () if use is None or proof.seed_proof is None else (use.index, use.client_seed, *proof.seed_proof)
         return messages.Revealed(
             0,
             terms.packet_id,
@@ -47,4 +57,5 @@ class PacketHandlers:
             -1 if proof.best is None else proof.best.index,
             [messages.ClaimLine(one.index, one.user_id, one.amount_fen, one.at_ms) for one in proof.claims],
             terms.caps.min_fen,
+            *origin,
         )

@@ -94,6 +94,8 @@ class Observer:
             redriven=services.reload.redriven_claims + refunds.redriven_claims,
             unrecorded=commit.unrecorded,
             live_packets=len(services.live_packets),
+            other_servers=services.changes.others,
+            current=self.current,
             hottest=self._hottest(),
             settled=services.settlement.settled_claims,
             refunded_packets=refunds.refunded_packets,
@@ -129,6 +131,11 @@ class Observer:
     def state_now(self) -> State:
         """The state, where `draining` comes from the dispatch."""
         return "draining" if self._parts.dispatch.draining else self.state
+
+    @property
+    def current(self) -> bool:
+        """The server knows what other servers have changed."""
+        return self._parts.services.changes.is_current
 
     def stores(self) -> dict[str, StoreState]:
         """Which stores are known to respond, and since when."""

@@ -92,6 +92,8 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     redriven: int  # claims that only the mirror had, recorded later
     unrecorded: int  # now: claims in flight
     live_packets: int  # now
+    other_servers: int  # now: on the same database
+    current: bool  # now: it knows what other servers have changed
     hottest: tuple[HotPacket, ...]  # in the last seconds, hottest first
 
     settled: int  # claims

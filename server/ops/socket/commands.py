@@ -174,6 +174,8 @@ def status_of(sample: Sample, health: Health) -> dict[str, Any]:
         "closes": non_zero(sample.closes),
         "slow_readers": sample.slow_readers,
         "live_packets": sample.live_packets,
+        "other_servers": sample.other_servers,
+        "current": sample.current,
         "commit": {
             "batches": sample.batches,
             "claims": sample.claims,

@@ -58,11 +58,14 @@ class Lookups:
         }
 
     async def user(self, user_id: int) -> Facts:
-        """A user's money, chats and connections."""
+        """A user's ban, money, chats and connections."""
         facts = await self._records.user(user_id)
         now_s = self._parts.listener.now_s()
         return {
             "user_id": user_id,
+            "known": facts.is_known,
+            "banned": facts.is_banned,
+            "tokens_from_at_ms": facts.tokens_from_s * 1000 or None,
             "balance_fen": facts.balance_fen,
             "arriving_fen": facts.arriving_fen,
             "connections": [_connection(one, now_s) for one in self._parts.hub.sessions(user_id)],

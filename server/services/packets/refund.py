@@ -20,6 +20,7 @@ from server.services.runtime.bus import Bus
 from server.services.runtime.events import BalanceChange, Refunded
 from server.services.runtime.in_doubt import InDoubt
 from server.services.runtime.outage_log import OutageLog
+from server.services.seeds.service import SeedService
 from storage.errors import StoreUnavailable
 from storage.postgres.packets import packets as store
 from storage.redis.mirror import Log, Mirror
@@ -34,6 +35,7 @@ class RefundService:
         mirror: Mirror,
         health: MirrorHealth,
         packets: LivePackets,
+        seeds: SeedService,
         batch_max: int,
         interval_s: float,
         now_ms: Callable[[], int],
@@ -43,6 +45,7 @@ class RefundService:
         self._mirror = mirror
         self._health = health
         self._packets = packets
+        self._seeds = seeds
         self._batch_max = batch_max
         self._interval_s = interval_s
         self._now_ms = now_ms
@@ -107,10 +110,12 @@ class RefundService:
     async def _redrive(self, logs: dict[int, Log]) -> set[int]:
         """Record what only the mirror holds; returns the packets that another writer moved meanwhile."""
         rows, recorded = await self._records.load([packet_id for packet_id, log in logs.items() if log.claims])
+        seeds = await self._seeds.of(rows.values())
         ahead = []
         for packet_id, row in rows.items():
             claims = [claim_of(claim) for claim in recorded[packet_id]]
-            found = verdict(StoredState(terms_of(row), claims, row.closed_at_ms is not None, logs[packet_id]))
+            terms = terms_of(row, seeds.get(packet_id, b""))
+            found = verdict(StoredState(terms, claims, row.closed_at_ms is not None, logs[packet_id]))
             if found.redrive:
                 ahead.append(store.Advance(packet_id, len(claims), found.redrive))
         accepted = await self._records.record(ahead) if ahead else set()

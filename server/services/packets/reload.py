@@ -16,6 +16,7 @@ from server.services.packets.audience import audience_of, groups_of
 from server.services.packets.live_packet import LivePacket
 from server.services.packets.mirror_health import MirrorHealth
 from server.services.packets.stored_state import NOTHING, StoredState, claim_of, terms_of, verdict
+from server.services.seeds.service import SeedService
 from storage.errors import StoreUnavailable
 from storage.postgres.packets.packets import Advance, PacketStore
 from storage.redis.mirror import Log, Mirror
@@ -33,11 +34,19 @@ class ReloadOutcome(NamedTuple):
 class PacketReload:
     """Reads both stores and makes them agree. Raises StoreUnavailable."""
 
-    def __init__(self, packets: PacketStore, mirror: Mirror, health: MirrorHealth, groups: GroupService) -> None:
+    def __init__(
+        self,
+        packets: PacketStore,
+        mirror: Mirror,
+        health: MirrorHealth,
+        groups: GroupService,
+        seeds: SeedService,
+    ) -> None:
         self._packets = packets
         self._mirror = mirror
         self._health = health
         self._groups = groups
+        self._seeds = seeds
         self.redriven_claims = 0
         self.found_fen = 0  # of claims that stand in the books and were not seen to get there
 
@@ -63,6 +72,7 @@ class PacketReload:
 
     async def _read(self, ids: list[int]) -> dict[int, StoredState]:
         rows, claims = await self._packets.load(ids)
+        seeds = await self._seeds.of(rows.values())
         logs: dict[int, Log] = {}
         if self._health.is_up:
             try:
@@ -72,7 +82,7 @@ class PacketReload:
         self._health.raise_if_claims_may_be_missing()
         return {
             packet_id: StoredState(
-                terms_of(row),
+                terms_of(row, seeds.get(packet_id, b"")),
                 [claim_of(claim) for claim in claims[packet_id]],
                 row.closed_at_ms is not None,
                 logs.get(packet_id, NOTHING),

@@ -13,6 +13,7 @@ from server.core.pages import State
 from server.core.refusals import Reason, RequestRefused
 from server.services.chat.groups import GroupService
 from server.services.packets.stored_state import claim_of, state_of, terms_of
+from server.services.seeds.service import SeedProof, SeedService, packet_seed_of
 from storage.postgres.packets.packets import PacketRow, PacketStore
 
 
@@ -23,13 +24,17 @@ class Proof(NamedTuple):
     state: State  # finished or refunded
     claims: list[Claim]
     best: Claim | None
+    seed_proof: SeedProof | None  # None: a packet of a server that chose seeds by itself
 
 
 class RevealService:
     """Use case reveal. Raises RequestRefused, StoreUnavailable."""
 
-    def __init__(self, records: PacketStore, groups: GroupService, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, records: PacketStore, groups: GroupService, seeds: SeedService, now_ms: Callable[[], int]
+    ) -> None:
         self._records = records
+        self._seeds = seeds
         self._groups = groups
         self._now_ms = now_ms
 
@@ -52,7 +57,12 @@ class RevealService:
             raise RequestRefused(Reason.NOT_ALLOWED)
         if state not in pages.OVER:
             raise RequestRefused(Reason.NOT_FINISHED)
-        return Proof(terms, state, all_claims, rules.best_luck(terms, all_claims))
+        proof = await self._seeds.proof(row)
+        if proof is None and row.seed_index is not None:
+            raise RequestRefused(Reason.INTERNAL, "the seed cannot be unsealed")
+        if proof is not None:
+            terms = terms._replace(seed=packet_seed_of(row, proof.server_seed))
+        return Proof(terms, state, all_claims, rules.best_luck(terms, all_claims), proof)
 
     async def _is_member(self, user_id: int, row: PacketRow) -> bool:
         """Whether a user is in a group that the packet was posted in."""

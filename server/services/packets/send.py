@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from server.core import amounts, packet_request
+from server.core import packet_request
 from server.core.ids import IdMaker, is_user
 from server.core.kinds import Audience, PacketKind
 from server.core.ledger import TransferKind, WalletBalance
@@ -22,6 +22,7 @@ from server.services.runtime.batching import Batcher
 from server.services.runtime.bus import Bus
 from server.services.runtime.events import BalanceChange, PacketPost
 from server.services.runtime.in_doubt import InDoubt
+from server.services.seeds.service import SeedService, SeedsOfBatch
 from storage.errors import StoreUnavailable
 from storage.postgres.chat.groups import GroupKind
 from storage.postgres.money.wallets import TransferRow
@@ -43,7 +44,7 @@ class SendService:
         limits: Limits,
         ids: IdMaker,
         now_ms: Callable[[], int],
-        random_bytes: Callable[[int], bytes],
+        seeds: SeedService,
         bus: Bus,
     ) -> None:
         self._store = store
@@ -53,7 +54,7 @@ class SendService:
         self._limits = limits
         self._ids = ids
         self._now_ms = now_ms
-        self._random_bytes = random_bytes
+        self._seeds = seeds
         self._bus = bus
         self.batcher: Batcher[PacketRequest, Terms] = Batcher(self._record, BATCH_MAX, limits)
         self.sent_packets = 0
@@ -61,9 +62,17 @@ class SendService:
         self.in_doubt = InDoubt(partial(store.find_outcome, streams_of=_streams), self._publish)
 
     async def send(
-        self, sender_id: int, key: str, kind: str, target_id: int, amount_fen: int, shares: int, greeting: str
+        self,
+        sender_id: int,
+        key: str,
+        kind: str,
+        target_id: int,
+        amount_fen: int,
+        shares: int,
+        greeting: str,
+        client_seed: bytes = b"",
     ) -> Terms:
-        """Send a packet, or find the one that this key has sent before; its terms."""
+        """Send a packet, or find the one that this key has sent before; its terms, perhaps without its seed."""
         try:
             one = PacketRequest(
                 sender_id,
@@ -73,6 +82,7 @@ class SendService:
                 amount_fen,
                 shares,
                 greeting or packet_request.DEFAULT_GREETING,
+                client_seed,
             )
         except ValueError:
             raise RequestRefused(Reason.BAD_TARGET, f"no kind of packet is called {kind[:20]!r}") from None
@@ -116,12 +126,19 @@ class SendService:
     async def _record(self, offers: list[PacketRequest]) -> list[Terms | Exception]:
         now_ms = self._now_ms()
         rows = [self._row(one, now_ms) for one in offers]
+        tries: list[SeedsOfBatch] = []
+
+        def begin_try() -> SeedsOfBatch:
+            tries.append(self._seeds.for_packets())
+            return tries[-1]
+
         try:
-            results = await self._store.record(rows, _send_transfer, _streams)
+            results = await self._store.record(rows, _send_transfer, _streams, begin_try)
         except StoreUnavailable:
             self.in_doubt.add(rows)
             raise
-        return [self._conclude(row, sent) for row, sent in zip(rows, results, strict=True)]
+        tries[-1].keep()
+        return [self._conclude(row, sent, tries[-1].seeds) for row, sent in zip(rows, results, strict=True)]
 
     def _row(self, one: PacketRequest, now_ms: int) -> PacketRow:
         return PacketRow(
@@ -135,19 +152,20 @@ class SendService:
             share_fen_min=self._limits.share_fen_min,
             share_fen_max=self._limits.share_fen_max,
             greeting=one.greeting,
-            seed=self._random_bytes(amounts.SEED_BYTES),
+            seed=None,
             created_at_ms=now_ms,
             expires_at_ms=now_ms + int(one.kind.row.lifetime_s(self._limits) * 1000),
+            client_seed=one.client_seed,
             chat_id=one.chat_id or None,
         )
 
-    def _conclude(self, row: PacketRow, sent: Sent | Unsent) -> Terms | Exception:
+    def _conclude(self, row: PacketRow, sent: Sent | Unsent, seeds: dict[int, bytes]) -> Terms | Exception:
         if isinstance(sent, Unsent):
             return RequestRefused(Reason(sent))
         if sent.row.packet_id != row.packet_id:
             same = _recorded_content(sent.row) == _recorded_content(row)
             return terms_of(sent.row) if same else RequestRefused(Reason.KEY_REUSED)
-        terms = terms_of(row)
+        terms = terms_of(sent.row, seeds[row.packet_id])
         self._packets.add(terms, audience_of(terms, (), self._groups))
         self._publish(sent)
         return terms

@@ -10,8 +10,9 @@ import structlog
 from server.core import pages, reconcile
 from server.core.amounts import Caps
 from server.core.kinds import PacketKind
-from server.core.packet import Claim, Packet, Terms
+from server.core.packet import Claim, Packet, SeedUnknown, Terms
 from server.core.pages import State
+from server.core.seeds import SeedUse
 from storage.postgres.packets.packets import ClaimRow, PacketRow
 from storage.redis.mirror import Log
 
@@ -30,8 +31,8 @@ class StoredState(NamedTuple):
     log_known: bool = True  # the mirror was read
 
 
-def terms_of(row: PacketRow) -> Terms:
-    """The terms of a recorded packet."""
+def terms_of(row: PacketRow, seed: bytes = b"") -> Terms:
+    """The terms of a recorded packet. `seed`: the one that was derived, if the record does not hold it."""
     return Terms(
         packet_id=row.packet_id,
         kind=PacketKind(row.kind),
@@ -41,11 +42,19 @@ def terms_of(row: PacketRow) -> Terms:
         shares=row.shares,
         caps=Caps(row.share_fen_min, row.share_fen_max),
         greeting=row.greeting,
-        seed=row.seed,
+        seed=seed if row.seed is None else row.seed,
         created_at_ms=row.created_at_ms,
         expires_at_ms=row.expires_at_ms,
+        seed_use=seed_use_of(row),
         chat_id=row.chat_id or 0,
     )
+
+
+def seed_use_of(row: PacketRow) -> SeedUse | None:
+    """Which server seed a recorded packet uses; None: the record holds its seed."""
+    if row.seed_index is None or row.client_seed is None or row.commitment is None:
+        return None
+    return SeedUse(row.seed_index, row.client_seed, row.commitment)
 
 
 def claim_of(row: ClaimRow) -> Claim:
@@ -72,6 +81,8 @@ def verdict(stored: StoredState) -> reconcile.Reconciliation:
         return found
     try:
         Packet(stored.terms, [*stored.recorded, *found.redrive])
+    except SeedUnknown:
+        return found  # they were acknowledged; that their amounts follow from the seed cannot be checked
     except ValueError as error:
         LOG.error("mirror_contradicts_terms", packet_id=stored.terms.packet_id, why=str(error))
         return reconcile.Reconciliation((), mirror_is_good=False)

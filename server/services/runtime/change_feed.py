@@ -1,7 +1,7 @@
 """The change feed: what other servers change in groups and users reaches the memory of this one.
 
-A server is *current* while it knows every change whose server has replied. It has a lease for that, which it renews with
-a beat; a server that changes something waits until each other server has followed the change, or has no lease any more.
+A server is *current* while it knows every change that was replied to. It has a lease for that, which it renews with
+a beat; a server that changes something waits until each other server has followed it, or has lost its lease.
 `docs/design.md` says why no change is missed.
 """
 
@@ -21,7 +21,8 @@ BEAT_S: Final = 0.5  # between two renewals of the lease
 LEASE_S: Final = 1.5  # a server is current so long after the begin of its last beat
 GIVE_UP_S: Final = 2.0  # of the age of a beat, by the database's clock: its server has not been current for a while
 ASK_AGAIN_S: Final = 0.25  # a server that connects meanwhile has not received the question
-WAIT_S_MAX: Final = 5.0  # more than two leases: then it is this server that hears nothing
+WAIT_S_MAX: Final = 5.0  # more than two leases: then this server itself receives nothing
+FOLLOW_MAX: Final = 100  # followed at once; more would wait for a connection until they fail
 MARK_S: Final = 2.0  # a notification takes milliseconds
 PAUSE_S_MIN: Final = 0.05  # after a failure; doubled at each further one
 PAUSE_S_MAX: Final = 1.0
@@ -67,15 +68,17 @@ class ChangeFeed:
     def on_change(self, kind: Kind, follow: Follow) -> None:
         """`follow(id, version)` brings memory to at least this version, before it returns.
 
-        It is called for changes of other servers, and harmlessly for our own. It must also cover a read of the same
-        record that is under way: what that read returns may be older. Raises StoreUnavailable: all is caught up later.
+        It is called for changes of other servers, and harmlessly for our own. A read of the same record that is
+        under way may return an older version: memory must not go back to it. `follow` may raise StoreUnavailable:
+        then everything is caught up later.
         """
         self._follows.setdefault(kind, []).append(follow)
 
     def on_gap(self, catch_up: CatchUp) -> None:
-        """`catch_up()` brings everything in memory up to date. Called after (re)connecting, before this server is current.
+        """`catch_up()` brings everything in memory up to date, and covers reads under way as `follow` does.
 
-        Raises StoreUnavailable: it is tried again.
+        It is called after (re)connecting, before this server is current. It may raise StoreUnavailable: then it
+        is called again later.
         """
         self._catch_ups.append(catch_up)
 
@@ -171,14 +174,14 @@ class ChangeFeed:
         """Bring memory up to everything that was told until now, then tell the servers that wait for it."""
         changes, self._changes = self._changes, {}
         asked, self._asked = self._asked, set()
-        followed = [
-            follow(record_id, version)
-            for (kind, record_id), version in changes.items()
-            for follow in self._follows.get(kind, ())
+        told = [
+            (follow, *key, version) for key, version in changes.items() for follow in self._follows.get(key[0], ())
         ]
-        for outcome in await asyncio.gather(*followed, return_exceptions=True):
-            if outcome is not None:
-                raise outcome
+        for first in range(0, len(told), FOLLOW_MAX):
+            followed = [follow(number, version) for follow, _, number, version in told[first : first + FOLLOW_MAX]]
+            for outcome in await asyncio.gather(*followed, return_exceptions=True):
+                if outcome is not None:
+                    raise outcome
         if asked:
             await self._store.tell(self._server_id, [Change(*key, changes[key]) for key in sorted(asked)])
 

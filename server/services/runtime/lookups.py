@@ -63,6 +63,9 @@ class ChatFacts(msgspec.Struct, frozen=True, kw_only=True):
 class UserFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What the records hold of a user."""
 
+    is_known: bool
+    is_banned: bool
+    tokens_from_s: int  # 0: no tokens were revoked
     balance_fen: int
     arriving_fen: int
     chats: list[ChatFacts]
@@ -177,9 +180,13 @@ class LookupService:
         return MirrorFacts(bytes=log.length, claims=len(log.claims), closed=log.closed, readable=log.ours)
 
     async def user(self, user_id: int) -> UserFacts:
-        """A user's balance and chats. A user without records has no money and no chats."""
+        """A user's balance, chats and ban. A user without records has no money and no chats."""
         profile = (await self._groups.profiles([user_id]))[user_id]
+        access = profile.access
         return UserFacts(
+            is_known=access is not None,
+            is_banned=access is not None and access.is_banned,
+            tokens_from_s=0 if access is None else access.tokens_from_s,
             balance_fen=profile.holding.balance.fen,
             arriving_fen=profile.holding.arriving_fen,
             chats=[

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from storage import statements
 from storage.postgres.packets.packets import ClaimRow, PacketRow
+from storage.postgres.packets.seed_trees import SeedTreeRow
 
 if TYPE_CHECKING:
     import asyncpg
@@ -37,6 +38,15 @@ class SumsRow(NamedTuple):
     refunded_fen: int
 
 
+class AuditedPacket(NamedTuple):
+    """A packet, the sealed tree of its server seed and the key of the seal, if it has one, and its claims."""
+
+    row: PacketRow
+    sealed: bytes | None
+    key_id: str | None
+    claims: list[ClaimRow]
+
+
 class AuditSnapshot:
     """The records as of one moment."""
 
@@ -53,18 +63,23 @@ class AuditSnapshot:
         assert row is not None
         return SumsRow(*row)
 
-    async def opened_packets(self) -> AsyncIterator[tuple[PacketRow, list[ClaimRow]]]:
-        """Every packet that has claims, with them by index; a few thousand rows in memory at a time."""
-        packet: PacketRow | None = None
-        claims: list[ClaimRow] = []
-        async for row in self._connection.cursor(_SQL["opened"], prefetch=_PREFETCH):
-            if packet is None or packet.packet_id != row["packet_id"]:
+    async def packets(self) -> AsyncIterator[AuditedPacket]:
+        """Every packet, with its claims by index; a few thousand rows in memory at a time."""
+        packet: AuditedPacket | None = None
+        async for row in self._connection.cursor(_SQL["packets"], prefetch=_PREFETCH):
+            if packet is None or packet.row.packet_id != row["packet_id"]:
                 if packet is not None:
-                    yield packet, claims
-                packet, claims = PacketRow(*row[:13]), []
-            claims.append(ClaimRow(packet.packet_id, *row[13:]))
+                    yield packet
+                packet = AuditedPacket(PacketRow(*row[:16]), row["sealed"], row["key_id"], [])
+            if row["index"] is not None:
+                packet.claims.append(ClaimRow(packet.row.packet_id, *row[18:]))
         if packet is not None:
-            yield packet, claims
+            yield packet
+
+    async def trees(self) -> AsyncIterator[tuple[SeedTreeRow, list[int]]]:
+        """Every tree of server seeds, with the indexes of those that are revealed."""
+        async for row in self._connection.cursor(_SQL["trees"], prefetch=_PREFETCH):
+            yield SeedTreeRow(*row[:6]), row["indexes"]
 
 
 @asynccontextmanager

@@ -300,8 +300,53 @@ SELECT (SELECT count(*) FROM packets) AS packets,
        (SELECT coalesce(sum(amount_fen), 0)::bigint FROM claims) AS claimed_fen,
        (SELECT coalesce(sum(amount_fen) FILTER (WHERE kind = 5), 0)::bigint FROM transfers) AS refunded_fen
 
--- name: opened
+-- name: packets
+-- With the tree of the server seed, and a row for each claim; one with nulls if there is none.
 SELECT p.packet_id, p.sender_id, p.key, p.kind, p.target_id, p.total_fen, p.shares, p.share_fen_min, p.share_fen_max,
-       p.greeting, p.seed, p.created_at_ms, p.expires_at_ms, c.index, c.user_id, c.amount_fen, c.at_ms
-FROM packets p JOIN claims c USING (packet_id)
+       p.greeting, p.seed, p.created_at_ms, p.expires_at_ms, p.seed_index, p.client_seed, p.commitment,
+       t.sealed, t.key_id, c.index, c.user_id, c.amount_fen, c.at_ms
+FROM packets p
+LEFT JOIN seed_trees t ON t.user_id = p.sender_id AND t.number = p.seed_index / 64
+LEFT JOIN claims c ON c.packet_id = p.packet_id
 ORDER BY p.packet_id, c.index
+
+-- name: trees
+-- With the server seeds that are revealed: of packets that are over.
+SELECT t.user_id, t.number, t.root, t.sealed, t.key_id, t.created_at_ms, coalesce(p.indexes, ARRAY[]::bigint[]) AS indexes
+FROM seed_trees t LEFT JOIN (
+    SELECT sender_id AS user_id, seed_index / 64 AS number, array_agg(seed_index) AS indexes
+    FROM packets WHERE seed_index IS NOT NULL AND closed_at_ms IS NOT NULL GROUP BY 1, 2
+) AS p USING (user_id, number)
+
+-- name: seeds
+-- The packets of a sender use the server seeds one after the other, from the beginning of an epoch; only a newer epoch
+-- may leave some out. A packet has a seed of its own or all that replaces it.
+WITH used AS (
+    SELECT packet_id, sender_id, seed_index, lag(seed_index) OVER (PARTITION BY sender_id ORDER BY seed_index) AS before
+    FROM packets WHERE seed_index IS NOT NULL
+), last AS (
+    SELECT sender_id AS user_id, max(seed_index) + 1 AS next_seed FROM used GROUP BY 1
+)
+SELECT format('packet %s of user %s uses seed %s after %s', packet_id, sender_id, seed_index,
+              coalesce(before::text, 'none'))
+FROM used
+WHERE before = seed_index
+   OR (seed_index IS DISTINCT FROM before + 1
+       AND NOT EXISTS (SELECT FROM seed_epochs WHERE first_index = seed_index))
+UNION ALL
+SELECT format('wallet of user %s has seed %s next, its packets say %s', user_id, coalesce(w.next_seed, 0),
+              coalesce(l.next_seed, 0))
+FROM wallets w FULL JOIN last l USING (user_id)
+WHERE coalesce(w.next_seed, 0) <> coalesce(l.next_seed, 0)
+UNION ALL
+SELECT format('packet %s uses seed %s of user %s, whose tree is not recorded', packet_id, seed_index, sender_id)
+FROM used LEFT JOIN seed_trees t ON t.user_id = sender_id AND t.number = seed_index / 64
+WHERE t.user_id IS NULL
+UNION ALL
+SELECT format('packet %s has %s', packet_id,
+              CASE WHEN seed IS NULL THEN 'no seed and not all that replaces it' ELSE 'its seed in plain' END)
+FROM packets
+WHERE CASE WHEN seed IS NULL
+           THEN num_nulls(seed_index, client_seed, commitment) > 0 OR length(commitment) <> 32
+                OR length(client_seed) NOT BETWEEN 16 AND 32 AND length(client_seed) > 0
+           ELSE num_nonnulls(seed_index, client_seed, commitment) > 0 END

@@ -143,21 +143,33 @@ async def _balance(connection: Connection, user_id: int) -> BalanceRow:
     return EMPTY_ROW if row is None else BalanceRow(*row)
 
 
-async def lock(connection: Connection, user_ids: Collection[int]) -> dict[int, int]:
+class Purse(NamedTuple):
+    """What a wallet can spend, and the server seed of the next packet that it pays."""
+
+    free_fen: int
+    next_seed: int
+
+
+async def lock(connection: Connection, user_ids: Collection[int]) -> dict[int, Purse]:
     """Keep these wallets as they are until the transaction ends; what they can spend, where there is one."""
     rows = await connection.fetch(_SQL["lock"], list(user_ids))
-    return {row["user_id"]: row["free_fen"] for row in rows}
+    return {row["user_id"]: Purse(row["free_fen"], row["next_seed"]) for row in rows}
 
 
 async def debit(
-    connection: Connection, amounts_fen: Mapping[int, int], transfers: Mapping[int, int]
+    connection: Connection,
+    amounts_fen: Mapping[int, int],
+    transfers: Mapping[int, int],
+    next_seeds: Mapping[int, int] | None = None,
 ) -> dict[int, BalanceRow]:
     """Take amounts out of wallets that hold enough; the balances after it, of those alone.
 
-    `transfers`: how many transfers, and so changes of the wallet, an amount is the sum of.
+    `transfers`: how many transfers, and so changes of the wallet, an amount is the sum of. `next_seeds`: the server
+    seed of the next packet of each, if packets were paid.
     """
     users, amounts = list(amounts_fen), list(amounts_fen.values())
-    rows = await connection.fetch(_SQL["debit"], users, amounts, [transfers[user_id] for user_id in users])
+    counts, seeds = [transfers[one] for one in users], [next_seeds and next_seeds[one] for one in users]
+    rows = await connection.fetch(_SQL["debit"], users, amounts, counts, seeds)
     return {row["user_id"]: BalanceRow(row["balance_fen"], row["version"]) for row in rows}
 
 

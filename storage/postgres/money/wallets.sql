@@ -12,19 +12,24 @@ FROM unnest($1::bigint[]) AS asked (user_id) LEFT JOIN wallets USING (user_id) L
 
 -- name: lock
 -- In the order of the ids, as everybody who changes wallets does it.
-SELECT user_id, balance_fen - pending_fen AS free_fen FROM wallets WHERE user_id = ANY($1) ORDER BY user_id FOR UPDATE
+SELECT user_id, balance_fen - pending_fen AS free_fen,
+       greatest(next_seed, (SELECT max(first_index) FROM seed_epochs)) AS next_seed
+FROM wallets WHERE user_id = ANY($1) ORDER BY user_id FOR UPDATE
 
 -- name: debit
--- $3: how many transfers the amount of a user is in; each is a change of the wallet, with its own entry.
+-- $3: how many transfers the amount of a user is in; each is a change of the wallet, with its own entry. $4: the server
+-- seed of the next packet after these; null leaves it.
 WITH asked AS (
-    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS a (user_id, amount_fen, transfers)
+    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[])
+        AS a (user_id, amount_fen, transfers, next_seed)
 ), locked AS (
-    SELECT w.user_id, asked.amount_fen, asked.transfers
+    SELECT w.user_id, asked.amount_fen, asked.transfers, asked.next_seed
     FROM wallets w JOIN asked USING (user_id)
     WHERE w.balance_fen - w.pending_fen >= asked.amount_fen
     ORDER BY w.user_id FOR UPDATE OF w
 )
-UPDATE wallets w SET balance_fen = w.balance_fen - locked.amount_fen, version = w.version + locked.transfers
+UPDATE wallets w SET balance_fen = w.balance_fen - locked.amount_fen, version = w.version + locked.transfers,
+    next_seed = coalesce(locked.next_seed, w.next_seed)
 FROM locked WHERE w.user_id = locked.user_id
 RETURNING w.user_id, w.balance_fen, w.version
 

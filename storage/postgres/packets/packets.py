@@ -29,12 +29,18 @@ _COLUMNS = (
     "seed",
     "created_at_ms",
     "expires_at_ms",
+    "seed_index",
+    "client_seed",
+    "commitment",
+    "chat_id",
 )
-_INSERTED = (*_COLUMNS, "chat_id")
 
 
 class PacketRow(NamedTuple):
     """A packet as it is recorded. `version` is the number of claims; closed: finished or refunded.
+
+    Its seed follows from server seed `seed_index` of its sender and the client's; older packets hold
+    `seed` instead.
 
     `chat_id`: the one-to-one chat that a personal one was posted in. `also_in`: groups that it was sent to again;
     told by `load` and `rows`.
@@ -50,14 +56,17 @@ class PacketRow(NamedTuple):
     share_fen_min: int
     share_fen_max: int
     greeting: str
-    seed: bytes
+    seed: bytes | None
     created_at_ms: int
     expires_at_ms: int
+    seed_index: int | None = None
+    client_seed: bytes | None = None
+    commitment: bytes | None = None
+    chat_id: int | None = None
     version: int = 0
     claimed_fen: int = 0
     refunded_fen: int = 0
     closed_at_ms: int | None = None
-    chat_id: int | None = None
     also_in: Sequence[int] = ()
 
 
@@ -206,5 +215,4 @@ async def sent_before(connection: Connection, asked: Sequence[tuple[int, str]]) 
 async def insert(connection: Connection, packets: Sequence[PacketRow]) -> None:
     """New packets, without claims."""
     width = len(_COLUMNS)
-    records = [(*row[:width], row.chat_id) for row in packets]
-    await connection.copy_records_to_table("packets", columns=_INSERTED, records=records)
+    await connection.copy_records_to_table("packets", columns=_COLUMNS, records=[row[:width] for row in packets])

@@ -13,14 +13,16 @@ from storage import statements
 from storage.postgres.chat import messages, users
 from storage.postgres.chat.messages import Post
 from storage.postgres.money import records, wallets
-from storage.postgres.money.wallets import EMPTY_ROW, BalanceRow, TransferRow
-from storage.postgres.packets import packets
+from storage.postgres.money.wallets import EMPTY_ROW, BalanceRow, Purse, TransferRow
+from storage.postgres.packets import packets, seed_trees
 from storage.postgres.packets.packets import PacketRow
+from storage.postgres.packets.seed_trees import PacketSeeds
 
 if TYPE_CHECKING:
     from storage.postgres.database import Connection, Database
 
 _SQL = statements.load(__file__)
+NO_PURSE = Purse(0, 0)
 
 
 class Sent(NamedTuple):
@@ -51,19 +53,21 @@ class SendStore:
         rows: Sequence[PacketRow],
         transfer_of: Callable[[PacketRow], TransferRow],
         streams_of: Callable[[PacketRow], tuple[int, ...]],
+        seeds: Callable[[], PacketSeeds],
     ) -> list[Sent | Unsent]:
         """Record packets, each with its debit, its transfer and its announcements, or say why not.
 
-        Packets of one sender are judged in their order, each by what the one before it left. Raises
-        StoreUnavailable: then ask again with the same keys.
+        `seeds` is called for each try: a paid packet gets the next server seed of its sender. Packets of one sender
+        are judged in their order, each by what the one before it left. Raises StoreUnavailable: then ask again with
+        the same keys.
         """
         try:
             async with self._writer.transaction() as connection:
-                return await _record(connection, rows, transfer_of, streams_of)
+                return await _record(connection, rows, transfer_of, streams_of, seeds())
         except asyncpg.UniqueViolationError:
             # another process has used one of the keys since we looked: nothing was recorded, look again
             async with self._writer.transaction() as connection:
-                return await _record(connection, rows, transfer_of, streams_of)
+                return await _record(connection, rows, transfer_of, streams_of, seeds())
 
     async def find_outcome(
         self, rows: Sequence[PacketRow], streams_of: Callable[[PacketRow], tuple[int, ...]]
@@ -73,14 +77,12 @@ class SendStore:
         packet_ids, stream_ids = [place[0] for place in places], [place[1] for place in places]
         async with self._database.reading() as connection:
             found = await connection.fetch(_SQL["find_outcome"], packet_ids, stream_ids)
-        balances = {row["packet_id"]: BalanceRow(*row[3:]) for row in found}
-        numbers: dict[int, dict[int, int]] = {packet_id: {} for packet_id in balances}
-        for packet_id, stream_id, message, *_ in found:
-            numbers[packet_id][stream_id] = message
-        return [
-            Sent(row, balances[row.packet_id], numbers[row.packet_id]) if row.packet_id in numbers else None
-            for row in rows
-        ]
+        by_id = {row.packet_id: row for row in rows}
+        sent: dict[int, Sent] = {}
+        for packet_id, stream_id, message, fen, version, *use in found:
+            row = by_id[packet_id]._replace(seed_index=use[0], client_seed=use[1], commitment=use[2])
+            sent.setdefault(packet_id, Sent(row, BalanceRow(fen, version), {})).messages[stream_id] = message
+        return [sent.get(row.packet_id) for row in rows]
 
     async def before(self, sender_id: int, key: str) -> PacketRow | None:
         """The packet that a key has sent, if it has."""
@@ -94,15 +96,16 @@ async def _record(
     rows: Sequence[PacketRow],
     transfer_of: Callable[[PacketRow], TransferRow],
     streams_of: Callable[[PacketRow], tuple[int, ...]],
+    seeds: PacketSeeds,
 ) -> list[Sent | Unsent]:
     # the wallets first: who holds them may be about to commit one of these keys, and then it is seen below
-    balances_fen = await wallets.lock(connection, {row.sender_id for row in rows})
+    purses = await wallets.lock(connection, {row.sender_id for row in rows})
     before = await packets.sent_before(connection, [(row.sender_id, row.key) for row in rows])
     results: dict[tuple[int, str], Sent | Unsent] = {
         (row.sender_id, row.key): Sent(row, EMPTY_ROW, {}) for row in before
     }
     fresh = await _admit(connection, rows, results)
-    paid, after = await _debit(connection, fresh, balances_fen, results)
+    paid, after = await _debit(connection, fresh, purses, results, seeds)
     await packets.insert(connection, paid)
     await wallets.insert_debits(connection, [transfer_of(row) for row in paid], after)
     await records.count_sent(connection, paid)
@@ -135,26 +138,31 @@ async def _admit(
 async def _debit(
     connection: Connection,
     rows: Sequence[PacketRow],
-    balances_fen: dict[int, int],
+    purses: dict[int, Purse],
     results: dict[tuple[int, str], Sent | Unsent],
+    seeds: PacketSeeds,
 ) -> tuple[list[PacketRow], dict[int, BalanceRow]]:
-    """Take the money for those packets whose senders have it.
+    """Take money and server seeds for those packets whose senders have the money.
 
     The packets that were paid, and what is in their senders' wallets after all of them.
     """
     debits_fen: Counter[int] = Counter()
-    paid = []
+    next_seeds = {user_id: purse.next_seed for user_id, purse in purses.items()}
+    paid: list[tuple[PacketRow, int]] = []
     for row in rows:
-        left_fen = balances_fen.get(row.sender_id, 0) - debits_fen[row.sender_id] - row.total_fen
+        left_fen = purses.get(row.sender_id, NO_PURSE).free_fen - debits_fen[row.sender_id] - row.total_fen
         if left_fen < 0:
             results[row.sender_id, row.key] = Unsent.NOT_ENOUGH_MONEY
             continue
         debits_fen[row.sender_id] += row.total_fen
-        paid.append(row)
-    balances = await wallets.debit(connection, debits_fen, Counter(row.sender_id for row in paid))
-    for row in paid:
+        paid.append((row, next_seeds[row.sender_id]))
+        next_seeds[row.sender_id] += 1
+    balances = await wallets.debit(connection, debits_fen, Counter(row.sender_id for row, _ in paid), next_seeds)
+    await seed_trees.learn(connection, seeds, {seeds.tree_of(row.sender_id, index) for row, index in paid})
+    used = [seeds.use(row, index) for row, index in paid]
+    for row in used:
         results[row.sender_id, row.key] = Sent(row, balances[row.sender_id], {})
-    return paid, balances
+    return used, balances
 
 
 async def _announce(
@@ -174,6 +182,6 @@ async def _announce(
 
 def _as_seen_by(row: PacketRow, sent: Sent | Unsent) -> Sent | Unsent:
     """A key that came twice in one batch sent one packet: the second request gets it too, and announces nothing."""
-    if isinstance(sent, Unsent) or sent.row is row:
+    if isinstance(sent, Unsent) or sent.row.packet_id == row.packet_id:
         return sent
     return Sent(sent.row, EMPTY_ROW, {})

@@ -1,6 +1,6 @@
 -- name: find_outcome
 -- Only of packets that exist is the announcement looked for, from the end of the stream, where it stands if it is new.
-SELECT p.packet_id, a.stream_id, m.message, w.balance_fen, w.version
+SELECT p.packet_id, a.stream_id, m.message, w.balance_fen, w.version, p.seed_index, p.client_seed, p.commitment
 FROM unnest($1::bigint[], $2::bigint[]) AS a (packet_id, stream_id)
 JOIN packets p USING (packet_id)
 JOIN wallets w ON w.user_id = p.sender_id

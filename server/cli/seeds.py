@@ -1,0 +1,72 @@
+"""`hongbao seeds`: begin fresh trees of seeds after a restore, and change the key that seals them."""
+
+from __future__ import annotations
+
+import os
+
+import cyclopts
+
+from server.cli.options import DATA, ConfigOption, DataOption, PostgresOption
+from server.cli.resources import with_records
+from server.clock import Clock
+from server.config import append_seed_key, load, load_seed_keys, seed_key_path
+from server.services.seeds.upkeep import renew as renew_seeds
+from server.services.seeds.upkeep import seal_all_again
+from storage.postgres.database import Database
+
+seeds_cli = cyclopts.App(
+    name="seeds",
+    help="Begin fresh seeds after a restore, or change their key.",
+    result_action="return_value",
+)
+
+
+@seeds_cli.command
+def renew(*, data: DataOption = DATA, config: ConfigOption = None, postgres: PostgresOption = None) -> int:
+    """Begin fresh trees of seeds for all users, from now on; also while servers run.
+
+    Use it before a server starts on a database that was restored unnoticeably (a snapshot of the disk, data loaded
+    into existing tables), and if the seed key is lost. Packets that were sent keep their seeds.
+
+    Example: hongbao seeds renew --postgres postgresql://me@db/hongbao
+    """
+    settings = load(config, {"stores.postgres": postgres})
+    keys = load_seed_keys(settings, data)
+
+    async def work(database: Database) -> int:
+        begun = await renew_seeds(database, keys, Clock().now_ms())
+        print(f"fresh seeds from {begun.first_index} on, sealed with key {begun.key_id}")
+        return 0
+
+    return with_records(settings, data, work)
+
+
+@seeds_cli.command
+def new_key(*, data: DataOption = DATA, config: ConfigOption = None) -> int:
+    """Append a key to the seed key file; it seals from the next reload on, the keys before it still unseal.
+
+    Example: hongbao seeds new-key && hongbao reload && hongbao seeds reseal
+    """
+    settings = load(config, {})
+    load_seed_keys(settings, data)
+    key_id = append_seed_key(settings, data)
+    print(f"{seed_key_path(settings, data)}: {key_id} seals from the next reload on: hongbao reload")
+    return 0
+
+
+@seeds_cli.command
+def reseal(*, data: DataOption = DATA, config: ConfigOption = None, postgres: PostgresOption = None) -> int:
+    """Seal all trees of seeds under the newest key, and begin fresh ones; then the older keys may be removed.
+
+    Example: hongbao seeds reseal
+    """
+    settings = load(config, {"stores.postgres": postgres})
+    keys = load_seed_keys(settings, data, may_make=False)
+
+    async def work(database: Database) -> int:
+        sealed = await seal_all_again(database, keys, os.urandom)
+        begun = await renew_seeds(database, keys, Clock().now_ms())
+        print(f"{sealed:,} trees sealed again; fresh seeds from {begun.first_index} on, with key {begun.key_id}")
+        return 0
+
+    return with_records(settings, data, work)
