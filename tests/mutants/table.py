@@ -841,6 +841,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("tests/client_sim/test_idempotency_keys.py::test_keys_of_new_requests_are_all_different",),
     ),
     Mutation(
+        "users choose names where the chat backend decides",
+        "membership",
+        "server/services/chat/names.py",
+        "if not self._self_service:",
+        "if False:",
+        ("tests/services/test_names.py::test_without_self_service_only_the_backend_gives_names",),
+    ),
+    Mutation(
         "the client takes a send with another client seed for another send",
         "I6",
         "client_sim/sdk/connection.py",
