@@ -11,7 +11,15 @@ import structlog
 
 from server import logs
 from server.app import App, app_at
-from server.cli.options import DATA, NO_FLAGS, ConfigOption, DataOption, Flags, load_to_serve
+from server.cli.options import (
+    DATA,
+    NO_FLAGS,
+    ConfigOption,
+    DataOption,
+    Flags,
+    leaves_self_service_open,
+    load_to_serve,
+)
 from server.cli.resources import stores_of
 from server.config import seed_key_path
 from server.credentials import load_credentials
@@ -41,6 +49,8 @@ def serve(*, data: DataOption = DATA, config: ConfigOption = None, flags: Flags 
     settings = load_to_serve(config, flags)
     data.mkdir(parents=True, exist_ok=True)
     logs.configure(settings.log.level, settings.log.format)
+    if leaves_self_service_open(config, flags):
+        LOG.warning("self_service_is_not_set", meaning="users decide about groups; set chat.self_service", now=True)
     with exclusive(data):
         seed_keys = seed_key_path(settings, data)
         made = None if seed_keys.exists() else seed_keys

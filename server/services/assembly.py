@@ -192,7 +192,6 @@ class Services:
             self.outbox.run,
             self.sweep.run,
             self.grab_stats.run,
-            self.groups.run,
             self.passes.run,
             *(one.in_doubt.run for one in in_doubt),
             *(batcher.run for batcher in self.batchers),

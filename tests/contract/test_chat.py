@@ -6,15 +6,11 @@ from storage.postgres.chat.grab_stats import GrabStatRow
 from storage.postgres.chat.groups import GroupRow
 from storage.stores import Stores
 from tests.contract.given import ANNA, BEN, CARLA, GROUP, OTHER_GROUP, SENDER
-from tests.sim.stores import SimGroups
 
 
 async def add_groups(stores: Stores, *groups: GroupRow) -> None:
-    """Groups that exist. The simulated worlds begin with theirs, so there it is a row."""
+    """Groups that exist."""
     for group in groups:
-        if isinstance(stores.groups, SimGroups):
-            stores.groups._tables.groups[group.group_id] = group
-            continue
         await stores.memberships.create(group.group_id, group.name, group.owner_id, 0, 10)
         fresh = "ABCDEFGH" if group.group_id == GROUP else "IJKLMNOP"
         code = await stores.memberships.invite(group.group_id, fresh * 2, False)

@@ -25,8 +25,6 @@ NOT_SIMULATED_STORES = {
     "resends": "users of the worlds do not send a packet again",
     "records": "users of the worlds do not read their records",
     "messages": "users of the worlds write no texts and catch up on no stream",
-    "memberships": "no membership of a world changes",
-    "backend_groups": "no membership of a world changes",
     "chats": "users of the worlds open no chats",
 }
 NOT_SIMULATED_METHODS = {
@@ -37,11 +35,7 @@ NOT_SIMULATED_METHODS = {
     "wallets.entries": "users of the worlds read no statement of their wallet",
     "settlement.uncredited": "pages ask it, and users of the worlds see none",
     "outbox.waiting": "operators read it, the worlds have none",
-    "groups.changes": "no membership of a world changes",
-    "groups.versions": "no membership of a world changes",
-    "groups.page": "groups of a world are small",
     "groups.newest": "for operators",
-    "groups.profiles": "users of the worlds do not log in",
 }
 
 

@@ -21,6 +21,10 @@ SEED_AUDIT, SEALING = "server/services/money/seed_audit.py", "server/services/se
 SEED_STORE, AUDIT_SQL = "storage/postgres/packets/seed_trees.py", "storage/postgres/money/audit.sql"
 FAIRNESS, KEPT_SEEDS = "client_sim/sdk/fairness.py", "client_sim/sdk/kept_seeds.py"
 PACKET_PROOFS, PACKET_REQUEST = "client_sim/sdk/packet_proofs.py", "server/core/packet_request.py"
+GROUPS, PASSES = "server/services/chat/groups.py", "server/services/chat/passes.py"
+MEMBERSHIPS, MEMBERSHIPS_SQL = "storage/postgres/chat/memberships.py", "storage/postgres/chat/memberships.sql"
+BACKEND_GROUPS = "storage/postgres/chat/backend_groups.py"
+BACKEND_GROUPS_SQL = "storage/postgres/chat/backend_groups.sql"
 
 T_TICKETS, T_HOARDING = "tests/core/test_tickets.py::test_", "tests/services/test_hoarding.py::test_"
 T_PACKET, T_AMOUNTS = "tests/core/test_packet.py::test_", "tests/core/test_amounts.py::test_"
@@ -30,6 +34,8 @@ T_INVARIANTS, T_AUDIT = "tests/services/test_invariants.py::test_", "tests/servi
 T_FRAMES, T_REQUESTS = "tests/wire/test_bad_frames.py::test_", "tests/wire/test_bad_requests.py::test_"
 T_PAGES, T_SUBSCRIPTIONS = "tests/services/test_pages.py::test_", "tests/services/test_subscriptions.py::test_"
 T_REMOVE_MEMBER, T_RESENDS = "tests/services/test_remove_member.py::test_", "tests/services/test_resends.py::test_"
+T_MEMBERSHIP, T_TWO = "tests/services/test_membership.py::test_", "tests/services/test_two_servers.py::test_"
+T_PASSES = "tests/services/test_passes.py::test_"
 T_REVEAL = "tests/services/test_reveal.py::test_"
 T_CORE_SEEDS, T_SEEDS = "tests/core/test_seeds.py::test_", "tests/services/test_seeds.py::test_"
 T_SEED_TREES, T_SEALING = "tests/contract/test_seed_trees.py::test_", "tests/services/test_sealing.py::test_"
@@ -1024,31 +1030,31 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a removal that does not change the members in memory",
         "I7",
-        "server/services/chat/groups.py",
-        "            members.remove(user_id)\n",
-        "",
+        GROUPS,
+        "            group.members.remove(user_id)\n",
+        "            pass\n",
         (T_REMOVE_MEMBER + "removed_member_with_a_ticket_cannot_open",),
     ),
     Mutation(
         "a removal that is not recorded",
         "I7",
-        "storage/postgres/chat/groups.sql",
-        "kicked_at_ms = coalesce(kicked_at_ms, $3)",
-        "kicked_at_ms = NULL",
+        MEMBERSHIPS_SQL,
+        "kicked_at_ms = $3,",
+        "kicked_at_ms = NULL,",
         (T_REMOVE_MEMBER + "removal_survives_a_restart",),
     ),
     Mutation(
-        "a join that overtakes a removal in memory",
+        "a reading of members that overtakes a later one",
         "I7",
-        "server/services/chat/groups.py",
+        GROUPS,
         "return self._turns.setdefault(group_id, asyncio.Lock())",
         "return asyncio.Lock()",
-        (T_REMOVE_MEMBER + "join_whose_reply_is_late_does_not_cancel_a_removal",),
+        (T_REMOVE_MEMBER + "reading_that_is_late_does_not_overtake_a_later_change",),
     ),
     Mutation(
         "any user removes members",
         "I7",
-        "server/services/chat/groups.py",
+        GROUPS,
         "        if user_id != group.owner_id:\n            raise RequestRefused(Reason.NOT_OWNER)\n",
         "",
         (T_REMOVE_MEMBER + "only_the_owner_removes_members_and_the_owner_stays",),
@@ -1194,23 +1200,161 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_REMINDERS + "refund_that_was_not_committed_is_pushed_when_it_is",),
     ),
     Mutation(
-        "the outcome of a change of members in doubt is not looked for",
+        "a change of members that got no reply is not followed",
         "I7",
-        "server/services/chat/groups.py",
-        "                self.in_doubt.add([change])\n",
+        GROUPS,
+        '        changes.on_change("group", self.follow)\n',
         "",
         (
             T_REMOVE_MEMBER + "removal_whose_commit_was_in_doubt_takes_effect",
             T_REMOVE_MEMBER + "join_and_leave_whose_commits_were_in_doubt_take_effect",
+            T_TWO + "kick_at_one_server_holds_at_the_other_at_once",
         ),
     ),
     Mutation(
-        "the outcome of a change of members overtakes a later change",
+        "a change of members is answered before the other servers know it",
         "I7",
-        "server/services/chat/groups.py",
-        "await turns.enter_async_context(self._turn(group_id))",
-        "self._turn(group_id)",
-        (T_REMOVE_MEMBER + "change_after_a_change_in_doubt_stands",),
+        GROUPS,
+        '            await self._changes.wait_until_told("group", made.group_id, made.version)\n',
+        "            pass\n",
+        (T_TWO + "change_of_the_backend_holds_at_the_other_server_at_once",),
+    ),
+    Mutation(
+        "users join by the number of a group",
+        "membership",
+        MEMBERSHIPS,
+        "    if not code or not hmac.compare_digest(code.encode(), invite.encode()):\n        raise WrongInvite\n",
+        "",
+        (T_MEMBERSHIP + "stranger_without_the_code_cannot_join_and_learns_nothing",),
+    ),
+    Mutation(
+        "the code of another group lets in",
+        "membership",
+        MEMBERSHIPS,
+        "    if not code or not hmac.compare_digest(code.encode(), invite.encode()):",
+        "    if not code or len(invite) != 16:",
+        (T_MEMBERSHIP + "stranger_without_the_code_cannot_join_and_learns_nothing",),
+    ),
+    Mutation(
+        "a stranger learns which groups exist",
+        "membership",
+        GROUPS,
+        "        if group is None or user_id not in group.members:\n",
+        "        if group is None:\n            raise RequestRefused(Reason.NO_SUCH_GROUP)\n"
+        "        if user_id not in group.members:\n",
+        (T_REQUESTS + "requests_about_groups_of_others_are_refused",),
+    ),
+    Mutation(
+        "a late change undoes a newer one",
+        "membership",
+        BACKEND_GROUPS_SQL,
+        "    WHERE m.backend_version < excluded.backend_version\n    RETURNING changed_version = $4 AS came",
+        "    RETURNING changed_version = $4 AS came",
+        (T_MEMBERSHIP + "late_change_does_not_undo_a_newer_one",),
+    ),
+    Mutation(
+        "an older list replaces a newer one",
+        "membership",
+        BACKEND_GROUPS,
+        "            if at_version > group.synced_version:\n                change = ",
+        "            if at_version:\n                change = ",
+        (T_MEMBERSHIP + "sync_sets_the_whole_list_and_again_changes_nothing",),
+    ),
+    Mutation(
+        "a whole list undoes newer changes of single members",
+        "membership",
+        BACKEND_GROUPS_SQL,
+        "    WHERE group_id = $1 AND left_at_ms IS NULL AND backend_version < $5\n",
+        "    WHERE group_id = $1 AND left_at_ms IS NULL\n",
+        (T_MEMBERSHIP + "late_change_does_not_undo_a_newer_one",),
+    ),
+    Mutation(
+        "a list that changes nothing counts as a change",
+        "membership",
+        BACKEND_GROUPS,
+        "group.version + 1 if joined or left else group.version",
+        "group.version + 1",
+        (T_MEMBERSHIP + "sync_sets_the_whole_list_and_again_changes_nothing",),
+    ),
+    Mutation(
+        "groups of a user are counted without a lock",
+        "limits",
+        MEMBERSHIPS,
+        "            await lock_user(connection, owner_id)\n",
+        "",
+        (T_MEMBERSHIP + "groups_made_at_once_do_not_pass_the_limit",),
+    ),
+    Mutation(
+        "a new member reads what was posted before",
+        "membership",
+        "storage/postgres/chat/messages.sql",
+        "SELECT from_message FROM",
+        "SELECT 0::bigint FROM",
+        (T_MEMBERSHIP + "history_begins_at_the_latest_joining",),
+    ),
+    Mutation(
+        "users decide although only the backend may",
+        "membership",
+        "server/services/chat/membership.py",
+        "        if not self._self_service:\n            raise",
+        "        if self is None:\n            raise",
+        (T_MEMBERSHIP + "without_self_service_users_change_no_membership",),
+    ),
+    Mutation(
+        "users put members",
+        "membership",
+        "server/net/dispatch.py",
+        'messages.SyncMembers: Row("backend"',
+        'messages.SyncMembers: Row("user"',
+        (T_REQUESTS + "users_and_backend_are_refused_the_requests_of_the_other",),
+    ),
+    Mutation(
+        "the pass of another user is accepted",
+        "membership",
+        PASSES,
+        " or shown.user_id != user_id",
+        "",
+        (T_PASSES + "pass_that_is_not_good_is_refused",),
+    ),
+    Mutation(
+        "the signature of a pass is not checked",
+        "membership",
+        PASSES,
+        "key is not None and hmac.compare_digest(expected(key), shown.mac)",
+        "key is not None",
+        (T_PASSES + "pass_that_is_not_good_is_refused",),
+    ),
+    Mutation(
+        "a pass without end is accepted",
+        "membership",
+        PASSES,
+        "return 0 < left_s <= LIFETIME_S_MAX",
+        "return 0 < left_s",
+        (T_PASSES + "pass_that_is_not_good_is_refused",),
+    ),
+    Mutation(
+        "a pass does not end",
+        "membership",
+        PASSES,
+        "            self._groups.drop(group_id, user_id)\n",
+        "            pass\n",
+        (T_PASSES + "pass_ends_at_its_time",),
+    ),
+    Mutation(
+        "a post overtakes an earlier one to very many users",
+        "announced",
+        HUB,
+        "        if stream_id in self._unfinished:",
+        "        if stream_id < 0:",
+        (T_HUB + "posts_to_very_many_users_leave_in_parts_and_in_their_order",),
+    ),
+    Mutation(
+        "a user who left receives the rest of an announcement",
+        "I7",
+        HUB,
+        "if user.user_id in audience]  # some",
+        "]  # some",
+        (T_HUB + "user_who_leaves_during_an_announcement_receives_no_later_part",),
     ),
     Mutation(
         "the outcome of a packet sent again in doubt is not looked for",

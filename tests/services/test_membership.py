@@ -1,4 +1,4 @@
-"""Who comes into a group: by invite code, by the chat backend, and nobody by its number."""
+"""How users come into a group: by invite code or by the chat backend, and not by its number."""
 
 from __future__ import annotations
 

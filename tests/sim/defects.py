@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
+
+from server.core.counter import Counter
 from server.core.packet import WON, Packet
 from server.core.packet_states import PacketEvent
 from server.services.packets.grab_open import GrabOpenService
@@ -69,7 +72,7 @@ class SettlesTwice(Defect):
         settle, transfer = tables.settle, tables.transfer
 
         def settle_again(most: int, now_ms: int, best_luck_kinds: Sequence[str]) -> Any:
-            kept = tables.queue[:1] if world.postgres.dice.random() < 0.1 else []
+            kept = tables.queue[:1] if world.postgres.rng.random() < 0.1 else []
             done = settle(most, now_ms, best_luck_kinds)
             tables.queue += kept
             return done
@@ -188,6 +191,40 @@ class ForgetsTheRejected(Defect):
         on_ready.insert(0, forget)
 
 
+class ReloadForgetsTickets(Defect):
+    """A packet that was read again has no tickets."""
+
+    def break_server(self, server: Any) -> None:
+        load = server.services.reload.load
+
+        async def forget(lives: Sequence[Any]) -> Any:
+            reloaded = await load(lives)
+            for live in lives:
+                if live.packet is not None:
+                    live.packet.counter.word -= Counter.TICKET * len(live.packet.tickets)
+                    live.packet.tickets.clear()
+            return reloaded
+
+        server.services.reload.load = forget
+
+
+class TicketsAreTakenLate(Defect):
+    """A ticket can be taken at twice the age that the config says."""
+
+    factor = 2.0
+
+    def break_server(self, server: Any) -> None:
+        opens = server.services.opens
+        grace_s = opens._limits.ticket_grace_s * self.factor
+        opens._limits = msgspec.structs.replace(opens._limits, ticket_grace_s=grace_s)
+
+
+class TicketsAreTakenEarly(TicketsAreTakenLate):
+    """A ticket can be taken during its grace."""
+
+    factor = 0.2
+
+
 DEFECTS: dict[str, Callable[[], Defect]] = {
     one.__name__: one
     for one in (
@@ -203,6 +240,9 @@ DEFECTS: dict[str, Callable[[], Defect]] = {
         AnswersFromClaimsInFlight,
         ReloadSkipped,
         ForgetsTheRejected,
+        ReloadForgetsTickets,
+        TicketsAreTakenLate,
+        TicketsAreTakenEarly,
     )
 }
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from storage.postgres.change_feed import Change, Topic
 from storage.postgres.chat.unique_names import unique_form
 from storage.postgres.chat.users import AccessRow, NameTaken
+from tests.sim.change_feed import FeedTables
 
 
 class UserRow(NamedTuple):
@@ -22,6 +24,8 @@ class UserRow(NamedTuple):
 class PeopleTables:
     """Users. Every method is one transaction."""
 
+    feed: FeedTables
+
     def __init__(self) -> None:
         self.users: dict[int, UserRow] = {}
 
@@ -33,7 +37,10 @@ class PeopleTables:
         """Set columns of a row, which is made if there is none; a repeat keeps its version."""
         row = self.users.get(user_id, UserRow())
         changed = row._replace(**values)  # type: ignore[arg-type]
-        self.users[user_id] = changed._replace(version=row.version + (changed != row))
+        if changed != row:
+            changed = changed._replace(version=row.version + 1)
+            self.feed.notify(Topic.CHANGE, Change("user", user_id, changed.version))
+        self.users[user_id] = changed
 
     def access(self, user_id: int) -> AccessRow:
         row = self.users[user_id]

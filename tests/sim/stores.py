@@ -9,9 +9,11 @@ from typing import Any
 
 from server.core.kinds import WITH_BEST_LUCK
 from storage.errors import StoreUnavailable, Unanswered
-from storage.postgres.chat import grab_stats, groups, outbox, users
+from storage.postgres.chat import backend_groups, grab_stats, groups, memberships, outbox, users
+from storage.postgres.chat.backend_groups import MembersRecorded
 from storage.postgres.chat.grab_stats import GrabStatRow
-from storage.postgres.chat.groups import GroupRow
+from storage.postgres.chat.groups import GroupChanges, GroupKind, GroupRow, ProfileRow
+from storage.postgres.chat.memberships import Recorded
 from storage.postgres.chat.messages import MessageRow
 from storage.postgres.chat.users import AccessRow
 from storage.postgres.money import settlement, wallets
@@ -162,11 +164,75 @@ class SimGroups(groups.GroupStore):
         self._tables, self._line = place.tables, place.postgres
 
     async def load(self, group_ids: Sequence[int]) -> list[GroupRow]:
-        return await self._line.call("groups", lambda: self._load(group_ids))
+        return await self._line.call("groups", lambda: self._tables.load_groups(group_ids))
 
-    def _load(self, group_ids: Sequence[int]) -> list[GroupRow]:
-        found = [self._tables.groups[group_id] for group_id in group_ids if group_id in self._tables.groups]
-        return [row._replace(members=set(row.members)) for row in found]
+    async def changes(self, group_id: int, after_version: int) -> GroupChanges | None:
+        return await self._line.call("changes", lambda: self._tables.group_changes(group_id, after_version))
+
+    async def versions(self, group_ids: Sequence[int]) -> dict[int, int]:
+        return await self._line.call("versions", lambda: self._tables.versions(group_ids))
+
+    async def page(self, group_id: int, after_user_id: int, most: int) -> list[int]:
+        return await self._line.call("page", lambda: self._tables.page(group_id, after_user_id, most))
+
+    async def profiles(self, user_ids: Sequence[int]) -> dict[int, ProfileRow]:
+        return await self._line.call("profiles", lambda: {one: self._tables.profile(one) for one in user_ids})
+
+
+class SimMemberships(memberships.MembershipStore):
+    def __init__(self, place: Any) -> None:
+        self._tables, self._line = place.tables, place.postgres
+
+    async def create(self, group_id: int, name: str, owner_id: int, now_ms: int, groups_max: int) -> Recorded:
+        change = (group_id, name, owner_id, now_ms, groups_max)
+        return await self._line.call("create", lambda: self._tables.create_group(*change))
+
+    async def join(
+        self, group_id: int, user_id: int, invite: str, now_ms: int, members_max: int, groups_max: int
+    ) -> Recorded:
+        change = (group_id, user_id, invite, now_ms, members_max, groups_max)
+        return await self._line.call("join", lambda: self._tables.join(*change))
+
+    async def invited_to(self, invite: str) -> int:
+        return await self._line.call("invited_to", lambda: self._tables.invited_to(invite))
+
+    async def leave(self, group_id: int, user_id: int, now_ms: int) -> Recorded:
+        return await self._line.call("leave_group", lambda: self._tables.leave_group(group_id, user_id, now_ms))
+
+    async def remove_member(self, group_id: int, user_id: int, now_ms: int) -> Recorded | None:
+        return await self._line.call("remove", lambda: self._tables.remove_member(group_id, user_id, now_ms))
+
+    async def invite(self, group_id: int, fresh: str, renew: bool) -> str:
+        return await self._line.call("invite", lambda: self._tables.invite(group_id, fresh, renew))
+
+
+class SimBackendGroups(backend_groups.BackendGroupStore):
+    def __init__(self, place: Any) -> None:
+        self._tables, self._line = place.tables, place.postgres
+
+    async def put(
+        self, group_id: int, external_id: str, kind: GroupKind, name: str, owner_id: int, now_ms: int
+    ) -> Recorded:
+        change = (group_id, external_id, kind, name, owner_id)
+        return await self._line.call("put_group", lambda: self._tables.put_group(*change))
+
+    async def sync(
+        self, group_id: int, at_version: int, user_ids: Sequence[int], now_ms: int
+    ) -> MembersRecorded | None:
+        change = (group_id, at_version, tuple(user_ids), now_ms)
+        return await self._line.call("sync", lambda: self._tables.sync_members(*change))
+
+    async def change(
+        self,
+        group_id: int,
+        at_version: int,
+        joined: Sequence[int],
+        left: Sequence[int],
+        now_ms: int,
+        members_max: int,
+    ) -> MembersRecorded | None:
+        change = (group_id, at_version, tuple(joined), tuple(left), now_ms, members_max)
+        return await self._line.call("change", lambda: self._tables.change_members(*change))
 
 
 class SimUsers(users.UserStore):
@@ -267,8 +333,8 @@ def stores(world: Any) -> Stores:
         "settlement": SimSettlement(world, WITH_BEST_LUCK),
         "records": SimpleNamespace(sent=None, received=None),
         "groups": SimGroups(world),
-        "memberships": None,
-        "backend_groups": None,
+        "memberships": SimMemberships(world),
+        "backend_groups": SimBackendGroups(world),
         "chats": None,
         "messages": None,
         "users": SimUsers(world),

@@ -9,7 +9,7 @@ import asyncpg
 
 from server.core.ids import is_user
 from server.core.ledger import TransferKind
-from storage.postgres.chat.groups import GroupRow
+from storage.postgres.chat.groups import ProfileRow
 from storage.postgres.chat.messages import MessageRow
 from storage.postgres.chat.outbox import ReminderKind
 from storage.postgres.money.settlement import Backlog, Credit
@@ -18,22 +18,23 @@ from storage.postgres.packets.packets import Advance, ClaimRow, PacketRow, Refun
 from storage.postgres.packets.seed_trees import PacketSeeds
 from storage.postgres.packets.sends import Sent, Unsent
 from tests.sim.change_feed import FeedTables
+from tests.sim.group_tables import GroupTables
 from tests.sim.money_tables import MoneyTables
 from tests.sim.people_tables import PeopleTables
 from tests.sim.post_tables import PostTables
 from tests.sim.seed_tables import SeedTables
 
 
-class Tables(PeopleTables, MoneyTables, PostTables, SeedTables):
+class Tables(GroupTables, PeopleTables, MoneyTables, PostTables, SeedTables):
     """All tables. Every method is one transaction: all of it at one moment, or nothing."""
 
     def __init__(self) -> None:
         MoneyTables.__init__(self)
         PostTables.__init__(self)
         PeopleTables.__init__(self)
+        GroupTables.__init__(self)
         SeedTables.__init__(self)
         self.feed = FeedTables()
-        self.groups: dict[int, GroupRow] = {}
         self.packets: dict[int, PacketRow] = {}
         self.by_key: dict[tuple[int, str], int] = {}
         self.claims: dict[int, list[ClaimRow]] = {}
@@ -233,6 +234,11 @@ class Tables(PeopleTables, MoneyTables, PostTables, SeedTables):
 
     def holding(self, user_id: int) -> HoldingRow:
         return HoldingRow(self.balance(user_id), sum(one[2] for one in self.queue if one[1] == user_id))
+
+    def profile(self, user_id: int) -> ProfileRow:
+        """What a user finds at login."""
+        access = self.access(user_id) if user_id in self.users else None
+        return ProfileRow(self.holding(user_id), self.streams_of_user(user_id), access)
 
     def backlog(self) -> Backlog:
         fen, times_ms = sum(one[2] for one in self.queue), [one[3] for one in self.queue]

@@ -27,6 +27,7 @@ from tests.sim.faults import LATE_S_MAX, TIMEOUT_S, Line, Rates
 from tests.sim.logs import Logs
 from tests.sim.loop import SimLoop, Stuck
 from tests.sim.tables import Tables
+from tests.sim.tickets import TicketWatch
 
 SERVERS = 2
 GROUP = 2**53 + 77
@@ -63,6 +64,13 @@ class Plan(NamedTuple):
     nemesis_s: float  # mean time between faults of the nemesis
     length_s: float
     skew_ms: int  # difference of the servers' clocks
+    hoarders: int  # members who grab and never open
+    per_share: int  # tickets per unopened share
+
+    @property
+    def members(self) -> range:
+        """All users of the group; the hoarders are the last ones."""
+        return range(1, self.users + self.hoarders + 1)
 
 
 def plan(rng: random.Random) -> Plan:
@@ -79,17 +87,21 @@ def plan(rng: random.Random) -> Plan:
         nemesis_s=rng.choice((0.5, 2.0, 1e6)),
         length_s=rng.choice((4.0, 10.0)),
         skew_ms=rng.choice((0, 5, 400)),
+        hoarders=rng.choice((0, 3, 10)),
+        per_share=rng.choice((1, 4)),
     )
 
 
 @lru_cache(maxsize=16)
-def settings(durability: str, lifetime_s: float, node: int) -> config.Config:
+def settings(durability: str, lifetime_s: float, per_share: int, node: int) -> config.Config:
     """The config of one server."""
     values = {
         "server.node": node,
         "stores.durability": durability,
         "limits.packet_lifetime_s": lifetime_s,
         "limits.ticket_lifetime_s": 4.0,
+        "limits.ticket_grace_s": 1.0,
+        "limits.tickets_per_share": per_share,
         "refunds.interval_s": 0.2,
         "settlement.idle_s": 1.0,
         "settlement.batch_max": 7,
@@ -105,6 +117,7 @@ class SimServer:
         self.number = number
         self.services: Services | None = None
         self.bus = Bus()
+        self.tickets = TicketWatch(world, 0, 0)
         self.tasks: list[asyncio.Task[None]] = []
         self.open_calls: dict[int, tuple[Any, ...]] = {}
 
@@ -117,10 +130,12 @@ class SimServer:
         bus = Bus()
         bus.subscribe(world.on_push, *PUSHES)
         clock = SimpleNamespace(now_ms=self.now_ms, elapsed_s=world.loop.time, **world.randomness)
-        here = settings(world.plan.durability, world.plan.lifetime_s, self.number)
+        here = settings(world.plan.durability, world.plan.lifetime_s, world.plan.per_share, self.number)
+        self.tickets = TicketWatch(world, here.limits.ticket_grace_ms, here.limits.tickets_per_share)
         self.bus, self.services = bus, Services(stores.stores(world), bus, clock, here, here.limits, {}, SEED_KEYS)
         outbox = self.services.outbox
         outbox._store.on_late_commit = outbox.in_doubt.add  # type: ignore[attr-defined]
+        world.started(self)
         if world.defect is not None:
             world.defect.break_server(self)
         self.tasks = [world.loop.create_task(self._begin(self.services))]
@@ -161,6 +176,7 @@ class SimServer:
             if self.open_calls.pop(call, None) is None:
                 world.report(f"request {call} of user {user_id} was answered twice")
             world.record_answer(self, user_id, packet_id, decision, arrived_ms)
+            self.tickets.answered(user_id, packet_id, ticket, decision, arrived_ms)
             if not answer.done():
                 answer.set_result(decision)
 
@@ -360,13 +376,21 @@ class World:
                 for _ in range(self.rng.choice((1, 1, 1, 2))):
                     self.spawn(self._open(user_id, packet_id))
 
+    async def _hoarder(self, user_id: int) -> None:
+        """Grab the packets shown as fast as possible, and never open."""
+        while self.loop.time() < self.plan.length_s:
+            await asyncio.sleep(self.rng.uniform(0.02, 0.2))
+            if self.seen:
+                packet_id = self.rng.choice(sorted(self.seen))
+                self.spawn(self.rng.choice(self.servers).ask(user_id, packet_id, None))
+
     async def _open(self, user_id: int, packet_id: int) -> None:
         for _ in range(RETRIES):
             server = self.rng.choice(self.servers)
             grabbed = await server.ask(user_id, packet_id, None)
             if isinstance(grabbed, Decision) and grabbed.ticket is not None:
                 if self.rng.random() < 0.3:
-                    await asyncio.sleep(self.rng.uniform(0.0, 0.5))
+                    await asyncio.sleep(self.rng.uniform(0.0, self.rng.choice((0.5, 3.0))))
                 grabbed = await server.ask(user_id, packet_id, grabbed.ticket.number)
             final = (Answer.WON, Answer.CLAIMED, Answer.GONE, Answer.EXPIRED, Answer.NOT_ALLOWED)
             if isinstance(grabbed, Decision) and grabbed.answer in final:
@@ -411,6 +435,18 @@ class World:
 
     # --- the run ----------------------------------------------------------------------------------------------
 
+    # What other worlds add.
+
+    def started(self, server: SimServer) -> None:
+        """A process of a server begins."""
+
+    def acts(self) -> None:
+        """Begin what happens beside senders and openers."""
+
+    def checks(self) -> None:
+        """Check what must hold at the end."""
+        check.final_check(self)
+
     def spawn(self, work: Any) -> None:
         """Run a task beside the others."""
         task = self.loop.create_task(work)
@@ -420,9 +456,9 @@ class World:
     async def _live(self) -> None:
         self._alive: dict[asyncio.Task[Any], None] = {}
         users = range(1, self.plan.users + 1)
-        self.tables.groups[GROUP] = GroupRow(GROUP, "sim", 1, set(users))
-        self.tables.know(users)
-        for user_id in users:
+        self.tables.groups[GROUP] = GroupRow(GROUP, "sim", 1, set(self.plan.members))
+        self.tables.know(self.plan.members)
+        for user_id in self.plan.members:
             self.tables.wallets[user_id] = START_FEN
         for server in self.servers:
             server.start()
@@ -430,6 +466,9 @@ class World:
             self.spawn(self._sender(self.rng.choice(users), number))
         for user_id in (*users, STRANGER):
             self.spawn(self._opener(user_id))
+        self.acts()
+        for user_id in self.plan.members[self.plan.users :]:
+            self.spawn(self._hoarder(user_id))
         nemesis = self.loop.create_task(self._nemesis())
         await asyncio.sleep(self.plan.length_s)
         nemesis.cancel()
@@ -441,7 +480,7 @@ class World:
         while self.loop.time() < ends_s and not self._settled():  # noqa: ASYNC110  stores set no event
             await asyncio.sleep(1.0)
         await asyncio.sleep(2.0)
-        check.final_check(self)
+        self.checks()
         for server in self.servers:
             server.crash()
         for task in list(self._alive):

@@ -21,12 +21,8 @@ from server.core.refusals import Reason, RequestRefused
 from server.services.runtime.bus import Bus
 from server.services.runtime.change_feed import ChangeFeed
 from server.services.runtime.events import Added, Removed
-from server.services.runtime.outage_log import OutageLog
-from storage.errors import StoreUnavailable
 from storage.postgres.chat.groups import GroupChanges, GroupKind, GroupRow, GroupStore
 
-LOOK_S: Final = 0.5  # between two looks at groups in doubt
-LATE_S: Final = 10.0  # a commit may still arrive so long after its request has failed
 TOLD_MAX: Final = 100_000  # groups not kept whose version is remembered; of another one a change may be told twice
 CATCH_UP_MAX: Final = 1_000  # groups whose versions are read at once
 
@@ -89,9 +85,6 @@ class GroupService:
         self._groups: dict[int, Group] = {}
         self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
         self._told: OrderedDict[int, int] = OrderedDict()  # the version that was told, of groups that are not kept
-        self._in_doubt: dict[int, float] = {}  # the group, and until when a lost change of it may still commit
-        self._wake = asyncio.Event()
-        self._outage_log = OutageLog("group_in_doubt_waits")
         changes.on_change("group", self.follow)
         changes.on_gap(self.catch_up)
 
@@ -113,8 +106,6 @@ class GroupService:
 
     async def find(self, group_id: int) -> Group | None:
         """A group as it is recorded; None if there is none."""
-        if group_id in self._in_doubt:
-            await self._look(group_id)
         await self.keep([group_id])
         return self._groups.get(group_id)
 
@@ -152,20 +143,15 @@ class GroupService:
 
     # --- following the record ---------------------------------------------------------------------------------
 
-    async def recorded(self, change: Awaitable[Change], group_id: int = 0) -> Change:
+    async def recorded(self, change: Awaitable[Change]) -> Change:
         """Await a change of this server's own. When it is recorded, memory follows, here and on all other servers.
 
-        `group_id` is 0 if the group may be new.
+        A change whose commit got no reply is followed like one of another server.
         """
-        try:
-            made = await change
-            if made is not None:
-                await self.follow(made.group_id, made.version)
-                await self._changes.wait_until_told("group", made.group_id, made.version)
-        except StoreUnavailable:
-            if group_id:
-                self._doubt(group_id)
-            raise
+        made = await change
+        if made is not None:
+            await self.follow(made.group_id, made.version)
+            await self._changes.wait_until_told("group", made.group_id, made.version)
         return made
 
     async def follow(self, group_id: int, version: int) -> None:
@@ -232,34 +218,6 @@ class GroupService:
             for group_id in sorted(group_ids):
                 await turns.enter_async_context(self._turn(group_id))
             yield
-
-    # --- changes whose outcome is unknown ---------------------------------------------------------------------
-
-    def _doubt(self, group_id: int) -> None:
-        self._in_doubt[group_id] = asyncio.get_running_loop().time() + LATE_S
-        self._wake.set()
-
-    async def run(self) -> None:
-        """Read groups in doubt until a lost change can no longer arrive. Never ends; to be supervised."""
-        while True:
-            await self._wake.wait()
-            await asyncio.sleep(LOOK_S)
-            try:
-                for group_id in list(self._in_doubt):
-                    await self._look(group_id)
-                self._outage_log.is_over()
-            except StoreUnavailable as error:
-                self._outage_log.begins(error)
-            if not self._in_doubt:
-                self._wake.clear()
-
-    async def _look(self, group_id: int) -> None:
-        began_s = asyncio.get_running_loop().time()
-        async with self._turn(group_id):
-            if (group := self._groups.get(group_id)) is not None:
-                await self._read_on(group)
-        if began_s > self._in_doubt.get(group_id, began_s):
-            del self._in_doubt[group_id]
 
 
 def _group(row: GroupRow) -> Group:

@@ -1,0 +1,281 @@
+"""Simulated tables of groups and memberships, with the rules of their statements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from storage.postgres.change_feed import Change, Topic
+from storage.postgres.chat.backend_groups import MembersRecorded, OtherKind
+from storage.postgres.chat.groups import GroupChanges, GroupKind, GroupRow, MemberChange, StreamPositionRow
+from storage.postgres.chat.memberships import GroupFull, Recorded, TooManyGroups, WasKicked, WrongInvite
+from tests.sim.change_feed import FeedTables
+
+
+@dataclass(frozen=True)
+class Membership:
+    """A row of the table, without its key."""
+
+    joined_at_ms: int | None = None
+    left_at_ms: int | None = None
+    kicked_at_ms: int | None = None
+    changed_version: int = 0
+    by_other: bool = False
+    backend_version: int = 0
+
+    @property
+    def is_in(self) -> bool:
+        return self.left_at_ms is None
+
+
+@dataclass
+class Group:
+    """A row of the table, and the memberships by user."""
+
+    group_id: int
+    name: str
+    owner_id: int
+    kind: GroupKind = GroupKind.GROUP
+    external_id: str | None = None
+    invite: str | None = None
+    version: int = 1
+    synced_version: int = 0
+    rows: dict[int, Membership] = field(default_factory=dict)
+    history: list[frozenset[int]] = field(default_factory=lambda: [frozenset()])  # members at each version
+
+    @property
+    def members(self) -> set[int]:
+        """Who is in."""
+        return {user_id for user_id, row in self.rows.items() if row.is_in}
+
+
+class GroupTables:
+    """Groups. Every method is one transaction."""
+
+    feed: FeedTables
+    streams: dict[int, int]
+    know: Callable[[Sequence[int]], None]
+
+    def __init__(self) -> None:
+        self.groups: dict[int, Group] = {}
+
+    # --- reading ----------------------------------------------------------------------------------------------
+
+    def load_groups(self, group_ids: Iterable[int]) -> list[GroupRow]:
+        found = [self.groups[group_id] for group_id in group_ids if group_id in self.groups]
+        return [GroupRow(one.group_id, one.name, one.owner_id, one.members, one.kind, one.version) for one in found]
+
+    def group_changes(self, group_id: int, after_version: int) -> GroupChanges | None:
+        group = self.groups.get(group_id)
+        if group is None:
+            return None
+        changed = [
+            MemberChange(user_id, row.is_in, row.by_other)
+            for user_id, row in group.rows.items()
+            if row.changed_version > max(after_version, 0)
+        ]
+        last_message = self.streams.get(group_id, 0)
+        return GroupChanges(group.version, group.name, group.owner_id, group.kind, last_message, changed)
+
+    def versions(self, group_ids: Iterable[int]) -> dict[int, int]:
+        return {group_id: self.groups[group_id].version for group_id in group_ids if group_id in self.groups}
+
+    def page(self, group_id: int, after_user_id: int, most: int) -> list[int]:
+        return sorted(user_id for user_id in self.groups[group_id].members if user_id > after_user_id)[:most]
+
+    def streams_of_user(self, user_id: int) -> list[StreamPositionRow]:
+        found = [
+            StreamPositionRow(one.group_id, one.name, one.owner_id, self.streams.get(one.group_id, 0))
+            for one in self.groups.values()
+            if user_id in one.members
+        ]
+        if user_id in self.streams:
+            found.append(StreamPositionRow(user_id, "", user_id, self.streams[user_id]))
+        return sorted(found)
+
+    # --- users ------------------------------------------------------------------------------------------------
+
+    def create_group(self, group_id: int, name: str, owner_id: int, now_ms: int, groups_max: int) -> Recorded:
+        self.know([owner_id])
+        self._check_groups(owner_id, group_id, groups_max)
+        group = self.groups[group_id] = Group(group_id, name, owner_id)
+        group.rows[owner_id] = Membership(now_ms, changed_version=1)
+        self._made(group)
+        return Recorded(group_id, 1)
+
+    def join(
+        self, group_id: int, user_id: int, invite: str, now_ms: int, members_max: int, groups_max: int
+    ) -> Recorded:
+        group = self.groups.get(group_id)
+        if group is None:
+            raise WrongInvite
+        row = group.rows.get(user_id)
+        if row is not None and row.is_in:
+            return Recorded(group_id, group.version)
+        if not group.invite or group.invite != invite:
+            raise WrongInvite
+        if row is not None and row.kicked_at_ms is not None:
+            raise WasKicked
+        self.know([user_id])
+        self._check_groups(user_id, group_id, groups_max)
+        if len(group.members - {user_id}) >= members_max:
+            raise GroupFull
+        self._enter(group, user_id, now_ms, by_other=False)
+        return self._advance(group)
+
+    def invited_to(self, invite: str) -> int:
+        for group in self.groups.values():
+            if group.invite == invite:
+                return group.group_id
+        raise WrongInvite
+
+    def leave_group(self, group_id: int, user_id: int, now_ms: int) -> Recorded:
+        group = self.groups[group_id]
+        if user_id not in group.members:
+            return Recorded(group_id, group.version)
+        self._exit(group, user_id, now_ms, by_other=False)
+        return self._advance(group)
+
+    def remove_member(self, group_id: int, user_id: int, now_ms: int) -> Recorded | None:
+        group = self.groups[group_id]
+        row = group.rows.get(user_id)
+        if row is None or row.joined_at_ms is None:
+            return None
+        if row.kicked_at_ms is not None:
+            return Recorded(group_id, group.version)
+        if row.is_in:
+            self._exit(group, user_id, now_ms, by_other=True)
+        group.rows[user_id] = replace(group.rows[user_id], kicked_at_ms=now_ms)
+        return self._advance(group)
+
+    def invite(self, group_id: int, fresh: str, renew: bool) -> str:
+        group = self.groups[group_id]
+        group.invite = fresh if renew else group.invite or fresh
+        return group.invite
+
+    def _check_groups(self, user_id: int, group_id: int, groups_max: int) -> None:
+        others = (one for one in self.groups.values() if one.group_id != group_id and one.kind is GroupKind.GROUP)
+        if sum(user_id in one.members for one in others) >= groups_max:
+            raise TooManyGroups
+
+    # --- the backend ------------------------------------------------------------------------------------------
+
+    def put_group(self, group_id: int, external_id: str, kind: GroupKind, name: str, owner_id: int) -> Recorded:
+        self.know([owner_id] if owner_id else [])
+        found = next((one for one in self.groups.values() if one.external_id == external_id), None)
+        if found is None:
+            made = self.groups[group_id] = Group(group_id, name, owner_id, kind, external_id)
+            self._made(made)
+            return Recorded(group_id, 1)
+        if found.kind is not kind:
+            raise OtherKind
+        if (found.name, found.owner_id) == (name, owner_id):
+            return Recorded(found.group_id, found.version)
+        found.name, found.owner_id = name, owner_id
+        return self._advance(found)
+
+    def sync_members(
+        self, group_id: int, at_version: int, user_ids: Sequence[int], now_ms: int
+    ) -> MembersRecorded | None:
+        self.know(user_ids)
+        group = self._of_backend(group_id)
+        if group is None:
+            return None
+        joined: list[int] = []
+        left: list[int] = []
+        if at_version > group.synced_version:
+            older = {one for one, row in group.rows.items() if row.backend_version < at_version} - group.members
+            joined = sorted(set(user_ids) & older | set(user_ids) - group.rows.keys())
+            left = [
+                one for one in sorted(group.members - set(user_ids)) if group.rows[one].backend_version < at_version
+            ]
+            group.synced_version = at_version
+        for user_id in joined:
+            self._enter(group, user_id, now_ms, by_other=True, at_version=at_version)
+        for user_id in left:
+            self._exit(group, user_id, now_ms, by_other=True, at_version=at_version)
+        return self._members_recorded(group, len(joined), len(left))
+
+    def change_members(
+        self,
+        group_id: int,
+        at_version: int,
+        joined: Sequence[int],
+        left: Sequence[int],
+        now_ms: int,
+        members_max: int,
+    ) -> MembersRecorded | None:
+        group = self._of_backend(group_id)
+        if group is None:
+            self.know(joined)
+            return None
+        came: list[int] = []
+        went: list[int] = []
+        if at_version > group.synced_version:
+            newer = {one for one, row in group.rows.items() if row.backend_version >= at_version}
+            came = sorted(set(joined) - group.members - newer)
+            went = sorted(set(left) & group.members - newer)
+            if came and len(group.members) + len(came) - len(went) > members_max:
+                raise GroupFull
+            self._touch(group, {*joined, *left} - newer, now_ms, at_version)
+        self.know(joined)
+        for user_id in came:
+            self._enter(group, user_id, now_ms, by_other=True, at_version=at_version)
+        for user_id in went:
+            self._exit(group, user_id, now_ms, by_other=True, at_version=at_version)
+        return self._members_recorded(group, len(came), len(went))
+
+    def _of_backend(self, group_id: int) -> Group | None:
+        group = self.groups.get(group_id)
+        if group is not None and group.kind is not GroupKind.GROUP:
+            raise OtherKind
+        return group
+
+    def _touch(self, group: Group, user_ids: Iterable[int], now_ms: int, at_version: int) -> None:
+        """The backend's version of its last change, also of users whose standing stays or who never were in."""
+        for user_id in user_ids:
+            row = group.rows.get(user_id, Membership(left_at_ms=now_ms, by_other=True))
+            group.rows[user_id] = replace(row, backend_version=at_version)
+
+    def _members_recorded(self, group: Group, joined: int, left: int) -> MembersRecorded:
+        if joined or left:
+            self._advance(group)
+        return MembersRecorded(group.group_id, group.version, joined, left, len(group.members))
+
+    # --- rows -------------------------------------------------------------------------------------------------
+
+    def _enter(self, group: Group, user_id: int, now_ms: int, by_other: bool, at_version: int = 0) -> None:
+        """Write a row of a member. The backend overrides an owner who has removed the user."""
+        row = group.rows.get(user_id, Membership())
+        group.rows[user_id] = Membership(
+            now_ms if row.joined_at_ms is None else row.joined_at_ms,
+            None,
+            None,
+            group.version + 1,
+            by_other,
+            at_version or row.backend_version,
+        )
+
+    def _exit(self, group: Group, user_id: int, now_ms: int, by_other: bool, at_version: int = 0) -> None:
+        row = group.rows[user_id]
+        group.rows[user_id] = replace(
+            row,
+            left_at_ms=now_ms,
+            changed_version=group.version + 1,
+            by_other=by_other,
+            backend_version=at_version or row.backend_version,
+        )
+
+    def _advance(self, group: Group) -> Recorded:
+        """The next version; the trigger notifies."""
+        group.version += 1
+        self._notify(group)
+        return Recorded(group.group_id, group.version)
+
+    def _made(self, group: Group) -> None:
+        self.streams.setdefault(group.group_id, 0)
+        self._notify(group)
+
+    def _notify(self, group: Group) -> None:
+        group.history.append(frozenset(group.members))
+        self.feed.notify(Topic.CHANGE, Change("group", group.group_id, group.version))

@@ -1,0 +1,47 @@
+"""The rules of tickets, checked from answers alone: no ticket is lost in its grace, and no user waits for hoarders.
+
+Tickets live in the memory of one process, so each process and packet has tickets of its own.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+from server.core.packet import Answer, Decision, Ticket
+
+if TYPE_CHECKING:
+    from tests.sim.world import World
+
+
+class TicketWatch:
+    """Remembers the last ticket of each user, as the answers of one process told it."""
+
+    def __init__(self, world: World, grace_ms: int, per_share: int) -> None:
+        self._world = world
+        self._grace_ms = grace_ms
+        self._per_share = per_share
+        self._held: defaultdict[int, dict[int, Ticket]] = defaultdict(dict)  # by packet and user
+
+    def answered(self, user_id: int, packet_id: int, ticket: int | None, decision: Any, arrived_ms: int) -> None:
+        """Check the answer to a grab (no ticket) or an open."""
+        if not isinstance(decision, Decision):
+            return
+        held = self._held[packet_id]
+        mine = held.get(user_id)
+        if decision.answer is Answer.WON:
+            held.pop(user_id, None)
+        elif decision.answer is Answer.NO_TICKET:
+            if mine is not None and mine.number == ticket and self._in_grace(mine, arrived_ms):
+                self._world.report(f"user {user_id} lost {mine} of {packet_id} in its grace, at {arrived_ms}")
+        elif decision.answer is Answer.BUSY:
+            young = sum(self._in_grace(one, arrived_ms) for one in held.values())
+            if mine is None and young < self._per_share:  # the fewest places of a packet that is not finished
+                self._world.report(
+                    f"user {user_id} must wait for {packet_id}, although the oldest tickets are free"
+                )
+        elif decision.ticket is not None:
+            held[user_id] = decision.ticket
+
+    def _in_grace(self, ticket: Ticket, now_ms: int) -> bool:
+        return now_ms < ticket.given_at_ms + self._grace_ms
