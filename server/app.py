@@ -146,6 +146,7 @@ class App:
         self._limits.become(reading.config.limits)
         self.services.login.use(reading.credentials.keys, reading.config.auth.v1_tokens_end_ms)
         self.services.seeds.use_keys(reading.credentials.seed_keys)
+        self.services.passes.use(reading.credentials.keys)
         self.listener.reload(reading.credentials.tls)
 
     def drain(self) -> None:

@@ -7,6 +7,7 @@ from typing import NamedTuple, Self
 
 from storage.postgres.change_feed import ChangeFeedStore
 from storage.postgres.chat.backend_groups import BackendGroupStore
+from storage.postgres.chat.chats import ChatStore
 from storage.postgres.chat.grab_stats import GrabStatStore
 from storage.postgres.chat.groups import GroupStore
 from storage.postgres.chat.memberships import MembershipStore
@@ -39,6 +40,7 @@ class Stores(NamedTuple):
     groups: GroupStore
     memberships: MembershipStore
     backend_groups: BackendGroupStore
+    chats: ChatStore
     messages: MessageStore
     users: UserStore
     outbox: OutboxStore
@@ -67,6 +69,7 @@ class Stores(NamedTuple):
             groups=GroupStore(database),
             memberships=MembershipStore(database),
             backend_groups=BackendGroupStore(database),
+            chats=ChatStore(database),
             messages=MessageStore(database),
             users=UserStore(database),
             outbox=OutboxStore(database),

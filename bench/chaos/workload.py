@@ -95,9 +95,8 @@ class Workload:
             self._readers.append(asyncio.create_task(_read_pushes(user)))
         for first in range(0, len(self._users), GROUP_MEMBERS):
             members = self._users[first : first + GROUP_MEMBERS]
-            group_id = await members[0].create_group(f"group {first}")
-            for user in members[1:]:
-                await user.join_group(group_id)
+            group_id = await self._backend.put_group(f"group {first}", "chaos", members[0].user_id)
+            await self._backend.sync_members(group_id, 1, [user.user_id for user in members])
             self._groups[group_id] = members
 
     async def run(self, claims_per_s: float, is_over: Callable[[], bool]) -> None:

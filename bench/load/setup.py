@@ -24,7 +24,7 @@ SENDER_PLACE: Final = 200_000  # behind all users who open
 TOKEN_LIFETIME_S: Final = 24 * 3600
 DEPTH: Final = 200  # concurrent requests of one user
 TOTAL_DEPTH: Final = 2_000  # concurrent requests of all users
-CONCURRENT_JOINS: Final = 200  # joins of one group wait for each other
+MEMBERS_VERSION: Final = 1  # of the member lists: each is put once
 
 Say = Callable[[str], None]
 Connections = Sequence[MeasuredConnection]
@@ -105,20 +105,21 @@ class Setup:
 
     async def make_groups(self, owner: MeasuredConnection, members: Sequence[Connections]) -> list[int]:
         """A group of this owner for each list of members; returns their ids."""
-        made = (await self.request({owner: [messages.CreateGroup(0, "bench") for _ in members]}))[owner]
-        group_ids = [reply.group_id for reply in made if isinstance(reply, messages.GroupCreated)]
-        joins: RequestsByUser = {
-            one: [messages.JoinGroup(0, group_id)]
-            for group_id, those in zip(group_ids, members, strict=True)
-            for one in those
-        }
-        await self.request(joins, CONCURRENT_JOINS)
-        return group_ids
+        return await self.put_groups([(owner.user_id, [one.user_id for one in those]) for those in members])
 
-    async def make_own_groups(self, owners: Connections) -> list[int]:
-        """A group for each owner; returns their ids."""
-        made = await self.request({one: [messages.CreateGroup(0, "bench")] for one in owners})
-        return [reply.group_id for (reply,) in made.values() if isinstance(reply, messages.GroupCreated)]
+    async def put_groups(self, groups: Sequence[tuple[int, Sequence[int]]]) -> list[int]:
+        """A group for each owner and its other members, as the chat backend makes them; returns their ids."""
+        (backend,) = await self.connect([BACKEND])
+        puts = [messages.PutGroup(0, self.new_key(), "bench", owner_id) for owner_id, _ in groups]
+        made = (await self.request({backend: puts}))[backend]
+        group_ids = [reply.group_id for reply in made if isinstance(reply, messages.GroupPut)]
+        syncs = [
+            messages.SyncMembers(0, group_id, MEMBERS_VERSION, list(dict.fromkeys((owner_id, *user_ids))))
+            for group_id, (owner_id, user_ids) in zip(group_ids, groups, strict=True)
+        ]
+        await self.request({backend: syncs})
+        backend.close()
+        return group_ids
 
     async def send_packets(
         self, sender: MeasuredConnection, group_ids: Sequence[int], shares: int, share_fen: int

@@ -125,13 +125,10 @@ class Send(Requests):
         """Every user gets the money and a group."""
         setup, total_fen = self.setup, SEND_SHARES * SHARE_FEN
         connections = await setup.log_in_users(users)
-        friends = await setup.log_in_users(SEND_SHARES - 1, first=users)
-        setup.say("every user gets money and makes a group")
+        friends = [self.spec.first_user + users + number for number in range(SEND_SHARES - 1)]
+        setup.say("every user gets money and a group")
         await setup.fund({one.user_id: total_fen * operations_each for one in connections})
-        group_ids = await setup.make_own_groups(connections)
-        await setup.request({friend: [messages.JoinGroup(0, one) for one in group_ids] for friend in friends})
-        for friend in friends:
-            friend.close()
+        group_ids = await setup.put_groups([(one.user_id, friends) for one in connections])
         return {
             one: [
                 messages.SendPacket(0, setup.new_key(), "lucky", group_id, total_fen, SEND_SHARES)

@@ -13,7 +13,7 @@ from client_sim.sdk.errors import ClientError, Refusal
 from client_sim.sdk.names import user_id_of
 from protocol import messages
 
-IN_A_GROUP = frozenset({"say", "send", "equal", "form", "leave", "members", "kick", "who"})
+IN_A_GROUP = frozenset({"say", "send", "equal", "form", "invite", "leave", "members", "kick", "who"})
 
 
 async def run(session: Session, command: Command) -> None:
@@ -96,11 +96,11 @@ def _is_own_and_open(session: Session, card: Card) -> bool:
 
 
 async def _send(session: Session, amount_fen: int, shares: int, greeting: str) -> None:
-    await packet_requests.send(session, "lucky", session.model.current_id, amount_fen, shares, greeting)
+    await packet_requests.send_here(session, "lucky", amount_fen, shares, greeting)
 
 
 async def _equal(session: Session, amount_fen: int, shares: int, greeting: str) -> None:
-    await packet_requests.send(session, "equal", session.model.current_id, amount_fen, shares, greeting)
+    await packet_requests.send_here(session, "equal", amount_fen, shares, greeting)
 
 
 async def _to(session: Session, user: str, amount_fen: int, greeting: str) -> None:
@@ -196,8 +196,17 @@ async def _new(session: Session, name: str) -> None:
     await group_requests.create(session, name)
 
 
-async def _join(session: Session, group_id: int) -> None:
-    await group_requests.join(session, group_id)
+async def _join(session: Session, invite: str) -> None:
+    await group_requests.join(session, invite=invite)
+
+
+async def _invite(session: Session, renew: str) -> None:
+    code = await group_requests.invite(session, bool(renew))
+    session.emit("invite", group=session.model.current_id, code=code)
+
+
+async def _chat(session: Session, user: str) -> None:
+    await group_requests.open_chat(session, await find_user(session, user))
 
 
 async def _leave(session: Session) -> None:
@@ -269,6 +278,8 @@ ACTIONS: dict[str, Callable[..., Awaitable[None]]] = {
     "go": _go,
     "new": _new,
     "join": _join,
+    "invite": _invite,
+    "chat": _chat,
     "leave": _leave,
     "members": _members,
     "kick": _kick,

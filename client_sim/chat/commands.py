@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from client_sim.sdk import money
 
 WAIT_S_MOST = 3600.0
+INVITE_LETTERS = 16
 
 
 class BadCommand(Exception):
@@ -40,6 +41,14 @@ def _number(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 19):
         raise ValueError(text)
     return int(text)
+
+
+def invite_code(text: str) -> str:
+    """An invite code as a person types it: small letters and hyphens are accepted. Raises ValueError."""
+    code = text.replace("-", "").upper()
+    if not (code.isascii() and code.isalnum() and len(code) == INVITE_LETTERS):
+        raise ValueError(f"an invite code has {INVITE_LETTERS} letters and digits, not {text!r}")
+    return code
 
 
 def _seconds(text: str) -> float:
@@ -78,7 +87,9 @@ VERBS: dict[str, tuple[Argument, ...]] = {
     "groups": (),
     "go": (_words("group"),),
     "new": (_words("name"),),
-    "join": (Argument("group_id", _number),),
+    "join": (Argument("invite", invite_code),),
+    "invite": (Argument("renew", _one_of("new"), ""),),
+    "chat": (_words("user"),),
     "leave": (),
     "members": (),
     "kick": (_words("user"),),

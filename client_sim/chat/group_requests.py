@@ -50,11 +50,35 @@ async def create(session: Session, name: str) -> None:
     await go(session, group_id)
 
 
-async def join(session: Session, group_id: int) -> None:
-    """Become a member of a group and show it."""
-    joined = await session.client.join_group(group_id)
-    session.add_conversation(messages.StreamPosition(group_id, joined.name, joined.owner_id, joined.last_message))
-    await go(session, group_id)
+async def join(session: Session, group_id: int = 0, invite: str = "") -> None:
+    """Become a member of a group, by its invite code, and show it."""
+    one = await session.client.join_group(group_id, invite)
+    session.add_conversation(messages.StreamPosition(one.group_id, one.name, one.owner_id, one.last_message))
+    await go(session, one.group_id)
+
+
+async def invite(session: Session, renew: bool = False) -> str:
+    """The invite code of the group on the screen; `renew`: a new one."""
+    return await session.client.invite(session.model.current_id, renew)
+
+
+async def open_chat(session: Session, user_id: int) -> None:
+    """Show the one-to-one chat with a user."""
+    opened = await session.client.open_chat(user_id)
+    session.add_conversation(messages.StreamPosition(opened.stream_id, "", 0, opened.last_message))
+    await name_chats(session)
+    await go(session, opened.stream_id)
+
+
+async def name_chats(session: Session) -> None:
+    """A one-to-one chat has no name of its own: it is shown under the name of the other user."""
+    for chat in [one for one in session.model.conversations.values() if one.is_one_to_one and not one.name]:
+        with contextlib.suppress(ClientError):  # tried again a moment later
+            user_ids = await session.client.members(chat.stream_id)
+            others = [user_id for user_id in user_ids if user_id != session.model.user_id]
+            await session.learn_names(others)
+            chat.name = " ".join(session.model.names[user_id] for user_id in others)
+            session.emit("group", group=chat.stream_id, name=chat.name, owner=0)
 
 
 async def leave(session: Session) -> None:

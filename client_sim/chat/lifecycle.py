@@ -10,6 +10,7 @@ import asyncio
 
 from client_sim.chat import group_requests, pushed
 from client_sim.chat.session import Session
+from client_sim.sdk.errors import BackendDecides, NameTaken
 
 TICK_S = 0.2  # how soon a lost connection and an expired packet are noticed
 
@@ -32,14 +33,25 @@ async def _enter(session: Session) -> None:
     session.take_login()
     session.look_online()
     if start.name:
-        await group_requests.set_name(session, start.name)
-    if start.group_id and start.group_id not in model.conversations:
-        await group_requests.join(session, start.group_id)
+        await _set_name(session, start.name)
+    await group_requests.name_chats(session)
+    if start.invite or (start.group_id and start.group_id not in model.conversations):
+        await group_requests.join(session, start.group_id, start.invite)
     else:
         groups = [stream_id for stream_id in model.conversations if stream_id != model.user_id]
         await group_requests.go(session, start.group_id or next(iter(groups), model.user_id))
     session.emit("welcome", user=model.user_id, name=model.names[model.user_id], balance_fen=model.balance_fen)
     session.is_ready.set()
+
+
+async def _set_name(session: Session, name: str) -> None:
+    """Without this name the chat goes on: another user has it, or the chat backend decides about names."""
+    try:
+        await group_requests.set_name(session, name)
+    except NameTaken as error:
+        session.emit("refused", name=error.name, temporary=error.temporary, detail=error.detail)
+    except BackendDecides:
+        await session.learn_names([session.model.user_id])
 
 
 async def _tick(session: Session) -> None:
@@ -48,4 +60,5 @@ async def _tick(session: Session) -> None:
         await asyncio.sleep(TICK_S)
         session.take_login()
         session.look_online()
+        await group_requests.name_chats(session)
         session.expire_packets()

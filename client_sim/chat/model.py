@@ -67,7 +67,7 @@ Entry = Said | Card | Notice
 
 @dataclass(slots=True)
 class Conversation:
-    """A group or, under the user's own id, the inbox, where personal packets arrive."""
+    """A group, a one-to-one chat or, under the user's own id, the inbox, where personal packets arrive."""
 
     stream_id: int
     name: str
@@ -76,7 +76,7 @@ class Conversation:
     entries: list[Entry] = field(default_factory=list)
     unread: int = 0
     is_loaded: bool = False
-
+    is_one_to_one: bool = False
     newest: int = 0  # the number of the last text or packet among the entries
 
     def add(self, entry: Entry) -> None:
@@ -157,14 +157,15 @@ class Model:
         """Add or update a conversation that this user is in; whether it is new."""
         known = self.conversations.get(place.stream_id)
         if known is None:
-            name = line(place.name)
-            self.conversations[place.stream_id] = Conversation(
-                place.stream_id, name, place.owner_id, place.last_message
+            known = self.conversations[place.stream_id] = Conversation(
+                place.stream_id, line(place.name), place.owner_id, place.last_message
             )
+            known.is_one_to_one = not place.name
             return True
         # a push may have added a group before the reply to a join, which has the name
-        if place.stream_id != self.user_id:
+        if place.stream_id != self.user_id and not known.is_one_to_one:
             known.name, known.owner_id = line(place.name), place.owner_id
+            known.is_one_to_one = not place.name
         if not known.is_loaded and not known.entries:
             known.last_message = place.last_message
         return False

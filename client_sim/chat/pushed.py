@@ -85,6 +85,14 @@ async def _removed(session: Session, push: messages.RemovedFromGroup) -> None:
     session.remove_conversation(push.group_id)
 
 
+async def _added(session: Session, push: messages.AddedToGroup) -> None:
+    place = messages.StreamPosition(push.group_id, push.name, push.owner_id, push.last_message)
+    session.add_conversation(place)
+    await group_requests.name_chats(session)
+    one = session.model.conversations[push.group_id]
+    session.emit("added", group=one.stream_id, name=one.name, owner=one.owner_id)
+
+
 async def _reloaded(session: Session, push: Reloaded) -> None:
     conversation = session.model.conversations.get(push.stream_id)
     if conversation is None:
@@ -105,5 +113,6 @@ PUSHES: dict[type, Callable[[Session, Any], Awaitable[None]]] = {
     messages.BalanceChanged: _balance_changed,
     messages.ResultUpdate: _result_update,
     messages.RemovedFromGroup: _removed,
+    messages.AddedToGroup: _added,
     Reloaded: _reloaded,
 }

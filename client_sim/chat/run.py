@@ -19,16 +19,20 @@ async def chat(
     language: str | None = None,
     is_plain: bool | None = None,
     topup_options: str = "",
+    invite: str = "",
 ) -> int:
     """Chat until the user leaves; the exit code. A `name` of digits is a user id and sets no name.
 
+    `group_id` is a group of the user, to start with; `invite` the code of a group to join and to start with.
     `language` is zh or en (default: as the environment says). `is_plain` is true by default without a terminal.
     `topup_options` are the options with which `hongbao topup` reaches the same server, for the hint to a user
     without money. Raises ConnectionLost if there is no server, ConnectionRefusedForGood.
     """
     if is_plain is None:
         is_plain = not (sys.stdin.isatty() and sys.stdout.isatty())
-    start = Start("" if name.isascii() and name.isdigit() else name.strip(), group_id, language or _language())
+    start = Start(
+        "" if name.isascii() and name.isdigit() else name.strip(), group_id, language or _language(), invite
+    )
     client = Client(url, token)
     try:
         return await (plain.chat(client, start) if is_plain else _on_screen(client, start, topup_options))

@@ -65,8 +65,9 @@ class Scene:
         for group in ("高中同学", "同事", "一家人"):
             self.family_id = await self.people[MOTHER].create_group(group)
             self.groups[group] = self.family_id
+            invite = await self.people[MOTHER].invite(self.family_id)
             for name in (*OTHERS, ME):
-                await self.people[name].join_group(self.family_id)
+                await self.people[name].join_group(self.family_id, invite)
         return self
 
     async def __aexit__(self, *_: object) -> None:

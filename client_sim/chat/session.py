@@ -28,11 +28,15 @@ class Event(NamedTuple):
 
 
 class Start(NamedTuple):
-    """How to start: the name that others see ("": unchanged), the group to enter (0: any), zh or en."""
+    """How to start: the name that others see ("": unchanged), the group to enter (0: any), zh or en.
+
+    `invite`: the code of a group to join and to enter; "" none.
+    """
 
     name: str = ""
     group_id: int = 0
     language: str = "en"
+    invite: str = ""
 
 
 class Session:

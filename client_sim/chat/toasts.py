@@ -12,7 +12,17 @@ from client_sim.sdk.errors import ClientError
 
 TOAST_S = 5.0
 HINT_S = 20.0
-SIMPLE = {"claim", "refund", "removed", "kicked", "sent", "again", "name", "reload"}  # events with a text toast_…
+SIMPLE = {
+    "claim",
+    "refund",
+    "removed",
+    "kicked",
+    "sent",
+    "again",
+    "name",
+    "reload",
+    "added",
+}  # events with a text toast_…
 ANSWERS = {  # to an open without a page
     "won": "state_claimed",
     "claimed": "state_claimed",
@@ -47,6 +57,8 @@ def of_event(event: Event, session: Session, topup_options: str = "") -> Toast |
             return Toast(text(language, "toast_arriving", amount=balance, arriving=arriving))
         key, amount_fen = ("toast_top_up", "change_fen") if is_change else ("toast_balance", "balance_fen")
         return Toast(text(language, key, amount=money(language, fields[amount_fen])))
+    if event.word == "refused":
+        return _refused(fields["name"], fields["detail"], language)
     if event.word == "claim" and fields["user"] == session.model.user_id:
         return None  # the user has just opened it and sees the amount on the page
     if event.word in SIMPLE:
@@ -61,6 +73,9 @@ def of_error(error: BadCommand | ClientError, language: str) -> Toast:
         use = f"use_{error.verb}"
         usage = text(language, use) if use in TEXTS else ""
         return Toast(text(language, error.key, verb=error.verb, text=error.text, usage=usage), is_error=True)
-    key = f"refused_{error.name}"
-    detail = detail_of(error) or error.name
-    return Toast(text(language, key if key in TEXTS else "refused", detail=detail), is_error=True)
+    return _refused(error.name, detail_of(error), language)
+
+
+def _refused(name: str, detail: str, language: str) -> Toast:
+    key = f"refused_{name}"
+    return Toast(text(language, key if key in TEXTS else "refused", detail=detail or name), is_error=True)

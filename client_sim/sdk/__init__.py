@@ -16,7 +16,11 @@ docs/sdk.md is the guide.
 from client_sim.sdk import fairness
 from client_sim.sdk.client import Client
 from client_sim.sdk.errors import (
+    BackendDecides,
     BadAmount,
+    BadInvite,
+    BadPass,
+    BadSeed,
     BadShares,
     Banned,
     Busy,
@@ -50,7 +54,11 @@ from client_sim.sdk.names import user_id_of
 from client_sim.sdk.pushes import MissedChanges, Post, Push, PushQueue, Reloaded
 
 __all__ = [
+    "BackendDecides",
     "BadAmount",
+    "BadInvite",
+    "BadPass",
+    "BadSeed",
     "BadShares",
     "Banned",
     "Busy",

@@ -12,19 +12,19 @@ from typing import Self
 
 from client_sim.sdk.backoff import patiently
 from client_sim.sdk.connection import Connection, Endpoint
-from client_sim.sdk.errors import Busy
 from client_sim.sdk.feed import PushFeed
 from client_sim.sdk.methods.backend import BackendMethods
+from client_sim.sdk.methods.packets import PacketMethods
 from client_sim.sdk.packet_proofs import PacketProofs
 from client_sim.sdk.pushes import Post, PushQueue, Reloaded
-from client_sim.sdk.renames import keyword_renamed, renamed
+from client_sim.sdk.renames import renamed
 from client_sim.sdk.transport import parse_url, tls_of
 from protocol import messages, tokens
 
-CONNECT_PATIENCE_S = OPEN_PATIENCE_S = 10.0
+CONNECT_PATIENCE_S = 10.0
 
 
-class Client(BackendMethods, PacketProofs):
+class Client(PacketProofs, PacketMethods, BackendMethods):
     """One user. Many tasks of one event loop may use it at the same time."""
 
     def __init__(
@@ -114,67 +114,6 @@ class Client(BackendMethods, PacketProofs):
         """How often the client has reconnected."""
         return self._connection.reconnects
 
-    # --- packets ----------------------------------------------------------------------------------------------
-
-    async def grab(self, packet_id: int) -> messages.Grabbed:
-        """Tap a packet: can it still be opened? Every answer is a value, `not_allowed` too."""
-        return await self._ask(messages.Grab(0, packet_id), messages.Grabbed)
-
-    async def open(self, packet_id: int, patience_s: float = OPEN_PATIENCE_S) -> messages.Opened:
-        """Grab and open in one. Answers `won`, `claimed`, `gone`, `expired` or `not_allowed`; again is harmless.
-
-        While the packet is busy or a refusal is temporary, this waits as the server says and retries, for
-        `patience_s`. After that it raises Busy or the last refusal.
-        """
-        return await patiently(lambda: self._grab_and_open(packet_id), patience_s)
-
-    async def _grab_and_open(self, packet_id: int) -> messages.Opened:
-        grabbed = await self.grab(packet_id)
-        if grabbed.answer == "busy":
-            raise Busy(packet_id, grabbed.retry_after_ms)
-        if grabbed.answer != "ticket":
-            return messages.Opened(0, packet_id, grabbed.answer, grabbed.amount_fen, grabbed.index)
-        return await self.open_with(packet_id, grabbed.ticket)
-
-    async def open_with(self, packet_id: int, ticket: int) -> messages.Opened:
-        """Open with the ticket of a grab or a page. Raises NoTicket if it has lapsed: tap again."""
-        return await self._ask(messages.Open(0, packet_id, ticket), messages.Opened)
-
-    async def send_again(self, packet_id: int, group_id: int = 0) -> messages.SentAgain:
-        """Push my unfinished packet again: where it was sent first (0), or to another group of mine, whose members
-        may then open it. Not repeated automatically: raises ConnectionLost if in flight.
-
-        Raises NotAllowed (not mine), Finished, NotAMember, Refusal (bad_target, too_many_groups).
-        """
-        return await self._ask(messages.SendAgain(0, packet_id, group_id), messages.SentAgain)
-
-    async def open_page(self, packet_id: int, language: str = "zh") -> messages.OpenPageShown:
-        """Tap a packet: the page to draw, and the ticket if it may be opened, in one round trip."""
-        return await self._ask(messages.OpenPage(0, packet_id, language), messages.OpenPageShown)
-
-    @keyword_renamed("watch", "subscribe")
-    async def result_page(
-        self, packet_id: int, language: str = "zh", before_index: int = 0, subscribe: bool = False
-    ) -> messages.ResultPageShown:
-        """The claims of a packet, as far as this user may see them. `before_index`: the claims before that one.
-
-        `subscribe`: later claims are pushed (ResultUpdate) if the page says `watched`, until `unsubscribe`, the
-        finish, or the end of the connection: subscribe again after a reconnect. Raises NotAllowed.
-        """
-        request = messages.ResultPage(0, packet_id, language, before_index, subscribe)
-        return await self._ask(request, messages.ResultPageShown)
-
-    async def unsubscribe(self, packet_id: int) -> None:
-        """No more pushes of this packet's claims; again is harmless."""
-        await self._ask(messages.StopWatching(0, packet_id), messages.WatchingStopped)
-
-    async def records(
-        self, direction: str, year: int = 0, before_at_ms: int = 0, before_packet_id: int = 0
-    ) -> messages.RecordsShown:
-        """What I `sent` or `received` in a year (0: this one), newest first; `before_…`: older than that line."""
-        request = messages.Records(0, direction, year, before_at_ms, before_packet_id)
-        return await self._ask(request, messages.RecordsShown)
-
     # --- money ------------------------------------------------------------------------------------------------
 
     async def wallet(self) -> messages.Balance:
@@ -198,15 +137,35 @@ class Client(BackendMethods, PacketProofs):
         return group_id
 
     async def invite(self, group_id: int, renew: bool = False) -> str:
-        """The invite code of a group that I am in. `renew`, for its owner: a new one, the old one ends."""
+        """The invite code of a group that I am in. `renew`, for its owner: a new one, the old one ends.
+
+        Raises NotAMember, NotOwner, BackendDecides.
+        """
         return (await self._ask(messages.GetInvite(0, group_id, renew), messages.Invite)).code
 
     async def join_group(self, group_id: int = 0, invite: str = "") -> messages.GroupJoined:
         """Become a member by the invite code of a group; its id need not be known. Again is harmless, and a member
-        needs no code."""
+        needs no code. Raises BadInvite, GroupFull, KickedOut, BackendDecides.
+        """
         joined = await self._ask(messages.JoinGroup(0, group_id, invite), messages.GroupJoined)
         self._feed.gaps.follow(joined.group_id, joined.last_message)
         return joined
+
+    async def open_chat(self, user_id: int) -> messages.ChatOpened:
+        """The one-to-one chat with a user, made if there is none; again is harmless. Its stream takes texts and
+        personal packets. Raises NoSuchUser, BackendDecides.
+        """
+        opened = await self._ask(messages.OpenChat(0, user_id), messages.ChatOpened)
+        self._feed.gaps.follow(opened.stream_id, opened.last_message)
+        return opened
+
+    async def show_pass(self, signed: str) -> messages.PassShown:
+        """Show a pass that the chat backend signed: I am in its group until it expires. The client shows it again
+        after each reconnect. Raises BadPass.
+        """
+        shown = await self._ask(messages.ShowPass(0, signed), messages.PassShown)
+        self._connection.passes.keep(shown.group_id, signed)
+        return shown
 
     async def leave_group(self, group_id: int) -> None:
         """Stop being a member; again is harmless. Raises Refusal (owner_stays) for the owner."""
@@ -214,24 +173,32 @@ class Client(BackendMethods, PacketProofs):
         self._feed.gaps.forget(group_id)
 
     async def remove_member(self, group_id: int, user_id: int) -> None:
-        """Remove a member from my group for good; again is harmless. Raises NotOwner, NotAMember, NoSuchGroup."""
+        """Remove a member from my group for good; again is harmless. Raises NotOwner, NotAMember."""
         await self._ask(messages.Kick(0, group_id, user_id), messages.Kicked)
 
     async def members(self, group_id: int) -> list[int]:
-        """The ids of a group's members. Raises NotAMember, NoSuchGroup."""
-        return (await self._ask(messages.ListMembers(0, group_id), messages.Members)).user_ids
+        """The ids of all members of a group that I am in, in their order. Raises NotAMember."""
+        page = await self.members_page(group_id)
+        user_ids = page.user_ids
+        while page.more and page.user_ids:
+            page = await self.members_page(group_id, page.user_ids[-1])
+            user_ids += page.user_ids
+        return user_ids
+
+    async def members_page(self, group_id: int, after_user_id: int = 0) -> messages.Members:
+        """Members with their names and the owner: at most messages.MEMBERS_MAX, those behind a user id."""
+        return await self._ask(messages.ListMembers(0, group_id, after_user_id), messages.Members)
 
     async def grab_stats(self, group_id: int) -> messages.GrabStatsShown:
-        """How fast the members of my group grab, and what they send. Raises NotOwner, NotAMember, NoSuchGroup."""
+        """How fast the members of my group grab, and what they send. Raises NotOwner, NotAMember."""
         return await self._ask(messages.GrabStats(0, group_id), messages.GrabStatsShown)
 
-    # old names of three methods, for one version more
-    stop_watching = renamed("stop_watching", unsubscribe)
+    # old names, for one version more
     kick = renamed("kick", remove_member)
     reactions = renamed("reactions", grab_stats)
 
     async def set_name(self, name: str) -> None:
-        """Set the name that others see; "" removes it. Raises NameTaken, Refusal (bad_name)."""
+        """Set the name that others see; "" removes it. Raises NameTaken, BackendDecides, Refusal (bad_name)."""
         await self._ask(messages.SetName(0, name), messages.NameSet)
 
     async def names(self, user_ids: list[int]) -> messages.Names:
@@ -239,7 +206,9 @@ class Client(BackendMethods, PacketProofs):
         return await self._ask(messages.GetNames(0, user_ids), messages.Names)
 
     async def say(self, group_id: int, text: str) -> int:
-        """Post a text to a group; its number. Not repeated automatically: raises ConnectionLost if in flight."""
+        """Post a text to a group or one-to-one chat; its number. Not repeated automatically: raises ConnectionLost
+        if in flight.
+        """
         return (await self._ask(messages.Say(0, group_id, text), messages.Said)).message
 
     @property

@@ -7,12 +7,15 @@ import ssl
 from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple, cast
 
+import msgspec
+
 from client_sim.sdk import transport
-from client_sim.sdk.ask import Reply
+from client_sim.sdk.ask import Reply, WithKey
 from client_sim.sdk.backoff import Backoff
 from client_sim.sdk.errors import ClientClosed, ClientError, ConnectionLost, ConnectionRefusedForGood, Refusal
 from client_sim.sdk.feed import PushFeed
 from client_sim.sdk.idempotency_keys import IdempotencyKeys
+from client_sim.sdk.passes import Passes
 from client_sim.sdk.pending import PendingRequests
 from client_sim.sdk.transport import Address, Handlers, Transport
 from protocol import messages
@@ -37,6 +40,7 @@ class Connection:
         self.hello: messages.Hello | None = None
         self.welcome: messages.Welcome | None = None  # of the latest login
         self.pending = PendingRequests(timeout_s)
+        self.passes = Passes()
         self.repeats = 0
         self.reconnects = 0
         self._endpoint = endpoint
@@ -65,10 +69,7 @@ class Connection:
         return pending
 
     async def ask_with_key(
-        self,
-        request: messages.SendPacket | messages.TopUp | messages.Withdraw,
-        reply: type[Reply],
-        complete: Callable[[], None] = lambda: None,
+        self, request: WithKey, reply: type[Reply], complete: Callable[[], None] = lambda: None
     ) -> Reply:
         """Send a request that moves money, with the app's key or one that is kept until the outcome is known.
 
@@ -77,7 +78,7 @@ class Connection:
         if request.key:
             complete()
             return await self.ask(request, reply)
-        content = messages.encode(request)
+        content = _content(request)
         request.key = self._keys.take(content)
         complete()
         try:
@@ -112,7 +113,10 @@ class Connection:
         self._transport = opened
         self._welcomed_at = asyncio.get_running_loop().time()
         self.hello, self.welcome = opened.hello, welcome
-        for request in self.pending.waiting():
+        repeated = self.pending.waiting()
+        if (work := self.passes.show(self.ask)) is not None:  # first: repeated requests may need them
+            self._start(work)
+        for request in repeated:
             self.repeats += 1
             opened.send(request)
         self._feed.gaps.welcomed(welcome)
@@ -177,3 +181,10 @@ class Connection:
         error = None if task.cancelled() else task.exception()
         if error is not None:
             self._finish(cast(Exception, error))
+
+
+def _content(request: WithKey) -> bytes:
+    """What a key stands for: everything but the client seed, which may be another one when the app sends again."""
+    if isinstance(request, messages.SendPacket):
+        request = msgspec.structs.replace(request, client_seed=b"")
+    return messages.encode(request)

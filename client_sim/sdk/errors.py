@@ -54,7 +54,10 @@ class Busy(ClientError):
 
 
 class ConnectionRefusedForGood(ClientError):
-    """The server closed the connection: do not reconnect before the cause is fixed, such as an expired token."""
+    """The server closed the connection: do not reconnect before the cause is fixed.
+
+    `name` is the cause: "token_expired" or "token_revoked" (get a new token from the chat backend), "banned", ….
+    """
 
     def __init__(self, code: int, name: str, detail: str) -> None:
         super().__init__(f"{code} {name}: {detail}".removesuffix(": "))
@@ -105,7 +108,7 @@ class NotAMember(Refusal):
 
 
 class NoSuchGroup(Refusal):
-    """There is no group with that id."""
+    """There is no group with that id. Only the chat backend is told so; others are told NotAMember."""
 
     CODE = codes.Refusal.NO_SUCH_GROUP
 
@@ -114,6 +117,12 @@ class GroupFull(Refusal):
     """The group has as many members as it may have."""
 
     CODE = codes.Refusal.GROUP_FULL
+
+
+class BadInvite(Refusal):
+    """No group has this invite code, or it is not the code of that group."""
+
+    CODE = codes.Refusal.BAD_INVITE
 
 
 class NoSuchUser(Refusal):
@@ -126,6 +135,18 @@ class NameTaken(Refusal):
     """Another user has this name, or one that looks the same."""
 
     CODE = codes.Refusal.NAME_TAKEN
+
+
+class BackendDecides(Refusal):
+    """On this server the chat backend decides about groups and names: users cannot make, join or leave groups."""
+
+    CODE = codes.Refusal.BACKEND_DECIDES
+
+
+class BadPass(Refusal):
+    """The pass has expired, is for another user or group, or is not signed with a key of the server."""
+
+    CODE = codes.Refusal.BAD_PASS
 
 
 class Banned(Refusal):
@@ -144,6 +165,12 @@ class BadShares(Refusal):
     """The number of shares is below or above its limit, which is at most the number of members."""
 
     CODE = codes.Refusal.BAD_SHARES
+
+
+class BadSeed(Refusal):
+    """A client seed has 16 to 32 bytes."""
+
+    CODE = codes.Refusal.BAD_SEED
 
 
 class KeyReused(Refusal):

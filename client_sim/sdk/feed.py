@@ -33,11 +33,13 @@ class PushFeed:
         """Queue a push; False if it is a repeat or there is a gap before it, which `catch_up` fills."""
         if isinstance(push, messages.RemovedFromGroup):
             self.gaps.forget(push.group_id)
+        elif isinstance(push, messages.AddedToGroup):
+            self.gaps.follow(push.group_id, push.last_message)
         self.balance.pushed(push)
         if isinstance(push, Numbered) and not self.gaps.pushed(push):
             return False
         self._hand_on(push)
-        return True
+        return not isinstance(push, messages.AddedToGroup) or push.group_id not in self.gaps.lagging()
 
     def _hand_on(self, push: messages.Message) -> None:
         """The app gets each claim, finish and refund once, live or by its reminder."""

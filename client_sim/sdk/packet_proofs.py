@@ -31,7 +31,7 @@ class PacketProofs:
         key: str | None = None,
         client_seed: bytes | None = None,
     ) -> messages.PacketSent:
-        """Send a packet: `lucky` or `equal` to a group, `personal` to a user.
+        """Send a packet: `lucky` or `equal` to a group, `personal` to a user or a one-to-one chat.
 
         `amount_fen` is the total (lucky, personal) or the amount of one share (equal). The idempotency key is made
         here: money moves once, also if the request is repeated after a lost connection, or if the app calls again
@@ -40,7 +40,7 @@ class PacketProofs:
         goes into the packet's seed, so that the server alone cannot choose the shares; of a repeated send the first
         one counts.
 
-        Raises NotEnoughMoney, NotAMember, NoSuchGroup, BadAmount, BadShares, KeyReused, StoreUnavailable, ….
+        Raises NotEnoughMoney, NotAMember, NoSuchUser, BadAmount, BadShares, KeyReused, StoreUnavailable, ….
         """
         request = messages.SendPacket(
             0, key or "", kind, target_id, amount_fen, shares, greeting, client_seed or b""

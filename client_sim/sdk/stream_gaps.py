@@ -84,4 +84,6 @@ class StreamGaps:
         fresh = [post for post in page.messages if post.message > stream.last]
         if fresh:
             stream.last = fresh[-1].message
+        elif not page.messages:  # what came before this user joined (again) is not theirs
+            stream.last = max(stream.last, page.last_message)
         return fresh

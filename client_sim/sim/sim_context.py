@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -28,6 +30,11 @@ TICKER_LINES = 50
 KIND_NAMES = {"lucky": "拼手气红包", "equal": "普通红包", "personal": "个人红包"}
 
 
+def now_ms() -> int:
+    """The version of a member list: the chat backend's clock."""
+    return time.time_ns() // 1_000_000
+
+
 def user_id_at(seed: int, index: int) -> int:
     """The id of the user with this index, from 0, in the crowd of this seed."""
     return (1 + seed % SEEDS_MOST) * USERS_MOST + index
@@ -50,6 +57,7 @@ class Group:
 
     name: str
     member_ids: list[int]  # the first one owns it
+    external_id: str = field(default_factory=lambda: f"sim-{secrets.token_hex(8)}")  # a new group in each run
     group_id: int = 0  # given by the server
 
 

@@ -14,8 +14,9 @@ from client_sim.sdk.backoff import patiently
 from client_sim.sim import acts
 from client_sim.sim.books import Order, PacketBook
 from client_sim.sim.crowd import PATIENCE_S, Crowd
-from client_sim.sim.sim_context import Group
+from client_sim.sim.sim_context import Group, now_ms
 from client_sim.sim.user import User
+from protocol import messages
 
 AT_ONCE = 100  # connections that are made at the same time
 POLL_S = 0.1
@@ -29,9 +30,9 @@ async def gather(crowd: Crowd) -> None:
     """All users connect, get money and join their groups. Raises ClientError if that fails."""
     crowd.phase = "gathering"
     await crowd.backend.connect(PATIENCE_S)
+    await _name_users(crowd)
     await _for_each(crowd.users, partial(_connect, crowd))
-    await _for_each(crowd.groups, partial(_create, crowd))
-    await _for_each(crowd.users, partial(_join, crowd))
+    await _for_each(crowd.groups, partial(_put_group, crowd))
 
 
 async def _for_each(items: Iterable[Item], do: Callable[[Item], Awaitable[None]]) -> None:
@@ -44,23 +45,26 @@ async def _for_each(items: Iterable[Item], do: Callable[[Item], Awaitable[None]]
     await asyncio.gather(*map(one, items))
 
 
+async def _name_users(crowd: Crowd) -> None:
+    """As the chat backend: names that users choose themselves are unique, and two crowds have the same names."""
+    for first in range(0, len(crowd.users), messages.MEMBERS_MAX):
+        names = {user.user_id: user.name for user in crowd.users[first : first + messages.MEMBERS_MAX]}
+        await patiently(partial(crowd.backend.put_users, names), PATIENCE_S)
+
+
 async def _connect(crowd: Crowd, user: User) -> None:
     await user.connect()
-    await patiently(partial(user.client.set_name, user.name), PATIENCE_S)
     await crowd.give(user.user_id, user.character.wallet_fen)
 
 
-async def _create(crowd: Crowd, group: Group) -> None:
-    owner = crowd.user(group.member_ids[0])
-    group.group_id = await owner.client.create_group(group.name)
-    crowd.witness.streams.allow(owner.user_id, group.group_id)
-
-
-async def _join(crowd: Crowd, user: User) -> None:
-    for group in user.groups:
-        if group.member_ids[0] != user.user_id:
-            crowd.witness.streams.allow(user.user_id, group.group_id)
-            await patiently(partial(user.client.join_group, group.group_id), PATIENCE_S)
+async def _put_group(crowd: Crowd, group: Group) -> None:
+    """Make a group and put its members in, as the chat backend does."""
+    put = partial(crowd.backend.put_group, group.external_id, group.name, group.member_ids[0])
+    group.group_id = await patiently(put, PATIENCE_S)
+    for user_id in group.member_ids:
+        crowd.witness.streams.allow(user_id, group.group_id)
+    sync = partial(crowd.backend.sync_members, group.group_id, now_ms(), group.member_ids)
+    await patiently(sync, PATIENCE_S)
 
 
 async def live(crowd: Crowd) -> None:

@@ -130,9 +130,7 @@ def _set_ban(user: str, banned: bool, data: Path, config: Path | None, url: str 
     return _as_backend(work, data, config, url)
 
 
-def _as_backend(
-    work: Callable[[Client], Awaitable[None]], data: Path, config: Path | None, url: str | None
-) -> int:
+def _as_backend(work: Callable[[Client], Awaitable[None]], data: Path, config: Path | None, url: str | None) -> int:
     """Connect to a running server as the chat backend, and do this."""
     settings = load(config, {})
 

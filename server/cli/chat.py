@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from client_sim.chat import run as chat_run
 from client_sim.chat import scene
+from client_sim.chat.commands import invite_code
 from client_sim.sdk.names import user_id_of
 from server.cli.numbers import Id
 from server.cli.options import DATA, ConfigOption, DataOption, UrlOption
@@ -24,6 +25,7 @@ def chat(
     *,
     name: Annotated[str, Parameter(name="--as")],
     group: Id = 0,
+    invite: str = "",
     lang: Literal["zh", "en"] | None = None,
     plain: bool | None = None,
     token: str | None = None,
@@ -42,7 +44,9 @@ def chat(
     name
         your user id, or a name, which stands for an id (2^40 + the first 40 bits of its SHA-256)
     group
-        id of the group to open; you become a member
+        id of the group to open; you are a member of it
+    invite
+        invite code of a group to join and to open (/invite shows it there)
     lang
         zh or en (default: from $LANG)
     plain
@@ -53,7 +57,8 @@ def chat(
     where = url or url_of(data)
     login = token or mint(load(config, {}), data, user_id_of(name))
     options = "" if data == DATA else f"--data {shlex.quote(str(data))}"
-    return run(chat_run.chat(where, login, name, group, lang, plain, topup_options=options))
+    code = invite and invite_code(invite)
+    return run(chat_run.chat(where, login, name, group, lang, plain, topup_options=options, invite=code))
 
 
 def screenshots(folder: Path = Path("docs")) -> int:

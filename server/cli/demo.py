@@ -18,6 +18,7 @@ from client_sim.chat.run import chat
 from client_sim.sdk.names import user_id_of
 from client_sim.sim import scenarios, screen
 from client_sim.sim.crowd import Crowd
+from client_sim.sim.sim_context import now_ms
 from client_sim.sim.summary import Summary
 from server import embedded
 from server.cli.audit_report import print_audit, print_proof
@@ -145,7 +146,9 @@ async def _chat_in(crowd: Crowd, guest: str) -> None:
     user_id, context = user_id_of(guest), crowd.context
     context.guests[user_id] = guest
     await crowd.give(user_id, PURSE_FEN)
-    code = await chat(context.url, context.mint(user_id), guest, crowd.largest_group().group_id)
+    group_id = crowd.largest_group().group_id
+    await crowd.backend.change_members(group_id, now_ms(), joined=[user_id])
+    code = await chat(context.url, context.mint(user_id), guest, group_id)
     crowd.witness.expect(code == 0, f"the chat of {guest} ends with 0, not {code}")
 
 

@@ -77,7 +77,9 @@ COMMANDS: Final = (
         "packet", "server.cli.operators:packet", "Show a packet in the record, in memory and in the mirror."
     ),
     CommandRow("user", "server.cli.operators:user", "Show a user's balance, groups and connections."),
-    CommandRow("group", "server.cli.operators:group", "Show a group and how many of its members are online."),
+    CommandRow(
+        "group", "server.cli.group:group_cli", "Show groups, and make and change them as a chat backend does."
+    ),
     CommandRow("stores", "server.cli.operators:stores", "Check that both stores respond, and show how fast."),
     CommandRow(
         "settlement",

@@ -40,6 +40,7 @@ def _within(least: int, most: int) -> Parameter:
 
 Id = Annotated[int, _within(0, INT64_MAX)]
 Fen = Annotated[int, _within(1, INT64_MAX)]
+Version = Annotated[int, _within(1, INT64_MAX)]
 Count = Annotated[int, _within(1, 1_000_000_000)]
 Whole = Annotated[int, _within(0, 1_000_000_000)]
 Seed = Annotated[int, Parameter(converter=whole)]

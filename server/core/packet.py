@@ -62,6 +62,12 @@ class Terms(NamedTuple):
     created_at_ms: int
     expires_at_ms: int
     seed_use: SeedUse | None = None
+    chat_id: int = 0  # the one-to-one chat that a personal one was posted in; 0: none
+
+    @property
+    def stream_id(self) -> int:
+        """Where it was announced first."""
+        return self.chat_id or self.target_id
 
     @property
     def commitment(self) -> bytes:

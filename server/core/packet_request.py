@@ -23,6 +23,7 @@ class PacketRequest(NamedTuple):
     shares: int
     greeting: str
     client_seed: bytes = b""  # no content of the key: the first one counts
+    chat_id: int = 0  # the one-to-one chat of sender and receiver in which a personal one is posted; 0: none
 
     @property
     def total_fen(self) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from protocol import codes, messages
 from protocol.framing import frame
@@ -18,16 +20,28 @@ from server.services.runtime.bus import Bus
 if TYPE_CHECKING:
     from server.net.session import Session
 
+AT_ONCE: Final = 500  # users who are pushed one event before the loop serves others: some milliseconds
+
 
 class User:
     """A user who is online: their connections, the requests that they may still make, the newest balance told."""
 
-    __slots__ = ("balance", "requests", "sessions")
+    __slots__ = ("balance", "requests", "sessions", "user_id")
 
-    def __init__(self, requests: TokenBucket) -> None:
+    def __init__(self, user_id: int, requests: TokenBucket) -> None:
+        self.user_id = user_id
         self.sessions: list[Session] = []
         self.requests = requests
         self.balance = EMPTY
+
+
+class Announcement(NamedTuple):
+    """An event, and the users who are still to be told."""
+
+    push: Push
+    event: events.Event
+    present: list[User]
+    audience: Collection[int]
 
 
 class Hub:
@@ -36,6 +50,7 @@ class Hub:
     def __init__(self, limits: Limits, bus: Bus) -> None:
         self._limits = limits
         self._users: dict[int, User] = {}
+        self._unfinished: dict[int, deque[Announcement]] = {}  # by stream: what was announced to some users so far
         self.pushes = 0
         bus.subscribe(self.announce, *PUSHES)
         bus.subscribe(self.end_sessions, events.AccessChange)
@@ -45,7 +60,7 @@ class Hub:
         """A connection of a user is there; False if it would be one too many."""
         user = self._users.get(user_id)
         if user is None:
-            user = self._users[user_id] = User(TokenBucket(self._limits.requests_burst, now_s))
+            user = self._users[user_id] = User(user_id, TokenBucket(self._limits.requests_burst, now_s))
         if len(user.sessions) >= self._limits.connections_of_user_max and user_id != BACKEND:
             return False
         user.sessions.append(session)
@@ -103,16 +118,38 @@ class Hub:
         """Push an event to those of its audience who are online."""
         if isinstance(event, events.BalanceChange):
             event = event._replace(balance=self.newest(event.user_id, event.balance))
-        push = PUSHES[type(event)]
-        framed = b""
-        for user in self._present(audience):
+        push, present, stream_id = PUSHES[type(event)], self._present(audience), _stream_of(event)
+        if not present:
+            return
+        if stream_id in self._unfinished:  # posts of a stream keep their order
+            self._unfinished[stream_id].append(Announcement(push, event, present, audience))
+            return
+        self._push(push, push.frames(event), present[:AT_ONCE])
+        if len(present) > AT_ONCE:
+            rest = Announcement(push, event, present[AT_ONCE:], audience)
+            self._unfinished[stream_id] = deque([rest])
+            asyncio.get_running_loop().call_soon(self._go_on, stream_id)
+
+    def _go_on(self, stream_id: int) -> None:
+        """The next part of an announcement to very many users. Other work of the loop comes in between."""
+        queue = self._unfinished[stream_id]
+        push, event, present, audience = queue.popleft()
+        still = [user for user in present[:AT_ONCE] if user.user_id in audience]  # some may have left meanwhile
+        self._push(push, push.frames(event), still)
+        if len(present) > AT_ONCE:
+            queue.appendleft(Announcement(push, event, present[AT_ONCE:], audience))
+        if queue:
+            asyncio.get_running_loop().call_soon(self._go_on, stream_id)
+        else:
+            del self._unfinished[stream_id]
+
+    def _push(self, push: Push, framed: bytes, users: Iterable[User]) -> None:
+        for user in users:
             for session in user.sessions:
                 if push.in_welcome and session.holds_pushes:
                     continue
                 if push.feature and push.feature not in session.features:
                     continue
-                if not framed:
-                    framed = push.frames(event)
                 session.push(framed, push.can_wait)
                 self.pushes += 1
 
@@ -127,6 +164,12 @@ class Hub:
         if len(audience) > len(users):
             return [user for user_id, user in users.items() if user_id in audience]
         return [user for user_id in audience if (user := users.get(user_id)) is not None]
+
+
+def _stream_of(event: Any) -> int:
+    """The stream that an event belongs to; 0 for one that concerns a single user."""
+    found: int = getattr(event, "stream_id", 0) or getattr(event, "group_id", 0)
+    return found
 
 
 def _text_posted(event: events.TextPost) -> Iterator[messages.Message]:

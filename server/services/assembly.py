@@ -15,12 +15,14 @@ from server.config import Config
 from server.core.ids import IdMaker
 from server.core.limits import Limits
 from server.services.chat.backend_groups import BackendGroupService
+from server.services.chat.chats import ChatService
 from server.services.chat.grab_stats import GrabStatService
 from server.services.chat.groups import GroupService
 from server.services.chat.login import LoginService
 from server.services.chat.membership import MembershipService
 from server.services.chat.messages import MessageService
 from server.services.chat.names import NameService
+from server.services.chat.passes import PassService
 from server.services.chat.people import PeopleService
 from server.services.chat.posts import PostReader
 from server.services.money.credited import CreditedClaims
@@ -93,6 +95,9 @@ class Services:
         )
         self.backend_groups = BackendGroupService(stores.backend_groups, self.groups, limits, self._ids, now_ms)
         v1_tokens_end_ms = self._config.auth.v1_tokens_end_ms
+        self_service = self._config.chat.self_service
+        self.chats = ChatService(stores.chats, self.groups, limits, self._ids, now_ms, self_service)
+        self.passes = PassService(keys, self.groups, now_ms)
         self.login = LoginService(keys, v1_tokens_end_ms, limits, now_ms, stores.groups, stores.users)
         self.names = NameService(stores.users, limits)
         self.people = PeopleService(stores.users, self.names, self.changes, now_ms, bus)
@@ -125,7 +130,9 @@ class Services:
         """What else users do with packets, and what becomes of the rest."""
         stores, limits, clock, bus = self._stores, self._limits, self._clock, self._bus
         now_ms, lives, refunds = clock.now_ms, self.live_packets, self._config.refunds
-        self.sends = SendService(stores.sends, lives, self.groups, limits, self._ids, now_ms, self.seeds, bus)
+        self.sends = SendService(
+            stores.sends, lives, self.groups, self.chats, limits, self._ids, now_ms, self.seeds, bus
+        )
         self.resends = ResendService(stores.resends, stores.packets, lives, self.groups, limits, now_ms, bus)
         self.refunds = RefundService(
             stores.packets,
@@ -186,6 +193,7 @@ class Services:
             self.sweep.run,
             self.grab_stats.run,
             self.groups.run,
+            self.passes.run,
             *(one.in_doubt.run for one in in_doubt),
             *(batcher.run for batcher in self.batchers),
         ]

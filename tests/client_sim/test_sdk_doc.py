@@ -17,7 +17,6 @@ from client_sim.sdk.client import Client
 from client_sim.sdk.pushes import PushQueue
 from protocol import messages
 from tests.conftest import KEYS, PATIENCE_S, Connect, Server, token
-from tests.joining import join
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "sdk.md"
 RECIPES = {
@@ -98,7 +97,7 @@ async def group_id(owner: Client) -> int:
 
 
 def test_document_has_no_code_that_is_not_run() -> None:
-    assert list(RECIPES) == ["backend.py", "send.py", "tap.py", "follow.py", "bot.py"]
+    assert list(RECIPES) == ["backend.py", "group.py", "send.py", "tap.py", "follow.py", "bot.py"]
     assert DOCUMENT.read_text().count("```python") == len(RECIPES)
 
 
@@ -110,6 +109,20 @@ async def test_backend_started_twice_with_one_order_tops_up_once(start: Start, s
         assert (client.user_id, await client.balance()) == (READER, 500)
 
 
+async def test_group_is_made_once_and_has_the_users_of_the_latest_call(
+    start: Start, server: Server, connect: Connect
+) -> None:
+    async def members_after(*user_ids: int) -> tuple[str, list[int]]:
+        code, printed, errors = await (await start("group.py", 0, "room 5", "一家人", *user_ids)).end()
+        assert (code, errors) == (0, "")
+        group_id = int(printed.removeprefix("group ").partition(":")[0])
+        async with Client(server.url, token(READER)) as reader:
+            return printed.partition(": ")[2], await reader.members(group_id)
+
+    assert await members_after(OWNER, READER) == ("2 joined, 0 left\n", [OWNER, READER])
+    assert await members_after(READER, THIRD) == ("1 joined, 1 left\n", [READER, THIRD])
+
+
 async def test_send_prints_the_packet_and_the_balance(start: Start, owner: Client, group_id: int) -> None:
     code, printed, errors = await (await start("send.py", OWNER, group_id, 888, 1)).end()
     assert (code, errors) == (0, "")
@@ -117,8 +130,9 @@ async def test_send_prints_the_packet_and_the_balance(start: Start, owner: Clien
     assert (await owner.open(packet_id)).amount_fen == 888
 
 
-async def test_send_that_is_refused_prints_why(start: Start, group_id: int) -> None:
-    assert await (await start("send.py", READER, group_id, 888, 1)).end() == (1, "", "the wallet holds 0 fen\n")
+async def test_send_that_is_refused_prints_why(start: Start, backend: Client, owner: Client, group_id: int) -> None:
+    await backend.withdraw(OWNER, 10_000)
+    assert await (await start("send.py", OWNER, group_id, 888, 1)).end() == (1, "", "the wallet holds 0 fen\n")
     code, _, errors = await (await start("send.py", OWNER, group_id, 888, 999)).end()
     assert (code, errors.startswith("not sent: 301 bad_shares")) == (1, True)
 
@@ -130,7 +144,7 @@ async def test_tap_opens_and_follows_the_result_page_to_the_last_share(
     third = await connect(server, THIRD)
     for client, name in ((owner, "妈妈"), (reader, "小梅"), (third, "老王")):
         await client.set_name(name)
-        await join(client, group_id, owner)
+        await client.join_group(group_id, await owner.invite(group_id))
     tapping = await start("tap.py", READER)
     assert await tapping.line() == "ready"
     packet_id = (await owner.send_packet("lucky", group_id, 300, 3, "新年快乐")).packet_id
@@ -152,7 +166,7 @@ async def test_follow_prints_every_post_once_over_two_starts(
     start: Start, server: Server, connect: Connect, owner: Client, group_id: int, tmp_path: Path
 ) -> None:
     reader = await connect(server, READER)
-    await join(reader, group_id, owner)
+    await reader.join_group(group_id, await owner.invite(group_id))
     await owner.say(group_id, "before")
     following = await start("follow.py", READER, tmp_path / "kept.json")
     assert await following.line() == "ready"
@@ -178,7 +192,7 @@ async def text_from(pushes: PushQueue, user_id: int) -> str:
 
 
 async def test_bot_opens_packets_and_answers(start: Start, owner: Client, group_id: int) -> None:
-    bot = await start("bot.py", READER, group_id)
+    bot = await start("bot.py", READER, await owner.invite(group_id))
     assert await bot.line() == "ready"
     pushes = owner.pushes()
     await owner.send_packet("lucky", group_id, 888, 1)

@@ -25,6 +25,7 @@ NOT_SIMULATED_STORES = {
     "resends": "users of the worlds do not send a packet again",
     "records": "users of the worlds do not read their records",
     "messages": "users of the worlds write no texts and catch up on no stream",
+    "chats": "users of the worlds open no chats",
 }
 NOT_SIMULATED_METHODS = {
     "packets.record": "inherited: the real one, above the simulated statement",
@@ -34,6 +35,7 @@ NOT_SIMULATED_METHODS = {
     "wallets.entries": "users of the worlds read no statement of their wallet",
     "settlement.uncredited": "pages ask it, and users of the worlds see none",
     "outbox.waiting": "operators read it, the worlds have none",
+    "groups.newest": "operators read it, the worlds have none",
 }
 
 

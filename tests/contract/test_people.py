@@ -56,7 +56,7 @@ async def test_name_that_is_given_up_may_be_chosen_by_another_user(both: Stores)
     await both.users.choose_name(ANNA, "")
     await both.users.choose_name(BEN, "lin")
     await both.users.choose_name(BEN, "")
-    await both.users.choose_name(CARLA, "")  # that of nobody is not taken
+    await both.users.choose_name(CARLA, "")  # an empty name is never taken
     assert await both.users.names([ANNA, BEN, CARLA]) == {}
 
 

@@ -10,12 +10,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from client_sim.sdk.client import Client
+from client_sim.sdk.errors import Refusal
 from client_sim.sdk.transport import Address, parse_url
 from protocol import tokens
 from server.config import Config, load_keys
@@ -24,9 +26,8 @@ from server.instance import STATUS_SOCKET, running
 from server.ops.socket.status_socket import ask
 from server.process import LOG, ServerFailed, ServerProcess
 from tests.fuzz.connection import FuzzConnection, Tee, dial
-from tests.fuzz.grammar import Frame, Grammar, World
+from tests.fuzz.grammar import OUTLAW, Frame, Grammar, World
 from tests.fuzz.result import Found
-from tests.joining import join
 
 LIMITS_OFF = """[limits]
 requests_per_s = 1000000
@@ -37,6 +38,7 @@ failed_logins_of_address_per_s = 1000000
 failed_logins_of_address_burst = 1000000
 """
 WORKERS = 16  # connections that attack at once; the last one is the backend's
+ONE, TWO = 1_001, 1_002  # the first users; no number of EDGES, because the backend bans users of such numbers
 HONEST = 900
 BURST_MAX = 32
 UNKNOWN_PART = 0.1  # of the connections: never log in
@@ -64,7 +66,7 @@ class Attack:
         self._seed = seed
         self._frames_per_s = frames_per_s
         self._due_s = 0.0
-        self._world = World(list(range(1, WORKERS + 1)))
+        self._world = World(list(range(ONE, ONE + WORKERS)))
         self._recorded: list[Frame] = []
         self._marker = MARKERS_FROM
         self.found = Found()
@@ -113,23 +115,21 @@ class Attack:
         world = self._world
         async with (
             Client(through, str(self.token(BACKEND))) as backend,
-            Client(through, str(self.token(1))) as one,
-            Client(through, str(self.token(2))) as two,
+            Client(through, str(self.token(ONE))) as one,
+            Client(through, str(self.token(TWO))) as two,
         ):
             for user_id in (*world.users, HONEST):
                 await backend.top_up(user_id, RICH_FEN)
-            await backend.withdraw(1, 100)
-            for name in ("fuzz", "红包"):
-                world.groups.append(await one.create_group(name))
-                await join(two, world.groups[-1], one)
+            await backend.withdraw(ONE, 100)
+            await self._use_groups(backend, one, two)
             await two.members(world.groups[0])
             await one.say(world.groups[0], "hello")
             await two.catch_up(world.groups[0], 0)
             for kind, target, shares in (
                 ("lucky", world.groups[0], 2),
                 ("equal", world.groups[0], 2),
-                ("personal", 2, 1),
-                ("personal", 3, 1),
+                ("personal", TWO, 1),
+                ("personal", HONEST, 1),
             ):
                 sent = await one.send_packet(kind, target, 1000, shares, "恭喜发财")
                 world.packets.append(sent.packet_id)
@@ -140,6 +140,27 @@ class Attack:
             await one.reveal(world.packets[0])
         await tee.close()
         self._recorded = tee.recorded
+
+    async def _use_groups(self, backend: Client, one: Client, two: Client) -> None:
+        """Groups of a user and of the backend, a one-to-one chat, a pass."""
+        for name in ("fuzz", "红包"):
+            group_id = await one.create_group(name)
+            invite = await one.invite(group_id)
+            await two.join_group(group_id, invite)
+            self._world.groups.append(group_id)
+            self._world.invites.append(invite)
+        await backend.put_users({ONE: "one", TWO: "two", HONEST: "honest"})
+        await backend.ban_user(OUTLAW)
+        await backend.revoke_tokens(OUTLAW)
+        group_id = await backend.put_group("room-1", "fuzz", ONE)
+        await backend.sync_members(group_id, 5, [ONE, TWO, HONEST])
+        await backend.change_members(group_id, 6, [OUTLAW], [HONEST])
+        chat_id = await backend.put_chat(ONE, TWO)
+        assert (await one.open_chat(TWO)).stream_id == chat_id
+        self._world.groups += [group_id, chat_id]
+        with suppress(Refusal):
+            await two.show_pass(f"{group_id}.{TWO}.{FAR_AWAY_S}.{self._key_id}.00")
+        await one.seed_trees()
 
     def _learn(self, message: list[Any]) -> None:
         """Learn the ids in replies."""
@@ -162,7 +183,7 @@ class Attack:
         connection: FuzzConnection | None = None
         for _ in range(max(200, int(self._frames * SINGLES_PART))):
             if connection is None or connection.is_closed:
-                connection = await self._dial(1)
+                connection = await self._dial(ONE)
             one = grammar.any()
             began_s = time.perf_counter()
             await self._send(connection, [one], grammar, {one.seq} - {0})
@@ -176,7 +197,7 @@ class Attack:
     # --- bursts --------------------------------------------------------------------------------------------
 
     async def _work(self, number: int) -> None:
-        user_id = number + 1 if number < WORKERS - 1 else BACKEND
+        user_id = ONE + number if number < WORKERS - 1 else BACKEND
         grammar = Grammar(f"{self._seed} {number}", self._world, self._recorded)
         chance = random.Random(f"{self._seed} {number} chance")
         while self.found.frames < self._frames:

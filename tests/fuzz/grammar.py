@@ -15,10 +15,20 @@ from typing import Any, NamedTuple, get_type_hints
 import msgpack
 
 from protocol.framing import frame
-from protocol.messages import FROM_CLIENT, KINDS_FROM_SERVER, Login, Message, Pong, kind_of
+from protocol.messages import (
+    FROM_CLIENT,
+    KINDS_FROM_SERVER,
+    BanUser,
+    Login,
+    Message,
+    Pong,
+    RevokeTokens,
+    kind_of,
+)
 
 POOL_MAX = 64
 FRAME_BYTES_MAX = 4096
+OUTLAW = 901  # the user that the backend bans
 
 
 class Frame(NamedTuple):
@@ -39,6 +49,7 @@ class World:
     groups: list[int] = field(default_factory=list)
     packets: list[int] = field(default_factory=list)
     tickets: list[int] = field(default_factory=lambda: [1])
+    invites: list[str] = field(default_factory=lambda: ["A" * 16])
 
     def learn(self, pool: list[int], number: int) -> None:
         """Add an id and drop the oldest."""
@@ -203,6 +214,8 @@ class Grammar:
         world = self._world
         if of is Login and name == "user_id":
             return self.pick(world.users)
+        if of in (BanUser, RevokeTokens) and name == "user_id":
+            return self.pick((OUTLAW,))
         values: dict[str, Callable[[], Any]] = {
             "user_id": lambda: self.pick(world.users),
             "group_id": lambda: self.pick(world.groups),
@@ -214,6 +227,20 @@ class Grammar:
             "amount_fen": lambda: self.pick((1, 10, 100, 20_000)),
             "shares": lambda: self.pick((1, 2, 3, 10)),
             "after": lambda: self.pick((0, 1, 100)),
+            "other_id": lambda: self.pick(world.users),
+            "owner_id": lambda: self.pick((0, *world.users)),
+            "after_user_id": lambda: self.pick((0, world.users[0])),
+            "users": lambda: [[self.pick(world.users), "a"]],
+            "user_ids": lambda: self.pick((world.users, world.users[:2], [])),
+            "joined": lambda: self.pick((world.users[:2], [OUTLAW], [])),
+            "left": lambda: self.pick((world.users[2:4], [OUTLAW], [])),
+            "version": lambda: self.pick((1, 10, 100)),
+            "external_id": lambda: self.pick(("room-1", "room-2")),
+            "audience": lambda: self.pick(("members", "signature", "all")),
+            "invite": lambda: self.pick(world.invites),
+            "renew": lambda: self.pick((False, True)),
+            "banned": lambda: self.pick((False, True)),
+            "client_seed": lambda: self.pick((b"", bytes(16), bytes(15), bytes(33))),
             "key": lambda: f"k{self._random.getrandbits(20)}",
             "expires_at_s": lambda: 4_000_000_000,
             "key_id": lambda: "k1",

@@ -34,6 +34,10 @@ T_CLIENT = "tests/client_sim/test_client.py::test_"
 T_FEED, T_FEED_RULES = "tests/services/test_change_feed.py::test_", "tests/sim/test_change_feed.py::test_"
 FEED = "server/services/runtime/change_feed.py"
 T_PEOPLE, T_NAMES = "tests/services/test_people.py::test_", "tests/services/test_names.py::test_"
+T_CLIENT, T_CLIENT_GROUPS = (
+    "tests/client_sim/test_client.py::test_",
+    "tests/client_sim/test_client_groups.py::test_",
+)
 T_OUTBOX, T_IDS = "tests/services/test_outbox.py::test_", "tests/core/test_ids.py::test_"
 
 MUTATIONS: tuple[Mutation, ...] = (
@@ -646,6 +650,46 @@ MUTATIONS: tuple[Mutation, ...] = (
         "return secrets.token_hex(16)",
         "return str(hash(content))",
         ("tests/client_sim/test_idempotency_keys.py::test_keys_of_new_requests_are_all_different",),
+    ),
+    Mutation(
+        "the client takes a send with another client seed for another send",
+        "I6",
+        "client_sim/sdk/connection.py",
+        'request = msgspec.structs.replace(request, client_seed=b"")',
+        "pass",
+        (T_CLIENT_GROUPS + "send_called_again_with_another_seed_after_an_unknown_outcome_has_the_same_key",),
+    ),
+    Mutation(
+        "the client shows no pass again after a reconnect",
+        "I7",
+        "client_sim/sdk/connection.py",
+        "if (work := self.passes.show(self.ask)) is not None:",
+        "if (work := None) is not None:",
+        (T_CLIENT_GROUPS + "pass_is_shown_again_after_a_reconnect_before_repeated_requests",),
+    ),
+    Mutation(
+        "the client takes the first page of members for all",
+        "sdk",
+        "client_sim/sdk/client.py",
+        "while page.more and page.user_ids:",
+        "while False:",
+        (T_CLIENT_GROUPS + "members_of_a_large_group_are_gathered_from_all_pages",),
+    ),
+    Mutation(
+        "the client does not follow a group that it was added to",
+        "sdk",
+        "client_sim/sdk/feed.py",
+        "self.gaps.follow(push.group_id, push.last_message)",
+        "pass",
+        (T_CLIENT_GROUPS + "push_that_this_user_was_added_while_posts_are_missing_fetches_them",),
+    ),
+    Mutation(
+        "the client asks again without end for posts before a member joined",
+        "sdk",
+        "client_sim/sdk/stream_gaps.py",
+        "elif not page.messages:",
+        "elif False:",
+        (T_CLIENT_GROUPS + "stream_whose_missed_posts_are_not_for_this_user_goes_on_behind_them",),
     ),
     # --- pushes, logins and limits ---
     Mutation(
@@ -1290,6 +1334,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "WHEN (OLD.version <> NEW.version)",
         "WHEN (false)",
         (T_FEED + "change_of_an_operator_is_followed_by_both_servers",),
+    ),
     # --- users: known, banned, named ---
     Mutation(
         "a login does not ask for a ban",
@@ -1458,6 +1503,87 @@ MUTATIONS: tuple[Mutation, ...] = (
         "ORDER BY user_id DESC",
         "ORDER BY user_id",
         ("tests/storage/test_people_backfill.py::test_migration_gives_each_name_to_the_lowest_user_id_alone",),
+    ),
+    # --- servers on one database ---
+    Mutation(
+        "a lease longer than other servers wait for it",
+        "change feed",
+        FEED,
+        "LEASE_S: Final = 1.5",
+        "LEASE_S: Final = 3.5",
+        (T_FEED_RULES + "server_beside_another_is_not_current_without_the_database_before_a_changer_gives_up",),
+    ),
+    Mutation(
+        "a beat that renews the lease before earlier messages have arrived",
+        "change feed",
+        FEED,
+        "while self._heard_beat < self._beats:",
+        "while False:",
+        (T_FEED_RULES + "server_is_not_current_before_messages_that_were_sent_before_its_beat_arrive",),
+    ),
+    Mutation(
+        "a server that knows of another and stays current without a lease",
+        "change feed",
+        FEED,
+        "self._until_s = min(self._until_s, self._lease_ends_s)",
+        "pass",
+        (T_FEED_RULES + "server_that_was_alone_takes_a_lease_when_it_learns_of_another",),
+    ),
+    Mutation(
+        "an answer about an older version that ends a wait",
+        "change feed",
+        FEED,
+        "if wait.version <= change.version:",
+        "if True:",
+        (T_FEED_RULES + "answer_about_an_older_version_does_not_end_a_wait",),
+    ),
+    Mutation(
+        "a change that is answered before it is followed",
+        "change feed",
+        FEED,
+        "for outcome in await asyncio.gather(*followed, return_exceptions=True):",
+        "for outcome in [asyncio.ensure_future(one) for one in followed] and []:",
+        (T_FEED + "server_that_cannot_follow_is_not_current_when_the_wait_ends",),
+    ),
+    Mutation(
+        "no catching up after a lost connection",
+        "change feed",
+        FEED,
+        "            await catch_up()\n",
+        "            pass\n",
+        (T_FEED + "server_that_is_cut_off_is_not_current_when_the_wait_ends_and_catches_up_later",),
+    ),
+    Mutation(
+        "a server that serves users while it is not current",
+        "change feed",
+        "server/net/dispatch.py",
+        "if not self._changes.is_current:",
+        "if False:",
+        (T_FEED + "requests_of_users_are_refused_while_the_server_is_not_current",),
+    ),
+    Mutation(
+        "a server alone that refuses users while the database is away",
+        "change feed",
+        FEED,
+        "self._lease_ends_s if self.others else math.inf",
+        "self._lease_ends_s",
+        (T_FEED + "server_alone_grants_tickets_while_the_database_is_away",),
+    ),
+    Mutation(
+        "a lease that stays after a clean stop",
+        "change feed",
+        "server/app.py",
+        "            await self.services.changes.close()\n",
+        "",
+        (T_FEED + "server_that_stopped_is_not_waited_for",),
+    ),
+    Mutation(
+        "a changed user that no server is told of",
+        "change feed",
+        "storage/postgres/migrations/0010_change_feed.sql",
+        "WHEN (OLD.version <> NEW.version)",
+        "WHEN (false)",
+        (T_FEED + "change_of_an_operator_is_followed_by_both_servers",),
     ),
     # --- operators ---
     Mutation(

@@ -14,7 +14,6 @@ from client_sim.sdk.errors import ClientError
 from server.config import Config, found_seed_keys
 from server.services.money.audit import audit
 from storage.postgres.database import Database
-from tests.joining import join
 from tests.outages.cluster import token
 from tests.services.conftest import until
 
@@ -79,9 +78,8 @@ async def start_crowd(url: str, seed: int) -> AsyncIterator[Crowd]:
         clients = [await stack.enter_async_context(Client(url, token(1 + n), timeout_s=60)) for n in range(GUESTS)]
         async with Client(url, token(0)) as backend:
             await backend.top_up(1, 10_000_000, key="all")
-        group = await clients[0].create_group("crowd")
-        for one in clients[1:]:
-            await join(one, group, clients[0])
+            group = await backend.put_group("crowd", "crowd", clients[0].user_id)
+            await backend.sync_members(group, 1, [one.user_id for one in clients])
         yield Crowd(clients, group, random.Random(seed))
 
 

@@ -7,6 +7,8 @@ import re
 import sys
 from pathlib import Path
 
+import pytest
+
 from client_sim.sdk.client import Client
 from client_sim.sdk.money import yuan
 from client_sim.sdk.names import user_id_of
@@ -25,13 +27,33 @@ def chat(server: Server, name: str, *words: str) -> list[str]:
     return [*HONGBAO, "chat", "--as", name, *login, *words]
 
 
+async def plain(command: list[str], *lines: str) -> tuple[str, str, int | None]:
+    """What the chat prints for these lines: output, errors, exit code."""
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=pipe)
+    async with asyncio.timeout(PATIENCE_S):
+        out, err = await process.communicate("\n".join(lines).encode())
+    return out.decode(), err.decode(), process.returncode
+
+
+def find_in_order(patterns: list[str], out: str) -> None:
+    """Lines that match are printed in this order; other lines may be between them."""
+    lines, position = out.splitlines(), 0
+    for pattern in patterns:
+        found = next((n for n in range(position, len(lines)) if re.fullmatch(pattern, lines[n])), None)
+        assert found is not None, f"{pattern} not in:\n" + "\n".join(lines[position:])
+        position = found
+
+
 async def family(backend: Client, connect: Connect, server: Server) -> tuple[Client, int]:
-    """A second user with a group, and money for both users."""
+    """A second user with a group that both users are in, and money for both."""
     other = await connect(server, user_id_of(OTHER))
     await other.set_name(OTHER)
     for name in (ME, OTHER):
         await backend.top_up(user_id_of(name), 10_000)
-    return other, await other.create_group("一家人")
+    group_id = await other.create_group("一家人")
+    await backend.change_members(group_id, 1, joined=[user_id_of(ME)])
+    return other, group_id
 
 
 async def last_packet(client: Client, group_id: int) -> int:
@@ -128,12 +150,6 @@ async def test_plain_mode_in_a_pipe_writes_one_line_per_event(
     server: Server, backend: Client, connect: Connect
 ) -> None:
     other, group_id = await family(backend, connect, server)
-    process = await asyncio.create_subprocess_exec(
-        *chat(server, ME, "--group", str(group_id)),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
     script = """
         /wait welcome
         大家 "好"
@@ -155,10 +171,8 @@ async def test_plain_mode_in_a_pipe_writes_one_line_per_event(
         /send 9999 1
         /wait nothing 0.01
     """
-    async with asyncio.timeout(PATIENCE_S):
-        out, err = await process.communicate("\n".join(map(str.strip, script.splitlines())).encode())
-    lines = out.decode().splitlines()
-    assert err == b""
+    out, err, code = await plain(chat(server, ME, "--group", str(group_id)), *map(str.strip, script.splitlines()))
+    assert err == ""
     patterns = [
         rf"group group={group_id} name=一家人 owner={user_id_of(OTHER)}",
         rf"welcome user={user_id_of(ME)} name=小梅 balance_fen=10000",
@@ -178,25 +192,20 @@ async def test_plain_mode_in_a_pipe_writes_one_line_per_event(
         r'refused name=bad_amount temporary=no detail="the amount in fen is 999900, allowed are 1 to 20000"',
         r"timeout event=nothing",
     ]
-    position = 0
-    for pattern in patterns:  # in this order; other lines may be between them
-        found = next((n for n in range(position, len(lines)) if re.fullmatch(pattern, lines[n])), None)
-        assert found is not None, f"{pattern} not in:\n" + "\n".join(lines[position:])
-        position = found
-    assert process.returncode == 1  # the last /wait timed out
+    find_in_order(patterns, out)
+    assert code == 1  # the last /wait timed out
     assert (await other.balance()) == 10_000
 
 
-async def test_chat_with_an_unknown_group_prints_one_line(server: Server) -> None:
-    process = await asyncio.create_subprocess_exec(
-        *chat(server, ME, "--group", "5"),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    async with asyncio.timeout(PATIENCE_S):
-        _, err = await process.communicate(b"/help\n")
-    assert (err.decode().strip(), process.returncode) == ("hongbao: 202 no_such_group", 1)
+@pytest.mark.parametrize("where", [("--group", "5"), ("--invite", "A" * 16)], ids=["group", "invite"])
+async def test_chat_with_an_unknown_group_or_invite_prints_one_line(server: Server, where: tuple[str, str]) -> None:
+    _, err, code = await plain(chat(server, ME, *where), "/help")
+    assert (err.strip(), code) == ("hongbao: 210 bad_invite", 1)
+
+
+async def test_chat_with_a_malformed_invite_prints_one_line(server: Server) -> None:
+    _, err, code = await plain(chat(server, ME, "--invite", "42"), "/help")
+    assert (err, code) == ("hongbao: an invite code has 16 letters and digits, not '42'\n", 1)
 
 
 async def test_chat_without_a_server_prints_one_line(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ class PeopleTables:
             self.users.setdefault(user_id, UserRow())
 
     def change(self, user_id: int, **values: object) -> None:
-        """Set columns of a row that is made if there is none; what is so already keeps its version."""
+        """Set columns of a row, which is made if there is none; a repeat keeps its version."""
         row = self.users.get(user_id, UserRow())
         changed = row._replace(**values)  # type: ignore[arg-type]
         self.users[user_id] = changed._replace(version=row.version + (changed != row))

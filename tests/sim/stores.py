@@ -335,6 +335,7 @@ def stores(world: Any) -> Stores:
         "groups": SimGroups(world),
         "memberships": SimMemberships(world),
         "backend_groups": SimBackendGroups(world),
+        "chats": None,
         "messages": None,
         "users": SimUsers(world),
         "grab_stats": SimGrabStats(world),

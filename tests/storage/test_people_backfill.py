@@ -1,4 +1,4 @@
-"""Users of a database that is older than migration 0007: all who left a trace are known, and names become unique."""
+"""Users of a database that is older than migration 0007: who is known, and whose name is unique."""
 
 from __future__ import annotations
 

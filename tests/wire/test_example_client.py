@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import hmac
 import re
 import sys
+import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
-from tests.conftest import PATIENCE_S, Server, token
+from tests.conftest import KEYS, PATIENCE_S, Server, token
 from tests.wire import raw as wire
 from tests.wire.conftest import Dial
 from tests.wire.raw import Raw
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "example_client.py"
-LINES_MAX = 95
+LINES_MAX = 165
 ALICE, BOB = 1, 2
 
 
@@ -68,20 +70,52 @@ async def test_example_without_a_group_creates_one_and_wins_its_own_packet(
     assert (code, errors) == (0, "")
     assert "logged in as user 1 with 5.00 yuan" in output
     assert "opened it: won, 1.00 yuan; shares left: 0" in output
+    assert output.endswith("verified: every share follows from the seeds\n")
     group = int(re.findall(r"in group (\d+), members: 1\n", output)[0])
     assert await claims(sql) == [(group, ALICE, 100)]
 
 
-async def test_example_with_a_group_joins_it_and_leaves_a_share(attacked: Server, bob: Raw, sql: Any) -> None:
-    (group,) = await bob.ask(wire.CREATE_GROUP, "family")
-    code, output, errors = await run("127.0.0.1", attacked.port, token(ALICE), group)
+async def play(attacked: Server, bob: Raw, entry: str) -> str:
+    """The output of the example while Bob opens the other share of its packet."""
+    running = asyncio.create_task(run("127.0.0.1", attacked.port, token(ALICE), entry))
+    try:
+        packet = (await bob.push(wire.PACKET_POSTED))[4]
+        assert (await bob.grab_and_open(packet))[0] == "won"
+        code, output, errors = await running
+    finally:
+        running.cancel()
     assert (code, errors) == (0, "")
+    return output
+
+
+async def test_example_with_an_invite_joins_that_group_and_verifies_the_packet(
+    attacked: Server, bob: Raw, sql: Any
+) -> None:
+    (group,) = await bob.ask(wire.CREATE_GROUP, "family")
+    _, invite = await bob.ask(wire.GET_INVITE, group)
+    output = await play(attacked, bob, invite)
     assert f"in group {group}, members: 2\n" in output
-    yuan, fen = re.findall(r"opened it: won, (\d)\.(\d\d) yuan; shares left: 1\n", output)[0]
-    amount_fen = int(yuan) * 100 + int(fen)
-    assert await claims(sql) == [(group, ALICE, amount_fen)]
-    packet = (await bob.push(wire.PACKET_POSTED))[4]
-    assert await bob.grab_and_open(packet) == ["won", 100 - amount_fen, 1, 0]
+    assert output.endswith("verified: every share follows from the seeds\n")
+    shares = await claims(sql)
+    assert sorted((where, user) for where, user, _ in shares) == [(group, ALICE), (group, BOB)]
+    assert sum(amount_fen for _, _, amount_fen in shares) == 100
+
+
+async def test_example_with_a_pass_sends_to_a_group_without_a_member_list(
+    attacked: Server, bob: Raw, dial: Dial
+) -> None:
+    backend = await dial(attacked, 0)
+    (group,) = await backend.ask(wire.PUT_GROUP, "room-5", "family", 0, "signature")
+    await bob.ask(wire.SHOW_PASS, signed(group, BOB))
+    output = await play(attacked, bob, signed(group, ALICE))
+    assert f"in group {group}, members: 2\n" in output
+    assert output.endswith("verified: every share follows from the seeds\n")
+
+
+def signed(group: int, user: int) -> str:
+    """A pass as the chat backend signs it."""
+    claims = f"{group}.{user}.{int(time.time()) + 3600}.{wire.KEY_ID}"
+    return f"{claims}.{hmac.digest(KEYS[wire.KEY_ID], f'hongbao-pass:{claims}'.encode(), 'sha256').hex()}"
 
 
 async def test_example_that_fails_prints_the_reason(attacked: Server, bob: Raw) -> None:
@@ -89,13 +123,13 @@ async def test_example_that_fails_prints_the_reason(attacked: Server, bob: Raw) 
     for arguments, why in (
         ((forged,), "the server says goodbye: login_refused"),
         ((token(3),), "refused: not_enough_money"),
-        ((token(ALICE), 2**53), "refused: no_such_group"),
+        ((token(ALICE), "A" * 16), "refused: bad_invite"),
     ):
         code, _, errors = await run("127.0.0.1", attacked.port, *arguments)
         assert (code, errors.strip()) == (1, why)
     code, _, errors = await run("127.0.0.1")
     assert code == 1
-    assert "HOST PORT TOKEN [GROUP_ID]" in errors
+    assert "HOST PORT TOKEN [INVITE or PASS]" in errors
 
 
 def test_example_is_short_and_imports_only_msgpack() -> None:

@@ -38,7 +38,7 @@ class Listing(Dialog):
 
 
 async def members(session: Session, navigator: Navigator) -> Listing:
-    """The members of the group on the screen, and the group's id, which others need to join it."""
+    """The members of the group on the screen."""
     user_ids = await group_requests.members(session)
     here, names = session.model.current, session.model.names
     lines = [
@@ -50,7 +50,15 @@ async def members(session: Session, navigator: Navigator) -> Listing:
         for user_id in user_ids
     ]
     title = text(session.language, "members_title", count=len(user_ids))
-    return Listing(session, navigator, f"{title}  {here.name}  /join {here.stream_id}", lines)
+    return Listing(session, navigator, f"{title}  {here.name}", lines)
+
+
+async def invite(session: Session, navigator: Navigator, renew: bool) -> Listing:
+    """The invite code of the group on the screen, in the line that others type."""
+    code = await group_requests.invite(session, renew)
+    lines = [Content(text(session.language, "invite_use")), Content.styled(f"/join {code}", f"bold {GOLD}")]
+    title = f"{text(session.language, 'invite_title')}  {session.model.current.name}"
+    return Listing(session, navigator, title, lines)
 
 
 async def grab_stats(session: Session, navigator: Navigator) -> Listing:

@@ -74,6 +74,10 @@ class PageNavigator:
         """The members of the group on the screen."""
         self._push(await listing.members(self._session, self))
 
+    async def show_invite(self, renew: str = "") -> None:
+        """The invite code of the group on the screen."""
+        self._push(await listing.invite(self._session, self, bool(renew)))
+
     async def show_grab_stats(self) -> None:
         """How fast the members of the group on the screen grab."""
         self._push(await listing.grab_stats(self._session, self))
@@ -89,6 +93,7 @@ PAGES: dict[str, Callable[..., Work]] = {  # by command; other commands have no 
     "records": PageNavigator.show_records,
     "form": PageNavigator.show_form,
     "members": PageNavigator.show_members,
+    "invite": PageNavigator.show_invite,
     "who": PageNavigator.show_grab_stats,
     "help": PageNavigator.show_help,
 }

@@ -93,11 +93,9 @@ class SendForm(Dialog):
             self.do(self._send())
 
     async def _send(self) -> None:
-        draft, group_id = self.draft, self.session.model.current_id
+        draft, greeting = self.draft, self._value("greeting").strip()
         try:
-            await packet_requests.send(
-                self.session, draft.kind, group_id, draft.shown_fen, draft.shares, self._value("greeting").strip()
-            )
+            await packet_requests.send_here(self.session, draft.kind, draft.shown_fen, draft.shares, greeting)
         except ClientError:
             self._is_sending = False
             raise

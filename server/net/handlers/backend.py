@@ -12,11 +12,14 @@ class BackendHandlers:
     """Groups and their members, as the backend has them."""
 
     def __init__(self, services: Services) -> None:
-        self._groups = services.backend_groups
+        self._groups, self._chats = services.backend_groups, services.chats
 
     async def put_group(self, session: Session, request: messages.PutGroup) -> Message:
         group = request.external_id, request.name, request.owner_id, request.audience
         return messages.GroupPut(0, await self._groups.put(*group))
+
+    async def put_chat(self, session: Session, request: messages.PutChat) -> Message:
+        return messages.ChatPut(0, await self._chats.put(request.user_id, request.other_id))
 
     async def sync_members(self, session: Session, request: messages.SyncMembers) -> Message:
         made = await self._groups.sync(request.group_id, request.version, request.user_ids)

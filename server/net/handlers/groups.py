@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from protocol import messages
+from protocol import messages, passes
 from protocol.messages import MEMBERS_MAX, Message
+from server.core.refusals import Reason, RequestRefused
 from server.net.session import Session
 from server.services.assembly import Services
+from server.services.chat.passes import ShownPass
 
 
 class GroupHandlers:
@@ -13,6 +15,7 @@ class GroupHandlers:
 
     def __init__(self, services: Services) -> None:
         self._groups, self._membership = services.groups, services.membership
+        self._chats, self._passes = services.chats, services.passes
         self._messages, self._names = services.messages, services.names
 
     async def create(self, session: Session, request: messages.CreateGroup) -> Message:
@@ -30,6 +33,22 @@ class GroupHandlers:
     async def invite(self, session: Session, request: messages.GetInvite) -> Message:
         code = await self._membership.invite(session.user_id, request.group_id, request.renew)
         return messages.Invite(0, request.group_id, code)
+
+    async def open_chat(self, session: Session, request: messages.OpenChat) -> Message:
+        stream_id = await self._chats.open(session.user_id, request.user_id)
+        return messages.ChatOpened(0, stream_id, request.user_id, await self._messages.last_message(stream_id))
+
+    async def show_pass(self, session: Session, request: messages.ShowPass) -> Message:
+        try:
+            shown = passes.parse(request.signed)
+        except passes.BadPass as error:
+            raise RequestRefused(Reason.BAD_PASS, str(error)) from None
+
+        def expected(key: bytes) -> bytes:
+            return passes.mint(*shown[:4], key).mac
+
+        await self._passes.show(session.user_id, ShownPass(*shown), expected)
+        return messages.PassShown(0, shown.group_id, shown.expires_at_s)
 
     async def remove_member(self, session: Session, request: messages.Kick) -> Message:
         await self._membership.remove_member(session.user_id, request.group_id, request.user_id)

@@ -24,6 +24,7 @@ def command_table(do: Commands) -> dict[str, Command]:
         "packet": Command("read", "ID", "a packet in PostgreSQL, in memory and in the mirror", do.packet),
         "user": Command("read", "ID", "a user's money, chats and connections", do.user),
         "group": Command("read", "ID", "a group and the number of its members online", do.group),
+        "groups": Command("read", f"[--most 1…{MOST_MAX}]", "the newest groups", do.groups),
         "stores": Command("read", "", "whether both stores respond, and how fast", do.stores),
         "settlement": Command("read", "", "claims that wait to be credited", do.settlement),
         "refunds": Command("read", "", "refunds since the start, and packets due for a refund", do.refunds),

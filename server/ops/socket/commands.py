@@ -93,6 +93,10 @@ class Commands:
     async def group(self, words: list[str]) -> Answer:
         return await _found(self._lookups.group, "group", _id(words))
 
+    async def groups(self, words: list[str]) -> Answer:
+        options = _options(words, most=str(MOST))
+        return await self._lookups.groups(_integer(options["most"], 1, MOST_MAX))
+
     async def stores(self, words: list[str]) -> Answer:
         no_arguments(words)
         states = self._sampler.now().stores

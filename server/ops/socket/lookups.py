@@ -95,6 +95,22 @@ class Lookups:
             "last_message": facts.last_message,
         }
 
+    async def groups(self, most: int) -> Facts:
+        """The newest groups."""
+        return {
+            "groups": [
+                {
+                    "group": str(one.group_id),
+                    "external_id": one.external_id,
+                    "kind": one.kind,
+                    "name": one.name,
+                    "owner_id": one.owner_id,
+                    "members": one.members,
+                }
+                for one in await self._records.newest_groups(most)
+            ]
+        }
+
     # --- all connections, the stores, the queues --------------------------------------------------------------
 
     def connections(self, sort: str, most: int) -> Facts:

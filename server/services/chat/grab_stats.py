@@ -99,7 +99,7 @@ class GrabStatService:
 
     def _on_post(self, event: PacketPost, audience: Collection[int]) -> None:
         """A packet was posted in a group: the race is on, and its sender has sent one."""
-        if is_user(event.stream_id):
+        if is_user(event.stream_id) or event.terms.chat_id:
             return
         terms, races = event.terms, self._races.setdefault(event.terms.packet_id, [])
         if any(race.group_id == event.stream_id for race in races):

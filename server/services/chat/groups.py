@@ -146,6 +146,10 @@ class GroupService:
         parts = [self._groups[group_id].members for group_id in group_ids]
         return parts[0] if len(parts) == 1 else Union(parts)
 
+    def drop(self, group_id: int, user_id: int) -> None:
+        """A user is no longer in a group without a member list, which is kept."""
+        self._groups[group_id].members.discard(user_id)
+
     # --- following the record ---------------------------------------------------------------------------------
 
     async def recorded(self, change: Awaitable[Change], group_id: int = 0) -> Change:
@@ -204,10 +208,19 @@ class GroupService:
 
     def _publish(self, group_id: int, changes: GroupChanges, changed: MembersChanged) -> None:
         if changed.removed:
-            self._bus.publish(Removed(group_id), changed.removed)
+            self._bus.publish(Removed(group_id), set(changed.removed))
         if changed.added:
-            added = Added(group_id, changes.name, changes.owner_id, changes.last_message)
-            self._bus.publish(added, changed.added)
+            self._publish_added(group_id, changes, changed.added)
+
+    def _publish_added(self, group_id: int, changes: GroupChanges, added: list[int]) -> None:
+        """Each user of a one-to-one chat is told of the other one."""
+        if changes.kind is not GroupKind.DIRECT:
+            event = Added(group_id, changes.name, changes.owner_id, changes.last_message)
+            self._bus.publish(event, set(added))
+            return
+        for user_id in added:
+            (other,) = {one.user_id for one in changes.members} - {user_id}
+            self._bus.publish(Added(group_id, "", other, changes.last_message), (user_id,))
 
     def _turn(self, group_id: int) -> asyncio.Lock:
         """One reading of a group at a time, so that memory never goes back to an older state."""

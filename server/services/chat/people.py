@@ -52,7 +52,7 @@ class PeopleService:
         await self._announce(await self._store.ban(user_id, None))
 
     async def revoke_tokens(self, user_id: int) -> int:
-        """End the connections of a user and refuse the tokens that they have; those from this second on are accepted."""
+        """End the connections of a user and refuse their tokens; those issued from this second on are accepted."""
         access = await self._store.revoke_tokens(user_id, self._now_ms() // 1000 + 1)
         await self._announce(access)
         return access.tokens_from_s

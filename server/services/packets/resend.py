@@ -42,7 +42,7 @@ class Again(NamedTuple):
     def one_more(self) -> int | None:
         """The group, if it is not the one that the packet was sent to."""
         terms, stream_id = self.terms, self.post.stream_id
-        return None if is_user(stream_id) or stream_id == terms.target_id else stream_id
+        return None if is_user(stream_id) or stream_id == terms.stream_id else stream_id
 
 
 class ResendService:
@@ -83,6 +83,9 @@ class ResendService:
     async def _to_receiver(self, terms: Terms, group_id: int, now_ms: int) -> Posted:
         if group_id != WHERE_IT_WAS:
             raise RequestRefused(Reason.BAD_TARGET, "a personal packet goes to its receiver")
+        if terms.chat_id:
+            await self._groups.keep([terms.chat_id])
+            return await self._post(terms, (terms.chat_id,), now_ms)
         return await self._post(terms, (terms.sender_id, terms.target_id), now_ms)
 
     async def _to_group(self, terms: Terms, group_id: int, now_ms: int) -> Posted:

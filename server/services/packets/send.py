@@ -13,6 +13,7 @@ from server.core.limits import Limits
 from server.core.packet import Terms
 from server.core.packet_request import PacketRequest
 from server.core.refusals import Reason, RequestRefused
+from server.services.chat.chats import ChatService
 from server.services.chat.groups import GroupService
 from server.services.packets.audience import audience_of
 from server.services.packets.live_packets import LivePackets
@@ -23,6 +24,7 @@ from server.services.runtime.bus import Bus
 from server.services.runtime.events import BalanceChange, PacketPost
 from server.services.runtime.in_doubt import InDoubt
 from storage.errors import StoreUnavailable
+from storage.postgres.chat.groups import GroupKind
 from storage.postgres.money.wallets import TransferRow
 from storage.postgres.packets.packets import PacketRow
 from storage.postgres.packets.sends import SendStore, Sent, Unsent
@@ -38,6 +40,7 @@ class SendService:
         store: SendStore,
         packets: LivePackets,
         groups: GroupService,
+        chats: ChatService,
         limits: Limits,
         ids: IdMaker,
         now_ms: Callable[[], int],
@@ -47,6 +50,7 @@ class SendService:
         self._store = store
         self._packets = packets
         self._groups = groups
+        self._chats = chats
         self._limits = limits
         self._ids = ids
         self._now_ms = now_ms
@@ -83,6 +87,7 @@ class SendService:
         except ValueError:
             raise RequestRefused(Reason.BAD_TARGET, f"no kind of packet is called {kind[:20]!r}") from None
         try:
+            one = await self._with_receiver(one)
             packet_request.check(one, self._limits, await self._members(one))
         except RequestRefused:
             earlier = await self._earlier(one)
@@ -98,16 +103,23 @@ class SendService:
         row = await self._store.before(one.sender_id, one.key)
         return terms_of(row) if row is not None and _recorded_content(row) == _requested_content(one) else None
 
+    async def _with_receiver(self, one: PacketRequest) -> PacketRequest:
+        """A personal packet to a one-to-one chat is for the other user in it."""
+        if one.kind.row.audience is not Audience.RECEIVER or is_user(one.target_id):
+            return one
+        receiver_id, chat_id = await self._chats.target(one.sender_id, one.target_id)
+        return one._replace(target_id=receiver_id, chat_id=chat_id)
+
     async def _members(self, one: PacketRequest) -> int:
         """How many may open it."""
         if one.kind.row.audience is Audience.RECEIVER or is_user(one.target_id):
             return 1
-        try:
-            return len((await self._groups.seen_by(one.sender_id, one.target_id)).members)
-        except RequestRefused:
-            raise RequestRefused(
-                Reason.NOT_A_MEMBER
-            ) from None  # whether the group exists is not the sender's to know
+        group = await self._groups.seen_by(one.sender_id, one.target_id)
+        if group.kind is GroupKind.DIRECT:
+            raise RequestRefused(Reason.BAD_TARGET, f"{one.kind} goes to a group")
+        if group.kind is GroupKind.SIGNED:  # how many are in it the chat backend knows
+            return self._limits.shares_max
+        return len(group.members)
 
     # --- the batch --------------------------------------------------------------------------------------------
 
@@ -144,6 +156,7 @@ class SendService:
             created_at_ms=now_ms,
             expires_at_ms=now_ms + int(one.kind.row.lifetime_s(self._limits) * 1000),
             client_seed=one.client_seed,
+            chat_id=one.chat_id or None,
         )
 
     def _conclude(self, row: PacketRow, sent: Sent | Unsent, seeds: dict[int, bytes]) -> Terms | Exception:
@@ -171,11 +184,11 @@ class SendService:
 
 def _recorded_content(row: PacketRow) -> tuple[object, ...]:
     """What must be the same when a key is used again."""
-    return (row.kind, row.target_id, row.total_fen, row.shares, row.greeting)
+    return (row.kind, row.target_id, row.total_fen, row.shares, row.greeting, row.chat_id or 0)
 
 
 def _requested_content(one: PacketRequest) -> tuple[object, ...]:
-    return (one.kind, one.target_id, one.total_fen, one.shares, one.greeting)
+    return (one.kind, one.target_id, one.total_fen, one.shares, one.greeting, one.chat_id)
 
 
 def _send_transfer(row: PacketRow) -> TransferRow:
@@ -183,5 +196,10 @@ def _send_transfer(row: PacketRow) -> TransferRow:
 
 
 def _streams(row: PacketRow) -> tuple[int, ...]:
-    """Where a packet is announced: in its target's stream, and if the kind says so in the sender's inbox."""
+    """Where a packet is announced: in a one-to-one chat, or in its target's stream and the sender's inbox.
+
+    Whether in the sender's inbox, the kind says.
+    """
+    if row.chat_id is not None:
+        return (row.chat_id,)
     return (row.target_id, row.sender_id) if PacketKind(row.kind).row.posted_to_sender else (row.target_id,)

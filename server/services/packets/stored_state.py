@@ -46,6 +46,7 @@ def terms_of(row: PacketRow, seed: bytes = b"") -> Terms:
         created_at_ms=row.created_at_ms,
         expires_at_ms=row.expires_at_ms,
         seed_use=seed_use_of(row),
+        chat_id=row.chat_id or 0,
     )
 
 

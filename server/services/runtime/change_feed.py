@@ -22,6 +22,7 @@ LEASE_S: Final = 1.5  # a server is current so long after the begin of its last 
 GIVE_UP_S: Final = 2.0  # of the age of a beat, by the database's clock: its server has not been current for a while
 ASK_AGAIN_S: Final = 0.25  # a server that connects meanwhile has not received the question
 WAIT_S_MAX: Final = 5.0  # more than two leases: then this server itself receives nothing
+FOLLOW_MAX: Final = 100  # followed at once; more would wait for a connection until they fail
 MARK_S: Final = 2.0  # a notification takes milliseconds
 PAUSE_S_MIN: Final = 0.05  # after a failure; doubled at each further one
 PAUSE_S_MAX: Final = 1.0
@@ -173,14 +174,14 @@ class ChangeFeed:
         """Bring memory up to everything that was told until now, then tell the servers that wait for it."""
         changes, self._changes = self._changes, {}
         asked, self._asked = self._asked, set()
-        followed = [
-            follow(record_id, version)
-            for (kind, record_id), version in changes.items()
-            for follow in self._follows.get(kind, ())
+        told = [
+            (follow, *key, version) for key, version in changes.items() for follow in self._follows.get(key[0], ())
         ]
-        for outcome in await asyncio.gather(*followed, return_exceptions=True):
-            if outcome is not None:
-                raise outcome
+        for first in range(0, len(told), FOLLOW_MAX):
+            followed = [follow(number, version) for follow, _, number, version in told[first : first + FOLLOW_MAX]]
+            for outcome in await asyncio.gather(*followed, return_exceptions=True):
+                if outcome is not None:
+                    raise outcome
         if asked:
             await self._store.tell(self._server_id, [Change(*key, changes[key]) for key in sorted(asked)])
 

@@ -80,6 +80,17 @@ class GroupFacts(msgspec.Struct, frozen=True, kw_only=True):
     last_message: int
 
 
+class GroupLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A group in a list."""
+
+    group_id: int
+    external_id: str  # the chat backend's; empty if a user made the group
+    kind: str
+    name: str
+    owner_id: int
+    members: int
+
+
 class BacklogFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Claims that wait to be credited. `oldest_ms`: when the oldest was opened; None when no claim waits."""
 
@@ -200,6 +211,10 @@ class LookupService:
             members=groups[0].members,
             last_message=await self._messages.last(group_id),
         )
+
+    async def newest_groups(self, most: int) -> list[GroupLine]:
+        """The newest groups and one-to-one chats."""
+        return [GroupLine(**row._asdict()) for row in await self._groups.newest(most)]
 
     async def backlog(self) -> BacklogFacts:
         """The settlement queue."""

@@ -58,6 +58,17 @@ class GroupChanges(NamedTuple):
     members: list[MemberChange]
 
 
+class ListedGroupRow(NamedTuple):
+    """A group and the number of its members; `external_id` is empty if a user made it."""
+
+    group_id: int
+    external_id: str
+    kind: GroupKind
+    name: str
+    owner_id: int
+    members: int
+
+
 class StreamPositionRow(NamedTuple):
     """Where one of a user's streams stands; their inbox bears the user's own id."""
 
@@ -117,6 +128,12 @@ class GroupStore:
         """Members of a group by their ids, those after one of them."""
         async with self._database.reading() as connection:
             return [row[0] for row in await connection.fetch(_SQL["page"], group_id, after_user_id, most)]
+
+    async def newest(self, most: int) -> list[ListedGroupRow]:
+        """The newest groups and one-to-one chats."""
+        async with self._database.reading() as connection:
+            rows = await connection.fetch(_SQL["newest"], most)
+        return [ListedGroupRow(one, other, GroupKind(kind), *rest) for one, other, kind, *rest in rows]
 
     async def profiles(self, user_ids: Sequence[int]) -> dict[int, ProfileRow]:
         """Wallets, streams and access of users, all in two statements."""

@@ -19,9 +19,17 @@ WHERE group_id = $1 AND changed_version > $2 AND changed_version > 0
 SELECT user_id FROM memberships WHERE group_id = $1 AND user_id > $2 AND left_at_ms IS NULL ORDER BY user_id LIMIT $3
 
 -- name: streams
-SELECT m.user_id, g.group_id AS stream_id, g.name, g.owner_id, s.last_message
+-- As the owner of a one-to-one chat stands the other user.
+SELECT m.user_id, g.group_id AS stream_id, g.name, CASE WHEN g.kind = 'direct' THEN (
+           SELECT o.user_id FROM memberships o WHERE o.group_id = g.group_id AND o.user_id <> m.user_id
+       ) ELSE g.owner_id END AS owner_id, s.last_message
 FROM memberships m JOIN groups g USING (group_id) JOIN streams s ON s.stream_id = g.group_id
 WHERE m.user_id = ANY($1) AND m.left_at_ms IS NULL
 UNION ALL
 SELECT stream_id, stream_id, '', stream_id, last_message FROM streams WHERE stream_id = ANY($1)
 ORDER BY 1, 2
+
+-- name: newest
+SELECT group_id, coalesce(external_id, ''), kind, name, owner_id,
+    (SELECT count(*) FROM memberships m WHERE m.group_id = g.group_id AND m.left_at_ms IS NULL)
+FROM groups g ORDER BY group_id DESC LIMIT $1

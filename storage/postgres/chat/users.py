@@ -1,4 +1,4 @@
-"""Users: who is known, what they are called, who is banned, which tokens were revoked."""
+"""Users: known users with their names, bans, and revoked tokens."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class UserStore:
             return {row["user_id"]: row["name"] for row in await connection.fetch(_SQL["names"], user_ids)}
 
     async def ban(self, user_id: int, banned_at_ms: int | None) -> AccessRow:
-        """Ban a user, or let them in again (None). A packet that they send at that time is recorded first, or never."""
+        """Ban a user, or let them in again (None). A packet they send meanwhile is recorded before, or never."""
         async with self._database.transaction() as connection:
             # a send holds its sender's wallet until its commit, and looks for bans when it has it
             await wallets.lock(connection, [user_id])

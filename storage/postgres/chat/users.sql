@@ -40,7 +40,7 @@ WHERE u.name <> excluded.name
 SELECT user_id, name FROM users WHERE user_id = ANY($1) AND name <> ''
 
 -- name: ban
--- $2 is null to lift the ban. What is so already stays as it is, with its version.
+-- $2 is null to lift the ban. A repeat keeps the row and its version.
 INSERT INTO users AS u (user_id, banned_at_ms, version) VALUES ($1, $2, CASE WHEN $2::bigint IS NULL THEN 1 ELSE 2 END)
 ON CONFLICT (user_id) DO UPDATE SET
     version = u.version + CASE WHEN (u.banned_at_ms IS NULL) = (excluded.banned_at_ms IS NULL) THEN 0 ELSE 1 END,

@@ -85,14 +85,18 @@ FROM claims JOIN packets USING (packet_id)
 WHERE at_ms >= expires_at_ms OR at_ms < created_at_ms
 
 -- name: allowed
--- $1: the kinds that go to one user.
+-- $1: the kinds that go to one user. Groups of the kind `signed` have no list of members that could be checked.
 SELECT format('packet %s: user %s opened it, it was for %s', c.packet_id, c.user_id,
               CASE WHEN p.kind = ANY($1::text[]) THEN 'user ' ELSE 'the members of group ' END || p.target_id)
 FROM claims c JOIN packets p USING (packet_id)
-LEFT JOIN memberships m ON p.kind <> ALL($1) AND m.group_id = p.target_id AND m.user_id = c.user_id
+LEFT JOIN memberships m
+    ON p.kind <> ALL($1) AND m.group_id = p.target_id AND m.user_id = c.user_id AND m.joined_at_ms IS NOT NULL
 WHERE CASE WHEN p.kind = ANY($1) THEN c.user_id <> p.target_id ELSE m.user_id IS NULL END
   AND NOT EXISTS (SELECT FROM packet_groups g JOIN memberships o ON o.group_id = g.group_id AND o.user_id = c.user_id
-                  WHERE p.kind <> ALL($1) AND g.packet_id = c.packet_id)
+                  WHERE p.kind <> ALL($1) AND g.packet_id = c.packet_id AND o.joined_at_ms IS NOT NULL)
+  AND NOT EXISTS (SELECT FROM groups s WHERE s.kind = 'signed' AND s.group_id = p.target_id)
+  AND NOT EXISTS (SELECT FROM packet_groups g JOIN groups s ON s.group_id = g.group_id AND s.kind = 'signed'
+                  WHERE g.packet_id = c.packet_id)
 
 -- name: directions
 -- $1, $2, $3: every kind with the types of account that it may run from and to.
@@ -191,12 +195,12 @@ WITH waiting AS (
     SELECT user_id, kind, packet_id
     FROM entries, unnest(coalesce(accounts, ARRAY[account])) AS packet_id WHERE kind IN (4, 5)
 ), credits AS (
-    SELECT p.sender_id, p.target_id, p.packet_id, m.user_id, c.index, c.index = p.shares - 1 AS is_last
+    SELECT p.sender_id, coalesce(p.chat_id, p.target_id) AS told_in, p.packet_id, m.user_id, c.index, c.index = p.shares - 1 AS is_last
     FROM moves m JOIN packets p USING (packet_id) JOIN claims c USING (packet_id, user_id)
     WHERE m.kind = 4
 ), due (stream_id, reminder, packet_id) AS (
     SELECT sender_id, 2, packet_id FROM credits WHERE is_last
-    UNION ALL SELECT target_id, 2, packet_id FROM credits WHERE is_last AND NOT is_user(target_id)
+    UNION ALL SELECT told_in, 2, packet_id FROM credits WHERE is_last AND NOT is_user(told_in)
     UNION ALL SELECT user_id, 3, packet_id FROM moves WHERE kind = 5
 ), ranges AS (
     SELECT stream_id, packet_id, message, first_index, end_index,

@@ -44,7 +44,7 @@ WITH largest AS (
     -- LATERAL, so that it is a look-up for each packet.
     SELECT p.*, p.version = p.shares AND last_index = p.shares - 1 AS is_over
     FROM (SELECT packet_id, max(index) AS last_index FROM opened GROUP BY packet_id) AS credited_now, LATERAL (
-        SELECT packet_id, sender_id, target_id, kind, version, shares
+        SELECT packet_id, sender_id, coalesce(chat_id, target_id) AS told_in, kind, version, shares
         FROM packets WHERE packets.packet_id = credited_now.packet_id OFFSET 0
     ) AS p
 ), lucky AS (
@@ -66,7 +66,7 @@ WITH largest AS (
     FROM (
         SELECT sender_id AS stream_id, 1 AS reminder, packet_id FROM touched WHERE version < shares
         UNION ALL SELECT sender_id, 2, packet_id FROM touched WHERE is_over
-        UNION ALL SELECT target_id, 2, packet_id FROM touched WHERE is_over AND NOT is_user(target_id)
+        UNION ALL SELECT told_in, 2, packet_id FROM touched WHERE is_over AND NOT is_user(told_in)
         UNION ALL SELECT group_id, 2, packet_id FROM touched JOIN packet_groups USING (packet_id) WHERE is_over
     ) AS posts
     GROUP BY stream_id, reminder ORDER BY stream_id, reminder

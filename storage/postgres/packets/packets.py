@@ -32,6 +32,7 @@ _COLUMNS = (
     "seed_index",
     "client_seed",
     "commitment",
+    "chat_id",
 )
 
 
@@ -41,7 +42,8 @@ class PacketRow(NamedTuple):
     Its seed follows from server seed `seed_index` of its sender and the client's; older packets hold
     `seed` instead.
 
-    `also_in`: groups that it was sent to again; told by `load` and `rows`.
+    `chat_id`: the one-to-one chat that a personal one was posted in. `also_in`: groups that it was sent to again;
+    told by `load` and `rows`.
     """
 
     packet_id: int
@@ -60,6 +62,7 @@ class PacketRow(NamedTuple):
     seed_index: int | None = None
     client_seed: bytes | None = None
     commitment: bytes | None = None
+    chat_id: int | None = None
     version: int = 0
     claimed_fen: int = 0
     refunded_fen: int = 0

@@ -1,0 +1,96 @@
+"""The answers of a running server's status socket, as tables or as JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+
+from cyclopts import Parameter
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from server.cli.options import DATA, ConfigOption, DataOption
+from server.instance import NoAnswer, no_answer_at, status_socket
+from server.ops.humanize import humanize, title, with_unit_of
+from server.ops.socket.old_names import remove_old_keys
+from server.ops.socket.status_socket import ask
+
+ANSWER_S: Final = 5.0  # the server itself allows a command two
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class ServerOptions:
+    """The server to ask, and the form of its answer."""
+
+    data: DataOption = DATA
+    config: ConfigOption = None
+    as_json: Annotated[bool, Parameter(name="--json", negative=(), help="print the answer as JSON")] = False
+
+
+DEFAULT: Final = ServerOptions()
+
+
+def ask_server(server: ServerOptions, *words: object) -> dict[str, Any]:
+    """The answer of the server. Raises NoAnswer."""
+    path = status_socket(server.data, server.config)
+    try:
+        answer = asyncio.run(ask(path, " ".join(map(str, words)), ANSWER_S))
+    except TimeoutError:
+        raise NoAnswer(f"the server at {path} does not answer") from None
+    except (OSError, ValueError) as error:
+        why = "" if isinstance(error, (FileNotFoundError, ConnectionRefusedError)) else f" ({error})"
+        raise NoAnswer(no_answer_at(path, server.data, why)) from None
+    if "error" in answer:
+        raise NoAnswer(str(answer["error"]))
+    return answer
+
+
+def show_answer(server: ServerOptions, *words: object) -> int:
+    """Ask and print. Raises NoAnswer."""
+    answer = ask_server(server, *words)
+    if server.as_json:
+        print(json.dumps(answer, ensure_ascii=False))
+    else:
+        remove_old_keys(str(words[0]), answer)
+        print_answer(Console(), answer)
+    return 0
+
+
+def print_answer(console: Console, answer: Mapping[str, Any]) -> None:
+    """Print an answer of the status socket: names and values, then its lists as tables."""
+    facts = Table(box=None, show_header=False, pad_edge=False)
+    for label, words in _lines(answer):
+        facts.add_row(label, Text(words))
+    if facts.row_count:
+        console.print(facts)
+    for name, rows in answer.items():
+        if _is_table(rows):
+            console.print(_table(name, rows))
+
+
+def _is_table(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
+
+
+def _lines(answer: Mapping[str, Any], indent: str = "") -> Iterator[tuple[Text, str]]:
+    for name, value in answer.items():
+        if isinstance(value, dict) and value:
+            yield Text(indent + title(name), style="bold"), ""
+            yield from _lines({with_unit_of(name, part): inner for part, inner in value.items()}, indent + "  ")
+        elif not _is_table(value):
+            yield Text(indent + title(name)), humanize(name, value)
+
+
+def _table(name: str, rows: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title(name), title_justify="left")
+    for column in rows[0]:
+        table.add_column(title(column), justify="right" if isinstance(rows[0][column], (int, float)) else "left")
+    for row in rows:
+        table.add_row(*(Text(humanize(column, row[column])) for column in rows[0]))
+    return table

@@ -1,0 +1,213 @@
+"""`hongbao group`: shows groups, and makes and changes them over the wire as a chat backend does."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import cyclopts
+from cyclopts import Parameter
+
+from client_sim.sdk.client import Client
+from client_sim.sdk.names import user_id_of
+from protocol import messages
+from server.cli.answers import DEFAULT, ServerOptions, show_answer
+from server.cli.numbers import Count, Id, Version
+from server.cli.options import DATA, ConfigOption, DataOption, UrlOption
+from server.cli.resources import CommandFailed, mint, url_of
+from server.config import load
+from server.core.ids import BACKEND
+from server.loop import run
+
+group_cli = cyclopts.App(
+    name="group",
+    help="Show groups, and make and change them as a chat backend does.",
+    result_action="return_value",
+)
+Users = Annotated[list[str], Parameter(negative=())]
+
+
+@group_cli.command(name="list")
+def list_groups(*, most: Count = 20, server: ServerOptions = DEFAULT) -> int:
+    """List the newest groups.
+
+    Example: hongbao group list --most 50
+
+    Parameters
+    ----------
+    most
+        length of the list
+    """
+    return show_answer(server, "groups", "--most", most)
+
+
+@group_cli.default
+@group_cli.command
+def show(group_id: Id, /, *, server: ServerOptions = DEFAULT) -> int:
+    """Show a group and how many of its members are online.
+
+    Example: hongbao group show 251234567890123456
+    """
+    return show_answer(server, "group", group_id)
+
+
+@group_cli.command
+def put(
+    external_id: str,
+    name: str,
+    /,
+    *,
+    owner: str = "",
+    audience: Literal["members", "signature"] = "members",
+    data: DataOption = DATA,
+    config: ConfigOption = None,
+    url: UrlOption = None,
+) -> int:
+    """Make the group that has this id in your chat app, or change its name and owner; print its id here.
+
+    Example: hongbao group put room-5 一家人 --owner 1001
+
+    Parameters
+    ----------
+    external_id
+        the group's id in your chat app (1 to 64 bytes)
+    name
+        the name that its members see
+    owner
+        a user, who may remove members (default: no user)
+    audience
+        members (a list: sync, add, remove) or signature (users show passes that you sign)
+    """
+    owner_id = user_id_of(owner) if owner else 0
+
+    async def work(backend: Client) -> int:
+        return await backend.put_group(external_id, name, owner_id, audience)
+
+    print(_as_backend(work, data, config, url))
+    return 0
+
+
+@group_cli.command
+def sync(
+    group_id: Id,
+    file: Path | None = None,
+    /,
+    *,
+    version: Version | None = None,
+    data: DataOption = DATA,
+    config: ConfigOption = None,
+    url: UrlOption = None,
+) -> int:
+    """Replace the whole member list of a group.
+
+    Example: hongbao group sync 251234567890123456 members.txt
+
+    Parameters
+    ----------
+    file
+        one user per line, an id or a name (default: the standard input)
+    version
+        number of this state of the list; an older one changes nothing (default: the time in milliseconds)
+    """
+    lines = (sys.stdin.read() if file is None else file.read_text()).split("\n")
+    user_ids = _ids([line for line in lines if line.strip()])
+
+    async def work(backend: Client) -> messages.MembersSynced:
+        return await backend.sync_members(group_id, version or _now_ms(), user_ids)
+
+    return _print_change(_as_backend(work, data, config, url))
+
+
+@group_cli.command
+def add(
+    group_id: Id,
+    users: Users,
+    /,
+    *,
+    version: Version | None = None,
+    data: DataOption = DATA,
+    config: ConfigOption = None,
+    url: UrlOption = None,
+) -> int:
+    """Make users members of a group.
+
+    Example: hongbao group add 251234567890123456 1001 1002
+
+    Parameters
+    ----------
+    users
+        ids, or names as in `hongbao chat --as NAME`
+    version
+        number of this change; older than the last change of a member, it changes nothing (default: the time in
+        milliseconds)
+    """
+    user_ids = _ids(users)
+
+    async def work(backend: Client) -> messages.MembersChanged:
+        return await backend.change_members(group_id, version or _now_ms(), joined=user_ids)
+
+    return _print_change(_as_backend(work, data, config, url))
+
+
+@group_cli.command
+def remove(
+    group_id: Id,
+    users: Users,
+    /,
+    *,
+    version: Version | None = None,
+    data: DataOption = DATA,
+    config: ConfigOption = None,
+    url: UrlOption = None,
+) -> int:
+    """Remove members from a group.
+
+    Example: hongbao group remove 251234567890123456 1001 1002
+
+    Parameters
+    ----------
+    users
+        ids, or names as in `hongbao chat --as NAME`
+    version
+        as in `hongbao group add`
+    """
+    user_ids = _ids(users)
+
+    async def work(backend: Client) -> messages.MembersChanged:
+        return await backend.change_members(group_id, version or _now_ms(), left=user_ids)
+
+    return _print_change(_as_backend(work, data, config, url))
+
+
+def _ids(users: list[str]) -> list[int]:
+    """Raises CommandFailed for a line that is no user."""
+    found = []
+    for user in users:
+        try:
+            found.append(user_id_of(user))
+        except ValueError as error:
+            raise CommandFailed(f"{user.strip()!r} is not a user: {error}") from None
+    return found
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _as_backend(work: Callable[[Client], Awaitable[Any]], data: Path, config: Path | None, url: str | None) -> Any:
+    """The result of requests that the chat backend makes."""
+    settings = load(config, {})
+
+    async def connected(where: str) -> Any:
+        async with Client(where, mint(settings, data, BACKEND)) as backend:
+            return await work(backend)
+
+    return run(connected(url or url_of(data)))
+
+
+def _print_change(changed: messages.MembersSynced | messages.MembersChanged) -> int:
+    print(f"joined {changed.joined}, left {changed.left}, members now {changed.members}")
+    return 0
