@@ -321,8 +321,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "an unpaid packet takes a seed",
         "I10",
         SENDS_STORE,
-        "            results[key] = None\n            continue",
-        "            results[key] = None\n"
+        "= Unsent.NOT_ENOUGH_MONEY\n            continue",
+        "= Unsent.NOT_ENOUGH_MONEY\n"
         "            next_seeds[row.sender_id] = next_seeds.get(row.sender_id, 0) + 1\n"
         "            continue",
         (T_SEED_TREES + "unpaid_and_repeated_packets_take_no_seed",),
