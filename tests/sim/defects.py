@@ -248,7 +248,7 @@ class RepliesBeforeOthersKnow(Defect):
 
 
 class AlwaysCurrent(ChangeFeed):
-    """Believes without a lease that it knows the changes of others."""
+    """Serves without a lease, as if it knew all changes of others."""
 
     is_current = True  # type: ignore[assignment]
 
