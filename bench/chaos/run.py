@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 import asyncpg
 
-from bench.chaos import auditor, report
+from bench.chaos import audited_books, auditor, report
 from bench.chaos.faults import Cluster
 from bench.chaos.history import History
 from bench.chaos.nemesis import Nemesis
@@ -128,7 +128,7 @@ async def _wait_until_settled(dsn: str) -> None:
     deadline_s = perf_counter() + SETTLE_TIMEOUT_S
     while perf_counter() < deadline_s:
         with suppress(OSError, TimeoutError, asyncpg.PostgresError):
-            if await auditor.unsettled(dsn) == 0:
+            if await audited_books.unsettled(dsn) == 0:
                 return
         await asyncio.sleep(POLL_S)
 
@@ -137,7 +137,7 @@ async def _audit(dsn: str, folder: Path, history: History, nemesis: Nemesis) -> 
     """The findings of the auditor, and those of the project's own audit. Raises BenchFailed."""
     try:
         seed_keys = config_module.load_seed_keys(config_module.Config(), folder, may_make=False)
-        books = await auditor.read(dsn, seed_keys)
+        books = await audited_books.read(dsn, seed_keys)
         database = Database(dsn, pool_max=2, timeout_s=AUDIT_TIMEOUT_S)
         await database.open()
         try:

@@ -64,9 +64,9 @@ class Push(Scenario):
         tokens = [setup.token(first_user + place) for place in range(self.run_spec.connections)]
         setup.say(f"{len(tokens):,} users log in at both servers and join one group")
         ours, bare = [PushMember(one) for one in tokens], [PushMember(one) for one in tokens]
+        (group_id,) = await setup.make_groups(ours[0], [ours])  # before the logins: so no member is pushed that
         await setup.log_in(ours)
         await setup.log_in(bare, self.spec.bare_url)
-        (group_id,) = await setup.make_groups(ours[0], [ours])
         setup.acknowledged.answers.clear()
         self._ours, self._bare = PushGroup(ours, group_id), PushGroup(bare, group_id)
 

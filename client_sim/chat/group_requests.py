@@ -8,11 +8,13 @@ from client_sim.chat import packet_requests
 from client_sim.chat.clean import cleaned
 from client_sim.chat.model import OPEN, Conversation
 from client_sim.chat.session import Session
+from client_sim.sdk.backoff import patiently
 from client_sim.sdk.errors import ClientError
 from client_sim.sdk.pushes import Reloaded
 from protocol import messages
 
 HISTORY = 50  # posts that are fetched when a conversation is first shown
+PATIENCE_S = 10.0  # of the requests at the start, and of those for history
 STATES_ASKED = 10  # open packets in it whose states are fetched
 
 
@@ -24,11 +26,14 @@ async def go(session: Session, stream_id: int) -> None:
 
 
 async def load(session: Session, conversation: Conversation) -> None:
-    """Fetch the last posts, once. After an error they are fetched when the conversation is shown again."""
+    """Fetch the last posts, once; a temporary failure is tried again for a while.
+
+    After an error they are fetched when the conversation is shown again.
+    """
     if conversation.is_loaded:
         return
     after = max(0, conversation.last_message - HISTORY)
-    found = await session.client.catch_up(conversation.stream_id, after)
+    found = await patiently(lambda: session.client.catch_up(conversation.stream_id, after), PATIENCE_S)
     posts = [] if isinstance(found, Reloaded) else found
     await session.learn_names([post.sender_id for post in posts])
     conversation.add_history([session.model.entry(post, session.now_ms()) for post in posts])

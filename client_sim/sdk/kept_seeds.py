@@ -21,7 +21,7 @@ class Kept(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """The check of a proof: what is wrong with it, and what it does not show. Both empty: nobody chose the seed."""
+    """The check of a proof: what is wrong, and what it does not show. Both empty: no one party chose the seed."""
 
     faults: list[str]
     unproven: list[str]

@@ -11,7 +11,7 @@ from server.cli.resources import CommandFailed, with_records
 from server.clock import Clock
 from server.config import found_seed_keys, load
 from server.services.money import audit as money_audit
-from server.services.packets.seeds import proof_of
+from server.services.seeds.service import proof_of
 from storage.postgres.database import Database
 from storage.postgres.packets.packets import PacketStore
 

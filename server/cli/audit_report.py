@@ -13,8 +13,8 @@ from server.core.packet import Packet, Terms, best_luck
 from server.core.pages import OVER
 from server.core.texts import yuan
 from server.services.money.audit import Report
-from server.services.packets.seeds import SeedProof, packet_seed_of
 from server.services.packets.stored_state import claim_of, state_of, terms_of
+from server.services.seeds.service import SeedProof, packet_seed_of
 from storage.postgres.packets.packets import ClaimRow, PacketRow
 
 

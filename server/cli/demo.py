@@ -30,7 +30,7 @@ from server.config import found_seed_keys, load
 from server.loop import run
 from server.process import ServerProcess
 from server.services.money.audit import audit
-from server.services.packets.seeds import proof_of
+from server.services.seeds.service import proof_of
 from storage.postgres.database import Database
 from storage.postgres.packets.packets import PacketStore
 

@@ -159,7 +159,7 @@ EXPECTED: Final = (
     "server.instance:DataFolderInUse",
     "server.instance:NoAnswer",
     "server.process:ServerFailed",
-    "server.services.packets.sealing:SeedsSealed",
+    "server.services.seeds.seals:SeedsSealed",
     "storage.errors:StoreRefused",
     "storage.errors:StoreUnavailable",
     "client_sim.sdk.errors:ClientError",

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 from cyclopts import Parameter
 
 from server.cli.numbers import Port
-from server.config import Config, ConfigError, load
+from server.config import Config, ConfigError, load, resolve
 
 DATA: Final = Path(".hongbao")
 DataOption = Annotated[Path, Parameter(name="--data", help="folder of the stores, keys and sockets")]
@@ -62,6 +62,11 @@ class Flags:
 
 
 NO_FLAGS: Final = Flags()
+
+
+def leaves_self_service_open(path: Path | None, flags: Flags = NO_FLAGS) -> bool:
+    """Whether a config file does not say who decides about groups and names, as files of older versions do not."""
+    return path is not None and resolve(path, flags.overrides()).origins["chat.self_service"] == "default"
 
 
 def load_to_serve(path: Path | None, flags: Flags = NO_FLAGS) -> Config:

@@ -9,15 +9,14 @@ import cyclopts
 from server.cli.options import DATA, ConfigOption, DataOption, PostgresOption
 from server.cli.resources import with_records
 from server.clock import Clock
-from server.config import append_seed_key, load, load_seed_keys
-from server.config.seed_keys import seed_key_path
-from server.services.packets.seed_upkeep import renew as renew_seeds
-from server.services.packets.seed_upkeep import seal_all_again
+from server.config import append_seed_key, load, load_seed_keys, seed_key_path
+from server.services.seeds.upkeep import renew as renew_seeds
+from server.services.seeds.upkeep import seal_all_again
 from storage.postgres.database import Database
 
 seeds_cli = cyclopts.App(
     name="seeds",
-    help="Begin fresh seeds after a restore, or change the key that seals them.",
+    help="Begin fresh seeds after a restore, or change their key.",
     result_action="return_value",
 )
 

@@ -11,8 +11,17 @@ import structlog
 
 from server import logs
 from server.app import App, app_at
-from server.cli.options import DATA, NO_FLAGS, ConfigOption, DataOption, Flags, load_to_serve
+from server.cli.options import (
+    DATA,
+    NO_FLAGS,
+    ConfigOption,
+    DataOption,
+    Flags,
+    leaves_self_service_open,
+    load_to_serve,
+)
 from server.cli.resources import stores_of
+from server.config import seed_key_path
 from server.credentials import load_credentials
 from server.embedded import StoreAddresses
 from server.instance import exclusive
@@ -40,10 +49,14 @@ def serve(*, data: DataOption = DATA, config: ConfigOption = None, flags: Flags 
     settings = load_to_serve(config, flags)
     data.mkdir(parents=True, exist_ok=True)
     logs.configure(settings.log.level, settings.log.format)
+    if leaves_self_service_open(config, flags):
+        LOG.warning("self_service_is_not_set", meaning="users decide about groups; set chat.self_service", now=True)
     with exclusive(data):
+        seed_keys = seed_key_path(settings, data)
+        made = None if seed_keys.exists() else seed_keys
         now = Reading(settings, load_credentials(settings, data))
         with stores_of(settings, data) as stores:
-            return run(_serve(now, read, data, stores))
+            return run(_serve(now, read, data, stores, made))
 
 
 def _app_of(now: Reading, read: Callable[[], Reading], data: Path, stores: StoreAddresses, systemd: Systemd) -> App:
@@ -61,7 +74,10 @@ def _app_of(now: Reading, read: Callable[[], Reading], data: Path, stores: Store
     )
 
 
-async def _serve(now: Reading, read: Callable[[], Reading], data: Path, stores: StoreAddresses) -> int:
+async def _serve(
+    now: Reading, read: Callable[[], Reading], data: Path, stores: StoreAddresses, made: Path | None
+) -> int:
+    """`made`: the file of seed keys, if this start has made it."""
     stop, systemd = _stop_on_signals(), Systemd()
     app = _app_of(now, read, data, stores, systemd)
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, app.reload)
@@ -71,6 +87,8 @@ async def _serve(now: Reading, read: Callable[[], Reading], data: Path, stores: 
         facts = (f"data {data}", f"durability {durability}", app.operations.web)
         print(f"hongbao serves {url}  ({', '.join(filter(None, facts))}; Ctrl-C stops it)", flush=True)
         LOG.info("serving", url=url, durability=durability)
+        if made is not None:
+            LOG.info("seed_key_made", path=str(made), advice="keep a copy, apart from the dumps of the database")
         systemd.ready()
 
     background = [asyncio.create_task(work) for work in (systemd.ping_watchdog(), _tell_stopping(stop, systemd))]

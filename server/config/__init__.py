@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from server.config.loading import Resolved, load, resolve, variable
-from server.config.seed_keys import append_seed_key, found_seed_keys, load_seed_keys
+from server.config.seed_keys import append_seed_key, found_seed_keys, load_seed_keys, seed_key_path
 from server.config.token_keys import load_keys
 from server.config.values import SECTIONS, TYPES, Config, ConfigError, OpsSection, flat, structured
 
@@ -21,6 +21,7 @@ __all__ = [
     "load_keys",
     "load_seed_keys",
     "resolve",
+    "seed_key_path",
     "structured",
     "variable",
 ]

@@ -7,13 +7,10 @@ import secrets
 from pathlib import Path
 from typing import Final
 
-import structlog
-
 from server.config import key_file
 from server.config.table import SEED_KEYS
 from server.config.values import Config, ConfigError
 
-LOG = structlog.get_logger()
 SEED_KEYS_FILE: Final = "seed-keys.toml"
 KEY_BYTES: Final = 32
 HEAD: Final = (
@@ -32,7 +29,6 @@ def load_seed_keys(config: Config, data: Path, *, may_make: bool = True) -> dict
     try:
         if may_make and not path.exists():
             key_file.make(path, HEAD + _new_line())
-            LOG.warning("seed_key_made", path=str(path), why="keep a copy of it, apart from the database")
         kept = key_file.read(path, SEED_KEYS)
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: {error}") from error

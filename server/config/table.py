@@ -7,8 +7,9 @@ import re
 from collections.abc import Callable
 from datetime import date
 from typing import Any, Final, NamedTuple
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
+from server.config.masking import hide_keys, hide_password
 from server.core.ids import NODE_BITS
 
 KEY_BYTES_MIN: Final = 16
@@ -81,22 +82,6 @@ def _is_parsed_as_written(text: str) -> bool:
     user, _, hosts = parts.netloc.rpartition("@")
     strays = "@" in user or "#" in text or ("@" in parts.path and parts.scheme != "unix")
     return text.isprintable() and not strays and all(HOST.fullmatch(host) for host in hosts.split(","))
-
-
-def hide_password(address: str) -> str:
-    """A URL without its password: the one before the host, or a parameter, however its name is escaped."""
-    without = re.sub(r"(?<=://)([^:/@]*):.*@", r"\1:***@", address)
-    return re.sub(r"([?&])([^=&]*)=[^&]*", _without_password, without)
-
-
-def _without_password(parameter: re.Match[str]) -> str:
-    mark, name = parameter.groups()
-    return f"{mark}{name}=***" if unquote(name).lower().endswith("password") else parameter[0]
-
-
-def hide_keys(keys: dict[str, str]) -> dict[str, str]:
-    """The ids of the keys without the keys."""
-    return dict.fromkeys(keys, "***")
 
 
 def _is_date(text: str) -> bool:

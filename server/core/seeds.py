@@ -102,7 +102,7 @@ class Tree:
 
     @property
     def root(self) -> bytes:
-        """What is told before the packets are sent."""
+        """The hash above all leaves; users get it before their packets are sent."""
         return self._levels[-1][0]
 
     def seed(self, index: int) -> bytes:

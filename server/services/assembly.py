@@ -40,7 +40,6 @@ from server.services.packets.refund import RefundService
 from server.services.packets.reload import PacketReload
 from server.services.packets.resend import ResendService
 from server.services.packets.reveal import RevealService
-from server.services.packets.seeds import SeedService
 from server.services.packets.send import SendService
 from server.services.packets.sweep import Sweep
 from server.services.runtime.batching import Batcher
@@ -48,6 +47,7 @@ from server.services.runtime.bus import Bus
 from server.services.runtime.change_feed import ChangeFeed
 from server.services.runtime.lookups import LookupService
 from server.services.runtime.outbox import Outbox
+from server.services.seeds.service import SeedService
 from storage.postgres import facts
 from storage.postgres.migrate import migrate
 from storage.stores import Stores
@@ -99,7 +99,7 @@ class Services:
         self.chats = ChatService(stores.chats, self.groups, limits, self._ids, now_ms, self_service)
         self.passes = PassService(keys, self.groups, now_ms)
         self.login = LoginService(keys, v1_tokens_end_ms, limits, now_ms, stores.groups, stores.users)
-        self.names = NameService(stores.users, limits)
+        self.names = NameService(stores.users, limits, self_service=self_service)
         self.people = PeopleService(stores.users, self.names, self.changes, now_ms, bus)
         self._posts = PostReader(stores.outbox, stores.packets)
         self.messages = MessageService(stores.messages, self._posts, self.groups, limits, now_ms, bus)
@@ -192,7 +192,6 @@ class Services:
             self.outbox.run,
             self.sweep.run,
             self.grab_stats.run,
-            self.groups.run,
             self.passes.run,
             *(one.in_doubt.run for one in in_doubt),
             *(batcher.run for batcher in self.batchers),

@@ -247,7 +247,7 @@ def test_guard_whose_books_contradict_the_users_is_void(copy: Path) -> None:
 
 
 def test_guard_across_two_protocols_lets_each_checkout_drive_its_server_and_passes(copy: Path) -> None:
-    plant(copy / "protocol/messages/base.py", "VERSION: Final = 1\n", "VERSION: Final = 2\n")
+    plant(copy / "protocol/messages/base.py", "VERSION: Final = 2\n", "VERSION: Final = 3\n")
     shown = guard(copy, "--case grab --pairs 2 --limit 100 --json guard.json")
     assert (shown.returncode, shown.stderr) == (0, "")
     case = only_case(copy)
@@ -272,7 +272,7 @@ def test_guard_with_bad_words_is_one_clear_line(words: str, code: int, says: str
     assert shown.stderr.count("\n") == 1
 
 
-def test_guard_covers_opens_at_both_durabilities_grab_and_push() -> None:
+def test_guard_covers_opens_at_both_durabilities_and_what_version_2_changed() -> None:
     found = [(order.scenario, order.connections, order.depth, kept) for kept, order in CASES.values()]
     assert found == [
         ("opens", 1_000, 1, "postgres"),
@@ -281,4 +281,6 @@ def test_guard_covers_opens_at_both_durabilities_grab_and_push() -> None:
         ("opens", 200, 8, "redis"),
         ("grab", 200, 1, "postgres"),
         ("push", 2_000, 4, "postgres"),
+        ("login", 2_000, 256, "postgres"),
+        ("send", 200, 1, "postgres"),
     ]

@@ -9,17 +9,8 @@ from pathlib import Path
 import pytest
 
 from bench.chaos import auditor
-from bench.chaos.auditor import (
-    CLAIM,
-    REFUND,
-    SEND,
-    TOP_UP,
-    WITHDRAW,
-    AuditedBooks,
-    AuditedClaim,
-    AuditedPacket,
-    AuditedTransfer,
-)
+from bench.chaos.audited_books import AuditedBooks, AuditedClaim, AuditedPacket, AuditedTransfer
+from bench.chaos.auditor import CLAIM, REFUND, SEND, TOP_UP, WITHDRAW
 from bench.chaos.history import History, Op, SendOp, TopUp
 
 FIRST, SECOND = 2**60, 2**60 + 1  # packets: opened by two, and left to expire

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import cast
 
 import pytest
@@ -10,10 +11,10 @@ from protocol import messages
 from protocol.framing import FrameSplitter
 from server.core.ledger import EMPTY, WalletBalance
 from server.core.limits import Limits
-from server.net.hub import Hub
+from server.net.hub import AT_ONCE, Hub
 from server.net.session import Session
 from server.services.runtime.bus import Bus
-from server.services.runtime.events import BalanceChange, Removed
+from server.services.runtime.events import BalanceChange, Removed, TextPost
 
 USER = 7
 
@@ -21,10 +22,10 @@ USER = 7
 class Recorder:
     """A session that only records its pushes."""
 
-    def __init__(self, hub: Hub, holds_pushes: bool = False) -> None:
+    def __init__(self, hub: Hub, holds_pushes: bool = False, user_id: int = USER) -> None:
         self.holds_pushes = holds_pushes
         self._received = b""
-        assert hub.join(USER, cast("Session", self), 0.0)
+        assert hub.join(user_id, cast("Session", self), 0.0)
 
     def push(self, framed: bytes, can_wait: bool) -> None:
         self._received += framed
@@ -81,3 +82,41 @@ def test_balance_of_an_offline_user_is_not_kept(hub: Hub) -> None:
     hub.announce(change(300, 3, 50), (USER,))
     assert hub.newest(USER, EMPTY) == EMPTY
     assert hub._users == {}
+
+
+def text(number: int, group_id: int = 70) -> TextPost:
+    return TextPost(group_id, number, 1, 0, "text")
+
+
+def numbers(recorder: Recorder) -> list[int]:
+    return [push.message for push in recorder.pushes() if isinstance(push, messages.TextPosted)]
+
+
+async def test_posts_to_very_many_users_leave_in_parts_and_in_their_order(hub: Hub) -> None:
+    """Another group is not delayed, and the loop serves others between two parts."""
+    recorders = [Recorder(hub, user_id=number) for number in range(1, 2 * AT_ONCE + 2)]
+    everyone = set(range(1, 2 * AT_ONCE + 2))
+    for number in (1, 2, 3):
+        hub.announce(text(number), everyone)
+    hub.announce(text(9, group_id=71), {1, 2 * AT_ONCE + 1})
+    assert sum(numbers(one) == [] for one in recorders) == AT_ONCE
+    assert numbers(recorders[-1]) == [9]
+    seen = []
+    for _ in range(20):
+        await asyncio.sleep(0)
+        seen.append(numbers(recorders[-1]))
+    assert seen[0] == [9]
+    assert seen[-1] == [9, 1, 2, 3]
+    assert {tuple(numbers(one)) for one in recorders[1:-1]} == {(1, 2, 3)}
+
+
+async def test_user_who_leaves_during_an_announcement_receives_no_later_part(hub: Hub) -> None:
+    recorders = {number: Recorder(hub, user_id=number) for number in range(1, AT_ONCE + 3)}
+    members = set(recorders)
+    hub.announce(text(1), members)
+    waiting = [number for number, one in recorders.items() if not numbers(one)]
+    assert len(waiting) == 2
+    members.remove(waiting[0])
+    while not numbers(recorders[waiting[1]]):  # noqa: ASYNC110  the hub sets no event
+        await asyncio.sleep(0)
+    assert numbers(recorders[waiting[0]]) == []

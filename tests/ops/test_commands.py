@@ -19,7 +19,6 @@ from server.ops.socket.commands import MOST_MAX
 from server.ops.socket.old_names import RENAMED_KEYS, RenamedKey, add_old_keys, remove_old_keys
 from server.ops.socket.status_socket import ask
 from server.reload import Outcome
-from storage.postgres.packets.packets import PacketStore
 from tests.conftest import DAY_MS, Connect, Server, StartServer, Turn
 from tests.ops.conftest import Ask, MakeParty, until
 
@@ -173,7 +172,11 @@ async def test_packet_is_shown_in_every_layer_without_its_seed(
 ) -> None:
     guests = await party(server, 3)
     packet = await guests.lucky(1_000, 3)
-    seed = bytes((await PacketStore(server.app.stores.database).rows([packet]))[packet].seed)
+    live = server.app.services.live_packets.get(packet)
+    assert live is not None
+    assert live.packet is not None
+    seed = live.packet.terms.seed
+    assert len(seed) == 32
     won = (await guests.all_open(packet, guests.guests[:2]))[-1]
     found = await ask_server("packet", packet)
     assert found["packet"] == str(packet)

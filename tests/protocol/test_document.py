@@ -52,3 +52,10 @@ def test_example_packet_of_the_document_is_a_vector() -> None:
     packet = json.loads((ROOT / "tests" / "vectors" / "fairness.json").read_text())[0]
     for part in ("seed", "packet_id", "commitment", "amounts_fen"):
         assert str(packet[part]) in DOCUMENT, part
+
+
+def test_example_of_a_committed_seed_in_the_document_is_a_vector() -> None:
+    packet = json.loads((ROOT / "tests" / "vectors" / "seeds.json").read_text())[0]
+    parts = ("tree_secret", "server_seed", "root", "client_seed", "seed", "packet_id", "commitment", "amounts_fen")
+    for value in (*(packet[part] for part in parts), *packet["path"]):
+        assert str(value) in DOCUMENT, value

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from server.cli.main import main
+from server.cli.options import leaves_self_service_open
 from server.config import TYPES, Config, ConfigError, flat, load, load_keys, resolve, variable
 from server.config.table import KEYS, ORDER
 from server.config.text import default_toml, show
@@ -386,3 +387,13 @@ def test_load_keys_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
     (tmp_path / "keys.toml").chmod(0o640)
     with pytest.raises(ConfigError, match="chmod 600"):
         load_keys(Config(), tmp_path)
+
+
+# --- self-service ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("text", "is_open"), [("", True), ("[chat]\nself_service = false", False), (None, False)])
+def test_file_without_the_key_leaves_self_service_open(file: Path, text: str | None, is_open: bool) -> None:
+    if text is not None:
+        file.write_text(text)
+    assert leaves_self_service_open(None if text is None else file) == is_open

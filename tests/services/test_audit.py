@@ -116,6 +116,8 @@ PLANTED: dict[str, list[str]] = {
     ],
     "seeds": [
         "UPDATE packets SET seed_index = seed_index + 5 WHERE packet_id = {o}",
+        "WITH moved AS (UPDATE wallets SET next_seed = next_seed + 5 WHERE user_id = 1) "
+        "UPDATE packets SET seed_index = seed_index + 5 WHERE packet_id = {o}",
         "UPDATE packets SET seed_index = seed_index + 64 WHERE sender_id = 1",
         "UPDATE packets SET seed_index = (SELECT min(seed_index) FROM packets) WHERE packet_id = {o}",
         "UPDATE packets SET seed = sha256('x') WHERE packet_id = {p}",
@@ -129,9 +131,10 @@ PLANTED: dict[str, list[str]] = {
     ],
     "trees": [
         "UPDATE seed_trees SET root = sha256('x') WHERE user_id = 1",
+        "UPDATE seed_trees SET root = sha256('x') WHERE number = (SELECT max(number) FROM seed_trees)",
         "UPDATE seed_trees SET sealed = sha256('x') WHERE user_id = 1",
         "UPDATE seed_trees SET user_id = 2 WHERE user_id = 1",
-        "UPDATE seed_trees SET number = number + 1 WHERE user_id = 1",
+        "UPDATE seed_trees SET number = number + 9 WHERE user_id = 1",
     ],
     "commitments": [
         "UPDATE packets SET commitment = sha256('x') WHERE packet_id = {o}",
@@ -185,6 +188,7 @@ async def test_planted_discrepancies_are_named(
     finished, still_open = await room.lucky(900, 3), await room.lucky(500, 2)
     await room.all_open(finished)
     await room.guests[0].open(still_open)
+    await room.sender.seed_trees()  # one more tree, of which nothing is revealed
 
     async def settled() -> bool:
         waits = "SELECT (SELECT count(*) FROM settlement_queue) + (SELECT count(*) FROM outbox)"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from client_sim.sdk.errors import Refusal
+from client_sim.sdk.errors import BackendDecides, Refusal
 from protocol.messages import NAMES_MAX, ListMembers, Members
 from server.core.limits import Limits
 from server.services.chat.names import BATCH_MAX, NAMELESS_PART, NameService
@@ -60,6 +60,18 @@ async def test_names_are_seen_by_others_and_survive_a_restart(
     await room.server.stop()
     there = await connect(await start_server(), ben.user_id)
     assert (await there.names(asked)).names == ["", "阿安", "", "阿安", ""]
+
+
+async def test_without_self_service_only_the_backend_gives_names(
+    start_server: StartServer, connect: Connect
+) -> None:
+    server = await start_server(chat__self_service=False)
+    backend, ann = await connect(server, 0), await connect(server, 5)
+    for name in ("安", ""):
+        with pytest.raises(BackendDecides):
+            await ann.set_name(name)
+    await backend.put_users({5: "阿安"})
+    assert (await ann.names([5])).names == ["阿安"]
 
 
 async def test_name_can_be_changed_and_removed(server: Server, connect: Connect) -> None:

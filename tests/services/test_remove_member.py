@@ -14,7 +14,6 @@ from bench.chaos.proxy import Proxy
 from client_sim.sdk.client import Client
 from client_sim.sdk.errors import KickedOut, NotAllowed, NotAMember, NotOwner, Refusal
 from protocol.messages import PacketPosted, RemovedFromGroup, TextPosted
-from server.services.chat import groups
 from storage.errors import StoreUnavailable
 from tests.conftest import PATIENCE_S, Connect, Server, StartServer
 from tests.joining import join
@@ -206,13 +205,6 @@ async def test_concurrent_joins_and_removals_leave_memory_equal_to_the_record(
     assert [row["user_id"] for row in left] == [1]
 
 
-@pytest.fixture
-def quick_lookup(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Groups in doubt are read after 50 ms."""
-    monkeypatch.setattr(groups, "LOOK_S", 0.05)
-
-
-@pytest.mark.usefixtures("quick_lookup")
 async def test_removal_whose_commit_was_in_doubt_takes_effect(
     start_server: StartServer,
     party: MakeParty,
@@ -239,7 +231,6 @@ async def test_removal_whose_commit_was_in_doubt_takes_effect(
     await books_balance()
 
 
-@pytest.mark.usefixtures("quick_lookup")
 async def test_join_and_leave_whose_commits_were_in_doubt_take_effect(
     start_server: StartServer,
     party: MakeParty,
@@ -273,9 +264,6 @@ async def test_join_and_leave_whose_commits_were_in_doubt_take_effect(
 async def test_removal_that_was_not_committed_removes_no_member(
     start_server: StartServer, party: MakeParty, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And the looking ends."""
-    monkeypatch.setattr(groups, "LOOK_S", 0.02)
-    monkeypatch.setattr(groups, "LATE_S", 0.1)
     room = await party(await start_server(), 1)
     services, (ann,) = room.server.app.services, room.guests
 
@@ -285,10 +273,4 @@ async def test_removal_that_was_not_committed_removes_no_member(
     monkeypatch.setattr(services.membership._store, "remove_member", away)
     with pytest.raises(Refusal, match="store"):
         await room.sender.remove_member(room.group, ann.user_id)
-    assert list(services.groups._in_doubt) == [room.group]
-
-    async def forgotten() -> bool:
-        return not services.groups._in_doubt
-
-    await until(forgotten)
     assert set(services.groups.members(room.group)) == {1, ann.user_id}

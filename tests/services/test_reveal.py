@@ -11,7 +11,7 @@ from client_sim.sdk.client import Client
 from client_sim.sdk.errors import NotAllowed, NotFinished
 from server.cli.audit_report import print_proof
 from server.clock import Clock
-from server.services.packets.seeds import proof_of
+from server.services.seeds.service import proof_of
 from storage.postgres.database import Database
 from storage.postgres.packets.packets import PacketStore
 from tests.conftest import DAY_MS, SEED_KEYS, Connect, StartServer, Turn

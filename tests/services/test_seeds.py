@@ -7,12 +7,12 @@ from typing import TypeAlias
 import asyncpg
 import pytest
 
-from client_sim.sdk import Client, Refusal, Verdict
+from client_sim.sdk import Client, Refusal, TimedOut, Verdict
 from protocol import messages
 from protocol.codes import Refusal as Code
 from server.core import seeds
 from server.services.money.audit import Report, audit
-from server.services.packets.seed_upkeep import renew, seal_all_again
+from server.services.seeds.upkeep import renew, seal_all_again
 from storage.errors import StoreRefused
 from storage.postgres.database import Database
 from tests.conftest import DAY_MS, SEED_KEYS, Connect, StartServer, Turn
@@ -123,6 +123,27 @@ async def test_same_packet_with_another_client_seed_has_another_seed(room: Party
         proofs.append(await finished(room, sent.packet_id))
     assert [proof.client_seed for proof in proofs] == [CLIENT_SEED, OTHER_SEED]
     assert len({proof.seed for proof in proofs}) == 2
+
+
+async def test_retry_of_a_send_that_timed_out_has_the_same_seed(room: Party) -> None:
+    """The app repeats a send whose outcome it does not know: one packet, and its proof accuses no server."""
+    await room.sender.seed_trees()
+    real_ask, lost = room.sender._connection.ask, [True]
+
+    async def ask_and_lose_the_reply(request: messages.Message, reply: type[messages.Message]) -> messages.Message:
+        answer = await real_ask(request, reply)
+        if lost and isinstance(request, messages.SendPacket):
+            lost.clear()
+            raise TimedOut("the reply was lost")
+        return answer
+
+    room.sender._connection.ask = ask_and_lose_the_reply  # type: ignore[method-assign, assignment]
+    with pytest.raises(TimedOut):
+        await room.sender.send_packet("lucky", room.group, 100, 2)
+    sent = await room.sender.send_packet("lucky", room.group, 100, 2)
+    await finished(room, sent.packet_id)
+    assert await room.sender.verify(sent.packet_id) == Verdict([], [])
+    assert (await room.sender.seed_trees()).next_index == sent.seed_index + 1
 
 
 async def test_records_hold_no_seed_in_plain(room: Party, sql: Sql) -> None:

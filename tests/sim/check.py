@@ -345,7 +345,7 @@ def keys_sent_one_packet(world: World) -> list[str]:
             wrong.append(f"{send_key} received {sorted(confirmed)}")
         if confirmed and made[send_key] != 1:
             wrong.append(f"{send_key} received ok and made {made[send_key]}")
-        if made[send_key] and words and words <= {"not_enough_money", "not_a_member"}:
+        if made[send_key] and words and words <= {"not_enough_money", "not_a_member", "banned", "no_such_user"}:
             wrong.append(f"{send_key} received {words} and yet sent")
         if "internal" in words or "key_reused" in words:
             wrong.append(f"{send_key} received {words}")

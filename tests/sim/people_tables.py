@@ -39,10 +39,11 @@ class PeopleTables:
         """Set columns of a row, which is made if there is none; a repeat keeps its version."""
         row = self.users.get(user_id, UserRow())
         changed = row._replace(**values)  # type: ignore[arg-type]
-        self.users[user_id] = changed._replace(version=row.version + (changed != row))
         if changed != row:
+            changed = changed._replace(version=row.version + 1)
             self.bans[user_id].append(changed.banned_at_ms is not None)
-            self.feed.notify(Topic.CHANGE, Change("user", user_id, row.version + 1))
+            self.feed.notify(Topic.CHANGE, Change("user", user_id, changed.version))
+        self.users[user_id] = changed
 
     def access(self, user_id: int) -> AccessRow:
         row = self.users[user_id]

@@ -292,6 +292,18 @@ class World:
 
     # --- the run ----------------------------------------------------------------------------------------------
 
+    # What other worlds add.
+
+    def started(self, server: SimServer) -> None:
+        """A process of a server begins."""
+
+    def acts(self) -> None:
+        """Begin what happens beside senders and openers."""
+
+    def checks(self) -> None:
+        """Check what must hold at the end."""
+        check.final_check(self)
+
     def spawn(self, work: Any) -> None:
         """Run a task beside the others."""
         task = self.loop.create_task(work)
@@ -332,7 +344,7 @@ class World:
         while self.loop.time() < ends_s and not self._settled():  # noqa: ASYNC110  stores set no event
             await asyncio.sleep(1.0)
         await asyncio.sleep(2.0)
-        check.final_check(self)
+        self.checks()
         for server in self.servers:
             server.crash()
         for task in list(self._alive):

@@ -70,5 +70,5 @@ async def test_migration_gives_each_name_to_the_lowest_user_id_alone(old: Databa
 async def test_migration_leaves_a_table_with_its_usual_names(old: Database) -> None:
     async with old.reading() as connection:
         found = await connection.fetch("SELECT conname FROM pg_constraint WHERE conrelid = 'users'::regclass")
-    expected = {"users_pkey", "users_user_id_check", "users_unique_name_key"}
+    expected = {"users_pkey", "users_user_id_check"}
     assert {row["conname"] for row in found if "not_null" not in row["conname"]} == expected

@@ -55,7 +55,7 @@ class BackendGroupService:
         if len(set(user_ids)) > self._limits.synced_members_max:
             raise RequestRefused(Reason.GROUP_FULL, f"{self._limits.synced_members_max} members")
         change = self._store.sync(group_id, version, user_ids, self._now_ms())
-        return await self._recorded(group_id, change)
+        return await self._recorded(change)
 
     async def change(
         self, group_id: int, version: int, joined: Sequence[int], left: Sequence[int]
@@ -65,11 +65,11 @@ class BackendGroupService:
             raise RequestRefused(Reason.BAD_REQUEST, "a user both joined and left")
         most = self._limits.synced_members_max
         change = self._store.change(group_id, version, joined, left, self._now_ms(), most)
-        return await self._recorded(group_id, change)
+        return await self._recorded(change)
 
-    async def _recorded(self, group_id: int, change: Awaitable[MembersRecorded | None]) -> MembersRecorded:
+    async def _recorded(self, change: Awaitable[MembersRecorded | None]) -> MembersRecorded:
         try:
-            made = await self._groups.recorded(change, group_id)
+            made = await self._groups.recorded(change)
         except OtherKind:
             raise RequestRefused(Reason.BAD_REQUEST, "this chat has no member list to be changed") from None
         except GroupFull:

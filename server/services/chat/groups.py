@@ -21,12 +21,8 @@ from server.core.refusals import Reason, RequestRefused
 from server.services.runtime.bus import Bus
 from server.services.runtime.change_feed import ChangeFeed
 from server.services.runtime.events import Added, Removed
-from server.services.runtime.outage_log import OutageLog
-from storage.errors import StoreUnavailable
 from storage.postgres.chat.groups import GroupChanges, GroupKind, GroupRow, GroupStore
 
-LOOK_S: Final = 0.5  # between two looks at groups in doubt
-LATE_S: Final = 10.0  # a commit may still arrive so long after its request has failed
 TOLD_MAX: Final = 100_000  # groups not kept whose version is remembered; of another one a change may be told twice
 CATCH_UP_MAX: Final = 1_000  # groups whose versions are read at once
 
@@ -60,7 +56,7 @@ class Group(msgspec.Struct):
     members: set[int]
 
 
-class Recorded(Protocol):
+class RecordedChange(Protocol):
     """What a store says of a change: the group, and its version with the change."""
 
     @property
@@ -69,10 +65,10 @@ class Recorded(Protocol):
     def version(self) -> int: ...
 
 
-Change = TypeVar("Change", bound=Recorded | None)
+Change = TypeVar("Change", bound=RecordedChange | None)
 
 
-class MembersChanged(NamedTuple):
+class ChangedMembers(NamedTuple):
     """Whom a change added and removed, as memory saw it."""
 
     added: list[int]
@@ -89,9 +85,6 @@ class GroupService:
         self._groups: dict[int, Group] = {}
         self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
         self._told: OrderedDict[int, int] = OrderedDict()  # the version that was told, of groups that are not kept
-        self._in_doubt: dict[int, float] = {}  # the group, and until when a lost change of it may still commit
-        self._wake = asyncio.Event()
-        self._outage_log = OutageLog("group_in_doubt_waits")
         changes.on_change("group", self.follow)
         changes.on_gap(self.catch_up)
 
@@ -113,8 +106,6 @@ class GroupService:
 
     async def find(self, group_id: int) -> Group | None:
         """A group as it is recorded; None if there is none."""
-        if group_id in self._in_doubt:
-            await self._look(group_id)
         await self.keep([group_id])
         return self._groups.get(group_id)
 
@@ -152,20 +143,15 @@ class GroupService:
 
     # --- following the record ---------------------------------------------------------------------------------
 
-    async def recorded(self, change: Awaitable[Change], group_id: int = 0) -> Change:
+    async def recorded(self, change: Awaitable[Change]) -> Change:
         """Await a change of this server's own. When it is recorded, memory follows, here and on all other servers.
 
-        `group_id` is 0 if the group may be new.
+        A change whose commit got no reply is followed like one of another server.
         """
-        try:
-            made = await change
-            if made is not None:
-                await self.follow(made.group_id, made.version)
-                await self._changes.wait_until_told("group", made.group_id, made.version)
-        except StoreUnavailable:
-            if group_id:
-                self._doubt(group_id)
-            raise
+        made = await change
+        if made is not None:
+            await self.follow(made.group_id, made.version)
+            await self._changes.wait_until_told("group", made.group_id, made.version)
         return made
 
     async def follow(self, group_id: int, version: int) -> None:
@@ -179,11 +165,13 @@ class GroupService:
 
     async def catch_up(self) -> None:
         """Bring all groups in memory up to date: changes may have been missed."""
-        kept = list(self._groups)
-        for place in range(0, len(kept), CATCH_UP_MAX):
-            for group_id, version in (await self._store.versions(kept[place : place + CATCH_UP_MAX])).items():
-                if self._groups[group_id].version < version:
-                    await self.follow(group_id, version)
+        used = list({*self._groups, *self._turns})  # a reading that is under way may be older than the gap
+        for place in range(0, len(used), CATCH_UP_MAX):
+            for group_id, version in (await self._store.versions(used[place : place + CATCH_UP_MAX])).items():
+                async with self._turn(group_id):
+                    group = self._groups.get(group_id)
+                    if group is not None and group.version < version:
+                        await self._read_on(group)
 
     async def _read_on(self, group: Group) -> None:
         changes = await self._store.changes(group.group_id, group.version)
@@ -204,9 +192,9 @@ class GroupService:
                 self._told.popitem(last=False)
             added = [one.user_id for one in changes.members if one.is_in and one.by_other]
             removed = [one.user_id for one in changes.members if not one.is_in and one.by_other]
-            self._publish(group_id, changes, MembersChanged(added, removed))
+            self._publish(group_id, changes, ChangedMembers(added, removed))
 
-    def _publish(self, group_id: int, changes: GroupChanges, changed: MembersChanged) -> None:
+    def _publish(self, group_id: int, changes: GroupChanges, changed: ChangedMembers) -> None:
         if changed.removed:
             self._bus.publish(Removed(group_id), set(changed.removed))
         if changed.added:
@@ -233,42 +221,14 @@ class GroupService:
                 await turns.enter_async_context(self._turn(group_id))
             yield
 
-    # --- changes whose outcome is unknown ---------------------------------------------------------------------
-
-    def _doubt(self, group_id: int) -> None:
-        self._in_doubt[group_id] = asyncio.get_running_loop().time() + LATE_S
-        self._wake.set()
-
-    async def run(self) -> None:
-        """Read groups in doubt until a lost change can no longer arrive. Never ends; to be supervised."""
-        while True:
-            await self._wake.wait()
-            await asyncio.sleep(LOOK_S)
-            try:
-                for group_id in list(self._in_doubt):
-                    await self._look(group_id)
-                self._outage_log.is_over()
-            except StoreUnavailable as error:
-                self._outage_log.begins(error)
-            if not self._in_doubt:
-                self._wake.clear()
-
-    async def _look(self, group_id: int) -> None:
-        began_s = asyncio.get_running_loop().time()
-        async with self._turn(group_id):
-            if (group := self._groups.get(group_id)) is not None:
-                await self._read_on(group)
-        if began_s > self._in_doubt.get(group_id, began_s):
-            del self._in_doubt[group_id]
-
 
 def _group(row: GroupRow) -> Group:
     return Group(row.group_id, row.name, row.owner_id, row.kind, row.version, row.members)
 
 
-def _apply(group: Group, changes: GroupChanges) -> MembersChanged:
+def _apply(group: Group, changes: GroupChanges) -> ChangedMembers:
     """Give memory the members that are recorded. A change that it has already is no change."""
-    changed = MembersChanged([], [])
+    changed = ChangedMembers([], [])
     for user_id, is_in, by_other in changes.members:
         if is_in == (user_id in group.members):
             continue

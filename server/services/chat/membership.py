@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable
 from typing import Final
 
@@ -14,6 +15,7 @@ from storage.postgres.chat.groups import GroupKind
 from storage.postgres.chat.memberships import GroupFull, MembershipStore, TooManyGroups, WasKicked, WrongInvite
 
 INVITE_BYTES: Final = 10  # 80 random bits, 16 characters
+INVITE: Final = re.compile("[A-Z2-7]{16}")
 
 
 class MembershipService:
@@ -57,12 +59,14 @@ class MembershipService:
         if not self._self_service:
             return await self._member_already(user_id, group_id)
         limits, invite = self._limits, invite.strip().upper()
+        if not group_id and not INVITE.fullmatch(invite):
+            raise RequestRefused(Reason.BAD_INVITE)
         try:
             group_id = group_id or await self._store.invited_to(invite)
             change = self._store.join(
                 group_id, user_id, invite, self._now_ms(), limits.group_members_max, limits.groups_of_user_max
             )
-            await self._groups.recorded(change, group_id)
+            await self._groups.recorded(change)
         except TooManyGroups:
             raise self._too_many() from None
         except GroupFull:
@@ -89,7 +93,7 @@ class MembershipService:
             raise RequestRefused(Reason.OWNER_STAYS)
         if group.kind is GroupKind.DIRECT and user_id in group.members:
             raise RequestRefused(Reason.BAD_REQUEST, "both users of a one-to-one chat stay in it")
-        await self._groups.recorded(self._store.leave(group_id, user_id, self._now_ms()), group_id)
+        await self._groups.recorded(self._store.leave(group_id, user_id, self._now_ms()))
 
     async def remove_member(self, owner_id: int, group_id: int, user_id: int) -> None:
         """Remove a user who is or was a member, for good; again is harmless."""
@@ -97,7 +101,7 @@ class MembershipService:
         if user_id == owner_id:
             raise RequestRefused(Reason.OWNER_STAYS)
         change = self._store.remove_member(group_id, user_id, self._now_ms())
-        if await self._groups.recorded(change, group_id) is None:
+        if await self._groups.recorded(change) is None:
             raise RequestRefused(Reason.NOT_A_MEMBER)
 
     async def invite(self, user_id: int, group_id: int, renew: bool) -> str:

@@ -22,8 +22,12 @@ NAMELESS_PART = 0.1  # of them as many users who are known to have none, apart: 
 class NameService:
     """Use cases on names. Those in use are kept in memory and in step."""
 
-    def __init__(self, store: UserStore, limits: Limits, kept_max: int = KEPT_MAX) -> None:
+    def __init__(
+        self, store: UserStore, limits: Limits, kept_max: int = KEPT_MAX, *, self_service: bool = True
+    ) -> None:
+        """`self_service`: users choose their names; otherwise only the chat backend gives names."""
         self._store = store
+        self._self_service = self_service
         self._limits = limits
         self._kept_max = kept_max
         self._names: OrderedDict[int, str] = OrderedDict()  # the longest unused first
@@ -35,6 +39,8 @@ class NameService:
 
     async def call(self, user_id: int, name: str) -> None:
         """Others see the user called so from now on; "": not at all. Raises RequestRefused, StoreUnavailable."""
+        if not self._self_service:
+            raise RequestRefused(Reason.BACKEND_DECIDES)
         self.check(name)
         if name and not unique_form(name):
             raise RequestRefused(Reason.BAD_NAME, "no character of it is visible")

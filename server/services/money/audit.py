@@ -9,7 +9,7 @@ from server.core.kinds import TO_USER, WITH_BEST_LUCK
 from server.core.ledger import DIRECTIONS, MOVES_NOTHING, TransferKind
 from server.services.money import seed_audit
 from server.services.money.seed_audit import Finding
-from server.services.packets.sealing import Seals
+from server.services.seeds.seals import Seals
 from storage.postgres.database import Database
 from storage.postgres.money.audit import SumsRow, snapshot
 

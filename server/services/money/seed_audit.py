@@ -6,9 +6,9 @@ from typing import Final, NamedTuple
 
 from server.core import seeds
 from server.core.packet import Packet
-from server.services.packets.sealing import Seals, SeedsSealed
-from server.services.packets.seeds import content_of, seed_of
 from server.services.packets.stored_state import claim_of, terms_of
+from server.services.seeds.seals import Seals, SeedsSealed
+from server.services.seeds.service import content_of, seed_of
 from storage.postgres.money.audit import AuditedPacket, AuditSnapshot
 
 TREES: Final = "every tree of seeds has the root that was told, and every revealed seed leads to it"

@@ -15,12 +15,12 @@ from server.core.ledger import WalletBalance
 from server.services.packets.batch import PacketsOver
 from server.services.packets.live_packets import LivePackets
 from server.services.packets.mirror_health import MirrorHealth
-from server.services.packets.seeds import SeedService
 from server.services.packets.stored_state import StoredState, claim_of, terms_of, verdict
 from server.services.runtime.bus import Bus
 from server.services.runtime.events import BalanceChange, Refunded
 from server.services.runtime.in_doubt import InDoubt
 from server.services.runtime.outage_log import OutageLog
+from server.services.seeds.service import SeedService
 from storage.errors import StoreUnavailable
 from storage.postgres.packets import packets as store
 from storage.redis.mirror import Log, Mirror

@@ -15,8 +15,8 @@ from server.services.chat.groups import GroupService
 from server.services.packets.audience import audience_of, groups_of
 from server.services.packets.live_packet import LivePacket
 from server.services.packets.mirror_health import MirrorHealth
-from server.services.packets.seeds import SeedService
 from server.services.packets.stored_state import NOTHING, StoredState, claim_of, terms_of, verdict
+from server.services.seeds.service import SeedService
 from storage.errors import StoreUnavailable
 from storage.postgres.packets.packets import Advance, PacketStore
 from storage.redis.mirror import Log, Mirror

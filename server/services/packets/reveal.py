@@ -12,8 +12,8 @@ from server.core.packet import Claim, Terms
 from server.core.pages import State
 from server.core.refusals import Reason, RequestRefused
 from server.services.chat.groups import GroupService
-from server.services.packets.seeds import SeedProof, SeedService, packet_seed_of
 from server.services.packets.stored_state import claim_of, state_of, terms_of
+from server.services.seeds.service import SeedProof, SeedService, packet_seed_of
 from storage.postgres.packets.packets import PacketRow, PacketStore
 
 

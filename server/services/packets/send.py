@@ -17,12 +17,12 @@ from server.services.chat.chats import ChatService
 from server.services.chat.groups import GroupService
 from server.services.packets.audience import audience_of
 from server.services.packets.live_packets import LivePackets
-from server.services.packets.seeds import SeedService, SeedsOfBatch
 from server.services.packets.stored_state import terms_of
 from server.services.runtime.batching import Batcher
 from server.services.runtime.bus import Bus
 from server.services.runtime.events import BalanceChange, PacketPost
 from server.services.runtime.in_doubt import InDoubt
+from server.services.seeds.service import SeedService, SeedsOfBatch
 from storage.errors import StoreUnavailable
 from storage.postgres.chat.groups import GroupKind
 from storage.postgres.money.wallets import TransferRow

@@ -7,14 +7,15 @@ CREATE TABLE known_users (
                          CONSTRAINT known_users_user_id_check CHECK (is_user(user_id)),
     name          text   NOT NULL DEFAULT '',
     -- Only of a name that its user chose (storage/postgres/chat/unique_names): no two of them look the same.
-    unique_name   text   CONSTRAINT known_users_unique_name_key UNIQUE,
+    unique_name   text,
     -- Null: not banned.
     banned_at_ms  bigint,
     -- Tokens that were issued before are refused; if it is not 0, so are those of version 1.
     tokens_from_s bigint NOT NULL DEFAULT 0,
-    -- Grows with each change of the above, which other servers then follow. 1: the user is known, and no more.
+    -- Grows with each change of the above, which other servers then follow (see 0010).
     version       bigint NOT NULL DEFAULT 1
 );
+CREATE UNIQUE INDEX users_unique_name ON known_users (unique_name) WHERE unique_name IS NOT NULL;
 INSERT INTO known_users (user_id) SELECT user_id FROM wallets UNION SELECT user_id FROM memberships ORDER BY 1;
 
 LOCK TABLE users;
@@ -24,4 +25,3 @@ DROP TABLE users;
 ALTER TABLE known_users RENAME TO users;
 ALTER TABLE users RENAME CONSTRAINT known_users_pkey TO users_pkey;
 ALTER TABLE users RENAME CONSTRAINT known_users_user_id_check TO users_user_id_check;
-ALTER TABLE users RENAME CONSTRAINT known_users_unique_name_key TO users_unique_name_key;

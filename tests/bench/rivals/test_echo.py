@@ -51,7 +51,7 @@ async def connect(listening: Listening, user_id: int) -> Raw:
 
 async def test_grab_is_counted_and_answered(listening: Listening) -> None:
     client = await connect(listening, 5)
-    assert client.hello[2:5:2] == [1, "none"]
+    assert client.hello[2:5:2] == [2, "none"]
     assert await client.ask(wire.GRAB, 77) == [77, "gone", 0, 0, 0, 0, 0]
     assert await client.ask(wire.GRAB, 77) == [77, "gone", 0, 0, 0, 0, 0]
     assert listening.echo.grabs == {77: 2}

@@ -11,7 +11,7 @@ import structlog
 
 from server.core import seeds
 from server.core.seeds import Content
-from server.services.packets.sealing import NONCE_BYTES, Seals, SeedsSealed
+from server.services.seeds.seals import NONCE_BYTES, Seals, SeedsSealed
 from storage.errors import StoreRefused
 from storage.postgres.database import Database
 from storage.postgres.packets.packets import PacketRow

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from server.services.packets.sealing import NONCE_BYTES, Seals
+from server.services.seeds.seals import NONCE_BYTES, Seals
 from storage.postgres.database import Database
 from storage.postgres.migrate import migrate
 from storage.postgres.packets.seed_trees import SeedEpochRow, SeedTreeStore
@@ -30,8 +30,8 @@ async def seal_all_again(
         again = []
         for row in rows:
             secret = seals.unseal(row.key_id, row.sealed, row.user_id, row.number)
-            anew = seals.seal(secret, row.user_id, row.number, random_bytes(NONCE_BYTES))
-            again.append(row._replace(sealed=anew, key_id=seals.key_id))
+            renewed = seals.seal(secret, row.user_id, row.number, random_bytes(NONCE_BYTES))
+            again.append(row._replace(sealed=renewed, key_id=seals.key_id))
         await store.seal_again(again)
         sealed, last = sealed + len(again), again[-1].key
     return sealed
