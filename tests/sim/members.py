@@ -36,6 +36,7 @@ class Churn:
             self._sync,
             self._ban,
             self._lift_ban,
+            self._lift_ban,
         ]
         while world.loop.time() < world.plan.length_s:
             await asyncio.sleep(self._rng.expovariate(1 / world.plan.churn_s))
@@ -85,7 +86,7 @@ class Churn:
     async def _sync(self, server: SimServer, user_id: int) -> None:
         self._version += 1
         version = self._version
-        listed = [OWNER, *(one for one in self._world.plan.members[1:] if self._rng.random() < 0.8)]
+        listed = [OWNER, *(one for one in self._world.plan.members[1:] if self._rng.random() < 0.9)]
         await self._at_the_backend("sync", lambda one: one.backend_groups.sync(GROUP, version, listed))
 
     async def _at_the_backend(self, what: str, request: Callable[[Any], Awaitable[Any]]) -> None:

@@ -53,7 +53,7 @@ def plan(rng: random.Random) -> Plan:
         skew_ms=rng.choice((0, 5, 400)),
         hoarders=rng.choice((0, 3, 10)),
         per_share=rng.choice((1, 4)),
-        churn_s=rng.choice((0.1, 0.5, 1e6)),
+        churn_s=rng.choice((0.2, 1.0, 1e6, 1e6)),
     )
 
 

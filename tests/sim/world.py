@@ -236,7 +236,7 @@ class World:
     async def _hoarder(self, user_id: int) -> None:
         """Grab the packets shown as fast as possible, and never open."""
         while self.loop.time() < self.plan.length_s:
-            await asyncio.sleep(self.rng.uniform(0.02, 0.2))
+            await asyncio.sleep(self.rng.uniform(0.05, 0.4))
             if self.seen:
                 packet_id = self.rng.choice(sorted(self.seen))
                 self.spawn(self.rng.choice(self.servers).ask(user_id, packet_id, None))
