@@ -56,7 +56,7 @@ class Group(msgspec.Struct):
     members: set[int]
 
 
-class Recorded(Protocol):
+class RecordedChange(Protocol):
     """What a store says of a change: the group, and its version with the change."""
 
     @property
@@ -65,10 +65,10 @@ class Recorded(Protocol):
     def version(self) -> int: ...
 
 
-Change = TypeVar("Change", bound=Recorded | None)
+Change = TypeVar("Change", bound=RecordedChange | None)
 
 
-class MembersChanged(NamedTuple):
+class ChangedMembers(NamedTuple):
     """Whom a change added and removed, as memory saw it."""
 
     added: list[int]
@@ -190,9 +190,9 @@ class GroupService:
                 self._told.popitem(last=False)
             added = [one.user_id for one in changes.members if one.is_in and one.by_other]
             removed = [one.user_id for one in changes.members if not one.is_in and one.by_other]
-            self._publish(group_id, changes, MembersChanged(added, removed))
+            self._publish(group_id, changes, ChangedMembers(added, removed))
 
-    def _publish(self, group_id: int, changes: GroupChanges, changed: MembersChanged) -> None:
+    def _publish(self, group_id: int, changes: GroupChanges, changed: ChangedMembers) -> None:
         if changed.removed:
             self._bus.publish(Removed(group_id), set(changed.removed))
         if changed.added:
@@ -224,9 +224,9 @@ def _group(row: GroupRow) -> Group:
     return Group(row.group_id, row.name, row.owner_id, row.kind, row.version, row.members)
 
 
-def _apply(group: Group, changes: GroupChanges) -> MembersChanged:
+def _apply(group: Group, changes: GroupChanges) -> ChangedMembers:
     """Give memory the members that are recorded. A change that it has already is no change."""
-    changed = MembersChanged([], [])
+    changed = ChangedMembers([], [])
     for user_id, is_in, by_other in changes.members:
         if is_in == (user_id in group.members):
             continue
