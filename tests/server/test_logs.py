@@ -236,7 +236,7 @@ async def test_server_at_level_debug_logs_refusals_and_closes_with_their_connect
             {"event": "connection_closed", "connection": 1, "user_id": 7, "code": "by the client"},
             {"event": "connection_closed", "connection": 2, "user_id": -1, "code": "login_refused"},
             {"event": "login_refused", "connection": 2, "user_id": 9, "reason": "refused"},
-            {"event": "request_refused", "connection": 1, "user_id": 7, "seq": 1, "reason": "no_such_group"},
+            {"event": "request_refused", "connection": 1, "user_id": 7, "seq": 1, "reason": "not_a_member"},
             {"event": "request_refused", "connection": 1, "user_id": 7, "seq": 2, "reason": "not_allowed"},
         ]
 
