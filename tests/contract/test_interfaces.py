@@ -35,7 +35,7 @@ NOT_SIMULATED_METHODS = {
     "wallets.entries": "users of the worlds read no statement of their wallet",
     "settlement.uncredited": "pages ask it, and users of the worlds see none",
     "outbox.waiting": "operators read it, the worlds have none",
-    "groups.newest": "for operators",
+    "groups.newest": "operators read it, the worlds have none",
 }
 
 

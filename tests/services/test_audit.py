@@ -116,6 +116,8 @@ PLANTED: dict[str, list[str]] = {
     ],
     "seeds": [
         "UPDATE packets SET seed_index = seed_index + 5 WHERE packet_id = {o}",
+        "WITH moved AS (UPDATE wallets SET next_seed = next_seed + 5 WHERE user_id = 1) "
+        "UPDATE packets SET seed_index = seed_index + 5 WHERE packet_id = {o}",
         "UPDATE packets SET seed_index = seed_index + 64 WHERE sender_id = 1",
         "UPDATE packets SET seed_index = (SELECT min(seed_index) FROM packets) WHERE packet_id = {o}",
         "UPDATE packets SET seed = sha256('x') WHERE packet_id = {p}",

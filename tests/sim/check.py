@@ -16,10 +16,13 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from server.core import amounts
 from server.core.amounts import Caps
+from server.core.ids import is_user
 from server.core.packet import Claim
 from storage.redis.mirror import parse
+from tests.sim.plan import GROUP, SEED_KEYS, START_FEN
 
 if TYPE_CHECKING:
+    from tests.sim.standing import Known
     from tests.sim.world import ReceivedAnswer, World
 
 
@@ -76,8 +79,12 @@ def balance_is_true(world: World, change: Any) -> None:
     world.balance_pushes[change.user_id, change.reason] += change.change_fen
 
 
-def send_is_true(world: World, terms: Any) -> None:
-    """A send that was confirmed is in the books."""
+def send_is_true(world: World, terms: Any, known: Known) -> None:
+    """A send that was confirmed is in the books, and its sender could be in the group."""
+    if not is_user(terms.target_id) and not world.standing.may_be_member(terms.sender_id, known):
+        world.report(f"a user who is not in the group sent {terms.packet_id}")
+    if world.standing.must_be_banned(terms.sender_id, known):
+        world.report(f"a banned user sent {terms.packet_id}")
     row = world.tables.packets.get(terms.packet_id)
     if row is None or row.total_fen != terms.total_fen:
         world.report(f"a send was confirmed that is not in the books: {terms.packet_id}")
@@ -97,20 +104,29 @@ def answer_is_true(world: World, one: ReceivedAnswer) -> None:
         "claimed": mine != (one.index, one.amount_fen),
         "gone": row is None or mine is not None or len(held) < row.shares,
         "expired": row is None or (row.closed_at_ms is None and world.latest_ms() < row.expires_at_ms),
-        "not_allowed": row is not None and may_open(world, row, one.user_id),
+        "not_allowed": row is not None and must_be_allowed(world, row, one),
     }
     allowed = one.answer in ("not_allowed", "store_unavailable", "overloaded")
     if false.get(one.answer, False):
         world.report(f"false answer: {one}; durable is {mine} of {len(held)} claims")
-    if row is not None and not allowed and not may_open(world, row, one.user_id):
+    if row is not None and not allowed and one.answer != "claimed" and not may_be_allowed(world, row, one):
         world.report(f"a user who may not open received {one}")
+    if world.standing.must_be_banned(one.user_id, one.known):
+        world.report(f"a banned user received {one}")
 
 
-def may_open(world: World, row: Any, user_id: int) -> bool:
-    """The rule of the services, written a second time."""
+def may_be_allowed(world: World, row: Any, one: ReceivedAnswer) -> bool:
+    """The rule of the services, written a second time, at any version of the record that may have decided."""
     if row.kind == "personal":
-        return bool(user_id == row.target_id)
-    return user_id in world.tables.groups[row.target_id].members
+        return bool(one.user_id == row.target_id)
+    return world.standing.may_be_member(one.user_id, one.known)
+
+
+def must_be_allowed(world: World, row: Any, one: ReceivedAnswer) -> bool:
+    """The same at all these versions."""
+    if row.kind == "personal":
+        return bool(one.user_id == row.target_id)
+    return world.standing.must_be_member(one.user_id, one.known)
 
 
 # --- the second check: at the end -----------------------------------------------------------------------------
@@ -126,6 +142,7 @@ def final_check(world: World) -> None:
         reminders_were_posted_and_pushed,
         keys_sent_one_packet,
         requests_were_answered,
+        memory_follows_the_record,
     ):
         for what in rule(world):
             world.report(f"{rule.__name__}: {what}")
@@ -177,8 +194,6 @@ def amounts_of(row: Any) -> bytes:
 
 def seed_of(world: World, row: Any) -> bytes:
     """The seed of a packet by the documented formula, from its sealed tree."""
-    from tests.sim.world import SEED_KEYS
-
     tree = world.tables.trees[row.sender_id, row.seed_index // 64]
     place = struct.pack(">QQ", row.sender_id, row.seed_index // 64)
     secret = AESGCM(SEED_KEYS[tree.key_id]).decrypt(tree.sealed[:12], tree.sealed[12:], place)
@@ -198,13 +213,9 @@ def shares_of(world: World, row: Any) -> list[int]:
 
 def journal_agrees_with_tables(world: World) -> list[str]:  # noqa: C901  one branch per kind of entry
     """Replay the journal with packets and wallets of its own, and compare the result with the tables."""
-    from tests.sim.world import START_FEN
-
     wrong: list[str] = []
     left_fen: dict[int, int] = {}
-    wallets: Counter[int] = Counter(
-        dict.fromkeys(world.tables.groups[next(iter(world.tables.groups))].members, START_FEN)
-    )
+    wallets: Counter[int] = Counter(dict.fromkeys(world.plan.members, START_FEN))
     sender: dict[int, int] = {}
     holds: dict[int, dict[int, int]] = defaultdict(dict)
     credited: Counter[tuple[int, int]] = Counter()
@@ -346,3 +357,16 @@ def requests_were_answered(world: World) -> list[str]:
     return [
         f"unanswered at server {one.number}: {call}" for one in world.servers for call in one.open_calls.values()
     ]
+
+
+def memory_follows_the_record(world: World) -> list[str]:
+    """Every server that is current has the members that are recorded."""
+    recorded = world.tables.groups[GROUP].members
+    wrong = []
+    for server in world.servers:
+        group = server.running.groups._groups.get(GROUP)
+        if not server.running.changes.is_current:
+            wrong.append(f"server {server.number} is not current")
+        elif group is not None and group.members != recorded:
+            wrong.append(f"server {server.number} has the members {group.members}, recorded are {recorded}")
+    return wrong

@@ -12,6 +12,8 @@ from server.core.packet import WON, Packet
 from server.core.packet_states import PacketEvent
 from server.services.packets.grab_open import GrabOpenService
 from server.services.packets.recovery import PacketReady
+from server.services.runtime.change_feed import ChangeFeed
+from server.services.runtime.events import AccessChange
 from storage.postgres.packets.packets import Advance
 from storage.redis.mirror import parse
 from tests.sim.world import World
@@ -225,6 +227,46 @@ class TicketsAreTakenEarly(TicketsAreTakenLate):
     factor = 0.2
 
 
+class MembersAreNotFollowed(Defect):
+    """What another server changes in a group does not reach memory, and neither does what this one changes."""
+
+    def break_server(self, server: Any) -> None:
+        async def ignore(group: Any) -> None:
+            return
+
+        server.services.groups._read_on = ignore
+
+
+class RepliesBeforeOthersKnow(Defect):
+    """A change is confirmed although another server has not followed it."""
+
+    def break_server(self, server: Any) -> None:
+        async def do_not_wait(kind: str, record_id: int, version: int) -> None:
+            return
+
+        server.services.changes.wait_until_told = do_not_wait
+
+
+class AlwaysCurrent(ChangeFeed):
+    """Believes without a lease that it knows the changes of others."""
+
+    is_current = True  # type: ignore[assignment]
+
+
+class LeasesAreIgnored(Defect):
+    """A server serves users although it does not know what others have changed."""
+
+    def break_server(self, server: Any) -> None:
+        server.services.changes.__class__ = AlwaysCurrent
+
+
+class BansEndNoSession(Defect):
+    """A banned user who is connected stays connected."""
+
+    def break_server(self, server: Any) -> None:
+        server.bus._handlers[AccessChange].clear()
+
+
 DEFECTS: dict[str, Callable[[], Defect]] = {
     one.__name__: one
     for one in (
@@ -243,6 +285,10 @@ DEFECTS: dict[str, Callable[[], Defect]] = {
         ReloadForgetsTickets,
         TicketsAreTakenLate,
         TicketsAreTakenEarly,
+        MembersAreNotFollowed,
+        RepliesBeforeOthersKnow,
+        LeasesAreIgnored,
+        BansEndNoSession,
     )
 }
 

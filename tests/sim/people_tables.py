@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -28,6 +29,7 @@ class PeopleTables:
 
     def __init__(self) -> None:
         self.users: dict[int, UserRow] = {}
+        self.bans: defaultdict[int, list[bool]] = defaultdict(lambda: [False, False])  # of a user, at each version
 
     def know(self, user_ids: Sequence[int]) -> None:
         for user_id in user_ids:
@@ -39,6 +41,7 @@ class PeopleTables:
         changed = row._replace(**values)  # type: ignore[arg-type]
         if changed != row:
             changed = changed._replace(version=row.version + 1)
+            self.bans[user_id].append(changed.banned_at_ms is not None)
             self.feed.notify(Topic.CHANGE, Change("user", user_id, changed.version))
         self.users[user_id] = changed
 

@@ -76,3 +76,5 @@ def test_worlds_cover_both_durabilities_and_all_answers() -> None:
     answers = {one.answer for world in worlds for one in world.answers}
     assert answers >= {"ticket", "won", "claimed", "gone", "expired", "not_allowed", "store_unavailable"}
     assert answers >= {"busy", "no_ticket"}
+    changes = {what for world in worlds for what in world.churn.replied}
+    assert changes == {"join", "leave", "remove", "change", "sync", "ban"}

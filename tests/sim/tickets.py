@@ -26,6 +26,8 @@ class TicketWatch:
     def answered(self, user_id: int, packet_id: int, ticket: int | None, decision: Any, arrived_ms: int) -> None:
         """Check the answer to a grab (no ticket) or an open."""
         if not isinstance(decision, Decision):
+            if ticket is not None:
+                self._held[packet_id].pop(user_id, None)  # an open that a store undid may have used it
             return
         held = self._held[packet_id]
         mine = held.get(user_id)

@@ -6,38 +6,29 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from functools import lru_cache
-from types import SimpleNamespace
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import structlog
 
-from server import config
 from server.core.packet import Answer, Decision
 from server.core.refusals import Reason, RequestRefused
-from server.net.hub import PUSHES
-from server.services.assembly import Services
-from server.services.packets.requests import GrabRequest, OpenRequest
-from server.services.runtime.bus import LOCAL, Bus
-from storage.errors import StoreRefused, StoreUnavailable
-from storage.postgres.chat.groups import GroupRow
-from tests.sim import check, stores
+from storage.errors import StoreUnavailable
+from tests.sim import check
 from tests.sim.faults import LATE_S_MAX, TIMEOUT_S, Line, Rates
+from tests.sim.group_tables import Group, Membership
 from tests.sim.logs import Logs
 from tests.sim.loop import SimLoop, Stuck
+from tests.sim.members import Churn
+from tests.sim.plan import GROUP, INVITE, OWNER, START_FEN, plan
+from tests.sim.server import EPOCH_MS, PATIENCE_S, SimServer
+from tests.sim.standing import Known, Standing
 from tests.sim.tables import Tables
-from tests.sim.tickets import TicketWatch
 
 SERVERS = 2
-GROUP = 2**53 + 77
 STRANGER = 900
-EPOCH_MS = 1_800_000_000_000
 DRAIN_S = 120.0  # more than the lifetime of a packet, a log that lapses and a sweep for orphans together
-PATIENCE_S = 3.0
 RETRIES = 12
-SEED_KEYS = {"sim": bytes(32)}
-START_FEN = 20_000
 
 
 class ReceivedAnswer(NamedTuple):
@@ -51,148 +42,7 @@ class ReceivedAnswer(NamedTuple):
     index: int = -1
     amount_fen: int = -1
     arrived_ms: int = 0
-
-
-class Plan(NamedTuple):
-    """The parameters of a world, drawn from its seed."""
-
-    durability: str
-    users: int
-    packets: int
-    lifetime_s: float
-    rates: Rates
-    nemesis_s: float  # mean time between faults of the nemesis
-    length_s: float
-    skew_ms: int  # difference of the servers' clocks
-    hoarders: int  # members who grab and never open
-    per_share: int  # tickets per unopened share
-
-    @property
-    def members(self) -> range:
-        """All users of the group; the hoarders are the last ones."""
-        return range(1, self.users + self.hoarders + 1)
-
-
-def plan(rng: random.Random) -> Plan:
-    """Draw a plan: quiet worlds find defects that faults would hide, wild worlds find the others."""
-    fault_rate_max = rng.choice((0.0, 0.02, 0.08, 0.2))
-    return Plan(
-        durability=rng.choice(("postgres", "redis")),
-        users=rng.randint(4, 12),
-        packets=rng.randint(2, 6),
-        lifetime_s=rng.choice((1.0, 2.0, 4.0, 20.0)),
-        rates=Rates(
-            *(rng.uniform(0.0, fault_rate_max) for _ in range(4)), latency_s=rng.choice((0.002, 0.02, 0.3))
-        ),
-        nemesis_s=rng.choice((0.5, 2.0, 1e6)),
-        length_s=rng.choice((4.0, 10.0)),
-        skew_ms=rng.choice((0, 5, 400)),
-        hoarders=rng.choice((0, 3, 10)),
-        per_share=rng.choice((1, 4)),
-    )
-
-
-@lru_cache(maxsize=16)
-def settings(durability: str, lifetime_s: float, per_share: int, node: int) -> config.Config:
-    """The config of one server."""
-    values = {
-        "server.node": node,
-        "stores.durability": durability,
-        "limits.packet_lifetime_s": lifetime_s,
-        "limits.ticket_lifetime_s": 4.0,
-        "limits.ticket_grace_s": 1.0,
-        "limits.tickets_per_share": per_share,
-        "refunds.interval_s": 0.2,
-        "settlement.idle_s": 1.0,
-        "settlement.batch_max": 7,
-    }
-    return config.load(None, values, environment={})
-
-
-class SimServer:
-    """One process: its services, its tasks and its unanswered requests. A crash ends all of them."""
-
-    def __init__(self, world: World, number: int) -> None:
-        self.world = world
-        self.number = number
-        self.services: Services | None = None
-        self.bus = Bus()
-        self.tickets = TicketWatch(world, 0, 0)
-        self.tasks: list[asyncio.Task[None]] = []
-        self.open_calls: dict[int, tuple[Any, ...]] = {}
-
-    def now_ms(self) -> int:
-        """The clock of this server."""
-        return EPOCH_MS + int(self.world.loop.time() * 1000) + self.number * self.world.plan.skew_ms
-
-    def start(self) -> None:
-        world = self.world
-        bus = Bus()
-        bus.subscribe(world.on_push, *PUSHES)
-        clock = SimpleNamespace(now_ms=self.now_ms, elapsed_s=world.loop.time, **world.randomness)
-        here = settings(world.plan.durability, world.plan.lifetime_s, world.plan.per_share, self.number)
-        self.tickets = TicketWatch(world, here.limits.ticket_grace_ms, here.limits.tickets_per_share)
-        self.bus, self.services = bus, Services(stores.stores(world), bus, clock, here, here.limits, {}, SEED_KEYS)
-        outbox = self.services.outbox
-        outbox._store.on_late_commit = outbox.in_doubt.add  # type: ignore[attr-defined]
-        world.started(self)
-        if world.defect is not None:
-            world.defect.break_server(self)
-        self.tasks = [world.loop.create_task(self._begin(self.services))]
-        self.tasks += [world.loop.create_task(self._supervise(loop())) for loop in self.services.loops()]
-        world.trace("start", self.number)
-
-    async def _begin(self, services: Services) -> None:
-        with suppress(StoreRefused):
-            await services.mirror_health.find_at_start()
-
-    async def _supervise(self, work: Any) -> None:
-        try:
-            await work
-            self.world.report(f"a loop of server {self.number} ended")
-        except Exception as error:
-            self.world.report(f"a loop of server {self.number} died: {error!r}")
-
-    def crash(self) -> None:
-        """kill -9: no work is finished and no request answered; effects in flight at the stores still happen."""
-        for task in self.tasks:
-            task.cancel()
-        self.tasks, self.services = [], None
-        self.open_calls.clear()
-        self.world.trace("crash", self.number)
-
-    async def ask(self, user_id: int, packet_id: int, ticket: int | None) -> Decision | Reason | None:
-        """Grab (no ticket) or open; None: no answer in time, or the server is gone."""
-        services, world = self.services, self.world
-        if services is None:
-            return None
-        answer: asyncio.Future[Any] = world.loop.create_future()
-        call, arrived_ms = world.next_call(), self.now_ms()
-        self.open_calls[call] = (world.loop.time(), user_id, packet_id, ticket)
-
-        def reply(decision: Decision | Reason) -> None:
-            if services is not self.services:
-                return  # this process is dead
-            if self.open_calls.pop(call, None) is None:
-                world.report(f"request {call} of user {user_id} was answered twice")
-            world.record_answer(self, user_id, packet_id, decision, arrived_ms)
-            self.tickets.answered(user_id, packet_id, ticket, decision, arrived_ms)
-            if not answer.done():
-                answer.set_result(decision)
-
-        world.trace("ask", self.number, user_id, packet_id, "grab" if ticket is None else "open")
-        seq = self.bus.expect(reply)
-        if not services.changes.is_current:  # as in the dispatch
-            reply(Reason.STORE_UNAVAILABLE)
-        elif ticket is None:
-            services.opens.grab(GrabRequest(packet_id, user_id, arrived_ms, LOCAL, seq))
-        else:
-            services.opens.open(OpenRequest(packet_id, user_id, arrived_ms, LOCAL, seq, ticket=ticket))
-        try:
-            async with asyncio.timeout(PATIENCE_S):
-                return await answer
-        except TimeoutError:
-            return None
+    known: Known = Known(0, 0)
 
 
 class World:
@@ -213,6 +63,8 @@ class World:
             "random_part": self.rng.random,
         }
         self.tables = Tables()
+        self.standing = Standing(self.tables)
+        self.churn = Churn(self)
         self.logs = Logs(self.loop.time)
         self.postgres = Line("postgres", random.Random(f"postgres {seed}"), self.plan.rates, self.trace)
         self.redis = Line("redis", random.Random(f"redis {seed}"), self.plan.rates, self.trace)
@@ -275,7 +127,7 @@ class World:
             self._show_packet(event.terms)
 
     def record_answer(
-        self, server: SimServer, user_id: int, packet_id: int, decision: Any, arrived_ms: int
+        self, server: SimServer, user_id: int, packet_id: int, decision: Any, arrived_ms: int, known: Known
     ) -> None:
         """A user receives an answer; the first check compares it with the stores now."""
         claim = getattr(decision, "claim", None)
@@ -289,6 +141,7 @@ class World:
             -1 if claim is None else claim.index,
             -1 if claim is None else claim.amount_fen,
             arrived_ms,
+            known,
         )
         self.answers.append(one)
         self.trace("answer", *one[1:7])
@@ -313,26 +166,32 @@ class World:
 
     async def _send(self, packet_request: tuple[Any, ...]) -> None:
         outcomes = self.sent[packet_request[0], packet_request[1]]
+        known = self.standing.known(packet_request[0])  # a retry may find what the first one did
         for _ in range(RETRIES):
             server = self.rng.choice(self.servers)
-            services = server.services
-            if services is not None:
+            if server.services is not None:
                 client_seed = self.rng.randbytes(self.rng.choice((0, 16, 32)))  # another one at each attempt
-                outcome = await self._send_once(server, services, (*packet_request, client_seed))
+                outcome = await self._send_once(server, (*packet_request, client_seed), known)
                 outcomes.append(outcome)
                 self.trace("sent", server.number, packet_request, outcome)
                 if outcome[0] != "unknown":
                     return
             await asyncio.sleep(self.rng.uniform(0.05, 1.0))
 
-    async def _send_once(
-        self, server: SimServer, services: Services, packet_request: tuple[Any, ...]
-    ) -> tuple[str, Any]:
-        if not services.changes.is_current:  # as in the dispatch
+    async def _send_once(self, server: SimServer, packet_request: tuple[Any, ...], known: Known) -> tuple[str, Any]:
+        if not await server.admits(packet_request[0]):
             return "unknown", None
-        call = self.next_call()
-        server.open_calls[call] = (self.loop.time(), *packet_request)
-        task = self.loop.create_task(services.sends.send(*packet_request))
+        outcome, terms = await self.call(server, server.running.sends.send(*packet_request), *packet_request)
+        if outcome == "ok":
+            check.send_is_true(self, terms, known)
+            self._show_packet(terms)
+        return outcome, terms
+
+    async def call(self, server: SimServer, work: Any, *words: Any) -> tuple[str, Any]:
+        """A request that is awaited: ok and its result, or the reason of its refusal, or unknown."""
+        services, call = server.services, self.next_call()
+        server.open_calls[call] = (self.loop.time(), *words)
+        task = self.loop.create_task(work)
         server.tasks.append(task)
         task.add_done_callback(lambda done: server.open_calls.pop(call, None))
         done, _ = await asyncio.wait([task], timeout=PATIENCE_S)
@@ -340,15 +199,13 @@ class World:
             task.add_done_callback(_read)
             return "unknown", None
         error = task.exception()
+        self.trace("outcome", server.number, words, error or "ok")
         if error is None:
-            terms = task.result()
-            check.send_is_true(self, terms)
-            self._show_packet(terms)
-            return "ok", terms
+            return "ok", task.result()
         if isinstance(error, RequestRefused) and error.reason is not Reason.STORE_UNAVAILABLE:
             return str(error.reason), None
         if not isinstance(error, RequestRefused | StoreUnavailable):
-            self.report(f"a send failed: {error!r}")
+            self.report(f"{words} failed: {error!r}")
         return "unknown", None
 
     def _show_packet(self, terms: Any) -> None:
@@ -453,11 +310,17 @@ class World:
         self._alive[task] = None
         task.add_done_callback(lambda done: self._alive.pop(done, None))
 
+    def _make_group(self) -> None:
+        """All users are in it; the first one is its owner."""
+        self.tables.know(self.plan.members)
+        rows = {user_id: Membership(0, changed_version=1) for user_id in self.plan.members}
+        history = [frozenset[int](), frozenset(rows)]
+        self.tables.groups[GROUP] = Group(GROUP, "sim", OWNER, invite=INVITE, rows=rows, history=history)
+
     async def _live(self) -> None:
         self._alive: dict[asyncio.Task[Any], None] = {}
         users = range(1, self.plan.users + 1)
-        self.tables.groups[GROUP] = GroupRow(GROUP, "sim", 1, set(self.plan.members))
-        self.tables.know(self.plan.members)
+        self._make_group()
         for user_id in self.plan.members:
             self.tables.wallets[user_id] = START_FEN
         for server in self.servers:
@@ -466,9 +329,10 @@ class World:
             self.spawn(self._sender(self.rng.choice(users), number))
         for user_id in (*users, STRANGER):
             self.spawn(self._opener(user_id))
-        self.acts()
         for user_id in self.plan.members[self.plan.users :]:
             self.spawn(self._hoarder(user_id))
+        if self.plan.churn_s < self.plan.length_s:
+            self.spawn(self.churn.run())
         nemesis = self.loop.create_task(self._nemesis())
         await asyncio.sleep(self.plan.length_s)
         nemesis.cancel()

@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 from redis import asyncio as aioredis
 
+from client_sim.sdk import Verdict, fairness
 from client_sim.sdk.client import Client
 from client_sim.sdk.errors import NameTaken
 from server.services.money.audit import audit
@@ -148,6 +149,7 @@ async def test_users_continue_after_the_upgrade(world: World, request: pytest.Fi
     await check_claims_of_the_mirror(world, lost)
     await check_all_packets_end(world)
     await check_books(world)
+    await check_proofs_of_old_and_new_packets(world)
     await check_new_ids_and_entries(world)
 
 
@@ -232,6 +234,21 @@ async def check_new_ids_and_entries(world: World) -> None:
     page = await world.users[2].entries()
     first = opening[1]["version"] + 1
     assert [one.version for one in page.entries] == list(range(first, first + len(page.entries)))
+
+
+async def check_proofs_of_old_and_new_packets(world: World) -> None:
+    """Packets of the older version keep their seed and its formula; new ones use seeds that were told before."""
+    rows = await world.sql.fetch("SELECT packet_id, sender_id, seed FROM packets WHERE kind = 'lucky'")
+    for row in rows:
+        proof = await world.users[row["sender_id"]].reveal(row["packet_id"])
+        assert (proof.seed_index, proof.seed, fairness.faults(proof)) == (-1, row["seed"], [])
+    told = await world.users[3].seed_trees()
+    group_id = await world.sql.fetchval("SELECT group_id FROM groups")
+    sent = await world.users[3].send_packet("lucky", group_id, 100, 1, "committed")
+    assert sent.seed_index == told.next_index
+    await world.users[2].open(sent.packet_id)
+    await until(lambda: world.sql.fetchval("SELECT NOT EXISTS (SELECT FROM packets WHERE closed_at_ms IS NULL)"))
+    assert await world.users[3].verify(sent.packet_id) == Verdict([], [])
 
 
 async def check_books(world: World) -> None:

@@ -165,11 +165,13 @@ class GroupService:
 
     async def catch_up(self) -> None:
         """Bring all groups in memory up to date: changes may have been missed."""
-        kept = list(self._groups)
-        for place in range(0, len(kept), CATCH_UP_MAX):
-            for group_id, version in (await self._store.versions(kept[place : place + CATCH_UP_MAX])).items():
-                if self._groups[group_id].version < version:
-                    await self.follow(group_id, version)
+        used = list({*self._groups, *self._turns})  # a reading that is under way may be older than the gap
+        for place in range(0, len(used), CATCH_UP_MAX):
+            for group_id, version in (await self._store.versions(used[place : place + CATCH_UP_MAX])).items():
+                async with self._turn(group_id):
+                    group = self._groups.get(group_id)
+                    if group is not None and group.version < version:
+                        await self._read_on(group)
 
     async def _read_on(self, group: Group) -> None:
         changes = await self._store.changes(group.group_id, group.version)

@@ -1,0 +1,74 @@
+"""The parameters of a world, drawn from its seed, and the config of its servers."""
+
+from __future__ import annotations
+
+import random
+from functools import lru_cache
+from typing import NamedTuple
+
+from server import config
+from tests.sim.faults import Rates
+
+GROUP = 2**53 + 77
+OWNER = 1
+INVITE = "SIMSIMSIMSIMSIMS"
+SEED_KEYS = {"sim": bytes(32)}
+START_FEN = 20_000
+
+
+class Plan(NamedTuple):
+    """The parameters of a world, drawn from its seed."""
+
+    durability: str
+    users: int
+    packets: int
+    lifetime_s: float
+    rates: Rates
+    nemesis_s: float  # mean time between faults of the nemesis
+    length_s: float
+    skew_ms: int  # difference of the servers' clocks
+    hoarders: int  # members who grab and never open
+    per_share: int  # tickets per unopened share
+    churn_s: float  # mean time between changes of members and bans
+
+    @property
+    def members(self) -> range:
+        """All users of the group; the hoarders are the last ones."""
+        return range(1, self.users + self.hoarders + 1)
+
+
+def plan(rng: random.Random) -> Plan:
+    """Draw a plan: quiet worlds find defects that faults would hide, wild worlds find the others."""
+    fault_rate_max = rng.choice((0.0, 0.02, 0.08, 0.2))
+    return Plan(
+        durability=rng.choice(("postgres", "redis")),
+        users=rng.randint(4, 12),
+        packets=rng.randint(2, 6),
+        lifetime_s=rng.choice((1.0, 2.0, 4.0, 20.0)),
+        rates=Rates(
+            *(rng.uniform(0.0, fault_rate_max) for _ in range(4)), latency_s=rng.choice((0.002, 0.02, 0.3))
+        ),
+        nemesis_s=rng.choice((0.5, 2.0, 1e6)),
+        length_s=rng.choice((4.0, 10.0)),
+        skew_ms=rng.choice((0, 5, 400)),
+        hoarders=rng.choice((0, 3, 10)),
+        per_share=rng.choice((1, 4)),
+        churn_s=rng.choice((0.1, 0.5, 1e6)),
+    )
+
+
+@lru_cache(maxsize=16)
+def settings(durability: str, lifetime_s: float, per_share: int, node: int) -> config.Config:
+    """The config of one server."""
+    values = {
+        "server.node": node,
+        "stores.durability": durability,
+        "limits.packet_lifetime_s": lifetime_s,
+        "limits.ticket_lifetime_s": 4.0,
+        "limits.ticket_grace_s": 1.0,
+        "limits.tickets_per_share": per_share,
+        "refunds.interval_s": 0.2,
+        "settlement.idle_s": 1.0,
+        "settlement.batch_max": 7,
+    }
+    return config.load(None, values, environment={})

@@ -1,0 +1,163 @@
+"""One server of a world: real services on simulated stores, and the users who are logged in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from contextlib import suppress
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from server.core.packet import Decision
+from server.core.refusals import Reason, RequestRefused
+from server.net.hub import PUSHES
+from server.services.assembly import Services
+from server.services.packets.requests import GrabRequest, OpenRequest
+from server.services.runtime.bus import LOCAL, Bus
+from server.services.runtime.events import AccessChange
+from storage.errors import StoreRefused, StoreUnavailable
+from tests.sim import stores
+from tests.sim.plan import SEED_KEYS, settings
+from tests.sim.tickets import TicketWatch
+
+if TYPE_CHECKING:
+    from tests.sim.world import World
+
+EPOCH_MS = 1_800_000_000_000
+PATIENCE_S = 3.0
+
+
+class Session:
+    """A connection of a user, who is logged in or logs in."""
+
+    is_welcome = False
+
+
+class SimServer:
+    """One process: its services, its tasks and its unanswered requests. A crash ends all of them."""
+
+    def __init__(self, world: World, number: int) -> None:
+        self.world = world
+        self.number = number
+        self.services: Services | None = None
+        self.bus = Bus()
+        self.tickets = TicketWatch(world, 0, 0)
+        self.tasks: list[asyncio.Task[None]] = []
+        self.open_calls: dict[int, tuple[Any, ...]] = {}
+        self.sessions: dict[int, Session] = {}  # by user; one that logs in counts
+
+    def now_ms(self) -> int:
+        """The clock of this server."""
+        return EPOCH_MS + int(self.world.loop.time() * 1000) + self.number * self.world.plan.skew_ms
+
+    def start(self) -> None:
+        world = self.world
+        bus = Bus()
+        bus.subscribe(world.on_push, *PUSHES)
+        bus.subscribe(self._end_session, AccessChange)
+        bus.know_clients(self._awaits, lambda: list(self.sessions))
+        clock = SimpleNamespace(now_ms=self.now_ms, elapsed_s=world.loop.time, **world.randomness)
+        here = settings(world.plan.durability, world.plan.lifetime_s, world.plan.per_share, self.number)
+        self.tickets = TicketWatch(world, here.limits.ticket_grace_ms, here.limits.tickets_per_share)
+        self.bus, self.services = bus, Services(stores.stores(world), bus, clock, here, here.limits, {}, SEED_KEYS)
+        outbox = self.services.outbox
+        outbox._store.on_late_commit = outbox.in_doubt.add  # type: ignore[attr-defined]
+        if world.defect is not None:
+            world.defect.break_server(self)
+        self.tasks = [world.loop.create_task(self._begin(self.services))]
+        self.tasks += [world.loop.create_task(self._supervise(loop())) for loop in self.services.loops()]
+        world.trace("start", self.number)
+
+    async def _begin(self, services: Services) -> None:
+        with suppress(StoreRefused):
+            await services.mirror_health.find_at_start()
+
+    async def _supervise(self, work: Any) -> None:
+        try:
+            await work
+            self.world.report(f"a loop of server {self.number} ended")
+        except Exception as error:
+            self.world.report(f"a loop of server {self.number} died: {error!r}")
+
+    def crash(self) -> None:
+        """kill -9: no work is finished and no request answered; effects in flight at the stores still happen."""
+        for task in self.tasks:
+            task.cancel()
+        self.tasks, self.services = [], None
+        self.open_calls.clear()
+        self.sessions.clear()
+        self.world.trace("crash", self.number)
+
+    # --- users ------------------------------------------------------------------------------------------------
+
+    @property
+    def running(self) -> Services:
+        """The services of a server that runs."""
+        assert self.services is not None
+        return self.services
+
+    async def admits(self, user_id: int) -> bool:
+        """Whether a user may send a request now: logged in, at a server that knows the changes of others."""
+        services = self.services
+        session = self.sessions.get(user_id)
+        if services is None or not (session or await self._log_in(services, user_id)):
+            return False
+        session = self.sessions.get(user_id)
+        return session is not None and session.is_welcome and services.changes.is_current
+
+    async def _log_in(self, services: Services, user_id: int) -> bool:
+        """As the login of the wire: there is a session before the record is read, so a later ban finds it."""
+        session, known = Session(), self.world.standing.known(user_id)
+        self.sessions[user_id] = session
+        try:
+            profile = await services.login.profile(user_id)
+        except (RequestRefused, StoreUnavailable):
+            profile = None
+        if self.services is not services or self.sessions.get(user_id) is not session:
+            return False
+        if profile is None or profile.is_banned:
+            del self.sessions[user_id]
+            if profile is not None and not self.world.standing.may_be_banned(user_id, known):
+                self.world.report(f"user {user_id} was refused as banned")
+            return False
+        session.is_welcome = True
+        return True
+
+    def _end_session(self, event: AccessChange, audience: Collection[int]) -> None:
+        if event.is_banned:
+            self.sessions.pop(event.user_id, None)
+
+    def _awaits(self, event: type, audience: Collection[int]) -> bool:
+        return event is not AccessChange or any(user_id in self.sessions for user_id in audience)
+
+    async def ask(self, user_id: int, packet_id: int, ticket: int | None) -> Decision | Reason | None:
+        """Grab (no ticket) or open; None: no answer in time, or the server is gone."""
+        world = self.world
+        if not await self.admits(user_id):
+            return None
+        services, known = self.running, world.standing.known(user_id)
+        answer: asyncio.Future[Any] = world.loop.create_future()
+        call, arrived_ms = world.next_call(), self.now_ms()
+        self.open_calls[call] = (world.loop.time(), user_id, packet_id, ticket)
+
+        def reply(decision: Decision | Reason) -> None:
+            if services is not self.services:
+                return  # this process is dead
+            if self.open_calls.pop(call, None) is None:
+                world.report(f"request {call} of user {user_id} was answered twice")
+            world.record_answer(self, user_id, packet_id, decision, arrived_ms, known)
+            self.tickets.answered(user_id, packet_id, ticket, decision, arrived_ms)
+            if not answer.done():
+                answer.set_result(decision)
+
+        world.trace("ask", self.number, user_id, packet_id, "grab" if ticket is None else "open")
+        seq = self.bus.expect(reply)
+        if ticket is None:
+            services.opens.grab(GrabRequest(packet_id, user_id, arrived_ms, LOCAL, seq))
+        else:
+            services.opens.open(OpenRequest(packet_id, user_id, arrived_ms, LOCAL, seq, ticket=ticket))
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                return await answer
+        except TimeoutError:
+            return None
