@@ -26,6 +26,7 @@ READS = {
     "audit",
     "connections",
     "group",
+    "groups",
     "help",
     "packet",
     "rates",

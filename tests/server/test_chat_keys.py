@@ -107,7 +107,7 @@ async def test_send_again_needs_the_key_twice(server: Server, backend: Client, c
 async def test_commands_that_cannot_be_carried_out_show_why(
     server: Server, backend: Client, connect: Connect
 ) -> None:
-    await family(backend, connect, server)
+    await backend.top_up(user_id_of(ME), 10_000)
     async with Terminal(chat(server, ME, "--lang", "en")) as screen:
         await screen.see("● online", "Inbox")
         for line, said in (

@@ -146,7 +146,7 @@ def test_serve_on_a_used_port_fails_in_one_line_and_leaves_no_process(data: Path
 
 def test_serve_in_a_read_only_folder_fails_and_names_it(data: Path) -> None:
     config = data / "hongbao.toml"
-    config.write_text('[auth]\nkeys = { k1 = "' + "ab" * 32 + '" }\n')
+    config.write_text('[chat]\nself_service = true\n[auth]\nkeys = { k1 = "' + "ab" * 32 + '" }\n')
     folder = data / "read only"
     folder.mkdir(mode=0o555)
     away = ("--postgres", "postgresql://u@127.0.0.1:1/d", "--redis", "redis://127.0.0.1:1")

@@ -57,7 +57,7 @@ async def test_sigterm_during_the_start_ends_it_at_once(serve: Serve, sql: Sql, 
     await waits_for_the_lock(sql)
     process.send_signal(signal.SIGTERM)
     assert ended(process).code == 0
-    assert set(os.listdir(tmp_path)) == {LOCK, "keys.toml"}
+    assert set(os.listdir(tmp_path)) == {LOCK, "keys.toml", "seed-keys.toml"}
 
 
 async def test_sighup_during_the_start_does_not_end_it(serve: Serve, tmp_path: Path) -> None:
@@ -85,13 +85,13 @@ async def test_serve_with_a_used_status_socket_is_refused(serve: Serve, tmp_path
 async def test_first_line_of_serve_names_the_dashboard_or_why_there_is_none(serve: Serve, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         taken = other.getsockname()[1]
-        for name, address, expected in (
-            ("free", "127.0.0.1:0", ", dashboard http://127.0.0.1:"),
-            ("taken", f"127.0.0.1:{taken}", f", no dashboard: port {taken} is taken;"),
-            ("off", "", ", durability postgres;"),
+        for address, expected in (
+            ("127.0.0.1:0", ", dashboard http://127.0.0.1:"),
+            (f"127.0.0.1:{taken}", f", no dashboard: port {taken} is taken;"),
+            ("", ", durability postgres;"),
         ):
-            process = serve(tmp_path / name, HONGBAO_OPS__HTTP=address)
-            wait_for((tmp_path / name / SERVER_FILE).exists)
+            process = serve(tmp_path, HONGBAO_OPS__HTTP=address)  # one folder: its seed key is that of the database
+            wait_for((tmp_path / SERVER_FILE).exists)
             process.send_signal(signal.SIGTERM)
             done = ended(process)
             assert (done.code, done.stdout.count("\n")) == (0, 1)
