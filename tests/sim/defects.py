@@ -248,7 +248,7 @@ class RepliesBeforeOthersKnow(Defect):
 
 
 class AlwaysCurrent(ChangeFeed):
-    """Believes without a lease that it knows the changes of others."""
+    """Calls itself current without a lease."""
 
     is_current = True  # type: ignore[assignment]
 
