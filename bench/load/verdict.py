@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from bench.load.outcome import Outcome
@@ -13,6 +14,7 @@ from storage.postgres.packets.packets import PacketStore
 
 RECORD_TIMEOUT_S: Final = 30.0  # with durability redis the record follows the answer
 LOAD_MAX: Final = 500
+NO_KEYS: Final[Mapping[str, bytes]] = MappingProxyType({})
 
 Claims = dict[tuple[int, int], tuple[int, int]]  # (packet, user) -> (index, fen)
 Sends = dict[int, tuple[int, int]]  # packet -> (sender, total in fen)
@@ -40,8 +42,11 @@ class Verdict(NamedTuple):
         return abs(packets) + abs(accounts)
 
 
-async def judge(database: Database, outcome: Outcome, seed_keys: Mapping[str, bytes]) -> Verdict:
-    """Compare, after the record has caught up with the answers. Raises StoreUnavailable."""
+async def judge(database: Database, outcome: Outcome, seed_keys: Mapping[str, bytes] = NO_KEYS) -> Verdict:
+    """Compare, after the record has caught up with the answers; trees of seeds only with their keys.
+
+    Raises StoreUnavailable.
+    """
     told: Claims = {(one.packet_id, one.user_id): (one.index, one.amount_fen) for one in outcome.claims}
     packet_ids = {packet_id for packet_id, _ in told} | {one.packet_id for one in outcome.sends}
     loop = asyncio.get_running_loop()

@@ -13,7 +13,7 @@ from bench.scenarios import SCENARIOS
 from server.net.tls import server_context
 from storage.postgres.database import Database
 from tests.bench.conftest import LIMITS, run_scenario
-from tests.conftest import StartServer
+from tests.conftest import SEED_KEYS, StartServer
 from tests.issuer import Issuer
 
 EXPECTED = {  # the answers of 40 users in 200 operations, 5 each
@@ -40,7 +40,7 @@ async def test_scenario_gives_the_expected_answers_and_the_books_agree(
     assert (outcome.connections, outcome.operations, outcome.histogram.count) == (40, 200, 200)
     assert sum(one.completed for one in outcome.series.values()) == 200
     assert outcome.rate_per_s > 0 or loop == "open"  # a slow machine answers after the last planned second
-    verdict = await judge(database, outcome)
+    verdict = await judge(database, outcome, SEED_KEYS)
     assert verdict.holds
     assert (verdict.difference_fen, verdict.in_doubt) == (0, 0)
     assert outcome.claims or outcome.sends
@@ -54,7 +54,7 @@ async def test_scenario_measures_a_server_with_tls(
     run_spec = RunSpec("open", connections=20, depth=2, requests=40)
     outcome = await run_scenario(run_spec, server, ca_file=issuer.ca_file)
     assert (outcome.answers, outcome.errors) == ({"won": 40}, {})
-    assert (await judge(database, outcome)).holds
+    assert (await judge(database, outcome, SEED_KEYS)).holds
     with pytest.raises(OSError, match="CERTIFICATE_VERIFY_FAILED"):  # the system does not know the issuer
         await run_scenario(run_spec, server)
 

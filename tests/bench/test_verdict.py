@@ -14,7 +14,7 @@ from bench.load.run_spec import RunSpec
 from bench.load.verdict import judge
 from storage.postgres.database import Database
 from tests.bench.conftest import LIMITS, run_scenario
-from tests.conftest import StartServer
+from tests.conftest import SEED_KEYS, StartServer
 
 OPENS = RunSpec("opens", connections=20, depth=2, requests=40)
 
@@ -82,11 +82,11 @@ async def test_false_answer_makes_the_run_invalid_and_doubt_does_not(
     monkeypatch.setattr(verdict, "RECORD_TIMEOUT_S", 0.1)
     outcome = await run_scenario(OPENS, await start_server(**LIMITS))
     assert (len(outcome.claims), len(outcome.sends)) == (40, 2)
-    assert (await judge(database, outcome)).holds
+    assert (await judge(database, outcome, SEED_KEYS)).holds
     for falsify, expected in FALSE_ANSWERS.items():
         changed = msgspec.json.decode(msgspec.json.encode(outcome), type=Outcome)
         falsify(changed)
-        judged = await judge(database, changed)
+        judged = await judge(database, changed, SEED_KEYS)
         assert (judged.missing, judged.duplicates, judged.oversold, judged.in_doubt) == expected, falsify.__name__
         assert judged.holds == (falsify is untold_but_in_doubt)
 
@@ -97,12 +97,12 @@ async def test_unbalanced_books_make_the_run_invalid(
     server = await start_server(**LIMITS)
     outcome = await run_scenario(OPENS, server)
     await server.stop()
-    sums = (await judge(database, outcome)).report.sums
+    sums = (await judge(database, outcome, SEED_KEYS)).report.sums
     assert (sums.funded_fen, sums.claimed_fen, sums.refunded_fen, sums.unopened_fen) == (4000, 4000, 0, 0)
     await sql.execute(
         "UPDATE wallets SET balance_fen = balance_fen + 7 WHERE user_id = (SELECT min(user_id) FROM wallets)"
     )
-    judged = await judge(database, outcome)
+    judged = await judge(database, outcome, SEED_KEYS)
     assert (judged.holds, judged.missing, judged.difference_fen) == (False, 0, 7)
     claim = outcome.claims[0]
     await sql.execute(
@@ -110,5 +110,5 @@ async def test_unbalanced_books_make_the_run_invalid(
     )
     await sql.execute("ALTER TABLE claims DISABLE TRIGGER USER")
     await sql.execute("UPDATE claims SET amount_fen = amount_fen + 5 WHERE user_id = $1", claim.user_id)
-    judged = await judge(database, outcome)
+    judged = await judge(database, outcome, SEED_KEYS)
     assert (judged.holds, judged.missing, judged.difference_fen) == (False, 2, 10)
