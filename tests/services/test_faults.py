@@ -126,7 +126,7 @@ async def test_retry_of_a_send_in_doubt_finds_its_packet(
     room = await party(await start_server(), 1)
     await room.sender.send_packet("lucky", room.group, 20_000, 2, key="k")
     row = dict(await sql.fetchrow("SELECT * FROM packets"))  # type: ignore[arg-type]
-    row |= {"packet_id": row["packet_id"] + 1, "key": "in doubt"}
+    row |= {"packet_id": row["packet_id"] + 1, "key": "in doubt", "seed_index": row["seed_index"] + 1}
     columns = ", ".join(row)
     marks = ", ".join(f"${number}" for number in range(1, len(row) + 1))
     async with sql.transaction():
@@ -288,7 +288,11 @@ async def test_damaged_packet_is_refused_and_other_packets_open(
     damaged, sound = await room.lucky(1_000, 2), await room.lucky(1_000, 2)
     await room.guests[0].open(damaged)
     room.server.app.services.live_packets._by_id.clear()
-    await sql.execute("UPDATE packets SET seed = sha256('x') WHERE packet_id = $1", damaged)
+    await sql.execute(
+        "UPDATE packets SET seed = sha256('x'), seed_index = null, client_seed = null, commitment = null"
+        " WHERE packet_id = $1",
+        damaged,
+    )
     assert (await room.guests[1].open(damaged)).answer == "not_allowed"
     assert (await room.guests[1].open(sound)).answer == "won"
 
