@@ -15,7 +15,10 @@ POLL_S: Final = 0.05
 
 
 class SettlementState(NamedTuple):
-    """At one moment: claims credited since the server began, claims that are not yet, rows of the outbox."""
+    """Claims credited since the server began, claims that are not yet, rows of the outbox.
+
+    The queue is read before the rest, so a claim that is credited meanwhile counts twice, and none is left out.
+    """
 
     settled: int
     backlog: int

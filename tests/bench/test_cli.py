@@ -55,7 +55,9 @@ def test_closed_run_writes_its_figures(tmp_path: Path) -> None:
     # the system counts in hundredths of a second
     assert all(told["cpu_s"][name] > 0 for name in ("server", "generator"))
     assert told["rss_mb"] > 10
-    assert told["settlement"]["settled"] + told["settlement"]["backlog"] == 4000
+    # the server reads the queue first: a claim that is credited meanwhile counts in both
+    settled, backlog = told["settlement"]["settled"], told["settlement"]["backlog"]
+    assert max(settled, backlog) <= 4000 <= settled + backlog
     assert told["about"]["command"].startswith("hongbao bench opens --closed --connections 40")
     assert (told["about"]["postgres"][:2], told["about"]["redis"][:7]) == ("18", "Valkey ")
     assert "requests_per_s = 1000000.0" in told["about"]["config"]

@@ -135,7 +135,10 @@ class Lookups:
         }
 
     async def settlement(self) -> Facts:
-        """The settlement queue as it is now, and the posts that follow from it."""
+        """The settlement queue as it is now, and the posts that follow from it.
+
+        A claim that is credited while the queue is read counts as waiting and as settled.
+        """
         backlog = await self._records.backlog()
         age_ms = 0 if backlog.oldest_ms is None else self._now_ms() - backlog.oldest_ms
         return {
