@@ -80,6 +80,7 @@ class BackendGroupStore:
             if at_version > group.synced_version:
                 change = group_id, user_ids, now_ms, group.version + 1, at_version
                 joined = await connection.fetchval(_SQL["synced_in"], *change, timeout=PATIENCE_S)
+                await connection.execute(_SQL["join_by_hash"])
                 left = await connection.fetchval(_SQL["synced_out"], *change, timeout=PATIENCE_S)
             return await _conclude(connection, group_id, group, joined, left, at_version)
 

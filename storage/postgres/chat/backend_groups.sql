@@ -38,6 +38,10 @@ WITH changed AS (
 )
 SELECT count(*) FROM changed
 
+-- name: join_by_hash
+-- A plan that was made for short lists would compare each member with each listed user.
+SET LOCAL enable_nestloop = off
+
 -- name: synced_out
 WITH changed AS (
     UPDATE memberships m SET left_at_ms = $3, changed_version = $4, by_other = true, backend_version = $5
