@@ -1,4 +1,4 @@
-"""The passes that the app has shown: a server forgets them with the connection, so each login shows them again."""
+"""The passes that the app has shown: only the server that saw one knows it, so each login shows them again."""
 
 from __future__ import annotations
 
