@@ -124,7 +124,7 @@ class Hub:
         if stream_id in self._unfinished:  # posts of a stream keep their order
             self._unfinished[stream_id].append(Announcement(push, event, present, audience))
             return
-        self._push(push, push.frames(event), present[:AT_ONCE])
+        self._push(push, event, present[:AT_ONCE])
         if len(present) > AT_ONCE:
             rest = Announcement(push, event, present[AT_ONCE:], audience)
             self._unfinished[stream_id] = deque([rest])
@@ -135,7 +135,7 @@ class Hub:
         queue = self._unfinished[stream_id]
         push, event, present, audience = queue.popleft()
         still = [user for user in present[:AT_ONCE] if user.user_id in audience]  # some may have left meanwhile
-        self._push(push, push.frames(event), still)
+        self._push(push, event, still)
         if len(present) > AT_ONCE:
             queue.appendleft(Announcement(push, event, present[AT_ONCE:], audience))
         if queue:
@@ -143,13 +143,16 @@ class Hub:
         else:
             del self._unfinished[stream_id]
 
-    def _push(self, push: Push, framed: bytes, users: Iterable[User]) -> None:
+    def _push(self, push: Push, event: events.Event, users: Iterable[User]) -> None:
+        framed = b""  # most events have few readers, and some none
         for user in users:
             for session in user.sessions:
                 if push.in_welcome and session.holds_pushes:
                     continue
                 if push.feature and push.feature not in session.features:
                     continue
+                if not framed:
+                    framed = push.frames(event)
                 session.push(framed, push.can_wait)
                 self.pushes += 1
 
