@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from storage import statements
+from storage.postgres.chat import users
 from storage.postgres.chat.groups import GroupKind
 from storage.postgres.chat.memberships import GroupFull, Recorded
 
@@ -53,7 +54,7 @@ class BackendGroupStore:
     ) -> Recorded:
         """Make the group of this external id under `group_id`, or change the one that exists. Raises OtherKind."""
         async with self._database.transaction() as connection:
-            await _know(connection, [owner_id] if owner_id else [])
+            await users.know(connection, [owner_id] if owner_id else [])
             made = await connection.fetchval(_SQL["make"], group_id, external_id, kind, name, owner_id, now_ms)
             if made is not None:
                 return Recorded(group_id, 1)
@@ -72,7 +73,7 @@ class BackendGroupStore:
     ) -> MembersRecorded | None:
         """These are all the members as of the backend's version; None: no such group. Raises OtherKind."""
         async with self._database.transaction() as connection:
-            await _know(connection, user_ids)
+            await users.know(connection, user_ids, PATIENCE_S)
             group = await _lock(connection, group_id)
             if group is None:
                 return None
@@ -95,7 +96,7 @@ class BackendGroupStore:
     ) -> MembersRecorded | None:
         """Users who joined and left at the backend's version; None: no such group. Raises OtherKind, GroupFull."""
         async with self._database.transaction() as connection:
-            await _know(connection, joined)
+            await users.know(connection, joined, PATIENCE_S)
             group = await _lock(connection, group_id)
             if group is None:
                 return None
@@ -108,12 +109,6 @@ class BackendGroupStore:
             if came and recorded.members > members_max:
                 raise GroupFull
         return recorded
-
-
-async def _know(connection: Connection, user_ids: Sequence[int]) -> None:
-    """The backend names these users, so they exist."""
-    if user_ids:
-        await connection.execute(_SQL["know_users"], user_ids, timeout=PATIENCE_S)
 
 
 async def _lock(connection: Connection, group_id: int) -> LockedGroup | None:

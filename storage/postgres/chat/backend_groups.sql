@@ -1,7 +1,3 @@
--- name: know_users
-INSERT INTO users (user_id) SELECT user_id FROM unnest($1::bigint[]) AS a (user_id) ORDER BY user_id
-ON CONFLICT (user_id) DO NOTHING
-
 -- name: make
 WITH made AS (
     INSERT INTO groups (group_id, external_id, kind, name, owner_id, created_at_ms, members_version)

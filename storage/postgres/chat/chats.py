@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from storage import statements
+from storage.postgres.chat import users
 from storage.postgres.chat.memberships import Recorded, TooManyGroups, lock_user
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class ChatStore:
     async def put(self, group_id: int, user_id: int, other_id: int, now_ms: int) -> Recorded:
         """The chat of two users, who are known from now on."""
         async with self._database.transaction() as connection:
-            await connection.execute(_SQL["know_users"], [user_id, other_id])
+            await users.know(connection, [user_id, other_id])
             found = await _find(connection, user_id, other_id)
             return found or await _make(connection, group_id, user_id, other_id, now_ms, BACKEND)
 

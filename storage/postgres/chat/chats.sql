@@ -8,10 +8,6 @@ SELECT 1 FROM users WHERE user_id = $1 AND banned_at_ms IS NULL
 SELECT count(*) FROM memberships m JOIN groups g USING (group_id)
 WHERE m.user_id = $1 AND m.left_at_ms IS NULL AND g.kind = 'direct'
 
--- name: know_users
-INSERT INTO users (user_id) SELECT user_id FROM unnest($1::bigint[]) AS a (user_id) ORDER BY user_id
-ON CONFLICT (user_id) DO NOTHING
-
 -- name: make
 -- $5: who opens it; the other one is told. 0: the backend, both are told.
 WITH made AS (

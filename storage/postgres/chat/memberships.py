@@ -9,6 +9,7 @@ import hmac
 from typing import TYPE_CHECKING, NamedTuple
 
 from storage import statements
+from storage.postgres.chat import users
 
 if TYPE_CHECKING:
     from storage.postgres.database import Connection, Database
@@ -113,7 +114,7 @@ class MembershipStore:
 async def lock_user(connection: Connection, user_id: int) -> None:
     """Hold the row of a user, who is known from now on: what is counted per user is counted one by one."""
     if await connection.fetchval(_SQL["lock_user"], user_id) is None:
-        await connection.execute(_SQL["know_user"], user_id)
+        await users.know(connection, [user_id])
         await connection.fetchval(_SQL["lock_user"], user_id)
 
 

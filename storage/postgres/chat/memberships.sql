@@ -1,9 +1,6 @@
 -- name: lock_user
 SELECT 1 FROM users WHERE user_id = $1 FOR UPDATE
 
--- name: know_user
-INSERT INTO users (user_id) VALUES ($1) ON CONFLICT (user_id) DO NOTHING
-
 -- name: groups_of
 SELECT count(*) FROM memberships m JOIN groups g USING (group_id)
 WHERE m.user_id = $1 AND m.group_id <> $2 AND m.left_at_ms IS NULL AND g.kind = 'group'

@@ -40,7 +40,7 @@ class UserStore:
     async def know(self, user_ids: Sequence[int]) -> None:
         """Make users known; again is harmless."""
         async with self._database.reading() as connection:
-            await connection.execute(_SQL["know"], user_ids)
+            await know(connection, user_ids)
 
     async def restricted(self, user_ids: Sequence[int]) -> list[AccessRow]:
         """Those of these users who are banned, or had tokens revoked."""
@@ -78,6 +78,12 @@ class UserStore:
         async with self._database.reading() as connection:
             (row,) = await connection.fetch(_SQL["revoke_tokens"], user_id, tokens_from_s)
             return AccessRow(*row)
+
+
+async def know(connection: Connection, user_ids: Sequence[int], timeout_s: float | None = None) -> None:
+    """Make users known, in the caller's transaction; again is harmless."""
+    if user_ids:
+        await connection.execute(_SQL["know"], user_ids, timeout=timeout_s)
 
 
 async def at_login(
