@@ -18,6 +18,7 @@ NAMES_MAX: Final = 100  # as many as there are lines on a page
 
 Seq = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 UserId = Annotated[int, Meta(ge=0, le=USER_ID_MAX)]  # 0 is the chat backend itself
+Person = Annotated[int, Meta(ge=1, le=USER_ID_MAX)]  # a user, not the chat backend
 Id = Annotated[int, Meta(ge=1, le=ID_MAX)]
 Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]  # any number a column can hold; rules judge the rest
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from protocol.messages.base import ID_MAX, NAMES_MAX, USER_ID_MAX, Id, Int64, Message, UserId
+from protocol.messages.base import ID_MAX, NAMES_MAX, Id, Int64, Message, Person, UserId
 from protocol.messages.reminders import ClaimsReminder, FinishReminder, RefundReminder
 
 
@@ -82,7 +82,7 @@ class Invite(Message, tag=143):
 class OpenChat(Message, tag=45):
     """The one-to-one chat with another user; made if there is none yet."""
 
-    user_id: Annotated[int, Meta(ge=1, le=USER_ID_MAX)]
+    user_id: Person
 
 
 class ChatOpened(Message, tag=145):

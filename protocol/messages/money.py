@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import msgspec
-from msgspec import Meta
 
-from protocol.messages.base import USER_ID_MAX, Int64, Message
+from protocol.messages.base import Int64, Message, Person
 
 
 class GetBalance(Message, tag=24):
@@ -25,7 +22,7 @@ class TopUp(Message, tag=25):
     """Chat backend only: money comes in from outside. The same key with the same content moves nothing twice."""
 
     key: str
-    user_id: Annotated[int, Meta(ge=1, le=USER_ID_MAX)]
+    user_id: Person
     amount_fen: Int64
 
 
@@ -38,7 +35,7 @@ class Withdraw(Message, tag=26):
     """Chat backend only: money leaves to the outside. Keyed like TopUp."""
 
     key: str
-    user_id: Annotated[int, Meta(ge=1, le=USER_ID_MAX)]
+    user_id: Person
     amount_fen: Int64
 
 

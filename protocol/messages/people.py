@@ -11,9 +11,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from protocol.messages.base import MEMBERS_MAX, USER_ID_MAX, Id, Message, UserId
+from protocol.messages.base import MEMBERS_MAX, Id, Message, Person, UserId
 
-Person = Annotated[int, Meta(ge=1, le=USER_ID_MAX)]
 Version = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 SYNCED_MAX = 100_000
 

@@ -72,6 +72,17 @@ def url(*schemes: str) -> Rule:
     )
 
 
+def keys_by_id(size: str, pattern: str) -> Rule:
+    """Secret keys; `pattern` is that of their hex text."""
+    return Rule(
+        f"a table of key id (up to 32 letters, digits, - and _) = hex text of {size}",
+        lambda keys: all(
+            re.fullmatch(r"[\w-]{1,32}", key_id, re.ASCII) and re.fullmatch(pattern, text)
+            for key_id, text in keys.items()
+        ),
+    )
+
+
 def _is_parsed_as_written(text: str) -> bool:
     """True if the parts of a URL are what they seem to be: one of / # ? @ in a password moves them."""
     try:
@@ -97,23 +108,8 @@ AMOUNT: Final = whole(1, FEN_MAX)
 BOOLEAN: Final = Rule("true or false", lambda value: value in (True, False))
 COUNT: Final = whole(1, 1_000_000)
 
-TOKEN_KEYS: Final = Rule(
-    f"a table of key id (up to 32 letters, digits, - and _) = hex text of {KEY_BYTES_MIN} bytes or more",
-    lambda keys: all(
-        re.fullmatch(r"[\w-]{1,32}", key_id, re.ASCII)
-        and re.fullmatch(rf"([0-9a-fA-F]{{2}}){{{KEY_BYTES_MIN},}}", text)
-        for key_id, text in keys.items()
-    ),
-)
-
-SEED_KEYS: Final = Rule(
-    "a table of key id (up to 32 letters, digits, - and _) = hex text of 32 bytes",
-    lambda keys: all(
-        re.fullmatch(r"[\w-]{1,32}", key_id, re.ASCII) and re.fullmatch(r"[0-9a-fA-F]{64}", text)
-        for key_id, text in keys.items()
-    ),
-)
-
+TOKEN_KEYS: Final = keys_by_id(f"{KEY_BYTES_MIN} bytes or more", rf"([0-9a-fA-F]{{2}}){{{KEY_BYTES_MIN},}}")
+SEED_KEYS: Final = keys_by_id("32 bytes", r"[0-9a-fA-F]{64}")
 DATE: Final = Rule('a date such as "2027-12-31", or empty', lambda text: not text or _is_date(text))
 PATH: Final = matching(r"[^\0]*", "a path, or empty")
 
