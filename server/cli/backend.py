@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from pathlib import Path
 
 from client_sim.sdk.client import Client
 from client_sim.sdk.names import user_id_of
+from server.cli.as_backend import AS_BACKEND, BackendOptions, as_backend
 from server.cli.numbers import Fen, Hours
-from server.cli.options import DATA, ConfigOption, DataOption, UrlOption
-from server.cli.resources import CommandFailed, mint, url_of
+from server.cli.options import DATA, ConfigOption, DataOption
+from server.cli.resources import CommandFailed, mint
 from server.config import load
 from server.core.ids import BACKEND
-from server.loop import run
 
 
 def token(
@@ -49,9 +47,7 @@ def topup(
     amount_fen: Fen,
     *,
     key: str | None = None,
-    data: DataOption = DATA,
-    config: ConfigOption = None,
-    url: UrlOption = None,
+    server: BackendOptions = AS_BACKEND,
 ) -> int:
     """Credit money from outside to a user's wallet and print the new balance in fen.
 
@@ -71,10 +67,11 @@ def topup(
     async def work(backend: Client) -> None:
         print(await backend.top_up(user_id, amount_fen, key))
 
-    return _as_backend(work, data, config, url)
+    as_backend(work, server)
+    return 0
 
 
-def ban(user: str, *, data: DataOption = DATA, config: ConfigOption = None, url: UrlOption = None) -> int:
+def ban(user: str, *, server: BackendOptions = AS_BACKEND) -> int:
     """Ban a user: end their connections and refuse their logins, on all servers, until `hongbao unban`.
 
     Example: hongbao ban 1001
@@ -84,10 +81,10 @@ def ban(user: str, *, data: DataOption = DATA, config: ConfigOption = None, url:
     user
         the user's id, or a name as in `hongbao chat --as NAME`
     """
-    return _set_ban(user, True, data, config, url)
+    return _set_ban(user, True, server)
 
 
-def unban(user: str, *, data: DataOption = DATA, config: ConfigOption = None, url: UrlOption = None) -> int:
+def unban(user: str, *, server: BackendOptions = AS_BACKEND) -> int:
     """Lift the ban of a user: their logins are accepted again.
 
     Example: hongbao unban 1001
@@ -97,10 +94,10 @@ def unban(user: str, *, data: DataOption = DATA, config: ConfigOption = None, ur
     user
         the user's id, or a name as in `hongbao chat --as NAME`
     """
-    return _set_ban(user, False, data, config, url)
+    return _set_ban(user, False, server)
 
 
-def revoke(user: str, *, data: DataOption = DATA, config: ConfigOption = None, url: UrlOption = None) -> int:
+def revoke(user: str, *, server: BackendOptions = AS_BACKEND) -> int:
     """Revoke all tokens of a user that were issued until now, and end their connections.
 
     Example: hongbao revoke 1001
@@ -117,26 +114,16 @@ def revoke(user: str, *, data: DataOption = DATA, config: ConfigOption = None, u
         moment = datetime.fromtimestamp(tokens_from_s, UTC)
         print(f"tokens of user {user_id} that were issued before {moment:%Y-%m-%dT%H:%M:%SZ} are revoked")
 
-    return _as_backend(work, data, config, url)
+    as_backend(work, server)
+    return 0
 
 
-def _set_ban(user: str, banned: bool, data: Path, config: Path | None, url: str | None) -> int:
+def _set_ban(user: str, banned: bool, server: BackendOptions) -> int:
     user_id = user_id_of(user)
 
     async def work(backend: Client) -> None:
         await backend.ban_user(user_id, banned)
         print(f"user {user_id} is {'' if banned else 'not '}banned")
 
-    return _as_backend(work, data, config, url)
-
-
-def _as_backend(work: Callable[[Client], Awaitable[None]], data: Path, config: Path | None, url: str | None) -> int:
-    """Connect to a running server as the chat backend, and do this."""
-    settings = load(config, {})
-
-    async def connected(where: str) -> int:
-        async with Client(where, mint(settings, data, BACKEND)) as backend:
-            await work(backend)
-        return 0
-
-    return run(connected(url or url_of(data)))
+    as_backend(work, server)
+    return 0

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import cyclopts
 from cyclopts import Parameter
@@ -15,12 +14,9 @@ from client_sim.sdk.client import Client
 from client_sim.sdk.names import user_id_of
 from protocol import messages
 from server.cli.answers import DEFAULT, ServerOptions, show_answer
+from server.cli.as_backend import AS_BACKEND, BackendOptions, as_backend
 from server.cli.numbers import Count, Id, Version
-from server.cli.options import DATA, ConfigOption, DataOption, UrlOption
-from server.cli.resources import CommandFailed, mint, url_of
-from server.config import load
-from server.core.ids import BACKEND
-from server.loop import run
+from server.cli.resources import CommandFailed
 
 group_cli = cyclopts.App(
     name="group",
@@ -62,9 +58,7 @@ def put(
     *,
     owner: str = "",
     audience: Literal["members", "signature"] = "members",
-    data: DataOption = DATA,
-    config: ConfigOption = None,
-    url: UrlOption = None,
+    server: BackendOptions = AS_BACKEND,
 ) -> int:
     """Make the group that has this id in your chat app, or change its name and owner; print its id here.
 
@@ -86,7 +80,7 @@ def put(
     async def work(backend: Client) -> int:
         return await backend.put_group(external_id, name, owner_id, audience)
 
-    print(_as_backend(work, data, config, url))
+    print(as_backend(work, server))
     return 0
 
 
@@ -97,9 +91,7 @@ def sync(
     /,
     *,
     version: Version | None = None,
-    data: DataOption = DATA,
-    config: ConfigOption = None,
-    url: UrlOption = None,
+    server: BackendOptions = AS_BACKEND,
 ) -> int:
     """Replace the whole member list of a group.
 
@@ -118,7 +110,7 @@ def sync(
     async def work(backend: Client) -> messages.MembersSynced:
         return await backend.sync_members(group_id, version or _now_ms(), user_ids)
 
-    return _print_change(_as_backend(work, data, config, url))
+    return _print_change(as_backend(work, server))
 
 
 @group_cli.command
@@ -128,9 +120,7 @@ def add(
     /,
     *,
     version: Version | None = None,
-    data: DataOption = DATA,
-    config: ConfigOption = None,
-    url: UrlOption = None,
+    server: BackendOptions = AS_BACKEND,
 ) -> int:
     """Make users members of a group.
 
@@ -149,7 +139,7 @@ def add(
     async def work(backend: Client) -> messages.MembersChanged:
         return await backend.change_members(group_id, version or _now_ms(), joined=user_ids)
 
-    return _print_change(_as_backend(work, data, config, url))
+    return _print_change(as_backend(work, server))
 
 
 @group_cli.command
@@ -159,9 +149,7 @@ def remove(
     /,
     *,
     version: Version | None = None,
-    data: DataOption = DATA,
-    config: ConfigOption = None,
-    url: UrlOption = None,
+    server: BackendOptions = AS_BACKEND,
 ) -> int:
     """Remove members from a group.
 
@@ -179,7 +167,7 @@ def remove(
     async def work(backend: Client) -> messages.MembersChanged:
         return await backend.change_members(group_id, version or _now_ms(), left=user_ids)
 
-    return _print_change(_as_backend(work, data, config, url))
+    return _print_change(as_backend(work, server))
 
 
 def _ids(users: list[str]) -> list[int]:
@@ -195,17 +183,6 @@ def _ids(users: list[str]) -> list[int]:
 
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
-
-
-def _as_backend(work: Callable[[Client], Awaitable[Any]], data: Path, config: Path | None, url: str | None) -> Any:
-    """The result of requests that the chat backend makes."""
-    settings = load(config, {})
-
-    async def connected(where: str) -> Any:
-        async with Client(where, mint(settings, data, BACKEND)) as backend:
-            return await work(backend)
-
-    return run(connected(url or url_of(data)))
 
 
 def _print_change(changed: messages.MembersSynced | messages.MembersChanged) -> int:
