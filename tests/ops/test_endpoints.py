@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 from bench.chaos.proxy import Proxy
 from client_sim.sdk.errors import Refusal
 from server.ops.metrics import NAMES
+from server.ops.samples.sample import Figures
 from storage.errors import StoreUnavailable
 from tests.conftest import DAY_MS, Connect, Server, StartServer, Turn
 from tests.ops.conftest import Ask, MakeParty, until
@@ -205,11 +206,21 @@ async def test_server_is_not_ready_while_draining(server: Server, ask_server: As
 async def test_server_is_not_ready_with_an_old_backlog(server: Server) -> None:
     operations = server.app.operations
     assert (await ready(server)).status == 200
-    await operations._figures.query_once()
+    query = operations._figures
+
+    async def has_figures() -> bool:
+        return query.figures is not None
+
+    await until(has_figures)  # the first query of the server itself is over
     old_ms = operations.sampler.now().at_ms - 61_000
-    figures = operations._figures.figures
-    assert figures is not None
-    operations._figures.figures = replace(figures, backlog_claims=1, oldest_ms=old_ms)
+    assert query.figures is not None
+    old = replace(query.figures, backlog_claims=1, oldest_ms=old_ms)
+
+    async def old_figures() -> Figures:
+        return old
+
+    query._query = old_figures  # a later query of the server says the same
+    await query.query_once()
     operations.sampler._samples.clear()
     answer = await ready(server)
     assert answer.status == 503
