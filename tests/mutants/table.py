@@ -1610,8 +1610,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "a server that knows of another and stays current without a lease",
         "change feed",
         FEED,
-        "self._until_s = min(self._until_s, self._lease_ends_s)",
-        "pass",
+        "            self._is_alone = False\n        if topic is Topic.TOLD",
+        "            pass\n        if topic is Topic.TOLD",
         (T_FEED_RULES + "server_that_was_alone_takes_a_lease_when_it_learns_of_another",),
     ),
     Mutation(
@@ -1647,11 +1647,19 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_FEED + "requests_of_users_are_refused_while_the_server_is_not_current",),
     ),
     Mutation(
+        "a server alone is current beside a change that it does not follow",
+        "change feed",
+        FEED,
+        "(self._is_alone and not self._is_behind)",
+        "self._is_alone",
+        (T_FEED_RULES + "server_alone_is_not_current_while_it_cannot_follow_a_change_that_it_was_told_of",),
+    ),
+    Mutation(
         "a server alone that refuses users while the database is away",
         "change feed",
         FEED,
-        "self._lease_ends_s if self.others else math.inf",
-        "self._lease_ends_s",
+        "self._is_alone = not self.others and self._heard_others == heard_others",
+        "self._is_alone = False",
         (T_FEED + "server_alone_grants_tickets_while_the_database_is_away",),
     ),
     Mutation(

@@ -127,6 +127,18 @@ def test_server_that_was_alone_takes_a_lease_when_it_learns_of_another() -> None
     run(rule, servers=1)
 
 
+def test_server_alone_is_not_current_while_it_cannot_follow_a_change_that_it_was_told_of() -> None:
+    async def rule(world: FeedWorld, servers: list[FeedServer]) -> None:
+        (behind,) = servers
+        behind.stuck_until_s = world.loop.time() + 60.0
+        world.tables.change(RECORD)  # by a server whose lease had ended, and which is back
+        await asyncio.sleep(GIVE_UP_S)  # now that one replies
+        assert (behind.memory[RECORD], current(behind)) == (0, [False])
+        behind.stuck_until_s = 0.0
+
+    run(rule, servers=1)
+
+
 def test_server_that_stopped_is_not_waited_for() -> None:
     async def rule(world: FeedWorld, servers: list[FeedServer]) -> None:
         changer, stopped = servers

@@ -22,12 +22,13 @@ class TicketWatch:
         self._grace_ms = grace_ms
         self._per_share = per_share
         self._held: defaultdict[int, dict[int, Ticket]] = defaultdict(dict)  # by packet and user
+        self._unsure: defaultdict[int, dict[int, Ticket]] = defaultdict(dict)  # perhaps used, perhaps still out
 
     def answered(self, user_id: int, packet_id: int, ticket: int | None, decision: Any, arrived_ms: int) -> None:
         """Check the answer to a grab (no ticket) or an open."""
         if not isinstance(decision, Decision):
-            if ticket is not None:
-                self._held[packet_id].pop(user_id, None)  # an open that a store undid may have used it
+            if ticket is not None and (lost := self._held[packet_id].pop(user_id, None)) is not None:
+                self._unsure[packet_id][user_id] = lost  # an open that a store undid may have used it
             return
         held = self._held[packet_id]
         mine = held.get(user_id)
@@ -37,7 +38,8 @@ class TicketWatch:
             if mine is not None and mine.number == ticket and self._in_grace(mine, arrived_ms):
                 self._world.report(f"user {user_id} lost {mine} of {packet_id} in its grace, at {arrived_ms}")
         elif decision.answer is Answer.BUSY:
-            young = sum(self._in_grace(one, arrived_ms) for one in held.values())
+            out = {**self._unsure[packet_id], **held}
+            young = sum(self._in_grace(one, arrived_ms) for one in out.values())
             if mine is None and young < self._per_share:  # the fewest places of a packet that is not finished
                 self._world.report(
                     f"user {user_id} must wait for {packet_id}, although the oldest tickets are free"

@@ -54,7 +54,9 @@ class ChangeFeed:
         self._changes: dict[tuple[str, int], int] = {}  # told and not yet followed: the newest version
         self._asked: set[tuple[str, int]] = set()  # of these, those that a server waits for
         self._waits: dict[tuple[str, int], list[Wait]] = {}
-        self._until_s = self._lease_ends_s = -math.inf
+        self._lease_ends_s = -math.inf
+        self._is_alone = self._is_behind = False
+        self._heard_others = 0  # messages of other servers
         self._is_listening = False
         self._beats = self._heard_beat = 0
         self._beat_at_s = -math.inf
@@ -104,7 +106,9 @@ class ChangeFeed:
     @property
     def is_current(self) -> bool:
         """False: another server may have changed something that this one does not know."""
-        return self._now_s() < self._until_s
+        # Alone, it stays current while the database is away: there is no server that could change anything. A
+        # change that it was told of and does not know may be that of a server which was thought to be dead.
+        return self._now_s() < self._lease_ends_s or (self._is_alone and not self._is_behind)
 
     # --- the loop ---------------------------------------------------------------------------------------------
 
@@ -131,7 +135,7 @@ class ChangeFeed:
 
     async def close(self) -> None:
         """At the end, when `run` has ended: no other server waits for this one any more."""
-        self._until_s = -math.inf
+        self._lease_ends_s, self._is_alone = -math.inf, False
         with suppress(StoreUnavailable):
             await self._store.leave(self._server_id)
 
@@ -151,7 +155,7 @@ class ChangeFeed:
 
         The beat's own message comes after all those. The lease counts from before the beat was sent.
         """
-        began_s = self._now_s()
+        began_s, heard_others = self._now_s(), self._heard_others
         self._beat_at_s = began_s + BEAT_S
         self._beats += 1
         self.others = await self._store.beat(self._server_id, self._beats, GIVE_UP_S)
@@ -165,8 +169,7 @@ class ChangeFeed:
             ) from None
         await self._follow()
         self._lease_ends_s = began_s + LEASE_S
-        # Alone, it stays current while the database is away: there is no server that could change anything.
-        self._until_s = self._lease_ends_s if self.others else math.inf
+        self._is_alone = not self.others and self._heard_others == heard_others
         self._pause_s = PAUSE_S_MIN
         self._outage_log.is_over()
 
@@ -182,6 +185,7 @@ class ChangeFeed:
             for outcome in await asyncio.gather(*followed, return_exceptions=True):
                 if outcome is not None:
                     raise outcome
+        self._is_behind = bool(self._changes)
         if asked:
             await self._store.tell(self._server_id, [Change(*key, changes[key]) for key in sorted(asked)])
 
@@ -204,13 +208,15 @@ class ChangeFeed:
                 self._wake.set()
             return
         if server_id:
-            self._until_s = min(self._until_s, self._lease_ends_s)  # it is not alone any more
+            self._heard_others += 1
+            self._is_alone = False
         if topic is Topic.TOLD:
             for wait in self._waits.get(change[:2], ()):
                 if wait.version <= change.version:
                     wait.told.add(server_id)
                     wait.news.set()
         elif topic is not Topic.BEAT:
+            self._is_behind = True
             self._changes[change[:2]] = max(change.version, self._changes.get(change[:2], 0))
             if topic is Topic.ASK:
                 self._asked.add(change[:2])
