@@ -14,7 +14,8 @@ from redis import asyncio as aioredis
 
 from client_sim.sdk import Verdict, fairness
 from client_sim.sdk.client import Client
-from client_sim.sdk.errors import NameTaken
+from client_sim.sdk.errors import NameTaken, NotAMember
+from server.core.ids import BACKEND
 from server.services.money.audit import audit
 from storage.postgres import migrate
 from storage.postgres.database import Database
@@ -28,6 +29,7 @@ SOON_AFTER_MS = NEW_YEAR_MS + 7_210_000
 DAY_MS = 86_400_000
 PUT_IN_FEN, TAKEN_OUT_FEN = 800_000, 500
 USERS = range(1, 9)
+OLD_MESSAGES = range(1, 11)  # of the group in the older version
 
 
 class Dump(NamedTuple):
@@ -140,7 +142,9 @@ async def world(
     await sql.close()
 
 
-async def test_users_continue_after_the_upgrade(world: World, request: pytest.FixtureRequest) -> None:
+async def test_users_continue_after_the_upgrade(
+    world: World, request: pytest.FixtureRequest, connect: Connect
+) -> None:
     lost = "lost" in request.node.name
     assert await world.sql.fetchval("SELECT max(number) FROM migrations") == len(list(migrate.FOLDER.glob("*.sql")))
     await check_people(world)
@@ -151,6 +155,7 @@ async def test_users_continue_after_the_upgrade(world: World, request: pytest.Fi
     await check_books(world)
     await check_proofs_of_old_and_new_packets(world)
     await check_new_ids_and_entries(world)
+    await check_old_group(world, await connect(world.server, BACKEND))
 
 
 async def check_people(world: World) -> None:
@@ -234,6 +239,26 @@ async def check_new_ids_and_entries(world: World) -> None:
     page = await world.users[2].entries()
     first = opening[1]["version"] + 1
     assert [one.version for one in page.entries] == list(range(first, first + len(page.entries)))
+
+
+async def check_old_group(world: World, backend: Client) -> None:
+    """A group of the older version keeps its members and their history, and gets an invite code and versions."""
+    group_id, owner_id = await world.sql.fetchrow("SELECT group_id, owner_id FROM groups")
+    recorded = await world.sql.fetch("SELECT user_id FROM memberships WHERE left_at_ms IS NULL ORDER BY user_id")
+    members, stranger = [row["user_id"] for row in recorded], world.users[8]
+    owner = world.users[owner_id]
+    assert 8 not in members
+    assert await owner.members(group_id) == members
+    history = await owner.catch_up(group_id, 0)
+    assert [post.message for post in history][: len(OLD_MESSAGES)] == [*OLD_MESSAGES]
+    with pytest.raises(NotAMember):
+        await stranger.members(group_id)
+    await stranger.join_group(invite=await owner.invite(group_id))
+    assert await stranger.catch_up(group_id, 0) == []  # what was written before their joining is not theirs
+    synced = await backend.sync_members(group_id, 1, members)
+    assert (synced.joined, synced.left, synced.members) == (0, 1, len(members))
+    with pytest.raises(NotAMember):
+        await stranger.members(group_id)
 
 
 async def check_proofs_of_old_and_new_packets(world: World) -> None:
