@@ -185,6 +185,27 @@ async def test_read_that_began_before_a_change_of_another_server_is_not_kept(
     task.cancel()
 
 
+@pytest.mark.parametrize("why", ["changed", "gap", "evicted"])
+async def test_known_name_that_leaves_memory_during_a_read_of_others_is_returned(
+    database: Database, why: str
+) -> None:
+    """As the change feed does it on this server, a moment after the name was set and read."""
+    names, counting, task = await make_service(database, kept_max=2)
+    await names._store.put({7: "seven", 8: "eight", 9: "nine"})
+    assert await names.of([7]) == ["seven"]
+    counting.has_read.clear()
+    counting.gate.clear()
+    reading = asyncio.create_task(names.of([7, 8, 9, 10]))
+    await counting.has_read.wait()
+    if why == "changed":
+        names.forget([7])
+    elif why == "gap":
+        names.forget_all()
+    counting.gate.set()
+    assert await reading == ["seven", "eight", "nine", ""]
+    task.cancel()
+
+
 async def test_names_are_empty_while_the_store_is_away_and_read_again_later(database: Database) -> None:
     names, counting, task = await make_service(database)
     await names._store.put({8: "late"})
