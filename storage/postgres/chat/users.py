@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 import asyncpg
@@ -25,6 +26,21 @@ class AccessRow(NamedTuple):
     version: int
     is_banned: bool
     tokens_from_s: int
+
+
+class Barred(StrEnum):
+    """Why nothing is recorded that a user sends to another one."""
+
+    BANNED = "banned"  # the sender
+    NO_SUCH_USER = "no_such_user"  # the receiver is unknown or banned
+
+
+class Unreachable(Exception):
+    """Nothing is recorded that a user sends to another one; `why` says which of the two is the reason."""
+
+    def __init__(self, why: Barred) -> None:
+        super().__init__(why)
+        self.why = why
 
 
 class NameTaken(Exception):
@@ -99,6 +115,18 @@ async def at_login(
     }
 
 
-async def out_of_reach(connection: Connection, ids: Collection[int]) -> dict[int, bool]:
+async def barred(connection: Connection, pairs: Sequence[tuple[int, int]]) -> list[Barred | None]:
+    """Of each pair of a sender and a receiver why nothing may be sent, or None. A group may be the receiver."""
+    out_of_reach = await _out_of_reach(connection, {number for pair in pairs for number in pair}) if pairs else {}
+    return [_why(sender_id, receiver_id, out_of_reach) for sender_id, receiver_id in pairs]
+
+
+def _why(sender_id: int, receiver_id: int, out_of_reach: Mapping[int, bool]) -> Barred | None:
+    if out_of_reach.get(sender_id):
+        return Barred.BANNED
+    return Barred.NO_SUCH_USER if receiver_id in out_of_reach else None
+
+
+async def _out_of_reach(connection: Connection, ids: Collection[int]) -> dict[int, bool]:
     """Of these ids of users and groups the users who are banned (True) or unknown (False)."""
     return {row["user_id"]: row["is_known"] for row in await connection.fetch(_SQL["out_of_reach"], list(ids))}
