@@ -35,7 +35,7 @@ T_FRAMES, T_REQUESTS = "tests/wire/test_bad_frames.py::test_", "tests/wire/test_
 T_PAGES, T_SUBSCRIPTIONS = "tests/services/test_pages.py::test_", "tests/services/test_subscriptions.py::test_"
 T_REMOVE_MEMBER, T_RESENDS = "tests/services/test_remove_member.py::test_", "tests/services/test_resends.py::test_"
 T_MEMBERSHIP, T_TWO = "tests/services/test_membership.py::test_", "tests/services/test_two_servers.py::test_"
-T_PASSES = "tests/services/test_passes.py::test_"
+T_ONE_TO_ONE, T_PASSES = "tests/services/test_one_to_one.py::test_", "tests/services/test_passes.py::test_"
 T_REVEAL = "tests/services/test_reveal.py::test_"
 T_CORE_SEEDS, T_SEEDS = "tests/core/test_seeds.py::test_", "tests/services/test_seeds.py::test_"
 T_SEED_TREES, T_SEALING = "tests/contract/test_seed_trees.py::test_", "tests/services/test_sealing.py::test_"
@@ -1730,17 +1730,17 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a banned user sends",
         "bans",
-        SENDS_STORE,
-        "if out_of_reach.get(row.sender_id):",
+        "storage/postgres/chat/users.py",
+        "if out_of_reach.get(sender_id):",
         "if False:",
         (T_PEOPLE + "send_of_a_sender_who_was_banned_meanwhile_is_refused_and_moves_nothing",),
     ),
     Mutation(
         "a packet to an unknown user is sent",
         "known users",
-        SENDS_STORE,
-        "elif row.target_id in out_of_reach:",
-        "elif out_of_reach.get(row.target_id):",
+        "storage/postgres/chat/users.py",
+        "if receiver_id in out_of_reach else",
+        "if out_of_reach.get(receiver_id) else",
         (T_PEOPLE + "personal_packet_needs_a_receiver_who_is_known_and_not_banned",),
     ),
     Mutation(
@@ -1750,6 +1750,30 @@ MUTATIONS: tuple[Mutation, ...] = (
         "WHERE is_user(asked.user_id) AND (u.user_id IS NULL OR u.banned_at_ms IS NOT NULL)",
         "WHERE is_user(asked.user_id) AND u.user_id IS NULL",
         (T_PEOPLE + "personal_packet_needs_a_receiver_who_is_known_and_not_banned",),
+    ),
+    Mutation(
+        "a text reaches a banned user in a one-to-one chat",
+        "bans",
+        "server/services/chat/messages.py",
+        "if group.kind is GroupKind.DIRECT else 0",
+        "if False else 0",
+        (T_ONE_TO_ONE + "banned_partner_is_reached_by_no_text_and_no_packet_sent_again",),
+    ),
+    Mutation(
+        "a packet is sent again to a banned user",
+        "bans",
+        "storage/postgres/packets/resends.py",
+        "if why is not None:",
+        "if False:",
+        (T_ONE_TO_ONE + "banned_partner_is_reached_by_no_text_and_no_packet_sent_again",),
+    ),
+    Mutation(
+        "a packet for groups goes to a one-to-one chat",
+        "kinds",
+        "server/services/packets/audience.py",
+        "if group.kind is GroupKind.DIRECT:",
+        "if False:",
+        (T_RESENDS + "packet_for_groups_is_sent_again_to_groups_only_as_a_send_is[lucky]",),
     ),
     Mutation(
         "a used key of a banned user is refused",
@@ -1830,6 +1854,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         "            unchanged.discard(user_id)\n",
         "            pass\n",
         (T_NAMES + "read_that_began_before_a_change_of_another_server_is_not_kept[False]",),
+    ),
+    Mutation(
+        "a known name that changes during a read of others is shown as empty",
+        "names",
+        "server/services/chat/names.py",
+        'return [names.get(one, "") for one in user_ids]',
+        'return [self._used(one) or "" for one in user_ids]',
+        (T_NAMES + "known_name_that_leaves_memory_during_a_read_of_others_is_returned[changed]",),
     ),
     Mutation(
         "the migration gives a name to the highest user id",

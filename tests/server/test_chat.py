@@ -48,7 +48,7 @@ def find_in_order(patterns: list[str], out: str) -> None:
 async def family(backend: Client, connect: Connect, server: Server) -> tuple[Client, int]:
     """A second user with a group that both users are in, and money for both."""
     other = await connect(server, user_id_of(OTHER))
-    await backend.put_users({user_id_of(name): name for name in (ME, OTHER)})
+    await other.set_name(OTHER)
     for name in (ME, OTHER):
         await backend.top_up(user_id_of(name), 10_000)
     group_id = await other.create_group("一家人")
