@@ -47,6 +47,7 @@ T_WALLETS, T_HUB = "tests/services/test_wallets.py::test_", "tests/net/test_hub.
 T_CLIENT = "tests/client_sim/test_client.py::test_"
 T_FEED, T_FEED_RULES = "tests/services/test_change_feed.py::test_", "tests/sim/test_change_feed.py::test_"
 FEED = "server/services/runtime/change_feed.py"
+T_UNIQUE = "tests/storage/test_unique_names.py::test_"
 T_PEOPLE, T_NAMES = "tests/services/test_people.py::test_", "tests/services/test_names.py::test_"
 T_CLIENT, T_CLIENT_GROUPS = (
     "tests/client_sim/test_client.py::test_",
@@ -1827,9 +1828,25 @@ MUTATIONS: tuple[Mutation, ...] = (
         "names are compared as they are written",
         "names",
         "storage/postgres/chat/unique_names.py",
-        'return " ".join(_INVISIBLE.sub("", folded).split())',
-        "return name",
+        'unicodedata.normalize("NFKC", composed.casefold())',
+        "name",
         (T_PEOPLE + "name_that_looks_like_that_of_another_user_is_taken",),
+    ),
+    Mutation(
+        "an accent that an invisible character kept apart makes another name",
+        "names",
+        "storage/postgres/chat/unique_names.py",
+        'unicodedata.normalize("NFKC", _INVISIBLE_SIGN.sub("", name))',
+        '_INVISIBLE_SIGN.sub("", unicodedata.normalize("NFKC", name))',
+        (T_UNIQUE + "unique_form_of_a_letter_and_a_hidden_accent_is_that_of_the_letter_with_it[\u200b]",),
+    ),
+    Mutation(
+        "a blank sign counts as visible",
+        "names",
+        "storage/postgres/chat/unique_names.py",
+        '_BLANK_SIGN.sub(" ", folded)',
+        "folded",
+        (T_UNIQUE + "unique_form_of_a_name_without_a_visible_character_is_empty",),
     ),
     Mutation(
         "the backend reserves the names that it gives",

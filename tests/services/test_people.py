@@ -387,6 +387,5 @@ async def test_login_makes_a_user_known_once(
 def test_unique_form_folds_case_width_space_and_invisible_characters() -> None:
     same = ("Lin Wei", "lin wei", "ＬＩＮ　ＷＥＩ", " lin  wei ", "l\u200bin\ufe0f wei")
     assert {unique_form(name) for name in same} == {"lin wei"}
-    assert unique_form("\u200d\u3164") == ""
     assert unique_form("ß") == unique_form("SS")
     assert len({unique_form(name) for name in ("lin", "1in", "林", "")}) == 4
