@@ -1,6 +1,7 @@
 """The names of users. They are for display: no request fails because a name could not be read.
 
-A name that a user chooses is unique; one that the chat backend gives need not be.
+A name that a user chooses is unique, also among those that the chat backend gives. The backend may give one name to
+several users; a user who has chosen it loses it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""When two names look the same: their unique forms are equal. The unique index of `users` holds these forms."""
+"""When two names look the same: their unique forms are equal. `users` and `given_names` hold these forms."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def unique_form(name: str) -> str:
     """What two names that look the same have in common. Empty: nothing is visible.
 
     NFKC and case folding without invisible characters (NFKC_Casefold of Unicode); one space between words; no
-    accent without a letter. Invisible characters are removed first, because they keep a letter and its accent apart.
+    accent without a letter. Invisible characters are removed first: they keep a letter and its accent apart.
     """
     composed = unicodedata.normalize("NFKC", _INVISIBLE_SIGN.sub("", name))
     folded = unicodedata.normalize("NFKC", composed.casefold())
@@ -41,6 +41,20 @@ def unique_form(name: str) -> str:
 def _is_accent(character: str) -> bool:
     """A mark that is drawn over the character before it; without one, over what stands before the name."""
     return unicodedata.category(character) in ("Mn", "Me")
+
+
+async def reserve_given_names(connection: Connection, timeout_s: float) -> None:
+    """A step of migration 0011: names that were not chosen are the chat backend's. No user loses a name by it."""
+    rows = await connection.fetch(
+        "SELECT user_id, name FROM users WHERE name <> '' AND unique_name IS NULL", timeout=timeout_s
+    )
+    given = {row["user_id"]: form for row in rows if (form := unique_form(row["name"]))}
+    await connection.execute(
+        "INSERT INTO given_names (user_id, unique_form) SELECT * FROM unnest($1::bigint[], $2::text[])",
+        list(given.keys()),
+        list(given.values()),
+        timeout=timeout_s,
+    )
 
 
 async def give_unique_names(connection: Connection, timeout_s: float) -> None:

@@ -44,7 +44,7 @@ class Unreachable(Exception):
 
 
 class NameTaken(Exception):
-    """Another user has chosen a name that looks the same; nothing was recorded."""
+    """Another user has chosen or been given a name that looks the same; nothing was recorded."""
 
 
 class UserStore:
@@ -64,17 +64,32 @@ class UserStore:
             return [AccessRow(*row) for row in await connection.fetch(_SQL["restricted"], user_ids)]
 
     async def choose_name(self, user_id: int, name: str) -> None:
-        """Call a user by a name that no other user has chosen; "" takes the name away. Raises NameTaken."""
+        """Call a user by a name that no other user has chosen or been given; "" takes the name away.
+
+        Raises NameTaken.
+        """
+        form = unique_form(name) or None
         try:
-            async with self._database.reading() as connection:
-                await connection.execute(_SQL["choose_name"], user_id, name, unique_form(name) or None)
+            async with self._database.transaction() as connection:
+                await connection.execute(_SQL["lock_given_names_shared"])
+                if await connection.fetchval(_SQL["is_given"], user_id, name, form):
+                    raise NameTaken
+                await connection.execute(_SQL["choose_name"], user_id, name, form)
         except asyncpg.UniqueViolationError:
             raise NameTaken from None
 
-    async def put(self, names: Mapping[int, str]) -> None:
-        """Make users known and call them so, whatever the others are called; all of them or none."""
-        async with self._database.reading() as connection:
-            await connection.execute(_SQL["put"], list(names.keys()), list(names.values()))
+    async def put(self, names: Mapping[int, str]) -> list[int]:
+        """Make users known and call them so, all of them or none.
+
+        Other users who have chosen such a name lose it: which users.
+        """
+        user_ids, forms = list(names.keys()), [unique_form(name) for name in names.values()]
+        async with self._database.transaction() as connection:
+            await connection.execute(_SQL["lock_given_names"])
+            lost = await connection.fetch(_SQL["take_names"], user_ids, forms)
+            await connection.execute(_SQL["put"], user_ids, list(names.values()))
+            await connection.execute(_SQL["give_names"], user_ids, forms)
+        return [row["user_id"] for row in lost]
 
     async def names(self, user_ids: Sequence[int]) -> dict[int, str]:
         """The names of those who have one."""
