@@ -47,6 +47,7 @@ T_WALLETS, T_HUB = "tests/services/test_wallets.py::test_", "tests/net/test_hub.
 T_CLIENT = "tests/client_sim/test_client.py::test_"
 T_FEED, T_FEED_RULES = "tests/services/test_change_feed.py::test_", "tests/sim/test_change_feed.py::test_"
 FEED = "server/services/runtime/change_feed.py"
+T_CONTRACT_PEOPLE = "tests/contract/test_people.py::test_"
 T_UNIQUE = "tests/storage/test_unique_names.py::test_"
 T_PEOPLE, T_NAMES = "tests/services/test_people.py::test_", "tests/services/test_names.py::test_"
 T_CLIENT, T_CLIENT_GROUPS = (
@@ -1849,12 +1850,46 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_UNIQUE + "unique_form_of_a_name_without_a_visible_character_is_empty",),
     ),
     Mutation(
-        "the backend reserves the names that it gives",
+        "a name that the backend replaced stays taken",
         "names",
         "storage/postgres/chat/users.sql",
-        "SET name = excluded.name, unique_name = NULL, version",
-        "SET name = excluded.name, version",
-        (T_PEOPLE + "put_users_gives_any_name_and_other_servers_read_it",),
+        "    name = excluded.name, unique_name = NULL,\n",
+        "    name = excluded.name,\n",
+        (T_CONTRACT_PEOPLE + "name_that_the_backend_replaces_may_be_chosen_by_another_user[real]",),
+    ),
+    Mutation(
+        "a user chooses a name that the backend gave to another user",
+        "names",
+        "storage/postgres/chat/users.py",
+        'if await connection.fetchval(_SQL["is_given"], user_id, name, form):',
+        "if False:",
+        (T_CONTRACT_PEOPLE + "name_that_the_backend_gave_is_chosen_by_no_other_user_while_it_is_given[real]",),
+    ),
+    Mutation(
+        "a user keeps a chosen name that the backend gives to another user",
+        "names",
+        "storage/postgres/chat/users.sql",
+        "WHERE unique_name = ANY($2::text[]) AND",
+        "WHERE false AND unique_name = ANY($2::text[]) AND",
+        (T_PEOPLE + "user_who_chose_a_name_loses_it_on_all_servers_when_the_backend_gives_it",),
+    ),
+    Mutation(
+        "a name is chosen while the backend gives it",
+        "names",
+        "storage/postgres/chat/users.py",
+        '            await connection.execute(_SQL["lock_given_names"])\n',
+        "",
+        (T_PEOPLE + "name_that_is_chosen_and_given_at_once_is_the_given_users_alone[True]",),
+    ),
+    Mutation(
+        "the migration reserves no name of the backend",
+        "names",
+        "storage/postgres/migrate.py",
+        ', "0011_given_names": reserve_given_names',
+        "",
+        (
+            "tests/storage/test_people_backfill.py::test_migration_reserves_names_that_were_not_chosen_and_takes_none",
+        ),
     ),
     Mutation(
         "a server remembers names that another server changed",

@@ -48,7 +48,7 @@ WITH chosen AS (
 DELETE FROM given_names USING chosen WHERE given_names.user_id = chosen.user_id
 
 -- name: take_names
--- $2: the forms of the names that the users $1 are given. Who of the others has chosen one has no name from now on.
+-- $2: the forms of the names that the users $1 are given. Another user who has chosen one of them has no name from now on.
 UPDATE users SET name = '', unique_name = NULL, version = version + 1
 WHERE unique_name = ANY($2::text[]) AND user_id <> ALL($1::bigint[])
 RETURNING user_id
