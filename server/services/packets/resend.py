@@ -20,7 +20,7 @@ from server.services.runtime.events import PacketPost
 from server.services.runtime.in_doubt import InDoubt
 from storage.errors import StoreUnavailable
 from storage.postgres.chat.messages import Post
-from storage.postgres.chat.users import Unreachable
+from storage.postgres.chat.users import SendBarred
 from storage.postgres.packets import packets, resends
 
 WHERE_IT_WAS = 0  # in place of a group: where the packet was sent first
@@ -104,7 +104,7 @@ class ResendService:
             numbers = await self._store.record(
                 [one.post for one in agains], receiver_of(terms), agains[0].one_more, most
             )
-        except Unreachable as refused:
+        except SendBarred as refused:
             raise RequestRefused(Reason(refused.why)) from None
         except resends.PacketInTooManyGroups:
             raise RequestRefused(Reason.TOO_MANY_GROUPS, f"{self._limits.groups_of_packet_max} groups") from None

@@ -35,7 +35,7 @@ class Barred(StrEnum):
     NO_SUCH_USER = "no_such_user"  # the receiver is unknown or banned
 
 
-class Unreachable(Exception):
+class SendBarred(Exception):
     """Nothing is recorded that a user sends to another one; `why` says which of the two is the reason."""
 
     def __init__(self, why: Barred) -> None:

@@ -30,13 +30,13 @@ class ResendStore:
     ) -> list[int]:
         """Announce a packet again; the numbers of the messages. `group_id`: one more group, whose members may open.
 
-        `receiver_id`: the one user who may open the packet, or 0. Raises PacketInTooManyGroups, Unreachable.
+        `receiver_id`: the one user who may open the packet, or 0. Raises PacketInTooManyGroups, SendBarred.
         """
         packet_id, sender_id, at_ms = posts[0].packet_id, posts[0].sender_id, posts[0].at_ms
         async with self._database.transaction() as connection:
             (why,) = await users.barred(connection, [(sender_id, receiver_id)])
             if why is not None:
-                raise users.Unreachable(why)
+                raise users.SendBarred(why)
             if group_id is not None:
                 await connection.execute(_SQL["lock"], packet_id)  # groups that are added at once are counted
                 if await connection.fetchval(_SQL["count"], packet_id, group_id) >= groups_max:
