@@ -37,7 +37,7 @@ def check(request: PacketRequest, limits: Limits, members: int) -> None:
     check_text(request.greeting, 0, limits.greeting_bytes_max, Reason.BAD_GREETING)
     if request.client_seed and len(request.client_seed) not in seeds.CLIENT_SEED_BYTES:
         raise RequestRefused(Reason.BAD_SEED, f"a client seed has 16 to 32 bytes, got {len(request.client_seed)}")
-    _check_target(request)
+    check_target(request.kind, request.sender_id, request.target_id)
     most = 1 if request.kind.row.audience is Audience.RECEIVER else min(limits.shares_max, members)
     check_number(request.shares, 1, most, Reason.BAD_SHARES, "the number of shares")
     low, high = limits.share_fen_min, limits.share_fen_max
@@ -47,9 +47,10 @@ def check(request: PacketRequest, limits: Limits, members: int) -> None:
     check_number(request.total_fen, 1, limits.total_fen_max, Reason.BAD_AMOUNT, "the total in fen")
 
 
-def _check_target(request: PacketRequest) -> None:
-    to_user = ids.is_user(request.target_id)
-    if to_user != (request.kind.row.audience is Audience.RECEIVER):
-        raise RequestRefused(Reason.BAD_TARGET, f"{request.kind} goes to {'a user' if not to_user else 'a group'}")
-    if request.target_id == request.sender_id:
+def check_target(kind: PacketKind, sender_id: int, target_id: int) -> None:
+    """Raise RequestRefused if the kind and the id of its target do not fit together."""
+    to_user = ids.is_user(target_id)
+    if to_user != (kind.row.audience is Audience.RECEIVER):
+        raise RequestRefused(Reason.BAD_TARGET, f"{kind} goes to {'a user' if not to_user else 'a group'}")
+    if target_id == sender_id:
         raise RequestRefused(Reason.BAD_TARGET, "a packet cannot be sent to its sender")

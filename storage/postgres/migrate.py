@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import asyncpg
 
 from storage.errors import StoreRefused
-from storage.postgres.chat.unique_names import give_unique_names
+from storage.postgres.chat.unique_names import give_unique_names, reserve_given_names
 from storage.postgres.database import unavailable_when_away
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ FOLDER = Path(__file__).with_name("migrations")
 # A large table takes its time, and so does waiting for a server that migrates: longer than any everyday statement.
 PATIENCE_S: Final = 86_400.0
 # What a migration does after its statements, in its transaction: what SQL cannot say.
-STEPS: Final = {"0007_people": give_unique_names}
+STEPS: Final = {"0007_people": give_unique_names, "0011_given_names": reserve_given_names}
 _LOCK = 0x686F6E67  # "hong": any number that is not locked otherwise in this database
 
 _TABLE = """

@@ -60,21 +60,45 @@ async def test_name_that_is_given_up_may_be_chosen_by_another_user(both: Stores)
     assert await both.users.names([ANNA, BEN, CARLA]) == {}
 
 
-async def test_name_that_the_backend_gives_need_not_be_unique_and_takes_none(both: Stores) -> None:
-    await both.users.choose_name(ANNA, "lin")
-    await both.users.put({BEN: "lin", CARLA: "wei", SENDER: ""})
-    assert await both.users.names([ANNA, BEN, CARLA, SENDER]) == {ANNA: "lin", BEN: "lin", CARLA: "wei"}
-    await both.users.choose_name(SENDER, "wei")
-    await both.users.put({ANNA: "anna"})
-    await both.users.choose_name(CARLA, "lin")  # the backend took it from ANNA
-    assert await both.users.names([ANNA, CARLA]) == {ANNA: "anna", CARLA: "lin"}
+async def test_name_that_the_backend_gives_need_not_be_unique_and_its_chooser_loses_it(both: Stores) -> None:
+    await both.users.choose_name(ANNA, "Lin")
+    assert await both.users.put({BEN: "lin", CARLA: "lin", SENDER: ""}) == [ANNA]
+    assert await both.users.names([ANNA, BEN, CARLA, SENDER]) == {BEN: "lin", CARLA: "lin"}
+    assert (await both.users.ban(ANNA, 5)).version == 4  # chosen, lost, banned: other servers are told of each
+    assert await both.users.put({BEN: "lin", CARLA: "lin"}) == []
 
 
-async def test_put_of_the_present_name_changes_nothing(both: Stores) -> None:
+async def test_name_that_the_backend_gave_is_chosen_by_no_other_user_while_it_is_given(both: Stores) -> None:
+    await both.users.put({BEN: "lin", CARLA: "wei", SENDER: "wei"})
+    for name in ("lin", "LIN", "l\u200bin", "wei"):
+        with pytest.raises(NameTaken):
+            await both.users.choose_name(ANNA, name)
+    assert await both.users.names([ANNA]) == {}
+    await both.users.choose_name(CARLA, "wei")  # is called so
+    await both.users.choose_name(BEN, "LIN")  # was given it alone
+    with pytest.raises(NameTaken):
+        await both.users.choose_name(ANNA, "lin")  # chosen now
+    await both.users.choose_name(BEN, "ben")
     await both.users.choose_name(ANNA, "lin")
-    await both.users.put({ANNA: "lin"})
+    await both.users.put({CARLA: "carla", SENDER: ""})
+    await both.users.choose_name(ANNA, "wei")
+    assert await both.users.names([ANNA, BEN, CARLA]) == {ANNA: "wei", BEN: "ben", CARLA: "carla"}
+
+
+async def test_name_that_the_backend_replaces_may_be_chosen_by_another_user(both: Stores) -> None:
+    await both.users.choose_name(ANNA, "lin")
+    assert await both.users.put({ANNA: "anna"}) == []
+    await both.users.choose_name(BEN, "lin")
+    assert await both.users.names([ANNA, BEN]) == {ANNA: "anna", BEN: "lin"}
+
+
+async def test_put_of_the_present_name_makes_it_one_that_the_backend_gave(both: Stores) -> None:
+    await both.users.choose_name(ANNA, "lin")
+    assert await both.users.put({ANNA: "lin"}) == []
     with pytest.raises(NameTaken):
         await both.users.choose_name(BEN, "lin")
+    assert await both.users.put({BEN: "lin"}) == []
+    assert await both.users.names([ANNA, BEN]) == {ANNA: "lin", BEN: "lin"}
     assert (await both.users.ban(ANNA, 5)).version == 3
 
 

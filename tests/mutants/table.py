@@ -35,7 +35,7 @@ T_FRAMES, T_REQUESTS = "tests/wire/test_bad_frames.py::test_", "tests/wire/test_
 T_PAGES, T_SUBSCRIPTIONS = "tests/services/test_pages.py::test_", "tests/services/test_subscriptions.py::test_"
 T_REMOVE_MEMBER, T_RESENDS = "tests/services/test_remove_member.py::test_", "tests/services/test_resends.py::test_"
 T_MEMBERSHIP, T_TWO = "tests/services/test_membership.py::test_", "tests/services/test_two_servers.py::test_"
-T_PASSES = "tests/services/test_passes.py::test_"
+T_ONE_TO_ONE, T_PASSES = "tests/services/test_one_to_one.py::test_", "tests/services/test_passes.py::test_"
 T_REVEAL = "tests/services/test_reveal.py::test_"
 T_CORE_SEEDS, T_SEEDS = "tests/core/test_seeds.py::test_", "tests/services/test_seeds.py::test_"
 T_SEED_TREES, T_SEALING = "tests/contract/test_seed_trees.py::test_", "tests/services/test_sealing.py::test_"
@@ -47,6 +47,8 @@ T_WALLETS, T_HUB = "tests/services/test_wallets.py::test_", "tests/net/test_hub.
 T_CLIENT = "tests/client_sim/test_client.py::test_"
 T_FEED, T_FEED_RULES = "tests/services/test_change_feed.py::test_", "tests/sim/test_change_feed.py::test_"
 FEED = "server/services/runtime/change_feed.py"
+T_CONTRACT_PEOPLE = "tests/contract/test_people.py::test_"
+T_UNIQUE = "tests/storage/test_unique_names.py::test_"
 T_PEOPLE, T_NAMES = "tests/services/test_people.py::test_", "tests/services/test_names.py::test_"
 T_CLIENT, T_CLIENT_GROUPS = (
     "tests/client_sim/test_client.py::test_",
@@ -1738,17 +1740,17 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a banned user sends",
         "bans",
-        SENDS_STORE,
-        "if out_of_reach.get(row.sender_id):",
+        "storage/postgres/chat/users.py",
+        "if out_of_reach.get(sender_id):",
         "if False:",
         (T_PEOPLE + "send_of_a_sender_who_was_banned_meanwhile_is_refused_and_moves_nothing",),
     ),
     Mutation(
         "a packet to an unknown user is sent",
         "known users",
-        SENDS_STORE,
-        "elif row.target_id in out_of_reach:",
-        "elif out_of_reach.get(row.target_id):",
+        "storage/postgres/chat/users.py",
+        "if receiver_id in out_of_reach else",
+        "if out_of_reach.get(receiver_id) else",
         (T_PEOPLE + "personal_packet_needs_a_receiver_who_is_known_and_not_banned",),
     ),
     Mutation(
@@ -1758,6 +1760,30 @@ MUTATIONS: tuple[Mutation, ...] = (
         "WHERE is_user(asked.user_id) AND (u.user_id IS NULL OR u.banned_at_ms IS NOT NULL)",
         "WHERE is_user(asked.user_id) AND u.user_id IS NULL",
         (T_PEOPLE + "personal_packet_needs_a_receiver_who_is_known_and_not_banned",),
+    ),
+    Mutation(
+        "a text reaches a banned user in a one-to-one chat",
+        "bans",
+        "server/services/chat/messages.py",
+        "if group.kind is GroupKind.DIRECT else 0",
+        "if False else 0",
+        (T_ONE_TO_ONE + "banned_partner_is_reached_by_no_text_and_no_packet_sent_again",),
+    ),
+    Mutation(
+        "a packet is sent again to a banned user",
+        "bans",
+        "storage/postgres/packets/resends.py",
+        "if why is not None:",
+        "if False:",
+        (T_ONE_TO_ONE + "banned_partner_is_reached_by_no_text_and_no_packet_sent_again",),
+    ),
+    Mutation(
+        "a packet for groups goes to a one-to-one chat",
+        "kinds",
+        "server/services/packets/audience.py",
+        "if group.kind is GroupKind.DIRECT:",
+        "if False:",
+        (T_RESENDS + "packet_for_groups_is_sent_again_to_groups_only_as_a_send_is[lucky]",),
     ),
     Mutation(
         "a used key of a banned user is refused",
@@ -1811,17 +1837,67 @@ MUTATIONS: tuple[Mutation, ...] = (
         "names are compared as they are written",
         "names",
         "storage/postgres/chat/unique_names.py",
-        'return " ".join(_INVISIBLE.sub("", folded).split())',
-        "return name",
+        'unicodedata.normalize("NFKC", composed.casefold())',
+        "name",
         (T_PEOPLE + "name_that_looks_like_that_of_another_user_is_taken",),
     ),
     Mutation(
-        "the backend reserves the names that it gives",
+        "an accent that an invisible character kept apart makes another name",
+        "names",
+        "storage/postgres/chat/unique_names.py",
+        'unicodedata.normalize("NFKC", _INVISIBLE_SIGN.sub("", name))',
+        '_INVISIBLE_SIGN.sub("", unicodedata.normalize("NFKC", name))',
+        (T_UNIQUE + "unique_form_of_a_letter_and_a_hidden_accent_is_that_of_the_letter_with_it[\u200b]",),
+    ),
+    Mutation(
+        "a blank sign counts as visible",
+        "names",
+        "storage/postgres/chat/unique_names.py",
+        '_BLANK_SIGN.sub(" ", folded)',
+        "folded",
+        (T_UNIQUE + "unique_form_of_a_name_without_a_visible_character_is_empty",),
+    ),
+    Mutation(
+        "a name that the backend replaced stays taken",
         "names",
         "storage/postgres/chat/users.sql",
-        "SET name = excluded.name, unique_name = NULL, version",
-        "SET name = excluded.name, version",
-        (T_PEOPLE + "put_users_gives_any_name_and_other_servers_read_it",),
+        "    name = excluded.name, unique_name = NULL,\n",
+        "    name = excluded.name,\n",
+        (T_CONTRACT_PEOPLE + "name_that_the_backend_replaces_may_be_chosen_by_another_user[real]",),
+    ),
+    Mutation(
+        "a user chooses a name that the backend gave to another user",
+        "names",
+        "storage/postgres/chat/users.py",
+        'if await connection.fetchval(_SQL["is_given"], user_id, name, form):',
+        "if False:",
+        (T_CONTRACT_PEOPLE + "name_that_the_backend_gave_is_chosen_by_no_other_user_while_it_is_given[real]",),
+    ),
+    Mutation(
+        "a user keeps a chosen name that the backend gives to another user",
+        "names",
+        "storage/postgres/chat/users.sql",
+        "WHERE unique_name = ANY($2::text[]) AND",
+        "WHERE false AND unique_name = ANY($2::text[]) AND",
+        (T_PEOPLE + "user_who_chose_a_name_loses_it_on_all_servers_when_the_backend_gives_it",),
+    ),
+    Mutation(
+        "a name is chosen while the backend gives it",
+        "names",
+        "storage/postgres/chat/users.py",
+        '            await connection.execute(_SQL["lock_given_names"])\n',
+        "",
+        (T_PEOPLE + "name_that_is_chosen_and_given_at_once_is_the_given_users_alone[True]",),
+    ),
+    Mutation(
+        "the migration reserves no name of the backend",
+        "names",
+        "storage/postgres/migrate.py",
+        ', "0011_given_names": reserve_given_names',
+        "",
+        (
+            "tests/storage/test_people_backfill.py::test_migration_reserves_names_that_were_not_chosen_and_takes_none",
+        ),
     ),
     Mutation(
         "a server remembers names that another server changed",
@@ -1838,6 +1914,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         "            unchanged.discard(user_id)\n",
         "            pass\n",
         (T_NAMES + "read_that_began_before_a_change_of_another_server_is_not_kept[False]",),
+    ),
+    Mutation(
+        "a known name that changes during a read of others is shown as empty",
+        "names",
+        "server/services/chat/names.py",
+        'return [names.get(one, "") for one in user_ids]',
+        'return [self._used(one) or "" for one in user_ids]',
+        (T_NAMES + "known_name_that_leaves_memory_during_a_read_of_others_is_returned[changed]",),
     ),
     Mutation(
         "the migration gives a name to the highest user id",

@@ -79,7 +79,7 @@ async def test_name_can_be_changed_and_removed(server: Server, connect: Connect)
     for name in ("a", "安", "n" * 64, ""):
         await ann.set_name(name)
         assert (await ann.names([5])).names == [name]
-    for name in ("n" * 65, "安" * 22, "a\0", "\u200d", " \ufe0f"):
+    for name in ("n" * 65, "安" * 22, "a\0", "\u200d", " \ufe0f", "\u2800 \u2800", "\u0301"):
         with pytest.raises(Refusal, match="bad_name"):
             await ann.set_name(name)
     assert (await ann.names([])).names == []
@@ -182,6 +182,27 @@ async def test_read_that_began_before_a_change_of_another_server_is_not_kept(
     counting.reads.clear()
     assert await names.of([7, 8]) == ["new", "eight"]
     assert counting.reads == [[7, 8] if everything else [7]]
+    task.cancel()
+
+
+@pytest.mark.parametrize("why", ["changed", "gap", "evicted"])
+async def test_known_name_that_leaves_memory_during_a_read_of_others_is_returned(
+    database: Database, why: str
+) -> None:
+    """As the change feed does it on this server, a moment after the name was set and read."""
+    names, counting, task = await make_service(database, kept_max=2)
+    await names._store.put({7: "seven", 8: "eight", 9: "nine"})
+    assert await names.of([7]) == ["seven"]
+    counting.has_read.clear()
+    counting.gate.clear()
+    reading = asyncio.create_task(names.of([7, 8, 9, 10]))
+    await counting.has_read.wait()
+    if why == "changed":
+        names.forget([7])
+    elif why == "gap":
+        names.forget_all()
+    counting.gate.set()
+    assert await reading == ["seven", "eight", "nine", ""]
     task.cancel()
 
 

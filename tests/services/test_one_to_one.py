@@ -87,6 +87,44 @@ async def test_chat_with_an_unknown_or_banned_user_is_refused(
     assert await put_chat(backend, 404, ANN) == chat
 
 
+async def test_banned_partner_is_reached_by_no_text_and_no_packet_sent_again(
+    people: list[Client], server: Server, connect: Connect, sql: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    """They are refused as a send is, also a personal packet whose posts are in the inboxes."""
+    ann, ben, carl = people
+    backend, chat = await connect(server, 0), (await open_chat(ann, BEN)).stream_id
+    group = await ann.create_group("all")
+    for user in (ben, carl):
+        await user.join_group(group, await ann.invite(group))
+    in_chat, in_inbox = [(await ann.send_packet("personal", place, 88)).packet_id for place in (chat, BEN)]
+    posted = await sql.fetchval("SELECT count(*) FROM messages")
+    await backend.ban_user(BEN)
+    calls = (ann.send_packet("personal", chat, 88), ann.say(chat, "hello"))
+    agains = (ann.send_again(packet_id) for packet_id in (in_chat, in_inbox))
+    assert [await refused(call) for call in (*calls, *agains)] == ["no_such_user"] * 4
+    assert await sql.fetchval("SELECT count(*) FROM messages") == posted
+    texts = await asyncio.gather(
+        *(ann.say(place, "hello") for place in (group, chat, group, chat)), return_exceptions=True
+    )
+    assert [isinstance(one, Exception) for one in texts] == [False, True, False, True]
+    assert [one.text for one in await carl.catch_up(group, 0) if isinstance(one, TextPosted)] == ["hello"] * 2
+    await backend.ban_user(BEN, banned=False)
+    assert await ann.say(chat, "hello") == 2
+    assert (await ann.send_again(in_chat)).message == 3
+
+
+async def test_text_and_packet_of_a_sender_who_was_banned_meanwhile_are_refused(
+    people: list[Client], server: Server, sql: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    """The ban is recorded, and the connection is not ended yet."""
+    ann, *_ = people
+    chat = (await open_chat(ann, BEN)).stream_id
+    packet_id = (await ann.send_packet("personal", chat, 88)).packet_id
+    await sql.execute("UPDATE users SET banned_at_ms = 5 WHERE user_id = $1", ANN)
+    assert await refused(ann.say(chat, "hello")) == "banned"
+    assert await refused(ann.send_again(packet_id)) == "banned"
+
+
 async def test_chats_of_a_user_are_limited(start_server: StartServer, connect: Connect) -> None:
     server = await start_server(limits__groups_of_user_max=2)
     users = [await connect(server, user_id) for user_id in range(1, 6)]

@@ -13,7 +13,7 @@ import pytest
 from bench.chaos.proxy import Proxy
 from client_sim.sdk.client import Client
 from client_sim.sdk.errors import Finished, NotAllowed, NotAMember, Refusal
-from protocol.messages import PacketFinished, PacketPosted
+from protocol.messages import ChatOpened, OpenChat, PacketFinished, PacketPosted
 from server.services.money.audit import audit
 from server.services.runtime import in_doubt
 from server.services.runtime.events import PacketPost
@@ -154,12 +154,28 @@ async def test_send_again_that_is_not_allowed_is_refused(
     for client, packet in ((ann, packet_id), (room.sender, 2**60)):
         with pytest.raises(NotAllowed):
             await client.send_again(packet)
-    for group in (theirs, 2**60, ann.user_id, -1):
+    for group in (theirs, 2**60, -1):
         with pytest.raises(NotAMember):
             await room.sender.send_again(packet_id, group)
     await ann.open(packet_id)
     with pytest.raises(Finished):
         await room.sender.send_again(packet_id)
+
+
+@pytest.mark.parametrize("kind", ["lucky", "equal"])
+async def test_packet_for_groups_is_sent_again_to_groups_only_as_a_send_is(
+    server: Server, party: MakeParty, kind: str
+) -> None:
+    room = await party(server, 1)
+    (ann,) = room.guests
+    packet_id = (await room.sender.send_packet(kind, room.group, 300, 2)).packet_id
+    chat = (await room.sender._ask(OpenChat(0, ann.user_id), ChatOpened)).stream_id
+    for target in (chat, ann.user_id, room.sender.user_id):
+        for request in (room.sender.send_packet(kind, target, 300, 1), room.sender.send_again(packet_id, target)):
+            with pytest.raises(Refusal, match="bad_target"):
+                await request
+    assert await ann.catch_up(chat, 0) == []
+    assert await room.sender.say(chat, "first") == 1
 
 
 async def test_expired_packet_is_not_sent_again(start_server: StartServer, party: MakeParty) -> None:

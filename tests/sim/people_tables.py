@@ -29,6 +29,7 @@ class PeopleTables:
 
     def __init__(self) -> None:
         self.users: dict[int, UserRow] = {}
+        self.given_names: dict[int, str] = {}  # unique forms of the names that the backend gave
         self.bans: defaultdict[int, list[bool]] = defaultdict(lambda: [False, False])  # of a user, at each version
 
     def know(self, user_ids: Sequence[int]) -> None:
@@ -54,17 +55,31 @@ class PeopleTables:
         return [one for one in found if one.is_banned or one.tokens_from_s]
 
     def choose_name(self, user_id: int, name: str) -> None:
-        form = unique_form(name) or None
-        if form and any(row.unique_name == form for other, row in self.users.items() if other != user_id):
+        form, present = unique_form(name) or None, self.users.get(user_id, UserRow())
+        if user_id in self.users and present.name == name:
+            return
+        others = [row.unique_name for other, row in self.users.items() if other != user_id]
+        if form != present.unique_name:
+            others += [given for other, given in self.given_names.items() if other != user_id]
+        if form and form in others:
             raise NameTaken
+        self.given_names.pop(user_id, None)
         self.change(user_id, name=name, unique_name=form)
 
-    def put_users(self, names: Mapping[int, str]) -> None:
+    def put_users(self, names: Mapping[int, str]) -> list[int]:
+        forms = {user_id: unique_form(name) for user_id, name in names.items()}
+        taken = set(forms.values())
+        lost = [one for one, row in self.users.items() if row.unique_name in taken and one not in names]
+        for user_id in lost:
+            self.change(user_id, name="", unique_name=None)
         for user_id, name in names.items():
-            if self.users.get(user_id, UserRow()).name == name:
-                self.know([user_id])
+            self.know([user_id])
+            if self.users[user_id].name == name:
+                self.users[user_id] = self.users[user_id]._replace(unique_name=None)
             else:
                 self.change(user_id, name=name, unique_name=None)
+        self.given_names = {one: form for one, form in (self.given_names | forms).items() if form}
+        return lost
 
     def names(self, user_ids: Sequence[int]) -> dict[int, str]:
         return {one: self.users[one].name for one in user_ids if one in self.users and self.users[one].name}

@@ -67,6 +67,18 @@ async def test_migration_gives_each_name_to_the_lowest_user_id_alone(old: Databa
     assert await users.names([3, 4, 5, 7]) == {4: "weiss", 5: "LIN", 7: NAMES[7]}
 
 
+async def test_migration_reserves_names_that_were_not_chosen_and_takes_none(old: Database) -> None:
+    """Which of them the backend gave was not recorded."""
+    async with old.reading() as connection:
+        given = await connection.fetch("SELECT user_id, unique_form FROM given_names ORDER BY 1")
+    assert [tuple(row) for row in given] == [(4, "weiss"), (7, "lin"), (9, "lin")]
+    users = UserStore(old)
+    assert await users.names(list(NAMES)) == NAMES
+    await users.choose_name(5, "")
+    with pytest.raises(NameTaken):
+        await users.choose_name(1, "lin")  # 7 and 9 are called so
+
+
 async def test_migration_leaves_a_table_with_its_usual_names(old: Database) -> None:
     async with old.reading() as connection:
         found = await connection.fetch("SELECT conname FROM pg_constraint WHERE conrelid = 'users'::regclass")

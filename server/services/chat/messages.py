@@ -6,13 +6,15 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from server.core.limits import HOSTILE_IN_LINES, Limits, check_text
-from server.core.refusals import Reason
+from server.core.refusals import Reason, RequestRefused
 from server.services.chat.groups import GroupService
 from server.services.chat.posts import PostReader, first_of
 from server.services.runtime.batching import Batcher
 from server.services.runtime.bus import Bus
 from server.services.runtime.events import Posted, TextPost
+from storage.postgres.chat.groups import GroupKind
 from storage.postgres.chat.messages import MessageStore, Post
+from storage.postgres.chat.users import Barred
 
 BATCH_MAX = 500
 
@@ -23,6 +25,13 @@ class MissedPosts(NamedTuple):
     last_message: int
     reload: bool
     posts: Sequence[Posted]
+
+
+class OfferedText(NamedTuple):
+    """A text to be. `receiver_id`: the other user of a one-to-one chat; 0 in a group."""
+
+    post: Post
+    receiver_id: int
 
 
 class MessageService:
@@ -43,20 +52,28 @@ class MessageService:
         self._limits = limits
         self._now_ms = now_ms
         self._bus = bus
-        self.batcher: Batcher[Post, int] = Batcher(self._record, BATCH_MAX, limits)
+        self.batcher: Batcher[OfferedText, int] = Batcher(self._record, BATCH_MAX, limits)
 
     async def say(self, user_id: int, group_id: int, text: str) -> int:
         """Post a text to a group; its number in the group's stream."""
         check_text(text, 1, self._limits.text_bytes_max, Reason.BAD_TEXT, HOSTILE_IN_LINES)
-        await self._groups.seen_by(user_id, group_id)
-        return await self.batcher.submit(Post(group_id, user_id, self._now_ms(), text, None))
+        group = await self._groups.seen_by(user_id, group_id)
+        receiver_id = next(iter(group.members - {user_id})) if group.kind is GroupKind.DIRECT else 0
+        return await self.batcher.submit(
+            OfferedText(Post(group_id, user_id, self._now_ms(), text, None), receiver_id)
+        )
 
-    async def _record(self, posts: list[Post]) -> list[int]:
-        numbers = await self._store.append(posts)
-        for post, number in zip(posts, numbers, strict=True):
-            event = TextPost(post.stream_id, number, post.sender_id, post.at_ms, post.text or "")
-            self._bus.publish(event, self._groups.members(post.stream_id))
-        return numbers
+    async def _record(self, texts: list[OfferedText]) -> list[int | Exception]:
+        receivers = {place: text.receiver_id for place, text in enumerate(texts) if text.receiver_id}
+        outcomes = await self._store.append([text.post for text in texts], receivers)
+        return [self._conclude(text.post, outcome) for text, outcome in zip(texts, outcomes, strict=True)]
+
+    def _conclude(self, post: Post, outcome: int | Barred) -> int | Exception:
+        if isinstance(outcome, Barred):
+            return RequestRefused(Reason(outcome))
+        event = TextPost(post.stream_id, outcome, post.sender_id, post.at_ms, post.text or "")
+        self._bus.publish(event, self._groups.members(post.stream_id))
+        return outcome
 
     async def catch_up(self, user_id: int, stream_id: int, after: int) -> MissedPosts:
         """What came in one of the user's streams after message number `after`, and since they joined."""

@@ -1,6 +1,7 @@
 """The names of users. They are for display: no request fails because a name could not be read.
 
-A name that a user chooses is unique; one that the chat backend gives need not be.
+A name that a user chooses is unique, also among those that the chat backend gives. The backend may give one name to
+several users; a user who has chosen it loses it.
 """
 
 from __future__ import annotations
@@ -68,17 +69,16 @@ class NameService:
 
     async def of(self, user_ids: Sequence[int]) -> list[str]:
         """The names of these users, in their order; "" for a user without a name, or if it cannot be read now."""
-        missing = self._unknown(user_ids)
-        found = await self._read(tuple(missing)) if missing else {}
-        return [found.get(one, "") if (name := self._used(one)) is None else name for one in user_ids]
+        names = {one: name for one in user_ids if (name := self._used(one)) is not None}
+        if missing := {one for one in user_ids if one not in names}:
+            # the names in memory were taken out before: they may be dropped from memory during the read
+            names.update(await self._read(tuple(missing)))
+        return [names.get(one, "") for one in user_ids]
 
     async def by_id(self, user_ids: Iterable[int]) -> dict[int, str]:
         """The names of these users, by their ids."""
         asked = list(dict.fromkeys(user_ids))
         return dict(zip(asked, await self.of(asked), strict=True))
-
-    def _unknown(self, user_ids: Iterable[int]) -> set[int]:
-        return {user_id for user_id in user_ids if user_id not in self._names and user_id not in self._nameless}
 
     async def _read(self, user_ids: tuple[int, ...]) -> Mapping[int, str]:
         """All of them are one item of a batch: a task and a future for each would cost more than reading them."""

@@ -34,14 +34,17 @@ class PeopleService:
         changes.on_gap(self.catch_up)
 
     async def put(self, names: Mapping[int, str]) -> None:
-        """These users are known, and called so. Names are for display, so no other server is waited for."""
+        """These users are known, and called so; other users who have chosen such a name have none from now on.
+
+        Names are for display, so no other server is waited for.
+        """
         for user_id, name in names.items():
             try:
                 self._names.check(name)
             except RequestRefused as refused:
                 raise RequestRefused(refused.reason, f"user {user_id}: {refused.detail}") from None
-        await self._store.put(names)
-        self._names.forget(names)
+        lost = await self._store.put(names)
+        self._names.forget((*names, *lost))
 
     async def ban(self, user_id: int) -> None:
         """End the connections of a user and refuse their logins, until the ban is lifted."""

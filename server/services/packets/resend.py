@@ -12,6 +12,7 @@ from server.core.packet import Terms
 from server.core.pages import State
 from server.core.refusals import Reason, RequestRefused
 from server.services.chat.groups import GroupService
+from server.services.packets.audience import receiver_of, target_group
 from server.services.packets.live_packets import LivePackets
 from server.services.packets.stored_state import state_of, terms_of
 from server.services.runtime.bus import Bus
@@ -19,6 +20,7 @@ from server.services.runtime.events import PacketPost
 from server.services.runtime.in_doubt import InDoubt
 from storage.errors import StoreUnavailable
 from storage.postgres.chat.messages import Post
+from storage.postgres.chat.users import SendBarred
 from storage.postgres.packets import packets, resends
 
 WHERE_IT_WAS = 0  # in place of a group: where the packet was sent first
@@ -89,12 +91,7 @@ class ResendService:
         return await self._post(terms, (terms.sender_id, terms.target_id), now_ms)
 
     async def _to_group(self, terms: Terms, group_id: int, now_ms: int) -> Posted:
-        try:
-            await self._groups.seen_by(terms.sender_id, group_id)
-        except RequestRefused:
-            raise RequestRefused(
-                Reason.NOT_A_MEMBER
-            ) from None  # whether the group exists is not the sender's to know
+        await target_group(terms.kind, terms.sender_id, group_id, self._groups)
         return await self._post(terms, (group_id,), now_ms)
 
     async def _post(self, terms: Terms, stream_ids: Sequence[int], now_ms: int) -> Posted:
@@ -104,7 +101,11 @@ class ResendService:
         ]
         most = self._limits.groups_of_packet_max - 1
         try:
-            numbers = await self._store.record([one.post for one in agains], agains[0].one_more, most)
+            numbers = await self._store.record(
+                [one.post for one in agains], receiver_of(terms), agains[0].one_more, most
+            )
+        except SendBarred as refused:
+            raise RequestRefused(Reason(refused.why)) from None
         except resends.PacketInTooManyGroups:
             raise RequestRefused(Reason.TOO_MANY_GROUPS, f"{self._limits.groups_of_packet_max} groups") from None
         except StoreUnavailable:

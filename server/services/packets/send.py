@@ -15,7 +15,7 @@ from server.core.packet_request import PacketRequest
 from server.core.refusals import Reason, RequestRefused
 from server.services.chat.chats import ChatService
 from server.services.chat.groups import GroupService
-from server.services.packets.audience import audience_of
+from server.services.packets.audience import audience_of, target_group
 from server.services.packets.live_packets import LivePackets
 from server.services.packets.stored_state import terms_of
 from server.services.runtime.batching import Batcher
@@ -112,11 +112,9 @@ class SendService:
 
     async def _members(self, one: PacketRequest) -> int:
         """How many may open it."""
-        if one.kind.row.audience is Audience.RECEIVER or is_user(one.target_id):
+        if one.kind.row.audience is Audience.RECEIVER:
             return 1
-        group = await self._groups.seen_by(one.sender_id, one.target_id)
-        if group.kind is GroupKind.DIRECT:
-            raise RequestRefused(Reason.BAD_TARGET, f"{one.kind} goes to a group")
+        group = await target_group(one.kind, one.sender_id, one.target_id, self._groups)
         if group.kind is GroupKind.SIGNED:  # how many are in it the chat backend knows
             return self._limits.shares_max
         return len(group.members)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from storage import statements
+from storage.postgres.chat import users
+from storage.postgres.chat.users import Barred
 
 if TYPE_CHECKING:
     from storage.postgres.database import Connection, Database
@@ -74,10 +76,18 @@ class MessageStore:
         self._database = database
         self._writer = database.writer()
 
-    async def append(self, posts: Sequence[Post]) -> list[int]:
-        """Record messages in one transaction; their numbers, in the order of the posts."""
+    async def append(self, posts: Sequence[Post], receivers: Mapping[int, int]) -> list[int | Barred]:
+        """Record messages in one transaction; their numbers, in the order of the posts, or why one is not recorded.
+
+        `receivers`: of posts in one-to-one chats, by their places, the users who read them there.
+        """
+        pairs = [(posts[place].sender_id, receiver_id) for place, receiver_id in receivers.items()]
         async with self._writer.transaction() as connection:
-            return await append(connection, posts)
+            reasons = dict(zip(receivers, await users.barred(connection, pairs), strict=True))
+            barred = {place: why for place, why in reasons.items() if why is not None}
+            recorded = [post for place, post in enumerate(posts) if place not in barred]
+            numbers = iter(await append(connection, recorded))
+        return [barred.get(place) or next(numbers) for place in range(len(posts))]
 
     async def after(self, stream_id: int, message: int, most: int, user_id: int) -> MissedRows:
         """Up to `most` messages after `message`, of those that came since the user joined."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 import asyncpg
@@ -27,8 +28,23 @@ class AccessRow(NamedTuple):
     tokens_from_s: int
 
 
+class Barred(StrEnum):
+    """Why nothing is recorded that a user sends to another one."""
+
+    BANNED = "banned"  # the sender
+    NO_SUCH_USER = "no_such_user"  # the receiver is unknown or banned
+
+
+class SendBarred(Exception):
+    """Nothing is recorded that a user sends to another one; `why` says which of the two is the reason."""
+
+    def __init__(self, why: Barred) -> None:
+        super().__init__(why)
+        self.why = why
+
+
 class NameTaken(Exception):
-    """Another user has chosen a name that looks the same; nothing was recorded."""
+    """Another user has chosen or been given a name that looks the same; nothing was recorded."""
 
 
 class UserStore:
@@ -48,17 +64,32 @@ class UserStore:
             return [AccessRow(*row) for row in await connection.fetch(_SQL["restricted"], user_ids)]
 
     async def choose_name(self, user_id: int, name: str) -> None:
-        """Call a user by a name that no other user has chosen; "" takes the name away. Raises NameTaken."""
+        """Call a user by a name that no other user has chosen or been given; "" takes the name away.
+
+        Raises NameTaken.
+        """
+        form = unique_form(name) or None
         try:
-            async with self._database.reading() as connection:
-                await connection.execute(_SQL["choose_name"], user_id, name, unique_form(name) or None)
+            async with self._database.transaction() as connection:
+                await connection.execute(_SQL["lock_given_names_shared"])
+                if await connection.fetchval(_SQL["is_given"], user_id, name, form):
+                    raise NameTaken
+                await connection.execute(_SQL["choose_name"], user_id, name, form)
         except asyncpg.UniqueViolationError:
             raise NameTaken from None
 
-    async def put(self, names: Mapping[int, str]) -> None:
-        """Make users known and call them so, whatever the others are called; all of them or none."""
-        async with self._database.reading() as connection:
-            await connection.execute(_SQL["put"], list(names.keys()), list(names.values()))
+    async def put(self, names: Mapping[int, str]) -> list[int]:
+        """Make users known and call them so, all of them or none.
+
+        Other users who have chosen such a name lose it: which users.
+        """
+        user_ids, forms = list(names.keys()), [unique_form(name) for name in names.values()]
+        async with self._database.transaction() as connection:
+            await connection.execute(_SQL["lock_given_names"])
+            lost = await connection.fetch(_SQL["take_names"], user_ids, forms)
+            await connection.execute(_SQL["put"], user_ids, list(names.values()))
+            await connection.execute(_SQL["give_names"], user_ids, forms)
+        return [row["user_id"] for row in lost]
 
     async def names(self, user_ids: Sequence[int]) -> dict[int, str]:
         """The names of those who have one."""
@@ -99,6 +130,18 @@ async def at_login(
     }
 
 
-async def out_of_reach(connection: Connection, ids: Collection[int]) -> dict[int, bool]:
+async def barred(connection: Connection, pairs: Sequence[tuple[int, int]]) -> list[Barred | None]:
+    """Of each pair of a sender and a receiver why nothing may be sent, or None. A group may be the receiver."""
+    out_of_reach = await _out_of_reach(connection, {number for pair in pairs for number in pair}) if pairs else {}
+    return [_why(sender_id, receiver_id, out_of_reach) for sender_id, receiver_id in pairs]
+
+
+def _why(sender_id: int, receiver_id: int, out_of_reach: Mapping[int, bool]) -> Barred | None:
+    if out_of_reach.get(sender_id):
+        return Barred.BANNED
+    return Barred.NO_SUCH_USER if receiver_id in out_of_reach else None
+
+
+async def _out_of_reach(connection: Connection, ids: Collection[int]) -> dict[int, bool]:
     """Of these ids of users and groups the users who are banned (True) or unknown (False)."""
     return {row["user_id"]: row["is_known"] for row in await connection.fetch(_SQL["out_of_reach"], list(ids))}

@@ -22,19 +22,55 @@ SELECT user_id, u.user_id IS NOT NULL AS is_known
 FROM unnest($1::bigint[]) AS asked (user_id) LEFT JOIN users u USING (user_id)
 WHERE is_user(asked.user_id) AND (u.user_id IS NULL OR u.banned_at_ms IS NOT NULL)
 
+-- name: lock_given_names
+-- No name is chosen from now to the end of the transaction: neither of a choice and a gift at once would see the other.
+SELECT pg_advisory_xact_lock(x'6e616d65'::bigint)  -- "name"
+
+-- name: lock_given_names_shared
+SELECT pg_advisory_xact_lock_shared(x'6e616d65'::bigint)
+
+-- name: is_given
+-- A user may keep the present name, or write a chosen one in another way, also if the backend gave it to others before
+-- migration 0011.
+SELECT EXISTS (SELECT FROM given_names WHERE unique_form = $3 AND user_id <> $1)
+    AND NOT EXISTS (SELECT FROM users WHERE user_id = $1 AND (name = $2 OR unique_name = $3))
+
 -- name: choose_name
--- $3 is null for an empty name: many users have none.
-INSERT INTO users AS u (user_id, name, unique_name, version) VALUES ($1, $2, $3, 2)
-ON CONFLICT (user_id) DO UPDATE SET name = excluded.name, unique_name = excluded.unique_name, version = u.version + 1
-WHERE (u.name, u.unique_name) IS DISTINCT FROM (excluded.name, excluded.unique_name)
+-- $3 is null for an empty name: many users have none. A user who is already called so has it from the same side as
+-- before.
+WITH chosen AS (
+    INSERT INTO users AS u (user_id, name, unique_name, version) VALUES ($1, $2, $3, 2)
+    ON CONFLICT (user_id) DO UPDATE
+    SET name = excluded.name, unique_name = excluded.unique_name, version = u.version + 1
+    WHERE u.name <> excluded.name
+    RETURNING user_id
+)
+DELETE FROM given_names USING chosen WHERE given_names.user_id = chosen.user_id
+
+-- name: take_names
+-- $2: the forms of the names that the users $1 are given. Another user who has chosen one of them has no name from now on.
+UPDATE users SET name = '', unique_name = NULL, version = version + 1
+WHERE unique_name = ANY($2::text[]) AND user_id <> ALL($1::bigint[])
+RETURNING user_id
+
+-- name: give_names
+WITH asked AS (
+    SELECT user_id, unique_form FROM unnest($1::bigint[], $2::text[]) AS a (user_id, unique_form)
+), nameless AS (
+    DELETE FROM given_names g USING asked WHERE g.user_id = asked.user_id AND asked.unique_form = ''
+)
+INSERT INTO given_names AS g (user_id, unique_form) SELECT * FROM asked WHERE unique_form <> '' ORDER BY user_id
+ON CONFLICT (user_id) DO UPDATE SET unique_form = excluded.unique_form WHERE g.unique_form <> excluded.unique_form
 
 -- name: put
--- A name that the backend gives need not be unique. A user who is already called so keeps what they chose.
+-- A name that the backend gives need not be unique. One that its user chose is the backend's from now on.
 INSERT INTO users AS u (user_id, name, version)
 SELECT user_id, name, CASE WHEN name = '' THEN 1 ELSE 2 END
 FROM unnest($1::bigint[], $2::text[]) AS a (user_id, name) ORDER BY user_id
-ON CONFLICT (user_id) DO UPDATE SET name = excluded.name, unique_name = NULL, version = u.version + 1
-WHERE u.name <> excluded.name
+ON CONFLICT (user_id) DO UPDATE SET
+    name = excluded.name, unique_name = NULL,
+    version = u.version + CASE WHEN u.name = excluded.name THEN 0 ELSE 1 END
+WHERE u.name <> excluded.name OR u.unique_name IS NOT NULL
 
 -- name: names
 SELECT user_id, name FROM users WHERE user_id = ANY($1) AND name <> ''

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from storage import statements
-from storage.postgres.chat import messages
+from storage.postgres.chat import messages, users
 from storage.postgres.chat.messages import Post
 
 if TYPE_CHECKING:
@@ -25,13 +25,18 @@ class ResendStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def record(self, posts: Sequence[Post], group_id: int | None, groups_max: int) -> list[int]:
+    async def record(
+        self, posts: Sequence[Post], receiver_id: int, group_id: int | None, groups_max: int
+    ) -> list[int]:
         """Announce a packet again; the numbers of the messages. `group_id`: one more group, whose members may open.
 
-        Raises PacketInTooManyGroups.
+        `receiver_id`: the one user who may open the packet, or 0. Raises PacketInTooManyGroups, SendBarred.
         """
-        packet_id, at_ms = posts[0].packet_id, posts[0].at_ms
+        packet_id, sender_id, at_ms = posts[0].packet_id, posts[0].sender_id, posts[0].at_ms
         async with self._database.transaction() as connection:
+            (why,) = await users.barred(connection, [(sender_id, receiver_id)])
+            if why is not None:
+                raise users.SendBarred(why)
             if group_id is not None:
                 await connection.execute(_SQL["lock"], packet_id)  # groups that are added at once are counted
                 if await connection.fetchval(_SQL["count"], packet_id, group_id) >= groups_max:

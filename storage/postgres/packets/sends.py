@@ -125,13 +125,8 @@ async def _admit(
     for row in rows:
         if (row.sender_id, row.key) not in results:
             fresh.setdefault((row.sender_id, row.key), row)
-    ids = {number for row in fresh.values() for number in (row.sender_id, row.target_id)}
-    out_of_reach = await users.out_of_reach(connection, ids)
-    for key, row in fresh.items():
-        if out_of_reach.get(row.sender_id):
-            results[key] = Unsent.BANNED
-        elif row.target_id in out_of_reach:
-            results[key] = Unsent.NO_SUCH_USER
+    barred = await users.barred(connection, [(row.sender_id, row.target_id) for row in fresh.values()])
+    results.update({key: Unsent(why) for key, why in zip(fresh, barred, strict=True) if why is not None})
     return [row for key, row in fresh.items() if key not in results]
 
 
