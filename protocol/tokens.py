@@ -14,7 +14,9 @@ import hmac
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from protocol import claims
 from protocol.messages import Login
+from protocol.messages.base import INT64_MAX, USER_ID_MAX
 
 NONCE_BYTES = 16
 
@@ -63,11 +65,13 @@ def mint(user_id: int, expires_at_s: int, key_id: str, key: bytes, issued_at_s: 
 def parse(text: str) -> Token:
     """The token that a text is. Raises BadToken; only the server can tell whether it is genuine."""
     try:
-        user_id, *issued, expires_at_s, key_id, mac = text.strip().split(".")
-        (issued_at_s,) = map(int, issued or ["0"])
-        if issued and issued_at_s < 1:
-            raise ValueError
-        return Token(int(user_id), int(expires_at_s), key_id, bytes.fromhex(mac), issued_at_s)
+        user, *issued, expiry, key_id, mac = text.strip().split(".")
+        issued_at_s = 0
+        if issued:
+            (issue,) = issued
+            issued_at_s = claims.number(issue, 1, INT64_MAX)
+        user_id, expires_at_s = claims.number(user, 0, USER_ID_MAX), claims.number(expiry, 0, INT64_MAX)
+        return Token(user_id, expires_at_s, key_id, claims.mac(mac), issued_at_s)
     except ValueError as error:
         raise BadToken("a token must look like user.issued.expiry.key-id.mac") from error
 

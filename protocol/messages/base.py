@@ -10,6 +10,7 @@ from msgspec import Meta
 VERSION: Final = 2
 USER_ID_MAX: Final = 2**53 - 1
 ID_MAX: Final = 2**63 - 1
+INT64_MAX: Final = 2**63 - 1
 REPLY_OFFSET: Final = 100
 FEATURES_MAX: Final = 16
 REMINDERS: Final = "reminders"  # a feature: the client reads ClaimsReminder, FinishReminder and RefundReminder
@@ -20,7 +21,7 @@ Seq = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 UserId = Annotated[int, Meta(ge=0, le=USER_ID_MAX)]  # 0 is the chat backend itself
 Person = Annotated[int, Meta(ge=1, le=USER_ID_MAX)]  # a user, not the chat backend
 Id = Annotated[int, Meta(ge=1, le=ID_MAX)]
-Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]  # any number a column can hold; rules judge the rest
+Int64 = Annotated[int, Meta(ge=-(2**63), le=INT64_MAX)]  # any number a column can hold; rules judge the rest
 
 
 class Message(msgspec.Struct, array_like=True, gc=False):

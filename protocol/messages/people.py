@@ -1,7 +1,7 @@
 """The chat backend's requests: which users exist, who is banned, which groups exist and who is in them.
 
 Only user 0 may ask them. All are idempotent: again with the same content changes nothing. Versions of memberships
-are numbers of the backend's own that grow, for example its clock in milliseconds.
+are numbers of the backend's own that grow, for example its clock in milliseconds. SyncMembers can forget them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from msgspec import Meta
 
 from protocol.messages.base import MEMBERS_MAX, Id, Message, Person, UserId
 
-Version = Annotated[int, Meta(ge=1, le=2**63 - 1)]
+VERSION_MAX = 2**62  # a counter or a clock in any unit stays below; the largest integer of a language does not
+FRESH_START = 0  # in place of a version
+Version = Annotated[int, Meta(ge=1, le=VERSION_MAX)]
 SYNCED_MAX = 100_000
 
 
@@ -79,10 +81,13 @@ class GroupPut(Message, tag=140):
 
 
 class SyncMembers(Message, tag=41):
-    """The whole member list of a group as it is at `version`; newer changes of single members stay."""
+    """The whole member list of a group as it is at `version`; newer changes of single members stay.
+
+    `version` 0 is a fresh start: the list holds whatever was recorded, and every version of the group is forgotten.
+    """
 
     group_id: Id
-    version: Version
+    version: Annotated[int, Meta(ge=FRESH_START, le=VERSION_MAX)]
     user_ids: Annotated[list[Person], Meta(max_length=SYNCED_MAX)]
 
 

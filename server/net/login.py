@@ -14,12 +14,16 @@ from server.services.chat.login import LoginService, LoginVerdict
 
 CLOSES: Final = {
     LoginVerdict.REFUSED: codes.Close.LOGIN_REFUSED,
+    LoginVerdict.FROM_LATER: codes.Close.LOGIN_REFUSED,
     LoginVerdict.EXPIRED: codes.Close.TOKEN_EXPIRED,
     LoginVerdict.OLD_VERSION: codes.Close.TOKEN_EXPIRED,
     LoginVerdict.BANNED: codes.Close.BANNED,
     LoginVerdict.REVOKED: codes.Close.TOKEN_REVOKED,
 }
-DETAILS: Final = {LoginVerdict.OLD_VERSION: "this server accepts tokens with a time of issue only"}
+DETAILS: Final = {
+    LoginVerdict.OLD_VERSION: "this server accepts tokens with a time of issue only",
+    LoginVerdict.FROM_LATER: "the token was issued more than 60 seconds ahead of this server's clock",
+}
 
 
 class LoginHandler:

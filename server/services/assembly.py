@@ -97,10 +97,10 @@ class Services:
         v1_tokens_end_ms = self._config.auth.v1_tokens_end_ms
         self_service = self._config.chat.self_service
         self.chats = ChatService(stores.chats, self.groups, limits, self._ids, now_ms, self_service)
-        self.passes = PassService(keys, self.groups, now_ms)
+        self.passes = PassService(keys, self.groups, stores.users, self.changes, now_ms)
         self.login = LoginService(keys, v1_tokens_end_ms, limits, now_ms, stores.groups, stores.users)
         self.names = NameService(stores.users, limits, self_service=self_service)
-        self.people = PeopleService(stores.users, self.names, self.changes, now_ms, bus)
+        self.people = PeopleService(stores.users, self.names, self.passes, self.changes, now_ms, bus)
         self._posts = PostReader(stores.outbox, stores.packets)
         self.messages = MessageService(stores.messages, self._posts, self.groups, limits, now_ms, bus)
 

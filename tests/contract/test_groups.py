@@ -6,7 +6,7 @@ import pytest
 
 from storage.postgres.chat.backend_groups import MembersRecorded, OtherKind
 from storage.postgres.chat.groups import GroupChanges, GroupKind, MemberChange, ProfileRow, StreamPositionRow
-from storage.postgres.chat.memberships import GroupFull, Recorded, TooManyGroups, WasKicked, WrongInvite
+from storage.postgres.chat.memberships import GroupFull, OwnerStays, Recorded, TooManyGroups, WasKicked, WrongInvite
 from storage.postgres.chat.users import AccessRow
 from storage.postgres.money.wallets import EMPTY_ROW, HoldingRow
 from storage.stores import Stores
@@ -65,9 +65,14 @@ async def test_renewed_code_replaces_the_old_one(both: Stores) -> None:
 async def test_leave_and_join_again_are_changes_by_the_user(both: Stores) -> None:
     await create(both)
     await join(both, ANNA)
+    assert await both.groups.version_of_member(GROUP, ANNA) == 2
     assert await both.memberships.leave(GROUP, ANNA, NOW_MS) == Recorded(GROUP, 3)
-    assert await both.memberships.leave(GROUP, ANNA, NOW_MS) == Recorded(GROUP, 3)
-    assert await both.memberships.leave(GROUP, BEN, NOW_MS) == Recorded(GROUP, 3)
+    assert await both.groups.version_of_member(GROUP, ANNA) is None
+    assert await both.memberships.leave(GROUP, ANNA, NOW_MS) is None
+    assert await both.memberships.leave(GROUP, BEN, NOW_MS) is None
+    assert await both.memberships.leave(OTHER_GROUP, ANNA, NOW_MS) is None
+    with pytest.raises(OwnerStays):
+        await both.memberships.leave(GROUP, SENDER, NOW_MS)
     assert await changes(both, 2) == (3, [MemberChange(ANNA, False, False)])
     assert await join(both, ANNA) == Recorded(GROUP, 4)
     assert await changes(both, 3) == (4, [MemberChange(ANNA, True, False)])
@@ -132,6 +137,38 @@ async def test_put_finds_the_group_of_the_external_id(both: Stores) -> None:
         await store.sync(OTHER_GROUP, 1, [ANNA], NOW_MS)
     with pytest.raises(OtherKind):
         await store.change(OTHER_GROUP, 1, [ANNA], [], NOW_MS, MANY)
+
+
+async def test_change_of_a_group_without_a_list_ends_passes(both: Stores) -> None:
+    store, users = both.backend_groups, both.users
+    await store.put(GROUP, "room 8", GroupKind.SIGNED, "eight", 0, NOW_MS)
+    assert await users.passes_from(ANNA, GROUP) == 0
+    await users.know([ANNA])
+    assert await users.passes_from(ANNA, GROUP) == 0
+    for _ in range(2):
+        ended = await store.change(GROUP, 5, [], [ANNA, ANNA], NOW_MS, MANY)
+        assert ended is not None
+        assert ended.members == 0
+    assert await changes(both, 1) == (2, [MemberChange(ANNA, False, True)])
+    assert await users.passes_from(ANNA, GROUP) == NOW_MS // 1000 + 1
+    assert await store.change(GROUP, 6, [], [ANNA], NOW_MS + 9_000, MANY) == MembersRecorded(GROUP, 3, 0, 1, 0)
+    assert await users.passes_from(ANNA, GROUP) == NOW_MS // 1000 + 10
+    assert await users.passes_from(ANNA, OTHER_GROUP) == 0
+    await users.revoke_tokens(ANNA, 500)
+    assert await users.passes_from(ANNA, OTHER_GROUP) == 500
+    await users.ban(ANNA, NOW_MS)
+    assert await users.passes_from(ANNA, GROUP) is None
+
+
+async def test_whole_list_of_a_fresh_start_forgets_the_versions(both: Stores) -> None:
+    await create(both)
+    store = both.backend_groups
+    await store.change(GROUP, 90, [ANNA], [BEN], NOW_MS, MANY)
+    await store.sync(GROUP, 95, [ANNA], NOW_MS)
+    assert await store.sync(GROUP, 0, [BEN], NOW_MS) == MembersRecorded(GROUP, 4, 1, 1, 1)
+    assert await store.sync(GROUP, 0, [BEN], NOW_MS) == MembersRecorded(GROUP, 4, 0, 0, 1)
+    assert await store.change(GROUP, 1, [ANNA], [BEN], NOW_MS, MANY) == MembersRecorded(GROUP, 5, 1, 1, 1)
+    assert await members(both) == {ANNA}
 
 
 async def test_sync_sets_the_list_once_for_each_version(both: Stores) -> None:

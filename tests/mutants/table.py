@@ -36,6 +36,8 @@ T_PAGES, T_SUBSCRIPTIONS = "tests/services/test_pages.py::test_", "tests/service
 T_REMOVE_MEMBER, T_RESENDS = "tests/services/test_remove_member.py::test_", "tests/services/test_resends.py::test_"
 T_MEMBERSHIP, T_TWO = "tests/services/test_membership.py::test_", "tests/services/test_two_servers.py::test_"
 T_ONE_TO_ONE, T_PASSES = "tests/services/test_one_to_one.py::test_", "tests/services/test_passes.py::test_"
+T_PASSES, T_STRANGERS = "tests/services/test_passes.py::test_", "tests/services/test_strangers.py::test_"
+T_GROUPS = "tests/contract/test_groups.py::test_"
 T_REVEAL = "tests/services/test_reveal.py::test_"
 T_CORE_SEEDS, T_SEEDS = "tests/core/test_seeds.py::test_", "tests/services/test_seeds.py::test_"
 T_SEED_TREES, T_SEALING = "tests/contract/test_seed_trees.py::test_", "tests/services/test_sealing.py::test_"
@@ -1249,9 +1251,9 @@ MUTATIONS: tuple[Mutation, ...] = (
         "a stranger learns which groups exist",
         "membership",
         GROUPS,
-        "        if group is None or user_id not in group.members:\n",
-        "        if group is None:\n            raise RequestRefused(Reason.NO_SUCH_GROUP)\n"
-        "        if user_id not in group.members:\n",
+        "        if version is None:\n",
+        "        if version is None:\n            if await self.find(group_id) is None:\n"
+        "                raise RequestRefused(Reason.NO_SUCH_GROUP)\n",
         (T_REQUESTS + "requests_about_groups_of_others_are_refused",),
     ),
     Mutation(
@@ -1338,8 +1340,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "a pass without end is accepted",
         "membership",
         PASSES,
-        "return 0 < left_s <= LIFETIME_S_MAX",
-        "return 0 < left_s",
+        "if not 0 < shown.expires_at_s - now_s <= LIFETIME_S_MAX:",
+        "if not 0 < shown.expires_at_s - now_s:",
         (T_PASSES + "pass_that_is_not_good_is_refused",),
     ),
     Mutation(
@@ -1930,6 +1932,119 @@ MUTATIONS: tuple[Mutation, ...] = (
         "ORDER BY user_id DESC",
         "ORDER BY user_id",
         ("tests/storage/test_people_backfill.py::test_migration_gives_each_name_to_the_lowest_user_id_alone",),
+    ),
+    Mutation(
+        "a stranger's request reads the group",
+        "membership",
+        GROUPS,
+        "await self._store.version_of_member(group_id, user_id)\n",
+        "await self._store.version_of_member(group_id, user_id) if await self.find(group_id) else None\n",
+        (T_STRANGERS + "request_does_the_same_whether_the_group_exists_or_not",),
+    ),
+    Mutation(
+        "a stranger who leaves locks the group",
+        "membership",
+        MEMBERSHIPS,
+        '            if not await connection.fetchval(_SQL["is_member"]',
+        '            await connection.execute(_SQL["lock"], group_id)\n'
+        '            if not await connection.fetchval(_SQL["is_member"]',
+        (T_STRANGERS + "request_does_the_same_whether_the_group_exists_or_not",),
+    ),
+    Mutation(
+        "a joining that memory has not heard of counts as none",
+        "membership",
+        GROUPS,
+        "        return await self._as_recorded(user_id, group_id)\n",
+        "        raise RequestRefused(Reason.NOT_A_MEMBER)\n",
+        (T_STRANGERS + "joining_whose_outcome_is_unknown_is_read_again",),
+    ),
+    Mutation(
+        "an older pass prolongs a newer one",
+        "membership",
+        PASSES,
+        "if held is None or shown.issued_at_s > held.issued_at_s:",
+        "if held is None or shown.expires_at_s > held.until_s:",
+        (T_PASSES + "newest_pass_decides_also_if_it_ends_sooner",),
+    ),
+    Mutation(
+        "revoked tokens leave passes that were shown",
+        "membership",
+        PASSES,
+        "if access.is_banned or one.issued_at_s < access.tokens_from_s:",
+        "if access.is_banned:",
+        (T_PASSES + "revoked_tokens_end_the_passes_issued_before",),
+    ),
+    Mutation(
+        "a pass that was ended may be shown again",
+        "membership",
+        PASSES,
+        "if from_s is None or shown.issued_at_s < from_s:",
+        "if from_s is None:",
+        (T_PASSES + "backend_ends_the_passes_of_a_user_on_all_servers",),
+    ),
+    Mutation(
+        "the backend's removal keeps the time of the first one",
+        "membership",
+        BACKEND_GROUPS_SQL,
+        "backend_version = excluded.backend_version, left_at_ms = excluded.left_at_ms,\n",
+        "backend_version = excluded.backend_version, left_at_ms = m.left_at_ms,\n",
+        (T_GROUPS + "change_of_a_group_without_a_list_ends_passes[real]",),
+    ),
+    Mutation(
+        "a number in a signed text may have any size",
+        "membership",
+        "protocol/claims.py",
+        "if not _DIGITS.fullmatch(text) or not least <= int(text) <= most:",
+        "if not _DIGITS.fullmatch(text):",
+        (T_PASSES + "pass_that_is_not_good_is_refused",),
+    ),
+    Mutation(
+        "a number in a signed text may have any spelling",
+        "membership",
+        "protocol/claims.py",
+        "if not _DIGITS.fullmatch(text) or not least <= int(text) <= most:",
+        "if not least <= int(text) <= most:",
+        (T_PASSES + "pass_that_is_not_good_is_refused",),
+    ),
+    Mutation(
+        "a token may be issued at any time ahead",
+        "membership",
+        "server/services/chat/login.py",
+        "if issued_at_s * 1000 > now_ms + AHEAD_S_MAX * 1000:",
+        "if False:",
+        ("tests/services/test_login.py::test_token_issued_more_than_a_minute_ahead_is_refused",),
+    ),
+    Mutation(
+        "a version may be the largest integer",
+        "membership",
+        "protocol/messages/people.py",
+        "VERSION_MAX = 2**62 ",
+        "VERSION_MAX = 2**63 - 1 ",
+        (T_MEMBERSHIP + "version_that_is_too_large_is_refused_and_a_fresh_start_forgets_all_versions",),
+    ),
+    Mutation(
+        "a fresh start keeps the versions of members",
+        "membership",
+        BACKEND_GROUPS,
+        '                await connection.execute(_SQL["forget_versions"], group_id, timeout=PATIENCE_S)\n',
+        "",
+        (T_GROUPS + "whole_list_of_a_fresh_start_forgets_the_versions[real]",),
+    ),
+    Mutation(
+        "lists of members are at the database all at once",
+        "membership",
+        "server/services/chat/backend_groups.py",
+        "self._list_turn = asyncio.Lock()",
+        "self._list_turn = asyncio.Semaphore(12)",
+        (T_MEMBERSHIP + "parallel_lists_of_one_group_wait_for_each_other",),
+    ),
+    Mutation(
+        "a change gives up while a list is recorded",
+        "membership",
+        BACKEND_GROUPS,
+        '_SQL["lock"], group_id, timeout=PATIENCE_S)',
+        '_SQL["lock"], group_id)',
+        (T_MEMBERSHIP + "change_waits_for_a_list_of_another_server_that_is_recorded",),
     ),
     # --- operators ---
     Mutation(

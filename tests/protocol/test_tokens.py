@@ -111,6 +111,14 @@ def test_the_mac_covers_every_part(changed: Token) -> None:
         "one.2.k.ab",
         "1.2.k.xy",
         "1.2.k.abc",
+        f"{2**53}.2.k.ab",
+        f"1.{2**63}.k.ab",
+        f"1.{2**63}.2.k.ab",
+        "+1.2.k.ab",
+        "01.2.k.ab",
+        "1_0.2.k.ab",
+        "\u0661.2.k.ab",
+        "1.2.k.ab cd",
     ],
 )
 def test_invalid_token_is_refused_with_the_format(text: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 from client_sim.sdk.client import Client
 from client_sim.sdk.errors import ConnectionRefusedForGood
 from protocol import tokens
-from tests.conftest import DAY_MS, FAR_AWAY_S, KEYS, Server, StartServer, Turn
+from tests.conftest import DAY_MS, FAR_AWAY_S, KEYS, Server, StartServer, Turn, TurnedClock
 
 USER = 7
 ISSUED_S = 1_700_000_000
@@ -35,6 +35,13 @@ async def test_token_of_version_1_is_refused_from_the_configured_date_on(
     assert await refusal_of_login(server, V1) == ""
     turn_clock(10_000 * DAY_MS)  # after the date, and before the end of the tokens
     assert [await refusal_of_login(server, token) for token in (V1, V2)] == ["token_expired", ""]
+
+
+async def test_token_issued_more_than_a_minute_ahead_is_refused(server: Server, server_clock: TurnedClock) -> None:
+    """It would outlive a revocation."""
+    server_clock.stopped_ms = ISSUED_S * 1000
+    ahead = [tokens.mint(USER, FAR_AWAY_S, "test", KEYS["test"], ISSUED_S + s) for s in (60, 61, 10**9, 2**62)]
+    assert [await refusal_of_login(server, token) for token in ahead] == ["", *["login_refused"] * 3]
 
 
 @pytest.mark.parametrize("issued_at_s", [0, ISSUED_S - 1, ISSUED_S + 1])

@@ -13,6 +13,9 @@ from client_sim.sdk.client import Client
 from client_sim.sdk.errors import Refusal
 from protocol import messages
 from protocol.messages import AddedToGroup, RemovedFromGroup
+from server.app import STORE_TIMEOUT_S
+from server.services.chat import backend_groups
+from storage.postgres.chat.backend_groups import BackendGroupStore
 from tests.conftest import PATIENCE_S, Connect, Server, StartServer
 from tests.joining import join
 from tests.services.conftest import MakeParty
@@ -265,6 +268,77 @@ async def test_large_list_is_synced_and_listed_in_pages(start_server: StartServe
         found += page.user_ids
         more = page.more
     assert found == list(range(1, 2_501))
+
+
+async def test_version_that_is_too_large_is_refused_and_a_fresh_start_forgets_all_versions(
+    chat_backend: Backend, sql: Sql
+) -> None:
+    group = await chat_backend.put("room")
+    for version in (2**62 + 1, 2**63 - 1):
+        assert await refused(chat_backend.sync(group, version, 1)) == "bad_request"
+        assert await refused(chat_backend.change(group, version, joined=(1,))) == "bad_request"
+    assert await refused(chat_backend.change(group, 0, joined=(1,))) == "bad_request"
+    assert await chat_backend.change(group, 2**62, joined=(1, 2)) == (2, 0, 2)
+    assert await chat_backend.sync(group, 2**62, 1, 2) == (0, 0, 2)
+    assert await chat_backend.sync(group, 7, 2, 3) == (0, 0, 2)  # frozen
+    assert await chat_backend.sync(group, 0, 2, 3) == (1, 1, 2)
+    assert await members(sql, group) == [2, 3]
+    assert await chat_backend.sync(group, 0, 2, 3) == (0, 0, 2)
+    assert await chat_backend.change(group, 1, joined=(4,), left=(2,)) == (1, 1, 2)
+    assert await chat_backend.sync(group, 8, 1) == (1, 2, 1)
+    assert await members(sql, group) == [1]
+
+
+async def test_parallel_lists_of_one_group_wait_for_each_other(
+    chat_backend: Backend, connect: Connect, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the database they would wait longer than a statement may take, and take all connections of the pool."""
+    group = await chat_backend.put("room")
+    at_store, most = 0, 0
+    sync = BackendGroupStore.sync
+
+    async def counted(self: BackendGroupStore, *change: Any) -> Any:
+        nonlocal at_store, most
+        at_store += 1
+        most = max(most, at_store)
+        try:
+            return await sync(self, *change)
+        finally:
+            at_store -= 1
+
+    monkeypatch.setattr(BackendGroupStore, "sync", counted)
+    works = [chat_backend.sync(group, version, *range(1, 100)) for version in range(1, 13)]
+    assert sum(joined for joined, _, _ in await asyncio.gather(*works)) == 99
+    assert most == 1
+    monkeypatch.setattr(backend_groups, "LIST_WAIT_S", 0.05)
+    service = server.app.services.backend_groups
+    async with service._list_turn:
+        request = messages.SyncMembers(0, group, 99, [1])
+        assert await refused(chat_backend._client._ask(request, messages.MembersSynced)) == "overloaded"
+    assert await chat_backend.sync(group, 99, 1) == (0, 98, 1)
+
+
+async def test_list_of_100_000_members_is_one_request(server: Server, connect: Connect) -> None:
+    chat_backend = Backend(await connect(server, 0, timeout_s=60.0))
+    group = await chat_backend.put("room")
+    most = messages.people.SYNCED_MAX
+    assert await chat_backend.sync(group, 1, *range(1, most + 1)) == (most, 0, most)
+    assert await chat_backend.change(group, 2, joined=(most + 1,), left=(1,)) == (1, 1, most)
+    assert await chat_backend.sync(group, 3, *range(2, most + 1)) == (0, 1, most - 1)
+
+
+async def test_change_waits_for_a_list_of_another_server_that_is_recorded(
+    chat_backend: Backend, server: Server, sql: Sql
+) -> None:
+    """The row of the group is held for longer than a statement may take otherwise."""
+    group = await chat_backend.put("room")
+    async with sql.transaction():
+        await sql.execute("SELECT 1 FROM groups WHERE group_id = $1 FOR UPDATE", group)
+        works = [chat_backend.sync(group, 1, 1, 2), chat_backend.change(group, 2, joined=(3,))]
+        tasks = [asyncio.create_task(work) for work in works]
+        await asyncio.sleep(STORE_TIMEOUT_S + 0.5)
+        assert not [task for task in tasks if task.done()]
+    assert [joined for joined, _, _ in await asyncio.gather(*tasks)] == [2, 1]
 
 
 # --- without self-service -------------------------------------------------------------------------------------

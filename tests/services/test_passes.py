@@ -9,19 +9,27 @@ import pytest
 from client_sim.sdk.client import Client
 from client_sim.sdk.errors import Refusal
 from protocol import messages, passes, tokens
-from protocol.messages import PacketPosted
-from tests.conftest import KEYS, Connect, Server, StartServer, Turn
+from protocol.messages import PacketPosted, RemovedFromGroup
+from tests.conftest import KEYS, Connect, Server, StartServer, Turn, TurnedClock
 from tests.services.conftest import until
 from tests.services.test_membership import Backend, first_push, refused
+from tests.services.test_people import NOW_S, issued_at
 
 BooksBalance = Callable[[], Awaitable[None]]
 SENDER, READER, STRANGER = 1, 2, 3
 
 
-def signed(server: Server, group: int, user: int, lasts_s: int = 600, key: bytes = KEYS["test"]) -> str:
-    """A pass for a user, by the clock of the server."""
+def signed(
+    server: Server,
+    group: int,
+    user: int,
+    lasts_s: int = 600,
+    key: bytes = KEYS["test"],
+    issued_s: int | None = None,
+) -> str:
+    """A pass for a user, by the clock of the server; `issued_s`: made so much later, else without a time."""
     now_s = server.app.services.messages._now_ms() // 1000
-    return str(passes.mint(group, user, now_s + lasts_s, "test", key))
+    return str(passes.mint(group, user, now_s + lasts_s, "test", key, 0 if issued_s is None else now_s + issued_s))
 
 
 async def show(user: Client, text: str) -> messages.PassShown:
@@ -78,6 +86,13 @@ async def test_pass_that_is_not_good_is_refused(server: Server, room: tuple[int,
         f"{group}.{token}",  # the signature of a token is none of a pass
         "",
         "a.b.c",
+        signed(server, 2**63, READER),
+        signed(server, 2**200, READER),
+        good.replace(f".{READER}.", f".+{READER}."),
+        good.replace(f".{READER}.", f".0{READER}."),
+        good.replace(f".{READER}.", ".\u0662."),
+        signed(server, group, READER, issued_s=90),  # 60 s are allowed; a busy machine may need some
+        signed(server, group, READER, issued_s=-86_400),  # lasts more than a day in all
     ):
         assert await refused(show(reader, text)) == "bad_pass", text
     assert await refused(reader.say(group, "hello")) == "not_a_member"
@@ -93,7 +108,7 @@ async def test_pass_ends_at_its_time(
     await show(reader, signed(server, group, READER, 60))
     packet = (await sender.send_packet("lucky", group, 100, 2)).packet_id
     assert (await reader.grab(packet)).answer == "ticket"
-    await show(sender, signed(server, group, SENDER, 30))  # the longer one holds
+    await show(sender, signed(server, group, SENDER, 30))  # without times of issue the longer one holds
     turn_clock(61_000)
 
     async def is_out() -> bool:
@@ -122,3 +137,82 @@ async def test_pass_holds_on_the_server_where_it_was_shown(start_server: StartSe
         await there.say(group, "hello")
     await show(there, signed(first, group, READER))
     await there.say(group, "hello")
+
+
+async def test_newest_pass_decides_also_if_it_ends_sooner(
+    server: Server, room: tuple[int, Client, Client, Client], turn_clock: Turn
+) -> None:
+    group, _, reader, _ = room
+    longer, shorter = [
+        signed(server, group, READER, lasts_s, issued_s=issued_s) for lasts_s, issued_s in ((600, 0), (30, 1))
+    ]
+    without = signed(server, group, READER, 900)
+    await show(reader, longer)
+    ends_at_s = (await show(reader, shorter)).expires_at_s
+    for older in (longer, without):
+        assert (await show(reader, older)).expires_at_s == ends_at_s
+    turn_clock(31_000)
+
+    server.app.services.passes.expire()
+    assert await refused(reader.say(group, "hello")) == "not_a_member"
+    assert [await refused(show(reader, older)) for older in (longer, without)] == ["bad_pass"] * 2
+    await show(reader, signed(server, group, READER, issued_s=0))
+
+
+async def test_revoked_tokens_end_the_passes_issued_before(
+    server: Server, connect: Connect, start_server: StartServer, server_clock: TurnedClock
+) -> None:
+    server_clock.stopped_ms = NOW_S * 1000
+    there = await start_server(server__node=1)
+    backend = await connect(server, 0)
+    group = await Backend(backend).put("signed", "signed", 0, "signature")
+    other_key = issued_at(READER, NOW_S + 1)
+    async with Client(there.url, other_key) as reader:
+        old, older, newer = [signed(there, group, READER, issued_s=s) for s in (0, None, 1)]
+        await show(reader, older)
+        await show(reader, old)
+        await reader.say(group, "hello")
+        await backend.revoke_tokens(READER)
+        assert await refused(reader.say(group, "hello")) == "not_a_member"
+        assert [await refused(show(reader, text)) for text in (old, older)] == ["bad_pass"] * 2
+        await show(reader, newer)
+        await reader.say(group, "hello")
+        await backend.ban_user(READER)
+    await backend.ban_user(READER, banned=False)
+    async with Client(there.url, other_key) as reader:
+        assert await refused(reader.say(group, "hello")) == "not_a_member"
+
+
+async def test_backend_ends_the_passes_of_a_user_on_all_servers(
+    server: Server, connect: Connect, start_server: StartServer, server_clock: TurnedClock
+) -> None:
+    server_clock.stopped_ms = NOW_S * 1000
+    there = await start_server(server__node=1)
+    backend = Backend(await connect(server, 0))
+    group = await backend.put("signed", "signed", 0, "signature")
+    sender, reader = await connect(server, SENDER), await connect(there, READER)
+    old, newer = [signed(there, group, READER, issued_s=issued_s) for issued_s in (0, 1)]
+    await show(sender, signed(server, group, SENDER, issued_s=0))
+    await show(reader, old)
+    assert await backend.change(group, 5, left=(READER,)) == (0, 1, 0)
+    assert (await first_push(reader, RemovedFromGroup)).group_id == group
+    assert await refused(reader.say(group, "hello")) == "not_a_member"
+    assert [await refused(show(reader, text)) for text in (old, signed(there, group, READER))] == ["bad_pass"] * 2
+    await sender.say(group, "hello")
+    await show(reader, newer)
+    assert await backend.change(group, 5, left=(READER,)) == (0, 0, 0)  # the same call again
+    await reader.say(group, "hello")
+    assert await backend.change(group, 6, left=(READER,)) == (0, 1, 0)
+    assert await refused(reader.say(group, "hello")) == "not_a_member"
+
+
+async def test_owner_cannot_end_a_pass_and_a_user_can_leave_by_themself(server: Server, connect: Connect) -> None:
+    backend = Backend(await connect(server, 0))
+    group = await backend.put("signed", "signed", SENDER, "signature")
+    owner, reader = await connect(server, SENDER), await connect(server, READER)
+    await show(owner, signed(server, group, SENDER))
+    await show(reader, signed(server, group, READER))
+    assert await refused(owner.remove_member(group, READER)) == "bad_target"
+    await reader.leave_group(group)
+    assert await refused(reader.say(group, "hello")) == "not_a_member"
+    await owner.say(group, "hello")

@@ -6,9 +6,18 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from storage.postgres.change_feed import Change, Topic
-from storage.postgres.chat.backend_groups import MembersRecorded, OtherKind
+from storage.postgres.chat.backend_groups import FRESH_START, MembersRecorded, OtherKind
 from storage.postgres.chat.groups import GroupChanges, GroupKind, GroupRow, MemberChange, StreamPositionRow
-from storage.postgres.chat.memberships import GroupFull, Recorded, TooManyGroups, WasKicked, WrongInvite
+from storage.postgres.chat.memberships import (
+    GroupFull,
+    OwnerStays,
+    PairStays,
+    Recorded,
+    TooManyGroups,
+    WasKicked,
+    WrongInvite,
+)
+from storage.postgres.chat.users import AccessRow
 from tests.sim.change_feed import FeedTables
 
 
@@ -55,6 +64,7 @@ class GroupTables:
     feed: FeedTables
     streams: dict[int, int]
     know: Callable[[Sequence[int]], None]
+    access_of: Callable[[int], AccessRow | None]
 
     def __init__(self) -> None:
         self.groups: dict[int, Group] = {}
@@ -79,6 +89,19 @@ class GroupTables:
 
     def versions(self, group_ids: Iterable[int]) -> dict[int, int]:
         return {group_id: self.groups[group_id].version for group_id in group_ids if group_id in self.groups}
+
+    def passes_from(self, user_id: int, group_id: int) -> int | None:
+        access, group = self.access_of(user_id), self.groups.get(group_id)
+        if access is not None and access.is_banned:
+            return None
+        row = None if group is None else group.rows.get(user_id)
+        ended_at_ms = None if row is None else row.left_at_ms
+        from_s = 0 if access is None else access.tokens_from_s
+        return max(from_s, 0 if ended_at_ms is None else ended_at_ms // 1000 + 1)
+
+    def version_of_member(self, group_id: int, user_id: int) -> int | None:
+        group = self.groups.get(group_id)
+        return group.version if group is not None and user_id in group.members else None
 
     def page(self, group_id: int, after_user_id: int, most: int) -> list[int]:
         return sorted(user_id for user_id in self.groups[group_id].members if user_id > after_user_id)[:most]
@@ -129,10 +152,14 @@ class GroupTables:
                 return group.group_id
         raise WrongInvite
 
-    def leave_group(self, group_id: int, user_id: int, now_ms: int) -> Recorded:
-        group = self.groups[group_id]
-        if user_id not in group.members:
-            return Recorded(group_id, group.version)
+    def leave_group(self, group_id: int, user_id: int, now_ms: int) -> Recorded | None:
+        group = self.groups.get(group_id)
+        if group is None or user_id not in group.members:
+            return None
+        if user_id == group.owner_id:
+            raise OwnerStays
+        if group.kind is GroupKind.DIRECT:
+            raise PairStays
         self._exit(group, user_id, now_ms, by_other=False)
         return self._advance(group)
 
@@ -181,6 +208,11 @@ class GroupTables:
         group = self._of_backend(group_id)
         if group is None:
             return None
+        if group.kind is GroupKind.SIGNED:
+            raise OtherKind
+        if at_version == FRESH_START:
+            group.rows = {one: replace(row, backend_version=-1) for one, row in group.rows.items()}
+            group.synced_version = -1
         joined: list[int] = []
         left: list[int] = []
         if at_version > group.synced_version:
@@ -189,7 +221,7 @@ class GroupTables:
             left = [
                 one for one in sorted(group.members - set(user_ids)) if group.rows[one].backend_version < at_version
             ]
-            group.synced_version = at_version
+            group.synced_version = at_version  # 0 after a fresh start
         for user_id in joined:
             self._enter(group, user_id, now_ms, by_other=True, at_version=at_version)
         for user_id in left:
@@ -209,6 +241,8 @@ class GroupTables:
         if group is None:
             self.know(joined)
             return None
+        if group.kind is GroupKind.SIGNED:
+            return self._end_passes(group, at_version, joined, left, now_ms)
         came: list[int] = []
         went: list[int] = []
         if at_version > group.synced_version:
@@ -225,9 +259,20 @@ class GroupTables:
             self._exit(group, user_id, now_ms, by_other=True, at_version=at_version)
         return self._members_recorded(group, len(came), len(went))
 
+    def _end_passes(
+        self, group: Group, at_version: int, joined: Sequence[int], left: Sequence[int], now_ms: int
+    ) -> MembersRecorded:
+        if joined:
+            raise OtherKind
+        went = [one for one in sorted(set(left)) if group.rows.get(one, Membership()).backend_version < at_version]
+        for user_id in went:
+            group.rows.setdefault(user_id, Membership(left_at_ms=now_ms))
+            self._exit(group, user_id, now_ms, by_other=True, at_version=at_version)
+        return self._members_recorded(group, 0, len(went))
+
     def _of_backend(self, group_id: int) -> Group | None:
         group = self.groups.get(group_id)
-        if group is not None and group.kind is not GroupKind.GROUP:
+        if group is not None and group.kind is GroupKind.DIRECT:
             raise OtherKind
         return group
 

@@ -50,6 +50,9 @@ class PeopleTables:
         row = self.users[user_id]
         return AccessRow(user_id, row.version, row.banned_at_ms is not None, row.tokens_from_s)
 
+    def access_of(self, user_id: int) -> AccessRow | None:
+        return self.access(user_id) if user_id in self.users else None
+
     def restricted(self, user_ids: Sequence[int]) -> list[AccessRow]:
         found = [self.access(user_id) for user_id in user_ids if user_id in self.users]
         return [one for one in found if one.is_banned or one.tokens_from_s]

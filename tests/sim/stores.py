@@ -172,6 +172,9 @@ class SimGroups(groups.GroupStore):
     async def versions(self, group_ids: Sequence[int]) -> dict[int, int]:
         return await self._line.call("versions", lambda: self._tables.versions(group_ids))
 
+    async def version_of_member(self, group_id: int, user_id: int) -> int | None:
+        return await self._line.call("standing", lambda: self._tables.version_of_member(group_id, user_id))
+
     async def page(self, group_id: int, after_user_id: int, most: int) -> list[int]:
         return await self._line.call("page", lambda: self._tables.page(group_id, after_user_id, most))
 
@@ -196,7 +199,7 @@ class SimMemberships(memberships.MembershipStore):
     async def invited_to(self, invite: str) -> int:
         return await self._line.call("invited_to", lambda: self._tables.invited_to(invite))
 
-    async def leave(self, group_id: int, user_id: int, now_ms: int) -> Recorded:
+    async def leave(self, group_id: int, user_id: int, now_ms: int) -> Recorded | None:
         return await self._line.call("leave_group", lambda: self._tables.leave_group(group_id, user_id, now_ms))
 
     async def remove_member(self, group_id: int, user_id: int, now_ms: int) -> Recorded | None:
@@ -253,6 +256,9 @@ class SimUsers(users.UserStore):
 
     async def names(self, user_ids: Sequence[int]) -> dict[int, str]:
         return await self._line.call("names", lambda: self._tables.names(user_ids))
+
+    async def passes_from(self, user_id: int, group_id: int) -> int | None:
+        return await self._line.call("passes_from", lambda: self._tables.passes_from(user_id, group_id))
 
     async def ban(self, user_id: int, banned_at_ms: int | None) -> AccessRow:
         return await self._line.call("ban", lambda: self._tables.ban(user_id, banned_at_ms))

@@ -45,10 +45,10 @@ class GroupHandlers:
             raise RequestRefused(Reason.BAD_PASS, str(error)) from None
 
         def expected(key: bytes) -> bytes:
-            return passes.mint(*shown[:4], key).mac
+            return passes.mint(*shown[:4], key, shown.issued_at_s).mac
 
-        await self._passes.show(session.user_id, ShownPass(*shown), expected)
-        return messages.PassShown(0, shown.group_id, shown.expires_at_s)
+        until_s = await self._passes.show(session.user_id, ShownPass(*shown), expected)
+        return messages.PassShown(0, shown.group_id, until_s)
 
     async def remove_member(self, session: Session, request: messages.Kick) -> Message:
         await self._membership.remove_member(session.user_id, request.group_id, request.user_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
@@ -14,6 +15,8 @@ from storage.postgres.chat.groups import GroupKind
 from storage.postgres.chat.memberships import GroupFull
 
 EXTERNAL_ID_BYTES_MAX: Final = 64
+LIST_WAIT_S: Final = 20.0  # for the lists before; one of 100,000 members takes a second or two
+LIST_RETRY_MS: Final = 2_000
 AUDIENCES: Final = {"members": GroupKind.GROUP, "signature": GroupKind.SIGNED}
 
 
@@ -33,6 +36,7 @@ class BackendGroupService:
         self._limits = limits
         self._ids = ids
         self._now_ms = now_ms
+        self._list_turn = asyncio.Lock()
 
     async def put(self, external_id: str, name: str, owner_id: int, audience: str) -> int:
         """The group under this id of the backend's, made or changed; its id here."""
@@ -54,8 +58,16 @@ class BackendGroupService:
         """The whole member list as it is at the backend's version."""
         if len(set(user_ids)) > self._limits.synced_members_max:
             raise RequestRefused(Reason.GROUP_FULL, f"{self._limits.synced_members_max} members")
-        change = self._store.sync(group_id, version, user_ids, self._now_ms())
-        return await self._recorded(change)
+        # One at a time: in the database they would wait for each other's rows, each with a connection of the pool.
+        try:
+            async with asyncio.timeout(LIST_WAIT_S):
+                await self._list_turn.acquire()
+        except TimeoutError:
+            raise RequestRefused(Reason.OVERLOADED, "other lists are before it", LIST_RETRY_MS) from None
+        try:
+            return await self._recorded(self._store.sync(group_id, version, user_ids, self._now_ms()))
+        finally:
+            self._list_turn.release()
 
     async def change(
         self, group_id: int, version: int, joined: Sequence[int], left: Sequence[int]

@@ -99,13 +99,25 @@ class GroupService:
 
     async def seen_by(self, user_id: int, group_id: int) -> Group:
         """A group as one of its members sees it. Others are not told whether it exists."""
-        group = await self.find(group_id)
-        if group is None or user_id not in group.members:
+        group = self._groups.get(group_id)
+        if group is not None and user_id in group.members:
+            return group
+        return await self._as_recorded(user_id, group_id)
+
+    async def _as_recorded(self, user_id: int, group_id: int) -> Group:
+        """For users whom memory does not know as members: one look-up, and no work that depends on the group."""
+        version = await self._store.version_of_member(group_id, user_id)
+        if version is None:
+            raise RequestRefused(Reason.NOT_A_MEMBER)
+        await self.keep([group_id])
+        await self.follow(group_id, version)
+        group = self._groups[group_id]
+        if user_id not in group.members:  # no longer
             raise RequestRefused(Reason.NOT_A_MEMBER)
         return group
 
     async def find(self, group_id: int) -> Group | None:
-        """A group as it is recorded; None if there is none."""
+        """A group as it is recorded; None if there is none. Not for strangers: what is in memory answers sooner."""
         await self.keep([group_id])
         return self._groups.get(group_id)
 
@@ -138,8 +150,10 @@ class GroupService:
         return parts[0] if len(parts) == 1 else Union(parts)
 
     def drop(self, group_id: int, user_id: int) -> None:
-        """A user is no longer in a group without a member list, which is kept."""
-        self._groups[group_id].members.discard(user_id)
+        """A user is no longer in a group without a member list; of another group the record decides."""
+        group = self._groups.get(group_id)
+        if group is not None and group.kind is GroupKind.SIGNED:
+            group.members.discard(user_id)
 
     # --- following the record ---------------------------------------------------------------------------------
 
@@ -156,7 +170,7 @@ class GroupService:
 
     async def follow(self, group_id: int, version: int) -> None:
         """Bring memory to at least this version, and tell those whom others have added or removed."""
-        async with self._turn(group_id):
+        async with self.unchanged(group_id):
             group = self._groups.get(group_id)
             if group is None:
                 await self._tell(group_id, version)
@@ -168,7 +182,7 @@ class GroupService:
         used = list({*self._groups, *self._turns})  # a reading that is under way may be older than the gap
         for place in range(0, len(used), CATCH_UP_MAX):
             for group_id, version in (await self._store.versions(used[place : place + CATCH_UP_MAX])).items():
-                async with self._turn(group_id):
+                async with self.unchanged(group_id):
                     group = self._groups.get(group_id)
                     if group is not None and group.version < version:
                         await self._read_on(group)
@@ -185,7 +199,7 @@ class GroupService:
         if told >= version:
             return
         changes = await self._store.changes(group_id, told)
-        if changes is not None:
+        if changes is not None and changes.kind is not GroupKind.SIGNED:  # here is no user with a pass
             self._told[group_id] = changes.version
             self._told.move_to_end(group_id)
             if len(self._told) > TOLD_MAX:
@@ -210,15 +224,18 @@ class GroupService:
             (other,) = {one.user_id for one in changes.members} - {user_id}
             self._bus.publish(Added(group_id, "", other, changes.last_message), (user_id,))
 
-    def _turn(self, group_id: int) -> asyncio.Lock:
-        """One reading of a group at a time, so that memory never goes back to an older state."""
+    def unchanged(self, group_id: int) -> asyncio.Lock:
+        """To be held around a reading and what memory takes from it: a change is followed before or after.
+
+        One reading of a group at a time, so that memory never goes back to an older state.
+        """
         return self._turns.setdefault(group_id, asyncio.Lock())
 
     @asynccontextmanager
     async def _all_turns(self, group_ids: Iterable[int]) -> AsyncIterator[None]:
         async with AsyncExitStack() as turns:
             for group_id in sorted(group_ids):
-                await turns.enter_async_context(self._turn(group_id))
+                await turns.enter_async_context(self.unchanged(group_id))
             yield
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable, Mapping
 from enum import Enum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from server.core.ids import is_user
 from server.core.ledger import Holding, WalletBalance
@@ -15,6 +15,7 @@ from storage.postgres.chat.groups import GroupStore, ProfileRow
 from storage.postgres.chat.users import UserStore
 
 PROFILES_MAX = 500
+AHEAD_S_MAX: Final = 60  # a token issued later, by the server's clock, would outlive a revocation
 
 
 class LoginVerdict(Enum):
@@ -22,6 +23,7 @@ class LoginVerdict(Enum):
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
+    FROM_LATER = "from later"
     EXPIRED = "expired"
     OLD_VERSION = "old version"
     BANNED = "banned"
@@ -79,6 +81,8 @@ class LoginService:
         key, now_ms = self._keys.get(key_id), self._now_ms()
         if key is None or not hmac.compare_digest(expected(key), proof):
             return LoginVerdict.REFUSED
+        if issued_at_s * 1000 > now_ms + AHEAD_S_MAX * 1000:
+            return LoginVerdict.FROM_LATER
         if not issued_at_s and now_ms >= self._v1_tokens_end_ms:
             return LoginVerdict.OLD_VERSION
         return LoginVerdict.ACCEPTED if expires_at_s * 1000 > now_ms else LoginVerdict.EXPIRED

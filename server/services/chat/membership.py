@@ -12,7 +12,15 @@ from server.core.limits import Limits, check_text
 from server.core.refusals import Reason, RequestRefused
 from server.services.chat.groups import Group, GroupService
 from storage.postgres.chat.groups import GroupKind
-from storage.postgres.chat.memberships import GroupFull, MembershipStore, TooManyGroups, WasKicked, WrongInvite
+from storage.postgres.chat.memberships import (
+    GroupFull,
+    MembershipStore,
+    OwnerStays,
+    PairStays,
+    TooManyGroups,
+    WasKicked,
+    WrongInvite,
+)
 
 INVITE_BYTES: Final = 10  # 80 random bits, 16 characters
 INVITE: Final = re.compile("[A-Z2-7]{16}")
@@ -86,20 +94,22 @@ class MembershipService:
     async def leave(self, user_id: int, group_id: int) -> None:
         """Stop being a member; again is harmless, for a stranger too. The owner stays."""
         self._check_self_service()
-        group = await self._groups.find(group_id)
-        if group is None:
-            return
-        if user_id == group.owner_id and user_id in group.members:
-            raise RequestRefused(Reason.OWNER_STAYS)
-        if group.kind is GroupKind.DIRECT and user_id in group.members:
-            raise RequestRefused(Reason.BAD_REQUEST, "both users of a one-to-one chat stay in it")
-        await self._groups.recorded(self._store.leave(group_id, user_id, self._now_ms()))
+        try:
+            left = await self._groups.recorded(self._store.leave(group_id, user_id, self._now_ms()))
+        except OwnerStays:
+            raise RequestRefused(Reason.OWNER_STAYS) from None
+        except PairStays:
+            raise RequestRefused(Reason.BAD_REQUEST, "both users of a one-to-one chat stay in it") from None
+        if left is None:
+            self._groups.drop(group_id, user_id)  # a pass is not recorded
 
     async def remove_member(self, owner_id: int, group_id: int, user_id: int) -> None:
         """Remove a user who is or was a member, for good; again is harmless."""
-        await self._groups.owned_by(owner_id, group_id)
+        group = await self._groups.owned_by(owner_id, group_id)
         if user_id == owner_id:
             raise RequestRefused(Reason.OWNER_STAYS)
+        if group.kind is GroupKind.SIGNED:
+            raise RequestRefused(Reason.BAD_TARGET, "the chat backend ends passes")
         change = self._store.remove_member(group_id, user_id, self._now_ms())
         if await self._groups.recorded(change) is None:
             raise RequestRefused(Reason.NOT_A_MEMBER)

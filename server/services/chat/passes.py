@@ -1,6 +1,7 @@
 """Groups without a member list: a user shows a pass that the chat backend signed, and is in until it expires.
 
-Nothing is written. A pass holds on the server where it was shown; how it is signed is the wire's affair.
+That a user is in is not recorded: a pass holds on the server where it was shown; how it is signed is the wire's
+affair. Recorded is what ends passes: a ban, revoked tokens, and that the backend said the user has left.
 """
 
 from __future__ import annotations
@@ -9,54 +10,127 @@ import asyncio
 import hmac
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
+from weakref import WeakValueDictionary
 
 from server.core.refusals import Reason, RequestRefused
 from server.services.chat.groups import GroupService
+from server.services.chat.login import AHEAD_S_MAX
+from server.services.runtime.change_feed import ChangeFeed
 from storage.postgres.chat.groups import GroupKind
+from storage.postgres.chat.users import AccessRow, UserStore
 
 LIFETIME_S_MAX: Final = 86_400  # a pass that is valid for longer is refused
 LOOK_S: Final = 0.2  # between two looks for passes that have expired
+READ_MAX: Final = 10_000  # users whose access is read at once
 
 
 class ShownPass(NamedTuple):
-    """What a pass claims, and its signature."""
+    """What a pass claims, and its signature. `issued_at_s` 0: older than every pass that says when it was made."""
 
     group_id: int
     user_id: int
     expires_at_s: int
     key_id: str
     mac: bytes
+    issued_at_s: int = 0
+
+
+class HeldPass(NamedTuple):
+    """The newest pass of a user to a group, and until when the user is in by it."""
+
+    issued_at_s: int
+    until_s: int
 
 
 class PassService:
     """Use case show a pass. Raises RequestRefused, StoreUnavailable."""
 
-    def __init__(self, keys: Mapping[str, bytes], groups: GroupService, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        keys: Mapping[str, bytes],
+        groups: GroupService,
+        users: UserStore,
+        changes: ChangeFeed,
+        now_ms: Callable[[], int],
+    ) -> None:
         self._keys = keys
         self._groups = groups
+        self._users = users
         self._now_ms = now_ms
-        self._until_s: dict[tuple[int, int], int] = {}  # by group and user
+        self._held: dict[int, dict[int, HeldPass]] = {}  # by user and group
+        self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+        changes.on_change("user", self.follow)
+        changes.on_gap(self.catch_up)
 
     def use(self, keys: Mapping[str, bytes]) -> None:
         """Passes from now on are judged with these keys; those that were shown hold."""
         self._keys = keys
 
-    async def show(self, user_id: int, shown: ShownPass, expected: Callable[[bytes], bytes]) -> None:
-        """Be in the group until the pass expires. `expected` makes the right signature from the server's key."""
+    async def show(self, user_id: int, shown: ShownPass, expected: Callable[[bytes], bytes]) -> int:
+        """Be in the group; until when (seconds since 1970). `expected` makes the right signature from a key."""
         key = self._keys.get(shown.key_id)
         is_genuine = key is not None and hmac.compare_digest(expected(key), shown.mac)
-        if not is_genuine or shown.user_id != user_id or not self._is_in_time(shown.expires_at_s):
+        if not is_genuine or shown.user_id != user_id or not self._is_in_time(shown):
             raise RequestRefused(Reason.BAD_PASS)
         group = await self._groups.find(shown.group_id)
         if group is None or group.kind is not GroupKind.SIGNED:
             raise RequestRefused(Reason.BAD_PASS, "there is no group without a member list under this id")
-        place = shown.group_id, user_id
-        self._until_s[place] = max(shown.expires_at_s, self._until_s.get(place, 0))
-        group.members.add(user_id)
+        # what ends passes and comes meanwhile is followed after this
+        async with self._turn(user_id), self._groups.unchanged(shown.group_id):
+            from_s = await self._users.passes_from(user_id, shown.group_id)
+            if from_s is None or shown.issued_at_s < from_s:
+                raise RequestRefused(Reason.BAD_PASS, "it was issued before passes of this user were ended")
+            held = self._newest(user_id, shown)
+            self._held.setdefault(user_id, {})[shown.group_id] = held
+            group.members.add(user_id)
+        return held.until_s
 
-    def _is_in_time(self, expires_at_s: int) -> bool:
-        left_s = expires_at_s - self._now_ms() / 1000
-        return 0 < left_s <= LIFETIME_S_MAX
+    def _newest(self, user_id: int, shown: ShownPass) -> HeldPass:
+        """The newest pass decides, also one that ends sooner. Those of the same second all hold."""
+        held = self._held.get(user_id, {}).get(shown.group_id)
+        if held is None or shown.issued_at_s > held.issued_at_s:
+            return HeldPass(shown.issued_at_s, shown.expires_at_s)
+        if shown.issued_at_s == held.issued_at_s:
+            return HeldPass(held.issued_at_s, max(shown.expires_at_s, held.until_s))
+        if held.until_s <= self._now_ms() / 1000:
+            raise RequestRefused(Reason.BAD_PASS, "a newer pass was shown")
+        return held
+
+    def _is_in_time(self, shown: ShownPass) -> bool:
+        now_s = self._now_ms() / 1000
+        if not 0 < shown.expires_at_s - now_s <= LIFETIME_S_MAX:
+            return False
+        if not shown.issued_at_s:
+            return True
+        return shown.issued_at_s <= now_s + AHEAD_S_MAX and shown.expires_at_s - shown.issued_at_s <= LIFETIME_S_MAX
+
+    def _turn(self, user_id: int) -> asyncio.Lock:
+        return self._turns.setdefault(user_id, asyncio.Lock())
+
+    # --- what ends passes -------------------------------------------------------------------------------------
+
+    async def follow(self, user_id: int, version: int) -> None:
+        """A user has changed: a ban and revoked tokens end the passes that were issued before."""
+        if user_id in self._held or user_id in self._turns:
+            async with self._turn(user_id):
+                for access in await self._users.restricted([user_id]):
+                    self._end(access)
+
+    async def catch_up(self) -> None:
+        """Any user may have changed; a pass that is being shown may rest on a reading before that."""
+        for user_id in list(self._turns):
+            await self.follow(user_id, 0)
+        user_ids = list(self._held)
+        for first in range(0, len(user_ids), READ_MAX):
+            for access in await self._users.restricted(user_ids[first : first + READ_MAX]):
+                self._end(access)
+
+    def _end(self, access: AccessRow) -> None:
+        held = self._held.get(access.user_id, {})
+        for group_id, one in list(held.items()):
+            if access.is_banned or one.issued_at_s < access.tokens_from_s:
+                self._groups.drop(group_id, access.user_id)
+                del held[group_id]
 
     async def run(self) -> None:
         """End what has expired. Never ends; to be supervised."""
@@ -65,9 +139,13 @@ class PassService:
             self.expire()
 
     def expire(self) -> None:
-        """Users whose pass has expired are out."""
+        """Users whose pass has expired are out. Its time of issue is kept while an older pass could be valid."""
         now_s = self._now_ms() / 1000
-        for place in [place for place, until_s in self._until_s.items() if until_s <= now_s]:
-            del self._until_s[place]
-            group_id, user_id = place
-            self._groups.drop(group_id, user_id)
+        for user_id, held in list(self._held.items()):
+            for group_id, one in list(held.items()):
+                if one.until_s <= now_s:
+                    self._groups.drop(group_id, user_id)
+                    if one.issued_at_s + LIFETIME_S_MAX <= now_s:
+                        del held[group_id]
+            if not held:
+                del self._held[user_id]

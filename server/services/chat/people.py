@@ -8,6 +8,7 @@ from typing import Final
 from server.core.ids import is_user
 from server.core.refusals import RequestRefused
 from server.services.chat.names import NameService
+from server.services.chat.passes import PassService
 from server.services.runtime.bus import Bus
 from server.services.runtime.change_feed import ChangeFeed
 from server.services.runtime.events import AccessChange
@@ -23,10 +24,17 @@ class PeopleService:
     """
 
     def __init__(
-        self, store: UserStore, names: NameService, changes: ChangeFeed, now_ms: Callable[[], int], bus: Bus
+        self,
+        store: UserStore,
+        names: NameService,
+        passes: PassService,
+        changes: ChangeFeed,
+        now_ms: Callable[[], int],
+        bus: Bus,
     ) -> None:
         self._store = store
         self._names = names
+        self._passes = passes
         self._changes = changes
         self._now_ms = now_ms
         self._bus = bus
@@ -62,6 +70,7 @@ class PeopleService:
 
     async def _announce(self, access: AccessRow) -> None:
         self._publish(access)
+        await self._passes.follow(access.user_id, access.version)
         await self._changes.wait_until_told("user", access.user_id, access.version)
 
     # --- what the record says, also of other servers' changes -------------------------------------------------

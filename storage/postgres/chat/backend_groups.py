@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from storage.postgres.database import Connection, Database
 
 _SQL = statements.load(__file__)
+FRESH_START: Final = 0  # in place of a version of a whole list: the recorded versions are forgotten
 PATIENCE_S: Final = 30.0  # a list of 100,000 members takes a second or two
 
 
@@ -41,6 +42,7 @@ class LockedGroup(NamedTuple):
 
     version: int
     synced_version: int
+    is_signed: bool
 
 
 class BackendGroupStore:
@@ -58,7 +60,7 @@ class BackendGroupStore:
             made = await connection.fetchval(_SQL["make"], group_id, external_id, kind, name, owner_id, now_ms)
             if made is not None:
                 return Recorded(group_id, 1)
-            found = await connection.fetchrow(_SQL["find"], external_id)
+            found = await connection.fetchrow(_SQL["find"], external_id, timeout=PATIENCE_S)
             assert found is not None
             found_id, found_kind, found_name, found_owner, version = found
             if found_kind != kind:
@@ -77,6 +79,11 @@ class BackendGroupStore:
             group = await _lock(connection, group_id)
             if group is None:
                 return None
+            if group.is_signed:
+                raise OtherKind
+            if at_version == FRESH_START:
+                await connection.execute(_SQL["forget_versions"], group_id, timeout=PATIENCE_S)
+                group = group._replace(synced_version=FRESH_START - 1)
             joined = left = 0
             if at_version > group.synced_version:
                 change = group_id, user_ids, now_ms, group.version + 1, at_version
@@ -94,17 +101,23 @@ class BackendGroupStore:
         now_ms: int,
         members_max: int,
     ) -> MembersRecorded | None:
-        """Users who joined and left at the backend's version; None: no such group. Raises OtherKind, GroupFull."""
+        """Users who joined and left at the backend's version; None: no such group. Raises OtherKind, GroupFull.
+
+        In a group without a member list no user joins, and for those who left the passes end that they have.
+        """
         async with self._database.transaction() as connection:
             await users.know(connection, joined, PATIENCE_S)
             group = await _lock(connection, group_id)
             if group is None:
                 return None
+            if group.is_signed and joined:
+                raise OtherKind
             came = went = 0
             if at_version > group.synced_version:
                 place = now_ms, group.version + 1, at_version
                 came = await connection.fetchval(_SQL["joined"], group_id, joined, *place)
-                went = await connection.fetchval(_SQL["left"], group_id, left, *place)
+                end = _SQL["passes_end"] if group.is_signed else _SQL["left"]
+                went = await connection.fetchval(end, group_id, left, *place)
             recorded = await _conclude(connection, group_id, group, came, went, 0)
             if came and recorded.members > members_max:
                 raise GroupFull
@@ -112,12 +125,12 @@ class BackendGroupStore:
 
 
 async def _lock(connection: Connection, group_id: int) -> LockedGroup | None:
-    row = await connection.fetchrow(_SQL["lock"], group_id)
+    row = await connection.fetchrow(_SQL["lock"], group_id, timeout=PATIENCE_S)  # a whole list may be under way
     if row is None:
         return None
-    if row["kind"] != GroupKind.GROUP:
+    if row["kind"] == GroupKind.DIRECT:
         raise OtherKind
-    return LockedGroup(row["members_version"], row["synced_version"])
+    return LockedGroup(row["members_version"], row["synced_version"], row["kind"] == GroupKind.SIGNED)
 
 
 async def _conclude(

@@ -79,6 +79,27 @@ WITH changed AS (
 )
 SELECT count(*) FILTER (WHERE went) FROM changed
 
+-- name: passes_end
+-- Users are in by passes, which are not recorded: the row says when those issued before have ended. It has a new
+-- version of the group in any case, so that every server takes the user out.
+WITH changed AS (
+    INSERT INTO memberships AS m (group_id, user_id, left_at_ms, changed_version, by_other, backend_version)
+    SELECT $1, user_id, $3, $4, true, $5
+    FROM (SELECT DISTINCT unnest($2::bigint[]) AS user_id) AS listed ORDER BY user_id
+    ON CONFLICT (group_id, user_id) DO UPDATE SET
+        backend_version = excluded.backend_version, left_at_ms = excluded.left_at_ms,
+        changed_version = excluded.changed_version, by_other = true
+    WHERE m.backend_version < excluded.backend_version
+    RETURNING 1
+)
+SELECT count(*) FROM changed
+
+-- name: forget_versions
+WITH forgotten AS (
+    UPDATE memberships SET backend_version = -1 WHERE group_id = $1
+)
+UPDATE groups SET synced_version = 0 WHERE group_id = $1
+
 -- name: members
 SELECT count(*) FROM memberships WHERE group_id = $1 AND left_at_ms IS NULL
 

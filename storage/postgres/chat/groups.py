@@ -124,6 +124,12 @@ class GroupStore:
                 for row in await connection.fetch(_SQL["versions"], group_ids)
             }
 
+    async def version_of_member(self, group_id: int, user_id: int) -> int | None:
+        """The version of a group that the user is in; None: the user is not in it, or there is no such group."""
+        async with self._database.reading() as connection:
+            version: int | None = await connection.fetchval(_SQL["version_of_member"], group_id, user_id)
+        return version
+
     async def page(self, group_id: int, after_user_id: int, most: int) -> list[int]:
         """Members of a group by their ids, those after one of them."""
         async with self._database.reading() as connection:

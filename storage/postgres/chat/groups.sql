@@ -7,6 +7,10 @@ SELECT group_id, user_id FROM memberships WHERE group_id = ANY($1) AND left_at_m
 -- name: versions
 SELECT group_id, members_version FROM groups WHERE group_id = ANY($1)
 
+-- name: version_of_member
+SELECT members_version FROM memberships JOIN groups USING (group_id)
+WHERE group_id = $1 AND user_id = $2 AND left_at_ms IS NULL
+
 -- name: group
 SELECT members_version, name, owner_id, kind, (SELECT last_message FROM streams WHERE stream_id = group_id)
 FROM groups WHERE group_id = $1

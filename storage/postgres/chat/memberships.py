@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from storage import statements
 from storage.postgres.chat import users
+from storage.postgres.chat.groups import GroupKind
 
 if TYPE_CHECKING:
     from storage.postgres.database import Connection, Database
@@ -27,6 +28,14 @@ class WasKicked(Exception):
 
 class TooManyGroups(Exception):
     """The user is in as many groups as one user may be."""
+
+
+class OwnerStays(Exception):
+    """The owner of a group cannot leave it."""
+
+
+class PairStays(Exception):
+    """Both users of a one-to-one chat stay in it."""
 
 
 class WrongInvite(Exception):
@@ -83,10 +92,23 @@ class MembershipStore:
             raise WrongInvite
         return group_id
 
-    async def leave(self, group_id: int, user_id: int, now_ms: int) -> Recorded:
-        """End a membership."""
+    async def leave(self, group_id: int, user_id: int, now_ms: int) -> Recorded | None:
+        """End a membership; None if there is none, or no such group. Raises OwnerStays, PairStays.
+
+        The user's own row is locked first: a joining of theirs whose outcome is unknown has ended then. The row of
+        the group is locked for members only.
+        """
         async with self._database.transaction() as connection:
-            version: int = await connection.fetchval(_SQL["lock"], group_id)
+            await lock_user(connection, user_id)
+            if not await connection.fetchval(_SQL["is_member"], group_id, user_id):
+                return None
+            group = await connection.fetchrow(_SQL["lock_to_leave"], group_id)
+            assert group is not None
+            version, owner_id, kind = group
+            if owner_id == user_id:
+                raise OwnerStays
+            if kind == GroupKind.DIRECT:
+                raise PairStays
             if await connection.fetchval(_SQL["leave"], group_id, user_id, now_ms, version + 1):
                 version += 1
                 await connection.execute(_SQL["advance"], group_id, version)

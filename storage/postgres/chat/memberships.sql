@@ -33,6 +33,12 @@ ON CONFLICT (group_id, user_id) DO UPDATE SET
     joined_at_ms = coalesce(m.joined_at_ms, excluded.joined_at_ms), left_at_ms = NULL,
     changed_version = excluded.changed_version, by_other = false, from_message = excluded.from_message
 
+-- name: is_member
+SELECT 1 FROM memberships WHERE group_id = $1 AND user_id = $2 AND left_at_ms IS NULL
+
+-- name: lock_to_leave
+SELECT members_version, owner_id, kind FROM groups WHERE group_id = $1 FOR UPDATE
+
 -- name: leave
 UPDATE memberships SET left_at_ms = $3, changed_version = $4, by_other = false
 WHERE group_id = $1 AND user_id = $2 AND left_at_ms IS NULL

@@ -63,6 +63,18 @@ class UserStore:
         async with self._database.reading() as connection:
             return [AccessRow(*row) for row in await connection.fetch(_SQL["restricted"], user_ids)]
 
+    async def passes_from(self, user_id: int, group_id: int) -> int | None:
+        """From which time of issue on (seconds since 1970) passes of a user to a group hold; None: none holds."""
+        async with self._database.reading() as connection:
+            row = await connection.fetchrow(_SQL["passes_from"], user_id, group_id)
+        if row is None:
+            return 0
+        is_banned, tokens_from_s, ended_at_ms = row
+        if is_banned:
+            return None
+        from_s: int = max(tokens_from_s, 0 if ended_at_ms is None else ended_at_ms // 1000 + 1)
+        return from_s
+
     async def choose_name(self, user_id: int, name: str) -> None:
         """Call a user by a name that no other user has chosen or been given; "" takes the name away.
 

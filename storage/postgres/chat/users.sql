@@ -16,6 +16,12 @@ LEFT JOIN (
 SELECT user_id, version, banned_at_ms IS NOT NULL, tokens_from_s FROM users
 WHERE user_id = ANY($1) AND (banned_at_ms IS NOT NULL OR tokens_from_s > 0)
 
+-- name: passes_from
+-- A membership row of a group without a member list says when the backend ended the user's passes.
+SELECT banned_at_ms IS NOT NULL, tokens_from_s,
+    (SELECT left_at_ms FROM memberships m WHERE m.group_id = $2 AND m.user_id = $1)
+FROM users WHERE user_id = $1
+
 -- name: out_of_reach
 -- Of ids of users and of groups, the users who are banned or unknown.
 SELECT user_id, u.user_id IS NOT NULL AS is_known
