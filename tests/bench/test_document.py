@@ -12,6 +12,7 @@ from bench.compare import document, matchups, suite, targets
 from bench.compare.document import section_by_hand
 from bench.compare.rivals_chart import picture
 from bench.compare.targets import TARGETS, Requirement
+from tests.ops.dashboard.browser import browser, installed_or_skip, open_page
 
 BOUNDS = {  # required and goal, by the text of the row
     "`opens`, durability `postgres`, 1,000 × 1": (20_000, 40_000),
