@@ -1,4 +1,4 @@
-"""A person among the users of `hongbao demo --join`: how often a slow finger still gets a share. In virtual time."""
+"""A person among the users of `hongbao demo --join`: how often a slow reaction still gets a share."""
 
 from __future__ import annotations
 

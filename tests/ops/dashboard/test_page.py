@@ -61,7 +61,8 @@ BROKEN_WORDS = """() => {  // words that stand on more than one line
             const range = document.createRange();
             range.setStart(node, word.index);
             range.setEnd(node, word.index + word[0].length);
-            if (new Set([...range.getClientRects()].map((one) => Math.round(one.top))).size > 1) broken.push(word[0]);
+            const lines = new Set([...range.getClientRects()].map((one) => Math.round(one.top)));
+            if (lines.size > 1) broken.push(word[0]);
         }
     }
     return broken;
@@ -83,7 +84,8 @@ COLOURS_ON_CARD = """() => {  // what the eye sees: each colour laid over the ca
     };
     const cells = [...document.querySelectorAll("#heat rect")].map((one) => getComputedStyle(one));
     const opacities = cells.map((one) => Number(one.fillOpacity)).sort((one, other) => one - other);
-    const ends = getComputedStyle(document.querySelector(".scale")).backgroundImage.match(/(?:rgba?|color)\\([^)]*\\)/g);
+    const scale = getComputedStyle(document.querySelector(".scale")).backgroundImage;
+    const ends = scale.match(/(?:rgba?|color)\\([^)]*\\)/g);
     return {
         card: seen("#000", 0),
         fewest: seen(cells[0].fill, opacities[0]),
@@ -237,7 +239,10 @@ async def test_refusals_panel_ends_with_its_last_row(observed: ObservedPage, row
         hottest = tuple(HotPacket(str(7300000000000000000 + n), 9, 1) for n in range(10))
         feed.show(replace(FULL, hottest=hottest, refusals=dict(list(FULL.refusals.items())[:rows])))
         await expect(observed.page.locator("#hot tr")).to_have_count(10)
-        below = """(table) => table.closest("section").getBoundingClientRect().bottom - table.getBoundingClientRect().bottom"""
+        below = """(table) => {
+            const end = table.closest("section").getBoundingClientRect().bottom;
+            return end - table.getBoundingClientRect().bottom;
+        }"""
         assert await observed.page.locator("table:has(#refusals)").evaluate(below) < 24
 
 
