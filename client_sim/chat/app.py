@@ -10,6 +10,7 @@ from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.widgets import OptionList
 from textual.widgets._toast import Toast as TextualToast
+from textual.widgets._toast import ToastHolder
 
 from client_sim.chat import actions, lifecycle, toasts
 from client_sim.chat.commands import BadCommand, parse
@@ -46,7 +47,7 @@ class ChatApp(App[int]):
 
     CSS_PATH = "chat.tcss"
     ENABLE_COMMAND_PALETTE = False
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-narrow"), (NARROW, "-wide")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (NARROW, "-wide")]  # noqa: RUF012 (no ClassVar in Textual)
     BINDINGS: ClassVar[list[Any]] = [
         Binding("up", "choose(-1)", show=False),
         Binding("down", "choose(1)", show=False),
@@ -134,9 +135,9 @@ class ChatApp(App[int]):
         for old in list(self._notifications)[: 1 - TOASTS_MOST]:
             self._unnotify(old, refresh=False)
             for screen in self.screen_stack:
-                for toast in screen.query(TextualToast):
-                    if toast._notification is old and toast.parent is not None:
-                        toast.parent.remove()
+                for holder in screen.query(ToastHolder):
+                    if any(toast._notification is old for toast in holder.query(TextualToast)):
+                        holder.remove()
 
     # --- commands ---------------------------------------------------------------------------------------------
 

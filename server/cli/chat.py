@@ -59,7 +59,7 @@ def chat(
     login = token or mint(load(config, {}), data, user_id_of(name))
     options = "" if data == DATA else f"--data {shlex.quote(str(data))}"
     code = invite and invite_code(invite)
-    shown_name = "" if token else name  # a token may be another user's, who would be renamed
+    shown_name = "" if token else name  # the token may be of another user: no name is set
     return run(chat_run.chat(where, login, shown_name, group, lang, plain, topup_options=options, invite=code))
 
 

@@ -150,7 +150,7 @@ async def test_plain_chat_with_a_name_that_is_taken_goes_on_and_says_so(server: 
 async def test_chat_with_a_token_never_renames_its_user(server: Server, connect: Connect) -> None:
     boss = await connect(server, 7)
     await boss.set_name("老王")
-    words = [*HONGBAO, "chat", "--as", "nobody", "--url", server.url, "--token", token(7)]
+    words = [*HONGBAO, "chat", "--as", "小红", "--url", server.url, "--token", token(7)]
     out, err, code = await plain(words, "/wait welcome")
     assert (err, code) == ("", 0)
     find_in_order([r"welcome user=7 name=老王 .*"], out)
