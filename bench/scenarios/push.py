@@ -133,18 +133,18 @@ class PushGroup:
         self.received_by_all = 0
         self.replies: list[Message] = []
         self.rates_per_s: list[float] = []  # deliveries, of each round
-        members[0].on_reply = self.replies.append
+        members[0].on_reply = self._on_reply
         for one in members:
             one.group = self
 
     async def write(self, texts: int, depth: int) -> None:
-        """So many texts, until their last delivery or until no more deliveries come."""
+        """So many texts, until their last delivery and reply, or until no more of them come."""
         before, began_s = len(self.received), perf_counter()
         self._over.clear()
         self._to_write = texts
         for _ in range(depth):
             self._write_one()
-        await load.wait_while_progress(self._over, lambda: len(self.received))
+        await load.wait_while_progress(self._over, lambda: len(self.received) + len(self.replies))
         last_s = self.received_s[-1] if len(self.received) > before else perf_counter()
         self.rates_per_s.append((len(self.received) - before) / (last_s - began_s))
 
@@ -166,5 +166,13 @@ class PushGroup:
             if not missing[number]:
                 self.received_by_all += 1
                 self._write_one()
-                if self.received_by_all == len(missing):
-                    self._over.set()
+        self._end_if_complete()
+
+    def _on_reply(self, reply: Message) -> None:
+        self.replies.append(reply)
+        self._end_if_complete()
+
+    def _end_if_complete(self) -> None:
+        """The reply to a text may come after its last delivery: without it the text would not be counted."""
+        if self.received_by_all == len(self.missing) == len(self.replies):
+            self._over.set()

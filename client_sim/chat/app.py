@@ -9,12 +9,15 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.widgets import OptionList
+from textual.widgets._toast import Toast as TextualToast
+from textual.widgets._toast import ToastHolder
 
 from client_sim.chat import actions, lifecycle, toasts
 from client_sim.chat.commands import BadCommand, parse
 from client_sim.chat.group_requests import go
 from client_sim.chat.model import Model
 from client_sim.chat.screens.dialog import Dialog
+from client_sim.chat.screens.first_run import FirstRun
 from client_sim.chat.screens.navigator import PAGES, PageNavigator
 from client_sim.chat.screens.open_page import OpenPage
 from client_sim.chat.screens.widgets import Groups, Keys, Line, Talk, Top
@@ -25,6 +28,7 @@ from client_sim.sdk.client import Client
 from client_sim.sdk.errors import ClientError
 
 TOASTS_MOST = 3
+NARROW = 60  # columns: in fewer the list of groups is smaller, so that a packet is whole
 KEYS = [
     ("↵", "key_open"),
     ("↑↓", "key_choose"),
@@ -43,6 +47,7 @@ class ChatApp(App[int]):
 
     CSS_PATH = "chat.tcss"
     ENABLE_COMMAND_PALETTE = False
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (NARROW, "-wide")]  # noqa: RUF012 (no ClassVar in Textual)
     BINDINGS: ClassVar[list[Any]] = [
         Binding("up", "choose(-1)", show=False),
         Binding("down", "choose(1)", show=False),
@@ -70,6 +75,7 @@ class ChatApp(App[int]):
         with Horizontal():
             yield Groups()
             with Vertical():
+                yield FirstRun()
                 yield Talk()
                 yield Line(id="line", compact=True)
         yield Keys(id="keys")
@@ -111,6 +117,8 @@ class ChatApp(App[int]):
         main.query_one(Top).show(self.session)
         main.query_one(Groups).show(self.session)
         main.query_one(Talk).show(self.session, redraw)
+        topup_command = toasts.topup_command(self.session, self._topup_options)
+        main.query_one(Talk).display = not main.query_one(FirstRun).show(self.session, topup_command)
         main.query_one(Keys).show([(key, text(language, name)) for key, name in KEYS])
         main.query_one(Line).placeholder = text(language, hint_key(self.session.model))
 
@@ -120,9 +128,16 @@ class ChatApp(App[int]):
         self.notify(toast.text, markup=False, timeout=toast.seconds, severity=severity)
 
     def on_notify(self) -> None:
-        """Remove old toasts to make room for the next one."""
+        """Remove old toasts to make room for the next one.
+
+        Each with its holder: Textual's rack would remove the toast alone, and an empty holder keeps a row.
+        """
         for old in list(self._notifications)[: 1 - TOASTS_MOST]:
-            self._unnotify(old)
+            self._unnotify(old, refresh=False)
+            for screen in self.screen_stack:
+                for holder in screen.query(ToastHolder):
+                    if any(toast._notification is old for toast in holder.query(TextualToast)):
+                        holder.remove()
 
     # --- commands ---------------------------------------------------------------------------------------------
 

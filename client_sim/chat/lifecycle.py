@@ -36,6 +36,7 @@ async def _enter(session: Session) -> None:
     session.look_online()
     if start.name:
         await patiently(lambda: _set_name(session, start.name), PATIENCE_S)
+    await session.learn_names([model.user_id])
     await group_requests.name_chats(session)
     if start.invite or (start.group_id and start.group_id not in model.conversations):
         await patiently(lambda: group_requests.join(session, start.group_id, start.invite), PATIENCE_S)
@@ -53,7 +54,7 @@ async def _set_name(session: Session, name: str) -> None:
     except NameTaken as error:
         session.emit("refused", name=error.name, temporary=error.temporary, detail=error.detail)
     except BackendDecides:
-        await session.learn_names([session.model.user_id])
+        return  # the name that the backend gave stays
 
 
 async def _tick(session: Session) -> None:

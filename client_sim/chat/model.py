@@ -148,6 +148,11 @@ class Model:
         """The conversation on the screen."""
         return self.conversations[self.current_id]
 
+    @property
+    def is_first_run(self) -> bool:
+        """No group and nothing in the inbox: the user must be told what to do."""
+        return len(self.conversations) == 1 and not self.current.entries
+
     def go(self, stream_id: int) -> None:
         """Put a conversation on the screen."""
         self.current_id = stream_id

@@ -54,6 +54,15 @@ async def open_share(session: Session, packet_id: int, ticket: int = 0) -> messa
     return opened
 
 
+async def learn_claims(session: Session, version: int) -> None:
+    """Which packets the changes of the wallet up to a version came from: also those opened in another session."""
+    while session.wallet_version < version:
+        found = await session.client.entries(session.wallet_version)
+        session.take_claims(found.entries)
+        if not found.more:
+            session.wallet_version = max(session.wallet_version, version)
+
+
 async def result(
     session: Session, packet_id: int, before_index: int = 0, subscribe: bool = False
 ) -> messages.ResultPageBody:

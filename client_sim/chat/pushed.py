@@ -6,12 +6,12 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from client_sim.chat import group_requests
+from client_sim.chat import group_requests, packet_requests
 from client_sim.chat.clean import cleaned
 from client_sim.chat.model import EXPIRED, GONE, Card, Notice
 from client_sim.chat.session import Fields, Session
 from client_sim.sdk.errors import ClientError
-from client_sim.sdk.pushes import Push, Reloaded
+from client_sim.sdk.pushes import MissedChanges, Push, Reloaded
 from protocol import messages
 
 
@@ -68,6 +68,15 @@ async def _balance_changed(session: Session, push: messages.BalanceChanged) -> N
     arrived_fen = push.change_fen if push.reason == "claim" else 0
     arriving_fen = max(0, session.model.arriving_fen - arrived_fen)
     session.take_wallet(push.balance_fen, arriving_fen, push.change_fen, push.reason)
+    if push.reason == "claim":
+        with contextlib.suppress(ClientError):  # the next change asks again
+            await packet_requests.learn_claims(session, push.version)
+    else:
+        session.wallet_version = max(session.wallet_version, push.version)
+
+
+async def _missed_changes(session: Session, missed: MissedChanges) -> None:
+    session.take_claims(missed.entries)
 
 
 async def _result_update(session: Session, push: messages.ResultUpdate) -> None:
@@ -115,4 +124,5 @@ PUSHES: dict[type, Callable[[Session, Any], Awaitable[None]]] = {
     messages.RemovedFromGroup: _removed,
     messages.AddedToGroup: _added,
     Reloaded: _reloaded,
+    MissedChanges: _missed_changes,
 }

@@ -48,6 +48,7 @@ class Session:
         self.model = Model(client.user_id)
         self.language = self.start.language
         self.name = self.start.name
+        self.wallet_version = 0  # of the last change whose packet is known
         self.is_online = False
         self.is_ready = asyncio.Event()
         self._on_event = on_event
@@ -96,6 +97,8 @@ class Session:
         welcome = self.client.welcome
         if welcome is None or welcome is self._welcome:
             return
+        if self._welcome is None:  # later ones: the changes since then come as MissedChanges
+            self.wallet_version = welcome.balance_version
         self._welcome = welcome
         self.take_wallet(welcome.balance_fen, welcome.arriving_fen, 0, "login")
         for place in welcome.places:
@@ -138,6 +141,13 @@ class Session:
         """The state of a packet for this user, from its result page."""
         state = {"open": OPEN, "finished": GONE}.get(page.state, EXPIRED)
         self.move_packet(packet_id, CLAIMED if page.amount_fen else state, page.amount_fen)
+
+    def take_claims(self, entries: list[messages.EntryLine]) -> None:
+        """Changes of the wallet: a packet that a claim came from was opened, in this session or in another one."""
+        for entry in entries:
+            self.wallet_version = max(self.wallet_version, entry.version)
+            if entry.reason == "claim":
+                self.move_packet(entry.packet_id, CLAIMED, entry.change_fen)
 
     def expire_packets(self) -> None:
         """Report the packets whose time is over."""

@@ -25,6 +25,19 @@ TEXTS: dict[str, Text] = {
     "say_something": Text("说点什么，或输入 /help", "say something, or /help"),
     "quit_hint": Text("按 Ctrl-Q 退出", "Ctrl-Q quits"),
     "inbox_hint": Text("/to 名字 5.20 祝福  发个人红包", "/to NAME 5.20 greeting  sends a personal packet"),
+    "first_group_title": Text("你还没有加入任何群", "You are in no group yet"),
+    "first_group": Text(
+        "建群：/new 群名，再用 /invite 看邀请码，发给别人\n入群：/join 邀请码\n聊天后台也可以把你加进群",
+        "/new NAME makes one; /invite then shows its code for others\n/join CODE joins the group of a code\n"
+        "Your chat backend may also add you to one",
+    ),
+    "first_money_title": Text("钱", "Money"),
+    "first_money": Text("在另一个终端输入：\n{command}", "In another terminal:\n{command}"),
+    "first_keys_title": Text("按键", "Keys"),
+    "first_keys": Text(
+        "回车 拆红包，F2 发红包，F3 记录，F1 全部命令，Ctrl-Q 退出",
+        "Enter opens a packet, F2 sends one, F3 shows your records, F1 lists all commands, Ctrl-Q quits",
+    ),
     "nothing_here": Text("/new 群名 建群，/join 邀请码 入群", "/new NAME makes a group, /join CODE joins one"),
     # keys
     "key_open": Text("抢红包", "open"),
@@ -76,8 +89,8 @@ TEXTS: dict[str, Text] = {
     "toast_arriving": Text("零钱{amount}，正在存入{arriving}", "wallet: {amount}, arriving: {arriving}"),
     "toast_reload": Text("离开太久，错过的消息没有全部取回", "away too long: some messages were missed"),
     "hint_topup": Text(
-        "零钱是空的。请在另一个终端输入：\nhongbao topup {name} 8800{options}",
-        "Your wallet is empty. In another terminal:\nhongbao topup {name} 8800{options}",
+        "零钱是空的。请在另一个终端输入：\n{command}",
+        "Your wallet is empty. In another terminal:\n{command}",
     ),
     # the send form
     "form_title": Text("发红包", "Send a red packet"),

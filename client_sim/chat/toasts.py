@@ -40,13 +40,17 @@ class Toast(NamedTuple):
     seconds: float = TOAST_S
 
 
+def topup_command(session: Session, options: str) -> str:
+    """The command line that gives the user money: 88.00 yuan."""
+    return f"hongbao topup {session.name or session.model.user_id} 8800{options}"
+
+
 def of_event(event: Event, session: Session, topup_options: str = "") -> Toast | None:
     """The toast of an event; most events have none."""
     fields: dict[str, Any] = dict(event.fields)
     language = session.language
-    if event.word == "welcome" and not fields["balance_fen"]:
-        name = session.name or fields["user"]
-        return Toast(text(language, "hint_topup", name=name, options=topup_options), seconds=HINT_S)
+    if event.word == "welcome" and not fields["balance_fen"] and not session.model.is_first_run:
+        return Toast(text(language, "hint_topup", command=topup_command(session, topup_options)), seconds=HINT_S)
     if event.word == "opened":
         amount = money(language, fields["amount_fen"])
         return Toast(text(language, ANSWERS[fields["answer"]], amount=amount), is_error=not fields["amount_fen"])

@@ -13,6 +13,7 @@ from random import Random
 
 from client_sim.sdk.backoff import patiently
 from client_sim.sim.books import PacketBook
+from client_sim.sim.characters import Reaction
 from client_sim.sim.sim_context import USERS_MOST, Group, SimContext, index_of, user_id_at
 from client_sim.sim.summary import Expectation, Summary
 from client_sim.sim.user import User
@@ -51,9 +52,11 @@ class Crowd:
         habits: Habits = EVERYDAY,
         owners: str = "",
         pace: float = 1.0,
+        notice: Reaction | None = None,
     ) -> None:
         """`mint`: the token of a user id; 0 is the chat backend. `owners`: the character of every group's owner, ""
-        for any. `pace` stretches the time between two acts. Raises ValueError for numbers that are not possible.
+        for any. `pace` stretches the time between two acts; `notice` is added to each reaction. Raises ValueError
+        for numbers that are not possible.
         """
         if not 0 < groups <= users <= USERS_MOST:
             raise ValueError(f"{users} users in {groups} groups: give 1 ≤ groups ≤ users ≤ {USERS_MOST:,}")
@@ -73,6 +76,7 @@ class Crowd:
         self.users = [User(user_id_at(seed, index), cast[index], self.context, seed) for index in range(users)]
         self.groups = self._form_groups(groups)
         for user in self.users:
+            user.notice = notice
             user.pace = pace * sum(len(group.member_ids) for group in user.groups) / LIVELY_GROUP
 
     def _form_groups(self, groups: int) -> list[Group]:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from client_sim.sim import expectations, steps
+from client_sim.sim.characters import Reaction
 from client_sim.sim.crowd import EVERYDAY, Crowd, Habits
 from client_sim.sim.expectations import Check
 from client_sim.sim.summary import Summary
@@ -130,6 +131,7 @@ def prepare(
     seconds: float | None = None,
     seed: int,
     pace: float = 1.0,
+    notice: Reaction | None = None,
 ) -> Crowd:
     """The crowd of a scenario, with the scenario's size where none is given; nothing runs yet.
 
@@ -147,6 +149,7 @@ def prepare(
         habits=scenario.habits,
         owners=scenario.owners,
         pace=pace,
+        notice=notice,
     )
 
 

@@ -12,7 +12,7 @@ from client_sim.sdk.client import Client
 from client_sim.sdk.errors import NotAllowed
 from client_sim.sdk.pushes import Push
 from client_sim.sim.books import Order
-from client_sim.sim.characters import CHARACTERS, SEEDS, Giving, Response, Step, plan, respond
+from client_sim.sim.characters import CHARACTERS, SEEDS, Giving, Reaction, Response, Step, plan, respond
 from client_sim.sim.phone import GuardedTasks, Phone
 from client_sim.sim.sim_context import Group, SimContext, name_of
 from protocol import messages
@@ -30,6 +30,7 @@ class User:
         self.character = CHARACTERS[character]
         self.groups: list[Group] = []
         self.pace = 1.0
+        self.notice: Reaction | None = None  # how long the user takes to notice a packet, before the reaction
         self.context = context
         self.tasks = GuardedTasks(self.name, context.witness)
         self.phone = Phone(user_id, context, self.tasks, self._on_push)
@@ -68,9 +69,15 @@ class User:
                     self.tasks.start(self._continue_chain(push, Random(self._rng.randrange(SEEDS))))
 
     def _meet(self, packet_id: int) -> None:
-        response = respond(self.character, self._rng)
+        response = self.respond()
         if response.taps:
             self.tasks.start(self._tap(packet_id, response))
+
+    def respond(self) -> Response:
+        """The reaction to the next packet that this user receives."""
+        response = respond(self.character, self._rng)
+        notice_s = self.notice.draw_s(self._rng) if self.notice else 0.0
+        return response._replace(after_s=response.after_s + notice_s)
 
     async def _tap(self, packet_id: int, response: Response) -> None:
         await asyncio.sleep(response.after_s)

@@ -42,7 +42,8 @@ def chat(
     Parameters
     ----------
     name
-        your user id, or a name, which stands for an id (2^40 + the first 40 bits of its SHA-256)
+        your user id, or a name, which stands for an id (2^40 + the first 40 bits of its SHA-256) and is shown to
+        others; with --token it changes neither: the token tells who you are, and /name sets a name
     group
         id of the group to open; you are a member of it
     invite
@@ -58,7 +59,8 @@ def chat(
     login = token or mint(load(config, {}), data, user_id_of(name))
     options = "" if data == DATA else f"--data {shlex.quote(str(data))}"
     code = invite and invite_code(invite)
-    return run(chat_run.chat(where, login, name, group, lang, plain, topup_options=options, invite=code))
+    shown_name = "" if token else name  # the token may be of another user: no name is set
+    return run(chat_run.chat(where, login, shown_name, group, lang, plain, topup_options=options, invite=code))
 
 
 def screenshots(folder: Path = Path("docs")) -> int:

@@ -17,6 +17,7 @@ from rich.console import Console
 from client_sim.chat.run import chat
 from client_sim.sdk.names import user_id_of
 from client_sim.sim import scenarios, screen
+from client_sim.sim.characters import PEOPLE, Reaction
 from client_sim.sim.crowd import Crowd
 from client_sim.sim.sim_context import now_ms
 from client_sim.sim.summary import Summary
@@ -50,6 +51,7 @@ class CrowdSize(NamedTuple):
     seconds: float
     seed: int
     pace: float = 1.0
+    notice: Reaction | None = None
 
 
 def demo(
@@ -87,13 +89,16 @@ def demo(
     guest = name if join else ""
     if guest:
         user_id_of(guest)  # an invalid name is an error before anything starts
-    size = (
-        CrowdSize(users, groups, A_DAY_S, seed, JOINED_PACE) if guest else CrowdSize(users, groups, seconds, seed)
-    )
+    size = joined_size(users, groups, seed) if guest else CrowdSize(users, groups, seconds, seed)
     console = Console()
     console.print(f"hongbao demo: PostgreSQL, Valkey and a server under {data}", highlight=False)
     with ServerProcess(data) as server:
         return 0 if run(_play(server, data, size, guest, console)) else 1
+
+
+def joined_size(users: int, groups: int, seed: int) -> CrowdSize:
+    """A crowd that a person can keep up with: packets every few seconds, and users who notice them as people do."""
+    return CrowdSize(users, groups, A_DAY_S, seed, JOINED_PACE, PEOPLE)
 
 
 async def _play(server: ServerProcess, data: Path, size: CrowdSize, guest: str, console: Console) -> bool:

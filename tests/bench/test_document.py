@@ -12,6 +12,7 @@ from bench.compare import document, matchups, suite, targets
 from bench.compare.document import section_by_hand
 from bench.compare.rivals_chart import picture
 from bench.compare.targets import TARGETS, Requirement
+from tests.ops.dashboard.browser import browser, installed_or_skip, open_page
 
 BOUNDS = {  # required and goal, by the text of the row
     "`opens`, durability `postgres`, 1,000 × 1": (20_000, 40_000),
@@ -226,7 +227,7 @@ def test_page_with_damaged_marks_is_not_overwritten(tmp_path: Path, page: str) -
 def test_chart_has_a_bar_for_ours_and_for_each_rival() -> None:
     svg = ElementTree.fromstring(picture([PAIR, LEAN]))
     bars = [(bar.get("class"), bar.get("width")) for bar in svg.iter("{http://www.w3.org/2000/svg}rect")]
-    assert bars == [("ours", "353.08"), ("theirs", "220.67"), ("theirs", "220.67")]  # 510 pixels are 52,000
+    assert bars == [("ours", "288.35"), ("theirs", "180.22"), ("theirs", "180.22")]  # 416.5 pixels are 52,000
     texts = [text.text for text in svg.iter("{http://www.w3.org/2000/svg}text")]
     assert texts[:3] == ["opens, durability redis, 1,000 × 1", "36,000", "hongbao"]
     assert texts[3:5] == ["22,500", "redis-lua: ours is × 1.6"]
@@ -249,3 +250,15 @@ class Everything(dict[str, Any]):
 
     def __missing__(self, key: str) -> Any:
         return {"p99": 1.0} if key.endswith("_ms") else 1.0
+
+
+async def test_chart_in_a_browser_shows_every_text_whole() -> None:
+    long = [LEAN | {"ours": [107_675, 107_675], "theirs": [107_000, 150_000], "ratio": 0.565}]
+    async with browser(installed_or_skip()) as running:
+        page = await open_page(running, 1280, 900)
+        await page.set_content(picture(long))
+        beyond = """() => {
+            const end = document.querySelector("svg").getBoundingClientRect().right;
+            return [...document.querySelectorAll("text")].map((one) => one.getBoundingClientRect().right - end);
+        }"""
+        assert max(await page.evaluate(beyond)) <= 0

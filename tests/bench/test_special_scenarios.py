@@ -17,8 +17,9 @@ from bench.load.run_spec import RunSpec
 from bench.load.setup import SetupFailed
 from bench.load.target import bare_server
 from bench.load.verdict import judge
-from bench.scenarios import SCENARIOS, hot, idle, overload
+from bench.scenarios import SCENARIOS, hot, idle, overload, push
 from protocol import messages, tokens
+from protocol.framing import frame
 from protocol.messages import Message
 from storage.postgres.database import Database
 from tests.bench.conftest import LIMITS, generator_spec, run_scenario
@@ -174,6 +175,22 @@ async def test_push_times_every_delivery_at_both_servers(server: Server) -> None
 async def test_push_without_a_bare_server_is_refused(server: Server) -> None:
     with pytest.raises(SetupFailed, match="no bare server"):
         await run_scenario(RunSpec("push", connections=20, depth=3, requests=9), server)
+
+
+class LateReplies(push.PushMember):
+    """Receives each text at once and the reply to it much later, as from a busy server."""
+
+    def send(self, framed: bytes) -> None:
+        loop = asyncio.get_running_loop()
+        text = frame(messages.encode(messages.TextPosted(0, 1, 1, 7, 0, push.TEXT)))
+        loop.call_soon(self.data_received, text)
+        loop.call_later(0.05, self.on_reply, messages.Said(1, 1, 1))
+
+
+async def test_push_counts_replies_that_come_after_the_last_delivery() -> None:
+    group = push.PushGroup([LateReplies(tokens.mint(7, 2**31, "k", b"key"))], 1)
+    await group.write(5, depth=2)
+    assert (group.received_by_all, len(group.replies)) == (5, 5)
 
 
 def test_push_command_starts_both_servers(tmp_path: Path) -> None:

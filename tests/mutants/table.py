@@ -47,6 +47,7 @@ T_OUTAGES, T_REMINDERS = "tests/outages/test_", "tests/services/test_reminders.p
 T_HEALTH, T_SOCKET = "tests/storage/test_health_probe.py::test_", "tests/ops/test_socket.py::test_"
 T_WALLETS, T_HUB = "tests/services/test_wallets.py::test_", "tests/net/test_hub.py::test_"
 T_CLIENT = "tests/client_sim/test_client.py::test_"
+T_CHAT_LOOKS = "tests/server/test_chat_looks.py::test_"
 T_FEED, T_FEED_RULES = "tests/services/test_change_feed.py::test_", "tests/sim/test_change_feed.py::test_"
 FEED = "server/services/runtime/change_feed.py"
 T_CONTRACT_PEOPLE = "tests/contract/test_people.py::test_"
@@ -2070,5 +2071,49 @@ MUTATIONS: tuple[Mutation, ...] = (
         "            call.cancel()\n        await asyncio.gather(*self._calls, return_exceptions=True)\n",
         "            pass\n",
         ("tests/storage/test_mirror.py::test_call_that_has_not_begun_when_the_mirror_closes_opens_no_connection",),
+    ),
+    # --- the terminal chat and what people look at ---
+    Mutation(
+        "a toast that is removed early leaves its holder",
+        "toasts",
+        "client_sim/chat/app.py",
+        "                        holder.remove()\n",
+        "                        pass\n",
+        (T_CHAT_LOOKS + "many_toasts_leave_no_rows_behind",),
+    ),
+    Mutation(
+        "a packet opened in another session stays open",
+        "toasts",
+        "client_sim/chat/session.py",
+        "                self.move_packet(entry.packet_id, CLAIMED, entry.change_fen)\n",
+        "                pass\n",
+        (T_CHAT_LOOKS + "card_opened_in_another_session_of_the_user_shows_as_opened",),
+    ),
+    Mutation(
+        "a chat with a token sets the name",
+        "toasts",
+        "server/cli/chat.py",
+        'shown_name = "" if token else name',
+        "shown_name = name",
+        ("tests/server/test_chat_groups.py::test_chat_with_a_token_never_renames_its_user",),
+    ),
+    Mutation(
+        "simulated users beside a person do not wait",
+        "joined",
+        "server/cli/demo.py",
+        "JOINED_PACE, PEOPLE)",
+        "JOINED_PACE, None)",
+        (
+            "tests/client_sim/test_joined_demo.py::"
+            "test_person_with_a_reaction_of_one_second_gets_a_third_of_the_packets",
+        ),
+    ),
+    Mutation(
+        "the bench does not wait for the last replies",
+        "push",
+        "bench/scenarios/push.py",
+        "self.received_by_all == len(self.missing) == len(self.replies)",
+        "self.received_by_all == len(self.missing)",
+        ("tests/bench/test_special_scenarios.py::test_push_counts_replies_that_come_after_the_last_delivery",),
     ),
 )

@@ -48,7 +48,7 @@ def find_in_order(patterns: list[str], out: str) -> None:
 async def family(backend: Client, connect: Connect, server: Server) -> tuple[Client, int]:
     """A second user with a group that both users are in, and money for both."""
     other = await connect(server, user_id_of(OTHER))
-    await other.set_name(OTHER)
+    await backend.put_users({user_id_of(name): name for name in (ME, OTHER)})
     for name in (ME, OTHER):
         await backend.top_up(user_id_of(name), 10_000)
     group_id = await other.create_group("一家人")
@@ -125,7 +125,7 @@ async def test_terminal_shows_personal_packets_errors_and_reconnects(
     server = await start_server(server__port=0)
     backend = await connect(server, 0)
     async with Terminal(chat(server, ME, "--lang", "en"), columns=100, rows=30) as screen:
-        await screen.see("● online", "Inbox", f"hongbao topup {ME} 8800")
+        await screen.see("● online", "Inbox", f"hongbao topup {user_id_of(ME)} 8800", "/join CODE")
         await backend.top_up(user_id_of(ME), 8_800)
         await screen.see("wallet ¥88.00")
         other = await connect(server, user_id_of(OTHER))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import io
 
+from client_sim.chat.plain import Plain
+from client_sim.chat.session import Start
 from client_sim.sdk.client import Client
 from client_sim.sdk.names import user_id_of
-from tests.conftest import PATIENCE_S, Connect, Server, StartServer
-from tests.server.test_chat import ME, OTHER, chat, family, find_in_order, plain
+from tests.conftest import PATIENCE_S, Connect, Server, StartServer, token
+from tests.server.test_chat import HONGBAO, ME, OTHER, chat, family, find_in_order, plain
 from tests.terminal import Terminal
 
 ME_ID, OTHER_ID = user_id_of(ME), user_id_of(OTHER)
@@ -134,6 +137,21 @@ async def test_plain_chat_where_the_backend_decides_goes_on_and_says_so(start_se
 
 async def test_plain_chat_with_a_name_that_is_taken_goes_on_and_says_so(server: Server, connect: Connect) -> None:
     await (await connect(server, 7)).set_name(ME)
-    out, err, code = await plain(chat(server, ME), "/wait welcome")
+    out = io.StringIO()
+    async with Client(server.url, token(ME_ID)) as client, asyncio.timeout(PATIENCE_S):
+        lines: asyncio.Queue[str | None] = asyncio.Queue()
+        lines.put_nowait(None)
+        assert await Plain(client, out, Start(ME)).run(lines) == 0
+    find_in_order(
+        [r"refused name=name_taken temporary=no .*", rf"welcome user={ME_ID} name={ME_ID} .*"], out.getvalue()
+    )
+
+
+async def test_chat_with_a_token_never_renames_its_user(server: Server, connect: Connect) -> None:
+    boss = await connect(server, 7)
+    await boss.set_name("老王")
+    words = [*HONGBAO, "chat", "--as", "小红", "--url", server.url, "--token", token(7)]
+    out, err, code = await plain(words, "/wait welcome")
     assert (err, code) == ("", 0)
-    find_in_order([r"refused name=name_taken temporary=no .*", rf"welcome user={ME_ID} name={ME_ID} .*"], out)
+    find_in_order([r"welcome user=7 name=老王 .*"], out)
+    assert (await boss.names([7])).names == ["老王"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from rich.cells import cell_len
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -96,16 +97,22 @@ class Groups(OptionList, can_focus=False):
     def __init__(self) -> None:
         super().__init__(id="groups", markup=False, compact=True)
         self._shown: list[tuple[int, str]] = []
+        self._session: Session | None = None
         self.stream_ids: list[int] = []
+
+    def on_resize(self) -> None:
+        if self._session is not None:
+            self.show(self._session)
 
     def show(self, session: Session) -> None:
         """Draw what the session knows."""
-        model = session.model
+        self._session, model = session, session.model
+        width = self.size.width or GROUPS_WIDTH
         lines = []
         for one in model.conversations.values():
             name = one.name or text(session.language, "inbox")
             unread = f" {min(one.unread, 99)}" if one.unread else ""
-            lines.append((one.stream_id, drawing.fit(f" {name}", GROUPS_WIDTH - 3 - len(unread)) + unread))
+            lines.append((one.stream_id, drawing.fit(f" {name}", width - 3 - len(unread)) + unread))
         if lines != self._shown:
             self._shown, self.stream_ids = lines, [stream_id for stream_id, _ in lines]
             self.clear_options()
@@ -256,11 +263,24 @@ class BigAmount(Horizontal):
 
 
 class Keys(Drawn):
-    """The bottom line: which key does what."""
+    """The bottom line: which key does what; on a narrow screen several lines, broken between two keys."""
+
+    _keys: tuple[tuple[str, str], ...] = ()
 
     def show(self, keys: list[tuple[str, str]]) -> None:
         """Draw pairs of a key and its meaning."""
+        self._keys = tuple(keys)
+        self.on_resize()
+
+    def on_resize(self) -> None:
+        """Break the lines again."""
         words: list[tuple[str, str]] = []
-        for key, does in keys:
+        left = width = self.container_size.width
+        for key, does in self._keys:
+            needed = cell_len(f" {key} {does} ")
+            if words and width and needed > left:
+                words.append(("\n", ""))
+                left = width
+            left -= needed
             words += [(f" {key} ", f"bold {GOLD}"), (f"{does} ", DIM)]
         self.draw(Content.assemble(*words))

@@ -75,29 +75,34 @@ function sumText(balance) {
 
 // --- tables and states --------------------------------------------------------------------------------------------
 
+// A state differs by its sign and its words, not by its colour alone.
+function sharesLeft(left) {
+  if (left == null) return ["○ not in memory", "number away"];
+  return left ? [`● ${integer(left)}`, "number open"] : ["■ all opened", "number over"];
+}
+
 function drawHotPackets({ now }) {
   const most = Math.max(1, ...now.hottest.map(({ opens }) => opens));
-  fill("hot", now.hottest.map(({ packet, opens, left }) => {
-    const meter = make("td", "", "meter"), bar = meter.appendChild(make("div"));
-    bar.style.width = `${(100 * opens) / most}%`;
-    return [make("td", packet), make("td", integer(opens), "number"), meter, make("td", left == null ? "not in memory" : integer(left), "number")];
-  }), "no recent opens");
+  fill("hot", now.hottest.map(({ packet, opens, left }) => [
+    make("td", packet, "id"), make("td", integer(opens), "number"), meterOf(opens / most), make("td", ...sharesLeft(left)),
+  ]), "no recent opens");
 }
 
 function drawRefusals({ now, refused }) {
   const rows = Object.entries(now.refusals).filter(([, count]) => count);
   rows.sort(([one, first], [other, second]) => refused[other] - refused[one] || second - first);
+  const most = Math.max(1, ...rows.map(([reason]) => refused[reason]));
   fill("refusals", rows.map(([reason, count]) => [
-    make("td", label(reason)), make("td", integer(refused[reason]), "number"), make("td", integer(count), "number"),
+    make("td", label(reason)), meterOf(refused[reason] / most), make("td", integer(refused[reason]), "number"), make("td", integer(count), "number"),
   ]), "none since the start");
 }
 
 function drawStores({ now, recent }) {
   fill("stores", Object.entries(now.stores).map(([name, { up, since_ms: since, why }]) => {
-    const state = make("td", up ? `up for ${duration((now.at_ms - since) / 1000)}` : `away since ${clock(since)}: ${why}`, "dot");
+    const state = make("td", up ? `✓ up for ${duration((now.at_ms - since) / 1000)}` : `✗ away since ${clock(since)}: ${why}`, "store");
     mark(state, up, !up);
     const { p50, p99 } = recent[`${name}_ms`] ?? {};
-    return [make("td", name), state, make("td", latency(p50).join(" "), "number"), make("td", latency(p99).join(" "), "number")];
+    return [make("td", name, "name"), state, make("td", latency(p50).join(" "), "number"), make("td", latency(p99).join(" "), "number")];
   }), "unknown");
 }
 

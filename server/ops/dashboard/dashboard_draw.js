@@ -3,6 +3,7 @@
 // `points` is the data of the charts: one point for each of the last seconds, oldest first.
 
 const CHART_S = 60, LINES = 5;
+const FEWEST = 0.25; // the opacity of one open; the legend (.scale) begins with it
 const byId = (id) => document.getElementById(id);
 let points = [];
 
@@ -49,6 +50,12 @@ function placeText(chart, className, text, x, y) {
   const element = chart.appendChild(make("span", text, className));
   if (x != null) element.style.left = `${x}%`;
   if (y != null) element.style.bottom = `${y}%`;
+}
+
+function meterOf(part) {
+  const meter = make("td", "", "meter");
+  meter.appendChild(make("div")).style.width = `${100 * part}%`;
+  return meter;
 }
 
 function mark(element, isGood, isBad) {
@@ -143,7 +150,7 @@ function drawHeat({ bounds_ms: bounds, recent }) {
   for (const point of points) {
     const width = point.rates.seconds, x = ((xOf(point) * CHART_S) / 100 - width).toFixed(3);
     point.opens.forEach((count, row) => {
-      const shade = 0.12 + 0.88 * (Math.log1p(count) / Math.log1p(most));
+      const shade = FEWEST + (1 - FEWEST) * (Math.log(count) / Math.log(Math.max(most, 2)));
       if (count) makeSvg(svg, "rect", { x, y: rows - 1 - row, width, height: 1, "fill-opacity": shade.toFixed(2) });
     });
   }

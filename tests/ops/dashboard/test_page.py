@@ -52,6 +52,58 @@ LEAST_CONTRAST = """() => {  // the least contrast between a text and its backgr
 }"""
 
 
+BROKEN_WORDS = """() => {  // words that stand on more than one line
+    const broken = [];
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+        if (node.parentElement.closest("script, style, noscript")) continue;
+        for (const word of node.data.matchAll(/[\\w.,:()-]+/g)) {
+            const range = document.createRange();
+            range.setStart(node, word.index);
+            range.setEnd(node, word.index + word[0].length);
+            const lines = new Set([...range.getClientRects()].map((one) => Math.round(one.top)));
+            if (lines.size > 1) broken.push(word[0]);
+        }
+    }
+    return broken;
+}"""
+BEYOND = """() => [...document.querySelectorAll("body *:not(svg *)")].filter((element) => {
+    const box = element.getBoundingClientRect();
+    return box.width && (box.right > innerWidth + 0.5 || box.left < -0.5);
+}).map((element) => element.outerHTML)"""
+COLOURS_ON_CARD = """() => {  // what the eye sees: each colour laid over the card, as red, green and blue
+    const pen = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+    const seen = (color, opacity) => {
+        pen.globalAlpha = 1;
+        pen.fillStyle = getComputedStyle(document.querySelector("section")).backgroundColor;
+        pen.fillRect(0, 0, 1, 1);
+        pen.globalAlpha = opacity;
+        pen.fillStyle = color;
+        pen.fillRect(0, 0, 1, 1);
+        return [...pen.getImageData(0, 0, 1, 1).data].slice(0, 3);
+    };
+    const cells = [...document.querySelectorAll("#heat rect")].map((one) => getComputedStyle(one));
+    const opacities = cells.map((one) => Number(one.fillOpacity)).sort((one, other) => one - other);
+    const scale = getComputedStyle(document.querySelector(".scale")).backgroundImage;
+    const ends = scale.match(/(?:rgba?|color)\\([^)]*\\)/g);
+    return {
+        card: seen("#000", 0),
+        fewest: seen(cells[0].fill, opacities[0]),
+        most: seen(cells[0].fill, opacities.at(-1)),
+        legend: ends.map((end) => seen(end, 1)),
+    };
+}"""
+WHY = "连接被拒绝：127.0.0.1:6379 connection refused (ConnectionRefusedError)"
+FULL = replace(
+    BUSY,
+    hottest=tuple(HotPacket(f"730000000000000000{n}", 500 - n, left) for n, left in enumerate((3, 0, None))),
+    refusals={"overloaded": 222, "not_enough_money": 3, "store_unavailable": 1},
+    stores={"postgres": StoreState(True, 1_699_999_990_000), "redis": StoreState(False, 1_700_000_000_000, WHY)},
+    money_fen={"topped_up": 1_234_567_890, "withdrawn": 0, "sent": 987_654_321, "claimed": 1, "refunded": 1},
+    audit=AuditResult(1_700_000_000_500, 0.1, 0),
+)
+
+
 class ObservedPage(NamedTuple):
     """A page with its console output and its requests."""
 
@@ -150,6 +202,66 @@ async def test_page_fits_every_width_and_has_enough_contrast(chromium: Browser, 
         for width in (320, 390, 560, 820, 1280):
             await page.set_viewport_size({"width": width, "height": 900})
             assert await page.evaluate("document.documentElement.scrollWidth") == width
+
+
+@pytest.mark.parametrize("width", [320, 360, 390, 1280])
+async def test_page_breaks_no_word_and_shows_nothing_beyond_the_screen(chromium: Browser, width: int) -> None:
+    page = await open_page(chromium, width, 900)
+    async with serve(Health([], ["redis is away: opens go on without the mirror"])) as feed:
+        await page.goto(f"http://127.0.0.1:{feed.port}/")
+        feed.show(FULL)
+        await expect(page.locator("#stores")).to_contain_text("ConnectionRefusedError")
+        assert await page.evaluate(BROKEN_WORDS) == []
+        assert await page.evaluate(BEYOND) == []
+
+
+async def test_states_differ_by_a_sign_and_not_by_colour_alone(observed: ObservedPage) -> None:
+    async with serve(Health([], [])) as feed:
+        await observed.page.goto(f"http://127.0.0.1:{feed.port}/")
+        feed.show(FULL)
+        await expect(observed.page.locator("#hot td:last-child")).to_have_text(
+            ["● 3", "■ all opened", "○ not in memory"]
+        )
+        await expect(observed.page.locator("#stores td.store")).to_have_text(
+            [re.compile("^✓ up for"), re.compile("^✗ away since")]
+        )
+        shape = "(element) => getComputedStyle(element, '::before').borderRadius"
+        state = observed.page.locator("#state")
+        assert await state.evaluate(shape) == "50%"
+        await state.evaluate("(element) => mark(element, false, true)")
+        assert await state.evaluate(shape) == "0px"
+
+
+@pytest.mark.parametrize("rows", [0, 3])
+async def test_refusals_panel_ends_with_its_last_row(observed: ObservedPage, rows: int) -> None:
+    async with serve(Health([], [])) as feed:
+        await observed.page.goto(f"http://127.0.0.1:{feed.port}/")
+        hottest = tuple(HotPacket(str(7300000000000000000 + n), 9, 1) for n in range(10))
+        feed.show(replace(FULL, hottest=hottest, refusals=dict(list(FULL.refusals.items())[:rows])))
+        await expect(observed.page.locator("#hot tr")).to_have_count(10)
+        below = """(table) => {
+            const end = table.closest("section").getBoundingClientRect().bottom;
+            return end - table.getBoundingClientRect().bottom;
+        }"""
+        assert await observed.page.locator("table:has(#refusals)").evaluate(below) < 24
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_legend_of_the_latency_chart_shows_the_colours_of_the_chart(chromium: Browser, scheme: str) -> None:
+    page = await open_page(chromium, 1280, 900, scheme=scheme)
+    async with serve(Health([], [])) as feed:
+        await page.goto(f"http://127.0.0.1:{feed.port}/")
+        feed.show(FULL)
+        await expect(page.locator("#heat rect")).to_have_count(3)
+        seen = await page.evaluate(COLOURS_ON_CARD)
+    for end, cell in zip(seen["legend"], (seen["fewest"], seen["most"]), strict=True):
+        assert _distance(end, cell) <= 8
+    assert _distance(seen["card"], seen["fewest"]) > 40  # one open can be told from none
+    assert _distance(seen["card"], seen["most"]) > 2 * _distance(seen["card"], seen["fewest"])
+
+
+def _distance(one: list[int], other: list[int]) -> int:
+    return sum(abs(mine - yours) for mine, yours in zip(one, other, strict=True))
 
 
 async def test_page_shows_the_events_of_a_real_server(
