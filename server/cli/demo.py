@@ -25,6 +25,7 @@ from server.cli.audit_report import print_audit, print_proof
 from server.cli.numbers import Count, Seconds, Seed
 from server.cli.options import DATA, DataOption
 from server.cli.resources import mint, opened
+from server.cli.users import UserName
 from server.clock import Clock
 from server.config import found_seed_keys, load
 from server.loop import run
@@ -59,7 +60,7 @@ def demo(
     seconds: Seconds = 20.0,
     seed: Seed = 1,
     join: bool = False,
-    name: Annotated[str, Parameter(name="--as")] = "me",
+    name: Annotated[UserName, Parameter(name="--as")] = "me",
     data: DataOption = DATA,
 ) -> int:
     """Run a server with simulated users for a while, then verify a packet and audit; exit 1 if a check fails.
@@ -85,8 +86,6 @@ def demo(
         your name or user id with --join
     """
     guest = name if join else ""
-    if guest:
-        user_id_of(guest)  # an invalid name is an error before anything starts
     size = (
         CrowdSize(users, groups, A_DAY_S, seed, JOINED_PACE) if guest else CrowdSize(users, groups, seconds, seed)
     )

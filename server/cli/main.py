@@ -47,6 +47,11 @@ COMMANDS: Final = (
         "Credit money from outside to a user's wallet and print the new balance in fen.",
     ),
     CommandRow(
+        "withdraw",
+        "server.cli.backend:withdraw",
+        "Debit a user's wallet, money to the outside, and print the new balance in fen.",
+    ),
+    CommandRow(
         "ban",
         "server.cli.backend:ban",
         "Ban a user: end their connections and refuse their logins, on all servers, until `hongbao unban`.",
@@ -166,6 +171,9 @@ EXPECTED: Final = (
     "bench.load.generator_pool:BenchFailed",
 )
 
+# Those of them that say that the command line is wrong.
+WRONG_OPTIONS: Final = ("server.cli.resources:WrongOptions", "server.config:WrongOption")
+
 # The packages that are not in the base installation, by the extra that installs them.
 EXTRAS: Final = {"textual": "demo", "hdrh": "demo"}
 
@@ -201,9 +209,9 @@ def main(words: list[str] | None = None) -> None:
     except ImportError as error:
         _exit(1, _missing_extra(error))
     except BaseException as error:
-        known = tuple(_expected())
+        known = tuple(_loaded(EXPECTED))
         if isinstance(error, known) or (isinstance(error, BaseExceptionGroup) and error.subgroup(known)):
-            _exit(1, one_line(error))
+            _exit(2 if isinstance(error, tuple(_loaded(WRONG_OPTIONS))) else 1, one_line(error))
         raise
 
 
@@ -231,8 +239,9 @@ def _missing_extra(error: ImportError) -> str:
     raise error
 
 
-def _expected() -> Iterator[type[BaseException]]:
-    for path in EXPECTED:
+def _loaded(paths: Collection[str]) -> Iterator[type[BaseException]]:
+    """Those of these errors whose module has been imported: no other one can have been raised."""
+    for path in paths:
         module, _, name = path.partition(":")
         if module in sys.modules:
             yield getattr(import_module(module), name)

@@ -18,9 +18,10 @@ from typing import Any, Final, NamedTuple, get_origin
 import msgspec
 
 from server.config.table import KEYS, ORDER, TOGETHER
-from server.config.values import SECTIONS, TYPES, Config, ConfigError, flat, structured
+from server.config.values import SECTIONS, TYPES, Config, ConfigError, WrongOption, flat, structured
 
 ENVIRONMENT_PREFIX: Final = "HONGBAO_"
+COMMAND_LINE: Final = "command line"
 
 
 def variable(key: str) -> str:
@@ -117,7 +118,7 @@ def _from_environment(environment: Mapping[str, str]) -> Iterator[Setting]:
 def _from_command_line(overrides: Mapping[str, object]) -> Iterator[Setting]:
     for key, value in overrides.items():
         if value is not None:
-            yield Setting("command line", key, value, is_text=True)
+            yield Setting(COMMAND_LINE, key, value, is_text=True)
 
 
 # --- checks ---------------------------------------------------------------------------------------------------
@@ -136,7 +137,8 @@ def _checked(setting: Setting) -> Any:
         if row.rule.holds(typed):
             return typed
     shown = f" is {value!r}, but" if row.mask is None else ""
-    raise ConfigError(f"{source}: {key}{shown} must be {row.rule.must}")
+    kind = WrongOption if source == COMMAND_LINE else ConfigError
+    raise kind(f"{source}: {key}{shown} must be {row.rule.must}")
 
 
 def _is_valid(setting: Setting) -> bool:

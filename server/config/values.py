@@ -16,6 +16,10 @@ class ConfigError(Exception):
     """The config cannot be used; the message is one line: source, key, and what the value must be."""
 
 
+class WrongOption(ConfigError):
+    """A value of the command line breaks the rule of its key."""
+
+
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A section of the file. Each key of each section has a row in `table.KEYS`."""
 

@@ -190,6 +190,22 @@ async def test_top_up_with_a_key_of_the_app_sends_that_key(server: Server) -> No
     assert server.asked[0].key == "order 17"
 
 
+@pytest.mark.parametrize("move", ["top_up", "withdraw", "send"])
+async def test_empty_key_of_the_app_is_sent_empty_and_not_replaced_by_a_new_one(server: Server, move: str) -> None:
+    server.answers |= dict.fromkeys(
+        (messages.TopUp, messages.Withdraw, messages.SendPacket), refuses(codes.Refusal.BAD_KEY)
+    )
+    async with connected(server) as client:
+        made = {
+            "top_up": lambda: client.top_up(ME, 500, key=""),
+            "withdraw": lambda: client.withdraw(ME, 500, key=""),
+            "send": lambda: client.send_packet("lucky", GROUP, 888, 8, key=""),
+        }[move]()
+        with pytest.raises(errors.Refusal, match="bad_key"):
+            await made
+    assert [request.key for request in server.asked] == [""]
+
+
 # --- opening --------------------------------------------------------------------------------------------------
 
 

@@ -52,6 +52,7 @@ T_CLIENT, T_CLIENT_GROUPS = (
     "tests/client_sim/test_client.py::test_",
     "tests/client_sim/test_client_groups.py::test_",
 )
+T_CLI_MONEY = "tests/server/test_cli_money.py::test_"
 T_OUTBOX, T_IDS = "tests/services/test_outbox.py::test_", "tests/core/test_ids.py::test_"
 
 MUTATIONS: tuple[Mutation, ...] = (
@@ -1863,5 +1864,48 @@ MUTATIONS: tuple[Mutation, ...] = (
         "            call.cancel()\n        await asyncio.gather(*self._calls, return_exceptions=True)\n",
         "            pass\n",
         ("tests/storage/test_mirror.py::test_call_that_has_not_begun_when_the_mirror_closes_opens_no_connection",),
+    ),
+    # --- the command line ---
+    Mutation(
+        "an empty key of the app is replaced by a new one",
+        "I6",
+        "client_sim/sdk/connection.py",
+        "        if key is not None:",
+        "        if key:",
+        (T_CLIENT + "empty_key_of_the_app_is_sent_empty_and_not_replaced_by_a_new_one",),
+    ),
+    Mutation(
+        "an empty word on the command line is taken for a key",
+        "I6",
+        "server/cli/words.py",
+        "    if not word.strip():",
+        "    if False:",
+        ("tests/server/test_cli_money.py::test_command_with_an_empty_word_is_refused_before_it_takes_a_default",),
+    ),
+    Mutation(
+        "money for a user who is not known",
+        "I9",
+        "storage/postgres/money/wallets.py",
+        "            if known_only and not",
+        "            if False and not",
+        (
+            "tests/contract/test_wallets.py::test_move_for_known_users_only_refuses_another_one_and_leaves_the_key_unused",
+        ),
+    ),
+    Mutation(
+        "topup makes the user that it does not find",
+        "I9",
+        "server/cli/backend.py",
+        "known_only=not create",
+        "known_only=False",
+        (T_CLI_MONEY + "topup_of_an_unknown_user_is_refused_unless_the_user_is_created",),
+    ),
+    Mutation(
+        "a token is signed with a key that no server has",
+        "I7",
+        "server/cli/resources.py",
+        "load_keys(settings, data, may_make=False)",
+        "load_keys(settings, data)",
+        (T_CLI_MONEY + "token_without_a_key_says_that_no_server_would_accept_one",),
     ),
 )
