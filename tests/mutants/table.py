@@ -1908,4 +1908,12 @@ MUTATIONS: tuple[Mutation, ...] = (
         "load_keys(settings, data)",
         (T_CLI_MONEY + "token_without_a_key_says_that_no_server_would_accept_one",),
     ),
+    Mutation(
+        "simulated money goes into any books",
+        "I9",
+        "storage/postgres/facts.py",
+        "WHERE NOT EXISTS (SELECT FROM users) AND",
+        "WHERE true OR",
+        (T_CLI_MONEY + "books_without_users_and_money_become_those_of_a_simulation_once",),
+    ),
 )

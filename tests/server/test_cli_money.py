@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 
+from server.config import Config, load_keys
+from server.instance import running
 from server.process import ServerProcess
+from storage.postgres.database import Database
+from storage.postgres.facts import claim_for_simulation
 from tests.clusters import data_folder
 from tests.server.serving import Ended, here
 
@@ -66,6 +71,38 @@ def test_topup_of_an_unknown_user_is_refused_unless_the_user_is_created(data: Pa
     assert on(data, "audit").stdout == put_in
     assert on(data, "topup", "小梅", 500, "--key", "order 1", "--create").stdout == "500\n"
     assert on(data, "topup", "小梅", 70, "--key", "order 2").stdout == "570\n"
+
+
+# --- books of others --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", [("demo", "--seconds", "1"), ("sim", "crowd", "--seconds", "1")], ids=" ".join)
+def test_simulation_refuses_books_that_no_simulation_made(data: Path, words: tuple[str, ...]) -> None:
+    on(data, "topup", 4, 500, "--key", "mine", "--create")
+    before = on(data, "audit").stdout
+    refused = on(data, *words)
+    assert (refused.code, refused.stderr.count("\n")) == (1, 1)
+    assert "no simulation made" in refused.stderr
+    assert "mv DATA DATA.old" in refused.stderr
+    assert "--any-books" in refused.stderr
+    assert on(data, "audit").stdout == before
+
+
+def test_sim_on_a_server_whose_books_are_not_known_here_is_refused(data: Path, tmp_path: Path) -> None:
+    load_keys(Config(), tmp_path)
+    refused = here("sim", "crowd", "--data", tmp_path, "--url", running(data).url)  # type: ignore[union-attr]
+    assert (refused.code, refused.stderr.count("\n")) == (1, 1)
+    assert "it is not known here which books the server at tcp://127.0.0.1:" in refused.stderr
+
+
+async def test_books_without_users_and_money_become_those_of_a_simulation_once(
+    database: Database, sql: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    assert await claim_for_simulation(database)
+    await sql.execute("INSERT INTO users (user_id) VALUES (7)")
+    assert await claim_for_simulation(database)
+    await sql.execute("DELETE FROM facts WHERE name = 'simulated'")
+    assert not await claim_for_simulation(database)
 
 
 # --- only with keys that a server has ---------------------------------------------------------------------------
