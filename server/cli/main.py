@@ -68,6 +68,16 @@ COMMANDS: Final = (
         "Prove from the records alone that every fen is accounted for; exit 1 and name each discrepancy.",
     ),
     CommandRow(
+        "backup",
+        "server.cli.backup:backup",
+        "Write the books to a file, and with --keys the keys to another folder; also while a server runs.",
+    ),
+    CommandRow(
+        "restore",
+        "server.cli.backup:restore",
+        "Restore the books from a file of `hongbao backup` into an empty database, begin fresh seeds, and audit.",
+    ),
+    CommandRow(
         "verify",
         "server.cli.audit:verify",
         "Recompute every amount of a packet from its revealed seed; exit 1 if one differs.",

@@ -47,12 +47,17 @@ def stores_of(settings: Config, data: Path) -> StoreAddresses:
     return StoreAddresses(stores.postgres, stores.redis) if stores.postgres else embedded.start(data)
 
 
-def with_records(settings: Config, data: Path, work: Callable[[Database], Coroutine[Any, Any, int]]) -> int:
-    """Run `work` on the records, whether a server runs on them or not. Raises CommandFailed, EmbeddedError."""
+def check_records(settings: Config, data: Path) -> None:
+    """Raises CommandFailed if the config names no database and there is no private one."""
     if not settings.stores.postgres and not (data / "postgres").exists():
         raise CommandFailed(
             f"there are no records under {data}; name another folder with --data, or --postgres DSN"
         )
+
+
+def with_records(settings: Config, data: Path, work: Callable[[Database], Coroutine[Any, Any, int]]) -> int:
+    """Run `work` on the records, whether a server runs on them or not. Raises CommandFailed, EmbeddedError."""
+    check_records(settings, data)
 
     async def on(dsn: str) -> int:
         async with opened(dsn) as database:

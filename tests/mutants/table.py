@@ -52,6 +52,7 @@ T_CLIENT, T_CLIENT_GROUPS = (
     "tests/client_sim/test_client.py::test_",
     "tests/client_sim/test_client_groups.py::test_",
 )
+T_BACKUP = "tests/server/test_backup.py::test_"
 T_CLI_MONEY = "tests/server/test_cli_money.py::test_"
 T_OUTBOX, T_IDS = "tests/services/test_outbox.py::test_", "tests/core/test_ids.py::test_"
 
@@ -1915,5 +1916,29 @@ MUTATIONS: tuple[Mutation, ...] = (
         "WHERE NOT EXISTS (SELECT FROM users) AND",
         "WHERE true OR",
         (T_CLI_MONEY + "books_without_users_and_money_become_those_of_a_simulation_once",),
+    ),
+    Mutation(
+        "a restore into a database that has books",
+        "I9",
+        "server/cli/backup.py",
+        "        if await connection.fetchval(HAS_TABLES):",
+        "        if False:",
+        (T_BACKUP + "restore_replaces_no_books",),
+    ),
+    Mutation(
+        "a restore leaves out that clients reload",
+        "I11",
+        "server/cli/backup.py",
+        '    "UPDATE streams SET last_message = last_message + 1000000",\n',
+        "",
+        (T_BACKUP + "restore_brings_books_and_keys_begins_fresh_seeds_and_audits",),
+    ),
+    Mutation(
+        "a restore seals fresh seeds under a key that no server has",
+        "I10",
+        "server/cli/backup.py",
+        "await renew_seeds(database, load_seed_keys(settings, data), Clock().now_ms())",
+        'await renew_seeds(database, {"other": bytes(32)}, Clock().now_ms())',
+        (T_BACKUP + "restore_brings_books_and_keys_begins_fresh_seeds_and_audits",),
     ),
 )
