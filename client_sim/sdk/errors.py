@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
+import socket
+import ssl
 from typing import ClassVar
 
 from protocol import codes, messages
@@ -233,3 +237,12 @@ REFUSALS: dict[int, type[Refusal]] = {int(kind.CODE): kind for kind in Refusal._
 def refusal_of(refused: messages.Refused) -> Refusal:
     """The exception for a refusal on the wire; `Refusal` itself if the code has no class."""
     return REFUSALS.get(refused.code, Refusal)(refused)
+
+
+def in_words(error: OSError) -> str:
+    """Why there is no connection, without numbers of errors: "connection refused"."""
+    if isinstance(error, TimeoutError):
+        return "no response"
+    if isinstance(error, ssl.SSLError | socket.gaierror) or not error.errno:
+        return re.sub(r"\[Errno -?\d+\] ?", "", str(error)) or "no response"
+    return os.strerror(error.errno).lower()

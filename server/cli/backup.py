@@ -10,12 +10,12 @@ from typing import Annotated, Final
 
 from cyclopts import Parameter
 from redis import asyncio as aioredis
-from rich.console import Console
 
 from server.cli.audit_report import print_audit
 from server.cli.options import DATA, ConfigOption, DataOption, PostgresOption
 from server.cli.postgres_programs import run_program
 from server.cli.resources import CommandFailed, WrongOptions, check_records, opened, stores_of
+from server.cli.streams import console
 from server.cli.words import FilePath
 from server.clock import Clock
 from server.config import KEYS_FILE, Config, found_seed_keys, key_file, load, load_seed_keys, seed_key_path
@@ -136,7 +136,7 @@ async def _finish(dsn: str, settings: Config, data: Path) -> int:
         begun = await renew_seeds(database, load_seed_keys(settings, data), Clock().now_ms())
         print(f"fresh seeds from {begun.first_index} on, sealed with key {begun.key_id}")
         report = await money_audit.audit(database, found_seed_keys(settings, data))
-    print_audit(Console(), report)
+    print_audit(console(), report)
     return 0 if report.ok else 1
 
 

@@ -26,6 +26,7 @@ from server.cli.numbers import Count, Seconds, Seed
 from server.cli.options import DATA, DataOption
 from server.cli.resources import mint, opened
 from server.cli.simulated_books import AnyBooks, check_books, dsn_of_server
+from server.cli.streams import console as output
 from server.cli.users import UserName
 from server.clock import Clock
 from server.config import found_seed_keys, load
@@ -93,7 +94,7 @@ def demo(
     size = (
         CrowdSize(users, groups, A_DAY_S, seed, JOINED_PACE) if guest else CrowdSize(users, groups, seconds, seed)
     )
-    console = Console()
+    console = output()
     console.print(f"hongbao demo: PostgreSQL, Valkey and a server under {data}", highlight=False)
     with ServerProcess(data) as server:
         if not any_books:

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 import cyclopts
 
+from server.cli.streams import adapt_streams, in_utf8
 from server.version import version
 
 GENERAL_OPTIONS: Final = ("--help", "-h", "--version")
@@ -181,6 +182,12 @@ EXPECTED: Final = (
     "bench.load.generator_pool:BenchFailed",
 )
 
+# What to do about an error, if its message does not say so.
+ADVICE: Final = {
+    "storage.errors:StoreUnavailable": "; does it run, and is its address right (--postgres, --redis, --config)?",
+    "client_sim.sdk.errors:ConnectionLost": "; does a server run there, and is the address right (--url, --data)?",
+}
+
 # Those of them that say that the command line is wrong.
 WRONG_OPTIONS: Final = ("server.cli.resources:WrongOptions", "server.config:WrongOption")
 
@@ -205,7 +212,8 @@ def commands(called: Collection[str]) -> cyclopts.App:
 
 def main(words: list[str] | None = None) -> None:
     """Run a command and exit with its code."""
-    words = sys.argv[1:] if words is None else words
+    words = [in_utf8(word) for word in sys.argv[1:]] if words is None else words
+    adapt_streams()
     try:
         _check_command(words)
         code = commands(words)(words, exit_on_error=False, print_error=False)
@@ -258,7 +266,12 @@ def _loaded(paths: Collection[str]) -> Iterator[type[BaseException]]:
 
 
 def one_line(error: BaseException) -> str:
-    """An error, or the first of a group of them, without line breaks."""
+    """An error, or the first of a group of them, without line breaks and numbers of errors, and what to do."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    return " ".join(str(error).split()) or type(error).__name__
+    words = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        words = f"{error.filename}: {error.strerror.lower()}"
+        words += "; run the command as the user of the files" if isinstance(error, PermissionError) else ""
+    advice = (text for path, text in ADVICE.items() if isinstance(error, tuple(_loaded([path]))))
+    return f"{words}{next(advice, '')}"

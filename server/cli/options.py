@@ -9,7 +9,7 @@ from typing import Annotated, Final
 from cyclopts import Parameter
 
 from server.cli.numbers import Port
-from server.cli.words import filled, path
+from server.cli.words import filled, path, server_url
 from server.config import Config, ConfigError, WrongOption, load, resolve
 
 DATA: Final = Path(".hongbao")
@@ -27,7 +27,7 @@ RedisOption = Annotated[
 ]
 UrlOption = Annotated[
     str | None,
-    Parameter(name="--url", converter=filled, help="URL of the server (default: the one that runs on --data)"),
+    Parameter(name="--url", converter=server_url, help="URL of the server (default: the one that runs on --data)"),
 ]
 
 

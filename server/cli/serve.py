@@ -26,6 +26,7 @@ from server.credentials import load_credentials
 from server.embedded import StoreAddresses
 from server.instance import exclusive
 from server.loop import run
+from server.net.addresses import check_free
 from server.reload import Reading, Reload
 from server.systemd import Systemd
 
@@ -52,6 +53,7 @@ def serve(*, data: DataOption = DATA, config: ConfigOption = None, flags: Flags 
     if leaves_self_service_open(config, flags):
         LOG.warning("self_service_is_not_set", meaning="users decide about groups; set chat.self_service", now=True)
     with exclusive(data):
+        check_free(settings.server.host, settings.server.port)
         seed_keys = seed_key_path(settings, data)
         made = None if seed_keys.exists() else seed_keys
         now = Reading(settings, load_credentials(settings, data))

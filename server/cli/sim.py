@@ -9,6 +9,7 @@ from server.cli.numbers import Count, Seconds, Seed
 from server.cli.options import DATA, ConfigOption, DataOption, UrlOption
 from server.cli.resources import mint, url_of
 from server.cli.simulated_books import AnyBooks, check_books, dsn_of_server
+from server.cli.streams import console
 from server.config import load
 from server.loop import run
 
@@ -67,6 +68,6 @@ def sim(
             seconds=seconds,
             seed=seed,
         )
-        return 0 if (await screen.present(scenario, crowd)).ok else 1
+        return 0 if (await screen.present(scenario, crowd, console())).ok else 1
 
     return run(work(url or url_of(data)))

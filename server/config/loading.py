@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple, get_origin
 import msgspec
 
 from server.config.table import KEYS, ORDER, TOGETHER
-from server.config.values import SECTIONS, TYPES, Config, ConfigError, WrongOption, flat, structured
+from server.config.values import SECTIONS, TYPES, Config, ConfigError, WrongOption, flat, in_words, structured
 
 ENVIRONMENT_PREFIX: Final = "HONGBAO_"
 COMMAND_LINE: Final = "command line"
@@ -92,7 +92,7 @@ def _from_file(path: Path | None) -> Iterator[Setting]:
     try:
         tables = tomllib.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:  # invalid TOML and invalid UTF-8 are both a ValueError
-        raise ConfigError(f"{path}: {error}") from error
+        raise ConfigError(f"{path}: {in_words(error)}") from error
     except RecursionError as error:
         raise ConfigError(f"{path}: nested too deeply") from error
     for section, table in tables.items():

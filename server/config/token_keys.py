@@ -10,7 +10,7 @@ from typing import Final
 
 from server.config import key_file
 from server.config.table import TOKEN_KEYS
-from server.config.values import Config, ConfigError
+from server.config.values import Config, ConfigError, in_words
 
 KEYS_FILE: Final = "keys.toml"
 KEY_BYTES: Final = 32
@@ -37,7 +37,7 @@ def load_keys(config: Config, data: Path, *, may_make: bool = True) -> dict[str,
                 f"hongbao serve --data {data}"
             ) from None
         except (OSError, ValueError) as error:
-            raise ConfigError(f"{path}: {error}") from error
+            raise ConfigError(f"{path}: {in_words(error)}") from error
     return {key_id: bytes.fromhex(text) for key_id, text in keys.items()}
 
 

@@ -140,7 +140,10 @@ def test_serve_on_a_used_port_fails_in_one_line_and_leaves_no_process(data: Path
         port = other.getsockname()[1]
         refused = process("serve", "--data", data, "--port", port)
     assert (refused.code, refused.stdout) == (1, "")
-    assert refused.stderr.splitlines()[-1] == f"hongbao: cannot listen on 127.0.0.1:{port}: address already in use"
+    assert refused.stderr.splitlines()[-1].startswith(
+        f"hongbao: cannot listen on 127.0.0.1:{port}: address already in use; "
+    )
+    assert "--port" in refused.stderr
     assert "Traceback" not in refused.stderr
     assert left_behind(data) == []
 
@@ -183,7 +186,9 @@ def test_serve_with_a_silent_postgres_fails_in_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent, tempfile.TemporaryDirectory() as data:
         dsn = f"postgresql://u@127.0.0.1:{silent.getsockname()[1]}/d"
         refused = process("serve", "--data", data, "--postgres", dsn, "--redis", "redis://127.0.0.1:1")
-    assert (refused.code, refused.stderr) == (1, "hongbao: PostgreSQL: TimeoutError\n")
+    assert refused.code == 1
+    where = dsn.partition("@")[2].removesuffix("/d")
+    assert refused.stderr.startswith(f"hongbao: PostgreSQL: no answer in time ({where}); ")
 
 
 def test_demo_and_the_commands_that_it_names_pass_and_leave_no_process(data: Path) -> None:
