@@ -39,6 +39,18 @@ class ClientClosed(ClientError):
     name = "client_closed"
 
 
+class MalformedToken(ClientError, ValueError):
+    """The text is not a token."""
+
+    name = "malformed_token"
+
+
+class MalformedUrl(ClientError, ValueError):
+    """The text is not the url of a server."""
+
+    name = "malformed_url"
+
+
 class TimedOut(ClientError):
     """No reply in time. Whether the request was carried out is unknown; a retry is safe (see Client)."""
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from client_sim.sdk.errors import ClientError, ConnectionLost, ConnectionRefusedForGood, in_words
+from client_sim.sdk.errors import ClientError, ConnectionLost, ConnectionRefusedForGood, MalformedUrl, in_words
 from protocol import codes, messages
 from protocol.connection import ClientConnection
 from protocol.framing import FrameTooLarge
@@ -31,7 +31,7 @@ class Address(NamedTuple):
 
 
 def parse_url(url: str, *schemes: str) -> Address:
-    """The address in `tcp://host:port`, or with one of these schemes instead. Raises ValueError."""
+    """The address in `tcp://host:port`, or with one of these schemes instead. Raises MalformedUrl."""
     schemes = schemes or ("tcp",)
     try:
         parts = urlsplit(url)
@@ -39,7 +39,7 @@ def parse_url(url: str, *schemes: str) -> Address:
     except ValueError:
         host = port = None
     if not host or not port or parts.scheme not in schemes:
-        raise ValueError(f"{url!r} must look like {' or '.join(f'{scheme}://host:port' for scheme in schemes)}")
+        raise MalformedUrl(f"{url!r} must look like {' or '.join(f'{scheme}://host:port' for scheme in schemes)}")
     return Address(host, port)
 
 

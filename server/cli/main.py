@@ -158,6 +158,11 @@ COMMANDS: Final = (
         "Kill, freeze and cut off the server and its stores under load; exit 1 if a fen is missing.",
     ),
     CommandRow(
+        "completion",
+        "server.cli.completion:completion",
+        "Print a script that completes commands and options in your shell.",
+    ),
+    CommandRow(
         "screenshots",
         "server.cli.chat:screenshots",
         "Draw the pictures of the terminal client for the docs, from a scene on a private server.",

@@ -63,5 +63,8 @@ def console() -> Console:
 def print_whole(console: Console, table: Table) -> None:
     """Print a table as wide as it is: a terminal wraps its lines, and no id is ever cut."""
     wide = console.options.update(width=WIDTH_MAX)
-    width = Measurement.get(console, wide, table).maximum
-    console.print(table, width=max(console.width, width), crop=False, soft_wrap=False)
+    before, console.width = console.width, max(console.width, Measurement.get(console, wide, table).maximum)
+    try:
+        console.print(table)
+    finally:
+        console.width = before

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from ipaddress import ip_address
 
 
 def shown(host: str, port: int) -> str:
@@ -39,3 +40,11 @@ def check_free(host: str, port: int) -> None:
                 tried.listen(1)
     except OSError as error:
         raise cannot_listen(host, port, error) from error
+
+
+def is_loopback(host: str) -> bool:
+    """Only this machine reaches it. Of a host name other than localhost that is not known here: no."""
+    try:
+        return host == "localhost" or ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

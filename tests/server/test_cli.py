@@ -33,7 +33,8 @@ from tests.server.serving import Ended, here
 
 HONGBAO = (sys.executable, "-m", "server.cli")
 PATIENCE_S = 60
-PR_CAPBSET_DROP, CAP_DAC_OVERRIDE = 24, 1  # from <linux/prctl.h>, <linux/capability.h>
+PR_CAPBSET_DROP = 24  # from <linux/prctl.h>
+CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 1, 2  # from <linux/capability.h>
 
 
 def process(*words: object, bound: bool = False, **environment: str) -> Ended:
@@ -44,10 +45,15 @@ def process(*words: object, bound: bool = False, **environment: str) -> Ended:
         text=True,
         timeout=PATIENCE_S,
         env={**os.environ, "HONGBAO_OPS__HTTP": "", **environment},
-        preexec_fn=(lambda: ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0)) if bound else None,
+        preexec_fn=_drop_capabilities if bound else None,
         check=False,
     )
     return Ended(done.returncode, done.stdout, done.stderr)
+
+
+def _drop_capabilities() -> None:
+    for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
+        ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
 
 
 class Serving:

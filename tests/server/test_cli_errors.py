@@ -192,10 +192,34 @@ def test_output_in_a_pipe_has_no_spaces_at_the_ends_of_lines(served: Path, words
 @pytest.mark.parametrize("is_terminal", [False, True])
 def test_ids_in_a_narrow_table_are_never_cut(*, is_terminal: bool) -> None:
     ids = [9_007_199_254_740_991 - number for number in range(3)]
-    rows = [{f"id {column}": one for column in range(9)} for one in ids]
+    rows = [{f"n{column}_id": one for column in range(9)} for one in ids]
     file = StringIO()
     console = Console(file=Unpadded(file), width=40, force_terminal=is_terminal, color_system=None)  # type: ignore[arg-type]
     print_answer(console, {"user_id": ids[0], "external_id": "x" * 64, "connections": rows})
     assert all(file.getvalue().count(str(one)) >= 9 for one in ids)
     assert "x" * 64 in file.getvalue()
     assert "…" not in file.getvalue()
+
+
+# --- open doors ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("host", "http", "warnings"),
+    [
+        ("127.0.0.1", "127.0.0.1:0", set()),
+        ("localhost", "[::1]:0", set()),
+        ("0.0.0.0", "", {"listens_without_tls"}),
+        ("127.0.0.1", "0.0.0.0:0", {"http_is_open"}),
+        ("::", "[::]:0", {"listens_without_tls", "http_is_open"}),
+    ],
+)
+def test_serve_warns_of_what_others_in_the_network_can_reach(
+    tmp_path: Path, host: str, http: str, warnings: set[str]
+) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, 0), family=family) as other:  # it ends at once: its port is taken
+        place = {"HONGBAO_SERVER__HOST": host, "HONGBAO_OPS__HTTP": http}
+        ended_at = process("serve", "--data", tmp_path, "--port", other.getsockname()[1], **place)
+    found = {name for name in ("listens_without_tls", "http_is_open") if name in ended_at.stderr}
+    assert (ended_at.code, found) == (1, warnings), ended_at.stderr
