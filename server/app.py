@@ -15,6 +15,7 @@ from server.clock import Clock
 from server.config import Config
 from server.core.kinds import WITH_BEST_LUCK
 from server.instance import publish, status_path, withdraw
+from server.net.addresses import shown
 from server.net.dispatch import Dispatch
 from server.net.hub import Hub
 from server.net.listener import Listener
@@ -155,7 +156,7 @@ class App:
             self._stop.set()
 
     def _url(self, port: int) -> str:
-        return f"{'tls' if self._tls is not None else 'tcp'}://{self._config.server.host}:{port}"
+        return f"{'tls' if self._tls is not None else 'tcp'}://{shown(self._config.server.host, port)}"
 
     async def _drain(self) -> None:
         """Finish what was begun, then close. A request that comes meanwhile gets the goodbye for an answer."""

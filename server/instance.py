@@ -40,8 +40,15 @@ def running(data: Path) -> Instance | None:
         found = json.loads((data / SERVER_FILE).read_text())
         instance = Instance(found["url"], found["pid"], Path(found["status"]))
         return instance if is_listening(instance.status) else None
+    except PermissionError as error:
+        raise NoAnswer(f"{no_permission(error.filename or data)}") from None
     except (OSError, ValueError, KeyError):
         return None
+
+
+def no_permission(path: object) -> str:
+    """The message if this user may not use the files of a server."""
+    return f"{path}: permission denied; run the command as the user of the server"
 
 
 @contextmanager

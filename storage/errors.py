@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 
 class StoreUnavailable(Exception):
@@ -20,3 +23,25 @@ class Unanswered(StoreUnavailable):
 
 class StoreRefused(Exception):
     """The store is there but must not be used as it is: wrong version, wrong settings, a changed migration."""
+
+
+def in_words(error: BaseException) -> str:
+    """What went wrong, without numbers of errors and tuples: "connection refused"."""
+    if isinstance(error, ConnectionError | PermissionError | FileNotFoundError) and error.errno:
+        return os.strerror(error.errno).lower()
+    if isinstance(error, TimeoutError) and not error.errno:
+        return "no answer in time"
+    return re.sub(r"\[Errno -?\d+\] ?", "", str(error)) or type(error).__name__
+
+
+def place_of(url: str) -> str:
+    """Where a store is, without user and password: its host and port, or its socket."""
+    parts = urlsplit(url)
+    hosts = parts.netloc.rpartition("@")[2] or parse_qs(parts.query).get("host", [""])[0]
+    return hosts or parts.path
+
+
+def unavailable(store: str, error: BaseException, url: str = "") -> StoreUnavailable:
+    """The error of a store that is away."""
+    where = f" ({place_of(url)})" if url else ""
+    return StoreUnavailable(f"{store}: {in_words(error)}{where}")

@@ -160,7 +160,7 @@ async def running_server(url: str, data: Path, postgres: str, ca_file: str | Non
 
 
 def _newest_key(data: Path) -> tuple[str, bytes]:
-    return list(config_module.load_keys(config_module.load(None, {}), data).items())[-1]
+    return list(config_module.load_keys(config_module.load(None, {}), data, may_make=False).items())[-1]
 
 
 @contextmanager

@@ -19,9 +19,9 @@ class Ask(Protocol):
 
 
 class AskWithKey(Protocol):
-    """Sends a request that moves money: if the request has no idempotency key, it gets one."""
+    """Sends a request that moves money, with this idempotency key; None: the SDK makes one."""
 
-    def __call__(self, request: WithKey, reply: type[Reply]) -> Awaitable[Reply]: ...
+    def __call__(self, request: WithKey, key: str | None, reply: type[Reply]) -> Awaitable[Reply]: ...
 
 
 class Requests:

@@ -12,6 +12,7 @@ from typing import Self
 
 from client_sim.sdk.backoff import patiently
 from client_sim.sdk.connection import Connection, Endpoint
+from client_sim.sdk.errors import MalformedToken
 from client_sim.sdk.feed import PushFeed
 from client_sim.sdk.methods.backend import BackendMethods
 from client_sim.sdk.methods.packets import PacketMethods
@@ -44,10 +45,10 @@ class Client(PacketProofs, PacketMethods, BackendMethods):
         how many pushes wait for an app that reads none, before the oldest are dropped. `backoff_most_s`: the
         longest wait between two attempts to reconnect. `ca_file`: with tls, a PEM file of CAs to trust.
         `balance_version`: of the last change of the wallet that the app has; missed changes then come first.
-        Raises ValueError for a malformed url or token, OSError for a `ca_file` that cannot be used.
+        Raises MalformedUrl, MalformedToken, and OSError for a `ca_file` that cannot be used.
         """
         super().__init__()
-        endpoint = Endpoint(parse_url(url, "tcp", "tls"), tls_of(url, ca_file), tokens.parse(token))
+        endpoint = Endpoint(parse_url(url, "tcp", "tls"), tls_of(url, ca_file), _parsed(token))
         self.user_id = endpoint.token.user_id
         self._feed = PushFeed(positions or {}, pushes_max, balance_version)
         self._connection = Connection(endpoint, self._feed, timeout_s, backoff_most_s)
@@ -237,3 +238,11 @@ class Client(PacketProofs, PacketMethods, BackendMethods):
     def pushes_dropped(self) -> int:
         """How many pushes were dropped because the app did not read them."""
         return self._feed.queue.dropped
+
+
+def _parsed(token: str) -> tokens.Token:
+    """Raises MalformedToken."""
+    try:
+        return tokens.parse(token)
+    except tokens.BadToken as error:
+        raise MalformedToken(str(error)) from error

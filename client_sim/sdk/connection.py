@@ -69,13 +69,16 @@ class Connection:
         return pending
 
     async def ask_with_key(
-        self, request: WithKey, reply: type[Reply], complete: Callable[[], None] = lambda: None
+        self, request: WithKey, key: str | None, reply: type[Reply], complete: Callable[[], None] = lambda: None
     ) -> Reply:
-        """Send a request that moves money, with the app's key or one that is kept until the outcome is known.
+        """Send a request that moves money, with the app's key, or without one (None) with a key that is kept until
+        the outcome is known.
 
-        `complete` adds to the request what follows from its key.
+        An empty key of the app is sent as it is, and refused (bad_key): a key in its place would be another one at
+        each call, and money would move at each. `complete` adds to the request what follows from its key.
         """
-        if request.key:
+        if key is not None:
+            request.key = key
             complete()
             return await self.ask(request, reply)
         content = _content(request)

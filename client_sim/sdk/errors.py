@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
+import socket
+import ssl
 from typing import ClassVar
 
 from protocol import codes, messages
@@ -33,6 +37,18 @@ class ClientClosed(ClientError):
     """The app closed this client. Whether a request in flight was carried out is unknown."""
 
     name = "client_closed"
+
+
+class MalformedToken(ClientError, ValueError):
+    """The text is not a token."""
+
+    name = "malformed_token"
+
+
+class MalformedUrl(ClientError, ValueError):
+    """The text is not the url of a server."""
+
+    name = "malformed_url"
 
 
 class TimedOut(ClientError):
@@ -233,3 +249,12 @@ REFUSALS: dict[int, type[Refusal]] = {int(kind.CODE): kind for kind in Refusal._
 def refusal_of(refused: messages.Refused) -> Refusal:
     """The exception for a refusal on the wire; `Refusal` itself if the code has no class."""
     return REFUSALS.get(refused.code, Refusal)(refused)
+
+
+def in_words(error: OSError) -> str:
+    """Why there is no connection, without numbers of errors: "connection refused"."""
+    if isinstance(error, TimeoutError):
+        return "no response"
+    if isinstance(error, ssl.SSLError | socket.gaierror) or not error.errno:
+        return re.sub(r"\[Errno -?\d+\] ?", "", str(error)) or "no response"
+    return os.strerror(error.errno).lower()

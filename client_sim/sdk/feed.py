@@ -12,7 +12,7 @@ from client_sim.sdk.balance_feed import BalanceFeed
 from client_sim.sdk.errors import ClientError, Refusal
 from client_sim.sdk.pushes import Numbered, Post, PushQueue, Reloaded
 from client_sim.sdk.reminders import Notice, Reminder, Told
-from client_sim.sdk.stream_gaps import StreamGaps
+from client_sim.sdk.stream_gaps import StreamGaps, is_reload
 from protocol import messages
 
 BACKOFF_FIRST_S = 0.05
@@ -75,7 +75,7 @@ class PushFeed:
         posts: list[Post] = []
         while True:
             page = await ask(messages.CatchUp(0, stream_id, after), messages.CaughtUp)
-            if page.reload:
+            if is_reload(page, after):
                 return Reloaded(stream_id, page.last_message)
             posts += [post for post in page.messages if isinstance(post, Post)]
             if not page.messages or page.messages[-1].message >= page.last_message:
@@ -91,8 +91,8 @@ class PushFeed:
                 self.gaps.forget(stream_id)  # this user is no longer a member
             return error.retry_after_ms / 1000
         fresh = self.gaps.caught_up(page)
-        if page.reload:
+        if reloaded := is_reload(page, last):
             self.queue.put(Reloaded(stream_id, page.last_message))
         for post in fresh:
             self._hand_on(post)
-        return None if fresh or page.reload else 0.0
+        return None if fresh or reloaded else 0.0

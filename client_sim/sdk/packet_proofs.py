@@ -35,23 +35,21 @@ class PacketProofs:
 
         `amount_fen` is the total (lucky, personal) or the amount of one share (equal). The idempotency key is made
         here: money moves once, also if the request is repeated after a lost connection, or if the app calls again
-        with the same content after TimedOut or another temporary failure. Give `key` (1 to 64 bytes) to keep that
-        promise across restarts of the app. `client_seed` (16 to 32 bytes; by default random bytes, b"" for none)
-        goes into the packet's seed, so that the server alone cannot choose the shares; of a repeated send the first
-        one counts.
+        with the same content after TimedOut or another temporary failure. Give `key` (1 to 64 bytes, so not an
+        empty one) to keep that promise across restarts of the app. `client_seed` (16 to 32 bytes; by default random
+        bytes, b"" for none) goes into the packet's seed, so that the server alone cannot choose the shares; of a
+        repeated send the first one counts.
 
         Raises NotEnoughMoney, NotAMember, NoSuchUser, BadAmount, BadShares, KeyReused, StoreUnavailable, ….
         """
-        request = messages.SendPacket(
-            0, key or "", kind, target_id, amount_fen, shares, greeting, client_seed or b""
-        )
+        request = messages.SendPacket(0, "", kind, target_id, amount_fen, shares, greeting, client_seed or b"")
 
         def give_seed() -> None:
             if client_seed is None:  # a retry has the same key, and so the same seed
                 request.client_seed = hmac.digest(self._secret, request.key.encode(), "sha256")
 
-        sent = await self._connection.ask_with_key(request, messages.PacketSent, give_seed)
-        is_certain = client_seed is not None or not key
+        sent = await self._connection.ask_with_key(request, key, messages.PacketSent, give_seed)
+        is_certain = client_seed is not None or key is None
         self.kept_seeds.sent(sent, request.client_seed, is_certain=is_certain)
         return sent
 

@@ -14,7 +14,10 @@ Numbered = Post | Reminder  # everything that has a number in a stream
 
 
 class Reloaded(NamedTuple):
-    """The app missed more posts than the server hands out. The stream goes on after number `last_message`."""
+    """The app missed more posts than the server hands out, or its position is beyond the end of the stream.
+
+    The stream goes on after number `last_message`.
+    """
 
     stream_id: int
     last_message: int

@@ -2,7 +2,8 @@
 
 The posts of a stream are numbered 1, 2, 3, … without a gap. A post whose number is not the next one shows that
 posts were missed: the stream lags until pages have filled the gap. A post with a known number is a repeat, as when
-a server posts again because the reply of its store was lost: it is dropped.
+a server posts again because the reply of its store was lost: it is dropped. A position beyond the end of a stream,
+as after the restore of a backup, lags too: the page says where the stream ends, and it goes on there.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class StreamGaps:
     def lagging(self) -> dict[int, int]:
         """The streams with posts that were not handed on, each with the number of the last post that was."""
         return {
-            stream_id: stream.last for stream_id, stream in self._streams.items() if stream.last < stream.newest
+            stream_id: stream.last for stream_id, stream in self._streams.items() if stream.last != stream.newest
         }
 
     def follow(self, stream_id: int, last_message: int) -> None:
@@ -59,6 +60,8 @@ class StreamGaps:
         self._streams = {stream_id: stream for stream_id, stream in self._streams.items() if stream_id in listed}
         for stream_id, last_message in listed.items():
             self.follow(stream_id, last_message)
+            if self._streams[stream_id].last > last_message:
+                self._streams[stream_id].newest = last_message
 
     def pushed(self, post: Numbered) -> bool:
         """Whether a pushed post is the next of its stream, to be handed on. If not: a repeat, or after a gap."""
@@ -78,7 +81,7 @@ class StreamGaps:
         if stream is None:
             return []
         stream.newest = max(stream.newest, page.last_message)
-        if page.reload:
+        if is_reload(page, stream.last):
             stream.last = page.last_message
             return []
         fresh = [post for post in page.messages if post.message > stream.last]
@@ -87,3 +90,8 @@ class StreamGaps:
         elif not page.messages:  # what came before this user joined (again) is not theirs
             stream.last = max(stream.last, page.last_message)
         return fresh
+
+
+def is_reload(page: messages.CaughtUp, after: int) -> bool:
+    """The posts behind number `after` cannot be had: they are too many, or the stream ends before that number."""
+    return page.reload or page.last_message < after

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from client_sim.sdk.errors import ClientError, ConnectionLost, ConnectionRefusedForGood
+from client_sim.sdk.errors import ClientError, ConnectionLost, ConnectionRefusedForGood, MalformedUrl, in_words
 from protocol import codes, messages
 from protocol.connection import ClientConnection
 from protocol.framing import FrameTooLarge
@@ -26,13 +26,21 @@ class Address(NamedTuple):
     host: str
     port: int
 
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
 
 def parse_url(url: str, *schemes: str) -> Address:
-    """The address in `tcp://host:port`, or with one of these schemes instead. Raises ValueError."""
-    parts, schemes = urlsplit(url), schemes or ("tcp",)
-    if parts.scheme not in schemes or not parts.hostname or not parts.port:
-        raise ValueError(f"{url!r} must look like {' or '.join(f'{scheme}://host:port' for scheme in schemes)}")
-    return Address(parts.hostname, parts.port)
+    """The address in `tcp://host:port`, or with one of these schemes instead. Raises MalformedUrl."""
+    schemes = schemes or ("tcp",)
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port  # of a port beyond 65535 urlsplit raises, with other words
+    except ValueError:
+        host = port = None
+    if not host or not port or parts.scheme not in schemes:
+        raise MalformedUrl(f"{url!r} must look like {' or '.join(f'{scheme}://host:port' for scheme in schemes)}")
+    return Address(host, port)
 
 
 def tls_of(url: str, ca_file: str | None) -> ssl.SSLContext | None:
@@ -192,9 +200,7 @@ async def connect(
             await loop.create_connection(lambda: transport, address.host, address.port, ssl=tls)
             await transport.opened
     except OSError as error:  # a TimeoutError is one
-        raise ConnectionLost(
-            f"cannot log in at {address.host}:{address.port}: {error if str(error) else 'no response'}"
-        ) from error
+        raise ConnectionLost(f"cannot log in at {address}: {in_words(error)}") from error
     finally:
         if not transport.opened.done() or transport.opened.cancelled():
             transport.abort()

@@ -19,11 +19,16 @@ class Balance(Message, tag=124):
 
 
 class TopUp(Message, tag=25):
-    """Chat backend only: money comes in from outside. The same key with the same content moves nothing twice."""
+    """Chat backend only: money comes in from outside. The same key with the same content moves nothing twice.
+
+    `known_only`: a user that the server does not know is refused (no_such_user). Without it the user is known from
+    then on.
+    """
 
     key: str
     user_id: Person
     amount_fen: Int64
+    known_only: bool = False
 
 
 class ToppedUp(Message, tag=125):

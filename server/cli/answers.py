@@ -15,7 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from server.cli.options import DATA, ConfigOption, DataOption
-from server.instance import NoAnswer, no_answer_at, status_socket
+from server.cli.streams import console as output
+from server.cli.streams import print_whole
+from server.instance import NoAnswer, no_answer_at, no_permission, status_socket
 from server.ops.humanize import humanize, title, with_unit_of
 from server.ops.socket.old_names import remove_old_keys
 from server.ops.socket.status_socket import ask
@@ -43,6 +45,8 @@ def ask_server(server: ServerOptions, *words: object) -> dict[str, Any]:
         answer = asyncio.run(ask(path, " ".join(map(str, words)), ANSWER_S))
     except TimeoutError:
         raise NoAnswer(f"the server at {path} does not answer") from None
+    except PermissionError:
+        raise NoAnswer(no_permission(path)) from None
     except (OSError, ValueError) as error:
         why = "" if isinstance(error, (FileNotFoundError, ConnectionRefusedError)) else f" ({error})"
         raise NoAnswer(no_answer_at(path, server.data, why)) from None
@@ -58,7 +62,7 @@ def show_answer(server: ServerOptions, *words: object) -> int:
         print(json.dumps(answer, ensure_ascii=False))
     else:
         remove_old_keys(str(words[0]), answer)
-        print_answer(Console(), answer)
+        print_answer(output(), answer)
     return 0
 
 
@@ -68,10 +72,10 @@ def print_answer(console: Console, answer: Mapping[str, Any]) -> None:
     for label, words in _lines(answer):
         facts.add_row(label, Text(words))
     if facts.row_count:
-        console.print(facts)
+        print_whole(console, facts)
     for name, rows in answer.items():
         if _is_table(rows):
-            console.print(_table(name, rows))
+            print_whole(console, _table(name, rows))
 
 
 def _is_table(value: object) -> bool:

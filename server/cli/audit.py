@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from rich.console import Console
-
 from server.cli.audit_report import print_audit, print_proof
 from server.cli.numbers import Id
 from server.cli.options import DATA, ConfigOption, DataOption, PostgresOption
 from server.cli.resources import CommandFailed, with_records
+from server.cli.streams import console
 from server.clock import Clock
 from server.config import found_seed_keys, load
 from server.services.money import audit as money_audit
@@ -28,7 +27,7 @@ def audit(*, data: DataOption = DATA, config: ConfigOption = None, postgres: Pos
 
     async def work(database: Database) -> int:
         report = await money_audit.audit(database, found_seed_keys(settings, data))
-        print_audit(Console(), report)
+        print_audit(console(), report)
         return 0 if report.ok else 1
 
     return with_records(settings, data, work)
@@ -56,6 +55,6 @@ def verify(
         if packet not in rows:
             raise CommandFailed(f"there is no packet {packet}")
         proof = await proof_of(database, rows[packet], found_seed_keys(settings, data))
-        return 0 if print_proof(Console(), rows[packet], claims[packet], Clock().now_ms(), proof) else 1
+        return 0 if print_proof(console(), rows[packet], claims[packet], Clock().now_ms(), proof) else 1
 
     return with_records(settings, data, work)

@@ -8,6 +8,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from server.cli.streams import print_whole
 from server.core import seeds
 from server.core.packet import Packet, Terms, best_luck
 from server.core.pages import OVER
@@ -25,7 +26,7 @@ def print_audit(console: Console, report: Report) -> None:
     for finding in report.findings:
         mark = "✗" if finding.discrepancies else "–" if finding.unchecked else "✓"
         table.add_row(mark, finding.name, finding.claim)
-    console.print(table)
+    print_whole(console, table)
     for finding in report.findings:
         for discrepancy in finding.discrepancies:
             console.print(f"{finding.name}: {discrepancy}", style="red", highlight=False, soft_wrap=True)
@@ -53,9 +54,14 @@ def print_proof(
     """
     terms, state = terms_of(row), state_of(row, now_ms)
     if state not in OVER:
-        console.print(f"packet {row.packet_id} is {state}: its seed stays secret until it is finished or refunded")
+        console.print(
+            f"packet {row.packet_id} is {state}: its seed stays secret until it is finished or refunded",
+            highlight=False,
+            soft_wrap=True,
+        )
         return False
-    console.print(f"packet {row.packet_id}: {row.kind}, {yuan(row.total_fen)} yuan in {row.shares} shares, {state}")
+    about = f"{row.kind}, {yuan(row.total_fen)} yuan in {row.shares} shares, {state}"
+    console.print(f"packet {row.packet_id}: {about}", highlight=False, soft_wrap=True)
     console.print(f"commitment  {terms.commitment.hex()}", highlight=False, soft_wrap=True)
     if proof is not None:
         terms = terms._replace(seed=packet_seed_of(row, proof.server_seed))
@@ -76,7 +82,7 @@ def print_proof(
         table.add_row(
             str(claim.index), str(claim.user_id), yuan(claim.amount_fen), "手气最佳" if claim == best else ""
         )
-    console.print(table)
+    print_whole(console, table)
     console.print(f"verify: ok ({len(recorded)} shares follow from the seed)", style="bold", highlight=False)
     return True
 
@@ -94,7 +100,8 @@ def _check_origin(console: Console, row: PacketRow, proof: SeedProof | None, ter
     }
     for name, value in lines.items():
         console.print(f"{name}  {value}", highlight=False, soft_wrap=True)
-    console.print("compare the root with the one that the sender was told before the send", highlight=False)
+    advice = "compare the root with the one that the sender was told before the send"
+    console.print(advice, highlight=False, soft_wrap=True)
     if seeds.root_of_path(proof.server_seed, row.seed_index, proof.path) != proof.root:
         raise ValueError("the server seed is not in the tree of this root")
     if seeds.commitment(terms.seed, row.packet_id, terms.content) != row.commitment:

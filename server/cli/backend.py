@@ -1,21 +1,28 @@
-"""What a chat backend does, from the command line: tokens, top-ups, bans."""
+"""What a chat backend does, from the command line: tokens, money in and out, bans."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from client_sim.sdk.client import Client
-from client_sim.sdk.names import user_id_of
+from client_sim.sdk.errors import NoSuchUser, NotEnoughMoney
 from server.cli.as_backend import AS_BACKEND, BackendOptions, as_backend
 from server.cli.numbers import Fen, Hours
 from server.cli.options import DATA, ConfigOption, DataOption
-from server.cli.resources import CommandFailed, mint
+from server.cli.resources import CommandFailed, WrongOptions, mint
+from server.cli.users import User
+from server.cli.words import Text
 from server.config import load
 from server.core.ids import BACKEND
 
+Create = Annotated[bool, Parameter(negative=())]
+
 
 def token(
-    user: str | None = None,
+    user: User | None = None,
     *,
     backend: bool = False,
     hours: Hours | None = None,
@@ -36,17 +43,18 @@ def token(
         lifetime of the token (default: auth.token_lifetime_s)
     """
     if backend == (user is not None):
-        raise CommandFailed("give either a user id or --backend")
-    user_id = BACKEND if user is None else user_id_of(user)
+        raise WrongOptions("give either a user id or --backend")
+    user_id = BACKEND if user is None else user
     print(mint(load(config, {}), data, user_id, hours))
     return 0
 
 
 def topup(
-    user: str,
+    user: User,
     amount_fen: Fen,
     *,
-    key: str | None = None,
+    key: Text | None = None,
+    create: Create = False,
     server: BackendOptions = AS_BACKEND,
 ) -> int:
     """Credit money from outside to a user's wallet and print the new balance in fen.
@@ -56,22 +64,56 @@ def topup(
     Parameters
     ----------
     user
-        the user's id, or a name as in `hongbao chat --as NAME`
+        the user's id, or a name as in `hongbao chat --as NAME`; the server must know this user
     amount_fen
         the amount in fen (10000 is 100.00 yuan)
     key
         idempotency key: the same key moves money once (default: a new one)
+    create
+        make the user known if the server does not know them
     """
-    user_id = user_id_of(user)
 
-    async def work(backend: Client) -> None:
-        print(await backend.top_up(user_id, amount_fen, key))
+    async def work(backend: Client) -> int:
+        try:
+            return await backend.top_up(user, amount_fen, key, known_only=not create)
+        except NoSuchUser:
+            raise CommandFailed(
+                f"the server knows no user {user}: is the name or id right? With --create the user is made"
+            ) from None
 
-    as_backend(work, server)
+    print(as_backend(work, server))
     return 0
 
 
-def ban(user: str, *, server: BackendOptions = AS_BACKEND) -> int:
+def withdraw(user: User, amount_fen: Fen, *, key: Text | None = None, server: BackendOptions = AS_BACKEND) -> int:
+    """Debit a user's wallet, money to the outside, and print the new balance in fen.
+
+    Example: hongbao withdraw 1001 10000 --key payout-4711
+
+    Parameters
+    ----------
+    user
+        the user's id, or a name as in `hongbao chat --as NAME`
+    amount_fen
+        the amount in fen (10000 is 100.00 yuan); the wallet must hold it
+    key
+        idempotency key: the same key moves money once (default: a new one)
+    """
+
+    async def work(backend: Client) -> int:
+        try:
+            return await backend.withdraw(user, amount_fen, key)
+        except NotEnoughMoney:
+            raise CommandFailed(
+                f"the wallet of user {user} holds less than {amount_fen} fen, or the server knows no such user; "
+                f"no money was moved (see: hongbao user {user})"
+            ) from None
+
+    print(as_backend(work, server))
+    return 0
+
+
+def ban(user: User, *, server: BackendOptions = AS_BACKEND) -> int:
     """Ban a user: end their connections and refuse their logins, on all servers, until `hongbao unban`.
 
     Example: hongbao ban 1001
@@ -84,7 +126,7 @@ def ban(user: str, *, server: BackendOptions = AS_BACKEND) -> int:
     return _set_ban(user, True, server)
 
 
-def unban(user: str, *, server: BackendOptions = AS_BACKEND) -> int:
+def unban(user: User, *, server: BackendOptions = AS_BACKEND) -> int:
     """Lift the ban of a user: their logins are accepted again.
 
     Example: hongbao unban 1001
@@ -97,7 +139,7 @@ def unban(user: str, *, server: BackendOptions = AS_BACKEND) -> int:
     return _set_ban(user, False, server)
 
 
-def revoke(user: str, *, server: BackendOptions = AS_BACKEND) -> int:
+def revoke(user: User, *, server: BackendOptions = AS_BACKEND) -> int:
     """Revoke all tokens of a user that were issued until now, and end their connections.
 
     Example: hongbao revoke 1001
@@ -107,19 +149,17 @@ def revoke(user: str, *, server: BackendOptions = AS_BACKEND) -> int:
     user
         the user's id, or a name as in `hongbao chat --as NAME`
     """
-    user_id = user_id_of(user)
 
     async def work(backend: Client) -> None:
-        tokens_from_s = await backend.revoke_tokens(user_id)
+        tokens_from_s = await backend.revoke_tokens(user)
         moment = datetime.fromtimestamp(tokens_from_s, UTC)
-        print(f"tokens of user {user_id} that were issued before {moment:%Y-%m-%dT%H:%M:%SZ} are revoked")
+        print(f"tokens of user {user} that were issued before {moment:%Y-%m-%dT%H:%M:%SZ} are revoked")
 
     as_backend(work, server)
     return 0
 
 
-def _set_ban(user: str, banned: bool, server: BackendOptions) -> int:
-    user_id = user_id_of(user)
+def _set_ban(user_id: int, banned: bool, server: BackendOptions) -> int:
 
     async def work(backend: Client) -> None:
         await backend.ban_user(user_id, banned)

@@ -16,6 +16,8 @@ from client_sim.sdk.names import user_id_of
 from server.cli.numbers import Id
 from server.cli.options import DATA, ConfigOption, DataOption, UrlOption
 from server.cli.resources import mint, url_of
+from server.cli.users import UserName
+from server.cli.words import Text
 from server.config import load
 from server.loop import run
 from server.process import ServerProcess
@@ -23,12 +25,12 @@ from server.process import ServerProcess
 
 def chat(
     *,
-    name: Annotated[str, Parameter(name="--as")],
+    name: Annotated[UserName, Parameter(name="--as")],
     group: Id = 0,
-    invite: str = "",
+    invite: Text = "",
     lang: Literal["zh", "en"] | None = None,
     plain: bool | None = None,
-    token: str | None = None,
+    token: Text | None = None,
     data: DataOption = DATA,
     config: ConfigOption = None,
     url: UrlOption = None,

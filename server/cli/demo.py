@@ -26,6 +26,9 @@ from server.cli.audit_report import print_audit, print_proof
 from server.cli.numbers import Count, Seconds, Seed
 from server.cli.options import DATA, DataOption
 from server.cli.resources import mint, opened
+from server.cli.simulated_books import AnyBooks, check_books, dsn_of_server
+from server.cli.streams import console as output
+from server.cli.users import UserName
 from server.clock import Clock
 from server.config import found_seed_keys, load
 from server.loop import run
@@ -61,13 +64,16 @@ def demo(
     seconds: Seconds = 20.0,
     seed: Seed = 1,
     join: bool = False,
-    name: Annotated[str, Parameter(name="--as")] = "me",
+    name: Annotated[UserName, Parameter(name="--as")] = "me",
+    any_books: AnyBooks = False,
     data: DataOption = DATA,
 ) -> int:
     """Run a server with simulated users for a while, then verify a packet and audit; exit 1 if a check fails.
 
     With --join you are a member of one of the groups, with 200.00 yuan in the wallet, until you quit: in a terminal
     as with `hongbao chat`, in a pipe as with `hongbao chat --plain`.
+
+    The users and their money stay in the books, so it refuses a data folder with other users or money.
 
     Example: hongbao demo --users 300 --groups 20 --seconds 30
 
@@ -90,9 +96,11 @@ def demo(
     if guest:
         user_id_of(guest)  # an invalid name is an error before anything starts
     size = joined_size(users, groups, seed) if guest else CrowdSize(users, groups, seconds, seed)
-    console = Console()
+    console = output()
     console.print(f"hongbao demo: PostgreSQL, Valkey and a server under {data}", highlight=False)
     with ServerProcess(data) as server:
+        if not any_books:
+            run(check_books(dsn_of_server(load(None, {}), data, None), data))
         return 0 if run(_play(server, data, size, guest, console)) else 1
 
 

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import sys
 import time
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import cyclopts
-from cyclopts import Parameter
 
 from client_sim.sdk.client import Client
-from client_sim.sdk.names import user_id_of
 from protocol import messages
 from server.cli.answers import DEFAULT, ServerOptions, show_answer
 from server.cli.as_backend import AS_BACKEND, BackendOptions, as_backend
 from server.cli.numbers import Count, Id, Version
-from server.cli.resources import CommandFailed
+from server.cli.users import User, Users, ids_of_lines
+from server.cli.words import FilePath, Text
 
 group_cli = cyclopts.App(
     name="group",
     help="Show groups, and make and change them as a chat backend does.",
     result_action="return_value",
 )
-Users = Annotated[list[str], Parameter(negative=())]
 
 
 @group_cli.command(name="list")
@@ -52,11 +49,11 @@ def show(group_id: Id, /, *, server: ServerOptions = DEFAULT) -> int:
 
 @group_cli.command
 def put(
-    external_id: str,
-    name: str,
+    external_id: Text,
+    name: Text,
     /,
     *,
-    owner: str = "",
+    owner: User = 0,
     audience: Literal["members", "signature"] = "members",
     server: BackendOptions = AS_BACKEND,
 ) -> int:
@@ -75,10 +72,9 @@ def put(
     audience
         members (a list: sync, add, remove) or signature (users show passes that you sign)
     """
-    owner_id = user_id_of(owner) if owner else 0
 
     async def work(backend: Client) -> int:
-        return await backend.put_group(external_id, name, owner_id, audience)
+        return await backend.put_group(external_id, name, owner, audience)
 
     print(as_backend(work, server))
     return 0
@@ -87,7 +83,7 @@ def put(
 @group_cli.command
 def sync(
     group_id: Id,
-    file: Path | None = None,
+    file: FilePath | None = None,
     /,
     *,
     version: Version | None = None,
@@ -104,8 +100,8 @@ def sync(
     version
         number of this state of the list; an older one changes nothing (default: the time in milliseconds)
     """
-    lines = (sys.stdin.read() if file is None else file.read_text()).split("\n")
-    user_ids = _ids([line for line in lines if line.strip()])
+    lines = (sys.stdin.read() if file is None else file.read_text("utf-8")).split("\n")
+    user_ids = ids_of_lines(lines)
 
     async def work(backend: Client) -> messages.MembersSynced:
         return await backend.sync_members(group_id, version or _now_ms(), user_ids)
@@ -134,10 +130,9 @@ def add(
         number of this change; older than the last change of a member, it changes nothing (default: the time in
         milliseconds)
     """
-    user_ids = _ids(users)
 
     async def work(backend: Client) -> messages.MembersChanged:
-        return await backend.change_members(group_id, version or _now_ms(), joined=user_ids)
+        return await backend.change_members(group_id, version or _now_ms(), joined=users)
 
     return _print_change(as_backend(work, server))
 
@@ -162,23 +157,11 @@ def remove(
     version
         as in `hongbao group add`
     """
-    user_ids = _ids(users)
 
     async def work(backend: Client) -> messages.MembersChanged:
-        return await backend.change_members(group_id, version or _now_ms(), left=user_ids)
+        return await backend.change_members(group_id, version or _now_ms(), left=users)
 
     return _print_change(as_backend(work, server))
-
-
-def _ids(users: list[str]) -> list[int]:
-    """Raises CommandFailed for a line that is no user."""
-    found = []
-    for user in users:
-        try:
-            found.append(user_id_of(user))
-        except ValueError as error:
-            raise CommandFailed(f"{user.strip()!r} is not a user: {error}") from None
-    return found
 
 
 def _now_ms() -> int:

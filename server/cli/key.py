@@ -7,6 +7,8 @@ import hashlib
 import cyclopts
 
 from server.cli.options import DATA, ConfigOption, DataOption
+from server.cli.resources import existing
+from server.cli.words import Text
 from server.config import load, load_keys, token_keys
 
 key_cli = cyclopts.App(
@@ -36,7 +38,7 @@ def show(*, secret: bool = False, data: DataOption = DATA, config: ConfigOption 
 
 
 @key_cli.command
-def new(key_id: str | None = None, /, *, data: DataOption = DATA, config: ConfigOption = None) -> int:
+def new(key_id: Text | None = None, /, *, data: DataOption = DATA, config: ConfigOption = None) -> int:
     """Make a key that signs from the next reload on; the keys before it still verify.
 
     Keys in the data folder get it appended. If the config has the keys, the line for it is printed.
@@ -49,7 +51,7 @@ def new(key_id: str | None = None, /, *, data: DataOption = DATA, config: Config
         the name of the key in tokens (default: k and the next free number)
     """
     settings = load(config, {})
-    keys = load_keys(settings, data)
+    keys = load_keys(settings, data if settings.auth.keys else existing(data))
     chosen = key_id or token_keys.next_id(keys)
     line = token_keys.new_line(chosen, keys)
     if settings.auth.keys:

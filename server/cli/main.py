@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 import cyclopts
 
+from server.cli.streams import adapt_streams, in_utf8
 from server.version import version
 
 GENERAL_OPTIONS: Final = ("--help", "-h", "--version")
@@ -47,6 +48,11 @@ COMMANDS: Final = (
         "Credit money from outside to a user's wallet and print the new balance in fen.",
     ),
     CommandRow(
+        "withdraw",
+        "server.cli.backend:withdraw",
+        "Debit a user's wallet, money to the outside, and print the new balance in fen.",
+    ),
+    CommandRow(
         "ban",
         "server.cli.backend:ban",
         "Ban a user: end their connections and refuse their logins, on all servers, until `hongbao unban`.",
@@ -61,6 +67,16 @@ COMMANDS: Final = (
         "audit",
         "server.cli.audit:audit",
         "Prove from the records alone that every fen is accounted for; exit 1 and name each discrepancy.",
+    ),
+    CommandRow(
+        "backup",
+        "server.cli.backup:backup",
+        "Write the books to a file, and with --keys the keys to another folder; also while a server runs.",
+    ),
+    CommandRow(
+        "restore",
+        "server.cli.backup:restore",
+        "Restore the books from a file of `hongbao backup` into an empty database, begin fresh seeds, and audit.",
     ),
     CommandRow(
         "verify",
@@ -142,6 +158,11 @@ COMMANDS: Final = (
         "Kill, freeze and cut off the server and its stores under load; exit 1 if a fen is missing.",
     ),
     CommandRow(
+        "completion",
+        "server.cli.completion:completion",
+        "Print a script that completes commands and options in your shell.",
+    ),
+    CommandRow(
         "screenshots",
         "server.cli.chat:screenshots",
         "Draw the pictures of the terminal client for the docs, from a scene on a private server.",
@@ -166,6 +187,15 @@ EXPECTED: Final = (
     "bench.load.generator_pool:BenchFailed",
 )
 
+# What to do about an error, if its message does not say so.
+ADVICE: Final = {
+    "storage.errors:StoreUnavailable": "; does it run, and is its address right (--postgres, --redis, --config)?",
+    "client_sim.sdk.errors:ConnectionLost": "; does a server run there, and is the address right (--url, --data)?",
+}
+
+# Those of them that say that the command line is wrong.
+WRONG_OPTIONS: Final = ("server.cli.resources:WrongOptions", "server.config:WrongOption")
+
 # The packages that are not in the base installation, by the extra that installs them.
 EXTRAS: Final = {"textual": "demo", "hdrh": "demo"}
 
@@ -187,7 +217,8 @@ def commands(called: Collection[str]) -> cyclopts.App:
 
 def main(words: list[str] | None = None) -> None:
     """Run a command and exit with its code."""
-    words = sys.argv[1:] if words is None else words
+    words = [in_utf8(word) for word in sys.argv[1:]] if words is None else words
+    adapt_streams()
     try:
         _check_command(words)
         code = commands(words)(words, exit_on_error=False, print_error=False)
@@ -201,9 +232,9 @@ def main(words: list[str] | None = None) -> None:
     except ImportError as error:
         _exit(1, _missing_extra(error))
     except BaseException as error:
-        known = tuple(_expected())
+        known = tuple(_loaded(EXPECTED))
         if isinstance(error, known) or (isinstance(error, BaseExceptionGroup) and error.subgroup(known)):
-            _exit(1, one_line(error))
+            _exit(2 if isinstance(error, tuple(_loaded(WRONG_OPTIONS))) else 1, one_line(error))
         raise
 
 
@@ -231,15 +262,21 @@ def _missing_extra(error: ImportError) -> str:
     raise error
 
 
-def _expected() -> Iterator[type[BaseException]]:
-    for path in EXPECTED:
+def _loaded(paths: Collection[str]) -> Iterator[type[BaseException]]:
+    """Those of these errors whose module has been imported: no other one can have been raised."""
+    for path in paths:
         module, _, name = path.partition(":")
         if module in sys.modules:
             yield getattr(import_module(module), name)
 
 
 def one_line(error: BaseException) -> str:
-    """An error, or the first of a group of them, without line breaks."""
+    """An error, or the first of a group of them, without line breaks and numbers of errors, and what to do."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    return " ".join(str(error).split()) or type(error).__name__
+    words = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        words = f"{error.filename}: {error.strerror.lower()}"
+        words += "; run the command as the user of the files" if isinstance(error, PermissionError) else ""
+    advice = (text for path, text in ADVICE.items() if isinstance(error, tuple(_loaded([path]))))
+    return f"{words}{next(advice, '')}"

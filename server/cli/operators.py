@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from client_sim.sdk.names import user_id_of
 from server.cli.answers import DEFAULT, ServerOptions, ask_server, show_answer
 from server.cli.numbers import Count, Id
+from server.cli.users import User
 from server.instance import NoAnswer
 from server.ops.samples.sample import Sort
 
@@ -59,7 +59,7 @@ def packet(packet_id: Id, /, *, server: ServerOptions = DEFAULT) -> int:
     return show_answer(server, "packet", packet_id)
 
 
-def user(user: str, /, *, server: ServerOptions = DEFAULT) -> int:
+def user(user: User, /, *, server: ServerOptions = DEFAULT) -> int:
     """Show a user's balance, groups and connections.
 
     Example: hongbao user 1001
@@ -69,7 +69,7 @@ def user(user: str, /, *, server: ServerOptions = DEFAULT) -> int:
     user
         the user's id, or a name as in `hongbao chat --as NAME`
     """
-    return show_answer(server, "user", user_id_of(user))
+    return show_answer(server, "user", user)
 
 
 def stores(*, server: ServerOptions = DEFAULT) -> int:
@@ -87,7 +87,7 @@ def refunds(*, server: ServerOptions = DEFAULT) -> int:
     return show_answer(server, "refunds")
 
 
-def disconnect(user: str, /, *, server: ServerOptions = DEFAULT) -> int:
+def disconnect(user: User, /, *, server: ServerOptions = DEFAULT) -> int:
     """Disconnect a user: close all their connections; the clients may reconnect at once.
 
     Example: hongbao disconnect 1001
@@ -97,10 +97,10 @@ def disconnect(user: str, /, *, server: ServerOptions = DEFAULT) -> int:
     user
         the user's id, or a name as in `hongbao chat --as NAME`
     """
-    return show_answer(server, "disconnect", user_id_of(user))
+    return show_answer(server, "disconnect", user)
 
 
-def kick(user: str, /, *, server: ServerOptions = DEFAULT) -> int:
+def kick(user: User, /, *, server: ServerOptions = DEFAULT) -> int:
     """The old name of `disconnect`; it works for one version more.
 
     Parameters

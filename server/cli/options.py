@@ -9,15 +9,25 @@ from typing import Annotated, Final
 from cyclopts import Parameter
 
 from server.cli.numbers import Port
-from server.config import Config, ConfigError, load, resolve
+from server.cli.words import filled, path, server_url
+from server.config import Config, ConfigError, WrongOption, load, resolve
 
 DATA: Final = Path(".hongbao")
-DataOption = Annotated[Path, Parameter(name="--data", help="folder of the stores, keys and sockets")]
-ConfigOption = Annotated[Path | None, Parameter(name="--config", help="TOML file (see: hongbao config default)")]
-PostgresOption = Annotated[str | None, Parameter(name="--postgres", help="DSN of your own PostgreSQL (>= 14)")]
-RedisOption = Annotated[str | None, Parameter(name="--redis", help="URL of your own Redis (>= 7.0) or Valkey")]
+DataOption = Annotated[
+    Path, Parameter(name="--data", converter=path, help="folder of the stores, keys and sockets")
+]
+ConfigOption = Annotated[
+    Path | None, Parameter(name="--config", converter=path, help="TOML file (see: hongbao config default)")
+]
+PostgresOption = Annotated[
+    str | None, Parameter(name="--postgres", converter=filled, help="DSN of your own PostgreSQL (>= 14)")
+]
+RedisOption = Annotated[
+    str | None, Parameter(name="--redis", converter=filled, help="URL of your own Redis (>= 7.0) or Valkey")
+]
 UrlOption = Annotated[
-    str | None, Parameter(name="--url", help="URL of the server (default: the one that runs on --data)")
+    str | None,
+    Parameter(name="--url", converter=server_url, help="URL of the server (default: the one that runs on --data)"),
 ]
 
 
@@ -73,5 +83,6 @@ def load_to_serve(path: Path | None, flags: Flags = NO_FLAGS) -> Config:
     """The config of a server. Raises ConfigError."""
     settings = load(path, flags.overrides())
     if bool(settings.stores.postgres) != bool(settings.stores.redis):
-        raise ConfigError("give both --postgres and --redis, or neither (stores.postgres and stores.redis)")
+        kind = WrongOption if flags.postgres or flags.redis else ConfigError
+        raise kind("give both --postgres and --redis, or neither (stores.postgres and stores.redis)")
     return settings

@@ -24,6 +24,20 @@ class CommandFailed(Exception):
     """A command cannot do what it was asked to; the message is one line for the user."""
 
 
+class WrongOptions(CommandFailed):
+    """Options or arguments that do not fit together; the message is one line for the user."""
+
+
+def existing(data: Path) -> Path:
+    """The data folder of a server that has started. A mistyped one is not made. Raises CommandFailed."""
+    if not data.is_dir():
+        raise CommandFailed(
+            f"there is no folder {data.absolute()}; name the folder of the server with --data "
+            f"(hongbao serve --data {data} makes it)"
+        )
+    return data
+
+
 def stores_of(settings: Config, data: Path) -> StoreAddresses:
     """The stores of the config; if it names none, embedded ones under the data folder. A context manager.
 
@@ -33,12 +47,17 @@ def stores_of(settings: Config, data: Path) -> StoreAddresses:
     return StoreAddresses(stores.postgres, stores.redis) if stores.postgres else embedded.start(data)
 
 
-def with_records(settings: Config, data: Path, work: Callable[[Database], Coroutine[Any, Any, int]]) -> int:
-    """Run `work` on the records, whether a server runs on them or not. Raises CommandFailed, EmbeddedError."""
+def check_records(settings: Config, data: Path) -> None:
+    """Raises CommandFailed if the config names no database and there is no private one."""
     if not settings.stores.postgres and not (data / "postgres").exists():
         raise CommandFailed(
             f"there are no records under {data}; name another folder with --data, or --postgres DSN"
         )
+
+
+def with_records(settings: Config, data: Path, work: Callable[[Database], Coroutine[Any, Any, int]]) -> int:
+    """Run `work` on the records, whether a server runs on them or not. Raises CommandFailed, EmbeddedError."""
+    check_records(settings, data)
 
     async def on(dsn: str) -> int:
         async with opened(dsn) as database:
@@ -68,9 +87,10 @@ def url_of(data: Path) -> str:
 
 
 def mint(settings: Config, data: Path, user_id: int, hours: float | None = None) -> str:
-    """A login token as text, signed with the last key. Raises ConfigError."""
-    data.mkdir(parents=True, exist_ok=True)
-    key_id, key = list(load_keys(settings, data).items())[-1]
+    """A login token as text, signed with the last key. Raises ConfigError, also if there is no key: one that was
+    made for it would be a key that no server has.
+    """
+    key_id, key = list(load_keys(settings, data, may_make=False).items())[-1]
     lifetime_s = settings.auth.token_lifetime_s if hours is None else hours * 3600
     now_s = int(time.time())
     return str(tokens.mint(user_id, int(now_s + lifetime_s), key_id, key, now_s))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import cyclopts
 
 from server.cli.options import DATA, ConfigOption, DataOption, PostgresOption
-from server.cli.resources import with_records
+from server.cli.resources import existing, with_records
 from server.clock import Clock
-from server.config import append_seed_key, load, load_seed_keys, seed_key_path
+from server.config import Config, append_seed_key, load, load_seed_keys, seed_key_path
 from server.services.seeds.upkeep import renew as renew_seeds
 from server.services.seeds.upkeep import seal_all_again
 from storage.postgres.database import Database
@@ -31,7 +32,7 @@ def renew(*, data: DataOption = DATA, config: ConfigOption = None, postgres: Pos
     Example: hongbao seeds renew --postgres postgresql://me@db/hongbao
     """
     settings = load(config, {"stores.postgres": postgres})
-    keys = load_seed_keys(settings, data)
+    keys = load_seed_keys(settings, _folder(settings, data))
 
     async def work(database: Database) -> int:
         begun = await renew_seeds(database, keys, Clock().now_ms())
@@ -48,7 +49,7 @@ def new_key(*, data: DataOption = DATA, config: ConfigOption = None) -> int:
     Example: hongbao seeds new-key && hongbao reload && hongbao seeds reseal
     """
     settings = load(config, {})
-    load_seed_keys(settings, data)
+    load_seed_keys(settings, _folder(settings, data))
     key_id = append_seed_key(settings, data)
     print(f"{seed_key_path(settings, data)}: {key_id} seals from the next reload on: hongbao reload")
     return 0
@@ -70,3 +71,8 @@ def reseal(*, data: DataOption = DATA, config: ConfigOption = None, postgres: Po
         return 0
 
     return with_records(settings, data, work)
+
+
+def _folder(settings: Config, data: Path) -> Path:
+    """The data folder, which must exist unless the config has another place for the keys. Raises CommandFailed."""
+    return data if settings.seeds.key_file else existing(data)

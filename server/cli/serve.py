@@ -21,11 +21,12 @@ from server.cli.options import (
     load_to_serve,
 )
 from server.cli.resources import stores_of
-from server.config import seed_key_path
+from server.config import Config, seed_key_path
 from server.credentials import load_credentials
 from server.embedded import StoreAddresses
 from server.instance import exclusive
 from server.loop import run
+from server.net.addresses import check_free, is_loopback, shown
 from server.reload import Reading, Reload
 from server.systemd import Systemd
 
@@ -51,12 +52,25 @@ def serve(*, data: DataOption = DATA, config: ConfigOption = None, flags: Flags 
     logs.configure(settings.log.level, settings.log.format)
     if leaves_self_service_open(config, flags):
         LOG.warning("self_service_is_not_set", meaning="users decide about groups; set chat.self_service", now=True)
+    _warn_of_open_doors(settings)
     with exclusive(data):
+        check_free(settings.server.host, settings.server.port)
         seed_keys = seed_key_path(settings, data)
         made = None if seed_keys.exists() else seed_keys
         now = Reading(settings, load_credentials(settings, data))
         with stores_of(settings, data) as stores:
             return run(_serve(now, read, data, stores, made))
+
+
+def _warn_of_open_doors(settings: Config) -> None:
+    """Warn of what others in the network can reach or read."""
+    server, http_host = settings.server, settings.ops.http.rpartition(":")[0]
+    if not (is_loopback(server.host) or server.tls_certificate):
+        meaning = "others can read and change what clients send: set server.tls_certificate, or end TLS in a proxy"
+        LOG.warning("listens_without_tls", address=shown(server.host, server.port), meaning=meaning)
+    if http_host and not is_loopback(http_host):
+        meaning = "all who reach this address can read dashboard and metrics: set ops.http to 127.0.0.1:…"
+        LOG.warning("http_is_open", address=settings.ops.http, meaning=meaning)
 
 
 def _app_of(now: Reading, read: Callable[[], Reading], data: Path, stores: StoreAddresses, systemd: Systemd) -> App:

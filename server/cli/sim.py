@@ -8,6 +8,8 @@ from client_sim.sim import scenarios, screen
 from server.cli.numbers import Count, Seconds, Seed
 from server.cli.options import DATA, ConfigOption, DataOption, UrlOption
 from server.cli.resources import mint, url_of
+from server.cli.simulated_books import AnyBooks, check_books, dsn_of_server
+from server.cli.streams import console
 from server.config import load
 from server.loop import run
 
@@ -21,11 +23,14 @@ def sim(
     groups: Count | None = None,
     seconds: Seconds | None = None,
     seed: Seed = 1,
+    any_books: AnyBooks = False,
     data: DataOption = DATA,
     config: ConfigOption = None,
     url: UrlOption = None,
 ) -> int:
     """Run simulated users against a running server; exit 1 if a check fails.
+
+    The users and their money stay in the books of that server, so it refuses books with other users or money.
 
     The checks: no reply or push contradicts another one, and the run has the shape that its scenario expects.
 
@@ -52,6 +57,8 @@ def sim(
     settings = load(config, {})
 
     async def work(where: str) -> int:
+        if not any_books:
+            await check_books(dsn_of_server(settings, data, url), url or data)
         crowd = scenarios.prepare(
             scenario,
             where,
@@ -61,6 +68,6 @@ def sim(
             seconds=seconds,
             seed=seed,
         )
-        return 0 if (await screen.present(scenario, crowd)).ok else 1
+        return 0 if (await screen.present(scenario, crowd, console())).ok else 1
 
     return run(work(url or url_of(data)))

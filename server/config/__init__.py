@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from server.config.loading import Resolved, load, resolve, variable
 from server.config.seed_keys import append_seed_key, found_seed_keys, load_seed_keys, seed_key_path
-from server.config.token_keys import load_keys
-from server.config.values import SECTIONS, TYPES, Config, ConfigError, OpsSection, flat, structured
+from server.config.token_keys import KEYS_FILE, load_keys
+from server.config.values import SECTIONS, TYPES, Config, ConfigError, OpsSection, WrongOption, flat, structured
 
 __all__ = [
+    "KEYS_FILE",
     "SECTIONS",
     "TYPES",
     "Config",
     "ConfigError",
     "OpsSection",
     "Resolved",
+    "WrongOption",
     "append_seed_key",
     "flat",
     "found_seed_keys",

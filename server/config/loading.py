@@ -18,9 +18,10 @@ from typing import Any, Final, NamedTuple, get_origin
 import msgspec
 
 from server.config.table import KEYS, ORDER, TOGETHER
-from server.config.values import SECTIONS, TYPES, Config, ConfigError, flat, structured
+from server.config.values import SECTIONS, TYPES, Config, ConfigError, WrongOption, flat, in_words, structured
 
 ENVIRONMENT_PREFIX: Final = "HONGBAO_"
+COMMAND_LINE: Final = "command line"
 
 
 def variable(key: str) -> str:
@@ -91,7 +92,7 @@ def _from_file(path: Path | None) -> Iterator[Setting]:
     try:
         tables = tomllib.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:  # invalid TOML and invalid UTF-8 are both a ValueError
-        raise ConfigError(f"{path}: {error}") from error
+        raise ConfigError(f"{path}: {in_words(error)}") from error
     except RecursionError as error:
         raise ConfigError(f"{path}: nested too deeply") from error
     for section, table in tables.items():
@@ -117,7 +118,7 @@ def _from_environment(environment: Mapping[str, str]) -> Iterator[Setting]:
 def _from_command_line(overrides: Mapping[str, object]) -> Iterator[Setting]:
     for key, value in overrides.items():
         if value is not None:
-            yield Setting("command line", key, value, is_text=True)
+            yield Setting(COMMAND_LINE, key, value, is_text=True)
 
 
 # --- checks ---------------------------------------------------------------------------------------------------
@@ -136,7 +137,8 @@ def _checked(setting: Setting) -> Any:
         if row.rule.holds(typed):
             return typed
     shown = f" is {value!r}, but" if row.mask is None else ""
-    raise ConfigError(f"{source}: {key}{shown} must be {row.rule.must}")
+    kind = WrongOption if source == COMMAND_LINE else ConfigError
+    raise kind(f"{source}: {key}{shown} must be {row.rule.must}")
 
 
 def _is_valid(setting: Setting) -> bool:

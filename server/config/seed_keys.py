@@ -9,7 +9,7 @@ from typing import Final
 
 from server.config import key_file
 from server.config.table import SEED_KEYS
-from server.config.values import Config, ConfigError
+from server.config.values import Config, ConfigError, in_words
 
 SEED_KEYS_FILE: Final = "seed-keys.toml"
 KEY_BYTES: Final = 32
@@ -31,7 +31,7 @@ def load_seed_keys(config: Config, data: Path, *, may_make: bool = True) -> dict
             key_file.make(path, HEAD + _new_line())
         kept = key_file.read(path, SEED_KEYS)
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: {error}") from error
+        raise ConfigError(f"{path}: {in_words(error)}") from error
     return {key_id: bytes.fromhex(text) for key_id, text in kept.items()}
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from server.config import key_file
 from server.config.table import TOKEN_KEYS
-from server.config.values import Config, ConfigError
+from server.config.values import Config, ConfigError, in_words
 
 KEYS_FILE: Final = "keys.toml"
 KEY_BYTES: Final = 32
@@ -31,9 +31,13 @@ def load_keys(config: Config, data: Path, *, may_make: bool = True) -> dict[str,
                 key_file.make(path, f'{HEAD}k1 = "{secrets.token_hex(KEY_BYTES)}"\n')
             keys = key_file.read(path, TOKEN_KEYS)
         except FileNotFoundError:
-            raise ConfigError(f"{path} does not exist yet: hongbao serve or hongbao key new makes it") from None
+            raise ConfigError(
+                f"{path} does not exist: no server has started on {data}, and none would accept another key; "
+                f"name the server's folder with --data or its config with --config, or start it: "
+                f"hongbao serve --data {data}"
+            ) from None
         except (OSError, ValueError) as error:
-            raise ConfigError(f"{path}: {error}") from error
+            raise ConfigError(f"{path}: {in_words(error)}") from error
     return {key_id: bytes.fromhex(text) for key_id, text in keys.items()}
 
 

@@ -16,6 +16,16 @@ class ConfigError(Exception):
     """The config cannot be used; the message is one line: source, key, and what the value must be."""
 
 
+def in_words(error: Exception) -> str:
+    """Why a file cannot be used, without the number of an error."""
+    words = error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)
+    return f"{words}; it must be readable for this user" if isinstance(error, PermissionError) else words
+
+
+class WrongOption(ConfigError):
+    """A value of the command line breaks the rule of its key."""
+
+
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A section of the file. Each key of each section has a row in `table.KEYS`."""
 

@@ -36,6 +36,8 @@ from server.services.runtime.store_errors import StoreUnavailable
 
 LOG = structlog.get_logger()
 NOT_CURRENT: Final = "this server may not know the newest changes of other servers"
+# What users are told: why a store is away, and where it is, stands in the log and on the status socket.
+PUBLIC_DETAILS: Final = {codes.Refusal.STORE_UNAVAILABLE: "a store of the server does not respond"}
 REFUSALS: Final[Mapping[Reason, codes.Refusal]] = {reason: codes.Refusal[reason.name] for reason in Reason}
 
 
@@ -199,7 +201,7 @@ class Dispatch:
             session.reading.pause_for(READ_PAUSE_S)
         elif refusal is codes.Refusal.RATE_LIMITED:
             session.unmetered += 1
-        session.refuse(seq, refusal, detail, retry_after_ms)
+        session.refuse(seq, refusal, PUBLIC_DETAILS.get(refusal, detail), retry_after_ms)
 
     def _jittered(self, wait_ms: int | None) -> int | None:
         """Spread around the estimate, so that requests which were refused together do not come back together."""

@@ -12,6 +12,7 @@ from protocol.connection import ServerConnection, Sizes, Timing
 from server import logs
 from server.core.limits import Limits
 from server.net.address_limits import Address, AddressLimits
+from server.net.addresses import cannot_listen
 from server.net.hub import Hub
 from server.net.session import Session
 from server.net.subscriptions import Subscriptions
@@ -72,6 +73,7 @@ class Listener:
 
     async def open(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
         """Listen; the port, which the system chose if `port` was 0. Raises OSError that names the address."""
+        host = host.strip("[]")
         try:
             if tls is not None:
                 gate = self._server = TlsListener(
@@ -80,8 +82,7 @@ class Listener:
                 return await gate.open(host, port, BACKLOG)
             self._server = await self._loop.create_server(lambda: Session(self), host, port, backlog=BACKLOG)
         except OSError as error:
-            why = (error.strerror or str(error)).rpartition(": ")[2]  # the loop's own words before it name a tuple
-            raise OSError(f"cannot listen on {host}:{port}: {why}") from error
+            raise cannot_listen(host, port, error) from error
         return int(self._server.sockets[0].getsockname()[1])
 
     def reload(self, tls: ssl.SSLContext | None) -> None:

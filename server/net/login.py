@@ -51,7 +51,8 @@ class LoginHandler:
             if self._hub.newest(login.user_id, profile.holding.balance) != profile.holding.balance:
                 profile = await self._login.profile(login.user_id)  # the wallet changed while it was read
         except RequestRefused as refused:
-            session.close(codes.Close.STORES_AWAY, refused.detail)
+            logs.debug("login_failed", connection=session.number, user_id=login.user_id, reason=refused.detail)
+            session.close(codes.Close.STORES_AWAY)
             return
         # read after this connection had joined the hub: a later ban finds it there
         verdict = self._login.admits(profile, login.issued_at_s)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import asyncpg
 
-from storage.errors import StoreRefused, StoreUnavailable
+from storage.errors import StoreRefused, StoreUnavailable, unavailable
 from storage.postgres.health_probe import HealthProbe
 
 if TYPE_CHECKING:
@@ -40,12 +40,12 @@ _SETTINGS = {"idle_in_transaction_session_timeout": "5000", "client_connection_c
 
 
 @contextmanager
-def unavailable_when_away() -> Iterator[None]:
-    """Turn everything that means "the store is away or gave up" into StoreUnavailable."""
+def unavailable_when_away(dsn: str = "") -> Iterator[None]:
+    """Turn everything that means "the store is away or gave up" into StoreUnavailable, which says where it is."""
     try:
         yield
     except _AWAY as error:
-        raise StoreUnavailable(f"PostgreSQL: {str(error) or type(error).__name__}") from error
+        raise unavailable("PostgreSQL", error, dsn) from error
 
 
 @contextmanager
@@ -86,7 +86,7 @@ class Database:
 
     async def open(self) -> None:
         """Connect and judge the server. Raises StoreUnavailable, StoreRefused."""
-        with unavailable_when_away():
+        with unavailable_when_away(self._dsn):
             await self._pool
         async with self.reading() as connection:
             version = connection.get_server_version().major
@@ -123,7 +123,7 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Connection]:
         """A pooled connection for reads and for single statements."""
-        with self._health.asking(), unavailable_when_away():
+        with self._health.asking(), unavailable_when_away(self._dsn):
             connection = await self._health.unless_away(self._pool.acquire(timeout=self._timeout_s))
             try:
                 with self._health.breaking_off(connection.terminate), _unavailable_when_broken_off(connection):
@@ -140,7 +140,7 @@ class Database:
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
         """Everything as of one moment, read only, for as long as it takes."""
-        with unavailable_when_away():
+        with unavailable_when_away(self._dsn):
             connection = await asyncpg.connect(self._dsn, timeout=self._timeout_s)
             try:
                 async with connection.transaction(isolation="repeatable_read", readonly=True):
@@ -149,7 +149,7 @@ class Database:
                 connection.terminate()
 
     async def _probe(self) -> None:
-        with unavailable_when_away():
+        with unavailable_when_away(self._dsn):
             connection = await asyncpg.connect(self._dsn, timeout=self._timeout_s)
             try:
                 await connection.execute("SELECT 1")
@@ -184,7 +184,7 @@ class WriterConnection:
         """The connection, for one statement by itself. Raises StoreUnavailable: outcome unknown."""
         async with self._turn:
             try:
-                with self._health.asking(), unavailable_when_away():
+                with self._health.asking(), unavailable_when_away(self._dsn):
                     connection = await self._health.unless_away(self._connect())
                     breaking_off = self._health.breaking_off(connection.terminate)
                     with breaking_off, _unavailable_when_broken_off(connection):

@@ -1,4 +1,4 @@
-"""What a database knows of itself: single numbers by name, written by its migrations."""
+"""What a database knows of itself: single numbers by name, written by its migrations and by simulations."""
 
 from __future__ import annotations
 
@@ -12,3 +12,19 @@ async def first_id(database: Database) -> int:
     """The first id that has a set in it; smaller ones are of older servers. Raises StoreUnavailable."""
     async with database.reading() as connection:
         return int(await connection.fetchval("SELECT value FROM facts WHERE name = 'first_id'"))
+
+
+async def claim_for_simulation(database: Database) -> bool:
+    """Whether the books are those of a simulation. Books without users and money become such. Raises
+    StoreUnavailable.
+    """
+    async with database.transaction() as connection:
+        await connection.execute(
+            """
+            INSERT INTO facts (name, value)
+            SELECT 'simulated', 1
+            WHERE NOT EXISTS (SELECT FROM users) AND NOT EXISTS (SELECT FROM transfers)
+            ON CONFLICT DO NOTHING
+            """
+        )
+        return bool(await connection.fetchval("SELECT EXISTS (SELECT FROM facts WHERE name = 'simulated')"))

@@ -20,7 +20,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 
-from storage.errors import StoreUnavailable
+from storage.errors import unavailable
 
 HEAD: Final = b"\x01"  # also the version of this format
 CLOSING: Final = b"\xff"
@@ -89,18 +89,19 @@ def parse(log: bytes) -> Log:
 
 
 @contextmanager
-def unavailable_when_away() -> Iterator[None]:
-    """Turn everything that means "Redis is away or gave up" into StoreUnavailable."""
+def unavailable_when_away(url: str) -> Iterator[None]:
+    """Turn everything that means "Redis is away or gave up" into StoreUnavailable, which says where it is."""
     try:
         yield
     except (RedisError, OSError, TimeoutError) as error:
-        raise StoreUnavailable(f"Redis: {str(error) or type(error).__name__}") from error
+        raise unavailable("Redis", error, url) from error
 
 
 class Mirror:
     """One Redis (≥ 7.0) or Valkey. `timeout_s` bounds every connection attempt and every call."""
 
     def __init__(self, url: str, timeout_s: float) -> None:
+        self._url = url
         self._redis = aioredis.Redis.from_url(
             url,
             socket_timeout=timeout_s,
@@ -122,12 +123,12 @@ class Mirror:
 
     async def ping(self) -> None:
         """Raises StoreUnavailable unless Redis answers."""
-        with unavailable_when_away():
+        with unavailable_when_away(self._url):
             await self._redis.ping()
 
     async def fsyncs_every_write(self) -> bool:
         """True if an answer means that the claim is on disk (AOF with appendfsync always)."""
-        with unavailable_when_away():
+        with unavailable_when_away(self._url):
             settings = await self._redis.config_get("append*")
         return settings.get("appendonly") == "yes" and settings.get("appendfsync") == "always"
 
@@ -146,7 +147,7 @@ class Mirror:
 
     async def read(self, packet_ids: Sequence[int]) -> dict[int, Log]:
         """What the mirror holds of these packets."""
-        with unavailable_when_away():
+        with unavailable_when_away(self._url):
             logs = await self._redis.mget([_key(packet_id) for packet_id in packet_ids])
         found = cast("list[bytes | None]", logs)
         return {packet_id: parse(log or b"") for packet_id, log in zip(packet_ids, found, strict=True)}
@@ -159,7 +160,7 @@ class Mirror:
         """The ids of all packets that have a log which does not lapse, some at a time."""
         cursor: int = 0
         while True:
-            with unavailable_when_away():
+            with unavailable_when_away(self._url):
                 cursor, keys = await self._redis.scan(cursor, match=_PREFIX + "*", count=_SCAN_COUNT)
                 async with self._redis.pipeline(transaction=False) as pipeline:
                     for key in keys:
@@ -187,7 +188,7 @@ class Mirror:
             call.exception()  # taken here: a caller that was cancelled is not there to receive it
 
     async def _run_script(self, script: str, keys: list[str], words: Sequence[bytes | int]) -> list[Any]:
-        with unavailable_when_away():
+        with unavailable_when_away(self._url):
             if script not in self._shas:
                 self._shas[script] = await self._redis.script_load(self._scripts[script])
             try:

@@ -13,6 +13,7 @@ import pytest
 from client_sim.sdk import errors
 from client_sim.sdk.client import Client
 from client_sim.sdk.pushes import Reloaded
+from client_sim.sdk.transport import parse_url
 from protocol import codes, messages, tokens
 from protocol.connection import ServerConnection, Sizes, Timing, refused
 from tests.conftest import PATIENCE_S
@@ -190,6 +191,22 @@ async def test_top_up_with_a_key_of_the_app_sends_that_key(server: Server) -> No
     assert server.asked[0].key == "order 17"
 
 
+@pytest.mark.parametrize("move", ["top_up", "withdraw", "send"])
+async def test_empty_key_of_the_app_is_sent_empty_and_not_replaced_by_a_new_one(server: Server, move: str) -> None:
+    server.answers |= dict.fromkeys(
+        (messages.TopUp, messages.Withdraw, messages.SendPacket), refuses(codes.Refusal.BAD_KEY)
+    )
+    async with connected(server) as client:
+        made = {
+            "top_up": lambda: client.top_up(ME, 500, key=""),
+            "withdraw": lambda: client.withdraw(ME, 500, key=""),
+            "send": lambda: client.send_packet("lucky", GROUP, 888, 8, key=""),
+        }[move]()
+        with pytest.raises(errors.Refusal, match="bad_key"):
+            await made
+    assert [request.key for request in server.asked] == [""]
+
+
 # --- opening --------------------------------------------------------------------------------------------------
 
 
@@ -358,6 +375,16 @@ async def test_gap_larger_than_the_server_hands_out_is_one_reloaded(server: Serv
         assert await client.catch_up(GROUP, 4) == Reloaded(GROUP, 9000)
 
 
+@pytest.mark.parametrize("tells", [True, False])
+async def test_position_beyond_the_end_of_a_stream_is_one_reloaded(server: Server, *, tells: bool) -> None:
+    server.places = [messages.StreamPosition(GROUP, "us", 1, 5)]
+    server.answers[messages.CatchUp] = replies(messages.CaughtUp(0, GROUP, 5, tells, []))
+    async with connected(server, positions={GROUP: 9}) as client:
+        assert await anext(client.pushes()) == Reloaded(GROUP, 5)
+        assert client.positions[GROUP] == 5
+        assert await client.catch_up(GROUP, 9) == Reloaded(GROUP, 5)
+
+
 async def test_catch_up_after_a_refusal_and_a_lost_connection_succeeds(server: Server) -> None:
     server.places = [messages.StreamPosition(GROUP, "us", 1, 5)]
     server.answers[messages.CatchUp] = in_turn(refuses(codes.Refusal.RATE_LIMITED), breaks, replies(page(5, 5)))
@@ -411,14 +438,23 @@ async def test_malformed_frame_from_the_server_ends_the_client(server: Server) -
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:7788", "http://127.0.0.1:7788", "tcp://127.0.0.1", "tcp://:7788"])
-def test_client_with_a_malformed_url_raises_value_error(url: str) -> None:
-    with pytest.raises(ValueError, match="tcp://host:port"):
+def test_client_with_a_malformed_url_raises_a_client_error(url: str) -> None:
+    with pytest.raises(errors.ClientError, match="tcp://host:port") as raised:
         Client(url, TOKEN)
+    assert (raised.value.name, raised.value.temporary) == ("malformed_url", False)
+    assert isinstance(raised.value, ValueError)  # as in the versions before
 
 
-def test_client_with_a_malformed_token_raises_value_error() -> None:
-    with pytest.raises(ValueError, match="a token must look like"):
+def test_client_with_a_malformed_token_raises_a_client_error() -> None:
+    with pytest.raises(errors.ClientError, match="a token must look like") as raised:
         Client("tcp://127.0.0.1:7788", "7.x.y")
+    assert (raised.value.name, raised.value.temporary) == ("malformed_token", False)
+    assert isinstance(raised.value, ValueError)
+
+
+@pytest.mark.parametrize("url", ["tcp://[::1]:7788", "tls://[2001:db8::1]:7788"])
+def test_client_reads_the_url_of_an_ipv6_address(url: str) -> None:
+    assert str(parse_url(url, "tcp", "tls")) == url.partition("://")[2]
 
 
 # --- refusals -------------------------------------------------------------------------------------------------

@@ -92,6 +92,15 @@ def test_welcome_shows_missed_posts_and_ends_other_streams() -> None:
     assert OTHER not in gaps.positions
 
 
+def test_position_beyond_the_end_of_a_stream_reloads_and_the_stream_continues_at_its_end() -> None:
+    gaps = StreamGaps({GROUP: 9})
+    gaps.welcomed(welcome(group=5))
+    assert gaps.lagging() == {GROUP: 9}
+    assert gaps.caught_up(page(1, 0, last_message=5)) == []
+    assert (gaps.lagging(), gaps.positions[GROUP]) == ({}, 5)
+    assert gaps.pushed(post(6))
+
+
 def test_stream_without_a_position_starts_at_its_last_message() -> None:
     gaps = StreamGaps({})
     gaps.welcomed(welcome(group=6))

@@ -12,6 +12,7 @@ from storage.postgres.money.wallets import (
     KeyReused,
     Moved,
     NotEnoughMoney,
+    UnknownUser,
 )
 from storage.stores import Stores
 from tests.contract.given import (
@@ -83,6 +84,16 @@ async def test_move_with_a_key_of_another_user_or_kind_moves(both: Stores) -> No
     await pay_in(both, ANNA, 500)
     assert await both.wallets.move(top_up_of(BEN, 70), BEN, 70) == Moved(BalanceRow(70, 1), moved_now=True)
     assert await both.wallets.move(withdrawal_of(ANNA, 80, "pay"), ANNA, -80) == Moved(BalanceRow(420, 2), True)
+
+
+async def test_move_for_known_users_only_refuses_another_one_and_leaves_the_key_unused(both: Stores) -> None:
+    top_up = top_up_of(ANNA, 500)
+    with pytest.raises(UnknownUser):
+        await both.wallets.move(top_up, ANNA, 500, known_only=True)
+    assert await balance(both, ANNA) == EMPTY_ROW
+    assert (await both.wallets.move(top_up, ANNA, 500)).moved_now
+    more = top_up_of(ANNA, 70, "more")
+    assert await both.wallets.move(more, ANNA, 70, known_only=True) == Moved(BalanceRow(570, 2), moved_now=True)
 
 
 @pytest.mark.parametrize("user_id", [ANNA, BEN], ids=["too little in the wallet", "no wallet"])

@@ -57,6 +57,8 @@ T_CLIENT, T_CLIENT_GROUPS = (
     "tests/client_sim/test_client.py::test_",
     "tests/client_sim/test_client_groups.py::test_",
 )
+T_BACKUP = "tests/server/test_backup.py::test_"
+T_CLI_MONEY = "tests/server/test_cli_money.py::test_"
 T_OUTBOX, T_IDS = "tests/services/test_outbox.py::test_", "tests/core/test_ids.py::test_"
 
 MUTATIONS: tuple[Mutation, ...] = (
@@ -2115,5 +2117,80 @@ MUTATIONS: tuple[Mutation, ...] = (
         "self.received_by_all == len(self.missing) == len(self.replies)",
         "self.received_by_all == len(self.missing)",
         ("tests/bench/test_special_scenarios.py::test_push_counts_replies_that_come_after_the_last_delivery",),
+    ),
+    # --- the command line ---
+    Mutation(
+        "an empty key of the app is replaced by a new one",
+        "I6",
+        "client_sim/sdk/connection.py",
+        "        if key is not None:",
+        "        if key:",
+        (T_CLIENT + "empty_key_of_the_app_is_sent_empty_and_not_replaced_by_a_new_one",),
+    ),
+    Mutation(
+        "an empty word on the command line is taken for a key",
+        "I6",
+        "server/cli/words.py",
+        "    if not word.strip():",
+        "    if False:",
+        ("tests/server/test_cli_money.py::test_command_with_an_empty_word_is_refused_before_it_takes_a_default",),
+    ),
+    Mutation(
+        "money for a user who is not known",
+        "I9",
+        "storage/postgres/money/wallets.py",
+        "            if known_only and not",
+        "            if False and not",
+        (
+            "tests/contract/test_wallets.py::test_move_for_known_users_only_refuses_another_one_and_leaves_the_key_unused",
+        ),
+    ),
+    Mutation(
+        "topup makes the user that it does not find",
+        "I9",
+        "server/cli/backend.py",
+        "known_only=not create",
+        "known_only=False",
+        (T_CLI_MONEY + "topup_of_an_unknown_user_is_refused_unless_the_user_is_created",),
+    ),
+    Mutation(
+        "a token is signed with a key that no server has",
+        "I7",
+        "server/cli/resources.py",
+        "load_keys(settings, data, may_make=False)",
+        "load_keys(settings, data)",
+        (T_CLI_MONEY + "token_without_a_key_says_that_no_server_would_accept_one",),
+    ),
+    Mutation(
+        "simulated money goes into any books",
+        "I9",
+        "storage/postgres/facts.py",
+        "WHERE NOT EXISTS (SELECT FROM users) AND",
+        "WHERE true OR",
+        (T_CLI_MONEY + "books_without_users_and_money_become_those_of_a_simulation_once",),
+    ),
+    Mutation(
+        "a restore into a database that has books",
+        "I9",
+        "server/cli/backup.py",
+        "        if await connection.fetchval(HAS_TABLES):",
+        "        if False:",
+        (T_BACKUP + "restore_replaces_no_books",),
+    ),
+    Mutation(
+        "a restore leaves out that clients reload",
+        "I11",
+        "server/cli/backup.py",
+        '    "UPDATE streams SET last_message = last_message + 1000000",\n',
+        "",
+        (T_BACKUP + "restore_brings_books_and_keys_begins_fresh_seeds_and_audits",),
+    ),
+    Mutation(
+        "a restore seals fresh seeds under a key that no server has",
+        "I10",
+        "server/cli/backup.py",
+        "await renew_seeds(database, load_seed_keys(settings, data), Clock().now_ms())",
+        'await renew_seeds(database, {"other": bytes(32)}, Clock().now_ms())',
+        (T_BACKUP + "restore_brings_books_and_keys_begins_fresh_seeds_and_audits",),
     ),
 )

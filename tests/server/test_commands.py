@@ -117,6 +117,17 @@ def test_command_without_the_packages_of_its_extra_names_the_extra(
     assert "pip install 'hongbao[demo]'" in error
 
 
+# --- completion -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_script_has_every_shown_command(shell: str) -> None:
+    code, lines, error = imported("completion", shell)
+    assert (code, error) == (0, "")
+    script = "\n".join(lines)
+    assert [row.name for row in COMMANDS if row.is_shown and row.name not in script] == []
+
+
 # --- version ---------------------------------------------------------------------------------------------------
 
 

@@ -83,8 +83,11 @@ async def test_catch_up_is_paged_and_asks_for_reload_when_too_far_behind(
     page = await caught_up(room.guests[0], room.group, 6)
     assert [post.message for post in page.messages] == [7]
     await room.sender.say(room.group, "one too many")
-    page = await caught_up(room.guests[0], room.group, 0)
-    assert (page.messages, page.last_message, page.reload) == ([], 8, True)
+    for after in (0, 9, 2**62):  # too far behind, and beyond the end, as after the restore of a backup
+        page = await caught_up(room.guests[0], room.group, after)
+        assert (page.messages, page.last_message, page.reload) == ([], 8, True)
+    page = await caught_up(room.guests[0], room.group, 8)
+    assert (page.messages, page.last_message, page.reload) == ([], 8, False)
 
 
 async def test_members_are_listed_after_join_and_leave(server: Server, party: MakeParty, connect: Connect) -> None:

@@ -7,7 +7,15 @@ from typing import Any
 
 import asyncpg
 
-from storage.postgres.money.wallets import BalanceRow, Booked, KeyReused, Moved, NotEnoughMoney, TransferRow
+from storage.postgres.money.wallets import (
+    BalanceRow,
+    Booked,
+    KeyReused,
+    Moved,
+    NotEnoughMoney,
+    TransferRow,
+    UnknownUser,
+)
 
 
 class MoneyTables:
@@ -23,6 +31,10 @@ class MoneyTables:
         """A wallet that the chat backend pays into makes its user known."""
         raise NotImplementedError
 
+    def is_known(self, user_id: int) -> bool:
+        """The server has heard of this user."""
+        raise NotImplementedError
+
     def transfer(self, row: TransferRow) -> None:
         if row[:4] in self.transfers:
             raise asyncpg.UniqueViolationError("transfers")
@@ -35,12 +47,14 @@ class MoneyTables:
     def balance(self, user_id: int) -> BalanceRow:
         return BalanceRow(self.wallets.get(user_id, 0), len(self.changes.get(user_id, ())))
 
-    def move(self, row: TransferRow, user_id: int, change_fen: int) -> Moved:
+    def move(self, row: TransferRow, user_id: int, change_fen: int, *, known_only: bool) -> Moved:
         balance_fen = self.wallets.get(user_id, 0)
         if row[:4] in self.transfers:
             if self.transfers[row[:4]].amount_fen != row.amount_fen:
                 raise KeyReused
             return Moved(self.balance(user_id), moved_now=False)
+        if known_only and not self.is_known(user_id):
+            raise UnknownUser
         if balance_fen + change_fen < 0:
             raise NotEnoughMoney
         self.transfer(row)

@@ -36,6 +36,9 @@ class PeopleTables:
         for user_id in user_ids:
             self.users.setdefault(user_id, UserRow())
 
+    def is_known(self, user_id: int) -> bool:
+        return user_id in self.users
+
     def change(self, user_id: int, **values: object) -> None:
         """Set columns of a row, which is made if there is none; a repeat keeps its version."""
         row = self.users.get(user_id, UserRow())

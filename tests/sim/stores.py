@@ -286,8 +286,12 @@ class SimWallets(wallets.WalletStore):
     async def holdings(self, user_ids: Sequence[int]) -> dict[int, HoldingRow]:
         return await self._line.call("holdings", lambda: {one: self._tables.holding(one) for one in user_ids})
 
-    async def move(self, transfer: TransferRow, user_id: int, change_fen: int) -> Moved:
-        return await self._line.call("move", lambda: self._tables.move(transfer, user_id, change_fen))
+    async def move(
+        self, transfer: TransferRow, user_id: int, change_fen: int, *, known_only: bool = False
+    ) -> Moved:
+        return await self._line.call(
+            "move", lambda: self._tables.move(transfer, user_id, change_fen, known_only=known_only)
+        )
 
     async def find_outcome(self, transfers: Sequence[TransferRow]) -> list[Booked | None]:
         users = [row.credit_account or row.debit_account for row in transfers]

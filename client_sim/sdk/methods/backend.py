@@ -11,18 +11,24 @@ from protocol import messages
 class BackendMethods(Requests):
     """Money from outside, users, groups and their members."""
 
-    async def top_up(self, user_id: int, amount_fen: int, key: str | None = None) -> int:
-        """Put money into a wallet; its new balance in fen. `key`, errors: as `send_packet`."""
-        request = messages.TopUp(0, key or "", user_id, amount_fen)
-        return (await self._ask_with_key(request, messages.ToppedUp)).balance_fen
+    async def top_up(
+        self, user_id: int, amount_fen: int, key: str | None = None, *, known_only: bool = False
+    ) -> int:
+        """Put money into a wallet; its new balance in fen. For `key` see `send_packet`.
+
+        `known_only`: refuse a user that the server does not know; otherwise the user is known from then on.
+        Raises Forbidden, BadAmount, KeyReused, NoSuchUser, StoreUnavailable, Refusal (bad_key).
+        """
+        request = messages.TopUp(0, "", user_id, amount_fen, known_only)
+        return (await self._ask_with_key(request, key, messages.ToppedUp)).balance_fen
 
     async def withdraw(self, user_id: int, amount_fen: int, key: str | None = None) -> int:
         """Take money out of a wallet; its new balance in fen. For `key` see `send_packet`.
 
-        Raises Forbidden, NotEnoughMoney, BadAmount, KeyReused, StoreUnavailable.
+        Raises Forbidden, NotEnoughMoney, BadAmount, KeyReused, StoreUnavailable, Refusal (bad_key).
         """
-        request = messages.Withdraw(0, key or "", user_id, amount_fen)
-        return (await self._ask_with_key(request, messages.Withdrawn)).balance_fen
+        request = messages.Withdraw(0, "", user_id, amount_fen)
+        return (await self._ask_with_key(request, key, messages.Withdrawn)).balance_fen
 
     async def put_users(self, names: Mapping[int, str]) -> int:
         """These users exist and are called so ("": no name); how many. Again is harmless.

@@ -32,7 +32,9 @@ class MoneyHandlers:
         return messages.Entries(0, lines, page.more)
 
     async def top_up(self, session: Session, request: messages.TopUp) -> Message:
-        balance = await self._wallets.top_up(request.user_id, request.amount_fen, request.key)
+        balance = await self._wallets.top_up(
+            request.user_id, request.amount_fen, request.key, known_only=request.known_only
+        )
         return messages.ToppedUp(0, request.user_id, balance)
 
     async def withdraw(self, session: Session, request: messages.Withdraw) -> Message:

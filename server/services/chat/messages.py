@@ -81,7 +81,7 @@ class MessageService:
             await self._groups.seen_by(user_id, stream_id)
         most = self._limits.catch_up_messages
         last, after, messages = await self._store.after(stream_id, max(after, 0), most, user_id)
-        if last - after > self._limits.reload_after_messages:
+        if not 0 <= last - after <= self._limits.reload_after_messages:
             return MissedPosts(last, reload=True, posts=())
         return MissedPosts(last, reload=False, posts=await self._reader.read(first_of(messages)))
 

@@ -67,24 +67,28 @@ class WalletService:
         lines = [_item(row) for row in rows[:ENTRIES_PAGE] if row.kind != ledger.OPENING]
         return EntryPage(lines, len(rows) > ENTRIES_PAGE)
 
-    async def top_up(self, user_id: int, amount_fen: int, key: str) -> int:
-        """Money from outside, once per key; the balance in fen."""
-        return await self._move(ledger.TransferKind.TOP_UP, user_id, amount_fen, key)
+    async def top_up(self, user_id: int, amount_fen: int, key: str, *, known_only: bool = False) -> int:
+        """Money from outside, once per key; the balance in fen. `known_only`: an unknown user is refused."""
+        return await self._move(ledger.TransferKind.TOP_UP, user_id, amount_fen, key, known_only=known_only)
 
     async def withdraw(self, user_id: int, amount_fen: int, key: str) -> int:
         """Money to the outside, once per key; the balance in fen."""
         return await self._move(ledger.TransferKind.WITHDRAW, user_id, amount_fen, key)
 
-    async def _move(self, kind: ledger.TransferKind, user_id: int, amount_fen: int, key: str) -> int:
+    async def _move(
+        self, kind: ledger.TransferKind, user_id: int, amount_fen: int, key: str, *, known_only: bool = False
+    ) -> int:
         check_bytes(key, 1, self._limits.key_bytes_max, Reason.BAD_KEY)
         check_number(amount_fen, 1, MOVE_FEN_MAX, Reason.BAD_AMOUNT, "the amount in fen")
         comes_in = ledger.DIRECTIONS[kind][0].credit is ledger.Account.WALLET
         debit, credit = (ledger.OUTSIDE, user_id) if comes_in else (user_id, ledger.OUTSIDE)
         transfer = TransferRow(debit, credit, kind, key, amount_fen, self._now_ms())
         try:
-            moved = await self._store.move(transfer, *_change(transfer))
+            moved = await self._store.move(transfer, *_change(transfer), known_only=known_only)
         except store.NotEnoughMoney:
             raise RequestRefused(Reason.NOT_ENOUGH_MONEY) from None
+        except store.UnknownUser:
+            raise RequestRefused(Reason.NO_SUCH_USER, f"user {user_id} is not known here") from None
         except store.KeyReused:
             raise RequestRefused(Reason.KEY_REUSED) from None
         except StoreUnavailable:

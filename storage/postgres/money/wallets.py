@@ -75,6 +75,10 @@ class KeyReused(Exception):
     """The key was used before with another amount; nothing was recorded."""
 
 
+class UnknownUser(Exception):
+    """The wallet would be that of a user who is not known; nothing was recorded."""
+
+
 class WalletStore:
     """Statements on wallets."""
 
@@ -86,10 +90,12 @@ class WalletStore:
         async with self._database.reading() as connection:
             return await holdings(connection, user_ids)
 
-    async def move(self, transfer: TransferRow, user_id: int, change_fen: int) -> Moved:
+    async def move(
+        self, transfer: TransferRow, user_id: int, change_fen: int, *, known_only: bool = False
+    ) -> Moved:
         """Record a keyed transfer and change one wallet by `change_fen`, once. Raises NotEnoughMoney, KeyReused.
 
-        Raises StoreUnavailable: `find_outcome` it.
+        `known_only`: raises UnknownUser, too. Raises StoreUnavailable: `find_outcome` it.
         """
         async with self._database.transaction() as connection:
             if await connection.fetchval(_SQL["insert_transfer"], *transfer) is None:
@@ -97,6 +103,8 @@ class WalletStore:
                 if recorded != transfer.amount_fen:
                     raise KeyReused
                 return Moved(await _balance(connection, user_id), moved_now=False)
+            if known_only and not await connection.fetchval(_SQL["is_known"], user_id):
+                raise UnknownUser
             if change_fen < 0:
                 balance = (await debit(connection, {user_id: -change_fen}, {user_id: 1})).get(user_id)
                 if balance is None:

@@ -52,6 +52,9 @@ FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::text[], $5::bigint[]
             $8::bigint[])
     AS a (user_id, account, kind, key, amount_fen, at_ms, version, balance_fen)
 
+-- name: is_known
+SELECT EXISTS (SELECT FROM users WHERE user_id = $1)
+
 -- name: enter
 INSERT INTO entries (user_id, version, kind, account, key, change_fen, balance_fen, at_ms)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)

@@ -1,0 +1,27 @@
+"""`hongbao completion`: the script that completes commands and options in a shell."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from server.cli.main import COMMANDS, commands
+
+Shell = Literal["bash", "zsh", "fish"]
+
+
+def completion(shell: Shell, /) -> int:
+    """Print a script that completes commands and options in your shell.
+
+    bash: in ~/.bashrc the line `eval "$(hongbao completion bash)"`. zsh: save it as _hongbao in a folder of $fpath.
+    fish: save it as ~/.config/fish/completions/hongbao.fish.
+
+    Example: eval "$(hongbao completion bash)"
+
+    Parameters
+    ----------
+    shell
+        bash, zsh or fish
+    """
+    app = commands([row.name for row in COMMANDS])
+    print(app.generate_completion(shell=shell))
+    return 0

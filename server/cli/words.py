@@ -1,0 +1,44 @@
+"""Words on a command line: texts that must not be empty, paths, users.
+
+An empty word is mostly an unset variable of a script (`--key "$ORDER"`). It is an error: to take the default
+instead would move money twice, or on another server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
+
+from cyclopts import Parameter, Token
+
+
+def filled(_: Any, tokens: Sequence[Token]) -> str:
+    """A text with something in it. Raises ValueError, one line."""
+    word = tokens[0].value
+    if not word.strip():
+        raise ValueError("it is empty: is a variable unset?")
+    return word
+
+
+def path(kind: Any, tokens: Sequence[Token]) -> Path:
+    """A path. Raises ValueError for an empty word, which Python would take for the current folder."""
+    return Path(filled(kind, tokens))
+
+
+def server_url(kind: Any, tokens: Sequence[Token]) -> str:
+    """The URL of a server. Raises ValueError, one line."""
+    word = filled(kind, tokens)
+    with suppress(ValueError):  # of a port beyond 65535, with other words
+        parts = urlsplit(word)
+        if parts.scheme in ("tcp", "tls") and parts.hostname and parts.port:
+            return word
+    raise ValueError(f"{word!r} must look like tcp://host:port or tls://host:port")
+
+
+FILLED: Final = Parameter(converter=filled)
+PATH: Final = Parameter(converter=path)
+Text = Annotated[str, FILLED]
+FilePath = Annotated[Path, PATH]
