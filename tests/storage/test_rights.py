@@ -103,7 +103,7 @@ async def test_server_works_on_a_database_with_another_collation(
         await backend.top_up(1, 1000, key="one")
         group = await user.create_group("红包")
         packet = await user.send_packet("equal", group, 100, 1, key="p")
-        assert (await user.open(packet.packet_id)).outcome == "won"
+        assert (await user.open(packet.packet_id)).answer == "won"
         await server.stop()
         async with opened(own.dsn) as database:
             assert (await audit(database, SEED_KEYS)).ok
