@@ -87,8 +87,8 @@ class Database:
     async def open(self) -> None:
         """Connect and judge the server. Raises StoreUnavailable, StoreRefused."""
         with unavailable_when_away():
-            await check_pooler(self._dsn, self._timeout_s)
             await self._pool
+            await check_pooler(self._dsn, self._timeout_s)
         async with self.reading() as connection:
             await check_server(connection)
             self._sessions.schema = await find_schema(connection)

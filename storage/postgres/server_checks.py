@@ -42,8 +42,10 @@ async def check_pooler(dsn: str, timeout_s: float) -> None:
                 again = await _backend(one)
         finally:
             other.terminate()
-    except asyncpg.ProtocolViolationError as error:  # a pooler that refuses transactions
-        raise StoreRefused(f"{_POOLER} ({error})") from error
+    except asyncpg.ConnectionDoesNotExistError as error:
+        if isinstance(error.__cause__, asyncpg.ProtocolViolationError):  # a pooler that refuses transactions
+            raise StoreRefused(f"{_POOLER} ({error.__cause__})") from error
+        raise
     finally:
         one.terminate()
     if backend != again or taken == backend:

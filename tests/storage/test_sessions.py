@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -13,7 +12,7 @@ from storage.postgres.database import Database
 from storage.postgres.migrate import migrate
 from storage.postgres.sessions import SETTINGS
 from tests.services.conftest import until
-from tests.storage.roles import OwnDatabase, opened, own_database
+from tests.storage.roles import OwnDatabase, opened, own_database, read_only
 
 # A default of the role, and what a session of ours has.
 DEFAULTS = {
@@ -33,7 +32,6 @@ DEFAULTS = {
     "search_path": ("pg_catalog", "public"),
     "synchronous_commit": ("off", "on"),
 }
-READ_ONLY = "default_transaction_read_only"
 
 
 @pytest.fixture
@@ -108,44 +106,29 @@ async def pids(database: Database) -> list[int]:
         return [await connection.fetchval("SELECT pg_backend_pid()") for connection in (one, other)]
 
 
-async def set_read_only(own: OwnDatabase, value: str) -> None:
-    """As an operator fences an old primary: sessions go on, and read."""
-    await own.admin.execute(f"ALTER SYSTEM SET {READ_ONLY} = {value}")
-    await own.admin.execute("SELECT pg_reload_conf()")
-    async with asyncio.timeout(10):
-        while await own.admin.fetchval(f"SHOW {READ_ONLY}") != value:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-
-
-@pytest.fixture
-async def fence(own: OwnDatabase, database: Database) -> AsyncIterator[list[int]]:
-    """The server becomes read only while sessions are open: their process ids."""
-    before = await pids(database)
-    await set_read_only(own, "on")
-    yield before
-    await own.admin.execute(f"ALTER SYSTEM RESET {READ_ONLY}")
-    await own.admin.execute("SELECT pg_reload_conf()")
-
-
 @pytest.mark.parametrize("by", ["pool", "writer"])
 async def test_answer_of_a_server_that_has_become_read_only_is_not_passed_on(
-    own: OwnDatabase, database: Database, fence: list[int], by: str
+    own: OwnDatabase, database: Database, by: str
 ) -> None:
-    with pytest.raises(StoreUnavailable, match="read only"):
-        async with database.reading() if by == "pool" else database._writers[0].alone() as connection:
-            assert await connection.fetchval("SELECT 1") == 1
-    gone = "SELECT count(*) FROM pg_stat_activity WHERE pid = ANY($1)"
+    before = await pids(database)
+    async with read_only(own.admin):
+        with pytest.raises(StoreUnavailable, match="read only"):
+            async with database.reading() if by == "pool" else database._writers[0].alone() as connection:
+                assert await connection.fetchval("SELECT 1") == 1
 
-    async def all_ended() -> bool:
-        return bool(await own.admin.fetchval(gone, fence) == 0)
+        async def all_ended() -> bool:
+            left = await own.admin.fetchval("SELECT count(*) FROM pg_stat_activity WHERE pid = ANY($1)", before)
+            return bool(left == 0)
 
-    await until(all_ended)
-    with pytest.raises(StoreUnavailable, match="this server is read only.*target_session_attrs=read-write"):
-        await database._sessions.connect()
-    await set_read_only(own, "off")
+        await until(all_ended)
+        with pytest.raises(StoreUnavailable, match=r"this server is read only.*target_session_attrs=read-write"):
+            await database._sessions.connect()
 
     async def serves() -> bool:
-        return not database.away and not set(fence) & set(await pids(database))
+        try:
+            return not set(before) & set(await pids(database))
+        except StoreUnavailable:
+            return False
 
     await until(serves)
 
@@ -160,12 +143,14 @@ async def test_read_only_error_ends_every_session(own: OwnDatabase, database: Da
     assert not set(before) & set(await pids(database))
 
 
-async def test_session_of_a_command_that_reads_may_be_read_only(own: OwnDatabase, fence: list[int]) -> None:
-    async with opened(own.dsn, writes=False) as reader, reader.reading() as connection:
-        assert await connection.fetchval("SELECT count(*) FROM facts") > 0
-    with pytest.raises(StoreUnavailable, match="this server is read only"):
-        async with opened(own.dsn):
-            pass
+@pytest.mark.usefixtures("database")
+async def test_session_of_a_command_that_reads_may_be_read_only(own: OwnDatabase) -> None:
+    async with read_only(own.admin):
+        async with opened(own.dsn, writes=False) as reader, reader.reading() as connection:
+            assert await connection.fetchval("SELECT count(*) FROM facts") > 0
+        with pytest.raises(StoreUnavailable, match="this server is read only"):
+            async with opened(own.dsn):
+                pass
 
 
 async def test_old_primary_is_refused_after_a_promotion_was_seen(own: OwnDatabase, database: Database) -> None:
