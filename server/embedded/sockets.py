@@ -66,8 +66,9 @@ def _fits(sockets: Path) -> bool:
 
 
 def addresses(sockets: Path) -> tuple[str, str]:
-    """The DSN of PostgreSQL and the URL of Valkey. What the DSN leaves out comes from the environment (PGSSLMODE and
-    the like), which is meant for other servers.
+    """The DSN of PostgreSQL and the URL of Valkey.
+
+    What a DSN leaves out would come from the environment (PGSSLMODE and the like), which is for other servers.
     """
     where = quote(str(sockets))
     fixed = "&".join(f"{name}={value}" for name, value in NOT_FROM_ENVIRONMENT.items())

@@ -79,7 +79,8 @@ async def _applied(connection: Connection, migrations: list[Migration]) -> dict[
     if not await connection.fetchval(_SQL["is_migrated"]):
         return {}
     await _check_rights(connection, migrations)
-    return {row["number"]: row["checksum"] for row in await connection.fetch("SELECT number, checksum FROM migrations")}
+    rows = await connection.fetch("SELECT number, checksum FROM migrations")
+    return {row["number"]: row["checksum"] for row in rows}
 
 
 async def _prepare(connection: Connection, migrations: list[Migration], count: int) -> None:

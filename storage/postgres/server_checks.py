@@ -1,4 +1,4 @@
-"""What is checked of PostgreSQL when a server or a command starts. Each refusal is one line that says what to do."""
+"""Checks of PostgreSQL when a server or a command starts. Each refusal is one line that says what to do."""
 
 from __future__ import annotations
 

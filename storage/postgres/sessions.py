@@ -49,8 +49,8 @@ SETTINGS: Final = (
     Setting("plan_cache_mode", "auto", "some statements ask for a plan each time, the others must not"),
 )
 
-# A role that is read only by default is made able to write. A server or a database that is read only is left so: that
-# fences an old primary. A commit always waits for the disk; a stricter default stays.
+# A role that is read only by default is made able to write. A server or a database that is read only is left so:
+# that fences an old primary. A commit always waits for the disk; a stricter default stays.
 _SET: Final = """
 SELECT count(set_config(name, value, false)) FROM (
     SELECT name, value FROM (VALUES {values}) AS wanted (name, value) JOIN pg_settings USING (name)
@@ -74,8 +74,8 @@ class Primary(NamedTuple):
 
 
 class Sessions:
-    """Makes sessions, and ends all of them as soon as one turns out to be on a server that takes no writes, or a new
-    one is on another server: an answer of an old primary must not be passed on.
+    """Makes sessions. All are ended when one turns out to be on a server that takes no writes, or when a new one is
+    on another server: an answer of an old primary must not be passed on.
 
     `writes`: a session on a standby is refused. Commands that only read take it.
     """

@@ -1,4 +1,4 @@
-"""Defaults of a role or of a database change nothing: sessions set what matters; a read-only server is left at once."""
+"""Defaults of a role change nothing: sessions set what matters. A server that becomes read only is left at once."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from storage.errors import StoreRefused, StoreUnavailable
 from storage.postgres.database import Database
 from storage.postgres.migrate import migrate
 from storage.postgres.sessions import SETTINGS
+from tests.outages.postgresql.roles import OwnDatabase, opened, own_database, read_only
 from tests.services.conftest import until
-from tests.storage.roles import OwnDatabase, opened, own_database, read_only
 
 # A default of the role, and what a session of ours has.
 DEFAULTS = {
@@ -135,11 +135,13 @@ async def test_answer_of_a_server_that_has_become_read_only_is_not_passed_on(
 
 async def test_read_only_error_ends_every_session(own: OwnDatabase, database: Database) -> None:
     before = await pids(database)
+
+    async def write_read_only() -> None:
+        async with database.reading() as connection, connection.transaction(readonly=True):
+            await connection.execute("UPDATE facts SET value = value")
+
     with pytest.raises(StoreUnavailable):
-        async with database.reading() as connection:
-            await connection.execute("SET TRANSACTION READ ONLY")
-            async with connection.transaction(readonly=True):
-                await connection.execute("UPDATE facts SET value = value")
+        await write_read_only()
     assert not set(before) & set(await pids(database))
 
 
@@ -164,9 +166,13 @@ async def test_old_primary_is_refused_after_a_promotion_was_seen(own: OwnDatabas
 async def test_answer_is_not_passed_on_after_another_server_was_seen(own: OwnDatabase, database: Database) -> None:
     seen = database._sessions._primary
     assert seen is not None
-    with pytest.raises(StoreUnavailable):
+
+    async def ask_while_a_standby_is_promoted() -> int:
         async with database.reading() as connection:
-            answer = await connection.fetchval("SELECT 1")
+            answer = int(await connection.fetchval("SELECT 1"))
             database._sessions._primary = seen._replace(timeline="00000000")
             await database._probe()
-            assert answer == 1
+            return answer
+
+    with pytest.raises(StoreUnavailable, match="another server has taken over"):
+        await ask_while_a_standby_is_promoted()

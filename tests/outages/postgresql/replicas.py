@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
@@ -13,9 +12,9 @@ import asyncpg
 from server.embedded.run import Child, account, hand_over, polls, private_folder, spawn
 from server.embedded.sockets import addresses
 from server.embedded.stores import POSTGRES
-from tests.clusters import copy_cluster
+from tests.clusters import copy_cluster, data_folder
+from tests.outages.postgresql.roles import Sql
 from tests.services.conftest import until
-from tests.storage.roles import Sql
 
 READY_S = 60.0
 STREAMING = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming' AND sync_state = 'sync'"
@@ -45,9 +44,7 @@ class Replicas(NamedTuple):
 @asynccontextmanager
 async def replicas(cluster: Path) -> AsyncIterator[Replicas]:
     """Both run, and a commit on the primary waits for the standby."""
-    with tempfile.TemporaryDirectory(prefix="hb-") as name:
-        folder = Path(name)
-        folder.chmod(0o711)
+    with data_folder() as folder:
         primary, standby = folder / "1" / "sockets", folder / "2" / "sockets"
         with _running(cluster, primary), _running(cluster, standby, follows=primary):
             async with AsyncExitStack() as stack:

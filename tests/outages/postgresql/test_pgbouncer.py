@@ -8,9 +8,9 @@ from server.services.money.audit import audit_at
 from storage.errors import StoreRefused, StoreUnavailable
 from storage.postgres.database import Database
 from tests.conftest import SEED_KEYS, StartServer
-from tests.outages.pgbouncer import needs_pgbouncer, pgbouncer
+from tests.outages.postgresql.pgbouncer import needs_pgbouncer, pgbouncer
+from tests.outages.postgresql.roles import own_database, read_only
 from tests.services.conftest import MakeParty, until
-from tests.storage.roles import own_database, read_only
 
 pytestmark = needs_pgbouncer
 
@@ -48,7 +48,7 @@ async def test_pooler_that_changes_sessions_is_refused_at_start(postgres_dsn: st
             await database.close()
 
 
-async def test_pooler_that_met_a_read_only_server_is_not_believed_later(postgres_dsn: str) -> None:
+async def test_pooler_that_met_a_read_only_server_is_asked_again_later(postgres_dsn: str) -> None:
     """pgbouncer tells each client what its first connection reported."""
     async with own_database(postgres_dsn, owner=True) as own:
         with pgbouncer(own.admin_dsn, "pool_mode = session") as dsn:

@@ -11,7 +11,7 @@ from storage.errors import StoreRefused
 from storage.postgres import migrate as module
 from storage.postgres.migrate import migrate
 from tests.conftest import SEED_KEYS, Connect, StartServer
-from tests.storage.roles import OwnDatabase, opened, own_database
+from tests.outages.postgresql.roles import OwnDatabase, opened, own_database
 
 DATA_ONLY = "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO"
 
@@ -53,7 +53,7 @@ async def test_role_with_rights_on_data_alone_starts_on_a_migrated_database(stor
         await migrate_as_admin(own)
         async with opened(own.dsn) as database:
             with pytest.raises(
-                StoreRefused, match="the role of the server lacks SELECT on the table .*; GRANT SELECT, "
+                StoreRefused, match=r"the role of the server lacks SELECT on the table .*; GRANT SELECT, "
             ):
                 await migrate(database)
             await own.admin.execute(f"{DATA_ONLY} {own.role}")
@@ -73,7 +73,7 @@ async def test_role_with_rights_on_data_alone_cannot_migrate_and_is_told_so(
         newer = [*module._migrations(), module.Migration(999, "0999_newer", "ALTER TABLE wallets ADD more int")]
         monkeypatch.setattr(module, "_migrations", lambda: newer)
         async with opened(own.dsn) as database:
-            with pytest.raises(StoreRefused, match="needs 1 migrations.* lacks the owner's rights on the table"):
+            with pytest.raises(StoreRefused, match=r"needs 1 migrations.* lacks the owner's rights on the table"):
                 await migrate(database)
 
 
