@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from server.embedded import StoreAddresses
 from server.services.money.audit import audit_at
 from storage.errors import StoreRefused, StoreUnavailable
 from storage.postgres.database import Database
@@ -48,9 +49,9 @@ async def test_pooler_that_changes_sessions_is_refused_at_start(postgres_dsn: st
             await database.close()
 
 
-async def test_pooler_that_met_a_read_only_server_is_asked_again_later(postgres_dsn: str) -> None:
+async def test_pooler_that_met_a_read_only_server_is_asked_again_later(stores: StoreAddresses) -> None:
     """pgbouncer tells each client what its first connection reported."""
-    async with own_database(postgres_dsn, owner=True) as own:
+    async with own_database(stores.postgres_dsn, owner=True) as own:
         with pgbouncer(own.admin_dsn, "pool_mode = session") as dsn:
             async with read_only(own.admin):
                 with pytest.raises(StoreUnavailable, match="read only"):
