@@ -52,13 +52,14 @@ SETTINGS: Final = (
 # A role that is read only by default is made able to write. A server or a database that is read only is left so:
 # that fences an old primary. A commit always waits for the disk; a stricter default stays.
 _SET: Final = """
-SELECT count(set_config(name, value, false)) FROM (
-    SELECT name, value FROM (VALUES {values}) AS wanted (name, value) JOIN pg_settings USING (name)
-    UNION ALL SELECT name, 'off' FROM pg_settings
-    WHERE name = 'default_transaction_read_only' AND setting = 'on' AND source IN ('user', 'database user')
-    UNION ALL SELECT name, CASE setting WHEN 'off' THEN 'on' ELSE setting END FROM pg_settings
-    WHERE name = 'synchronous_commit'
-) AS wanted
+SELECT count(set_config(name, CASE
+    WHEN value IS NOT NULL THEN value
+    WHEN name = 'synchronous_commit' AND setting <> 'off' THEN setting
+    WHEN name = 'synchronous_commit' THEN 'on'
+    ELSE 'off' END, false))
+FROM pg_settings LEFT JOIN (VALUES {values}) AS wanted (name, value) USING (name)
+WHERE value IS NOT NULL OR name = 'synchronous_commit'
+   OR name = 'default_transaction_read_only' AND setting = 'on' AND source IN ('user', 'database user')
 """
 # A pooler repeats to each client what it once heard. After these the server reports it again.
 _SAY_AGAIN: Final = ("SET default_transaction_read_only = on", "RESET default_transaction_read_only")
