@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 SQL: Final = statements.load(__file__)
 
 
-class Setting(NamedTuple):
+class SessionSetting(NamedTuple):
     """A setting of every session, and why it does not depend on a default. An older PostgreSQL may not know it."""
 
     name: str
@@ -35,18 +35,20 @@ class Setting(NamedTuple):
 
 
 SETTINGS: Final = (
-    Setting("default_transaction_isolation", "read committed", "a statement sees what it waited for"),
-    Setting("default_transaction_deferrable", "off", "a snapshot for the audit does not wait"),
-    Setting("statement_timeout", "0", "the client bounds each statement; a migration may take hours"),
-    Setting("lock_timeout", "0", "the client bounds each statement, whatever it waits for"),
-    Setting("transaction_timeout", "0", "as for statements"),
-    Setting("idle_session_timeout", "0", "one session listens, and a pool keeps idle ones"),
-    Setting("idle_in_transaction_session_timeout", "5000", "a client that is cut off holds no locks for hours"),
-    Setting("client_connection_check_interval", "1000", "the same, while a statement runs"),
-    Setting("TimeZone", "UTC", "the same times on every machine"),
-    Setting("standard_conforming_strings", "on", "statements are read in one way"),
-    Setting("transform_null_equals", "off", "statements are read in one way"),
-    Setting("plan_cache_mode", "auto", "some statements ask for a plan each time, the others must not"),
+    SessionSetting("default_transaction_isolation", "read committed", "a statement sees what it waited for"),
+    SessionSetting("default_transaction_deferrable", "off", "a snapshot for the audit does not wait"),
+    SessionSetting("statement_timeout", "0", "the client bounds each statement; a migration may take hours"),
+    SessionSetting("lock_timeout", "0", "the client bounds each statement, whatever it waits for"),
+    SessionSetting("transaction_timeout", "0", "as for statements"),
+    SessionSetting("idle_session_timeout", "0", "one session listens, and a pool keeps idle ones"),
+    SessionSetting(
+        "idle_in_transaction_session_timeout", "5000", "a client that is cut off holds no locks for hours"
+    ),
+    SessionSetting("client_connection_check_interval", "1000", "the same, while a statement runs"),
+    SessionSetting("TimeZone", "UTC", "the same times on every machine"),
+    SessionSetting("standard_conforming_strings", "on", "statements are read in one way"),
+    SessionSetting("transform_null_equals", "off", "statements are read in one way"),
+    SessionSetting("plan_cache_mode", "auto", "some statements ask for a plan each time, the others must not"),
 )
 
 # A role that is read only by default is made able to write. A server or a database that is read only is left so:
