@@ -72,8 +72,9 @@ mutants: env  ## plant faults in copies of our own code, one at a time; the test
 fuzz: env  ## a million hostile frames against a live server: about five minutes
 	@$(BIN)/python -m tests.fuzz --frames 1000000 --seed 1
 
-outages: env  ## stores away, full, restarted in any order
-	@$(BIN)/python -m pytest tests/outages
+outages: env  ## stores away, full, restarted in any order; PostgreSQL promoted, pooled, with few rights
+	@echo "both stores"; $(BIN)/python -m pytest tests/outages --ignore tests/outages/postgresql
+	@echo "PostgreSQL"; $(BIN)/python -m pytest tests/outages/postgresql
 
 screenshots: env  ## draw the pictures of the docs again: the terminal client, and with chromium the dashboard
 	@$(BIN)/hongbao screenshots

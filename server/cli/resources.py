@@ -69,8 +69,8 @@ def with_records(settings: Config, data: Path, work: Callable[[Database], Corout
 
 @asynccontextmanager
 async def opened(dsn: str, timeout_s: float = TIMEOUT_S) -> AsyncIterator[Database]:
-    """A database for the length of a command."""
-    database = Database(dsn, POOL_MAX, timeout_s)
+    """A database for the length of a command; a standby will do for one that only reads."""
+    database = Database(dsn, POOL_MAX, timeout_s, writes=False)
     await database.open()
     try:
         yield database

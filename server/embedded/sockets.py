@@ -15,6 +15,13 @@ from server.embedded.stores import DATABASE, POSTGRES_PORT, POSTGRES_SOCKET, VAL
 
 SOCKET_PATH_BYTES_MAX: Final = 107  # sun_path of Linux without its final zero
 
+NOT_FROM_ENVIRONMENT: Final = {
+    "sslmode": "disable",
+    "sslnegotiation": "postgres",
+    "target_session_attrs": "any",
+    "gsslib": "gssapi",
+}
+
 
 def make_sockets(data: Path, user: SystemUser | None) -> Path:
     """Make a private folder for the sockets: in the data folder, or linked from it if its path is too long."""
@@ -59,6 +66,11 @@ def _fits(sockets: Path) -> bool:
 
 
 def addresses(sockets: Path) -> tuple[str, str]:
-    """The DSN of PostgreSQL and the URL of Valkey."""
+    """The DSN of PostgreSQL and the URL of Valkey.
+
+    What a DSN leaves out would come from the environment (PGSSLMODE and the like), which is for other servers.
+    """
     where = quote(str(sockets))
-    return f"postgresql://postgres@/{DATABASE}?host={where}&port={POSTGRES_PORT}", f"unix://{where}/{VALKEY_SOCKET}"
+    fixed = "&".join(f"{name}={value}" for name, value in NOT_FROM_ENVIRONMENT.items())
+    dsn = f"postgresql://postgres@/{DATABASE}?host={where}&port={POSTGRES_PORT}&{fixed}&passfile={where}/none"
+    return dsn, f"unix://{where}/{VALKEY_SOCKET}"

@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import asyncpg
 
-from storage.errors import StoreRefused, StoreUnavailable, unavailable
+from storage.errors import StoreUnavailable, unavailable
 from storage.postgres.health_probe import HealthProbe
+from storage.postgres.server_checks import check_pooler, check_server, find_schema
+from storage.postgres.sessions import Sessions
 
 if TYPE_CHECKING:
-    from asyncpg.pool import PoolConnectionProxy
+    from storage.postgres.sessions import Connection as Connection
+    from storage.postgres.sessions import Session
 
-    Connection: TypeAlias = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
-
-LEAST_VERSION = 14
 # A deadlock or a serialization failure was rolled back; it is told apart nowhere because a re-read settles it too.
 _AWAY = (
     OSError,
@@ -35,8 +35,6 @@ _AWAY = (
     asyncpg.InternalServerError,
     asyncpg.FeatureNotSupportedError,  # a cached plan that a migration made invalid
 )
-# a client that loses the network in the middle of a transaction must not hold row locks for hours
-_SETTINGS = {"idle_in_transaction_session_timeout": "5000", "client_connection_check_interval": "1000"}
 
 
 @contextmanager
@@ -67,11 +65,13 @@ class Database:
     """One PostgreSQL database. `timeout_s` bounds every connection attempt and every statement.
 
     Whatever is under way when the database turns out to be away is broken off before that (see HealthProbe).
+    `writes`: a standby is refused.
     """
 
-    def __init__(self, dsn: str, pool_max: int, timeout_s: float) -> None:
+    def __init__(self, dsn: str, pool_max: int, timeout_s: float, *, writes: bool = True) -> None:
         self._dsn = dsn
         self._timeout_s = timeout_s
+        self._sessions = Sessions(dsn, timeout_s, writes=writes)
         self._pool = asyncpg.create_pool(
             dsn,
             min_size=0,
@@ -79,7 +79,7 @@ class Database:
             timeout=timeout_s,
             command_timeout=timeout_s,
             reset=_keep,
-            server_settings=_SETTINGS,
+            init=self._sessions.begin,
         )
         self._writers: list[WriterConnection] = []
         self._health = HealthProbe(self._probe)
@@ -88,13 +88,11 @@ class Database:
         """Connect and judge the server. Raises StoreUnavailable, StoreRefused."""
         with unavailable_when_away(self._dsn):
             await self._pool
+            await check_pooler(self._dsn, self._timeout_s)
         async with self.reading() as connection:
-            version = connection.get_server_version().major
-            if version < LEAST_VERSION:
-                raise StoreRefused(f"PostgreSQL {version} is too old, {LEAST_VERSION} is the least")
-            for setting in ("fsync", "synchronous_commit"):
-                if await connection.fetchval(f"SHOW {setting}") == "off":
-                    raise StoreRefused(f"PostgreSQL runs with {setting} = off: a commit would promise nothing")
+            await check_server(connection)
+            self._sessions.schema = await find_schema(connection)
+            await self._sessions.set(connection)
 
     @property
     def away(self) -> str:
@@ -126,7 +124,8 @@ class Database:
         with self._health.asking(), unavailable_when_away(self._dsn):
             connection = await self._health.unless_away(self._pool.acquire(timeout=self._timeout_s))
             try:
-                with self._health.breaking_off(connection.terminate), _unavailable_when_broken_off(connection):
+                breaking_off = self._health.breaking_off(connection.terminate)
+                with breaking_off, _unavailable_when_broken_off(connection), self._sessions.passing_on(connection):
                     yield connection
             finally:
                 await self._pool.release(connection)
@@ -138,23 +137,21 @@ class Database:
             yield connection
 
     @asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    async def snapshot(self) -> AsyncIterator[Session]:
         """Everything as of one moment, read only, for as long as it takes."""
         with unavailable_when_away(self._dsn):
-            connection = await asyncpg.connect(self._dsn, timeout=self._timeout_s)
+            connection = await self._sessions.connect(is_bounded=False)
             try:
-                async with connection.transaction(isolation="repeatable_read", readonly=True):
-                    yield connection
+                with _unavailable_when_broken_off(connection):
+                    async with connection.transaction(isolation="repeatable_read", readonly=True):
+                        yield connection
             finally:
                 connection.terminate()
 
     async def _probe(self) -> None:
         with unavailable_when_away(self._dsn):
-            connection = await asyncpg.connect(self._dsn, timeout=self._timeout_s)
-            try:
-                await connection.execute("SELECT 1")
-            finally:
-                connection.terminate()
+            connection = await self._sessions.connect()
+            connection.terminate()
 
     def writer(self, *, plan_each_time: bool = False) -> WriterConnection:
         """A connection of its own for one writer that has one transaction at a time.
@@ -162,8 +159,8 @@ class Database:
         `plan_each_time`: for statements that join many rows. A plan that was made while the tables were small, and
         kept, would be quadratic.
         """
-        settings = _SETTINGS | ({"plan_cache_mode": "force_custom_plan"} if plan_each_time else {})
-        writer = WriterConnection(self._dsn, self._timeout_s, self._health, settings)
+        settings = {"plan_cache_mode": "force_custom_plan"} if plan_each_time else {}
+        writer = WriterConnection(self._sessions, self._health, settings)
         self._writers.append(writer)
         return writer
 
@@ -171,39 +168,37 @@ class Database:
 class WriterConnection:
     """A dedicated connection: no round trip to take or give back, and a new one after any failure."""
 
-    def __init__(self, dsn: str, timeout_s: float, health: HealthProbe, settings: dict[str, str]) -> None:
-        self._dsn = dsn
-        self._timeout_s = timeout_s
+    def __init__(self, sessions: Sessions, health: HealthProbe, settings: dict[str, str]) -> None:
+        self._sessions = sessions
         self._health = health
         self._settings = settings
-        self._connection: asyncpg.Connection[asyncpg.Record] | None = None
+        self._connection: Session | None = None
         self._turn = asyncio.Lock()
 
     @asynccontextmanager
-    async def alone(self) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    async def alone(self) -> AsyncIterator[Session]:
         """The connection, for one statement by itself. Raises StoreUnavailable: outcome unknown."""
         async with self._turn:
             try:
-                with self._health.asking(), unavailable_when_away(self._dsn):
+                with self._health.asking(), unavailable_when_away(self._sessions.dsn):
                     connection = await self._health.unless_away(self._connect())
                     breaking_off = self._health.breaking_off(connection.terminate)
-                    with breaking_off, _unavailable_when_broken_off(connection):
+                    passing_on = self._sessions.passing_on(connection)
+                    with breaking_off, _unavailable_when_broken_off(connection), passing_on:
                         yield connection
             except StoreUnavailable:
                 self.drop()
                 raise
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    async def transaction(self) -> AsyncIterator[Session]:
         """The connection, inside a transaction. Raises StoreUnavailable: outcome unknown."""
         async with self.alone() as connection, connection.transaction():
             yield connection
 
-    async def _connect(self) -> asyncpg.Connection[asyncpg.Record]:
+    async def _connect(self) -> Session:
         if self._connection is None or self._connection.is_closed():
-            self._connection = await asyncpg.connect(
-                self._dsn, timeout=self._timeout_s, command_timeout=self._timeout_s, server_settings=self._settings
-            )
+            self._connection = await self._sessions.connect(self._settings)
         return self._connection
 
     def drop(self) -> None:

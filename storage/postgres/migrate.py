@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import asyncpg
 
+from storage import statements
 from storage.errors import StoreRefused
 from storage.postgres.chat.unique_names import give_unique_names, reserve_given_names
 from storage.postgres.database import unavailable_when_away
@@ -21,6 +23,7 @@ PATIENCE_S: Final = 86_400.0
 # What a migration does after its statements, in its transaction: what SQL cannot say.
 STEPS: Final = {"0007_people": give_unique_names, "0011_given_names": reserve_given_names}
 _LOCK = 0x686F6E67  # "hong": any number that is not locked otherwise in this database
+_SQL = statements.load(__file__)
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS migrations (
@@ -61,14 +64,51 @@ async def migrate(database: Database) -> list[str]:
     migrations = _migrations()
     async with database.transaction() as connection:
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK, timeout=PATIENCE_S)
-        await connection.execute(_TABLE)
-        known = {row["number"]: row["checksum"] for row in await connection.fetch("SELECT * FROM migrations")}
+        known = await _applied(connection, migrations)
         _check(known, migrations)
         new = migrations[len(known) :]
+        if new:
+            await _prepare(connection, migrations, len(new))
         for migration in new:
             await _apply(connection, migration)
     await _validate(database)
     return [migration.name for migration in new]
+
+
+async def _applied(connection: Connection, migrations: list[Migration]) -> dict[int, str]:
+    if not await connection.fetchval(_SQL["is_migrated"]):
+        return {}
+    await _check_rights(connection, migrations)
+    rows = await connection.fetch("SELECT number, checksum FROM migrations")
+    return {row["number"]: row["checksum"] for row in rows}
+
+
+async def _prepare(connection: Connection, migrations: list[Migration], count: int) -> None:
+    """Make the table of migrations. Raises StoreRefused if the role may not make them."""
+    missing = await connection.fetchval(_SQL["may_not"], ["migrations", *_tables(migrations)])
+    if missing is not None:
+        role = await connection.fetchval("SELECT quote_ident(current_user)")
+        raise StoreRefused(
+            f"the database needs {count} migrations, and the role {role} lacks {missing}; "
+            "start hongbao serve once as the owner of the tables (see docs/operations.md)"
+        )
+    await connection.execute(_TABLE)
+
+
+async def _check_rights(connection: Connection, migrations: list[Migration]) -> None:
+    """Raises StoreRefused if the role of the server may not read and write every table."""
+    lacks = await connection.fetchval(_SQL["lacks"], _tables(migrations))
+    if lacks is not None:
+        grantee = await connection.fetchval("SELECT format('%I TO %I', current_schema(), current_user)")
+        raise StoreRefused(
+            f"the role of the server lacks {lacks}; "
+            f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {grantee}"
+        )
+
+
+def _tables(migrations: list[Migration]) -> list[str]:
+    """Every table that a migration makes; a later one may drop it."""
+    return [name for migration in migrations for name in re.findall(r"CREATE TABLE (\w+)", migration.text)]
 
 
 async def _validate(database: Database) -> None:

@@ -59,6 +59,9 @@ T_CLIENT, T_CLIENT_GROUPS = (
 )
 T_BACKUP = "tests/server/test_backup.py::test_"
 T_CLI_MONEY = "tests/server/test_cli_money.py::test_"
+T_PG = "tests/outages/postgresql/test_"
+T_PG_SESSIONS, T_PG_RIGHTS = T_PG + "sessions.py::test_", T_PG + "rights.py::test_"
+T_PG_FAILOVER, T_PGBOUNCER = T_PG + "failover.py::test_", T_PG + "pgbouncer.py::test_"
 T_OUTBOX, T_IDS = "tests/services/test_outbox.py::test_", "tests/core/test_ids.py::test_"
 
 MUTATIONS: tuple[Mutation, ...] = (
@@ -2192,5 +2195,143 @@ MUTATIONS: tuple[Mutation, ...] = (
         "await renew_seeds(database, load_seed_keys(settings, data), Clock().now_ms())",
         'await renew_seeds(database, {"other": bytes(32)}, Clock().now_ms())',
         (T_BACKUP + "restore_brings_books_and_keys_begins_fresh_seeds_and_audits",),
+    ),
+    # --- PostgreSQL as people run it ---
+    Mutation(
+        "sessions keep the defaults of their role",
+        "role defaults",
+        "storage/postgres/sessions.py",
+        "        await self.set(connection, settings)\n        facts",
+        "        facts",
+        (T_PG_SESSIONS + "default_of_the_role_that_changes_at_run_time_does_not_reach_new_sessions",),
+    ),
+    Mutation(
+        "a commit does not wait if the role says so",
+        "I11",
+        "storage/postgres/sessions.py",
+        "WHEN name = 'synchronous_commit' THEN 'on'",
+        "WHEN name = 'synchronous_commit' THEN 'off'",
+        (T_PG_SESSIONS + "default_of_the_role_that_changes_at_run_time_does_not_reach_new_sessions",),
+    ),
+    Mutation(
+        "records are begun again beside those of another schema",
+        "I9",
+        "storage/postgres/server_checks.py",
+        "    if other is not None:\n",
+        '    if other == "":\n',
+        (T_PG_SESSIONS + "records_outside_of_the_search_path_are_refused_and_not_begun_again",),
+    ),
+    Mutation(
+        "a server works on a standby",
+        "failover",
+        "storage/postgres/sessions.py",
+        'if facts["is_standby"] or facts["is_read_only"]:',
+        'if facts["is_standby"] is None:',
+        (T_PG_FAILOVER + "standby_is_refused_at_start_and_serves_an_audit",),
+    ),
+    Mutation(
+        "an answer of a fenced primary is passed on",
+        "failover",
+        "storage/postgres/sessions.py",
+        "if self._writes and _says_read_only(reported):",
+        "if not self._writes and _says_read_only(reported):",
+        (T_PG_SESSIONS + "answer_of_a_server_that_has_become_read_only_is_not_passed_on",),
+    ),
+    Mutation(
+        "a read-only error leaves the other sessions alone",
+        "failover",
+        "storage/postgres/sessions.py",
+        "            self._replace()\n            raise\n        if generation",
+        "            raise\n        if generation",
+        (T_PG_SESSIONS + "read_only_error_ends_every_session",),
+    ),
+    Mutation(
+        "an answer of the old primary is passed on after a promotion",
+        "failover",
+        "storage/postgres/sessions.py",
+        "        if generation != self._generation:",
+        "        if generation > self._generation:",
+        (T_PG_SESSIONS + "answer_is_not_passed_on_after_another_server_was_seen",),
+    ),
+    Mutation(
+        "sessions stay on the old primary after a promotion",
+        "failover",
+        "storage/postgres/sessions.py",
+        "        if known not in (None, primary):\n            self._replace()\n",
+        "",
+        (T_PG_FAILOVER + "sessions_follow_the_address_and_never_go_back",),
+    ),
+    Mutation(
+        "sessions go back to an old primary",
+        "failover",
+        "storage/postgres/sessions.py",
+        "and primary.timeline < known.timeline:",
+        'and primary.timeline < "":',
+        (T_PG_SESSIONS + "old_primary_is_refused_after_a_promotion_was_seen",),
+    ),
+    Mutation(
+        "a pooler that changes sessions is accepted",
+        "pooler",
+        "storage/postgres/server_checks.py",
+        "    if backend != again or taken == backend:\n",
+        "    if backend is None:\n",
+        (T_PGBOUNCER + "pooler_that_changes_sessions_is_refused_at_start",),
+    ),
+    Mutation(
+        "what a pooler heard of the server once is taken for true",
+        "pooler",
+        "storage/postgres/sessions.py",
+        "                for statement in _SAY_AGAIN:",
+        "                for statement in _SAY_AGAIN[:0]:",
+        (T_PGBOUNCER + "pooler_that_met_a_read_only_server_is_asked_again_later",),
+    ),
+    Mutation(
+        "a database that is not UTF8 is accepted",
+        "encoding",
+        "storage/postgres/server_checks.py",
+        '    if encoding != "UTF8":',
+        '    if encoding == "LATIN1":',
+        (T_PG_RIGHTS + "database_that_is_not_utf8_is_refused_in_one_line",),
+    ),
+    Mutation(
+        "a role needs the right to migrate when there is nothing to migrate",
+        "rights",
+        "storage/postgres/migrate.py",
+        "        if new:\n            await _prepare",
+        "        if new is not None:\n            await _prepare",
+        (T_PG_RIGHTS + "role_with_rights_on_data_alone_starts_on_a_migrated_database",),
+    ),
+    Mutation(
+        "a role without rights on data is accepted",
+        "rights",
+        "storage/postgres/migrate.py",
+        "    await _check_rights(connection, migrations)\n    rows",
+        "    rows",
+        (T_PG_RIGHTS + "role_with_rights_on_data_alone_starts_on_a_migrated_database",),
+    ),
+    Mutation(
+        "a role that may not migrate tries it",
+        "rights",
+        "storage/postgres/migrate.py",
+        "    if missing is not None:",
+        '    if missing == "":',
+        (T_PG_RIGHTS + "role_without_create_on_public_is_refused_in_one_line",),
+    ),
+    Mutation(
+        "servers that start together both migrate",
+        "restart",
+        "storage/postgres/migrate.sql",
+        "EXISTS (\n    SELECT FROM pg_class WHERE relname = 'migrations' "
+        "AND relnamespace = current_schema()::regnamespace\n)",
+        "to_regclass('migrations') IS NOT NULL",
+        ("tests/storage/test_migrate.py::test_servers_that_start_together_wait_for_each_other",),
+    ),
+    Mutation(
+        "private stores heed PGTARGETSESSIONATTRS",
+        "environment",
+        "server/embedded/sockets.py",
+        '    "target_session_attrs": "any",\n',
+        "",
+        ("tests/server/test_embedded.py::test_variables_for_another_postgres_do_not_touch_private_stores",),
     ),
 )

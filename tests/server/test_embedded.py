@@ -381,3 +381,46 @@ def test_start_outside_the_main_thread_is_refused(new: Path) -> None:
     thread.start()
     thread.join()
     assert "main thread" in str(refused[0])
+
+
+# --- the environment -------------------------------------------------------------------------------------------
+
+# Each would break a connection or the start if it were heeded.
+ENVIRONMENT_OF_ANOTHER_SERVER = {
+    "PGHOST": "elsewhere.invalid",
+    "PGHOSTADDR": "192.0.2.1",
+    "PGPORT": "1",
+    "PGUSER": "stranger",
+    "PGDATABASE": "elsewhere",
+    "PGPASSWORD": "wrong",
+    "PGPASSFILE": "/",
+    "PGSERVICE": "elsewhere",
+    "PGSERVICEFILE": "/nowhere",
+    "PGSSLMODE": "verify-full",
+    "PGSSLROOTCERT": "/nowhere",
+    "PGSSLNEGOTIATION": "direct",
+    "PGSSLMINPROTOCOLVERSION": "TLSv9",
+    "PGTARGETSESSIONATTRS": "standby",
+    "PGGSSLIB": "none",
+    "PGKRBSRVNAME": "elsewhere",
+    "PGOPTIONS": "-c default_transaction_read_only=on",
+    "PGTZ": "Asia/Shanghai",
+    "PGCLIENTENCODING": "LATIN1",
+    "PGDATA": "/nowhere",
+}
+
+
+def test_variables_for_another_postgres_do_not_touch_private_stores(
+    new: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At all steps: initdb, the start, the question whether it is ready, and every client of this process."""
+    for name, value in ENVIRONMENT_OF_ANOTHER_SERVER.items():
+        monkeypatch.setenv(name, value)
+    with embedded.start(new) as started:
+        assert sql(started, "show default_transaction_read_only") == "off"
+        assert embedded.running(new) is not None
+        for name in ENVIRONMENT_OF_ANOTHER_SERVER:
+            with monkeypatch.context() as alone:
+                for other in ENVIRONMENT_OF_ANOTHER_SERVER.keys() - {name}:
+                    alone.delenv(other)
+                assert sql(started, "show timezone") == "UTC", name

@@ -88,8 +88,8 @@ async def audit(database: Database, seed_keys: Mapping[str, bytes]) -> Report:
 
 
 async def audit_at(dsn: str, timeout_s: float, seed_keys: Mapping[str, bytes]) -> Report:
-    """Audit the database at this address. Raises StoreUnavailable, StoreRefused."""
-    database = Database(dsn, pool_max=1, timeout_s=timeout_s)
+    """Audit the database at this address, also a standby. Raises StoreUnavailable, StoreRefused."""
+    database = Database(dsn, pool_max=1, timeout_s=timeout_s, writes=False)
     await database.open()
     try:
         return await audit(database, seed_keys)

@@ -1,0 +1,167 @@
+"""Sessions with PostgreSQL: what each one sets, on which server it may be, and when all are replaced.
+
+Defaults of a role, of a database or of a pooler must not change what the server does, so a session sets everything
+that matters after it is connected. (Poolers refuse most settings in the request that connects, or drop them.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from weakref import WeakSet
+
+import asyncpg
+
+from storage import statements
+from storage.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
+    Session: TypeAlias = asyncpg.Connection[asyncpg.Record]
+    Connection: TypeAlias = Session | PoolConnectionProxy[asyncpg.Record]
+
+SQL: Final = statements.load(__file__)
+
+
+class SessionSetting(NamedTuple):
+    """A setting of every session, and why it does not depend on a default. An older PostgreSQL may not know it."""
+
+    name: str
+    value: str
+    reason: str
+
+
+SETTINGS: Final = (
+    SessionSetting("default_transaction_isolation", "read committed", "a statement sees what it waited for"),
+    SessionSetting("default_transaction_deferrable", "off", "a snapshot for the audit does not wait"),
+    SessionSetting("statement_timeout", "0", "the client bounds each statement; a migration may take hours"),
+    SessionSetting("lock_timeout", "0", "the client bounds each statement, whatever it waits for"),
+    SessionSetting("transaction_timeout", "0", "as for statements"),
+    SessionSetting("idle_session_timeout", "0", "one session listens, and a pool keeps idle ones"),
+    SessionSetting(
+        "idle_in_transaction_session_timeout", "5000", "a client that is cut off holds no locks for hours"
+    ),
+    SessionSetting("client_connection_check_interval", "1000", "the same, while a statement runs"),
+    SessionSetting("TimeZone", "UTC", "the same times on every machine"),
+    SessionSetting("standard_conforming_strings", "on", "statements are read in one way"),
+    SessionSetting("transform_null_equals", "off", "statements are read in one way"),
+    SessionSetting("plan_cache_mode", "auto", "some statements ask for a plan each time, the others must not"),
+)
+
+# A role that is read only by default is made able to write. A server or a database that is read only is left so:
+# that fences an old primary. A commit always waits for the disk; a stricter default stays.
+_SET: Final = """
+SELECT count(set_config(name, CASE
+    WHEN value IS NOT NULL THEN value
+    WHEN name = 'synchronous_commit' AND setting <> 'off' THEN setting
+    WHEN name = 'synchronous_commit' THEN 'on'
+    ELSE 'off' END, false))
+FROM pg_settings LEFT JOIN (VALUES {values}) AS wanted (name, value) USING (name)
+WHERE value IS NOT NULL OR name = 'synchronous_commit'
+   OR name = 'default_transaction_read_only' AND setting = 'on' AND source IN ('user', 'database user')
+"""
+# A pooler repeats to each client what it once heard. After these the server reports it again.
+_SAY_AGAIN: Final = ("SET default_transaction_read_only = on", "RESET default_transaction_read_only")
+_ADVICE: Final = "name the primary, or several hosts and target_session_attrs=read-write"
+
+
+class Primary(NamedTuple):
+    """The server that takes writes: its cluster, its timeline (one more after each promotion), its start."""
+
+    cluster: int
+    timeline: str
+    started_at: datetime
+
+
+class Sessions:
+    """Makes sessions. All are ended when one turns out to be on a server that takes no writes, or when a new one is
+    on another server: an answer of an old primary must not be passed on.
+
+    `writes`: a session on a standby is refused. Commands that only read take it.
+    """
+
+    def __init__(self, dsn: str, timeout_s: float, *, writes: bool = True) -> None:
+        self.dsn = dsn
+        self._timeout_s = timeout_s
+        self._writes = writes
+        self._open: WeakSet[Session] = WeakSet()
+        self._primary: Primary | None = None
+        self._generation = 0
+        self.schema = ""  # of the records, quoted; empty: not known yet
+
+    async def connect(self, settings: Mapping[str, str] | None = None, *, is_bounded: bool = True) -> Session:
+        """A new session with these settings besides SETTINGS; `is_bounded`: each statement has the timeout.
+
+        Raises StoreUnavailable, errors of asyncpg, OSError.
+        """
+        bound_s = self._timeout_s if is_bounded else None
+        connection: Session = await asyncpg.connect(self.dsn, timeout=self._timeout_s, command_timeout=bound_s)
+        try:
+            await self.begin(connection, settings)
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
+
+    async def begin(self, connection: Session, settings: Mapping[str, str] | None = None) -> None:
+        """Set what must be set, and look which server it is. Raises StoreUnavailable."""
+        await self.set(connection, settings)
+        facts = await connection.fetchrow(SQL["facts"])
+        assert facts is not None
+        if self._writes:
+            if facts["is_standby"] or facts["is_read_only"]:
+                why = "a standby" if facts["is_standby"] else "read only (default_transaction_read_only)"
+                raise StoreUnavailable(f"PostgreSQL: this server is {why}; {_ADVICE}")
+            if _says_read_only(connection.get_settings()):
+                for statement in _SAY_AGAIN:
+                    await connection.execute(statement)
+            self._meet(Primary(facts["cluster"], facts["timeline"], facts["started_at"]))
+        self._open.add(connection)
+
+    async def set(self, connection: Connection, settings: Mapping[str, str] | None = None) -> None:
+        """Set what must be set."""
+        values = {setting.name: setting.value for setting in SETTINGS} | dict(settings or {})
+        if self.schema:
+            values["search_path"] = self.schema
+        rows = (f"('{name}', '{value.replace(chr(39), 2 * chr(39))}')" for name, value in values.items())
+        await connection.execute(_SET.format(values=", ".join(rows)))
+
+    @contextmanager
+    def passing_on(self, connection: Connection) -> Iterator[None]:
+        """Around what is asked on a session: its answer is passed on only if it is still one of the primary.
+
+        No statement is needed for it: PostgreSQL reports with each answer whether it has become read only.
+        """
+        generation, reported = self._generation, connection.get_settings()
+        try:
+            yield
+        except asyncpg.ReadOnlySQLTransactionError:
+            self._replace()
+            raise
+        if generation != self._generation:
+            raise StoreUnavailable("PostgreSQL: another server has taken over")
+        if self._writes and _says_read_only(reported):
+            self._replace()
+            raise StoreUnavailable("PostgreSQL: this server has become read only (default_transaction_read_only)")
+
+    def _meet(self, primary: Primary) -> None:
+        known = self._primary
+        if known is not None and primary.cluster == known.cluster and primary.timeline < known.timeline:
+            raise StoreUnavailable("PostgreSQL: this server is an old primary, another one was promoted")
+        self._primary = primary
+        if known not in (None, primary):
+            self._replace()
+
+    def _replace(self) -> None:
+        self._generation += 1
+        for connection in list(self._open):
+            connection.terminate()
+        self._open.clear()
+
+
+def _says_read_only(reported: object) -> bool:
+    """`reported`: the settings of which PostgreSQL reports each change, together with an answer."""
+    return getattr(reported, "default_transaction_read_only", "off") == "on"
