@@ -7,7 +7,6 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import structlog
 
 from server.config import OpsSection
@@ -123,12 +122,7 @@ class Operations:
 
     def _health_now(self) -> Health:
         """As of this moment, without the cost of a whole sample: any HTTP client may request it."""
-        newest = self.sampler.newest
-        observer = self.observer
-        fresh = msgspec.structs.replace(
-            newest, state=observer.state_now, stores=observer.stores(), current=observer.current
-        )
-        return self._judge(fresh)
+        return self._judge(self.sampler.fresh)
 
     def _judge(self, sample: Sample) -> Health:
         return health(sample, self._config.ready_backlog_s)

@@ -47,6 +47,7 @@ from server.services.runtime.bus import Bus
 from server.services.runtime.change_feed import ChangeFeed
 from server.services.runtime.lookups import LookupService
 from server.services.runtime.outbox import Outbox
+from server.services.runtime.store_health import StoreHealth
 from server.services.seeds.service import SeedService
 from storage.postgres import facts
 from storage.postgres.migrate import migrate
@@ -72,6 +73,7 @@ class Services:
         self._stores, self._bus, self._clock = stores, bus, clock
         self._config, self._limits = config, limits
         self._ids = IdMaker(config.server.node)
+        self.records_health = StoreHealth("postgres", stores.database.probe_write)
         self.changes = ChangeFeed(stores.change_feed, clock.random_number(), clock.elapsed_s)
         self.seeds = SeedService(stores.seed_trees, seed_keys, clock.random_bytes, clock.now_ms)
         self._make_chat(keys)
@@ -184,6 +186,8 @@ class Services:
         in_doubt = (*(self.sends, self.wallets, self.settlement, self.refunds, self.resends, self.outbox),)
         return [
             self.changes.run,
+            self.records_health.run,
+            self.mirror_health.run,
             self.commit.run_mirror,
             self.commit.run_record,
             self.recovery.run,

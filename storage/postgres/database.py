@@ -36,6 +36,15 @@ _AWAY = (
     asyncpg.FeatureNotSupportedError,  # a cached plan that a migration made invalid
 )
 # a client that loses the network in the middle of a transaction must not hold row locks for hours
+# A transaction with a commit record, and no row that vacuum would have to remove. A standby cannot write it.
+_WRITE = """
+SELECT CASE
+    WHEN pg_is_in_recovery() THEN 'is a standby, which takes no writes'
+    WHEN current_setting('transaction_read_only')::boolean THEN 'is read only (default_transaction_read_only)'
+    WHEN pg_logical_emit_message(true, 'hongbao', '') IS NULL THEN 'writes no log'
+END
+"""
+_WRITE_S = 1.2  # a commit that takes longer is no commit: a stalled disk, a synchronous standby that is gone
 _SETTINGS = {"idle_in_transaction_session_timeout": "5000", "client_connection_check_interval": "1000"}
 
 
@@ -83,6 +92,8 @@ class Database:
         )
         self._writers: list[WriterConnection] = []
         self._health = HealthProbe(self._probe)
+        self._prober = WriterConnection(dsn, _WRITE_S, self._health, _SETTINGS)
+        self._writers.append(self._prober)
 
     async def open(self) -> None:
         """Connect and judge the server. Raises StoreUnavailable, StoreRefused."""
@@ -155,6 +166,15 @@ class Database:
                 await connection.execute("SELECT 1")
             finally:
                 connection.terminate()
+
+    async def probe_write(self) -> None:
+        """Commit. Raises StoreUnavailable, also if the database answers but refuses writes."""
+        async with self._prober.alone() as connection:
+            refusal = await connection.fetchval(_WRITE)
+            if refusal:
+                raise StoreUnavailable(f"PostgreSQL {refusal}")
+        if self._health.refused:
+            raise StoreUnavailable(self._health.refused)
 
     def writer(self, *, plan_each_time: bool = False) -> WriterConnection:
         """A connection of its own for one writer that has one transaction at a time.
