@@ -46,7 +46,9 @@ class Operations:
         """`now_s` is a monotonic clock."""
         self._config = config
         self._lookups = parts.services.lookups
-        self._audits = AuditRuns(postgres_dsn, lambda: parts.services.seeds.keys, now_ms, now_s)
+        self._audits = AuditRuns(
+            postgres_dsn, parts.services.audit_results, lambda: parts.services.seeds.keys, now_ms, now_s
+        )
         self._figures = PeriodicQuery(self._query_figures, now_s)
         self.observer = Observer(
             parts,
@@ -129,6 +131,7 @@ class Operations:
 
     async def _query_figures(self) -> Figures:
         backlog = await self._lookups.backlog()
+        await self._audits.look()
         unopened_fen = await self._lookups.unopened_fen()
         return Figures(backlog.claims, backlog.amount_fen, backlog.oldest_ms, unopened_fen)
 

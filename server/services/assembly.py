@@ -25,6 +25,7 @@ from server.services.chat.names import NameService
 from server.services.chat.passes import PassService
 from server.services.chat.people import PeopleService
 from server.services.chat.posts import PostReader
+from server.services.money.audit_results import AuditResults
 from server.services.money.credited import CreditedClaims
 from server.services.money.records import RecordService
 from server.services.money.settlement import SettlementService
@@ -81,6 +82,7 @@ class Services:
         self._make_packets()
         self._make_money()
         self.grab_stats = GrabStatService(stores.grab_stats, self.opens, self.groups, bus)
+        self.audit_results = AuditResults(stores.database)
         self.lookups = LookupService(stores, clock.now_ms, clock.elapsed_s)
 
     def _make_chat(self, keys: Mapping[str, bytes]) -> None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     Connection: TypeAlias = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
 
 LEAST_VERSION = 14
+SILENT_S = 10.0  # so long without any answer, a snapshot is given up
+LOOK_S = 1.0  # between two looks whether the database still answers
 # A deadlock or a serialization failure was rolled back; it is told apart nowhere because a re-read settles it too.
 _AWAY = (
     OSError,
@@ -54,7 +56,8 @@ def unavailable_when_away() -> Iterator[None]:
     try:
         yield
     except _AWAY as error:
-        raise StoreUnavailable(f"PostgreSQL: {str(error) or type(error).__name__}") from error
+        unnamed = "no answer in time" if isinstance(error, TimeoutError) else type(error).__name__
+        raise StoreUnavailable(f"PostgreSQL: {str(error) or unnamed}") from error
 
 
 @contextmanager
@@ -150,14 +153,38 @@ class Database:
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
-        """Everything as of one moment, read only, for as long as it takes."""
+        """Everything as of one moment, read only, for as long as it takes while the database answers others."""
         with unavailable_when_away():
             connection = await asyncpg.connect(self._dsn, timeout=self._timeout_s)
-            try:
+        watch = asyncio.get_running_loop().create_task(self._end_when_silent(connection))
+        try:
+            with unavailable_when_away(), _unavailable_when_broken_off(connection):
                 async with connection.transaction(isolation="repeatable_read", readonly=True):
                     yield connection
-            finally:
-                connection.terminate()
+        except StoreUnavailable:
+            if watch.done():
+                raise StoreUnavailable(f"PostgreSQL: no answer for {SILENT_S:g} s") from None
+            raise
+        finally:
+            watch.cancel()
+            connection.terminate()
+
+    async def _end_when_silent(self, connection: Connection) -> None:
+        """End a connection, whose statement may take any time, when the database gives no sign of life any more."""
+        loop = asyncio.get_running_loop()
+        heard_s = loop.time()
+        while loop.time() - heard_s < SILENT_S:
+            await asyncio.sleep(LOOK_S)
+            try:
+                async with asyncio.timeout(SILENT_S):
+                    await self._probe()
+            except (StoreUnavailable, TimeoutError) as error:
+                if getattr(error.__cause__, "sqlstate", None) is None:
+                    continue
+            heard_s = (
+                loop.time()
+            )  # an answer, or an error that the database itself reports, such as no free connection
+        connection.terminate()
 
     async def _probe(self) -> None:
         with unavailable_when_away():

@@ -8,7 +8,6 @@ import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import asyncpg
@@ -71,14 +70,14 @@ async def redis_is_a_replica(world: World) -> AsyncIterator[Sick]:
 @asynccontextmanager
 async def redis_cannot_save(world: World) -> AsyncIterator[Sick]:
     """MISCONF: the last snapshot failed, because its folder takes no file; the log goes on."""
-    folder = Path((await world.redis.config_get("dir"))["dir"])
+    folder = (await world.redis.config_get("dir"))["dir"]
     await world.redis.config_set("save", "3600 1")
-    folder.chmod(0o500)
+    os.chmod(folder, 0o500)
     await world.redis.bgsave()  # type: ignore[no-untyped-call]
     try:
         yield Sick("redis", "MISCONF")
     finally:
-        folder.chmod(0o700)
+        os.chmod(folder, 0o700)
         await world.redis.config_set("save", "")
 
 
