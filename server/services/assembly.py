@@ -51,6 +51,7 @@ from server.services.runtime.outbox import Outbox
 from server.services.runtime.store_health import StoreHealth
 from server.services.seeds.service import SeedService
 from storage.postgres import facts
+from storage.postgres.database import WRITE_S
 from storage.postgres.migrate import migrate
 from storage.stores import Stores
 
@@ -74,7 +75,7 @@ class Services:
         self._stores, self._bus, self._clock = stores, bus, clock
         self._config, self._limits = config, limits
         self._ids = IdMaker(config.server.node)
-        self.records_health = StoreHealth("postgres", stores.database.probe_write)
+        self.records_health = StoreHealth("postgres", stores.database.probe_write, WRITE_S)
         self.changes = ChangeFeed(stores.change_feed, clock.random_number(), clock.elapsed_s)
         self.seeds = SeedService(stores.seed_trees, seed_keys, clock.random_bytes, clock.now_ms)
         self._make_chat(keys)

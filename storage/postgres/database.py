@@ -46,7 +46,7 @@ SELECT CASE
     WHEN pg_logical_emit_message(true, 'hongbao', '') IS NULL THEN 'writes no log'
 END
 """
-_WRITE_S = 1.2  # a commit that takes longer is no commit: a stalled disk, a synchronous standby that is gone
+WRITE_S = 1.2  # a commit that takes longer is no commit: a stalled disk, a synchronous standby that is gone
 _SETTINGS = {"idle_in_transaction_session_timeout": "5000", "client_connection_check_interval": "1000"}
 
 
@@ -95,7 +95,7 @@ class Database:
         )
         self._writers: list[WriterConnection] = []
         self._health = HealthProbe(self._probe)
-        self._prober = WriterConnection(dsn, _WRITE_S, self._health, _SETTINGS)
+        self._prober = WriterConnection(dsn, WRITE_S, self._health, _SETTINGS)
         self._writers.append(self._prober)
 
     async def open(self) -> None:

@@ -20,6 +20,7 @@ from server import embedded
 from server.services.runtime.store_health import StoreHealth
 from storage.errors import StoreUnavailable
 from storage.postgres.database import Database
+from storage.redis.mirror import PROBE_S
 from tests.clusters import data_folder
 from tests.conftest import Server, StartServer
 from tests.ops.test_http import get
@@ -229,7 +230,7 @@ def test_refused_writes_of_an_idle_store_are_known_within_two_seconds() -> None:
 
     async def scenario() -> None:
         store = Scripted()
-        health = StoreHealth("redis", store.write)
+        health = StoreHealth("redis", store.write, PROBE_S)
         running = asyncio.ensure_future(health.run())
         await asyncio.sleep(5.0)
         assert health.is_up
@@ -242,12 +243,31 @@ def test_refused_writes_of_an_idle_store_are_known_within_two_seconds() -> None:
         runner.run(scenario())
 
 
+def test_probe_that_fails_because_the_process_stood_still_is_no_outage() -> None:
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, SimLoop)
+
+        async def stalled() -> None:
+            loop.now_s += 3.0  # our own code has blocked the loop, so the timeout is over at once
+            raise StoreUnavailable("Timeout reading")
+
+        health = StoreHealth("redis", stalled, PROBE_S)
+        await health.probe_once()
+        assert health.is_up
+        await health.probe_once()  # twice in a row: no chance
+        assert not health.is_up
+
+    with asyncio.Runner(loop_factory=SimLoop) as runner:
+        runner.run(scenario())
+
+
 def test_store_at_its_limit_does_not_alternate_between_up_and_away() -> None:
     """Every second write fails: away, until three in a row succeed."""
 
     async def scenario() -> None:
         store = Scripted()
-        health = StoreHealth("redis", store.write)
+        health = StoreHealth("redis", store.write, PROBE_S)
         store.fails = True
         await health.probe_once()
         seen = []

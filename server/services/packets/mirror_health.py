@@ -10,7 +10,7 @@ from typing import Final, Literal, TypeAlias
 
 from server.services.runtime.store_health import StoreHealth
 from storage.errors import StoreRefused, StoreUnavailable
-from storage.redis.mirror import Mirror
+from storage.redis.mirror import PROBE_S, Mirror
 
 Durability: TypeAlias = Literal["postgres", "redis"]
 SETTINGS_EVERY_S: Final = 5.0  # they can be changed while Redis runs
@@ -20,7 +20,7 @@ class MirrorHealth(StoreHealth):
     """The health of the mirror with its rules. `durability` names the store after which `won` is answered."""
 
     def __init__(self, mirror: Mirror, durability: Durability) -> None:
-        super().__init__("redis", self._write_and_judge)
+        super().__init__("redis", self._write_and_judge, PROBE_S)
         self._mirror = mirror
         self.durability = durability
         self._judged_s = float("-inf")

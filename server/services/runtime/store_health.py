@@ -20,16 +20,17 @@ LOG = structlog.get_logger()
 # and the second between two samples.
 EVERY_S: Final = 0.3
 GOOD_PROBES_MIN: Final = 3
-LATE_S: Final = 1.4  # a probe that fails after so long may have failed because this process stood still
+LATE_S: Final = 0.1  # a probe that fails so long after its timeout may have failed because this process stood still
 
 
 class StoreHealth:
     """`why` the store cannot be used (empty: it can), and a `warning` about one that can."""
 
-    def __init__(self, store: str, probe: Callable[[], Awaitable[None]]) -> None:
-        """`probe` writes to the store. It has a timeout, and raises StoreUnavailable."""
+    def __init__(self, store: str, probe: Callable[[], Awaitable[None]], timeout_s: float) -> None:
+        """`probe` writes to the store. It raises StoreUnavailable, at the latest after `timeout_s`."""
         self._store = store
         self._probe = probe
+        self._late_s = timeout_s + LATE_S
         self.why = ""
         self.warning = ""
         self._good_probes = 0
@@ -67,7 +68,7 @@ class StoreHealth:
         try:
             await self._probe()
         except StoreUnavailable as error:
-            if loop.time() - began_s > LATE_S and self._may_be_late:
+            if loop.time() - began_s > self._late_s and self._may_be_late:
                 self._may_be_late = False  # once: a second one that fails so late proves an outage
                 return
             self.lost(error)
