@@ -170,7 +170,7 @@ class Database:
             connection.terminate()
 
     async def _end_when_silent(self, connection: Connection) -> None:
-        """End a connection, whose statement may take any time, when the database gives no sign of life any more."""
+        """End a connection, whose statement may take any time, when the database does not answer any more."""
         loop = asyncio.get_running_loop()
         heard_s = loop.time()
         while loop.time() - heard_s < SILENT_S:
