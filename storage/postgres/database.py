@@ -196,10 +196,13 @@ class Database:
 
     async def probe_write(self) -> None:
         """Commit. Raises StoreUnavailable, also if the database answers but refuses writes."""
-        async with self._prober.alone() as connection:
-            refusal = await connection.fetchval(_WRITE)
-            if refusal:
-                raise StoreUnavailable(f"PostgreSQL {refusal}")
+        try:
+            async with self._prober.alone() as connection:
+                refusal = await connection.fetchval(_WRITE)
+        except StoreUnavailable as error:  # aborted, perhaps, because the database is away: that is the cause
+            raise StoreUnavailable(self.away or str(error)) from error
+        if refusal:
+            raise StoreUnavailable(f"PostgreSQL {refusal}")
         if self._health.refused:
             raise StoreUnavailable(self._health.refused)
 

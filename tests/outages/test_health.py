@@ -11,6 +11,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, NamedTuple, TypeAlias
 
 import asyncpg
+import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from redis import asyncio as aioredis
@@ -104,7 +105,27 @@ async def postgres_is_read_only(world: World) -> AsyncIterator[Sick]:
         await world.sql.fetch(end_others, name, world.sql.get_server_pid())
 
 
-SICKNESSES = [redis_is_full, redis_is_a_replica, redis_cannot_save, redis_is_frozen, postgres_is_read_only]
+@asynccontextmanager
+async def postgres_is_frozen(world: World) -> AsyncIterator[Sick]:
+    postmaster = psutil.Process(world.pids["postgres"])
+    processes = [postmaster, *postmaster.children()]
+    for one in processes:
+        one.suspend()
+    try:
+        yield Sick("postgres", "no answer")
+    finally:
+        for one in processes:
+            one.resume()
+
+
+SICKNESSES = [
+    postgres_is_frozen,
+    redis_is_full,
+    redis_is_a_replica,
+    redis_cannot_save,
+    redis_is_frozen,
+    postgres_is_read_only,
+]
 
 
 async def screens(server: Server) -> dict[str, Any]:
