@@ -7,10 +7,10 @@ AGAINST ?= 0d9629a
 # Tests and benchmarks start hundreds of processes: without compiled modules each would compile all of them again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: guard quick chaos sim mutants fuzz outages screenshots help env demo bench test check format clean
+.PHONY: guard quick chaos sim mutants fuzz outages outages-redis screenshots help env demo bench test check format clean
 
 help:  ## list the verbs
-	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 env: .venv/.made  ## make .venv and install what is needed (done by the others when it is missing)
 
@@ -75,6 +75,9 @@ fuzz: env  ## a million hostile frames against a live server: about five minutes
 outages: env  ## stores away, full, restarted in any order; PostgreSQL promoted, pooled, with few rights
 	@echo "both stores"; $(BIN)/python -m pytest tests/outages --ignore tests/outages/postgresql
 	@echo "PostgreSQL"; $(BIN)/python -m pytest tests/outages/postgresql
+
+outages-redis: env  ## the part of it about Redis: refused writes, eviction, cluster, idle timeouts, users, TLS
+	@$(BIN)/python -m pytest tests/outages/test_redis_settings.py tests/outages/test_health.py tests/outages/test_unread_mirror.py
 
 screenshots: env  ## draw the pictures of the docs again: the terminal client, and with chromium the dashboard
 	@$(BIN)/hongbao screenshots

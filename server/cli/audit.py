@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from server.cli.audit_report import print_audit, print_proof
 from server.cli.numbers import Id
 from server.cli.options import DATA, ConfigOption, DataOption, PostgresOption
@@ -10,7 +12,9 @@ from server.cli.streams import console
 from server.clock import Clock
 from server.config import found_seed_keys, load
 from server.services.money import audit as money_audit
+from server.services.money.audit_results import AuditResults, row_of
 from server.services.seeds.service import proof_of
+from storage.errors import StoreUnavailable
 from storage.postgres.database import Database
 from storage.postgres.packets.packets import PacketStore
 
@@ -18,7 +22,7 @@ from storage.postgres.packets.packets import PacketStore
 def audit(*, data: DataOption = DATA, config: ConfigOption = None, postgres: PostgresOption = None) -> int:
     """Prove from the records alone that every fen is accounted for; exit 1 and name each discrepancy.
 
-    Works while the server runs and while it does not.
+    Works while the server runs and while it does not. The servers on these records show the result.
 
     Example: hongbao audit --data .hongbao
     """
@@ -26,8 +30,15 @@ def audit(*, data: DataOption = DATA, config: ConfigOption = None, postgres: Pos
     settings = load(config, {"stores.postgres": postgres})
 
     async def work(database: Database) -> int:
+        clock = Clock()
+        began_s = clock.elapsed_s()
         report = await money_audit.audit(database, found_seed_keys(settings, data))
         print_audit(console(), report)
+        result = row_of(clock.now_ms(), round(clock.elapsed_s() - began_s, 3), report)
+        try:
+            await AuditResults(database).keep(result)
+        except StoreUnavailable as error:  # a standby, or records that a server has not brought up to date yet
+            print(f"hongbao: servers will not show this result, it cannot be stored: {error}", file=sys.stderr)
         return 0 if report.ok else 1
 
     return with_records(settings, data, work)

@@ -12,10 +12,12 @@ from protocol import tokens
 from server import embedded
 from server.config import Config, load_keys
 from server.embedded import StoreAddresses
+from server.embedded.stores import POSTGRES
 from server.instance import how_to_start, running
 from server.loop import run
 from storage.postgres.database import Database
 
+ATTACH_TIMEOUT_S: Final = 15.0  # for stores of another process, which may still be starting
 TIMEOUT_S: Final = 2.0  # of a statement, as in a server
 POOL_MAX: Final = 2
 
@@ -63,7 +65,9 @@ def with_records(settings: Config, data: Path, work: Callable[[Database], Corout
         async with opened(dsn) as database:
             return await work(database)
 
-    with stores_of(settings, data) as stores:
+    if settings.stores.postgres:
+        return run(on(settings.stores.postgres))
+    with embedded.start(data, (POSTGRES,), ATTACH_TIMEOUT_S) as stores:
         return run(on(stores.postgres_dsn))
 
 

@@ -18,7 +18,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,11 +69,11 @@ class StoreAddresses:
         self.stop()
 
 
-def start(data: Path) -> StoreAddresses:
-    """Start the stores of a data folder, or attach to them if they run; returns when both answer.
+def start(data: Path, needs: Sequence[Store] = STORES, attach_timeout_s: float = READY_TIMEOUT_S) -> StoreAddresses:
+    """Start the stores of a data folder, or attach to them if they run; returns when all of `needs` answer.
 
     Call it in the main thread: the kernel ends the stores with the thread that started them.
-    Raises EmbeddedError.
+    Raises EmbeddedError, also if those of another process do not answer within `attach_timeout_s`.
     """
     if sys.platform != "linux":
         raise EmbeddedError(
@@ -85,10 +85,10 @@ def start(data: Path) -> StoreAddresses:
     with one_line(f"cannot start the stores in {data}"):
         user = account()
         data.mkdir(parents=True, exist_ok=True, mode=0o711 if user else 0o700)
-        for _ in polls(READY_TIMEOUT_S):
+        for _ in polls(attach_timeout_s):
             if (held := _become_owner(data)) is not None:
-                return _own(data, user, held)
-            if stores := _attach(data):
+                return _own(data, user, held, needs)
+            if stores := _attach(data, needs):
                 return stores
         holder = (data / "lock").read_text().strip()
     raise EmbeddedError(f"process {holder} owns the stores in {data}, but they do not answer")
@@ -105,7 +105,7 @@ def running(data: Path) -> StoreAddresses | None:
             return None
         held = _become_owner(data)
         if held is None:
-            return _attach(data)
+            return _attach(data, STORES)
         os.close(held)  # without an owner: a store that still answers is about to end
         return None
 
@@ -119,8 +119,8 @@ def temporary(prefix: str = "hongbao-") -> Iterator[StoreAddresses]:
             yield stores
 
 
-def _own(data: Path, user: SystemUser | None, held: int) -> StoreAddresses:
-    """Start both stores as their owner; the lock is held until they have ended."""
+def _own(data: Path, user: SystemUser | None, held: int, needs: Sequence[Store]) -> StoreAddresses:
+    """Start stores as their owner; the lock is held until they have ended."""
     with ExitStack() as undo:
         undo.callback(os.close, held)
         os.ftruncate(held, 0)
@@ -131,7 +131,7 @@ def _own(data: Path, user: SystemUser | None, held: int) -> StoreAddresses:
         sockets = make_sockets(data, user)
         children: dict[Store, Child] = {}
         undo.callback(_end, data, children)
-        for store in STORES:
+        for store in needs:
             folder, log = data / store.name, data / f"{store.name}.log"
             store.prepare(folder, log, user)
             hand_over(folder, user)
@@ -141,10 +141,10 @@ def _own(data: Path, user: SystemUser | None, held: int) -> StoreAddresses:
         return StoreAddresses(*addresses(sockets), owner=True, pids=pids, _end=undo.pop_all().close)
 
 
-def _attach(data: Path) -> StoreAddresses | None:
-    """The stores that another process owns, if both answer."""
+def _attach(data: Path, needs: Sequence[Store]) -> StoreAddresses | None:
+    """The stores that another process owns, if all of `needs` answer."""
     sockets = (data / "sockets").resolve()
-    if trusted(sockets, data) and all(store.answers(sockets) for store in STORES):
+    if trusted(sockets, data) and all(store.answers(sockets) for store in needs):
         return StoreAddresses(*addresses(sockets))
     return None
 

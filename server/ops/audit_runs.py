@@ -7,34 +7,38 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Final
 
 import msgspec
+from msgspec import structs
 from msgspec.structs import replace
 
 from server.embedded.run import die_with
 from server.ops.samples.sample import AuditFault, AuditResult
-from server.services.money.audit import Report, audit_at
+from server.services.money.audit import audit_at
+from server.services.money.audit_results import AuditResults, AuditRow, row_of
 from server.services.runtime.store_errors import StoreRefused, StoreUnavailable
 
 AUDIT_S_MAX: Final = 600.0
-DISCREPANCIES_KEPT: Final = 100
 DSN_VARIABLE: Final = "HONGBAO_AUDIT_DSN"  # not on the command line, which every user of the machine can read
 NICE: Final = 19
 STORE_TIMEOUT_S: Final = 10.0
 
 
 class AuditRuns:
-    """Starts audits. Keeps the last result, and separately the fault of a later audit that failed."""
+    """Starts audits. Keeps the last result of any program, and separately the fault of a later audit of its own."""
 
     def __init__(
         self,
         postgres_dsn: str,
+        results: AuditResults,
         seed_keys: Callable[[], Mapping[str, bytes]],
         now_ms: Callable[[], int],
         now_s: Callable[[], float],
     ) -> None:
         """`now_s` is a monotonic clock."""
+        self._results = results
         self._seed_keys = seed_keys
         self._dsn = postgres_dsn
         self._now_ms = now_ms
@@ -89,26 +93,36 @@ class AuditRuns:
             if child.returncode is None:
                 child.kill()
                 await child.wait()
-        self._keep(outcome, round(self._now_s() - began_s, 3))
+        await self._keep(outcome, round(self._now_s() - began_s, 3))
 
-    def _keep(self, outcome: AuditResult | AuditFault, took_s: float) -> None:
+    async def _keep(self, outcome: AuditResult | AuditFault, took_s: float) -> None:
         if isinstance(outcome, AuditFault):
             self.fault = replace(outcome, at_ms=self._now_ms())
         else:
-            self.last, self.fault = replace(outcome, at_ms=self._now_ms(), took_s=took_s), None
+            result = replace(outcome, at_ms=self._now_ms(), took_s=took_s)
+            self._learn(result)
+            with suppress(StoreUnavailable):  # then other servers do not see it
+                await self._results.keep(AuditRow(*structs.astuple(result)))
+
+    async def look(self) -> None:
+        """Learn the newest result of another program, such as `hongbao audit`. Raises StoreUnavailable."""
+        row = await self._results.newest()
+        if row is not None:
+            self._learn(AuditResult(*row))
+
+    def _learn(self, result: AuditResult) -> None:
+        if self.last is None or result.at_ms > self.last.at_ms:
+            self.last = result
+            if self.fault is not None and self.fault.at_ms <= result.at_ms:
+                self.fault = None
 
 
 async def _run(dsn: str, seed_keys: Mapping[str, bytes]) -> AuditResult | AuditFault:
+    """Its time and duration are added by the parent process."""
     try:
-        return _result_of(await audit_at(dsn, STORE_TIMEOUT_S, seed_keys))
+        return AuditResult(*row_of(0, 0.0, await audit_at(dsn, STORE_TIMEOUT_S, seed_keys)))
     except (StoreUnavailable, StoreRefused) as error:
         return AuditFault(0, str(error))
-
-
-def _result_of(report: Report) -> AuditResult:
-    """The part of a report that is kept; its time and duration are added by the parent process."""
-    found = [f"{finding.name}: {line}" for finding in report.findings for line in finding.discrepancies]
-    return AuditResult(0, 0.0, len(found), tuple(found[:DISCREPANCIES_KEPT]), report.checked)
 
 
 if __name__ == "__main__":

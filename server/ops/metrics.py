@@ -76,7 +76,7 @@ GAUGES: Final[dict[str, tuple[str, Callable[[Sample], float | None]]]] = {
 }
 GAUGES_BY: Final[dict[str, tuple[str, str, Callable[[Sample], Mapping[str, float]]]]] = {
     "store_up": (
-        "1 while the store responds",
+        "1 while the store takes writes",
         "store",
         lambda now: {name: store.up for name, store in now.stores.items()},
     ),
@@ -112,7 +112,7 @@ class Metrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Called by the registry for each scrape."""
-        now = self._sampler.newest
+        now = self._sampler.fresh
         yield from _counters(now)
         yield from _gauges(now)
         yield from _histograms(now)

@@ -7,7 +7,6 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import structlog
 
 from server.config import OpsSection
@@ -47,7 +46,9 @@ class Operations:
         """`now_s` is a monotonic clock."""
         self._config = config
         self._lookups = parts.services.lookups
-        self._audits = AuditRuns(postgres_dsn, lambda: parts.services.seeds.keys, now_ms, now_s)
+        self._audits = AuditRuns(
+            postgres_dsn, parts.services.audit_results, lambda: parts.services.seeds.keys, now_ms, now_s
+        )
         self._figures = PeriodicQuery(self._query_figures, now_s)
         self.observer = Observer(
             parts,
@@ -123,18 +124,14 @@ class Operations:
 
     def _health_now(self) -> Health:
         """As of this moment, without the cost of a whole sample: any HTTP client may request it."""
-        newest = self.sampler.newest
-        observer = self.observer
-        fresh = msgspec.structs.replace(
-            newest, state=observer.state_now, stores=observer.stores(), current=observer.current
-        )
-        return self._judge(fresh)
+        return self._judge(self.sampler.fresh)
 
     def _judge(self, sample: Sample) -> Health:
         return health(sample, self._config.ready_backlog_s)
 
     async def _query_figures(self) -> Figures:
         backlog = await self._lookups.backlog()
+        await self._audits.look()
         unopened_fen = await self._lookups.unopened_fen()
         return Figures(backlog.claims, backlog.amount_fen, backlog.oldest_ms, unopened_fen)
 

@@ -25,6 +25,7 @@ from server.services.chat.names import NameService
 from server.services.chat.passes import PassService
 from server.services.chat.people import PeopleService
 from server.services.chat.posts import PostReader
+from server.services.money.audit_results import AuditResults
 from server.services.money.credited import CreditedClaims
 from server.services.money.records import RecordService
 from server.services.money.settlement import SettlementService
@@ -47,8 +48,10 @@ from server.services.runtime.bus import Bus
 from server.services.runtime.change_feed import ChangeFeed
 from server.services.runtime.lookups import LookupService
 from server.services.runtime.outbox import Outbox
+from server.services.runtime.store_health import StoreHealth
 from server.services.seeds.service import SeedService
 from storage.postgres import facts
+from storage.postgres.database import WRITE_S
 from storage.postgres.migrate import migrate
 from storage.stores import Stores
 
@@ -72,6 +75,7 @@ class Services:
         self._stores, self._bus, self._clock = stores, bus, clock
         self._config, self._limits = config, limits
         self._ids = IdMaker(config.server.node)
+        self.records_health = StoreHealth("postgres", stores.database.probe_write, WRITE_S)
         self.changes = ChangeFeed(stores.change_feed, clock.random_number(), clock.elapsed_s)
         self.seeds = SeedService(stores.seed_trees, seed_keys, clock.random_bytes, clock.now_ms)
         self._make_chat(keys)
@@ -79,6 +83,7 @@ class Services:
         self._make_packets()
         self._make_money()
         self.grab_stats = GrabStatService(stores.grab_stats, self.opens, self.groups, bus)
+        self.audit_results = AuditResults(stores.database)
         self.lookups = LookupService(stores, clock.now_ms, clock.elapsed_s)
 
     def _make_chat(self, keys: Mapping[str, bytes]) -> None:
@@ -184,6 +189,8 @@ class Services:
         in_doubt = (*(self.sends, self.wallets, self.settlement, self.refunds, self.resends, self.outbox),)
         return [
             self.changes.run,
+            self.records_health.run,
+            self.mirror_health.run,
             self.commit.run_mirror,
             self.commit.run_record,
             self.recovery.run,

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from storage.postgres.sessions import Connection as Connection
     from storage.postgres.sessions import Session
 
+SILENT_S = 10.0  # so long without any answer, a snapshot is given up
+LOOK_S = 1.0  # between two looks whether the database still answers
 # A deadlock or a serialization failure was rolled back; it is told apart nowhere because a re-read settles it too.
 _AWAY = (
     OSError,
@@ -35,6 +37,15 @@ _AWAY = (
     asyncpg.InternalServerError,
     asyncpg.FeatureNotSupportedError,  # a cached plan that a migration made invalid
 )
+# A transaction with a commit record, and no row that vacuum would have to remove. A standby cannot write it.
+_WRITE = """
+SELECT CASE
+    WHEN pg_is_in_recovery() THEN 'is a standby, which takes no writes'
+    WHEN current_setting('transaction_read_only')::boolean THEN 'is read only (default_transaction_read_only)'
+    WHEN pg_logical_emit_message(true, 'hongbao', '') IS NULL THEN 'writes no log'
+END
+"""
+WRITE_S = 1.2  # a commit that takes longer is no commit: a stalled disk, a synchronous standby that is gone
 
 
 @contextmanager
@@ -83,6 +94,7 @@ class Database:
         )
         self._writers: list[WriterConnection] = []
         self._health = HealthProbe(self._probe)
+        self._prober = self.writer()
 
     async def open(self) -> None:
         """Connect and judge the server. Raises StoreUnavailable, StoreRefused."""
@@ -138,20 +150,54 @@ class Database:
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Session]:
-        """Everything as of one moment, read only, for as long as it takes."""
+        """Everything as of one moment, read only, for as long as it takes while the database answers others."""
         with unavailable_when_away(self._dsn):
             connection = await self._sessions.connect(is_bounded=False)
+        watch = asyncio.get_running_loop().create_task(self._end_when_silent(connection))
+        try:
+            with unavailable_when_away(self._dsn), _unavailable_when_broken_off(connection):
+                async with connection.transaction(isolation="repeatable_read", readonly=True):
+                    yield connection
+        except StoreUnavailable:
+            if watch.done():
+                raise StoreUnavailable(f"PostgreSQL: no answer for {SILENT_S:g} s") from None
+            raise
+        finally:
+            watch.cancel()
+            connection.terminate()
+
+    async def _end_when_silent(self, connection: Session) -> None:
+        """End a connection, whose statement may take any time, when the database does not answer any more."""
+        loop = asyncio.get_running_loop()
+        heard_s = loop.time()
+        while loop.time() - heard_s < SILENT_S:
+            await asyncio.sleep(LOOK_S)
             try:
-                with _unavailable_when_broken_off(connection):
-                    async with connection.transaction(isolation="repeatable_read", readonly=True):
-                        yield connection
-            finally:
-                connection.terminate()
+                async with asyncio.timeout(SILENT_S):
+                    await self._probe()
+            except (StoreUnavailable, TimeoutError) as error:
+                if getattr(error.__cause__, "sqlstate", None) is None:
+                    continue
+            # an answer, or an error that the database itself reports, such as no free connection
+            heard_s = loop.time()
+        connection.terminate()
 
     async def _probe(self) -> None:
         with unavailable_when_away(self._dsn):
             connection = await self._sessions.connect()
             connection.terminate()
+
+    async def probe_write(self) -> None:
+        """Commit. Raises StoreUnavailable, also if the database answers but refuses writes."""
+        try:
+            async with self._prober.alone() as connection:
+                refusal = await connection.fetchval(_WRITE, timeout=WRITE_S)
+        except StoreUnavailable as error:  # aborted, perhaps, because the database is away: that is the cause
+            raise StoreUnavailable(self.away or str(error)) from error
+        if refusal:
+            raise StoreUnavailable(f"PostgreSQL {refusal}")
+        if self._health.refused:
+            raise StoreUnavailable(self._health.refused)
 
     def writer(self, *, plan_each_time: bool = False) -> WriterConnection:
         """A connection of its own for one writer that has one transaction at a time.

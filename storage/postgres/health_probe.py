@@ -15,6 +15,8 @@ PROBE_S: Final = 0.5  # within this a database that is there answers
 QUIET_S: Final = 0.3  # an answer to any statement within this proves more than a probe that fails
 AGAIN_S: Final = 0.1  # between two probes
 LATE_S: Final = 0.1  # a probe whose result comes so much too late failed because of a busy loop here
+REFUSALS: Final = ("25006", "53100")  # a session that is read only, a full disk: only a real write meets them
+REFUSED_S: Final = 10.0  # so long after the last of them the store counts as one that refuses writes
 Asked = TypeVar("Asked")
 
 
@@ -32,6 +34,7 @@ class HealthProbe:
         self._answered_s = float("-inf")
         self._break_offs: dict[object, Callable[[], None]] = {}
         self._away = ""
+        self._refused, self._refused_s = "", float("-inf")
 
     @contextmanager
     def asking(self) -> Iterator[None]:
@@ -43,7 +46,9 @@ class HealthProbe:
         try:
             yield
             self._answered_s = loop.time()
-        except StoreUnavailable:
+        except StoreUnavailable as error:
+            if getattr(error.__cause__, "sqlstate", None) in REFUSALS:
+                self._refused, self._refused_s = str(error), loop.time()
             self._suspect()
             raise
         finally:
@@ -69,6 +74,11 @@ class HealthProbe:
     def away(self) -> str:
         """Why the store is known to be away; empty: it is not."""
         return self._away
+
+    @property
+    def refused(self) -> str:
+        """Why the store has refused a write in the last seconds; empty: it has not."""
+        return self._refused if asyncio.get_running_loop().time() - self._refused_s < REFUSED_S else ""
 
     def close(self) -> None:
         """Ask no more."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol, cast
@@ -18,9 +18,10 @@ from typing import Any, Final, NamedTuple, Protocol, cast
 from redis import asyncio as aioredis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from storage.errors import unavailable
+from storage.redis.settings import NAMES, RedisSettings, from_info
 
 HEAD: Final = b"\x01"  # also the version of this format
 CLOSING: Final = b"\xff"
@@ -28,6 +29,9 @@ _CLAIM: Final = struct.Struct(">QQI")
 _PREFIX: Final = "hongbao:packet:"
 _FORGET_MS: Final = 60_000  # an old log outlives its packet so long, for a writer that still holds an old view
 _SCAN_COUNT: Final = 1_000
+PROBE_S: Final = 0.7  # a probe without an answer fails after it
+_PROBE_KEY: Final = "hongbao:probe"
+_PROBE_MS: Final = 60_000
 
 
 class LoggedClaim(Protocol):
@@ -94,7 +98,9 @@ def unavailable_when_away(url: str) -> Iterator[None]:
     try:
         yield
     except (RedisError, OSError, TimeoutError) as error:
-        raise unavailable("Redis", error, url) from error
+        # without the place in our script
+        shown = ResponseError(str(error).partition(" script: ")[0]) if isinstance(error, ResponseError) else error
+        raise unavailable("Redis", shown, url) from error
 
 
 class Mirror:
@@ -102,14 +108,11 @@ class Mirror:
 
     def __init__(self, url: str, timeout_s: float) -> None:
         self._url = url
-        self._redis = aioredis.Redis.from_url(
-            url,
-            socket_timeout=timeout_s,
-            socket_connect_timeout=timeout_s,
-            retry=Retry(NoBackoff(), 0),  # a call whose outcome is unknown is ours to judge
-        )
+        self._redis = _connections(url, timeout_s)
+        self._prober = _connections(url, PROBE_S)  # of its own: a probe that waits must not delay claims
         self._scripts = {
-            name: Path(__file__).with_name(f"{name}.lua").read_text() for name in ("append", "close", "forget")
+            name: Path(__file__).with_name(f"{name}.lua").read_text()
+            for name in ("append", "close", "forget", "probe")
         }
         self._shas: dict[str, str] = {}
         self._calls: set[asyncio.Future[list[Any]]] = set()  # in flight; they outlive a caller that was cancelled
@@ -120,17 +123,18 @@ class Mirror:
             call.cancel()
         await asyncio.gather(*self._calls, return_exceptions=True)
         await self._redis.aclose()
+        await self._prober.aclose()
 
-    async def ping(self) -> None:
-        """Raises StoreUnavailable unless Redis answers."""
-        with unavailable_when_away(self._url):
-            await self._redis.ping()
+    async def probe(self) -> None:
+        """Write as claims are written. Raises StoreUnavailable, also if Redis answers and refuses the write."""
+        await self._run_script("probe", [_PROBE_KEY], [_PROBE_MS], self._prober)
 
-    async def fsyncs_every_write(self) -> bool:
-        """True if an answer means that the claim is on disk (AOF with appendfsync always)."""
+    async def settings(self) -> RedisSettings:
+        """The settings on which the safety of claims rests, as far as they may be read. Raises StoreUnavailable."""
         with unavailable_when_away(self._url):
-            settings = await self._redis.config_get("append*")
-        return settings.get("appendonly") == "yes" and settings.get("appendfsync") == "always"
+            info = await _if_allowed(self._prober.info("memory", "persistence", "cluster"))
+            told = await _if_allowed(self._prober.config_get(*NAMES))
+        return RedisSettings({**from_info(info), **told}, is_cluster=bool(info.get("cluster_enabled")))
 
     async def append(self, extensions: Sequence[Extension]) -> set[int]:
         """Extend logs, all in one call; the ids of the packets that were refused. Raises StoreUnavailable."""
@@ -187,16 +191,37 @@ class Mirror:
         if not call.cancelled():
             call.exception()  # taken here: a caller that was cancelled is not there to receive it
 
-    async def _run_script(self, script: str, keys: list[str], words: Sequence[bytes | int]) -> list[Any]:
+    async def _run_script(
+        self, script: str, keys: list[str], words: Sequence[bytes | int], redis: aioredis.Redis | None = None
+    ) -> list[Any]:
+        redis = redis or self._redis
         with unavailable_when_away(self._url):
             if script not in self._shas:
-                self._shas[script] = await self._redis.script_load(self._scripts[script])
+                self._shas[script] = await redis.script_load(self._scripts[script])
             try:
-                answer = await self._redis.evalsha(self._shas[script], len(keys), *keys, *words)
+                answer = await redis.evalsha(self._shas[script], len(keys), *keys, *words)
             except NoScriptError:  # Redis was restarted or flushed: nothing ran
-                self._shas[script] = await self._redis.script_load(self._scripts[script])
-                answer = await self._redis.evalsha(self._shas[script], len(keys), *keys, *words)
+                self._shas[script] = await redis.script_load(self._scripts[script])
+                answer = await redis.evalsha(self._shas[script], len(keys), *keys, *words)
         return cast("list[Any]", answer)
+
+
+def _connections(url: str, timeout_s: float) -> aioredis.Redis:
+    """A pool; nothing is opened yet."""
+    return aioredis.Redis.from_url(
+        url,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
+        retry=Retry(NoBackoff(), 0),  # a call whose outcome is unknown is ours to judge
+    )
+
+
+async def _if_allowed(asked: Awaitable[Any]) -> dict[str, Any]:
+    """The answer; nothing if the user may not ask, or a provider has removed the command."""
+    try:
+        return cast("dict[str, Any]", await asked)
+    except ResponseError:
+        return {}
 
 
 def _key(packet_id: int) -> str:

@@ -30,12 +30,14 @@ async def lasting(mirror: Mirror) -> list[int]:
     return sorted([one async for ids in mirror.lasting_ids() for one in ids])
 
 
-async def test_ping_of_a_running_store_returns(mirror: Mirror) -> None:
-    await mirror.ping()
+async def test_probe_of_a_running_store_leaves_no_log(mirror: Mirror) -> None:
+    await mirror.probe()
+    assert await lasting(mirror) == []
 
 
-async def test_fsyncs_every_write_is_true_of_the_stores_of_the_tests(mirror: Mirror) -> None:
-    assert await mirror.fsyncs_every_write() is True
+async def test_settings_of_the_stores_of_the_tests_have_no_fault(mirror: Mirror) -> None:
+    settings = await mirror.settings()
+    assert (settings.fault, settings.not_shown, settings.is_cluster) == ("", "", False)
 
 
 async def test_read_of_unknown_packets_returns_empty_logs(mirror: Mirror) -> None:

@@ -45,6 +45,8 @@ T_KEPT_SEEDS = "tests/client_sim/test_kept_seeds.py::test_"
 T_RECORDS = "tests/services/test_records.py::test_"
 T_OUTAGES, T_REMINDERS = "tests/outages/test_", "tests/services/test_reminders.py::test_"
 T_HEALTH, T_SOCKET = "tests/storage/test_health_probe.py::test_", "tests/ops/test_socket.py::test_"
+T_STORE_HEALTH, T_REDIS_SETTINGS = T_OUTAGES + "health.py::test_", T_OUTAGES + "redis_settings.py::test_"
+IDLE = "idle_server_says_on_every_screen_which_store_is_sick_and_why"
 T_WALLETS, T_HUB = "tests/services/test_wallets.py::test_", "tests/net/test_hub.py::test_"
 T_CLIENT = "tests/client_sim/test_client.py::test_"
 T_CHAT_LOOKS = "tests/server/test_chat_looks.py::test_"
@@ -133,9 +135,9 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a Redis without fsync is accepted",
         "I11",
-        "storage/redis/mirror.py",
-        'return settings.get("appendonly") == "yes" and settings.get("appendfsync") == "always"',
-        "return bool(settings)",
+        "storage/redis/settings.py",
+        "return self._fault_in({**NO_EVICTION, **DURABLE})",
+        "return self._fault_in(NO_EVICTION)",
         (T_FAULTS + "durability_redis_requires_a_redis_that_fsyncs",),
     ),
     # --- versions and unknown outcomes ---
@@ -2333,5 +2335,122 @@ MUTATIONS: tuple[Mutation, ...] = (
         '    "target_session_attrs": "any",\n',
         "",
         ("tests/server/test_embedded.py::test_variables_for_another_postgres_do_not_touch_private_stores",),
+    ),
+    # --- stores as people run them ---
+    Mutation(
+        "the probe of Redis reads",
+        "health",
+        "storage/redis/probe.lua",
+        "redis.call('SET', KEYS[1], '1', 'PX', ARGV[1])",
+        "redis.call('GET', KEYS[1])",
+        (T_STORE_HEALTH + IDLE + "[redis_is_full-postgres]",),
+    ),
+    Mutation(
+        "an idle store is not probed",
+        "health",
+        "server/services/runtime/store_health.py",
+        "            await self.probe_once()\n",
+        "",
+        (T_STORE_HEALTH + "refused_writes_of_an_idle_store_are_known_within_two_seconds",),
+    ),
+    Mutation(
+        "one good write ends an outage",
+        "no false alarm",
+        "server/services/runtime/store_health.py",
+        "self._good_probes_wanted = GOOD_PROBES_MIN",
+        "self._good_probes_wanted = 1",
+        (T_STORE_HEALTH + "store_at_its_limit_does_not_alternate_between_up_and_away",),
+    ),
+    Mutation(
+        "a stall of the process is an outage of a store",
+        "no false alarm",
+        "server/services/runtime/store_health.py",
+        "if loop.time() - began_s > self._late_s and self._may_be_late:",
+        "if False:",
+        (T_STORE_HEALTH + "probe_that_fails_because_the_process_stood_still_is_no_outage",),
+    ),
+    Mutation(
+        "a PostgreSQL that is read only is healthy",
+        "health",
+        "storage/postgres/database.py",
+        "    WHEN current_setting('transaction_read_only')::boolean THEN"
+        " 'is read only (default_transaction_read_only)'\n",
+        "",
+        (T_STORE_HEALTH + IDLE + "[postgres_is_read_only-postgres]",),
+    ),
+    Mutation(
+        "a full disk that a statement has met is forgotten",
+        "health",
+        "storage/postgres/database.py",
+        "        if self._health.refused:\n",
+        "        if False:\n",
+        (T_STORE_HEALTH + "statement_that_meets_a_full_disk_makes_the_store_unhealthy",),
+    ),
+    Mutation(
+        "a Redis that evicts may decide",
+        "I11",
+        "storage/redis/settings.py",
+        "return self._fault_in({**NO_EVICTION, **DURABLE})",
+        "return self._fault_in(DURABLE)",
+        (
+            T_REDIS_SETTINGS + "durability_redis_refuses_settings_that_lose_claims_and_names_the_repair"
+            "[maxmemory-policy-allkeys-lru-noeviction]",
+        ),
+    ),
+    Mutation(
+        "the settings of Redis are read at the start only",
+        "I11",
+        "server/services/packets/mirror_health.py",
+        "if self.is_up and now_s - self._judged_s < SETTINGS_EVERY_S:",
+        "if self.is_up:",
+        (T_REDIS_SETTINGS + "durability_redis_stops_deciding_when_eviction_is_switched_on",),
+    ),
+    Mutation(
+        "no warning of a mirror that evicts",
+        "health",
+        "server/services/packets/mirror_health.py",
+        "        self.warn(settings.eviction)\n",
+        "",
+        (T_REDIS_SETTINGS + "durability_postgres_warns_of_eviction_and_goes_on",),
+    ),
+    Mutation(
+        "a cluster is taken for a single Redis",
+        "stores",
+        "server/services/packets/mirror_health.py",
+        "if settings.is_cluster:",
+        "if False:",
+        (T_REDIS_SETTINGS + "redis_as_a_cluster_is_refused_at_the_start_in_one_line[postgres]",),
+    ),
+    Mutation(
+        "a user who may not read settings is an outage",
+        "stores",
+        "storage/redis/mirror.py",
+        "    except ResponseError:\n        return {}\n",
+        "    except ResponseError:\n        raise\n",
+        (T_REDIS_SETTINGS + "user_without_config_is_told_what_could_not_be_checked",),
+    ),
+    Mutation(
+        "an audit from the command line is not stored",
+        "audit",
+        "server/cli/audit.py",
+        "            await AuditResults(database).keep(result)\n",
+        "            pass\n",
+        (T_OUTAGES + "audit.py::test_result_of_an_audit_from_the_command_line_is_shown_by_the_server",),
+    ),
+    Mutation(
+        "an audit waits for a frozen database without end",
+        "audit",
+        "storage/postgres/database.py",
+        "while loop.time() - heard_s < SILENT_S:",
+        "while True:",
+        (T_OUTAGES + "audit.py::test_snapshot_ends_when_the_database_freezes_in_the_middle",),
+    ),
+    Mutation(
+        "an audit waits for Redis",
+        "audit",
+        "server/cli/resources.py",
+        "embedded.start(data, (POSTGRES,), ATTACH_TIMEOUT_S)",
+        "embedded.start(data, attach_timeout_s=ATTACH_TIMEOUT_S)",
+        (T_OUTAGES + "audit.py::test_audit_of_embedded_stores_needs_postgres_only",),
     ),
 )

@@ -67,6 +67,10 @@ class FixedSampler(Sampler):
     def newest(self) -> Sample:
         return self.samples[-1]
 
+    @property
+    def fresh(self) -> Sample:
+        return self.newest
+
     def last(self, seconds: int) -> list[Sample]:
         return self.samples[-seconds - 1 :]
 

@@ -176,11 +176,11 @@ async def test_redis_is_needed_only_with_durability_redis(
     proxy, url = redis_proxy
     server = await start_server(ops__http="127.0.0.1:0", stores__redis=url, stores__durability=durability)
     await proxy.cut()
-    server.app.services.mirror_health.is_up = False  # as the next batch would set it
+    server.app.services.mirror_health.lost(StoreUnavailable("cut"))  # as the next batch would
     answer = await ready(server)
     health = json.loads(answer.body)
     assert answer.status == status
-    assert health["reasons" if status == 503 else "degraded"][0].startswith("redis is away: opens ")
+    assert health["reasons" if status == 503 else "degraded"][0].startswith("redis is away: ")
 
 
 async def test_server_is_not_ready_while_draining(server: Server, ask_server: Ask) -> None:

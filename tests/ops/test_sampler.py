@@ -29,6 +29,9 @@ class NumberedSource:
         self.samples += 1
         return sample(pushes=self.samples, loop_lag_ms=lag_ms)
 
+    def refresh(self, sample: Sample) -> Sample:
+        return sample
+
 
 class Clock:
     """A clock that moves only by sleeping; `late_s` adds a delay to a sleep by its number."""

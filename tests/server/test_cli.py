@@ -174,7 +174,7 @@ def test_serve_durability_redis_without_appendonly_fails_in_one_line(data: Path)
         refused = process("serve", "--data", data / "own", "--port", 0, "--durability", "redis", *own)
     assert (refused.code, refused.stdout) == (1, "")
     assert refused.stderr.splitlines()[-1] == (
-        "hongbao: durability redis needs a Redis with appendonly yes and appendfsync always"
+        "hongbao: Redis with appendonly no may lose claims; set: CONFIG SET appendonly yes (and in its config file)"
     )
     assert "Traceback" not in refused.stderr
 
@@ -184,7 +184,12 @@ def test_serve_without_redis_starts_and_reports_it(data: Path) -> None:
         own = ("--postgres", stores.postgres_dsn, "--redis", "redis://127.0.0.1:1")
         serving = Serving(data / "own", *own)
         status = asyncio.run(ask(data / "own" / "status.sock", "status"))
-        assert status["stores"] == {"postgres": "up", "redis": "away: opens go on without the mirror"}
+        assert status["stores"]["postgres"] == "up"
+        away, _, effect = status["stores"]["redis"].rpartition("; ")
+        assert (away.partition(" connecting")[0], effect) == (
+            "away: Redis: Error 111",
+            "opens go on without the mirror",
+        )
         assert serving.end(signal.SIGTERM) == 0
 
 

@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 from bench.chaos.proxy import Proxy
 from client_sim.sdk.errors import Refusal
 from server.services.packets import sweep
+from storage.errors import StoreUnavailable
 from tests.conftest import StartServer
 from tests.services.conftest import MakeParty, until
 
@@ -30,7 +31,7 @@ async def test_outage_is_logged_once_and_its_end_once(
         await postgres.cut()
         await redis.cut()
         app = room.server.app
-        app.services.mirror_health.is_up = False
+        app.services.mirror_health.lost(StoreUnavailable("cut"))
         for _ in range(5):
             app.services.live_packets._by_id.clear()
             with pytest.raises(Refusal):

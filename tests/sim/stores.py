@@ -25,6 +25,7 @@ from storage.postgres.packets.seed_trees import SeedEpochRow, SeedTreeRow, TreeK
 from storage.postgres.packets.sends import Sent, Unsent
 from storage.redis import mirror
 from storage.redis.mirror import Extension, Log
+from storage.redis.settings import DURABLE, NO_EVICTION, RedisSettings
 from storage.stores import Stores
 from tests.sim.change_feed import SimChangeFeed
 
@@ -305,11 +306,11 @@ class SimMirror(mirror.Mirror):
     async def close(self) -> None:
         """Nothing is open."""
 
-    async def ping(self) -> None:
-        await self._line.call("ping", lambda: None)
+    async def probe(self) -> None:
+        await self._line.call("probe", lambda: None)
 
-    async def fsyncs_every_write(self) -> bool:
-        return True
+    async def settings(self) -> RedisSettings:
+        return RedisSettings({**NO_EVICTION, **DURABLE})
 
     async def append(self, extensions: Sequence[Extension]) -> set[int]:
         frozen = list(extensions)

@@ -93,6 +93,10 @@ class World:
         self.calls += 1
         return self.calls
 
+    async def probe_write(self) -> None:
+        """As of the database: a commit that changes nothing."""
+        await self.postgres.call("probe", lambda: None)
+
     def trace(self, *words: Any) -> None:
         """Add one line to the trace."""
         if self.lines is not None:

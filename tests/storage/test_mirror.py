@@ -20,7 +20,7 @@ async def test_failed_call_of_a_cancelled_caller_logs_no_error(
     gc.collect()  # what earlier tests left is not ours
     caplog.clear()
     mirror = Mirror(url, timeout_s=2.0)
-    await mirror.ping()
+    await mirror.forget([1])
     proxy.stall()
     call = asyncio.create_task(mirror.forget([1]))
     await asyncio.sleep(0.05)  # the call is in flight

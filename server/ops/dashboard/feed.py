@@ -110,7 +110,7 @@ class Dashboard:
         event = DashboardEvent(
             version=self._version,
             bounds_ms=BOUNDS_MS,
-            now=now,
+            now=self._sampler.fresh,
             not_ready=health.reasons,
             degraded=health.degraded,
             recent=rates(minute[-RECENT_S - 1 :]),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import psutil
+from msgspec.structs import replace
 
 from protocol import messages
 from server.core import ledger
@@ -138,14 +139,21 @@ class Observer:
         return self._parts.services.changes.is_current
 
     def stores(self) -> dict[str, StoreState]:
-        """Which stores are known to respond, and since when."""
-        without_postgres = self._parts.services.lookups.postgres_outage
-        without_redis = "" if self._parts.services.mirror_health.is_up else WITHOUT_REDIS[self._durability]
-        for name, why in (("postgres", without_postgres), ("redis", without_redis)):
+        """Which stores take writes, and since when."""
+        services = self._parts.services
+        for name, health, effect in (
+            ("postgres", services.records_health, ""),
+            ("redis", services.mirror_health, f"; {WITHOUT_REDIS[self._durability]}"),
+        ):
             before = self._stores.get(name)
-            if before is None or before.up != (not why):
-                self._stores[name] = StoreState(not why, self._now_ms(), why)
+            since_ms = self._now_ms() if before is None or before.up != health.is_up else before.since_ms
+            why = "" if health.is_up else health.why + effect
+            self._stores[name] = StoreState(health.is_up, since_ms, why, health.warning)
         return dict(self._stores)
+
+    def refresh(self, sample: Sample) -> Sample:
+        """The sample with what must not be a second old, and costs nothing to read."""
+        return replace(sample, state=self.state_now, stores=self.stores(), current=self.current)
 
 
 def _left_shares(live: LivePacket | None) -> int | None:

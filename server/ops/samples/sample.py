@@ -18,11 +18,12 @@ Sort: TypeAlias = Literal["pending", "idle", "requests"]  # orders of the list o
 
 
 class StoreState(msgspec.Struct, frozen=True):
-    """Whether a store responds, since when (ms since 1970), and if not, why."""
+    """Whether a store takes writes, since when (ms since 1970), and if not, why. `warning`: about one that does."""
 
     up: bool
     since_ms: int
     why: str = ""
+    warning: str = ""
 
 
 class HotPacket(msgspec.Struct, frozen=True):

@@ -23,6 +23,9 @@ class SampleSource(Protocol):
     def sample(self, lag_ms: float, /) -> Sample:
         """A sample of this moment; `lag_ms`: the maximum lag of the event loop in the last second."""
 
+    def refresh(self, sample: Sample, /) -> Sample:
+        """The sample with the health of this moment."""
+
 
 class Sampler:
     """Takes samples and keeps the last minute."""
@@ -40,6 +43,11 @@ class Sampler:
         if not self._samples:
             self._samples.append(self.now())
         return self._samples[-1]
+
+    @property
+    def fresh(self) -> Sample:
+        """The last sample with the health of this moment, without the cost of a whole sample."""
+        return self._source.refresh(self.newest)
 
     def last(self, seconds: int) -> list[Sample]:
         """The samples of the last seconds, oldest first: one more than `seconds`, or all that are kept."""

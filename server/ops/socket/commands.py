@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
+
 from protocol.codes import Close
 from server import logs
 from server.net.hub import Hub
@@ -73,7 +75,7 @@ class Commands:
                 "backlog_age_s": newest.backlog_age_s,
                 "rss_bytes": newest.rss_bytes,
                 "state": newest.state,
-                "stores": newest.stores,
+                "stores": self._sampler.fresh.stores,
             },
             "hottest": newest.hottest,
         }
@@ -99,11 +101,9 @@ class Commands:
 
     async def stores(self, words: list[str]) -> Answer:
         no_arguments(words)
-        states = self._sampler.now().stores
-        return {
-            name: {"since_ms": states[name].since_ms, **facts}
-            for name, facts in (await self._lookups.stores()).items()
-        }
+        figures = await self._lookups.stores()
+        states = self._sampler.fresh.stores  # the one judgement that all commands and screens give
+        return {name: {**msgspec.structs.asdict(state), **figures[name]} for name, state in states.items()}
 
     async def settlement(self, words: list[str]) -> Answer:
         no_arguments(words)

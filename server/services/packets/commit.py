@@ -177,7 +177,7 @@ class CommitPath:
             with self._measured("redis"):
                 refused = await self._mirror.append([extension(part) for part in batch])
         except StoreUnavailable as error:
-            self._health.lost()
+            self._health.lost(error)
             if self._won_after_mirror:
                 self._reject(batch, str(error))
                 return []

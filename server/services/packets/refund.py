@@ -102,8 +102,8 @@ class RefundService:
         if self._health.is_up:
             try:
                 return await self._mirror.close_logs(due)
-            except StoreUnavailable:
-                self._health.lost()
+            except StoreUnavailable as error:
+                self._health.lost(error)
         self._health.raise_if_claims_may_be_missing()
         return {}
 

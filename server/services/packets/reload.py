@@ -77,8 +77,8 @@ class PacketReload:
         if self._health.is_up:
             try:
                 logs = await self._mirror.read(ids)
-            except StoreUnavailable:
-                self._health.lost()
+            except StoreUnavailable as error:
+                self._health.lost(error)
         self._health.raise_if_claims_may_be_missing()
         return {
             packet_id: StoredState(

@@ -1,4 +1,4 @@
-"""The sweep: find Redis again when it was away, let the mirrors of finished packets lapse, re-drive orphans.
+"""The sweep: let the mirrors of finished packets lapse, re-drive orphans.
 
 An orphan is a log in the mirror whose packet no server has in memory: its server died. Loading it re-drives
 what the record lacks.
@@ -66,8 +66,9 @@ class Sweep:
             await asyncio.sleep(INTERVAL_S)
 
     async def sweep_once(self) -> None:
-        """Find Redis again, and let the logs of packets that are over lapse."""
-        await self._health.find_again()
+        """Let the logs of packets that are over lapse. Raises StoreUnavailable."""
+        if not self._health.is_up:
+            raise StoreUnavailable(self._health.why)
         over = self._over[:FORGET_MAX]
         if over:
             await self._mirror.forget(over)

@@ -6,7 +6,7 @@ A packet's seed never leaves this module: it determines every share that is stil
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Final, TypeVar
 
 import msgspec
@@ -109,7 +109,7 @@ class DueRefunds(msgspec.Struct, frozen=True, kw_only=True):
 class StoreCheck(msgspec.Struct, frozen=True, kw_only=True):
     """The result of one request to a store. `answer` is None and `error` is set when it failed."""
 
-    answer: str | bool | None
+    answer: str | Mapping[str, str] | None
     error: str
     took_ms: float
 
@@ -118,7 +118,7 @@ class StoreChecks(msgspec.Struct, frozen=True, kw_only=True):
     """The result of one request to each store, and the size of the connection pool."""
 
     postgres: StoreCheck  # answers its version
-    redis: StoreCheck  # answers whether it fsyncs every write
+    redis: StoreCheck  # answers its settings, as far as they may be read
     pool_open: int
     pool_idle: int
 
@@ -142,11 +142,6 @@ class LookupService:
         self._mirror = stores.mirror
         self._now_ms = now_ms
         self._now_s = now_s
-
-    @property
-    def postgres_outage(self) -> str:
-        """Why PostgreSQL is known to be away; empty if it is not. Raises nothing."""
-        return self._database.away
 
     async def packet(self, packet_id: int) -> PacketFacts | None:
         """A packet in the record and in the mirror; None if there is no such packet."""
@@ -237,12 +232,15 @@ class LookupService:
     async def check_stores(self) -> StoreChecks:
         """Send one request to each store at the same time. Raises nothing: an outage is part of the result."""
         postgres, redis = await asyncio.gather(
-            self._check(self._database.version), self._check(self._mirror.fsyncs_every_write)
+            self._check(self._database.version), self._check(self._redis_settings)
         )
         pool_open, pool_idle = self._database.connections()
         return StoreChecks(postgres=postgres, redis=redis, pool_open=pool_open, pool_idle=pool_idle)
 
-    async def _check(self, request: Callable[[], Awaitable[str | bool]]) -> StoreCheck:
+    async def _redis_settings(self) -> Mapping[str, str]:
+        return (await self._mirror.settings()).told
+
+    async def _check(self, request: Callable[[], Awaitable[str | Mapping[str, str]]]) -> StoreCheck:
         answer, error, began_s = None, "", self._now_s()
         try:
             answer = await _within_timeout(request())

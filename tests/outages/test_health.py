@@ -1,0 +1,306 @@
+"""Every screen says the same of a store, names the cause, and does not alternate: also on a server without load."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, NamedTuple, TypeAlias
+
+import asyncpg
+import psutil
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from redis import asyncio as aioredis
+from structlog.testing import capture_logs
+
+from server import embedded
+from server.services.runtime.store_health import StoreHealth
+from storage.errors import StoreUnavailable
+from storage.postgres.database import Database
+from storage.redis.mirror import PROBE_S
+from tests.clusters import data_folder
+from tests.conftest import Server, StartServer
+from tests.ops.test_http import get
+from tests.services.conftest import until
+from tests.sim.loop import SimLoop
+
+Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+Ask = Callable[..., Awaitable[Any]]
+STEADY_S = 2.5
+
+
+class Sick(NamedTuple):
+    """A store that was made sick: its name, and what every screen must say of the cause."""
+
+    store: str
+    cause: str
+
+
+class World(NamedTuple):
+    """The stores of the test."""
+
+    redis: aioredis.Redis
+    sql: Sql
+    pids: Any
+
+
+Sickness: TypeAlias = Callable[[World], AbstractAsyncContextManager[Sick]]
+
+
+@asynccontextmanager
+async def redis_is_full(world: World) -> AsyncIterator[Sick]:
+    await world.redis.config_set("maxmemory", 1)
+    try:
+        yield Sick("redis", "command not allowed when used memory > 'maxmemory'")
+    finally:
+        await world.redis.config_set("maxmemory", 0)
+
+
+@asynccontextmanager
+async def redis_is_a_replica(world: World) -> AsyncIterator[Sick]:
+    await world.redis.replicaof("127.0.0.1", 1)  # type: ignore[no-untyped-call]
+    try:
+        yield Sick("redis", "read only replica")
+    finally:
+        await world.redis.replicaof("NO", "ONE")  # type: ignore[no-untyped-call]
+
+
+@asynccontextmanager
+async def redis_cannot_save(world: World) -> AsyncIterator[Sick]:
+    """MISCONF: the last snapshot failed, because its folder takes no file; the log goes on."""
+    folder = (await world.redis.config_get("dir"))["dir"]
+    await world.redis.config_set("save", "3600 1")
+    os.chmod(folder, 0o500)
+    await world.redis.bgsave()  # type: ignore[no-untyped-call]
+    try:
+        yield Sick("redis", "MISCONF")
+    finally:
+        os.chmod(folder, 0o700)
+        await world.redis.config_set("save", "")
+
+
+@asynccontextmanager
+async def redis_is_frozen(world: World) -> AsyncIterator[Sick]:
+    os.kill(world.pids["valkey"], signal.SIGSTOP)
+    try:
+        yield Sick("redis", "Timeout")
+    finally:
+        os.kill(world.pids["valkey"], signal.SIGCONT)
+
+
+@asynccontextmanager
+async def postgres_is_read_only(world: World) -> AsyncIterator[Sick]:
+    name = await world.sql.fetchval("SELECT current_database()")
+    end_others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid <> $2"
+    await world.sql.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    await world.sql.fetch(end_others, name, world.sql.get_server_pid())
+    try:
+        yield Sick("postgres", "read only")
+    finally:
+        await world.sql.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+        await world.sql.fetch(end_others, name, world.sql.get_server_pid())
+
+
+@asynccontextmanager
+async def postgres_is_frozen(world: World) -> AsyncIterator[Sick]:
+    postmaster = psutil.Process(world.pids["postgres"])
+    processes = [postmaster, *postmaster.children()]
+    for one in processes:
+        one.suspend()
+    try:
+        yield Sick("postgres", "no answer")
+    finally:
+        for one in processes:
+            one.resume()
+
+
+SICKNESSES = [
+    postgres_is_frozen,
+    redis_is_full,
+    redis_is_a_replica,
+    redis_cannot_save,
+    redis_is_frozen,
+    postgres_is_read_only,
+]
+
+
+async def screens(server: Server) -> dict[str, Any]:
+    """What each screen says, at one moment, of both stores: True if up, else the cause."""
+    operations, port = server.app.operations, server.app.operations.http_port
+    ready, metrics = await get(port, "/readyz"), await get(port, "/metrics")
+    health = json.loads(ready.body)
+    up = {
+        sample.labels["store"]: sample.value
+        for family in text_string_to_metric_families(metrics.body)
+        for sample in family.samples
+        if sample.name == "hongbao_store_up"
+    }
+    status = operations.status()
+    assert operations._dashboard is not None
+    event = json.loads(operations._dashboard._encode("second", 1).split(b"data: ")[1])
+    said = [*health["reasons"], *health["degraded"]]
+    return {
+        store: {
+            "readyz": next((line for line in said if line.startswith(store)), True),
+            "status": next(
+                (line for line in [*status["reasons"], *status["degraded"]] if line.startswith(store)), True
+            ),
+            "top": status["stores"][store] if status["stores"][store] != "up" else True,
+            "dashboard": event["now"]["stores"][store]["why"] or True,
+            "stores": operations.sampler.fresh.stores[store].why or True,
+            "metrics": up[store] == 1,
+        }
+        for store in ("postgres", "redis")
+    }
+
+
+def all_say_up(said: dict[str, Any]) -> bool:
+    return all(value is True for value in said.values())
+
+
+def all_name(said: dict[str, Any], cause: str) -> bool:
+    return said["metrics"] is False and all(
+        cause in str(value) for screen, value in said.items() if screen != "metrics"
+    )
+
+
+@pytest.mark.parametrize("durability", ["postgres", "redis"])
+@pytest.mark.parametrize("sickness", SICKNESSES)
+async def test_idle_server_says_on_every_screen_which_store_is_sick_and_why(
+    start_server: StartServer,
+    redis: aioredis.Redis,
+    sql: Sql,
+    stores: embedded.StoreAddresses,
+    sickness: Sickness,
+    durability: str,
+) -> None:
+    server = await start_server(ops__http="127.0.0.1:0", stores__durability=durability)
+    with capture_logs() as events:
+        async with sickness(World(redis, sql, stores.pids)) as sick:
+
+            async def is_known() -> bool:
+                return all_name((await screens(server))[sick.store], sick.cause)
+
+            await until(is_known)
+            other = "postgres" if sick.store == "redis" else "redis"
+            ends_s = asyncio.get_running_loop().time() + STEADY_S
+            while asyncio.get_running_loop().time() < ends_s:  # it does not alternate
+                said = await screens(server)
+                assert all_name(said[sick.store], sick.cause), said
+                assert all_say_up(said[other]), said
+            ready = (await get(server.app.operations.http_port, "/readyz")).status
+            assert ready == (503 if sick.store in ("postgres", durability) else 200)
+
+        async def is_over() -> bool:
+            return all(map(all_say_up, (await screens(server)).values()))
+
+        await until(is_over)
+    names = [event["event"] for event in events]
+    assert (names.count(f"{sick.store}_is_away"), names.count(f"{sick.store}_is_back")) == (1, 1)
+
+
+async def test_standby_is_refused_as_one_that_takes_no_writes(cluster: Any) -> None:
+    """PostgreSQL in recovery, as after a failover of the wrong kind: it answers every read."""
+    with data_folder(cluster) as data:
+        embedded.start(data).stop()
+        (data / "postgres" / "standby.signal").touch(mode=0o644)
+        with embedded.start(data) as running:
+            database = Database(running.postgres_dsn, pool_max=1, timeout_s=2.0)
+            await database.open()
+            with pytest.raises(StoreUnavailable, match="standby"):
+                await database.probe_write()
+            await database.close()
+
+
+async def test_statement_that_meets_a_full_disk_makes_the_store_unhealthy(database: Database, sql: Sql) -> None:
+    """The commit of the probe needs no new page, so it cannot notice by itself."""
+    await sql.execute(
+        "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'no space left on device' USING ERRCODE = '53100'; END $$"
+    )
+    await sql.execute("CREATE TRIGGER full_disk BEFORE INSERT ON claims EXECUTE FUNCTION full_disk()")
+    await database.probe_write()
+    with pytest.raises(StoreUnavailable):
+        async with database.reading() as connection:
+            await connection.execute(
+                "INSERT INTO claims (packet_id, index, user_id, amount_fen, at_ms) VALUES (1, 0, 1, 1, 1)"
+            )
+    with pytest.raises(StoreUnavailable, match="no space left on device"):
+        await database.probe_write()
+
+
+class Scripted:
+    """A store whose writes fail, hang or succeed as a test says."""
+
+    def __init__(self) -> None:
+        self.fails = False
+        self.takes_s = 0.01
+
+    async def write(self) -> None:
+        await asyncio.sleep(self.takes_s)
+        if self.fails:
+            raise StoreUnavailable("OOM")
+
+
+def test_refused_writes_of_an_idle_store_are_known_within_two_seconds() -> None:
+    """In virtual time: the pause between two probes, a probe, and a second until the next sample."""
+
+    async def scenario() -> None:
+        store = Scripted()
+        health = StoreHealth("redis", store.write, PROBE_S)
+        running = asyncio.ensure_future(health.run())
+        await asyncio.sleep(5.0)
+        assert health.is_up
+        store.fails, store.takes_s = True, 0.7
+        await asyncio.sleep(1.02)
+        assert health.why == "OOM"
+        running.cancel()
+
+    with asyncio.Runner(loop_factory=SimLoop) as runner:
+        runner.run(scenario())
+
+
+def test_probe_that_fails_because_the_process_stood_still_is_no_outage() -> None:
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, SimLoop)
+
+        async def stalled() -> None:
+            loop.now_s += 3.0  # our own code has blocked the loop, so the timeout is over at once
+            raise StoreUnavailable("Timeout reading")
+
+        health = StoreHealth("redis", stalled, PROBE_S)
+        await health.probe_once()
+        assert health.is_up
+        await health.probe_once()  # twice in a row: no chance
+        assert not health.is_up
+
+    with asyncio.Runner(loop_factory=SimLoop) as runner:
+        runner.run(scenario())
+
+
+def test_store_at_its_limit_does_not_alternate_between_up_and_away() -> None:
+    """Every second write fails: away, until three in a row succeed."""
+
+    async def scenario() -> None:
+        store = Scripted()
+        health = StoreHealth("redis", store.write, PROBE_S)
+        store.fails = True
+        await health.probe_once()
+        seen = []
+        for number in range(12):
+            store.fails = number % 2 == 1
+            await health.probe_once()
+            seen.append(health.is_up)
+        assert seen == [False] * 12
+        store.fails = False
+        for _ in range(3):
+            await health.probe_once()
+        assert health.is_up
+
+    with asyncio.Runner(loop_factory=SimLoop) as runner:
+        runner.run(scenario())
