@@ -26,6 +26,7 @@ from server.ops.socket.commands import AdminActions
 from server.reload import Reading, Reload
 from server.services.assembly import Services
 from server.services.runtime.bus import Bus
+from server.services.runtime.supervised import Loop, Supervisor
 from server.systemd import Systemd
 from storage.stores import Stores
 
@@ -65,6 +66,7 @@ class App:
         self._reload = reload
         self._systemd = systemd or Systemd({})
         self.stores = stores
+        self.supervisor = Supervisor()
         self.services = Services(stores, bus, clock, config, self._limits, keys, seed_keys)
         sessions: dict[int, Session] = {}
         self.hub = Hub(self._limits, bus)
@@ -93,6 +95,7 @@ class App:
                 subscriptions=self.subscriptions,
                 dispatch=self.dispatch,
                 services=self.services,
+                supervisor=self.supervisor,
             ),
             actions=AdminActions(drain=self.drain, reload=self.reload),
             now_ms=self._clock.now_ms,
@@ -107,7 +110,10 @@ class App:
             if not await _done_before(stop, self.services.open_stores()):
                 return
             async with asyncio.TaskGroup() as tasks:
-                loops = [tasks.create_task(loop) for loop in self._loops()]
+                loops = [
+                    tasks.create_task(self.supervisor.run(name, loop), name=name)
+                    for name, loop in self._loops().items()
+                ]
                 try:
                     port = await self.listener.open(self._config.server.host, self._config.server.port, self._tls)
                     self.operations.observer.state = "serving"
@@ -125,9 +131,9 @@ class App:
             await self.operations.close()
             await self.stores.close()
 
-    def _loops(self) -> list[Coroutine[Any, Any, None]]:
-        services = [loop() for loop in self.services.loops()]
-        return [*services, self.subscriptions.run(), self.listener.run(), *self.operations.loops()]
+    def _loops(self) -> dict[str, Loop]:
+        sockets = {"subscriptions": self.subscriptions.run, "listener": self.listener.run}
+        return {**self.services.loops(), **sockets, **self.operations.loops()}
 
     def reload(self) -> dict[str, object]:
         """Read config, keys and certificates again; what has changed, and what needs a restart."""

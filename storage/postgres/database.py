@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import asyncpg
 
-from storage.errors import StoreRefused, StoreUnavailable
+from storage.errors import StoreBusy, StoreRefused, StoreUnavailable
 from storage.postgres.health_probe import HealthProbe
 
 if TYPE_CHECKING:
@@ -18,7 +18,13 @@ if TYPE_CHECKING:
     Connection: TypeAlias = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
 
 LEAST_VERSION = 14
-# A deadlock or a serialization failure was rolled back; it is told apart nowhere because a re-read settles it too.
+# A lock of another transaction, a deadlock, statement_timeout, a standby: rolled back for certain.
+_BUSY = (
+    asyncpg.LockNotAvailableError,
+    asyncpg.ObjectInUseError,
+    asyncpg.QueryCanceledError,
+    asyncpg.TransactionRollbackError,
+)
 _AWAY = (
     OSError,
     asyncio.TimeoutError,
@@ -27,7 +33,6 @@ _AWAY = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
-    asyncpg.TransactionRollbackError,
     asyncpg.PostgresSystemError,
     asyncpg.InvalidTransactionStateError,  # read only after a failover; a timeout of the server's own
     asyncpg.InvalidAuthorizationSpecificationError,
@@ -41,9 +46,14 @@ _SETTINGS = {"idle_in_transaction_session_timeout": "5000", "client_connection_c
 
 @contextmanager
 def unavailable_when_away() -> Iterator[None]:
-    """Turn everything that means "the store is away or gave up" into StoreUnavailable."""
+    """Turn everything that means "the store is away or gave up" into StoreUnavailable.
+
+    Every other error of PostgreSQL is unknown here. It is an answer: the statement or transaction was rolled back.
+    """
     try:
         yield
+    except _BUSY as error:
+        raise StoreBusy(f"PostgreSQL: {error}") from error
     except _AWAY as error:
         raise StoreUnavailable(f"PostgreSQL: {str(error) or type(error).__name__}") from error
 

@@ -21,6 +21,7 @@ from server.ops.samples.periodic_query import PeriodicQuery
 from server.ops.samples.sample import Counts, HotPacket, Sample, State, StoreState
 from server.services.assembly import Services
 from server.services.packets.live_packet import LivePacket
+from server.services.runtime.supervised import Supervisor
 
 WITHOUT_REDIS: Final = {"postgres": "opens go on without the mirror", "redis": "opens are refused"}
 
@@ -34,6 +35,7 @@ class ObservedParts:
     subscriptions: Subscriptions
     dispatch: Dispatch
     services: Services
+    supervisor: Supervisor
 
 
 class Observer:
@@ -103,11 +105,20 @@ class Observer:
             money_fen=self._money_fen(),
             figures=self._figures.figures,
             loop_lag_ms=lag_ms,
-            rss_bytes=self._process.memory_info().rss,
+            rss_bytes=self._rss_bytes(),
             stores=self.stores(),
             audit=self._audits.last,
             audit_fault=self._audits.fault,
+            loop_failures=dict(parts.supervisor.failures),
+            failing_loops=self.failing_loops,
         )
+
+    def _rss_bytes(self) -> int:
+        """0 if it cannot be read now: without a free file, for example. The rest of the sample is known."""
+        try:
+            return int(self._process.memory_info().rss)
+        except (OSError, psutil.Error):
+            return 0
 
     def _hottest(self) -> tuple[HotPacket, ...]:
         live = self._parts.services.live_packets.get
@@ -136,6 +147,11 @@ class Observer:
     def current(self) -> bool:
         """The server knows what other servers have changed."""
         return self._parts.services.changes.is_current
+
+    @property
+    def failing_loops(self) -> dict[str, str]:
+        """The loops that fail now, each with its last error."""
+        return dict(self._parts.supervisor.failing)
 
     def stores(self) -> dict[str, StoreState]:
         """Which stores are known to respond, and since when."""

@@ -193,6 +193,7 @@ def status_of(sample: Sample, health: Health) -> dict[str, Any]:
         "refunded_packets": sample.refunded_packets,
         "money_fen": sample.money_fen | {"in_packets": None if figures is None else figures.in_packets_fen},
         "loop_lag_ms": sample.loop_lag_ms,
+        "loop_failures": non_zero(sample.loop_failures),
         "rss_bytes": sample.rss_bytes,
         "stores": {name: "up" if store.up else f"away: {store.why}" for name, store in sample.stores.items()},
         "audit": sample.audit,
