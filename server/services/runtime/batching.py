@@ -15,7 +15,7 @@ from storage.errors import StoreBusy, StoreUnavailable
 
 LOG = structlog.get_logger()
 WAITING_MAX = 20_000
-LOCKED_MAX = 2  # items that wait for a lock one after the other; the rest of their batch is refused
+LOCKED_MAX = 4  # items that wait for a lock one after the other; the rest of their batch is refused
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
