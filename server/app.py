@@ -33,6 +33,7 @@ from storage.stores import Stores
 STORE_TIMEOUT_S = 2.0
 DRAIN_S = 30.0
 END_AGAIN_S = 0.5
+CONNECTIONS_MOST = 1 << 20  # of clients, if the limit of open files is not looked at
 
 
 class App:
@@ -52,10 +53,12 @@ class App:
         tls: ssl.SSLContext | None = None,
         reload: Reload | None = None,
         systemd: Systemd | None = None,
+        connections_most: int = CONNECTIONS_MOST,
     ) -> None:
         """`keys` verify logins, `seed_keys` seal seeds, by key id; `data` tells other commands where the server is.
 
-        `reload` reads config and credentials again when an operator or SIGHUP asks for it.
+        `reload` reads config and credentials again when an operator or SIGHUP asks for it. `connections_most`: the
+        limit of open files has room for so many.
         """
         self._limits = msgspec.structs.replace(config.limits)  # a reload changes them in place, so they are our own
         self._config = config
@@ -81,6 +84,7 @@ class App:
             config.stores.durability,
             clock.now_ms,
             clock.random_bytes,
+            connections_most,
         )
         self.operations = self._for_operators(postgres_dsn)
 
@@ -186,6 +190,7 @@ def app_at(
     reload: Reload | None = None,
     systemd: Systemd | None = None,
     clock: Clock | None = None,
+    connections_most: int = CONNECTIONS_MOST,
 ) -> App:
     """The server on the stores at these addresses, by default with the real clock."""
     pool_max = config.stores.postgres_pool_max
@@ -202,6 +207,7 @@ def app_at(
         tls=tls,
         reload=reload,
         systemd=systemd,
+        connections_most=connections_most,
     )
 
 

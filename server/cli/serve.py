@@ -21,11 +21,12 @@ from server.cli.options import (
     load_to_serve,
 )
 from server.cli.resources import stores_of
-from server.config import seed_key_path
+from server.config import Config, seed_key_path
 from server.credentials import load_credentials
 from server.embedded import StoreAddresses
 from server.instance import exclusive
 from server.loop import run
+from server.open_files import raise_limit
 from server.reload import Reading, Reload
 from server.systemd import Systemd
 
@@ -59,6 +60,15 @@ def serve(*, data: DataOption = DATA, config: ConfigOption = None, flags: Flags 
             return run(_serve(now, read, data, stores, made))
 
 
+def _room_for_connections(settings: Config) -> int:
+    """Raise the limit of open files, and say what follows from it."""
+    files, wanted = raise_limit(settings.stores.postgres_pool_max), settings.limits.connections_max
+    tell = LOG.info if files.connections_most >= wanted else LOG.warning
+    most = min(wanted, files.connections_most)
+    tell("open_files", limit=files.limit, kept_for_stores_and_files=files.kept, connections_max=most, wanted=wanted)
+    return files.connections_most
+
+
 def _app_of(now: Reading, read: Callable[[], Reading], data: Path, stores: StoreAddresses, systemd: Systemd) -> App:
     keys, seed_keys, tls, _ = now.credentials
     return app_at(
@@ -71,6 +81,7 @@ def _app_of(now: Reading, read: Callable[[], Reading], data: Path, stores: Store
         tls=tls,
         reload=Reload(read, now),
         systemd=systemd,
+        connections_most=_room_for_connections(now.config),
     )
 
 

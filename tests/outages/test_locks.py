@@ -1,4 +1,4 @@
-"""Locks of other transactions, and rights that are revoked: temporary errors for their users, service for all others."""
+"""Locks of other transactions and revoked rights: temporary errors for their users, service for all others."""
 
 from __future__ import annotations
 

@@ -79,6 +79,7 @@ class Observer:
             state=self.state_now,
             durability=self._durability,
             connections=len(parts.listener.sessions),
+            connections_max=parts.listener.connections_max,
             users_online=parts.hub.online(),
             accepted=parts.listener.accepted,
             closes=_by_name(parts.listener.closes),

@@ -165,6 +165,7 @@ def status_of(sample: Sample, health: Health) -> dict[str, Any]:
         "durability": sample.durability,
         "up_s": round((sample.at_ms - sample.started_at_ms) / 1000),
         "connections": sample.connections,
+        "connections_max": sample.connections_max,
         "users_online": sample.users_online,
         "accepted": sample.accepted,
         "requests": non_zero(sample.requests),
