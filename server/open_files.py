@@ -1,6 +1,6 @@
 """Open files: the limit of the process, and how many connections of clients it leaves room for.
 
-Every connection is an open file. When there is none left, stores cannot be reached, so the server keeps some for them.
+Every connection is an open file. Without a free one stores cannot be reached, so the server keeps some for them.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 import resource
 from typing import Final, NamedTuple
 
-# Beside the pool of PostgreSQL: connections of the writers, the change feed and probes, Redis, the log and other files,
-# the listening sockets, clients of the status socket and of HTTP, an audit.
+# Beside the pool of PostgreSQL: connections of the writers, the change feed and probes, Redis, the log and other
+# files, the listening sockets, clients of the status socket and of HTTP, an audit.
 OTHERS: Final = 128
 
 

@@ -28,6 +28,7 @@ from server.instance import exclusive
 from server.loop import run
 from server.open_files import raise_limit
 from server.reload import Reading, Reload
+from server.standard_streams import open_missing, tell
 from server.systemd import Systemd
 
 LOG = structlog.get_logger()
@@ -46,6 +47,7 @@ def serve(*, data: DataOption = DATA, config: ConfigOption = None, flags: Flags 
         settings = load_to_serve(config, flags)
         return Reading(settings, load_credentials(settings, data, may_make=False))
 
+    open_missing()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until a reload is possible: its default would end the process
     settings = load_to_serve(config, flags)
     data.mkdir(parents=True, exist_ok=True)
@@ -96,7 +98,8 @@ async def _serve(
     def ready(url: str) -> None:
         durability = now.config.stores.durability
         facts = (f"data {data}", f"durability {durability}", app.operations.web)
-        print(f"hongbao serves {url}  ({', '.join(filter(None, facts))}; Ctrl-C stops it)", flush=True)
+        if why := tell(f"hongbao serves {url}  ({', '.join(filter(None, facts))}; Ctrl-C stops it)"):
+            LOG.warning("standard_output_failed", why=why)
         LOG.info("serving", url=url, durability=durability)
         if made is not None:
             LOG.info("seed_key_made", path=str(made), advice="keep a copy, apart from the dumps of the database")
