@@ -381,3 +381,34 @@ def test_start_outside_the_main_thread_is_refused(new: Path) -> None:
     thread.start()
     thread.join()
     assert "main thread" in str(refused[0])
+
+
+# --- the keeper ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["postgres", "valkey"])
+def test_store_that_is_killed_is_started_again_with_its_data(data: Path, name: str) -> None:
+    with embedded.start(data) as stores:
+        written = write(stores)
+        os.kill(stores.pids[name], signal.SIGKILL)
+
+        def answers_again() -> bool:
+            try:
+                return read(stores) == written
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, redis.RedisError):
+                return False
+
+        until(answers_again, f"{name} answers again")
+        assert stores.pids[name] not in parents()
+        again = embedded.running(data)
+        assert again is not None
+        left = {child for child, parent in parents().items() if parent == os.getpid()}
+    until(lambda: not left & parents().keys(), "the keeper has ended")
+
+
+def test_kill_9_of_the_keeper_leaves_no_process(data: Path) -> None:
+    with other_process(data) as owner:
+        pids = first_line(owner)["pids"]
+        left = family(pids)
+        os.kill(parents()[pids["postgres"]], signal.SIGKILL)
+        until(lambda: not left & parents().keys(), "the stores of the killed keeper have ended")
