@@ -1,8 +1,8 @@
 """The keeper: a small process that keeps child processes running. A child that ends is started again.
 
 The owner starts it with the table of its children on standard input, as JSON, and reads one line of JSON for each
-start and each end from its standard output. On SIGTERM, and when its owner has died, it stops its children and ends;
-if it is killed itself, the kernel ends the children (see `run.die_with`). It knows nothing of stores.
+start and each end from its standard output. On SIGTERM, and when its owner has died, it stops its children and
+ends; if it is killed itself, the kernel ends the children (see `run.die_with`). It knows nothing of stores.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
@@ -100,7 +101,7 @@ def keep(programs: Sequence[Program], stop_s: float) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         for program in programs:
-            children.append(KeptChild(program))
+            children.append(KeptChild(program))  # noqa: PERF401  each is stopped if the next does not start
         while os.getppid() == owner:
             for one in children:
                 one.look()
@@ -127,10 +128,8 @@ def _stop(children: Sequence[KeptChild], stop_s: float) -> None:
 
 def tell(**fields: Any) -> None:
     """A line to the owner. It reads the first ones only, so a full or closed pipe does no harm."""
-    try:
+    with suppress(OSError):
         os.write(1, json.dumps(fields).encode() + b"\n")
-    except OSError:
-        pass
 
 
 def main() -> None:

@@ -32,7 +32,7 @@ def program_of(store: Store, data: Path, sockets: Path, user: SystemUser | None)
         str(folder),
         str(data / f"{store.name}.log"),
         store.end,
-        None if user is None else tuple(user),
+        None if user is None else (user.name, user.uid, user.gid),
         [str(path) for path in store.stale(folder, sockets)],
     )
 

@@ -294,6 +294,7 @@ class SimWallets(wallets.WalletStore):
 class SimMirror(mirror.Mirror):
     def __init__(self, place: Any) -> None:
         self._logs, self._line = place.logs, place.redis
+        self.foreign_keys = set()
 
     async def close(self) -> None:
         """Nothing is open."""
