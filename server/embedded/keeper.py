@@ -29,7 +29,7 @@ PAUSE_S_MAX: Final = 4.0
 STEADY_S: Final = 30.0  # a child that has run for so long is started again without a longer pause
 
 
-class Program(msgspec.Struct, frozen=True):
+class KeptProgram(msgspec.Struct, frozen=True):
     """One child: how it is run, and the signal that ends it cleanly."""
 
     name: str
@@ -56,7 +56,7 @@ class Program(msgspec.Struct, frozen=True):
 class KeptChild:
     """A program, its process, and when it may be started again."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: KeptProgram) -> None:
         self.program = program
         self._pause_s = PAUSE_S_MIN
         self._start()
@@ -89,7 +89,7 @@ class Stopped(BaseException):
     """The owner wants it, or is gone."""
 
 
-def keep(programs: Sequence[Program], stop_s: float) -> None:
+def keep(programs: Sequence[KeptProgram], stop_s: float) -> None:
     """Run the programs until SIGTERM, then stop them: by force after `stop_s`."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
@@ -134,10 +134,6 @@ def tell(**fields: Any) -> None:
 
 def main() -> None:
     """The entry of the process: the stop time and the table come on standard input."""
-    stop_s, programs = msgspec.json.decode(sys.stdin.buffer.read(), type=tuple[float, list[Program]])
+    stop_s, programs = msgspec.json.decode(sys.stdin.buffer.read(), type=tuple[float, list[KeptProgram]])
     os.set_blocking(1, False)
     keep(programs, stop_s)
-
-
-if __name__ == "__main__":
-    main()

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from server.embedded.keeper import Program
+from server.embedded.keeper import KeptProgram
 from server.embedded.run import EmbeddedError, SystemUser, die_with, last_log_lines
 from server.embedded.stores import Store
 
@@ -23,10 +23,10 @@ STOP_TIMEOUT_S: Final = 20.0
 PACKAGES: Final = Path(__file__).resolve().parents[2]
 
 
-def program_of(store: Store, data: Path, sockets: Path, user: SystemUser | None) -> Program:
+def program_of(store: Store, data: Path, sockets: Path, user: SystemUser | None) -> KeptProgram:
     """A store as the keeper runs it."""
     folder = data / store.name
-    return Program(
+    return KeptProgram(
         store.name,
         store.arguments(folder, sockets),
         str(folder),
@@ -40,13 +40,13 @@ def program_of(store: Store, data: Path, sockets: Path, user: SystemUser | None)
 class KeptStores:
     """The keeper's process. `pids` are those of the first start."""
 
-    def __init__(self, programs: Sequence[Program]) -> None:
+    def __init__(self, programs: Sequence[KeptProgram]) -> None:
         self._programs = {one.name: one for one in programs}
         self._log_starts = {one.name: _size(one.log) for one in programs}
         self._lines = b""
         self.pids: dict[str, int] = {}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "server.embedded.keeper"],
+            [sys.executable, "-c", "from server.embedded.keeper import main; main()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": str(PACKAGES)},

@@ -61,16 +61,16 @@ MUTATIONS: tuple[Mutation, ...] = (
         "ack before the record",
         "I11",
         COMMIT,
-        "if self._won_after_mirror:\n                self._answer_won(batch)",
-        "if True:\n                self._answer_won(batch)",
+        "if self._won_after_mirror:\n                    self._answer_won(batch)",
+        "if True:\n                    self._answer_won(batch)",
         (T_INVARIANTS + "won_is_not_sent_before_the_claim_is_durable[postgres]",),
     ),
     Mutation(
         "ack before the mirror",
         "I11",
         COMMIT,
-        "                batch = self._still_fresh(batch)\n",
-        "                batch = self._still_fresh(batch)\n                self._answer_won(batch)\n",
+        "                    batch = self._still_fresh(batch)\n",
+        "                    batch = self._still_fresh(batch)\n                    self._answer_won(batch)\n",
         (T_INVARIANTS + "won_is_not_sent_before_the_claim_is_durable[redis]",),
     ),
     Mutation(
@@ -142,7 +142,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "no length check in the mirror",
         "I11",
         "storage/redis/append.lua",
-        "if redis.call('STRLEN', log) ~= seen then",
+        "if length ~= seen then",
         "if seen < 0 then",
         (
             T_INVARIANTS + "closed_log_takes_no_claim",
@@ -193,8 +193,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "unknown outcome taken for success",
         "I11",
         COMMIT,
-        "        except StoreUnavailable as error:\n            self._reject(batch, str(error))\n"
-        "            return\n",
+        "        except StoreUnavailable as error:\n            count_failure(batch)\n"
+        "            self._reject(batch, str(error))\n            return\n",
         "        except StoreUnavailable:\n            accepted = {part.live.packet_id for part in batch}\n",
         (T_COMMIT + "requests_without_postgres_get_a_temporary_error_and_nothing_is_lost",),
     ),

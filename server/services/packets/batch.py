@@ -56,6 +56,13 @@ def leave_unmirrored(batch: list[PacketBatch]) -> None:
         part.live.mirrored = False
 
 
+def count_failure(batch: list[PacketBatch]) -> None:
+    """A store failed, it did not refuse: `GrabOpenService._retry` gives up after some failures."""
+    for part in batch:
+        for request in part.requests:
+            request.failures += 1
+
+
 def without(batch: list[PacketBatch], few: list[PacketBatch]) -> list[PacketBatch]:
     """The batch without these parts; as a rule there are none."""
     return [part for part in batch if part not in few] if few else batch

@@ -22,6 +22,7 @@ from server.services.packets.batch import (
     ClaimsRejected,
     PacketBatch,
     claims_in,
+    count_failure,
     extension,
     joined,
     leave_unmirrored,
@@ -122,25 +123,21 @@ class CommitPath:
         """Take the gathered claims, mirror them, hand them on. Never ends; to be supervised."""
         while True:
             await self._wake.wait()
-            with self._rejected_on_failure(self._take()) as batch:
-                mirrored = await self._make_durable(batch)
+            with self._rejected_on_failure(self._take()) as taken:
+                batch = self._still_trusted(taken)
                 if self._won_after_mirror:
-                    self._answer_won(mirrored)
-                if mirrored:
-                    await self._between.put(mirrored)
-
-    async def _make_durable(self, batch: list[PacketBatch]) -> list[PacketBatch]:
-        """Mirror a batch if Redis is there; the parts that go on to PostgreSQL, the others are rejected."""
-        batch = self._still_trusted(batch)
-        if self._won_after_mirror:
-            batch = self._still_fresh(batch)
-        if self._health.is_up:
-            return await self._mirror_batch(batch)
-        if self._won_after_mirror:
-            self._reject(batch, "Redis is away")
-            return []
-        leave_unmirrored(batch)
-        return batch
+                    batch = self._still_fresh(batch)
+                if self._health.is_up:
+                    batch = await self._mirror_batch(batch)
+                elif self._won_after_mirror:
+                    self._reject(batch, "Redis is away")
+                    batch = []
+                else:
+                    leave_unmirrored(batch)
+                if self._won_after_mirror:
+                    self._answer_won(batch)
+                if batch:
+                    await self._between.put(batch)
 
     @contextmanager
     def _rejected_on_failure(self, batch: list[PacketBatch]) -> Iterator[list[PacketBatch]]:
@@ -149,7 +146,7 @@ class CommitPath:
             yield batch
         except Exception as error:
             left = [part for part in batch if not part.released]
-            self._count_failure(left)
+            count_failure(left)
             self._reject(left, f"{type(error).__name__}: {error}")
             raise
 
@@ -238,7 +235,7 @@ class CommitPath:
         except PartlyLocked as partly:
             accepted, locked = partly.accepted, partly.locked
         except StoreUnavailable as error:
-            self._count_failure(batch)
+            count_failure(batch)
             self._reject(batch, str(error))
             return
         self.batches += 1
@@ -250,7 +247,7 @@ class CommitPath:
             self._release(part)
             self._count(part)
             self._bus.publish(ClaimsRecorded(part))
-        self._count_failure([part for part in rejected if part.live.packet_id in locked])
+        count_failure([part for part in rejected if part.live.packet_id in locked])
         self._reject(rejected, "PostgreSQL: the packet has another version, or is locked")
 
     @contextmanager
@@ -284,12 +281,6 @@ class CommitPath:
         part.live.recorded = part.version + len(part.claims)
         self.recorded_claims += len(part.claims)
         self.recorded_fen += sum([claim.amount_fen for claim in part.claims])
-
-    def _count_failure(self, batch: list[PacketBatch]) -> None:
-        """The store failed, it did not refuse: `GrabOpenService._retry` gives up after some failures."""
-        for part in batch:
-            for request in part.requests:
-                request.failures += 1
 
     def _reject(self, batch: list[PacketBatch], why: str) -> None:
         for part in batch:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from storage.postgres.database import Connection, Database
 
 _SQL = statements.load(__file__, "claims", "refunds")
-CAREFUL_S = 5.0  # so long after a statement that waited for a lock in vain, locked packets are looked for first
+CAREFUL_S = 5.0  # so long after a statement that met a lock, locked packets are looked for first
 _COLUMNS = (
     "packet_id",
     "sender_id",
