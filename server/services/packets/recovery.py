@@ -152,7 +152,12 @@ class Recovery:
                 self._give_up(live)
             return
         except Exception:
-            await self._load_apart(batch)
+            # perhaps of one packet, which must not hold up the others
+            if len(batch) == 1:
+                self._give_up(batch[0])
+            for live in batch if len(batch) > 1 else ():
+                with suppress(Exception):  # the first one is raised below
+                    await self._load([live])
             raise
         finally:
             self._load_shedding.end(more_waits=bool(self._to_load))
@@ -168,15 +173,6 @@ class Recovery:
                 failed = error
         if failed is not None:
             raise failed
-
-    async def _load_apart(self, batch: list[LivePacket]) -> None:
-        """An error that is not known: perhaps of one packet, which must not hold up the others."""
-        if len(batch) == 1:
-            self._give_up(batch[0])
-            return
-        for live in batch:
-            with suppress(Exception):  # the caller raises the first one
-                await self._load([live])
 
     def _conclude(self, live: LivePacket, unannounced: list[Claim]) -> None:
         if live.packet is not None:
