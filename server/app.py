@@ -27,12 +27,14 @@ from server.ops.socket.commands import AdminActions
 from server.reload import Reading, Reload
 from server.services.assembly import Services
 from server.services.runtime.bus import Bus
+from server.services.runtime.supervised import Loop, Supervisor
 from server.systemd import Systemd
 from storage.stores import Stores
 
 STORE_TIMEOUT_S = 2.0
 DRAIN_S = 30.0
 END_AGAIN_S = 0.5
+CONNECTIONS_MOST = 1 << 20  # of clients, if the limit of open files is not looked at
 
 
 class App:
@@ -52,10 +54,12 @@ class App:
         tls: ssl.SSLContext | None = None,
         reload: Reload | None = None,
         systemd: Systemd | None = None,
+        connections_most: int = CONNECTIONS_MOST,
     ) -> None:
         """`keys` verify logins, `seed_keys` seal seeds, by key id; `data` tells other commands where the server is.
 
-        `reload` reads config and credentials again when an operator or SIGHUP asks for it.
+        `reload` reads config and credentials again when an operator or SIGHUP asks for it. `connections_most`: the
+        limit of open files has room for so many.
         """
         self._limits = msgspec.structs.replace(config.limits)  # a reload changes them in place, so they are our own
         self._config = config
@@ -66,6 +70,7 @@ class App:
         self._reload = reload
         self._systemd = systemd or Systemd({})
         self.stores = stores
+        self.supervisor = Supervisor()
         self.services = Services(stores, bus, clock, config, self._limits, keys, seed_keys)
         sessions: dict[int, Session] = {}
         self.hub = Hub(self._limits, bus)
@@ -80,6 +85,7 @@ class App:
             config.stores.durability,
             clock.now_ms,
             clock.random_bytes,
+            connections_most,
         )
         self.operations = self._for_operators(postgres_dsn)
 
@@ -94,6 +100,7 @@ class App:
                 subscriptions=self.subscriptions,
                 dispatch=self.dispatch,
                 services=self.services,
+                supervisor=self.supervisor,
             ),
             actions=AdminActions(drain=self.drain, reload=self.reload),
             now_ms=self._clock.now_ms,
@@ -108,7 +115,10 @@ class App:
             if not await _done_before(stop, self.services.open_stores()):
                 return
             async with asyncio.TaskGroup() as tasks:
-                loops = [tasks.create_task(loop) for loop in self._loops()]
+                loops = [
+                    tasks.create_task(self.supervisor.run(name, loop), name=name)
+                    for name, loop in self._loops().items()
+                ]
                 try:
                     port = await self.listener.open(self._config.server.host, self._config.server.port, self._tls)
                     self.operations.observer.state = "serving"
@@ -126,9 +136,9 @@ class App:
             await self.operations.close()
             await self.stores.close()
 
-    def _loops(self) -> list[Coroutine[Any, Any, None]]:
-        services = [loop() for loop in self.services.loops()]
-        return [*services, self.subscriptions.run(), self.listener.run(), *self.operations.loops()]
+    def _loops(self) -> dict[str, Loop]:
+        sockets = {"subscriptions": self.subscriptions.run, "listener": self.listener.run}
+        return {**self.services.loops(), **sockets, **self.operations.loops()}
 
     def reload(self) -> dict[str, object]:
         """Read config, keys and certificates again; what has changed, and what needs a restart."""
@@ -181,6 +191,7 @@ def app_at(
     reload: Reload | None = None,
     systemd: Systemd | None = None,
     clock: Clock | None = None,
+    connections_most: int = CONNECTIONS_MOST,
 ) -> App:
     """The server on the stores at these addresses, by default with the real clock."""
     pool_max = config.stores.postgres_pool_max
@@ -197,6 +208,7 @@ def app_at(
         tls=tls,
         reload=reload,
         systemd=systemd,
+        connections_most=connections_most,
     )
 
 

@@ -27,7 +27,9 @@ from server.embedded import StoreAddresses
 from server.instance import exclusive
 from server.loop import run
 from server.net.addresses import check_free, is_loopback, shown
+from server.open_files import raise_limit
 from server.reload import Reading, Reload
+from server.standard_streams import open_missing, tell
 from server.systemd import Systemd
 
 LOG = structlog.get_logger()
@@ -46,6 +48,7 @@ def serve(*, data: DataOption = DATA, config: ConfigOption = None, flags: Flags 
         settings = load_to_serve(config, flags)
         return Reading(settings, load_credentials(settings, data, may_make=False))
 
+    open_missing()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until a reload is possible: its default would end the process
     settings = load_to_serve(config, flags)
     data.mkdir(parents=True, exist_ok=True)
@@ -73,6 +76,15 @@ def _warn_of_open_doors(settings: Config) -> None:
         LOG.warning("http_is_open", address=settings.ops.http, meaning=meaning)
 
 
+def _room_for_connections(settings: Config) -> int:
+    """Raise the limit of open files, and say what follows from it."""
+    files, wanted = raise_limit(settings.stores.postgres_pool_max), settings.limits.connections_max
+    tell = LOG.info if files.connections_most >= wanted else LOG.warning
+    most = min(wanted, files.connections_most)
+    tell("open_files", limit=files.limit, kept_for_stores_and_files=files.kept, connections_max=most, wanted=wanted)
+    return files.connections_most
+
+
 def _app_of(now: Reading, read: Callable[[], Reading], data: Path, stores: StoreAddresses, systemd: Systemd) -> App:
     keys, seed_keys, tls, _ = now.credentials
     return app_at(
@@ -85,6 +97,7 @@ def _app_of(now: Reading, read: Callable[[], Reading], data: Path, stores: Store
         tls=tls,
         reload=Reload(read, now),
         systemd=systemd,
+        connections_most=_room_for_connections(now.config),
     )
 
 
@@ -99,7 +112,8 @@ async def _serve(
     def ready(url: str) -> None:
         durability = now.config.stores.durability
         facts = (f"data {data}", f"durability {durability}", app.operations.web)
-        print(f"hongbao serves {url}  ({', '.join(filter(None, facts))}; Ctrl-C stops it)", flush=True)
+        if why := tell(f"hongbao serves {url}  ({', '.join(filter(None, facts))}; Ctrl-C stops it)"):
+            LOG.warning("standard_output_failed", why=why)
         LOG.info("serving", url=url, durability=durability)
         if made is not None:
             LOG.info("seed_key_made", path=str(made), advice="keep a copy, apart from the dumps of the database")

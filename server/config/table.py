@@ -183,7 +183,9 @@ KEYS: Final = {
     "limits.requests_burst": ConfigKey(
         "requests of a user at once: size of the token bucket", number(1, 1_000_000), HUP
     ),
-    "limits.connections_max": ConfigKey("connections of this process", COUNT, HUP),
+    "limits.connections_max": ConfigKey(
+        "connections of this process; fewer if its limit of open files has no room (see hongbao status)", COUNT, HUP
+    ),
     "limits.connections_of_user_max": ConfigKey(
         "connections of one user; the chat backend may have more", COUNT, HUP
     ),

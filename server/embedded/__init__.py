@@ -5,27 +5,26 @@
     DATA/sockets                          the folder of their sockets, or a link to it; there are no TCP ports
     DATA/lock                             held (flock) by the owner, with its process id
 
-The owner is the process that started the stores; other processes that start the same folder attach to them. The
-stores end with their owner, even after kill -9. They never run as root: if root starts them they run as `nobody` or
+The owner is the process that started the stores; other processes that start the same folder attach to them. A
+keeper, a child of the owner, starts a store again that has ended. The stores end
+with their owner, even after kill -9. They never run as root: if root starts them they run as `nobody` or
 $HONGBAO_STORE_USER.
 """
 
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
 
+from server.embedded.kept_stores import KeptStores, program_of
 from server.embedded.run import (
-    Child,
     EmbeddedError,
     SystemUser,
     account,
@@ -35,7 +34,6 @@ from server.embedded.run import (
     lock,
     one_line,
     polls,
-    spawn,
 )
 from server.embedded.sockets import addresses, make_sockets, remove_sockets, trusted
 from server.embedded.stores import STORES, Store, postgres_program, valkey_program
@@ -43,7 +41,6 @@ from server.embedded.stores import STORES, Store, postgres_program, valkey_progr
 __all__ = ["EmbeddedError", "Stores", "running", "start", "temporary"]
 
 READY_TIMEOUT_S: Final = 300.0  # after a crash a store replays its log first, PostgreSQL up to max_wal_size
-STOP_TIMEOUT_S: Final = 20.0
 
 
 @dataclass
@@ -57,7 +54,7 @@ class StoreAddresses:
     _end: Callable[[], None] | None = field(default=None, repr=False)
 
     def stop(self) -> None:
-        """Stop the stores if this process owns them, by force after STOP_TIMEOUT_S. A second call does nothing."""
+        """Stop the stores if this process owns them, by force if they do not end. A second call does nothing."""
         end, self._end = self._end, None
         if end is not None:
             end()
@@ -129,16 +126,14 @@ def _own(data: Path, user: SystemUser | None, held: int, needs: Sequence[Store])
             let_pass(folder, user)
         undo.callback(remove_sockets, data)
         sockets = make_sockets(data, user)
-        children: dict[Store, Child] = {}
-        undo.callback(_end, data, children)
         for store in needs:
-            folder, log = data / store.name, data / f"{store.name}.log"
-            store.prepare(folder, log, user)
+            folder = data / store.name
+            store.prepare(folder, data / f"{store.name}.log", user)
             hand_over(folder, user)
-            children[store] = spawn(store.arguments(folder, sockets), folder, log, user, store.end)
-        _await_answers(children, sockets)
-        pids = {store.name: child.process.pid for store, child in children.items()}
-        return StoreAddresses(*addresses(sockets), owner=True, pids=pids, _end=undo.pop_all().close)
+        kept = KeptStores([program_of(store, data, sockets, user) for store in needs])
+        undo.callback(_end, data, needs, kept)
+        _await_answers(needs, kept, sockets)
+        return StoreAddresses(*addresses(sockets), owner=True, pids=kept.pids, _end=undo.pop_all().close)
 
 
 def _attach(data: Path, needs: Sequence[Store]) -> StoreAddresses | None:
@@ -158,31 +153,19 @@ def _become_owner(data: Path) -> int | None:
     return None
 
 
-def _await_answers(children: Mapping[Store, Child], sockets: Path) -> None:
+def _await_answers(needs: Sequence[Store], kept: KeptStores, sockets: Path) -> None:
     """Return when every store answers. Raises EmbeddedError at once if one of them has ended."""
-    waiting = dict(children)
+    waiting = list(needs)
     for _ in polls(READY_TIMEOUT_S):
-        for store, child in list(waiting.items()):
-            if child.process.poll() is not None:
-                raise EmbeddedError(f"{store.name} did not start: {child.last_log_lines()}")
-            if store.answers(sockets):
-                del waiting[store]
+        kept.check()
+        waiting = [store for store in waiting if store.name not in kept.pids or not store.answers(sockets)]
         if not waiting:
             return
-    logs = "; ".join(f"{store.name}: {child.last_log_lines()}" for store, child in waiting.items())
+    logs = "; ".join(f"{store.name}: {kept.last_log_lines(store.name)}" for store in waiting)
     raise EmbeddedError(f"the stores are not ready after {READY_TIMEOUT_S:.0f} s: {logs}")
 
 
-def _end(data: Path, children: Mapping[Store, Child]) -> None:
-    """Stop all stores in parallel: cleanly within STOP_TIMEOUT_S, else by force."""
-    for store, child in children.items():
-        child.process.send_signal(store.end)
-    deadline = time.monotonic() + STOP_TIMEOUT_S
-    for child in children.values():
-        try:
-            child.process.wait(max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            child.process.kill()
-            child.process.wait()
-    for store in children:
+def _end(data: Path, needs: Sequence[Store], kept: KeptStores) -> None:
+    kept.stop()
+    for store in needs:
         os.close(claim(data / store.name))  # after a kill its own children take a moment to end

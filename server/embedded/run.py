@@ -100,10 +100,15 @@ class Child:
 
     def last_log_lines(self) -> str:
         """The last lines of this run in the log, joined."""
-        with self.log.open("rb") as file:
-            file.seek(self.log_start)
-            lines = file.read().decode(errors="replace").splitlines()
-        return " | ".join([line.strip() for line in lines if line.strip()][-LOG_LINES:]) or "its log is empty"
+        return last_log_lines(self.log, self.log_start)
+
+
+def last_log_lines(log: Path, start: int) -> str:
+    """The last lines of a log after a position, joined."""
+    with log.open("rb") as file:
+        file.seek(start)
+        lines = file.read().decode(errors="replace").splitlines()
+    return " | ".join([line.strip() for line in lines if line.strip()][-LOG_LINES:]) or "its log is empty"
 
 
 def spawn(
@@ -112,15 +117,19 @@ def spawn(
     log: Path,
     user: SystemUser | None,
     end: signal.Signals,
+    before: Callable[[], None] = lambda: None,
     stdin: int = subprocess.DEVNULL,
 ) -> Child:
     """Run a program as a user in a folder that no other process uses; it receives `end` when its parent dies.
+
+    `before` is called when the folder is free.
 
     It has its own session, so Ctrl-C in the terminal does not reach it: the parent stops it.
     """
     with ExitStack() as opened:
         claimed = claim(folder)
         opened.callback(os.close, claimed)
+        before()
         written = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         opened.callback(os.close, written)
         log_start = os.fstat(written).st_size
@@ -146,7 +155,7 @@ def run(
     arguments: list[str], text: str, folder: Path, log: Path, user: SystemUser | None, timeout_s: float
 ) -> None:
     """Run a program to its end with a text as its input. Raises EmbeddedError with the end of its log."""
-    child = spawn(arguments, folder, log, user, signal.SIGTERM, subprocess.PIPE)
+    child = spawn(arguments, folder, log, user, signal.SIGTERM, stdin=subprocess.PIPE)
     try:
         child.process.communicate(text.encode(), timeout_s)
     finally:

@@ -82,6 +82,7 @@ class Store(NamedTuple):
     prepare: Callable[[Path, Path, SystemUser | None], None]  # (folder, log, user): make the folder ready to run in
     arguments: Callable[[Path, Path], list[str]]  # (folder, sockets): the command line
     answers: Callable[[Path], bool]  # (sockets): true if it is ready
+    stale: Callable[[Path, Path], list[Path]]  # (folder, sockets): files that a killed one leaves
 
 
 def postgres_program(name: str) -> Path:
@@ -180,6 +181,18 @@ def _valkey_answers(sockets: Path) -> bool:
             return False
 
 
-VALKEY: Final = Store("valkey", signal.SIGTERM, _prepare_valkey, _valkey_arguments, _valkey_answers)
-POSTGRES: Final = Store("postgres", signal.SIGINT, _prepare_postgres, _postgres_arguments, _postgres_answers)
+def _postgres_stale(folder: Path, sockets: Path) -> list[Path]:
+    """They name a process id. No process of the cluster is left when they are removed, and the id may be reused."""
+    socket = sockets / POSTGRES_SOCKET
+    return [folder / "postmaster.pid", socket, socket.with_name(f"{POSTGRES_SOCKET}.lock")]
+
+
+def _valkey_stale(folder: Path, sockets: Path) -> list[Path]:
+    return [sockets / VALKEY_SOCKET]
+
+
+VALKEY: Final = Store("valkey", signal.SIGTERM, _prepare_valkey, _valkey_arguments, _valkey_answers, _valkey_stale)
+POSTGRES: Final = Store(
+    "postgres", signal.SIGINT, _prepare_postgres, _postgres_arguments, _postgres_answers, _postgres_stale
+)
 STORES: Final = (VALKEY, POSTGRES)  # Valkey starts while the PostgreSQL cluster may still be made

@@ -38,7 +38,9 @@ class Listener:
         durability: str,
         now_ms: Callable[[], int],
         random_bytes: Callable[[int], bytes],
+        connections_most: int,
     ) -> None:
+        """`connections_most`: the limit of open files has room for so many."""
         self.sessions = sessions  # by number
         self.dispatch = dispatch
         self._subscriptions = subscriptions
@@ -47,6 +49,7 @@ class Listener:
         self._durability = durability
         self._now_ms = now_ms
         self._random_bytes = random_bytes
+        self._connections_most = connections_most
         self._read_limits()
         self.addresses = AddressLimits(limits)
         self._dirty: list[Session] = []
@@ -61,6 +64,7 @@ class Listener:
 
     def _read_limits(self) -> None:
         limits = self._limits
+        self.connections_max = min(limits.connections_max, self._connections_most)
         self.outgoing_bytes_max = limits.outgoing_bytes_max
         self.unmetered_frames = limits.requests_per_s, limits.requests_burst
         self.linger_s = limits.pong_timeout_s  # a closed connection that takes no bytes for so long is aborted
@@ -147,7 +151,7 @@ class Listener:
         refusal = None if isinstance(self._server, TlsListener) else self._enter(session.address)
         if self._closing:
             session.close(codes.Close.SHUTTING_DOWN)
-        elif len(self.sessions) > self._limits.connections_max:
+        elif len(self.sessions) > self.connections_max:
             session.close(codes.Close.TOO_MANY_CONNECTIONS)
         elif refusal is not None:
             session.close(refusal, "of this address")
@@ -178,7 +182,7 @@ class Listener:
 
     def _enter_gate(self, address: Address, handshakes: int) -> codes.Close | None:
         refusal = self._enter(address)
-        if len(self.sessions) + handshakes >= self._limits.connections_max:
+        if len(self.sessions) + handshakes >= self.connections_max:
             refusal = codes.Close.TOO_MANY_CONNECTIONS
         if refusal is not None:
             self.closes[refusal] += 1

@@ -46,6 +46,7 @@ class TlsListener:
         self._loop = asyncio.get_running_loop()
         self._listening: socket.socket | None = None
         self._handshakes: set[asyncio.Task[None]] = set()
+        self._is_paused = False
         self.context = context  # both may be replaced; handshakes to come use the new ones
         self.handshake_s = handshake_s
 
@@ -85,11 +86,16 @@ class TlsListener:
                 return
             except ConnectionError:
                 continue  # it has hung up already
-            except OSError as error:
-                LOG.error("cannot_accept", why=str(error))
+            except OSError as error:  # no open file is left, of this process or of the system
+                if not self._is_paused:
+                    LOG.error("accepting_paused", why=str(error))
+                self._is_paused = True
                 self._loop.remove_reader(self._listening)
                 self._loop.call_later(NO_FILES_PAUSE_S, self._listen)
                 return
+            if self._is_paused:
+                self._is_paused = False
+                LOG.info("accepting_resumed")
             self._begin(connected, address_of(peer))
 
     def _begin(self, connected: socket.socket, address: Address) -> None:

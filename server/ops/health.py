@@ -30,6 +30,7 @@ def health(sample: Sample, backlog_s_max: float) -> Health:
             (found.reasons if is_needed else found.degraded).append(f"{name} is away: {store.why}")
         if store.warning:
             found.degraded.append(f"{name}: {store.warning}")
+    found.reasons.extend(f"the loop {name} fails: {why}" for name, why in sample.failing_loops.items())
     if sample.state == "serving" and not sample.current:
         found.reasons.append("the server may not know the newest changes of other servers")
     if sample.backlog_age_s > backlog_s_max:

@@ -40,6 +40,7 @@ COUNTERS_BY: Final[dict[str, tuple[str, str, Callable[[Sample], Counts]]]] = {
     "refusals": ("requests refused", "reason", lambda now: now.refusals),
     "answers": ("answers to grabs and opens", "answer", lambda now: now.answers),
     "closes": ("connections closed by the server", "reason", lambda now: now.closes),
+    "loop_failures": ("failures of a loop, which was then started again", "loop", lambda now: now.loop_failures),
     "money_fen": ("money moved, in fen", "flow", lambda now: now.money_fen),
 }
 GAUGES: Final[dict[str, tuple[str, Callable[[Sample], float | None]]]] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from server.ops.socket.command_table import command_table
 from server.ops.socket.commands import AdminActions, Commands, status_of
 from server.ops.socket.lookups import Lookups
 from server.ops.socket.status_socket import StatusSocket
+from server.services.runtime.supervised import Loop
 from server.version import version
 
 if TYPE_CHECKING:
@@ -85,10 +86,10 @@ class Operations:
         if self._config.http:
             await self._open_http()
 
-    def loops(self) -> list[Coroutine[Any, Any, None]]:
-        """The background loops, to be supervised, once the stores are open."""
-        dashboards = [] if self._dashboard is None else [self._dashboard.run()]
-        return [self.sampler.run(), self._figures.run(), *dashboards]
+    def loops(self) -> dict[str, Loop]:
+        """The background loops by name, to be supervised, once the stores are open."""
+        dashboards = {} if self._dashboard is None else {"dashboard": self._dashboard.run}
+        return {"samples": self.sampler.run, "figures": self._figures.run, **dashboards}
 
     async def close(self) -> None:
         """Stop answering."""

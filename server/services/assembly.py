@@ -5,7 +5,7 @@ There is no circle: what a service has to tell, it publishes on the bus. Sockets
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
@@ -46,9 +46,11 @@ from server.services.packets.sweep import Sweep
 from server.services.runtime.batching import Batcher
 from server.services.runtime.bus import Bus
 from server.services.runtime.change_feed import ChangeFeed
+from server.services.runtime.in_doubt import InDoubt
 from server.services.runtime.lookups import LookupService
 from server.services.runtime.outbox import Outbox
 from server.services.runtime.store_health import StoreHealth
+from server.services.runtime.supervised import Loop
 from server.services.seeds.service import SeedService
 from storage.postgres import facts
 from storage.postgres.database import WRITE_S
@@ -180,26 +182,39 @@ class Services:
         await self.changes.connect()
 
     @property
-    def batchers(self) -> list[Batcher[Any, Any]]:
-        """The queues of work that is done in batches."""
-        return [one.batcher for one in (self.login, self.wallets, self.messages, self.sends, self.names)]
+    def batchers(self) -> dict[str, Batcher[Any, Any]]:
+        """The queues of work that is done in batches, by name."""
+        return {
+            "logins": self.login.batcher,
+            "wallets": self.wallets.batcher,
+            "messages": self.messages.batcher,
+            "sends": self.sends.batcher,
+            "names": self.names.batcher,
+        }
 
-    def loops(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
-        """The loops that must run while the server serves; none of them ever ends by itself."""
-        in_doubt = (*(self.sends, self.wallets, self.settlement, self.refunds, self.resends, self.outbox),)
-        return [
-            self.changes.run,
-            self.records_health.run,
-            self.mirror_health.run,
-            self.commit.run_mirror,
-            self.commit.run_record,
-            self.recovery.run,
-            self.settlement.run,
-            self.refunds.run,
-            self.outbox.run,
-            self.sweep.run,
-            self.grab_stats.run,
-            self.passes.run,
-            *(one.in_doubt.run for one in in_doubt),
-            *(batcher.run for batcher in self.batchers),
-        ]
+    def loops(self) -> dict[str, Loop]:
+        """The loops that must run while the server serves, by name; none of them ever ends by itself."""
+        in_doubt: dict[str, InDoubt[Any, Any]] = {
+            "sends": self.sends.in_doubt,
+            "wallets": self.wallets.in_doubt,
+            "settlement": self.settlement.in_doubt,
+            "refunds": self.refunds.in_doubt,
+            "resends": self.resends.in_doubt,
+            "outbox": self.outbox.in_doubt,
+        }
+        return {
+            "change_feed": self.changes.run,
+            "records_health": self.records_health.run,
+            "mirror_health": self.mirror_health.run,
+            "mirror": self.commit.run_mirror,
+            "record": self.commit.run_record,
+            "recovery": self.recovery.run,
+            "settlement": self.settlement.run,
+            "refunds": self.refunds.run,
+            "outbox": self.outbox.run,
+            "sweep": self.sweep.run,
+            "grab_stats": self.grab_stats.run,
+            "passes": self.passes.run,
+            **{f"in_doubt_{name}": one.run for name, one in in_doubt.items()},
+            **{f"batches_{name}": batcher.run for name, batcher in self.batchers.items()},
+        }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from storage.errors import StoreUnavailable, unavailable
+from storage.errors import StoreBusy, StoreUnavailable, unavailable
 from storage.postgres.health_probe import HealthProbe
 from storage.postgres.server_checks import check_pooler, check_server, find_schema
 from storage.postgres.sessions import Sessions
@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 
 SILENT_S = 10.0  # so long without any answer, a snapshot is given up
 LOOK_S = 1.0  # between two looks whether the database still answers
-# A deadlock or a serialization failure was rolled back; it is told apart nowhere because a re-read settles it too.
+# A lock of another transaction, a deadlock, statement_timeout, a standby: rolled back for certain.
+_BUSY = (
+    asyncpg.LockNotAvailableError,
+    asyncpg.ObjectInUseError,
+    asyncpg.QueryCanceledError,
+    asyncpg.TransactionRollbackError,
+)
 _AWAY = (
     OSError,
     asyncio.TimeoutError,
@@ -29,7 +35,6 @@ _AWAY = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
-    asyncpg.TransactionRollbackError,
     asyncpg.PostgresSystemError,
     asyncpg.InvalidTransactionStateError,  # read only after a failover; a timeout of the server's own
     asyncpg.InvalidAuthorizationSpecificationError,
@@ -50,9 +55,14 @@ WRITE_S = 1.2  # a commit that takes longer is no commit: a stalled disk, a sync
 
 @contextmanager
 def unavailable_when_away(dsn: str = "") -> Iterator[None]:
-    """Turn everything that means "the store is away or gave up" into StoreUnavailable, which says where it is."""
+    """Turn everything that means "the store is away or gave up" into StoreUnavailable, which says where it is.
+
+    Every other error of PostgreSQL is unknown here. It is an answer: the statement or transaction was rolled back.
+    """
     try:
         yield
+    except _BUSY as error:
+        raise StoreBusy(f"PostgreSQL: {error}") from error
     except _AWAY as error:
         raise unavailable("PostgreSQL", error, dsn) from error
 

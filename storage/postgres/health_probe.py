@@ -98,11 +98,11 @@ class HealthProbe:
             try:
                 async with asyncio.timeout(PROBE_S):
                     await self._probe()
-            except (StoreUnavailable, TimeoutError) as error:
+            except Exception as error:  # also a right to connect that was revoked
                 if loop.time() > due_s + LATE_S:
                     self._suspected = True  # we stood still ourselves: that proves nothing, ask again
                 elif loop.time() - self._answered_s > QUIET_S:
-                    self._is_away(str(error) or "PostgreSQL: no answer")
+                    self._is_away(_why(error))
             else:
                 self._away = ""
             await asyncio.sleep(AGAIN_S)
@@ -112,3 +112,9 @@ class HealthProbe:
         break_offs, self._break_offs = self._break_offs, {}
         for break_off in break_offs.values():
             break_off()
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, StoreUnavailable):
+        return str(error)
+    return f"PostgreSQL: {str(error) or 'no answer'}"

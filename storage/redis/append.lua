@@ -4,7 +4,11 @@
 local refused = {}
 for i, log in ipairs(KEYS) do
     local seen, image, claims = tonumber(ARGV[3 * i - 2]), ARGV[3 * i - 1], ARGV[3 * i]
-    if redis.call('STRLEN', log) ~= seen then
+    local length = redis.pcall('STRLEN', log)
+    if type(length) == 'table' then
+        length = 0  -- an error: a key of another type, which another program made. It counts as missing
+    end
+    if length ~= seen then
         refused[#refused + 1] = i
     elseif image ~= '' then
         redis.call('SET', log, image .. claims)

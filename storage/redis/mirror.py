@@ -32,6 +32,8 @@ _SCAN_COUNT: Final = 1_000
 PROBE_S: Final = 0.7  # a probe without an answer fails after it
 _PROBE_KEY: Final = "hongbao:probe"
 _PROBE_MS: Final = 60_000
+_ID_MAX: Final = (1 << 63) - 1
+_FOREIGN_MAX: Final = 10  # of another program, that are named
 
 
 class LoggedClaim(Protocol):
@@ -115,6 +117,7 @@ class Mirror:
             for name in ("append", "close", "forget", "probe")
         }
         self._shas: dict[str, str] = {}
+        self.foreign_keys: set[str] = set()  # under our prefix, but no packet's
         self._calls: set[asyncio.Future[list[Any]]] = set()  # in flight; they outlive a caller that was cancelled
 
     async def close(self) -> None:
@@ -170,13 +173,23 @@ class Mirror:
                     for key in keys:
                         pipeline.pttl(key)
                     lifetimes = await pipeline.execute()
+            packet_ids = [self._packet_id(cast("bytes", key)) for key in keys]
             yield [
-                int(cast("bytes", key).removeprefix(_PREFIX.encode()))
-                for key, lifetime in zip(keys, lifetimes, strict=True)
-                if lifetime == -1
+                packet_id
+                for packet_id, lifetime in zip(packet_ids, lifetimes, strict=True)
+                if packet_id is not None and lifetime == -1
             ]
             if cursor == 0:
                 return
+
+    def _packet_id(self, key: bytes) -> int | None:
+        """The packet of a key; None: another program made the key, and it is left alone."""
+        digits = key.removeprefix(_PREFIX.encode())
+        if digits.isdigit() and int(digits[:20]) <= _ID_MAX:
+            return int(digits)
+        if len(self.foreign_keys) < _FOREIGN_MAX:
+            self.foreign_keys.add(repr(key[:100])[1:])
+        return None
 
     async def _call(self, script: str, packet_ids: Sequence[int], words: Sequence[bytes | int]) -> list[Any]:
         keys = [_key(packet_id) for packet_id in packet_ids]

@@ -64,6 +64,7 @@ T_CLI_MONEY = "tests/server/test_cli_money.py::test_"
 T_PG = "tests/outages/postgresql/test_"
 T_PG_SESSIONS, T_PG_RIGHTS = T_PG + "sessions.py::test_", T_PG + "rights.py::test_"
 T_PG_FAILOVER, T_PGBOUNCER = T_PG + "failover.py::test_", T_PG + "pgbouncer.py::test_"
+T_LOCKS, T_FILES = "tests/outages/test_locks.py::test_", "tests/server/test_open_files.py::test_"
 T_OUTBOX, T_IDS = "tests/services/test_outbox.py::test_", "tests/core/test_ids.py::test_"
 
 MUTATIONS: tuple[Mutation, ...] = (
@@ -72,16 +73,16 @@ MUTATIONS: tuple[Mutation, ...] = (
         "ack before the record",
         "I11",
         COMMIT,
-        "if self._won_after_mirror:\n                self._answer_won(batch)",
-        "if True:\n                self._answer_won(batch)",
+        "if self._won_after_mirror:\n                    self._answer_won(batch)",
+        "if True:\n                    self._answer_won(batch)",
         (T_INVARIANTS + "won_is_not_sent_before_the_claim_is_durable[postgres]",),
     ),
     Mutation(
         "ack before the mirror",
         "I11",
         COMMIT,
-        "                batch = self._still_fresh(batch)\n",
-        "                batch = self._still_fresh(batch)\n                self._answer_won(batch)\n",
+        "                    batch = self._still_fresh(batch)\n",
+        "                    batch = self._still_fresh(batch)\n                    self._answer_won(batch)\n",
         (T_INVARIANTS + "won_is_not_sent_before_the_claim_is_durable[redis]",),
     ),
     Mutation(
@@ -153,7 +154,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "no length check in the mirror",
         "I11",
         "storage/redis/append.lua",
-        "if redis.call('STRLEN', log) ~= seen then",
+        "if length ~= seen then",
         "if seen < 0 then",
         (
             T_INVARIANTS + "closed_log_takes_no_claim",
@@ -204,8 +205,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "unknown outcome taken for success",
         "I11",
         COMMIT,
-        "        except StoreUnavailable as error:\n            self._reject(batch, str(error))\n"
-        "            return\n",
+        "        except StoreUnavailable as error:\n            count_failure(batch)\n"
+        "            self._reject(batch, str(error))\n            return\n",
         "        except StoreUnavailable:\n            accepted = {part.live.packet_id for part in batch}\n",
         (T_COMMIT + "requests_without_postgres_get_a_temporary_error_and_nothing_is_lost",),
     ),
@@ -2452,5 +2453,102 @@ MUTATIONS: tuple[Mutation, ...] = (
         "embedded.start(data, (POSTGRES,), ATTACH_TIMEOUT_S)",
         "embedded.start(data, attach_timeout_s=ATTACH_TIMEOUT_S)",
         (T_OUTAGES + "audit.py::test_audit_of_embedded_stores_needs_postgres_only",),
+    ),
+    # --- only an operator ends the server ---
+    Mutation(
+        "a loop that fails is not started again",
+        "stays up",
+        "server/services/runtime/supervised.py",
+        "            await asyncio.sleep(pause_s)\n",
+        "            await asyncio.Event().wait()\n",
+        (T_LOCKS + "revoked_right_names_the_failing_loop_until_it_is_granted_again",),
+    ),
+    Mutation(
+        "claims at a store are forgotten when its error is unknown",
+        "I11",
+        COMMIT,
+        '            self._reject(left, f"{type(error).__name__}: {error}")\n',
+        "",
+        (T_LOCKS + "revoked_right_names_the_failing_loop_until_it_is_granted_again",),
+    ),
+    Mutation(
+        "a server with a failing loop is ready",
+        "stays up",
+        "server/ops/health.py",
+        "for name, why in sample.failing_loops.items())",
+        "for name, why in ())",
+        (T_LOCKS + "revoked_right_names_the_failing_loop_until_it_is_granted_again",),
+    ),
+    Mutation(
+        "a lock of another transaction is an unknown error",
+        "stays up",
+        "storage/postgres/database.py",
+        "    asyncpg.LockNotAvailableError,\n",
+        "",
+        (T_LOCKS + "locked_wallet_of_a_sender_is_unavailable_and_others_send",),
+    ),
+    Mutation(
+        "one locked wallet stops all credits",
+        "stays up",
+        "storage/postgres/money/settlement.py",
+        "            self._look_for_locks = True\n",
+        "",
+        (T_LOCKS + "locked_wallet_of_a_winner_does_not_stop_other_credits",),
+    ),
+    Mutation(
+        "one locked packet stops all records",
+        "stays up",
+        "storage/postgres/packets/packets.py",
+        "free = [one for one in advances if one.packet_id not in locked]",
+        "free = list(advances)",
+        (T_LOCKS + "locked_packet_is_unavailable_and_other_packets_are_opened",),
+    ),
+    Mutation(
+        "one locked wallet stops all refunds",
+        "stays up",
+        "server/services/packets/refund.py",
+        "            self._apart = True\n",
+        "",
+        (T_LOCKS + "locked_wallet_does_not_stop_other_refunds",),
+    ),
+    Mutation(
+        "connections may take all open files",
+        "stays up",
+        "server/net/listener.py",
+        "min(limits.connections_max, self._connections_most)",
+        "limits.connections_max",
+        (T_FILES + "connections_beyond_the_hard_limit_of_open_files_are_refused_and_the_server_goes_on",),
+    ),
+    Mutation(
+        "the limit of open files is not raised",
+        "stays up",
+        "server/open_files.py",
+        "    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))\n",
+        "",
+        (T_FILES + "soft_limit_of_open_files_is_raised_and_silent_connections_end",),
+    ),
+    Mutation(
+        "a full standard output ends the server",
+        "stays up",
+        "server/standard_streams.py",
+        "    except (OSError, ValueError) as error:\n",
+        "    except ValueError as error:\n",
+        ("tests/server/test_standard_streams.py::test_server_serves_with_a_closed_or_full_standard_stream",),
+    ),
+    Mutation(
+        "a key of another type in place of a log is an outage of Redis",
+        "stays up",
+        "storage/redis/append.lua",
+        "redis.pcall('STRLEN', log)",
+        "redis.call('STRLEN', log)",
+        (T_OUTAGES + "foreign_keys.py::test_foreign_redis_keys_are_logged_once_and_end_nothing",),
+    ),
+    Mutation(
+        "a store that has ended is not started again",
+        "stays up",
+        "server/embedded/keeper.py",
+        "                self._start()\n",
+        "                pass\n",
+        ("tests/server/test_embedded.py::test_store_that_is_killed_is_started_again_with_its_data[postgres]",),
     ),
 )

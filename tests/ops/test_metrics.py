@@ -39,6 +39,7 @@ FULL = sample(
     stores={"postgres": StoreState(True, 1), "redis": StoreState(False, 1, "connection refused")},
     state="draining",
     audit=AuditResult(1_700_000_000_500, 0.1, 2, ("a", "b")),
+    loop_failures={"record": 22, "mirror": 0},
 )
 
 
@@ -71,6 +72,7 @@ def test_every_number_of_a_sample_is_exported_in_base_units() -> None:
         "hongbao_refusals": {"overloaded": 1, "rate_limited": 0},
         "hongbao_answers": {"won": 2},
         "hongbao_closes": {"ping_timeout": 1},
+        "hongbao_loop_failures": {"record": 22, "mirror": 0},
         "hongbao_money_fen": {"topped_up": 16, "sent": 17},
         "hongbao_connections": {"": 3},
         "hongbao_users_online": {"": 2},
@@ -97,7 +99,7 @@ def test_exported_names_are_those_in_the_table() -> None:
         f"{name}_total" if metric.type == "counter" else name: metric.type for name, metric in scraped(FULL).items()
     }
     assert set(types) == set(NAMES)
-    assert len(NAMES) == len(set(NAMES)) == 33
+    assert len(NAMES) == len(set(NAMES)) == 34
     assert {name for name, kind in types.items() if kind == "histogram"} == {
         "hongbao_open_seconds",
         "hongbao_batch_seconds",
@@ -139,7 +141,7 @@ def test_failed_audit_keeps_the_result_of_the_one_before() -> None:
 
 def test_labels_contain_no_user_and_no_packet() -> None:
     labels = {label for metric in scraped(FULL).values() for one in metric.samples for label in one.labels}
-    assert labels == {"kind", "reason", "answer", "flow", "store", "le", "version", "durability"}
+    assert labels == {"kind", "loop", "reason", "answer", "flow", "store", "le", "version", "durability"}
 
 
 def test_help_of_an_old_name_gives_the_new_name() -> None:

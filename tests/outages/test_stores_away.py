@@ -136,7 +136,7 @@ async def patient_send(room: Party, key: str) -> messages.PacketSent:
 
 def nothing_waits(server: Server) -> bool:
     services = server.app.services
-    return not (services.unanswered or any(batcher._waiting for batcher in services.batchers))
+    return not (services.unanswered or any(batcher._waiting for batcher in services.batchers.values()))
 
 
 async def test_stall_of_postgres_makes_no_unbounded_queue(

@@ -424,3 +424,36 @@ def test_variables_for_another_postgres_do_not_touch_private_stores(
                 for other in ENVIRONMENT_OF_ANOTHER_SERVER.keys() - {name}:
                     alone.delenv(other)
                 assert sql(started, "show timezone") == "UTC", name
+
+
+# --- the keeper ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["postgres", "valkey"])
+def test_store_that_is_killed_is_started_again_with_its_data(data: Path, name: str) -> None:
+    with embedded.start(data) as stores:
+        written = write(stores)
+        keeper = parents()[stores.pids[name]]
+        os.kill(stores.pids[name], signal.SIGKILL)
+
+        def answers_again() -> bool:
+            try:
+                return read(stores) == written
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, redis.RedisError):
+                return False
+
+        until(answers_again, f"{name} answers again")
+        assert stores.pids[name] not in parents()
+        again = embedded.running(data)
+        assert again is not None
+        left = family({"keeper": keeper})
+        assert len(left) > 2
+    assert not left & parents().keys()
+
+
+def test_kill_9_of_the_keeper_leaves_no_process(data: Path) -> None:
+    with other_process(data) as owner:
+        pids = first_line(owner)["pids"]
+        left = family(pids)
+        os.kill(parents()[pids["postgres"]], signal.SIGKILL)
+        until(lambda: not left & parents().keys(), "the stores of the killed keeper have ended")

@@ -65,7 +65,7 @@ class SimServer:
         if world.defect is not None:
             world.defect.break_server(self)
         self.tasks = [world.loop.create_task(self._begin(self.services))]
-        self.tasks += [world.loop.create_task(self._supervise(loop())) for loop in self.services.loops()]
+        self.tasks += [world.loop.create_task(self._supervise(loop())) for loop in self.services.loops().values()]
         world.trace("start", self.number)
 
     async def _begin(self, services: Services) -> None:

@@ -45,6 +45,9 @@ class SimPackets(packets.PacketStore):
     async def rows(self, packet_ids: Sequence[int]) -> Any:
         return await self._line.call("rows", lambda: self._tables.rows(packet_ids))
 
+    async def _locked(self, packet_ids: Sequence[int]) -> set[int]:
+        return set()  # transactions of others are none of the faults of this world
+
     async def _record_together(self, advances: Sequence[Advance]) -> set[int]:
         frozen = [one._replace(claims=list(one.claims)) for one in advances]  # sent: no longer the caller's
         async with self._record_turn:
@@ -302,6 +305,7 @@ class SimWallets(wallets.WalletStore):
 class SimMirror(mirror.Mirror):
     def __init__(self, place: Any) -> None:
         self._logs, self._line = place.logs, place.redis
+        self.foreign_keys = set()
 
     async def close(self) -> None:
         """Nothing is open."""

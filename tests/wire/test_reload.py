@@ -170,7 +170,7 @@ async def _outgoing(room: Room) -> object:
 
 async def _waits(room: Room) -> object:
     services = room.server.app.services
-    queues = [one._load_shedding for one in (services.commit, services.recovery, *services.batchers)]
+    queues = [one._load_shedding for one in (services.commit, services.recovery, *services.batchers.values())]
     for queue in queues:
         queue.begin()  # as if the store did not answer
     await asyncio.sleep(0.01)

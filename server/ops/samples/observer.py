@@ -22,6 +22,7 @@ from server.ops.samples.periodic_query import PeriodicQuery
 from server.ops.samples.sample import Counts, HotPacket, Sample, State, StoreState
 from server.services.assembly import Services
 from server.services.packets.live_packet import LivePacket
+from server.services.runtime.supervised import Supervisor
 
 WITHOUT_REDIS: Final = {"postgres": "opens go on without the mirror", "redis": "opens are refused"}
 
@@ -35,6 +36,7 @@ class ObservedParts:
     subscriptions: Subscriptions
     dispatch: Dispatch
     services: Services
+    supervisor: Supervisor
 
 
 class Observer:
@@ -78,6 +80,7 @@ class Observer:
             state=self.state_now,
             durability=self._durability,
             connections=len(parts.listener.sessions),
+            connections_max=parts.listener.connections_max,
             users_online=parts.hub.online(),
             accepted=parts.listener.accepted,
             closes=_by_name(parts.listener.closes),
@@ -104,11 +107,20 @@ class Observer:
             money_fen=self._money_fen(),
             figures=self._figures.figures,
             loop_lag_ms=lag_ms,
-            rss_bytes=self._process.memory_info().rss,
+            rss_bytes=self._rss_bytes(),
             stores=self.stores(),
             audit=self._audits.last,
             audit_fault=self._audits.fault,
+            loop_failures=dict(parts.supervisor.failures),
+            failing_loops=self.failing_loops,
         )
+
+    def _rss_bytes(self) -> int:
+        """0 if it cannot be read now: without a free file, for example. The rest of the sample is known."""
+        try:
+            return int(self._process.memory_info().rss)
+        except (OSError, psutil.Error):
+            return 0
 
     def _hottest(self) -> tuple[HotPacket, ...]:
         live = self._parts.services.live_packets.get
@@ -138,6 +150,11 @@ class Observer:
         """The server knows what other servers have changed."""
         return self._parts.services.changes.is_current
 
+    @property
+    def failing_loops(self) -> dict[str, str]:
+        """The loops that fail now, each with its last error."""
+        return dict(self._parts.supervisor.failing)
+
     def stores(self) -> dict[str, StoreState]:
         """Which stores take writes, and since when."""
         services = self._parts.services
@@ -153,7 +170,13 @@ class Observer:
 
     def refresh(self, sample: Sample) -> Sample:
         """The sample with what must not be a second old, and costs nothing to read."""
-        return replace(sample, state=self.state_now, stores=self.stores(), current=self.current)
+        return replace(
+            sample,
+            state=self.state_now,
+            stores=self.stores(),
+            current=self.current,
+            failing_loops=self.failing_loops,
+        )
 
 
 def _left_shares(live: LivePacket | None) -> int | None:

@@ -108,6 +108,9 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     stores: dict[str, StoreState]  # now
     audit: AuditResult | None  # the last one that completed
     audit_fault: AuditFault | None = None  # of a later one that failed
+    connections_max: int = 0  # now: the limit, or as many as the limit of open files has room for
+    loop_failures: Counts = msgspec.field(default_factory=dict)  # by loop
+    failing_loops: dict[str, str] = msgspec.field(default_factory=dict)  # now: loops that fail, and why
 
     @property
     def backlog_age_s(self) -> float:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import chain
 from typing import NamedTuple
 
+import msgspec
+
 from server.core.packet import Claim, Packet
 from server.services.packets.live_packet import LivePacket
 from server.services.packets.requests import PendingRequest
@@ -12,7 +14,7 @@ from storage.redis import mirror as log
 from storage.redis.mirror import Extension
 
 
-class PacketBatch(NamedTuple):
+class PacketBatch(msgspec.Struct, eq=False):
     """The part of a batch that belongs to one packet, decided on `packet` when it had `version` claims."""
 
     live: LivePacket
@@ -20,6 +22,7 @@ class PacketBatch(NamedTuple):
     version: int
     requests: list[PendingRequest]
     claims: list[Claim]  # of the requests, in the order of the indexes
+    released: bool = False  # it has left the stores: recorded or rejected
 
 
 class ClaimsDurable(NamedTuple):
@@ -51,6 +54,13 @@ def leave_unmirrored(batch: list[PacketBatch]) -> None:
     """What the mirror holds of these packets is unknown now; the next claim finds out by being refused."""
     for part in batch:
         part.live.mirrored = False
+
+
+def count_failure(batch: list[PacketBatch]) -> None:
+    """A store failed, it did not refuse: `GrabOpenService._retry` gives up after some failures."""
+    for part in batch:
+        for request in part.requests:
+            request.failures += 1
 
 
 def without(batch: list[PacketBatch], few: list[PacketBatch]) -> list[PacketBatch]:

@@ -22,6 +22,7 @@ from server.services.packets.batch import (
     ClaimsRejected,
     PacketBatch,
     claims_in,
+    count_failure,
     extension,
     joined,
     leave_unmirrored,
@@ -32,7 +33,7 @@ from server.services.packets.mirror_health import Durability, MirrorHealth
 from server.services.packets.requests import PendingRequest
 from server.services.runtime.bus import Bus
 from server.services.runtime.load_shedding import NEW_WORK, LoadShedding
-from storage.errors import StoreUnavailable
+from storage.errors import PartlyLocked, StoreUnavailable
 from storage.postgres.packets.packets import Advance, PacketStore
 from storage.redis.mirror import Mirror
 
@@ -122,20 +123,32 @@ class CommitPath:
         """Take the gathered claims, mirror them, hand them on. Never ends; to be supervised."""
         while True:
             await self._wake.wait()
-            batch = self._still_trusted(self._take())
-            if self._won_after_mirror:
-                batch = self._still_fresh(batch)
-            if self._health.is_up:
-                batch = await self._mirror_batch(batch)
-            elif self._won_after_mirror:
-                self._reject(batch, "Redis is away")
-                batch = []
-            else:
-                leave_unmirrored(batch)
-            if self._won_after_mirror:
-                self._answer_won(batch)
-            if batch:
-                await self._between.put(batch)
+            with self._rejected_on_failure(self._take()) as taken:
+                batch = self._still_trusted(taken)
+                if self._won_after_mirror:
+                    batch = self._still_fresh(batch)
+                if self._health.is_up:
+                    batch = await self._mirror_batch(batch)
+                elif self._won_after_mirror:
+                    self._reject(batch, "Redis is away")
+                    batch = []
+                else:
+                    leave_unmirrored(batch)
+                if self._won_after_mirror:
+                    self._answer_won(batch)
+                if batch:
+                    await self._between.put(batch)
+
+    @contextmanager
+    def _rejected_on_failure(self, batch: list[PacketBatch]) -> Iterator[list[PacketBatch]]:
+        """Inside, an unknown error rejects what is still at the stores: the reload finds what happened."""
+        try:
+            yield batch
+        except Exception as error:
+            left = [part for part in batch if not part.released]
+            count_failure(left)
+            self._reject(left, f"{type(error).__name__}: {error}")
+            raise
 
     def _take(self) -> list[PacketBatch]:
         batch: list[PacketBatch] = []
@@ -195,7 +208,8 @@ class CommitPath:
     async def run_record(self) -> None:
         """Record the mirrored claims, all that are there in one statement. Never ends; to be supervised."""
         while True:
-            await self._record_batch(joined(await self._mirrored()))
+            with self._rejected_on_failure(joined(await self._mirrored())) as batch:
+                await self._record_batch(batch)
 
     async def _mirrored(self) -> list[list[PacketBatch]]:
         """What has been mirrored, up to a batch; with durability redis it waits for more after the first."""
@@ -212,12 +226,16 @@ class CommitPath:
         batch = self._still_trusted(batch)
         if not batch:
             return
+        locked: set[int] = set()
         try:
             with self._measured("postgres"):
                 accepted = await self._packets.record(
                     [Advance(part.live.packet_id, part.version, part.claims) for part in batch]
                 )
+        except PartlyLocked as partly:
+            accepted, locked = partly.accepted, partly.locked
         except StoreUnavailable as error:
+            count_failure(batch)
             self._reject(batch, str(error))
             return
         self.batches += 1
@@ -229,7 +247,8 @@ class CommitPath:
             self._release(part)
             self._count(part)
             self._bus.publish(ClaimsRecorded(part))
-        self._reject(rejected, "PostgreSQL: the packet has another version")
+        count_failure([part for part in rejected if part.live.packet_id in locked])
+        self._reject(rejected, "PostgreSQL: the packet has another version, or is locked")
 
     @contextmanager
     def _measured(self, store: Durability) -> Iterator[None]:
@@ -272,5 +291,6 @@ class CommitPath:
 
     def _release(self, part: PacketBatch) -> None:
         """A part has left the stores."""
+        part.released = True
         part.live.in_flight -= 1
         self.unrecorded -= len(part.requests)

@@ -27,6 +27,7 @@ from server.services.runtime.bus import Bus
 
 LOG = structlog.get_logger()
 LOOKING = -1  # a ticket that no user holds: an open with it changes nothing
+FAILURES_MAX = 2  # of a store, before an open gets an error
 ADMISSIONS_MAX = 10_000  # of the grabs in a storm the first ones are counted
 
 
@@ -139,7 +140,15 @@ class GrabOpenService:
         return decision
 
     def _retry(self, live: LivePacket, packet: Packet, request: PendingRequest) -> None:
-        """Retry, without a ticket, an open whose claim a store refused (see CommitPath._mirror_batch)."""
+        """Retry, without a ticket, an open whose claim a store refused (see CommitPath._mirror_batch).
+
+        If the store goes on to fail although the packet can be read (a lock, a right that was revoked), its user
+        gets a temporary error.
+        """
+        if request.failures >= FAILURES_MAX and not request.answered and request.user_id not in packet.claims:
+            request.claim = None
+            self._bus.reply(request, Reason.STORE_UNAVAILABLE)
+            return
         decision = packet.take(request.user_id, request.at_ms)
         promised, claim = request.claim, decision.claim
         if request.answered and (claim is None or promised is None or claim.index != promised.index):

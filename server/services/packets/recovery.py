@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from typing import NamedTuple
 
 import structlog
@@ -150,18 +151,35 @@ class Recovery:
             for live in batch:
                 self._give_up(live)
             return
+        except Exception:
+            # perhaps of one packet, which must not hold up the others
+            if len(batch) == 1:
+                self._give_up(batch[0])
+            for live in batch if len(batch) > 1 else ():
+                with suppress(Exception):  # the first one is raised below
+                    await self._load([live])
+            raise
         finally:
             self._load_shedding.end(more_waits=bool(self._to_load))
             self._loading = []
         self._outage_log.is_over()
         for live in reloaded.unusable:
             self._forget_missing(live)
+        failed: Exception | None = None
         for live in batch:
-            if live.packet is not None:
-                self._bus.publish(PacketReady(live, live.packet, reloaded.unannounced.get(live, [])))
-                self._packets.evict()
-            elif live.state is PacketState.LOADING and live not in self._to_load:
-                self._load_again(live)  # overtaken by another writer
+            try:
+                self._conclude(live, reloaded.unannounced.get(live, []))
+            except Exception as error:  # a defect of ours: it must not spoil the others
+                failed = error
+        if failed is not None:
+            raise failed
+
+    def _conclude(self, live: LivePacket, unannounced: list[Claim]) -> None:
+        if live.packet is not None:
+            self._bus.publish(PacketReady(live, live.packet, unannounced))
+            self._packets.evict()
+        elif live.state is PacketState.LOADING and live not in self._to_load:
+            self._load_again(live)  # overtaken by another writer
 
     def _load_again(self, live: LivePacket) -> None:
         live.move(PacketEvent.OVERTAKEN)

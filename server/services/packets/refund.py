@@ -51,6 +51,7 @@ class RefundService:
         self._now_ms = now_ms
         self._bus = bus
         self._outage_log = OutageLog("refunds_wait")
+        self._apart = False  # the last refund failed: perhaps because of one packet
         self.in_doubt: InDoubt[tuple[int, int], store.RefundRow] = InDoubt(records.find_refunds, self._publish)
         self.refunded_packets = 0
         self.refunded_fen = 0
@@ -76,9 +77,15 @@ class RefundService:
             return 0
         overtaken = await self._redrive(await self._close_mirror(due))
         due = [packet_id for packet_id in due if packet_id not in overtaken]
+        if not self._apart:
+            return await self._refund(due, now_ms)
+        return await self._refund_apart(due, now_ms)
+
+    async def _refund(self, due: list[int], now_ms: int) -> int:
         try:
             rows = await self._records.refund(due, now_ms)
         except StoreUnavailable:
+            self._apart = True
             self.in_doubt.add((packet_id, now_ms) for packet_id in due)
             raise
         for row in rows:
@@ -86,6 +93,19 @@ class RefundService:
         closed_elsewhere = {*due} - {row.packet_id for row in rows}
         self._bus.publish(PacketsOver(tuple(closed_elsewhere)))
         return len(rows)
+
+    async def _refund_apart(self, due: list[int], now_ms: int) -> int:
+        """Each packet alone: one whose wallet is locked by another transaction does not hold up the others."""
+        self._apart, refunded = False, 0
+        error: StoreUnavailable | None = None
+        for packet_id in due:
+            try:
+                refunded += await self._refund([packet_id], now_ms)
+            except StoreUnavailable as failed:
+                error = failed
+        if error is not None:
+            raise error
+        return refunded
 
     def _publish(self, row: store.RefundRow) -> None:
         """The money is back: to the packet's page, to the operators, to the sender."""

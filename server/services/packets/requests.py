@@ -23,6 +23,7 @@ class PendingRequest(msgspec.Struct, eq=False, omit_defaults=True):
     seq: int
     answered: bool = False
     claim: Claim | None = None  # an open that was decided as a win, while it is not durable
+    failures: int = 0  # of a store, to record its claim
 
 
 class GrabRequest(PendingRequest, tag="grab"):

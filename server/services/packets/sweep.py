@@ -46,6 +46,7 @@ class Sweep:
         self._recovery = recovery
         self._over: list[int] = []  # packets whose log in the mirror may lapse
         self._outage_log = OutageLog("sweep_waits")
+        self._told_foreign: set[str] = set()
         bus.subscribe(self._on_over, PacketsOver)
 
     def _on_over(self, event: PacketsOver, audience: Collection[int]) -> None:
@@ -77,6 +78,7 @@ class Sweep:
     async def adopt_orphans(self) -> None:
         """Load the packets that only the mirror holds; let the logs of those that are over in the record lapse."""
         async for packet_ids in self._mirror.lasting_ids():
+            self._tell_foreign_keys()
             strangers = [packet_id for packet_id in packet_ids if packet_id not in self._packets.ids()]
             if not strangers:
                 continue
@@ -84,3 +86,9 @@ class Sweep:
             is_open = {packet_id for packet_id, row in rows.items() if row.closed_at_ms is None}
             self._recovery.adopt(is_open)
             self._over += [packet_id for packet_id in strangers if packet_id not in is_open]
+
+    def _tell_foreign_keys(self) -> None:
+        """Another program uses our prefix in the same Redis: one line for each such key."""
+        for key in sorted(self._mirror.foreign_keys - self._told_foreign):
+            LOG.warning("redis_key_of_another_program", key=key)
+        self._told_foreign |= self._mirror.foreign_keys

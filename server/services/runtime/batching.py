@@ -11,10 +11,11 @@ import structlog
 from server.core.limits import Limits
 from server.core.refusals import Reason, RequestRefused
 from server.services.runtime.load_shedding import NEW_WORK, LoadShedding
-from storage.errors import StoreUnavailable
+from storage.errors import StoreBusy, StoreUnavailable
 
 LOG = structlog.get_logger()
 WAITING_MAX = 20_000
+LOCKED_MAX = 4  # items that wait for a lock one after the other; the rest of their batch is refused
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -59,14 +60,24 @@ class Batcher(Generic[Item, Result]):
                 self._wake.clear()
             self._at_store = len(batch)
             self._load_shedding.begin()
-            await self._work_on(batch)
-            self._load_shedding.end(more_waits=bool(self._waiting))
-            self._at_store = 0
+            try:
+                await self._work_on(batch)
+            except Exception:
+                _fail(batch)
+                raise
+            finally:
+                self._load_shedding.end(more_waits=bool(self._waiting))
+                self._at_store = 0
 
     async def _work_on(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
         results: Sequence[Result | Exception]
         try:
             results = await self._work([item for item, _ in batch])
+        except StoreBusy as error:
+            if len(batch) > 1:  # nothing was written, and one item may have met the lock of another transaction
+                await self._work_apart(batch)
+                return
+            results = [RequestRefused(Reason.STORE_UNAVAILABLE, str(error))]
         except StoreUnavailable as error:
             results = [RequestRefused(Reason.STORE_UNAVAILABLE, str(error)) for _ in batch]
         except Exception:
@@ -83,3 +94,30 @@ class Batcher(Generic[Item, Result]):
                 future.set_exception(result)
             else:
                 future.set_result(result)
+
+    async def _work_apart(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
+        """Each item alone, until some have met a lock: each of these has waited for it."""
+        locked = 0
+        for number, one in enumerate(batch):
+            if locked == LOCKED_MAX:
+                for _, future in batch[number:]:
+                    _refuse(future, Reason.STORE_UNAVAILABLE)
+                return
+            await self._work_on([one])
+            locked += _is_unavailable(one[1])
+
+
+def _fail(batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
+    """A defect of ours: no request of the batch waits for an answer for good."""
+    for _, future in batch:
+        _refuse(future, Reason.INTERNAL)
+
+
+def _refuse(future: asyncio.Future[Result], reason: Reason) -> None:
+    if not future.done():
+        future.set_exception(RequestRefused(reason))
+
+
+def _is_unavailable(future: asyncio.Future[Result]) -> bool:
+    error = future.exception() if future.done() and not future.cancelled() else None
+    return isinstance(error, RequestRefused) and error.reason is Reason.STORE_UNAVAILABLE

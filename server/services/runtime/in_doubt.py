@@ -62,8 +62,8 @@ class InDoubt(Generic[Asked, Found]):
     async def _look(self) -> None:
         asked_s, in_doubt = asyncio.get_running_loop().time(), self._in_doubt[:LOOK_MAX]
         found = await self._find_outcome([doubt.asked for doubt in in_doubt])
-        del self._in_doubt[: len(in_doubt)]
         for doubt, fact in zip(in_doubt, found, strict=True):
+            self._in_doubt.pop(0)  # one by one: what follows a failure is looked up again
             if fact is not None:
                 self._publish(fact)
             elif asked_s - doubt.since_s <= LATE_S:

@@ -41,22 +41,35 @@ class SettlementQueue:
         self._database = database
         self._best_luck_kinds = best_luck_kinds
         self._writer = database.writer(plan_each_time=True)
+        self._locked: list[int] = []  # users whose wallet another transaction locks: their claims wait
+        self._look_for_locks = False
 
     async def settle(self, most: int, now_ms: int) -> tuple[int, list[Credit]]:
         """Credit up to `most` claims, largest first, in one statement; how many were taken, and the credits.
 
         In a transaction of its own, so that the credits are known when its outcome is not: raises Unanswered then.
+        After a failure, claims of users whose wallet is locked are left in the queue until it is free.
         """
+        if self._look_for_locks:
+            self._locked = await self._find_locked(most)
+            self._look_for_locks = bool(self._locked)
         credits: list[Credit] = []
         try:
             async with self._writer.transaction() as connection:
-                rows = await connection.fetch(_SQL["settle"], most, now_ms, self._best_luck_kinds)
+                rows = await connection.fetch(_SQL["settle"], most, now_ms, self._best_luck_kinds, self._locked)
                 credits = [
                     Credit(row[0], row[1], row[2], row[3], now_ms, BalanceRow(row[4], row[5])) for row in rows
                 ]
         except StoreUnavailable as error:
+            self._look_for_locks = True
             raise Unanswered(error, credits) from error
         return rows[0]["taken"] if rows else 0, credits
+
+    async def _find_locked(self, most: int) -> list[int]:
+        """Users with a claim in the next batch, or left out before, whose wallet another transaction locks."""
+        async with self._database.reading() as connection:
+            rows = await connection.fetch(_SQL["locked_wallets"], most, self._locked)
+        return [row["user_id"] for row in rows]
 
     async def find_outcome(self, credits: Sequence[Credit]) -> list[Credit | None]:
         """Which of these credits stand in the books, with what is in their wallets by now; None: not this one."""

@@ -1,10 +1,11 @@
 -- name: settle
 -- The largest claims first: their winners look soonest. A claim is credited only if its transfer is new, so twice is
 -- once; the records (received, years, best_lucks) and the posts follow from what was credited, so the same holds for
--- them. $3: the kinds that have a best luck. Transfer 4 is a claim (TransferKind, server/core/ledger.py); reminder 1
+-- them. $3: the kinds that have a best luck. $4: users whose claims wait. Transfer 4 is a claim (TransferKind, server/core/ledger.py); reminder 1
 -- is for claims, 2 for a finish (ReminderKind, storage/postgres/chat/outbox.py).
 WITH largest AS (
-    SELECT ctid FROM settlement_queue ORDER BY amount_fen DESC LIMIT $1 FOR UPDATE SKIP LOCKED
+    SELECT ctid FROM settlement_queue WHERE user_id <> ALL($4::bigint[])
+    ORDER BY amount_fen DESC LIMIT $1 FOR UPDATE SKIP LOCKED
 ), taken AS (
     DELETE FROM settlement_queue q USING largest WHERE q.ctid = largest.ctid
     RETURNING q.packet_id, q.user_id, q.amount_fen, q.queued_at_ms, q.index
@@ -86,6 +87,17 @@ WITH largest AS (
 )
 SELECT user_id, packet_id, claims, change_fen, balance_fen, version, (SELECT count(*) FROM taken) AS taken
 FROM sums JOIN credited USING (user_id)
+
+-- name: locked_wallets
+-- $2: users whose claims waited until now. Nothing waits here; the locks of this statement end with it.
+WITH next AS (
+    SELECT user_id FROM settlement_queue WHERE user_id <> ALL($2::bigint[]) ORDER BY amount_fen DESC LIMIT $1
+), asked AS (
+    SELECT user_id FROM next UNION SELECT unnest($2::bigint[])
+), free AS (
+    SELECT user_id FROM wallets WHERE user_id IN (SELECT user_id FROM asked) FOR NO KEY UPDATE SKIP LOCKED
+)
+SELECT user_id FROM wallets JOIN asked USING (user_id) WHERE user_id NOT IN (SELECT user_id FROM free)
 
 -- name: find_outcome
 -- The time tells the transfer of a batch from one that credits the same claim later, when the batch came to nothing.

@@ -29,3 +29,10 @@ WITH advances AS (
     SELECT packet_id, user_id, amount_fen, at_ms, index FROM accepted
 )
 SELECT packet_id FROM advanced
+
+-- name: locked
+-- Packets whose row another transaction locks; nothing waits. The locks of this statement end with it.
+WITH free AS (
+    SELECT packet_id FROM packets WHERE packet_id = ANY($1) FOR NO KEY UPDATE SKIP LOCKED
+)
+SELECT packet_id FROM packets WHERE packet_id = ANY($1) AND packet_id NOT IN (SELECT packet_id FROM free)

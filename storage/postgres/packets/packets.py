@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -9,12 +10,14 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import asyncpg
 
 from storage import statements
+from storage.errors import PartlyLocked, StoreBusy, StoreUnavailable
 from storage.postgres.money.wallets import BalanceRow
 
 if TYPE_CHECKING:
     from storage.postgres.database import Connection, Database
 
 _SQL = statements.load(__file__, "claims", "refunds")
+CAREFUL_S = 5.0  # so long after a statement that met a lock, locked packets are looked for first
 _COLUMNS = (
     "packet_id",
     "sender_id",
@@ -121,6 +124,8 @@ class RefundRow(NamedTuple):
 class PacketStore:
     """Statements on packets and claims."""
 
+    _careful_until_s = float("-inf")  # until then locked packets are looked for before claims are recorded
+
     def __init__(self, database: Database) -> None:
         self._database = database
         self._record_writer = database.writer()
@@ -149,14 +154,41 @@ class PacketStore:
         """Record claims, all in one statement; the ids of the packets that were accepted.
 
         Not accepted: the recorded version is another, or the packet is closed. One advance per packet.
-        Raises StoreUnavailable: what happened must be read again.
+        Raises StoreUnavailable: what happened must be read again. Raises PartlyLocked if another transaction locks
+        some of the packets: the others are recorded.
         """
+        if asyncio.get_running_loop().time() < self._careful_until_s:
+            return await self._record_unlocked(advances)
+        try:
+            return await self._record_valid(advances)
+        except StoreBusy:
+            self._careful_until_s = asyncio.get_running_loop().time() + CAREFUL_S
+        except StoreUnavailable:  # too slow for us: perhaps a lock, too
+            self._careful_until_s = asyncio.get_running_loop().time() + CAREFUL_S
+            raise
+        return await self._record_unlocked(advances)
+
+    async def _record_unlocked(self, advances: Sequence[Advance]) -> set[int]:
+        locked = await self._locked([one.packet_id for one in advances])
+        free = [one for one in advances if one.packet_id not in locked]
+        accepted = await self._record_valid(free) if free else set()
+        if locked:
+            raise PartlyLocked(accepted, locked)
+        return accepted
+
+    async def _locked(self, packet_ids: Sequence[int]) -> set[int]:
+        """Packets that exist and that another transaction locks now."""
+        async with self._database.reading() as connection:
+            return {row[0] for row in await connection.fetch(_SQL["locked"], packet_ids)}
+
+    async def _record_valid(self, advances: Sequence[Advance]) -> set[int]:
+        """Record a batch; if the claims of a packet contradict its record, that packet is not accepted."""
         try:
             return await self._record_together(advances)
         except asyncpg.IntegrityConstraintViolationError:
             if len(advances) == 1:
                 return set()  # what it was built on is not what is recorded: to be read again
-        return {packet_id for one in advances for packet_id in await self.record([one])}
+        return {packet_id for one in advances for packet_id in await self._record_valid([one])}
 
     async def _record_together(self, advances: Sequence[Advance]) -> set[int]:
         in_order = sorted(advances, key=_by_id)  # two writers lock rows in the same order

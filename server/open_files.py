@@ -1,0 +1,32 @@
+"""Open files: the limit of the process, and how many connections of clients it leaves room for.
+
+Every connection is an open file. Without a free one stores cannot be reached, so the server keeps some for them.
+"""
+
+from __future__ import annotations
+
+import resource
+from typing import Final, NamedTuple
+
+# Beside the pool of PostgreSQL: connections of the writers, the change feed and probes, Redis, the log and other
+# files, the listening sockets, clients of the status socket and of HTTP, an audit.
+OTHERS: Final = 128
+
+
+class OpenFiles(NamedTuple):
+    """How many files this process may open, and how many of them are kept for other things than clients."""
+
+    limit: int
+    kept: int
+
+    @property
+    def connections_most(self) -> int:
+        """So many connections of clients have room; at least one, or nothing would work."""
+        return max(1, self.limit - self.kept)
+
+
+def raise_limit(pool_max: int) -> OpenFiles:
+    """Raise the soft limit of open files to the hard one: the default of many shells is 1,024."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return OpenFiles(hard, OTHERS + pool_max)

@@ -1,0 +1,75 @@
+"""Open files: the limit is raised at the start, and connections leave room for the stores."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from server.instance import running
+from tests.server.log import wait_for
+from tests.server.serving import Serve, ended, here
+
+CONNECTIONS = 400
+
+
+def limited(soft: int, hard: int) -> list[str]:
+    """The command `hongbao`, with these limits of open files."""
+    program = f"import resource, runpy; resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))"
+    return [sys.executable, "-c", f"{program}; runpy.run_module('server.cli', run_name='__main__')"]
+
+
+@contextmanager
+def silent_connections(port: int, count: int) -> Iterator[list[socket.socket]]:
+    with ExitStack() as stack:
+        yield [stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(count)]
+
+
+def status(data: Path) -> dict[str, object]:
+    found: dict[str, object] = json.loads(here("status", "--data", data, "--json").stdout)
+    return found
+
+
+def is_serving(data: Path) -> Callable[[], bool]:
+    return lambda: running(data) is not None
+
+
+def port_of(data: Path) -> int:
+    instance = running(data)
+    assert instance is not None
+    return int(instance.url.rpartition(":")[2])
+
+
+def test_soft_limit_of_open_files_is_raised_and_silent_connections_end(tmp_path: Path, serve: Serve) -> None:
+    server = serve(tmp_path, program=limited(200, 2_000), HONGBAO_LIMITS__LOGIN_TIMEOUT_S="1")
+    wait_for(is_serving(tmp_path))
+    with silent_connections(port_of(tmp_path), CONNECTIONS):
+        wait_for(lambda: status(tmp_path)["connections"] == CONNECTIONS)
+        wait_for(lambda: status(tmp_path)["connections"] == 0)
+        assert status(tmp_path)["closes"] == {"login_timeout": CONNECTIONS}
+    assert status(tmp_path)["ready"]
+    server.terminate()
+    (line,) = [line for line in ended(server).stderr.splitlines() if '"open_files"' in line]
+    assert json.loads(line)["limit"] == 2_000
+
+
+def test_connections_beyond_the_hard_limit_of_open_files_are_refused_and_the_server_goes_on(
+    tmp_path: Path, serve: Serve
+) -> None:
+    server = serve(tmp_path, program=limited(200, 200), HONGBAO_LIMITS__LOGIN_TIMEOUT_S="1")
+    wait_for(is_serving(tmp_path))
+    most = status(tmp_path)["connections_max"]
+    assert isinstance(most, int)
+    assert 1 <= most < 200
+    with silent_connections(port_of(tmp_path), CONNECTIONS):
+        wait_for(
+            lambda: (
+                status(tmp_path)["closes"] == {"too_many_connections": CONNECTIONS - most, "login_timeout": most}
+            )
+        )
+    assert server.poll() is None
+    assert status(tmp_path)["ready"]
+    assert not status(tmp_path)["loop_failures"]
