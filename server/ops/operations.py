@@ -126,7 +126,11 @@ class Operations:
         newest = self.sampler.newest
         observer = self.observer
         fresh = msgspec.structs.replace(
-            newest, state=observer.state_now, stores=observer.stores(), current=observer.current
+            newest,
+            state=observer.state_now,
+            stores=observer.stores(),
+            current=observer.current,
+            clock_faults=observer.clock_faults,
         )
         return self._judge(fresh)
 

@@ -45,6 +45,7 @@ from server.services.packets.sweep import Sweep
 from server.services.runtime.batching import Batcher
 from server.services.runtime.bus import Bus
 from server.services.runtime.change_feed import ChangeFeed
+from server.services.runtime.database_time import DatabaseTime
 from server.services.runtime.lookups import LookupService
 from server.services.runtime.outbox import Outbox
 from server.services.seeds.service import SeedService
@@ -72,6 +73,7 @@ class Services:
         self._stores, self._bus, self._clock = stores, bus, clock
         self._config, self._limits = config, limits
         self._ids = IdMaker(config.server.node)
+        self.time = DatabaseTime(stores.time, clock)
         self.changes = ChangeFeed(stores.change_feed, clock.random_number(), clock.elapsed_s)
         self.seeds = SeedService(stores.seed_trees, seed_keys, clock.random_bytes, clock.now_ms)
         self._make_chat(keys)
@@ -143,6 +145,7 @@ class Services:
             refunds.batch_max,
             refunds.interval_s,
             now_ms,
+            lambda: self.time.is_confirmed,
             bus,
         )
         self.reveals = RevealService(stores.packets, self.groups, self.seeds, now_ms)
@@ -167,6 +170,7 @@ class Services:
     async def open_stores(self) -> None:
         """Connect, bring the tables up to date, look for the mirror. Raises StoreUnavailable, StoreRefused."""
         await self._stores.database.open()
+        await self.time.probe()
         for name in await migrate(self._stores.database):
             LOG.info("migration_applied", name=name)
         self._ids.begin_at(await facts.first_id(self._stores.database))
@@ -183,6 +187,7 @@ class Services:
         """The loops that must run while the server serves; none of them ever ends by itself."""
         in_doubt = (*(self.sends, self.wallets, self.settlement, self.refunds, self.resends, self.outbox),)
         return [
+            self.time.run,
             self.changes.run,
             self.commit.run_mirror,
             self.commit.run_record,
