@@ -22,7 +22,7 @@ class Clock:
         self._carried = CarriedTime(self.local_ms(), self.carrying_s())
 
     def now_ms(self) -> int:
-        """Milliseconds since 1970 (UTC): the time of the database, once it was probed; before, that of this machine."""
+        """Milliseconds since 1970 (UTC): by the database, or by this machine until the first probe."""
         return int(self._carried.at(self.carrying_s()))
 
     def local_ms(self) -> float:

@@ -12,7 +12,9 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 JUMP_MS: Final = 1_000.0  # between two probes no clock drifts so far: it was set
-CONFIRM_S: Final = 600.0  # a clock that was set by mistake is set right again within it, or an operator reads the alert
+CONFIRM_S: Final = (
+    600.0  # a clock that was set by mistake is set right again within it, or an operator reads the alert
+)
 GAP_S: Final = 60.0  # without a probe for so long, nothing was confirmed meanwhile
 SLEW: Final = 0.05  # of the time that passes: a second is made up for in 20
 
@@ -34,12 +36,21 @@ class TimeProbe(NamedTuple):
 class CarriedTime:
     """Begins with the clock of this machine; the first probe replaces it.
 
-    `jump_ms` is how far ahead (below zero: behind) a held jump is, 0.0 if none is. `local_ahead_ms` is how far ahead
-    the clock of this machine is. `is_confirmed` means that the first probe agreed with the clock of this machine, or
-    that the probes after it did for CONFIRM_S: before that, nothing that cannot be undone should be done by this time.
+    `jump_ms` is how far ahead (below zero: behind) a held jump is, 0.0 if none is; `local_ahead_ms` how far ahead the
+    clock of this machine is. `is_confirmed`: a probe agreed with the clock of this machine, or all probes with each
+    other for CONFIRM_S. Before that, nothing that cannot be undone should be done by this time.
     """
 
-    __slots__ = ("_at_ms", "_at_s", "_owed_ms", "_probed_s", "_since_s", "is_confirmed", "jump_ms", "local_ahead_ms")
+    __slots__ = (
+        "_at_ms",
+        "_at_s",
+        "_owed_ms",
+        "_probed_s",
+        "_since_s",
+        "is_confirmed",
+        "jump_ms",
+        "local_ahead_ms",
+    )
 
     def __init__(self, local_ms: float, elapsed_s: float) -> None:
         self._at_ms, self._at_s = local_ms, elapsed_s

@@ -43,8 +43,8 @@ def set_of(number: int, first_id: int) -> int:
 class IdMaker:
     """Makes ids that grow: over 64 in one millisecond borrow from the next, and small corrections are waited out.
 
-    A clock that was ahead and is set back by more than a minute is followed: else ids would lie ahead of the time for
-    as long as the clock did. The ids that were made ahead are left out when their time comes.
+    A clock that was ahead and is set back by more than a minute is followed: else ids would lie ahead of the time
+    for as long as the clock did. The ids that were made ahead are left out when their time comes.
     """
 
     __slots__ = ("_ahead", "_before_jump", "_jumped_to", "_last", "_node", "_set")

@@ -1,4 +1,4 @@
-"""The time of the database, carried between probes: small differences are slewed, jumps are held until confirmed."""
+"""The time of the database, carried between probes: small differences are slewed, jumps are held."""
 
 from __future__ import annotations
 

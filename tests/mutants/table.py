@@ -52,6 +52,8 @@ T_CLIENT, T_CLIENT_GROUPS = (
     "tests/client_sim/test_client.py::test_",
     "tests/client_sim/test_client_groups.py::test_",
 )
+T_CARRIED = "tests/core/test_carried_time.py::test_"
+CARRIED = "server/core/carried_time.py"
 T_OUTBOX, T_IDS = "tests/services/test_outbox.py::test_", "tests/core/test_ids.py::test_"
 
 MUTATIONS: tuple[Mutation, ...] = (
@@ -1588,6 +1590,61 @@ MUTATIONS: tuple[Mutation, ...] = (
         "self._last = max(self._last, (first_id >> _BELOW_TIME << COUNT_BITS) - 1)",
         "self._last = max(self._last, 0)",
         (T_IDS + "ids_of_the_new_layout_are_larger_than_all_old_ones",),
+    ),
+    Mutation(
+        "ids stay ahead after the clock was set back",
+        "ids",
+        "server/core/ids.py",
+        "        if abs(wanted - self._last) > _JUMP:\n",
+        "        if wanted - self._last > _JUMP:\n",
+        (T_IDS + "ids_follow_a_clock_that_was_a_day_ahead_and_leave_out_what_was_made_then",),
+    ),
+    Mutation(
+        "ids that were made ahead are made again when their time comes",
+        "ids",
+        "server/core/ids.py",
+        "                self._last = last + 1\n",
+        "                pass\n",
+        (T_IDS + "ids_follow_a_clock_that_was_a_day_ahead_and_leave_out_what_was_made_then",),
+    ),
+    # --- time ---
+    Mutation(
+        "a jump of the database's clock is slewed at once",
+        "time",
+        CARRIED,
+        "        if abs(off_ms) > JUMP_MS:\n            self._jumped(off_ms, probe)\n        else:",
+        "        if abs(off_ms) > JUMP_MS:\n            self._step(probe)\n        else:",
+        (T_CARRIED + "jump_of_the_database_ahead_is_held_and_forgotten_when_it_is_over",),
+    ),
+    Mutation(
+        "the time is that of the machine",
+        "time",
+        "server/clock.py",
+        "return int(self._carried.at(self.carrying_s()))",
+        "return int(self.local_ms())",
+        (
+            "tests/services/test_database_time.py"
+            "::test_clock_of_the_machine_that_is_set_changes_no_time_of_the_server",
+        ),
+    ),
+    Mutation(
+        "a small difference is a step back",
+        "time",
+        CARRIED,
+        "            self._at_ms, self._at_s, self._owed_ms = self.at(elapsed_s), elapsed_s, off_ms\n",
+        "            self._step(probe)\n",
+        (T_CARRIED + "time_never_goes_back_before_a_jump_is_accepted",),
+    ),
+    Mutation(
+        "refunds by a time that is not confirmed",
+        "time",
+        "server/services/packets/refund.py",
+        "while self._is_confirmed() and await",
+        "while await",
+        (
+            "tests/services/test_database_time.py"
+            "::test_nothing_is_refunded_by_a_time_that_was_wrong_at_the_start_until_both_clocks_agree",
+        ),
     ),
     # --- servers on one database ---
     Mutation(

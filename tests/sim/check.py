@@ -82,7 +82,7 @@ def balance_is_true(world: World, change: Any) -> None:
 
 
 def refund_is_due(world: World, packet_id: int) -> None:
-    """A refund was not before the end of the packet, whatever clocks said. Servers that start differ by a second."""
+    """A refund was not before the end of the packet, whatever clocks said. Servers may differ by a second."""
     early_ms = world.tables.packets[packet_id].expires_at_ms - world.true_ms()
     if early_ms > CLOCKS_DIFFER_MS:
         world.report(f"packet {packet_id} was refunded {early_ms:.0f} ms before its end")

@@ -1,4 +1,4 @@
-"""The server's time is its database's. It is asked for at the start and then regularly; `Clock` carries it meanwhile."""
+"""The server's time is its database's: probed at the start and then regularly, carried by `Clock` meanwhile."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class DatabaseTime:
 
     @property
     def jump_s(self) -> float:
-        """How far ahead (below zero: behind) the database's clock has jumped, while that is not accepted; else 0.0."""
+        """How far ahead (below zero: behind) a held jump of the database's clock is; else 0.0."""
         return self._clock.jump_ms / 1000
 
     @property
@@ -67,7 +67,9 @@ class DatabaseTime:
         """Which clocks are wrong, each in one line for an operator."""
         found = []
         if self.jump_s:
-            found.append(f"the clock of the database has jumped by {self.jump_s:+.1f} s; its old time is carried on")
+            found.append(
+                f"the clock of the database has jumped by {self.jump_s:+.1f} s; its old time is carried on"
+            )
         if abs(self.local_ahead_s) * 1000 > JUMP_MS:
             found.append(f"the clock of this machine differs from the database's by {self.local_ahead_s:+.1f} s")
         return found
