@@ -36,9 +36,10 @@ class TimeProbe(NamedTuple):
 class CarriedTime:
     """Begins with the clock of this machine; the first probe replaces it.
 
-    `jump_ms` is how far ahead (below zero: behind) a held jump is, 0.0 if none is; `local_ahead_ms` how far ahead the
-    clock of this machine is. `is_confirmed`: a probe agreed with the clock of this machine, or all probes with each
-    other for CONFIRM_S. Before that, nothing that cannot be undone should be done by this time.
+    `jump_ms` is how far ahead (below zero: behind) a held jump is, 0.0 if none is.
+    `local_ahead_ms` is how far ahead the clock of this machine is.
+    `is_confirmed`: a probe agreed with the clock of this machine, or all probes with each other for CONFIRM_S. Before
+    that, nothing that cannot be undone should be done by this time.
     """
 
     __slots__ = (

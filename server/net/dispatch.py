@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, Final, Literal, NamedTuple
 
 import structlog
@@ -25,6 +26,7 @@ from server.net.handlers.people import PeopleHandlers
 from server.net.hub import Hub
 from server.net.login import LoginHandler
 from server.net.page_encoding import grabbed_of, opened_of, tapped_of
+from server.net.read_budget import rows_in
 from server.net.read_flow import READ_PAUSE_S
 from server.net.session import Session
 from server.net.subscriptions import Subscriptions
@@ -40,11 +42,16 @@ REFUSALS: Final[Mapping[Reason, codes.Refusal]] = {reason: codes.Refusal[reason.
 
 
 class Row(NamedTuple):
-    """Who may ask, and what serves it: `now` answers by itself, `later` is a coroutine that returns the reply."""
+    """Who may ask, and what serves it: `now` answers by itself, `later` is a coroutine that returns the reply.
+
+    A `read` is charged by what it moves. In the lane it waits for a connection that reads may use; a batch has a queue
+    of its own.
+    """
 
     caller: Literal["user", "backend"]
     now: Callable[[Session, Any], None] | None = None
     later: Callable[[Session, Any], Awaitable[Message]] | None = None
+    read: Literal["", "lane", "batch"] = ""
 
 
 class Dispatch:
@@ -60,7 +67,7 @@ class Dispatch:
         clock: Clock,
     ) -> None:
         self._opens, self._pages, self._changes = services.opens, services.pages, services.changes
-        self._hub = hub
+        self._hub, self._reads = hub, services.reads
         self._sessions = sessions
         self._now_ms = clock.now_ms
         self._random_part = clock.random_part
@@ -82,28 +89,28 @@ class Dispatch:
             messages.Grab: Row("user", now=self._grab),
             messages.Open: Row("user", now=self._open),
             messages.OpenPage: Row("user", later=self._open_page),
-            messages.ResultPage: Row("user", later=pages.result_page),
+            messages.ResultPage: Row("user", later=pages.result_page, read="lane"),
             messages.StopWatching: Row("user", later=pages.stop_watching),
             messages.SendPacket: Row("user", later=packets.send),
             messages.SendAgain: Row("user", later=packets.send_again),
             messages.GetSeedTrees: Row("user", later=packets.seed_trees),
-            messages.Records: Row("user", later=pages.records),
-            messages.Reveal: Row("user", later=packets.reveal),
+            messages.Records: Row("user", later=pages.records, read="lane"),
+            messages.Reveal: Row("user", later=packets.reveal, read="lane"),
             messages.CreateGroup: Row("user", later=groups.create),
             messages.JoinGroup: Row("user", later=groups.join),
             messages.LeaveGroup: Row("user", later=groups.leave),
             messages.Kick: Row("user", later=groups.remove_member),
-            messages.ListMembers: Row("user", later=groups.members),
+            messages.ListMembers: Row("user", later=groups.members, read="lane"),
             messages.GetInvite: Row("user", later=groups.invite),
             messages.OpenChat: Row("user", later=groups.open_chat),
             messages.ShowPass: Row("user", later=groups.show_pass),
-            messages.GrabStats: Row("user", later=chat.grab_stats),
+            messages.GrabStats: Row("user", later=chat.grab_stats, read="lane"),
             messages.SetName: Row("user", later=chat.set_name),
-            messages.GetNames: Row("user", later=chat.get_names),
+            messages.GetNames: Row("user", later=chat.get_names, read="batch"),
             messages.Say: Row("user", later=chat.say),
-            messages.CatchUp: Row("user", later=chat.catch_up),
-            messages.GetBalance: Row("user", later=money.balance),
-            messages.GetEntries: Row("user", later=money.entries),
+            messages.CatchUp: Row("user", later=chat.catch_up, read="batch"),
+            messages.GetBalance: Row("user", later=money.balance, read="lane"),
+            messages.GetEntries: Row("user", later=money.entries, read="lane"),
             messages.TopUp: Row("backend", later=money.top_up),
             messages.Withdraw: Row("backend", later=money.withdraw),
             messages.PutGroup: Row("backend", later=backend.put_group),
@@ -135,6 +142,8 @@ class Dispatch:
             return
         if not is_backend:
             wait_s = self._hub.admit(session.user_id, session.now_s())
+            if row.read:
+                wait_s = wait_s or self._hub.debt_s(session.user_id, session.now_s())
             if wait_s:
                 self._refuse(
                     session, request.seq, codes.Refusal.RATE_LIMITED, retry_after_ms=int(wait_s * 1000) + 1
@@ -145,6 +154,8 @@ class Dispatch:
                 return
         if row.now is not None:
             row.now(session, request)
+        elif row.read:
+            self._spawn(self._serve(session, request, partial(self._read, row)))
         elif row.later is not None:
             self._spawn(self._serve(session, request, row.later))
 
@@ -154,7 +165,7 @@ class Dispatch:
         task.add_done_callback(self._tasks.discard)
 
     async def _serve(
-        self, session: Session, request: Message, handler: Callable[[Session, Any], Awaitable[Message]]
+        self, session: Session, request: Message, handler: Callable[[Session, Any], Awaitable[Message | None]]
     ) -> None:
         try:
             reply = await handler(session, request)
@@ -173,8 +184,24 @@ class Dispatch:
             )
             self._refuse(session, request.seq, codes.Refusal.INTERNAL)
         else:
-            reply.seq = request.seq
-            session.reply(reply)
+            if reply is not None:
+                reply.seq = request.seq
+                session.reply(reply)
+
+    async def _read(self, row: Row, session: Session, request: Message) -> None:
+        """Serve a read, and charge what it has moved. Requests that were admitted together may find a debt here."""
+        assert row.later is not None
+        if row.read == "lane":
+            async with self._reads.turn():
+                reply = await row.later(session, request)
+        else:
+            reply = await row.later(session, request)
+        wait_s = self._hub.debt_s(session.user_id, session.now_s())
+        if wait_s:
+            self._refuse(session, request.seq, codes.Refusal.RATE_LIMITED, retry_after_ms=int(wait_s * 1000) + 1)
+            return
+        reply.seq = request.seq
+        self._hub.charge(session.user_id, session.now_s(), session.reply(reply), rows_in(reply))
 
     # --- refusals ---------------------------------------------------------------------------------------------
 

@@ -48,6 +48,7 @@ from server.services.runtime.change_feed import ChangeFeed
 from server.services.runtime.database_time import DatabaseTime
 from server.services.runtime.lookups import LookupService
 from server.services.runtime.outbox import Outbox
+from server.services.runtime.read_lane import ReadLane
 from server.services.seeds.service import SeedService
 from storage.postgres import facts
 from storage.postgres.migrate import migrate
@@ -76,6 +77,7 @@ class Services:
         self.time = DatabaseTime(stores.time, clock)
         self.changes = ChangeFeed(stores.change_feed, clock.random_number(), clock.elapsed_s)
         self.seeds = SeedService(stores.seed_trees, seed_keys, clock.random_bytes, clock.now_ms)
+        self.reads = ReadLane(max(1, config.stores.postgres_pool_max // 2), limits)
         self._make_chat(keys)
         self._make_claims()
         self._make_packets()
@@ -104,7 +106,7 @@ class Services:
         self.names = NameService(stores.users, limits, self_service=self_service)
         self.people = PeopleService(stores.users, self.names, self.changes, now_ms, bus)
         self._posts = PostReader(stores.outbox, stores.packets)
-        self.messages = MessageService(stores.messages, self._posts, self.groups, limits, now_ms, bus)
+        self.messages = MessageService(stores.messages, self._posts, self.groups, self.reads, limits, now_ms, bus)
 
     def _make_claims(self) -> None:
         """From the decision of a grab or an open to the record of the claim."""
@@ -181,7 +183,8 @@ class Services:
     @property
     def batchers(self) -> list[Batcher[Any, Any]]:
         """The queues of work that is done in batches."""
-        return [one.batcher for one in (self.login, self.wallets, self.messages, self.sends, self.names)]
+        single = [one.batcher for one in (self.login, self.wallets, self.sends, self.names)]
+        return [*single, *self.messages.batchers]
 
     def loops(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
         """The loops that must run while the server serves; none of them ever ends by itself."""

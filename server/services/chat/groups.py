@@ -109,6 +109,10 @@ class GroupService:
         await self.keep([group_id])
         return self._groups.get(group_id)
 
+    def is_kept(self, group_id: int) -> bool:
+        """The group is in memory: to see it costs no read."""
+        return group_id in self._groups
+
     async def page(self, group: Group, after_user_id: int, most: int) -> list[int]:
         """Members by their ids, those after one of them."""
         if len(group.members) > most and group.kind is not GroupKind.SIGNED:  # sorting them would stall the loop
