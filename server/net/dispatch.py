@@ -44,8 +44,8 @@ REFUSALS: Final[Mapping[Reason, codes.Refusal]] = {reason: codes.Refusal[reason.
 class Row(NamedTuple):
     """Who may ask, and what serves it: `now` answers by itself, `later` is a coroutine that returns the reply.
 
-    A `read` is charged by what it moves. In the lane it waits for a connection that reads may use; a batch has a queue
-    of its own.
+    A `read` is charged by what it moves. In the lane it waits for a connection that reads may use; a batch has its
+    own queue.
     """
 
     caller: Literal["user", "backend"]
@@ -67,7 +67,8 @@ class Dispatch:
         clock: Clock,
     ) -> None:
         self._opens, self._pages, self._changes = services.opens, services.pages, services.changes
-        self._hub, self._reads = hub, services.reads
+        self._hub = hub
+        self._reads, self._replies = services.reads, services.read_replies
         self._sessions = sessions
         self._now_ms = clock.now_ms
         self._random_part = clock.random_part
@@ -196,11 +197,19 @@ class Dispatch:
                 reply = await row.later(session, request)
         else:
             reply = await row.later(session, request)
+        async with self._replies.turn():  # one in each turn of the loop: what others wait for goes between
+            self._move(session, request.seq, reply)
+            await asyncio.sleep(0)
+
+    def _move(self, session: Session, seq: int, reply: Message) -> None:
+        """Send the reply of a read, unless an earlier one has left a debt, or waits to be taken by the client."""
         wait_s = self._hub.debt_s(session.user_id, session.now_s())
+        if session.reading.backpressure:
+            wait_s = max(wait_s, READ_PAUSE_S)
         if wait_s:
-            self._refuse(session, request.seq, codes.Refusal.RATE_LIMITED, retry_after_ms=int(wait_s * 1000) + 1)
+            self._refuse(session, seq, codes.Refusal.RATE_LIMITED, retry_after_ms=int(wait_s * 1000) + 1)
             return
-        reply.seq = request.seq
+        reply.seq = seq
         self._hub.charge(session.user_id, session.now_s(), session.reply(reply), rows_in(reply))
 
     # --- refusals ---------------------------------------------------------------------------------------------

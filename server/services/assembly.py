@@ -78,6 +78,7 @@ class Services:
         self.changes = ChangeFeed(stores.change_feed, clock.random_number(), clock.elapsed_s)
         self.seeds = SeedService(stores.seed_trees, seed_keys, clock.random_bytes, clock.now_ms)
         self.reads = ReadLane(max(1, config.stores.postgres_pool_max // 2), limits)
+        self.read_replies = ReadLane(1, limits)  # large ones take milliseconds each
         self._make_chat(keys)
         self._make_claims()
         self._make_packets()

@@ -1633,7 +1633,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         CARRIED,
         "            self._at_ms, self._at_s, self._owed_ms = self.at(elapsed_s), elapsed_s, off_ms\n",
         "            self._step(probe)\n",
-        (T_CARRIED + "time_never_goes_back_before_a_jump_is_accepted",),
+        (T_CARRIED + "small_difference_is_slewed",),
     ),
     Mutation(
         "refunds by a time that is not confirmed",

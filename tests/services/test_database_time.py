@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import asyncpg
@@ -124,6 +125,7 @@ async def test_nothing_is_refunded_by_a_time_that_was_wrong_at_the_start_until_b
     second = await start_server(refunds__interval_s=0.01)
     assert not second.app.services.time.is_confirmed
     assert faults(second)
+    await asyncio.sleep(1.0)  # a hundred rounds of refunds
     await set_database_clock(0)
 
     async def is_confirmed() -> bool:

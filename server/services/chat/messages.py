@@ -14,9 +14,10 @@ from server.services.runtime.batching import Batcher
 from server.services.runtime.bus import Bus
 from server.services.runtime.events import TextPost
 from server.services.runtime.read_lane import ReadLane
-from storage.postgres.chat.messages import MessageStore, Post, StreamPosition, StreamReader
+from storage.postgres.chat.messages import MessageStore, Post, StreamBounds, StreamReader
 
 BATCH_MAX = 500
+POSITIONS_MAX = 100  # found at once: their readers go on in one turn of the loop
 
 
 class MissedPosts(NamedTuple):
@@ -49,7 +50,7 @@ class MessageService:
         self._now_ms = now_ms
         self._bus = bus
         self.batcher: Batcher[Post, int] = Batcher(self._record, BATCH_MAX, limits)
-        self.positions: Batcher[StreamReader, StreamPosition] = Batcher(self._find_positions, BATCH_MAX, limits)
+        self.positions: Batcher[StreamReader, StreamBounds] = Batcher(self._find_positions, POSITIONS_MAX, limits)
         self.batchers: Sequence[Batcher[Any, Any]] = (self.batcher, self.positions, self._history.batcher)
 
     async def say(self, user_id: int, group_id: int, text: str) -> int:
@@ -89,7 +90,7 @@ class MessageService:
         async with self._reads.turn():
             await self._groups.seen_by(user_id, group_id)
 
-    async def _find_positions(self, readers: list[StreamReader]) -> list[StreamPosition]:
+    async def _find_positions(self, readers: list[StreamReader]) -> list[StreamBounds]:
         return await self._store.positions(readers)
 
     async def last_message(self, group_id: int) -> int:

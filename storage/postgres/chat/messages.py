@@ -51,7 +51,7 @@ class StreamReader(NamedTuple):
     user_id: int
 
 
-class StreamPosition(NamedTuple):
+class StreamBounds(NamedTuple):
     """The last message of a stream, and the one behind which it begins for a reader, since they joined."""
 
     last_message: int
@@ -93,11 +93,11 @@ class MessageStore:
         async with self._writer.transaction() as connection:
             return await append(connection, posts)
 
-    async def positions(self, readers: Sequence[StreamReader]) -> list[StreamPosition]:
+    async def positions(self, readers: Sequence[StreamReader]) -> list[StreamBounds]:
         """Where each stream stands, and where it begins for its reader."""
         async with self._database.reading() as connection:
             stream_ids, user_ids = [one.stream_id for one in readers], [one.user_id for one in readers]
-            return [StreamPosition(*row) for row in await connection.fetch(_SQL["positions"], stream_ids, user_ids)]
+            return [StreamBounds(*row) for row in await connection.fetch(_SQL["positions"], stream_ids, user_ids)]
 
     async def after(self, stream_id: int, message: int, most: int) -> list[MessageRow]:
         """Up to `most` messages after `message`."""
