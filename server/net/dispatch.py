@@ -143,8 +143,8 @@ class Dispatch:
             return
         if not is_backend:
             wait_s = self._hub.admit(session.user_id, session.now_s())
-            if row.read:
-                wait_s = wait_s or self._hub.debt_s(session.user_id, session.now_s())
+            if row.read and not wait_s:
+                wait_s = self._hub.debt_s(session.user_id, session.now_s())
             if wait_s:
                 self._refuse(
                     session, request.seq, codes.Refusal.RATE_LIMITED, retry_after_ms=int(wait_s * 1000) + 1
@@ -156,7 +156,7 @@ class Dispatch:
         if row.now is not None:
             row.now(session, request)
         elif row.read:
-            self._spawn(self._serve(session, request, partial(self._read, row)))
+            self._begin_read(session, request, row)
         elif row.later is not None:
             self._spawn(self._serve(session, request, row.later))
 
@@ -189,6 +189,16 @@ class Dispatch:
                 reply.seq = request.seq
                 session.reply(reply)
 
+    def _begin_read(self, session: Session, request: Message, row: Row) -> None:
+        """A read that would wait too long is refused here, where it has cost little."""
+        try:
+            self._replies.check()
+        except RequestRefused as refused:
+            wait_ms = self._jittered(refused.retry_after_ms)
+            self._refuse(session, request.seq, codes.Refusal.OVERLOADED, retry_after_ms=wait_ms)
+        else:
+            self._spawn(self._serve(session, request, partial(self._read, row)))
+
     async def _read(self, row: Row, session: Session, request: Message) -> None:
         """Serve a read, and charge what it has moved. Requests that were admitted together may find a debt here."""
         assert row.later is not None
@@ -197,7 +207,7 @@ class Dispatch:
                 reply = await row.later(session, request)
         else:
             reply = await row.later(session, request)
-        async with self._replies.turn():  # one in each turn of the loop: what others wait for goes between
+        async with self._replies.turn():  # a few in each turn of the loop: what others wait for goes between
             self._move(session, request.seq, reply)
             await asyncio.sleep(0)
 

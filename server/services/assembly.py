@@ -6,7 +6,7 @@ There is no circle: what a service has to tell, it publishes on the bus. Sockets
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
@@ -54,6 +54,7 @@ from storage.postgres import facts
 from storage.postgres.migrate import migrate
 from storage.stores import Stores
 
+REPLIES_AT_ONCE: Final = 4  # of reads in one turn of the loop: a large one takes one or two milliseconds
 LOG = structlog.get_logger()
 
 
@@ -78,7 +79,7 @@ class Services:
         self.changes = ChangeFeed(stores.change_feed, clock.random_number(), clock.elapsed_s)
         self.seeds = SeedService(stores.seed_trees, seed_keys, clock.random_bytes, clock.now_ms)
         self.reads = ReadLane(max(1, config.stores.postgres_pool_max // 2), limits)
-        self.read_replies = ReadLane(1, limits)  # large ones take milliseconds each
+        self.read_replies = ReadLane(REPLIES_AT_ONCE, limits)
         self._make_chat(keys)
         self._make_claims()
         self._make_packets()

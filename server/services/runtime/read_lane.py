@@ -35,8 +35,7 @@ class ReadLane:
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """Inside is one read. Raises RequestRefused."""
-        if self._ahead >= FEW and (self._wait_s > self._wait_s_max or self._ahead >= WAITING_MAX):
-            raise self._overloaded()
+        self.check()
         self._ahead += 1
         try:
             await self._wait()
@@ -48,6 +47,11 @@ class ReadLane:
                 self._free.release()
         finally:
             self._ahead -= 1
+
+    def check(self) -> None:
+        """Raises RequestRefused if a read that came now would wait too long."""
+        if self._ahead >= FEW and (self._wait_s > self._wait_s_max or self._ahead >= WAITING_MAX):
+            raise self._overloaded()
 
     @property
     def _wait_s(self) -> float:
