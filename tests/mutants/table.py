@@ -53,6 +53,7 @@ T_CLIENT, T_CLIENT_GROUPS = (
     "tests/client_sim/test_client_groups.py::test_",
 )
 T_CARRIED = "tests/core/test_carried_time.py::test_"
+T_READS = "tests/services/test_reads.py::test_"
 CARRIED = "server/core/carried_time.py"
 T_OUTBOX, T_IDS = "tests/services/test_outbox.py::test_", "tests/core/test_ids.py::test_"
 
@@ -1645,6 +1646,63 @@ MUTATIONS: tuple[Mutation, ...] = (
             "tests/services/test_database_time.py"
             "::test_nothing_is_refunded_by_a_time_that_was_wrong_at_the_start_until_both_clocks_agree",
         ),
+    ),
+    # --- reads ---
+    Mutation(
+        "reads are not charged by what they move",
+        "reads",
+        "server/net/hub.py",
+        "        user.reads.charge(self._limits, now_s, size, rows)\n",
+        "        pass\n",
+        (T_READS + "user_who_reads_more_than_the_budget_is_refused_and_others_are_not",),
+    ),
+    Mutation(
+        "requests that are admitted together leave any debt",
+        "reads",
+        "server/net/dispatch.py",
+        "            wait_s = max(wait_s, READ_PAUSE_S)\n        if wait_s:\n",
+        "            wait_s = max(wait_s, READ_PAUSE_S)\n        if False:\n",
+        (T_READS + "user_who_reads_more_than_the_budget_is_refused_and_others_are_not",),
+    ),
+    Mutation(
+        "a new connection has a new budget",
+        "reads",
+        "server/net/hub.py",
+        "if not user.sessions and user.reads is None and user.requests",
+        "if not user.sessions and user.requests",
+        (T_READS + "budget_of_a_user_outlives_the_connection",),
+    ),
+    Mutation(
+        "reads may use the whole pool",
+        "reads",
+        "server/services/assembly.py",
+        "ReadLane(max(1, config.stores.postgres_pool_max // 2), limits)",
+        "ReadLane(1_000, limits)",
+        (T_READS + "logins_do_not_wait_behind_reads_that_the_database_does_not_answer",),
+    ),
+    Mutation(
+        "a read waits in the lane for any time",
+        "reads",
+        "server/services/runtime/read_lane.py",
+        "asyncio.timeout(self._wait_s_max)",
+        "asyncio.timeout(60)",
+        (T_READS + "lane_refuses_as_overloaded_what_waited_for_half_of_the_bound",),
+    ),
+    Mutation(
+        "a piece of history is read again for each reader",
+        "reads",
+        "server/services/chat/history.py",
+        "        if kept is not None and len(kept) >= key.last - key.place * PIECE:",
+        "        if kept is not None and len(kept) < 0:",
+        (T_READS + "catch_up_of_many_readers_reads_each_piece_once",),
+    ),
+    Mutation(
+        "a piece of history that has grown is taken for complete",
+        "reads",
+        "server/services/chat/history.py",
+        "        if kept is not None and len(kept) >= key.last - key.place * PIECE:",
+        "        if kept is not None:",
+        (T_READS + "catch_up_of_many_readers_reads_each_piece_once",),
     ),
     # --- servers on one database ---
     Mutation(
