@@ -39,7 +39,7 @@ class Clock:
 
     @property
     def is_confirmed(self) -> bool:
-        """What cannot be undone may be done by this time."""
+        """What is final, such as a refund, may be done by this time."""
         return self._carried.is_confirmed
 
     @property

@@ -39,7 +39,7 @@ class CarriedTime:
     `jump_ms` is how far ahead (below zero: behind) a held jump is, 0.0 if none is.
     `local_ahead_ms` is how far ahead the clock of this machine is.
     `is_confirmed`: a probe agreed with the clock of this machine, or all probes with each other for CONFIRM_S.
-    Before that, nothing that cannot be undone should be done by this time.
+    Before that, nothing final, such as a refund, should be done by this time.
     """
 
     __slots__ = (

@@ -42,7 +42,7 @@ class RefundService:
         is_confirmed: Callable[[], bool],
         bus: Bus,
     ) -> None:
-        """A refund cannot be undone, so there is none while `now_ms` is not confirmed."""
+        """A refund is final, so there is none while `now_ms` is not confirmed."""
         self._records = records
         self._mirror = mirror
         self._health = health

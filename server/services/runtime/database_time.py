@@ -59,7 +59,7 @@ class DatabaseTime:
 
     @property
     def is_confirmed(self) -> bool:
-        """What cannot be undone may be done by this time."""
+        """What is final, such as a refund, may be done by this time."""
         return self._clock.is_confirmed
 
     @property
