@@ -1647,6 +1647,17 @@ MUTATIONS: tuple[Mutation, ...] = (
             "::test_nothing_is_refunded_by_a_time_that_was_wrong_at_the_start_until_both_clocks_agree",
         ),
     ),
+    Mutation(
+        "a lease of a clock that was set back counts",
+        "time",
+        "storage/postgres/change_feed.sql",
+        "FROM servers WHERE server_id <> $1 AND abs(extract(epoch FROM clock_timestamp() - alive_at)) < $3",
+        "FROM servers WHERE server_id <> $1 AND extract(epoch FROM clock_timestamp() - alive_at) < $3",
+        (
+            "tests/services/test_database_time.py"
+            "::test_lease_that_lies_ahead_after_the_clock_was_set_back_delays_no_change",
+        ),
+    ),
     # --- reads ---
     Mutation(
         "reads are not charged by what they move",

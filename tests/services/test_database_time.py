@@ -134,3 +134,12 @@ async def test_nothing_is_refunded_by_a_time_that_was_wrong_at_the_start_until_b
     await until(is_confirmed)
     assert await second.app.services.refunds.refund_once() == 0
     assert second.app.services.refunds.refunded_packets == 0
+
+
+async def test_lease_that_lies_ahead_after_the_clock_was_set_back_delays_no_change(
+    server: Server, connect: Connect, sql: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    """Of a server that crashed before: no living server has it."""
+    backend = await connect(server, 0)
+    await sql.execute("INSERT INTO servers VALUES (12345, clock_timestamp() + interval '1 hour')")
+    await backend.ban_user(77)

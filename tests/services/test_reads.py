@@ -18,7 +18,7 @@ from server.core.refusals import Reason, RequestRefused
 from server.services.chat import history
 from server.services.runtime.read_lane import ReadLane
 from tests.conftest import Connect, Server, StartServer, token
-from tests.services.conftest import MakeParty
+from tests.services.conftest import MakeParty, until
 
 TEXT = "红包" * 300
 
@@ -94,6 +94,11 @@ async def test_budget_of_a_user_outlives_the_connection(start_server: StartServe
     await room.guests[0].catch_up(room.group, 0)
     user_id = room.guests[0].user_id
     await room.guests[0].close()
+
+    async def is_gone() -> bool:
+        return not server.app.hub.sessions(user_id)
+
+    await until(is_gone)
     server.app.hub.tidy(asyncio.get_running_loop().time())
     async with Client(server.url, token(user_id)) as again:
         with pytest.raises(RateLimited):
