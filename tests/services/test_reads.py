@@ -118,7 +118,7 @@ async def test_lane_refuses_as_overloaded_what_waited_for_half_of_the_bound() ->
     first = asyncio.create_task(block())
     await asyncio.sleep(0)
     with pytest.raises(RequestRefused) as refused:
-        async with lane.turn():
+        async with asyncio.timeout(10), lane.turn():
             raise AssertionError("there was no room")
     assert (refused.value.reason, refused.value.retry_after_ms) == (Reason.OVERLOADED, 100)
     blocked.set()
