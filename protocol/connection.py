@@ -150,10 +150,13 @@ class ServerConnection:
         else:
             self.refuse(seq, codes.Refusal.UNKNOWN_REQUEST, f"kind {kind}")
 
-    def send(self, message: messages.Message) -> None:
-        """Queue one message; nothing follows the last words."""
-        if self.closing is None:
-            self._out.append(frame(messages.encode(message)))
+    def send(self, message: messages.Message) -> int:
+        """Queue one message, and say how many bytes it takes; nothing follows the last words."""
+        if self.closing is not None:
+            return 0
+        framed = frame(messages.encode(message))
+        self._out.append(framed)
+        return len(framed)
 
     def send_frame(self, framed: bytes) -> None:
         """Queue a frame that was encoded once for many receivers; nothing follows the last words."""

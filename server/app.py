@@ -121,7 +121,7 @@ class App:
                 ]
                 try:
                     port = await self.listener.open(self._config.server.host, self._config.server.port, self._tls)
-                    self.operations.observer.state = "serving"
+                    self.operations.observer.serves()
                     publish(self._data, self._config, self._url(port))
                     _tame_garbage_collector()
                     ready(self._url(port))

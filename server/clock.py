@@ -7,6 +7,10 @@ import struct
 import time
 from typing import Final
 
+from server.core.carried_time import CarriedTime, TimeProbe
+
+# the clock of Linux that also runs while the machine sleeps
+_CARRYING: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 _MANY: Final = struct.Struct("256Q")
 
 
@@ -15,10 +19,38 @@ class Clock:
 
     def __init__(self) -> None:
         self._numbers: list[int] = []
+        self._carried = CarriedTime(self.local_ms(), self.carrying_s())
 
     def now_ms(self) -> int:
-        """Milliseconds since 1970 (UTC)."""
-        return time.time_ns() // 1_000_000
+        """Milliseconds since 1970 (UTC): by the database, or by this machine until the first probe."""
+        return int(self._carried.at(self.carrying_s()))
+
+    def local_ms(self) -> float:
+        """The clock of this machine, milliseconds since 1970. It may be set at any moment: no rule may use it."""
+        return time.time_ns() / 1_000_000
+
+    def carrying_s(self) -> float:
+        """The clock that carries the time of the database from one probe to the next; it never jumps."""
+        return time.clock_gettime(_CARRYING)
+
+    def probed(self, probe: TimeProbe) -> None:
+        """The database said its time."""
+        self._carried.probed(probe, self.carrying_s())
+
+    @property
+    def is_confirmed(self) -> bool:
+        """What is final, such as a refund, may be done by this time."""
+        return self._carried.is_confirmed
+
+    @property
+    def jump_ms(self) -> float:
+        """How far the database's clock has jumped, while that is not accepted; 0.0: it has not."""
+        return self._carried.jump_ms
+
+    @property
+    def local_ahead_ms(self) -> float:
+        """How far the clock of this machine is ahead of the server's time."""
+        return self._carried.local_ahead_ms
 
     def elapsed_s(self) -> float:
         """Seconds on a clock that never jumps; only the difference of two readings means something."""

@@ -15,6 +15,7 @@ from storage.postgres.chat.messages import MessageStore
 from storage.postgres.chat.outbox import OutboxStore
 from storage.postgres.chat.users import UserStore
 from storage.postgres.database import Database
+from storage.postgres.database_time import DatabaseTimeStore
 from storage.postgres.money.records import RecordStore
 from storage.postgres.money.settlement import SettlementQueue
 from storage.postgres.money.wallets import WalletStore
@@ -46,6 +47,7 @@ class Stores(NamedTuple):
     outbox: OutboxStore
     grab_stats: GrabStatStore
     change_feed: ChangeFeedStore
+    time: DatabaseTimeStore
 
     @classmethod
     def at(
@@ -75,6 +77,7 @@ class Stores(NamedTuple):
             outbox=OutboxStore(database),
             grab_stats=GrabStatStore(database),
             change_feed=ChangeFeedStore(database),
+            time=DatabaseTimeStore(database),
         )
 
     async def close(self) -> None:

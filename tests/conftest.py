@@ -188,13 +188,22 @@ class TurnedClock(Clock):
     """The clock of the servers of a test: the real one, set ahead, or stopped at a time."""
 
     def __init__(self) -> None:
+        self.local_ahead_ms_set = 0  # the clock of the machine, which no rule may use
         super().__init__()
         self.ahead_ms = 0
         self.stopped_ms: int | None = None
 
+    def local_ms(self) -> float:
+        """The clock of the machine."""
+        return super().local_ms() + self.local_ahead_ms_set
+
     def now_ms(self) -> int:
         """Milliseconds since 1970 (UTC)."""
         return (super().now_ms() if self.stopped_ms is None else self.stopped_ms) + self.ahead_ms
+
+    def restart(self) -> None:
+        """A new process: no time is carried on."""
+        Clock.__init__(self)
 
 
 StartServer = Callable[..., Awaitable[Server]]

@@ -104,6 +104,7 @@ def _is_date(text: str) -> bool:
 
 SECONDS: Final = number(0.001, SECONDS_MAX)
 SIZE: Final = whole(1, BYTES_MAX)
+BUDGET: Final = number(1, 1_000_000_000)
 AMOUNT: Final = whole(1, FEN_MAX)
 BOOLEAN: Final = Rule("true or false", lambda value: value in (True, False))
 COUNT: Final = whole(1, 1_000_000)
@@ -183,6 +184,14 @@ KEYS: Final = {
     "limits.requests_burst": ConfigKey(
         "requests of a user at once: size of the token bucket", number(1, 1_000_000), HUP
     ),
+    # The last reply may exceed what the bucket holds: reads are refused until the debt is paid.
+    "limits.read_bytes_per_s": ConfigKey("bytes read to a user per second: rate of the token bucket", BUDGET, HUP),
+    "limits.read_bytes_burst": ConfigKey("bytes read to a user at once: size of the token bucket", BUDGET, HUP),
+    "limits.read_rows_per_s": ConfigKey(
+        "messages, members and lines read to a user per second: rate of the token bucket", BUDGET, HUP
+    ),
+    "limits.read_rows_burst": ConfigKey("the same at once: size of the token bucket", BUDGET, HUP),
+    "limits.history_bytes_max": ConfigKey("recent messages of groups kept in memory, bytes, about", SIZE, HUP),
     "limits.connections_max": ConfigKey(
         "connections of this process; fewer if its limit of open files has no room (see hongbao status)", COUNT, HUP
     ),
@@ -269,6 +278,8 @@ ORDER: Final = (
     ("limits.share_fen_max", "limits.total_fen_max"),
     ("limits.pong_timeout_s", "limits.ping_interval_s"),
     ("limits.requests_per_s", "limits.requests_burst"),
+    ("limits.read_bytes_per_s", "limits.read_bytes_burst"),
+    ("limits.read_rows_per_s", "limits.read_rows_burst"),
     ("limits.failed_logins_of_address_per_s", "limits.failed_logins_of_address_burst"),
     ("limits.frame_bytes_before_login_max", "limits.frame_bytes_max"),
     ("limits.greeting_bytes_max", "limits.frame_bytes_max"),

@@ -25,6 +25,8 @@ NODE_BITS: Final = 10
 COUNT_BITS: Final = 6
 _BELOW_TIME: Final = SET_BITS + NODE_BITS + COUNT_BITS
 USER_ID_MAX: Final = 2**53 - 1
+_JUMP: Final = 60_000 << COUNT_BITS  # a clock that differs by more was set
+_AHEAD_MAX: Final = 16
 BACKEND: Final = 0  # the chat backend itself; also the account of the outside world
 
 
@@ -39,9 +41,13 @@ def set_of(number: int, first_id: int) -> int:
 
 
 class IdMaker:
-    """Makes ids that grow: over 64 in one millisecond borrow from the next; a clock set back is waited out."""
+    """Makes ids that grow: over 64 in one millisecond borrow from the next, and small corrections are waited out.
 
-    __slots__ = ("_last", "_node", "_set")
+    A clock that was ahead and is set back by more than a minute is followed: else ids would lie ahead of the time
+    for as long as the clock did. The ids that were made ahead are left out when their time comes.
+    """
+
+    __slots__ = ("_ahead", "_before_jump", "_jumped_to", "_last", "_node", "_set")
 
     def __init__(self, node: int = 0, set_number: int = 0) -> None:
         if not 0 <= node < 1 << NODE_BITS:
@@ -52,14 +58,31 @@ class IdMaker:
         self._set = set_number
         # milliseconds and count in one number; begins above every user id, even if the clock says 1970
         self._last = USER_ID_MAX >> (_BELOW_TIME - COUNT_BITS)
+        self._before_jump = self._jumped_to = self._last  # where the time last jumped ahead, and to where
+        self._ahead: list[tuple[int, int]] = []  # first and last of those that were made ahead, in order
 
     def begin_at(self, first_id: int) -> None:
         """Make no id of a millisecond before that of `first_id`, whatever the clock says."""
         self._last = max(self._last, (first_id >> _BELOW_TIME << COUNT_BITS) - 1)
+        self._before_jump = self._jumped_to = self._last
 
     def next(self, now_ms: int) -> int:
         """The next id at the time `now_ms` (milliseconds since 1970)."""
-        self._last = max(self._last + 1, (now_ms - EPOCH_MS) << COUNT_BITS)
+        wanted = (now_ms - EPOCH_MS) << COUNT_BITS
+        if abs(wanted - self._last) > _JUMP:
+            self._jump(wanted)
+        self._last = max(self._last + 1, wanted)
+        for first, last in self._ahead:
+            if first <= self._last <= last:
+                self._last = last + 1
         milliseconds, count = divmod(self._last, 1 << COUNT_BITS)
         upper = (milliseconds << SET_BITS | self._set) << NODE_BITS | self._node
         return upper << COUNT_BITS | count
+
+    def _jump(self, wanted: int) -> None:
+        """The clock was set, or no id was made for long. What lies between the two ends of a jump is unused."""
+        if wanted > self._last:
+            self._before_jump, self._jumped_to = self._last, wanted
+        elif self._before_jump < wanted < self._jumped_to and len(self._ahead) < _AHEAD_MAX:
+            self._ahead = sorted([*self._ahead, (self._jumped_to, self._last)])
+            self._jumped_to, self._last = wanted, wanted - 1

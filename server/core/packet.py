@@ -119,6 +119,7 @@ EXPIRED: Final = Decision(Answer.EXPIRED)
 NOT_ALLOWED: Final = Decision(Answer.NOT_ALLOWED)
 NO_TICKET: Final = Decision(Answer.NO_TICKET)
 BUSY_RETRY_MS_MAX: Final = 500  # a packet is often gone long before a ticket can be taken
+SET_BACK_MS: Final = 60_000  # a ticket that was given so far ahead is of a clock that was set back since
 WASTERS_MAX: Final = 10_000  # users of whom a packet remembers wasted tickets; the oldest are forgotten first
 
 
@@ -264,7 +265,10 @@ class Packet:
 
     def _lapse(self, now_ms: int) -> None:
         """Take back the tickets whose time is over; they stand in the order in which they lapse."""
-        while self.tickets and next(iter(self.tickets.values())).lapses_at_ms <= now_ms:
+        while self.tickets:
+            oldest = next(iter(self.tickets.values()))
+            if now_ms < oldest.lapses_at_ms and oldest.given_at_ms <= now_ms + SET_BACK_MS:
+                return
             self._waste_oldest()
 
     def _waste_oldest(self) -> None:

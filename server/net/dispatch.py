@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, Final, Literal, NamedTuple
 
 import structlog
@@ -25,6 +26,7 @@ from server.net.handlers.people import PeopleHandlers
 from server.net.hub import Hub
 from server.net.login import LoginHandler
 from server.net.page_encoding import grabbed_of, opened_of, tapped_of
+from server.net.read_budget import rows_in
 from server.net.read_flow import READ_PAUSE_S
 from server.net.session import Session
 from server.net.subscriptions import Subscriptions
@@ -42,11 +44,16 @@ REFUSALS: Final[Mapping[Reason, codes.Refusal]] = {reason: codes.Refusal[reason.
 
 
 class Row(NamedTuple):
-    """Who may ask, and what serves it: `now` answers by itself, `later` is a coroutine that returns the reply."""
+    """Who may ask, and what serves it: `now` answers by itself, `later` is a coroutine that returns the reply.
+
+    A `read` is charged by what it moves. In the lane it waits for a connection that reads may use; a batch has its
+    own queue.
+    """
 
     caller: Literal["user", "backend"]
     now: Callable[[Session, Any], None] | None = None
     later: Callable[[Session, Any], Awaitable[Message]] | None = None
+    read: Literal["", "lane", "batch"] = ""
 
 
 class Dispatch:
@@ -63,6 +70,7 @@ class Dispatch:
     ) -> None:
         self._opens, self._pages, self._changes = services.opens, services.pages, services.changes
         self._hub = hub
+        self._reads, self._replies = services.reads, services.read_replies
         self._sessions = sessions
         self._now_ms = clock.now_ms
         self._random_part = clock.random_part
@@ -84,28 +92,28 @@ class Dispatch:
             messages.Grab: Row("user", now=self._grab),
             messages.Open: Row("user", now=self._open),
             messages.OpenPage: Row("user", later=self._open_page),
-            messages.ResultPage: Row("user", later=pages.result_page),
+            messages.ResultPage: Row("user", later=pages.result_page, read="lane"),
             messages.StopWatching: Row("user", later=pages.stop_watching),
             messages.SendPacket: Row("user", later=packets.send),
             messages.SendAgain: Row("user", later=packets.send_again),
             messages.GetSeedTrees: Row("user", later=packets.seed_trees),
-            messages.Records: Row("user", later=pages.records),
-            messages.Reveal: Row("user", later=packets.reveal),
+            messages.Records: Row("user", later=pages.records, read="lane"),
+            messages.Reveal: Row("user", later=packets.reveal, read="lane"),
             messages.CreateGroup: Row("user", later=groups.create),
             messages.JoinGroup: Row("user", later=groups.join),
             messages.LeaveGroup: Row("user", later=groups.leave),
             messages.Kick: Row("user", later=groups.remove_member),
-            messages.ListMembers: Row("user", later=groups.members),
+            messages.ListMembers: Row("user", later=groups.members, read="lane"),
             messages.GetInvite: Row("user", later=groups.invite),
             messages.OpenChat: Row("user", later=groups.open_chat),
             messages.ShowPass: Row("user", later=groups.show_pass),
-            messages.GrabStats: Row("user", later=chat.grab_stats),
+            messages.GrabStats: Row("user", later=chat.grab_stats, read="lane"),
             messages.SetName: Row("user", later=chat.set_name),
-            messages.GetNames: Row("user", later=chat.get_names),
+            messages.GetNames: Row("user", later=chat.get_names, read="batch"),
             messages.Say: Row("user", later=chat.say),
-            messages.CatchUp: Row("user", later=chat.catch_up),
-            messages.GetBalance: Row("user", later=money.balance),
-            messages.GetEntries: Row("user", later=money.entries),
+            messages.CatchUp: Row("user", later=chat.catch_up, read="batch"),
+            messages.GetBalance: Row("user", later=money.balance, read="lane"),
+            messages.GetEntries: Row("user", later=money.entries, read="lane"),
             messages.TopUp: Row("backend", later=money.top_up),
             messages.Withdraw: Row("backend", later=money.withdraw),
             messages.PutGroup: Row("backend", later=backend.put_group),
@@ -137,6 +145,8 @@ class Dispatch:
             return
         if not is_backend:
             wait_s = self._hub.admit(session.user_id, session.now_s())
+            if row.read and not wait_s:
+                wait_s = self._hub.debt_s(session.user_id, session.now_s())
             if wait_s:
                 self._refuse(
                     session, request.seq, codes.Refusal.RATE_LIMITED, retry_after_ms=int(wait_s * 1000) + 1
@@ -147,6 +157,8 @@ class Dispatch:
                 return
         if row.now is not None:
             row.now(session, request)
+        elif row.read:
+            self._begin_read(session, request, row)
         elif row.later is not None:
             self._spawn(self._serve(session, request, row.later))
 
@@ -156,7 +168,7 @@ class Dispatch:
         task.add_done_callback(self._tasks.discard)
 
     async def _serve(
-        self, session: Session, request: Message, handler: Callable[[Session, Any], Awaitable[Message]]
+        self, session: Session, request: Message, handler: Callable[[Session, Any], Awaitable[Message | None]]
     ) -> None:
         try:
             reply = await handler(session, request)
@@ -175,8 +187,42 @@ class Dispatch:
             )
             self._refuse(session, request.seq, codes.Refusal.INTERNAL)
         else:
-            reply.seq = request.seq
-            session.reply(reply)
+            if reply is not None:
+                reply.seq = request.seq
+                session.reply(reply)
+
+    def _begin_read(self, session: Session, request: Message, row: Row) -> None:
+        """A read that would wait too long is refused here, where it has cost little."""
+        try:
+            self._replies.check()
+        except RequestRefused as refused:
+            wait_ms = self._jittered(refused.retry_after_ms)
+            self._refuse(session, request.seq, codes.Refusal.OVERLOADED, retry_after_ms=wait_ms)
+        else:
+            self._spawn(self._serve(session, request, partial(self._read, row)))
+
+    async def _read(self, row: Row, session: Session, request: Message) -> None:
+        """Serve a read, and charge what it has moved. Requests that were admitted together may find a debt here."""
+        assert row.later is not None
+        if row.read == "lane":
+            async with self._reads.turn():
+                reply = await row.later(session, request)
+        else:
+            reply = await row.later(session, request)
+        async with self._replies.turn():  # a few in each turn of the loop: what others wait for goes between
+            self._move(session, request.seq, reply)
+            await asyncio.sleep(0)
+
+    def _move(self, session: Session, seq: int, reply: Message) -> None:
+        """Send the reply of a read, unless an earlier one has left a debt, or waits to be taken by the client."""
+        wait_s = self._hub.debt_s(session.user_id, session.now_s())
+        if session.reading.backpressure:
+            wait_s = max(wait_s, READ_PAUSE_S)
+        if wait_s:
+            self._refuse(session, seq, codes.Refusal.RATE_LIMITED, retry_after_ms=int(wait_s * 1000) + 1)
+            return
+        reply.seq = seq
+        self._hub.charge(session.user_id, session.now_s(), session.reply(reply), rows_in(reply))
 
     # --- refusals ---------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from protocol.framing import frame
 from server.core.ids import BACKEND
 from server.core.ledger import EMPTY, WalletBalance
 from server.core.limits import Limits
+from server.net.read_budget import ReadBudget
 from server.net.reminder_encoding import packet_posted, reminder
 from server.net.token_bucket import TokenBucket
 from server.services.runtime import events
@@ -26,12 +27,13 @@ AT_ONCE: Final = 500  # users who are pushed one event before the loop serves ot
 class User:
     """A user who is online: their connections, the requests that they may still make, the newest balance told."""
 
-    __slots__ = ("balance", "requests", "sessions", "user_id")
+    __slots__ = ("balance", "reads", "requests", "sessions", "user_id")
 
     def __init__(self, user_id: int, requests: TokenBucket) -> None:
         self.user_id = user_id
         self.sessions: list[Session] = []
         self.requests = requests
+        self.reads: ReadBudget | None = None  # most users read little, and seldom
         self.balance = EMPTY
 
 
@@ -71,6 +73,20 @@ class Hub:
         limits = self._limits
         return self._users[user_id].requests.take(now_s, limits.requests_per_s, limits.requests_burst)
 
+    def debt_s(self, user_id: int, now_s: float) -> float:
+        """How long a user must wait before the next read; 0.0: not at all."""
+        user = self._users.get(user_id)
+        return 0.0 if user is None or user.reads is None else user.reads.debt_s(self._limits, now_s)
+
+    def charge(self, user_id: int, now_s: float, size: int, rows: int) -> None:
+        """So much was read to a user, who may be gone by now."""
+        user = self._users.get(user_id)
+        if user is None:
+            return
+        if user.reads is None:
+            user.reads = ReadBudget(self._limits, now_s)
+        user.reads.charge(self._limits, now_s, size, rows)
+
     def leave(self, user_id: int, session: Session) -> None:
         """A connection of a user has gone."""
         user = self._users.get(user_id)
@@ -86,7 +102,9 @@ class Hub:
         """Forget users who are gone and whose bucket is full again."""
         per_s, burst = self._limits.requests_per_s, self._limits.requests_burst
         for user_id, user in list(self._users.items()):
-            if not user.sessions and user.requests.is_full(now_s, per_s, burst):
+            if user.reads is not None and user.reads.is_full(self._limits, now_s):
+                user.reads = None
+            if not user.sessions and user.reads is None and user.requests.is_full(now_s, per_s, burst):
                 del self._users[user_id]
 
     def online(self) -> int:

@@ -134,10 +134,11 @@ class Session(asyncio.Protocol):
 
     # --- called by the server ---------------------------------------------------------------------------------
 
-    def reply(self, message: messages.Message) -> None:
-        """Queue a message; it leaves with everything else of this turn of the loop."""
-        self.connection.send(message)
+    def reply(self, message: messages.Message) -> int:
+        """Queue a message; it leaves with everything else of this turn of the loop. Returns its bytes."""
+        size = self.connection.send(message)
         self._leave_soon()
+        return size
 
     def refuse(self, seq: int, refusal: codes.Refusal, detail: str = "", retry_after_ms: int | None = None) -> None:
         """Queue the refusal of a request."""

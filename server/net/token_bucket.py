@@ -24,6 +24,14 @@ class TokenBucket:
         """Take tokens for what has happened already, or as many as there are."""
         self._level = max(0.0, self._filled(now_s, per_s, burst) - tokens)
 
+    def owe(self, now_s: float, per_s: float, burst: float, tokens: float) -> None:
+        """Take tokens for what is known only afterwards: the level may fall below zero."""
+        self._level = self._filled(now_s, per_s, burst) - tokens
+
+    def debt_s(self, now_s: float, per_s: float, burst: float) -> float:
+        """How long until nothing is owed; 0.0: nothing is."""
+        return max(0.0, -self._filled(now_s, per_s, burst)) / per_s
+
     def is_empty(self, now_s: float, per_s: float, burst: float) -> bool:
         """There is not one token."""
         return self._filled(now_s, per_s, burst) < 1.0

@@ -33,6 +33,7 @@ def health(sample: Sample, backlog_s_max: float) -> Health:
     found.reasons.extend(f"the loop {name} fails: {why}" for name, why in sample.failing_loops.items())
     if sample.state == "serving" and not sample.current:
         found.reasons.append("the server may not know the newest changes of other servers")
+    found.degraded.extend(sample.clock_faults)
     if sample.backlog_age_s > backlog_s_max:
         found.reasons.append(
             f"a claim has waited {sample.backlog_age_s:.0f} s to be credited, the limit is {backlog_s_max:g} s"

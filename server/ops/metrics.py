@@ -62,6 +62,14 @@ GAUGES: Final[dict[str, tuple[str, Callable[[Sample], float | None]]]] = {
     "live_packets": ("packets in memory", lambda now: now.live_packets),
     "other_servers": ("servers beside this one on the same database", lambda now: now.other_servers),
     "current": ("1 while the server knows what other servers have changed", lambda now: now.current),
+    "local_clock_ahead_seconds": (
+        "how far the clock of the machine is ahead of the database's time",
+        lambda now: now.local_ahead_s,
+    ),
+    "database_clock_jump_seconds": (
+        "how far the database's clock has jumped, while that is not accepted",
+        lambda now: now.jump_s,
+    ),
     "loop_lag_seconds": ("maximum lag of the event loop in the last second", lambda now: now.loop_lag_ms / 1000),
     "resident_memory_bytes": ("resident memory of the process", lambda now: now.rss_bytes),
     "draining": ("1 while the server finishes its last requests", lambda now: now.state == "draining"),

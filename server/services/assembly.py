@@ -6,7 +6,7 @@ There is no circle: what a service has to tell, it publishes on the bus. Sockets
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
@@ -46,9 +46,11 @@ from server.services.packets.sweep import Sweep
 from server.services.runtime.batching import Batcher
 from server.services.runtime.bus import Bus
 from server.services.runtime.change_feed import ChangeFeed
+from server.services.runtime.database_time import DatabaseTime
 from server.services.runtime.in_doubt import InDoubt
 from server.services.runtime.lookups import LookupService
 from server.services.runtime.outbox import Outbox
+from server.services.runtime.read_lane import ReadLane
 from server.services.runtime.store_health import StoreHealth
 from server.services.runtime.supervised import Loop
 from server.services.seeds.service import SeedService
@@ -57,6 +59,7 @@ from storage.postgres.database import WRITE_S
 from storage.postgres.migrate import migrate
 from storage.stores import Stores
 
+REPLIES_AT_ONCE: Final = 4  # of reads in one turn of the loop: a large one takes one or two milliseconds
 LOG = structlog.get_logger()
 
 
@@ -78,8 +81,11 @@ class Services:
         self._config, self._limits = config, limits
         self._ids = IdMaker(config.server.node)
         self.records_health = StoreHealth("postgres", stores.database.probe_write, WRITE_S)
+        self.time = DatabaseTime(stores.time, clock)
         self.changes = ChangeFeed(stores.change_feed, clock.random_number(), clock.elapsed_s)
         self.seeds = SeedService(stores.seed_trees, seed_keys, clock.random_bytes, clock.now_ms)
+        self.reads = ReadLane(max(1, config.stores.postgres_pool_max // 2), limits)
+        self.read_replies = ReadLane(REPLIES_AT_ONCE, limits)
         self._make_chat(keys)
         self._make_claims()
         self._make_packets()
@@ -109,7 +115,7 @@ class Services:
         self.names = NameService(stores.users, limits, self_service=self_service)
         self.people = PeopleService(stores.users, self.names, self.passes, self.changes, now_ms, bus)
         self._posts = PostReader(stores.outbox, stores.packets)
-        self.messages = MessageService(stores.messages, self._posts, self.groups, limits, now_ms, bus)
+        self.messages = MessageService(stores.messages, self._posts, self.groups, self.reads, limits, now_ms, bus)
 
     def _make_claims(self) -> None:
         """From the decision of a grab or an open to the record of the claim."""
@@ -150,6 +156,7 @@ class Services:
             refunds.batch_max,
             refunds.interval_s,
             now_ms,
+            lambda: self.time.is_confirmed,
             bus,
         )
         self.reveals = RevealService(stores.packets, self.groups, self.seeds, now_ms)
@@ -174,6 +181,7 @@ class Services:
     async def open_stores(self) -> None:
         """Connect, bring the tables up to date, look for the mirror. Raises StoreUnavailable, StoreRefused."""
         await self._stores.database.open()
+        await self.time.probe()
         for name in await migrate(self._stores.database):
             LOG.info("migration_applied", name=name)
         self._ids.begin_at(await facts.first_id(self._stores.database))
@@ -187,9 +195,9 @@ class Services:
         return {
             "logins": self.login.batcher,
             "wallets": self.wallets.batcher,
-            "messages": self.messages.batcher,
             "sends": self.sends.batcher,
             "names": self.names.batcher,
+            **self.messages.batchers,
         }
 
     def loops(self) -> dict[str, Loop]:
@@ -203,6 +211,7 @@ class Services:
             "outbox": self.outbox.in_doubt,
         }
         return {
+            "time": self.time.run,
             "change_feed": self.changes.run,
             "records_health": self.records_health.run,
             "mirror_health": self.mirror_health.run,

@@ -17,7 +17,7 @@ from bench.load.run_spec import RunSpec
 from bench.load.setup import SetupFailed
 from bench.load.target import bare_server
 from bench.load.verdict import judge
-from bench.scenarios import SCENARIOS, hot, idle, overload, push
+from bench.scenarios import SCENARIOS, flood, hot, idle, overload, push
 from protocol import messages, tokens
 from protocol.framing import frame
 from protocol.messages import Message
@@ -101,6 +101,27 @@ async def test_dialer_answers_pings_and_reports_the_end() -> None:
     again, reply = await replies.get()
     assert (again.welcomed, reply) == (False, None)
     dialer.close()
+
+
+# --- flood ---------------------------------------------------------------------------------------------------
+
+
+async def test_flood_counts_the_answers_to_reads_and_what_opens_and_logins_wait_for(
+    start_server: StartServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flood, "TEXTS", 5)
+    server = await start_server(limits__read_rows_per_s=1.0, limits__read_rows_burst=20.0)
+    outcome = await run_scenario(RunSpec("flood", connections=3, seconds=0.8), server)
+    assert (outcome.connections, outcome.answers["won"], outcome.extra["logins_failed"]) == (23, 40, 0)
+    reads = {name: count for name, count in outcome.extra.items() if name.startswith("reads_")}
+    assert reads == {
+        "reads_caughtup": 15.0,  # 3 readers, 20 rows at once, and one reply that leaves a debt
+        "reads_overloaded": 0.0,
+        "reads_rate_limited": 21.0,
+        "reads_store_unavailable": 0.0,
+        "reads_other": 0.0,
+    }
+    assert outcome.spreads.keys() == {"open_idle_ms", "open_flood_ms", "login_idle_ms", "login_flood_ms"}
 
 
 # --- idle -----------------------------------------------------------------------------------------------------

@@ -50,12 +50,34 @@ def test_set_of_a_new_id_is_in_the_number_and_of_an_old_id_is_0() -> None:
 
 
 @given(clock_ms=st.lists(st.integers(0, NOW_MS * 2), min_size=1, max_size=50), node=st.integers(0, 1023))
-def test_ids_increase_and_are_not_user_ids_for_any_clock(clock_ms: list[int], node: int) -> None:
+def test_ids_are_unique_and_are_not_user_ids_for_any_clock(clock_ms: list[int], node: int) -> None:
     maker = IdMaker(node)
     made = [maker.next(now_ms) for now_ms in clock_ms]
-    assert made == sorted(set(made))
+    assert len(made) == len(set(made))
     assert all(USER_ID_MAX < number < 2**63 for number in made)
     assert not any(map(ids.is_user, made))
+
+
+AROUND_MS = st.one_of(*(st.integers(NOW_MS + at_ms, NOW_MS + at_ms + 500) for at_ms in (0, 10**5, 10**8, 10**9)))
+
+
+@given(clock_ms=st.lists(AROUND_MS, max_size=100))
+def test_ids_are_unique_for_a_clock_that_is_set_to_and_fro(clock_ms: list[int]) -> None:
+    maker = IdMaker()
+    made = [maker.next(now_ms) for now_ms in clock_ms for _ in range(70)]
+    assert len(made) == len(set(made))
+
+
+def test_ids_follow_a_clock_that_was_a_day_ahead_and_leave_out_what_was_made_then() -> None:
+    maker, day_ms = IdMaker(), 86_400_000
+    before = maker.next(NOW_MS)
+    ahead = {maker.next(NOW_MS + day_ms + ms) for ms in range(1_000)}
+    after = maker.next(NOW_MS + 1_000)
+    assert after >> 22 == NOW_MS + 1_000 - EPOCH_MS
+    assert after > before
+    a_day_later = {maker.next(NOW_MS + day_ms - 500 + ms) for ms in range(2_000)}
+    assert len(a_day_later) == 2_000
+    assert not a_day_later & ahead
 
 
 def test_ids_increase_after_the_clock_is_set_back() -> None:

@@ -65,6 +65,9 @@ T_PG = "tests/outages/postgresql/test_"
 T_PG_SESSIONS, T_PG_RIGHTS = T_PG + "sessions.py::test_", T_PG + "rights.py::test_"
 T_PG_FAILOVER, T_PGBOUNCER = T_PG + "failover.py::test_", T_PG + "pgbouncer.py::test_"
 T_LOCKS, T_FILES = "tests/outages/test_locks.py::test_", "tests/server/test_open_files.py::test_"
+T_CARRIED = "tests/core/test_carried_time.py::test_"
+T_READS = "tests/services/test_reads.py::test_"
+CARRIED = "server/core/carried_time.py"
 T_OUTBOX, T_IDS = "tests/services/test_outbox.py::test_", "tests/core/test_ids.py::test_"
 
 MUTATIONS: tuple[Mutation, ...] = (
@@ -1601,6 +1604,129 @@ MUTATIONS: tuple[Mutation, ...] = (
         "self._last = max(self._last, (first_id >> _BELOW_TIME << COUNT_BITS) - 1)",
         "self._last = max(self._last, 0)",
         (T_IDS + "ids_of_the_new_layout_are_larger_than_all_old_ones",),
+    ),
+    Mutation(
+        "ids stay ahead after the clock was set back",
+        "ids",
+        "server/core/ids.py",
+        "        if abs(wanted - self._last) > _JUMP:\n",
+        "        if wanted - self._last > _JUMP:\n",
+        (T_IDS + "ids_follow_a_clock_that_was_a_day_ahead_and_leave_out_what_was_made_then",),
+    ),
+    Mutation(
+        "ids that were made ahead are made again when their time comes",
+        "ids",
+        "server/core/ids.py",
+        "                self._last = last + 1\n",
+        "                pass\n",
+        (T_IDS + "ids_follow_a_clock_that_was_a_day_ahead_and_leave_out_what_was_made_then",),
+    ),
+    # --- time ---
+    Mutation(
+        "a jump of the database's clock is slewed at once",
+        "time",
+        CARRIED,
+        "        if abs(off_ms) > JUMP_MS:\n            self._jumped(off_ms, probe)\n        else:",
+        "        if abs(off_ms) > JUMP_MS:\n            self._step(probe)\n        else:",
+        (T_CARRIED + "jump_of_the_database_ahead_is_held_and_forgotten_when_it_is_over",),
+    ),
+    Mutation(
+        "the time is that of the machine",
+        "time",
+        "server/clock.py",
+        "return int(self._carried.at(self.carrying_s()))",
+        "return int(self.local_ms())",
+        (
+            "tests/services/test_database_time.py"
+            "::test_clock_of_the_machine_that_is_set_changes_no_time_of_the_server",
+        ),
+    ),
+    Mutation(
+        "a small difference is a step back",
+        "time",
+        CARRIED,
+        "            self._at_ms, self._at_s, self._owed_ms = self.at(elapsed_s), elapsed_s, off_ms\n",
+        "            self._step(probe)\n",
+        (T_CARRIED + "small_difference_is_slewed",),
+    ),
+    Mutation(
+        "refunds by a time that is not confirmed",
+        "time",
+        "server/services/packets/refund.py",
+        "while self._is_confirmed() and await",
+        "while await",
+        (
+            "tests/services/test_database_time.py"
+            "::test_nothing_is_refunded_by_a_time_that_was_wrong_at_the_start_until_both_clocks_agree",
+        ),
+    ),
+    Mutation(
+        "a lease of a clock that was set back counts",
+        "time",
+        "storage/postgres/change_feed.sql",
+        "FROM servers WHERE server_id <> $1 AND abs(extract(epoch FROM clock_timestamp() - alive_at)) < $3",
+        "FROM servers WHERE server_id <> $1 AND extract(epoch FROM clock_timestamp() - alive_at) < $3",
+        (
+            "tests/services/test_database_time.py"
+            "::test_lease_that_lies_ahead_after_the_clock_was_set_back_delays_no_change",
+        ),
+    ),
+    # --- reads ---
+    Mutation(
+        "reads are not charged by what they move",
+        "reads",
+        "server/net/hub.py",
+        "        user.reads.charge(self._limits, now_s, size, rows)\n",
+        "        pass\n",
+        (T_READS + "user_who_reads_more_than_the_budget_is_refused_and_others_are_not",),
+    ),
+    Mutation(
+        "requests that are admitted together leave any debt",
+        "reads",
+        "server/net/dispatch.py",
+        "            wait_s = max(wait_s, READ_PAUSE_S)\n        if wait_s:\n",
+        "            wait_s = max(wait_s, READ_PAUSE_S)\n        if False:\n",
+        (T_READS + "user_who_reads_more_than_the_budget_is_refused_and_others_are_not",),
+    ),
+    Mutation(
+        "a new connection has a new budget",
+        "reads",
+        "server/net/hub.py",
+        "if not user.sessions and user.reads is None and user.requests",
+        "if not user.sessions and user.requests",
+        (T_READS + "budget_of_a_user_outlives_the_connection",),
+    ),
+    Mutation(
+        "reads may use the whole pool",
+        "reads",
+        "server/services/assembly.py",
+        "ReadLane(max(1, config.stores.postgres_pool_max // 2), limits)",
+        "ReadLane(1_000, limits)",
+        (T_READS + "logins_do_not_wait_behind_reads_that_the_database_does_not_answer",),
+    ),
+    Mutation(
+        "a read waits in the lane for any time",
+        "reads",
+        "server/services/runtime/read_lane.py",
+        "asyncio.timeout(self._wait_s_max)",
+        "asyncio.timeout(60)",
+        (T_READS + "lane_refuses_as_overloaded_what_waited_for_half_of_the_bound",),
+    ),
+    Mutation(
+        "a piece of history is read again for each reader",
+        "reads",
+        "server/services/chat/history.py",
+        "        if kept is not None and len(kept) >= key.last - key.place * PIECE:",
+        "        if kept is not None and len(kept) < 0:",
+        (T_READS + "catch_up_of_many_readers_reads_each_piece_once",),
+    ),
+    Mutation(
+        "a piece of history that has grown is taken for complete",
+        "reads",
+        "server/services/chat/history.py",
+        "        if kept is not None and len(kept) >= key.last - key.place * PIECE:",
+        "        if kept is not None:",
+        (T_READS + "catch_up_of_many_readers_reads_each_piece_once",),
     ),
     # --- servers on one database ---
     Mutation(

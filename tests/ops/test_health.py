@@ -29,6 +29,12 @@ def test_server_that_may_not_know_the_newest_changes_is_not_ready() -> None:
     ]
 
 
+def test_clock_that_is_wrong_degrades_a_server_that_stays_ready() -> None:
+    assert health(sample(clock_faults=("the clock of the database has jumped",)), 60) == Health(
+        [], ["the clock of the database has jumped"]
+    )
+
+
 @pytest.mark.parametrize(
     ("durability", "away", "reasons", "degraded"),
     [

@@ -33,6 +33,8 @@ FULL = sample(
     money_fen={"topped_up": 16, "sent": 17},
     live_packets=18,
     other_servers=2,
+    local_ahead_s=2.5,
+    jump_s=-3.5,
     slow_readers=19,
     loop_lag_ms=20.5,
     rss_bytes=21,
@@ -83,6 +85,8 @@ def test_every_number_of_a_sample_is_exported_in_base_units() -> None:
         "hongbao_live_packets": {"": 18},
         "hongbao_other_servers": {"": 2},
         "hongbao_current": {"": 1},
+        "hongbao_local_clock_ahead_seconds": {"": 2.5},
+        "hongbao_database_clock_jump_seconds": {"": -3.5},
         "hongbao_loop_lag_seconds": {"": 0.0205},
         "hongbao_resident_memory_bytes": {"": 21},
         "hongbao_draining": {"": 1},
@@ -99,7 +103,7 @@ def test_exported_names_are_those_in_the_table() -> None:
         f"{name}_total" if metric.type == "counter" else name: metric.type for name, metric in scraped(FULL).items()
     }
     assert set(types) == set(NAMES)
-    assert len(NAMES) == len(set(NAMES)) == 34
+    assert len(NAMES) == len(set(NAMES)) == 36
     assert {name for name, kind in types.items() if kind == "histogram"} == {
         "hongbao_open_seconds",
         "hongbao_batch_seconds",

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from server.core import amounts
 from server.core.amounts import Caps
-from server.core.ids import is_user
+from server.core.ids import EPOCH_MS, is_user
 from server.core.packet import Claim
 from storage.redis.mirror import parse
 from tests.sim.plan import GROUP, SEED_KEYS, START_FEN
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from tests.sim.standing import Known
     from tests.sim.world import ReceivedAnswer, World
 
+
+CLOCKS_DIFFER_MS = 1_500
 
 # --- the first check: when an answer or a push is sent --------------------------------------------------------
 
@@ -77,6 +79,13 @@ def balance_is_true(world: World, change: Any) -> None:
     if not 0 < version <= len(known) or known[version - 1] != fen:
         world.report(f"the push of {change} has a balance that was never in the wallet")
     world.balance_pushes[change.user_id, change.reason] += change.change_fen
+
+
+def refund_is_due(world: World, packet_id: int) -> None:
+    """A refund was not before the end of the packet, whatever clocks said. Servers may differ by a second."""
+    early_ms = world.tables.packets[packet_id].expires_at_ms - world.true_ms()
+    if early_ms > CLOCKS_DIFFER_MS:
+        world.report(f"packet {packet_id} was refunded {early_ms:.0f} ms before its end")
 
 
 def send_is_true(world: World, terms: Any, known: Known) -> None:
@@ -143,6 +152,7 @@ def final_check(world: World) -> None:
         keys_sent_one_packet,
         requests_were_answered,
         memory_follows_the_record,
+        ids_have_the_time,
     ):
         for what in rule(world):
             world.report(f"{rule.__name__}: {what}")
@@ -186,6 +196,12 @@ def seeds_follow_each_other(world: World) -> list[str]:
         if sorted(indexes) != list(range(len(indexes))):
             wrong.append(f"user {user_id} used the seeds {sorted(indexes)}")
     return wrong
+
+
+def ids_have_the_time(world: World) -> list[str]:
+    """No id lies ahead of the time at which it was made, and none is far behind it."""
+    ahead_ms = [(packet_id >> 22) + EPOCH_MS - world.true_ms() for packet_id in world.tables.packets]
+    return [f"an id is {ms:.0f} ms ahead" for ms in ahead_ms if ms > CLOCKS_DIFFER_MS]
 
 
 def amounts_of(row: Any) -> bytes:

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from server.core.carried_time import CarriedTime, TimeProbe
 from server.core.counter import Counter
 from server.core.packet import WON, Packet
 from server.core.packet_states import PacketEvent
@@ -267,6 +268,26 @@ class BansEndNoSession(Defect):
         server.bus._handlers[AccessChange].clear()
 
 
+class TimeFollowsEveryProbe(Defect):
+    """What the database says is the time at once, also when its clock was set."""
+
+    def break_server(self, server: Any) -> None:
+        def follow(probe: TimeProbe) -> None:
+            server.clock._carried = CarriedTime(probe.database_ms, server.clock.carrying_s())
+            server.clock._carried.is_confirmed = True
+
+        server.clock.probed = follow
+
+
+class TimeIsThatOfTheMachine(Defect):
+    """Each server goes by its own clock."""
+
+    def break_server(self, server: Any) -> None:
+        server.clock.now_ms = lambda: int(server.clock.local_ms())
+        server.services.refunds._now_ms = server.clock.now_ms
+        server.services.sends._now_ms = server.clock.now_ms
+
+
 DEFECTS: dict[str, Callable[[], Defect]] = {
     one.__name__: one
     for one in (
@@ -289,6 +310,8 @@ DEFECTS: dict[str, Callable[[], Defect]] = {
         RepliesBeforeOthersKnow,
         LeasesAreIgnored,
         BansEndNoSession,
+        TimeFollowsEveryProbe,
+        TimeIsThatOfTheMachine,
     )
 }
 

@@ -26,10 +26,11 @@ class Plan(NamedTuple):
     rates: Rates
     nemesis_s: float  # mean time between faults of the nemesis
     length_s: float
-    skew_ms: int  # difference of the servers' clocks
+    skew_ms: int  # difference of the servers' times at their start
     hoarders: int  # members who grab and never open
     per_share: int  # tickets per unopened share
     churn_s: float  # mean time between changes of members and bans
+    clocks_jump: bool  # the nemesis sets clocks, that of the database too
 
     @property
     def members(self) -> range:
@@ -54,6 +55,7 @@ def plan(rng: random.Random) -> Plan:
         hoarders=rng.choice((0, 3, 10)),
         per_share=rng.choice((1, 4)),
         churn_s=rng.choice((0.2, 1.0, 1e6, 1e6)),
+        clocks_jump=rng.random() < 0.4,
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection
 from contextlib import suppress
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from server.core.packet import Decision
@@ -17,13 +16,13 @@ from server.services.runtime.bus import LOCAL, Bus
 from server.services.runtime.events import AccessChange
 from storage.errors import StoreRefused, StoreUnavailable
 from tests.sim import stores
+from tests.sim.clock import SimClock
 from tests.sim.plan import SEED_KEYS, settings
 from tests.sim.tickets import TicketWatch
 
 if TYPE_CHECKING:
     from tests.sim.world import World
 
-EPOCH_MS = 1_800_000_000_000
 PATIENCE_S = 3.0
 
 
@@ -40,6 +39,7 @@ class SimServer:
         self.world = world
         self.number = number
         self.services: Services | None = None
+        self.clock: SimClock | None = None
         self.bus = Bus()
         self.tickets = TicketWatch(world, 0, 0)
         self.tasks: list[asyncio.Task[None]] = []
@@ -47,8 +47,8 @@ class SimServer:
         self.sessions: dict[int, Session] = {}  # by user; one that logs in counts
 
     def now_ms(self) -> int:
-        """The clock of this server."""
-        return EPOCH_MS + int(self.world.loop.time() * 1000) + self.number * self.world.plan.skew_ms
+        """The time of this server."""
+        return int(self.world.true_ms()) if self.clock is None else self.clock.now_ms()
 
     def start(self) -> None:
         world = self.world
@@ -56,7 +56,7 @@ class SimServer:
         bus.subscribe(world.on_push, *PUSHES)
         bus.subscribe(self._end_session, AccessChange)
         bus.know_clients(self._awaits, lambda: list(self.sessions))
-        clock = SimpleNamespace(now_ms=self.now_ms, elapsed_s=world.loop.time, **world.randomness)
+        self.clock = clock = SimClock(world, self.number)
         here = settings(world.plan.durability, world.plan.lifetime_s, world.plan.per_share, self.number)
         self.tickets = TicketWatch(world, here.limits.ticket_grace_ms, here.limits.tickets_per_share)
         self.bus, self.services = bus, Services(stores.stores(world), bus, clock, here, here.limits, {}, SEED_KEYS)
@@ -83,7 +83,7 @@ class SimServer:
         """kill -9: no work is finished and no request answered; effects in flight at the stores still happen."""
         for task in self.tasks:
             task.cancel()
-        self.tasks, self.services = [], None
+        self.tasks, self.services, self.clock = [], None, None
         self.open_calls.clear()
         self.sessions.clear()
         self.world.trace("crash", self.number)

@@ -16,6 +16,7 @@ from storage.postgres.chat.groups import GroupChanges, GroupKind, GroupRow, Prof
 from storage.postgres.chat.memberships import Recorded
 from storage.postgres.chat.messages import MessageRow
 from storage.postgres.chat.users import AccessRow
+from storage.postgres.database_time import DatabaseTimeStore
 from storage.postgres.money import settlement, wallets
 from storage.postgres.money.settlement import Backlog, Credit
 from storage.postgres.money.wallets import Booked, HoldingRow, Moved, TransferRow
@@ -334,6 +335,14 @@ class SimMirror(mirror.Mirror):
         yield await self._line.call("scan", self._logs.lasting)
 
 
+class SimDatabaseTime(DatabaseTimeStore):
+    def __init__(self, place: Any) -> None:
+        self._place = place
+
+    async def now_ms(self) -> float:
+        return float(await self._place.time.call("time", self._place.database_ms))
+
+
 def stores(world: Any) -> Stores:
     """Every store of one simulated server. What the worlds do not use is absent."""
     simulated: dict[str, Any] = {
@@ -355,5 +364,6 @@ def stores(world: Any) -> Stores:
         "users": SimUsers(world),
         "grab_stats": SimGrabStats(world),
         "change_feed": SimChangeFeed(world),
+        "time": SimDatabaseTime(world),
     }
     return Stores(**simulated)

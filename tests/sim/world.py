@@ -15,13 +15,14 @@ from server.core.packet import Answer, Decision
 from server.core.refusals import Reason, RequestRefused
 from storage.errors import StoreUnavailable
 from tests.sim import check
+from tests.sim.clock import EPOCH_MS, JUMP_S, JUMPS_MS
 from tests.sim.faults import LATE_S_MAX, TIMEOUT_S, Line, Rates
 from tests.sim.group_tables import Group, Membership
 from tests.sim.logs import Logs
 from tests.sim.loop import SimLoop, Stuck
 from tests.sim.members import Churn
 from tests.sim.plan import GROUP, INVITE, OWNER, START_FEN, plan
-from tests.sim.server import EPOCH_MS, PATIENCE_S, SimServer
+from tests.sim.server import PATIENCE_S, SimServer
 from tests.sim.standing import Known, Standing
 from tests.sim.tables import Tables
 
@@ -57,11 +58,6 @@ class World:
         if durability is not None:
             self.plan = self.plan._replace(durability=durability)
         self.lines: list[str] | None = [] if trace else None
-        self.randomness = {
-            "random_number": lambda: self.rng.randrange(1, 1 << 62),
-            "random_bytes": self.rng.randbytes,
-            "random_part": self.rng.random,
-        }
         self.tables = Tables()
         self.standing = Standing(self.tables)
         self.churn = Churn(self)
@@ -70,6 +66,10 @@ class World:
         self.redis = Line("redis", random.Random(f"redis {seed}"), self.plan.rates, self.trace)
         feed_rates = Rates(*(rate / 10 for rate in self.plan.rates[:-1]), latency_s=self.plan.rates.latency_s)
         self.feed = Line("feed", random.Random(f"feed {seed}"), feed_rates, self.trace)  # to PostgreSQL, too
+        time_random = random.Random(f"time {seed}")
+        self.time = Line("time", time_random, Rates(latency_s=self.plan.rates.latency_s), self.trace)
+        self.database_jump_ms = 0
+        self.local_jumps_ms: dict[int, int] = {}  # by server
         self.servers = [SimServer(self, number) for number in range(SERVERS)]
         self.violations: list[str] = []
         self.answers: list[ReceivedAnswer] = []
@@ -88,6 +88,14 @@ class World:
     def latest_ms(self) -> int:
         """The clock that is ahead: a packet is over when any server may say so."""
         return max(server.now_ms() for server in self.servers)
+
+    def true_ms(self) -> float:
+        """The time that no server can know."""
+        return EPOCH_MS + self.loop.time() * 1000
+
+    def database_ms(self) -> float:
+        """The clock of the database."""
+        return self.true_ms() + self.database_jump_ms
 
     def next_call(self) -> int:
         self.calls += 1
@@ -119,6 +127,7 @@ class World:
         kind = type(event).__name__
         if kind == "Refunded":
             self.refund_pushes.append((event.packet_id, event.refunded_fen))
+            check.refund_is_due(self, event.packet_id)
         elif kind == "Claimed":
             for claim in event.claims:
                 check.push_is_true(self, event.terms.packet_id, claim)
@@ -279,16 +288,35 @@ class World:
         ]
         if self.plan.durability == "postgres":  # at durability redis, Redis must keep its claims
             strikes += [("redis is flushed", self.logs.flush), ("redis evicts a log", self._evict)]
+        if self.plan.clocks_jump:
+            strikes += [("the clock of the database jumps", self._set_database_clock)] * 3
+            strikes += [("the clock of a server jumps", self._set_local_clock)]
         return strikes
 
+    def _set_database_clock(self) -> None:
+        self.database_jump_ms = self.rng.choice(JUMPS_MS)
+        self.loop.call_later(JUMP_S, setattr, self, "database_jump_ms", 0)
+
+    def _set_local_clock(self) -> None:
+        number = self.rng.choice(self.servers).number
+        self.local_jumps_ms[number] = self.rng.choice(JUMPS_MS)
+        self.loop.call_later(JUMP_S, self.local_jumps_ms.pop, number, None)
+
     def _to_postgres(self, what: str, for_s: float) -> None:
-        for line in (self.postgres, self.feed):
+        for line in (self.postgres, self.feed, self.time):
             getattr(line, what)(for_s)
 
     def _crash(self, server: SimServer) -> None:
         if server.services is not None:
             server.crash()
-            self.loop.call_later(self.rng.uniform(0.0, 2.0), server.start)
+            self.loop.call_later(self.rng.uniform(0.0, 2.0), self._start, server)
+
+    def _start(self, server: SimServer) -> None:
+        """A server that began with a wrong time would have no way to know; refunds wait then (see carried_time)."""
+        if self.database_jump_ms or server.number in self.local_jumps_ms:
+            self.loop.call_later(0.1, self._start, server)
+        else:
+            server.start()
 
     def _evict(self) -> None:
         if ids := self.logs.ids():
@@ -341,7 +369,7 @@ class World:
         await asyncio.sleep(self.plan.length_s)
         nemesis.cancel()
         self.trace("calm")
-        for line in (self.postgres, self.feed, self.redis):
+        for line in (self.postgres, self.feed, self.redis, self.time):
             line.calm()
         await asyncio.sleep(2 * TIMEOUT_S + LATE_S_MAX)  # late effects at the stores may still come
         ends_s = self.loop.time() + DRAIN_S

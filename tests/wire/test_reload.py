@@ -149,6 +149,16 @@ async def _catch_up(room: Room) -> object:
     return (last, must_reload, len(found))
 
 
+async def _second_read(room: Room) -> object:
+    await room.bob.ask(wire.CATCH_UP, room.group, 0)
+    return await room.bob.refused(wire.CATCH_UP, room.group, 0)
+
+
+async def _pieces_of_history(room: Room) -> object:
+    await room.bob.ask(wire.CATCH_UP, room.group, 0)
+    return len(room.server.app.services.messages._history._pieces)
+
+
 async def _hello(room: Room) -> object:
     _, _, _, _, _, ping_ms, pong_ms, _, limits = (await room.dial(room.server)).hello
     return (ping_ms, pong_ms, limits["frame_bytes_max"])
@@ -222,6 +232,11 @@ CASES: dict[str, tuple[dict[str, Any], Case, object]] = {
     "pong_timeout_s": ({"pong_timeout_s": 2.0, "frame_bytes_max": 3000}, _hello, (25_000, 2_000, 3000)),
     "requests_per_s": ({"requests_per_s": 0.001, "requests_burst": 1.0}, _second_request, "rate_limited"),
     "requests_burst": ({"requests_per_s": 0.001, "requests_burst": 1.0}, _second_request, "rate_limited"),
+    "read_bytes_per_s": ({"read_bytes_per_s": 1.0, "read_bytes_burst": 1.0}, _second_read, "rate_limited"),
+    "read_bytes_burst": ({"read_bytes_per_s": 1.0, "read_bytes_burst": 1.0}, _second_read, "rate_limited"),
+    "read_rows_per_s": ({"read_rows_per_s": 1.0, "read_rows_burst": 1.0}, _second_read, "rate_limited"),
+    "read_rows_burst": ({"read_rows_per_s": 1.0, "read_rows_burst": 1.0}, _second_read, "rate_limited"),
+    "history_bytes_max": ({"history_bytes_max": 1}, _pieces_of_history, 0),
     "connections_max": ({"connections_max": 3}, _new_connection, "too_many_connections"),
     "connections_of_user_max": ({"connections_of_user_max": 1}, _new_connection, "too_many_connections"),
     "watched_packets_max": ({"watched_packets_max": 1}, _subscriptions, 1),
@@ -237,7 +252,7 @@ CASES: dict[str, tuple[dict[str, Any], Case, object]] = {
         "too_many_failed_logins",
     ),
     "outgoing_bytes_max": ({"outgoing_bytes_max": 1234}, _outgoing, 1234),
-    "wait_ms_max": ({"wait_ms_max": 1.0}, _waits, [True] * 7),
+    "wait_ms_max": ({"wait_ms_max": 1.0}, _waits, [True] * 9),
     "catch_up_messages": ({"catch_up_messages": 1}, _catch_up, (3, False, 1)),
     "reload_after_messages": ({"reload_after_messages": 2}, _catch_up, (3, True, 0)),
 }

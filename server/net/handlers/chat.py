@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import Any, cast
+
+import msgspec
+
 from protocol import messages
 from protocol.messages import Message
 from server.net.reminder_encoding import caught_up
 from server.net.session import Session
 from server.services.assembly import Services
+from server.services.chat.history import KeptPost
 
 
 class ChatHandlers:
@@ -36,5 +42,14 @@ class ChatHandlers:
 
     async def catch_up(self, session: Session, request: messages.CatchUp) -> Message:
         found = await self._messages.catch_up(session.user_id, request.stream_id, request.after)
-        posts = [caught_up(post, session.features) for post in found.posts]
-        return messages.CaughtUp(0, request.stream_id, found.last_message, found.reload, posts)
+        knows_reminders = messages.REMINDERS in session.features
+        posts = [_encoded(post, knows_reminders, session.features) for post in found.posts]
+        return messages.CaughtUp(0, request.stream_id, found.last_message, found.reload, cast("list[Any]", posts))
+
+
+def _encoded(kept: KeptPost, knows_reminders: bool, features: Collection[str]) -> msgspec.Raw:
+    """A post as bytes, made for the first reader of its kind and shared by all others."""
+    encoded = kept.encoded.get(knows_reminders)
+    if encoded is None:
+        encoded = kept.encoded[knows_reminders] = messages.encode(caught_up(kept.post, features))
+    return msgspec.Raw(encoded)

@@ -59,7 +59,7 @@ class Observer:
         self._durability = durability
         self._now_ms = now_ms
         self._now_s = now_s
-        self._started_at_ms = now_ms()
+        self._started_s, self._started_at_ms = now_s(), now_ms()
         self._hot_packets = HotPackets()
         self._process = psutil.Process()
         self._stores: dict[str, StoreState] = {}
@@ -68,6 +68,11 @@ class Observer:
     def tick(self) -> None:
         """Called once a second."""
         self._hot_packets.add_second(self._parts.services.opens.take_opens())
+
+    def serves(self) -> None:
+        """The stores are open, so the time is that of the database: also of the start."""
+        self.state = "serving"
+        self._started_at_ms = self._now_ms() - round((self._now_s() - self._started_s) * 1000)
 
     def sample(self, lag_ms: float) -> Sample:
         """The server now; `lag_ms` is the event loop's lag, measured by the caller."""
@@ -100,6 +105,8 @@ class Observer:
             live_packets=len(services.live_packets),
             other_servers=services.changes.others,
             current=self.current,
+            local_ahead_s=services.time.local_ahead_s,
+            jump_s=services.time.jump_s,
             hottest=self._hottest(),
             settled=services.settlement.settled_claims,
             refunded_packets=refunds.refunded_packets,
@@ -113,6 +120,7 @@ class Observer:
             audit_fault=self._audits.fault,
             loop_failures=dict(parts.supervisor.failures),
             failing_loops=self.failing_loops,
+            clock_faults=self.clock_faults,
         )
 
     def _rss_bytes(self) -> int:
@@ -155,6 +163,11 @@ class Observer:
         """The loops that fail now, each with its last error."""
         return dict(self._parts.supervisor.failing)
 
+    @property
+    def clock_faults(self) -> tuple[str, ...]:
+        """Which clocks are wrong, in words."""
+        return tuple(self._parts.services.time.faults)
+
     def stores(self) -> dict[str, StoreState]:
         """Which stores take writes, and since when."""
         services = self._parts.services
@@ -176,6 +189,7 @@ class Observer:
             stores=self.stores(),
             current=self.current,
             failing_loops=self.failing_loops,
+            clock_faults=self.clock_faults,
         )
 
 

@@ -95,6 +95,9 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     live_packets: int  # now
     other_servers: int  # now: on the same database
     current: bool  # now: it knows what other servers have changed
+    local_ahead_s: float = 0.0  # now: how far ahead of the database's time the clock of the machine is
+    jump_s: float = 0.0  # now: how far the database's clock has jumped, while that is not accepted
+    clock_faults: tuple[str, ...] = ()  # now: which clocks are wrong, in words
     hottest: tuple[HotPacket, ...]  # in the last seconds, hottest first
 
     settled: int  # claims

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from server.core.limits import HOSTILE_IN_LINES, Limits, check_text
 from server.core.refusals import Reason, RequestRefused
 from server.services.chat.groups import GroupService
+from server.services.chat.history import KeptPost, RecentHistory
 from server.services.chat.posts import PostReader, first_of
 from server.services.runtime.batching import Batcher
 from server.services.runtime.bus import Bus
-from server.services.runtime.events import Posted, TextPost
+from server.services.runtime.events import TextPost
+from server.services.runtime.read_lane import ReadLane
 from storage.postgres.chat.groups import GroupKind
-from storage.postgres.chat.messages import MessageStore, Post
+from storage.postgres.chat.messages import MessageStore, Post, StreamBounds, StreamReader
 from storage.postgres.chat.users import Barred
 
 BATCH_MAX = 500
+POSITIONS_MAX = 100  # found at once: their readers go on in one turn of the loop
 
 
 class MissedPosts(NamedTuple):
@@ -24,7 +27,7 @@ class MissedPosts(NamedTuple):
 
     last_message: int
     reload: bool
-    posts: Sequence[Posted]
+    posts: Sequence[KeptPost]
 
 
 class OfferedText(NamedTuple):
@@ -42,6 +45,7 @@ class MessageService:
         store: MessageStore,
         reader: PostReader,
         groups: GroupService,
+        reads: ReadLane,
         limits: Limits,
         now_ms: Callable[[], int],
         bus: Bus,
@@ -49,10 +53,18 @@ class MessageService:
         self._store = store
         self._reader = reader
         self._groups = groups
+        self._reads = reads
+        self._history = RecentHistory(store, reader, limits)
         self._limits = limits
         self._now_ms = now_ms
         self._bus = bus
         self.batcher: Batcher[OfferedText, int] = Batcher(self._record, BATCH_MAX, limits)
+        self.positions: Batcher[StreamReader, StreamBounds] = Batcher(self._find_positions, POSITIONS_MAX, limits)
+        self.batchers: Mapping[str, Batcher[Any, Any]] = {
+            "messages": self.batcher,
+            "positions": self.positions,
+            "history": self._history.batcher,
+        }
 
     async def say(self, user_id: int, group_id: int, text: str) -> int:
         """Post a text to a group; its number in the group's stream."""
@@ -77,13 +89,29 @@ class MessageService:
 
     async def catch_up(self, user_id: int, stream_id: int, after: int) -> MissedPosts:
         """What came in one of the user's streams after message number `after`, and since they joined."""
-        if stream_id != user_id:  # not the user's own inbox, so it must be one of their groups
-            await self._groups.seen_by(user_id, stream_id)
-        most = self._limits.catch_up_messages
-        last, after, messages = await self._store.after(stream_id, max(after, 0), most, user_id)
+        is_inbox = stream_id == user_id  # otherwise it must be one of their groups
+        if not is_inbox:
+            await self._must_see(user_id, stream_id)
+        position = await self.positions.submit(StreamReader(stream_id, user_id))
+        last, after = position.last_message, max(after, position.begins_at, 0)
         if not 0 <= last - after <= self._limits.reload_after_messages:
             return MissedPosts(last, reload=True, posts=())
-        return MissedPosts(last, reload=False, posts=await self._reader.read(first_of(messages)))
+        until = min(last, after + self._limits.catch_up_messages)
+        if not is_inbox:
+            return MissedPosts(last, reload=False, posts=await self._history.read(stream_id, after, until))
+        async with self._reads.turn():  # only its owner reads it: nothing to keep
+            rows = await self._store.after(stream_id, after, until - after)
+            posts = await self._reader.read(first_of(rows))
+        return MissedPosts(last, reload=False, posts=[KeptPost(post) for post in posts])
+
+    async def _must_see(self, user_id: int, group_id: int) -> None:
+        if self._groups.knows_member(group_id, user_id):
+            return
+        async with self._reads.turn():
+            await self._groups.seen_by(user_id, group_id)
+
+    async def _find_positions(self, readers: list[StreamReader]) -> list[StreamBounds]:
+        return await self._store.positions(readers)
 
     async def last_message(self, group_id: int) -> int:
         """The number of the last message of a group."""

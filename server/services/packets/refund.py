@@ -39,8 +39,10 @@ class RefundService:
         batch_max: int,
         interval_s: float,
         now_ms: Callable[[], int],
+        is_confirmed: Callable[[], bool],
         bus: Bus,
     ) -> None:
+        """A refund is final, so there is none while `now_ms` is not confirmed."""
         self._records = records
         self._mirror = mirror
         self._health = health
@@ -49,6 +51,7 @@ class RefundService:
         self._batch_max = batch_max
         self._interval_s = interval_s
         self._now_ms = now_ms
+        self._is_confirmed = is_confirmed
         self._bus = bus
         self._outage_log = OutageLog("refunds_wait")
         self._apart = False  # the last refund failed: perhaps because of one packet
@@ -62,7 +65,7 @@ class RefundService:
         """Refund. Never ends; to be supervised."""
         while True:
             try:
-                while await self.refund_once() == self._batch_max:
+                while self._is_confirmed() and await self.refund_once() == self._batch_max:
                     pass
                 self._outage_log.is_over()
             except StoreUnavailable as error:

@@ -46,12 +46,26 @@ class MessageRow(NamedTuple):
     end_index: int | None = None
 
 
-class MissedRows(NamedTuple):
-    """The number of the last message of a stream, and messages after number `after`, the oldest first."""
+class StreamReader(NamedTuple):
+    """A user who reads a stream."""
+
+    stream_id: int
+    user_id: int
+
+
+class StreamBounds(NamedTuple):
+    """The last message of a stream, and the one behind which it begins for a reader, since they joined."""
 
     last_message: int
-    after: int
-    messages: list[MessageRow]
+    begins_at: int
+
+
+class Stretch(NamedTuple):
+    """Messages of a stream by their numbers, both ends included."""
+
+    stream_id: int
+    first: int
+    last: int
 
 
 def numbered(post: Post, number: int) -> MessageRow:
@@ -89,14 +103,22 @@ class MessageStore:
             numbers = iter(await append(connection, recorded))
         return [barred.get(place) or next(numbers) for place in range(len(posts))]
 
-    async def after(self, stream_id: int, message: int, most: int, user_id: int) -> MissedRows:
-        """Up to `most` messages after `message`, of those that came since the user joined."""
+    async def positions(self, readers: Sequence[StreamReader]) -> list[StreamBounds]:
+        """Where each stream stands, and where it begins for its reader."""
         async with self._database.reading() as connection:
-            begins_at = await connection.fetchval(_SQL["begins_at"], stream_id, user_id) or 0
-            after = max(message, begins_at)
-            rows = [MessageRow(*row) for row in await connection.fetch(_SQL["after"], stream_id, after, most)]
-            last = await connection.fetchval(_SQL["last_message"], stream_id) or 0
-        return MissedRows(last, after, rows)
+            stream_ids, user_ids = [one.stream_id for one in readers], [one.user_id for one in readers]
+            return [StreamBounds(*row) for row in await connection.fetch(_SQL["positions"], stream_ids, user_ids)]
+
+    async def after(self, stream_id: int, message: int, most: int) -> list[MessageRow]:
+        """Up to `most` messages after `message`."""
+        async with self._database.reading() as connection:
+            return [MessageRow(*row) for row in await connection.fetch(_SQL["after"], stream_id, message, most)]
+
+    async def between(self, stretches: Sequence[Stretch]) -> list[MessageRow]:
+        """All messages of these stretches, each stretch in order."""
+        columns = [list(column) for column in zip(*stretches, strict=True)]
+        async with self._database.reading() as connection:
+            return [MessageRow(*row) for row in await connection.fetch(_SQL["between"], *columns)]
 
     async def last(self, stream_id: int) -> int:
         """The number of the last message of a stream; 0 if there is none yet."""

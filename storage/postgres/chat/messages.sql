@@ -7,9 +7,21 @@ RETURNING stream_id, last_message
 -- name: last_message
 SELECT last_message FROM streams WHERE stream_id = $1
 
--- name: begins_at
--- A member's history begins behind the last message at their joining; an inbox has no members.
-SELECT from_message FROM memberships WHERE group_id = $1 AND user_id = $2
+-- name: positions
+-- A member's history begins behind the last message at their joining.
+SELECT coalesce(s.last_message, 0) AS last_message, coalesce(m.from_message, 0) AS begins_at
+FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS a (stream_id, user_id, place)
+LEFT JOIN streams AS s ON s.stream_id = a.stream_id
+LEFT JOIN memberships AS m ON m.group_id = a.stream_id AND m.user_id = a.user_id
+ORDER BY a.place
+
+-- name: between
+SELECT m.stream_id, m.message, m.sender_id, m.at_ms, m.text, m.packet_id, m.reminder, m.first_index, m.end_index
+FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS a (stream_id, first, last)
+CROSS JOIN LATERAL (
+    SELECT * FROM messages WHERE stream_id = a.stream_id AND message BETWEEN a.first AND a.last
+    ORDER BY message LIMIT a.last - a.first + 1
+) AS m
 
 -- name: after
 SELECT stream_id, message, sender_id, at_ms, text, packet_id, reminder, first_index, end_index

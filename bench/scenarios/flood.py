@@ -1,0 +1,138 @@
+"""Scenario `flood`: users read the history of their group as fast as they may, beside users who open and log in.
+
+Each of --connections readers sends READS_PER_S requests a second, each for the last TEXTS messages of TEXT_BYTES,
+and does not wait for the replies. Opens and logins run at the same small rate in the first quarter of --seconds,
+before the flood, and during it: what they wait for more is what the flood costs others. Readers do not retry.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from array import array
+from collections import Counter
+from time import perf_counter
+from typing import ClassVar, Final
+
+from bench.load import load, transport
+from bench.load.load import OperationLog, Work
+from bench.load.outcome import Outcome
+from bench.load.run_spec import GeneratorSpec
+from bench.load.setup import GROUP, Say
+from bench.load.transport import MeasuredConnection
+from bench.scenarios.scenario import Operations, Standard
+from client_sim.sim.histogram import Histogram
+from protocol import messages
+from protocol.messages import Message
+
+TEXTS: Final = 200
+TEXT_BYTES: Final = 2_000
+READS_PER_S: Final = 20
+OPENS_PER_S: Final = 50
+LOGINS_PER_S: Final = 10
+IDLE_PART: Final = 0.25  # of the time, before the flood
+READERS_PLACE, LOGINS_PLACE = 10_000, 20_000
+SHARE_FEN: Final = 100
+
+
+class Flood(Operations):
+    """An operation is a grab, and the open that its ticket allows; reads and logins have figures of their own."""
+
+    about = "users read 200 messages of 2 kB, 20 times a second each, beside opens and logins"
+    rate_of = "claims told as won"
+    standard = Standard(connections=100, depth=0, seconds=20.0)
+    counted: ClassVar = frozenset({"won"})
+    refuses: ClassVar = ("--rate", "--find-max", "--p99-ms", "--depth", "--requests", "--warmup-s", "--generators")
+    because = "its rates are those of the rule that it shows"
+    supports_tls = False
+
+    def __init__(self, spec: GeneratorSpec, say: Say) -> None:
+        super().__init__(spec, say)
+        self._opens: Work = {}
+        self._reads: Work = {}
+        self._read_log = OperationLog()
+        self._logins: list[tuple[float, float | None]] = []  # (start in s, ms; None: it failed)
+
+    @property
+    def _idle_s(self) -> float:
+        return self.run_spec.seconds * IDLE_PART
+
+    async def prepare(self) -> None:
+        """Openers with packets, and readers in one group with a full history."""
+        setup, readers = self.setup, self.run_spec.connections
+        openers = await setup.log_in_users(GROUP)
+        each = -(-round(OPENS_PER_S * self.run_spec.seconds) // len(openers))
+        packets = await setup.make_packets(openers, each, GROUP, SHARE_FEN)
+        self._opens = {one: load.encode_requests([messages.Grab(0, p) for p in packets[one]]) for one in openers}
+        users = await setup.log_in_users(readers, first=READERS_PLACE)
+        sender = await setup.log_in_sender()
+        (group_id,) = await setup.put_groups([(sender.user_id, [one.user_id for one in users])])
+        setup.say(f"{TEXTS} messages of {TEXT_BYTES} bytes are said")
+        await setup.request({sender: [messages.Say(0, group_id, "x" * TEXT_BYTES)] * TEXTS})
+        sender.close()
+        reads = round(READS_PER_S * (self.run_spec.seconds - self._idle_s)) + 1
+        self._reads = {one: load.encode_requests([messages.CatchUp(0, group_id, 0)] * reads) for one in users}
+        self.connections = len(openers) + len(users)
+        setup.acknowledged.answers.clear()
+
+    async def measure(self) -> None:
+        seconds, readers = self.run_spec.seconds, len(self._reads)
+        opens_s = _evenly(0.0, seconds, OPENS_PER_S)
+        reads_s = _evenly(self._idle_s, seconds, READS_PER_S * readers)
+        await asyncio.gather(
+            load.open_loop(self._opens, opens_s, range(len(self._opens)), _open_with_ticket, self.log),
+            load.open_loop(self._reads, reads_s, range(readers), log=self._read_log),
+            self._log_in_users(_evenly(0.0, seconds, LOGINS_PER_S)),
+        )
+
+    async def _log_in_users(self, starts_s: array[float]) -> None:
+        began_s, tasks = perf_counter(), list[asyncio.Task[None]]()
+
+        def begin(number: int, start_s: float) -> None:
+            tasks.append(asyncio.create_task(self._log_in(number, start_s, start_s - began_s)))
+
+        await load.pace(starts_s, began_s, begin)
+        await asyncio.gather(*tasks)
+
+    async def _log_in(self, number: int, start_s: float, after_s: float) -> None:
+        connection = MeasuredConnection(self.setup.token(self.spec.first_user + LOGINS_PLACE + number))
+        try:
+            await transport.log_in(self.spec.url, [connection])
+        except OSError:
+            self._logins.append((after_s, None))
+        else:
+            self._logins.append((after_s, (perf_counter() - start_s) * 1000))
+        connection.close()
+
+    def outcome(self) -> Outcome:
+        """With latencies before and during the flood, and the answers to the reads by their reason."""
+        outcome, log = super().outcome(), self.log
+        opens = [
+            (start_s, (end_s - start_s) * 1000) for start_s, end_s in zip(log.starts_s, log.ends_s, strict=True)
+        ]
+        logins = [(start_s, ms) for start_s, ms in self._logins if ms is not None]
+        for name, measured in (("open", opens), ("login", logins)):
+            idle = Histogram.of(ms for start_s, ms in measured if start_s < self._idle_s)
+            flood = Histogram.of(ms for start_s, ms in measured if start_s >= self._idle_s)
+            outcome.spreads |= {f"{name}_idle_ms": idle.encoded(), f"{name}_flood_ms": flood.encoded()}
+            outcome.extra[f"{name}_idle_p99_ms"] = round(idle.percentile(99), 1)
+            outcome.extra[f"{name}_flood_p99_ms"] = round(flood.percentile(99), 1)
+        answers = Counter(map(_name_of, self._read_log.replies))
+        for name in ("caughtup", "overloaded", "rate_limited", "store_unavailable"):
+            outcome.extra[f"reads_{name}"] = answers.pop(name, 0)
+        outcome.extra["reads_other"] = sum(answers.values()) + self._read_log.unanswered + self._read_log.lost
+        outcome.extra["logins_failed"] = len(self._logins) - len(logins)
+        return outcome
+
+
+def _evenly(first_s: float, end_s: float, per_s: float) -> array[float]:
+    return array("d", (first_s + number / per_s for number in range(round((end_s - first_s) * per_s))))
+
+
+def _open_with_ticket(user_id: int, reply: Message) -> Message | None:
+    if isinstance(reply, messages.Grabbed) and reply.ticket:
+        return messages.Open(0, reply.packet_id, reply.ticket)
+    return None
+
+
+def _name_of(reply: Message) -> str:
+    return reply.name if isinstance(reply, messages.Refused) else type(reply).__name__.lower()
