@@ -11,7 +11,7 @@ import structlog
 
 from server import logs
 from server.app import App, app_at
-from server.cli.options import (
+from server.cli.shared.options import (
     DATA,
     NO_FLAGS,
     ConfigOption,
@@ -20,7 +20,7 @@ from server.cli.options import (
     leaves_self_service_open,
     load_to_serve,
 )
-from server.cli.resources import stores_of
+from server.cli.shared.resources import stores_of
 from server.config import Config, seed_key_path
 from server.credentials import load_credentials
 from server.embedded import StoreAddresses

@@ -1878,7 +1878,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "an empty word on the command line is taken for a key",
         "I6",
-        "server/cli/words.py",
+        "server/cli/shared/words.py",
         "    if not word.strip():",
         "    if False:",
         ("tests/server/test_cli_money.py::test_command_with_an_empty_word_is_refused_before_it_takes_a_default",),
@@ -1904,7 +1904,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a token is signed with a key that no server has",
         "I7",
-        "server/cli/resources.py",
+        "server/cli/shared/resources.py",
         "load_keys(settings, data, may_make=False)",
         "load_keys(settings, data)",
         (T_CLI_MONEY + "token_without_a_key_says_that_no_server_would_accept_one",),

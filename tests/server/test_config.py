@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from server.cli.main import main
-from server.cli.options import leaves_self_service_open
+from server.cli.shared.options import leaves_self_service_open
 from server.config import TYPES, Config, ConfigError, flat, load, load_keys, resolve, variable
 from server.config.table import KEYS, ORDER
 from server.config.text import default_toml, show
