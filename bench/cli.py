@@ -22,7 +22,7 @@ from bench.report import page
 from bench.report.files import check_folder, write_json
 from bench.report.screen import Screen, show
 from bench.scenarios import SCENARIOS
-from server.cli.numbers import Count, Rate, Seconds, Seed
+from server.cli.shared.numbers import Count, Rate, Seconds, Seed
 from server.loop import run as run_loop
 
 DATA = Path(".hongbao")

@@ -13,7 +13,7 @@ from bench.chaos import report
 from bench.chaos.run import ChaosSpec, run
 from bench.chaos.workload import GROUP_MEMBERS
 from bench.report.files import check_folder, write_json
-from server.cli.numbers import Count, Rate, Seconds, Seed, Whole
+from server.cli.shared.numbers import Count, Rate, Seconds, Seed, Whole
 from server.loop import run as run_loop
 
 SECONDS: Final = 60.0

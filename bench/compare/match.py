@@ -26,7 +26,7 @@ from bench.load.target import Target
 from bench.report.about import about
 from client_sim.sdk.transport import parse_url
 from protocol import messages
-from server.cli.numbers import Count, Rate, Seconds
+from server.cli.shared.numbers import Count, Rate, Seconds
 
 SideName = Literal["old", "new"]
 SETTLED_WITHIN_S: Final = 60.0

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 
-from server.cli.audit_report import print_audit, print_proof
-from server.cli.numbers import Id
-from server.cli.options import DATA, ConfigOption, DataOption, PostgresOption
-from server.cli.resources import CommandFailed, with_records
-from server.cli.streams import console
+from server.cli.shared.audit_report import print_audit, print_proof
+from server.cli.shared.numbers import Id
+from server.cli.shared.options import DATA, ConfigOption, DataOption, PostgresOption
+from server.cli.shared.resources import CommandFailed, with_records
+from server.cli.shared.streams import console
 from server.clock import Clock
 from server.config import found_seed_keys, load
 from server.services.money import audit as money_audit

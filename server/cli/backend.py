@@ -9,12 +9,12 @@ from cyclopts import Parameter
 
 from client_sim.sdk.client import Client
 from client_sim.sdk.errors import NoSuchUser, NotEnoughMoney
-from server.cli.as_backend import AS_BACKEND, BackendOptions, as_backend
-from server.cli.numbers import Fen, Hours
-from server.cli.options import DATA, ConfigOption, DataOption
-from server.cli.resources import CommandFailed, WrongOptions, mint
-from server.cli.users import User
-from server.cli.words import Text
+from server.cli.shared.as_backend import AS_BACKEND, BackendOptions, as_backend
+from server.cli.shared.numbers import Fen, Hours
+from server.cli.shared.options import DATA, ConfigOption, DataOption
+from server.cli.shared.resources import CommandFailed, WrongOptions, mint
+from server.cli.shared.users import User
+from server.cli.shared.words import Text
 from server.config import load
 from server.core.ids import BACKEND
 

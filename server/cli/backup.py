@@ -11,12 +11,12 @@ from typing import Annotated, Final
 from cyclopts import Parameter
 from redis import asyncio as aioredis
 
-from server.cli.audit_report import print_audit
-from server.cli.options import DATA, ConfigOption, DataOption, PostgresOption
-from server.cli.postgres_programs import run_program
-from server.cli.resources import CommandFailed, WrongOptions, check_records, opened, stores_of
-from server.cli.streams import console
-from server.cli.words import FilePath
+from server.cli.shared.audit_report import print_audit
+from server.cli.shared.options import DATA, ConfigOption, DataOption, PostgresOption
+from server.cli.shared.postgres_programs import run_program
+from server.cli.shared.resources import CommandFailed, WrongOptions, check_records, opened, stores_of
+from server.cli.shared.streams import console
+from server.cli.shared.words import FilePath
 from server.clock import Clock
 from server.config import KEYS_FILE, Config, found_seed_keys, key_file, load, load_seed_keys, seed_key_path
 from server.embedded import StoreAddresses
@@ -104,10 +104,7 @@ def restore(
         the mirror in Redis is that of these very books: keep it
     """
     settings = load(config, {"stores.postgres": postgres})
-    if not dump.is_file():
-        raise CommandFailed(f"there is no file {dump}")
-    if (found := running(data)) is not None:
-        raise CommandFailed(f"a server runs on {data} (process {found.pid}): stop it first")
+    _check_place(dump, data)
     _check_keys(settings, data, keys, lost=lost_keys)
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     with stores_of(settings, data) as stores:
@@ -128,6 +125,14 @@ def restore(
             run_program("psql", *options, *after, dsn=stores.postgres_dsn)
         print(f"{dump}: the books are restored; all clients will reload their chats")
         return run(_finish(stores.postgres_dsn, settings, data))
+
+
+def _check_place(dump: Path, data: Path) -> None:
+    """Raises CommandFailed if there is no dump, or if a server runs."""
+    if not dump.is_file():
+        raise CommandFailed(f"there is no file {dump}")
+    if (found := running(data)) is not None:
+        raise CommandFailed(f"a server runs on {data} (process {found.pid}): stop it first")
 
 
 async def _finish(dsn: str, settings: Config, data: Path) -> int:

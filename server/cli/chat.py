@@ -13,11 +13,11 @@ from client_sim.chat import run as chat_run
 from client_sim.chat import scene
 from client_sim.chat.commands import invite_code
 from client_sim.sdk.names import user_id_of
-from server.cli.numbers import Id
-from server.cli.options import DATA, ConfigOption, DataOption, UrlOption
-from server.cli.resources import mint, url_of
-from server.cli.users import UserName
-from server.cli.words import Text
+from server.cli.shared.numbers import Id
+from server.cli.shared.options import DATA, ConfigOption, DataOption, UrlOption
+from server.cli.shared.resources import mint, url_of
+from server.cli.shared.users import UserName
+from server.cli.shared.words import Text
 from server.config import load
 from server.loop import run
 from server.process import ServerProcess

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import cyclopts
 
-from server.cli.options import NO_FLAGS, ConfigOption, Flags, load_to_serve
+from server.cli.shared.options import NO_FLAGS, ConfigOption, Flags, load_to_serve
 from server.config import resolve, text
 from server.credentials import load_tls
 

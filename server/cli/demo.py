@@ -22,13 +22,13 @@ from client_sim.sim.crowd import Crowd
 from client_sim.sim.sim_context import now_ms
 from client_sim.sim.summary import Summary
 from server import embedded
-from server.cli.audit_report import print_audit, print_proof
-from server.cli.numbers import Count, Seconds, Seed
-from server.cli.options import DATA, DataOption
-from server.cli.resources import mint, opened
-from server.cli.simulated_books import AnyBooks, check_books, dsn_of_server
-from server.cli.streams import console as output
-from server.cli.users import UserName
+from server.cli.shared.audit_report import print_audit, print_proof
+from server.cli.shared.numbers import Count, Seconds, Seed
+from server.cli.shared.options import DATA, DataOption
+from server.cli.shared.resources import mint, opened
+from server.cli.shared.simulated_books import AnyBooks, check_books, dsn_of_server
+from server.cli.shared.streams import console as output
+from server.cli.shared.users import UserName
 from server.clock import Clock
 from server.config import found_seed_keys, load
 from server.loop import run

@@ -10,11 +10,11 @@ import cyclopts
 
 from client_sim.sdk.client import Client
 from protocol import messages
-from server.cli.answers import DEFAULT, ServerOptions, show_answer
-from server.cli.as_backend import AS_BACKEND, BackendOptions, as_backend
-from server.cli.numbers import Count, Id, Version
-from server.cli.users import User, Users, ids_of_lines
-from server.cli.words import FilePath, Text
+from server.cli.shared.answers import DEFAULT, ServerOptions, show_answer
+from server.cli.shared.as_backend import AS_BACKEND, BackendOptions, as_backend
+from server.cli.shared.numbers import Count, Id, Version
+from server.cli.shared.users import User, Users, ids_of_lines
+from server.cli.shared.words import FilePath, Text
 
 group_cli = cyclopts.App(
     name="group",

@@ -6,9 +6,9 @@ import hashlib
 
 import cyclopts
 
-from server.cli.options import DATA, ConfigOption, DataOption
-from server.cli.resources import existing
-from server.cli.words import Text
+from server.cli.shared.options import DATA, ConfigOption, DataOption
+from server.cli.shared.resources import existing
+from server.cli.shared.words import Text
 from server.config import load, load_keys, token_keys
 
 key_cli = cyclopts.App(

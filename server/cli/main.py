@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 import cyclopts
 
-from server.cli.streams import adapt_streams, in_utf8
+from server.cli.shared.streams import adapt_streams, in_utf8
 from server.version import version
 
 GENERAL_OPTIONS: Final = ("--help", "-h", "--version")
@@ -174,7 +174,7 @@ COMMANDS: Final = (
 EXPECTED: Final = (
     "builtins:ValueError",
     "builtins:OSError",
-    "server.cli.resources:CommandFailed",
+    "server.cli.shared.resources:CommandFailed",
     "server.config:ConfigError",
     "server.embedded:EmbeddedError",
     "server.instance:DataFolderInUse",
@@ -194,7 +194,7 @@ ADVICE: Final = {
 }
 
 # Those of them that say that the command line is wrong.
-WRONG_OPTIONS: Final = ("server.cli.resources:WrongOptions", "server.config:WrongOption")
+WRONG_OPTIONS: Final = ("server.cli.shared.resources:WrongOptions", "server.config:WrongOption")
 
 # The packages that are not in the base installation, by the extra that installs them.
 EXTRAS: Final = {"textual": "demo", "hdrh": "demo"}

@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from server.cli.answers import DEFAULT, ServerOptions, ask_server, show_answer
-from server.cli.numbers import Count, Id
-from server.cli.users import User
+from server.cli.shared.answers import DEFAULT, ServerOptions, ask_server, show_answer
+from server.cli.shared.numbers import Count, Id
+from server.cli.shared.users import User
 from server.instance import NoAnswer
 from server.ops.samples.sample import Sort
 

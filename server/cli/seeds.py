@@ -7,8 +7,8 @@ from pathlib import Path
 
 import cyclopts
 
-from server.cli.options import DATA, ConfigOption, DataOption, PostgresOption
-from server.cli.resources import existing, with_records
+from server.cli.shared.options import DATA, ConfigOption, DataOption, PostgresOption
+from server.cli.shared.resources import existing, with_records
 from server.config import Config, append_seed_key, load, load_seed_keys, seed_key_path
 from server.services.seeds.upkeep import renew as renew_seeds
 from server.services.seeds.upkeep import seal_all_again

@@ -11,7 +11,7 @@ import structlog
 
 from server import logs
 from server.app import App, app_at
-from server.cli.options import (
+from server.cli.shared.options import (
     DATA,
     NO_FLAGS,
     ConfigOption,
@@ -20,14 +20,14 @@ from server.cli.options import (
     leaves_self_service_open,
     load_to_serve,
 )
-from server.cli.resources import stores_of
+from server.cli.shared.resources import stores_of
 from server.config import Config, seed_key_path
 from server.credentials import load_credentials
 from server.embedded import StoreAddresses
 from server.instance import exclusive
 from server.loop import run
 from server.net.addresses import check_free, is_loopback, shown
-from server.open_files import raise_limit
+from server.open_files import OpenFiles, raise_limit
 from server.reload import Reading, Reload
 from server.standard_streams import open_missing, tell
 from server.systemd import Systemd
@@ -76,16 +76,21 @@ def _warn_of_open_doors(settings: Config) -> None:
         LOG.warning("http_is_open", address=settings.ops.http, meaning=meaning)
 
 
-def _room_for_connections(settings: Config) -> int:
-    """Raise the limit of open files, and say what follows from it."""
-    files, wanted = raise_limit(settings.stores.postgres_pool_max), settings.limits.connections_max
-    tell = LOG.info if files.connections_most >= wanted else LOG.warning
+def _tell_open_files(files: OpenFiles, wanted: int) -> None:
+    """Say how many connections the limit of open files has room for."""
+    say = LOG.info if files.connections_most >= wanted else LOG.warning
     most = min(wanted, files.connections_most)
-    tell("open_files", limit=files.limit, kept_for_stores_and_files=files.kept, connections_max=most, wanted=wanted)
-    return files.connections_most
+    say("open_files", limit=files.limit, kept_for_stores_and_files=files.kept, connections_max=most, wanted=wanted)
 
 
-def _app_of(now: Reading, read: Callable[[], Reading], data: Path, stores: StoreAddresses, systemd: Systemd) -> App:
+def _app_of(
+    now: Reading,
+    read: Callable[[], Reading],
+    data: Path,
+    stores: StoreAddresses,
+    systemd: Systemd,
+    connections_most: int,
+) -> App:
     keys, seed_keys, tls, _ = now.credentials
     return app_at(
         stores.postgres_dsn,
@@ -97,7 +102,7 @@ def _app_of(now: Reading, read: Callable[[], Reading], data: Path, stores: Store
         tls=tls,
         reload=Reload(read, now),
         systemd=systemd,
-        connections_most=_room_for_connections(now.config),
+        connections_most=connections_most,
     )
 
 
@@ -106,7 +111,8 @@ async def _serve(
 ) -> int:
     """`made`: the file of seed keys, if this start has made it."""
     stop, systemd = _stop_on_signals(), Systemd()
-    app = _app_of(now, read, data, stores, systemd)
+    files = raise_limit(now.config.stores.postgres_pool_max)
+    app = _app_of(now, read, data, stores, systemd, files.connections_most)
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, app.reload)
 
     def ready(url: str) -> None:
@@ -114,6 +120,7 @@ async def _serve(
         facts = (f"data {data}", f"durability {durability}", app.operations.web)
         if why := tell(f"hongbao serves {url}  ({', '.join(filter(None, facts))}; Ctrl-C stops it)"):
             LOG.warning("standard_output_failed", why=why)
+        _tell_open_files(files, now.config.limits.connections_max)
         LOG.info("serving", url=url, durability=durability)
         if made is not None:
             LOG.info("seed_key_made", path=str(made), advice="keep a copy, apart from the dumps of the database")

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from functools import partial
+from typing import Literal, TypedDict
 
 from client_sim.sim import scenarios, screen
-from server.cli.numbers import Count, Seconds, Seed
-from server.cli.options import DATA, ConfigOption, DataOption, UrlOption
-from server.cli.resources import mint, url_of
-from server.cli.simulated_books import AnyBooks, check_books, dsn_of_server
-from server.cli.streams import console
+from server.cli.shared.numbers import Count, Seconds, Seed
+from server.cli.shared.options import DATA, ConfigOption, DataOption, UrlOption
+from server.cli.shared.resources import mint, url_of
+from server.cli.shared.simulated_books import AnyBooks, check_books, dsn_of_server
+from server.cli.shared.streams import console
 from server.config import load
 from server.loop import run
 
 Scenario = Literal["crowd", "rush", "greedy", "offline", "new_year", "office", "family", "campaign"]
+
+
+class Size(TypedDict):
+    """The size of a crowd; None: as the scenario needs."""
+
+    users: int | None
+    groups: int | None
+    seconds: float | None
+    seed: int
 
 
 def sim(
@@ -56,18 +66,13 @@ def sim(
     """
     settings = load(config, {})
 
+    token_of = partial(mint, settings, data)
+
     async def work(where: str) -> int:
         if not any_books:
             await check_books(dsn_of_server(settings, data, url), url or data)
-        crowd = scenarios.prepare(
-            scenario,
-            where,
-            lambda user_id: mint(settings, data, user_id),
-            users=users,
-            groups=groups,
-            seconds=seconds,
-            seed=seed,
-        )
+        size: Size = {"users": users, "groups": groups, "seconds": seconds, "seed": seed}
+        crowd = scenarios.prepare(scenario, where, token_of, **size)
         return 0 if (await screen.present(scenario, crowd, console())).ok else 1
 
     return run(work(url or url_of(data)))

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.console import Console
 
-from server.cli.options import DATA, ConfigOption, DataOption
+from server.cli.shared.options import DATA, ConfigOption, DataOption
 from server.instance import how_to_start, no_answer_at, status_socket
 from server.loop import run
 from server.top.screen import show_once, watch

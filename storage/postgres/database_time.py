@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from storage.postgres.database import Database
 
+NOW = "SELECT extract(epoch FROM clock_timestamp())::float8"
+
 
 class DatabaseTimeStore:
     """Asks on a connection of its own: what waits for the pool would make the answer inexact."""
@@ -17,5 +19,5 @@ class DatabaseTimeStore:
     async def now_ms(self) -> float:
         """Milliseconds since 1970, at the moment of the statement. Raises StoreUnavailable."""
         async with self._connection.alone() as connection:
-            seconds = await connection.fetchval("SELECT extract(epoch FROM clock_timestamp())::float8")
+            seconds = await connection.fetchval(NOW)
             return float(seconds) * 1000

@@ -13,6 +13,7 @@ from storage import statements
 from storage.errors import StoreRefused
 from storage.postgres.chat.unique_names import give_unique_names, reserve_given_names
 from storage.postgres.database import unavailable_when_away
+from storage.postgres.sessions import wait_for_locks
 
 if TYPE_CHECKING:
     from storage.postgres.database import Connection, Database
@@ -63,6 +64,7 @@ async def migrate(database: Database) -> list[str]:
     """
     migrations = _migrations()
     async with database.transaction() as connection:
+        await wait_for_locks(connection)
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK, timeout=PATIENCE_S)
         known = await _applied(connection, migrations)
         _check(known, migrations)
@@ -119,7 +121,9 @@ async def _validate(database: Database) -> None:
     async with database.reading() as connection:
         for row in await connection.fetch(NOT_VALID):
             try:
-                await connection.execute(row[0], timeout=PATIENCE_S)
+                async with connection.transaction():
+                    await wait_for_locks(connection)
+                    await connection.execute(row[0], timeout=PATIENCE_S)
             except asyncpg.CheckViolationError as error:
                 raise StoreRefused(f"the records break a rule: {error}") from error
 

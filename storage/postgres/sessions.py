@@ -38,7 +38,7 @@ SETTINGS: Final = (
     SessionSetting("default_transaction_isolation", "read committed", "a statement sees what it waited for"),
     SessionSetting("default_transaction_deferrable", "off", "a snapshot for the audit does not wait"),
     SessionSetting("statement_timeout", "0", "the client bounds each statement; a migration may take hours"),
-    SessionSetting("lock_timeout", "0", "the client bounds each statement, whatever it waits for"),
+    SessionSetting("lock_timeout", "1000", "a lock of others ends a statement while its outcome is still known"),
     SessionSetting("transaction_timeout", "0", "as for statements"),
     SessionSetting("idle_session_timeout", "0", "one session listens, and a pool keeps idle ones"),
     SessionSetting(
@@ -160,6 +160,11 @@ class Sessions:
         for connection in list(self._open):
             connection.terminate()
         self._open.clear()
+
+
+async def wait_for_locks(connection: Connection) -> None:
+    """In this transaction, locks are waited for until the client gives up: the work ahead may take long."""
+    await connection.execute("SET LOCAL lock_timeout = 0")
 
 
 def _says_read_only(reported: object) -> bool:

@@ -99,7 +99,7 @@ def unavailable_when_away(url: str) -> Iterator[None]:
     """Turn everything that means "Redis is away or gave up" into StoreUnavailable, which says where it is."""
     try:
         yield
-    except (RedisError, OSError, TimeoutError) as error:
+    except (RedisError, OSError, TimeoutError, RuntimeError) as error:  # RuntimeError: uvloop, of a closed socket
         # without the place in our script
         shown = ResponseError(str(error).partition(" script: ")[0]) if isinstance(error, ResponseError) else error
         raise unavailable("Redis", shown, url) from error

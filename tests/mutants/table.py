@@ -609,8 +609,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "a ticket that lapses is not counted as wasted",
         "admission",
         PACKET,
-        ".lapses_at_ms <= now_ms:\n            self._waste_oldest()",
-        ".lapses_at_ms <= now_ms:\n            self._waste_oldest()\n            self.wasted.popitem()",
+        "                return\n            self._waste_oldest()\n",
+        "                return\n            self._waste_oldest()\n            self.wasted.popitem()\n",
         (T_TICKETS + "ticket_that_lapses_counts_as_wasted",),
     ),
     Mutation(
@@ -1312,8 +1312,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "a new member reads what was posted before",
         "membership",
         "storage/postgres/chat/messages.sql",
-        "SELECT from_message FROM",
-        "SELECT 0::bigint FROM",
+        "coalesce(m.from_message, 0) AS begins_at",
+        "0::bigint AS begins_at",
         (T_MEMBERSHIP + "history_begins_at_the_latest_joining",),
     ),
     Mutation(
@@ -2262,7 +2262,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "an empty word on the command line is taken for a key",
         "I6",
-        "server/cli/words.py",
+        "server/cli/shared/words.py",
         "    if not word.strip():",
         "    if False:",
         ("tests/server/test_cli_money.py::test_command_with_an_empty_word_is_refused_before_it_takes_a_default",),
@@ -2288,7 +2288,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a token is signed with a key that no server has",
         "I7",
-        "server/cli/resources.py",
+        "server/cli/shared/resources.py",
         "load_keys(settings, data, may_make=False)",
         "load_keys(settings, data)",
         (T_CLI_MONEY + "token_without_a_key_says_that_no_server_would_accept_one",),
@@ -2575,7 +2575,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "an audit waits for Redis",
         "audit",
-        "server/cli/resources.py",
+        "server/cli/shared/resources.py",
         "embedded.start(data, (POSTGRES,), ATTACH_TIMEOUT_S)",
         "embedded.start(data, attach_timeout_s=ATTACH_TIMEOUT_S)",
         (T_OUTAGES + "audit.py::test_audit_of_embedded_stores_needs_postgres_only",),

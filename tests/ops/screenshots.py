@@ -18,7 +18,7 @@ from playwright.async_api import Browser, Page, expect
 
 from client_sim.sim import scenarios
 from server import config
-from server.cli.resources import mint
+from server.cli.shared.resources import mint
 from server.instance import STATUS_SOCKET
 from server.ops.socket.status_socket import ask
 from server.process import ServerProcess

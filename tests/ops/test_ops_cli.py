@@ -16,7 +16,7 @@ from rich.console import Console
 
 from client_sim.sdk.client import Client
 from protocol import tokens
-from server.cli.answers import print_answer
+from server.cli.shared.answers import print_answer
 from server.config import Config, load_keys
 from server.instance import running
 from server.ops.humanize import humanize, title

@@ -209,7 +209,9 @@ async def test_standby_is_refused_as_one_that_takes_no_writes(cluster: Any) -> N
         embedded.start(data).stop()
         (data / "postgres" / "standby.signal").touch(mode=0o644)
         with embedded.start(data) as running:
-            database = Database(running.postgres_dsn, pool_max=1, timeout_s=2.0)
+            with pytest.raises(StoreUnavailable, match="standby"):
+                await Database(running.postgres_dsn, pool_max=1, timeout_s=2.0).open()
+            database = Database(running.postgres_dsn, pool_max=1, timeout_s=2.0, writes=False)
             await database.open()
             with pytest.raises(StoreUnavailable, match="standby"):
                 await database.probe_write()

@@ -17,7 +17,6 @@ from tests.services.conftest import MakeParty, Party, until
 
 Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 BooksBalance = Callable[[], Awaitable[None]]
-LOCK_TIMEOUT = "&lock_timeout=300"  # of a role, in milliseconds; asyncpg takes it from the DSN
 
 
 async def refusal(asked: Awaitable[object]) -> str:
@@ -43,7 +42,6 @@ def healthy(server: Server) -> Callable[[], Awaitable[bool]]:
     return holds
 
 
-@pytest.mark.parametrize("setting", ["", LOCK_TIMEOUT])
 async def test_locked_wallet_of_a_winner_does_not_stop_other_credits(
     start_server: StartServer,
     party: MakeParty,
@@ -51,10 +49,8 @@ async def test_locked_wallet_of_a_winner_does_not_stop_other_credits(
     postgres_dsn: str,
     sql: Sql,
     books_balance: BooksBalance,
-    setting: str,
 ) -> None:
-    """Whether the role has a lock_timeout, or the server itself gives up waiting."""
-    room = await serve(start_server, party, postgres_dsn + setting, 3)
+    room = await serve(start_server, party, postgres_dsn, 3)
     await (await connect(room.server, 0)).top_up(2, 1)
     packet_id = await room.lucky(1_000, 3)
     async with sql.transaction():
@@ -79,7 +75,7 @@ async def test_locked_wallet_of_a_winner_does_not_stop_other_credits(
 async def test_locked_packet_is_unavailable_and_other_packets_are_opened(
     start_server: StartServer, party: MakeParty, postgres_dsn: str, sql: Sql, books_balance: BooksBalance
 ) -> None:
-    room = await serve(start_server, party, postgres_dsn + LOCK_TIMEOUT, 4)
+    room = await serve(start_server, party, postgres_dsn, 4)
     locked, free = await room.lucky(1_000, 4), await room.lucky(1_000, 4)
     async with sql.transaction():
         await sql.execute("SELECT FROM packets WHERE packet_id = $1 FOR UPDATE", locked)
@@ -96,7 +92,7 @@ async def test_locked_packet_is_unavailable_and_other_packets_are_opened(
 async def test_table_lock_gives_temporary_errors_and_ends_without_a_trace(
     start_server: StartServer, party: MakeParty, postgres_dsn: str, sql: Sql, books_balance: BooksBalance
 ) -> None:
-    room = await serve(start_server, party, postgres_dsn + LOCK_TIMEOUT, 2)
+    room = await serve(start_server, party, postgres_dsn, 2)
     packet_id = await room.lucky(1_000, 2)
     async with sql.transaction():
         await sql.execute("LOCK TABLE claims")
@@ -115,7 +111,7 @@ async def test_locked_wallet_of_a_sender_is_unavailable_and_others_send(
     books_balance: BooksBalance,
 ) -> None:
     """All in one batch: it waits behind a first one."""
-    room = await serve(start_server, party, postgres_dsn + LOCK_TIMEOUT, 2)
+    room = await serve(start_server, party, postgres_dsn, 2)
     backend = await connect(room.server, 0)
     await asyncio.gather(*(backend.top_up(user, 10_000) for user in (2, 3)))
     senders = (room.sender, *room.guests)
@@ -142,7 +138,7 @@ async def test_locked_wallet_does_not_stop_other_refunds(
     turn_clock: Callable[[int], None],
     books_balance: BooksBalance,
 ) -> None:
-    server = await start_server(stores__postgres=postgres_dsn + LOCK_TIMEOUT, refunds__interval_s=0.05)
+    server = await start_server(stores__postgres=postgres_dsn, refunds__interval_s=0.05)
     room = await party(server, 1)
     await (await connect(server, 0)).top_up(2, 10_000)
     locked = await room.lucky(1_000, 2)

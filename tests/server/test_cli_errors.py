@@ -15,8 +15,8 @@ import pytest
 from rich.console import Console
 
 from server import embedded
-from server.cli.answers import print_answer
-from server.cli.streams import Unpadded, in_utf8
+from server.cli.shared.answers import print_answer
+from server.cli.shared.streams import Unpadded, in_utf8
 from server.config import Config, load_keys
 from server.instance import running
 from server.process import ServerProcess

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from server.cli.main import main
-from server.cli.options import leaves_self_service_open
+from server.cli.shared.options import leaves_self_service_open
 from server.config import TYPES, Config, ConfigError, flat, load, load_keys, resolve, variable
 from server.config.table import KEYS, ORDER
 from server.config.text import default_toml, show
@@ -150,7 +150,7 @@ def test_load_file_that_is_not_toml_is_refused_with_its_path(file: Path, text: s
 
 
 def test_load_file_that_cannot_be_read_is_refused(file: Path) -> None:
-    with pytest.raises(ConfigError, match="No such file"):
+    with pytest.raises(ConfigError, match="no such file"):
         load(file, {}, {})
     file.write_bytes(b"\xff")
     with pytest.raises(ConfigError, match=re.escape(str(file))):

@@ -11,6 +11,7 @@ import structlog
 
 from server.ops.health import health
 from server.services.runtime import database_time
+from storage.postgres import database_time as database_time_store
 from tests.conftest import Connect, Server, StartServer, TurnedClock
 from tests.services.conftest import MakeParty, until
 
@@ -24,17 +25,18 @@ def probe_often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def set_database_clock(sql: asyncpg.Connection[asyncpg.Record]) -> SetDatabaseClock:
-    """Sets the clock of the database ahead, as servers that connect from now on read it."""
-    name = await sql.fetchval("SELECT current_database()")
+async def set_database_clock(
+    sql: asyncpg.Connection[asyncpg.Record], monkeypatch: pytest.MonkeyPatch
+) -> SetDatabaseClock:
+    """Sets the clock that servers read from the database."""
     await sql.execute(
-        f"""
+        """
         CREATE TABLE clock AS SELECT 0::bigint AS ahead_ms;
-        CREATE FUNCTION clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE AS
-            'SELECT pg_catalog.clock_timestamp() + ahead_ms * interval ''1 millisecond'' FROM public.clock';
-        ALTER DATABASE {name} SET search_path = public, pg_catalog;
+        CREATE FUNCTION set_clock() RETURNS timestamptz LANGUAGE sql VOLATILE AS
+            'SELECT clock_timestamp() + ahead_ms * interval ''1 millisecond'' FROM public.clock';
         """
     )
+    monkeypatch.setattr(database_time_store, "NOW", database_time_store.NOW.replace("clock_timestamp", "set_clock"))
 
     async def set_ahead(ms: int) -> None:
         await sql.execute("UPDATE clock SET ahead_ms = $1", ms)

@@ -157,8 +157,8 @@ async def test_logins_do_not_wait_behind_reads_that_the_database_does_not_answer
         await asyncio.sleep(0.2)
         async with asyncio.timeout(1.5):
             await connect(server, 77)
-    outcomes = await asyncio.gather(*reads, return_exceptions=True)
-    assert any(type(one).__name__ == "Overloaded" for one in outcomes)
+        assert not any(one.done() for one in reads)
+    await asyncio.gather(*reads, return_exceptions=True)
 
 
 async def test_every_client_of_a_storm_catches_up_with_its_retries(

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from client_sim.sdk.client import Client
 from client_sim.sdk.errors import NotAllowed, NotFinished
-from server.cli.audit_report import print_proof
+from server.cli.shared.audit_report import print_proof
 from server.clock import Clock
 from server.services.seeds.service import proof_of
 from storage.postgres.database import Database

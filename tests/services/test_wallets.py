@@ -33,8 +33,8 @@ class DelayedResult:
         self.go = asyncio.Event()
         real = getattr(store, method)
 
-        async def late(*args: Any) -> Any:
-            result = await real(*args)
+        async def late(*args: Any, **named: Any) -> Any:
+            result = await real(*args, **named)
             monkeypatch.setattr(store, method, real)  # only the first call is late
             self.done.set()
             await self.go.wait()

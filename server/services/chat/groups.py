@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Collection, Iterable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Collection, Iterable, Iterator, Sequence
+from contextlib import AsyncExitStack
 from typing import Final, NamedTuple, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
@@ -137,7 +137,9 @@ class GroupService:
         missing = {group_id for group_id in group_ids if group_id not in self._groups}
         if not missing:
             return
-        async with self._all_turns(missing):  # a change that is told meanwhile is read after this
+        async with AsyncExitStack() as turns:  # a change that is told meanwhile is read after this
+            for group_id in sorted(missing):
+                await turns.enter_async_context(self.unchanged(group_id))
             for row in await self._store.load([one for one in missing if one not in self._groups]):
                 self._groups[row.group_id] = _group(row)
 
@@ -235,13 +237,6 @@ class GroupService:
         One reading of a group at a time, so that memory never goes back to an older state.
         """
         return self._turns.setdefault(group_id, asyncio.Lock())
-
-    @asynccontextmanager
-    async def _all_turns(self, group_ids: Iterable[int]) -> AsyncIterator[None]:
-        async with AsyncExitStack() as turns:
-            for group_id in sorted(group_ids):
-                await turns.enter_async_context(self.unchanged(group_id))
-            yield
 
 
 def _group(row: GroupRow) -> Group:

@@ -14,6 +14,7 @@ from storage import statements
 from storage.postgres.chat import users
 from storage.postgres.chat.groups import GroupKind
 from storage.postgres.chat.memberships import GroupFull, Recorded
+from storage.postgres.sessions import wait_for_locks
 
 if TYPE_CHECKING:
     from storage.postgres.database import Connection, Database
@@ -56,6 +57,7 @@ class BackendGroupStore:
     ) -> Recorded:
         """Make the group of this external id under `group_id`, or change the one that exists. Raises OtherKind."""
         async with self._database.transaction() as connection:
+            await wait_for_locks(connection)  # a whole list may be under way
             await users.know(connection, [owner_id] if owner_id else [])
             made = await connection.fetchval(_SQL["make"], group_id, external_id, kind, name, owner_id, now_ms)
             if made is not None:
@@ -75,6 +77,7 @@ class BackendGroupStore:
     ) -> MembersRecorded | None:
         """These are all the members as of the backend's version; None: no such group. Raises OtherKind."""
         async with self._database.transaction() as connection:
+            await wait_for_locks(connection)  # a whole list may be under way
             await users.know(connection, user_ids, PATIENCE_S)
             group = await _lock(connection, group_id)
             if group is None:
@@ -106,6 +109,7 @@ class BackendGroupStore:
         In a group without a member list no user joins, and for those who left the passes end that they have.
         """
         async with self._database.transaction() as connection:
+            await wait_for_locks(connection)  # a whole list may be under way
             await users.know(connection, joined, PATIENCE_S)
             group = await _lock(connection, group_id)
             if group is None:
@@ -125,7 +129,7 @@ class BackendGroupStore:
 
 
 async def _lock(connection: Connection, group_id: int) -> LockedGroup | None:
-    row = await connection.fetchrow(_SQL["lock"], group_id, timeout=PATIENCE_S)  # a whole list may be under way
+    row = await connection.fetchrow(_SQL["lock"], group_id, timeout=PATIENCE_S)
     if row is None:
         return None
     if row["kind"] == GroupKind.DIRECT:

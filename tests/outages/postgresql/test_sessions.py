@@ -20,7 +20,7 @@ DEFAULTS = {
     "default_transaction_deferrable": ("on", "off"),
     "default_transaction_read_only": ("on", "off"),
     "statement_timeout": ("1min", "0"),
-    "lock_timeout": ("1min", "0"),
+    "lock_timeout": ("1min", "1s"),
     "transaction_timeout": ("1min", "0"),
     "idle_session_timeout": ("1min", "0"),
     "idle_in_transaction_session_timeout": ("1min", "5s"),

@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from server.cli.options import DATA, ConfigOption, DataOption
-from server.cli.streams import console as output
-from server.cli.streams import print_whole
+from server.cli.shared.options import DATA, ConfigOption, DataOption
+from server.cli.shared.streams import console as output
+from server.cli.shared.streams import print_whole
 from server.instance import NoAnswer, no_answer_at, no_permission, status_socket
 from server.ops.humanize import humanize, title, with_unit_of
 from server.ops.socket.old_names import remove_old_keys

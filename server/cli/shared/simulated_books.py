@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from server import embedded
-from server.cli.resources import CommandFailed, opened
+from server.cli.shared.resources import CommandFailed, opened
 from server.config import Config
 from server.instance import running
 from storage.postgres.facts import claim_for_simulation

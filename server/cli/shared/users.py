@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter, Token
 
 from client_sim.sdk.names import user_id_of
-from server.cli.resources import CommandFailed
+from server.cli.shared.resources import CommandFailed
 
 
 def user_id(_: Any, tokens: Sequence[Token]) -> int:

@@ -8,7 +8,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from server.cli.streams import print_whole
+from server.cli.shared.streams import print_whole
 from server.core import seeds
 from server.core.packet import Packet, Terms, best_luck
 from server.core.pages import OVER

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
-from server.cli.resources import CommandFailed
+from server.cli.shared.resources import CommandFailed
 from server.embedded import EmbeddedError
 from server.embedded.stores import postgres_program
 

@@ -9,8 +9,8 @@ from typing import Final, TypeVar
 from cyclopts import Parameter
 
 from client_sim.sdk.client import Client
-from server.cli.options import DATA, ConfigOption, DataOption, UrlOption
-from server.cli.resources import mint, url_of
+from server.cli.shared.options import DATA, ConfigOption, DataOption, UrlOption
+from server.cli.shared.resources import mint, url_of
 from server.config import load
 from server.core.ids import BACKEND
 from server.loop import run

@@ -8,8 +8,8 @@ from typing import Annotated, Final
 
 from cyclopts import Parameter
 
-from server.cli.numbers import Port
-from server.cli.words import filled, path, server_url
+from server.cli.shared.numbers import Port
+from server.cli.shared.words import filled, path, server_url
 from server.config import Config, ConfigError, WrongOption, load, resolve
 
 DATA: Final = Path(".hongbao")
