@@ -125,7 +125,7 @@ async def test_books_without_users_and_money_become_those_of_a_simulation_once(
         ("chat", "--as", "me", "--plain"),
         ("chat", "--as", "me", "--plain", "--url", "tcp://127.0.0.1:1"),
         ("sim", "crowd"),
-        ("sim", "crowd", "--url", "tcp://127.0.0.1:1"),
+        ("sim", "crowd", "--url", "tcp://127.0.0.1:1", "--any-books"),
         ("audit",),
         ("verify", "1"),
         ("status",),
