@@ -1983,7 +1983,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "names",
         "storage/postgres/chat/unique_names.py",
         'unicodedata.normalize("NFKC", _INVISIBLE_SIGN.sub("", name))',
-        '_INVISIBLE_SIGN.sub("", unicodedata.normalize("NFKC", name))',
+        'unicodedata.normalize("NFKC", name)',
         (T_UNIQUE + "unique_form_of_a_letter_and_a_hidden_accent_is_that_of_the_letter_with_it[\\u200b]",),
     ),
     Mutation(
