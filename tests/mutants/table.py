@@ -1309,6 +1309,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_MEMBERSHIP + "groups_made_at_once_do_not_pass_the_limit",),
     ),
     Mutation(
+        "a repeated leaving is answered before other servers know the first one",
+        "membership",
+        "storage/postgres/chat/memberships.py",
+        "return None if version is None else Recorded(group_id, version)",
+        "return None",
+        ("tests/contract/test_groups.py::test_leave_and_join_again_are_changes_by_the_user[real]",),
+    ),
+    Mutation(
         "a new member reads what was posted before",
         "membership",
         "storage/postgres/chat/messages.sql",

@@ -154,8 +154,10 @@ class GroupTables:
 
     def leave_group(self, group_id: int, user_id: int, now_ms: int) -> Recorded | None:
         group = self.groups.get(group_id)
-        if group is None or user_id not in group.members:
+        if group is None or user_id not in group.rows:
             return None
+        if user_id not in group.members:
+            return Recorded(group_id, group.rows[user_id].changed_version)
         if user_id == group.owner_id:
             raise OwnerStays
         if group.kind is GroupKind.DIRECT:

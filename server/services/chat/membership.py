@@ -95,13 +95,12 @@ class MembershipService:
         """Stop being a member; again is harmless, for a stranger too. The owner stays."""
         self._check_self_service()
         try:
-            left = await self._groups.recorded(self._store.leave(group_id, user_id, self._now_ms()))
+            await self._groups.recorded(self._store.leave(group_id, user_id, self._now_ms()))
         except OwnerStays:
             raise RequestRefused(Reason.OWNER_STAYS) from None
         except PairStays:
             raise RequestRefused(Reason.BAD_REQUEST, "both users of a one-to-one chat stay in it") from None
-        if left is None:
-            self._groups.drop(group_id, user_id)  # a pass is not recorded
+        self._groups.drop(group_id, user_id)  # a pass is not recorded
 
     async def remove_member(self, owner_id: int, group_id: int, user_id: int) -> None:
         """Remove a user who is or was a member, for good; again is harmless."""

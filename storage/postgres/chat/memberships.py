@@ -93,7 +93,7 @@ class MembershipStore:
         return group_id
 
     async def leave(self, group_id: int, user_id: int, now_ms: int) -> Recorded | None:
-        """End a membership; None if there is none, or no such group. Raises OwnerStays, PairStays.
+        """End a membership, or find that it has ended; None if there never was one. Raises OwnerStays, PairStays.
 
         The user's own row is locked first: a joining of theirs whose outcome is unknown has ended then. The row of
         the group is locked for members only.
@@ -101,7 +101,8 @@ class MembershipStore:
         async with self._database.transaction() as connection:
             await lock_user(connection, user_id)
             if not await connection.fetchval(_SQL["is_member"], group_id, user_id):
-                return None
+                version = await connection.fetchval(_SQL["left_at_version"], group_id, user_id)
+                return None if version is None else Recorded(group_id, version)
             group = await connection.fetchrow(_SQL["lock_to_leave"], group_id)
             assert group is not None
             version, owner_id, kind = group

@@ -39,6 +39,9 @@ SELECT 1 FROM memberships WHERE group_id = $1 AND user_id = $2 AND left_at_ms IS
 -- name: lock_to_leave
 SELECT members_version, owner_id, kind FROM groups WHERE group_id = $1 FOR UPDATE
 
+-- name: left_at_version
+SELECT changed_version FROM memberships WHERE group_id = $1 AND user_id = $2 AND left_at_ms IS NOT NULL
+
 -- name: leave
 UPDATE memberships SET left_at_ms = $3, changed_version = $4, by_other = false
 WHERE group_id = $1 AND user_id = $2 AND left_at_ms IS NULL
