@@ -42,8 +42,10 @@ def test_seed_gives_the_same_world_in_every_process() -> None:
 
 @pytest.mark.parametrize("name", DEFECTS)
 def test_simulator_finds_each_defect(name: str) -> None:
-    found = next(filter(None, (World(seed, DEFECTS[name]()).run() for seed in SEEDS_FOR_DEFECTS)), [])
+    runs = ((seed, World(seed, DEFECTS[name]()).run()) for seed in SEEDS_FOR_DEFECTS)
+    seed, found = next((run for run in runs if run[1]), (-1, []))
     assert found
+    assert not World(seed).run(), f"seed {seed} fails without the defect, too"
     assert not [line for line in found if any(error in line for error in ERRORS_OF_THE_DEFECT)]
 
 
