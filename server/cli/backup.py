@@ -17,13 +17,12 @@ from server.cli.shared.postgres_programs import run_program
 from server.cli.shared.resources import CommandFailed, WrongOptions, check_records, opened, stores_of
 from server.cli.shared.streams import console
 from server.cli.shared.words import FilePath
-from server.clock import Clock
 from server.config import KEYS_FILE, Config, found_seed_keys, key_file, load, load_seed_keys, seed_key_path
 from server.embedded import StoreAddresses
 from server.instance import running
 from server.loop import run
 from server.services.money import audit as money_audit
-from server.services.seeds.upkeep import renew as renew_seeds
+from server.services.seeds.upkeep import renew_now
 
 Flag = Annotated[bool, Parameter(negative=())]
 SEED_KEYS_COPY: Final = "seed-keys.toml"
@@ -138,7 +137,7 @@ def _check_place(dump: Path, data: Path) -> None:
 async def _finish(dsn: str, settings: Config, data: Path) -> int:
     """Fresh seeds, because which ones were used since the dump is not known; then the audit."""
     async with opened(dsn) as database:
-        begun = await renew_seeds(database, load_seed_keys(settings, data), Clock().now_ms())
+        begun = await renew_now(database, load_seed_keys(settings, data))
         print(f"fresh seeds from {begun.first_index} on, sealed with key {begun.key_id}")
         report = await money_audit.audit(database, found_seed_keys(settings, data))
     print_audit(console(), report)

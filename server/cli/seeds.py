@@ -10,10 +10,8 @@ import cyclopts
 from server.cli.shared.options import DATA, ConfigOption, DataOption, PostgresOption
 from server.cli.shared.resources import existing, with_records
 from server.config import Config, append_seed_key, load, load_seed_keys, seed_key_path
-from server.services.seeds.upkeep import renew as renew_seeds
-from server.services.seeds.upkeep import seal_all_again
+from server.services.seeds.upkeep import renew_now, seal_all_again
 from storage.postgres.database import Database
-from storage.postgres.database_time import DatabaseTimeStore
 
 seeds_cli = cyclopts.App(
     name="seeds",
@@ -35,7 +33,7 @@ def renew(*, data: DataOption = DATA, config: ConfigOption = None, postgres: Pos
     keys = load_seed_keys(settings, _folder(settings, data))
 
     async def work(database: Database) -> int:
-        begun = await renew_seeds(database, keys, int(await DatabaseTimeStore(database).now_ms()))
+        begun = await renew_now(database, keys)
         print(f"fresh seeds from {begun.first_index} on, sealed with key {begun.key_id}")
         return 0
 
@@ -66,7 +64,7 @@ def reseal(*, data: DataOption = DATA, config: ConfigOption = None, postgres: Po
 
     async def work(database: Database) -> int:
         sealed = await seal_all_again(database, keys, os.urandom)
-        begun = await renew_seeds(database, keys, int(await DatabaseTimeStore(database).now_ms()))
+        begun = await renew_now(database, keys)
         print(f"{sealed:,} trees sealed again; fresh seeds from {begun.first_index} on, with key {begun.key_id}")
         return 0
 

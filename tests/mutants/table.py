@@ -2329,8 +2329,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "a restore seals fresh seeds under a key that no server has",
         "I10",
         "server/cli/backup.py",
-        "await renew_seeds(database, load_seed_keys(settings, data), Clock().now_ms())",
-        'await renew_seeds(database, {"other": bytes(32)}, Clock().now_ms())',
+        "await renew_now(database, load_seed_keys(settings, data))",
+        'await renew_now(database, {"other": bytes(32)})',
         (T_BACKUP + "restore_brings_books_and_keys_begins_fresh_seeds_and_audits",),
     ),
     # --- PostgreSQL as people run it ---

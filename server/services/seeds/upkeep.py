@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from server.services.seeds.seals import NONCE_BYTES, Seals
 from storage.postgres.database import Database
+from storage.postgres.database_time import DatabaseTimeStore
 from storage.postgres.migrate import migrate
 from storage.postgres.packets.seed_trees import SeedEpochRow, SeedTreeStore
 
@@ -18,6 +19,11 @@ async def renew(database: Database, keys: Mapping[str, bytes], now_ms: int) -> S
     begun = await SeedTreeStore(database).begin_epoch(Seals(keys).key_id, now_ms)
     assert begun is not None
     return begun
+
+
+async def renew_now(database: Database, keys: Mapping[str, bytes]) -> SeedEpochRow:
+    """`renew` at the time of the database, as servers have it. Raises StoreUnavailable."""
+    return await renew(database, keys, int(await DatabaseTimeStore(database).now_ms()))
 
 
 async def seal_all_again(
