@@ -5,10 +5,10 @@
     DATA/sockets                          the folder of their sockets, or a link to it; there are no TCP ports
     DATA/lock                             held (flock) by the owner, with its process id
 
-The owner is the process that started the stores; other processes that start the same folder attach to them. A
-keeper, a child of the owner, starts a store again that has ended. The stores end
-with their owner, even after kill -9. They never run as root: if root starts them they run as `nobody` or
-$HONGBAO_STORE_USER.
+The owner is the process that started the stores; other processes that start the same folder attach to them. The
+keeper is a child of the owner: it starts a store again that has ended. The stores end when the owner ends, also if
+the owner is killed with SIGKILL. The stores never run as root: started by root, they run as the user `nobody`, or
+as the user in the environment variable HONGBAO_STORE_USER.
 """
 
 from __future__ import annotations
