@@ -7,7 +7,8 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from storage import statements
@@ -52,12 +53,18 @@ class BackendGroupStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @asynccontextmanager
+    async def _patient_transaction(self) -> AsyncIterator[Connection]:
+        """A transaction that waits for locks: a whole member list may be under way."""
+        async with self._database.transaction() as connection:
+            await wait_for_locks(connection)
+            yield connection
+
     async def put(
         self, group_id: int, external_id: str, kind: GroupKind, name: str, owner_id: int, now_ms: int
     ) -> Recorded:
         """Make the group of this external id under `group_id`, or change the one that exists. Raises OtherKind."""
-        async with self._database.transaction() as connection:
-            await wait_for_locks(connection)  # a whole list may be under way
+        async with self._patient_transaction() as connection:
             await users.know(connection, [owner_id] if owner_id else [])
             made = await connection.fetchval(_SQL["make"], group_id, external_id, kind, name, owner_id, now_ms)
             if made is not None:
@@ -76,8 +83,7 @@ class BackendGroupStore:
         self, group_id: int, at_version: int, user_ids: Sequence[int], now_ms: int
     ) -> MembersRecorded | None:
         """These are all the members as of the backend's version; None: no such group. Raises OtherKind."""
-        async with self._database.transaction() as connection:
-            await wait_for_locks(connection)  # a whole list may be under way
+        async with self._patient_transaction() as connection:
             await users.know(connection, user_ids, PATIENCE_S)
             group = await _lock(connection, group_id)
             if group is None:
@@ -108,8 +114,7 @@ class BackendGroupStore:
 
         In a group without a member list no user joins, and for those who left the passes end that they have.
         """
-        async with self._database.transaction() as connection:
-            await wait_for_locks(connection)  # a whole list may be under way
+        async with self._patient_transaction() as connection:
             await users.know(connection, joined, PATIENCE_S)
             group = await _lock(connection, group_id)
             if group is None:
