@@ -25,16 +25,13 @@ _POST_BYTES: Final = 400  # of the objects that one post is made of
 class KeptPost:
     """A message, and what the wire made of it for each kind of reader, so that it is encoded once."""
 
-    __slots__ = ("encoded", "post")
+    __slots__ = ("encoded", "post", "size")
 
     def __init__(self, post: Posted) -> None:
         self.post = post
         self.encoded: dict[bool, bytes] = {}
-
-    @property
-    def size(self) -> int:
-        """About how many bytes it takes, the encoded text included."""
-        return _POST_BYTES + (2 * len(self.post.text.encode()) if isinstance(self.post, TextPost) else 0)
+        # about how many bytes it takes, the encoded text included
+        self.size = _POST_BYTES + (2 * len(post.text.encode()) if isinstance(post, TextPost) else 0)
 
 
 class PieceKey(NamedTuple):

@@ -73,12 +73,11 @@ class Batcher(Generic[Item, Result]):
         results: Sequence[Result | Exception]
         try:
             results = await self._work([item for item, _ in batch])
-        except StoreBusy as error:
-            if len(batch) > 1:  # nothing was written, and one item may have met the lock of another transaction
+        except StoreUnavailable as error:
+            if isinstance(error, StoreBusy) and len(batch) > 1:
+                # nothing was written, and one item may have met the lock of another transaction
                 await self._work_apart(batch)
                 return
-            results = [RequestRefused(Reason.STORE_UNAVAILABLE, str(error))]
-        except StoreUnavailable as error:
             results = [RequestRefused(Reason.STORE_UNAVAILABLE, str(error)) for _ in batch]
         except Exception:
             if len(batch) > 1:  # one item is a defect of ours: it must not spoil the others
