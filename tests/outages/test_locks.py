@@ -27,8 +27,8 @@ async def refusal(asked: Awaitable[object]) -> str:
         return error.name
 
 
-async def serve(start_server: StartServer, party: MakeParty, dsn: str, guests: int) -> Party:
-    return await party(await start_server(stores__postgres=dsn, settlement__idle_s=0.05), guests)
+async def serve(start_server: StartServer, party: MakeParty, guests: int, **config: str) -> Party:
+    return await party(await start_server(settlement__idle_s=0.05, **config), guests)
 
 
 async def balance(sql: Sql, user_id: int) -> int:
@@ -50,7 +50,7 @@ async def test_locked_wallet_of_a_winner_does_not_stop_other_credits(
     sql: Sql,
     books_balance: BooksBalance,
 ) -> None:
-    room = await serve(start_server, party, postgres_dsn, 3)
+    room = await serve(start_server, party, 3)
     await (await connect(room.server, 0)).top_up(2, 1)
     packet_id = await room.lucky(1_000, 3)
     async with sql.transaction():
@@ -73,9 +73,9 @@ async def test_locked_wallet_of_a_winner_does_not_stop_other_credits(
 
 
 async def test_locked_packet_is_unavailable_and_other_packets_are_opened(
-    start_server: StartServer, party: MakeParty, postgres_dsn: str, sql: Sql, books_balance: BooksBalance
+    start_server: StartServer, party: MakeParty, sql: Sql, books_balance: BooksBalance
 ) -> None:
-    room = await serve(start_server, party, postgres_dsn, 4)
+    room = await serve(start_server, party, 4)
     locked, free = await room.lucky(1_000, 4), await room.lucky(1_000, 4)
     async with sql.transaction():
         await sql.execute("SELECT FROM packets WHERE packet_id = $1 FOR UPDATE", locked)
@@ -90,9 +90,9 @@ async def test_locked_packet_is_unavailable_and_other_packets_are_opened(
 
 
 async def test_table_lock_gives_temporary_errors_and_ends_without_a_trace(
-    start_server: StartServer, party: MakeParty, postgres_dsn: str, sql: Sql, books_balance: BooksBalance
+    start_server: StartServer, party: MakeParty, sql: Sql, books_balance: BooksBalance
 ) -> None:
-    room = await serve(start_server, party, postgres_dsn, 2)
+    room = await serve(start_server, party, 2)
     packet_id = await room.lucky(1_000, 2)
     async with sql.transaction():
         await sql.execute("LOCK TABLE claims")
@@ -106,12 +106,11 @@ async def test_locked_wallet_of_a_sender_is_unavailable_and_others_send(
     start_server: StartServer,
     party: MakeParty,
     connect: Connect,
-    postgres_dsn: str,
     sql: Sql,
     books_balance: BooksBalance,
 ) -> None:
     """All in one batch: it waits behind a first one."""
-    room = await serve(start_server, party, postgres_dsn, 2)
+    room = await serve(start_server, party, 2)
     backend = await connect(room.server, 0)
     await asyncio.gather(*(backend.top_up(user, 10_000) for user in (2, 3)))
     senders = (room.sender, *room.guests)
@@ -138,7 +137,7 @@ async def test_locked_wallet_does_not_stop_other_refunds(
     turn_clock: Callable[[int], None],
     books_balance: BooksBalance,
 ) -> None:
-    server = await start_server(stores__postgres=postgres_dsn, refunds__interval_s=0.05)
+    server = await start_server(refunds__interval_s=0.05)
     room = await party(server, 1)
     await (await connect(server, 0)).top_up(2, 10_000)
     locked = await room.lucky(1_000, 2)
@@ -178,7 +177,9 @@ async def test_revoked_right_names_the_failing_loop_until_it_is_granted_again(
         await sql.execute(f"GRANT CREATE ON SCHEMA public TO {role}")
         await sql.execute(f"GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO {role}")
         with capture_logs() as events:
-            room = await serve(start_server, party, postgres_dsn.replace("postgres@", f"{role}@"), 2)
+            room = await serve(
+                start_server, party, 2, stores__postgres=postgres_dsn.replace("postgres@", f"{role}@")
+            )
             room.server.loops_may_fail = True
             packet_id = await room.lucky(1_000, 2)
             await sql.execute(f"REVOKE INSERT ON claims FROM {role}")
