@@ -80,8 +80,9 @@ def rss_mb(pid: int) -> float:
 def find_pids(data: Path, server: int) -> Pids:
     """The processes of the server and of the embedded stores of a data folder."""
     try:
-        owner = psutil.Process(int((data / "lock").read_text()))
-        names = {child.name(): child.pid for child in owner.children()}
+        children = psutil.Process(int((data / "lock").read_text())).children()
+        kept = [child for keeper in children for child in keeper.children()]  # none in a version without a keeper
+        names = {child.name(): child.pid for child in (*kept, *children)}
     except (OSError, ValueError, psutil.NoSuchProcess):
         return Pids(server)
     return Pids(server, names.get("postgres", 0), names.get("valkey-server", 0))

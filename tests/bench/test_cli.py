@@ -53,7 +53,7 @@ def test_closed_run_writes_its_figures(tmp_path: Path) -> None:
     assert list(latency_ms.values()) == sorted(latency_ms.values())
     assert (told["curve"][0][0], told["curve"][-1][0] > 99.999, len(told["curve"])) == (0.0, True, 68)
     # the system counts in hundredths of a second
-    assert all(told["cpu_s"][name] > 0 for name in ("server", "generator"))
+    assert all(told["cpu_s"][name] > 0 for name in ("server", "postgres", "generator"))
     assert told["rss_mb"] > 10
     # the server reads the queue first: a claim that is credited meanwhile counts in both
     settled, backlog = told["settlement"]["settled"], told["settlement"]["backlog"]
