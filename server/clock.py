@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import struct
 import time
+from functools import partial
 from typing import Final
 
 from server.core.carried_time import CarriedTime, TimeProbe
@@ -15,7 +16,15 @@ _MANY: Final = struct.Struct("256Q")
 
 
 class Clock:
-    """The clock and the randomness of one server. Tests and the simulator hand in another one."""
+    """The clock and the randomness of one server. Tests and the simulator hand in another one.
+
+    `carrying_s()` carries the time of the database from one probe to the next, `elapsed_s()` measures: both are
+    seconds that never jump, of which only differences mean something. Each request reads them, so no Python
+    function stands around them.
+    """
+
+    carrying_s = staticmethod(partial(time.clock_gettime, _CARRYING))
+    elapsed_s = staticmethod(time.monotonic)
 
     def __init__(self) -> None:
         self._numbers: list[int] = []
@@ -28,10 +37,6 @@ class Clock:
     def local_ms(self) -> float:
         """The clock of this machine, milliseconds since 1970. It may be set at any moment: no rule may use it."""
         return time.time_ns() / 1_000_000
-
-    def carrying_s(self) -> float:
-        """The clock that carries the time of the database from one probe to the next; it never jumps."""
-        return time.clock_gettime(_CARRYING)
 
     def probed(self, probe: TimeProbe) -> None:
         """The database said its time."""
@@ -51,10 +56,6 @@ class Clock:
     def local_ahead_ms(self) -> float:
         """How far the clock of this machine is ahead of the server's time."""
         return self._carried.local_ahead_ms
-
-    def elapsed_s(self) -> float:
-        """Seconds on a clock that never jumps; only the difference of two readings means something."""
-        return time.monotonic()
 
     def random_number(self) -> int:
         """An unpredictable number in 1…2^62."""

@@ -11,7 +11,7 @@ have come first. I1 to I11 are the invariants of docs/design.md.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -133,11 +133,11 @@ def may_open(terms: Terms, user_id: int, is_member: bool) -> bool:
 class Packet:
     """A live packet. `claims` is by user, in the order of the indexes; `left_fen` is the unopened rest.
 
-    `tickets` and `wasted` lose their oldest entries, which costs O(1) in an OrderedDict; a dict would step over the
-    places of all entries that it has lost.
+    `tickets` and `wasted` lose their oldest entries. A dict would step over the places of all entries that it has
+    lost: of tickets, which each open needs, a queue keeps the order; of wasted ones, which are few, an OrderedDict.
     """
 
-    __slots__ = ("_draws", "claims", "counter", "left_fen", "terms", "tickets", "wasted")
+    __slots__ = ("_draws", "_grabs", "claims", "counter", "left_fen", "terms", "tickets", "wasted")
 
     def __init__(self, terms: Terms, claims: list[Claim] | None = None, closed: bool = False) -> None:
         """A new packet, or one as recorded. Raises SeedUnknown, ValueError if the records contradict the terms."""
@@ -148,7 +148,8 @@ class Packet:
                 raise SeedUnknown(f"packet {terms.packet_id}: its seed is not known")
             self._draws = amounts.Draws(terms.seed)
         self.claims: dict[int, Claim] = {}
-        self.tickets: OrderedDict[int, Ticket] = OrderedDict()  # by user, the oldest first
+        self.tickets: dict[int, Ticket] = {}  # by user
+        self._grabs: deque[int] = deque()  # users who were given tickets, the oldest first; some have opened since
         self.wasted: OrderedDict[int, int] = OrderedDict()  # by user: tickets that lapsed or were taken
         self.left_fen = terms.total_fen
         for claim in claims or ():
@@ -192,7 +193,7 @@ class Packet:
         if held is not None:
             return Decision(Answer.TICKET, ticket=held)
         if self.counter.tickets >= self.left_shares * limits.tickets_per_share:
-            oldest = next(iter(self.tickets.values()))
+            oldest = self._oldest()
             age_ms = limits.ticket_grace_ms * (1 + self.wasted.get(user_id, 0))
             wait_ms = min(oldest.given_at_ms + age_ms, oldest.lapses_at_ms) - now_ms
             if wait_ms > 0:
@@ -202,6 +203,7 @@ class Packet:
         if not self.counter.compare_and_swap(seen, seen + Counter.TICKET):
             raise AssertionError("a grab was interleaved")
         ticket = self.tickets[user_id] = Ticket(ticket_number, now_ms, now_ms + limits.ticket_lifetime_ms)
+        self._grabs.append(user_id)
         return Decision(Answer.TICKET, ticket=ticket)
 
     def open(self, user_id: int, ticket_number: int, now_ms: int) -> Decision:
@@ -244,7 +246,8 @@ class Packet:
 
     def keep_tickets(self, before: Packet) -> None:
         """Take over the tickets of the object that this one replaces after a reload, and what users have wasted."""
-        self.tickets = OrderedDict(one for one in before.tickets.items() if one[0] not in self.claims)
+        self.tickets = {user: ticket for user, ticket in before.tickets.items() if user not in self.claims}
+        self._grabs = deque(self.tickets)
         self.wasted = before.wasted
         self.counter.word += len(self.tickets) * Counter.TICKET
 
@@ -266,17 +269,25 @@ class Packet:
     def _lapse(self, now_ms: int) -> None:
         """Take back the tickets whose time is over; they stand in the order in which they lapse."""
         while self.tickets:
-            oldest = next(iter(self.tickets.values()))
+            oldest = self._oldest()
             if now_ms < oldest.lapses_at_ms and oldest.given_at_ms <= now_ms + SET_BACK_MS:
                 return
             self._waste_oldest()
+
+    def _oldest(self) -> Ticket:
+        """Of the tickets that are out, of which there must be one."""
+        while (ticket := self.tickets.get(self._grabs[0])) is None:
+            self._grabs.popleft()
+        return ticket
 
     def _waste_oldest(self) -> None:
         """Take back the oldest ticket, and remember its holder, who has not opened."""
         seen = self.counter.word
         if not self.counter.compare_and_swap(seen, seen - Counter.TICKET):
             raise AssertionError("the end of a ticket was interleaved")
-        user_id, _ = self.tickets.popitem(last=False)
+        self._oldest()
+        user_id = self._grabs.popleft()
+        del self.tickets[user_id]
         self.wasted[user_id] = self.wasted.pop(user_id, 0) + 1
         if len(self.wasted) > WASTERS_MAX:
             self.wasted.popitem(last=False)

@@ -136,9 +136,11 @@ class Hub:
         """Push an event to those of its audience who are online."""
         if isinstance(event, events.BalanceChange):
             event = event._replace(balance=self.newest(event.user_id, event.balance))
-        push, present, stream_id = PUSHES[type(event)], self._present(audience), _stream_of(event)
-        if not present:
+        push, present = PUSHES[type(event)], self._present(audience)
+        if not self._unfinished and len(present) <= AT_ONCE:
+            self._push(push, event, present)
             return
+        stream_id = _stream_of(event)
         if stream_id in self._unfinished:  # posts of a stream keep their order
             self._unfinished[stream_id].append(Announcement(push, event, present, audience))
             return

@@ -93,13 +93,13 @@ class Session(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Hand on what these bytes ask for."""
-        self.heard_s = self._host.now_s()
-        self._serve(data)
+        self.heard_s = now_s = self._host.now_s()
+        self._serve(data, now_s)
 
-    def _serve(self, data: bytes) -> None:
+    def _serve(self, data: bytes, now_s: float) -> None:
         host, connection = self._host, self.connection
         self._dirty = True  # what is answered at once leaves below
-        self.unmetered, now_s = 0, host.now_s()
+        self.unmetered = 0
         requests = connection.receive_data(data, now_s)
         self.requests += len(requests)
         for request in requests:
@@ -129,7 +129,7 @@ class Session(asyncio.Protocol):
     def _read_on(self) -> None:
         """First what was read before and not served yet."""
         if self.reading.is_open and self.connection.has_more:
-            self._serve(b"")
+            self._serve(b"", self._host.now_s())
         self.reading.resume()
 
     # --- called by the server ---------------------------------------------------------------------------------

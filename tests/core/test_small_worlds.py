@@ -161,7 +161,7 @@ def copy_of(packet: Packet) -> Packet:
     """A copy of the packet, so that a step does not change the state before it."""
     copy = Packet(packet.terms)
     copy.claims = dict(packet.claims)
-    copy.tickets = packet.tickets.copy()
+    copy.keep_tickets(packet)
     copy.wasted = packet.wasted.copy()
     copy.left_fen = packet.left_fen
     copy.counter.word = packet.counter.word
