@@ -30,6 +30,7 @@ from server.services.money.credited import CreditedClaims
 from server.services.money.records import RecordService
 from server.services.money.settlement import SettlementService
 from server.services.money.wallets import WalletService
+from server.services.packets.batch import ClaimsRecorded
 from server.services.packets.claim_news import ClaimNews
 from server.services.packets.commit import CommitPath
 from server.services.packets.grab_open import GrabOpenService
@@ -81,6 +82,7 @@ class Services:
         self._config, self._limits = config, limits
         self._ids = IdMaker(config.server.node)
         self.records_health = StoreHealth("postgres", stores.database.probe_write, WRITE_S)
+        bus.subscribe(lambda *_: self.records_health.wrote(), ClaimsRecorded)
         self.time = DatabaseTime(stores.time, clock)
         self.changes = ChangeFeed(stores.change_feed, clock.random_number(), clock.elapsed_s)
         self.seeds = SeedService(stores.seed_trees, seed_keys, clock.random_bytes, clock.now_ms)

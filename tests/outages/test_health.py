@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from itertools import pairwise
 from typing import Any, NamedTuple, TypeAlias
 
 import asyncpg
@@ -260,6 +261,37 @@ def test_refused_writes_of_an_idle_store_are_known_within_two_seconds() -> None:
         store.fails, store.takes_s = True, 0.7
         await asyncio.sleep(1.02)
         assert health.why == "OOM"
+        running.cancel()
+
+    with asyncio.Runner(loop_factory=SimLoop) as runner:
+        runner.run(scenario())
+
+
+def test_busy_server_probes_less_often_and_knows_of_an_outage_as_soon() -> None:
+    """In virtual time: writes every 10 ms for nine seconds, then the store refuses."""
+
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        probed_s: list[float] = []
+        store = Scripted()
+
+        async def probe() -> None:
+            probed_s.append(loop.time())
+            await store.write()
+
+        health = StoreHealth("redis", probe, PROBE_S)
+        running = asyncio.ensure_future(health.run())
+        for _ in range(900):
+            health.wrote()
+            await asyncio.sleep(0.01)
+        assert [round(after - before, 1) for before, after in pairwise(probed_s)] == [0.9] * 9
+        store.fails = True
+        await asyncio.sleep(0.31)
+        assert health.why == "OOM"
+        probed_s.clear()
+        health.wrote()
+        await asyncio.sleep(0.95)
+        assert len(probed_s) == 3  # while it is away, no write replaces a probe
         running.cancel()
 
     with asyncio.Runner(loop_factory=SimLoop) as runner:

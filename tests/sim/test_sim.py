@@ -67,16 +67,26 @@ def test_loop_without_a_timer_raises_stuck() -> None:
     loop.close()
 
 
+UNAVAILABLE = "store_unavailable"
+
+
 def test_worlds_cover_both_durabilities_and_all_answers() -> None:
-    """Packets are finished and refunded, and users receive every kind of answer."""
-    worlds = [World(seed) for seed in range(20)]
-    for world in worlds:
+    """Packets are finished and refunded, and users receive every kind of answer, in the first worlds or soon."""
+    wanted = {
+        "durability": {"postgres", "redis"},
+        "change": {"send", "claim", "credit", "refund"},
+        "membership": {"join", "leave", "remove", "change", "sync", "ban"},
+        "answer": {"ticket", "won", "claimed", "gone", "expired", "not_allowed", "busy", "no_ticket", UNAVAILABLE},
+    }
+    seen: dict[str, set[str]] = {what: set() for what in wanted}
+    for seed in range(100):  # 20, as a rule: an open whose ticket has lapsed is rare
+        world = World(seed)
         world.run()
-    assert {world.plan.durability for world in worlds} == {"postgres", "redis"}
-    changes = {entry[0] for world in worlds for entry in world.tables.journal}
-    assert changes == {"send", "claim", "credit", "refund"}
-    answers = {one.answer for world in worlds for one in world.answers}
-    assert answers >= {"ticket", "won", "claimed", "gone", "expired", "not_allowed", "store_unavailable"}
-    assert answers >= {"busy", "no_ticket"}
-    changes = {what for world in worlds for what in world.churn.replied}
-    assert changes == {"join", "leave", "remove", "change", "sync", "ban"}
+        seen["durability"].add(world.plan.durability)
+        seen["change"] |= {entry[0] for entry in world.tables.journal}
+        seen["membership"] |= set(world.churn.replied)
+        seen["answer"] |= {str(one.answer) for one in world.answers}
+        if all(seen[what] >= wanted[what] for what in wanted):
+            break
+    assert {what: wanted[what] - seen[what] for what in wanted} == {what: set() for what in wanted}
+    assert (seen["change"], seen["membership"]) == (wanted["change"], wanted["membership"])

@@ -198,6 +198,8 @@ class CommitPath:
             return batch
         rejected = [part for part in batch if part.live.packet_id in refused] if refused else []
         accepted = without(batch, rejected)
+        if accepted:
+            self._health.wrote()
         for part in accepted:
             part.live.mirrored = True
         self._reject(rejected, "Redis: the log has another length")

@@ -1,8 +1,9 @@
 """The health of a store: the one value that every screen, metric and log line reads.
 
 It rests on a write that is repeated for as long as the server serves, also while no user does anything: a store
-that answers and refuses writes is of no use. A failure counts at once, the end of an outage only after
-GOOD_PROBES_MIN writes in a row, so a store at its limit does not alternate between up and away.
+that answers and refuses writes is of no use. A write of the server itself proves as much, so a busy server probes
+less often. A failure counts at once, the end of an outage only after GOOD_PROBES_MIN probes in a row, so a store at
+its limit does not alternate between up and away.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ LOG = structlog.get_logger()
 # An outage is on every screen within 2 s: this pause, the time until a probe fails (0.7 s if there is no answer),
 # and the second between two samples.
 EVERY_S: Final = 0.3
+UNPROBED_S_MAX: Final = 0.9  # a probe looks for more causes than a write: for so long other writes replace it
 GOOD_PROBES_MIN: Final = 3
 LATE_S: Final = 0.1  # a probe that fails so long after its timeout may have failed because this process stood still
 
@@ -36,6 +38,7 @@ class StoreHealth:
         self._good_probes = 0
         self._good_probes_wanted = 1
         self._may_be_late = True
+        self._wrote_s = float("-inf")
 
     @property
     def is_up(self) -> bool:
@@ -49,6 +52,10 @@ class StoreHealth:
             LOG.warning(f"{self._store}_is_away", why=str(error))
         self.why = str(error) or f"{self._store}: no answer"
 
+    def wrote(self) -> None:
+        """The server has written to the store."""
+        self._wrote_s = asyncio.get_running_loop().time()
+
     def warn(self, warning: str) -> None:
         """Something about the store should be changed; empty: nothing."""
         if warning and warning != self.warning:
@@ -59,7 +66,15 @@ class StoreHealth:
         """Probe. Never ends; to be supervised."""
         while True:
             await self.probe_once()
-            await asyncio.sleep(EVERY_S)
+            await self._pause()
+
+    async def _pause(self) -> None:
+        """Until the newest write is EVERY_S old."""
+        clock = asyncio.get_running_loop().time
+        end_s = clock() + UNPROBED_S_MAX
+        await asyncio.sleep(EVERY_S)
+        while self.is_up and (pause_s := min(self._wrote_s + EVERY_S, end_s) - clock()) > 0:  # noqa: ASYNC110  a time
+            await asyncio.sleep(pause_s)
 
     async def probe_once(self) -> None:
         """Write once, and judge the store by the outcome."""
