@@ -571,8 +571,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "the youngest ticket is taken",
         "admission",
         PACKET,
-        "self.tickets.popitem(last=False)",
-        "self.tickets.popitem()",
+        "user_id = self._grabs.popleft()",
+        "user_id = self._grabs.pop()",
         (T_TICKETS + "grab_takes_the_oldest_ticket_and_leaves_the_others",),
     ),
     Mutation(
@@ -2495,6 +2495,22 @@ MUTATIONS: tuple[Mutation, ...] = (
         "self._good_probes_wanted = GOOD_PROBES_MIN",
         "self._good_probes_wanted = 1",
         (T_STORE_HEALTH + "store_at_its_limit_does_not_alternate_between_up_and_away",),
+    ),
+    Mutation(
+        "a write replaces a probe while the store is away",
+        "no false alarm",
+        "server/services/runtime/store_health.py",
+        "while self.is_up and (pause_s",
+        "while (pause_s",
+        (T_STORE_HEALTH + "busy_server_probes_less_often_and_knows_of_an_outage_as_soon",),
+    ),
+    Mutation(
+        "a write replaces all probes",
+        "no false alarm",
+        "server/services/runtime/store_health.py",
+        "min(self._wrote_s + EVERY_S, end_s)",
+        "self._wrote_s + EVERY_S",
+        (T_STORE_HEALTH + "busy_server_probes_less_often_and_knows_of_an_outage_as_soon",),
     ),
     Mutation(
         "a stall of the process is an outage of a store",
