@@ -93,7 +93,7 @@ def spec_of(scenario: str, options: Options) -> RunSpec:
         warmup_s=options.warmup_s,
         seconds=seconds,
         seed=options.seed,
-        generators=options.generators,
+        generators=max(options.generators, standard.generators),
     )
     if not is_open:
         requests = options.requests or standard.requests_of(connections)

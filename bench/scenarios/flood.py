@@ -3,6 +3,8 @@
 Each of --connections readers sends READS_PER_S requests a second, each for the last TEXTS messages of TEXT_BYTES,
 and does not wait for the replies. Opens and logins run at the same small rate in the first quarter of --seconds,
 before the flood, and during it: what they wait for more is what the flood costs others. Readers do not retry.
+The first generator opens and logs in, the second one reads: a process that takes 30 MB a second of history would
+measure its own delay.
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ class Flood(Operations):
 
     about = "users read 200 messages of 2 kB, 20 times a second each, beside opens and logins"
     rate_of = "claims told as won"
-    standard = Standard(connections=100, depth=0, seconds=20.0)
+    standard = Standard(connections=100, depth=0, seconds=20.0, generators=2)
     counted: ClassVar = frozenset({"won"})
     refuses: ClassVar = ("--rate", "--find-max", "--p99-ms", "--depth", "--requests", "--warmup-s", "--generators")
     because = "its rates are those of the rule that it shows"
@@ -50,6 +52,7 @@ class Flood(Operations):
         self._opens: Work = {}
         self._reads: Work = {}
         self._read_log = OperationLog()
+        self._logins_per_s = 0
         self._logins: list[tuple[float, float | None]] = []  # (start in s, ms; None: it failed)
 
     @property
@@ -57,12 +60,25 @@ class Flood(Operations):
         return self.run_spec.seconds * IDLE_PART
 
     async def prepare(self) -> None:
-        """Openers with packets, and readers in one group with a full history."""
-        setup, readers = self.setup, self.run_spec.connections
+        """Openers with packets, or readers in one group with a full history; one generator alone has both."""
+        is_alone = self.run_spec.generators == 1
+        if is_alone or self.spec.number == 0:
+            await self._prepare_opens()
+        if is_alone or self.spec.number == 1:
+            await self._prepare_reads(self.run_spec.connections * self.run_spec.generators)
+        self.connections = len(self._opens) + len(self._reads)
+        self.setup.acknowledged.answers.clear()
+
+    async def _prepare_opens(self) -> None:
+        setup = self.setup
         openers = await setup.log_in_users(GROUP)
         each = -(-round(OPENS_PER_S * self.run_spec.seconds) // len(openers))
         packets = await setup.make_packets(openers, each, GROUP, SHARE_FEN)
         self._opens = {one: load.encode_requests([messages.Grab(0, p) for p in packets[one]]) for one in openers}
+        self._logins_per_s = LOGINS_PER_S
+
+    async def _prepare_reads(self, readers: int) -> None:
+        setup = self.setup
         users = await setup.log_in_users(readers, first=READERS_PLACE)
         sender = await setup.log_in_sender()
         (group_id,) = await setup.put_groups([(sender.user_id, [one.user_id for one in users])])
@@ -71,17 +87,15 @@ class Flood(Operations):
         sender.close()
         reads = round(READS_PER_S * (self.run_spec.seconds - self._idle_s)) + 1
         self._reads = {one: load.encode_requests([messages.CatchUp(0, group_id, 0)] * reads) for one in users}
-        self.connections = len(openers) + len(users)
-        setup.acknowledged.answers.clear()
 
     async def measure(self) -> None:
-        seconds, readers = self.run_spec.seconds, len(self._reads)
-        opens_s = _evenly(0.0, seconds, OPENS_PER_S)
+        seconds, readers, openers = self.run_spec.seconds, len(self._reads), len(self._opens)
+        opens_s = _evenly(0.0, seconds, OPENS_PER_S if openers else 0)
         reads_s = _evenly(self._idle_s, seconds, READS_PER_S * readers)
         await asyncio.gather(
-            load.open_loop(self._opens, opens_s, range(len(self._opens)), _open_with_ticket, self.log),
+            load.open_loop(self._opens, opens_s, range(openers), _open_with_ticket, self.log),
             load.open_loop(self._reads, reads_s, range(readers), log=self._read_log),
-            self._log_in_users(_evenly(0.0, seconds, LOGINS_PER_S)),
+            self._log_in_users(_evenly(0.0, seconds, self._logins_per_s)),
         )
 
     async def _log_in_users(self, starts_s: array[float]) -> None:
@@ -113,9 +127,10 @@ class Flood(Operations):
         for name, measured in (("open", opens), ("login", logins)):
             idle = Histogram.of(ms for start_s, ms in measured if start_s < self._idle_s)
             flood = Histogram.of(ms for start_s, ms in measured if start_s >= self._idle_s)
-            outcome.spreads |= {f"{name}_idle_ms": idle.encoded(), f"{name}_flood_ms": flood.encoded()}
-            outcome.extra[f"{name}_idle_p99_ms"] = round(idle.percentile(99), 1)
-            outcome.extra[f"{name}_flood_p99_ms"] = round(flood.percentile(99), 1)
+            if measured:
+                outcome.spreads |= {f"{name}_idle_ms": idle.encoded(), f"{name}_flood_ms": flood.encoded()}
+                outcome.extra[f"{name}_idle_p99_ms"] = round(idle.percentile(99), 1)
+                outcome.extra[f"{name}_flood_p99_ms"] = round(flood.percentile(99), 1)
         answers = Counter(map(_name_of, self._read_log.replies))
         for name in ("caughtup", "overloaded", "rate_limited", "store_unavailable"):
             outcome.extra[f"reads_{name}"] = answers.pop(name, 0)

@@ -26,6 +26,7 @@ class Standard(NamedTuple):
     rate_per_s: float = 0.0  # of an open loop; 0: closed unless the command line has a rate
     rounds: int = 0  # of a closed loop, instead of requests: operations of each connection
     seconds: float = 0.0  # of a scenario without requests
+    generators: int = 1
 
     def requests_of(self, connections: int) -> int:
         """Operations of a closed loop with so many connections."""

@@ -20,8 +20,9 @@ LIMITS = {
 
 
 def generator_spec(run_spec: RunSpec, url: str, **more: Any) -> GeneratorSpec:
-    """The whole run for one generator."""
-    return GeneratorSpec(run_spec, 0, "1", url, "test", KEYS["test"].hex(), first_user=1_000_000, **more)
+    """The whole run for one generator, or the part of generator `number`."""
+    number, first_user = more.pop("number", 0), more.pop("first_user", 1_000_000)
+    return GeneratorSpec(run_spec, number, "1", url, "test", KEYS["test"].hex(), first_user, **more)
 
 
 async def run_scenario(run_spec: RunSpec, server: Server, **more: Any) -> Outcome:

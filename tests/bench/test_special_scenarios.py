@@ -124,6 +124,19 @@ async def test_flood_counts_the_answers_to_reads_and_what_opens_and_logins_wait_
     assert outcome.spreads.keys() == {"open_idle_ms", "open_flood_ms", "login_idle_ms", "login_flood_ms"}
 
 
+async def test_flood_with_two_generators_opens_in_the_first_and_reads_in_the_second(
+    start_server: StartServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flood, "TEXTS", 5)
+    server = await start_server()
+    half = RunSpec("flood", connections=1, seconds=0.4, generators=2)
+    first = await run_scenario(half, server, number=0)
+    second = await run_scenario(half, server, number=1, first_user=50_000)
+    assert (first.connections, first.answers["won"], first.extra["reads_caughtup"]) == (20, 20, 0.0)
+    assert (second.connections, second.answers, second.extra["reads_caughtup"]) == (2, {}, 12.0)
+    assert second.spreads == {}
+
+
 # --- idle -----------------------------------------------------------------------------------------------------
 
 
