@@ -22,7 +22,7 @@ from server.core.amounts import Caps
 from server.core.counter import Counter
 from server.core.kinds import Allocation, Audience, PacketKind
 from server.core.limits import Limits
-from server.core.seeds import Content, SeedUse
+from server.core.seeds import Content, SeedUnknown, SeedUse
 
 
 class Answer(StrEnum):
@@ -81,10 +81,6 @@ class Terms(NamedTuple):
     def content(self) -> Content:
         """What goes into the seed."""
         return Content(self.sender_id, self.kind, self.total_fen, self.shares, *self.caps)
-
-
-class SeedUnknown(ValueError):
-    """The amounts follow from a seed that was not derived."""
 
 
 class Claim(msgspec.Struct, frozen=True, gc=False):

@@ -33,6 +33,10 @@ CLIENT_SEED_BYTES: Final = range(16, 33)
 _COMMITMENT_TAG: Final = b"hongbao commitment 2"
 
 
+class SeedUnknown(ValueError):
+    """The amounts follow from a seed that was not derived."""
+
+
 class SeedUse(NamedTuple):
     """Which server seed a packet uses, what the client gave for it, and the commitment that was published."""
 

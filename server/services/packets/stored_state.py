@@ -10,9 +10,9 @@ import structlog
 from server.core import pages, reconcile
 from server.core.amounts import Caps
 from server.core.kinds import PacketKind
-from server.core.packet import Claim, Packet, SeedUnknown, Terms
+from server.core.packet import Claim, Packet, Terms
 from server.core.pages import State
-from server.core.seeds import SeedUse
+from server.core.seeds import SeedUnknown, SeedUse
 from storage.postgres.packets.packets import ClaimRow, PacketRow
 from storage.redis.mirror import Log
 
