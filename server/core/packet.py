@@ -45,10 +45,8 @@ RECEIVER: Final = Audience.RECEIVER
 
 
 class Terms(NamedTuple):
-    """What was agreed when the packet was sent. Times in milliseconds since 1970.
-
-    `seed` is empty where it was not derived: then nothing can be drawn. `seed_use` is None for a packet of a server
-    that chose seeds by itself.
+    """What was agreed when the packet was sent. Times in milliseconds since 1970. An empty `seed` was not derived:
+    then nothing can be drawn. `seed_use` is None for a packet of a server that chose seeds by itself.
     """
 
     packet_id: int
@@ -129,8 +127,8 @@ def may_open(terms: Terms, user_id: int, is_member: bool) -> bool:
 class Packet:
     """A live packet. `claims` is by user, in the order of the indexes; `left_fen` is the unopened rest.
 
-    `tickets` and `wasted` lose their oldest entries. A dict would step over the places of all entries that it has
-    lost: of tickets, which each open needs, a queue keeps the order; of wasted ones, which are few, an OrderedDict.
+    `tickets` and `wasted` lose their oldest entries first. A dict would step over the places of lost entries: so
+    tickets, which each open needs, have a queue beside them, and wasted ones, which are few, an OrderedDict.
     """
 
     __slots__ = ("_draws", "_grabs", "claims", "counter", "left_fen", "terms", "tickets", "wasted")
@@ -174,8 +172,7 @@ class Packet:
         return self.counter.version == self.terms.shares
 
     def grab(self, user_id: int, now_ms: int, ticket_number: int, limits: Limits) -> Decision:
-        """Admit a user who may open, if opening still makes sense. No grab raises the number of tickets out above
-        unopened shares × `tickets_per_share`.
+        """Admit a user who may open. No grab raises the tickets out above unopened shares × `tickets_per_share`.
 
         When so many are out, the grab takes the oldest ticket if its age is the grace of a ticket, once more for
         each ticket of this packet that the user has wasted: users who open come before users who hoard.
