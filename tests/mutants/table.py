@@ -65,6 +65,7 @@ T_PG = "tests/outages/postgresql/test_"
 T_PG_SESSIONS, T_PG_RIGHTS = T_PG + "sessions.py::test_", T_PG + "rights.py::test_"
 T_PG_FAILOVER, T_PGBOUNCER = T_PG + "failover.py::test_", T_PG + "pgbouncer.py::test_"
 T_LOCKS, T_FILES = "tests/outages/test_locks.py::test_", "tests/server/test_open_files.py::test_"
+STRANGER = "stranger_with_1100_connections_to_a_port_of_operators_leaves_files_for_users"
 T_CARRIED = "tests/core/test_carried_time.py::test_"
 T_READS = "tests/services/test_reads.py::test_"
 CARRIED = "server/core/carried_time.py"
@@ -2684,5 +2685,29 @@ MUTATIONS: tuple[Mutation, ...] = (
         "                self._start()\n",
         "                pass\n",
         ("tests/server/test_embedded.py::test_store_that_is_killed_is_started_again_with_its_data[postgres]",),
+    ),
+    Mutation(
+        "a ping of the watchdog needs a free open file",
+        "stays up",
+        "server/systemd.py",
+        "            self._socket.sendto(text.encode(), self._address)\n",
+        "            with _sender() as sender:\n                sender.sendto(text.encode(), self._address)\n",
+        ("tests/server/test_systemd.py::test_systemd_receives_pings_at_the_limit_of_open_files",),
+    ),
+    Mutation(
+        "connections to the HTTP port are unbounded",
+        "stays up",
+        "server/ops/http.py",
+        "            transport.abort()\n",
+        "            pass\n",
+        (T_FILES + STRANGER + "[ops.http]",),
+    ),
+    Mutation(
+        "connections to the status socket over TCP are unbounded",
+        "stays up",
+        "server/ops/socket/status_socket.py",
+        "            idle_longest.transport.abort()\n",
+        "            pass\n",
+        (T_FILES + STRANGER + "[ops.tcp]",),
     ),
 )
