@@ -2710,4 +2710,28 @@ MUTATIONS: tuple[Mutation, ...] = (
         "            pass\n",
         (T_FILES + STRANGER + "[ops.tcp]",),
     ),
+    Mutation(
+        "another primary is found by chance only",
+        "failover",
+        "storage/postgres/database.py",
+        "        self._look_for_another_primary()\n",
+        "",
+        (T_PG_FAILOVER + "idle_server_leaves_an_old_primary_that_was_not_fenced[one address that moved]",),
+    ),
+    Mutation(
+        "hosts are always tried in the order of the DSN",
+        "failover",
+        "storage/postgres/hosts.py",
+        "        self._dsns.sort(key=lambda one: one != dsn)\n",
+        "        pass\n",
+        (T_PG_FAILOVER + "idle_server_leaves_an_old_primary_that_was_not_fenced[several hosts]",),
+    ),
+    Mutation(
+        "a copy that was started alone takes over",
+        "failover",
+        "storage/postgres/sessions.py",
+        "return seen.cluster == known.cluster and seen.timeline > known.timeline",
+        "return seen != known",
+        (T_PG_FAILOVER + "copy_that_was_started_alone_takes_over_from_no_primary",),
+    ),
 )

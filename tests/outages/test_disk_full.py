@@ -12,12 +12,11 @@ import asyncpg
 import pytest
 
 from tests.outages.cluster import READY_TIMEOUT_S, ProcessCluster, start_cluster
-from tests.outages.crowd import Crowd, check_books, start_crowd
+from tests.outages.crowd import Crowd, check_books, start_crowd, until_more_claims
 from tests.outages.disk import Disk, small_disk
 from tests.services.conftest import until
 
 POSTGRES_MIB, VALKEY_MIB = 160, 8
-CLAIMS = 40  # so many more show that the service works
 REFUSALS = 5
 SEED = 9
 
@@ -49,15 +48,6 @@ async def playing(cluster: ProcessCluster) -> AsyncIterator[Crowd]:
         async with asyncio.timeout(READY_TIMEOUT_S):
             await play
         await check_books(cluster.dsn, cluster.data, crowd)
-
-
-async def until_more_claims(crowd: Crowd) -> None:
-    wanted = len(crowd.won) + CLAIMS
-
-    async def holds() -> bool:
-        return len(crowd.won) >= wanted
-
-    await until(holds, READY_TIMEOUT_S)
 
 
 async def until_more_refusals(crowd: Crowd) -> None:
