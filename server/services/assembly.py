@@ -56,8 +56,8 @@ from server.services.runtime.store_health import StoreHealth
 from server.services.runtime.supervised import Loop
 from server.services.seeds.service import SeedService
 from storage.postgres import facts
-from storage.postgres.database import WRITE_S
 from storage.postgres.migrate import migrate
+from storage.postgres.write_probe import WRITE_S
 from storage.stores import Stores
 
 REPLIES_AT_ONCE: Final = 4  # of reads in one turn of the loop: a large one takes one or two milliseconds

@@ -13,6 +13,7 @@ from storage.errors import StoreBusy, StoreUnavailable, unavailable
 from storage.postgres.health_probe import HealthProbe
 from storage.postgres.server_checks import check_pooler, check_server, find_schema
 from storage.postgres.sessions import Sessions
+from storage.postgres.write_probe import WriteProbe
 
 if TYPE_CHECKING:
     from storage.postgres.sessions import Connection as Connection
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
 
 SILENT_S = 10.0  # so long without any answer, a snapshot is given up
 LOOK_S = 1.0  # between two looks whether the database still answers
-# Between two looks for another primary, with new connections: 2 ms of the server each, with a password 17. A look
-# begins with a probe, and those come every 0.3 to 0.9 s, so another primary is known within 2 s.
-LOOK_PRIMARY_S = 1.0
 # A lock of another transaction, a deadlock, statement_timeout, a standby: rolled back for certain.
 _BUSY = (
     asyncpg.LockNotAvailableError,
@@ -45,15 +43,6 @@ _AWAY = (
     asyncpg.InternalServerError,
     asyncpg.FeatureNotSupportedError,  # a cached plan that a migration made invalid
 )
-# A transaction with a commit record, and no row that vacuum would have to remove. A standby cannot write it.
-_WRITE = """
-SELECT CASE
-    WHEN pg_is_in_recovery() THEN 'is a standby, which takes no writes'
-    WHEN current_setting('transaction_read_only')::boolean THEN 'is read only (default_transaction_read_only)'
-    WHEN pg_logical_emit_message(true, 'hongbao', '') IS NULL THEN 'writes no log'
-END
-"""
-WRITE_S = 1.2  # a commit that takes longer is no commit: a stalled disk, a synchronous standby that is gone
 
 
 @contextmanager
@@ -101,9 +90,7 @@ class Database:
         )
         self._writers: list[WriterConnection] = []
         self._health = HealthProbe(self._probe)
-        self._prober = self.writer()
-        self._look: asyncio.Task[None] | None = None
-        self._look_due_s = 0.0
+        self._write_probe = WriteProbe(self._sessions, self._health, self.writer().alone)
 
     async def open(self) -> None:
         """Connect and judge the server. Raises StoreUnavailable, StoreRefused."""
@@ -132,8 +119,7 @@ class Database:
     async def close(self) -> None:
         """Close every connection, by force if one does not want to."""
         self._health.close()
-        if self._look is not None:
-            self._look.cancel()
+        self._write_probe.close()
         for writer in self._writers:
             writer.drop()
         try:
@@ -200,23 +186,7 @@ class Database:
 
     async def probe_write(self) -> None:
         """Commit. Raises StoreUnavailable, also if the database answers but refuses writes."""
-        self._look_for_another_primary()
-        try:
-            async with self._prober.alone() as connection:
-                refusal = await connection.fetchval(_WRITE, timeout=WRITE_S)
-        except StoreUnavailable as error:  # aborted, perhaps, because the database is away: that is the cause
-            raise StoreUnavailable(self.away or str(error)) from error
-        if refusal:
-            raise StoreUnavailable(f"PostgreSQL {refusal}")
-        if self._health.refused:
-            raise StoreUnavailable(self._health.refused)
-
-    def _look_for_another_primary(self) -> None:
-        """Every LOOK_PRIMARY_S, beside the probe: on an old primary that lives on every write may succeed."""
-        loop = asyncio.get_running_loop()
-        if loop.time() >= self._look_due_s and (self._look is None or self._look.done()):
-            self._look_due_s = loop.time() + LOOK_PRIMARY_S
-            self._look = loop.create_task(self._sessions.look_for_another_primary())
+        await self._write_probe.probe()
 
     def writer(self, *, plan_each_time: bool = False) -> WriterConnection:
         """A connection of its own for one writer that has one transaction at a time.

@@ -2713,8 +2713,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "another primary is found by chance only",
         "failover",
-        "storage/postgres/database.py",
-        "        self._look_for_another_primary()\n",
+        "storage/postgres/write_probe.py",
+        "        self._look_for_another_primary(now_s)\n",
         "",
         (T_PG_FAILOVER + "idle_server_leaves_an_old_primary_that_was_not_fenced[one address that moved]",),
     ),
@@ -2733,5 +2733,13 @@ MUTATIONS: tuple[Mutation, ...] = (
         "return seen.cluster == known.cluster and seen.timeline > known.timeline",
         "return seen != known",
         (T_PG_FAILOVER + "copy_that_was_started_alone_takes_over_from_no_primary",),
+    ),
+    Mutation(
+        "an idle server does not know of a full disk of PostgreSQL",
+        "outage, not defect",
+        "storage/postgres/write_probe.py",
+        "        with_disk = now_s >= self._disk_due_s\n",
+        "        with_disk = False\n",
+        (T_STORE_HEALTH + "probe_needs_room_on_the_disk_and_leaves_nothing_there",),
     ),
 )

@@ -219,8 +219,33 @@ async def test_standby_is_refused_as_one_that_takes_no_writes(cluster: Any) -> N
             await database.close()
 
 
+TEMPORARY = """
+SELECT (SELECT pg_stat_clear_snapshot()), temp_bytes FROM pg_stat_database WHERE datname = current_database()
+"""
+
+
+async def test_probe_needs_room_on_the_disk_and_leaves_nothing_there(database: Database, sql: Sql) -> None:
+    """Its commit alone needs none; test_disk_full.py fills a real disk, where tests may make one."""
+    before = (await sql.fetchrow(TEMPORARY))["temp_bytes"]  # type: ignore[index]
+    await database.probe_write()
+    async with database._writers[0].alone() as prober:
+        await prober.execute("SELECT pg_stat_force_next_flush()")
+
+    async def is_counted() -> bool:
+        return bool((await sql.fetchrow(TEMPORARY))["temp_bytes"] >= before + 100_000)  # type: ignore[index]
+
+    await until(is_counted)
+    assert await sql.fetchval("SELECT count(*) FROM pg_ls_tmpdir()") == 0
+
+
+async def test_role_that_may_make_no_temporary_files_is_no_full_disk(database: Database, sql: Sql) -> None:
+    name = await sql.fetchval("SELECT current_database()")
+    await sql.execute(f"ALTER DATABASE {name} SET temp_file_limit = '64kB'")
+    await database.probe_write()
+
+
 async def test_statement_that_meets_a_full_disk_makes_the_store_unhealthy(database: Database, sql: Sql) -> None:
-    """The commit of the probe needs no new page, so it cannot notice by itself."""
+    """It may be one that the probe does not meet: a tablespace of its own, a quota."""
     await sql.execute(
         "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS "
         "$$ BEGIN RAISE EXCEPTION 'no space left on device' USING ERRCODE = '53100'; END $$"

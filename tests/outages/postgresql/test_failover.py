@@ -13,8 +13,9 @@ from client_sim.sdk.errors import ClientError, Refusal
 from server.services.money.audit import audit_at
 from server.services.runtime.store_health import UNPROBED_S_MAX
 from storage.errors import StoreUnavailable
-from storage.postgres.database import LOOK_PRIMARY_S, Database
+from storage.postgres.database import Database
 from storage.postgres.migrate import migrate
+from storage.postgres.write_probe import LOOK_PRIMARY_S
 from tests.conftest import PATIENCE_S, SEED_KEYS, StartServer
 from tests.outages.crowd import Crowd, compare_with_books, start_crowd, until_more_claims
 from tests.outages.postgresql.replicas import Replicas, replicas
