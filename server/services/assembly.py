@@ -12,7 +12,7 @@ import structlog
 
 from server.clock import Clock
 from server.config import Config
-from server.core.ids import IdMaker
+from server.core.ids import IdMaker, id_at
 from server.core.limits import Limits
 from server.services.chat.backend_groups import BackendGroupService
 from server.services.chat.chats import ChatService
@@ -187,6 +187,7 @@ class Services:
         for name in await migrate(self._stores.database):
             LOG.info("migration_applied", name=name)
         self._ids.begin_at(await facts.first_id(self._stores.database))
+        self._ids.leave_out(await facts.ids_after(self._stores.database, id_at(self._clock.now_ms())))
         await self.seeds.open()
         await self.mirror_health.find_at_start()
         await self.changes.connect()

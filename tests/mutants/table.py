@@ -69,6 +69,8 @@ STRANGER = "stranger_with_1100_connections_to_a_port_of_operators_leaves_files_f
 T_CARRIED = "tests/core/test_carried_time.py::test_"
 T_READS = "tests/services/test_reads.py::test_"
 CARRIED = "server/core/carried_time.py"
+T_TIME = "tests/services/test_database_time.py::test_"
+AHEAD = "ids_come_back_after_a_database_that_was_25_hours_ahead_and_are_not_made_again_after_a_restart"
 T_OUTBOX, T_IDS = "tests/services/test_outbox.py::test_", "tests/core/test_ids.py::test_"
 
 MUTATIONS: tuple[Mutation, ...] = (
@@ -2741,5 +2743,13 @@ MUTATIONS: tuple[Mutation, ...] = (
         "        with_disk = now_s >= self._disk_due_s\n",
         "        with_disk = False\n",
         (T_STORE_HEALTH + "probe_needs_room_on_the_disk_and_leaves_nothing_there",),
+    ),
+    Mutation(
+        "a server that starts makes ids again that lie ahead",
+        "ids",
+        "server/services/assembly.py",
+        "        self._ids.leave_out(await facts.ids_after(self._stores.database, id_at(self._clock.now_ms())))\n",
+        "",
+        (T_TIME + AHEAD,),
     ),
 )
