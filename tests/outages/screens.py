@@ -48,7 +48,7 @@ async def screens(server: Server) -> dict[str, dict[str, Any]]:
 
 
 def disagreeing(said: dict[str, Any], cause: str, *, is_needed: bool) -> list[str]:
-    """The screens that do not say that a store is away for this cause. `is_needed`: the server cannot do without."""
+    """The screens that do not say that a store is away for this cause. `is_needed`: the server is not ready."""
     wrong = [] if said["metrics"] is False else ["metrics"]
     if not is_needed and said["status --healthy"] is not None:
         wrong.append("status --healthy")
