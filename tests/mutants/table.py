@@ -2752,4 +2752,15 @@ MUTATIONS: tuple[Mutation, ...] = (
         "",
         (T_TIME + AHEAD,),
     ),
+    Mutation(
+        "a client that is refused while it catches up gives the stream up",
+        "reads",
+        "client_sim/sdk/feed.py",
+        "            if isinstance(error, Refusal) and not error.temporary:\n",
+        "            if isinstance(error, Refusal):\n",
+        (
+            T_OUTAGES
+            + "catch_up_storm.py::test_thousand_clients_that_catch_up_at_once_after_a_restart_miss_nothing",
+        ),
+    ),
 )
