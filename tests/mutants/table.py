@@ -2510,7 +2510,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a PostgreSQL that is read only is healthy",
         "health",
-        "storage/postgres/database.py",
+        "storage/postgres/write_probe.py",
         "    WHEN current_setting('transaction_read_only')::boolean THEN"
         " 'is read only (default_transaction_read_only)'\n",
         "",
@@ -2519,7 +2519,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a full disk that a statement has met is forgotten",
         "health",
-        "storage/postgres/database.py",
+        "storage/postgres/write_probe.py",
         "        if self._health.refused:\n",
         "        if False:\n",
         (T_STORE_HEALTH + "statement_that_meets_a_full_disk_makes_the_store_unhealthy",),

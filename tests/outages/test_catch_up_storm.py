@@ -20,7 +20,7 @@ from tests.services.conftest import until
 CLIENTS, GROUPS, POSTS = 1_000, 3, 10
 CONNECT_AT_ONCE = 100
 # So little that each client has to wait and to ask again: it asks for the posts of each group.
-LIMITS = "\n[limits]\nrequests_per_s = 2.0\nrequests_burst = 2.0\n"
+LIMITS = "\n[limits]\nrequests_per_s = 0.4\nrequests_burst = 1.0\n"
 
 
 @asynccontextmanager
