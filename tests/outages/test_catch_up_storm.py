@@ -83,7 +83,7 @@ async def test_thousand_clients_that_catch_up_at_once_after_a_restart_miss_nothi
             config.write(LIMITS)
         server.release()
         await until_serving(cluster.data)
-        async with asyncio.timeout(READY_TIMEOUT_S):
+        async with asyncio.timeout(2 * READY_TIMEOUT_S):
             found = await asyncio.gather(*map(received, clients))
         assert all(one == {group: list(range(1, POSTS + 1)) for group in groups} for one in found)
         assert all(one.is_connected and one.reconnects for one in clients)
