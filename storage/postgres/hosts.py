@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 
 class Hosts:
-    """The one that worked last is tried first: an old primary may live on and be named before the new one."""
+    """One that has failed is tried last from then on: an old primary may live on and be named before the new one."""
 
     def __init__(self, dsn: str) -> None:
         self._dsns = one_host_each(dsn)
@@ -21,12 +21,8 @@ class Hosts:
         """Where another primary may be: the hosts that are not in use, or the only one: its address may move."""
         return self._dsns[1:] or self.in_order
 
-    def works(self, dsn: str) -> None:
-        """Try it first from now on."""
-        self._dsns.sort(key=lambda one: one != dsn)
-
     def failed(self, dsn: str) -> None:
-        """Try it last, if it was the first: a host that is silent must not use up the time of each attempt."""
+        """Try it last, if it was first: a host that is silent must not use up the time of each attempt."""
         if self._dsns[0] == dsn:
             self._dsns.append(self._dsns.pop(0))
 

@@ -126,7 +126,6 @@ class Sessions:
         except BaseException:  # also a cancellation: the caller has waited long enough
             self._hosts.failed(dsn)
             raise
-        self._hosts.works(dsn)
         return connection
 
     async def _reach(self, dsn: str, bound_s: float | None) -> Session:
@@ -148,7 +147,6 @@ class Sessions:
                     assert facts is not None
                     if not facts["is_standby"] and not facts["is_read_only"] and self._may_take_over(dsn, facts):
                         self._meet(_primary_of(facts))
-                        self._hosts.works(dsn)
                 finally:
                     connection.terminate()
 

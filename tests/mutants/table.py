@@ -2721,12 +2721,20 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_PG_FAILOVER + "idle_server_leaves_an_old_primary_that_was_not_fenced[one address that moved]",),
     ),
     Mutation(
-        "hosts are always tried in the order of the DSN",
+        "another primary is not looked for at the other hosts",
         "failover",
         "storage/postgres/hosts.py",
-        "        self._dsns.sort(key=lambda one: one != dsn)\n",
-        "        pass\n",
+        "return self._dsns[1:] or self.in_order",
+        "return self._dsns[:1]",
         (T_PG_FAILOVER + "idle_server_leaves_an_old_primary_that_was_not_fenced[several hosts]",),
+    ),
+    Mutation(
+        "a silent host uses up the time of each attempt",
+        "failover",
+        "storage/postgres/hosts.py",
+        "            self._dsns.append(self._dsns.pop(0))\n",
+        "            pass\n",
+        (T_PG_FAILOVER + "host_that_is_silent_does_not_use_up_the_time_of_each_attempt",),
     ),
     Mutation(
         "a copy that was started alone takes over",

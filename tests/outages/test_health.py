@@ -196,7 +196,7 @@ async def test_probe_needs_room_on_the_disk_and_leaves_nothing_there(database: D
     async def is_counted() -> bool:
         return bool((await sql.fetchrow(TEMPORARY))["temp_bytes"] >= before + 100_000)  # type: ignore[index]
 
-    await until(is_counted)
+    await until(is_counted, 10)
     assert await sql.fetchval("SELECT count(*) FROM pg_ls_tmpdir()") == 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -15,7 +16,9 @@ from server.services.runtime.store_health import UNPROBED_S_MAX
 from storage.errors import StoreUnavailable
 from storage.postgres.database import Database
 from storage.postgres.migrate import migrate
+from storage.postgres.sessions import Sessions
 from storage.postgres.write_probe import LOOK_PRIMARY_S
+from tests.clusters import data_folder
 from tests.conftest import PATIENCE_S, SEED_KEYS, StartServer
 from tests.outages.crowd import Crowd, compare_with_books, start_crowd, until_more_claims
 from tests.outages.postgresql.replicas import Replicas, replicas
@@ -148,6 +151,17 @@ async def test_idle_server_leaves_an_old_primary_that_was_not_fenced(
 
 def test_another_primary_is_looked_for_within_two_seconds_also_by_a_busy_server() -> None:
     assert UNPROBED_S_MAX + LOOK_PRIMARY_S < 2
+
+
+async def test_host_that_is_silent_does_not_use_up_the_time_of_each_attempt(postgres_dsn: str) -> None:
+    with data_folder() as folder, socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(folder / ".s.PGSQL.5432"))
+        silent.listen()
+        dsn = postgres_dsn.replace("host=", f"host={folder},").replace("port=5432", "port=5432,5432")
+        sessions = Sessions(dsn, timeout_s=1.0)
+        with pytest.raises(TimeoutError):
+            await sessions.connect()
+        (await sessions.connect()).terminate()
 
 
 async def test_copy_that_was_started_alone_takes_over_from_no_primary(pair: Replicas) -> None:
