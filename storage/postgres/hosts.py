@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 
 class Hosts:
-    """One that has failed is tried last from then on: an old primary may live on and be named before the new one."""
+    """One that has failed is tried last from then on: an old primary may live on and be named first."""
 
     def __init__(self, dsn: str) -> None:
         self._dsns = one_host_each(dsn)
