@@ -7,15 +7,20 @@ import os
 import socket
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 
 
 class Systemd:
-    """The socket that systemd listens on, if it started this process with `Type=notify`."""
+    """The socket that systemd listens on, if it started this process with `Type=notify`.
+
+    Ours is opened once: at the limit of open files a ping must not fail, or systemd kills a healthy server.
+    """
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         """Reads NOTIFY_SOCKET and, for the watchdog, WATCHDOG_USEC and WATCHDOG_PID."""
         address = environment.get("NOTIFY_SOCKET", "")
         self._address = "\0" + address[1:] if address.startswith("@") else address
+        self._socket = _sender() if address else None
         is_ours = environment.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
         self._watchdog_s = int(environment.get("WATCHDOG_USEC", "0")) / 1_000_000 if is_ours else 0.0
 
@@ -37,12 +42,20 @@ class Systemd:
             self._send("WATCHDOG=1")
             await asyncio.sleep(self._watchdog_s / 2)
 
+    def close(self) -> None:
+        """Send no more."""
+        if self._socket is not None:
+            self._socket.close()
+
     def _send(self, text: str) -> None:
-        if not self._address:
+        if self._socket is None:
             return
-        try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
-                sender.setblocking(False)
-                sender.sendto(text.encode(), self._address)
-        except OSError:
-            pass  # the receiver is gone or its buffer is full: the server must not wait for it
+        with suppress(OSError):  # the receiver is gone or its buffer is full: the server must not wait for it
+            self._socket.sendto(text.encode(), self._address)
+
+
+def _sender() -> socket.socket:
+    """Not connected: systemd may bind its socket again."""
+    sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+    sender.setblocking(False)
+    return sender

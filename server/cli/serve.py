@@ -132,6 +132,7 @@ async def _serve(
     finally:
         for task in background:
             task.cancel()
+        systemd.close()
     LOG.info("stopped")
     return 0
 

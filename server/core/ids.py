@@ -17,6 +17,7 @@ of the layout above (`set_of`): what is smaller belongs to set 0, whatever its b
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 EPOCH_MS: Final = 1_735_689_600_000  # 2025-01-01T00:00:00Z
@@ -27,6 +28,7 @@ _BELOW_TIME: Final = SET_BITS + NODE_BITS + COUNT_BITS
 USER_ID_MAX: Final = 2**53 - 1
 _JUMP: Final = 60_000 << COUNT_BITS  # a clock that differs by more was set
 _AHEAD_MAX: Final = 16
+_LEFT_OUT_MAX: Final = 8  # of them, at the start
 BACKEND: Final = 0  # the chat backend itself; also the account of the outside world
 
 
@@ -38,6 +40,11 @@ def is_user(number: int) -> bool:
 def set_of(number: int, first_id: int) -> int:
     """The set that holds a group or packet. `first_id`: the first id of this layout, as the database records it."""
     return 0 if number < first_id else number >> (NODE_BITS + COUNT_BITS) & ((1 << SET_BITS) - 1)
+
+
+def id_at(now_ms: int) -> int:
+    """Less than every id of this moment and later ones."""
+    return (now_ms - EPOCH_MS << _BELOW_TIME) - 1
 
 
 class IdMaker:
@@ -66,6 +73,12 @@ class IdMaker:
         self._last = max(self._last, (first_id >> _BELOW_TIME << COUNT_BITS) - 1)
         self._before_jump = self._jumped_to = self._last
 
+    def leave_out(self, spans: Iterable[tuple[int, int]]) -> None:
+        """Make none of these again: first and last of spans of ids that exist already and lie ahead of the time."""
+        self._ahead = _merged(
+            [(_when(first) << COUNT_BITS, (_when(last) + 1 << COUNT_BITS) - 1) for first, last in spans]
+        )
+
     def next(self, now_ms: int) -> int:
         """The next id at the time `now_ms` (milliseconds since 1970)."""
         wanted = (now_ms - EPOCH_MS) << COUNT_BITS
@@ -86,3 +99,17 @@ class IdMaker:
         elif self._before_jump < wanted < self._jumped_to and len(self._ahead) < _AHEAD_MAX:
             self._ahead = sorted([*self._ahead, (self._jumped_to, self._last)])
             self._jumped_to, self._last = wanted, wanted - 1
+
+
+def _when(number: int) -> int:
+    """The millisecond in which an id was made."""
+    return number >> _BELOW_TIME
+
+
+def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """In order, and not too many: what lies between two near ones is left out, too."""
+    spans = sorted(spans)
+    while len(spans) > _LEFT_OUT_MAX:
+        at = min(range(1, len(spans)), key=lambda index: spans[index][0] - spans[index - 1][1])
+        spans[at - 1 : at + 1] = [(spans[at - 1][0], spans[at][1])]
+    return spans

@@ -12,7 +12,7 @@ import structlog
 
 from server.clock import Clock
 from server.config import Config
-from server.core.ids import IdMaker
+from server.core.ids import IdMaker, id_at
 from server.core.limits import Limits
 from server.services.chat.backend_groups import BackendGroupService
 from server.services.chat.chats import ChatService
@@ -56,8 +56,8 @@ from server.services.runtime.store_health import StoreHealth
 from server.services.runtime.supervised import Loop
 from server.services.seeds.service import SeedService
 from storage.postgres import facts
-from storage.postgres.database import WRITE_S
 from storage.postgres.migrate import migrate
+from storage.postgres.write_probe import WRITE_S
 from storage.stores import Stores
 
 REPLIES_AT_ONCE: Final = 4  # of reads in one turn of the loop: a large one takes one or two milliseconds
@@ -187,6 +187,7 @@ class Services:
         for name in await migrate(self._stores.database):
             LOG.info("migration_applied", name=name)
         self._ids.begin_at(await facts.first_id(self._stores.database))
+        self._ids.leave_out(await facts.ids_after(self._stores.database, id_at(self._clock.now_ms())))
         await self.seeds.open()
         await self.mirror_health.find_at_start()
         await self.changes.connect()

@@ -13,6 +13,7 @@ from storage.errors import StoreBusy, StoreUnavailable, unavailable
 from storage.postgres.health_probe import HealthProbe
 from storage.postgres.server_checks import check_pooler, check_server, find_schema
 from storage.postgres.sessions import Sessions
+from storage.postgres.write_probe import WriteProbe
 
 if TYPE_CHECKING:
     from storage.postgres.sessions import Connection as Connection
@@ -42,15 +43,6 @@ _AWAY = (
     asyncpg.InternalServerError,
     asyncpg.FeatureNotSupportedError,  # a cached plan that a migration made invalid
 )
-# A transaction with a commit record, and no row that vacuum would have to remove. A standby cannot write it.
-_WRITE = """
-SELECT CASE
-    WHEN pg_is_in_recovery() THEN 'is a standby, which takes no writes'
-    WHEN current_setting('transaction_read_only')::boolean THEN 'is read only (default_transaction_read_only)'
-    WHEN pg_logical_emit_message(true, 'hongbao', '') IS NULL THEN 'writes no log'
-END
-"""
-WRITE_S = 1.2  # a commit that takes longer is no commit: a stalled disk, a synchronous standby that is gone
 
 
 @contextmanager
@@ -94,17 +86,11 @@ class Database:
         self._timeout_s = timeout_s
         self._sessions = Sessions(dsn, timeout_s, writes=writes)
         self._pool = asyncpg.create_pool(
-            dsn,
-            min_size=0,
-            max_size=pool_max,
-            timeout=timeout_s,
-            command_timeout=timeout_s,
-            reset=_keep,
-            init=self._sessions.begin,
+            dsn, min_size=0, max_size=pool_max, reset=_keep, connect=self._sessions.connect_for_pool
         )
         self._writers: list[WriterConnection] = []
         self._health = HealthProbe(self._probe)
-        self._prober = self.writer()
+        self._write_probe = WriteProbe(self._sessions, self._health, self.writer().alone)
 
     async def open(self) -> None:
         """Connect and judge the server. Raises StoreUnavailable, StoreRefused."""
@@ -133,6 +119,7 @@ class Database:
     async def close(self) -> None:
         """Close every connection, by force if one does not want to."""
         self._health.close()
+        self._write_probe.close()
         for writer in self._writers:
             writer.drop()
         try:
@@ -199,15 +186,7 @@ class Database:
 
     async def probe_write(self) -> None:
         """Commit. Raises StoreUnavailable, also if the database answers but refuses writes."""
-        try:
-            async with self._prober.alone() as connection:
-                refusal = await connection.fetchval(_WRITE, timeout=WRITE_S)
-        except StoreUnavailable as error:  # aborted, perhaps, because the database is away: that is the cause
-            raise StoreUnavailable(self.away or str(error)) from error
-        if refusal:
-            raise StoreUnavailable(f"PostgreSQL {refusal}")
-        if self._health.refused:
-            raise StoreUnavailable(self._health.refused)
+        await self._write_probe.probe()
 
     def writer(self, *, plan_each_time: bool = False) -> WriterConnection:
         """A connection of its own for one writer that has one transaction at a time.

@@ -6,8 +6,9 @@ that matters after it is connected. (Poolers refuse most settings in the request
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 from weakref import WeakSet
@@ -16,6 +17,7 @@ import asyncpg
 
 from storage import statements
 from storage.errors import StoreUnavailable
+from storage.postgres.hosts import Hosts
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -87,6 +89,7 @@ class Sessions:
         self.dsn = dsn
         self._timeout_s = timeout_s
         self._writes = writes
+        self._hosts = Hosts(dsn)
         self._open: WeakSet[Session] = WeakSet()
         self._primary: Primary | None = None
         self._generation = 0
@@ -95,16 +98,64 @@ class Sessions:
     async def connect(self, settings: Mapping[str, str] | None = None, *, is_bounded: bool = True) -> Session:
         """A new session with these settings besides SETTINGS; `is_bounded`: each statement has the timeout.
 
-        Raises StoreUnavailable, errors of asyncpg, OSError.
+        The hosts are tried one after another, within one timeout. Raises StoreUnavailable, errors of asyncpg,
+        OSError.
         """
-        bound_s = self._timeout_s if is_bounded else None
-        connection: Session = await asyncpg.connect(self.dsn, timeout=self._timeout_s, command_timeout=bound_s)
+        first_error: Exception | None = None
+        async with asyncio.timeout(self._timeout_s):
+            for dsn in self._hosts.in_order:
+                try:
+                    return await self._connect_to(dsn, settings, self._timeout_s if is_bounded else None)
+                except Exception as error:
+                    first_error = first_error or error
+        assert first_error is not None
+        raise first_error
+
+    async def connect_for_pool(self, *_: object, **__: object) -> Session:
+        """As `connect`, in the form in which asyncpg asks for it."""
+        return await self.connect()
+
+    async def _connect_to(self, dsn: str, settings: Mapping[str, str] | None, bound_s: float | None) -> Session:
         try:
-            await self.begin(connection, settings)
-        except BaseException:
-            connection.terminate()
+            connection = await self._reach(dsn, bound_s)
+            try:
+                await self.begin(connection, settings)
+            except BaseException:
+                connection.terminate()
+                raise
+        except BaseException:  # also a cancellation: the caller has waited long enough
+            self._hosts.failed(dsn)
             raise
         return connection
+
+    async def _reach(self, dsn: str, bound_s: float | None) -> Session:
+        return await asyncpg.connect(dsn, timeout=self._timeout_s, command_timeout=bound_s)
+
+    async def look_for_another_primary(self) -> None:
+        """Look with new connections whether another server has taken over; then all sessions are ended.
+
+        A server that takes no writes, or does not answer, changes nothing here: the sessions themselves meet that.
+        """
+        await asyncio.gather(*map(self._look_at, self._hosts.to_look_at))
+
+    async def _look_at(self, dsn: str) -> None:
+        with suppress(StoreUnavailable, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            async with asyncio.timeout(self._timeout_s):
+                connection = await self._reach(dsn, self._timeout_s)
+                try:
+                    facts = await connection.fetchrow(SQL["facts"])
+                    assert facts is not None
+                    if not facts["is_standby"] and not facts["is_read_only"] and self._may_take_over(dsn, facts):
+                        self._meet(_primary_of(facts))
+                finally:
+                    connection.terminate()
+
+    def _may_take_over(self, dsn: str, facts: asyncpg.Record) -> bool:
+        """At the host in use: any other server. At another host: a promotion, not a copy that was started alone."""
+        known, seen = self._primary, _primary_of(facts)
+        if known is None or dsn == self._hosts.in_order[0]:
+            return known is not None
+        return seen.cluster == known.cluster and seen.timeline > known.timeline
 
     async def begin(self, connection: Session, settings: Mapping[str, str] | None = None) -> None:
         """Set what must be set, and look which server it is. Raises StoreUnavailable."""
@@ -118,7 +169,7 @@ class Sessions:
             if _says_read_only(connection.get_settings()):
                 for statement in _SAY_AGAIN:
                     await connection.execute(statement)
-            self._meet(Primary(facts["cluster"], facts["timeline"], facts["started_at"]))
+            self._meet(_primary_of(facts))
         self._open.add(connection)
 
     async def set(self, connection: Connection, settings: Mapping[str, str] | None = None) -> None:
@@ -165,6 +216,10 @@ class Sessions:
 async def wait_for_locks(connection: Connection) -> None:
     """In this transaction, locks are waited for until the client gives up: the work ahead may take long."""
     await connection.execute("SET LOCAL lock_timeout = 0")
+
+
+def _primary_of(facts: asyncpg.Record) -> Primary:
+    return Primary(facts["cluster"], facts["timeline"], facts["started_at"])
 
 
 def _says_read_only(reported: object) -> bool:

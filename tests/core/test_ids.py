@@ -80,6 +80,19 @@ def test_ids_follow_a_clock_that_was_a_day_ahead_and_leave_out_what_was_made_the
     assert not a_day_later & ahead
 
 
+def test_ids_that_exist_ahead_are_left_out_however_many_spans_they_are() -> None:
+    minute_ms = 60_000
+    exist = [IdMaker().next(NOW_MS + number * minute_ms) for number in (1, 2, 3, *range(100, 200, 7))]
+    maker = IdMaker()
+    maker.leave_out([(one, one) for one in exist])
+    assert len(maker._ahead) < 10
+    made = [maker.next(NOW_MS + number * 1_000) for number in range(300 * 60)]
+    assert made == sorted(set(made))
+    assert not {number >> 22 for number in made} & {one >> 22 for one in exist}
+    assert made[0] == IdMaker().next(NOW_MS)
+    assert made[-1] == IdMaker().next(NOW_MS + 300 * minute_ms - 1_000)
+
+
 def test_ids_increase_after_the_clock_is_set_back() -> None:
     maker = IdMaker()
     first = maker.next(NOW_MS)

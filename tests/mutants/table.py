@@ -65,9 +65,12 @@ T_PG = "tests/outages/postgresql/test_"
 T_PG_SESSIONS, T_PG_RIGHTS = T_PG + "sessions.py::test_", T_PG + "rights.py::test_"
 T_PG_FAILOVER, T_PGBOUNCER = T_PG + "failover.py::test_", T_PG + "pgbouncer.py::test_"
 T_LOCKS, T_FILES = "tests/outages/test_locks.py::test_", "tests/server/test_open_files.py::test_"
+STRANGER = "stranger_with_1100_connections_to_a_port_of_operators_leaves_files_for_users"
 T_CARRIED = "tests/core/test_carried_time.py::test_"
 T_READS = "tests/services/test_reads.py::test_"
 CARRIED = "server/core/carried_time.py"
+T_TIME = "tests/services/test_database_time.py::test_"
+AHEAD = "ids_come_back_after_a_database_that_was_25_hours_ahead_and_are_not_made_again_after_a_restart"
 T_OUTBOX, T_IDS = "tests/services/test_outbox.py::test_", "tests/core/test_ids.py::test_"
 
 MUTATIONS: tuple[Mutation, ...] = (
@@ -2523,7 +2526,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a PostgreSQL that is read only is healthy",
         "health",
-        "storage/postgres/database.py",
+        "storage/postgres/write_probe.py",
         "    WHEN current_setting('transaction_read_only')::boolean THEN"
         " 'is read only (default_transaction_read_only)'\n",
         "",
@@ -2532,7 +2535,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a full disk that a statement has met is forgotten",
         "health",
-        "storage/postgres/database.py",
+        "storage/postgres/write_probe.py",
         "        if self._health.refused:\n",
         "        if False:\n",
         (T_STORE_HEALTH + "statement_that_meets_a_full_disk_makes_the_store_unhealthy",),
@@ -2700,5 +2703,88 @@ MUTATIONS: tuple[Mutation, ...] = (
         "                self._start()\n",
         "                pass\n",
         ("tests/server/test_embedded.py::test_store_that_is_killed_is_started_again_with_its_data[postgres]",),
+    ),
+    Mutation(
+        "a ping of the watchdog needs a free open file",
+        "stays up",
+        "server/systemd.py",
+        "            self._socket.sendto(text.encode(), self._address)\n",
+        "            with _sender() as sender:\n                sender.sendto(text.encode(), self._address)\n",
+        ("tests/server/test_systemd.py::test_systemd_receives_pings_at_the_limit_of_open_files",),
+    ),
+    Mutation(
+        "connections to the HTTP port are unbounded",
+        "stays up",
+        "server/ops/http.py",
+        "            transport.abort()\n",
+        "            pass\n",
+        (T_FILES + STRANGER + "[ops.http]",),
+    ),
+    Mutation(
+        "connections to the status socket over TCP are unbounded",
+        "stays up",
+        "server/ops/socket/status_socket.py",
+        "            idle_longest.transport.abort()\n",
+        "            pass\n",
+        (T_FILES + STRANGER + "[ops.tcp]",),
+    ),
+    Mutation(
+        "another primary is found by chance only",
+        "failover",
+        "storage/postgres/write_probe.py",
+        "        self._look_for_another_primary(now_s)\n",
+        "",
+        (T_PG_FAILOVER + "idle_server_leaves_an_old_primary_that_was_not_fenced[one address that moved]",),
+    ),
+    Mutation(
+        "another primary is not looked for at the other hosts",
+        "failover",
+        "storage/postgres/hosts.py",
+        "return self._dsns[1:] or self.in_order",
+        "return self._dsns[:1]",
+        (T_PG_FAILOVER + "idle_server_leaves_an_old_primary_that_was_not_fenced[several hosts]",),
+    ),
+    Mutation(
+        "a silent host uses up the time of each attempt",
+        "failover",
+        "storage/postgres/hosts.py",
+        "            self._dsns.append(self._dsns.pop(0))\n",
+        "            pass\n",
+        (T_PG_FAILOVER + "host_that_is_silent_does_not_use_up_the_time_of_each_attempt",),
+    ),
+    Mutation(
+        "a copy that was started alone takes over",
+        "failover",
+        "storage/postgres/sessions.py",
+        "return seen.cluster == known.cluster and seen.timeline > known.timeline",
+        "return seen != known",
+        (T_PG_FAILOVER + "copy_that_was_started_alone_takes_over_from_no_primary",),
+    ),
+    Mutation(
+        "an idle server does not know of a full disk of PostgreSQL",
+        "outage, not defect",
+        "storage/postgres/write_probe.py",
+        "        with_disk = now_s >= self._disk_due_s\n",
+        "        with_disk = False\n",
+        (T_STORE_HEALTH + "probe_needs_room_on_the_disk_and_leaves_nothing_there",),
+    ),
+    Mutation(
+        "a server that starts makes ids again that lie ahead",
+        "ids",
+        "server/services/assembly.py",
+        "        self._ids.leave_out(await facts.ids_after(self._stores.database, id_at(self._clock.now_ms())))\n",
+        "",
+        (T_TIME + AHEAD,),
+    ),
+    Mutation(
+        "a client that is refused while it catches up gives the stream up",
+        "reads",
+        "client_sim/sdk/feed.py",
+        "            if isinstance(error, Refusal) and not error.temporary:\n",
+        "            if isinstance(error, Refusal):\n",
+        (
+            T_OUTAGES
+            + "catch_up_storm.py::test_thousand_clients_that_catch_up_at_once_after_a_restart_miss_nothing",
+        ),
     ),
 )

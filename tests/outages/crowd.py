@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -14,10 +14,11 @@ from client_sim.sdk.errors import ClientError
 from server.config import Config, found_seed_keys
 from server.services.money.audit import audit
 from storage.postgres.database import Database
-from tests.outages.cluster import token
+from tests.outages.cluster import READY_TIMEOUT_S, token
 from tests.services.conftest import until
 
 GUESTS = 8
+CLAIMS = 40  # so many more show that the service works
 
 
 class Crowd:
@@ -83,7 +84,21 @@ async def start_crowd(url: str, seed: int) -> AsyncIterator[Crowd]:
         yield Crowd(clients, group, random.Random(seed))
 
 
+async def until_more_claims(crowd: Crowd) -> None:
+    wanted = len(crowd.won) + CLAIMS
+
+    async def holds() -> bool:
+        return len(crowd.won) >= wanted
+
+    await until(holds, READY_TIMEOUT_S)
+
+
 async def check_books(dsn: str, data: Path, crowd: Crowd) -> None:
+    """The same, with the seed keys of a server's data folder."""
+    await compare_with_books(dsn, found_seed_keys(Config(), data), crowd)
+
+
+async def compare_with_books(dsn: str, seed_keys: Mapping[str, bytes], crowd: Crowd) -> None:
     """The answers agree with the books, and the audit finds nothing."""
     database = Database(dsn, pool_max=1, timeout_s=10)
     await database.open()
@@ -97,7 +112,7 @@ async def check_books(dsn: str, data: Path, crowd: Crowd) -> None:
         async with database.reading() as connection:
             rows = await connection.fetch("SELECT packet_id, user_id, amount_fen FROM claims")
             sent = {row["packet_id"] for row in await connection.fetch("SELECT packet_id FROM packets")}
-        found = await audit(database, found_seed_keys(Config(), data))
+        found = await audit(database, seed_keys)
     finally:
         await database.close()
     assert crowd.contradictions == []

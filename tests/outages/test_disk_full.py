@@ -11,13 +11,14 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from server.instance import STATUS_SOCKET
+from server.ops.socket.status_socket import ask
 from tests.outages.cluster import READY_TIMEOUT_S, ProcessCluster, start_cluster
-from tests.outages.crowd import Crowd, check_books, start_crowd
+from tests.outages.crowd import Crowd, check_books, start_crowd, until_more_claims
 from tests.outages.disk import Disk, small_disk
 from tests.services.conftest import until
 
 POSTGRES_MIB, VALKEY_MIB = 160, 8
-CLAIMS = 40  # so many more show that the service works
 REFUSALS = 5
 SEED = 9
 
@@ -49,15 +50,6 @@ async def playing(cluster: ProcessCluster) -> AsyncIterator[Crowd]:
         async with asyncio.timeout(READY_TIMEOUT_S):
             await play
         await check_books(cluster.dsn, cluster.data, crowd)
-
-
-async def until_more_claims(crowd: Crowd) -> None:
-    wanted = len(crowd.won) + CLAIMS
-
-    async def holds() -> bool:
-        return len(crowd.won) >= wanted
-
-    await until(holds, READY_TIMEOUT_S)
 
 
 async def until_more_refusals(crowd: Crowd) -> None:
@@ -98,6 +90,36 @@ async def test_full_disk_of_postgres_gives_temporary_errors() -> None:
             await until_logged(log, "PANIC")
             await until_more_refusals(crowd)
             disk.free()
+
+
+async def test_full_disk_of_postgres_is_known_to_an_idle_server_and_does_not_alternate() -> None:
+    """No user writes: the probe alone meets it, because it needs room for a temporary file."""
+    with disk_for("postgres", POSTGRES_MIB) as (disk, _):
+        async with start_cluster(postgres=disk.folder) as cluster:
+            await until_reported(cluster.data, "")
+            disk.fill()
+            await until_reported(cluster.data, "No space left on device")
+            for _ in range(11):  # longer than a refusal is remembered
+                await asyncio.sleep(1.0)
+                assert "No space left on device" in await reported(cluster.data)
+            disk.free()
+            await until_reported(cluster.data, "")
+
+
+async def reported(data: Path) -> str:
+    """Why PostgreSQL is away, by `hongbao status`; empty: it is not."""
+    answer = await ask(data / STATUS_SOCKET, "status")
+    stores = answer["stores"]
+    assert isinstance(stores, dict)
+    return str(stores["postgres"]).removeprefix("up")
+
+
+async def until_reported(data: Path, why: str) -> None:
+    async def holds() -> bool:
+        found = await reported(data)
+        return why in found if why else not found
+
+    await until(holds, READY_TIMEOUT_S)
 
 
 async def use_up_segments(dsn: str) -> None:

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+import pytest
+
+from bench.chaos.supervisor import free_port
 from server.instance import running
+from server.open_files import OTHERS
 from tests.server.log import wait_for
 from tests.server.serving import Serve, ended, here
 
 CONNECTIONS = 400
+STRANGERS = 1_100
+BURST_S = 2.0  # the kernel sends the rest of a burst again after a second
 
 
 def limited(soft: int, hard: int) -> list[str]:
@@ -73,3 +81,32 @@ def test_connections_beyond_the_hard_limit_of_open_files_are_refused_and_the_ser
     assert server.poll() is None
     assert status(tmp_path)["ready"]
     assert not status(tmp_path)["loop_failures"]
+
+
+@pytest.mark.parametrize("door", ["ops.http", "ops.tcp"])
+def test_stranger_with_1100_connections_to_a_port_of_operators_leaves_files_for_users(
+    tmp_path: Path, serve: Serve, door: str
+) -> None:
+    """All come in one burst, at a server that may open fewer files than that; they stay open and are idle."""
+    port = free_port()
+    server = serve(
+        tmp_path, program=limited(400, 400), **{f"HONGBAO_{door.replace('.', '__')}": f"127.0.0.1:{port}"}
+    )
+    wait_for(is_serving(tmp_path))
+    files = Path(f"/proc/{server.pid}/fd")
+    with ExitStack() as stack:
+        server.send_signal(signal.SIGSTOP)
+        for _ in range(STRANGERS):
+            stranger = stack.enter_context(socket.socket())
+            stranger.setblocking(False)
+            with suppress(BlockingIOError):
+                stranger.connect(("127.0.0.1", port))
+        server.send_signal(signal.SIGCONT)
+        most, ends_s = 0, time.monotonic() + BURST_S
+        while time.monotonic() < ends_s:
+            most = max(most, len(list(files.iterdir())))
+            time.sleep(0.002)
+        assert most < OTHERS
+        with socket.create_connection(("127.0.0.1", port_of(tmp_path))) as user:
+            assert user.recv(1)  # its hello
+        assert status(tmp_path)["ready"]

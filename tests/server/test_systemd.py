@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from server.systemd import Systemd
 from tests.conftest import PATIENCE_S
 
 WATCHDOG_S = 0.2
+Notify = Callable[[Mapping[str, str]], Systemd]
 
 
 @pytest.fixture(params=["a file", "abstract"])
@@ -32,6 +35,13 @@ def systemd(address: str) -> Iterator[socket.socket]:
         yield heard
 
 
+@pytest.fixture
+def notify_with() -> Iterator[Notify]:
+    """Makes the sending end, ours, from an environment."""
+    with ExitStack() as stack:
+        yield lambda environment: stack.enter_context(closing(Systemd(environment)))
+
+
 def words(systemd: socket.socket) -> dict[str, str]:
     """The next message, as variables."""
     return dict(line.split("=", 1) for line in systemd.recv(4096).decode().split("\n"))
@@ -47,8 +57,8 @@ def silent(systemd: socket.socket) -> bool:
     return False
 
 
-def test_systemd_receives_ready_and_stopping(systemd: socket.socket, address: str) -> None:
-    notify = Systemd({"NOTIFY_SOCKET": address})
+def test_systemd_receives_ready_and_stopping(systemd: socket.socket, address: str, notify_with: Notify) -> None:
+    notify = notify_with({"NOTIFY_SOCKET": address})
     notify.ready()
     assert words(systemd) == {"READY": "1"}
     notify.stopping()
@@ -56,19 +66,23 @@ def test_systemd_receives_ready_and_stopping(systemd: socket.socket, address: st
     assert silent(systemd)
 
 
-def test_systemd_receives_the_monotonic_time_of_a_reload(systemd: socket.socket, address: str) -> None:
+def test_systemd_receives_the_monotonic_time_of_a_reload(
+    systemd: socket.socket, address: str, notify_with: Notify
+) -> None:
     """systemd takes a READY for the end of this reload only if it comes after that time."""
     before_us = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
-    Systemd({"NOTIFY_SOCKET": address}).reloading()
+    notify_with({"NOTIFY_SOCKET": address}).reloading()
     message = words(systemd)
     assert message.keys() == {"RELOADING", "MONOTONIC_USEC"}
     assert message["RELOADING"] == "1"
     assert before_us <= int(message["MONOTONIC_USEC"]) <= time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
 
 
-async def test_watchdog_receives_two_pings_per_period(systemd: socket.socket, address: str) -> None:
+async def test_watchdog_receives_two_pings_per_period(
+    systemd: socket.socket, address: str, notify_with: Notify
+) -> None:
     usual = {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": str(int(WATCHDOG_S * 1_000_000))}
-    watching = asyncio.create_task(Systemd({**usual, "WATCHDOG_PID": str(os.getpid())}).ping_watchdog())
+    watching = asyncio.create_task(notify_with({**usual, "WATCHDOG_PID": str(os.getpid())}).ping_watchdog())
     began_s = time.monotonic()
     for _ in range(4):
         assert await asyncio.to_thread(words, systemd) == {"WATCHDOG": "1"}
@@ -85,15 +99,19 @@ async def test_watchdog_receives_two_pings_per_period(systemd: socket.socket, ad
     ],
 )
 async def test_watchdog_of_another_process_receives_nothing(
-    systemd: socket.socket, address: str, environment: dict[str, str]
+    systemd: socket.socket, address: str, environment: dict[str, str], notify_with: Notify
 ) -> None:
     async with asyncio.timeout(PATIENCE_S):
-        await Systemd({"NOTIFY_SOCKET": address, **environment}).ping_watchdog()  # returns at once
+        await notify_with({"NOTIFY_SOCKET": address, **environment}).ping_watchdog()  # returns at once
     assert silent(systemd)
 
 
-async def test_watchdog_receives_nothing_while_the_loop_hangs(systemd: socket.socket, address: str) -> None:
-    watching = asyncio.create_task(Systemd({"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "20000"}).ping_watchdog())
+async def test_watchdog_receives_nothing_while_the_loop_hangs(
+    systemd: socket.socket, address: str, notify_with: Notify
+) -> None:
+    watching = asyncio.create_task(
+        notify_with({"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "20000"}).ping_watchdog()
+    )
     assert await asyncio.to_thread(words, systemd) == {"WATCHDOG": "1"}
     await asyncio.sleep(0)
     while not silent(systemd):
@@ -104,17 +122,34 @@ async def test_watchdog_receives_nothing_while_the_loop_hangs(systemd: socket.so
     await asyncio.wait({watching})
 
 
+def test_systemd_receives_pings_at_the_limit_of_open_files(
+    systemd: socket.socket, address: str, notify_with: Notify
+) -> None:
+    notify = notify_with({"NOTIFY_SOCKET": address})
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with ExitStack() as held:
+        held.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, len(os.listdir("/proc/self/fd")) + 20), hard))
+        with suppress(OSError):
+            while True:
+                held.enter_context(Path("/dev/null").open("rb"))
+        notify.ready()
+        assert words(systemd) == {"READY": "1"}
+
+
 @pytest.mark.parametrize("environment", [{}, {"NOTIFY_SOCKET": ""}, {"NOTIFY_SOCKET": "/nowhere/at/all"}])
-def test_systemd_calls_without_systemd_do_nothing(environment: dict[str, str]) -> None:
-    notify = Systemd(environment)
+def test_systemd_calls_without_systemd_do_nothing(environment: dict[str, str], notify_with: Notify) -> None:
+    notify = notify_with(environment)
     notify.ready()
     notify.reloading()
     notify.stopping()
 
 
-def test_systemd_that_does_not_read_does_not_block(systemd: socket.socket, address: str) -> None:
+def test_systemd_that_does_not_read_does_not_block(
+    systemd: socket.socket, address: str, notify_with: Notify
+) -> None:
     """The buffer of the kernel fills up; the server goes on."""
-    notify = Systemd({"NOTIFY_SOCKET": address})
+    notify = notify_with({"NOTIFY_SOCKET": address})
     for _ in range(5_000):
         notify.ready()
     assert words(systemd) == {"READY": "1"}

@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 import structlog
 
+from server.core.ids import EPOCH_MS
 from server.ops.health import health
 from server.services.runtime import database_time
 from storage.postgres import database_time as database_time_store
@@ -136,6 +137,46 @@ async def test_nothing_is_refunded_by_a_time_that_was_wrong_at_the_start_until_b
     await until(is_confirmed)
     assert await second.app.services.refunds.refund_once() == 0
     assert second.app.services.refunds.refunded_packets == 0
+
+
+async def test_ids_come_back_after_a_database_that_was_25_hours_ahead_and_are_not_made_again_after_a_restart(
+    set_database_clock: SetDatabaseClock,
+    start_server: StartServer,
+    party: MakeParty,
+    server_clock: TurnedClock,
+    sql: asyncpg.Connection[asyncpg.Record],
+) -> None:
+    """The clock of the database was ahead before the server began, so the server took its time."""
+    await set_database_clock(HOURS_25_MS)
+    first = await start_server(limits__login_timeout_s=60)
+    room = await party(first, 1)
+    ahead = [room.group, *[await room.lucky(1_000, 2) for _ in range(3)]]
+    now_ms = await true_ms(sql)
+    assert all(time_of(one) > now_ms + HOURS_25_MS - 60_000 for one in ahead)
+    await set_database_clock(0)
+
+    async def is_right() -> bool:
+        return first.app.services.time.is_confirmed
+
+    await until(is_right)
+    after = [await room.lucky(1_000, 2) for _ in range(3)]
+    await first.stop()
+    server_clock.restart()
+    second = await start_server()
+    room = await party(second, 1)
+    after += [room.group, *[await room.lucky(1_000, 2) for _ in range(3)]]
+    assert after == sorted(set(after))
+    assert all(abs(time_of(one) - now_ms) < 60_000 for one in after)
+    ids = second.app.services._ids
+    a_day_later = [ids.next(time_of(one)) for one in ahead for _ in range(100)]
+    assert a_day_later == sorted(set(a_day_later))
+    assert not {*ahead, *after} & set(a_day_later)
+    assert time_of(a_day_later[-1]) < time_of(ahead[-1]) + 60_000
+
+
+def time_of(number: int) -> int:
+    """Milliseconds since 1970, when an id was made."""
+    return (number >> 22) + EPOCH_MS
 
 
 async def test_lease_that_lies_ahead_after_the_clock_was_set_back_delays_no_change(

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote
 
 import asyncpg
 
@@ -17,7 +18,7 @@ from tests.outages.postgresql.roles import Sql
 from tests.services.conftest import until
 
 READY_S = 60.0
-STREAMING = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming' AND sync_state = 'sync'"
+STREAMING = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming' AND sync_state = $1"
 
 
 class Replicas(NamedTuple):
@@ -36,24 +37,32 @@ class Replicas(NamedTuple):
         new.symlink_to(sockets)
         new.replace(self.address)
 
+    @property
+    def both_hosts(self) -> str:
+        """A DSN that names both servers, the primary first."""
+        return self.dsn.replace(
+            f"host={quote(str(self.address))}&", f"host={self.primary},{self.standby}&"
+        ).replace("port=5432", "port=5432,5432")
+
     async def promote(self) -> None:
         """The standby becomes the primary of the next timeline."""
         assert await self.on_standby.fetchval("SELECT pg_promote()")
 
 
 @asynccontextmanager
-async def replicas(cluster: Path) -> AsyncIterator[Replicas]:
-    """Both run, and a commit on the primary waits for the standby."""
+async def replicas(cluster: Path, *, waits: bool = True) -> AsyncIterator[Replicas]:
+    """Both run; `waits`: a commit on the primary waits for the standby."""
     with data_folder() as folder:
         primary, standby = folder / "1" / "sockets", folder / "2" / "sockets"
         with _running(cluster, primary), _running(cluster, standby, follows=primary):
             async with AsyncExitStack() as stack:
                 on = [await _connected(stack, sockets) for sockets in (primary, standby)]
-                await on[0].execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
-                await on[0].execute("SELECT pg_reload_conf()")
+                if waits:
+                    await on[0].execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+                    await on[0].execute("SELECT pg_reload_conf()")
 
                 async def streams() -> bool:
-                    return bool(await on[0].fetchval(STREAMING) == 1)
+                    return bool(await on[0].fetchval(STREAMING, "sync" if waits else "async") == 1)
 
                 await until(streams)
                 address = folder / "now"

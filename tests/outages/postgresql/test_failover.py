@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from client_sim.sdk.errors import Refusal
+from client_sim.sdk.errors import ClientError, Refusal
 from server.services.money.audit import audit_at
+from server.services.runtime.store_health import UNPROBED_S_MAX
 from storage.errors import StoreUnavailable
 from storage.postgres.database import Database
 from storage.postgres.migrate import migrate
-from tests.conftest import SEED_KEYS, StartServer
+from storage.postgres.sessions import Sessions
+from storage.postgres.write_probe import LOOK_PRIMARY_S
+from tests.clusters import data_folder
+from tests.conftest import PATIENCE_S, SEED_KEYS, StartServer
+from tests.outages.crowd import Crowd, compare_with_books, start_crowd, until_more_claims
 from tests.outages.postgresql.replicas import Replicas, replicas
 from tests.outages.postgresql.roles import opened
 from tests.services.conftest import MakeParty, Party, until
@@ -73,6 +80,102 @@ async def test_server_leaves_the_old_primary_when_a_standby_is_promoted(
     await server.stop()
     assert await pair.on_standby.fetchval("SELECT count(*) FROM packets") == 2
     assert (await audit_at(pair.dsn, 10, SEED_KEYS)).ok
+
+
+async def talk(crowd: Crowd, stop: asyncio.Event) -> list[int]:
+    """Say texts until stopped; the numbers that the server told."""
+    numbers: list[int] = []
+    while not stop.is_set():
+        try:
+            numbers.append(await crowd.clients[1].say(crowd.group, "still here"))
+        except ClientError as error:
+            if not error.temporary:
+                raise
+        await asyncio.sleep(0.02)
+    return numbers
+
+
+@pytest.mark.parametrize("is_fenced", [True, False])
+async def test_users_who_open_packets_during_a_promotion_lose_nothing_that_they_were_told(
+    pair: Replicas, start_server: StartServer, is_fenced: bool
+) -> None:
+    """A claim that was told is recorded at the new primary, no number of a message comes twice."""
+    server = await start_server(stores__postgres=pair.dsn)
+    async with start_crowd(server.url, seed=13) as crowd:
+        stop = asyncio.Event()
+        playing, talking = asyncio.create_task(crowd.until_stopped(stop)), asyncio.create_task(talk(crowd, stop))
+        await until_more_claims(crowd)
+        if is_fenced:
+            await pair.on_primary.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+            await pair.on_primary.execute("SELECT pg_reload_conf()")
+        await pair.promote()
+        pair.turn_to(pair.standby)
+        for _ in range(
+            2
+        ):  # some were told before the first new connection, so the second ones are of the new primary
+            await until_more_claims(crowd)
+        stop.set()
+        async with asyncio.timeout(PATIENCE_S):
+            await playing
+            numbers = await talking
+        assert await pair.on_primary.fetchval(OURS) == 0
+        assert numbers == sorted(set(numbers))
+        said = await pair.on_standby.fetch("SELECT message FROM messages WHERE text IS NOT NULL")
+        assert set(numbers) <= {row["message"] for row in said}
+        await compare_with_books(pair.dsn, SEED_KEYS, crowd)
+    async with opened(pair.dsn) as database, database.reading() as connection:
+        assert await connection.fetchval("SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8)") > "00000001"
+
+
+@pytest.mark.parametrize("dsn", ["one address that moved", "several hosts"])
+async def test_idle_server_leaves_an_old_primary_that_was_not_fenced(
+    cluster: Path, start_server: StartServer, party: MakeParty, dsn: str
+) -> None:
+    """Nothing fails on it: it takes writes and waits for no standby. No user does anything meanwhile."""
+    async with replicas(cluster, waits=False) as pair:
+        server = await start_server(stores__postgres=pair.dsn if dsn.startswith("one") else pair.both_hosts)
+        room = await party(server, 2)
+        await pair.promote()
+        pair.turn_to(pair.standby)
+
+        async def all_left() -> bool:
+            return bool(await pair.on_primary.fetchval(OURS) == 0)
+
+        await until(all_left)
+        packet = await sent(room, "after")
+        assert {one.answer for one in await room.all_open(packet)} == {"won"}
+        assert await pair.on_standby.fetchval("SELECT count(*) FROM claims") == 2
+        await server.stop()
+        assert (await audit_at(pair.dsn, 10, SEED_KEYS)).ok
+
+
+def test_another_primary_is_looked_for_within_two_seconds_also_by_a_busy_server() -> None:
+    assert UNPROBED_S_MAX + LOOK_PRIMARY_S < 2
+
+
+async def test_host_that_is_silent_does_not_use_up_the_time_of_each_attempt(postgres_dsn: str) -> None:
+    with data_folder() as folder, socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(folder / ".s.PGSQL.5432"))
+        silent.listen()
+        dsn = postgres_dsn.replace("host=", f"host={folder},").replace("port=5432", "port=5432,5432")
+        sessions = Sessions(dsn, timeout_s=1.0)
+        with pytest.raises(TimeoutError):
+            await sessions.connect()
+        (await sessions.connect()).terminate()
+
+
+async def test_copy_that_was_started_alone_takes_over_from_no_primary(pair: Replicas) -> None:
+    """It is no standby and takes writes, but it was never promoted: both would go on under one timeline."""
+    async with opened(pair.both_hosts) as database:
+        sessions = database._sessions
+        await migrate(database)
+        known = sessions._primary
+        assert known is not None
+        for other in (known._replace(cluster=known.cluster + 1, timeline="00000009"), known):
+            facts = {**other._asdict(), "started_at": other.started_at + timedelta(1)}
+            assert not sessions._may_take_over(sessions._hosts.to_look_at[0], facts)  # type: ignore[arg-type]
+        promoted = known._replace(timeline="00000002")._asdict()
+        assert sessions._may_take_over(sessions._hosts.to_look_at[0], promoted)  # type: ignore[arg-type]
 
 
 async def test_sessions_follow_the_address_and_never_go_back(pair: Replicas) -> None:
