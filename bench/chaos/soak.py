@@ -4,35 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from time import perf_counter
 from typing import Any, Final, NamedTuple
 
+import asyncpg
+import psutil
+from redis.exceptions import RedisError
+
 from bench.chaos import report, soak_verdict
 from bench.chaos.history import UNKNOWN, History
+from bench.chaos.readers import Readers
 from bench.chaos.run import TOKEN_END_S, audit_books, last_answers, wait_until_settled
 from bench.chaos.soak_verdict import Outcome, Request, Struck
 from bench.chaos.strikes import STRIKES, Strike, Victim, open_files_of_server, take_rights
 from bench.chaos.workload import Workload
-from bench.load import load
-from bench.load.load import OperationLog
 from bench.load.run_spec import RunSpec
 from bench.load.setup import Say, Setup
 from bench.load.target import Target, own_server
-from bench.load.transport import LOGIN_TIMEOUT_S, MeasuredConnection
-from bench.scenarios.flood import (
-    LOGINS_PER_S,
-    OPENS_PER_S,
-    READS_PER_S,
-    Logins,
-    evenly,
-    full_group,
-    name_of,
-)
-from protocol import messages, tokens
-from protocol.messages import Message
+from bench.load.transport import LOGIN_TIMEOUT_S
+from bench.scenarios.flood import LOGINS_PER_S, OPENS_PER_S, Logins, evenly
+from protocol import tokens
 from server.embedded.run import EmbeddedError
 from server.instance import running
 from server.process import LOG, Program, ServerFailed
@@ -40,10 +32,17 @@ from server.process import LOG, Program, ServerFailed
 CALM_PART: Final = 0.1  # of the time
 CALM_S: Final = (5.0, 30.0)  # least, most
 LASTS_S: Final = (2.0, 6.0)  # a strike: least, most
-ROUND_S: Final = 5.0  # reads are planned, and lost readers connected again, for so long at a time
-NO_REPLY: Final = messages.Pong(0)
 PROGRESS_S: Final = 5.0
-RECONNECT_S: Final = 0.2
+WATCH_S: Final = 0.2
+# A store did not come back from an earlier strike, or not from this one.
+STRIKE_ERRORS: Final = (
+    OSError,
+    EmbeddedError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    RedisError,
+    psutil.Error,
+)
 LIMITS: Final = {"packet_lifetime_s": 30.0}  # so that refunds take part; all others are the default
 # The limit of open files must be reached by a strike; the command becomes the server, so the process is the same.
 FEWER_FILES: Final = ("sh", "-c", 'ulimit -n "$0" && exec "$@"')
@@ -65,31 +64,16 @@ class SoakSpec(NamedTuple):
         return min(most, max(least, self.seconds * CALM_PART))
 
 
-def plan(seed: int, strikes: tuple[Strike, ...] = STRIKES) -> Callable[[], Strike]:
+def plan(seed: int) -> Callable[[], Strike]:
     """Draws strikes: each of them once before any is repeated."""
     draw, deck = random.Random(f"strikes {seed}"), list[Strike]()
 
     def next_strike() -> Strike:
         if not deck:
-            deck.extend(draw.sample(strikes, len(strikes)))
+            deck.extend(draw.sample(STRIKES, len(STRIKES)))
         return deck.pop()
 
     return next_strike
-
-
-class NamedReplies(OperationLog):
-    """Keeps only the names of replies: a history is 400 kB."""
-
-    __slots__ = ("names",)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.names: Counter[str] = Counter()
-
-    def end(self, user_id: int, start_s: float, now_s: float, reply: Message) -> None:
-        """Count an operation; the list of replies shows progress."""
-        self.names[name_of(reply)] += 1
-        self.replies.append(NO_REPLY)
 
 
 class Soak:
@@ -105,13 +89,11 @@ class Soak:
         self.history = History()
         self.strikes: list[Struck] = []
         self.stuck: list[str] = []
-        self.reads: Counter[str] = Counter()
         (generator,) = target.generator_specs(RunSpec("flood", spec.readers, seconds=spec.seconds, seed=spec.seed))
         self._setup = Setup(generator, say)
         self.logins = Logins(self._setup)
         self._workload = Workload(target.url, self._mint, spec.users, spec.seed, self.history)
-        self._readers: list[MeasuredConnection] = []
-        self._group_id = 0
+        self.readers = Readers(self._setup)
         self._began_s = 0.0
         self._now = "calm"
 
@@ -129,14 +111,14 @@ class Soak:
         """The crowd and the strikes, then the last answers. Raises ServerFailed if the server ends."""
         await take_rights(self.victim)
         await self._workload.prepare()
-        self._readers, self._group_id = await full_group(self._setup, self._spec.readers)
+        await self.readers.prepare(self._spec.readers)
         self._began_s = perf_counter()
         helpers = [asyncio.create_task(one()) for one in (self._show_progress, self._strike)]
         try:
             async with asyncio.TaskGroup() as crowd:
                 crowd.create_task(self._workload.run(OPENS_PER_S, self._is_over))
                 crowd.create_task(self.logins.run(evenly(0.0, self._spec.seconds, LOGINS_PER_S)))
-                crowd.create_task(self._read())
+                crowd.create_task(self.readers.run(self._is_over))
                 crowd.create_task(self._watch())
             await helpers[1]
             self._now = "the last answers"
@@ -145,13 +127,14 @@ class Soak:
             for one in helpers:
                 one.cancel()
             await asyncio.gather(*helpers, return_exceptions=True)
+            await self._workload.close()
             self._setup.close()
 
     async def _watch(self) -> None:
         """End the run at once if the server ends."""
         while not self._is_over():
             self._target.check()
-            await asyncio.sleep(RECONNECT_S)
+            await asyncio.sleep(WATCH_S)
 
     # --- the strikes ------------------------------------------------------------------------------------------
 
@@ -174,37 +157,16 @@ class Soak:
         try:
             async with strike.hold(self.victim):
                 await asyncio.sleep(lasts_s if strike.lasts else 0)
-        except EmbeddedError as error:
-            self.stuck.append(f"after the strike {strike.name}: {error}")
+        except STRIKE_ERRORS as error:
+            self.stuck.append(f"the strike {strike.name} failed: {error!r}")
         self.strikes.append(Struck(strike.name, round(begin_s, 2), round(self._elapsed_s, 2)))
         self._say(f"{begin_s:5.0f} s  strike {len(self.strikes)}: {strike.name}, {self._elapsed_s - begin_s:.1f} s")
-
-    # --- the crowd --------------------------------------------------------------------------------------------
-
-    async def _read(self) -> None:
-        """Every reader reads the whole history as often as one may, whatever the replies are."""
-        reads = READS_PER_S * ROUND_S
-        frames = load.encode_requests([messages.CatchUp(0, self._group_id, 0) for _ in range(round(reads))])
-        starts_s = evenly(0.0, ROUND_S, READS_PER_S * self._spec.readers)
-        while not self._is_over():
-            self._readers = [await self._connected(one) for one in self._readers]
-            log = NamedReplies()
-            await load.open_loop(dict.fromkeys(self._readers, frames), starts_s, range(len(self._readers)), log=log)
-            self.reads += log.names
-            self.reads["unanswered"] += log.unanswered
-            await asyncio.sleep(RECONNECT_S if log.lost else 0)
-
-    async def _connected(self, reader: MeasuredConnection) -> MeasuredConnection:
-        """The same reader, connected again if that is possible."""
-        with suppress(OSError):
-            return (await self._setup.connect([reader.user_id]))[0] if reader.end_reason else reader
-        return reader
 
     async def _show_progress(self) -> None:
         while True:
             await asyncio.sleep(PROGRESS_S)
             counts = f"{self.history.acked_claims:>9,} claims  {len(self.logins.done):>7,} logins"
-            reads = f"{self.reads.total():>9,} reads  {self._workload.waiting:>5,} waiting"
+            reads = f"{self.readers.replies.total():>9,} reads  {self._workload.waiting:>5,} waiting"
             self._say(f"{self._elapsed_s:5.0f} s  {counts}  {reads}  {self._now}")
 
     # --- what was observed ------------------------------------------------------------------------------------
@@ -249,12 +211,15 @@ async def run(spec: SoakSpec, say: Say) -> dict[str, Any]:
         say(f"{spec.seconds:g} s of soak, the first {spec.calm_s:g} s calm; seed {spec.seed}")
         try:
             await soak.run()
-        except* ServerFailed as ended:
-            soak.stuck += [str(one) for one in ended.exceptions]
-        await wait_until_settled(target.dsn)
-        say("the auditor reads the logs and the books")
-        findings, audited = await audit_books(target.dsn, target.seed_keys, soak.history, soak.stuck)
-        return figures(spec, soak, soak.outcome(findings.all, audited))
+        except* ServerFailed as ended:  # its stores have ended with it
+            soak.stuck += [*(str(one) for one in ended.exceptions), "the books were not checked"]
+            lost, audited = list[str](), list[str]()
+        else:
+            await wait_until_settled(target.dsn)
+            say("the auditor reads the logs and the books")
+            findings, audited = await audit_books(target.dsn, target.seed_keys, soak.history, soak.stuck)
+            lost = findings.all
+        return figures(spec, soak, soak.outcome(lost, audited))
 
 
 def figures(spec: SoakSpec, soak: Soak, outcome: Outcome) -> dict[str, Any]:
@@ -275,7 +240,7 @@ def figures(spec: SoakSpec, soak: Soak, outcome: Outcome) -> dict[str, Any]:
         "unknown": [*(one.answer for one in history.sends), *(one.answer for one in history.ops)].count(UNKNOWN),
         "asked_again": sum(one.tries > 1 for one in history.ops),
         "operations_checked": len(history.ops),
-        "reads": dict(soak.reads),
+        "reads": dict(soak.readers.replies),
         "logins": len(soak.logins.done),
         "logins_failed": dict(soak.logins.failures),
         "server_pid": [outcome.pid_before, outcome.pid_after],
