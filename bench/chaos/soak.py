@@ -91,7 +91,7 @@ class Soak:
         self.stuck: list[str] = []
         (generator,) = target.generator_specs(RunSpec("flood", spec.readers, seconds=spec.seconds, seed=spec.seed))
         self._setup = Setup(generator, say)
-        self.logins = Logins(self._setup)
+        self.logins = Logins(self._setup, LOGIN_TIMEOUT_S)
         self._workload = Workload(target.url, self._mint, spec.users, spec.seed, self.history)
         self.readers = Readers(self._setup)
         self._began_s = 0.0
@@ -172,7 +172,7 @@ class Soak:
     # --- what was observed ------------------------------------------------------------------------------------
 
     def requests(self) -> dict[str, list[Request]]:
-        """All honest requests by their kind; a login that failed took as long as a user waits for it."""
+        """All honest requests by their kind; a login that gave up took as long as a user waits for it."""
         opens = [one for one in self.history.ops if one.kind == "open" and one.answer != UNKNOWN]
         logins = [(start_s, LOGIN_TIMEOUT_S * 1000 if ms is None else ms) for start_s, ms in self.logins.done]
         return {
@@ -242,7 +242,7 @@ def figures(spec: SoakSpec, soak: Soak, outcome: Outcome) -> dict[str, Any]:
         "operations_checked": len(history.ops),
         "reads": dict(soak.readers.replies),
         "logins": len(soak.logins.done),
-        "logins_failed": dict(soak.logins.failures),
+        "logins_refused": dict(soak.logins.failures),
         "server_pid": [outcome.pid_before, outcome.pid_after],
         "alarms": report.alarms(soak.victim.data / LOG)[: report.NAMED_MAX],
         "broken": soak_verdict.broken(outcome)[: report.NAMED_MAX],

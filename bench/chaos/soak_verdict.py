@@ -105,8 +105,8 @@ def lines(figures: dict[str, Any]) -> list[str]:
         f"{figures['asked_again']:,} repeated, {figures['unknown']:,} never answered",
         f"crowd     {', '.join(f'{count:,} {name}' for name, count in figures['reads'].items())}",
     ]
-    if failed := figures["logins_failed"]:
-        found.append(f"logins    {', '.join(f'{count:,} failed: {why}' for why, count in failed.items())}")
+    if refused := figures["logins_refused"]:
+        found.append(f"logins    {', '.join(f'{count:,} tries refused: {why}' for why, count in refused.items())}")
     for kind, calm in figures["calm"].items():
         after = figures["after"][kind]
         found.append(

@@ -17,9 +17,10 @@ from bench.load import load, transport
 from bench.load.load import OperationLog, Work
 from bench.load.outcome import Outcome
 from bench.load.run_spec import GeneratorSpec
-from bench.load.setup import GROUP, Say, Setup
+from bench.load.setup import GROUP, RequestsByUser, Say, Setup
 from bench.load.transport import MeasuredConnection
 from bench.scenarios.scenario import Operations, Standard
+from client_sim.sdk.backoff import Backoff
 from client_sim.sim.histogram import Histogram
 from protocol import messages
 from protocol.messages import Message
@@ -33,16 +34,18 @@ IDLE_PART: Final = 0.25  # of the time, before the flood
 READERS_PLACE, LOGINS_PLACE = 10_000, 20_000
 LOGIN_USERS: Final = 100_000  # then the first one logs in again
 SHARE_FEN: Final = 100
+RETRY_S_MIN, RETRY_S_MAX = 0.05, 0.5  # after a refused login
 
 
 class Logins:
-    """Users who log in at planned moments, each for the first time."""
+    """Users who log in at planned moments, and try again for `patience_s` if they are refused."""
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, setup: Setup, patience_s: float = 0.0) -> None:
         self._setup = setup
+        self._patience_s = patience_s
         self.began_s = 0.0
-        self.done: list[tuple[float, float | None]] = []  # (start in s of perf_counter, ms; None: it failed)
-        self.failures: Counter[str] = Counter()  # by their reason
+        self.done: list[tuple[float, float | None]] = []  # (start in s of perf_counter, ms; None: it gave up)
+        self.failures: Counter[str] = Counter()  # of tries, by their reason
 
     async def run(self, starts_s: array[float]) -> None:
         """Log in at these moments, in s from now."""
@@ -55,16 +58,21 @@ class Logins:
             await load.pace(starts_s, self.began_s, begin)
 
     async def _log_in(self, number: int, start_s: float) -> None:
-        spec = self._setup.spec
-        connection = MeasuredConnection(self._setup.token(spec.first_user + LOGINS_PLACE + number))
-        try:
-            await transport.log_in(spec.url, [connection])
-        except OSError:
-            self.done.append((start_s, None))
-            self.failures[connection.end_reason or "no answer"] += 1
-        else:
-            self.done.append((start_s, (perf_counter() - start_s) * 1000))
-        connection.close()
+        spec, backoff, ms = self._setup.spec, Backoff(RETRY_S_MIN, RETRY_S_MAX), None
+        token = self._setup.token(spec.first_user + LOGINS_PLACE + number)
+        while ms is None:
+            connection = MeasuredConnection(token)
+            try:
+                await transport.log_in(spec.url, [connection])
+                ms = (perf_counter() - start_s) * 1000
+            except OSError:
+                self.failures[connection.end_reason or "no answer"] += 1
+                if perf_counter() - start_s >= self._patience_s:
+                    break
+                await asyncio.sleep(backoff.delay_s())
+            finally:
+                connection.close()
+        self.done.append((start_s, ms))
 
 
 async def full_group(setup: Setup, readers: int) -> tuple[list[MeasuredConnection], int]:
@@ -74,8 +82,11 @@ async def full_group(setup: Setup, readers: int) -> tuple[list[MeasuredConnectio
     (group_id,) = await setup.put_groups([(owner.user_id, [one.user_id for one in users])])
     owner.close()
     setup.say(f"{TEXTS} messages of {TEXT_BYTES} bytes are said")
-    each = -(-TEXTS // readers)
-    await setup.request({one: [messages.Say(0, group_id, "x" * TEXT_BYTES) for _ in range(each)] for one in users})
+    says: RequestsByUser = {
+        one: [messages.Say(0, group_id, "x" * TEXT_BYTES) for _ in range(place, TEXTS, readers)]
+        for place, one in enumerate(users)
+    }
+    await setup.request(says)
     return users, group_id
 
 

@@ -2685,4 +2685,20 @@ MUTATIONS: tuple[Mutation, ...] = (
         "                pass\n",
         ("tests/server/test_embedded.py::test_store_that_is_killed_is_started_again_with_its_data[postgres]",),
     ),
+    Mutation(
+        "a soak accepts a server that was started again",
+        "stays up",
+        "bench/chaos/soak_verdict.py",
+        "    if outcome.pid_after == outcome.pid_before:\n",
+        "    if outcome.pid_after:\n",
+        ("tests/chaos/test_soak.py::test_verdict_names_what_does_not_hold",),
+    ),
+    Mutation(
+        "a soak excuses slow requests long after a strike",
+        "stays up",
+        "bench/chaos/soak_verdict.py",
+        "        return number >= 0 and start_s <= strikes[number].end_s + aftermath_s\n",
+        "        return number >= 0\n",
+        ("tests/chaos/test_soak.py::test_requests_of_a_strike_and_its_aftermath_are_not_judged",),
+    ),
 )
