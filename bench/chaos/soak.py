@@ -76,16 +76,26 @@ def plan(seed: int) -> Callable[[], Strike]:
     return next_strike
 
 
+def program() -> Program:
+    """The server with a limit of open files that a strike reaches."""
+    return Program(wrapper=(*FEWER_FILES, str(open_files_of_server())))
+
+
+def victim_of(target: Target) -> Victim:
+    """The same server as the strikes see it."""
+    assert target.status is not None
+    files = open_files_of_server()
+    return Victim(target.url, target.status.parent, target.dsn, target.redis_url, target.pids.server, files)
+
+
 class Soak:
     """One soak of a server that runs."""
 
     def __init__(self, spec: SoakSpec, target: Target, say: Say) -> None:
-        assert target.status is not None
         self._spec = spec
         self._target = target
         self._say = say
-        data, files = target.status.parent, open_files_of_server()
-        self.victim = Victim(target.url, data, target.dsn, target.redis_url, target.pids.server, files)
+        self.victim = victim_of(target)
         self.history = History()
         self.strikes: list[Struck] = []
         self.stuck: list[str] = []
@@ -205,8 +215,7 @@ async def run(spec: SoakSpec, say: Say) -> dict[str, Any]:
 
     Raises BenchFailed, ClientError, EmbeddedError, SetupFailed, ServerFailed if the server does not start.
     """
-    program = Program(wrapper=(*FEWER_FILES, str(open_files_of_server())))
-    with own_server(spec.durability, LIMITS, say, program, LIMITS) as target:
+    with own_server(spec.durability, LIMITS, say, program(), LIMITS) as target:
         soak = Soak(spec, target, say)
         say(f"{spec.seconds:g} s of soak, the first {spec.calm_s:g} s calm; seed {spec.seed}")
         try:

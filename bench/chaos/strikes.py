@@ -33,9 +33,9 @@ END_SESSIONS: Final = (
     " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
 )
 ADMIN_TIMEOUT_S: Final = 30.0
-OPEN_FILES_MAX: Final = 4_096
+OPEN_FILES_MAX: Final = 2_048
 CONNECTIONS_OF_ADDRESS: Final = 1_000  # fewer than one address may have
-CONNECTIONS_AT_ONCE: Final = 100
+CONNECTIONS_AT_ONCE: Final = 500
 PAUSE_S: Final = 0.02
 
 

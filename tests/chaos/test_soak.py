@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,8 +12,13 @@ import pytest
 from bench.chaos import soak as soak_module
 from bench.chaos.soak import SoakSpec, plan, run
 from bench.chaos.soak_verdict import Latency, Outcome, Request, Struck, broken, latency, outside
-from bench.chaos.strikes import STRIKES
+from bench.chaos.strikes import STRIKES, take_rights
+from client_sim.sdk.backoff import patiently
+from client_sim.sdk.client import Client
+from protocol import tokens
 from server.cli import main
+from server.core.ids import BACKEND
+from tests.conftest import FAR_AWAY_S, PATIENCE_S
 
 CALM = {"login": Latency(100, 2.0, 10.0), "open": Latency(100, 2.0, 20.0)}
 STRUCK = [Struck("freeze", 20.0, 24.0), Struck("kill", 50.0, 51.0)]
@@ -79,6 +86,19 @@ async def test_soak_with_two_strikes_holds(monkeypatch: pytest.MonkeyPatch) -> N
     assert figures["reads"]["caughtup"] > 0
     assert figures["unknown"] == 0
     assert lines
+
+
+async def test_every_strike_ends_and_the_server_serves_afterwards() -> None:
+    with soak_module.own_server("postgres", {}, print, soak_module.program(), ()) as target:
+        victim = soak_module.victim_of(target)
+        await take_rights(victim)
+        for strike in STRIKES:
+            async with strike.hold(victim):
+                await asyncio.sleep(0.2 if strike.lasts else 0.0)
+            token = str(tokens.mint(BACKEND, FAR_AWAY_S, target.key_id, target.key))
+            async with Client(target.url, token) as backend:
+                await patiently(partial(backend.top_up, 1, 100, key=strike.name), PATIENCE_S)
+            target.check()
 
 
 @pytest.mark.parametrize(
