@@ -235,7 +235,7 @@ def figures(spec: SoakSpec, soak: Soak, outcome: Outcome) -> dict[str, Any]:
     """All figures, for the file."""
     history = soak.history
     return {
-        "tier": spec.durability,
+        "durability": spec.durability,
         "seed": spec.seed,
         "seconds": spec.seconds,
         "calm_s": spec.calm_s,

@@ -73,7 +73,7 @@ def broken(outcome: Outcome) -> list[str]:
         *(f"hongbao audit: {line}" for line in outcome.audit),
         *outcome.lost,
         *outcome.stuck,
-        *([] if outcome.strikes else ["no strike was made: the time is too short"]),
+        *([] if outcome.strikes else ["no strike was made"]),
         *(line for kind in outcome.calm for line in _too_slow(kind, outcome.calm[kind], outcome.after[kind])),
     ]
 
@@ -116,4 +116,4 @@ def lines(figures: dict[str, Any]) -> list[str]:
     found += [f"  ✗ {one}" for one in figures["broken"]]
     found += [f"  ! server: {one}" for one in figures["alarms"]]
     holds = "DOES NOT HOLD" if figures["broken"] else "holds"
-    return [*found, f"soak: {holds} (durability {figures['tier']}, {figures['seconds']:g} s)"]
+    return [*found, f"soak: {holds} (durability {figures['durability']}, {figures['seconds']:g} s)"]
