@@ -2701,4 +2701,12 @@ MUTATIONS: tuple[Mutation, ...] = (
         "        return number >= 0\n",
         ("tests/chaos/test_soak.py::test_requests_of_a_strike_and_its_aftermath_are_not_judged",),
     ),
+    Mutation(
+        "one connection is accepted in a turn of the loop",
+        "stays up",
+        "server/net/listener.py",
+        "            self._queued.take_soon()\n",
+        "            pass\n",
+        ("tests/wire/test_floods.py::test_connections_that_wait_are_accepted_many_in_a_turn_of_the_loop",),
+    ),
 )
