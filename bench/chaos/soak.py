@@ -155,9 +155,10 @@ class Soak:
         await asyncio.sleep(spec.calm_s)
         while True:
             self._now = ""
-            await asyncio.sleep(draw.uniform(*spec.quiet_s))
-            if self._elapsed_s + LASTS_S[1] + spec.aftermath_s + spec.quiet_s[0] > spec.seconds:
+            quiet_s = draw.uniform(*spec.quiet_s)
+            if self._elapsed_s + quiet_s + LASTS_S[1] + spec.aftermath_s + spec.quiet_s[0] > spec.seconds:
                 return
+            await asyncio.sleep(quiet_s)
             await self._strike_once(next_strike(), draw.uniform(*LASTS_S))
             self._now = "aftermath"
             await asyncio.sleep(spec.aftermath_s)

@@ -91,7 +91,9 @@ class Listener:
             )
         except OSError as error:
             raise cannot_listen(host, port, error) from error
-        self._queued = QueuedConnections(lambda: Session(self), server)
+        self._queued = QueuedConnections(
+            lambda: Session(self), lambda: self.connections_max - len(self.sessions), server
+        )
         return int(server.sockets[0].getsockname()[1])
 
     def reload(self, tls: ssl.SSLContext | None) -> None:

@@ -18,9 +18,15 @@ class QueuedConnections:
     without this a thousand connections that say nothing would keep every login waiting for a minute or more.
     """
 
-    def __init__(self, make: Callable[[], asyncio.Protocol], server: asyncio.Server) -> None:
-        """`make` makes the protocol of a connection, as for the server, whose sockets these are."""
+    def __init__(
+        self, make: Callable[[], asyncio.Protocol], room: Callable[[], int], server: asyncio.Server
+    ) -> None:
+        """`make` makes the protocol of a connection, as for the server, whose sockets these are. `room`: so many
+        more may come. The loop's own accept takes those beyond it one by one, to refuse them, so that the files
+        that are kept for stores stay free.
+        """
         self._make = make
+        self._room = room
         self._loop = asyncio.get_running_loop()
         self._listening = [socket.socket(fileno=os.dup(one.fileno())) for one in server.sockets]
         self._arriving: set[asyncio.Task[None]] = set()
@@ -43,7 +49,7 @@ class QueuedConnections:
     def _take(self) -> None:
         self._is_due = False
         for listening in self._listening:
-            for _ in range(AT_ONCE):
+            for _ in range(min(AT_ONCE, self._room() - len(self._arriving))):
                 try:
                     connected, _ = listening.accept()
                 except ConnectionError:

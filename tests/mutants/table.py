@@ -2709,4 +2709,12 @@ MUTATIONS: tuple[Mutation, ...] = (
         "            pass\n",
         ("tests/wire/test_floods.py::test_connections_that_wait_are_accepted_many_in_a_turn_of_the_loop",),
     ),
+    Mutation(
+        "queued connections use the files that are kept for stores",
+        "stays up",
+        "server/net/queued_connections.py",
+        "range(min(AT_ONCE, self._room() - len(self._arriving)))",
+        "range(AT_ONCE)",
+        (T_FILES + "connections_beyond_the_hard_limit_of_open_files_are_refused_and_the_server_goes_on",),
+    ),
 )
