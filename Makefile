@@ -7,7 +7,7 @@ AGAINST ?= 0d9629a
 # Tests and benchmarks start hundreds of processes: without compiled modules each would compile all of them again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: guard quick chaos sim mutants fuzz outages outages-redis screenshots help env demo bench test check format clean
+.PHONY: guard quick chaos soak sim mutants fuzz outages outages-redis screenshots help env demo bench test check format clean
 
 help:  ## list the verbs
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -54,6 +54,7 @@ check: env  ## style, types, the direction of imports, and words to avoid
 	@$(BIN)/lint-imports --config setup.cfg --no-logo
 	@$(BIN)/python tests/language/check.py
 
+SOAK ?= 30m
 CHAOS := $(BIN)/hongbao chaos --seconds 250 --kills 80 --rate 4000
 
 chaos: env  ## kill everything under load, audit, four times: 320 kills, a million claims, about 18 minutes
@@ -62,6 +63,9 @@ chaos: env  ## kill everything under load, audit, four times: 320 kills, a milli
 	@$(CHAOS) --seed 3 --durability postgres --json chaos-3.json
 	@$(CHAOS) --seed 4 --durability redis --json chaos-4.json
 	@$(BIN)/hongbao chaos --sum chaos-1.json chaos-2.json chaos-3.json chaos-4.json --json chaos-total.json
+
+soak: env  ## default limits, a crowd, and random strikes on the stores for half an hour; the server must outlive them
+	@$(BIN)/hongbao chaos --soak $(SOAK) --json chaos-soak.json
 
 sim: env  ## thousands of simulated worlds, each replayable from its seed
 	@$(BIN)/python -m tests.sim --seeds 5000

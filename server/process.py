@@ -28,6 +28,7 @@ class Program(NamedTuple):
 
     python: str = sys.executable
     tree: Path | None = None
+    wrapper: tuple[str, ...] = ()  # a command that becomes the server, for example with fewer open files
 
     @property
     def environment(self) -> dict[str, str] | None:
@@ -71,6 +72,7 @@ class ServerProcess:
 
     def _spawn(self) -> None:
         command = [
+            *self._program.wrapper,
             self._program.python,
             "-m",
             "server.cli",

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import cyclopts
-from cyclopts import Parameter
+from cyclopts import Parameter, Token
 from rich.console import Console
 
-from bench.chaos import report
+from bench.chaos import report, soak_verdict
+from bench.chaos import soak as soak_module
 from bench.chaos.run import ChaosSpec, run
+from bench.chaos.soak import SoakSpec
 from bench.chaos.workload import GROUP_MEMBERS
 from bench.report.files import check_folder, write_json
+from bench.scenarios.flood import Flood
 from server.cli.shared.numbers import Count, Rate, Seconds, Seed, Whole
 from server.loop import run as run_loop
 
@@ -20,12 +24,22 @@ SECONDS: Final = 60.0
 KILLS: Final = 20
 CLAIMS_PER_S: Final = 2_000.0
 USERS: Final = 100
+UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 chaos_cli = cyclopts.App(name="chaos", result_action="return_value")
 
 
 def _help(text: str, name: str | None = None) -> Parameter:
     return Parameter(name=name, help=text, consume_multiple=True)
+
+
+def _duration(_: Any, words: Sequence[Token]) -> float:
+    """Seconds of 90s, 30m or 2h. Raises ValueError, one line."""
+    word = words[0].value
+    number, unit = word[:-1], word[-1:]
+    if unit not in UNITS or not (number.isascii() and number.isdecimal()):
+        raise ValueError(f"{word!r} is not a duration: write 90s, 30m or 2h")
+    return float(number) * UNITS[unit]
 
 
 @chaos_cli.default
@@ -41,6 +55,12 @@ def chaos(
     rate: Annotated[Rate, _help("claims per second on average (open loop)")] = CLAIMS_PER_S,
     users: Annotated[Count, _help(f"number of users, in groups of {GROUP_MEMBERS}")] = USERS,
     json_file: Annotated[Path | None, _help("write all figures to this file", "--json")] = None,
+    soak: Annotated[
+        Seconds | None,
+        Parameter(
+            converter=_duration, help="instead: the server runs for so long (90s, 30m, 2h) and is never killed"
+        ),
+    ] = None,
     sum_files: Annotated[tuple[Path, ...], _help("run nothing, add up the files of earlier runs", "--sum")] = (),
 ) -> int:
     """Kill, freeze, cut off and fill up the server and its stores under load; exit 1 if any money is missing.
@@ -49,17 +69,35 @@ def chaos(
     Afterwards an auditor that trusts only those logs and the database compares them, and checks that one order of
     events explains all answers about each packet. The same seed draws the same load and the same faults.
 
+    With --soak the default limits hold, a crowd reads without pause, and strikes hit the stores, never the server:
+    exit 1 if it ends, if the audit or the auditor finds anything, or if the p99 of logins and opens, outside of the
+    strikes and the 10 s after each, exceeds 3 × that of the calm phase at the begin.
+
     Example: hongbao chaos --seconds 120 --kills 40 --seed 7 --json chaos.json
+    Example: hongbao chaos --soak 30m --seed 7 --json soak.json
     """
     if users < GROUP_MEMBERS:
         raise ValueError(f"at least {GROUP_MEMBERS} users: one group")
     check_folder(json_file)
     console = Console(highlight=False)
+
+    def say(line: str) -> None:
+        console.print(line, markup=False, soft_wrap=True)
+
+    if soak is not None:
+        if sum_files or (seconds, kills, rate) != (SECONDS, KILLS, CLAIMS_PER_S):
+            raise ValueError("--soak has a duration, strikes and a rate of its own: leave out the other options")
+        soaked = SoakSpec(soak, seed, durability, users - users % GROUP_MEMBERS, Flood.standard.connections)
+        figures = run_loop(soak_module.run(soaked, say))
+        for line in soak_verdict.lines(figures):
+            say(line)
+        write_json(figures, json_file)
+        return 1 if figures["broken"] else 0
     if sum_files:
         figures = report.total_of(sum_files)
     else:
         spec = ChaosSpec(seconds, kills, seed, durability, rate, users - users % GROUP_MEMBERS)
-        figures = run_loop(run(spec, lambda line: console.print(line, markup=False, soft_wrap=True)))
+        figures = run_loop(run(spec, say))
     report.show(console, figures)
     write_json(figures, json_file)
     return 1 if figures["discrepancies"] else 0

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import asyncpg
 import psutil
@@ -24,6 +24,8 @@ from server.embedded.run import account
 QUOTA_S: Final = 1.0
 QUOTA_BYTES: Final = 8 << 20  # half of a segment of PostgreSQL's log
 AOF_BYTES: Final = 3_000  # so many may still be appended
+
+Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
 class Cluster(NamedTuple):
@@ -54,8 +56,9 @@ class Fault(NamedTuple):
 
 
 @asynccontextmanager
-async def _sql(cluster: Cluster) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
-    connection = await asyncpg.connect(cluster.postgres_dsn, timeout=2)
+async def sql(dsn: str, timeout_s: float = 2.0, **settings: str) -> AsyncIterator[Sql]:
+    """A session with these settings, cut off at the end: its transaction is rolled back."""
+    connection = await asyncpg.connect(dsn, timeout=timeout_s, server_settings=settings)
     try:
         yield connection
     finally:
@@ -65,7 +68,7 @@ async def _sql(cluster: Cluster) -> AsyncIterator[asyncpg.Connection[asyncpg.Rec
 async def _backend(cluster: Cluster) -> int | None:
     """The process of PostgreSQL that works for the server: a busy one if there is one."""
     with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
-        async with _sql(cluster) as connection:
+        async with sql(cluster.postgres_dsn) as connection:
             pid = await connection.fetchval(
                 "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
                 " ORDER BY state = 'active' DESC, state_change DESC LIMIT 1"
@@ -102,7 +105,7 @@ async def _freeze(target: str, cluster: Cluster, seconds: float) -> bool:
 async def _terminate_backend(cluster: Cluster, _: float) -> bool:
     pid = await _backend(cluster)
     with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
-        async with _sql(cluster) as connection:
+        async with sql(cluster.postgres_dsn) as connection:
             return bool(await connection.fetchval("SELECT pg_terminate_backend($1)", pid))
     return False
 

@@ -6,7 +6,7 @@ import asyncio
 import os
 import secrets
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from time import perf_counter
@@ -76,10 +76,11 @@ async def run(spec: ChaosSpec, say: Callable[[str], None]) -> dict[str, Any]:
             workload = Workload(url, mint, spec.users, spec.seed, history)
             nemesis = Nemesis(cluster, history, spec.seed, spec.seconds, spec.durability)
             await _inject(spec, workload, nemesis, history, say)
-            await _wait_until_settled(cluster.postgres_dsn)
+            await wait_until_settled(cluster.postgres_dsn)
             nemesis.stuck += [*cluster.postgres.failed_starts, *cluster.valkey.failed_starts]
             say("the auditor reads the logs and the books")
-            findings, audited = await _audit(cluster.postgres_dsn, data / "server", history, nemesis)
+            seed_keys = config_module.load_seed_keys(config_module.Config(), data / "server", may_make=False)
+            findings, audited = await audit_books(cluster.postgres_dsn, seed_keys, history, nemesis.stuck)
         about = {
             "tier": spec.durability,
             "seed": spec.seed,
@@ -114,16 +115,20 @@ async def _inject(
             injecting = work.create_task(nemesis.inject(spec.kills))
             work.create_task(workload.run(spec.claims_per_s, injecting.done))
         await nemesis.end_all()
-        if unanswered := await workload.wait_for_answers(ANSWER_TIMEOUT_S):
-            nemesis.stuck.append(
-                f"{unanswered} requests without an answer {ANSWER_TIMEOUT_S:g} s after the last fault"
-            )
-        await workload.close()
+        nemesis.stuck += await last_answers(workload)
     finally:
         progress.cancel()
 
 
-async def _wait_until_settled(dsn: str) -> None:
+async def last_answers(workload: Workload) -> list[str]:
+    """Wait for the answers to all requests, and close; a line if some never came."""
+    unanswered = await workload.wait_for_answers(ANSWER_TIMEOUT_S)
+    await workload.close()
+    text = f"{unanswered} requests without an answer {ANSWER_TIMEOUT_S:g} s after the last fault"
+    return [text] if unanswered else []
+
+
+async def wait_until_settled(dsn: str) -> None:
     """Wait until all money has arrived; the auditor names the rest."""
     deadline_s = perf_counter() + SETTLE_TIMEOUT_S
     while perf_counter() < deadline_s:
@@ -133,10 +138,11 @@ async def _wait_until_settled(dsn: str) -> None:
         await asyncio.sleep(POLL_S)
 
 
-async def _audit(dsn: str, folder: Path, history: History, nemesis: Nemesis) -> tuple[auditor.Findings, list[str]]:
+async def audit_books(
+    dsn: str, seed_keys: Mapping[str, bytes], history: History, stuck: Sequence[str]
+) -> tuple[auditor.Findings, list[str]]:
     """The findings of the auditor, and those of the project's own audit. Raises BenchFailed."""
     try:
-        seed_keys = config_module.load_seed_keys(config_module.Config(), folder, may_make=False)
         books = await audited_books.read(dsn, seed_keys)
         database = Database(dsn, pool_max=2, timeout_s=AUDIT_TIMEOUT_S)
         await database.open()
@@ -145,7 +151,7 @@ async def _audit(dsn: str, folder: Path, history: History, nemesis: Nemesis) -> 
         finally:
             await database.close()
     except (OSError, asyncpg.PostgresError, StoreUnavailable) as error:
-        raise BenchFailed(f"PostgreSQL did not start again: {'; '.join(nemesis.stuck) or error}") from error
+        raise BenchFailed(f"PostgreSQL did not start again: {'; '.join(stuck) or error}") from error
     findings = await asyncio.to_thread(auditor.judge, history, books)
     return findings, [line for one in audited.findings for line in one.discrepancies]
 

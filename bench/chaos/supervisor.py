@@ -107,11 +107,12 @@ async def supervised_stores(
         for store in stores.values():
             await undo.enter_async_context(store.supervised())
         for one in STORES:
-            await _wait_until_ready(one, sockets)
+            await wait_until_ready(one, sockets)
         yield stores, sockets
 
 
-async def _wait_until_ready(store: Store, sockets: Path) -> None:
+async def wait_until_ready(store: Store, sockets: Path) -> None:
+    """Return when a store answers. Raises EmbeddedError."""
     for _ in range(int(READY_TIMEOUT_S / POLL_S)):
         if await asyncio.to_thread(store.answers, sockets):
             return

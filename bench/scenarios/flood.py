@@ -19,9 +19,10 @@ from bench.load import load, transport
 from bench.load.load import OperationLog, Work
 from bench.load.outcome import Outcome
 from bench.load.run_spec import GeneratorSpec
-from bench.load.setup import GROUP, Say
+from bench.load.setup import GROUP, RequestsByUser, Say, Setup
 from bench.load.transport import MeasuredConnection
 from bench.scenarios.scenario import Operations, Standard
+from client_sim.sdk.backoff import Backoff
 from client_sim.sim.histogram import Histogram
 from protocol import messages
 from protocol.messages import Message
@@ -33,7 +34,62 @@ OPENS_PER_S: Final = 50
 LOGINS_PER_S: Final = 10
 IDLE_PART: Final = 0.25  # of the time, before the flood
 READERS_PLACE, LOGINS_PLACE = 10_000, 20_000
+LOGIN_USERS: Final = 100_000  # then the first one logs in again
 SHARE_FEN: Final = 100
+RETRY_S_MIN, RETRY_S_MAX = 0.05, 0.5  # after a refused login
+
+
+class Logins:
+    """Users who log in at planned moments, and try again for `patience_s` if they are refused."""
+
+    def __init__(self, setup: Setup, patience_s: float = 0.0) -> None:
+        self._setup = setup
+        self._patience_s = patience_s
+        self.began_s = 0.0
+        self.done: list[tuple[float, float | None]] = []  # (start in s of perf_counter, ms; None: it gave up)
+        self.failures: Counter[str] = Counter()  # of tries, by their reason
+
+    async def run(self, starts_s: array[float]) -> None:
+        """Log in at these moments, in s from now."""
+        self.began_s = perf_counter()
+        async with asyncio.TaskGroup() as tasks:
+
+            def begin(number: int, start_s: float) -> None:
+                tasks.create_task(self._log_in(number % LOGIN_USERS, start_s))
+
+            await load.pace(starts_s, self.began_s, begin)
+
+    async def _log_in(self, number: int, start_s: float) -> None:
+        spec, backoff, ms = self._setup.spec, Backoff(RETRY_S_MIN, RETRY_S_MAX), None
+        token = self._setup.token(spec.first_user + LOGINS_PLACE + number)
+        while ms is None:
+            connection = MeasuredConnection(token)
+            try:
+                await transport.log_in(spec.url, [connection])
+                ms = (perf_counter() - start_s) * 1000
+            except OSError:
+                self.failures[connection.end_reason or "no answer"] += 1
+                if perf_counter() - start_s >= self._patience_s:
+                    break
+                await asyncio.sleep(backoff.delay_s())
+            finally:
+                connection.close()
+        self.done.append((start_s, ms))
+
+
+async def full_group(setup: Setup, readers: int) -> tuple[list[MeasuredConnection], int]:
+    """Readers in one group with a full history, and the group. Each says a part of it, within a user's limits."""
+    users = await setup.log_in_users(readers, first=READERS_PLACE)
+    owner = await setup.log_in_sender()
+    (group_id,) = await setup.put_groups([(owner.user_id, [one.user_id for one in users])])
+    owner.close()
+    setup.say(f"{TEXTS} messages of {TEXT_BYTES} bytes are said")
+    says: RequestsByUser = {
+        one: [messages.Say(0, group_id, "x" * TEXT_BYTES) for _ in range(place, TEXTS, readers)]
+        for place, one in enumerate(users)
+    }
+    await setup.request(says)
+    return users, group_id
 
 
 class Flood(Operations):
@@ -52,8 +108,8 @@ class Flood(Operations):
         self._opens: Work = {}
         self._reads: Work = {}
         self._read_log = OperationLog()
-        self._logins_per_s = 0
-        self._logins: list[tuple[float, float | None]] = []  # (start in s, ms; None: it failed)
+        self._is_opening = False
+        self._logins = Logins(self.setup)
 
     @property
     def _idle_s(self) -> float:
@@ -75,47 +131,22 @@ class Flood(Operations):
         each = -(-round(OPENS_PER_S * self.run_spec.seconds) // len(openers))
         packets = await setup.make_packets(openers, each, GROUP, SHARE_FEN)
         self._opens = {one: load.encode_requests([messages.Grab(0, p) for p in packets[one]]) for one in openers}
-        self._logins_per_s = LOGINS_PER_S
+        self._is_opening = True
 
     async def _prepare_reads(self, readers: int) -> None:
-        setup = self.setup
-        users = await setup.log_in_users(readers, first=READERS_PLACE)
-        sender = await setup.log_in_sender()
-        (group_id,) = await setup.put_groups([(sender.user_id, [one.user_id for one in users])])
-        setup.say(f"{TEXTS} messages of {TEXT_BYTES} bytes are said")
-        await setup.request({sender: [messages.Say(0, group_id, "x" * TEXT_BYTES)] * TEXTS})
-        sender.close()
+        users, group_id = await full_group(self.setup, readers)
         reads = round(READS_PER_S * (self.run_spec.seconds - self._idle_s)) + 1
         self._reads = {one: load.encode_requests([messages.CatchUp(0, group_id, 0)] * reads) for one in users}
 
     async def measure(self) -> None:
         seconds, readers, openers = self.run_spec.seconds, len(self._reads), len(self._opens)
-        opens_s = _evenly(0.0, seconds, OPENS_PER_S if openers else 0)
-        reads_s = _evenly(self._idle_s, seconds, READS_PER_S * readers)
+        opens_s = evenly(0.0, seconds, OPENS_PER_S if self._is_opening else 0)
+        reads_s = evenly(self._idle_s, seconds, READS_PER_S * readers)
         await asyncio.gather(
             load.open_loop(self._opens, opens_s, range(openers), _open_with_ticket, self.log),
             load.open_loop(self._reads, reads_s, range(readers), log=self._read_log),
-            self._log_in_users(_evenly(0.0, seconds, self._logins_per_s)),
+            self._logins.run(evenly(0.0, seconds, LOGINS_PER_S if self._is_opening else 0)),
         )
-
-    async def _log_in_users(self, starts_s: array[float]) -> None:
-        began_s, tasks = perf_counter(), list[asyncio.Task[None]]()
-
-        def begin(number: int, start_s: float) -> None:
-            tasks.append(asyncio.create_task(self._log_in(number, start_s, start_s - began_s)))
-
-        await load.pace(starts_s, began_s, begin)
-        await asyncio.gather(*tasks)
-
-    async def _log_in(self, number: int, start_s: float, after_s: float) -> None:
-        connection = MeasuredConnection(self.setup.token(self.spec.first_user + LOGINS_PLACE + number))
-        try:
-            await transport.log_in(self.spec.url, [connection])
-        except OSError:
-            self._logins.append((after_s, None))
-        else:
-            self._logins.append((after_s, (perf_counter() - start_s) * 1000))
-        connection.close()
 
     def outcome(self) -> Outcome:
         """With latencies before and during the flood, and the answers to the reads by their reason."""
@@ -123,7 +154,8 @@ class Flood(Operations):
         opens = [
             (start_s, (end_s - start_s) * 1000) for start_s, end_s in zip(log.starts_s, log.ends_s, strict=True)
         ]
-        logins = [(start_s, ms) for start_s, ms in self._logins if ms is not None]
+        begun = self._logins.done
+        logins = [(start_s - self._logins.began_s, ms) for start_s, ms in begun if ms is not None]
         for name, measured in (("open", opens), ("login", logins)):
             idle = Histogram.of(ms for start_s, ms in measured if start_s < self._idle_s)
             flood = Histogram.of(ms for start_s, ms in measured if start_s >= self._idle_s)
@@ -131,15 +163,15 @@ class Flood(Operations):
                 outcome.spreads |= {f"{name}_idle_ms": idle.encoded(), f"{name}_flood_ms": flood.encoded()}
                 outcome.extra[f"{name}_idle_p99_ms"] = round(idle.percentile(99), 1)
                 outcome.extra[f"{name}_flood_p99_ms"] = round(flood.percentile(99), 1)
-        answers = Counter(map(_name_of, self._read_log.replies))
+        answers = Counter(map(name_of, self._read_log.replies))
         for name in ("caughtup", "overloaded", "rate_limited", "store_unavailable"):
             outcome.extra[f"reads_{name}"] = answers.pop(name, 0)
         outcome.extra["reads_other"] = sum(answers.values()) + self._read_log.unanswered + self._read_log.lost
-        outcome.extra["logins_failed"] = len(self._logins) - len(logins)
+        outcome.extra["logins_failed"] = len(begun) - len(logins)
         return outcome
 
 
-def _evenly(first_s: float, end_s: float, per_s: float) -> array[float]:
+def evenly(first_s: float, end_s: float, per_s: float) -> array[float]:
     return array("d", (first_s + number / per_s for number in range(round((end_s - first_s) * per_s))))
 
 
@@ -149,5 +181,5 @@ def _open_with_ticket(user_id: int, reply: Message) -> Message | None:
     return None
 
 
-def _name_of(reply: Message) -> str:
+def name_of(reply: Message) -> str:
     return reply.name if isinstance(reply, messages.Refused) else type(reply).__name__.lower()

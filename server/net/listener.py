@@ -14,6 +14,7 @@ from server.core.limits import Limits
 from server.net.address_limits import Address, AddressLimits
 from server.net.addresses import cannot_listen
 from server.net.hub import Hub
+from server.net.queued_connections import QueuedConnections
 from server.net.session import Session
 from server.net.subscriptions import Subscriptions
 from server.net.tls import TlsListener
@@ -56,6 +57,7 @@ class Listener:
         self._late: list[Session] = []
         self._loop = asyncio.get_running_loop()
         self._server: asyncio.Server | TlsListener | None = None
+        self._queued: QueuedConnections | None = None  # with TLS the listener takes many by itself
         self._closing = False
         self.now_s = self._loop.time
         self.accepted = 0
@@ -84,10 +86,15 @@ class Listener:
                     lambda: Session(self), self._enter_gate, self.addresses.leave, self._timing.login_timeout_s, tls
                 )
                 return await gate.open(host, port, BACKLOG)
-            self._server = await self._loop.create_server(lambda: Session(self), host, port, backlog=BACKLOG)
+            server = self._server = await self._loop.create_server(
+                lambda: Session(self), host, port, backlog=BACKLOG
+            )
         except OSError as error:
             raise cannot_listen(host, port, error) from error
-        return int(self._server.sockets[0].getsockname()[1])
+        self._queued = QueuedConnections(
+            lambda: Session(self), lambda: self.connections_max - len(self.sessions), server
+        )
+        return int(server.sockets[0].getsockname()[1])
 
     def reload(self, tls: ssl.SSLContext | None) -> None:
         """Take over this certificate, and the limits as they are now; connections keep what they were told."""
@@ -98,6 +105,8 @@ class Listener:
     def stop_accepting(self) -> None:
         """No new connections."""
         self._closing = True
+        if self._queued is not None:
+            self._queued.close()
         if self._server is not None:
             self._server.close()
 
@@ -148,6 +157,8 @@ class Listener:
         self.accepted += 1
         session.number = self.accepted
         self.sessions[session.number] = session
+        if self._queued is not None:
+            self._queued.take_soon()
         refusal = None if isinstance(self._server, TlsListener) else self._enter(session.address)
         if self._closing:
             session.close(codes.Close.SHUTTING_DOWN)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from typing import Any
 
 import psutil
@@ -32,6 +33,7 @@ ALICE, BOB, CAROL = 1, 2, 3
 RICH_FEN = 100_000
 MIB = 1 << 20
 SILENT = 10
+QUEUED = 100
 
 
 async def fail_to_log_in(server: Server, dial: Dial, **wrong: Any) -> Goodbye:
@@ -39,6 +41,25 @@ async def fail_to_log_in(server: Server, dial: Dial, **wrong: Any) -> Goodbye:
     login = client.login_message(ALICE, **(wrong or {"proof": b"wrong" * 7}))
     await client.send(*login)
     return await client.goodbye()
+
+
+# --- many connections at once ---------------------------------------------------------------------------------
+
+
+async def test_connections_that_wait_are_accepted_many_in_a_turn_of_the_loop(start_attacked: StartServer) -> None:
+    """A login behind a thousand silent connections must not wait for a thousand turns of a busy server."""
+    server = await start_attacked()
+    listener, port = server.app.listener, int(server.url.rsplit(":", 1)[1])
+    silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(QUEUED)]
+    turns = 0
+    while listener.accepted < QUEUED:
+        await asyncio.sleep(0)
+        turns += 1
+    assert turns < QUEUED / 4
+    for one in silent:
+        one.close()
+    while listener.sessions:  # noqa: ASYNC110  no event is set
+        await asyncio.sleep(0.01)
 
 
 # --- slow senders ---------------------------------------------------------------------------------------------

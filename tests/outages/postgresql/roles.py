@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -43,24 +42,6 @@ async def own_database(dsn: str, options: str = "", *, owner: bool = False) -> A
         await cluster.execute(f"DROP DATABASE {name} WITH (FORCE)")
         await cluster.execute(f"DROP ROLE {name}")
         await cluster.close()
-
-
-@asynccontextmanager
-async def read_only(admin: Sql) -> AsyncIterator[None]:
-    """The whole server is read only inside, as an operator fences an old primary: sessions go on, and read."""
-    await _set_read_only(admin, "on")
-    try:
-        yield
-    finally:
-        await _set_read_only(admin, "off")
-
-
-async def _set_read_only(admin: Sql, value: str) -> None:
-    await admin.execute(f"ALTER SYSTEM SET default_transaction_read_only = {value}")
-    await admin.execute("SELECT pg_reload_conf()")
-    async with asyncio.timeout(10):
-        while await admin.fetchval("SHOW default_transaction_read_only") != value:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
 
 
 @asynccontextmanager

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from bench.chaos.strikes import read_only
 from server.embedded import StoreAddresses
 from server.services.money.audit import audit_at
 from storage.errors import StoreRefused, StoreUnavailable
 from storage.postgres.database import Database
 from tests.conftest import SEED_KEYS, StartServer
 from tests.outages.postgresql.pgbouncer import needs_pgbouncer, pgbouncer
-from tests.outages.postgresql.roles import own_database, read_only
+from tests.outages.postgresql.roles import own_database
 from tests.services.conftest import MakeParty, until
 
 pytestmark = needs_pgbouncer

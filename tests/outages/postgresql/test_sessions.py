@@ -6,12 +6,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from bench.chaos.strikes import read_only
 from server.embedded import StoreAddresses
 from storage.errors import StoreRefused, StoreUnavailable
 from storage.postgres.database import Database
 from storage.postgres.migrate import migrate
 from storage.postgres.sessions import SETTINGS
-from tests.outages.postgresql.roles import OwnDatabase, opened, own_database, read_only
+from tests.outages.postgresql.roles import OwnDatabase, opened, own_database
 from tests.services.conftest import until
 
 # A default of the role, and what a session of ours has.

@@ -1,0 +1,68 @@
+"""Connections that wait to be accepted, taken many at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable
+from typing import Final
+
+AT_ONCE: Final = 100
+
+
+class QueuedConnections:
+    """Takes what waits behind a connection that the loop has accepted.
+
+    libuv accepts one connection in a turn of the loop. A turn of a busy server takes up to a tenth of a second, so
+    without this a thousand connections that say nothing would keep every login waiting for a minute or more.
+    """
+
+    def __init__(
+        self, make: Callable[[], asyncio.Protocol], room: Callable[[], int], server: asyncio.Server
+    ) -> None:
+        """`make` makes the protocol of a connection, as for the server, whose sockets these are. `room`: so many
+        more may come. The loop's own accept takes those beyond it one by one, to refuse them, so that the files
+        that are kept for stores stay free.
+        """
+        self._make = make
+        self._room = room
+        self._loop = asyncio.get_running_loop()
+        self._listening = [socket.socket(fileno=os.dup(one.fileno())) for one in server.sockets]
+        self._arriving: set[asyncio.Task[None]] = set()
+        self._is_due = False
+        for one in self._listening:
+            one.setblocking(False)
+
+    def take_soon(self) -> None:
+        """A connection has arrived: look for others once in this turn."""
+        if not self._is_due:
+            self._is_due = True
+            self._loop.call_soon(self._take)
+
+    def close(self) -> None:
+        """Take none any more."""
+        for one in self._listening:
+            one.close()
+        self._listening.clear()
+
+    def _take(self) -> None:
+        self._is_due = False
+        for listening in self._listening:
+            for _ in range(min(AT_ONCE, self._room() - len(self._arriving))):
+                try:
+                    connected, _ = listening.accept()
+                except ConnectionError:
+                    continue  # it has hung up already
+                except OSError:
+                    break  # none waits; without a free file the loop's own accept copes
+                connected.setblocking(False)
+                arriving = self._loop.create_task(self._bring_in(connected))
+                self._arriving.add(arriving)
+                arriving.add_done_callback(self._arriving.discard)
+
+    async def _bring_in(self, connected: socket.socket) -> None:
+        try:
+            await self._loop.connect_accepted_socket(self._make, connected)
+        except OSError:  # gone
+            connected.close()
