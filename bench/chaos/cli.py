@@ -15,6 +15,7 @@ from bench.chaos import soak as soak_module
 from bench.chaos.run import ChaosSpec, run
 from bench.chaos.soak import SoakSpec
 from bench.chaos.workload import GROUP_MEMBERS
+from bench.load.setup import Say
 from bench.report.files import check_folder, write_json
 from bench.scenarios.flood import Flood
 from server.cli.shared.numbers import Count, Rate, Seconds, Seed, Whole
@@ -57,9 +58,7 @@ def chaos(
     json_file: Annotated[Path | None, _help("write all figures to this file", "--json")] = None,
     soak: Annotated[
         Seconds | None,
-        Parameter(
-            converter=_duration, help="instead: the server runs for so long (90s, 30m, 2h) and is never killed"
-        ),
+        Parameter(converter=_duration, help="instead: the server runs for so long (90s, 30m, 2h), never killed"),
     ] = None,
     sum_files: Annotated[tuple[Path, ...], _help("run nothing, add up the files of earlier runs", "--sum")] = (),
 ) -> int:
@@ -87,17 +86,21 @@ def chaos(
     if soak is not None:
         if sum_files or (seconds, kills, rate) != (SECONDS, KILLS, CLAIMS_PER_S):
             raise ValueError("--soak has a duration, strikes and a rate of its own: leave out the other options")
-        soaked = SoakSpec(soak, seed, durability, users - users % GROUP_MEMBERS, Flood.standard.connections)
-        figures = run_loop(soak_module.run(soaked, say))
-        for line in soak_verdict.lines(figures):
-            say(line)
-        write_json(figures, json_file)
-        return 1 if figures["broken"] else 0
+        spec = SoakSpec(soak, seed, durability, users - users % GROUP_MEMBERS, Flood.standard.connections)
+        return _soak(spec, say, json_file)
     if sum_files:
         figures = report.total_of(sum_files)
     else:
-        spec = ChaosSpec(seconds, kills, seed, durability, rate, users - users % GROUP_MEMBERS)
-        figures = run_loop(run(spec, say))
+        planned = ChaosSpec(seconds, kills, seed, durability, rate, users - users % GROUP_MEMBERS)
+        figures = run_loop(run(planned, say))
     report.show(console, figures)
     write_json(figures, json_file)
     return 1 if figures["discrepancies"] else 0
+
+
+def _soak(spec: SoakSpec, say: Say, json_file: Path | None) -> int:
+    figures = run_loop(soak_module.run(spec, say))
+    for line in soak_verdict.lines(figures):
+        say(line)
+    write_json(figures, json_file)
+    return 1 if figures["broken"] else 0

@@ -2784,8 +2784,10 @@ MUTATIONS: tuple[Mutation, ...] = (
         "            if isinstance(error, Refusal):\n",
         (
             T_OUTAGES
-            + "catch_up_storm.py::test_thousand_clients_that_catch_up_at_once_after_a_restart_miss_nothing",
+            + "catch_up_storm.py::test_crowd_of_clients_that_catch_up_at_once_after_a_restart_miss_nothing",
         ),
+    ),
+    Mutation(
         "a soak accepts a server that was started again",
         "stays up",
         "bench/chaos/soak_verdict.py",
