@@ -110,8 +110,8 @@ def test_commands_of_the_backend_ban_a_user_and_revoke_tokens(data: Path) -> Non
         return [answer["known"], answer["banned"], answer["tokens_from_at_ms"]]
 
     assert access() == [False, False, None]
-    for _ in range(2):
-        assert said("ban", 31) == "user 31 is banned\n"
+    assert said("ban", 31, "--create") == "user 31 is banned\n"
+    assert said("ban", 31) == "user 31 is banned\n"
     assert access() == [True, True, None]
     assert said("unban", 31) == "user 31 is not banned\n"
     revoked = said("revoke", 31)
