@@ -15,6 +15,7 @@ from server.cli.shared.words import Text
 from server.config import load
 from server.core.ids import BACKEND
 
+
 def token(
     user: User | None = None,
     *,

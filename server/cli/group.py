@@ -138,9 +138,7 @@ def add(
 
     async def work(backend: Client) -> messages.MembersChanged:
         with known(advice="with --create such users are made; nothing was changed"):
-            return await backend.change_members(
-                group_id, version or _now_ms(), joined=users, known_only=not create
-            )
+            return await backend.change_members(group_id, version or _now_ms(), joined=users, known_only=not create)
 
     return _print_change(as_backend(work, server))
 

@@ -79,7 +79,7 @@ def test_command_on_an_unknown_user_is_refused_unless_the_user_is_created(data: 
     name = f"typo of {command}"
     refused = on(data, command, name)
     assert (refused.code, refused.stdout, refused.stderr.count("\n")) == (1, "", 1)
-    assert refused.stderr.startswith(f"hongbao: the server knows no user {user_id_of(name)}: is the name or id right?")
+    assert refused.stderr.startswith(f"hongbao: the server knows no user {user_id_of(name)}: is the name")
     assert on(data, "topup", name, 5).code == 1  # it is still not known
     assert ("--create" in refused.stderr) == (command != "unban")
     if command != "unban":

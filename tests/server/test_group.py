@@ -57,7 +57,7 @@ def test_group_change_with_an_older_version_changes_nothing(data: Path) -> None:
     assert done(data, "remove", group_id, 1001, "--version", 4) == "joined 0, left 0, members now 1\n"
 
 
-@pytest.mark.parametrize("words", [("put", "room-0", "一家人", "--owner"), ("add",), ("remove",), ("sync",)], ids=str)
+@pytest.mark.parametrize("words", [("put", "room-0", "一家人", "--owner"), ("add",), ("remove",), ("sync",)])
 def test_group_command_with_a_mistyped_name_is_refused_and_changes_nothing(
     data: Path, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -67,7 +67,7 @@ def test_group_command_with_a_mistyped_name_is_refused_and_changes_nothing(
     listed = {"put": ["小龍"], "sync": [group_id]}.get(words[0], [group_id, "小龙", "小龍"])
     refused = here("group", *words, *listed, "--data", data)
     assert (refused.code, refused.stdout, refused.stderr.count("\n")) == (1, "", 1)
-    assert refused.stderr.startswith(f"hongbao: the server knows no user {user_id_of('小龍')}: is the name or id right?")
+    assert refused.stderr.startswith(f"hongbao: the server knows no user {user_id_of('小龍')}: is the name")
     assert ("--create" in refused.stderr) == (words[0] != "remove")
     shown = json.loads(done(data, "show", group_id, "--json"))
     assert (shown["name"], shown["owner_id"], shown["members"]) == ("同事", 0, 1)

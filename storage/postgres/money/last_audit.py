@@ -11,8 +11,8 @@ from storage.errors import StoreUnavailable
 if TYPE_CHECKING:
     from storage.postgres.database import Database
 
-# The time is that of the database, which all programs share. The last one to be stored is the newest, also after the
-# clock of the database was set back.
+# The time is that of the database, which all programs share. The last one to be stored is the newest, also after
+# the clock of the database was set back.
 _KEEP = """
 INSERT INTO last_audit (at_ms, took_s, discrepancies, first, checked)
 VALUES ((extract(epoch FROM clock_timestamp()) * 1000)::bigint, $1, $2, $3, $4)
