@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 from client_sim.sdk.client import Client
 from client_sim.sdk.errors import NotEnoughMoney
-from server.cli.shared.as_backend import AS_BACKEND, BackendOptions, as_backend
+from server.cli.shared.as_backend import AS_BACKEND, BackendOptions, Create, as_backend, known
 from server.cli.shared.numbers import Fen, Hours
 from server.cli.shared.options import DATA, ConfigOption, DataOption
 from server.cli.shared.resources import CommandFailed, WrongOptions, mint
-from server.cli.shared.users import Create, User, known
+from server.cli.shared.users import User
 from server.cli.shared.words import Text
 from server.config import load
 from server.core.ids import BACKEND

@@ -11,9 +11,9 @@ import cyclopts
 from client_sim.sdk.client import Client
 from protocol import messages
 from server.cli.shared.answers import DEFAULT, ServerOptions, show_answer
-from server.cli.shared.as_backend import AS_BACKEND, BackendOptions, as_backend
+from server.cli.shared.as_backend import AS_BACKEND, BackendOptions, Create, as_backend, known
 from server.cli.shared.numbers import Count, Id, Version
-from server.cli.shared.users import Create, User, Users, ids_of_lines, known
+from server.cli.shared.users import User, Users, ids_of_lines
 from server.cli.shared.words import FilePath, Text
 
 group_cli = cyclopts.App(

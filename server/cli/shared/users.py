@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from cyclopts import Parameter, Token
 
-from client_sim.sdk.errors import NoSuchUser
 from client_sim.sdk.names import user_id_of
 from server.cli.shared.resources import CommandFailed
 
@@ -32,21 +30,6 @@ def user_name(_: Any, tokens: Sequence[Token]) -> str:
 User = Annotated[int, Parameter(converter=user_id)]
 Users = Annotated[list[int], Parameter(converter=user_ids, negative=())]
 UserName = Annotated[str, Parameter(converter=user_name)]
-
-
-Create = Annotated[
-    bool, Parameter(negative=(), help="make the users known whom the server does not know (default: an error)")
-]
-
-
-@contextmanager
-def known(*, advice: str = "with --create the user is made") -> Iterator[None]:
-    """Around a request for known users only. A mistyped name is the id of no user: raises CommandFailed."""
-    try:
-        yield
-    except NoSuchUser as refused:
-        more = f"; {advice}" if advice else ""
-        raise CommandFailed(f"{refused.detail}: is the name or id right?{more}") from None
 
 
 def ids_of_lines(lines: Sequence[str]) -> list[int]:
