@@ -80,7 +80,7 @@ WORDS: Final[Mapping[str, Text]] = {
     "finished": Text(
         "红包派完了，手气最佳：{best} {amount}元", "a packet is finished, best luck: {best} ¥{amount}"
     ),
-    "tried_foreign": Text("{name} 想拆别人的红包，没拆成", "{name} tried a packet of others, in vain"),
+    "tried_foreign": Text("{name} 想拆别人的红包，没拆成", "{name} failed to open a packet of others"),
     "lost_network": Text("{name} 断网了", "{name} lost the connection"),
     "went_offline": Text("{name} 下线了", "{name} went offline"),
     "came_back": Text("{name} 回来了", "{name} came back"),
