@@ -103,6 +103,14 @@ def test_simulation_refuses_books_that_no_simulation_made(data: Path, words: tup
     assert on(data, "audit").stdout == before
 
 
+@pytest.mark.parametrize(
+    ("language", "first"), [("zh", "hongbao demo：PostgreSQL"), ("en", "hongbao demo: PostgreSQL")]
+)
+def test_demo_begins_in_the_language_of_its_option(data: Path, language: str, first: str) -> None:
+    on(data, "topup", 4, 500, "--key", "mine", "--create")
+    assert on(data, "demo", "--seconds", "1", "--lang", language).stdout.startswith(first)
+
+
 def test_sim_on_a_server_whose_books_are_not_known_here_is_refused(data: Path, tmp_path: Path) -> None:
     load_keys(Config(), tmp_path)
     refused = here("sim", "crowd", "--data", tmp_path, "--url", running(data).url)  # type: ignore[union-attr]
