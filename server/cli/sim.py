@@ -67,15 +67,13 @@ def sim(
         the same seed gives the same users with the same habits
     """
     settings = load(config, {})
-
     token_of = partial(mint, settings, data)
 
     async def work(where: str) -> int:
         if not any_books:
             await check_books(dsn_of_server(settings, data, url), url or data)
         size: Size = {"users": users, "groups": groups, "seconds": seconds, "seed": seed}
-        language = lang or language_of_environment()
-        crowd = scenarios.prepare(scenario, where, token_of, **size, language=language)
+        crowd = scenarios.prepare(scenario, where, token_of, **size, language=lang or language_of_environment())
         return 0 if (await screen.present(scenario, crowd, console())).ok else 1
 
     return run(work(url or url_of(data)))
