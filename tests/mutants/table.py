@@ -2432,7 +2432,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/cli/shared/streams.py",
         'errors="hongbao.plain"',
         'errors="strict"',
-        (T_CLI + "command_in_any_locale_prints_and_ends_as_in_utf8",),
+        (T_CLI + "command_in_any_locale_prints_and_ends_as_in_utf8[gbk-]",),
     ),
     Mutation(
         "an error of a file does not name it",
@@ -2507,20 +2507,12 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_CLI + "server_on_an_ipv6_address_gives_a_url_that_commands_read",),
     ),
     Mutation(
-        "a relative data folder is another one for the stores",
-        "addresses",
-        "server/embedded/__init__.py",
-        '    data = data.resolve()\n    with one_line(f"cannot start',
-        '    with one_line(f"cannot start',
-        (T_CLI + "commands_with_a_relative_data_folder_find_the_server",),
-    ),
-    Mutation(
         "no warning of an address without TLS",
         "open doors",
         "server/cli/serve.py",
         "    if not (is_loopback(server.host) or server.tls_certificate):\n",
         "    if False:\n",
-        (T_CLI + "serve_warns_of_what_others_in_the_network_can_reach",),
+        (T_CLI + "serve_warns_of_what_others_in_the_network_can_reach[0.0.0.0--warnings2]",),
     ),
     Mutation(
         "no warning of open HTTP",
@@ -2528,7 +2520,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/cli/serve.py",
         "    if http_host and not is_loopback(http_host):\n",
         "    if False:\n",
-        (T_CLI + "serve_warns_of_what_others_in_the_network_can_reach",),
+        (T_CLI + "serve_warns_of_what_others_in_the_network_can_reach[127.0.0.1-0.0.0.0:0-warnings3]",),
     ),
     Mutation(
         "status --healthy passes a server that is not ready",
