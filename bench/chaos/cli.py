@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -79,10 +80,7 @@ def chaos(
         raise ValueError(f"at least {GROUP_MEMBERS} users: one group")
     check_folder(json_file)
     console = Console(highlight=False)
-
-    def say(line: str) -> None:
-        console.print(line, markup=False, soft_wrap=True)
-
+    say = partial(console.print, markup=False, soft_wrap=True)
     if soak is not None:
         if sum_files or (seconds, kills, rate) != (SECONDS, KILLS, CLAIMS_PER_S):
             raise ValueError("--soak has a duration, strikes and a rate of its own: leave out the other options")

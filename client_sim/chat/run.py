@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 from client_sim.chat import plain
 from client_sim.chat.app import ChatApp
 from client_sim.chat.session import Start
+from client_sim.languages import language_of_environment
 from client_sim.sdk.client import Client
 
 
@@ -31,7 +31,10 @@ async def chat(
     if is_plain is None:
         is_plain = not (sys.stdin.isatty() and sys.stdout.isatty())
     start = Start(
-        "" if name.isascii() and name.isdigit() else name.strip(), group_id, language or _language(), invite
+        "" if name.isascii() and name.isdigit() else name.strip(),
+        group_id,
+        language or language_of_environment(),
+        invite,
     )
     client = Client(url, token)
     try:
@@ -46,9 +49,3 @@ async def _on_screen(client: Client, start: Start, topup_options: str) -> int:
     if app.failure is not None:
         raise app.failure
     return app.return_code or code or 0  # only the first one tells of a crash
-
-
-def _language() -> str:
-    """zh if the locale is Chinese, otherwise en."""
-    locale = next((os.environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(name)), "")
-    return "zh" if locale.startswith("zh") else "en"

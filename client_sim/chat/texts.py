@@ -2,17 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from client_sim.languages import Text
 from client_sim.sdk.money import yuan
-
-
-class Text(NamedTuple):
-    """One text in both languages, with {fields}."""
-
-    zh: str
-    en: str
-
 
 TEXTS: dict[str, Text] = {
     # around the conversation
@@ -210,7 +201,7 @@ TEXTS: dict[str, Text] = {
 
 def text(language: str, key: str, **fields: object) -> str:
     """A text with its fields filled in."""
-    return (TEXTS[key].zh if language == "zh" else TEXTS[key].en).format(**fields)
+    return TEXTS[key].in_language(language, **fields)
 
 
 def money(language: str, amount_fen: int) -> str:

@@ -8,18 +8,7 @@ from contextlib import suppress
 from random import Random
 
 from client_sim.sim.user import User
-
-TEXTS = (
-    "在吗？",
-    "吃了吗？",
-    "恭喜恭喜！",
-    "新年快乐！",
-    "谢谢老板！",
-    "手慢了…",
-    "再来一个！",
-    "哈哈哈",
-    "晚上一起吃火锅？",
-)
+from client_sim.sim.words import TEXTS
 
 
 async def live(user: User, seconds: float) -> None:
@@ -42,7 +31,7 @@ async def _is_stopped(user: User, until: float) -> bool:
 
 async def _say(user: User, rng: Random) -> None:
     """Post a text to one of the user's groups."""
-    await user.client.say(rng.choice(user.groups).group_id, rng.choice(TEXTS))
+    await user.client.say(rng.choice(user.groups).group_id, rng.choice(TEXTS).in_language(user.context.language))
 
 
 async def _send(user: User, rng: Random) -> None:
@@ -57,20 +46,20 @@ async def _try_foreign(user: User, rng: Random) -> None:
     if foreign:
         opened = await user.client.open(rng.choice(foreign))
         user.context.witness.record_foreign_open(user.user_id, opened)
-        user.context.show(f"{user.name} 想拆别人的红包，没拆成")
+        user.context.show("tried_foreign", name=user.name)
 
 
 async def _lose_network(user: User, rng: Random) -> None:
     """The connection is lost without a goodbye; the client reconnects."""
     user.client.drop()
-    user.context.show(f"{user.name} 断网了")
+    user.context.show("lost_network", name=user.name)
 
 
 async def _restart(user: User, rng: Random) -> None:
     """The app is stopped, and later started again."""
-    user.context.show(f"{user.name} 下线了")
+    user.context.show("went_offline", name=user.name)
     await user.restart(rng.uniform(*user.character.away_s))
-    user.context.show(f"{user.name} 回来了")
+    user.context.show("came_back", name=user.name)
 
 
 ACTS: dict[str, Callable[[User, Random], Awaitable[None]]] = {

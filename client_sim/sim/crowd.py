@@ -53,6 +53,7 @@ class Crowd:
         owners: str = "",
         pace: float = 1.0,
         notice: Reaction | None = None,
+        language: str = "en",
     ) -> None:
         """`mint`: the token of a user id; 0 is the chat backend. `owners`: the character of every group's owner, ""
         for any. `pace` stretches the time between two acts; `notice` is added to each reaction. Raises ValueError
@@ -60,7 +61,7 @@ class Crowd:
         """
         if not 0 < groups <= users <= USERS_MOST:
             raise ValueError(f"{users} users in {groups} groups: give 1 ≤ groups ≤ users ≤ {USERS_MOST:,}")
-        self.context = SimContext(url, mint)
+        self.context = SimContext(url, mint, language)
         self.witness = self.context.witness
         self.seed = seed
         self.seconds = seconds
@@ -80,7 +81,7 @@ class Crowd:
             user.pace = pace * sum(len(group.member_ids) for group in user.groups) / LIVELY_GROUP
 
     def _form_groups(self, groups: int) -> list[Group]:
-        formed = [Group(f"群{number + 1}", []) for number in range(groups)]
+        formed = [Group(self.context.words("group", number=number + 1), []) for number in range(groups)]
         for index, user in enumerate(self.users):
             user.groups.append(formed[index % groups])
             if groups > 1 and self.rng.random() < GUEST_CHANCE:

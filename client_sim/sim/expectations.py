@@ -25,66 +25,71 @@ Check = Callable[[Crowd], Expectation]
 def lucky_packet_is_finished(crowd: Crowd) -> Expectation:
     """There is one whose result list can be shown and whose seed can be checked."""
     finished = [book for book in crowd.witness.finished() if book.order is not None and book.order.kind == "lucky"]
-    return Expectation("a lucky packet is finished", f"{len(finished):,}", bool(finished))
+    return Expectation(crowd.context.words("is_finished"), f"{len(finished):,}", bool(finished))
 
 
 def every_share_is_won(crowd: Crowd) -> Expectation:
     """Of each packet, as many users win as there are shares, and together they get the total."""
     sent = _sent(crowd)
     full = sum(len(book.shares) == order.shares and book.claimed_fen == order.total_fen for order, book in sent)
-    seen = f"true for {full:,} of {len(sent):,} packets"
-    return Expectation("all shares are won and add up to the total", seen, 0 < full == len(sent))
+    say = crowd.context.words
+    return Expectation(say("all_won"), say("all_won_seen", full=full, of=len(sent)), 0 < full == len(sent))
 
 
 def foreign_open_is_denied(crowd: Crowd) -> Expectation:
     """Users who try packets of others are denied."""
     denied = crowd.witness.answers["not_allowed"]
-    return Expectation("users try packets of others and are denied", f"{denied:,} times", denied > 0)
+    return Expectation(crowd.context.words("foreign_denied"), crowd.context.words("n_times", n=denied), denied > 0)
 
 
 def users_return(crowd: Crowd) -> Expectation:
     """Users were offline. That they missed nothing is checked in every scenario."""
     returns = crowd.returns()
-    return Expectation("users go offline and come back", f"{returns:,} times", returns > 0)
+    return Expectation(crowd.context.words("return"), crowd.context.words("n_times", n=returns), returns > 0)
 
 
 def packets_come_at_midnight(crowd: Crowd) -> Expectation:
     """Nearly all packets are sent at one moment, by the server's clock."""
+    say = crowd.context.words
     posted_ms = sorted(book.posted.at_ms for _, book in _sent(crowd) if book.posted is not None)
     ends = (bisect_right(posted_ms, at_ms + MIDNIGHT_S * 1000) for at_ms in posted_ms)
     most = max((end - first for first, end in enumerate(ends)), default=0)
-    return _part(f"of packets are sent within {MIDNIGHT_S:.0f} s", MIDNIGHT_PART, most, len(posted_ms))
+    return _part(crowd, say("at_midnight", seconds=MIDNIGHT_S), MIDNIGHT_PART, most, len(posted_ms))
 
 
 def most_packets_are_equal(crowd: Crowd) -> Expectation:
     """Bosses send equal packets."""
     kinds = [order.kind for order, _ in _sent(crowd)]
-    return _part("of packets are equal ones", EQUAL_PART, kinds.count("equal"), len(kinds))
+    return _part(crowd, crowd.context.words("are_equal"), EQUAL_PART, kinds.count("equal"), len(kinds))
 
 
 def bosses_give_most(crowd: Crowd) -> Expectation:
     """Counted in fen."""
     orders = [order for order, _ in _sent(crowd)]
     by_bosses = sum(order.total_fen for order in orders if crowd.user(order.sender_id).character_name == "boss")
-    return _part("of fen come from bosses", BOSS_PART, by_bosses, sum(order.total_fen for order in orders))
+    return _part(
+        crowd, crowd.context.words("from_bosses"), BOSS_PART, by_bosses, sum(order.total_fen for order in orders)
+    )
 
 
 def more_texts_than_packets(crowd: Crowd) -> Expectation:
     """Counted in pushes."""
+    say = crowd.context.words
     texts, packets = (crowd.witness.pushes[kind] for kind in ("TextPosted", "PacketPosted"))
-    return Expectation("users receive more texts than packets", f"{texts:,} and {packets:,}", texts > packets)
+    return Expectation(say("more_texts"), say("texts_seen", texts=texts, packets=packets), texts > packets)
 
 
 def some_packets_are_personal(crowd: Crowd) -> Expectation:
     """From one user to another."""
     kinds = [order.kind for order, _ in _sent(crowd)]
-    return _part("of packets are personal", PERSONAL_PART, kinds.count("personal"), len(kinds))
+    return _part(crowd, crowd.context.words("are_personal"), PERSONAL_PART, kinds.count("personal"), len(kinds))
 
 
 def packets_come_in_chains(crowd: Crowd) -> Expectation:
     """接龙: the user with the best luck sends the next packet, and so on."""
     longest = max((_chain_length(book) for _, book in _sent(crowd)), default=0)
-    return Expectation(f"a chain (接龙) of ≥ {CHAIN_LEAST} packets", f"one of {longest}", longest >= CHAIN_LEAST)
+    say = crowd.context.words
+    return Expectation(say("chain", least=CHAIN_LEAST), say("chain_seen", longest=longest), longest >= CHAIN_LEAST)
 
 
 def one_sender_for_many(crowd: Crowd) -> Expectation:
@@ -93,9 +98,10 @@ def one_sender_for_many(crowd: Crowd) -> Expectation:
     senders = len({order.sender_id for order in orders})
     wanted = min(LARGE_SHARES, len(crowd.users) // len(crowd.groups))
     least = min((order.shares for order in orders), default=0)
-    seen = f"{senders:,} in {len(crowd.groups):,}, ≥ {least:,}"
+    say = crowd.context.words
+    seen = say("one_sender_seen", senders=senders, groups=len(crowd.groups), least=least)
     holds = senders == len(crowd.groups) and least >= wanted
-    return Expectation(f"one sender in each group, ≥ {wanted} shares", seen, holds)
+    return Expectation(say("one_sender", wanted=wanted), seen, holds)
 
 
 def bots_come_first(crowd: Crowd) -> Expectation:
@@ -103,8 +109,8 @@ def bots_come_first(crowd: Crowd) -> Expectation:
     firsts = [user_id for _, book in _sent(crowd) for user_id, share in book.shares.items() if share.index == 0]
     by_bots = sum(crowd.user(user_id).character_name == "bot" for user_id in firsts)
     bots = sum(user.character_name == "bot" for user in crowd.users)
-    what = f"of first shares go to {bots:,} bots of {len(crowd.users):,} users"
-    return _part(what, BOTS_FIRST_PART, by_bots, len(firsts))
+    what = crowd.context.words("bots_first", bots=bots, users=len(crowd.users))
+    return _part(crowd, what, BOTS_FIRST_PART, by_bots, len(firsts))
 
 
 class SentPacket(NamedTuple):
@@ -118,9 +124,9 @@ def _sent(crowd: Crowd) -> list[SentPacket]:
     return [SentPacket(book.order, book) for book in crowd.witness.packets.values() if book.order is not None]
 
 
-def _part(what: str, least: float, number: int, of: int) -> Expectation:
-    part = number / of if of else 0.0
-    return Expectation(f"≥ {least:.0%} {what}", f"{part:.0%} of {of:,}", part >= least)
+def _part(crowd: Crowd, what: str, least: float, number: int, of: int) -> Expectation:
+    part, say = number / of if of else 0.0, crowd.context.words
+    return Expectation(say("part", least=least, what=what), say("part_seen", part=part, of=of), part >= least)
 
 
 def _chain_length(book: PacketBook | None) -> int:

@@ -13,46 +13,32 @@ from rich.text import Text
 from client_sim.sdk.money import yuan
 from client_sim.sim.books import PacketBook
 from client_sim.sim.crowd import Crowd
-from client_sim.sim.sim_context import KIND_NAMES, name_of
+from client_sim.sim.sim_context import name_of
 from client_sim.sim.summary import Expectation, Summary
 from client_sim.sim.witness import Witness
+from client_sim.sim.words import ANSWERS, KINDS, OTHER_REFUSAL, PACKETS, REFUSALS, words
 
 CLAIMS_SHOWN = 12
 BAR_WIDTH = 24
 RED, GOLD, DIM = "red", "bold yellow", "dim"
 
-ANSWERS = {
-    "ticket": "tapped, not opened",
-    "won": "opened a share",
-    "claimed": "opened it before",
-    "gone": "手慢了，红包派完了",
-    "expired": "该红包已超过24小时",
-    "busy": "had to wait",
-    "not_allowed": "tried a packet of others",
-}
-REFUSALS = {
-    "client_closed": "went offline before the reply",
-    "connection_lost": "lost the connection before the reply",
-    "timed_out": "no reply in time",
-    "not_enough_money": "not enough money in the wallet",
-    "rate_limited": "too many requests per second",
-}
-
 
 def report(crowd: Crowd, summary: Summary) -> RenderableType:
     """The whole report."""
-    parts: list[RenderableType] = [Text(), kinds_table(crowd.witness), Text(), answers_table(crowd.witness), Text()]
+    language, witness = crowd.context.language, crowd.witness
+    tables = kinds_table(witness, language), answers_table(witness, language)
+    parts: list[RenderableType] = [Text(), tables[0], Text(), tables[1], Text()]
     best = crowd.best_packet()
     if best is not None:
-        parts += [result_list(best, crowd.context.guests), Text()]
-    return Group(*parts, expectations_table(summary.expectations), Text(), verdict(summary))
+        parts += [result_list(best, crowd.context.guests, language), Text()]
+    return Group(*parts, expectations_table(summary.expectations, language), Text(), verdict(summary, language))
 
 
-def kinds_table(witness: Witness) -> Table:
+def kinds_table(witness: Witness, language: str) -> Table:
     """Totals of the packets, by kind."""
-    table = _table("packets", "kind")
-    for head in ("sent", "shares", "opened", "total 元", "opened 元"):
-        table.add_column(head, justify="right")
+    table = _table(words(language, "packets"), words(language, "kind"))
+    for head in ("head_sent", "head_shares", "head_opened", "head_total", "head_opened_sum"):
+        table.add_column(words(language, head), justify="right")
     rows = witness.by_kind()
     for row in rows:
         figures = (
@@ -62,23 +48,25 @@ def kinds_table(witness: Witness) -> Table:
             yuan(row.total_fen),
             yuan(row.claimed_fen),
         )
-        table.add_row(f"{row.kind} {KIND_NAMES[row.kind]}", *figures)
+        table.add_row(KINDS[row.kind].in_language(language), *figures)
     table.add_section()
     sums = [sum(column) for column in zip(*(row[1:] for row in rows), strict=True)]
-    table.add_row("all", *(f"{number:,}" for number in sums[:3]), *map(yuan, sums[3:]), style="bold")
+    table.add_row(
+        words(language, "all"), *(f"{number:,}" for number in sums[:3]), *map(yuan, sums[3:]), style="bold"
+    )
     return table
 
 
-def answers_table(witness: Witness) -> Table:
+def answers_table(witness: Witness, language: str) -> Table:
     """The answers to taps and opens, and the refusals."""
-    table = _table("answers", "answer")
-    table.add_column("times", justify="right")
+    table = _table(words(language, "answers"), words(language, "answer"))
+    table.add_column(words(language, "times"), justify="right")
     table.add_column("")
     for answer, meaning in ANSWERS.items():
         if witness.answers[answer]:
-            table.add_row(answer, f"{witness.answers[answer]:,}", Text(meaning, DIM))
+            table.add_row(answer, f"{witness.answers[answer]:,}", Text(meaning.in_language(language), DIM))
     for name, times in sorted(witness.refusals.items()):
-        table.add_row(name, f"{times:,}", Text(REFUSALS.get(name, "refused for now"), DIM))
+        table.add_row(name, f"{times:,}", Text(REFUSALS.get(name, OTHER_REFUSAL).in_language(language), DIM))
     return table
 
 
@@ -88,7 +76,7 @@ def _table(title: str, first: str) -> Table:
     return table
 
 
-def result_list(book: PacketBook, guests: Mapping[int, str]) -> RenderableType:
+def result_list(book: PacketBook, guests: Mapping[int, str], language: str) -> RenderableType:
     """A finished lucky packet like its result page: users, amounts, times, and the best luck.
 
     `guests`: the names of users who are not part of the crowd.
@@ -104,12 +92,13 @@ def result_list(book: PacketBook, guests: Mapping[int, str]) -> RenderableType:
         table.add_column(justify=justify)
     for line in shown:
         bar = Bar(best.amount_fen, 0, line.amount_fen, width=BAR_WIDTH, color="yellow" if line is best else RED)
-        luck = Text("手气最佳", GOLD) if line is best else Text()
-        amount = Text(f"{yuan(line.amount_fen)}元", GOLD if line is best else "")
+        luck = Text(words(language, "best_luck"), GOLD) if line is best else Text()
+        amount = Text(words(language, "amount", amount=yuan(line.amount_fen)), GOLD if line is best else "")
         name = guests.get(line.user_id) or name_of(line.user_id)
         table.add_row(str(line.user_id), name, amount, bar, Text(line.when, DIM), luck)
     rest = len(lines) - len(shown)
-    return Group(_headline(book), table, *([Text(f"… and {rest} more", DIM)] if rest else []))
+    more = [Text(words(language, "more_claims", rest=rest), DIM)] if rest else []
+    return Group(_headline(book, language), table, *more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,40 +122,41 @@ def _lines(book: PacketBook) -> list[ReportLine]:
     ]
 
 
-def _headline(book: PacketBook) -> Text:
+def _headline(book: PacketBook, language: str) -> Text:
     assert book.order is not None
     assert book.finished is not None
+    kind = PACKETS[book.order.kind].in_language(language)
+    took = {"shares": book.order.shares, "amount": yuan(book.order.total_fen)}
     return Text.assemble(
-        (f"{name_of(book.order.sender_id)}的{KIND_NAMES[book.order.kind]}  ", f"bold {RED}"),
-        f"{book.order.shares}个红包共{yuan(book.order.total_fen)}元，{_spoken(book.finished.took_ms)}被抢光",
+        (words(language, "headline", sender=name_of(book.order.sender_id), kind=kind), f"bold {RED}"),
+        words(language, "took", time=_spoken(book.finished.took_ms, language), **took),
     )
 
 
-def _spoken(took_ms: int) -> str:
-    """A time in Chinese, rounded to seconds, minutes or hours, at least one second."""
+def _spoken(took_ms: int, language: str) -> str:
+    """A time, rounded to seconds, minutes or hours, at least one second."""
     amount = max(1, (took_ms + 500) // 1000)
-    for unit in ("秒", "分钟"):
+    for unit in ("seconds", "minutes"):
         if amount < 60:
-            return f"{amount}{unit}"
+            return words(language, unit, n=amount)
         amount = (amount + 30) // 60
-    return f"{amount}小时"
+    return words(language, "hours", n=amount)
 
 
-def expectations_table(expectations: list[Expectation]) -> Table:
+def expectations_table(expectations: list[Expectation], language: str) -> Table:
     """What was expected, what was seen, and whether it holds."""
     table = Table.grid(padding=(0, 2, 0, 0))
+    expected, seen = words(language, "expected"), words(language, "seen")
     for one in expectations:
         mark = Text("✓", "bold green") if one.holds else Text("✗", f"bold {RED}")
-        table.add_row(Text("expected", DIM), one.expected, Text("seen", DIM), one.seen, mark)
+        table.add_row(Text(expected, DIM), one.expected, Text(seen, DIM), one.seen, mark)
     return table
 
 
-def verdict(summary: Summary) -> RenderableType:
+def verdict(summary: Summary, language: str) -> RenderableType:
     """Whether everything that users were told can be true, and if not, why."""
-    checked = f"{summary.revealed:,} of {summary.finished:,} finished packets revealed their seed"
+    checked = words(language, "checked", revealed=summary.revealed, finished=summary.finished)
     if not summary.contradictions and not summary.failures:
-        return Text.assemble(
-            ("✔ ", "bold green"), f"{checked}; every share was recomputed; no answer contradicts another"
-        )
+        return Text.assemble(("✔ ", "bold green"), words(language, "no_contradiction", checked=checked))
     lines = [Text.assemble(("✘ ", f"bold {RED}"), one) for one in (*summary.contradictions, *summary.failures)]
     return Group(Text(checked), *lines)

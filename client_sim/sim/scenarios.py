@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
+from client_sim.languages import Text
 from client_sim.sim import expectations, steps
 from client_sim.sim.characters import Reaction
 from client_sim.sim.crowd import EVERYDAY, Crowd, Habits
@@ -49,7 +50,7 @@ async def _rush(crowd: Crowd) -> None:
 class Scenario(NamedTuple):
     """What it is about, its usual size, the weights of its characters, what is expected, and its course."""
 
-    about: str
+    about: Text
     users: int
     groups: int
     seconds: float
@@ -61,41 +62,41 @@ class Scenario(NamedTuple):
 
 SCENARIOS: dict[str, Scenario] = {
     "crowd": Scenario(
-        "a few groups of users with mixed habits",
+        Text("几个群，各种习惯的用户", "a few groups of users with mixed habits"),
         *(60, 4, 20),
         EVERYDAY,
         (expectations.lucky_packet_is_finished,),
         course=_live_and_finish,
     ),
     "rush": Scenario(
-        "one packet to a large group, all members open it at once",
+        Text("大群里一个红包，所有人同时拆", "one packet to a large group, all members open it at once"),
         *(400, 1, 10),
         {"onlooker": 1},
         (expectations.every_share_is_won,),
         course=_rush,
     ),
     "greedy": Scenario(
-        "users who open twice and try packets of others",
+        Text("有人拆两次，有人想拆别人的红包", "users who open twice and try packets of others"),
         *(60, 4, 20),
         {"greedy": 8, "normal": 4},
         (expectations.lucky_packet_is_finished, expectations.foreign_open_is_denied),
         course=_live_and_finish,
     ),
     "offline": Scenario(
-        "users who go offline, come back and catch up",
+        Text("用户离线、回来、补收消息", "users who go offline, come back and catch up"),
         *(60, 4, 20),
         {"wanderer": 8, "normal": 3, "sleeper": 1},
         (expectations.lucky_packet_is_finished, expectations.users_return),
         course=_live_and_finish,
     ),
     "new_year": Scenario(
-        "it is quiet, and at midnight all users send",
+        Text("平时安静，零点所有人发红包", "it is quiet, and at midnight all users send"),
         *(100, 8, 20),
         {"celebrant": 1},
         (expectations.packets_come_at_midnight, expectations.more_texts_than_packets),
     ),
     "office": Scenario(
-        "bosses send equal packets to all, colleagues talk",
+        Text("老板给所有人发普通红包，同事聊天", "bosses send equal packets to all, colleagues talk"),
         *(60, 4, 20),
         {"talker": 6, "colleague": 3, "fast": 1},
         (
@@ -106,13 +107,16 @@ SCENARIOS: dict[str, Scenario] = {
         owners="boss",
     ),
     "family": Scenario(
-        "small groups, personal packets, and the best luck sends the next packet",
+        Text(
+            "小群、个人红包，手气最佳发下一个",
+            "small groups, personal packets, and the best luck sends the next packet",
+        ),
         *(40, 8, 20),
         {"chain": 5, "elder": 3, "sleeper": 1},
         (expectations.packets_come_in_chains, expectations.some_packets_are_personal),
     ),
     "campaign": Scenario(
-        "one sender gives to many users, some of them bots",
+        Text("一人发给很多人，其中有机器人", "one sender gives to many users, some of them bots"),
         *(120, 1, 20),
         {"bot": 1, "fast": 3, "talker": 4, "sleeper": 4},
         (expectations.one_sender_for_many, expectations.bots_come_first),
@@ -132,6 +136,7 @@ def prepare(
     seed: int,
     pace: float = 1.0,
     notice: Reaction | None = None,
+    language: str = "en",
 ) -> Crowd:
     """The crowd of a scenario, with the scenario's size where none is given; nothing runs yet.
 
@@ -150,6 +155,7 @@ def prepare(
         owners=scenario.owners,
         pace=pace,
         notice=notice,
+        language=language,
     )
 
 

@@ -23,6 +23,7 @@ from client_sim.sim import run_report, scenarios
 from client_sim.sim.crowd import Crowd
 from client_sim.sim.run_report import DIM, GOLD, RED
 from client_sim.sim.summary import Summary
+from client_sim.sim.words import PHASES
 
 FRAME_S = 0.25
 LINE_S = 2.0
@@ -77,24 +78,33 @@ class Picture:
         sent, total_fen = sum(row.sent for row in rows), sum(row.total_fen for row in rows)
         opens, pushes = self.rates()
         p50_ms, p99_ms = witness.open_ms.percentile(50), witness.open_ms.percentile(99)
-        return [
-            ("users", f"{crowd.connected} of {len(crowd.users)} online, in {len(crowd.groups)} groups"),
-            ("packets", f"{sent:,} sent, {len(witness.finished()):,} finished"),
-            ("opens", f"{opens:,.0f}/s, p50 {p50_ms:.1f} ms, p99 {p99_ms:.1f} ms"),
-            ("pushes", f"{pushes:,.0f}/s, {witness.pushes.total():,} so far"),
-            ("money", f"{yuan(total_fen)}元 sent, {yuan(self.in_flight_fen())}元 in flight"),
-        ]
+        figures: dict[str, dict[str, object]] = {
+            "users": {"online": crowd.connected, "users": len(crowd.users), "groups": len(crowd.groups)},
+            "packets": {"sent": sent, "finished": len(witness.finished())},
+            "opens": {"rate": opens, "p50": p50_ms, "p99": p99_ms},
+            "pushes": {"rate": pushes, "all": witness.pushes.total()},
+            "money": {"sent": yuan(total_fen), "left": yuan(self.in_flight_fen())},
+        }
+        say = crowd.context.words
+        return [(say(name), say(f"{name}_now", **fields)) for name, fields in figures.items()]
 
     def line(self) -> str:
         """The figures in one line."""
         crowd, open_ms = self.crowd, self.crowd.witness.open_ms
         opens, pushes = self.rates()
         last = crowd.context.ticker[-1] if crowd.context.ticker else ""
-        return (
-            f"{self.elapsed_s:5.1f} s  {crowd.phase}: {crowd.connected} online, "
-            f"{len(crowd.witness.packets)} packets, {opens:.0f} opens/s, p50 {open_ms.percentile(50):.1f} ms, "
-            f"p99 {open_ms.percentile(99):.1f} ms, {pushes:.0f} pushes/s, "
-            f"{yuan(self.in_flight_fen())}元 in flight  {last}"
+        return crowd.context.words(
+            "line",
+            passed=self.elapsed_s,
+            phase=self._phase(),
+            online=crowd.connected,
+            packets=len(crowd.witness.packets),
+            opens=opens,
+            p50=open_ms.percentile(50),
+            p99=open_ms.percentile(99),
+            pushes=pushes,
+            left=yuan(self.in_flight_fen()),
+            last=last,
         )
 
     def panel(self, height: int) -> Panel:
@@ -106,10 +116,10 @@ class Picture:
             total=self.crowd.seconds, completed=self._done_s(), complete_style=RED, finished_style=RED
         )
         ticker = self._ticker(max(1, min(TICKER_LINES_MOST, height - OTHER_LINES)))
-        about = scenarios.SCENARIOS[self.name].about
+        about = scenarios.SCENARIOS[self.name].about.in_language(self.crowd.context.language)
         return Panel(
             Group(facts, Text(), bar, Text("\n"), *ticker),
-            title=Text.assemble(("红包 ", f"bold {RED}"), about),
+            title=Text.assemble((self.crowd.context.words("title"), f"bold {RED}"), about),
             subtitle=self._time(),
             border_style=RED,
             title_align="left",
@@ -121,7 +131,7 @@ class Picture:
         """The last events, oldest first, padded to this number of lines."""
         last = [Text(line, no_wrap=True, overflow="ellipsis") for line in list(self.crowd.context.ticker)[-lines:]]
         for line in last:
-            line.highlight_regex(r"[\d.,]+元|手气最佳", GOLD)
+            line.highlight_regex(r"[\d.,]+元|¥[\d.,]*\d|手气最佳|best luck", GOLD)
         return last + [Text()] * (lines - len(last))
 
     def _done_s(self) -> float:
@@ -129,7 +139,11 @@ class Picture:
 
     def _time(self) -> str:
         left_s = self.crowd.left_s
-        return f"{self.elapsed_s:.0f} s passed, {left_s:.0f} s left" if left_s else self.crowd.phase
+        passed = self.crowd.context.words("time", passed=self.elapsed_s, left=left_s)
+        return passed if left_s else self._phase()
+
+    def _phase(self) -> str:
+        return PHASES[self.crowd.phase].in_language(self.crowd.context.language)
 
 
 async def present(name: str, crowd: Crowd, console: Console | None = None) -> Summary:

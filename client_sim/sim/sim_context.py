@@ -13,6 +13,7 @@ from client_sim.sdk.client import Client
 from client_sim.sdk.money import yuan
 from client_sim.sim.books import Order
 from client_sim.sim.witness import Witness
+from client_sim.sim.words import PACKETS, words
 from protocol import messages
 
 _NAMES = (
@@ -26,8 +27,6 @@ USERS_MOST = 100_000  # each seed has its own range of user ids, so two crowds h
 SEEDS_MOST = 10**9
 RECENT_PACKETS = 200
 TICKER_LINES = 50
-
-KIND_NAMES = {"lucky": "拼手气红包", "equal": "普通红包", "personal": "个人红包"}
 
 
 def now_ms() -> int:
@@ -70,10 +69,14 @@ class SeenPacket(NamedTuple):
 
 @dataclass(slots=True)
 class SimContext:
-    """One for a whole crowd. `mint` makes the token of a user id, as the chat backend would."""
+    """One for a whole crowd. `mint` makes the token of a user id, as the chat backend would.
+
+    `language`: zh or en, of what users say and of what is shown.
+    """
 
     url: str
     mint: Callable[[int], str]
+    language: str = "en"
     guests: dict[int, str] = field(default_factory=dict)  # names of people who are not part of the crowd
     witness: Witness = field(default_factory=Witness)
     recent: deque[SeenPacket] = field(default_factory=lambda: deque(maxlen=RECENT_PACKETS))
@@ -83,25 +86,33 @@ class SimContext:
         """A client of that user, not connected yet."""
         return Client(self.url, self.mint(user_id), positions=positions)
 
-    def show(self, line: str) -> None:
+    def words(self, key: str, **fields: object) -> str:
+        """A text in the language of the run."""
+        return words(self.language, key, **fields)
+
+    def show(self, key: str, **fields: object) -> None:
         """Append a line to the ticker."""
-        self.ticker.append(line)
+        self.ticker.append(self.words(key, **fields))
 
     def record_send(self, order: Order, sent: messages.PacketSent) -> None:
         """A packet was sent."""
         self.witness.record_send(order, sent)
         self.recent.append(SeenPacket(sent.packet_id, order))
-        receiver = f"给 {name_of(order.target_id)} " if order.kind == "personal" else ""
-        self.show(f"{name_of(order.sender_id)} {receiver}发了{yuan(sent.total_fen)}元{KIND_NAMES[order.kind]}")
+        kind = PACKETS[order.kind].in_language(self.language)
+        about = {"sender": name_of(order.sender_id), "amount": yuan(sent.total_fen), "kind": kind}
+        if order.kind == "personal":
+            self.show("sent_to", receiver=name_of(order.target_id), **about)
+        else:
+            self.show("sent", **about)
 
     def record_open(self, user_id: int, opened: messages.Opened, took_ms: float) -> None:
         """An open was answered."""
         self.witness.record_open(user_id, opened, took_ms)
         if opened.answer == "won":
-            self.show(f"{name_of(user_id)} 抢到{yuan(opened.amount_fen)}元")
+            self.show("won", name=name_of(user_id), amount=yuan(opened.amount_fen))
 
     def show_finish(self, finished: messages.PacketFinished) -> None:
         """The last share of a packet was opened."""
         if finished.best_user_id:
-            best = f"{name_of(finished.best_user_id)} {yuan(finished.best_amount_fen)}元"
-            self.show(f"红包派完了，手气最佳：{best}")
+            best, amount = name_of(finished.best_user_id), yuan(finished.best_amount_fen)
+            self.show("finished", best=best, amount=amount)

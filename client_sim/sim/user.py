@@ -15,9 +15,8 @@ from client_sim.sim.books import Order
 from client_sim.sim.characters import CHARACTERS, SEEDS, Giving, Reaction, Response, Step, plan, respond
 from client_sim.sim.phone import GuardedTasks, Phone
 from client_sim.sim.sim_context import Group, SimContext, name_of
+from client_sim.sim.words import GREETINGS
 from protocol import messages
-
-GREETINGS = ("", "", "恭喜发财，大吉大利", "新年快乐", "万事如意", "早生贵子", "周末愉快")
 
 
 class User:
@@ -126,7 +125,7 @@ class User:
 
     async def send(self, order: Order, rng: Random) -> int:
         """Send this packet and report it; its id."""
-        greeting = rng.choice(GREETINGS)
+        greeting = rng.choice(GREETINGS).in_language(self.context.language)
         sent = await self.client.send_packet(order.kind, order.target_id, order.amount_fen, order.shares, greeting)
         self.context.record_send(order, sent)
         return sent.packet_id

@@ -2,6 +2,9 @@
 
 Only user 0 may ask them. All are idempotent: again with the same content changes nothing. Versions of memberships
 are numbers of the backend's own that grow, for example its clock in milliseconds. SyncMembers can forget them.
+
+`known_only`: a request that names a user whom the server does not know is refused with no_such_user, and changes
+nothing. Without it, users who are banned or put into a group are known from then on.
 """
 
 from __future__ import annotations
@@ -43,6 +46,7 @@ class BanUser(Message, tag=38):
 
     user_id: Person
     banned: bool = True
+    known_only: bool = False
 
 
 class UserBanned(Message, tag=138):
@@ -54,6 +58,7 @@ class RevokeTokens(Message, tag=39):
     """End all connections of a user and refuse the tokens that they have."""
 
     user_id: Person
+    known_only: bool = False
 
 
 class TokensRevoked(Message, tag=139):
@@ -74,6 +79,7 @@ class PutGroup(Message, tag=40):
     name: str
     owner_id: UserId = 0
     audience: str = "members"
+    known_only: bool = False  # of the owner
 
 
 class GroupPut(Message, tag=140):
@@ -89,6 +95,7 @@ class SyncMembers(Message, tag=41):
     group_id: Id
     version: Annotated[int, Meta(ge=FRESH_START, le=VERSION_MAX)]
     user_ids: Annotated[list[Person], Meta(max_length=SYNCED_MAX)]
+    known_only: bool = False
 
 
 class MembersSynced(Message, tag=141):
@@ -107,6 +114,7 @@ class ChangeMembers(Message, tag=42):
     version: Version
     joined: Annotated[list[Person], Meta(max_length=MEMBERS_MAX)]
     left: Annotated[list[Person], Meta(max_length=MEMBERS_MAX)] = msgspec.field(default_factory=list)
+    known_only: bool = False
 
 
 class MembersChanged(Message, tag=142):

@@ -34,7 +34,7 @@ def audit(*, data: DataOption = DATA, config: ConfigOption = None, postgres: Pos
         began_s = clock.elapsed_s()
         report = await money_audit.audit(database, found_seed_keys(settings, data))
         print_audit(console(), report)
-        result = row_of(clock.now_ms(), round(clock.elapsed_s() - began_s, 3), report)
+        result = row_of(round(clock.elapsed_s() - began_s, 3), report)
         try:
             await AuditResults(database).keep(result)
         except StoreUnavailable as error:  # a standby, or records that a server has not brought up to date yet

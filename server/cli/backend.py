@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
-
-from cyclopts import Parameter
 
 from client_sim.sdk.client import Client
-from client_sim.sdk.errors import NoSuchUser, NotEnoughMoney
-from server.cli.shared.as_backend import AS_BACKEND, BackendOptions, as_backend
+from client_sim.sdk.errors import NotEnoughMoney
+from server.cli.shared.as_backend import AS_BACKEND, BackendOptions, Create, as_backend, known
 from server.cli.shared.numbers import Fen, Hours
 from server.cli.shared.options import DATA, ConfigOption, DataOption
 from server.cli.shared.resources import CommandFailed, WrongOptions, mint
@@ -17,8 +14,6 @@ from server.cli.shared.users import User
 from server.cli.shared.words import Text
 from server.config import load
 from server.core.ids import BACKEND
-
-Create = Annotated[bool, Parameter(negative=())]
 
 
 def token(
@@ -69,17 +64,11 @@ def topup(
         the amount in fen (10000 is 100.00 yuan)
     key
         idempotency key: the same key moves money once (default: a new one)
-    create
-        make the user known if the server does not know them
     """
 
     async def work(backend: Client) -> int:
-        try:
+        with known():
             return await backend.top_up(user, amount_fen, key, known_only=not create)
-        except NoSuchUser:
-            raise CommandFailed(
-                f"the server knows no user {user}: is the name or id right? With --create the user is made"
-            ) from None
 
     print(as_backend(work, server))
     return 0
@@ -113,7 +102,7 @@ def withdraw(user: User, amount_fen: Fen, *, key: Text | None = None, server: Ba
     return 0
 
 
-def ban(user: User, *, server: BackendOptions = AS_BACKEND) -> int:
+def ban(user: User, *, create: Create = False, server: BackendOptions = AS_BACKEND) -> int:
     """Ban a user: end their connections and refuse their logins, on all servers, until `hongbao unban`.
 
     Example: hongbao ban 1001
@@ -121,9 +110,9 @@ def ban(user: User, *, server: BackendOptions = AS_BACKEND) -> int:
     Parameters
     ----------
     user
-        the user's id, or a name as in `hongbao chat --as NAME`
+        the user's id, or a name as in `hongbao chat --as NAME`; the server must know this user
     """
-    return _set_ban(user, True, server)
+    return _set_ban(user, True, create, server)
 
 
 def unban(user: User, *, server: BackendOptions = AS_BACKEND) -> int:
@@ -134,12 +123,12 @@ def unban(user: User, *, server: BackendOptions = AS_BACKEND) -> int:
     Parameters
     ----------
     user
-        the user's id, or a name as in `hongbao chat --as NAME`
+        the user's id, or a name as in `hongbao chat --as NAME`; the server must know this user
     """
-    return _set_ban(user, False, server)
+    return _set_ban(user, False, False, server)
 
 
-def revoke(user: User, *, server: BackendOptions = AS_BACKEND) -> int:
+def revoke(user: User, *, create: Create = False, server: BackendOptions = AS_BACKEND) -> int:
     """Revoke all tokens of a user that were issued until now, and end their connections.
 
     Example: hongbao revoke 1001
@@ -151,7 +140,8 @@ def revoke(user: User, *, server: BackendOptions = AS_BACKEND) -> int:
     """
 
     async def work(backend: Client) -> None:
-        tokens_from_s = await backend.revoke_tokens(user)
+        with known():
+            tokens_from_s = await backend.revoke_tokens(user, known_only=not create)
         moment = datetime.fromtimestamp(tokens_from_s, UTC)
         print(f"tokens of user {user} that were issued before {moment:%Y-%m-%dT%H:%M:%SZ} are revoked")
 
@@ -159,10 +149,12 @@ def revoke(user: User, *, server: BackendOptions = AS_BACKEND) -> int:
     return 0
 
 
-def _set_ban(user_id: int, banned: bool, server: BackendOptions) -> int:
+def _set_ban(user_id: int, banned: bool, create: bool, server: BackendOptions) -> int:
+    advice = "with --create the user is made, and banned" if banned else ""
 
     async def work(backend: Client) -> None:
-        await backend.ban_user(user_id, banned)
+        with known(advice=advice):
+            await backend.ban_user(user_id, banned, known_only=not create)
         print(f"user {user_id} is {'' if banned else 'not '}banned")
 
     as_backend(work, server)

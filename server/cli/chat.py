@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import tempfile
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
 
@@ -14,7 +14,7 @@ from client_sim.chat import scene
 from client_sim.chat.commands import invite_code
 from client_sim.sdk.names import user_id_of
 from server.cli.shared.numbers import Id
-from server.cli.shared.options import DATA, ConfigOption, DataOption, UrlOption
+from server.cli.shared.options import DATA, ConfigOption, DataOption, LanguageOption, UrlOption
 from server.cli.shared.resources import mint, url_of
 from server.cli.shared.users import UserName
 from server.cli.shared.words import Text
@@ -28,7 +28,7 @@ def chat(
     name: Annotated[UserName, Parameter(name="--as")],
     group: Id = 0,
     invite: Text = "",
-    lang: Literal["zh", "en"] | None = None,
+    lang: LanguageOption = None,
     plain: bool | None = None,
     token: Text | None = None,
     data: DataOption = DATA,
@@ -50,8 +50,6 @@ def chat(
         id of the group to open; you are a member of it
     invite
         invite code of a group to join and to open (/invite shows it there)
-    lang
-        zh or en (default: from $LANG)
     plain
         lines instead of screens (default: if input or output is not a terminal)
     token

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from server.cli.main import COMMANDS, commands
+from server.cli.main import COMMANDS, commands, is_absent
 
 Shell = Literal["bash", "zsh", "fish"]
 
@@ -13,7 +13,8 @@ def completion(shell: Shell, /) -> int:
     """Print a script that completes commands and options in your shell.
 
     bash: in ~/.bashrc the line `eval "$(hongbao completion bash)"`. zsh: save it as _hongbao in a folder of $fpath.
-    fish: save it as ~/.config/fish/completions/hongbao.fish.
+    fish: save it as ~/.config/fish/completions/hongbao.fish. A command whose extra is not installed
+    (pip install 'hongbao[demo]') is completed without its options.
 
     Example: eval "$(hongbao completion bash)"
 
@@ -22,6 +23,6 @@ def completion(shell: Shell, /) -> int:
     shell
         bash, zsh or fish
     """
-    app = commands([row.name for row in COMMANDS])
+    app = commands([row.name for row in COMMANDS], [row.name for row in COMMANDS if is_absent(row)])
     print(app.generate_completion(shell=shell))
     return 0

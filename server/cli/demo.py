@@ -15,16 +15,18 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from client_sim.chat.run import chat
+from client_sim.languages import Language, language_of_environment
 from client_sim.sdk.names import user_id_of
 from client_sim.sim import scenarios, screen
 from client_sim.sim.characters import PEOPLE, Reaction
 from client_sim.sim.crowd import Crowd
 from client_sim.sim.sim_context import now_ms
 from client_sim.sim.summary import Summary
+from client_sim.sim.words import words
 from server import embedded
 from server.cli.shared.audit_report import print_audit, print_proof
 from server.cli.shared.numbers import Count, Seconds, Seed
-from server.cli.shared.options import DATA, DataOption
+from server.cli.shared.options import DATA, DataOption, LanguageOption
 from server.cli.shared.resources import mint, opened
 from server.cli.shared.simulated_books import AnyBooks, check_books, dsn_of_server
 from server.cli.shared.streams import console as output
@@ -47,7 +49,7 @@ PURSE_FEN: Final = 20_000
 
 
 class CrowdSize(NamedTuple):
-    """How many users in how many groups, for how long, how fast, and the seed that draws them."""
+    """How many users in how many groups, for how long, how fast, the seed that draws them, and their language."""
 
     users: int
     groups: int
@@ -55,6 +57,7 @@ class CrowdSize(NamedTuple):
     seed: int
     pace: float = 1.0
     notice: Reaction | None = None
+    language: Language = "en"
 
 
 def demo(
@@ -65,6 +68,7 @@ def demo(
     seed: Seed = 1,
     join: bool = False,
     name: Annotated[UserName, Parameter(name="--as")] = "me",
+    lang: LanguageOption = None,
     any_books: AnyBooks = False,
     data: DataOption = DATA,
 ) -> int:
@@ -96,8 +100,9 @@ def demo(
     if guest:
         user_id_of(guest)  # an invalid name is an error before anything starts
     size = joined_size(users, groups, seed) if guest else CrowdSize(users, groups, seconds, seed)
+    size = size._replace(language=lang or language_of_environment())
     console = output()
-    console.print(f"hongbao demo: PostgreSQL, Valkey and a server under {data}", highlight=False)
+    console.print(words(size.language, "demo", data=data), highlight=False)
     with ServerProcess(data) as server:
         if not any_books:
             run(check_books(dsn_of_server(load(None, {}), data, None), data))
@@ -136,14 +141,14 @@ async def _checked(playing: Coroutine[Any, Any, Summary], server: ServerProcess)
 
 async def _joined(crowd: Crowd, guest: str, console: Console) -> Summary:
     """Run the crowd while a person is in its largest group, until that person leaves."""
-    console.print(f"{len(crowd.users)} users are connecting …", highlight=False)
+    console.print(crowd.context.words("connecting", users=len(crowd.users)), highlight=False)
     playing = asyncio.create_task(scenarios.perform(SCENARIO, crowd))
     begun = asyncio.create_task(crowd.begun.wait())
     try:
         await asyncio.wait([playing, begun], return_when=asyncio.FIRST_COMPLETED)
         if not playing.done():
             await _chat_in(crowd, guest)
-            console.print("all users are leaving …", highlight=False)
+            console.print(crowd.context.words("leaving"), highlight=False)
         crowd.end()
         summary = await playing
     finally:
@@ -161,7 +166,7 @@ async def _chat_in(crowd: Crowd, guest: str) -> None:
     await crowd.give(user_id, PURSE_FEN)
     group_id = crowd.largest_group().group_id
     await crowd.backend.change_members(group_id, now_ms(), joined=[user_id])
-    code = await chat(context.url, context.mint(user_id), guest, group_id)
+    code = await chat(context.url, context.mint(user_id), guest, group_id, context.language)
     crowd.witness.expect(code == 0, f"the chat of {guest} ends with 0, not {code}")
 
 

@@ -11,7 +11,7 @@ import cyclopts
 from client_sim.sdk.client import Client
 from protocol import messages
 from server.cli.shared.answers import DEFAULT, ServerOptions, show_answer
-from server.cli.shared.as_backend import AS_BACKEND, BackendOptions, as_backend
+from server.cli.shared.as_backend import AS_BACKEND, BackendOptions, Create, as_backend, known
 from server.cli.shared.numbers import Count, Id, Version
 from server.cli.shared.users import User, Users, ids_of_lines
 from server.cli.shared.words import FilePath, Text
@@ -55,6 +55,7 @@ def put(
     *,
     owner: User = 0,
     audience: Literal["members", "signature"] = "members",
+    create: Create = False,
     server: BackendOptions = AS_BACKEND,
 ) -> int:
     """Make the group that has this id in your chat app, or change its name and owner; print its id here.
@@ -74,7 +75,8 @@ def put(
     """
 
     async def work(backend: Client) -> int:
-        return await backend.put_group(external_id, name, owner, audience)
+        with known():
+            return await backend.put_group(external_id, name, owner, audience, known_only=not create)
 
     print(as_backend(work, server))
     return 0
@@ -87,6 +89,7 @@ def sync(
     /,
     *,
     version: Version | None = None,
+    create: Create = False,
     server: BackendOptions = AS_BACKEND,
 ) -> int:
     """Replace the whole member list of a group.
@@ -104,7 +107,8 @@ def sync(
     user_ids = ids_of_lines(lines)
 
     async def work(backend: Client) -> messages.MembersSynced:
-        return await backend.sync_members(group_id, version or _now_ms(), user_ids)
+        with known(advice="with --create such users are made; nothing was changed"):
+            return await backend.sync_members(group_id, version or _now_ms(), user_ids, known_only=not create)
 
     return _print_change(as_backend(work, server))
 
@@ -116,6 +120,7 @@ def add(
     /,
     *,
     version: Version | None = None,
+    create: Create = False,
     server: BackendOptions = AS_BACKEND,
 ) -> int:
     """Make users members of a group.
@@ -132,7 +137,8 @@ def add(
     """
 
     async def work(backend: Client) -> messages.MembersChanged:
-        return await backend.change_members(group_id, version or _now_ms(), joined=users)
+        with known(advice="with --create such users are made; nothing was changed"):
+            return await backend.change_members(group_id, version or _now_ms(), joined=users, known_only=not create)
 
     return _print_change(as_backend(work, server))
 
@@ -159,7 +165,8 @@ def remove(
     """
 
     async def work(backend: Client) -> messages.MembersChanged:
-        return await backend.change_members(group_id, version or _now_ms(), left=users)
+        with known(advice="nothing was changed"):
+            return await backend.change_members(group_id, version or _now_ms(), left=users, known_only=True)
 
     return _print_change(as_backend(work, server))
 

@@ -200,8 +200,11 @@ WRONG_OPTIONS: Final = ("server.cli.shared.resources:WrongOptions", "server.conf
 EXTRAS: Final = {"textual": "demo", "hdrh": "demo"}
 
 
-def commands(called: Collection[str]) -> cyclopts.App:
-    """The command line. Only a command that is `called` is imported; it has its docstring for `--help`."""
+def commands(called: Collection[str], absent: Collection[str] = ()) -> cyclopts.App:
+    """The command line. Only a command that is `called` is imported; it has its docstring for `--help`.
+
+    Those that are `absent` have a name and a summary: their module cannot be imported.
+    """
     app = cyclopts.App(
         name="hongbao",
         version=version,
@@ -211,8 +214,23 @@ def commands(called: Collection[str]) -> cyclopts.App:
         result_action="return_value",
     )
     for name, target, summary, is_shown in COMMANDS:
-        app.command(target, name=name, help=None if name in called else summary, show=is_shown)
+        help_text = None if name in called and name not in absent else summary
+        app.command(_absent if name in absent else target, name=name, help=help_text, show=is_shown)
     return app
+
+
+def _absent() -> None:
+    """Stand for a command whose options are not known."""
+
+
+def is_absent(row: CommandRow) -> bool:
+    """Whether a command needs a package of an extra that is not installed. Raises ImportError for other causes."""
+    try:
+        import_module(row.target.partition(":")[0])
+    except ImportError as error:
+        _missing_extra(error)
+        return True
+    return False
 
 
 def main(words: list[str] | None = None) -> None:

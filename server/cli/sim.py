@@ -5,9 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import Literal, TypedDict
 
+from client_sim.languages import language_of_environment
 from client_sim.sim import scenarios, screen
 from server.cli.shared.numbers import Count, Seconds, Seed
-from server.cli.shared.options import DATA, ConfigOption, DataOption, UrlOption
+from server.cli.shared.options import DATA, ConfigOption, DataOption, LanguageOption, UrlOption
 from server.cli.shared.resources import mint, url_of
 from server.cli.shared.simulated_books import AnyBooks, check_books, dsn_of_server
 from server.cli.shared.streams import console
@@ -33,6 +34,7 @@ def sim(
     groups: Count | None = None,
     seconds: Seconds | None = None,
     seed: Seed = 1,
+    lang: LanguageOption = None,
     any_books: AnyBooks = False,
     data: DataOption = DATA,
     config: ConfigOption = None,
@@ -65,14 +67,13 @@ def sim(
         the same seed gives the same users with the same habits
     """
     settings = load(config, {})
-
     token_of = partial(mint, settings, data)
 
     async def work(where: str) -> int:
         if not any_books:
             await check_books(dsn_of_server(settings, data, url), url or data)
         size: Size = {"users": users, "groups": groups, "seconds": seconds, "seed": seed}
-        crowd = scenarios.prepare(scenario, where, token_of, **size)
+        crowd = scenarios.prepare(scenario, where, token_of, **size, language=lang or language_of_environment())
         return 0 if (await screen.present(scenario, crowd, console())).ok else 1
 
     return run(work(url or url_of(data)))

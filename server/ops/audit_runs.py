@@ -99,10 +99,11 @@ class AuditRuns:
         if isinstance(outcome, AuditFault):
             self.fault = replace(outcome, at_ms=self._now_ms())
         else:
+            # the server's time is the database's, carried on: it holds if the result cannot be stored
             result = replace(outcome, at_ms=self._now_ms(), took_s=took_s)
-            self._learn(result)
             with suppress(StoreUnavailable):  # then other servers do not see it
-                await self._results.keep(AuditRow(*structs.astuple(result)))
+                result = AuditResult(*await self._results.keep(AuditRow(*structs.astuple(result))))
+            self._learn(result)
 
     async def look(self) -> None:
         """Learn the newest result of another program, such as `hongbao audit`. Raises StoreUnavailable."""
@@ -120,7 +121,7 @@ class AuditRuns:
 async def _run(dsn: str, seed_keys: Mapping[str, bytes]) -> AuditResult | AuditFault:
     """Its time and duration are added by the parent process."""
     try:
-        return AuditResult(*row_of(0, 0.0, await audit_at(dsn, STORE_TIMEOUT_S, seed_keys)))
+        return AuditResult(*row_of(0.0, await audit_at(dsn, STORE_TIMEOUT_S, seed_keys)))
     except (StoreUnavailable, StoreRefused) as error:
         return AuditFault(0, str(error))
 

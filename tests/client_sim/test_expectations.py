@@ -102,9 +102,7 @@ def test_packets_come_in_chains_counts_the_longest_chain() -> None:
         sent(crowd, number, number, "lucky", shares=1)
     sent(crowd, 4, 9, "personal")
     crowd.witness.record_chain(1, 2)
-    assert expectations.packets_come_in_chains(crowd) == Expectation(
-        "a chain (接龙) of ≥ 3 packets", "one of 2", False
-    )
+    assert expectations.packets_come_in_chains(crowd) == Expectation("a chain of ≥ 3 packets", "one of 2", False)
     crowd.witness.record_chain(2, 3)
     assert expectations.packets_come_in_chains(crowd).holds
     assert expectations.some_packets_are_personal(crowd).seen == "25% of 4"
@@ -159,13 +157,13 @@ def test_every_share_is_won_needs_every_packet_to_be_full() -> None:
 @pytest.mark.parametrize(("holds", "mark"), [(True, "✓"), (False, "✗")])
 def test_expectation_that_fails_makes_the_run_fail_and_is_printed(holds: bool, mark: str) -> None:
     crowd = crowd_of("family")
-    crowd.expectations = [Expectation("a chain (接龙) of ≥ 3 packets", "one of 2", holds)]
+    crowd.expectations = [Expectation("a chain of ≥ 3 packets", "one of 2", holds)]
     summary = crowd.summary()
     assert summary.ok is holds
     console = Console(file=io.StringIO(), width=80)
     screen.print_report(console, crowd, summary)
     assert isinstance(console.file, io.StringIO)
-    assert f"expected  a chain (接龙) of ≥ 3 packets  seen  one of 2  {mark}" in console.file.getvalue()
+    assert f"expected  a chain of ≥ 3 packets  seen  one of 2  {mark}" in console.file.getvalue()
 
 
 def page(own_fen: int, *claims: tuple[int, Share], best_index: int = -1) -> ResultPageBody:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from random import Random
 
 import pytest
 from rich.cells import cell_len
@@ -11,9 +12,11 @@ from rich.console import Console, RenderableType
 from client_sim.sdk import fairness
 from client_sim.sdk.money import yuan
 from client_sim.sim import run_report, scenarios, screen
+from client_sim.sim.acts import ACTS
 from client_sim.sim.books import Order
 from client_sim.sim.crowd import Crowd
 from client_sim.sim.sim_context import name_of, user_id_at
+from client_sim.sim.words import GREETINGS, TEXTS
 from protocol import tokens
 from protocol.messages import ClaimLine, Opened, PacketFinished, PacketSent, Revealed
 
@@ -23,14 +26,22 @@ AMOUNTS = fairness.lucky_shares(bytes(32), TOTAL_FEN, SHARES, 1, 20_000)
 BEST = AMOUNTS.index(max(AMOUNTS))
 
 
+def mint(user_id: int) -> str:
+    return str(tokens.mint(user_id, 2_000_000_000, "k1", bytes(32)))
+
+
 @pytest.fixture
-async def crowd() -> Crowd:
+def language() -> str:
+    """That of the crowd; tests of the other one replace it."""
+    return "zh"
+
+
+@pytest.fixture
+async def crowd(language: str) -> Crowd:
     """A crowd in which one lucky packet was opened to the last share."""
 
-    def mint(user_id: int) -> str:
-        return str(tokens.mint(user_id, 2_000_000_000, "k1", bytes(32)))
-
-    crowd = scenarios.prepare("crowd", "tcp://127.0.0.1:1", mint, users=60, groups=2, seconds=20, seed=SEED)
+    size = {"users": 60, "groups": 2, "seconds": 20}
+    crowd = scenarios.prepare("crowd", "tcp://127.0.0.1:1", mint, **size, seed=SEED, language=language)
     commitment = fairness.commitment(bytes(32), PACKET, TOTAL_FEN, SHARES)
     for user_id in PEOPLE:
         crowd.witness.streams.allow(user_id, GROUP)
@@ -69,6 +80,7 @@ def drawn(what: RenderableType, width: int = 80) -> list[str]:
     return console.file.getvalue().rstrip("\n").split("\n")
 
 
+@pytest.mark.parametrize("language", ["zh", "en"])
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (60, 16), (120, 40)])
 async def test_picture_at_any_size_fits_the_terminal(crowd: Crowd, width: int, height: int) -> None:
     lines = drawn(screen.Picture("crowd", crowd).panel(height), width)
@@ -81,13 +93,49 @@ async def test_report_at_80_columns_fits_and_has_the_figures(crowd: Crowd) -> No
     text = "\n".join(lines)
     assert max(map(cell_len, lines)) <= 80
     assert "30个红包共88.88元，3秒被抢光" in text
-    assert "1 of 1 finished packets revealed" in text
+    assert "抢光的 1 个红包中 1 个公开了种子" in text
+
+
+@pytest.mark.parametrize("language", ["en"])
+async def test_english_picture_and_report_have_only_names_in_chinese(crowd: Crowd) -> None:
+    picture = screen.Picture("crowd", crowd)
+    lines = [*drawn(run_report.report(crowd, crowd.summary())), *drawn(picture.panel(40)), picture.line()]
+    text = "\n".join(lines)
+    for name in sorted((name_of(user_id) for user_id in PEOPLE), key=len, reverse=True):
+        text = text.replace(name, "")
+    assert [sign for sign in text if "\u3000" <= sign <= "\uffef"] == []
+    for part in ("30 shares, ¥88.88 in all, gone in 3 s", "best luck", "1 of 1 finished packets revealed"):
+        assert part in text
+    for table in (TEXTS, GREETINGS):
+        assert all(one.en.isascii() or "…" in one.en for one in table)
+
+
+async def test_user_speaks_and_sends_in_the_language_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    for language in ("zh", "en"):
+        crowd = scenarios.prepare("crowd", "tcp://127.0.0.1:1", mint, seed=SEED, language=language)
+        user, said, wished = crowd.users[0], [], []
+
+        async def say(_: int, text: str, said: list[str] = said) -> None:
+            said.append(text)
+
+        async def send(*words: object, wished: list[object] = wished) -> PacketSent:
+            wished.append(words[-1])
+            return PacketSent(1, PACKET + len(wished), 100, bytes(32), 99)
+
+        monkeypatch.setattr(user.client, "say", say)
+        monkeypatch.setattr(user.client, "send_packet", send)
+        for number in range(40):
+            await ACTS["say"](user, Random(number))
+            await user.send(Order(user.user_id, "lucky", GROUP, 100, 1), Random(number))
+        assert set(said) == {one.in_language(language) for one in TEXTS}
+        assert set(wished) == {one.in_language(language) for one in GREETINGS}
+        assert crowd.groups[0].name == {"zh": "群1", "en": "group 1"}[language]
 
 
 async def test_result_list_that_is_shortened_shows_the_best_luck_once(crowd: Crowd) -> None:
     best = crowd.best_packet()
     assert best is not None
-    lines = [line for line in drawn(run_report.result_list(best, {})) if "手气最佳" in line]
+    lines = [line for line in drawn(run_report.result_list(best, {}, "zh")) if "手气最佳" in line]
     assert len(lines) == 1
     assert name_of(PEOPLE[BEST]) in lines[0]
     assert yuan(AMOUNTS[BEST]) in lines[0]
@@ -96,14 +144,14 @@ async def test_result_list_that_is_shortened_shows_the_best_luck_once(crowd: Cro
 async def test_verdict_of_a_failed_run_names_contradictions_and_failures(crowd: Crowd) -> None:
     crowd.witness.record_open(PEOPLE[0], Opened(1, PACKET, "won", 1, 0), 1.0)
     crowd.witness.record_failure("Lin", RuntimeError("boom"))
-    text = "\n".join(drawn(run_report.verdict(crowd.summary())))
+    text = "\n".join(drawn(run_report.verdict(crowd.summary(), "zh")))
     assert "won twice" in text
     assert "boom" in text
 
 
 async def test_log_line_is_one_line_with_phase_and_counts(crowd: Crowd) -> None:
     line = screen.Picture("crowd", crowd).line()
-    assert "waiting: 0 online, 1 packets" in line
+    assert "等待：0 人在线，1 个红包" in line
     assert "\n" not in line
 
 
@@ -120,4 +168,4 @@ async def test_log_line_is_one_line_with_phase_and_counts(crowd: Crowd) -> None:
     ],
 )
 def test_time_in_chinese_is_rounded_to_its_unit(took_ms: int, text: str) -> None:
-    assert run_report._spoken(took_ms) == text
+    assert run_report._spoken(took_ms, "zh") == text

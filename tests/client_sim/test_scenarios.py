@@ -60,7 +60,20 @@ async def server_names(server: Server, crowd: Crowd) -> list[str]:
 
 
 def test_demo_with_a_person_in_a_pipe_ends_with_proof_and_audit(data: Path) -> None:
-    words = ["demo", "--join", "--as", "小明", "--users", "10", "--groups", "1", "--data", str(data)]
+    words = [
+        "demo",
+        "--join",
+        "--as",
+        "小明",
+        "--users",
+        "10",
+        "--groups",
+        "1",
+        "--data",
+        str(data),
+        "--lang",
+        "en",
+    ]
     typed = "/members\n/send 8.88 3 大家好\n/wait finished 20\n/quit\n"
     shown = subprocess.run(
         [*HONGBAO, *words], input=typed, capture_output=True, text=True, timeout=PATIENCE_S, check=False

@@ -41,6 +41,13 @@ async def test_know_keeps_what_is_recorded(both: Stores) -> None:
     assert (await both.users.ban(BEN, 6)).version == 2
 
 
+async def test_unknown_users_are_those_that_were_never_made_known(both: Stores) -> None:
+    await both.users.know([BEN])
+    await both.users.ban(CARLA, 5)
+    assert await both.users.unknown([CARLA, SENDER, BEN, ANNA]) == sorted([SENDER, ANNA])
+    assert await both.users.unknown([]) == []
+
+
 async def test_chosen_name_is_taken_for_other_users_however_it_is_written(both: Stores) -> None:
     await both.users.choose_name(ANNA, "Stra\u00dfe")
     for name in ("Stra\u00dfe", "STRASSE", "\uff33trasse", " strasse ", "s\u200dtrasse"):

@@ -14,6 +14,7 @@ import yaml
 
 from server.config import load
 from server.ops.metrics import NAMES
+from server.services.runtime import supervised
 
 TOP = Path(__file__).parents[2]
 DEPLOY = TOP / "deploy"
@@ -45,6 +46,13 @@ def test_alert_has_a_severity_and_a_runbook_section(rule: dict[str, dict[str, st
     assert page == "docs/operations.md"
     assert re.search(rf"^#+ {rule['alert']}$", OPERATIONS, re.MULTILINE), anchor
     assert anchor == str(rule["alert"]).lower()
+
+
+def test_loop_that_fails_each_time_raises_an_alert_and_one_failure_does_not() -> None:
+    (rule,) = (rule for rule in rules() if "hongbao_loop_failures_total" in str(rule["expr"]))
+    found = re.fullmatch(r"increase\(hongbao_loop_failures_total\[1m\]\) > (\d+)", str(rule["expr"]))
+    assert found is not None
+    assert 1 <= int(found[1]) < 60 / supervised.PAUSE_S_MAX
 
 
 def test_grafana_panels_do_not_overlap() -> None:

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from client_sim.sdk.client import Client
 from protocol import tokens
+from server.cli import operators
 from server.cli.shared.answers import print_answer
 from server.config import Config, load_keys
 from server.instance import running
@@ -110,8 +111,8 @@ def test_commands_of_the_backend_ban_a_user_and_revoke_tokens(data: Path) -> Non
         return [answer["known"], answer["banned"], answer["tokens_from_at_ms"]]
 
     assert access() == [False, False, None]
-    for _ in range(2):
-        assert said("ban", 31) == "user 31 is banned\n"
+    assert said("ban", 31, "--create") == "user 31 is banned\n"
+    assert said("ban", 31) == "user 31 is banned\n"
     assert access() == [True, True, None]
     assert said("unban", 31) == "user 31 is not banned\n"
     revoked = said("revoke", 31)
@@ -136,6 +137,14 @@ def test_changes_take_effect_and_are_logged(data: Path) -> None:
     assert (failed.code, failed.stdout) == (1, "")
     assert failed.stderr == f"hongbao: {config}: unknown key nonsense\n"
     config.write_text(good)
+
+
+def test_status_healthy_of_a_server_that_is_not_ready_exits_1_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = {"ready": False, "reasons": ["postgres is away: no answer", "the server is draining"]}
+    monkeypatch.setattr(operators, "ask_server", lambda *_: answer)
+    ill = here("status", "--healthy")
+    assert (ill.code, ill.stdout) == (1, "")
+    assert ill.stderr == "hongbao: postgres is away: no answer; the server is draining\n"
 
 
 def test_status_healthy_exits_0_without_output(data: Path) -> None:

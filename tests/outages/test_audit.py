@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,26 @@ async def test_result_of_an_audit_from_the_command_line_is_shown_by_the_server(
     assert (bad.discrepancies > 0, bad.at_ms > good.at_ms) == (True, True)
     operations.sampler._samples.clear()
     assert f"hongbao_audit_discrepancies {bad.discrepancies}.0" in Metrics(operations.sampler, "1").text().decode()
+
+
+async def test_result_of_a_machine_whose_clock_is_behind_is_not_hidden_by_an_older_one(
+    server: Server, party: MakeParty, postgres_dsn: str, sql: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its time is that of the database, as that of the result of a server."""
+    await party(server, 2)
+    operations, right_ns = server.app.operations, time.time_ns
+    operations._audits.start()
+    await operations._audits._task
+    good = operations.status()["audit"]
+    await sql.execute("UPDATE wallets SET balance_fen = balance_fen + 1 WHERE user_id = 1")
+    monkeypatch.setattr(time, "time_ns", lambda: right_ns() - 3_600_000_000_000)
+    done = await asyncio.to_thread(here, "audit", "--data", tmp_path, "--postgres", postgres_dsn)
+    monkeypatch.undo()
+    assert done.code == 1
+    await operations._figures.query_once()
+    bad = operations.status()["audit"]
+    assert (good.discrepancies, bad.discrepancies > 0) == (0, True)
+    assert good.at_ms < bad.at_ms <= await sql.fetchval("SELECT extract(epoch FROM clock_timestamp()) * 1000")
 
 
 async def test_audit_of_read_only_records_proves_them_and_says_that_no_server_shows_it(

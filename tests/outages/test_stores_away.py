@@ -15,11 +15,12 @@ from redis import asyncio as aioredis
 
 from bench.chaos.proxy import Proxy
 from client_sim.sdk.client import Client
-from client_sim.sdk.errors import Refusal
+from client_sim.sdk.errors import ClientError, Refusal, StoreUnavailable
 from protocol import messages
 from server import embedded
 from server.services.runtime.load_shedding import FEW
-from tests.conftest import Connect, Server, StartServer
+from storage.errors import place_of
+from tests.conftest import Connect, Server, StartServer, token
 from tests.services.conftest import MakeParty, Party, Record, until
 
 Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -120,6 +121,28 @@ async def test_postgres_away_gives_temporary_errors_at_once(
     assert (opened[0].answer, opened[0].amount_fen) == ("claimed", first.amount_fen)
     assert sum(one.amount_fen for one in opened) == 1_000
     await books_balance()
+
+
+async def test_users_are_not_told_which_store_is_away_and_where_it_is(
+    start_server: StartServer, party: MakeParty, postgres_proxy: tuple[Proxy, str], stores: embedded.StoreAddresses
+) -> None:
+    proxy, dsn = postgres_proxy
+    room = await party(await start_server(stores__postgres=dsn), 2)
+    packet_id = await room.lucky(1_000, 2)
+    async with cut(proxy, stores):
+        await until_detected(room)
+        with pytest.raises(StoreUnavailable) as sending:
+            await send(room.sender, room.group, "k")
+        with pytest.raises(StoreUnavailable) as opening:
+            await room.guests[0].open(packet_id, patience_s=0)
+        login = Client(room.server.url, token(5))
+        with pytest.raises(ClientError) as connecting:
+            await login.connect(1.0)
+        await login.close()
+    for error in (sending.value, opening.value):
+        assert error.detail == "a store of the server does not respond"
+    for word in ("PostgreSQL", "Redis", "no such file", place_of(dsn)):
+        assert word not in str(connecting.value)
 
 
 async def patient_send(room: Party, key: str) -> messages.PacketSent:

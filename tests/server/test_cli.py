@@ -31,6 +31,7 @@ from server.ops.socket.status_socket import ask
 from tests.server.conftest import left_behind
 from tests.server.serving import Ended, here
 
+ENGLISH = ("--lang", "en")
 HONGBAO = (sys.executable, "-m", "server.cli")
 PATIENCE_S = 60
 PR_CAPBSET_DROP = 24  # from <linux/prctl.h>
@@ -204,10 +205,12 @@ def test_serve_with_a_silent_postgres_fails_in_one_line() -> None:
 
 def test_demo_and_the_commands_that_it_names_pass_and_leave_no_process(data: Path) -> None:
     home = data / "new"  # nothing is there yet: the first start makes all of it
-    shown = process("demo", "--data", home, "--users", 20, "--groups", 2, "--seconds", 4, "--seed", 3)
+    shown = process(
+        "demo", "--data", home, "--users", 20, "--groups", 2, "--seconds", 4, "--seed", 3, "--lang", "zh"
+    )
     assert shown.code == 0, shown.stdout + shown.stderr
     for expected in (
-        "opens/s",
+        "次/秒",
         "personal 个人红包",
         "not_allowed",
         "手气最佳",
@@ -228,7 +231,20 @@ def test_demo_and_the_commands_that_it_names_pass_and_leave_no_process(data: Pat
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_demo_ended_by_a_signal_leaves_no_process(data: Path, number: signal.Signals) -> None:
     with subprocess.Popen(
-        [*HONGBAO, "demo", "--data", str(data), "--users", "10", "--groups", "1", "--seconds", "60"],
+        [
+            *HONGBAO,
+            "demo",
+            "--data",
+            str(data),
+            "--users",
+            "10",
+            "--groups",
+            "1",
+            "--seconds",
+            "60",
+            "--lang",
+            "en",
+        ],
         stdout=subprocess.PIPE,
         text=True,
     ) as demo:
@@ -245,7 +261,20 @@ def test_demo_ended_by_a_signal_leaves_no_process(data: Path, number: signal.Sig
 
 def test_demo_after_kill_9_of_its_server_fails_and_the_audit_passes(data: Path) -> None:
     with subprocess.Popen(
-        [*HONGBAO, "demo", "--data", str(data), "--users", "10", "--groups", "1", "--seconds", "60"],
+        [
+            *HONGBAO,
+            "demo",
+            "--data",
+            str(data),
+            "--users",
+            "10",
+            "--groups",
+            "1",
+            "--seconds",
+            "60",
+            "--lang",
+            "en",
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -8,6 +8,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from client_sim.sdk.names import user_id_of
 from server.config import Config, load_keys
 from server.instance import running
 from server.process import ServerProcess
@@ -73,6 +74,20 @@ def test_topup_of_an_unknown_user_is_refused_unless_the_user_is_created(data: Pa
     assert on(data, "topup", "小梅", 70, "--key", "order 2").stdout == "570\n"
 
 
+@pytest.mark.parametrize("command", ["ban", "unban", "revoke"])
+def test_command_on_an_unknown_user_is_refused_unless_the_user_is_created(data: Path, command: str) -> None:
+    name = f"typo of {command}"
+    refused = on(data, command, name)
+    assert (refused.code, refused.stdout, refused.stderr.count("\n")) == (1, "", 1)
+    assert refused.stderr.startswith(f"hongbao: the server knows no user {user_id_of(name)}: is the name")
+    assert on(data, "topup", name, 5).code == 1  # it is still not known
+    assert ("--create" in refused.stderr) == (command != "unban")
+    if command != "unban":
+        assert on(data, command, name, "--create").code == 0
+        assert on(data, command, name).code == 0
+        assert on(data, "unban", name).code == 0
+
+
 # --- books of others --------------------------------------------------------------------------------------------
 
 
@@ -86,6 +101,14 @@ def test_simulation_refuses_books_that_no_simulation_made(data: Path, words: tup
     assert "mv DATA DATA.old" in refused.stderr
     assert "--any-books" in refused.stderr
     assert on(data, "audit").stdout == before
+
+
+@pytest.mark.parametrize(
+    ("language", "first"), [("zh", "hongbao demo：PostgreSQL"), ("en", "hongbao demo: PostgreSQL")]
+)
+def test_demo_begins_in_the_language_of_its_option(data: Path, language: str, first: str) -> None:
+    on(data, "topup", 4, 500, "--key", "mine", "--create")
+    assert on(data, "demo", "--seconds", "1", "--lang", language).stdout.startswith(first)
 
 
 def test_sim_on_a_server_whose_books_are_not_known_here_is_refused(data: Path, tmp_path: Path) -> None:

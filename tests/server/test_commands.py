@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Sequence
 from importlib import import_module, metadata
@@ -122,10 +123,21 @@ def test_command_without_the_packages_of_its_extra_names_the_extra(
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_script_has_every_shown_command(shell: str) -> None:
-    code, lines, error = imported("completion", shell)
-    assert (code, error) == (0, "")
-    script = "\n".join(lines)
-    assert [row.name for row in COMMANDS if row.is_shown and row.name not in script] == []
+    script = completion_of(shell)
+    assert [row.name for row in COMMANDS if row.is_shown and not re.search(rf"\b{row.name}\b", script)] == []
+
+
+def test_completion_script_without_the_demo_packages_has_every_command_and_the_options_of_the_others() -> None:
+    script = completion_of("bash", without=DEMO_PACKAGES)
+    assert [row.name for row in COMMANDS if row.is_shown and not re.search(rf"\b{row.name}\b", script)] == []
+    assert ("durability" in script, "invite" in script) == (True, False)  # of `serve`, of `chat`
+
+
+def completion_of(shell: str, without: Sequence[str] = ()) -> str:
+    run = [*command(without), "completion", shell]
+    done = subprocess.run(run, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
 
 
 # --- version ---------------------------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ def members(data: Path, group_id: str) -> int:
 
 
 def test_group_put_twice_is_one_group_with_the_newer_name(data: Path) -> None:
-    made = done(data, "put", "room-1", "一家人", "--owner", "1001").strip()
+    made = done(data, "put", "room-1", "一家人", "--owner", "1001", "--create").strip()
     assert done(data, "put", "room-1", "一家 人").strip() == made
     shown = json.loads(done(data, "show", made, "--json"))
     assert (shown["name"], shown["owner_id"], shown["members"]) == ("一家 人", 0, 0)
@@ -43,24 +43,40 @@ def test_group_put_twice_is_one_group_with_the_newer_name(data: Path) -> None:
 
 def test_group_members_are_added_removed_and_synced(data: Path, tmp_path: Path) -> None:
     group_id = done(data, "put", "room-3", "一家人").strip()
-    assert done(data, "add", group_id, "1001", "小梅") == "joined 2, left 0, members now 2\n"
-    assert done(data, "remove", group_id, 1001, 1002) == "joined 0, left 1, members now 1\n"
+    assert done(data, "add", group_id, "1001", "小梅", "--create") == "joined 2, left 0, members now 2\n"
+    assert done(data, "remove", group_id, 1001, "小梅") == "joined 0, left 2, members now 0\n"
     listed = tmp_path / "members.txt"
     listed.write_text(f"{user_id_of('小梅')}\n\n阿强\n1003\n")
-    assert done(data, "sync", group_id, listed) == "joined 2, left 0, members now 3\n"
+    assert done(data, "sync", group_id, listed, "--create") == "joined 3, left 0, members now 3\n"
     assert members(data, group_id) == 3
 
 
 def test_group_change_with_an_older_version_changes_nothing(data: Path) -> None:
     group_id = done(data, "put", "room-4", "一家人").strip()
-    assert done(data, "add", group_id, 1001, "--version", 5) == "joined 1, left 0, members now 1\n"
+    assert done(data, "add", group_id, 1001, "--version", 5, "--create") == "joined 1, left 0, members now 1\n"
     assert done(data, "remove", group_id, 1001, "--version", 4) == "joined 0, left 0, members now 1\n"
+
+
+@pytest.mark.parametrize("words", [("put", "room-0", "一家人", "--owner"), ("add",), ("remove",), ("sync",)])
+def test_group_command_with_a_mistyped_name_is_refused_and_changes_nothing(
+    data: Path, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group_id = done(data, "put", "room-0", "同事").strip()
+    done(data, "add", group_id, "小龙", "--create")
+    monkeypatch.setattr("sys.stdin", io.StringIO("小龙\n小龍\n"))
+    listed = {"put": ["小龍"], "sync": [group_id]}.get(words[0], [group_id, "小龙", "小龍"])
+    refused = here("group", *words, *listed, "--data", data)
+    assert (refused.code, refused.stdout, refused.stderr.count("\n")) == (1, "", 1)
+    assert refused.stderr.startswith(f"hongbao: the server knows no user {user_id_of('小龍')}: is the name")
+    assert ("--create" in refused.stderr) == (words[0] != "remove")
+    shown = json.loads(done(data, "show", group_id, "--json"))
+    assert (shown["name"], shown["owner_id"], shown["members"]) == ("同事", 0, 1)
 
 
 def test_group_sync_reads_the_standard_input(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     group_id = done(data, "put", "room-5", "一家人").strip()
     monkeypatch.setattr("sys.stdin", io.StringIO("1001\n1002\n"))
-    assert done(data, "sync", group_id) == "joined 2, left 0, members now 2\n"
+    assert done(data, "sync", group_id, "--create") == "joined 2, left 0, members now 2\n"
 
 
 def test_group_sync_with_a_line_that_is_no_user_changes_nothing(data: Path, tmp_path: Path) -> None:
@@ -76,14 +92,14 @@ def test_group_sync_with_a_line_that_is_no_user_changes_nothing(data: Path, tmp_
 
 
 def test_group_that_does_not_exist_is_refused(data: Path) -> None:
-    ended = here("group", "add", 2**60, 1001, "--data", data)
+    ended = here("group", "add", 2**60, 1001, "--create", "--data", data)
     assert (ended.code, ended.stderr.strip()) == (1, "hongbao: 202 no_such_group")
 
 
 def test_group_list_begins_with_the_newest(data: Path) -> None:
     older = done(data, "put", "room-7", "older").strip()
     newer = done(data, "put", "room-8", "newer", "--audience", "signature").strip()
-    done(data, "add", older, 1001, 1002)
+    done(data, "add", older, 1001, 1002, "--create")
     listed = json.loads(done(data, "list", "--most", 2, "--json"))["groups"]
     assert [(one["group"], one["external_id"], one["kind"], one["members"]) for one in listed] == [
         (newer, "room-8", "signed", 0),

@@ -250,6 +250,12 @@ class SimUsers(users.UserStore):
     async def know(self, user_ids: Sequence[int]) -> None:
         await self._line.call("know", lambda: self._tables.know(user_ids))
 
+    async def unknown(self, user_ids: Sequence[int]) -> list[int]:
+        def read() -> list[int]:
+            return sorted(one for one in user_ids if not self._tables.is_known(one))
+
+        return await self._line.call("unknown", read)
+
     async def restricted(self, user_ids: Sequence[int]) -> list[AccessRow]:
         return await self._line.call("restricted", lambda: self._tables.restricted(user_ids))
 

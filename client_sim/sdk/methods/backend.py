@@ -9,14 +9,17 @@ from protocol import messages
 
 
 class BackendMethods(Requests):
-    """Money from outside, users, groups and their members."""
+    """Money from outside, users, groups and their members.
+
+    `known_only`: raise NoSuchUser and change nothing if the server does not know one of the users; otherwise a user
+    who gets money, is banned or is put into a group is known from then on.
+    """
 
     async def top_up(
         self, user_id: int, amount_fen: int, key: str | None = None, *, known_only: bool = False
     ) -> int:
         """Put money into a wallet; its new balance in fen. For `key` see `send_packet`.
 
-        `known_only`: refuse a user that the server does not know; otherwise the user is known from then on.
         Raises Forbidden, BadAmount, KeyReused, NoSuchUser, StoreUnavailable, Refusal (bad_key).
         """
         request = messages.TopUp(0, "", user_id, amount_fen, known_only)
@@ -38,47 +41,64 @@ class BackendMethods(Requests):
         users = [messages.UserLine(user_id, name) for user_id, name in names.items()]
         return (await self._ask(messages.PutUsers(0, users), messages.UsersPut)).users
 
-    async def ban_user(self, user_id: int, banned: bool = True) -> None:
+    async def ban_user(self, user_id: int, banned: bool = True, *, known_only: bool = False) -> None:
         """End all connections of a user and refuse their logins, until `banned` is False.
 
         It holds on every server when this returns. Again is harmless. Raises Forbidden, StoreUnavailable.
         """
-        await self._ask(messages.BanUser(0, user_id, banned), messages.UserBanned)
+        await self._ask(messages.BanUser(0, user_id, banned, known_only), messages.UserBanned)
 
-    async def revoke_tokens(self, user_id: int) -> int:
+    async def revoke_tokens(self, user_id: int, *, known_only: bool = False) -> int:
         """End all connections of a user and refuse the tokens that they have; on every server.
 
         The second (since 1970) from which on a token must be issued to be accepted: mint none with an earlier one.
         """
-        return (await self._ask(messages.RevokeTokens(0, user_id), messages.TokensRevoked)).tokens_from_s
+        request = messages.RevokeTokens(0, user_id, known_only)
+        return (await self._ask(request, messages.TokensRevoked)).tokens_from_s
 
-    async def put_group(self, external_id: str, name: str, owner_id: int = 0, audience: str = "members") -> int:
+    async def put_group(
+        self,
+        external_id: str,
+        name: str,
+        owner_id: int = 0,
+        audience: str = "members",
+        *,
+        known_only: bool = False,
+    ) -> int:
         """Make or change the group that has this id (1 to 64 bytes) at the backend; its id here. Again is harmless.
 
         `owner_id` 0: no user owns it. `audience`: "members" (a member list, see `sync_members`), or "signature" (no
         list: users show passes that the backend signs). It cannot be changed later.
         Raises Refusal (bad_name, bad_request).
         """
-        request = messages.PutGroup(0, external_id, name, owner_id, audience)
+        request = messages.PutGroup(0, external_id, name, owner_id, audience, known_only)
         return (await self._ask(request, messages.GroupPut)).group_id
 
-    async def sync_members(self, group_id: int, version: int, user_ids: Collection[int]) -> messages.MembersSynced:
+    async def sync_members(
+        self, group_id: int, version: int, user_ids: Collection[int], *, known_only: bool = False
+    ) -> messages.MembersSynced:
         """Put the whole member list of a group, as it is at `version`; again is harmless.
 
         Versions are numbers of the backend that grow, for example its clock in milliseconds: an older call that
         arrives late changes nothing, and newer changes of single members stay. Raises NoSuchGroup, GroupFull.
         """
-        request = messages.SyncMembers(0, group_id, version, list(user_ids))
+        request = messages.SyncMembers(0, group_id, version, list(user_ids), known_only)
         return await self._ask(request, messages.MembersSynced)
 
     async def change_members(
-        self, group_id: int, version: int, joined: Collection[int] = (), left: Collection[int] = ()
+        self,
+        group_id: int,
+        version: int,
+        joined: Collection[int] = (),
+        left: Collection[int] = (),
+        *,
+        known_only: bool = False,
     ) -> messages.MembersChanged:
         """Users who joined and left a group at `version`, at most messages.MEMBERS_MAX of each; see `sync_members`.
 
         Raises NoSuchGroup, GroupFull.
         """
-        request = messages.ChangeMembers(0, group_id, version, list(joined), list(left))
+        request = messages.ChangeMembers(0, group_id, version, list(joined), list(left), known_only)
         return await self._ask(request, messages.MembersChanged)
 
     async def put_chat(self, user_id: int, other_id: int) -> int:

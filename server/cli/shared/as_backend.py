@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Annotated, Final, TypeVar
 
 from cyclopts import Parameter
 
 from client_sim.sdk.client import Client
+from client_sim.sdk.errors import NoSuchUser
 from server.cli.shared.options import DATA, ConfigOption, DataOption, UrlOption
-from server.cli.shared.resources import mint, url_of
+from server.cli.shared.resources import CommandFailed, mint, url_of
 from server.config import load
 from server.core.ids import BACKEND
 from server.loop import run
@@ -29,6 +31,19 @@ class BackendOptions:
 
 
 AS_BACKEND: Final = BackendOptions()
+Create = Annotated[
+    bool, Parameter(negative=(), help="make the users known whom the server does not know (default: an error)")
+]
+
+
+@contextmanager
+def known(*, advice: str = "with --create the user is made") -> Iterator[None]:
+    """Around a request for known users only. A mistyped name is the id of no user: raises CommandFailed."""
+    try:
+        yield
+    except NoSuchUser as refused:
+        more = f"; {advice}" if advice else ""
+        raise CommandFailed(f"{refused.detail}: is the name or id right?{more}") from None
 
 
 def as_backend(work: Callable[[Client], Awaitable[Result]], server: BackendOptions) -> Result:

@@ -80,7 +80,7 @@ def print_proof(
         table.add_column(title, justify="right" if title in ("share", "yuan") else "left")
     for claim in recorded:
         table.add_row(
-            str(claim.index), str(claim.user_id), yuan(claim.amount_fen), "手气最佳" if claim == best else ""
+            str(claim.index), str(claim.user_id), yuan(claim.amount_fen), "best luck" if claim == best else ""
         )
     print_whole(console, table)
     console.print(f"verify: ok ({len(recorded)} shares follow from the seed)", style="bold", highlight=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from cyclopts import Parameter
 
@@ -28,6 +28,9 @@ RedisOption = Annotated[
 UrlOption = Annotated[
     str | None,
     Parameter(name="--url", converter=server_url, help="URL of the server (default: the one that runs on --data)"),
+]
+LanguageOption = Annotated[
+    Literal["zh", "en"] | None, Parameter(name="--lang", help="zh or en (default: from $LANG)")
 ]
 
 

@@ -13,8 +13,11 @@ class BackendHandlers:
 
     def __init__(self, services: Services) -> None:
         self._groups, self._chats = services.backend_groups, services.chats
+        self._people = services.people
 
     async def put_group(self, session: Session, request: messages.PutGroup) -> Message:
+        if request.known_only and request.owner_id:
+            await self._people.check_known([request.owner_id])
         group = request.external_id, request.name, request.owner_id, request.audience
         return messages.GroupPut(0, await self._groups.put(*group))
 
@@ -22,9 +25,13 @@ class BackendHandlers:
         return messages.ChatPut(0, await self._chats.put(request.user_id, request.other_id))
 
     async def sync_members(self, session: Session, request: messages.SyncMembers) -> Message:
+        if request.known_only:
+            await self._people.check_known(request.user_ids)
         made = await self._groups.sync(request.group_id, request.version, request.user_ids)
         return messages.MembersSynced(0, made.group_id, made.joined, made.left, made.members)
 
     async def change_members(self, session: Session, request: messages.ChangeMembers) -> Message:
+        if request.known_only:
+            await self._people.check_known([*request.joined, *request.left])
         made = await self._groups.change(request.group_id, request.version, request.joined, request.left)
         return messages.MembersChanged(0, made.group_id, made.joined, made.left, made.members)

@@ -20,6 +20,8 @@ class PeopleHandlers:
         return messages.UsersPut(0, len(names))
 
     async def ban_user(self, session: Session, request: messages.BanUser) -> Message:
+        if request.known_only:
+            await self._people.check_known([request.user_id])
         if request.banned:
             await self._people.ban(request.user_id)
         else:
@@ -27,5 +29,7 @@ class PeopleHandlers:
         return messages.UserBanned(0, request.user_id, request.banned)
 
     async def revoke_tokens(self, session: Session, request: messages.RevokeTokens) -> Message:
+        if request.known_only:
+            await self._people.check_known([request.user_id])
         tokens_from_s = await self._people.revoke_tokens(request.user_id)
         return messages.TokensRevoked(0, request.user_id, tokens_from_s)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from server.core.ids import is_user
-from server.core.refusals import RequestRefused
+from server.core.refusals import Reason, RequestRefused
 from server.services.chat.names import NameService
 from server.services.chat.passes import PassService
 from server.services.runtime.bus import Bus
@@ -15,6 +15,7 @@ from server.services.runtime.events import AccessChange
 from storage.postgres.chat.users import AccessRow, UserStore
 
 READ_MAX: Final = 10_000  # users whose access is read at once
+UNKNOWN_TOLD_MAX: Final = 5
 
 
 class PeopleService:
@@ -53,6 +54,13 @@ class PeopleService:
                 raise RequestRefused(refused.reason, f"user {user_id}: {refused.detail}") from None
         lost = await self._store.put(names)
         self._names.forget((*names, *lost))
+
+    async def check_known(self, user_ids: Sequence[int]) -> None:
+        """Raises RequestRefused if one of these users is not known here, such as the id of a mistyped name."""
+        if unknown := await self._store.unknown(user_ids):
+            listed = ", ".join(map(str, unknown[:UNKNOWN_TOLD_MAX]))
+            more = f" and {len(unknown) - UNKNOWN_TOLD_MAX} more" if len(unknown) > UNKNOWN_TOLD_MAX else ""
+            raise RequestRefused(Reason.NO_SUCH_USER, f"the server knows no user {listed}{more}")
 
     async def ban(self, user_id: int) -> None:
         """End the connections of a user and refuse their logins, until the ban is lifted."""

@@ -19,16 +19,16 @@ class AuditResults:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def keep(self, row: AuditRow) -> None:
-        """Store a result, unless a newer one is stored."""
-        await last_audit.keep(self._database, row)
+    async def keep(self, row: AuditRow) -> AuditRow:
+        """Store a result that has just been found; it comes back with its time, which is the database's."""
+        return await last_audit.keep(self._database, row)
 
     async def newest(self) -> AuditRow | None:
         """The newest result; None if no audit has completed."""
         return await last_audit.newest(self._database)
 
 
-def row_of(at_ms: int, took_s: float, report: Report) -> AuditRow:
-    """The part of a report that is kept."""
+def row_of(took_s: float, report: Report) -> AuditRow:
+    """The part of a report that is kept; its time is known when it is stored."""
     found = [f"{finding.name}: {line}" for finding in report.findings for line in finding.discrepancies]
-    return AuditRow(at_ms, took_s, len(found), tuple(found[:DISCREPANCIES_KEPT]), report.checked)
+    return AuditRow(0, took_s, len(found), tuple(found[:DISCREPANCIES_KEPT]), report.checked)

@@ -88,7 +88,7 @@ class WalletService:
         except store.NotEnoughMoney:
             raise RequestRefused(Reason.NOT_ENOUGH_MONEY) from None
         except store.UnknownUser:
-            raise RequestRefused(Reason.NO_SUCH_USER, f"user {user_id} is not known here") from None
+            raise RequestRefused(Reason.NO_SUCH_USER, f"the server knows no user {user_id}") from None
         except store.KeyReused:
             raise RequestRefused(Reason.KEY_REUSED) from None
         except StoreUnavailable:

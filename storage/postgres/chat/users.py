@@ -58,6 +58,11 @@ class UserStore:
         async with self._database.reading() as connection:
             await know(connection, user_ids)
 
+    async def unknown(self, user_ids: Sequence[int]) -> list[int]:
+        """Those of these users who are not known, in order."""
+        async with self._database.reading() as connection:
+            return [row["user_id"] for row in await connection.fetch(_SQL["unknown"], user_ids)]
+
     async def restricted(self, user_ids: Sequence[int]) -> list[AccessRow]:
         """Those of these users who are banned, or had tokens revoked."""
         async with self._database.reading() as connection:

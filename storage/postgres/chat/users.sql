@@ -1,6 +1,10 @@
 -- name: know
 INSERT INTO users (user_id) SELECT unnest($1::bigint[]) ORDER BY 1 ON CONFLICT DO NOTHING
 
+-- name: unknown
+SELECT user_id FROM unnest($1::bigint[]) AS asked (user_id)
+WHERE NOT EXISTS (SELECT FROM users u WHERE u.user_id = asked.user_id) ORDER BY 1
+
 -- name: at_login
 -- What users have (as `holdings` of the wallets), and what a login is judged by; nulls there: the user is unknown. One
 -- statement, because every login pays for it.

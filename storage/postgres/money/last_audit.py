@@ -11,18 +11,21 @@ from storage.errors import StoreUnavailable
 if TYPE_CHECKING:
     from storage.postgres.database import Database
 
+# The time is that of the database, which all programs share. The last one to be stored is the newest, also after
+# the clock of the database was set back.
 _KEEP = """
-INSERT INTO last_audit (at_ms, took_s, discrepancies, first, checked) VALUES ($1, $2, $3, $4, $5)
+INSERT INTO last_audit (at_ms, took_s, discrepancies, first, checked)
+VALUES ((extract(epoch FROM clock_timestamp()) * 1000)::bigint, $1, $2, $3, $4)
 ON CONFLICT (only_row) DO UPDATE SET
     at_ms = EXCLUDED.at_ms, took_s = EXCLUDED.took_s, discrepancies = EXCLUDED.discrepancies,
     first = EXCLUDED.first, checked = EXCLUDED.checked
-WHERE last_audit.at_ms <= EXCLUDED.at_ms
+RETURNING at_ms
 """
 _READ = "SELECT at_ms, took_s, discrepancies, first, checked FROM last_audit"
 
 
 class AuditRow(NamedTuple):
-    """One result. `at_ms`: its end (ms since 1970)."""
+    """One result. `at_ms`: its end (ms since 1970), by the clock of the database."""
 
     at_ms: int
     took_s: float
@@ -31,11 +34,14 @@ class AuditRow(NamedTuple):
     checked: str
 
 
-async def keep(database: Database, row: AuditRow) -> None:
-    """Store a result, unless a newer one is stored. Raises StoreUnavailable, also if the records are read only."""
+async def keep(database: Database, row: AuditRow) -> AuditRow:
+    """Store a result that has just been found; it comes back with its time.
+
+    Raises StoreUnavailable, also if the records are read only.
+    """
     try:
         async with database.reading() as connection:
-            await connection.execute(_KEEP, *row)
+            return row._replace(at_ms=await connection.fetchval(_KEEP, *row[1:]))
     except (asyncpg.UndefinedTableError, asyncpg.InsufficientPrivilegeError) as error:
         raise StoreUnavailable(f"PostgreSQL: {error}") from error
 

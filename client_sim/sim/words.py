@@ -1,0 +1,169 @@
+"""What simulated users say, and what the screen and the report of a run say to people, in Chinese and English.
+
+Names of answers, refusals and checks are those of the protocol and stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from client_sim.languages import Text
+
+# What users say and wish. The seed draws a place, so both languages have equally many.
+TEXTS: Final = (
+    Text("在吗？", "anyone here?"),
+    Text("吃了吗？", "had lunch yet?"),
+    Text("恭喜恭喜！", "congratulations!"),
+    Text("新年快乐！", "happy New Year!"),
+    Text("谢谢老板！", "thank you, boss!"),
+    Text("手慢了…", "too slow…"),
+    Text("再来一个！", "one more!"),
+    Text("哈哈哈", "haha"),
+    Text("晚上一起吃火锅？", "hotpot tonight?"),
+)
+NO_GREETING: Final = Text("", "")
+GREETINGS: Final = (
+    NO_GREETING,
+    NO_GREETING,
+    Text("恭喜发财，大吉大利", "Best wishes"),
+    Text("新年快乐", "Happy New Year"),
+    Text("万事如意", "All the best"),
+    Text("早生贵子", "A baby soon"),
+    Text("周末愉快", "Have a nice weekend"),
+)
+KINDS: Final = {
+    "lucky": Text("lucky 拼手气红包", "lucky"),
+    "equal": Text("equal 普通红包", "equal"),
+    "personal": Text("personal 个人红包", "personal"),
+}
+PACKETS: Final = {
+    "lucky": Text("拼手气红包", "lucky packet"),
+    "equal": Text("普通红包", "equal packet"),
+    "personal": Text("个人红包", "personal packet"),
+}
+PHASES: Final = {
+    "waiting": Text("等待", "waiting"),
+    "gathering": Text("集合", "gathering"),
+    "chatting": Text("聊天", "chatting"),
+    "rushing": Text("抢红包", "rushing"),
+    "winding down": Text("收尾", "winding down"),
+    "checking": Text("核对", "checking"),
+    "over": Text("结束", "over"),
+}
+ANSWERS: Final = {
+    "ticket": Text("点开了，没拆", "tapped, not opened"),
+    "won": Text("拆到一份", "opened a share"),
+    "claimed": Text("之前拆过", "opened it before"),
+    "gone": Text("手慢了，红包派完了", "too late, all shares were opened"),
+    "expired": Text("该红包已超过24小时", "older than 24 hours"),
+    "busy": Text("要等一等", "had to wait"),
+    "not_allowed": Text("想拆别人的红包", "tried a packet of others"),
+}
+REFUSALS: Final = {
+    "client_closed": Text("响应前下线了", "went offline before the reply"),
+    "connection_lost": Text("响应前断网了", "lost the connection before the reply"),
+    "timed_out": Text("没有及时响应", "no reply in time"),
+    "not_enough_money": Text("零钱不足", "not enough money in the wallet"),
+    "rate_limited": Text("每秒请求太多", "too many requests per second"),
+}
+OTHER_REFUSAL: Final = Text("暂时被拒", "refused for now")
+
+WORDS: Final[Mapping[str, Text]] = {
+    "amount": Text("{amount}元", "¥{amount}"),
+    "group": Text("群{number}", "group {number}"),
+    "best_luck": Text("手气最佳", "best luck"),
+    # the ticker
+    "sent": Text("{sender} 发了{amount}元{kind}", "{sender} sent ¥{amount}, {kind}"),
+    "sent_to": Text("{sender} 给 {receiver} 发了{amount}元{kind}", "{sender} sent ¥{amount} to {receiver}, {kind}"),
+    "won": Text("{name} 抢到{amount}元", "{name} got ¥{amount}"),
+    "finished": Text(
+        "红包派完了，手气最佳：{best} {amount}元", "a packet is finished, best luck: {best} ¥{amount}"
+    ),
+    "tried_foreign": Text("{name} 想拆别人的红包，没拆成", "{name} failed to open a packet of others"),
+    "lost_network": Text("{name} 断网了", "{name} lost the connection"),
+    "went_offline": Text("{name} 下线了", "{name} went offline"),
+    "came_back": Text("{name} 回来了", "{name} came back"),
+    # the picture
+    "title": Text("红包 ", "hongbao "),
+    "users": Text("用户", "users"),
+    "users_now": Text("{online}/{users} 人在线，{groups} 个群", "{online} of {users} online, in {groups} groups"),
+    "packets": Text("红包", "packets"),
+    "packets_now": Text("发了 {sent:,} 个，抢光 {finished:,} 个", "{sent:,} sent, {finished:,} finished"),
+    "opens": Text("拆", "opens"),
+    "opens_now": Text(
+        "{rate:,.0f} 次/秒，p50 {p50:.1f} ms，p99 {p99:.1f} ms", "{rate:,.0f}/s, p50 {p50:.1f} ms, p99 {p99:.1f} ms"
+    ),
+    "pushes": Text("推送", "pushes"),
+    "pushes_now": Text("{rate:,.0f} 条/秒，共 {all:,} 条", "{rate:,.0f}/s, {all:,} so far"),
+    "money": Text("钱", "money"),
+    "money_now": Text("发出 {sent}元，还没拆 {left}元", "¥{sent} sent, ¥{left} in flight"),
+    "time": Text("已过 {passed:.0f} 秒，还剩 {left:.0f} 秒", "{passed:.0f} s passed, {left:.0f} s left"),
+    "line": Text(
+        "{passed:5.1f} s  {phase}：{online} 人在线，{packets} 个红包，拆 {opens:.0f} 次/秒，p50 {p50:.1f} ms，"
+        "p99 {p99:.1f} ms，推送 {pushes:.0f} 条/秒，还没拆 {left}元  {last}",
+        "{passed:5.1f} s  {phase}: {online} online, {packets} packets, {opens:.0f} opens/s, p50 {p50:.1f} ms, "
+        "p99 {p99:.1f} ms, {pushes:.0f} pushes/s, ¥{left} in flight  {last}",
+    ),
+    # the report
+    "kind": Text("种类", "kind"),
+    "head_sent": Text("发出", "sent"),
+    "head_shares": Text("份数", "shares"),
+    "head_opened": Text("拆开", "opened"),
+    "head_total": Text("总额 元", "total ¥"),
+    "head_opened_sum": Text("拆开 元", "opened ¥"),
+    "all": Text("合计", "all"),
+    "answers": Text("回应", "answers"),
+    "answer": Text("回应", "answer"),
+    "times": Text("次数", "times"),
+    "headline": Text("{sender}的{kind}  ", "{kind} of {sender}  "),
+    "took": Text("{shares}个红包共{amount}元，{time}被抢光", "{shares} shares, ¥{amount} in all, gone in {time}"),
+    "seconds": Text("{n}秒", "{n} s"),
+    "minutes": Text("{n}分钟", "{n} min"),
+    "hours": Text("{n}小时", "{n} h"),
+    "more_claims": Text("… 还有 {rest} 个", "… and {rest} more"),
+    "expected": Text("应有", "expected"),
+    "seen": Text("实际", "seen"),
+    "checked": Text(
+        "抢光的 {finished:,} 个红包中 {revealed:,} 个公开了种子",
+        "{revealed:,} of {finished:,} finished packets revealed their seed",
+    ),
+    "no_contradiction": Text(
+        "{checked}；每一份都重新算过；没有互相矛盾的回应",
+        "{checked}; every share was recomputed; no answer contradicts another",
+    ),
+    # the expectations of the scenarios
+    "is_finished": Text("有一个拼手气红包被抢光", "a lucky packet is finished"),
+    "all_won": Text("每一份都有人抢到，加起来等于总额", "all shares are won and add up to the total"),
+    "all_won_seen": Text("{of:,} 个红包中 {full:,} 个如此", "true for {full:,} of {of:,} packets"),
+    "foreign_denied": Text("有人想拆别人的红包，被拒绝", "users try packets of others and are denied"),
+    "return": Text("有人离线后回来", "users go offline and come back"),
+    "n_times": Text("{n:,} 次", "{n:,} times"),
+    "part": Text("≥ {least:.0%} {what}", "≥ {least:.0%} {what}"),
+    "part_seen": Text("{of:,} 中的 {part:.0%}", "{part:.0%} of {of:,}"),
+    "at_midnight": Text("的红包在 {seconds:.0f} 秒内发出", "of packets are sent within {seconds:.0f} s"),
+    "are_equal": Text("的红包是普通红包", "of packets are equal ones"),
+    "from_bosses": Text("的钱来自老板", "of fen come from bosses"),
+    "more_texts": Text("收到的消息比红包多", "users receive more texts than packets"),
+    "texts_seen": Text("{texts:,} 和 {packets:,}", "{texts:,} and {packets:,}"),
+    "are_personal": Text("的红包是个人红包", "of packets are personal"),
+    "chain": Text("接龙 ≥ {least} 个红包", "a chain of ≥ {least} packets"),
+    "chain_seen": Text("最长 {longest} 个", "one of {longest}"),
+    "one_sender": Text("每群一人发，≥ {wanted} 份", "one sender in each group, ≥ {wanted} shares"),
+    "one_sender_seen": Text("{groups:,} 群 {senders:,} 人，≥ {least:,}", "{senders:,} in {groups:,}, ≥ {least:,}"),
+    "bots_first": Text(
+        "的首份归 {users:,} 人中的 {bots:,} 个机器人", "of first shares go to {bots:,} bots of {users:,} users"
+    ),
+    # the demo
+    "demo": Text(
+        "hongbao demo：PostgreSQL、Valkey 和服务器在 {data} 下",
+        "hongbao demo: PostgreSQL, Valkey and a server under {data}",
+    ),
+    "connecting": Text("{users} 个用户正在上线…", "{users} users are connecting …"),
+    "leaving": Text("所有用户正在下线…", "all users are leaving …"),
+}
+
+
+def words(language: str, key: str, **fields: object) -> str:
+    """A text with its fields filled in."""
+    return WORDS[key].in_language(language, **fields)
