@@ -120,6 +120,16 @@ async def test_valkey_has_a_tcp_port_only_during_the_comparison(redis_url: str) 
             await redis.ping()
 
 
+def test_comparison_of_one_pair_measures_both_sides() -> None:
+    told = compare.measure(1, Console(file=io.StringIO(), width=160), (grab(Setting(20, 1), requests=200),))
+    (pair,) = told["pairs"]
+    assert (pair["run"], pair["rival"], len(pair["ours"]), len(pair["theirs"])) == ("grab, 20 × 1", "echo", 1, 1)
+    assert told["ratios"].keys() == {"grab_vs_echo"}
+    assert pair["low"] <= pair["ratio"] <= pair["high"]
+    assert pair["ratio"] > 0
+
+
+@pytest.mark.long
 def test_tiny_comparison_measures_all_pairs() -> None:
     screen = io.StringIO()
     console = Console(file=screen, width=160)
