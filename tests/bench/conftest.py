@@ -23,7 +23,7 @@ LIMITS = {
 
 @pytest.fixture(autouse=True)
 def patient_probe(monkeypatch: pytest.MonkeyPatch) -> None:
-    """These tests count answers, and no store is ever away: a machine that is busy for a second must not look so."""
+    """These tests count answers, and no store is away: a machine that is busy for a second must not look so."""
     monkeypatch.setattr(health_probe, "PROBE_S", PATIENCE_S)
 
 

@@ -33,7 +33,10 @@ ERRORS_OF_THE_DEFECT = ("AttributeError", "NameError", "TypeError")  # it breaks
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("chunk", range(CHUNKS))
+@pytest.mark.parametrize(
+    "chunk",
+    [*range(CHUNKS // 2), *(pytest.param(chunk, marks=pytest.mark.long) for chunk in range(CHUNKS // 2, CHUNKS))],
+)
 def test_world_has_no_violation(chunk: int) -> None:
     for seed in range(chunk * CHUNK, (chunk + 1) * CHUNK):
         found = World(seed).run()
