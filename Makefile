@@ -7,7 +7,7 @@ AGAINST ?= 0d9629a
 # Tests and benchmarks start hundreds of processes: without compiled modules each would compile all of them again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: guard quick chaos soak sim mutants fuzz outages outages-redis screenshots help env demo bench test check format clean
+.PHONY: guard quick chaos soak sim mutants fuzz outages outages-redis screenshots help env demo bench test test-long check format clean
 
 help:  ## list the verbs
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -44,8 +44,11 @@ quick: env  ## style, and the tests of the protocol and the rules: seconds
 	@$(BIN)/ruff check --quiet .
 	@$(PYTEST) --numprocesses 2 $(PURE)
 
-test: check  ## everything: style, types, imports, all tests on real stores, in parallel workers
-	@$(PYTEST)
+test: check  ## style, types, imports, and the tests on real stores, in parallel workers; all but test-long
+	@$(PYTEST) -m "not long"
+
+test-long: env  ## the long tests of operation: whole guards, restarts, attacks, kills, a comparison
+	@$(PYTEST) -m long
 
 check: env  ## style, types, the direction of imports, and words to avoid
 	@$(BIN)/ruff format --quiet --check . || { echo "run: make format"; exit 1; }

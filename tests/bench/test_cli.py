@@ -12,6 +12,8 @@ import pytest
 
 from tests.server.serving import here
 
+PATIENCE_S = 300  # two servers and their generators on a busy machine
+
 KEYS = """
     scenario loop durability connections depth generators seed offered_per_s requests seconds warmup_s rate_per_s
     rate_of latency_ms curve series answers errors cpu_s generator_busy rss_mb settlement pushes extra money missing
@@ -22,7 +24,7 @@ KEYS = """
 def bench(*words: object) -> subprocess.CompletedProcess[str]:
     """Run `hongbao bench` to its end."""
     command = [sys.executable, "-m", "server.cli", "bench", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
 
 def figures_of(file: Path, *words: object) -> tuple[dict[str, Any], str]:

@@ -20,6 +20,7 @@ from bench.load.run_spec import RunSpec
 from bench.load.target import Target
 from bench.report.screen import Screen
 from server.cli.main import main
+from server.loop import run as run_loop
 
 TINY = (
     opens_with_redis(Setting(40, 1), opens=200, claims=200),
@@ -120,6 +121,23 @@ async def test_valkey_has_a_tcp_port_only_during_the_comparison(redis_url: str) 
             await redis.ping()
 
 
+def test_comparison_of_one_pair_measures_both_sides() -> None:
+    matchup = grab(Setting(20, 1), requests=200)
+    screen = io.StringIO()
+    lines = compare.ComparisonScreen(Console(file=screen, width=160), 2)
+    with compare.start_stands(lambda _: None) as stands:
+        results = run_loop(compare.compare(stands, 1, [matchup], lines))
+    (pair,) = compare.pairs_of([matchup], results)
+    assert (pair.name, pair.run, pair.rival) == ("grab_vs_echo", "grab, 20 × 1", "echo")
+    assert (len(pair.ours), len(pair.theirs)) == (1, 1)
+    assert 0 < pair.low == pair.ratio == pair.high
+    assert [line.partition(":")[0] for line in screen.getvalue().splitlines()] == [
+        "run  1 of 2  round 1  grab, 20 × 1, ours",
+        "run  2 of 2  round 1  grab, 20 × 1, echo",
+    ]
+
+
+@pytest.mark.long
 def test_tiny_comparison_measures_all_pairs() -> None:
     screen = io.StringIO()
     console = Console(file=screen, width=160)

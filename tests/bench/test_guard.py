@@ -236,6 +236,7 @@ def test_guard_of_a_slower_grab_fails(copy: Path) -> None:
     assert len(git(copy, "worktree", "list").splitlines()) == 1
 
 
+@pytest.mark.long
 def test_guard_whose_books_contradict_the_users_is_void(copy: Path) -> None:
     plant(copy / "bench/load/verdict.py", "outcome.acked_twice, untold", "7, untold")
     shown = guard(copy, "--case opens-200x8-redis --pairs 2")
@@ -246,6 +247,7 @@ def test_guard_whose_books_contradict_the_users_is_void(copy: Path) -> None:
     assert len(git(copy, "worktree", "list").splitlines()) == 1
 
 
+@pytest.mark.long
 def test_guard_across_two_protocols_lets_each_checkout_drive_its_server_and_passes(copy: Path) -> None:
     plant(copy / "protocol/messages/base.py", "VERSION: Final = 2\n", "VERSION: Final = 3\n")
     shown = guard(copy, "--case grab --pairs 2 --limit 100 --json guard.json")

@@ -68,7 +68,7 @@ async def until_logged(log: Path, text: str) -> None:
     await until(holds, READY_TIMEOUT_S)
 
 
-@pytest.mark.parametrize("durability", ["postgres", "redis"])
+@pytest.mark.parametrize("durability", [pytest.param("postgres", marks=pytest.mark.long), "redis"])
 async def test_full_disk_of_valkey_gives_temporary_errors(durability: str) -> None:
     """With `appendfsync always` Valkey ends when it cannot write, after every start."""
     with disk_for("valkey", VALKEY_MIB) as (disk, log):
@@ -79,6 +79,7 @@ async def test_full_disk_of_valkey_gives_temporary_errors(durability: str) -> No
             disk.free()
 
 
+@pytest.mark.long
 async def test_full_disk_of_postgres_gives_temporary_errors() -> None:
     """First tables cannot grow, which fails statements; then the log cannot grow, which ends PostgreSQL."""
     with disk_for("postgres", POSTGRES_MIB) as (disk, log):

@@ -24,6 +24,7 @@ from tests.services.conftest import MakeParty, until
 BooksBalance = Callable[[], Awaitable[None]]
 
 
+@pytest.mark.long
 async def test_restarts_in_any_order_lose_no_claim() -> None:
     """All six orders, each while the process before is still starting; a crowd is active meanwhile."""
     seed = 7

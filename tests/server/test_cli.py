@@ -228,7 +228,7 @@ def test_demo_and_the_commands_that_it_names_pass_and_leave_no_process(data: Pat
     assert (missing.code, missing.stderr) == (1, "hongbao: there is no packet 5\n")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGKILL, marks=pytest.mark.long)])
 def test_demo_ended_by_a_signal_leaves_no_process(data: Path, number: signal.Signals) -> None:
     with subprocess.Popen(
         [
@@ -259,6 +259,7 @@ def test_demo_ended_by_a_signal_leaves_no_process(data: Path, number: signal.Sig
     assert here("audit", "--data", data).code == 0
 
 
+@pytest.mark.long
 def test_demo_after_kill_9_of_its_server_fails_and_the_audit_passes(data: Path) -> None:
     with subprocess.Popen(
         [

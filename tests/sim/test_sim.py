@@ -15,13 +15,28 @@ from tests.sim.loop import SimLoop, Stuck
 from tests.sim.world import World
 
 CHUNKS, CHUNK = 8, 15
-# Seeds that found a defect before come first: most worlds do not meet the defect.
-SEEDS_FOR_DEFECTS = (5, 8, 10, 32, 171, 44, 58, *range(300))
+# The seed that found a defect before comes first: most worlds do not meet the defect. One that is out of date only
+# costs time, up to half a minute: `python -m pytest tests/sim --durations 20` shows which.
+SEED_FOR_MOST = 5
+SEED_OF_DEFECT = {
+    "RecordIgnoresTheClosing": 171,
+    "MirrorDoesNotClose": 31,
+    "SettlesTwice": 32,
+    "RefundSkipsTheRedrive": 86,
+    "ReloadForgetsTickets": 26,
+    "TicketsAreTakenEarly": 45,
+    "LeasesAreIgnored": 15,
+    "TimeFollowsEveryProbe": 8,
+    "TimeIsThatOfTheMachine": 8,
+}
 ERRORS_OF_THE_DEFECT = ("AttributeError", "NameError", "TypeError")  # it breaks itself, and nothing was found
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("chunk", range(CHUNKS))
+@pytest.mark.parametrize(
+    "chunk",
+    [*range(CHUNKS // 2), *(pytest.param(chunk, marks=pytest.mark.long) for chunk in range(CHUNKS // 2, CHUNKS))],
+)
 def test_world_has_no_violation(chunk: int) -> None:
     for seed in range(chunk * CHUNK, (chunk + 1) * CHUNK):
         found = World(seed).run()
@@ -42,7 +57,8 @@ def test_seed_gives_the_same_world_in_every_process() -> None:
 
 @pytest.mark.parametrize("name", DEFECTS)
 def test_simulator_finds_each_defect(name: str) -> None:
-    runs = ((seed, World(seed, DEFECTS[name]()).run()) for seed in SEEDS_FOR_DEFECTS)
+    seeds = (SEED_OF_DEFECT.get(name, SEED_FOR_MOST), *range(300))
+    runs = ((seed, World(seed, DEFECTS[name]()).run()) for seed in seeds)
     seed, found = next((run for run in runs if run[1]), (-1, []))
     assert found
     assert not World(seed).run(), f"seed {seed} fails without the defect, too"

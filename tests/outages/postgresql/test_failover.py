@@ -50,7 +50,7 @@ async def sent(room: Party, key: str) -> int:
                 await asyncio.sleep(0.05)
 
 
-@pytest.mark.parametrize("is_fenced", [True, False])
+@pytest.mark.parametrize("is_fenced", [True, pytest.param(False, marks=pytest.mark.long)])
 async def test_server_leaves_the_old_primary_when_a_standby_is_promoted(
     pair: Replicas, start_server: StartServer, party: MakeParty, is_fenced: bool
 ) -> None:
