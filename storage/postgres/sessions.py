@@ -67,6 +67,7 @@ WHERE value IS NOT NULL OR name = 'synchronous_commit'
 """
 # A pooler repeats to each client what it once heard. After these the server reports it again.
 _SAY_AGAIN: Final = ("SET default_transaction_read_only = on", "RESET default_transaction_read_only")
+READ_ONLY: Final = "PostgreSQL: this server has become read only (default_transaction_read_only)"
 _ADVICE: Final = "name the primary, or several hosts and target_session_attrs=read-write"
 
 
@@ -93,6 +94,7 @@ class Sessions:
         self._open: WeakSet[Session] = WeakSet()
         self._primary: Primary | None = None
         self._generation = 0
+        self._replaced_because = ""
         self.schema = ""  # of the records, quoted; empty: not known yet
 
     async def connect(self, settings: Mapping[str, str] | None = None, *, is_bounded: bool = True) -> Session:
@@ -190,13 +192,17 @@ class Sessions:
         try:
             yield
         except asyncpg.ReadOnlySQLTransactionError:
-            self._replace()
+            self._replace(READ_ONLY)
+            raise
+        except Exception as error:
+            if generation != self._generation:  # the session was ended, or its answer is one of the old primary
+                raise StoreUnavailable(self._replaced_because) from error
             raise
         if generation != self._generation:
-            raise StoreUnavailable("PostgreSQL: another server has taken over")
+            raise StoreUnavailable(self._replaced_because)
         if self._writes and _says_read_only(reported):
-            self._replace()
-            raise StoreUnavailable("PostgreSQL: this server has become read only (default_transaction_read_only)")
+            self._replace(READ_ONLY)
+            raise StoreUnavailable(READ_ONLY)
 
     def _meet(self, primary: Primary) -> None:
         known = self._primary
@@ -204,10 +210,12 @@ class Sessions:
             raise StoreUnavailable("PostgreSQL: this server is an old primary, another one was promoted")
         self._primary = primary
         if known not in (None, primary):
-            self._replace()
+            self._replace("PostgreSQL: another server has taken over")
 
-    def _replace(self) -> None:
+    def _replace(self, why: str) -> None:
+        """End every session, so that each statement in flight fails: not for its own reason, but for this one."""
         self._generation += 1
+        self._replaced_because = why
         for connection in list(self._open):
             connection.terminate()
         self._open.clear()

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from storage.postgres.sessions import Session, Sessions
 
 WRITE_S: Final = 1.2  # a commit that takes longer is no commit: a stalled disk, a synchronous standby that is gone
-# Between two looks for another primary, with new connections: 2 ms of the server each, with a password 17. A look
-# begins with a probe, and those come every 0.3 to 0.9 s, so another primary is known within 2 s.
-LOOK_PRIMARY_S: Final = 1.0
+# Between two looks for another primary with a new connection: 2 ms of the server, 17 with a password, too much for
+# each second. A look begins with a probe, and those come every 0.3 to 0.9 s: known within 6 s.
+LOOK_PRIMARY_S: Final = 5.0
 LOOK_DISK_S: Final = 0.8  # between two looks whether the disk has room, 3 ms of PostgreSQL each
 # A transaction with a commit record, and no row that vacuum would have to remove. A standby cannot write it. It
 # fits into a log file that exists, so it succeeds on a full disk. `$1`: besides, 128 KiB that do not fit into

@@ -149,8 +149,8 @@ async def test_idle_server_leaves_an_old_primary_that_was_not_fenced(
         assert (await audit_at(pair.dsn, 10, SEED_KEYS)).ok
 
 
-def test_another_primary_is_looked_for_within_two_seconds_also_by_a_busy_server() -> None:
-    assert UNPROBED_S_MAX + LOOK_PRIMARY_S < 2
+def test_another_primary_is_looked_for_within_six_seconds_also_by_a_busy_server() -> None:
+    assert UNPROBED_S_MAX + LOOK_PRIMARY_S < 6
 
 
 async def test_host_that_is_silent_does_not_use_up_the_time_of_each_attempt(postgres_dsn: str) -> None:
