@@ -67,6 +67,7 @@ WHERE value IS NOT NULL OR name = 'synchronous_commit'
 """
 # A pooler repeats to each client what it once heard. After these the server reports it again.
 _SAY_AGAIN: Final = ("SET default_transaction_read_only = on", "RESET default_transaction_read_only")
+OTHER_PRIMARY: Final = "PostgreSQL: another server has taken over"
 READ_ONLY: Final = "PostgreSQL: this server has become read only (default_transaction_read_only)"
 _ADVICE: Final = "name the primary, or several hosts and target_session_attrs=read-write"
 
@@ -210,7 +211,7 @@ class Sessions:
             raise StoreUnavailable("PostgreSQL: this server is an old primary, another one was promoted")
         self._primary = primary
         if known not in (None, primary):
-            self._replace("PostgreSQL: another server has taken over")
+            self._replace(OTHER_PRIMARY)
 
     def _replace(self, why: str) -> None:
         """End every session, so that each statement in flight fails: not for its own reason, but for this one."""

@@ -2610,7 +2610,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "sessions stay on the old primary after a promotion",
         "failover",
         "storage/postgres/sessions.py",
-        '        if known not in (None, primary):\n            self._replace("PostgreSQL: another server has taken over")\n',
+        "        if known not in (None, primary):\n            self._replace(OTHER_PRIMARY)\n",
         "",
         (T_PG_FAILOVER + "sessions_follow_the_address_and_never_go_back",),
     ),
