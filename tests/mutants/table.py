@@ -2602,8 +2602,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "an answer of the old primary is passed on after a promotion",
         "failover",
         "storage/postgres/sessions.py",
-        "        if generation != self._generation:\n            raise StoreUnavailable(self._replaced_because)\n        if",
-        "        if",
+        "        if generation != self._generation:\n            raise StoreUnavailable(self._replaced_because)\n",
+        "",
         (T_PG_SESSIONS + "answer_is_not_passed_on_after_another_server_was_seen",),
     ),
     Mutation(
