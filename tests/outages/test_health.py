@@ -162,8 +162,11 @@ async def test_idle_server_says_on_every_screen_which_store_is_sick_and_why(
 
         await until(is_over)
     told = [event for event in events if event["event"].startswith(sick.store)]
-    assert [event["event"] for event in told] == [f"{sick.store}_is_away", f"{sick.store}_is_back"]
-    assert sick.cause in told[0]["why"]
+    *away, back = [event["event"] for event in told]
+    assert (set(away), back) == ({f"{sick.store}_is_away"}, f"{sick.store}_is_back")
+    causes = [event["why"] for event in told[:-1]]  # the first one may be a connection that broke for the cause
+    assert any(sick.cause in why for why in causes), causes
+    assert len(set(causes)) == len(causes)
 
 
 async def test_standby_is_refused_as_one_that_takes_no_writes(cluster: Any) -> None:

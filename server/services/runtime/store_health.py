@@ -22,6 +22,7 @@ LOG = structlog.get_logger()
 EVERY_S: Final = 0.3
 UNPROBED_S_MAX: Final = 0.9  # a probe looks for more causes than a write: for so long other writes replace it
 GOOD_PROBES_MIN: Final = 3
+CAUSES_MAX: Final = 5  # that the log names in one outage: the first one may be a connection that broke for another
 LATE_S: Final = 0.1  # a probe that fails so long after its timeout may have failed because this process stood still
 
 
@@ -35,6 +36,7 @@ class StoreHealth:
         self._late_s = timeout_s + LATE_S
         self.why = ""
         self.warning = ""
+        self._told: set[str] = set()  # causes in the log of this outage
         self._good_probes = 0
         self._good_probes_wanted = 1
         self._may_be_late = True
@@ -48,9 +50,10 @@ class StoreHealth:
     def lost(self, error: StoreUnavailable) -> None:
         """A call failed."""
         self._good_probes = 0
-        if not self.why:
-            LOG.warning(f"{self._store}_is_away", why=str(error))
         self.why = str(error) or f"{self._store}: no answer"
+        if self.why not in self._told and len(self._told) < CAUSES_MAX:
+            self._told.add(self.why)
+            LOG.warning(f"{self._store}_is_away", why=self.why)
 
     def wrote(self) -> None:
         """The server has written to the store."""
@@ -96,4 +99,5 @@ class StoreHealth:
         self._good_probes += 1
         if self.why and self._good_probes >= self._good_probes_wanted:
             self.why, self._good_probes_wanted = "", 1
+            self._told.clear()
             LOG.info(f"{self._store}_is_back")
