@@ -6,9 +6,9 @@
     DATA/lock                             held (flock) by the owner, with its process id
 
 The owner is the process that started the stores; other processes that start the same folder attach to them. The
-keeper is a child of the owner: it starts a store again that has ended. The stores end when the owner ends, also if
-the owner is killed with SIGKILL. The stores never run as root: started by root, they run as the user `nobody`, or
-as the user in the environment variable HONGBAO_STORE_USER.
+keeper is a child of the owner: it starts a store again that has ended. The stores end when the owner ends, even by
+SIGKILL. PostgreSQL and Valkey never run as root. If root starts them, they run as the system account `nobody`. The
+environment variable HONGBAO_STORE_USER names another account.
 """
 
 from __future__ import annotations

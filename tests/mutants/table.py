@@ -2729,6 +2729,22 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_STORE_HEALTH + "busy_server_probes_less_often_and_knows_of_an_outage_as_soon",),
     ),
     Mutation(
+        "the log names only the first cause of an outage",
+        "health",
+        "server/services/runtime/store_health.py",
+        "if self.why not in self._told and len(self._told) < CAUSES_MAX:",
+        "if not self._told:",
+        (T_STORE_HEALTH + "log_names_each_cause_of_an_outage_once",),
+    ),
+    Mutation(
+        "a session that was ended for a failover names its broken connection",
+        "failover",
+        "storage/postgres/sessions.py",
+        "                raise StoreUnavailable(self._replaced_because) from error\n",
+        "                raise\n",
+        (T_PG_SESSIONS + "statement_of_a_session_that_was_ended_names_the_reason_and_not_the_broken_connection",),
+    ),
+    Mutation(
         "a stall of the process is an outage of a store",
         "no false alarm",
         "server/services/runtime/store_health.py",

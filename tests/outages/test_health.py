@@ -289,6 +289,25 @@ def test_busy_server_probes_less_often_and_knows_of_an_outage_as_soon() -> None:
         runner.run(scenario())
 
 
+def test_log_names_each_cause_of_an_outage_once() -> None:
+    async def scenario() -> None:
+        health = StoreHealth("redis", Scripted().write, PROBE_S)
+        with capture_logs() as events:
+            for why in ("the connection broke", "OOM", "the connection broke", "OOM"):
+                health.lost(StoreUnavailable(why))
+            await health.probe_once()
+            health.lost(StoreUnavailable("OOM"))
+        assert [(event["event"], event.get("why")) for event in events] == [
+            ("redis_is_away", "the connection broke"),
+            ("redis_is_away", "OOM"),
+            ("redis_is_back", None),
+            ("redis_is_away", "OOM"),
+        ]
+
+    with asyncio.Runner(loop_factory=SimLoop) as runner:
+        runner.run(scenario())
+
+
 def test_probe_that_fails_because_the_process_stood_still_is_no_outage() -> None:
     async def scenario() -> None:
         loop = asyncio.get_running_loop()

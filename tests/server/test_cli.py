@@ -14,6 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import get_args
 
@@ -228,29 +230,23 @@ def test_demo_and_the_commands_that_it_names_pass_and_leave_no_process(data: Pat
     assert (missing.code, missing.stderr) == (1, "hongbao: there is no packet 5\n")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGKILL, marks=pytest.mark.long)])
-def test_demo_ended_by_a_signal_leaves_no_process(data: Path, number: signal.Signals) -> None:
+@contextmanager
+def playing_demo(data: Path, stderr: int | None = None) -> Iterator[subprocess.Popen[str]]:
+    """A small demo of a minute, whose users open packets already."""
+    words = ("--users", "10", "--groups", "1", "--seconds", "60", "--lang", "en")
     with subprocess.Popen(
-        [
-            *HONGBAO,
-            "demo",
-            "--data",
-            str(data),
-            "--users",
-            "10",
-            "--groups",
-            "1",
-            "--seconds",
-            "60",
-            "--lang",
-            "en",
-        ],
-        stdout=subprocess.PIPE,
-        text=True,
+        [*HONGBAO, "demo", "--data", str(data), *words], stdout=subprocess.PIPE, stderr=stderr, text=True
     ) as demo:
         assert demo.stdout is not None
         while "opens/s" not in (line := demo.stdout.readline()):
             assert line, "the demo ended by itself"
+        yield demo
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGKILL, marks=pytest.mark.long)])
+def test_demo_ended_by_a_signal_leaves_no_process(data: Path, number: signal.Signals) -> None:
+    with playing_demo(data) as demo:
+        assert demo.stdout is not None
         demo.send_signal(number)
         rest = demo.stdout.read()
         assert demo.wait(PATIENCE_S) == (130 if number == signal.SIGINT else -number)
@@ -261,29 +257,9 @@ def test_demo_ended_by_a_signal_leaves_no_process(data: Path, number: signal.Sig
 
 @pytest.mark.long
 def test_demo_after_kill_9_of_its_server_fails_and_the_audit_passes(data: Path) -> None:
-    with subprocess.Popen(
-        [
-            *HONGBAO,
-            "demo",
-            "--data",
-            str(data),
-            "--users",
-            "10",
-            "--groups",
-            "1",
-            "--seconds",
-            "60",
-            "--lang",
-            "en",
-        ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as demo:
+    with playing_demo(data, stderr=subprocess.PIPE) as demo:
         assert demo.stdout is not None
         assert demo.stderr is not None
-        while "opens/s" not in (line := demo.stdout.readline()):
-            assert line, "the demo ended by itself"
         os.kill(json.loads((data / "server.json").read_text())["pid"], signal.SIGKILL)
         demo.stdout.read()
         errors = demo.stderr.read()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -144,6 +145,28 @@ async def test_read_only_error_ends_every_session(own: OwnDatabase, database: Da
     with pytest.raises(StoreUnavailable):
         await write_read_only()
     assert not set(before) & set(await pids(database))
+
+
+async def test_statement_of_a_session_that_was_ended_names_the_reason_and_not_the_broken_connection(
+    database: Database,
+) -> None:
+    waits = asyncio.Event()
+
+    async def wait() -> None:
+        async with database.reading() as connection:
+            waits.set()
+            await connection.execute("SELECT pg_sleep(60)")
+
+    async def write_read_only() -> None:
+        async with database.reading() as connection, connection.transaction(readonly=True):
+            await connection.execute("UPDATE facts SET value = value")
+
+    waiting = asyncio.create_task(wait())
+    await waits.wait()
+    with pytest.raises(StoreUnavailable):
+        await write_read_only()
+    with pytest.raises(StoreUnavailable, match="has become read only"):
+        await waiting
 
 
 @pytest.mark.usefixtures("database")
