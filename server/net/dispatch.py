@@ -27,7 +27,7 @@ from server.net.hub import Hub
 from server.net.login import LoginHandler
 from server.net.page_encoding import grabbed_of, opened_of, tapped_of
 from server.net.read_budget import rows_in
-from server.net.read_flow import READ_PAUSE_S
+from server.net.read_flow import READ_PAUSE_S, pause_s
 from server.net.session import Session
 from server.net.subscriptions import Subscriptions
 from server.services.assembly import Services
@@ -38,6 +38,7 @@ from server.services.runtime.store_errors import StoreUnavailable
 
 LOG = structlog.get_logger()
 NOT_CURRENT: Final = "this server may not know the newest changes of other servers"
+TAKEN_S_MAX: Final = 0.02  # a client that does not take its reply holds the place of another one no longer
 # What users are told: why a store is away, and where it is, stands in the log and on the status socket.
 PUBLIC_DETAILS: Final = {codes.Refusal.STORE_UNAVAILABLE: "a store of the server does not respond"}
 REFUSALS: Final[Mapping[Reason, codes.Refusal]] = {reason: codes.Refusal[reason.name] for reason in Reason}
@@ -209,9 +210,10 @@ class Dispatch:
                 reply = await row.later(session, request)
         else:
             reply = await row.later(session, request)
-        async with self._replies.turn():  # a few in each turn of the loop: what others wait for goes between
+        async with self._replies.turn():  # a few on their way: what others wait for goes between
             self._move(session, request.seq, reply)
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # it is written at the end of this turn of the loop
+            await session.reading.wait_until_taken(TAKEN_S_MAX)
 
     def _move(self, session: Session, seq: int, reply: Message) -> None:
         """Send the reply of a read, unless an earlier one has left a debt, or waits to be taken by the client."""
@@ -244,7 +246,7 @@ class Dispatch:
             detail=detail,
         )
         if refusal is codes.Refusal.OVERLOADED:
-            session.reading.pause_for(READ_PAUSE_S)
+            session.reading.pause_for(pause_s(session.number))
         elif refusal is codes.Refusal.RATE_LIMITED:
             session.unmetered += 1
         session.refuse(seq, refusal, PUBLIC_DETAILS.get(refusal, detail), retry_after_ms)
