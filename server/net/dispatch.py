@@ -210,7 +210,7 @@ class Dispatch:
                 reply = await row.later(session, request)
         else:
             reply = await row.later(session, request)
-        async with self._replies.turn():  # a few on their way: what others wait for goes between
+        async with self._replies.turn():  # a few in flight: what others wait for goes between
             self._move(session, request.seq, reply)
             await asyncio.sleep(0)  # it is written at the end of this turn of the loop
             await session.reading.wait_until_taken(TAKEN_S_MAX)
