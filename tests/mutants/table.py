@@ -3097,4 +3097,12 @@ MUTATIONS: tuple[Mutation, ...] = (
         "increase(hongbao_loop_failures_total[1m]) > 300",
         ("tests/deploy/test_deploy.py::test_loop_that_fails_each_time_raises_an_alert_and_one_failure_does_not",),
     ),
+    Mutation(
+        "a relative data folder is published as it was typed",
+        "commands",
+        "server/instance.py",
+        "str(status_path(data, config).absolute())",
+        "str(status_path(data, config))",
+        ("tests/server/test_cli_errors.py::test_commands_with_a_relative_data_folder_find_the_server",),
+    ),
 )
