@@ -3105,4 +3105,15 @@ MUTATIONS: tuple[Mutation, ...] = (
         "str(status_path(data, config))",
         ("tests/server/test_cli_errors.py::test_commands_with_a_relative_data_folder_find_the_server",),
     ),
+    Mutation(
+        "a chat shows an error, or ids for names, when a read is refused for a moment",
+        "sdk",
+        "client_sim/chat/session.py",
+        "        return await patiently(ask, PATIENCE_S)\n",
+        "        return await ask()\n",
+        (
+            "tests/client_sim/chat/test_lifecycle.py::"
+            "test_each_kind_of_read_is_asked_again_after_a_temporary_refusal",
+        ),
+    ),
 )
