@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from server.config.api_keys import append_api_key, load_api_keys
 from server.config.loading import Resolved, load, resolve, variable
 from server.config.seed_keys import append_seed_key, found_seed_keys, load_seed_keys, seed_key_path
 from server.config.token_keys import KEYS_FILE, load_keys
@@ -16,10 +17,12 @@ __all__ = [
     "OpsSection",
     "Resolved",
     "WrongOption",
+    "append_api_key",
     "append_seed_key",
     "flat",
     "found_seed_keys",
     "load",
+    "load_api_keys",
     "load_keys",
     "load_seed_keys",
     "resolve",

@@ -270,6 +270,16 @@ KEYS: Final = {
     "ops.ready_backlog_s": ConfigKey(
         "a claim that waits longer for its credit makes the server not ready, seconds", SECONDS
     ),
+    "http_api.address": ConfigKey(
+        "HTTP API of the chat backend (needs a key: hongbao key new --api); empty: none",
+        matching(rf"({ADDRESS})?", 'empty or an address such as "127.0.0.1:7791"'),
+    ),
+    "http_api.behind_proxy": ConfigKey(
+        "a proxy ends TLS before the HTTP API, which then speaks plain HTTP on any address", BOOLEAN
+    ),
+    "http_api.keys": ConfigKey(
+        "key id = hex; all are accepted; none: those in DATA/http-keys.toml", TOKEN_KEYS, HUP, hide_keys
+    ),
 }
 
 # The first of each pair must not exceed the second.

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from typing import Final, Literal
 
 from server.core.ids import IdMaker
 from server.core.limits import Limits, check_bytes, check_text
 from server.core.refusals import Reason, RequestRefused
-from server.services.chat.groups import GroupService
+from server.services.chat.groups import Group, GroupService
 from storage.postgres.chat.backend_groups import BackendGroupStore, MembersRecorded, OtherKind
 from storage.postgres.chat.groups import GroupKind
 from storage.postgres.chat.memberships import GroupFull
@@ -107,3 +107,8 @@ class BackendGroupService:
         if made is None:
             raise RequestRefused(Reason.NO_SUCH_GROUP)
         return made
+
+
+def audience_of(group: Group) -> Literal["members", "signature"]:
+    """What `put` would have to say of this group."""
+    return "signature" if group.kind is GroupKind.SIGNED else "members"

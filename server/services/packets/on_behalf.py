@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Final
 
 from server.core.packet import Answer, Decision
-from server.core.refusals import Reason, RequestRefused
 from server.services.packets.awaited import AwaitedReplies
 from server.services.packets.grab_open import GrabOpenService
 from server.services.packets.live_packet import Snapshot
@@ -36,11 +35,8 @@ class OnBehalfService:
         self._opens.open(OpenRequest(packet_id, user_id, self._now_ms(), LOCAL, seq, ticket=ticket))
         return (await opened).decision
 
-    async def look(self, packet_id: int) -> Snapshot:
-        """A packet, for one who may see all of it. Raises RequestRefused (NOT_ALLOWED) if there is none."""
+    async def look(self, packet_id: int) -> Snapshot | None:
+        """A packet, for one who may see all of it; None if there is none."""
         ready, seq = self._replies.expect(packet_id)
         self._opens.look(LookRequest(packet_id, NO_USER, self._now_ms(), LOCAL, seq))
-        seen = (await ready).seen
-        if seen is None:
-            raise RequestRefused(Reason.NOT_ALLOWED)
-        return seen
+        return (await ready).seen
