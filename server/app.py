@@ -129,7 +129,7 @@ class App:
                     await self.http_api.open()
                     port = await self.listener.open(self._config.server.host, self._config.server.port, self._tls)
                     self.operations.observer.serves()
-                    publish(self._data, self._config, self._url(port))
+                    publish(self._data, self._config, self._url(port), self.http_api.url)
                     _tame_garbage_collector()
                     ready(self._url(port))
                     await stop.wait()
