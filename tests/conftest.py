@@ -225,7 +225,7 @@ async def start_server(
     """Starts servers; keywords are config values with `__` for the dot, such as limits__shares_max=3."""
     servers: list[Server] = []
 
-    async def start(*, tls: ssl.SSLContext | None = None, **overrides: Any) -> Server:
+    async def start(*, tls: ssl.SSLContext | None = None, no_api_keys: bool = False, **overrides: Any) -> Server:
         dotted = {key.replace("__", "."): value for key, value in overrides.items()}
         settings = config.load(
             None,
@@ -247,7 +247,7 @@ async def start_server(
                 settings,
                 keys=KEYS,
                 seed_keys=SEED_KEYS,
-                api_keys=API_KEYS,
+                api_keys={} if no_api_keys else API_KEYS,
                 data=data,
                 tls=tls,
                 clock=server_clock,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import io
 import json
 import secrets
 import time
@@ -76,7 +77,9 @@ class Api:
         """Send these bytes with these headers, as they are."""
         assert self._session is not None
         url = URL(self.url + target, encoded=True)
-        async with self._session.request(method, url, data=body or None, headers=headers, **options) as response:
+        async with self._session.request(
+            method, url, data=io.BytesIO(body) if body else None, headers=headers, **options
+        ) as response:
             return Answer(response.status, json.loads(await response.read()), dict(response.headers))
 
     async def __call__(self, method: str, target: str, body: Any = None, key: str = "") -> Answer:
