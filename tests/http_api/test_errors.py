@@ -93,7 +93,7 @@ async def test_other_content_type_or_encoding_is_unsupported(api: Api, headers: 
 async def test_body_of_more_than_64_kib_is_too_large(api: Api, size: int) -> None:
     body = json.dumps(PACKET).encode()
     answer = await post(api, body + b" " * (size - len(body)))
-    assert answer.status == (413 if size > 64 << 10 else 403)  # 403: no member of that group
+    assert answer.status == (413 if size > 64 << 10 else 422)  # 422: a user is no target of a lucky packet
 
 
 async def test_chunked_body_of_more_than_64_kib_is_too_large(api: Api, server: Server) -> None:

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
+from typing import Any
 
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
 from openapi_spec_validator import validate
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi import checks
 
 from server.http_api.openapi import document
 from server.http_api.routes import ROUTES
+from tests.conftest import API_KEYS
 from tests.http_api.client import Api
 
 EXAMPLES = 12  # of each operation
+CHECKS = [
+    not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_headers_conformance,
+    checks.response_schema_conformance,
+]
 
 
 async def test_document_is_served_to_everyone_and_valid(api: Api) -> None:
@@ -45,3 +59,33 @@ def test_ids_are_strings_everywhere() -> None:
         for field, kind in schema.get("properties", {}).items():
             if re.fullmatch(r".*_ids?", field):
                 assert "integer" not in json.dumps(kind), (name, field)
+
+
+def _asks_as_documented(url: str) -> None:
+    """Requests of all kinds made from the document, right and wrong ones: the answers are as documented."""
+    schema = schemathesis.openapi.from_url(url + "/openapi.json")
+    headers = {"Authorization": f"Bearer api.{API_KEYS['api'].hex()}"}
+    asked = 0
+    for found in schema.get_all_operations():
+        operation = found.ok()
+
+        @settings(
+            max_examples=EXAMPLES,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(case=operation.as_strategy())
+        def ask(case: Any) -> None:
+            nonlocal asked
+            asked += 1
+            case.call_and_validate(base_url=url, headers=headers, checks=CHECKS)
+
+        ask()
+    assert asked >= len(ROUTES) * EXAMPLES // 2
+
+
+async def test_answers_to_requests_made_from_the_document_are_as_documented(api: Api) -> None:
+    await asyncio.to_thread(_asks_as_documented, api.url)

@@ -31,16 +31,15 @@ def accept(verifier: Verifier, sent: dict[str, str], content: Content = CONTENT,
 
 
 def test_signature_is_the_one_that_the_document_describes() -> None:
-    assert headers() == signed(
-        "POST",
-        "/v1/packets?x=1",
-        b'{"a":1}',
+    described = signed(
+        *("POST", "/v1/packets?x=1", b'{"a":1}'),
         idempotency_key="order 1",
         key_id="k1",
         key=KEY,
         at_s=NOW_S,
         nonce=NONCE,
     )
+    assert headers() == described
     assert headers()[SIGNATURE_HEADER] == "4ed7509081f3e5a8e4db1ce7bf9360bb1a89844b9bcd781fc6c0a7272a8ce8d5"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from client_sim.sdk.client import Client
-from client_sim.sdk.errors import LoginRefused
+from client_sim.sdk.errors import ConnectionRefusedForGood
 from tests.conftest import Connect, Server
 from tests.http_api.client import Api
 
@@ -13,10 +13,8 @@ LARGEST = 2**53 - 1
 
 
 async def test_user_is_put_and_read_with_balances(api: Api) -> None:
-    assert await api.ok("PUT", f"/v1/users/{LARGEST}", {"name": "阿达"}) == {
-        "user_id": str(LARGEST),
-        "name": "阿达",
-    }
+    made = await api.ok("PUT", f"/v1/users/{LARGEST}", {"name": "阿达"})
+    assert made == {"user_id": str(LARGEST), "name": "阿达"}
     assert await api.ok("GET", f"/v1/users/{LARGEST}") == {
         "user_id": str(LARGEST),
         "name": "阿达",
@@ -37,7 +35,7 @@ async def test_banned_user_is_disconnected_gets_no_token_and_is_let_in_again(
     await connect(server, 7)
     assert await api.ok("POST", "/v1/users/7/ban") == {"user_id": "7", "banned": True}
     assert (await api.ok("GET", "/v1/users/7"))["banned"]
-    with pytest.raises(LoginRefused):
+    with pytest.raises(ConnectionRefusedForGood):
         await connect(server, 7)
     refused = await api("POST", "/v1/users/7/token", {})
     assert (refused.status, refused.code) == (403, "banned")
@@ -51,7 +49,7 @@ async def test_minted_token_logs_in_also_in_the_second_of_a_revocation(api: Api,
     async with Client(server.url, old) as client:
         assert await client.balance() == 0
     revoked = await api.ok("POST", "/v1/users/7/revoke-tokens")
-    with pytest.raises(LoginRefused):
+    with pytest.raises(ConnectionRefusedForGood):
         async with Client(server.url, old):
             pass
     new = await api.ok("POST", "/v1/users/7/token", {"lifetime_s": 60})

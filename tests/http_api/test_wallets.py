@@ -13,9 +13,7 @@ from tests.http_api.test_packets import SEND, family, lucky
 async def test_top_up_with_the_same_key_answers_the_same_and_moves_money_once(api: Api) -> None:
     first = await api("POST", "/v1/wallets/7/top-up", {"amount_fen": 500}, key="t1")
     assert first.json == {"user_id": "7", "transfer": "top_up", "amount_fen": 500}
-    await api.ok(
-        "POST", "/v1/wallets/7/withdraw", {"amount_fen": 100}, key="t1"
-    )  # keys are of the kind of transfer
+    await api.ok("POST", "/v1/wallets/7/withdraw", {"amount_fen": 100}, key="t1")
     again = await api("POST", "/v1/wallets/7/top-up", {"amount_fen": 500}, key="t1")
     assert (again.status, again.json) == (first.status, first.json)
     assert (await api.ok("GET", "/v1/users/7"))["balance_fen"] == 400
