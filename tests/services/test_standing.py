@@ -16,8 +16,7 @@ async def refused(server: Server, user_id: int) -> bool:
     try:
         await server.app.services.standing.check(user_id)
     except RequestRefused as why:
-        assert why.reason is Reason.BANNED
-        return True
+        return why.reason is Reason.BANNED
     return False
 
 
