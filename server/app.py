@@ -60,10 +60,8 @@ class App:
     ) -> None:
         """`keys` verify logins, `seed_keys` seal seeds, by key id; `data` tells other commands where the server is.
 
-        `api_keys` are those of the HTTP API, which is off without them.
-
-        `reload` reads config and credentials again when an operator or SIGHUP asks for it. `connections_most`: the
-        limit of open files has room for so many.
+        `api_keys` are those of the HTTP API, which is off without them. `reload` reads config and credentials again
+        when an operator or SIGHUP asks for it. `connections_most`: the limit of open files has room for so many.
         """
         self._limits = msgspec.structs.replace(config.limits)  # a reload changes them in place, so they are our own
         self._config = config

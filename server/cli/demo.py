@@ -76,7 +76,6 @@ def demo(
     as with `hongbao chat`, in a pipe as with `hongbao chat --plain`.
 
     With --http the server has the HTTP API, and a curl line is printed that sends a packet which the crowd opens.
-
     The users and their money stay in the books, so it refuses a data folder with other users or money.
 
     Example: hongbao demo --users 300 --groups 20 --seconds 30

@@ -18,7 +18,7 @@ from server.net.addresses import cannot_listen, is_loopback, shown
 from server.services.assembly import Services
 
 if TYPE_CHECKING:
-    from server.http_api.handlers.users import UserHandlers
+    from server.http_api.handlers.users import UserRequests
     from server.http_api.listener import HttpListener
     from server.http_api.serving import Serving
 
@@ -64,7 +64,7 @@ class HttpApi:
         self._clock = clock
         self._admit = admit
         self._verifier = Verifier(keys)
-        self._users: UserHandlers | None = None
+        self._users: UserRequests | None = None
         self._serving: Serving | None = None
         self._listener: HttpListener | None = None
         self.url = ""  # while it is open
@@ -94,22 +94,22 @@ class HttpApi:
 
     def _make_serving(self) -> Serving:
         from server.http_api.handlers.call import Gate
-        from server.http_api.handlers.groups import GroupHandlers
-        from server.http_api.handlers.packets import PacketHandlers
-        from server.http_api.handlers.records import RecordHandlers
-        from server.http_api.handlers.users import UserHandlers
-        from server.http_api.handlers.wallets import WalletHandlers
+        from server.http_api.handlers.groups import GroupRequests
+        from server.http_api.handlers.packets import PacketRequests
+        from server.http_api.handlers.records import RecordRequests
+        from server.http_api.handlers.users import UserRequests
+        from server.http_api.handlers.wallets import WalletRequests
         from server.http_api.serving import Serving
 
         services, clock = self._services, self._clock
         gate = Gate(services.changes, lambda user_id: self._admit(user_id, clock.elapsed_s()))
-        self._users = UserHandlers(services, gate, clock, self._config.auth.token_lifetime_s)
+        self._users = UserRequests(services, gate, clock, self._config.auth.token_lifetime_s)
         handlers = (
             self._users,
-            GroupHandlers(services, gate),
-            PacketHandlers(services, gate, clock.now_ms),
-            WalletHandlers(services),
-            RecordHandlers(services),
+            GroupRequests(services, gate),
+            PacketRequests(services, gate, clock.now_ms),
+            WalletRequests(services),
+            RecordRequests(services),
         )
         return Serving({type(one): one for one in handlers}, self._verifier, clock)
 

@@ -29,6 +29,14 @@ LOGGER: Final = logging.getLogger("hongbao.http_api")
 LOGGER.addFilter(_is_worth_logging)
 
 
+class NoRoom(asyncio.Protocol):
+    """A connection for which there is no room."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """End it."""
+        transport.close()
+
+
 class HttpListener:
     """Listens for the chat backend. A connection beyond the limit closes the oldest one that has no request."""
 
@@ -76,7 +84,9 @@ class HttpListener:
         open_now = [one.transport for one in self._server.connections]  # oldest first
         live = [one for one in open_now if one is not None and not one.is_closing()]
         if len(live) >= CONNECTIONS_MAX:
-            idle = next((one for one in live if one not in self._busy), live[0])
+            idle = next((one for one in live if one not in self._busy), None)
+            if idle is None:
+                return NoRoom()
             idle.abort()
         return self._server()
 

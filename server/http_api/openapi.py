@@ -8,8 +8,9 @@ from typing import Any, Final
 
 import msgspec
 
-from server.http_api import numbers, problems, shapes, signature
+from server.http_api import numbers, problems, signature
 from server.http_api.routes import PARAMETERS, ROUTES, Route
+from server.http_api.shapes.base import ProblemDocument
 from server.version import version
 
 REFERENCE: Final = "#/components/schemas/{name}"
@@ -31,7 +32,7 @@ def document() -> bytes:
 def made_of(routes: Sequence[Route]) -> dict[str, Any]:
     """The document of these routes."""
     bodies = [route.body for route in routes if route.body is not None]
-    kinds = list(dict.fromkeys([*bodies, *(route.reply for route in routes), shapes.ProblemDocument]))
+    kinds = list(dict.fromkeys([*bodies, *(route.reply for route in routes), ProblemDocument]))
     _, schemas = msgspec.json.schema_components(kinds, schema_hook=numbers.schema, ref_template=REFERENCE)
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
@@ -61,7 +62,7 @@ def _security_schemes() -> dict[str, Any]:
 def _operation(route: Route) -> dict[str, Any]:
     resource, _, verb = route.handler.__qualname__.partition(".")
     operation: dict[str, Any] = {
-        "operationId": f"{resource.removesuffix('Handlers').lower()}_{verb}",
+        "operationId": f"{resource.removesuffix('Requests').lower()}_{verb}",
         "summary": route.handler.__doc__ or "",
         "parameters": [*_path_parameters(route), *_query_parameters(route), *_headers(route)],
         "responses": {
@@ -78,7 +79,7 @@ def _operation(route: Route) -> dict[str, Any]:
 
 def _problem(description: str) -> dict[str, Any]:
     retry = {"description": "seconds, if the problem is temporary", "schema": {"type": "integer"}}
-    content = {problems.CONTENT_TYPE: {"schema": _reference(shapes.ProblemDocument)}}
+    content = {problems.CONTENT_TYPE: {"schema": _reference(ProblemDocument)}}
     return {"description": description, "headers": {"Retry-After": retry}, "content": content}
 
 

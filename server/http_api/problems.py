@@ -9,7 +9,7 @@ import msgspec
 
 from protocol.codes import REFUSALS, Refusal
 from server.core.refusals import RequestRefused
-from server.http_api.shapes import ProblemDocument
+from server.http_api.shapes.base import ProblemDocument
 from server.refusal_codes import CODES, PUBLIC_DETAILS
 
 CONTENT_TYPE: Final = "application/problem+json"

@@ -9,13 +9,14 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from server.http_api import shapes
-from server.http_api.handlers.groups import GroupHandlers
-from server.http_api.handlers.packets import PacketHandlers
-from server.http_api.handlers.records import RecordHandlers
-from server.http_api.handlers.users import UserHandlers
-from server.http_api.handlers.wallets import WalletHandlers
+from server.http_api.handlers.groups import GroupRequests
+from server.http_api.handlers.packets import PacketRequests
+from server.http_api.handlers.records import RecordRequests
+from server.http_api.handlers.users import UserRequests
+from server.http_api.handlers.wallets import WalletRequests
 from server.http_api.numbers import Id, UserId
+from server.http_api.shapes import groups, money, packets, users
+from server.http_api.shapes.base import PageQuery
 
 BODY_BYTES_MAX: Final = 64 << 10
 LIST_BYTES_MAX: Final = 2 << 20  # a list of 100,000 members
@@ -42,48 +43,48 @@ class Route(NamedTuple):
         return f"{self.method} {self.path}"
 
 
-def _rows() -> Iterator[Route]:
-    users, groups, packets = UserHandlers, GroupHandlers, PacketHandlers
-    user, group, packet, wallet = (
-        "/v1/users/{user_id}",
-        "/v1/groups/{group}",
-        "/v1/packets",
-        "/v1/wallets/{user_id}",
-    )
-    yield Route("PUT", user, users.put, shapes.UserName, shapes.UserPut)
-    yield Route("GET", user, users.get, shapes.UserState)
-    yield Route("POST", f"{user}/ban", users.ban, shapes.UserBan)
-    yield Route("POST", f"{user}/unban", users.unban, shapes.UserBan)
-    yield Route("POST", f"{user}/revoke-tokens", users.revoke_tokens, shapes.TokensRevoked)
-    yield Route("POST", f"{user}/token", users.token, shapes.UserToken, shapes.TokenRequest)
-    records = RecordHandlers.show
-    yield Route("GET", f"{user}/records", records, shapes.RecordPage, query=shapes.RecordsQuery)
-
-    yield Route("PUT", group, groups.put, shapes.GroupPutReply, shapes.GroupPut)
-    yield Route("GET", group, groups.get, shapes.GroupState)
-    members, changed = f"{group}/members", shapes.MembersChanged
-    yield Route("GET", members, groups.members, shapes.MemberPage, query=shapes.PageQuery)
-    yield Route("PUT", members, groups.sync, changed, shapes.MembersSync, body_bytes_max=LIST_BYTES_MAX)
-    yield Route("POST", members, groups.change, changed, shapes.MembersChange)
-    yield Route("PUT", f"{members}/{{user_id}}", groups.put_member, changed, shapes.MemberPut)
-    yield Route("DELETE", f"{members}/{{user_id}}", groups.delete_member, changed, query=shapes.MemberDeleteQuery)
-    yield Route("PUT", "/v1/chats/{user_id}/{other_id}", groups.put_chat, shapes.ChatReply)
-
-    yield Route("POST", packet, packets.send, shapes.PacketSent, shapes.PacketSend, needs_key=True)
-    one = f"{packet}/{{packet_id}}"
-    yield Route("GET", one, packets.get, shapes.PacketState)
-    yield Route("GET", f"{one}/claims", packets.claims, shapes.ClaimPage, query=shapes.PageQuery)
-    yield Route("POST", f"{one}/open", packets.open, shapes.PacketOpened, shapes.PacketOpen)
-    again = shapes.PacketSendAgain
-    yield Route("POST", f"{one}/send-again", packets.send_again, shapes.PacketSentAgain, again, needs_key=True)
-
-    wallets = WalletHandlers
-    yield Route("POST", f"{wallet}/top-up", wallets.top_up, shapes.Moved, shapes.TopUp, needs_key=True)
-    yield Route("POST", f"{wallet}/withdraw", wallets.withdraw, shapes.Moved, shapes.Withdraw, needs_key=True)
-    yield Route("GET", f"{wallet}/entries", wallets.entries, shapes.EntryPage, query=shapes.PageQuery)
+def _users() -> Iterator[Route]:
+    on, user = UserRequests, "/v1/users/{user_id}"
+    yield Route("PUT", user, on.put, users.UserPutReply, users.UserPutBody)
+    yield Route("GET", user, on.get, users.UserReply)
+    yield Route("POST", f"{user}/ban", on.ban, users.UserBanReply)
+    yield Route("POST", f"{user}/unban", on.unban, users.UserBanReply)
+    yield Route("POST", f"{user}/revoke-tokens", on.revoke_tokens, users.TokensRevokedReply)
+    yield Route("POST", f"{user}/token", on.token, users.TokenReply, users.TokenBody)
+    yield Route("GET", f"{user}/records", RecordRequests.show, money.RecordPageReply, query=money.RecordsQuery)
 
 
-ROUTES: Final = tuple(_rows())
+def _groups() -> Iterator[Route]:
+    on, group, changed = GroupRequests, "/v1/groups/{group}", groups.MembersReply
+    members, member = f"{group}/members", f"{group}/members/{{user_id}}"
+    yield Route("PUT", group, on.put, groups.GroupPutReply, groups.GroupBody)
+    yield Route("GET", group, on.get, groups.GroupReply)
+    yield Route("GET", members, on.members, groups.MemberPageReply, query=PageQuery)
+    yield Route("PUT", members, on.sync, changed, groups.MembersSyncBody, body_bytes_max=LIST_BYTES_MAX)
+    yield Route("POST", members, on.change, changed, groups.MembersChangeBody)
+    yield Route("PUT", member, on.put_member, changed, groups.MemberBody)
+    yield Route("DELETE", member, on.delete_member, changed, query=groups.MemberDeleteQuery)
+    yield Route("PUT", "/v1/chats/{user_id}/{other_id}", on.put_chat, groups.ChatReply)
+
+
+def _packets() -> Iterator[Route]:
+    on, packet = PacketRequests, "/v1/packets/{packet_id}"
+    sent, again = packets.PacketSendReply, packets.SendAgainReply
+    yield Route("POST", "/v1/packets", on.send, sent, packets.PacketSendBody, needs_key=True)
+    yield Route("GET", packet, on.get, packets.PacketReply)
+    yield Route("GET", f"{packet}/claims", on.claims, packets.ClaimPageReply, query=PageQuery)
+    yield Route("POST", f"{packet}/open", on.open, packets.PacketOpenReply, packets.PacketOpenBody)
+    yield Route("POST", f"{packet}/send-again", on.send_again, again, packets.SendAgainBody, needs_key=True)
+
+
+def _wallets() -> Iterator[Route]:
+    on, wallet, moved = WalletRequests, "/v1/wallets/{user_id}", money.TransferReply
+    yield Route("POST", f"{wallet}/top-up", on.top_up, moved, money.TopUpBody, needs_key=True)
+    yield Route("POST", f"{wallet}/withdraw", on.withdraw, moved, money.WithdrawBody, needs_key=True)
+    yield Route("GET", f"{wallet}/entries", on.entries, money.EntryPageReply, query=PageQuery)
+
+
+ROUTES: Final = (*_users(), *_groups(), *_packets(), *_wallets())
 
 
 @dataclass(slots=True)

@@ -19,7 +19,7 @@ from server.http_api import decoding, openapi
 from server.http_api.handlers.call import Call
 from server.http_api.problems import CONTENT_TYPE, Problem, refused
 from server.http_api.routes import ROUTES, BadPath, Route, find, tree
-from server.http_api.signature import BEARER, Content, TooManyNonces, Unauthorized, Verifier
+from server.http_api.signature import BEARER, SignedContent, TooManyNonces, Unauthorized, Verifier
 from server.services.runtime.store_errors import StoreUnavailable
 
 LOG = structlog.get_logger()
@@ -133,7 +133,7 @@ class Serving:
             claim = self._verifier.claim(request.headers, self._now_ms() / 1000)
             body = await _read(request, route.body_bytes_max)
             key = request.headers.get(openapi.IDEMPOTENCY_KEY, "")
-            content = Content(request.method, request.raw_path, key, body)
+            content = SignedContent(request.method, request.raw_path, key, body)
             self._verifier.verify(claim, content, self._now_ms() / 1000)
         except Unauthorized as error:
             challenge = {"WWW-Authenticate": 'Bearer realm="hongbao"'}

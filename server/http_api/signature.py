@@ -33,7 +33,7 @@ class TooManyNonces(Exception):
     """Nonces are forgotten only when they are no longer accepted, and the memory for them is full."""
 
 
-class Claim(NamedTuple):
+class SignedHeaders(NamedTuple):
     """What the headers of a signed request say."""
 
     key_id: str
@@ -42,7 +42,7 @@ class Claim(NamedTuple):
     mac: str
 
 
-class Content(NamedTuple):
+class SignedContent(NamedTuple):
     """All of a request that has an effect. `target` is the path with the query, as it was sent."""
 
     method: str
@@ -51,7 +51,7 @@ class Content(NamedTuple):
     body: bytes
 
 
-def text_to_sign(claim: Claim, content: Content) -> bytes:
+def text_to_sign(claim: SignedHeaders, content: SignedContent) -> bytes:
     """The lines that are signed. HTTP allows no line feed in a header or a path."""
     digest = hashlib.sha256(content.body).hexdigest()
     stamp = str(claim.timestamp_s)
@@ -68,9 +68,9 @@ def text_to_sign(claim: Claim, content: Content) -> bytes:
     return "\n".join(lines).encode("utf-8", "surrogateescape")  # of bytes that are not UTF-8
 
 
-def sign(key: bytes, key_id: str, timestamp_s: int, nonce: str, content: Content) -> dict[str, str]:
+def sign(key: bytes, key_id: str, timestamp_s: int, nonce: str, content: SignedContent) -> dict[str, str]:
     """The headers of a signed request."""
-    text = text_to_sign(Claim(key_id, timestamp_s, nonce, ""), content)
+    text = text_to_sign(SignedHeaders(key_id, timestamp_s, nonce, ""), content)
     return {
         KEY_HEADER: key_id,
         TIMESTAMP_HEADER: str(timestamp_s),
@@ -91,7 +91,7 @@ class Nonces:
     def __len__(self) -> int:
         return self._count
 
-    def accept(self, claim: Claim, now_s: float) -> None:
+    def accept(self, claim: SignedHeaders, now_s: float) -> None:
         """Remember a nonce. Raises Unauthorized if it was accepted before, TooManyNonces."""
         self._forget(now_s)
         number = claim.timestamp_s // BUCKET_S
@@ -124,7 +124,7 @@ class Verifier:
         """Requests from now on are judged with these keys."""
         self._keys = keys
 
-    def claim(self, headers: Mapping[str, str], now_s: float) -> Claim:
+    def claim(self, headers: Mapping[str, str], now_s: float) -> SignedHeaders:
         """What a request claims, before its body is read: the key is one of ours, the time is right.
 
         Raises Unauthorized.
@@ -137,9 +137,9 @@ class Verifier:
             raise Unauthorized("there is no key with this id")
         if abs(now_s - int(stamp)) > WINDOW_S:
             raise Unauthorized(f"the timestamp is more than {WINDOW_S} seconds from the time of the server")
-        return Claim(key_id, int(stamp), nonce, mac)
+        return SignedHeaders(key_id, int(stamp), nonce, mac)
 
-    def verify(self, claim: Claim, content: Content, now_s: float) -> None:
+    def verify(self, claim: SignedHeaders, content: SignedContent, now_s: float) -> None:
         """Raise Unauthorized unless the request is signed, and is the first with its nonce; or TooManyNonces."""
         key = self._keys.get(claim.key_id, b"")  # removed meanwhile: then nothing fits
         mac = hmac.new(key, text_to_sign(claim, content), "sha256").hexdigest()

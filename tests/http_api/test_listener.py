@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ import pytest
 import trustme
 
 from server.config import Config, ConfigError, load
-from server.http_api.api import check_address
+from server.http_api import listener
+from server.http_api.api import check_address, host_and_port
 from server.net.tls import server_context
-from tests.conftest import API_KEYS, Server, StartServer
+from server.ops.metrics import Metrics
+from tests.conftest import API_KEYS, PATIENCE_S, Server, StartServer
 from tests.http_api.client import Api
 from tests.http_api.conftest import ADDRESS
 
@@ -85,6 +88,34 @@ async def test_api_behind_a_proxy_speaks_plain_http(start_server: StartServer, t
         assert (await api("GET", "/v1/users/7")).status == 404
 
 
+async def test_connection_beyond_the_limit_ends_an_idle_one_and_never_one_with_a_request(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "CONNECTIONS_MAX", 2)
+    held, go_on = asyncio.Event(), asyncio.Event()
+    put = server.app.services.people.put
+
+    async def slow(names: Any) -> None:
+        held.set()
+        await go_on.wait()
+        await put(names)
+
+    monkeypatch.setattr(server.app.services.people, "put", slow)
+    host, port = host_and_port(server.app.http_api.url.removeprefix("http://"))
+    url = server.app.http_api.url
+    async with asyncio.TaskGroup() as tasks, Api(url) as busy, Api(url) as other:
+        under_way = tasks.create_task(busy("PUT", "/v1/users/7", {"name": "Ada"}))
+        await held.wait()
+        idle, writer = await asyncio.open_connection(host, port)
+        for _ in range(2):
+            assert (await other("GET", "/v1/users/8")).status == 404
+        assert await idle.read() == b""
+        go_on.set()
+        assert (await under_way).status == 200
+    writer.close()
+    await writer.wait_closed()
+
+
 async def test_requests_are_counted_by_route_and_status(api: Api, server: Server) -> None:
     await api("GET", "/v1/users/7")
     await api("PUT", "/v1/users/7", {"name": ""})
@@ -96,3 +127,12 @@ async def test_requests_are_counted_by_route_and_status(api: Api, server: Server
         "PUT /v1/users/{user_id}": {"200": 1},
         "none": {"404": 1},
     }
+
+
+async def test_counted_requests_are_a_metric_with_two_labels(api: Api, server: Server) -> None:
+    await api("PUT", "/v1/users/7", {"name": ""})
+    line = 'hongbao_http_requests_total{route="PUT /v1/users/{user_id}",status="200"} 1.0'
+    metrics = Metrics(server.app.operations.sampler, "1")
+    async with asyncio.timeout(PATIENCE_S):
+        while line not in metrics.text().decode().splitlines():  # the sample is up to a second old
+            await api("GET", "/v1/users/7")

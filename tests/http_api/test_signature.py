@@ -6,9 +6,9 @@ import pytest
 
 from server.http_api.signature import (
     SIGNATURE_HEADER,
-    Claim,
-    Content,
     Nonces,
+    SignedContent,
+    SignedHeaders,
     TooManyNonces,
     Unauthorized,
     Verifier,
@@ -19,14 +19,16 @@ from tests.http_api.client import signed
 KEY, OTHER = b"k" * 32, b"o" * 32
 NOW_S = 1_800_000_000
 NONCE = "0123456789abcdef"
-CONTENT = Content("POST", "/v1/packets?x=1", "order 1", b'{"a":1}')
+CONTENT = SignedContent("POST", "/v1/packets?x=1", "order 1", b'{"a":1}')
 
 
-def headers(at_s: int = NOW_S, nonce: str = NONCE, content: Content = CONTENT) -> dict[str, str]:
+def headers(at_s: int = NOW_S, nonce: str = NONCE, content: SignedContent = CONTENT) -> dict[str, str]:
     return sign(KEY, "k1", at_s, nonce, content)
 
 
-def accept(verifier: Verifier, sent: dict[str, str], content: Content = CONTENT, now_s: float = NOW_S) -> None:
+def accept(
+    verifier: Verifier, sent: dict[str, str], content: SignedContent = CONTENT, now_s: float = NOW_S
+) -> None:
     verifier.verify(verifier.claim(sent, now_s), content, now_s)
 
 
@@ -54,7 +56,7 @@ def test_signature_is_the_one_that_the_document_describes() -> None:
         CONTENT._replace(body=b""),
     ],
 )
-def test_request_that_differs_from_the_signed_one_is_refused(tampered: Content) -> None:
+def test_request_that_differs_from_the_signed_one_is_refused(tampered: SignedContent) -> None:
     with pytest.raises(Unauthorized, match="the signature does not fit"):
         accept(Verifier({"k1": KEY}), headers(), tampered)
 
@@ -107,8 +109,8 @@ def test_forged_request_uses_up_no_nonce() -> None:
     accept(verifier, headers())
 
 
-def claim(at_s: int, nonce: str) -> Claim:
-    return Claim("k1", at_s, nonce, "")
+def claim(at_s: int, nonce: str) -> SignedHeaders:
+    return SignedHeaders("k1", at_s, nonce, "")
 
 
 def test_nonces_are_forgotten_when_their_timestamps_are_too_old() -> None:

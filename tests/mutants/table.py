@@ -2818,7 +2818,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "HTTP: unknown fields are ignored",
         "documented errors",
-        "server/http_api/shapes.py",
+        "server/http_api/shapes/base.py",
         "class Request(msgspec.Struct, forbid_unknown_fields=True, gc=False):",
         "class Request(msgspec.Struct, gc=False):",
         (T_HTTP + "errors.py::test_wrong_body_is_refused_with_a_pointer_to_the_place",),

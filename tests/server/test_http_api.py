@@ -15,7 +15,7 @@ import pytest
 
 from server.instance import running
 from tests.http_api.client import Api, signed
-from tests.server.serving import here
+from tests.server.serving import Serve, ended, here
 
 PATIENCE_S = 120.0
 
@@ -28,10 +28,10 @@ def words_of(line: str) -> tuple[str, bytes, dict[str, str]]:
     return words[2], words[words.index("-d") + 1].encode(), named
 
 
-async def test_curl_line_of_the_demo_sends_a_packet_that_the_crowd_opens(tmp_path: Path) -> None:
+async def test_curl_line_of_the_demo_sends_a_packet_that_the_crowd_opens(data: Path) -> None:
     demo = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "server.cli", "demo", "--http", "--users", "12", "--groups", "1"),
-        *("--seconds", "20", "--data", str(tmp_path / "data")),
+        *("--seconds", "20", "--data", str(data)),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
@@ -60,39 +60,34 @@ def _answer(request: Request) -> dict[str, int]:
 
 
 async def test_key_that_is_made_while_the_server_runs_is_accepted_after_a_reload_and_never_logged(
-    tmp_path: Path,
+    tmp_path: Path, serve: Serve
 ) -> None:
     data = tmp_path / "data"
     data.mkdir()
     here("key", "new", "first", "--api", "--data", data)
-    serve = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "server.cli", "serve", "--http-api", "127.0.0.1:0", "--log-level", "debug"),
-        *("--data", str(data)),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    assert serve.stdout is not None
-    async with asyncio.timeout(PATIENCE_S):
-        log = await serve.stdout.readuntil(b"hongbao serves ")
-        found = running(data)
-        assert found is not None
-        here("key", "new", "second", "--api", "--data", data)
-        keys = dict(re.findall(r'(\w+) = "(\w+)"', here("key", "show", "--api", "--secret", "--data", data).stdout))
-        async with Api(found.http_api) as api:
+    process = serve(data, HONGBAO_HTTP_API__ADDRESS="127.0.0.1:0", HONGBAO_LOG__LEVEL="debug")
+    assert process.stdout is not None
+    assert "hongbao serves" in await asyncio.to_thread(process.stdout.readline)
+    found = running(data)
+    assert found is not None
+    here("key", "new", "second", "--api", "--data", data)
+    keys = dict(re.findall(r'(\w+) = "(\w+)"', here("key", "show", "--api", "--secret", "--data", data).stdout))
+    async with Api(found.http_api) as api:
 
-            async def status(key_id: str) -> int:
-                headers = signed("GET", "/v1/users/7", b"", key_id=key_id, key=bytes.fromhex(keys[key_id]))
-                return (await api.send("GET", "/v1/users/7", b"", headers)).status
+        async def status(key_id: str) -> int:
+            headers = signed("GET", "/v1/users/7", b"", key_id=key_id, key=bytes.fromhex(keys[key_id]))
+            return (await api.send("GET", "/v1/users/7", b"", headers)).status
 
-            assert (await status("first"), await status("second")) == (404, 401)
-            assert here("reload", "--data", data).code == 0
-            assert (await status("first"), await status("second")) == (404, 404)
-            bearer = {"Authorization": f"Bearer first.{keys['first']}"}
-            assert (await api.send("GET", "/v1/users/7", b"", bearer)).status == 404
-        serve.send_signal(signal.SIGTERM)
-        log += await serve.stdout.read()
-        assert await serve.wait() == 0
-    assert not any(key in log.decode() for key in keys.values())
+        assert (await status("first"), await status("second")) == (404, 401)
+        assert here("reload", "--data", data).code == 0
+        assert (await status("first"), await status("second")) == (404, 404)
+        bearer = {"Authorization": f"Bearer first.{keys['first']}"}
+        assert (await api.send("GET", "/v1/users/7", b"", bearer)).status == 404
+    process.send_signal(signal.SIGTERM)
+    end = await asyncio.to_thread(ended, process)
+    assert end.code == 0
+    assert "http_request_refused" in end.stderr
+    assert not any(key in end.stdout + end.stderr for key in keys.values())
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0:0", "[::]:7791"])

@@ -8,9 +8,9 @@ from msgspec import UNSET
 
 from protocol.codes import Refusal
 from protocol.messages import MEMBERS_MAX
-from server.http_api import shapes
 from server.http_api.handlers.call import Call, Gate, cursor_number
 from server.http_api.problems import Problem
+from server.http_api.shapes import groups as shapes
 from server.services.assembly import Services
 from server.services.chat.backend_groups import audience_of
 from server.services.chat.groups import Group
@@ -18,7 +18,7 @@ from server.services.chat.groups import Group
 NO_OWNER: Final = 0
 
 
-class GroupHandlers:
+class GroupRequests:
     """Groups under the ids of the chat backend."""
 
     def __init__(self, services: Services, gate: Gate) -> None:
@@ -33,10 +33,10 @@ class GroupHandlers:
         group_id = await self._backend.put(group, body.name, owner_id, body.audience)
         return shapes.GroupPutReply(group, str(group_id))
 
-    async def get(self, call: Call) -> shapes.GroupState:
+    async def get(self, call: Call) -> shapes.GroupReply:
         """A group"""
         found = await self._found(call)
-        return shapes.GroupState(
+        return shapes.GroupReply(
             call.path["group"],
             str(found.group_id),
             found.name,
@@ -45,7 +45,7 @@ class GroupHandlers:
             UNSET if found.owner_id == NO_OWNER else str(found.owner_id),
         )
 
-    async def members(self, call: Call) -> shapes.MemberPage:
+    async def members(self, call: Call) -> shapes.MemberPageReply:
         """The members of a group, in pages"""
         after = cursor_number(call.query.cursor)
         found = await self._found(call)
@@ -53,22 +53,22 @@ class GroupHandlers:
             user_ids = await self._groups.page(found, after, MEMBERS_MAX + 1)
         page, more = user_ids[:MEMBERS_MAX], len(user_ids) > MEMBERS_MAX
         texts = [str(user_id) for user_id in page]
-        return shapes.MemberPage(str(found.group_id), texts, texts[-1] if more else UNSET)
+        return shapes.MemberPageReply(str(found.group_id), texts, texts[-1] if more else UNSET)
 
-    async def sync(self, call: Call) -> shapes.MembersChanged:
+    async def sync(self, call: Call) -> shapes.MembersReply:
         """Say who all the members are; newer changes of single members stay"""
         group_id = await self._backend.id_of(call.path["group"])
         return _changed(*await self._backend.sync(group_id, call.body.version, call.body.user_ids))
 
-    async def change(self, call: Call) -> shapes.MembersChanged:
+    async def change(self, call: Call) -> shapes.MembersReply:
         """Members who joined and left"""
         return await self._change(call, call.body.version, call.body.joined, call.body.left)
 
-    async def put_member(self, call: Call) -> shapes.MembersChanged:
+    async def put_member(self, call: Call) -> shapes.MembersReply:
         """A user is a member"""
         return await self._change(call, call.body.version, [call.path["user_id"]], [])
 
-    async def delete_member(self, call: Call) -> shapes.MembersChanged:
+    async def delete_member(self, call: Call) -> shapes.MembersReply:
         """A user is no member"""
         return await self._change(call, call.query.version, [], [call.path["user_id"]])
 
@@ -83,10 +83,10 @@ class GroupHandlers:
             raise Problem(Refusal.NO_SUCH_GROUP)
         return group
 
-    async def _change(self, call: Call, version: int, joined: list[int], left: list[int]) -> shapes.MembersChanged:
+    async def _change(self, call: Call, version: int, joined: list[int], left: list[int]) -> shapes.MembersReply:
         group_id = await self._backend.id_of(call.path["group"])
         return _changed(*await self._backend.change(group_id, version, joined, left))
 
 
-def _changed(group_id: int, version: int, joined: int, left: int, members: int) -> shapes.MembersChanged:
-    return shapes.MembersChanged(str(group_id), joined, left, members)
+def _changed(group_id: int, version: int, joined: int, left: int, members: int) -> shapes.MembersReply:
+    return shapes.MembersReply(str(group_id), joined, left, members)

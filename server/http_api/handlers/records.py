@@ -5,26 +5,26 @@ from __future__ import annotations
 from msgspec import UNSET
 
 from server.core.refusals import Reason, RequestRefused
-from server.http_api import shapes
 from server.http_api.handlers.call import Call, cursor_number
+from server.http_api.shapes import money as shapes
 from server.services.assembly import Services
 from server.services.money.records import RecordItem
 
 
-class RecordHandlers:
+class RecordRequests:
     """What a user sent and received, by year."""
 
     def __init__(self, services: Services) -> None:
         self._records, self._reads = services.records, services.reads
 
-    async def show(self, call: Call) -> shapes.RecordPage:
+    async def show(self, call: Call) -> shapes.RecordPageReply:
         """What a user sent or received in a year, newest first, in pages"""
         user_id, asked = call.path["user_id"], call.query
         before = _before(asked.cursor)
         async with self._reads.turn():
             page = await self._records.show(user_id, asked.direction, asked.year, *before)
         last = page.lines[-1] if page.lines else None
-        return shapes.RecordPage(
+        return shapes.RecordPageReply(
             user_id=str(user_id),
             direction=page.direction.value,
             year=page.year,
@@ -45,8 +45,8 @@ def _before(cursor: str) -> tuple[int, int]:
     return cursor_number(at), cursor_number(packet)
 
 
-def _line(one: RecordItem) -> shapes.RecordLine:
-    return shapes.RecordLine(
+def _line(one: RecordItem) -> shapes.RecordShown:
+    return shapes.RecordShown(
         packet_id=str(one.packet_id),
         kind=one.kind,
         at_ms=one.at_ms,
