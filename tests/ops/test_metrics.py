@@ -147,7 +147,8 @@ def test_failed_audit_keeps_the_result_of_the_one_before() -> None:
 
 def test_labels_contain_no_user_and_no_packet() -> None:
     labels = {label for metric in scraped(FULL).values() for one in metric.samples for label in one.labels}
-    assert labels == {"kind", "loop", "reason", "answer", "flow", "store", "le", "version", "durability"}
+    told = {"kind", "loop", "reason", "answer", "flow", "store", "le", "version", "durability", "route", "status"}
+    assert labels == told
 
 
 def test_help_of_an_old_name_gives_the_new_name() -> None:
