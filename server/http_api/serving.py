@@ -94,9 +94,8 @@ class Serving:
 
     async def _reply(self, route: Route, texts: Mapping[str, str], request: web.BaseRequest) -> msgspec.Struct:
         """What the services answer. Raises Problem."""
-        call = await self._call(route, texts, request)
         try:
-            return await self._serve[route.name](call)
+            return await self._serve[route.name](await self._call(route, texts, request))
         except RequestRefused as refusal:
             wait_ms = refusal.retry_after_ms
             raise refused(
@@ -187,6 +186,6 @@ async def _read(request: web.BaseRequest, most: int) -> bytes:
                     raise too_large
     except TimeoutError:
         raise Problem(Refusal.BAD_REQUEST, "the body did not come in time", status=408) from None
-    except web.RequestPayloadError:
-        raise Problem(Refusal.BAD_REQUEST, "the body is not transferred as HTTP says") from None
+    except (web.RequestPayloadError, ConnectionError):
+        raise Problem(Refusal.BAD_REQUEST, "the body did not come as HTTP says") from None
     return b"".join(parts)

@@ -10,7 +10,7 @@ import pytest
 
 from protocol.codes import REFUSALS, Refusal
 from server.http_api.problems import STATUSES
-from tests.conftest import API_KEYS, Server
+from tests.conftest import API_KEYS, PATIENCE_S, Server
 from tests.http_api.client import Answer, Api, signed
 
 SEND = "/v1/packets"
@@ -207,3 +207,20 @@ async def test_bytes_that_are_not_http_end_the_connection_and_nothing_else(api: 
     writer.close()
     await writer.wait_closed()
     assert (await api("PUT", "/v1/users/7", {"name": ""})).status == 200
+
+
+async def test_client_that_leaves_in_the_middle_of_a_body_is_no_defect(
+    api: Api, server: Server, capfd: pytest.CaptureFixture[str]
+) -> None:
+    port = int(server.app.http_api.url.rpartition(":")[2])
+    bearer = f"Authorization: Bearer api.{API_KEYS['api'].hex()}\r\n"
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"PUT /v1/users/7 HTTP/1.1\r\nHost: x\r\n{bearer}Content-Length: 100\r\n\r\n{{".encode())
+    await writer.drain()
+    writer.close()
+    await writer.wait_closed()
+    async with asyncio.timeout(PATIENCE_S):
+        while "PUT /v1/users/{user_id}" not in server.app.http_api.requests:
+            await api("GET", "/openapi.json")
+    assert server.app.http_api.requests["PUT /v1/users/{user_id}"] == {"400": 1}
+    assert "Traceback" not in "".join(capfd.readouterr())
