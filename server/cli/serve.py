@@ -122,7 +122,8 @@ async def _serve(
 
     def ready(url: str) -> None:
         durability = now.config.stores.durability
-        facts = (f"data {data}", f"durability {durability}", app.operations.web)
+        http_api = app.http_api.url and f"HTTP API {app.http_api.url}"
+        facts = (f"data {data}", f"durability {durability}", app.operations.web, http_api)
         if why := tell(f"hongbao serves {url}  ({', '.join(filter(None, facts))}; Ctrl-C stops it)"):
             LOG.warning("standard_output_failed", why=why)
         _tell_open_files(files, now.config.limits.connections_max)

@@ -67,9 +67,10 @@ async def test_key_that_is_made_while_the_server_runs_is_accepted_after_a_reload
     here("key", "new", "first", "--api", "--data", data)
     process = serve(data, HONGBAO_HTTP_API__ADDRESS="127.0.0.1:0", HONGBAO_LOG__LEVEL="debug")
     assert process.stdout is not None
-    assert "hongbao serves" in await asyncio.to_thread(process.stdout.readline)
+    line = await asyncio.to_thread(process.stdout.readline)
     found = running(data)
     assert found is not None
+    assert f"HTTP API {found.http_api}" in line
     here("key", "new", "second", "--api", "--data", data)
     keys = dict(re.findall(r'(\w+) = "(\w+)"', here("key", "show", "--api", "--secret", "--data", data).stdout))
     async with Api(found.http_api) as api:

@@ -54,7 +54,7 @@ def reload(server: Server, **changed: Any) -> None:
     """Reload the limits of the room with these changes."""
     limits = msgspec.structs.replace(MUCH, **changed)
     settings = msgspec.structs.replace(config.load(None, {}, environment={}), limits=limits)
-    server.app.apply(Reading(settings, Credentials(KEYS, SEED_KEYS, None, {})))
+    server.app.apply(Reading(settings, Credentials(KEYS, SEED_KEYS, None, {}, {})))
 
 
 Case = Callable[[Room], Awaitable[object]]
