@@ -14,6 +14,7 @@ import msgspec
 from server.clock import Clock
 from server.config import Config
 from server.core.kinds import WITH_BEST_LUCK
+from server.http_api.api import HttpApi
 from server.instance import publish, status_path, withdraw
 from server.net.addresses import shown
 from server.net.dispatch import Dispatch
@@ -51,6 +52,7 @@ class App:
         seed_keys: Mapping[str, bytes],
         data: Path,
         postgres_dsn: str,
+        api_keys: Mapping[str, bytes] | None = None,
         tls: ssl.SSLContext | None = None,
         reload: Reload | None = None,
         systemd: Systemd | None = None,
@@ -58,8 +60,8 @@ class App:
     ) -> None:
         """`keys` verify logins, `seed_keys` seal seeds, by key id; `data` tells other commands where the server is.
 
-        `reload` reads config and credentials again when an operator or SIGHUP asks for it. `connections_most`: the
-        limit of open files has room for so many.
+        `api_keys` are those of the HTTP API, which is off without them. `reload` reads config and credentials again
+        when an operator or SIGHUP asks for it. `connections_most`: the limit of open files has room for so many.
         """
         self._limits = msgspec.structs.replace(config.limits)  # a reload changes them in place, so they are our own
         self._config = config
@@ -87,6 +89,7 @@ class App:
             clock.random_bytes,
             connections_most,
         )
+        self.http_api = HttpApi(config, self.services, api_keys or {}, tls, clock, self.hub.admit)
         self.operations = self._for_operators(postgres_dsn)
 
     def _for_operators(self, postgres_dsn: str) -> Operations:
@@ -101,6 +104,7 @@ class App:
                 dispatch=self.dispatch,
                 services=self.services,
                 supervisor=self.supervisor,
+                http_api=self.http_api,
             ),
             actions=AdminActions(drain=self.drain, reload=self.reload),
             now_ms=self._clock.now_ms,
@@ -120,9 +124,10 @@ class App:
                     for name, loop in self._loops().items()
                 ]
                 try:
+                    await self.http_api.open()
                     port = await self.listener.open(self._config.server.host, self._config.server.port, self._tls)
                     self.operations.observer.serves()
-                    publish(self._data, self._config, self._url(port))
+                    publish(self._data, self._config, self._url(port), self.http_api.url)
                     _tame_garbage_collector()
                     ready(self._url(port))
                     await stop.wait()
@@ -132,6 +137,7 @@ class App:
             await self.services.changes.close()
         finally:
             self.listener.abort()
+            await self.http_api.close()
             withdraw(self._data)
             await self.operations.close()
             await self.stores.close()
@@ -159,6 +165,7 @@ class App:
         self.services.seeds.use_keys(reading.credentials.seed_keys)
         self.services.passes.use(reading.credentials.keys)
         self.listener.reload(reading.credentials.tls)
+        self.http_api.apply(reading.config, reading.credentials.api_keys, reading.credentials.tls)
 
     def drain(self) -> None:
         """Finish what was begun, then end."""
@@ -172,8 +179,9 @@ class App:
         """Finish what was begun, then close. A request that comes meanwhile gets the goodbye for an answer."""
         self.listener.stop_accepting()
         self.dispatch.draining = True
+        self.http_api.drain()
         for _ in range(int(DRAIN_S * 100)):
-            if not (self.dispatch.under_way or self.services.unanswered):
+            if not (self.dispatch.under_way or self.http_api.under_way or self.services.unanswered):
                 break
             await asyncio.sleep(0.01)
         await self.listener.close(self._clock.random_part)
@@ -187,6 +195,7 @@ def app_at(
     keys: Mapping[str, bytes],
     seed_keys: Mapping[str, bytes],
     data: Path,
+    api_keys: Mapping[str, bytes] | None = None,
     tls: ssl.SSLContext | None = None,
     reload: Reload | None = None,
     systemd: Systemd | None = None,
@@ -205,6 +214,7 @@ def app_at(
         seed_keys=seed_keys,
         data=data,
         postgres_dsn=postgres_dsn,
+        api_keys=api_keys,
         tls=tls,
         reload=reload,
         systemd=systemd,

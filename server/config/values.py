@@ -109,6 +109,14 @@ class OpsSection(Section, frozen=True):
     ready_backlog_s: float = 60.0
 
 
+class HttpApiSection(Section, frozen=True):
+    """The HTTP API of chat backends, and its keys."""
+
+    address: str = ""
+    behind_proxy: bool = False
+    keys: dict[str, str] = {}
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All settings. `load` returns a checked one."""
 
@@ -122,6 +130,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     refunds: RefundsSection = RefundsSection()
     log: LogSection = LogSection()
     ops: OpsSection = OpsSection()
+    http_api: HttpApiSection = HttpApiSection()
 
 
 SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {

@@ -60,18 +60,25 @@ class Hub:
 
     def join(self, user_id: int, session: Session, now_s: float) -> bool:
         """A connection of a user is there; False if it would be one too many."""
-        user = self._users.get(user_id)
-        if user is None:
-            user = self._users[user_id] = User(user_id, TokenBucket(self._limits.requests_burst, now_s))
+        user = self._known(user_id, now_s)
         if len(user.sessions) >= self._limits.connections_of_user_max and user_id != BACKEND:
             return False
         user.sessions.append(session)
         return True
 
+    def _known(self, user_id: int, now_s: float) -> User:
+        user = self._users.get(user_id)
+        if user is None:
+            user = self._users[user_id] = User(user_id, TokenBucket(self._limits.requests_burst, now_s))
+        return user
+
     def admit(self, user_id: int, now_s: float) -> float:
-        """Let a user who is online make one request: 0.0, or the seconds until they may."""
-        limits = self._limits
-        return self._users[user_id].requests.take(now_s, limits.requests_per_s, limits.requests_burst)
+        """Let a user make one request: 0.0, or the seconds until they may.
+
+        Also one who is not online, for whom the chat backend asks.
+        """
+        limits, user = self._limits, self._users.get(user_id) or self._known(user_id, now_s)
+        return user.requests.take(now_s, limits.requests_per_s, limits.requests_burst)
 
     def debt_s(self, user_id: int, now_s: float) -> float:
         """How long a user must wait before the next read; 0.0: not at all."""

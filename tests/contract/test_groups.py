@@ -122,7 +122,9 @@ async def test_limits_of_users_and_groups_hold(both: Stores) -> None:
 
 async def test_put_finds_the_group_of_the_external_id(both: Stores) -> None:
     store = both.backend_groups
+    assert await store.id_of("room 7") is None
     assert await store.put(GROUP, "room 7", GroupKind.GROUP, "seven", SENDER, NOW_MS) == Recorded(GROUP, 1)
+    assert await store.id_of("room 7") == GROUP
     again = await store.put(OTHER_GROUP, "room 7", GroupKind.GROUP, "seven", SENDER, NOW_MS)
     assert again == Recorded(GROUP, 1)
     renamed = await store.put(OTHER_GROUP, "room 7", GroupKind.GROUP, "VII", ANNA, NOW_MS)

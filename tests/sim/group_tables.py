@@ -189,6 +189,10 @@ class GroupTables:
 
     # --- the backend ------------------------------------------------------------------------------------------
 
+    def group_id_of(self, external_id: str) -> int | None:
+        """The group of an external id."""
+        return next((one.group_id for one in self.groups.values() if one.external_id == external_id), None)
+
     def put_group(self, group_id: int, external_id: str, kind: GroupKind, name: str, owner_id: int) -> Recorded:
         self.know([owner_id] if owner_id else [])
         found = next((one for one in self.groups.values() if one.external_id == external_id), None)

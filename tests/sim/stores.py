@@ -224,6 +224,9 @@ class SimBackendGroups(backend_groups.BackendGroupStore):
         change = (group_id, external_id, kind, name, owner_id)
         return await self._line.call("put_group", lambda: self._tables.put_group(*change))
 
+    async def id_of(self, external_id: str) -> int | None:
+        return await self._line.call("group_id_of", lambda: self._tables.group_id_of(external_id))
+
     async def sync(
         self, group_id: int, at_version: int, user_ids: Sequence[int], now_ms: int
     ) -> MembersRecorded | None:

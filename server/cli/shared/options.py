@@ -50,6 +50,10 @@ class Flags:
             "(Redis has fsynced)"
         ),
     ] = None
+    http_api: Annotated[
+        str | None,
+        Parameter(help="address of the HTTP API of the chat backend, such as 127.0.0.1:7791 (default: none)"),
+    ] = None
     tls_certificate: Annotated[Path | None, Parameter(help="listen with TLS: certificate chain, PEM file")] = None
     tls_key: Annotated[Path | None, Parameter(help="private key of the certificate, PEM file")] = None
     log_level: Annotated[
@@ -64,6 +68,7 @@ class Flags:
         return {
             "server.host": self.host,
             "server.port": self.port,
+            "http_api.address": self.http_api,
             "server.tls_certificate": self.tls_certificate and str(self.tls_certificate),
             "server.tls_key": self.tls_key and str(self.tls_key),
             "stores.postgres": self.postgres,

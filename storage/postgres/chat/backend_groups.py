@@ -79,6 +79,12 @@ class BackendGroupStore:
                 await connection.execute(_SQL["change"], found_id, name, owner_id, version)
         return Recorded(found_id, version)
 
+    async def id_of(self, external_id: str) -> int | None:
+        """The id of the group under this id of the backend's; None if there is none. It never changes."""
+        async with self._database.reading() as connection:
+            found: int | None = await connection.fetchval(_SQL["id_of"], external_id)
+            return found
+
     async def sync(
         self, group_id: int, at_version: int, user_ids: Sequence[int], now_ms: int
     ) -> MembersRecorded | None:

@@ -12,6 +12,9 @@ SELECT group_id FROM made
 -- name: find
 SELECT group_id, kind, name, owner_id, members_version FROM groups WHERE external_id = $1 FOR UPDATE
 
+-- name: id_of
+SELECT group_id FROM groups WHERE external_id = $1
+
 -- name: change
 UPDATE groups SET name = $2, owner_id = $3, members_version = $4 WHERE group_id = $1
 

@@ -1,0 +1,9 @@
+-- A packet that was sent again under an idempotency key: the same key answers the same and posts nothing.
+CREATE TABLE keyed_resends (
+    packet_id bigint NOT NULL REFERENCES packets,
+    key       text   NOT NULL CHECK (key <> ''),
+    group_id  bigint NOT NULL,  -- that the request named; 0: where the packet was sent
+    stream_id bigint NOT NULL,  -- where the sender sees it
+    message   bigint NOT NULL,
+    PRIMARY KEY (packet_id, key)
+);
