@@ -79,7 +79,6 @@ def demo(
     With --join you are a member of one of the groups, with 200.00 yuan in the wallet, until you quit: in a terminal
     as with `hongbao chat`, in a pipe as with `hongbao chat --plain`.
 
-    With --http the server has the HTTP API, and a curl line is printed that sends a packet which the crowd opens.
     The users and their money stay in the books, so it refuses a data folder with other users or money.
 
     Example: hongbao demo --users 300 --groups 20 --seconds 30
@@ -97,7 +96,7 @@ def demo(
     join
         take part yourself
     http
-        start the HTTP API on this machine, and print a curl line for it
+        start the HTTP API on this machine, and print a curl line that sends a packet which the crowd opens
     name
         your name or user id with --join
     """

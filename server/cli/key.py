@@ -14,7 +14,7 @@ from server.config import Config, ConfigError, append_api_key, load, load_api_ke
 
 key_cli = cyclopts.App(
     name="key",
-    help="Show the keys of login tokens or of the HTTP API, or make a new one.",
+    help="Show the keys of login tokens or of the HTTP API, or make one.",
     result_action="return_value",
 )
 
