@@ -13,12 +13,11 @@ from typing import NamedTuple
 import msgspec
 
 from protocol import codes, messages
-from protocol.framing import FrameSplitter, FrameTooLarge, frame
+from protocol.framing import FRAMES_AT_ONCE, FrameSplitter, Framing, FramingError
 from protocol.tokens import Token
 
 DETAIL_CHARS_MAX = 200
 FROM_SERVER_BYTES_MAX = 1 << 20
-FRAMES_AT_ONCE = 200  # of one connection, before other connections are served
 _HANDLED_HERE = frozenset({messages.Login, messages.Ping, messages.Pong})
 _UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -43,14 +42,15 @@ class ServerConnection:
     """The server's side of one connection: hello -> login returned to the caller -> `admit` -> ... -> closing."""
 
     __slots__ = (
+        "_bad_frame",
         "_deadline",
+        "_frame",
+        "_framing",
         "_out",
         "_payloads",
         "_ping_is_out",
         "_sizes",
-        "_splitter",
         "_timing",
-        "_too_large",
         "closing",
         "logged_in",
         "login_seen",
@@ -58,13 +58,18 @@ class ServerConnection:
         "unmetered",
     )
 
-    def __init__(self, hello: messages.Hello, now: float, timing: Timing, sizes: Sizes) -> None:
-        self._splitter = FrameSplitter(sizes.before_login)
+    def __init__(
+        self, hello: messages.Hello, now: float, timing: Timing, sizes: Sizes, framing: Framing | None = None
+    ) -> None:
+        """`framing`: that of TCP if it is None."""
+        self._framing: Framing = framing or FrameSplitter(0)
+        self._framing.frame_bytes_max = sizes.before_login
+        self._frame = self._framing.frame
         self._sizes = sizes
         self._timing = timing
-        self._out: list[bytes] = [frame(messages.encode(hello))]
+        self._out: list[bytes] = [self._frame(messages.encode(hello))]
         self._payloads: list[bytes] = []  # complete frames whose turn has not come
-        self._too_large = ""  # the bad frame after them
+        self._bad_frame: FramingError | None = None  # after them
         self.unmetered = 0
         self.nonce = hello.nonce
         self._ping_is_out = False
@@ -79,11 +84,13 @@ class ServerConnection:
         While `has_more`, call it with no bytes for the next of them. Heartbeats are answered here and not returned.
         `unmetered` then says how many frames were neither a request nor a pong that was waited for.
         """
-        waiting, self.unmetered = self._payloads, 0
+        waiting, framing, self.unmetered = self._payloads, self._framing, 0
         try:
-            self._splitter.take(data, waiting)
-        except FrameTooLarge as error:
-            self._too_large = str(error)
+            self.unmetered = framing.take(data, waiting)
+        except FramingError as error:
+            self._bad_frame = error
+        if framing.control:
+            self._out.append(framing.take_control())
         payloads, self._payloads = waiting[:FRAMES_AT_ONCE], waiting[FRAMES_AT_ONCE:]
         requests: list[messages.Message] = []
         for payload in payloads:
@@ -94,14 +101,14 @@ class ServerConnection:
                 requests.append(request)
         if self.closing is not None:
             self._payloads.clear()
-        elif self._too_large and not self._payloads:
-            self.close(codes.Close.FRAME_TOO_LARGE, self._too_large)
+        elif self._bad_frame is not None and not self._payloads:
+            self.close(self._bad_frame.close, str(self._bad_frame))
         return requests
 
     @property
     def has_more(self) -> bool:
         """There are frames whose turn has not come."""
-        return bool(self._payloads)
+        return bool(self._payloads or self._framing.unread)
 
     def _decode(self, payload: bytes, now: float) -> messages.Message | None:
         try:
@@ -154,7 +161,7 @@ class ServerConnection:
         """Queue one message, and say how many bytes it takes; nothing follows the last words."""
         if self.closing is not None:
             return 0
-        framed = frame(messages.encode(message))
+        framed = self._frame(messages.encode(message))
         self._out.append(framed)
         return len(framed)
 
@@ -176,7 +183,7 @@ class ServerConnection:
         if self.closing is not None:
             return
         self.logged_in = True
-        self._splitter.frame_bytes_max = self._sizes.of_backend if is_backend else self._sizes.after_login
+        self._framing.frame_bytes_max = self._sizes.of_backend if is_backend else self._sizes.after_login
         self._deadline = now + self._timing.ping_interval_s * first_ping
 
     def close(self, code: codes.Close, detail: str = "", reconnect_after_ms: int = 0) -> None:
@@ -185,6 +192,7 @@ class ServerConnection:
             reconnect = codes.should_reconnect(code)
             name, detail = code.name.lower(), detail[:DETAIL_CHARS_MAX]
             self.send(messages.Goodbye(0, int(code), name, reconnect, detail, reconnect_after_ms))
+            self._out.append(self._framing.end(code, name))
             self.closing = code
             self._deadline = float("inf")
 
@@ -217,22 +225,28 @@ class ServerConnection:
 class ClientConnection:
     """The client's side: the hello is answered with a login, pings with pongs; the rest is the caller's."""
 
-    __slots__ = ("_features", "_out", "_splitter", "_token", "goodbye", "hello", "welcome")
+    __slots__ = ("_features", "_framing", "_out", "_token", "goodbye", "hello", "welcome")
 
-    def __init__(self, token: Token, features: Sequence[str] = ()) -> None:
-        """`features`: what the caller understands (see Login)."""
+    def __init__(self, token: Token, features: Sequence[str] = (), framing: Framing | None = None) -> None:
+        """`features`: what the caller understands (see Login). `framing`: that of TCP if it is None."""
         self._features = features
-        self._splitter = FrameSplitter(FROM_SERVER_BYTES_MAX)
-        self._out: list[bytes] = []
+        self._framing: Framing = framing or FrameSplitter(0)
+        self._framing.frame_bytes_max = FROM_SERVER_BYTES_MAX
+        self._out: list[bytes] = [self._framing.take_control()]
         self._token = token
         self.hello: messages.Hello | None = None
         self.welcome: messages.Welcome | None = None
         self.goodbye: messages.Goodbye | None = None
 
     def receive_data(self, data: bytes) -> list[messages.Message]:
-        """The replies and pushes that these bytes complete. Raises FrameTooLarge, msgspec.DecodeError."""
+        """The replies and pushes that these bytes complete. Raises FramingError, msgspec.DecodeError."""
         payloads: list[bytes] = []
-        self._splitter.take(data, payloads)
+        framing = self._framing
+        framing.take(data, payloads)
+        while framing.unread:
+            framing.take(b"", payloads)
+        if framing.control:
+            self._out.append(framing.take_control())
         received: list[messages.Message] = []
         for payload in payloads:
             message = _known(payload)
@@ -254,7 +268,16 @@ class ClientConnection:
 
     def send(self, message: messages.Message) -> None:
         """Queue one message."""
-        self._out.append(frame(messages.encode(message)))
+        self._out.append(self._framing.frame(messages.encode(message)))
+
+    @property
+    def ended(self) -> bool:
+        """The server has ended the connection."""
+        return self.goodbye is not None or self._framing.ended
+
+    def end(self) -> None:
+        """Queue what tells the server that the client goes, where the framing has such a thing."""
+        self._out.append(self._framing.end(1000, ""))
 
     def data_to_send(self) -> bytes:
         """All that is queued, once."""

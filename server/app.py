@@ -7,7 +7,7 @@ import gc
 import ssl
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -30,6 +30,9 @@ from server.services.runtime.bus import Bus
 from server.services.runtime.supervised import Loop, Supervisor
 from server.systemd import Systemd
 from storage.stores import Stores
+
+if TYPE_CHECKING:
+    from server.net.websocket import WebSocketAddress
 
 STORE_TIMEOUT_S = 2.0
 DRAIN_S = 30.0
@@ -87,6 +90,7 @@ class App:
             clock.random_bytes,
             connections_most,
         )
+        self.websocket: WebSocketAddress | None = None  # once it listens there
         self.operations = self._for_operators(postgres_dsn)
 
     def _for_operators(self, postgres_dsn: str) -> Operations:
@@ -121,6 +125,7 @@ class App:
                 ]
                 try:
                     port = await self.listener.open(self._config.server.host, self._config.server.port, self._tls)
+                    await self._listen_to_websocket()
                     self.operations.observer.serves()
                     publish(self._data, self._config, self._url(port))
                     _tame_garbage_collector()
@@ -135,6 +140,13 @@ class App:
             withdraw(self._data)
             await self.operations.close()
             await self.stores.close()
+
+    async def _listen_to_websocket(self) -> None:
+        if self._config.websocket.listen:
+            # importing the library takes time and memory: not for servers without WebSocket
+            from server.net.websocket import listen
+
+            self.websocket = await listen(self.listener, self._config.websocket, self._tls)
 
     def _loops(self) -> dict[str, Loop]:
         sockets = {"subscriptions": self.subscriptions.run, "listener": self.listener.run}
@@ -159,6 +171,8 @@ class App:
         self.services.seeds.use_keys(reading.credentials.seed_keys)
         self.services.passes.use(reading.credentials.keys)
         self.listener.reload(reading.credentials.tls)
+        if self.websocket is not None:
+            self.websocket.rules.origins = reading.config.websocket.origins
 
     def drain(self) -> None:
         """Finish what was begun, then end."""

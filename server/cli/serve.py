@@ -26,7 +26,7 @@ from server.credentials import load_credentials
 from server.embedded import StoreAddresses
 from server.instance import exclusive
 from server.loop import run
-from server.net.addresses import check_free, is_loopback, shown
+from server.net.addresses import check_free, is_loopback, shown, split
 from server.open_files import OpenFiles, raise_limit
 from server.reload import Reading, Reload
 from server.standard_streams import open_missing, tell
@@ -58,6 +58,8 @@ def serve(*, data: DataOption = DATA, config: ConfigOption = None, flags: Flags 
     _warn_of_open_doors(settings)
     with exclusive(data):
         check_free(settings.server.host, settings.server.port)
+        if settings.websocket.listen:
+            check_free(*split(settings.websocket.listen), where="websocket.listen")
         seed_keys = seed_key_path(settings, data)
         made = None if seed_keys.exists() else seed_keys
         now = Reading(settings, load_credentials(settings, data))
@@ -117,11 +119,12 @@ async def _serve(
 
     def ready(url: str) -> None:
         durability = now.config.stores.durability
-        facts = (f"data {data}", f"durability {durability}", app.operations.web)
+        websocket = app.websocket.url if app.websocket is not None else ""
+        facts = (websocket, f"data {data}", f"durability {durability}", app.operations.web)
         if why := tell(f"hongbao serves {url}  ({', '.join(filter(None, facts))}; Ctrl-C stops it)"):
             LOG.warning("standard_output_failed", why=why)
         _tell_open_files(files, now.config.limits.connections_max)
-        LOG.info("serving", url=url, durability=durability)
+        LOG.info("serving", url=url, durability=durability, **({"websocket": websocket} if websocket else {}))
         if made is not None:
             LOG.info("seed_key_made", path=str(made), advice="keep a copy, apart from the dumps of the database")
         systemd.ready()

@@ -5,7 +5,17 @@ from __future__ import annotations
 from server.config.loading import Resolved, load, resolve, variable
 from server.config.seed_keys import append_seed_key, found_seed_keys, load_seed_keys, seed_key_path
 from server.config.token_keys import KEYS_FILE, load_keys
-from server.config.values import SECTIONS, TYPES, Config, ConfigError, OpsSection, WrongOption, flat, structured
+from server.config.values import (
+    SECTIONS,
+    TYPES,
+    Config,
+    ConfigError,
+    OpsSection,
+    WebsocketSection,
+    WrongOption,
+    flat,
+    structured,
+)
 
 __all__ = [
     "KEYS_FILE",
@@ -15,6 +25,7 @@ __all__ = [
     "ConfigError",
     "OpsSection",
     "Resolved",
+    "WebsocketSection",
     "WrongOption",
     "append_seed_key",
     "flat",

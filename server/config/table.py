@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable
 from datetime import date
+from ipaddress import ip_network
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
@@ -102,6 +103,19 @@ def _is_date(text: str) -> bool:
         return False
 
 
+def _is_network(text: str) -> bool:
+    try:
+        ip_network(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_origin(text: str) -> bool:
+    """As browsers send it: scheme, host and port, in small letters; or null, for a page without one."""
+    return text == "null" or re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/?#@\sA-Z]*", text) is not None
+
+
 SECONDS: Final = number(0.001, SECONDS_MAX)
 SIZE: Final = whole(1, BYTES_MAX)
 BUDGET: Final = number(1, 1_000_000_000)
@@ -133,6 +147,23 @@ KEYS: Final = {
     ),
     "server.tls_certificate": ConfigKey("certificate chain, PEM file; empty: no TLS", PATH, TLS),
     "server.tls_key": ConfigKey("private key of the certificate, PEM file", PATH, TLS),
+    "websocket.listen": ConfigKey(
+        "address for clients that speak WebSocket; empty: none",
+        matching(rf"({ADDRESS})?", 'empty or an address such as "127.0.0.1:7791"'),
+    ),
+    "websocket.origins": ConfigKey(
+        "pages that may connect, by their Origin; clients that are no browsers send none and may connect",
+        Rule('a list of origins such as "https://chat.example"', lambda origins: all(map(_is_origin, origins))),
+        FOR_CONNECTIONS,
+    ),
+    "websocket.trusted_proxies": ConfigKey(
+        "reverse proxies whose X-Forwarded-For tells the address of the client",
+        Rule(
+            'a list of addresses or networks such as "127.0.0.1" or "10.1.0.0/16"',
+            lambda networks: all(map(_is_network, networks)),
+        ),
+    ),
+    "websocket.tls": ConfigKey("true: TLS with server.tls_certificate, if that is set; false: no TLS", BOOLEAN),
     "stores.postgres": ConfigKey(
         "postgresql://…; empty: start a private PostgreSQL",
         url("postgresql", "postgres"),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from protocol import codes, messages
 from protocol.connection import ServerConnection
+from protocol.framing import Framing, frame
 from server.core.ids import BACKEND
 from server.net.address_limits import Address, address_of
 from server.net.read_flow import ReadFlow
@@ -27,7 +28,7 @@ class SessionHost(Protocol):
     slow_readers: int
 
     def now_s(self) -> float: ...
-    def new_connection(self) -> ServerConnection: ...
+    def new_connection(self, framing: Framing | None, /) -> ServerConnection: ...
     def arrived(self, session: Session, /) -> None: ...
     def gone(self, session: Session, /) -> None: ...
     def login_failed(self, session: Session, /) -> None: ...
@@ -38,6 +39,8 @@ class SessionHost(Protocol):
 
 class Session(asyncio.Protocol):
     """A connection. `user_id` is -1 until its login was accepted."""
+
+    frame = staticmethod(frame)  # puts into a frame what is encoded once for many
 
     __slots__ = (
         "_abort_at_s",
@@ -86,10 +89,16 @@ class Session(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)
         self.transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES, low=WRITE_HIGH_BYTES // 4)
         self.reading = ReadFlow(self.transport, self._read_on)
-        self.address = address_of(transport.get_extra_info("peername"))
-        self.connection = self._host.new_connection()
+        self.address = self._address_of(transport.get_extra_info("peername"))
+        self.connection = self._host.new_connection(self._framing())
         self._host.arrived(self)
         self.flush()
+
+    def _address_of(self, peer: Any) -> Address:
+        return address_of(peer)
+
+    def _framing(self) -> Framing | None:
+        return None  # that of TCP
 
     def data_received(self, data: bytes) -> None:
         """Hand on what these bytes ask for."""
