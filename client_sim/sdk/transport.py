@@ -133,7 +133,7 @@ class Transport(asyncio.Protocol):
     # --- asyncio.Protocol -------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The socket is open. The server sends the first message; over WebSocket, after a request for the upgrade."""
+        """The socket is open. The server sends the first message; over WebSocket once it is asked to upgrade."""
         self._socket = cast(asyncio.Transport, transport)  # the class of uvloop has the methods but not the type
         self._received_at = self._loop.time()
         self._flush()

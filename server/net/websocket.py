@@ -90,14 +90,13 @@ class WebSocketSession(Session):
             super().data_received(data)
         elif not self.transport.is_closing():
             self._head += data
-            end = self._head.find(HEAD_END) + len(HEAD_END)
-            if end >= len(HEAD_END) or len(self._head) > HEAD_BYTES_MAX:
-                self._upgrade(self._head[:end], self._head[end:])
+            head, end, rest = self._head.partition(HEAD_END)
+            if len(head) > HEAD_BYTES_MAX:
+                self._refuse_upgrade(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the request is too long")
+            elif end:
+                self._upgrade(head + end, rest)
 
     def _upgrade(self, head: bytes, rest: bytes) -> None:
-        if not 0 < len(head) <= HEAD_BYTES_MAX:
-            self._refuse_upgrade(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the request is too long")
-            return
         upgrade = websocket.answer(head, self._rules.origins)
         self.transport.write(upgrade.response)
         if not upgrade.is_accepted:
