@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, cast
 
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidStatus, PayloadTooBig
-from websockets.frames import Close, Frame, Opcode
+from websockets.frames import CTRL_OPCODES, Close, Frame, Opcode
 from websockets.http11 import Request, Response
 from websockets.protocol import SERVER, Protocol
 from websockets.server import ServerProtocol
@@ -111,7 +111,7 @@ class WebSocketFraming:
         if part.opcode is Opcode.TEXT:
             self.unread = b""
             raise FramingError("a text frame; messages travel in binary frames")
-        if part.opcode is not Opcode.BINARY and part.opcode is not Opcode.CONT:
+        if part.opcode in CTRL_OPCODES:
             return False
         if part.fin and not self._parts:
             payloads.append(bytes(part.data))

@@ -127,7 +127,8 @@ class App:
                     port = await self.listener.open(self._config.server.host, self._config.server.port, self._tls)
                     await self._listen_to_websocket()
                     self.operations.observer.serves()
-                    publish(self._data, self._config, self._url(port))
+                    websocket = self.websocket.url if self.websocket is not None else ""
+                    publish(self._data, self._config, self._url(port), websocket)
                     _tame_garbage_collector()
                     ready(self._url(port))
                     await stop.wait()

@@ -24,6 +24,7 @@ class Instance(NamedTuple):
     url: str
     pid: int
     status: Path  # the status socket
+    websocket: str  # the url for clients that speak WebSocket; empty: none
 
 
 class NoAnswer(Exception):
@@ -38,7 +39,7 @@ def running(data: Path) -> Instance | None:
     """The server that runs on a data folder, or None: after a kill its file remains, but its socket is dead."""
     try:
         found = json.loads((data / SERVER_FILE).read_text())
-        instance = Instance(found["url"], found["pid"], Path(found["status"]))
+        instance = Instance(found["url"], found["pid"], Path(found["status"]), found.get("websocket", ""))
         return instance if is_listening(instance.status) else None
     except PermissionError as error:
         raise NoAnswer(f"{no_permission(error.filename or data)}") from None
@@ -78,9 +79,10 @@ def _holder(data: Path, descriptor: int) -> str:
     return f"{where}, process {os.read(descriptor, 20).decode() or 'unknown'}"
 
 
-def publish(data: Path, config: Config, url: str) -> None:
+def publish(data: Path, config: Config, url: str, websocket: str) -> None:
     """Record that this process serves on the data folder. The file is replaced as a whole."""
-    instance = {"url": url, "pid": os.getpid(), "status": str(status_path(data, config).absolute())}
+    status = str(status_path(data, config).absolute())
+    instance = {"url": url, "pid": os.getpid(), "status": status, "websocket": websocket}
     temporary = data / f"{SERVER_FILE}.new"
     temporary.write_text(json.dumps(instance))
     temporary.rename(data / SERVER_FILE)
