@@ -1,5 +1,5 @@
 // A client of hongbao over WebSocket, without dependencies, for browsers and Node 22 or newer. The protocol is in
-// protocol.md, its chapter about WebSocket is 2a.
+// protocol.md; its section 12 is about WebSocket.
 //
 //     node docs/example_client.mjs ws://HOST:PORT TOKEN [INVITE]
 //
