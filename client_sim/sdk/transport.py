@@ -12,7 +12,7 @@ import msgspec
 
 from client_sim.sdk.errors import ClientError, ConnectionLost, ConnectionRefusedForGood, MalformedUrl, in_words
 from protocol import codes, messages
-from protocol.connection import ClientConnection
+from protocol.client_connection import ClientConnection
 from protocol.framing import Framing, FramingError
 from protocol.tokens import Token
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
 from protocol import codes, messages
 from protocol.connection import ServerConnection
@@ -41,6 +41,8 @@ class Session(asyncio.Protocol):
     """A connection. `user_id` is -1 until its login was accepted."""
 
     frame = staticmethod(frame)  # puts into a frame what is encoded once for many
+    framing: Framing | None = None  # that of TCP
+    address_of = staticmethod(address_of)
 
     __slots__ = (
         "_abort_at_s",
@@ -89,16 +91,10 @@ class Session(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)
         self.transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES, low=WRITE_HIGH_BYTES // 4)
         self.reading = ReadFlow(self.transport, self._read_on)
-        self.address = self._address_of(transport.get_extra_info("peername"))
-        self.connection = self._host.new_connection(self._framing())
+        self.address = self.address_of(transport.get_extra_info("peername"))
+        self.connection = self._host.new_connection(self.framing)
         self._host.arrived(self)
         self.flush()
-
-    def _address_of(self, peer: Any) -> Address:
-        return address_of(peer)
-
-    def _framing(self) -> Framing | None:
-        return None  # that of TCP
 
     def data_received(self, data: bytes) -> None:
         """Hand on what these bytes ask for."""

@@ -67,7 +67,7 @@ def _is_address(host: str) -> bool:
 class WebSocketSession(Session):
     """A connection that begins with a request for an upgrade. The hello waits for its answer."""
 
-    __slots__ = ("_head", "_listener", "_messages", "_rules")
+    __slots__ = ("_head", "_listener", "_rules", "address_of", "framing")
 
     frame = staticmethod(websocket.frame)
 
@@ -76,13 +76,8 @@ class WebSocketSession(Session):
         self._listener = listener
         self._rules = rules
         self._head: bytes | None = b""  # of the request, as far as it has come; None: upgraded
-        self._messages = WebSocketFraming()
-
-    def _address_of(self, peer: Any) -> Address:
-        return self._rules.address_of(peer)
-
-    def _framing(self) -> WebSocketFraming:
-        return self._messages
+        self.address_of = rules.address_of
+        self.framing: WebSocketFraming = WebSocketFraming()
 
     def data_received(self, data: bytes) -> None:
         """Hand on what these bytes ask for, once the connection is upgraded."""
@@ -112,8 +107,8 @@ class WebSocketSession(Session):
         """Write all that is queued, once; before the upgrade only that there will be none."""
         if self._head is None:
             super().flush()
-            if self._messages.ended and not self.transport.is_closing():
-                self.transport.write(self._messages.end(NORMAL, ""))
+            if self.framing.ended and not self.transport.is_closing():
+                self.transport.write(self.framing.end(NORMAL, ""))
                 self.transport.close()
                 self._linger()
         elif self.connection.closing is not None and not self.transport.is_closing():

@@ -15,11 +15,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from protocol import messages
+from protocol.client_connection import ClientConnection
 from protocol.codes import REFUSALS, Close, Refusal, should_reconnect
 from protocol.connection import (
     DETAIL_CHARS_MAX,
     FRAMES_AT_ONCE,
-    ClientConnection,
     ServerConnection,
     Sizes,
     Timing,

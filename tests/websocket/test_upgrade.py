@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from client_sim.sdk import Client, ConnectionLost, ConnectionRefusedForGood
+from server import config
+from server.credentials import Credentials
 from server.net.tls import server_context
-from tests.conftest import Server, StartServer, token
+from server.reload import Reading
+from tests.conftest import KEYS, SEED_KEYS, Server, StartServer, token
 from tests.issuer import Issuer
 from tests.websocket.conftest import LISTEN, dial_websocket
 from tests.websocket.raw import WebSocketRaw, request, ws_frame
@@ -118,6 +121,16 @@ async def test_connections_over_the_limit_are_refused_before_the_upgrade_over_bo
     tcp.close()
     await without_sessions(server, left=1)
     await dial_websocket(server)
+
+
+async def test_reload_takes_over_a_new_list_of_origins(server: Server) -> None:
+    assert server.app.websocket is not None
+    fresh = config.load(None, {"websocket.origins": '["https://other.example"]'}, environment={})
+    server.app.apply(Reading(fresh, Credentials(KEYS, SEED_KEYS, None, {})))
+    await dial_websocket(server, Origin="https://other.example")
+    client = await WebSocketRaw.open(server)
+    await client.send_bytes(request(Origin="https://chat.example"))
+    assert (await client.answer()).status == 403
 
 
 # --- proxies --------------------------------------------------------------------------------------------------
