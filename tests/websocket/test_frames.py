@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import struct
 from pathlib import Path
@@ -222,8 +223,9 @@ def test_payload_of_each_size_reaches_the_other_side(size: int) -> None:
 def test_very_many_frames_of_one_read_are_taken_in_turns() -> None:
     framing, payloads = WebSocketFraming(), []  # type: ignore[var-annotated]
     framing.frame_bytes_max = 10
-    framing.take(ws_frame(b"a") * 10_000, payloads)
-    assert FRAMES_AT_ONCE <= len(payloads) < 2 * FRAMES_AT_ONCE + 341
+    pings = framing.take(ws_frame(b"", PING) * 10_000, payloads)
+    assert FRAMES_AT_ONCE <= pings < FRAMES_AT_ONCE + 341
+    assert framing.unread
     connection = server_side(WebSocketFraming())
     found = connection.receive_data(ws_frame(BALANCE) * 1000, 0.0)
     while connection.has_more:
@@ -242,6 +244,43 @@ def test_any_bytes_are_messages_or_a_bad_frame(chunks: list[bytes]) -> None:
         assert framing.unread == b""
     assert all(len(payload) <= 32 for payload in payloads)
     assert sum(map(len, framing._parts)) <= 32
+
+
+pieces = st.lists(
+    st.builds(
+        ws_frame,
+        st.binary(max_size=40) | st.sampled_from([bytes(125), bytes(126), bytes(300)]),
+        st.sampled_from([BINARY, BINARY, BINARY, CONTINUATION, PING, TEXT, CLOSE]),
+        st.sampled_from([FIN, FIN, FIN, 0, FIN | COMPRESSED]),
+        st.sampled_from([b"\x01\x02\x03\x04", bytes(4), None]),
+    )
+    | st.binary(max_size=10)
+    | st.just(bytes([FIN | BINARY, 0xFE, 0, 3]) + bytes(7)),  # a size in more bytes than it needs
+    max_size=8,
+)
+
+
+def taken(framing: WebSocketFraming, chunks: list[bytes]) -> tuple[list[bytes], str, bytes, bool]:
+    """Messages, the fault, what is to be sent, and whether the client has ended it."""
+    payloads: list[bytes] = []
+    fault = ""
+    framing.frame_bytes_max = 200
+    try:
+        for chunk in chunks:
+            framing.take(chunk, payloads)
+    except FramingError as error:
+        fault = str(error)
+    return payloads, fault, framing.take_control(), framing.ended
+
+
+@given(pieces, st.lists(st.integers(0, 400), max_size=6))
+def test_small_frames_are_taken_as_the_library_takes_them(frames: list[bytes], cuts: list[int]) -> None:
+    data = b"".join(frames)
+    places = [0, *sorted(cut for cut in cuts if cut < len(data)), len(data)]
+    chunks = [data[start:stop] for start, stop in itertools.pairwise(places)]
+    by_library = WebSocketFraming()
+    by_library._owed = 1 << 30
+    assert taken(WebSocketFraming(), chunks) == taken(by_library, chunks)
 
 
 @given(st.binary(max_size=400))
