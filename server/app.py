@@ -7,7 +7,7 @@ import gc
 import ssl
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -32,6 +32,9 @@ from server.services.runtime.supervised import Loop, Supervisor
 from server.systemd import Systemd
 from storage.stores import Stores
 
+if TYPE_CHECKING:
+    from server.net.websocket import WebSocketAddress
+
 STORE_TIMEOUT_S = 2.0
 DRAIN_S = 30.0
 END_AGAIN_S = 0.5
@@ -40,6 +43,8 @@ CONNECTIONS_MOST = 1 << 20  # of clients, if the limit of open files is not look
 
 class App:
     """A server. Make it inside a running loop, then `run` it."""
+
+    websocket: WebSocketAddress | None = None  # once it listens there
 
     def __init__(
         self,
@@ -126,8 +131,12 @@ class App:
                 try:
                     await self.http_api.open()
                     port = await self.listener.open(self._config.server.host, self._config.server.port, self._tls)
+                    await self._listen_to_websocket()
                     self.operations.observer.serves()
-                    publish(self._data, self._config, self._url(port), self.http_api.url)
+                    websocket = self.websocket.url if self.websocket is not None else ""
+                    publish(
+                        self._data, self._config, self._url(port), websocket=websocket, http_api=self.http_api.url
+                    )
                     _tame_garbage_collector()
                     ready(self._url(port))
                     await stop.wait()
@@ -141,6 +150,13 @@ class App:
             withdraw(self._data)
             await self.operations.close()
             await self.stores.close()
+
+    async def _listen_to_websocket(self) -> None:
+        if self._config.websocket.listen:
+            # importing the library takes time and memory: not for servers without WebSocket
+            from server.net.websocket import listen
+
+            self.websocket = await listen(self.listener, self._config.websocket, self._tls)
 
     def _loops(self) -> dict[str, Loop]:
         sockets = {"subscriptions": self.subscriptions.run, "listener": self.listener.run}
@@ -166,6 +182,8 @@ class App:
         self.services.passes.use(reading.credentials.keys)
         self.listener.reload(reading.credentials.tls)
         self.http_api.apply(reading.config, reading.credentials.api_keys, reading.credentials.tls)
+        if self.websocket is not None:
+            self.websocket.rules.origins = reading.config.websocket.origins
 
     def drain(self) -> None:
         """Finish what was begun, then end."""

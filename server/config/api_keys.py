@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from server.config import key_file
-from server.config.table import TOKEN_KEYS
+from server.config.rules import TOKEN_KEYS
 from server.config.values import Config, ConfigError, in_words
 
 API_KEYS_FILE: Final = "http-keys.toml"

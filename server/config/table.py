@@ -7,13 +7,28 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from server.config.masking import hide_keys, hide_password
-from server.config.rules import Rule, is_date, keys_by_id, matching, number, one_of, url, whole
+from server.config.rules import (
+    ADDRESS,
+    AMOUNT,
+    BOOLEAN,
+    BUDGET,
+    COUNT,
+    DATE,
+    LOOPBACK,
+    NETWORKS,
+    ORIGINS,
+    PATH,
+    SECONDS,
+    SIZE,
+    TOKEN_KEYS,
+    Rule,
+    matching,
+    number,
+    one_of,
+    url,
+    whole,
+)
 from server.core.ids import NODE_BITS
-
-KEY_BYTES_MIN: Final = 16
-FEN_MAX: Final = 10**12
-BYTES_MAX: Final = 1 << 30
-SECONDS_MAX: Final = 10 * 366 * 86_400
 
 
 class ConfigKey(NamedTuple):
@@ -30,23 +45,6 @@ class ConfigKey(NamedTuple):
         return f"{self.meaning} [{self.reload}]" if self.reload else self.meaning
 
 
-SECONDS: Final = number(0.001, SECONDS_MAX)
-SIZE: Final = whole(1, BYTES_MAX)
-BUDGET: Final = number(1, 1_000_000_000)
-AMOUNT: Final = whole(1, FEN_MAX)
-BOOLEAN: Final = Rule("true or false", lambda value: value in (True, False))
-COUNT: Final = whole(1, 1_000_000)
-
-TOKEN_KEYS: Final = keys_by_id(f"{KEY_BYTES_MIN} bytes or more", rf"([0-9a-fA-F]{{2}}){{{KEY_BYTES_MIN},}}")
-SEED_KEYS: Final = keys_by_id("32 bytes", r"[0-9a-fA-F]{64}")
-DATE: Final = Rule('a date such as "2027-12-31", or empty', lambda text: not text or is_date(text))
-PATH: Final = matching(r"[^\0]*", "a path, or empty")
-
-ADDRESS: Final = (
-    r"(\[[0-9a-fA-F:]+\]|[\w.-]+):([0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
-)
-LOOPBACK: Final = r"(127\.[\d.]+|localhost|\[::1\])" + ADDRESS.partition(")")[2]
-
 HUP: Final = "HUP"
 FOR_PACKETS: Final = "HUP, new packets"
 FOR_CONNECTIONS: Final = "HUP, new connections"
@@ -61,6 +59,20 @@ KEYS: Final = {
     ),
     "server.tls_certificate": ConfigKey("certificate chain, PEM file; empty: no TLS", PATH, TLS),
     "server.tls_key": ConfigKey("private key of the certificate, PEM file", PATH, TLS),
+    "websocket.listen": ConfigKey(
+        "address for clients that speak WebSocket; empty: none",
+        matching(rf"({ADDRESS})?", 'empty or an address such as "127.0.0.1:7791"'),
+    ),
+    "websocket.origins": ConfigKey(
+        "pages that may connect, by their Origin; clients that are no browsers send none and may connect",
+        ORIGINS,
+        FOR_CONNECTIONS,
+    ),
+    "websocket.trusted_proxies": ConfigKey(
+        "reverse proxies whose X-Forwarded-For tells the address of the client",
+        NETWORKS,
+    ),
+    "websocket.tls": ConfigKey("true: TLS with server.tls_certificate, if that is set; false: no TLS", BOOLEAN),
     "stores.postgres": ConfigKey(
         "postgresql://…; empty: start a private PostgreSQL",
         url("postgresql", "postgres"),
@@ -200,7 +212,7 @@ KEYS: Final = {
     ),
     "http_api.address": ConfigKey(
         "HTTP API of the chat backend (needs a key: hongbao key new --api); empty: none",
-        matching(rf"({ADDRESS})?", 'empty or an address such as "127.0.0.1:7791"'),
+        matching(rf"({ADDRESS})?", 'empty or an address such as "127.0.0.1:7792"'),
     ),
     "http_api.behind_proxy": ConfigKey(
         "a proxy ends TLS before the HTTP API, which then speaks plain HTTP on any address", BOOLEAN

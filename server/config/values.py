@@ -40,6 +40,15 @@ class ServerSection(Section, frozen=True):
     tls_key: str = ""
 
 
+class WebsocketSection(Section, frozen=True):
+    """The address for clients that speak WebSocket, and which upgrades are accepted."""
+
+    listen: str = ""
+    origins: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
+    tls: bool = True
+
+
 class StoresSection(Section, frozen=True):
     """The addresses of the stores, and the store after which `won` is sent."""
 
@@ -121,6 +130,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All settings. `load` returns a checked one."""
 
     server: ServerSection = ServerSection()
+    websocket: WebsocketSection = WebsocketSection()
     stores: StoresSection = StoresSection()
     limits: Limits = msgspec.field(default_factory=Limits)
     chat: ChatSection = ChatSection()

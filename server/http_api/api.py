@@ -14,7 +14,7 @@ import structlog
 from server.clock import Clock
 from server.config import Config, ConfigError
 from server.http_api.signature import Verifier
-from server.net.addresses import cannot_listen, is_loopback, shown
+from server.net.addresses import cannot_listen, host_and_port, is_loopback, shown
 from server.services.assembly import Services
 
 if TYPE_CHECKING:
@@ -23,12 +23,6 @@ if TYPE_CHECKING:
     from server.http_api.serving import Serving
 
 LOG = structlog.get_logger()
-
-
-def host_and_port(address: str) -> tuple[str, int]:
-    """Split "[::1]:7791" or "127.0.0.1:7791"."""
-    host, _, port = address.rpartition(":")
-    return host.strip("[]"), int(port)
 
 
 def check_address(config: Config) -> None:
@@ -87,7 +81,7 @@ class HttpApi:
         try:
             port = await listener.open(host, port)
         except OSError as error:
-            raise cannot_listen(host, port, error) from error
+            raise cannot_listen(host, port, error, "http_api.address") from error
         self._listener = listener
         self.url = f"{'http' if self._tls is None else 'https'}://{shown(host, port)}"
         LOG.info("http_api_serves", url=self.url, keys=len(self._keys))

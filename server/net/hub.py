@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from protocol import codes, messages
-from protocol.framing import frame
+from protocol.framing import Frame
 from server.core.ids import BACKEND
 from server.core.ledger import EMPTY, WalletBalance
 from server.core.limits import Limits
@@ -171,16 +171,19 @@ class Hub:
             del self._unfinished[stream_id]
 
     def _push(self, push: Push, event: events.Event, users: Iterable[User]) -> None:
-        framed = b""  # most events have few readers, and some none
+        payloads: Sequence[bytes] = ()  # most events have few readers, and some none
+        framed: dict[Frame, bytes] = {}
         for user in users:
             for session in user.sessions:
                 if push.in_welcome and session.holds_pushes:
                     continue
                 if push.feature and push.feature not in session.features:
                     continue
-                if not framed:
-                    framed = push.frames(event)
-                session.push(framed, push.can_wait)
+                frame = session.frame
+                if frame not in framed:
+                    payloads = payloads or push.payloads(event)
+                    framed[frame] = b"".join([frame(payload) for payload in payloads])
+                session.push(framed[frame], push.can_wait)
                 self.pushes += 1
 
     def awaits(self, event: type[events.Event], audience: Collection[int]) -> bool:
@@ -256,9 +259,9 @@ class Push(NamedTuple):
     in_welcome: bool = False
     feature: str = ""  # told to clients that know it; the others catch up on it as a text
 
-    def frames(self, event: events.Event) -> bytes:
-        """The event as bytes, the same for every receiver."""
-        return b"".join([frame(messages.encode(message)) for message in self.messages(event)])
+    def payloads(self, event: events.Event) -> list[bytes]:
+        """The event as encoded messages, the same for every receiver."""
+        return [messages.encode(message) for message in self.messages(event)]
 
 
 PUSHES: dict[type[events.Event], Push] = {

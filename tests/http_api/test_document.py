@@ -27,8 +27,8 @@ async def test_shell_lines_that_sign_with_openssl_send_a_packet(api: Api, server
     await api.ok("PUT", "/v1/groups/family/members", {"version": 1, "user_ids": ["7", "8", "9"]})
     await api.ok("POST", "/v1/wallets/7/top-up", {"amount_fen": 20_000}, key="order 4711")
     (lines,) = re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL)
-    assert "http://127.0.0.1:7791" in lines
-    lines = lines.replace("http://127.0.0.1:7791", server.app.http_api.url).replace("k1", "api")
+    assert "http://127.0.0.1:7792" in lines
+    lines = lines.replace("http://127.0.0.1:7792", server.app.http_api.url).replace("k1", "api")
     shell = await asyncio.create_subprocess_exec(
         *("bash", "-euc", lines), env={"KEY": API_KEYS["api"].hex(), "PATH": "/usr/bin:/bin"}, stdout=-1
     )

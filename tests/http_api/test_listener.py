@@ -13,7 +13,8 @@ import trustme
 
 from server.config import Config, ConfigError, load
 from server.http_api import listener
-from server.http_api.api import check_address, host_and_port
+from server.http_api.api import check_address
+from server.net.addresses import host_and_port
 from server.net.tls import server_context
 from server.ops.metrics import Metrics
 from tests.conftest import API_KEYS, PATIENCE_S, Server, StartServer

@@ -31,6 +31,7 @@ T_PACKET, T_AMOUNTS = "tests/core/test_packet.py::test_", "tests/core/test_amoun
 T_COMMIT, T_FAULTS = "tests/services/test_commit.py::test_", "tests/services/test_faults.py::test_"
 T_SETTLE, T_SENDS = "tests/services/test_settlement.py::test_", "tests/services/test_sends.py::test_"
 T_INVARIANTS, T_AUDIT = "tests/services/test_invariants.py::test_", "tests/services/test_audit.py::test_"
+T_UPGRADE, T_WEBSOCKET = "tests/websocket/test_upgrade.py::test_", "tests/websocket/test_frames.py::test_"
 T_FRAMES, T_REQUESTS = "tests/wire/test_bad_frames.py::test_", "tests/wire/test_bad_requests.py::test_"
 T_PAGES, T_SUBSCRIPTIONS = "tests/services/test_pages.py::test_", "tests/services/test_subscriptions.py::test_"
 T_REMOVE_MEMBER, T_RESENDS = "tests/services/test_remove_member.py::test_", "tests/services/test_resends.py::test_"
@@ -998,6 +999,54 @@ MUTATIONS: tuple[Mutation, ...] = (
         "if length > limit:",
         "if length > limit + (1 << 32):",
         ("tests/protocol/test_framing.py::test_the_limit_is_the_largest_payload",),
+    ),
+    Mutation(
+        "any page may connect over WebSocket",
+        "access",
+        "protocol/websocket.py",
+        "origins=[None, *map(Origin, origins)],",
+        "origins=None,",
+        (T_UPGRADE + "request_that_is_no_allowed_upgrade_gets_its_status_and_the_end",),
+    ),
+    Mutation(
+        "the address in X-Forwarded-For is taken from any peer",
+        "stays up",
+        "server/net/websocket.py",
+        "return TRUSTED_PROXY if self._is_proxy(peer[0]) else address_of(peer)",
+        "return TRUSTED_PROXY",
+        (T_UPGRADE + "address_that_an_untrusted_peer_tells_is_ignored",),
+    ),
+    Mutation(
+        "the first address in X-Forwarded-For is taken, which the client can choose",
+        "stays up",
+        "server/net/websocket.py",
+        "for host in reversed(hosts):",
+        "for host in hosts:",
+        (T_UPGRADE + "limits_hold_for_the_address_that_a_trusted_proxy_tells",),
+    ),
+    Mutation(
+        "text frames of WebSocket are messages",
+        "protocol",
+        "protocol/websocket.py",
+        "        if part.opcode is Opcode.TEXT:\n",
+        "        if False:\n",
+        (T_WEBSOCKET + "bad_frame_ends_the_connection_with_its_goodbye_and_close_code",),
+    ),
+    Mutation(
+        "a message over WebSocket may have any size",
+        "stays up",
+        "protocol/websocket.py",
+        "        self._protocol.max_message_size = bytes_max\n",
+        "        self._protocol.max_message_size = None\n",
+        (T_WEBSOCKET + "bad_frame_ends_the_connection_with_its_goodbye_and_close_code",),
+    ),
+    Mutation(
+        "frames of WebSocket without a message cost their sender nothing",
+        "stays up",
+        "protocol/connection.py",
+        "self.unmetered = framing.take(data, waiting)",
+        "framing.take(data, waiting)",
+        (T_WEBSOCKET + "flood_of_frames_without_a_message_pauses_its_connection[pings]",),
     ),
     # --- the audit itself ---
     Mutation(
@@ -3062,8 +3111,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "one connection is accepted in a turn of the loop",
         "stays up",
         "server/net/listener.py",
-        "            self._queued.take_soon()\n",
-        "            pass\n",
+        "        self._queued.take_soon()\n",
+        "",
         ("tests/wire/test_floods.py::test_connections_that_wait_are_accepted_many_in_a_turn_of_the_loop",),
     ),
     Mutation(
