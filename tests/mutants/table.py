@@ -3252,4 +3252,12 @@ MUTATIONS: tuple[Mutation, ...] = (
         "class Request(msgspec.Struct, gc=False):",
         (T_HTTP + "errors.py::test_wrong_body_is_refused_with_a_pointer_to_the_place",),
     ),
+    Mutation(
+        "HTTP: a statement names the receiver of a packet where its sender is at the other end",
+        "I3",
+        "server/services/money/wallets.py",
+        "    other_id = row.sender_id if row.kind == ledger.TransferKind.CLAIM else row.target_id\n",
+        "    other_id = row.target_id\n",
+        ("tests/http_api/test_wallets.py::test_entries_name_the_other_end_of_each_change",),
+    ),
 )
