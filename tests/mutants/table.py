@@ -3260,4 +3260,20 @@ MUTATIONS: tuple[Mutation, ...] = (
         "    other_id = row.target_id\n",
         ("tests/http_api/test_wallets.py::test_entries_name_the_other_end_of_each_change",),
     ),
+    Mutation(
+        "HTTP: passes to a deleted group hold",
+        "access",
+        "server/services/chat/groups.py",
+        "        group.members.clear()\n",
+        "        pass\n",
+        ("tests/http_api/test_groups.py::test_deletion_of_a_group_by_signature_ends_the_passes_to_it",),
+    ),
+    Mutation(
+        "HTTP: a late call about members brings a deleted group back",
+        "access",
+        "storage/postgres/chat/backend_groups.sql",
+        "WHERE group_id = $1 AND deleted_at_ms IS NULL FOR UPDATE",
+        "WHERE group_id = $1 FOR UPDATE",
+        ("tests/contract/test_groups.py::test_deleted_group_has_no_members_and_gets_none",),
+    ),
 )

@@ -227,6 +227,9 @@ class SimBackendGroups(backend_groups.BackendGroupStore):
     async def id_of(self, external_id: str) -> int | None:
         return await self._line.call("group_id_of", lambda: self._tables.group_id_of(external_id))
 
+    async def delete(self, group_id: int, now_ms: int) -> Recorded:
+        return await self._line.call("delete_group", lambda: self._tables.delete_group(group_id, now_ms))
+
     async def sync(
         self, group_id: int, at_version: int, user_ids: Sequence[int], now_ms: int
     ) -> MembersRecorded | None:
