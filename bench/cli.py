@@ -69,8 +69,10 @@ class Options:
     ] = None
     seed: Annotated[Seed, _help("the same seed gives the same arrivals")] = 1
     generators: Annotated[Count, _help("processes that generate the load")] = 1
-    url: Annotated[str | None, _help("measure this server (tcp:// or tls://) instead of a new one")] = None
-    ca_file: Annotated[Path | None, _help("--url tls://: CA file to trust, instead of the system's")] = None
+    url: Annotated[str | None, _help("measure this server (tcp, tls, ws or wss) instead of a new one")] = None
+    ca_file: Annotated[Path | None, _help("--url tls:// or wss://: CA file to trust, instead of the system's")] = (
+        None
+    )
     data: Annotated[Path, _help("--url: folder of the keys, and of the stores if it uses embedded ones")] = DATA
     postgres: Annotated[str | None, _help("--url: DSN of its records, which the verdict needs")] = None
     json_file: Annotated[Path | None, _help("write all figures to this file", "--json")] = None
@@ -135,10 +137,10 @@ def _wrong(options: Options, scenario: str, is_open: bool) -> Iterator[tuple[boo
     yield is_open and any(one is not None for one in only_closed), "--depth and --requests only with --closed"
     yield options.find_max != (options.p99_ms is not None), "--find-max and --p99-ms belong together"
 
-    is_tls, ca_file = (options.url or "").startswith("tls://"), options.ca_file
+    is_tls, ca_file = (options.url or "").startswith(("tls://", "wss://")), options.ca_file
     yield bool(options.url and options.durability), "the server at --url has its own durability"
     yield options.postgres is not None and options.url is None, "--postgres only with --url"
-    yield ca_file is not None and not is_tls, "--ca-file only with --url tls://"
+    yield ca_file is not None and not is_tls, "--ca-file only with --url tls:// or wss://"
     yield ca_file is not None and not ca_file.is_file(), f"there is no file {ca_file}"
     yield is_tls and not kind.supports_tls, f"{scenario} takes no tls://: its dialer uses tcp only"
 

@@ -1,24 +1,19 @@
-"""One connection without its socket: bytes in, messages out; time is an argument, the next deadline is a result.
+"""A connection of a server without its socket: bytes in, messages out; time is an argument, a deadline a result.
 
 `ServerConnection` never raises on bad input: a bad frame becomes a Goodbye in the outgoing bytes and `closing` says
-why. What is framed well but asks for something unknown or malformed becomes a Refused. `ClientConnection` trusts
-the server that it chose, and raises.
+why. What is framed well but asks for something unknown or malformed becomes a Refused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from protocol import codes, messages
-from protocol.framing import FrameSplitter, FrameTooLarge, frame
-from protocol.tokens import Token
+from protocol.framing import FRAMES_AT_ONCE, FrameSplitter, Framing, FramingError
 
 DETAIL_CHARS_MAX = 200
-FROM_SERVER_BYTES_MAX = 1 << 20
-FRAMES_AT_ONCE = 200  # of one connection, before other connections are served
 _HANDLED_HERE = frozenset({messages.Login, messages.Ping, messages.Pong})
 _UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -43,14 +38,15 @@ class ServerConnection:
     """The server's side of one connection: hello -> login returned to the caller -> `admit` -> ... -> closing."""
 
     __slots__ = (
+        "_bad_frame",
         "_deadline",
+        "_frame",
+        "_framing",
         "_out",
         "_payloads",
         "_ping_is_out",
         "_sizes",
-        "_splitter",
         "_timing",
-        "_too_large",
         "closing",
         "logged_in",
         "login_seen",
@@ -58,13 +54,18 @@ class ServerConnection:
         "unmetered",
     )
 
-    def __init__(self, hello: messages.Hello, now: float, timing: Timing, sizes: Sizes) -> None:
-        self._splitter = FrameSplitter(sizes.before_login)
+    def __init__(
+        self, hello: messages.Hello, now: float, timing: Timing, sizes: Sizes, framing: Framing | None = None
+    ) -> None:
+        """`framing`: that of TCP if it is None."""
+        self._framing: Framing = framing or FrameSplitter(0)
+        self._framing.frame_bytes_max = sizes.before_login
+        self._frame = self._framing.frame
         self._sizes = sizes
         self._timing = timing
-        self._out: list[bytes] = [frame(messages.encode(hello))]
+        self._out: list[bytes] = [self._frame(messages.encode(hello))]
         self._payloads: list[bytes] = []  # complete frames whose turn has not come
-        self._too_large = ""  # the bad frame after them
+        self._bad_frame: FramingError | None = None  # after them
         self.unmetered = 0
         self.nonce = hello.nonce
         self._ping_is_out = False
@@ -79,11 +80,13 @@ class ServerConnection:
         While `has_more`, call it with no bytes for the next of them. Heartbeats are answered here and not returned.
         `unmetered` then says how many frames were neither a request nor a pong that was waited for.
         """
-        waiting, self.unmetered = self._payloads, 0
+        waiting, framing, self.unmetered = self._payloads, self._framing, 0
         try:
-            self._splitter.take(data, waiting)
-        except FrameTooLarge as error:
-            self._too_large = str(error)
+            self.unmetered = framing.take(data, waiting)
+        except FramingError as error:
+            self._bad_frame = error
+        if framing.control:
+            self._out.append(framing.take_control())
         payloads, self._payloads = waiting[:FRAMES_AT_ONCE], waiting[FRAMES_AT_ONCE:]
         requests: list[messages.Message] = []
         for payload in payloads:
@@ -94,14 +97,14 @@ class ServerConnection:
                 requests.append(request)
         if self.closing is not None:
             self._payloads.clear()
-        elif self._too_large and not self._payloads:
-            self.close(codes.Close.FRAME_TOO_LARGE, self._too_large)
+        elif self._bad_frame is not None and not self._payloads:
+            self.close(self._bad_frame.close, str(self._bad_frame))
         return requests
 
     @property
     def has_more(self) -> bool:
         """There are frames whose turn has not come."""
-        return bool(self._payloads)
+        return bool(self._payloads or self._framing.unread)
 
     def _decode(self, payload: bytes, now: float) -> messages.Message | None:
         try:
@@ -154,7 +157,7 @@ class ServerConnection:
         """Queue one message, and say how many bytes it takes; nothing follows the last words."""
         if self.closing is not None:
             return 0
-        framed = frame(messages.encode(message))
+        framed = self._frame(messages.encode(message))
         self._out.append(framed)
         return len(framed)
 
@@ -176,7 +179,7 @@ class ServerConnection:
         if self.closing is not None:
             return
         self.logged_in = True
-        self._splitter.frame_bytes_max = self._sizes.of_backend if is_backend else self._sizes.after_login
+        self._framing.frame_bytes_max = self._sizes.of_backend if is_backend else self._sizes.after_login
         self._deadline = now + self._timing.ping_interval_s * first_ping
 
     def close(self, code: codes.Close, detail: str = "", reconnect_after_ms: int = 0) -> None:
@@ -185,6 +188,7 @@ class ServerConnection:
             reconnect = codes.should_reconnect(code)
             name, detail = code.name.lower(), detail[:DETAIL_CHARS_MAX]
             self.send(messages.Goodbye(0, int(code), name, reconnect, detail, reconnect_after_ms))
+            self._out.append(self._framing.end(code, name))
             self.closing = code
             self._deadline = float("inf")
 
@@ -214,55 +218,6 @@ class ServerConnection:
             self._deadline = now + self._timing.pong_timeout_s
 
 
-class ClientConnection:
-    """The client's side: the hello is answered with a login, pings with pongs; the rest is the caller's."""
-
-    __slots__ = ("_features", "_out", "_splitter", "_token", "goodbye", "hello", "welcome")
-
-    def __init__(self, token: Token, features: Sequence[str] = ()) -> None:
-        """`features`: what the caller understands (see Login)."""
-        self._features = features
-        self._splitter = FrameSplitter(FROM_SERVER_BYTES_MAX)
-        self._out: list[bytes] = []
-        self._token = token
-        self.hello: messages.Hello | None = None
-        self.welcome: messages.Welcome | None = None
-        self.goodbye: messages.Goodbye | None = None
-
-    def receive_data(self, data: bytes) -> list[messages.Message]:
-        """The replies and pushes that these bytes complete. Raises FrameTooLarge, msgspec.DecodeError."""
-        payloads: list[bytes] = []
-        self._splitter.take(data, payloads)
-        received: list[messages.Message] = []
-        for payload in payloads:
-            message = _known(payload)
-            match message:
-                case None:
-                    continue
-                case messages.Hello():
-                    self.hello = message
-                    self.send(self._token.login(message.nonce, features=self._features))
-                case messages.Ping():
-                    self.send(messages.Pong(message.seq))
-                case messages.Goodbye():
-                    self.goodbye = message
-                case messages.Welcome():
-                    self.welcome = message
-                case _:
-                    received.append(message)
-        return received
-
-    def send(self, message: messages.Message) -> None:
-        """Queue one message."""
-        self._out.append(frame(messages.encode(message)))
-
-    def data_to_send(self) -> bytes:
-        """All that is queued, once."""
-        data = b"".join(self._out)
-        self._out.clear()
-        return data
-
-
 def refused(
     seq: int, refusal: codes.Refusal, detail: str = "", retry_after_ms: int | None = None
 ) -> messages.Refused:
@@ -272,15 +227,3 @@ def refused(
     return messages.Refused(
         seq, int(refusal), refusal.name.lower(), row.temporary, after, detail[:DETAIL_CHARS_MAX]
     )
-
-
-def _known(payload: bytes) -> messages.Message | None:
-    """What the server says; None if it is newer than we are and says something that we do not know."""
-    try:
-        message: messages.Message = messages.decode_from_server(payload)
-    except msgspec.ValidationError:
-        kind, _ = messages.decode_envelope(payload)
-        if kind in messages.KINDS_FROM_SERVER:
-            raise
-        return None
-    return message

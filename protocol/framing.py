@@ -1,25 +1,74 @@
-"""Frames: a 4-byte big-endian length, then that many bytes of one MessagePack array.
+"""Framing: how messages are cut out of a stream of bytes. It is the exchangeable part of a connection.
 
-The length is judged before the payload is buffered, so a client makes us hold at most one frame of the
-largest size allowed at that stage.
+The framing of TCP is a 4-byte big-endian length, then that many bytes of one MessagePack array. The length is
+judged before the payload is buffered, so a client makes us hold at most one frame of the largest size allowed at
+that stage. The other framing is in protocol.websocket.
 """
 
 from __future__ import annotations
 
 import struct
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import ClassVar, Final, Protocol, TypeAlias
+
+from protocol import codes
 
 LENGTH_BYTES: Final = 4
+FRAMES_AT_ONCE: Final = 200  # of one connection, before other connections are served
 _LENGTH: Final = struct.Struct(">I")
 
+Frame: TypeAlias = Callable[[bytes], bytes]  # puts a payload into a frame
 
-class FrameTooLarge(Exception):
+
+class FramingError(Exception):
+    """The bytes are no frame that is allowed; the connection ends with the code `close`."""
+
+    close: ClassVar[codes.Close] = codes.Close.BAD_FRAME
+
+
+class FrameTooLarge(FramingError):
     """A frame announced `length` bytes where at most `limit` are allowed."""
+
+    close = codes.Close.FRAME_TOO_LARGE
 
     def __init__(self, length: int, limit: int) -> None:
         super().__init__(f"frame of {length} bytes, limit {limit}")
         self.length = length
         self.limit = limit
+
+
+class Framing(Protocol):
+    """What a connection needs from its framing."""
+
+    frame_bytes_max: int
+
+    @property
+    def frame(self) -> Frame:
+        """Puts a payload into a frame."""
+
+    @property
+    def unread(self) -> bytes:
+        """Bytes that the next `take` cuts, although all that it is given may be empty."""
+
+    @property
+    def control(self) -> Sequence[bytes]:
+        """What the framing itself has to send; `take_control` takes it."""
+
+    @property
+    def ended(self) -> bool:
+        """The peer has said that it sends nothing more and wants to read nothing more."""
+
+    def take(self, data: bytes, payloads: list[bytes]) -> int:
+        """Append to `payloads` what is complete now; how many frames came that carry no message.
+
+        Raises FramingError, after the payloads before the bad frame are appended.
+        """
+
+    def take_control(self) -> bytes:
+        """What `control` holds, once."""
+
+    def end(self, code: int, reason: str) -> bytes:
+        """What follows the last message."""
 
 
 def frame(payload: bytes) -> bytes:
@@ -32,6 +81,11 @@ class FrameSplitter:
 
     __slots__ = ("_rest", "frame_bytes_max")
 
+    frame = staticmethod(frame)
+    unread = b""
+    control: Sequence[bytes] = ()
+    ended = False
+
     def __init__(self, frame_bytes_max: int) -> None:
         self.frame_bytes_max = frame_bytes_max
         self._rest = b""
@@ -41,7 +95,7 @@ class FrameSplitter:
         """Bytes of an unfinished frame that wait for the rest of it."""
         return len(self._rest)
 
-    def take(self, data: bytes, payloads: list[bytes]) -> None:
+    def take(self, data: bytes, payloads: list[bytes]) -> int:
         """Append to `payloads` what is complete now. Raises FrameTooLarge after those before the bad frame."""
         if self._rest:
             data = self._rest + data
@@ -58,3 +112,12 @@ class FrameSplitter:
             start = stop
         if start < end:
             self._rest = data[start:]
+        return 0
+
+    def take_control(self) -> bytes:
+        """Nothing: there are no frames but those of messages."""
+        return b""
+
+    def end(self, code: int, reason: str) -> bytes:
+        """Nothing: the goodbye is the end."""
+        return b""

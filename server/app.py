@@ -7,13 +7,14 @@ import gc
 import ssl
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from server.clock import Clock
 from server.config import Config
 from server.core.kinds import WITH_BEST_LUCK
+from server.http_api.api import HttpApi
 from server.instance import publish, status_path, withdraw
 from server.net.addresses import shown
 from server.net.dispatch import Dispatch
@@ -31,6 +32,9 @@ from server.services.runtime.supervised import Loop, Supervisor
 from server.systemd import Systemd
 from storage.stores import Stores
 
+if TYPE_CHECKING:
+    from server.net.websocket import WebSocketAddress
+
 STORE_TIMEOUT_S = 2.0
 DRAIN_S = 30.0
 END_AGAIN_S = 0.5
@@ -39,6 +43,8 @@ CONNECTIONS_MOST = 1 << 20  # of clients, if the limit of open files is not look
 
 class App:
     """A server. Make it inside a running loop, then `run` it."""
+
+    websocket: WebSocketAddress | None = None  # once it listens there
 
     def __init__(
         self,
@@ -51,6 +57,7 @@ class App:
         seed_keys: Mapping[str, bytes],
         data: Path,
         postgres_dsn: str,
+        api_keys: Mapping[str, bytes] | None = None,
         tls: ssl.SSLContext | None = None,
         reload: Reload | None = None,
         systemd: Systemd | None = None,
@@ -58,8 +65,8 @@ class App:
     ) -> None:
         """`keys` verify logins, `seed_keys` seal seeds, by key id; `data` tells other commands where the server is.
 
-        `reload` reads config and credentials again when an operator or SIGHUP asks for it. `connections_most`: the
-        limit of open files has room for so many.
+        `api_keys` are those of the HTTP API, which is off without them. `reload` reads config and credentials again
+        when an operator or SIGHUP asks for it. `connections_most`: the limit of open files has room for so many.
         """
         self._limits = msgspec.structs.replace(config.limits)  # a reload changes them in place, so they are our own
         self._config = config
@@ -87,6 +94,7 @@ class App:
             clock.random_bytes,
             connections_most,
         )
+        self.http_api = HttpApi(config, self.services, api_keys or {}, tls, clock, self.hub.admit)
         self.operations = self._for_operators(postgres_dsn)
 
     def _for_operators(self, postgres_dsn: str) -> Operations:
@@ -101,6 +109,7 @@ class App:
                 dispatch=self.dispatch,
                 services=self.services,
                 supervisor=self.supervisor,
+                http_api=self.http_api,
             ),
             actions=AdminActions(drain=self.drain, reload=self.reload),
             now_ms=self._clock.now_ms,
@@ -120,9 +129,14 @@ class App:
                     for name, loop in self._loops().items()
                 ]
                 try:
+                    await self.http_api.open()
                     port = await self.listener.open(self._config.server.host, self._config.server.port, self._tls)
+                    await self._listen_to_websocket()
                     self.operations.observer.serves()
-                    publish(self._data, self._config, self._url(port))
+                    websocket = self.websocket.url if self.websocket is not None else ""
+                    publish(
+                        self._data, self._config, self._url(port), websocket=websocket, http_api=self.http_api.url
+                    )
                     _tame_garbage_collector()
                     ready(self._url(port))
                     await stop.wait()
@@ -132,9 +146,17 @@ class App:
             await self.services.changes.close()
         finally:
             self.listener.abort()
+            await self.http_api.close()
             withdraw(self._data)
             await self.operations.close()
             await self.stores.close()
+
+    async def _listen_to_websocket(self) -> None:
+        if self._config.websocket.listen:
+            # importing the library takes time and memory: not for servers without WebSocket
+            from server.net.websocket import listen
+
+            self.websocket = await listen(self.listener, self._config.websocket, self._tls)
 
     def _loops(self) -> dict[str, Loop]:
         sockets = {"subscriptions": self.subscriptions.run, "listener": self.listener.run}
@@ -159,6 +181,9 @@ class App:
         self.services.seeds.use_keys(reading.credentials.seed_keys)
         self.services.passes.use(reading.credentials.keys)
         self.listener.reload(reading.credentials.tls)
+        self.http_api.apply(reading.config, reading.credentials.api_keys, reading.credentials.tls)
+        if self.websocket is not None:
+            self.websocket.rules.origins = reading.config.websocket.origins
 
     def drain(self) -> None:
         """Finish what was begun, then end."""
@@ -172,8 +197,9 @@ class App:
         """Finish what was begun, then close. A request that comes meanwhile gets the goodbye for an answer."""
         self.listener.stop_accepting()
         self.dispatch.draining = True
+        self.http_api.drain()
         for _ in range(int(DRAIN_S * 100)):
-            if not (self.dispatch.under_way or self.services.unanswered):
+            if not (self.dispatch.under_way or self.http_api.under_way or self.services.unanswered):
                 break
             await asyncio.sleep(0.01)
         await self.listener.close(self._clock.random_part)
@@ -187,6 +213,7 @@ def app_at(
     keys: Mapping[str, bytes],
     seed_keys: Mapping[str, bytes],
     data: Path,
+    api_keys: Mapping[str, bytes] | None = None,
     tls: ssl.SSLContext | None = None,
     reload: Reload | None = None,
     systemd: Systemd | None = None,
@@ -205,6 +232,7 @@ def app_at(
         seed_keys=seed_keys,
         data=data,
         postgres_dsn=postgres_dsn,
+        api_keys=api_keys,
         tls=tls,
         reload=reload,
         systemd=systemd,

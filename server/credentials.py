@@ -1,4 +1,4 @@
-"""Credentials that are read from their own files: keys of login tokens, keys of seeds, TLS certificate and key."""
+"""Credentials that are read from their own files: keys of tokens, of seeds and of the HTTP API, TLS files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import ssl
 from pathlib import Path
 from typing import NamedTuple
 
-from server.config import Config, ConfigError, load_keys, load_seed_keys
+from server.config import Config, ConfigError, load_api_keys, load_keys, load_seed_keys
 from server.config.table import TLS_FILES
 from server.net.tls import server_context
 
@@ -19,12 +19,14 @@ class Credentials(NamedTuple):
     seed_keys: dict[str, bytes]
     tls: ssl.SSLContext | None
     tls_digests: dict[str, bytes]  # of the two TLS files by their config keys, to see whether they have changed
+    api_keys: dict[str, bytes]  # of the HTTP API; none: it is off
 
 
 def load_credentials(settings: Config, data: Path, *, may_make: bool = True) -> Credentials:
     """Read keys and TLS files; makes a first key if there is none and `may_make`. Raises ConfigError."""
     keys = load_keys(settings, data, may_make=may_make)
-    return Credentials(keys, load_seed_keys(settings, data, may_make=may_make), *load_tls(settings))
+    seed_keys = load_seed_keys(settings, data, may_make=may_make)
+    return Credentials(keys, seed_keys, *load_tls(settings), load_api_keys(settings, data))
 
 
 def load_tls(settings: Config) -> tuple[ssl.SSLContext | None, dict[str, bytes]]:

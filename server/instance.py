@@ -24,6 +24,8 @@ class Instance(NamedTuple):
     url: str
     pid: int
     status: Path  # the status socket
+    websocket: str  # the url for clients that speak WebSocket; empty: none
+    http_api: str  # the url of the HTTP API; empty: none
 
 
 class NoAnswer(Exception):
@@ -38,7 +40,8 @@ def running(data: Path) -> Instance | None:
     """The server that runs on a data folder, or None: after a kill its file remains, but its socket is dead."""
     try:
         found = json.loads((data / SERVER_FILE).read_text())
-        instance = Instance(found["url"], found["pid"], Path(found["status"]))
+        urls = found.get("websocket", ""), found.get("http_api", "")
+        instance = Instance(found["url"], found["pid"], Path(found["status"]), *urls)
         return instance if is_listening(instance.status) else None
     except PermissionError as error:
         raise NoAnswer(f"{no_permission(error.filename or data)}") from None
@@ -78,9 +81,11 @@ def _holder(data: Path, descriptor: int) -> str:
     return f"{where}, process {os.read(descriptor, 20).decode() or 'unknown'}"
 
 
-def publish(data: Path, config: Config, url: str) -> None:
+def publish(data: Path, config: Config, url: str, *, websocket: str, http_api: str) -> None:
     """Record that this process serves on the data folder. The file is replaced as a whole."""
-    instance = {"url": url, "pid": os.getpid(), "status": str(status_path(data, config).absolute())}
+    status = str(status_path(data, config).absolute())
+    urls = {"url": url, "websocket": websocket, "http_api": http_api}
+    instance = {**urls, "pid": os.getpid(), "status": status}
     temporary = data / f"{SERVER_FILE}.new"
     temporary.write_text(json.dumps(instance))
     temporary.rename(data / SERVER_FILE)

@@ -69,6 +69,10 @@ def merge(now: Reading, asked: Reading) -> tuple[Reading, Outcome]:
 
 def _comparable(reading: Reading) -> dict[str, Any]:
     """The values to compare: those of the config, for files their content, for keys also their order."""
-    keys, seed_keys, _, tls_digests = reading.credentials
-    listed = {"auth.keys": list(keys.items()), "seeds.key_file": list(seed_keys.items())}
+    keys, seed_keys, _, tls_digests, api_keys = reading.credentials
+    listed = {
+        "auth.keys": list(keys.items()),
+        "seeds.key_file": list(seed_keys.items()),
+        "http_api.keys": list(api_keys.items()),
+    }
     return flat(reading.config) | listed | tls_digests

@@ -32,6 +32,7 @@ from tests.memory import use_memory
 from tests.strict_loop import StrictLoop
 
 KEYS = {"test": b"a key that only tests know"}
+API_KEYS = {"api": b"a key of the API for tests", "next": b"the key that replaces it"}
 SEED_KEYS = {"test": bytes(range(32))}
 FAR_AWAY_S = 4_000_000_000
 PATIENCE_S = 30.0  # what has not happened by then never will, however busy the machine is
@@ -224,7 +225,7 @@ async def start_server(
     """Starts servers; keywords are config values with `__` for the dot, such as limits__shares_max=3."""
     servers: list[Server] = []
 
-    async def start(*, tls: ssl.SSLContext | None = None, **overrides: Any) -> Server:
+    async def start(*, tls: ssl.SSLContext | None = None, no_api_keys: bool = False, **overrides: Any) -> Server:
         dotted = {key.replace("__", "."): value for key, value in overrides.items()}
         settings = config.load(
             None,
@@ -246,6 +247,7 @@ async def start_server(
                 settings,
                 keys=KEYS,
                 seed_keys=SEED_KEYS,
+                api_keys={} if no_api_keys else API_KEYS,
                 data=data,
                 tls=tls,
                 clock=server_clock,

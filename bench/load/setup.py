@@ -13,7 +13,7 @@ from typing import Final
 from bench.load import load, transport
 from bench.load.outcome import Acknowledgements
 from bench.load.run_spec import GeneratorSpec
-from bench.load.transport import MeasuredConnection
+from bench.load.transport import MeasuredConnection, connection_to
 from protocol import messages, tokens
 from protocol.messages import Message
 from protocol.tokens import Token
@@ -75,7 +75,7 @@ class Setup:
         self._connections += connections
 
     async def connect(self, user_ids: Sequence[int]) -> list[MeasuredConnection]:
-        connections = [MeasuredConnection(self.token(user_id)) for user_id in user_ids]
+        connections = [connection_to(self.spec.url, self.token(user_id)) for user_id in user_ids]
         await self.log_in(connections)
         return connections
 

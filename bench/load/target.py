@@ -143,7 +143,7 @@ async def running_server(url: str, data: Path, postgres: str, ca_file: str | Non
     async with Client(url, str(token), ca_file=ca_file) as backend:
         assert backend.hello is not None
         durability = backend.hello.durability
-    is_here = found is not None and found.url == url
+    is_here = found is not None and url in (found.url, found.websocket)
     return Target(
         url,
         durability,

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final, cast
 
-from client_sim.sdk.transport import parse_url, tls_of
+from client_sim.sdk.transport import SCHEMES, framing_of, parse_url, tls_of
 from protocol import messages
-from protocol.framing import FrameSplitter, frame
+from protocol.framing import LENGTH_BYTES, FrameSplitter, Framing, frame
 from protocol.messages import Message
 from protocol.tokens import Token
 
@@ -36,7 +36,7 @@ class MeasuredConnection(asyncio.Protocol):
 
     def __init__(self, token: Token) -> None:
         self._token = token
-        self._splitter = FrameSplitter(FRAME_BYTES_MAX)
+        self._splitter: Framing = FrameSplitter(FRAME_BYTES_MAX)
         self._outgoing: list[bytes] = []
         self._reading = False
         self._transport: asyncio.Transport | None = None
@@ -116,9 +116,36 @@ class MeasuredConnection(asyncio.Protocol):
             self.close()
 
 
+class MeasuredWebSocket(MeasuredConnection):
+    """The same over WebSocket: frames are masked as they leave."""
+
+    def __init__(self, token: Token, framing: Framing) -> None:
+        super().__init__(token)
+        self._splitter = framing
+        framing.frame_bytes_max = FRAME_BYTES_MAX
+
+    def send(self, framed: bytes) -> None:
+        super().send(self._splitter.frame(framed[LENGTH_BYTES:]))
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        cast("asyncio.Transport", transport).write(self._splitter.take_control())
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        while self._splitter.unread:
+            super().data_received(b"")
+
+
+def connection_to(url: str, token: Token) -> MeasuredConnection:
+    """A connection for this url."""
+    framing = framing_of(url)
+    return MeasuredConnection(token) if framing is None else MeasuredWebSocket(token, framing)
+
+
 async def log_in(url: str, connections: Sequence[MeasuredConnection], ca_file: str | None = None) -> None:
     """Connect all of these, CONCURRENT_LOGINS at a time. Raises OSError; then all of them are closed."""
-    host, port = parse_url(url, "tcp", "tls")
+    host, port = parse_url(url, *SCHEMES)
     loop, tls = asyncio.get_running_loop(), tls_of(url, ca_file)
     try:
         for first in range(0, len(connections), CONCURRENT_LOGINS):

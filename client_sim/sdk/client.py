@@ -19,7 +19,7 @@ from client_sim.sdk.methods.packets import PacketMethods
 from client_sim.sdk.packet_proofs import PacketProofs
 from client_sim.sdk.pushes import Post, PushQueue, Reloaded
 from client_sim.sdk.renames import renamed
-from client_sim.sdk.transport import parse_url, tls_of
+from client_sim.sdk.transport import SCHEMES, parse_url, tls_of
 from protocol import messages, tokens
 
 CONNECT_PATIENCE_S = 10.0
@@ -40,15 +40,16 @@ class Client(PacketProofs, PacketMethods, BackendMethods):
         ca_file: str | None = None,
         balance_version: int | None = None,
     ) -> None:
-        """`url`: tcp://host:port or tls://host:port. `positions`: the number of the last post that the app has of
+        """`url`: tcp://host:port or with tls, ws, wss. `positions`: the number of the last post that the app has of
         each stream, from an earlier `Client.positions`; the pushes then start with what was missed. `pushes_max`:
         how many pushes wait for an app that reads none, before the oldest are dropped. `backoff_most_s`: the
-        longest wait between two attempts to reconnect. `ca_file`: with tls, a PEM file of CAs to trust.
+        longest wait between two attempts to reconnect. `ca_file`: with TLS, a PEM file of CAs to trust.
         `balance_version`: of the last change of the wallet that the app has; missed changes then come first.
         Raises MalformedUrl, MalformedToken, and OSError for a `ca_file` that cannot be used.
         """
         super().__init__()
-        endpoint = Endpoint(parse_url(url, "tcp", "tls"), tls_of(url, ca_file), _parsed(token))
+        parse_url(url, *SCHEMES)
+        endpoint = Endpoint(url, tls_of(url, ca_file), _parsed(token))
         self.user_id = endpoint.token.user_id
         self._feed = PushFeed(positions or {}, pushes_max, balance_version)
         self._connection = Connection(endpoint, self._feed, timeout_s, backoff_most_s)

@@ -17,7 +17,7 @@ from client_sim.sdk.feed import PushFeed
 from client_sim.sdk.idempotency_keys import IdempotencyKeys
 from client_sim.sdk.passes import Passes
 from client_sim.sdk.pending import PendingRequests
-from client_sim.sdk.transport import Address, Handlers, Transport
+from client_sim.sdk.transport import Handlers, Transport
 from protocol import messages
 from protocol.tokens import Token
 
@@ -26,9 +26,9 @@ STABLE_S = 5.0  # after a connection that lasted this long the backoff starts fr
 
 
 class Endpoint(NamedTuple):
-    """Where to connect and with which token; `tls` is None for plain TCP."""
+    """Where to connect and with which token; `tls` is None without encryption."""
 
-    address: Address
+    url: str
     tls: ssl.SSLContext | None
     token: Token
 
@@ -93,8 +93,8 @@ class Connection:
 
     async def connect(self) -> None:
         """Connect and log in, once. Raises ConnectionLost, ConnectionRefusedForGood."""
-        address, tls, token = self._endpoint
-        await transport.connect(address, token, self._handlers, self._timeout_s, tls)
+        url, tls, token = self._endpoint
+        await transport.connect(url, token, self._handlers, self._timeout_s, tls)
 
     async def close(self) -> None:
         """Close for good. Requests in flight raise ClientClosed, the iterator of pushes ends."""

@@ -12,12 +12,15 @@ import msgspec
 
 from client_sim.sdk.errors import ClientError, ConnectionLost, ConnectionRefusedForGood, MalformedUrl, in_words
 from protocol import codes, messages
-from protocol.connection import ClientConnection
-from protocol.framing import FrameTooLarge
+from protocol.client_connection import ClientConnection
+from protocol.framing import Framing, FramingError
 from protocol.tokens import Token
 
 QUIET_GRACE_S = 2.0
 FEATURES = (messages.REMINDERS,)
+SCHEMES = ("tcp", "tls", "ws", "wss")
+WEB_PORTS = {"ws": 80, "wss": 443}  # the ports of urls that name none
+TRY_LATER = (408, 429)  # HTTP statuses of a refused upgrade, besides 500 and above
 
 
 class Address(NamedTuple):
@@ -35,7 +38,8 @@ def parse_url(url: str, *schemes: str) -> Address:
     schemes = schemes or ("tcp",)
     try:
         parts = urlsplit(url)
-        host, port = parts.hostname, parts.port  # of a port beyond 65535 urlsplit raises, with other words
+        # of a port beyond 65535 urlsplit raises, with other words
+        host, port = parts.hostname, parts.port or WEB_PORTS.get(parts.scheme)
     except ValueError:
         host = port = None
     if not host or not port or parts.scheme not in schemes:
@@ -44,12 +48,21 @@ def parse_url(url: str, *schemes: str) -> Address:
 
 
 def tls_of(url: str, ca_file: str | None) -> ssl.SSLContext | None:
-    """For `tls://`: trust the CAs in the file, or those of the system; the name of the host is checked."""
-    if urlsplit(url).scheme != "tls":
+    """For `tls` and `wss`: trust the CAs in the file, or those of the system; the name of the host is checked."""
+    if urlsplit(url).scheme not in ("tls", "wss"):
         return None
     context = ssl.create_default_context(cafile=ca_file)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
+
+
+def framing_of(url: str) -> Framing | None:
+    """The framing for a new connection to a url; None: that of TCP."""
+    if urlsplit(url).scheme not in WEB_PORTS:
+        return None
+    from protocol.websocket import WebSocketClientFraming  # clients over TCP need no library for it
+
+    return WebSocketClientFraming(url)
 
 
 class Handlers(NamedTuple):
@@ -77,9 +90,9 @@ class Transport(asyncio.Protocol):
         "opened",
     )
 
-    def __init__(self, token: Token, handlers: Handlers) -> None:
+    def __init__(self, token: Token, handlers: Handlers, framing: Framing | None = None) -> None:
         self._loop = asyncio.get_running_loop()
-        self._connection = ClientConnection(token, FEATURES)
+        self._connection = ClientConnection(token, FEATURES, framing)
         self._handlers = handlers
         self._socket: asyncio.Transport | None = None
         self._flush_is_due = False
@@ -107,6 +120,7 @@ class Transport(asyncio.Protocol):
 
     def close(self) -> None:
         """Send what is queued and close."""
+        self._connection.end()
         self._flush()
         if self._socket is not None:
             self._socket.close()
@@ -119,24 +133,24 @@ class Transport(asyncio.Protocol):
     # --- asyncio.Protocol -------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The socket is open; the server sends the first message."""
+        """The socket is open. The server sends the first message; over WebSocket once it is asked to upgrade."""
         self._socket = cast(asyncio.Transport, transport)  # the class of uvloop has the methods but not the type
         self._received_at = self._loop.time()
+        self._flush()
 
     def data_received(self, data: bytes) -> None:
         """Hand on the messages that these bytes complete; a login or a pong is sent at once."""
         self._received_at = self._loop.time()
         try:
             received = self._connection.receive_data(data)
-        except (FrameTooLarge, msgspec.DecodeError) as error:
-            bad_frame = codes.Close.BAD_FRAME
-            self._end(ConnectionRefusedForGood(bad_frame, bad_frame.name.lower(), f"from the server: {error}"))
+        except (FramingError, msgspec.DecodeError) as error:
+            self._end(_meaning(error))
             return
         if not self.opened.done():
             self._login(self._connection.welcome, received)
         for message in received if self._socket is not None else ():
             self._handlers.received(message)
-        if self._connection.goodbye is not None:
+        if self._connection.ended:
             self.close()
         else:
             self._flush()
@@ -189,11 +203,21 @@ class Transport(asyncio.Protocol):
             self._handlers.lost(error)
 
 
+def _meaning(error: Exception) -> ClientError:
+    """What bytes mean that are no message. A server that cannot take an upgrade now may take it later."""
+    status = getattr(error, "status", None)
+    if status is not None and (status >= 500 or status in TRY_LATER):
+        return ConnectionLost(str(error))
+    bad_frame = codes.Close.BAD_FRAME
+    return ConnectionRefusedForGood(bad_frame, bad_frame.name.lower(), f"from the server: {error}")
+
+
 async def connect(
-    address: Address, token: Token, handlers: Handlers, timeout_s: float, tls: ssl.SSLContext | None = None
+    url: str, token: Token, handlers: Handlers, timeout_s: float, tls: ssl.SSLContext | None = None
 ) -> None:
     """Connect and log in; the rest goes to `handlers`. Raises ConnectionLost, ConnectionRefusedForGood."""
-    transport = Transport(token, handlers)
+    address = parse_url(url, *SCHEMES)
+    transport = Transport(token, handlers, framing_of(url))
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(timeout_s):

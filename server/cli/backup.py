@@ -17,7 +17,16 @@ from server.cli.shared.postgres_programs import run_program
 from server.cli.shared.resources import CommandFailed, WrongOptions, check_records, opened, stores_of
 from server.cli.shared.streams import console
 from server.cli.shared.words import FilePath
-from server.config import KEYS_FILE, Config, found_seed_keys, key_file, load, load_seed_keys, seed_key_path
+from server.config import (
+    API_KEYS_FILE,
+    KEYS_FILE,
+    Config,
+    found_seed_keys,
+    key_file,
+    load,
+    load_seed_keys,
+    seed_key_path,
+)
 from server.embedded import StoreAddresses
 from server.instance import running
 from server.loop import run
@@ -55,7 +64,7 @@ def backup(
     dump
         the file to write (custom format of pg_dump); it must not exist yet
     keys
-        folder for copies of the keys of tokens and seeds
+        folder for copies of the keys of tokens, seeds and the HTTP API
     """
     settings = load(config, {"stores.postgres": postgres})
     if dump.exists():
@@ -166,13 +175,15 @@ async def _check_empty(stores: StoreAddresses, *, keep_mirror: bool) -> None:
 
 def _copy_keys(settings: Config, data: Path, keys: Path | None) -> None:
     """Copy the files of keys, or say that they are not in the dump."""
-    kept = [path for path in (data / KEYS_FILE, seed_key_path(settings, data)) if path.exists()]
+    kept = [
+        path for path in (data / KEYS_FILE, data / API_KEYS_FILE, seed_key_path(settings, data)) if path.exists()
+    ]
     if keys is None:
         files = " and ".join(map(str, kept)) or "those of your config"
         print(f"the keys are not in it: keep copies of {files} in another place (--keys FOLDER)", file=sys.stderr)
         return
     for path in kept:
-        copy = keys / (KEYS_FILE if path.name == KEYS_FILE else SEED_KEYS_COPY)
+        copy = keys / (path.name if path.name in (KEYS_FILE, API_KEYS_FILE) else SEED_KEYS_COPY)
         _write_key_file(path, copy)
         print(f"{copy}: a copy of {path}")
     if settings.auth.keys:
@@ -191,7 +202,11 @@ def _check_keys(settings: Config, data: Path, keys: Path | None, *, lost: bool) 
 
 
 def _bring_keys(settings: Config, data: Path, keys: Path) -> None:
-    for name, path in ((KEYS_FILE, data / KEYS_FILE), (SEED_KEYS_COPY, seed_key_path(settings, data))):
+    for name, path in (
+        (KEYS_FILE, data / KEYS_FILE),
+        (API_KEYS_FILE, data / API_KEYS_FILE),
+        (SEED_KEYS_COPY, seed_key_path(settings, data)),
+    ):
         if (keys / name).exists():
             _write_key_file(keys / name, path)
             print(f"{path}: a copy of {keys / name}")

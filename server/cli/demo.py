@@ -25,6 +25,7 @@ from client_sim.sim.summary import Summary
 from client_sim.sim.words import words
 from server import embedded
 from server.cli.shared.audit_report import print_audit, print_proof
+from server.cli.shared.demo_http import ended, http_words, offer
 from server.cli.shared.numbers import Count, Seconds, Seed
 from server.cli.shared.options import DATA, DataOption, LanguageOption
 from server.cli.shared.resources import mint, opened
@@ -67,6 +68,7 @@ def demo(
     seconds: Seconds = 20.0,
     seed: Seed = 1,
     join: bool = False,
+    http: bool = False,
     name: Annotated[UserName, Parameter(name="--as")] = "me",
     lang: LanguageOption = None,
     any_books: AnyBooks = False,
@@ -93,6 +95,8 @@ def demo(
         the same seed gives the same users with the same habits
     join
         take part yourself
+    http
+        start the HTTP API on this machine, and print a curl line that sends a packet which the crowd opens
     name
         your name or user id with --join
     """
@@ -103,10 +107,10 @@ def demo(
     size = size._replace(language=lang or language_of_environment())
     console = output()
     console.print(words(size.language, "demo", data=data), highlight=False)
-    with ServerProcess(data) as server:
+    with ServerProcess(data, *(http_words(data) if http else ())) as server:
         if not any_books:
             run(check_books(dsn_of_server(load(None, {}), data, None), data))
-        return 0 if run(_play(server, data, size, guest, console)) else 1
+        return 0 if run(_play(server, data, size, guest, console, http=http)) else 1
 
 
 def joined_size(users: int, groups: int, seed: int) -> CrowdSize:
@@ -114,12 +118,19 @@ def joined_size(users: int, groups: int, seed: int) -> CrowdSize:
     return CrowdSize(users, groups, A_DAY_S, seed, JOINED_PACE, PEOPLE)
 
 
-async def _play(server: ServerProcess, data: Path, size: CrowdSize, guest: str, console: Console) -> bool:
+async def _play(
+    server: ServerProcess, data: Path, size: CrowdSize, guest: str, console: Console, *, http: bool = False
+) -> bool:
     """Run the crowd, then prove the records; true if every check holds."""
     settings = load(None, {})
     crowd = scenarios.prepare(SCENARIO, server.url, lambda user_id: mint(settings, data, user_id), **size._asdict())
     playing = _joined(crowd, guest, console) if guest else screen.present(SCENARIO, crowd, console)
-    summary = await _checked(playing, server)
+    offering = asyncio.create_task(offer(crowd, data, console)) if http else None
+    try:
+        summary = await _checked(playing, server)
+    finally:
+        if offering is not None:
+            await ended(offering)
     is_proved = await _prove(console, data, crowd)
     return summary.ok and is_proved
 

@@ -40,7 +40,7 @@ COMMANDS: Final = (
     CommandRow(
         "token", "server.cli.backend:token", "Print a login token for a user, as your chat backend would make it."
     ),
-    CommandRow("key", "server.cli.key:key_cli", "Show the keys of login tokens, or make a new one."),
+    CommandRow("key", "server.cli.key:key_cli", "Show the keys of login tokens or of the HTTP API, or make one."),
     CommandRow("seeds", "server.cli.seeds:seeds_cli", "Begin fresh seeds after a restore, or change their key."),
     CommandRow(
         "topup",

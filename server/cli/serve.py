@@ -24,9 +24,10 @@ from server.cli.shared.resources import stores_of
 from server.config import Config, seed_key_path
 from server.credentials import load_credentials
 from server.embedded import StoreAddresses
+from server.http_api.api import check_address
 from server.instance import exclusive
 from server.loop import run
-from server.net.addresses import check_free, is_loopback, shown
+from server.net.addresses import check_free, host_and_port, is_loopback, shown
 from server.open_files import OpenFiles, raise_limit
 from server.reload import Reading, Reload
 from server.standard_streams import open_missing, tell
@@ -55,9 +56,14 @@ def serve(*, data: DataOption = DATA, config: ConfigOption = None, flags: Flags 
     logs.configure(settings.log.level, settings.log.format)
     if leaves_self_service_open(config, flags):
         LOG.warning("self_service_is_not_set", meaning="users decide about groups; set chat.self_service", now=True)
+    check_address(settings)
     _warn_of_open_doors(settings)
     with exclusive(data):
         check_free(settings.server.host, settings.server.port)
+        if settings.http_api.address:
+            check_free(*host_and_port(settings.http_api.address), where="http_api.address")
+        if settings.websocket.listen:
+            check_free(*host_and_port(settings.websocket.listen), where="websocket.listen")
         seed_keys = seed_key_path(settings, data)
         made = None if seed_keys.exists() else seed_keys
         now = Reading(settings, load_credentials(settings, data))
@@ -91,13 +97,14 @@ def _app_of(
     systemd: Systemd,
     connections_most: int,
 ) -> App:
-    keys, seed_keys, tls, _ = now.credentials
+    keys, seed_keys, tls, _, api_keys = now.credentials
     return app_at(
         stores.postgres_dsn,
         stores.redis_url,
         now.config,
         keys=keys,
         seed_keys=seed_keys,
+        api_keys=api_keys,
         data=data,
         tls=tls,
         reload=Reload(read, now),
@@ -117,11 +124,13 @@ async def _serve(
 
     def ready(url: str) -> None:
         durability = now.config.stores.durability
-        facts = (f"data {data}", f"durability {durability}", app.operations.web)
+        websocket = app.websocket.url if app.websocket is not None else ""
+        http_api = app.http_api.url and f"HTTP API {app.http_api.url}"
+        facts = (websocket, f"data {data}", f"durability {durability}", app.operations.web, http_api)
         if why := tell(f"hongbao serves {url}  ({', '.join(filter(None, facts))}; Ctrl-C stops it)"):
             LOG.warning("standard_output_failed", why=why)
         _tell_open_files(files, now.config.limits.connections_max)
-        LOG.info("serving", url=url, durability=durability)
+        LOG.info("serving", url=url, durability=durability, **({"websocket": websocket} if websocket else {}))
         if made is not None:
             LOG.info("seed_key_made", path=str(made), advice="keep a copy, apart from the dumps of the database")
         systemd.ready()

@@ -8,7 +8,7 @@ import tomllib
 from contextlib import suppress
 from pathlib import Path
 
-from server.config.table import Rule
+from server.config.rules import Rule
 from server.config.values import ConfigError
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from server.config import key_file
-from server.config.table import SEED_KEYS
+from server.config.rules import SEED_KEYS
 from server.config.values import Config, ConfigError, in_words
 
 SEED_KEYS_FILE: Final = "seed-keys.toml"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from server.config import key_file
-from server.config.table import TOKEN_KEYS
+from server.config.rules import TOKEN_KEYS
 from server.config.values import Config, ConfigError, in_words
 
 KEYS_FILE: Final = "keys.toml"

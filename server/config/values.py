@@ -40,6 +40,15 @@ class ServerSection(Section, frozen=True):
     tls_key: str = ""
 
 
+class WebsocketSection(Section, frozen=True):
+    """The address for clients that speak WebSocket, and which upgrades are accepted."""
+
+    listen: str = ""
+    origins: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
+    tls: bool = True
+
+
 class StoresSection(Section, frozen=True):
     """The addresses of the stores, and the store after which `won` is sent."""
 
@@ -109,10 +118,19 @@ class OpsSection(Section, frozen=True):
     ready_backlog_s: float = 60.0
 
 
+class HttpApiSection(Section, frozen=True):
+    """The HTTP API of chat backends, and its keys."""
+
+    address: str = ""
+    behind_proxy: bool = False
+    keys: dict[str, str] = {}
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All settings. `load` returns a checked one."""
 
     server: ServerSection = ServerSection()
+    websocket: WebsocketSection = WebsocketSection()
     stores: StoresSection = StoresSection()
     limits: Limits = msgspec.field(default_factory=Limits)
     chat: ChatSection = ChatSection()
@@ -122,6 +140,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     refunds: RefundsSection = RefundsSection()
     log: LogSection = LogSection()
     ops: OpsSection = OpsSection()
+    http_api: HttpApiSection = HttpApiSection()
 
 
 SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {

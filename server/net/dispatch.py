@@ -30,6 +30,7 @@ from server.net.read_budget import rows_in
 from server.net.read_flow import READ_PAUSE_S, pause_s
 from server.net.session import Session
 from server.net.subscriptions import Subscriptions
+from server.refusal_codes import CODES, NOT_CURRENT, PUBLIC_DETAILS
 from server.services.assembly import Services
 from server.services.packets.pages import language_of
 from server.services.packets.requests import GrabRequest, OpenRequest
@@ -37,11 +38,7 @@ from server.services.runtime.bus import Bus, Outcome
 from server.services.runtime.store_errors import StoreUnavailable
 
 LOG = structlog.get_logger()
-NOT_CURRENT: Final = "this server may not know the newest changes of other servers"
 TAKEN_S_MAX: Final = 0.02  # a client that does not take its reply holds the place of another one no longer
-# What users are told: why a store is away, and where it is, stands in the log and on the status socket.
-PUBLIC_DETAILS: Final = {codes.Refusal.STORE_UNAVAILABLE: "a store of the server does not respond"}
-REFUSALS: Final[Mapping[Reason, codes.Refusal]] = {reason: codes.Refusal[reason.name] for reason in Reason}
 
 
 class Row(NamedTuple):
@@ -175,7 +172,7 @@ class Dispatch:
             reply = await handler(session, request)
         except RequestRefused as refused:
             wait_ms = self._jittered(refused.retry_after_ms)
-            self._refuse(session, request.seq, REFUSALS[refused.reason], refused.detail, wait_ms)
+            self._refuse(session, request.seq, CODES[refused.reason], refused.detail, wait_ms)
         except StoreUnavailable as error:
             self._refuse(session, request.seq, codes.Refusal.STORE_UNAVAILABLE, str(error))
         except Exception:
@@ -280,7 +277,7 @@ class Dispatch:
         if isinstance(outcome, Reason):
             if session is not None:
                 wait_ms = self._opens.retry_after_ms if outcome is Reason.OVERLOADED else None
-                self._refuse(session, request.seq, REFUSALS[outcome], retry_after_ms=self._jittered(wait_ms))
+                self._refuse(session, request.seq, CODES[outcome], retry_after_ms=self._jittered(wait_ms))
             return
         self.answers[outcome.answer] += 1
         if session is None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from protocol import codes, messages
-from protocol.framing import frame
+from protocol.framing import Frame
 from server.core.ids import BACKEND
 from server.core.ledger import EMPTY, WalletBalance
 from server.core.limits import Limits
@@ -60,18 +60,25 @@ class Hub:
 
     def join(self, user_id: int, session: Session, now_s: float) -> bool:
         """A connection of a user is there; False if it would be one too many."""
-        user = self._users.get(user_id)
-        if user is None:
-            user = self._users[user_id] = User(user_id, TokenBucket(self._limits.requests_burst, now_s))
+        user = self._known(user_id, now_s)
         if len(user.sessions) >= self._limits.connections_of_user_max and user_id != BACKEND:
             return False
         user.sessions.append(session)
         return True
 
+    def _known(self, user_id: int, now_s: float) -> User:
+        user = self._users.get(user_id)
+        if user is None:
+            user = self._users[user_id] = User(user_id, TokenBucket(self._limits.requests_burst, now_s))
+        return user
+
     def admit(self, user_id: int, now_s: float) -> float:
-        """Let a user who is online make one request: 0.0, or the seconds until they may."""
-        limits = self._limits
-        return self._users[user_id].requests.take(now_s, limits.requests_per_s, limits.requests_burst)
+        """Let a user make one request: 0.0, or the seconds until they may.
+
+        Also one who is not online, for whom the chat backend asks.
+        """
+        limits, user = self._limits, self._users.get(user_id) or self._known(user_id, now_s)
+        return user.requests.take(now_s, limits.requests_per_s, limits.requests_burst)
 
     def debt_s(self, user_id: int, now_s: float) -> float:
         """How long a user must wait before the next read; 0.0: not at all."""
@@ -164,16 +171,19 @@ class Hub:
             del self._unfinished[stream_id]
 
     def _push(self, push: Push, event: events.Event, users: Iterable[User]) -> None:
-        framed = b""  # most events have few readers, and some none
+        payloads: Sequence[bytes] = ()  # most events have few readers, and some none
+        framed: dict[Frame, bytes] = {}
         for user in users:
             for session in user.sessions:
                 if push.in_welcome and session.holds_pushes:
                     continue
                 if push.feature and push.feature not in session.features:
                     continue
-                if not framed:
-                    framed = push.frames(event)
-                session.push(framed, push.can_wait)
+                frame = session.frame
+                if frame not in framed:
+                    payloads = payloads or push.payloads(event)
+                    framed[frame] = b"".join([frame(payload) for payload in payloads])
+                session.push(framed[frame], push.can_wait)
                 self.pushes += 1
 
     def awaits(self, event: type[events.Event], audience: Collection[int]) -> bool:
@@ -249,9 +259,9 @@ class Push(NamedTuple):
     in_welcome: bool = False
     feature: str = ""  # told to clients that know it; the others catch up on it as a text
 
-    def frames(self, event: events.Event) -> bytes:
-        """The event as bytes, the same for every receiver."""
-        return b"".join([frame(messages.encode(message)) for message in self.messages(event)])
+    def payloads(self, event: events.Event) -> list[bytes]:
+        """The event as encoded messages, the same for every receiver."""
+        return [messages.encode(message) for message in self.messages(event)]
 
 
 PUSHES: dict[type[events.Event], Push] = {

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from protocol import codes, messages, tokens
 from protocol.connection import ServerConnection, Sizes, Timing
+from protocol.framing import Framing
 from server import logs
 from server.core.limits import Limits
-from server.net.address_limits import Address, AddressLimits
+from server.net.address_limits import Address, AddressLimits, address_of
 from server.net.addresses import cannot_listen
 from server.net.hub import Hub
 from server.net.queued_connections import QueuedConnections
@@ -56,8 +57,8 @@ class Listener:
         self._dirty: list[Session] = []
         self._late: list[Session] = []
         self._loop = asyncio.get_running_loop()
-        self._server: asyncio.Server | TlsListener | None = None
-        self._queued: QueuedConnections | None = None  # with TLS the listener takes many by itself
+        self._servers: list[asyncio.Server | TlsListener] = []
+        self._queued = QueuedConnections(lambda: self.connections_max - len(self.sessions))
         self._closing = False
         self.now_s = self._loop.time
         self.accepted = 0
@@ -77,38 +78,48 @@ class Listener:
         )
         self._announced = limits.announced()
 
-    async def open(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
-        """Listen; the port, which the system chose if `port` was 0. Raises OSError that names the address."""
+    async def open(
+        self,
+        host: str,
+        port: int,
+        tls: ssl.SSLContext | None = None,
+        make: Callable[[Listener], Session] = Session,
+        address_of: Callable[[Any], Address] = address_of,
+        where: str = "",
+    ) -> int:
+        """Listen for the sessions that `make` makes; the port, which the system chose if `port` was 0.
+
+        `where`: the key of the config that sets the address. Raises OSError that names the address.
+        """
         host = host.strip("[]")
         try:
             if tls is not None:
-                gate = self._server = TlsListener(
-                    lambda: Session(self), self._enter_gate, self.addresses.leave, self._timing.login_timeout_s, tls
+                timeout_s = self._timing.login_timeout_s
+                gate = TlsListener(
+                    lambda: make(self), self._enter_gate, self.addresses.leave, timeout_s, tls, address_of
                 )
+                self._servers.append(gate)
                 return await gate.open(host, port, BACKLOG)
-            server = self._server = await self._loop.create_server(
-                lambda: Session(self), host, port, backlog=BACKLOG
-            )
+            server = await self._loop.create_server(lambda: make(self), host, port, backlog=BACKLOG)
         except OSError as error:
-            raise cannot_listen(host, port, error) from error
-        self._queued = QueuedConnections(
-            lambda: Session(self), lambda: self.connections_max - len(self.sessions), server
-        )
+            raise cannot_listen(host, port, error, where) from error
+        self._servers.append(server)
+        self._queued.watch(server, lambda: make(self))  # with TLS the listener takes many by itself
         return int(server.sockets[0].getsockname()[1])
 
     def reload(self, tls: ssl.SSLContext | None) -> None:
         """Take over this certificate, and the limits as they are now; connections keep what they were told."""
         self._read_limits()
-        if isinstance(self._server, TlsListener) and tls is not None:
-            self._server.context, self._server.handshake_s = tls, self._timing.login_timeout_s
+        for server in self._servers:
+            if isinstance(server, TlsListener) and tls is not None:
+                server.context, server.handshake_s = tls, self._timing.login_timeout_s
 
     def stop_accepting(self) -> None:
         """No new connections."""
         self._closing = True
-        if self._queued is not None:
-            self._queued.close()
-        if self._server is not None:
-            self._server.close()
+        self._queued.close()
+        for server in self._servers:
+            server.close()
 
     async def close(self, random_part: Callable[[], float] = lambda: 0.0) -> None:
         """Tell everybody that the server goes down and when to come back, each at another time, and hang up."""
@@ -137,7 +148,7 @@ class Listener:
 
     # --- called by sessions -----------------------------------------------------------------------------------
 
-    def new_connection(self) -> ServerConnection:
+    def new_connection(self, framing: Framing | None) -> ServerConnection:
         """The state of a new connection, with its hello."""
         timing = self._timing
         hello = messages.Hello(
@@ -150,21 +161,29 @@ class Listener:
             self._now_ms(),
             self._announced,
         )
-        return ServerConnection(hello, self.now_s(), timing, self._sizes)
+        return ServerConnection(hello, self.now_s(), timing, self._sizes, framing)
 
     def arrived(self, session: Session) -> None:
         """A connection was made."""
         self.accepted += 1
         session.number = self.accepted
         self.sessions[session.number] = session
-        if self._queued is not None:
-            self._queued.take_soon()
-        refusal = None if isinstance(self._server, TlsListener) else self._enter(session.address)
+        self._queued.take_soon()
+        came_through_gate = session.transport.get_extra_info("sslcontext") is not None
+        refusal = None if came_through_gate else self._enter(session.address)
         if self._closing:
             session.close(codes.Close.SHUTTING_DOWN)
         elif len(self.sessions) > self.connections_max:
             session.close(codes.Close.TOO_MANY_CONNECTIONS)
         elif refusal is not None:
+            session.close(refusal, "of this address")
+
+    def moved(self, session: Session, address: Address) -> None:
+        """A connection counts for another address, which was not known before."""
+        self.addresses.leave(session.address)
+        session.address = address
+        refusal = self._enter(address)
+        if refusal is not None:
             session.close(refusal, "of this address")
 
     def gone(self, session: Session) -> None:

@@ -6,8 +6,9 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeAlias
 
+MakeProtocol: TypeAlias = Callable[[], asyncio.Protocol]
 AT_ONCE: Final = 100
 
 
@@ -18,21 +19,22 @@ class QueuedConnections:
     without this a thousand connections that say nothing would keep every login waiting for a minute or more.
     """
 
-    def __init__(
-        self, make: Callable[[], asyncio.Protocol], room: Callable[[], int], server: asyncio.Server
-    ) -> None:
-        """`make` makes the protocol of a connection, as for the server, whose sockets these are. `room`: so many
-        more may come. The loop's own accept takes those beyond it one by one, to refuse them, so that the files
-        that are kept for stores stay free.
+    def __init__(self, room: Callable[[], int]) -> None:
+        """`room`: so many more may come. The loop's own accept takes those beyond it one by one, to refuse them, so
+        that the files that are kept for stores stay free.
         """
-        self._make = make
         self._room = room
         self._loop = asyncio.get_running_loop()
-        self._listening = [socket.socket(fileno=os.dup(one.fileno())) for one in server.sockets]
+        self._listening: list[tuple[socket.socket, MakeProtocol]] = []
         self._arriving: set[asyncio.Task[None]] = set()
         self._is_due = False
-        for one in self._listening:
-            one.setblocking(False)
+
+    def watch(self, server: asyncio.Server, make: MakeProtocol) -> None:
+        """Take from the sockets of this server. `make` makes the protocol of a connection, as the server does."""
+        for one in server.sockets:
+            listening = socket.socket(fileno=os.dup(one.fileno()))
+            listening.setblocking(False)
+            self._listening.append((listening, make))
 
     def take_soon(self) -> None:
         """A connection has arrived: look for others once in this turn."""
@@ -42,13 +44,13 @@ class QueuedConnections:
 
     def close(self) -> None:
         """Take none any more."""
-        for one in self._listening:
-            one.close()
+        for listening, _ in self._listening:
+            listening.close()
         self._listening.clear()
 
     def _take(self) -> None:
         self._is_due = False
-        for listening in self._listening:
+        for listening, make in self._listening:
             for _ in range(min(AT_ONCE, self._room() - len(self._arriving))):
                 try:
                     connected, _ = listening.accept()
@@ -57,12 +59,12 @@ class QueuedConnections:
                 except OSError:
                     break  # none waits; without a free file the loop's own accept copes
                 connected.setblocking(False)
-                arriving = self._loop.create_task(self._bring_in(connected))
+                arriving = self._loop.create_task(self._bring_in(connected, make))
                 self._arriving.add(arriving)
                 arriving.add_done_callback(self._arriving.discard)
 
-    async def _bring_in(self, connected: socket.socket) -> None:
+    async def _bring_in(self, connected: socket.socket, make: MakeProtocol) -> None:
         try:
-            await self._loop.connect_accepted_socket(self._make, connected)
+            await self._loop.connect_accepted_socket(make, connected)
         except OSError:  # gone
             connected.close()

@@ -8,6 +8,7 @@ from typing import Protocol, cast
 
 from protocol import codes, messages
 from protocol.connection import ServerConnection
+from protocol.framing import Framing, frame
 from server.core.ids import BACKEND
 from server.net.address_limits import Address, address_of
 from server.net.read_flow import ReadFlow
@@ -27,7 +28,7 @@ class SessionHost(Protocol):
     slow_readers: int
 
     def now_s(self) -> float: ...
-    def new_connection(self) -> ServerConnection: ...
+    def new_connection(self, framing: Framing | None, /) -> ServerConnection: ...
     def arrived(self, session: Session, /) -> None: ...
     def gone(self, session: Session, /) -> None: ...
     def login_failed(self, session: Session, /) -> None: ...
@@ -38,6 +39,10 @@ class SessionHost(Protocol):
 
 class Session(asyncio.Protocol):
     """A connection. `user_id` is -1 until its login was accepted."""
+
+    frame = staticmethod(frame)  # puts into a frame what is encoded once for many
+    framing: Framing | None = None  # that of TCP
+    address_of = staticmethod(address_of)
 
     __slots__ = (
         "_abort_at_s",
@@ -86,8 +91,8 @@ class Session(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)
         self.transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES, low=WRITE_HIGH_BYTES // 4)
         self.reading = ReadFlow(self.transport, self._read_on)
-        self.address = address_of(transport.get_extra_info("peername"))
-        self.connection = self._host.new_connection()
+        self.address = self.address_of(transport.get_extra_info("peername"))
+        self.connection = self._host.new_connection(self.framing)
         self._host.arrived(self)
         self.flush()
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import msgspec
 
 from protocol import messages
-from protocol.framing import frame
+from protocol.framing import Frame
 from server.core.limits import Limits
 from server.core.texts import Language
 from server.net.page_encoding import line_of
@@ -134,10 +134,14 @@ class Subscriptions:
     async def _push(self, packet_id: int, seen: Snapshot, wording: UpdateKey, sessions: list[Session]) -> None:
         news = await self._pages.news(seen, sessions[0].user_id, wording.language, wording.told)
         lines = [line_of(line) for line in news.lines]
-        framed = frame(messages.encode(messages.ResultUpdate(0, packet_id, news.opened, lines, news.summary)))
+        payload = messages.encode(messages.ResultUpdate(0, packet_id, news.opened, lines, news.summary))
+        framed: dict[Frame, bytes] = {}
         for session in self._receivers(packet_id, wording, sessions):
             self._subscriptions[packet_id][session].told = news.opened
-            session.push(framed, can_wait=True)
+            frame = session.frame
+            if frame not in framed:
+                framed[frame] = frame(payload)
+            session.push(framed[frame], can_wait=True)
             self.pushes += 1
             if news.over:
                 self.stop(session, packet_id)

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
+from typing import Any
 
 import structlog
 
@@ -36,6 +37,7 @@ class TlsListener:
         leave: Callable[[Address], None],
         handshake_s: float,
         context: ssl.SSLContext,
+        address_of: Callable[[Any], Address] = address_of,
     ) -> None:
         """`enter` counts a connection, told how many handshakes are under way, and says if it may not come in;
         `leave` ends that, unless the protocol was reached: then that is its affair.
@@ -43,6 +45,7 @@ class TlsListener:
         self._make = make
         self._enter = enter
         self._leave = leave
+        self._address_of = address_of
         self._loop = asyncio.get_running_loop()
         self._listening: socket.socket | None = None
         self._handshakes: set[asyncio.Task[None]] = set()
@@ -96,7 +99,7 @@ class TlsListener:
             if self._is_paused:
                 self._is_paused = False
                 LOG.info("accepting_resumed")
-            self._begin(connected, address_of(peer))
+            self._begin(connected, self._address_of(peer))
 
     def _begin(self, connected: socket.socket, address: Address) -> None:
         if self._enter(address, self.under_way) is not None:

@@ -43,6 +43,13 @@ COUNTERS_BY: Final[dict[str, tuple[str, str, Callable[[Sample], Counts]]]] = {
     "loop_failures": ("failures of a loop, which was then started again", "loop", lambda now: now.loop_failures),
     "money_fen": ("money moved, in fen", "flow", lambda now: now.money_fen),
 }
+COUNTERS_BY_TWO: Final[dict[str, tuple[str, tuple[str, str], Callable[[Sample], Mapping[str, Counts]]]]] = {
+    "http_requests": (
+        "requests of the HTTP API",
+        ("route", "status"),
+        lambda now: now.http_requests,
+    ),
+}
 GAUGES: Final[dict[str, tuple[str, Callable[[Sample], float | None]]]] = {
     "connections": ("open client connections", lambda now: now.connections),
     "users_online": ("users with at least one connection", lambda now: now.users_online),
@@ -101,7 +108,7 @@ HISTOGRAM_LABELS: Final = {"open_seconds": [], "batch_seconds": ["store"]}
 BUILD_INFO: Final = "build_info"
 
 NAMES: Final[tuple[str, ...]] = (
-    *(f"{PREFIX}{name}_total" for name in (*COUNTERS, *COUNTERS_BY)),
+    *(f"{PREFIX}{name}_total" for name in (*COUNTERS, *COUNTERS_BY, *COUNTERS_BY_TWO)),
     *(PREFIX + name for name in (*GAUGES, *GAUGES_BY, *HISTOGRAMS, BUILD_INFO)),
 )
 
@@ -141,6 +148,12 @@ def _counters(now: Sample) -> Iterator[Metric]:
         family = CounterMetricFamily(PREFIX + name, help_text, labels=[label])
         for label_value, count in values(now).items():
             family.add_metric([label_value], count)
+        yield family
+    for name, (help_text, labels, counts_by) in COUNTERS_BY_TWO.items():
+        family = CounterMetricFamily(PREFIX + name, help_text, labels=labels)
+        for first, counts in counts_by(now).items():
+            for second, count in counts.items():
+                family.add_metric([first, second], count)
         yield family
 
 

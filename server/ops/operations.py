@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from server.config import OpsSection
+from server.net.addresses import host_and_port
 from server.ops.audit_runs import AuditRuns
 from server.ops.health import Health, health
 from server.ops.samples.observer import ObservedParts, Observer
@@ -79,7 +80,7 @@ class Operations:
         try:
             await self._status.open(status_socket, int(self._config.socket_mode, 8))
             if self._config.tcp:
-                await self._status.open_tcp(*_host_and_port(self._config.tcp))
+                await self._status.open_tcp(*host_and_port(self._config.tcp))
         except OSError:
             await self._status.close()
             raise
@@ -109,7 +110,7 @@ class Operations:
         from server.ops.http import Http
         from server.ops.metrics import Metrics
 
-        host, port = _host_and_port(self._config.http)
+        host, port = host_and_port(self._config.http)
         dashboard = Dashboard(self.sampler, self._health_now, version())
         metrics = Metrics(self.sampler, version())
         http = Http(self._health_now, metrics, dashboard.routes(), {host, *self._config.http_names})
@@ -135,9 +136,3 @@ class Operations:
         await self._audits.look()
         unopened_fen = await self._lookups.unopened_fen()
         return Figures(backlog.claims, backlog.amount_fen, backlog.oldest_ms, unopened_fen)
-
-
-def _host_and_port(address: str) -> tuple[str, int]:
-    """Split "[::1]:7790" or "127.0.0.1:7790"."""
-    host, _, port = address.rpartition(":")
-    return host.strip("[]"), int(port)

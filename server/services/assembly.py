@@ -25,17 +25,20 @@ from server.services.chat.names import NameService
 from server.services.chat.passes import PassService
 from server.services.chat.people import PeopleService
 from server.services.chat.posts import PostReader
+from server.services.chat.standing import StandingService
 from server.services.money.audit_results import AuditResults
 from server.services.money.credited import CreditedClaims
 from server.services.money.records import RecordService
 from server.services.money.settlement import SettlementService
 from server.services.money.wallets import WalletService
+from server.services.packets.awaited import AwaitedReplies
 from server.services.packets.batch import ClaimsRecorded
 from server.services.packets.claim_news import ClaimNews
 from server.services.packets.commit import CommitPath
 from server.services.packets.grab_open import GrabOpenService
 from server.services.packets.live_packets import LivePackets
 from server.services.packets.mirror_health import MirrorHealth
+from server.services.packets.on_behalf import OnBehalfService
 from server.services.packets.pages import PageService
 from server.services.packets.recovery import Recovery
 from server.services.packets.refund import RefundService
@@ -116,6 +119,7 @@ class Services:
         self.login = LoginService(keys, v1_tokens_end_ms, limits, now_ms, stores.groups, stores.users)
         self.names = NameService(stores.users, limits, self_service=self_service)
         self.people = PeopleService(stores.users, self.names, self.passes, self.changes, now_ms, bus)
+        self.standing = StandingService(stores.users, self.changes, limits, bus)
         self._posts = PostReader(stores.outbox, stores.packets)
         self.messages = MessageService(stores.messages, self._posts, self.groups, self.reads, limits, now_ms, bus)
 
@@ -162,8 +166,10 @@ class Services:
             bus,
         )
         self.reveals = RevealService(stores.packets, self.groups, self.seeds, now_ms)
+        replies = AwaitedReplies(lives, self.opens, bus)
+        self.on_behalf = OnBehalfService(self.opens, replies, now_ms)
         self.pages = PageService(
-            lives, self.opens, self.names, self.groups, CreditedClaims(stores.settlement), bus, now_ms
+            self.opens, replies, self.names, self.groups, CreditedClaims(stores.settlement), now_ms
         )
 
     def _make_money(self) -> None:
@@ -200,6 +206,7 @@ class Services:
             "wallets": self.wallets.batcher,
             "sends": self.sends.batcher,
             "names": self.names.batcher,
+            "standing": self.standing.batcher,
             **self.messages.batchers,
         }
 

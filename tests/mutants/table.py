@@ -31,6 +31,7 @@ T_PACKET, T_AMOUNTS = "tests/core/test_packet.py::test_", "tests/core/test_amoun
 T_COMMIT, T_FAULTS = "tests/services/test_commit.py::test_", "tests/services/test_faults.py::test_"
 T_SETTLE, T_SENDS = "tests/services/test_settlement.py::test_", "tests/services/test_sends.py::test_"
 T_INVARIANTS, T_AUDIT = "tests/services/test_invariants.py::test_", "tests/services/test_audit.py::test_"
+T_UPGRADE, T_WEBSOCKET = "tests/websocket/test_upgrade.py::test_", "tests/websocket/test_frames.py::test_"
 T_FRAMES, T_REQUESTS = "tests/wire/test_bad_frames.py::test_", "tests/wire/test_bad_requests.py::test_"
 T_PAGES, T_SUBSCRIPTIONS = "tests/services/test_pages.py::test_", "tests/services/test_subscriptions.py::test_"
 T_REMOVE_MEMBER, T_RESENDS = "tests/services/test_remove_member.py::test_", "tests/services/test_resends.py::test_"
@@ -73,6 +74,7 @@ T_READS = "tests/services/test_reads.py::test_"
 CARRIED = "server/core/carried_time.py"
 T_TIME = "tests/services/test_database_time.py::test_"
 AHEAD = "ids_come_back_after_a_database_that_was_25_hours_ahead_and_are_not_made_again_after_a_restart"
+T_HTTP, HTTP_SIGNATURE = "tests/http_api/test_", "server/http_api/signature.py"
 T_OUTBOX, T_IDS = "tests/services/test_outbox.py::test_", "tests/core/test_ids.py::test_"
 
 MUTATIONS: tuple[Mutation, ...] = (
@@ -997,6 +999,54 @@ MUTATIONS: tuple[Mutation, ...] = (
         "if length > limit:",
         "if length > limit + (1 << 32):",
         ("tests/protocol/test_framing.py::test_the_limit_is_the_largest_payload",),
+    ),
+    Mutation(
+        "any page may connect over WebSocket",
+        "access",
+        "protocol/websocket.py",
+        "origins=[None, *map(Origin, origins)],",
+        "origins=None,",
+        (T_UPGRADE + "request_that_is_no_allowed_upgrade_gets_its_status_and_the_end",),
+    ),
+    Mutation(
+        "the address in X-Forwarded-For is taken from any peer",
+        "stays up",
+        "server/net/websocket.py",
+        "return TRUSTED_PROXY if self._is_proxy(peer[0]) else address_of(peer)",
+        "return TRUSTED_PROXY",
+        (T_UPGRADE + "address_that_an_untrusted_peer_tells_is_ignored",),
+    ),
+    Mutation(
+        "the first address in X-Forwarded-For is taken, which the client can choose",
+        "stays up",
+        "server/net/websocket.py",
+        "for host in reversed(hosts):",
+        "for host in hosts:",
+        (T_UPGRADE + "limits_hold_for_the_address_that_a_trusted_proxy_tells",),
+    ),
+    Mutation(
+        "text frames of WebSocket are messages",
+        "protocol",
+        "protocol/websocket.py",
+        "        if part.opcode is Opcode.TEXT:\n",
+        "        if False:\n",
+        (T_WEBSOCKET + "bad_frame_ends_the_connection_with_its_goodbye_and_close_code",),
+    ),
+    Mutation(
+        "a message over WebSocket may have any size",
+        "stays up",
+        "protocol/websocket.py",
+        "        self._protocol.max_message_size = bytes_max\n",
+        "        self._protocol.max_message_size = None\n",
+        (T_WEBSOCKET + "bad_frame_ends_the_connection_with_its_goodbye_and_close_code",),
+    ),
+    Mutation(
+        "frames of WebSocket without a message cost their sender nothing",
+        "stays up",
+        "protocol/connection.py",
+        "self.unmetered = framing.take(data, waiting)",
+        "framing.take(data, waiting)",
+        (T_WEBSOCKET + "flood_of_frames_without_a_message_pauses_its_connection[pings]",),
     ),
     # --- the audit itself ---
     Mutation(
@@ -3077,8 +3127,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "one connection is accepted in a turn of the loop",
         "stays up",
         "server/net/listener.py",
-        "            self._queued.take_soon()\n",
-        "            pass\n",
+        "        self._queued.take_soon()\n",
+        "",
         ("tests/wire/test_floods.py::test_connections_that_wait_are_accepted_many_in_a_turn_of_the_loop",),
     ),
     Mutation(
@@ -3115,5 +3165,150 @@ MUTATIONS: tuple[Mutation, ...] = (
             "tests/client_sim/chat/test_lifecycle.py::"
             "test_each_kind_of_read_is_asked_again_after_a_temporary_refusal",
         ),
+    ),
+    # --- the HTTP API ---
+    Mutation(
+        "HTTP: the signature is not checked",
+        "I7",
+        HTTP_SIGNATURE,
+        "        if not key or not hmac.compare_digest(mac, claim.mac):\n",
+        "        if not key:\n",
+        (T_HTTP + "authorization.py::test_request_without_a_right_signature_is_refused_and_does_nothing",),
+    ),
+    Mutation(
+        "HTTP: the timestamp is not checked",
+        "I7",
+        HTTP_SIGNATURE,
+        "        if abs(now_s - int(stamp)) > WINDOW_S:\n",
+        "        if False:\n",
+        (T_HTTP + "authorization.py::test_request_that_was_signed_six_minutes_off_is_refused",),
+    ),
+    Mutation(
+        "HTTP: the nonce is not checked",
+        "I7",
+        HTTP_SIGNATURE,
+        "        if mark in bucket:\n",
+        "        if False:\n",
+        (T_HTTP + "authorization.py::test_signed_request_is_served_and_its_repetition_is_refused",),
+    ),
+    Mutation(
+        "HTTP: the body is not in the signature",
+        "I7",
+        HTTP_SIGNATURE,
+        "    digest = hashlib.sha256(content.body).hexdigest()\n",
+        '    digest = hashlib.sha256(b"").hexdigest()\n',
+        (T_HTTP + "signature.py::test_request_that_differs_from_the_signed_one_is_refused",),
+    ),
+    Mutation(
+        "HTTP: the idempotency key is not in the signature",
+        "I6",
+        HTTP_SIGNATURE,
+        "        content.idempotency_key,\n",
+        '        "",\n',
+        (T_HTTP + "signature.py::test_request_that_differs_from_the_signed_one_is_refused",),
+    ),
+    Mutation(
+        "HTTP: a clock that is set back makes forgotten nonces new",
+        "I7",
+        HTTP_SIGNATURE,
+        "        if number <= self._forgotten_until:  # the clock was set back since\n",
+        "        if False:\n",
+        (T_HTTP + "signature.py::test_nonces_that_were_forgotten_stay_refused_when_the_clock_is_set_back",),
+    ),
+    Mutation(
+        "HTTP: a Bearer key is accepted in clear text",
+        "I7",
+        HTTP_SIGNATURE,
+        "        if not is_private:\n",
+        "        if False:\n",
+        (T_HTTP + "signature.py::test_bearer_key_needs_a_private_connection_and_the_whole_key",),
+    ),
+    Mutation(
+        "HTTP: an open address needs no TLS",
+        "I7",
+        "server/http_api/api.py",
+        "    if not is_loopback(host_and_port(address)[0]):\n",
+        "    if False:\n",
+        (T_HTTP + "listener.py::test_open_address_needs_tls_or_a_stated_proxy",),
+    ),
+    Mutation(
+        "HTTP: other content under the same key is accepted (send again)",
+        "I6",
+        "server/services/packets/resend.py",
+        "    if before.group_id != group_id:\n",
+        "    if False:\n",
+        (T_HTTP + "packets.py::test_packet_is_sent_again_once_per_key",),
+    ),
+    Mutation(
+        "HTTP: other content under the same key is accepted (send)",
+        "I6",
+        SENDS,
+        "            same = _recorded_content(sent.row) == _recorded_content(row)\n",
+        "            same = True\n",
+        (T_HTTP + "packets.py::test_send_with_the_same_key_is_one_packet_and_other_content_a_conflict",),
+    ),
+    Mutation(
+        "HTTP: the key of sending again is not recorded",
+        "I6",
+        "storage/postgres/packets/resends.py",
+        '            if keyed is not None:\n                await connection.execute(_SQL["keep_key"]',
+        '            if False:\n                await connection.execute(_SQL["keep_key"]',
+        (T_HTTP + "wallets.py::test_same_key_after_a_restart_answers_the_same",),
+    ),
+    Mutation(
+        "HTTP: a banned user opens through the backend",
+        "I7",
+        "server/http_api/handlers/packets.py",
+        "        await self._standing.check(user_id)\n",
+        "",
+        (T_HTTP + "packets.py::test_banned_user_opens_and_sends_nothing_over_http",),
+    ),
+    Mutation(
+        "HTTP: a standing that was read before a ban is kept",
+        "I7",
+        "server/services/chat/standing.py",
+        "        self._changed_meanwhile.add(user_id)\n",
+        "",
+        ("tests/services/test_standing.py::test_standing_that_was_read_before_a_change_is_not_kept",),
+    ),
+    Mutation(
+        "HTTP: a server that is behind others serves users",
+        "I7",
+        "server/http_api/handlers/call.py",
+        "        if not self._changes.is_current:\n",
+        "        if False:\n",
+        (T_HTTP + "outages.py::test_server_that_is_behind_others_serves_no_user",),
+    ),
+    Mutation(
+        "HTTP: unknown fields are ignored",
+        "documented errors",
+        "server/http_api/shapes/base.py",
+        "class Request(msgspec.Struct, forbid_unknown_fields=True, gc=False):",
+        "class Request(msgspec.Struct, gc=False):",
+        (T_HTTP + "errors.py::test_wrong_body_is_refused_with_a_pointer_to_the_place",),
+    ),
+    Mutation(
+        "HTTP: a statement names the receiver of a packet where its sender is at the other end",
+        "I3",
+        "server/services/money/wallets.py",
+        "    other_id = row.sender_id if row.kind == ledger.TransferKind.CLAIM else row.target_id\n",
+        "    other_id = row.target_id\n",
+        ("tests/http_api/test_wallets.py::test_entries_name_the_other_end_of_each_change",),
+    ),
+    Mutation(
+        "HTTP: passes to a deleted group hold",
+        "access",
+        "server/services/chat/groups.py",
+        "        group.members.clear()\n",
+        "        pass\n",
+        ("tests/http_api/test_groups.py::test_deletion_of_a_group_by_signature_ends_the_passes_to_it",),
+    ),
+    Mutation(
+        "HTTP: a late call about members brings a deleted group back",
+        "access",
+        "storage/postgres/chat/backend_groups.sql",
+        "WHERE group_id = $1 AND deleted_at_ms IS NULL FOR UPDATE",
+        "WHERE group_id = $1 FOR UPDATE",
+        ("tests/contract/test_groups.py::test_deleted_group_has_no_members_and_gets_none",),
     ),
 )

@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 
 from protocol import messages
-from protocol.framing import FrameSplitter
+from protocol.framing import FrameSplitter, frame
 from server.core.ledger import EMPTY, WalletBalance
 from server.core.limits import Limits
 from server.net.hub import AT_ONCE, Hub
@@ -21,6 +21,8 @@ USER = 7
 
 class Recorder:
     """A session that only records its pushes."""
+
+    frame = staticmethod(frame)
 
     def __init__(self, hub: Hub, holds_pushes: bool = False, user_id: int = USER) -> None:
         self.holds_pushes = holds_pushes
@@ -120,3 +122,20 @@ async def test_user_who_leaves_during_an_announcement_receives_no_later_part(hub
     while not numbers(recorders[waiting[1]]):  # noqa: ASYNC110  the hub sets no event
         await asyncio.sleep(0)
     assert numbers(recorders[waiting[0]]) == []
+
+
+def test_push_to_receivers_of_two_framings_is_encoded_once_and_framed_once_for_each(hub: Hub) -> None:
+    payloads: list[bytes] = []
+
+    def other_frame(payload: bytes) -> bytes:
+        payloads.append(payload)
+        return b"other" + payload
+
+    class Other(Recorder):
+        frame = staticmethod(other_frame)
+
+    usual, *others = Recorder(hub), Other(hub), Other(hub)
+    hub.announce(Removed(5), (USER,))
+    (payload,) = payloads
+    assert usual._received == frame(payload)
+    assert [other._received for other in others] == [b"other" + payload] * 2

@@ -17,6 +17,7 @@ FULL = sample(
     requests={"grab": 5, "open": 4},
     refusals={"overloaded": 1, "rate_limited": 0},
     answers={"won": 2},
+    http_requests={"GET /v1/users/{user_id}": {"200": 23, "404": 24}},
     pushes=9,
     closes={"ping_timeout": 1},
     open_ms=latencies(0.4, 4, 20_000),
@@ -73,6 +74,7 @@ def test_every_number_of_a_sample_is_exported_in_base_units() -> None:
         "hongbao_requests": {"grab": 5, "open": 4},
         "hongbao_refusals": {"overloaded": 1, "rate_limited": 0},
         "hongbao_answers": {"won": 2},
+        "hongbao_http_requests": {"GET /v1/users/{user_id},200": 23, "GET /v1/users/{user_id},404": 24},
         "hongbao_closes": {"ping_timeout": 1},
         "hongbao_loop_failures": {"record": 22, "mirror": 0},
         "hongbao_money_fen": {"topped_up": 16, "sent": 17},
@@ -103,7 +105,7 @@ def test_exported_names_are_those_in_the_table() -> None:
         f"{name}_total" if metric.type == "counter" else name: metric.type for name, metric in scraped(FULL).items()
     }
     assert set(types) == set(NAMES)
-    assert len(NAMES) == len(set(NAMES)) == 36
+    assert len(NAMES) == len(set(NAMES)) == 37
     assert {name for name, kind in types.items() if kind == "histogram"} == {
         "hongbao_open_seconds",
         "hongbao_batch_seconds",
@@ -145,7 +147,8 @@ def test_failed_audit_keeps_the_result_of_the_one_before() -> None:
 
 def test_labels_contain_no_user_and_no_packet() -> None:
     labels = {label for metric in scraped(FULL).values() for one in metric.samples for label in one.labels}
-    assert labels == {"kind", "loop", "reason", "answer", "flow", "store", "le", "version", "durability"}
+    told = {"kind", "loop", "reason", "answer", "flow", "store", "le", "version", "durability", "route", "status"}
+    assert labels == told
 
 
 def test_help_of_an_old_name_gives_the_new_name() -> None:

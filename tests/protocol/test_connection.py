@@ -15,17 +15,16 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from protocol import messages
+from protocol.client_connection import ClientConnection
 from protocol.codes import REFUSALS, Close, Refusal, should_reconnect
 from protocol.connection import (
     DETAIL_CHARS_MAX,
-    FRAMES_AT_ONCE,
-    ClientConnection,
     ServerConnection,
     Sizes,
     Timing,
     refused,
 )
-from protocol.framing import FrameTooLarge, frame
+from protocol.framing import FRAMES_AT_ONCE, FrameTooLarge, frame
 from protocol.messages import Goodbye, Hello, Login, Message, Ping, Pong, Refused, Welcome
 from protocol.tokens import mint
 

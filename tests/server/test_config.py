@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from server.cli.main import main
-from server.cli.shared.options import leaves_self_service_open
+from server.cli.shared.options import leaves_self_service_open, load_to_serve
 from server.config import TYPES, Config, ConfigError, flat, load, load_keys, resolve, variable
 from server.config.table import KEYS, ORDER
 from server.config.text import default_toml, show
@@ -229,7 +229,8 @@ def test_default_toml_lists_and_explains_every_default(file: Path) -> None:
 def test_default_toml_marks_the_keys_that_a_reload_takes_over() -> None:
     """tests/wire/test_reload.py checks that a reload takes over every marked limit."""
     marked = {key for key, row in KEYS.items() if "HUP" in row.comment}
-    assert marked == {key for key in KEYS if key.startswith(("limits.", "auth.", "seeds.", "log.", "server.tls_"))}
+    reloaded = ("limits.", "auth.", "seeds.", "log.", "server.tls_", "http_api.keys", "websocket.origins")
+    assert marked == {key for key in KEYS if key.startswith(reloaded)}
     text = default_toml()
     assert "[HUP]" in text.partition("[server]")[0]
     assert re.search(r"^wait_ms_max = .*\[HUP\]$", text, re.MULTILINE)
@@ -397,3 +398,60 @@ def test_file_without_the_key_leaves_self_service_open(file: Path, text: str | N
     if text is not None:
         file.write_text(text)
     assert leaves_self_service_open(None if text is None else file) == is_open
+
+
+# --- WebSocket ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["https://chat.example/", "https://chat.example/page", "chat.example", "*", "", "https://Chat.example"],
+)
+def test_origin_that_no_browser_sends_is_refused(file: Path, origin: str) -> None:
+    assert 'a list of origins such as "https://chat.example"' in refusal(
+        file, f"[websocket]\norigins = ['https://a.example', '{origin}']"
+    )
+
+
+@pytest.mark.parametrize("network", ["localhost", "10.0.0.1/8", "10.0.0.0/33", "", "*"])
+def test_trusted_proxy_that_is_no_network_is_refused(file: Path, network: str) -> None:
+    assert "a list of addresses or networks" in refusal(file, f"[websocket]\ntrusted_proxies = ['{network}']")
+
+
+def test_origins_and_proxies_of_every_kind_are_read(file: Path) -> None:
+    file.write_text(
+        "[websocket]\norigins = ['https://chat.example:8443', 'http://[::1]:3000', 'null', 'app://local']\n"
+        "trusted_proxies = ['127.0.0.1', '::1', '10.0.0.0/8', 'fd00::/8']"
+    )
+    websocket = load(file, {}, {}).websocket
+    assert (len(websocket.origins), len(websocket.trusted_proxies)) == (4, 4)
+
+
+@pytest.mark.parametrize(
+    ("settings", "is_refused"),
+    [
+        ({"listen": "0.0.0.0:7791"}, True),
+        ({"listen": "[::]:7791"}, True),
+        ({"listen": "gateway.example:7791"}, True),
+        ({"listen": "0.0.0.0:7791", "tls": "false", "certificate": "a"}, True),
+        ({"listen": "0.0.0.0:7791", "certificate": "a"}, False),
+        ({"listen": "0.0.0.0:7791", "trusted_proxies": '["10.0.0.1"]'}, False),
+        ({"listen": "127.0.0.1:7791"}, False),
+        ({"listen": "[::1]:7791"}, False),
+        ({}, False),
+    ],
+    ids=str,
+)
+def test_websocket_that_other_machines_reach_needs_tls_or_a_proxy(
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], is_refused: bool
+) -> None:
+    certificate = settings.pop("certificate", "")
+    monkeypatch.setenv("HONGBAO_SERVER__TLS_CERTIFICATE", certificate)
+    monkeypatch.setenv("HONGBAO_SERVER__TLS_KEY", certificate)
+    for key, value in settings.items():
+        monkeypatch.setenv(variable(f"websocket.{key}"), value)
+    if is_refused:
+        with pytest.raises(ConfigError, match="or end TLS in a proxy"):
+            load_to_serve(None)
+    else:
+        load_to_serve(None)

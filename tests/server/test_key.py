@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from protocol import tokens
-from server.config import Config, load_keys
+from server.config import Config, load_api_keys, load_keys
 from tests.server.serving import here
 
 HEX = "ab" * 32
@@ -71,3 +71,50 @@ def test_key_new_with_a_used_or_invalid_id_is_refused_in_one_line(tmp_path: Path
         assert (refused.code, refused.stdout, refused.stderr.count("\n")) == (1, "", 1)
         assert refused.stderr.startswith(f"hongbao: {why}")
     assert (tmp_path / "keys.toml").read_bytes() == before
+
+
+def test_key_new_api_makes_keys_of_the_http_api_that_are_all_accepted(tmp_path: Path) -> None:
+    first = here("key", "new", "--api", "--data", tmp_path)
+    assert (first.code, first.stderr) == (0, "")
+    assert first.stdout.startswith(f"{tmp_path / 'http-keys.toml'}: k1 is accepted after: a restart")
+    second = here("key", "new", "mine", "--api", "--data", tmp_path)
+    assert second.stdout.startswith(f"{tmp_path / 'http-keys.toml'}: mine is accepted after: hongbao reload")
+    keys = load_api_keys(Config(), tmp_path)
+    assert list(keys) == ["k1", "mine"]
+    assert (tmp_path / "http-keys.toml").stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["http-keys.toml"]  # no key of tokens is made
+
+    listed = here("key", "show", "--api", "--data", tmp_path).stdout
+    assert [line.split("  ")[2] for line in listed.splitlines()] == ["accepted", "accepted"]
+    assert not any(key.hex() in first.stdout + second.stdout + listed for key in keys.values())
+    secret = here("key", "show", "--api", "--secret", "--data", tmp_path).stdout
+    assert secret == "".join(f'{key_id} = "{key.hex()}"\n' for key_id, key in keys.items())
+
+
+def test_key_show_api_without_a_key_says_how_to_make_one(tmp_path: Path) -> None:
+    shown = here("key", "show", "--api", "--data", tmp_path)
+    assert (shown.code, shown.stdout) == (1, "")
+    assert shown.stderr == (
+        "hongbao: there is no key of the HTTP API, so it is off; make one: hongbao key new --api\n"
+    )
+
+
+def test_key_new_api_with_a_used_id_is_refused_in_one_line(tmp_path: Path) -> None:
+    here("key", "new", "--api", "--data", tmp_path)
+    before = (tmp_path / "http-keys.toml").read_bytes()
+    refused = here("key", "new", "k1", "--api", "--data", tmp_path)
+    assert (refused.code, refused.stderr.count("\n")) == (1, 1)
+    assert refused.stderr.startswith("hongbao: there is a key k1 already")
+    assert (tmp_path / "http-keys.toml").read_bytes() == before
+
+
+def test_key_new_api_with_keys_in_the_config_prints_the_line_and_config_show_no_key(tmp_path: Path) -> None:
+    config = tmp_path / "hongbao.toml"
+    config.write_text(f'[http_api]\nkeys = {{ k1 = "{HEX}" }}\n')
+    made = here("key", "new", "--api", "--config", config, "--data", tmp_path / "data")
+    advice, line = made.stdout.splitlines()
+    assert advice == "append to http_api.keys in the config, then: hongbao reload"
+    assert re.fullmatch(r'k2 = "[0-9a-f]{64}"', line)
+    shown = here("config", "show", "--config", config).stdout
+    assert 'keys = {k1 = "***"}' in shown
+    assert HEX not in shown

@@ -11,6 +11,7 @@ import pytest
 
 from bench.chaos.proxy import Proxy
 from client_sim.sdk.client import Client
+from protocol.framing import frame
 from protocol.messages import BalanceChanged
 from server.core.ledger import WalletBalance
 from server.core.limits import Limits
@@ -134,6 +135,7 @@ async def _first_push(client: Client) -> object:
 class PushRecorder:
     """A session that only records its pushes."""
 
+    frame = staticmethod(frame)
     holds_pushes = False
 
     def __init__(self) -> None:

@@ -54,7 +54,7 @@ def reload(server: Server, **changed: Any) -> None:
     """Reload the limits of the room with these changes."""
     limits = msgspec.structs.replace(MUCH, **changed)
     settings = msgspec.structs.replace(config.load(None, {}, environment={}), limits=limits)
-    server.app.apply(Reading(settings, Credentials(KEYS, SEED_KEYS, None, {})))
+    server.app.apply(Reading(settings, Credentials(KEYS, SEED_KEYS, None, {}, {})))
 
 
 Case = Callable[[Room], Awaitable[object]]
@@ -252,7 +252,7 @@ CASES: dict[str, tuple[dict[str, Any], Case, object]] = {
         "too_many_failed_logins",
     ),
     "outgoing_bytes_max": ({"outgoing_bytes_max": 1234}, _outgoing, 1234),
-    "wait_ms_max": ({"wait_ms_max": 1.0}, _waits, [True] * 9),
+    "wait_ms_max": ({"wait_ms_max": 1.0}, _waits, [True] * 10),
     "catch_up_messages": ({"catch_up_messages": 1}, _catch_up, (3, False, 1)),
     "reload_after_messages": ({"reload_after_messages": 2}, _catch_up, (3, True, 0)),
 }

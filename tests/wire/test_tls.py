@@ -45,7 +45,7 @@ async def plain(secure: Server) -> AsyncIterator[socket.socket]:
 
 
 def tls_listener_of(server: Server) -> TlsListener:
-    listener = server.app.listener._server
+    (listener,) = server.app.listener._servers
     assert isinstance(listener, TlsListener)
     return listener
 

@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from server.cli.shared.numbers import Port
 from server.cli.shared.words import filled, path, server_url
 from server.config import Config, ConfigError, WrongOption, load, resolve
+from server.net.addresses import host_and_port, is_loopback
 
 DATA: Final = Path(".hongbao")
 DataOption = Annotated[
@@ -50,6 +51,10 @@ class Flags:
             "(Redis has fsynced)"
         ),
     ] = None
+    http_api: Annotated[
+        str | None,
+        Parameter(help="address of the HTTP API of the chat backend, such as 127.0.0.1:7792 (default: none)"),
+    ] = None
     tls_certificate: Annotated[Path | None, Parameter(help="listen with TLS: certificate chain, PEM file")] = None
     tls_key: Annotated[Path | None, Parameter(help="private key of the certificate, PEM file")] = None
     log_level: Annotated[
@@ -64,6 +69,7 @@ class Flags:
         return {
             "server.host": self.host,
             "server.port": self.port,
+            "http_api.address": self.http_api,
             "server.tls_certificate": self.tls_certificate and str(self.tls_certificate),
             "server.tls_key": self.tls_key and str(self.tls_key),
             "stores.postgres": self.postgres,
@@ -88,4 +94,17 @@ def load_to_serve(path: Path | None, flags: Flags = NO_FLAGS) -> Config:
     if bool(settings.stores.postgres) != bool(settings.stores.redis):
         kind = WrongOption if flags.postgres or flags.redis else ConfigError
         raise kind("give both --postgres and --redis, or neither (stores.postgres and stores.redis)")
+    _check_websocket(settings)
     return settings
+
+
+def _check_websocket(settings: Config) -> None:
+    """What browsers send crosses networks that are not ours, so it must be encrypted, here or by a proxy."""
+    websocket = settings.websocket
+    if not websocket.listen or is_loopback(host_and_port(websocket.listen)[0]) or websocket.trusted_proxies:
+        return
+    if not (websocket.tls and settings.server.tls_certificate):
+        raise ConfigError(
+            f"websocket.listen = {websocket.listen!r} is not an address of this machine alone: set "
+            "server.tls_certificate, or end TLS in a proxy and name it in websocket.trusted_proxies"
+        )

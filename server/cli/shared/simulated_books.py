@@ -22,7 +22,7 @@ AnyBooks = Annotated[
 def dsn_of_server(settings: Config, data: Path, url: str | None) -> str | None:
     """The database of the server that is meant; None: it is not known here."""
     found = running(data)
-    if found is None or (url is not None and url != found.url):
+    if found is None or (url is not None and url not in (found.url, found.websocket)):
         return None
     if settings.stores.postgres:
         return settings.stores.postgres

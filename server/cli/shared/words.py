@@ -33,9 +33,10 @@ def server_url(kind: Any, tokens: Sequence[Token]) -> str:
     word = filled(kind, tokens)
     with suppress(ValueError):  # of a port beyond 65535, with other words
         parts = urlsplit(word)
-        if parts.scheme in ("tcp", "tls") and parts.hostname and parts.port:
+        has_port = parts.port or parts.scheme in ("ws", "wss")
+        if parts.scheme in ("tcp", "tls", "ws", "wss") and parts.hostname and has_port:
             return word
-    raise ValueError(f"{word!r} must look like tcp://host:port or tls://host:port")
+    raise ValueError(f"{word!r} must look like tcp://host:port, tls://host:port, ws://host:port or wss://host:port")
 
 
 FILLED: Final = Parameter(converter=filled)

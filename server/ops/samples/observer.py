@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import psutil
 from msgspec.structs import replace
@@ -37,6 +37,16 @@ class ObservedParts:
     dispatch: Dispatch
     services: Services
     supervisor: Supervisor
+    http_api: HttpRequests
+
+
+class HttpRequests(Protocol):
+    """What the HTTP API counts."""
+
+    @property
+    def requests(self) -> dict[str, dict[str, int]]:
+        """How many requests were answered, by route and status."""
+        ...
 
 
 class Observer:
@@ -92,6 +102,7 @@ class Observer:
             slow_readers=parts.listener.slow_readers,
             requests={KIND_NAMES[kind]: count for kind, count in parts.dispatch.requests.items()},
             refusals=_by_name(parts.dispatch.refusals),
+            http_requests=parts.http_api.requests,
             answers={answer.value: count for answer, count in parts.dispatch.answers.items()},
             pushes=parts.hub.pushes + parts.subscriptions.pushes,
             open_ms=commit.open_ms.so_far(),

@@ -82,6 +82,7 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     requests: Counts  # by kind
     refusals: Counts  # by reason
     answers: Counts  # to grabs and opens
+    http_requests: dict[str, Counts] = {}  # of the HTTP API, by route and status
     pushes: int
 
     open_ms: Latencies  # winning opens, from arrival to reply

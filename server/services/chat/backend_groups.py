@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from typing import Final, Literal
 
 from server.core.ids import IdMaker
 from server.core.limits import Limits, check_bytes, check_text
 from server.core.refusals import Reason, RequestRefused
-from server.services.chat.groups import GroupService
-from storage.postgres.chat.backend_groups import BackendGroupStore, MembersRecorded, OtherKind
+from server.services.chat.groups import Group, GroupService
+from storage.postgres.chat.backend_groups import BackendGroupStore, MembersRecorded, OtherKind, WasDeleted
 from storage.postgres.chat.groups import GroupKind
 from storage.postgres.chat.memberships import GroupFull
 
 EXTERNAL_ID_BYTES_MAX: Final = 64
 LIST_WAIT_S: Final = 20.0  # for the lists before; one of 100,000 members takes a second or two
 LIST_RETRY_MS: Final = 2_000
+IDS_MAX: Final = 100_000  # external ids in memory; more are dropped, the longest unused first
 AUDIENCES: Final = {"members": GroupKind.GROUP, "signature": GroupKind.SIGNED}
 
 
@@ -37,6 +39,7 @@ class BackendGroupService:
         self._ids = ids
         self._now_ms = now_ms
         self._list_turn = asyncio.Lock()
+        self._ids_of: OrderedDict[str, int] = OrderedDict()  # by external id
 
     async def put(self, external_id: str, name: str, owner_id: int, audience: str) -> int:
         """The group under this id of the backend's, made or changed; its id here."""
@@ -52,7 +55,28 @@ class BackendGroupService:
             )
         except OtherKind:
             raise RequestRefused(Reason.BAD_REQUEST, "the audience of a group cannot be changed") from None
+        except WasDeleted:
+            raise RequestRefused(Reason.BAD_REQUEST, "the group was deleted: its id is not used again") from None
         return made.group_id
+
+    async def id_of(self, external_id: str) -> int:
+        """The id here of the group under this id of the backend's. It never changes, so it is kept in memory."""
+        found = self._ids_of.get(external_id)
+        if found is None:
+            check_bytes(external_id, 1, EXTERNAL_ID_BYTES_MAX, Reason.BAD_REQUEST)
+            found = await self._store.id_of(external_id)
+            if found is None:
+                raise RequestRefused(Reason.NO_SUCH_GROUP)
+            self._ids_of[external_id] = found
+            if len(self._ids_of) > IDS_MAX:
+                self._ids_of.popitem(last=False)
+        else:
+            self._ids_of.move_to_end(external_id)
+        return found
+
+    async def delete(self, group_id: int) -> None:
+        """The group has no members from now on, and none can come. Its packets are refunded when they expire."""
+        await self._groups.recorded(self._store.delete(group_id, self._now_ms()))
 
     async def sync(self, group_id: int, version: int, user_ids: Sequence[int]) -> MembersRecorded:
         """The whole member list as it is at the backend's version."""
@@ -89,3 +113,8 @@ class BackendGroupService:
         if made is None:
             raise RequestRefused(Reason.NO_SUCH_GROUP)
         return made
+
+
+def audience_of(group: Group) -> Literal["members", "signature"]:
+    """What `put` would have to say of this group."""
+    return "signature" if group.kind is GroupKind.SIGNED else "members"

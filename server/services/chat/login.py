@@ -71,6 +71,11 @@ class LoginService:
         """Logins from now on are judged with these keys; existing sessions stay."""
         self._keys, self._v1_tokens_end_ms = keys, v1_tokens_end_ms
 
+    @property
+    def signing_key(self) -> tuple[str, bytes]:
+        """The id and the key that new tokens are signed with: the last one."""
+        return list(self._keys.items())[-1]
+
     def judge(
         self, key_id: str, issued_at_s: int, expires_at_s: int, proof: bytes, expected: Callable[[bytes], bytes]
     ) -> LoginVerdict:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -15,11 +14,11 @@ from server.core.texts import Language, ago
 from server.services.chat.groups import GroupService
 from server.services.chat.names import NameService
 from server.services.money.credited import CreditedClaims
+from server.services.packets.awaited import AwaitedReplies
 from server.services.packets.grab_open import GrabOpenService
 from server.services.packets.live_packet import Snapshot
-from server.services.packets.live_packets import LivePackets
 from server.services.packets.requests import GrabRequest, LookRequest
-from server.services.runtime.bus import LOCAL, Bus, Outcome
+from server.services.runtime.bus import LOCAL
 
 LINES_MAX = 100  # claims on one page of the list
 
@@ -67,17 +66,15 @@ class PageService:
 
     def __init__(
         self,
-        packets: LivePackets,
         opens: GrabOpenService,
+        replies: AwaitedReplies,
         names: NameService,
         groups: GroupService,
         credited: CreditedClaims,
-        bus: Bus,
         now_ms: Callable[[], int],
     ) -> None:
-        self._packets = packets
         self._opens = opens
-        self._bus = bus
+        self._replies = replies
         self._names = names
         self._groups = groups
         self._credited = credited
@@ -86,7 +83,7 @@ class PageService:
     async def tap(self, user_id: int, packet_id: int, language: Language) -> TapResult:
         """Grab a packet; the page that goes with the answer. None with busy, or if there is nothing to see."""
         now_ms = self._now_ms()  # not later than the grab decides: who gets a ticket gets the page for it
-        answer, seq = self._expect(packet_id)
+        answer, seq = self._replies.expect(packet_id)
         self._opens.grab(GrabRequest(packet_id, user_id, now_ms, LOCAL, seq))
         decision, seen = await answer
         if seen is None or decision.answer is Answer.BUSY:
@@ -103,7 +100,7 @@ class PageService:
 
     async def result(self, user_id: int, packet_id: int, language: Language, before_index: int) -> ResultList:
         """The result page, with the claims before an index; 0: the newest. Raises RequestRefused (NOT_ALLOWED)."""
-        answer, seq = self._expect(packet_id)
+        answer, seq = self._replies.expect(packet_id)
         self._opens.look(LookRequest(packet_id, user_id, self._now_ms(), LOCAL, seq))
         _, seen = await answer
         if seen is not None:
@@ -121,21 +118,6 @@ class PageService:
         return ResultChange(len(known.claims), summary, lines, over)
 
     # --- putting pages together -------------------------------------------------------------------------------
-
-    def _expect(self, packet_id: int) -> tuple[asyncio.Future[tuple[Decision, Snapshot | None]], int]:
-        """The reply to a grab or a look, with the snapshot of that very moment; and the seq to ask with."""
-        answer: asyncio.Future[tuple[Decision, Snapshot | None]] = asyncio.get_running_loop().create_future()
-
-        def on_reply(outcome: Outcome) -> None:
-            if answer.done():  # the connection that asked is gone
-                return
-            if isinstance(outcome, Reason):
-                wait_ms = self._opens.retry_after_ms if outcome is Reason.OVERLOADED else None
-                answer.set_exception(RequestRefused(outcome, retry_after_ms=wait_ms))
-            else:
-                answer.set_result((outcome, self._packets.snapshot(packet_id)))
-
-        return answer, self._bus.expect(on_reply)
 
     def _viewer(self, seen: Snapshot, user_id: int, language: Language) -> Viewer:
         first = seen.packet.terms.target_id

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from server.core.ids import is_user
 from server.core.kinds import Audience
-from server.core.limits import Limits
+from server.core.limits import Limits, check_bytes
 from server.core.packet import Terms
 from server.core.pages import State
 from server.core.refusals import Reason, RequestRefused
@@ -69,32 +69,42 @@ class ResendService:
         self._bus = bus
         self.in_doubt: InDoubt[Again, Again] = InDoubt(self._find_outcome, self._publish)
 
-    async def send(self, user_id: int, packet_id: int, group_id: int) -> Posted:
-        """Post my packet again; in a group that it was not in, members may open it from now on. Not repeatable."""
+    async def send(self, user_id: int, packet_id: int, group_id: int, key: str = "") -> Posted:
+        """Post my packet again; in a group that it was not in, members may open it from now on.
+
+        With a `key` once per key: again, it answers the same. Without one each call posts the packet.
+        """
+        if key:
+            check_bytes(key, 1, self._limits.key_bytes_max, Reason.BAD_KEY)
         row = (await self._records.rows([packet_id])).get(packet_id)
         if row is None or row.sender_id != user_id:
             raise RequestRefused(Reason.NOT_ALLOWED)  # whether there is such a packet is its sender's to know
+        if key and (before := await self._store.before(packet_id, key)) is not None:
+            return _repeated(before, group_id)
         now_ms = self._now_ms()
         if state_of(row, now_ms) is not State.OPEN:
             raise RequestRefused(Reason.FINISHED)
         terms = terms_of(row)
         if terms.kind.row.audience is Audience.RECEIVER:
-            return await self._to_receiver(terms, group_id, now_ms)
-        return await self._to_group(terms, group_id or terms.target_id, now_ms)
+            return await self._to_receiver(terms, group_id, now_ms, key)
+        return await self._to_group(terms, group_id, now_ms, key)
 
-    async def _to_receiver(self, terms: Terms, group_id: int, now_ms: int) -> Posted:
+    async def _to_receiver(self, terms: Terms, group_id: int, now_ms: int, key: str) -> Posted:
         if group_id != WHERE_IT_WAS:
             raise RequestRefused(Reason.BAD_TARGET, "a personal packet goes to its receiver")
         if terms.chat_id:
             await self._groups.keep([terms.chat_id])
-            return await self._post(terms, (terms.chat_id,), now_ms)
-        return await self._post(terms, (terms.sender_id, terms.target_id), now_ms)
+            return await self._post(terms, (terms.chat_id,), now_ms, _keyed(key, group_id))
+        return await self._post(terms, (terms.sender_id, terms.target_id), now_ms, _keyed(key, group_id))
 
-    async def _to_group(self, terms: Terms, group_id: int, now_ms: int) -> Posted:
-        await target_group(terms.kind, terms.sender_id, group_id, self._groups)
-        return await self._post(terms, (group_id,), now_ms)
+    async def _to_group(self, terms: Terms, group_id: int, now_ms: int, key: str) -> Posted:
+        posted_in = group_id or terms.target_id
+        await target_group(terms.kind, terms.sender_id, posted_in, self._groups)
+        return await self._post(terms, (posted_in,), now_ms, _keyed(key, group_id))
 
-    async def _post(self, terms: Terms, stream_ids: Sequence[int], now_ms: int) -> Posted:
+    async def _post(
+        self, terms: Terms, stream_ids: Sequence[int], now_ms: int, keyed: resends.Keyed | None
+    ) -> Posted:
         agains = [
             Again(terms, Post(stream_id, terms.sender_id, now_ms, None, terms.packet_id))
             for stream_id in stream_ids
@@ -102,8 +112,10 @@ class ResendService:
         most = self._limits.groups_of_packet_max - 1
         try:
             numbers = await self._store.record(
-                [one.post for one in agains], receiver_of(terms), agains[0].one_more, most
+                [one.post for one in agains], receiver_of(terms), agains[0].one_more, most, keyed
             )
+        except resends.KeyTaken as taken:  # by the same request at the same time
+            return _repeated(taken.before, taken.asked.group_id)
         except SendBarred as refused:
             raise RequestRefused(Reason(refused.why)) from None
         except resends.PacketInTooManyGroups:
@@ -129,3 +141,14 @@ class ResendService:
             None if number is None else again._replace(number=number)
             for again, number in zip(agains, numbers, strict=True)
         ]
+
+
+def _keyed(key: str, group_id: int) -> resends.Keyed | None:
+    return resends.Keyed(key, group_id) if key else None
+
+
+def _repeated(before: resends.KeyedResend, group_id: int) -> Posted:
+    """What the key has answered before. Raises RequestRefused if it was for another group."""
+    if before.group_id != group_id:
+        raise RequestRefused(Reason.KEY_REUSED)
+    return Posted(before.stream_id, before.message)

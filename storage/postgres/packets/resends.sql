@@ -16,3 +16,9 @@ JOIN messages m ON m.stream_id = s.stream_id AND m.message > s.last_message - 10
 
 -- name: add
 INSERT INTO packet_groups (packet_id, group_id, at_ms) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
+
+-- name: before
+SELECT group_id, stream_id, message FROM keyed_resends WHERE packet_id = $1 AND key = $2
+
+-- name: keep_key
+INSERT INTO keyed_resends (packet_id, key, group_id, stream_id, message) VALUES ($1, $2, $3, $4, $5)

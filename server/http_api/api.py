@@ -1,0 +1,140 @@
+"""The HTTP API of a server: whether it is on, what it is made of, and how it starts, reloads and ends.
+
+aiohttp is imported when the API opens: that takes half a second and 10 MB, and most servers do not need it.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import structlog
+
+from server.clock import Clock
+from server.config import Config, ConfigError
+from server.http_api.signature import Verifier
+from server.net.addresses import cannot_listen, host_and_port, is_loopback, shown
+from server.services.assembly import Services
+
+if TYPE_CHECKING:
+    from server.http_api.handlers.users import UserRequests
+    from server.http_api.listener import HttpListener
+    from server.http_api.serving import Serving
+
+LOG = structlog.get_logger()
+
+
+def check_address(config: Config) -> None:
+    """Raise ConfigError if the API would send keys and money in clear text through a network."""
+    address = config.http_api.address
+    if not address or config.http_api.behind_proxy or config.server.tls_certificate:
+        return
+    if not is_loopback(host_and_port(address)[0]):
+        raise ConfigError(
+            f"http_api.address = {address} is open to the network without TLS: set server.tls_certificate, or "
+            f"http_api.behind_proxy = true if a proxy before it ends TLS"
+        )
+
+
+class HttpApi:
+    """The HTTP API. It is off unless it has an address and keys."""
+
+    def __init__(
+        self,
+        config: Config,
+        services: Services,
+        keys: Mapping[str, bytes],
+        tls: ssl.SSLContext | None,
+        clock: Clock,
+        admit: Callable[[int, float], float],
+    ) -> None:
+        """`admit` takes a token of a user's bucket (see net/hub.py). Raises ConfigError."""
+        check_address(config)
+        self._config = config
+        self._services = services
+        self._keys = keys
+        self._tls = None if config.http_api.behind_proxy else tls
+        self._clock = clock
+        self._admit = admit
+        self._verifier = Verifier(keys)
+        self._users: UserRequests | None = None
+        self._serving: Serving | None = None
+        self._listener: HttpListener | None = None
+        self.url = ""  # while it is open
+
+    async def open(self) -> None:
+        """Listen, if the API is on. Raises OSError."""
+        address = self._config.http_api.address
+        if not address:
+            return
+        if not self._keys:
+            LOG.warning(
+                "http_api_is_off", address=address, advice="make a key: hongbao key new --api; then restart"
+            )
+            return
+        from server.http_api.listener import HttpListener
+
+        host, port = host_and_port(address)
+        self._serving = self._make_serving()
+        listener = HttpListener(self._serving, self._tls)
+        try:
+            port = await listener.open(host, port)
+        except OSError as error:
+            raise cannot_listen(host, port, error, "http_api.address") from error
+        self._listener = listener
+        self.url = f"{'http' if self._tls is None else 'https'}://{shown(host, port)}"
+        LOG.info("http_api_serves", url=self.url, keys=len(self._keys))
+
+    def _make_serving(self) -> Serving:
+        from server.http_api.handlers.call import Gate
+        from server.http_api.handlers.groups import GroupRequests
+        from server.http_api.handlers.packets import PacketRequests
+        from server.http_api.handlers.records import RecordRequests
+        from server.http_api.handlers.users import UserRequests
+        from server.http_api.handlers.wallets import WalletRequests
+        from server.http_api.serving import Serving
+
+        services, clock = self._services, self._clock
+        gate = Gate(services.changes, lambda user_id: self._admit(user_id, clock.elapsed_s()))
+        self._users = UserRequests(services, gate, clock, self._config.auth.token_lifetime_s)
+        handlers = (
+            self._users,
+            GroupRequests(services, gate),
+            PacketRequests(services, gate, clock.now_ms),
+            WalletRequests(services),
+            RecordRequests(services),
+        )
+        return Serving({type(one): one for one in handlers}, self._verifier, clock)
+
+    def apply(self, config: Config, keys: Mapping[str, bytes], tls: ssl.SSLContext | None) -> None:
+        """Other keys, another lifetime of tokens and another certificate from now on."""
+        self._keys = keys
+        self._verifier.use(keys)
+        if self._users is not None:
+            self._users.token_lifetime_s = config.auth.token_lifetime_s
+        if self._listener is not None:
+            self._listener.use(tls)
+        elif config.http_api.address and keys:
+            LOG.warning("http_api_is_off", address=config.http_api.address, advice="restart the server")
+
+    def drain(self) -> None:
+        """Refuse requests from now on."""
+        if self._serving is not None and self._listener is not None:
+            self._serving.draining = True
+            self._listener.stop_accepting()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._listener is not None:
+            await self._listener.close()
+
+    @property
+    def under_way(self) -> int:
+        """Requests in flight."""
+        return 0 if self._serving is None else self._serving.under_way
+
+    @property
+    def requests(self) -> dict[str, dict[str, int]]:
+        """How many requests were answered, by route and status."""
+        return {} if self._serving is None else {name: dict(by) for name, by in self._serving.requests.items()}

@@ -1,0 +1,44 @@
+"""Requests on wallets."""
+
+from __future__ import annotations
+
+from server.http_api.handlers.call import Call, cursor_number
+from server.http_api.shapes import money as shapes
+from server.services.assembly import Services
+from server.services.money.wallets import EntryItem
+
+
+class WalletRequests:
+    """Money from and to the outside, and the changes of a wallet."""
+
+    def __init__(self, services: Services) -> None:
+        self._wallets, self._reads = services.wallets, services.reads
+
+    async def top_up(self, call: Call) -> shapes.TransferReply:
+        """Move money from outside into a wallet, once per key of the user"""
+        user_id, body = call.path["user_id"], call.body
+        await self._wallets.top_up(user_id, body.amount_fen, call.key, known_only=body.known_only)
+        return shapes.TransferReply(str(user_id), "top_up", body.amount_fen)
+
+    async def withdraw(self, call: Call) -> shapes.TransferReply:
+        """Move money out of a wallet, once per key of the user"""
+        user_id, body = call.path["user_id"], call.body
+        await self._wallets.withdraw(user_id, body.amount_fen, call.key)
+        return shapes.TransferReply(str(user_id), "withdraw", body.amount_fen)
+
+    async def entries(self, call: Call) -> shapes.EntryPageReply:
+        """The changes of a wallet, oldest first, in pages"""
+        user_id, after = call.path["user_id"], cursor_number(call.query.cursor)
+        async with self._reads.turn():
+            page = await self._wallets.entries(user_id, after)
+        last = page.lines[-1].version if page.lines else after
+        return shapes.EntryPageReply(str(user_id), [_line(one) for one in page.lines], page.more, str(last))
+
+
+def _line(one: EntryItem) -> shapes.EntryShown:
+    shown = shapes.EntryShown(one.version, one.at_ms, one.reason, one.change_fen, one.balance_fen)
+    if one.packet_id:
+        shown.packet_id, shown.other_id = str(one.packet_id), str(one.other_id)
+    else:
+        shown.key = one.key
+    return shown

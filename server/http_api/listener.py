@@ -1,0 +1,101 @@
+"""The socket of the HTTP API: aiohttp in the loop of the server, with a bounded number of connections."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from typing import Final
+
+from aiohttp import web
+from aiohttp.http import HttpProcessingError
+
+from server.http_api.serving import Serving
+
+CONNECTIONS_MAX: Final = 1_000  # a chat backend has a pool of them
+HEAD_BYTES_MAX: Final = 4096
+KEEPALIVE_S: Final = 75.0
+LINGER_S: Final = 1.0  # for the rest of a body that was refused
+SHUTDOWN_S: Final = 2.0
+BACKLOG: Final = 512
+
+
+def _is_worth_logging(record: logging.LogRecord) -> bool:
+    """Bytes that are not HTTP are not logged: any client could fill the log with them."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+LOGGER: Final = logging.getLogger("hongbao.http_api")
+LOGGER.addFilter(_is_worth_logging)
+
+
+class NoRoom(asyncio.Protocol):
+    """A connection for which there is no room."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """End it."""
+        transport.close()
+
+
+class HttpListener:
+    """Listens for the chat backend. A connection beyond the limit closes the oldest one that has no request."""
+
+    def __init__(self, serving: Serving, tls: ssl.SSLContext | None) -> None:
+        """With `tls` the listener speaks TLS only."""
+        self._serving = serving
+        self._tls = tls
+        self._server = web.Server(
+            self._serve,
+            access_log=None,
+            logger=LOGGER,
+            keepalive_timeout=KEEPALIVE_S,
+            lingering_time=LINGER_S,
+            max_line_size=HEAD_BYTES_MAX,
+            max_field_size=HEAD_BYTES_MAX,
+            max_headers=64,
+            auto_decompress=False,
+        )
+        self._busy: set[asyncio.BaseTransport] = set()
+        self._listening: asyncio.Server | None = None
+
+    async def open(self, host: str, port: int) -> int:
+        """Listen; returns the port, which the system chooses if `port` is 0. Raises OSError."""
+        loop = asyncio.get_running_loop()
+        self._listening = await loop.create_server(self._accept, host, port, ssl=self._tls, backlog=BACKLOG)
+        return int(self._listening.sockets[0].getsockname()[1])
+
+    def stop_accepting(self) -> None:
+        """No new connections."""
+        if self._listening is not None:
+            self._listening.close()
+
+    async def close(self) -> None:
+        """Close all connections, after a while for those with a request."""
+        self.stop_accepting()
+        self._server.pre_shutdown()
+        await self._server.shutdown(SHUTDOWN_S)
+
+    def use(self, tls: ssl.SSLContext | None) -> None:
+        """Handshakes from now on use this certificate."""
+        if self._tls is not None and tls is not None:
+            self._tls.sni_callback = lambda connection, name, context: setattr(connection, "context", tls)
+
+    def _accept(self) -> asyncio.Protocol:
+        open_now = [one.transport for one in self._server.connections]  # oldest first
+        live = [one for one in open_now if one is not None and not one.is_closing()]
+        if len(live) >= CONNECTIONS_MAX:
+            idle = next((one for one in live if one not in self._busy), None)
+            if idle is None:
+                return NoRoom()
+            idle.abort()
+        return self._server()
+
+    async def _serve(self, request: web.BaseRequest) -> web.Response:
+        transport = request.transport
+        if transport is not None:
+            self._busy.add(transport)
+        try:
+            return await self._serving(request)
+        finally:
+            if transport is not None:
+                self._busy.discard(transport)

@@ -1,0 +1,147 @@
+"""The table of the API: one row per request says its method, path, shapes, and what serves it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+from urllib.parse import unquote_to_bytes
+
+import msgspec
+
+from server.http_api.handlers.groups import GroupRequests
+from server.http_api.handlers.packets import PacketRequests
+from server.http_api.handlers.records import RecordRequests
+from server.http_api.handlers.users import UserRequests
+from server.http_api.handlers.wallets import WalletRequests
+from server.http_api.numbers import Id, UserId
+from server.http_api.shapes import groups, money, packets, users
+from server.http_api.shapes.base import PageQuery
+
+BODY_BYTES_MAX: Final = 64 << 10
+LIST_BYTES_MAX: Final = 2 << 20  # a list of 100,000 members
+
+# What stands in braces in a path.
+PARAMETERS: Final[dict[str, type]] = {"user_id": UserId, "other_id": UserId, "packet_id": Id, "group": str}
+
+
+class Route(NamedTuple):
+    """One request. `needs_key`: it has an Idempotency-Key, which is the key of its packet or transfer."""
+
+    method: str
+    path: str
+    handler: Callable[[Any, Any], Awaitable[msgspec.Struct]]  # the method of a class in `handlers`
+    reply: type[msgspec.Struct]
+    body: type[msgspec.Struct] | None = None
+    query: type[msgspec.Struct] | None = None
+    needs_key: bool = False
+    body_bytes_max: int = BODY_BYTES_MAX
+
+    @property
+    def name(self) -> str:
+        """For metrics and logs."""
+        return f"{self.method} {self.path}"
+
+
+def _users() -> Iterator[Route]:
+    on, user = UserRequests, "/v1/users/{user_id}"
+    yield Route("PUT", user, on.put, users.UserPutReply, users.UserPutBody)
+    yield Route("GET", user, on.get, users.UserReply)
+    yield Route("POST", f"{user}/ban", on.ban, users.UserBanReply)
+    yield Route("POST", f"{user}/unban", on.unban, users.UserBanReply)
+    yield Route("POST", f"{user}/revoke-tokens", on.revoke_tokens, users.TokensRevokedReply)
+    yield Route("POST", f"{user}/token", on.token, users.TokenReply, users.TokenBody)
+    yield Route("GET", f"{user}/records", RecordRequests.show, money.RecordPageReply, query=money.RecordsQuery)
+
+
+def _groups() -> Iterator[Route]:
+    on, group, changed = GroupRequests, "/v1/groups/{group}", groups.MembersReply
+    members, member = f"{group}/members", f"{group}/members/{{user_id}}"
+    yield Route("PUT", group, on.put, groups.GroupPutReply, groups.GroupBody)
+    yield Route("GET", group, on.get, groups.GroupReply)
+    yield Route("DELETE", group, on.delete, groups.GroupDeletedReply)
+    yield Route("GET", members, on.members, groups.MemberPageReply, query=PageQuery)
+    yield Route("PUT", members, on.sync, changed, groups.MembersSyncBody, body_bytes_max=LIST_BYTES_MAX)
+    yield Route("POST", members, on.change, changed, groups.MembersChangeBody)
+    yield Route("PUT", member, on.put_member, changed, groups.MemberBody)
+    yield Route("DELETE", member, on.delete_member, changed, query=groups.MemberDeleteQuery)
+    yield Route("PUT", "/v1/chats/{user_id}/{other_id}", on.put_chat, groups.ChatReply)
+
+
+def _packets() -> Iterator[Route]:
+    on, packet = PacketRequests, "/v1/packets/{packet_id}"
+    sent, again = packets.PacketSendReply, packets.SendAgainReply
+    yield Route("POST", "/v1/packets", on.send, sent, packets.PacketSendBody, needs_key=True)
+    yield Route("GET", packet, on.get, packets.PacketReply)
+    yield Route("GET", f"{packet}/claims", on.claims, packets.ClaimPageReply, query=PageQuery)
+    yield Route("POST", f"{packet}/open", on.open, packets.PacketOpenReply, packets.PacketOpenBody)
+    yield Route("POST", f"{packet}/send-again", on.send_again, again, packets.SendAgainBody, needs_key=True)
+
+
+def _wallets() -> Iterator[Route]:
+    on, wallet, moved = WalletRequests, "/v1/wallets/{user_id}", money.TransferReply
+    yield Route("POST", f"{wallet}/top-up", on.top_up, moved, money.TopUpBody, needs_key=True)
+    yield Route("POST", f"{wallet}/withdraw", on.withdraw, moved, money.WithdrawBody, needs_key=True)
+    yield Route("GET", f"{wallet}/entries", on.entries, money.EntryPageReply, query=PageQuery)
+
+
+ROUTES: Final = (*_users(), *_groups(), *_packets(), *_wallets())
+
+
+@dataclass(slots=True)
+class Node:
+    """A place in the tree of paths: the routes that end here, by method, and what may follow."""
+
+    routes: dict[str, Route]
+    names: dict[str, Node]  # by the text of the next segment
+    parameter: Node | None = None
+    parameter_name: str = ""
+
+
+class Found(NamedTuple):
+    """The routes of a path by method, and the texts of its parameters."""
+
+    routes: Mapping[str, Route]
+    texts: Mapping[str, str]
+
+
+class BadPath(Exception):
+    """A segment of the path is not percent-encoded UTF-8."""
+
+
+def tree(routes: tuple[Route, ...] = ROUTES) -> Node:
+    """The paths of these routes, to be searched."""
+    root = Node({}, {})
+    for route in routes:
+        node = root
+        for segment in route.path.strip("/").split("/"):
+            if segment.startswith("{"):
+                if node.parameter is None:
+                    node.parameter, node.parameter_name = Node({}, {}), segment.strip("{}")
+                assert node.parameter_name == segment.strip("{}"), route.path
+                node = node.parameter
+            else:
+                node = node.names.setdefault(segment, Node({}, {}))
+        node.routes[route.method] = route
+    return root
+
+
+def find(root: Node, path: str) -> Found | None:
+    """The routes of a path as it was sent; None: no such path. Raises BadPath."""
+    node, texts = root, {}
+    for segment in path[1:].split("/"):
+        following = node.names.get(segment)
+        if following is None:
+            if node.parameter is None or not segment:
+                return None
+            texts[node.parameter_name] = _unquoted(segment)
+            following = node.parameter
+        node = following
+    return Found(node.routes, texts) if node.routes else None
+
+
+def _unquoted(segment: str) -> str:
+    try:
+        return unquote_to_bytes(segment).decode()
+    except UnicodeError:
+        raise BadPath from None

@@ -1,0 +1,191 @@
+"""One request of HTTP: find its route, verify its signature, decode it, have it served, encode the reply."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from ipaddress import ip_address
+from typing import Final
+
+import msgspec
+import structlog
+from aiohttp import web
+
+from protocol.codes import Refusal
+from server import logs
+from server.clock import Clock
+from server.core.refusals import RequestRefused
+from server.http_api import decoding, openapi
+from server.http_api.handlers.call import Call
+from server.http_api.problems import CONTENT_TYPE, Problem, refused
+from server.http_api.routes import ROUTES, BadPath, Route, find, tree
+from server.http_api.signature import BEARER, SignedContent, TooManyNonces, Unauthorized, Verifier
+from server.services.runtime.store_errors import StoreUnavailable
+
+LOG = structlog.get_logger()
+OPENAPI: Final = "/openapi.json"
+BODY_S: Final = 20.0  # for a client to send its body
+HEADERS: Final = {"Server": "hongbao", "Cache-Control": "no-store"}
+NO_ROUTE: Final = "none"  # in place of the name of a route
+CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+Serve = Callable[[Call], Awaitable[msgspec.Struct]]
+
+
+class Serving:
+    """Serves requests with these handlers, by their class."""
+
+    def __init__(self, handlers: Mapping[type, object], verifier: Verifier, clock: Clock) -> None:
+        self._verifier = verifier
+        self._now_ms = clock.now_ms
+        self._random_part = clock.random_part
+        self._tree = tree()
+        by_name = {kind.__name__: one for kind, one in handlers.items()}
+        self._serve: dict[str, Serve] = {
+            route.name: getattr(by_name[route.handler.__qualname__.partition(".")[0]], route.handler.__name__)
+            for route in ROUTES
+        }
+        self._encoder = msgspec.json.Encoder()
+        self.draining = False
+        self.under_way = 0
+        self.requests: dict[str, dict[str, int]] = {}  # by route and status
+
+    async def __call__(self, request: web.BaseRequest) -> web.Response:
+        """Serve one request."""
+        name = NO_ROUTE
+        self.under_way += 1
+        try:
+            if self.draining:
+                raise Problem(
+                    Refusal.OVERLOADED, "the server is going down: ask again", headers={"Connection": "close"}
+                )
+            if request.raw_path == OPENAPI:
+                name = f"GET {OPENAPI}"
+                response = self._document(request)
+            else:
+                route, texts = self._route(request)
+                name = route.name
+                response = _response(200, self._encoder.encode(await self._reply(route, texts, request)))
+        except Problem as problem:
+            response = self._refuse(name, problem)
+        finally:
+            self.under_way -= 1
+        statuses = self.requests.setdefault(name, {})
+        status = str(response.status)
+        statuses[status] = statuses.get(status, 0) + 1
+        return response
+
+    def _route(self, request: web.BaseRequest) -> tuple[Route, Mapping[str, str]]:
+        try:
+            found = find(self._tree, request.raw_path.partition("?")[0])
+        except BadPath:
+            raise Problem(Refusal.BAD_REQUEST, "the path is not percent-encoded UTF-8") from None
+        if found is None:
+            raise Problem(Refusal.UNKNOWN_REQUEST, "there is no such path")
+        if request.method not in found.routes:
+            allowed = {"Allow": ", ".join(found.routes)}
+            raise Problem(Refusal.UNKNOWN_REQUEST, "not with this method", status=405, headers=allowed)
+        return found.routes[request.method], found.texts
+
+    def _document(self, request: web.BaseRequest) -> web.Response:
+        if request.method != "GET":
+            raise Problem(Refusal.UNKNOWN_REQUEST, "not with this method", status=405, headers={"Allow": "GET"})
+        return _response(200, openapi.document())
+
+    async def _reply(self, route: Route, texts: Mapping[str, str], request: web.BaseRequest) -> msgspec.Struct:
+        """What the services answer. Raises Problem."""
+        try:
+            return await self._serve[route.name](await self._call(route, texts, request))
+        except RequestRefused as refusal:
+            wait_ms = refusal.retry_after_ms
+            raise refused(
+                refusal, None if wait_ms is None else int(wait_ms * (0.5 + self._random_part()))
+            ) from None
+        except StoreUnavailable as error:
+            LOG.debug("http_request_found_no_store", route=route.name, why=str(error))
+            raise Problem(Refusal.STORE_UNAVAILABLE) from None
+        except Problem:
+            raise
+        except Exception:
+            LOG.exception("http_request_failed", route=route.name)
+            raise Problem(Refusal.INTERNAL) from None
+
+    async def _call(self, route: Route, texts: Mapping[str, str], request: web.BaseRequest) -> Call:
+        """The request, once it is shown to be one of the chat backend. Raises Problem."""
+        headers = request.headers
+        body = await self._authorized_body(route, request)
+        encoding = headers.get("Content-Encoding", "").lower()
+        return Call(
+            decoding.path_of(texts),
+            decoding.body_of(route, request.content_type, request.charset, encoding, body),
+            decoding.query_of(route, request.raw_path.partition("?")[2]),
+            decoding.key_of(route, headers.get(openapi.IDEMPOTENCY_KEY)),
+        )
+
+    async def _authorized_body(self, route: Route, request: web.BaseRequest) -> bytes:
+        """The body. It is read only if the headers may be right."""
+        authorization = request.headers.get("Authorization", "")
+        try:
+            if authorization.startswith(BEARER):
+                self._verifier.verify_bearer(authorization, is_private=_is_private(request))
+                return await _read(request, route.body_bytes_max)
+            claim = self._verifier.claim(request.headers, self._now_ms() / 1000)
+            body = await _read(request, route.body_bytes_max)
+            key = request.headers.get(openapi.IDEMPOTENCY_KEY, "")
+            content = SignedContent(request.method, request.raw_path, key, body)
+            self._verifier.verify(claim, content, self._now_ms() / 1000)
+        except Unauthorized as error:
+            challenge = {"WWW-Authenticate": 'Bearer realm="hongbao"'}
+            raise Problem(Refusal.FORBIDDEN, str(error), headers=challenge) from None
+        except TooManyNonces:
+            raise Problem(Refusal.OVERLOADED, "more signed requests than nonces are kept") from None
+        return body
+
+    def _refuse(self, name: str, problem: Problem) -> web.Response:
+        rendered = problem.rendered()
+        logs.debug("http_request_refused", route=name, reason=problem.code.name.lower(), detail=problem.detail)
+        return _response(rendered.status, rendered.body, CONTENT_TYPE, rendered.headers)
+
+
+def _response(
+    status: int, body: bytes, content_type: str = "application/json", headers: Mapping[str, str] | None = None
+) -> web.Response:
+    every = {**HEADERS, "Content-Type": content_type, **(headers or {})}
+    return web.Response(status=status, body=body, headers=every)
+
+
+def _is_private(request: web.BaseRequest) -> bool:
+    """No other machine can read this connection: it is TLS, or does not leave this machine."""
+    transport = request.transport
+    if transport is None:
+        return False
+    try:
+        return transport.get_extra_info("sslcontext") is not None or ip_address(request.remote or "").is_loopback
+    except ValueError:
+        return False
+
+
+async def _read(request: web.BaseRequest, most: int) -> bytes:
+    """The body of a request. Raises Problem."""
+    too_large = Problem(Refusal.BAD_REQUEST, f"the body has more than {most} bytes", status=413)
+    if (request.content_length or 0) > most:
+        raise too_large
+    if not request.can_read_body:
+        return b""
+    if request.headers.get("Expect", "").lower() == "100-continue":
+        await request.writer.write(CONTINUE)
+        request.writer.output_size = 0
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(BODY_S):
+            while part := await request.content.readany():
+                parts.append(part)
+                size += len(part)
+                if size > most:
+                    raise too_large
+    except TimeoutError:
+        raise Problem(Refusal.BAD_REQUEST, "the body did not come in time", status=408) from None
+    except (web.RequestPayloadError, ConnectionError):
+        raise Problem(Refusal.BAD_REQUEST, "the body did not come as HTTP says") from None
+    return b"".join(parts)

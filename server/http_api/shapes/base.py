@@ -1,0 +1,52 @@
+"""What all shapes share: the kinds of values, requests, replies, and the problem document."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from protocol.messages.people import VERSION_MAX
+from server.core.kinds import PacketKind
+
+IdText = Annotated[str, Meta(pattern="^[1-9][0-9]{0,18}$")]
+StreamText = Annotated[str, Meta(description="a group, a one-to-one chat, or the user's own id: their inbox")]
+Fen = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1, description="fen (0.01 yuan)")]
+Ms = Annotated[int, Meta(description="milliseconds since 1970 (UTC)")]
+GroupText = Annotated[str, Meta(description="the id of a group in the chat backend: 1 to 64 bytes of UTF-8")]
+Version = Annotated[
+    int, Meta(ge=1, le=VERSION_MAX, description="grows with each change, for example a clock in milliseconds")
+]
+SyncVersion = Annotated[int, Meta(ge=0, le=VERSION_MAX, description="as Version; 0 forgets all recorded versions")]
+Cursor = Annotated[str, Meta(max_length=64, description="next_cursor of the page before; none: the first page")]
+Kind: TypeAlias = PacketKind
+Answer: TypeAlias = Literal["won", "claimed", "gone", "expired", "busy"]
+Hex = Annotated[str, Meta(pattern="^([0-9a-f]{2})*$")]
+
+
+class Request(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """The body or the query of a request."""
+
+
+class Reply(msgspec.Struct, omit_defaults=True, gc=False):
+    """The body of a reply."""
+
+
+class ProblemDocument(Reply):
+    """Why a request was refused (RFC 9457). `code` is stable; `temporary`: the same request may succeed later."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    temporary: bool
+    detail: str | UnsetType = UNSET
+    pointer: str | UnsetType = UNSET
+    retry_after_ms: int | UnsetType = UNSET
+
+
+class PageQuery(Request):
+    """Where a page begins."""
+
+    cursor: Cursor = ""

@@ -1,0 +1,159 @@
+"""Signed requests: HMAC-SHA256 over all of a request that has an effect. Pure: the time is an argument.
+
+A nonce is accepted once. It is remembered until its timestamp is too old to be accepted, so for 10 minutes at most.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+SCHEME: Final = "hongbao-http-1"
+WINDOW_S: Final = 300  # how far the timestamp may be from the time of the server
+BUCKET_S: Final = 10  # nonces of so many seconds are forgotten together
+NONCES_MAX: Final = 1_000_000  # about 80 MB; as many as 3,000 requests a second leave
+NONCE: Final = re.compile(r"[A-Za-z0-9_-]{16,64}")
+TIMESTAMP: Final = re.compile(r"[0-9]{1,12}")
+MAC: Final = re.compile(r"[0-9a-f]{64}")
+KEY_HEADER: Final = "Hongbao-Key"
+TIMESTAMP_HEADER: Final = "Hongbao-Timestamp"
+NONCE_HEADER: Final = "Hongbao-Nonce"
+SIGNATURE_HEADER: Final = "Hongbao-Signature"
+BEARER: Final = "Bearer "
+
+
+class Unauthorized(Exception):
+    """The request is not shown to be one of the chat backend; the message says why, for its programmer."""
+
+
+class TooManyNonces(Exception):
+    """Nonces are forgotten only when they are no longer accepted, and the memory for them is full."""
+
+
+class SignedHeaders(NamedTuple):
+    """What the headers of a signed request say."""
+
+    key_id: str
+    timestamp_s: int
+    nonce: str
+    mac: str
+
+
+class SignedContent(NamedTuple):
+    """All of a request that has an effect. `target` is the path with the query, as it was sent."""
+
+    method: str
+    target: str
+    idempotency_key: str
+    body: bytes
+
+
+def text_to_sign(claim: SignedHeaders, content: SignedContent) -> bytes:
+    """The lines that are signed. HTTP allows no line feed in a header or a path."""
+    digest = hashlib.sha256(content.body).hexdigest()
+    stamp = str(claim.timestamp_s)
+    lines = (
+        SCHEME,
+        claim.key_id,
+        stamp,
+        claim.nonce,
+        content.method,
+        content.target,
+        content.idempotency_key,
+        digest,
+    )
+    return "\n".join(lines).encode("utf-8", "surrogateescape")  # of bytes that are not UTF-8
+
+
+def sign(key: bytes, key_id: str, timestamp_s: int, nonce: str, content: SignedContent) -> dict[str, str]:
+    """The headers of a signed request."""
+    text = text_to_sign(SignedHeaders(key_id, timestamp_s, nonce, ""), content)
+    return {
+        KEY_HEADER: key_id,
+        TIMESTAMP_HEADER: str(timestamp_s),
+        NONCE_HEADER: nonce,
+        SIGNATURE_HEADER: hmac.new(key, text, "sha256").hexdigest(),
+    }
+
+
+class Nonces:
+    """The nonces that were accepted, by the time of their timestamp."""
+
+    def __init__(self, most: int = NONCES_MAX) -> None:
+        self._most = most
+        self._buckets: dict[int, set[int]] = {}
+        self._count = 0
+        self._forgotten_until = 0  # the newest bucket that was forgotten
+
+    def __len__(self) -> int:
+        return self._count
+
+    def accept(self, claim: SignedHeaders, now_s: float) -> None:
+        """Remember a nonce. Raises Unauthorized if it was accepted before, TooManyNonces."""
+        self._forget(now_s)
+        number = claim.timestamp_s // BUCKET_S
+        if number <= self._forgotten_until:  # the clock was set back since
+            raise Unauthorized("the timestamp is too old")
+        bucket = self._buckets.setdefault(number, set())
+        mark = hash((claim.key_id, claim.nonce))
+        if mark in bucket:
+            raise Unauthorized("the nonce was used before")
+        if self._count >= self._most:
+            raise TooManyNonces
+        bucket.add(mark)
+        self._count += 1
+
+    def _forget(self, now_s: float) -> None:
+        last = int(now_s - WINDOW_S) // BUCKET_S - 1
+        for number in [one for one in self._buckets if one <= last]:
+            self._count -= len(self._buckets.pop(number))
+            self._forgotten_until = max(self._forgotten_until, number)
+
+
+class Verifier:
+    """Judges requests with the keys of the API: all of them verify."""
+
+    def __init__(self, keys: Mapping[str, bytes], nonces: Nonces | None = None) -> None:
+        self._keys = keys
+        self._nonces = nonces or Nonces()
+
+    def use(self, keys: Mapping[str, bytes]) -> None:
+        """Requests from now on are judged with these keys."""
+        self._keys = keys
+
+    def claim(self, headers: Mapping[str, str], now_s: float) -> SignedHeaders:
+        """What a request claims, before its body is read: the key is one of ours, the time is right.
+
+        Raises Unauthorized.
+        """
+        names = KEY_HEADER, TIMESTAMP_HEADER, NONCE_HEADER, SIGNATURE_HEADER
+        key_id, stamp, nonce, mac = (headers.get(name, "") for name in names)
+        if not (key_id and TIMESTAMP.fullmatch(stamp) and NONCE.fullmatch(nonce) and MAC.fullmatch(mac)):
+            raise Unauthorized(f"a signed request has the headers {', '.join(names)}")
+        if key_id not in self._keys:
+            raise Unauthorized("there is no key with this id")
+        if abs(now_s - int(stamp)) > WINDOW_S:
+            raise Unauthorized(f"the timestamp is more than {WINDOW_S} seconds from the time of the server")
+        return SignedHeaders(key_id, int(stamp), nonce, mac)
+
+    def verify(self, claim: SignedHeaders, content: SignedContent, now_s: float) -> None:
+        """Raise Unauthorized unless the request is signed, and is the first with its nonce; or TooManyNonces."""
+        key = self._keys.get(claim.key_id, b"")  # removed meanwhile: then nothing fits
+        mac = hmac.new(key, text_to_sign(claim, content), "sha256").hexdigest()
+        if not key or not hmac.compare_digest(mac, claim.mac):
+            raise Unauthorized("the signature does not fit the request and the key")
+        self._nonces.accept(claim, now_s)
+
+    def verify_bearer(self, authorization: str, *, is_private: bool) -> None:
+        """Raise Unauthorized unless this is a key itself, over a connection that is private: TLS or loopback."""
+        key_id, _, text = authorization.removeprefix(BEARER).strip().partition(".")
+        if not is_private:
+            raise Unauthorized(
+                "a Bearer key is for TLS or loopback: replace the key, it has been sent in clear text"
+            )
+        known = self._keys.get(key_id)
+        if known is None or not hmac.compare_digest(known.hex().encode(), text.lower().encode("utf-8", "replace")):
+            raise Unauthorized("this is not one of the keys, which are sent as key-id.hex")

@@ -1,0 +1,226 @@
+"""Bad input over HTTP: every mistake gets a problem document that says where it is, and changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from protocol.codes import REFUSALS, Refusal
+from server.http_api.problems import STATUSES
+from tests.conftest import API_KEYS, PATIENCE_S, Server
+from tests.http_api.client import Answer, Api, signed
+
+SEND = "/v1/packets"
+JSON = {"Content-Type": "application/json"}
+PACKET = {"sender_id": "1", "kind": "lucky", "target_id": "5", "amount_fen": 100, "shares": 2}
+
+
+async def post(api: Api, body: bytes, target: str = SEND, key: str = "k", **headers: str) -> Answer:
+    """A signed POST with these bytes."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    keyed = {"Idempotency-Key": key} if key else {}
+    return await api.send(
+        "POST", target, body, {**signed("POST", target, body, idempotency_key=key), **keyed, **JSON, **named}
+    )
+
+
+def test_every_refusal_of_the_wire_has_a_status_that_says_whether_to_repeat() -> None:
+    assert set(STATUSES) == set(Refusal)
+    for code, status in STATUSES.items():
+        assert REFUSALS[code].temporary or status not in (429, 503), code
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer", "detail"),
+    [
+        ({**PACKET, "extra": 1}, "/extra", "unknown field"),
+        ({key: PACKET[key] for key in PACKET if key != "kind"}, "/kind", "missing required field"),
+        ({**PACKET, "sender_id": 1}, "/sender_id", "string"),
+        ({**PACKET, "sender_id": "0"}, "/sender_id", "string"),
+        ({**PACKET, "sender_id": "01"}, "/sender_id", "string"),
+        ({**PACKET, "sender_id": str(2**53)}, "/sender_id", "string"),
+        ({**PACKET, "target_id": str(2**63)}, "/target_id", "string"),
+        ({**PACKET, "amount_fen": "100"}, "/amount_fen", "int"),
+        ({**PACKET, "amount_fen": 1.5}, "/amount_fen", "int"),
+        ({**PACKET, "amount_fen": True}, "/amount_fen", "int"),
+        ({**PACKET, "amount_fen": 2**63}, "/amount_fen", "int"),
+        ({**PACKET, "kind": "golden"}, "/kind", "enum"),
+        ({**PACKET, "client_seed": "xyz"}, "/client_seed", "regex"),
+        ({**PACKET, "group": "family"}, "", "either group or target_id"),
+        ([], "", "object"),
+    ],
+)
+async def test_wrong_body_is_refused_with_a_pointer_to_the_place(
+    api: Api, body: Any, pointer: str, detail: str
+) -> None:
+    answer = await post(api, json.dumps(body).encode())
+    assert (answer.status, answer.code, answer.json["pointer"]) == (400, "bad_request", pointer)
+    assert detail in answer.json["detail"]
+
+
+async def test_wrong_element_of_a_list_is_pointed_at(api: Api) -> None:
+    body = b'{"version":1,"joined":["1","2",3]}'
+    answer = await post(api, body, "/v1/groups/g/members", key="")
+    assert (answer.status, answer.json["pointer"]) == (400, "/joined/2")
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"nonsense", b'{"greeting":"\xff"}', b'{"greeting":"\\ud800"}', b"[" * 9_999]
+)
+async def test_body_that_is_not_json_in_utf8_is_refused(api: Api, body: bytes) -> None:
+    answer = await post(api, body)
+    assert (answer.status, answer.code) == (400, "bad_request")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Content_Type": "text/plain"},
+        {"Content_Type": "application/x-www-form-urlencoded"},
+        {"Content_Type": "application/json; charset=latin-1"},
+        {"Content_Encoding": "gzip"},
+    ],
+)
+async def test_other_content_type_or_encoding_is_unsupported(api: Api, headers: dict[str, str]) -> None:
+    answer = await post(api, json.dumps(PACKET).encode(), **headers)
+    assert (answer.status, answer.code) == (415, "bad_request")
+
+
+@pytest.mark.parametrize("size", [64 << 10, (64 << 10) + 1])
+async def test_body_of_more_than_64_kib_is_too_large(api: Api, size: int) -> None:
+    body = json.dumps(PACKET).encode()
+    answer = await post(api, body + b" " * (size - len(body)))
+    assert answer.status == (413 if size > 64 << 10 else 422)  # 422: a user is no target of a lucky packet
+
+
+async def test_chunked_body_of_more_than_64_kib_is_too_large(api: Api, server: Server) -> None:
+    head = (
+        "POST /v1/packets HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Type: application/json\r\n"
+    )
+    bearer = f"Authorization: Bearer api.{API_KEYS['api'].hex()}\r\n\r\n"
+    port = int(server.app.http_api.url.rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write((head + bearer).encode())
+    for _ in range(5):
+        writer.write(b"4000\r\n" + b" " * 0x4000 + b"\r\n")
+    assert (await reader.readline()).startswith(b"HTTP/1.1 413 ")
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_missing_or_unprintable_idempotency_key_is_refused(api: Api, server: Server) -> None:
+    body = json.dumps(PACKET).encode()
+    for key in ("", "x" * 65):
+        answer = await post(api, body, key=key)
+        assert (answer.status, answer.code) == (400, "bad_key")
+
+
+async def test_idempotency_key_that_is_not_ascii_is_refused(server: Server) -> None:
+    body = b'{"amount_fen":1}'
+    head = (
+        b"POST /v1/wallets/7/top-up HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        b"Authorization: Bearer api." + API_KEYS["api"].hex().encode() + b"\r\nIdempotency-Key: \xff\xfe\r\n"
+        b"Connection: close\r\nContent-Length: 16\r\n\r\n"
+    )
+    port = int(server.app.http_api.url.rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(head + body)
+    answer = await reader.read()
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b'"bad_key"' in answer
+    writer.close()
+    await writer.wait_closed()
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["/", "/v1", "/v1/users", "/v1/users/", "/v1/users/7/", "/v1/users//ban", "/v2/users/7", "/openapi.yaml"],
+)
+async def test_unknown_path_is_not_found(api: Api, target: str) -> None:
+    answer = await api("GET", target)
+    assert (answer.status, answer.code) == (404, "unknown_request")
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "allowed"),
+    [("GET", SEND, "POST"), ("PATCH", "/v1/users/7", "PUT, GET"), ("POST", "/openapi.json", "GET")],
+)
+async def test_other_method_is_not_allowed(api: Api, method: str, target: str, allowed: str) -> None:
+    answer = await api(method, target)
+    assert (answer.status, answer.code, answer.headers["Allow"]) == (405, "unknown_request", allowed)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/v1/users/ada",
+        "/v1/users/0",
+        "/v1/users/-1",
+        f"/v1/users/{2**53}",
+        "/v1/users/7?x=1",
+        "/v1/users/%FF",
+        "/v1/packets/1/claims?cursor=x",
+        "/v1/packets/1/claims?cursor=1&cursor=2",
+        "/v1/users/7/records",
+        "/v1/users/7/records?direction=up",
+        "/v1/users/7/records?direction=sent&year=soon",
+        "/v1/users/7/records?direction=sent&cursor=1.",
+        "/v1/users/7/records?direction=%FF",
+        "/v1/groups/%FF",
+        "/v1/groups/a%00b",
+    ],
+)
+async def test_wrong_path_or_query_is_refused(api: Api, target: str) -> None:
+    answer = await api("GET", target)
+    assert (answer.status, answer.code) == (400, "bad_request")
+
+
+async def test_rules_of_the_wire_are_those_of_http(api: Api) -> None:
+    await api.ok("PUT", "/v1/groups/g", {"name": "G"})
+    await api.ok("PUT", "/v1/groups/g/members", {"version": 1, "user_ids": ["1", "2"]})
+    packet = {"sender_id": "1", "kind": "lucky", "group": "g", "amount_fen": 100, "shares": 2}
+    for changed, status, code in (
+        ({"amount_fen": 0}, 422, "bad_amount"),
+        ({"amount_fen": -5}, 422, "bad_amount"),
+        ({"shares": 3}, 422, "bad_shares"),
+        ({"shares": 0}, 422, "bad_shares"),
+        ({"greeting": "x" * 2_000}, 422, "bad_greeting"),
+        ({"client_seed": "00"}, 422, "bad_seed"),
+        ({"kind": "personal"}, 422, "bad_target"),
+        ({"sender_id": "3"}, 403, "not_a_member"),
+        ({"group": "none"}, 404, "no_such_group"),
+        ({}, 409, "not_enough_money"),
+    ):
+        answer = await api("POST", SEND, {**packet, **changed}, key="k")
+        assert (answer.status, answer.code) == (status, code), changed
+        assert answer.json["type"] == f"urn:hongbao:refusal:{code}"
+
+
+async def test_bytes_that_are_not_http_end_the_connection_and_nothing_else(api: Api, server: Server) -> None:
+    port = int(server.app.http_api.url.rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"\x00\x01\x02 nonsense\r\n\r\n")
+    assert (await reader.read()).startswith(b"HTTP/1.")
+    writer.close()
+    await writer.wait_closed()
+    assert (await api("PUT", "/v1/users/7", {"name": ""})).status == 200
+
+
+async def test_client_that_leaves_in_the_middle_of_a_body_is_no_defect(
+    api: Api, server: Server, capfd: pytest.CaptureFixture[str]
+) -> None:
+    port = int(server.app.http_api.url.rpartition(":")[2])
+    bearer = f"Authorization: Bearer api.{API_KEYS['api'].hex()}\r\n"
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"PUT /v1/users/7 HTTP/1.1\r\nHost: x\r\n{bearer}Content-Length: 100\r\n\r\n{{".encode())
+    await writer.drain()
+    writer.close()
+    await writer.wait_closed()
+    async with asyncio.timeout(PATIENCE_S):
+        while "PUT /v1/users/{user_id}" not in server.app.http_api.requests:
+            await api("GET", "/openapi.json")
+    assert server.app.http_api.requests["PUT /v1/users/{user_id}"] == {"400": 1}
+    assert "Traceback" not in "".join(capfd.readouterr())

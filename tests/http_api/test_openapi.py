@@ -1,0 +1,93 @@
+"""The OpenAPI document: valid, complete, and true, as requests made from it show."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from typing import Any
+
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from openapi_spec_validator import validate
+from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Err
+from schemathesis.specs.openapi import checks
+
+from server.http_api.openapi import document
+from server.http_api.routes import ROUTES
+from tests.conftest import API_KEYS
+from tests.http_api.client import Api
+
+EXAMPLES = 12  # of each operation
+CHECKS = [
+    not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_headers_conformance,
+    checks.response_schema_conformance,
+]
+
+
+async def test_document_is_served_to_everyone_and_valid(api: Api) -> None:
+    answer = await api.send("GET", "/openapi.json", b"", {})
+    assert (answer.status, answer.json["openapi"]) == (200, "3.1.0")
+    validate(answer.json)
+    assert answer.json == json.loads(document())
+
+
+def test_document_has_every_route_and_an_idempotency_key_where_money_moves() -> None:
+    paths = json.loads(document())["paths"]
+    told = {(method.upper(), path): operation for path, one in paths.items() for method, operation in one.items()}
+    assert set(told) == {(route.method, route.path) for route in ROUTES}
+    keyed = {
+        place
+        for place, operation in told.items()
+        if any(one["in"] == "header" and one["required"] for one in operation["parameters"])
+    }
+    assert keyed == {
+        ("POST", "/v1/packets"),
+        ("POST", "/v1/packets/{packet_id}/send-again"),
+        ("POST", "/v1/wallets/{user_id}/top-up"),
+        ("POST", "/v1/wallets/{user_id}/withdraw"),
+    }
+    assert all(operation["summary"] for operation in told.values())
+    assert len({operation["operationId"] for operation in told.values()}) == len(told)
+
+
+def test_ids_are_strings_everywhere() -> None:
+    for name, schema in json.loads(document())["components"]["schemas"].items():
+        for field, kind in schema.get("properties", {}).items():
+            if re.fullmatch(r".*_ids?", field):
+                assert "integer" not in json.dumps(kind), (name, field)
+
+
+def _asks_as_documented(url: str) -> None:
+    """Requests of all kinds made from the document, right and wrong ones: the answers are as documented."""
+    schema = schemathesis.openapi.from_url(url + "/openapi.json")
+    headers = {"Authorization": f"Bearer api.{API_KEYS['api'].hex()}"}
+    asked = 0
+    for found in schema.get_all_operations():
+        assert not isinstance(found, Err), found
+        operation = found.ok()
+
+        @settings(
+            max_examples=EXAMPLES,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(case=operation.as_strategy())
+        def ask(case: Any) -> None:
+            nonlocal asked
+            asked += 1
+            case.call_and_validate(base_url=url, headers=headers, checks=CHECKS)
+
+        ask()
+    assert asked >= len(ROUTES) * EXAMPLES // 2
+
+
+async def test_answers_to_requests_made_from_the_document_are_as_documented(api: Api) -> None:
+    await asyncio.to_thread(_asks_as_documented, api.url)

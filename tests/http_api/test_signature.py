@@ -1,0 +1,155 @@
+"""The signature of a request: pure, with literal times."""
+
+from __future__ import annotations
+
+import pytest
+
+from server.http_api.signature import (
+    SIGNATURE_HEADER,
+    Nonces,
+    SignedContent,
+    SignedHeaders,
+    TooManyNonces,
+    Unauthorized,
+    Verifier,
+    sign,
+)
+from tests.http_api.client import signed
+
+KEY, OTHER = b"k" * 32, b"o" * 32
+NOW_S = 1_800_000_000
+NONCE = "0123456789abcdef"
+CONTENT = SignedContent("POST", "/v1/packets?x=1", "order 1", b'{"a":1}')
+
+
+def headers(at_s: int = NOW_S, nonce: str = NONCE, content: SignedContent = CONTENT) -> dict[str, str]:
+    return sign(KEY, "k1", at_s, nonce, content)
+
+
+def accept(
+    verifier: Verifier, sent: dict[str, str], content: SignedContent = CONTENT, now_s: float = NOW_S
+) -> None:
+    verifier.verify(verifier.claim(sent, now_s), content, now_s)
+
+
+def test_signature_is_the_one_that_the_document_describes() -> None:
+    described = signed(
+        *("POST", "/v1/packets?x=1", b'{"a":1}'),
+        idempotency_key="order 1",
+        key_id="k1",
+        key=KEY,
+        at_s=NOW_S,
+        nonce=NONCE,
+    )
+    assert headers() == described
+    assert headers()[SIGNATURE_HEADER] == "4ed7509081f3e5a8e4db1ce7bf9360bb1a89844b9bcd781fc6c0a7272a8ce8d5"
+
+
+@pytest.mark.parametrize(
+    "tampered",
+    [
+        CONTENT._replace(method="PUT"),
+        CONTENT._replace(target="/v1/packets?x=2"),
+        CONTENT._replace(target="/v1/packets"),
+        CONTENT._replace(idempotency_key="order 2"),
+        CONTENT._replace(body=b'{"a":2}'),
+        CONTENT._replace(body=b""),
+    ],
+)
+def test_request_that_differs_from_the_signed_one_is_refused(tampered: SignedContent) -> None:
+    with pytest.raises(Unauthorized, match="the signature does not fit"):
+        accept(Verifier({"k1": KEY}), headers(), tampered)
+
+
+def test_changed_timestamp_nonce_or_key_id_is_refused() -> None:
+    verifier = Verifier({"k1": KEY, "k2": KEY})
+    for change in (
+        {"Hongbao-Timestamp": str(NOW_S + 1)},
+        {"Hongbao-Nonce": NONCE[::-1]},
+        {"Hongbao-Key": "k2"},
+        {SIGNATURE_HEADER: "0" * 64},
+    ):
+        with pytest.raises(Unauthorized, match="the signature does not fit"):
+            accept(verifier, headers() | change)
+
+
+def test_all_keys_are_accepted_and_a_removed_one_is_not() -> None:
+    verifier = Verifier({"k0": OTHER, "k1": KEY})
+    accept(verifier, headers())
+    verifier.use({"k0": OTHER})
+    with pytest.raises(Unauthorized, match="no key with this id"):
+        accept(verifier, headers(nonce="f" * 16))
+
+
+@pytest.mark.parametrize("off_s", [-300, 0, 300])
+def test_timestamp_within_five_minutes_is_accepted(off_s: int) -> None:
+    accept(Verifier({"k1": KEY}), headers(NOW_S + off_s))
+
+
+@pytest.mark.parametrize("off_s", [-301, 301, -360, 360])
+def test_timestamp_further_off_than_five_minutes_is_refused(off_s: int) -> None:
+    with pytest.raises(Unauthorized, match="more than 300 seconds"):
+        accept(Verifier({"k1": KEY}), headers(NOW_S + off_s))
+
+
+def test_replayed_request_is_refused_for_as_long_as_its_timestamp_is_accepted() -> None:
+    verifier, sent = Verifier({"k1": KEY}), headers(NOW_S + 300)
+    accept(verifier, sent)
+    for later_s in (0, 1, 299, 599, 600):
+        with pytest.raises(Unauthorized, match="the nonce was used before"):
+            accept(verifier, sent, now_s=NOW_S + later_s)
+    with pytest.raises(Unauthorized, match="more than 300 seconds"):
+        accept(verifier, sent, now_s=NOW_S + 601)
+
+
+def test_forged_request_uses_up_no_nonce() -> None:
+    verifier = Verifier({"k1": KEY})
+    with pytest.raises(Unauthorized):
+        accept(verifier, headers() | {SIGNATURE_HEADER: "0" * 64})
+    accept(verifier, headers())
+
+
+def claim(at_s: int, nonce: str) -> SignedHeaders:
+    return SignedHeaders("k1", at_s, nonce, "")
+
+
+def test_nonces_are_forgotten_when_their_timestamps_are_too_old() -> None:
+    nonces = Nonces()
+    for number in range(100):
+        nonces.accept(claim(NOW_S, str(number)), NOW_S)
+    assert len(nonces) == 100
+    nonces.accept(claim(NOW_S + 320, "new"), NOW_S + 320)
+    assert len(nonces) == 1
+
+
+def test_nonces_that_were_forgotten_stay_refused_when_the_clock_is_set_back() -> None:
+    nonces = Nonces()
+    nonces.accept(claim(NOW_S, "old"), NOW_S)
+    nonces.accept(claim(NOW_S + 320, "new"), NOW_S + 320)
+    with pytest.raises(Unauthorized):
+        nonces.accept(claim(NOW_S, "old"), NOW_S)
+
+
+def test_full_memory_of_nonces_refuses_and_forgets_none() -> None:
+    nonces = Nonces(most=2)
+    nonces.accept(claim(NOW_S, "a"), NOW_S)
+    nonces.accept(claim(NOW_S, "b"), NOW_S)
+    with pytest.raises(TooManyNonces):
+        nonces.accept(claim(NOW_S, "c"), NOW_S)
+    with pytest.raises(Unauthorized):
+        nonces.accept(claim(NOW_S, "a"), NOW_S)
+
+
+def test_bearer_key_needs_a_private_connection_and_the_whole_key() -> None:
+    verifier = Verifier({"k1": KEY})
+    verifier.verify_bearer(f"Bearer k1.{KEY.hex()}", is_private=True)
+    for text, private in (
+        (f"Bearer k1.{KEY.hex()}", False),
+        (f"Bearer k1.{KEY.hex()[:-2]}", True),
+        (f"Bearer k2.{KEY.hex()}", True),
+        ("Bearer k1.", True),
+        ("Bearer ", True),
+        ("Bearer k1.\udcff", True),
+    ):
+        with pytest.raises(Unauthorized):
+            verifier.verify_bearer(text, is_private=private)

@@ -1,0 +1,119 @@
+"""Wallets and records over HTTP: money in and out once per key, statements and records by cursor."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from tests.conftest import PATIENCE_S, StartServer
+from tests.http_api.client import Api
+from tests.http_api.conftest import ADDRESS, Dial
+from tests.http_api.test_packets import SEND, family, lucky
+
+
+async def test_top_up_with_the_same_key_answers_the_same_and_moves_money_once(api: Api) -> None:
+    first = await api("POST", "/v1/wallets/7/top-up", {"amount_fen": 500}, key="t1")
+    assert first.json == {"user_id": "7", "transfer": "top_up", "amount_fen": 500}
+    await api.ok("POST", "/v1/wallets/7/withdraw", {"amount_fen": 100}, key="t1")
+    again = await api("POST", "/v1/wallets/7/top-up", {"amount_fen": 500}, key="t1")
+    assert (again.status, again.json) == (first.status, first.json)
+    assert (await api.ok("GET", "/v1/users/7"))["balance_fen"] == 400
+
+
+async def test_transfers_with_one_key_at_the_same_time_move_money_once(api: Api) -> None:
+    many = await asyncio.gather(
+        *(api("POST", "/v1/wallets/7/top-up", {"amount_fen": 500}, key="t1") for _ in range(10))
+    )
+    assert {one.status for one in many} == {200}
+    assert (await api.ok("GET", "/v1/users/7"))["balance_fen"] == 500
+
+
+async def test_other_content_under_a_used_key_is_a_conflict(api: Api) -> None:
+    await api.ok("POST", "/v1/wallets/7/top-up", {"amount_fen": 500}, key="t1")
+    other = await api("POST", "/v1/wallets/7/top-up", {"amount_fen": 501}, key="t1")
+    assert (other.status, other.code, other.json["temporary"]) == (409, "key_reused", False)
+    assert (await api.ok("GET", "/v1/users/7"))["balance_fen"] == 500
+
+
+async def test_same_key_after_a_restart_answers_the_same(start_server: StartServer, dial: Dial) -> None:
+    server = await start_server(http_api__address=ADDRESS)
+    api = await dial(server)
+    await family(api, 1, 2)
+    top_up = await api("POST", "/v1/wallets/1/top-up", {"amount_fen": 500}, key="t1")
+    sent = await api("POST", SEND, lucky(1), key="p1")
+    again = f"{SEND}/{sent.json['packet_id']}/send-again"
+    posted = await api("POST", again, {"sender_id": "1"}, key="a1")
+    opened = await api("POST", f"{SEND}/{sent.json['packet_id']}/open", {"user_id": "2"})
+    await server.kill()
+
+    api = await dial(await start_server(http_api__address=ADDRESS))
+    assert (await api("POST", "/v1/wallets/1/top-up", {"amount_fen": 500}, key="t1")).json == top_up.json
+    assert (await api("POST", SEND, lucky(1), key="p1")).json == sent.json
+    assert (await api("POST", again, {"sender_id": "1"}, key="a1")).json == posted.json
+    assert (await api("POST", SEND, lucky(1, 999), key="p1")).code == "key_reused"
+    claimed = await api.ok("POST", f"{SEND}/{sent.json['packet_id']}/open", {"user_id": "2"})
+    assert claimed == {**opened.json, "answer": "claimed"}
+
+
+async def test_withdrawal_of_more_than_there_is_changes_nothing(api: Api) -> None:
+    await api.ok("POST", "/v1/wallets/7/top-up", {"amount_fen": 500}, key="t1")
+    answer = await api("POST", "/v1/wallets/7/withdraw", {"amount_fen": 501}, key="w1")
+    assert (answer.status, answer.code) == (409, "not_enough_money")
+    assert (await api.ok("GET", "/v1/users/7"))["balance_fen"] == 500
+
+
+async def test_top_up_of_known_users_only_refuses_an_unknown_one(api: Api) -> None:
+    answer = await api("POST", "/v1/wallets/7/top-up", {"amount_fen": 5, "known_only": True}, key="t1")
+    assert (answer.status, answer.code) == (404, "no_such_user")
+
+
+async def test_entries_by_cursor_are_the_whole_statement_with_running_balances(api: Api) -> None:
+    for number in range(130):
+        await api.ok("POST", "/v1/wallets/7/top-up", {"amount_fen": 2}, key=f"t{number}")
+    first = await api.ok("GET", "/v1/wallets/7/entries")
+    rest = await api.ok("GET", f"/v1/wallets/7/entries?cursor={first['next_cursor']}")
+    assert (len(first["entries"]), first["more"], len(rest["entries"]), rest["more"]) == (100, True, 30, False)
+    assert [one["balance_fen"] for one in first["entries"] + rest["entries"]] == list(range(2, 262, 2))
+    await api.ok("POST", "/v1/wallets/7/withdraw", {"amount_fen": 60}, key="w")
+    (new,) = (await api.ok("GET", f"/v1/wallets/7/entries?cursor={rest['next_cursor']}"))["entries"]
+    assert (new["reason"], new["change_fen"], new["balance_fen"]) == ("withdraw", -60, 200)
+
+
+async def test_entries_name_the_other_end_of_each_change(api: Api) -> None:
+    await family(api, 1, 2)
+    group_id = (await api.ok("GET", "/v1/groups/family"))["group_id"]
+    sent = await api.ok("POST", SEND, lucky(1), key="p1")
+    opened = await api.ok("POST", f"{SEND}/{sent['packet_id']}/open", {"user_id": "2"})
+    personal = {"sender_id": "1", "kind": "personal", "target_id": "2", "amount_fen": 5, "shares": 1}
+    given = await api.ok("POST", SEND, personal, key="p2")
+    await api.ok("POST", "/v1/wallets/1/withdraw", {"amount_fen": 60}, key="order 7")
+    fields = ("reason", "other_id", "packet_id", "key")
+    assert [tuple(map(one.get, fields)) for one in await statement(api, 1, 4)] == [
+        ("top_up", None, None, "first"),
+        ("send", group_id, sent["packet_id"], None),
+        ("send", "2", given["packet_id"], None),
+        ("withdraw", None, None, "order 7"),
+    ]
+    _, claim = await statement(api, 2, 2)
+    assert (claim["reason"], claim["other_id"], claim["change_fen"]) == ("claim", "1", opened["amount_fen"])
+
+
+async def statement(api: Api, user_id: int, least: int) -> list[dict[str, Any]]:
+    """The statement of a user, once it has so many lines: shares are credited soon after they are won."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            lines: list[dict[str, Any]] = (await api.ok("GET", f"/v1/wallets/{user_id}/entries"))["entries"]
+            if len(lines) >= least:
+                return lines
+            await asyncio.sleep(0.02)
+
+
+async def test_records_by_cursor_are_what_a_user_sent_with_totals(api: Api) -> None:
+    await family(api, 1, 2)
+    sent = [await api.ok("POST", SEND, lucky(1, 100 + number), key=f"p{number}") for number in range(23)]
+    first = await api.ok("GET", "/v1/users/1/records?direction=sent")
+    rest = await api.ok("GET", f"/v1/users/1/records?direction=sent&cursor={first['next_cursor']}")
+    assert [one["packet_id"] for one in first["lines"] + rest["lines"]] == [one["packet_id"] for one in sent[::-1]]
+    assert (first["packets"], first["total_fen"]) == (23, sum(range(100, 123)))
+    assert "next_cursor" not in rest
+    assert (await api.ok("GET", "/v1/users/2/records?direction=received"))["lines"] == []

@@ -1,0 +1,1 @@
+"""WebSocket: the same messages for clients that are no native app."""
