@@ -40,11 +40,7 @@ class TransferReply(Reply):
 
 
 class EntryShown(Reply):
-    """One change of a wallet, and the balance after it.
-
-    If a packet moved the money: `packet_id`, and in `other_id` the user who sent it (a claim), or the group or the
-    user that it was for. If it came from outside or went there: `key`, the Idempotency-Key of the transfer.
-    """
+    """One change of a wallet, and the balance after it. `packet_id`: if a packet moved the money."""
 
     version: int
     at_ms: Ms
@@ -52,8 +48,6 @@ class EntryShown(Reply):
     change_fen: Fen
     balance_fen: Fen
     packet_id: IdText | UnsetType = UNSET
-    other_id: IdText | UnsetType = UNSET
-    key: str | UnsetType = UNSET
 
 
 class EntryPageReply(Reply):
