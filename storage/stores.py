@@ -18,6 +18,7 @@ from storage.postgres.database import Database
 from storage.postgres.database_time import DatabaseTimeStore
 from storage.postgres.money.records import RecordStore
 from storage.postgres.money.settlement import SettlementQueue
+from storage.postgres.money.statement import StatementStore
 from storage.postgres.money.wallets import WalletStore
 from storage.postgres.packets.packets import PacketStore
 from storage.postgres.packets.resends import ResendStore
@@ -38,6 +39,7 @@ class Stores(NamedTuple):
     wallets: WalletStore
     settlement: SettlementQueue
     records: RecordStore
+    statements: StatementStore
     groups: GroupStore
     memberships: MembershipStore
     backend_groups: BackendGroupStore
@@ -68,6 +70,7 @@ class Stores(NamedTuple):
             wallets=WalletStore(database),
             settlement=SettlementQueue(database, with_best_luck),
             records=RecordStore(database),
+            statements=StatementStore(database),
             groups=GroupStore(database),
             memberships=MembershipStore(database),
             backend_groups=BackendGroupStore(database),

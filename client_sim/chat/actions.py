@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from client_sim.chat import group_requests, packet_requests
+from client_sim.chat import group_requests, money_actions, packet_requests
 from client_sim.chat.commands import VERBS, BadCommand, Command
 from client_sim.chat.model import OPEN, Card
 from client_sim.chat.session import Fields, Session
@@ -161,18 +161,6 @@ async def _again(session: Session, group: str) -> None:
     await packet_requests.send_again(session, find_own_packet(session), group_id)
 
 
-async def _records(session: Session, direction: str, year: int) -> None:
-    shown = await packet_requests.records(session, direction, year)
-    years = ",".join(map(str, shown.years))
-    sums: Fields = {"count": shown.count, "total_fen": shown.total_fen, "best_lucks": shown.best_lucks}
-    session.emit("records", direction=direction, year=shown.year, years=years, **sums, more=shown.more)
-    for one in shown.lines:
-        other: Fields = {"user": one.user_id, "name": one.name, "amount_fen": one.amount_fen}
-        count: Fields = {"shares": one.shares, "opened": one.opened, "state": one.state}
-        about: Fields = {"kind": one.packet_kind, "at_ms": one.at_ms, **other, **count}
-        session.emit("record", packet=one.packet_id, **about, best=one.is_best)
-
-
 # --- groups -----------------------------------------------------------------------------------------------------
 
 
@@ -273,7 +261,8 @@ ACTIONS: dict[str, Callable[..., Awaitable[None]]] = {
     "open": _open,
     "result": _result,
     "again": _again,
-    "records": _records,
+    "records": money_actions.records,
+    "statement": money_actions.statement,
     "groups": _groups,
     "go": _go,
     "new": _new,

@@ -10,7 +10,7 @@ from protocol import messages
 # control, format (can change the direction of a line), surrogate, private use, unassigned, line separators
 _UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
-BY_USERS = ("name", "sender_name", "greeting")  # fields whose text comes from users
+BY_USERS = ("name", "sender_name", "greeting", "other_name")  # fields whose text comes from users
 Shown = TypeVar(
     "Shown",
     messages.OpenPageShown,
@@ -18,6 +18,7 @@ Shown = TypeVar(
     messages.ResultLine,
     messages.GrabStatLine,
     messages.RecordLine,
+    messages.StatementLine,
 )
 
 

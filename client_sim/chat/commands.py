@@ -84,6 +84,7 @@ VERBS: dict[str, tuple[Argument, ...]] = {
     "result": (PACKET,),
     "again": (_words("group", ""),),
     "records": (DIRECTION, Argument("year", _number, 0)),
+    "statement": (),
     "groups": (),
     "go": (_words("group"),),
     "new": (_words("name"),),

@@ -91,3 +91,13 @@ async def records(
         if not one.name and one.user_id in session.model.conversations:
             one.name = session.model.conversations[one.user_id].name
     return shown
+
+
+async def statement(session: Session, before_version: int = 0) -> messages.StatementPage:
+    """A page of the statement of the wallet: the newest changes, or those before a version of it."""
+    shown = await session.client.statement(before_version)
+    shown.lines = [cleaned(one) for one in shown.lines]
+    for one in shown.lines:
+        if not one.other_name and one.other_id in session.model.conversations:
+            one.other_name = session.model.conversations[one.other_id].name
+    return shown

@@ -130,6 +130,10 @@ class Client(PacketProofs, PacketMethods, BackendMethods):
         """The changes of the wallet behind a version of it, oldest first, a page at a time."""
         return await self._ask(messages.GetEntries(0, after_version), messages.Entries)
 
+    async def statement(self, before_version: int = 0) -> messages.StatementPage:
+        """The changes of the wallet (before a version of it) with counterparties, newest first, in pages."""
+        return await self._ask(messages.GetStatement(0, before_version), messages.StatementPage)
+
     # --- groups and chat --------------------------------------------------------------------------------------
 
     async def create_group(self, name: str) -> int:

@@ -35,6 +35,7 @@ REQUESTS: Final[dict[type[Message], type[Message]]] = {
     money.TopUp: money.ToppedUp,
     money.Withdraw: money.Withdrawn,
     money.GetEntries: money.Entries,
+    money.GetStatement: money.StatementPage,
     chat.GetInvite: chat.Invite,
     chat.OpenChat: chat.ChatOpened,
     chat.ShowPass: chat.PassShown,

@@ -64,6 +64,38 @@ class GetEntries(Message, tag=36):
     after_version: Int64
 
 
+class GetStatement(Message, tag=48):
+    """My statement: the changes of my wallet before a version of it (0: the newest ones), newest first."""
+
+    before_version: Int64 = 0
+
+
+class StatementLine(msgspec.Struct, array_like=True, gc=False):
+    """One change of a wallet, and the balance after it.
+
+    `other_id` and `other_name`: whom a claim came from; where a packet was sent, a user or a group, also when the
+    rest of it came back; 0 and "" for money from and to the outside. Without a packet `packet_id` is 0 and
+    `packet_kind` "".
+    """
+
+    version: int
+    at_ms: int
+    reason: str
+    change_fen: int
+    balance_fen: int
+    packet_id: int
+    packet_kind: str
+    other_id: int
+    other_name: str
+
+
+class StatementPage(Message, tag=148):
+    """If there are `more`, ask on before the version of the last one."""
+
+    lines: list[StatementLine]
+    more: bool
+
+
 class EntryLine(msgspec.Struct, array_like=True, gc=False):
     """One change. `version` counts a wallet's changes; `packet_id` is 0 where no packet moved the money."""
 

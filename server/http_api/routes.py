@@ -83,6 +83,7 @@ def _wallets() -> Iterator[Route]:
     yield Route("POST", f"{wallet}/top-up", on.top_up, moved, money.TopUpBody, needs_key=True)
     yield Route("POST", f"{wallet}/withdraw", on.withdraw, moved, money.WithdrawBody, needs_key=True)
     yield Route("GET", f"{wallet}/entries", on.entries, money.EntryPageReply, query=PageQuery)
+    yield Route("GET", f"{wallet}/statement", on.statement, money.StatementReply, query=PageQuery)
 
 
 ROUTES: Final = (*_users(), *_groups(), *_packets(), *_wallets())

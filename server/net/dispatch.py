@@ -112,6 +112,7 @@ class Dispatch:
             messages.CatchUp: Row("user", later=chat.catch_up, read="batch"),
             messages.GetBalance: Row("user", later=money.balance, read="lane"),
             messages.GetEntries: Row("user", later=money.entries, read="lane"),
+            messages.GetStatement: Row("user", later=money.statement, read="lane"),
             messages.TopUp: Row("backend", later=money.top_up),
             messages.Withdraw: Row("backend", later=money.withdraw),
             messages.PutGroup: Row("backend", later=backend.put_group),

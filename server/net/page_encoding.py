@@ -1,4 +1,4 @@
-"""What the services answer and show, as messages of the wire: grabs, opens, pages, records."""
+"""What the services answer and show, as messages of the wire: grabs, opens, pages, records, statements."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from protocol import messages
 from server.core.packet import Decision
 from server.core.pages import View
 from server.services.money import records
+from server.services.money.statement import WalletStatement
 from server.services.packets.pages import ListedClaim, ResultList, TapResult
 
 VIEWS = {View.GONE_WITH_LIST: View.GONE}  # on the wire a link says whether there is a list
@@ -105,3 +106,8 @@ def _record_of(line: records.RecordItem) -> messages.RecordLine:
         line.state,
         line.is_best,
     )
+
+
+def statement_of(page: WalletStatement) -> messages.StatementPage:
+    """A page of a user's statement. The keys of transfers are the chat backend's and stay with it."""
+    return messages.StatementPage(0, [messages.StatementLine(*line[:9]) for line in page.lines], page.more)

@@ -30,6 +30,7 @@ from server.services.money.audit_results import AuditResults
 from server.services.money.credited import CreditedClaims
 from server.services.money.records import RecordService
 from server.services.money.settlement import SettlementService
+from server.services.money.statement import StatementService
 from server.services.money.wallets import WalletService
 from server.services.packets.awaited import AwaitedReplies
 from server.services.packets.batch import ClaimsRecorded
@@ -176,6 +177,7 @@ class Services:
         stores, now_ms, bus, settlement = self._stores, self._clock.now_ms, self._bus, self._config.settlement
         self.wallets = WalletService(stores.wallets, self._limits, now_ms, bus)
         self.records = RecordService(stores.records, self.names, now_ms)
+        self.statements = StatementService(stores.statements, self.names)
         self.settlement = SettlementService(
             stores.settlement, settlement.batch_max, settlement.idle_s, now_ms, bus, self.commit
         )

@@ -78,6 +78,30 @@ async def test_entries_by_cursor_are_the_whole_statement_with_running_balances(a
     assert (new["reason"], new["change_fen"], new["balance_fen"]) == ("withdraw", -60, 200)
 
 
+async def test_statement_by_cursor_is_newest_first_with_keys_of_transfers_and_counterparties_of_packets(
+    api: Api,
+) -> None:
+    await family(api, 1, 2)
+    for number in range(60):
+        await api.ok("POST", "/v1/wallets/1/top-up", {"amount_fen": 2}, key=f"t{number}")
+    sent = await api.ok("POST", SEND, lucky(1, 100), key="p1")
+    first = await api.ok("GET", "/v1/wallets/1/statement")
+    rest = await api.ok("GET", f"/v1/wallets/1/statement?cursor={first['next_cursor']}")
+    newest, *others = first["lines"] + rest["lines"]
+    group = await api.ok("GET", "/v1/groups/family")
+    assert (newest["reason"], newest["change_fen"], newest["packet_id"]) == ("send", -100, sent["packet_id"])
+    assert (newest["packet_kind"], newest["other_id"], newest["other_name"]) == (
+        "lucky",
+        group["group_id"],
+        "Family",
+    )
+    assert "key" not in newest
+    assert [one["key"] for one in others[:60]] == [f"t{number}" for number in range(59, -1, -1)]
+    assert not any("other_id" in one or "packet_id" in one for one in others)
+    assert "next_cursor" not in rest
+    assert len(first["lines"]) == 50
+
+
 async def test_records_by_cursor_are_what_a_user_sent_with_totals(api: Api) -> None:
     await family(api, 1, 2)
     sent = [await api.ok("POST", SEND, lucky(1, 100 + number), key=f"p{number}") for number in range(23)]

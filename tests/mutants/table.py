@@ -70,6 +70,7 @@ T_PG_FAILOVER, T_PGBOUNCER = T_PG + "failover.py::test_", T_PG + "pgbouncer.py::
 T_LOCKS, T_FILES = "tests/outages/test_locks.py::test_", "tests/server/test_open_files.py::test_"
 STRANGER = "stranger_with_1100_connections_to_a_port_of_operators_leaves_files_for_users"
 T_CARRIED = "tests/core/test_carried_time.py::test_"
+T_STATEMENT = "tests/services/test_statement.py::test_"
 T_READS = "tests/services/test_reads.py::test_"
 CARRIED = "server/core/carried_time.py"
 T_TIME = "tests/services/test_database_time.py::test_"
@@ -3310,5 +3311,27 @@ MUTATIONS: tuple[Mutation, ...] = (
         "WHERE group_id = $1 AND deleted_at_ms IS NULL FOR UPDATE",
         "WHERE group_id = $1 FOR UPDATE",
         ("tests/contract/test_groups.py::test_deleted_group_has_no_members_and_gets_none",),
+        "a page of a statement repeats the last change of the page before",
+        "statement",
+        "storage/postgres/money/statement.sql",
+        "    SELECT * FROM lines WHERE version < $2 ORDER BY version DESC LIMIT 51\n",
+        "    SELECT * FROM lines WHERE version <= $2 ORDER BY version DESC LIMIT 51\n",
+        (T_STATEMENT + "pages_of_a_statement_are_the_entries_in_reverse_also_inside_of_a_batch",),
+    ),
+    Mutation(
+        "a page of a statement begins before the batch that the page before ended in",
+        "statement",
+        "storage/postgres/money/statement.sql",
+        "WHERE user_id = $1 AND version >= $2 ORDER BY version LIMIT 1)",
+        "WHERE user_id = $1 AND version >= $2 ORDER BY version LIMIT 0)",
+        (T_STATEMENT + "pages_of_a_statement_are_the_entries_in_reverse_also_inside_of_a_batch",),
+    ),
+    Mutation(
+        "a claim in a statement came from the group",
+        "statement",
+        "server/services/money/statement.py",
+        "row.sender_id if row.kind == ledger.TransferKind.CLAIM else row.target_id",
+        "row.target_id",
+        (T_STATEMENT + "each_change_names_its_counterparty",),
     ),
 )

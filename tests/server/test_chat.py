@@ -94,6 +94,10 @@ async def test_terminal_from_send_to_records_shows_every_page(
         await screen.see("共发出1个红包", "一家人", "8.88元", "2/2")
         screen.press("esc")
         await screen.see_no_more("共发出")
+        screen.type("/statement")
+        await screen.see("零钱明细", "转入", "+100.00元", "发红包", "一家人", "-8.88元", "91.12元")
+        screen.press("esc")
+        await screen.see_no_more("零钱明细")
         screen.type("/quit")
         assert await screen.ended() == 0
 
@@ -165,6 +169,7 @@ async def test_plain_mode_in_a_pipe_writes_one_line_per_event(
         /again
         /wait packet
         /records sent
+        /statement
         /to 阿强 5.20 爱你
         /wait packet
         /nix
@@ -186,6 +191,7 @@ async def test_plain_mode_in_a_pipe_writes_one_line_per_event(
         r"again packet=\d+ group=\d+",
         r"records direction=sent year=\d+ years=\d+ count=2 total_fen=1088 best_lucks=0 more=no",
         r"record packet=\d+ kind=equal .* name=一家人 amount_fen=200 shares=2 opened=0 state=open best=no",
+        rf"entry reason=send at_ms=\d+ change_fen=-200 balance_fen=\d+ user={group_id} name=一家人 packet=\d+",
         # a reminder of the finished packet may have come before it
         rf"packet group={user_id_of(ME)} message=\d+ .* kind=personal shares=1 state=open greeting=爱你",
         r'bad why=unknown_command verb=nix text=""',

@@ -12,6 +12,7 @@ from client_sim.chat.screens.open_page import OpenPage
 from client_sim.chat.screens.records import Records
 from client_sim.chat.screens.result_page import ResultPage
 from client_sim.chat.screens.send_form import SendForm
+from client_sim.chat.screens.statement import Statement
 from client_sim.chat.session import Session
 from client_sim.chat.texts import text
 from client_sim.chat.toasts import Toast
@@ -66,6 +67,10 @@ class PageNavigator:
         shown = await packet_requests.records(self._session, direction, year)
         self._push(Records(self._session, self, shown))
 
+    async def show_statement(self) -> None:
+        """The changes of the wallet."""
+        self._push(Statement(self._session, self, await packet_requests.statement(self._session)))
+
     async def show_form(self) -> None:
         """The form to send a packet."""
         self._push(SendForm(self._session, self))
@@ -91,6 +96,7 @@ PAGES: dict[str, Callable[..., Work]] = {  # by command; other commands have no 
     "tap": PageNavigator.tap,
     "result": PageNavigator.show_result,
     "records": PageNavigator.show_records,
+    "statement": PageNavigator.show_statement,
     "form": PageNavigator.show_form,
     "members": PageNavigator.show_members,
     "invite": PageNavigator.show_invite,

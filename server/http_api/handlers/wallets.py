@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from msgspec import UNSET
 
+from server.core.kinds import PacketKind
 from server.http_api.handlers.call import Call, cursor_number
 from server.http_api.shapes import money as shapes
 from server.services.assembly import Services
+from server.services.money.statement import StatementItem
 from server.services.money.wallets import EntryItem
 
 
@@ -14,7 +16,7 @@ class WalletRequests:
     """Money from and to the outside, and the changes of a wallet."""
 
     def __init__(self, services: Services) -> None:
-        self._wallets, self._reads = services.wallets, services.reads
+        self._wallets, self._statements, self._reads = services.wallets, services.statements, services.reads
 
     async def top_up(self, call: Call) -> shapes.TransferReply:
         """Move money from outside into a wallet, once per key of the user"""
@@ -35,6 +37,25 @@ class WalletRequests:
             page = await self._wallets.entries(user_id, after)
         last = page.lines[-1].version if page.lines else after
         return shapes.EntryPageReply(str(user_id), [_line(one) for one in page.lines], page.more, str(last))
+
+    async def statement(self, call: Call) -> shapes.StatementReply:
+        """The statement of a wallet, with counterparties, newest first, in pages"""
+        user_id, before = call.path["user_id"], cursor_number(call.query.cursor)
+        async with self._reads.turn():
+            page = await self._statements.page(user_id, before)
+        more = str(page.lines[-1].version) if page.more and page.lines else UNSET
+        return shapes.StatementReply(str(user_id), [_statement_line(one) for one in page.lines], more)
+
+
+def _statement_line(one: StatementItem) -> shapes.StatementShown:
+    return shapes.StatementShown(
+        *one[:5],
+        packet_id=str(one.packet_id) if one.packet_id else UNSET,
+        packet_kind=PacketKind(one.packet_kind) if one.packet_kind else UNSET,
+        other_id=str(one.other_id) if one.other_id else UNSET,
+        other_name=one.other_name or UNSET,
+        key=one.key or UNSET,
+    )
 
 
 def _line(one: EntryItem) -> shapes.EntryShown:

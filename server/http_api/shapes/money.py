@@ -59,6 +59,33 @@ class EntryPageReply(Reply):
     next_cursor: str
 
 
+class StatementShown(Reply):
+    """One change of a wallet, and the balance after it. `packet_id` and `packet_kind`: if a packet moved the money.
+
+    `other_id` and `other_name`: whom a claim came from; where a packet was sent, also when the rest of it came
+    back. They are absent for money from and to the outside: that has the `key` of its request.
+    """
+
+    version: int
+    at_ms: Ms
+    reason: str
+    change_fen: Fen
+    balance_fen: Fen
+    packet_id: IdText | UnsetType = UNSET
+    packet_kind: Kind | UnsetType = UNSET
+    other_id: IdText | UnsetType = UNSET
+    other_name: str | UnsetType = UNSET
+    key: str | UnsetType = UNSET
+
+
+class StatementReply(Reply):
+    """A page of a statement, newest first. `next_cursor` is there if there are more."""
+
+    user_id: IdText
+    lines: list[StatementShown]
+    next_cursor: str | UnsetType = UNSET
+
+
 class RecordsQuery(Request):
     """What a user sent or received in a year of Beijing time (none: this one), from the newest on."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from protocol import messages
 from protocol.messages import Message
 from server.net.hub import Hub
+from server.net.page_encoding import statement_of
 from server.net.session import Session
 from server.services.assembly import Services
 
@@ -13,7 +14,7 @@ class MoneyHandlers:
     """Balance; top up and withdraw for the chat backend."""
 
     def __init__(self, services: Services, hub: Hub) -> None:
-        self._wallets = services.wallets
+        self._wallets, self._statements = services.wallets, services.statements
         self._hub = hub
 
     async def balance(self, session: Session, request: messages.GetBalance) -> Message:
@@ -30,6 +31,9 @@ class MoneyHandlers:
             for one in page.lines
         ]
         return messages.Entries(0, lines, page.more)
+
+    async def statement(self, session: Session, request: messages.GetStatement) -> Message:
+        return statement_of(await self._statements.page(session.user_id, request.before_version))
 
     async def top_up(self, session: Session, request: messages.TopUp) -> Message:
         balance = await self._wallets.top_up(

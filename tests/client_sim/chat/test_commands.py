@@ -25,6 +25,7 @@ UNDERSTOOD: list[tuple[str, str, dict[str, Any]]] = [
     ("/again the other group", "again", {"group": "the other group"}),
     ("/records", "records", {"direction": "received", "year": 0}),
     ("/records sent 2025", "records", {"direction": "sent", "year": 2025}),
+    ("/statement", "statement", {}),
     ("/new 一家 人", "new", {"name": "一家 人"}),
     ("/join abcd-efgh-ijkl-2345", "join", {"invite": "ABCDEFGHIJKL2345"}),
     ("/invite", "invite", {"renew": ""}),
