@@ -3289,14 +3289,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_HTTP + "errors.py::test_wrong_body_is_refused_with_a_pointer_to_the_place",),
     ),
     Mutation(
-        "HTTP: a statement names the receiver of a packet where its sender is at the other end",
-        "I3",
-        "server/services/money/wallets.py",
-        "    other_id = row.sender_id if row.kind == ledger.TransferKind.CLAIM else row.target_id\n",
-        "    other_id = row.target_id\n",
-        ("tests/http_api/test_wallets.py::test_entries_name_the_other_end_of_each_change",),
-    ),
-    Mutation(
         "HTTP: passes to a deleted group hold",
         "access",
         "server/services/chat/groups.py",
@@ -3311,6 +3303,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "WHERE group_id = $1 AND deleted_at_ms IS NULL FOR UPDATE",
         "WHERE group_id = $1 FOR UPDATE",
         ("tests/contract/test_groups.py::test_deleted_group_has_no_members_and_gets_none",),
+    ),
+    Mutation(
         "a page of a statement repeats the last change of the page before",
         "statement",
         "storage/postgres/money/statement.sql",
