@@ -67,6 +67,7 @@ def test_closed_run_writes_its_figures(tmp_path: Path) -> None:
     assert "generator 1: 20 users log in" in shown
 
 
+@pytest.mark.long
 def test_open_run_offers_its_rate_and_writes_a_page(tmp_path: Path) -> None:
     words = (
         "open",

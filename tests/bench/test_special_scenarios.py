@@ -227,6 +227,7 @@ async def test_push_counts_replies_that_come_after_the_last_delivery() -> None:
     assert (group.received_by_all, len(group.replies)) == (5, 5)
 
 
+@pytest.mark.long
 def test_push_command_starts_both_servers(tmp_path: Path) -> None:
     told, shown = figures_of(tmp_path / "push.json", "push", "--connections", 30, "--requests", 6, "--depth", 2)
     assert (told["answers"], told["requests"], told["valid"]) == ({"said": 16}, 480, True)

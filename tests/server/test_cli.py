@@ -243,7 +243,8 @@ def playing_demo(data: Path, stderr: int | None = None) -> Iterator[subprocess.P
         yield demo
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGKILL, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_demo_ended_by_a_signal_leaves_no_process(data: Path, number: signal.Signals) -> None:
     with playing_demo(data) as demo:
         assert demo.stdout is not None

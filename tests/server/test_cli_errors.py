@@ -154,7 +154,9 @@ def test_commands_with_a_relative_data_folder_find_the_server(
     ("locale", "shown"),
     [
         ({"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, "✓"),
-        ({"LC_ALL": "", "LANG": "", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, "✓"),
+        pytest.param(
+            {"LC_ALL": "", "LANG": "", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, "✓", marks=pytest.mark.long
+        ),
         ({"PYTHONIOENCODING": "gbk"}, "ok"),
     ],
     ids=lambda value: " ".join(value.values()) if isinstance(value, dict) else "",

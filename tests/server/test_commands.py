@@ -121,7 +121,7 @@ def test_command_without_the_packages_of_its_extra_names_the_extra(
 # --- completion -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+@pytest.mark.parametrize("shell", ["bash", *(pytest.param(one, marks=pytest.mark.long) for one in ("zsh", "fish"))])
 def test_completion_script_has_every_shown_command(shell: str) -> None:
     script = completion_of(shell)
     assert [row.name for row in COMMANDS if row.is_shown and not re.search(rf"\b{row.name}\b", script)] == []

@@ -191,7 +191,7 @@ async def test_page_reports_a_lost_connection_and_reconnects(observed: ObservedP
         await expect(observed.page.locator("[data-text=connections]")).to_have_text("1,234")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["dark", pytest.param("light", marks=pytest.mark.long)])
 async def test_page_fits_every_width_and_has_enough_contrast(chromium: Browser, scheme: str) -> None:
     page = await open_page(chromium, 1280, 900, scheme=scheme)
     async with serve(Health([], ["redis is away: opens go on without the mirror"])) as feed:
@@ -204,7 +204,9 @@ async def test_page_fits_every_width_and_has_enough_contrast(chromium: Browser, 
             assert await page.evaluate("document.documentElement.scrollWidth") == width
 
 
-@pytest.mark.parametrize("width", [320, 360, 390, 1280])
+@pytest.mark.parametrize(
+    "width", [390, *(pytest.param(width, marks=pytest.mark.long) for width in (320, 360, 1280))]
+)
 async def test_page_breaks_no_word_and_shows_nothing_beyond_the_screen(chromium: Browser, width: int) -> None:
     page = await open_page(chromium, width, 900)
     async with serve(Health([], ["redis is away: opens go on without the mirror"])) as feed:
@@ -246,7 +248,7 @@ async def test_refusals_panel_ends_with_its_last_row(observed: ObservedPage, row
         assert await observed.page.locator("table:has(#refusals)").evaluate(below) < 24
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["dark", pytest.param("light", marks=pytest.mark.long)])
 async def test_legend_of_the_latency_chart_shows_the_colours_of_the_chart(chromium: Browser, scheme: str) -> None:
     page = await open_page(chromium, 1280, 900, scheme=scheme)
     async with serve(Health([], [])) as feed:
