@@ -1049,6 +1049,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         "framing.take(data, waiting)",
         (T_WEBSOCKET + "flood_of_frames_without_a_message_pauses_its_connection[pings]",),
     ),
+    Mutation(
+        "a small frame of WebSocket inside a message in fragments is a message of its own",
+        "protocol",
+        "protocol/websocket.py",
+        "if not self._owed and protocol.current_size is None and not self.ended:",
+        "if not self._owed and not self.ended:",
+        ("tests/websocket/test_frames.py::test_small_frame_of_a_later_read_ends_no_message_in_fragments",),
+    ),
     # --- the audit itself ---
     Mutation(
         "an audit that skips the settlement",
