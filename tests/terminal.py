@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from collections.abc import Callable
 from typing import Self
 
@@ -40,7 +41,7 @@ class Terminal:
 
     async def __aexit__(self, *_: object) -> None:
         assert self._child is not None
-        await asyncio.to_thread(self._child.close, True)
+        await asyncio.to_thread(_end, self._child)
 
     def resize(self, columns: int, rows: int = 24) -> None:
         """Make the window another size; the program is told."""
@@ -113,3 +114,11 @@ class Terminal:
         except pexpect.EOF:
             return False
         return True
+
+
+def _end(child: pexpect.spawn[bytes]) -> None:
+    """Kill the program and wait for its end. pexpect waits for a tenth of a second, too short on a busy machine."""
+    if child.isalive():
+        child.kill(signal.SIGKILL)
+        child.wait()
+    child.close()

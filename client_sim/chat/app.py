@@ -39,6 +39,7 @@ KEYS = [
     ("^Q", "key_quit"),
 ]
 REDRAWS = {"here", "loaded", "lang"}  # events after which entries are drawn from the first one
+PARTS = (Top, Groups, FirstRun, Talk, Keys, Line)  # of the screen; while the app ends they go one by one
 HOLD_S = 0.1  # how often to check whether the coin still turns
 
 
@@ -114,6 +115,8 @@ class ChatApp(App[int]):
             return
         self._draw_is_due, redraw, self._redraw = False, self._redraw, False
         main, language = self.screen_stack[0], self.session.language
+        if not all(main.query(part) for part in PARTS):
+            return  # the app is ending
         main.query_one(Top).show(self.session)
         main.query_one(Groups).show(self.session)
         main.query_one(Talk).show(self.session, redraw)

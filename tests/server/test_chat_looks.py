@@ -16,6 +16,7 @@ from textual.widgets._toast import Toast, ToastRack
 
 from client_sim.chat.app import KEYS, ChatApp
 from client_sim.chat.screens.send_form import SendForm
+from client_sim.chat.screens.widgets import Groups
 from client_sim.chat.session import Start
 from client_sim.chat.texts import text
 from client_sim.chat.toasts import Toast as ChatToast
@@ -101,6 +102,13 @@ async def started(server: Server, columns: int = 80, rows: int = 24, **options: 
         async with app.run_test(notifications=True, size=(columns, rows)) as pilot, asyncio.timeout(PATIENCE_S):
             await app.session.is_ready.wait()
             yield Started(app, pilot)
+
+
+async def test_event_that_comes_while_the_app_ends_draws_nothing(server: Server) -> None:
+    async with started(server) as (app, _):
+        await app.screen.query_one(Groups).remove()  # as at the end, when the parts go one by one
+        app._draw()
+        assert app.failure is None
 
 
 async def test_first_screen_without_a_group_says_what_to_do(server: Server) -> None:
