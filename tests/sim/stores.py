@@ -371,6 +371,7 @@ def stores(world: Any) -> Stores:
         "wallets": SimWallets(world),
         "settlement": SimSettlement(world, WITH_BEST_LUCK),
         "records": SimpleNamespace(sent=None, received=None),
+        "statements": None,
         "groups": SimGroups(world),
         "memberships": SimMemberships(world),
         "backend_groups": SimBackendGroups(world),
