@@ -3313,6 +3313,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("tests/contract/test_groups.py::test_deleted_group_has_no_members_and_gets_none",),
     ),
     Mutation(
+        "the chat fails when an event comes while it ends",
+        "looks",
+        "client_sim/chat/app.py",
+        "        if not all(main.query(part) for part in PARTS):\n",
+        "        if False:\n",
+        ("tests/server/test_chat_looks.py::test_event_that_comes_while_the_app_ends_draws_nothing",),
+    ),
+    Mutation(
         "a page of a statement repeats the last change of the page before",
         "statement",
         "storage/postgres/money/statement.sql",
