@@ -116,7 +116,7 @@ async def test_refusal_is_told_to_the_user_of_an_example(server: Server, languag
         assert poor.status == 409
         unclear = await chat("POST", room, {"id": "2", "text": "/hongbao much 1"}, token=ada)
         assert (unclear.status, unclear.json["error"]) == (400, "usage: /hongbao AMOUNT SHARES GREETING")
-        assert (await chat("GET", "/wallet", token="of nobody")).status == 401
+        assert (await chat("GET", "/wallet", token="unknown")).status == 401
 
 
 @pytest.mark.parametrize("language", EXAMPLES)
