@@ -119,6 +119,7 @@ async def test_refusal_is_told_to_the_user_of_an_example(server: Server, languag
         assert (await chat("GET", "/wallet", token="unknown")).status == 401
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("language", EXAMPLES)
 async def test_packet_of_an_example_is_sent_once_when_postgresql_is_away_for_a_moment(
     start_server: StartServer, postgres_proxy: tuple[Proxy, str], language: str

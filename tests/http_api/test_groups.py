@@ -113,6 +113,7 @@ async def test_members_come_in_pages(api: Api) -> None:
     assert (found, pages) == (user_ids, 3)
 
 
+@pytest.mark.long
 async def test_list_of_100_000_members_is_synced_in_one_call(api: Api) -> None:
     await api.ok("PUT", "/v1/groups/g", {"name": "G"})
     user_ids = [str(2**53 - 1 - one) for one in range(100_000)]

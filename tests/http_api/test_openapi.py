@@ -7,6 +7,7 @@ import json
 import re
 from typing import Any
 
+import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from openapi_spec_validator import validate
@@ -19,7 +20,7 @@ from server.http_api.routes import ROUTES
 from tests.conftest import API_KEYS
 from tests.http_api.client import Api
 
-EXAMPLES = 12  # of each operation
+EXAMPLES = [3, pytest.param(12, marks=pytest.mark.long)]  # of each operation
 CHECKS = [
     not_a_server_error,
     checks.status_code_conformance,
@@ -62,7 +63,7 @@ def test_ids_are_strings_everywhere() -> None:
                 assert "integer" not in json.dumps(kind), (name, field)
 
 
-def _asks_as_documented(url: str) -> None:
+def _asks_as_documented(url: str, examples: int) -> None:
     """Requests of all kinds made from the document, right and wrong ones: the answers are as documented."""
     schema = schemathesis.openapi.from_url(url + "/openapi.json")
     headers = {"Authorization": f"Bearer api.{API_KEYS['api'].hex()}"}
@@ -72,7 +73,7 @@ def _asks_as_documented(url: str) -> None:
         operation = found.ok()
 
         @settings(
-            max_examples=EXAMPLES,
+            max_examples=examples,
             deadline=None,
             derandomize=True,
             database=None,
@@ -86,8 +87,9 @@ def _asks_as_documented(url: str) -> None:
             case.call_and_validate(base_url=url, headers=headers, checks=CHECKS)
 
         ask()
-    assert asked >= len(ROUTES) * EXAMPLES // 2
+    assert asked >= len(ROUTES) * examples // 2
 
 
-async def test_answers_to_requests_made_from_the_document_are_as_documented(api: Api) -> None:
-    await asyncio.to_thread(_asks_as_documented, api.url)
+@pytest.mark.parametrize("examples", EXAMPLES)
+async def test_answers_to_requests_made_from_the_document_are_as_documented(api: Api, examples: int) -> None:
+    await asyncio.to_thread(_asks_as_documented, api.url, examples)

@@ -152,6 +152,7 @@ async def test_page_in_a_browser_logs_in_grabs_and_opens(
     assert told == [BEN, "won", 88]
 
 
+@pytest.mark.long
 async def test_page_of_another_origin_is_not_connected(start_server: StartServer, page_url: str) -> None:
     server = await start_server(**LISTEN, websocket__origins='["https://chat.example"]')
     async with browser(installed_or_skip()) as chromium:
