@@ -64,8 +64,8 @@ def test_loop_is_open_unless_closed_is_given() -> None:
         (Options(generators=3, connections=2), "every generator needs a connection"),
         (Options(url="tcp://127.0.0.1:1", durability="redis"), "the server at --url has its own durability"),
         (Options(postgres="postgresql://"), "--postgres only with --url"),
-        (Options(ca_file=Path("ca.pem")), "--ca-file only with --url tls://"),
-        (Options(ca_file=Path("ca.pem"), url="tcp://127.0.0.1:1"), "--ca-file only with --url tls://"),
+        (Options(ca_file=Path("ca.pem")), "--ca-file only with --url tls:// or wss://"),
+        (Options(ca_file=Path("ca.pem"), url="tcp://127.0.0.1:1"), "--ca-file only with --url tls:// or wss://"),
         (Options(ca_file=Path("ca.pem"), url="tls://127.0.0.1:1"), "there is no file ca.pem"),
     ],
 )
