@@ -10,8 +10,9 @@ import { createServer } from "node:http";
 
 // --- hongbao: a signed request, repeated while the refusal is temporary -----------------------------------------
 
-const URL_OF_HONGBAO = process.env.HONGBAO_URL.replace(/\/$/, "");
-const [KEY_ID, KEY] = process.env.HONGBAO_KEY.split(".");
+const { HONGBAO_URL = "", HONGBAO_KEY = "" } = process.env;
+const [KEY_ID, KEY] = HONGBAO_KEY.split(".");
+if (!HONGBAO_URL || !KEY) throw new Error("set HONGBAO_URL=http://127.0.0.1:7792 and HONGBAO_KEY=ID.HEX");
 const TRIES = 5;
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
@@ -34,7 +35,7 @@ async function hongbao(method, path, content, idempotencyKey = "") {
     let reply;
     try {
       const options = { method, headers, body: body || undefined, signal: AbortSignal.timeout(10_000) };
-      const response = await fetch(URL_OF_HONGBAO + path, options);
+      const response = await fetch(HONGBAO_URL + path, options);
       reply = await response.json();
       if (response.ok) return reply;
     } catch {

@@ -21,7 +21,9 @@ from aiohttp import ClientError, ClientSession, ClientTimeout, web
 
 # --- hongbao: a signed request, repeated while the refusal is temporary -------------------------------------------
 
-KEY_ID, _, KEY = os.environ["HONGBAO_KEY"].partition(".")
+URL, (KEY_ID, _, KEY) = os.environ.get("HONGBAO_URL", ""), os.environ.get("HONGBAO_KEY", "").partition(".")
+if not URL or not KEY:
+    sys.exit("set HONGBAO_URL=http://127.0.0.1:7792 and HONGBAO_KEY=ID.HEX")
 TRIES = 5
 
 
@@ -160,6 +162,4 @@ async def make_app(url):
 
 
 if __name__ == "__main__":
-    web.run_app(
-        make_app(os.environ["HONGBAO_URL"]), host="127.0.0.1", port=int(sys.argv[1]) if len(sys.argv) > 1 else 8000
-    )
+    web.run_app(make_app(URL), host="127.0.0.1", port=int(sys.argv[1]) if len(sys.argv) > 1 else 8000)

@@ -26,7 +26,7 @@ def load_credentials(settings: Config, data: Path, *, may_make: bool = True) -> 
     """Read keys and TLS files; makes a first key if there is none and `may_make`. Raises ConfigError."""
     keys = load_keys(settings, data, may_make=may_make)
     seed_keys = load_seed_keys(settings, data, may_make=may_make)
-    return Credentials(keys, seed_keys, *load_tls(settings), load_api_keys(settings, data))
+    return Credentials(keys, seed_keys, *load_tls(settings), load_api_keys(settings, data, may_make=may_make))
 
 
 def load_tls(settings: Config) -> tuple[ssl.SSLContext | None, dict[str, bytes]]:

@@ -7,6 +7,7 @@ from typing import Final
 
 from server.config import key_file
 from server.config.rules import TOKEN_KEYS
+from server.config.token_keys import new_line
 from server.config.values import Config, ConfigError, in_words
 
 API_KEYS_FILE: Final = "http-keys.toml"
@@ -15,11 +16,16 @@ HEAD: Final = (
 )
 
 
-def load_api_keys(config: Config, data: Path) -> dict[str, bytes]:
-    """The keys by id; none if no key was made, and then the API is off. Raises ConfigError."""
+def load_api_keys(config: Config, data: Path, *, may_make: bool = False) -> dict[str, bytes]:
+    """The keys by id; none if no key was made, and then the API is off. Raises ConfigError.
+
+    `may_make`: a first key is made if there is none and the API has an address.
+    """
     keys, path = config.http_api.keys, data / API_KEYS_FILE
     if not keys:
         try:
+            if may_make and config.http_api.address and not path.exists():
+                key_file.make(path, f"{HEAD}{new_line('k1', ())}\n")
             keys = key_file.read(path, TOKEN_KEYS) if path.exists() else {}
         except (OSError, ValueError) as error:
             raise ConfigError(f"{path}: {in_words(error)}") from error

@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 
 from protocol import tokens
-from server.config import Config, load_api_keys, load_keys
+from server.config import Config, load, load_api_keys, load_keys
+from server.credentials import load_credentials
 from tests.server.serving import here
 
 HEX = "ab" * 32
@@ -89,6 +90,20 @@ def test_key_new_api_makes_keys_of_the_http_api_that_are_all_accepted(tmp_path: 
     assert not any(key.hex() in first.stdout + second.stdout + listed for key in keys.values())
     secret = here("key", "show", "--api", "--secret", "--data", tmp_path).stdout
     assert secret == "".join(f'{key_id} = "{key.hex()}"\n' for key_id, key in keys.items())
+
+
+def test_first_start_with_an_address_of_the_http_api_makes_its_key_once(tmp_path: Path) -> None:
+    settings = load(None, {"http_api.address": "127.0.0.1:7792"}, environment={})
+    assert load_api_keys(settings, tmp_path) == {}
+    made = load_credentials(settings, tmp_path).api_keys
+    assert list(made) == ["k1"]
+    assert load_credentials(settings, tmp_path).api_keys == made
+    assert (tmp_path / "http-keys.toml").stat().st_mode & 0o777 == 0o600
+
+
+def test_start_without_an_address_of_the_http_api_makes_no_key_for_it(tmp_path: Path) -> None:
+    assert load_credentials(load(None, {}, environment={}), tmp_path).api_keys == {}
+    assert not (tmp_path / "http-keys.toml").exists()
 
 
 def test_key_show_api_without_a_key_says_how_to_make_one(tmp_path: Path) -> None:
