@@ -23,6 +23,9 @@ from storage.postgres.packets.packets import PacketStore
 from storage.postgres.packets.resends import ResendStore
 from storage.postgres.packets.seed_trees import SeedTreeStore
 from storage.postgres.packets.sends import SendStore
+from storage.postgres.webhooks.deliveries import DeliveryStore
+from storage.postgres.webhooks.endpoints import EndpointStore
+from storage.postgres.webhooks.facts import FactStore
 from storage.redis.mirror import Mirror
 
 
@@ -48,6 +51,9 @@ class Stores(NamedTuple):
     grab_stats: GrabStatStore
     change_feed: ChangeFeedStore
     time: DatabaseTimeStore
+    webhook_endpoints: EndpointStore
+    webhook_deliveries: DeliveryStore
+    webhook_facts: FactStore
 
     @classmethod
     def at(
@@ -78,6 +84,9 @@ class Stores(NamedTuple):
             grab_stats=GrabStatStore(database),
             change_feed=ChangeFeedStore(database),
             time=DatabaseTimeStore(database),
+            webhook_endpoints=EndpointStore(database),
+            webhook_deliveries=DeliveryStore(database),
+            webhook_facts=FactStore(database),
         )
 
     async def close(self) -> None:
