@@ -59,6 +59,7 @@ def _groups() -> Iterator[Route]:
     members, member = f"{group}/members", f"{group}/members/{{user_id}}"
     yield Route("PUT", group, on.put, groups.GroupPutReply, groups.GroupBody)
     yield Route("GET", group, on.get, groups.GroupReply)
+    yield Route("DELETE", group, on.delete, groups.GroupDeletedReply)
     yield Route("GET", members, on.members, groups.MemberPageReply, query=PageQuery)
     yield Route("PUT", members, on.sync, changed, groups.MembersSyncBody, body_bytes_max=LIST_BYTES_MAX)
     yield Route("POST", members, on.change, changed, groups.MembersChangeBody)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from storage.postgres.chat.backend_groups import MembersRecorded, OtherKind
+from storage.postgres.chat.backend_groups import MembersRecorded, OtherKind, WasDeleted
 from storage.postgres.chat.groups import GroupChanges, GroupKind, MemberChange, ProfileRow, StreamPositionRow
 from storage.postgres.chat.memberships import GroupFull, OwnerStays, Recorded, TooManyGroups, WasKicked, WrongInvite
 from storage.postgres.chat.users import AccessRow
@@ -140,6 +140,30 @@ async def test_put_finds_the_group_of_the_external_id(both: Stores) -> None:
         await store.sync(OTHER_GROUP, 1, [ANNA], NOW_MS)
     with pytest.raises(OtherKind):
         await store.change(OTHER_GROUP, 1, [ANNA], [], NOW_MS, MANY)
+
+
+async def test_deleted_group_has_no_members_and_gets_none(both: Stores) -> None:
+    store = both.backend_groups
+    await store.put(GROUP, "room 7", GroupKind.GROUP, "seven", SENDER, NOW_MS)
+    await store.sync(GROUP, 1, [ANNA, BEN], NOW_MS)
+    await both.memberships.invite(GROUP, CODE, True)
+    for _ in range(2):
+        assert await store.delete(GROUP, NOW_MS) == Recorded(GROUP, 3)
+    found = await both.groups.changes(GROUP, 2)
+    assert found is not None
+    assert (found.is_deleted, sorted(found.members)) == (
+        True,
+        [MemberChange(ANNA, False, True), MemberChange(BEN, False, True)],
+    )
+    [row] = await both.groups.load([GROUP])
+    assert (row.is_deleted, row.members, row.version) == (True, set(), 3)
+    with pytest.raises(WasDeleted):
+        await store.put(OTHER_GROUP, "room 7", GroupKind.GROUP, "seven", SENDER, NOW_MS)
+    with pytest.raises(WrongInvite):
+        await join(both, ANNA)
+    assert await store.sync(GROUP, 9, [ANNA], NOW_MS) is None
+    assert await store.change(GROUP, 9, [ANNA], [], NOW_MS, MANY) is None
+    assert await members(both) == set()
 
 
 async def test_change_of_a_group_without_a_list_ends_passes(both: Stores) -> None:

@@ -32,6 +32,14 @@ async def test_revoked_tokens_stay_revoked(both: Stores) -> None:
     assert await both.users.restricted([ANNA]) == [AccessRow(ANNA, 4, is_banned=False, tokens_from_s=100)]
 
 
+async def test_avatar_is_kept_until_another_one_is_put(both: Stores) -> None:
+    await both.users.put({ANNA: "anna", BEN: ""}, {ANNA: "https://a.example"})
+    await both.users.put({ANNA: "Anna"})
+    assert [await both.users.avatar_url(one) for one in (ANNA, BEN, CARLA)] == ["https://a.example", "", ""]
+    await both.users.put({ANNA: "Anna"}, {ANNA: ""})
+    assert await both.users.avatar_url(ANNA) == ""
+
+
 async def test_know_keeps_what_is_recorded(both: Stores) -> None:
     await both.users.put({ANNA: "anna"})
     await both.users.ban(ANNA, 5)

@@ -6,8 +6,12 @@ from urllib.parse import quote
 
 import pytest
 
+from client_sim.sdk.errors import BadPass, NotAMember
+from protocol.messages import RemovedFromGroup
 from tests.conftest import Connect, Server
 from tests.http_api.client import Api
+from tests.services.test_membership import first_push
+from tests.services.test_passes import show, signed
 
 IDS = ["family", "群/1", "a b?c#d", "%2F", "..", "x" * 64]
 
@@ -55,6 +59,43 @@ async def test_members_are_put_deleted_changed_and_synced_by_version(api: Api) -
     changed = await api.ok("POST", "/v1/groups/g/members", {"version": 12, "joined": ["2"], "left": ["1", "4"]})
     assert (changed["joined"], changed["left"], changed["members"]) == (1, 2, 2)
     assert await members() == ["2", "3"]
+
+
+async def test_deleted_group_is_not_found_and_late_calls_about_its_members_have_no_effect(
+    api: Api, server: Server, connect: Connect
+) -> None:
+    made = await api.ok("PUT", "/v1/groups/g", {"name": "G"})
+    await api.ok("PUT", "/v1/groups/g/members", {"version": 1, "user_ids": ["7", "8"]})
+    guest, group_id = await connect(server, 7), int(made["group_id"])
+    for _ in range(2):
+        assert await api.ok("DELETE", "/v1/groups/g") == made
+    assert (await first_push(guest, RemovedFromGroup)).group_id == group_id
+    with pytest.raises(NotAMember):
+        await guest.members(group_id)
+    for method, target, body in (
+        ("GET", "/v1/groups/g", None),
+        ("GET", "/v1/groups/g/members", None),
+        ("PUT", "/v1/groups/g/members/7", {"version": 9}),
+        ("PUT", "/v1/groups/g/members", {"version": 9, "user_ids": ["7"]}),
+    ):
+        answer = await api(method, target, body)
+        assert (answer.status, answer.code) == (404, "no_such_group")
+    assert (await api("PUT", "/v1/groups/g", {"name": "G"})).status == 400
+
+
+async def test_deletion_of_a_group_by_signature_ends_the_passes_to_it(
+    api: Api, server: Server, connect: Connect
+) -> None:
+    made = await api.ok("PUT", "/v1/groups/g", {"name": "G", "audience": "signature"})
+    guest, group_id = await connect(server, 7), int(made["group_id"])
+    shown = signed(server, group_id, 7)
+    await show(guest, shown)
+    assert await guest.members(group_id) == [7]
+    await api.ok("DELETE", "/v1/groups/g")
+    with pytest.raises(NotAMember):
+        await guest.members(group_id)
+    with pytest.raises(BadPass):
+        await show(guest, shown)
 
 
 async def test_members_come_in_pages(api: Api) -> None:

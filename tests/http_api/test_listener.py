@@ -96,10 +96,10 @@ async def test_connection_beyond_the_limit_ends_an_idle_one_and_never_one_with_a
     held, go_on = asyncio.Event(), asyncio.Event()
     put = server.app.services.people.put
 
-    async def slow(names: Any) -> None:
+    async def slow(*asked: Any) -> None:
         held.set()
         await go_on.wait()
-        await put(names)
+        await put(*asked)
 
     monkeypatch.setattr(server.app.services.people, "put", slow)
     host, port = host_and_port(server.app.http_api.url.removeprefix("http://"))

@@ -98,10 +98,10 @@ async def test_server_that_is_going_down_refuses_new_requests_and_answers_those_
     held, go_on = asyncio.Event(), asyncio.Event()
     put = server.app.services.people.put
 
-    async def slow(names: Any) -> None:
+    async def slow(*asked: Any) -> None:
         held.set()
         await go_on.wait()
-        await put(names)
+        await put(*asked)
 
     monkeypatch.setattr(server.app.services.people, "put", slow)
     async with asyncio.TaskGroup() as tasks:

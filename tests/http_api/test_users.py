@@ -24,6 +24,20 @@ async def test_user_is_put_and_read_with_balances(api: Api) -> None:
     }
 
 
+async def test_avatar_of_a_user_is_what_was_put_last(api: Api) -> None:
+    url = "https://chat.example/a.png?size=64"
+    assert (await api.ok("PUT", "/v1/users/7", {"name": "Ada", "avatar_url": url}))["avatar_url"] == url
+    assert (await api.ok("GET", "/v1/users/7"))["avatar_url"] == url
+    await api.ok("PUT", "/v1/users/7", {"name": "Ada"})
+    assert "avatar_url" not in await api.ok("GET", "/v1/users/7")
+
+
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "/a.png", "https://a b", "https://" + "a" * 1024])
+async def test_avatar_that_is_no_url_of_the_web_is_refused(api: Api, url: str) -> None:
+    answer = await api("PUT", "/v1/users/7", {"avatar_url": url})
+    assert (answer.status, answer.code, answer.json["pointer"]) == (400, "bad_request", "/avatar_url")
+
+
 async def test_unknown_user_is_not_found(api: Api) -> None:
     answer = await api("GET", "/v1/users/7")
     assert (answer.status, answer.code) == (404, "no_such_user")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
-from tests.conftest import StartServer
+from tests.conftest import PATIENCE_S, StartServer
 from tests.http_api.client import Api
 from tests.http_api.conftest import ADDRESS, Dial
 from tests.http_api.test_packets import SEND, family, lucky
@@ -76,6 +77,35 @@ async def test_entries_by_cursor_are_the_whole_statement_with_running_balances(a
     await api.ok("POST", "/v1/wallets/7/withdraw", {"amount_fen": 60}, key="w")
     (new,) = (await api.ok("GET", f"/v1/wallets/7/entries?cursor={rest['next_cursor']}"))["entries"]
     assert (new["reason"], new["change_fen"], new["balance_fen"]) == ("withdraw", -60, 200)
+
+
+async def test_entries_name_the_other_end_of_each_change(api: Api) -> None:
+    await family(api, 1, 2)
+    group_id = (await api.ok("GET", "/v1/groups/family"))["group_id"]
+    sent = await api.ok("POST", SEND, lucky(1), key="p1")
+    opened = await api.ok("POST", f"{SEND}/{sent['packet_id']}/open", {"user_id": "2"})
+    personal = {"sender_id": "1", "kind": "personal", "target_id": "2", "amount_fen": 5, "shares": 1}
+    given = await api.ok("POST", SEND, personal, key="p2")
+    await api.ok("POST", "/v1/wallets/1/withdraw", {"amount_fen": 60}, key="order 7")
+    fields = ("reason", "other_id", "packet_id", "key")
+    assert [tuple(map(one.get, fields)) for one in await statement(api, 1, 4)] == [
+        ("top_up", None, None, "first"),
+        ("send", group_id, sent["packet_id"], None),
+        ("send", "2", given["packet_id"], None),
+        ("withdraw", None, None, "order 7"),
+    ]
+    _, claim = await statement(api, 2, 2)
+    assert (claim["reason"], claim["other_id"], claim["change_fen"]) == ("claim", "1", opened["amount_fen"])
+
+
+async def statement(api: Api, user_id: int, least: int) -> list[dict[str, Any]]:
+    """The statement of a user, once it has so many lines: shares are credited soon after they are won."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            lines: list[dict[str, Any]] = (await api.ok("GET", f"/v1/wallets/{user_id}/entries"))["entries"]
+            if len(lines) >= least:
+                return lines
+            await asyncio.sleep(0.02)
 
 
 async def test_records_by_cursor_are_what_a_user_sent_with_totals(api: Api) -> None:

@@ -3252,4 +3252,28 @@ MUTATIONS: tuple[Mutation, ...] = (
         "class Request(msgspec.Struct, gc=False):",
         (T_HTTP + "errors.py::test_wrong_body_is_refused_with_a_pointer_to_the_place",),
     ),
+    Mutation(
+        "HTTP: a statement names the receiver of a packet where its sender is at the other end",
+        "I3",
+        "server/services/money/wallets.py",
+        "    other_id = row.sender_id if row.kind == ledger.TransferKind.CLAIM else row.target_id\n",
+        "    other_id = row.target_id\n",
+        ("tests/http_api/test_wallets.py::test_entries_name_the_other_end_of_each_change",),
+    ),
+    Mutation(
+        "HTTP: passes to a deleted group hold",
+        "access",
+        "server/services/chat/groups.py",
+        "        group.members.clear()\n",
+        "        pass\n",
+        ("tests/http_api/test_groups.py::test_deletion_of_a_group_by_signature_ends_the_passes_to_it",),
+    ),
+    Mutation(
+        "HTTP: a late call about members brings a deleted group back",
+        "access",
+        "storage/postgres/chat/backend_groups.sql",
+        "WHERE group_id = $1 AND deleted_at_ms IS NULL FOR UPDATE",
+        "WHERE group_id = $1 FOR UPDATE",
+        ("tests/contract/test_groups.py::test_deleted_group_has_no_members_and_gets_none",),
+    ),
 )

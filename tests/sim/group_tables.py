@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from storage.postgres.change_feed import Change, Topic
-from storage.postgres.chat.backend_groups import FRESH_START, MembersRecorded, OtherKind
+from storage.postgres.chat.backend_groups import FRESH_START, MembersRecorded, OtherKind, WasDeleted
 from storage.postgres.chat.groups import GroupChanges, GroupKind, GroupRow, MemberChange, StreamPositionRow
 from storage.postgres.chat.memberships import (
     GroupFull,
@@ -49,6 +49,7 @@ class Group:
     invite: str | None = None
     version: int = 1
     synced_version: int = 0
+    is_deleted: bool = False
     rows: dict[int, Membership] = field(default_factory=dict)
     history: list[frozenset[int]] = field(default_factory=lambda: [frozenset()])  # members at each version
 
@@ -73,7 +74,10 @@ class GroupTables:
 
     def load_groups(self, group_ids: Iterable[int]) -> list[GroupRow]:
         found = [self.groups[group_id] for group_id in group_ids if group_id in self.groups]
-        return [GroupRow(one.group_id, one.name, one.owner_id, one.members, one.kind, one.version) for one in found]
+        return [
+            GroupRow(one.group_id, one.name, one.owner_id, one.members, one.kind, one.version, one.is_deleted)
+            for one in found
+        ]
 
     def group_changes(self, group_id: int, after_version: int) -> GroupChanges | None:
         group = self.groups.get(group_id)
@@ -85,7 +89,8 @@ class GroupTables:
             if row.changed_version > max(after_version, 0)
         ]
         last_message = self.streams.get(group_id, 0)
-        return GroupChanges(group.version, group.name, group.owner_id, group.kind, last_message, changed)
+        place = group.version, group.name, group.owner_id, group.kind, last_message
+        return GroupChanges(*place, changed, group.is_deleted)
 
     def versions(self, group_ids: Iterable[int]) -> dict[int, int]:
         return {group_id: self.groups[group_id].version for group_id in group_ids if group_id in self.groups}
@@ -200,12 +205,23 @@ class GroupTables:
             made = self.groups[group_id] = Group(group_id, name, owner_id, kind, external_id)
             self._made(made)
             return Recorded(group_id, 1)
+        if found.is_deleted:
+            raise WasDeleted
         if found.kind is not kind:
             raise OtherKind
         if (found.name, found.owner_id) == (name, owner_id):
             return Recorded(found.group_id, found.version)
         found.name, found.owner_id = name, owner_id
         return self._advance(found)
+
+    def delete_group(self, group_id: int, now_ms: int) -> Recorded:
+        group = self.groups[group_id]
+        if group.is_deleted:
+            return Recorded(group_id, group.version)
+        for user_id in group.members:
+            self._exit(group, user_id, now_ms, by_other=True)
+        group.is_deleted, group.invite = True, None
+        return self._advance(group)
 
     def sync_members(
         self, group_id: int, at_version: int, user_ids: Sequence[int], now_ms: int
@@ -280,7 +296,7 @@ class GroupTables:
         group = self.groups.get(group_id)
         if group is not None and group.kind is GroupKind.DIRECT:
             raise OtherKind
-        return group
+        return None if group is not None and group.is_deleted else group
 
     def _touch(self, group: Group, user_ids: Iterable[int], now_ms: int, at_version: int) -> None:
         """The backend's version of its last change, also of users whose standing stays or who never were in."""

@@ -30,6 +30,7 @@ class PeopleTables:
     def __init__(self) -> None:
         self.users: dict[int, UserRow] = {}
         self.given_names: dict[int, str] = {}  # unique forms of the names that the backend gave
+        self.avatar_urls: dict[int, str] = {}
         self.bans: defaultdict[int, list[bool]] = defaultdict(lambda: [False, False])  # of a user, at each version
 
     def know(self, user_ids: Sequence[int]) -> None:
@@ -72,7 +73,7 @@ class PeopleTables:
         self.given_names.pop(user_id, None)
         self.change(user_id, name=name, unique_name=form)
 
-    def put_users(self, names: Mapping[int, str]) -> list[int]:
+    def put_users(self, names: Mapping[int, str], avatar_urls: Mapping[int, str]) -> list[int]:
         forms = {user_id: unique_form(name) for user_id, name in names.items()}
         taken = set(forms.values())
         lost = [one for one, row in self.users.items() if row.unique_name in taken and one not in names]
@@ -85,6 +86,7 @@ class PeopleTables:
             else:
                 self.change(user_id, name=name, unique_name=None)
         self.given_names = {one: form for one, form in (self.given_names | forms).items() if form}
+        self.avatar_urls |= avatar_urls
         return lost
 
     def names(self, user_ids: Sequence[int]) -> dict[int, str]:

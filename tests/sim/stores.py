@@ -227,6 +227,9 @@ class SimBackendGroups(backend_groups.BackendGroupStore):
     async def id_of(self, external_id: str) -> int | None:
         return await self._line.call("group_id_of", lambda: self._tables.group_id_of(external_id))
 
+    async def delete(self, group_id: int, now_ms: int) -> Recorded:
+        return await self._line.call("delete_group", lambda: self._tables.delete_group(group_id, now_ms))
+
     async def sync(
         self, group_id: int, at_version: int, user_ids: Sequence[int], now_ms: int
     ) -> MembersRecorded | None:
@@ -265,8 +268,11 @@ class SimUsers(users.UserStore):
     async def choose_name(self, user_id: int, name: str) -> None:
         await self._line.call("choose_name", lambda: self._tables.choose_name(user_id, name))
 
-    async def put(self, names: Mapping[int, str]) -> list[int]:
-        return await self._line.call("put_users", lambda: self._tables.put_users(names))
+    async def put(self, names: Mapping[int, str], avatar_urls: Mapping[int, str] | None = None) -> list[int]:
+        return await self._line.call("put_users", lambda: self._tables.put_users(names, avatar_urls or {}))
+
+    async def avatar_url(self, user_id: int) -> str:
+        return await self._line.call("avatar_url", lambda: self._tables.avatar_urls.get(user_id, ""))
 
     async def names(self, user_ids: Sequence[int]) -> dict[int, str]:
         return await self._line.call("names", lambda: self._tables.names(user_ids))

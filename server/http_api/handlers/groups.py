@@ -45,6 +45,12 @@ class GroupRequests:
             UNSET if found.owner_id == NO_OWNER else str(found.owner_id),
         )
 
+    async def delete(self, call: Call) -> shapes.GroupDeletedReply:
+        """Delete a group for good: its members are out, its open packets are refunded when they expire"""
+        group_id = await self._backend.id_of(call.path["group"])
+        await self._backend.delete(group_id)
+        return shapes.GroupDeletedReply(call.path["group"], str(group_id))
+
     async def members(self, call: Call) -> shapes.MemberPageReply:
         """The members of a group, in pages"""
         after = cursor_number(call.query.cursor)
@@ -79,7 +85,7 @@ class GroupRequests:
     async def _found(self, call: Call) -> Group:
         self._gate.check_current()
         group = await self._groups.find(await self._backend.id_of(call.path["group"]))
-        if group is None:
+        if group is None or group.is_deleted:
             raise Problem(Refusal.NO_SUCH_GROUP)
         return group
 

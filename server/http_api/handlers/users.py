@@ -26,18 +26,21 @@ class UserRequests:
     async def put(self, call: Call) -> shapes.UserPutReply:
         """Make a user known, and say how others see them"""
         user_id, body = call.path["user_id"], call.body
-        await self._people.put({user_id: body.name})
-        return shapes.UserPutReply(str(user_id), body.name)
+        await self._people.put({user_id: body.name}, {user_id: body.avatar_url})
+        return shapes.UserPutReply(str(user_id), body.name, body.avatar_url)
 
     async def get(self, call: Call) -> shapes.UserReply:
         """A user, and what is in their wallet"""
         user_id = call.path["user_id"]
         async with self._reads.turn():
             found = await self._lookups.user(user_id)
+            avatar_url = await self._people.avatar_url(user_id)
         if not found.is_known:
             raise Problem(Refusal.NO_SUCH_USER)
         [name] = await self._names.of([user_id])
-        return shapes.UserReply(str(user_id), name, found.is_banned, found.balance_fen, found.arriving_fen)
+        return shapes.UserReply(
+            str(user_id), name, found.is_banned, found.balance_fen, found.arriving_fen, avatar_url
+        )
 
     async def ban(self, call: Call) -> shapes.UserBanReply:
         """End all connections of a user, and refuse all that they ask"""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from msgspec import UNSET
-
 from server.http_api.handlers.call import Call, cursor_number
 from server.http_api.shapes import money as shapes
 from server.services.assembly import Services
@@ -38,5 +36,9 @@ class WalletRequests:
 
 
 def _line(one: EntryItem) -> shapes.EntryShown:
-    packet_id = str(one.packet_id) if one.packet_id else UNSET
-    return shapes.EntryShown(one.version, one.at_ms, one.reason, one.change_fen, one.balance_fen, packet_id)
+    shown = shapes.EntryShown(one.version, one.at_ms, one.reason, one.change_fen, one.balance_fen)
+    if one.packet_id:
+        shown.packet_id, shown.other_id = str(one.packet_id), str(one.other_id)
+    else:
+        shown.key = one.key
+    return shown

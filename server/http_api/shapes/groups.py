@@ -35,6 +35,13 @@ class GroupPutReply(Reply):
     group_id: IdText
 
 
+class GroupDeletedReply(Reply):
+    """The group is deleted: it has no members, and its id is not used again."""
+
+    group: GroupText
+    group_id: IdText
+
+
 class GroupReply(Reply):
     """A group. No `owner_id`: no user owns it."""
 

@@ -40,7 +40,11 @@ class TransferReply(Reply):
 
 
 class EntryShown(Reply):
-    """One change of a wallet, and the balance after it. `packet_id`: if a packet moved the money."""
+    """One change of a wallet, and the balance after it.
+
+    If a packet moved the money: `packet_id`, and in `other_id` the user who sent it (a claim), or the group or the
+    user that it was for. If it came from outside or went there: `key`, the Idempotency-Key of the transfer.
+    """
 
     version: int
     at_ms: Ms
@@ -48,6 +52,8 @@ class EntryShown(Reply):
     change_fen: Fen
     balance_fen: Fen
     packet_id: IdText | UnsetType = UNSET
+    other_id: IdText | UnsetType = UNSET
+    key: str | UnsetType = UNSET
 
 
 class EntryPageReply(Reply):

@@ -13,18 +13,27 @@ from server.http_api.shapes.base import (
     Request,
 )
 
+AvatarUrl = Annotated[
+    str,
+    Meta(
+        pattern=r"^(https?://[!-~]+)?$", max_length=1024, description="where the picture of a user is; empty: none"
+    ),
+]
+
 
 class UserPutBody(Request):
-    """A user who exists, and the name that others see; empty: none."""
+    """A user who exists, the name that others see, and their picture; empty: none."""
 
     name: str = ""
+    avatar_url: AvatarUrl = ""
 
 
 class UserPutReply(Reply):
-    """A user and their name."""
+    """A user as they are from now on."""
 
     user_id: IdText
     name: str
+    avatar_url: str = ""
 
 
 class UserReply(Reply):
@@ -35,6 +44,7 @@ class UserReply(Reply):
     banned: bool
     balance_fen: Fen
     arriving_fen: Fen
+    avatar_url: str = ""
 
 
 class UserBanReply(Reply):

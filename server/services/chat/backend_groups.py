@@ -11,7 +11,7 @@ from server.core.ids import IdMaker
 from server.core.limits import Limits, check_bytes, check_text
 from server.core.refusals import Reason, RequestRefused
 from server.services.chat.groups import Group, GroupService
-from storage.postgres.chat.backend_groups import BackendGroupStore, MembersRecorded, OtherKind
+from storage.postgres.chat.backend_groups import BackendGroupStore, MembersRecorded, OtherKind, WasDeleted
 from storage.postgres.chat.groups import GroupKind
 from storage.postgres.chat.memberships import GroupFull
 
@@ -55,6 +55,8 @@ class BackendGroupService:
             )
         except OtherKind:
             raise RequestRefused(Reason.BAD_REQUEST, "the audience of a group cannot be changed") from None
+        except WasDeleted:
+            raise RequestRefused(Reason.BAD_REQUEST, "the group was deleted: its id is not used again") from None
         return made.group_id
 
     async def id_of(self, external_id: str) -> int:
@@ -71,6 +73,10 @@ class BackendGroupService:
         else:
             self._ids_of.move_to_end(external_id)
         return found
+
+    async def delete(self, group_id: int) -> None:
+        """The group has no members from now on, and none can come. Its packets are refunded when they expire."""
+        await self._groups.recorded(self._store.delete(group_id, self._now_ms()))
 
     async def sync(self, group_id: int, version: int, user_ids: Sequence[int]) -> MembersRecorded:
         """The whole member list as it is at the backend's version."""

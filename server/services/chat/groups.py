@@ -54,6 +54,7 @@ class Group(msgspec.Struct):
     kind: GroupKind
     version: int
     members: set[int]
+    is_deleted: bool
 
 
 class RecordedChange(Protocol):
@@ -198,6 +199,7 @@ class GroupService:
         changes = await self._store.changes(group.group_id, group.version)
         if changes is not None:
             group.version, group.name, group.owner_id = changes.version, changes.name, changes.owner_id
+            group.is_deleted = changes.is_deleted
             self._publish(group.group_id, changes, _apply(group, changes))
 
     async def _tell(self, group_id: int, version: int) -> None:
@@ -240,7 +242,7 @@ class GroupService:
 
 
 def _group(row: GroupRow) -> Group:
-    return Group(row.group_id, row.name, row.owner_id, row.kind, row.version, row.members)
+    return Group(row.group_id, row.name, row.owner_id, row.kind, row.version, row.members, row.is_deleted)
 
 
 def _apply(group: Group, changes: GroupChanges) -> ChangedMembers:
@@ -255,4 +257,7 @@ def _apply(group: Group, changes: GroupChanges) -> ChangedMembers:
             group.members.remove(user_id)
         if by_other:
             (changed.added if is_in else changed.removed).append(user_id)
+    if changes.is_deleted:  # those are left who are in by passes, which are not recorded
+        changed.removed.extend(group.members)
+        group.members.clear()
     return changed

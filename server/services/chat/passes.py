@@ -78,6 +78,8 @@ class PassService:
         # what ends passes and comes meanwhile is followed after this
         async with self._turn(user_id), self._groups.unchanged(shown.group_id):
             from_s = await self._users.passes_from(user_id, shown.group_id)
+            if group.is_deleted:
+                raise RequestRefused(Reason.BAD_PASS, "the group was deleted")
             if from_s is None or shown.issued_at_s < from_s:
                 raise RequestRefused(Reason.BAD_PASS, "it was issued before passes of this user were ended")
             held = self._newest(user_id, shown)

@@ -42,7 +42,7 @@ class PeopleService:
         changes.on_change("user", self.follow)
         changes.on_gap(self.catch_up)
 
-    async def put(self, names: Mapping[int, str]) -> None:
+    async def put(self, names: Mapping[int, str], avatar_urls: Mapping[int, str] | None = None) -> None:
         """These users are known, and called so; other users who have chosen such a name have none from now on.
 
         Names are for display, so no other server is waited for.
@@ -52,8 +52,12 @@ class PeopleService:
                 self._names.check(name)
             except RequestRefused as refused:
                 raise RequestRefused(refused.reason, f"user {user_id}: {refused.detail}") from None
-        lost = await self._store.put(names)
+        lost = await self._store.put(names, avatar_urls)
         self._names.forget((*names, *lost))
+
+    async def avatar_url(self, user_id: int) -> str:
+        """Where the picture of a user is; empty: nowhere."""
+        return await self._store.avatar_url(user_id)
 
     async def check_known(self, user_ids: Sequence[int]) -> None:
         """Raises RequestRefused if one of these users is not known here, such as the id of a mistyped name."""

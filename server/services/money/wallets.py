@@ -24,7 +24,10 @@ MOVE_FEN_MAX = 10**12  # ten thousand million yuan at once: more is a mistake
 
 
 class EntryItem(NamedTuple):
-    """One change of a wallet. `packet_id` is 0 where no packet moved the money."""
+    """One change of a wallet. `packet_id` is 0 where no packet moved the money, and `key` is empty where one did.
+
+    `other_id`: the user whose packet it came from, or the group or user that the packet was for; 0: the outside.
+    """
 
     version: int
     at_ms: int
@@ -32,6 +35,8 @@ class EntryItem(NamedTuple):
     change_fen: int
     balance_fen: int
     packet_id: int
+    other_id: int
+    key: str
 
 
 class EntryPage(NamedTuple):
@@ -110,8 +115,9 @@ class WalletService:
 
 def _item(row: EntryRow) -> EntryItem:
     packet_id = row.account if row.account > USER_ID_MAX else 0
+    other_id = row.sender_id if row.kind == ledger.TransferKind.CLAIM else row.target_id
     reason = ledger.reason_of(row.kind)
-    return EntryItem(row.version, row.at_ms, reason, row.change_fen, row.balance_fen, packet_id)
+    return EntryItem(row.version, row.at_ms, reason, row.change_fen, row.balance_fen, packet_id, other_id, row.key)
 
 
 def _change(transfer: TransferRow) -> tuple[int, int]:

@@ -29,6 +29,10 @@ class OtherKind(Exception):
     """The group has another kind of audience than the request says or needs."""
 
 
+class WasDeleted(Exception):
+    """The group of this external id was deleted; nothing was recorded."""
+
+
 class MembersRecorded(NamedTuple):
     """A change of members that is recorded, or changed nothing: how many joined and left, and how many are in."""
 
@@ -63,7 +67,10 @@ class BackendGroupStore:
     async def put(
         self, group_id: int, external_id: str, kind: GroupKind, name: str, owner_id: int, now_ms: int
     ) -> Recorded:
-        """Make the group of this external id under `group_id`, or change the one that exists. Raises OtherKind."""
+        """Make the group of this external id under `group_id`, or change the one that exists.
+
+        Raises OtherKind, WasDeleted.
+        """
         async with self._patient_transaction() as connection:
             await users.know(connection, [owner_id] if owner_id else [])
             made = await connection.fetchval(_SQL["make"], group_id, external_id, kind, name, owner_id, now_ms)
@@ -71,7 +78,9 @@ class BackendGroupStore:
                 return Recorded(group_id, 1)
             found = await connection.fetchrow(_SQL["find"], external_id, timeout=PATIENCE_S)
             assert found is not None
-            found_id, found_kind, found_name, found_owner, version = found
+            found_id, found_kind, found_name, found_owner, version, is_deleted = found
+            if is_deleted:
+                raise WasDeleted
             if found_kind != kind:
                 raise OtherKind
             if (found_name, found_owner) != (name, owner_id):
@@ -84,6 +93,17 @@ class BackendGroupStore:
         async with self._database.reading() as connection:
             found: int | None = await connection.fetchval(_SQL["id_of"], external_id)
             return found
+
+    async def delete(self, group_id: int, now_ms: int) -> Recorded:
+        """End all memberships of a group of the backend for good; again is harmless."""
+        async with self._patient_transaction() as connection:
+            group = await _lock(connection, group_id)
+            if group is None:
+                return Recorded(group_id, await connection.fetchval(_SQL["version"], group_id))
+            end = group_id, now_ms, group.version + 1
+            await connection.execute(_SQL["all_left"], *end, timeout=PATIENCE_S)
+            await connection.execute(_SQL["delete"], *end)
+        return Recorded(group_id, group.version + 1)
 
     async def sync(
         self, group_id: int, at_version: int, user_ids: Sequence[int], now_ms: int

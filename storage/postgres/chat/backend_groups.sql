@@ -10,7 +10,7 @@ WITH made AS (
 SELECT group_id FROM made
 
 -- name: find
-SELECT group_id, kind, name, owner_id, members_version FROM groups WHERE external_id = $1 FOR UPDATE
+SELECT group_id, kind, name, owner_id, members_version, deleted_at_ms IS NOT NULL FROM groups WHERE external_id = $1 FOR UPDATE
 
 -- name: id_of
 SELECT group_id FROM groups WHERE external_id = $1
@@ -19,7 +19,17 @@ SELECT group_id FROM groups WHERE external_id = $1
 UPDATE groups SET name = $2, owner_id = $3, members_version = $4 WHERE group_id = $1
 
 -- name: lock
-SELECT kind, members_version, synced_version FROM groups WHERE group_id = $1 FOR UPDATE
+SELECT kind, members_version, synced_version FROM groups WHERE group_id = $1 AND deleted_at_ms IS NULL FOR UPDATE
+
+-- name: version
+SELECT members_version FROM groups WHERE group_id = $1
+
+-- name: all_left
+UPDATE memberships SET left_at_ms = $2, changed_version = $3, by_other = true
+WHERE group_id = $1 AND left_at_ms IS NULL
+
+-- name: delete
+UPDATE groups SET deleted_at_ms = $2, members_version = $3, invite = NULL WHERE group_id = $1
 
 -- name: synced_in
 -- Rows whose standing stays are not written: synced_version of the group holds for them.

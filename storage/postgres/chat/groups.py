@@ -37,6 +37,7 @@ class GroupRow(NamedTuple):
     members: set[int]
     kind: GroupKind = GroupKind.GROUP
     version: int = 0
+    is_deleted: bool = False
 
 
 class MemberChange(NamedTuple):
@@ -56,6 +57,7 @@ class GroupChanges(NamedTuple):
     kind: GroupKind
     last_message: int
     members: list[MemberChange]
+    is_deleted: bool = False
 
 
 class ListedGroupRow(NamedTuple):
@@ -98,8 +100,8 @@ class GroupStore:
             rows = await connection.fetch(_SQL["load"], group_ids)
             members = await connection.fetch(_SQL["members"], group_ids)
         groups = {
-            group_id: GroupRow(group_id, name, owner_id, set(), GroupKind(kind), version)
-            for group_id, name, owner_id, kind, version in rows
+            group_id: GroupRow(group_id, name, owner_id, set(), GroupKind(kind), version, is_deleted)
+            for group_id, name, owner_id, kind, version, is_deleted in rows
         }
         for group_id, user_id in members:
             groups[group_id].members.add(user_id)
@@ -112,9 +114,9 @@ class GroupStore:
             rows = await connection.fetch(_SQL["changes"], group_id, after_version) if group else []
         if group is None:
             return None
-        version, name, owner_id, kind, last_message = group
+        version, name, owner_id, kind, last_message, is_deleted = group
         members = [MemberChange(*row) for row in rows]
-        return GroupChanges(version, name, owner_id, GroupKind(kind), last_message or 0, members)
+        return GroupChanges(version, name, owner_id, GroupKind(kind), last_message or 0, members, is_deleted)
 
     async def versions(self, group_ids: Sequence[int]) -> dict[int, int]:
         """The versions of the groups that exist."""

@@ -1,5 +1,5 @@
 -- name: load
-SELECT group_id, name, owner_id, kind, members_version FROM groups WHERE group_id = ANY($1)
+SELECT group_id, name, owner_id, kind, members_version, deleted_at_ms IS NOT NULL FROM groups WHERE group_id = ANY($1)
 
 -- name: members
 SELECT group_id, user_id FROM memberships WHERE group_id = ANY($1) AND left_at_ms IS NULL
@@ -12,7 +12,8 @@ SELECT members_version FROM memberships JOIN groups USING (group_id)
 WHERE group_id = $1 AND user_id = $2 AND left_at_ms IS NULL
 
 -- name: group
-SELECT members_version, name, owner_id, kind, (SELECT last_message FROM streams WHERE stream_id = group_id)
+SELECT members_version, name, owner_id, kind, (SELECT last_message FROM streams WHERE stream_id = group_id),
+       deleted_at_ms IS NOT NULL
 FROM groups WHERE group_id = $1
 
 -- name: changes

@@ -95,8 +95,8 @@ class UserStore:
         except asyncpg.UniqueViolationError:
             raise NameTaken from None
 
-    async def put(self, names: Mapping[int, str]) -> list[int]:
-        """Make users known and call them so, all of them or none.
+    async def put(self, names: Mapping[int, str], avatar_urls: Mapping[int, str] | None = None) -> list[int]:
+        """Make users known and call them so, all of them or none. `avatar_urls` are of some of them.
 
         Other users who have chosen such a name lose it: which users.
         """
@@ -106,12 +106,19 @@ class UserStore:
             lost = await connection.fetch(_SQL["take_names"], user_ids, forms)
             await connection.execute(_SQL["put"], user_ids, list(names.values()))
             await connection.execute(_SQL["give_names"], user_ids, forms)
+            if avatar_urls:
+                await connection.execute(_SQL["put_avatars"], list(avatar_urls), list(avatar_urls.values()))
         return [row["user_id"] for row in lost]
 
     async def names(self, user_ids: Sequence[int]) -> dict[int, str]:
         """The names of those who have one."""
         async with self._database.reading() as connection:
             return {row["user_id"]: row["name"] for row in await connection.fetch(_SQL["names"], user_ids)}
+
+    async def avatar_url(self, user_id: int) -> str:
+        """Where the picture of a user is; empty: the user has none, or is unknown."""
+        async with self._database.reading() as connection:
+            return await connection.fetchval(_SQL["avatar_url"], user_id) or ""
 
     async def ban(self, user_id: int, banned_at_ms: int | None) -> AccessRow:
         """Ban a user, or let them in again (None). A packet they send meanwhile is recorded before, or never."""

@@ -82,6 +82,13 @@ ON CONFLICT (user_id) DO UPDATE SET
     version = u.version + CASE WHEN u.name = excluded.name THEN 0 ELSE 1 END
 WHERE u.name <> excluded.name OR u.unique_name IS NOT NULL
 
+-- name: put_avatars
+UPDATE users u SET avatar_url = asked.url FROM unnest($1::bigint[], $2::text[]) AS asked (user_id, url)
+WHERE u.user_id = asked.user_id AND u.avatar_url <> asked.url
+
+-- name: avatar_url
+SELECT avatar_url FROM users WHERE user_id = $1
+
 -- name: names
 SELECT user_id, name FROM users WHERE user_id = ANY($1) AND name <> ''
 

@@ -32,7 +32,10 @@ class BalanceRow(NamedTuple):
 
 
 class EntryRow(NamedTuple):
-    """One change of a wallet. (kind, account, key) name its transfer; `account` is the other one of the two."""
+    """One change of a wallet. (kind, account, key) name its transfer; `account` is the other one of the two.
+
+    If that is a packet, `sender_id` and `target_id` are those of the packet, else 0.
+    """
 
     version: int
     kind: int
@@ -41,6 +44,8 @@ class EntryRow(NamedTuple):
     change_fen: int
     balance_fen: int
     at_ms: int
+    sender_id: int
+    target_id: int
 
 
 class HoldingRow(NamedTuple):

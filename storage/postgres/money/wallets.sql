@@ -61,17 +61,19 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 
 -- name: entries
 -- Behind a version, oldest first, one line for each transfer of an entry. One more than a page (101) tells whether
--- there is another.
+-- there is another. Where a packet moved the money, its sender and its target tell who was at the other end.
 WITH found AS (
     SELECT * FROM entries WHERE user_id = $1 AND version > $2 ORDER BY version LIMIT 101
 )
-SELECT version - count + place AS version, kind, line.account, key, line.change_fen,
-       (balance_fen - coalesce(sum(line.change_fen) OVER later, 0))::bigint AS balance_fen, at_ms
+SELECT found.version - count + place AS version, found.kind, line.account, found.key, line.change_fen,
+       (balance_fen - coalesce(sum(line.change_fen) OVER later, 0))::bigint AS balance_fen, at_ms,
+       coalesce(packets.sender_id, 0), coalesce(packets.target_id, 0)
 FROM found, LATERAL (SELECT coalesce(cardinality(accounts), 1) AS count) AS size,
     LATERAL unnest(coalesce(accounts, ARRAY[account]), coalesce(changes_fen, ARRAY[change_fen])) WITH ORDINALITY
         AS line (account, change_fen, place)
-WHERE version - count + place > $2
-WINDOW later AS (PARTITION BY version ORDER BY place ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING)
+    LEFT JOIN packets ON packets.packet_id = line.account
+WHERE found.version - count + place > $2
+WINDOW later AS (PARTITION BY found.version ORDER BY place ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING)
 ORDER BY 1 LIMIT 101
 
 -- name: credit

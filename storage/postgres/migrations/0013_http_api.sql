@@ -7,3 +7,9 @@ CREATE TABLE keyed_resends (
     message   bigint NOT NULL,
     PRIMARY KEY (packet_id, key)
 );
+
+-- A group that the chat backend deleted: it has no members any more, and gets none. Its row stays, for its packets.
+ALTER TABLE groups ADD deleted_at_ms bigint;
+
+-- A picture of a user, as the chat backend gave it; empty: none.
+ALTER TABLE users ADD avatar_url text NOT NULL DEFAULT '';
