@@ -11,17 +11,22 @@ import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeAlias
 
+import asyncpg
 import pytest
 from aiohttp import web
 
 from server.core.webhooks.signing import text_of
 from tests.conftest import PATIENCE_S, Server, StartServer
+from tests.services.conftest import party
+
+__all__ = ["party"]
 
 LOOPBACK = ("127.0.0.0/8",)
 KEY = bytes(range(32))
 SECRET = text_of(KEY)
+Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Respond = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
@@ -109,7 +114,7 @@ class Receiver:
 
 async def until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE_S):
-        while not holds():
+        while not holds():  # noqa: ASYNC110  receivers set no event
             await asyncio.sleep(0.01)
 
 

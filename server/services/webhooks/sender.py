@@ -91,6 +91,7 @@ class Sender:
 
     def _session(self, socket_factory: Callable[[Any], socket.socket]) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(
+            ssl=ssl.create_default_context(),  # not that of aiohttp, which is as old as the process
             limit=ALL_MAX,
             limit_per_host=ENDPOINT_MAX,
             use_dns_cache=False,

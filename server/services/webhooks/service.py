@@ -66,7 +66,7 @@ class WebhookService:
         """`allowed`: private networks that webhooks may go to."""
         self._endpoints, self._deliveries = endpoints, deliveries
         self._allowed = allowed
-        self._now_ms = now_ms
+        self.now_ms = now_ms
 
     async def put(
         self,
@@ -82,14 +82,18 @@ class WebhookService:
 
         Another secret than its own replaces that one, which signs for `overlap_s` more.
         """
-        _check_name(name)
+        if not NAME.fullmatch(name):
+            raise RequestRefused(
+                Reason.BAD_REQUEST,
+                "the name of an endpoint has 1 to 64 letters, digits, dots, dashes and underscores",
+            )
         if why := why_not_url(url, self._allowed):
             raise RequestRefused(Reason.BAD_REQUEST, why)
         if unknown := [one for one in types if one not in list(EventType)]:
             raise RequestRefused(
                 Reason.BAD_REQUEST, f"there is no type {unknown[0][:32]!r}, only {', '.join(EventType)}"
             )
-        now_ms = self._now_ms()
+        now_ms = self.now_ms()
         try:
             key = signing.secret_of(secret) if secret else None
             row = await self._endpoints.put(
@@ -114,7 +118,7 @@ class WebhookService:
 
     async def rotate(self, name: str, secret: str, overlap_s: float) -> EndpointItem | None:
         """Replace the secret of an endpoint; None: there is no such endpoint."""
-        row = await self._endpoints.get(name)
+        row = await self._find(name)
         if row is None:
             return None
         return await self.put(name, row.url, row.types, secret, enabled=row.state == "enabled", overlap_s=overlap_s)
@@ -125,16 +129,16 @@ class WebhookService:
 
     async def endpoint(self, name: str) -> EndpointItem | None:
         """An endpoint."""
-        row = await self._endpoints.get(name)
+        row = await self._find(name)
         return None if row is None else self._shown(row)
 
     async def remove(self, name: str) -> bool:
         """Remove an endpoint and all that waits for it; False: there was none."""
-        return await self._endpoints.remove(name, self._now_ms())
+        return bool(NAME.fullmatch(name)) and await self._endpoints.remove(name, self.now_ms())
 
     async def deliveries(self, name: str, before: int = NEWEST, state: str = "") -> DeliveryPage | None:
         """Deliveries of an endpoint, of events before this one; None: there is no such endpoint."""
-        row = await self._endpoints.get(name)
+        row = await self._find(name)
         if row is None:
             return None
         wanted = DeliveryState[state.upper()] if state else -1
@@ -145,18 +149,18 @@ class WebhookService:
         self, name: str, *, event_id: int = 0, from_ms: int = 0, only_failed: bool = False
     ) -> int | None:
         """Send one event again, or all since a time; how many. None: there is no such endpoint."""
-        row = await self._endpoints.get(name)
+        row = await self._find(name)
         if row is None:
             return None
-        now_ms = self._now_ms()
+        now_ms = self.now_ms()
         if event_id:
             return int(await self._deliveries.replay_one(row.endpoint_id, event_id, now_ms))
         return await self._deliveries.replay(row.endpoint_id, from_ms, now_ms, only_failed=only_failed)
 
     async def test(self, name: str) -> int | None:
         """Send a test to an endpoint; its event. None: there is no such endpoint."""
-        row = await self._endpoints.get(name)
-        return None if row is None else await self._deliveries.test(row.endpoint_id, self._now_ms())
+        row = await self._find(name)
+        return None if row is None else await self._deliveries.test(row.endpoint_id, self.now_ms())
 
     async def delivery(self, name: str, event_id: int) -> DeliveryItem | None:
         """What became of a delivery."""
@@ -164,16 +168,12 @@ class WebhookService:
         found = page.lines[:1] if page is not None else []
         return next((one for one in found if one.event_id == event_id), None)
 
+    async def _find(self, name: str) -> EndpointRow | None:
+        return await self._endpoints.get(name) if NAME.fullmatch(name) else None
+
     def _shown(self, row: EndpointRow) -> EndpointItem:
-        valid = len(row.secrets.valid(self._now_ms()))
+        valid = len(row.secrets.valid(self.now_ms()))
         return EndpointItem(row.name, row.url, row.types, row.state, row.created_at_ms, valid)
-
-
-def _check_name(name: str) -> None:
-    if not NAME.fullmatch(name):
-        raise RequestRefused(
-            Reason.BAD_REQUEST, "the name of an endpoint has 1 to 64 letters, digits, dots, dashes and underscores"
-        )
 
 
 def _item(row: DeliveryRow) -> DeliveryItem:

@@ -21,7 +21,6 @@ class PacketFacts(NamedTuple):
     kind: str
     sender_id: int
     target_id: int
-    chat_id: int | None
     external_id: str | None
     total_fen: int
     shares: int
