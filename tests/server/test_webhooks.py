@@ -95,7 +95,7 @@ def test_test_of_an_endpoint_that_fails_tells_its_status(data: Path, receiver: t
 def test_replay_sends_the_events_of_the_last_hours_again(data: Path, receiver: tuple[str, type[Handler]]) -> None:
     url, kind = receiver
     done(data, "add", "again", url)
-    assert here("topup", 7, 500, "--data", data).code == 0
+    assert here("topup", 7, 500, "--create", "--data", data).code == 0
     done(data, "test", "again")
     assert done(data, "replay", "again", "--hours", 1) == "1 deliveries to again will be made again\n"
     done(data, "test", "again")

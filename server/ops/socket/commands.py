@@ -192,6 +192,13 @@ def status_of(sample: Sample, health: Health) -> dict[str, Any]:
         },
         "sends": sample.sends,
         "refunded_packets": sample.refunded_packets,
+        "webhooks": {
+            "endpoints": sample.webhooks.endpoints,
+            "waiting": sum(queue.waiting for queue in sample.webhooks.queues.values()),
+            "oldest_s": max((queue.oldest_s for queue in sample.webhooks.queues.values()), default=0.0),
+            "in_flight": sample.webhooks.in_flight,
+            **sample.webhooks.results,
+        },
         "money_fen": sample.money_fen | {"in_packets": None if figures is None else figures.in_packets_fen},
         "loop_lag_ms": sample.loop_lag_ms,
         "loop_failures": non_zero(sample.loop_failures),
