@@ -190,3 +190,23 @@ async def test_backend_reads_the_group_under_its_own_id(
     assert received.data["group"] == "family"
     assert (received.data["packet_id"], received.data["target_id"]) == (str(sent.packet_id), str(group_id))
     assert received.data["greeting"] == "恭喜发财"
+
+
+async def test_credit_of_several_claims_follows_the_version_before_all_of_them(server: Server, sql: Sql) -> None:
+    await server.app.services.webhooks.put("shop", "https://shop.example/hooks", (), SECRET)
+    entry = """INSERT INTO entries
+               (user_id, version, kind, account, change_fen, balance_fen, at_ms, accounts, changes_fen)
+               VALUES (7, 5, 4, $1, 6, 6, 1, ARRAY[$1 - 2, $1 - 1, $1], ARRAY[1, 2, 3])"""
+    await sql.execute(entry, 2**60)
+    assert tuple(await sql.fetchrow("SELECT number, previous FROM webhook_events")) == (5, 2)
+
+
+async def test_a_disabled_endpoint_gets_no_deliveries_beside_an_enabled_one(
+    server: Server, backend: Client, receiver: Receiver, sql: Sql
+) -> None:
+    await subscribe(server, receiver, "off", enabled=False)
+    await subscribe(server, receiver, "on")
+    await backend.top_up(7, 5, key="t")
+    await receiver.wait_for(1)
+    await settled(sql)
+    assert await sql.fetchval("SELECT count(*) FROM webhook_deliveries") == 1
