@@ -64,6 +64,7 @@ class Stores(NamedTuple):
         `timeout_s` bounds every attempt and statement; `with_best_luck`: the kinds of packet that have a best luck.
         """
         database = Database(postgres_dsn, pool_max, timeout_s)
+        webhooks = database.writer(plan_each_time=True)
         return cls(
             database=database,
             mirror=Mirror(redis_url, timeout_s),
@@ -85,8 +86,8 @@ class Stores(NamedTuple):
             change_feed=ChangeFeedStore(database),
             time=DatabaseTimeStore(database),
             webhook_endpoints=EndpointStore(database),
-            webhook_deliveries=DeliveryStore(database),
-            webhook_facts=FactStore(database),
+            webhook_deliveries=DeliveryStore(database, webhooks),
+            webhook_facts=FactStore(webhooks),
         )
 
     async def close(self) -> None:

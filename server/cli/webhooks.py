@@ -38,7 +38,7 @@ webhooks_cli = cyclopts.App(
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class Records:
+class RecordOptions:
     """Where the endpoints are recorded."""
 
     data: DataOption = DATA
@@ -46,14 +46,14 @@ class Records:
     postgres: PostgresOption = None
 
 
-DEFAULT: Final = Records()
+DEFAULT: Final = RecordOptions()
 JsonOption = Annotated[bool, Parameter(name="--json", negative=(), help="print the answer as JSON")]
 Types = Annotated[tuple[str, ...], Parameter(name="--type", help="a type of event that it wants; may be repeated")]
 
 
 @webhooks_cli.default
 @webhooks_cli.command(name="list")
-def list_endpoints(*, as_json: JsonOption = False, records: Records = DEFAULT) -> int:
+def list_endpoints(*, as_json: JsonOption = False, records: RecordOptions = DEFAULT) -> int:
     """List the endpoints; no secret is shown.
 
     Example: hongbao webhooks list
@@ -82,7 +82,7 @@ def list_endpoints(*, as_json: JsonOption = False, records: Records = DEFAULT) -
 
 
 @webhooks_cli.command
-def add(name: Text, url: Text, /, *, types: Types = (), records: Records = DEFAULT) -> int:
+def add(name: Text, url: Text, /, *, types: Types = (), records: RecordOptions = DEFAULT) -> int:
     """Make an endpoint, or change its URL and types and enable it; print the secret of a new one, once.
 
     Example: hongbao webhooks add shop https://shop.example/hooks --type packet.sent --type packet.finished
@@ -99,7 +99,7 @@ def add(name: Text, url: Text, /, *, types: Types = (), records: Records = DEFAU
 
 
 @webhooks_cli.command
-def remove(name: Text, /, *, records: Records = DEFAULT) -> int:
+def remove(name: Text, /, *, records: RecordOptions = DEFAULT) -> int:
     """Remove an endpoint, and all that waits for it.
 
     Example: hongbao webhooks remove shop
@@ -115,7 +115,7 @@ def remove(name: Text, /, *, records: Records = DEFAULT) -> int:
 
 
 @webhooks_cli.command
-def rotate(name: Text, /, *, hours: Hours = OVERLAP_S / 3600, records: Records = DEFAULT) -> int:
+def rotate(name: Text, /, *, hours: Hours = OVERLAP_S / 3600, records: RecordOptions = DEFAULT) -> int:
     """Replace the secret of an endpoint and print the new one, once; the old one signs beside it for a while.
 
     Example: hongbao webhooks rotate shop --hours 48
@@ -137,7 +137,7 @@ def rotate(name: Text, /, *, hours: Hours = OVERLAP_S / 3600, records: Records =
 
 
 @webhooks_cli.command(name="test")
-def send_test(name: Text, /, *, records: Records = DEFAULT) -> int:
+def send_test(name: Text, /, *, records: RecordOptions = DEFAULT) -> int:
     """Send a test event to an endpoint through a running server; exit 1 if it does not arrive.
 
     Example: hongbao webhooks test shop
@@ -173,7 +173,7 @@ def replay(
     event: Id | None = None,
     hours: Hours | None = None,
     failed: Annotated[bool, Parameter(negative=())] = False,
-    records: Records = DEFAULT,
+    records: RecordOptions = DEFAULT,
 ) -> int:
     """Deliver events to an endpoint again, with the ids that they had.
 
@@ -209,14 +209,15 @@ def _fail(name: str) -> NoReturn:
     raise CommandFailed(f"there is no endpoint {name}: hongbao webhooks list")
 
 
-def _with_webhooks(records: Records, work: Callable[[WebhookService], Awaitable[int]]) -> int:
+def _with_webhooks(records: RecordOptions, work: Callable[[WebhookService], Awaitable[int]]) -> int:
     """Run `work` on the records. Times are those of the database, as in servers. Raises CommandFailed."""
     settings = load(records.config, {"stores.postgres": records.postgres})
 
     async def opened(database: Database) -> int:
         now_ms = int(await DatabaseTimeStore(database).now_ms())
         allowed = networks_of(settings.webhooks.allow_private)
-        webhooks = WebhookService(EndpointStore(database), DeliveryStore(database), allowed, lambda: now_ms)
+        deliveries = DeliveryStore(database, database.writer())
+        webhooks = WebhookService(EndpointStore(database), deliveries, allowed, lambda: now_ms)
         try:
             return await work(webhooks)
         except RequestRefused as refused:

@@ -106,7 +106,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize("address", REFUSED)
-def test_address_inside_is_refused_also_in_the_clothes_of_ipv6(address: str) -> None:
+def test_address_inside_is_refused_also_within_an_ipv6_address(address: str) -> None:
     assert "not a public address" in why_not(address, (), encrypted=True)
 
 

@@ -3370,7 +3370,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         HOOK_ADDRESSES,
         "not any(address in network for network in METADATA)",
         "True",
-        (T_HOOK_RULES + "address_inside_is_refused_also_in_the_clothes_of_ipv6",),
+        (T_HOOK_RULES + "address_inside_is_refused_also_within_an_ipv6_address",),
     ),
     Mutation(
         "webhooks: multicast is reachable",
@@ -3378,7 +3378,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         HOOK_ADDRESSES,
         "not address.is_global or address.is_multicast or address.is_reserved",
         "address.is_private",
-        (T_HOOK_RULES + "address_inside_is_refused_also_in_the_clothes_of_ipv6",),
+        (T_HOOK_RULES + "address_inside_is_refused_also_within_an_ipv6_address",),
     ),
     Mutation(
         "webhooks: public addresses are reached without TLS",
@@ -3392,8 +3392,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "webhooks: the address that is connected to is not checked",
         "webhooks",
         HOOK_SENDER,
-        "    if why := why_not(str(address[0]), allowed, encrypted=encrypted):\n        raise AddressRefused(why)\n",
-        "",
+        "        raise AddressRefused(why)\n",
+        "        pass\n",
         (T_HOSTILE + "name_of_a_private_address_receives_nothing_unless_its_network_is_listed[localhost]",),
     ),
     Mutation(

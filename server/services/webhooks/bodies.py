@@ -16,7 +16,7 @@ from server.core.ids import USER_ID_MAX
 from server.core.webhooks.events import TEST, EventType
 from storage.postgres.packets.packets import ClaimRow
 from storage.postgres.webhooks.deliveries import EventRow
-from storage.postgres.webhooks.facts import EntryFacts, FactStore, PacketFacts
+from storage.postgres.webhooks.facts import EntryRecord, FactStore, PacketRecord
 
 FIRST_CLAIMED: Final = 2  # the number of an event of the first claim alone: see migration 0014
 
@@ -24,9 +24,9 @@ FIRST_CLAIMED: Final = 2  # the number of an event of the first claim alone: see
 class Facts(NamedTuple):
     """The records that some events tell of."""
 
-    packets: dict[int, PacketFacts]
+    packets: dict[int, PacketRecord]
     claims: dict[int, list[ClaimRow]]
-    entries: dict[tuple[int, int], EntryFacts]
+    entries: dict[tuple[int, int], EntryRecord]
 
 
 def _sent(event: EventRow, facts: Facts) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def _test(event: EventRow, facts: Facts) -> dict[str, Any]:
     return {"message": "a test of hongbao webhooks"}
 
 
-def _packet(packet: PacketFacts) -> dict[str, Any]:
+def _packet(packet: PacketRecord) -> dict[str, Any]:
     group = {} if packet.external_id is None else {"group": packet.external_id}
     return {
         "packet_id": str(packet.packet_id),

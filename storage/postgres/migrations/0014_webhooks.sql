@@ -88,15 +88,18 @@ BEGIN
         FROM added, generate_series(first_index, end_index - 1, 500) AS first
         WHERE reminder = 1 AND is_user(stream_id)
         HAVING count(*) > 0;
-        PERFORM add_webhook_events(type, array_agg(packet_id), array_agg(shares + 2::bigint),
-                                   array_agg(version + 1::bigint), array_agg(at_ms))
-        FROM (
-            SELECT CASE reminder WHEN 2 THEN 'packet.finished' ELSE 'packet.refunded' END AS type,
-                   packet_id, shares, version, added.at_ms
-            FROM added JOIN packets USING (packet_id)
-            WHERE reminder IN (2, 3) AND is_user(stream_id)
-        ) AS ended
-        GROUP BY type;
+        -- Planned each time: a plan that was made while `packets` was small, and kept, would read all of it.
+        EXECUTE $query$
+            SELECT add_webhook_events(type, array_agg(packet_id), array_agg(shares + 2::bigint),
+                                      array_agg(version + 1::bigint), array_agg(at_ms))
+            FROM (
+                SELECT CASE reminder WHEN 2 THEN 'packet.finished' ELSE 'packet.refunded' END AS type,
+                       packet_id, shares, version, added.at_ms
+                FROM added JOIN packets USING (packet_id)
+                WHERE reminder IN (2, 3) AND is_user(stream_id)
+            ) AS ended
+            GROUP BY type
+        $query$;
     END IF;
     RETURN NULL;
 END

@@ -11,7 +11,7 @@ from storage import statements
 from storage.postgres.webhooks.endpoints import EndpointRow, row_of
 
 if TYPE_CHECKING:
-    from storage.postgres.database import Database
+    from storage.postgres.database import Database, WriterConnection
 
 _SQL = statements.load(__file__)
 _REPLAY_BATCH = 1_000
@@ -95,9 +95,10 @@ class QueueRow(NamedTuple):
 class DeliveryStore:
     """Statements on deliveries."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, writer: WriterConnection) -> None:
+        """`writer` is for the loop that delivers, the pool for requests."""
         self._database = database
-        self._writer = database.writer()
+        self._writer = writer
 
     async def look(self, now_ms: int, most: int) -> list[DueEndpoint]:
         """The enabled endpoints, and how many deliveries are due at each, up to `most`."""
