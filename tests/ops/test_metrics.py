@@ -161,7 +161,22 @@ def test_failed_audit_keeps_the_result_of_the_one_before() -> None:
 
 def test_labels_contain_no_user_and_no_packet() -> None:
     labels = {label for metric in scraped(FULL).values() for one in metric.samples for label in one.labels}
-    told = {"kind", "loop", "reason", "answer", "flow", "store", "le", "version", "durability", "route", "status"}
+    told = {
+        "kind",
+        "loop",
+        "reason",
+        "answer",
+        "flow",
+        "store",
+        "le",
+        "version",
+        "durability",
+        "route",
+        "status",
+        "endpoint",
+        "result",
+        "state",
+    }
     assert labels == told
 
 

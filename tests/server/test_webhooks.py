@@ -46,10 +46,16 @@ def receiver() -> Iterator[tuple[str, type[Handler]]]:
     """The URL of a receiver, and what it does."""
     kind = type("Handler", (Handler,), {"ids": []})
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), kind) as serving:
-        thread = threading.Thread(target=serving.serve_forever)
+        serving.timeout, stopped = 0.1, threading.Event()
+
+        def serve() -> None:
+            while not stopped.is_set():
+                serving.handle_request()
+
+        thread = threading.Thread(target=serve)
         thread.start()
         yield f"http://127.0.0.1:{serving.server_port}/hooks", kind
-        serving.shutdown()
+        stopped.set()
         thread.join()
 
 

@@ -196,7 +196,7 @@ async def test_credit_of_several_claims_follows_the_version_before_all_of_them(s
     await server.app.services.webhooks.put("shop", "https://shop.example/hooks", (), SECRET)
     entry = """INSERT INTO entries
                (user_id, version, kind, account, change_fen, balance_fen, at_ms, accounts, changes_fen)
-               VALUES (7, 5, 4, $1, 6, 6, 1, ARRAY[$1 - 2, $1 - 1, $1], ARRAY[1, 2, 3])"""
+               VALUES (7, 5, 4, $1::bigint, 6, 6, 1, ARRAY[$1 - 2, $1 - 1, $1], ARRAY[1, 2, 3])"""
     await sql.execute(entry, 2**60)
     assert tuple(await sql.fetchrow("SELECT number, previous FROM webhook_events")) == (5, 2)
 

@@ -107,6 +107,6 @@ class ReplayReply(Reply):
 
 
 class TestReply(Reply):
-    """The test is on its way: its delivery is in the list."""
+    """The test waits to be delivered: it is in the list of deliveries."""
 
     event_id: EventText
