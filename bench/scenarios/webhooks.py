@@ -58,13 +58,16 @@ class Webhooks(Send):
         self._told: set[tuple[str, str]] = set()  # (path, packet)
         self._repeated = self._hanging = self._wanted = 0
         self._come_all = asyncio.Event()
+        self._receivers: web.Server
+        self._listening: asyncio.Server
 
     async def first_requests(self, users: int, operations_each: int) -> RequestsByUser:
         """Also make receivers and their endpoints."""
         requests = await super().first_requests(users, operations_each)
-        server = web.Server(self._receive, access_log=None)
-        listening = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0, backlog=1024)
-        await self._subscribe(listening.sockets[0].getsockname()[1])
+        self._receivers = web.Server(self._receive, access_log=None)
+        loop = asyncio.get_running_loop()
+        self._listening = await loop.create_server(self._receivers, "127.0.0.1", 0, backlog=1024)
+        await self._subscribe(self._listening.sockets[0].getsockname()[1])
         return requests
 
     async def _subscribe(self, port: int) -> None:
@@ -99,7 +102,14 @@ class Webhooks(Send):
         return web.Response(status=204)
 
     async def measure(self) -> None:
-        await super().measure()
+        try:
+            await super().measure()
+            await self._last_deliveries()
+        finally:
+            self._listening.close()
+            await self._receivers.shutdown(0)
+
+    async def _last_deliveries(self) -> None:
         self._wanted = len(self.log.replies) * (ENDPOINTS - HANGING)
         self._come_all.clear()
         if len(self._told) < self._wanted:
