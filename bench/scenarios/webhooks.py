@@ -107,7 +107,7 @@ class Webhooks(Send):
             await self._last_deliveries()
         finally:
             self._listening.close()
-            await self._receivers.shutdown(0)
+            await self._receivers.shutdown(0.1)  # 0 would wait for those that hang
 
     async def _last_deliveries(self) -> None:
         self._wanted = len(self.log.replies) * (ENDPOINTS - HANGING)

@@ -3465,7 +3465,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "webhooks",
         HOOK_DELIVERY,
         "LEASE_MS: Final = 30_000",
-        "LEASE_MS: Final = 3_000_000_000_000",
+        "LEASE_MS: Final = 3_000_000",
         (T_HOOK_DELIVERY + "server_killed_between_send_and_mark_delivers_again_with_the_same_id",),
     ),
     Mutation(
