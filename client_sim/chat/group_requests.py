@@ -8,13 +8,11 @@ from client_sim.chat import packet_requests
 from client_sim.chat.clean import cleaned
 from client_sim.chat.model import OPEN, Conversation
 from client_sim.chat.session import Session
-from client_sim.sdk.backoff import patiently
 from client_sim.sdk.errors import ClientError
 from client_sim.sdk.pushes import Reloaded
 from protocol import messages
 
 HISTORY = 50  # posts that are fetched when a conversation is first shown
-PATIENCE_S = 10.0  # of the requests at the start, and of those for history
 STATES_ASKED = 10  # open packets in it whose states are fetched
 
 
@@ -33,7 +31,7 @@ async def load(session: Session, conversation: Conversation) -> None:
     if conversation.is_loaded:
         return
     after = max(0, conversation.last_message - HISTORY)
-    found = await patiently(lambda: session.client.catch_up(conversation.stream_id, after), PATIENCE_S)
+    found = await session.read(lambda: session.client.catch_up(conversation.stream_id, after))
     posts = [] if isinstance(found, Reloaded) else found
     await session.learn_names([post.sender_id for post in posts])
     conversation.add_history([session.model.entry(post, session.now_ms()) for post in posts])
@@ -95,14 +93,14 @@ async def leave(session: Session) -> None:
 
 async def members(session: Session) -> list[int]:
     """The members of the group on the screen; their names are known afterwards."""
-    user_ids = await session.client.members(session.model.current_id)
+    user_ids = await session.read(lambda: session.client.members(session.model.current_id))
     await session.learn_names(user_ids, again=True)
     return user_ids
 
 
 async def grab_stats(session: Session) -> list[messages.GrabStatLine]:
     """How fast the members of the group on the screen grab; for its owner."""
-    shown = await session.client.grab_stats(session.model.current_id)
+    shown = await session.read(lambda: session.client.grab_stats(session.model.current_id))
     return [cleaned(one) for one in shown.lines]
 
 

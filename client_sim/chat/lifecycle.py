@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 
 from client_sim.chat import group_requests, pushed
-from client_sim.chat.group_requests import PATIENCE_S
-from client_sim.chat.session import Session
+from client_sim.chat.session import PATIENCE_S, Session
 from client_sim.sdk.backoff import patiently
 from client_sim.sdk.errors import BackendDecides, NameTaken
 

@@ -9,15 +9,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Final, NamedTuple, TypeVar
 
 from client_sim.chat.model import CLAIMED, EXPIRED, GONE, OPEN, Model, Notice, Packet
+from client_sim.sdk.backoff import patiently
 from client_sim.sdk.client import Client
 from client_sim.sdk.errors import ClientError
 from protocol import messages
 
 Fields = Mapping[str, str | int | bool]
+Answer = TypeVar("Answer")
+PATIENCE_S: Final = 10.0  # for what is refused for a moment: at the start, and when something is read
 
 
 class Event(NamedTuple):
@@ -62,6 +66,10 @@ class Session:
         """By the clock of this machine."""
         return int(time.time() * 1000)
 
+    async def read(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Ask for what changes nothing, and again while it is refused for a moment. Raises ClientError."""
+        return await patiently(ask, PATIENCE_S)
+
     def look_online(self) -> None:
         """Report a change between online and offline."""
         if self.client.is_connected != self.is_online:
@@ -76,7 +84,8 @@ class Session:
         for first in range(0, len(missing), messages.NAMES_MAX):
             some = missing[first : first + messages.NAMES_MAX]
             with contextlib.suppress(ClientError):  # ids are shown instead, and the next call asks again
-                for user_id, name in zip(some, (await self.client.names(some)).names, strict=True):
+                found = await self.read(partial(self.client.names, some))
+                for user_id, name in zip(some, found.names, strict=True):
                     self.model.names.learn(user_id, name)
 
     async def name_of(self, user_id: int) -> str:

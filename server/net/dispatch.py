@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import structlog
 
@@ -27,7 +27,7 @@ from server.net.hub import Hub
 from server.net.login import LoginHandler
 from server.net.page_encoding import grabbed_of, opened_of, tapped_of
 from server.net.read_budget import rows_in
-from server.net.read_flow import READ_PAUSE_S
+from server.net.read_flow import READ_PAUSE_S, pause_s
 from server.net.session import Session
 from server.net.subscriptions import Subscriptions
 from server.refusal_codes import CODES, NOT_CURRENT, PUBLIC_DETAILS
@@ -38,6 +38,7 @@ from server.services.runtime.bus import Bus, Outcome
 from server.services.runtime.store_errors import StoreUnavailable
 
 LOG = structlog.get_logger()
+TAKEN_S_MAX: Final = 0.02  # a client that does not take its reply holds the place of another one no longer
 
 
 class Row(NamedTuple):
@@ -206,9 +207,10 @@ class Dispatch:
                 reply = await row.later(session, request)
         else:
             reply = await row.later(session, request)
-        async with self._replies.turn():  # a few in each turn of the loop: what others wait for goes between
+        async with self._replies.turn():  # a few in flight: what others wait for goes between
             self._move(session, request.seq, reply)
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # it is written at the end of this turn of the loop
+            await session.reading.wait_until_taken(TAKEN_S_MAX)
 
     def _move(self, session: Session, seq: int, reply: Message) -> None:
         """Send the reply of a read, unless an earlier one has left a debt, or waits to be taken by the client."""
@@ -241,7 +243,7 @@ class Dispatch:
             detail=detail,
         )
         if refusal is codes.Refusal.OVERLOADED:
-            session.reading.pause_for(READ_PAUSE_S)
+            session.reading.pause_for(pause_s(session.number))
         elif refusal is codes.Refusal.RATE_LIMITED:
             session.unmetered += 1
         session.refuse(seq, refusal, PUBLIC_DETAILS.get(refusal, detail), retry_after_ms)

@@ -11,18 +11,29 @@ from collections.abc import Callable
 
 from server.net.token_bucket import TokenBucket
 
-READ_PAUSE_S = 0.5  # one read then finds what a flood has sent
+READ_PAUSE_S = 0.5  # on average: one read then finds what a flood has sent
+_SPREAD = 64  # connections in a row have pauses of different lengths
+
+
+def pause_s(number: int) -> float:
+    """How long connection `number` is not read: half to one and a half times READ_PAUSE_S.
+
+    Connections that were paused together would be read again together, and all that they have sent meanwhile would
+    arrive in one moment.
+    """
+    return READ_PAUSE_S * (0.5 + number % _SPREAD / _SPREAD)
 
 
 class ReadFlow:
     """Of one transport. `read_on` is called when reading may go on."""
 
-    __slots__ = ("_bucket", "_read_on", "_transport", "backpressure", "paused")
+    __slots__ = ("_bucket", "_read_on", "_taken", "_transport", "backpressure", "paused")
 
     def __init__(self, transport: asyncio.Transport, read_on: Callable[[], None]) -> None:
         self._transport = transport
         self._read_on = read_on
         self._bucket: TokenBucket | None = None  # most connections never need one
+        self._taken: asyncio.Future[None] | None = None  # done when the backpressure ends; only if it is waited for
         self.backpressure = False
         self.paused = False
 
@@ -40,7 +51,17 @@ class ReadFlow:
     def end_backpressure(self) -> None:
         """The peer reads again."""
         self.backpressure = False
+        if self._taken is not None:
+            self._taken.set_result(None)
+            self._taken = None
         self._read_on()
+
+    async def wait_until_taken(self, within_s: float) -> None:
+        """Until the peer has taken what was written to it, but for the last 16 KiB; at most so long."""
+        if self.backpressure:
+            if self._taken is None:
+                self._taken = asyncio.get_running_loop().create_future()
+            await asyncio.wait((self._taken,), timeout=within_s)
 
     def pause_for(self, for_s: float) -> None:
         """Read nothing for a while: what comes meanwhile waits in the system's buffers and is then read at once."""
@@ -60,10 +81,10 @@ class ReadFlow:
         if self.is_open:
             self._transport.resume_reading()
 
-    def charge(self, frames: int, now_s: float, per_s: float, burst: float) -> None:
-        """Frames that no user's token bucket meters are charged to the connection; an empty bucket pauses it."""
+    def charge(self, frames: int, number: int, now_s: float, per_s: float, burst: float) -> None:
+        """Charge connection `number` with frames that no user's bucket meters; an empty bucket pauses it."""
         if self._bucket is None:
             self._bucket = TokenBucket(burst, now_s)
         self._bucket.charge(now_s, per_s, burst, frames)
         if self._bucket.is_empty(now_s, per_s, burst):
-            self.pause_for(READ_PAUSE_S)
+            self.pause_for(pause_s(number))

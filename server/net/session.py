@@ -110,7 +110,7 @@ class Session(asyncio.Protocol):
         for request in requests:
             host.dispatch(self, request)
         if unmetered := self.unmetered + connection.unmetered:
-            self.reading.charge(unmetered, now_s, *host.unmetered_frames)
+            self.reading.charge(unmetered, self.number, now_s, *host.unmetered_frames)
         if connection.has_more and not self.reading.paused:
             self.reading.pause_for(0.0)  # other connections first
         self.flush()

@@ -66,7 +66,7 @@ from storage.postgres.migrate import migrate
 from storage.postgres.write_probe import WRITE_S
 from storage.stores import Stores
 
-REPLIES_AT_ONCE: Final = 4  # of reads in one turn of the loop: a large one takes one or two milliseconds
+REPLIES_AT_ONCE: Final = 2  # of reads in flight: a large one takes milliseconds of the loop, in pieces
 LOG = structlog.get_logger()
 
 

@@ -121,6 +121,7 @@ async def test_valkey_has_a_tcp_port_only_during_the_comparison(redis_url: str) 
             await redis.ping()
 
 
+@pytest.mark.long
 def test_comparison_of_one_pair_measures_both_sides() -> None:
     matchup = grab(Setting(20, 1), requests=200)
     screen = io.StringIO()

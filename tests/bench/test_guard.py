@@ -183,6 +183,7 @@ def test_revision_with_the_same_dependencies_shares_the_interpreter_and_is_gone_
     assert len(git(copy, "worktree", "list").splitlines()) == 1
 
 
+@pytest.mark.long
 def test_revision_with_other_dependencies_has_an_environment_of_its_own(copy: Path, tmp_path: Path) -> None:
     wheel = tmp_path / "tiny-1.0-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as files:
@@ -219,6 +220,7 @@ def only_case(tree: Path) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.long
 def test_guard_of_a_slower_grab_fails(copy: Path) -> None:
     grab = "    def _grab(self, packet: Packet, request: GrabRequest) -> Decision:\n"
     loop = "        for _ in range(10_000):\n            pass\n"

@@ -70,6 +70,7 @@ def test_plan_of_a_seed_makes_every_strike_before_one_is_repeated() -> None:
     assert names == [same().name for _ in names] != [other().name for _ in names]
 
 
+@pytest.mark.long
 async def test_soak_with_two_strikes_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without its rule about latencies: other tests share the machine."""
     monkeypatch.setattr(soak_module, "LASTS_S", (1.0, 1.5))
@@ -88,6 +89,7 @@ async def test_soak_with_two_strikes_holds(monkeypatch: pytest.MonkeyPatch) -> N
     assert lines
 
 
+@pytest.mark.long
 async def test_every_strike_ends_and_the_server_serves_afterwards() -> None:
     with soak_module.own_server("postgres", {}, print, soak_module.program(), ()) as target:
         victim = soak_module.victim_of(target)

@@ -322,15 +322,18 @@ def check_against_the_model(state: State) -> None:
 
 
 WORLDS = [
-    *(World(PacketKind.LUCKY, users, shares, 1) for users in (2, 3) for shares in (1, 2)),
-    *(World(PacketKind.LUCKY, users, 3, per_share=1, lifetime=2, expiry=4) for users in (2, 3)),
+    *(World(PacketKind.LUCKY, users, shares, 1) for users, shares in ((2, 1), (2, 2), (3, 1))),
+    World(PacketKind.LUCKY, 2, 3, per_share=1, lifetime=2, expiry=4),
     World(PacketKind.LUCKY, 3, 1, per_share=2),
     World(PacketKind.EQUAL, 2, 2, per_share=1, lifetime=2, expiry=4),
     World(PacketKind.PERSONAL, 2, 1, per_share=4, lifetime=2, expiry=4),
 ]
+LARGE_WORLDS = [World(PacketKind.LUCKY, 3, 2, 1), World(PacketKind.LUCKY, 3, 3, per_share=1, lifetime=2, expiry=4)]
 
 
-@pytest.mark.parametrize("world", WORLDS, ids=str)
+@pytest.mark.parametrize(
+    "world", [*WORLDS, *(pytest.param(world, marks=pytest.mark.long) for world in LARGE_WORLDS)], ids=str
+)
 def test_packet_in_every_interleaving_equals_the_model(world: World) -> None:
     amounts_fen = [4] * world.shares
     if world.kind is PacketKind.LUCKY:

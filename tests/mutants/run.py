@@ -44,7 +44,12 @@ class Copy(NamedTuple):
     @property
     def environment(self) -> dict[str, str]:
         """Without compiled files: those of an earlier fault must not be used for a later one."""
-        return {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": "", LENT_STORES: self.stores}
+        return {
+            **os.environ,
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONPATH": str(self.tree),
+            LENT_STORES: self.stores,
+        }
 
 
 class Verdict(NamedTuple):

@@ -1055,6 +1055,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         "framing.take(data, waiting)",
         (T_WEBSOCKET + "flood_of_frames_without_a_message_pauses_its_connection[pings]",),
     ),
+    Mutation(
+        "a small frame of WebSocket inside a message in fragments is a message of its own",
+        "protocol",
+        "protocol/websocket.py",
+        "if not self._owed and protocol.current_size is None and not self.ended:",
+        "if not self._owed and not self.ended:",
+        ("tests/websocket/test_frames.py::test_small_frame_of_a_later_read_ends_no_message_in_fragments",),
+    ),
     # --- the audit itself ---
     Mutation(
         "an audit that skips the settlement",
@@ -1502,7 +1510,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "unmetered frames are free",
         "fairness",
         "server/net/read_flow.py",
-        "            self.pause_for(READ_PAUSE_S)\n",
+        "            self.pause_for(pause_s(number))\n",
         "            pass\n",
         ("tests/wire/test_floods.py::test_flood_of_frames_does_not_delay_other_connections",),
     ),
@@ -1749,6 +1757,22 @@ MUTATIONS: tuple[Mutation, ...] = (
         "        user.reads.charge(self._limits, now_s, size, rows)\n",
         "        pass\n",
         (T_READS + "user_who_reads_more_than_the_budget_is_refused_and_others_are_not",),
+    ),
+    Mutation(
+        "paused connections are all read again in one moment",
+        "reads",
+        "server/net/read_flow.py",
+        "    return READ_PAUSE_S * (0.5 + number % _SPREAD / _SPREAD)\n",
+        "    return READ_PAUSE_S\n",
+        ("tests/net/test_read_flow.py::test_connections_in_a_row_are_paused_for_times_that_are_spread_evenly",),
+    ),
+    Mutation(
+        "a reply that the client took still keeps the place of another",
+        "reads",
+        "server/net/read_flow.py",
+        "            self._taken.set_result(None)\n",
+        "            pass\n",
+        ("tests/net/test_read_flow.py::test_reply_that_the_peer_takes_ends_the_wait",),
     ),
     Mutation(
         "requests that are admitted together leave any debt",
@@ -3282,6 +3306,25 @@ MUTATIONS: tuple[Mutation, ...] = (
         "WHERE group_id = $1 AND deleted_at_ms IS NULL FOR UPDATE",
         "WHERE group_id = $1 FOR UPDATE",
         ("tests/contract/test_groups.py::test_deleted_group_has_no_members_and_gets_none",),
+    ),
+    Mutation(
+        "a relative data folder is published as it was typed",
+        "commands",
+        "server/instance.py",
+        "str(status_path(data, config).absolute())",
+        "str(status_path(data, config))",
+        ("tests/server/test_cli_errors.py::test_commands_with_a_relative_data_folder_find_the_server",),
+    ),
+    Mutation(
+        "a chat shows an error, or ids for names, when a read is refused for a moment",
+        "sdk",
+        "client_sim/chat/session.py",
+        "        return await patiently(ask, PATIENCE_S)\n",
+        "        return await ask()\n",
+        (
+            "tests/client_sim/chat/test_lifecycle.py::"
+            "test_each_kind_of_read_is_asked_again_after_a_temporary_refusal",
+        ),
     ),
     # --- webhooks ---
     Mutation(

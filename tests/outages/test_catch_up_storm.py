@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from bench.chaos.supervisor import free_port, supervised_server
 from client_sim.sdk.client import Client
 from protocol.messages import TextPosted
@@ -66,6 +68,7 @@ async def status(data: Path) -> dict[str, object]:
     return await ask(data / STATUS_SOCKET, "status")
 
 
+@pytest.mark.long
 async def test_crowd_of_clients_that_catch_up_at_once_after_a_restart_miss_nothing() -> None:
     async with start_cluster() as cluster, AsyncExitStack() as stack:
         groups = await make_groups(cluster.url)

@@ -93,6 +93,7 @@ async def test_full_disk_of_postgres_gives_temporary_errors() -> None:
             disk.free()
 
 
+@pytest.mark.long
 async def test_full_disk_of_postgres_is_known_to_an_idle_server_and_does_not_alternate() -> None:
     """No user writes: the probe alone meets it, because it needs room for a temporary file."""
     with disk_for("postgres", POSTGRES_MIB) as (disk, _):

@@ -143,6 +143,8 @@ def test_commands_with_a_relative_data_folder_find_the_server(
             assert here("audit", "--data", folder.name).code == 0
             assert here("status", "--healthy", "--data", folder.name).code == 0
             assert embedded.running(Path(folder.name)) is not None
+            monkeypatch.chdir("/")  # a command in another working directory
+            assert here("topup", 7, 5, "--data", folder).stdout == "10\n"
 
 
 # --- in every locale ------------------------------------------------------------------------------------------

@@ -283,6 +283,15 @@ def test_small_frames_are_taken_as_the_library_takes_them(frames: list[bytes], c
     assert taken(WebSocketFraming(), chunks) == taken(by_library, chunks)
 
 
+def test_small_frame_of_a_later_read_ends_no_message_in_fragments() -> None:
+    framing, payloads = WebSocketFraming(), []  # type: ignore[var-annotated]
+    framing.frame_bytes_max = 200
+    framing.take(ws_frame(b"a", first=0), payloads)
+    with pytest.raises(FramingError):
+        framing.take(ws_frame(b"b"), payloads)
+    assert payloads == []
+
+
 @given(st.binary(max_size=400))
 def test_any_request_gets_an_answer_of_http(head: bytes) -> None:
     made = answer(head + b"\r\n\r\n", ())
