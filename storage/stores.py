@@ -24,6 +24,9 @@ from storage.postgres.packets.packets import PacketStore
 from storage.postgres.packets.resends import ResendStore
 from storage.postgres.packets.seed_trees import SeedTreeStore
 from storage.postgres.packets.sends import SendStore
+from storage.postgres.webhooks.deliveries import DeliveryStore
+from storage.postgres.webhooks.endpoints import EndpointStore
+from storage.postgres.webhooks.facts import FactStore
 from storage.redis.mirror import Mirror
 
 
@@ -50,6 +53,9 @@ class Stores(NamedTuple):
     grab_stats: GrabStatStore
     change_feed: ChangeFeedStore
     time: DatabaseTimeStore
+    webhook_endpoints: EndpointStore
+    webhook_deliveries: DeliveryStore
+    webhook_facts: FactStore
 
     @classmethod
     def at(
@@ -60,6 +66,7 @@ class Stores(NamedTuple):
         `timeout_s` bounds every attempt and statement; `with_best_luck`: the kinds of packet that have a best luck.
         """
         database = Database(postgres_dsn, pool_max, timeout_s)
+        webhooks = database.writer(plan_each_time=True)
         return cls(
             database=database,
             mirror=Mirror(redis_url, timeout_s),
@@ -81,6 +88,9 @@ class Stores(NamedTuple):
             grab_stats=GrabStatStore(database),
             change_feed=ChangeFeedStore(database),
             time=DatabaseTimeStore(database),
+            webhook_endpoints=EndpointStore(database),
+            webhook_deliveries=DeliveryStore(database, webhooks),
+            webhook_facts=FactStore(webhooks),
         )
 
     async def close(self) -> None:

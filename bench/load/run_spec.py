@@ -40,6 +40,7 @@ class GeneratorSpec(msgspec.Struct, frozen=True):
     first_user: int  # this generator owns the user ids from here on
     server_pid: int = 0  # 0: not on this machine
     ca_file: str | None = None  # for a url with TLS: CA file to trust, instead of the system's
+    dsn: str = ""  # of the records; "": this server keeps none, or they are not on this machine
     bare_url: str = ""  # of a bare server beside it, for scenarios that compare with one
 
 

@@ -37,6 +37,7 @@ LIMITS: Final[Mapping[str, float]] = {
     "groups_of_user_max": 1_000_000,
     "connections_of_address_max": 1_000_000,
 }
+WEBHOOKS: Final = '[webhooks]\nallow_private = ["127.0.0.1"]\n'  # receivers are in the generators
 USERS_OF_GENERATOR: Final = 250_000
 USERS_OF_RUN: Final = 2_000_000  # with --url the number of a run is its second; user ids last until 2112
 CONNECTIONS_MAX: Final = 1_000_000
@@ -76,6 +77,7 @@ class Target:
                 key_hex=self.key.hex(),
                 first_user=run * USERS_OF_RUN + number * USERS_OF_GENERATOR,
                 server_pid=self.pids.server,
+                dsn=self.dsn,
                 bare_url=self.bare_url,
                 ca_file=self.ca_file,
             )
@@ -86,7 +88,8 @@ class Target:
 def config_of(limits: Mapping[str, float], known: Container[str] | None = None) -> str:
     """The server's config for a bench, as TOML: its usual limits and these, as far as that server knows them."""
     wanted = {**LIMITS, **limits}.items()
-    return "[limits]\n" + "".join(f"{name} = {value}\n" for name, value in wanted if known is None or name in known)
+    text = "[limits]\n" + "".join(f"{name} = {value}\n" for name, value in wanted if known is None or name in known)
+    return text + WEBHOOKS if known is None else text
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from bench.scenarios import basic, day, flood, hot, idle, login, overload, push
+from bench.scenarios import basic, day, flood, hot, idle, login, overload, push, webhooks
 from bench.scenarios.scenario import Scenario
 
 SCENARIOS: Final[dict[str, type[Scenario]]] = {
@@ -33,4 +33,5 @@ SCENARIOS: Final[dict[str, type[Scenario]]] = {
     "push": push.Push,
     "day": day.Day,
     "flood": flood.Flood,
+    "webhooks": webhooks.Webhooks,
 }

@@ -41,6 +41,7 @@ COMMANDS: Final = (
         "token", "server.cli.backend:token", "Print a login token for a user, as your chat backend would make it."
     ),
     CommandRow("key", "server.cli.key:key_cli", "Show the keys of login tokens or of the HTTP API, or make one."),
+    CommandRow("webhooks", "server.cli.webhooks:webhooks_cli", "Make and test webhooks, and deliver events again."),
     CommandRow("seeds", "server.cli.seeds:seeds_cli", "Begin fresh seeds after a restore, or change their key."),
     CommandRow(
         "topup",
@@ -89,9 +90,7 @@ COMMANDS: Final = (
         "server.cli.operators:connections",
         "List the connections with the most unread bytes, the longest silence or the most requests.",
     ),
-    CommandRow(
-        "packet", "server.cli.operators:packet", "Show a packet in the record, in memory and in the mirror."
-    ),
+    CommandRow("packet", "server.cli.operators:packet", "Show a packet in record, memory and mirror."),
     CommandRow("user", "server.cli.operators:user", "Show a user's balance, groups and connections."),
     CommandRow(
         "group", "server.cli.group:group_cli", "Show groups, and make and change them as a chat backend does."

@@ -52,7 +52,7 @@ def connections(*, sort: Sort = "pending", most: Count = 20, server: ServerOptio
 
 
 def packet(packet_id: Id, /, *, server: ServerOptions = DEFAULT) -> int:
-    """Show a packet in the record, in memory and in the mirror.
+    """Show a packet in record, memory and mirror.
 
     Example: hongbao packet 251234567890123456
     """

@@ -220,6 +220,11 @@ KEYS: Final = {
     "http_api.keys": ConfigKey(
         "key id = hex; all are accepted; none: those in DATA/http-keys.toml", TOKEN_KEYS, HUP, hide_keys
     ),
+    "webhooks.allow_private": ConfigKey(
+        "private networks that webhooks may go to, also without TLS; all others are refused", NETWORKS
+    ),
+    # More than the three days for which a delivery is tried.
+    "webhooks.keep_days": ConfigKey("days for which events and their deliveries are kept", whole(4, 365)),
 }
 
 # The first of each pair must not exceed the second.

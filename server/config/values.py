@@ -126,6 +126,13 @@ class HttpApiSection(Section, frozen=True):
     keys: dict[str, str] = {}
 
 
+class WebhooksSection(Section, frozen=True):
+    """Where webhooks may go besides public addresses, and how long their events are kept."""
+
+    allow_private: tuple[str, ...] = ()
+    keep_days: int = 7
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All settings. `load` returns a checked one."""
 
@@ -141,6 +148,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     log: LogSection = LogSection()
     ops: OpsSection = OpsSection()
     http_api: HttpApiSection = HttpApiSection()
+    webhooks: WebhooksSection = WebhooksSection()
 
 
 SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {

@@ -93,6 +93,7 @@ class HttpApi:
         from server.http_api.handlers.records import RecordRequests
         from server.http_api.handlers.users import UserRequests
         from server.http_api.handlers.wallets import WalletRequests
+        from server.http_api.handlers.webhooks import WebhookRequests
         from server.http_api.serving import Serving
 
         services, clock = self._services, self._clock
@@ -104,6 +105,7 @@ class HttpApi:
             PacketRequests(services, gate, clock.now_ms),
             WalletRequests(services),
             RecordRequests(services),
+            WebhookRequests(services),
         )
         return Serving({type(one): one for one in handlers}, self._verifier, clock)
 

@@ -14,15 +14,22 @@ from server.http_api.handlers.packets import PacketRequests
 from server.http_api.handlers.records import RecordRequests
 from server.http_api.handlers.users import UserRequests
 from server.http_api.handlers.wallets import WalletRequests
+from server.http_api.handlers.webhooks import WebhookRequests
 from server.http_api.numbers import Id, UserId
-from server.http_api.shapes import groups, money, packets, users
+from server.http_api.shapes import groups, money, packets, users, webhooks
 from server.http_api.shapes.base import PageQuery
 
 BODY_BYTES_MAX: Final = 64 << 10
 LIST_BYTES_MAX: Final = 2 << 20  # a list of 100,000 members
 
 # What stands in braces in a path.
-PARAMETERS: Final[dict[str, type]] = {"user_id": UserId, "other_id": UserId, "packet_id": Id, "group": str}
+PARAMETERS: Final[dict[str, type]] = {
+    "user_id": UserId,
+    "other_id": UserId,
+    "packet_id": Id,
+    "group": str,
+    "endpoint": str,
+}
 
 
 class Route(NamedTuple):
@@ -86,7 +93,19 @@ def _wallets() -> Iterator[Route]:
     yield Route("GET", f"{wallet}/statement", on.statement, money.StatementReply, query=PageQuery)
 
 
-ROUTES: Final = (*_users(), *_groups(), *_packets(), *_wallets())
+def _webhooks() -> Iterator[Route]:
+    on, endpoint, shown = WebhookRequests, "/v1/webhooks/{endpoint}", webhooks.EndpointReply
+    page, query = webhooks.DeliveryPageReply, webhooks.DeliveriesQuery
+    yield Route("GET", "/v1/webhooks", on.all, webhooks.EndpointListReply)
+    yield Route("PUT", endpoint, on.put, shown, webhooks.EndpointPutBody)
+    yield Route("GET", endpoint, on.get, shown)
+    yield Route("DELETE", endpoint, on.delete, webhooks.EndpointDeletedReply)
+    yield Route("GET", f"{endpoint}/deliveries", on.deliveries, page, query=query)
+    yield Route("POST", f"{endpoint}/replay", on.replay, webhooks.ReplayReply, webhooks.ReplayBody)
+    yield Route("POST", f"{endpoint}/test", on.test, webhooks.TestReply)
+
+
+ROUTES: Final = (*_users(), *_groups(), *_packets(), *_wallets(), *_webhooks())
 
 
 @dataclass(slots=True)

@@ -41,6 +41,7 @@ COUNTERS_BY: Final[dict[str, tuple[str, str, Callable[[Sample], Counts]]]] = {
     "answers": ("answers to grabs and opens", "answer", lambda now: now.answers),
     "closes": ("connections closed by the server", "reason", lambda now: now.closes),
     "loop_failures": ("failures of a loop, which was then started again", "loop", lambda now: now.loop_failures),
+    "webhook_deliveries": ("attempts to deliver webhooks", "result", lambda now: now.webhooks.results),
     "money_fen": ("money moved, in fen", "flow", lambda now: now.money_fen),
 }
 COUNTERS_BY_TWO: Final[dict[str, tuple[str, tuple[str, str], Callable[[Sample], Mapping[str, Counts]]]]] = {
@@ -77,6 +78,7 @@ GAUGES: Final[dict[str, tuple[str, Callable[[Sample], float | None]]]] = {
         "how far the database's clock has jumped, while that is not accepted",
         lambda now: now.jump_s,
     ),
+    "webhook_in_flight": ("deliveries in flight", lambda now: now.webhooks.in_flight),
     "loop_lag_seconds": ("maximum lag of the event loop in the last second", lambda now: now.loop_lag_ms / 1000),
     "resident_memory_bytes": ("resident memory of the process", lambda now: now.rss_bytes),
     "draining": ("1 while the server finishes its last requests", lambda now: now.state == "draining"),
@@ -95,6 +97,17 @@ GAUGES_BY: Final[dict[str, tuple[str, str, Callable[[Sample], Mapping[str, float
         "1 while the store takes writes",
         "store",
         lambda now: {name: store.up for name, store in now.stores.items()},
+    ),
+    "webhook_endpoints": ("endpoints of webhooks", "state", lambda now: now.webhooks.endpoints),
+    "webhook_waiting_deliveries": (
+        "deliveries that wait, counted up to 1000 for each endpoint",
+        "endpoint",
+        lambda now: {name: queue.waiting for name, queue in now.webhooks.queues.items()},
+    ),
+    "webhook_lag_seconds": (
+        "age of the oldest of these events",
+        "endpoint",
+        lambda now: {name: queue.oldest_s for name, queue in now.webhooks.queues.items()},
     ),
 }
 HISTOGRAMS: Final[dict[str, tuple[str, Callable[[Sample], Mapping[str, Latencies]]]]] = {

@@ -14,6 +14,7 @@ from server.clock import Clock
 from server.config import Config
 from server.core.ids import IdMaker, id_at
 from server.core.limits import Limits
+from server.core.webhooks.addresses import networks_of
 from server.services.chat.backend_groups import BackendGroupService
 from server.services.chat.chats import ChatService
 from server.services.chat.grab_stats import GrabStatService
@@ -59,6 +60,8 @@ from server.services.runtime.read_lane import ReadLane
 from server.services.runtime.store_health import StoreHealth
 from server.services.runtime.supervised import Loop
 from server.services.seeds.service import SeedService
+from server.services.webhooks.delivery import WebhookDelivery
+from server.services.webhooks.service import WebhookService
 from storage.postgres import facts
 from storage.postgres.migrate import migrate
 from storage.postgres.write_probe import WRITE_S
@@ -96,6 +99,7 @@ class Services:
         self._make_claims()
         self._make_packets()
         self._make_money()
+        self._make_webhooks()
         self.grab_stats = GrabStatService(stores.grab_stats, self.opens, self.groups, bus)
         self.audit_results = AuditResults(stores.database)
         self.lookups = LookupService(stores, clock.now_ms, clock.elapsed_s)
@@ -183,6 +187,15 @@ class Services:
         )
         self.outbox = Outbox(stores.outbox, self._posts, self.groups, settlement.idle_s, bus, self.commit)
 
+    def _make_webhooks(self) -> None:
+        stores, config = self._stores, self._config.webhooks
+        allowed = networks_of(config.allow_private)
+        endpoints, deliveries = stores.webhook_endpoints, stores.webhook_deliveries
+        self.webhooks = WebhookService(endpoints, deliveries, allowed, self._clock.now_ms)
+        self.webhook_delivery = WebhookDelivery(
+            endpoints, deliveries, stores.webhook_facts, self._clock, allowed, config.keep_days
+        )
+
     @property
     def unanswered(self) -> bool:
         """Claims are in flight, or a request waits for a packet."""
@@ -236,6 +249,7 @@ class Services:
             "sweep": self.sweep.run,
             "grab_stats": self.grab_stats.run,
             "passes": self.passes.run,
+            "webhooks": self.webhook_delivery.run,
             **{f"in_doubt_{name}": one.run for name, one in in_doubt.items()},
             **{f"batches_{name}": batcher.run for name, batcher in self.batchers.items()},
         }

@@ -137,6 +137,22 @@ async def test_flood_with_two_generators_opens_in_the_first_and_reads_in_the_sec
     assert second.spreads == {}
 
 
+# --- webhooks ---------------------------------------------------------------------------------------------------
+
+
+async def test_webhooks_reports_the_lag_of_all_deliveries_while_a_third_of_the_endpoints_hang(
+    start_server: StartServer, postgres_dsn: str
+) -> None:
+    server = await start_server(webhooks__allow_private=["127.0.0.1"])
+    spec = RunSpec("webhooks", connections=2, rate_per_s=20.0, seconds=1.0)
+    outcome = await run_scenario(spec, server, dsn=postgres_dsn)
+    sent, extra = outcome.answers["sent"], outcome.extra
+    assert (extra["deliveries"], extra["deliveries_missing"]) == (4 * sent, 0)
+    assert extra["tries_that_hang"] >= 2
+    assert 0 < extra["lag_p50_ms"] <= extra["lag_p99_ms"]
+    assert outcome.spreads.keys() == {"webhook_lag_ms"}
+
+
 # --- idle -----------------------------------------------------------------------------------------------------
 
 

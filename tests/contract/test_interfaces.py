@@ -27,6 +27,9 @@ NOT_SIMULATED_STORES = {
     "statements": "users of the worlds do not read their statements",
     "messages": "users of the worlds write no texts and catch up on no stream",
     "chats": "users of the worlds open no chats",
+    "webhook_endpoints": "a world has no receivers of webhooks",
+    "webhook_deliveries": "a world has no receivers of webhooks",
+    "webhook_facts": "a world has no receivers of webhooks",
 }
 NOT_SIMULATED_METHODS = {
     "packets.record": "inherited: the real one, above the simulated statement",

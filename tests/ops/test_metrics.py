@@ -8,7 +8,15 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from server.core.latency import BOUNDS_MS
 from server.ops.metrics import CONTENT_TYPE, NAMES, Metrics
-from server.ops.samples.sample import AuditFault, AuditResult, Figures, Sample, StoreState
+from server.ops.samples.sample import (
+    AuditFault,
+    AuditResult,
+    Figures,
+    Sample,
+    StoreState,
+    WebhookFigures,
+    WebhookQueue,
+)
 from tests.ops.samples import EMPTY, FixedSampler, latencies, sample
 
 FULL = sample(
@@ -31,6 +39,7 @@ FULL = sample(
     figures=Figures(12, 1_200, EMPTY.at_ms - 1_500, 13),
     settled=14,
     refunded_packets=15,
+    webhooks=WebhookFigures({"delivered": 25}, 26, {"shop": WebhookQueue("enabled", 27, 28.5)}),
     money_fen={"topped_up": 16, "sent": 17},
     live_packets=18,
     other_servers=2,
@@ -77,6 +86,11 @@ def test_every_number_of_a_sample_is_exported_in_base_units() -> None:
         "hongbao_http_requests": {"GET /v1/users/{user_id},200": 23, "GET /v1/users/{user_id},404": 24},
         "hongbao_closes": {"ping_timeout": 1},
         "hongbao_loop_failures": {"record": 22, "mirror": 0},
+        "hongbao_webhook_deliveries": {"delivered": 25},
+        "hongbao_webhook_endpoints": {"enabled": 1},
+        "hongbao_webhook_in_flight": {"": 26},
+        "hongbao_webhook_lag_seconds": {"shop": 28.5},
+        "hongbao_webhook_waiting_deliveries": {"shop": 27},
         "hongbao_money_fen": {"topped_up": 16, "sent": 17},
         "hongbao_connections": {"": 3},
         "hongbao_users_online": {"": 2},
@@ -105,7 +119,7 @@ def test_exported_names_are_those_in_the_table() -> None:
         f"{name}_total" if metric.type == "counter" else name: metric.type for name, metric in scraped(FULL).items()
     }
     assert set(types) == set(NAMES)
-    assert len(NAMES) == len(set(NAMES)) == 37
+    assert len(NAMES) == len(set(NAMES)) == 42
     assert {name for name, kind in types.items() if kind == "histogram"} == {
         "hongbao_open_seconds",
         "hongbao_batch_seconds",
@@ -147,7 +161,22 @@ def test_failed_audit_keeps_the_result_of_the_one_before() -> None:
 
 def test_labels_contain_no_user_and_no_packet() -> None:
     labels = {label for metric in scraped(FULL).values() for one in metric.samples for label in one.labels}
-    told = {"kind", "loop", "reason", "answer", "flow", "store", "le", "version", "durability", "route", "status"}
+    told = {
+        "kind",
+        "loop",
+        "reason",
+        "answer",
+        "flow",
+        "store",
+        "le",
+        "version",
+        "durability",
+        "route",
+        "status",
+        "endpoint",
+        "result",
+        "state",
+    }
     assert labels == told
 
 

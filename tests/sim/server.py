@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from tests.sim.world import World
 
 PATIENCE_S = 3.0
-ONLY_FOR_SCREENS = "records_health"  # a loop that decides nothing; its probes would be half of the steps of a world
+# Loops that decide nothing: probes for the screens, which would be half of the steps of a world, and webhooks.
+LEFT_OUT = ("records_health", "webhooks")
 
 
 class Session:
@@ -66,7 +67,7 @@ class SimServer:
         if world.defect is not None:
             world.defect.break_server(self)
         self.tasks = [world.loop.create_task(self._begin(self.services))]
-        loops = {name: loop for name, loop in self.services.loops().items() if name != ONLY_FOR_SCREENS}
+        loops = {name: loop for name, loop in self.services.loops().items() if name not in LEFT_OUT}
         self.tasks += [world.loop.create_task(self._supervise(loop())) for loop in loops.values()]
         world.trace("start", self.number)
 

@@ -381,5 +381,8 @@ def stores(world: Any) -> Stores:
         "grab_stats": SimGrabStats(world),
         "change_feed": SimChangeFeed(world),
         "time": SimDatabaseTime(world),
+        "webhook_endpoints": None,
+        "webhook_deliveries": None,
+        "webhook_facts": None,
     }
     return Stores(**simulated)

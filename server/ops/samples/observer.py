@@ -19,7 +19,15 @@ from server.net.subscriptions import Subscriptions
 from server.ops.audit_runs import AuditRuns
 from server.ops.samples.hot_packets import HotPackets
 from server.ops.samples.periodic_query import PeriodicQuery
-from server.ops.samples.sample import Counts, HotPacket, Sample, State, StoreState
+from server.ops.samples.sample import (
+    Counts,
+    HotPacket,
+    Sample,
+    State,
+    StoreState,
+    WebhookFigures,
+    WebhookQueue,
+)
 from server.services.assembly import Services
 from server.services.packets.live_packet import LivePacket
 from server.services.runtime.supervised import Supervisor
@@ -122,6 +130,7 @@ class Observer:
             settled=services.settlement.settled_claims,
             refunded_packets=refunds.refunded_packets,
             sends=services.sends.sent_packets,
+            webhooks=self._webhooks(),
             money_fen=self._money_fen(),
             figures=self._figures.figures,
             loop_lag_ms=lag_ms,
@@ -147,6 +156,16 @@ class Observer:
             HotPacket(str(packet_id), opens, _left_shares(live(packet_id)))
             for packet_id, opens in self._hot_packets.top()
         )
+
+    def _webhooks(self) -> WebhookFigures:
+        delivery, now_ms = self._parts.services.webhook_delivery, self._now_ms()
+        queues = {
+            one.name: WebhookQueue(
+                one.state, one.waiting, 0.0 if one.oldest_ms is None else max(0, now_ms - one.oldest_ms) / 1000
+            )
+            for one in delivery.queues
+        }
+        return WebhookFigures(dict(delivery.results), delivery.in_flight, queues)
 
     def _money_fen(self) -> Counts:
         services = self._parts.services

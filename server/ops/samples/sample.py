@@ -65,6 +65,28 @@ class AuditFault(msgspec.Struct, frozen=True):
     why: str
 
 
+class WebhookQueue(msgspec.Struct, frozen=True):
+    """Now: the deliveries that wait for an endpoint, counted up to a limit, and the age of the oldest."""
+
+    state: str
+    waiting: int
+    oldest_s: float
+
+
+class WebhookFigures(msgspec.Struct, frozen=True):
+    """Webhooks: attempts of this server by result, those in flight now, and all queues by endpoint."""
+
+    results: Counts = {}
+    in_flight: int = 0
+    queues: dict[str, WebhookQueue] = {}
+
+    @property
+    def endpoints(self) -> Counts:
+        """How many endpoints there are, by state."""
+        states = [queue.state for queue in self.queues.values()]
+        return {state: states.count(state) for state in dict.fromkeys(states)}
+
+
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
     """Times in ms since 1970, durations as named, money in fen."""
 
@@ -104,6 +126,7 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     settled: int  # claims
     refunded_packets: int
     sends: int
+    webhooks: WebhookFigures = WebhookFigures()
     money_fen: Counts  # topped_up, withdrawn, sent, claimed, refunded
     figures: Figures | None  # now; None before the first successful query
 

@@ -14,7 +14,7 @@ from server.net.hub import Hub
 from server.ops.audit_runs import AuditRuns
 from server.ops.health import Health
 from server.ops.samples.rates import non_zero, rates
-from server.ops.samples.sample import Sample
+from server.ops.samples.sample import Sample, WebhookFigures
 from server.ops.samples.sampler import SAMPLES_KEPT, Sampler
 from server.ops.socket.lookups import SORTS, Lookups
 from server.ops.socket.status_socket import Answer, BadArguments
@@ -192,6 +192,7 @@ def status_of(sample: Sample, health: Health) -> dict[str, Any]:
         },
         "sends": sample.sends,
         "refunded_packets": sample.refunded_packets,
+        "webhooks": _webhooks_of(sample.webhooks),
         "money_fen": sample.money_fen | {"in_packets": None if figures is None else figures.in_packets_fen},
         "loop_lag_ms": sample.loop_lag_ms,
         "loop_failures": non_zero(sample.loop_failures),
@@ -199,6 +200,17 @@ def status_of(sample: Sample, health: Health) -> dict[str, Any]:
         "stores": {name: "up" if store.up else f"away: {store.why}" for name, store in sample.stores.items()},
         "audit": sample.audit,
         "audit_fault": sample.audit_fault,
+    }
+
+
+def _webhooks_of(figures: WebhookFigures) -> dict[str, Any]:
+    queues = figures.queues.values()
+    return {
+        "endpoints": figures.endpoints,
+        "waiting": sum(queue.waiting for queue in queues),
+        "oldest_s": max((queue.oldest_s for queue in queues), default=0.0),
+        "in_flight": figures.in_flight,
+        **figures.results,
     }
 
 

@@ -1,0 +1,30 @@
+"""The types of event, the names of endpoints, and the ids of deliveries."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+class EventType(StrEnum):
+    """The values stand in the records (migration 0014) and in bodies."""
+
+    PACKET_SENT = "packet.sent"
+    PACKET_CLAIMED = "packet.claimed"
+    PACKET_FINISHED = "packet.finished"
+    PACKET_REFUNDED = "packet.refunded"
+    WALLET_CHANGED = "wallet.changed"
+    USER_BANNED = "user.banned"
+    USER_UNBANNED = "user.unbanned"
+
+
+TEST: Final = "webhook.test"  # sent on request, to one endpoint
+
+
+def shown_id(webhook_id: UUID) -> str:
+    """The header `webhook-id`."""
+    return f"msg_{webhook_id.hex}"

@@ -1,0 +1,1 @@
+"""Webhooks: endpoints, the loop that delivers, the bodies, the sender."""

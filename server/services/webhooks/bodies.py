@@ -1,0 +1,148 @@
+"""Bodies of events: one table of type and renderer. They are rendered from the records when they are sent.
+
+Ids are strings, because JavaScript reads large numbers inexactly; amounts are integers in fen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from server.core import ledger
+from server.core.ids import USER_ID_MAX
+from server.core.webhooks.events import TEST, EventType
+from storage.postgres.packets.packets import ClaimRow
+from storage.postgres.webhooks.deliveries import EventRow
+from storage.postgres.webhooks.facts import EntryRecord, FactStore, PacketRecord
+
+FIRST_CLAIMED: Final = 2  # the number of an event of the first claim alone: see migration 0014
+
+
+class Facts(NamedTuple):
+    """The records that some events tell of."""
+
+    packets: dict[int, PacketRecord]
+    claims: dict[int, list[ClaimRow]]
+    entries: dict[tuple[int, int], EntryRecord]
+
+
+def _sent(event: EventRow, facts: Facts) -> dict[str, Any]:
+    packet = facts.packets[event.subject]
+    return {
+        **_packet(packet),
+        "greeting": packet.greeting,
+        "created_at_ms": packet.created_at_ms,
+        "expires_at_ms": packet.expires_at_ms,
+    }
+
+
+def _claimed(event: EventRow, facts: Facts) -> dict[str, Any]:
+    packet, (first, end) = facts.packets[event.subject], _claims_of(event)
+    claims = [one for one in facts.claims.get(event.subject, ()) if first <= one.index < end]
+    return {
+        **_packet(packet),
+        "claims": [
+            {"index": one.index, "user_id": str(one.user_id), "amount_fen": one.amount_fen, "at_ms": one.at_ms}
+            for one in claims
+        ],
+        "left_shares": packet.shares - end,
+    }
+
+
+def _finished(event: EventRow, facts: Facts) -> dict[str, Any]:
+    packet = facts.packets[event.subject]
+    best = {}
+    if packet.best_luck_user_id is not None:
+        best["best_luck"] = {"user_id": str(packet.best_luck_user_id), "amount_fen": packet.best_luck_fen}
+    return {**_packet(packet), "finished_at_ms": packet.closed_at_ms, **best}
+
+
+def _refunded(event: EventRow, facts: Facts) -> dict[str, Any]:
+    packet = facts.packets[event.subject]
+    return {
+        **_packet(packet),
+        "claimed_shares": packet.version,
+        "claimed_fen": packet.claimed_fen,
+        "refunded_fen": packet.refunded_fen,
+        "refunded_at_ms": packet.closed_at_ms,
+    }
+
+
+def _changed(event: EventRow, facts: Facts) -> dict[str, Any]:
+    entry = facts.entries[event.subject, event.number]
+    packets = [account for account in entry.accounts if account > USER_ID_MAX]
+    changes = zip(entry.accounts, entry.changes_fen, strict=True)
+    return {
+        "user_id": str(entry.user_id),
+        "reason": ledger.reason_of(entry.kind),
+        "change_fen": entry.change_fen,
+        "balance_fen": entry.balance_fen,
+        **({"key": entry.key} if entry.key else {}),
+        **({"packets": [{"packet_id": str(one), "change_fen": fen} for one, fen in changes]} if packets else {}),
+    }
+
+
+def _banned(event: EventRow, facts: Facts) -> dict[str, Any]:
+    return {"user_id": str(event.subject)}
+
+
+def _test(event: EventRow, facts: Facts) -> dict[str, Any]:
+    return {"message": "a test of hongbao webhooks"}
+
+
+def _packet(packet: PacketRecord) -> dict[str, Any]:
+    group = {} if packet.external_id is None else {"group": packet.external_id}
+    return {
+        "packet_id": str(packet.packet_id),
+        "kind": packet.kind,
+        "sender_id": str(packet.sender_id),
+        "target_id": str(packet.target_id),
+        **group,
+        "total_fen": packet.total_fen,
+        "shares": packet.shares,
+    }
+
+
+RENDERERS: Final[dict[str, Callable[[EventRow, Facts], dict[str, Any]]]] = {
+    EventType.PACKET_SENT: _sent,
+    EventType.PACKET_CLAIMED: _claimed,
+    EventType.PACKET_FINISHED: _finished,
+    EventType.PACKET_REFUNDED: _refunded,
+    EventType.WALLET_CHANGED: _changed,
+    EventType.USER_BANNED: _banned,
+    EventType.USER_UNBANNED: _banned,
+    TEST: _test,
+}
+
+
+async def render(store: FactStore, events: Sequence[EventRow]) -> dict[int, bytes]:
+    """The body of each event. Raises StoreUnavailable."""
+    packets = {one.subject for one in events if one.type.startswith("packet.")}
+    claimed = [(one.subject, *_claims_of(one)) for one in events if one.type == EventType.PACKET_CLAIMED]
+    changed = {(one.subject, one.number) for one in events if one.type == EventType.WALLET_CHANGED}
+    facts = Facts(
+        await store.packets(packets) if packets else {},
+        await store.claims(claimed) if claimed else {},
+        await store.entries(changed) if changed else {},
+    )
+    return {one.event_id: _body(one, facts) for one in events}
+
+
+def _body(event: EventRow, facts: Facts) -> bytes:
+    at = datetime.fromtimestamp(event.at_ms // 1000, UTC).replace(microsecond=event.at_ms % 1000 * 1000)
+    numbers = {"number": event.number, "previous": event.previous} if event.number else {}
+    return msgspec.json.encode(
+        {
+            "type": event.type,
+            "timestamp": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "data": {**RENDERERS[event.type](event, facts), **numbers},
+        }
+    )
+
+
+def _claims_of(event: EventRow) -> tuple[int, int]:
+    """The indexes of the claims that it tells of: from the first one to before the second."""
+    return event.previous - FIRST_CLAIMED + 1, event.number - FIRST_CLAIMED + 1

@@ -1,0 +1,78 @@
+"""The records that bodies are rendered from. They never change, so a body is the same at each attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING, NamedTuple
+
+from storage import statements
+from storage.postgres.packets.packets import ClaimRow
+
+if TYPE_CHECKING:
+    from storage.postgres.database import WriterConnection
+
+_SQL = statements.load(__file__)
+
+
+class PacketRecord(NamedTuple):
+    """A packet as events tell of it. `external_id`: the backend's own id of the group that it was sent to."""
+
+    packet_id: int
+    kind: str
+    sender_id: int
+    target_id: int
+    external_id: str | None
+    total_fen: int
+    shares: int
+    greeting: str
+    created_at_ms: int
+    expires_at_ms: int
+    version: int
+    claimed_fen: int
+    refunded_fen: int
+    closed_at_ms: int | None
+    best_luck_user_id: int | None
+    best_luck_fen: int | None
+
+
+class EntryRecord(NamedTuple):
+    """A change of a wallet, perhaps by several transfers of one kind: `accounts` and `changes_fen` name each."""
+
+    user_id: int
+    version: int
+    kind: int
+    balance_fen: int
+    change_fen: int
+    accounts: list[int]
+    changes_fen: list[int]
+    key: str
+
+
+class FactStore:
+    """Statements that read."""
+
+    def __init__(self, connection: WriterConnection) -> None:
+        """`connection`: that of the deliveries. What was leased must not wait for a place in the pool."""
+        self._connection = connection
+
+    async def packets(self, packet_ids: Collection[int]) -> dict[int, PacketRecord]:
+        """These packets by id."""
+        async with self._connection.alone() as connection:
+            rows = await connection.fetch(_SQL["packets"], list(packet_ids))
+        return {row["packet_id"]: PacketRecord(*row) for row in rows}
+
+    async def claims(self, asked: Iterable[tuple[int, int, int]]) -> dict[int, list[ClaimRow]]:
+        """The claims of these (packet, first index, end index) by packet, in their order."""
+        columns = [list(column) for column in zip(*asked, strict=True)]
+        found: dict[int, list[ClaimRow]] = {}
+        async with self._connection.alone() as connection:
+            for row in await connection.fetch(_SQL["claims"], *columns):
+                found.setdefault(row["packet_id"], []).append(ClaimRow(*row))
+        return found
+
+    async def entries(self, asked: Iterable[tuple[int, int]]) -> dict[tuple[int, int], EntryRecord]:
+        """The entries of these (user, version)."""
+        columns = [list(column) for column in zip(*asked, strict=True)]
+        async with self._connection.alone() as connection:
+            rows = await connection.fetch(_SQL["entries"], *columns)
+        return {(row["user_id"], row["version"]): EntryRecord(*row) for row in rows}

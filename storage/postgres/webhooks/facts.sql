@@ -1,0 +1,19 @@
+-- name: packets
+SELECT p.packet_id, p.kind, p.sender_id, p.target_id, g.external_id, p.total_fen, p.shares, p.greeting,
+       p.created_at_ms, p.expires_at_ms, p.version, p.claimed_fen, p.refunded_fen, p.closed_at_ms, b.user_id, c.amount_fen
+FROM packets AS p LEFT JOIN groups AS g ON g.group_id = p.target_id
+LEFT JOIN best_lucks AS b ON b.packet_id = p.packet_id
+LEFT JOIN claims AS c ON c.packet_id = b.packet_id AND c.user_id = b.user_id
+WHERE p.packet_id = ANY($1)
+
+-- name: claims
+SELECT packet_id, index, user_id, amount_fen, at_ms
+FROM unnest($1::bigint[], $2::integer[], $3::integer[]) AS asked (packet, first_index, end_index), LATERAL (
+    SELECT * FROM claims WHERE packet_id = asked.packet AND index >= first_index AND index < end_index
+) AS c
+ORDER BY packet_id, index
+
+-- name: entries
+SELECT user_id, version, kind, balance_fen, change_fen,
+       coalesce(accounts, ARRAY[account]), coalesce(changes_fen, ARRAY[change_fen]), key
+FROM unnest($1::bigint[], $2::bigint[]) AS asked (user_id, version) JOIN entries USING (user_id, version)
