@@ -35,6 +35,7 @@ def figures_of(file: Path, *words: object) -> tuple[dict[str, Any], str]:
     return json.loads(file.read_text()), shown.stdout
 
 
+@pytest.mark.long
 def test_closed_run_writes_its_figures(tmp_path: Path) -> None:
     words = ("opens", "--closed", "--connections", 40, "--depth", 2, "--requests", 4000, "--generators", 2)
     told, shown = figures_of(tmp_path / "opens.json", *words)

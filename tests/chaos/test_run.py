@@ -11,7 +11,8 @@ from bench.chaos.run import ChaosSpec, run
 from server.cli import main
 
 
-@pytest.mark.parametrize("durability", ["postgres", pytest.param("redis", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("durability", ["postgres", "redis"])
 async def test_run_with_kills_holds(durability: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_module, "CONFIG", run_module.CONFIG.replace("lifetime_s = 8.0", "lifetime_s = 3.0"))
     lines: list[str] = []

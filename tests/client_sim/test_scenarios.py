@@ -59,6 +59,7 @@ async def server_names(server: Server, crowd: Crowd) -> list[str]:
         return (await client.names([user.user_id for user in crowd.users])).names
 
 
+@pytest.mark.long
 def test_demo_with_a_person_in_a_pipe_ends_with_proof_and_audit(data: Path) -> None:
     words = [
         "demo",

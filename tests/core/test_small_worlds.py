@@ -322,12 +322,13 @@ def check_against_the_model(state: State) -> None:
 
 
 WORLDS = [
-    *(World(PacketKind.LUCKY, users, shares, 1) for users, shares in ((2, 1), (2, 2), (3, 1))),
+    *(World(PacketKind.LUCKY, users, shares, 1) for users, shares in ((2, 1), (2, 2))),
     World(PacketKind.LUCKY, 2, 3, per_share=1, lifetime=2, expiry=4),
     World(PacketKind.EQUAL, 2, 2, per_share=1, lifetime=2, expiry=4),
     World(PacketKind.PERSONAL, 2, 1, per_share=4, lifetime=2, expiry=4),
 ]
 LARGE_WORLDS = [
+    World(PacketKind.LUCKY, 3, 1, 1),
     World(PacketKind.LUCKY, 3, 1, per_share=2),
     World(PacketKind.LUCKY, 3, 2, 1),
     World(PacketKind.LUCKY, 3, 3, per_share=1, lifetime=2, expiry=4),

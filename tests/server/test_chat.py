@@ -203,7 +203,11 @@ async def test_plain_mode_in_a_pipe_writes_one_line_per_event(
     assert (await other.balance()) == 10_000
 
 
-@pytest.mark.parametrize("where", [("--group", "5"), ("--invite", "A" * 16)], ids=["group", "invite"])
+@pytest.mark.parametrize(
+    "where",
+    [("--group", "5"), pytest.param(("--invite", "A" * 16), marks=pytest.mark.long)],
+    ids=["group", "invite"],
+)
 async def test_chat_with_an_unknown_group_or_invite_prints_one_line(server: Server, where: tuple[str, str]) -> None:
     _, err, code = await plain(chat(server, ME, *where), "/help")
     assert (err.strip(), code) == ("hongbao: 210 bad_invite", 1)

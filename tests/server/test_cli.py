@@ -129,6 +129,7 @@ def test_status_socket_answers_in_json(data: Path) -> None:
     assert running.end(signal.SIGTERM) == 0
 
 
+@pytest.mark.long
 def test_serve_in_a_folder_with_a_long_path_works(data: Path) -> None:
     deep = data / "a folder with spaces" / ("d" * 150)
     serving = Serving(deep)

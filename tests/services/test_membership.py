@@ -318,6 +318,7 @@ async def test_parallel_lists_of_one_group_wait_for_each_other(
     assert await chat_backend.sync(group, 99, 1) == (0, 98, 1)
 
 
+@pytest.mark.long
 async def test_list_of_100_000_members_is_one_request(server: Server, connect: Connect) -> None:
     chat_backend = Backend(await connect(server, 0, timeout_s=60.0))
     group = await chat_backend.put("room")

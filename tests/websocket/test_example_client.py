@@ -136,6 +136,7 @@ async ([url, token, packetId]) => {
 """
 
 
+@pytest.mark.long
 async def test_page_in_a_browser_logs_in_grabs_and_opens(
     start_server: StartServer, connect: Connect, page_url: str
 ) -> None:

@@ -234,7 +234,7 @@ async def test_states_differ_by_a_sign_and_not_by_colour_alone(observed: Observe
         assert await state.evaluate(shape) == "0px"
 
 
-@pytest.mark.parametrize("rows", [0, 3])
+@pytest.mark.parametrize("rows", [3, pytest.param(0, marks=pytest.mark.long)])
 async def test_refusals_panel_ends_with_its_last_row(observed: ObservedPage, rows: int) -> None:
     async with serve(Health([], [])) as feed:
         await observed.page.goto(f"http://127.0.0.1:{feed.port}/")
