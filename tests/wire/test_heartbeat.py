@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,10 @@ from tests.wire.raw import (
 
 ALICE, BOB, SLOW = 1, 2, 3
 TEXT = "x" * 2000
+READS_ARE_FREE: dict[str, Any] = {  # the budget of a user would end the replies before the buffers are full
+    "limits__read_bytes_per_s": 1_000_000_000,
+    "limits__read_bytes_burst": 1_000_000_000,
+}
 FAST_PINGS = {"limits__ping_interval_s": 0.6, "limits__pong_timeout_s": 0.5}
 LITTLE = 4096  # bytes in the socket of a client that does not read
 MUCH = 1 << 28
@@ -113,7 +118,7 @@ async def test_slow_reader_of_pushes_is_closed_and_others_receive_all(
 
 
 async def test_slow_reader_of_replies_is_closed(start_attacked: StartServer, dial: Dial) -> None:
-    server = await start_attacked(limits__outgoing_bytes_max=1 << 16)
+    server = await start_attacked(limits__outgoing_bytes_max=1 << 16, **READS_ARE_FREE)
     alice = await dial(server, ALICE)
     (group,) = await alice.ask(wire.CREATE_GROUP, "family")
     await say(alice, group, 200, at_once=20)
