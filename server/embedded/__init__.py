@@ -6,9 +6,9 @@
     DATA/lock                             held (flock) by the owner, with its process id
 
 The owner is the process that started the stores; other processes that start the same folder attach to them. The
-keeper is a child of the owner: it starts a store again that has ended. The stores end when the owner ends, even by
-SIGKILL. PostgreSQL and Valkey never run as root. If root starts them, they run as the system account `nobody`. The
-environment variable HONGBAO_STORE_USER names another account.
+keeper is a child of the owner: it starts a store again that has ended. The stores end when the owner ends, even if
+the owner is killed (SIGKILL). The stores never run as root: if root is the owner, their account is `nobody`, or the
+one that the environment variable HONGBAO_STORE_USER names.
 """
 
 from __future__ import annotations
