@@ -156,7 +156,9 @@ def execute(scenario: str, options: Options) -> int:
     if options.url is not None:
         figures = run_loop(_measure_running(options.url, spec, options, screen))
     else:
-        server = targets.own_server(options.durability or "postgres", kind.limits, screen.say)
+        server = targets.own_server(
+            options.durability or "postgres", kind.limits, screen.say, sections=kind.sections
+        )
         with targets.bare_server() if kind.server == "bare" else server as target:
             figures = run_loop(measure(target, spec, options, screen))
     show(screen.console, figures)

@@ -37,7 +37,6 @@ LIMITS: Final[Mapping[str, float]] = {
     "groups_of_user_max": 1_000_000,
     "connections_of_address_max": 1_000_000,
 }
-WEBHOOKS: Final = '[webhooks]\nallow_private = ["127.0.0.1"]\n'  # receivers are in the generators
 USERS_OF_GENERATOR: Final = 250_000
 USERS_OF_RUN: Final = 2_000_000  # with --url the number of a run is its second; user ids last until 2112
 CONNECTIONS_MAX: Final = 1_000_000
@@ -88,8 +87,7 @@ class Target:
 def config_of(limits: Mapping[str, float], known: Container[str] | None = None) -> str:
     """The server's config for a bench, as TOML: its usual limits and these, as far as that server knows them."""
     wanted = {**LIMITS, **limits}.items()
-    text = "[limits]\n" + "".join(f"{name} = {value}\n" for name, value in wanted if known is None or name in known)
-    return text + WEBHOOKS if known is None else text
+    return "[limits]\n" + "".join(f"{name} = {value}\n" for name, value in wanted if known is None or name in known)
 
 
 @contextmanager
@@ -99,17 +97,19 @@ def own_server(
     say: Say,
     program: Program = OURS,
     known: Container[str] | None = None,
+    sections: str = "",
 ) -> Iterator[Target]:
     """A server process on fresh stores, removed afterwards. Raises ServerFailed, EmbeddedError.
 
-    `known`: names of the limits in the config of this program; None: all of this checkout.
+    `known`: names of the limits in the config of this program; None: all of this checkout. `sections`: others of
+    its config, as TOML.
     """
     raise_file_limit()
     with tempfile.TemporaryDirectory(prefix="hongbao-bench-") as folder:
         data = Path(folder)
         data.chmod(0o711)  # the stores' user has to pass
         config = data / "bench.toml"
-        config.write_text(config_of(limits, known))
+        config.write_text(config_of(limits, known) + sections)
         say(f"config of this run:\n{config.read_text().strip()}")
         words = ("--config", str(config), "--durability", durability)
         with ServerProcess(data, *words, program=program) as server:

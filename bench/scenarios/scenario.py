@@ -40,6 +40,7 @@ class Scenario(ABC):
     rate_of: ClassVar[str]  # the events that rate_per_s counts
     standard: ClassVar[Standard]
     limits: ClassVar[Mapping[str, float]] = {}  # server limits beyond the bench's own config
+    sections: ClassVar[str] = ""  # other sections of the server's config, as TOML
     server: ClassVar[Literal["ours", "bare", "both"]] = (
         "ours"  # bare: bench.compare.rivals.echo; both: side by side
     )

@@ -51,6 +51,7 @@ class Webhooks(Send):
     refuses: ClassVar = ("--find-max", "--p99-ms", "--depth", "--requests", "--generators")
     because: ClassVar = "it shows the lag of deliveries at a rate"
     supports_tls = False
+    sections = '[webhooks]\nallow_private = ["127.0.0.1"]\n'  # the receivers are in the generators
 
     def __init__(self, spec: GeneratorSpec, say: Say) -> None:
         super().__init__(spec, say)

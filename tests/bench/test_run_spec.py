@@ -79,5 +79,4 @@ def test_config_contains_the_limits_of_the_scenario() -> None:
     assert config_of({"group_members_max": 5_000}) == (
         "[limits]\nrequests_per_s = 1000000.0\nrequests_burst = 1000000.0\nticket_lifetime_s = 600.0\n"
         "groups_of_user_max = 1000000\nconnections_of_address_max = 1000000\ngroup_members_max = 5000\n"
-        '[webhooks]\nallow_private = ["127.0.0.1"]\n'
     )
