@@ -31,7 +31,7 @@ async def load(session: Session, conversation: Conversation) -> None:
     if conversation.is_loaded:
         return
     after = max(0, conversation.last_message - HISTORY)
-    found = await session.read(lambda: session.client.catch_up(conversation.stream_id, after))
+    found = await session.patiently(lambda: session.client.catch_up(conversation.stream_id, after))
     posts = [] if isinstance(found, Reloaded) else found
     await session.learn_names([post.sender_id for post in posts])
     conversation.add_history([session.model.entry(post, session.now_ms()) for post in posts])
@@ -93,14 +93,14 @@ async def leave(session: Session) -> None:
 
 async def members(session: Session) -> list[int]:
     """The members of the group on the screen; their names are known afterwards."""
-    user_ids = await session.read(lambda: session.client.members(session.model.current_id))
+    user_ids = await session.patiently(lambda: session.client.members(session.model.current_id))
     await session.learn_names(user_ids, again=True)
     return user_ids
 
 
 async def grab_stats(session: Session) -> list[messages.GrabStatLine]:
     """How fast the members of the group on the screen grab; for its owner."""
-    shown = await session.read(lambda: session.client.grab_stats(session.model.current_id))
+    shown = await session.patiently(lambda: session.client.grab_stats(session.model.current_id))
     return [cleaned(one) for one in shown.lines]
 
 

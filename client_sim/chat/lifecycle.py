@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 
 from client_sim.chat import group_requests, pushed
-from client_sim.chat.session import PATIENCE_S, Session
-from client_sim.sdk.backoff import patiently
+from client_sim.chat.session import Session
 from client_sim.sdk.errors import BackendDecides, NameTaken
 
 TICK_S = 0.2  # how soon a lost connection and an expired packet are noticed
@@ -34,11 +33,11 @@ async def _enter(session: Session) -> None:
     session.take_login()
     session.look_online()
     if start.name:
-        await patiently(lambda: _set_name(session, start.name), PATIENCE_S)
+        await session.patiently(lambda: _set_name(session, start.name))
     await session.learn_names([model.user_id])
     await group_requests.name_chats(session)
     if start.invite or (start.group_id and start.group_id not in model.conversations):
-        await patiently(lambda: group_requests.join(session, start.group_id, start.invite), PATIENCE_S)
+        await session.patiently(lambda: group_requests.join(session, start.group_id, start.invite))
     else:
         groups = [stream_id for stream_id in model.conversations if stream_id != model.user_id]
         await group_requests.go(session, start.group_id or next(iter(groups), model.user_id))

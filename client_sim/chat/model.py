@@ -143,6 +143,11 @@ class Model:
         self.conversations: dict[int, Conversation] = {user_id: Conversation(user_id, "", user_id)}
         self._packets: dict[int, Packet] = {}
 
+    def conversation_name(self, stream_id: int) -> str:
+        """The name of a conversation of this user; "": it is none of them."""
+        found = self.conversations.get(stream_id)
+        return "" if found is None else found.name
+
     @property
     def current(self) -> Conversation:
         """The conversation on the screen."""

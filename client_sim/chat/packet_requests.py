@@ -57,7 +57,7 @@ async def open_share(session: Session, packet_id: int, ticket: int = 0) -> messa
 async def learn_claims(session: Session, version: int) -> None:
     """Which packets the changes of the wallet up to a version came from: also those opened in another session."""
     while session.wallet_version < version:
-        found = await session.read(lambda: session.client.entries(session.wallet_version))
+        found = await session.patiently(lambda: session.client.entries(session.wallet_version))
         session.take_claims(found.entries)
         if not found.more:
             session.wallet_version = max(session.wallet_version, version)
@@ -67,7 +67,7 @@ async def result(
     session: Session, packet_id: int, before_index: int = 0, subscribe: bool = False
 ) -> messages.ResultPageBody:
     """The result page. `subscribe`: an event for each later claim, until `unsubscribe`."""
-    shown = await session.read(
+    shown = await session.patiently(
         lambda: session.client.result_page(packet_id, session.language, before_index, subscribe)
     )
     page = cleaned(shown.page)
@@ -85,11 +85,10 @@ async def records(
 ) -> messages.RecordsShown:
     """What the user sent or received in a year (0: this one), newest first; `after`: only older than this line."""
     at_ms, packet_id = (after.at_ms, after.packet_id) if after else (0, 0)
-    shown = await session.read(lambda: session.client.records(direction, year, at_ms, packet_id))
+    shown = await session.patiently(lambda: session.client.records(direction, year, at_ms, packet_id))
     shown.lines = [cleaned(one) for one in shown.lines]
     for one in shown.lines:
-        if not one.name and one.user_id in session.model.conversations:
-            one.name = session.model.conversations[one.user_id].name
+        one.name = one.name or session.model.conversation_name(one.user_id)
     return shown
 
 
@@ -98,6 +97,5 @@ async def statement(session: Session, before_version: int = 0) -> messages.State
     shown = await session.client.statement(before_version)
     shown.lines = [cleaned(one) for one in shown.lines]
     for one in shown.lines:
-        if not one.other_name and one.other_id in session.model.conversations:
-            one.other_name = session.model.conversations[one.other_id].name
+        one.other_name = one.other_name or session.model.conversation_name(one.other_id)
     return shown

@@ -66,8 +66,8 @@ class Session:
         """By the clock of this machine."""
         return int(time.time() * 1000)
 
-    async def read(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
-        """Ask for what changes nothing, and again while it is refused for a moment. Raises ClientError."""
+    async def patiently(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Ask for what may be asked twice, and again while it is refused for a moment. Raises ClientError."""
         return await patiently(ask, PATIENCE_S)
 
     def look_online(self) -> None:
@@ -84,7 +84,7 @@ class Session:
         for first in range(0, len(missing), messages.NAMES_MAX):
             some = missing[first : first + messages.NAMES_MAX]
             with contextlib.suppress(ClientError):  # ids are shown instead, and the next call asks again
-                found = await self.read(partial(self.client.names, some))
+                found = await self.patiently(partial(self.client.names, some))
                 for user_id, name in zip(some, found.names, strict=True):
                     self.model.names.learn(user_id, name)
 

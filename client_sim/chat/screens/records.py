@@ -9,21 +9,19 @@ from textual.binding import Binding
 from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import OptionList
-from textual.widgets.option_list import Option
 
 from client_sim.chat import packet_requests
 from client_sim.chat.screens import drawing
-from client_sim.chat.screens.dialog import Dialog, Navigator
 from client_sim.chat.screens.drawing import DIM, GOLD
+from client_sim.chat.screens.paged_list import PagedList
 from client_sim.chat.screens.widgets import BigAmount, Drawn, Keys
-from client_sim.chat.session import Session
 from client_sim.chat.texts import money
 from protocol import messages
 
 OTHER = {"received": "sent", "sent": "received"}
 
 
-class Records(Dialog):
+class Records(PagedList[messages.RecordsShown]):
     """One side and one year at a time."""
 
     BINDINGS: ClassVar[list[Any]] = [
@@ -32,11 +30,7 @@ class Records(Dialog):
         Binding("right", "year(-1)", show=False),
     ]
 
-    def __init__(self, session: Session, navigator: Navigator, shown: messages.RecordsShown) -> None:
-        super().__init__(session, navigator)
-        self.shown = shown
-        self.lines = list(shown.lines)
-        self._is_fetching = False
+    EMPTY = "records_empty"
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="result wide"):
@@ -48,11 +42,12 @@ class Records(Dialog):
             yield Keys(id="keys")
 
     def on_mount(self) -> None:
-        self._draw()
+        self.draw()
         self.query_one(OptionList).focus()
         self.show_keys(("↵", "key_list"), ("Tab", "key_side"), ("←→", "key_year"))
 
-    def _draw(self) -> None:
+    def draw(self) -> None:
+        """Draw the sums of the year and all lines."""
         shown = self.shown
         sides = [
             (f" {self.text(f'records_{one}')} ", f"bold {GOLD} underline" if one == shown.direction else GOLD)
@@ -64,16 +59,10 @@ class Records(Dialog):
             f"records_{shown.direction}_sum", year=shown.year, count=shown.count, best=shown.best_lucks
         )
         self.query_one("#summary", Drawn).draw(Content.styled(summary, DIM))
-        options = self.query_one(OptionList)
-        at = options.highlighted
-        options.clear_options()
-        options.add_options([Option(self._line(one)) for one in self.lines] or [self._no_lines()])
-        options.highlighted = at or 0
+        super().draw()
 
-    def _no_lines(self) -> Option:
-        return Option(Content.styled(f" {self.text('records_empty')}", DIM), disabled=True)
-
-    def _line(self, one: messages.RecordLine) -> Content:
+    def line_of(self, one: messages.RecordLine) -> Content:
+        """From whom or to whom, what, when, how much."""
         opened = f"{one.opened}/{one.shares}"
         last = f" ♛ {self.text('best')}" if one.is_best else f" {opened}" if self.shown.direction == "sent" else ""
         amount = money(self.session.language, one.amount_fen)
@@ -97,27 +86,9 @@ class Records(Dialog):
             self.do(self._show(self.shown.direction, years[place]))
 
     async def _show(self, direction: str, year: int) -> None:
-        self.shown = await packet_requests.records(self.session, direction, year)
-        self.lines = list(self.shown.lines)
-        self._draw()
+        self.show_part(await packet_requests.records(self.session, direction, year))
+        self.draw()
 
-    def on_option_list_option_highlighted(self, highlighted: OptionList.OptionHighlighted) -> None:
-        """At the end of the list the next page is fetched."""
-        if self.shown.more and not self._is_fetching and highlighted.option_index == len(self.lines) - 1:
-            self._is_fetching = True
-            self.do(self._fetch_older())
-
-    async def _fetch_older(self) -> None:
-        before = self.shown
-        try:
-            older = await packet_requests.records(self.session, before.direction, before.year, self.lines[-1])
-        finally:
-            self._is_fetching = False
-        if self.shown is before:  # neither side nor year was switched in the meantime
-            self.shown = older
-            self.lines += older.lines
-            self._draw()
-
-    def on_option_list_option_selected(self, selected: OptionList.OptionSelected) -> None:
-        """Show the result page of this packet."""
-        self.do(self.navigator.show_result(self.lines[selected.option_index].packet_id))
+    async def older(self) -> messages.RecordsShown:
+        """The packets of this year that are older than the last line."""
+        return await packet_requests.records(self.session, self.shown.direction, self.shown.year, self.lines[-1])
