@@ -65,7 +65,8 @@ def _other(row: StatementRow) -> int:
     return other_id or OUTSIDE
 
 
-def _item(row: StatementRow, other_id: int, name: str) -> StatementItem:
+def _item(row: StatementRow, other_id: int, user_name: str) -> StatementItem:
+    group_name = row.group_name if other_id == row.target_id else None
     return StatementItem(
         version=row.version,
         at_ms=row.at_ms,
@@ -75,6 +76,6 @@ def _item(row: StatementRow, other_id: int, name: str) -> StatementItem:
         packet_id=row.packet_id or 0,
         packet_kind=row.packet_kind or "",
         other_id=other_id,
-        other_name=name or (row.group_name or "" if other_id == row.target_id else ""),
+        other_name=user_name or group_name or "",
         key=row.key,
     )
