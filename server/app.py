@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import ssl
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from pathlib import Path
@@ -137,7 +136,6 @@ class App:
                     publish(
                         self._data, self._config, self._url(port), websocket=websocket, http_api=self.http_api.url
                     )
-                    _tame_garbage_collector()
                     ready(self._url(port))
                     await stop.wait()
                     await self._drain()
@@ -259,10 +257,3 @@ async def _end(loops: Collection[asyncio.Task[Any]]) -> None:
         for loop in still:
             loop.cancel()
         _, still = await asyncio.wait(still, timeout=END_AGAIN_S)
-
-
-def _tame_garbage_collector() -> None:
-    """Packets, claims and connections live long and hold no cycles: to look through them often is waste."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)

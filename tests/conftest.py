@@ -25,6 +25,8 @@ from server import config, embedded
 from server.app import App, app_at
 from server.clock import Clock
 from server.core.ids import BACKEND
+from server.loop import tame_garbage_collector
+from storage.postgres import health_probe
 from storage.postgres.database import Database
 from storage.postgres.migrate import migrate
 from tests.clusters import make_cluster, private_stores
@@ -36,6 +38,7 @@ API_KEYS = {"api": b"a key of the API for tests", "next": b"the key that replace
 SEED_KEYS = {"test": bytes(range(32))}
 FAR_AWAY_S = 4_000_000_000
 PATIENCE_S = 30.0  # what has not happened by then never will, however busy the machine is
+PROBE_S = 5.0  # within this a store that is there answers, however busy the machine is
 DAY_MS = 86_400_000  # after it a packet has expired
 TEMPLATE = "template_hongbao"
 LENT_STORES = "HONGBAO_TEST_STORES"  # DSN and url of stores that run already, for one run of pytest at a time
@@ -51,9 +54,23 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what runs in its background
 
 
+def pytest_collection_finish() -> None:
+    """As in a server, once: the tests that were found are thousands of objects."""
+    tame_garbage_collector()
+
+
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Tests run on the loop that the server runs on."""
     return {"uvloop": StrictLoop}
+
+
+@pytest.fixture(autouse=True)
+def patient_probes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store of a server in the test's loop is not away if a busy machine gave it no turn for half a second.
+
+    The tests of outages, and those of the probe itself, have a fixture of this name that leaves the limits alone.
+    """
+    monkeypatch.setattr(health_probe, "PROBE_S", PROBE_S)
 
 
 @pytest.fixture(scope="session")

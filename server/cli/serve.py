@@ -26,7 +26,7 @@ from server.credentials import load_credentials
 from server.embedded import StoreAddresses
 from server.http_api.api import check_address
 from server.instance import exclusive
-from server.loop import run
+from server.loop import run, tame_garbage_collector
 from server.net.addresses import check_free, host_and_port, is_loopback, shown
 from server.open_files import OpenFiles, raise_limit
 from server.reload import Reading, Reload
@@ -123,6 +123,7 @@ async def _serve(
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, app.reload)
 
     def ready(url: str) -> None:
+        tame_garbage_collector()
         durability = now.config.stores.durability
         websocket = app.websocket.url if app.websocket is not None else ""
         http_api = app.http_api.url and f"HTTP API {app.http_api.url}"

@@ -18,6 +18,7 @@ import asyncpg
 from storage import statements
 from storage.errors import StoreUnavailable
 from storage.postgres.hosts import Hosts
+from storage.postgres.shared_types import SharedTypesConnection
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -54,16 +55,16 @@ SETTINGS: Final = (
 )
 
 # A role that is read only by default is made able to write. A server or a database that is read only is left so:
-# that fences an old primary. A commit always waits for the disk; a stricter default stays.
+# that fences an old primary. A commit always waits for the disk; a stricter default stays. The view pg_settings
+# writes out some 400 settings, 2 ms of processor time, so it is read only if the answer depends on it.
 _SET: Final = """
 SELECT count(set_config(name, CASE
-    WHEN value IS NOT NULL THEN value
-    WHEN name = 'synchronous_commit' AND setting <> 'off' THEN setting
-    WHEN name = 'synchronous_commit' THEN 'on'
-    ELSE 'off' END, false))
-FROM pg_settings LEFT JOIN (VALUES {values}) AS wanted (name, value) USING (name)
-WHERE value IS NOT NULL OR name = 'synchronous_commit'
-   OR name = 'default_transaction_read_only' AND setting = 'on' AND source IN ('user', 'database user')
+    WHEN name = 'synchronous_commit' AND current_setting(name) <> 'off' THEN current_setting(name)
+    ELSE value END, false))
+FROM (VALUES {values}, ('synchronous_commit', 'on'), ('default_transaction_read_only', 'off')) AS w (name, value)
+WHERE current_setting(name, true) IS NOT NULL AND (name <> 'default_transaction_read_only'
+    OR current_setting('default_transaction_read_only') = 'on' AND EXISTS (SELECT FROM pg_settings AS s
+        WHERE s.name = 'default_transaction_read_only' AND s.source IN ('user', 'database user')))
 """
 # A pooler repeats to each client what it once heard. After these the server reports it again.
 _SAY_AGAIN: Final = ("SET default_transaction_read_only = on", "RESET default_transaction_read_only")
@@ -132,7 +133,9 @@ class Sessions:
         return connection
 
     async def _reach(self, dsn: str, bound_s: float | None) -> Session:
-        return await asyncpg.connect(dsn, timeout=self._timeout_s, command_timeout=bound_s)
+        return await asyncpg.connect(
+            dsn, timeout=self._timeout_s, command_timeout=bound_s, connection_class=SharedTypesConnection
+        )
 
     async def look_for_another_primary(self) -> None:
         """Look with new connections whether another server has taken over; then all sessions are ended.

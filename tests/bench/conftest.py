@@ -4,27 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from msgspec.structs import replace
 
 from bench.load.outcome import Outcome
 from bench.load.run_spec import GeneratorSpec, RunSpec
 from bench.load.setup import SetupFailed
 from bench.scenarios import SCENARIOS
-from storage.postgres import health_probe
-from tests.conftest import KEYS, PATIENCE_S, Server
+from tests.conftest import KEYS, Server
 
 LIMITS = {
     "limits__ticket_lifetime_s": 600.0,
     "limits__groups_of_user_max": 10_000,
     "limits__wait_ms_max": 60_000.0,  # a slow machine must not shed load in tests that count answers
 }
-
-
-@pytest.fixture(autouse=True)
-def patient_probe(monkeypatch: pytest.MonkeyPatch) -> None:
-    """These tests count answers, and no store is away: a machine that is busy for a second must not look so."""
-    monkeypatch.setattr(health_probe, "PROBE_S", PATIENCE_S)
 
 
 def generator_spec(run_spec: RunSpec, url: str, **more: Any) -> GeneratorSpec:

@@ -2644,8 +2644,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "a commit does not wait if the role says so",
         "I11",
         "storage/postgres/sessions.py",
-        "WHEN name = 'synchronous_commit' THEN 'on'",
-        "WHEN name = 'synchronous_commit' THEN 'off'",
+        "('synchronous_commit', 'on')",
+        "('synchronous_commit', 'off')",
         (T_PG_SESSIONS + "default_of_the_role_that_changes_at_run_time_does_not_reach_new_sessions",),
     ),
     Mutation(

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.services.conftest import books_balance, party, record
 
 __all__ = ["books_balance", "party", "record"]
+
+
+@pytest.fixture(autouse=True)
+def patient_probes() -> None:
+    """Here the limits are those of the program."""

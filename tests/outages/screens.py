@@ -41,7 +41,7 @@ async def screens(server: Server) -> dict[str, dict[str, Any]]:
             "metrics": _up(metrics)[store],
             "top": True if f"{store} up" in top else top,
             "dashboard": shown["now"]["stores"][store]["why"] or True,
-            "stores": stores[store]["why"] or True,  # type: ignore[index]
+            "stores": _why(stores, store),
         }
         for store in STORES
     }
@@ -83,6 +83,11 @@ async def screen_of_top(path: Path) -> str:
     with console.capture() as captured:
         console.print(draw(TopState().after(answers), WIDTH, HEIGHT))
     return captured.get()
+
+
+def _why(stores: dict[str, Any], store: str) -> str | bool:
+    """Of the answer about the stores; while a store is suspected, the answer may be that it gave none in time."""
+    return stores[store]["why"] or True if store in stores else str(stores)
 
 
 def _of(store: str, said: list[str]) -> str | bool:

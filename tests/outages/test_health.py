@@ -17,9 +17,12 @@ from redis import asyncio as aioredis
 from structlog.testing import capture_logs
 
 from server import embedded
+from server.services.packets import mirror_health
 from server.services.runtime.store_health import StoreHealth
 from storage.errors import StoreUnavailable
+from storage.postgres import health_probe, write_probe
 from storage.postgres.database import Database
+from storage.redis import mirror
 from storage.redis.mirror import PROBE_S
 from tests.clusters import data_folder
 from tests.conftest import StartServer
@@ -128,6 +131,20 @@ SICKNESSES = [
 ]
 
 
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Probes wait longer: a store that gets no turn on a busy machine must not look like a frozen one.
+
+    Still shorter than a statement and a request for the status wait. How soon an outage is known is tested in
+    virtual time below.
+    """
+    for module in (mirror, mirror_health):
+        monkeypatch.setattr(module, "PROBE_S", 1.6)
+    monkeypatch.setattr(health_probe, "PROBE_S", 1.2)
+    monkeypatch.setattr(write_probe, "WRITE_S", 1.8)
+
+
+@pytest.mark.usefixtures("unhurried")
 @pytest.mark.parametrize("durability", ["postgres", "redis"])
 @pytest.mark.parametrize("sickness", SICKNESSES)
 async def test_idle_server_says_on_every_screen_which_store_is_sick_and_why(

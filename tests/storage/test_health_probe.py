@@ -16,6 +16,11 @@ NEVER_S = 1e6
 TIMEOUT_S = 20.0
 
 
+@pytest.fixture(autouse=True)
+def patient_probes() -> None:
+    """Here the limits are those of the program."""
+
+
 class Store:
     """A store that answers until it freezes and again after it thaws; requests in between get no answer."""
 
