@@ -221,7 +221,7 @@ KEYS: Final = {
         "key id = hex; all are accepted; none: those in DATA/http-keys.toml", TOKEN_KEYS, HUP, hide_keys
     ),
     "http_api.page_url": ConfigKey(
-        "where WebViews reach the pages of packets, such as a proxy that passes on /c/; empty: the address of the API",
+        "where WebViews reach pages of packets, such as a proxy that passes on /c/; empty: the API itself",
         matching(
             r"(https?://[\w.:\[\]-]+(/[\w.~/-]*)?(?<!/))?",
             'empty or an http or https url without query and final /, such as "https://packets.example.com"',

@@ -1,4 +1,4 @@
-"""The page of a packet in a WebView: its link, for the chat backend; opening and the result, for the page itself."""
+"""The page of a packet in a WebView: its link, for the chat backend; open and result, for the page itself."""
 
 from __future__ import annotations
 

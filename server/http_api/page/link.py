@@ -1,8 +1,8 @@
 """Links to the page of a packet: signed, for one packet and one user, for a short time. Pure.
 
-The secret part of a link is `packet.user.issued.expiry.key-id.mac`, and mac is HMAC-SHA256(key, "hongbao-page:packet.
-user.issued.expiry.key-id"), with a key that also signs tokens. The prefix makes sure that no token or pass is a link.
-It stands in the fragment of the url, which no browser sends: the page sends it in a header.
+The secret part of a link is `packet.user.issued.expiry.key-id.mac`, and mac is HMAC-SHA256(key, "hongbao-page:
+packet.user.issued.expiry.key-id"), with a key that also signs tokens. The prefix makes sure that no token or pass
+is a link. It stands in the fragment of the url, which no browser sends: the page sends it in a header.
 """
 
 from __future__ import annotations
