@@ -14,7 +14,7 @@ from server.config import load
 from server.http_api.page.link import BadLink, LinkClaim, mint, verify
 from server.http_api.page.shell import shell
 from server.net.addresses import host_and_port
-from tests.conftest import API_KEYS, KEYS, Server, StartServer, Turn
+from tests.conftest import API_KEYS, KEYS, Connect, Server, StartServer, Turn
 from tests.http_api.client import Answer, Api
 from tests.http_api.conftest import ADDRESS, Dial
 from tests.http_api.test_packets import SEND, family, lucky
@@ -116,6 +116,19 @@ async def test_page_opens_its_packet_for_its_user_and_shows_the_result(api: Api)
     assert shown.json["summary"] == "1 of 2 opened"
     assert [line["name"] for line in shown.json["lines"]] == ["user 2"]
     assert (await link_of(api, packet_id, 2)).card["view"] == "result"
+
+
+async def test_page_is_told_when_to_ask_again_while_another_user_has_the_only_ticket(
+    start_server: StartServer, dial: Dial, connect: Connect
+) -> None:
+    server = await start_server(http_api__address=ADDRESS, limits__tickets_per_share=1)
+    api = await dial(server)
+    packet_id = await sent(api, 1, 2, 3, shares=1)
+    other = await connect(server, 3)
+    assert (await other.grab(int(packet_id))).answer == "ticket"
+    busy = (await page_opens(api, await link_of(api, packet_id, 2))).json
+    assert (busy["answer"], busy["view"], busy["button"]) == ("busy", "open", "拆")
+    assert busy["retry_after_ms"] > 0
 
 
 async def test_link_that_is_forged_late_or_of_another_user_is_refused(api: Api, turn_clock: Turn) -> None:
