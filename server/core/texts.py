@@ -101,7 +101,7 @@ _ZH: Final = {
     Text.SEND: "发红包",
     Text.LINK_IS_OVER: "链接已失效，请回到聊天重新打开红包",
     Text.NOT_FOR_YOU: "你不能打开这个红包",
-    Text.TRY_AGAIN: "现在太忙，请稍后再试",
+    Text.TRY_AGAIN: "暂时没有结果，请稍后再试",
 }
 
 _EN: Final = {
@@ -141,7 +141,7 @@ _EN: Final = {
     Text.SEND: "Send a red packet",
     Text.LINK_IS_OVER: "This link is no longer valid: open the red packet in the chat again",
     Text.NOT_FOR_YOU: "You cannot open this red packet",
-    Text.TRY_AGAIN: "Too busy now: try again in a moment",
+    Text.TRY_AGAIN: "No answer yet: try again in a moment",
 }
 
 TEXTS: Final = {Language.ZH: _ZH, Language.EN: _EN}
