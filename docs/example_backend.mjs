@@ -111,6 +111,11 @@ async function openPacket({ user, words: [packet] }) {
   return { answer: opened.answer, amount_fen: opened.amount_fen ?? 0 };
 }
 
+// The url of the packet's page, for a WebView of this user.
+async function page({ user, words: [packet] }) {
+  return hongbao("POST", `/v1/packets/${packet}/page-link`, { user_id: user.id });
+}
+
 async function wallet({ user }) {
   const found = await hongbao("GET", `/v1/users/${user.id}`);
   return { balance_fen: found.balance_fen, arriving_fen: found.arriving_fen ?? 0 };
@@ -122,6 +127,7 @@ const ROUTES = [
   ["POST", /^\/rooms\/([^/]+)\/messages$/, say],
   ["GET", /^\/rooms\/([^/]+)\/messages$/, read],
   ["POST", /^\/packets\/([0-9]+)\/open$/, openPacket],
+  ["POST", /^\/packets\/([0-9]+)\/page$/, page],
   ["GET", /^\/wallet$/, wallet],
 ];
 

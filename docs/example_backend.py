@@ -24,7 +24,6 @@ from aiohttp import ClientError, ClientSession, ClientTimeout, web
 URL, (KEY_ID, _, KEY) = os.environ.get("HONGBAO_URL", ""), os.environ.get("HONGBAO_KEY", "").partition(".")
 if not URL or not KEY:
     sys.exit("set HONGBAO_URL=http://127.0.0.1:7792 and HONGBAO_KEY=ID.HEX")
-TRIES = 5
 
 
 def signature(method, path, body, idempotency_key):
@@ -36,17 +35,15 @@ def signature(method, path, body, idempotency_key):
     return dict(zip(names, (KEY_ID, stamp, nonce, mac), strict=True))
 
 
-async def hongbao(app, method, path, content=None, idempotency_key=""):
+async def hongbao(app, method, path, content=None, idempotency_key="", tries=5):
     """The reply. The same key makes a repetition harmless, so an unknown outcome is simply asked again."""
     body = b"" if content is None else json.dumps(content).encode()
-    for left in reversed(range(TRIES)):
+    for left in reversed(range(tries)):
         headers = signature(method, path, body, idempotency_key) | {"Content-Type": "application/json"}
-        if idempotency_key:
-            headers["Idempotency-Key"] = idempotency_key
+        headers |= {"Idempotency-Key": idempotency_key} if idempotency_key else {}
         try:
-            async with app["http"].request(
-                method, app["url"] + path, data=body or None, headers=headers
-            ) as response:
+            sending = app["http"].request(method, app["url"] + path, data=body or None, headers=headers)
+            async with sending as response:
                 reply = await response.json(content_type=None)
                 if response.status < 400:
                     return reply
@@ -139,6 +136,12 @@ async def open_packet(request):
     return web.json_response({"answer": opened["answer"], "amount_fen": opened.get("amount_fen", 0)})
 
 
+async def page(request):
+    """POST /packets/{packet}/page: the url of the packet's page, for a WebView of this user."""
+    packet, content = request.match_info["packet"], {"user_id": caller(request)["id"]}
+    return web.json_response(await hongbao(request.app, "POST", f"/v1/packets/{packet}/page-link", content))
+
+
 async def wallet(request):
     """GET /wallet"""
     found = await hongbao(request.app, "GET", f"/v1/users/{caller(request)['id']}")
@@ -151,12 +154,9 @@ async def make_app(url):
     app["url"], app["tokens"], app["rooms"] = url.rstrip("/"), {}, {}
     app["ids"] = count(time.time_ns() // 1_000_000)  # a chat that keeps its users has ids of its own
     app["http"] = ClientSession(timeout=ClientTimeout(total=10))
-    app.router.add_post("/users", log_in)
-    app.router.add_post("/rooms/{room}/join", join)
-    app.router.add_post("/rooms/{room}/messages", say)
-    app.router.add_get("/rooms/{room}/messages", read)
-    app.router.add_post("/packets/{packet}/open", open_packet)
-    app.router.add_get("/wallet", wallet)
+    app.add_routes([web.post("/users", log_in), web.get("/wallet", wallet), web.post("/rooms/{room}/join", join)])
+    app.add_routes([web.post("/rooms/{room}/messages", say), web.get("/rooms/{room}/messages", read)])
+    app.add_routes([web.post("/packets/{packet}/open", open_packet), web.post("/packets/{packet}/page", page)])
     app.on_cleanup.append(lambda app: app["http"].close())
     return app
 

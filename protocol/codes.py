@@ -36,6 +36,7 @@ class Refusal(IntEnum):
     BACKEND_DECIDES = 213
     BAD_PASS = 214
     BANNED = 215
+    BAD_LINK = 216
 
     BAD_AMOUNT = 300
     BAD_SHARES = 301
@@ -91,6 +92,9 @@ REFUSALS: dict[Refusal, RefusalRow] = {
         False, 0, "the pass is not signed with a key of this server, is for another user or group, or has expired"
     ),
     Refusal.BANNED: RefusalRow(False, 0, "the chat backend has banned the user"),
+    Refusal.BAD_LINK: RefusalRow(
+        False, 0, "the link to a packet's page is not signed with a key of this server, has expired or was revoked"
+    ),
     Refusal.BAD_AMOUNT: RefusalRow(False, 0, "an amount under or over its limit; the detail names the limit"),
     Refusal.BAD_SHARES: RefusalRow(
         False, 0, "a number of shares under or over its limit; the detail names the limit"

@@ -171,6 +171,12 @@ class Banned(Refusal):
     CODE = codes.Refusal.BANNED
 
 
+class BadLink(Refusal):
+    """The link to a packet's page has expired, was revoked, or is not signed with a key of the server."""
+
+    CODE = codes.Refusal.BAD_LINK
+
+
 class BadAmount(Refusal):
     """The amount is below or above its limit."""
 

@@ -220,6 +220,17 @@ KEYS: Final = {
     "http_api.keys": ConfigKey(
         "key id = hex; all are accepted; none: those in DATA/http-keys.toml", TOKEN_KEYS, HUP, hide_keys
     ),
+    "http_api.page_url": ConfigKey(
+        "where WebViews reach pages of packets, such as a proxy that passes on /c/; empty: the API itself",
+        matching(
+            r"(https?://[\w.:\[\]-]+(/[\w.~/-]*)?(?<!/))?",
+            'empty or an http or https url without query and final /, such as "https://packets.example.com"',
+        ),
+        HUP,
+    ),
+    "http_api.page_link_s": ConfigKey(
+        "how long the link to a packet's page is valid, seconds", whole(10, 86_400), HUP
+    ),
     "webhooks.allow_private": ConfigKey(
         "private networks that webhooks may go to, also without TLS; all others are refused", NETWORKS
     ),

@@ -124,6 +124,8 @@ class HttpApiSection(Section, frozen=True):
     address: str = ""
     behind_proxy: bool = False
     keys: dict[str, str] = {}
+    page_url: str = ""
+    page_link_s: int = 600
 
 
 class WebhooksSection(Section, frozen=True):

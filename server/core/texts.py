@@ -56,6 +56,11 @@ class Text(StrEnum):
     MINUTES = "minutes"
     HOURS = "hours"
     DAYS = "days"
+    NAMELESS = "nameless"
+    SEND = "send"
+    LINK_IS_OVER = "link_is_over"
+    NOT_FOR_YOU = "not_for_you"
+    TRY_AGAIN = "try_again"
 
 
 # Sentences that the product fixes literally have its half-width comma, all others a full-width one.
@@ -92,6 +97,11 @@ _ZH: Final = {
     Text.MINUTES: "{n}分钟",
     Text.HOURS: "{n}小时",
     Text.DAYS: "{n}天",
+    Text.NAMELESS: "用户{n}",
+    Text.SEND: "发红包",
+    Text.LINK_IS_OVER: "链接已失效，请回到聊天重新打开红包",
+    Text.NOT_FOR_YOU: "你不能打开这个红包",
+    Text.TRY_AGAIN: "暂时没有结果，请稍后再试",
 }
 
 _EN: Final = {
@@ -127,6 +137,11 @@ _EN: Final = {
     Text.MINUTES: "{n:minute|minutes}",
     Text.HOURS: "{n:hour|hours}",
     Text.DAYS: "{n:day|days}",
+    Text.NAMELESS: "user {n}",
+    Text.SEND: "Send a red packet",
+    Text.LINK_IS_OVER: "This link is no longer valid: open the red packet in the chat again",
+    Text.NOT_FOR_YOU: "You cannot open this red packet",
+    Text.TRY_AGAIN: "No answer yet: try again in a moment",
 }
 
 TEXTS: Final = {Language.ZH: _ZH, Language.EN: _EN}

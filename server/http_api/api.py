@@ -18,6 +18,7 @@ from server.net.addresses import cannot_listen, host_and_port, is_loopback, show
 from server.services.assembly import Services
 
 if TYPE_CHECKING:
+    from server.http_api.handlers.pages import PageRequests
     from server.http_api.handlers.users import UserRequests
     from server.http_api.listener import HttpListener
     from server.http_api.serving import Serving
@@ -59,6 +60,7 @@ class HttpApi:
         self._admit = admit
         self._verifier = Verifier(keys)
         self._users: UserRequests | None = None
+        self._pages: PageRequests | None = None
         self._serving: Serving | None = None
         self._listener: HttpListener | None = None
         self.url = ""  # while it is open
@@ -84,12 +86,14 @@ class HttpApi:
             raise cannot_listen(host, port, error, "http_api.address") from error
         self._listener = listener
         self.url = f"{'http' if self._tls is None else 'https'}://{shown(host, port)}"
+        self._apply_to_handlers(self._config)
         LOG.info("http_api_serves", url=self.url, keys=len(self._keys))
 
     def _make_serving(self) -> Serving:
         from server.http_api.handlers.call import Gate
         from server.http_api.handlers.groups import GroupRequests
         from server.http_api.handlers.packets import PacketRequests
+        from server.http_api.handlers.pages import PageRequests
         from server.http_api.handlers.records import RecordRequests
         from server.http_api.handlers.users import UserRequests
         from server.http_api.handlers.wallets import WalletRequests
@@ -99,26 +103,34 @@ class HttpApi:
         services, clock = self._services, self._clock
         gate = Gate(services.changes, lambda user_id: self._admit(user_id, clock.elapsed_s()))
         self._users = UserRequests(services, gate, clock, self._config.auth.token_lifetime_s)
+        self._pages = PageRequests(services, gate, clock.now_ms)
         handlers = (
             self._users,
+            self._pages,
             GroupRequests(services, gate),
             PacketRequests(services, gate, clock.now_ms),
             WalletRequests(services),
             RecordRequests(services),
             WebhookRequests(services),
         )
-        return Serving({type(one): one for one in handlers}, self._verifier, clock)
+        return Serving({type(one): one for one in handlers}, self._verifier, services.login.key, clock)
 
     def apply(self, config: Config, keys: Mapping[str, bytes], tls: ssl.SSLContext | None) -> None:
-        """Other keys, another lifetime of tokens and another certificate from now on."""
+        """Other keys, other lifetimes of tokens and links, and another certificate from now on."""
         self._keys = keys
         self._verifier.use(keys)
-        if self._users is not None:
-            self._users.token_lifetime_s = config.auth.token_lifetime_s
+        self._apply_to_handlers(config)
         if self._listener is not None:
             self._listener.use(tls)
         elif config.http_api.address and keys:
             LOG.warning("http_api_is_off", address=config.http_api.address, advice="restart the server")
+
+    def _apply_to_handlers(self, config: Config) -> None:
+        if self._users is not None:
+            self._users.token_lifetime_s = config.auth.token_lifetime_s
+        if self._pages is not None:
+            self._pages.url = config.http_api.page_url or self.url
+            self._pages.link_lifetime_s = config.http_api.page_link_s
 
     def drain(self) -> None:
         """Refuse requests from now on."""

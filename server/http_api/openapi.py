@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from server.http_api import numbers, problems, signature
+from server.http_api.page import link
 from server.http_api.routes import PARAMETERS, ROUTES, Route
 from server.http_api.shapes.base import ProblemDocument
 from server.version import version
@@ -56,7 +57,8 @@ def _security_schemes() -> dict[str, Any]:
         for name, meaning in SIGNED.items()
     }
     bearer = {"type": "http", "scheme": "bearer", "description": "key-id.hex of the key, over TLS or loopback only"}
-    return {"bearer": bearer, **signed}
+    page = {"type": "apiKey", "in": "header", "name": link.HEADER, "description": "`signed` of a link to a page"}
+    return {"bearer": bearer, **signed, "page": page}
 
 
 def _operation(route: Route) -> dict[str, Any]:
@@ -71,6 +73,8 @@ def _operation(route: Route) -> dict[str, Any]:
             "5XX": _problem("the server cannot serve it now"),
         },
     }
+    if route.by_link:
+        operation["security"] = [{"page": []}]
     if route.body is not None:
         content = {"application/json": {"schema": _reference(route.body)}}
         operation["requestBody"] = {"required": True, "content": content}

@@ -11,12 +11,13 @@ import msgspec
 
 from server.http_api.handlers.groups import GroupRequests
 from server.http_api.handlers.packets import PacketRequests
+from server.http_api.handlers.pages import PageRequests
 from server.http_api.handlers.records import RecordRequests
 from server.http_api.handlers.users import UserRequests
 from server.http_api.handlers.wallets import WalletRequests
 from server.http_api.handlers.webhooks import WebhookRequests
 from server.http_api.numbers import Id, UserId
-from server.http_api.shapes import groups, money, packets, users, webhooks
+from server.http_api.shapes import groups, money, packets, pages, users, webhooks
 from server.http_api.shapes.base import PageQuery
 
 BODY_BYTES_MAX: Final = 64 << 10
@@ -33,7 +34,10 @@ PARAMETERS: Final[dict[str, type]] = {
 
 
 class Route(NamedTuple):
-    """One request. `needs_key`: it has an Idempotency-Key, which is the key of its packet or transfer."""
+    """One request. `needs_key`: it has an Idempotency-Key, which is the key of its packet or transfer.
+
+    `by_link`: the page of a packet makes it, with its link; all others are requests of the chat backend.
+    """
 
     method: str
     path: str
@@ -43,6 +47,7 @@ class Route(NamedTuple):
     query: type[msgspec.Struct] | None = None
     needs_key: bool = False
     body_bytes_max: int = BODY_BYTES_MAX
+    by_link: bool = False
 
     @property
     def name(self) -> str:
@@ -85,6 +90,14 @@ def _packets() -> Iterator[Route]:
     yield Route("POST", f"{packet}/send-again", on.send_again, again, packets.SendAgainBody, needs_key=True)
 
 
+def _pages() -> Iterator[Route]:
+    on, shown, query = PageRequests, pages.PageReply, pages.PageLanguageQuery
+    made, wanted = pages.PageLinkReply, pages.PageLinkBody
+    yield Route("POST", "/v1/packets/{packet_id}/page-link", on.make_link, made, wanted)
+    yield Route("POST", "/c/open", on.open, shown, query=query, by_link=True)
+    yield Route("GET", "/c/result", on.result, shown, query=query, by_link=True)
+
+
 def _wallets() -> Iterator[Route]:
     on, wallet, moved = WalletRequests, "/v1/wallets/{user_id}", money.TransferReply
     yield Route("POST", f"{wallet}/top-up", on.top_up, moved, money.TopUpBody, needs_key=True)
@@ -105,7 +118,7 @@ def _webhooks() -> Iterator[Route]:
     yield Route("POST", f"{endpoint}/test", on.test, webhooks.TestReply)
 
 
-ROUTES: Final = (*_users(), *_groups(), *_packets(), *_wallets(), *_webhooks())
+ROUTES: Final = (*_users(), *_groups(), *_packets(), *_pages(), *_wallets(), *_webhooks())
 
 
 @dataclass(slots=True)

@@ -17,6 +17,8 @@ from server.clock import Clock
 from server.core.refusals import RequestRefused
 from server.http_api import decoding, openapi
 from server.http_api.handlers.call import Call
+from server.http_api.page import link
+from server.http_api.page import shell as shells
 from server.http_api.problems import CONTENT_TYPE, Problem, refused
 from server.http_api.routes import ROUTES, BadPath, Route, find, tree
 from server.http_api.signature import BEARER, SignedContent, TooManyNonces, Unauthorized, Verifier
@@ -35,8 +37,16 @@ Serve = Callable[[Call], Awaitable[msgspec.Struct]]
 class Serving:
     """Serves requests with these handlers, by their class."""
 
-    def __init__(self, handlers: Mapping[type, object], verifier: Verifier, clock: Clock) -> None:
+    def __init__(
+        self,
+        handlers: Mapping[type, object],
+        verifier: Verifier,
+        link_key: Callable[[str], bytes | None],
+        clock: Clock,
+    ) -> None:
+        """`link_key` is the key of links to pages that has this id."""
         self._verifier = verifier
+        self._link_key = link_key
         self._now_ms = clock.now_ms
         self._random_part = clock.random_part
         self._tree = tree()
@@ -62,6 +72,9 @@ class Serving:
             if request.raw_path == OPENAPI:
                 name = f"GET {OPENAPI}"
                 response = self._document(request)
+            elif shown := shells.PATH.fullmatch(request.raw_path.partition("?")[0]):
+                name = shells.NAME
+                response = self._shell(request, shown[1])
             else:
                 route, texts = self._route(request)
                 name = route.name
@@ -88,9 +101,14 @@ class Serving:
         return found.routes[request.method], found.texts
 
     def _document(self, request: web.BaseRequest) -> web.Response:
-        if request.method != "GET":
-            raise Problem(Refusal.UNKNOWN_REQUEST, "not with this method", status=405, headers={"Allow": "GET"})
+        _check_get(request)
         return _response(200, openapi.document())
+
+    def _shell(self, request: web.BaseRequest, name: str) -> web.Response:
+        _check_get(request)
+        shell = shells.shell()
+        headers = {**shell.headers, "Cache-Control": shell.caching(name)}
+        return _response(200, shell.body, headers=headers)
 
     async def _reply(self, route: Route, texts: Mapping[str, str], request: web.BaseRequest) -> msgspec.Struct:
         """What the services answer. Raises Problem."""
@@ -111,16 +129,28 @@ class Serving:
             raise Problem(Refusal.INTERNAL) from None
 
     async def _call(self, route: Route, texts: Mapping[str, str], request: web.BaseRequest) -> Call:
-        """The request, once it is shown to be one of the chat backend. Raises Problem."""
-        headers = request.headers
-        body = await self._authorized_body(route, request)
+        """The request, once it is shown to be one of the chat backend, or of a page. Raises Problem."""
+        headers, claim = request.headers, None
+        if route.by_link:
+            claim = self._link(headers.get(link.HEADER, ""))
+            body = await _read(request, route.body_bytes_max)
+        else:
+            body = await self._authorized_body(route, request)
         encoding = headers.get("Content-Encoding", "").lower()
         return Call(
             decoding.path_of(texts),
             decoding.body_of(route, request.content_type, request.charset, encoding, body),
             decoding.query_of(route, request.raw_path.partition("?")[2]),
             decoding.key_of(route, headers.get(openapi.IDEMPOTENCY_KEY)),
+            claim,
         )
+
+    def _link(self, text: str) -> link.LinkClaim:
+        """What the link of a page says. Raises Problem."""
+        try:
+            return link.verify(text, self._link_key, self._now_ms() / 1000)
+        except link.BadLink as error:
+            raise Problem(Refusal.BAD_LINK, str(error)) from None
 
     async def _authorized_body(self, route: Route, request: web.BaseRequest) -> bytes:
         """The body. It is read only if the headers may be right."""
@@ -145,6 +175,11 @@ class Serving:
         rendered = problem.rendered()
         logs.debug("http_request_refused", route=name, reason=problem.code.name.lower(), detail=problem.detail)
         return _response(rendered.status, rendered.body, CONTENT_TYPE, rendered.headers)
+
+
+def _check_get(request: web.BaseRequest) -> None:
+    if request.method != "GET":
+        raise Problem(Refusal.UNKNOWN_REQUEST, "not with this method", status=405, headers={"Allow": "GET"})
 
 
 def _response(

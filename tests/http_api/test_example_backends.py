@@ -93,6 +93,8 @@ async def test_packet_in_the_chat_of_an_example_is_shared_among_its_users(server
         messages = await chat.ok("GET", "/rooms/family/messages?after=0", token=ben)
         assert [one["text"] for one in messages] == ["hello", "恭喜 发财"]
         assert (messages[1]["from"], messages[1]["packet"]) == ("Ada", packet)
+        page = await chat.ok("POST", f"/packets/{packet}/page", {}, token=ben)
+        assert page["url"].startswith(f"{server.app.http_api.url}/c/")
         opened = [await chat.ok("POST", f"/packets/{packet}/open", {}, token=one) for one in (ada, ben, cem)]
         assert [one["answer"] for one in opened] == ["won"] * 3
         assert sum(one["amount_fen"] for one in opened) == 888

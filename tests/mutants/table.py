@@ -75,6 +75,9 @@ T_READS = "tests/services/test_reads.py::test_"
 CARRIED = "server/core/carried_time.py"
 T_TIME = "tests/services/test_database_time.py::test_"
 AHEAD = "ids_come_back_after_a_database_that_was_25_hours_ahead_and_are_not_made_again_after_a_restart"
+PAGE_LINK, PAGE_JS = "server/http_api/page/link.py", "server/http_api/page/page.js"
+T_PAGE_LINK = "tests/http_api/test_page_link.py::test_"
+T_PAGE_IN_BROWSER = "tests/http_api/test_page_in_browser.py::test_page_"
 T_HTTP, HTTP_SIGNATURE = "tests/http_api/test_", "server/http_api/signature.py"
 T_OUTBOX, T_IDS = "tests/services/test_outbox.py::test_", "tests/core/test_ids.py::test_"
 T_HOOK_RULES, T_HOOK_EVENTS = "tests/core/test_webhooks.py::test_", "tests/webhooks/test_events.py::test_"
@@ -3318,6 +3321,86 @@ MUTATIONS: tuple[Mutation, ...] = (
         "WHERE group_id = $1 AND deleted_at_ms IS NULL FOR UPDATE",
         "WHERE group_id = $1 FOR UPDATE",
         ("tests/contract/test_groups.py::test_deleted_group_has_no_members_and_gets_none",),
+    ),
+    Mutation(
+        "page: a link needs no signature",
+        "I7",
+        PAGE_LINK,
+        "    if key is None or not hmac.compare_digest(_mac(text, key), mac):\n",
+        "    if key is None:\n",
+        (T_PAGE_LINK + "link_with_one_part_changed_is_refused",),
+    ),
+    Mutation(
+        "page: a link holds for every packet and user",
+        "I7",
+        PAGE_LINK,
+        "(_PREFIX + text).encode()",
+        '(_PREFIX + text.split(".", 2)[2]).encode()',
+        (T_PAGE_LINK + "link_with_one_part_changed_is_refused",),
+    ),
+    Mutation(
+        "page: a link does not expire",
+        "I7",
+        PAGE_LINK,
+        "    if now_s >= claim.expires_at_s:\n",
+        "    if False:\n",
+        (T_PAGE_LINK + "link_says_whose_it_is_until_it_expires",),
+    ),
+    Mutation(
+        "page: a pass is a link",
+        "I7",
+        PAGE_LINK,
+        '_PREFIX: Final = "hongbao-page:"',
+        '_PREFIX: Final = "hongbao-pass:"',
+        (T_PAGE_LINK + "tokens_and_passes_are_no_links",),
+    ),
+    Mutation(
+        "page: a revoked link opens",
+        "I7",
+        "server/http_api/handlers/pages.py",
+        "        if page.issued_at_s < standing.tokens_from_s:\n",
+        "        if False:\n",
+        (T_PAGE_LINK + "link_is_made_only_for_users_who_may_see_the_packet_and_ends_with_ban_and_revocation",),
+    ),
+    Mutation(
+        "page: an answer lists all claims",
+        "size",
+        "server/http_api/handlers/pages.py",
+        "        if room < 0:\n",
+        "        if False:\n",
+        (T_PAGE_LINK + "answers_to_the_page_are_small_however_many_claims_with_long_names_there_are",),
+    ),
+    Mutation(
+        "page: the shell of another version is kept",
+        "cache",
+        "server/http_api/page/shell.py",
+        "        return KEEP if name == self.name else DO_NOT_KEEP\n",
+        "        return KEEP\n",
+        (T_PAGE_LINK + "shell_is_small_strict_and_kept_under_its_own_name_only",),
+    ),
+    Mutation(
+        "page: texts are markup",
+        "access",
+        PAGE_JS,
+        '    part(id).textContent = text || "";\n',
+        '    part(id).innerHTML = text || "";\n',
+        (T_PAGE_IN_BROWSER + "tells_every_end_and_shows_hostile_texts_as_text",),
+    ),
+    Mutation(
+        "page: a temporary refusal is the end",
+        "temporary",
+        PAGE_JS,
+        "      if (!(reply.temporary || isBusy)) return reply;\n",
+        "      return reply;\n",
+        (T_PAGE_IN_BROWSER + "tells_every_end_and_shows_hostile_texts_as_text",),
+    ),
+    Mutation(
+        "page: another packet in the same WebView shows the one before",
+        "pages",
+        PAGE_JS,
+        '  addEventListener("hashchange", () => location.reload());',
+        '  addEventListener("hashchange", () => {});',
+        (T_PAGE_IN_BROWSER + "on_slow_3g_has_its_card_before_it_asks_and_is_kept_for_the_next_packet",),
     ),
     Mutation(
         "the chat fails when an event comes while it ends",

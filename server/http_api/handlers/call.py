@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType
 from protocol.codes import Refusal
 from protocol.messages.base import ID_MAX
 from server.core.refusals import Reason, RequestRefused
+from server.http_api.page.link import LinkClaim
 from server.http_api.problems import Problem
 from server.refusal_codes import NOT_CURRENT
 from server.services.chat.backend_groups import BackendGroupService
@@ -19,13 +20,14 @@ from server.services.runtime.change_feed import ChangeFeed
 class Call(NamedTuple):
     """A request: the parameters of its path, its body, its query, and its idempotency key ("" where none is used).
 
-    `path` holds an int for an id, a text for a group.
+    `path` holds an int for an id, a text for a group. `link` says whose page makes the request, if a page does.
     """
 
     path: dict[str, Any]
     body: Any
     query: Any
     key: str
+    link: LinkClaim | None = None
 
 
 class Gate:

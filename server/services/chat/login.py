@@ -76,6 +76,10 @@ class LoginService:
         """The id and the key that new tokens are signed with: the last one."""
         return list(self._keys.items())[-1]
 
+    def key(self, key_id: str) -> bytes | None:
+        """The key with this id; None: no key of this server."""
+        return self._keys.get(key_id)
+
     def judge(
         self, key_id: str, issued_at_s: int, expires_at_s: int, proof: bytes, expected: Callable[[bytes], bytes]
     ) -> LoginVerdict:

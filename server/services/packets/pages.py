@@ -43,6 +43,14 @@ class ResultList(NamedTuple):
     may_subscribe: bool  # there may be more claims, and this viewer may be told of them
 
 
+class ShownPage(NamedTuple):
+    """The page to show; with View.RESULT the result page itself."""
+
+    page: pages.OpenPageView
+    sender_name: str
+    result: ResultList | None
+
+
 class TapResult(NamedTuple):
     """What a tap got: the answer of a grab and the page to show; with View.RESULT the result page itself."""
 
@@ -90,19 +98,20 @@ class PageService:
             return TapResult(decision, None, "", None)
         if decision is EXPIRED:
             now_ms = max(now_ms, seen.packet.terms.expires_at_ms)
-        viewer = self._viewer(seen, user_id, language)
-        page = pages.open_page(seen.known, viewer, now_ms)
-        if page is None:
-            return TapResult(decision, None, "", None)
-        result = await self._result(seen, viewer, now_ms, 0) if page.view is View.RESULT else None
-        [sender_name] = await self._names.of([page.sender_id])
-        return TapResult(decision, page, sender_name, result)
+        shown = await self._shown(seen, user_id, language, now_ms)
+        return TapResult(decision, None, "", None) if shown is None else TapResult(decision, *shown)
+
+    async def show(self, user_id: int, packet_id: int, language: Language) -> ShownPage:
+        """The page that a tap would show now, without a grab. Raises RequestRefused (NOT_ALLOWED)."""
+        seen = await self._look(user_id, packet_id)
+        shown = None if seen is None else await self._shown(seen, user_id, language, self._now_ms())
+        if shown is None:
+            raise RequestRefused(Reason.NOT_ALLOWED)
+        return shown
 
     async def result(self, user_id: int, packet_id: int, language: Language, before_index: int) -> ResultList:
         """The result page, with the claims before an index; 0: the newest. Raises RequestRefused (NOT_ALLOWED)."""
-        answer, seq = self._replies.expect(packet_id)
-        self._opens.look(LookRequest(packet_id, user_id, self._now_ms(), LOCAL, seq))
-        _, seen = await answer
+        seen = await self._look(user_id, packet_id)
         if seen is not None:
             viewer = self._viewer(seen, user_id, language)
             if (result := await self._result(seen, viewer, self._now_ms(), before_index)) is not None:
@@ -118,6 +127,20 @@ class PageService:
         return ResultChange(len(known.claims), summary, lines, over)
 
     # --- putting pages together -------------------------------------------------------------------------------
+
+    async def _look(self, user_id: int, packet_id: int) -> Snapshot | None:
+        answer, seq = self._replies.expect(packet_id)
+        self._opens.look(LookRequest(packet_id, user_id, self._now_ms(), LOCAL, seq))
+        return (await answer).seen
+
+    async def _shown(self, seen: Snapshot, user_id: int, language: Language, now_ms: int) -> ShownPage | None:
+        viewer = self._viewer(seen, user_id, language)
+        page = pages.open_page(seen.known, viewer, now_ms)
+        if page is None:
+            return None
+        result = await self._result(seen, viewer, now_ms, 0) if page.view is View.RESULT else None
+        [sender_name] = await self._names.of([page.sender_id])
+        return ShownPage(page, sender_name, result)
 
     def _viewer(self, seen: Snapshot, user_id: int, language: Language) -> Viewer:
         first = seen.packet.terms.target_id

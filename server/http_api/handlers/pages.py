@@ -1,0 +1,144 @@
+"""The page of a packet in a WebView: its link, for the chat backend; open and result, for the page itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from protocol.codes import Refusal
+from server.core.packet import Answer, Decision
+from server.core.pages import View
+from server.core.texts import Language, Text, say
+from server.http_api.handlers.call import Call, Gate
+from server.http_api.handlers.packets import REFUSED_ANSWERS
+from server.http_api.page import link
+from server.http_api.page.shell import shell
+from server.http_api.problems import Problem
+from server.http_api.shapes import pages as shapes
+from server.services.assembly import Services
+from server.services.packets.pages import ListedClaim, ResultList, ShownPage
+
+REPLY_BYTES_MAX: Final = 800  # with the head of the response less than 1 KB
+
+
+class PageRequests:
+    """Links to pages, and what pages ask for on behalf of their user."""
+
+    def __init__(self, services: Services, gate: Gate, now_ms: Callable[[], int]) -> None:
+        self._pages, self._on_behalf, self._reads = services.pages, services.on_behalf, services.reads
+        self._standing, self._login = services.standing, services.login
+        self._gate = gate
+        self._now_ms = now_ms
+        self.url = ""  # where WebViews reach /c/; like the lifetime it is set once the API listens, and by a reload
+        self.link_lifetime_s = 0
+
+    async def make_link(self, call: Call) -> shapes.PageLinkReply:
+        """Make a link to the page of a packet, for one user and a short time"""
+        packet_id, user_id, language = call.path["packet_id"], call.body.user_id, call.body.language
+        self._gate.check_current()
+        standing = await self._standing.check(user_id)
+        shown = await self._pages.show(user_id, packet_id, language)
+        # a link of the second of a revocation would be refused
+        issued_at_s = max(self._now_ms() // 1000, standing.tokens_from_s)
+        expires_at_s = issued_at_s + self.link_lifetime_s
+        made = link.mint(link.LinkClaim(packet_id, user_id, issued_at_s, expires_at_s), *self._login.signing_key)
+        url = link.url(self.url, shell().name, made, _card(shown, language))
+        return shapes.PageLinkReply(url, expires_at_s)
+
+    async def open(self, call: Call) -> shapes.PageReply:
+        """Of the page: grab and open its packet, and show what came of it; again, it answers the same share"""
+        page, language = await self._admitted(call), call.query.language
+        decision = await self._on_behalf.open(page.user_id, page.packet_id)
+        answer = decision.answer
+        if answer in REFUSED_ANSWERS:
+            raise Problem(REFUSED_ANSWERS[answer])
+        if answer is Answer.BUSY:
+            return _busy(decision, language)
+        reply = _shown(await self._pages.show(page.user_id, page.packet_id, language), language)
+        reply.answer = answer.value  # type: ignore[assignment]
+        return reply
+
+    async def result(self, call: Call) -> shapes.PageReply:
+        """Of the page: who opened its packet, as far as its user may know"""
+        page, language = await self._admitted(call), call.query.language
+        async with self._reads.turn():
+            found = await self._pages.result(page.user_id, page.packet_id, language, 0)
+        return _result(found, language)
+
+    async def _admitted(self, call: Call) -> link.LinkClaim:
+        """The link of the request, whose user may act. Raises Problem, RequestRefused."""
+        page = call.link
+        assert page is not None
+        self._gate.enter(page.user_id)
+        standing = await self._standing.check(page.user_id)
+        if page.issued_at_s < standing.tokens_from_s:
+            raise Problem(Refusal.BAD_LINK, "the link was revoked with the tokens of its user: make a new one")
+        return page
+
+
+def _card(shown: ShownPage, language: Language) -> dict[str, str]:
+    """What the page shows before it has asked for anything."""
+    page = shown.page
+    return {
+        "language": language,
+        "view": page.view,
+        "sender": _called(shown.sender_name, page.sender_id, language),
+        "greeting": page.greeting,
+        "line": page.line,
+        "button": page.button,
+        "link": page.link,
+    }
+
+
+def _shown(shown: ShownPage, language: Language) -> shapes.PageReply:
+    if shown.result is not None:
+        return _result(shown.result, language)
+    page = shown.page
+    return shapes.PageReply(page.view, line=page.line, button=page.button, link=page.link)
+
+
+def _busy(decision: Decision, language: Language) -> shapes.PageReply:
+    button = say(language, Text.OPEN, {})
+    return shapes.PageReply(View.OPEN, "busy", retry_after_ms=decision.retry_after_ms, button=button)
+
+
+def _result(found: ResultList, language: Language) -> shapes.PageReply:
+    page = found.page
+    reply = shapes.PageReply(
+        View.RESULT,
+        amount_fen=page.amount_fen,
+        amount=page.amount,
+        note=page.note,
+        summary=page.summary,
+        ending=page.ending,
+        send_again=page.send_again,
+        records=page.records,
+        send=say(language, Text.SEND, {}),
+        more=True,
+    )
+    ordered = sorted(found.lines, key=lambda one: one.claim.index != page.best_index)
+    lines = [_line(one, page.best_mark if one.claim.index == page.best_index else "", language) for one in ordered]
+    reply.lines = _as_many_as_fit(reply, lines)
+    reply.more = found.more or len(reply.lines) < len(lines)
+    return reply
+
+
+def _line(listed: ListedClaim, mark: str, language: Language) -> shapes.PageLine:
+    claim = listed.claim
+    amount = say(language, Text.AMOUNT, {"amount": claim.amount_fen})
+    return shapes.PageLine(_called(listed.name, claim.user_id, language), amount, listed.when, mark)
+
+
+def _as_many_as_fit(reply: shapes.PageReply, lines: list[shapes.PageLine]) -> list[shapes.PageLine]:
+    room = REPLY_BYTES_MAX - len(msgspec.json.encode(reply)) - len(',"lines":[],"answer":"claimed"')
+    for count, line in enumerate(lines):
+        room -= len(msgspec.json.encode(line)) + 1
+        if room < 0:
+            return lines[:count]
+    return lines
+
+
+def _called(name: str, user_id: int, language: Language) -> str:
+    return name or say(language, Text.NAMELESS, {"n": user_id})
