@@ -11,7 +11,8 @@ from pathlib import Path
 import cyclopts
 import pytest
 
-from server.cli.main import COMMANDS, EXPECTED, EXTRAS, CommandRow
+from server.cli.main import COMMANDS, EXPECTED, CommandRow
+from server.cli.shared.extras import EXTRAS
 from server.version import version
 from tests.server.log import wait_for
 from tests.server.serving import DEMO_PACKAGES, PATIENCE_S, Serve, command, dashboard_of, ended
