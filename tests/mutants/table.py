@@ -3672,4 +3672,12 @@ MUTATIONS: tuple[Mutation, ...] = (
         "if False and tops:",
         ("tests/deploy/test_package.py::test_module_name_that_the_build_cannot_rewrite_fails_the_build",),
     ),
+    Mutation(
+        "DeleteGroup deletes nothing",
+        "groups",
+        "server/net/handlers/backend.py",
+        "        await self._groups.delete(group_id)\n",
+        "",
+        (T_CLI_GROUP + "group_delete_ends_it_for_good_and_repeated_changes_nothing",),
+    ),
 )

@@ -53,7 +53,7 @@ def test_expected_error_exists_under_its_path(path: str) -> None:
 
 @pytest.mark.parametrize("module", EXTRAS)
 def test_extra_of_a_module_installs_its_package(module: str) -> None:
-    (package,) = set(metadata.packages_distributions()[module])
+    (package,) = {name.replace("_", "-") for name in metadata.packages_distributions()[module]}
     required = [row for row in metadata.requires("hongbao") or [] if row.startswith(f"{package}==")]
     assert [row.rpartition("; ")[2] for row in required] == [f'extra == "{EXTRAS[module]}"']
 
