@@ -3,6 +3,7 @@
 import sys
 
 from server.cli.shared.extras import missing_extra
+from server.version import version
 
 
 def run() -> None:
@@ -10,6 +11,9 @@ def run() -> None:
     try:
         from server.cli.main import main
     except ImportError as error:
+        if sys.argv[1:] == ["--version"]:
+            print(version())
+            return
         sys.exit(f"hongbao: {missing_extra(error)}")
     main()
 
