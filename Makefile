@@ -14,7 +14,7 @@ help:  ## list the verbs
 
 env: .venv/.made  ## make .venv and install what is needed (done by the others when it is missing)
 
-.venv/.made: setup.cfg pyproject.toml
+.venv/.made: setup.cfg pyproject.toml deploy/package/hongbao_build.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "hongbao needs Python 3.11 or newer; say which with: make PYTHON=python3.12"; exit 1; }
 	@echo "making .venv (about half a minute, once)"

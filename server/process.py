@@ -31,6 +31,11 @@ class Program(NamedTuple):
     wrapper: tuple[str, ...] = ()  # a command that becomes the server, for example with fewer open files
 
     @property
+    def module(self) -> str:
+        """The module to run. In a wheel ours has another name than in a checkout."""
+        return f"{__package__}.cli" if self.tree is None else "server.cli"
+
+    @property
     def environment(self) -> dict[str, str] | None:
         """The packages of the tree come before installed ones; None: ours."""
         return None if self.tree is None else {**os.environ, "PYTHONPATH": str(self.tree)}
@@ -75,7 +80,7 @@ class ServerProcess:
             *self._program.wrapper,
             self._program.python,
             "-m",
-            "server.cli",
+            self._program.module,
             "serve",
             "--data",
             str(self._data),

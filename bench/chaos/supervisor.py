@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Final
 from server.embedded.run import EmbeddedError, account, claim, die_with, hand_over, let_pass, spawn
 from server.embedded.sockets import make_sockets, remove_sockets
 from server.embedded.stores import STORES, Store, postgres_program, valkey_program
+from server.process import OURS
 
 POLL_S: Final = 0.02
 END_TIMEOUT_S: Final = 20.0
@@ -138,7 +138,7 @@ def _store(store: Store, data: Path, sockets: Path) -> SupervisedProcess:
 
 def supervised_server(data: Path, *words: str) -> SupervisedProcess:
     """A server; `words` go to `hongbao serve`."""
-    command = [sys.executable, "-m", "server.cli", "serve", "--data", str(data), *words]
+    command = [OURS.python, "-m", OURS.module, "serve", "--data", str(data), *words]
 
     async def start() -> subprocess.Popen[bytes]:
         with (data / "server.log").open("ab") as log:

@@ -159,10 +159,12 @@ def checked_out(revision: str, beside: Checkout) -> Iterator[Checkout]:
 
 
 def requirements(tree: Path) -> list[str]:
-    """The pinned dependencies of a checkout."""
+    """The pinned dependencies of a checkout: of its extra `server`, or of the base where that is the server."""
     setup = configparser.RawConfigParser()
     setup.read(tree / "setup.cfg")
-    return setup.get("options", "install_requires", fallback="").split("\n")[1:]  # the first line is empty
+    base = setup.get("options", "install_requires", fallback="")
+    extra = setup.get("options.extras_require", "server", fallback="")
+    return (extra or base).split("\n")[1:]  # the first line is empty
 
 
 def are_installed(pins: Iterable[str]) -> bool:

@@ -1,6 +1,6 @@
-"""The client SDK. Import from here:
+"""The client SDK. It is installed as `hongbao`:
 
-    from client_sim.sdk import Client
+    from hongbao import Client
 
     async with Client("tcp://127.0.0.1:7788", token) as client:
         sent = await client.send_packet("lucky", group_id, amount_fen=888, shares=8)
@@ -9,7 +9,7 @@
             ...
 
 `Client` is one user's connection. The exceptions say what went wrong. `fairness` checks the proof of a packet.
-`yuan` and `fen` turn amounts into text and back. Replies and pushes are classes of `protocol.messages`.
+`yuan` and `fen` turn amounts into text and back. Replies and pushes are classes of `messages`.
 docs/sdk.md is the guide.
 """
 
@@ -54,6 +54,7 @@ from client_sim.sdk.kept_seeds import KeptSeeds, Verdict
 from client_sim.sdk.money import fen, yuan
 from client_sim.sdk.names import user_id_of
 from client_sim.sdk.pushes import MissedChanges, Post, Push, PushQueue, Reloaded
+from protocol import messages, tokens
 
 __all__ = [
     "BackendDecides",
@@ -99,6 +100,8 @@ __all__ = [
     "Verdict",
     "fairness",
     "fen",
+    "messages",
+    "tokens",
     "user_id_of",
     "yuan",
 ]

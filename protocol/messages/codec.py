@@ -44,6 +44,7 @@ REQUESTS: Final[dict[type[Message], type[Message]]] = {
     people.BanUser: people.UserBanned,
     people.RevokeTokens: people.TokensRevoked,
     people.PutGroup: people.GroupPut,
+    people.DeleteGroup: people.GroupDeleted,
     people.SyncMembers: people.MembersSynced,
     people.ChangeMembers: people.MembersChanged,
     people.PutChat: people.ChatPut,

@@ -86,6 +86,16 @@ class GroupPut(Message, tag=140):
     group_id: int
 
 
+class DeleteGroup(Message, tag=49):
+    """The group under this id of the backend's has no members from now on, and never will. Again is harmless."""
+
+    external_id: str
+
+
+class GroupDeleted(Message, tag=149):
+    group_id: int
+
+
 class SyncMembers(Message, tag=41):
     """The whole member list of a group as it is at `version`; newer changes of single members stay.
 

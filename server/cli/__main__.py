@@ -1,5 +1,22 @@
-"""`python -m server.cli` is `hongbao`."""
+"""The program `hongbao`, also as `python -m server.cli`. The SDK is installed without what its commands need."""
 
-from server.cli.main import main
+import sys
 
-main()
+from server.cli.shared.extras import missing_extra
+from server.version import version
+
+
+def run() -> None:
+    """Run a command and exit with its code."""
+    try:
+        from server.cli.main import main
+    except ImportError as error:
+        if sys.argv[1:] == ["--version"]:
+            print(version())
+            return
+        sys.exit(f"hongbao: {missing_extra(error)}")
+    main()
+
+
+if __name__ == "__main__":
+    run()

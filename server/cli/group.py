@@ -9,10 +9,12 @@ from typing import Literal
 import cyclopts
 
 from client_sim.sdk.client import Client
+from client_sim.sdk.errors import NoSuchGroup
 from protocol import messages
 from server.cli.shared.answers import DEFAULT, ServerOptions, show_answer
 from server.cli.shared.as_backend import AS_BACKEND, BackendOptions, Create, as_backend, known
 from server.cli.shared.numbers import Count, Id, Version
+from server.cli.shared.resources import CommandFailed
 from server.cli.shared.users import User, Users, ids_of_lines
 from server.cli.shared.words import FilePath, Text
 
@@ -77,6 +79,32 @@ def put(
     async def work(backend: Client) -> int:
         with known():
             return await backend.put_group(external_id, name, owner, audience, known_only=not create)
+
+    print(as_backend(work, server))
+    return 0
+
+
+@group_cli.command
+def delete(external_id: Text, /, *, server: BackendOptions = AS_BACKEND) -> int:
+    """Delete the group that has this id in your chat app, for good; print its id here. Again is harmless.
+
+    Its members are out, its open packets are refunded when they expire. Its id in your chat app is not used again.
+
+    Example: hongbao group delete room-5
+
+    Parameters
+    ----------
+    external_id
+        the group's id in your chat app, as in `hongbao group put`
+    """
+
+    async def work(backend: Client) -> int:
+        try:
+            return await backend.delete_group(external_id)
+        except NoSuchGroup:
+            raise CommandFailed(
+                f"the server knows no group {external_id!r}: is it the id in your chat app?"
+            ) from None
 
     print(as_backend(work, server))
     return 0

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 import cyclopts
 
+from server.cli.shared.extras import missing_extra
 from server.cli.shared.streams import adapt_streams, in_utf8
 from server.version import version
 
@@ -195,9 +196,6 @@ ADVICE: Final = {
 # Those of them that say that the command line is wrong.
 WRONG_OPTIONS: Final = ("server.cli.shared.resources:WrongOptions", "server.config:WrongOption")
 
-# The packages that are not in the base installation, by the extra that installs them.
-EXTRAS: Final = {"textual": "demo", "hdrh": "demo"}
-
 
 def commands(called: Collection[str], absent: Collection[str] = ()) -> cyclopts.App:
     """The command line. Only a command that is `called` is imported; it has its docstring for `--help`.
@@ -227,7 +225,7 @@ def is_absent(row: CommandRow) -> bool:
     try:
         import_module(row.target.partition(":")[0])
     except ImportError as error:
-        _missing_extra(error)
+        missing_extra(error)
         return True
     return False
 
@@ -247,7 +245,7 @@ def main(words: list[str] | None = None) -> None:
     except asyncio.CancelledError:
         sys.exit(1)
     except ImportError as error:
-        _exit(1, _missing_extra(error))
+        _exit(1, missing_extra(error))
     except BaseException as error:
         known = tuple(_loaded(EXPECTED))
         if isinstance(error, known) or (isinstance(error, BaseExceptionGroup) and error.subgroup(known)):
@@ -266,17 +264,6 @@ def _check_command(words: list[str]) -> None:
     if words and words[0] not in (*names, *GENERAL_OPTIONS):
         close = get_close_matches(words[0], names, n=1)
         _exit(2, f'unknown command "{words[0]}"{f", did you mean {close[0]}?" if close else ""} (see --help)')
-
-
-def _missing_extra(error: ImportError) -> str:
-    """Which extra to install. Raises the error again if no extra would help."""
-    cause: BaseException | None = error
-    while cause is not None:
-        name = (cause.name or "").partition(".")[0] if isinstance(cause, ModuleNotFoundError) else ""
-        if name in EXTRAS:
-            return f"this command needs the module {name}: pip install 'hongbao[{EXTRAS[name]}]'"
-        cause = cause.__cause__
-    raise error
 
 
 def _loaded(paths: Collection[str]) -> Iterator[type[BaseException]]:

@@ -15,12 +15,13 @@ from typing import Any, Final
 
 import msgspec
 
+from server.embedded import keeper
 from server.embedded.keeper import KeptProgram
 from server.embedded.run import EmbeddedError, SystemUser, die_with, last_log_lines
 from server.embedded.stores import Store
 
 STOP_TIMEOUT_S: Final = 20.0
-PACKAGES: Final = Path(__file__).resolve().parents[2]
+PACKAGES: Final = Path(__file__).resolve().parents[__name__.count(".")]  # the folder that imports start in
 
 
 def program_of(store: Store, data: Path, sockets: Path, user: SystemUser | None) -> KeptProgram:
@@ -46,7 +47,7 @@ class KeptStores:
         self._lines = b""
         self.pids: dict[str, int] = {}
         self._process = subprocess.Popen(
-            [sys.executable, "-c", "from server.embedded.keeper import main; main()"],
+            [sys.executable, "-c", f"from {keeper.__name__} import main; main()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": str(PACKAGES)},

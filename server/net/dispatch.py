@@ -116,6 +116,7 @@ class Dispatch:
             messages.TopUp: Row("backend", later=money.top_up),
             messages.Withdraw: Row("backend", later=money.withdraw),
             messages.PutGroup: Row("backend", later=backend.put_group),
+            messages.DeleteGroup: Row("backend", later=backend.delete_group),
             messages.SyncMembers: Row("backend", later=backend.sync_members),
             messages.PutChat: Row("backend", later=backend.put_chat),
             messages.ChangeMembers: Row("backend", later=backend.change_members),

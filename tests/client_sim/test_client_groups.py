@@ -105,17 +105,20 @@ async def test_backend_methods_send_what_they_are_given(server: Server) -> None:
         messages.SyncMembers: replies(messages.MembersSynced(0, GROUP, 2, 0, 2)),
         messages.ChangeMembers: replies(messages.MembersChanged(0, GROUP, 1, 1, 2)),
         messages.PutChat: replies(messages.ChatPut(0, GROUP + 1)),
+        messages.DeleteGroup: replies(messages.GroupDeleted(0, GROUP)),
     }
     async with connected(server) as client:
         assert await client.put_group("room-5", "us", 7) == GROUP
         assert (await client.sync_members(GROUP, 10, {1, 2})).joined == 2
         assert (await client.change_members(GROUP, 11, [3], [1])).left == 1
         assert await client.put_chat(1, 2) == GROUP + 1
-    put, synced, changed, chat = server.asked
+        assert await client.delete_group("room-5") == GROUP
+    put, synced, changed, chat, deleted = server.asked
     assert (put.external_id, put.name, put.owner_id, put.audience) == ("room-5", "us", 7, "members")
     assert (synced.group_id, synced.version, synced.user_ids) == (GROUP, 10, [1, 2])
     assert (changed.version, changed.joined, changed.left) == (11, [3], [1])
     assert (chat.user_id, chat.other_id) == (1, 2)
+    assert deleted.external_id == "room-5"
 
 
 async def test_push_that_this_user_was_added_follows_the_group_from_there(server: Server) -> None:

@@ -3739,4 +3739,28 @@ MUTATIONS: tuple[Mutation, ...] = (
         "WHERE e.state = 'removed' AND false LIMIT $1",
         (T_HOOK_DELIVERY + "removed_endpoint_gets_nothing_more_and_leaves_no_rows",),
     ),
+    Mutation(
+        "the wheel keeps the names of modules in texts",
+        "packaging",
+        "deploy/package/hongbao_build.py",
+        "if _module_named_by(text) in modules:",
+        "if _module_named_by(text) in modules and False:",
+        ("tests/deploy/test_package.py::test_module_names_others_by_their_names_in_the_wheel",),
+    ),
+    Mutation(
+        "the wheel is built with an import that is not renamed",
+        "packaging",
+        "deploy/package/hongbao_build.py",
+        'if {one.name.partition(".")[0] for one in node.names} & tops:',
+        "if False and tops:",
+        ("tests/deploy/test_package.py::test_module_name_that_the_build_cannot_rewrite_fails_the_build",),
+    ),
+    Mutation(
+        "DeleteGroup deletes nothing",
+        "groups",
+        "server/net/handlers/backend.py",
+        "        await self._groups.delete(group_id)\n",
+        "",
+        (T_CLI_GROUP + "group_delete_ends_it_for_good_and_repeated_changes_nothing",),
+    ),
 )

@@ -53,8 +53,8 @@ def command(without: Sequence[str] = (), *, prints_modules: bool = False) -> lis
 import atexit, sys
 sys.modules.update(dict.fromkeys({tuple(without)}))  # an import of these raises ModuleNotFoundError
 {printing if prints_modules else ""}
-from server.cli.main import main
-main()
+from server.cli.__main__ import run
+run()
 """
     return [sys.executable, "-c", program]
 

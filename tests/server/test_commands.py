@@ -11,7 +11,8 @@ from pathlib import Path
 import cyclopts
 import pytest
 
-from server.cli.main import COMMANDS, EXPECTED, EXTRAS, CommandRow
+from server.cli.main import COMMANDS, EXPECTED, CommandRow
+from server.cli.shared.extras import EXTRAS
 from server.version import version
 from tests.server.log import wait_for
 from tests.server.serving import DEMO_PACKAGES, PATIENCE_S, Serve, command, dashboard_of, ended
@@ -52,7 +53,7 @@ def test_expected_error_exists_under_its_path(path: str) -> None:
 
 @pytest.mark.parametrize("module", EXTRAS)
 def test_extra_of_a_module_installs_its_package(module: str) -> None:
-    (package,) = set(metadata.packages_distributions()[module])
+    (package,) = {name.replace("_", "-") for name in metadata.packages_distributions()[module]}
     required = [row for row in metadata.requires("hongbao") or [] if row.startswith(f"{package}==")]
     assert [row.rpartition("; ")[2] for row in required] == [f'extra == "{EXTRAS[module]}"']
 

@@ -57,6 +57,25 @@ def test_group_change_with_an_older_version_changes_nothing(data: Path) -> None:
     assert done(data, "remove", group_id, 1001, "--version", 4) == "joined 0, left 0, members now 1\n"
 
 
+def test_group_delete_ends_it_for_good_and_repeated_changes_nothing(data: Path) -> None:
+    group_id = done(data, "put", "room-gone", "一家人").strip()
+    done(data, "add", group_id, 1001, "--create")
+    for _ in range(2):
+        assert done(data, "delete", "room-gone").strip() == group_id
+    assert members(data, group_id) == 0
+    late = here("group", "add", group_id, 1001, "--data", data)
+    assert (late.code, late.stderr) == (1, "hongbao: 202 no_such_group\n")
+    again = here("group", "put", "room-gone", "一家人", "--data", data)
+    assert again.code == 1
+    assert "the group was deleted: its id is not used again" in again.stderr
+
+
+def test_group_delete_of_an_unknown_group_is_refused_in_one_line(data: Path) -> None:
+    refused = here("group", "delete", "room-unknown", "--data", data)
+    line = "hongbao: the server knows no group 'room-unknown': is it the id in your chat app?\n"
+    assert (refused.code, refused.stdout, refused.stderr) == (1, "", line)
+
+
 @pytest.mark.parametrize("words", [("put", "room-0", "一家人", "--owner"), ("add",), ("remove",), ("sync",)])
 def test_group_command_with_a_mistyped_name_is_refused_and_changes_nothing(
     data: Path, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch

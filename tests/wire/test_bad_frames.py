@@ -69,13 +69,14 @@ FIELDS: dict[str, list[Any]] = {
     "BanUser": [3, True, False],
     "RevokeTokens": [3, False],
     "PutGroup": ["external", "name", 0, "members", False],
+    "DeleteGroup": ["external"],
     "SyncMembers": [GROUP, 1, [2], False],
     "ChangeMembers": [GROUP, 1, [2], [3], False],
     "PutChat": [3, 4],
 }
 FOR_BACKEND = {
     *("TopUp", "Withdraw", "PutUsers", "BanUser", "RevokeTokens"),
-    *("PutGroup", "SyncMembers", "ChangeMembers", "PutChat"),
+    *("PutGroup", "DeleteGroup", "SyncMembers", "ChangeMembers", "PutChat"),
 }
 MAY_BE_LEFT_OUT = {
     "JoinGroup": 1,

@@ -74,6 +74,13 @@ class BackendMethods(Requests):
         request = messages.PutGroup(0, external_id, name, owner_id, audience, known_only)
         return (await self._ask(request, messages.GroupPut)).group_id
 
+    async def delete_group(self, external_id: str) -> int:
+        """Delete the group that has this id at the backend, for good; its id here. Again is harmless.
+
+        Its members are out, its open packets are refunded when they expire. Raises NoSuchGroup.
+        """
+        return (await self._ask(messages.DeleteGroup(0, external_id), messages.GroupDeleted)).group_id
+
     async def sync_members(
         self, group_id: int, version: int, user_ids: Collection[int], *, known_only: bool = False
     ) -> messages.MembersSynced:

@@ -21,6 +21,11 @@ class BackendHandlers:
         group = request.external_id, request.name, request.owner_id, request.audience
         return messages.GroupPut(0, await self._groups.put(*group))
 
+    async def delete_group(self, session: Session, request: messages.DeleteGroup) -> Message:
+        group_id = await self._groups.id_of(request.external_id)
+        await self._groups.delete(group_id)
+        return messages.GroupDeleted(0, group_id)
+
     async def put_chat(self, session: Session, request: messages.PutChat) -> Message:
         return messages.ChatPut(0, await self._chats.put(request.user_id, request.other_id))
 
