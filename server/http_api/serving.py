@@ -12,6 +12,7 @@ import structlog
 from aiohttp import web
 
 from protocol.codes import Refusal
+from protocol.money_unit import MoneyUnit
 from server import logs
 from server.clock import Clock
 from server.core.refusals import RequestRefused
@@ -35,8 +36,9 @@ Serve = Callable[[Call], Awaitable[msgspec.Struct]]
 class Serving:
     """Serves requests with these handlers, by their class."""
 
-    def __init__(self, handlers: Mapping[type, object], verifier: Verifier, clock: Clock) -> None:
+    def __init__(self, handlers: Mapping[type, object], verifier: Verifier, clock: Clock, money: MoneyUnit) -> None:
         self._verifier = verifier
+        self._money = money
         self._now_ms = clock.now_ms
         self._random_part = clock.random_part
         self._tree = tree()
@@ -90,7 +92,7 @@ class Serving:
     def _document(self, request: web.BaseRequest) -> web.Response:
         if request.method != "GET":
             raise Problem(Refusal.UNKNOWN_REQUEST, "not with this method", status=405, headers={"Allow": "GET"})
-        return _response(200, openapi.document())
+        return _response(200, openapi.document(self._money))
 
     async def _reply(self, route: Route, texts: Mapping[str, str], request: web.BaseRequest) -> msgspec.Struct:
         """What the services answer. Raises Problem."""
