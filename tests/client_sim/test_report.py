@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
 from client_sim.sdk import fairness
-from client_sim.sdk.money import yuan
+from client_sim.sdk.money import YUAN, yuan
 from client_sim.sim import run_report, scenarios, screen
 from client_sim.sim.acts import ACTS
 from client_sim.sim.books import Order
@@ -135,7 +135,7 @@ async def test_user_speaks_and_sends_in_the_language_of_the_run(monkeypatch: pyt
 async def test_result_list_that_is_shortened_shows_the_best_luck_once(crowd: Crowd) -> None:
     best = crowd.best_packet()
     assert best is not None
-    lines = [line for line in drawn(run_report.result_list(best, {}, "zh")) if "手气最佳" in line]
+    lines = [line for line in drawn(run_report.result_list(best, {}, "zh", YUAN)) if "手气最佳" in line]
     assert len(lines) == 1
     assert name_of(PEOPLE[BEST]) in lines[0]
     assert yuan(AMOUNTS[BEST]) in lines[0]
@@ -144,7 +144,7 @@ async def test_result_list_that_is_shortened_shows_the_best_luck_once(crowd: Cro
 async def test_verdict_of_a_failed_run_names_contradictions_and_failures(crowd: Crowd) -> None:
     crowd.witness.record_open(PEOPLE[0], Opened(1, PACKET, "won", 1, 0), 1.0)
     crowd.witness.record_failure("Lin", RuntimeError("boom"))
-    text = "\n".join(drawn(run_report.verdict(crowd.summary(), "zh")))
+    text = "\n".join(drawn(run_report.verdict(crowd.summary(), "zh", YUAN)))
     assert "won twice" in text
     assert "boom" in text
 

@@ -56,7 +56,7 @@ FULL = sample(
 
 
 def scraped(now: Sample) -> dict[str, Metric]:
-    text = Metrics(FixedSampler([now]), "1.2.3").text().decode()
+    text = Metrics(FixedSampler([now]), "1.2.3", "fen").text().decode()
     return {metric.name: metric for metric in text_string_to_metric_families(text)}
 
 

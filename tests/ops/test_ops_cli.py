@@ -16,6 +16,7 @@ from rich.console import Console
 
 from client_sim.sdk.client import Client
 from protocol import tokens
+from protocol.money_unit import YUAN
 from server.cli import operators
 from server.cli.shared.answers import print_answer
 from server.config import Config, load_keys
@@ -214,7 +215,7 @@ def test_drain_stops_the_server_process(cluster: Path) -> None:
     ],
 )
 def test_humanize_formats_by_unit(name: str, value: object, text: str) -> None:
-    assert humanize(name, value) == text
+    assert humanize(name, value, YUAN) == text
 
 
 def test_humanize_shows_times_in_the_local_zone() -> None:

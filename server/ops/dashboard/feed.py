@@ -172,7 +172,7 @@ def _points(samples: list[Sample]) -> list[ChartPoint]:
 
 
 def _assemble(money: MoneyUnit) -> tuple[bytes, str]:
-    """The page, with the unit, its style and scripts in it, and the content security policy that allows only these."""
+    """The page with unit, style and scripts inlined, and the content security policy that allows only these."""
     folder = Path(__file__).parent
     page = (folder / "dashboard.html").read_text("utf-8")
     page = page.replace("{unit}", escape(money.en)).replace("{decimals}", str(money.decimals))
