@@ -15,6 +15,7 @@ import pytest
 from bench.chaos.proxy import Proxy
 from server import embedded
 from server.cli.shared import resources
+from server.ops.metrics import Metrics
 from storage.errors import StoreUnavailable
 from storage.postgres import database as database_module
 from storage.postgres.database import Database
