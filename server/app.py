@@ -72,9 +72,7 @@ class App:
         """
         self._limits = msgspec.structs.replace(config.limits)  # a reload changes them in place, so they are our own
         self._config = config
-        self._clock = clock
-        self._tls = tls
-        self._data = data
+        self._clock, self._tls, self._data = clock, tls, data
         self._stop: asyncio.Event | None = None
         self._reload = reload
         self._systemd = systemd or Systemd({})

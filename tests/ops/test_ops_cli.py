@@ -25,6 +25,7 @@ from server.ops.humanize import humanize, title
 from server.ops.socket.old_names import RENAMED_KEYS
 from server.process import ServerProcess
 from tests.clusters import data_folder
+from tests.points import POINTS, yuan_in
 from tests.server.log import logged, wait_for
 from tests.server.serving import here
 
@@ -234,6 +235,7 @@ def test_print_answer_shows_names_values_and_tables() -> None:
             "rows": [{"user_id": 1, "pending_bytes": 2}, {"user_id": None, "pending_bytes": 3}],
             "total": 2,
         },
+        YUAN,
     )
     lines = [" ".join(line.split()) for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
     assert lines[:8] == [
@@ -248,3 +250,12 @@ def test_print_answer_shows_names_values_and_tables() -> None:
     ]
     assert "rows" in lines
     assert {"user id pending", "1 2 B", "- 3 B"} <= set(lines)
+
+
+def test_print_answer_in_points_has_no_yuan() -> None:
+    console = Console(file=StringIO(), width=100)
+    print_answer(console, {"money_fen": {"sent": 1_234}, "rows": [{"balance_fen": 50}]}, POINTS)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "1,234 points" in text
+    assert "50 points" in text
+    assert yuan_in(text) == []

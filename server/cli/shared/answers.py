@@ -64,9 +64,7 @@ def show_answer(server: ServerOptions, *words: object) -> int:
         print(json.dumps(answer, ensure_ascii=False))
     else:
         remove_old_keys(str(words[0]), answer)
-        about = answer if UNIT in answer else ask_server(server, "status") if _has_amount(answer) else {}
-        answer.pop(UNIT, None)
-        print_answer(output(), answer, _unit_of(about))
+        print_answer(output(), answer, _unit_of(server, answer))
     return 0
 
 
@@ -76,9 +74,12 @@ def _has_amount(value: object) -> bool:
     return isinstance(value, list) and any(map(_has_amount, value))
 
 
-def _unit_of(status: Mapping[str, Any]) -> MoneyUnit:
-    """The unit of the server that gave this answer of `status`; yuan of an older server."""
-    return MoneyUnit(**status[UNIT]) if UNIT in status else YUAN
+def _unit_of(server: ServerOptions, answer: dict[str, Any]) -> MoneyUnit:
+    """The unit of the server, which `status` tells; it is taken out of the answer. An older server means yuan."""
+    if UNIT not in answer and _has_amount(answer):
+        answer = ask_server(server, "status")
+    unit = answer.pop(UNIT, None)
+    return YUAN if unit is None else MoneyUnit(**unit)
 
 
 def print_answer(console: Console, answer: Mapping[str, Any], money: MoneyUnit | None = None) -> None:
