@@ -76,6 +76,7 @@ CARRIED = "server/core/carried_time.py"
 T_TIME = "tests/services/test_database_time.py::test_"
 AHEAD = "ids_come_back_after_a_database_that_was_25_hours_ahead_and_are_not_made_again_after_a_restart"
 T_HTTP, HTTP_SIGNATURE = "tests/http_api/test_", "server/http_api/signature.py"
+T_POINTS = "tests/services/test_points.py::test_"
 T_OUTBOX, T_IDS = "tests/services/test_outbox.py::test_", "tests/core/test_ids.py::test_"
 T_HOOK_RULES, T_HOOK_EVENTS = "tests/core/test_webhooks.py::test_", "tests/webhooks/test_events.py::test_"
 T_HOOK_DELIVERY = "tests/webhooks/test_delivery.py::test_"
@@ -3655,5 +3656,38 @@ MUTATIONS: tuple[Mutation, ...] = (
         "WHERE e.state = 'removed' LIMIT $1",
         "WHERE e.state = 'removed' AND false LIMIT $1",
         (T_HOOK_DELIVERY + "removed_endpoint_gets_nothing_more_and_leaves_no_rows",),
+    ),
+    # --- money of a deployment's own ---
+    Mutation(
+        "money: the welcome names yuan whatever the config says",
+        "money",
+        "server/net/login.py",
+        "balance.version, arriving_fen, self._money\n",
+        "balance.version, arriving_fen\n",
+        (T_POINTS + "client_learns_the_unit_at_login_and_pages_speak_it",),
+    ),
+    Mutation(
+        "money: the default of a forgotten key is taken",
+        "money",
+        "server/config/loading.py",
+        "if set_here and (missing",
+        "if not set_here and (missing",
+        ("tests/server/test_config.py::test_load_money_key_that_is_missing_is_named",),
+    ),
+    Mutation(
+        "money: zeros after the point are left out",
+        "money",
+        "protocol/money_unit.py",
+        "{rest:0{self.decimals}d}",
+        "{rest}",
+        ("tests/protocol/test_money_unit.py::test_amount_in_a_unit_is_exact_in_both_languages",),
+    ),
+    Mutation(
+        "money: the terminal chat does not take over the unit of the server",
+        "money",
+        "client_sim/chat/session.py",
+        "self.money = clean_unit(welcome.money_unit)",
+        "clean_unit(welcome.money_unit)",
+        ("tests/server/test_chat_points.py::test_plain_chat_in_points_reads_whole_amounts_and_prints_no_yuan",),
     ),
 )
