@@ -9,7 +9,8 @@
             ...
 
 `Client` is one user's connection. The exceptions say what went wrong. `fairness` checks the proof of a packet.
-`Client.money` is the unit of the server: it turns amounts into text and back. `yuan` and `fen` do so for yuan. Replies and pushes are classes of `protocol.messages`.
+`Client.money` is the unit of the server: it turns amounts into text and back; `yuan` and `fen` do so for yuan.
+Replies and pushes are classes of `protocol.messages`.
 docs/sdk.md is the guide.
 """
 
