@@ -123,16 +123,20 @@ def verify(proof: list[Any], promised: bytes, roots: dict[int, bytes], my_seed: 
     return [wrong for wrong, holds in checks.items() if not holds]
 
 
-def yuan(amount_fen: int) -> str:
-    return f"{amount_fen // 100}.{amount_fen % 100:02}"
+def shown(amount_fen: int, unit: list[Any]) -> str:
+    """An amount in the unit of the server: 888 is 8.88 yuan, or 888 points."""
+    _, name, _, decimals = unit
+    whole, rest = divmod(amount_fen, 10**decimals)
+    return f"{whole}.{rest:0{decimals}} {name}" if decimals else f"{whole} {name}"
 
 
 def main(host: str, port: str, token: str, entry: str = "") -> None:
     """From the login to the verified packet."""
     with socket.create_connection((host, int(port))) as connected:
         client = Client(connected)
-        user_id, balance_fen, *_ = client.login(token)
-        print(f"logged in as user {user_id} with {yuan(balance_fen)} yuan")
+        user_id, balance_fen, *others = client.login(token)
+        unit = others[3] if len(others) > 3 else ["元", "yuan", "¥", 2]  # an older server names none
+        print(f"logged in as user {user_id} with {shown(balance_fen, unit)}")
         group_id, members = client.enter(entry)
         print(f"in group {group_id}, members: {members}")
         roots = dict(client.ask(GET_SEED_TREES)[1])  # what the server promised before it knew this packet
@@ -140,14 +144,14 @@ def main(host: str, port: str, token: str, entry: str = "") -> None:
         key = secrets.token_hex(16)  # the same request with the same key is the same packet: a retry is safe
         terms = (key, "lucky", group_id, 100, shares, "恭喜发财，大吉大利", my_seed)
         packet_id, _, commitment, *_ = client.ask(SEND_PACKET, *terms)
-        print(f"sent packet {packet_id}: 1.00 yuan, shares: {shares}")
+        print(f"sent packet {packet_id}: {shown(100, unit)}, shares: {shares}")
         _, answer, ticket, *_ = client.ask(GRAB, packet_id)
         print(f"grabbed it: {answer}")
         if answer == "ticket":
             _, answer, amount_fen, _, left_shares, *_ = client.ask(OPEN, packet_id, ticket)
-            print(f"opened it: {answer}, {yuan(amount_fen)} yuan; shares left: {left_shares}", flush=True)
+            print(f"opened it: {answer}, {shown(amount_fen, unit)}; shares left: {left_shares}", flush=True)
         # the claim is durable now; the money reaches the wallet a moment later, with a push
-        print(f"the wallet holds {yuan(client.ask(GET_BALANCE)[0])} yuan")
+        print(f"the wallet holds {shown(client.ask(GET_BALANCE)[0], unit)}")
         # until the last share is opened, the refusal is `not_finished`: the seed is secret
         wrong = verify(client.ask(REVEAL, packet_id), commitment, roots, my_seed)
         if wrong:

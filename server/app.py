@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from protocol.money_unit import MoneyUnit
 from server.clock import Clock
 from server.config import Config
+from server.config.money import money_unit
 from server.core.kinds import WITH_BEST_LUCK
 from server.http_api.api import HttpApi
 from server.instance import publish, status_path, withdraw
@@ -69,19 +71,18 @@ class App:
         """
         self._limits = msgspec.structs.replace(config.limits)  # a reload changes them in place, so they are our own
         self._config = config
-        self._clock = clock
-        self._tls = tls
-        self._data = data
+        self._clock, self._tls, self._data = clock, tls, data
         self._stop: asyncio.Event | None = None
         self._reload = reload
         self._systemd = systemd or Systemd({})
         self.stores = stores
         self.supervisor = Supervisor()
-        self.services = Services(stores, bus, clock, config, self._limits, keys, seed_keys)
+        money = money_unit(config)
+        self.services = Services(stores, bus, clock, config, self._limits, keys, seed_keys, money)
         sessions: dict[int, Session] = {}
         self.hub = Hub(self._limits, bus)
         self.subscriptions = Subscriptions(self.services.live_packets, self.services.pages, self._limits, bus)
-        self.dispatch = Dispatch(self.services, self.hub, self.subscriptions, sessions, bus, clock)
+        self.dispatch = Dispatch(self.services, self.hub, self.subscriptions, sessions, bus, clock, money)
         self.listener = Listener(
             sessions,
             self.dispatch,
@@ -93,13 +94,14 @@ class App:
             clock.random_bytes,
             connections_most,
         )
-        self.http_api = HttpApi(config, self.services, api_keys or {}, tls, clock, self.hub.admit)
-        self.operations = self._for_operators(postgres_dsn)
+        self.http_api = HttpApi(config, self.services, api_keys or {}, tls, clock, self.hub.admit, money)
+        self.operations = self._for_operators(postgres_dsn, money)
 
-    def _for_operators(self, postgres_dsn: str) -> Operations:
+    def _for_operators(self, postgres_dsn: str, money: MoneyUnit) -> Operations:
         return Operations(
             self._config.ops,
             durability=self._config.stores.durability,
+            money=money,
             postgres_dsn=postgres_dsn,
             parts=ObservedParts(
                 listener=self.listener,

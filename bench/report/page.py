@@ -11,7 +11,7 @@ from bench.report.files import write_json
 from bench.report.markup import Markup, element, together
 from bench.report.page_charts import charts, note, notice, section
 from bench.report.words import NONE, Figures, durability, has_books, ms, number, percentile_name, summary
-from server.core.texts import yuan
+from protocol.money_unit import YUAN
 
 STYLE: Final = Path(__file__).with_name("page.css")
 HEAD: Final = Markup(
@@ -69,7 +69,7 @@ def _verdict(figures: Figures) -> Markup:
         return notice("good", "The money verdict holds: ", text)
     found = [f"{figures[name]:,} {text}" for name, text in CONTRADICTIONS.items() if figures[name]]
     if difference_fen := figures["money"]["difference_fen"]:
-        found.append(f"{yuan(difference_fen)} yuan of difference")
+        found.append(f"{YUAN.number(difference_fen)} yuan of difference")
     reasons = "; ".join(found) or "an audit check failed"
     return notice("bad", "Invalid: the books contradict what users were told. ", f"{reasons}.")
 
@@ -118,13 +118,13 @@ def _money(money: Mapping[str, int]) -> Markup:
     left_fen = money["funded_fen"] - total_fen
     balances = left_fen == 0 and money["difference_fen"] == 0
     rows = [
-        ("claimed", yuan(money["claimed_fen"])),
-        ("+ refunded", yuan(money["refunded_fen"])),
-        ("+ not opened yet", yuan(money["unopened_fen"])),
-        ("= total", yuan(total_fen)),
-        ("funded", yuan(money["funded_fen"])),
-        ("difference in the books", yuan(money["difference_fen"])),
-        ("result", "balances" if balances else f"differs by {yuan(left_fen or money['difference_fen'])}"),
+        ("claimed", YUAN.number(money["claimed_fen"])),
+        ("+ refunded", YUAN.number(money["refunded_fen"])),
+        ("+ not opened yet", YUAN.number(money["unopened_fen"])),
+        ("= total", YUAN.number(total_fen)),
+        ("funded", YUAN.number(money["funded_fen"])),
+        ("difference in the books", YUAN.number(money["difference_fen"])),
+        ("result", "balances" if balances else f"differs by {YUAN.number(left_fen or money['difference_fen'])}"),
     ]
     return _table("Money, in yuan", rows, "good" if balances else "bad")
 
@@ -156,7 +156,7 @@ def quantity(name: str, value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return NONE if value is None else str(value)
     unit = UNITS.get(_unit_suffix(name), "")
-    return f"{yuan(round(value)) if unit == 'yuan' else number(value)} {unit}".strip()
+    return f"{YUAN.number(round(value)) if unit == 'yuan' else number(value)} {unit}".strip()
 
 
 def _environment(figures: Figures) -> Markup:

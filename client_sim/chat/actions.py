@@ -8,7 +8,7 @@ from client_sim.chat import group_requests, money_actions, packet_requests
 from client_sim.chat.commands import VERBS, BadCommand, Command
 from client_sim.chat.model import OPEN, Card
 from client_sim.chat.session import Fields, Session
-from client_sim.chat.texts import text
+from client_sim.chat.texts import text, usage
 from client_sim.sdk.errors import ClientError, Refusal
 from client_sim.sdk.names import user_id_of
 from protocol import messages
@@ -239,7 +239,8 @@ async def _lang(session: Session, language: str) -> None:
 
 async def _help(session: Session) -> None:
     for verb in VERBS:
-        use, about = text(session.language, f"use_{verb}"), text(session.language, f"about_{verb}")
+        use = usage(session.language, f"use_{verb}", session.money)
+        about = text(session.language, f"about_{verb}")
         session.emit("help", verb=f"/{verb}", use=use, about=about)
 
 

@@ -22,7 +22,7 @@ from client_sim.chat.screens.navigator import PAGES, PageNavigator
 from client_sim.chat.screens.open_page import OpenPage
 from client_sim.chat.screens.widgets import Groups, Keys, Line, Talk, Top
 from client_sim.chat.session import Event, Session, Start
-from client_sim.chat.texts import text
+from client_sim.chat.texts import text, usage
 from client_sim.chat.toasts import Toast
 from client_sim.sdk.client import Client
 from client_sim.sdk.errors import ClientError
@@ -123,7 +123,7 @@ class ChatApp(App[int]):
         topup_command = toasts.topup_command(self.session, self._topup_options)
         main.query_one(Talk).display = not main.query_one(FirstRun).show(self.session, topup_command)
         main.query_one(Keys).show([(key, text(language, name)) for key, name in KEYS])
-        main.query_one(Line).placeholder = text(language, hint_key(self.session.model))
+        main.query_one(Line).placeholder = usage(language, hint_key(self.session.model), self.session.money)
 
     def toast(self, toast: Toast) -> None:
         """Show a text that disappears by itself."""
@@ -152,12 +152,12 @@ class ChatApp(App[int]):
         try:
             await work
         except (BadCommand, ClientError) as error:
-            self.toast(toasts.of_error(error, self.session.language))
+            self.toast(toasts.of_error(error, self.session.language, self.session.money))
 
     async def _run_line(self, line: str) -> None:
         """Carry out a command, with its page if it has one. An empty line taps the chosen packet."""
-        command = parse(line)
-        await self.session.is_ready.wait()
+        await self.session.is_ready.wait()  # the login tells the unit of amounts
+        command = parse(line, self.session.money)
         if command is None:
             await self.pages.tap(self.screen_stack[0].query_one(Talk).chosen_packet())
             return

@@ -6,6 +6,7 @@ import unicodedata
 from typing import TypeVar
 
 from protocol import messages
+from protocol.money_unit import MoneyUnit
 
 # control, format (can change the direction of a line), surrogate, private use, unassigned, line separators
 _UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -27,6 +28,11 @@ def line(text: str) -> str:
     return "".join(
         " " if one in "\r\n\t" else "·" if unicodedata.category(one) in _UNPRINTABLE else one for one in text
     )
+
+
+def clean_unit(unit: MoneyUnit) -> MoneyUnit:
+    """The unit that a server names, made safe for a terminal."""
+    return MoneyUnit(line(unit.zh), line(unit.en), line(unit.symbol), unit.decimals)
 
 
 def cleaned(shown: Shown) -> Shown:

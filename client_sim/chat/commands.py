@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from client_sim.sdk import money
+from client_sim.sdk.money import MoneyUnit
 
 WAIT_S_MOST = 3600.0
 INVITE_LETTERS = 16
@@ -29,10 +29,13 @@ class Command(NamedTuple):
 
 
 class Argument(NamedTuple):
-    """`read` turns a word into the value and raises ValueError; `default` is None where the word is required."""
+    """`read` turns a word into the value and raises ValueError; None: an amount, which the server's unit reads.
+
+    `default` is None where the word is required.
+    """
 
     name: str
-    read: Callable[[str], Any]
+    read: Callable[[str], Any] | None
     default: Any = None
     is_rest: bool = False  # takes the rest of the line
 
@@ -71,7 +74,7 @@ def _words(name: str, default: str | None = None) -> Argument:
     return Argument(name, str, default, is_rest=True)
 
 
-AMOUNT, SHARES, GREETING = Argument("amount_fen", money.fen), Argument("shares", _number), _words("greeting", "")
+AMOUNT, SHARES, GREETING = Argument("amount_fen", None), Argument("shares", _number), _words("greeting", "")
 PACKET = Argument("packet_id", _number, 0)
 DIRECTION = Argument("direction", _one_of("sent", "received"), "received")
 
@@ -105,10 +108,10 @@ VERBS: dict[str, tuple[Argument, ...]] = {
 FORM = Command("form", {})  # a bare /send asks for the form
 
 
-def parse(line: str) -> Command | None:
+def parse(line: str, money: MoneyUnit) -> Command | None:
     """The command of a line: it starts with one slash. Any other line is a text (// posts a slash). None if empty.
 
-    Raises BadCommand.
+    `money` reads amounts. Raises BadCommand.
     """
     line = line.strip()
     if not line:
@@ -120,17 +123,17 @@ def parse(line: str) -> Command | None:
         raise BadCommand("unknown_command", verb)
     if verb == "send" and not rest.strip():
         return FORM
-    return Command(verb, _values(verb, rest.strip()))
+    return Command(verb, _values(verb, rest.strip(), money))
 
 
-def _values(verb: str, rest: str) -> dict[str, Any]:
+def _values(verb: str, rest: str, money: MoneyUnit) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for argument in VERBS[verb]:
         word, rest = (rest, "") if argument.is_rest else _first_word(rest)
         if not word and argument.default is None:
             raise BadCommand("missing", verb, argument.name)
         try:
-            values[argument.name] = argument.read(word) if word else argument.default
+            values[argument.name] = (argument.read or money.parse)(word) if word else argument.default
         except ValueError:
             raise BadCommand("not_understood", verb, word) from None
     if rest:

@@ -70,7 +70,7 @@ class Plain:
         await self.session.is_ready.wait()
         while (line := await lines.get()) is not None:
             try:
-                command = parse(line)
+                command = parse(line, self.session.money)
                 if command is None:
                     continue
                 if command.verb == "quit":

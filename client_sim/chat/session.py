@@ -13,10 +13,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Final, NamedTuple, TypeVar
 
+from client_sim.chat.clean import clean_unit
 from client_sim.chat.model import CLAIMED, EXPIRED, GONE, OPEN, Model, Notice, Packet
 from client_sim.sdk.backoff import patiently
 from client_sim.sdk.client import Client
 from client_sim.sdk.errors import ClientError
+from client_sim.sdk.money import YUAN, MoneyUnit
 from protocol import messages
 
 Fields = Mapping[str, str | int | bool]
@@ -50,6 +52,7 @@ class Session:
         self.start = start or Start()
         self.client = client
         self.model = Model(client.user_id)
+        self.money: MoneyUnit = YUAN  # until the login names that of the server
         self.language = self.start.language
         self.name = self.start.name
         self.wallet_version = 0  # of the last change whose packet is known
@@ -109,6 +112,7 @@ class Session:
         if self._welcome is None:  # later ones: the changes since then come as MissedChanges
             self.wallet_version = welcome.balance_version
         self._welcome = welcome
+        self.money = clean_unit(welcome.money_unit)
         self.take_wallet(welcome.balance_fen, welcome.arriving_fen, 0, "login")
         for place in welcome.places:
             if self.model.add(place) and place.stream_id != self.model.user_id:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from client_sim.languages import Text
-from client_sim.sdk.money import yuan
+from client_sim.sdk.money import MoneyUnit
 
 TEXTS: dict[str, Text] = {
     # around the conversation
@@ -15,7 +15,7 @@ TEXTS: dict[str, Text] = {
     "inbox": Text("红包消息", "Inbox"),
     "say_something": Text("说点什么，或输入 /help", "say something, or /help"),
     "quit_hint": Text("按 Ctrl-Q 退出", "Ctrl-Q quits"),
-    "inbox_hint": Text("/to 名字 5.20 祝福  发个人红包", "/to NAME 5.20 greeting  sends a personal packet"),
+    "inbox_hint": Text("/to 名字 {gift} 祝福  发个人红包", "/to NAME {gift} greeting  sends a personal packet"),
     "first_group_title": Text("你还没有加入任何群", "You are in no group yet"),
     "first_group": Text(
         "建群：/new 群名，再用 /invite 看邀请码，发给别人\n入群：/join 邀请码\n聊天后台也可以把你加进群",
@@ -155,11 +155,11 @@ TEXTS: dict[str, Text] = {
     "refused_connection_lost": Text("连接断了，请再试", "the connection was lost; try again"),
     "refused_busy": Text("抢的人太多，请再试", "too busy; try again"),
     # the commands, for /help and for wrong usage
-    "use_send": Text("/send 8.88 5 恭喜发财", "/send 8.88 5 greeting"),
+    "use_send": Text("/send {total} 5 恭喜发财", "/send {total} 5 greeting"),
     "about_send": Text("拼手气红包：总金额 个数；空着开表单", "lucky: total, shares; alone: a form"),
-    "use_equal": Text("/equal 1.00 5 恭喜发财", "/equal 1.00 5 greeting"),
+    "use_equal": Text("/equal {each} 5 恭喜发财", "/equal {each} 5 greeting"),
     "about_equal": Text("普通红包：单个金额 个数", "equal: amount of each share, shares"),
-    "use_to": Text("/to 名字 5.20 祝福", "/to NAME 5.20 greeting"),
+    "use_to": Text("/to 名字 {gift} 祝福", "/to NAME {gift} greeting"),
     "about_to": Text("个人红包", "personal packet"),
     "use_tap": Text("/tap [红包号]", "/tap [PACKET]"),
     "about_tap": Text("点开最新的红包", "tap the newest packet"),
@@ -213,6 +213,6 @@ def text(language: str, key: str, **fields: object) -> str:
     return TEXTS[key].in_language(language, **fields)
 
 
-def money(language: str, amount_fen: int) -> str:
-    """An amount as a reader of the language writes it: 8.88元 or ¥8.88."""
-    return f"{yuan(amount_fen)}元" if language == "zh" else f"¥{yuan(amount_fen)}"
+def usage(language: str, key: str, money: MoneyUnit) -> str:
+    """A text with examples of amounts, which can be typed as they are."""
+    return text(language, key, total=money.typed(888), each=money.typed(100), gift=money.typed(520))

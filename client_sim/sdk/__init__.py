@@ -9,7 +9,8 @@
             ...
 
 `Client` is one user's connection. The exceptions say what went wrong. `fairness` checks the proof of a packet.
-`yuan` and `fen` turn amounts into text and back. Replies and pushes are classes of `messages`.
+`Client.money` is the unit of the server: it turns amounts into text and back; `yuan` and `fen` do so for yuan.
+Replies and pushes are classes of `messages`.
 docs/sdk.md is the guide.
 """
 

@@ -21,6 +21,7 @@ from client_sim.sdk.pushes import Post, PushQueue, Reloaded
 from client_sim.sdk.renames import renamed
 from client_sim.sdk.transport import SCHEMES, parse_url, tls_of
 from protocol import messages, tokens
+from protocol.money_unit import YUAN, MoneyUnit
 
 CONNECT_PATIENCE_S = 10.0
 
@@ -90,6 +91,11 @@ class Client(PacketProofs, PacketMethods, BackendMethods):
     def welcome(self) -> messages.Welcome | None:
         """The reply to the latest login; None before the first."""
         return self._connection.welcome
+
+    @property
+    def money(self) -> MoneyUnit:
+        """The unit in which this server's amounts are shown and typed; yuan before the first login."""
+        return self.welcome.money_unit if self.welcome is not None else YUAN
 
     @property
     def limits(self) -> dict[str, int]:

@@ -68,7 +68,11 @@ def bosses_give_most(crowd: Crowd) -> Expectation:
     orders = [order for order, _ in _sent(crowd)]
     by_bosses = sum(order.total_fen for order in orders if crowd.user(order.sender_id).character_name == "boss")
     return _part(
-        crowd, crowd.context.words("from_bosses"), BOSS_PART, by_bosses, sum(order.total_fen for order in orders)
+        crowd,
+        crowd.context.words("from_bosses", smallest=crowd.context.money.smallest),
+        BOSS_PART,
+        by_bosses,
+        sum(order.total_fen for order in orders),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from client_sim.sdk.money import yuan
+from client_sim.sdk.money import MoneyUnit
 from client_sim.sim.books import PacketBook
 from client_sim.sim.crowd import Crowd
 from client_sim.sim.sim_context import name_of
@@ -25,34 +26,36 @@ RED, GOLD, DIM = "red", "bold yellow", "dim"
 
 def report(crowd: Crowd, summary: Summary) -> RenderableType:
     """The whole report."""
-    language, witness = crowd.context.language, crowd.witness
-    tables = kinds_table(witness, language), answers_table(witness, language)
+    language, money, witness = crowd.context.language, crowd.context.money, crowd.witness
+    tables = kinds_table(witness, language, money), answers_table(witness, language)
     parts: list[RenderableType] = [Text(), tables[0], Text(), tables[1], Text()]
     best = crowd.best_packet()
     if best is not None:
-        parts += [result_list(best, crowd.context.guests, language), Text()]
-    return Group(*parts, expectations_table(summary.expectations, language), Text(), verdict(summary, language))
+        parts += [result_list(best, crowd.context.guests, language, money), Text()]
+    return Group(
+        *parts, expectations_table(summary.expectations, language), Text(), verdict(summary, language, money)
+    )
 
 
-def kinds_table(witness: Witness, language: str) -> Table:
+def kinds_table(witness: Witness, language: str, money: MoneyUnit) -> Table:
     """Totals of the packets, by kind."""
     table = _table(words(language, "packets"), words(language, "kind"))
     for head in ("head_sent", "head_shares", "head_opened", "head_total", "head_opened_sum"):
-        table.add_column(words(language, head), justify="right")
+        table.add_column(words(language, head, unit=money.head(language)), justify="right")
     rows = witness.by_kind()
     for row in rows:
         figures = (
             f"{row.sent:,}",
             f"{row.shares:,}",
             f"{row.opened:,}",
-            yuan(row.total_fen),
-            yuan(row.claimed_fen),
+            money.number(row.total_fen),
+            money.number(row.claimed_fen),
         )
         table.add_row(KINDS[row.kind].in_language(language), *figures)
     table.add_section()
     sums = [sum(column) for column in zip(*(row[1:] for row in rows), strict=True)]
     table.add_row(
-        words(language, "all"), *(f"{number:,}" for number in sums[:3]), *map(yuan, sums[3:]), style="bold"
+        words(language, "all"), *(f"{number:,}" for number in sums[:3]), *map(money.number, sums[3:]), style="bold"
     )
     return table
 
@@ -76,7 +79,7 @@ def _table(title: str, first: str) -> Table:
     return table
 
 
-def result_list(book: PacketBook, guests: Mapping[int, str], language: str) -> RenderableType:
+def result_list(book: PacketBook, guests: Mapping[int, str], language: str, money: MoneyUnit) -> RenderableType:
     """A finished lucky packet like its result page: users, amounts, times, and the best luck.
 
     `guests`: the names of users who are not part of the crowd.
@@ -93,12 +96,12 @@ def result_list(book: PacketBook, guests: Mapping[int, str], language: str) -> R
     for line in shown:
         bar = Bar(best.amount_fen, 0, line.amount_fen, width=BAR_WIDTH, color="yellow" if line is best else RED)
         luck = Text(words(language, "best_luck"), GOLD) if line is best else Text()
-        amount = Text(words(language, "amount", amount=yuan(line.amount_fen)), GOLD if line is best else "")
+        amount = Text(money.short(language, line.amount_fen), GOLD if line is best else "")
         name = guests.get(line.user_id) or name_of(line.user_id)
         table.add_row(str(line.user_id), name, amount, bar, Text(line.when, DIM), luck)
     rest = len(lines) - len(shown)
     more = [Text(words(language, "more_claims", rest=rest), DIM)] if rest else []
-    return Group(_headline(book, language), table, *more)
+    return Group(_headline(book, language, money), table, *more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +125,11 @@ def _lines(book: PacketBook) -> list[ReportLine]:
     ]
 
 
-def _headline(book: PacketBook, language: str) -> Text:
+def _headline(book: PacketBook, language: str, money: MoneyUnit) -> Text:
     assert book.order is not None
     assert book.finished is not None
     kind = PACKETS[book.order.kind].in_language(language)
-    took = {"shares": book.order.shares, "amount": yuan(book.order.total_fen)}
+    took = {"shares": book.order.shares, "amount": money.short(language, book.order.total_fen)}
     return Text.assemble(
         (words(language, "headline", sender=name_of(book.order.sender_id), kind=kind), f"bold {RED}"),
         words(language, "took", time=_spoken(book.finished.took_ms, language), **took),
@@ -153,10 +156,13 @@ def expectations_table(expectations: list[Expectation], language: str) -> Table:
     return table
 
 
-def verdict(summary: Summary, language: str) -> RenderableType:
+def verdict(summary: Summary, language: str, money: MoneyUnit) -> RenderableType:
     """Whether everything that users were told can be true, and if not, why."""
     checked = words(language, "checked", revealed=summary.revealed, finished=summary.finished)
     if not summary.contradictions and not summary.failures:
         return Text.assemble(("✔ ", "bold green"), words(language, "no_contradiction", checked=checked))
-    lines = [Text.assemble(("✘ ", f"bold {RED}"), one) for one in (*summary.contradictions, *summary.failures)]
+    wrong = (
+        re.sub(r"(?<=\d) fen\b", f" {money.smallest}", one) for one in (*summary.contradictions, *summary.failures)
+    )
+    lines = [Text.assemble(("✘ ", f"bold {RED}"), one) for one in wrong]
     return Group(Text(checked), *lines)

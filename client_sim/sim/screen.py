@@ -8,6 +8,7 @@ On a terminal the picture is redrawn in place; a file or a pipe gets one line ev
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from typing import NamedTuple
 
@@ -18,7 +19,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from client_sim.sdk.money import yuan
+from client_sim.sdk.money import MoneyUnit
 from client_sim.sim import run_report, scenarios
 from client_sim.sim.crowd import Crowd
 from client_sim.sim.run_report import DIM, GOLD, RED
@@ -74,7 +75,7 @@ class Picture:
     def facts(self) -> list[tuple[str, str]]:
         """Pairs of a name and its figures."""
         crowd, witness = self.crowd, self.crowd.witness
-        rows = witness.by_kind()
+        rows, amount = witness.by_kind(), crowd.context.amount
         sent, total_fen = sum(row.sent for row in rows), sum(row.total_fen for row in rows)
         opens, pushes = self.rates()
         p50_ms, p99_ms = witness.open_ms.percentile(50), witness.open_ms.percentile(99)
@@ -83,7 +84,7 @@ class Picture:
             "packets": {"sent": sent, "finished": len(witness.finished())},
             "opens": {"rate": opens, "p50": p50_ms, "p99": p99_ms},
             "pushes": {"rate": pushes, "all": witness.pushes.total()},
-            "money": {"sent": yuan(total_fen), "left": yuan(self.in_flight_fen())},
+            "money": {"sent": amount(total_fen), "left": amount(self.in_flight_fen())},
         }
         say = crowd.context.words
         return [(say(name), say(f"{name}_now", **fields)) for name, fields in figures.items()]
@@ -103,7 +104,7 @@ class Picture:
             p50=open_ms.percentile(50),
             p99=open_ms.percentile(99),
             pushes=pushes,
-            left=yuan(self.in_flight_fen()),
+            left=crowd.context.amount(self.in_flight_fen()),
             last=last,
         )
 
@@ -131,7 +132,7 @@ class Picture:
         """The last events, oldest first, padded to this number of lines."""
         last = [Text(line, no_wrap=True, overflow="ellipsis") for line in list(self.crowd.context.ticker)[-lines:]]
         for line in last:
-            line.highlight_regex(r"[\d.,]+元|¥[\d.,]*\d|手气最佳|best luck", GOLD)
+            line.highlight_regex(amounts_and_luck(self.crowd.context.money), GOLD)
         return last + [Text()] * (lines - len(last))
 
     def _done_s(self) -> float:
@@ -144,6 +145,12 @@ class Picture:
 
     def _phase(self) -> str:
         return PHASES[self.crowd.phase].in_language(self.crowd.context.language)
+
+
+def amounts_and_luck(money: MoneyUnit) -> str:
+    """What is gold in a line, as a pattern."""
+    before = f"{re.escape(money.symbol)}[\\d.,]*\\d|" if money.symbol else ""
+    return rf"[\d.,]+(?:{re.escape(money.zh)}| {re.escape(money.en)})|{before}手气最佳|best luck"
 
 
 async def present(name: str, crowd: Crowd, console: Console | None = None) -> Summary:

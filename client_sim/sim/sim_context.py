@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from client_sim.sdk.client import Client
-from client_sim.sdk.money import yuan
+from client_sim.sdk.money import YUAN, MoneyUnit
 from client_sim.sim.books import Order
 from client_sim.sim.witness import Witness
 from client_sim.sim.words import PACKETS, words
@@ -77,6 +77,7 @@ class SimContext:
     url: str
     mint: Callable[[int], str]
     language: str = "en"
+    money: MoneyUnit = YUAN  # once the chat backend has connected: that of the server
     guests: dict[int, str] = field(default_factory=dict)  # names of people who are not part of the crowd
     witness: Witness = field(default_factory=Witness)
     recent: deque[SeenPacket] = field(default_factory=lambda: deque(maxlen=RECENT_PACKETS))
@@ -90,6 +91,10 @@ class SimContext:
         """A text in the language of the run."""
         return words(self.language, key, **fields)
 
+    def amount(self, amount_fen: int) -> str:
+        """An amount with its unit."""
+        return self.money.short(self.language, amount_fen)
+
     def show(self, key: str, **fields: object) -> None:
         """Append a line to the ticker."""
         self.ticker.append(self.words(key, **fields))
@@ -99,7 +104,7 @@ class SimContext:
         self.witness.record_send(order, sent)
         self.recent.append(SeenPacket(sent.packet_id, order))
         kind = PACKETS[order.kind].in_language(self.language)
-        about = {"sender": name_of(order.sender_id), "amount": yuan(sent.total_fen), "kind": kind}
+        about = {"sender": name_of(order.sender_id), "amount": self.amount(sent.total_fen), "kind": kind}
         if order.kind == "personal":
             self.show("sent_to", receiver=name_of(order.target_id), **about)
         else:
@@ -109,10 +114,10 @@ class SimContext:
         """An open was answered."""
         self.witness.record_open(user_id, opened, took_ms)
         if opened.answer == "won":
-            self.show("won", name=name_of(user_id), amount=yuan(opened.amount_fen))
+            self.show("won", name=name_of(user_id), amount=self.amount(opened.amount_fen))
 
     def show_finish(self, finished: messages.PacketFinished) -> None:
         """The last share of a packet was opened."""
         if finished.best_user_id:
-            best, amount = name_of(finished.best_user_id), yuan(finished.best_amount_fen)
+            best, amount = name_of(finished.best_user_id), self.amount(finished.best_amount_fen)
             self.show("finished", best=best, amount=amount)

@@ -30,6 +30,7 @@ async def gather(crowd: Crowd) -> None:
     """All users connect, get money and join their groups. Raises ClientError if that fails."""
     crowd.phase = "gathering"
     await crowd.backend.connect(PATIENCE_S)
+    crowd.context.money = crowd.backend.money
     await _name_users(crowd)
     await _for_each(crowd.users, partial(_connect, crowd))
     await _for_each(crowd.groups, partial(_put_group, crowd))

@@ -70,16 +70,13 @@ REFUSALS: Final = {
 OTHER_REFUSAL: Final = Text("暂时被拒", "refused for now")
 
 WORDS: Final[Mapping[str, Text]] = {
-    "amount": Text("{amount}元", "¥{amount}"),
     "group": Text("群{number}", "group {number}"),
     "best_luck": Text("手气最佳", "best luck"),
     # the ticker
-    "sent": Text("{sender} 发了{amount}元{kind}", "{sender} sent ¥{amount}, {kind}"),
-    "sent_to": Text("{sender} 给 {receiver} 发了{amount}元{kind}", "{sender} sent ¥{amount} to {receiver}, {kind}"),
-    "won": Text("{name} 抢到{amount}元", "{name} got ¥{amount}"),
-    "finished": Text(
-        "红包派完了，手气最佳：{best} {amount}元", "a packet is finished, best luck: {best} ¥{amount}"
-    ),
+    "sent": Text("{sender} 发了{amount}{kind}", "{sender} sent {amount}, {kind}"),
+    "sent_to": Text("{sender} 给 {receiver} 发了{amount}{kind}", "{sender} sent {amount} to {receiver}, {kind}"),
+    "won": Text("{name} 抢到{amount}", "{name} got {amount}"),
+    "finished": Text("红包派完了，手气最佳：{best} {amount}", "a packet is finished, best luck: {best} {amount}"),
     "tried_foreign": Text("{name} 想拆别人的红包，没拆成", "{name} failed to open a packet of others"),
     "lost_network": Text("{name} 断网了", "{name} lost the connection"),
     "went_offline": Text("{name} 下线了", "{name} went offline"),
@@ -97,27 +94,27 @@ WORDS: Final[Mapping[str, Text]] = {
     "pushes": Text("推送", "pushes"),
     "pushes_now": Text("{rate:,.0f} 条/秒，共 {all:,} 条", "{rate:,.0f}/s, {all:,} so far"),
     "money": Text("钱", "money"),
-    "money_now": Text("发出 {sent}元，还没拆 {left}元", "¥{sent} sent, ¥{left} in flight"),
+    "money_now": Text("发出 {sent}，还没拆 {left}", "{sent} sent, {left} in flight"),
     "time": Text("已过 {passed:.0f} 秒，还剩 {left:.0f} 秒", "{passed:.0f} s passed, {left:.0f} s left"),
     "line": Text(
         "{passed:5.1f} s  {phase}：{online} 人在线，{packets} 个红包，拆 {opens:.0f} 次/秒，p50 {p50:.1f} ms，"
-        "p99 {p99:.1f} ms，推送 {pushes:.0f} 条/秒，还没拆 {left}元  {last}",
+        "p99 {p99:.1f} ms，推送 {pushes:.0f} 条/秒，还没拆 {left}  {last}",
         "{passed:5.1f} s  {phase}: {online} online, {packets} packets, {opens:.0f} opens/s, p50 {p50:.1f} ms, "
-        "p99 {p99:.1f} ms, {pushes:.0f} pushes/s, ¥{left} in flight  {last}",
+        "p99 {p99:.1f} ms, {pushes:.0f} pushes/s, {left} in flight  {last}",
     ),
     # the report
     "kind": Text("种类", "kind"),
     "head_sent": Text("发出", "sent"),
     "head_shares": Text("份数", "shares"),
     "head_opened": Text("拆开", "opened"),
-    "head_total": Text("总额 元", "total ¥"),
-    "head_opened_sum": Text("拆开 元", "opened ¥"),
+    "head_total": Text("总额 {unit}", "total {unit}"),
+    "head_opened_sum": Text("拆开 {unit}", "opened {unit}"),
     "all": Text("合计", "all"),
     "answers": Text("回应", "answers"),
     "answer": Text("回应", "answer"),
     "times": Text("次数", "times"),
     "headline": Text("{sender}的{kind}  ", "{kind} of {sender}  "),
-    "took": Text("{shares}个红包共{amount}元，{time}被抢光", "{shares} shares, ¥{amount} in all, gone in {time}"),
+    "took": Text("{shares}个红包共{amount}，{time}被抢光", "{shares} shares, {amount} in all, gone in {time}"),
     "seconds": Text("{n}秒", "{n} s"),
     "minutes": Text("{n}分钟", "{n} min"),
     "hours": Text("{n}小时", "{n} h"),
@@ -143,7 +140,7 @@ WORDS: Final[Mapping[str, Text]] = {
     "part_seen": Text("{of:,} 中的 {part:.0%}", "{part:.0%} of {of:,}"),
     "at_midnight": Text("的红包在 {seconds:.0f} 秒内发出", "of packets are sent within {seconds:.0f} s"),
     "are_equal": Text("的红包是普通红包", "of packets are equal ones"),
-    "from_bosses": Text("的钱来自老板", "of fen come from bosses"),
+    "from_bosses": Text("的钱来自老板", "of {smallest} come from bosses"),
     "more_texts": Text("收到的消息比红包多", "users receive more texts than packets"),
     "texts_seen": Text("{texts:,} 和 {packets:,}", "{texts:,} and {packets:,}"),
     "are_personal": Text("的红包是个人红包", "of packets are personal"),

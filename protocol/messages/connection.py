@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from protocol.messages.base import FEATURES_MAX, Int64, Message, UserId
+from protocol.money_unit import YUAN, MoneyUnit
 
 
 class Hello(Message, tag=1):
@@ -64,13 +65,17 @@ class StreamPosition(msgspec.Struct, array_like=True, gc=False):
 
 
 class Welcome(Message, tag=110):
-    """Login accepted: the user's balance and every stream they can catch up on; `arriving_fen` as in Balance."""
+    """Login accepted: the user's balance and every stream they can catch up on; `arriving_fen` as in Balance.
+
+    `money_unit`: what clients show amounts in.
+    """
 
     user_id: int
     balance_fen: int
     places: list[StreamPosition]
     balance_version: int = 0
     arriving_fen: int = 0
+    money_unit: MoneyUnit = YUAN
 
 
 class Refused(Message, tag=200):

@@ -94,8 +94,8 @@ def withdraw(user: User, amount_fen: Fen, *, key: Text | None = None, server: Ba
             return await backend.withdraw(user, amount_fen, key)
         except NotEnoughMoney:
             raise CommandFailed(
-                f"the wallet of user {user} holds less than {amount_fen} fen, or the server knows no such user; "
-                f"no money was moved (see: hongbao user {user})"
+                f"the wallet of user {user} holds less than {amount_fen} {backend.money.smallest}, or the server "
+                f"knows no such user; no money was moved (see: hongbao user {user})"
             ) from None
 
     print(as_backend(work, server))

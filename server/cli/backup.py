@@ -27,6 +27,7 @@ from server.config import (
     load_seed_keys,
     seed_key_path,
 )
+from server.config.money import money_unit
 from server.embedded import StoreAddresses
 from server.instance import running
 from server.loop import run
@@ -148,8 +149,9 @@ async def _finish(dsn: str, settings: Config, data: Path) -> int:
     async with opened(dsn) as database:
         begun = await renew_now(database, load_seed_keys(settings, data))
         print(f"fresh seeds from {begun.first_index} on, sealed with key {begun.key_id}")
-        report = await money_audit.audit(database, found_seed_keys(settings, data))
-    print_audit(console(), report)
+        money = money_unit(settings)
+        report = await money_audit.audit(database, found_seed_keys(settings, data), money.smallest)
+    print_audit(console(), report, money)
     return 0 if report.ok else 1
 
 

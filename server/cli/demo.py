@@ -34,6 +34,7 @@ from server.cli.shared.streams import console as output
 from server.cli.shared.users import UserName
 from server.clock import Clock
 from server.config import found_seed_keys, load
+from server.config.money import money_unit
 from server.loop import run
 from server.process import ServerProcess
 from server.services.money.audit import audit
@@ -189,14 +190,17 @@ async def _prove(console: Console, data: Path, crowd: Crowd) -> bool:
     async with opened(stores.postgres_dsn, TIMEOUT_S) as database:
         best = crowd.best_packet()
         is_fair = best is not None and await _verify(console, database, data, best.packet_id)
-        found = await audit(database, found_seed_keys(load(None, {}), data))
+        settings = load(None, {})
+        money = money_unit(settings)
+        found = await audit(database, found_seed_keys(settings, data), money.smallest)
         console.print()
-        print_audit(console, found)
+        print_audit(console, found, money)
         return is_fair and found.ok
 
 
 async def _verify(console: Console, database: Database, data: Path, packet_id: int) -> bool:
     rows, claims = await PacketStore(database).load([packet_id])
     console.print(f"\n$ hongbao verify {packet_id}", highlight=False)
-    proof = await proof_of(database, rows[packet_id], found_seed_keys(load(None, {}), data))
-    return print_proof(console, rows[packet_id], claims[packet_id], Clock().now_ms(), proof)
+    settings = load(None, {})
+    proof = await proof_of(database, rows[packet_id], found_seed_keys(settings, data))
+    return print_proof(console, rows[packet_id], claims[packet_id], Clock().now_ms(), money_unit(settings), proof)

@@ -17,11 +17,12 @@ from typing import Any, Final, NamedTuple, get_origin
 
 import msgspec
 
-from server.config.table import KEYS, ORDER, TOGETHER
+from server.config.table import ALL_OR_NONE, KEYS, ORDER, TOGETHER
 from server.config.values import SECTIONS, TYPES, Config, ConfigError, WrongOption, flat, in_words, structured
 
 ENVIRONMENT_PREFIX: Final = "HONGBAO_"
 COMMAND_LINE: Final = "command line"
+DEFAULT: Final = "default"
 
 
 def variable(key: str) -> str:
@@ -63,7 +64,7 @@ def resolve(
     path: Path | None, overrides: Mapping[str, object], environment: Mapping[str, str] = os.environ
 ) -> Resolved:
     """The config in force, as `load` returns it, and where each value comes from. Raises ConfigError."""
-    values, origins = flat(Config()), dict.fromkeys(KEYS, "default")
+    values, origins = flat(Config()), dict.fromkeys(KEYS, DEFAULT)
     for settings in (_from_file(path), _from_environment(environment), _from_command_line(overrides)):
         for setting in settings:
             values[setting.key], origins[setting.key] = _checked(setting), setting.source
@@ -81,6 +82,12 @@ def _check_pairs(values: Mapping[str, Any], origins: Mapping[str, str]) -> None:
         if bool(values[one]) != bool(values[other]):
             given = one if values[one] else other
             raise ConfigError(f"{origins[given]}: {given} is set alone; set both {one} and {other}, or neither")
+    set_here = [key for key in ALL_OR_NONE if origins[key] != DEFAULT]
+    if set_here and (missing := [key for key in ALL_OR_NONE if key not in set_here]):
+        raise ConfigError(
+            f"{origins[set_here[0]]}: {' and '.join(set_here)} without {' and '.join(missing)}; "
+            f"set all of {', '.join(ALL_OR_NONE)}, or none"
+        )
 
 
 # --- sources --------------------------------------------------------------------------------------------------

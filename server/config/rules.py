@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Callable
 from datetime import date
 from ipaddress import ip_network
@@ -44,6 +45,29 @@ def one_of(*texts: str) -> Rule:
 def matching(pattern: str, must: str) -> Rule:
     """A text of this form."""
     return Rule(must, lambda value: re.fullmatch(pattern, value) is not None)
+
+
+def shown_words(most: int, *, least: int, names: int, must: str) -> Rule:
+    """At most so many names, with / between them, each of words of letters and currency signs.
+
+    A digit, a point or a bracket would change how an amount reads or is drawn.
+    """
+
+    def holds(text: str) -> bool:
+        parts = text.split("/")
+        return len(parts) <= names and all(least <= len(part) <= most and _is_words(part) for part in parts)
+
+    return Rule(must, holds)
+
+
+def _is_words(text: str) -> bool:
+    words = text.split(" ") if text else []
+    return all(word and all(_is_drawn(one) for one in word) for word in words)
+
+
+def _is_drawn(character: str) -> bool:
+    category = unicodedata.category(character)
+    return category[0] in "LM" or category in ("Sc", "So")
 
 
 def url(*schemes: str) -> Rule:

@@ -25,6 +25,7 @@ from server.config.rules import (
     matching,
     number,
     one_of,
+    shown_words,
     url,
     whole,
 )
@@ -165,6 +166,18 @@ KEYS: Final = {
         "the chat backend decides",
         BOOLEAN,
     ),
+    "money.unit": ConfigKey(
+        "what amounts are shown in, Chinese/English or one name for both; change all three keys together",
+        shown_words(16, least=1, names=2, must='a name of 1 to 16 letters, or two such as "积分/points"'),
+    ),
+    "money.symbol": ConfigKey(
+        'put before an amount where the name of the unit is too long; "": the name is used',
+        shown_words(4, least=0, names=1, must="empty, or up to 4 letters or currency signs"),
+    ),
+    "money.decimals": ConfigKey(
+        "digits after the point: 2 means that 100 of the smallest unit (the `fen` of limits and APIs) are one unit",
+        whole(0, 4),
+    ),
     "auth.keys": ConfigKey(
         "key id = hex; all verify, the last one signs; none: made once, kept in keys.toml",
         TOKEN_KEYS,
@@ -261,3 +274,6 @@ TLS_FILES: Final = ("server.tls_certificate", "server.tls_key")
 
 # Both of each pair are set, or neither.
 TOGETHER: Final = (TLS_FILES,)
+
+# All of them are set, or none: the default of another unit would be shown.
+ALL_OR_NONE: Final = ("money.unit", "money.symbol", "money.decimals")

@@ -64,6 +64,14 @@ class ChatSection(Section, frozen=True):
     self_service: bool = True
 
 
+class MoneySection(Section, frozen=True):
+    """The unit that people read: its names in Chinese and English, its symbol, and the digits after the point."""
+
+    unit: str = "元/yuan"
+    symbol: str = "¥"
+    decimals: int = 2
+
+
 class AuthSection(Section, frozen=True):
     """The keys that sign and verify login tokens, and the lifetime of a token."""
 
@@ -143,6 +151,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stores: StoresSection = StoresSection()
     limits: Limits = msgspec.field(default_factory=Limits)
     chat: ChatSection = ChatSection()
+    money: MoneySection = MoneySection()
     auth: AuthSection = AuthSection()
     seeds: SeedsSection = SeedsSection()
     settlement: SettlementSection = SettlementSection()

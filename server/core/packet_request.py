@@ -31,8 +31,11 @@ class PacketRequest(NamedTuple):
         return self.amount_fen * self.shares if self.kind.row.amount_of is AmountOf.SHARE else self.amount_fen
 
 
-def check(request: PacketRequest, limits: Limits, members: int) -> None:
-    """Raise RequestRefused at the first broken limit. `members`: size of the group, 1 for one receiver."""
+def check(request: PacketRequest, limits: Limits, members: int, smallest: str) -> None:
+    """Raise RequestRefused at the first broken limit. `members`: size of the group, 1 for one receiver.
+
+    `smallest`: what an amount counts, for the words of a refusal.
+    """
     check_bytes(request.key, 1, limits.key_bytes_max, Reason.BAD_KEY)
     check_text(request.greeting, 0, limits.greeting_bytes_max, Reason.BAD_GREETING)
     if request.client_seed and len(request.client_seed) not in seeds.CLIENT_SEED_BYTES:
@@ -43,8 +46,8 @@ def check(request: PacketRequest, limits: Limits, members: int) -> None:
     low, high = limits.share_fen_min, limits.share_fen_max
     if request.kind.row.amount_of is AmountOf.PACKET:
         low, high = low * request.shares, min(high * request.shares, limits.total_fen_max)
-    check_number(request.amount_fen, low, high, Reason.BAD_AMOUNT, "the amount in fen")
-    check_number(request.total_fen, 1, limits.total_fen_max, Reason.BAD_AMOUNT, "the total in fen")
+    check_number(request.amount_fen, low, high, Reason.BAD_AMOUNT, f"the amount in {smallest}")
+    check_number(request.total_fen, 1, limits.total_fen_max, Reason.BAD_AMOUNT, f"the total in {smallest}")
 
 
 def check_target(kind: PacketKind, sender_id: int, target_id: int) -> None:

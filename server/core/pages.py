@@ -20,7 +20,7 @@ import msgspec
 
 from server.core.kinds import Audience, PacketKind, SeenBy
 from server.core.packet import Claim, Terms, best_luck
-from server.core.texts import Language, Text, say
+from server.core.texts import Language, MoneyWords, Text, say
 
 NO_CLAIM: Final = -1  # the index of the best luck while there is none
 USES: Final = (Text.USE_TO_SEND, Text.USE_TO_BUY, Text.USE_TO_TRANSFER, Text.USE_TO_WITHDRAW)
@@ -60,12 +60,13 @@ class Known(NamedTuple):
 
 
 class Viewer(NamedTuple):
-    """Who looks, what the rules let them do, and in which language they read."""
+    """Who looks, what the rules let them do, and in which language and unit of money they read."""
 
     user_id: int
     may_open: bool  # see packet.may_open
     in_first_group: bool  # a member of the group that the packet was sent to first
     language: Language
+    money: MoneyWords
 
 
 class OpenPageView(msgspec.Struct, frozen=True, gc=False):
@@ -116,7 +117,7 @@ def open_page(known: Known, viewer: Viewer, now_ms: int) -> OpenPageView | None:
     line, button, link, link_of_sender = _DRAWN[view]
     shown_link = link_of_sender if viewer.user_id == terms.sender_id else link
     figures = {"lifetime": terms.expires_at_ms - terms.created_at_ms}
-    said = [_said(viewer.language, text, figures) for text in (line, button, shown_link)]
+    said = [_said(viewer, text, figures) for text in (line, button, shown_link)]
     return OpenPageView(view, terms.sender_id, terms.greeting, *said)
 
 
@@ -131,7 +132,7 @@ def result_page(known: Known, viewer: Viewer, now_ms: int, *, credited: bool) ->
         return None
     state = _state(known, now_ms)
     best = best_luck(terms, list(known.claims.values()))
-    said = partial(_said, viewer.language, figures=_figures(known, own))
+    said = partial(_said, viewer, figures=_figures(known, own))
     return ResultPageView(
         sender_id=terms.sender_id,
         greeting=terms.greeting,
@@ -236,5 +237,5 @@ def _figures(known: Known, own: Claim | None) -> dict[str, int]:
     }
 
 
-def _said(language: Language, text: Text | None, figures: Mapping[str, int]) -> str:
-    return say(language, text, figures) if text else ""
+def _said(viewer: Viewer, text: Text | None, figures: Mapping[str, int]) -> str:
+    return say(viewer.language, text, figures, viewer.money) if text else ""

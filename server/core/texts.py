@@ -1,9 +1,10 @@
 """Every sentence that a page shows, one table per language, and how amounts, numbers and times are spoken in it.
 
-    say(Language.EN, Text.PARTLY, {"opened": 3, "shares": 5})   # 3 of 5 opened
+    say(Language.EN, Text.PARTLY, {"opened": 3, "shares": 5}, money)   # 3 of 5 opened
 
-A placeholder is a number with a way to speak it: `{total:yuan}` takes fen, `{took:time}` milliseconds, and
-`{shares:red packet|red packets}` sets the noun after the number. No text has a name in it: clients know names.
+A placeholder is a number with a way to speak it: `{total:money}` takes an amount and speaks it with its unit,
+`{claimed:number}` without, `{took:time}` takes milliseconds, and `{shares:red packet|red packets}` sets the noun
+after the number. No text has a name in it: clients know names.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 from string import Formatter
-from typing import Final
+from typing import Final, Protocol
 
 
 class Language(StrEnum):
@@ -19,6 +20,15 @@ class Language(StrEnum):
 
     ZH = "zh"
     EN = "en"
+
+
+class MoneyWords(Protocol):
+    """How amounts are spoken: protocol.money_unit.MoneyUnit, which the rules do not import."""
+
+    def number(self, amount_fen: int, /) -> str: ...
+    def full(self, language: str, amount_fen: int, /) -> str: ...
+    @property
+    def smallest(self) -> str: ...
 
 
 class Text(StrEnum):
@@ -70,7 +80,7 @@ _ZH: Final = {
     Text.SEE_LUCK: "看看大家的手气",
     Text.SEE_OPENERS: "查看领取详情",
     Text.EXPIRED: "该红包已超过{lifetime:time}",
-    Text.AMOUNT: "{amount:yuan}元",
+    Text.AMOUNT: "{amount:money}",
     Text.ARRIVING: "正在存入零钱",
     Text.USE_TO_SEND: "已存入零钱,可用于发红包",
     Text.USE_TO_BUY: "已存入零钱,可用于消费",
@@ -78,19 +88,19 @@ _ZH: Final = {
     Text.USE_TO_WITHDRAW: "已存入零钱,可用于提现",
     Text.SEND_AGAIN: "继续发送此红包",
     Text.RECORDS: "查看我的红包记录",
-    Text.FINISHED_LUCKY_MINE: "{shares}个红包共{total:yuan}元,{took:time}被抢光",
+    Text.FINISHED_LUCKY_MINE: "{shares}个红包共{total:money},{took:time}被抢光",
     Text.FINISHED_LUCKY: "{shares}个红包,{took:time}被抢光",
-    Text.FINISHED: "{shares}个红包共{total:yuan}元",
-    Text.PARTLY_MINE: "已领取{opened}/{shares}个,共{claimed:yuan}/{total:yuan}元",
+    Text.FINISHED: "{shares}个红包共{total:money}",
+    Text.PARTLY_MINE: "已领取{opened}/{shares}个,共{claimed:number}/{total:money}",
     Text.PARTLY: "领取{opened}/{shares}个",
-    Text.WAITING: "红包金额{total:yuan}元,等待对方领取",
-    Text.UNOPENED: "红包金额{total:yuan}元，未被领取",
-    Text.RETURNING: "该红包已超过{lifetime:time}，剩余{left:yuan}元将退回零钱",
-    Text.RETURNED: "该红包已超过{lifetime:time}，剩余{left:yuan}元已退回零钱",
+    Text.WAITING: "红包金额{total:money},等待对方领取",
+    Text.UNOPENED: "红包金额{total:money}，未被领取",
+    Text.RETURNING: "该红包已超过{lifetime:time}，剩余{left:money}将退回零钱",
+    Text.RETURNED: "该红包已超过{lifetime:time}，剩余{left:money}已退回零钱",
     Text.BEST_LUCK: "手气最佳",
-    Text.REMIND_CLAIMS: "你的红包被领取了{opened}个，共{claimed:yuan}元",
+    Text.REMIND_CLAIMS: "你的红包被领取了{opened}个，共{claimed:money}",
     Text.REMIND_FINISH: "{shares}个红包，{took:time}被抢光",
-    Text.REMIND_REFUND: "红包已过期，{left:yuan}元已退回零钱",
+    Text.REMIND_REFUND: "红包已过期，{left:money}已退回零钱",
     Text.JUST_NOW: "刚刚",
     Text.AGO: "{n:time}前",
     Text.SECONDS: "{n}秒",
@@ -110,7 +120,7 @@ _EN: Final = {
     Text.SEE_LUCK: "See how lucky everybody was",
     Text.SEE_OPENERS: "See who opened it",
     Text.EXPIRED: "This red packet is more than {lifetime:time} old",
-    Text.AMOUNT: "{amount:yuan} yuan",
+    Text.AMOUNT: "{amount:money}",
     Text.ARRIVING: "Arriving in your balance",
     Text.USE_TO_SEND: "In your balance now: send a red packet with it",
     Text.USE_TO_BUY: "In your balance now: buy something with it",
@@ -118,19 +128,19 @@ _EN: Final = {
     Text.USE_TO_WITHDRAW: "In your balance now: withdraw it to your bank",
     Text.SEND_AGAIN: "Send this red packet again",
     Text.RECORDS: "See my red packets",
-    Text.FINISHED_LUCKY_MINE: "{shares:red packet|red packets}, {total:yuan} yuan in all, gone in {took:time}",
+    Text.FINISHED_LUCKY_MINE: "{shares:red packet|red packets}, {total:money} in all, gone in {took:time}",
     Text.FINISHED_LUCKY: "{shares:red packet|red packets}, gone in {took:time}",
-    Text.FINISHED: "{shares:red packet|red packets}, {total:yuan} yuan in all",
-    Text.PARTLY_MINE: "{opened} of {shares} opened, {claimed:yuan} of {total:yuan} yuan",
+    Text.FINISHED: "{shares:red packet|red packets}, {total:money} in all",
+    Text.PARTLY_MINE: "{opened} of {shares} opened, {claimed:number} of {total:money}",
     Text.PARTLY: "{opened} of {shares} opened",
-    Text.WAITING: "{total:yuan} yuan, waiting to be opened",
-    Text.UNOPENED: "{total:yuan} yuan, not opened",
-    Text.RETURNING: "More than {lifetime:time} old: the {left:yuan} yuan left will go back to your balance",
-    Text.RETURNED: "More than {lifetime:time} old: the {left:yuan} yuan left went back to your balance",
+    Text.WAITING: "{total:money}, waiting to be opened",
+    Text.UNOPENED: "{total:money}, not opened",
+    Text.RETURNING: "More than {lifetime:time} old: the {left:money} left will go back to your balance",
+    Text.RETURNED: "More than {lifetime:time} old: the {left:money} left went back to your balance",
     Text.BEST_LUCK: "Best luck",
-    Text.REMIND_CLAIMS: "{opened:share|shares} of your red packet opened, {claimed:yuan} yuan in all",
+    Text.REMIND_CLAIMS: "{opened:share|shares} of your red packet opened, {claimed:money} in all",
     Text.REMIND_FINISH: "{shares:red packet|red packets}, gone in {took:time}",
-    Text.REMIND_REFUND: "Your red packet has expired: {left:yuan} yuan went back to your balance",
+    Text.REMIND_REFUND: "Your red packet has expired: {left:money} went back to your balance",
     Text.JUST_NOW: "just now",
     Text.AGO: "{n:time} ago",
     Text.SECONDS: "{n:second|seconds}",
@@ -147,15 +157,9 @@ _EN: Final = {
 TEXTS: Final = {Language.ZH: _ZH, Language.EN: _EN}
 
 
-def say(language: Language, text: Text, figures: Mapping[str, int]) -> str:
+def say(language: Language, text: Text, figures: Mapping[str, int], money: MoneyWords) -> str:
     """The text with its figures: amounts in fen, times in milliseconds. Those it does not name are left out."""
-    return _SPEAKERS[language].vformat(TEXTS[language][text], (), figures)
-
-
-def yuan(amount_fen: int) -> str:
-    """1234 -> 12.34, with thousands set apart."""
-    sign = "-" if amount_fen < 0 else ""
-    return f"{sign}{abs(amount_fen) // 100:,}.{abs(amount_fen) % 100:02d}"
+    return _Speaker(language, money).vformat(TEXTS[language][text], (), figures)
 
 
 def spoken(language: Language, time_ms: int) -> str:
@@ -167,36 +171,40 @@ def spoken(language: Language, time_ms: int) -> str:
     seconds = max(1, (time_ms + 500) // 1000)
     minutes = (seconds + 30) // 60
     if seconds < 60:
-        return say(language, Text.SECONDS, {"n": seconds})
+        return _say(language, Text.SECONDS, {"n": seconds})
     if minutes < 60:
-        return say(language, Text.MINUTES, {"n": minutes})
+        return _say(language, Text.MINUTES, {"n": minutes})
     hours = (minutes + 30) // 60
     if hours < 48:
-        return say(language, Text.HOURS, {"n": hours})
-    return say(language, Text.DAYS, {"n": (hours + 12) // 24})
+        return _say(language, Text.HOURS, {"n": hours})
+    return _say(language, Text.DAYS, {"n": (hours + 12) // 24})
 
 
 def ago(language: Language, since_ms: int) -> str:
     """How long ago something was, as a person says it; a clock that was set back makes nothing lie ahead."""
     if since_ms < 60_000:
-        return say(language, Text.JUST_NOW, {})
-    return say(language, Text.AGO, {"n": since_ms})
+        return _say(language, Text.JUST_NOW, {})
+    return _say(language, Text.AGO, {"n": since_ms})
+
+
+def _say(language: Language, text: Text, figures: Mapping[str, int]) -> str:
+    """A text without amounts."""
+    return _Speaker(language, None).vformat(TEXTS[language][text], (), figures)
 
 
 class _Speaker(Formatter):
     """Knows the ways to speak a number that stand after the colon of a placeholder."""
 
-    def __init__(self, language: Language) -> None:
+    def __init__(self, language: Language, money: MoneyWords | None) -> None:
         self._language = language
+        self._money = money
 
     def format_field(self, value: int, way: str) -> str:
-        if way == "yuan":
-            return yuan(value)
+        if way in ("money", "number"):
+            assert self._money is not None
+            return self._money.full(self._language, value) if way == "money" else self._money.number(value)
         if way == "time":
             return spoken(self._language, value)
         if "|" in way:
             return f"{value} {way.split('|')[value != 1]}"
         return str(value)
-
-
-_SPEAKERS: Final = {language: _Speaker(language) for language in Language}

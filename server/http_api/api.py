@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from protocol.money_unit import MoneyUnit
 from server.clock import Clock
 from server.config import Config, ConfigError
 from server.http_api.signature import Verifier
@@ -49,6 +50,7 @@ class HttpApi:
         tls: ssl.SSLContext | None,
         clock: Clock,
         admit: Callable[[int, float], float],
+        money: MoneyUnit,
     ) -> None:
         """`admit` takes a token of a user's bucket (see net/hub.py). Raises ConfigError."""
         check_address(config)
@@ -58,6 +60,7 @@ class HttpApi:
         self._tls = None if config.http_api.behind_proxy else tls
         self._clock = clock
         self._admit = admit
+        self._money = money
         self._verifier = Verifier(keys)
         self._users: UserRequests | None = None
         self._pages: PageRequests | None = None
@@ -113,7 +116,7 @@ class HttpApi:
             RecordRequests(services),
             WebhookRequests(services),
         )
-        return Serving({type(one): one for one in handlers}, self._verifier, services.login.key, clock)
+        return Serving({type(one): one for one in handlers}, self._verifier, services.login.key, clock, self._money)
 
     def apply(self, config: Config, keys: Mapping[str, bytes], tls: ssl.SSLContext | None) -> None:
         """Other keys, other lifetimes of tokens and links, and another certificate from now on."""

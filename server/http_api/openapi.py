@@ -8,10 +8,11 @@ from typing import Any, Final
 
 import msgspec
 
+from protocol.money_unit import YUAN, MoneyUnit
 from server.http_api import numbers, problems, signature
 from server.http_api.page import link
 from server.http_api.routes import PARAMETERS, ROUTES, Route
-from server.http_api.shapes.base import ProblemDocument
+from server.http_api.shapes.base import FEN, ProblemDocument
 from server.version import version
 
 REFERENCE: Final = "#/components/schemas/{name}"
@@ -25,12 +26,13 @@ SIGNED: Final = {
 
 
 @cache
-def document() -> bytes:
+def document(money: MoneyUnit) -> bytes:
     """The document as JSON."""
-    return msgspec.json.encode(made_of(ROUTES))
+    encoded = msgspec.json.encode(made_of(ROUTES, money))
+    return encoded if money == YUAN else encoded.replace(FEN.encode(), money.smallest.encode())
 
 
-def made_of(routes: Sequence[Route]) -> dict[str, Any]:
+def made_of(routes: Sequence[Route], money: MoneyUnit) -> dict[str, Any]:
     """The document of these routes."""
     bodies = [route.body for route in routes if route.body is not None]
     kinds = list(dict.fromkeys([*bodies, *(route.reply for route in routes), ProblemDocument]))
@@ -43,7 +45,9 @@ def made_of(routes: Sequence[Route]) -> dict[str, Any]:
         "info": {
             "title": "hongbao",
             "version": version(),
-            "description": "Red packets for chat backends. Ids are strings, amounts are integers in fen.",
+            "description": "Red packets for chat backends. Ids are strings, "
+            f"amounts are integers in {money.smallest}.",
+            "x-money-unit": msgspec.structs.asdict(money),
         },
         "security": [{"bearer": []}, {name: [] for name in SIGNED}],
         "paths": paths,

@@ -12,6 +12,7 @@ import structlog
 from aiohttp import web
 
 from protocol.codes import Refusal
+from protocol.money_unit import MoneyUnit
 from server import logs
 from server.clock import Clock
 from server.core.refusals import RequestRefused
@@ -43,10 +44,12 @@ class Serving:
         verifier: Verifier,
         link_key: Callable[[str], bytes | None],
         clock: Clock,
+        money: MoneyUnit,
     ) -> None:
         """`link_key` is the key of links to pages that has this id."""
         self._verifier = verifier
         self._link_key = link_key
+        self._money = money
         self._now_ms = clock.now_ms
         self._random_part = clock.random_part
         self._tree = tree()
@@ -102,7 +105,7 @@ class Serving:
 
     def _document(self, request: web.BaseRequest) -> web.Response:
         _check_get(request)
-        return _response(200, openapi.document())
+        return _response(200, openapi.document(self._money))
 
     def _shell(self, request: web.BaseRequest, name: str) -> web.Response:
         _check_get(request)

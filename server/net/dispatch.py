@@ -11,6 +11,7 @@ import structlog
 
 from protocol import codes, messages
 from protocol.messages import Message
+from protocol.money_unit import MoneyUnit
 from server import logs
 from server.clock import Clock
 from server.core.ids import BACKEND
@@ -65,6 +66,7 @@ class Dispatch:
         sessions: Mapping[int, Session],
         bus: Bus,
         clock: Clock,
+        money: MoneyUnit,
     ) -> None:
         self._opens, self._pages, self._changes = services.opens, services.pages, services.changes
         self._hub = hub
@@ -72,18 +74,18 @@ class Dispatch:
         self._sessions = sessions
         self._now_ms = clock.now_ms
         self._random_part = clock.random_part
-        self._login = LoginHandler(services.login, hub, clock)
+        self._login = LoginHandler(services.login, hub, clock, money)
         self._tasks: set[asyncio.Task[None]] = set()
         self.draining = False
         self.refusals: dict[codes.Refusal, int] = dict.fromkeys(codes.Refusal, 0)
         self.answers: dict[Answer, int] = dict.fromkeys(Answer, 0)
-        self.rows = self._table(services, subscriptions)
+        self.rows = self._table(services, subscriptions, money)
         self.requests: dict[type[Message], int] = dict.fromkeys((messages.Login, *self.rows), 0)
         bus.deliver_replies(self._deliver)
 
-    def _table(self, services: Services, subscriptions: Subscriptions) -> dict[type[Message], Row]:
+    def _table(self, services: Services, subscriptions: Subscriptions, unit: MoneyUnit) -> dict[type[Message], Row]:
         packets, pages = PacketHandlers(services), PageHandlers(services, subscriptions)
-        chat, money = ChatHandlers(services), MoneyHandlers(services, self._hub)
+        chat, money = ChatHandlers(services, unit), MoneyHandlers(services, self._hub)
         groups, backend = GroupHandlers(services), BackendHandlers(services)
         people = PeopleHandlers(services)
         return {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from protocol import codes, messages, tokens
+from protocol.money_unit import MoneyUnit
 from server import logs
 from server.clock import Clock
 from server.core.refusals import RequestRefused
@@ -29,10 +30,11 @@ DETAILS: Final = {
 class LoginHandler:
     """Serves logins."""
 
-    def __init__(self, login: LoginService, hub: Hub, clock: Clock) -> None:
+    def __init__(self, login: LoginService, hub: Hub, clock: Clock, money: MoneyUnit) -> None:
         self._login = login
         self._hub = hub
         self._clock = clock
+        self._money = money
 
     async def serve(self, session: Session, login: messages.Login) -> None:
         """Welcome the user, or close the connection with a code that says why."""
@@ -67,7 +69,9 @@ class LoginHandler:
             self._hub.newest(login.user_id, profile.holding.balance),
             profile.holding.arriving_fen,
         )
-        welcome = messages.Welcome(login.seq, login.user_id, balance.fen, streams, balance.version, arriving_fen)
+        welcome = messages.Welcome(
+            login.seq, login.user_id, balance.fen, streams, balance.version, arriving_fen, self._money
+        )
         session.welcome(welcome, session.now_s(), 0.5 + self._clock.random_part() / 2)
 
     def _refuse(self, session: Session, login: messages.Login, verdict: LoginVerdict) -> None:

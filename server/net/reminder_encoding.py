@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from protocol import messages
 from server.core.ids import BACKEND
-from server.core.texts import Language, Text, say
+from server.core.texts import Language, MoneyWords, Text, say
 from server.services.runtime import events
 
 LANGUAGE = Language.ZH  # of the texts for clients that ask for none
@@ -47,7 +47,7 @@ def reminder(
 
 
 def caught_up(
-    event: events.Posted, features: Collection[str]
+    event: events.Posted, features: Collection[str], money: MoneyWords
 ) -> (
     messages.TextPosted
     | messages.PacketPosted
@@ -62,15 +62,15 @@ def caught_up(
         return packet_posted(event)
     if messages.REMINDERS in features:
         return reminder(event)
-    return messages.TextPosted(0, event.stream_id, event.message, BACKEND, event.at_ms, _text(event))
+    return messages.TextPosted(0, event.stream_id, event.message, BACKEND, event.at_ms, _text(event, money))
 
 
-def _text(event: events.Reminder) -> str:
+def _text(event: events.Reminder, money: MoneyWords) -> str:
     match event:
         case events.ClaimsPost(claims=claims):
             figures = {"opened": len(claims), "claimed": sum(one.amount_fen for one in claims)}
-            return say(LANGUAGE, Text.REMIND_CLAIMS, figures)
+            return say(LANGUAGE, Text.REMIND_CLAIMS, figures, money)
         case events.FinishPost(terms=terms, took_ms=took_ms):
-            return say(LANGUAGE, Text.REMIND_FINISH, {"shares": terms.shares, "took": took_ms})
+            return say(LANGUAGE, Text.REMIND_FINISH, {"shares": terms.shares, "took": took_ms}, money)
         case events.RefundPost(refunded_fen=refunded_fen):
-            return say(LANGUAGE, Text.REMIND_REFUND, {"left": refunded_fen})
+            return say(LANGUAGE, Text.REMIND_REFUND, {"left": refunded_fen}, money)

@@ -36,13 +36,15 @@ class AuditRuns:
         seed_keys: Callable[[], Mapping[str, bytes]],
         now_ms: Callable[[], int],
         now_s: Callable[[], float],
+        smallest: str,
     ) -> None:
-        """`now_s` is a monotonic clock."""
+        """`now_s` is a monotonic clock; `smallest`: what an amount counts, as people say it."""
         self._results = results
         self._seed_keys = seed_keys
         self._dsn = postgres_dsn
         self._now_ms = now_ms
         self._now_s = now_s
+        self._smallest = smallest
         self.nice = NICE  # of the audit process: the lowest priority
         self._task: asyncio.Task[None] | None = None
         self.last: AuditResult | None = None
@@ -71,6 +73,7 @@ class AuditRuns:
             "-m",
             __name__,
             str(self.nice),
+            self._smallest,
             env=os.environ | {DSN_VARIABLE: self._dsn},
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
@@ -118,10 +121,10 @@ class AuditRuns:
                 self.fault = None
 
 
-async def _run(dsn: str, seed_keys: Mapping[str, bytes]) -> AuditResult | AuditFault:
+async def _run(dsn: str, seed_keys: Mapping[str, bytes], smallest: str) -> AuditResult | AuditFault:
     """Its time and duration are added by the parent process."""
     try:
-        return AuditResult(*row_of(0.0, await audit_at(dsn, STORE_TIMEOUT_S, seed_keys)))
+        return AuditResult(*row_of(0.0, await audit_at(dsn, STORE_TIMEOUT_S, seed_keys, smallest)))
     except (StoreUnavailable, StoreRefused) as error:
         return AuditFault(0, str(error))
 
@@ -129,6 +132,6 @@ async def _run(dsn: str, seed_keys: Mapping[str, bytes]) -> AuditResult | AuditF
 if __name__ == "__main__":
     os.nice(int(sys.argv[1]))
     keys = msgspec.json.decode(sys.stdin.buffer.read(), type=dict[str, bytes])
-    outcome = asyncio.run(_run(os.environ[DSN_VARIABLE], keys))
+    outcome = asyncio.run(_run(os.environ[DSN_VARIABLE], keys, sys.argv[2]))
     sys.stdout.buffer.write(msgspec.json.encode(outcome))
     sys.exit(isinstance(outcome, AuditFault))  # the exit code tells the parent which of both it reads

@@ -17,6 +17,7 @@ PREFIX: Final = "hongbao_"
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _BOUNDS: Final = [*(str(ms / 1000) for ms in BOUNDS_MS), "+Inf"]
 
+# {smallest} in a help text is what an amount counts
 # name without the prefix: help text, and how it is read off a sample; the name of a counter gets _total appended
 COUNTERS: Final[dict[str, tuple[str, Callable[[Sample], float]]]] = {
     "pushes": ("messages pushed to clients", lambda now: now.pushes),
@@ -42,7 +43,7 @@ COUNTERS_BY: Final[dict[str, tuple[str, str, Callable[[Sample], Counts]]]] = {
     "closes": ("connections closed by the server", "reason", lambda now: now.closes),
     "loop_failures": ("failures of a loop, which was then started again", "loop", lambda now: now.loop_failures),
     "webhook_deliveries": ("attempts to deliver webhooks", "result", lambda now: now.webhooks.results),
-    "money_fen": ("money moved, in fen", "flow", lambda now: now.money_fen),
+    "money_fen": ("money moved, in {smallest}", "flow", lambda now: now.money_fen),
 }
 COUNTERS_BY_TWO: Final[dict[str, tuple[str, tuple[str, str], Callable[[Sample], Mapping[str, Counts]]]]] = {
     "http_requests": (
@@ -64,7 +65,7 @@ GAUGES: Final[dict[str, tuple[str, Callable[[Sample], float | None]]]] = {
         lambda now: now.backlog_age_s,
     ),
     "in_packets_fen": (
-        "unopened money in open packets, in fen",
+        "unopened money in open packets, in {smallest}",
         lambda now: None if now.figures is None else now.figures.in_packets_fen,
     ),
     "live_packets": ("packets in memory", lambda now: now.live_packets),
@@ -129,8 +130,10 @@ NAMES: Final[tuple[str, ...]] = (
 class Metrics(Collector):
     """Turns the newest sample into metric families. A value that is not known yet is left out."""
 
-    def __init__(self, sampler: Sampler, version: str) -> None:
+    def __init__(self, sampler: Sampler, version: str, smallest: str) -> None:
+        """`smallest`: what an amount counts, for the help texts."""
         self._sampler = sampler
+        self._smallest = smallest
         self._version = version
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
@@ -142,8 +145,8 @@ class Metrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Called by the registry for each scrape."""
         now = self._sampler.fresh
-        yield from _counters(now)
-        yield from _gauges(now)
+        yield from _counters(now, self._smallest)
+        yield from _gauges(now, self._smallest)
         yield from _histograms(now)
         build = GaugeMetricFamily(
             PREFIX + BUILD_INFO,
@@ -154,11 +157,11 @@ class Metrics(Collector):
         yield build
 
 
-def _counters(now: Sample) -> Iterator[Metric]:
+def _counters(now: Sample, smallest: str) -> Iterator[Metric]:
     for name, (help_text, value) in COUNTERS.items():
         yield CounterMetricFamily(PREFIX + name, help_text, value=value(now))
     for name, (help_text, label, values) in COUNTERS_BY.items():
-        family = CounterMetricFamily(PREFIX + name, help_text, labels=[label])
+        family = CounterMetricFamily(PREFIX + name, help_text.format(smallest=smallest), labels=[label])
         for label_value, count in values(now).items():
             family.add_metric([label_value], count)
         yield family
@@ -170,11 +173,11 @@ def _counters(now: Sample) -> Iterator[Metric]:
         yield family
 
 
-def _gauges(now: Sample) -> Iterator[Metric]:
+def _gauges(now: Sample, smallest: str) -> Iterator[Metric]:
     for name, (help_text, value) in GAUGES.items():
         number = value(now)
         if number is not None:
-            yield GaugeMetricFamily(PREFIX + name, help_text, value=number)
+            yield GaugeMetricFamily(PREFIX + name, help_text.format(smallest=smallest), value=number)
     for name, (help_text, label, values) in GAUGES_BY.items():
         family = GaugeMetricFamily(PREFIX + name, help_text, labels=[label])
         for label_value, number in values(now).items():

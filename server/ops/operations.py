@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from protocol.money_unit import MoneyUnit
 from server.config import OpsSection
 from server.net.addresses import host_and_port
 from server.ops.audit_runs import AuditRuns
@@ -39,6 +40,7 @@ class Operations:
         config: OpsSection,
         *,
         durability: str,
+        money: MoneyUnit,
         postgres_dsn: str,
         parts: ObservedParts,
         actions: AdminActions,
@@ -47,9 +49,15 @@ class Operations:
     ) -> None:
         """`now_s` is a monotonic clock."""
         self._config = config
+        self._money = money
         self._lookups = parts.services.lookups
         self._audits = AuditRuns(
-            postgres_dsn, parts.services.audit_results, lambda: parts.services.seeds.keys, now_ms, now_s
+            postgres_dsn,
+            parts.services.audit_results,
+            lambda: parts.services.seeds.keys,
+            now_ms,
+            now_s,
+            money.smallest,
         )
         self._figures = PeriodicQuery(self._query_figures, now_s)
         self.observer = Observer(
@@ -68,6 +76,7 @@ class Operations:
             hub=parts.hub,
             audits=self._audits,
             actions=actions,
+            money=money,
         )
         self._status = StatusSocket(command_table(commands), config.change_uids)
         self._http: Http | None = None
@@ -102,7 +111,7 @@ class Operations:
     def status(self) -> dict[str, Any]:
         """The answer of the command `status`."""
         sample = self.sampler.now()
-        return status_of(sample, self._judge(sample))
+        return status_of(sample, self._judge(sample), self._money)
 
     async def _open_http(self) -> None:
         # importing aiohttp takes half a second and 10 MB: not for commands, nor for servers without HTTP
@@ -111,8 +120,8 @@ class Operations:
         from server.ops.metrics import Metrics
 
         host, port = host_and_port(self._config.http)
-        dashboard = Dashboard(self.sampler, self._health_now, version())
-        metrics = Metrics(self.sampler, version())
+        dashboard = Dashboard(self.sampler, self._health_now, version(), self._money)
+        metrics = Metrics(self.sampler, version(), self._money.smallest)
         http = Http(self._health_now, metrics, dashboard.routes(), {host, *self._config.http_names})
         try:
             self.http_port = await http.open(host, port)

@@ -14,6 +14,7 @@ from server.clock import Clock
 from server.config import Config
 from server.core.ids import IdMaker, id_at
 from server.core.limits import Limits
+from server.core.texts import MoneyWords
 from server.core.webhooks.addresses import networks_of
 from server.services.chat.backend_groups import BackendGroupService
 from server.services.chat.chats import ChatService
@@ -83,10 +84,14 @@ class Services:
         limits: Limits,
         keys: Mapping[str, bytes],
         seed_keys: Mapping[str, bytes],
+        money: MoneyWords,
     ) -> None:
-        """`limits` are those of `config`, as an object of this server's own: a reload changes them in place."""
+        """`limits` are those of `config`, as an object of this server's own: a reload changes them in place.
+
+        `money`: the unit of the config, which speaks amounts.
+        """
         self._stores, self._bus, self._clock = stores, bus, clock
-        self._config, self._limits = config, limits
+        self._config, self._limits, self._money_words = config, limits, money
         self._ids = IdMaker(config.server.node)
         self.records_health = StoreHealth("postgres", stores.database.probe_write, WRITE_S)
         bus.subscribe(lambda *_: self.records_health.wrote(), ClaimsRecorded)
@@ -155,7 +160,16 @@ class Services:
         stores, limits, clock, bus = self._stores, self._limits, self._clock, self._bus
         now_ms, lives, refunds = clock.now_ms, self.live_packets, self._config.refunds
         self.sends = SendService(
-            stores.sends, lives, self.groups, self.chats, limits, self._ids, now_ms, self.seeds, bus
+            stores.sends,
+            lives,
+            self.groups,
+            self.chats,
+            limits,
+            self._ids,
+            now_ms,
+            self.seeds,
+            bus,
+            self._money_words.smallest,
         )
         self.resends = ResendService(stores.resends, stores.packets, lives, self.groups, limits, now_ms, bus)
         self.refunds = RefundService(
@@ -174,12 +188,18 @@ class Services:
         replies = AwaitedReplies(lives, self.opens, bus)
         self.on_behalf = OnBehalfService(self.opens, replies, now_ms)
         self.pages = PageService(
-            self.opens, replies, self.names, self.groups, CreditedClaims(stores.settlement), now_ms
+            self.opens,
+            replies,
+            self.names,
+            self.groups,
+            CreditedClaims(stores.settlement),
+            now_ms,
+            self._money_words,
         )
 
     def _make_money(self) -> None:
         stores, now_ms, bus, settlement = self._stores, self._clock.now_ms, self._bus, self._config.settlement
-        self.wallets = WalletService(stores.wallets, self._limits, now_ms, bus)
+        self.wallets = WalletService(stores.wallets, self._limits, now_ms, bus, self._money_words.smallest)
         self.records = RecordService(stores.records, self.names, now_ms)
         self.statements = StatementService(stores.statements, self.names)
         self.settlement = SettlementService(

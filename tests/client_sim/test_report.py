@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
 from client_sim.sdk import fairness
-from client_sim.sdk.money import yuan
+from client_sim.sdk.money import YUAN, MoneyUnit, yuan
 from client_sim.sim import run_report, scenarios, screen
 from client_sim.sim.acts import ACTS
 from client_sim.sim.books import Order
@@ -19,6 +19,7 @@ from client_sim.sim.sim_context import name_of, user_id_at
 from client_sim.sim.words import GREETINGS, TEXTS
 from protocol import tokens
 from protocol.messages import ClaimLine, Opened, PacketFinished, PacketSent, Revealed
+from tests.points import COINS, POINTS, yuan_in
 
 SEED, GROUP, PACKET, SHARES, TOTAL_FEN = 7, 2**60, 2**61, 30, 8888
 PEOPLE = [user_id_at(SEED, index) for index in range(SHARES)]
@@ -37,11 +38,18 @@ def language() -> str:
 
 
 @pytest.fixture
-async def crowd(language: str) -> Crowd:
+def unit() -> MoneyUnit:
+    """That of the server; tests of another one replace it."""
+    return YUAN
+
+
+@pytest.fixture
+async def crowd(language: str, unit: MoneyUnit) -> Crowd:
     """A crowd in which one lucky packet was opened to the last share."""
 
     size = {"users": 60, "groups": 2, "seconds": 20}
     crowd = scenarios.prepare("crowd", "tcp://127.0.0.1:1", mint, **size, seed=SEED, language=language)
+    crowd.context.money = unit
     commitment = fairness.commitment(bytes(32), PACKET, TOTAL_FEN, SHARES)
     for user_id in PEOPLE:
         crowd.witness.streams.allow(user_id, GROUP)
@@ -110,6 +118,18 @@ async def test_english_picture_and_report_have_only_names_in_chinese(crowd: Crow
         assert all(one.en.isascii() or "…" in one.en for one in table)
 
 
+@pytest.mark.parametrize("unit", [POINTS, COINS], ids=["points", "coins"])
+@pytest.mark.parametrize("language", ["zh", "en"])
+async def test_picture_and_report_in_another_unit_never_name_yuan(crowd: Crowd, unit: MoneyUnit) -> None:
+    crowd.witness.record_open(PEOPLE[0], Opened(1, PACKET, "won", 1, 0), 1.0)  # a contradiction, with amounts
+    picture = screen.Picture("crowd", crowd)
+    report = drawn(run_report.report(crowd, crowd.summary()))
+    text = "\n".join([*report, *drawn(picture.panel(40)), picture.line(), *crowd.context.ticker])
+    assert unit.short(crowd.context.language, TOTAL_FEN) in text
+    assert "won twice" in text
+    assert yuan_in(text) == []
+
+
 async def test_user_speaks_and_sends_in_the_language_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     for language in ("zh", "en"):
         crowd = scenarios.prepare("crowd", "tcp://127.0.0.1:1", mint, seed=SEED, language=language)
@@ -135,7 +155,7 @@ async def test_user_speaks_and_sends_in_the_language_of_the_run(monkeypatch: pyt
 async def test_result_list_that_is_shortened_shows_the_best_luck_once(crowd: Crowd) -> None:
     best = crowd.best_packet()
     assert best is not None
-    lines = [line for line in drawn(run_report.result_list(best, {}, "zh")) if "手气最佳" in line]
+    lines = [line for line in drawn(run_report.result_list(best, {}, "zh", YUAN)) if "手气最佳" in line]
     assert len(lines) == 1
     assert name_of(PEOPLE[BEST]) in lines[0]
     assert yuan(AMOUNTS[BEST]) in lines[0]
@@ -144,7 +164,7 @@ async def test_result_list_that_is_shortened_shows_the_best_luck_once(crowd: Cro
 async def test_verdict_of_a_failed_run_names_contradictions_and_failures(crowd: Crowd) -> None:
     crowd.witness.record_open(PEOPLE[0], Opened(1, PACKET, "won", 1, 0), 1.0)
     crowd.witness.record_failure("Lin", RuntimeError("boom"))
-    text = "\n".join(drawn(run_report.verdict(crowd.summary(), "zh")))
+    text = "\n".join(drawn(run_report.verdict(crowd.summary(), "zh", YUAN)))
     assert "won twice" in text
     assert "boom" in text
 

@@ -36,7 +36,7 @@ def personal(**changes: Any) -> PacketRequest:
 
 def reason_of_refusal(packet_request: PacketRequest, limits: Limits = LIMITS, members: int = 500) -> Reason | None:
     try:
-        check(packet_request, limits, members)
+        check(packet_request, limits, members, "fen")
     except RequestRefused as refused:
         return refused.reason
     return None
@@ -154,15 +154,15 @@ def test_the_limits_come_from_the_config() -> None:
 
 def test_refusal_names_the_value_and_the_limits() -> None:
     with pytest.raises(RequestRefused, match="the number of shares is 6, allowed are 1 to 5"):
-        check(lucky(shares=6), LIMITS, members=5)
+        check(lucky(shares=6), LIMITS, members=5, smallest="fen")
     with pytest.raises(RequestRefused, match="the amount in fen is 4, allowed are 5 to 100000"):
-        check(lucky(amount_fen=4), LIMITS, members=5)
+        check(lucky(amount_fen=4), LIMITS, members=5, smallest="fen")
     with pytest.raises(RequestRefused, match="129 bytes, allowed are 0 to 128"):
-        check(lucky(greeting="a" * 129), LIMITS, members=5)
+        check(lucky(greeting="a" * 129), LIMITS, members=5, smallest="fen")
     with pytest.raises(RequestRefused, match="personal goes to a user"):
-        check(personal(target_id=GROUP), LIMITS, members=1)
+        check(personal(target_id=GROUP), LIMITS, members=1, smallest="fen")
     with pytest.raises(RequestRefused, match="lucky goes to a group"):
-        check(lucky(target_id=BEN), LIMITS, members=1)
+        check(lucky(target_id=BEN), LIMITS, members=1, smallest="fen")
 
 
 @given(

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from protocol.money_unit import YUAN
 from server.core.amounts import Caps
 from server.core.kinds import PacketKind
 from server.core.limits import Limits
@@ -27,7 +28,7 @@ from server.core.pages import (
     open_page,
     result_page,
 )
-from server.core.texts import Language, say, yuan
+from server.core.texts import Language, say
 
 T0 = 1_800_000_000_000
 DAY_MS = 86_400_000
@@ -66,7 +67,7 @@ def known(
 
 def viewer(packet: Known, user_id: int, language: Language = ZH) -> Viewer:
     is_member = user_id in MEMBERS
-    return Viewer(user_id, may_open(packet.terms, user_id, is_member), is_member, language)
+    return Viewer(user_id, may_open(packet.terms, user_id, is_member), is_member, language, YUAN)
 
 
 def tap(packet: Known, user_id: int, now_ms: int = SOON, language: Language = ZH) -> OpenPageView | None:
@@ -181,13 +182,13 @@ def test_open_page_of_each_viewer_and_state(
 
 
 def test_a_sender_who_left_the_group_goes_to_the_result_page() -> None:
-    page = open_page(LUCKY, Viewer(ANN, False, False, ZH), SOON)
+    page = open_page(LUCKY, Viewer(ANN, False, False, ZH, YUAN), SOON)
     assert page is not None
     assert page.view is View.RESULT
 
 
 def test_kicked_member_with_a_claim_still_sees_the_result_page() -> None:
-    kicked = Viewer(BEN, False, False, ZH)
+    kicked = Viewer(BEN, False, False, ZH, YUAN)
     page = open_page(LUCKY_BEGUN, kicked, SOON)
     assert page is not None
     assert page.view is View.RESULT
@@ -240,8 +241,8 @@ def test_rule_1_share_that_is_not_credited_yet_is_arriving(language: Language, n
 )
 def test_rule_1_sender_with_a_claim_sees_the_amount(packet: Known, user_id: int, amount_fen: int) -> None:
     page = result(packet, user_id)
-    assert (page.amount_fen, page.amount) == (amount_fen, f"{yuan(amount_fen)}元")
-    assert page.note in {say(ZH, use, {}) for use in USES}
+    assert (page.amount_fen, page.amount) == (amount_fen, f"{YUAN.number(amount_fen)}元")
+    assert page.note in {say(ZH, use, {}, YUAN) for use in USES}
 
 
 @pytest.mark.parametrize(("packet", "user_id"), [(LUCKY, ANN), (WITHOUT_ANN, ANN), (LUCKY_DONE, DEE)])
@@ -284,7 +285,7 @@ def test_rule_2_the_sender_may_send_an_open_packet_again(
 def test_rule_2_send_again_to_sender_outside_the_first_group_is_offered_for_personal_packets_only(
     packet: Known, may_open_it: bool, offered: bool
 ) -> None:
-    page = result_page(packet, Viewer(ANN, may_open_it, False, EN), SOON, credited=True)
+    page = result_page(packet, Viewer(ANN, may_open_it, False, EN, YUAN), SOON, credited=True)
     assert page is not None
     assert bool(page.send_again) is offered
 
@@ -502,9 +503,9 @@ def test_result_page_has_all_fields() -> None:
 
 
 def test_greeting_is_not_used_as_a_template() -> None:
-    page = tap(known(PacketKind.LUCKY, greeting="{total:yuan} {0.__class__}"), BEN)
+    page = tap(known(PacketKind.LUCKY, greeting="{total:money} {0.__class__}"), BEN)
     assert page is not None
-    assert page.greeting == "{total:yuan} {0.__class__}"
+    assert page.greeting == "{total:money} {0.__class__}"
 
 
 # --- properties of every packet ---------------------------------------------------------------------------------
@@ -578,9 +579,9 @@ def test_users_other_than_the_sender_see_no_amount_but_their_own(
     terms, facts = packet.terms, known_of(packet)
     seen_by = viewer(facts, user_id, language)
     own = packet.claims.get(user_id)
-    allowed = {yuan(own.amount_fen)} if own else set()
+    allowed = {YUAN.number(own.amount_fen)} if own else set()
     if packet.finished and terms.kind is not PacketKind.LUCKY:
-        allowed.add(yuan(terms.total_fen))
+        allowed.add(YUAN.number(terms.total_fen))
     if user_id != terms.sender_id:
         assert amounts_in(result_page(facts, seen_by, now_ms, credited=True)) <= allowed
     assert amounts_in(open_page(facts, seen_by, now_ms)) == set()

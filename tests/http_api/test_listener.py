@@ -133,7 +133,7 @@ async def test_requests_are_counted_by_route_and_status(api: Api, server: Server
 async def test_counted_requests_are_a_metric_with_two_labels(api: Api, server: Server) -> None:
     await api("PUT", "/v1/users/7", {"name": ""})
     line = 'hongbao_http_requests_total{route="PUT /v1/users/{user_id}",status="200"} 1.0'
-    metrics = Metrics(server.app.operations.sampler, "1")
+    metrics = Metrics(server.app.operations.sampler, "1", "fen")
     async with asyncio.timeout(PATIENCE_S):
         while line not in metrics.text().decode().splitlines():  # the sample is up to a second old
             await api("GET", "/v1/users/7")

@@ -15,10 +15,12 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.core.result import Err
 from schemathesis.specs.openapi import checks
 
+from protocol.money_unit import YUAN
 from server.http_api.openapi import document
 from server.http_api.routes import ROUTES
 from tests.conftest import API_KEYS
 from tests.http_api.client import Api
+from tests.points import COINS, POINTS, yuan_in
 
 EXAMPLES = [3, pytest.param(12, marks=pytest.mark.long)]  # of each operation
 CHECKS = [
@@ -34,11 +36,25 @@ async def test_document_is_served_to_everyone_and_valid(api: Api) -> None:
     answer = await api.send("GET", "/openapi.json", b"", {})
     assert (answer.status, answer.json["openapi"]) == (200, "3.1.0")
     validate(answer.json)
-    assert answer.json == json.loads(document())
+    assert answer.json == json.loads(document(YUAN))
+
+
+def test_document_of_another_unit_names_it_and_never_yuan() -> None:
+    for unit in (POINTS, COINS):
+        told = json.loads(document(unit))
+        validate(told)
+        assert told["info"]["description"].endswith(f"amounts are integers in {unit.smallest}.")
+        assert told["info"]["x-money-unit"] == {
+            "zh": unit.zh,
+            "en": unit.en,
+            "symbol": unit.symbol,
+            "decimals": unit.decimals,
+        }
+        assert yuan_in(document(unit).decode()) == []
 
 
 def test_document_has_every_route_and_an_idempotency_key_where_money_moves() -> None:
-    paths = json.loads(document())["paths"]
+    paths = json.loads(document(YUAN))["paths"]
     told = {(method.upper(), path): operation for path, one in paths.items() for method, operation in one.items()}
     assert set(told) == {(route.method, route.path) for route in ROUTES}
     keyed = {
@@ -57,7 +73,7 @@ def test_document_has_every_route_and_an_idempotency_key_where_money_moves() -> 
 
 
 def test_ids_are_strings_everywhere() -> None:
-    for name, schema in json.loads(document())["components"]["schemas"].items():
+    for name, schema in json.loads(document(YUAN))["components"]["schemas"].items():
         for field, kind in schema.get("properties", {}).items():
             if re.fullmatch(r".*_ids?", field):
                 assert "integer" not in json.dumps(kind), (name, field)

@@ -79,6 +79,7 @@ PAGE_LINK, PAGE_JS = "server/http_api/page/link.py", "server/http_api/page/page.
 T_PAGE_LINK = "tests/http_api/test_page_link.py::test_"
 T_PAGE_IN_BROWSER = "tests/http_api/test_page_in_browser.py::test_page_"
 T_HTTP, HTTP_SIGNATURE = "tests/http_api/test_", "server/http_api/signature.py"
+T_POINTS = "tests/services/test_points.py::test_"
 T_OUTBOX, T_IDS = "tests/services/test_outbox.py::test_", "tests/core/test_ids.py::test_"
 T_HOOK_RULES, T_HOOK_EVENTS = "tests/core/test_webhooks.py::test_", "tests/webhooks/test_events.py::test_"
 T_HOOK_DELIVERY = "tests/webhooks/test_delivery.py::test_"
@@ -3762,5 +3763,38 @@ MUTATIONS: tuple[Mutation, ...] = (
         "        await self._groups.delete(group_id)\n",
         "",
         (T_CLI_GROUP + "group_delete_ends_it_for_good_and_repeated_changes_nothing",),
+    ),
+    # --- money of a deployment's own ---
+    Mutation(
+        "money: the welcome names yuan whatever the config says",
+        "money",
+        "server/net/login.py",
+        "balance.version, arriving_fen, self._money\n",
+        "balance.version, arriving_fen\n",
+        (T_POINTS + "client_learns_the_unit_at_login_and_pages_speak_it",),
+    ),
+    Mutation(
+        "money: the default of a forgotten key is taken",
+        "money",
+        "server/config/loading.py",
+        "if set_here and (missing",
+        "if not set_here and (missing",
+        ("tests/server/test_config.py::test_load_money_key_that_is_missing_is_named",),
+    ),
+    Mutation(
+        "money: zeros after the point are left out",
+        "money",
+        "protocol/money_unit.py",
+        "{rest:0{self.decimals}d}",
+        "{rest}",
+        ("tests/protocol/test_money_unit.py::test_amount_in_a_unit_is_exact_in_both_languages",),
+    ),
+    Mutation(
+        "money: the terminal chat does not take over the unit of the server",
+        "money",
+        "client_sim/chat/session.py",
+        "self.money = clean_unit(welcome.money_unit)",
+        "clean_unit(welcome.money_unit)",
+        ("tests/server/test_chat_points.py::test_plain_chat_in_points_reads_whole_amounts_and_prints_no_yuan",),
     ),
 )

@@ -56,7 +56,7 @@ FULL = sample(
 
 
 def scraped(now: Sample) -> dict[str, Metric]:
-    text = Metrics(FixedSampler([now]), "1.2.3").text().decode()
+    text = Metrics(FixedSampler([now]), "1.2.3", "fen").text().decode()
     return {metric.name: metric for metric in text_string_to_metric_families(text)}
 
 
@@ -187,3 +187,12 @@ def test_help_of_an_old_name_gives_the_new_name() -> None:
 
 def test_content_type_is_the_text_format_of_prometheus() -> None:
     assert CONTENT_TYPE == "text/plain; version=0.0.4; charset=utf-8"
+
+
+def test_help_texts_name_what_an_amount_counts() -> None:
+    now = sample(figures=Figures(in_packets_fen=5))
+    for smallest in ("fen", "points"):
+        text = Metrics(FixedSampler([now]), "1.2.3", smallest).text().decode()
+        assert f"# HELP hongbao_money_fen_total money moved, in {smallest}\n" in text
+        assert f"# HELP hongbao_in_packets_fen unopened money in open packets, in {smallest}\n" in text
+        assert "{" not in "".join(line for line in text.splitlines() if line.startswith("# HELP"))

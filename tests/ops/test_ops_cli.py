@@ -16,6 +16,7 @@ from rich.console import Console
 
 from client_sim.sdk.client import Client
 from protocol import tokens
+from protocol.money_unit import YUAN
 from server.cli import operators
 from server.cli.shared.answers import print_answer
 from server.config import Config, load_keys
@@ -24,6 +25,7 @@ from server.ops.humanize import humanize, title
 from server.ops.socket.old_names import RENAMED_KEYS
 from server.process import ServerProcess
 from tests.clusters import data_folder
+from tests.points import POINTS, yuan_in
 from tests.server.log import logged, wait_for
 from tests.server.serving import here
 
@@ -214,7 +216,7 @@ def test_drain_stops_the_server_process(cluster: Path) -> None:
     ],
 )
 def test_humanize_formats_by_unit(name: str, value: object, text: str) -> None:
-    assert humanize(name, value) == text
+    assert humanize(name, value, YUAN) == text
 
 
 def test_humanize_shows_times_in_the_local_zone() -> None:
@@ -233,6 +235,7 @@ def test_print_answer_shows_names_values_and_tables() -> None:
             "rows": [{"user_id": 1, "pending_bytes": 2}, {"user_id": None, "pending_bytes": 3}],
             "total": 2,
         },
+        YUAN,
     )
     lines = [" ".join(line.split()) for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
     assert lines[:8] == [
@@ -247,3 +250,12 @@ def test_print_answer_shows_names_values_and_tables() -> None:
     ]
     assert "rows" in lines
     assert {"user id pending", "1 2 B", "- 3 B"} <= set(lines)
+
+
+def test_print_answer_in_points_has_no_yuan() -> None:
+    console = Console(file=StringIO(), width=100)
+    print_answer(console, {"money_fen": {"sent": 1_234}, "rows": [{"balance_fen": 50}]}, POINTS)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "1,234 points" in text
+    assert "50 points" in text
+    assert yuan_in(text) == []

@@ -50,7 +50,8 @@ async def test_result_of_an_audit_from_the_command_line_is_shown_by_the_server(
     bad = operations.status()["audit"]
     assert (bad.discrepancies > 0, bad.at_ms > good.at_ms) == (True, True)
     operations.sampler._samples.clear()
-    assert f"hongbao_audit_discrepancies {bad.discrepancies}.0" in Metrics(operations.sampler, "1").text().decode()
+    metrics = Metrics(operations.sampler, "1", "fen")
+    assert f"hongbao_audit_discrepancies {bad.discrepancies}.0" in metrics.text().decode()
 
 
 async def test_result_of_a_machine_whose_clock_is_behind_is_not_hidden_by_an_older_one(

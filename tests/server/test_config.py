@@ -8,11 +8,14 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import msgspec
 import pytest
 
+from protocol.money_unit import YUAN, MoneyUnit
 from server.cli.main import main
 from server.cli.shared.options import leaves_self_service_open, load_to_serve
 from server.config import TYPES, Config, ConfigError, flat, load, load_keys, resolve, variable
+from server.config.money import money_unit
 from server.config.table import KEYS, ORDER
 from server.config.text import default_toml, show
 
@@ -464,3 +467,84 @@ def test_websocket_that_other_machines_reach_needs_tls_or_a_proxy(
             load_to_serve(None)
     else:
         load_to_serve(None)
+
+
+# --- money of your own ------------------------------------------------------------------------------------------
+
+POINTS = {"money.unit": "积分/points", "money.symbol": "", "money.decimals": "0"}
+A_NAME = 'a name of 1 to 16 letters, or two such as "积分/points"'
+A_SYMBOL = "empty, or up to 4 letters or currency signs"
+
+
+@pytest.mark.parametrize(
+    ("set_here", "unit"),
+    [
+        ({}, YUAN),
+        (POINTS, MoneyUnit("积分", "points", "", 0)),
+        (POINTS | {"money.unit": "pts"}, MoneyUnit("pts", "pts", "", 0)),
+        (
+            {"money.unit": "金币/gold coins", "money.symbol": "🪙", "money.decimals": 4},
+            MoneyUnit("金币", "gold coins", "🪙", 4),
+        ),
+        (
+            {"money.unit": "a" * 16, "money.symbol": "HK$", "money.decimals": 2},
+            MoneyUnit("a" * 16, "a" * 16, "HK$", 2),
+        ),
+    ],
+    ids=["yuan", "points", "one_name", "coins", "longest"],
+)
+def test_load_money_unit_is_that_of_the_config_and_fits_the_wire(set_here: dict[str, Any], unit: MoneyUnit) -> None:
+    found = money_unit(load(None, set_here, {}))
+    assert found == unit
+    assert msgspec.convert(msgspec.to_builtins(found), MoneyUnit) == unit
+
+
+@pytest.mark.parametrize(
+    ("key", "wrong", "must"),
+    [
+        *(
+            ("unit", wrong, A_NAME)
+            for wrong in (
+                "",
+                "/",
+                "a/",
+                "/a",
+                "a/b/c",
+                "a" * 17,
+                "8",
+                "a.b",
+                "[b]",
+                "a\\u0007",
+                "a\\u202eb",
+                " a",
+                "a  b",
+            )
+        ),
+        *(("symbol", wrong, A_SYMBOL) for wrong in ("abcde", "1", "-", ".", "\\u001b", "a/b", " ", "\\u200d")),
+        *(("decimals", wrong, "a whole number from 0 to 4") for wrong in (-1, 5)),
+    ],
+)
+def test_load_wrong_money_key_is_refused_in_one_line_with_what_is_allowed(
+    file: Path, key: str, wrong: object, must: str
+) -> None:
+    value = wrong if isinstance(wrong, int) else f'"{wrong}"'
+    keys = {"unit": '"x"', "symbol": '""', "decimals": 0} | {key: value}
+    error = refusal(file, "[money]\n" + "\n".join(f"{name} = {one}" for name, one in keys.items()))
+    assert error.startswith(f"FILE: money.{key} is ")
+    assert error.endswith(f", but must be {must}")
+
+
+@pytest.mark.parametrize("missing", POINTS)
+def test_load_money_key_that_is_missing_is_named(file: Path, missing: str) -> None:
+    """Its default would show points as yuan, or with a wrong factor."""
+    given = [key for key in POINTS if key != missing]
+    error = refusal(file, "", {key: POINTS[key] for key in given})
+    assert error == (
+        f"command line: {' and '.join(given)} without {missing}; "
+        "set all of money.unit, money.symbol, money.decimals, or none"
+    )
+
+
+def test_load_limits_of_amounts_count_the_smallest_unit_whatever_the_decimals() -> None:
+    limits = load(None, POINTS | {"money.decimals": 4, "limits.share_fen_max": 7}, {}).limits
+    assert (limits.share_fen_max, limits.total_fen_max) == (7, Config().limits.total_fen_max)

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from protocol.money_unit import YUAN
 from server.core.packet import Decision
 from server.core.refusals import Reason, RequestRefused
 from server.net.hub import PUSHES
@@ -61,7 +62,10 @@ class SimServer:
         self.clock = clock = SimClock(world, self.number)
         here = settings(world.plan.durability, world.plan.lifetime_s, world.plan.per_share, self.number)
         self.tickets = TicketWatch(world, here.limits.ticket_grace_ms, here.limits.tickets_per_share)
-        self.bus, self.services = bus, Services(stores.stores(world), bus, clock, here, here.limits, {}, SEED_KEYS)
+        self.bus, self.services = (
+            bus,
+            Services(stores.stores(world), bus, clock, here, here.limits, {}, SEED_KEYS, YUAN),
+        )
         outbox = self.services.outbox
         outbox._store.on_late_commit = outbox.in_doubt.add  # type: ignore[attr-defined]
         if world.defect is not None:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import ast
 import asyncio
 import hmac
+import importlib.util
 import re
 import sys
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import pytest
 
+from protocol.money_unit import YUAN
 from tests.conftest import FAR_AWAY_S, KEYS, PATIENCE_S, Server
+from tests.points import COINS, POINTS
 from tests.wire import raw as wire
 from tests.wire.conftest import Dial
 from tests.wire.raw import Raw
@@ -79,6 +83,18 @@ async def test_example_without_a_group_creates_one_and_wins_its_own_packet(
     assert output.endswith("verified: every share follows from the seeds\n")
     group = int(re.findall(r"in group (\d+), members: 1\n", output)[0])
     assert await claims(sql) == [(group, ALICE, 100)]
+
+
+def test_example_shows_amounts_in_the_unit_of_the_server() -> None:
+    spec = importlib.util.spec_from_file_location("example_client", EXAMPLE)
+    assert spec is not None
+    assert spec.loader is not None
+    example = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(example)
+    for unit in (YUAN, POINTS, COINS):
+        for amount_fen in (0, 5, 888, 123_456):
+            shown = example.shown(amount_fen, msgspec.to_builtins(unit))
+            assert shown == unit.full("en", amount_fen).replace(",", "")
 
 
 async def play(attacked: Server, bob: Raw, entry: str) -> str:

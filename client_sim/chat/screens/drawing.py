@@ -9,7 +9,8 @@ from rich.cells import cell_len, set_cell_size
 from textual.content import Content
 
 from client_sim.chat.model import CLAIMED, OPEN, Card
-from client_sim.chat.texts import money, text
+from client_sim.chat.texts import text
+from client_sim.sdk.money import MoneyUnit
 
 RED, FADED, DARK, FADED_DARK = "#d94a38", "#7d4038", "#b8352a", "#68342e"
 FADED_GOLD = "#b59a6a"
@@ -34,6 +35,12 @@ def fit(words: str, width: int, right: bool = False) -> str:
     return pad + words if right else words + pad
 
 
+def amount(money: MoneyUnit, language: str, amount_fen: int, width: int, sign: str = "") -> str:
+    """An amount at the right of a column; without its unit if the column is too narrow for both."""
+    words = f"{sign}{money.short(language, amount_fen)}"
+    return fit(words if cell_len(words) <= width else f"{sign}{money.number(amount_fen)}", width, right=True)
+
+
 def clock(at_ms: int) -> str:
     """The local time of day."""
     return time.strftime("%H:%M", time.localtime(at_ms / 1000))
@@ -49,17 +56,17 @@ def name_colour(user_id: int) -> str:
     return NAME_COLOURS[user_id % len(NAME_COLOURS)]
 
 
-def state_text(card: Card, user_id: int, language: str) -> str:
+def state_text(card: Card, user_id: int, language: str, money: MoneyUnit) -> str:
     """The state of a packet for this user, in words."""
     packet = card.packet
     if packet.state == CLAIMED:
-        return text(language, "state_claimed", amount=money(language, packet.amount_fen))
+        return text(language, "state_claimed", amount=money.short(language, packet.amount_fen))
     if packet.kind == "personal" and packet.sender_id == user_id and packet.state == OPEN:
         return text(language, "state_mine")
     return text(language, f"state_{packet.state}")
 
 
-def card(card: Card, user_id: int, language: str) -> Content:
+def card(card: Card, user_id: int, language: str, money: MoneyUnit) -> Content:
     """A red packet in the conversation; one that is not open any more has faded colours."""
     packet = card.packet
     is_open = packet.state == OPEN
@@ -73,7 +80,7 @@ def card(card: Card, user_id: int, language: str) -> Content:
         (fit(f"  {packet.greeting}", CARD_WIDTH - 7), f"bold {CREAM} on {upper}"),
         ("\n ", f"on {upper}"),
         ("▀" * 6, f"{gold} on {upper}"),  # the seal is one and a half rows high
-        (fit(f"  {state_text(card, user_id, language)}", CARD_WIDTH - 7), f"{GOLD} on {upper}"),
+        (fit(f"  {state_text(card, user_id, language, money)}", CARD_WIDTH - 7), f"{GOLD} on {upper}"),
         ("\n" + fit(f" {kind}", CARD_WIDTH), f"{GOLD} on {lower}"),
     )
     return Content.assemble(*rows)

@@ -13,7 +13,7 @@ from client_sim.chat.screens.dialog import Dialog, Navigator
 from client_sim.chat.screens.drawing import DIM, GOLD
 from client_sim.chat.screens.widgets import Drawn, Keys
 from client_sim.chat.session import Session
-from client_sim.chat.texts import text
+from client_sim.chat.texts import text, usage
 
 
 class Listing(Dialog):
@@ -79,7 +79,7 @@ def commands(session: Session, navigator: Navigator) -> Listing:
     """All commands."""
     lines = [
         Content.assemble(
-            (drawing.fit(f" {text(session.language, f'use_{verb}')}", 33), GOLD),
+            (drawing.fit(f" {usage(session.language, f'use_{verb}', session.money)}", 33), GOLD),
             text(session.language, f"about_{verb}"),
         )
         for verb in VERBS

@@ -15,7 +15,6 @@ from client_sim.chat.screens import drawing
 from client_sim.chat.screens.drawing import DIM, GOLD
 from client_sim.chat.screens.paged_list import PagedList
 from client_sim.chat.screens.widgets import BigAmount, Drawn, Keys
-from client_sim.chat.texts import money
 from protocol import messages
 
 OTHER = {"received": "sent", "sent": "received"}
@@ -36,7 +35,7 @@ class Records(PagedList[messages.RecordsShown]):
         with Vertical(classes="result wide"):
             with Vertical(id="band"):
                 yield Drawn(id="sides")
-            yield BigAmount(money(self.session.language, self.shown.total_fen))
+            yield BigAmount(self.session.money.short(self.session.language, self.shown.total_fen))
             yield Drawn(id="summary")
             yield OptionList(id="lines", markup=False, compact=True)
             yield Keys(id="keys")
@@ -54,7 +53,7 @@ class Records(PagedList[messages.RecordsShown]):
             for one in OTHER
         ]
         self.query_one("#sides", Drawn).draw(Content.assemble(sides[0], "    ", sides[1]))
-        self.query_one(BigAmount).show(money(self.session.language, shown.total_fen))
+        self.query_one(BigAmount).show(self.session.money.short(self.session.language, shown.total_fen))
         summary = self.text(
             f"records_{shown.direction}_sum", year=shown.year, count=shown.count, best=shown.best_lucks
         )
@@ -65,12 +64,12 @@ class Records(PagedList[messages.RecordsShown]):
         """From whom or to whom, what, when, how much."""
         opened = f"{one.opened}/{one.shares}"
         last = f" ♛ {self.text('best')}" if one.is_best else f" {opened}" if self.shown.direction == "sent" else ""
-        amount = money(self.session.language, one.amount_fen)
+        amount = drawing.amount(self.session.money, self.session.language, one.amount_fen, 11)
         return Content.assemble(
             drawing.fit(f" {one.name or one.user_id}", 17),
             (drawing.fit(self.text(one.packet_kind), 16), DIM),
             (drawing.fit(drawing.day(one.at_ms), 12), DIM),
-            (drawing.fit(amount, 11, right=True), f"bold {GOLD}" if one.is_best else ""),
+            (amount, f"bold {GOLD}" if one.is_best else ""),
             (drawing.fit(last, 12), GOLD if one.is_best else DIM),
         )
 

@@ -17,7 +17,6 @@ from client_sim.chat.screens.dialog import Dialog, Navigator
 from client_sim.chat.screens.drawing import CREAM, DIM, GOLD
 from client_sim.chat.screens.widgets import BigAmount, Drawn, Keys
 from client_sim.chat.session import Event, Session
-from client_sim.chat.texts import money
 from protocol import messages
 
 REFRESH_S = 0.3  # how soon the summary follows the list
@@ -123,7 +122,7 @@ class ResultPage(Dialog):
     def _line(self, one: messages.ResultLine) -> Content:
         is_best = one.index == self.page.best_index
         name = drawing.fit(f" {one.name or one.user_id}", NAME_WIDTH)
-        amount = drawing.fit(money(self.session.language, one.amount_fen), AMOUNT_WIDTH, right=True)
+        amount = drawing.amount(self.session.money, self.session.language, one.amount_fen, AMOUNT_WIDTH)
         best = f"  ♛ {self.page.best_mark}" if is_best else ""
         return Content.assemble(
             (name, drawing.name_colour(one.user_id)),

@@ -15,9 +15,7 @@ from client_sim.chat.screens.draft import OTHER, Draft
 from client_sim.chat.screens.drawing import DIM, GOLD
 from client_sim.chat.screens.widgets import Drawn, Field, Keys
 from client_sim.chat.session import Session
-from client_sim.chat.texts import money
 from client_sim.sdk.errors import ClientError
-from client_sim.sdk.money import fen, yuan
 
 
 class SendForm(Dialog):
@@ -47,7 +45,7 @@ class SendForm(Dialog):
             yield Keys(id="keys")
 
     def on_mount(self) -> None:
-        self.query_one("#amount", Field).placeholder = "0.00"
+        self.query_one("#amount", Field).placeholder = self.session.money.typed(0)
         self.query_one("#greeting", Field).placeholder = self.text("form_default")
         self._draw()
         self.show_keys(("↵", "form_send"), ("F2", "key_switch"), ("↑↓", "key_choose_field"))
@@ -59,7 +57,7 @@ class SendForm(Dialog):
         amount = "form_total" if draft.kind == "lucky" else "form_single"
         for name, key in (("amount", amount), ("shares", "form_shares"), ("greeting", "form_greeting")):
             self.query_one(f"#{name}_label", Drawn).draw(Content(self.text(key)))
-        costs = self.text("form_costs", amount=money(self.session.language, draft.total_fen))
+        costs = self.text("form_costs", amount=self.session.money.short(self.session.language, draft.total_fen))
         self.query_one("#costs", Drawn).draw(Content.styled(costs, f"bold {GOLD}"))
 
     def _value(self, name: str) -> str:
@@ -67,7 +65,10 @@ class SendForm(Dialog):
 
     def on_input_changed(self) -> None:
         """Something was typed; text that is not a number counts as 0."""
-        shares, amount_fen = _read(int, self._value("shares")), _read(fen, self._value("amount"))
+        shares, amount_fen = (
+            _read(int, self._value("shares")),
+            _read(self.session.money.parse, self._value("amount")),
+        )
         if shares != self.draft.shares:
             self.draft = self.draft.with_shares(shares)
         if amount_fen != self.draft.shown_fen:
@@ -78,7 +79,7 @@ class SendForm(Dialog):
         """Switch to the other kind."""
         self.draft = self.draft.switched()
         shown_fen = self.draft.shown_fen
-        self.query_one("#amount", Field).value = yuan(shown_fen).replace(",", "") if shown_fen else ""
+        self.query_one("#amount", Field).value = self.session.money.typed(shown_fen) if shown_fen else ""
         self._draw()
 
     def on_click(self, click: Any) -> None:

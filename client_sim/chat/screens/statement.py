@@ -12,7 +12,6 @@ from client_sim.chat.screens import drawing
 from client_sim.chat.screens.drawing import DIM, GOLD
 from client_sim.chat.screens.paged_list import PagedList
 from client_sim.chat.screens.widgets import BigAmount, Drawn, Keys
-from client_sim.chat.texts import money
 from protocol import messages
 
 
@@ -26,7 +25,7 @@ class Statement(PagedList[messages.StatementPage]):
         with Vertical(classes="result wide"):
             with Vertical(id="band"):
                 yield Drawn(id="sides")
-            yield BigAmount(money(self.session.language, balance_fen))
+            yield BigAmount(self.session.money.short(self.session.language, balance_fen))
             yield OptionList(id="lines", markup=False, compact=True)
             yield Keys(id="keys")
 
@@ -38,15 +37,15 @@ class Statement(PagedList[messages.StatementPage]):
 
     def line_of(self, one: messages.StatementLine) -> Content:
         """What happened, with whom, when, by how much, and the balance then."""
-        language = self.session.language
+        language, money = self.session.language, self.session.money
         sign = "+" if one.change_fen > 0 else "-"
         other = one.other_name or (str(one.other_id) if one.other_id else "")
         return Content.assemble(
             drawing.fit(f" {self.text(f'statement_{one.reason}')}", 14),
             (drawing.fit(other, 17), DIM),
             (drawing.fit(drawing.day(one.at_ms), 12), DIM),
-            (drawing.fit(sign + money(language, abs(one.change_fen)), 12, right=True), GOLD if sign == "+" else ""),
-            (drawing.fit(money(language, one.balance_fen), 12, right=True), DIM),
+            (drawing.amount(money, language, abs(one.change_fen), 12, sign), GOLD if sign == "+" else ""),
+            (drawing.amount(money, language, one.balance_fen, 12), DIM),
         )
 
     async def older(self) -> messages.StatementPage:

@@ -18,10 +18,10 @@ from client_sim.chat.model import OPEN, Card, Conversation, Entry, Notice, Said
 from client_sim.chat.screens import drawing
 from client_sim.chat.screens.drawing import DIM, GOLD, RED
 from client_sim.chat.session import Session
-from client_sim.chat.texts import money, text
+from client_sim.chat.texts import text
 
 VIEWS_MOST = 100  # entries that are drawn; the model keeps more
-_FIGURES = re.compile(r"[¥0-9.,-]+")  # what Digits can draw of an amount
+_FIGURES = re.compile(r"[¥$€£]?[0-9][0-9.,]*")  # what Digits can draw of an amount
 GROUPS_WIDTH = 20
 
 
@@ -80,13 +80,13 @@ class Top(Horizontal):
 
     def show(self, session: Session) -> None:
         """Draw what the session knows."""
-        language, model = session.language, session.model
+        language, model, money = session.language, session.model, session.money
         state = "connecting" if not session.is_ready.is_set() else "online" if session.is_online else "offline"
         here = model.current.name or text(language, "inbox")
         self._here.draw(Content.assemble((" 红包 ", f"bold {GOLD} on {RED}"), f" {here}"))
-        wallet = f"{text(language, 'wallet')} {money(language, model.balance_fen)} "
+        wallet = f"{text(language, 'wallet')} {money.short(language, model.balance_fen)} "
         if model.arriving_fen:
-            wallet += f"{text(language, 'arriving')} {money(language, model.arriving_fen)} "
+            wallet += f"{text(language, 'arriving')} {money.short(language, model.arriving_fen)} "
         colour = "#7bc96f" if state == "online" else "#e5c07b"
         self._state.draw(Content.assemble((f" ● {text(language, state)}  ", colour), (wallet, f"bold {GOLD}")))
 
@@ -149,12 +149,12 @@ class EntryView(Vertical):
         )
 
     def _body(self) -> Content:
-        language = self._session.language
+        language, money = self._session.language, self._session.money
         if isinstance(self.entry, Card):
-            return drawing.card(self.entry, self._session.model.user_id, language)
+            return drawing.card(self.entry, self._session.model.user_id, language, money)
         if isinstance(self.entry, Said):
             return Content(self.entry.text)
-        amount = money(language, self.entry.amount_fen)
+        amount = money.short(language, self.entry.amount_fen)
         return Content(text(language, self.entry.key, name=self.entry.name, amount=amount))
 
     def on_click(self, click: events.Click) -> None:
@@ -255,11 +255,13 @@ class BigAmount(Horizontal):
         self.show(self._amount)
 
     def show(self, amount: str) -> None:
-        """Draw an amount, as 8.88元, 8.88 yuan or ¥8.88."""
-        found = _FIGURES.match(amount)
-        figures = found[0] if found else ""
+        """Draw an amount, as 8.88元, 8.88 yuan or ¥8.88; a symbol without a large form stands beside the digits."""
+        found = _FIGURES.search(amount)
+        before, figures, after = (
+            (amount[: found.start()], found[0], amount[found.end() :]) if found else ("", "", "")
+        )
         self._digits.update(figures)
-        self._unit.draw(Content.styled(amount[len(figures) :].strip(), f"bold {GOLD}"))
+        self._unit.draw(Content.styled(f"{before}{after}".strip(), f"bold {GOLD}"))
 
 
 class Keys(Drawn):

@@ -8,20 +8,20 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from protocol.money_unit import MoneyUnit
 from server.cli.shared.streams import print_whole
 from server.core import seeds
 from server.core.packet import Packet, Terms, best_luck
 from server.core.pages import OVER
-from server.core.texts import yuan
 from server.services.money.audit import Report
 from server.services.packets.stored_state import claim_of, state_of, terms_of
 from server.services.seeds.service import SeedProof, packet_seed_of
 from storage.postgres.packets.packets import ClaimRow, PacketRow
 
 
-def print_audit(console: Console, report: Report) -> None:
+def print_audit(console: Console, report: Report, money: MoneyUnit) -> None:
     """Print every check with a mark, every discrepancy, and one line with the verdict."""
-    sums = report.sums
+    sums, number = report.sums, money.number
     table = Table(box=None, show_header=False, pad_edge=False)
     for finding in report.findings:
         mark = "✗" if finding.discrepancies else "–" if finding.unchecked else "✓"
@@ -31,8 +31,8 @@ def print_audit(console: Console, report: Report) -> None:
         for discrepancy in finding.discrepancies:
             console.print(f"{finding.name}: {discrepancy}", style="red", highlight=False, soft_wrap=True)
     console.print(
-        f"wallets {yuan(sums.wallets_fen)} + in packets {yuan(sums.in_packets_fen)}"
-        f" = put in {yuan(sums.put_in_fen)} - taken out {yuan(sums.taken_out_fen)} yuan",
+        f"wallets {number(sums.wallets_fen)} + in packets {number(sums.in_packets_fen)}"
+        f" = put in {number(sums.put_in_fen)} - taken out {money.full('en', sums.taken_out_fen)}",
         highlight=False,
         soft_wrap=True,
     )
@@ -46,6 +46,7 @@ def print_proof(
     row: PacketRow,
     claims: Sequence[ClaimRow],
     now_ms: int,
+    money: MoneyUnit,
     proof: SeedProof | None = None,
 ) -> bool:
     """Replay a packet that is over and print it; true if its seed gives every amount.
@@ -60,7 +61,7 @@ def print_proof(
             soft_wrap=True,
         )
         return False
-    about = f"{row.kind}, {yuan(row.total_fen)} yuan in {row.shares} shares, {state}"
+    about = f"{row.kind}, {money.full('en', row.total_fen)} in {row.shares} shares, {state}"
     console.print(f"packet {row.packet_id}: {about}", highlight=False, soft_wrap=True)
     console.print(f"commitment  {terms.commitment.hex()}", highlight=False, soft_wrap=True)
     if proof is not None:
@@ -76,11 +77,14 @@ def print_proof(
         return False
     best = best_luck(terms, recorded)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for title in ("share", "user", "yuan", ""):
-        table.add_column(title, justify="right" if title in ("share", "yuan") else "left")
+    for title in ("share", "user", money.en, ""):
+        table.add_column(title, justify="right" if title in ("share", money.en) else "left")
     for claim in recorded:
         table.add_row(
-            str(claim.index), str(claim.user_id), yuan(claim.amount_fen), "best luck" if claim == best else ""
+            str(claim.index),
+            str(claim.user_id),
+            money.number(claim.amount_fen),
+            "best luck" if claim == best else "",
         )
     print_whole(console, table)
     console.print(f"verify: ok ({len(recorded)} shares follow from the seed)", style="bold", highlight=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -12,7 +12,8 @@ from server.core.kinds import PacketKind
 
 IdText = Annotated[str, Meta(pattern="^[1-9][0-9]{0,18}$")]
 StreamText = Annotated[str, Meta(description="a group, a one-to-one chat, or the user's own id: their inbox")]
-Fen = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1, description="fen (0.01 yuan)")]
+FEN: Final = "fen (0.01 yuan)"  # another unit of money takes its place in the OpenAPI document
+Fen = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1, description=FEN)]
 Ms = Annotated[int, Meta(description="milliseconds since 1970 (UTC)")]
 GroupText = Annotated[str, Meta(description="the id of a group in the chat backend: 1 to 64 bytes of UTF-8")]
 Version = Annotated[

@@ -9,6 +9,7 @@ import msgspec
 
 from protocol import messages
 from protocol.messages import Message
+from server.core.texts import MoneyWords
 from server.net.reminder_encoding import caught_up
 from server.net.session import Session
 from server.services.assembly import Services
@@ -18,8 +19,9 @@ from server.services.chat.history import KeptPost
 class ChatHandlers:
     """Names, texts, catching up, grab statistics."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, money: MoneyWords) -> None:
         self._messages, self._names, self._grab_stats = services.messages, services.names, services.grab_stats
+        self._money = money
 
     async def grab_stats(self, session: Session, request: messages.GrabStats) -> Message:
         lines = await self._grab_stats.of_group(session.user_id, request.group_id)
@@ -43,13 +45,13 @@ class ChatHandlers:
     async def catch_up(self, session: Session, request: messages.CatchUp) -> Message:
         found = await self._messages.catch_up(session.user_id, request.stream_id, request.after)
         knows_reminders = messages.REMINDERS in session.features
-        posts = [_encoded(post, knows_reminders, session.features) for post in found.posts]
+        posts = [_encoded(post, knows_reminders, session.features, self._money) for post in found.posts]
         return messages.CaughtUp(0, request.stream_id, found.last_message, found.reload, cast("list[Any]", posts))
 
 
-def _encoded(kept: KeptPost, knows_reminders: bool, features: Collection[str]) -> msgspec.Raw:
+def _encoded(kept: KeptPost, knows_reminders: bool, features: Collection[str], money: MoneyWords) -> msgspec.Raw:
     """A post as bytes, made for the first reader of its kind and shared by all others."""
     encoded = kept.encoded.get(knows_reminders)
     if encoded is None:
-        encoded = kept.encoded[knows_reminders] = messages.encode(caught_up(kept.post, features))
+        encoded = kept.encoded[knows_reminders] = messages.encode(caught_up(kept.post, features, money))
     return msgspec.Raw(encoded)

@@ -5,7 +5,7 @@ const TIMEOUT_MS = 5000, RECONNECT_MS = 3000;
 
 // --- data-text attribute -> the text that an event puts there -----------------------------------------------------
 
-const flowRate = (flow) => ({ recent }) => `${yuan(recent.money_fen_per_s[flow] ?? 0)} /s`;
+const flowRate = (flow) => ({ recent }) => `${money(recent.money_fen_per_s[flow] ?? 0)} /s`;
 const lastSecond = (value) => (event) => (event.points.length ? rate(value(event.points.at(-1).rates)) : "–");
 const figure = (text) => ({ now }) => (now.figures ? text(now.figures, now) : "–");
 
@@ -31,18 +31,18 @@ const TEXTS = {
   memory: ({ now }) => bytes(now.rss_bytes)[0],
   memoryUnit: ({ now }) => bytes(now.rss_bytes)[1],
   livePackets: ({ now }) => integer(now.live_packets),
-  toppedUp: ({ now }) => yuan(now.money_fen.topped_up),
+  toppedUp: ({ now }) => money(now.money_fen.topped_up),
   toppedUpRate: flowRate("topped_up"),
-  withdrawn: ({ now }) => yuan(now.money_fen.withdrawn),
-  sent: ({ now }) => yuan(now.money_fen.sent),
+  withdrawn: ({ now }) => money(now.money_fen.withdrawn),
+  sent: ({ now }) => money(now.money_fen.sent),
   sentRate: flowRate("sent"),
-  claimed: ({ now }) => yuan(now.money_fen.claimed),
+  claimed: ({ now }) => money(now.money_fen.claimed),
   claimedRate: flowRate("claimed"),
-  refunded: ({ now }) => yuan(now.money_fen.refunded),
+  refunded: ({ now }) => money(now.money_fen.refunded),
   refundedRate: flowRate("refunded"),
-  inPackets: figure((figures) => yuan(figures.in_packets_fen)),
+  inPackets: figure((figures) => money(figures.in_packets_fen)),
   sends: ({ now }) => `${integer(now.sends)} packets sent`,
-  backlogFen: figure((figures) => yuan(figures.backlog_fen)),
+  backlogFen: figure((figures) => money(figures.backlog_fen)),
   backlog: figure((figures) => integer(figures.backlog_claims)),
   backlogAge: figure((figures, now) => (figures.oldest_ms == null ? "0 s" : duration((now.at_ms - figures.oldest_ms) / 1000))),
   settled: ({ now }) => integer(now.settled),
@@ -54,7 +54,7 @@ const TEXTS = {
   inFlight: ({ now }) => integer(now.unrecorded),
   retried: ({ now }) => integer(now.rejected),
   sum: ({ balance }) => balance && sumText(balance),
-  verdict: ({ balance }) => balance && (balance.difference ? `✗ ${yuan(balance.difference)} unexplained` : "✓ balanced"),
+  verdict: ({ balance }) => balance && (balance.difference ? `✗ ${money(balance.difference)} unexplained` : "✓ balanced"),
   counted: ({ balance }) => balance && `as of ${clock(balance.at_ms)}`,
 };
 
@@ -66,11 +66,11 @@ function auditText({ audit, audit_fault: fault }) {
 }
 
 function sumText(balance) {
-  const opening = balance.opening ? `${yuan(balance.opening)} opening balance + ` : "";
+  const opening = balance.opening ? `${money(balance.opening)} opening balance + ` : "";
   const explained = balance.in_transit - balance.difference;
-  const inTransit = explained ? ` ${explained < 0 ? "−" : "+"} ${yuan(Math.abs(explained))} in transit during the count` : "";
-  const [claimed, refunded] = [yuan(balance.claimed), yuan(balance.refunded)];
-  return `${opening}${yuan(balance.sent)} sent = ${claimed} claimed + ${refunded} refunded + ${yuan(balance.in_packets)} in packets${inTransit}`;
+  const inTransit = explained ? ` ${explained < 0 ? "−" : "+"} ${money(Math.abs(explained))} in transit during the count` : "";
+  const [claimed, refunded] = [money(balance.claimed), money(balance.refunded)];
+  return `${opening}${money(balance.sent)} sent = ${claimed} claimed + ${refunded} refunded + ${money(balance.in_packets)} in packets${inTransit}`;
 }
 
 // --- tables and states --------------------------------------------------------------------------------------------

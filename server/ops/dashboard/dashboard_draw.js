@@ -11,7 +11,8 @@ let points = [];
 
 const integer = (number) => Math.round(number).toLocaleString("en");
 const rate = (perS) => (perS > 0 && perS < 9.95 ? perS.toFixed(1) : integer(perS));
-const yuan = (fen) => (fen / 100).toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+const decimals = Number(document.body.dataset.decimals); // of the unit of money
+const money = (fen) => (fen / 10 ** decimals).toLocaleString("en", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
 const clock = (ms) => new Date(ms).toLocaleTimeString("en-GB");
 const label = (name) => name.replaceAll("_", " ");
 

@@ -11,6 +11,7 @@ import asyncio
 from base64 import b64encode
 from collections.abc import Callable
 from hashlib import sha256
+from html import escape
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,7 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
+from protocol.money_unit import MoneyUnit
 from server.core.latency import BOUNDS_MS
 from server.ops.health import Health
 from server.ops.samples.money_in_packets import MoneyInPackets, MoneyInPacketsCheck
@@ -70,11 +72,11 @@ class DashboardEvent(msgspec.Struct, frozen=True, kw_only=True):
 class Dashboard:
     """The page and its stream of events."""
 
-    def __init__(self, sampler: Sampler, health: Callable[[], Health], version: str) -> None:
+    def __init__(self, sampler: Sampler, health: Callable[[], Health], version: str, money: MoneyUnit) -> None:
         self._sampler = sampler
         self._health = health
         self._version = version
-        self._page, self._policy = _assemble()
+        self._page, self._policy = _assemble(money)
         self._money_check = MoneyInPacketsCheck()
         self._seen: Sample | None = None
         self._event = b""
@@ -169,10 +171,11 @@ def _points(samples: list[Sample]) -> list[ChartPoint]:
     ]
 
 
-def _assemble() -> tuple[bytes, str]:
-    """The page with its style and scripts inlined, and the content security policy that allows only these."""
+def _assemble(money: MoneyUnit) -> tuple[bytes, str]:
+    """The page with unit, style and scripts inlined, and the content security policy that allows only these."""
     folder = Path(__file__).parent
     page = (folder / "dashboard.html").read_text("utf-8")
+    page = page.replace("{unit}", escape(money.en)).replace("{decimals}", str(money.decimals))
     allowed: dict[str, str] = {}
     for directive, name in PARTS:
         text = (folder / name).read_text("utf-8")

@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from protocol.codes import Close
+from protocol.money_unit import MoneyUnit
 from server import logs
 from server.net.hub import Hub
 from server.ops.audit_runs import AuditRuns
@@ -47,6 +48,7 @@ class Commands:
         hub: Hub,
         audits: AuditRuns,
         actions: AdminActions,
+        money: MoneyUnit,
     ) -> None:
         self._sampler = sampler
         self._health = health
@@ -54,11 +56,12 @@ class Commands:
         self._hub = hub
         self._audits = audits
         self._actions = actions
+        self._money = money
 
     async def status(self, words: list[str]) -> Answer:
         no_arguments(words)
         sample = self._sampler.now()
-        return status_of(sample, self._health(sample))
+        return status_of(sample, self._health(sample), self._money)
 
     async def rates(self, words: list[str]) -> Answer:
         options = _options(words, seconds=str(SECONDS))
@@ -154,7 +157,7 @@ class Commands:
         return {name: keys for name, keys in outcome.items() if name != "fault"}
 
 
-def status_of(sample: Sample, health: Health) -> dict[str, Any]:
+def status_of(sample: Sample, health: Health, money: MoneyUnit) -> dict[str, Any]:
     """A sample as the answer of `status`, without the counters that are zero."""
     figures = sample.figures
     return {
@@ -193,6 +196,7 @@ def status_of(sample: Sample, health: Health) -> dict[str, Any]:
         "sends": sample.sends,
         "refunded_packets": sample.refunded_packets,
         "webhooks": _webhooks_of(sample.webhooks),
+        "money_unit": msgspec.structs.asdict(money),
         "money_fen": sample.money_fen | {"in_packets": None if figures is None else figures.in_packets_fen},
         "loop_lag_ms": sample.loop_lag_ms,
         "loop_failures": non_zero(sample.loop_failures),

@@ -44,6 +44,8 @@ ARGUMENTS: dict[str, tuple[object, ...]] = {
     ),
     "pending": (TransferKind.PENDING, TransferKind.POSTED, TransferKind.VOIDED),
 }
+CURRENCY_SIGN = "¤"  # in the lines of audit.sql, for what an amount counts
+FEN = "fen"
 BALANCE = "wallets + in packets = put in - taken out"
 
 
@@ -69,10 +71,11 @@ class Report(NamedTuple):
         )
 
 
-async def audit(database: Database, seed_keys: Mapping[str, bytes]) -> Report:
+async def audit(database: Database, seed_keys: Mapping[str, bytes], smallest: str = FEN) -> Report:
     """Check everything in one snapshot of the records. Raises StoreUnavailable.
 
-    What needs a seed is checked as far as `seed_keys` unseal it; the rest is told as unchecked.
+    What needs a seed is checked as far as `seed_keys` unseal it; the rest is told as unchecked. `smallest`: what an
+    amount counts, for the words of a discrepancy.
     """
     seals = Seals(seed_keys)
     async with snapshot(database) as records:
@@ -84,15 +87,15 @@ async def audit(database: Database, seed_keys: Mapping[str, bytes]) -> Report:
         findings.append(await seed_audit.check_trees(records, seals))
         findings += await seed_audit.check_packets(records, seals)
     findings.append(Finding("balance", BALANCE, _unbalanced(sums)))
-    return Report(sums, findings)
+    return Report(sums, [_in_words(finding, smallest) for finding in findings])
 
 
-async def audit_at(dsn: str, timeout_s: float, seed_keys: Mapping[str, bytes]) -> Report:
+async def audit_at(dsn: str, timeout_s: float, seed_keys: Mapping[str, bytes], smallest: str = FEN) -> Report:
     """Audit the database at this address, also a standby. Raises StoreUnavailable, StoreRefused."""
     database = Database(dsn, pool_max=1, timeout_s=timeout_s, writes=False)
     await database.open()
     try:
-        return await audit(database, seed_keys)
+        return await audit(database, seed_keys, smallest)
     finally:
         await database.close()
 
@@ -102,4 +105,9 @@ def _unbalanced(sums: SumsRow) -> list[str]:
     outside = sums.put_in_fen - sums.taken_out_fen
     if inside == outside:
         return []
-    return [f"wallets and packets hold {inside} fen, {outside} fen came in: {inside - outside:+d} fen"]
+    sign = CURRENCY_SIGN
+    return [f"wallets and packets hold {inside} {sign}, {outside} {sign} came in: {inside - outside:+d} {sign}"]
+
+
+def _in_words(finding: Finding, smallest: str) -> Finding:
+    return finding._replace(discrepancies=[one.replace(CURRENCY_SIGN, smallest) for one in finding.discrepancies])

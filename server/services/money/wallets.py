@@ -44,11 +44,15 @@ class EntryPage(NamedTuple):
 class WalletService:
     """Use cases on wallets. Raises RequestRefused, StoreUnavailable."""
 
-    def __init__(self, wallets: store.WalletStore, limits: Limits, now_ms: Callable[[], int], bus: Bus) -> None:
+    def __init__(
+        self, wallets: store.WalletStore, limits: Limits, now_ms: Callable[[], int], bus: Bus, smallest: str
+    ) -> None:
+        """`smallest`: what an amount counts, as people say it (fen)."""
         self._store = wallets
         self._limits = limits
         self._now_ms = now_ms
         self._bus = bus
+        self._smallest = smallest
         self.in_doubt: InDoubt[TransferRow, Booked] = InDoubt(wallets.find_outcome, self._publish)
         self.batcher: Batcher[int, Holding] = Batcher(self._load, HOLDINGS_MAX, limits)
         self.moved_fen = {ledger.TransferKind.TOP_UP: 0, ledger.TransferKind.WITHDRAW: 0}
@@ -79,7 +83,7 @@ class WalletService:
         self, kind: ledger.TransferKind, user_id: int, amount_fen: int, key: str, *, known_only: bool = False
     ) -> int:
         check_bytes(key, 1, self._limits.key_bytes_max, Reason.BAD_KEY)
-        check_number(amount_fen, 1, MOVE_FEN_MAX, Reason.BAD_AMOUNT, "the amount in fen")
+        check_number(amount_fen, 1, MOVE_FEN_MAX, Reason.BAD_AMOUNT, f"the amount in {self._smallest}")
         comes_in = ledger.DIRECTIONS[kind][0].credit is ledger.Account.WALLET
         debit, credit = (ledger.OUTSIDE, user_id) if comes_in else (user_id, ledger.OUTSIDE)
         transfer = TransferRow(debit, credit, kind, key, amount_fen, self._now_ms())

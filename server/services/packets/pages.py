@@ -10,7 +10,7 @@ from server.core.ids import is_user
 from server.core.packet import EXPIRED, Answer, Claim, Decision
 from server.core.pages import State, View, Viewer
 from server.core.refusals import Reason, RequestRefused
-from server.core.texts import Language, ago
+from server.core.texts import Language, MoneyWords, ago
 from server.services.chat.groups import GroupService
 from server.services.chat.names import NameService
 from server.services.money.credited import CreditedClaims
@@ -80,6 +80,7 @@ class PageService:
         groups: GroupService,
         credited: CreditedClaims,
         now_ms: Callable[[], int],
+        money: MoneyWords,
     ) -> None:
         self._opens = opens
         self._replies = replies
@@ -87,6 +88,7 @@ class PageService:
         self._groups = groups
         self._credited = credited
         self._now_ms = now_ms
+        self._money = money
 
     async def tap(self, user_id: int, packet_id: int, language: Language) -> TapResult:
         """Grab a packet; the page that goes with the answer. None with busy, or if there is nothing to see."""
@@ -145,7 +147,7 @@ class PageService:
     def _viewer(self, seen: Snapshot, user_id: int, language: Language) -> Viewer:
         first = seen.packet.terms.target_id
         in_first_group = not is_user(first) and user_id in self._groups.members(first)
-        return Viewer(user_id, seen.may_open(user_id), in_first_group, language)
+        return Viewer(user_id, seen.may_open(user_id), in_first_group, language, self._money)
 
     async def _result(self, seen: Snapshot, viewer: Viewer, now_ms: int, before_index: int) -> ResultList | None:
         known = seen.known

@@ -46,7 +46,9 @@ class SendService:
         now_ms: Callable[[], int],
         seeds: SeedService,
         bus: Bus,
+        smallest: str,
     ) -> None:
+        """`smallest`: what an amount counts, as people say it (fen)."""
         self._store = store
         self._packets = packets
         self._groups = groups
@@ -56,6 +58,7 @@ class SendService:
         self._now_ms = now_ms
         self._seeds = seeds
         self._bus = bus
+        self._smallest = smallest
         self.batcher: Batcher[PacketRequest, Terms] = Batcher(self._record, BATCH_MAX, limits)
         self.sent_packets = 0
         self.sent_fen = 0
@@ -88,7 +91,7 @@ class SendService:
             raise RequestRefused(Reason.BAD_TARGET, f"no kind of packet is called {kind[:20]!r}") from None
         try:
             one = await self._with_receiver(one)
-            packet_request.check(one, self._limits, await self._members(one))
+            packet_request.check(one, self._limits, await self._members(one), self._smallest)
         except RequestRefused:
             earlier = await self._earlier(one)
             if earlier is None:

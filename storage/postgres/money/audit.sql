@@ -9,16 +9,16 @@ WITH changes (user_id, change_fen) AS (
 ), sums AS (
     SELECT user_id, sum(change_fen) AS moved_fen FROM changes GROUP BY user_id
 )
-SELECT format('wallet of user %s holds %s fen, its transfers say %s', user_id, coalesce(balance_fen, 0),
+SELECT format('wallet of user %s holds %s ¤, its transfers say %s', user_id, coalesce(balance_fen, 0),
               coalesce(moved_fen, 0))
 FROM wallets FULL JOIN sums USING (user_id)
 WHERE coalesce(balance_fen, 0) <> coalesce(moved_fen, 0)
 UNION ALL
-SELECT format('wallet of user %s is below zero: %s fen', user_id, balance_fen) FROM wallets WHERE balance_fen < 0
+SELECT format('wallet of user %s is below zero: %s ¤', user_id, balance_fen) FROM wallets WHERE balance_fen < 0
 
 -- name: sends
-SELECT format('packet %s of %s fen was paid with %s', coalesce(p.packet_id, t.credit_account),
-              coalesce(p.total_fen::text, 'no record'), coalesce(t.amount_fen || ' fen by user ' || t.debit_account, 'nothing'))
+SELECT format('packet %s of %s ¤ was paid with %s', coalesce(p.packet_id, t.credit_account),
+              coalesce(p.total_fen::text, 'no record'), coalesce(t.amount_fen || ' ¤ by user ' || t.debit_account, 'nothing'))
 FROM packets p FULL JOIN (SELECT * FROM transfers WHERE kind = 3) t ON t.credit_account = p.packet_id
 WHERE p.total_fen IS DISTINCT FROM t.amount_fen OR p.sender_id IS DISTINCT FROM t.debit_account
 
@@ -27,7 +27,7 @@ WITH opened AS (
     SELECT packet_id, count(*) AS claims, sum(amount_fen) AS amount_fen, max(index) AS last_index
     FROM claims GROUP BY packet_id
 )
-SELECT format('packet %s: record says %s claims of %s fen, there are %s of %s fen, last index %s',
+SELECT format('packet %s: record says %s claims of %s ¤, there are %s of %s ¤, last index %s',
               coalesce(p.packet_id, o.packet_id), coalesce(p.version::text, 'nothing about'),
               coalesce(p.claimed_fen, 0), coalesce(o.claims, 0), coalesce(o.amount_fen, 0),
               coalesce(o.last_index::text, 'none'))
@@ -35,7 +35,7 @@ FROM packets p FULL JOIN opened o USING (packet_id)
 WHERE p.packet_id IS NULL OR p.version <> coalesce(o.claims, 0) OR p.claimed_fen <> coalesce(o.amount_fen, 0)
    OR p.version <> coalesce(o.last_index + 1, 0)
 UNION ALL
-SELECT format('packet %s: claimed %s + refunded %s fen is not its total of %s', packet_id, claimed_fen, refunded_fen,
+SELECT format('packet %s: claimed %s + refunded %s ¤ is not its total of %s', packet_id, claimed_fen, refunded_fen,
               total_fen)
 FROM packets
 WHERE claimed_fen + refunded_fen > total_fen
@@ -43,7 +43,7 @@ WHERE claimed_fen + refunded_fen > total_fen
    OR (closed_at_ms IS NULL AND (refunded_fen <> 0 OR version = shares))
 
 -- name: shares
-SELECT format('packet %s, share %s: %s fen, allowed are %s to %s', packet_id, index, amount_fen, share_fen_min,
+SELECT format('packet %s, share %s: %s ¤, allowed are %s to %s', packet_id, index, amount_fen, share_fen_min,
               share_fen_max)
 FROM claims JOIN packets USING (packet_id)
 WHERE amount_fen NOT BETWEEN share_fen_min AND share_fen_max OR index >= shares
@@ -63,16 +63,16 @@ WITH waiting AS (
     SELECT debit_account AS packet_id, credit_account AS user_id, sum(amount_fen) AS amount_fen, count(*) AS times
     FROM transfers WHERE kind = 4 GROUP BY 1, 2
 )
-SELECT format('packet %s, user %s: claimed %s fen, waiting %s, credited %s', packet_id, user_id,
+SELECT format('packet %s, user %s: claimed %s ¤, waiting %s, credited %s', packet_id, user_id,
               coalesce(c.amount_fen, 0), coalesce(w.amount_fen, 0), coalesce(t.amount_fen, 0))
 FROM claims c FULL JOIN waiting w USING (packet_id, user_id) FULL JOIN credited t USING (packet_id, user_id)
 WHERE coalesce(c.amount_fen, 0) <> coalesce(w.amount_fen, 0) + coalesce(t.amount_fen, 0)
    OR coalesce(w.times, 0) + coalesce(t.times, 0) <> 1
 
 -- name: refunds
-SELECT format('packet %s: record says %s fen refunded to user %s, the transfer says %s', coalesce(p.packet_id, t.debit_account),
+SELECT format('packet %s: record says %s ¤ refunded to user %s, the transfer says %s', coalesce(p.packet_id, t.debit_account),
               coalesce(p.refunded_fen, 0), coalesce(p.sender_id::text, 'nobody'),
-              coalesce(t.amount_fen || ' fen to user ' || t.credit_account, 'nothing'))
+              coalesce(t.amount_fen || ' ¤ to user ' || t.credit_account, 'nothing'))
 FROM packets p FULL JOIN (SELECT * FROM transfers WHERE kind = 5) t ON t.debit_account = p.packet_id
 WHERE coalesce(p.refunded_fen, 0) <> coalesce(t.amount_fen, 0)
    OR (t.amount_fen IS NOT NULL AND p.sender_id IS DISTINCT FROM t.credit_account)
@@ -125,26 +125,26 @@ WITH counted AS (
 ), newest AS (
     SELECT DISTINCT ON (user_id) user_id, version, balance_fen FROM entries ORDER BY user_id, version DESC
 )
-SELECT format('entry %s of user %s (%s fen, then %s) does not follow from %s', version, user_id, change_fen, balance_fen,
-              coalesce(format('entry %s (%s fen)', version_before, fen_before), 'an empty wallet'))
+SELECT format('entry %s of user %s (%s ¤, then %s) does not follow from %s', version, user_id, change_fen, balance_fen,
+              coalesce(format('entry %s (%s ¤)', version_before, fen_before), 'an empty wallet'))
 FROM chain
 WHERE CASE WHEN version_before IS NOT NULL
            THEN kind = 0 OR version <> version_before + count OR balance_fen <> fen_before + change_fen
            WHEN kind = 0 THEN change_fen <> 0
            ELSE version <> count OR balance_fen <> change_fen END
 UNION ALL
-SELECT format('entry %s of user %s: its %s transfers do not make %s fen', version, user_id, count, change_fen)
+SELECT format('entry %s of user %s: its %s transfers do not make %s ¤', version, user_id, count, change_fen)
 FROM counted
 WHERE (accounts IS NULL) <> (changes_fen IS NULL) OR cardinality(changes_fen) <> count OR count < 1
    OR account <> accounts[count] OR change_fen <> (SELECT sum(fen) FROM unnest(changes_fen) AS fen)
 UNION ALL
-SELECT format('wallet of user %s holds %s fen at version %s, its newest entry says %s', user_id,
+SELECT format('wallet of user %s holds %s ¤ at version %s, its newest entry says %s', user_id,
               coalesce(w.balance_fen::text, 'no'), coalesce(w.version::text, 'none'),
               coalesce(format('%s at version %s', n.balance_fen, n.version), 'nothing'))
 FROM wallets w FULL JOIN newest n USING (user_id)
 WHERE w.version IS DISTINCT FROM n.version OR w.balance_fen IS DISTINCT FROM n.balance_fen
 UNION ALL
-SELECT format('entry %s of user %s: no transfer of kind %s with account %s moved %s fen', version, user_id, e.kind,
+SELECT format('entry %s of user %s: no transfer of kind %s with account %s moved %s ¤', version, user_id, e.kind,
               line.account, line.fen)
 FROM entries e CROSS JOIN LATERAL
     unnest(coalesce(accounts, ARRAY[account]), coalesce(changes_fen, ARRAY[change_fen])) AS line (account, fen)
@@ -166,7 +166,7 @@ WITH begun AS (SELECT * FROM transfers WHERE kind = $1::smallint
     SELECT debit_account, credit_account, key, count(*) AS times, max(amount_fen) AS amount_fen
     FROM transfers WHERE kind IN ($2::smallint, $3::smallint) GROUP BY 1, 2, 3
 )
-SELECT format('pending transfer %s from %s to %s of %s fen: waiting %s, ended %s times with %s', key, debit_account,
+SELECT format('pending transfer %s from %s to %s of %s ¤: waiting %s, ended %s times with %s', key, debit_account,
               credit_account, coalesce(b.amount_fen::text, 'no'), coalesce(p.amount_fen::text, 'no'),
               coalesce(e.times, 0), coalesce(e.amount_fen::text, 'none'))
 FROM begun b FULL JOIN pending_transfers p USING (debit_account, credit_account, key)
@@ -174,7 +174,7 @@ FROM begun b FULL JOIN pending_transfers p USING (debit_account, credit_account,
 WHERE (p.key IS NULL) = (e.key IS NULL) OR coalesce(e.times, 1) <> 1
    OR b.amount_fen IS DISTINCT FROM coalesce(p.amount_fen, e.amount_fen)
 UNION ALL
-SELECT format('wallet of user %s keeps %s fen back, its pending transfers say %s', user_id, coalesce(pending_fen, 0),
+SELECT format('wallet of user %s keeps %s ¤ back, its pending transfers say %s', user_id, coalesce(pending_fen, 0),
               coalesce(waiting_fen, 0))
 FROM wallets w FULL JOIN (SELECT debit_account AS user_id, sum(amount_fen) AS waiting_fen FROM pending_transfers
                           WHERE is_user(debit_account) GROUP BY 1) p USING (user_id)
@@ -262,7 +262,7 @@ WITH credited AS (
 ), told AS (
     SELECT user_id, year, (sent_count, sent_fen, received_count, received_fen, best_lucks)::text AS totals FROM years
 )
-SELECT format('records of user %s in %s say %s, the books %s (sent, fen, received, fen, best lucks)', user_id, year,
+SELECT format('records of user %s in %s say %s, the books %s (sent, ¤, received, ¤, best lucks)', user_id, year,
               coalesce(totals, 'nothing'), coalesce(right_ones, 'nothing'))
 FROM told FULL JOIN counted USING (user_id, year)
 WHERE totals IS DISTINCT FROM right_ones

@@ -8,6 +8,7 @@ import pytest
 
 from client_sim.chat.actions import ACTIONS
 from client_sim.chat.commands import FORM, VERBS, BadCommand, parse
+from client_sim.sdk.money import YUAN
 
 UNDERSTOOD: list[tuple[str, str, dict[str, Any]]] = [
     ("大家好 /send 1", "say", {"text": "大家好 /send 1"}),
@@ -63,19 +64,19 @@ NOT_UNDERSTOOD = [
 
 @pytest.mark.parametrize(("line", "verb", "values"), UNDERSTOOD, ids=[row[0] for row in UNDERSTOOD])
 def test_parse_of_a_valid_line_gives_verb_and_values(line: str, verb: str, values: dict[str, Any]) -> None:
-    assert parse(line) == (verb, values)
+    assert parse(line, YUAN) == (verb, values)
 
 
 @pytest.mark.parametrize(("line", "key", "verb", "text"), NOT_UNDERSTOOD, ids=[row[0] for row in NOT_UNDERSTOOD])
 def test_parse_of_an_invalid_line_names_the_reason(line: str, key: str, verb: str, text: str) -> None:
     with pytest.raises(BadCommand) as bad:
-        parse(line)
+        parse(line, YUAN)
     assert (bad.value.key, bad.value.verb, bad.value.text) == (key, verb, text)
 
 
 @pytest.mark.parametrize("line", ["", "   ", "\n", "\t"])
 def test_parse_of_an_empty_line_is_none(line: str) -> None:
-    assert parse(line) is None
+    assert parse(line, YUAN) is None
 
 
 def test_actions_has_every_verb() -> None:

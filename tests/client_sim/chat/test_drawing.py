@@ -6,7 +6,9 @@ import pytest
 from rich.cells import cell_len
 
 from client_sim.chat.model import CLAIMED, EXPIRED, GONE, OPEN, Card, Packet
-from client_sim.chat.screens.drawing import CARD_WIDTH, COIN_ROWS, COIN_SIZE, card, coin, fit
+from client_sim.chat.screens.drawing import CARD_WIDTH, COIN_ROWS, COIN_SIZE, amount, card, coin, fit
+from protocol.money_unit import YUAN, MoneyUnit
+from tests.points import COINS, POINTS, yuan_in
 
 
 @pytest.mark.parametrize(
@@ -41,7 +43,7 @@ def test_coin_on_its_edge_shows_no_face() -> None:
 @pytest.mark.parametrize("greeting", ["恭喜发财,大吉大利", "x" * 128, "", "恭" * 42])
 def test_card_with_any_greeting_has_rows_of_card_width(state: str, language: str, greeting: str) -> None:
     packet = Packet(7, "lucky", 2, 500, greeting, 0, state, 20_000)
-    rows = card(Card(1, 2, 0, packet), 1, language).plain.split("\n")
+    rows = card(Card(1, 2, 0, packet), 1, language, YUAN).plain.split("\n")
     assert [cell_len(row) for row in rows] == [CARD_WIDTH] * 3
 
 
@@ -50,7 +52,29 @@ def test_card_with_any_greeting_has_rows_of_card_width(state: str, language: str
 @pytest.mark.parametrize("kind", ["lucky", "equal"])
 def test_card_with_the_largest_values_is_not_cut(state: str, language: str, kind: str) -> None:
     packet = Packet(7, kind, 2, 500, "", 0, state, 2_000_000)
-    shown = card(Card(1, 2, 0, packet), 1, language).plain
+    shown = card(Card(1, 2, 0, packet), 1, language, YUAN).plain
     assert "…" not in shown
     assert "500" in shown
     assert ("20,000.00" in shown) == (state == CLAIMED)
+
+
+@pytest.mark.parametrize("unit", [POINTS, COINS], ids=["points", "coins"])
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_card_in_another_unit_never_names_yuan(unit: MoneyUnit, language: str) -> None:
+    shown = card(Card(1, 2, 0, Packet(7, "lucky", 2, 5, "", 0, CLAIMED, 1_234_567)), 1, language, unit).plain
+    assert unit.short(language, 1_234_567) in shown
+    assert yuan_in(shown) == []
+
+
+@pytest.mark.parametrize(
+    ("unit", "amount_fen", "sign", "shown"),
+    [
+        (YUAN, 888, "", "      ¥8.88"),
+        (YUAN, 888, "+", "     +¥8.88"),
+        (POINTS, 888, "", " 888 points"),
+        (POINTS, 20_000, "", "     20,000"),  # an amount is never cut: the unit is left out
+        (POINTS, 20_000, "-", "    -20,000"),
+    ],
+)
+def test_amount_in_a_column_is_never_cut(unit: MoneyUnit, amount_fen: int, sign: str, shown: str) -> None:
+    assert amount(unit, "en", amount_fen, 11, sign) == shown

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
+from protocol.money_unit import YUAN, MoneyUnit
 from server.ops.dashboard import feed as dashboard_module
 from server.ops.dashboard.feed import Dashboard
 from server.ops.health import Health
@@ -35,12 +36,12 @@ class Feed(NamedTuple):
 
 
 @asynccontextmanager
-async def serve(health: Health, port: int = 0) -> AsyncIterator[Feed]:
+async def serve(health: Health, port: int = 0, money: MoneyUnit = YUAN) -> AsyncIterator[Feed]:
     """The dashboard is served inside `async with`; its first sample is EMPTY."""
     samples = [EMPTY]
     sampler = FixedSampler(samples)
-    dashboard = Dashboard(sampler, lambda: health, VERSION)
-    http = Http(lambda: health, Metrics(sampler, VERSION), dashboard.routes(), {NAME})
+    dashboard = Dashboard(sampler, lambda: health, VERSION, money)
+    http = Http(lambda: health, Metrics(sampler, VERSION, money.smallest), dashboard.routes(), {NAME})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dashboard_module, "POLL_S", 0.005)
         running = asyncio.create_task(dashboard.run())

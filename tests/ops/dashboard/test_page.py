@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 from playwright.async_api import Browser, Page, expect
 
+from protocol.money_unit import YUAN, MoneyUnit
 from server.core.ids import BACKEND
 from server.ops.health import Health
 from server.ops.samples.sample import AuditFault, AuditResult, HotPacket, StoreState
@@ -17,6 +18,7 @@ from tests.conftest import Connect, StartServer
 from tests.ops.dashboard.browser import browser, installed_or_skip, open_page
 from tests.ops.dashboard.feed import serve
 from tests.ops.samples import latencies, sample
+from tests.points import COINS, POINTS, yuan_in
 
 PATIENCE_MS = 20_000
 expect.set_options(timeout=PATIENCE_MS)
@@ -146,6 +148,27 @@ async def test_page_loads_without_console_output_and_requests_only_its_own_serve
         here = f"http://127.0.0.1:{feed.port}"
         assert {url for url in observed.urls if not url.startswith("data:")} == {f"{here}/", f"{here}/events"}
         assert observed.console == []
+
+
+@pytest.mark.parametrize(
+    ("unit", "head", "topped_up"),
+    [
+        (YUAN, "in yuan, since the start", "12,345,678.90"),
+        (POINTS, "in points, since the start", "1,234,567,890"),
+        (COINS, "in gold coins, since the start", "1,234,567.890"),
+    ],
+)
+async def test_page_shows_money_in_the_unit_of_the_server(
+    observed: ObservedPage, unit: MoneyUnit, head: str, topped_up: str
+) -> None:
+    async with serve(Health([], []), money=unit) as feed:
+        await observed.page.goto(f"http://127.0.0.1:{feed.port}/")
+        await expect(observed.page.locator("[data-text=connections]")).to_have_text("0")
+        feed.show(FULL)
+        await expect(observed.page.locator("[data-text=toppedUp]")).to_have_text(topped_up)
+        await expect(observed.page.locator("#money-title small")).to_have_text(head)
+        text = await observed.page.inner_text("body")
+        assert bool(yuan_in(text)) == (unit == YUAN)
 
 
 async def test_markup_in_a_sample_is_shown_as_text(observed: ObservedPage) -> None:
