@@ -106,7 +106,7 @@ class HttpApi:
         services, clock = self._services, self._clock
         gate = Gate(services.changes, lambda user_id: self._admit(user_id, clock.elapsed_s()))
         self._users = UserRequests(services, gate, clock, self._config.auth.token_lifetime_s)
-        self._pages = PageRequests(services, gate, clock.now_ms)
+        self._pages = PageRequests(services, gate, clock.now_ms, self._money)
         handlers = (
             self._users,
             self._pages,

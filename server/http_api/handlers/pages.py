@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
 from protocol.codes import Refusal
+from protocol.money_unit import MoneyUnit
 from server.core.packet import Answer, Decision
 from server.core.pages import View
 from server.core.texts import Language, Text, say
@@ -23,14 +24,26 @@ from server.services.packets.pages import ListedClaim, ResultList, ShownPage
 REPLY_BYTES_MAX: Final = 800  # with the head of the response less than 1 KB
 
 
+class Speech(NamedTuple):
+    """How a page speaks: the language of its user, and the unit of money of the server."""
+
+    language: Language
+    money: MoneyUnit
+
+    def say(self, text: Text, **figures: int) -> str:
+        """The text with its figures."""
+        return say(self.language, text, figures, self.money)
+
+
 class PageRequests:
     """Links to pages, and what pages ask for on behalf of their user."""
 
-    def __init__(self, services: Services, gate: Gate, now_ms: Callable[[], int]) -> None:
+    def __init__(self, services: Services, gate: Gate, now_ms: Callable[[], int], money: MoneyUnit) -> None:
         self._pages, self._on_behalf, self._reads = services.pages, services.on_behalf, services.reads
         self._standing, self._login = services.standing, services.login
         self._gate = gate
         self._now_ms = now_ms
+        self._money = money
         self.url = ""  # where WebViews reach /c/; like the lifetime it is set once the API listens, and by a reload
         self.link_lifetime_s = 0
 
@@ -44,28 +57,28 @@ class PageRequests:
         issued_at_s = max(self._now_ms() // 1000, standing.tokens_from_s)
         expires_at_s = issued_at_s + self.link_lifetime_s
         made = link.mint(link.LinkClaim(packet_id, user_id, issued_at_s, expires_at_s), *self._login.signing_key)
-        url = link.url(self.url, shell().name, made, _card(shown, language))
+        url = link.url(self.url, shell().name, made, _card(shown, Speech(language, self._money)))
         return shapes.PageLinkReply(url, expires_at_s)
 
     async def open(self, call: Call) -> shapes.PageReply:
         """Of the page: grab and open its packet, and show what came of it; again, it answers the same share"""
-        page, language = await self._admitted(call), call.query.language
+        page, speech = await self._admitted(call), Speech(call.query.language, self._money)
         decision = await self._on_behalf.open(page.user_id, page.packet_id)
         answer = decision.answer
         if answer in REFUSED_ANSWERS:
             raise Problem(REFUSED_ANSWERS[answer])
         if answer is Answer.BUSY:
-            return _busy(decision, language)
-        reply = _shown(await self._pages.show(page.user_id, page.packet_id, language), language)
+            return _busy(decision, speech)
+        reply = _shown(await self._pages.show(page.user_id, page.packet_id, speech.language), speech)
         reply.answer = answer.value  # type: ignore[assignment]
         return reply
 
     async def result(self, call: Call) -> shapes.PageReply:
         """Of the page: who opened its packet, as far as its user may know"""
-        page, language = await self._admitted(call), call.query.language
+        page, speech = await self._admitted(call), Speech(call.query.language, self._money)
         async with self._reads.turn():
-            found = await self._pages.result(page.user_id, page.packet_id, language, 0)
-        return _result(found, language)
+            found = await self._pages.result(page.user_id, page.packet_id, speech.language, 0)
+        return _result(found, speech)
 
     async def _admitted(self, call: Call) -> link.LinkClaim:
         """The link of the request, whose user may act. Raises Problem, RequestRefused."""
@@ -78,13 +91,13 @@ class PageRequests:
         return page
 
 
-def _card(shown: ShownPage, language: Language) -> dict[str, str]:
+def _card(shown: ShownPage, speech: Speech) -> dict[str, str]:
     """What the page shows before it has asked for anything."""
     page = shown.page
     return {
-        "language": language,
+        "language": speech.language,
         "view": page.view,
-        "sender": _called(shown.sender_name, page.sender_id, language),
+        "sender": _called(shown.sender_name, page.sender_id, speech),
         "greeting": page.greeting,
         "line": page.line,
         "button": page.button,
@@ -92,19 +105,19 @@ def _card(shown: ShownPage, language: Language) -> dict[str, str]:
     }
 
 
-def _shown(shown: ShownPage, language: Language) -> shapes.PageReply:
+def _shown(shown: ShownPage, speech: Speech) -> shapes.PageReply:
     if shown.result is not None:
-        return _result(shown.result, language)
+        return _result(shown.result, speech)
     page = shown.page
     return shapes.PageReply(page.view, line=page.line, button=page.button, link=page.link)
 
 
-def _busy(decision: Decision, language: Language) -> shapes.PageReply:
-    button = say(language, Text.OPEN, {})
+def _busy(decision: Decision, speech: Speech) -> shapes.PageReply:
+    button = speech.say(Text.OPEN)
     return shapes.PageReply(View.OPEN, "busy", retry_after_ms=decision.retry_after_ms, button=button)
 
 
-def _result(found: ResultList, language: Language) -> shapes.PageReply:
+def _result(found: ResultList, speech: Speech) -> shapes.PageReply:
     page = found.page
     reply = shapes.PageReply(
         View.RESULT,
@@ -115,20 +128,20 @@ def _result(found: ResultList, language: Language) -> shapes.PageReply:
         ending=page.ending,
         send_again=page.send_again,
         records=page.records,
-        send=say(language, Text.SEND, {}),
+        send=speech.say(Text.SEND),
         more=True,
     )
     ordered = sorted(found.lines, key=lambda one: one.claim.index != page.best_index)
-    lines = [_line(one, page.best_mark if one.claim.index == page.best_index else "", language) for one in ordered]
+    lines = [_line(one, page.best_mark if one.claim.index == page.best_index else "", speech) for one in ordered]
     reply.lines = _as_many_as_fit(reply, lines)
     reply.more = found.more or len(reply.lines) < len(lines)
     return reply
 
 
-def _line(listed: ListedClaim, mark: str, language: Language) -> shapes.PageLine:
+def _line(listed: ListedClaim, mark: str, speech: Speech) -> shapes.PageLine:
     claim = listed.claim
-    amount = say(language, Text.AMOUNT, {"amount": claim.amount_fen})
-    return shapes.PageLine(_called(listed.name, claim.user_id, language), amount, listed.when, mark)
+    amount = speech.say(Text.AMOUNT, amount=claim.amount_fen)
+    return shapes.PageLine(_called(listed.name, claim.user_id, speech), amount, listed.when, mark)
 
 
 def _as_many_as_fit(reply: shapes.PageReply, lines: list[shapes.PageLine]) -> list[shapes.PageLine]:
@@ -140,5 +153,5 @@ def _as_many_as_fit(reply: shapes.PageReply, lines: list[shapes.PageLine]) -> li
     return lines
 
 
-def _called(name: str, user_id: int, language: Language) -> str:
-    return name or say(language, Text.NAMELESS, {"n": user_id})
+def _called(name: str, user_id: int, speech: Speech) -> str:
+    return name or speech.say(Text.NAMELESS, n=user_id)

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from server.core.texts import Language, Text, say
+from server.core.texts import TEXTS, Language, Text
 
 PATH: Final = re.compile(r"/c/([0-9a-f]{16})")
 NAME: Final = "GET /c/{shell}"  # for metrics and logs
@@ -68,5 +68,5 @@ def shell() -> Shell:
 
 def _texts() -> str:
     """What the page says when the server says nothing, by language."""
-    said = {language: {text: say(language, text, {}) for text in SAID_WITHOUT_SERVER} for language in Language}
+    said = {language: {text: TEXTS[language][text] for text in SAID_WITHOUT_SERVER} for language in Language}
     return msgspec.json.encode(said).decode()
