@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from bench.scenarios import basic, day, flood, hot, idle, login, overload, push, webhooks
+from bench.scenarios import basic, day, flood, hot, http, idle, login, overload, push, webhooks
 from bench.scenarios.scenario import Scenario
 
 SCENARIOS: Final[dict[str, type[Scenario]]] = {
@@ -34,4 +34,7 @@ SCENARIOS: Final[dict[str, type[Scenario]]] = {
     "day": day.Day,
     "flood": flood.Flood,
     "webhooks": webhooks.Webhooks,
+    "http": http.Http,
+    "http-send": http.HttpSend,
+    "http-open": http.HttpOpen,
 }
