@@ -6,6 +6,7 @@ import asyncio
 import gc
 import ssl
 from collections.abc import Callable, Collection, Coroutine, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from server.net.addresses import shown
 from server.net.dispatch import Dispatch
 from server.net.hub import Hub
 from server.net.listener import Listener
+from server.net.proxied import ProxiedSession, ProxyRules
 from server.net.session import Session
 from server.net.subscriptions import Subscriptions
 from server.ops.operations import Operations
@@ -130,7 +132,7 @@ class App:
                 ]
                 try:
                     await self.http_api.open()
-                    port = await self.listener.open(self._config.server.host, self._config.server.port, self._tls)
+                    port = await self._listen()
                     await self._listen_to_websocket()
                     self.operations.observer.serves()
                     websocket = self.websocket.url if self.websocket is not None else ""
@@ -150,6 +152,14 @@ class App:
             withdraw(self._data)
             await self.operations.close()
             await self.stores.close()
+
+    async def _listen(self) -> int:
+        server = self._config.server
+        if not server.proxy_protocol:
+            return await self.listener.open(server.host, server.port, self._tls)
+        rules = ProxyRules(server.proxy_protocol)
+        make = partial(ProxiedSession, rules=rules)
+        return await self.listener.open(server.host, server.port, None, make, rules.address_of)
 
     async def _listen_to_websocket(self) -> None:
         if self._config.websocket.listen:

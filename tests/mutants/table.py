@@ -1020,7 +1020,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "the address in X-Forwarded-For is taken from any peer",
         "stays up",
         "server/net/websocket.py",
-        "return TRUSTED_PROXY if self._is_proxy(peer[0]) else address_of(peer)",
+        "return TRUSTED_PROXY if self._proxies.have(source[0]) else super().behind(source)",
         "return TRUSTED_PROXY",
         (T_UPGRADE + "address_that_an_untrusted_peer_tells_is_ignored",),
     ),
@@ -1031,6 +1031,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         "for host in reversed(hosts):",
         "for host in hosts:",
         (T_UPGRADE + "limits_hold_for_the_address_that_a_trusted_proxy_tells",),
+    ),
+    Mutation(
+        "the PROXY header of an untrusted address is read",
+        "stays up",
+        "server/net/proxied.py",
+        "return self._header_first.have(peer[0])",
+        "return True",
+        ("tests/wire/test_proxy_header.py::test_header_of_an_untrusted_address_is_no_header",),
     ),
     Mutation(
         "text frames of WebSocket are messages",
