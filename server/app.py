@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 STORE_TIMEOUT_S = 2.0
 DRAIN_S = 30.0
+DRAIN_WEBHOOKS_S = 5.0  # from the start of the drain; a receiver may take 10 s to answer
 END_AGAIN_S = 0.5
 CONNECTIONS_MOST = 1 << 20  # of clients, if the limit of open files is not looked at
 
@@ -208,11 +209,14 @@ class App:
         self.listener.stop_accepting()
         self.dispatch.draining = True
         self.http_api.drain()
+        self.services.webhook_delivery.take_no_more()
+        finishing = asyncio.create_task(self.services.webhook_delivery.finish(DRAIN_WEBHOOKS_S))
         for _ in range(int(DRAIN_S * 100)):
             if not (self.dispatch.under_way or self.http_api.under_way or self.services.unanswered):
                 break
             await asyncio.sleep(0.01)
         await self.listener.close(self._clock.random_part)
+        await finishing
 
 
 def app_at(

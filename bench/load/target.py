@@ -59,6 +59,7 @@ class Target:
     pids: Pids = field(default_factory=Pids)
     config: str = ""  # the bench's own; "": the server's
     bare_url: str = ""  # of a bare server beside this one
+    websocket_url: str = ""
     http_url: str = ""  # of the HTTP API; "": there is none
     http_key_id: str = ""
     http_key: bytes = b""
@@ -81,6 +82,7 @@ class Target:
                 server_pid=self.pids.server,
                 dsn=self.dsn,
                 bare_url=self.bare_url,
+                websocket_url=self.websocket_url,
                 http_url=self.http_url,
                 http_key_id=self.http_key_id,
                 http_key_hex=self.http_key.hex(),
@@ -133,6 +135,7 @@ def own_server(
                 pids=find_pids(data, found.pid),
                 config=config.read_text(),
                 check=server.check,
+                websocket_url=found.websocket,
                 **_http_api(found.http_api, data),
             )
 

@@ -24,6 +24,7 @@ SCENARIOS: Final[dict[str, type[Scenario]]] = {
     "echo": basic.Echo,
     "login": login.Login,
     "idle": idle.Idle,
+    "idle-websocket": idle.IdleWebSocket,
     "grab": basic.Grab,
     "open": basic.OpenPackets,
     "opens": basic.Opens,

@@ -12,6 +12,8 @@ from __future__ import annotations
 import asyncio
 from typing import ClassVar
 
+from msgspec.structs import replace
+
 from bench.load import usage
 from bench.load.outcome import Outcome
 from bench.load.run_spec import GeneratorSpec
@@ -79,3 +81,15 @@ class Idle(Scenario):
 
     def _cpu_s_used(self) -> float:
         return usage.cpu_s(Pids(server=self.spec.server_pid)).server
+
+
+class IdleWebSocket(Idle):
+    """The same over WebSocket."""
+
+    about = "users are logged in over WebSocket and do nothing: memory and CPU for each"
+    refuses: ClassVar = (*Idle.refuses, "--url")
+    because = "users send no requests; with --url ws:// the scenario idle does the same"
+    sections = '[websocket]\nlisten = "127.0.0.1:0"\n'
+
+    def __init__(self, spec: GeneratorSpec, say: Say) -> None:
+        super().__init__(replace(spec, url=spec.websocket_url), say)

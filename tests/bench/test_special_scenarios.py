@@ -183,13 +183,18 @@ async def test_http_needs_a_server_with_the_api(server: Server) -> None:
 # --- idle -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("scenario", ["idle", "idle-websocket"])
 async def test_idle_reports_the_cost_of_each_connection(
-    start_server: StartServer, monkeypatch: pytest.MonkeyPatch
+    start_server: StartServer, monkeypatch: pytest.MonkeyPatch, scenario: str
 ) -> None:
     monkeypatch.setattr(idle, "SETTLE_S", 0.0)
     monkeypatch.setattr(idle, "OTHER_USERS", 10)
-    server = await start_server(limits__ping_interval_s=0.2, limits__pong_timeout_s=0.2)
-    outcome = await run_scenario(RunSpec("idle", connections=20, seconds=0.5), server, server_pid=os.getpid())
+    server = await start_server(
+        limits__ping_interval_s=0.2, limits__pong_timeout_s=0.2, websocket__listen="127.0.0.1:0"
+    )
+    assert server.app.websocket is not None
+    known = {"server_pid": os.getpid(), "websocket_url": server.app.websocket.url}
+    outcome = await run_scenario(RunSpec(scenario, connections=20, seconds=0.5), server, **known)
     assert (outcome.connections, outcome.operations, outcome.errors) == (20, 0, {})
     assert list(outcome.extra) == [
         "server_kib_each",

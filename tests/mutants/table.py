@@ -3664,4 +3664,20 @@ MUTATIONS: tuple[Mutation, ...] = (
         "WHERE e.state = 'removed' AND false LIMIT $1",
         (T_HOOK_DELIVERY + "removed_endpoint_gets_nothing_more_and_leaves_no_rows",),
     ),
+    Mutation(
+        "webhooks: a planned restart cuts what is in flight",
+        "webhooks",
+        "server/app.py",
+        "        await finishing\n",
+        "",
+        (T_HOOK_DELIVERY + "planned_restart_waits_for_the_answer_to_what_is_in_flight",),
+    ),
+    Mutation(
+        "webhooks: their sockets are not counted among open files",
+        "stays up",
+        "server/open_files.py",
+        "OTHERS + pool_max + ALL_MAX",
+        "OTHERS + pool_max",
+        (T_FILES + "soft_limit_of_open_files_is_raised_and_silent_connections_end",),
+    ),
 )

@@ -40,6 +40,7 @@ LEASE_MS: Final = 30_000  # longer than an attempt and its mark may take
 BUSY_S: Final = 0.1  # between two looks while there are endpoints
 IDLE_S: Final = 1.0  # while there are none
 OUTAGE_S: Final = 0.5  # between two tries while PostgreSQL is away
+FINISH_LOOK_S: Final = 0.02
 FIGURES_S: Final = 5.0
 COUNTED_MAX: Final = 1_000  # waiting deliveries of an endpoint
 CLEAN_S: Final = 60.0
@@ -80,6 +81,7 @@ class WebhookDelivery:
         self._sender: Sender | None = None
         self._outage_log = OutageLog("webhooks_wait")
         self._figures_at_s = self._clean_at_s = 0.0
+        self._takes_more = True
         self.results: dict[str, int] = {"delivered": 0, "retried": 0, "failed": 0}
         self.queues: list[QueueRow] = []
 
@@ -106,12 +108,23 @@ class WebhookDelivery:
         finally:
             await self._end()
 
+    def take_no_more(self) -> None:
+        """From now on only finish what is in flight: what is due waits for another server."""
+        self._takes_more = False
+
+    async def finish(self, seconds: float) -> None:
+        """Wait until nothing is in flight, but no longer than this. What is left is delivered again later."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self.in_flight:  # noqa: ASYNC110  the loop that marks may have to wait for PostgreSQL
+                    await asyncio.sleep(FINISH_LOOK_S)
+
     async def deliver_once(self) -> float:
         """Mark what was sent, send what is due; seconds until the next look. Raises StoreUnavailable."""
         await self._mark()
         now_ms = self._clock.now_ms()
         due = await self._store.look(now_ms, ENDPOINT_MAX)
-        rooms = self._rooms(due)
+        rooms = self._rooms(due) if self._takes_more else {}
         if rooms:
             taken = await self._store.take(rooms, now_ms, now_ms + LEASE_MS)
             bodies = await render(self._facts, [one.event for one in taken])
