@@ -190,6 +190,7 @@ class App:
         self._limits.become(reading.config.limits)
         self.services.login.use(reading.credentials.keys, reading.config.auth.v1_tokens_end_ms)
         self.services.seeds.use_keys(reading.credentials.seed_keys)
+        self.services.webhook_secrets.use_keys(reading.credentials.seed_keys)
         self.services.passes.use(reading.credentials.keys)
         self.listener.reload(reading.credentials.tls)
         self.http_api.apply(reading.config, reading.credentials.api_keys, reading.credentials.tls)

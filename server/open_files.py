@@ -10,8 +10,8 @@ from typing import Final, NamedTuple
 
 from server.core.webhooks.flow import ALL_MAX
 
-# Beside the pool of PostgreSQL and webhooks in flight: connections of the writers, the change feed and probes, Redis,
-# the log and other files, the listening sockets, clients of the status socket and of HTTP, an audit.
+# Beside the pool of PostgreSQL and webhooks in flight: connections of the writers, the change feed and probes,
+# Redis, the log and other files, the listening sockets, clients of the status socket and of HTTP, an audit.
 OTHERS: Final = 128
 
 

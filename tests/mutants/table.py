@@ -79,6 +79,7 @@ T_HTTP, HTTP_SIGNATURE = "tests/http_api/test_", "server/http_api/signature.py"
 T_OUTBOX, T_IDS = "tests/services/test_outbox.py::test_", "tests/core/test_ids.py::test_"
 T_HOOK_RULES, T_HOOK_EVENTS = "tests/core/test_webhooks.py::test_", "tests/webhooks/test_events.py::test_"
 T_HOOK_DELIVERY = "tests/webhooks/test_delivery.py::test_"
+T_HOOK_SECRETS = "tests/webhooks/test_secrets.py::test_"
 T_HOSTILE, HOOK_SENDER = "tests/webhooks/test_hostile_receivers.py::test_", "server/services/webhooks/sender.py"
 HOOK_SIGNING, HOOK_ADDRESSES = "server/core/webhooks/signing.py", "server/core/webhooks/addresses.py"
 HOOK_DELIVERY, HOOK_FLOW = "server/services/webhooks/delivery.py", "server/core/webhooks/flow.py"
@@ -3679,5 +3680,21 @@ MUTATIONS: tuple[Mutation, ...] = (
         "OTHERS + pool_max + ALL_MAX",
         "OTHERS + pool_max",
         (T_FILES + "soft_limit_of_open_files_is_raised_and_silent_connections_end",),
+    ),
+    Mutation(
+        "webhooks: secrets of an older server stay as they are",
+        "webhooks",
+        "server/services/assembly.py",
+        "if sealed := await self.webhook_secrets.seal_all():",
+        "if sealed := 0:",
+        (T_HOOK_SECRETS + "secrets_of_an_older_server_are_sealed_at_the_start_and_go_on_signing",),
+    ),
+    Mutation(
+        "webhooks: a secret is recorded without a seal",
+        "webhooks",
+        "server/services/webhooks/secrets.py",
+        "        if not self._seals.key_id:\n            return Sealed(",
+        "        if True:\n            return Sealed(",
+        (T_HOOK_SECRETS + "secret_in_the_database_is_sealed_and_the_server_signs_with_it",),
     ),
 )

@@ -18,7 +18,9 @@ from server.core.webhooks.addresses import Network
 from server.core.webhooks.events import shown_id
 from server.core.webhooks.flow import ENDPOINT_MAX, EndpointFlow
 from server.services.runtime.outage_log import OutageLog
+from server.services.seeds.seals import Unsealable
 from server.services.webhooks.bodies import render
+from server.services.webhooks.secrets import WebhookSecrets
 from storage.errors import StoreUnavailable
 from storage.postgres.webhooks.deliveries import (
     DeliveryState,
@@ -65,12 +67,14 @@ class WebhookDelivery:
         endpoints: EndpointStore,
         deliveries: DeliveryStore,
         facts: FactStore,
+        secrets: WebhookSecrets,
         clock: Clock,
         allowed: Sequence[Network],
         keep_days: int,
     ) -> None:
         """`allowed`: private networks that webhooks may go to."""
         self._endpoints, self._store, self._facts = endpoints, deliveries, facts
+        self._secrets = secrets
         self._clock = clock
         self._allowed = allowed
         self._keep_ms = keep_days * DAY_MS
@@ -158,10 +162,7 @@ class WebhookDelivery:
         task.add_done_callback(self._tasks.discard)
 
     async def _send(self, taken: TakenDelivery, endpoint: EndpointRow, body: bytes) -> None:
-        now_ms = self._clock.now_ms()
-        keys = endpoint.secrets.valid(now_ms)
-        headers = signing.headers(keys, shown_id(taken.event.webhook_id), now_ms // 1000, body)
-        attempt = await self._open_sender().post(endpoint.url, headers, body)
+        attempt = await self._attempt(taken, endpoint, body)
         flow = self._flow(taken.endpoint_id)
         if attempt.is_delivered:
             flow.succeeded()
@@ -169,6 +170,15 @@ class WebhookDelivery:
             flow.failed(self._clock.elapsed_s(), self._clock.random_part())
         self._done.append(Done(taken, endpoint, attempt))
         self._wake.set()
+
+    async def _attempt(self, taken: TakenDelivery, endpoint: EndpointRow, body: bytes) -> Attempt:
+        sender, now_ms = self._open_sender(), self._clock.now_ms()
+        try:
+            keys = self._secrets.valid(endpoint, now_ms)
+        except Unsealable as error:
+            return sender.without_answer(f"the secret cannot be unsealed: {error}; give another one")
+        headers = signing.headers(keys, shown_id(taken.event.webhook_id), now_ms // 1000, body)
+        return await sender.post(endpoint.url, headers, body)
 
     def _open_sender(self) -> Sender:
         if self._sender is None:
@@ -221,6 +231,7 @@ class WebhookDelivery:
             self.queues = await self._store.figures(COUNTED_MAX)
         if now_s >= self._clean_at_s:
             now_ms = self._clock.now_ms()
+            await self._secrets.seal_all()  # of commands that had no key, and after a change of the key
             cleaned = await self._store.clean(now_ms - self._keep_ms, now_ms - REMOVED_MS, CLEAN_MAX)
             self._clean_at_s = now_s + (CLEAN_S if cleaned < CLEAN_MAX else BUSY_S)
 
