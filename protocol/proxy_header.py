@@ -5,8 +5,8 @@ Pure: bytes in, address out. The format is that of HAProxy's proxy-protocol.txt,
 
 from __future__ import annotations
 
-import socket
 import struct
+from ipaddress import ip_address
 from typing import Final, NamedTuple
 
 SIGNATURE: Final = b"\r\n\r\n\0\r\nQUIT\n"
@@ -19,7 +19,7 @@ LOCAL, PROXY = 0, 1
 TCP4, TCP6 = 0x11, 0x21
 # Kinds of addresses that say nothing of a client over TCP: unspecified, UDP, unix sockets.
 WITHOUT_ADDRESS: Final = frozenset({0x00, 0x12, 0x22, 0x31, 0x32})
-ADDRESS_BYTES: Final = {TCP4: (socket.AF_INET, 4), TCP6: (socket.AF_INET6, 16)}
+ADDRESS_BYTES: Final = {TCP4: 4, TCP6: 16}
 PORTS_BYTES: Final = 4
 
 
@@ -51,10 +51,10 @@ def read_proxy_header(data: bytes) -> ProxyHeader | None:
         return ProxyHeader("", size) if len(data) >= size else None
     if kind not in ADDRESS_BYTES and kind not in WITHOUT_ADDRESS:
         raise BadProxyHeader("the PROXY header has an unknown kind of address")
-    family, address_bytes = ADDRESS_BYTES.get(kind, (0, 0))
+    address_bytes = ADDRESS_BYTES.get(kind, 0)
     if address_bytes and length < 2 * address_bytes + PORTS_BYTES:
         raise BadProxyHeader("the PROXY header is too short for its addresses")
     if len(data) < size:
         return None
     packed = data[HEAD_BYTES : HEAD_BYTES + address_bytes]
-    return ProxyHeader(socket.inet_ntop(family, packed) if packed else "", size)
+    return ProxyHeader(str(ip_address(packed)) if packed else "", size)

@@ -14,7 +14,7 @@ LOG = structlog.get_logger()
 
 
 class WebhookSecrets:
-    """Seals and unseals the secrets of endpoints. Without a key they are recorded as they are, for a server to seal."""
+    """Seals and unseals the secrets of endpoints. Without a key it records them open, for a server to seal."""
 
     def __init__(
         self, store: EndpointStore, keys: Mapping[str, bytes], random_bytes: Callable[[int], bytes]
