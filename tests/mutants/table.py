@@ -1053,8 +1053,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "a message over WebSocket may have any size",
         "stays up",
         "protocol/websocket.py",
-        "        self._protocol.max_message_size = bytes_max\n",
-        "        self._protocol.max_message_size = None\n",
+        "Protocol(SERVER, max_size=self._frame_bytes_max, logger=LOGGER)",
+        "Protocol(SERVER, max_size=None, logger=LOGGER)",
         (T_WEBSOCKET + "bad_frame_ends_the_connection_with_its_goodbye_and_close_code",),
     ),
     Mutation(
