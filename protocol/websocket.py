@@ -32,6 +32,7 @@ SUBPROTOCOL: Final = Subprotocol("hongbao.v1")
 HEAD_END: Final = b"\r\n\r\n"
 HEAD_BYTES_MAX: Final = 8192  # of the request for an upgrade
 BYTES_AT_ONCE: Final = 2048  # they hold at most 341 frames: so many are parsed before frames are counted again
+MESSAGE_BYTES_MAX: Final = 1 << 20  # until a connection says less
 LOGGER: Final = logging.getLogger("websockets")
 LOGGER.setLevel(logging.ERROR)  # the library tells of every connection
 
@@ -79,15 +80,17 @@ class UpgradeRefused(FramingError):
 class WebSocketFraming:
     """Cuts the messages out of WebSocket frames, on a connection that has been upgraded; answers pings."""
 
-    __slots__ = ("_owed", "_parts", "_protocol", "control", "ended", "unread")
+    __slots__ = ("_frame_bytes_max", "_owed", "_parser", "_parts", "control", "ended", "unread")
 
     frame = staticmethod(frame)
 
     def __init__(self, protocol: Protocol | None = None) -> None:
         """`protocol`: parses the frames; by default those of a client."""
-        self._protocol = protocol or Protocol(SERVER, logger=LOGGER)
+        # of a client it is made for the first frame that is not small: most connections never need its 1 KiB
+        self._parser = protocol
+        self._frame_bytes_max = MESSAGE_BYTES_MAX if protocol is None else protocol.max_message_size or 0
         # bytes that the library has for a frame that is not complete; 0: it is between two frames
-        self._owed = 0 if self._protocol.side is SERVER else 1
+        self._owed = 0 if protocol is None else 1
         self._parts: list[bytes] = []  # of a fragmented message
         self.unread = b""
         self.control: list[bytes] = []
@@ -96,21 +99,30 @@ class WebSocketFraming:
     @property
     def frame_bytes_max(self) -> int:
         """The largest message, whether in one frame or in several."""
-        return self._protocol.max_message_size or 0
+        return self._frame_bytes_max
 
     @frame_bytes_max.setter
     def frame_bytes_max(self, bytes_max: int) -> None:
-        self._protocol.max_message_size = bytes_max
+        self._frame_bytes_max = bytes_max
+        if self._parser is not None:
+            self._parser.max_message_size = bytes_max
+
+    def _protocol(self) -> Protocol:
+        if self._parser is None:
+            self._parser = Protocol(SERVER, max_size=self._frame_bytes_max, logger=LOGGER)
+        return self._parser
 
     def take(self, data: bytes, payloads: list[bytes]) -> int:
         """Append to `payloads` what is complete now; the rest of very many frames stays `unread`.
 
         Returns how many frames came that complete no message. Raises FramingError, after the payloads before.
         """
-        protocol = self._protocol
         self.unread = self.unread + data if self.unread else data
-        if not self._owed and protocol.current_size is None and not self.ended:
+        if not (self._owed or self._is_within_message() or self.ended):
             self.unread = self._take_small(self.unread, payloads)
+        if not self.unread:
+            return 0
+        protocol = self._protocol()
         frames = without_message = 0
         while self.unread and frames < FRAMES_AT_ONCE and not self.ended:
             piece, self.unread = self.unread[:BYTES_AT_ONCE], self.unread[BYTES_AT_ONCE:]
@@ -129,6 +141,9 @@ class WebSocketFraming:
             else:
                 self.control += protocol.data_to_send()
         return without_message
+
+    def _is_within_message(self) -> bool:
+        return self._parser is not None and self._parser.current_size is not None
 
     def _take_small(self, data: bytes, payloads: list[bytes]) -> bytes:
         """Take whole messages in small frames, the usual ones, without the library, which needs ten times as long;
@@ -180,7 +195,9 @@ class WebSocketFraming:
     def end(self, code: int, reason: str) -> bytes:
         """The frame that closes the connection."""
         close = Close(code, reason).serialize()
-        return Frame(Opcode.CLOSE, close).serialize(mask=self._protocol.side is not SERVER)
+        return Frame(Opcode.CLOSE, close).serialize(
+            mask=self._parser is not None and self._parser.side is not SERVER
+        )
 
 
 class WebSocketClientFraming(WebSocketFraming):

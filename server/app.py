@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable, Collection, Coroutine, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from server.net.addresses import shown
 from server.net.dispatch import Dispatch
 from server.net.hub import Hub
 from server.net.listener import Listener
+from server.net.proxied import ProxiedSession, ProxyRules
 from server.net.session import Session
 from server.net.subscriptions import Subscriptions
 from server.ops.operations import Operations
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 
 STORE_TIMEOUT_S = 2.0
 DRAIN_S = 30.0
+DRAIN_WEBHOOKS_S = 5.0  # from the start of the drain; a receiver may take 10 s to answer
 END_AGAIN_S = 0.5
 CONNECTIONS_MOST = 1 << 20  # of clients, if the limit of open files is not looked at
 
@@ -131,7 +134,7 @@ class App:
                 ]
                 try:
                     await self.http_api.open()
-                    port = await self.listener.open(self._config.server.host, self._config.server.port, self._tls)
+                    port = await self._listen()
                     await self._listen_to_websocket()
                     self.operations.observer.serves()
                     websocket = self.websocket.url if self.websocket is not None else ""
@@ -150,6 +153,14 @@ class App:
             withdraw(self._data)
             await self.operations.close()
             await self.stores.close()
+
+    async def _listen(self) -> int:
+        server = self._config.server
+        if not server.proxy_protocol:
+            return await self.listener.open(server.host, server.port, self._tls)
+        rules = ProxyRules(server.proxy_protocol)
+        make = partial(ProxiedSession, rules=rules)
+        return await self.listener.open(server.host, server.port, None, make, rules.address_of)
 
     async def _listen_to_websocket(self) -> None:
         if self._config.websocket.listen:
@@ -179,6 +190,7 @@ class App:
         self._limits.become(reading.config.limits)
         self.services.login.use(reading.credentials.keys, reading.config.auth.v1_tokens_end_ms)
         self.services.seeds.use_keys(reading.credentials.seed_keys)
+        self.services.webhook_secrets.use_keys(reading.credentials.seed_keys)
         self.services.passes.use(reading.credentials.keys)
         self.listener.reload(reading.credentials.tls)
         self.http_api.apply(reading.config, reading.credentials.api_keys, reading.credentials.tls)
@@ -198,11 +210,14 @@ class App:
         self.listener.stop_accepting()
         self.dispatch.draining = True
         self.http_api.drain()
+        self.services.webhook_delivery.take_no_more()
+        finishing = asyncio.create_task(self.services.webhook_delivery.finish(DRAIN_WEBHOOKS_S))
         for _ in range(int(DRAIN_S * 100)):
             if not (self.dispatch.under_way or self.http_api.under_way or self.services.unanswered):
                 break
             await asyncio.sleep(0.01)
         await self.listener.close(self._clock.random_part)
+        await finishing
 
 
 def app_at(

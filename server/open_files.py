@@ -8,8 +8,10 @@ from __future__ import annotations
 import resource
 from typing import Final, NamedTuple
 
-# Beside the pool of PostgreSQL: connections of the writers, the change feed and probes, Redis, the log and other
-# files, the listening sockets, clients of the status socket and of HTTP, an audit.
+from server.core.webhooks.flow import ALL_MAX
+
+# Beside the pool of PostgreSQL and webhooks in flight: connections of the writers, the change feed and probes,
+# Redis, the log and other files, the listening sockets, clients of the status socket and of HTTP, an audit.
 OTHERS: Final = 128
 
 
@@ -29,4 +31,4 @@ def raise_limit(pool_max: int) -> OpenFiles:
     """Raise the soft limit of open files to the hard one: the default of many shells is 1,024."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return OpenFiles(hard, OTHERS + pool_max)
+    return OpenFiles(hard, OTHERS + pool_max + ALL_MAX)

@@ -42,6 +42,10 @@ class GeneratorSpec(msgspec.Struct, frozen=True):
     ca_file: str | None = None  # for a url with TLS: CA file to trust, instead of the system's
     dsn: str = ""  # of the records; "": this server keeps none, or they are not on this machine
     bare_url: str = ""  # of a bare server beside it, for scenarios that compare with one
+    websocket_url: str = ""  # of the same server; "": it has none
+    http_url: str = ""  # of the HTTP API; "": this server has none
+    http_key_id: str = ""
+    http_key_hex: str = ""
 
 
 def part_of(run_spec: RunSpec, number: int) -> RunSpec:

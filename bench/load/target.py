@@ -14,7 +14,7 @@ from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from bench.compare.rivals import echo
 from bench.load.generator_pool import BenchFailed
@@ -59,6 +59,10 @@ class Target:
     pids: Pids = field(default_factory=Pids)
     config: str = ""  # the bench's own; "": the server's
     bare_url: str = ""  # of a bare server beside this one
+    websocket_url: str = ""
+    http_url: str = ""  # of the HTTP API; "": there is none
+    http_key_id: str = ""
+    http_key: bytes = b""
     ca_file: str | None = None  # for a url with TLS: CA file to trust, instead of the system's
     check: Callable[[], None] = lambda: None  # raises ServerFailed if the server has ended
     run_numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
@@ -78,6 +82,10 @@ class Target:
                 server_pid=self.pids.server,
                 dsn=self.dsn,
                 bare_url=self.bare_url,
+                websocket_url=self.websocket_url,
+                http_url=self.http_url,
+                http_key_id=self.http_key_id,
+                http_key_hex=self.http_key.hex(),
                 ca_file=self.ca_file,
             )
             for number in range(run_spec.generators)
@@ -127,6 +135,8 @@ def own_server(
                 pids=find_pids(data, found.pid),
                 config=config.read_text(),
                 check=server.check,
+                websocket_url=found.websocket,
+                **_http_api(found.http_api, data),
             )
 
 
@@ -158,12 +168,22 @@ async def running_server(url: str, data: Path, postgres: str, ca_file: str | Non
         status=data / STATUS_SOCKET if is_here else None,
         pids=find_pids(data, found.pid) if found is not None and is_here else Pids(),
         ca_file=ca_file,
+        **_http_api(found.http_api if found is not None and is_here else "", data),
         run_numbers=itertools.count(int(time.time())),
     )
 
 
 def _newest_key(data: Path) -> tuple[str, bytes]:
     return list(config_module.load_keys(config_module.load(None, {}), data, may_make=False).items())[-1]
+
+
+def _http_api(url: str, data: Path) -> dict[str, Any]:
+    """The url of a server's HTTP API and a key for it, as a Target has them; nothing if there is none."""
+    keys = config_module.load_api_keys(config_module.load(None, {}), data) if url else {}
+    if not keys:
+        return {}
+    key_id, key = list(keys.items())[-1]
+    return {"http_url": url, "http_key_id": key_id, "http_key": key}
 
 
 @contextmanager

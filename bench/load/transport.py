@@ -14,6 +14,7 @@ from protocol.messages import Message
 from protocol.tokens import Token
 
 FRAME_BYTES_MAX: Final = 1 << 20
+HTTP: Final = "http"  # of an HttpConnection
 CONCURRENT_LOGINS: Final = 200
 LOGIN_TIMEOUT_S: Final = 30.0
 
@@ -145,7 +146,7 @@ def connection_to(url: str, token: Token) -> MeasuredConnection:
 
 async def log_in(url: str, connections: Sequence[MeasuredConnection], ca_file: str | None = None) -> None:
     """Connect all of these, CONCURRENT_LOGINS at a time. Raises OSError; then all of them are closed."""
-    host, port = parse_url(url, *SCHEMES)
+    host, port = parse_url(url, *SCHEMES, HTTP)
     loop, tls = asyncio.get_running_loop(), tls_of(url, ca_file)
     try:
         for first in range(0, len(connections), CONCURRENT_LOGINS):

@@ -17,13 +17,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from bench.scenarios import basic, day, flood, hot, idle, login, overload, push, webhooks
+from bench.scenarios import basic, day, flood, hot, http, idle, login, overload, push, webhooks
 from bench.scenarios.scenario import Scenario
 
 SCENARIOS: Final[dict[str, type[Scenario]]] = {
     "echo": basic.Echo,
     "login": login.Login,
     "idle": idle.Idle,
+    "idle-websocket": idle.IdleWebSocket,
     "grab": basic.Grab,
     "open": basic.OpenPackets,
     "opens": basic.Opens,
@@ -34,4 +35,7 @@ SCENARIOS: Final[dict[str, type[Scenario]]] = {
     "day": day.Day,
     "flood": flood.Flood,
     "webhooks": webhooks.Webhooks,
+    "http": http.Http,
+    "http-send": http.HttpSend,
+    "http-open": http.HttpOpen,
 }

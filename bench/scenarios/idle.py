@@ -10,7 +10,10 @@ the first one after half of that or more; use a longer `--seconds` to see all pi
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import ClassVar
+
+from msgspec.structs import replace
 
 from bench.load import usage
 from bench.load.outcome import Outcome
@@ -30,7 +33,15 @@ class Idle(Scenario):
     about = "users are logged in and do nothing: memory and CPU for each"
     rate_of = "operations: users send no requests"
     standard = Standard(connections=10_000, depth=0, seconds=10.0)
-    refuses: ClassVar = ("--rate", "--find-max", "--p99-ms", "--depth", "--requests", "--warmup-s", "--generators")
+    refuses: ClassVar[Sequence[str]] = (
+        "--rate",
+        "--find-max",
+        "--p99-ms",
+        "--depth",
+        "--requests",
+        "--warmup-s",
+        "--generators",
+    )
     because = "users send no requests"
 
     def __init__(self, spec: GeneratorSpec, say: Say) -> None:
@@ -79,3 +90,15 @@ class Idle(Scenario):
 
     def _cpu_s_used(self) -> float:
         return usage.cpu_s(Pids(server=self.spec.server_pid)).server
+
+
+class IdleWebSocket(Idle):
+    """The same over WebSocket."""
+
+    about = "users are logged in over WebSocket and do nothing: memory and CPU for each"
+    refuses: ClassVar[Sequence[str]] = (*Idle.refuses, "--url")
+    because = "users send no requests; with --url ws:// the scenario idle does the same"
+    sections = '[websocket]\nlisten = "127.0.0.1:0"\n'
+
+    def __init__(self, spec: GeneratorSpec, say: Say) -> None:
+        super().__init__(replace(spec, url=spec.websocket_url), say)

@@ -8,6 +8,7 @@ waits for the last deliveries, and those that have not come by then are missing.
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from contextlib import suppress
 from typing import ClassVar, Final
@@ -22,6 +23,7 @@ from bench.scenarios.basic import Send
 from bench.scenarios.scenario import Standard
 from client_sim.sim.histogram import Histogram
 from server.core.webhooks.addresses import networks_of
+from server.services.webhooks.secrets import WebhookSecrets
 from server.services.webhooks.service import WebhookService
 from storage.postgres.database import Database
 from storage.postgres.webhooks.deliveries import DeliveryStore
@@ -79,7 +81,8 @@ class Webhooks(Send):
         try:
             endpoints, deliveries = EndpointStore(database), DeliveryStore(database, database.writer())
             allowed = networks_of(["127.0.0.1"])
-            service = WebhookService(endpoints, deliveries, allowed, lambda: time.time_ns() // 1_000_000)
+            secrets = WebhookSecrets(endpoints, {}, os.urandom)  # the server seals them
+            service = WebhookService(endpoints, deliveries, secrets, allowed, lambda: time.time_ns() // 1_000_000)
             for number in range(ENDPOINTS):
                 kind = "hang" if number < HANGING else "kind"
                 url = f"http://127.0.0.1:{port}/{kind}/{number}"

@@ -198,7 +198,7 @@ class Client(PacketProofs, PacketMethods, BackendMethods):
         return user_ids
 
     async def members_page(self, group_id: int, after_user_id: int = 0) -> messages.Members:
-        """Members with their names and the owner: at most messages.MEMBERS_MAX, those behind a user id."""
+        """Members, their names and avatar urls, the owner: at most messages.MEMBERS_MAX, those behind a user id."""
         return await self._ask(messages.ListMembers(0, group_id, after_user_id), messages.Members)
 
     async def grab_stats(self, group_id: int) -> messages.GrabStatsShown:
@@ -214,7 +214,9 @@ class Client(PacketProofs, PacketMethods, BackendMethods):
         await self._ask(messages.SetName(0, name), messages.NameSet)
 
     async def names(self, user_ids: list[int]) -> messages.Names:
-        """The names of users, in their order, "" for a user without one; at most messages.NAMES_MAX at once."""
+        """The names and avatar urls of users, in their order, "" for a user without one; at most messages.NAMES_MAX
+        at once. An older server tells no `avatar_urls`.
+        """
         return await self._ask(messages.GetNames(0, user_ids), messages.Names)
 
     async def say(self, group_id: int, text: str) -> int:

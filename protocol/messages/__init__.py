@@ -15,6 +15,7 @@ import msgspec
 
 from protocol.messages import chat, connection, packets, pages
 from protocol.messages.base import (
+    AVATARS,
     FEATURES_MAX,
     ID_MAX,
     MEMBERS_MAX,
@@ -147,6 +148,7 @@ from protocol.messages.people import (
 from protocol.messages.reminders import ClaimsReminder, FinishReminder, RefundReminder
 
 __all__ = [
+    "AVATARS",
     "FEATURES_MAX",
     "FROM_CLIENT",
     "FROM_SERVER",

@@ -56,13 +56,17 @@ class ListMembers(Message, tag=14):
 
 
 class Members(Message, tag=114):
-    """`names` has one for each of `user_ids`, "" for a user without a name. `more`: ask on after the last one."""
+    """`names` has one for each of `user_ids`, "" for a user without a name. `more`: ask on after the last one.
+
+    `avatar_urls`, for clients with the feature AVATARS: one for each, "" for a user without a picture.
+    """
 
     group_id: int
     owner_id: int
     user_ids: list[int]
     names: list[str] = msgspec.field(default_factory=list)
     more: bool = False
+    avatar_urls: list[str] = msgspec.field(default_factory=list)
 
 
 class GetInvite(Message, tag=43):
@@ -174,9 +178,10 @@ class GetNames(Message, tag=35):
 
 
 class Names(Message, tag=135):
-    """In the order of the request, "" for a user without a name."""
+    """In the order of the request, "" for a user without a name; `avatar_urls` as in Members."""
 
     names: list[str]
+    avatar_urls: list[str] = msgspec.field(default_factory=list)
 
 
 class Say(Message, tag=15):

@@ -11,7 +11,9 @@ from server.cli.shared.options import DATA, ConfigOption, DataOption, PostgresOp
 from server.cli.shared.resources import existing, with_records
 from server.config import Config, append_seed_key, load, load_seed_keys, seed_key_path
 from server.services.seeds.upkeep import renew_now, seal_all_again
+from server.services.webhooks.secrets import WebhookSecrets
 from storage.postgres.database import Database
+from storage.postgres.webhooks.endpoints import EndpointStore
 
 seeds_cli = cyclopts.App(
     name="seeds",
@@ -55,7 +57,7 @@ def new_key(*, data: DataOption = DATA, config: ConfigOption = None) -> int:
 
 @seeds_cli.command
 def reseal(*, data: DataOption = DATA, config: ConfigOption = None, postgres: PostgresOption = None) -> int:
-    """Seal all trees of seeds under the newest key, and begin fresh ones; then the older keys may be removed.
+    """Seal all seeds and secrets of webhooks under the newest key, and begin fresh trees; then remove older keys.
 
     Example: hongbao seeds reseal
     """
@@ -64,6 +66,7 @@ def reseal(*, data: DataOption = DATA, config: ConfigOption = None, postgres: Po
 
     async def work(database: Database) -> int:
         sealed = await seal_all_again(database, keys, os.urandom)
+        await WebhookSecrets(EndpointStore(database), keys, os.urandom).seal_all()
         begun = await renew_now(database, keys)
         print(f"{sealed:,} trees sealed again; fresh seeds from {begun.first_index} on, with key {begun.key_id}")
         return 0

@@ -18,10 +18,11 @@ from server.cli.shared.options import DATA, ConfigOption, DataOption, PostgresOp
 from server.cli.shared.resources import CommandFailed, with_records
 from server.cli.shared.streams import console
 from server.cli.shared.words import Text
-from server.config import load
+from server.config import found_seed_keys, load
 from server.core.refusals import RequestRefused
 from server.core.webhooks import signing
 from server.core.webhooks.addresses import networks_of
+from server.services.webhooks.secrets import WebhookSecrets
 from server.services.webhooks.service import OVERLAP_S, DeliveryItem, WebhookService
 from storage.postgres.database import Database
 from storage.postgres.database_time import DatabaseTimeStore
@@ -217,7 +218,9 @@ def _with_webhooks(records: RecordOptions, work: Callable[[WebhookService], Awai
         now_ms = int(await DatabaseTimeStore(database).now_ms())
         allowed = networks_of(settings.webhooks.allow_private)
         deliveries = DeliveryStore(database, database.writer())
-        webhooks = WebhookService(EndpointStore(database), deliveries, allowed, lambda: now_ms)
+        endpoints = EndpointStore(database)
+        secrets = WebhookSecrets(endpoints, found_seed_keys(settings, records.data), os.urandom)
+        webhooks = WebhookService(endpoints, deliveries, secrets, allowed, lambda: now_ms)
         try:
             return await work(webhooks)
         except RequestRefused as refused:

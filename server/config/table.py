@@ -60,6 +60,10 @@ KEYS: Final = {
     ),
     "server.tls_certificate": ConfigKey("certificate chain, PEM file; empty: no TLS", PATH, TLS),
     "server.tls_key": ConfigKey("private key of the certificate, PEM file", PATH, TLS),
+    "server.proxy_protocol": ConfigKey(
+        "proxies whose connections begin with a PROXY header, version 2, which tells the address of the client",
+        NETWORKS,
+    ),
     "websocket.listen": ConfigKey(
         "address for clients that speak WebSocket; empty: none",
         matching(rf"({ADDRESS})?", 'empty or an address such as "127.0.0.1:7791"'),
@@ -71,6 +75,10 @@ KEYS: Final = {
     ),
     "websocket.trusted_proxies": ConfigKey(
         "reverse proxies whose X-Forwarded-For tells the address of the client",
+        NETWORKS,
+    ),
+    "websocket.proxy_protocol": ConfigKey(
+        "proxies whose connections begin with a PROXY header, version 2, instead of X-Forwarded-For or before it",
         NETWORKS,
     ),
     "websocket.tls": ConfigKey("true: TLS with server.tls_certificate, if that is set; false: no TLS", BOOLEAN),

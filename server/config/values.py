@@ -38,6 +38,7 @@ class ServerSection(Section, frozen=True):
     node: int = 0
     tls_certificate: str = ""
     tls_key: str = ""
+    proxy_protocol: tuple[str, ...] = ()
 
 
 class WebsocketSection(Section, frozen=True):
@@ -46,6 +47,7 @@ class WebsocketSection(Section, frozen=True):
     listen: str = ""
     origins: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
+    proxy_protocol: tuple[str, ...] = ()
     tls: bool = True
 
 

@@ -35,6 +35,8 @@ def path_of(texts: Mapping[str, str]) -> dict[str, Any]:
 
 def query_of(route: Route, text: str) -> Any:
     """The query in its shape; None if the route has none. Raises Problem."""
+    if not text and route.query is None:
+        return None
     try:
         pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=FIELDS_MAX)
     except ValueError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from ipaddress import ip_address
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 import structlog
@@ -33,6 +33,7 @@ NO_ROUTE: Final = "none"  # in place of the name of a route
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 Serve = Callable[[Call], Awaitable[msgspec.Struct]]
+AnyBytes = TypeVar("AnyBytes", bytes, bytearray)
 
 
 class Serving:
@@ -188,8 +189,11 @@ def _check_get(request: web.BaseRequest) -> None:
 def _response(
     status: int, body: bytes, content_type: str = "application/json", headers: Mapping[str, str] | None = None
 ) -> web.Response:
-    every = {**HEADERS, "Content-Type": content_type, **(headers or {})}
-    return web.Response(status=status, body=body, headers=every)
+    response = web.Response(status=status, body=body, headers=HEADERS)
+    response.headers["Content-Type"] = content_type
+    if headers:
+        response.headers.update(headers)
+    return response
 
 
 def _is_private(request: web.BaseRequest) -> bool:
@@ -205,25 +209,37 @@ def _is_private(request: web.BaseRequest) -> bool:
 
 async def _read(request: web.BaseRequest, most: int) -> bytes:
     """The body of a request. Raises Problem."""
-    too_large = Problem(Refusal.BAD_REQUEST, f"the body has more than {most} bytes", status=413)
     if (request.content_length or 0) > most:
-        raise too_large
+        raise _too_large(most)
     if not request.can_read_body:
         return b""
     if request.headers.get("Expect", "").lower() == "100-continue":
         await request.writer.write(CONTINUE)
         request.writer.output_size = 0
-    parts: list[bytes] = []
-    size = 0
     try:
+        if request.content.is_eof():  # most bodies come with their head, and need no timer
+            return _bounded(request.content.read_nowait(), most)
         async with asyncio.timeout(BODY_S):
-            while part := await request.content.readany():
-                parts.append(part)
-                size += len(part)
-                if size > most:
-                    raise too_large
+            return await _read_parts(request, most)
     except TimeoutError:
         raise Problem(Refusal.BAD_REQUEST, "the body did not come in time", status=408) from None
     except (web.RequestPayloadError, ConnectionError):
         raise Problem(Refusal.BAD_REQUEST, "the body did not come as HTTP says") from None
-    return b"".join(parts)
+
+
+async def _read_parts(request: web.BaseRequest, most: int) -> bytes:
+    body = bytearray()
+    while part := await request.content.readany():
+        body += part
+        _bounded(body, most)
+    return bytes(body)
+
+
+def _bounded(body: AnyBytes, most: int) -> AnyBytes:
+    if len(body) > most:
+        raise _too_large(most)
+    return body
+
+
+def _too_large(most: int) -> Problem:
+    return Problem(Refusal.BAD_REQUEST, f"the body has more than {most} bytes", status=413)

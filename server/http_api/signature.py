@@ -75,7 +75,7 @@ def sign(key: bytes, key_id: str, timestamp_s: int, nonce: str, content: SignedC
         KEY_HEADER: key_id,
         TIMESTAMP_HEADER: str(timestamp_s),
         NONCE_HEADER: nonce,
-        SIGNATURE_HEADER: hmac.new(key, text, "sha256").hexdigest(),
+        SIGNATURE_HEADER: hmac.digest(key, text, "sha256").hex(),
     }
 
 
@@ -87,6 +87,7 @@ class Nonces:
         self._buckets: dict[int, set[int]] = {}
         self._count = 0
         self._forgotten_until = 0  # the newest bucket that was forgotten
+        self._looked_until = 0  # buckets up to this one were looked for
 
     def __len__(self) -> int:
         return self._count
@@ -108,6 +109,9 @@ class Nonces:
 
     def _forget(self, now_s: float) -> None:
         last = int(now_s - WINDOW_S) // BUCKET_S - 1
+        if last == self._looked_until:
+            return
+        self._looked_until = last
         for number in [one for one in self._buckets if one <= last]:
             self._count -= len(self._buckets.pop(number))
             self._forgotten_until = max(self._forgotten_until, number)
@@ -142,7 +146,7 @@ class Verifier:
     def verify(self, claim: SignedHeaders, content: SignedContent, now_s: float) -> None:
         """Raise Unauthorized unless the request is signed, and is the first with its nonce; or TooManyNonces."""
         key = self._keys.get(claim.key_id, b"")  # removed meanwhile: then nothing fits
-        mac = hmac.new(key, text_to_sign(claim, content), "sha256").hexdigest()
+        mac = hmac.digest(key, text_to_sign(claim, content), "sha256").hex()
         if not key or not hmac.compare_digest(mac, claim.mac):
             raise Unauthorized("the signature does not fit the request and the key")
         self._nonces.accept(claim, now_s)

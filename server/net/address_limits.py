@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
+from ipaddress import ip_address, ip_network
 from typing import Any, TypeAlias
 
 from protocol.codes import Close
@@ -25,6 +27,21 @@ def address_of(peer: Any) -> Address:
         return socket.inet_aton(host)
     packed = socket.inet_pton(socket.AF_INET6, host)
     return packed[12:] if packed.startswith(IPV4_IN_IPV6) else packed[:IPV6_NETWORK_BYTES]
+
+
+class Networks:
+    """Networks of an operator's config, such as those of proxies that are trusted."""
+
+    def __init__(self, networks: Sequence[str]) -> None:
+        self._networks = [ip_network(network) for network in networks]
+
+    def have(self, host: str) -> bool:
+        """Whether an address is in one of them."""
+        if not self._networks:
+            return False
+        address = ip_address(host.partition("%")[0])
+        mapped = getattr(address, "ipv4_mapped", None) or address
+        return any(mapped in network for network in self._networks)
 
 
 def name_of(peer: Any) -> str:

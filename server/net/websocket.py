@@ -5,34 +5,37 @@ from __future__ import annotations
 import ssl
 from collections.abc import Sequence
 from http import HTTPStatus
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
-from typing import Any, Final, NamedTuple, TypeAlias
+from ipaddress import ip_address
+from typing import Any, Final, NamedTuple
 
 from protocol import codes, websocket
 from protocol.websocket import HEAD_BYTES_MAX, HEAD_END, WebSocketFraming
 from server import logs
 from server.config import WebsocketSection
-from server.net.address_limits import TRUSTED_PROXY, Address, address_of
+from server.net.address_limits import TRUSTED_PROXY, Address, Networks, address_of
 from server.net.addresses import host_and_port, shown
 from server.net.listener import Listener
+from server.net.proxied import HeaderFirst, ProxyRules
 from server.net.session import Session
 
-Network: TypeAlias = IPv4Network | IPv6Network
-
 NORMAL: Final = 1000  # the close code for a client that has closed
-STATUS_OF: Final = {codes.Close.LOGIN_TIMEOUT: HTTPStatus.REQUEST_TIMEOUT}  # of the others: 503
+STATUS_OF: Final = {
+    codes.Close.LOGIN_TIMEOUT: HTTPStatus.REQUEST_TIMEOUT,
+    codes.Close.BAD_FRAME: HTTPStatus.BAD_REQUEST,  # a PROXY header
+}  # of the others: 503
 
 
-class UpgradeRules:
+class UpgradeRules(ProxyRules):
     """Which upgrades are accepted, and which proxies may say where their clients are."""
 
-    def __init__(self, origins: Sequence[str], trusted_proxies: Sequence[str]) -> None:
-        self.origins = origins  # may be replaced; upgrades to come use the new ones
-        self._proxies: list[Network] = [ip_network(network) for network in trusted_proxies]
+    def __init__(self, config: WebsocketSection) -> None:
+        super().__init__(config.proxy_protocol)
+        self.origins = config.origins  # may be replaced; upgrades to come use the new ones
+        self._proxies = Networks(config.trusted_proxies)
 
-    def address_of(self, peer: Any) -> Address:
-        """What counts as the address of a connection before its upgrade."""
-        return TRUSTED_PROXY if self._is_proxy(peer[0]) else address_of(peer)
+    def behind(self, source: Any) -> Address:
+        """What counts as the address of a client before its upgrade."""
+        return TRUSTED_PROXY if self._proxies.have(source[0]) else super().behind(source)
 
     def client_of(self, peer: Any, forwarded_for: Sequence[str]) -> Address:
         """What counts as the address of the client behind a trusted proxy.
@@ -44,16 +47,9 @@ class UpgradeRules:
         for host in reversed(hosts):
             if not _is_address(host):
                 break
-            if not self._is_proxy(host):
+            if not self._proxies.have(host):
                 return address_of((host, 0))
         return address_of(peer)
-
-    def _is_proxy(self, host: str) -> bool:
-        if not self._proxies:
-            return False
-        address = ip_address(host.partition("%")[0])
-        mapped = getattr(address, "ipv4_mapped", None) or address
-        return any(mapped in network for network in self._proxies)
 
 
 def _is_address(host: str) -> bool:
@@ -125,6 +121,13 @@ class WebSocketSession(Session):
         self._linger()
 
 
+class ProxiedWebSocketSession(HeaderFirst, WebSocketSession):
+    """The same, perhaps of a proxy: a PROXY header comes before the request."""
+
+    __slots__ = ("_header",)
+    _rules: UpgradeRules
+
+
 class WebSocketAddress(NamedTuple):
     """Where the server listens for clients that speak WebSocket."""
 
@@ -135,13 +138,14 @@ class WebSocketAddress(NamedTuple):
 async def listen(listener: Listener, config: WebsocketSection, tls: ssl.SSLContext | None) -> WebSocketAddress:
     """Listen as the config says. `tls`: the context of the server. Raises OSError that names the address."""
     tls = tls if config.tls else None
-    rules = UpgradeRules(config.origins, config.trusted_proxies)
+    rules = UpgradeRules(config)
+    make = ProxiedWebSocketSession if config.proxy_protocol else WebSocketSession
     host, port = host_and_port(config.listen)
     port = await listener.open(
         host,
         port,
         tls,
-        lambda opened: WebSocketSession(opened, rules),
+        lambda opened: make(opened, rules),
         rules.address_of,
         where="websocket.listen",
     )

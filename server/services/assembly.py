@@ -62,6 +62,7 @@ from server.services.runtime.store_health import StoreHealth
 from server.services.runtime.supervised import Loop
 from server.services.seeds.service import SeedService
 from server.services.webhooks.delivery import WebhookDelivery
+from server.services.webhooks.secrets import WebhookSecrets
 from server.services.webhooks.service import WebhookService
 from storage.postgres import facts
 from storage.postgres.migrate import migrate
@@ -104,7 +105,7 @@ class Services:
         self._make_claims()
         self._make_packets()
         self._make_money()
-        self._make_webhooks()
+        self._make_webhooks(seed_keys)
         self.grab_stats = GrabStatService(stores.grab_stats, self.opens, self.groups, bus)
         self.audit_results = AuditResults(stores.database)
         self.lookups = LookupService(stores, clock.now_ms, clock.elapsed_s)
@@ -207,13 +208,20 @@ class Services:
         )
         self.outbox = Outbox(stores.outbox, self._posts, self.groups, settlement.idle_s, bus, self.commit)
 
-    def _make_webhooks(self) -> None:
+    def _make_webhooks(self, seed_keys: Mapping[str, bytes]) -> None:
         stores, config = self._stores, self._config.webhooks
         allowed = networks_of(config.allow_private)
         endpoints, deliveries = stores.webhook_endpoints, stores.webhook_deliveries
-        self.webhooks = WebhookService(endpoints, deliveries, allowed, self._clock.now_ms)
+        self.webhook_secrets = WebhookSecrets(endpoints, seed_keys, self._clock.random_bytes)
+        self.webhooks = WebhookService(endpoints, deliveries, self.webhook_secrets, allowed, self._clock.now_ms)
         self.webhook_delivery = WebhookDelivery(
-            endpoints, deliveries, stores.webhook_facts, self._clock, allowed, config.keep_days
+            endpoints,
+            deliveries,
+            stores.webhook_facts,
+            self.webhook_secrets,
+            self._clock,
+            allowed,
+            config.keep_days,
         )
 
     @property
@@ -230,6 +238,8 @@ class Services:
         self._ids.begin_at(await facts.first_id(self._stores.database))
         self._ids.leave_out(await facts.ids_after(self._stores.database, id_at(self._clock.now_ms())))
         await self.seeds.open()
+        if sealed := await self.webhook_secrets.seal_all():
+            LOG.info("webhook_secrets_sealed", count=sealed)
         await self.mirror_health.find_at_start()
         await self.changes.connect()
 

@@ -25,7 +25,7 @@ from storage.postgres.database import Database
 from tests.bench.conftest import LIMITS, generator_spec, run_scenario
 from tests.bench.fake_server import FakeSession, serving
 from tests.bench.test_cli import bench, figures_of
-from tests.conftest import SEED_KEYS, Server, StartServer
+from tests.conftest import API_KEYS, SEED_KEYS, Server, StartServer
 
 # --- echo -----------------------------------------------------------------------------------------------------
 
@@ -153,16 +153,48 @@ async def test_webhooks_reports_the_lag_of_all_deliveries_while_a_third_of_the_e
     assert outcome.spreads.keys() == {"webhook_lag_ms"}
 
 
+# --- http -------------------------------------------------------------------------------------------------------
+
+HTTP_LOOPS = {"closed": {"depth": 1, "requests": 120}, "open": {"rate_per_s": 600.0, "seconds": 0.2}}
+
+
+@pytest.mark.parametrize("loop", HTTP_LOOPS)
+async def test_http_sends_and_opens_on_behalf_of_users_and_the_books_agree(
+    start_server: StartServer, database: Database, loop: str
+) -> None:
+    server = await start_server(http_api__address="127.0.0.1:0", **LIMITS)
+    key = {"http_key_id": "api", "http_key_hex": API_KEYS["api"].hex(), "http_url": server.app.http_api.url}
+    spec = RunSpec("http", connections=30, warmup_s=0.0, **HTTP_LOOPS[loop])
+    outcome = await run_scenario(spec, server, server_pid=os.getpid(), **key)
+    assert (outcome.connections, outcome.operations, outcome.errors) == (30, 120, {})
+    assert outcome.answers == {"sent": 40, "won": 80}  # a third of the connections sends
+    assert outcome.spreads.keys() == {"send_ms", "open_ms"}
+    assert outcome.extra["server_cpu_us_each"] > 0
+    verdict = await judge(database, outcome, SEED_KEYS)
+    assert verdict.holds
+    assert (len(outcome.sends), len(outcome.claims), verdict.difference_fen) == (44, 80, 0)
+
+
+async def test_http_needs_a_server_with_the_api(server: Server) -> None:
+    with pytest.raises(SetupFailed, match="no HTTP API"):
+        await run_scenario(RunSpec("http", connections=3, depth=1, requests=3), server)
+
+
 # --- idle -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("scenario", ["idle", "idle-websocket"])
 async def test_idle_reports_the_cost_of_each_connection(
-    start_server: StartServer, monkeypatch: pytest.MonkeyPatch
+    start_server: StartServer, monkeypatch: pytest.MonkeyPatch, scenario: str
 ) -> None:
     monkeypatch.setattr(idle, "SETTLE_S", 0.0)
     monkeypatch.setattr(idle, "OTHER_USERS", 10)
-    server = await start_server(limits__ping_interval_s=0.2, limits__pong_timeout_s=0.2)
-    outcome = await run_scenario(RunSpec("idle", connections=20, seconds=0.5), server, server_pid=os.getpid())
+    server = await start_server(
+        limits__ping_interval_s=0.2, limits__pong_timeout_s=0.2, websocket__listen="127.0.0.1:0"
+    )
+    assert server.app.websocket is not None
+    known = {"server_pid": os.getpid(), "websocket_url": server.app.websocket.url}
+    outcome = await run_scenario(RunSpec(scenario, connections=20, seconds=0.5), server, **known)
     assert (outcome.connections, outcome.operations, outcome.errors) == (20, 0, {})
     assert list(outcome.extra) == [
         "server_kib_each",

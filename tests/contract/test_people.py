@@ -35,9 +35,9 @@ async def test_revoked_tokens_stay_revoked(both: Stores) -> None:
 async def test_avatar_is_kept_until_another_one_is_put(both: Stores) -> None:
     await both.users.put({ANNA: "anna", BEN: ""}, {ANNA: "https://a.example"})
     await both.users.put({ANNA: "Anna"})
-    assert [await both.users.avatar_url(one) for one in (ANNA, BEN, CARLA)] == ["https://a.example", "", ""]
+    assert await both.users.avatar_urls([ANNA, BEN, CARLA]) == {ANNA: "https://a.example"}
     await both.users.put({ANNA: "Anna"}, {ANNA: ""})
-    assert await both.users.avatar_url(ANNA) == ""
+    assert await both.users.avatar_urls([ANNA]) == {}
 
 
 async def test_know_keeps_what_is_recorded(both: Stores) -> None:

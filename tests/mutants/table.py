@@ -83,6 +83,7 @@ T_POINTS = "tests/services/test_points.py::test_"
 T_OUTBOX, T_IDS = "tests/services/test_outbox.py::test_", "tests/core/test_ids.py::test_"
 T_HOOK_RULES, T_HOOK_EVENTS = "tests/core/test_webhooks.py::test_", "tests/webhooks/test_events.py::test_"
 T_HOOK_DELIVERY = "tests/webhooks/test_delivery.py::test_"
+T_HOOK_SECRETS = "tests/webhooks/test_secrets.py::test_"
 T_HOSTILE, HOOK_SENDER = "tests/webhooks/test_hostile_receivers.py::test_", "server/services/webhooks/sender.py"
 HOOK_SIGNING, HOOK_ADDRESSES = "server/core/webhooks/signing.py", "server/core/webhooks/addresses.py"
 HOOK_DELIVERY, HOOK_FLOW = "server/services/webhooks/delivery.py", "server/core/webhooks/flow.py"
@@ -1024,7 +1025,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "the address in X-Forwarded-For is taken from any peer",
         "stays up",
         "server/net/websocket.py",
-        "return TRUSTED_PROXY if self._is_proxy(peer[0]) else address_of(peer)",
+        "return TRUSTED_PROXY if self._proxies.have(source[0]) else super().behind(source)",
         "return TRUSTED_PROXY",
         (T_UPGRADE + "address_that_an_untrusted_peer_tells_is_ignored",),
     ),
@@ -1035,6 +1036,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         "for host in reversed(hosts):",
         "for host in hosts:",
         (T_UPGRADE + "limits_hold_for_the_address_that_a_trusted_proxy_tells",),
+    ),
+    Mutation(
+        "the PROXY header of an untrusted address is read",
+        "stays up",
+        "server/net/proxied.py",
+        "return self._header_first.have(peer[0])",
+        "return True",
+        ("tests/wire/test_proxy_header.py::test_header_of_an_untrusted_address_is_no_header",),
     ),
     Mutation(
         "text frames of WebSocket are messages",
@@ -1048,8 +1057,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "a message over WebSocket may have any size",
         "stays up",
         "protocol/websocket.py",
-        "        self._protocol.max_message_size = bytes_max\n",
-        "        self._protocol.max_message_size = None\n",
+        "Protocol(SERVER, max_size=self._frame_bytes_max, logger=LOGGER)",
+        "Protocol(SERVER, max_size=None, logger=LOGGER)",
         (T_WEBSOCKET + "bad_frame_ends_the_connection_with_its_goodbye_and_close_code",),
     ),
     Mutation(
@@ -3796,5 +3805,35 @@ MUTATIONS: tuple[Mutation, ...] = (
         "self.money = clean_unit(welcome.money_unit)",
         "clean_unit(welcome.money_unit)",
         ("tests/server/test_chat_points.py::test_plain_chat_in_points_reads_whole_amounts_and_prints_no_yuan",),
+        "webhooks: a planned restart cuts what is in flight",
+        "webhooks",
+        "server/app.py",
+        "        await finishing\n",
+        "",
+        (T_HOOK_DELIVERY + "planned_restart_waits_for_the_answer_to_what_is_in_flight",),
+    ),
+    Mutation(
+        "webhooks: their sockets are not counted among open files",
+        "stays up",
+        "server/open_files.py",
+        "OTHERS + pool_max + ALL_MAX",
+        "OTHERS + pool_max",
+        (T_FILES + "soft_limit_of_open_files_is_raised_and_silent_connections_end",),
+    ),
+    Mutation(
+        "webhooks: secrets of an older server stay as they are",
+        "webhooks",
+        "server/services/assembly.py",
+        "if sealed := await self.webhook_secrets.seal_all():",
+        "if sealed := 0:",
+        (T_HOOK_SECRETS + "secrets_of_an_older_server_are_sealed_at_the_start_and_go_on_signing",),
+    ),
+    Mutation(
+        "webhooks: a secret is recorded without a seal",
+        "webhooks",
+        "server/services/webhooks/secrets.py",
+        "        if not self._seals.key_id:\n            return Sealed(",
+        "        if True:\n            return Sealed(",
+        (T_HOOK_SECRETS + "secret_in_the_database_is_sealed_and_the_server_signs_with_it",),
     ),
 )

@@ -448,6 +448,7 @@ def test_origins_and_proxies_of_every_kind_are_read(file: Path) -> None:
         ({"listen": "0.0.0.0:7791", "tls": "false", "certificate": "a"}, True),
         ({"listen": "0.0.0.0:7791", "certificate": "a"}, False),
         ({"listen": "0.0.0.0:7791", "trusted_proxies": '["10.0.0.1"]'}, False),
+        ({"listen": "0.0.0.0:7791", "proxy_protocol": '["10.0.0.1"]'}, False),
         ({"listen": "127.0.0.1:7791"}, False),
         ({"listen": "[::1]:7791"}, False),
         ({}, False),
@@ -467,6 +468,28 @@ def test_websocket_that_other_machines_reach_needs_tls_or_a_proxy(
             load_to_serve(None)
     else:
         load_to_serve(None)
+
+
+@pytest.mark.parametrize(
+    ("settings", "is_refused"),
+    [
+        ("[server]\nproxy_protocol = ['10.0.0.1']\ntls_certificate = 'a'\ntls_key = 'a'", True),
+        ("[websocket]\nproxy_protocol = ['10.0.0.1']\n[server]\ntls_certificate = 'a'\ntls_key = 'a'", True),
+        (
+            "[websocket]\nproxy_protocol = ['10.0.0.1']\ntls = false\n"
+            "[server]\ntls_certificate = 'a'\ntls_key = 'a'",
+            False,
+        ),
+        ("[server]\nproxy_protocol = ['10.0.0.1']", False),
+    ],
+)
+def test_proxy_header_before_tls_of_the_server_is_refused(file: Path, settings: str, is_refused: bool) -> None:
+    file.write_text(settings)
+    if is_refused:
+        with pytest.raises(ConfigError, match="TLS ends in the proxy"):
+            load_to_serve(file)
+    else:
+        load_to_serve(file)
 
 
 # --- money of your own ------------------------------------------------------------------------------------------

@@ -61,7 +61,11 @@ def test_soft_limit_of_open_files_is_raised_and_silent_connections_end(tmp_path:
     assert status(tmp_path)["ready"]
     server.terminate()
     (line,) = [line for line in ended(server).stderr.splitlines() if '"open_files"' in line]
-    assert json.loads(line)["limit"] == 2_000
+    told = json.loads(line)
+    assert told["limit"] == 2_000
+    pool_max, webhooks_in_flight = 8, 256
+    assert told["kept_for_stores_and_files"] == pool_max + OTHERS + webhooks_in_flight
+    assert told["connections_max"] == 2_000 - told["kept_for_stores_and_files"]
 
 
 def test_connections_beyond_the_hard_limit_of_open_files_are_refused_and_the_server_goes_on(

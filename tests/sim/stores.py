@@ -271,8 +271,9 @@ class SimUsers(users.UserStore):
     async def put(self, names: Mapping[int, str], avatar_urls: Mapping[int, str] | None = None) -> list[int]:
         return await self._line.call("put_users", lambda: self._tables.put_users(names, avatar_urls or {}))
 
-    async def avatar_url(self, user_id: int) -> str:
-        return await self._line.call("avatar_url", lambda: self._tables.avatar_urls.get(user_id, ""))
+    async def avatar_urls(self, user_ids: Sequence[int]) -> dict[int, str]:
+        kept = self._tables.avatar_urls
+        return await self._line.call("avatar_urls", lambda: {one: kept[one] for one in user_ids if kept.get(one)})
 
     async def names(self, user_ids: Sequence[int]) -> dict[int, str]:
         return await self._line.call("names", lambda: self._tables.names(user_ids))

@@ -17,6 +17,7 @@ import asyncpg
 import pytest
 from aiohttp import web
 
+from server import app
 from server.core.webhooks.signing import text_of
 from tests.conftest import PATIENCE_S, Server, StartServer
 from tests.services.conftest import party
@@ -28,6 +29,12 @@ KEY = bytes(range(32))
 SECRET = text_of(KEY)
 Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Respond = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+@pytest.fixture(autouse=True)
+def drain_webhooks_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Receivers of these tests may hang, and no test has to wait for them at its end."""
+    monkeypatch.setattr(app, "DRAIN_WEBHOOKS_S", 0.05)
 
 
 class Received(NamedTuple):

@@ -9,9 +9,10 @@ from aiohttp import web
 
 from bench.chaos.proxy import Proxy
 from client_sim.sdk.client import Client
+from server import app
 from server.core.webhooks.signing import text_of
 from server.services.webhooks import delivery
-from tests.conftest import DAY_MS, Connect, Server, StartServer, Turn
+from tests.conftest import DAY_MS, PATIENCE_S, Connect, Server, StartServer, Turn
 from tests.services.conftest import until as in_store
 from tests.webhooks.conftest import (
     KEY,
@@ -65,6 +66,47 @@ async def test_server_killed_between_send_and_mark_delivers_again_with_the_same_
     first, second = await receiver.wait_for(2)
     assert (first.id, first.body) == (second.id, second.body)
     await delivered(sql, 1)
+
+
+async def test_planned_restart_waits_for_the_answer_to_what_is_in_flight(
+    start_server: StartServer,
+    connect: Connect,
+    receiver: Receiver,
+    sql: Sql,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(app, "DRAIN_WEBHOOKS_S", PATIENCE_S)
+    hold = Hold()
+    receiver.respond = hold
+    server = await start_server(webhooks__allow_private=LOOPBACK)
+    await subscribe(server, receiver)
+    await (await connect(server, 0)).top_up(7, 5, key="t")
+    await receiver.wait_for(1)
+    stopping = asyncio.create_task(server.stop())
+    await asyncio.sleep(3 * delivery.BUSY_S)
+    assert not stopping.done()
+    hold.go.set()
+    await stopping
+    assert await sql.fetchval("SELECT state FROM webhook_deliveries") == 1
+    assert len(receiver.received) == 1
+
+
+async def test_planned_restart_does_not_wait_for_a_receiver_that_hangs_nor_begin_more(
+    start_server: StartServer, connect: Connect, receiver: Receiver, sql: Sql
+) -> None:
+    receiver.respond = Hold()
+    server = await start_server(webhooks__allow_private=LOOPBACK)
+    await subscribe(server, receiver)
+    backend = await connect(server, 0)
+    await backend.top_up(7, 5, key="t")
+    await receiver.wait_for(1)
+    server.app.services.webhook_delivery.take_no_more()
+    await backend.top_up(8, 5, key="t2")
+    await asyncio.sleep(3 * delivery.BUSY_S)
+    assert len(receiver.received) == 1
+    async with asyncio.timeout(PATIENCE_S):
+        await server.stop()
+    assert await sql.fetchval("SELECT count(*) FROM webhook_deliveries WHERE state = 0") == 2  # for another server
 
 
 async def test_leased_delivery_is_left_to_its_server(

@@ -95,13 +95,25 @@ def load_to_serve(path: Path | None, flags: Flags = NO_FLAGS) -> Config:
         kind = WrongOption if flags.postgres or flags.redis else ConfigError
         raise kind("give both --postgres and --redis, or neither (stores.postgres and stores.redis)")
     _check_websocket(settings)
+    _check_proxy_protocol(settings)
     return settings
+
+
+def _check_proxy_protocol(settings: Config) -> None:
+    """A PROXY header comes before the handshake of TLS, and is read on connections without TLS only."""
+    server, websocket = settings.server, settings.websocket
+    if server.tls_certificate and (server.proxy_protocol or (websocket.proxy_protocol and websocket.tls)):
+        raise ConfigError(
+            "server.tls_certificate is set, but with proxy_protocol TLS ends in the proxy: remove the certificate; "
+            "for WebSocket alone set websocket.tls = false"
+        )
 
 
 def _check_websocket(settings: Config) -> None:
     """What browsers send crosses networks that are not ours, so it must be encrypted, here or by a proxy."""
     websocket = settings.websocket
-    if not websocket.listen or is_loopback(host_and_port(websocket.listen)[0]) or websocket.trusted_proxies:
+    has_proxy = websocket.trusted_proxies or websocket.proxy_protocol
+    if not websocket.listen or is_loopback(host_and_port(websocket.listen)[0]) or has_proxy:
         return
     if not (websocket.tls and settings.server.tls_certificate):
         raise ConfigError(

@@ -20,6 +20,7 @@ class ChatHandlers:
     """Names, texts, catching up, grab statistics."""
 
     def __init__(self, services: Services, money: MoneyWords) -> None:
+        self._people = services.people
         self._messages, self._names, self._grab_stats = services.messages, services.names, services.grab_stats
         self._money = money
 
@@ -36,7 +37,9 @@ class ChatHandlers:
         return messages.NameSet(0, request.name)
 
     async def get_names(self, session: Session, request: messages.GetNames) -> Message:
-        return messages.Names(0, await self._names.of(request.user_ids))
+        wanted = request.user_ids if messages.AVATARS in session.features else []
+        avatar_urls = await self._people.avatar_urls(wanted) if wanted else []
+        return messages.Names(0, await self._names.of(request.user_ids), avatar_urls)
 
     async def say(self, session: Session, request: messages.Say) -> Message:
         number = await self._messages.say(session.user_id, request.group_id, request.text)

@@ -16,7 +16,7 @@ class GroupHandlers:
     def __init__(self, services: Services) -> None:
         self._groups, self._membership = services.groups, services.membership
         self._chats, self._passes = services.chats, services.passes
-        self._messages, self._names = services.messages, services.names
+        self._messages, self._names, self._people = services.messages, services.names, services.people
 
     async def create(self, session: Session, request: messages.CreateGroup) -> Message:
         return messages.GroupCreated(0, await self._membership.create(session.user_id, request.name))
@@ -59,4 +59,6 @@ class GroupHandlers:
         found = await self._groups.page(group, request.after_user_id, MEMBERS_MAX + 1)
         user_ids, more = found[:MEMBERS_MAX], len(found) > MEMBERS_MAX
         names_of = await self._names.of(user_ids)
-        return messages.Members(0, group.group_id, group.owner_id, user_ids, names_of, more)
+        wanted = user_ids if messages.AVATARS in session.features else []
+        avatar_urls = await self._people.avatar_urls(wanted) if wanted else []
+        return messages.Members(0, group.group_id, group.owner_id, user_ids, names_of, more, avatar_urls)

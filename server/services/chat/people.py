@@ -12,6 +12,7 @@ from server.services.chat.passes import PassService
 from server.services.runtime.bus import Bus
 from server.services.runtime.change_feed import ChangeFeed
 from server.services.runtime.events import AccessChange
+from storage.errors import StoreUnavailable
 from storage.postgres.chat.users import AccessRow, UserStore
 
 READ_MAX: Final = 10_000  # users whose access is read at once
@@ -57,7 +58,15 @@ class PeopleService:
 
     async def avatar_url(self, user_id: int) -> str:
         """Where the picture of a user is; empty: nowhere."""
-        return await self._store.avatar_url(user_id)
+        return (await self._store.avatar_urls([user_id])).get(user_id, "")
+
+    async def avatar_urls(self, user_ids: Sequence[int]) -> list[str]:
+        """The pictures of users in their order; "": none, or it cannot be read now, as with names."""
+        try:
+            found = await self._store.avatar_urls(list(user_ids))
+        except StoreUnavailable:
+            found = {}
+        return [found.get(user_id, "") for user_id in user_ids]
 
     async def check_known(self, user_ids: Sequence[int]) -> None:
         """Raises RequestRefused if one of these users is not known here, such as the id of a mistyped name."""

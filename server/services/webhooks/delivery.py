@@ -18,7 +18,9 @@ from server.core.webhooks.addresses import Network
 from server.core.webhooks.events import shown_id
 from server.core.webhooks.flow import ENDPOINT_MAX, EndpointFlow
 from server.services.runtime.outage_log import OutageLog
+from server.services.seeds.seals import Unsealable
 from server.services.webhooks.bodies import render
+from server.services.webhooks.secrets import WebhookSecrets
 from storage.errors import StoreUnavailable
 from storage.postgres.webhooks.deliveries import (
     DeliveryState,
@@ -40,6 +42,7 @@ LEASE_MS: Final = 30_000  # longer than an attempt and its mark may take
 BUSY_S: Final = 0.1  # between two looks while there are endpoints
 IDLE_S: Final = 1.0  # while there are none
 OUTAGE_S: Final = 0.5  # between two tries while PostgreSQL is away
+FINISH_LOOK_S: Final = 0.02
 FIGURES_S: Final = 5.0
 COUNTED_MAX: Final = 1_000  # waiting deliveries of an endpoint
 CLEAN_S: Final = 60.0
@@ -64,12 +67,14 @@ class WebhookDelivery:
         endpoints: EndpointStore,
         deliveries: DeliveryStore,
         facts: FactStore,
+        secrets: WebhookSecrets,
         clock: Clock,
         allowed: Sequence[Network],
         keep_days: int,
     ) -> None:
         """`allowed`: private networks that webhooks may go to."""
         self._endpoints, self._store, self._facts = endpoints, deliveries, facts
+        self._secrets = secrets
         self._clock = clock
         self._allowed = allowed
         self._keep_ms = keep_days * DAY_MS
@@ -80,6 +85,7 @@ class WebhookDelivery:
         self._sender: Sender | None = None
         self._outage_log = OutageLog("webhooks_wait")
         self._figures_at_s = self._clean_at_s = 0.0
+        self._takes_more = True
         self.results: dict[str, int] = {"delivered": 0, "retried": 0, "failed": 0}
         self.queues: list[QueueRow] = []
 
@@ -106,12 +112,23 @@ class WebhookDelivery:
         finally:
             await self._end()
 
+    def take_no_more(self) -> None:
+        """From now on only finish what is in flight: what is due waits for another server."""
+        self._takes_more = False
+
+    async def finish(self, seconds: float) -> None:
+        """Wait until nothing is in flight, but no longer than this. What is left is delivered again later."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self.in_flight:  # noqa: ASYNC110  the loop that marks may have to wait for PostgreSQL
+                    await asyncio.sleep(FINISH_LOOK_S)
+
     async def deliver_once(self) -> float:
         """Mark what was sent, send what is due; seconds until the next look. Raises StoreUnavailable."""
         await self._mark()
         now_ms = self._clock.now_ms()
         due = await self._store.look(now_ms, ENDPOINT_MAX)
-        rooms = self._rooms(due)
+        rooms = self._rooms(due) if self._takes_more else {}
         if rooms:
             taken = await self._store.take(rooms, now_ms, now_ms + LEASE_MS)
             bodies = await render(self._facts, [one.event for one in taken])
@@ -145,10 +162,7 @@ class WebhookDelivery:
         task.add_done_callback(self._tasks.discard)
 
     async def _send(self, taken: TakenDelivery, endpoint: EndpointRow, body: bytes) -> None:
-        now_ms = self._clock.now_ms()
-        keys = endpoint.secrets.valid(now_ms)
-        headers = signing.headers(keys, shown_id(taken.event.webhook_id), now_ms // 1000, body)
-        attempt = await self._open_sender().post(endpoint.url, headers, body)
+        attempt = await self._attempt(taken, endpoint, body)
         flow = self._flow(taken.endpoint_id)
         if attempt.is_delivered:
             flow.succeeded()
@@ -156,6 +170,15 @@ class WebhookDelivery:
             flow.failed(self._clock.elapsed_s(), self._clock.random_part())
         self._done.append(Done(taken, endpoint, attempt))
         self._wake.set()
+
+    async def _attempt(self, taken: TakenDelivery, endpoint: EndpointRow, body: bytes) -> Attempt:
+        sender, now_ms = self._open_sender(), self._clock.now_ms()
+        try:
+            keys = self._secrets.valid(endpoint, now_ms)
+        except Unsealable as error:
+            return sender.without_answer(f"the secret cannot be unsealed: {error}; give another one")
+        headers = signing.headers(keys, shown_id(taken.event.webhook_id), now_ms // 1000, body)
+        return await sender.post(endpoint.url, headers, body)
 
     def _open_sender(self) -> Sender:
         if self._sender is None:
@@ -208,6 +231,7 @@ class WebhookDelivery:
             self.queues = await self._store.figures(COUNTED_MAX)
         if now_s >= self._clean_at_s:
             now_ms = self._clock.now_ms()
+            await self._secrets.seal_all()  # of commands that had no key, and after a change of the key
             cleaned = await self._store.clean(now_ms - self._keep_ms, now_ms - REMOVED_MS, CLEAN_MAX)
             self._clean_at_s = now_s + (CLEAN_S if cleaned < CLEAN_MAX else BUSY_S)
 

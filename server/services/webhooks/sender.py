@@ -110,6 +110,11 @@ class Sender:
             skip_auto_headers=("Accept", "Accept-Encoding"),
         )
 
+    @staticmethod
+    def without_answer(error: str) -> Attempt:
+        """An attempt that was not made."""
+        return Attempt(0, error)
+
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Attempt:
         """One attempt. Raises nothing that a receiver could cause."""
         session = self._sessions[url.partition(":")[0]]

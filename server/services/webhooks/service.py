@@ -9,6 +9,7 @@ from server.core.refusals import Reason, RequestRefused
 from server.core.webhooks import signing
 from server.core.webhooks.addresses import Network, why_not_url
 from server.core.webhooks.events import NAME, EventType, shown_id
+from server.services.webhooks.secrets import WebhookSecrets
 from storage.postgres.webhooks.deliveries import DeliveryRow, DeliveryState, DeliveryStore
 from storage.postgres.webhooks.endpoints import EndpointRow, EndpointStore, NoSecret, TooManyEndpoints
 
@@ -60,11 +61,12 @@ class WebhookService:
         self,
         endpoints: EndpointStore,
         deliveries: DeliveryStore,
+        secrets: WebhookSecrets,
         allowed: Sequence[Network],
         now_ms: Callable[[], int],
     ) -> None:
         """`allowed`: private networks that webhooks may go to."""
-        self._endpoints, self._deliveries = endpoints, deliveries
+        self._endpoints, self._deliveries, self._secrets = endpoints, deliveries, secrets
         self._allowed = allowed
         self.now_ms = now_ms
 
@@ -101,7 +103,7 @@ class WebhookService:
                 url,
                 sorted(set(types)),
                 "enabled" if enabled else "disabled",
-                key,
+                self._secrets.replacing(name, key),
                 now_ms + int(overlap_s * 1000),
                 now_ms,
                 ENDPOINTS_MAX,

@@ -115,10 +115,11 @@ class UserStore:
         async with self._database.reading() as connection:
             return {row["user_id"]: row["name"] for row in await connection.fetch(_SQL["names"], user_ids)}
 
-    async def avatar_url(self, user_id: int) -> str:
-        """Where the picture of a user is; empty: the user has none, or is unknown."""
+    async def avatar_urls(self, user_ids: Sequence[int]) -> dict[int, str]:
+        """Where the pictures of users are, of those who have one."""
         async with self._database.reading() as connection:
-            return await connection.fetchval(_SQL["avatar_url"], user_id) or ""
+            rows = await connection.fetch(_SQL["avatar_urls"], user_ids)
+            return {row["user_id"]: row["avatar_url"] for row in rows}
 
     async def ban(self, user_id: int, banned_at_ms: int | None) -> AccessRow:
         """Ban a user, or let them in again (None). A packet they send meanwhile is recorded before, or never."""

@@ -86,8 +86,8 @@ WHERE u.name <> excluded.name OR u.unique_name IS NOT NULL
 UPDATE users u SET avatar_url = asked.url FROM unnest($1::bigint[], $2::text[]) AS asked (user_id, url)
 WHERE u.user_id = asked.user_id AND u.avatar_url <> asked.url
 
--- name: avatar_url
-SELECT avatar_url FROM users WHERE user_id = $1
+-- name: avatar_urls
+SELECT user_id, avatar_url FROM users WHERE user_id = ANY($1) AND avatar_url <> ''
 
 -- name: names
 SELECT user_id, name FROM users WHERE user_id = ANY($1) AND name <> ''

@@ -1,6 +1,7 @@
 -- name: look
 -- The enabled endpoints, each with the number of deliveries that are due, up to $2.
-SELECT endpoint_id, name, url, types, state, created_at_ms, secret, previous_secret, previous_until_ms, due
+SELECT endpoint_id, name, url, types, state, created_at_ms, secret, key_id, previous_secret, previous_key_id,
+       previous_until_ms, due
 FROM webhook_endpoints AS e, LATERAL (
     SELECT count(*) AS due FROM (
         SELECT FROM webhook_deliveries AS d
