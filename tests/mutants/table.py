@@ -3805,6 +3805,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "self.money = clean_unit(welcome.money_unit)",
         "clean_unit(welcome.money_unit)",
         ("tests/server/test_chat_points.py::test_plain_chat_in_points_reads_whole_amounts_and_prints_no_yuan",),
+    ),
+    Mutation(
         "webhooks: a planned restart cuts what is in flight",
         "webhooks",
         "server/app.py",
