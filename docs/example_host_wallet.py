@@ -20,7 +20,8 @@ from aiohttp import web
 KEYS = {"k1": bytes.fromhex(os.environ.get("HOST_WALLET_KEY", "00" * 32))}  # two while a key is being replaced
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS wallets (user_id TEXT PRIMARY KEY, fen INTEGER NOT NULL CHECK (fen >= 0));
-CREATE TABLE IF NOT EXISTS orders (number TEXT PRIMARY KEY, kind TEXT, user_id TEXT, fen INTEGER, result TEXT, reason TEXT);
+CREATE TABLE IF NOT EXISTS orders
+    (number TEXT PRIMARY KEY, kind TEXT, user_id TEXT, fen INTEGER, result TEXT, reason TEXT);
 """
 
 
@@ -46,7 +47,8 @@ class Books:
                 (have,) = self.db.execute("SELECT fen FROM wallets WHERE user_id = ?", (user_id,)).fetchone()
                 change = -fen if kind == "charge" else fen
                 result = ("succeeded", "") if have + change >= 0 else ("failed", "not enough money")
-                self.db.execute("INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?)", (number, kind, user_id, fen, *result))
+                row = (number, kind, user_id, fen, *result)
+                self.db.execute("INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?)", row)
                 if result[0] == "succeeded":
                     self.db.execute("UPDATE wallets SET fen = fen + ? WHERE user_id = ?", (change, user_id))
             self.db.execute("COMMIT")

@@ -25,6 +25,10 @@ def test_number_of_each_kind_never_changes() -> None:
         "PENDING": 6,
         "POSTED": 7,
         "VOIDED": 8,
+        "CHARGE": 9,
+        "PAYOUT": 10,
+        "PAID_OUT": 11,
+        "PAYOUT_RETURNED": 12,
     }
     assert OPENING not in set(TransferKind)
 

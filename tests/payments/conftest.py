@@ -24,7 +24,7 @@ Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 EXAMPLE = Path(__file__).parents[2] / "docs" / "example_host_wallet.py"
 KEY = bytes(range(32))
 SENDER, BEN, CARL = 1, 2, 3
-HAVE_FEN = 100_000  # of each user at the host
+HAVE_FEN = 50_000  # of each user at the host
 TOTAL_FEN = 3 * HAVE_FEN
 Serve: TypeAlias = Callable[[web.BaseRequest], Awaitable[web.Response]]
 Fault: TypeAlias = Callable[[web.BaseRequest, Serve], Awaitable[web.StreamResponse]]
@@ -33,7 +33,8 @@ Fault: TypeAlias = Callable[[web.BaseRequest, Serve], Awaitable[web.StreamRespon
 def example() -> ModuleType:
     """The module of the docs, on its own: each test has its keys."""
     spec = importlib.util.spec_from_file_location("example_host_wallet", EXAMPLE)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     module.KEYS = {"k1": KEY}  # type: ignore[attr-defined]
@@ -113,7 +114,7 @@ async def error_after_commit(request: web.BaseRequest, serve: Serve) -> web.Stre
 
 
 def changed(change: Callable[[bytes], bytes], *, signed: bool = True) -> Fault:
-    """The host does what is asked, and another body leaves; signed again, or with the signature of the right one."""
+    """The host does what is asked, and another body leaves: signed, or with the signature of the right one."""
 
     async def fault(request: web.BaseRequest, serve: Serve) -> web.StreamResponse:
         response = await serve(request)
@@ -143,7 +144,7 @@ def hanging(released: asyncio.Event, *, commits: bool) -> Fault:
 
 @pytest.fixture
 async def host() -> AsyncIterator[HostWallet]:
-    """A host wallet in which three users have 1,000.00 yuan each."""
+    """A host wallet in which three users have 500.00 yuan each."""
     wallet = HostWallet()
     await wallet.start()
     yield wallet
@@ -255,8 +256,8 @@ def books_agree(database: Database, host: HostWallet, sql: Sql) -> AgreeBooks:
         assert host.total_fen + outside_fen == TOTAL_FEN
         for kind in ("charge", "payout"):
             ours = await sql.fetch(
-                "SELECT number::text, amount_fen, state FROM payments WHERE kind = $1 AND state IN ('succeeded', 'failed') "
-                "ORDER BY number::text",
+                "SELECT number::text, amount_fen, state FROM payments "
+                "WHERE kind = $1 AND state IN ('succeeded', 'failed')",
                 kind,
             )
             theirs = {number: (fen, result) for number, fen, result in host.orders(kind)}

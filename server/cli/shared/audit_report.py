@@ -30,8 +30,9 @@ def print_audit(console: Console, report: Report) -> None:
     for finding in report.findings:
         for discrepancy in finding.discrepancies:
             console.print(f"{finding.name}: {discrepancy}", style="red", highlight=False, soft_wrap=True)
+    in_transit = f" + in transit {yuan(sums.in_transit_fen)}" if sums.in_transit_fen else ""
     console.print(
-        f"wallets {yuan(sums.wallets_fen)} + in packets {yuan(sums.in_packets_fen)}"
+        f"wallets {yuan(sums.wallets_fen)} + in packets {yuan(sums.in_packets_fen)}{in_transit}"
         f" = put in {yuan(sums.put_in_fen)} - taken out {yuan(sums.taken_out_fen)} yuan",
         highlight=False,
         soft_wrap=True,

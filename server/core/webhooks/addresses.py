@@ -1,4 +1,4 @@
-"""Where a webhook, or a call to a host wallet, may go: never into the network of the server, unless the config names it.
+"""Where a webhook or a call to a host wallet may go: not into the server's network, unless the config names that.
 
 A URL of an endpoint comes from outside, and its name may resolve to any address. So the address is checked that is
 connected to, each time.

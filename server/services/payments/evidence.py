@@ -1,4 +1,4 @@
-"""All evidence about payments enters here: `apply` is the one function that changes a payment and moves its money."""
+"""All evidence about payments enters here: one function changes a payment and moves its money."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ class EvidenceService:
             self.breaks += 1
             LOG.error("payment_break", number=change.number, says=change.verdict, state=change.state)
         elif change.state in ENDED and before.state not in ENDED:
-            LOG.info("payment_ended", number=change.number, kind=before.kind, state=change.state)
+            LOG.debug("payment_ended", number=change.number, kind=before.kind, state=change.state)
             if before.kind == PaymentKind.PAYOUT:
                 self._bus.publish(PayoutEnded(before.user_id))
         if tries:

@@ -1,4 +1,4 @@
-"""Send with money from elsewhere: what the sender's wallet lacks is charged, the whole amount, and pays the packet."""
+"""Send with money from elsewhere: a packet that the sender's wallet cannot pay is paid by a charge, as a whole."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Payouts: what claims and refunds leave in wallets goes back to the other book, all that a wallet holds at once."""
+"""Payouts: what claims and refunds leave in wallets goes to the other book, all that a wallet holds at once."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Final
 
 from server.core import ledger
@@ -56,8 +56,8 @@ class PayoutService:
         while True:
             try:
                 await self._scan()
-                while self._credited:
-                    await self._order()
+                while users := list(self._credited)[:BATCH_MAX]:
+                    await self.order(users)
                 self._outage_log.is_over()
             except StoreUnavailable as error:
                 self._outage_log.begins(error)
@@ -72,9 +72,8 @@ class PayoutService:
             self._credited.update(dict.fromkeys(found))
             self._scan_at_s = self._clock.elapsed_s() + SCAN_S
 
-    async def _order(self) -> None:
-        """Order payouts for some users. If that fails, the next scan finds them."""
-        users = list(self._credited)[:BATCH_MAX]
+    async def order(self, users: Sequence[int]) -> None:
+        """Order payouts of all that these users have, for those who get one now. Raises StoreUnavailable."""
         now_ms = self._clock.now_ms()
         made = await self._payments.store.create_payouts(
             {user_id: self._ids.next(now_ms) for user_id in users},

@@ -31,8 +31,7 @@ class PaymentService:
     """Makes attempts. What is not known is in the database; memory holds what is in flight."""
 
     def __init__(self, store: PaymentStore, gateway: Gateway, evidence: EvidenceService, clock: Clock) -> None:
-        self.store, self.gateway = store, gateway
-        self._evidence = evidence
+        self.store, self.gateway, self.evidence = store, gateway, evidence
         self._clock = clock
         self._attempts: dict[int, asyncio.Task[PaymentRow]] = {}
         self._wake = asyncio.Event()
@@ -65,17 +64,17 @@ class PaymentService:
 
     async def _attempt(self, payment: PaymentRow) -> PaymentRow:
         try:
-            begun = await self._evidence.begin(payment)
+            begun = await self.evidence.begin(payment)
             if begun is None:
                 return payment
             self.attempts += 1
             order = Order(begun.number, PaymentKind(begun.kind), begun.user_id, begun.amount_fen)
             if begun.attempts > 1:  # an earlier call may have arrived
                 found = await self.gateway.query(order)
-                begun = await self._evidence.apply(begun, found)
+                begun = await self.evidence.apply(begun, found)
                 if found.verdict is not Verdict.NOT_FOUND or begun.state in ENDED:
                     return begun
-            return await self._evidence.apply(begun, await self._submit(order))
+            return await self.evidence.apply(begun, await self._submit(order))
         finally:
             self._attempts.pop(payment.number, None)
 

@@ -1,4 +1,4 @@
-"""Payments and their evidence. One compare-and-swap on `version` changes a payment, and the money in that transaction."""
+"""Payments and their evidence. One compare-and-swap on `version` changes a payment and moves its money."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ class PaymentStore:
         return None if row is None else PaymentRow(*row)
 
     async def create_charge(self, row: PaymentRow) -> tuple[PaymentRow, bool]:
-        """Record a charge before it is made, once per user and key; the one recorded, and whether it is this one."""
+        """Record a charge before it is made, once per user and key; the recorded one, and whether it is new."""
         async with self._database.transaction() as connection:
             columns = (row.number, row.gateway, row.user_id, row.amount_fen, row.key, row.content)
             made = await connection.fetchrow(_SQL["create_charge"], *columns, row.next_try_ms, row.created_at_ms)
@@ -231,7 +231,7 @@ async def _note(connection: Connection, change: PaymentChange) -> None:
 async def _pay(
     connection: Connection, payment: PaymentRow, balance: BalanceRow, packet: PaidPacket
 ) -> AppliedChange:
-    """Send the packet with the money that has just come in. If it may not be sent, the money stays in the wallet."""
+    """Send the packet with the money that has just come in. If that is refused, the money stays in the wallet."""
     (sent,) = await sends.record(connection, [packet.row], packet.transfer_of, packet.streams_of, packet.seeds())
     packet_id, reason = (None, str(sent)) if isinstance(sent, Unsent) else (sent.row.packet_id, "")
     row = await connection.fetchrow(_SQL["conclude_charge"], payment.number, packet_id, reason)
