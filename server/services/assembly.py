@@ -50,6 +50,7 @@ from server.services.packets.reveal import RevealService
 from server.services.packets.send import SendService
 from server.services.packets.sweep import Sweep
 from server.services.payments.evidence import EvidenceService
+from server.services.payments.lookups import PaymentLookupService
 from server.services.payments.paid_sends import PaidSendService
 from server.services.payments.payouts import PayoutService
 from server.services.payments.service import PaymentService
@@ -108,6 +109,7 @@ class Services:
         self._make_webhooks()
         self.grab_stats = GrabStatService(stores.grab_stats, self.opens, self.groups, bus)
         self.audit_results = AuditResults(stores.database)
+        self.payment_lookups = PaymentLookupService(stores.payments, clock.now_ms)
         self.lookups = LookupService(stores, clock.now_ms, clock.elapsed_s)
 
     def _make_chat(self, keys: Mapping[str, bytes]) -> None:

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from protocol import messages
 from server.core import ledger
+from server.core.payments import OPEN
 from server.net.dispatch import Dispatch
 from server.net.hub import Hub
 from server.net.listener import Listener
@@ -22,6 +23,7 @@ from server.ops.samples.periodic_query import PeriodicQuery
 from server.ops.samples.sample import (
     Counts,
     HotPacket,
+    OpenPayments,
     Sample,
     State,
     StoreState,
@@ -131,6 +133,7 @@ class Observer:
             refunded_packets=refunds.refunded_packets,
             sends=services.sends.sent_packets,
             webhooks=self._webhooks(),
+            payments=self._payments(),
             money_fen=self._money_fen(),
             figures=self._figures.figures,
             loop_lag_ms=lag_ms,
@@ -166,6 +169,18 @@ class Observer:
             for one in delivery.queues
         }
         return WebhookFigures(dict(delivery.results), delivery.in_flight, queues)
+
+    def _payments(self) -> OpenPayments | None:
+        payments, now_ms = self._parts.services.payments, self._now_ms()
+        if payments is None:
+            return None
+        waiting: Counts = dict.fromkeys(map(str, OPEN), 0)
+        oldest_s = dict.fromkeys(waiting, 0.0)
+        for one in filter(lambda figure: figure.kind, payments.figures):
+            waiting[one.state] += one.payments
+            oldest_s[one.state] = max(oldest_s[one.state], (now_ms - (one.oldest_ms or now_ms)) / 1000)
+        breaks = sum(one.payments for one in payments.figures if not one.kind)
+        return OpenPayments(waiting, oldest_s, breaks)
 
     def _money_fen(self) -> Counts:
         services = self._parts.services

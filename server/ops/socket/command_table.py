@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from server.core.payments import PaymentState
 from server.ops.socket.commands import LEVELS, MOST_MAX, SECONDS_MAX, Commands, no_arguments
 from server.ops.socket.lookups import SORTS
 from server.ops.socket.old_names import RENAMED_COMMANDS, RENAMED_KEYS, add_old_keys
@@ -25,6 +26,13 @@ def command_table(do: Commands) -> dict[str, Command]:
         "user": Command("read", "ID", "a user's money, chats and connections", do.user),
         "group": Command("read", "ID", "a group and the number of its members online", do.group),
         "groups": Command("read", f"[--most 1…{MOST_MAX}]", "the newest groups", do.groups),
+        "payments": Command(
+            "read",
+            f"[--user ID] [--state {'|'.join(PaymentState)}] [--most 1…{MOST_MAX}]",
+            "the newest payments",
+            do.payments,
+        ),
+        "payment": Command("read", "NUMBER", "a payment with all evidence about it", do.payment),
         "stores": Command("read", "", "whether both stores respond, and how fast", do.stores),
         "settlement": Command("read", "", "claims that wait to be credited", do.settlement),
         "refunds": Command("read", "", "refunds since the start, and packets due for a refund", do.refunds),
