@@ -124,7 +124,7 @@ def test_exported_names_are_those_in_the_table() -> None:
         f"{name}_total" if metric.type == "counter" else name: metric.type for name, metric in scraped(FULL).items()
     }
     assert set(types) == set(NAMES)
-    assert len(NAMES) == len(set(NAMES)) == 42
+    assert len(NAMES) == len(set(NAMES)) == 45
     assert {name for name, kind in types.items() if kind == "histogram"} == {
         "hongbao_open_seconds",
         "hongbao_batch_seconds",
@@ -152,6 +152,7 @@ def test_unknown_values_are_left_out() -> None:
         "hongbao_in_packets_fen",
         "hongbao_audit_discrepancies",
         "hongbao_audit_last_run_timestamp_seconds",
+        "hongbao_payment_breaks",
     }
     assert values(FULL).keys() - values(EMPTY).keys() == unknown
 

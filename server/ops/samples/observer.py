@@ -96,8 +96,7 @@ class Observer:
 
     def sample(self, lag_ms: float) -> Sample:
         """The server now; `lag_ms` is the event loop's lag, measured by the caller."""
-        parts, services = self._parts, self._parts.services
-        commit, refunds = services.commit, services.refunds
+        parts, services, commit = self._parts, self._parts.services, self._parts.services.commit
         return Sample(
             at_ms=self._now_ms(),
             clock_s=self._now_s(),
@@ -121,7 +120,7 @@ class Observer:
             batches=commit.batches,
             claims=commit.recorded_claims,
             rejected=commit.rejected_claims,
-            redriven=services.reload.redriven_claims + refunds.redriven_claims,
+            redriven=services.reload.redriven_claims + services.refunds.redriven_claims,
             unrecorded=commit.unrecorded,
             live_packets=len(services.live_packets),
             other_servers=services.changes.others,
@@ -130,7 +129,7 @@ class Observer:
             jump_s=services.time.jump_s,
             hottest=self._hottest(),
             settled=services.settlement.settled_claims,
-            refunded_packets=refunds.refunded_packets,
+            refunded_packets=services.refunds.refunded_packets,
             sends=services.sends.sent_packets,
             webhooks=self._webhooks(),
             payments=self._payments(),

@@ -13,7 +13,30 @@ from server.ops.socket.status_socket import Answer, Command
 
 def command_table(do: Commands) -> dict[str, Command]:
     """The commands by name."""
-    commands = {
+    commands = {**_reads(do), **_changes(do)}
+    commands |= {name: _with_old_keys(name, commands[name]) for name in {key.command for key in RENAMED_KEYS}}
+    commands |= {old: _renamed(old, new, commands[new]) for old, new in RENAMED_COMMANDS.items()}
+
+    async def show_help(words: list[str]) -> Answer:
+        no_arguments(words)
+        return {
+            "commands": [
+                {"command": f"{name} {row.arguments}".strip(), "role": row.role, "help": row.help}
+                for name, row in sorted(commands.items())
+            ],
+            "renamed_keys": [
+                {"command": key.command, "old": f"{key.parent}.{key.old}".strip("."), "new": key.new}
+                for key in RENAMED_KEYS
+            ],
+        }
+
+    commands["help"] = Command("read", "", "this table", show_help)
+    return commands
+
+
+def _reads(do: Commands) -> dict[str, Command]:
+    """The commands that change nothing."""
+    return {
         "status": Command("read", "", "the state of the server at a glance", do.status),
         "rates": Command("read", f"[--seconds 1…{SECONDS_MAX}]", "rates over the last seconds", do.rates),
         "connections": Command(
@@ -42,6 +65,12 @@ def command_table(do: Commands) -> dict[str, Command]:
             "the last audit, and why a later one failed; starts an audit if there was none",
             do.audit,
         ),
+    }
+
+
+def _changes(do: Commands) -> dict[str, Command]:
+    """The commands that change something."""
+    return {
         "log-level": Command("change", "|".join(LEVELS), "set the log level until the next reload", do.log_level),
         "disconnect": Command(
             "change", "USER", "close a user's connections; the client may reconnect", do.disconnect
@@ -49,24 +78,6 @@ def command_table(do: Commands) -> dict[str, Command]:
         "drain": Command("change", "", "finish the requests in progress, close all connections, stop", do.drain),
         "reload": Command("change", "", "read the config, keys and certificates again", do.reload),
     }
-    commands |= {name: _with_old_keys(name, commands[name]) for name in {key.command for key in RENAMED_KEYS}}
-    commands |= {old: _renamed(old, new, commands[new]) for old, new in RENAMED_COMMANDS.items()}
-
-    async def show_help(words: list[str]) -> Answer:
-        no_arguments(words)
-        return {
-            "commands": [
-                {"command": f"{name} {row.arguments}".strip(), "role": row.role, "help": row.help}
-                for name, row in sorted(commands.items())
-            ],
-            "renamed_keys": [
-                {"command": key.command, "old": f"{key.parent}.{key.old}".strip("."), "new": key.new}
-                for key in RENAMED_KEYS
-            ],
-        }
-
-    commands["help"] = Command("read", "", "this table", show_help)
-    return commands
 
 
 def _with_old_keys(name: str, command: Command) -> Command:
