@@ -82,9 +82,9 @@ _AFTER: Final = {
     Verdict.UNKNOWN: _UNKNOWN,
     Verdict.CONTRADICTORY: Step(PaymentState.UNKNOWN, is_break=True),
 }
-# What contradicts an end. Silence does not, and neither does the same answer again.
+# What contradicts an end. Silence does not, nor the same answer again, nor an older answer to a query (not found).
 _AGAINST: Final = {
-    PaymentState.SUCCEEDED: (Verdict.FAILED, Verdict.NOT_FOUND, Verdict.CONTRADICTORY),
+    PaymentState.SUCCEEDED: (Verdict.FAILED, Verdict.CONTRADICTORY),
     PaymentState.FAILED: (Verdict.SUCCEEDED, Verdict.CONTRADICTORY),
 }
 

@@ -208,7 +208,7 @@ class Services:
         gateway = gateway_of(self._config.host_wallet, clock)
         lease_ms = int(2_000 * gateway.patience_s) + LEASE_MS
         evidence = EvidenceService(stores.payments, self.sends, self.seeds, clock, bus, lease_ms)
-        self.payments = PaymentService(stores.payments, gateway, evidence, clock)
+        self.payments = PaymentService(stores.payments, gateway, evidence, clock, lambda: self.changes.is_current)
         self.payouts = PayoutService(self.payments, self._ids, clock, bus)
         self.sender = PaidSendService(self.sends, self.payments, self._limits, self._ids, clock, lease_ms)
 

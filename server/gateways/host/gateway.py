@@ -47,9 +47,8 @@ class HostGateway:
         self._timeout_s = timeout_s
         self._keys = keys
         self._now_ms, self._now_s, self._random_bytes = now_ms, now_s, random_bytes
-        self._sessions = GuardedSessions(
-            SECTION, allowed, timeout_s, most=IN_FLIGHT_MAX, most_of_host=IN_FLIGHT_MAX
-        )
+        self._allowed = allowed
+        self._sessions: GuardedSessions | None = None  # opened with the first call
         self._unanswered = 0
         self._away_until_s = float("-inf")
 
@@ -80,8 +79,16 @@ class HostGateway:
         return await self._call("query", order)
 
     async def close(self) -> None:
-        """Close all connections."""
-        await self._sessions.close()
+        """Close all connections; a later call opens others."""
+        sessions, self._sessions = self._sessions, None
+        if sessions is not None:
+            await sessions.close()
+
+    def _session(self) -> aiohttp.ClientSession:
+        if self._sessions is None:
+            most = {"most": IN_FLIGHT_MAX, "most_of_host": IN_FLIGHT_MAX}
+            self._sessions = GuardedSessions(SECTION, self._allowed, self._timeout_s, **most)
+        return self._sessions.of(self._url)
 
     async def _call(self, verb: str, order: Order) -> Evidence:
         keys = self._keys  # of this call: those that sign its reply are among them
@@ -91,7 +98,7 @@ class HostGateway:
         headers["Idempotency-Key"] = str(order.number)
         try:
             url = f"{self._url}/{verb}"
-            async with self._sessions.of(url).post(
+            async with self._session().post(
                 url, data=body, headers={**HEADERS, **headers}, allow_redirects=False
             ) as response:
                 answer = await _read(response)

@@ -12,7 +12,7 @@ from server.core.kinds import PacketKind
 from server.core.ledger import TransferKind, WalletBalance
 from server.core.packet_request import PacketRequest
 from server.core.payments import ENDED, Evidence, PaymentKind, PaymentState, Verdict
-from server.core.refusals import RequestRefused
+from server.core.refusals import Reason, RequestRefused
 from server.services.packets.send import SendService, send_transfer, streams
 from server.services.runtime.bus import Bus
 from server.services.runtime.events import BalanceChange
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from server.clock import Clock
 
 LOG = structlog.get_logger()
+NOT_NOW: Final = (Reason.STORE_UNAVAILABLE, Reason.OVERLOADED, Reason.INTERNAL)  # says nothing about the sender
 TRIES_MAX: Final = 20  # against other writers of the same payment; each has changed it once
 # The money that moves at the end of a payment: from, to, kind; None: the user's wallet.
 MOVES: Final = {
@@ -54,7 +55,9 @@ class EvidenceService:
         self.breaks = 0
 
     async def begin(self, payment: PaymentRow) -> PaymentRow | None:
-        """Begin an attempt; None: another writer has changed the payment since it was read."""
+        """Begin an attempt; None: another writer has changed the payment since it was read, or it has ended."""
+        if payment.state in ENDED:
+            return None
         applied = await self._apply_once(payment, Evidence("submit", Verdict.SUBMITTED))
         return None if applied is None else applied.payment
 
@@ -130,6 +133,8 @@ class EvidenceService:
         try:
             return self._sends.row(await self._sends.checked(request), self._clock.now_ms())
         except RequestRefused as refused:
+            if refused.reason in NOT_NOW:
+                raise StoreUnavailable(f"whether the sender may send is not known: {refused}") from None
             return refused.reason.value
 
     def _tell(

@@ -62,7 +62,7 @@ class PaidSendService:
                 if refused.reason is not Reason.NOT_ENOUGH_MONEY:
                     raise
             payment = await self._charge(one)
-        return await self._answer(payment, one)
+        return await self._answer(await self._payments.result(payment), one)
 
     async def _charge(self, one: PacketRequest) -> PaymentRow:
         """Record a charge, then make a first attempt at it."""

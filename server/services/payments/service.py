@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -30,7 +30,16 @@ IN_FLIGHT_MAX: Final = 64  # attempts of the loop
 class PaymentService:
     """Makes attempts. What is not known is in the database; memory holds what is in flight."""
 
-    def __init__(self, store: PaymentStore, gateway: Gateway, evidence: EvidenceService, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: PaymentStore,
+        gateway: Gateway,
+        evidence: EvidenceService,
+        clock: Clock,
+        is_current: Callable[[], bool],
+    ) -> None:
+        """`is_current`: the server knows who may send now, as far as other servers have changed that."""
+        self._is_current = is_current
         self.store, self.gateway, self.evidence = store, gateway, evidence
         self._clock = clock
         self._attempts: dict[int, asyncio.Task[PaymentRow]] = {}
@@ -59,8 +68,13 @@ class PaymentService:
         task = self._attempts.get(payment.number)
         if task is None:
             task = asyncio.get_running_loop().create_task(self._attempt(payment))
+            task.add_done_callback(_retrieve)
             self._attempts[payment.number] = task
         return await asyncio.shield(task)
+
+    async def result(self, payment: PaymentRow) -> PaymentRow:
+        """The payment after the attempt that is being made, if there is one."""
+        return await self.attempt(payment) if payment.number in self._attempts else payment
 
     async def _attempt(self, payment: PaymentRow) -> PaymentRow:
         try:
@@ -101,10 +115,11 @@ class PaymentService:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(LOOK_S):
                         await self._wake.wait()
-        finally:
+        except asyncio.CancelledError:  # after a failure the loop runs again, and attempts go on meanwhile
             for task in tasks | set(self._attempts.values()):
                 task.cancel()
             await self.gateway.close()
+            raise
 
     async def _look(self, tasks: set[asyncio.Task[PaymentRow]]) -> None:
         """Collect attempts that have ended, and begin others. Raises what an attempt has raised."""
@@ -112,7 +127,7 @@ class PaymentService:
             tasks.discard(task)
             task.result()
         room = (1 if self.gateway.is_away else IN_FLIGHT_MAX) - len(tasks)
-        if room > 0:
+        if room > 0 and self._is_current():
             due = await self.store.due(self._clock.now_ms(), list(self._attempts), room)
             tasks.update(asyncio.get_running_loop().create_task(self.attempt(one)) for one in due)
         if self._clock.elapsed_s() >= self._figures_at_s:
@@ -131,3 +146,9 @@ class PaymentService:
         elif self._is_late and not late:
             LOG.info("payments_unknown_for_long_no_longer")
         self._is_late = bool(late)
+
+
+def _retrieve(task: asyncio.Task[PaymentRow]) -> None:
+    """A failed attempt is no defect if its request has ended: the payment is asked again."""
+    if not task.cancelled():
+        task.exception()

@@ -14,6 +14,8 @@ from storage.postgres.packets.seed_trees import PacketSeeds
 from storage.postgres.packets.sends import Sent, Unsent
 
 if TYPE_CHECKING:
+    import asyncpg
+
     from storage.postgres.database import Connection, Database
 
 _SQL = statements.load(__file__)
@@ -116,7 +118,7 @@ class PaymentStore:
     async def _one(self, statement: str, *arguments: object) -> PaymentRow | None:
         async with self._database.reading() as connection:
             row = await connection.fetchrow(_SQL[statement], *arguments)
-        return None if row is None else PaymentRow(*row)
+        return None if row is None else _row(row)
 
     async def create_charge(self, row: PaymentRow) -> tuple[PaymentRow, bool]:
         """Record a charge before it is made, once per user and key; the recorded one, and whether it is new."""
@@ -124,10 +126,10 @@ class PaymentStore:
             columns = (row.number, row.gateway, row.user_id, row.amount_fen, row.key, row.content)
             made = await connection.fetchrow(_SQL["create_charge"], *columns, row.next_try_ms, row.created_at_ms)
             if made is not None:
-                return PaymentRow(*made), True
+                return _row(made), True
             earlier = await connection.fetchrow(_SQL["of_send"], row.user_id, row.key)
             assert earlier is not None
-            return PaymentRow(*earlier), False
+            return _row(earlier), False
 
     async def create_payouts(
         self,
@@ -153,7 +155,7 @@ class PaymentStore:
                 return []
             columns = [numbers[one] for one in amounts], list(amounts), list(amounts.values())
             rows = await connection.fetch(_SQL["create_payouts"], *columns, gateway, now_ms)
-            made = [PaymentRow(*row) for row in rows]
+            made = [_row(row) for row in rows]
             after = await wallets.debit(connection, amounts, dict.fromkeys(amounts, 1))
             await wallets.insert_debits(connection, [transfer_of(one) for one in made], after)
         return [AppliedChange(one, after[one.user_id]) for one in made]
@@ -169,7 +171,7 @@ class PaymentStore:
         """Open payments whose time has come, besides these; the one that waits longest first."""
         async with self._database.reading() as connection:
             rows = await connection.fetch(_SQL["due"], now_ms, besides, most)
-        return [PaymentRow(*row) for row in rows]
+        return [_row(row) for row in rows]
 
     async def apply(self, change: PaymentChange, packet: PaidPacket | None) -> AppliedChange | None:
         """Change a payment, and move its money, in one transaction. None: it has another version by now.
@@ -189,7 +191,7 @@ class PaymentStore:
             )
             if row is None:
                 return None
-            payment = PaymentRow(*row)
+            payment = _row(row)
             await _note(connection, change)
             if change.transfer is None:
                 return AppliedChange(payment)
@@ -210,12 +212,17 @@ class PaymentStore:
         """The newest payments, of one user (0: of all) and in one state (empty: in any)."""
         async with self._database.reading() as connection:
             rows = await connection.fetch(_SQL["newest"], user_id, state, most)
-        return [PaymentRow(*row) for row in rows]
+        return [_row(row) for row in rows]
 
     async def figures(self) -> list[PaymentFigure]:
         """Open payments by kind and state, and contradictions."""
         async with self._database.reading() as connection:
             return [PaymentFigure(*row) for row in await connection.fetch(_SQL["figures"])]
+
+
+def _row(record: asyncpg.Record) -> PaymentRow:
+    """By the names of the columns: a later version may add others."""
+    return PaymentRow(*(record[name] for name in PaymentRow._fields))
 
 
 async def _note(connection: Connection, change: PaymentChange) -> None:
@@ -237,4 +244,4 @@ async def _pay(
     row = await connection.fetchrow(_SQL["conclude_charge"], payment.number, packet_id, reason)
     assert row is not None
     is_new = isinstance(sent, Sent) and packet_id == packet.row.packet_id
-    return AppliedChange(PaymentRow(*row), balance, sent if is_new and isinstance(sent, Sent) else None)
+    return AppliedChange(_row(row), balance, sent if is_new and isinstance(sent, Sent) else None)
