@@ -59,15 +59,11 @@ class Order(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What a piece of evidence does: the state after it, and whether it contradicts the state before."""
+    """What a piece of evidence does: the state after it, whether it ends the payment, or contradicts its end."""
 
     state: PaymentState
+    ends: bool = False
     is_break: bool = False
-
-    @property
-    def moves_money(self) -> bool:
-        """The payment ends with it."""
-        return self.state in ENDED and not self.is_break
 
 
 ENDED: Final = (PaymentState.SUCCEEDED, PaymentState.FAILED)
@@ -76,8 +72,8 @@ _BEGIN: Final = Step(PaymentState.SUBMITTED)
 _UNKNOWN: Final = Step(PaymentState.UNKNOWN)
 _AFTER: Final = {
     Verdict.SUBMITTED: _BEGIN,
-    Verdict.SUCCEEDED: Step(PaymentState.SUCCEEDED),
-    Verdict.FAILED: Step(PaymentState.FAILED),
+    Verdict.SUCCEEDED: Step(PaymentState.SUCCEEDED, ends=True),
+    Verdict.FAILED: Step(PaymentState.FAILED, ends=True),
     Verdict.NOT_FOUND: _UNKNOWN,
     Verdict.UNKNOWN: _UNKNOWN,
     Verdict.CONTRADICTORY: Step(PaymentState.UNKNOWN, is_break=True),

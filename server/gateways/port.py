@@ -26,7 +26,7 @@ class Gateway(Protocol):
 
     @property
     def is_away(self) -> bool:
-        """The last calls got no answer: a new one would probably wait in vain."""
+        """The last calls got no answer: a new one would probably get none."""
         ...
 
     async def charge(self, order: Order) -> Evidence:

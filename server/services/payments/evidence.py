@@ -77,7 +77,7 @@ class EvidenceService:
     async def _apply_once(self, payment: PaymentRow, evidence: Evidence) -> AppliedChange | None:
         change = self._change(payment, evidence)
         packet, tries = None, list[SeedsOfBatch]()
-        if change.state == PaymentState.SUCCEEDED and payment.kind == PaymentKind.CHARGE and change.transfer:
+        if change.transfer is not None and change.transfer.kind == TransferKind.CHARGE:
             prepared = await self._packet_of(payment)
             if isinstance(prepared, PacketRow):
 
@@ -112,13 +112,13 @@ class EvidenceService:
             evidence.verdict,
             evidence.detail,
             step.state,
-            evidence.detail if step.state is PaymentState.FAILED and not step.is_break else payment.reason,
+            evidence.detail if step.ends and step.state is PaymentState.FAILED else payment.reason,
             now_ms + wait_ms,
             begins,
             step.is_break,
         )
-        move = MOVES.get((PaymentKind(payment.kind), step.state)) if step.moves_money else None
-        if move is None or payment.state in ENDED:
+        move = MOVES.get((PaymentKind(payment.kind), step.state)) if step.ends else None
+        if move is None:
             return change
         debit, credit, kind = move
         to_user = credit is None
