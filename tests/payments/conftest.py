@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -266,6 +265,14 @@ def books_agree(database: Database, host: HostWallet, sql: Sql) -> AgreeBooks:
     return check
 
 
-def at(timestamp_s: float) -> str:
-    """A timestamp as it is sent."""
-    return str(int(time.time() + timestamp_s))
+def service_of(server: Server) -> Any:
+    payments = server.app.services.payments
+    assert payments is not None
+    return payments
+
+
+async def eventually(holds: Any) -> bool:
+    async with asyncio.timeout(PATIENCE_S):
+        while not holds():  # noqa: ASYNC110  the host sets no event
+            await asyncio.sleep(0.01)
+    return True

@@ -13,7 +13,7 @@ from server import config
 from server.config import ConfigError
 from server.core.payments import Evidence, Verdict
 from server.services.packets.send import SendService
-from tests.conftest import PATIENCE_S, Connect, Server, StartServer, Turn
+from tests.conftest import Connect, Server, StartServer, Turn
 from tests.payments.conftest import (
     BEN,
     CARL,
@@ -30,9 +30,11 @@ from tests.payments.conftest import (
     StartWithHost,
     changed,
     error_after_commit,
+    eventually,
     hanging,
     lost_after_commit,
     lost_before,
+    service_of,
 )
 from tests.services.conftest import until
 
@@ -452,16 +454,3 @@ async def test_host_wallet_in_a_network_that_is_not_listed_gets_no_call(
         await room.send("k")
     assert host.calls == []
     assert "not a public address" in await room.sql.fetchval("SELECT string_agg(detail, '') FROM payment_evidence")
-
-
-def service_of(server: Server) -> Any:
-    payments = server.app.services.payments
-    assert payments is not None
-    return payments
-
-
-async def eventually(holds: Any) -> bool:
-    async with asyncio.timeout(PATIENCE_S):
-        while not holds():  # noqa: ASYNC110  the host sets no event
-            await asyncio.sleep(0.01)
-    return True
