@@ -52,7 +52,6 @@ class EvidenceService:
         self._store, self._sends, self._seeds = store, sends, seeds
         self._clock, self._bus = clock, bus
         self._lease_ms = lease_ms
-        self.breaks = 0
 
     async def begin(self, payment: PaymentRow) -> PaymentRow | None:
         """Begin an attempt; None: another writer has changed the payment since it was read, or it has ended."""
@@ -103,7 +102,8 @@ class EvidenceService:
         step = payments.step(PaymentState(payment.state), evidence.verdict)
         now_ms = self._clock.now_ms()
         begins = evidence.verdict is Verdict.SUBMITTED
-        wait_ms = self._lease_ms if begins else payments.wait_ms(payment.attempts, self._clock.random_part())
+        goes_on = begins or evidence.verdict is Verdict.NOT_FOUND  # after which the order is sent again
+        wait_ms = self._lease_ms if goes_on else payments.wait_ms(payment.attempts, self._clock.random_part())
         change = PaymentChange(
             payment.number,
             payment.version,
@@ -121,10 +121,9 @@ class EvidenceService:
         if move is None:
             return change
         debit, credit, kind = move
-        to_user = credit is None
         account = payment.user_id if credit is None else credit
         transfer = TransferRow(debit, account, kind, str(payment.number), payment.amount_fen, now_ms)
-        return change._replace(transfer=transfer, credits_user=to_user)
+        return change._replace(transfer=transfer, credits_user=credit is None)
 
     async def _packet_of(self, payment: PaymentRow) -> PacketRow | str:
         """The packet that a charge pays, or why its sender may not send it any more."""
@@ -142,7 +141,6 @@ class EvidenceService:
     ) -> None:
         """After the commit: the log, the new balance and the packet."""
         if change.is_break:
-            self.breaks += 1
             LOG.error("payment_break", number=change.number, says=change.verdict, state=change.state)
         elif change.state in ENDED and before.state not in ENDED:
             LOG.debug("payment_ended", number=change.number, kind=before.kind, state=change.state)

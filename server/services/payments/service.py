@@ -48,7 +48,6 @@ class PaymentService:
         self._figures_at_s = 0.0
         self._is_late = False
         self.figures: list[PaymentFigure] = []
-        self.attempts = 0
 
     @property
     def in_flight(self) -> int:
@@ -81,7 +80,6 @@ class PaymentService:
             begun = await self.evidence.begin(payment)
             if begun is None:
                 return payment
-            self.attempts += 1
             order = Order(begun.number, PaymentKind(begun.kind), begun.user_id, begun.amount_fen)
             if begun.attempts > 1:  # an earlier call may have arrived
                 found = await self.gateway.query(order)
