@@ -230,7 +230,7 @@ def test_default_toml_marks_the_keys_that_a_reload_takes_over() -> None:
     """tests/wire/test_reload.py checks that a reload takes over every marked limit."""
     marked = {key for key, row in KEYS.items() if "HUP" in row.comment}
     reloaded = ("limits.", "auth.", "seeds.", "log.", "server.tls_", "http_api.keys", "websocket.origins")
-    assert marked == {key for key in KEYS if key.startswith(reloaded)}
+    assert marked == {key for key in KEYS if key.startswith((*reloaded, "host_wallet.keys"))}
     text = default_toml()
     assert "[HUP]" in text.partition("[server]")[0]
     assert re.search(r"^wait_ms_max = .*\[HUP\]$", text, re.MULTILINE)
