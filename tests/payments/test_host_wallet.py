@@ -12,8 +12,10 @@ from client_sim.sdk.errors import BankAway, BankDeclined, BankUnknown, KeyReused
 from server import config
 from server.config import ConfigError
 from server.core.payments import Evidence, Verdict
+from server.credentials import Credentials
+from server.reload import Reading
 from server.services.packets.send import SendService
-from tests.conftest import Connect, Server, StartServer, Turn
+from tests.conftest import API_KEYS, KEYS, SEED_KEYS, Connect, Server, StartServer, Turn
 from tests.payments.conftest import (
     BEN,
     CARL,
@@ -416,11 +418,19 @@ async def test_keys_are_replaced_while_two_are_valid(
     host.module.KEYS.clear()
     host.module.KEYS.update({"k1": KEY, "k2": new})
     await room.send("signed with the last one")
-    service_of(room.server).use_keys({"k1": KEY})
+    reload_with(room.server, host, {"k1": KEY})
     await room.send("signed with the first one")
-    service_of(room.server).use_keys({"k3": new})
+    reload_with(room.server, host, {"k3": new})
     with pytest.raises(BankUnknown):
         await room.send("signed with a key that the host does not know")
+
+
+def reload_with(server: Server, host: HostWallet, keys: dict[str, bytes]) -> None:
+    """SIGHUP, with other keys in the config."""
+    hexed = {"host_wallet.keys": {key_id: key.hex() for key_id, key in keys.items()}}
+    place = {"host_wallet.url": host.url, "host_wallet.allow_private": ["127.0.0.0/8"]}
+    settings = config.load(None, {**place, **hexed}, environment={})
+    server.app.apply(Reading(settings, Credentials(KEYS, SEED_KEYS, None, {}, API_KEYS)))
 
 
 async def test_server_without_a_host_wallet_has_none_of_it(server: Server, backend: Any) -> None:
