@@ -177,15 +177,20 @@ async def test_call_without_an_answer_ends_after_the_time_limit_and_the_packet_i
     room: Room, host: HostWallet, books_agree: AgreeBooks
 ) -> None:
     released = asyncio.Event()
+    earlier = await room.send("earlier")
     host.faults["charge"] = [hanging(released, commits=True)]
+    sending = asyncio.create_task(room.send("k"))
+    assert await eventually(lambda: len(host.calls) == 2)
+    await room.carl.open(earlier)  # no other request waits for the host
+    assert not sending.done()
     with pytest.raises(BankUnknown):
-        await room.send("k")
+        await sending
     details = await room.sql.fetch("SELECT detail FROM payment_evidence")
     assert "no answer within 0.5 s" in [row["detail"] for row in details]
     released.set()
     assert (await room.until_ended())["state"] == "succeeded"
     assert await room.ben.open(await room.send("k"))
-    assert len(host.orders("charge")) == 1
+    assert len(host.orders("charge")) == 2
     await room.until_quiet()
     await books_agree()
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import re
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,8 @@ import pytest
 import structlog
 
 from bench.chaos.proxy import Proxy
-from client_sim.sdk.errors import BankUnknown, StoreUnavailable
+from bench.chaos.supervisor import free_port
+from client_sim.sdk.errors import BankDeclined, BankUnknown, StoreUnavailable
 from server.config.table import KEYS
 from server.core.payments import PaymentState
 from server.core.signed_requests import REPLY_SCHEME, SignedContent, sign
@@ -23,6 +26,7 @@ from tests.conftest import Turn
 from tests.http_api.client import Api
 from tests.ops.conftest import Ask, ask_server
 from tests.payments.conftest import (
+    EXAMPLE,
     HAVE_FEN,
     KEY,
     SENDER,
@@ -37,6 +41,7 @@ from tests.payments.conftest import (
     lost_after_commit,
     service_of,
 )
+from tests.services.conftest import until
 
 __all__ = ["ask_server"]
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "payments.md").read_text("utf-8")
@@ -222,3 +227,30 @@ def test_document_has_the_signatures_and_settings_that_the_server_uses() -> None
     settings = {key.removeprefix("host_wallet.") for key in KEYS if key.startswith("host_wallet.")}
     assert settings == set(re.findall(r"^(\w+) = ", DOCUMENT, re.MULTILINE))
     assert all(f"`{state}`" in DOCUMENT for state in PaymentState)
+
+
+async def test_example_runs_as_a_program(
+    start_with_host: StartWithHost, make_room: MakeRoom, tmp_path: Path
+) -> None:
+    port = free_port()
+    words = [sys.executable, str(EXAMPLE), str(tmp_path / "wallet.db"), str(port)]
+    process = await asyncio.create_subprocess_exec(
+        *words, env={"HOST_WALLET_KEY": KEY.hex()}, stdout=asyncio.subprocess.DEVNULL
+    )
+    try:
+        room = await make_room(await start_with_host(host_wallet__url=f"http://127.0.0.1:{port}"))
+
+        async def listens() -> bool:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except OSError:
+                return False
+            writer.close()
+            return True
+
+        await until(listens)
+        with pytest.raises(BankDeclined, match="not enough money"):
+            await room.send("k")
+    finally:
+        process.kill()
+        await process.wait()
