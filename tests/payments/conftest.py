@@ -7,6 +7,7 @@ import importlib.util
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
+from random import Random
 from types import ModuleType
 from typing import Any, TypeAlias
 
@@ -48,6 +49,7 @@ class HostWallet:
         self.books = self.module.Books(":memory:")
         self._wallet = self.module.HostWallet(self.books)
         self.faults: dict[str, list[Fault]] = {"charge": [], "payout": [], "query": []}
+        self.at_random: Random | None = None  # three of ten calls fail
         self.calls: list[tuple[str, str]] = []  # verb and number
         self._server = web.Server(self._serve, access_log=None)
         self._listening: asyncio.Server | None = None
@@ -69,6 +71,9 @@ class HostWallet:
         number = request.headers["Idempotency-Key"]
         self.calls.append((verb, number))
         faults = self.faults[verb]
+        if self.at_random is not None and self.at_random.random() < 0.3:
+            fault = self.at_random.choice([lost_before, lost_after_commit, error_after_commit])
+            return await fault(request, self._wallet.handle)
         if faults:
             return await faults.pop(0)(request, self._wallet.handle)
         response: web.StreamResponse = await self._wallet.handle(request)

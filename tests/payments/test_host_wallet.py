@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
+from random import Random
 from typing import Any
 
 import pytest
 from aiohttp import web
 
-from client_sim.sdk.errors import BankAway, BankDeclined, BankUnknown, KeyReused, NotAMember, NotEnoughMoney
+from client_sim.sdk.client import Client
+from client_sim.sdk.errors import (
+    BankAway,
+    BankDeclined,
+    BankUnknown,
+    ClientError,
+    KeyReused,
+    NotAMember,
+    NotEnoughMoney,
+)
 from server import config
 from server.config import ConfigError
 from server.core.payments import Evidence, Verdict
@@ -472,3 +483,45 @@ async def test_host_wallet_in_a_network_that_is_not_listed_gets_no_call(
         await room.send("k")
     assert host.calls == []
     assert "not a public address" in await room.sql.fetchval("SELECT string_agg(detail, '') FROM payment_evidence")
+
+
+async def test_books_agree_after_many_packets_with_faults_and_a_killed_server(
+    start_with_host: StartWithHost,
+    make_room: MakeRoom,
+    host: HostWallet,
+    connect: Connect,
+    turn_clock: Turn,
+    books_agree: AgreeBooks,
+) -> None:
+    """Two servers; 20 packets are sent twice each with their keys, and opened; one server is killed on the way."""
+    host.at_random = Random(7)
+    first, second = await start_with_host(), await start_with_host(server__node=1)
+    room = await make_room(first)
+    there = [await connect(second, user_id) for user_id in (SENDER, BEN, CARL)]
+
+    async def send(number: int, clients: list[Client]) -> None:
+        with suppress(ClientError):
+            packet_id = (
+                await clients[number % 3].send_packet("lucky", room.group, 300, 3, key=f"k{number}")
+            ).packet_id
+            for client in clients:
+                await client.open(packet_id)
+
+    here = [room.sender, room.ben, room.carl]
+    sends = [asyncio.create_task(send(number, clients)) for number in range(20) for clients in (here, there)]
+    assert await eventually(lambda: len(host.calls) > 20)
+    await first.kill()
+    room.server = second
+    for task in sends[::2]:
+        task.cancel()
+    await asyncio.gather(*sends, return_exceptions=True)
+    turn_clock(60_000)  # the leases of the killed server have ended
+    await room.until_quiet()
+    host.at_random = None
+    await asyncio.gather(*(send(number, there) for number in range(20)))
+    await room.until_quiet()
+    charges = (
+        "SELECT count(*), count(DISTINCT packet_id) FROM payments WHERE kind = 'charge' AND state = 'succeeded'"
+    )
+    assert tuple(await room.sql.fetchrow(charges)) == (20, 20)
+    await books_agree()
