@@ -55,6 +55,10 @@ class Refusal(IntEnum):
     OVERLOADED = 501
     INTERNAL = 502
 
+    BANK_DECLINED = 600
+    BANK_UNKNOWN = 601
+    BANK_AWAY = 602
+
 
 class RefusalRow(NamedTuple):
     """What a client may do about a refusal."""
@@ -113,6 +117,13 @@ REFUSALS: dict[Refusal, RefusalRow] = {
     ),
     Refusal.OVERLOADED: RefusalRow(True, 500, "too much work is waiting already"),
     Refusal.INTERNAL: RefusalRow(True, 1000, "a defect of the server, logged there; nothing was lost"),
+    Refusal.BANK_DECLINED: RefusalRow(
+        False, 0, "the bank or wallet that was to pay has declined; another try needs another key"
+    ),
+    Refusal.BANK_UNKNOWN: RefusalRow(
+        True, 1000, "whether the bank or wallet has paid is not known yet: ask again with the same key"
+    ),
+    Refusal.BANK_AWAY: RefusalRow(True, 5000, "the bank or wallet does not respond; nothing was recorded"),
 }
 
 

@@ -16,6 +16,7 @@ from storage.postgres.chat.outbox import OutboxStore
 from storage.postgres.chat.users import UserStore
 from storage.postgres.database import Database
 from storage.postgres.database_time import DatabaseTimeStore
+from storage.postgres.money.payments import PaymentStore
 from storage.postgres.money.records import RecordStore
 from storage.postgres.money.settlement import SettlementQueue
 from storage.postgres.money.statement import StatementStore
@@ -42,6 +43,7 @@ class Stores(NamedTuple):
     wallets: WalletStore
     settlement: SettlementQueue
     records: RecordStore
+    payments: PaymentStore
     statements: StatementStore
     groups: GroupStore
     memberships: MembershipStore
@@ -77,6 +79,7 @@ class Stores(NamedTuple):
             wallets=WalletStore(database),
             settlement=SettlementQueue(database, with_best_luck),
             records=RecordStore(database),
+            payments=PaymentStore(database),
             statements=StatementStore(database),
             groups=GroupStore(database),
             memberships=MembershipStore(database),

@@ -14,7 +14,7 @@ from bench.load.transport import MeasuredConnection
 from protocol import messages
 from protocol.messages import Message
 from protocol.tokens import Token
-from server.http_api.signature import SignedContent, sign
+from server.core.signed_requests import SignedContent, sign
 
 HEAD_END: Final = b"\r\n\r\n"
 LENGTH: Final = b"Content-Length: "

@@ -107,6 +107,9 @@ TEXTS: dict[str, Text] = {
     "statement_send": Text("发红包", "sent"),
     "statement_claim": Text("收红包", "received"),
     "statement_refund": Text("红包退回", "refund"),
+    "statement_charge": Text("钱包支付", "charged"),
+    "statement_payout": Text("转入钱包", "paid out"),
+    "statement_payout_returned": Text("转账退回", "came back"),
     "members_title": Text("群成员（{count}）", "Members ({count})"),
     "invite_title": Text("邀请码", "Invite code"),
     "invite_use": Text("对方输入这一行即可入群：", "Who types this line joins the group:"),
@@ -131,6 +134,9 @@ TEXTS: dict[str, Text] = {
     "refused": Text("不行：{detail}", "refused: {detail}"),
     "refused_not_allowed": Text("这个红包不是给你的", "this packet is not for you"),
     "refused_not_enough_money": Text("零钱不足", "there is not enough in your wallet"),
+    "refused_bank_declined": Text("钱包支付失败", "your wallet has declined to pay"),
+    "refused_bank_unknown": Text("支付结果未知，请稍后再试", "it is not known yet whether it was paid; try again"),
+    "refused_bank_away": Text("钱包没有回应，请稍后再试", "your wallet does not respond; try again later"),
     "refused_bad_amount": Text("金额太小或太大", "that amount is too small or too large"),
     "refused_bad_shares": Text(
         "个数不对：至少1个，不超过群人数", "shares: at least 1, at most one for each member"

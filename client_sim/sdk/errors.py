@@ -249,6 +249,24 @@ class Overloaded(Refusal):
     CODE = codes.Refusal.OVERLOADED
 
 
+class BankDeclined(Refusal):
+    """The host wallet (or bank) that was to pay the packet has declined. Another try needs another key."""
+
+    CODE = codes.Refusal.BANK_DECLINED
+
+
+class BankUnknown(Refusal):
+    """It is not known yet whether the packet was paid. Ask again with the same key."""
+
+    CODE = codes.Refusal.BANK_UNKNOWN
+
+
+class BankAway(Refusal):
+    """The host wallet (or bank) does not respond. Nothing was recorded."""
+
+    CODE = codes.Refusal.BANK_AWAY
+
+
 REFUSALS: dict[int, type[Refusal]] = {int(kind.CODE): kind for kind in Refusal.__subclasses__()}
 
 

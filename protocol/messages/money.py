@@ -50,7 +50,10 @@ class Withdrawn(Message, tag=126):
 
 
 class BalanceChanged(Message, tag=65):
-    """Push: your wallet changed. `reason` is top_up, withdraw, send, claim or refund."""
+    """Push: your wallet changed. `reason` is top_up, withdraw, send, claim or refund.
+
+    With a host wallet also charge, payout or payout_returned.
+    """
 
     balance_fen: int
     change_fen: int

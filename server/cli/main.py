@@ -96,6 +96,8 @@ COMMANDS: Final = (
     CommandRow(
         "group", "server.cli.group:group_cli", "Show groups, and make and change them as a chat backend does."
     ),
+    CommandRow("payments", "server.cli.operators:payments", "List the newest payments."),
+    CommandRow("payment", "server.cli.operators:payment", "Show a payment with all evidence about it."),
     CommandRow("stores", "server.cli.operators:stores", "Check that both stores respond, and show how fast."),
     CommandRow(
         "settlement",
@@ -125,9 +127,7 @@ COMMANDS: Final = (
         "Reload config, keys and certificates, like SIGHUP; exit 1 if one of them is invalid.",
     ),
     CommandRow(
-        "log-level",
-        "server.cli.operators:log_level",
-        "Change the log level of the server until its next reload or restart.",
+        "log-level", "server.cli.operators:log_level", "Change the log level until the next reload or restart."
     ),
     CommandRow(
         "top",

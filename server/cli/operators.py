@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from server.cli.shared.answers import DEFAULT, ServerOptions, ask_server, show_answer
 from server.cli.shared.numbers import Count, Id
 from server.cli.shared.users import User
+from server.core.payments import PaymentState
 from server.instance import NoAnswer
 from server.ops.samples.sample import Sort
 
@@ -72,6 +73,36 @@ def user(user: User, /, *, server: ServerOptions = DEFAULT) -> int:
     return show_answer(server, "user", user)
 
 
+def payments(
+    *, state: PaymentState | None = None, user: User = 0, most: Count = 20, server: ServerOptions = DEFAULT
+) -> int:
+    """List the newest payments.
+
+    A charge pays a packet from the host wallet, a payout brings there what a user has received.
+
+    Example: hongbao payments --state unknown
+
+    Parameters
+    ----------
+    state
+        only payments in this state
+    user
+        only payments of this user: an id, or a name as in `hongbao chat --as NAME`
+    most
+        length of the list
+    """
+    words = ["--user", user, "--most", most, *(["--state", state.value] if state else [])]
+    return show_answer(server, "payments", *words)
+
+
+def payment(number: Id, /, *, server: ServerOptions = DEFAULT) -> int:
+    """Show a payment with all evidence about it.
+
+    Example: hongbao payment 251234567890123456
+    """
+    return show_answer(server, "payment", number)
+
+
 def stores(*, server: ServerOptions = DEFAULT) -> int:
     """Check that both stores respond, and show how fast."""
     return show_answer(server, "stores")
@@ -123,7 +154,7 @@ def reload(*, server: ServerOptions = DEFAULT) -> int:
 
 
 def log_level(level: Level, /, *, server: ServerOptions = DEFAULT) -> int:
-    """Change the log level of the server until its next reload or restart.
+    """Change the log level until the next reload or restart.
 
     Example: hongbao log-level debug
     """

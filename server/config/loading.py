@@ -19,6 +19,7 @@ import msgspec
 
 from server.config.table import ALL_OR_NONE, KEYS, ORDER, TOGETHER
 from server.config.values import SECTIONS, TYPES, Config, ConfigError, WrongOption, flat, in_words, structured
+from server.core.webhooks.addresses import networks_of, why_not_url
 
 ENVIRONMENT_PREFIX: Final = "HONGBAO_"
 COMMAND_LINE: Final = "command line"
@@ -69,6 +70,7 @@ def resolve(
         for setting in settings:
             values[setting.key], origins[setting.key] = _checked(setting), setting.source
     _check_pairs(values, origins)
+    _check_host_wallet(values, origins)
     return Resolved(structured(values), origins)
 
 
@@ -88,6 +90,13 @@ def _check_pairs(values: Mapping[str, Any], origins: Mapping[str, str]) -> None:
             f"{origins[set_here[0]]}: {' and '.join(set_here)} without {' and '.join(missing)}; "
             f"set all of {', '.join(ALL_OR_NONE)}, or none"
         )
+
+
+def _check_host_wallet(values: Mapping[str, Any], origins: Mapping[str, str]) -> None:
+    """Money is not asked for in clear text, or from an address inside that the config does not list."""
+    address, allowed = values["host_wallet.url"], networks_of(values["host_wallet.allow_private"])
+    if address and (why := why_not_url(address, allowed, "host_wallet")):
+        raise ConfigError(f"{origins['host_wallet.url']}: host_wallet.url: {why}")
 
 
 # --- sources --------------------------------------------------------------------------------------------------

@@ -257,6 +257,17 @@ KEYS: Final = {
     ),
     # More than the three days for which a delivery is tried.
     "webhooks.keep_days": ConfigKey("days for which events and their deliveries are kept", whole(4, 365)),
+    "host_wallet.url": ConfigKey(
+        "the chat backend's own wallet, which holds the money of users; empty: wallets of hongbao hold it",
+        url("https", "http"),
+    ),
+    "host_wallet.keys": ConfigKey(
+        "key id = hex; all verify its replies, the last one signs calls to it", TOKEN_KEYS, HUP, hide_keys
+    ),
+    "host_wallet.timeout_s": ConfigKey("the longest that a call to it may take, seconds", number(0.1, 60)),
+    "host_wallet.allow_private": ConfigKey(
+        "private networks that it may be in, also without TLS; all others are refused", NETWORKS
+    ),
 }
 
 # The first of each pair must not exceed the second.
@@ -281,7 +292,7 @@ ORDER: Final = (
 TLS_FILES: Final = ("server.tls_certificate", "server.tls_key")
 
 # Both of each pair are set, or neither.
-TOGETHER: Final = (TLS_FILES,)
+TOGETHER: Final = (TLS_FILES, ("host_wallet.url", "host_wallet.keys"))
 
 # All of them are set, or none: the default of another unit would be shown.
 ALL_OR_NONE: Final = ("money.unit", "money.symbol", "money.decimals")

@@ -145,6 +145,15 @@ class WebhooksSection(Section, frozen=True):
     keep_days: int = 7
 
 
+class HostWalletSection(Section, frozen=True):
+    """The chat backend's own wallet, where users keep their money; empty `url`: they keep it in hongbao."""
+
+    url: str = ""
+    keys: dict[str, str] = {}
+    timeout_s: float = 5.0
+    allow_private: tuple[str, ...] = ()
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All settings. `load` returns a checked one."""
 
@@ -162,6 +171,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ops: OpsSection = OpsSection()
     http_api: HttpApiSection = HttpApiSection()
     webhooks: WebhooksSection = WebhooksSection()
+    host_wallet: HostWalletSection = HostWalletSection()
 
 
 SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {

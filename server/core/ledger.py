@@ -6,6 +6,8 @@ outside world. The kind of a transfer says between which types of account it run
 
 A transfer that must wait for an answer from elsewhere is two: PENDING keeps the money back, and then either POSTED
 moves it or VOIDED lets it go. The second bears the accounts and the key of the first, which is how it cites it.
+A payout goes through the account in transit instead: it leaves the wallet at once. The key of a payment's transfers
+is its number.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from typing import Final, NamedTuple
 from server.core import ids
 
 OUTSIDE: Final = ids.BACKEND
+IN_TRANSIT: Final = -2  # has left a wallet, and is not known to have arrived outside
 OPENING: Final = 0  # the kind of the first entry of a wallet that is older than the entries; no transfer has it
 
 
@@ -60,6 +63,10 @@ class TransferKind(IntEnum):
     PENDING = 6
     POSTED = 7
     VOIDED = 8
+    CHARGE = 9  # a payment: from outside, for a packet
+    PAYOUT = 10  # a payment: to the outside, in transit until that is proven
+    PAID_OUT = 11
+    PAYOUT_RETURNED = 12
 
 
 MOVES_NOTHING: Final = (TransferKind.PENDING, TransferKind.VOIDED)
@@ -82,6 +89,10 @@ DIRECTIONS: Final[dict[TransferKind, tuple[AccountPair, ...]]] = {
     TransferKind.PENDING: _PENDING,
     TransferKind.POSTED: _PENDING,
     TransferKind.VOIDED: _PENDING,
+    TransferKind.CHARGE: (AccountPair(Account.OUTSIDE, Account.WALLET),),
+    TransferKind.PAYOUT: (AccountPair(Account.WALLET, Account.IN_TRANSIT),),
+    TransferKind.PAID_OUT: (AccountPair(Account.IN_TRANSIT, Account.OUTSIDE),),
+    TransferKind.PAYOUT_RETURNED: (AccountPair(Account.IN_TRANSIT, Account.WALLET),),
 }
 
 

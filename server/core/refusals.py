@@ -37,10 +37,13 @@ class Reason(StrEnum):
     NOT_ENOUGH_MONEY = "not_enough_money"
     NOT_FINISHED = "not_finished"
     FINISHED = "finished"
+    BANK_DECLINED = "bank_declined"
     # The server cannot serve it now.
     STORE_UNAVAILABLE = "store_unavailable"
     OVERLOADED = "overloaded"
     INTERNAL = "internal"
+    BANK_UNKNOWN = "bank_unknown"
+    BANK_AWAY = "bank_away"
 
 
 class RequestRefused(Exception):

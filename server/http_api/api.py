@@ -14,7 +14,7 @@ import structlog
 from protocol.money_unit import MoneyUnit
 from server.clock import Clock
 from server.config import Config, ConfigError
-from server.http_api.signature import Verifier
+from server.core.signed_requests import Verifier
 from server.net.addresses import cannot_listen, host_and_port, is_loopback, shown
 from server.services.assembly import Services
 

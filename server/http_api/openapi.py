@@ -9,7 +9,8 @@ from typing import Any, Final
 import msgspec
 
 from protocol.money_unit import YUAN, MoneyUnit
-from server.http_api import numbers, problems, signature
+from server.core import signed_requests
+from server.http_api import numbers, problems
 from server.http_api.page import link
 from server.http_api.routes import PARAMETERS, ROUTES, Route
 from server.http_api.shapes.base import FEN, ProblemDocument
@@ -18,10 +19,10 @@ from server.version import version
 REFERENCE: Final = "#/components/schemas/{name}"
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
 SIGNED: Final = {
-    signature.KEY_HEADER: "the id of the key",
-    signature.TIMESTAMP_HEADER: "seconds since 1970, at most 300 from the time of the server",
-    signature.NONCE_HEADER: "16 to 64 letters, digits, - and _; never the same again",
-    signature.SIGNATURE_HEADER: "hex of the HMAC-SHA256 of the lines described in docs/http-api.md",
+    signed_requests.KEY_HEADER: "the id of the key",
+    signed_requests.TIMESTAMP_HEADER: "seconds since 1970, at most 300 from the time of the server",
+    signed_requests.NONCE_HEADER: "16 to 64 letters, digits, - and _; never the same again",
+    signed_requests.SIGNATURE_HEADER: "hex of the HMAC-SHA256 of the lines described in docs/http-api.md",
 }
 
 

@@ -52,6 +52,9 @@ STATUSES: Final[dict[Refusal, int]] = {
     Refusal.STORE_UNAVAILABLE: 503,
     Refusal.OVERLOADED: 503,
     Refusal.INTERNAL: 500,
+    Refusal.BANK_DECLINED: 402,
+    Refusal.BANK_UNKNOWN: 503,
+    Refusal.BANK_AWAY: 503,
 }
 
 

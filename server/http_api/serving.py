@@ -16,13 +16,13 @@ from protocol.money_unit import MoneyUnit
 from server import logs
 from server.clock import Clock
 from server.core.refusals import RequestRefused
+from server.core.signed_requests import BEARER, SignedContent, TooManyNonces, Unauthorized, Verifier
 from server.http_api import decoding, openapi
 from server.http_api.handlers.call import Call
 from server.http_api.page import link
 from server.http_api.page import shell as shells
 from server.http_api.problems import CONTENT_TYPE, Problem, refused
 from server.http_api.routes import ROUTES, BadPath, Route, find, tree
-from server.http_api.signature import BEARER, SignedContent, TooManyNonces, Unauthorized, Verifier
 from server.services.runtime.store_errors import StoreUnavailable
 
 LOG = structlog.get_logger()

@@ -80,6 +80,10 @@ GAUGES: Final[dict[str, tuple[str, Callable[[Sample], float | None]]]] = {
         lambda now: now.jump_s,
     ),
     "webhook_in_flight": ("deliveries in flight", lambda now: now.webhooks.in_flight),
+    "payment_breaks": (
+        "evidence that contradicts the end of a payment, or its amount",
+        lambda now: None if now.payments is None else now.payments.breaks,
+    ),
     "loop_lag_seconds": ("maximum lag of the event loop in the last second", lambda now: now.loop_lag_ms / 1000),
     "resident_memory_bytes": ("resident memory of the process", lambda now: now.rss_bytes),
     "draining": ("1 while the server finishes its last requests", lambda now: now.state == "draining"),
@@ -98,6 +102,16 @@ GAUGES_BY: Final[dict[str, tuple[str, str, Callable[[Sample], Mapping[str, float
         "1 while the store takes writes",
         "store",
         lambda now: {name: store.up for name, store in now.stores.items()},
+    ),
+    "open_payments": (
+        "payments at a host wallet that have not ended",
+        "state",
+        lambda now: {} if now.payments is None else now.payments.waiting,
+    ),
+    "open_payment_age_seconds": (
+        "age of the oldest of them",
+        "state",
+        lambda now: {} if now.payments is None else now.payments.oldest_s,
     ),
     "webhook_endpoints": ("endpoints of webhooks", "state", lambda now: now.webhooks.endpoints),
     "webhook_waiting_deliveries": (

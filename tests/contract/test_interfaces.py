@@ -24,6 +24,7 @@ NOT_SIMULATED_STORES = {
     "database": "connections and migrations: the lines of the simulator stand for them",
     "resends": "users of the worlds do not send a packet again",
     "records": "users of the worlds do not read their records",
+    "payments": "no world has a host wallet",
     "statements": "users of the worlds do not read their statements",
     "messages": "users of the worlds write no texts and catch up on no stream",
     "chats": "users of the worlds open no chats",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from server.http_api.signature import (
+from server.core.signed_requests import (
     SIGNATURE_HEADER,
     Nonces,
     SignedContent,

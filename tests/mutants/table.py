@@ -78,17 +78,30 @@ AHEAD = "ids_come_back_after_a_database_that_was_25_hours_ahead_and_are_not_made
 PAGE_LINK, PAGE_JS = "server/http_api/page/link.py", "server/http_api/page/page.js"
 T_PAGE_LINK = "tests/http_api/test_page_link.py::test_"
 T_PAGE_IN_BROWSER = "tests/http_api/test_page_in_browser.py::test_page_"
-T_HTTP, HTTP_SIGNATURE = "tests/http_api/test_", "server/http_api/signature.py"
+T_HTTP, HTTP_SIGNATURE = "tests/http_api/test_", "server/core/signed_requests.py"
 T_POINTS = "tests/services/test_points.py::test_"
 T_OUTBOX, T_IDS = "tests/services/test_outbox.py::test_", "tests/core/test_ids.py::test_"
 T_HOOK_RULES, T_HOOK_EVENTS = "tests/core/test_webhooks.py::test_", "tests/webhooks/test_events.py::test_"
 T_HOOK_DELIVERY = "tests/webhooks/test_delivery.py::test_"
 T_HOOK_SECRETS = "tests/webhooks/test_secrets.py::test_"
+T_HTTP, HTTP_SIGNATURE = "tests/http_api/test_", "server/core/signed_requests.py"
+T_OUTBOX, T_IDS = "tests/services/test_outbox.py::test_", "tests/core/test_ids.py::test_"
+T_HOOK_RULES, T_HOOK_EVENTS = "tests/core/test_webhooks.py::test_", "tests/webhooks/test_events.py::test_"
+T_HOOK_DELIVERY = "tests/webhooks/test_delivery.py::test_"
+OUTGOING_HTTP = "server/outgoing_http.py"
 T_HOSTILE, HOOK_SENDER = "tests/webhooks/test_hostile_receivers.py::test_", "server/services/webhooks/sender.py"
 HOOK_SIGNING, HOOK_ADDRESSES = "server/core/webhooks/signing.py", "server/core/webhooks/addresses.py"
 HOOK_DELIVERY, HOOK_FLOW = "server/services/webhooks/delivery.py", "server/core/webhooks/flow.py"
 HOOK_BACKOFF, HOOK_ENDPOINTS = "server/core/webhooks/backoff.py", "storage/postgres/webhooks/endpoints.py"
 HOOK_SQL, HOOK_TABLES = "storage/postgres/webhooks/deliveries.sql", "storage/postgres/migrations/0014_webhooks.sql"
+
+T_PAYMENTS, T_HOST = "tests/core/test_payments.py::test_", "tests/payments/test_host_wallet.py::test_"
+T_PAYMENT_SURFACES, PAYMENTS = "tests/payments/test_surfaces.py::test_", "server/core/payments.py"
+EVIDENCE, PAID_SENDS = "server/services/payments/evidence.py", "server/services/payments/paid_sends.py"
+PAYMENTS_STORE, PAYMENTS_SQL = "storage/postgres/money/payments.py", "storage/postgres/money/payments.sql"
+ATTEMPTS, HOST_REPLIES = "server/services/payments/service.py", "server/gateways/host/replies.py"
+PAYMENT_TABLES = "storage/postgres/migrations/0015_payments.sql"
+NOT_PROVEN = T_HOST + "charge_that_is_not_proven_is_unknown_and_is_asked_again_under_the_same_number"
 
 MUTATIONS: tuple[Mutation, ...] = (
     # --- results before they are durable, or lost afterwards (I11) ---
@@ -3200,7 +3213,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "HTTP: the signature is not checked",
         "I7",
         HTTP_SIGNATURE,
-        "        if not key or not hmac.compare_digest(mac, claim.mac):\n",
+        "        if not key or not same(mac_of(key, claim, content), claim.mac):\n",
         "        if not key:\n",
         (T_HTTP + "authorization.py::test_request_without_a_right_signature_is_refused_and_does_nothing",),
     ),
@@ -3552,7 +3565,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "webhooks: the address that is connected to is not checked",
         "webhooks",
-        HOOK_SENDER,
+        OUTGOING_HTTP,
         "        raise AddressRefused(why)\n",
         "        pass\n",
         (T_HOSTILE + "name_of_a_private_address_receives_nothing_unless_its_network_is_listed[localhost]",),
@@ -3584,15 +3597,15 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "webhooks: a receiver may hang",
         "webhooks",
-        HOOK_SENDER,
-        "aiohttp.ClientTimeout(total=TIMEOUT_S)",
+        OUTGOING_HTTP,
+        "aiohttp.ClientTimeout(total=self._timeout_s)",
         "aiohttp.ClientTimeout(total=60)",
         (T_HOSTILE + "endpoint_that_hangs_is_given_up_after_the_time_limit",),
     ),
     Mutation(
         "webhooks: certificates are not verified",
         "webhooks",
-        HOOK_SENDER,
+        OUTGOING_HTTP,
         "ssl=ssl.create_default_context(),",
         "ssl=False,",
         (T_HOSTILE + "certificate_that_is_not_trusted_receives_nothing",),
@@ -3837,5 +3850,158 @@ MUTATIONS: tuple[Mutation, ...] = (
         "        if not self._seals.key_id:\n            return Sealed(",
         "        if True:\n            return Sealed(",
         (T_HOOK_SECRETS + "secret_in_the_database_is_sealed_and_the_server_signs_with_it",),
+    ),
+    # --- payments: money that another book holds (I9) ---
+    Mutation(
+        "payments: silence counts as a failure",
+        "I9",
+        PAYMENTS,
+        "    Verdict.UNKNOWN: _UNKNOWN,\n",
+        "    Verdict.UNKNOWN: Step(PaymentState.FAILED, ends=True),\n",
+        (T_PAYMENTS + "open_payment_ends_only_with_a_definite_answer",),
+    ),
+    Mutation(
+        "payments: an end may change",
+        "I9",
+        PAYMENTS,
+        "    if before in ENDED:\n",
+        "    if False:\n",
+        (T_PAYMENTS + "payment_that_has_ended_stays_and_names_what_contradicts_it",),
+    ),
+    Mutation(
+        "payments: the version of a payment is not compared",
+        "I9",
+        PAYMENTS_SQL,
+        "WHERE number = $1 AND version = $2\n",
+        "WHERE number = $1 AND version >= least($2, 0)\n",
+        (T_HOST + "two_servers_that_apply_the_same_success_move_the_money_once",),
+    ),
+    Mutation(
+        "payments: evidence that lost against another writer is dropped",
+        "I9",
+        EVIDENCE,
+        "            if applied is not None:\n                return applied.payment\n",
+        "            return payment if applied is None else applied.payment\n",
+        (T_HOST + "two_servers_that_apply_the_same_success_move_the_money_once",),
+    ),
+    Mutation(
+        "payments: a payout that failed does not come back",
+        "I9",
+        EVIDENCE,
+        "        if move is None:\n",
+        "        if move is None or step.state is PaymentState.FAILED:\n",
+        (T_HOST + "payout_that_the_host_declines_goes_back_to_the_wallet_and_rests_for_an_hour",),
+    ),
+    Mutation(
+        "payments: a sender who may no longer send sends",
+        "I7",
+        EVIDENCE,
+        "self._sends.row(await self._sends.checked(request), self._clock.now_ms())",
+        "self._sends.row(request, self._clock.now_ms())",
+        (T_HOST + "sender_who_may_no_longer_send_keeps_the_money_and_it_goes_back",),
+    ),
+    Mutation(
+        "payments: a break is not recorded",
+        "payments",
+        PAYMENTS_STORE,
+        "    if change.is_break:\n",
+        "    if False:\n",
+        (T_HOST + "evidence_against_an_end_changes_nothing_and_is_a_break",),
+    ),
+    Mutation(
+        "payments: a charge does not pay its packet",
+        "I9",
+        PAYMENTS_STORE,
+        "            if packet is None:\n",
+        "            if packet is None or packet.row:\n",
+        (T_HOST + "packet_is_paid_from_the_host_and_shares_arrive_there",),
+    ),
+    Mutation(
+        "payments: what was submitted is sent again without a query",
+        "payments",
+        ATTEMPTS,
+        "            if begun.attempts > 1:",
+        "            if begun.attempts > 99:",
+        (T_PAYMENT_SURFACES + "operators_see_payments_with_their_evidence",),
+    ),
+    Mutation(
+        "payments: the key of a charge is accepted with other content",
+        "I6",
+        PAID_SENDS,
+        "        if _content(request_in(payment.content)) != _content(one):\n",
+        "        if False:\n",
+        (T_HOST + "charge_that_the_host_declines_is_refused_for_good_under_its_key",),
+    ),
+    Mutation(
+        "payments: a host that is away is charged",
+        "payments",
+        PAID_SENDS,
+        "        if self._payments.gateway.is_away:\n",
+        "        if False:\n",
+        (T_HOST + "host_that_does_not_respond_is_away_and_new_sends_record_nothing",),
+    ),
+    Mutation(
+        "payments: a payout that failed is ordered again at once",
+        "payments",
+        PAYMENTS_SQL,
+        "AND changed_at_ms > $2\n",
+        "AND changed_at_ms > $2 + 4000000000000\n",
+        (T_HOST + "payout_that_the_host_declines_goes_back_to_the_wallet_and_rests_for_an_hour",),
+    ),
+    Mutation(
+        "payments: an end may be changed in the database",
+        "I9",
+        PAYMENT_TABLES,
+        "WHEN (OLD.state IN ('succeeded', 'failed') AND NEW.state <> OLD.state)",
+        "WHEN (false)",
+        (T_PAYMENT_SURFACES + "end_of_a_payment_and_its_evidence_are_kept_by_the_database",),
+    ),
+    Mutation(
+        "payments: money in transit is left out of the balance",
+        "I9",
+        AUDIT,
+        " + sums.in_transit_fen\n",
+        "\n",
+        (T_HOST + "payouts_fold_while_one_is_open",),
+    ),
+    Mutation(
+        "payments: the audit does not look at the evidence",
+        "payments",
+        AUDIT_SQL,
+        "WHERE p.version IS DISTINCT FROM coalesce(h.version, 0) OR",
+        "WHERE false AND",
+        (T_PAYMENT_SURFACES + "planted_discrepancies_of_payments_are_named",),
+    ),
+    Mutation(
+        "host wallet: the signature of a reply is not checked",
+        "payments",
+        HOST_REPLIES,
+        "    if not same(mac_of(keys[key_id], claim, content, REPLY_SCHEME), mac):\n",
+        "    if False:\n",
+        (NOT_PROVEN,),
+    ),
+    Mutation(
+        "host wallet: a reply to another call is accepted",
+        "payments",
+        HOST_REPLIES,
+        "    if told != nonce:\n",
+        "    if False:\n",
+        (T_HOST + "reply_that_is_replayed_is_no_evidence",),
+    ),
+    Mutation(
+        "host wallet: a late reply is accepted",
+        "payments",
+        HOST_REPLIES,
+        "    if abs(now_s - int(stamp)) > WINDOW_S:\n",
+        "    if False:\n",
+        (NOT_PROVEN,),
+    ),
+    Mutation(
+        "host wallet: a reply about another amount is accepted",
+        "I9",
+        HOST_REPLIES,
+        "str(order.user_id), order.amount_fen):\n",
+        "str(order.user_id), reply.amount_fen):\n",
+        (T_HOST + "reply_about_another_amount_moves_nothing_and_is_a_break",),
     ),
 )

@@ -29,6 +29,8 @@ READS = {
     "groups",
     "help",
     "packet",
+    "payment",
+    "payments",
     "rates",
     "refunds",
     "settlement",
@@ -464,7 +466,15 @@ async def test_server_answers_operators_without_stores(
     (reason,) = status["reasons"]
     assert reason.startswith("postgres is away: PostgreSQL: ")
     assert status["stores"]["postgres"].startswith("away: ")
-    for words in (("packet", 1), ("user", 1), ("group", 1), ("settlement",), ("refunds",)):
+    for words in (
+        ("packet", 1),
+        ("user", 1),
+        ("group", 1),
+        ("payment", 1),
+        ("payments",),
+        ("settlement",),
+        ("refunds",),
+    ):
         answer = await ask_server(*words)
         assert answer["error"].startswith("PostgreSQL: "), answer
 

@@ -12,6 +12,7 @@ from server.ops.samples.sample import (
     AuditFault,
     AuditResult,
     Figures,
+    OpenPayments,
     Sample,
     StoreState,
     WebhookFigures,
@@ -39,6 +40,7 @@ FULL = sample(
     figures=Figures(12, 1_200, EMPTY.at_ms - 1_500, 13),
     settled=14,
     refunded_packets=15,
+    payments=OpenPayments({"unknown": 29}, {"unknown": 30.5}, 31),
     webhooks=WebhookFigures({"delivered": 25}, 26, {"shop": WebhookQueue("enabled", 27, 28.5)}),
     money_fen={"topped_up": 16, "sent": 17},
     live_packets=18,
@@ -88,6 +90,9 @@ def test_every_number_of_a_sample_is_exported_in_base_units() -> None:
         "hongbao_loop_failures": {"record": 22, "mirror": 0},
         "hongbao_webhook_deliveries": {"delivered": 25},
         "hongbao_webhook_endpoints": {"enabled": 1},
+        "hongbao_open_payments": {"unknown": 29},
+        "hongbao_open_payment_age_seconds": {"unknown": 30.5},
+        "hongbao_payment_breaks": {"": 31},
         "hongbao_webhook_in_flight": {"": 26},
         "hongbao_webhook_lag_seconds": {"shop": 28.5},
         "hongbao_webhook_waiting_deliveries": {"shop": 27},
@@ -119,7 +124,7 @@ def test_exported_names_are_those_in_the_table() -> None:
         f"{name}_total" if metric.type == "counter" else name: metric.type for name, metric in scraped(FULL).items()
     }
     assert set(types) == set(NAMES)
-    assert len(NAMES) == len(set(NAMES)) == 42
+    assert len(NAMES) == len(set(NAMES)) == 45
     assert {name for name, kind in types.items() if kind == "histogram"} == {
         "hongbao_open_seconds",
         "hongbao_batch_seconds",
@@ -147,6 +152,7 @@ def test_unknown_values_are_left_out() -> None:
         "hongbao_in_packets_fen",
         "hongbao_audit_discrepancies",
         "hongbao_audit_last_run_timestamp_seconds",
+        "hongbao_payment_breaks",
     }
     assert values(FULL).keys() - values(EMPTY).keys() == unknown
 

@@ -240,6 +240,7 @@ def test_default_toml_marks_the_keys_that_a_reload_takes_over() -> None:
         "server.tls_",
         "http_api.keys",
         "http_api.page_",
+        "host_wallet.keys",
         "websocket.origins",
     )
     assert marked == {key for key in KEYS if key.startswith(reloaded)}

@@ -84,6 +84,11 @@ PLANTED: dict[str, list[str]] = {
         "INSERT INTO transfers VALUES (1, 0, 6, 'k', 5, 0), (1, 0, 7, 'k', 5, 0), (1, 0, 8, 'k', 5, 0)",
         "INSERT INTO transfers VALUES (1, 0, 6, 'k', 5, 0), (1, 0, 8, 'k', 4, 0)",
     ],
+    "payments": [
+        "INSERT INTO transfers VALUES (0, 1, 9, '5', 5, 0)",
+        "INSERT INTO payments (number, gateway, kind, user_id, amount_fen, state, next_try_ms, created_at_ms, "
+        "changed_at_ms) VALUES (9007199254740999, 'host', 'payout', 1, 5, 'created', 0, 0, 0)",
+    ],
     "posts": [
         "DELETE FROM messages WHERE reminder = 1 AND packet_id = {p}",
         "DELETE FROM messages WHERE reminder = 2 AND stream_id = 1",
@@ -238,7 +243,7 @@ async def plant(dsn: str, statement: str) -> str:
         "TRUNCATE claims",
         "UPDATE wallets SET balance_fen = -1 WHERE user_id = 1",
         "INSERT INTO transfers VALUES (1, 2, 4, '', 5, 0)",
-        "INSERT INTO transfers VALUES (0, 2, 9, 'x', 5, 0)",
+        "INSERT INTO transfers VALUES (0, 2, 99, 'x', 5, 0)",
     ],
 )
 async def test_the_database_itself_refuses(

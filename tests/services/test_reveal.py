@@ -9,6 +9,7 @@ from rich.console import Console
 
 from client_sim.sdk.client import Client
 from client_sim.sdk.errors import NotAllowed, NotFinished
+from protocol.money_unit import YUAN
 from server.cli.shared.audit_report import print_proof
 from server.clock import Clock
 from server.services.seeds.service import proof_of
@@ -27,7 +28,7 @@ async def verified(database: Database, packet_id: int) -> tuple[bool, str]:
     shown = io.StringIO()
     proof = await proof_of(database, rows[packet_id], SEED_KEYS)
     row, of_packet = rows[packet_id], claims[packet_id]
-    found = print_proof(Console(file=shown, width=200), row, of_packet, Clock().now_ms(), proof)
+    found = print_proof(Console(file=shown, width=200), row, of_packet, Clock().now_ms(), YUAN, proof)
     return found, shown.getvalue()
 
 

@@ -372,6 +372,7 @@ def stores(world: Any) -> Stores:
         "wallets": SimWallets(world),
         "settlement": SimSettlement(world, WITH_BEST_LUCK),
         "records": SimpleNamespace(sent=None, received=None),
+        "payments": None,
         "statements": None,
         "groups": SimGroups(world),
         "memberships": SimMemberships(world),

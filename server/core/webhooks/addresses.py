@@ -1,4 +1,4 @@
-"""Where a webhook may go: never into the network of the server, unless the config names that network.
+"""Where a webhook or a call to a host wallet may go: not into the server's network, unless the config names that.
 
 A URL of an endpoint comes from outside, and its name may resolve to any address. So the address is checked that is
 connected to, each time.
@@ -22,21 +22,24 @@ METADATA: Final = (IPv4Network("192.0.0.0/24"), IPv4Network("168.63.129.16/32"))
 
 
 def networks_of(texts: Sequence[str]) -> tuple[Network, ...]:
-    """The networks of `[webhooks] allow_private`."""
+    """The networks of an `allow_private` of the config."""
     return tuple(ip_network(text) for text in texts)
 
 
-def why_not(address: str, allowed: Sequence[Network], *, encrypted: bool) -> str:
-    """Why no webhook may be sent to this address; empty: it may. Without TLS only to `allowed` networks."""
+def why_not(address: str, allowed: Sequence[Network], *, encrypted: bool, section: str = "webhooks") -> str:
+    """Why no request may go to this address; empty: it may. Without TLS only to `allowed` networks.
+
+    `section`: of the config, where these networks are listed.
+    """
     reached = _reached(ip_address(address))
     if any(reached in network for network in allowed):
         return ""
     if not _is_public(reached):
-        return f"{address} is not a public address, and [webhooks] allow_private does not list it"
-    return "" if encrypted else f"{address} is not in [webhooks] allow_private, so its URL must be https"
+        return f"{address} is not a public address, and [{section}] allow_private does not list it"
+    return "" if encrypted else f"{address} is not in [{section}] allow_private, so its URL must be https"
 
 
-def why_not_url(url: str, allowed: Sequence[Network]) -> str:
+def why_not_url(url: str, allowed: Sequence[Network], section: str = "webhooks") -> str:
     """Why a URL cannot be that of an endpoint; empty: it can. What its name resolves to is checked at each use."""
     try:
         parts = urlsplit(url)
@@ -50,12 +53,12 @@ def why_not_url(url: str, allowed: Sequence[Network]) -> str:
     if "@" in parts.netloc or "\\" in url or "#" in url:
         return "a URL has no user, password, fragment or backslash"
     if parts.scheme == "http" and not allowed:
-        return "a URL begins with https://; http:// is for networks in [webhooks] allow_private"
+        return f"a URL begins with https://; http:// is for networks in [{section}] allow_private"
     try:
         ip_address(host)
     except ValueError:
         return ""
-    return why_not(host, allowed, encrypted=parts.scheme == "https")
+    return why_not(host, allowed, encrypted=parts.scheme == "https", section=section)
 
 
 def _reached(address: Address) -> Address:

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from protocol import messages
 from server.core import ledger
+from server.core.payments import OPEN
 from server.net.dispatch import Dispatch
 from server.net.hub import Hub
 from server.net.listener import Listener
@@ -22,6 +23,7 @@ from server.ops.samples.periodic_query import PeriodicQuery
 from server.ops.samples.sample import (
     Counts,
     HotPacket,
+    OpenPayments,
     Sample,
     State,
     StoreState,
@@ -94,8 +96,7 @@ class Observer:
 
     def sample(self, lag_ms: float) -> Sample:
         """The server now; `lag_ms` is the event loop's lag, measured by the caller."""
-        parts, services = self._parts, self._parts.services
-        commit, refunds = services.commit, services.refunds
+        parts, services, commit = self._parts, self._parts.services, self._parts.services.commit
         return Sample(
             at_ms=self._now_ms(),
             clock_s=self._now_s(),
@@ -119,7 +120,7 @@ class Observer:
             batches=commit.batches,
             claims=commit.recorded_claims,
             rejected=commit.rejected_claims,
-            redriven=services.reload.redriven_claims + refunds.redriven_claims,
+            redriven=services.reload.redriven_claims + services.refunds.redriven_claims,
             unrecorded=commit.unrecorded,
             live_packets=len(services.live_packets),
             other_servers=services.changes.others,
@@ -128,9 +129,10 @@ class Observer:
             jump_s=services.time.jump_s,
             hottest=self._hottest(),
             settled=services.settlement.settled_claims,
-            refunded_packets=refunds.refunded_packets,
+            refunded_packets=services.refunds.refunded_packets,
             sends=services.sends.sent_packets,
             webhooks=self._webhooks(),
+            payments=self._payments(),
             money_fen=self._money_fen(),
             figures=self._figures.figures,
             loop_lag_ms=lag_ms,
@@ -166,6 +168,18 @@ class Observer:
             for one in delivery.queues
         }
         return WebhookFigures(dict(delivery.results), delivery.in_flight, queues)
+
+    def _payments(self) -> OpenPayments | None:
+        payments, now_ms = self._parts.services.payments, self._now_ms()
+        if payments is None:
+            return None
+        waiting: Counts = dict.fromkeys(map(str, OPEN), 0)
+        oldest_s = dict.fromkeys(waiting, 0.0)
+        for one in filter(lambda figure: figure.kind, payments.figures):
+            waiting[one.state] += one.payments
+            oldest_s[one.state] = max(oldest_s[one.state], (now_ms - (one.oldest_ms or now_ms)) / 1000)
+        breaks = sum(one.payments for one in payments.figures if not one.kind)
+        return OpenPayments(waiting, oldest_s, breaks)
 
     def _money_fen(self) -> Counts:
         services = self._parts.services

@@ -87,6 +87,14 @@ class WebhookFigures(msgspec.Struct, frozen=True):
         return {state: states.count(state) for state in dict.fromkeys(states)}
 
 
+class OpenPayments(msgspec.Struct, frozen=True):
+    """Payments that have not ended, by state: how many, and the age of the oldest. `breaks`: contradictions."""
+
+    waiting: Counts = {}
+    oldest_s: dict[str, float] = {}
+    breaks: int = 0
+
+
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
     """Times in ms since 1970, durations as named, money in fen."""
 
@@ -127,6 +135,7 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     refunded_packets: int
     sends: int
     webhooks: WebhookFigures = WebhookFigures()
+    payments: OpenPayments | None = None  # None: there is no host wallet
     money_fen: Counts  # topped_up, withdrawn, sent, claimed, refunded
     figures: Figures | None  # now; None before the first successful query
 

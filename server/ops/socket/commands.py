@@ -11,6 +11,7 @@ import msgspec
 from protocol.codes import Close
 from protocol.money_unit import MoneyUnit
 from server import logs
+from server.core.payments import PaymentState
 from server.net.hub import Hub
 from server.ops.audit_runs import AuditRuns
 from server.ops.health import Health
@@ -101,6 +102,16 @@ class Commands:
     async def groups(self, words: list[str]) -> Answer:
         options = _options(words, most=str(MOST))
         return await self._lookups.groups(_integer(options["most"], 1, MOST_MAX))
+
+    async def payments(self, words: list[str]) -> Answer:
+        options = _options(words, user="0", state="", most=str(MOST))
+        if options["state"] not in ("", *PaymentState):
+            raise BadArguments(f"--state must be one of {', '.join(PaymentState)}")
+        user_id, most = _integer(options["user"], 0, ID_MAX), _integer(options["most"], 1, MOST_MAX)
+        return await self._lookups.payments(user_id, options["state"], most)
+
+    async def payment(self, words: list[str]) -> Answer:
+        return await _found(self._lookups.payment, "payment", _id(words))
 
     async def stores(self, words: list[str]) -> Answer:
         no_arguments(words)

@@ -9,10 +9,13 @@ from collections.abc import Callable, Mapping
 from heapq import nlargest
 from typing import Any, Final
 
+import msgspec
+
 from server.net.address_limits import name_of
 from server.net.session import Session
 from server.ops.samples.observer import ObservedParts
 from server.services.packets.live_packet import LivePacket
+from server.services.payments.lookups import PaymentFacts
 from server.services.runtime.lookups import MirrorFacts, PacketFacts, StoreCheck
 
 CHATS_MAX: Final = 50
@@ -111,6 +114,28 @@ class Lookups:
             ]
         }
 
+    async def payments(self, user_id: int, state: str, most: int) -> Facts:
+        """The newest payments, of one user (0: of all) and in one state (empty: in any)."""
+        found = await self._parts.services.payment_lookups.newest(user_id, state, most)
+        return {"payments": [_payment(one) for one in found]}
+
+    async def payment(self, number: int) -> Facts | None:
+        """A payment with all evidence about it; None if there is no such payment."""
+        found = await self._parts.services.payment_lookups.payment(number)
+        if found is None:
+            return None
+        payment, evidence = found
+        packet = str(payment.packet_id) if payment.packet_id else None
+        more = {
+            "gateway": payment.gateway,
+            "created_at_ms": payment.created_at_ms,
+            "changed_at_ms": payment.changed_at_ms,
+            "next_try_at_ms": payment.next_try_ms,
+            "key": payment.key,
+            "packet": packet,
+        }
+        return {**_payment(payment), **more, "evidence": [msgspec.structs.asdict(one) for one in evidence]}
+
     # --- all connections, the stores, the queues --------------------------------------------------------------
 
     def connections(self, sort: str, most: int) -> Facts:
@@ -163,6 +188,19 @@ class Lookups:
             "due_packets": due.packets,
             "oldest_due": None if due.oldest_packet_id is None else str(due.oldest_packet_id),
         }
+
+
+def _payment(payment: PaymentFacts) -> Facts:
+    return {
+        "payment": str(payment.number),
+        "kind": payment.kind,
+        "state": payment.state,
+        "user_id": payment.user_id,
+        "amount_fen": payment.amount_fen,
+        "attempts": payment.attempts,
+        "age_s": round(payment.age_s, 1),
+        "reason": payment.reason,
+    }
 
 
 def _answered(check: StoreCheck, name: str) -> Facts:

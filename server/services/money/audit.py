@@ -27,6 +27,7 @@ CHECKS: dict[str, str] = {
     "directions": "every transfer runs between the accounts its kind says",
     "entries": "every change of a wallet has its entry, and the entries lead to what it holds",
     "pending": "what is pending is kept back until it is posted or voided, once",
+    "payments": "every payment has the transfers, the evidence and the packet that its state says",
     "posts": "what was credited, finished or refunded is told once in its streams, or waits in the outbox",
     "records": "what people sent and received by year follows from packets and transfers",
     "seeds": "the packets of every sender use the server seeds one after the other, and hold none in plain",
@@ -46,7 +47,7 @@ ARGUMENTS: dict[str, tuple[object, ...]] = {
 }
 CURRENCY_SIGN = "¤"  # in the lines of audit.sql, for what an amount counts
 FEN = "fen"
-BALANCE = "wallets + in packets = put in - taken out"
+BALANCE = "wallets + in packets + in transit = put in - taken out"
 
 
 class Report(NamedTuple):
@@ -101,12 +102,13 @@ async def audit_at(dsn: str, timeout_s: float, seed_keys: Mapping[str, bytes], s
 
 
 def _unbalanced(sums: SumsRow) -> list[str]:
-    inside = sums.wallets_fen + sums.in_packets_fen
+    inside = sums.wallets_fen + sums.in_packets_fen + sums.in_transit_fen
     outside = sums.put_in_fen - sums.taken_out_fen
     if inside == outside:
         return []
     sign = CURRENCY_SIGN
-    return [f"wallets and packets hold {inside} {sign}, {outside} {sign} came in: {inside - outside:+d} {sign}"]
+    balance = f"hold {inside} {sign}, {outside} {sign} came in: {inside - outside:+d} {sign}"
+    return [f"wallets, packets and transit {balance}"]
 
 
 def _in_words(finding: Finding, smallest: str) -> Finding:

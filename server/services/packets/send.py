@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from server.core import packet_request
@@ -62,7 +62,7 @@ class SendService:
         self.batcher: Batcher[PacketRequest, Terms] = Batcher(self._record, BATCH_MAX, limits)
         self.sent_packets = 0
         self.sent_fen = 0
-        self.in_doubt = InDoubt(partial(store.find_outcome, streams_of=_streams), self._publish)
+        self.in_doubt = InDoubt(partial(store.find_outcome, streams_of=streams), self._publish)
 
     async def send(
         self,
@@ -76,28 +76,30 @@ class SendService:
         client_seed: bytes = b"",
     ) -> Terms:
         """Send a packet, or find the one that this key has sent before; its terms, perhaps without its seed."""
-        try:
-            one = PacketRequest(
-                sender_id,
-                key,
-                PacketKind(kind),
-                target_id,
-                amount_fen,
-                shares,
-                greeting or packet_request.DEFAULT_GREETING,
-                client_seed,
-            )
-        except ValueError:
-            raise RequestRefused(Reason.BAD_TARGET, f"no kind of packet is called {kind[:20]!r}") from None
+        return await self.send_request(
+            request_of(sender_id, key, kind, target_id, amount_fen, shares, greeting, client_seed)
+        )
+
+    async def send_request(self, one: PacketRequest) -> Terms:
+        """The same, of a request as a value."""
         try:
             one = await self._with_receiver(one)
-            packet_request.check(one, self._limits, await self._members(one), self._smallest)
+            await self._check(one)
         except RequestRefused:
             earlier = await self._earlier(one)
             if earlier is None:
                 raise
             return earlier
         return await self.batcher.submit(one)
+
+    async def checked(self, one: PacketRequest) -> PacketRequest:
+        """The request with its receiver, if the sender may send it now."""
+        resolved = await self._with_receiver(one)
+        await self._check(resolved)
+        return resolved
+
+    async def _check(self, one: PacketRequest) -> None:
+        packet_request.check(one, self._limits, await self._members(one), self._smallest)
 
     async def _earlier(self, one: PacketRequest) -> Terms | None:
         """What this key has sent when it was still allowed: the group or the limits may have changed since (I6)."""
@@ -126,7 +128,7 @@ class SendService:
 
     async def _record(self, offers: list[PacketRequest]) -> list[Terms | Exception]:
         now_ms = self._now_ms()
-        rows = [self._row(one, now_ms) for one in offers]
+        rows = [self.row(one, now_ms) for one in offers]
         tries: list[SeedsOfBatch] = []
 
         def begin_try() -> SeedsOfBatch:
@@ -134,14 +136,15 @@ class SendService:
             return tries[-1]
 
         try:
-            results = await self._store.record(rows, _send_transfer, _streams, begin_try)
+            results = await self._store.record(rows, send_transfer, streams, begin_try)
         except StoreUnavailable:
             self.in_doubt.add(rows)
             raise
         tries[-1].keep()
         return [self._conclude(row, sent, tries[-1].seeds) for row, sent in zip(rows, results, strict=True)]
 
-    def _row(self, one: PacketRequest, now_ms: int) -> PacketRow:
+    def row(self, one: PacketRequest, now_ms: int) -> PacketRow:
+        """The packet that a checked request asks for, as it is to be recorded."""
         return PacketRow(
             packet_id=self._ids.next(now_ms),
             sender_id=one.sender_id,
@@ -166,7 +169,11 @@ class SendService:
         if sent.row.packet_id != row.packet_id:
             same = _recorded_content(sent.row) == _recorded_content(row)
             return terms_of(sent.row) if same else RequestRefused(Reason.KEY_REUSED)
-        terms = terms_of(sent.row, seeds[row.packet_id])
+        return self.sent(sent, seeds)
+
+    def sent(self, sent: Sent, seeds: Mapping[int, bytes]) -> Terms:
+        """A packet has just been recorded: keep it in memory, and tell of it."""
+        terms = terms_of(sent.row, seeds[sent.row.packet_id])
         self._packets.add(terms, audience_of(terms, (), self._groups))
         self._publish(sent)
         return terms
@@ -183,6 +190,25 @@ class SendService:
         self._bus.publish(event, (terms.sender_id,))
 
 
+def request_of(
+    sender_id: int,
+    key: str,
+    kind: str,
+    target_id: int,
+    amount_fen: int,
+    shares: int,
+    greeting: str,
+    client_seed: bytes,
+) -> PacketRequest:
+    """What a sender asks for. Raises RequestRefused if there is no such kind."""
+    try:
+        known = PacketKind(kind)
+    except ValueError:
+        raise RequestRefused(Reason.BAD_TARGET, f"no kind of packet is called {kind[:20]!r}") from None
+    greeting = greeting or packet_request.DEFAULT_GREETING
+    return PacketRequest(sender_id, key, known, target_id, amount_fen, shares, greeting, client_seed)
+
+
 def _recorded_content(row: PacketRow) -> tuple[object, ...]:
     """What must be the same when a key is used again."""
     return (row.kind, row.target_id, row.total_fen, row.shares, row.greeting, row.chat_id or 0)
@@ -192,11 +218,11 @@ def _requested_content(one: PacketRequest) -> tuple[object, ...]:
     return (one.kind, one.target_id, one.total_fen, one.shares, one.greeting, one.chat_id)
 
 
-def _send_transfer(row: PacketRow) -> TransferRow:
+def send_transfer(row: PacketRow) -> TransferRow:
     return TransferRow(row.sender_id, row.packet_id, TransferKind.SEND, "", row.total_fen, row.created_at_ms)
 
 
-def _streams(row: PacketRow) -> tuple[int, ...]:
+def streams(row: PacketRow) -> tuple[int, ...]:
     """Where a packet is announced: in a one-to-one chat, or in its target's stream and the sender's inbox.
 
     Whether in the sender's inbox, the kind says.

@@ -20,7 +20,7 @@ _PREFETCH = 2_000
 
 
 class SumsRow(NamedTuple):
-    """The whole of the books in fourteen numbers."""
+    """The whole of the books in fifteen numbers."""
 
     packets: int
     claims: int
@@ -30,6 +30,7 @@ class SumsRow(NamedTuple):
     in_packets_fen: int
     put_in_fen: int
     taken_out_fen: int
+    in_transit_fen: int
     waiting_claims: int
     waiting_fen: int
     unopened_fen: int

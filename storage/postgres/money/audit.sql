@@ -180,6 +180,39 @@ FROM wallets w FULL JOIN (SELECT debit_account AS user_id, sum(amount_fen) AS wa
                           WHERE is_user(debit_account) GROUP BY 1) p USING (user_id)
 WHERE coalesce(pending_fen, 0) <> coalesce(waiting_fen, 0)
 
+-- name: payments
+-- Every state of a payment has its transfers (9 charge, 10 payout, 11 paid out, 12 returned), and no others have any.
+-- Its version counts its evidence, the newest of which left it in its state. A charge paid one packet, or says why not.
+WITH expected (number, kind, debit_account, credit_account, amount_fen) AS (
+    SELECT number::text, 9, 0, user_id, amount_fen FROM payments WHERE kind = 'charge' AND state = 'succeeded'
+    UNION ALL SELECT number::text, 10, user_id, -2, amount_fen FROM payments WHERE kind = 'payout'
+    UNION ALL SELECT number::text, 11, -2, 0, amount_fen FROM payments WHERE kind = 'payout' AND state = 'succeeded'
+    UNION ALL SELECT number::text, 12, -2, user_id, amount_fen FROM payments WHERE kind = 'payout' AND state = 'failed'
+), booked AS (
+    SELECT * FROM transfers WHERE kind BETWEEN 9 AND 12
+), heard AS (
+    SELECT number, count(*) AS rows, max(version) AS version FROM payment_evidence GROUP BY number
+)
+SELECT format('payment %s: its state says %s, the transfer of kind %s from %s to %s moved %s', coalesce(e.number, b.key),
+              coalesce(e.amount_fen || ' fen', 'nothing'), coalesce(e.kind, b.kind),
+              coalesce(e.debit_account, b.debit_account), coalesce(e.credit_account, b.credit_account),
+              coalesce(b.amount_fen || ' fen', 'nothing'))
+FROM expected e FULL JOIN booked b
+    ON b.key = e.number AND b.kind = e.kind AND b.debit_account = e.debit_account AND b.credit_account = e.credit_account
+WHERE e.amount_fen IS DISTINCT FROM b.amount_fen
+UNION ALL
+SELECT format('payment %s is %s at version %s, its evidence says %s at %s (%s rows)', coalesce(p.number, h.number),
+              coalesce(p.state, 'not recorded'), p.version, coalesce(v.state, 'nothing'), h.version, coalesce(h.rows, 0))
+FROM payments p FULL JOIN heard h USING (number) LEFT JOIN payment_evidence v ON v.number = h.number AND v.version = h.version
+WHERE p.version IS DISTINCT FROM coalesce(h.version, 0) OR p.version <> coalesce(h.rows, 0)
+   OR p.state IS DISTINCT FROM coalesce(v.state, 'created')
+UNION ALL
+SELECT format('payment %s paid %s, which is not its packet', number, coalesce('packet ' || p.packet_id, 'no packet'))
+FROM payments p LEFT JOIN packets k ON k.packet_id = p.packet_id
+WHERE p.kind = 'charge' AND p.state = 'succeeded'
+  AND CASE WHEN p.packet_id IS NULL THEN p.reason = ''
+           ELSE (k.sender_id, k.key, k.total_fen) IS DISTINCT FROM (p.user_id, p.key, p.amount_fen) END
+
 -- name: posts
 -- Every refund that has an entry is told in one post to the sender, every finish in one to the sender and to the groups.
 -- The claims of a packet are told to the sender in the order of their indexes, each in one post, at the latest after the
@@ -290,9 +323,12 @@ SELECT (SELECT count(*) FROM packets) AS packets,
        (SELECT coalesce(sum(total_fen - refunded_fen), 0)::bigint FROM packets)
            - (SELECT coalesce(sum(amount_fen), 0)::bigint FROM transfers WHERE kind = 4) AS in_packets_fen,
        (SELECT coalesce(sum(amount_fen), 0)::bigint FROM transfers
-        WHERE debit_account <= 0 AND kind <> ALL($1::smallint[])) AS put_in_fen,
+        WHERE debit_account = 0 AND kind <> ALL($1::smallint[])) AS put_in_fen,
        (SELECT coalesce(sum(amount_fen), 0)::bigint FROM transfers
-        WHERE credit_account <= 0 AND kind <> ALL($1)) AS taken_out_fen,
+        WHERE credit_account = 0 AND kind <> ALL($1)) AS taken_out_fen,
+       (SELECT coalesce(sum(CASE WHEN credit_account < 0 THEN amount_fen ELSE 0 END
+                            - CASE WHEN debit_account < 0 THEN amount_fen ELSE 0 END), 0)::bigint FROM transfers
+        WHERE (debit_account < 0 OR credit_account < 0) AND kind <> ALL($1)) AS in_transit_fen,
        (SELECT count(*) FROM settlement_queue) AS waiting_claims,
        (SELECT coalesce(sum(amount_fen), 0)::bigint FROM settlement_queue) AS waiting_fen,
        (SELECT coalesce(sum(total_fen - claimed_fen - refunded_fen), 0)::bigint FROM packets) AS unopened_fen,

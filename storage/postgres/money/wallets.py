@@ -181,6 +181,19 @@ async def debit(
     return {row["user_id"]: BalanceRow(row["balance_fen"], row["version"]) for row in rows}
 
 
+async def credit(connection: Connection, transfer: TransferRow, user_id: int) -> BalanceRow:
+    """Record a transfer into a wallet, with its entry; what is in the wallet then."""
+    await insert_transfer(connection, transfer)
+    balance = BalanceRow(*(await connection.fetch(_SQL["credit"], user_id, transfer.amount_fen))[0])
+    await _enter(connection, transfer, user_id, transfer.amount_fen, balance)
+    return balance
+
+
+async def insert_transfer(connection: Connection, transfer: TransferRow) -> None:
+    """Record a transfer that changes no wallet; a second one with the same key fails the transaction."""
+    await connection.execute(_SQL["insert_new_transfer"], *transfer)
+
+
 async def insert_debits(
     connection: Connection, transfers: Sequence[TransferRow], after: Mapping[int, BalanceRow]
 ) -> None:

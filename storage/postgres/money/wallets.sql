@@ -40,6 +40,9 @@ SELECT amount_fen FROM transfers WHERE debit_account = $1 AND credit_account = $
 INSERT INTO transfers (debit_account, credit_account, kind, key, amount_fen, at_ms)
 VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING RETURNING 1
 
+-- name: insert_new_transfer
+INSERT INTO transfers (debit_account, credit_account, kind, key, amount_fen, at_ms) VALUES ($1, $2, $3, $4, $5, $6)
+
 -- name: insert_debits
 -- Transfers out of wallets, each with its entry.
 WITH booked AS (

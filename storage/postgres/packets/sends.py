@@ -63,11 +63,11 @@ class SendStore:
         """
         try:
             async with self._writer.transaction() as connection:
-                return await _record(connection, rows, transfer_of, streams_of, seeds())
+                return await record(connection, rows, transfer_of, streams_of, seeds())
         except asyncpg.UniqueViolationError:
             # another process has used one of the keys since we looked: nothing was recorded, look again
             async with self._writer.transaction() as connection:
-                return await _record(connection, rows, transfer_of, streams_of, seeds())
+                return await record(connection, rows, transfer_of, streams_of, seeds())
 
     async def find_outcome(
         self, rows: Sequence[PacketRow], streams_of: Callable[[PacketRow], tuple[int, ...]]
@@ -91,7 +91,7 @@ class SendStore:
         return rows[0] if rows else None
 
 
-async def _record(
+async def record(
     connection: Connection,
     rows: Sequence[PacketRow],
     transfer_of: Callable[[PacketRow], TransferRow],

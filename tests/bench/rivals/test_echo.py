@@ -45,7 +45,7 @@ async def listening() -> AsyncIterator[Listening]:
 async def connect(listening: Listening, user_id: int) -> Raw:
     """A client that is logged in."""
     client = await Raw.connect(listening)  # type: ignore[arg-type]  # only its port is used
-    assert await client.login(user_id) == [user_id, 0, [], 0, 0]
+    assert await client.login(user_id) == [user_id, 0, [], 0, 0, ["元", "yuan", "¥", 2]]
     return client
 
 

@@ -1,4 +1,6 @@
-"""Signed requests: HMAC-SHA256 over all of a request that has an effect. Pure: the time is an argument.
+"""Signed requests and replies: HMAC-SHA256 over all that has an effect. Pure: the time is an argument.
+
+Requests of chat backends to the HTTP API, and calls to a host wallet with their replies, are signed alike.
 
 A nonce is accepted once. It is remembered until its timestamp is too old to be accepted, so for 10 minutes at most.
 """
@@ -12,6 +14,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 SCHEME: Final = "hongbao-http-1"
+REPLY_SCHEME: Final = "hongbao-reply-1"  # of a reply: the nonce and the target are those of its request
 WINDOW_S: Final = 300  # how far the timestamp may be from the time of the server
 BUCKET_S: Final = 10  # nonces of so many seconds are forgotten together
 NONCES_MAX: Final = 1_000_000  # about 80 MB; as many as 3,000 requests a second leave
@@ -51,12 +54,12 @@ class SignedContent(NamedTuple):
     body: bytes
 
 
-def text_to_sign(claim: SignedHeaders, content: SignedContent) -> bytes:
+def text_to_sign(claim: SignedHeaders, content: SignedContent, scheme: str = SCHEME) -> bytes:
     """The lines that are signed. HTTP allows no line feed in a header or a path."""
     digest = hashlib.sha256(content.body).hexdigest()
     stamp = str(claim.timestamp_s)
     lines = (
-        SCHEME,
+        scheme,
         claim.key_id,
         stamp,
         claim.nonce,
@@ -68,14 +71,25 @@ def text_to_sign(claim: SignedHeaders, content: SignedContent) -> bytes:
     return "\n".join(lines).encode("utf-8", "surrogateescape")  # of bytes that are not UTF-8
 
 
-def sign(key: bytes, key_id: str, timestamp_s: int, nonce: str, content: SignedContent) -> dict[str, str]:
-    """The headers of a signed request."""
-    text = text_to_sign(SignedHeaders(key_id, timestamp_s, nonce, ""), content)
+def mac_of(key: bytes, claim: SignedHeaders, content: SignedContent, scheme: str = SCHEME) -> str:
+    """The signature of these lines."""
+    return hmac.digest(key, text_to_sign(claim, content, scheme), "sha256").hex()
+
+
+def same(mac: str, other: str) -> bool:
+    """Whether two signatures are the same, in a time that tells nothing about them."""
+    return hmac.compare_digest(mac, other)
+
+
+def sign(
+    key: bytes, key_id: str, timestamp_s: int, nonce: str, content: SignedContent, scheme: str = SCHEME
+) -> dict[str, str]:
+    """The headers of a signed request, or with REPLY_SCHEME of a reply."""
     return {
         KEY_HEADER: key_id,
         TIMESTAMP_HEADER: str(timestamp_s),
         NONCE_HEADER: nonce,
-        SIGNATURE_HEADER: hmac.digest(key, text, "sha256").hex(),
+        SIGNATURE_HEADER: mac_of(key, SignedHeaders(key_id, timestamp_s, nonce, ""), content, scheme),
     }
 
 
@@ -146,8 +160,7 @@ class Verifier:
     def verify(self, claim: SignedHeaders, content: SignedContent, now_s: float) -> None:
         """Raise Unauthorized unless the request is signed, and is the first with its nonce; or TooManyNonces."""
         key = self._keys.get(claim.key_id, b"")  # removed meanwhile: then nothing fits
-        mac = hmac.digest(key, text_to_sign(claim, content), "sha256").hex()
-        if not key or not hmac.compare_digest(mac, claim.mac):
+        if not key or not same(mac_of(key, claim, content), claim.mac):
             raise Unauthorized("the signature does not fit the request and the key")
         self._nonces.accept(claim, now_s)
 

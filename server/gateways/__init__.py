@@ -1,0 +1,1 @@
+"""Gateways to other books: a folder for each, behind one port (`port.py`)."""

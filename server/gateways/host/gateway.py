@@ -1,0 +1,147 @@
+"""The host wallet as a gateway: one signed POST per call, to a checked address; only a signed reply is evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from server.config import HostWalletSection
+from server.core.payments import Evidence, Order, Verdict
+from server.core.signed_requests import SignedContent, sign
+from server.core.webhooks.addresses import Network, networks_of
+from server.gateways.host import replies
+from server.outgoing_http import GuardedSessions, in_words
+
+if TYPE_CHECKING:
+    from server.clock import Clock
+
+SECTION: Final = "host_wallet"
+IN_FLIGHT_MAX: Final = 64
+ANSWER_BYTES_MAX: Final = 16 << 10
+AWAY_AFTER: Final = 5  # calls without an answer, one after the other
+AWAY_S: Final = 5.0  # so long no new charge is begun; then one call finds out
+HEADERS: Final = {"Content-Type": "application/json", "User-Agent": "hongbao"}
+
+
+class HostGateway:
+    """Calls to a host wallet; implements the port of gateways."""
+
+    name = "host"
+
+    def __init__(
+        self,
+        url: str,
+        keys: Mapping[str, bytes],
+        timeout_s: float,
+        allowed: Sequence[Network],
+        now_ms: Callable[[], int],
+        now_s: Callable[[], float],
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        """`keys` verify replies, the last one signs calls. `allowed`: private networks that calls may go to."""
+        self._url = url.rstrip("/")
+        self._path = urlsplit(self._url).path
+        self._timeout_s = timeout_s
+        self._keys = keys
+        self._now_ms, self._now_s, self._random_bytes = now_ms, now_s, random_bytes
+        self._allowed = allowed
+        self._sessions: GuardedSessions | None = None  # opened with the first call
+        self._unanswered = 0
+        self._away_until_s = float("-inf")
+
+    @property
+    def patience_s(self) -> float:
+        """The longest that a call takes."""
+        return self._timeout_s
+
+    @property
+    def is_away(self) -> bool:
+        """The last calls got no answer, and it is not time yet to try again."""
+        return self._now_s() < self._away_until_s
+
+    def use_keys(self, keys: Mapping[str, bytes]) -> None:
+        """Calls from now on are signed and verified with these keys."""
+        self._keys = keys
+
+    async def charge(self, order: Order) -> Evidence:
+        """Take money out of the user's wallet there."""
+        return await self._call("charge", order)
+
+    async def payout(self, order: Order) -> Evidence:
+        """Put money into the user's wallet there."""
+        return await self._call("payout", order)
+
+    async def query(self, order: Order) -> Evidence:
+        """What has become of a number there."""
+        return await self._call("query", order)
+
+    async def close(self) -> None:
+        """Close all connections; a later call opens others."""
+        sessions, self._sessions = self._sessions, None
+        if sessions is not None:
+            await sessions.close()
+
+    def _session(self) -> aiohttp.ClientSession:
+        if self._sessions is None:
+            most = {"most": IN_FLIGHT_MAX, "most_of_host": IN_FLIGHT_MAX}
+            self._sessions = GuardedSessions(SECTION, self._allowed, self._timeout_s, **most)
+        return self._sessions.of(self._url)
+
+    async def _call(self, verb: str, order: Order) -> Evidence:
+        keys = self._keys  # of this call: those that sign its reply are among them
+        key_id, nonce, body = list(keys)[-1], self._random_bytes(16).hex(), replies.body_of(order)
+        content = SignedContent("POST", f"{self._path}/{verb}", str(order.number), body)
+        headers = sign(keys[key_id], key_id, self._now_ms() // 1000, nonce, content)
+        headers["Idempotency-Key"] = str(order.number)
+        try:
+            url = f"{self._url}/{verb}"
+            async with self._session().post(
+                url, data=body, headers={**HEADERS, **headers}, allow_redirects=False
+            ) as response:
+                answer = await _read(response)
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            self._got_no_answer()
+            return Evidence(verb, Verdict.UNKNOWN, in_words(error, self._timeout_s))
+        self._unanswered, self._away_until_s = 0, float("-inf")
+        if response.status != 200 or answer is None:
+            detail = f"HTTP status {response.status}" if answer is not None else "the reply is too long"
+            return Evidence(verb, Verdict.UNKNOWN, detail)
+        try:
+            told = content._replace(body=answer)
+            replies.verify(keys, response.headers, nonce, told, self._now_ms() / 1000)
+        except replies.Unproven as error:
+            return Evidence(verb, Verdict.UNKNOWN, str(error))
+        return replies.evidence_of(verb, order, answer)
+
+    def _got_no_answer(self) -> None:
+        self._unanswered += 1
+        if self._unanswered >= AWAY_AFTER:
+            self._away_until_s = self._now_s() + AWAY_S
+
+
+def gateway_of(config: HostWalletSection, clock: Clock) -> HostGateway:
+    """The gateway that the config asks for. Made inside a running loop."""
+    return HostGateway(
+        config.url,
+        {key_id: bytes.fromhex(text) for key_id, text in config.keys.items()},
+        config.timeout_s,
+        networks_of(config.allow_private),
+        clock.now_ms,
+        clock.elapsed_s,
+        clock.random_bytes,
+    )
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes | None:
+    """The whole reply, or None if it is too long; then its connection ends."""
+    pieces, left = [], ANSWER_BYTES_MAX
+    while left > 0 and (piece := await response.content.read(left)):
+        pieces.append(piece)
+        left -= len(piece)
+    if left <= 0:
+        response.close()
+        return None
+    return b"".join(pieces)

@@ -1,0 +1,247 @@
+"""Payments and their evidence. One compare-and-swap on `version` changes a payment and moves its money."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from storage import statements
+from storage.postgres.money import wallets
+from storage.postgres.money.wallets import BalanceRow, TransferRow
+from storage.postgres.packets import sends
+from storage.postgres.packets.packets import PacketRow
+from storage.postgres.packets.seed_trees import PacketSeeds
+from storage.postgres.packets.sends import Sent, Unsent
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from storage.postgres.database import Connection, Database
+
+_SQL = statements.load(__file__)
+SUCCEEDED: Final = "succeeded"  # as in the table of states: server/core/payments
+
+
+class PaymentRow(NamedTuple):
+    """A payment as it is recorded; see migration 0015."""
+
+    number: int
+    gateway: str
+    kind: str
+    user_id: int
+    amount_fen: int
+    key: str | None
+    content: str | None
+    state: str
+    version: int
+    attempts: int
+    next_try_ms: int
+    created_at_ms: int
+    changed_at_ms: int
+    reason: str
+    packet_id: int | None
+
+
+class EvidenceRow(NamedTuple):
+    """One piece of evidence, the state after it, and whether it contradicts the state before."""
+
+    version: int
+    at_ms: int
+    source: str
+    verdict: str
+    detail: str
+    state: str
+    is_break: bool
+
+
+class PaymentChange(NamedTuple):
+    """What a piece of evidence does to a payment that has `version`.
+
+    `transfer`: the money that moves with it; into the wallet of the payment's user if `credits_user`.
+    """
+
+    number: int
+    version: int
+    at_ms: int
+    source: str
+    verdict: str
+    detail: str
+    state: str
+    reason: str
+    next_try_ms: int
+    is_attempt: bool
+    is_break: bool
+    transfer: TransferRow | None = None
+    credits_user: bool = False
+
+
+class PaidPacket(NamedTuple):
+    """The packet that a charge pays."""
+
+    row: PacketRow
+    transfer_of: Callable[[PacketRow], TransferRow]
+    streams_of: Callable[[PacketRow], tuple[int, ...]]
+    seeds: Callable[[], PacketSeeds]
+
+
+class AppliedChange(NamedTuple):
+    """A payment after a change; what is in the wallet if money came in, and the packet that was sent."""
+
+    payment: PaymentRow
+    balance: BalanceRow | None = None
+    sent: Sent | None = None
+
+
+class PaymentFigure(NamedTuple):
+    """How many payments are in a state; kind "", state "break": how many contradictions there are."""
+
+    kind: str
+    state: str
+    payments: int
+    oldest_ms: int | None
+
+
+class PaymentStore:
+    """Statements on payments."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def of_send(self, user_id: int, key: str) -> PaymentRow | None:
+        """The charge that pays the packet of this key, if there is one."""
+        return await self._one("of_send", user_id, key)
+
+    async def get(self, number: int) -> PaymentRow | None:
+        """A payment."""
+        return await self._one("get", number)
+
+    async def _one(self, statement: str, *arguments: object) -> PaymentRow | None:
+        async with self._database.reading() as connection:
+            row = await connection.fetchrow(_SQL[statement], *arguments)
+        return None if row is None else _row(row)
+
+    async def create_charge(self, row: PaymentRow) -> tuple[PaymentRow, bool]:
+        """Record a charge before it is made, once per user and key; the recorded one, and whether it is new."""
+        async with self._database.transaction() as connection:
+            columns = (row.number, row.gateway, row.user_id, row.amount_fen, row.key, row.content)
+            made = await connection.fetchrow(_SQL["create_charge"], *columns, row.next_try_ms, row.created_at_ms)
+            if made is not None:
+                return _row(made), True
+            earlier = await connection.fetchrow(_SQL["of_send"], row.user_id, row.key)
+            assert earlier is not None
+            return _row(earlier), False
+
+    async def create_payouts(
+        self,
+        numbers: Mapping[int, int],
+        gateway: str,
+        transfer_of: Callable[[PaymentRow], TransferRow],
+        now_ms: int,
+        failed_after_ms: int,
+    ) -> list[AppliedChange]:
+        """Order payouts of all that these wallets hold; `numbers`: of the payment, by user.
+
+        None for a user with an open payout, or with one that failed after a time.
+        """
+        async with self._database.transaction() as connection:
+            purses = await wallets.lock(connection, numbers)
+            held = {row[0] for row in await connection.fetch(_SQL["held"], list(purses), failed_after_ms)}
+            amounts = {
+                user_id: purse.free_fen
+                for user_id, purse in purses.items()
+                if purse.free_fen > 0 and user_id not in held
+            }
+            if not amounts:
+                return []
+            columns = [numbers[one] for one in amounts], list(amounts), list(amounts.values())
+            rows = await connection.fetch(_SQL["create_payouts"], *columns, gateway, now_ms)
+            made = [_row(row) for row in rows]
+            after = await wallets.debit(connection, amounts, dict.fromkeys(amounts, 1))
+            await wallets.insert_debits(connection, [transfer_of(one) for one in made], after)
+        return [AppliedChange(one, after[one.user_id]) for one in made]
+
+    async def page_of_wallets(self, after_user: int, most: int) -> tuple[list[int], int | None]:
+        """Of the wallets after a user those with money; and the last user looked at, None: there are no more."""
+        async with self._database.reading() as connection:
+            rows = await connection.fetch(_SQL["page_of_wallets"], after_user, most)
+        last = rows[-1]["user_id"] if len(rows) == most else None
+        return [row["user_id"] for row in rows if row["free_fen"] > 0], last
+
+    async def due(self, now_ms: int, besides: Sequence[int], most: int) -> list[PaymentRow]:
+        """Open payments whose time has come, besides these; the one that waits longest first."""
+        async with self._database.reading() as connection:
+            rows = await connection.fetch(_SQL["due"], now_ms, besides, most)
+        return [_row(row) for row in rows]
+
+    async def apply(self, change: PaymentChange, packet: PaidPacket | None) -> AppliedChange | None:
+        """Change a payment, and move its money, in one transaction. None: it has another version by now.
+
+        `packet` is sent with the money of a charge that has succeeded. Raises StoreUnavailable: then read it again.
+        """
+        async with self._database.transaction() as connection:
+            row = await connection.fetchrow(
+                _SQL["advance"],
+                change.number,
+                change.version,
+                change.state,
+                int(change.is_attempt),
+                change.next_try_ms,
+                change.at_ms,
+                change.reason,
+            )
+            if row is None:
+                return None
+            payment = _row(row)
+            await _note(connection, change)
+            if change.transfer is None:
+                return AppliedChange(payment)
+            if not change.credits_user:
+                await wallets.insert_transfer(connection, change.transfer)
+                return AppliedChange(payment)
+            balance = await wallets.credit(connection, change.transfer, payment.user_id)
+            if packet is None:
+                return AppliedChange(payment, balance)
+            return await _pay(connection, payment, balance, packet)
+
+    async def evidence(self, number: int) -> list[EvidenceRow]:
+        """All evidence about a payment, in order."""
+        async with self._database.reading() as connection:
+            return [EvidenceRow(*row) for row in await connection.fetch(_SQL["evidence"], number)]
+
+    async def newest(self, user_id: int, state: str, most: int) -> list[PaymentRow]:
+        """The newest payments, of one user (0: of all) and in one state (empty: in any)."""
+        async with self._database.reading() as connection:
+            rows = await connection.fetch(_SQL["newest"], user_id, state, most)
+        return [_row(row) for row in rows]
+
+    async def figures(self) -> list[PaymentFigure]:
+        """Open payments by kind and state, and contradictions."""
+        async with self._database.reading() as connection:
+            return [PaymentFigure(*row) for row in await connection.fetch(_SQL["figures"])]
+
+
+def _row(record: asyncpg.Record) -> PaymentRow:
+    """By the names of the columns: a later version may add others."""
+    return PaymentRow(*(record[name] for name in PaymentRow._fields))
+
+
+async def _note(connection: Connection, change: PaymentChange) -> None:
+    """Record the evidence, and the break that it is."""
+    version = change.version + 1
+    columns = (change.number, version, change.at_ms, change.source, change.verdict, change.detail, change.state)
+    await connection.execute(_SQL["insert_evidence"], *columns)
+    if change.is_break:
+        detail = f"{change.source} says {change.verdict}: {change.detail}"
+        await connection.execute(_SQL["insert_break"], change.number, version, change.at_ms, detail)
+
+
+async def _pay(
+    connection: Connection, payment: PaymentRow, balance: BalanceRow, packet: PaidPacket
+) -> AppliedChange:
+    """Send the packet with the money that has just come in. If that is refused, the money stays in the wallet."""
+    (sent,) = await sends.record(connection, [packet.row], packet.transfer_of, packet.streams_of, packet.seeds())
+    packet_id, reason = (None, str(sent)) if isinstance(sent, Unsent) else (sent.row.packet_id, "")
+    row = await connection.fetchrow(_SQL["conclude_charge"], payment.number, packet_id, reason)
+    assert row is not None
+    is_new = isinstance(sent, Sent) and packet_id == packet.row.packet_id
+    return AppliedChange(_row(row), balance, sent if is_new and isinstance(sent, Sent) else None)

@@ -1,0 +1,67 @@
+-- name: of_send
+SELECT * FROM payments WHERE kind = 'charge' AND user_id = $1 AND key = $2
+
+-- name: get
+SELECT * FROM payments WHERE number = $1
+
+-- name: create_charge
+INSERT INTO payments (number, gateway, kind, user_id, amount_fen, key, content, next_try_ms, created_at_ms, changed_at_ms)
+VALUES ($1, $2, 'charge', $3, $4, $5, $6, $7, $8, $8)
+ON CONFLICT (user_id, key) WHERE kind = 'charge' DO NOTHING
+RETURNING *
+
+-- name: create_payouts
+INSERT INTO payments (number, gateway, kind, user_id, amount_fen, next_try_ms, created_at_ms, changed_at_ms)
+SELECT number, $4, 'payout', user_id, amount_fen, $5, $5, $5
+FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS a (number, user_id, amount_fen)
+RETURNING *
+
+-- name: held
+-- Users who get no payout now: one is open, or one has failed lately.
+SELECT user_id FROM payments
+WHERE kind = 'payout' AND state IN ('created', 'submitted', 'unknown') AND user_id = ANY($1::bigint[])
+UNION
+SELECT user_id FROM payments
+WHERE kind = 'payout' AND state = 'failed' AND user_id = ANY($1) AND changed_at_ms > $2
+
+-- name: page_of_wallets
+-- $2 wallets after a user, whatever is in them; with how much could be paid out.
+SELECT user_id, balance_fen - pending_fen AS free_fen FROM wallets WHERE user_id > $1 ORDER BY user_id LIMIT $2
+
+-- name: due
+SELECT * FROM payments
+WHERE state IN ('created', 'submitted', 'unknown') AND next_try_ms <= $1 AND number <> ALL($2::bigint[])
+ORDER BY next_try_ms LIMIT $3
+
+-- name: advance
+-- The one statement that changes a payment: only from the version that the change was decided on.
+UPDATE payments
+SET state = $3, version = version + 1, attempts = attempts + $4, next_try_ms = $5, changed_at_ms = $6, reason = $7
+WHERE number = $1 AND version = $2
+RETURNING *
+
+-- name: insert_evidence
+INSERT INTO payment_evidence (number, version, at_ms, source, verdict, detail, state) VALUES ($1, $2, $3, $4, $5, $6, $7)
+
+-- name: insert_break
+INSERT INTO payment_breaks (number, version, at_ms, detail) VALUES ($1, $2, $3, $4)
+
+-- name: conclude_charge
+UPDATE payments SET packet_id = $2, reason = $3 WHERE number = $1 RETURNING *
+
+-- name: evidence
+SELECT version, at_ms, source, verdict, detail, state,
+       EXISTS (SELECT FROM payment_breaks b WHERE (b.number, b.version) = (e.number, e.version)) AS is_break
+FROM payment_evidence e WHERE number = $1 ORDER BY version
+
+-- name: newest
+SELECT * FROM payments
+WHERE ($1::bigint = 0 OR user_id = $1) AND ($2::text = '' OR state = $2)
+ORDER BY number DESC LIMIT $3
+
+-- name: figures
+-- Open payments by kind and state with the time of the oldest, and how many contradictions there are.
+SELECT kind, state, count(*) AS payments, min(created_at_ms) AS oldest_ms FROM payments
+WHERE state IN ('created', 'submitted', 'unknown') GROUP BY kind, state
+UNION ALL
+SELECT '', 'break', count(*), min(at_ms) FROM payment_breaks
