@@ -193,9 +193,9 @@ class App:
         self.services.webhook_secrets.use_keys(reading.credentials.seed_keys)
         self.services.passes.use(reading.credentials.keys)
         self.listener.reload(reading.credentials.tls)
-        if self.services.payments is not None:
+        if (payments := self.services.payments.attempts) is not None:
             keys = reading.config.host_wallet.keys
-            self.services.payments.use_keys({key_id: bytes.fromhex(text) for key_id, text in keys.items()})
+            payments.use_keys({key_id: bytes.fromhex(text) for key_id, text in keys.items()})
         self.http_api.apply(reading.config, reading.credentials.api_keys, reading.credentials.tls)
         if self.websocket is not None:
             self.websocket.rules.origins = reading.config.websocket.origins

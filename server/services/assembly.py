@@ -50,11 +50,7 @@ from server.services.packets.resend import ResendService
 from server.services.packets.reveal import RevealService
 from server.services.packets.send import SendService
 from server.services.packets.sweep import Sweep
-from server.services.payments.evidence import EvidenceService
-from server.services.payments.lookups import PaymentLookupService
-from server.services.payments.paid_sends import PaidSendService
-from server.services.payments.payouts import PayoutService
-from server.services.payments.service import PaymentService
+from server.services.payments.assembly import PaymentServices
 from server.services.runtime.batching import Batcher
 from server.services.runtime.bus import Bus
 from server.services.runtime.change_feed import ChangeFeed
@@ -74,7 +70,6 @@ from storage.postgres.migrate import migrate
 from storage.postgres.write_probe import WRITE_S
 from storage.stores import Stores
 
-LEASE_MS: Final = 10_000  # of an attempt at a payment, besides its two calls
 REPLIES_AT_ONCE: Final = 2  # of reads in flight: a large one takes milliseconds of the loop, in pieces
 LOG = structlog.get_logger()
 
@@ -115,7 +110,6 @@ class Services:
         self._make_webhooks(seed_keys)
         self.grab_stats = GrabStatService(stores.grab_stats, self.opens, self.groups, bus)
         self.audit_results = AuditResults(stores.database)
-        self.payment_lookups = PaymentLookupService(stores.payments, clock.now_ms)
         self.lookups = LookupService(stores, clock.now_ms, clock.elapsed_s)
 
     def _make_chat(self, keys: Mapping[str, bytes]) -> None:
@@ -196,15 +190,8 @@ class Services:
         self.reveals = RevealService(stores.packets, self.groups, self.seeds, now_ms)
         replies = AwaitedReplies(lives, self.opens, bus)
         self.on_behalf = OnBehalfService(self.opens, replies, now_ms)
-        self.pages = PageService(
-            self.opens,
-            replies,
-            self.names,
-            self.groups,
-            CreditedClaims(stores.settlement),
-            now_ms,
-            self._money_words,
-        )
+        credited, words = CreditedClaims(stores.settlement), self._money_words
+        self.pages = PageService(self.opens, replies, self.names, self.groups, credited, now_ms, words)
 
     def _make_money(self) -> None:
         stores, now_ms, bus, settlement = self._stores, self._clock.now_ms, self._bus, self._config.settlement
@@ -217,21 +204,17 @@ class Services:
         self.outbox = Outbox(stores.outbox, self._posts, self.groups, settlement.idle_s, bus, self.commit)
 
     def _make_payments(self) -> None:
-        """With a host wallet sends are paid from there, and what wallets hold goes back to it."""
-        self.sender: SendService | PaidSendService = self.sends
-        self.payments: PaymentService | None = None
-        if not self._config.host_wallet.url:
-            return
-        # importing aiohttp's client takes time and memory: not for servers without a host wallet
-        from server.gateways.host.gateway import gateway_of
-
-        stores, clock, bus = self._stores, self._clock, self._bus
-        gateway = gateway_of(self._config.host_wallet, clock)
-        lease_ms = int(2_000 * gateway.patience_s) + LEASE_MS
-        evidence = EvidenceService(stores.payments, self.sends, self.seeds, clock, bus, lease_ms)
-        self.payments = PaymentService(stores.payments, gateway, evidence, clock, lambda: self.changes.is_current)
-        self.payouts = PayoutService(self.payments, self._ids, clock, bus)
-        self.sender = PaidSendService(self.sends, self.payments, self._limits, self._ids, clock, lease_ms)
+        self.payments = PaymentServices(
+            self._config.host_wallet,
+            self._stores.payments,
+            self.sends,
+            self.seeds,
+            self._limits,
+            self._ids,
+            self._clock,
+            self._bus,
+            lambda: self.changes.is_current,
+        )
 
     def _make_webhooks(self, seed_keys: Mapping[str, bytes]) -> None:
         stores, config = self._stores, self._config.webhooks
@@ -290,11 +273,8 @@ class Services:
             "resends": self.resends.in_doubt,
             "outbox": self.outbox.in_doubt,
         }
-        paying: dict[str, Loop] = {}
-        if self.payments is not None:
-            paying = {"payments": self.payments.run, "payouts": self.payouts.run}
         return {
-            **paying,
+            **self.payments.loops(),
             "time": self.time.run,
             "change_feed": self.changes.run,
             "records_health": self.records_health.run,

@@ -205,7 +205,7 @@ class Room:
     async def hurry(self) -> None:
         """All open payments are due now."""
         await self.sql.execute("UPDATE payments SET next_try_ms = 0 WHERE state = 'unknown'")
-        payments = self.server.app.services.payments
+        payments = self.server.app.services.payments.attempts
         assert payments is not None
         payments.look()
 
@@ -271,7 +271,7 @@ def books_agree(database: Database, host: HostWallet, sql: Sql) -> AgreeBooks:
 
 
 def service_of(server: Server) -> Any:
-    payments = server.app.services.payments
+    payments = server.app.services.payments.attempts
     assert payments is not None
     return payments
 

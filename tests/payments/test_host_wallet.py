@@ -368,7 +368,7 @@ async def test_payout_that_the_host_declines_goes_back_to_the_wallet_and_rests_f
     await until(is_back)
     assert await room.ben.balance() == opened.amount_fen
     await books_agree()
-    payouts = room.server.app.services.payouts
+    payouts = room.server.app.services.payments.payouts
     await payouts.order([BEN])
     assert await room.sql.fetchval("SELECT count(*) FROM payments WHERE kind = 'payout'") == 1
     await room.sql.execute("UPDATE payments SET changed_at_ms = changed_at_ms - 3700000")
@@ -451,8 +451,8 @@ def reload_with(server: Server, host: HostWallet, keys: dict[str, bytes]) -> Non
 
 async def test_server_without_a_host_wallet_has_none_of_it(server: Server, backend: Any) -> None:
     services = server.app.services
-    assert isinstance(services.sender, SendService)
-    assert services.payments is None
+    assert isinstance(services.payments.sender, SendService)
+    assert services.payments.attempts is None
     assert not {"payments", "payouts"} & services.loops().keys()
     with pytest.raises(NotEnoughMoney):
         await backend.withdraw(1, 5, "k")

@@ -26,7 +26,7 @@ class PacketRequests:
     """Send, open, send again, and what is recorded of a packet."""
 
     def __init__(self, services: Services, gate: Gate, now_ms: Callable[[], int]) -> None:
-        self._sends, self._resends, self._on_behalf = services.sender, services.resends, services.on_behalf
+        self._sends, self._resends, self._on_behalf = services.payments.sender, services.resends, services.on_behalf
         self._groups, self._standing = services.backend_groups, services.standing
         self._now_ms = now_ms
         self._gate = gate

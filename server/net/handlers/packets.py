@@ -12,7 +12,7 @@ class PacketHandlers:
     """Send, send again, reveal."""
 
     def __init__(self, services: Services) -> None:
-        self._sends, self._resends, self._reveals = services.sender, services.resends, services.reveals
+        self._sends, self._resends, self._reveals = services.payments.sender, services.resends, services.reveals
         self._seeds = services.seeds
 
     async def send(self, session: Session, request: messages.SendPacket) -> Message:

@@ -170,7 +170,7 @@ class Observer:
         return WebhookFigures(dict(delivery.results), delivery.in_flight, queues)
 
     def _payments(self) -> OpenPayments | None:
-        payments, now_ms = self._parts.services.payments, self._now_ms()
+        payments, now_ms = self._parts.services.payments.attempts, self._now_ms()
         if payments is None:
             return None
         waiting: Counts = dict.fromkeys(map(str, OPEN), 0)

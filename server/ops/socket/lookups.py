@@ -116,12 +116,12 @@ class Lookups:
 
     async def payments(self, user_id: int, state: str, most: int) -> Facts:
         """The newest payments, of one user (0: of all) and in one state (empty: in any)."""
-        found = await self._parts.services.payment_lookups.newest(user_id, state, most)
+        found = await self._parts.services.payments.lookups.newest(user_id, state, most)
         return {"payments": [_payment(one) for one in found]}
 
     async def payment(self, number: int) -> Facts | None:
         """A payment with all evidence about it; None if there is no such payment."""
-        found = await self._parts.services.payment_lookups.payment(number)
+        found = await self._parts.services.payments.lookups.payment(number)
         if found is None:
             return None
         payment, evidence = found
