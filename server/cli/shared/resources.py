@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from protocol import tokens
 from server import embedded
@@ -15,7 +15,9 @@ from server.embedded import StoreAddresses
 from server.embedded.stores import POSTGRES
 from server.instance import how_to_start, running
 from server.loop import run
-from storage.postgres.database import Database
+
+if TYPE_CHECKING:
+    from storage.postgres.database import Database
 
 ATTACH_TIMEOUT_S: Final = 15.0  # for stores of another process, which may still be starting
 TIMEOUT_S: Final = 2.0  # of a statement, as in a server
@@ -74,6 +76,8 @@ def with_records(settings: Config, data: Path, work: Callable[[Database], Corout
 @asynccontextmanager
 async def opened(dsn: str, timeout_s: float = TIMEOUT_S) -> AsyncIterator[Database]:
     """A database for the length of a command; a standby will do for one that only reads."""
+    from storage.postgres.database import Database  # most commands speak to a server, and start sooner without it
+
     database = Database(dsn, POOL_MAX, timeout_s, writes=False)
     await database.open()
     try:
