@@ -98,10 +98,13 @@ class Terminal:
     async def ended(self) -> int:
         """Wait until the program ends; its exit code."""
         assert self._child is not None
-        async with asyncio.timeout(PATIENCE_S):
-            while await self._read():
-                pass
-            await asyncio.to_thread(self._child.wait)
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                while await self._read():
+                    pass
+        except TimeoutError:
+            raise AssertionError(f"it has not ended; on its screen:\n{self.text}") from None
+        await asyncio.to_thread(self._child.wait)
         return self._child.exitstatus if self._child.exitstatus is not None else -1
 
     async def _read(self) -> bool:

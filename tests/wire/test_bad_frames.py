@@ -494,7 +494,7 @@ async def test_second_login_is_refused_and_the_user_stays_the_same(attacked: Ser
     (group,) = await client.ask(wire.CREATE_GROUP, "name")
     for user_id in (USER, 2, BACKEND):
         assert await client.refused(wire.LOGIN, *client.login_message(user_id)[2:]) == "out_of_order"
-    assert await client.ask(wire.LIST_MEMBERS, group) == [group, USER, [USER], [""], False]
+    assert await client.ask(wire.LIST_MEMBERS, group) == [group, USER, [USER], [""], False, []]
 
 
 async def test_connections_closed_during_the_login_are_removed(attacked: Server, dial: Dial) -> None:
