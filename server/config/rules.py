@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 KEY_BYTES_MIN: Final = 16
 FEN_MAX: Final = 10**12
+SHARES_MAX: Final = 65_535  # the counter word of a packet has 16 bits for claims
 BYTES_MAX: Final = 1 << 30
 SECONDS_MAX: Final = 10 * 366 * 86_400
 HOST: Final = re.compile(r"(\[[^][]*\]|[^][:]*)(:[0-9]{1,5})?")

@@ -19,6 +19,7 @@ from server.config.rules import (
     ORIGINS,
     PATH,
     SECONDS,
+    SHARES_MAX,
     SIZE,
     TOKEN_KEYS,
     Rule,
@@ -101,8 +102,7 @@ KEYS: Final = {
         "largest share, in fen", whole(1, 2**32 - 1), FOR_PACKETS
     ),  # 4 bytes in the mirror
     "limits.total_fen_max": ConfigKey("largest packet, in fen", AMOUNT, HUP),
-    # The counter word of a packet has 16 bits for claims and 24 for tickets.
-    "limits.shares_max": ConfigKey("shares of a packet", whole(1, 65_535), HUP),
+    "limits.shares_max": ConfigKey("shares of a packet", whole(1, SHARES_MAX), HUP),
     "limits.group_members_max": ConfigKey("members of a group, joined by themselves", COUNT, HUP),
     "limits.synced_members_max": ConfigKey("members of a group, put there by the chat backend", COUNT, HUP),
     "limits.groups_of_user_max": ConfigKey("groups of one user", COUNT, HUP),
@@ -118,6 +118,7 @@ KEYS: Final = {
         SECONDS,
         HUP,
     ),
+    # The counter word of a packet has 24 bits for tickets: 255 for each of 65,535 shares.
     "limits.tickets_per_share": ConfigKey("tickets in use per unopened share", whole(1, 255), HUP),
     "limits.frame_bytes_before_login_max": ConfigKey(
         "frame from a client that has not logged in, bytes", SIZE, FOR_CONNECTIONS

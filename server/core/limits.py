@@ -124,7 +124,8 @@ def check_text(text: str, least: int, most: int, reason: Reason, hostile: re.Pat
         raise RequestRefused(reason, f"the character U+{ord(found[0]):04X} is not allowed")
 
 
-def check_number(number: int, least: int, most: int, reason: Reason, what: str) -> None:
-    """Raise RequestRefused unless least ≤ number ≤ most."""
+def check_number(number: int, least: int, most: int, reason: Reason, what: str, why: str = "") -> None:
+    """Raise RequestRefused unless least ≤ number ≤ most. `why`: where the bounds come from."""
     if not least <= number <= most:
-        raise RequestRefused(reason, f"{what} is {number}, allowed are {least} to {most}")
+        because = f" ({why})" if why else ""
+        raise RequestRefused(reason, f"{what} is {number}, allowed are {least} to {most}{because}")

@@ -39,15 +39,33 @@ def check(request: PacketRequest, limits: Limits, members: int, smallest: str) -
     check_bytes(request.key, 1, limits.key_bytes_max, Reason.BAD_KEY)
     check_text(request.greeting, 0, limits.greeting_bytes_max, Reason.BAD_GREETING)
     if request.client_seed and len(request.client_seed) not in seeds.CLIENT_SEED_BYTES:
-        raise RequestRefused(Reason.BAD_SEED, f"a client seed has 16 to 32 bytes, got {len(request.client_seed)}")
+        size = len(request.client_seed)
+        raise RequestRefused(Reason.BAD_SEED, f"client_seed: 16 to 32 bytes, over HTTP in hex, got {size}")
     check_target(request.kind, request.sender_id, request.target_id)
-    most = 1 if request.kind.row.audience is Audience.RECEIVER else min(limits.shares_max, members)
-    check_number(request.shares, 1, most, Reason.BAD_SHARES, "the number of shares")
-    low, high = limits.share_fen_min, limits.share_fen_max
+    _check_shares(request, limits, members)
+    _check_amount(request, limits, smallest)
+
+
+def _check_shares(request: PacketRequest, limits: Limits, members: int) -> None:
+    most, why = limits.shares_max, ""
+    if request.kind.row.audience is Audience.RECEIVER:
+        most, why = 1, "one user receives it"
+    elif members < most:
+        most, why = members, f"the group has {members} member{'s' * (members != 1)}"
+    check_number(request.shares, 1, most, Reason.BAD_SHARES, "the number of shares", why)
+
+
+def _check_amount(request: PacketRequest, limits: Limits, smallest: str) -> None:
+    low, high, shares, why = limits.share_fen_min, limits.share_fen_max, request.shares, ""
     if request.kind.row.amount_of is AmountOf.PACKET:
-        low, high = low * request.shares, min(high * request.shares, limits.total_fen_max)
-    check_number(request.amount_fen, low, high, Reason.BAD_AMOUNT, f"the amount in {smallest}")
-    check_number(request.total_fen, 1, limits.total_fen_max, Reason.BAD_AMOUNT, f"the total in {smallest}")
+        if shares > 1:
+            why = f"{shares} shares of {low} to {high} each"
+        if high * shares > limits.total_fen_max:
+            why += f"{', ' * bool(why)}a packet of at most {limits.total_fen_max}"
+        low, high = low * shares, min(high * shares, limits.total_fen_max)
+    check_number(request.amount_fen, low, high, Reason.BAD_AMOUNT, f"the amount in {smallest}", why)
+    why, what = f"{shares} shares of {request.amount_fen}", f"the total in {smallest}"
+    check_number(request.total_fen, 1, limits.total_fen_max, Reason.BAD_AMOUNT, what, why)
 
 
 def check_target(kind: PacketKind, sender_id: int, target_id: int) -> None:

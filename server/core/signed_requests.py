@@ -18,14 +18,24 @@ REPLY_SCHEME: Final = "hongbao-reply-1"  # of a reply: the nonce and the target 
 WINDOW_S: Final = 300  # how far the timestamp may be from the time of the server
 BUCKET_S: Final = 10  # nonces of so many seconds are forgotten together
 NONCES_MAX: Final = 1_000_000  # about 80 MB; as many as 3,000 requests a second leave
-NONCE: Final = re.compile(r"[A-Za-z0-9_-]{16,64}")
-TIMESTAMP: Final = re.compile(r"[0-9]{1,12}")
-MAC: Final = re.compile(r"[0-9a-f]{64}")
 KEY_HEADER: Final = "Hongbao-Key"
 TIMESTAMP_HEADER: Final = "Hongbao-Timestamp"
 NONCE_HEADER: Final = "Hongbao-Nonce"
 SIGNATURE_HEADER: Final = "Hongbao-Signature"
 BEARER: Final = "Bearer "
+# What each header of a signed request must be.
+FORMS: Final = {
+    KEY_HEADER: (re.compile(r".+", re.DOTALL), "the id of a key"),
+    TIMESTAMP_HEADER: (re.compile(r"[0-9]{1,12}"), "seconds since 1970"),
+    NONCE_HEADER: (re.compile(r"[A-Za-z0-9_-]{16,64}"), "16 to 64 letters, digits, - and _"),
+    SIGNATURE_HEADER: (re.compile(r"[0-9a-f]{64}"), "64 hex digits, 0 to 9 and a to f"),
+}
+SHOWN_MAX: Final = 32  # of a wrong header
+SIGNED_LINES: Final = (
+    f"HMAC-SHA256, with the bytes of the key, not its hex text, of these lines joined by line feeds: {SCHEME}, "
+    f"{KEY_HEADER}, {TIMESTAMP_HEADER}, {NONCE_HEADER}, the method, the path with its query as it is sent, "
+    "Idempotency-Key (without one an empty line), the hex of the SHA-256 of the body"
+)
 
 
 class Unauthorized(Exception):
@@ -147,21 +157,20 @@ class Verifier:
 
         Raises Unauthorized.
         """
-        names = KEY_HEADER, TIMESTAMP_HEADER, NONCE_HEADER, SIGNATURE_HEADER
-        key_id, stamp, nonce, mac = (headers.get(name, "") for name in names)
-        if not (key_id and TIMESTAMP.fullmatch(stamp) and NONCE.fullmatch(nonce) and MAC.fullmatch(mac)):
-            raise Unauthorized(f"a signed request has the headers {', '.join(names)}")
+        key_id, stamp, nonce, mac = _checked_headers(headers)
         if key_id not in self._keys:
-            raise Unauthorized("there is no key with this id")
+            raise Unauthorized(f"there is no key with the id {key_id[:SHOWN_MAX]!a}")
         if abs(now_s - int(stamp)) > WINDOW_S:
-            raise Unauthorized(f"the timestamp is more than {WINDOW_S} seconds from the time of the server")
+            raise Unauthorized(
+                f"{TIMESTAMP_HEADER} {stamp} is more than {WINDOW_S} seconds from the time of the server, {int(now_s)}"
+            )
         return SignedHeaders(key_id, int(stamp), nonce, mac)
 
     def verify(self, claim: SignedHeaders, content: SignedContent, now_s: float) -> None:
         """Raise Unauthorized unless the request is signed, and is the first with its nonce; or TooManyNonces."""
         key = self._keys.get(claim.key_id, b"")  # removed meanwhile: then nothing fits
         if not key or not same(mac_of(key, claim, content), claim.mac):
-            raise Unauthorized("the signature does not fit the request and the key")
+            raise Unauthorized(f"the signature does not fit the request and the key; it is {SIGNED_LINES}")
         self._nonces.accept(claim, now_s)
 
     def verify_bearer(self, authorization: str, *, is_private: bool) -> None:
@@ -171,6 +180,23 @@ class Verifier:
             raise Unauthorized(
                 "a Bearer key is for TLS or loopback: replace the key, it has been sent in clear text"
             )
+        if not text:
+            raise Unauthorized("a Bearer key is sent with its id: Authorization: Bearer ID.HEX")
         known = self._keys.get(key_id)
         if known is None or not hmac.compare_digest(known.hex().encode(), text.lower().encode("utf-8", "replace")):
-            raise Unauthorized("this is not one of the keys, which are sent as key-id.hex")
+            raise Unauthorized("ID.HEX after Bearer is not one of the keys of the server")
+
+
+def _checked_headers(headers: Mapping[str, str]) -> list[str]:
+    """The four headers of a signature, each in its form. Raises Unauthorized, which names the first wrong one."""
+    texts = [headers.get(name, "") for name in FORMS]
+    if not any(texts):
+        raise Unauthorized(
+            f"the request has neither the header Authorization: Bearer ID.HEX nor a signature: {', '.join(FORMS)}"
+        )
+    for (name, (form, meaning)), text in zip(FORMS.items(), texts, strict=True):
+        if not text:
+            raise Unauthorized(f"the header {name} is missing: {meaning}")
+        if not form.fullmatch(text):
+            raise Unauthorized(f"{name} must be {meaning}, got {text[:SHOWN_MAX]!a}")
+    return texts

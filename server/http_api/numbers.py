@@ -36,7 +36,7 @@ def decode(kind: type, value: Any) -> Any:
     if not issubclass(kind, Id):
         raise NotImplementedError(kind)
     if type(value) is not str or not DIGITS.fullmatch(value) or int(value) > kind.most:
-        raise ValueError(f"Expected a string with a whole number from 1 to {kind.most}")
+        raise ValueError(f'an id is expected: a text with a whole number from 1 to {kind.most}, such as "7"')
     return int(value)
 
 

@@ -57,6 +57,19 @@ STATUSES: Final[dict[Refusal, int]] = {
     Refusal.BANK_AWAY: 503,
 }
 
+# Where the meaning of the code on the wire is not what it means here.
+TITLES: Final[dict[tuple[Refusal, int], str]] = {
+    (Refusal.BAD_REQUEST, 400): "the path, the query or the body is wrong; the detail names the place",
+    (Refusal.BAD_REQUEST, 408): "the body came too slowly",
+    (Refusal.BAD_REQUEST, 413): "the body is too large",
+    (Refusal.BAD_REQUEST, 415): "the body must be JSON in UTF-8, not compressed",
+    (Refusal.UNKNOWN_REQUEST, 404): "there is no such path",
+    (Refusal.UNKNOWN_REQUEST, 405): "this path does not have that method",
+    (Refusal.FORBIDDEN, 401): "the request is not shown to be one of the chat backend; the detail says why",
+    (Refusal.BAD_KEY, 400): "the request needs an Idempotency-Key of 1 to 64 printable ASCII characters",
+    (Refusal.NOT_ALLOWED, 404): "there is no such packet",
+}
+
 
 class Rendered(NamedTuple):
     """A problem as an HTTP response."""
@@ -98,7 +111,7 @@ class Problem(Exception):
             headers["Retry-After"] = str(max(1, math.ceil(wait_ms / 1000)))
         document = ProblemDocument(
             type=TYPE + self.code.name.lower(),
-            title=row.meaning,
+            title=TITLES.get((self.code, self.status), row.meaning),
             status=self.status,
             code=self.code.name.lower(),
             temporary=row.temporary,

@@ -98,10 +98,9 @@ class Serving:
         except BadPath:
             raise Problem(Refusal.BAD_REQUEST, "the path is not percent-encoded UTF-8") from None
         if found is None:
-            raise Problem(Refusal.UNKNOWN_REQUEST, "there is no such path")
+            raise Problem(Refusal.UNKNOWN_REQUEST, f"the paths are in {OPENAPI}; none of them ends with /")
         if request.method not in found.routes:
-            allowed = {"Allow": ", ".join(found.routes)}
-            raise Problem(Refusal.UNKNOWN_REQUEST, "not with this method", status=405, headers=allowed)
+            raise _wrong_method(request.method, ", ".join(found.routes))
         return found.routes[request.method], found.texts
 
     def _document(self, request: web.BaseRequest) -> web.Response:
@@ -183,7 +182,12 @@ class Serving:
 
 def _check_get(request: web.BaseRequest) -> None:
     if request.method != "GET":
-        raise Problem(Refusal.UNKNOWN_REQUEST, "not with this method", status=405, headers={"Allow": "GET"})
+        raise _wrong_method(request.method, "GET")
+
+
+def _wrong_method(method: str, allowed: str) -> Problem:
+    why = f"not with {method[:16]}; allowed: {allowed}"
+    return Problem(Refusal.UNKNOWN_REQUEST, why, status=405, headers={"Allow": allowed})
 
 
 def _response(

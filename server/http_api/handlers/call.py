@@ -14,6 +14,7 @@ from server.http_api.page.link import LinkClaim
 from server.http_api.problems import Problem
 from server.refusal_codes import NOT_CURRENT
 from server.services.chat.backend_groups import BackendGroupService
+from server.services.money.wallets import WalletService
 from server.services.runtime.change_feed import ChangeFeed
 
 
@@ -64,6 +65,18 @@ async def target_of(
     if group is UNSET:
         return 0 if number is UNSET else number
     return await groups.id_of(group)
+
+
+async def with_balance(
+    refused: RequestRefused, wallets: WalletService, user_id: int, needed_fen: int
+) -> RequestRefused:
+    """The refusal as the chat backend is told it: for lack of money with what the wallet holds."""
+    if refused.reason is not Reason.NOT_ENOUGH_MONEY:
+        return refused
+    balance_fen = (await wallets.holding(user_id)).balance.fen
+    return RequestRefused(
+        refused.reason, f"balance_fen of user {user_id} is {balance_fen}, needed are {needed_fen}"
+    )
 
 
 def cursor_number(cursor: str, least: int = 0) -> int:

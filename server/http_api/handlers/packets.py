@@ -9,9 +9,11 @@ from typing import Final
 from msgspec import UNSET
 
 from protocol.codes import Refusal
+from server.core.kinds import AmountOf
 from server.core.packet import Answer, Decision
 from server.core.pages import state_of
-from server.http_api.handlers.call import Call, Gate, cursor_number, target_of
+from server.core.refusals import RequestRefused
+from server.http_api.handlers.call import Call, Gate, cursor_number, target_of, with_balance
 from server.http_api.problems import Problem
 from server.http_api.shapes import packets as shapes
 from server.services.assembly import Services
@@ -28,6 +30,7 @@ class PacketRequests:
     def __init__(self, services: Services, gate: Gate, now_ms: Callable[[], int]) -> None:
         self._sends, self._resends, self._on_behalf = services.payments.sender, services.resends, services.on_behalf
         self._groups, self._standing = services.backend_groups, services.standing
+        self._wallets = services.wallets
         self._now_ms = now_ms
         self._gate = gate
 
@@ -37,9 +40,13 @@ class PacketRequests:
         self._gate.enter(body.sender_id)
         target_id = await target_of(self._groups, body.group, body.target_id, "target_id")
         seed = bytes.fromhex(body.client_seed)
-        terms = await self._sends.send(
-            body.sender_id, call.key, body.kind, target_id, body.amount_fen, body.shares, body.greeting, seed
-        )
+        try:
+            terms = await self._sends.send(
+                body.sender_id, call.key, body.kind, target_id, body.amount_fen, body.shares, body.greeting, seed
+            )
+        except RequestRefused as refused:
+            factor = body.shares if body.kind.row.amount_of is AmountOf.SHARE else 1
+            raise await with_balance(refused, self._wallets, body.sender_id, body.amount_fen * factor) from None
         index = UNSET if terms.seed_use is None else terms.seed_use.index
         commitment = terms.commitment.hex()
         return shapes.PacketSendReply(str(terms.packet_id), terms.total_fen, commitment, terms.expires_at_ms, index)

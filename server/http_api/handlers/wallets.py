@@ -5,7 +5,8 @@ from __future__ import annotations
 from msgspec import UNSET
 
 from server.core.kinds import PacketKind
-from server.http_api.handlers.call import Call, cursor_number
+from server.core.refusals import RequestRefused
+from server.http_api.handlers.call import Call, cursor_number, with_balance
 from server.http_api.shapes import money as shapes
 from server.services.assembly import Services
 from server.services.money.statement import StatementItem
@@ -27,7 +28,10 @@ class WalletRequests:
     async def withdraw(self, call: Call) -> shapes.TransferReply:
         """Move money out of a wallet, once per key of the user"""
         user_id, body = call.path["user_id"], call.body
-        await self._wallets.withdraw(user_id, body.amount_fen, call.key)
+        try:
+            await self._wallets.withdraw(user_id, body.amount_fen, call.key)
+        except RequestRefused as refused:
+            raise await with_balance(refused, self._wallets, user_id, body.amount_fen) from None
         return shapes.TransferReply(str(user_id), "withdraw", body.amount_fen)
 
     async def entries(self, call: Call) -> shapes.EntryPageReply:

@@ -9,11 +9,15 @@ from msgspec import UNSET, Meta, UnsetType
 
 from protocol.messages.people import VERSION_MAX
 from server.core.kinds import PacketKind
+from server.http_api.wording import RULE
 
 IdText = Annotated[str, Meta(pattern="^[1-9][0-9]{0,18}$")]
 StreamText = Annotated[str, Meta(description="a group, a one-to-one chat, or the user's own id: their inbox")]
 FEN: Final = "fen (0.01 yuan)"  # another unit of money takes its place in the OpenAPI document
-Fen = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1, description=FEN)]
+INT64: Final = 2**63 - 1
+Fen = Annotated[int, Meta(ge=0, le=INT64, description=FEN)]
+FenChange = Annotated[int, Meta(ge=-INT64 - 1, le=INT64, description=FEN)]
+Count = Annotated[int, Meta(ge=0)]
 Ms = Annotated[int, Meta(description="milliseconds since 1970 (UTC)")]
 GroupText = Annotated[str, Meta(description="the id of a group in the chat backend: 1 to 64 bytes of UTF-8")]
 Version = Annotated[
@@ -23,7 +27,24 @@ SyncVersion = Annotated[int, Meta(ge=0, le=VERSION_MAX, description="as Version;
 Cursor = Annotated[str, Meta(max_length=64, description="next_cursor of the page before; none: the first page")]
 Kind: TypeAlias = PacketKind
 Answer: TypeAlias = Literal["won", "claimed", "gone", "expired", "busy"]
-Hex = Annotated[str, Meta(pattern="^([0-9a-f]{2})*$")]
+Seed = Annotated[
+    str,
+    Meta(
+        pattern="^([0-9a-f]{2})*$",
+        description="16 to 32 random bytes in hex, from the sender's client or the chat backend; none: the server alone "
+        "decides about the shares",
+        extra={RULE: "16 to 32 bytes in hex, 0 to 9 and a to f"},
+        extra_json_schema={"pattern": "^([0-9a-f]{32}([0-9a-f]{2}){0,16})?$"},
+    ),
+]
+
+
+def asked(least: int, most: int, description: str) -> Meta:
+    """A number of a request. What is out of these bounds, or of the limits of the config, is refused by a rule, with
+    the code of the rule; the shape takes all that the wire can hold.
+    """
+    bounds = {"minimum": least, "maximum": most}
+    return Meta(ge=-INT64 - 1, le=INT64, description=description, extra_json_schema=bounds)
 
 
 class Request(msgspec.Struct, forbid_unknown_fields=True, gc=False):

@@ -2,33 +2,44 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
+from server.core.ledger import DIRECTIONS, Account, TransferKind
 from server.core.pages import State
 from server.http_api.shapes.base import (
+    FEN,
     Cursor,
     Fen,
+    FenChange,
     IdText,
     Kind,
     Ms,
     Reply,
     Request,
+    asked,
 )
+from server.services.money.wallets import MOVE_FEN_MAX
+
+Moved = Annotated[int, asked(1, MOVE_FEN_MAX, FEN)]
+REASONS: Final = [
+    kind.name.lower() for kind in TransferKind if any(Account.WALLET in accounts for accounts in DIRECTIONS[kind])
+]
+EntryReason = Annotated[str, Meta(description="what changed the wallet", extra_json_schema={"enum": REASONS})]
 
 
 class TopUpBody(Request):
     """Money from outside. `known_only`: a user that the server does not know is refused, not made."""
 
-    amount_fen: Fen
+    amount_fen: Moved
     known_only: bool = False
 
 
 class WithdrawBody(Request):
     """Money to the outside."""
 
-    amount_fen: Fen
+    amount_fen: Moved
 
 
 class TransferReply(Reply):
@@ -44,8 +55,8 @@ class EntryShown(Reply):
 
     version: int
     at_ms: Ms
-    reason: str
-    change_fen: Fen
+    reason: EntryReason
+    change_fen: FenChange
     balance_fen: Fen
     packet_id: IdText | UnsetType = UNSET
 
@@ -68,8 +79,8 @@ class StatementShown(Reply):
 
     version: int
     at_ms: Ms
-    reason: str
-    change_fen: Fen
+    reason: EntryReason
+    change_fen: FenChange
     balance_fen: Fen
     packet_id: IdText | UnsetType = UNSET
     packet_kind: Kind | UnsetType = UNSET

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, UnsetType
 
+from server.config.rules import FEN_MAX, SHARES_MAX
 from server.core.pages import State
 from server.http_api.numbers import Id, UserId
 from server.http_api.shapes.base import (
+    FEN,
     Answer,
+    Count,
     Fen,
     GroupText,
-    Hex,
     IdText,
     Kind,
     Ms,
     Reply,
     Request,
+    Seed,
     StreamText,
+    asked,
 )
 
 
@@ -26,18 +30,19 @@ class PacketSendBody(Request):
     """A packet on behalf of a user: to a `group` of the chat backend, or to a `target_id`.
 
     `target_id` is the id in hongbao of a group (lucky, equal), of a user or a one-to-one chat (personal).
-    `amount_fen` is the total (lucky, personal) or the amount of one share (equal). `client_seed`: 16 to 32 random
-    bytes of the sender in hex.
+    A wallet is debited `amount_fen` (lucky, personal), or `shares` times `amount_fen` (equal). A personal packet has one share.
     """
 
     sender_id: UserId
     kind: Kind
-    amount_fen: Fen
-    shares: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] = 1
+    amount_fen: Annotated[
+        int, asked(1, FEN_MAX, "in " + FEN + ": the total (lucky, personal), or what ONE share holds (equal)")
+    ]
+    shares: Annotated[int, asked(1, SHARES_MAX, "at most one for each member of the group")] = 1
     group: GroupText | UnsetType = UNSET
     target_id: Id | UnsetType = UNSET
     greeting: str = ""
-    client_seed: Hex = ""
+    client_seed: Seed = ""
 
 
 class PacketSendReply(Reply):
@@ -59,8 +64,8 @@ class PacketReply(Reply):
     sender_id: IdText
     target_id: IdText
     total_fen: Fen
-    shares: int
-    opened: int
+    shares: Count
+    opened: Count
     left_fen: Fen
     greeting: str
     created_at_ms: Ms
@@ -70,7 +75,7 @@ class PacketReply(Reply):
 class ClaimShown(Reply):
     """One share that was opened; `index` counts from 0."""
 
-    index: int
+    index: Count
     user_id: IdText
     amount_fen: Fen
     at_ms: Ms
@@ -96,9 +101,9 @@ class PacketOpenReply(Reply):
     packet_id: IdText
     answer: Answer
     amount_fen: Fen | UnsetType = UNSET
-    index: int | UnsetType = UNSET
-    left_shares: int | UnsetType = UNSET
-    retry_after_ms: int | UnsetType = UNSET
+    index: Count | UnsetType = UNSET
+    left_shares: Count | UnsetType = UNSET
+    retry_after_ms: Count | UnsetType = UNSET
 
 
 class SendAgainBody(Request):

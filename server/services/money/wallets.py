@@ -94,7 +94,7 @@ class WalletService:
         except store.UnknownUser:
             raise RequestRefused(Reason.NO_SUCH_USER, f"the server knows no user {user_id}") from None
         except store.KeyReused:
-            raise RequestRefused(Reason.KEY_REUSED) from None
+            raise RequestRefused(Reason.KEY_REUSED, "the key has moved another amount before") from None
         except StoreUnavailable:
             self.in_doubt.add([transfer])
             raise

@@ -150,5 +150,5 @@ def _keyed(key: str, group_id: int) -> resends.Keyed | None:
 def _repeated(before: resends.KeyedResend, group_id: int) -> Posted:
     """What the key has answered before. Raises RequestRefused if it was for another group."""
     if before.group_id != group_id:
-        raise RequestRefused(Reason.KEY_REUSED)
+        raise RequestRefused(Reason.KEY_REUSED, "the key has sent the packet to another place before")
     return Posted(before.stream_id, before.message)

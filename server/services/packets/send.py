@@ -168,7 +168,7 @@ class SendService:
             return RequestRefused(Reason(sent))
         if sent.row.packet_id != row.packet_id:
             same = _recorded_content(sent.row) == _recorded_content(row)
-            return terms_of(sent.row) if same else RequestRefused(Reason.KEY_REUSED)
+            return terms_of(sent.row) if same else RequestRefused(Reason.KEY_REUSED, _differences(sent.row, row))
         return self.sent(sent, seeds)
 
     def sent(self, sent: Sent, seeds: Mapping[int, bytes]) -> Terms:
@@ -212,6 +212,13 @@ def request_of(
 def _recorded_content(row: PacketRow) -> tuple[object, ...]:
     """What must be the same when a key is used again."""
     return (row.kind, row.target_id, row.total_fen, row.shares, row.greeting, row.chat_id or 0)
+
+
+def _differences(earlier: PacketRow, now: PacketRow) -> str:
+    """For the sender: which packet the key has sent, and what is other in it."""
+    names = ("kind", "target", "total", "shares", "greeting", "chat")
+    pairs = zip(names, _recorded_content(earlier), _recorded_content(now), strict=True)
+    return f"the key has sent packet {earlier.packet_id} with other {', '.join(n for n, a, b in pairs if a != b)}"
 
 
 def _requested_content(one: PacketRequest) -> tuple[object, ...]:

@@ -95,7 +95,7 @@ class PaidSendService:
         """What has become of a send that is paid by a charge."""
         assert payment.content is not None
         if _content(request_in(payment.content)) != _content(one):
-            raise RequestRefused(Reason.KEY_REUSED)
+            raise RequestRefused(Reason.KEY_REUSED, "the key was used for a packet with other content")
         if payment.state == PaymentState.FAILED:
             raise RequestRefused(Reason.BANK_DECLINED, payment.reason)
         if payment.state != PaymentState.SUCCEEDED:
