@@ -18,6 +18,9 @@ REPLY_SCHEME: Final = "hongbao-reply-1"  # of a reply: the nonce and the target 
 WINDOW_S: Final = 300  # how far the timestamp may be from the time of the server
 BUCKET_S: Final = 10  # nonces of so many seconds are forgotten together
 NONCES_MAX: Final = 1_000_000  # about 80 MB; as many as 3,000 requests a second leave
+NONCE: Final = re.compile(r"[A-Za-z0-9_-]{16,64}")
+TIMESTAMP: Final = re.compile(r"[0-9]{1,12}")
+MAC: Final = re.compile(r"[0-9a-f]{64}")
 KEY_HEADER: Final = "Hongbao-Key"
 TIMESTAMP_HEADER: Final = "Hongbao-Timestamp"
 NONCE_HEADER: Final = "Hongbao-Nonce"
@@ -26,9 +29,9 @@ BEARER: Final = "Bearer "
 # What each header of a signed request must be.
 FORMS: Final = {
     KEY_HEADER: (re.compile(r".+", re.DOTALL), "the id of a key"),
-    TIMESTAMP_HEADER: (re.compile(r"[0-9]{1,12}"), "seconds since 1970"),
-    NONCE_HEADER: (re.compile(r"[A-Za-z0-9_-]{16,64}"), "16 to 64 letters, digits, - and _"),
-    SIGNATURE_HEADER: (re.compile(r"[0-9a-f]{64}"), "64 hex digits, 0 to 9 and a to f"),
+    TIMESTAMP_HEADER: (TIMESTAMP, "seconds since 1970"),
+    NONCE_HEADER: (NONCE, "16 to 64 letters, digits, - and _"),
+    SIGNATURE_HEADER: (MAC, "64 hex digits, 0 to 9 and a to f"),
 }
 SHOWN_MAX: Final = 32  # of a wrong header
 SIGNED_LINES: Final = (
@@ -161,9 +164,8 @@ class Verifier:
         if key_id not in self._keys:
             raise Unauthorized(f"there is no key with the id {key_id[:SHOWN_MAX]!a}")
         if abs(now_s - int(stamp)) > WINDOW_S:
-            raise Unauthorized(
-                f"{TIMESTAMP_HEADER} {stamp} is more than {WINDOW_S} seconds from the time of the server, {int(now_s)}"
-            )
+            off = f"more than {WINDOW_S} seconds from the time of the server, {int(now_s)}"
+            raise Unauthorized(f"{TIMESTAMP_HEADER} {stamp} is {off}")
         return SignedHeaders(key_id, int(stamp), nonce, mac)
 
     def verify(self, claim: SignedHeaders, content: SignedContent, now_s: float) -> None:

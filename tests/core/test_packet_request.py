@@ -152,6 +152,38 @@ def test_the_limits_come_from_the_config() -> None:
     assert reason_of_refusal(packet_request._replace(greeting="x"), strict) is Reason.BAD_GREETING
 
 
+@pytest.mark.parametrize(
+    ("asked", "members", "detail"),
+    [
+        (lucky(shares=5), 2, "the number of shares is 5, allowed are 1 to 2 (the group has 2 members)"),
+        (lucky(shares=2), 1, "the number of shares is 2, allowed are 1 to 1 (the group has 1 member)"),
+        (lucky(shares=501), 900, "the number of shares is 501, allowed are 1 to 500"),
+        (personal(shares=2), 1, "the number of shares is 2, allowed are 1 to 1 (one user receives it)"),
+        (
+            lucky(shares=2, amount_fen=40_001),
+            5,
+            "the amount in fen is 40001, allowed are 2 to 40000 (2 shares of 1 to 20000 each)",
+        ),
+        (lucky(shares=1, amount_fen=20_001), 5, "the amount in fen is 20001, allowed are 1 to 20000"),
+        (
+            lucky(shares=200, amount_fen=2_000_001),
+            200,
+            "the amount in fen is 2000001, allowed are 200 to 2000000 (200 shares of 1 to 20000 each, a packet of at "
+            "most 2000000)",
+        ),
+        (
+            lucky(kind=PacketKind.EQUAL, shares=200, amount_fen=20_000),
+            200,
+            "the total in fen is 4000000, allowed are 1 to 2000000 (200 shares of 20000)",
+        ),
+    ],
+)
+def test_refusal_says_where_the_bounds_come_from(asked: PacketRequest, members: int, detail: str) -> None:
+    with pytest.raises(RequestRefused) as refused:
+        check(asked, LIMITS, members=members, smallest="fen")
+    assert refused.value.detail == detail
+
+
 def test_refusal_names_the_value_and_the_limits() -> None:
     with pytest.raises(RequestRefused, match="the number of shares is 6, allowed are 1 to 5"):
         check(lucky(shares=6), LIMITS, members=5, smallest="fen")

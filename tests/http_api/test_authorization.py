@@ -62,6 +62,7 @@ async def test_request_without_a_right_signature_is_refused_and_does_nothing(
 ) -> None:
     answer = await put(api, headers)
     assert (answer.status, answer.code) == (401, "forbidden")
+    assert answer.json["title"] == "the request is not shown to be one of the chat backend; the detail says why"
     assert "WWW-Authenticate" in answer.headers
     assert await sql.fetchval("SELECT count(*) FROM users") == 0
 

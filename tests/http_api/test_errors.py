@@ -9,12 +9,21 @@ from typing import Any
 import pytest
 
 from protocol.codes import REFUSALS, Refusal
-from server.http_api.problems import STATUSES
+from server.http_api.problems import STATUSES, TITLES, Problem
 from tests.conftest import API_KEYS, PATIENCE_S, Server
 from tests.http_api.client import Answer, Api, signed
 
 SEND = "/v1/packets"
 JSON = {"Content-Type": "application/json"}
+AN_ID = f'an id is expected: a text with a whole number from 1 to {2**53 - 1}, such as "7"'
+WHOLE = "amount_fen: a whole number is expected"
+OTHER_STATUSES = {
+    (Refusal.BAD_REQUEST, 408),
+    (Refusal.BAD_REQUEST, 413),
+    (Refusal.BAD_REQUEST, 415),
+    (Refusal.UNKNOWN_REQUEST, 405),
+    (Refusal.NOT_ALLOWED, 404),
+}
 PACKET = {"sender_id": "1", "kind": "lucky", "target_id": "5", "amount_fen": 100, "shares": 2}
 
 
@@ -36,21 +45,36 @@ def test_every_refusal_of_the_wire_has_a_status_that_says_whether_to_repeat() ->
 @pytest.mark.parametrize(
     ("body", "pointer", "detail"),
     [
-        ({**PACKET, "extra": 1}, "/extra", "unknown field"),
-        ({key: PACKET[key] for key in PACKET if key != "kind"}, "/kind", "missing required field"),
-        ({**PACKET, "sender_id": 1}, "/sender_id", "string"),
-        ({**PACKET, "sender_id": "0"}, "/sender_id", "string"),
-        ({**PACKET, "sender_id": "01"}, "/sender_id", "string"),
-        ({**PACKET, "sender_id": str(2**53)}, "/sender_id", "string"),
-        ({**PACKET, "target_id": str(2**63)}, "/target_id", "string"),
-        ({**PACKET, "amount_fen": "100"}, "/amount_fen", "int"),
-        ({**PACKET, "amount_fen": 1.5}, "/amount_fen", "int"),
-        ({**PACKET, "amount_fen": True}, "/amount_fen", "int"),
-        ({**PACKET, "amount_fen": 2**63}, "/amount_fen", "int"),
-        ({**PACKET, "kind": "golden"}, "/kind", "enum"),
-        ({**PACKET, "client_seed": "xyz"}, "/client_seed", "regex"),
-        ({**PACKET, "group": "family"}, "", "either group or target_id"),
-        ([], "", "object"),
+        (
+            {**PACKET, "greating": "x"},
+            "/greating",
+            "greating: there is no such field here; the fields are: sender_id, kind, amount_fen, shares, group, "
+            "target_id, greeting, client_seed",
+        ),
+        ({key: PACKET[key] for key in PACKET if key != "kind"}, "/kind", "kind: this field is missing"),
+        ({**PACKET, "sender_id": 1}, "/sender_id", f"sender_id: {AN_ID}"),
+        ({**PACKET, "sender_id": "0"}, "/sender_id", f"sender_id: {AN_ID}"),
+        ({**PACKET, "sender_id": "01"}, "/sender_id", f"sender_id: {AN_ID}"),
+        ({**PACKET, "sender_id": str(2**53)}, "/sender_id", f"sender_id: {AN_ID}"),
+        (
+            {**PACKET, "target_id": str(2**63)},
+            "/target_id",
+            f'target_id: an id is expected: a text with a whole number from 1 to {2**63 - 1}, such as "7"',
+        ),
+        ({**PACKET, "amount_fen": "100"}, "/amount_fen", f"{WHOLE}, not a text"),
+        ({**PACKET, "amount_fen": 1.5}, "/amount_fen", f"{WHOLE}, not a number with a point"),
+        ({**PACKET, "amount_fen": True}, "/amount_fen", f"{WHOLE}, not true or false"),
+        (
+            {**PACKET, "amount_fen": 2**63},
+            "/amount_fen",
+            f"amount_fen: a whole number of at most {2**63 - 1} is expected",
+        ),
+        ({**PACKET, "greeting": None}, "/greeting", "greeting: a text is expected, not null"),
+        ({**PACKET, "kind": "x" * 99}, "/kind", f"kind: '{'x' * 39} is not one of lucky, equal, personal"),
+        ({**PACKET, "kind": "golden"}, "/kind", "kind: 'golden' is not one of lucky, equal, personal"),
+        ({**PACKET, "client_seed": "xyz"}, "/client_seed", "client_seed: 16 to 32 bytes in hex, 0 to 9 and a to f"),
+        ({**PACKET, "group": "family"}, "", "give either group or target_id"),
+        ([], "", "the body: an object is expected, not a list"),
     ],
 )
 async def test_wrong_body_is_refused_with_a_pointer_to_the_place(
@@ -58,13 +82,75 @@ async def test_wrong_body_is_refused_with_a_pointer_to_the_place(
 ) -> None:
     answer = await post(api, json.dumps(body).encode())
     assert (answer.status, answer.code, answer.json["pointer"]) == (400, "bad_request", pointer)
-    assert detail in answer.json["detail"]
+    assert answer.json["detail"] == detail
+    assert answer.json["title"] == "the path, the query or the body is wrong; the detail names the place"
 
 
 async def test_wrong_element_of_a_list_is_pointed_at(api: Api) -> None:
     body = b'{"version":1,"joined":["1","2",3]}'
     answer = await post(api, body, "/v1/groups/g/members", key="")
     assert (answer.status, answer.json["pointer"]) == (400, "/joined/2")
+    assert answer.json["detail"] == f"joined[2]: {AN_ID}"
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "body", "detail"),
+    [
+        ("PUT", "/v1/groups/g/members/7", {}, "version: this field is missing"),
+        (
+            "PUT",
+            "/v1/webhooks/e",
+            {"url": "https://x", "types": ["packet.open"]},
+            "types[0]: 'packet.open' is not one of packet.sent, packet.claimed, packet.finished, packet.refunded, "
+            "wallet.changed, user.banned, user.unbanned",
+        ),
+        ("PUT", "/v1/webhooks/e", {"url": "x" * 2_049}, "url: at most 2048 characters are allowed"),
+        ("PUT", "/v1/users/7", {"avatar_url": "x"}, "avatar_url: an http:// or https:// url, or an empty text"),
+        ("POST", "/v1/webhooks/e/replay", {"event_id": "x"}, "event_id: a text with a whole number"),
+        ("POST", "/v1/users/7/token", {"lifetime_s": 0}, "lifetime_s: a whole number of at least 1 is expected"),
+        ("PUT", "/v1/users/7", None, "the body is empty; a JSON object is expected"),
+        ("GET", "/v1/users/7", {"a": 1}, "this request takes no body"),
+        (
+            "DELETE",
+            "/v1/groups/g/members/7",
+            {"version": 3, "x": 1},
+            "this request takes no body; `version` goes into the query: ?version=…",
+        ),
+        ("DELETE", "/v1/groups/g/members/7", None, "version in the query: this field is missing"),
+        (
+            "GET",
+            "/v1/users/7/records?direction=up",
+            None,
+            "direction in the query: 'up' is not one of sent, received",
+        ),
+        (
+            "GET",
+            "/v1/users/7/records?direction=sent&year=soon",
+            None,
+            "year in the query: a whole number is expected, not a text",
+        ),
+        (
+            "GET",
+            "/v1/wallets/7/statement?limit=5",
+            None,
+            "limit in the query: there is no such field here; the fields are: cursor",
+        ),
+        ("GET", "/v1/users/ada", None, "user_id in the path: " + AN_ID),
+    ],
+)
+async def test_detail_of_a_wrong_request_names_the_place_in_plain_words(
+    api: Api, method: str, target: str, body: Any, detail: str
+) -> None:
+    data = b"" if body is None else json.dumps(body).encode()
+    answer = await api.send(method, target, data, {**signed(method, target, data), **JSON})
+    assert (answer.status, answer.code, answer.json["detail"]) == (400, "bad_request", detail)
+
+
+def test_titles_of_http_are_for_statuses_that_the_code_has() -> None:
+    for code, status in TITLES:
+        assert status == STATUSES[code] or (code, status) in OTHER_STATUSES
+        title = json.loads(Problem(code, status=status).rendered().body)["title"]
+        assert title == TITLES[code, status] != REFUSALS[code].meaning
 
 
 @pytest.mark.parametrize(
@@ -113,9 +199,15 @@ async def test_chunked_body_of_more_than_64_kib_is_too_large(api: Api, server: S
 
 async def test_missing_or_unprintable_idempotency_key_is_refused(api: Api, server: Server) -> None:
     body = json.dumps(PACKET).encode()
-    for key in ("", "x" * 65):
+    for key, detail in (
+        (
+            "",
+            "the header Idempotency-Key is missing; use the id of your message or order: a repetition is harmless then",
+        ),
+        ("x" * 65, f"the header Idempotency-Key has 1 to 64 printable ASCII characters, and here '{'x' * 40}'"),
+    ):
         answer = await post(api, body, key=key)
-        assert (answer.status, answer.code) == (400, "bad_key")
+        assert (answer.status, answer.code, answer.json["detail"]) == (400, "bad_key", detail)
 
 
 async def test_idempotency_key_that_is_not_ascii_is_refused(server: Server) -> None:
@@ -141,7 +233,8 @@ async def test_idempotency_key_that_is_not_ascii_is_refused(server: Server) -> N
 )
 async def test_unknown_path_is_not_found(api: Api, target: str) -> None:
     answer = await api("GET", target)
-    assert (answer.status, answer.code) == (404, "unknown_request")
+    assert (answer.status, answer.code, answer.json["title"]) == (404, "unknown_request", "there is no such path")
+    assert answer.json["detail"] == "the paths are in /openapi.json; none of them ends with /"
 
 
 @pytest.mark.parametrize(
@@ -151,6 +244,8 @@ async def test_unknown_path_is_not_found(api: Api, target: str) -> None:
 async def test_other_method_is_not_allowed(api: Api, method: str, target: str, allowed: str) -> None:
     answer = await api(method, target)
     assert (answer.status, answer.code, answer.headers["Allow"]) == (405, "unknown_request", allowed)
+    assert answer.json["title"] == "this path does not have that method"
+    assert answer.json["detail"] == f"not with {method}; allowed: {allowed}"
 
 
 @pytest.mark.parametrize(
@@ -182,21 +277,34 @@ async def test_rules_of_the_wire_are_those_of_http(api: Api) -> None:
     await api.ok("PUT", "/v1/groups/g", {"name": "G"})
     await api.ok("PUT", "/v1/groups/g/members", {"version": 1, "user_ids": ["1", "2"]})
     packet = {"sender_id": "1", "kind": "lucky", "group": "g", "amount_fen": 100, "shares": 2}
-    for changed, status, code in (
-        ({"amount_fen": 0}, 422, "bad_amount"),
-        ({"amount_fen": -5}, 422, "bad_amount"),
-        ({"shares": 3}, 422, "bad_shares"),
-        ({"shares": 0}, 422, "bad_shares"),
-        ({"greeting": "x" * 2_000}, 422, "bad_greeting"),
-        ({"client_seed": "00"}, 422, "bad_seed"),
-        ({"kind": "personal"}, 422, "bad_target"),
-        ({"sender_id": "3"}, 403, "not_a_member"),
-        ({"group": "none"}, 404, "no_such_group"),
-        ({}, 409, "not_enough_money"),
+    two = "(2 shares of 1 to 20000 each)"
+    for changed, status, code, detail in (
+        ({"amount_fen": 0}, 422, "bad_amount", f"the amount in fen is 0, allowed are 2 to 40000 {two}"),
+        ({"amount_fen": -5}, 422, "bad_amount", f"the amount in fen is -5, allowed are 2 to 40000 {two}"),
+        (
+            {"shares": 3},
+            422,
+            "bad_shares",
+            "the number of shares is 3, allowed are 1 to 2 (the group has 2 members)",
+        ),
+        (
+            {"shares": 0},
+            422,
+            "bad_shares",
+            "the number of shares is 0, allowed are 1 to 2 (the group has 2 members)",
+        ),
+        ({"greeting": "x" * 2_000}, 422, "bad_greeting", "2000 bytes, allowed are 0 to 128"),
+        ({"client_seed": "00"}, 422, "bad_seed", "client_seed: 16 to 32 bytes, over HTTP in hex, got 1"),
+        ({"kind": "personal"}, 422, "bad_target", "personal goes to a user or a one-to-one chat"),
+        ({"sender_id": "3"}, 403, "not_a_member", None),
+        ({"group": "none"}, 404, "no_such_group", None),
+        ({}, 409, "not_enough_money", "balance_fen of user 1 is 0, needed are 100"),
+        ({"kind": "equal"}, 409, "not_enough_money", "balance_fen of user 1 is 0, needed are 200"),
     ):
         answer = await api("POST", SEND, {**packet, **changed}, key="k")
         assert (answer.status, answer.code) == (status, code), changed
         assert answer.json["type"] == f"urn:hongbao:refusal:{code}"
+        assert answer.json.get("detail") == detail
 
 
 async def test_bytes_that_are_not_http_end_the_connection_and_nothing_else(api: Api, server: Server) -> None:

@@ -16,8 +16,10 @@ from schemathesis.core.result import Err
 from schemathesis.specs.openapi import checks
 
 from protocol.money_unit import YUAN
+from server.config.rules import FEN_MAX, SHARES_MAX
 from server.http_api.openapi import document
 from server.http_api.routes import ROUTES
+from server.services.money.wallets import MOVE_FEN_MAX
 from tests.conftest import API_KEYS
 from tests.http_api.client import Api
 from tests.points import COINS, POINTS, yuan_in
@@ -77,6 +79,33 @@ def test_ids_are_strings_everywhere() -> None:
         for field, kind in schema.get("properties", {}).items():
             if re.fullmatch(r".*_ids?", field):
                 assert "integer" not in json.dumps(kind), (name, field)
+
+
+def test_amounts_shares_and_reasons_have_their_true_bounds() -> None:
+    schemas = json.loads(document(YUAN))["components"]["schemas"]
+
+    def bounds(shape: str, field: str) -> tuple[int, int]:
+        told = schemas[shape]["properties"][field]
+        return told["minimum"], told["maximum"]
+
+    assert bounds("PacketSendBody", "amount_fen") == (1, FEN_MAX)
+    assert bounds("PacketSendBody", "shares") == (1, SHARES_MAX)
+    assert bounds("TopUpBody", "amount_fen") == bounds("WithdrawBody", "amount_fen") == (1, MOVE_FEN_MAX)
+    assert bounds("StatementShown", "change_fen") == (-(2**63), 2**63 - 1)
+    assert bounds("StatementShown", "balance_fen") == (0, 2**63 - 1)
+    for shape in ("EntryShown", "StatementShown"):
+        assert schemas[shape]["properties"]["reason"]["enum"] == [
+            *("top_up", "withdraw", "send", "claim", "refund", "pending", "posted", "voided"),
+            *("charge", "payout", "payout_returned"),
+        ]
+    seed = schemas["PacketSendBody"]["properties"]["client_seed"]["pattern"]
+    assert [bool(re.fullmatch(seed, "00" * size)) for size in (0, 15, 16, 32, 33)] == [
+        True,
+        False,
+        True,
+        True,
+        False,
+    ]
 
 
 def _asks_as_documented(url: str, examples: int) -> None:

@@ -117,9 +117,15 @@ async def test_send_with_the_same_key_is_one_packet_and_other_content_a_conflict
     await family(api, 1, 2)
     sent = await api.ok("POST", SEND, lucky(1), key="order 1")
     assert await api.ok("POST", SEND, lucky(1), key="order 1") == sent
-    for other in (lucky(1, 1_001), lucky(1, shares=1), {**lucky(1), "greeting": "hi"}):
+    greeted = {**lucky(1, 1_001), "greeting": "hi"}
+    for other, differs in (
+        (lucky(1, 1_001), "total"),
+        (lucky(1, shares=1), "shares"),
+        (greeted, "total, greeting"),
+    ):
         answer = await api("POST", SEND, other, key="order 1")
         assert (answer.status, answer.code) == (409, "key_reused")
+        assert answer.json["detail"] == f"the key has sent packet {sent['packet_id']} with other {differs}"
     assert (await api.ok("GET", "/v1/users/1"))["balance_fen"] == 9_000
 
 
@@ -143,6 +149,7 @@ async def test_packet_is_sent_again_once_per_key(api: Api) -> None:
     assert (first["stream_id"], first["message"]) == (other["group_id"], 1)
     conflict = await api("POST", again, {"sender_id": "1"}, key="a1")
     assert (conflict.status, conflict.code) == (409, "key_reused")
+    assert conflict.json["detail"] == "the key has sent the packet to another place before"
     assert (await api.ok("POST", again, {"sender_id": "1", "group": "other"}, key="a2"))["message"] == 2
     assert (await api.ok("POST", again.replace("send-again", "open"), {"user_id": "3"}))["answer"] == "won"
 

@@ -77,7 +77,7 @@ def test_all_keys_are_accepted_and_a_removed_one_is_not() -> None:
     verifier = Verifier({"k0": OTHER, "k1": KEY})
     accept(verifier, headers())
     verifier.use({"k0": OTHER})
-    with pytest.raises(Unauthorized, match="no key with this id"):
+    with pytest.raises(Unauthorized, match="no key with the id 'k1'"):
         accept(verifier, headers(nonce="f" * 16))
 
 
@@ -90,6 +90,47 @@ def test_timestamp_within_five_minutes_is_accepted(off_s: int) -> None:
 def test_timestamp_further_off_than_five_minutes_is_refused(off_s: int) -> None:
     with pytest.raises(Unauthorized, match="more than 300 seconds"):
         accept(Verifier({"k1": KEY}), headers(NOW_S + off_s))
+
+
+@pytest.mark.parametrize(
+    ("change", "detail"),
+    [
+        ({"Hongbao-Nonce": ""}, "the header Hongbao-Nonce is missing: 16 to 64 letters, digits, - and _"),
+        ({"Hongbao-Nonce": "abc"}, "Hongbao-Nonce must be 16 to 64 letters, digits, - and _, got 'abc'"),
+        (
+            {"Hongbao-Timestamp": "1795923421323"},
+            "Hongbao-Timestamp must be seconds since 1970, got '1795923421323'",
+        ),
+        ({"Hongbao-Timestamp": "\udcff\n"}, "Hongbao-Timestamp must be seconds since 1970, got '\\udcff\\n'"),
+        ({"Hongbao-Key": ""}, "the header Hongbao-Key is missing: the id of a key"),
+        (
+            {"Hongbao-Signature": "A" * 64},
+            f"Hongbao-Signature must be 64 hex digits, 0 to 9 and a to f, got '{'A' * 32}'",
+        ),
+        (
+            {"Hongbao-Timestamp": str(NOW_S - 600)},
+            f"Hongbao-Timestamp {NOW_S - 600} is more than 300 seconds from the time of the server, {NOW_S}",
+        ),
+        (
+            {"Hongbao-Signature": "0" * 64},
+            "the signature does not fit the request and the key; it is HMAC-SHA256, with the bytes of the key, not its "
+            "hex text, of these lines joined by line feeds: hongbao-http-1, Hongbao-Key, Hongbao-Timestamp, "
+            "Hongbao-Nonce, the method, the path with its query as it is sent, Idempotency-Key (without one an empty "
+            "line), the hex of the SHA-256 of the body",
+        ),
+    ],
+)
+def test_refusal_names_the_header_that_is_wrong(change: dict[str, str], detail: str) -> None:
+    with pytest.raises(Unauthorized) as refused:
+        accept(Verifier({"k1": KEY}), headers() | change)
+    assert str(refused.value) == detail
+
+
+def test_request_without_any_header_is_told_both_ways() -> None:
+    with pytest.raises(
+        Unauthorized, match="neither the header Authorization: Bearer ID.HEX nor a signature: Hongbao-Key"
+    ):
+        Verifier({"k1": KEY}).claim({}, NOW_S)
 
 
 def test_replayed_request_is_refused_for_as_long_as_its_timestamp_is_accepted() -> None:
@@ -143,13 +184,15 @@ def test_full_memory_of_nonces_refuses_and_forgets_none() -> None:
 def test_bearer_key_needs_a_private_connection_and_the_whole_key() -> None:
     verifier = Verifier({"k1": KEY})
     verifier.verify_bearer(f"Bearer k1.{KEY.hex()}", is_private=True)
-    for text, private in (
-        (f"Bearer k1.{KEY.hex()}", False),
-        (f"Bearer k1.{KEY.hex()[:-2]}", True),
-        (f"Bearer k2.{KEY.hex()}", True),
-        ("Bearer k1.", True),
-        ("Bearer ", True),
-        ("Bearer k1.\udcff", True),
+    without_id, unknown = "a Bearer key is sent with its id: Authorization: Bearer ID.HEX", "is not one of the keys"
+    for text, private, why in (
+        (f"Bearer k1.{KEY.hex()}", False, "clear text"),
+        (f"Bearer k1.{KEY.hex()[:-2]}", True, unknown),
+        (f"Bearer k2.{KEY.hex()}", True, unknown),
+        (f"Bearer {KEY.hex()}", True, without_id),
+        ("Bearer k1.", True, without_id),
+        ("Bearer ", True, without_id),
+        ("Bearer k1.\udcff", True, unknown),
     ):
-        with pytest.raises(Unauthorized):
+        with pytest.raises(Unauthorized, match=why):
             verifier.verify_bearer(text, is_private=private)

@@ -31,6 +31,7 @@ async def test_other_content_under_a_used_key_is_a_conflict(api: Api) -> None:
     await api.ok("POST", "/v1/wallets/7/top-up", {"amount_fen": 500}, key="t1")
     other = await api("POST", "/v1/wallets/7/top-up", {"amount_fen": 501}, key="t1")
     assert (other.status, other.code, other.json["temporary"]) == (409, "key_reused", False)
+    assert other.json["detail"] == "the key has moved another amount before"
     assert (await api.ok("GET", "/v1/users/7"))["balance_fen"] == 500
 
 
@@ -58,6 +59,7 @@ async def test_withdrawal_of_more_than_there_is_changes_nothing(api: Api) -> Non
     await api.ok("POST", "/v1/wallets/7/top-up", {"amount_fen": 500}, key="t1")
     answer = await api("POST", "/v1/wallets/7/withdraw", {"amount_fen": 501}, key="w1")
     assert (answer.status, answer.code) == (409, "not_enough_money")
+    assert answer.json["detail"] == "balance_fen of user 7 is 500, needed are 501"
     assert (await api.ok("GET", "/v1/users/7"))["balance_fen"] == 500
 
 

@@ -31,8 +31,8 @@ Seed = Annotated[
     str,
     Meta(
         pattern="^([0-9a-f]{2})*$",
-        description="16 to 32 random bytes in hex, from the sender's client or the chat backend; none: the server alone "
-        "decides about the shares",
+        description="16 to 32 random bytes in hex, from the sender's client or the chat backend: no one else knows "
+        "them before the server binds itself to the shares",
         extra={RULE: "16 to 32 bytes in hex, 0 to 9 and a to f"},
         extra_json_schema={"pattern": "^([0-9a-f]{32}([0-9a-f]{2}){0,16})?$"},
     ),
@@ -40,8 +40,8 @@ Seed = Annotated[
 
 
 def asked(least: int, most: int, description: str) -> Meta:
-    """A number of a request. What is out of these bounds, or of the limits of the config, is refused by a rule, with
-    the code of the rule; the shape takes all that the wire can hold.
+    """A number of a request. The bounds are for readers: what is out of them, or of the limits of the config, is
+    refused by a rule with a code of its own, so the shape takes all that the wire can hold.
     """
     bounds = {"minimum": least, "maximum": most}
     return Meta(ge=-INT64 - 1, le=INT64, description=description, extra_json_schema=bounds)

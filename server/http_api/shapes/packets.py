@@ -30,7 +30,8 @@ class PacketSendBody(Request):
     """A packet on behalf of a user: to a `group` of the chat backend, or to a `target_id`.
 
     `target_id` is the id in hongbao of a group (lucky, equal), of a user or a one-to-one chat (personal).
-    A wallet is debited `amount_fen` (lucky, personal), or `shares` times `amount_fen` (equal). A personal packet has one share.
+    The wallet is debited `amount_fen` (lucky, personal), or `shares` times `amount_fen` (equal). A personal packet
+    has one share.
     """
 
     sender_id: UserId

@@ -12,11 +12,15 @@ from server.http_api.shapes.base import (
     Reply,
     Request,
 )
+from server.http_api.wording import RULE
 
 AvatarUrl = Annotated[
     str,
     Meta(
-        pattern=r"^(https?://[!-~]+)?$", max_length=1024, description="where the picture of a user is; empty: none"
+        pattern=r"^(https?://[!-~]+)?$",
+        max_length=1024,
+        description="where the picture of a user is; empty: none",
+        extra={RULE: "an http:// or https:// url, or an empty text"},
     ),
 ]
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 from msgspec import UNSET, Meta, UnsetType
 
 from server.http_api.shapes.base import Cursor, IdText, Ms, Reply, Request
+from server.http_api.wording import RULE
 
 EventName: TypeAlias = Literal[
     "packet.sent",
@@ -19,7 +20,14 @@ EventName: TypeAlias = Literal[
 ]
 EndpointState: TypeAlias = Literal["enabled", "disabled", "gone"]
 State: TypeAlias = Literal["waiting", "delivered", "failed"]
-EventText = Annotated[str, Meta(pattern="^[1-9][0-9]{0,18}$", description="an event in lists and replays")]
+EventText = Annotated[
+    str,
+    Meta(
+        pattern="^[1-9][0-9]{0,18}$",
+        description="an event in lists and replays",
+        extra={RULE: "a text with a whole number"},
+    ),
+]
 Secret = Annotated[str, Meta(max_length=128, description="whsec_ and 24 to 64 random bytes in base64")]
 
 
