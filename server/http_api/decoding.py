@@ -120,7 +120,7 @@ def key_of(route: Route, key: str | None) -> str:
     if not route.needs_key:
         return ""
     if key is None:
-        why = "the header Idempotency-Key is missing; use the id of your message or order: a repetition is harmless then"
+        why = "the header Idempotency-Key is missing; with the id of your message or order a repetition is harmless"
         raise Problem(Refusal.BAD_KEY, why)
     if not KEY.fullmatch(key):
         why = f"the header Idempotency-Key has 1 to 64 printable ASCII characters, and here {key[:SHOWN_MAX]!a}"

@@ -13,7 +13,7 @@ from server.core import signed_requests
 from server.http_api import numbers, problems
 from server.http_api.page import link
 from server.http_api.routes import PARAMETERS, ROUTES, Route
-from server.http_api.shapes.base import FEN, ProblemDocument
+from server.http_api.shapes.base import FEN, NARROWER, ProblemDocument
 from server.version import version
 
 REFERENCE: Final = "#/components/schemas/{name}"
@@ -38,6 +38,9 @@ def made_of(routes: Sequence[Route], money: MoneyUnit) -> dict[str, Any]:
     bodies = [route.body for route in routes if route.body is not None]
     kinds = list(dict.fromkeys([*bodies, *(route.reply for route in routes), ProblemDocument]))
     _, schemas = msgspec.json.schema_components(kinds, schema_hook=numbers.schema, ref_template=REFERENCE)
+    for schema in schemas.values():
+        for field in schema.get("properties", {}).values():
+            field.update(field.pop(NARROWER, {}))
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)

@@ -168,8 +168,8 @@ def test_the_limits_come_from_the_config() -> None:
         (
             lucky(shares=200, amount_fen=2_000_001),
             200,
-            "the amount in fen is 2000001, allowed are 200 to 2000000 (200 shares of 1 to 20000 each, a packet of at "
-            "most 2000000)",
+            "the amount in fen is 2000001, allowed are 200 to 2000000 (200 shares of 1 to 20000 each, a packet "
+            "of at most 2000000)",
         ),
         (
             lucky(kind=PacketKind.EQUAL, shares=200, amount_fen=20_000),

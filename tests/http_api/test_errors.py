@@ -101,8 +101,8 @@ async def test_wrong_element_of_a_list_is_pointed_at(api: Api) -> None:
             "PUT",
             "/v1/webhooks/e",
             {"url": "https://x", "types": ["packet.open"]},
-            "types[0]: 'packet.open' is not one of packet.sent, packet.claimed, packet.finished, packet.refunded, "
-            "wallet.changed, user.banned, user.unbanned",
+            "types[0]: 'packet.open' is not one of packet.claimed, packet.finished, packet.refunded, packet.sent, "
+            "user.banned, user.unbanned, wallet.changed",
         ),
         ("PUT", "/v1/webhooks/e", {"url": "x" * 2_049}, "url: at most 2048 characters are allowed"),
         ("PUT", "/v1/users/7", {"avatar_url": "x"}, "avatar_url: an http:// or https:// url, or an empty text"),
@@ -121,7 +121,7 @@ async def test_wrong_element_of_a_list_is_pointed_at(api: Api) -> None:
             "GET",
             "/v1/users/7/records?direction=up",
             None,
-            "direction in the query: 'up' is not one of sent, received",
+            "direction in the query: 'up' is not one of received, sent",
         ),
         (
             "GET",
@@ -202,7 +202,7 @@ async def test_missing_or_unprintable_idempotency_key_is_refused(api: Api, serve
     for key, detail in (
         (
             "",
-            "the header Idempotency-Key is missing; use the id of your message or order: a repetition is harmless then",
+            "the header Idempotency-Key is missing; with the id of your message or order a repetition is harmless",
         ),
         ("x" * 65, f"the header Idempotency-Key has 1 to 64 printable ASCII characters, and here '{'x' * 40}'"),
     ):

@@ -113,10 +113,10 @@ def test_timestamp_further_off_than_five_minutes_is_refused(off_s: int) -> None:
         ),
         (
             {"Hongbao-Signature": "0" * 64},
-            "the signature does not fit the request and the key; it is HMAC-SHA256, with the bytes of the key, not its "
-            "hex text, of these lines joined by line feeds: hongbao-http-1, Hongbao-Key, Hongbao-Timestamp, "
-            "Hongbao-Nonce, the method, the path with its query as it is sent, Idempotency-Key (without one an empty "
-            "line), the hex of the SHA-256 of the body",
+            "the signature does not fit the request and the key; it is HMAC-SHA256, with the bytes of the key, not "
+            "its hex text, of these lines joined by line feeds: hongbao-http-1, Hongbao-Key, Hongbao-Timestamp, "
+            "Hongbao-Nonce, the method, the path with its query as it is sent, Idempotency-Key (without one an "
+            "empty line), the hex of the SHA-256 of the body",
         ),
     ],
 )
@@ -128,7 +128,7 @@ def test_refusal_names_the_header_that_is_wrong(change: dict[str, str], detail: 
 
 def test_request_without_any_header_is_told_both_ways() -> None:
     with pytest.raises(
-        Unauthorized, match="neither the header Authorization: Bearer ID.HEX nor a signature: Hongbao-Key"
+        Unauthorized, match=r"neither the header Authorization: Bearer ID.HEX nor a signature: Hongbao-Key"
     ):
         Verifier({"k1": KEY}).claim({}, NOW_S)
 
