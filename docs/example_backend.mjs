@@ -10,9 +10,16 @@ import { createServer } from "node:http";
 
 // --- hongbao: a signed request, repeated while the refusal is temporary -----------------------------------------
 
-const { HONGBAO_URL = "", HONGBAO_KEY = "" } = process.env;
-const [KEY_ID, KEY] = HONGBAO_KEY.split(".");
-if (!HONGBAO_URL || !KEY) throw new Error("set HONGBAO_URL=http://127.0.0.1:7792 and HONGBAO_KEY=ID.HEX");
+const [URL_GIVEN, [KEY_ID, KEY]] = [process.env.HONGBAO_URL ?? "", (process.env.HONGBAO_KEY ?? "").split(".")];
+if (!/^https?:\/\/[^/]+\/*$/.test(URL_GIVEN)) {
+  console.error("HONGBAO_URL must be the address of hongbao's HTTP API, such as http://127.0.0.1:7792");
+  process.exit(1);
+}
+if (!KEY_ID || !/^([0-9a-fA-F]{2})+$/.test(KEY ?? "")) {
+  console.error("HONGBAO_KEY must be ID.HEX, such as k1.6f1d…; `hongbao key show --api --secret` shows both parts");
+  process.exit(1);
+}
+const HONGBAO = URL_GIVEN.replace(/\/+$/, "");
 const TRIES = 5;
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
@@ -35,7 +42,7 @@ async function hongbao(method, path, content, idempotencyKey = "") {
     let reply;
     try {
       const options = { method, headers, body: body || undefined, signal: AbortSignal.timeout(10_000) };
-      const response = await fetch(HONGBAO_URL + path, options);
+      const response = await fetch(HONGBAO + path, options);
       reply = await response.json();
       if (response.ok) return reply;
     } catch {
@@ -95,8 +102,9 @@ async function say({ user, words: [room], body }) {
   if (!found) throw new Refusal(400, "usage: /hongbao AMOUNT SHARES GREETING");
   const [, yuan, fen = "", shares, greeting = ""] = found;
   const amount_fen = Number(yuan) * 100 + Number(fen.padEnd(2, "0"));
+  const client_seed = randomBytes(32).toString("hex"); // provably fair against the operator of hongbao, too
   const packet = { sender_id: user.id, kind: "lucky", group: room, amount_fen, shares: Number(shares), greeting };
-  const sent = await hongbao("POST", "/v1/packets", packet, `message ${body.id}`); // hongbao: once per message
+  const sent = await hongbao("POST", "/v1/packets", { ...packet, client_seed }, `message ${body.id}`); // hongbao: once per message
   const posted = rooms.get(room).find((one) => one.packet === sent.packet_id);
   return posted ?? post(room, user, { packet: sent.packet_id, text: greeting });
 }

@@ -10,10 +10,10 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import secrets
 import sys
 import time
-from decimal import Decimal
 from itertools import count
 from urllib.parse import quote
 
@@ -22,8 +22,10 @@ from aiohttp import ClientError, ClientSession, ClientTimeout, web
 # --- hongbao: a signed request, repeated while the refusal is temporary -------------------------------------------
 
 URL, (KEY_ID, _, KEY) = os.environ.get("HONGBAO_URL", ""), os.environ.get("HONGBAO_KEY", "").partition(".")
-if not URL or not KEY:
-    sys.exit("set HONGBAO_URL=http://127.0.0.1:7792 and HONGBAO_KEY=ID.HEX")
+if not re.fullmatch("https?://[^/]+/*", URL):
+    sys.exit("HONGBAO_URL must be the address of hongbao's HTTP API, such as http://127.0.0.1:7792")
+if not KEY_ID or not re.fullmatch("([0-9a-fA-F]{2})+", KEY):
+    sys.exit("HONGBAO_KEY must be ID.HEX, such as k1.6f1d…; `hongbao key show --api --secret` shows both parts")
 
 
 def signature(method, path, body, idempotency_key):
@@ -111,15 +113,15 @@ async def say(request):
         raise refusal(404, "there is no such room")
     if not said["text"].startswith("/hongbao "):
         return web.json_response(post(app, room, user, text=said["text"]))
-    try:
-        _, amount, shares, *greeting = said["text"].split(" ", 3)
-        packet = {"sender_id": user["id"], "kind": "lucky", "group": room, "amount_fen": int(Decimal(amount) * 100)}
-        packet |= {"shares": int(shares), "greeting": " ".join(greeting)}
-    except (ValueError, ArithmeticError):
-        raise refusal(400, "usage: /hongbao AMOUNT SHARES GREETING") from None
+    asked = re.fullmatch(r"/hongbao ([0-9]+)(?:\.([0-9]{1,2}))? ([0-9]+)(?: (.*))?", said["text"], re.DOTALL)
+    if asked is None:
+        raise refusal(400, "usage: /hongbao AMOUNT SHARES GREETING")
+    yuan, fen, shares, greeting = asked.groups(default="")
+    packet = {"sender_id": user["id"], "kind": "lucky", "group": room, "amount_fen": int(yuan + fen.ljust(2, "0"))}
+    packet |= {"shares": int(shares), "greeting": greeting, "client_seed": secrets.token_hex(32)}
     sent = await hongbao(app, "POST", "/v1/packets", packet, f"message {said['id']}")  # hongbao: once per message
     posted = next((one for one in app["rooms"][room] if one.get("packet") == sent["packet_id"]), None)
-    return web.json_response(posted or post(app, room, user, packet=sent["packet_id"], text=" ".join(greeting)))
+    return web.json_response(posted or post(app, room, user, packet=sent["packet_id"], text=greeting))
 
 
 async def read(request):

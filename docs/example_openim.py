@@ -114,6 +114,7 @@ async def before_send(app, message):
     if packet := packet_in(message):
         sender = user(message["sendID"])
         packet |= {"sender_id": sender, "kind": "lucky", "group": message["groupID"]}
+        packet["client_seed"] = secrets.token_hex(32)  # provably fair against the operator of hongbao, too
         sent = await hongbao(app, "POST", "/v1/packets", packet, key_of(message))
         app["packets"][key_of(message)] = {"packet_id": sent["packet_id"], "greeting": packet["greeting"]}
         while len(app["packets"]) > PACKETS_MAX:

@@ -61,7 +61,7 @@ class Chat:
 async def running(language: str, url: str) -> AsyncIterator[Chat]:
     """An example runs inside `async with`, with this hongbao."""
     port = free_port()
-    environment = {"HONGBAO_URL": url, "HONGBAO_KEY": f"api.{API_KEYS['api'].hex()}", "PATH": "/usr/bin:/bin"}
+    environment = {"HONGBAO_URL": url + "/", "HONGBAO_KEY": f"api.{API_KEYS['api'].hex()}", "PATH": "/usr/bin:/bin"}
     process = await asyncio.create_subprocess_exec(*EXAMPLES[language](), str(port), env=environment)
     try:
         async with aiohttp.ClientSession() as http, asyncio.timeout(PATIENCE_S * 2):
@@ -115,10 +115,26 @@ async def test_refusal_is_told_to_the_user_of_an_example(server: Server, languag
         assert (much.status, much.json["error"]) == (422, limit)
         assert (await chat("POST", room, {"id": "3", "text": "/hongbao 150 1"}, token=ada)).status == 200
         poor = await chat("POST", room, {"id": "4", "text": "/hongbao 150 1"}, token=ada)
-        assert poor.status == 409
-        unclear = await chat("POST", room, {"id": "2", "text": "/hongbao much 1"}, token=ada)
-        assert (unclear.status, unclear.json["error"]) == (400, "usage: /hongbao AMOUNT SHARES GREETING")
+        assert (poor.status, poor.json["error"].split(" is ")[1]) == (409, "5000, needed are 15000")
+        for wrong in ("much 1", "8.888 1", "8. 1", "-1 1", "1 0x1"):
+            unclear = await chat("POST", room, {"id": "2", "text": f"/hongbao {wrong}"}, token=ada)
+            assert (unclear.status, unclear.json["error"]) == (400, "usage: /hongbao AMOUNT SHARES GREETING"), wrong
         assert (await chat("GET", "/wallet", token="unknown")).status == 401
+
+
+@pytest.mark.parametrize("language", EXAMPLES)
+async def test_example_that_is_started_with_a_wrong_url_or_key_says_so_in_one_line(language: str) -> None:
+    key, url = f"api.{API_KEYS['api'].hex()}", "http://127.0.0.1:7792"
+    for wrong, environment in (
+        ("HONGBAO_URL", {"HONGBAO_URL": "127.0.0.1:7792", "HONGBAO_KEY": key}),
+        ("HONGBAO_KEY", {"HONGBAO_URL": url, "HONGBAO_KEY": 'k1 = "6f1d"'}),
+        ("HONGBAO_KEY", {"HONGBAO_URL": url, "HONGBAO_KEY": "k1.6f1d…"}),
+    ):
+        environment |= {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
+        process = await asyncio.create_subprocess_exec(*EXAMPLES[language](), "0", env=environment, stderr=-1)
+        _, said = await process.communicate()
+        assert (process.returncode, len(said.decode().splitlines())) == (1, 1), said
+        assert said.decode().startswith(f"{wrong} must be ")
 
 
 @pytest.mark.long

@@ -32,8 +32,8 @@ Seed = Annotated[
     str,
     Meta(
         pattern="^([0-9a-f]{2})*$",
-        description="16 to 32 random bytes in hex, from the sender's client or the chat backend: no one else knows "
-        "them before the server binds itself to the shares",
+        description="16 to 32 random bytes in hex, from the sender's client or the chat backend; without them the "
+        "shares are not provably fair against the operator of the server",
         extra={RULE: "16 to 32 bytes in hex, 0 to 9 and a to f"},
         extra_json_schema={NARROWER: {"pattern": "^([0-9a-f]{32}([0-9a-f]{2}){0,16})?$"}},
     ),
