@@ -104,7 +104,8 @@ async function say({ user, words: [room], body }) {
   const amount_fen = Number(yuan) * 100 + Number(fen.padEnd(2, "0"));
   const client_seed = randomBytes(32).toString("hex"); // provably fair against the operator of hongbao, too
   const packet = { sender_id: user.id, kind: "lucky", group: room, amount_fen, shares: Number(shares), greeting };
-  const sent = await hongbao("POST", "/v1/packets", { ...packet, client_seed }, `message ${body.id}`); // hongbao: once per message
+  const key = `message ${body.id}`; // hongbao: once per message
+  const sent = await hongbao("POST", "/v1/packets", { ...packet, client_seed }, key);
   const posted = rooms.get(room).find((one) => one.packet === sent.packet_id);
   return posted ?? post(room, user, { packet: sent.packet_id, text: greeting });
 }
