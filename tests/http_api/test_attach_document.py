@@ -21,12 +21,13 @@ async def test_shell_lines_bring_a_packet_into_the_chat_of_an_example(server: Se
     async with running(language, server.app.http_api.url) as chat:
         lines = "\n".join(re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL))
         assert "http://127.0.0.1:8000" in lines
-        lines = re.sub(r"^(curl .*)$", r"\1; echo", lines, flags=re.MULTILINE)
         lines = lines.replace("http://127.0.0.1:8000", chat.url)
         environment = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
         shell = await asyncio.create_subprocess_exec("bash", "-euc", lines, env=environment, stdout=-1)
         printed, _ = await shell.communicate()
     replies = [json.loads(line) for line in printed.decode().splitlines()]
+    shown = [json.loads(line) for line in re.findall(r"^# (\{.*\})$", lines, re.MULTILINE)]
+    assert [set(one) for one in shown] == [set(one) for one in replies]
     sent, first, second, wallet = replies[2:]
     assert sent["text"] == "Good luck"
     assert (first["answer"], second["answer"]) == ("won", "won")
