@@ -33,7 +33,7 @@ def _default(field: msgspec.structs.FieldInfo) -> str:
 
 
 def told(kind: inspect.Type) -> str:
-    """The fields of a reply; in round brackets those that may be absent, in square ones those of a list's elements."""
+    """The fields of a reply; round brackets: may be absent; square ones: of a list's elements."""
     if isinstance(kind, inspect.Metadata):
         return told(kind.type)
     if isinstance(kind, inspect.CollectionType):
