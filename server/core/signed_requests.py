@@ -128,7 +128,7 @@ class Nonces:
         bucket = self._buckets.setdefault(number, set())
         mark = hash((claim.key_id, claim.nonce))
         if mark in bucket:
-            raise Unauthorized("the nonce was used before")
+            raise Unauthorized("the nonce was used before; each request has a new one, a repetition too")
         if self._count >= self._most:
             raise TooManyNonces
         bucket.add(mark)
