@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import secrets
 import sys
 import time
@@ -26,6 +27,8 @@ URL, (KEY_ID, _, KEY) = os.environ.get("HONGBAO_URL", ""), os.environ.get("HONGB
 OPENIM_URL, PATH = os.environ.get("OPENIM_URL", ""), os.environ.get("OPENIM_PATH", "")
 if not (URL and KEY and OPENIM_URL and PATH):  # PATH is a secret, because OpenIM does not sign its webhooks
     sys.exit("set HONGBAO_URL=http://127.0.0.1:7792, HONGBAO_KEY=ID.HEX, OPENIM_URL and OPENIM_PATH")
+if not KEY_ID or not re.fullmatch("([0-9a-fA-F]{2})+", KEY):
+    sys.exit("HONGBAO_KEY must be ID.HEX, such as k1.6f1d…; `hongbao key show --api --secret` shows both parts")
 TRIES = 5
 ANSWER_S = 4.0  # OpenIM waits for 5 s
 TEXT, CUSTOM, GROUP = 101, 110, 3  # contentType, contentType, sessionType
