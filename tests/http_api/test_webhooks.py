@@ -53,7 +53,10 @@ async def test_another_secret_is_a_rotation_and_none_keeps_the_present_one(api: 
         ({"url": "http://shop.example/", "secret": SECRET}, "a URL begins with https://"),
         ({"url": "https://169.254.169.254/", "secret": SECRET}, "not a public address"),
         ({"url": URL, "secret": "whsec_short"}, "a secret is whsec_"),
-        ({"url": URL, "secret": SECRET, "types": ["packet.lost"]}, "Invalid enum value"),
+        (
+            {"url": URL, "secret": SECRET, "types": ["packet.lost"]},
+            "types[0]: 'packet.lost' is not one of packet.claimed",
+        ),
     ],
 )
 async def test_endpoint_that_cannot_be_is_refused_with_the_reason(api: Api, body: object, why: str) -> None:
