@@ -69,9 +69,8 @@ def test_examples_of_a_send_and_of_an_open_have_the_shapes_of_the_server() -> No
 
 def test_signature_of_the_document_is_that_of_its_key_and_lines() -> None:
     section = TEXT.partition("### A signature to compare with")[2].partition("\n#")[0]
-    key, lines, mac = re.findall(r"```\n(.*?)```", section, re.DOTALL)
-    (body,) = re.findall(r"```json\n(.*?)\n```", section, re.DOTALL)
-    scheme, key_id, stamp, nonce, method, target, idempotency_key, digest = lines.removesuffix("\n").split("\n")
+    key, body, lines, mac = re.findall(r"^```(?:json)?\n(.*?)\n```$", section, re.DOTALL | re.MULTILINE)
+    scheme, key_id, stamp, nonce, method, target, idempotency_key, digest = lines.split("\n")
     made = signed(
         *(method, target, body.encode()),
         idempotency_key=idempotency_key,
@@ -80,5 +79,5 @@ def test_signature_of_the_document_is_that_of_its_key_and_lines() -> None:
         at_s=int(stamp),
         nonce=nonce,
     )
-    assert made["Hongbao-Signature"] == mac.strip()
+    assert made["Hongbao-Signature"] == mac
     assert (scheme, digest) == ("hongbao-http-1", hashlib.sha256(body.encode()).hexdigest())
