@@ -17,11 +17,12 @@ env: .venv/.made  ## make .venv and install what is needed (done by the others w
 .venv/.made: setup.cfg pyproject.toml deploy/package/hongbao_build.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "hongbao needs Python 3.11 or newer; say which with: make PYTHON=python3.12"; exit 1; }
-	@echo "making .venv (about half a minute, once)"
+	@echo "making .venv (one to four minutes, once)"
 	@$(PYTHON) -m venv .venv || \
 	  { rm -rf .venv; echo "this Python cannot make environments; on Debian or Ubuntu: apt install python3-venv"; exit 1; }
 	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@
+	@echo "done; next: . .venv/bin/activate, then: hongbao demo, or: hongbao serve"
 
 demo: env  ## a server and a crowd that chats, sends, grabs and opens, for 20 seconds
 	@$(BIN)/hongbao demo

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Annotated
 
 import cyclopts
+from cyclopts import Parameter
 
 from server.cli.shared.options import DATA, ConfigOption, DataOption
-from server.cli.shared.resources import existing
+from server.cli.shared.resources import WrongOptions, check_records, existing
 from server.cli.shared.words import Text
 from server.config import Config, ConfigError, append_api_key, load, load_api_keys, load_keys, token_keys
 
@@ -20,7 +22,14 @@ key_cli = cyclopts.App(
 
 
 @key_cli.command
-def show(*, secret: bool = False, api: bool = False, data: DataOption = DATA, config: ConfigOption = None) -> int:
+def show(
+    *,
+    secret: bool = False,
+    api: bool = False,
+    bearer: Annotated[bool, Parameter(negative=())] = False,
+    data: DataOption = DATA,
+    config: ConfigOption = None,
+) -> int:
     """Print the keys of login tokens: id, fingerprint, and which one signs; with --api those of the HTTP API.
 
     Example: hongbao key show --secret
@@ -31,11 +40,17 @@ def show(*, secret: bool = False, api: bool = False, data: DataOption = DATA, co
         print the keys themselves, as lines for a config file; give one to your chat backend
     api
         the keys of the HTTP API: all of them are accepted
+    bearer
+        with --api: print the newest key alone, as `Authorization: Bearer` and HONGBAO_KEY take it
     """
+    if bearer and (secret or not api):
+        raise WrongOptions("--bearer is for keys of the HTTP API: hongbao key show --api --bearer")
     settings = load(config, {})
-    keys = load_api_keys(settings, data) if api else load_keys(settings, data, may_make=False)
-    if api and not keys:
-        raise ConfigError("there is no key of the HTTP API, so it is off; make one: hongbao key new --api")
+    keys = _api_keys(settings, data) if api else load_keys(settings, data, may_make=False)
+    if bearer:
+        key_id, key = list(keys.items())[-1]
+        print(f"{key_id}.{key.hex()}")
+        return 0
     for key_id, key in keys.items():
         if secret:
             print(f'{key_id} = "{key.hex()}"')
@@ -43,6 +58,15 @@ def show(*, secret: bool = False, api: bool = False, data: DataOption = DATA, co
             use = "accepted" if api else "signs and verifies" if key_id == list(keys)[-1] else "verifies"
             print(f"{key_id}  sha256 {hashlib.sha256(key).hexdigest()[:16]}  {use}")
     return 0
+
+
+def _api_keys(settings: Config, data: Path) -> dict[str, bytes]:
+    """The keys of the HTTP API. Raises CommandFailed if this is no folder of a server, ConfigError if there are none."""
+    keys = load_api_keys(settings, data)
+    if not keys:
+        check_records(settings, data, "")
+        raise ConfigError("there is no key of the HTTP API, so it is off; make one: hongbao key new --api")
+    return keys
 
 
 @key_cli.command
@@ -90,5 +114,5 @@ def _new_api_key(key_id: str | None, settings: Config, data: Path) -> int:
         print(f"append to http_api.keys in the config, then: {advice}\n{line}")
     else:
         path = append_api_key(existing(data), line)
-        print(f"{path}: {chosen} is accepted after: {advice} (to see it: hongbao key show --api --secret)")
+        print(f"{path}: {chosen} is accepted after: {advice} (to see it: hongbao key show --api --bearer)")
     return 0

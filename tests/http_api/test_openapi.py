@@ -55,6 +55,11 @@ def test_document_of_another_unit_names_it_and_never_yuan() -> None:
         assert yuan_in(document(unit).decode()) == []
 
 
+def test_document_says_that_a_top_up_is_for_known_users_unless_told_otherwise() -> None:
+    body = json.loads(document(YUAN))["components"]["schemas"]["TopUpBody"]
+    assert body["properties"]["known_only"] == {"type": "boolean", "default": True}
+
+
 def test_document_has_every_route_and_an_idempotency_key_where_money_moves() -> None:
     paths = json.loads(document(YUAN))["paths"]
     told = {(method.upper(), path): operation for path, one in paths.items() for method, operation in one.items()}

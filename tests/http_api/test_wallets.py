@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
+
+import pytest
 
 from tests.conftest import StartServer
 from tests.http_api.client import Api
 from tests.http_api.conftest import ADDRESS, Dial
 from tests.http_api.test_packets import SEND, family, lucky
+
+
+@pytest.fixture
+async def api(api: Api) -> Api:
+    """The chat backend, which has named user 7."""
+    await api.ok("PUT", "/v1/users/7", {"name": "Ada"})
+    return api
 
 
 async def test_top_up_with_the_same_key_answers_the_same_and_moves_money_once(api: Api) -> None:
@@ -63,9 +73,30 @@ async def test_withdrawal_of_more_than_there_is_changes_nothing(api: Api) -> Non
     assert (await api.ok("GET", "/v1/users/7"))["balance_fen"] == 500
 
 
-async def test_top_up_of_known_users_only_refuses_an_unknown_one(api: Api) -> None:
-    answer = await api("POST", "/v1/wallets/7/top-up", {"amount_fen": 5, "known_only": True}, key="t1")
-    assert (answer.status, answer.code) == (404, "no_such_user")
+async def test_top_up_of_an_unknown_user_is_refused_and_makes_no_wallet(api: Api, sql: Any) -> None:
+    for body in ({"amount_fen": 5}, {"amount_fen": 5, "known_only": True}):
+        answer = await api("POST", "/v1/wallets/8/top-up", body, key="t1")
+        assert (answer.status, answer.code) == (404, "no_such_user")
+    assert await sql.fetchval("SELECT count(*) FROM wallets WHERE user_id = 8") == 0
+    await api.ok("POST", "/v1/wallets/8/top-up", {"amount_fen": 5, "known_only": False}, key="t1")  # the key is unused
+    await api.ok("POST", "/v1/wallets/8/top-up", {"amount_fen": 5}, key="t2")  # and the user known from then on
+    assert (await api.ok("GET", "/v1/users/8"))["balance_fen"] == 10
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PUT", "/members", {"version": 1, "user_ids": ["8"]}),
+        ("POST", "/members", {"version": 1, "joined": ["8"]}),
+        ("PUT", "/members/8", {"version": 1}),
+    ],
+)
+async def test_user_that_the_backend_names_as_a_member_is_known(
+    api: Api, method: str, path: str, body: object
+) -> None:
+    await api.ok("PUT", "/v1/groups/family", {"name": "Family"})
+    await api.ok(method, f"/v1/groups/family{path}", body)
+    await api.ok("POST", "/v1/wallets/8/top-up", {"amount_fen": 5}, key="t1")
 
 
 async def test_entries_by_cursor_are_the_whole_statement_with_running_balances(api: Api) -> None:

@@ -75,6 +75,7 @@ async def test_name_that_no_endpoint_may_have_is_refused(api: Api, name: str) ->
 
 async def test_deliveries_are_listed_in_pages_by_state_and_replayed(api: Api, server: Server) -> None:
     await made(api, types=["wallet.changed"])
+    await api.ok("PUT", "/v1/users/7", {"name": "Ada"})
     for number in range(130):
         await api.ok("POST", "/v1/wallets/7/top-up", {"amount_fen": 2}, key=f"t{number}")
     first = await api.ok("GET", f"{HOOK}/deliveries")

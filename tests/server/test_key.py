@@ -106,7 +106,32 @@ def test_start_without_an_address_of_the_http_api_makes_no_key_for_it(tmp_path: 
     assert not (tmp_path / "http-keys.toml").exists()
 
 
+def test_key_show_api_in_a_folder_without_records_says_so_and_not_that_the_api_is_off(tmp_path: Path) -> None:
+    for options in ((), ("--secret",), ("--bearer",)):
+        shown = here("key", "show", "--api", *options, "--data", tmp_path / ".hongbao")
+        assert (shown.code, shown.stdout) == (1, "")
+        assert shown.stderr == (
+            f"hongbao: there are no records under {tmp_path / '.hongbao'}; name another folder with --data\n"
+        )
+
+
+def test_key_show_bearer_prints_the_newest_key_as_a_request_has_it(tmp_path: Path) -> None:
+    here("key", "new", "--api", "--data", tmp_path)
+    here("key", "new", "mine", "--api", "--data", tmp_path)
+    shown = here("key", "show", "--api", "--bearer", "--data", tmp_path)
+    assert (shown.code, shown.stderr) == (0, "")
+    assert shown.stdout == f"mine.{load_api_keys(Config(), tmp_path)['mine'].hex()}\n"
+
+
+def test_key_show_bearer_without_api_or_with_secret_is_a_wrong_command_line(tmp_path: Path) -> None:
+    for options in (("--bearer",), ("--api", "--bearer", "--secret")):
+        refused = here("key", "show", *options, "--data", tmp_path)
+        assert (refused.code, refused.stdout) == (2, "")
+        assert "hongbao key show --api --bearer" in refused.stderr
+
+
 def test_key_show_api_without_a_key_says_how_to_make_one(tmp_path: Path) -> None:
+    (tmp_path / "postgres").mkdir()
     shown = here("key", "show", "--api", "--data", tmp_path)
     assert (shown.code, shown.stdout) == (1, "")
     assert shown.stderr == (

@@ -51,12 +51,13 @@ def stores_of(settings: Config, data: Path) -> StoreAddresses:
     return StoreAddresses(stores.postgres, stores.redis) if stores.postgres else embedded.start(data)
 
 
-def check_records(settings: Config, data: Path) -> None:
-    """Raises CommandFailed if the config names no database and there is no private one."""
+def check_records(settings: Config, data: Path, otherwise: str = ", or --postgres DSN") -> None:
+    """Raises CommandFailed if the config names no database and there is no private one.
+
+    `otherwise`: what a user may do besides, if the command has that option.
+    """
     if not settings.stores.postgres and not (data / "postgres").exists():
-        raise CommandFailed(
-            f"there are no records under {data}; name another folder with --data, or --postgres DSN"
-        )
+        raise CommandFailed(f"there are no records under {data}; name another folder with --data{otherwise}")
 
 
 def with_records(settings: Config, data: Path, work: Callable[[Database], Coroutine[Any, Any, int]]) -> int:

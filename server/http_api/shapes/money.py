@@ -30,10 +30,13 @@ EntryReason = Annotated[str, Meta(description="what changed the wallet", extra_j
 
 
 class TopUpBody(Request):
-    """Money from outside. `known_only`: a user that the server does not know is refused, not made."""
+    """Money from outside, for a user that the server knows: by `PUT`, as a member, or from a login.
+
+    `known_only` false: for any user, who is known from then on.
+    """
 
     amount_fen: Moved
-    known_only: bool = False
+    known_only: bool = True
 
 
 class WithdrawBody(Request):
