@@ -61,7 +61,7 @@ def show(
 
 
 def _api_keys(settings: Config, data: Path) -> dict[str, bytes]:
-    """The keys of the HTTP API. Raises CommandFailed if this is no folder of a server, ConfigError if there are none."""
+    """The keys of the HTTP API. Raises ConfigError if there are none, CommandFailed if there are no records."""
     keys = load_api_keys(settings, data)
     if not keys:
         check_records(settings, data, "")

@@ -5,23 +5,27 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated, Final, NoReturn
+from typing import Annotated, Final, Literal, NoReturn, TypeAlias
 
 import cyclopts
 from cyclopts import Parameter
 
 from server.cli.shared.answers import print_answer
-from server.cli.shared.numbers import Hours, Id
+from server.cli.shared.numbers import Hours, Id, PageLength
 from server.cli.shared.options import DATA, ConfigOption, DataOption, PostgresOption
 from server.cli.shared.resources import CommandFailed, with_records
 from server.cli.shared.streams import console
+from server.cli.shared.webhook_rows import delivery_json, delivery_row, endpoint_json, endpoint_row, paused
 from server.cli.shared.words import Text
+from server.clock import Clock
 from server.config import found_seed_keys, load
 from server.core.refusals import RequestRefused
 from server.core.webhooks import signing
 from server.core.webhooks.addresses import networks_of
+from server.core.webhooks.flow import PAUSE_S_MAX
 from server.services.webhooks.secrets import WebhookSecrets
 from server.services.webhooks.service import OVERLAP_S, DeliveryItem, WebhookService
 from storage.postgres.database import Database
@@ -31,6 +35,7 @@ from storage.postgres.webhooks.endpoints import EndpointStore
 
 TEST_S: Final = 15.0  # for a server to take a test and for the receiver to answer
 LOOK_S: Final = 0.2
+PAUSE_MS_MAX: Final = int(PAUSE_S_MAX + TEST_S) * 1000  # and for the try after the pause
 
 webhooks_cli = cyclopts.App(
     name="webhooks", help="Make and test webhooks, and deliver events again.", result_action="return_value"
@@ -49,34 +54,69 @@ class RecordOptions:
 
 DEFAULT: Final = RecordOptions()
 JsonOption = Annotated[bool, Parameter(name="--json", negative=(), help="print the answer as JSON")]
+DeliveryName: TypeAlias = Literal["waiting", "delivered", "failed"]
 Types = Annotated[tuple[str, ...], Parameter(name="--type", help="a type of event that it wants; may be repeated")]
 
 
 @webhooks_cli.default
 @webhooks_cli.command(name="list")
 def list_endpoints(*, as_json: JsonOption = False, records: RecordOptions = DEFAULT) -> int:
-    """List the endpoints; no secret is shown.
+    """List the endpoints with how deliveries to them go; no secret is shown.
 
     Example: hongbao webhooks list
     """
 
     async def work(webhooks: WebhookService) -> int:
-        rows = [
-            {
-                "name": one.name,
-                "state": one.state,
-                "url": one.url,
-                "types": ", ".join(one.types) or "all",
-                "secrets": one.secrets,
-            }
-            for one in await webhooks.endpoints()
-        ]
+        conditions, now_ms = await webhooks.conditions(), webhooks.now_ms()
+        found = [(one, conditions[one.name]) for one in await webhooks.endpoints() if one.name in conditions]
         if as_json:
-            print(json.dumps({"endpoints": rows}))
-        elif rows:
-            print_answer(console(), {"endpoints": rows})
+            print(json.dumps({"endpoints": [endpoint_json(*one) for one in found]}))
+        elif found:
+            print_answer(console(), {"endpoints": [endpoint_row(*one, now_ms) for one in found]})
         else:
             print("there is no endpoint: hongbao webhooks add NAME URL")
+        return 0
+
+    return _with_webhooks(records, work)
+
+
+@webhooks_cli.command
+def deliveries(
+    name: Text | None = None,
+    /,
+    *,
+    state: DeliveryName | None = None,
+    most: PageLength = 20,
+    as_json: JsonOption = False,
+    records: RecordOptions = DEFAULT,
+) -> int:
+    """List the newest deliveries, to one endpoint or to all of them.
+
+    Example: hongbao webhooks deliveries shop --state failed
+
+    Parameters
+    ----------
+    state
+        only those that wait, that were delivered, or that failed for good
+    most
+        length of the list
+    """
+
+    async def work(webhooks: WebhookService) -> int:
+        found: list[tuple[str, DeliveryItem]] = []
+        for one in [name] if name else [endpoint.name for endpoint in await webhooks.endpoints()]:
+            page = await webhooks.deliveries(one, state=state or "")
+            if page is None:
+                _fail(one)
+            found += [(one, line) for line in page.lines]
+        found.sort(key=lambda one: (-one[1].event_id, one[0]))
+        if as_json:
+            print(json.dumps({"deliveries": [delivery_json(*one) for one in found[:most]]}))
+        elif found:
+            rows = [delivery_row(*one, webhooks.now_ms()) for one in found[:most]]
+            print_answer(console(), {"deliveries": rows})
+        else:
+            print("there is no delivery")
         return 0
 
     return _with_webhooks(records, work)
@@ -92,7 +132,9 @@ def add(name: Text, url: Text, /, *, types: Types = (), records: RecordOptions =
 
     async def work(webhooks: WebhookService) -> int:
         before = await webhooks.endpoint(name)
-        await webhooks.put(name, url, types, "" if before else secret)
+        put = await webhooks.put(name, url, types, "" if before else secret)
+        if put.warning:
+            print(f"hongbao: {put.warning}", file=sys.stderr)
         print(f"{name} is enabled" if before else secret)
         return 0
 
@@ -145,6 +187,10 @@ def send_test(name: Text, /, *, records: RecordOptions = DEFAULT) -> int:
     """
 
     async def work(webhooks: WebhookService) -> int:
+        endpoint = await webhooks.endpoint(name)
+        if endpoint is not None and endpoint.state != "enabled":
+            why = "gone: it answered 410" if endpoint.state == "gone" else endpoint.state
+            raise CommandFailed(f"{name} is {why}; enable it: hongbao webhooks add {name} {endpoint.url}")
         event_id = await webhooks.test(name)
         if event_id is None:
             _fail(name)
@@ -155,9 +201,7 @@ def send_test(name: Text, /, *, records: RecordOptions = DEFAULT) -> int:
                 break
             await asyncio.sleep(LOOK_S)
         if found is None or not found.attempts:
-            raise CommandFailed(
-                f"no server has sent the test within {TEST_S:g} s: does one run, is {name} enabled?"
-            )
+            raise CommandFailed(await _why_not_sent(webhooks, name))
         if found.state != "delivered":
             raise CommandFailed(f"{name} did not accept it: {found.last_error or f'status {found.last_status}'}")
         print(f"{name} answered {found.last_status}")
@@ -206,6 +250,14 @@ def replay(
     return _with_webhooks(records, work)
 
 
+async def _why_not_sent(webhooks: WebhookService, name: str) -> str:
+    """Why a test has waited for so long: a pause after failures, which a server that runs ends by the next try."""
+    condition, now_ms = (await webhooks.conditions()).get(name), webhooks.now_ms()
+    if condition is not None and condition.failures and condition.last_at_ms + PAUSE_MS_MAX > now_ms:
+        return paused(name, condition, now_ms)
+    return f"no server has sent the test within {TEST_S:g} s: does one run? The test waits for it"
+
+
 def _fail(name: str) -> NoReturn:
     raise CommandFailed(f"there is no endpoint {name}: hongbao webhooks list")
 
@@ -215,12 +267,15 @@ def _with_webhooks(records: RecordOptions, work: Callable[[WebhookService], Awai
     settings = load(records.config, {"stores.postgres": records.postgres})
 
     async def opened(database: Database) -> int:
-        now_ms = int(await DatabaseTimeStore(database).now_ms())
+        clock, at_ms = Clock(), int(await DatabaseTimeStore(database).now_ms())
+        began_s = clock.elapsed_s()
         allowed = networks_of(settings.webhooks.allow_private)
-        deliveries = DeliveryStore(database, database.writer())
+        queues = DeliveryStore(database, database.writer())
         endpoints = EndpointStore(database)
         secrets = WebhookSecrets(endpoints, found_seed_keys(settings, records.data), os.urandom)
-        webhooks = WebhookService(endpoints, deliveries, secrets, allowed, lambda: now_ms)
+        webhooks = WebhookService(
+            endpoints, queues, secrets, allowed, lambda: at_ms + int((clock.elapsed_s() - began_s) * 1000)
+        )
         try:
             return await work(webhooks)
         except RequestRefused as refused:

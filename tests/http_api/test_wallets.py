@@ -78,7 +78,9 @@ async def test_top_up_of_an_unknown_user_is_refused_and_makes_no_wallet(api: Api
         answer = await api("POST", "/v1/wallets/8/top-up", body, key="t1")
         assert (answer.status, answer.code) == (404, "no_such_user")
     assert await sql.fetchval("SELECT count(*) FROM wallets WHERE user_id = 8") == 0
-    await api.ok("POST", "/v1/wallets/8/top-up", {"amount_fen": 5, "known_only": False}, key="t1")  # the key is unused
+    await api.ok(
+        "POST", "/v1/wallets/8/top-up", {"amount_fen": 5, "known_only": False}, key="t1"
+    )  # the key is unused
     await api.ok("POST", "/v1/wallets/8/top-up", {"amount_fen": 5}, key="t2")  # and the user known from then on
     assert (await api.ok("GET", "/v1/users/8"))["balance_fen"] == 10
 

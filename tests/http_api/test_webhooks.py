@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
+from typing import Any
 
 import pytest
 
-from tests.conftest import Server
+from server.services.webhooks import names
+from tests.conftest import PATIENCE_S, Server
 from tests.http_api.client import Api
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -15,7 +19,15 @@ URL = "https://shop.example/hooks"
 HOOK = "/v1/webhooks/shop"
 
 
-async def made(api: Api, **more: object) -> object:
+@pytest.fixture(autouse=True)
+def addresses(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
+    """The addresses of names, in place of those of a name server."""
+    known = {"shop.example": ["203.0.112.1"]}
+    monkeypatch.setattr(names, "look_up", lambda host: known[host])
+    return known
+
+
+async def made(api: Api, **more: object) -> Any:
     return await api.ok("PUT", HOOK, {"url": URL, "secret": SECRET, **more})
 
 
@@ -32,11 +44,48 @@ async def test_endpoint_is_put_got_listed_and_deleted_without_its_secret(api: Ap
         "types": ["packet.sent"],
         "state": "enabled",
         "secrets": 1,
-        "created_at_ms": first["created_at_ms"],  # type: ignore[index]
+        "created_at_ms": first["created_at_ms"],
     }
     for _ in range(2):
         assert await api.ok("DELETE", HOOK) == {"name": "shop", "deleted": True}
     assert (await api("GET", HOOK)).status == 404
+
+
+async def test_name_whose_addresses_are_all_private_is_refused(api: Api, addresses: dict[str, list[str]]) -> None:
+    addresses["localhost"] = ["127.0.0.1", "::1"]
+    for host in ("127.0.0.1", "localhost"):
+        answer = await api("PUT", HOOK, {"url": f"https://{host}/hooks", "secret": SECRET})
+        assert (answer.status, answer.code) == (400, "bad_request")
+        assert "127.0.0.1 is not a public address, and [webhooks] allow_private" in answer.json["detail"]
+    addresses["localhost"] += ["203.0.112.1"]
+    assert "warning" not in await made(api, url="https://localhost/hooks")
+
+
+async def test_name_without_an_address_is_accepted_with_a_warning(
+    api: Api, addresses: dict[str, list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    addresses["shop.example"] = []
+    put = await made(api)
+    assert put["warning"] == "shop.example has no address now; events are tried again until it has one"
+    assert "webhook_endpoint_has_no_address" in capsys.readouterr().out
+    assert "warning" not in await api.ok("GET", HOOK)
+    addresses["shop.example"] = ["10.0.0.1"]  # since then: what is there stays, and its secret may be replaced
+    assert (await api.ok("PUT", HOOK, {"url": URL, "enabled": False}))["state"] == "disabled"
+
+
+async def test_name_server_that_hangs_delays_a_put_by_its_timeout_and_nothing_else(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hangs = threading.Event()
+    monkeypatch.setattr(names, "LOOK_S", 0.3)
+    monkeypatch.setattr(names, "look_up", lambda host: [str(hangs.wait(PATIENCE_S))])
+    try:
+        put = asyncio.gather(*(api("PUT", f"/v1/webhooks/e{n}", {"url": URL, "secret": SECRET}) for n in range(10)))
+        await api.ok("GET", "/v1/webhooks")
+        assert not put.done()
+        assert {(one.status, "warning" in one.json) for one in await put} == {(200, True)}
+    finally:
+        hangs.set()
 
 
 async def test_another_secret_is_a_rotation_and_none_keeps_the_present_one(api: Api) -> None:

@@ -167,6 +167,40 @@ async def test_event_of_an_outage_is_delivered_after_it(
     assert capsys.readouterr().out.count("webhooks_wait ") == 1
 
 
+async def test_endpoint_that_fails_and_works_again_is_told_once_each(
+    server: Server, receiver: Receiver, turn_clock: Turn, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def refuse(request: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(status=401, text="what a receiver writes")
+
+    receiver.respond = refuse
+    webhooks = server.app.services.webhooks
+    await webhooks.put("shop", f"{receiver.url}?token=abc", (), SECRET)
+    for _ in range(2):
+        await webhooks.test("shop")
+    await receiver.wait_for(2)
+
+    async def failed_twice() -> bool:
+        return (await webhooks.conditions())["shop"].failures >= 2
+
+    await in_store(failed_twice)
+    shop = (await webhooks.conditions())["shop"]
+    assert (shop.waiting, shop.last_status, shop.last_error) == (2, 401, "")
+    assert 0 < shop.next_at_ms - shop.last_at_ms <= 61_000
+    receiver.respond = accept
+    turn_clock(60_000)
+
+    async def works() -> bool:
+        one = (await webhooks.conditions())["shop"]
+        return (one.waiting, one.last_status, one.failures, one.next_at_ms) == (0, 204, 0, 0)
+
+    await in_store(works)
+    told = capsys.readouterr().out
+    assert (told.count("webhook_endpoint_fails "), told.count("webhook_endpoint_works_again ")) == (1, 1)
+    assert "status 401" in told
+    assert not [one for one in ("token=abc", "a receiver writes", SECRET) if one in told]
+
+
 async def test_rotated_secret_signs_beside_the_new_one_for_a_while(
     server: Server, backend: Client, receiver: Receiver, turn_clock: Turn
 ) -> None:

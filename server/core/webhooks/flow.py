@@ -16,6 +16,11 @@ PAUSE_S_MIN: Final = 1.0  # after a failure; doubled at each further one
 PAUSE_S_MAX: Final = 60.0
 
 
+def pause_s_max(failures: int) -> float:
+    """How long an endpoint pauses at most after so many failures, one after the other."""
+    return min(PAUSE_S_MIN * 2.0 ** min(failures - 1, 10), PAUSE_S_MAX)
+
+
 class EndpointFlow:
     """The flow to one endpoint. Times are seconds of a clock that never jumps."""
 
@@ -45,5 +50,4 @@ class EndpointFlow:
             return
         self.failures += 1
         self.window = 1
-        pause_s = min(PAUSE_S_MIN * 2.0 ** min(self.failures - 1, 10), PAUSE_S_MAX)
-        self.resumes_at_s = now_s + pause_s * (0.5 + random_part / 2)
+        self.resumes_at_s = now_s + pause_s_max(self.failures) * (0.5 + random_part / 2)

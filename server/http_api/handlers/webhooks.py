@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NoReturn, cast
 
+import structlog
 from msgspec import UNSET
 
 from protocol.codes import Refusal
@@ -12,6 +13,8 @@ from server.http_api.problems import Problem
 from server.http_api.shapes import webhooks as shapes
 from server.services.assembly import Services
 from server.services.webhooks.service import NEWEST, DeliveryItem, EndpointItem
+
+LOG = structlog.get_logger()
 
 
 class WebhookRequests:
@@ -23,16 +26,17 @@ class WebhookRequests:
     async def put(self, call: Call) -> shapes.EndpointReply:
         """Make an endpoint, or change it; another secret replaces the present one, which stays valid for a while"""
         body = call.body
-        return _shown(
-            await self._webhooks.put(
-                call.path["endpoint"],
-                body.url,
-                body.types,
-                body.secret,
-                enabled=body.enabled,
-                overlap_s=body.overlap_s,
-            )
+        put = await self._webhooks.put(
+            call.path["endpoint"],
+            body.url,
+            body.types,
+            body.secret,
+            enabled=body.enabled,
+            overlap_s=body.overlap_s,
         )
+        if put.warning:
+            LOG.warning("webhook_endpoint_has_no_address", endpoint=put.name)
+        return _shown(put)
 
     async def all(self, call: Call) -> shapes.EndpointListReply:
         """All endpoints"""
@@ -88,6 +92,7 @@ def _shown(one: EndpointItem) -> shapes.EndpointReply:
         state=cast(shapes.EndpointState, one.state),
         secrets=one.secrets,
         created_at_ms=one.created_at_ms,
+        warning=one.warning or UNSET,
     )
 
 

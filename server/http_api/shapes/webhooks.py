@@ -46,7 +46,10 @@ class EndpointPutBody(Request):
 
 
 class EndpointReply(Reply):
-    """An endpoint. `gone`: it answered 410 and gets nothing until it is put again. `secrets`: how many sign now."""
+    """An endpoint. `gone`: it answered 410 and gets nothing until it is put again. `secrets`: how many sign now.
+
+    `warning`, after a put: why events may not arrive, such as a name without an address.
+    """
 
     name: str
     url: str
@@ -54,6 +57,7 @@ class EndpointReply(Reply):
     state: EndpointState
     secrets: int
     created_at_ms: Ms
+    warning: str | UnsetType = UNSET
 
 
 class EndpointListReply(Reply):

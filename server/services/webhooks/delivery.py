@@ -165,8 +165,13 @@ class WebhookDelivery:
         attempt = await self._attempt(taken, endpoint, body)
         flow = self._flow(taken.endpoint_id)
         if attempt.is_delivered:
+            if flow.failures:
+                LOG.info("webhook_endpoint_works_again", endpoint=endpoint.name, failures=flow.failures)
             flow.succeeded()
         else:
+            if not flow.failures:
+                advice = "what waits is tried again: hongbao webhooks list"
+                LOG.warning("webhook_endpoint_fails", endpoint=endpoint.name, why=attempt.why, advice=advice)
             flow.failed(self._clock.elapsed_s(), self._clock.random_part())
         self._done.append(Done(taken, endpoint, attempt))
         self._wake.set()

@@ -32,6 +32,11 @@ class Attempt(NamedTuple):
         return 200 <= self.status < 300
 
     @property
+    def why(self) -> str:
+        """Why it was not delivered, without anything that the receiver wrote."""
+        return self.error or f"status {self.status}"
+
+    @property
     def is_gone(self) -> bool:
         """The receiver wants no more."""
         return self.status == GONE

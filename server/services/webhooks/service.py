@@ -9,18 +9,24 @@ from server.core.refusals import Reason, RequestRefused
 from server.core.webhooks import signing
 from server.core.webhooks.addresses import Network, why_not_url
 from server.core.webhooks.events import NAME, EventType, shown_id
+from server.core.webhooks.flow import pause_s_max
+from server.services.webhooks.names import check_name
 from server.services.webhooks.secrets import WebhookSecrets
-from storage.postgres.webhooks.deliveries import DeliveryRow, DeliveryState, DeliveryStore
+from storage.postgres.webhooks.deliveries import ConditionRow, DeliveryRow, DeliveryState, DeliveryStore
 from storage.postgres.webhooks.endpoints import EndpointRow, EndpointStore, NoSecret, TooManyEndpoints
 
 ENDPOINTS_MAX: Final = 64  # each costs a row per event in transactions that move money
 OVERLAP_S: Final = 86_400.0  # for which a secret that was replaced still signs
 PAGE: Final = 100
+WAITING_MAX: Final = 1_000  # deliveries that are counted, and attempts that are looked at
 NEWEST: Final = 2**63 - 1
 
 
 class EndpointItem(NamedTuple):
-    """An endpoint as it may be shown: its secrets are never shown. `secrets`: how many are valid."""
+    """An endpoint as it may be shown: its secrets are never shown. `secrets`: how many are valid.
+
+    `warning`: what may keep events from arriving, as far as that showed when it was put.
+    """
 
     name: str
     url: str
@@ -28,6 +34,22 @@ class EndpointItem(NamedTuple):
     state: str
     created_at_ms: int
     secrets: int
+    warning: str = ""
+
+
+class EndpointCondition(NamedTuple):
+    """How deliveries to an endpoint go. `waiting` is counted up to a limit.
+
+    `last_at_ms` 0: none was tried. `failures`: attempts since the last one that arrived, 0 if that is the last one.
+    `next_at_ms`: when the next one is tried at the latest, if a server runs; 0: none waits.
+    """
+
+    waiting: int
+    last_at_ms: int
+    last_status: int
+    last_error: str
+    failures: int
+    next_at_ms: int
 
 
 class DeliveryItem(NamedTuple):
@@ -82,7 +104,8 @@ class WebhookService:
     ) -> EndpointItem:
         """Make an endpoint or change it. No secret: it keeps its own.
 
-        Another secret than its own replaces that one, which signs for `overlap_s` more.
+        Another secret than its own replaces that one, which signs for `overlap_s` more. An enabled endpoint
+        is refused if the name in its URL leads only to addresses that webhooks may not go to.
         """
         if not NAME.fullmatch(name):
             raise RequestRefused(
@@ -95,10 +118,19 @@ class WebhookService:
             raise RequestRefused(
                 Reason.BAD_REQUEST, f"there is no type {unknown[0][:32]!r}, only {', '.join(EventType)}"
             )
+        why, warning = await check_name(url, self._allowed) if enabled else ("", "")
+        if why:
+            raise RequestRefused(Reason.BAD_REQUEST, why)
+        row = await self._record(name, url, types, secret, enabled=enabled, overlap_s=overlap_s)
+        return self._shown(row)._replace(warning=warning)
+
+    async def _record(
+        self, name: str, url: str, types: Sequence[str], secret: str, *, enabled: bool, overlap_s: float
+    ) -> EndpointRow:
         now_ms = self.now_ms()
         try:
             key = signing.secret_of(secret) if secret else None
-            row = await self._endpoints.put(
+            return await self._endpoints.put(
                 name,
                 url,
                 sorted(set(types)),
@@ -116,18 +148,25 @@ class WebhookService:
             raise RequestRefused(
                 Reason.BAD_REQUEST, f"there are {ENDPOINTS_MAX} endpoints, more are not allowed"
             ) from None
-        return self._shown(row)
 
     async def rotate(self, name: str, secret: str, overlap_s: float) -> EndpointItem | None:
         """Replace the secret of an endpoint; None: there is no such endpoint."""
         row = await self._find(name)
         if row is None:
             return None
-        return await self.put(name, row.url, row.types, secret, enabled=row.state == "enabled", overlap_s=overlap_s)
+        return self._shown(
+            await self._record(
+                name, row.url, row.types, secret, enabled=row.state == "enabled", overlap_s=overlap_s
+            )
+        )
 
     async def endpoints(self) -> list[EndpointItem]:
         """All endpoints by name."""
         return [self._shown(row) for row in await self._endpoints.all()]
+
+    async def conditions(self) -> dict[str, EndpointCondition]:
+        """How deliveries go, by endpoint."""
+        return {row.name: _condition(row) for row in await self._deliveries.conditions(WAITING_MAX)}
 
     async def endpoint(self, name: str) -> EndpointItem | None:
         """An endpoint."""
@@ -181,3 +220,10 @@ class WebhookService:
 def _item(row: DeliveryRow) -> DeliveryItem:
     shown = {"webhook_id": shown_id(row.webhook_id), "state": row.state.name.lower()}
     return DeliveryItem(**{**row._asdict(), **shown})
+
+
+def _condition(row: ConditionRow) -> EndpointCondition:
+    next_at_ms = row.due_ms or 0
+    if next_at_ms and row.failures:
+        next_at_ms = max(next_at_ms, row.last_at_ms + int(pause_s_max(row.failures) * 1000))
+    return EndpointCondition(row.waiting, row.last_at_ms, row.last_status, row.last_error, row.failures, next_at_ms)

@@ -92,6 +92,20 @@ class QueueRow(NamedTuple):
     oldest_ms: int | None
 
 
+class ConditionRow(NamedTuple):
+    """An endpoint: how many deliveries wait and when the first is due (None: none waits), and the last attempt
+    (`last_at_ms` 0: none). `failures`: attempts since the last one that arrived.
+    """
+
+    name: str
+    waiting: int
+    due_ms: int | None
+    last_at_ms: int
+    last_status: int
+    last_error: str
+    failures: int
+
+
 class DeliveryStore:
     """Statements on deliveries."""
 
@@ -151,6 +165,11 @@ class DeliveryStore:
         """The queues of all endpoints; waiting deliveries are counted up to `most` of each."""
         async with self._database.reading() as connection:
             return [QueueRow(*row) for row in await connection.fetch(_SQL["figures"], most)]
+
+    async def conditions(self, most: int) -> list[ConditionRow]:
+        """How deliveries to all endpoints go; of each, up to `most` are counted and looked at."""
+        async with self._database.reading() as connection:
+            return [ConditionRow(*row) for row in await connection.fetch(_SQL["conditions"], most)]
 
     async def clean(self, before_ms: int, removed_before_ms: int, most: int) -> int:
         """Delete old events, `most` of them, and what removed endpoints leave; how many rows."""

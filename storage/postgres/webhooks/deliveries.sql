@@ -90,6 +90,33 @@ FROM webhook_endpoints AS e, LATERAL (
 WHERE state <> 'removed'
 ORDER BY name
 
+-- name: conditions
+-- Per endpoint: waiting deliveries, when the first is due, the last attempt, and the attempts since the last one that
+-- arrived. No index has the times of attempts: those of the $1 newest events and the $1 latest retries are looked at.
+SELECT name, waiting, due_ms, coalesce(last_at_ms, 0), coalesce(last_status, 0), coalesce(last_error, ''),
+       coalesce(failures, 0)
+FROM webhook_endpoints AS e CROSS JOIN LATERAL (
+    SELECT count(*) AS waiting, min(next_at_ms) AS due_ms FROM (
+        SELECT next_at_ms FROM webhook_deliveries AS d WHERE d.endpoint_id = e.endpoint_id AND d.state = 0
+        ORDER BY next_at_ms LIMIT $1
+    ) AS first_ones
+) AS queue LEFT JOIN LATERAL (
+    WITH looked AS (
+        (SELECT event_id, d.state, attempts, last_at_ms, last_status, last_error FROM webhook_deliveries AS d
+         WHERE d.endpoint_id = e.endpoint_id ORDER BY event_id DESC LIMIT $1)
+        UNION
+        (SELECT event_id, d.state, attempts, last_at_ms, last_status, last_error FROM webhook_deliveries AS d
+         WHERE d.endpoint_id = e.endpoint_id AND d.state = 0 ORDER BY next_at_ms DESC LIMIT $1)
+    ), arrived AS (
+        SELECT coalesce(max(last_at_ms), 0) AS at_ms FROM looked WHERE looked.state = 1
+    )
+    SELECT last_at_ms, last_status, last_error,
+           (SELECT sum(attempts) FROM looked, arrived WHERE looked.state <> 1 AND last_at_ms > at_ms) AS failures
+    FROM looked WHERE last_at_ms > 0 ORDER BY last_at_ms DESC, looked.state LIMIT 1
+) AS last_one ON true
+WHERE e.state <> 'removed'
+ORDER BY name
+
 -- name: clean
 -- The oldest $2 events, if they are older than $1, with their deliveries, whatever became of them.
 WITH old AS (
