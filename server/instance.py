@@ -9,11 +9,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import msgspec
+
+from protocol.money_unit import YUAN, MoneyUnit
 from server.config import Config, load
+from server.config.money import money_unit
 from server.embedded.run import lock
 from server.ops.socket.unix_socket import is_listening
 
 SERVER_FILE: Final = "server.json"
+UNIT_FILE: Final = "money.json"  # stays when the server ends: commands on the records read it
 STATUS_SOCKET: Final = "status.sock"
 LOCK: Final = "server.lock"  # held (flock) by the server, with its process id
 
@@ -82,13 +87,34 @@ def _holder(data: Path, descriptor: int) -> str:
 
 
 def publish(data: Path, config: Config, url: str, *, websocket: str, http_api: str) -> None:
-    """Record that this process serves on the data folder. The file is replaced as a whole."""
+    """Record that this process serves on the data folder, and its unit of money. Files are replaced as a whole."""
+    unit = money_unit(config)
+    if unit != YUAN:
+        _replace(data / UNIT_FILE, msgspec.json.encode(unit))
+    else:
+        (data / UNIT_FILE).unlink(missing_ok=True)
     status = str(status_path(data, config).absolute())
     urls = {"url": url, "websocket": websocket, "http_api": http_api}
     instance = {**urls, "pid": os.getpid(), "status": status}
-    temporary = data / f"{SERVER_FILE}.new"
-    temporary.write_text(json.dumps(instance))
-    temporary.rename(data / SERVER_FILE)
+    _replace(data / SERVER_FILE, json.dumps(instance).encode())
+
+
+def _replace(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f"{path.name}.new")
+    temporary.write_bytes(content)
+    temporary.rename(path)
+
+
+def unit_of(data: Path, config: Config) -> MoneyUnit:
+    """The unit of money of the records: that of the config, else that of the last server on the data folder.
+
+    A database that the config names may be that of another folder: then only the config tells.
+    """
+    unit = money_unit(config)
+    if unit == YUAN and not config.stores.postgres:
+        with suppress(OSError, msgspec.MsgspecError):
+            return msgspec.json.decode((data / UNIT_FILE).read_bytes(), type=MoneyUnit)
+    return unit
 
 
 def withdraw(data: Path) -> None:

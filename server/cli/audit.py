@@ -11,7 +11,7 @@ from server.cli.shared.resources import CommandFailed, with_records
 from server.cli.shared.streams import console
 from server.clock import Clock
 from server.config import found_seed_keys, load
-from server.config.money import money_unit
+from server.instance import unit_of
 from server.services.money import audit as money_audit
 from server.services.money.audit_results import AuditResults, row_of
 from server.services.seeds.service import proof_of
@@ -33,7 +33,7 @@ def audit(*, data: DataOption = DATA, config: ConfigOption = None, postgres: Pos
     async def work(database: Database) -> int:
         clock = Clock()
         began_s = clock.elapsed_s()
-        money = money_unit(settings)
+        money = unit_of(data, settings)
         report = await money_audit.audit(database, found_seed_keys(settings, data), money.smallest)
         print_audit(console(), report, money)
         result = row_of(round(clock.elapsed_s() - began_s, 3), report)
@@ -68,7 +68,7 @@ def verify(
         if packet not in rows:
             raise CommandFailed(f"there is no packet {packet}")
         proof = await proof_of(database, rows[packet], found_seed_keys(settings, data))
-        money = money_unit(settings)
+        money = unit_of(data, settings)
         return 0 if print_proof(console(), rows[packet], claims[packet], Clock().now_ms(), money, proof) else 1
 
     return with_records(settings, data, work)

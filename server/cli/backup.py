@@ -27,9 +27,8 @@ from server.config import (
     load_seed_keys,
     seed_key_path,
 )
-from server.config.money import money_unit
 from server.embedded import StoreAddresses
-from server.instance import running
+from server.instance import running, unit_of
 from server.loop import run
 from server.services.money import audit as money_audit
 from server.services.seeds.upkeep import renew_now
@@ -149,7 +148,7 @@ async def _finish(dsn: str, settings: Config, data: Path) -> int:
     async with opened(dsn) as database:
         begun = await renew_now(database, load_seed_keys(settings, data))
         print(f"fresh seeds from {begun.first_index} on, sealed with key {begun.key_id}")
-        money = money_unit(settings)
+        money = unit_of(data, settings)
         report = await money_audit.audit(database, found_seed_keys(settings, data), money.smallest)
     print_audit(console(), report, money)
     return 0 if report.ok else 1

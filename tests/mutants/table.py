@@ -3497,6 +3497,22 @@ MUTATIONS: tuple[Mutation, ...] = (
         "row.target_id",
         (T_STATEMENT + "each_change_names_its_counterparty",),
     ),
+    Mutation(
+        "HTTP: a top-up makes a user that the server does not know",
+        "money",
+        "server/http_api/shapes/money.py",
+        "    known_only: bool = True\n",
+        "    known_only: bool = False\n",
+        (T_HTTP + "wallets.py::test_top_up_of_an_unknown_user_is_refused_and_makes_no_wallet",),
+    ),
+    Mutation(
+        "HTTP: a user of a member list is not known",
+        "groups",
+        BACKEND_GROUPS,
+        "            await users.know(connection, user_ids, PATIENCE_S)\n",
+        "",
+        (T_HTTP + "wallets.py::test_user_that_the_backend_names_as_a_member_is_known",),
+    ),
     # --- webhooks ---
     Mutation(
         "webhooks: the id is not in the signature",
@@ -3825,6 +3841,30 @@ MUTATIONS: tuple[Mutation, ...] = (
         "        await self._groups.delete(group_id)\n",
         "",
         (T_CLI_GROUP + "group_delete_ends_it_for_good_and_repeated_changes_nothing",),
+    ),
+    Mutation(
+        "webhooks: a name that leads only to private addresses is accepted",
+        "webhooks",
+        "server/services/webhooks/service.py",
+        "        if why:\n            raise RequestRefused(Reason.BAD_REQUEST, why)\n        row",
+        "        row",
+        (T_HTTP + "webhooks.py::test_name_whose_addresses_are_all_private_is_refused",),
+    ),
+    Mutation(
+        "webhooks: a name is refused for one of its addresses",
+        "webhooks",
+        "server/services/webhooks/names.py",
+        "if all(refusals) else",
+        "if any(refusals) else",
+        (T_HTTP + "webhooks.py::test_name_whose_addresses_are_all_private_is_refused",),
+    ),
+    Mutation(
+        "webhooks: a name server that hangs holds up a put",
+        "webhooks",
+        "server/services/webhooks/names.py",
+        "        async with asyncio.timeout(LOOK_S):\n",
+        "        async with asyncio.timeout(None):\n",
+        (T_HTTP + "webhooks.py::test_name_server_that_hangs_delays_a_put_by_its_timeout_and_nothing_else",),
     ),
     # --- money of a deployment's own ---
     Mutation(

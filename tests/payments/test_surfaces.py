@@ -142,6 +142,22 @@ async def test_operators_see_payments_with_their_evidence(room: Room, host: Host
     assert (await ask_server("payment", 5))["error"] == "there is no payment 5"
 
 
+async def test_status_counts_open_payments_by_state_and_breaks(
+    room: Room, host: HostWallet, ask_server: Ask
+) -> None:
+    host.faults["charge"], host.faults["query"] = [error_after_commit], [error_after_commit] * 50
+    with pytest.raises(BankUnknown):
+        await room.send("k")
+
+    async def is_told() -> bool:
+        service_of(room.server)._figures_at_s = 0.0
+        payments = (await ask_server("status"))["payments"]
+        assert set(payments) == {"created", "submitted", "unknown", "oldest_s", "breaks"}
+        return payments["submitted"] + payments["unknown"] == 1 and payments["breaks"] == 0
+
+    await until(is_told)
+
+
 async def test_payment_that_is_open_for_a_minute_is_counted_and_told_once(
     room: Room, host: HostWallet, turn_clock: Turn
 ) -> None:

@@ -69,6 +69,10 @@ def test_every_command_of_a_server_of_points_speaks_points(data: Path, monkeypat
         assert (ended.code, ended.stderr) == (0, "")
         assert shown in ended.stdout, ended.stdout
         assert yuan_in(ended.stdout) == []
+    for words in (("audit",), ("verify", packet)):  # without the config: the data folder tells the unit
+        ended = here(*words, "--data", data)
+        assert (ended.code, yuan_in(ended.stdout)) == (0, [])
+        assert " points" in ended.stdout
 
 
 def test_serve_with_a_wrong_unit_ends_with_one_line(data: Path, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from server.net.hub import Hub
 from server.ops.audit_runs import AuditRuns
 from server.ops.health import Health
 from server.ops.samples.rates import non_zero, rates
-from server.ops.samples.sample import Sample, WebhookFigures
+from server.ops.samples.sample import OpenPayments, Sample, WebhookFigures
 from server.ops.samples.sampler import SAMPLES_KEPT, Sampler
 from server.ops.socket.lookups import SORTS, Lookups
 from server.ops.socket.status_socket import Answer, BadArguments
@@ -207,6 +207,7 @@ def status_of(sample: Sample, health: Health, money: MoneyUnit) -> dict[str, Any
         "sends": sample.sends,
         "refunded_packets": sample.refunded_packets,
         "webhooks": _webhooks_of(sample.webhooks),
+        **({} if sample.payments is None else {"payments": _payments_of(sample.payments)}),
         "money_unit": msgspec.structs.asdict(money),
         "money_fen": sample.money_fen | {"in_packets": None if figures is None else figures.in_packets_fen},
         "loop_lag_ms": sample.loop_lag_ms,
@@ -216,6 +217,11 @@ def status_of(sample: Sample, health: Health, money: MoneyUnit) -> dict[str, Any
         "audit": sample.audit,
         "audit_fault": sample.audit_fault,
     }
+
+
+def _payments_of(figures: OpenPayments) -> dict[str, Any]:
+    """Payments at the host wallet that have not ended, by state, and contradictions (`hongbao payments`)."""
+    return {**figures.waiting, "oldest_s": max(figures.oldest_s.values(), default=0.0), "breaks": figures.breaks}
 
 
 def _webhooks_of(figures: WebhookFigures) -> dict[str, Any]:
