@@ -10,8 +10,9 @@ import trustme
 from aiohttp import web
 
 from client_sim.sdk.client import Client
+from server.core.refusals import RequestRefused
 from server.core.webhooks.flow import ENDPOINT_MAX
-from server.services.webhooks import sender
+from server.services.webhooks import names, sender
 from tests.conftest import Server, StartServer
 from tests.services.conftest import until as in_store
 from tests.webhooks.conftest import LOOPBACK, SECRET, MakeReceiver, Receiver, Sql, subscribe, until
@@ -212,9 +213,12 @@ async def test_certificate_that_is_trusted_receives_all(
 
 @pytest.mark.parametrize("host", ["localhost", "127.1", "2130706433", "0x7f.1"])
 async def test_name_of_a_private_address_receives_nothing_unless_its_network_is_listed(
-    start_server: StartServer, receiver: Receiver, host: str
+    start_server: StartServer, receiver: Receiver, host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = await start_server(webhooks__allow_private=["10.0.0.0/8"])
+    with pytest.raises(RequestRefused, match="is not a public address"):
+        await server.app.services.webhooks.put("shop", receiver.url.replace("127.0.0.1", host), (), SECRET)
+    monkeypatch.setattr(names, "look_up", lambda host: ["10.0.0.1"])  # where the name led when it was put
     await server.app.services.webhooks.put("shop", receiver.url.replace("127.0.0.1", host), (), SECRET)
     await server.app.services.webhooks.test("shop")
     state, _, status, error = await attempted(server, "shop")
