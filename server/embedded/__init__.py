@@ -6,9 +6,9 @@
     DATA/lock                             held (flock) by the owner, with its process id
 
 The owner is the process that started the stores; other processes that start the same folder attach to them. The
-keeper is a child of the owner: it starts a store again that has ended. The stores end when the owner ends, even if
-the owner is killed (SIGKILL). The stores never run as root: if root is the owner, their account is `nobody`, or the
-one that the environment variable HONGBAO_STORE_USER names.
+keeper is a child process of the owner: it restarts a store that has ended. The stores end when the owner ends, also
+after SIGKILL. The stores never run as root. If the owner runs as root, the environment variable HONGBAO_STORE_USER
+names the user account of the stores (default: nobody).
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from bench.chaos.proxy import Proxy
 from client_sim.sdk.client import Client
 from server import app
 from server.core.webhooks.signing import text_of
+from server.services.runtime.look_again import OUTAGE_S
 from server.services.webhooks import delivery
 from tests.conftest import DAY_MS, PATIENCE_S, Connect, Server, StartServer, Turn
 from tests.services.conftest import until as in_store
@@ -160,7 +161,7 @@ async def test_event_of_an_outage_is_delivered_after_it(
     await receiver.wait_for(1)
     await proxy.cut()
     hold.go.set()
-    await asyncio.sleep(3 * delivery.OUTAGE_S)
+    await asyncio.sleep(3 * OUTAGE_S)
     await proxy.heal()
     await delivered(sql, 1)
     assert len(receiver.received) == 1

@@ -7,7 +7,6 @@ of the server: it gets this one, which is then not kept under that name.
 from __future__ import annotations
 
 import re
-from base64 import b64encode
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -16,21 +15,14 @@ from typing import Final, NamedTuple
 import msgspec
 
 from server.core.texts import TEXTS, Language, Text
+from server.one_file_page import one_file_page
 
 PATH: Final = re.compile(r"/c/([0-9a-f]{16})")
 NAME: Final = "GET /c/{shell}"  # for metrics and logs
 KEEP: Final = "public, max-age=31536000, immutable"
 DO_NOT_KEEP: Final = "no-store"
 PARTS: Final = (("style-src", "page.css"), ("script-src", "page.js"))
-POLICY: Final = (
-    "default-src 'none'",
-    "connect-src 'self'",
-    "img-src data:",
-    "base-uri 'none'",
-    "form-action 'none'",
-    "frame-ancestors 'none'",
-    "require-trusted-types-for 'script'",
-)
+MORE_POLICY: Final = ("require-trusted-types-for 'script'",)
 SAID_WITHOUT_SERVER: Final = (Text.LINK_IS_OVER, Text.NOT_FOR_YOU, Text.TRY_AGAIN)
 
 
@@ -51,15 +43,10 @@ def shell() -> Shell:
     """The page with its texts, style and script inlined, and a policy that allows only these."""
     folder = Path(__file__).parent
     page = (folder / "page.html").read_text("utf-8").replace("/* texts */", _texts())
-    allowed = []
-    for directive, name in PARTS:
-        text = (folder / name).read_text("utf-8")
-        page = page.replace(f"/* {name} */", text)
-        allowed.append(f"{directive} 'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'")
-    body = page.encode()
+    body, policy = one_file_page(page, folder, PARTS, MORE_POLICY)
     headers = {
         "Content-Type": "text/html; charset=utf-8",
-        "Content-Security-Policy": "; ".join((*POLICY, *allowed)),
+        "Content-Security-Policy": policy,
         "Referrer-Policy": "no-referrer",
         "X-Content-Type-Options": "nosniff",
     }

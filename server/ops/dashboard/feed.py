@@ -8,9 +8,7 @@ client that does not read is disconnected; a new client replaces the oldest one 
 from __future__ import annotations
 
 import asyncio
-from base64 import b64encode
 from collections.abc import Callable
-from hashlib import sha256
 from html import escape
 from itertools import pairwise
 from pathlib import Path
@@ -21,6 +19,7 @@ from aiohttp import web
 
 from protocol.money_unit import MoneyUnit
 from server.core.latency import BOUNDS_MS
+from server.one_file_page import one_file_page
 from server.ops.health import Health
 from server.ops.samples.money_in_packets import MoneyInPackets, MoneyInPacketsCheck
 from server.ops.samples.rates import Rates, rates
@@ -36,14 +35,6 @@ PARTS: Final = (
     ("style-src", "dashboard.css"),
     ("script-src", "dashboard_draw.js"),
     ("script-src", "dashboard.js"),
-)
-POLICY: Final = (
-    "default-src 'none'",
-    "connect-src 'self'",
-    "img-src data:",
-    "base-uri 'none'",
-    "form-action 'none'",
-    "frame-ancestors 'none'",
 )
 
 
@@ -172,14 +163,8 @@ def _points(samples: list[Sample]) -> list[ChartPoint]:
 
 
 def _assemble(money: MoneyUnit) -> tuple[bytes, str]:
-    """The page with unit, style and scripts inlined, and the content security policy that allows only these."""
+    """The page with unit, style and scripts inlined, and its content security policy."""
     folder = Path(__file__).parent
     page = (folder / "dashboard.html").read_text("utf-8")
     page = page.replace("{unit}", escape(money.en)).replace("{decimals}", str(money.decimals))
-    allowed: dict[str, str] = {}
-    for directive, name in PARTS:
-        text = (folder / name).read_text("utf-8")
-        page = page.replace(f"/* {name} */", text)
-        digest = b64encode(sha256(text.encode()).digest()).decode()
-        allowed[directive] = f"{allowed.get(directive, directive)} 'sha256-{digest}'"
-    return page.encode(), "; ".join((*POLICY, *allowed.values()))
+    return one_file_page(page, folder, PARTS)

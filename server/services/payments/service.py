@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -12,8 +12,8 @@ import structlog
 from server.core.payments import ENDED, Evidence, Order, PaymentKind, Verdict
 from server.gateways.port import Gateway
 from server.services.payments.evidence import EvidenceService
+from server.services.runtime.look_again import look_again
 from server.services.runtime.outage_log import OutageLog
-from storage.errors import StoreUnavailable
 from storage.postgres.money.payments import PaymentFigure, PaymentRow, PaymentStore
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 LOG = structlog.get_logger()
 LOOK_S: Final = 0.5  # between two looks for payments that are due
-OUTAGE_S: Final = 0.5
 FIGURES_S: Final = 5.0
 LATE_MS: Final = 60_000  # a payment that is open for longer is told
 IN_FLIGHT_MAX: Final = 64  # attempts of the loop
@@ -101,26 +100,18 @@ class PaymentService:
         """Ask again what is due. Never ends; to be supervised."""
         tasks: set[asyncio.Task[PaymentRow]] = set()
         try:
-            while True:
-                self._wake.clear()
-                try:
-                    await self._look(tasks)
-                    self._outage_log.is_over()
-                except StoreUnavailable as error:
-                    self._outage_log.begins(error)
-                    await asyncio.sleep(OUTAGE_S)
-                    continue
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(LOOK_S):
-                        await self._wake.wait()
+            await look_again(partial(self._look, tasks), self._wake, self._outage_log)
         except asyncio.CancelledError:  # after a failure the loop runs again, and attempts go on meanwhile
             for task in tasks | set(self._attempts.values()):
                 task.cancel()
             await self.gateway.close()
             raise
 
-    async def _look(self, tasks: set[asyncio.Task[PaymentRow]]) -> None:
-        """Collect attempts that have ended, and begin others. Raises what an attempt has raised."""
+    async def _look(self, tasks: set[asyncio.Task[PaymentRow]]) -> float:
+        """Collect attempts that have ended, and begin others; seconds until the next look.
+
+        Raises what an attempt has raised.
+        """
         for task in [one for one in tasks if one.done()]:
             tasks.discard(task)
             task.result()
@@ -132,6 +123,7 @@ class PaymentService:
             self._figures_at_s = self._clock.elapsed_s() + FIGURES_S
             self.figures = await self.store.figures()
             self._tell_late()
+        return LOOK_S
 
     def _tell_late(self) -> None:
         """One line when payments stay open for longer than a minute, one when no payment does any more."""

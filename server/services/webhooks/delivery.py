@@ -17,11 +17,11 @@ from server.core.webhooks import backoff, signing
 from server.core.webhooks.addresses import Network
 from server.core.webhooks.events import shown_id
 from server.core.webhooks.flow import ENDPOINT_MAX, EndpointFlow
+from server.services.runtime.look_again import look_again
 from server.services.runtime.outage_log import OutageLog
 from server.services.seeds.seals import Unsealable
 from server.services.webhooks.bodies import render
 from server.services.webhooks.secrets import WebhookSecrets
-from storage.errors import StoreUnavailable
 from storage.postgres.webhooks.deliveries import (
     DeliveryState,
     DeliveryStore,
@@ -41,7 +41,6 @@ LOG = structlog.get_logger()
 LEASE_MS: Final = 30_000  # longer than an attempt and its mark may take
 BUSY_S: Final = 0.1  # between two looks while there are endpoints
 IDLE_S: Final = 1.0  # while there are none
-OUTAGE_S: Final = 0.5  # between two tries while PostgreSQL is away
 FINISH_LOOK_S: Final = 0.02
 FIGURES_S: Final = 5.0
 COUNTED_MAX: Final = 1_000  # waiting deliveries of an endpoint
@@ -97,18 +96,7 @@ class WebhookDelivery:
     async def run(self) -> None:
         """Deliver. Never ends; to be supervised."""
         try:
-            while True:
-                self._wake.clear()
-                try:
-                    pause_s = await self.deliver_once()
-                    self._outage_log.is_over()
-                except StoreUnavailable as error:
-                    self._outage_log.begins(error)
-                    await asyncio.sleep(OUTAGE_S)
-                    continue
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(pause_s):
-                        await self._wake.wait()
+            await look_again(self.deliver_once, self._wake, self._outage_log)
         finally:
             await self._end()
 

@@ -1,0 +1,34 @@
+"""A page in one file: style and scripts are inlined, and its content security policy allows only these."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+POLICY: Final = (
+    "default-src 'none'",
+    "connect-src 'self'",
+    "img-src data:",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+)
+
+
+def one_file_page(
+    page: str, folder: Path, parts: Sequence[tuple[str, str]], more_policy: Sequence[str] = ()
+) -> tuple[bytes, str]:
+    """The page, and its policy. `parts`: directive of the policy, and name of a file of the folder.
+
+    The comment `/* name */` in the page is replaced by the file of that name.
+    """
+    allowed: dict[str, str] = {}
+    for directive, name in parts:
+        text = (folder / name).read_text("utf-8")
+        page = page.replace(f"/* {name} */", text)
+        digest = b64encode(sha256(text.encode()).digest()).decode()
+        allowed[directive] = f"{allowed.get(directive, directive)} 'sha256-{digest}'"
+    return page.encode(), "; ".join((*POLICY, *more_policy, *allowed.values()))
