@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import time
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
+from bench.chaos.freezing import frozen
 from bench.chaos.proxy import Proxy
 from server import embedded
 from server.cli.shared import resources
@@ -141,18 +139,10 @@ def test_audit_of_embedded_stores_needs_postgres_only(cluster: Path, monkeypatch
     monkeypatch.setattr(resources, "ATTACH_TIMEOUT_S", 3.0)
     with data_folder(cluster) as data, embedded.start(data) as stores:
         asyncio.run(_migrate(stores.postgres_dsn))
-        postmaster = psutil.Process(stores.pids["postgres"])
-        frozen = [stores.pids["valkey"]]
-        try:
-            os.kill(frozen[0], signal.SIGSTOP)
+        with frozen(stores.pids["valkey"]):
             done = here("audit", "--data", data)
             assert (done.code, "audit: ok" in done.stdout, done.stderr) == (0, True, "")
-            frozen += [postmaster.pid, *(child.pid for child in postmaster.children())]
-            for pid in frozen:
-                os.kill(pid, signal.SIGSTOP)
-            done = here("audit", "--data", data)
+            with frozen(stores.pids["postgres"]):
+                done = here("audit", "--data", data)
             assert (done.code, done.stdout, done.stderr.count("\n")) == (1, "", 1)
             assert done.stderr.endswith("but they do not answer\n")
-        finally:
-            for pid in frozen:
-                os.kill(pid, signal.SIGCONT)
