@@ -11,7 +11,8 @@ import pytest
 from protocol.money_unit import YUAN, MoneyUnit
 from server.core import packet_request
 from server.core.kinds import PacketKind
-from server.core.pages import Known, Viewer, open_page, result_page
+from server.core.packet import Claim
+from server.core.pages import USES, Known, Viewer, open_page, result_page
 from server.core.refusals import RequestRefused
 from server.core.texts import TEXTS, Language, Text, say
 from tests.core import test_pages as pages
@@ -58,6 +59,23 @@ def test_page_in_another_unit_never_names_yuan(unit: MoneyUnit) -> None:
             assert yuan_in(texts_of(page)) == []
             seen.update(re.findall(r"[\d,.]+ ?(?:积分|points|金币|gold coins)", texts_of(page)))
     assert len(seen) > 10
+
+
+@pytest.mark.parametrize("unit", [POINTS, COINS], ids=["points", "coins"])
+@pytest.mark.parametrize("language", Language)
+def test_share_of_points_is_good_for_packets_alone(unit: MoneyUnit, language: Language) -> None:
+    notes = {YUAN: set[str](), unit: set[str]()}
+    for money, at_ms in product(notes, range(12)):
+        packet = pages.known(PacketKind.LUCKY, pages.BEN)
+        own = packet.claims[pages.BEN]
+        own = Claim(own.index, own.user_id, own.amount_fen, own.at_ms + at_ms)
+        packet = packet._replace(claims={pages.BEN: own})
+        viewer = pages.viewer(packet, pages.BEN, language)._replace(money=money)
+        page = result_page(packet, viewer, pages.SOON, credited=True)
+        assert page is not None
+        notes[money].add(page.note)
+    assert len(notes[YUAN]) == len(USES)
+    assert notes[unit] == {say(language, Text.USE_TO_SEND, {}, unit)}
 
 
 def test_page_in_points_has_whole_numbers() -> None:

@@ -2414,8 +2414,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "topup makes the user that it does not find",
         "I9",
         "server/cli/backend.py",
-        "top_up(user, amount_fen, key, known_only=not create)",
-        "top_up(user, amount_fen, key, known_only=False)",
+        "top_up(user, amount, key, known_only=not create)",
+        "top_up(user, amount, key, known_only=False)",
         (T_CLI_MONEY + "topup_of_an_unknown_user_is_refused_unless_the_user_is_created",),
     ),
     Mutation(

@@ -11,6 +11,7 @@ import pytest
 
 from bench.chaos.freezing import frozen
 from bench.chaos.proxy import Proxy
+from protocol.money_unit import YUAN
 from server import embedded
 from server.cli.shared import resources
 from server.ops.metrics import Metrics
@@ -48,7 +49,7 @@ async def test_result_of_an_audit_from_the_command_line_is_shown_by_the_server(
     bad = operations.status()["audit"]
     assert (bad.discrepancies > 0, bad.at_ms > good.at_ms) == (True, True)
     operations.sampler._samples.clear()
-    metrics = Metrics(operations.sampler, "1", "fen")
+    metrics = Metrics(operations.sampler, "1", YUAN)
     assert f"hongbao_audit_discrepancies {bad.discrepancies}.0" in metrics.text().decode()
 
 
