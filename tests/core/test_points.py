@@ -99,6 +99,6 @@ def test_viewer_of_yuan_reads_the_texts_of_always() -> None:
 
 @pytest.mark.parametrize("request_", [lucky(amount_fen=4), lucky(amount_fen=10**9)], ids=["small", "large"])
 def test_refusal_of_an_amount_names_what_it_counts(request_: packet_request.PacketRequest) -> None:
-    with pytest.raises(RequestRefused, match="the amount in points is") as refused:
+    with pytest.raises(RequestRefused, match=r"^amount_fen: \d+ points, allowed are") as refused:
         packet_request.check(request_, LIMITS, 5, POINTS.smallest)
     assert yuan_in(refused.value.detail) == []

@@ -3842,7 +3842,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "webhooks: a name that leads only to private addresses is accepted",
         "webhooks",
         "server/services/webhooks/service.py",
-        "        if why:\n            raise RequestRefused(Reason.BAD_REQUEST, why)\n        row",
+        '        if why:\n            raise RequestRefused(Reason.BAD_REQUEST, f"url: {why}")\n        row',
         "        row",
         (T_HTTP + "webhooks.py::test_name_whose_addresses_are_all_private_is_refused",),
     ),

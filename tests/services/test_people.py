@@ -393,7 +393,7 @@ async def _names_are(client: Client, user_ids: list[int], names: list[str]) -> b
 
 
 async def test_put_users_with_a_bad_name_puts_none_of_them(server: Server, backend: Client, sql: Any) -> None:
-    with pytest.raises(Refusal, match="bad_name: user 12: the character U\\+202E"):
+    with pytest.raises(Refusal, match="bad_name: name: the character U\\+202E"):
         await backend.put_users({ANN: "ann", BEN: "nn\u202ea"})
     assert await sql.fetchval("SELECT count(*) FROM users") == 0
 

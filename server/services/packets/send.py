@@ -204,7 +204,7 @@ def request_of(
     try:
         known = PacketKind(kind)
     except ValueError:
-        raise RequestRefused(Reason.BAD_TARGET, f"no kind of packet is called {kind[:20]!r}") from None
+        raise RequestRefused(Reason.BAD_TARGET, f"packet_kind: no kind of packet is called {kind[:20]!r}") from None
     greeting = greeting or packet_request.DEFAULT_GREETING
     return PacketRequest(sender_id, key, known, target_id, amount_fen, shares, greeting, client_seed)
 
