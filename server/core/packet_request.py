@@ -31,6 +31,26 @@ class PacketRequest(NamedTuple):
         return self.amount_fen * self.shares if self.kind.row.amount_of is AmountOf.SHARE else self.amount_fen
 
 
+def request_of(
+    sender_id: int,
+    key: str,
+    kind: str,
+    target_id: int,
+    amount_fen: int,
+    shares: int,
+    greeting: str,
+    client_seed: bytes = b"",
+) -> PacketRequest:
+    """What a sender asks for, in the words of a request. Raises RequestRefused if there is no such kind."""
+    try:
+        known = PacketKind(kind)
+    except ValueError:
+        raise RequestRefused(Reason.BAD_TARGET, f"packet_kind: no kind of packet is called {kind[:20]!r}") from None
+    return PacketRequest(
+        sender_id, key, known, target_id, amount_fen, shares, greeting or DEFAULT_GREETING, client_seed
+    )
+
+
 def check(request: PacketRequest, limits: Limits, members: int, smallest: str) -> None:
     """Raise RequestRefused at the first broken limit. `members`: size of the group, 1 for one receiver.
 

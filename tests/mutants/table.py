@@ -3345,8 +3345,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "HTTP: a refused send tells what is debited for equal packets wrongly",
         "documented errors",
         "server/http_api/handlers/packets.py",
-        "            factor = body.shares if body.kind.row.amount_of is AmountOf.SHARE else 1\n",
-        "            factor = 1\n",
+        "asked.sender_id, asked.total_fen)",
+        "asked.sender_id, asked.amount_fen)",
         (T_HTTP + "errors.py::test_rules_of_the_wire_are_those_of_http",),
     ),
     Mutation(
