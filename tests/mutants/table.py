@@ -3977,6 +3977,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_HOST + "sender_who_may_no_longer_send_keeps_the_money_and_it_goes_back",),
     ),
     Mutation(
+        "payments: a packet that cannot be prepared now is never sent, though it is paid",
+        "payments",
+        EVIDENCE,
+        "            if refused.reason in NOT_NOW:\n",
+        "            if False:\n",
+        (T_HOST + "packet_that_cannot_be_prepared_now_is_sent_later_and_its_payment_stays_open",),
+    ),
+    Mutation(
         "payments: a break is not recorded",
         "payments",
         PAYMENTS_STORE,
