@@ -4012,7 +4012,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "payments: a host that is away is charged",
         "payments",
         PAID_SENDS,
-        "        if self._payments.gateway.is_away:\n",
+        "        if self._gateway.is_away:\n",
         "        if False:\n",
         (T_HOST + "host_that_does_not_respond_is_away_and_new_sends_record_nothing",),
     ),

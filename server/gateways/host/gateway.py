@@ -8,15 +8,16 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from server.config import HostWalletSection
 from server.core.payments import Evidence, Order, Verdict
 from server.core.signed_requests import SignedContent, sign
 from server.core.webhooks.addresses import Network, networks_of
 from server.gateways.host import replies
+from server.gateways.port import Capabilities, Unproven
 from server.outgoing_http import GuardedSessions, in_words
 
 if TYPE_CHECKING:
     from server.clock import Clock
+    from server.config import Config
 
 SECTION: Final = "host_wallet"
 IN_FLIGHT_MAX: Final = 64
@@ -30,6 +31,7 @@ class HostGateway:
     """Calls to a host wallet; implements the port of gateways."""
 
     name = "host"
+    capabilities = Capabilities()
 
     def __init__(
         self,
@@ -62,9 +64,9 @@ class HostGateway:
         """The last calls got no answer, and it is not time yet to try again."""
         return self._now_s() < self._away_until_s
 
-    def use_keys(self, keys: Mapping[str, bytes]) -> None:
-        """Calls from now on are signed and verified with these keys."""
-        self._keys = keys
+    def use_config(self, config: Config) -> None:
+        """Calls from now on are signed and verified with the keys of this config."""
+        self._keys = _keys(config)
 
     async def charge(self, order: Order) -> Evidence:
         """Take money out of the user's wallet there."""
@@ -77,6 +79,10 @@ class HostGateway:
     async def query(self, order: Order) -> Evidence:
         """What has become of a number there."""
         return await self._call("query", order)
+
+    async def cancel(self, order: Order) -> Evidence:
+        """A host wallet has no such call: what has become of the number is found out by queries."""
+        return Evidence("close", Verdict.UNKNOWN, "a host wallet cannot cancel")
 
     async def close(self) -> None:
         """Close all connections; a later call opens others."""
@@ -112,7 +118,7 @@ class HostGateway:
         try:
             told = content._replace(body=answer)
             replies.verify(keys, response.headers, nonce, told, self._now_ms() / 1000)
-        except replies.Unproven as error:
+        except Unproven as error:
             return Evidence(verb, Verdict.UNKNOWN, str(error))
         return replies.evidence_of(verb, order, answer)
 
@@ -122,17 +128,22 @@ class HostGateway:
             self._away_until_s = self._now_s() + AWAY_S
 
 
-def gateway_of(config: HostWalletSection, clock: Clock) -> HostGateway:
+def gateway_of(config: Config, clock: Clock) -> HostGateway:
     """The gateway that the config asks for. Made inside a running loop."""
+    section = config.host_wallet
     return HostGateway(
-        config.url,
-        {key_id: bytes.fromhex(text) for key_id, text in config.keys.items()},
-        config.timeout_s,
-        networks_of(config.allow_private),
+        section.url,
+        _keys(config),
+        section.timeout_s,
+        networks_of(section.allow_private),
         clock.now_ms,
         clock.elapsed_s,
         clock.random_bytes,
     )
+
+
+def _keys(config: Config) -> dict[str, bytes]:
+    return {key_id: bytes.fromhex(text) for key_id, text in config.host_wallet.keys.items()}
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes | None:

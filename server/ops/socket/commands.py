@@ -220,7 +220,7 @@ def status_of(sample: Sample, health: Health, money: MoneyUnit) -> dict[str, Any
 
 
 def _payments_of(figures: OpenPayments) -> dict[str, Any]:
-    """Payments at the host wallet that have not ended, by state, and contradictions (`hongbao payments`)."""
+    """Payments that have not ended, by state, and contradictions (`hongbao payments`)."""
     return {**figures.waiting, "oldest_s": max(figures.oldest_s.values(), default=0.0), "breaks": figures.breaks}
 
 
