@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from server.services.payments.conclusions import ConclusionService
 from server.services.payments.evidence import EvidenceService
 from server.services.payments.lookups import PaymentLookupService
+from server.services.payments.notices import NoticeService
 from server.services.payments.paid_sends import PaidSendService
 from server.services.payments.payouts import PayoutService
 from server.services.payments.service import PaymentService
@@ -51,12 +53,16 @@ class PaymentServices:
         self.lookups = PaymentLookupService(store, clock.now_ms)
         self.attempts: PaymentService | None = None
         self.payouts: PayoutService | None = None
+        self.notices: NoticeService | None = None
+        self.conclusions: ConclusionService | None = None
         gateways = _gateways(config, clock)
         if not gateways:
             return
         lease_ms = int(2_000 * max(one.patience_s for one in gateways.values())) + LEASE_MS
         evidence = EvidenceService(store, sends, seeds, clock, bus, lease_ms)
         self.attempts = PaymentService(store, gateways, evidence, clock, is_current)
+        self.notices = NoticeService(gateways, store, evidence)
+        self.conclusions = ConclusionService(self.attempts)
         if (host := gateways.get("host")) is not None:
             self.payouts = PayoutService(self.attempts, host, ids, clock, bus)
             self.sender = PaidSendService(sends, self.attempts, host, limits, ids, clock, lease_ms)
@@ -82,4 +88,12 @@ def _gateways(config: Config, clock: Clock) -> dict[str, Gateway]:
         from server.gateways.host import gateway as host
 
         gateways.append(host.gateway_of(config, clock))
+    if config.bank.url:
+        from server.gateways.bank import gateway as bank
+
+        gateways.append(bank.gateway_of(config, clock))
+    if config.manual.enabled:
+        from server.gateways.manual.gateway import ManualGateway
+
+        gateways.append(ManualGateway())
     return {one.name: one for one in gateways}

@@ -86,6 +86,15 @@ class PaymentService:
             self._attempts[payment.number] = task
         return await asyncio.shield(task)
 
+    async def cancel(self, payment: PaymentRow) -> PaymentRow:
+        """Ask the other book never to do this number; the payment after its answer. Raises StoreUnavailable."""
+        payment = await self.result(payment)
+        gateway = self._asked.get(payment.gateway)
+        if gateway is None or payment.state in ENDED:
+            return payment
+        closed = await gateway.cancel(order_of(payment))
+        return await self.evidence.apply(payment, closed)
+
     async def result(self, payment: PaymentRow) -> PaymentRow:
         """The payment after the attempt that is being made, if there is one."""
         return await self.attempt(payment) if payment.number in self._attempts else payment
