@@ -105,7 +105,7 @@ class AdminPages:
         return True
 
     def _notice_url(self, asked: dict[str, Any]) -> object:
-        self._bank.notices.url = str(asked["url"])
+        self._bank.notices.url = str(asked["to"])
         return True
 
     def _ahead(self, asked: dict[str, Any]) -> object:

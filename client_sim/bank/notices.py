@@ -1,4 +1,4 @@
-"""Notices: each is sent until the merchant has taken it, signed anew each time. Forged ones are sent once."""
+"""Notices: each is sent until the merchant has taken it, signed again each time. Forged ones are sent once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Orders: what the bank does about a number, once and for ever, and the notices that tell it."""
+"""Orders: what the bank does about a number, once, and the notices that tell it."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def greeting(bank: BankServer) -> str:
     cards = [f"  {card_number(fault)}  {fault.value}" for fault in CODES.values()]
     lines = [
         f"{BANK_NAME} (no real bank) at {bank.url}; admin page: {bank.url}/admin",
-        f"notices go to {bank.notices.url or 'nobody'}",
+        f"notices go to {bank.notices.url or 'no address'}",
         "",
         "# for the config of hongbao",
         bank.keys.config_lines(bank.url, bank.merchant),

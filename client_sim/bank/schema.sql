@@ -22,7 +22,7 @@ CREATE INDEX IF NOT EXISTS postings_at ON postings (at_s);
 CREATE TRIGGER IF NOT EXISTS postings_stay BEFORE UPDATE ON postings BEGIN SELECT RAISE(ABORT, 'postings stay'); END;
 CREATE TRIGGER IF NOT EXISTS postings_are_kept BEFORE DELETE ON postings BEGIN SELECT RAISE(ABORT, 'postings stay'); END;
 
--- An order is done once per number, for ever. `settles_s`: when an order that is processing ends, with `outcome`.
+-- An order is done once per number, however old it is. `settles_s`: when an order that is processing ends, with `outcome`.
 -- `seen_s`: before that time queries do not find it.
 CREATE TABLE IF NOT EXISTS orders (
     number    TEXT    PRIMARY KEY,

@@ -140,7 +140,7 @@ class BankServer:
         return answer
 
     def _is_lost(self, path: str, asked: Answer) -> bool:
-        """Whether this call is lost on its way: the first one of an order with this fault."""
+        """Whether this call is lost before it arrives: the first one of an order with this fault."""
         if path not in ("/pay", "/payout") or asked["number"] in self._lost or self.orders.find(asked["number"]):
             return False
         card = self.books.card_of(asked["token"])

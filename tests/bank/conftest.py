@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import asyncpg
 import pytest
 
+from client_sim.bank.admin import AdminPages
 from client_sim.bank.books import MERCHANT, MERCHANT_FEN, BankBooks
 from client_sim.bank.faults import Fault, card_number
 from client_sim.bank.keys import BankKeyring, new_key, public_text
@@ -216,3 +217,10 @@ def service_of(server: Server) -> PaymentService:
     payments = server.app.services.payments.attempts
     assert payments is not None
     return payments
+
+
+@pytest.fixture
+async def bank_with_pages(bank: BankServer) -> BankServer:
+    """The bank with its admin page."""
+    bank.pages = AdminPages(bank)
+    return bank

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import structlog
 
 from client_sim.sdk.errors import BankUnknown
@@ -12,10 +13,9 @@ from tests.services.conftest import until
 
 async def test_payment_of_a_gateway_that_is_not_configured_waits_and_is_told(room: Room, host: HostWallet) -> None:
     host.faults["charge"], host.faults["query"] = [error_after_commit], [error_after_commit] * 50
-    try:
+    with pytest.raises(BankUnknown):
         await room.send("k")
-    except BankUnknown:
-        await room.sql.execute("UPDATE payments SET gateway = 'other', next_try_ms = 0, created_at_ms = 1")
+    await room.sql.execute("UPDATE payments SET gateway = 'other', next_try_ms = 0, created_at_ms = 1")
     host.faults["query"].clear()
     calls, service = len(host.calls), service_of(room.server)
     payment = await service.store.get((await room.payment())["number"])
@@ -43,14 +43,23 @@ async def test_payment_of_a_gateway_that_is_not_configured_waits_and_is_told(roo
 
 async def test_payments_that_people_conclude_have_no_age_in_the_figures(room: Room, host: HostWallet) -> None:
     host.faults["charge"], host.faults["query"] = [error_after_commit], [error_after_commit] * 50
-    try:
+    with pytest.raises(BankUnknown):
         await room.send("k")
-    except BankUnknown:
-        store = service_of(room.server).store
+    store = service_of(room.server).store
     (asked,) = [one for one in await store.figures([]) if one.kind]
     (not_asked,) = [one for one in await store.figures(["host"]) if one.kind]
     assert asked.oldest_ms is not None
     assert not_asked == asked._replace(oldest_ms=None)
+
+
+async def test_due_payments_of_another_gateway_leave_room(room: Room, host: HostWallet) -> None:
+    host.faults["charge"], host.faults["query"] = [error_after_commit], [error_after_commit] * 50
+    with pytest.raises(BankUnknown):
+        await room.send("k")
+    await room.sql.execute("UPDATE payments SET gateway = 'other', next_try_ms = 0")
+    store = service_of(room.server).store
+    assert await store.due("host", 1, [], 64) == []
+    assert len(await store.due("other", 1, [], 64)) == 1
 
 
 async def test_cancel_at_a_host_wallet_proves_nothing(room: Room) -> None:

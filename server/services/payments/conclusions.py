@@ -18,7 +18,7 @@ class ConclusionService:
         self._payments = payments
 
     async def confirm(self, number: int, operator: str) -> str:
-        """The transfer of this payment was made; `operator`: the system user who says so."""
+        """The transfer of this payment was made; `operator`: the system user."""
         return await self._conclude(number, operator, Verdict.SUCCEEDED, "")
 
     async def decline(self, number: int, operator: str, reason: str) -> str:
