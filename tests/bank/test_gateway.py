@@ -347,6 +347,15 @@ async def test_keys_are_replaced_while_both_are_valid(bank_room: BankRoom, bank:
     assert (await bank_room.payment("c"))["state"] == "unknown"
 
 
+async def test_reload_without_the_section_leaves_the_keys_until_the_restart(
+    bank_room: BankRoom, bank: BankServer
+) -> None:
+    await bank_room.bind(SENDER)
+    empty = config.load(None, {"server.port": 0, "ops.http": ""}, environment={})
+    bank_room.server.app.apply(Reading(empty, Credentials(KEYS, SEED_KEYS, None, {}, API_KEYS)))
+    await bank_room.send()
+
+
 def _rsa_key() -> str:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pkcs8 = serialization.PrivateFormat.PKCS8

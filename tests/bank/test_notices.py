@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+import socket
 import time
 from typing import Any, NamedTuple
 
@@ -257,6 +258,21 @@ async def test_contradictory_conclusions_that_come_together_leave_one_end_and_on
     )
     assert len({one.state for one in ends}) == 1
     assert await open_room.breaks() == 1
+
+
+async def test_bank_tells_again_until_it_is_heard(open_room: BankRoom, bank: BankServer) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and does not listen
+        bank.notices.url = f"http://127.0.0.1:{taken.getsockname()[1]}{NOTICE_PATH}"
+        async with asyncio.timeout(PATIENCE_S):
+            while not bank.books.row("SELECT 1 FROM notices WHERE tries > 0"):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+    (row,) = bank.books.rows("SELECT due_s, answer FROM notices")
+    assert row["due_s"] is not None
+    assert row["answer"] == "ClientConnectorError"
+    bank.notices.url = open_room.server.app.http_api.url + NOTICE_PATH
+    await open_room.until_told()
+    assert (await open_room.payment())["state"] == "succeeded"
 
 
 async def test_notice_during_the_drain_is_refused_for_later(open_room: BankRoom) -> None:

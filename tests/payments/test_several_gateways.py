@@ -6,7 +6,11 @@ import pytest
 import structlog
 
 from client_sim.sdk.errors import BankUnknown
+from server import config
 from server.core.payments import Order, PaymentKind
+from server.credentials import Credentials
+from server.reload import Reading
+from tests.conftest import API_KEYS, KEYS, SEED_KEYS
 from tests.payments.conftest import HostWallet, Room, error_after_commit, service_of
 from tests.services.conftest import until
 
@@ -60,6 +64,12 @@ async def test_due_payments_of_another_gateway_leave_room(room: Room, host: Host
     store = service_of(room.server).store
     assert await store.due("host", 1, [], 64) == []
     assert len(await store.due("other", 1, [], 64)) == 1
+
+
+async def test_reload_without_the_section_leaves_the_keys_until_the_restart(room: Room) -> None:
+    empty = config.load(None, {"server.port": 0, "ops.http": ""}, environment={})
+    room.server.app.apply(Reading(empty, Credentials(KEYS, SEED_KEYS, None, {}, API_KEYS)))
+    await room.send("k")
 
 
 async def test_cancel_at_a_host_wallet_proves_nothing(room: Room) -> None:

@@ -57,8 +57,12 @@ class BankGateway:
         return self._calls.away.is_away
 
     def use_config(self, config: Config) -> None:
-        """Calls from now on are signed and verified with the keys of this config."""
-        self._calls.keys = keys_of(config.bank)
+        """Calls from now on are signed and verified with the keys of this config, if it still has some.
+
+        Without the section the gateway goes on until the restart.
+        """
+        if config.bank.keys:
+            self._calls.keys = keys_of(config.bank)
 
     async def close(self) -> None:
         """Close all connections; a later call opens others."""

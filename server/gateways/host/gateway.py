@@ -63,8 +63,11 @@ class HostGateway:
         return self._away.is_away
 
     def use_config(self, config: Config) -> None:
-        """Calls from now on are signed and verified with the keys of this config."""
-        self._keys = _keys(config)
+        """Calls from now on are signed and verified with the keys of this config, if it still has some.
+
+        Without the section the gateway goes on until the restart.
+        """
+        self._keys = _keys(config) or self._keys
 
     async def charge(self, order: Order) -> Evidence:
         """Take money out of the user's wallet there."""
