@@ -193,9 +193,7 @@ class App:
         self.services.webhook_secrets.use_keys(reading.credentials.seed_keys)
         self.services.passes.use(reading.credentials.keys)
         self.listener.reload(reading.credentials.tls)
-        if (payments := self.services.payments.attempts) is not None:
-            keys = reading.config.host_wallet.keys
-            payments.use_keys({key_id: bytes.fromhex(text) for key_id, text in keys.items()})
+        self.services.payments.use_config(reading.config)
         self.http_api.apply(reading.config, reading.credentials.api_keys, reading.credentials.tls)
         if self.websocket is not None:
             self.websocket.rules.origins = reading.config.websocket.origins

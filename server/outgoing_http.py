@@ -115,6 +115,18 @@ def _checked_socket(allowed: Sequence[Network], encrypted: bool, section: str, p
     return socket.socket(family, kind, proto)
 
 
+async def read_whole(response: aiohttp.ClientResponse, most: int) -> bytes | None:
+    """The whole body of a response, or None if it has `most` bytes or more; then its connection ends."""
+    pieces, left = [], most
+    while left > 0 and (piece := await response.content.read(left)):
+        pieces.append(piece)
+        left -= len(piece)
+    if left <= 0:
+        response.close()
+        return None
+    return b"".join(pieces)
+
+
 def in_words(error: Exception, timeout_s: float) -> str:
     """Why there was no answer, in a few words; never what the other side sent."""
     if isinstance(error, TimeoutError):

@@ -143,6 +143,11 @@ COMMANDS: Final = (
         "sim", "server.cli.sim:sim", "Run simulated users against a running server; exit 1 if a check fails."
     ),
     CommandRow(
+        "bank",
+        "server.cli.bank:bank",
+        "Run a bank to try payments by card with: its books, its admin page, its faults. No money is real.",
+    ),
+    CommandRow(
         "demo",
         "server.cli.demo:demo",
         "Run a server with simulated users for a while, then verify a packet and audit; exit 1 if a check fails.",

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from server.cli.shared.answers import DEFAULT, ServerOptions, ask_server, show_answer
 from server.cli.shared.numbers import Count, Id
+from server.cli.shared.resources import WrongOptions
 from server.cli.shared.users import User
 from server.core.payments import PaymentState
 from server.instance import NoAnswer
@@ -95,11 +96,33 @@ def payments(
     return show_answer(server, "payments", *words)
 
 
-def payment(number: Id, /, *, server: ServerOptions = DEFAULT) -> int:
+def payment(
+    number: Id,
+    /,
+    *,
+    confirm: Annotated[bool, Parameter(negative=())] = False,
+    decline: str = "",
+    close: Annotated[bool, Parameter(negative=())] = False,
+    server: ServerOptions = DEFAULT,
+) -> int:
     """Show a payment with all evidence about it.
 
-    Example: hongbao payment 251234567890123456
+    Example: hongbao payment 251234567890123456 --decline "no such account"
+
+    Parameters
+    ----------
+    confirm
+        of a payment by hand ([manual]): the transfer was made
+    decline
+        of a payment by hand: the transfer was not made and never will be; the reason is shown to the user
+    close
+        of another payment: have its gateway never do it; if it is done already, that is recorded
     """
+    asked = [["confirm"]] * confirm + [["decline", decline]] * bool(decline) + [["close"]] * close
+    if len(asked) > 1:
+        raise WrongOptions("give one of --confirm, --decline and --close")
+    if asked:
+        return show_answer(server, "conclude", number, *asked[0])
     return show_answer(server, "payment", number)
 
 

@@ -9,6 +9,7 @@ from server.config.token_keys import KEYS_FILE, load_keys
 from server.config.values import (
     SECTIONS,
     TYPES,
+    BankSection,
     Config,
     ConfigError,
     HostWalletSection,
@@ -24,6 +25,7 @@ __all__ = [
     "KEYS_FILE",
     "SECTIONS",
     "TYPES",
+    "BankSection",
     "Config",
     "ConfigError",
     "HostWalletSection",

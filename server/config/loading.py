@@ -19,6 +19,7 @@ import msgspec
 
 from server.config.table import ALL_OR_NONE, KEYS, ORDER, TOGETHER
 from server.config.values import SECTIONS, TYPES, Config, ConfigError, WrongOption, flat, in_words, structured
+from server.core import key_pairs
 from server.core.webhooks.addresses import networks_of, why_not_url
 
 ENVIRONMENT_PREFIX: Final = "HONGBAO_"
@@ -70,7 +71,9 @@ def resolve(
         for setting in settings:
             values[setting.key], origins[setting.key] = _checked(setting), setting.source
     _check_pairs(values, origins)
-    _check_host_wallet(values, origins)
+    for section in ("host_wallet", "bank"):
+        _check_url(section, values, origins)
+    _check_key_pairs(values, origins)
     return Resolved(structured(values), origins)
 
 
@@ -92,11 +95,22 @@ def _check_pairs(values: Mapping[str, Any], origins: Mapping[str, str]) -> None:
         )
 
 
-def _check_host_wallet(values: Mapping[str, Any], origins: Mapping[str, str]) -> None:
+def _check_url(section: str, values: Mapping[str, Any], origins: Mapping[str, str]) -> None:
     """Money is not asked for in clear text, or from an address inside that the config does not list."""
-    address, allowed = values["host_wallet.url"], networks_of(values["host_wallet.allow_private"])
-    if address and (why := why_not_url(address, allowed, "host_wallet")):
-        raise ConfigError(f"{origins['host_wallet.url']}: host_wallet.url: {why}")
+    key = f"{section}.url"
+    address, allowed = values[key], networks_of(values[f"{section}.allow_private"])
+    if address and (why := why_not_url(address, allowed, section)):
+        raise ConfigError(f"{origins[key]}: {key}: {why}")
+
+
+def _check_key_pairs(values: Mapping[str, Any], origins: Mapping[str, str]) -> None:
+    """Keys are tried here, so that a reload with a wrong one changes nothing."""
+    for key, reads in (("bank.keys", key_pairs.signer), ("bank.bank_keys", key_pairs.checker)):
+        for serial, text in values[key].items():
+            try:
+                reads(text)
+            except key_pairs.BadKey as error:
+                raise ConfigError(f"{origins[key]}: {key}: {serial}: {error}") from None
 
 
 # --- sources --------------------------------------------------------------------------------------------------

@@ -133,6 +133,9 @@ COUNT: Final = whole(1, 1_000_000)
 
 TOKEN_KEYS: Final = keys_by_id(f"{KEY_BYTES_MIN} bytes or more", rf"([0-9a-fA-F]{{2}}){{{KEY_BYTES_MIN},}}")
 SEED_KEYS: Final = keys_by_id("32 bytes", r"[0-9a-fA-F]{64}")
+KEY_PAIRS: Final = keys_by_id(
+    "32 bytes (ed25519), or of the DER of an RSA key", r"[0-9a-fA-F]{64}|3082([0-9a-fA-F]{2}){200,4000}"
+)
 DATE: Final = Rule('a date such as "2027-12-31", or empty', lambda text: not text or _is_date(text))
 ORIGINS: Final = Rule('a list of origins such as "https://chat.example"', lambda them: all(map(_is_origin, them)))
 NETWORKS: Final = Rule(

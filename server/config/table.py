@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Final
 
+from server.config.config_key import HUP, ConfigKey
+from server.config.gateway_keys import GATEWAY_KEYS
 from server.config.masking import hide_keys, hide_password
 from server.config.rules import (
     ADDRESS,
@@ -32,22 +33,6 @@ from server.config.rules import (
 )
 from server.core.ids import NODE_BITS
 
-
-class ConfigKey(NamedTuple):
-    """One row of KEYS."""
-
-    meaning: str  # with its unit; the comment in the default config
-    rule: Rule
-    reload: str = ""  # what a reload does with a new value; empty: nothing, the key needs a restart
-    mask: Callable[[Any], Any] | None = None  # for a secret: returns the part that may be shown
-
-    @property
-    def comment(self) -> str:
-        """The meaning and the effect of a reload, as one line."""
-        return f"{self.meaning} [{self.reload}]" if self.reload else self.meaning
-
-
-HUP: Final = "HUP"
 FOR_PACKETS: Final = "HUP, new packets"
 FOR_CONNECTIONS: Final = "HUP, new connections"
 TLS: Final = "HUP reads it again; to switch TLS on or off needs a restart"
@@ -258,17 +243,7 @@ KEYS: Final = {
     ),
     # More than the three days for which a delivery is tried.
     "webhooks.keep_days": ConfigKey("days for which events and their deliveries are kept", whole(4, 365)),
-    "host_wallet.url": ConfigKey(
-        "the chat backend's own wallet, which holds the money of users; empty: wallets of hongbao hold it",
-        url("https", "http"),
-    ),
-    "host_wallet.keys": ConfigKey(
-        "key id = hex; all verify its replies, the last one signs calls to it", TOKEN_KEYS, HUP, hide_keys
-    ),
-    "host_wallet.timeout_s": ConfigKey("the longest that a call to it may take, seconds", number(0.1, 60)),
-    "host_wallet.allow_private": ConfigKey(
-        "private networks that it may be in, also without TLS; all others are refused", NETWORKS
-    ),
+    **GATEWAY_KEYS,
 }
 
 # The first of each pair must not exceed the second.
@@ -293,7 +268,11 @@ ORDER: Final = (
 TLS_FILES: Final = ("server.tls_certificate", "server.tls_key")
 
 # Both of each pair are set, or neither.
-TOGETHER: Final = (TLS_FILES, ("host_wallet.url", "host_wallet.keys"))
+TOGETHER: Final = (
+    TLS_FILES,
+    ("host_wallet.url", "host_wallet.keys"),
+    *(("bank.url", key) for key in ("bank.merchant", "bank.keys", "bank.bank_keys")),
+)
 
 # All of them are set, or none: the default of another unit would be shown.
 ALL_OR_NONE: Final = ("money.unit", "money.symbol", "money.decimals")

@@ -154,6 +154,23 @@ class HostWalletSection(Section, frozen=True):
     allow_private: tuple[str, ...] = ()
 
 
+class BankSection(Section, frozen=True):
+    """A bank that takes money from cards and puts money on them; empty `url`: there is none."""
+
+    url: str = ""
+    merchant: str = ""
+    keys: dict[str, str] = {}
+    bank_keys: dict[str, str] = {}
+    timeout_s: float = 5.0
+    allow_private: tuple[str, ...] = ()
+
+
+class ManualSection(Section, frozen=True):
+    """Payments that an operator confirms or declines."""
+
+    enabled: bool = False
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All settings. `load` returns a checked one."""
 
@@ -172,6 +189,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     http_api: HttpApiSection = HttpApiSection()
     webhooks: WebhooksSection = WebhooksSection()
     host_wallet: HostWalletSection = HostWalletSection()
+    bank: BankSection = BankSection()
+    manual: ManualSection = ManualSection()
 
 
 SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {

@@ -50,12 +50,19 @@ class Evidence(NamedTuple):
 
 
 class Order(NamedTuple):
-    """What a gateway is asked to do. `number` is the idempotency key of each call about it."""
+    """What a gateway is asked to do. `number` is the idempotency key of each call about it.
+
+    `token`: the bank's name of the user's card, where the gateway takes cards. `repr` hides it.
+    """
 
     number: int
     kind: PaymentKind
     user_id: int
     amount_fen: int
+    token: str = ""
+
+    def __repr__(self) -> str:
+        return f"Order({self.kind.value} {self.number}: {self.amount_fen} fen of user {self.user_id})"
 
 
 class Step(NamedTuple):

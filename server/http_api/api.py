@@ -101,6 +101,7 @@ class HttpApi:
         from server.http_api.handlers.users import UserRequests
         from server.http_api.handlers.wallets import WalletRequests
         from server.http_api.handlers.webhooks import WebhookRequests
+        from server.http_api.notices import NoticeRequests
         from server.http_api.serving import Serving
 
         services, clock = self._services, self._clock
@@ -116,7 +117,9 @@ class HttpApi:
             RecordRequests(services),
             WebhookRequests(services),
         )
-        return Serving({type(one): one for one in handlers}, self._verifier, services.login.key, clock, self._money)
+        by_type = {type(one): one for one in handlers}
+        notices = NoticeRequests(services.payments)
+        return Serving(by_type, self._verifier, services.login.key, clock, self._money, notices)
 
     def apply(self, config: Config, keys: Mapping[str, bytes], tls: ssl.SSLContext | None) -> None:
         """Other keys, other lifetimes of tokens and links, and another certificate from now on."""

@@ -19,6 +19,7 @@ from server.core.refusals import RequestRefused
 from server.core.signed_requests import BEARER, SignedContent, TooManyNonces, Unauthorized, Verifier
 from server.http_api import decoding, openapi
 from server.http_api.handlers.call import Call
+from server.http_api.notices import NOTICE_BYTES_MAX, NOTICE_NAME, NOTICE_PATH, NoticeRequests
 from server.http_api.page import link
 from server.http_api.page import shell as shells
 from server.http_api.problems import CONTENT_TYPE, Problem, refused
@@ -34,6 +35,7 @@ CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 Serve = Callable[[Call], Awaitable[msgspec.Struct]]
 AnyBytes = TypeVar("AnyBytes", bytes, bytearray)
+AnyAnswer = TypeVar("AnyAnswer")
 
 
 class Serving:
@@ -46,8 +48,10 @@ class Serving:
         link_key: Callable[[str], bytes | None],
         clock: Clock,
         money: MoneyUnit,
+        notices: NoticeRequests,
     ) -> None:
         """`link_key` is the key of links to pages that has this id."""
+        self._notices = notices
         self._verifier = verifier
         self._link_key = link_key
         self._money = money
@@ -79,6 +83,9 @@ class Serving:
             elif shown := shells.PATH.fullmatch(request.raw_path.partition("?")[0]):
                 name = shells.NAME
                 response = self._shell(request, shown[1])
+            elif told := NOTICE_PATH.fullmatch(request.raw_path):
+                name = NOTICE_NAME
+                response = await self._notice(request, told[1])
             else:
                 route, texts = self._route(request)
                 name = route.name
@@ -113,22 +120,38 @@ class Serving:
         headers = {**shell.headers, "Cache-Control": shell.caching(name)}
         return _response(200, shell.body, headers=headers)
 
+    async def _notice(self, request: web.BaseRequest, gateway: str) -> web.Response:
+        """A notice of a bank. Raises Problem."""
+        if request.method != "POST":
+            raise _wrong_method(request.method, "POST")
+        body = await _read(request, NOTICE_BYTES_MAX)
+        take = self._notices.take(gateway, request.raw_path, request.headers, body)
+        return _response(200, await self._served(NOTICE_NAME, take))
+
     async def _reply(self, route: Route, texts: Mapping[str, str], request: web.BaseRequest) -> msgspec.Struct:
         """What the services answer. Raises Problem."""
-        try:
+
+        async def answer() -> msgspec.Struct:
             return await self._serve[route.name](await self._call(route, texts, request))
+
+        return await self._served(route.name, answer())
+
+    async def _served(self, name: str, answer: Awaitable[AnyAnswer]) -> AnyAnswer:
+        """An answer of the services. Raises Problem."""
+        try:
+            return await answer
         except RequestRefused as refusal:
             wait_ms = refusal.retry_after_ms
             raise refused(
                 refusal, None if wait_ms is None else int(wait_ms * (0.5 + self._random_part()))
             ) from None
         except StoreUnavailable as error:
-            LOG.debug("http_request_found_no_store", route=route.name, why=str(error))
+            LOG.debug("http_request_found_no_store", route=name, why=str(error))
             raise Problem(Refusal.STORE_UNAVAILABLE) from None
         except Problem:
             raise
         except Exception:
-            LOG.exception("http_request_failed", route=route.name)
+            LOG.exception("http_request_failed", route=name)
             raise Problem(Refusal.INTERNAL) from None
 
     async def _call(self, route: Route, texts: Mapping[str, str], request: web.BaseRequest) -> Call:

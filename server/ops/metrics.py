@@ -105,7 +105,7 @@ GAUGES_BY: Final[dict[str, tuple[str, str, Callable[[Sample], Mapping[str, float
         lambda now: {name: store.up for name, store in now.stores.items()},
     ),
     "open_payments": (
-        "payments at a host wallet that have not ended",
+        "payments that have not ended",
         "state",
         lambda now: {} if now.payments is None else now.payments.waiting,
     ),

@@ -21,6 +21,7 @@ from server.ops.samples.sampler import Sampler
 from server.ops.socket.command_table import command_table
 from server.ops.socket.commands import AdminActions, Commands, status_of
 from server.ops.socket.lookups import Lookups
+from server.ops.socket.payment_commands import PaymentCommands
 from server.ops.socket.status_socket import StatusSocket
 from server.services.runtime.supervised import Loop
 from server.version import version
@@ -78,7 +79,7 @@ class Operations:
             actions=actions,
             money=money,
         )
-        self._status = StatusSocket(command_table(commands), config.change_uids)
+        self._status = StatusSocket(command_table(commands, PaymentCommands(parts)), config.change_uids)
         self._http: Http | None = None
         self._dashboard: Dashboard | None = None
         self.http_port = 0  # while it is open

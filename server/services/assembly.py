@@ -205,7 +205,7 @@ class Services:
 
     def _make_payments(self) -> None:
         self.payments = PaymentServices(
-            self._config.host_wallet,
+            self._config,
             self._stores.payments,
             self.sends,
             self.seeds,

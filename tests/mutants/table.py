@@ -97,6 +97,14 @@ EVIDENCE, PAID_SENDS = "server/services/payments/evidence.py", "server/services/
 PAYMENTS_STORE, PAYMENTS_SQL = "storage/postgres/money/payments.py", "storage/postgres/money/payments.sql"
 ATTEMPTS, HOST_REPLIES = "server/services/payments/service.py", "server/gateways/host/replies.py"
 PAYMENT_TABLES = "storage/postgres/migrations/0015_payments.sql"
+BANK_SIGNING, BANK_REPLIES = "server/gateways/bank/signing.py", "server/gateways/bank/replies.py"
+BANK_GATEWAY, NOTICES = "server/gateways/bank/gateway.py", "server/services/payments/notices.py"
+CONCLUSIONS, NOTICE_ROUTE = "server/services/payments/conclusions.py", "server/http_api/notices.py"
+T_NOTICES, T_BANK = "tests/bank/test_notices.py::test_", "tests/bank/test_gateway.py::test_"
+T_BANK_FAULTS, T_MANUAL = "tests/bank/test_faults.py::test_", "tests/bank/test_manual.py::test_"
+T_GATEWAYS = "tests/payments/test_several_gateways.py::test_"
+NOTICE_NOT_PROVEN = T_NOTICES + "notice_that_is_not_proven_is_refused_and_has_no_effect"
+REPLY_NOT_PROVEN = T_BANK + "charge_that_is_not_proven_is_unknown_and_asked_again_under_its_number"
 NOT_PROVEN = T_HOST + "charge_that_is_not_proven_is_unknown_and_is_asked_again_under_the_same_number"
 
 MUTATIONS: tuple[Mutation, ...] = (
@@ -4020,7 +4028,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "payments: a host that is away is charged",
         "payments",
         PAID_SENDS,
-        "        if self._payments.gateway.is_away:\n",
+        "        if self._gateway.is_away:\n",
         "        if False:\n",
         (T_HOST + "host_that_does_not_respond_is_away_and_new_sends_record_nothing",),
     ),
@@ -4087,5 +4095,176 @@ MUTATIONS: tuple[Mutation, ...] = (
         "str(order.user_id), order.amount_fen):\n",
         "str(order.user_id), reply.amount_fen):\n",
         (T_HOST + "reply_about_another_amount_moves_nothing_and_is_a_break",),
+    ),
+    Mutation(
+        "payments: another gateway holds up the payments of this one",
+        "payments",
+        PAYMENTS_SQL,
+        "  AND gateway = $4\n",
+        "  AND ($4::text IS NOT NULL OR gateway = $4)\n",
+        (T_GATEWAYS + "due_payments_of_another_gateway_leave_room",),
+    ),
+    Mutation(
+        "payments: what people conclude is asked at its gateway",
+        "payments",
+        ATTEMPTS,
+        "if one.capabilities.is_asked}\n",
+        "if one.capabilities}\n",
+        (T_MANUAL + "payment_by_hand_is_not_asked_and_has_no_age",),
+    ),
+    Mutation(
+        "payments: an operator concludes what a bank answers for",
+        "payments",
+        CONCLUSIONS,
+        "        if not self._is_manual(payment):\n",
+        "        if False:\n",
+        (T_BANK + "operator_has_an_open_payment_closed",),
+    ),
+    Mutation(
+        "payments: an operator concludes what has ended",
+        "payments",
+        CONCLUSIONS,
+        "        if payment.state in ENDED:\n",
+        "        if False:\n",
+        (T_MANUAL + "operator_confirms_a_payment_once_and_it_is_recorded_who",),
+    ),
+    Mutation(
+        "bank: the signature of a reply or a notice is not checked",
+        "payments",
+        BANK_SIGNING,
+        "    if not is_signed(text_of(part, int(stamp), nonce), signature):\n",
+        "    if False:\n",
+        (NOTICE_NOT_PROVEN, REPLY_NOT_PROVEN),
+    ),
+    Mutation(
+        "bank: an old reply or notice is accepted",
+        "payments",
+        BANK_SIGNING,
+        "    if abs(now_s - int(stamp)) > WINDOW_S:\n",
+        "    if False:\n",
+        (NOTICE_NOT_PROVEN, REPLY_NOT_PROVEN),
+    ),
+    Mutation(
+        "bank: a reply to another call is accepted",
+        "payments",
+        BANK_SIGNING,
+        "    if claim.nonce != nonce:\n",
+        "    if False:\n",
+        (REPLY_NOT_PROVEN,),
+    ),
+    Mutation(
+        "bank: a notice that is replayed is accepted",
+        "payments",
+        BANK_SIGNING,
+        "        nonces.accept(claim, now_s)  #",
+        "        nonces.accept(claim._replace(nonce=str(now_s)), now_s)  #",
+        (T_NOTICES + "notice_that_is_replayed_is_refused",),
+    ),
+    Mutation(
+        "bank: the path is left out of what is signed",
+        "payments",
+        BANK_GATEWAY,
+        '        part = SignedPart("POST", path, body)\n',
+        '        part = SignedPart("POST", "/bank/bank/notice" if path else "", body)\n',
+        (T_NOTICES + "notice_for_another_gateway_is_refused",),
+    ),
+    Mutation(
+        "bank: the status of a reply is not looked at",
+        "payments",
+        "server/gateways/bank/calls.py",
+        "        if response.status != 200:\n",
+        "        if False:\n",
+        (T_BANK + "signed_reply_with_another_status_proves_nothing",),
+    ),
+    Mutation(
+        "bank: an unknown result is taken for a success",
+        "payments",
+        BANK_REPLIES,
+        "    verdict = BANK_RESULTS.get(reply.result)\n",
+        "    verdict = BANK_RESULTS.get(reply.result, Verdict.SUCCEEDED)\n",
+        (REPLY_NOT_PROVEN,),
+    ),
+    Mutation(
+        "bank: a number that is not found has failed",
+        "payments",
+        BANK_REPLIES,
+        '    "not_found": Verdict.NOT_FOUND,\n',
+        '    "not_found": Verdict.FAILED,\n',
+        (T_BANK + "number_that_the_bank_does_not_find_is_unknown_and_sent_again",),
+    ),
+    Mutation(
+        "bank: an order in process has failed",
+        "payments",
+        BANK_REPLIES,
+        '    "processing": Verdict.UNKNOWN,\n',
+        '    "processing": Verdict.FAILED,\n',
+        (T_BANK_FAULTS + "charge_with_this_fault_ends_once_as_the_bank_has_it",),
+    ),
+    Mutation(
+        "bank: any reply may say closed or not found",
+        "payments",
+        BANK_REPLIES,
+        "    if ONLY_TO.get(reply.result, source) != source:\n",
+        "    if False:\n",
+        (REPLY_NOT_PROVEN,),
+    ),
+    Mutation(
+        "bank: a reply about another number is accepted",
+        "payments",
+        BANK_REPLIES,
+        "    if reply.number != str(order.number):\n",
+        "    if False:\n",
+        (REPLY_NOT_PROVEN,),
+    ),
+    Mutation(
+        "bank: a notice about another amount is accepted",
+        "I9",
+        BANK_REPLIES,
+        "    said = (reply.merchant, reply.kind, reply.amount_fen)\n",
+        "    said = (reply.merchant, reply.kind, order.amount_fen)\n",
+        (T_BANK + "signed_reply_about_another_order_moves_nothing_and_is_a_break",),
+    ),
+    Mutation(
+        "bank: a notice for another merchant is accepted",
+        "payments",
+        BANK_REPLIES,
+        "    said = (reply.merchant, reply.kind, reply.amount_fen)\n",
+        "    said = (merchant, reply.kind, reply.amount_fen)\n",
+        (T_BANK + "signed_reply_about_another_order_moves_nothing_and_is_a_break",),
+    ),
+    Mutation(
+        "notices: a notice ends a payment of another gateway",
+        "payments",
+        NOTICES,
+        "        if payment is None or payment.gateway != gateway:\n",
+        "        if payment is None:\n",
+        (T_NOTICES + "notice_without_a_payment_here_is_not_found",),
+    ),
+    Mutation(
+        "notices: a notice is answered before its evidence is committed",
+        "I11",
+        NOTICES,
+        "        await self._evidence.apply(payment, source.evidence_of(notice, order_of(payment)))\n",
+        "        import asyncio\n\n"
+        "        work = self._evidence.apply(payment, source.evidence_of(notice, order_of(payment)))\n"
+        "        asyncio.get_running_loop().create_task(work)\n",
+        (T_NOTICES + "notice_is_answered_only_when_its_evidence_is_committed",),
+    ),
+    Mutation(
+        "notices: one that is not proven is answered as if it had been taken",
+        "payments",
+        NOTICE_ROUTE,
+        "        except Unproven as error:\n"
+        '            raise Problem(Refusal.FORBIDDEN, f"the notice is not proven: {error}") from None\n',
+        "        except Unproven:\n            return TAKEN\n",
+        (NOTICE_NOT_PROVEN,),
+    ),
+    Mutation(
+        "notices: any gateway takes notices",
+        "payments",
+        NOTICE_ROUTE,
+        "        if notices is None or gateway not in notices:\n",
+        "        if notices is None:\n",
+        (T_NOTICES + "route_takes_notices_of_configured_gateways_only",),
     ),
 )

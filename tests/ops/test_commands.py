@@ -38,7 +38,7 @@ READS = {
     "stores",
     "user",
 }
-CHANGES = {"disconnect", "drain", "kick", "log-level", "reload"}
+CHANGES = {"conclude", "disconnect", "drain", "kick", "log-level", "reload"}
 
 
 async def test_help_lists_every_command_and_every_renamed_key(server: Server, ask_server: Ask) -> None:
@@ -83,6 +83,12 @@ async def test_help_lists_every_command_and_every_renamed_key(server: Server, as
         ("log-level", "loud"),
         ("log-level",),
         ("disconnect",),
+        ("conclude",),
+        ("conclude", 5),
+        ("conclude", "five", "confirm"),
+        ("conclude", 5, "confirm", "why"),
+        ("conclude", 5, "decline"),
+        ("conclude", 5, "decline", "x" * 201),
         ("kick",),
         ("drain", "now"),
         ("reload", "now"),

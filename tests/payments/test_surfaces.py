@@ -169,12 +169,12 @@ async def test_payment_that_is_open_for_a_minute_is_counted_and_told_once(
     with structlog.testing.capture_logs() as logs:
         for ahead_ms in (0, 61_000, 62_000):
             turn_clock(ahead_ms)
-            payments.figures = await payments.store.figures()
+            payments.figures = await payments.store.figures([])
             payments._tell_late()
         now = room.server.app.operations.sampler.now().payments
         host.faults["query"].clear()
         await room.until_ended()
-        payments.figures = await payments.store.figures()
+        payments.figures = await payments.store.figures([])
         payments._tell_late()
     told = [one["event"] for one in logs if one["event"].startswith("payments_unknown")]
     assert told == ["payments_unknown_for_long", "payments_unknown_for_long_no_longer"]

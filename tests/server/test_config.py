@@ -241,6 +241,8 @@ def test_default_toml_marks_the_keys_that_a_reload_takes_over() -> None:
         "http_api.keys",
         "http_api.page_",
         "host_wallet.keys",
+        "bank.keys",
+        "bank.bank_keys",
         "websocket.origins",
     )
     assert marked == {key for key in KEYS if key.startswith(reloaded)}

@@ -8,21 +8,21 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from server.config import HostWalletSection
 from server.core.payments import Evidence, Order, Verdict
 from server.core.signed_requests import SignedContent, sign
 from server.core.webhooks.addresses import Network, networks_of
+from server.gateways.away import AwayDetector
 from server.gateways.host import replies
-from server.outgoing_http import GuardedSessions, in_words
+from server.gateways.port import Capabilities, Unproven
+from server.outgoing_http import GuardedSessions, in_words, read_whole
 
 if TYPE_CHECKING:
     from server.clock import Clock
+    from server.config import Config
 
 SECTION: Final = "host_wallet"
 IN_FLIGHT_MAX: Final = 64
 ANSWER_BYTES_MAX: Final = 16 << 10
-AWAY_AFTER: Final = 5  # calls without an answer, one after the other
-AWAY_S: Final = 5.0  # so long no new charge is begun; then one call finds out
 HEADERS: Final = {"Content-Type": "application/json", "User-Agent": "hongbao"}
 
 
@@ -30,6 +30,7 @@ class HostGateway:
     """Calls to a host wallet; implements the port of gateways."""
 
     name = "host"
+    capabilities = Capabilities()
 
     def __init__(
         self,
@@ -46,11 +47,10 @@ class HostGateway:
         self._path = urlsplit(self._url).path
         self._timeout_s = timeout_s
         self._keys = keys
-        self._now_ms, self._now_s, self._random_bytes = now_ms, now_s, random_bytes
+        self._now_ms, self._random_bytes = now_ms, random_bytes
         self._allowed = allowed
         self._sessions: GuardedSessions | None = None  # opened with the first call
-        self._unanswered = 0
-        self._away_until_s = float("-inf")
+        self._away = AwayDetector(now_s)
 
     @property
     def patience_s(self) -> float:
@@ -60,11 +60,14 @@ class HostGateway:
     @property
     def is_away(self) -> bool:
         """The last calls got no answer, and it is not time yet to try again."""
-        return self._now_s() < self._away_until_s
+        return self._away.is_away
 
-    def use_keys(self, keys: Mapping[str, bytes]) -> None:
-        """Calls from now on are signed and verified with these keys."""
-        self._keys = keys
+    def use_config(self, config: Config) -> None:
+        """Calls from now on are signed and verified with the keys of this config, if it still has some.
+
+        Without the section the gateway goes on until the restart.
+        """
+        self._keys = _keys(config) or self._keys
 
     async def charge(self, order: Order) -> Evidence:
         """Take money out of the user's wallet there."""
@@ -77,6 +80,10 @@ class HostGateway:
     async def query(self, order: Order) -> Evidence:
         """What has become of a number there."""
         return await self._call("query", order)
+
+    async def cancel(self, order: Order) -> Evidence:
+        """A host wallet has no such call: what has become of the number is found out by queries."""
+        return Evidence("close", Verdict.UNKNOWN, "a host wallet cannot cancel")
 
     async def close(self) -> None:
         """Close all connections; a later call opens others."""
@@ -101,47 +108,35 @@ class HostGateway:
             async with self._session().post(
                 url, data=body, headers={**HEADERS, **headers}, allow_redirects=False
             ) as response:
-                answer = await _read(response)
+                answer = await read_whole(response, ANSWER_BYTES_MAX)
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            self._got_no_answer()
+            self._away.unanswered()
             return Evidence(verb, Verdict.UNKNOWN, in_words(error, self._timeout_s))
-        self._unanswered, self._away_until_s = 0, float("-inf")
+        self._away.answered()
         if response.status != 200 or answer is None:
             detail = f"HTTP status {response.status}" if answer is not None else "the reply is too long"
             return Evidence(verb, Verdict.UNKNOWN, detail)
         try:
             told = content._replace(body=answer)
             replies.verify(keys, response.headers, nonce, told, self._now_ms() / 1000)
-        except replies.Unproven as error:
+        except Unproven as error:
             return Evidence(verb, Verdict.UNKNOWN, str(error))
         return replies.evidence_of(verb, order, answer)
 
-    def _got_no_answer(self) -> None:
-        self._unanswered += 1
-        if self._unanswered >= AWAY_AFTER:
-            self._away_until_s = self._now_s() + AWAY_S
 
-
-def gateway_of(config: HostWalletSection, clock: Clock) -> HostGateway:
+def gateway_of(config: Config, clock: Clock) -> HostGateway:
     """The gateway that the config asks for. Made inside a running loop."""
+    section = config.host_wallet
     return HostGateway(
-        config.url,
-        {key_id: bytes.fromhex(text) for key_id, text in config.keys.items()},
-        config.timeout_s,
-        networks_of(config.allow_private),
+        section.url,
+        _keys(config),
+        section.timeout_s,
+        networks_of(section.allow_private),
         clock.now_ms,
         clock.elapsed_s,
         clock.random_bytes,
     )
 
 
-async def _read(response: aiohttp.ClientResponse) -> bytes | None:
-    """The whole reply, or None if it is too long; then its connection ends."""
-    pieces, left = [], ANSWER_BYTES_MAX
-    while left > 0 and (piece := await response.content.read(left)):
-        pieces.append(piece)
-        left -= len(piece)
-    if left <= 0:
-        response.close()
-        return None
-    return b"".join(pieces)
+def _keys(config: Config) -> dict[str, bytes]:
+    return {key_id: bytes.fromhex(text) for key_id, text in config.host_wallet.keys.items()}

@@ -22,6 +22,7 @@ from server.core.signed_requests import (
     mac_of,
     same,
 )
+from server.gateways.port import Unproven
 
 DETAIL_MAX: Final = 200
 RESULTS: Final = {
@@ -50,10 +51,6 @@ class ReplyBody(msgspec.Struct, frozen=True):
     amount_fen: int
     result: str
     reason: str = ""
-
-
-class Unproven(Exception):
-    """The reply is not signed for this request; the message says why."""
 
 
 def body_of(order: Order) -> bytes:

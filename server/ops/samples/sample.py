@@ -135,7 +135,7 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     refunded_packets: int
     sends: int
     webhooks: WebhookFigures = WebhookFigures()
-    payments: OpenPayments | None = None  # None: there is no host wallet
+    payments: OpenPayments | None = None  # None: there is no gateway
     money_fen: Counts  # topped_up, withdrawn, sent, claimed, refunded
     figures: Figures | None  # now; None before the first successful query
 

@@ -8,12 +8,13 @@ from server.core.payments import PaymentState
 from server.ops.socket.commands import LEVELS, MOST_MAX, SECONDS_MAX, Commands, no_arguments
 from server.ops.socket.lookups import SORTS
 from server.ops.socket.old_names import RENAMED_COMMANDS, RENAMED_KEYS, add_old_keys
+from server.ops.socket.payment_commands import CONCLUDE, PaymentCommands
 from server.ops.socket.status_socket import Answer, Command
 
 
-def command_table(do: Commands) -> dict[str, Command]:
+def command_table(do: Commands, payments: PaymentCommands) -> dict[str, Command]:
     """The commands by name."""
-    commands = {**_reads(do), **_changes(do)}
+    commands = {**_reads(do), **_changes(do), **_payment_changes(payments)}
     commands |= {name: _with_old_keys(name, commands[name]) for name in {key.command for key in RENAMED_KEYS}}
     commands |= {old: _renamed(old, new, commands[new]) for old, new in RENAMED_COMMANDS.items()}
 
@@ -77,6 +78,18 @@ def _changes(do: Commands) -> dict[str, Command]:
         ),
         "drain": Command("change", "", "finish the requests in progress, close all connections, stop", do.drain),
         "reload": Command("change", "", "read the config, keys and certificates again", do.reload),
+    }
+
+
+def _payment_changes(do: PaymentCommands) -> dict[str, Command]:
+    """The commands that change payments."""
+    return {
+        "conclude": Command(
+            "change",
+            CONCLUDE,
+            "a payment by hand: it was made, or never will be; at a bank: have its number closed",
+            do.conclude,
+        )
     }
 
 

@@ -91,13 +91,13 @@ class Commands:
         return self._lookups.connections(options["sort"], _integer(options["most"], 1, MOST_MAX))
 
     async def packet(self, words: list[str]) -> Answer:
-        return await _found(self._lookups.packet, "packet", _id(words))
+        return await _found(self._lookups.packet, "packet", identity(words))
 
     async def user(self, words: list[str]) -> Answer:
-        return await _found(self._lookups.user, "user", _id(words))
+        return await _found(self._lookups.user, "user", identity(words))
 
     async def group(self, words: list[str]) -> Answer:
-        return await _found(self._lookups.group, "group", _id(words))
+        return await _found(self._lookups.group, "group", identity(words))
 
     async def groups(self, words: list[str]) -> Answer:
         options = _options(words, most=str(MOST))
@@ -111,7 +111,7 @@ class Commands:
         return await self._lookups.payments(user_id, options["state"], most)
 
     async def payment(self, words: list[str]) -> Answer:
-        return await _found(self._lookups.payment, "payment", _id(words))
+        return await _found(self._lookups.payment, "payment", identity(words))
 
     async def stores(self, words: list[str]) -> Answer:
         no_arguments(words)
@@ -147,7 +147,7 @@ class Commands:
         return {"log_level": words[0]}
 
     async def disconnect(self, words: list[str]) -> Answer:
-        user_id = _id(words)
+        user_id = identity(words)
         sessions = list(self._hub.sessions(user_id))
         if not sessions:
             return {"error": f"user {user_id} has no connection"}
@@ -220,7 +220,7 @@ def status_of(sample: Sample, health: Health, money: MoneyUnit) -> dict[str, Any
 
 
 def _payments_of(figures: OpenPayments) -> dict[str, Any]:
-    """Payments at the host wallet that have not ended, by state, and contradictions (`hongbao payments`)."""
+    """Payments that have not ended, by state, and contradictions (`hongbao payments`)."""
     return {**figures.waiting, "oldest_s": max(figures.oldest_s.values(), default=0.0), "breaks": figures.breaks}
 
 
@@ -244,7 +244,8 @@ def no_arguments(words: list[str]) -> None:
         raise BadArguments("this command has no arguments")
 
 
-def _id(words: list[str]) -> int:
+def identity(words: list[str]) -> int:
+    """The only argument, an id. Raises BadArguments."""
     if len(words) != 1:
         raise BadArguments("the only argument is an id")
     return _integer(words[0], 0, ID_MAX)

@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import pwd
 import socket
 import struct
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, TypeAlias
@@ -56,6 +58,19 @@ class Peer(NamedTuple):
 
     uid: int | None = None
     pid: int | None = None
+
+
+PEER: ContextVar[Peer] = ContextVar("PEER")  # while a command runs: the process that has given it
+
+
+def peer_name(peer: Peer) -> str:
+    """The name of the system user at the other end, or its number if it has no name here."""
+    if peer.uid is None:
+        return "unknown"
+    try:
+        return pwd.getpwuid(peer.uid).pw_name
+    except KeyError:
+        return f"uid {peer.uid}"
 
 
 def peer_of(connected: socket.socket) -> Peer:
@@ -189,6 +204,7 @@ class StatusSocket:
             log("operator_changes" if is_allowed else "operator_refused", command=words, uid=peer.uid, pid=peer.pid)
             if not is_allowed:
                 return {"error": f"{name} is a change: for root, the server's own user, and ops.change_uids only"}
+        PEER.set(peer)  # for the task in which the command runs
         try:
             return await self._run_with_timeout(operators, command, words[1:])
         except BadArguments as error:

@@ -10,6 +10,7 @@ from server.core.packet import Terms
 from server.core.packet_request import PacketRequest
 from server.core.payments import PaymentKind, PaymentState
 from server.core.refusals import Reason, RequestRefused
+from server.gateways.port import Gateway
 from server.services.packets.send import SendService
 from server.services.payments.evidence import content_of, request_in
 from server.services.payments.service import PaymentService
@@ -29,12 +30,14 @@ class PaidSendService:
         self,
         sends: SendService,
         payments: PaymentService,
+        gateway: Gateway,
         limits: Limits,
         ids: IdMaker,
         clock: Clock,
         lease_ms: int,
     ) -> None:
-        self._sends, self._payments = sends, payments
+        """`gateway`: what a wallet cannot pay is charged there."""
+        self._sends, self._payments, self._gateway = sends, payments, gateway
         self._limits = limits
         self._ids, self._clock = ids, clock
         self._lease_ms = lease_ms
@@ -55,14 +58,14 @@ class PaidSendService:
 
     async def _charge(self, one: PacketRequest) -> PaymentRow:
         """Record a charge, then make a first attempt at it."""
-        if self._payments.gateway.is_away:
+        if self._gateway.is_away:
             raise RequestRefused(Reason.BANK_AWAY)
         if self._payments.in_flight >= IN_FLIGHT_MAX:
             raise RequestRefused(Reason.OVERLOADED)
         now_ms = self._clock.now_ms()
         row = PaymentRow(
             number=self._ids.next(now_ms),
-            gateway=self._payments.gateway.name,
+            gateway=self._gateway.name,
             kind=PaymentKind.CHARGE,
             user_id=one.sender_id,
             amount_fen=one.total_fen,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from server.core import ledger
 from server.core.ids import IdMaker
 from server.core.ledger import TransferKind, WalletBalance
+from server.gateways.port import Gateway
 from server.services.payments.evidence import PayoutEnded
 from server.services.payments.service import PaymentService
 from server.services.runtime.bus import Bus
@@ -31,8 +32,9 @@ FAILED_PAUSE_MS: Final = 3_600_000  # after a payout that failed the user gets n
 class PayoutService:
     """Orders payouts. Credits of this server say where to look; a slow scan finds the rest."""
 
-    def __init__(self, payments: PaymentService, ids: IdMaker, clock: Clock, bus: Bus) -> None:
-        self._payments = payments
+    def __init__(self, payments: PaymentService, gateway: Gateway, ids: IdMaker, clock: Clock, bus: Bus) -> None:
+        """`gateway`: what wallets hold goes there."""
+        self._payments, self._gateway = payments, gateway
         self._ids, self._clock, self._bus = ids, clock, bus
         self._credited: dict[int, None] = {}  # users in the order of their credits
         self._scanned: int | None = 0  # the user up to which this scan has come; None: it has ended
@@ -77,7 +79,7 @@ class PayoutService:
         now_ms = self._clock.now_ms()
         made = await self._payments.store.create_payouts(
             {user_id: self._ids.next(now_ms) for user_id in users},
-            self._payments.gateway.name,
+            self._gateway.name,
             _transfer,
             now_ms,
             now_ms - FAILED_PAUSE_MS,

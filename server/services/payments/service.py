@@ -1,9 +1,12 @@
-"""Attempts at payments: a charge while its sender waits, and again, on a clock, whatever has not ended."""
+"""Attempts at payments: a charge while its sender waits, and again, on a clock, whatever has not ended.
+
+Each payment is asked about at the gateway that it was recorded with. One that is away holds up no other one.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -23,7 +26,12 @@ LOG = structlog.get_logger()
 LOOK_S: Final = 0.5  # between two looks for payments that are due
 FIGURES_S: Final = 5.0
 LATE_MS: Final = 60_000  # a payment that is open for longer is told
-IN_FLIGHT_MAX: Final = 64  # attempts of the loop
+IN_FLIGHT_MAX: Final = 64  # attempts of the loop, at each gateway
+
+
+async def no_token(payment: PaymentRow) -> str:
+    """The token of a payment without a card."""
+    return ""
 
 
 class PaymentService:
@@ -32,20 +40,26 @@ class PaymentService:
     def __init__(
         self,
         store: PaymentStore,
-        gateway: Gateway,
+        gateways: Mapping[str, Gateway],
         evidence: EvidenceService,
         clock: Clock,
         is_current: Callable[[], bool],
+        token_of: Callable[[PaymentRow], Awaitable[str]] = no_token,
     ) -> None:
-        """`is_current`: the server knows who may send now, as far as other servers have changed that."""
-        self._is_current = is_current
-        self.store, self.gateway, self.evidence = store, gateway, evidence
+        """`gateways` by name: payments of another one wait. `token_of`: the bank's name of the card of a payment.
+
+        `is_current`: the server knows who may send now, as far as other servers have changed that.
+        """
+        self._is_current, self._token_of = is_current, token_of
+        self.store, self.gateways, self.evidence = store, gateways, evidence
         self._clock = clock
+        self._asked = {name: one for name, one in gateways.items() if one.capabilities.is_asked}
         self._attempts: dict[int, asyncio.Task[PaymentRow]] = {}
         self._wake = asyncio.Event()
         self._outage_log = OutageLog("payments_wait")
         self._figures_at_s = 0.0
         self._is_late = False
+        self._without_gateway: dict[str, int] = {}
         self.figures: list[PaymentFigure] = []
 
     @property
@@ -53,77 +67,102 @@ class PaymentService:
         """Attempts that are being made."""
         return len(self._attempts)
 
-    def use_keys(self, keys: Mapping[str, bytes]) -> None:
-        """Calls from now on are signed with these keys."""
-        self.gateway.use_keys(keys)
-
     def look(self) -> None:
         """Payments have become due: do not wait for the next look."""
         self._wake.set()
 
     async def attempt(self, payment: PaymentRow) -> PaymentRow:
-        """One attempt, which goes on if the caller is cancelled; the payment after it. Raises StoreUnavailable."""
+        """One attempt, which goes on if the caller is cancelled; the payment after it. Raises StoreUnavailable.
+
+        A payment whose gateway is not configured, or cannot be asked, stays as it is.
+        """
+        gateway = self._asked.get(payment.gateway)
+        if gateway is None:
+            return payment
         task = self._attempts.get(payment.number)
         if task is None:
-            task = asyncio.get_running_loop().create_task(self._attempt(payment))
+            task = asyncio.get_running_loop().create_task(self._attempt(payment, gateway))
             task.add_done_callback(_retrieve)
             self._attempts[payment.number] = task
         return await asyncio.shield(task)
+
+    async def cancel(self, payment: PaymentRow) -> PaymentRow:
+        """Ask the other book never to do this number; the payment after its answer. Raises StoreUnavailable."""
+        payment = await self.result(payment)
+        gateway = self._asked.get(payment.gateway)
+        if gateway is None or payment.state in ENDED:
+            return payment
+        closed = await gateway.cancel(order_of(payment))
+        return await self.evidence.apply(payment, closed)
 
     async def result(self, payment: PaymentRow) -> PaymentRow:
         """The payment after the attempt that is being made, if there is one."""
         return await self.attempt(payment) if payment.number in self._attempts else payment
 
-    async def _attempt(self, payment: PaymentRow) -> PaymentRow:
+    async def _attempt(self, payment: PaymentRow, gateway: Gateway) -> PaymentRow:
         try:
             begun = await self.evidence.begin(payment)
             if begun is None:
                 return payment
-            order = Order(begun.number, PaymentKind(begun.kind), begun.user_id, begun.amount_fen)
+            order = order_of(begun, await self._token_of(begun))
             if begun.attempts > 1:  # an earlier call may have arrived
-                found = await self.gateway.query(order)
+                found = await gateway.query(order)
                 begun = await self.evidence.apply(begun, found)
                 if found.verdict is not Verdict.NOT_FOUND or begun.state in ENDED:
                     return begun
-            return await self.evidence.apply(begun, await self._submit(order))
+            return await self.evidence.apply(begun, await _submit(gateway, order))
         finally:
             self._attempts.pop(payment.number, None)
-
-    async def _submit(self, order: Order) -> Evidence:
-        if order.kind is PaymentKind.CHARGE:
-            return await self.gateway.charge(order)
-        return await self.gateway.payout(order)
 
     # --- the loop ---------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Ask again what is due. Never ends; to be supervised."""
-        tasks: set[asyncio.Task[PaymentRow]] = set()
+        tasks: dict[str, set[asyncio.Task[PaymentRow]]] = {name: set() for name in self._asked}
         try:
             await look_again(partial(self._look, tasks), self._wake, self._outage_log)
         except asyncio.CancelledError:  # after a failure the loop runs again, and attempts go on meanwhile
-            for task in tasks | set(self._attempts.values()):
+            for task in set(self._attempts.values()).union(*tasks.values()):
                 task.cancel()
-            await self.gateway.close()
+            for gateway in self.gateways.values():
+                await gateway.close()
             raise
 
-    async def _look(self, tasks: set[asyncio.Task[PaymentRow]]) -> float:
+    async def _look(self, tasks: Mapping[str, set[asyncio.Task[PaymentRow]]]) -> float:
         """Collect attempts that have ended, and begin others; seconds until the next look.
 
-        Raises what an attempt has raised.
+        `tasks`: the attempts of the loop by gateway. Raises what an attempt has raised.
         """
+        for name, gateway in self._asked.items():
+            await self._look_at(gateway, tasks[name])
+        if self._clock.elapsed_s() >= self._figures_at_s:
+            self._figures_at_s = self._clock.elapsed_s() + FIGURES_S
+            self.figures = await self.store.figures(self._not_asked())
+            self._tell_late()
+            self._tell_without_gateway(await self.store.without_gateway(list(self.gateways)))
+        return LOOK_S
+
+    async def _look_at(self, gateway: Gateway, tasks: set[asyncio.Task[PaymentRow]]) -> None:
+        """The attempts at one gateway."""
         for task in [one for one in tasks if one.done()]:
             tasks.discard(task)
             task.result()
-        room = (1 if self.gateway.is_away else IN_FLIGHT_MAX) - len(tasks)
+        room = (1 if gateway.is_away else IN_FLIGHT_MAX) - len(tasks)
         if room > 0 and self._is_current():
-            due = await self.store.due(self._clock.now_ms(), list(self._attempts), room)
+            due = await self.store.due(gateway.name, self._clock.now_ms(), list(self._attempts), room)
             tasks.update(asyncio.get_running_loop().create_task(self.attempt(one)) for one in due)
-        if self._clock.elapsed_s() >= self._figures_at_s:
-            self._figures_at_s = self._clock.elapsed_s() + FIGURES_S
-            self.figures = await self.store.figures()
-            self._tell_late()
-        return LOOK_S
+
+    def _not_asked(self) -> list[str]:
+        """Gateways whose payments people conclude: that takes its time."""
+        return [name for name in self.gateways if name not in self._asked]
+
+    def _tell_without_gateway(self, waiting: dict[str, int]) -> None:
+        """One line when payments wait for a gateway that is not configured, one when none does any more."""
+        if waiting and waiting.keys() != self._without_gateway.keys():
+            LOG.warning("payments_wait_for_gateway", payments=waiting, advice="is its section still in the config?")
+        elif self._without_gateway and not waiting:
+            LOG.info("payments_wait_for_gateway_no_longer")
+        self._without_gateway = waiting
 
     def _tell_late(self) -> None:
         """One line when payments stay open for longer than a minute, one when no payment does any more."""
@@ -131,11 +170,22 @@ class PaymentService:
         late = [one for one in self.figures if one.kind and one.oldest_ms is not None and one.oldest_ms < before_ms]
         if late and not self._is_late:
             oldest_s = (self._clock.now_ms() - min(one.oldest_ms or 0 for one in late)) // 1000
-            advice = "does the host wallet respond? hongbao payments"
+            advice = "do the gateways respond? hongbao payments"
             LOG.warning("payments_unknown_for_long", oldest_s=oldest_s, advice=advice)
         elif self._is_late and not late:
             LOG.info("payments_unknown_for_long_no_longer")
         self._is_late = bool(late)
+
+
+def order_of(payment: PaymentRow, token: str = "") -> Order:
+    """What a gateway is asked about a payment."""
+    return Order(payment.number, PaymentKind(payment.kind), payment.user_id, payment.amount_fen, token)
+
+
+async def _submit(gateway: Gateway, order: Order) -> Evidence:
+    if order.kind is PaymentKind.CHARGE:
+        return await gateway.charge(order)
+    return await gateway.payout(order)
 
 
 def _retrieve(task: asyncio.Task[PaymentRow]) -> None:

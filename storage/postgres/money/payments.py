@@ -167,10 +167,10 @@ class PaymentStore:
         last = rows[-1]["user_id"] if len(rows) == most else None
         return [row["user_id"] for row in rows if row["free_fen"] > 0], last
 
-    async def due(self, now_ms: int, besides: Sequence[int], most: int) -> list[PaymentRow]:
-        """Open payments whose time has come, besides these; the one that waits longest first."""
+    async def due(self, gateway: str, now_ms: int, besides: Sequence[int], most: int) -> list[PaymentRow]:
+        """Open payments of a gateway whose time has come, besides these; the one that waits longest first."""
         async with self._database.reading() as connection:
-            rows = await connection.fetch(_SQL["due"], now_ms, besides, most)
+            rows = await connection.fetch(_SQL["due"], now_ms, besides, most, gateway)
         return [_row(row) for row in rows]
 
     async def apply(self, change: PaymentChange, packet: PaidPacket | None) -> AppliedChange | None:
@@ -214,10 +214,16 @@ class PaymentStore:
             rows = await connection.fetch(_SQL["newest"], user_id, state, most)
         return [_row(row) for row in rows]
 
-    async def figures(self) -> list[PaymentFigure]:
-        """Open payments by kind and state, and contradictions."""
+    async def figures(self, not_asked: Sequence[str]) -> list[PaymentFigure]:
+        """Open payments by kind and state, and contradictions. Payments of gateways `not_asked` have no age."""
         async with self._database.reading() as connection:
-            return [PaymentFigure(*row) for row in await connection.fetch(_SQL["figures"])]
+            return [PaymentFigure(*row) for row in await connection.fetch(_SQL["figures"], not_asked)]
+
+    async def without_gateway(self, gateways: Sequence[str]) -> dict[str, int]:
+        """How many open payments wait for other gateways than these, by their names."""
+        async with self._database.reading() as connection:
+            rows = await connection.fetch(_SQL["without_gateway"], gateways)
+        return {row["gateway"]: row["payments"] for row in rows}
 
 
 def _row(record: asyncpg.Record) -> PaymentRow:

@@ -31,6 +31,7 @@ SELECT user_id, balance_fen - pending_fen AS free_fen FROM wallets WHERE user_id
 -- name: due
 SELECT * FROM payments
 WHERE state IN ('created', 'submitted', 'unknown') AND next_try_ms <= $1 AND number <> ALL($2::bigint[])
+  AND gateway = $4
 ORDER BY next_try_ms LIMIT $3
 
 -- name: advance
@@ -61,7 +62,13 @@ ORDER BY number DESC LIMIT $3
 
 -- name: figures
 -- Open payments by kind and state with the time of the oldest, and how many contradictions there are.
-SELECT kind, state, count(*) AS payments, min(created_at_ms) AS oldest_ms FROM payments
+SELECT kind, state, count(*) AS payments, min(created_at_ms) FILTER (WHERE gateway <> ALL($1::text[])) AS oldest_ms
+FROM payments
 WHERE state IN ('created', 'submitted', 'unknown') GROUP BY kind, state
 UNION ALL
 SELECT '', 'break', count(*), min(at_ms) FROM payment_breaks
+
+-- name: without_gateway
+SELECT gateway, count(*) AS payments FROM payments
+WHERE state IN ('created', 'submitted', 'unknown') AND gateway <> ALL($1::text[])
+GROUP BY gateway
