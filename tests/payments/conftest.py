@@ -167,7 +167,7 @@ def start_with_host(start_server: StartServer, host: HostWallet) -> StartWithHos
             **{
                 "host_wallet__url": host.url,
                 "host_wallet__keys": {"k1": KEY.hex()},
-                "host_wallet__timeout_s": 0.5,
+                "host_wallet__timeout_s": 5.0,  # a busy machine is no silent host
                 "host_wallet__allow_private": ("127.0.0.0/8",),
                 **overrides,
             }

@@ -188,8 +188,9 @@ async def test_reply_that_is_replayed_is_no_evidence(room: Room, host: HostWalle
 
 
 async def test_call_without_an_answer_ends_after_the_time_limit_and_the_packet_is_sent_later(
-    room: Room, host: HostWallet, books_agree: AgreeBooks
+    start_with_host: StartWithHost, make_room: MakeRoom, host: HostWallet, books_agree: AgreeBooks
 ) -> None:
+    room = await make_room(await start_with_host(host_wallet__timeout_s=2.0))
     released = asyncio.Event()
     earlier = await room.send("earlier")
     host.faults["charge"] = [hanging(released, commits=True)]
@@ -200,7 +201,7 @@ async def test_call_without_an_answer_ends_after_the_time_limit_and_the_packet_i
     with pytest.raises(BankUnknown):
         await sending
     details = await room.sql.fetch("SELECT detail FROM payment_evidence")
-    assert "no answer within 0.5 s" in [row["detail"] for row in details]
+    assert "no answer within 2 s" in [row["detail"] for row in details]
     released.set()
     assert (await room.until_ended())["state"] == "succeeded"
     assert await room.ben.open(await room.send("k"))
