@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 import pytest
+import pytest_asyncio
 from msgspec.structs import replace
 from playwright.async_api import Browser, Page, expect
 
@@ -20,6 +21,7 @@ from tests.ops.dashboard.feed import serve
 from tests.ops.samples import latencies, sample
 from tests.points import COINS, POINTS, yuan_in
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")  # that of the browser
 PATIENCE_MS = 20_000
 expect.set_options(timeout=PATIENCE_MS)
 MARKUP = "<img src=x onerror=alert(1)>"
@@ -114,15 +116,27 @@ class ObservedPage(NamedTuple):
     urls: set[str]
 
 
-@pytest.fixture
-async def chromium() -> AsyncIterator[Browser]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_chromium() -> AsyncIterator[Browser]:
+    """One Chromium for these tests: its start costs as much as a test."""
     async with browser(installed_or_skip()) as running:
         yield running
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
+async def chromium(shared_chromium: Browser) -> AsyncIterator[Browser]:
+    """Chromium; each page has a context of its own, and none outlives its test."""
+    yield shared_chromium
+    for context in shared_chromium.contexts:
+        await context.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
 async def observed(chromium: Browser) -> ObservedPage:
-    page = await open_page(chromium, 1280, 900)
+    return observe(await open_page(chromium, 1280, 900))
+
+
+def observe(page: Page) -> ObservedPage:
     console: list[str] = []
     urls: set[str] = set()
     page.on("console", lambda message: console.append(message.text))
@@ -289,9 +303,21 @@ def _distance(one: list[int], other: list[int]) -> int:
     return sum(abs(mine - yours) for mine, yours in zip(one, other, strict=True))
 
 
+@pytest.fixture
+async def observed_beside_a_server() -> AsyncIterator[ObservedPage]:
+    """In a browser of its own, on the loop of the test: a server of the tests runs there."""
+    async with browser(installed_or_skip()) as running:
+        yield observe(await open_page(running, 1280, 900))
+
+
+@pytest.mark.asyncio(loop_scope="function")
 async def test_page_shows_the_events_of_a_real_server(
-    observed: ObservedPage, start_server: StartServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    observed_beside_a_server: ObservedPage,
+    start_server: StartServer,
+    connect: Connect,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    observed = observed_beside_a_server
     monkeypatch.setattr("server.ops.samples.periodic_query.EVERY_S", 0.1)
     monkeypatch.setattr("server.ops.samples.periodic_query.PAUSE_FACTOR", 0)  # also on a slow machine
     monkeypatch.setattr("server.ops.samples.hot_packets.SECONDS", 600)  # the packet must stay hot on a slow machine
