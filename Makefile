@@ -27,7 +27,7 @@ env: .venv/.made  ## make .venv and install what is needed (done by the others w
 demo: env  ## a server and a crowd that chats, sends, grabs and opens, for 20 seconds
 	@$(BIN)/hongbao demo
 
-bench: env  ## measure it all, against rivals too: about three minutes, writes docs/benchmarks.md
+bench: env  ## measure it all, against rivals too: about five minutes, writes docs/benchmarks.md
 	@$(BIN)/hongbao bench short
 
 guard: env  ## old and new in turns: fails if a request costs the server more; make guard AGAINST=HEAD~3

@@ -232,7 +232,7 @@ def short_command(
     write: Annotated[Path | None, _help("write the page to this file (default docs/benchmarks.md)")] = None,
     json_file: JsonFile = None,
 ) -> int:
-    """The comparison and every scenario once, about three minutes: writes docs/benchmarks.md.
+    """The comparison and every scenario once, about five minutes: writes docs/benchmarks.md.
 
     The section by hand of an existing page stays as it is.
 

@@ -56,7 +56,7 @@ def faults(proof: dict) -> list[str]:
         if kind != b"lucky":
             share = proof["total_fen"] // shares
         if share != amount:
-            found.append(f"share {i} is {amount} fen, the seed says {share}")
+            found.append(f"share {i} is {amount}, the seed says {share}")
         left -= share
     return found
 

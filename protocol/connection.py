@@ -149,7 +149,7 @@ class ServerConnection:
         if not self.logged_in:
             self.close(codes.Close.LOGIN_EXPECTED, why)
         elif kind in messages.KINDS_FROM_CLIENT:
-            self.refuse(seq, codes.Refusal.BAD_REQUEST, why)
+            self.refuse(seq, codes.Refusal.BAD_REQUEST, messages.naming_field(kind, why))
         else:
             self.refuse(seq, codes.Refusal.UNKNOWN_REQUEST, f"kind {kind}")
 

@@ -53,6 +53,11 @@ class MoneyUnit(msgspec.Struct, array_like=True, frozen=True, gc=False):
         return self.zh if language == CHINESE else self.symbol or self.en
 
     @property
+    def is_cash(self) -> bool:
+        """Whether a user can have it paid out to a bank. A unit of a deployment's own promises only packets."""
+        return self == YUAN
+
+    @property
     def smallest(self) -> str:
         """What an integer amount counts, in English: fen, points, units of 0.01 coins."""
         if self == YUAN:

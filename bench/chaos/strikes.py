@@ -16,6 +16,7 @@ import psutil
 from redis import asyncio as aioredis
 
 from bench.chaos.faults import Sql, sql
+from bench.chaos.freezing import frozen
 from bench.chaos.supervisor import wait_until_ready
 from bench.load.usage import find_pids
 from server.embedded.stores import POSTGRES, VALKEY, Store
@@ -93,19 +94,8 @@ async def _killed(name: str, store: Store, victim: Victim) -> AsyncIterator[None
 
 @asynccontextmanager
 async def _frozen(name: str, victim: Victim) -> AsyncIterator[None]:
-    """With all its children: a frozen postmaster alone would stop no session."""
-    process = psutil.Process(victim.pid(name))
-    process.suspend()
-    family = [process, *process.children(recursive=True)]
-    try:
-        for one in family:
-            with suppress(psutil.NoSuchProcess):
-                one.suspend()
+    with frozen(victim.pid(name)):
         yield
-    finally:
-        for one in family:
-            with suppress(psutil.NoSuchProcess):
-                one.resume()
 
 
 @asynccontextmanager

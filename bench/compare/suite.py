@@ -1,4 +1,4 @@
-"""The suite of `make bench`: the comparison, and every other scenario once. About three minutes."""
+"""The suite of `make bench`: the comparison, and every other scenario once. About five minutes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,14 @@ def _open(scenario: str, connections: int, rate_per_s: float, seconds: float) ->
     return standard(scenario, connections=connections, depth=0, requests=0, rate_per_s=rate_per_s, seconds=seconds)
 
 
-# All runs besides the comparison but `open` in an open loop, whose rate depends on another run, and `idle`.
+# Each on a server of its own: `idle`, because only there memory shows the users; the others for their config.
+ALONE: Final = {
+    IDLE: standard("idle", seconds=5.0),
+    "http-open": standard("http-open", warmup_s=0.0),
+    "http-send": standard("http-send", warmup_s=0.0),
+    "webhooks": _open("webhooks", 100, 250, seconds=10.0),  # four of six endpoints answer: 1,000 deliveries/s
+}
+# All other runs besides the comparison, but `open` in an open loop, whose rate depends on another run.
 RUNS: Final = {
     f"echo, {WIDE}": _closed("echo", WIDE, 60_000),
     f"echo, {DEEP}": _closed("echo", DEEP, 60_000),
@@ -69,15 +76,19 @@ def measure(rounds: int, console: Console) -> dict[str, Any]:
     """
     began_s = time.perf_counter()
     compared = len(list(compare.trials(MATCHUPS, rounds)))
-    screen = ComparisonScreen(console, compared + len(RUNS) + len((IDLE, OPEN_HALF)))
-    with target.own_server(
-        "postgres", compare.LIMITS, Screen(console).say
-    ) as fresh:  # only there memory shows the users
-        idle = run_loop(_run(fresh, IDLE, standard("idle", seconds=5.0), screen))
+    screen = ComparisonScreen(console, compared + len(RUNS) + len(ALONE) + len((OPEN_HALF,)))
+    alone = {name: [_alone(name, run_spec, screen, console)] for name, run_spec in ALONE.items()}
     with compare.start_stands(lambda _: None) as stands:  # the config is the same
         suite = run_loop(_measure(stands, rounds, screen))
-    suite["runs"] |= {IDLE: [idle]}
-    return suite | {"seconds": round(time.perf_counter() - began_s), "seed": idle["seed"]}
+    suite["runs"] |= alone
+    return suite | {"seconds": round(time.perf_counter() - began_s), "seed": alone[IDLE][0]["seed"]}
+
+
+def _alone(name: str, run_spec: RunSpec, screen: ComparisonScreen, console: Console) -> Figures:
+    """A run on a server of its own, with the config of the comparison and that of its scenario."""
+    say, sections = Screen(console).say, SCENARIOS[run_spec.scenario].sections
+    with target.own_server("postgres", compare.LIMITS, say, sections=sections) as own:
+        return run_loop(_run(own, name, run_spec, screen))
 
 
 async def _measure(stands: Stands, rounds: int, screen: ComparisonScreen) -> dict[str, Any]:

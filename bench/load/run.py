@@ -61,6 +61,6 @@ async def _judge(target: Target, outcome: Outcome, screen: Screen) -> Verdict | 
     database = Database(target.dsn, pool_max=2, timeout_s=AUDIT_TIMEOUT_S)
     await database.open()
     try:
-        return await judge(database, outcome, target.seed_keys)
+        return await judge(database, outcome, target.seed_keys, target.money.smallest)
     finally:
         await database.close()

@@ -23,6 +23,7 @@ from bench.load.setup import Say
 from bench.load.usage import Pids, find_pids
 from client_sim.sdk.client import Client
 from protocol import tokens
+from protocol.money_unit import YUAN, MoneyUnit
 from server import config as config_module
 from server import embedded
 from server.embedded.run import die_with
@@ -57,6 +58,7 @@ class Target:
     redis_url: str = ""  # "": not known
     status: Path | None = None
     pids: Pids = field(default_factory=Pids)
+    money: MoneyUnit = YUAN  # of our own servers; another one says
     config: str = ""  # the bench's own; "": the server's
     bare_url: str = ""  # of a bare server beside this one
     websocket_url: str = ""
@@ -155,7 +157,7 @@ async def running_server(url: str, data: Path, postgres: str, ca_file: str | Non
     token = tokens.mint(0, int(time.time()) + 60, key_id, key)
     async with Client(url, str(token), ca_file=ca_file) as backend:
         assert backend.hello is not None
-        durability = backend.hello.durability
+        durability, money = backend.hello.durability, backend.money
     is_here = found is not None and url in (found.url, found.websocket)
     return Target(
         url,
@@ -167,6 +169,7 @@ async def running_server(url: str, data: Path, postgres: str, ca_file: str | Non
         redis_url=stores.redis_url if stores is not None else "",
         status=data / STATUS_SOCKET if is_here else None,
         pids=find_pids(data, found.pid) if found is not None and is_here else Pids(),
+        money=money,
         ca_file=ca_file,
         **_http_api(found.http_api if found is not None and is_here else "", data),
         run_numbers=itertools.count(int(time.time())),

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from bench.load.outcome import Outcome
-from server.services.money.audit import Report, audit
+from server.services.money.audit import FEN, Report, audit
 from storage.postgres.database import Database
 from storage.postgres.packets.packets import PacketStore
 
@@ -43,7 +43,9 @@ class Verdict(NamedTuple):
         return abs(packets) + abs(accounts)
 
 
-async def judge(database: Database, outcome: Outcome, seed_keys: Mapping[str, bytes] = NO_KEYS) -> Verdict:
+async def judge(
+    database: Database, outcome: Outcome, seed_keys: Mapping[str, bytes] = NO_KEYS, smallest: str = FEN
+) -> Verdict:
     """Compare, after the record has caught up with the answers; trees of seeds only with their keys.
 
     Raises StoreUnavailable.
@@ -61,7 +63,11 @@ async def judge(database: Database, outcome: Outcome, seed_keys: Mapping[str, by
     untold = len(claims.keys() - told.keys())
     in_doubt = min(untold, outcome.in_doubt)
     return Verdict(
-        lost_claims + lost_sends, outcome.acked_twice, untold - in_doubt, in_doubt, await audit(database, seed_keys)
+        lost_claims + lost_sends,
+        outcome.acked_twice,
+        untold - in_doubt,
+        in_doubt,
+        await audit(database, seed_keys, smallest),
     )
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import msgspec
 import psutil
 from redis import asyncio as aioredis
 from redis.exceptions import RedisError
@@ -38,6 +39,7 @@ async def about(target: Target) -> dict[str, Any]:
         "memory_mb": psutil.virtual_memory().total // 1_000_000,
         "kernel": platform.release(),
         "config": target.config,
+        "money_unit": msgspec.structs.asdict(target.money),
     }
 
 

@@ -11,7 +11,7 @@ from bench.report.files import write_json
 from bench.report.markup import Markup, element, together
 from bench.report.page_charts import charts, note, notice, section
 from bench.report.words import NONE, Figures, durability, has_books, ms, number, percentile_name, summary
-from protocol.money_unit import YUAN
+from protocol.money_unit import MoneyUnit
 
 STYLE: Final = Path(__file__).with_name("page.css")
 HEAD: Final = Markup(
@@ -29,7 +29,6 @@ UNITS: Final = {  # end of a name -> its unit; the longest match counts
     "_per_s": "per second",
     "_kib": "KiB",
     "_mb": "MB",
-    "_fen": "yuan",
 }
 RARE: Final = {"pushes": "pushes received", "in_doubt": "claims in doubt"}  # shown if above 0
 
@@ -69,7 +68,7 @@ def _verdict(figures: Figures) -> Markup:
         return notice("good", "The money verdict holds: ", text)
     found = [f"{figures[name]:,} {text}" for name, text in CONTRADICTIONS.items() if figures[name]]
     if difference_fen := figures["money"]["difference_fen"]:
-        found.append(f"{YUAN.number(difference_fen)} yuan of difference")
+        found.append(f"{_unit(figures).full('en', difference_fen)} of difference")
     reasons = "; ".join(found) or "an audit check failed"
     return notice("bad", "Invalid: the books contradict what users were told. ", f"{reasons}.")
 
@@ -86,7 +85,7 @@ def _key_figures(figures: Figures) -> Markup:
 
 def _tables(figures: Figures) -> Markup:
     answers, errors = (_table(name, _counts(figures[name.lower()])) for name in ("Answers", "Errors"))
-    money = [_money(figures["money"])] if has_books(figures) else []
+    money = [_money(figures["money"], _unit(figures))] if has_books(figures) else []
     return element("div", *money, answers, errors, _other_figures(figures), class_="tables")
 
 
@@ -112,21 +111,21 @@ def _share(count: int, whole: int) -> str:
     return "100 %" if count == whole else "< 0.1 %" if percent < 0.1 else f"{min(percent, 99.9):.1f} %"
 
 
-def _money(money: Mapping[str, int]) -> Markup:
+def _money(money: Mapping[str, int], unit: MoneyUnit) -> Markup:
     """Shown as a sum: the funded amount is claimed, refunded or still unopened."""
     total_fen = money["claimed_fen"] + money["refunded_fen"] + money["unopened_fen"]
     left_fen = money["funded_fen"] - total_fen
     balances = left_fen == 0 and money["difference_fen"] == 0
     rows = [
-        ("claimed", YUAN.number(money["claimed_fen"])),
-        ("+ refunded", YUAN.number(money["refunded_fen"])),
-        ("+ not opened yet", YUAN.number(money["unopened_fen"])),
-        ("= total", YUAN.number(total_fen)),
-        ("funded", YUAN.number(money["funded_fen"])),
-        ("difference in the books", YUAN.number(money["difference_fen"])),
-        ("result", "balances" if balances else f"differs by {YUAN.number(left_fen or money['difference_fen'])}"),
+        ("claimed", unit.number(money["claimed_fen"])),
+        ("+ refunded", unit.number(money["refunded_fen"])),
+        ("+ not opened yet", unit.number(money["unopened_fen"])),
+        ("= total", unit.number(total_fen)),
+        ("funded", unit.number(money["funded_fen"])),
+        ("difference in the books", unit.number(money["difference_fen"])),
+        ("result", "balances" if balances else f"differs by {unit.number(left_fen or money['difference_fen'])}"),
     ]
-    return _table("Money, in yuan", rows, "good" if balances else "bad")
+    return _table(f"Money, in {unit.en}", rows, "good" if balances else "bad")
 
 
 def _other_figures(figures: Figures) -> Markup:
@@ -155,8 +154,12 @@ def quantity(name: str, value: object) -> str:
     """A value with the unit at the end of its name."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return NONE if value is None else str(value)
-    unit = UNITS.get(_unit_suffix(name), "")
-    return f"{YUAN.number(round(value)) if unit == 'yuan' else number(value)} {unit}".strip()
+    return f"{number(value)} {UNITS.get(_unit_suffix(name), '')}".strip()
+
+
+def _unit(figures: Figures) -> MoneyUnit:
+    """The unit of the server that was measured."""
+    return MoneyUnit(**figures["about"]["money_unit"])
 
 
 def _environment(figures: Figures) -> Markup:

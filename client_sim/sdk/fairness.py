@@ -97,7 +97,7 @@ def faults(revealed: messages.Revealed) -> list[str]:
         found.append("the claims are not numbered 0, 1, 2, …")
     for line, amount_fen in zip(revealed.claims, shares_of(revealed), strict=False):
         if line.amount_fen != amount_fen:
-            found.append(f"share {line.index} is {line.amount_fen} fen, the seed says {amount_fen}")
+            found.append(f"share {line.index} is {line.amount_fen}, the seed says {amount_fen}")
     if len(revealed.claims) > revealed.shares:
         found.append(f"{len(revealed.claims)} claims of {revealed.shares} shares")
     finished = len(revealed.claims) == revealed.shares

@@ -76,6 +76,7 @@ from protocol.messages.codec import (
     decode_from_server,
     encode,
     kind_of,
+    naming_field,
 )
 from protocol.messages.connection import Goodbye, Hello, Login, Ping, Pong, Refused, StreamPosition, Welcome
 from protocol.messages.money import (
@@ -275,6 +276,7 @@ __all__ = [
     "decode_from_server",
     "encode",
     "kind_of",
+    "naming_field",
 ]
 
 # Names of classes until version 0.1; they work for one version more. The numbers on the wire never change.

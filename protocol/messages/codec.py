@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 import msgspec
@@ -107,6 +108,21 @@ def decode_envelope(payload: bytes) -> tuple[int, int]:
     """The kind and seq of any message, known or not. Raises msgspec.DecodeError, RecursionError."""
     envelope = _envelope_decoder.decode(payload)
     return envelope.kind, envelope.seq
+
+
+CLASSES_FROM_CLIENT: Final = {kind_of(one): one for one in FROM_CLIENT}
+_PLACE: Final = re.compile(r"(.*) - at `\$\[(\d+)\](.*)`", re.DOTALL)
+_MISSING: Final = re.compile(r"Expected `array` of at least length \d+, got (\d+)")
+
+
+def naming_field(kind: int, why: str) -> str:
+    """Why a request of a known kind cannot be decoded: first the field, in the place of its number in the array."""
+    names = ("kind", *CLASSES_FROM_CLIENT[kind].__struct_fields__)
+    if (missing := _MISSING.fullmatch(why)) and int(missing[1]) < len(names):
+        return f"{names[int(missing[1])]}: it is missing"
+    if (placed := _PLACE.fullmatch(why)) and int(placed[2]) < len(names):
+        return f"{names[int(placed[2])]}{placed[3]}: {placed[1][:1].lower()}{placed[1][1:]}"
+    return why
 
 
 decode_from_client = _decoder(FROM_CLIENT).decode

@@ -21,7 +21,7 @@ from storage.postgres.packets.packets import PacketStore
 
 
 def audit(*, data: DataOption = DATA, config: ConfigOption = None, postgres: PostgresOption = None) -> int:
-    """Prove from the records alone that every fen is accounted for; exit 1 and name each discrepancy.
+    """Prove from the records alone that all money is accounted for; exit 1 and name each discrepancy.
 
     Works while the server runs and while it does not. The servers on these records show the result.
 

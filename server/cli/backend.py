@@ -46,13 +46,13 @@ def token(
 
 def topup(
     user: User,
-    amount_fen: Fen,
+    amount: Fen,
     *,
     key: Text | None = None,
     create: Create = False,
     server: BackendOptions = AS_BACKEND,
 ) -> int:
-    """Credit money from outside to a user's wallet and print the new balance in fen.
+    """Credit money from outside to a user's wallet and print the new balance.
 
     Example: hongbao topup 1001 10000 --key order-4711
 
@@ -60,22 +60,22 @@ def topup(
     ----------
     user
         the user's id, or a name as in `hongbao chat --as NAME`; the server must know this user
-    amount_fen
-        the amount in fen (10000 is 100.00 yuan)
+    amount
+        a whole number of the smallest unit of money: 10000 is 100.00 with two decimals, 10000 with none
     key
         idempotency key: the same key moves money once (default: a new one)
     """
 
     async def work(backend: Client) -> int:
         with known():
-            return await backend.top_up(user, amount_fen, key, known_only=not create)
+            return await backend.top_up(user, amount, key, known_only=not create)
 
     print(as_backend(work, server))
     return 0
 
 
-def withdraw(user: User, amount_fen: Fen, *, key: Text | None = None, server: BackendOptions = AS_BACKEND) -> int:
-    """Debit a user's wallet, money to the outside, and print the new balance in fen.
+def withdraw(user: User, amount: Fen, *, key: Text | None = None, server: BackendOptions = AS_BACKEND) -> int:
+    """Debit a user's wallet, money to the outside, and print the new balance.
 
     Example: hongbao withdraw 1001 10000 --key payout-4711
 
@@ -83,18 +83,19 @@ def withdraw(user: User, amount_fen: Fen, *, key: Text | None = None, server: Ba
     ----------
     user
         the user's id, or a name as in `hongbao chat --as NAME`
-    amount_fen
-        the amount in fen (10000 is 100.00 yuan); the wallet must hold it
+    amount
+        a whole number of the smallest unit of money: 10000 is 100.00 with two decimals, 10000 with none; the
+        wallet must hold it
     key
         idempotency key: the same key moves money once (default: a new one)
     """
 
     async def work(backend: Client) -> int:
         try:
-            return await backend.withdraw(user, amount_fen, key)
+            return await backend.withdraw(user, amount, key)
         except NotEnoughMoney:
             raise CommandFailed(
-                f"the wallet of user {user} holds less than {amount_fen} {backend.money.smallest}, or the server "
+                f"the wallet of user {user} holds less than {amount} {backend.money.smallest}, or the server "
                 f"knows no such user; no money was moved (see: hongbao user {user})"
             ) from None
 

@@ -77,7 +77,7 @@ def demo(
 ) -> int:
     """Run a server with simulated users for a while, then verify a packet and audit; exit 1 if a check fails.
 
-    With --join you are a member of one of the groups, with 200.00 yuan in the wallet, until you quit: in a terminal
+    With --join you are a member of one of the groups, with money in the wallet, until you quit: in a terminal
     as with `hongbao chat`, in a pipe as with `hongbao chat --plain`.
 
     The users and their money stay in the books, so it refuses a data folder with other users or money.

@@ -47,12 +47,12 @@ COMMANDS: Final = (
     CommandRow(
         "topup",
         "server.cli.backend:topup",
-        "Credit money from outside to a user's wallet and print the new balance in fen.",
+        "Credit money from outside to a user's wallet and print the new balance.",
     ),
     CommandRow(
         "withdraw",
         "server.cli.backend:withdraw",
-        "Debit a user's wallet, money to the outside, and print the new balance in fen.",
+        "Debit a user's wallet, money to the outside, and print the new balance.",
     ),
     CommandRow(
         "ban",
@@ -68,7 +68,7 @@ COMMANDS: Final = (
     CommandRow(
         "audit",
         "server.cli.audit:audit",
-        "Prove from the records alone that every fen is accounted for; exit 1 and name each discrepancy.",
+        "Prove from the records alone that all money is accounted for; exit 1 and name each discrepancy.",
     ),
     CommandRow(
         "backup",
@@ -160,7 +160,7 @@ COMMANDS: Final = (
     CommandRow(
         "chaos",
         "bench.chaos.cli:chaos_cli",
-        "Kill, freeze and cut off the server and its stores under load; exit 1 if a fen is missing.",
+        "Kill, freeze and cut off the server and its stores under load; exit 1 if money is missing.",
     ),
     CommandRow(
         "completion",

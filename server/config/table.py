@@ -82,11 +82,11 @@ KEYS: Final = {
         "store that must have a claim on disk before `won` is sent", one_of("postgres", "redis")
     ),
     "stores.postgres_pool_max": ConfigKey("connections to PostgreSQL, at most", whole(1, 1_000)),
-    "limits.share_fen_min": ConfigKey("smallest share, in fen", AMOUNT, FOR_PACKETS),
+    "limits.share_fen_min": ConfigKey("smallest share, in the smallest unit of money", AMOUNT, FOR_PACKETS),
     "limits.share_fen_max": ConfigKey(
-        "largest share, in fen", whole(1, 2**32 - 1), FOR_PACKETS
+        "largest share, in the smallest unit of money", whole(1, 2**32 - 1), FOR_PACKETS
     ),  # 4 bytes in the mirror
-    "limits.total_fen_max": ConfigKey("largest packet, in fen", AMOUNT, HUP),
+    "limits.total_fen_max": ConfigKey("largest packet, in the smallest unit of money", AMOUNT, HUP),
     "limits.shares_max": ConfigKey("shares of a packet", whole(1, SHARES_MAX), HUP),
     "limits.group_members_max": ConfigKey("members of a group, joined by themselves", COUNT, HUP),
     "limits.synced_members_max": ConfigKey("members of a group, put there by the chat backend", COUNT, HUP),
@@ -169,7 +169,7 @@ KEYS: Final = {
         shown_words(4, least=0, names=1, must="empty, or up to 4 letters or currency signs"),
     ),
     "money.decimals": ConfigKey(
-        "digits after the point: 2 means that 100 of the smallest unit (the `fen` of limits and APIs) are one unit",
+        "digits after the point; 2: 100 of the smallest unit (`fen` in names of limits and APIs) are one unit",
         whole(0, 4),
     ),
     "auth.keys": ConfigKey(

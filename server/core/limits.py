@@ -105,27 +105,36 @@ class Limits(msgspec.Struct, forbid_unknown_fields=True):
         }
 
 
-def check_bytes(text: str, least: int, most: int, reason: Reason) -> None:
-    """Raise RequestRefused unless the text has least…most bytes as UTF-8, none of them zero (columns hold none)."""
+def check_bytes(field: str, text: str, least: int, most: int, reason: Reason) -> None:
+    """Raise RequestRefused unless the text has least…most bytes as UTF-8, none of them zero (columns hold none).
+
+    `field`: the name of the text in the request, as on the wire.
+    """
     if "\0" in text:
-        raise RequestRefused(reason, "a zero byte is not allowed")
+        raise RequestRefused(reason, f"{field}: a zero byte is not allowed")
     size = len(text.encode())
     if not least <= size <= most:
-        raise RequestRefused(reason, f"{size} bytes, allowed are {least} to {most}")
+        raise RequestRefused(reason, f"{field}: {size} bytes, allowed are {least} to {most}")
 
 
-def check_text(text: str, least: int, most: int, reason: Reason, hostile: re.Pattern[str] = HOSTILE) -> None:
+def check_text(
+    field: str, text: str, least: int, most: int, reason: Reason, hostile: re.Pattern[str] = HOSTILE
+) -> None:
     """Raise RequestRefused unless the text has least…most bytes as UTF-8 and no hostile character.
 
     The text is shown to other users, in programs that need not expect such characters.
     """
-    check_bytes(text, least, most, reason)
+    check_bytes(field, text, least, most, reason)
     if found := hostile.search(text):
-        raise RequestRefused(reason, f"the character U+{ord(found[0]):04X} is not allowed")
+        raise RequestRefused(reason, f"{field}: the character U+{ord(found[0]):04X} is not allowed")
 
 
-def check_number(number: int, least: int, most: int, reason: Reason, what: str, why: str = "") -> None:
-    """Raise RequestRefused unless least ≤ number ≤ most. `why`: where the bounds come from."""
+def check_number(
+    field: str, number: int, least: int, most: int, reason: Reason, unit: str = "", why: str = ""
+) -> None:
+    """Raise RequestRefused unless least ≤ number ≤ most. `unit`: what it counts; `why`: of the bounds."""
     if not least <= number <= most:
         because = f" ({why})" if why else ""
-        raise RequestRefused(reason, f"{what} is {number}, allowed are {least} to {most}{because}")
+        raise RequestRefused(
+            reason, f"{field}: {number}{' ' * bool(unit)}{unit}, allowed are {least} to {most}{because}"
+        )

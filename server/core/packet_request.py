@@ -31,13 +31,33 @@ class PacketRequest(NamedTuple):
         return self.amount_fen * self.shares if self.kind.row.amount_of is AmountOf.SHARE else self.amount_fen
 
 
+def request_of(
+    sender_id: int,
+    key: str,
+    kind: str,
+    target_id: int,
+    amount_fen: int,
+    shares: int,
+    greeting: str,
+    client_seed: bytes = b"",
+) -> PacketRequest:
+    """What a sender asks for, in the words of a request. Raises RequestRefused if there is no such kind."""
+    try:
+        known = PacketKind(kind)
+    except ValueError:
+        raise RequestRefused(Reason.BAD_TARGET, f"packet_kind: no kind of packet is called {kind[:20]!r}") from None
+    return PacketRequest(
+        sender_id, key, known, target_id, amount_fen, shares, greeting or DEFAULT_GREETING, client_seed
+    )
+
+
 def check(request: PacketRequest, limits: Limits, members: int, smallest: str) -> None:
     """Raise RequestRefused at the first broken limit. `members`: size of the group, 1 for one receiver.
 
     `smallest`: what an amount counts, for the words of a refusal.
     """
-    check_bytes(request.key, 1, limits.key_bytes_max, Reason.BAD_KEY)
-    check_text(request.greeting, 0, limits.greeting_bytes_max, Reason.BAD_GREETING)
+    check_bytes("key", request.key, 1, limits.key_bytes_max, Reason.BAD_KEY)
+    check_text("greeting", request.greeting, 0, limits.greeting_bytes_max, Reason.BAD_GREETING)
     if request.client_seed and len(request.client_seed) not in seeds.CLIENT_SEED_BYTES:
         size = len(request.client_seed)
         raise RequestRefused(Reason.BAD_SEED, f"client_seed: 16 to 32 bytes, over HTTP in hex, got {size}")
@@ -52,7 +72,7 @@ def _check_shares(request: PacketRequest, limits: Limits, members: int) -> None:
         most, why = 1, "one user receives it"
     elif members < most:
         most, why = members, f"the group has {members} member{'s' * (members != 1)}"
-    check_number(request.shares, 1, most, Reason.BAD_SHARES, "the number of shares", why)
+    check_number("shares", request.shares, 1, most, Reason.BAD_SHARES, why=why)
 
 
 def _check_amount(request: PacketRequest, limits: Limits, smallest: str) -> None:
@@ -63,15 +83,17 @@ def _check_amount(request: PacketRequest, limits: Limits, smallest: str) -> None
         if high * shares > limits.total_fen_max:
             why += f"{', ' * bool(why)}a packet of at most {limits.total_fen_max}"
         low, high = low * shares, min(high * shares, limits.total_fen_max)
-    check_number(request.amount_fen, low, high, Reason.BAD_AMOUNT, f"the amount in {smallest}", why)
-    why, what = f"{shares} shares of {request.amount_fen}", f"the total in {smallest}"
-    check_number(request.total_fen, 1, limits.total_fen_max, Reason.BAD_AMOUNT, what, why)
+    check_number("amount_fen", request.amount_fen, low, high, Reason.BAD_AMOUNT, smallest, why)
+    why, unit = f"{shares} shares of {request.amount_fen}", f"{smallest} in all"
+    check_number("amount_fen", request.total_fen, 1, limits.total_fen_max, Reason.BAD_AMOUNT, unit, why)
 
 
 def check_target(kind: PacketKind, sender_id: int, target_id: int) -> None:
     """Raise RequestRefused if the kind and the id of its target do not fit together."""
     to_user = ids.is_user(target_id)
     if to_user != (kind.row.audience is Audience.RECEIVER):
-        raise RequestRefused(Reason.BAD_TARGET, f"{kind} goes to {'a user' if not to_user else 'a group'}")
+        raise RequestRefused(
+            Reason.BAD_TARGET, f"target_id: {kind} goes to {'a user' if not to_user else 'a group'}"
+        )
     if target_id == sender_id:
-        raise RequestRefused(Reason.BAD_TARGET, "a packet cannot be sent to its sender")
+        raise RequestRefused(Reason.BAD_TARGET, "target_id: a packet cannot be sent to its sender")

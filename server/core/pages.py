@@ -23,7 +23,8 @@ from server.core.packet import Claim, Terms, best_luck
 from server.core.texts import Language, MoneyWords, Text, say
 
 NO_CLAIM: Final = -1  # the index of the best luck while there is none
-USES: Final = (Text.USE_TO_SEND, Text.USE_TO_BUY, Text.USE_TO_TRANSFER, Text.USE_TO_WITHDRAW)
+USES: Final = (Text.USE_TO_SEND, Text.USE_TO_BUY, Text.USE_TO_TRANSFER, Text.USE_TO_WITHDRAW)  # of cash
+USES_OF_POINTS: Final = USES[:1]  # what else they are good for, and whether they can leave, is not known here
 
 
 class State(StrEnum):
@@ -140,7 +141,7 @@ def result_page(known: Known, viewer: Viewer, now_ms: int, *, credited: bool) ->
         state=state,
         amount_fen=own.amount_fen if own else 0,
         amount=said(Text.AMOUNT if own else None),
-        note=said(_note(own, credited) if own else None),
+        note=said(_note(own, credited, viewer.money.is_cash) if own else None),
         summary=said(_summary(terms, state, is_sender)),
         ending=said(_ending(state, is_sender)),
         send_again=said(Text.SEND_AGAIN if is_sender and _may_send_again(terms, state, viewer) else None),
@@ -191,9 +192,10 @@ def _lists_claims(kind: PacketKind, is_sender: bool) -> bool:
     return is_sender or kind.row.claims_seen_by is SeenBy.EVERY_VIEWER
 
 
-def _note(own: Claim, credited: bool) -> Text:
+def _note(own: Claim, credited: bool, is_cash: bool) -> Text:
     """What the share can be used for, once it is credited: any use will do, but the same at every look."""
-    return USES[own.at_ms % len(USES)] if credited else Text.ARRIVING
+    uses = USES if is_cash else USES_OF_POINTS
+    return uses[own.at_ms % len(uses)] if credited else Text.ARRIVING
 
 
 def _may_send_again(terms: Terms, state: State, viewer: Viewer) -> bool:

@@ -71,6 +71,10 @@ TITLES: Final[dict[tuple[Refusal, int], str]] = {
 }
 
 
+# Rules name a field as the wire does. Where HTTP has another name for it:
+FIELDS: Final = {"external_id": "group", "packet_kind": "kind"}
+
+
 class Rendered(NamedTuple):
     """A problem as an HTTP response."""
 
@@ -124,4 +128,6 @@ class Problem(Exception):
 
 def refused(refusal: RequestRefused, retry_after_ms: int | None) -> Problem:
     """The problem that a refusal of the services is."""
-    return Problem(CODES[refusal.reason], refusal.detail, retry_after_ms=retry_after_ms)
+    field, colon, words = refusal.detail.partition(": ")
+    detail = f"{FIELDS.get(field, field)}{colon}{words}"
+    return Problem(CODES[refusal.reason], detail, retry_after_ms=retry_after_ms)

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from protocol.money_unit import MoneyUnit
 from server.core.latency import BOUNDS_MS, Latencies
 from server.ops.samples.sample import Counts, Sample
 from server.ops.samples.sampler import Sampler
@@ -134,20 +135,20 @@ HISTOGRAMS: Final[dict[str, tuple[str, Callable[[Sample], Mapping[str, Latencies
 }
 HISTOGRAM_LABELS: Final = {"open_seconds": [], "batch_seconds": ["store"]}
 BUILD_INFO: Final = "build_info"
+MONEY_UNIT: Final = "money_unit_fen"
 
 NAMES: Final[tuple[str, ...]] = (
     *(f"{PREFIX}{name}_total" for name in (*COUNTERS, *COUNTERS_BY, *COUNTERS_BY_TWO)),
-    *(PREFIX + name for name in (*GAUGES, *GAUGES_BY, *HISTOGRAMS, BUILD_INFO)),
+    *(PREFIX + name for name in (*GAUGES, *GAUGES_BY, *HISTOGRAMS, BUILD_INFO, MONEY_UNIT)),
 )
 
 
 class Metrics(Collector):
     """Turns the newest sample into metric families. A value that is not known yet is left out."""
 
-    def __init__(self, sampler: Sampler, version: str, smallest: str) -> None:
-        """`smallest`: what an amount counts, for the help texts."""
+    def __init__(self, sampler: Sampler, version: str, money: MoneyUnit) -> None:
         self._sampler = sampler
-        self._smallest = smallest
+        self._money = money
         self._version = version
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
@@ -159,8 +160,9 @@ class Metrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Called by the registry for each scrape."""
         now = self._sampler.fresh
-        yield from _counters(now, self._smallest)
-        yield from _gauges(now, self._smallest)
+        smallest = self._money.smallest
+        yield from _counters(now, smallest)
+        yield from _gauges(now, smallest)
         yield from _histograms(now)
         build = GaugeMetricFamily(
             PREFIX + BUILD_INFO,
@@ -169,6 +171,8 @@ class Metrics(Collector):
         )
         build.add_metric([self._version, now.durability], 1)
         yield build
+        one = f"what one of {self._money.en} is in {smallest}: divide by it to show amounts"
+        yield GaugeMetricFamily(PREFIX + MONEY_UNIT, one, value=10**self._money.decimals)
 
 
 def _counters(now: Sample, smallest: str) -> Iterator[Metric]:

@@ -122,7 +122,7 @@ class Operations:
 
         host, port = host_and_port(self._config.http)
         dashboard = Dashboard(self.sampler, self._health_now, version(), self._money)
-        metrics = Metrics(self.sampler, version(), self._money.smallest)
+        metrics = Metrics(self.sampler, version(), self._money)
         http = Http(self._health_now, metrics, dashboard.routes(), {host, *self._config.http_names})
         try:
             self.http_port = await http.open(host, port)

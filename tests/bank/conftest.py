@@ -19,6 +19,7 @@ from client_sim.bank.server import BankServer
 from client_sim.sdk.client import Client
 from server.core.ids import IdMaker
 from server.core.packet import Terms
+from server.core.packet_request import request_of
 from server.core.payments import ENDED
 from server.gateways.bank.gateway import BankGateway
 from server.gateways.port import CardAsk
@@ -114,7 +115,7 @@ class BankRoom:
 
     async def send(self, key: str = "k", amount_fen: int = 300, shares: int = 3) -> Terms:
         """The sender sends a lucky packet, paid by their card. Raises RequestRefused."""
-        return await self.sends.send(SENDER, key, "lucky", self.group, amount_fen, shares, "")
+        return await self.sends.send(request_of(SENDER, key, "lucky", self.group, amount_fen, shares, ""))
 
     async def pay_out(self, user_id: int, fen: int = 500) -> int:
         """What comes into a wallet goes to the user's card; the number of the payout."""

@@ -182,6 +182,13 @@ def test_suite_runs_every_other_scenario_once() -> None:
         "open, closed loop": (1_000, 1, 30_000),
     }
     assert (suite.RUNS["day"].rate_per_s, suite.RUNS["day"].seconds) == (2_000, 5.0)
+    alone = {name: (one.connections, one.requests, one.rate_per_s) for name, one in suite.ALONE.items()}
+    assert alone == {
+        "idle": (10_000, 0, 0),
+        "http-open": (100, 30_000, 0),
+        "http-send": (100, 20_000, 0),
+        "webhooks": (100, 0, 250),
+    }
     half = suite.half_of({"rate_per_s": 19_001, "connections": 1_000})
     assert (half.scenario, half.is_open, half.rate_per_s, half.operations) == ("open", True, 9_500.0, 57_000)
 

@@ -16,6 +16,7 @@ from bench.report import chart
 from bench.report.markup import Markup, element
 from bench.report.page import page, write
 from bench.report.words import number
+from tests.points import yuan_in
 
 ONE: dict[str, Any] = {
     "scenario": "opens",
@@ -80,6 +81,7 @@ ONE: dict[str, Any] = {
         "memory_mb": 24576,
         "kernel": "Linux 6.1.0",
         "config": "[limits]\nrequests_per_s = 1000000.0\n",
+        "money_unit": {"zh": "元", "en": "yuan", "symbol": "¥", "decimals": 2},
     },
 }
 HOSTILE = "</code></pre><script>alert('1')</script>&amp;\"><svg onload=x>"
@@ -221,6 +223,14 @@ def test_invalid_run_is_marked_with_its_reasons() -> None:
     assert "result differs by 1.50" in text
     assert "balances" not in text
     assert "an audit check failed" in read(page(changed(valid=False)))[0]
+
+
+def test_run_on_a_server_of_points_is_told_in_points() -> None:
+    points = {"zh": "积分", "en": "points", "symbol": "", "decimals": 0}
+    text, _ = read(page(changed(about__money_unit=points, valid=False, money__difference_fen=-150)))
+    assert "Money, in points claimed 819,600,000 + refunded 150,000" in text
+    assert "-150 points of difference." in text
+    assert yuan_in(text) == []
 
 
 def test_run_without_books_has_no_money_verdict() -> None:

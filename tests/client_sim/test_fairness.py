@@ -61,10 +61,10 @@ CHEATS: dict[str, tuple[dict[str, Any], str]] = {
     "another seed": ({"seed": bytes(32)}, "the seed does not fit the commitment"),
     "another total": ({"total_fen": 1001}, "the seed does not fit the commitment"),
     "another packet": ({"packet_id": 7}, "the seed does not fit the commitment"),
-    "amounts exchanged": ({"claims": SWAPPED}, "share 0 is 98 fen, the seed says 239"),
+    "amounts exchanged": ({"claims": SWAPPED}, "share 0 is 98, the seed says 239"),
     "a claim too many": ({"claims": DOUBLED}, "6 claims of 5 shares"),
     "a claim left out": ({"claims": revealed(TEN_YUAN).claims[1:]}, "the claims are not numbered 0, 1, 2, …"),
-    "another cap": ({"share_fen_max": 300}, "share 0 is 239 fen, the seed says "),
+    "another cap": ({"share_fen_max": 300}, "share 0 is 239, the seed says "),
     "another best luck": ({"best_index": 0}, "best luck is share 2, not 0"),
     "not over": ({"state": "expired"}, "expired with 5 of 5 shares claimed"),
 }

@@ -37,20 +37,20 @@ def test_announced_limits_are_whole_numbers() -> None:
 
 @pytest.mark.parametrize("text", ["a", "abc", "福"])
 def test_text_within_its_bytes_passes(text: str) -> None:
-    check_bytes(text, 1, 3, Reason.BAD_TEXT)
+    check_bytes("name", text, 1, 3, Reason.BAD_TEXT)
 
 
 @pytest.mark.parametrize("text", ["", "abcd", "福a", "a\0"])
 def test_text_outside_its_bytes_or_with_a_zero_byte_is_refused(text: str) -> None:
     with pytest.raises(RequestRefused) as refused:
-        check_bytes(text, 1, 3, Reason.BAD_TEXT)
+        check_bytes("name", text, 1, 3, Reason.BAD_TEXT)
     assert refused.value.reason is Reason.BAD_TEXT
 
 
 # an emoji of a family (joiners), Arabic, Persian with a non-joiner, a flag, Hindi
 @pytest.mark.parametrize("text", ["👨‍👩‍👧", "مرحبا", "می‌خواهم", "🏴󠁧󠁢󠁳󠁣󠁴󠁿", "हिन्दी"])
 def test_text_in_any_script_passes(text: str) -> None:
-    check_text(text, 1, 100, Reason.BAD_TEXT)
+    check_text("name", text, 1, 100, Reason.BAD_TEXT)
 
 
 @pytest.mark.parametrize(
@@ -68,22 +68,22 @@ def test_text_in_any_script_passes(text: str) -> None:
     ],
 )
 def test_text_with_a_hostile_character_is_refused_and_names_it(text: str, named: str) -> None:
-    with pytest.raises(RequestRefused, match=f"the character {re.escape(named)} is not allowed") as refused:
-        check_text(text, 1, 100, Reason.BAD_NAME)
+    with pytest.raises(RequestRefused, match=f"^name: the character {re.escape(named)} is not allowed") as refused:
+        check_text("name", text, 1, 100, Reason.BAD_NAME)
     assert refused.value.reason is Reason.BAD_NAME
 
 
 def test_text_of_several_lines_may_have_tabs_and_line_feeds_only() -> None:
-    check_text("a\tb\nc", 1, 100, Reason.BAD_TEXT, HOSTILE_IN_LINES)
+    check_text("name", "a\tb\nc", 1, 100, Reason.BAD_TEXT, HOSTILE_IN_LINES)
     for text in ("a\rb", "a\x0bb", "a\x1bb", "a\u202eb"):
         with pytest.raises(RequestRefused):
-            check_text(text, 1, 100, Reason.BAD_TEXT, HOSTILE_IN_LINES)
+            check_text("name", text, 1, 100, Reason.BAD_TEXT, HOSTILE_IN_LINES)
 
 
 @pytest.mark.parametrize(("number", "passes"), [(0, False), (1, True), (3, True), (4, False), (-(2**63), False)])
 def test_number_passes_only_between_its_bounds(number: int, passes: bool) -> None:
     if passes:
-        check_number(number, 1, 3, Reason.BAD_SHARES, "the number")
+        check_number("shares", number, 1, 3, Reason.BAD_SHARES)
     else:
-        with pytest.raises(RequestRefused, match=f"the number is {number}, allowed are 1 to 3"):
-            check_number(number, 1, 3, Reason.BAD_SHARES, "the number")
+        with pytest.raises(RequestRefused, match=f"^shares: {number}, allowed are 1 to 3"):
+            check_number("shares", number, 1, 3, Reason.BAD_SHARES)

@@ -155,26 +155,26 @@ def test_the_limits_come_from_the_config() -> None:
 @pytest.mark.parametrize(
     ("asked", "members", "detail"),
     [
-        (lucky(shares=5), 2, "the number of shares is 5, allowed are 1 to 2 (the group has 2 members)"),
-        (lucky(shares=2), 1, "the number of shares is 2, allowed are 1 to 1 (the group has 1 member)"),
-        (lucky(shares=501), 900, "the number of shares is 501, allowed are 1 to 500"),
-        (personal(shares=2), 1, "the number of shares is 2, allowed are 1 to 1 (one user receives it)"),
+        (lucky(shares=5), 2, "shares: 5, allowed are 1 to 2 (the group has 2 members)"),
+        (lucky(shares=2), 1, "shares: 2, allowed are 1 to 1 (the group has 1 member)"),
+        (lucky(shares=501), 900, "shares: 501, allowed are 1 to 500"),
+        (personal(shares=2), 1, "shares: 2, allowed are 1 to 1 (one user receives it)"),
         (
             lucky(shares=2, amount_fen=40_001),
             5,
-            "the amount in fen is 40001, allowed are 2 to 40000 (2 shares of 1 to 20000 each)",
+            "amount_fen: 40001 fen, allowed are 2 to 40000 (2 shares of 1 to 20000 each)",
         ),
-        (lucky(shares=1, amount_fen=20_001), 5, "the amount in fen is 20001, allowed are 1 to 20000"),
+        (lucky(shares=1, amount_fen=20_001), 5, "amount_fen: 20001 fen, allowed are 1 to 20000"),
         (
             lucky(shares=200, amount_fen=2_000_001),
             200,
-            "the amount in fen is 2000001, allowed are 200 to 2000000 (200 shares of 1 to 20000 each, a packet "
+            "amount_fen: 2000001 fen, allowed are 200 to 2000000 (200 shares of 1 to 20000 each, a packet "
             "of at most 2000000)",
         ),
         (
             lucky(kind=PacketKind.EQUAL, shares=200, amount_fen=20_000),
             200,
-            "the total in fen is 4000000, allowed are 1 to 2000000 (200 shares of 20000)",
+            "amount_fen: 4000000 fen in all, allowed are 1 to 2000000 (200 shares of 20000)",
         ),
     ],
 )
@@ -185,15 +185,15 @@ def test_refusal_says_where_the_bounds_come_from(asked: PacketRequest, members: 
 
 
 def test_refusal_names_the_value_and_the_limits() -> None:
-    with pytest.raises(RequestRefused, match="the number of shares is 6, allowed are 1 to 5"):
+    with pytest.raises(RequestRefused, match="shares: 6, allowed are 1 to 5"):
         check(lucky(shares=6), LIMITS, members=5, smallest="fen")
-    with pytest.raises(RequestRefused, match="the amount in fen is 4, allowed are 5 to 100000"):
+    with pytest.raises(RequestRefused, match="amount_fen: 4 fen, allowed are 5 to 100000"):
         check(lucky(amount_fen=4), LIMITS, members=5, smallest="fen")
-    with pytest.raises(RequestRefused, match="129 bytes, allowed are 0 to 128"):
+    with pytest.raises(RequestRefused, match=r"^greeting: 129 bytes, allowed are 0 to 128"):
         check(lucky(greeting="a" * 129), LIMITS, members=5, smallest="fen")
-    with pytest.raises(RequestRefused, match="personal goes to a user"):
+    with pytest.raises(RequestRefused, match=r"^target_id: personal goes to a user"):
         check(personal(target_id=GROUP), LIMITS, members=1, smallest="fen")
-    with pytest.raises(RequestRefused, match="lucky goes to a group"):
+    with pytest.raises(RequestRefused, match=r"^target_id: lucky goes to a group"):
         check(lucky(target_id=BEN), LIMITS, members=1, smallest="fen")
 
 

@@ -11,7 +11,8 @@ import pytest
 from protocol.money_unit import YUAN, MoneyUnit
 from server.core import packet_request
 from server.core.kinds import PacketKind
-from server.core.pages import Known, Viewer, open_page, result_page
+from server.core.packet import Claim
+from server.core.pages import USES, Known, Viewer, open_page, result_page
 from server.core.refusals import RequestRefused
 from server.core.texts import TEXTS, Language, Text, say
 from tests.core import test_pages as pages
@@ -60,6 +61,23 @@ def test_page_in_another_unit_never_names_yuan(unit: MoneyUnit) -> None:
     assert len(seen) > 10
 
 
+@pytest.mark.parametrize("unit", [POINTS, COINS], ids=["points", "coins"])
+@pytest.mark.parametrize("language", Language)
+def test_share_of_points_is_good_for_packets_alone(unit: MoneyUnit, language: Language) -> None:
+    notes = {YUAN: set[str](), unit: set[str]()}
+    for money, at_ms in product(notes, range(12)):
+        packet = pages.known(PacketKind.LUCKY, pages.BEN)
+        own = packet.claims[pages.BEN]
+        own = Claim(own.index, own.user_id, own.amount_fen, own.at_ms + at_ms)
+        packet = packet._replace(claims={pages.BEN: own})
+        viewer = pages.viewer(packet, pages.BEN, language)._replace(money=money)
+        page = result_page(packet, viewer, pages.SOON, credited=True)
+        assert page is not None
+        notes[money].add(page.note)
+    assert len(notes[YUAN]) == len(USES)
+    assert notes[unit] == {say(language, Text.USE_TO_SEND, {}, unit)}
+
+
 def test_page_in_points_has_whole_numbers() -> None:
     packet = pages.known(PacketKind.LUCKY, pages.BEN, pages.CAI, pages.DEE)
     for language, shown in (
@@ -81,6 +99,6 @@ def test_viewer_of_yuan_reads_the_texts_of_always() -> None:
 
 @pytest.mark.parametrize("request_", [lucky(amount_fen=4), lucky(amount_fen=10**9)], ids=["small", "large"])
 def test_refusal_of_an_amount_names_what_it_counts(request_: packet_request.PacketRequest) -> None:
-    with pytest.raises(RequestRefused, match="the amount in points is") as refused:
+    with pytest.raises(RequestRefused, match=r"^amount_fen: \d+ points, allowed are") as refused:
         packet_request.check(request_, LIMITS, 5, POINTS.smallest)
     assert yuan_in(refused.value.detail) == []

@@ -112,7 +112,7 @@ FORGED: dict[str, tuple[dict[str, Any], str]] = {
     "another packet": ({"packet_id": 5}, "the seed does not fit the commitment"),
     "amounts exchanged": (
         {"amounts_fen": VECTORS[0]["amounts_fen"][::-1]},
-        f"share 0 is {VECTORS[0]['amounts_fen'][-1]} fen, the seed says {VECTORS[0]['amounts_fen'][0]}",
+        f"share 0 is {VECTORS[0]['amounts_fen'][-1]}, the seed says {VECTORS[0]['amounts_fen'][0]}",
     ),
 }
 

@@ -15,6 +15,7 @@ import yaml
 from server.config import load
 from server.ops.metrics import NAMES
 from server.services.runtime import supervised
+from tests.points import yuan_in
 
 TOP = Path(__file__).parents[2]
 DEPLOY = TOP / "deploy"
@@ -53,6 +54,15 @@ def test_loop_that_fails_each_time_raises_an_alert_and_one_failure_does_not() ->
     found = re.fullmatch(r"increase\(hongbao_loop_failures_total\[1m\]\) > (\d+)", str(rule["expr"]))
     assert found is not None
     assert 1 <= int(found[1]) < 60 / supervised.PAUSE_S_MAX
+
+
+def test_grafana_names_no_unit_of_money_and_divides_by_that_of_the_server() -> None:
+    text = (DEPLOY / "grafana/hongbao.json").read_text("utf-8")
+    panels = json.loads(text)["panels"]
+    assert yuan_in(re.sub(r"hongbao_\w+", "", text)) == []
+    amounts = [one["expr"] for panel in panels for one in panel.get("targets", ()) if "_fen" in one["expr"]]
+    assert len(amounts) == 2
+    assert all(one.endswith(" / scalar(max(hongbao_money_unit_fen))") for one in amounts)
 
 
 def test_grafana_panels_do_not_overlap() -> None:

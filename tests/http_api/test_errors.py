@@ -279,23 +279,23 @@ async def test_rules_of_the_wire_are_those_of_http(api: Api) -> None:
     packet = {"sender_id": "1", "kind": "lucky", "group": "g", "amount_fen": 100, "shares": 2}
     two = "(2 shares of 1 to 20000 each)"
     for changed, status, code, detail in (
-        ({"amount_fen": 0}, 422, "bad_amount", f"the amount in fen is 0, allowed are 2 to 40000 {two}"),
-        ({"amount_fen": -5}, 422, "bad_amount", f"the amount in fen is -5, allowed are 2 to 40000 {two}"),
+        ({"amount_fen": 0}, 422, "bad_amount", f"amount_fen: 0 fen, allowed are 2 to 40000 {two}"),
+        ({"amount_fen": -5}, 422, "bad_amount", f"amount_fen: -5 fen, allowed are 2 to 40000 {two}"),
         (
             {"shares": 3},
             422,
             "bad_shares",
-            "the number of shares is 3, allowed are 1 to 2 (the group has 2 members)",
+            "shares: 3, allowed are 1 to 2 (the group has 2 members)",
         ),
         (
             {"shares": 0},
             422,
             "bad_shares",
-            "the number of shares is 0, allowed are 1 to 2 (the group has 2 members)",
+            "shares: 0, allowed are 1 to 2 (the group has 2 members)",
         ),
-        ({"greeting": "x" * 2_000}, 422, "bad_greeting", "2000 bytes, allowed are 0 to 128"),
+        ({"greeting": "x" * 2_000}, 422, "bad_greeting", "greeting: 2000 bytes, allowed are 0 to 128"),
         ({"client_seed": "00"}, 422, "bad_seed", "client_seed: 16 to 32 bytes, over HTTP in hex, got 1"),
-        ({"kind": "personal"}, 422, "bad_target", "personal goes to a user or a one-to-one chat"),
+        ({"kind": "personal"}, 422, "bad_target", "target_id: personal goes to a user or a one-to-one chat"),
         ({"sender_id": "3"}, 403, "not_a_member", None),
         ({"group": "none"}, 404, "no_such_group", None),
         ({}, 409, "not_enough_money", "balance_fen of user 1 is 0, needed are 100"),
@@ -305,6 +305,18 @@ async def test_rules_of_the_wire_are_those_of_http(api: Api) -> None:
         assert (answer.status, answer.code) == (status, code), changed
         assert answer.json["type"] == f"urn:hongbao:refusal:{code}"
         assert answer.json.get("detail") == detail
+
+
+async def test_rule_about_a_field_with_another_name_on_the_wire_is_told_with_the_name_of_http(api: Api) -> None:
+    await api.ok("PUT", "/v1/groups/g", {"name": "G"})
+    answer = await api("PUT", "/v1/groups/g", {"name": "G", "audience": "signature"})
+    assert answer.json["detail"] == "audience: that of a group cannot be changed"
+    await api.ok("DELETE", "/v1/groups/g")
+    answer = await api("PUT", "/v1/groups/g", {"name": "G"})
+    assert (answer.code, answer.json["detail"]) == (
+        "bad_request",
+        "group: the group was deleted: its id is not used again",
+    )
 
 
 async def test_bytes_that_are_not_http_end_the_connection_and_nothing_else(api: Api, server: Server) -> None:

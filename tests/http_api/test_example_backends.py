@@ -111,7 +111,7 @@ async def test_refusal_is_told_to_the_user_of_an_example(server: Server, languag
         ada = await chat.user("Ada", "群 1-2")
         room = "/rooms/群 1-2/messages"
         much = await chat("POST", room, {"id": "1", "text": "/hongbao 200.01 1"}, token=ada)
-        limit = "the amount in fen is 20001, allowed are 1 to 20000"
+        limit = "amount_fen: 20001 fen, allowed are 1 to 20000"
         assert (much.status, much.json["error"]) == (422, limit)
         assert (await chat("POST", room, {"id": "3", "text": "/hongbao 150 1"}, token=ada)).status == 200
         poor = await chat("POST", room, {"id": "4", "text": "/hongbao 150 1"}, token=ada)

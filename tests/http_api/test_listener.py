@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 import trustme
 
+from protocol.money_unit import YUAN
 from server.config import Config, ConfigError, load
 from server.http_api import listener
 from server.http_api.api import check_address
@@ -133,7 +134,7 @@ async def test_requests_are_counted_by_route_and_status(api: Api, server: Server
 async def test_counted_requests_are_a_metric_with_two_labels(api: Api, server: Server) -> None:
     await api("PUT", "/v1/users/7", {"name": ""})
     line = 'hongbao_http_requests_total{route="PUT /v1/users/{user_id}",status="200"} 1.0'
-    metrics = Metrics(server.app.operations.sampler, "1", "fen")
+    metrics = Metrics(server.app.operations.sampler, "1", YUAN)
     async with asyncio.timeout(PATIENCE_S):
         while line not in metrics.text().decode().splitlines():  # the sample is up to a second old
             await api("GET", "/v1/users/7")

@@ -98,10 +98,10 @@ async def test_another_secret_is_a_rotation_and_none_keeps_the_present_one(api: 
 @pytest.mark.parametrize(
     ("body", "why"),
     [
-        ({"url": URL}, "a new endpoint needs a secret"),
-        ({"url": "http://shop.example/", "secret": SECRET}, "a URL begins with https://"),
+        ({"url": URL}, "secret: a new endpoint needs one"),
+        ({"url": "http://shop.example/", "secret": SECRET}, "url: a URL begins with https://"),
         ({"url": "https://169.254.169.254/", "secret": SECRET}, "not a public address"),
-        ({"url": URL, "secret": "whsec_short"}, "a secret is whsec_"),
+        ({"url": URL, "secret": "whsec_short"}, "secret: a secret is whsec_"),
         (
             {"url": URL, "secret": SECRET, "types": ["packet.lost"]},
             "types[0]: 'packet.lost' is not one of packet.claimed",

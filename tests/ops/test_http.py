@@ -13,6 +13,7 @@ from typing import NamedTuple
 import pytest
 from aiohttp import web
 
+from protocol.money_unit import YUAN
 from server.ops.health import Health
 from server.ops.http import CONNECTIONS_MAX, HEAD_BYTES_MAX, Http
 from server.ops.metrics import Metrics
@@ -68,7 +69,7 @@ async def served() -> AsyncIterator[Served]:
     healths = [READY]
     http = Http(
         lambda: healths[-1],
-        Metrics(FixedSampler([EMPTY]), "1.2.3", "fen"),
+        Metrics(FixedSampler([EMPTY]), "1.2.3", YUAN),
         [web.get("/wave", wave), web.get("/large", large), web.get("/defect", defect)],
     )
     yield Served(await http.open("127.0.0.1", 0), healths)
@@ -96,7 +97,7 @@ async def test_metrics_and_extra_routes_are_served(served: Served) -> None:
     metrics = await get(served.port, "/metrics")
     assert metrics.status == 200
     assert "Content-Type: text/plain; version=0.0.4; charset=utf-8" in metrics.headers
-    assert metrics.body == Metrics(FixedSampler([EMPTY]), "1.2.3", "fen").text().decode()
+    assert metrics.body == Metrics(FixedSampler([EMPTY]), "1.2.3", YUAN).text().decode()
     assert (await get(served.port, "/wave")).body == "wave"
     assert (await get(served.port, "/elsewhere")).status == 404
 
@@ -109,7 +110,7 @@ async def test_methods_other_than_get_are_refused(served: Served, path: str) -> 
 
 async def test_open_on_a_port_in_use_raises() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
-        http = Http(lambda: READY, Metrics(FixedSampler([EMPTY]), "1.2.3", "fen"))
+        http = Http(lambda: READY, Metrics(FixedSampler([EMPTY]), "1.2.3", YUAN))
         with pytest.raises(OSError, match="address already in use"):
             await http.open("127.0.0.1", other.getsockname()[1])
         await http.close()

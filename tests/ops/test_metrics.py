@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from msgspec.structs import replace
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from protocol.money_unit import YUAN
 from server.core.latency import BOUNDS_MS
 from server.ops.metrics import CONTENT_TYPE, NAMES, Metrics
 from server.ops.samples.sample import (
@@ -19,6 +22,7 @@ from server.ops.samples.sample import (
     WebhookQueue,
 )
 from tests.ops.samples import EMPTY, FixedSampler, latencies, sample
+from tests.points import COINS, POINTS, yuan_in
 
 FULL = sample(
     connections=3,
@@ -58,7 +62,7 @@ FULL = sample(
 
 
 def scraped(now: Sample) -> dict[str, Metric]:
-    text = Metrics(FixedSampler([now]), "1.2.3", "fen").text().decode()
+    text = Metrics(FixedSampler([now]), "1.2.3", YUAN).text().decode()
     return {metric.name: metric for metric in text_string_to_metric_families(text)}
 
 
@@ -116,6 +120,7 @@ def test_every_number_of_a_sample_is_exported_in_base_units() -> None:
         "hongbao_audit_last_run_timestamp_seconds": {"": 1_700_000_000.5},
         "hongbao_store_up": {"postgres": 1, "redis": 0},
         "hongbao_build_info": {"postgres,1.2.3": 1},
+        "hongbao_money_unit_fen": {"": 100},
     }
 
 
@@ -124,7 +129,7 @@ def test_exported_names_are_those_in_the_table() -> None:
         f"{name}_total" if metric.type == "counter" else name: metric.type for name, metric in scraped(FULL).items()
     }
     assert set(types) == set(NAMES)
-    assert len(NAMES) == len(set(NAMES)) == 45
+    assert len(NAMES) == len(set(NAMES)) == 46
     assert {name for name, kind in types.items() if kind == "histogram"} == {
         "hongbao_open_seconds",
         "hongbao_batch_seconds",
@@ -197,8 +202,14 @@ def test_content_type_is_the_text_format_of_prometheus() -> None:
 
 def test_help_texts_name_what_an_amount_counts() -> None:
     now = sample(figures=Figures(in_packets_fen=5))
-    for smallest in ("fen", "points"):
-        text = Metrics(FixedSampler([now]), "1.2.3", smallest).text().decode()
+    for money, smallest, factor in (
+        (YUAN, "fen", 100),
+        (POINTS, "points", 1),
+        (COINS, "units of 0.001 gold coins", 1000),
+    ):
+        text = Metrics(FixedSampler([now]), "1.2.3", money).text().decode()
+        assert f"\nhongbao_money_unit_fen {factor}.0\n" in text
+        assert bool(yuan_in(re.sub(r"hongbao_\w+", "", text))) == (money == YUAN)
         assert f"# HELP hongbao_money_fen_total money moved, in {smallest}\n" in text
         assert f"# HELP hongbao_in_packets_fen unopened money in open packets, in {smallest}\n" in text
         assert "{" not in "".join(line for line in text.splitlines() if line.startswith("# HELP"))

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import time
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
+from bench.chaos.freezing import frozen
 from bench.chaos.proxy import Proxy
+from protocol.money_unit import YUAN
 from server import embedded
 from server.cli.shared import resources
 from server.ops.metrics import Metrics
@@ -50,7 +49,7 @@ async def test_result_of_an_audit_from_the_command_line_is_shown_by_the_server(
     bad = operations.status()["audit"]
     assert (bad.discrepancies > 0, bad.at_ms > good.at_ms) == (True, True)
     operations.sampler._samples.clear()
-    metrics = Metrics(operations.sampler, "1", "fen")
+    metrics = Metrics(operations.sampler, "1", YUAN)
     assert f"hongbao_audit_discrepancies {bad.discrepancies}.0" in metrics.text().decode()
 
 
@@ -141,18 +140,10 @@ def test_audit_of_embedded_stores_needs_postgres_only(cluster: Path, monkeypatch
     monkeypatch.setattr(resources, "ATTACH_TIMEOUT_S", 3.0)
     with data_folder(cluster) as data, embedded.start(data) as stores:
         asyncio.run(_migrate(stores.postgres_dsn))
-        postmaster = psutil.Process(stores.pids["postgres"])
-        frozen = [stores.pids["valkey"]]
-        try:
-            os.kill(frozen[0], signal.SIGSTOP)
+        with frozen(stores.pids["valkey"]):
             done = here("audit", "--data", data)
             assert (done.code, "audit: ok" in done.stdout, done.stderr) == (0, True, "")
-            frozen += [postmaster.pid, *(child.pid for child in postmaster.children())]
-            for pid in frozen:
-                os.kill(pid, signal.SIGSTOP)
-            done = here("audit", "--data", data)
+            with frozen(stores.pids["postgres"]):
+                done = here("audit", "--data", data)
             assert (done.code, done.stdout, done.stderr.count("\n")) == (1, "", 1)
             assert done.stderr.endswith("but they do not answer\n")
-        finally:
-            for pid in frozen:
-                os.kill(pid, signal.SIGCONT)

@@ -11,11 +11,11 @@ from itertools import pairwise
 from typing import Any, NamedTuple, TypeAlias
 
 import asyncpg
-import psutil
 import pytest
 from redis import asyncio as aioredis
 from structlog.testing import capture_logs
 
+from bench.chaos.freezing import frozen
 from server import embedded
 from server.services.packets import mirror_health
 from server.services.runtime.store_health import StoreHealth
@@ -110,15 +110,8 @@ async def postgres_is_read_only(world: World) -> AsyncIterator[Sick]:
 
 @asynccontextmanager
 async def postgres_is_frozen(world: World) -> AsyncIterator[Sick]:
-    postmaster = psutil.Process(world.pids["postgres"])
-    processes = [postmaster, *postmaster.children()]
-    for one in processes:
-        one.suspend()
-    try:
+    with frozen(world.pids["postgres"]):
         yield Sick("postgres", "no answer")
-    finally:
-        for one in processes:
-            one.resume()
 
 
 SICKNESSES = [

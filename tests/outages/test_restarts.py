@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable
 from itertools import permutations
-from pathlib import Path
 
 import pytest
 
+from bench.chaos.freezing import frozen
 from client_sim.sdk.client import Client
 from protocol import messages
 from tests.conftest import Connect, StartServer
@@ -117,32 +116,23 @@ async def test_second_sigterm_stops_at_once() -> None:
             async with Client(cluster.url, token(0)) as backend:
                 await backend.top_up(1, 1_000)
             await client.balance()
-            postgres.signal(signal.SIGSTOP)
-            for child in _children(postgres.pid):
-                os.kill(child, signal.SIGSTOP)
-            asked = asyncio.ensure_future(client.send_packet("personal", 2, 100))
-            await asyncio.sleep(0.1)
-            ended = server.process
-            assert ended is not None
-            server._wanted.clear()
-            loop = asyncio.get_running_loop()
-            began_s = loop.time()
-            ended.send_signal(signal.SIGTERM)
-            await asyncio.sleep(0.2)
-            assert ended.poll() is None
-            ended.send_signal(signal.SIGTERM)
-            while ended.poll() is None:  # noqa: ASYNC110  the end of a process sets no event
-                await asyncio.sleep(0.02)
-            assert loop.time() - began_s < 10
-            for child in _children(postgres.pid):
-                os.kill(child, signal.SIGCONT)
-            postgres.signal(signal.SIGCONT)
+            assert postgres.pid is not None
+            with frozen(postgres.pid):
+                asked = asyncio.ensure_future(client.send_packet("personal", 2, 100))
+                await asyncio.sleep(0.1)
+                ended = server.process
+                assert ended is not None
+                server._wanted.clear()
+                loop = asyncio.get_running_loop()
+                began_s = loop.time()
+                ended.send_signal(signal.SIGTERM)
+                await asyncio.sleep(0.2)
+                assert ended.poll() is None
+                ended.send_signal(signal.SIGTERM)
+                while ended.poll() is None:  # noqa: ASYNC110  the end of a process sets no event
+                    await asyncio.sleep(0.02)
+                assert loop.time() - began_s < 10
             asked.cancel()
-
-
-def _children(pid: int | None) -> list[int]:
-    words = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [int(word) for word in words]
 
 
 def test_start_without_postgres_ends_with_one_line() -> None:

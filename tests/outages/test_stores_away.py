@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 
 import asyncpg
-import psutil
 import pytest
 from redis import asyncio as aioredis
 
+from bench.chaos import freezing
 from bench.chaos.proxy import Proxy
 from client_sim.sdk.client import Client
 from client_sim.sdk.errors import ClientError, Refusal, StoreUnavailable
@@ -77,15 +76,8 @@ async def stalled(proxy: Proxy, stores: embedded.StoreAddresses) -> AsyncIterato
 @asynccontextmanager
 async def frozen(proxy: Proxy, stores: embedded.StoreAddresses) -> AsyncIterator[None]:
     """PostgreSQL with all its children is stopped by SIGSTOP."""
-    postmaster = psutil.Process(stores.pids["postgres"])
-    processes = [postmaster, *postmaster.children()]
-    for one in processes:
-        one.send_signal(signal.SIGSTOP)
-    try:
+    with freezing.frozen(stores.pids["postgres"]):
         yield
-    finally:
-        for one in processes:
-            one.send_signal(signal.SIGCONT)
 
 
 @pytest.mark.parametrize("outage", [cut, stalled, frozen])

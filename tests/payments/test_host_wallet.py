@@ -19,10 +19,13 @@ from client_sim.sdk.errors import (
     KeyReused,
     NotAMember,
     NotEnoughMoney,
+    StoreUnavailable,
 )
 from server import config
 from server.config import ConfigError
+from server.core.packet_request import PacketRequest
 from server.core.payments import Evidence, Verdict
+from server.core.refusals import Reason, RequestRefused
 from server.credentials import Credentials
 from server.reload import Reading
 from server.services.packets.send import SendService
@@ -338,6 +341,35 @@ async def test_sender_who_may_no_longer_send_keeps_the_money_and_it_goes_back(
     await room.until_quiet()
     assert await eventually(lambda: host.fen(BEN) == HAVE_FEN)
     assert [line.reason for line in (await room.ben.statement()).lines] == ["payout", "charge"]
+    await books_agree()
+
+
+@pytest.mark.parametrize("reason", [Reason.STORE_UNAVAILABLE, Reason.OVERLOADED, Reason.INTERNAL])
+async def test_packet_that_cannot_be_prepared_now_is_sent_later_and_its_payment_stays_open(
+    room: Room,
+    host: HostWallet,
+    turn_clock: Turn,
+    monkeypatch: pytest.MonkeyPatch,
+    books_agree: AgreeBooks,
+    reason: Reason,
+) -> None:
+    """A temporary refusal says nothing about the sender: it must not end the payment without a packet."""
+    sends, refusals = room.server.app.services.sends, [reason]
+    checked = sends.checked
+
+    async def checked_later(one: PacketRequest) -> PacketRequest:
+        if refusals:
+            raise RequestRefused(refusals.pop())
+        return await checked(one)
+
+    monkeypatch.setattr(sends, "checked", checked_later)
+    with pytest.raises(StoreUnavailable):
+        await room.send("k")
+    row = await room.payment()
+    assert (row["state"], row["packet_id"], row["reason"], refusals) == ("submitted", None, "", [])
+    turn_clock(60_000)  # the lease has ended
+    assert (await room.until_ended())["packet_id"] == await room.send("k")
+    assert len(host.orders("charge")) == 1
     await books_agree()
 
 

@@ -25,7 +25,7 @@ from protocol.connection import (
     refused,
 )
 from protocol.framing import FRAMES_AT_ONCE, FrameTooLarge, frame
-from protocol.messages import Goodbye, Hello, Login, Message, Ping, Pong, Refused, Welcome
+from protocol.messages import Goodbye, Hello, Login, Message, Ping, Pong, Refused, Welcome, codec
 from protocol.tokens import mint
 
 NONCE = bytes(range(16))
@@ -297,8 +297,8 @@ def test_unknown_kind_is_refused_and_the_connection_stays_open(kind: int) -> Non
 @pytest.mark.parametrize(
     ("message", "detail"),
     [
-        ([21, 5], "length 3"),
-        ([21, 5, 0], "`int` >= 1"),
+        ([21, 5], "packet_id: it is missing"),
+        ([21, 5, 0], "packet_id: expected `int` >= 1"),
         ([21, 5, -7], "`int` >= 1"),
         ([21, 5, 2**63], "`int`"),
         ([21, 5, 2**64 - 1], "`int`"),
@@ -310,14 +310,16 @@ def test_unknown_kind_is_refused_and_the_connection_stays_open(kind: int) -> Non
         ([21, 5, [7]], "got `array`"),
         ([21, 5, {"packet_id": 7}], "got `object`"),
         ([21, 5, b"\x07"], "got `bytes`"),
-        ([22, 5, 7], "length 4"),
+        ([22, 5, 7], "ticket: it is missing"),
         ([22, 5, 7, 2**63], "`int`"),
-        ([11, 5, b"name"], "got `bytes`"),
-        ([15, 5, 7, 8], "got `int`"),
-        ([20, 5, "key", "lucky", 7, 100], "length 7"),
-        ([20, 5, "key", "lucky", 7, 1.5, 2], "got `float`"),
-        ([25, 5, "key", 0, 100], "`int` >= 1"),
-        ([10, 5, 42], "length 6"),
+        ([11, 5, b"name"], "name: expected `str`, got `bytes`"),
+        ([15, 5, 7, 8], "text: expected `str`, got `int`"),
+        ([20, 5, "key", "lucky", 7, 100], "shares: it is missing"),
+        ([20, 5, "key", "lucky", 7, 1.5, 2], "amount_fen: expected `int`, got `float`"),
+        ([25, 5, "key", 0, 100], "user_id: expected `int` >= 1"),
+        ([37, 5, [[7, 8]]], "users[0][1]: expected `str`, got `int`"),
+        ([42, 5, 7, 1, [8, "9"]], "joined[1]: expected `int`, got `str`"),
+        ([10, 5, 42], "expires_at_s: it is missing"),
         ([21, 5, {(): 1}], "got `object`"),
         ([21, 5, msgpack.ExtType(5, b"x")], "got `ext`"),
     ],
@@ -327,7 +329,10 @@ def test_malformed_request_is_refused_with_the_reason(message: list[Any], detail
     connection = logged_in()
     after = messages.GetBalance(6)
     assert connection.receive_data(packed(message) + framed(after), T0) == [after]
-    assert detail in check_refused(connection, 5, Refusal.BAD_REQUEST).detail
+    told = check_refused(connection, 5, Refusal.BAD_REQUEST).detail
+    assert detail in told
+    field = told.partition(": ")[0].partition("[")[0]
+    assert field in codec.CLASSES_FROM_CLIENT[message[0]].__struct_fields__
 
 
 def test_elements_behind_the_last_field_are_ignored() -> None:

@@ -195,7 +195,7 @@ async def test_plain_mode_in_a_pipe_writes_one_line_per_event(
         # a reminder of the finished packet may have come before it
         rf"packet group={user_id_of(ME)} message=\d+ .* kind=personal shares=1 state=open greeting=爱你",
         r'bad why=unknown_command verb=nix text=""',
-        r'refused name=bad_amount temporary=no detail="the amount in fen is 999900, allowed are 1 to 20000"',
+        r'refused name=bad_amount temporary=no detail="amount_fen: 999900 fen, allowed are 1 to 20000"',
         r"timeout event=nothing",
     ]
     find_in_order(patterns, out)

@@ -71,7 +71,7 @@ async def test_plain_chat_in_points_reads_whole_amounts_and_prints_no_yuan(
         r"sent packet=\d+ kind=equal total_fen=100 shares=1",
         r"bad why=not_understood verb=send text=8.88",
         r"bad why=not_understood verb=send text=¥8",
-        r'refused name=bad_amount temporary=no detail="the amount in points is 9999999, allowed are 1 to 20000"',
+        r'refused name=bad_amount temporary=no detail="amount_fen: 9999999 points, allowed are 1 to 20000"',
         r"entry reason=send at_ms=\d+ change_fen=-100 .*",
         r'help verb=/send use="/send 888 5 .*',
         r'help verb=/equal use="/equal 100 5 .*',

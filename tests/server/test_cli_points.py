@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from client_sim.sdk.client import Client
 from protocol import tokens
+from server.cli.main import COMMANDS
 from server.config import Config, load_keys
 from server.instance import running
 from server.process import ServerProcess
@@ -73,6 +75,29 @@ def test_every_command_of_a_server_of_points_speaks_points(data: Path, monkeypat
         ended = here(*words, "--data", data)
         assert (ended.code, yuan_in(ended.stdout)) == (0, [])
         assert " points" in ended.stdout
+
+
+def all_helps(*words: str) -> Iterator[str]:
+    """The help of a command, and of all commands under it."""
+    ended = here(*words, "--help")
+    assert ended.code == 0
+    yield ended.stdout
+    _, _, listed = ended.stdout.partition("─ Commands ─")
+    for name in re.findall(r"^│ (?!--)([a-z][a-z-]*) ", listed.partition("╰")[0], re.MULTILINE):
+        yield from all_helps(*words, name)
+
+
+def test_no_help_names_yuan_or_what_an_amount_counts_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    helps = list(all_helps())
+    assert len(helps) > len(COMMANDS)
+    for text in helps:
+        assert yuan_in(text) == [], text
+
+
+def test_config_names_yuan_only_as_the_default_unit() -> None:
+    lines = here("config", "default").stdout.splitlines()
+    assert [line.split(" = ")[0] for line in lines if yuan_in(line.replace("`fen`", ""))] == ["unit", "symbol"]
 
 
 def test_serve_with_a_wrong_unit_ends_with_one_line(data: Path, tmp_path: Path) -> None:

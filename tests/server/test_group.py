@@ -67,7 +67,7 @@ def test_group_delete_ends_it_for_good_and_repeated_changes_nothing(data: Path) 
     assert (late.code, late.stderr) == (1, "hongbao: 202 no_such_group\n")
     again = here("group", "put", "room-gone", "一家人", "--data", data)
     assert again.code == 1
-    assert "the group was deleted: its id is not used again" in again.stderr
+    assert "external_id: the group was deleted: its id is not used again" in again.stderr
 
 
 def test_group_delete_of_an_unknown_group_is_refused_in_one_line(data: Path) -> None:

@@ -173,7 +173,7 @@ def test_endpoint_whose_name_has_no_address_is_added_with_a_warning(
     refused = run(data, "add", "early", "https://shop.example/hooks")
     assert (refused.code, refused.stderr) == (
         1,
-        "hongbao: shop.example leads to 10.0.0.1, and 10.0.0.1 is not a public address, "
+        "hongbao: url: shop.example leads to 10.0.0.1, and 10.0.0.1 is not a public address, "
         "and [webhooks] allow_private does not list it\n",
     )
     done(data, "remove", "early")
@@ -199,8 +199,8 @@ def test_replay_sends_the_events_of_the_last_hours_again(data: Path, receiver: t
         (("replay", "absent", "--hours", 1), "there is no endpoint absent"),
         (("deliveries", "absent"), "there is no endpoint absent"),
         (("replay", "absent"), "give either --event or --hours"),
-        (("add", "shop", "https://10.0.0.1/"), "10.0.0.1 is not a public address"),
-        (("add", "a b", "https://shop.example/"), "the name of an endpoint has"),
+        (("add", "shop", "https://10.0.0.1/"), "url: 10.0.0.1 is not a public address"),
+        (("add", "a b", "https://shop.example/"), "name: 1 to 64 letters"),
     ],
 )
 def test_wrong_request_is_one_line(data: Path, words: tuple[object, ...], why: str) -> None:

@@ -19,6 +19,7 @@ from client_sim.sdk.errors import (
     Refusal,
 )
 from protocol import tokens
+from server.core.packet_request import request_of
 from server.core.refusals import Reason, RequestRefused
 from storage.postgres.chat.groups import ProfileRow
 from storage.postgres.chat.unique_names import unique_form
@@ -266,13 +267,13 @@ async def test_send_of_a_sender_who_was_banned_meanwhile_is_refused_and_moves_no
     start_server: StartServer, party: MakeParty, database: Database, books_balance: Callable[[], Awaitable[None]]
 ) -> None:
     room = await party(await start_server(), 1)
-    service = room.server.app.services.sends
-    sent = await service.send(1, "before", "lucky", room.group, 100, 2, "")
+    service, before = room.server.app.services.sends, request_of(1, "before", "lucky", room.group, 100, 2, "")
+    sent = await service.send(before)
     await UserStore(database).ban(1, 5)
     with pytest.raises(RequestRefused) as refused:
-        await service.send(1, "after", "lucky", room.group, 100, 2, "")
+        await service.send(before._replace(key="after"))
     assert refused.value.reason is Reason.BANNED
-    again = await service.send(1, "before", "lucky", room.group, 100, 2, "")
+    again = await service.send(before)
     assert again.packet_id == sent.packet_id
     await books_balance()
 
@@ -393,7 +394,7 @@ async def _names_are(client: Client, user_ids: list[int], names: list[str]) -> b
 
 
 async def test_put_users_with_a_bad_name_puts_none_of_them(server: Server, backend: Client, sql: Any) -> None:
-    with pytest.raises(Refusal, match="bad_name: user 12: the character U\\+202E"):
+    with pytest.raises(Refusal, match="bad_name: name: the character U\\+202E"):
         await backend.put_users({ANN: "ann", BEN: "nn\u202ea"})
     assert await sql.fetchval("SELECT count(*) FROM users") == 0
 

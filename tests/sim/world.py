@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import structlog
 
 from server.core.packet import Answer, Decision
+from server.core.packet_request import request_of
 from server.core.refusals import Reason, RequestRefused
 from storage.errors import StoreUnavailable
 from tests.sim import check
@@ -194,7 +195,9 @@ class World:
     async def _send_once(self, server: SimServer, packet_request: tuple[Any, ...], known: Known) -> tuple[str, Any]:
         if not await server.admits(packet_request[0]):
             return "unknown", None
-        outcome, terms = await self.call(server, server.running.sends.send(*packet_request), *packet_request)
+        outcome, terms = await self.call(
+            server, server.running.sends.send(request_of(*packet_request)), *packet_request
+        )
         if outcome == "ok":
             check.send_is_true(self, terms, known)
             self._show_packet(terms)

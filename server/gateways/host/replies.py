@@ -96,7 +96,7 @@ def evidence_of(source: str, order: Order, body: bytes) -> Evidence:
     said = (reply.kind, reply.user_id, reply.amount_fen)
     if verdict is not Verdict.NOT_FOUND and said != (order.kind, str(order.user_id), order.amount_fen):
         kind, user_id = _shown(reply.kind), _shown(reply.user_id)
-        detail = f"{reply.result}: {kind} of {reply.amount_fen} fen, user {user_id}; asked was another one"
+        detail = f"{reply.result}: {kind} of {reply.amount_fen}, user {user_id}; asked was another one"
         return Evidence(source, Verdict.CONTRADICTORY, _shown(detail))
     return Evidence(source, verdict, _shown(reply.reason))
 

@@ -84,5 +84,5 @@ def cursor_number(cursor: str, least: int = 0) -> int:
     if not cursor:
         return least
     if not (cursor.isascii() and cursor.isdigit() and int(cursor) <= ID_MAX):
-        raise RequestRefused(Reason.BAD_REQUEST, "the cursor is not one of this list")
+        raise RequestRefused(Reason.BAD_REQUEST, "cursor: it is not one of this list")
     return int(cursor)

@@ -9,8 +9,8 @@ from typing import Final
 from msgspec import UNSET
 
 from protocol.codes import Refusal
-from server.core.kinds import AmountOf
 from server.core.packet import Answer, Decision
+from server.core.packet_request import request_of
 from server.core.pages import state_of
 from server.core.refusals import RequestRefused
 from server.http_api.handlers.call import Call, Gate, cursor_number, target_of, with_balance
@@ -40,13 +40,13 @@ class PacketRequests:
         self._gate.enter(body.sender_id)
         target_id = await target_of(self._groups, body.group, body.target_id, "target_id")
         seed = bytes.fromhex(body.client_seed)
+        asked = request_of(
+            body.sender_id, call.key, body.kind, target_id, body.amount_fen, body.shares, body.greeting, seed
+        )
         try:
-            terms = await self._sends.send(
-                body.sender_id, call.key, body.kind, target_id, body.amount_fen, body.shares, body.greeting, seed
-            )
+            terms = await self._sends.send(asked)
         except RequestRefused as refused:
-            factor = body.shares if body.kind.row.amount_of is AmountOf.SHARE else 1
-            raise await with_balance(refused, self._wallets, body.sender_id, body.amount_fen * factor) from None
+            raise await with_balance(refused, self._wallets, asked.sender_id, asked.total_fen) from None
         index = UNSET if terms.seed_use is None else terms.seed_use.index
         commitment = terms.commitment.hex()
         return shapes.PacketSendReply(str(terms.packet_id), terms.total_fen, commitment, terms.expires_at_ms, index)

@@ -41,7 +41,7 @@ def _before(cursor: str) -> tuple[int, int]:
     """The line that a cursor names; zeros: the top. Raises RequestRefused."""
     at, dot, packet = cursor.partition(".")
     if cursor and not (dot and at and packet):
-        raise RequestRefused(Reason.BAD_REQUEST, "the cursor is not one of this list")
+        raise RequestRefused(Reason.BAD_REQUEST, "cursor: it is not one of this list")
     return cursor_number(at), cursor_number(packet)
 
 

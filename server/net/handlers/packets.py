@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from protocol import messages
 from protocol.messages import Message
+from server.core.packet_request import request_of
 from server.net.session import Session
 from server.services.assembly import Services
 
@@ -16,7 +17,7 @@ class PacketHandlers:
         self._seeds = services.seeds
 
     async def send(self, session: Session, request: messages.SendPacket) -> Message:
-        terms = await self._sends.send(
+        asked = request_of(
             session.user_id,
             request.key,
             request.packet_kind,
@@ -26,6 +27,7 @@ class PacketHandlers:
             request.greeting,
             request.client_seed,
         )
+        terms = await self._sends.send(asked)
         index = -1 if terms.seed_use is None else terms.seed_use.index
         return messages.PacketSent(
             0, terms.packet_id, terms.total_fen, terms.commitment, terms.expires_at_ms, index

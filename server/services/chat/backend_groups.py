@@ -43,10 +43,10 @@ class BackendGroupService:
 
     async def put(self, external_id: str, name: str, owner_id: int, audience: str) -> int:
         """The group under this id of the backend's, made or changed; its id here."""
-        check_bytes(external_id, 1, EXTERNAL_ID_BYTES_MAX, Reason.BAD_REQUEST)
-        check_text(name, 1, self._limits.name_bytes_max, Reason.BAD_NAME)
+        check_bytes("external_id", external_id, 1, EXTERNAL_ID_BYTES_MAX, Reason.BAD_REQUEST)
+        check_text("name", name, 1, self._limits.name_bytes_max, Reason.BAD_NAME)
         if audience not in AUDIENCES:
-            raise RequestRefused(Reason.BAD_REQUEST, f"the audience is one of {', '.join(AUDIENCES)}")
+            raise RequestRefused(Reason.BAD_REQUEST, f"audience: one of {', '.join(AUDIENCES)}")
         now_ms = self._now_ms()
         group_id = self._ids.next(now_ms)
         try:
@@ -54,16 +54,18 @@ class BackendGroupService:
                 self._store.put(group_id, external_id, AUDIENCES[audience], name, owner_id, now_ms)
             )
         except OtherKind:
-            raise RequestRefused(Reason.BAD_REQUEST, "the audience of a group cannot be changed") from None
+            raise RequestRefused(Reason.BAD_REQUEST, "audience: that of a group cannot be changed") from None
         except WasDeleted:
-            raise RequestRefused(Reason.BAD_REQUEST, "the group was deleted: its id is not used again") from None
+            raise RequestRefused(
+                Reason.BAD_REQUEST, "external_id: the group was deleted: its id is not used again"
+            ) from None
         return made.group_id
 
     async def id_of(self, external_id: str) -> int:
         """The id here of the group under this id of the backend's. It never changes, so it is kept in memory."""
         found = self._ids_of.get(external_id)
         if found is None:
-            check_bytes(external_id, 1, EXTERNAL_ID_BYTES_MAX, Reason.BAD_REQUEST)
+            check_bytes("external_id", external_id, 1, EXTERNAL_ID_BYTES_MAX, Reason.BAD_REQUEST)
             found = await self._store.id_of(external_id)
             if found is None:
                 raise RequestRefused(Reason.NO_SUCH_GROUP)
@@ -98,7 +100,7 @@ class BackendGroupService:
     ) -> MembersRecorded:
         """Members who came and went at the backend's version."""
         if not set(joined).isdisjoint(left):
-            raise RequestRefused(Reason.BAD_REQUEST, "a user both joined and left")
+            raise RequestRefused(Reason.BAD_REQUEST, "left: a user in it is also in `joined`")
         most = self._limits.synced_members_max
         change = self._store.change(group_id, version, joined, left, self._now_ms(), most)
         return await self._recorded(change)
@@ -107,7 +109,9 @@ class BackendGroupService:
         try:
             made = await self._groups.recorded(change)
         except OtherKind:
-            raise RequestRefused(Reason.BAD_REQUEST, "this chat has no member list to be changed") from None
+            raise RequestRefused(
+                Reason.BAD_REQUEST, "group_id: this chat has no member list to be changed"
+            ) from None
         except GroupFull:
             raise RequestRefused(Reason.GROUP_FULL, f"{self._limits.synced_members_max} members") from None
         if made is None:

@@ -67,11 +67,11 @@ class ChatService:
         """The other user of a chat."""
         group = await self._groups.seen_by(sender_id, chat_id)
         if group.kind is not GroupKind.DIRECT:
-            raise RequestRefused(Reason.BAD_TARGET, "personal goes to a user or a one-to-one chat")
+            raise RequestRefused(Reason.BAD_TARGET, "target_id: personal goes to a user or a one-to-one chat")
         (other,) = group.members - {sender_id}
         return ChatTarget(other, chat_id)
 
 
 def _check_pair(one: int, other: int) -> None:
     if one == other:
-        raise RequestRefused(Reason.BAD_TARGET, "a chat has two users")
+        raise RequestRefused(Reason.BAD_TARGET, "user_id: a chat has two users")

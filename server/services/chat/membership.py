@@ -50,7 +50,7 @@ class MembershipService:
     async def create(self, owner_id: int, name: str) -> int:
         """A new group; its id."""
         self._check_self_service()
-        check_text(name, 1, self._limits.name_bytes_max, Reason.BAD_NAME)
+        check_text("name", name, 1, self._limits.name_bytes_max, Reason.BAD_NAME)
         now_ms = self._now_ms()
         group_id = self._ids.next(now_ms)
         try:
@@ -99,7 +99,9 @@ class MembershipService:
         except OwnerStays:
             raise RequestRefused(Reason.OWNER_STAYS) from None
         except PairStays:
-            raise RequestRefused(Reason.BAD_REQUEST, "both users of a one-to-one chat stay in it") from None
+            raise RequestRefused(
+                Reason.BAD_REQUEST, "group_id: both users of a one-to-one chat stay in it"
+            ) from None
         self._groups.drop(group_id, user_id)  # a pass is not recorded
 
     async def remove_member(self, owner_id: int, group_id: int, user_id: int) -> None:
@@ -108,7 +110,7 @@ class MembershipService:
         if user_id == owner_id:
             raise RequestRefused(Reason.OWNER_STAYS)
         if group.kind is GroupKind.SIGNED:
-            raise RequestRefused(Reason.BAD_TARGET, "the chat backend ends passes")
+            raise RequestRefused(Reason.BAD_TARGET, "group_id: the chat backend ends passes in it")
         change = self._store.remove_member(group_id, user_id, self._now_ms())
         if await self._groups.recorded(change) is None:
             raise RequestRefused(Reason.NOT_A_MEMBER)
@@ -118,7 +120,7 @@ class MembershipService:
         self._check_self_service()
         group = await (self._groups.owned_by if renew else self._groups.seen_by)(user_id, group_id)
         if group.kind is not GroupKind.GROUP:
-            raise RequestRefused(Reason.BAD_REQUEST, "this chat has no invite code")
+            raise RequestRefused(Reason.BAD_REQUEST, "group_id: this chat has no invite code")
         fresh = base64.b32encode(self._random_bytes(INVITE_BYTES)).decode()
         return await self._store.invite(group_id, fresh, renew)
 

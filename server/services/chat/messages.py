@@ -68,7 +68,7 @@ class MessageService:
 
     async def say(self, user_id: int, group_id: int, text: str) -> int:
         """Post a text to a group; its number in the group's stream."""
-        check_text(text, 1, self._limits.text_bytes_max, Reason.BAD_TEXT, HOSTILE_IN_LINES)
+        check_text("text", text, 1, self._limits.text_bytes_max, Reason.BAD_TEXT, HOSTILE_IN_LINES)
         group = await self._groups.seen_by(user_id, group_id)
         receiver_id = next(iter(group.members - {user_id})) if group.kind is GroupKind.DIRECT else 0
         return await self.batcher.submit(

@@ -44,7 +44,7 @@ class NameService:
             raise RequestRefused(Reason.BACKEND_DECIDES)
         self.check(name)
         if name and not unique_form(name):
-            raise RequestRefused(Reason.BAD_NAME, "no character of it is visible")
+            raise RequestRefused(Reason.BAD_NAME, "name: no character of it is visible")
         try:
             await self._store.choose_name(user_id, name)
         except NameTaken:
@@ -53,7 +53,7 @@ class NameService:
 
     def check(self, name: str) -> None:
         """Raise RequestRefused if no user may be called so."""
-        check_text(name, 0, self._limits.name_bytes_max, Reason.BAD_NAME)
+        check_text("name", name, 0, self._limits.name_bytes_max, Reason.BAD_NAME)
 
     def forget(self, user_ids: Iterable[int]) -> None:
         """The names of these users have changed: they are read again when they are needed next."""

@@ -52,7 +52,7 @@ class PeopleService:
             try:
                 self._names.check(name)
             except RequestRefused as refused:
-                raise RequestRefused(refused.reason, f"user {user_id}: {refused.detail}") from None
+                raise RequestRefused(refused.reason, f"{refused.detail} (user {user_id})") from None
         lost = await self._store.put(names, avatar_urls)
         self._names.forget((*names, *lost))
 

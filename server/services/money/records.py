@@ -128,7 +128,7 @@ def _direction(name: str) -> RecordDirection:
     try:
         return RecordDirection(name)
     except ValueError:
-        raise RequestRefused(Reason.BAD_REQUEST, f"the direction is sent or received, not {name[:20]!r}") from None
+        raise RequestRefused(Reason.BAD_REQUEST, f"direction: sent or received, not {name[:20]!r}") from None
 
 
 def _span(year: int, before_at_ms: int, before_packet_id: int) -> Span:

@@ -82,8 +82,8 @@ class WalletService:
     async def _move(
         self, kind: ledger.TransferKind, user_id: int, amount_fen: int, key: str, *, known_only: bool = False
     ) -> int:
-        check_bytes(key, 1, self._limits.key_bytes_max, Reason.BAD_KEY)
-        check_number(amount_fen, 1, MOVE_FEN_MAX, Reason.BAD_AMOUNT, f"the amount in {self._smallest}")
+        check_bytes("key", key, 1, self._limits.key_bytes_max, Reason.BAD_KEY)
+        check_number("amount_fen", amount_fen, 1, MOVE_FEN_MAX, Reason.BAD_AMOUNT, self._smallest)
         comes_in = ledger.DIRECTIONS[kind][0].credit is ledger.Account.WALLET
         debit, credit = (ledger.OUTSIDE, user_id) if comes_in else (user_id, ledger.OUTSIDE)
         transfer = TransferRow(debit, credit, kind, key, amount_fen, self._now_ms())

@@ -27,7 +27,7 @@ async def target_group(kind: PacketKind, sender_id: int, group_id: int, groups: 
     check_target(kind, sender_id, group_id)
     group = await groups.seen_by(sender_id, group_id)
     if group.kind is GroupKind.DIRECT:
-        raise RequestRefused(Reason.BAD_TARGET, f"{kind} goes to a group")
+        raise RequestRefused(Reason.BAD_TARGET, f"target_id: {kind} goes to a group")
     return group
 
 

@@ -75,7 +75,7 @@ class ResendService:
         With a `key` once per key: again, it answers the same. Without one each call posts the packet.
         """
         if key:
-            check_bytes(key, 1, self._limits.key_bytes_max, Reason.BAD_KEY)
+            check_bytes("key", key, 1, self._limits.key_bytes_max, Reason.BAD_KEY)
         row = (await self._records.rows([packet_id])).get(packet_id)
         if row is None or row.sender_id != user_id:
             raise RequestRefused(Reason.NOT_ALLOWED)  # whether there is such a packet is its sender's to know
@@ -91,7 +91,7 @@ class ResendService:
 
     async def _to_receiver(self, terms: Terms, group_id: int, now_ms: int, key: str) -> Posted:
         if group_id != WHERE_IT_WAS:
-            raise RequestRefused(Reason.BAD_TARGET, "a personal packet goes to its receiver")
+            raise RequestRefused(Reason.BAD_TARGET, "group_id: a personal packet goes to its receiver")
         if terms.chat_id:
             await self._groups.keep([terms.chat_id])
             return await self._post(terms, (terms.chat_id,), now_ms, _keyed(key, group_id))

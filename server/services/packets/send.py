@@ -22,7 +22,7 @@ from server.services.runtime.batching import Batcher
 from server.services.runtime.bus import Bus
 from server.services.runtime.events import BalanceChange, PacketPost
 from server.services.runtime.in_doubt import InDoubt
-from server.services.seeds.service import SeedService, SeedsOfBatch
+from server.services.seeds.service import SeedService
 from storage.errors import StoreUnavailable
 from storage.postgres.chat.groups import GroupKind
 from storage.postgres.money.wallets import TransferRow
@@ -64,24 +64,8 @@ class SendService:
         self.sent_fen = 0
         self.in_doubt = InDoubt(partial(store.find_outcome, streams_of=streams), self._publish)
 
-    async def send(
-        self,
-        sender_id: int,
-        key: str,
-        kind: str,
-        target_id: int,
-        amount_fen: int,
-        shares: int,
-        greeting: str,
-        client_seed: bytes = b"",
-    ) -> Terms:
+    async def send(self, one: PacketRequest) -> Terms:
         """Send a packet, or find the one that this key has sent before; its terms, perhaps without its seed."""
-        return await self.send_request(
-            request_of(sender_id, key, kind, target_id, amount_fen, shares, greeting, client_seed)
-        )
-
-    async def send_request(self, one: PacketRequest) -> Terms:
-        """The same, of a request as a value."""
         try:
             one = await self._with_receiver(one)
             await self._check(one)
@@ -129,19 +113,14 @@ class SendService:
     async def _record(self, offers: list[PacketRequest]) -> list[Terms | Exception]:
         now_ms = self._now_ms()
         rows = [self.row(one, now_ms) for one in offers]
-        tries: list[SeedsOfBatch] = []
-
-        def begin_try() -> SeedsOfBatch:
-            tries.append(self._seeds.for_packets())
-            return tries[-1]
-
+        tries = self._seeds.for_packets()
         try:
-            results = await self._store.record(rows, send_transfer, streams, begin_try)
+            results = await self._store.record(rows, send_transfer, streams, tries.begin)
         except StoreUnavailable:
             self.in_doubt.add(rows)
             raise
-        tries[-1].keep()
-        return [self._conclude(row, sent, tries[-1].seeds) for row, sent in zip(rows, results, strict=True)]
+        seeds = tries.keep()
+        return [self._conclude(row, sent, seeds) for row, sent in zip(rows, results, strict=True)]
 
     def row(self, one: PacketRequest, now_ms: int) -> PacketRow:
         """The packet that a checked request asks for, as it is to be recorded."""
@@ -163,7 +142,7 @@ class SendService:
             chat_id=one.chat_id or None,
         )
 
-    def _conclude(self, row: PacketRow, sent: Sent | Unsent, seeds: dict[int, bytes]) -> Terms | Exception:
+    def _conclude(self, row: PacketRow, sent: Sent | Unsent, seeds: Mapping[int, bytes]) -> Terms | Exception:
         if isinstance(sent, Unsent):
             return RequestRefused(Reason(sent))
         if sent.row.packet_id != row.packet_id:
@@ -188,25 +167,6 @@ class SendService:
             self._bus.publish(post, self._groups.viewers(stream_id))
         event = BalanceChange(terms.sender_id, WalletBalance(*sent.balance), -terms.total_fen, "send")
         self._bus.publish(event, (terms.sender_id,))
-
-
-def request_of(
-    sender_id: int,
-    key: str,
-    kind: str,
-    target_id: int,
-    amount_fen: int,
-    shares: int,
-    greeting: str,
-    client_seed: bytes,
-) -> PacketRequest:
-    """What a sender asks for. Raises RequestRefused if there is no such kind."""
-    try:
-        known = PacketKind(kind)
-    except ValueError:
-        raise RequestRefused(Reason.BAD_TARGET, f"no kind of packet is called {kind[:20]!r}") from None
-    greeting = greeting or packet_request.DEFAULT_GREETING
-    return PacketRequest(sender_id, key, known, target_id, amount_fen, shares, greeting, client_seed)
 
 
 def _recorded_content(row: PacketRow) -> tuple[object, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
@@ -16,7 +17,7 @@ from server.core.refusals import Reason, RequestRefused
 from server.services.packets.send import SendService, send_transfer, streams
 from server.services.runtime.bus import Bus
 from server.services.runtime.events import BalanceChange
-from server.services.seeds.service import SeedService, SeedsOfBatch
+from server.services.seeds.service import SeedService
 from storage.errors import StoreUnavailable
 from storage.postgres.money.payments import AppliedChange, PaidPacket, PaymentChange, PaymentRow, PaymentStore
 from storage.postgres.money.wallets import TransferRow
@@ -75,16 +76,11 @@ class EvidenceService:
 
     async def _apply_once(self, payment: PaymentRow, evidence: Evidence) -> AppliedChange | None:
         change = self._change(payment, evidence)
-        packet, tries = None, list[SeedsOfBatch]()
+        packet, tries = None, self._seeds.for_packets()
         if change.transfer is not None and change.transfer.kind == TransferKind.CHARGE:
             prepared = await self._packet_of(payment)
             if isinstance(prepared, PacketRow):
-
-                def begin_try() -> SeedsOfBatch:
-                    tries.append(self._seeds.for_packets())
-                    return tries[-1]
-
-                packet = PaidPacket(prepared, send_transfer, streams, begin_try)
+                packet = PaidPacket(prepared, send_transfer, streams, tries.begin)
             else:
                 change = change._replace(reason=prepared)
         try:
@@ -94,7 +90,7 @@ class EvidenceService:
                 self._sends.in_doubt.add([packet.row])  # if it has committed, its packet is told
             raise
         if applied is not None:
-            self._tell(payment, change, applied, tries)
+            self._tell(payment, change, applied, tries.keep())
         return applied
 
     def _change(self, payment: PaymentRow, evidence: Evidence) -> PaymentChange:
@@ -137,7 +133,7 @@ class EvidenceService:
             return refused.reason.value
 
     def _tell(
-        self, before: PaymentRow, change: PaymentChange, applied: AppliedChange, tries: list[SeedsOfBatch]
+        self, before: PaymentRow, change: PaymentChange, applied: AppliedChange, seeds: Mapping[int, bytes]
     ) -> None:
         """After the commit: the log, the new balance and the packet."""
         if change.is_break:
@@ -146,14 +142,12 @@ class EvidenceService:
             LOG.debug("payment_ended", number=change.number, kind=before.kind, state=change.state)
             if before.kind == PaymentKind.PAYOUT:
                 self._bus.publish(PayoutEnded(before.user_id))
-        if tries:
-            tries[-1].keep()
         if applied.balance is not None and change.transfer is not None:
             kind = TransferKind(change.transfer.kind).name.lower()
             event = BalanceChange(before.user_id, WalletBalance(*applied.balance), before.amount_fen, kind)
             self._bus.publish(event, (before.user_id,))
         if applied.sent is not None:
-            self._sends.sent(applied.sent, tries[-1].seeds)
+            self._sends.sent(applied.sent, seeds)
 
 
 class _Content(msgspec.Struct, frozen=True):

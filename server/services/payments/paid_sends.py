@@ -11,7 +11,7 @@ from server.core.packet_request import PacketRequest
 from server.core.payments import PaymentKind, PaymentState
 from server.core.refusals import Reason, RequestRefused
 from server.gateways.port import Gateway
-from server.services.packets.send import SendService, request_of
+from server.services.packets.send import SendService
 from server.services.payments.evidence import content_of, request_in
 from server.services.payments.service import PaymentService
 from storage.postgres.money.payments import PaymentRow
@@ -42,25 +42,14 @@ class PaidSendService:
         self._ids, self._clock = ids, clock
         self._lease_ms = lease_ms
 
-    async def send(
-        self,
-        sender_id: int,
-        key: str,
-        kind: str,
-        target_id: int,
-        amount_fen: int,
-        shares: int,
-        greeting: str,
-        client_seed: bytes = b"",
-    ) -> Terms:
+    async def send(self, one: PacketRequest) -> Terms:
         """As SendService.send. A packet that the wallet cannot pay is paid by a charge, once per key."""
-        one = request_of(sender_id, key, kind, target_id, amount_fen, shares, greeting, client_seed)
-        if not 1 <= len(key.encode()) <= self._limits.key_bytes_max or "\0" in key:
-            return await self._sends.send_request(one)  # which refuses it
-        payment = await self._payments.store.of_send(sender_id, key)
+        if not 1 <= len(one.key.encode()) <= self._limits.key_bytes_max or "\0" in one.key:
+            return await self._sends.send(one)  # which refuses it
+        payment = await self._payments.store.of_send(one.sender_id, one.key)
         if payment is None:
             try:
-                return await self._sends.send_request(one)
+                return await self._sends.send(one)
             except RequestRefused as refused:
                 if refused.reason is not Reason.NOT_ENOUGH_MONEY:
                     raise
@@ -107,7 +96,7 @@ class PaidSendService:
             raise RequestRefused(Reason.BANK_UNKNOWN, retry_after_ms=wait_ms)
         if payment.packet_id is None:
             raise RequestRefused(Reason(payment.reason), "the money that was charged is in the wallet")
-        return await self._sends.send_request(one)  # which finds the packet by its key
+        return await self._sends.send(one)  # which finds the packet by its key
 
 
 def _content(one: PacketRequest) -> tuple[object, ...]:

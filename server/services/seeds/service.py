@@ -90,9 +90,9 @@ class SeedService:
 
     # --- packets ----------------------------------------------------------------------------------------------
 
-    def for_packets(self) -> SeedsOfBatch:
-        """The seeds of packets that are being recorded."""
-        return SeedsOfBatch(self)
+    def for_packets(self) -> SeedTries:
+        """The seeds of packets that are to be recorded."""
+        return SeedTries(self)
 
     async def of(self, rows: Collection[PacketRow]) -> dict[int, bytes]:
         """The derived seeds of recorded packets by id; older packets hold theirs, and are left out.
@@ -168,6 +168,26 @@ class SeedsOfBatch(PacketSeeds):
     def keep(self) -> None:
         """The record has committed."""
         self._service.keep(self._secrets)
+
+
+class SeedTries:
+    """The seeds of packets that are to be recorded. A try that fails uses none: each begins with fresh ones."""
+
+    def __init__(self, service: SeedService) -> None:
+        self._service = service
+        self._last: SeedsOfBatch | None = None
+
+    def begin(self) -> SeedsOfBatch:
+        """Begin a try, in its transaction."""
+        self._last = SeedsOfBatch(self._service)
+        return self._last
+
+    def keep(self) -> Mapping[int, bytes]:
+        """The last try has committed: its trees are kept in memory. The seeds by packet."""
+        if self._last is None:
+            return {}
+        self._last.keep()
+        return self._last.seeds
 
 
 def content_of(row: PacketRow) -> Content:

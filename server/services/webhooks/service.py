@@ -110,17 +110,17 @@ class WebhookService:
         if not NAME.fullmatch(name):
             raise RequestRefused(
                 Reason.BAD_REQUEST,
-                "the name of an endpoint has 1 to 64 letters, digits, dots, dashes and underscores",
+                "name: 1 to 64 letters, digits, dots, dashes and underscores",
             )
         if why := why_not_url(url, self._allowed):
-            raise RequestRefused(Reason.BAD_REQUEST, why)
+            raise RequestRefused(Reason.BAD_REQUEST, f"url: {why}")
         if unknown := [one for one in types if one not in list(EventType)]:
             raise RequestRefused(
-                Reason.BAD_REQUEST, f"there is no type {unknown[0][:32]!r}, only {', '.join(EventType)}"
+                Reason.BAD_REQUEST, f"types: there is no type {unknown[0][:32]!r}, only {', '.join(EventType)}"
             )
         why, warning = await check_name(url, self._allowed) if enabled else ("", "")
         if why:
-            raise RequestRefused(Reason.BAD_REQUEST, why)
+            raise RequestRefused(Reason.BAD_REQUEST, f"url: {why}")
         row = await self._record(name, url, types, secret, enabled=enabled, overlap_s=overlap_s)
         return self._shown(row)._replace(warning=warning)
 
@@ -141,12 +141,12 @@ class WebhookService:
                 ENDPOINTS_MAX,
             )
         except signing.BadSecret as error:
-            raise RequestRefused(Reason.BAD_REQUEST, str(error)) from None
+            raise RequestRefused(Reason.BAD_REQUEST, f"secret: {error}") from None
         except NoSecret:
-            raise RequestRefused(Reason.BAD_REQUEST, "a new endpoint needs a secret") from None
+            raise RequestRefused(Reason.BAD_REQUEST, "secret: a new endpoint needs one") from None
         except TooManyEndpoints:
             raise RequestRefused(
-                Reason.BAD_REQUEST, f"there are {ENDPOINTS_MAX} endpoints, more are not allowed"
+                Reason.BAD_REQUEST, f"name: there are {ENDPOINTS_MAX} endpoints, a new one is not allowed"
             ) from None
 
     async def rotate(self, name: str, secret: str, overlap_s: float) -> EndpointItem | None:

@@ -41,7 +41,7 @@ async def serve(health: Health, port: int = 0, money: MoneyUnit = YUAN) -> Async
     samples = [EMPTY]
     sampler = FixedSampler(samples)
     dashboard = Dashboard(sampler, lambda: health, VERSION, money)
-    http = Http(lambda: health, Metrics(sampler, VERSION, money.smallest), dashboard.routes(), {NAME})
+    http = Http(lambda: health, Metrics(sampler, VERSION, money), dashboard.routes(), {NAME})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dashboard_module, "POLL_S", 0.005)
         running = asyncio.create_task(dashboard.run())
