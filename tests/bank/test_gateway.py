@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import time
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -17,6 +18,7 @@ from client_sim.bank.books import CARD_FEN, account_of
 from client_sim.bank.faults import Fault, card_number
 from client_sim.bank.keys import BankKeyring, new_key, public_text
 from client_sim.bank.server import BankServer
+from client_sim.sdk.errors import BankUnknown
 from server import config
 from server.config import ConfigError
 from server.core.payments import Order, PaymentKind, Verdict
@@ -397,6 +399,32 @@ def test_config_refuses_keys_that_are_none(bank: BankServer) -> None:
     public = public_text(_rsa_key())
     with pytest.raises(ConfigError, match="private key"):
         config.load(None, {**right, "bank.keys": {"m1": public}}, environment={})
+
+
+async def test_host_wallet_that_is_away_holds_up_no_payment_at_the_bank(
+    start_with_bank: StartWithBank, make_bank_room: MakeBankRoom, bank: BankServer
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and does not listen
+        room = await make_bank_room(
+            await start_with_bank(
+                host_wallet__url=f"http://127.0.0.1:{taken.getsockname()[1]}/wallet",
+                host_wallet__keys={"k1": "11" * 32},
+                host_wallet__allow_private=("127.0.0.0/8",),
+            )
+        )
+        for number in range(5):
+            with pytest.raises(BankUnknown):
+                await room.sender.send_packet("lucky", room.group, 300, 3, key=f"h{number}")
+        assert room.service.gateways["host"].is_away
+        await room.sql.execute("UPDATE payments SET next_try_ms = 0")  # they wait longest, and are asked first
+        bank.notices.url = ""
+        await room.bind(SENDER, Fault.REPLY_LOST)
+        with pytest.raises(RequestRefused):
+            await room.send("b")
+        ended = await room.until_ended((await room.payment("b"))["number"])
+    assert (ended["gateway"], ended["state"]) == ("bank", "succeeded")
+    assert await room.sql.fetchval("SELECT count(*) FROM payments WHERE gateway = 'host'") == 5
 
 
 async def test_bank_that_does_not_respond_is_away_and_new_charges_record_nothing(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 import pwd
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -18,6 +21,7 @@ from storage.postgres.database import Database
 from tests.bank.conftest import Sql, service_of
 from tests.conftest import SEED_KEYS, Connect, Server, StartServer
 from tests.ops.conftest import Ask, ask_server
+from tests.server.serving import here
 
 __all__ = ["ask_server"]
 BEN = 2
@@ -91,6 +95,19 @@ async def test_operator_declines_a_payment_with_a_reason_and_the_money_comes_bac
     told = await ask_server("payment", by_hand.number)
     assert told["reason"] == "no such account"
     assert await _is_right(database)
+
+
+async def test_command_line_confirms_and_shows_a_payment(by_hand: ByHand, tmp_path: Path) -> None:
+    at = "--data", tmp_path / "server0"
+    both = await asyncio.to_thread(here, "payment", by_hand.number, "--confirm", "--close", *at)
+    assert (both.code, "give one of" in both.stderr) == (2, True)
+    done = await asyncio.to_thread(here, "payment", by_hand.number, "--confirm", "--json", *at)
+    (answer,) = [line for line in done.stdout.splitlines() if line.startswith("{")]  # beside the log
+    assert (done.code, json.loads(answer)["state"]) == (0, "succeeded")
+    shown = await asyncio.to_thread(here, "payment", by_hand.number, *at)
+    assert (shown.code, f"operator {ME}" in shown.stdout) == (0, True)
+    late = await asyncio.to_thread(here, "payment", by_hand.number, "--decline", "no such account", *at)
+    assert (late.code, "has ended: succeeded" in late.stderr) == (1, True)
 
 
 async def test_operator_cannot_conclude_what_is_not_there_or_not_by_hand(
