@@ -17,9 +17,9 @@ from schemathesis.specs.openapi import checks
 
 from protocol.money_unit import YUAN
 from server.config.rules import FEN_MAX, SHARES_MAX
+from server.core.ledger import MOVE_FEN_MAX
 from server.http_api.openapi import document
 from server.http_api.routes import ROUTES
-from server.services.money.wallets import MOVE_FEN_MAX
 from tests.conftest import API_KEYS
 from tests.http_api.client import Api
 from tests.points import COINS, POINTS, yuan_in

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from protocol import messages
 from protocol.messages import Message
+from server.net.handlers.cards import check_private
 from server.net.session import Session
 from server.services.assembly import Services
 
@@ -16,6 +17,7 @@ class PacketHandlers:
         self._seeds = services.seeds
 
     async def send(self, session: Session, request: messages.SendPacket) -> Message:
+        check_private(session, request.password)
         terms = await self._sends.send(
             session.user_id,
             request.key,
@@ -25,6 +27,8 @@ class PacketHandlers:
             request.shares,
             request.greeting,
             request.client_seed,
+            request.card_id,
+            request.password,
         )
         index = -1 if terms.seed_use is None else terms.seed_use.index
         return messages.PacketSent(

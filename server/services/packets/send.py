@@ -74,14 +74,26 @@ class SendService:
         shares: int,
         greeting: str,
         client_seed: bytes = b"",
+        card_id: int = 0,
+        password: str | None = None,
     ) -> Terms:
-        """Send a packet, or find the one that this key has sent before; its terms, perhaps without its seed."""
+        """Send a packet, or find the one that this key has sent before; its terms, perhaps without its seed.
+
+        This server takes no cards and no passwords.
+        """
+        if card_id:
+            raise RequestRefused(Reason.BAD_CARD, "this server takes no cards")
         return await self.send_request(
             request_of(sender_id, key, kind, target_id, amount_fen, shares, greeting, client_seed)
         )
 
     async def send_request(self, one: PacketRequest) -> Terms:
         """The same, of a request as a value."""
+        ready = await self.ready(one)
+        return ready if isinstance(ready, Terms) else await self.send_ready(ready)
+
+    async def ready(self, one: PacketRequest) -> PacketRequest | Terms:
+        """The request with its receiver, if it may be sent; or what its key has sent when that was allowed."""
         try:
             one = await self._with_receiver(one)
             await self._check(one)
@@ -90,7 +102,18 @@ class SendService:
             if earlier is None:
                 raise
             return earlier
+        return one
+
+    async def send_ready(self, one: PacketRequest) -> Terms:
+        """Send what is `ready`."""
         return await self.batcher.submit(one)
+
+    async def sent_before(self, one: PacketRequest) -> Terms | None:
+        """The packet that the key of a request, which is `ready`, has sent. Raises RequestRefused (key_reused)."""
+        row = await self._store.before(one.sender_id, one.key)
+        if row is not None and _recorded_content(row) != _requested_content(one):
+            raise RequestRefused(Reason.KEY_REUSED, f"the key has sent packet {row.packet_id} with other content")
+        return None if row is None else terms_of(row)
 
     async def checked(self, one: PacketRequest) -> PacketRequest:
         """The request with its receiver, if the sender may send it now."""
