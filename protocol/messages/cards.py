@@ -197,7 +197,7 @@ class WithdrawToCard(Message, tag=59):
 
 
 class WithdrawnToCard(Message, tag=159):
-    """`state` is succeeded, or created, submitted or unknown while the money is on its way."""
+    """`state` is succeeded, or created, submitted or unknown while the money is in transit."""
 
     payment_id: int
     state: str

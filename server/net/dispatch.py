@@ -40,6 +40,7 @@ from server.services.runtime.bus import Bus, Outcome
 from server.services.runtime.store_errors import StoreUnavailable
 
 LOG = structlog.get_logger()
+EXACT_WAITS: Final = (Reason.CODE_TOO_SOON, Reason.PASSWORD_LOCKED)  # the end of the wait is a fact, no estimate
 TAKEN_S_MAX: Final = 0.02  # a client that does not take its reply holds the place of another one no longer
 
 
@@ -172,7 +173,8 @@ class Dispatch:
         try:
             reply = await handler(session, request)
         except RequestRefused as refused:
-            wait_ms = self._jittered(refused.retry_after_ms)
+            exact = refused.reason in EXACT_WAITS
+            wait_ms = refused.retry_after_ms if exact else self._jittered(refused.retry_after_ms)
             self._refuse(session, request.seq, CODES[refused.reason], refused.detail, wait_ms)
         except StoreUnavailable as error:
             self._refuse(session, request.seq, codes.Refusal.STORE_UNAVAILABLE, str(error))

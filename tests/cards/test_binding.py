@@ -151,7 +151,7 @@ async def test_code_sent_again_after_a_minute_replaces_the_first_and_attempts_go
         await street.sender.send_code_again(offered.challenge_id)
 
 
-async def test_codes_for_one_card_pause_a_minute_whoever_asks(street: Street, turn_clock: Turn) -> None:
+async def test_codes_for_one_card_pause_a_minute_for_all_users(street: Street, turn_clock: Turn) -> None:
     await street.sender.bind_card(NUMBER, HOLDER, PHONE)
     with pytest.raises(CodeTooSoon):
         await street.ben.bind_card(NUMBER, HOLDER, PHONE)

@@ -16,7 +16,7 @@ from server.services.payments.card_payments import CardPaymentService
 
 
 class CardHandlers:
-    """Whoever sends a secret must send it over TLS or from this machine: it would be told to others otherwise."""
+    """A secret must come over TLS or from this machine: otherwise others have read it."""
 
     def __init__(self, services: Services) -> None:
         self._cards, self._passwords = services.cards.service, services.cards.passwords

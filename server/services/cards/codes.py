@@ -34,7 +34,7 @@ class AboutCard(NamedTuple):
 
 
 class SentCode(NamedTuple):
-    """A code that is on its way. `phone` is masked."""
+    """A code that was sent. `phone` is masked."""
 
     challenge_id: int
     phone: str

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 LOG = structlog.get_logger()
 Result = TypeVar("Result")
 THREADS: Final = 2
-WAITING_MAX: Final = 64  # more are refused: each takes a thread for about 20 ms
+WAITING_MAX: Final = 128  # attempts; more are refused: each takes a thread for about 20 ms
 # The least that OWASP recommends for argon2id. A million passwords are tried soon at any cost: the pepper counts.
 TIME_COST: Final = 2
 MEMORY_KIB: Final = 19_456
@@ -35,12 +37,6 @@ class Hashing:
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(THREADS, "passwords")
         self._hasher: PasswordHasher | None = None
-        self.waiting = 0
-
-    def check_room(self) -> None:
-        """Raises RequestRefused (overloaded) if too many wait already: an attempt is not counted then."""
-        if self.waiting >= WAITING_MAX:
-            raise RequestRefused(Reason.OVERLOADED)
 
     async def make(self, secret: bytes) -> str:
         """The hash of a secret."""
@@ -59,11 +55,7 @@ class Hashing:
             return False
 
     async def _run(self, work: Callable[[], Result]) -> Result:
-        self.waiting += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
-        finally:
-            self.waiting -= 1
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def _argon2(self) -> PasswordHasher:
         # importing it takes time and memory: not for servers without cards
@@ -83,6 +75,24 @@ class PasswordService:
         self._store = store
         self._secrets, self._hashing = secrets, hashing
         self._now_ms = now_ms
+        self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()  # by user
+        self.waiting = 0
+
+    @asynccontextmanager
+    async def _turn(self, user_id: int) -> AsyncIterator[None]:
+        """The attempts of a user at this server are made one after the other, and too many are refused uncounted.
+
+        So several payments at once, each with the right password, do not lock: each ends the count before it.
+        """
+        if self.waiting >= WAITING_MAX:
+            raise RequestRefused(Reason.OVERLOADED)
+        turn = self._turns.setdefault(user_id, asyncio.Lock())
+        self.waiting += 1
+        try:
+            async with turn:
+                yield
+        finally:
+            self.waiting -= 1
 
     async def is_set(self, user_id: int) -> bool:
         """Whether a user has a pay password."""
@@ -91,7 +101,10 @@ class PasswordService:
     async def check(self, user_id: int, password: str) -> None:
         """Refuse unless this is the user's pay password. The attempt is counted before it is compared."""
         rules.check_password(password)
-        self._hashing.check_room()
+        async with self._turn(user_id):
+            await self._check(user_id, password)
+
+    async def _check(self, user_id: int, password: str) -> None:
         attempt = await self._store.attempt(user_id, self._counted)
         if attempt is None:
             raise RequestRefused(Reason.PASSWORD_NEEDED, "there is no pay password yet: bind a card")
@@ -119,7 +132,6 @@ class PasswordService:
     async def hashed(self, user_id: int, password: str) -> Password:
         """A new password as it is recorded. Raises RequestRefused unless it has six digits."""
         rules.check_password(password)
-        self._hashing.check_room()
         key_id = self._secrets.key_id
         secret = self._secrets.peppered(key_id, user_id, password)
         return Password(await self._hashing.make(secret), key_id)

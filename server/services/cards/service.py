@@ -44,7 +44,7 @@ class BoundCard(NamedTuple):
 
 
 class OfferedCard(NamedTuple):
-    """A card that the bank would bind; a code is on its way to its phone."""
+    """A card that the bank would bind; a code was sent to its phone."""
 
     code: SentCode
     bank: str
@@ -208,7 +208,7 @@ class CardService:
         try:
             content = self._content(card)
         except Unsealable:
-            return  # nobody can use its token any more
+            return  # its token cannot be used any more
         try:
             await self._gateway(card.gateway).unbind(content.token)
         except GatewayAway:

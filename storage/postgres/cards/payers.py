@@ -72,7 +72,7 @@ class PayerStore:
             return CountedAttempt(Password(row["password_hash"], row["pepper_id"]), tries)
 
     async def fitted(self, user_id: int, compared: Password, replacement: Password | None) -> bool:
-        """An attempt has fitted this password: the tries begin anew. False: there is another one by now.
+        """An attempt has fitted this password: the tries begin again. False: there is another one by now.
 
         `replacement`: what takes its place.
         """
