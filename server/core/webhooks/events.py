@@ -11,7 +11,7 @@ NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 class EventType(StrEnum):
-    """The values stand in the records (migrations 0014 and 0017) and in bodies."""
+    """The values stand in the records (migrations 0014 and 0018) and in bodies."""
 
     PACKET_SENT = "packet.sent"
     PACKET_CLAIMED = "packet.claimed"

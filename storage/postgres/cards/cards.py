@@ -16,7 +16,7 @@ _SQL = statements.load(__file__)
 
 
 class CardRow(NamedTuple):
-    """A card; see migration 0017. `sealed` is None once the user was forgotten."""
+    """A card; see migration 0018. `sealed` is None once the user was forgotten."""
 
     card_id: int
     user_id: int

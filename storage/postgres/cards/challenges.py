@@ -16,7 +16,7 @@ DAY_MS = 86_400_000
 
 
 class ChallengeRow(NamedTuple):
-    """A challenge; see migration 0017."""
+    """A challenge; see migration 0018."""
 
     challenge_id: int
     user_id: int

@@ -23,7 +23,7 @@ SUCCEEDED: Final = "succeeded"  # as in the table of states: server/core/payment
 
 
 class PaymentRow(NamedTuple):
-    """A payment as it is recorded; see migrations 0015 and 0017."""
+    """A payment as it is recorded; see migrations 0015 and 0018."""
 
     number: int
     gateway: str

@@ -20,7 +20,7 @@ _SQL = statements.load(__file__)
 
 
 class WalletOrderRow(NamedTuple):
-    """An order; see migration 0017. `other_id` 0: the money leaves to the outside."""
+    """An order; see migration 0018. `other_id` 0: the money leaves to the outside."""
 
     user_id: int
     kind: int
