@@ -59,6 +59,17 @@ class Refusal(IntEnum):
     BANK_UNKNOWN = 601
     BANK_AWAY = 602
 
+    BAD_CARD = 610
+    CARD_TAKEN = 611
+    CODE_WRONG = 612
+    CODE_SPENT = 613
+    CODE_TOO_SOON = 614
+    PASSWORD_WRONG = 615
+    PASSWORD_LOCKED = 616
+    PASSWORD_NEEDED = 617
+    LIMIT = 618
+    NEEDS_TLS = 619
+
 
 class RefusalRow(NamedTuple):
     """What a client may do about a refusal."""
@@ -124,6 +135,24 @@ REFUSALS: dict[Refusal, RefusalRow] = {
         True, 1000, "whether the bank or wallet has paid is not known yet: ask again with the same key"
     ),
     Refusal.BANK_AWAY: RefusalRow(True, 5000, "the bank or wallet does not respond; nothing was recorded"),
+    Refusal.BAD_CARD: RefusalRow(
+        False, 0, "the number, holder or phone cannot be those of a card, or the user has no such card"
+    ),
+    Refusal.CARD_TAKEN: RefusalRow(False, 0, "another user has bound this card, under another name"),
+    Refusal.CODE_WRONG: RefusalRow(False, 0, "the code does not fit; the detail says how many attempts are left"),
+    Refusal.CODE_SPENT: RefusalRow(
+        False, 0, "the code was used, has expired, or was tried too often: ask for another one"
+    ),
+    Refusal.CODE_TOO_SOON: RefusalRow(True, 60_000, "a code was sent less than a minute ago"),
+    Refusal.PASSWORD_WRONG: RefusalRow(
+        False, 0, "the pay password does not fit; the detail says how many attempts are left"
+    ),
+    Refusal.PASSWORD_LOCKED: RefusalRow(
+        True, 3 * 3_600_000, "too many wrong pay passwords; the detail says until when none is accepted"
+    ),
+    Refusal.PASSWORD_NEEDED: RefusalRow(False, 0, "this needs the pay password, six digits"),
+    Refusal.LIMIT: RefusalRow(False, 0, "over a limit of payments, cards or codes; the detail names it"),
+    Refusal.NEEDS_TLS: RefusalRow(False, 0, "cards and passwords are taken over TLS or from this machine only"),
 }
 
 

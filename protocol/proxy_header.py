@@ -21,6 +21,10 @@ TCP4, TCP6 = 0x11, 0x21
 WITHOUT_ADDRESS: Final = frozenset({0x00, 0x12, 0x22, 0x31, 0x32})
 ADDRESS_BYTES: Final = {TCP4: 4, TCP6: 16}
 PORTS_BYTES: Final = 4
+# What a proxy adds: a type, a length, a value. The first byte of that of `SSL` says how its client has connected.
+ADDED: Final = struct.Struct(">BH")
+SSL: Final = 0x20
+CLIENT_BY_TLS: Final = 0x01
 
 
 class BadProxyHeader(Exception):
@@ -28,10 +32,14 @@ class BadProxyHeader(Exception):
 
 
 class ProxyHeader(NamedTuple):
-    """`host`: the address of the client; "" if the connection is the proxy's own. `size`: bytes of the header."""
+    """`host`: the address of the client; "" if the connection is the proxy's own. `size`: bytes of the header.
+
+    `is_tls`: the proxy says that the client has connected to it by TLS.
+    """
 
     host: str
     size: int
+    is_tls: bool = False
 
 
 def read_proxy_header(data: bytes) -> ProxyHeader | None:
@@ -57,4 +65,15 @@ def read_proxy_header(data: bytes) -> ProxyHeader | None:
     if len(data) < size:
         return None
     packed = data[HEAD_BYTES : HEAD_BYTES + address_bytes]
-    return ProxyHeader(str(ip_address(packed)) if packed else "", size)
+    added = data[HEAD_BYTES + 2 * address_bytes + PORTS_BYTES : size] if address_bytes else b""
+    return ProxyHeader(str(ip_address(packed)) if packed else "", size, _is_tls(added))
+
+
+def _is_tls(added: bytes) -> bool:
+    """Whether what a proxy has added says so; what is cut off says nothing."""
+    while len(added) >= ADDED.size:
+        kind, length = ADDED.unpack_from(added)
+        value, added = added[ADDED.size : ADDED.size + length], added[ADDED.size + length :]
+        if kind == SSL and len(value) == length and length:
+            return bool(value[0] & CLIENT_BY_TLS)
+    return False

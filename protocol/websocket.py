@@ -220,6 +220,7 @@ class Upgrade(NamedTuple):
     response: bytes
     status: int
     forwarded_for: Sequence[str]  # the values of X-Forwarded-For, as they came
+    forwarded_proto: Sequence[str] = ()  # those of X-Forwarded-Proto
 
     @property
     def is_accepted(self) -> bool:
@@ -243,7 +244,9 @@ def answer(head: bytes, origins: Sequence[str]) -> Upgrade:
         return Upgrade(response or refusal(HTTPStatus.BAD_REQUEST, "not an HTTP request"), status, ())
     request = cast(Request, events[0])
     made = protocol.accept(request)
-    return Upgrade(made.serialize(), made.status_code, request.headers.get_all("X-Forwarded-For"))
+    headers = request.headers
+    told = headers.get_all("X-Forwarded-For"), headers.get_all("X-Forwarded-Proto")
+    return Upgrade(made.serialize(), made.status_code, *told)
 
 
 def refusal(status: HTTPStatus, text: str) -> bytes:

@@ -191,6 +191,7 @@ class App:
         self.services.login.use(reading.credentials.keys, reading.config.auth.v1_tokens_end_ms)
         self.services.seeds.use_keys(reading.credentials.seed_keys)
         self.services.webhook_secrets.use_keys(reading.credentials.seed_keys)
+        self.services.cards.secrets.use_keys(reading.credentials.seed_keys)
         self.services.passes.use(reading.credentials.keys)
         self.listener.reload(reading.credentials.tls)
         self.services.payments.use_config(reading.config)

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Self
 
+from storage.postgres.cards.card_payments import CardPaymentStore
+from storage.postgres.cards.cards import CardStore
+from storage.postgres.cards.challenges import ChallengeStore
+from storage.postgres.cards.payers import PayerStore
 from storage.postgres.change_feed import ChangeFeedStore
 from storage.postgres.chat.backend_groups import BackendGroupStore
 from storage.postgres.chat.chats import ChatStore
@@ -20,6 +24,7 @@ from storage.postgres.money.payments import PaymentStore
 from storage.postgres.money.records import RecordStore
 from storage.postgres.money.settlement import SettlementQueue
 from storage.postgres.money.statement import StatementStore
+from storage.postgres.money.wallet_orders import WalletOrderStore
 from storage.postgres.money.wallets import WalletStore
 from storage.postgres.packets.packets import PacketStore
 from storage.postgres.packets.resends import ResendStore
@@ -44,6 +49,11 @@ class Stores(NamedTuple):
     settlement: SettlementQueue
     records: RecordStore
     payments: PaymentStore
+    wallet_orders: WalletOrderStore
+    cards: CardStore
+    challenges: ChallengeStore
+    payers: PayerStore
+    card_payments: CardPaymentStore
     statements: StatementStore
     groups: GroupStore
     memberships: MembershipStore
@@ -80,6 +90,11 @@ class Stores(NamedTuple):
             settlement=SettlementQueue(database, with_best_luck),
             records=RecordStore(database),
             payments=PaymentStore(database),
+            wallet_orders=WalletOrderStore(database),
+            cards=CardStore(database),
+            challenges=ChallengeStore(database),
+            payers=PayerStore(database),
+            card_payments=CardPaymentStore(database),
             statements=StatementStore(database),
             groups=GroupStore(database),
             memberships=MembershipStore(database),

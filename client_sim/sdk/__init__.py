@@ -56,6 +56,18 @@ from client_sim.sdk.errors import (
     TimedOut,
 )
 from client_sim.sdk.kept_seeds import KeptSeeds, Verdict
+from client_sim.sdk.methods.card_errors import (
+    BadCard,
+    CardTaken,
+    CodeSpent,
+    CodeTooSoon,
+    CodeWrong,
+    LimitReached,
+    NeedsTls,
+    PasswordLocked,
+    PasswordNeeded,
+    PasswordWrong,
+)
 from client_sim.sdk.money import fen, yuan
 from client_sim.sdk.names import user_id_of
 from client_sim.sdk.pushes import MissedChanges, Post, Push, PushQueue, Reloaded
@@ -64,6 +76,7 @@ from protocol import messages, tokens
 __all__ = [
     "BackendDecides",
     "BadAmount",
+    "BadCard",
     "BadInvite",
     "BadLink",
     "BadPass",
@@ -74,9 +87,13 @@ __all__ = [
     "BankUnknown",
     "Banned",
     "Busy",
+    "CardTaken",
     "Client",
     "ClientClosed",
     "ClientError",
+    "CodeSpent",
+    "CodeTooSoon",
+    "CodeWrong",
     "ConnectionLost",
     "ConnectionRefusedForGood",
     "Finished",
@@ -85,10 +102,12 @@ __all__ = [
     "KeptSeeds",
     "KeyReused",
     "KickedOut",
+    "LimitReached",
     "MalformedToken",
     "MalformedUrl",
     "MissedChanges",
     "NameTaken",
+    "NeedsTls",
     "NoSuchGroup",
     "NoSuchUser",
     "NoTicket",
@@ -98,6 +117,9 @@ __all__ = [
     "NotFinished",
     "NotOwner",
     "Overloaded",
+    "PasswordLocked",
+    "PasswordNeeded",
+    "PasswordWrong",
     "Post",
     "Push",
     "PushQueue",

@@ -9,7 +9,15 @@ from typing import Protocol, TypeVar
 from protocol import messages
 
 Reply = TypeVar("Reply", bound=messages.Message)
-WithKey = messages.SendPacket | messages.TopUp | messages.Withdraw  # requests that move money
+WithKey = (  # requests that move money
+    messages.SendPacket
+    | messages.TopUp
+    | messages.Withdraw
+    | messages.TopUpByCard
+    | messages.WithdrawToCard
+    | messages.Transfer
+    | messages.Pay
+)
 
 
 class Ask(Protocol):

@@ -187,7 +187,7 @@ class Connection:
 
 
 def _content(request: WithKey) -> bytes:
-    """What a key stands for: everything but the client seed, which may be another one when the app sends again."""
-    if isinstance(request, messages.SendPacket):
-        request = msgspec.structs.replace(request, client_seed=b"")
-    return messages.encode(request)
+    """What a key stands for: all but client seed and password, which may be others when the app sends again."""
+    other = {"client_seed": b"", "password": ""}
+    same = {name: other[name] for name in request.__struct_fields__ if name in other}
+    return messages.encode(msgspec.structs.replace(request, **same))

@@ -6,6 +6,7 @@ import os
 import re
 import socket
 import ssl
+from functools import cache
 from typing import ClassVar
 
 from protocol import codes, messages
@@ -250,29 +251,32 @@ class Overloaded(Refusal):
 
 
 class BankDeclined(Refusal):
-    """The host wallet (or bank) that was to pay the packet has declined. Another try needs another key."""
+    """The bank or host wallet has declined; `detail` says why. Another try needs another key."""
 
     CODE = codes.Refusal.BANK_DECLINED
 
 
 class BankUnknown(Refusal):
-    """It is not known yet whether the packet was paid. Ask again with the same key."""
+    """It is not known yet whether the bank or host wallet has paid. Ask again with the same key."""
 
     CODE = codes.Refusal.BANK_UNKNOWN
 
 
 class BankAway(Refusal):
-    """The host wallet (or bank) does not respond. Nothing was recorded."""
+    """The bank or host wallet does not respond. Nothing was recorded."""
 
     CODE = codes.Refusal.BANK_AWAY
 
 
-REFUSALS: dict[int, type[Refusal]] = {int(kind.CODE): kind for kind in Refusal.__subclasses__()}
-
-
 def refusal_of(refused: messages.Refused) -> Refusal:
     """The exception for a refusal on the wire; `Refusal` itself if the code has no class."""
-    return REFUSALS.get(refused.code, Refusal)(refused)
+    return _refusals().get(refused.code, Refusal)(refused)
+
+
+@cache
+def _refusals() -> dict[int, type[Refusal]]:
+    """All of them are imported before one is received: those on cards stand in a module of their own."""
+    return {int(kind.CODE): kind for kind in Refusal.__subclasses__()}
 
 
 def in_words(error: OSError) -> str:

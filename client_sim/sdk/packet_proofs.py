@@ -30,6 +30,9 @@ class PacketProofs:
         greeting: str = "",
         key: str | None = None,
         client_seed: bytes | None = None,
+        *,
+        card_id: int = 0,
+        password: str = "",
     ) -> messages.PacketSent:
         """Send a packet: `lucky` or `equal` to a group, `personal` to a user or a one-to-one chat.
 
@@ -38,11 +41,15 @@ class PacketProofs:
         with the same content after TimedOut or another temporary failure. Give `key` (1 to 64 bytes, so not an
         empty one) to keep that promise across restarts of the app. `client_seed` (16 to 32 bytes; by default random
         bytes, b"" for none) goes into the packet's seed, so that the server alone cannot choose the shares; of a
-        repeated send the first one counts.
+        repeated send the first one counts. `card_id`: the card that pays the whole packet, with the pay `password`;
+        0: the wallet, with the password if it is needed.
 
-        Raises NotEnoughMoney, NotAMember, NoSuchUser, BadAmount, BadShares, KeyReused, StoreUnavailable, ….
+        Raises NotEnoughMoney, NotAMember, NoSuchUser, BadAmount, BadShares, KeyReused, StoreUnavailable, …; with a
+        card also BadCard, PasswordNeeded, PasswordWrong, PasswordLocked, LimitReached, BankDeclined, BankUnknown,
+        BankAway.
         """
-        request = messages.SendPacket(0, "", kind, target_id, amount_fen, shares, greeting, client_seed or b"")
+        content = kind, target_id, amount_fen, shares, greeting, client_seed or b"", card_id, password
+        request = messages.SendPacket(0, "", *content)
 
         def give_seed() -> None:
             if client_seed is None:  # a retry has the same key, and so the same seed

@@ -10,8 +10,20 @@ from protocol import messages
 
 SEQ_MAX = 2**32 - 1
 
-# sent twice, these would take effect twice: they carry no idempotency key
-NOT_REPEATABLE = frozenset({messages.Say, messages.CreateGroup, messages.SendAgain})
+# Sent twice, these would take effect twice: they carry no idempotency key. Or they use up a code or an attempt.
+NOT_REPEATABLE = frozenset(
+    {
+        messages.Say,
+        messages.CreateGroup,
+        messages.SendAgain,
+        messages.BindCard,
+        messages.ConfirmCard,
+        messages.SendCodeAgain,
+        messages.SetPassword,
+        messages.AskPasswordReset,
+        messages.ResetPassword,
+    }
+)
 
 
 class Pending(NamedTuple):

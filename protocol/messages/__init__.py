@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from protocol.messages import chat, connection, packets, pages
+from protocol.messages import cards, chat, connection, packets, pages
 from protocol.messages.base import (
     AVATARS,
     FEATURES_MAX,
@@ -30,6 +30,7 @@ from protocol.messages.base import (
     Seq,
     UserId,
 )
+from protocol.messages.cards import *  # noqa: F403 - it has a list of its own
 from protocol.messages.chat import (
     AddedToGroup,
     CatchUp,
@@ -278,6 +279,7 @@ __all__ = [
     "kind_of",
     "naming_field",
 ]
+__all__ += cards.__all__
 
 # Names of classes until version 0.1; they work for one version more. The numbers on the wire never change.
 _OLD_NAMES: Final[dict[str, type[msgspec.Struct]]] = {

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from protocol.messages import chat, connection, money, packets, pages, people, reminders
+from protocol.messages import cards, chat, connection, money, packets, pages, people, reminders
 from protocol.messages.base import Message, Seq
 
 REQUESTS: Final[dict[type[Message], type[Message]]] = {
@@ -41,6 +41,19 @@ REQUESTS: Final[dict[type[Message], type[Message]]] = {
     chat.OpenChat: chat.ChatOpened,
     chat.ShowPass: chat.PassShown,
     packets.GetSeedTrees: packets.SeedTrees,
+    cards.BindCard: cards.CardOffered,
+    cards.ConfirmCard: cards.CardBound,
+    cards.SendCodeAgain: cards.CodeSentAgain,
+    cards.GetCards: cards.Cards,
+    cards.UnbindCard: cards.CardUnbound,
+    cards.SetPassword: cards.PasswordSet,
+    cards.AskPasswordReset: cards.ResetCodeSent,
+    cards.ResetPassword: cards.PasswordReset,
+    cards.TopUpByCard: cards.ToppedUpByCard,
+    cards.WithdrawToCard: cards.WithdrawnToCard,
+    cards.Transfer: cards.Transferred,
+    cards.Pay: cards.Paid,
+    cards.ForgetUser: cards.UserForgotten,
     people.PutUsers: people.UsersPut,
     people.BanUser: people.UserBanned,
     people.RevokeTokens: people.TokensRevoked,

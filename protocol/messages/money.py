@@ -50,9 +50,9 @@ class Withdrawn(Message, tag=126):
 
 
 class BalanceChanged(Message, tag=65):
-    """Push: your wallet changed. `reason` is top_up, withdraw, send, claim or refund.
+    """Push: your wallet changed. `reason` is top_up, withdraw, send, claim, refund, transfer or pay.
 
-    With a host wallet also charge, payout or payout_returned.
+    With cards or a host wallet also charge, payout or payout_returned.
     """
 
     balance_fen: int
@@ -77,8 +77,8 @@ class StatementLine(msgspec.Struct, array_like=True, gc=False):
     """One change of a wallet, and the balance after it.
 
     `other_id` and `other_name`: whom a claim came from; where a packet was sent, a user or a group, also when the
-    rest of it came back; 0 and "" for money from and to the outside. Without a packet `packet_id` is 0 and
-    `packet_kind` "".
+    rest of it came back; the other user of a transfer; 0 and "" for money from and to the outside. Without a packet
+    `packet_id` is 0 and `packet_kind` "". `text`: of a transfer or a pay; of a payment by card the card.
     """
 
     version: int
@@ -90,6 +90,7 @@ class StatementLine(msgspec.Struct, array_like=True, gc=False):
     packet_kind: str
     other_id: int
     other_name: str
+    text: str = ""
 
 
 class StatementPage(Message, tag=148):

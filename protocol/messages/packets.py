@@ -12,7 +12,8 @@ class SendPacket(Message, tag=20):
 
     `target_id` is a group (lucky, equal), or a user or one-to-one chat (personal). The same `key` with the same
     content answers the same packet and moves no money. `client_seed` (0 or 16 to 32 random bytes) goes into the
-    packet's seed; it is no part of the content: the first one counts.
+    packet's seed; it is no part of the content: the first one counts. `card_id`: the card of mine that pays the
+    whole packet; 0: the wallet. `password`: my pay password, with a card, and from the wallet if it is needed.
     """
 
     key: str
@@ -22,6 +23,11 @@ class SendPacket(Message, tag=20):
     shares: Int64
     greeting: str = ""
     client_seed: bytes = b""
+    card_id: Int64 = 0
+    password: str = ""
+
+    def __repr__(self) -> str:
+        return f"SendPacket(seq={self.seq}, key={self.key!r}, {self.packet_kind}, {self.amount_fen} fen, …)"
 
 
 class PacketSent(Message, tag=120):

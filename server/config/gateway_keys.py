@@ -1,4 +1,4 @@
-"""The keys of the config for gateways: other books that money comes from and goes to."""
+"""The keys of the config for payments: gateways to other books, the pay password, limits."""
 
 from __future__ import annotations
 
@@ -6,7 +6,18 @@ from typing import Final
 
 from server.config.config_key import HUP, ConfigKey
 from server.config.masking import hide_keys
-from server.config.rules import BOOLEAN, KEY_PAIRS, NETWORKS, TOKEN_KEYS, matching, number, url
+from server.config.rules import (
+    BOOLEAN,
+    FEN_MAX,
+    KEY_PAIRS,
+    NETWORKS,
+    TOKEN_KEYS,
+    matching,
+    number,
+    one_of,
+    url,
+    whole,
+)
 
 GATEWAY_KEYS: Final = {
     "host_wallet.url": ConfigKey(
@@ -36,5 +47,14 @@ GATEWAY_KEYS: Final = {
     ),
     "manual.enabled": ConfigKey(
         "payments may be made by hand, and an operator confirms or declines them: hongbao payment NUMBER", BOOLEAN
+    ),
+    "payments.wallet_password": ConfigKey(
+        "who needs the pay password for payments from the wallet: card: users with a card; always; never",
+        one_of("card", "always", "never"),
+    ),
+    "payments.day_limit_fen": ConfigKey(
+        "by card, to cards and to other users a user may pay so much in a Beijing day, in fen; 0: any amount",
+        whole(0, FEN_MAX),
+        HUP,
     ),
 }

@@ -171,6 +171,13 @@ class ManualSection(Section, frozen=True):
     enabled: bool = False
 
 
+class PaymentsSection(Section, frozen=True):
+    """Who needs the pay password, and how much a user may pay in a day."""
+
+    wallet_password: Literal["card", "always", "never"] = "card"
+    day_limit_fen: int = 5_000_000
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All settings. `load` returns a checked one."""
 
@@ -191,6 +198,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     host_wallet: HostWalletSection = HostWalletSection()
     bank: BankSection = BankSection()
     manual: ManualSection = ManualSection()
+    payments: PaymentsSection = PaymentsSection()
 
 
 SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {

@@ -1,4 +1,4 @@
-"""Years of the records: those of Beijing, UTC+8.
+"""Years of the records, and days of payments: those of Beijing, UTC+8.
 
 A red packet belongs to the year in which people opened it, and the busiest minute of all is the one after midnight
 in China. With years of UTC the packets of New Year's morning would stand under the year before. Eight hours is a
@@ -11,7 +11,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
 
-BEIJING: Final = timezone(timedelta(hours=8))
+DAY_MS: Final = 86_400_000
+BEIJING_MS: Final = 8 * 3_600_000
+BEIJING: Final = timezone(timedelta(milliseconds=BEIJING_MS))
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
@@ -28,3 +30,8 @@ def bounds(year: int) -> tuple[int, int]:
 
 def _first_ms(year: int) -> int:
     return (datetime(year, 1, 1, tzinfo=BEIJING) - _EPOCH) // _MILLISECOND
+
+
+def day_begin_ms(at_ms: int) -> int:
+    """The first moment of the day of a moment, in milliseconds since 1970."""
+    return (at_ms + BEIJING_MS) // DAY_MS * DAY_MS - BEIJING_MS

@@ -19,6 +19,7 @@ from server.core import ids
 
 OUTSIDE: Final = ids.BACKEND
 IN_TRANSIT: Final = -2  # has left a wallet, and is not known to have arrived outside
+MOVE_FEN_MAX: Final = 10**12  # ten thousand million yuan at once: more is a mistake
 OPENING: Final = 0  # the kind of the first entry of a wallet that is older than the entries; no transfer has it
 
 
@@ -63,10 +64,12 @@ class TransferKind(IntEnum):
     PENDING = 6
     POSTED = 7
     VOIDED = 8
-    CHARGE = 9  # a payment: from outside, for a packet
+    CHARGE = 9  # a payment: from outside, for a packet or as a top-up
     PAYOUT = 10  # a payment: to the outside, in transit until that is proven
     PAID_OUT = 11
     PAYOUT_RETURNED = 12
+    TRANSFER = 13  # from a user to another one
+    PAY = 14  # to the outside, as the chat backend orders
 
 
 MOVES_NOTHING: Final = (TransferKind.PENDING, TransferKind.VOIDED)
@@ -93,6 +96,8 @@ DIRECTIONS: Final[dict[TransferKind, tuple[AccountPair, ...]]] = {
     TransferKind.PAYOUT: (AccountPair(Account.WALLET, Account.IN_TRANSIT),),
     TransferKind.PAID_OUT: (AccountPair(Account.IN_TRANSIT, Account.OUTSIDE),),
     TransferKind.PAYOUT_RETURNED: (AccountPair(Account.IN_TRANSIT, Account.WALLET),),
+    TransferKind.TRANSFER: (AccountPair(Account.WALLET, Account.WALLET),),
+    TransferKind.PAY: (AccountPair(Account.WALLET, Account.OUTSIDE),),
 }
 
 

@@ -31,6 +31,20 @@ class PacketRequest(NamedTuple):
         return self.amount_fen * self.shares if self.kind.row.amount_of is AmountOf.SHARE else self.amount_fen
 
 
+class Payer(NamedTuple):
+    """Who pays: a card of the sender (0: their wallet). `password` None: the chat backend asks for the send."""
+
+    card_id: int = 0
+    password: str | None = None
+
+    def __repr__(self) -> str:
+        """Without the password, whatever prints it."""
+        return f"Payer(card_id={self.card_id})"
+
+
+WALLET = Payer()
+
+
 def request_of(
     sender_id: int,
     key: str,

@@ -38,12 +38,22 @@ class Reason(StrEnum):
     NOT_FINISHED = "not_finished"
     FINISHED = "finished"
     BANK_DECLINED = "bank_declined"
+    BAD_CARD = "bad_card"
+    CARD_TAKEN = "card_taken"
+    CODE_WRONG = "code_wrong"
+    CODE_SPENT = "code_spent"
+    PASSWORD_WRONG = "password_wrong"
+    PASSWORD_NEEDED = "password_needed"
+    LIMIT = "limit"
+    NEEDS_TLS = "needs_tls"
     # The server cannot serve it now.
     STORE_UNAVAILABLE = "store_unavailable"
     OVERLOADED = "overloaded"
     INTERNAL = "internal"
     BANK_UNKNOWN = "bank_unknown"
     BANK_AWAY = "bank_away"
+    CODE_TOO_SOON = "code_too_soon"
+    PASSWORD_LOCKED = "password_locked"
 
 
 class RequestRefused(Exception):

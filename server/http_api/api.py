@@ -94,6 +94,7 @@ class HttpApi:
 
     def _make_serving(self) -> Serving:
         from server.http_api.handlers.call import Gate
+        from server.http_api.handlers.cards import CardRequests
         from server.http_api.handlers.groups import GroupRequests
         from server.http_api.handlers.packets import PacketRequests
         from server.http_api.handlers.pages import PageRequests
@@ -114,6 +115,7 @@ class HttpApi:
             GroupRequests(services, gate),
             PacketRequests(services, gate, clock.now_ms),
             WalletRequests(services),
+            CardRequests(services),
             RecordRequests(services),
             WebhookRequests(services),
         )

@@ -55,6 +55,16 @@ STATUSES: Final[dict[Refusal, int]] = {
     Refusal.BANK_DECLINED: 402,
     Refusal.BANK_UNKNOWN: 503,
     Refusal.BANK_AWAY: 503,
+    Refusal.BAD_CARD: 422,
+    Refusal.CARD_TAKEN: 409,
+    Refusal.CODE_WRONG: 403,
+    Refusal.CODE_SPENT: 409,
+    Refusal.CODE_TOO_SOON: 429,
+    Refusal.PASSWORD_WRONG: 403,
+    Refusal.PASSWORD_LOCKED: 403,
+    Refusal.PASSWORD_NEEDED: 403,
+    Refusal.LIMIT: 409,
+    Refusal.NEEDS_TLS: 403,
 }
 
 # Where the meaning of the code on the wire is not what it means here.
@@ -67,7 +77,7 @@ TITLES: Final[dict[tuple[Refusal, int], str]] = {
     (Refusal.UNKNOWN_REQUEST, 405): "this path does not have that method",
     (Refusal.FORBIDDEN, 401): "the request is not shown to be one of the chat backend; the detail says why",
     (Refusal.BAD_KEY, 400): "the request needs an Idempotency-Key of 1 to 64 printable ASCII characters",
-    (Refusal.NOT_ALLOWED, 404): "there is no such packet",
+    (Refusal.NOT_ALLOWED, 404): "there is no such packet or payment",
 }
 
 

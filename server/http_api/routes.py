@@ -9,6 +9,7 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
+from server.http_api.handlers.cards import CardRequests
 from server.http_api.handlers.groups import GroupRequests
 from server.http_api.handlers.packets import PacketRequests
 from server.http_api.handlers.pages import PageRequests
@@ -17,7 +18,7 @@ from server.http_api.handlers.users import UserRequests
 from server.http_api.handlers.wallets import WalletRequests
 from server.http_api.handlers.webhooks import WebhookRequests
 from server.http_api.numbers import Id, UserId
-from server.http_api.shapes import groups, money, packets, pages, users, webhooks
+from server.http_api.shapes import cards, groups, money, packets, pages, users, webhooks
 from server.http_api.shapes.base import PageQuery
 
 BODY_BYTES_MAX: Final = 64 << 10
@@ -28,6 +29,8 @@ PARAMETERS: Final[dict[str, type]] = {
     "user_id": UserId,
     "other_id": UserId,
     "packet_id": Id,
+    "card_id": Id,
+    "payment_id": Id,
     "group": str,
     "endpoint": str,
 }
@@ -63,6 +66,7 @@ def _users() -> Iterator[Route]:
     yield Route("POST", f"{user}/unban", on.unban, users.UserBanReply)
     yield Route("POST", f"{user}/revoke-tokens", on.revoke_tokens, users.TokensRevokedReply)
     yield Route("POST", f"{user}/token", on.token, users.TokenReply, users.TokenBody)
+    yield Route("POST", f"{user}/forget", on.forget, users.UserForgottenReply)
     yield Route("GET", f"{user}/records", RecordRequests.show, money.RecordPageReply, query=money.RecordsQuery)
 
 
@@ -102,8 +106,19 @@ def _wallets() -> Iterator[Route]:
     on, wallet, moved = WalletRequests, "/v1/wallets/{user_id}", money.TransferReply
     yield Route("POST", f"{wallet}/top-up", on.top_up, moved, money.TopUpBody, needs_key=True)
     yield Route("POST", f"{wallet}/withdraw", on.withdraw, moved, money.WithdrawBody, needs_key=True)
+    yield Route("POST", f"{wallet}/transfer", on.transfer, moved, money.TransferBody, needs_key=True)
+    yield Route("POST", f"{wallet}/pay", on.pay, moved, money.PayBody, needs_key=True)
     yield Route("GET", f"{wallet}/entries", on.entries, money.EntryPageReply, query=PageQuery)
     yield Route("GET", f"{wallet}/statement", on.statement, money.StatementReply, query=PageQuery)
+
+
+def _cards() -> Iterator[Route]:
+    on, listed, unbound, wallet = CardRequests, cards.CardListReply, cards.CardUnboundReply, "/v1/wallets/{user_id}"
+    paid = cards.PaymentReply
+    yield Route("GET", "/v1/users/{user_id}/cards", on.all, listed)
+    yield Route("DELETE", "/v1/users/{user_id}/cards/{card_id}", on.unbind, unbound)
+    yield Route("POST", f"{wallet}/withdraw-to-card", on.withdraw, paid, cards.WithdrawToCardBody, needs_key=True)
+    yield Route("GET", "/v1/payments/{payment_id}", on.payment, paid)
 
 
 def _webhooks() -> Iterator[Route]:
@@ -118,7 +133,7 @@ def _webhooks() -> Iterator[Route]:
     yield Route("POST", f"{endpoint}/test", on.test, webhooks.TestReply)
 
 
-ROUTES: Final = (*_users(), *_groups(), *_packets(), *_pages(), *_wallets(), *_webhooks())
+ROUTES: Final = (*_users(), *_groups(), *_packets(), *_pages(), *_wallets(), *_cards(), *_webhooks())
 
 
 @dataclass(slots=True)

@@ -16,6 +16,9 @@ Address: TypeAlias = bytes
 TRUSTED_PROXY: Address = b"proxy"  # until it has told the address of its client; no limit holds for it
 IPV6_NETWORK_BYTES = 8  # the owner of one IPv6 address has the 2^64 beside it
 IPV4_IN_IPV6 = bytes(10) + b"\xff\xff"
+IPV4_BYTES = 4
+LOOPBACK_4 = 127
+LOOPBACK_6 = bytes(IPV6_NETWORK_BYTES)
 
 
 def address_of(peer: Any) -> Address:
@@ -27,6 +30,11 @@ def address_of(peer: Any) -> Address:
         return socket.inet_aton(host)
     packed = socket.inet_pton(socket.AF_INET6, host)
     return packed[12:] if packed.startswith(IPV4_IN_IPV6) else packed[:IPV6_NETWORK_BYTES]
+
+
+def is_loopback(address: Address) -> bool:
+    """Whether it is the address of this machine itself."""
+    return not address or address == LOOPBACK_6 or (len(address) == IPV4_BYTES and address[0] == LOOPBACK_4)
 
 
 class Networks:

@@ -18,6 +18,7 @@ from server.core.ids import BACKEND
 from server.core.packet import NO_TICKET, Answer
 from server.core.refusals import Reason, RequestRefused
 from server.net.handlers.backend import BackendHandlers
+from server.net.handlers.cards import CardHandlers
 from server.net.handlers.chat import ChatHandlers
 from server.net.handlers.groups import GroupHandlers
 from server.net.handlers.money import MoneyHandlers
@@ -39,6 +40,7 @@ from server.services.runtime.bus import Bus, Outcome
 from server.services.runtime.store_errors import StoreUnavailable
 
 LOG = structlog.get_logger()
+EXACT_WAITS: Final = (Reason.CODE_TOO_SOON, Reason.PASSWORD_LOCKED)  # the end of the wait is a fact, no estimate
 TAKEN_S_MAX: Final = 0.02  # a client that does not take its reply holds the place of another one no longer
 
 
@@ -86,8 +88,8 @@ class Dispatch:
     def _table(self, services: Services, subscriptions: Subscriptions, unit: MoneyUnit) -> dict[type[Message], Row]:
         packets, pages = PacketHandlers(services), PageHandlers(services, subscriptions)
         chat, money = ChatHandlers(services, unit), MoneyHandlers(services, self._hub)
-        groups, backend = GroupHandlers(services), BackendHandlers(services)
-        people = PeopleHandlers(services)
+        cards, groups = CardHandlers(services), GroupHandlers(services)
+        backend, people = BackendHandlers(services), PeopleHandlers(services)
         return {
             messages.Grab: Row("user", now=self._grab),
             messages.Open: Row("user", now=self._open),
@@ -115,16 +117,12 @@ class Dispatch:
             messages.GetBalance: Row("user", later=money.balance, read="lane"),
             messages.GetEntries: Row("user", later=money.entries, read="lane"),
             messages.GetStatement: Row("user", later=money.statement, read="lane"),
+            messages.GetCards: Row("user", later=cards.cards, read="lane"),
+            **{kind: Row("user", later=serves) for kind, serves in cards.served().items()},
+            messages.Pay: Row("backend", later=money.pay),
             messages.TopUp: Row("backend", later=money.top_up),
             messages.Withdraw: Row("backend", later=money.withdraw),
-            messages.PutGroup: Row("backend", later=backend.put_group),
-            messages.DeleteGroup: Row("backend", later=backend.delete_group),
-            messages.SyncMembers: Row("backend", later=backend.sync_members),
-            messages.PutChat: Row("backend", later=backend.put_chat),
-            messages.ChangeMembers: Row("backend", later=backend.change_members),
-            messages.PutUsers: Row("backend", later=people.put_users),
-            messages.BanUser: Row("backend", later=people.ban_user),
-            messages.RevokeTokens: Row("backend", later=people.revoke_tokens),
+            **{kind: Row("backend", later=serves) for kind, serves in (backend.served() | people.served()).items()},
         }
 
     @property
@@ -175,7 +173,8 @@ class Dispatch:
         try:
             reply = await handler(session, request)
         except RequestRefused as refused:
-            wait_ms = self._jittered(refused.retry_after_ms)
+            exact = refused.reason in EXACT_WAITS
+            wait_ms = refused.retry_after_ms if exact else self._jittered(refused.retry_after_ms)
             self._refuse(session, request.seq, CODES[refused.reason], refused.detail, wait_ms)
         except StoreUnavailable as error:
             self._refuse(session, request.seq, codes.Refusal.STORE_UNAVAILABLE, str(error))

@@ -110,4 +110,6 @@ def _record_of(line: records.RecordItem) -> messages.RecordLine:
 
 def statement_of(page: WalletStatement) -> messages.StatementPage:
     """A page of a user's statement. The keys of transfers are the chat backend's and stay with it."""
-    return messages.StatementPage(0, [messages.StatementLine(*line[:9]) for line in page.lines], page.more)
+    return messages.StatementPage(
+        0, [messages.StatementLine(*line[:9], line.text) for line in page.lines], page.more
+    )

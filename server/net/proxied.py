@@ -65,6 +65,8 @@ class HeaderFirst(Session):
         if header is None:
             return
         source = (header.host, 0) if header.host else self.transport.get_extra_info("peername")
+        self.is_proxied = bool(header.host)
+        self.by_tls = self.by_tls or header.is_tls
         self._listener.moved(self, self._rules.behind(source))
         self.flush()
         rest = data[header.size :]

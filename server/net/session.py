@@ -51,9 +51,11 @@ class Session(asyncio.Protocol):
         "_host",
         "_waits",
         "address",
+        "by_tls",
         "connection",
         "features",
         "heard_s",
+        "is_proxied",
         "issued_at_s",
         "now_s",
         "number",
@@ -76,6 +78,8 @@ class Session(asyncio.Protocol):
         self.now_s = host.now_s  # the clock of the loop
         self.connection: ServerConnection
         self.address: Address
+        self.by_tls = False  # its client has connected by TLS, to us or to a trusted proxy
+        self.is_proxied = False  # a trusted proxy has told where its client is
         self.since_s = self.heard_s = host.now_s()
         self.number = 0  # of those that were accepted: by it a log line leads to a connection
         self.requests = 0
@@ -92,6 +96,7 @@ class Session(asyncio.Protocol):
         self.transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES, low=WRITE_HIGH_BYTES // 4)
         self.reading = ReadFlow(self.transport, self._read_on)
         self.address = self.address_of(transport.get_extra_info("peername"))
+        self.by_tls = transport.get_extra_info("sslcontext") is not None
         self.connection = self._host.new_connection(self.framing)
         self._host.arrived(self)
         self.flush()

@@ -96,6 +96,8 @@ class WebSocketSession(Session):
         self._head = None
         if self.address is TRUSTED_PROXY:
             peer = self.transport.get_extra_info("peername")
+            self.is_proxied = True
+            self.by_tls = [one.strip().lower() for one in upgrade.forwarded_proto] == ["https"]
             self._listener.moved(self, self._rules.client_of(peer, upgrade.forwarded_for))
         super().data_received(rest)
 

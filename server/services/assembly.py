@@ -16,6 +16,7 @@ from server.core.ids import IdMaker, id_at
 from server.core.limits import Limits
 from server.core.texts import MoneyWords
 from server.core.webhooks.addresses import networks_of
+from server.services.cards.forget import ForgetService
 from server.services.chat.backend_groups import BackendGroupService
 from server.services.chat.chats import ChatService
 from server.services.chat.grab_stats import GrabStatService
@@ -106,7 +107,7 @@ class Services:
         self._make_claims()
         self._make_packets()
         self._make_money()
-        self._make_payments()
+        self._make_payments(seed_keys)
         self._make_webhooks(seed_keys)
         self.grab_stats = GrabStatService(stores.grab_stats, self.opens, self.groups, bus)
         self.audit_results = AuditResults(stores.database)
@@ -115,21 +116,15 @@ class Services:
     def _make_chat(self, keys: Mapping[str, bytes]) -> None:
         stores, limits, now_ms, bus = self._stores, self._limits, self._clock.now_ms, self._bus
         self.groups = GroupService(stores.groups, self.changes, bus)
-        self.membership = MembershipService(
-            stores.memberships,
-            self.groups,
-            limits,
-            self._ids,
-            now_ms,
-            self._clock.random_bytes,
-            self._config.chat.self_service,
-        )
-        self.backend_groups = BackendGroupService(stores.backend_groups, self.groups, limits, self._ids, now_ms)
-        v1_tokens_end_ms = self._config.auth.v1_tokens_end_ms
         self_service = self._config.chat.self_service
+        membership = stores.memberships, self.groups, limits, self._ids, now_ms, self._clock.random_bytes
+        self.membership = MembershipService(*membership, self_service)
+        self.backend_groups = BackendGroupService(stores.backend_groups, self.groups, limits, self._ids, now_ms)
         self.chats = ChatService(stores.chats, self.groups, limits, self._ids, now_ms, self_service)
         self.passes = PassService(keys, self.groups, stores.users, self.changes, now_ms)
-        self.login = LoginService(keys, v1_tokens_end_ms, limits, now_ms, stores.groups, stores.users)
+        self.login = LoginService(
+            keys, self._config.auth.v1_tokens_end_ms, limits, now_ms, stores.groups, stores.users
+        )
         self.names = NameService(stores.users, limits, self_service=self_service)
         self.people = PeopleService(stores.users, self.names, self.passes, self.changes, now_ms, bus)
         self.standing = StandingService(stores.users, self.changes, limits, bus)
@@ -203,10 +198,10 @@ class Services:
         )
         self.outbox = Outbox(stores.outbox, self._posts, self.groups, settlement.idle_s, bus, self.commit)
 
-    def _make_payments(self) -> None:
+    def _make_payments(self, seed_keys: Mapping[str, bytes]) -> None:
         self.payments = PaymentServices(
             self._config,
-            self._stores.payments,
+            self._stores,
             self.sends,
             self.seeds,
             self._limits,
@@ -214,7 +209,11 @@ class Services:
             self._clock,
             self._bus,
             lambda: self.changes.is_current,
+            seed_keys,
+            self._money_words.smallest,
         )
+        self.cards, self.orders = self.payments.cards, self.payments.orders
+        self.forgetting = ForgetService(self.people, self.cards.service)
 
     def _make_webhooks(self, seed_keys: Mapping[str, bytes]) -> None:
         stores, config = self._stores, self._config.webhooks
@@ -248,6 +247,7 @@ class Services:
         await self.seeds.open()
         if sealed := await self.webhook_secrets.seal_all():
             LOG.info("webhook_secrets_sealed", count=sealed)
+        await self.cards.service.seal_all()
         await self.mirror_health.find_at_start()
         await self.changes.connect()
 
@@ -268,6 +268,7 @@ class Services:
         in_doubt: dict[str, InDoubt[Any, Any]] = {
             "sends": self.sends.in_doubt,
             "wallets": self.wallets.in_doubt,
+            "orders": self.orders.in_doubt,
             "settlement": self.settlement.in_doubt,
             "refunds": self.refunds.in_doubt,
             "resends": self.resends.in_doubt,

@@ -24,6 +24,7 @@ from server.core.payments import ENDED
 from server.gateways.bank.gateway import BankGateway
 from server.gateways.port import CardAsk
 from server.services.money.audit import audit
+from server.services.payments.new_payments import NewPayments
 from server.services.payments.paid_sends import PaidSendService
 from server.services.payments.payouts import PayoutService
 from server.services.payments.service import PaymentService
@@ -91,8 +92,16 @@ class BankRoom:
         self.service = service_of(server)
         self.service._token_of = self._token_of
         ids = IdMaker(server.app._config.server.node)
+        by_card = services.payments.by_card
+        assert by_card is not None
         self.sends = PaidSendService(
-            services.sends, self.service, self.gateway, server.app._limits, ids, clock, LEASE_MS
+            services.sends,
+            self.service,
+            NewPayments(ids, clock, LEASE_MS),
+            self.gateway,
+            by_card,
+            services.cards.authorisation,
+            server.app._limits,
         )
         self.payouts = PayoutService(self.service, self.gateway, ids, clock, server.app.services._bus)
 

@@ -21,7 +21,7 @@ from client_sim.sdk.errors import BankDeclined, BankUnknown, StoreUnavailable
 from server.config.table import KEYS
 from server.core.payments import PaymentState
 from server.core.signed_requests import REPLY_SCHEME, SignedContent, sign
-from server.services.payments.paid_sends import RETRY_MS
+from server.services.payments.new_payments import RETRY_MS
 from storage.postgres.money.audit import AuditSnapshot
 from tests.conftest import Turn
 from tests.http_api.client import Api

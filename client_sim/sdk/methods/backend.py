@@ -33,6 +33,20 @@ class BackendMethods(Requests):
         request = messages.Withdraw(0, "", user_id, amount_fen)
         return (await self._ask_with_key(request, key, messages.Withdrawn)).balance_fen
 
+    async def pay(self, user_id: int, amount_fen: int, text: str = "", key: str | None = None) -> messages.Paid:
+        """Let a user pay from the wallet for what `text` says. For `key` see `send_packet`.
+
+        Raises Forbidden, NotEnoughMoney, BadAmount, KeyReused, StoreUnavailable, Refusal (bad_key, bad_text).
+        """
+        return await self._ask_with_key(messages.Pay(0, "", user_id, amount_fen, text), key, messages.Paid)
+
+    async def forget_user(self, user_id: int) -> None:
+        """Erase the name, the picture, the cards and the pay password of a user. Again is harmless.
+
+        Raises Forbidden, NoSuchUser, BankAway, BankUnknown (a payment of the user has not ended).
+        """
+        await self._ask(messages.ForgetUser(0, user_id), messages.UserForgotten)
+
     async def put_users(self, names: Mapping[int, str]) -> int:
         """These users exist and are called so ("": no name); how many. Again is harmless.
 

@@ -7,6 +7,7 @@ from typing import Final
 # The modules that the base installation, which is the SDK, does not have: by the extra that installs them.
 EXTRAS: Final = {
     "aiohttp": "server",
+    "argon2": "server",
     "asyncpg": "server",
     "cryptography": "server",
     "cyclopts": "server",

@@ -19,6 +19,7 @@ class UserRequests:
     def __init__(self, services: Services, gate: Gate, clock: Clock, token_lifetime_s: float) -> None:
         self._people, self._names, self._lookups = services.people, services.names, services.lookups
         self._standing, self._login, self._reads = services.standing, services.login, services.reads
+        self._forgetting = services.forgetting
         self._gate = gate
         self._now_ms = clock.now_ms
         self.token_lifetime_s = token_lifetime_s  # a reload changes it
@@ -51,6 +52,11 @@ class UserRequests:
         """Let a banned user in again"""
         await self._people.lift_ban(call.path["user_id"])
         return shapes.UserBanReply(str(call.path["user_id"]), banned=False)
+
+    async def forget(self, call: Call) -> shapes.UserForgottenReply:
+        """Erase the name, the picture, the cards and the pay password of a user; the books stay"""
+        await self._forgetting.forget(call.path["user_id"])
+        return shapes.UserForgottenReply(str(call.path["user_id"]))
 
     async def revoke_tokens(self, call: Call) -> shapes.TokensRevokedReply:
         """End all connections of a user, and refuse the tokens that they have"""

@@ -18,6 +18,7 @@ class WalletRequests:
 
     def __init__(self, services: Services) -> None:
         self._wallets, self._statements, self._reads = services.wallets, services.statements, services.reads
+        self._orders = services.orders
 
     async def top_up(self, call: Call) -> shapes.TransferReply:
         """Move money from outside into a wallet, once per key of the user"""
@@ -33,6 +34,24 @@ class WalletRequests:
         except RequestRefused as refused:
             raise await with_balance(refused, self._wallets, user_id, body.amount_fen) from None
         return shapes.TransferReply(str(user_id), "withdraw", body.amount_fen)
+
+    async def transfer(self, call: Call) -> shapes.TransferReply:
+        """Move money from a user to another one, once per key of the user"""
+        user_id, body = call.path["user_id"], call.body
+        try:
+            await self._orders.transfer(user_id, body.to_user_id, body.amount_fen, call.key, body.text, None)
+        except RequestRefused as refused:
+            raise await with_balance(refused, self._wallets, user_id, body.amount_fen) from None
+        return shapes.TransferReply(str(user_id), "transfer", body.amount_fen)
+
+    async def pay(self, call: Call) -> shapes.TransferReply:
+        """Let a user pay from the wallet for what the text says, once per key of the user"""
+        user_id, body = call.path["user_id"], call.body
+        try:
+            await self._orders.pay(user_id, body.amount_fen, call.key, body.text)
+        except RequestRefused as refused:
+            raise await with_balance(refused, self._wallets, user_id, body.amount_fen) from None
+        return shapes.TransferReply(str(user_id), "pay", body.amount_fen)
 
     async def entries(self, call: Call) -> shapes.EntryPageReply:
         """The changes of a wallet, oldest first, in pages"""
@@ -59,6 +78,7 @@ def _statement_line(one: StatementItem) -> shapes.StatementShown:
         other_id=str(one.other_id) if one.other_id else UNSET,
         other_name=one.other_name or UNSET,
         key=one.key or UNSET,
+        text=one.text or UNSET,
     )
 
 

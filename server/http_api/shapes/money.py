@@ -6,8 +6,9 @@ from typing import Annotated, Final, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
-from server.core.ledger import DIRECTIONS, Account, TransferKind
+from server.core.ledger import DIRECTIONS, MOVE_FEN_MAX, Account, TransferKind
 from server.core.pages import State
+from server.http_api.numbers import UserId
 from server.http_api.shapes.base import (
     FEN,
     Cursor,
@@ -20,7 +21,6 @@ from server.http_api.shapes.base import (
     Request,
     asked,
 )
-from server.services.money.wallets import MOVE_FEN_MAX
 
 Moved = Annotated[int, asked(1, MOVE_FEN_MAX, FEN)]
 REASONS: Final = [
@@ -45,11 +45,26 @@ class WithdrawBody(Request):
     amount_fen: Moved
 
 
+class TransferBody(Request):
+    """Money to another user, with a text for both."""
+
+    to_user_id: UserId
+    amount_fen: Moved
+    text: str = ""
+
+
+class PayBody(Request):
+    """Money to the outside, for what the text says."""
+
+    amount_fen: Moved
+    text: str = ""
+
+
 class TransferReply(Reply):
     """The transfer is in the books. The balance is in the wallet itself: it may have changed since."""
 
     user_id: IdText
-    transfer: Literal["top_up", "withdraw"]
+    transfer: Literal["top_up", "withdraw", "transfer", "pay"]
     amount_fen: Fen
 
 
@@ -77,7 +92,8 @@ class StatementShown(Reply):
     """One change of a wallet, and the balance after it. `packet_id` and `packet_kind`: if a packet moved the money.
 
     `other_id` and `other_name`: whom a claim came from; where a packet was sent, also when the rest of it came
-    back. They are absent for money from and to the outside: that has the `key` of its request.
+    back; the other user of a transfer. They are absent for money from and to the outside: that has the `key` of its
+    request, of a payment its number. `text`: of a transfer or a pay; of a payment by card the card.
     """
 
     version: int
@@ -90,6 +106,7 @@ class StatementShown(Reply):
     other_id: IdText | UnsetType = UNSET
     other_name: str | UnsetType = UNSET
     key: str | UnsetType = UNSET
+    text: str | UnsetType = UNSET
 
 
 class StatementReply(Reply):

@@ -58,6 +58,12 @@ class UserBanReply(Reply):
     banned: bool
 
 
+class UserForgottenReply(Reply):
+    """What is personal of the user is erased."""
+
+    user_id: IdText
+
+
 class TokensRevokedReply(Reply):
     """Tokens of the user are accepted if they were issued at `tokens_from_s` (seconds since 1970) or later."""
 

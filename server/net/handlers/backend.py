@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from typing import Any
+
 from protocol import messages
 from protocol.messages import Message
 from server.net.session import Session
@@ -14,6 +17,16 @@ class BackendHandlers:
     def __init__(self, services: Services) -> None:
         self._groups, self._chats = services.backend_groups, services.chats
         self._people = services.people
+
+    def served(self) -> dict[type[Message], Callable[[Session, Any], Awaitable[Message]]]:
+        """What serves each request."""
+        return {
+            messages.PutGroup: self.put_group,
+            messages.DeleteGroup: self.delete_group,
+            messages.SyncMembers: self.sync_members,
+            messages.PutChat: self.put_chat,
+            messages.ChangeMembers: self.change_members,
+        }
 
     async def put_group(self, session: Session, request: messages.PutGroup) -> Message:
         if request.known_only and request.owner_id:

@@ -11,10 +11,11 @@ from server.services.assembly import Services
 
 
 class MoneyHandlers:
-    """Balance; top up and withdraw for the chat backend."""
+    """Balance; top up, withdraw and pay for the chat backend."""
 
     def __init__(self, services: Services, hub: Hub) -> None:
         self._wallets, self._statements = services.wallets, services.statements
+        self._orders = services.orders
         self._hub = hub
 
     async def balance(self, session: Session, request: messages.GetBalance) -> Message:
@@ -40,6 +41,10 @@ class MoneyHandlers:
             request.user_id, request.amount_fen, request.key, known_only=request.known_only
         )
         return messages.ToppedUp(0, request.user_id, balance)
+
+    async def pay(self, session: Session, request: messages.Pay) -> Message:
+        asked = request.amount_fen, request.key, request.text
+        return messages.Paid(0, request.user_id, *(await self._orders.pay(request.user_id, *asked))[1:])
 
     async def withdraw(self, session: Session, request: messages.Withdraw) -> Message:
         balance = await self._wallets.withdraw(request.user_id, request.amount_fen, request.key)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from protocol import messages
 from protocol.messages import Message
-from server.core.packet_request import request_of
+from server.core.packet_request import Payer, request_of
+from server.net.handlers.cards import check_private
 from server.net.session import Session
 from server.services.assembly import Services
 
@@ -17,6 +18,7 @@ class PacketHandlers:
         self._seeds = services.seeds
 
     async def send(self, session: Session, request: messages.SendPacket) -> Message:
+        check_private(session, request.password)
         asked = request_of(
             session.user_id,
             request.key,
@@ -27,7 +29,7 @@ class PacketHandlers:
             request.greeting,
             request.client_seed,
         )
-        terms = await self._sends.send(asked)
+        terms = await self._sends.send(asked, Payer(request.card_id, request.password))
         index = -1 if terms.seed_use is None else terms.seed_use.index
         return messages.PacketSent(
             0, terms.packet_id, terms.total_fen, terms.commitment, terms.expires_at_ms, index

@@ -18,8 +18,9 @@ class StatementItem(NamedTuple):
     """One change of a wallet. `packet_id` is 0 and `packet_kind` "" where no packet moved the money.
 
     `other_id` is the counterparty: of a claim the sender; of a send and its refund the receiver (a user or a
-    group); else OUTSIDE. `other_name` is "" for OUTSIDE and for a group without a name. `key` is that of a top-up
-    or a withdrawal.
+    group); of a transfer the other user; else OUTSIDE. `other_name` is "" for OUTSIDE and for a group without a
+    name. `key` is that of a top-up, a withdrawal, a transfer or a pay, or the number of a payment. `text`: of a
+    transfer or a pay; of a payment by card the card.
     """
 
     version: int
@@ -32,6 +33,7 @@ class StatementItem(NamedTuple):
     other_id: int
     other_name: str
     key: str
+    text: str
 
 
 class WalletStatement(NamedTuple):
@@ -60,7 +62,7 @@ class StatementService:
 
 def _other(row: StatementRow) -> int:
     if row.packet_id is None:
-        return OUTSIDE
+        return row.other_id or OUTSIDE
     other_id = row.sender_id if row.kind == ledger.TransferKind.CLAIM else row.target_id
     return other_id or OUTSIDE
 
@@ -78,4 +80,5 @@ def _item(row: StatementRow, other_id: int, user_name: str) -> StatementItem:
         other_id=other_id,
         other_name=user_name or group_name or "",
         key=row.key,
+        text=row.text,
     )

@@ -20,7 +20,6 @@ from storage.postgres.money.wallets import Booked, EntryRow, TransferRow
 
 HOLDINGS_MAX: Final = 500  # read at once
 ENTRIES_PAGE: Final = 100  # lines; storage/postgres/money/wallets.sql reads one more
-MOVE_FEN_MAX = 10**12  # ten thousand million yuan at once: more is a mistake
 
 
 class EntryItem(NamedTuple):
@@ -83,7 +82,7 @@ class WalletService:
         self, kind: ledger.TransferKind, user_id: int, amount_fen: int, key: str, *, known_only: bool = False
     ) -> int:
         check_bytes("key", key, 1, self._limits.key_bytes_max, Reason.BAD_KEY)
-        check_number("amount_fen", amount_fen, 1, MOVE_FEN_MAX, Reason.BAD_AMOUNT, self._smallest)
+        check_number("amount_fen", amount_fen, 1, ledger.MOVE_FEN_MAX, Reason.BAD_AMOUNT, self._smallest)
         comes_in = ledger.DIRECTIONS[kind][0].credit is ledger.Account.WALLET
         debit, credit = (ledger.OUTSIDE, user_id) if comes_in else (user_id, ledger.OUTSIDE)
         transfer = TransferRow(debit, credit, kind, key, amount_fen, self._now_ms())

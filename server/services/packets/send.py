@@ -11,7 +11,7 @@ from server.core.kinds import Audience, PacketKind
 from server.core.ledger import TransferKind, WalletBalance
 from server.core.limits import Limits
 from server.core.packet import Terms
-from server.core.packet_request import PacketRequest
+from server.core.packet_request import WALLET, PacketRequest, Payer
 from server.core.refusals import Reason, RequestRefused
 from server.services.chat.chats import ChatService
 from server.services.chat.groups import GroupService
@@ -64,8 +64,18 @@ class SendService:
         self.sent_fen = 0
         self.in_doubt = InDoubt(partial(store.find_outcome, streams_of=streams), self._publish)
 
-    async def send(self, one: PacketRequest) -> Terms:
-        """Send a packet, or find the one that this key has sent before; its terms, perhaps without its seed."""
+    async def send(self, one: PacketRequest, payer: Payer = WALLET) -> Terms:
+        """Send a packet, or find the one that this key has sent before; its terms, perhaps without its seed.
+
+        This server takes no cards and no passwords.
+        """
+        if payer.card_id:
+            raise RequestRefused(Reason.BAD_CARD, "card_id: this server takes no cards")
+        ready = await self.ready(one)
+        return ready if isinstance(ready, Terms) else await self.send_ready(ready)
+
+    async def ready(self, one: PacketRequest) -> PacketRequest | Terms:
+        """The request with its receiver, if it may be sent; or what its key has sent when that was allowed."""
         try:
             one = await self._with_receiver(one)
             await self._check(one)
@@ -74,7 +84,18 @@ class SendService:
             if earlier is None:
                 raise
             return earlier
+        return one
+
+    async def send_ready(self, one: PacketRequest) -> Terms:
+        """Send what is `ready`."""
         return await self.batcher.submit(one)
+
+    async def sent_before(self, one: PacketRequest) -> Terms | None:
+        """The packet that the key of a request, which is `ready`, has sent. Raises RequestRefused (key_reused)."""
+        row = await self._store.before(one.sender_id, one.key)
+        if row is not None and _recorded_content(row) != _requested_content(one):
+            raise RequestRefused(Reason.KEY_REUSED, f"the key has sent packet {row.packet_id} with other content")
+        return None if row is None else terms_of(row)
 
     async def checked(self, one: PacketRequest) -> PacketRequest:
         """The request with its receiver, if the sender may send it now."""

@@ -1,16 +1,21 @@
 """The services of payments, and the gateways that the config asks for.
 
-With a host wallet sends are paid from there, and what wallets hold goes back to it.
+With a host wallet sends are paid from there, and what wallets hold goes back to it. With a bank users have cards.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
+from server.services.cards.assembly import CardServices
+from server.services.money.orders import OrderService
+from server.services.payments.card_payments import CardPaymentService
 from server.services.payments.conclusions import ConclusionService
+from server.services.payments.day_limits import DayLimits
 from server.services.payments.evidence import EvidenceService
 from server.services.payments.lookups import PaymentLookupService
+from server.services.payments.new_payments import NewPayments
 from server.services.payments.notices import NoticeService
 from server.services.payments.paid_sends import PaidSendService
 from server.services.payments.payouts import PayoutService
@@ -26,21 +31,22 @@ if TYPE_CHECKING:
     from server.services.runtime.bus import Bus
     from server.services.runtime.supervised import Loop
     from server.services.seeds.service import SeedService
-    from storage.postgres.money.payments import PaymentStore
+    from storage.stores import Stores
 
 LEASE_MS: Final = 10_000  # of an attempt at a payment, besides its two calls
 
 
 class PaymentServices:
-    """`sender` sends packets: with a host wallet it charges there what a wallet cannot pay.
+    """`sender` sends packets: by a card, with a host wallet, or with a password if one is needed.
 
-    `attempts` is None without a gateway, `payouts` without a host wallet. `lookups` show what is recorded.
+    `attempts` and `by_card` are None without a gateway, `payouts` without a host wallet. `orders` are transfers and
+    pays. `lookups` show what is recorded.
     """
 
     def __init__(
         self,
         config: Config,
-        store: PaymentStore,
+        stores: Stores,
         sends: SendService,
         seeds: SeedService,
         limits: Limits,
@@ -48,27 +54,42 @@ class PaymentServices:
         clock: Clock,
         bus: Bus,
         is_current: Callable[[], bool],
+        seed_keys: Mapping[str, bytes],
+        smallest: str,
     ) -> None:
+        """`seed_keys` seal what is secret of cards, too. `smallest`: what an amount counts, as people say it."""
+        gateways = _gateways(config, clock)
         self.sender: SendService | PaidSendService = sends
-        self.lookups = PaymentLookupService(store, clock.now_ms)
+        self.lookups = PaymentLookupService(stores.payments, clock.now_ms)
+        self.day_limits = DayLimits(config.payments.day_limit_fen, smallest)
+        self.cards = cards = CardServices(config, stores, gateways, seed_keys, ids, clock)
+        self.orders = OrderService(
+            stores.wallet_orders, cards.authorisation, self.day_limits, limits, clock.now_ms, bus, smallest
+        )
         self.attempts: PaymentService | None = None
         self.payouts: PayoutService | None = None
+        self.by_card: CardPaymentService | None = None
         self.notices: NoticeService | None = None
         self.conclusions: ConclusionService | None = None
-        gateways = _gateways(config, clock)
-        if not gateways:
+        if not gateways and config.payments.wallet_password != "always":
             return
-        lease_ms = int(2_000 * max(one.patience_s for one in gateways.values())) + LEASE_MS
-        evidence = EvidenceService(store, sends, seeds, clock, bus, lease_ms)
-        self.attempts = PaymentService(store, gateways, evidence, clock, is_current)
-        self.notices = NoticeService(gateways, store, evidence)
-        self.conclusions = ConclusionService(self.attempts)
+        lease_ms = int(2_000 * max((one.patience_s for one in gateways.values()), default=0.0)) + LEASE_MS
+        evidence = EvidenceService(stores.payments, sends, seeds, clock, bus, lease_ms)
+        token_of = cards.service.token_of
+        self.attempts = attempts = PaymentService(stores.payments, gateways, evidence, clock, is_current, token_of)
+        self.notices = NoticeService(gateways, stores.payments, evidence)
+        self.conclusions = ConclusionService(attempts)
+        new_payments = NewPayments(ids, clock, lease_ms)
+        by_card = stores.card_payments, attempts, new_payments, cards.service, cards.authorisation, self.day_limits
+        self.by_card = CardPaymentService(*by_card, limits, clock, bus, smallest)
         if (host := gateways.get("host")) is not None:
-            self.payouts = PayoutService(self.attempts, host, ids, clock, bus)
-            self.sender = PaidSendService(sends, self.attempts, host, limits, ids, clock, lease_ms)
+            self.payouts = PayoutService(attempts, host, ids, clock, bus)
+        sender = sends, attempts, new_payments, host, self.by_card, cards.authorisation
+        self.sender = PaidSendService(*sender, limits)
 
     def use_config(self, config: Config) -> None:
-        """Calls from now on are signed with the keys of this config."""
+        """Calls from now on are signed with the keys of this config, and its limit of a day holds."""
+        self.day_limits.limit_fen = config.payments.day_limit_fen
         for gateway in () if self.attempts is None else self.attempts.gateways.values():
             gateway.use_config(config)
 

@@ -77,8 +77,9 @@ class EvidenceService:
     async def _apply_once(self, payment: PaymentRow, evidence: Evidence) -> AppliedChange | None:
         change = self._change(payment, evidence)
         packet, tries = None, self._seeds.for_packets()
-        if change.transfer is not None and change.transfer.kind == TransferKind.CHARGE:
-            prepared = await self._packet_of(payment)
+        comes_in = change.transfer is not None and change.transfer.kind == TransferKind.CHARGE
+        if comes_in and payment.content is not None:  # without one it is a top-up: the money stays in the wallet
+            prepared = await self._packet_of(payment.content)
             if isinstance(prepared, PacketRow):
                 packet = PaidPacket(prepared, send_transfer, streams, tries.begin)
             else:
@@ -121,10 +122,9 @@ class EvidenceService:
         transfer = TransferRow(debit, account, kind, str(payment.number), payment.amount_fen, now_ms)
         return change._replace(transfer=transfer, credits_user=credit is None)
 
-    async def _packet_of(self, payment: PaymentRow) -> PacketRow | str:
+    async def _packet_of(self, content: str) -> PacketRow | str:
         """The packet that a charge pays, or why its sender may not send it any more."""
-        assert payment.content is not None
-        request = request_in(payment.content)
+        request = request_in(content)
         try:
             return self._sends.row(await self._sends.checked(request), self._clock.now_ms())
         except RequestRefused as refused:

@@ -1,99 +1,108 @@
-"""Send with money from elsewhere: a packet that the sender's wallet cannot pay is paid by a charge, as a whole."""
+"""Send with money from elsewhere: by a card that the sender names, or by the gateway behind the wallet.
+
+A packet has one payer: the wallet, or a charge of the whole amount.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from server.core.ids import IdMaker
-from server.core.limits import Limits
 from server.core.packet import Terms
-from server.core.packet_request import PacketRequest
+from server.core.packet_request import WALLET, PacketRequest, Payer
 from server.core.payments import PaymentKind, PaymentState
 from server.core.refusals import Reason, RequestRefused
-from server.gateways.port import Gateway
 from server.services.packets.send import SendService
+from server.services.payments.card_payments import IN_FLIGHT_MAX
 from server.services.payments.evidence import content_of, request_in
-from server.services.payments.service import PaymentService
 from storage.postgres.money.payments import PaymentRow
 
 if TYPE_CHECKING:
-    from server.clock import Clock
-
-IN_FLIGHT_MAX: Final = 256  # charges; each holds a request
-RETRY_MS: Final = (500, 30_000)
+    from server.core.limits import Limits
+    from server.gateways.port import Gateway
+    from server.services.cards.authorisation import Authorisation
+    from server.services.payments.card_payments import CardPaymentService
+    from server.services.payments.new_payments import NewPayments
+    from server.services.payments.service import PaymentService
 
 
 class PaidSendService:
-    """The use case send, with the gateway behind the wallet. Raises RequestRefused, StoreUnavailable."""
+    """The use case send, with gateways and passwords before it. Raises RequestRefused, StoreUnavailable."""
 
     def __init__(
         self,
         sends: SendService,
         payments: PaymentService,
-        gateway: Gateway,
+        new_payments: NewPayments,
+        host: Gateway | None,
+        card_payments: CardPaymentService,
+        authorisation: Authorisation,
         limits: Limits,
-        ids: IdMaker,
-        clock: Clock,
-        lease_ms: int,
     ) -> None:
-        """`gateway`: what a wallet cannot pay is charged there."""
-        self._sends, self._payments, self._gateway = sends, payments, gateway
+        """`host`: what a wallet cannot pay is charged there."""
+        self._sends, self._payments, self._new = sends, payments, new_payments
+        self._host, self._card_payments, self._authorisation = host, card_payments, authorisation
         self._limits = limits
-        self._ids, self._clock = ids, clock
-        self._lease_ms = lease_ms
 
-    async def send(self, one: PacketRequest) -> Terms:
-        """As SendService.send. A packet that the wallet cannot pay is paid by a charge, once per key."""
+    async def send(self, one: PacketRequest, payer: Payer = WALLET) -> Terms:
+        """As SendService.send. A card of the payer pays the whole packet, once per key.
+
+        What the wallet cannot pay is charged at the host wallet, if there is one.
+        """
         if not 1 <= len(one.key.encode()) <= self._limits.key_bytes_max or "\0" in one.key:
             return await self._sends.send(one)  # which refuses it
         payment = await self._payments.store.of_send(one.sender_id, one.key)
         if payment is None:
-            try:
-                return await self._sends.send(one)
-            except RequestRefused as refused:
-                if refused.reason is not Reason.NOT_ENOUGH_MONEY:
-                    raise
-            payment = await self._charge(one)
-        return await self._answer(await self._payments.result(payment), one)
+            paid = await (self._by_card(one, payer) if payer.card_id else self._by_wallet(one, payer.password))
+            if isinstance(paid, Terms):
+                return paid
+            payment = paid
+        return await self._answer(await self._payments.result(payment), one, payer.card_id)
 
-    async def _charge(self, one: PacketRequest) -> PaymentRow:
+    async def _by_wallet(self, one: PacketRequest, password: str | None) -> Terms | PaymentRow:
+        """The packet; or, if the wallet holds too little, a charge at the host wallet."""
+        try:
+            ready = await self._sends.ready(one)
+            if isinstance(ready, Terms):
+                return ready
+            if await self._authorisation.is_needed(one.sender_id, password):
+                if (earlier := await self._sends.sent_before(ready)) is not None:
+                    return earlier  # the password has allowed it then
+                await self._authorisation.prove(one.sender_id, password)
+            return await self._sends.send_ready(ready)
+        except RequestRefused as refused:
+            if self._host is None or refused.reason is not Reason.NOT_ENOUGH_MONEY:
+                raise
+            return await self._charge(self._host, one)
+
+    async def _by_card(self, one: PacketRequest, payer: Payer) -> Terms | PaymentRow:
+        """A charge of the card, if the sender may send the packet, and the key has not sent one already."""
+        ready = await self._sends.ready(one)
+        if isinstance(ready, Terms):
+            return ready
+        if (earlier := await self._sends.sent_before(ready)) is not None:
+            return earlier
+        return await self._card_payments.pay_packet(one, payer.card_id, payer.password)
+
+    async def _charge(self, host: Gateway, one: PacketRequest) -> PaymentRow:
         """Record a charge, then make a first attempt at it."""
-        if self._gateway.is_away:
+        if host.is_away:
             raise RequestRefused(Reason.BANK_AWAY)
         if self._payments.in_flight >= IN_FLIGHT_MAX:
             raise RequestRefused(Reason.OVERLOADED)
-        now_ms = self._clock.now_ms()
-        row = PaymentRow(
-            number=self._ids.next(now_ms),
-            gateway=self._gateway.name,
-            kind=PaymentKind.CHARGE,
-            user_id=one.sender_id,
-            amount_fen=one.total_fen,
-            key=one.key,
-            content=content_of(one),
-            state=PaymentState.CREATED,
-            version=0,
-            attempts=0,
-            next_try_ms=now_ms + self._lease_ms,
-            created_at_ms=now_ms,
-            changed_at_ms=now_ms,
-            reason="",
-            packet_id=None,
-        )
+        row = self._new.row(host, PaymentKind.CHARGE, one.sender_id, one.total_fen, one.key, content_of(one))
         payment, is_new = await self._payments.store.create_charge(row)
         return await self._payments.attempt(payment) if is_new else payment
 
-    async def _answer(self, payment: PaymentRow, one: PacketRequest) -> Terms:
+    async def _answer(self, payment: PaymentRow, one: PacketRequest, card_id: int) -> Terms:
         """What has become of a send that is paid by a charge."""
-        assert payment.content is not None
-        if _content(request_in(payment.content)) != _content(one):
+        if payment.content is None or _content(request_in(payment.content)) != _content(one):
             raise RequestRefused(Reason.KEY_REUSED, "the key was used for a packet with other content")
+        if (payment.card_id or 0) != card_id:
+            raise RequestRefused(Reason.KEY_REUSED, "the packet of this key is paid otherwise")
         if payment.state == PaymentState.FAILED:
             raise RequestRefused(Reason.BANK_DECLINED, payment.reason)
         if payment.state != PaymentState.SUCCEEDED:
-            least, most = RETRY_MS
-            wait_ms = min(max(payment.next_try_ms - self._clock.now_ms(), least), most)
-            raise RequestRefused(Reason.BANK_UNKNOWN, retry_after_ms=wait_ms)
+            raise self._new.unknown(payment)
         if payment.packet_id is None:
             raise RequestRefused(Reason(payment.reason), "the money that was charged is in the wallet")
         return await self._sends.send(one)  # which finds the packet by its key

@@ -16,7 +16,7 @@ from server.core.ids import USER_ID_MAX
 from server.core.webhooks.events import TEST, EventType
 from storage.postgres.packets.packets import ClaimRow
 from storage.postgres.webhooks.deliveries import EventRow
-from storage.postgres.webhooks.facts import EntryRecord, FactStore, PacketRecord
+from storage.postgres.webhooks.facts import EntryRecord, FactStore, PacketRecord, PaymentRecord
 
 FIRST_CLAIMED: Final = 2  # the number of an event of the first claim alone: see migration 0014
 
@@ -27,6 +27,7 @@ class Facts(NamedTuple):
     packets: dict[int, PacketRecord]
     claims: dict[int, list[ClaimRow]]
     entries: dict[tuple[int, int], EntryRecord]
+    payments: dict[int, PaymentRecord]
 
 
 def _sent(event: EventRow, facts: Facts) -> dict[str, Any]:
@@ -85,6 +86,21 @@ def _changed(event: EventRow, facts: Facts) -> dict[str, Any]:
     }
 
 
+def _payment_ended(event: EventRow, facts: Facts) -> dict[str, Any]:
+    payment = facts.payments[event.subject]
+    named = {"card_id": payment.card_id, "packet_id": payment.packet_id}
+    return {
+        "payment_id": str(payment.number),
+        "user_id": str(payment.user_id),
+        "kind": payment.kind,
+        "state": payment.state,
+        "amount_fen": payment.amount_fen,
+        **({"key": payment.key} if payment.key else {}),
+        **({"reason": payment.reason} if payment.reason else {}),
+        **{name: str(one) for name, one in named.items() if one is not None},
+    }
+
+
 def _banned(event: EventRow, facts: Facts) -> dict[str, Any]:
     return {"user_id": str(event.subject)}
 
@@ -112,6 +128,7 @@ RENDERERS: Final[dict[str, Callable[[EventRow, Facts], dict[str, Any]]]] = {
     EventType.PACKET_FINISHED: _finished,
     EventType.PACKET_REFUNDED: _refunded,
     EventType.WALLET_CHANGED: _changed,
+    EventType.PAYMENT_ENDED: _payment_ended,
     EventType.USER_BANNED: _banned,
     EventType.USER_UNBANNED: _banned,
     TEST: _test,
@@ -123,10 +140,12 @@ async def render(store: FactStore, events: Sequence[EventRow]) -> dict[int, byte
     packets = {one.subject for one in events if one.type.startswith("packet.")}
     claimed = [(one.subject, *_claims_of(one)) for one in events if one.type == EventType.PACKET_CLAIMED]
     changed = {(one.subject, one.number) for one in events if one.type == EventType.WALLET_CHANGED}
+    ended = {one.subject for one in events if one.type == EventType.PAYMENT_ENDED}
     facts = Facts(
         await store.packets(packets) if packets else {},
         await store.claims(claimed) if claimed else {},
         await store.entries(changed) if changed else {},
+        await store.payments(ended) if ended else {},
     )
     return {one.event_id: _body(one, facts) for one in events}
 

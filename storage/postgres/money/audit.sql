@@ -181,19 +181,22 @@ FROM wallets w FULL JOIN (SELECT debit_account AS user_id, sum(amount_fen) AS wa
 WHERE coalesce(pending_fen, 0) <> coalesce(waiting_fen, 0)
 
 -- name: payments
--- Every state of a payment has its transfers (9 charge, 10 payout, 11 paid out, 12 returned), and no others have any.
--- Its version counts its evidence, the newest of which left it in its state. A charge paid one packet, or says why not.
+-- Every state of a payment has its transfers (9 charge, 10 payout, 11 paid out, 12 returned), and no others have any; so
+-- have orders (13 transfer, 14 pay). The version of a payment counts its evidence, the newest of which left it in its state.
+-- A charge paid one packet, or says why not; a top-up, which has no content, paid none. A card is one of the payment's user.
 WITH expected (number, kind, debit_account, credit_account, amount_fen) AS (
     SELECT number::text, 9, 0, user_id, amount_fen FROM payments WHERE kind = 'charge' AND state = 'succeeded'
     UNION ALL SELECT number::text, 10, user_id, -2, amount_fen FROM payments WHERE kind = 'payout'
     UNION ALL SELECT number::text, 11, -2, 0, amount_fen FROM payments WHERE kind = 'payout' AND state = 'succeeded'
     UNION ALL SELECT number::text, 12, -2, user_id, amount_fen FROM payments WHERE kind = 'payout' AND state = 'failed'
+    UNION ALL SELECT key, kind, user_id, other_id, amount_fen FROM wallet_orders
 ), booked AS (
-    SELECT * FROM transfers WHERE kind BETWEEN 9 AND 12
+    SELECT * FROM transfers WHERE kind BETWEEN 9 AND 14
 ), heard AS (
     SELECT number, count(*) AS rows, max(version) AS version FROM payment_evidence GROUP BY number
 )
-SELECT format('payment %s: its state says %s, the transfer of kind %s from %s to %s moved %s', coalesce(e.number, b.key),
+SELECT format('%s %s: its state says %s, the transfer of kind %s from %s to %s moved %s',
+              CASE WHEN coalesce(e.kind, b.kind) < 13 THEN 'payment' ELSE 'order' END, coalesce(e.number, b.key),
               coalesce(e.amount_fen || ' fen', 'nothing'), coalesce(e.kind, b.kind),
               coalesce(e.debit_account, b.debit_account), coalesce(e.credit_account, b.credit_account),
               coalesce(b.amount_fen || ' fen', 'nothing'))
@@ -210,8 +213,13 @@ UNION ALL
 SELECT format('payment %s paid %s, which is not its packet', number, coalesce('packet ' || p.packet_id, 'no packet'))
 FROM payments p LEFT JOIN packets k ON k.packet_id = p.packet_id
 WHERE p.kind = 'charge' AND p.state = 'succeeded'
-  AND CASE WHEN p.packet_id IS NULL THEN p.reason = ''
+  AND CASE WHEN p.content IS NULL THEN p.packet_id IS NOT NULL OR p.reason <> ''
+           WHEN p.packet_id IS NULL THEN p.reason = ''
            ELSE (k.sender_id, k.key, k.total_fen) IS DISTINCT FROM (p.user_id, p.key, p.amount_fen) END
+UNION ALL
+SELECT format('payment %s of user %s names card %s, which is not the user''s', number, p.user_id, p.card_id)
+FROM payments p LEFT JOIN cards c USING (card_id)
+WHERE p.card_id IS NOT NULL AND (c.user_id, c.gateway) IS DISTINCT FROM (p.user_id, p.gateway)
 
 -- name: posts
 -- Every refund that has an entry is told in one post to the sender, every finish in one to the sender and to the groups.

@@ -23,7 +23,7 @@ SUCCEEDED: Final = "succeeded"  # as in the table of states: server/core/payment
 
 
 class PaymentRow(NamedTuple):
-    """A payment as it is recorded; see migration 0015."""
+    """A payment as it is recorded; see migrations 0015 and 0018."""
 
     number: int
     gateway: str
@@ -40,6 +40,7 @@ class PaymentRow(NamedTuple):
     changed_at_ms: int
     reason: str
     packet_id: int | None
+    card_id: int | None = None
 
 
 class EvidenceRow(NamedTuple):
@@ -118,7 +119,7 @@ class PaymentStore:
     async def _one(self, statement: str, *arguments: object) -> PaymentRow | None:
         async with self._database.reading() as connection:
             row = await connection.fetchrow(_SQL[statement], *arguments)
-        return None if row is None else _row(row)
+        return None if row is None else row_of(row)
 
     async def create_charge(self, row: PaymentRow) -> tuple[PaymentRow, bool]:
         """Record a charge before it is made, once per user and key; the recorded one, and whether it is new."""
@@ -126,10 +127,10 @@ class PaymentStore:
             columns = (row.number, row.gateway, row.user_id, row.amount_fen, row.key, row.content)
             made = await connection.fetchrow(_SQL["create_charge"], *columns, row.next_try_ms, row.created_at_ms)
             if made is not None:
-                return _row(made), True
+                return row_of(made), True
             earlier = await connection.fetchrow(_SQL["of_send"], row.user_id, row.key)
             assert earlier is not None
-            return _row(earlier), False
+            return row_of(earlier), False
 
     async def create_payouts(
         self,
@@ -141,7 +142,7 @@ class PaymentStore:
     ) -> list[AppliedChange]:
         """Order payouts of all that these wallets hold; `numbers`: of the payment, by user.
 
-        None for a user with an open payout, or with one that failed after a time.
+        None for a user with an open payout that the server ordered, or with one that failed after a time.
         """
         async with self._database.transaction() as connection:
             purses = await wallets.lock(connection, numbers)
@@ -155,7 +156,7 @@ class PaymentStore:
                 return []
             columns = [numbers[one] for one in amounts], list(amounts), list(amounts.values())
             rows = await connection.fetch(_SQL["create_payouts"], *columns, gateway, now_ms)
-            made = [_row(row) for row in rows]
+            made = [row_of(row) for row in rows]
             after = await wallets.debit(connection, amounts, dict.fromkeys(amounts, 1))
             await wallets.insert_debits(connection, [transfer_of(one) for one in made], after)
         return [AppliedChange(one, after[one.user_id]) for one in made]
@@ -171,7 +172,7 @@ class PaymentStore:
         """Open payments of a gateway whose time has come, besides these; the one that waits longest first."""
         async with self._database.reading() as connection:
             rows = await connection.fetch(_SQL["due"], now_ms, besides, most, gateway)
-        return [_row(row) for row in rows]
+        return [row_of(row) for row in rows]
 
     async def apply(self, change: PaymentChange, packet: PaidPacket | None) -> AppliedChange | None:
         """Change a payment, and move its money, in one transaction. None: it has another version by now.
@@ -191,7 +192,7 @@ class PaymentStore:
             )
             if row is None:
                 return None
-            payment = _row(row)
+            payment = row_of(row)
             await _note(connection, change)
             if change.transfer is None:
                 return AppliedChange(payment)
@@ -212,7 +213,7 @@ class PaymentStore:
         """The newest payments, of one user (0: of all) and in one state (empty: in any)."""
         async with self._database.reading() as connection:
             rows = await connection.fetch(_SQL["newest"], user_id, state, most)
-        return [_row(row) for row in rows]
+        return [row_of(row) for row in rows]
 
     async def figures(self, not_asked: Sequence[str]) -> list[PaymentFigure]:
         """Open payments by kind and state, and contradictions. Payments of gateways `not_asked` have no age."""
@@ -226,8 +227,8 @@ class PaymentStore:
         return {row["gateway"]: row["payments"] for row in rows}
 
 
-def _row(record: asyncpg.Record) -> PaymentRow:
-    """By the names of the columns: a later version may add others."""
+def row_of(record: asyncpg.Record) -> PaymentRow:
+    """A payment. By the names of the columns: a later version may add others."""
     return PaymentRow(*(record[name] for name in PaymentRow._fields))
 
 
@@ -250,4 +251,4 @@ async def _pay(
     row = await connection.fetchrow(_SQL["conclude_charge"], payment.number, packet_id, reason)
     assert row is not None
     is_new = isinstance(sent, Sent) and packet_id == packet.row.packet_id
-    return AppliedChange(_row(row), balance, sent if is_new and isinstance(sent, Sent) else None)
+    return AppliedChange(row_of(row), balance, sent if is_new and isinstance(sent, Sent) else None)

@@ -17,12 +17,12 @@ FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS a (number, user_id, amo
 RETURNING *
 
 -- name: held
--- Users who get no payout now: one is open, or one has failed lately.
+-- Users who get no payout now: one is open, or one has failed lately. What users withdraw has a key.
 SELECT user_id FROM payments
-WHERE kind = 'payout' AND state IN ('created', 'submitted', 'unknown') AND user_id = ANY($1::bigint[])
+WHERE kind = 'payout' AND key IS NULL AND state IN ('created', 'submitted', 'unknown') AND user_id = ANY($1::bigint[])
 UNION
 SELECT user_id FROM payments
-WHERE kind = 'payout' AND state = 'failed' AND user_id = ANY($1) AND changed_at_ms > $2
+WHERE kind = 'payout' AND key IS NULL AND state = 'failed' AND user_id = ANY($1) AND changed_at_ms > $2
 
 -- name: page_of_wallets
 -- $2 wallets after a user, whatever is in them; with how much could be paid out.

@@ -13,7 +13,10 @@ _SQL = statements.load(__file__)
 
 
 class StatementRow(NamedTuple):
-    """One change of a wallet. `key`: of a keyed transfer. Without a packet all from `packet_id` on are None."""
+    """One change of a wallet. `key`: of a keyed transfer. Without a packet `packet_id` to `group_name` are None.
+
+    `other_id`: the other user of a transfer. `text`: of a transfer or a pay; of a payment by card the card.
+    """
 
     version: int
     at_ms: int
@@ -26,6 +29,8 @@ class StatementRow(NamedTuple):
     sender_id: int | None
     target_id: int | None
     group_name: str | None
+    other_id: int | None
+    text: str
 
 
 class StatementStore:

@@ -16,8 +16,14 @@ WITH found AS (
     SELECT * FROM lines WHERE version < $2 ORDER BY version DESC LIMIT 51
 )
 SELECT page.version, page.at_ms, page.kind, page.change_fen, page.balance_fen, page.key, p.packet_id,
-       p.kind AS packet_kind, p.sender_id, p.target_id, g.name AS group_name
+       p.kind AS packet_kind, p.sender_id, p.target_id, g.name AS group_name,
+       CASE WHEN page.kind = 13 THEN page.account END AS other_id,
+       coalesce(o.text, c.bank || ' ' || c.last4, '') AS text
 FROM page
 LEFT JOIN packets p ON p.packet_id = page.account
 LEFT JOIN groups g ON g.group_id = p.target_id
+LEFT JOIN wallet_orders o ON page.kind IN (13, 14) AND o.kind = page.kind AND o.key = page.key
+    AND o.user_id = CASE WHEN page.change_fen < 0 THEN $1 ELSE page.account END
+LEFT JOIN payments m ON m.number = CASE WHEN page.kind BETWEEN 9 AND 12 THEN page.key::bigint END
+LEFT JOIN cards c ON c.card_id = m.card_id
 ORDER BY page.version DESC

@@ -184,6 +184,11 @@ async def debit(
 async def credit(connection: Connection, transfer: TransferRow, user_id: int) -> BalanceRow:
     """Record a transfer into a wallet, with its entry; what is in the wallet then."""
     await insert_transfer(connection, transfer)
+    return await enter_credit(connection, transfer, user_id)
+
+
+async def enter_credit(connection: Connection, transfer: TransferRow, user_id: int) -> BalanceRow:
+    """The same, of a transfer that is recorded: its other side was another wallet."""
     balance = BalanceRow(*(await connection.fetch(_SQL["credit"], user_id, transfer.amount_fen))[0])
     await _enter(connection, transfer, user_id, transfer.amount_fen, balance)
     return balance

@@ -48,6 +48,20 @@ class EntryRecord(NamedTuple):
     key: str
 
 
+class PaymentRecord(NamedTuple):
+    """A payment that has ended. `card_id`, `packet_id`: the card and the packet that it names, if any."""
+
+    number: int
+    kind: str
+    user_id: int
+    amount_fen: int
+    state: str
+    reason: str
+    key: str | None
+    card_id: int | None
+    packet_id: int | None
+
+
 class FactStore:
     """Statements that read."""
 
@@ -69,6 +83,12 @@ class FactStore:
             for row in await connection.fetch(_SQL["claims"], *columns):
                 found.setdefault(row["packet_id"], []).append(ClaimRow(*row))
         return found
+
+    async def payments(self, numbers: Collection[int]) -> dict[int, PaymentRecord]:
+        """These payments by number."""
+        async with self._connection.alone() as connection:
+            rows = await connection.fetch(_SQL["payments"], list(numbers))
+        return {row["number"]: PaymentRecord(*row) for row in rows}
 
     async def entries(self, asked: Iterable[tuple[int, int]]) -> dict[tuple[int, int], EntryRecord]:
         """The entries of these (user, version)."""

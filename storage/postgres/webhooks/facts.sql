@@ -17,3 +17,6 @@ ORDER BY packet_id, index
 SELECT user_id, version, kind, balance_fen, change_fen,
        coalesce(accounts, ARRAY[account]), coalesce(changes_fen, ARRAY[change_fen]), key
 FROM unnest($1::bigint[], $2::bigint[]) AS asked (user_id, version) JOIN entries USING (user_id, version)
+
+-- name: payments
+SELECT number, kind, user_id, amount_fen, state, reason, key, card_id, packet_id FROM payments WHERE number = ANY($1)

@@ -1,0 +1,1 @@
+"""Cards, codes and pay passwords: what a text must be to be one, and what an attempt at a secret does."""

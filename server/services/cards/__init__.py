@@ -1,0 +1,1 @@
+"""Cards of users, the codes that prove a phone, and pay passwords."""

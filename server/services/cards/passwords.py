@@ -1,0 +1,152 @@
+"""Pay passwords. They have six digits: what protects them is that attempts are counted, and a secret pepper."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeVar
+from weakref import WeakValueDictionary
+
+import structlog
+
+from server.core.cards import attempts as rules
+from server.core.cards.attempts import Attempts
+from server.core.refusals import Reason, RequestRefused
+from server.services.cards.secrets import CardSecrets
+from server.services.seeds.seals import Unsealable
+from storage.postgres.cards.payers import Password, PayerStore, Tries
+
+if TYPE_CHECKING:
+    from argon2 import PasswordHasher
+
+LOG = structlog.get_logger()
+Result = TypeVar("Result")
+THREADS: Final = 2
+WAITING_MAX: Final = 128  # attempts; more are refused: each takes a thread for about 20 ms
+# The least that OWASP recommends for argon2id. A million passwords are tried soon at any cost: the pepper counts.
+TIME_COST: Final = 2
+MEMORY_KIB: Final = 19_456
+
+
+class Hashing:
+    """Argon2id in a few threads of its own, so that the loop goes on meanwhile."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(THREADS, "passwords")
+        self._hasher: PasswordHasher | None = None
+
+    async def make(self, secret: bytes) -> str:
+        """The hash of a secret."""
+        return await self._run(partial(self._argon2().hash, secret))
+
+    async def fits(self, password_hash: str, secret: bytes) -> bool:
+        """Whether a secret has this hash."""
+        return await self._run(partial(self._verify, password_hash, secret))
+
+    def _verify(self, password_hash: str, secret: bytes) -> bool:
+        from argon2.exceptions import VerifyMismatchError
+
+        try:
+            return self._argon2().verify(password_hash, secret)
+        except VerifyMismatchError:
+            return False
+
+    async def _run(self, work: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    def _argon2(self) -> PasswordHasher:
+        # importing it takes time and memory: not for servers without cards
+        if self._hasher is None:
+            from argon2 import PasswordHasher
+
+            self._hasher = PasswordHasher(time_cost=TIME_COST, memory_cost=MEMORY_KIB, parallelism=1)
+        return self._hasher
+
+
+class PasswordService:
+    """Use cases on pay passwords. Raises RequestRefused, StoreUnavailable."""
+
+    def __init__(
+        self, store: PayerStore, secrets: CardSecrets, hashing: Hashing, now_ms: Callable[[], int]
+    ) -> None:
+        self._store = store
+        self._secrets, self._hashing = secrets, hashing
+        self._now_ms = now_ms
+        self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()  # by user
+        self.waiting = 0
+
+    @asynccontextmanager
+    async def _turn(self, user_id: int) -> AsyncIterator[None]:
+        """The attempts of a user at this server are made one after the other, and too many are refused uncounted.
+
+        So several payments at once, each with the right password, do not lock: each ends the count before it.
+        """
+        if self.waiting >= WAITING_MAX:
+            raise RequestRefused(Reason.OVERLOADED)
+        turn = self._turns.setdefault(user_id, asyncio.Lock())
+        self.waiting += 1
+        try:
+            async with turn:
+                yield
+        finally:
+            self.waiting -= 1
+
+    async def is_set(self, user_id: int) -> bool:
+        """Whether a user has a pay password."""
+        return await self._store.password(user_id) is not None
+
+    async def check(self, user_id: int, password: str) -> None:
+        """Refuse unless this is the user's pay password. The attempt is counted before it is compared."""
+        rules.check_password(password)
+        async with self._turn(user_id):
+            await self._check(user_id, password)
+
+    async def _check(self, user_id: int, password: str) -> None:
+        attempt = await self._store.attempt(user_id, self._counted)
+        if attempt is None:
+            raise RequestRefused(Reason.PASSWORD_NEEDED, "there is no pay password yet: bind a card")
+        compared, tries = attempt
+        if await self._fits(user_id, compared, password):
+            renewed = None
+            if compared.pepper_id != self._secrets.key_id:
+                renewed = await self.hashed(user_id, password)
+            if await self._store.fitted(user_id, compared, renewed):
+                return
+        raise rules.password_wrong(Attempts(*tries), self._now_ms())
+
+    def _counted(self, tries: Tries) -> Tries:
+        return Tries(*rules.password_attempted(Attempts(*tries), self._now_ms()))
+
+    async def _fits(self, user_id: int, compared: Password, password: str) -> bool:
+        try:
+            secret = self._secrets.peppered(compared.pepper_id, user_id, password)
+        except Unsealable as error:
+            LOG.error("pay_password_cannot_be_checked", user_id=user_id, why=str(error))
+            detail = "the pay password cannot be checked any more: reset it by a code"
+            raise RequestRefused(Reason.PASSWORD_NEEDED, detail) from None
+        return await self._hashing.fits(compared.password_hash, secret)
+
+    async def hashed(self, user_id: int, password: str) -> Password:
+        """A new password as it is recorded. Raises RequestRefused unless it has six digits."""
+        rules.check_password(password)
+        key_id = self._secrets.key_id
+        secret = self._secrets.peppered(key_id, user_id, password)
+        return Password(await self._hashing.make(secret), key_id)
+
+    async def change(self, user_id: int, password: str, new: str) -> None:
+        """Replace the pay password by another one, by the present one."""
+        rules.check_password(new)
+        await self.check(user_id, password)
+        await self._store.put(user_id, await self.hashed(user_id, new))
+
+    async def set_first(self, user_id: int, new: str) -> None:
+        """Give a user without a pay password one."""
+        if not await self._store.put(user_id, await self.hashed(user_id, new), only_first=True):
+            raise RequestRefused(Reason.PASSWORD_NEEDED, "there is a pay password already")
+
+    async def replace(self, user_id: int, new: Password) -> None:
+        """The password that a code has allowed; it also lifts a lock."""
+        await self._store.put(user_id, new)

@@ -1,0 +1,1 @@
+"""Statements on cards, codes, pay passwords, and the payments that they pay."""

@@ -1,0 +1,102 @@
+"""Movements that are ordered with a text: transfers between users, and pays to the outside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from storage import statements
+from storage.postgres.cards import payers
+from storage.postgres.chat import users
+from storage.postgres.chat.users import SendBarred
+from storage.postgres.money import wallets
+from storage.postgres.money.wallets import BalanceRow, KeyReused, NotEnoughMoney, TransferRow
+
+if TYPE_CHECKING:
+    from storage.postgres.cards.payers import DayLimit
+    from storage.postgres.database import Connection, Database
+
+_SQL = statements.load(__file__)
+
+
+class WalletOrderRow(NamedTuple):
+    """An order; see migration 0018. `other_id` 0: the money leaves to the outside."""
+
+    user_id: int
+    kind: int
+    key: str
+    other_id: int
+    amount_fen: int
+    text: str
+    at_ms: int
+
+    @property
+    def transfer(self) -> TransferRow:
+        """The transfer that it is."""
+        return TransferRow(self.user_id, self.other_id, self.kind, self.key, self.amount_fen, self.at_ms)
+
+
+class Ordered(NamedTuple):
+    """An order that stands in the books, and what is in the wallets that it has changed now."""
+
+    order: WalletOrderRow
+    balances: dict[int, BalanceRow]
+
+
+class WalletOrderStore:
+    """Statements on orders."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def move(self, order: WalletOrderRow, day: DayLimit | None) -> Ordered:
+        """Record an order and move its money, once per user, kind and key. `day`: the limit that counts it.
+
+        Raises NotEnoughMoney, KeyReused, SendBarred, OverDayLimit, StoreUnavailable: then `find_outcome` it.
+        """
+        async with self._database.transaction() as connection:
+            await payers.lock(connection, order.user_id)
+            earlier = await connection.fetchrow(_SQL["get"], order.user_id, order.kind, order.key)
+            if earlier is not None:
+                before = WalletOrderRow(*earlier)
+                if before[:-1] != order[:-1]:
+                    raise KeyReused
+                return Ordered(before, {})
+            if day is not None:
+                await payers.check_day(connection, order.user_id, order.amount_fen, day)
+            await connection.execute(_SQL["insert"], *order)
+            return Ordered(order, await _move(connection, order))
+
+    async def stands(self, order: WalletOrderRow) -> bool:
+        """Whether there is an order of this user, kind and key, whatever is in it."""
+        async with self._database.reading() as connection:
+            return await connection.fetchrow(_SQL["get"], order.user_id, order.kind, order.key) is not None
+
+    async def find_outcome(self, orders: Sequence[WalletOrderRow]) -> list[Ordered | None]:
+        """Which of these orders `move` has recorded, had its reply been lost; None: not this one."""
+        columns = [[one[column] for one in orders] for column in (0, 1, 2, 6)]
+        async with self._database.reading() as connection:
+            rows = await connection.fetch(_SQL["find_outcome"], *columns)
+        balances: dict[int, dict[int, BalanceRow]] = {}
+        for place, user_id, fen, version in rows:
+            balances.setdefault(place, {})[user_id] = BalanceRow(fen, version)
+        return [
+            Ordered(order, balances[place]) if place in balances else None for place, order in enumerate(orders, 1)
+        ]
+
+
+async def _move(connection: Connection, order: WalletOrderRow) -> dict[int, BalanceRow]:
+    """The wallets in the order of their ids, as all writers lock them; a ban waits for them, or is seen."""
+    user_ids = [one for one in (order.user_id, order.other_id) if one]
+    await wallets.lock(connection, user_ids)
+    if order.other_id:
+        (barred,) = await users.barred(connection, [(order.user_id, order.other_id)])
+        if barred is not None:
+            raise SendBarred(barred)
+    after = await wallets.debit(connection, {order.user_id: order.amount_fen}, {order.user_id: 1})
+    if not after:
+        raise NotEnoughMoney
+    await wallets.insert_debits(connection, [order.transfer], after)
+    if order.other_id:
+        after[order.other_id] = await wallets.enter_credit(connection, order.transfer, order.other_id)
+    return after
