@@ -1,8 +1,11 @@
-"""What a chat backend does, from the command line: tokens, money in and out, bans."""
+"""What a chat backend does, from the command line: tokens, money in and out, bans, forgetting."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from client_sim.sdk.client import Client
 from client_sim.sdk.errors import NotEnoughMoney
@@ -14,6 +17,8 @@ from server.cli.shared.users import User
 from server.cli.shared.words import Text
 from server.config import load
 from server.core.ids import BACKEND
+
+Yes = Annotated[bool, Parameter(negative=(), help="erase without asking again")]
 
 
 def token(
@@ -144,6 +149,28 @@ def revoke(user: User, *, create: Create = False, server: BackendOptions = AS_BA
             tokens_from_s = await backend.revoke_tokens(user, known_only=not create)
         moment = datetime.fromtimestamp(tokens_from_s, UTC)
         print(f"tokens of user {user} that were issued before {moment:%Y-%m-%dT%H:%M:%SZ} are revoked")
+
+    as_backend(work, server)
+    return 0
+
+
+def forget(user: User, *, yes: Yes = False, server: BackendOptions = AS_BACKEND) -> int:
+    """Erase a user's name, picture, cards and pay password for good; the books stay.
+
+    Example: hongbao forget 1001 --yes
+
+    Parameters
+    ----------
+    user
+        the user's id, or a name as in `hongbao chat --as NAME`; the server must know this user
+    """
+    if not yes:
+        raise WrongOptions(f"user {user} is erased for good: repeat the command with --yes")
+
+    async def work(backend: Client) -> None:
+        with known(advice=""):
+            await backend.forget_user(user)
+        print(f"user {user} is forgotten: name, picture, cards and pay password are erased, the books stay")
 
     as_backend(work, server)
     return 0

@@ -66,6 +66,11 @@ COMMANDS: Final = (
         "Revoke all tokens of a user that were issued until now, and end their connections.",
     ),
     CommandRow(
+        "forget",
+        "server.cli.backend:forget",
+        "Erase a user's name, picture, cards and pay password for good; the books stay.",
+    ),
+    CommandRow(
         "audit",
         "server.cli.audit:audit",
         "Prove from the records alone that every fen is accounted for; exit 1 and name each discrepancy.",
