@@ -12,7 +12,8 @@ from server.core.ledger import DIRECTIONS, MOVES_NOTHING, OPENING, Account, Tran
 
 def test_every_kind_has_a_debit_and_a_different_credit_account() -> None:
     assert DIRECTIONS.keys() == set(TransferKind)
-    assert all(pair.debit is not pair.credit for pairs in DIRECTIONS.values() for pair in pairs)
+    same = {kind for kind, pairs in DIRECTIONS.items() for pair in pairs if pair.debit is pair.credit}
+    assert same == {TransferKind.TRANSFER}  # from a wallet to another one
 
 
 def test_number_of_each_kind_never_changes() -> None:
@@ -29,6 +30,8 @@ def test_number_of_each_kind_never_changes() -> None:
         "PAYOUT": 10,
         "PAID_OUT": 11,
         "PAYOUT_RETURNED": 12,
+        "TRANSFER": 13,
+        "PAY": 14,
     }
     assert OPENING not in set(TransferKind)
 
@@ -65,7 +68,7 @@ def test_wallets_and_packets_hold_top_ups_less_withdrawals(
         balances[credit] += amount_fen
     into = (TransferKind.TOP_UP, TransferKind.CHARGE)
     came_in = sum(amount_fen for kind, amount_fen in movements if kind in into)
-    out = (TransferKind.WITHDRAW, TransferKind.POSTED, TransferKind.PAID_OUT)
+    out = (TransferKind.WITHDRAW, TransferKind.POSTED, TransferKind.PAID_OUT, TransferKind.PAY)
     went_out = sum(amount_fen for kind, amount_fen in movements if kind in out)
     inside = balances[Account.WALLET] + balances[Account.PACKET] + balances[Account.IN_TRANSIT]
     assert inside == came_in - went_out == -balances[Account.OUTSIDE]

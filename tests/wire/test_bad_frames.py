@@ -47,7 +47,7 @@ FIELDS: dict[str, list[Any]] = {
     "GetSeedTrees": [],
     "Say": [GROUP, "text"],
     "CatchUp": [USER, 0],
-    "SendPacket": ["key", "personal", 2, 100, 1, "greeting", b""],
+    "SendPacket": ["key", "personal", 2, 100, 1, "greeting", b"", 0, ""],
     "Grab": [GROUP],
     "Open": [GROUP, 1],
     "Reveal": [GROUP],
@@ -73,9 +73,22 @@ FIELDS: dict[str, list[Any]] = {
     "SyncMembers": [GROUP, 1, [2], False],
     "ChangeMembers": [GROUP, 1, [2], [3], False],
     "PutChat": [3, 4],
+    "BindCard": ["number", "holder", "phone"],
+    "ConfirmCard": [GROUP, "six digits", "246810"],
+    "SendCodeAgain": [GROUP],
+    "GetCards": [],
+    "UnbindCard": [GROUP, "246810"],
+    "SetPassword": ["246810", "246810"],
+    "AskPasswordReset": [GROUP],
+    "ResetPassword": [GROUP, "six digits", "246810"],
+    "TopUpByCard": ["key at a bank", GROUP, 100, "246810"],
+    "WithdrawToCard": ["key at a bank", GROUP, 100, "246810"],
+    "Transfer": ["key", 2, 100, "text", "246810"],
+    "Pay": ["key", 3, 100, "text"],
+    "ForgetUser": [3],
 }
 FOR_BACKEND = {
-    *("TopUp", "Withdraw", "PutUsers", "BanUser", "RevokeTokens"),
+    *("TopUp", "Withdraw", "Pay", "PutUsers", "BanUser", "RevokeTokens", "ForgetUser"),
     *("PutGroup", "DeleteGroup", "SyncMembers", "ChangeMembers", "PutChat"),
 }
 MAY_BE_LEFT_OUT = {
@@ -89,7 +102,11 @@ MAY_BE_LEFT_OUT = {
     "PutGroup": 3,
     "SyncMembers": 1,
     "ChangeMembers": 2,
-    "SendPacket": 2,
+    "SendPacket": 4,
+    "TopUpByCard": 1,
+    "WithdrawToCard": 1,
+    "Transfer": 2,
+    "Pay": 1,
     "OpenPage": 1,
     "ResultPage": 3,
     "Records": 3,
@@ -238,6 +255,13 @@ async def test_texts_with_zero_bytes_are_refused(clients: dict[int, Raw], attack
         "pass": "bad_pass",
         "external": "bad_request",
         "members": "bad_request",
+        "number": "bad_card",
+        "holder": "bad_card",
+        "phone": "bad_card",
+        "six digits": "code_spent",
+        "246810": "password_needed",
+        "": "password_needed",
+        "key at a bank": "bad_card",  # this server has none
     }
     group = (await clients[USER].ask(wire.CREATE_GROUP, "name"))[0]
     stranger = await dial(attacked, 9)

@@ -7,6 +7,7 @@ from typing import Any
 
 from protocol import messages
 from protocol.messages import Message
+from server.core.cards.attempts import check_password
 from server.core.refusals import Reason, RequestRefused
 from server.net.address_limits import is_loopback
 from server.net.session import Session
@@ -56,6 +57,7 @@ class CardHandlers:
 
     async def confirm(self, session: Session, request: messages.ConfirmCard) -> Message:
         check_private(session)
+        check_password_of(session, request.password)
         secrets = request.code, request.password
         return messages.CardBound(
             0, _line(await self._cards.confirm(session.user_id, request.challenge_id, *secrets))
@@ -70,13 +72,14 @@ class CardHandlers:
         return messages.Cards(0, [_line(one) for one in bound], await self._passwords.is_set(session.user_id))
 
     async def unbind(self, session: Session, request: messages.UnbindCard) -> Message:
-        check_private(session)
+        check_password_of(session, request.password)
         await self._cards.unbind(session.user_id, request.card_id, request.password)
         return messages.CardUnbound(0, request.card_id)
 
     # --- the pay password -------------------------------------------------------------------------------------
 
     async def set_password(self, session: Session, request: messages.SetPassword) -> Message:
+        check_password_of(session, request.password)
         check_private(session)
         if not request.password and self._authorisation.rule == "always":  # also users without a card have one
             await self._passwords.set_first(session.user_id, request.new_password)
@@ -96,17 +99,17 @@ class CardHandlers:
     # --- payments ---------------------------------------------------------------------------------------------
 
     async def top_up(self, session: Session, request: messages.TopUpByCard) -> Message:
-        check_private(session, request.password)
+        check_password_of(session, request.password)
         asked = request.key, request.card_id, request.amount_fen, request.password
         return messages.ToppedUpByCard(0, *await self._payments().top_up(session.user_id, *asked))
 
     async def withdraw(self, session: Session, request: messages.WithdrawToCard) -> Message:
-        check_private(session, request.password)
+        check_password_of(session, request.password)
         asked = request.key, request.card_id, request.amount_fen, request.password
         return messages.WithdrawnToCard(0, *await self._payments().withdraw(session.user_id, *asked))
 
     async def transfer(self, session: Session, request: messages.Transfer) -> Message:
-        check_private(session, request.password)
+        check_password_of(session, request.password)
         asked = request.user_id, request.amount_fen, request.key, request.text, request.password
         return messages.Transferred(0, *await self._orders.transfer(session.user_id, *asked))
 
@@ -116,11 +119,18 @@ class CardHandlers:
         return self._by_card
 
 
-def check_private(session: Session, secret: str = "-") -> None:
+def check_private(session: Session) -> None:
     """Refuse a request with a secret on a connection that others can read."""
     is_here = not session.is_proxied and is_loopback(session.address)
-    if secret and not (session.by_tls or is_here):
+    if not (session.by_tls or is_here):
         raise RequestRefused(Reason.NEEDS_TLS)
+
+
+def check_password_of(session: Session, password: str) -> None:
+    """The same of a request that may have a pay password; one that cannot be one is refused, needed or not."""
+    if password:
+        check_private(session)
+        check_password(password)
 
 
 def _line(card: BoundCard) -> messages.CardLine:

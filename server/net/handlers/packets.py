@@ -5,7 +5,7 @@ from __future__ import annotations
 from protocol import messages
 from protocol.messages import Message
 from server.core.packet_request import Payer, request_of
-from server.net.handlers.cards import check_private
+from server.net.handlers.cards import check_password_of
 from server.net.session import Session
 from server.services.assembly import Services
 
@@ -18,7 +18,7 @@ class PacketHandlers:
         self._seeds = services.seeds
 
     async def send(self, session: Session, request: messages.SendPacket) -> Message:
-        check_private(session, request.password)
+        check_password_of(session, request.password)
         asked = request_of(
             session.user_id,
             request.key,
