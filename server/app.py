@@ -30,6 +30,7 @@ from server.ops.samples.observer import ObservedParts
 from server.ops.socket.commands import AdminActions
 from server.reload import Reading, Reload
 from server.services.assembly import Services
+from server.services.reconciliation.sources import sources_of
 from server.services.runtime.bus import Bus
 from server.services.runtime.supervised import Loop, Supervisor
 from server.systemd import Systemd
@@ -196,6 +197,7 @@ class App:
         if (payments := self.services.payments.attempts) is not None:
             keys = reading.config.host_wallet.keys
             payments.use_keys({key_id: bytes.fromhex(text) for key_id, text in keys.items()})
+        self.services.reconciliation.statements.use_sources(sources_of(reading.config))
         self.http_api.apply(reading.config, reading.credentials.api_keys, reading.credentials.tls)
         if self.websocket is not None:
             self.websocket.rules.origins = reading.config.websocket.origins

@@ -25,6 +25,10 @@ from storage.postgres.packets.packets import PacketStore
 from storage.postgres.packets.resends import ResendStore
 from storage.postgres.packets.seed_trees import SeedTreeStore
 from storage.postgres.packets.sends import SendStore
+from storage.postgres.reconciliation.breaks import BreakStore
+from storage.postgres.reconciliation.corrections import CorrectionStore
+from storage.postgres.reconciliation.matching import MatchingStore
+from storage.postgres.reconciliation.statements import BankStatementStore
 from storage.postgres.webhooks.deliveries import DeliveryStore
 from storage.postgres.webhooks.endpoints import EndpointStore
 from storage.postgres.webhooks.facts import FactStore
@@ -44,6 +48,10 @@ class Stores(NamedTuple):
     settlement: SettlementQueue
     records: RecordStore
     payments: PaymentStore
+    bank_statements: BankStatementStore
+    matching: MatchingStore
+    breaks: BreakStore
+    corrections: CorrectionStore
     statements: StatementStore
     groups: GroupStore
     memberships: MembershipStore
@@ -80,6 +88,10 @@ class Stores(NamedTuple):
             settlement=SettlementQueue(database, with_best_luck),
             records=RecordStore(database),
             payments=PaymentStore(database),
+            bank_statements=BankStatementStore(database),
+            matching=MatchingStore(database),
+            breaks=BreakStore(database),
+            corrections=CorrectionStore(database),
             statements=StatementStore(database),
             groups=GroupStore(database),
             memberships=MembershipStore(database),

@@ -67,6 +67,7 @@ class TransferKind(IntEnum):
     PAYOUT = 10  # a payment: to the outside, in transit until that is proven
     PAID_OUT = 11
     PAYOUT_RETURNED = 12
+    CORRECTION = 15  # of what differs from the books of a bank; approved by two users of the system
 
 
 MOVES_NOTHING: Final = (TransferKind.PENDING, TransferKind.VOIDED)
@@ -79,6 +80,15 @@ class AccountPair(NamedTuple):
     credit: Account
 
 
+# What a correction may run between: the money of a packet follows from its claims, that of sponsors from campaigns.
+SYSTEM_ACCOUNTS: Final = {
+    Account.OUTSIDE: OUTSIDE,
+    Account.CLEARING: -1,
+    Account.IN_TRANSIT: IN_TRANSIT,
+    Account.SUSPENSE: -3,
+    Account.CORRECTIONS: -4,
+}
+CORRECTABLE: Final = (Account.WALLET, *SYSTEM_ACCOUNTS)
 _PENDING = (AccountPair(Account.WALLET, Account.OUTSIDE), AccountPair(Account.WALLET, Account.IN_TRANSIT))
 DIRECTIONS: Final[dict[TransferKind, tuple[AccountPair, ...]]] = {
     TransferKind.TOP_UP: (AccountPair(Account.OUTSIDE, Account.WALLET),),
@@ -93,6 +103,12 @@ DIRECTIONS: Final[dict[TransferKind, tuple[AccountPair, ...]]] = {
     TransferKind.PAYOUT: (AccountPair(Account.WALLET, Account.IN_TRANSIT),),
     TransferKind.PAID_OUT: (AccountPair(Account.IN_TRANSIT, Account.OUTSIDE),),
     TransferKind.PAYOUT_RETURNED: (AccountPair(Account.IN_TRANSIT, Account.WALLET),),
+    TransferKind.CORRECTION: tuple(
+        AccountPair(debit, credit)
+        for debit in CORRECTABLE
+        for credit in CORRECTABLE
+        if debit is not credit or debit is Account.WALLET
+    ),
 }
 
 
