@@ -110,6 +110,7 @@ TEXTS: dict[str, Text] = {
     "statement_charge": Text("钱包支付", "charged"),
     "statement_payout": Text("转入钱包", "paid out"),
     "statement_payout_returned": Text("转账退回", "came back"),
+    "statement_correction": Text("账务更正", "correction"),
     "members_title": Text("群成员（{count}）", "Members ({count})"),
     "invite_title": Text("邀请码", "Invite code"),
     "invite_use": Text("对方输入这一行即可入群：", "Who types this line joins the group:"),

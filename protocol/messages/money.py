@@ -52,7 +52,7 @@ class Withdrawn(Message, tag=126):
 class BalanceChanged(Message, tag=65):
     """Push: your wallet changed. `reason` is top_up, withdraw, send, claim or refund.
 
-    With a host wallet also charge, payout or payout_returned.
+    With a host wallet also charge, payout or payout_returned, with a bank correction.
     """
 
     balance_fen: int

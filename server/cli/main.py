@@ -98,6 +98,13 @@ COMMANDS: Final = (
     ),
     CommandRow("payments", "server.cli.operators:payments", "List the newest payments."),
     CommandRow("payment", "server.cli.operators:payment", "Show a payment with all evidence about it."),
+    CommandRow(
+        "reconcile",
+        "server.cli.reconciliation:reconcile",
+        "Import statements of a bank and match them with our payments; exit 1 if one is refused or a row differs.",
+    ),
+    CommandRow("breaks", "server.cli.reconciliation:breaks_cli", "List differences from a bank, own, close them."),
+    CommandRow("correct", "server.cli.reconciliation:correct_cli", "Propose and approve corrections of a break."),
     CommandRow("stores", "server.cli.operators:stores", "Check that both stores respond, and show how fast."),
     CommandRow(
         "settlement",

@@ -104,7 +104,8 @@ async def record(sql: Sql, payments: Iterable[OurPayment], gateway: str = "bank"
         rows.append((*columns, one.created_at_ms, one.changed_at_ms, reason, one.account))
     await sql.executemany(
         "INSERT INTO payments (number, gateway, kind, user_id, amount_fen, key, content, state, next_try_ms, "
-        "created_at_ms, changed_at_ms, reason, account) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9, $10, $11, $12)",
+        "created_at_ms, changed_at_ms, reason, account) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9, $10, $11, $12)",
         rows,
     )
 

@@ -6,11 +6,15 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from server.clock import Clock
 from server.core.reconciliation.days import DAY_MS, first_ms
+from server.instance import STATUS_SOCKET
+from server.ops.socket.status_socket import Peer, ask
 from server.services.reconciliation.jobs import ReconciliationJob
 from server.services.reconciliation.service import ReconciliationService
 from storage.postgres.database import Database
@@ -18,8 +22,8 @@ from storage.postgres.money.payments import PaymentStore
 from storage.postgres.reconciliation.breaks import BreakStore
 from storage.postgres.reconciliation.matching import MatchingStore
 from storage.postgres.reconciliation.statements import BankStatementStore
-from tests.conftest import PATIENCE_S
-from tests.reconciliation.books import ALICE, DAY, source_of
+from tests.conftest import PATIENCE_S, Server, StartServer, TurnedClock
+from tests.reconciliation.books import ALICE, BOB, DAY, source_of
 
 
 class SetClock(Clock):
@@ -72,3 +76,44 @@ async def reconciler(database: Database) -> AsyncIterator[Reconciler]:
     running.cancel()
     with suppress(asyncio.CancelledError):
         await running
+
+
+OVER = ("done", "refused")
+
+
+class Operators:
+    """A server whose bank signs as in the tests, and users of the system who ask it."""
+
+    def __init__(self, server: Server, folder: Path) -> None:
+        self.server, self._folder = server, folder
+        self.services = server.app.services.reconciliation
+        self._status = server.app.operations._status
+        self._status._change_uids |= {ALICE, BOB}
+
+    async def ask(self, uid: int, *words: object) -> dict[str, Any]:
+        """The answer to a user of the system, whom the kernel would name."""
+        self._status._peer_of = lambda _: Peer(uid, 1)
+        return await ask(self._folder / "server0" / STATUS_SOCKET, " ".join(map(str, words)))
+
+    async def reconcile(self, path: Path) -> dict[str, Any]:
+        """Give the server a file; its answer once it is over."""
+        job = (await self.ask(ALICE, "reconcile", quote(str(path))))["job"]
+        async with asyncio.timeout(PATIENCE_S):
+            while (found := await self.ask(ALICE, "reconciliation", job))["state"] not in OVER:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        return found
+
+
+@pytest.fixture
+def stopped_clock(server_clock: TurnedClock) -> TurnedClock:
+    """The servers' clock stands at 10:00 (Beijing), two days after DAY."""
+    server_clock.stopped_ms = first_ms(DAY) + 2 * DAY_MS + 10 * 3_600_000
+    return server_clock
+
+
+@pytest.fixture
+async def operators(stopped_clock: TurnedClock, start_server: StartServer, tmp_path: Path) -> Operators:
+    """A server, its bank and its operators."""
+    found = Operators(await start_server(), tmp_path)
+    found.services.statements.use_sources(source_of("bank"))
+    return found

@@ -28,6 +28,7 @@ CHECKS: dict[str, str] = {
     "entries": "every change of a wallet has its entry, and the entries lead to what it holds",
     "pending": "what is pending is kept back until it is posted or voided, once",
     "payments": "every payment has the transfers, the evidence and the packet that its state says",
+    "corrections": "every correction was approved by another than its proposer, and moves what its break allows",
     "posts": "what was credited, finished or refunded is told once in its streams, or waits in the outbox",
     "records": "what people sent and received by year follows from packets and transfers",
     "seeds": "the packets of every sender use the server seeds one after the other, and hold none in plain",

@@ -18,7 +18,8 @@ _SQL = statements.load(__file__)
 class BreakRow(NamedTuple):
     """A break. `line` is that of the statement of `statement_day` and `issue`.
 
-    If a later statement resolved it, `closed_uid` is None. `difference_fen` is None of evidence. Until `due_at_ms` it is in doubt.
+    If a later statement resolved it, `closed_uid` is None. Until `due_at_ms` it is in doubt. `difference_fen` is
+    None of evidence.
     """
 
     break_id: int

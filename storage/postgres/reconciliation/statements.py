@@ -118,8 +118,10 @@ def _refusing() -> Iterator[None]:
     try:
         yield
     except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
-        where = re.search(r"line \d+", getattr(error, "context", None) or "")
-        raise RowsRefused(f"{where[0] + ': ' if where else ''}{error.args[0]}") from None
+        row = re.search(r"line (\d+)", getattr(error, "context", None) or "")
+        is_twice = isinstance(error, asyncpg.UniqueViolationError)
+        why = "has the number of another one" if is_twice else f"cannot be read: {error.args[0]}"
+        raise RowsRefused(f"row {row[1] if row else '?'} {why}") from None
 
 
 def _check(row: BankStatementRow, counted: asyncpg.Record) -> None:
