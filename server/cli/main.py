@@ -96,7 +96,7 @@ COMMANDS: Final = (
     CommandRow(
         "group", "server.cli.group:group_cli", "Show groups, and make and change them as a chat backend does."
     ),
-    CommandRow("payments", "server.cli.operators:payments", "List the newest payments."),
+    CommandRow("payments", "server.cli.payments:payments_cli", "List the newest payments, or export them."),
     CommandRow("payment", "server.cli.operators:payment", "Show a payment with all evidence about it."),
     CommandRow(
         "reconcile",

@@ -6,7 +6,6 @@ import pwd
 import sys
 import time
 from collections.abc import Sequence
-from datetime import date
 from typing import Annotated, Any, Final, Literal, TypeAlias
 from urllib.parse import quote
 
@@ -17,7 +16,7 @@ from server.cli.shared.answers import DEFAULT, ServerOptions, ask_server, show
 from server.cli.shared.numbers import Count, Fen, Id
 from server.cli.shared.resources import WrongOptions
 from server.cli.shared.users import user_id
-from server.cli.shared.words import FilePath, Text
+from server.cli.shared.words import Day, FilePath, Text
 from server.core.ledger import SYSTEM_ACCOUNTS
 from server.core.reconciliation.rules import AGREED
 
@@ -35,16 +34,7 @@ def _account(kind: Any, tokens: Sequence[Token]) -> str:
     return word if word in set(map(str, SYSTEM_ACCOUNTS)) else str(user_id(kind, tokens))
 
 
-def _a_day(_: Any, tokens: Sequence[Token]) -> date:
-    """A day such as 2026-11-28. Raises ValueError, one line."""
-    try:
-        return date.fromisoformat(tokens[0].value)
-    except ValueError:
-        raise ValueError(f"{tokens[0].value!r} is not a day such as 2026-11-28") from None
-
-
 AccountName = Annotated[str, Parameter(converter=_account)]
-Day = Annotated[date, Parameter(converter=_a_day)]
 
 
 def reconcile(*files: FilePath, server: ServerOptions = DEFAULT) -> int:

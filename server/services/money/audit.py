@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from server.core.kinds import TO_USER, WITH_BEST_LUCK
@@ -90,6 +90,11 @@ async def audit(database: Database, seed_keys: Mapping[str, bytes], smallest: st
         findings += await seed_audit.check_packets(records, seals)
     findings.append(Finding("balance", BALANCE, _unbalanced(sums)))
     return Report(sums, [_in_words(finding, smallest) for finding in findings])
+
+
+def with_findings(report: Report, findings: Sequence[Finding], smallest: str = FEN) -> Report:
+    """A report with further findings, such as those about the statements of a bank."""
+    return report._replace(findings=[*report.findings, *(_in_words(one, smallest) for one in findings)])
 
 
 async def audit_at(dsn: str, timeout_s: float, seed_keys: Mapping[str, bytes], smallest: str = FEN) -> Report:

@@ -26,12 +26,16 @@ WITH breaks AS MATERIALIZED (
 ), mine AS (
     SELECT r.statement_id, line, bank_ref, payment FROM statement_rows r JOIN statements s USING (statement_id)
     WHERE statement_id = $2 AND is_current
-), looked_at AS (
-    SELECT statement_id, line FROM mine
-    UNION SELECT r.statement_id, r.line FROM breaks JOIN statement_rows r USING (bank_ref)
+), others AS (
+    SELECT r.statement_id, r.line FROM breaks JOIN statement_rows r USING (bank_ref) WHERE r.statement_id <> $2
     UNION SELECT r.statement_id, r.line FROM breaks b JOIN statement_rows r ON r.payment = b.number
+          WHERE r.statement_id <> $2
     UNION SELECT r.statement_id, r.line FROM mine JOIN statement_rows r USING (bank_ref) WHERE r.statement_id <> $2
     UNION SELECT r.statement_id, r.line FROM mine JOIN statement_rows r USING (payment) WHERE r.statement_id <> $2
+), looked_at AS (
+    SELECT r.* FROM statement_rows r WHERE r.statement_id = $2
+    UNION ALL
+    SELECT r.* FROM others JOIN statement_rows r USING (statement_id, line)
 ), placed AS (
     SELECT s.day, r.*, p.number AS ours, p.account AS our_account, p.amount_fen AS our_fen, p.state AS our_state,
            p.created_at_ms, p.changed_at_ms,
@@ -41,9 +45,10 @@ WITH breaks AS MATERIALIZED (
            EXISTS (SELECT FROM statement_rows o JOIN statements os ON os.statement_id = o.statement_id
             WHERE o.payment = r.payment AND o.kind = r.kind AND (o.statement_id, o.line) <> (r.statement_id, r.line)
               AND os.gateway = $1 AND os.is_current AND (os.day, o.line) < (s.day, r.line)) AS is_second
-    FROM looked_at JOIN statement_rows r USING (statement_id, line) JOIN statements s USING (statement_id)
+    FROM looked_at r JOIN statements s USING (statement_id)
     LEFT JOIN payments p ON p.number = r.payment AND p.kind = r.kind AND p.gateway = $1
     WHERE s.gateway = $1 AND s.is_current
+    OFFSET 0  -- so that the questions about earlier rows are asked once
 ), classified AS MATERIALIZED (
     SELECT statement_id, line, day, bank_ref, kind, amount_fen, state, ours, our_fen, our_state, same_refs,
            CASE WHEN same_refs > 0 OR is_second THEN 'duplicate'
@@ -58,11 +63,12 @@ WITH breaks AS MATERIALIZED (
                 ELSE 'matched' END AS class
     FROM placed
 ), candidates AS (
-    SELECT p.* FROM payments p, statements s
+    SELECT number, kind, amount_fen, state, created_at_ms, changed_at_ms FROM payments p, statements s
     WHERE s.statement_id = $2 AND p.gateway = $1 AND p.state = 'succeeded'
       AND p.changed_at_ms >= beijing_day_ms(s.day) - $4 AND p.created_at_ms < beijing_day_ms(s.day + 1) + $4
     UNION
-    SELECT p.* FROM payments p JOIN breaks USING (number) WHERE p.gateway = $1 AND p.state = 'succeeded'
+    SELECT number, kind, amount_fen, state, created_at_ms, changed_at_ms
+    FROM payments p JOIN breaks USING (number) WHERE p.gateway = $1 AND p.state = 'succeeded'
 ), absent AS MATERIALIZED (
     SELECT number, kind, amount_fen, state, beijing_day(created_at_ms - $4) AS first_day,
            beijing_day(changed_at_ms + $4) AS last_day

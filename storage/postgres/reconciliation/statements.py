@@ -78,7 +78,7 @@ class BankStatementStore:
             counted = await connection.fetchrow(_SQL["counted"], statement_id, row.day)
             assert counted is not None
             _check(row, counted)
-            await connection.execute("ANALYZE statement_rows")
+            await connection.execute("ANALYZE statements, statement_rows")
 
     async def unmatched(self, gateways: Sequence[str]) -> BankStatementRow | None:
         """The first statement that was not compared with our payments yet."""
