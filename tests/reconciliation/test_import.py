@@ -15,7 +15,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from server.core.reconciliation.days import DAY_MS, first_ms
 from server.core.reconciliation.statement_file import HEADER
+from server.services.reconciliation.service import ReconciliationService
 from server.services.reconciliation.sources import StatementSource
+from storage.postgres.database import Database
+from storage.postgres.money.payments import PaymentStore
+from storage.postgres.reconciliation.breaks import BreakStore
+from storage.postgres.reconciliation.matching import MatchingStore
+from storage.postgres.reconciliation.statements import BankStatementStore
 from tests.conftest import PATIENCE_S
 from tests.reconciliation.books import (
     DAY,
@@ -215,3 +221,33 @@ async def test_statement_that_was_imported_and_not_matched_is_matched_by_the_nex
         while await sql.fetchval("SELECT matched_at_ms IS NULL FROM statements"):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     assert await sql.fetchval("SELECT subject FROM payment_breaks") == str(OURS[-1].number)
+
+
+async def test_two_servers_that_get_the_same_file_import_and_match_it_once(
+    reconciler: Reconciler, sql: Sql, database: Database, tmp_path: Path
+) -> None:
+    """The second one waits for the first, however long that takes, and finds its work done."""
+    await record(sql, OURS)
+    path = write(tmp_path / "s.csv", ROWS[:-1])
+    holder = sql.transaction()
+    await holder.start()
+    await sql.execute("SELECT pg_advisory_xact_lock(7237, hashtext('bank'))")  # as a match that takes its time
+    other = ReconciliationService(
+        *(BankStatementStore(database), MatchingStore(database), BreakStore(database), PaymentStore(database)),
+        *(None, reconciler.service.sources, reconciler.clock),
+    )
+    running = asyncio.create_task(other.run())
+    jobs = [service.start(path, 1) for service in (reconciler.service, other)]
+    async with asyncio.timeout(PATIENCE_S):
+        while len(await sql.fetch("SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")) < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(1.1)  # longer than the lock_timeout of everyday statements
+        await holder.rollback()
+        while not all(job.is_over for job in jobs):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    running.cancel()
+    await asyncio.wait({running})
+    assert [(job.state, job.why) for job in jobs] == [("done", "")] * 2
+    assert jobs[0].results == jobs[1].results
+    assert await sql.fetchval("SELECT count(*) FROM statement_rows") == 19
+    assert await sql.fetchval("SELECT count(*) FROM payment_breaks") == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from storage import statements
+from storage.postgres.sessions import wait_for_locks
 
 if TYPE_CHECKING:
     from storage.postgres.database import Database
@@ -52,7 +53,10 @@ class MatchingStore:
         It counts as matched if no row with an open payment is left, or if `is_final`.
         """
         async with self._database.long_transaction() as connection:
+            await wait_for_locks(connection)
             await connection.execute(_LOCK, gateway)
+            if await connection.fetchval(_SQL["is_matched"], statement_id):
+                return MatchOutcome(0, 0, 0, 0)  # another server was faster
             await connection.execute(f"SET LOCAL work_mem = '{WORK_MEM}'")
             await connection.execute(_SQL["forget_results"], statement_id)
             row = await connection.fetchrow(_SQL["match"], gateway, statement_id, now_ms, skew_ms)

@@ -13,6 +13,9 @@ WHERE statement_id = $2 AND s.is_current AND p.state IN ('created', 'submitted',
         AND os.gateway = $1 AND os.is_current AND (os.day, o.line) < (s.day, r.line))
 ORDER BY p.number LIMIT $4
 
+-- name: is_matched
+SELECT matched_at_ms IS NOT NULL FROM statements WHERE statement_id = $1
+
 -- name: forget_results
 DELETE FROM statement_results WHERE statement_id = $1
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import asyncpg
 
 from storage import statements
+from storage.postgres.sessions import wait_for_locks
 
 if TYPE_CHECKING:
     from storage.postgres.database import Database
@@ -61,6 +62,7 @@ class BankStatementStore:
         RowsRefused, StoreUnavailable, and what `lines_of` raises.
         """
         async with self._database.long_transaction() as connection:
+            await wait_for_locks(connection)
             await connection.execute(_SQL["lock_gateway"], row.gateway)
             if await connection.fetchrow(_SQL["known"], row.gateway, row.day, row.issue) is not None:
                 return  # another command was faster
