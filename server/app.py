@@ -30,6 +30,7 @@ from server.ops.samples.observer import ObservedParts
 from server.ops.socket.commands import AdminActions
 from server.reload import Reading, Reload
 from server.services.assembly import Services
+from server.services.reconciliation.sources import sources_of
 from server.services.runtime.bus import Bus
 from server.services.runtime.supervised import Loop, Supervisor
 from server.systemd import Systemd
@@ -195,6 +196,7 @@ class App:
         self.services.passes.use(reading.credentials.keys)
         self.listener.reload(reading.credentials.tls)
         self.services.payments.use_config(reading.config)
+        self.services.reconciliation.statements.use_sources(sources_of(reading.config))
         self.http_api.apply(reading.config, reading.credentials.api_keys, reading.credentials.tls)
         if self.websocket is not None:
             self.websocket.rules.origins = reading.config.websocket.origins

@@ -30,6 +30,10 @@ from storage.postgres.packets.packets import PacketStore
 from storage.postgres.packets.resends import ResendStore
 from storage.postgres.packets.seed_trees import SeedTreeStore
 from storage.postgres.packets.sends import SendStore
+from storage.postgres.reconciliation.breaks import BreakStore
+from storage.postgres.reconciliation.corrections import CorrectionStore
+from storage.postgres.reconciliation.matching import MatchingStore
+from storage.postgres.reconciliation.statements import BankStatementStore
 from storage.postgres.webhooks.deliveries import DeliveryStore
 from storage.postgres.webhooks.endpoints import EndpointStore
 from storage.postgres.webhooks.facts import FactStore
@@ -54,6 +58,10 @@ class Stores(NamedTuple):
     challenges: ChallengeStore
     payers: PayerStore
     card_payments: CardPaymentStore
+    bank_statements: BankStatementStore
+    matching: MatchingStore
+    breaks: BreakStore
+    corrections: CorrectionStore
     statements: StatementStore
     groups: GroupStore
     memberships: MembershipStore
@@ -95,6 +103,10 @@ class Stores(NamedTuple):
             challenges=ChallengeStore(database),
             payers=PayerStore(database),
             card_payments=CardPaymentStore(database),
+            bank_statements=BankStatementStore(database),
+            matching=MatchingStore(database),
+            breaks=BreakStore(database),
+            corrections=CorrectionStore(database),
             statements=StatementStore(database),
             groups=GroupStore(database),
             memberships=MembershipStore(database),

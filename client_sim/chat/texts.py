@@ -112,6 +112,7 @@ TEXTS: dict[str, Text] = {
     "statement_payout_returned": Text("提现退回", "came back"),
     "statement_transfer": Text("转账", "transfer"),
     "statement_pay": Text("消费", "payment"),
+    "statement_correction": Text("账务更正", "correction"),
     "members_title": Text("群成员（{count}）", "Members ({count})"),
     "invite_title": Text("邀请码", "Invite code"),
     "invite_use": Text("对方输入这一行即可入群：", "Who types this line joins the group:"),

@@ -3,40 +3,64 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
+from typing import Annotated
 
-from server.cli.shared.audit_report import print_audit, print_proof
+from cyclopts import Parameter
+
+from server.cli.shared.audit_report import print_audit, print_classes, print_proof
 from server.cli.shared.numbers import Id
 from server.cli.shared.options import DATA, ConfigOption, DataOption, PostgresOption
 from server.cli.shared.resources import CommandFailed, with_records
 from server.cli.shared.streams import console
+from server.cli.shared.words import FilePath
 from server.clock import Clock
-from server.config import found_seed_keys, load
+from server.config import Config, found_seed_keys, load
+from server.core.reconciliation.statement_file import BadStatement
 from server.instance import unit_of
 from server.services.money import audit as money_audit
 from server.services.money.audit_results import AuditResults, row_of
+from server.services.reconciliation.bank_audit import audit_bank
+from server.services.reconciliation.files import SignedStatement, verify_file
+from server.services.reconciliation.sources import sources_of
 from server.services.seeds.service import proof_of
 from storage.errors import StoreUnavailable
 from storage.postgres.database import Database
 from storage.postgres.packets.packets import PacketStore
 
 
-def audit(*, data: DataOption = DATA, config: ConfigOption = None, postgres: PostgresOption = None) -> int:
+def audit(
+    *,
+    bank: Annotated[
+        tuple[FilePath, ...],
+        Parameter(consume_multiple=True, negative=(), help="statements of a bank to compare with the records"),
+    ] = (),
+    data: DataOption = DATA,
+    config: ConfigOption = None,
+    postgres: PostgresOption = None,
+) -> int:
     """Prove from the records alone that all money is accounted for; exit 1 and name each discrepancy.
 
-    Works while the server runs and while it does not. The servers on these records show the result.
+    Works while the server runs and while it does not. The servers on these records show the result. With --bank the
+    statements of a bank (FILE, and FILE.sig) are read again and compared with the payments of their days.
 
     Example: hongbao audit --data .hongbao
     """
 
     settings = load(config, {"stores.postgres": postgres})
+    files = [_verified(path, settings) for path in bank]
 
     async def work(database: Database) -> int:
         clock = Clock()
         began_s = clock.elapsed_s()
         money = unit_of(data, settings)
         report = await money_audit.audit(database, found_seed_keys(settings, data), money.smallest)
-        print_audit(console(), report, money)
         result = row_of(round(clock.elapsed_s() - began_s, 3), report)
+        banks = await audit_bank(database, files)
+        report = money_audit.with_findings(report, [one.finding for one in banks], money.smallest)
+        print_audit(console(), report, money)
+        for one in banks:
+            print_classes(console(), one, money)
         try:
             await AuditResults(database).keep(result)
         except StoreUnavailable as error:  # a standby, or records that a server has not brought up to date yet
@@ -44,6 +68,14 @@ def audit(*, data: DataOption = DATA, config: ConfigOption = None, postgres: Pos
         return 0 if report.ok else 1
 
     return with_records(settings, data, work)
+
+
+def _verified(path: Path, settings: Config) -> SignedStatement:
+    """Raises CommandFailed if a file is not a statement of the bank."""
+    try:
+        return verify_file(path, sources_of(settings), Clock().now_ms())
+    except BadStatement as error:
+        raise CommandFailed(f"{path}: {error}") from None
 
 
 def verify(

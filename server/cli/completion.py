@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from server.cli.main import COMMANDS, commands, is_absent
+from server.cli.main import commands, is_absent
+from server.cli.shared.command_table import COMMANDS
 
 Shell = Literal["bash", "zsh", "fish"]
 

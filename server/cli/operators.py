@@ -11,7 +11,6 @@ from server.cli.shared.answers import DEFAULT, ServerOptions, ask_server, show_a
 from server.cli.shared.numbers import Count, Id
 from server.cli.shared.resources import WrongOptions
 from server.cli.shared.users import User
-from server.core.payments import PaymentState
 from server.instance import NoAnswer
 from server.ops.samples.sample import Sort
 
@@ -72,28 +71,6 @@ def user(user: User, /, *, server: ServerOptions = DEFAULT) -> int:
         the user's id, or a name as in `hongbao chat --as NAME`
     """
     return show_answer(server, "user", user)
-
-
-def payments(
-    *, state: PaymentState | None = None, user: User = 0, most: Count = 20, server: ServerOptions = DEFAULT
-) -> int:
-    """List the newest payments.
-
-    A charge pays a packet from the host wallet, a payout brings there what a user has received.
-
-    Example: hongbao payments --state unknown
-
-    Parameters
-    ----------
-    state
-        only payments in this state
-    user
-        only payments of this user: an id, or a name as in `hongbao chat --as NAME`
-    most
-        length of the list
-    """
-    words = ["--user", user, "--most", most, *(["--state", state.value] if state else [])]
-    return show_answer(server, "payments", *words)
 
 
 def payment(

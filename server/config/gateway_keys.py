@@ -53,7 +53,7 @@ GATEWAY_KEYS: Final = {
         one_of("card", "always", "never"),
     ),
     "payments.day_limit_fen": ConfigKey(
-        "by card, to cards and to other users a user may pay so much in a Beijing day, in fen; 0: any amount",
+        "what a user may pay in a Beijing day by card, to cards and to other users, in the smallest unit; 0: any",
         whole(0, FEN_MAX),
         HUP,
     ),

@@ -70,6 +70,7 @@ class TransferKind(IntEnum):
     PAYOUT_RETURNED = 12
     TRANSFER = 13  # from a user to another one
     PAY = 14  # to the outside, as the chat backend orders
+    CORRECTION = 15  # of what differs from the books of a bank; approved by two users of the system
 
 
 MOVES_NOTHING: Final = (TransferKind.PENDING, TransferKind.VOIDED)
@@ -82,6 +83,15 @@ class AccountPair(NamedTuple):
     credit: Account
 
 
+# What a correction may run between: the money of a packet follows from its claims, that of sponsors from campaigns.
+SYSTEM_ACCOUNTS: Final = {
+    Account.OUTSIDE: OUTSIDE,
+    Account.CLEARING: -1,
+    Account.IN_TRANSIT: IN_TRANSIT,
+    Account.SUSPENSE: -3,
+    Account.CORRECTIONS: -4,
+}
+CORRECTABLE: Final = (Account.WALLET, *SYSTEM_ACCOUNTS)
 _PENDING = (AccountPair(Account.WALLET, Account.OUTSIDE), AccountPair(Account.WALLET, Account.IN_TRANSIT))
 DIRECTIONS: Final[dict[TransferKind, tuple[AccountPair, ...]]] = {
     TransferKind.TOP_UP: (AccountPair(Account.OUTSIDE, Account.WALLET),),
@@ -98,6 +108,12 @@ DIRECTIONS: Final[dict[TransferKind, tuple[AccountPair, ...]]] = {
     TransferKind.PAYOUT_RETURNED: (AccountPair(Account.IN_TRANSIT, Account.WALLET),),
     TransferKind.TRANSFER: (AccountPair(Account.WALLET, Account.WALLET),),
     TransferKind.PAY: (AccountPair(Account.WALLET, Account.OUTSIDE),),
+    TransferKind.CORRECTION: tuple(
+        AccountPair(debit, credit)
+        for debit in CORRECTABLE
+        for credit in CORRECTABLE
+        if debit is not credit or debit is Account.WALLET
+    ),
 }
 
 

@@ -82,7 +82,7 @@ GAUGES: Final[dict[str, tuple[str, Callable[[Sample], float | None]]]] = {
     ),
     "webhook_in_flight": ("deliveries in flight", lambda now: now.webhooks.in_flight),
     "payment_breaks": (
-        "evidence that contradicts the end of a payment, or its amount",
+        "evidence that contradicts the end of a payment, or its amount, and was not closed",
         lambda now: None if now.payments is None else now.payments.breaks,
     ),
     "loop_lag_seconds": ("maximum lag of the event loop in the last second", lambda now: now.loop_lag_ms / 1000),
@@ -113,6 +113,21 @@ GAUGES_BY: Final[dict[str, tuple[str, str, Callable[[Sample], Mapping[str, float
         "age of the oldest of them",
         "state",
         lambda now: {} if now.payments is None else now.payments.oldest_s,
+    ),
+    "breaks": (
+        "open differences between a bank's statements and our payments, without those in doubt",
+        "class",
+        lambda now: {} if now.bank is None else now.bank.breaks,
+    ),
+    "break_age_seconds": (
+        "for how long the oldest of them has counted",
+        "class",
+        lambda now: {} if now.bank is None else now.bank.oldest_s,
+    ),
+    "statement_overdue_seconds": (
+        "for how long a statement has been missing, from 11:00 (Beijing) on; 0: none is",
+        "gateway",
+        lambda now: {} if now.bank is None else now.bank.overdue_s,
     ),
     "webhook_endpoints": ("endpoints of webhooks", "state", lambda now: now.webhooks.endpoints),
     "webhook_waiting_deliveries": (

@@ -18,6 +18,7 @@ from server.ops.samples.observer import ObservedParts, Observer
 from server.ops.samples.periodic_query import PeriodicQuery
 from server.ops.samples.sample import Figures, Sample
 from server.ops.samples.sampler import Sampler
+from server.ops.socket.book_commands import book_commands
 from server.ops.socket.command_table import command_table
 from server.ops.socket.commands import AdminActions, Commands, status_of
 from server.ops.socket.lookups import Lookups
@@ -79,7 +80,9 @@ class Operations:
             actions=actions,
             money=money,
         )
-        self._status = StatusSocket(command_table(commands, PaymentCommands(parts)), config.change_uids)
+        books = book_commands(parts.services.reconciliation)
+        table = command_table(commands, PaymentCommands(parts), books)
+        self._status = StatusSocket(table, config.change_uids)
         self._http: Http | None = None
         self._dashboard: Dashboard | None = None
         self.http_port = 0  # while it is open

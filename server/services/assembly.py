@@ -52,6 +52,7 @@ from server.services.packets.reveal import RevealService
 from server.services.packets.send import SendService
 from server.services.packets.sweep import Sweep
 from server.services.payments.assembly import PaymentServices
+from server.services.reconciliation.assembly import ReconciliationServices
 from server.services.runtime.batching import Batcher
 from server.services.runtime.bus import Bus
 from server.services.runtime.change_feed import ChangeFeed
@@ -214,6 +215,9 @@ class Services:
         )
         self.cards, self.orders = self.payments.cards, self.payments.orders
         self.forgetting = ForgetService(self.people, self.cards.service)
+        self.reconciliation = ReconciliationServices(
+            self._config, self._stores, self.payments, self._clock, self._bus, self._money_words.smallest
+        )
 
     def _make_webhooks(self, seed_keys: Mapping[str, bytes]) -> None:
         stores, config = self._stores, self._config.webhooks
@@ -276,6 +280,7 @@ class Services:
         }
         return {
             **self.payments.loops(),
+            "reconciliation": self.reconciliation.statements.run,
             "time": self.time.run,
             "change_feed": self.changes.run,
             "records_health": self.records_health.run,

@@ -148,13 +148,29 @@ class Database:
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Session]:
         """Everything as of one moment, read only, for as long as it takes while the database answers others."""
+        async with self._unbounded() as one, one.transaction(isolation="repeatable_read", readonly=True):
+            yield one
+
+    @asynccontextmanager
+    async def long_transaction(self) -> AsyncIterator[Session]:
+        """A transaction on a connection of its own, for as long as it takes while the database answers others.
+
+        Raises StoreUnavailable: outcome unknown.
+        """
+        async with self._unbounded() as connection:
+            with self._sessions.passing_on(connection):
+                async with connection.transaction():
+                    yield connection
+
+    @asynccontextmanager
+    async def _unbounded(self) -> AsyncIterator[Session]:
+        """A connection whose statements may take any time."""
         with unavailable_when_away(self._dsn):
             connection = await self._sessions.connect(is_bounded=False)
         watch = asyncio.get_running_loop().create_task(self._end_when_silent(connection))
         try:
             with unavailable_when_away(self._dsn), _unavailable_when_broken_off(connection):
-                async with connection.transaction(isolation="repeatable_read", readonly=True):
-                    yield connection
+                yield connection
         except StoreUnavailable:
             if watch.done():
                 raise StoreUnavailable(f"PostgreSQL: no answer for {SILENT_S:g} s") from None

@@ -13,7 +13,10 @@ from server.core.ledger import DIRECTIONS, MOVES_NOTHING, OPENING, Account, Tran
 def test_every_kind_has_a_debit_and_a_different_credit_account() -> None:
     assert DIRECTIONS.keys() == set(TransferKind)
     same = {kind for kind, pairs in DIRECTIONS.items() for pair in pairs if pair.debit is pair.credit}
-    assert same == {TransferKind.TRANSFER}  # from a wallet to another one
+    assert same == {TransferKind.TRANSFER, TransferKind.CORRECTION}
+    assert {pair for pair in DIRECTIONS[TransferKind.CORRECTION] if pair.debit is pair.credit} == {
+        (Account.WALLET, Account.WALLET)
+    }
 
 
 def test_number_of_each_kind_never_changes() -> None:
@@ -32,6 +35,7 @@ def test_number_of_each_kind_never_changes() -> None:
         "PAYOUT_RETURNED": 12,
         "TRANSFER": 13,
         "PAY": 14,
+        "CORRECTION": 15,
     }
     assert OPENING not in set(TransferKind)
 
@@ -48,10 +52,14 @@ def test_reason_of_a_kind_is_its_word_on_the_wire() -> None:
 def test_money_enters_and_leaves_through_wallets_only() -> None:
     """Packets get money from wallets and give it to wallets: no transfer goes from a packet to the outside.
 
-    Only what is in transit, and came from a wallet, arrives outside by itself.
+    Only what is in transit, and came from a wallet, arrives outside by itself. Corrections move what two users of
+    the system have approved, and nothing of packets and sponsors.
     """
-    without = {pair for pairs in DIRECTIONS.values() for pair in pairs if Account.WALLET not in pair}
+    by_itself = [pairs for kind, pairs in DIRECTIONS.items() if kind is not TransferKind.CORRECTION]
+    without = {pair for pairs in by_itself for pair in pairs if Account.WALLET not in pair}
     assert without == {(Account.IN_TRANSIT, Account.OUTSIDE)}
+    corrected = {account for pair in DIRECTIONS[TransferKind.CORRECTION] for account in pair}
+    assert corrected == set(Account) - {Account.PACKET, Account.SPONSOR}
 
 
 @given(movements=st.lists(st.tuples(st.sampled_from(TransferKind), st.integers(1, 2_000_000))))

@@ -104,7 +104,7 @@ def test_amounts_shares_and_reasons_have_their_true_bounds() -> None:
     for shape in ("EntryShown", "StatementShown"):
         assert schemas[shape]["properties"]["reason"]["enum"] == [
             *("top_up", "withdraw", "send", "claim", "refund", "pending", "posted", "voided"),
-            *("charge", "payout", "payout_returned", "transfer", "pay"),
+            *("charge", "payout", "payout_returned", "transfer", "pay", "correction"),
         ]
     seed = schemas["PacketSendBody"]["properties"]["client_seed"]["pattern"]
     assert [bool(re.fullmatch(seed, "00" * size)) for size in (0, 15, 16, 32, 33)] == [

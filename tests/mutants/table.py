@@ -105,6 +105,26 @@ T_BANK_FAULTS, T_MANUAL = "tests/bank/test_faults.py::test_", "tests/bank/test_m
 T_GATEWAYS = "tests/payments/test_several_gateways.py::test_"
 NOTICE_NOT_PROVEN = T_NOTICES + "notice_that_is_not_proven_is_refused_and_has_no_effect"
 REPLY_NOT_PROVEN = T_BANK + "charge_that_is_not_proven_is_unknown_and_asked_again_under_its_number"
+MATCHING_SQL = "storage/postgres/reconciliation/matching.sql"
+STATEMENTS_STORE = "storage/postgres/reconciliation/statements.py"
+STATEMENTS_SQL = "storage/postgres/reconciliation/statements.sql"
+BREAKS_STORE = "storage/postgres/reconciliation/breaks.py"
+CORRECTIONS_STORE = "storage/postgres/reconciliation/corrections.py"
+CORRECTIONS_SQL = "storage/postgres/reconciliation/corrections.sql"
+RECONCILIATION_TABLES = "storage/postgres/migrations/0019_reconciliation.sql"
+MATCH_RULES, RECONCILIATION_DAYS = "server/core/reconciliation/rules.py", "server/core/reconciliation/days.py"
+STATEMENT_FILES = "server/services/reconciliation/files.py"
+RECONCILIATION = "server/services/reconciliation/service.py"
+BREAK_SERVICE = "server/services/reconciliation/breaks.py"
+CORRECTION_SERVICE = "server/services/reconciliation/corrections.py"
+BANK_AUDIT, STATUS_SOCKET = "server/services/reconciliation/bank_audit.py", "server/ops/socket/status_socket.py"
+T_RECONCILIATION = "tests/reconciliation/test_"
+CLASSIFIED = T_RECONCILIATION + "classes.py::test_fault_of_a_kind_is_found_and_classified_and_nothing_else_is_told"
+NOT_A_STATEMENT = (
+    T_RECONCILIATION + "import.py::test_file_that_is_not_proven_is_refused_in_one_line_and_imports_nothing"
+)
+T_BREAKS, T_CORRECTIONS = T_RECONCILIATION + "breaks.py::test_", T_RECONCILIATION + "corrections.py::test_"
+T_BOTH_BOOKS = T_RECONCILIATION + "audits.py::test_"
 NOT_PROVEN = T_HOST + "charge_that_is_not_proven_is_unknown_and_is_asked_again_under_the_same_number"
 
 MUTATIONS: tuple[Mutation, ...] = (
@@ -4266,5 +4286,362 @@ MUTATIONS: tuple[Mutation, ...] = (
         "        if notices is None or gateway not in notices:\n",
         "        if notices is None:\n",
         (T_NOTICES + "route_takes_notices_of_configured_gateways_only",),
+    ),
+    # --- reconciliation: two books that agree ---
+    Mutation(
+        "reconciliation: a second row is not a duplicate",
+        "reconciliation",
+        MATCHING_SQL,
+        "CASE WHEN same_refs > 0 OR is_second THEN 'duplicate'",
+        "CASE WHEN same_refs > 0 THEN 'duplicate'",
+        (CLASSIFIED,),
+    ),
+    Mutation(
+        "reconciliation: equal bank_refs are dropped",
+        "reconciliation",
+        MATCHING_SQL,
+        "CASE WHEN same_refs > 0 OR is_second THEN 'duplicate'",
+        "CASE WHEN same_refs > 0 THEN 'matched' WHEN is_second THEN 'duplicate'",
+        (CLASSIFIED,),
+    ),
+    Mutation(
+        "reconciliation: a row without a payment matches",
+        "reconciliation",
+        MATCHING_SQL,
+        "WHEN ours IS NULL THEN 'bank_only'",
+        "WHEN ours IS NULL THEN 'matched'",
+        (CLASSIFIED,),
+    ),
+    Mutation(
+        "reconciliation: amounts are not compared",
+        "reconciliation",
+        MATCHING_SQL,
+        "WHEN amount_fen <> our_fen THEN 'amount'",
+        "WHEN amount_fen < 0 THEN 'amount'",
+        (CLASSIFIED,),
+    ),
+    Mutation(
+        "reconciliation: cards are not compared",
+        "reconciliation",
+        MATCHING_SQL,
+        "WHEN our_account NOT IN ('', account) THEN",
+        "WHEN false THEN",
+        (CLASSIFIED,),
+    ),
+    Mutation(
+        "reconciliation: ends are not compared",
+        "reconciliation",
+        MATCHING_SQL,
+        "WHEN (our_state = 'succeeded') <> (state = 'succeeded') THEN",
+        "WHEN false THEN",
+        (CLASSIFIED,),
+    ),
+    Mutation(
+        "reconciliation: days are not compared",
+        "reconciliation",
+        MATCHING_SQL,
+        "    OR changed_at_ms + $4 < beijing_day_ms(day) THEN 'other_day'",
+        "    AND false THEN 'other_day'",
+        (CLASSIFIED,),
+    ),
+    Mutation(
+        "reconciliation: a payment that the bank lacks is not told",
+        "reconciliation",
+        MATCHING_SQL,
+        "    SELECT * FROM absent\n    WHERE NOT EXISTS (",
+        "    SELECT * FROM absent\n    WHERE false AND NOT EXISTS (",
+        (CLASSIFIED,),
+    ),
+    Mutation(
+        "reconciliation: a payment around midnight is missed too early",
+        "reconciliation",
+        MATCHING_SQL,
+        "        SELECT FROM generate_series(0, last_day - first_day) AS n\n",
+        "        SELECT FROM generate_series(0, -1) AS n\n",
+        (T_BREAKS + "payment_around_midnight_waits_for_both_statements_and_matches_on_either_day",),
+    ),
+    Mutation(
+        "reconciliation: clocks may not differ",
+        "reconciliation",
+        RECONCILIATION_DAYS,
+        "SKEW_MS: Final = 300_000",
+        "SKEW_MS: Final = 0",
+        (T_RECONCILIATION + "rules.py::test_days_are_those_of_beijing",),
+    ),
+    Mutation(
+        "reconciliation: what is resolved stays open",
+        "reconciliation",
+        MATCHING_SQL,
+        "      AND NOT EXISTS (SELECT FROM findings f WHERE f.class = b.class AND f.subject = b.subject)\n"
+        "    RETURNING",
+        "      AND false\n    RETURNING",
+        (T_BREAKS + "corrected_statement_resolves_what_it_corrects_and_keeps_the_rest_with_history",),
+    ),
+    Mutation(
+        "reconciliation: what a user closed is opened again",
+        "reconciliation",
+        MATCHING_SQL,
+        "OR b.closed_uid IS NOT NULL AND b.difference_fen = f.difference_fen))",
+        "))",
+        (T_BREAKS + "break_that_was_closed_is_not_opened_again_unless_the_difference_changes",),
+    ),
+    Mutation(
+        "reconciliation: a new difference of a closed break is not told",
+        "reconciliation",
+        MATCHING_SQL,
+        "OR b.closed_uid IS NOT NULL AND b.difference_fen = f.difference_fen))",
+        "OR b.closed_uid IS NOT NULL))",
+        (T_BREAKS + "break_that_was_closed_is_not_opened_again_unless_the_difference_changes",),
+    ),
+    Mutation(
+        "reconciliation: the first issue stays the current one",
+        "reconciliation",
+        STATEMENTS_SQL,
+        "AND issue < $3 AND is_current",
+        "AND issue < 0 AND is_current",
+        (T_BREAKS + "corrected_statement_resolves_what_it_corrects_and_keeps_the_rest_with_history",),
+    ),
+    Mutation(
+        "reconciliation: a late first issue replaces the corrected one",
+        "reconciliation",
+        STATEMENTS_SQL,
+        "AND day = $3 AND issue > $4)",
+        "AND day = $3 AND issue > 99)",
+        (T_BREAKS + "first_issue_that_comes_after_the_corrected_one_is_history_at_once",),
+    ),
+    Mutation(
+        "reconciliation: there is no doubt until T+2",
+        "reconciliation",
+        MATCHING_SQL,
+        "           least(beijing_day_ms(last_day + 3),",
+        "           least(beijing_day_ms(last_day + 1),",
+        (T_BREAKS + "payment_that_the_bank_does_not_have_is_in_doubt_until_the_end_of_t_plus_2",),
+    ),
+    Mutation(
+        "reconciliation: doubt does not end with a corrected statement",
+        "reconciliation",
+        MATCHING_SQL,
+        "s.is_current AND s.issue > 1))",
+        "s.is_current AND s.issue > 9))",
+        (T_BREAKS + "doubt_ends_with_a_corrected_statement_that_lacks_the_payment_too",),
+    ),
+    Mutation(
+        "reconciliation: breaks in doubt are counted",
+        "reconciliation",
+        "storage/postgres/reconciliation/breaks.sql",
+        "WHERE closed_at_ms IS NULL AND due_at_ms <= $1 GROUP BY class",
+        "WHERE closed_at_ms IS NULL AND $1::bigint > 0 GROUP BY class",
+        (T_BREAKS + "payment_that_the_bank_does_not_have_is_in_doubt_until_the_end_of_t_plus_2",),
+    ),
+    Mutation(
+        "reconciliation: a signature is not verified",
+        "reconciliation",
+        STATEMENT_FILES,
+        "    if not checker(key)(claim.signed_text, signature):\n",
+        "    if False:\n",
+        (NOT_A_STATEMENT,),
+    ),
+    Mutation(
+        "reconciliation: the merchant of a statement is not compared",
+        "reconciliation",
+        STATEMENT_FILES,
+        "    if signed.merchant != source.merchant:\n",
+        "    if False:\n",
+        (NOT_A_STATEMENT,),
+    ),
+    Mutation(
+        "reconciliation: the digest of a statement is not compared",
+        "reconciliation",
+        STATEMENT_FILES,
+        "        if digest == claim.sha256:\n",
+        "        if digest:\n",
+        (NOT_A_STATEMENT,),
+    ),
+    Mutation(
+        "reconciliation: a day that is not over is imported",
+        "reconciliation",
+        STATEMENT_FILES,
+        "    if not is_over(claim.day, now_ms):\n",
+        "    if False:\n",
+        (NOT_A_STATEMENT,),
+    ),
+    Mutation(
+        "reconciliation: a file may change after it was verified",
+        "reconciliation",
+        STATEMENT_FILES,
+        "    if digest.hexdigest() != statement.claim.sha256:\n",
+        "    if False:\n",
+        (T_RECONCILIATION + "import.py::test_file_that_changes_while_it_is_read_imports_nothing",),
+    ),
+    Mutation(
+        "reconciliation: rows are not counted",
+        "reconciliation",
+        STATEMENTS_STORE,
+        "(row.rows, 1, row.rows):\n",
+        '(counted["rows"], 1, counted["last_line"]):\n',
+        (NOT_A_STATEMENT,),
+    ),
+    Mutation(
+        "reconciliation: rows of any day are imported",
+        "reconciliation",
+        STATEMENTS_STORE,
+        '    if counted["far_line"] is not None:\n',
+        "    if False:\n",
+        (NOT_A_STATEMENT,),
+    ),
+    Mutation(
+        "reconciliation: another file of the same issue is taken for it",
+        "reconciliation",
+        RECONCILIATION,
+        "known is not None and known.sha256 != claim.sha256:\n",
+        "known is not None and False:\n",
+        (T_RECONCILIATION + "import.py::test_other_file_of_the_same_issue_is_refused",),
+    ),
+    Mutation(
+        "reconciliation: a statement is no evidence",
+        "I9",
+        RECONCILIATION,
+        "        while self._evidence is not None:\n            page",
+        "        while self._evidence is not None and after < 0:\n            page",
+        (
+            T_RECONCILIATION
+            + "evidence.py::test_unknown_payments_end_by_the_statement_and_their_packets_are_posted",
+        ),
+    ),
+    Mutation(
+        "reconciliation: a row of another amount ends a payment",
+        "I9",
+        MATCHING_SQL,
+        "  AND p.amount_fen = r.amount_fen AND p.account IN ('', r.account)\n",
+        "  AND p.account IN ('', r.account)\n",
+        (T_RECONCILIATION + "evidence.py::test_row_of_another_amount_ends_nothing_and_is_a_break",),
+    ),
+    Mutation(
+        "reconciliation: a booking that was reversed has succeeded",
+        "I9",
+        MATCH_RULES,
+        '"reversed": Verdict.FAILED}',
+        '"reversed": Verdict.SUCCEEDED}',
+        (T_RECONCILIATION + "rules.py::test_row_has_one_class",),
+    ),
+    Mutation(
+        "reconciliation: what was imported and not matched is forgotten",
+        "reconciliation",
+        RECONCILIATION,
+        "        while (left := await self._statements.unmatched(list(self.sources))) is not None:\n            if",
+        "        while (left := await self._statements.unmatched([])) is not None:\n            if",
+        (
+            T_RECONCILIATION
+            + "import.py::test_statement_that_was_imported_and_not_matched_is_matched_by_the_next_server",
+        ),
+    ),
+    Mutation(
+        "reconciliation: a missing statement is told at midnight",
+        "reconciliation",
+        RECONCILIATION_DAYS,
+        "DUE_H: Final = 11",
+        "DUE_H: Final = 0",
+        (T_RECONCILIATION + "rules.py::test_statement_is_missing_from_eleven_of_the_next_day_on",),
+    ),
+    Mutation(
+        "reconciliation: a break is closed without a reason",
+        "reconciliation",
+        BREAK_SERVICE,
+        "        check_reason(reason)\n        try:",
+        "        try:",
+        (T_BREAKS + "closed_or_unknown_break_is_neither_owned_nor_closed_and_a_reason_is_needed",),
+    ),
+    Mutation(
+        "reconciliation: a break with a proposal is closed",
+        "reconciliation",
+        BREAKS_STORE,
+        '            if await connection.fetchval(_SQL["has_proposal"], break_id):\n',
+        "            if False:\n",
+        (T_CORRECTIONS + "correction_of_a_closed_break_is_refused_when_proposed_and_when_approved",),
+    ),
+    Mutation(
+        "reconciliation: the proposer approves",
+        "I7",
+        CORRECTIONS_SQL,
+        " AND ($2 <> 'approved' OR proposed_uid <> $3) RETURNING *",
+        " RETURNING *",
+        (T_CORRECTIONS + "proposer_does_not_approve_and_the_database_would_refuse_it_too",),
+    ),
+    Mutation(
+        "reconciliation: the database lets the proposer approve",
+        "I7",
+        RECONCILIATION_TABLES,
+        "CHECK (state <> 'approved' OR decided_uid <> proposed_uid)",
+        "CHECK (state <> 'x' OR decided_uid <> proposed_uid)",
+        (T_CORRECTIONS + "proposer_does_not_approve_and_the_database_would_refuse_it_too",),
+    ),
+    Mutation(
+        "reconciliation: a correction is approved twice",
+        "I9",
+        CORRECTIONS_SQL,
+        "WHERE correction_id = $1 AND state = 'proposed' AND (",
+        "WHERE correction_id = $1 AND (",
+        (T_CORRECTIONS + "two_approvals_at_once_make_one_transfer",),
+    ),
+    Mutation(
+        "reconciliation: a closed break is corrected",
+        "I9",
+        CORRECTION_SERVICE,
+        "    if found.is_closed:\n",
+        "    if False:\n",
+        (T_CORRECTIONS + "correction_of_a_closed_break_is_refused_when_proposed_and_when_approved",),
+    ),
+    Mutation(
+        "reconciliation: a correction exceeds its break",
+        "I9",
+        CORRECTION_SERVICE,
+        "    if found.difference_fen is not None and one.amount_fen > found.difference_fen:\n",
+        "    if False:\n",
+        (T_CORRECTIONS + "correction_that_does_not_fit_is_refused_and_leaves_nothing",),
+    ),
+    Mutation(
+        "reconciliation: a correction takes what a wallet does not hold",
+        "I9",
+        "storage/postgres/money/wallets.py",
+        "            if balance is None:\n                raise NotEnoughMoney\n        else:\n"
+        "            balance = BalanceRow(*(await",
+        "            if balance is None:\n                balance = EMPTY_ROW\n        else:\n"
+        "            balance = BalanceRow(*(await",
+        (T_CORRECTIONS + "correction_out_of_a_wallet_needs_the_money_and_moves_between_wallets_and_accounts",),
+    ),
+    Mutation(
+        "reconciliation: the user of a change is the one of the server",
+        "I7",
+        STATUS_SOCKET,
+        "named = [str(peer.uid)] if command.names_uid else []",
+        "named = [str(os.getuid())] if command.names_uid else []",
+        (
+            T_CORRECTIONS + "peer_of_another_user_is_asked_of_the_kernel",
+            T_CORRECTIONS + "correction_moves_money_once_and_is_in_the_entries_the_pushes_and_the_audit",
+        ),
+    ),
+    Mutation(
+        "reconciliation: the audit accepts corrections that were not approved",
+        "I9",
+        AUDIT_SQL,
+        "WHERE a.key IS NULL OR t.key IS NULL\n",
+        "WHERE t.key IS NULL\n",
+        (T_CORRECTIONS + "wrong_corrections_that_are_planted_are_named_by_the_audit",),
+    ),
+    Mutation(
+        "reconciliation: the audit of both books trusts the stored rows",
+        "reconciliation",
+        BANK_AUDIT,
+        "        if told != row[1:]:\n",
+        "        if told is None:\n",
+        (T_BOTH_BOOKS + "audit_names_stored_rows_that_were_changed_and_breaks_that_were_invented_or_removed",),
+    ),
+    Mutation(
+        "reconciliation: the audit of both books accepts open breaks",
+        "reconciliation",
+        BANK_AUDIT,
+        '    return "" if known.is_closed else f"{about}; break {known.break_id} is open"\n',
+        '    return ""\n',
+        (T_BOTH_BOOKS + "both_audits_find_the_planted_differences_and_the_first_wants_them_explained",),
     ),
 )

@@ -24,21 +24,29 @@ from tests.ops.conftest import Ask, MakeParty, until
 
 READS = {
     "audit",
+    "breaks",
     "connections",
+    "corrections",
     "group",
     "groups",
     "help",
     "packet",
     "payment",
     "payments",
+    "preview-correction",
     "rates",
+    "reconciliation",
     "refunds",
     "settlement",
     "status",
     "stores",
     "user",
 }
-CHANGES = {"conclude", "disconnect", "drain", "kick", "log-level", "reload"}
+CHANGES = {
+    *("conclude", "disconnect", "drain", "kick", "log-level", "reload"),
+    *("reconcile", "own-break", "close-break"),
+    *("propose-correction", "approve-correction", "reject-correction"),
+}
 
 
 async def test_help_lists_every_command_and_every_renamed_key(server: Server, ask_server: Ask) -> None:
@@ -92,6 +100,23 @@ async def test_help_lists_every_command_and_every_renamed_key(server: Server, as
         ("kick",),
         ("drain", "now"),
         ("reload", "now"),
+        ("reconcile",),
+        ("reconcile", "relative/path.csv"),
+        ("reconciliation", "last"),
+        ("breaks", "--state", "closed"),
+        ("breaks", "--class", "matched"),
+        ("breaks", "--day", "today"),
+        ("own-break",),
+        ("own-break", 1, 2),
+        ("close-break", 1),
+        ("corrections", "--break", "x"),
+        ("preview-correction", "outside", 1),
+        ("preview-correction", "sponsor", 1, 5),
+        ("propose-correction", 1, "outside", 1),
+        ("propose-correction", 1, "outside", 1, 0),
+        ("propose-correction", 1, "-3", 1, 5),
+        ("approve-correction", "all"),
+        ("reject-correction", 1),
     ],
 )
 async def test_bad_arguments_are_answered_with_the_usage(
@@ -478,6 +503,9 @@ async def test_server_answers_operators_without_stores(
         ("group", 1),
         ("payment", 1),
         ("payments",),
+        ("breaks",),
+        ("close-break", 1, "why"),
+        ("approve-correction", 1),
         ("settlement",),
         ("refunds",),
     ):

@@ -121,6 +121,9 @@ async def test_every_counter_counts_its_events(
         "hongbao_open_payments",  # there is no host wallet
         "hongbao_open_payment_age_seconds",
         "hongbao_payment_breaks",
+        "hongbao_breaks",  # there is no bank
+        "hongbao_break_age_seconds",
+        "hongbao_statement_overdue_seconds",
         "hongbao_webhook_endpoints",  # there are none
         "hongbao_webhook_lag_seconds",
         "hongbao_webhook_waiting_deliveries",

@@ -14,6 +14,7 @@ from server.ops.metrics import CONTENT_TYPE, NAMES, Metrics
 from server.ops.samples.sample import (
     AuditFault,
     AuditResult,
+    BankFigures,
     Figures,
     OpenPayments,
     Sample,
@@ -45,6 +46,7 @@ FULL = sample(
     settled=14,
     refunded_packets=15,
     payments=OpenPayments({"unknown": 29}, {"unknown": 30.5}, 31),
+    bank=BankFigures({"bank": 32.5}, {"amount": 33}, {"amount": 34.5}),
     webhooks=WebhookFigures({"delivered": 25}, 26, {"shop": WebhookQueue("enabled", 27, 28.5)}),
     money_fen={"topped_up": 16, "sent": 17},
     live_packets=18,
@@ -97,6 +99,9 @@ def test_every_number_of_a_sample_is_exported_in_base_units() -> None:
         "hongbao_open_payments": {"unknown": 29},
         "hongbao_open_payment_age_seconds": {"unknown": 30.5},
         "hongbao_payment_breaks": {"": 31},
+        "hongbao_statement_overdue_seconds": {"bank": 32.5},
+        "hongbao_breaks": {"amount": 33},
+        "hongbao_break_age_seconds": {"amount": 34.5},
         "hongbao_webhook_in_flight": {"": 26},
         "hongbao_webhook_lag_seconds": {"shop": 28.5},
         "hongbao_webhook_waiting_deliveries": {"shop": 27},
@@ -129,7 +134,7 @@ def test_exported_names_are_those_in_the_table() -> None:
         f"{name}_total" if metric.type == "counter" else name: metric.type for name, metric in scraped(FULL).items()
     }
     assert set(types) == set(NAMES)
-    assert len(NAMES) == len(set(NAMES)) == 46
+    assert len(NAMES) == len(set(NAMES)) == 49
     assert {name for name, kind in types.items() if kind == "histogram"} == {
         "hongbao_open_seconds",
         "hongbao_batch_seconds",
@@ -187,6 +192,8 @@ def test_labels_contain_no_user_and_no_packet() -> None:
         "endpoint",
         "result",
         "state",
+        "gateway",
+        "class",
     }
     assert labels == told
 

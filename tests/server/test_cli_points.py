@@ -11,7 +11,7 @@ import pytest
 
 from client_sim.sdk.client import Client
 from protocol import tokens
-from server.cli.main import COMMANDS
+from server.cli.shared.command_table import COMMANDS
 from server.config import Config, load_keys
 from server.instance import running
 from server.process import ServerProcess

@@ -11,7 +11,8 @@ from pathlib import Path
 import cyclopts
 import pytest
 
-from server.cli.main import COMMANDS, EXPECTED, CommandRow
+from server.cli.main import EXPECTED
+from server.cli.shared.command_table import COMMANDS, CommandRow
 from server.cli.shared.extras import EXTRAS
 from server.version import version
 from tests.server.log import wait_for

@@ -89,6 +89,19 @@ PLANTED: dict[str, list[str]] = {
         "INSERT INTO payments (number, gateway, kind, user_id, amount_fen, state, next_try_ms, created_at_ms, "
         "changed_at_ms) VALUES (9007199254740999, 'host', 'payout', 1, 5, 'created', 0, 0, 0)",
     ],
+    "corrections": [
+        "INSERT INTO transfers VALUES (0, 1, 15, 'break 1 correction 1', 5, 0)",
+        "INSERT INTO corrections (break_id, debit_account, credit_account, amount_fen, state, proposed_uid, "
+        "proposed_at_ms, decided_uid) VALUES (1, 0, 1, 5, 'approved', 7, 0, 8)",
+        "WITH t AS (INSERT INTO transfers VALUES (0, 1, 15, 'break 1 correction 1', 5, 0)), "
+        "b AS (INSERT INTO payment_breaks (class, at_ms, detail) VALUES ('amount', 0, '')) "
+        "INSERT INTO corrections (break_id, debit_account, credit_account, amount_fen, state, proposed_uid, "
+        "proposed_at_ms, decided_uid) VALUES (1, 0, 1, 5, 'approved', 7, 0, 7)",
+        "WITH t AS (INSERT INTO transfers VALUES (0, 1, 15, 'break 1 correction 1', 5, 0)), "
+        "b AS (INSERT INTO payment_breaks (class, at_ms, detail, difference_fen) VALUES ('amount', 0, '', 4)) "
+        "INSERT INTO corrections (break_id, debit_account, credit_account, amount_fen, state, proposed_uid, "
+        "proposed_at_ms, decided_uid) VALUES (1, 0, 1, 5, 'approved', 7, 0, 8)",
+    ],
     "posts": [
         "DELETE FROM messages WHERE reminder = 1 AND packet_id = {p}",
         "DELETE FROM messages WHERE reminder = 2 AND stream_id = 1",

@@ -60,12 +60,18 @@ def ask_server(server: ServerOptions, *words: object) -> dict[str, Any]:
 def show_answer(server: ServerOptions, *words: object) -> int:
     """Ask and print. Raises NoAnswer."""
     answer = ask_server(server, *words)
+    if not server.as_json:
+        remove_old_keys(str(words[0]), answer)
+    show(server, answer)
+    return 0
+
+
+def show(server: ServerOptions, answer: dict[str, Any]) -> None:
+    """Print an answer as a command was asked to. Raises NoAnswer."""
     if server.as_json:
         print(json.dumps(answer, ensure_ascii=False))
     else:
-        remove_old_keys(str(words[0]), answer)
         print_answer(output(), answer, _unit_of(server, answer))
-    return 0
 
 
 def _has_amount(value: object) -> bool:

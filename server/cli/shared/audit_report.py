@@ -15,6 +15,7 @@ from server.core.packet import Packet, Terms, best_luck
 from server.core.pages import OVER
 from server.services.money.audit import Report
 from server.services.packets.stored_state import claim_of, state_of, terms_of
+from server.services.reconciliation.bank_audit import BankReport
 from server.services.seeds.service import SeedProof, packet_seed_of
 from storage.postgres.packets.packets import ClaimRow, PacketRow
 
@@ -40,6 +41,16 @@ def print_audit(console: Console, report: Report, money: MoneyUnit) -> None:
     wrong = sum(len(finding.discrepancies) for finding in report.findings)
     verdict = "audit: ok" if report.ok else f"audit: {wrong} discrepancies"
     console.print(f"{verdict} ({report.checked})", style="bold", highlight=False, soft_wrap=True)
+
+
+def print_classes(console: Console, bank: BankReport, money: MoneyUnit) -> None:
+    """Print how the rows of a bank's statements and our payments compare, by class."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=f"bank {bank.gateway}", title_justify="left")
+    for title in ("class", "rows", money.en):
+        table.add_column(title, justify="left" if title == "class" else "right")
+    for name, (rows, amount_fen) in bank.classes.items():
+        table.add_row(name, f"{rows:,}", money.number(amount_fen))
+    print_whole(console, table)
 
 
 def print_proof(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
@@ -39,7 +40,16 @@ def server_url(kind: Any, tokens: Sequence[Token]) -> str:
     raise ValueError(f"{word!r} must look like tcp://host:port, tls://host:port, ws://host:port or wss://host:port")
 
 
+def a_day(_: Any, tokens: Sequence[Token]) -> date:
+    """A day such as 2026-11-28. Raises ValueError, one line."""
+    try:
+        return date.fromisoformat(tokens[0].value)
+    except ValueError:
+        raise ValueError(f"{tokens[0].value!r} is not a day such as 2026-11-28") from None
+
+
 FILLED: Final = Parameter(converter=filled)
 PATH: Final = Parameter(converter=path)
 Text = Annotated[str, FILLED]
 FilePath = Annotated[Path, PATH]
+Day = Annotated[date, Parameter(converter=a_day)]

@@ -21,6 +21,7 @@ from server.ops.audit_runs import AuditRuns
 from server.ops.samples.hot_packets import HotPackets
 from server.ops.samples.periodic_query import PeriodicQuery
 from server.ops.samples.sample import (
+    BankFigures,
     Counts,
     HotPacket,
     OpenPayments,
@@ -96,7 +97,8 @@ class Observer:
 
     def sample(self, lag_ms: float) -> Sample:
         """The server now; `lag_ms` is the event loop's lag, measured by the caller."""
-        parts, services, commit = self._parts, self._parts.services, self._parts.services.commit
+        parts, services = self._parts, self._parts.services
+        commit = services.commit
         return Sample(
             at_ms=self._now_ms(),
             clock_s=self._now_s(),
@@ -132,8 +134,7 @@ class Observer:
             refunded_packets=services.refunds.refunded_packets,
             sends=services.sends.sent_packets,
             webhooks=self._webhooks(),
-            payments=self._payments(),
-            money_fen=self._money_fen(),
+            **self._money(),
             figures=self._figures.figures,
             loop_lag_ms=lag_ms,
             rss_bytes=self._rss_bytes(),
@@ -169,6 +170,10 @@ class Observer:
         }
         return WebhookFigures(dict(delivery.results), delivery.in_flight, queues)
 
+    def _money(self) -> dict[str, Any]:
+        """What was moved here, and what is known of the books of others: host wallet and bank."""
+        return {"payments": self._payments(), "bank": self._bank(), "money_fen": self._money_fen()}
+
     def _payments(self) -> OpenPayments | None:
         payments, now_ms = self._parts.services.payments.attempts, self._now_ms()
         if payments is None:
@@ -180,6 +185,14 @@ class Observer:
             oldest_s[one.state] = max(oldest_s[one.state], (now_ms - (one.oldest_ms or now_ms)) / 1000)
         breaks = sum(one.payments for one in payments.figures if not one.kind)
         return OpenPayments(waiting, oldest_s, breaks)
+
+    def _bank(self) -> BankFigures | None:
+        figures = self._parts.services.reconciliation.statements.figures
+        if figures is None:
+            return None
+        breaks = figures.breaks.items()
+        counts = {name: one.breaks for name, one in breaks}
+        return BankFigures(dict(figures.overdue_s), counts, {name: one.oldest_s for name, one in breaks})
 
     def _money_fen(self) -> Counts:
         services = self._parts.services

@@ -95,6 +95,17 @@ class OpenPayments(msgspec.Struct, frozen=True):
     breaks: int = 0
 
 
+class BankFigures(msgspec.Struct, frozen=True):
+    """Statements of banks: for how long one has been missing, by gateway (0: none is), and open breaks by class.
+
+    Breaks in doubt do not count. `oldest_s`: for how long the oldest of a class has counted.
+    """
+
+    overdue_s: dict[str, float] = {}
+    breaks: Counts = {}
+    oldest_s: dict[str, float] = {}
+
+
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
     """Times in ms since 1970, durations as named, money in fen."""
 
@@ -136,6 +147,7 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     sends: int
     webhooks: WebhookFigures = WebhookFigures()
     payments: OpenPayments | None = None  # None: there is no gateway
+    bank: BankFigures | None = None  # None: no gateway has statements
     money_fen: Counts  # topped_up, withdrawn, sent, claimed, refunded
     figures: Figures | None  # now; None before the first successful query
 

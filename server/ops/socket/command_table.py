@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 
 from server.core.payments import PaymentState
-from server.ops.socket.commands import LEVELS, MOST_MAX, SECONDS_MAX, Commands, no_arguments
+from server.ops.socket.arguments import no_arguments
+from server.ops.socket.commands import LEVELS, MOST_MAX, SECONDS_MAX, Commands
 from server.ops.socket.lookups import SORTS
 from server.ops.socket.old_names import RENAMED_COMMANDS, RENAMED_KEYS, add_old_keys
 from server.ops.socket.payment_commands import CONCLUDE, PaymentCommands
 from server.ops.socket.status_socket import Answer, Command
 
 
-def command_table(do: Commands, payments: PaymentCommands) -> dict[str, Command]:
-    """The commands by name."""
-    commands = {**_reads(do), **_changes(do), **_payment_changes(payments)}
+def command_table(do: Commands, payments: PaymentCommands, books: Mapping[str, Command]) -> dict[str, Command]:
+    """The commands by name. `books`: those about statements, breaks and corrections."""
+    commands = {**_reads(do), **_changes(do), **_payment_changes(payments), **books}
     commands |= {name: _with_old_keys(name, commands[name]) for name in {key.command for key in RENAMED_KEYS}}
     commands |= {old: _renamed(old, new, commands[new]) for old, new in RENAMED_COMMANDS.items()}
 

@@ -18,10 +18,10 @@ from server.ops.health import Health
 from server.ops.samples.rates import non_zero, rates
 from server.ops.samples.sample import OpenPayments, Sample, WebhookFigures
 from server.ops.samples.sampler import SAMPLES_KEPT, Sampler
+from server.ops.socket.arguments import ID_MAX, integer, no_arguments, one_id, options_in
 from server.ops.socket.lookups import SORTS, Lookups
 from server.ops.socket.status_socket import Answer, BadArguments
 
-ID_MAX: Final = 2**63 - 1
 LEVELS: Final = ("debug", "info", "warning", "error")
 SECONDS: Final = 10
 SECONDS_MAX: Final = SAMPLES_KEPT - 1
@@ -65,8 +65,8 @@ class Commands:
         return status_of(sample, self._health(sample), self._money)
 
     async def rates(self, words: list[str]) -> Answer:
-        options = _options(words, seconds=str(SECONDS))
-        samples = self._sampler.last(_integer(options["seconds"], 1, SECONDS_MAX))
+        options = options_in(words, seconds=str(SECONDS))
+        samples = self._sampler.last(integer(options["seconds"], 1, SECONDS_MAX))
         newest = samples[-1]
         return {
             "rates": rates(samples),
@@ -85,33 +85,33 @@ class Commands:
         }
 
     async def connections(self, words: list[str]) -> Answer:
-        options = _options(words, sort="pending", most=str(MOST))
+        options = options_in(words, sort="pending", most=str(MOST))
         if options["sort"] not in SORTS:
             raise BadArguments(f"--sort must be one of {', '.join(SORTS)}")
-        return self._lookups.connections(options["sort"], _integer(options["most"], 1, MOST_MAX))
+        return self._lookups.connections(options["sort"], integer(options["most"], 1, MOST_MAX))
 
     async def packet(self, words: list[str]) -> Answer:
-        return await _found(self._lookups.packet, "packet", identity(words))
+        return await _found(self._lookups.packet, "packet", one_id(words))
 
     async def user(self, words: list[str]) -> Answer:
-        return await _found(self._lookups.user, "user", identity(words))
+        return await _found(self._lookups.user, "user", one_id(words))
 
     async def group(self, words: list[str]) -> Answer:
-        return await _found(self._lookups.group, "group", identity(words))
+        return await _found(self._lookups.group, "group", one_id(words))
 
     async def groups(self, words: list[str]) -> Answer:
-        options = _options(words, most=str(MOST))
-        return await self._lookups.groups(_integer(options["most"], 1, MOST_MAX))
+        options = options_in(words, most=str(MOST))
+        return await self._lookups.groups(integer(options["most"], 1, MOST_MAX))
 
     async def payments(self, words: list[str]) -> Answer:
-        options = _options(words, user="0", state="", most=str(MOST))
+        options = options_in(words, user="0", state="", most=str(MOST))
         if options["state"] not in ("", *PaymentState):
             raise BadArguments(f"--state must be one of {', '.join(PaymentState)}")
-        user_id, most = _integer(options["user"], 0, ID_MAX), _integer(options["most"], 1, MOST_MAX)
+        user_id, most = integer(options["user"], 0, ID_MAX), integer(options["most"], 1, MOST_MAX)
         return await self._lookups.payments(user_id, options["state"], most)
 
     async def payment(self, words: list[str]) -> Answer:
-        return await _found(self._lookups.payment, "payment", identity(words))
+        return await _found(self._lookups.payment, "payment", one_id(words))
 
     async def stores(self, words: list[str]) -> Answer:
         no_arguments(words)
@@ -147,7 +147,7 @@ class Commands:
         return {"log_level": words[0]}
 
     async def disconnect(self, words: list[str]) -> Answer:
-        user_id = identity(words)
+        user_id = one_id(words)
         sessions = list(self._hub.sessions(user_id))
         if not sessions:
             return {"error": f"user {user_id} has no connection"}
@@ -233,36 +233,6 @@ def _webhooks_of(figures: WebhookFigures) -> dict[str, Any]:
         "in_flight": figures.in_flight,
         **figures.results,
     }
-
-
-# --- arguments --------------------------------------------------------------------------------------------
-
-
-def no_arguments(words: list[str]) -> None:
-    """Raises BadArguments if there are any."""
-    if words:
-        raise BadArguments("this command has no arguments")
-
-
-def identity(words: list[str]) -> int:
-    """The only argument, an id. Raises BadArguments."""
-    if len(words) != 1:
-        raise BadArguments("the only argument is an id")
-    return _integer(words[0], 0, ID_MAX)
-
-
-def _integer(word: str, least: int, most: int) -> int:
-    if word.isascii() and word.isdecimal() and len(word) < 20 and least <= int(word) <= most:
-        return int(word)
-    raise BadArguments(f"expected a whole number from {least} to {most}, got {word[:40]!r}")
-
-
-def _options(words: list[str], **defaults: str) -> dict[str, str]:
-    """`--name value` pairs over these defaults."""
-    names, values = words[::2], words[1::2]
-    if len(names) != len(values) or any(name not in [f"--{known}" for known in defaults] for name in names):
-        raise BadArguments("the arguments are " + " and ".join(f"--{known} VALUE" for known in defaults))
-    return defaults | {name[2:]: value for name, value in zip(names, values, strict=True)}
 
 
 async def _found(look_up: Callable[[int], Awaitable[Answer | None]], what: str, one_id: int) -> Answer:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from server.ops.samples.observer import ObservedParts
-from server.ops.socket.commands import identity
+from server.ops.socket.arguments import one_id
 from server.ops.socket.status_socket import PEER, Answer, BadArguments, peer_name
 from server.services.payments.conclusions import ConclusionService, NotConcluded
 
@@ -22,7 +22,7 @@ class PaymentCommands:
 
     async def conclude(self, words: list[str]) -> Answer:
         """Confirm or decline a payment that is made by hand, or have a number closed at its bank."""
-        number, do = identity(words[:1]), self._action(words[1:])
+        number, do = one_id(words[:1]), self._action(words[1:])
         if self._payments.conclusions is None:
             return {"error": "this server has no gateway"}
         try:

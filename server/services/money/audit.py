@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from server.core.kinds import TO_USER, WITH_BEST_LUCK
@@ -28,6 +28,7 @@ CHECKS: dict[str, str] = {
     "entries": "every change of a wallet has its entry, and the entries lead to what it holds",
     "pending": "what is pending is kept back until it is posted or voided, once",
     "payments": "payments and orders have the transfers, and payments the evidence and packets, that they say",
+    "corrections": "every correction was approved by another than its proposer, and moves what its break allows",
     "posts": "what was credited, finished or refunded is told once in its streams, or waits in the outbox",
     "records": "what people sent and received by year follows from packets and transfers",
     "seeds": "the packets of every sender use the server seeds one after the other, and hold none in plain",
@@ -89,6 +90,11 @@ async def audit(database: Database, seed_keys: Mapping[str, bytes], smallest: st
         findings += await seed_audit.check_packets(records, seals)
     findings.append(Finding("balance", BALANCE, _unbalanced(sums)))
     return Report(sums, [_in_words(finding, smallest) for finding in findings])
+
+
+def with_findings(report: Report, findings: Sequence[Finding], smallest: str = FEN) -> Report:
+    """A report with further findings, such as those about the statements of a bank."""
+    return report._replace(findings=[*report.findings, *(_in_words(one, smallest) for one in findings)])
 
 
 async def audit_at(dsn: str, timeout_s: float, seed_keys: Mapping[str, bytes], smallest: str = FEN) -> Report:

@@ -221,6 +221,27 @@ SELECT format('payment %s of user %s names card %s, which is not the user''s', n
 FROM payments p LEFT JOIN cards c USING (card_id)
 WHERE p.card_id IS NOT NULL AND (c.user_id, c.gateway) IS DISTINCT FROM (p.user_id, p.gateway)
 
+-- name: corrections
+-- Every transfer of kind 15 is a correction that one user of the system proposed and another one approved, and cites its
+-- break, whose difference it does not exceed.
+WITH approved AS (
+    SELECT *, format('break %s correction %s', break_id, correction_id) AS key FROM corrections WHERE state = 'approved'
+)
+SELECT format('correction %s: %s ¤ from %s to %s were approved, the transfer %s moved %s ¤', coalesce(a.correction_id::text, 'none'),
+              coalesce(a.amount_fen, 0), coalesce(a.debit_account, t.debit_account), coalesce(a.credit_account, t.credit_account),
+              coalesce(t.key, a.key), coalesce(t.amount_fen, 0))
+FROM approved a FULL JOIN (SELECT * FROM transfers WHERE kind = 15) t
+    ON (t.debit_account, t.credit_account, t.key, t.amount_fen) = (a.debit_account, a.credit_account, a.key, a.amount_fen)
+WHERE a.key IS NULL OR t.key IS NULL
+UNION ALL
+SELECT format('correction %s was approved by the user of the system who proposed it (%s)', correction_id, proposed_uid)
+FROM approved WHERE decided_uid IS NULL OR decided_uid = proposed_uid
+UNION ALL
+SELECT format('correction %s moved %s ¤, break %s is a difference of %s ¤', correction_id, amount_fen, a.break_id,
+              coalesce(b.difference_fen, 0))
+FROM approved a LEFT JOIN payment_breaks b USING (break_id)
+WHERE b.break_id IS NULL OR a.amount_fen > b.difference_fen
+
 -- name: posts
 -- Every refund that has an entry is told in one post to the sender, every finish in one to the sender and to the groups.
 -- The claims of a packet are told to the sender in the order of their indexes, each in one post, at the latest after the

@@ -45,7 +45,7 @@ RETURNING *
 INSERT INTO payment_evidence (number, version, at_ms, source, verdict, detail, state) VALUES ($1, $2, $3, $4, $5, $6, $7)
 
 -- name: insert_break
-INSERT INTO payment_breaks (number, version, at_ms, detail) VALUES ($1, $2, $3, $4)
+INSERT INTO payment_breaks (number, version, at_ms, due_at_ms, detail) VALUES ($1, $2, $3, $3, $4)
 
 -- name: conclude_charge
 UPDATE payments SET packet_id = $2, reason = $3 WHERE number = $1 RETURNING *
@@ -61,12 +61,12 @@ WHERE ($1::bigint = 0 OR user_id = $1) AND ($2::text = '' OR state = $2)
 ORDER BY number DESC LIMIT $3
 
 -- name: figures
--- Open payments by kind and state with the time of the oldest, and how many contradictions there are.
+-- Open payments by kind and state with the time of the oldest, and how many open contradictions there are.
 SELECT kind, state, count(*) AS payments, min(created_at_ms) FILTER (WHERE gateway <> ALL($1::text[])) AS oldest_ms
 FROM payments
 WHERE state IN ('created', 'submitted', 'unknown') GROUP BY kind, state
 UNION ALL
-SELECT '', 'break', count(*), min(at_ms) FROM payment_breaks
+SELECT '', 'break', count(*), min(at_ms) FROM payment_breaks WHERE class = 'contradiction' AND closed_at_ms IS NULL
 
 -- name: without_gateway
 SELECT gateway, count(*) AS payments FROM payments

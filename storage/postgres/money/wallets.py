@@ -194,6 +194,29 @@ async def enter_credit(connection: Connection, transfer: TransferRow, user_id: i
     return balance
 
 
+async def move_between(connection: Connection, transfer: TransferRow) -> dict[int, BalanceRow]:
+    """Record a transfer between any two accounts, with an entry in each wallet; what is in these then.
+
+    Raises NotEnoughMoney; a second transfer with the same key fails the transaction.
+    """
+    debit_account, credit_account, _, _, amount_fen, _ = transfer
+    changes = {debit_account: -amount_fen, credit_account: amount_fen}
+    users = sorted(account for account in changes if account > 0)
+    await lock(connection, users)
+    await insert_transfer(connection, transfer)
+    balances = {}
+    for user_id in users:
+        if changes[user_id] < 0:
+            balance = (await debit(connection, {user_id: amount_fen}, {user_id: 1})).get(user_id)
+            if balance is None:
+                raise NotEnoughMoney
+        else:
+            balance = BalanceRow(*(await connection.fetch(_SQL["credit"], user_id, amount_fen))[0])
+        await _enter(connection, transfer, user_id, changes[user_id], balance)
+        balances[user_id] = balance
+    return balances
+
+
 async def insert_transfer(connection: Connection, transfer: TransferRow) -> None:
     """Record a transfer that changes no wallet; a second one with the same key fails the transaction."""
     await connection.execute(_SQL["insert_new_transfer"], *transfer)

@@ -1,0 +1,218 @@
+"""`hongbao reconcile`, `breaks` and `correct`: both books, through the status socket of a running server."""
+
+from __future__ import annotations
+
+import pwd
+import sys
+import time
+from collections.abc import Sequence
+from typing import Annotated, Any, Final, Literal, TypeAlias
+from urllib.parse import quote
+
+import cyclopts
+from cyclopts import Parameter, Token
+
+from server.cli.shared.answers import DEFAULT, ServerOptions, ask_server, show
+from server.cli.shared.numbers import Count, Fen, Id
+from server.cli.shared.resources import WrongOptions
+from server.cli.shared.users import user_id
+from server.cli.shared.words import Day, FilePath, Text
+from server.core.ledger import SYSTEM_ACCOUNTS
+from server.core.reconciliation.rules import AGREED
+
+LOOK_S: Final = 0.2
+SYSTEM_USERS: Final = ("owner", "closed_by", "proposed_by", "decided_by")
+OVER: Final = ("done", "refused")
+BreakClass: TypeAlias = Literal[
+    "contradiction", "bank_only", "ours_only", "amount", "state", "duplicate", "other_day", "other_account"
+]
+
+
+def _account(kind: Any, tokens: Sequence[Token]) -> str:
+    """The name of an account of the system, or the id of a user. Raises ValueError, one line."""
+    word = tokens[0].value.replace("-", "_")
+    return word if word in set(map(str, SYSTEM_ACCOUNTS)) else str(user_id(kind, tokens))
+
+
+AccountName = Annotated[str, Parameter(converter=_account)]
+
+
+def reconcile(*files: FilePath, server: ServerOptions = DEFAULT) -> int:
+    """Import statements of a bank and match them with our payments; exit 1 if one is refused or a row differs.
+
+    The server reads the files: FILE, and FILE.sig with the bank's signature. A statement is imported once.
+
+    Example: hongbao reconcile /var/lib/hongbao/statements/2026-11-28.csv
+
+    Parameters
+    ----------
+    files
+        statements, as the bank has signed them
+    """
+    if not files:
+        raise WrongOptions("name the files of the statements")
+    codes = [_reconcile(str(path.absolute()), server) for path in files]
+    return max(codes)
+
+
+def _reconcile(path: str, server: ServerOptions) -> int:
+    """One file; the exit code. Raises NoAnswer."""
+    job = ask_server(server, "reconcile", quote(path))["job"]
+    while (found := ask_server(server, "reconciliation", job))["state"] not in OVER:
+        _show_progress(found)
+        time.sleep(LOOK_S)
+    if found["state"] == "refused":
+        print(f"hongbao: {path}: {found['why']}", file=sys.stderr)
+        return 1
+    statement = found["statement"]
+    if not server.as_json:
+        about = f"{statement['gateway']} {statement['day']}, issue {statement['issue']}: {statement['rows']:,} rows"
+        print(about if found["is_new"] else f"{about}, imported before")
+    show(server, found if server.as_json else {"classes": found["classes"]})
+    return int(any(row["class"] not in AGREED for row in found["classes"]))
+
+
+def _show_progress(found: dict[str, Any]) -> None:
+    """One line that is written over, for people."""
+    if sys.stderr.isatty():
+        statement = found["statement"] or {"rows": 0}
+        print(
+            f"\r{found['state']} {found['rows_read']:,} of {statement['rows']:,} rows \r",
+            end="",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+# --- breaks ---------------------------------------------------------------------------------------------------
+
+breaks_cli = cyclopts.App(
+    name="breaks", help="List differences from a bank, own, close them.", result_action="return_value"
+)
+
+
+@breaks_cli.default
+@breaks_cli.command(name="list")
+def list_breaks(
+    *,
+    only_open: Annotated[
+        bool, Parameter(name="--open", negative=(), help="only those that are not closed")
+    ] = False,
+    break_class: Annotated[BreakClass | None, Parameter(name="--class", help="only those of a class")] = None,
+    day: Annotated[Day | None, Parameter(help="only those of a statement's day")] = None,
+    most: Annotated[Count, Parameter(help="length of the list")] = 20,
+    server: ServerOptions = DEFAULT,
+) -> int:
+    """List differences between both books, the newest first.
+
+    Example: hongbao breaks --open
+    """
+    words = ["--state", "open" if only_open else "all", "--most", str(most)]
+    words += ["--class", break_class] if break_class else []
+    words += ["--day", day.isoformat()] if day else []
+    _show(server, *words, command="breaks")
+    return 0
+
+
+@breaks_cli.command
+def own(break_id: Id, /, *, server: ServerOptions = DEFAULT) -> int:
+    """Look after a break from now on, as the user of the system that you are.
+
+    Example: hongbao breaks own 7
+    """
+    return _show(server, str(break_id), command="own-break")
+
+
+@breaks_cli.command
+def close(break_id: Id, /, *, reason: Text, server: ServerOptions = DEFAULT) -> int:
+    """Close a break: it is explained, or corrected.
+
+    Example: hongbao breaks close 7 --reason "the bank has booked it on the 29th"
+    """
+    return _show(server, str(break_id), *reason.split(), command="close-break")
+
+
+# --- corrections ----------------------------------------------------------------------------------------------
+
+correct_cli = cyclopts.App(
+    name="correct", help="Propose and approve corrections of a break.", result_action="return_value"
+)
+
+
+@correct_cli.default
+@correct_cli.command(name="list")
+def list_corrections(
+    *,
+    break_id: Annotated[Id, Parameter(name="--break", help="only those of a break")] = 0,
+    most: Annotated[Count, Parameter(help="length of the list")] = 20,
+    server: ServerOptions = DEFAULT,
+) -> int:
+    """List corrections, the newest first.
+
+    Example: hongbao correct list --break 7
+    """
+    return _show(server, "--break", str(break_id), "--most", str(most), command="corrections")
+
+
+@correct_cli.command
+def propose(
+    break_id: Id,
+    /,
+    *,
+    from_account: Annotated[AccountName, Parameter(name="--from", help="a user, outside, suspense, …")],
+    to_account: Annotated[AccountName, Parameter(name="--to", help="a user, outside, suspense, …")],
+    amount: Fen,
+    dry_run: Annotated[bool, Parameter(negative=(), help="print both balances, and propose nothing")] = False,
+    server: ServerOptions = DEFAULT,
+) -> int:
+    """Propose a transfer that corrects a break; print both balances before and after it. It moves nothing yet.
+
+    Another user of the system approves it. Accounts: a user, outside, clearing, in_transit, suspense, corrections.
+
+    Example: hongbao correct propose 7 --from outside --to 1001 --amount 300
+
+    Parameters
+    ----------
+    amount
+        the amount; at most the difference of the break
+    """
+    transfer = [from_account, to_account, str(amount)]
+    if dry_run:
+        return _show(server, *transfer, command="preview-correction")
+    return _show(server, str(break_id), *transfer, command="propose-correction")
+
+
+@correct_cli.command
+def approve(correction_id: Id, /, *, server: ServerOptions = DEFAULT) -> int:
+    """Approve the proposal of another user of the system: its money moves, once.
+
+    Example: hongbao correct approve 3
+    """
+    return _show(server, str(correction_id), command="approve-correction")
+
+
+@correct_cli.command
+def reject(correction_id: Id, /, *, reason: Text, server: ServerOptions = DEFAULT) -> int:
+    """Reject a proposal: it moves nothing.
+
+    Example: hongbao correct reject 3 --reason "the wrong wallet"
+    """
+    return _show(server, str(correction_id), *reason.split(), command="reject-correction")
+
+
+def _show(server: ServerOptions, *words: str, command: str) -> int:
+    """Ask and print, with the names of the users of the system for people. Raises NoAnswer."""
+    answer = ask_server(server, command, *words)
+    if not server.as_json:
+        for one in answer.get(command, [answer]):
+            one.update({name: _user_name(one[name]) for name in SYSTEM_USERS if one.get(name)})
+    show(server, answer)
+    return 0
+
+
+def _user_name(uid: str) -> str:
+    """The name of a user of the system; the id, or the words, if there is none."""
+    try:
+        return f"{pwd.getpwuid(int(uid)).pw_name} ({uid})"
+    except (KeyError, ValueError):
+        return uid

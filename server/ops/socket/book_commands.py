@@ -1,0 +1,216 @@
+"""The commands about both books: statements, breaks, corrections. The kernel says which user changes one.
+
+A path is one word, as a URL spells it. Users of the system are texts: their ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+from urllib.parse import unquote
+
+from server.core.ledger import SYSTEM_ACCOUNTS
+from server.core.reconciliation.rules import BREAK_CLASSES
+from server.ops.socket.arguments import ID_MAX, integer, one_id, options_in
+from server.ops.socket.status_socket import Answer, BadArguments, Command
+from server.services.reconciliation.assembly import ReconciliationServices
+from server.services.reconciliation.breaks import BreakFacts, BreakRefused
+from server.services.reconciliation.corrections import AccountChange, CorrectionFacts
+
+MOST: Final = 20
+MOST_MAX: Final = 1_000
+FEN_MAX: Final = 10**15
+ACCOUNTS: Final = "|".join(("USER", *SYSTEM_ACCOUNTS))
+Facts: TypeAlias = dict[str, Any]
+
+
+def book_commands(services: ReconciliationServices) -> dict[str, Command]:
+    """The commands by name. `change` that needs to know its user is told the user id of the peer."""
+    do = BookCommands(services)
+    listing = f"[--state open|all] [--class {'|'.join(BREAK_CLASSES)}] [--day YYYY-MM-DD] [--most 1…{MOST_MAX}]"
+    rows = {
+        "reconcile": _change("PATH", "import a statement of a bank, and match it with our payments", do.reconcile),
+        "reconciliation": Command("read", "JOB", "how far the import of a statement has come", do.reconciliation),
+        "breaks": Command("read", listing, "differences between both books, the newest first", do.breaks),
+        "own-break": _change("ID", "look after a break", do.own),
+        "close-break": _change("ID REASON…", "close a break for a reason", do.close),
+        "corrections": Command(
+            "read", f"[--break ID] [--most 1…{MOST_MAX}]", "corrections, the newest first", do.corrections
+        ),
+        "preview-correction": Command(
+            "read", f"{ACCOUNTS} {ACCOUNTS} FEN", "both balances before and after a correction", do.preview
+        ),
+        "propose-correction": _change(
+            f"BREAK {ACCOUNTS} {ACCOUNTS} FEN", "propose a transfer that corrects a break", do.propose
+        ),
+        "approve-correction": _change("ID", "move the money of another user's proposal, once", do.approve),
+        "reject-correction": _change("ID REASON…", "reject a proposal for a reason", do.reject),
+    }
+    return {name: row._replace(run=partial(_refusing, row.run)) for name, row in rows.items()}
+
+
+def _change(arguments: str, text: str, run: Callable[[list[str]], Awaitable[Answer]]) -> Command:
+    return Command("change", arguments, text, run, names_uid=True)
+
+
+async def _refusing(run: Callable[[list[str]], Awaitable[Answer]], words: list[str]) -> Answer:
+    """A rule that is not kept is an error of one line."""
+    try:
+        return await run(words)
+    except BreakRefused as error:
+        return {"error": str(error)}
+
+
+class BookCommands:
+    """The function behind each command: words in, answer out.
+
+    Raises BadArguments, BreakRefused, StoreUnavailable.
+    """
+
+    def __init__(self, services: ReconciliationServices) -> None:
+        self._statements, self._breaks = services.statements, services.breaks
+        self._corrections = services.corrections
+
+    async def reconcile(self, words: list[str]) -> Answer:
+        uid, path = _of_uid(words, 1)
+        if not path.startswith("/"):
+            raise BadArguments("the path of the file must be absolute")
+        return {"job": self._statements.start(Path(unquote(path)), uid).number}
+
+    async def reconciliation(self, words: list[str]) -> Answer:
+        job = self._statements.job(one_id(words))
+        if job is None:
+            return {"error": "the server does not know this import: was it restarted? Give the file again"}
+        claim = job.claim
+        return {
+            "state": job.state,
+            "why": job.why,
+            "rows_read": job.rows_read,
+            "is_new": job.is_new,
+            "statement": None if claim is None else {**claim._asdict(), "day": str(claim.day)},
+            "classes": [
+                {"class": one.row_class, "rows": one.rows, "amount_fen": one.amount_fen} for one in job.results
+            ],
+        }
+
+    async def breaks(self, words: list[str]) -> Answer:
+        options = options_in(words, **{"state": "all", "class": "", "day": "", "most": str(MOST)})
+        if options["state"] not in ("open", "all") or options["class"] not in ("", *BREAK_CLASSES):
+            raise BadArguments(f"--state is open or all, --class one of {', '.join(BREAK_CLASSES)}")
+        found = await self._breaks.newest(
+            only_open=options["state"] == "open",
+            break_class=options["class"],
+            day=_day(options["day"]),
+            most=integer(options["most"], 1, MOST_MAX),
+        )
+        return {"breaks": [_break(one) for one in found]}
+
+    async def own(self, words: list[str]) -> Answer:
+        uid, word = _of_uid(words, 1)
+        return _break(await self._breaks.own(integer(word, 1, ID_MAX), uid))
+
+    async def close(self, words: list[str]) -> Answer:
+        uid, word, *reason = _of_uid(words, 2, more=True)
+        return _break(await self._breaks.close(integer(word, 1, ID_MAX), uid, " ".join(reason)))
+
+    async def corrections(self, words: list[str]) -> Answer:
+        options = options_in(words, **{"break": "0", "most": str(MOST)})
+        most = integer(options["most"], 1, MOST_MAX)
+        found = await self._corrections.newest(integer(options["break"], 0, ID_MAX), most)
+        return {"corrections": [_correction(one) for one in found]}
+
+    async def preview(self, words: list[str]) -> Answer:
+        if len(words) != 3:
+            raise BadArguments("the arguments are two accounts and an amount")
+        debit, credit = _account(words[0]), _account(words[1])
+        return {"accounts": _changes(await self._corrections.preview(debit, credit, integer(words[2], 1, FEN_MAX)))}
+
+    async def propose(self, words: list[str]) -> Answer:
+        uid, break_id, debit, credit, amount = _of_uid(words, 4)
+        accounts = _account(debit), _account(credit)
+        amount_fen = integer(amount, 1, FEN_MAX)
+        accounts_after = await self._corrections.preview(*accounts, amount_fen)
+        made = await self._corrections.propose(integer(break_id, 1, ID_MAX), *accounts, amount_fen, uid)
+        return {**_correction(made), "accounts": _changes(accounts_after)}
+
+    async def approve(self, words: list[str]) -> Answer:
+        uid, word = _of_uid(words, 1)
+        return _correction(await self._corrections.approve(integer(word, 1, ID_MAX), uid))
+
+    async def reject(self, words: list[str]) -> Answer:
+        uid, word, *reason = _of_uid(words, 2, more=True)
+        return _correction(await self._corrections.reject(integer(word, 1, ID_MAX), uid, " ".join(reason)))
+
+
+def _of_uid(words: list[str], count: int, *, more: bool = False) -> Any:
+    """The user id of the peer, and so many words, or more."""
+    uid, *others = words
+    if len(others) < count or (len(others) > count and not more):
+        raise BadArguments(f"there must be {count} arguments")
+    return int(uid), *others
+
+
+def _day(word: str) -> date | None:
+    try:
+        return date.fromisoformat(word) if word else None
+    except ValueError:
+        raise BadArguments(f"expected a day such as 2026-11-28, got {word[:40]!r}") from None
+
+
+def _account(word: str) -> int:
+    """An account of the system by its name, or a user by the id."""
+    known: Mapping[str, int] = {str(name): account for name, account in SYSTEM_ACCOUNTS.items()}
+    if word in known:
+        return known[word]
+    if not word.isdecimal():
+        raise BadArguments(f"an account is the id of a user, or one of {', '.join(known)}")
+    return integer(word, 1, ID_MAX)
+
+
+def _uid(uid: int | None) -> str | None:
+    return None if uid is None else str(uid)
+
+
+def _break(one: BreakFacts) -> Facts:
+    closed_by = "a later statement" if one.closed_at_ms is not None and one.closed_uid is None else None
+    return {
+        "break_id": one.break_id,
+        "class": one.break_class,
+        "state": one.state,
+        "gateway": one.gateway,
+        "payment": _uid(one.number),
+        "bank_ref": one.bank_ref,
+        "day": one.day,
+        "issue": one.issue,
+        "line": one.line,
+        "difference_fen": one.difference_fen,
+        "opened_at_ms": one.opened_at_ms,
+        "owner": _uid(one.owner_uid),
+        "closed_by": closed_by or _uid(one.closed_uid),
+        "reason": one.reason,
+        "corrections": one.corrections,
+        "detail": one.detail,
+    }
+
+
+def _correction(one: CorrectionFacts) -> Facts:
+    return {
+        "correction_id": one.correction_id,
+        "break_id": one.break_id,
+        "from": one.from_account,
+        "to": one.to_account,
+        "amount_fen": one.amount_fen,
+        "state": one.state,
+        "proposed_by": _uid(one.proposed_uid),
+        "proposed_at_ms": one.proposed_at_ms,
+        "decided_by": _uid(one.decided_uid),
+        "decided_at_ms": one.decided_at_ms,
+        "reason": one.reason,
+    }
+
+
+def _changes(changes: Iterable[AccountChange]) -> list[Facts]:
+    return [{"account": one.account, "before_fen": one.before_fen, "after_fen": one.after_fen} for one in changes]

@@ -1,0 +1,1 @@
+"""Statements on statements of banks, on breaks and on corrections."""

@@ -1,0 +1,93 @@
+"""What an audit of both books reads: payments, statements as they are stored, and breaks; all of one moment."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import date
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from storage import statements
+
+if TYPE_CHECKING:
+    from storage.postgres.database import Database
+    from storage.postgres.sessions import Session
+
+_SQL = statements.load(__file__)
+_PREFETCH: Final = 5_000
+
+
+class StoredStatement(NamedTuple):
+    """A statement as it is recorded."""
+
+    statement_id: int
+    sha256: str
+    is_current: bool
+
+
+class StoredBreak(NamedTuple):
+    """The newest break of a subject. If a later statement resolved it, `closed_uid` is None."""
+
+    break_id: int
+    break_class: str
+    subject: str
+    day: date | None
+    is_closed: bool
+    closed_uid: int | None
+    reason: str
+
+
+class ExportedPayment(NamedTuple):
+    """A payment for others to check. `booked_fen`: what its transfers have moved to or from the outside."""
+
+    number: int
+    gateway: str
+    kind: str
+    user_id: int
+    account: str
+    amount_fen: int
+    state: str
+    created_at_ms: int
+    changed_at_ms: int
+    booked_fen: int
+
+
+class BothBooks:
+    """The records as of one moment. All methods raise StoreUnavailable."""
+
+    def __init__(self, connection: Session) -> None:
+        self._connection = connection
+
+    async def payments(
+        self, gateway: str, from_ms: int, to_ms: int, numbers: Sequence[int]
+    ) -> AsyncIterator[tuple[Any, ...]]:
+        """Payments that may stand in a statement of this time, or have one of these numbers, in their order."""
+        arguments = gateway, from_ms, to_ms, numbers
+        async for row in self._connection.cursor(_SQL["payments"], *arguments, prefetch=_PREFETCH):
+            yield tuple(row)
+
+    async def statement(self, gateway: str, day: date, issue: int) -> StoredStatement | None:
+        """A statement, if it was imported."""
+        row = await self._connection.fetchrow(_SQL["statement"], gateway, day, issue)
+        return None if row is None else StoredStatement(*row)
+
+    async def rows(self, statement_id: int) -> AsyncIterator[tuple[Any, ...]]:
+        """The rows of a statement, in the order of their lines."""
+        async for row in self._connection.cursor(_SQL["stored_rows"], statement_id, prefetch=_PREFETCH):
+            yield tuple(row)
+
+    async def breaks(self, gateway: str) -> list[StoredBreak]:
+        """The newest break of each subject."""
+        return [StoredBreak(*row) for row in await self._connection.fetch(_SQL["breaks"], gateway)]
+
+    async def export(self, gateway: str, from_ms: int, to_ms: int) -> AsyncIterator[ExportedPayment]:
+        """Payments of a gateway (empty: of all) that may stand in a statement of this time, by their numbers."""
+        async for row in self._connection.cursor(_SQL["export"], gateway, from_ms, to_ms, prefetch=_PREFETCH):
+            yield ExportedPayment(*row)
+
+
+@asynccontextmanager
+async def both_books(database: Database) -> AsyncIterator[BothBooks]:
+    """The records as of one moment. Raises StoreUnavailable."""
+    async with database.snapshot() as connection:
+        yield BothBooks(connection)

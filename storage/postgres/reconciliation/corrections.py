@@ -1,0 +1,127 @@
+"""Corrections: a transfer that one user of the system proposes and another one approves, once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from storage import statements
+from storage.postgres.money import wallets
+from storage.postgres.money.wallets import BalanceRow, TransferRow
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from storage.postgres.database import Connection, Database
+
+_SQL = statements.load(__file__)
+
+
+class CorrectionRow(NamedTuple):
+    """A correction; see migration 0019."""
+
+    correction_id: int
+    break_id: int
+    debit_account: int
+    credit_account: int
+    amount_fen: int
+    state: str
+    proposed_uid: int
+    proposed_at_ms: int
+    decided_uid: int | None
+    decided_at_ms: int | None
+    reason: str
+
+
+class CorrectedBreak(NamedTuple):
+    """The break that a correction cites. `difference_fen`: the most that one may move; None: not known."""
+
+    is_closed: bool
+    difference_fen: int | None
+
+
+class Decided(NamedTuple):
+    """A correction after a decision, whether this one decided it, and the wallets that it changed."""
+
+    correction: CorrectionRow
+    is_new: bool
+    balances: dict[int, BalanceRow]
+
+
+class CorrectionStore:
+    """Statements on corrections. All raise StoreUnavailable."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def get(self, correction_id: int) -> CorrectionRow | None:
+        """A correction."""
+        async with self._database.reading() as connection:
+            row = await connection.fetchrow(_SQL["get"], correction_id)
+        return None if row is None else _row(row)
+
+    async def newest(self, break_id: int, most: int) -> list[CorrectionRow]:
+        """The newest corrections, of one break (0: of all)."""
+        async with self._database.reading() as connection:
+            return [_row(row) for row in await connection.fetch(_SQL["newest"], break_id, most)]
+
+    async def balance(self, account: int) -> int | None:
+        """What an account holds; None of the outside."""
+        async with self._database.reading() as connection:
+            found: int | None = await connection.fetchval(_SQL["balance"], account)
+        return found
+
+    async def is_known(self, user_id: int) -> bool:
+        """Whether there is such a user."""
+        async with self._database.reading() as connection:
+            return bool(await connection.fetchval(_SQL["is_known"], user_id))
+
+    async def propose(self, one: CorrectionRow, check: Callable[[CorrectedBreak | None], None]) -> CorrectionRow:
+        """Record a proposal, if `check` of its break raises nothing."""
+        async with self._database.transaction() as connection:
+            check(await _break(connection, one.break_id))
+            columns = one.break_id, one.debit_account, one.credit_account, one.amount_fen
+            row = await connection.fetchrow(_SQL["propose"], *columns, one.proposed_uid, one.proposed_at_ms)
+        assert row is not None
+        return _row(row)
+
+    async def approve(
+        self,
+        correction_id: int,
+        uid: int,
+        now_ms: int,
+        check: Callable[[CorrectionRow, CorrectedBreak | None], TransferRow],
+    ) -> Decided | None:
+        """Approve a proposal and move its money in one transaction, once; None: there is none.
+
+        It stays proposed if `uid` has proposed it. `check` gives the transfer, or raises. Raises NotEnoughMoney.
+        """
+        async with self._database.transaction() as connection:
+            row = await connection.fetchrow(_SQL["decide"], correction_id, "approved", uid, now_ms, "")
+            if row is None:
+                return await _decided(connection, correction_id)
+            one = _row(row)
+            transfer = check(one, await _break(connection, one.break_id))
+            return Decided(one, True, await wallets.move_between(connection, transfer))
+
+    async def reject(self, correction_id: int, uid: int, reason: str, now_ms: int) -> Decided | None:
+        """Reject a proposal, once; None: there is none."""
+        async with self._database.transaction() as connection:
+            row = await connection.fetchrow(_SQL["decide"], correction_id, "rejected", uid, now_ms, reason)
+            if row is None:
+                return await _decided(connection, correction_id)
+            return Decided(_row(row), True, {})
+
+
+async def _break(connection: Connection, break_id: int) -> CorrectedBreak | None:
+    row = await connection.fetchrow(_SQL["lock_break"], break_id)
+    return None if row is None else CorrectedBreak(*row)
+
+
+async def _decided(connection: Connection, correction_id: int) -> Decided | None:
+    row = await connection.fetchrow(_SQL["get"], correction_id)
+    return None if row is None else Decided(_row(row), False, {})
+
+
+def _row(record: asyncpg.Record) -> CorrectionRow:
+    return CorrectionRow(*(record[name] for name in CorrectionRow._fields))

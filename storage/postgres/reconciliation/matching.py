@@ -1,0 +1,67 @@
+"""The match of a statement with our payments: PostgreSQL joins and classifies all rows in one statement of SQL."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from storage import statements
+from storage.postgres.sessions import wait_for_locks
+
+if TYPE_CHECKING:
+    from storage.postgres.database import Database
+
+_SQL = statements.load(__file__)
+_LOCK = statements.load(__file__, "statements")["lock_gateway"]
+WORK_MEM = "64MB"  # of the sorts and hashes of a match; a million rows spill to disk beyond it
+
+
+class RowEvidence(NamedTuple):
+    """A row that says the end of a payment that is open."""
+
+    number: int
+    line: int
+    bank_ref: str
+    state: str
+
+
+class MatchOutcome(NamedTuple):
+    """What a match has changed: breaks opened, resolved, still there; and rows whose payment has not ended."""
+
+    opened: int
+    resolved: int
+    refreshed: int
+    open: int
+
+
+class MatchingStore:
+    """Statements that compare. All raise StoreUnavailable."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def evidence(self, gateway: str, statement_id: int, after: int, most: int) -> list[RowEvidence]:
+        """Rows of a statement that say the end of payments that are open, in the order of their numbers."""
+        async with self._database.long_transaction() as connection:
+            rows = await connection.fetch(_SQL["evidence"], gateway, statement_id, after, most)
+        return [RowEvidence(*row) for row in rows]
+
+    async def match(
+        self, gateway: str, statement_id: int, now_ms: int, skew_ms: int, *, is_final: bool
+    ) -> MatchOutcome:
+        """Compare a statement with our payments and keep the breaks up to date, all or nothing.
+
+        It counts as matched if no row with an open payment is left, or if `is_final`.
+        """
+        async with self._database.long_transaction() as connection:
+            await wait_for_locks(connection)
+            await connection.execute(_LOCK, gateway)
+            if await connection.fetchval(_SQL["is_matched"], statement_id):
+                return MatchOutcome(0, 0, 0, 0)  # another server was faster
+            await connection.execute(f"SET LOCAL work_mem = '{WORK_MEM}'")
+            await connection.execute(_SQL["forget_results"], statement_id)
+            row = await connection.fetchrow(_SQL["match"], gateway, statement_id, now_ms, skew_ms)
+            assert row is not None
+            outcome = MatchOutcome(*row)
+            if is_final or not outcome.open:
+                await connection.execute(_SQL["set_matched"], statement_id, now_ms)
+        return outcome

@@ -1,0 +1,1 @@
+"""Tests of reconciliation: both books, and what differs between them."""

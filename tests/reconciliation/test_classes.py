@@ -1,0 +1,71 @@
+"""Every fault that is planted into statements is found and classified, and nothing else is told."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from server.core.reconciliation.match import match
+from server.core.reconciliation.rules import AGREED
+from tests.reconciliation.books import FAULTS, Books, Expected, Sql, record, source_of, write
+from tests.reconciliation.conftest import Reconciler
+
+SEEDS = 12
+
+
+async def open_breaks(sql: Sql, gateway: str = "bank") -> set[Expected]:
+    """The open breaks of a gateway; each is there once."""
+    rows = await sql.fetch(
+        "SELECT class, subject FROM payment_breaks WHERE gateway = $1 AND closed_at_ms IS NULL", gateway
+    )
+    found = {Expected(*row) for row in rows}
+    assert len(found) == len(rows)
+    return found
+
+
+def pure_breaks(books: Books, days: tuple[date, ...]) -> set[Expected]:
+    """What the rules say by themselves, without PostgreSQL."""
+    rows = [row for day in days for row in books.statement(day)]
+    found = match(rows, books.payments, days)
+    return {Expected(one.row_class.value, one.subject) for one in found if one.row_class not in AGREED}
+
+
+async def reconcile(reconciler: Reconciler, books: Books, folder: Path, gateway: str, *days: date) -> None:
+    """Import the statements of these days in this order."""
+    for day in days:
+        path = folder / f"{gateway}-{day}.csv"
+        await reconciler.done(write(path, books.statement(day), gateway=gateway, day=day))
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+async def test_fault_of_a_kind_is_found_and_classified_and_nothing_else_is_told(
+    reconciler: Reconciler, sql: Sql, tmp_path: Path, fault: Callable[[Books], None]
+) -> None:
+    books = Books(7)
+    await record(sql, books.payments)
+    for _ in range(2):
+        fault(books)
+    assert len(books.expected) >= 2
+    await reconcile(reconciler, books, tmp_path, "bank", *books.days)
+    assert await open_breaks(sql) == books.expected == pure_breaks(books, books.days)
+
+
+async def test_random_faults_are_all_found_in_any_order_of_the_statements(
+    reconciler: Reconciler, sql: Sql, tmp_path: Path
+) -> None:
+    """Each seed has a gateway of its own. Late statements come after the next day's."""
+    seeds = {f"bank{place}": secrets.randbits(32) for place in range(SEEDS)}
+    print("seeds", seeds)
+    reconciler.service.use_sources(source_of(*seeds))
+    for place, (gateway, seed) in enumerate(seeds.items()):
+        books = Books(seed, payments=150, first_serial=place * 1_000)
+        for fault in books.random.choices(FAULTS, k=15):
+            fault(books)
+        await record(sql, books.payments, gateway)
+        days = books.days if books.random.random() < 0.5 else books.days[::-1]
+        await reconcile(reconciler, books, tmp_path, gateway, *days)
+        assert await open_breaks(sql, gateway) == books.expected == pure_breaks(books, books.days), seed
