@@ -127,7 +127,7 @@ def check_private(session: Session) -> None:
 
 
 def check_password_of(session: Session, password: str) -> None:
-    """The same of a request that may have a pay password; what cannot be one is refused, also where none is needed."""
+    """The same of a request that may have a pay password; what cannot be one is refused, needed or not."""
     if password:
         check_private(session)
         check_password(password)
