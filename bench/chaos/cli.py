@@ -13,6 +13,9 @@ from rich.console import Console
 
 from bench.chaos import report, soak_verdict
 from bench.chaos import soak as soak_module
+from bench.chaos.payments import report as payments_report
+from bench.chaos.payments import run as payments_run
+from bench.chaos.payments.run import PaymentChaosSpec
 from bench.chaos.run import ChaosSpec, run
 from bench.chaos.soak import SoakSpec
 from bench.chaos.workload import GROUP_MEMBERS
@@ -25,6 +28,7 @@ from server.loop import run as run_loop
 SECONDS: Final = 60.0
 KILLS: Final = 20
 CLAIMS_PER_S: Final = 2_000.0
+PAYMENTS_PER_S: Final = 25.0
 USERS: Final = 100
 UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -55,6 +59,10 @@ def chaos(
         _help('the store that has a claim before "won" is answered; redis: no fault flushes Redis'),
     ] = "postgres",
     rate: Annotated[Rate, _help("claims per second on average (open loop)")] = CLAIMS_PER_S,
+    payments: Annotated[
+        Count | None,
+        _help("instead: so many payments by card, 30 % of the bank's answers faulted, kills of the bank, too"),
+    ] = None,
     users: Annotated[Count, _help(f"number of users, in groups of {GROUP_MEMBERS}")] = USERS,
     json_file: Annotated[Path | None, _help("write all figures to this file", "--json")] = None,
     soak: Annotated[
@@ -69,11 +77,17 @@ def chaos(
     Afterwards an auditor that trusts only those logs and the database compares them, and checks that one order of
     events explains all answers about each packet. The same seed draws the same load and the same faults.
 
+    With --payments users with cards pay packets, top up, withdraw and transfer, --rate payments per second, while a
+    simulated bank loses, delays and repeats its answers, and is killed, too. Exit 1 if the auditor, who keeps books
+    of the requests and replies, finds a payment lost or doubled, if the books of both sides and the statements do
+    not agree, or if the p99 of the time until an unknown outcome is known exceeds 60 s.
+
     With --soak the default limits hold, a crowd reads without pause, and strikes hit the stores, never the server:
     exit 1 if it ends, if the audit or the auditor finds anything, or if the p99 of logins and opens, outside of the
     strikes and the 10 s after each, exceeds 3 × that of the calm phase at the begin.
 
     Example: hongbao chaos --seconds 120 --kills 40 --seed 7 --json chaos.json
+    Example: hongbao chaos --payments 2000 --kills 20 --json payments.json
     Example: hongbao chaos --soak 30m --seed 7 --json soak.json
     """
     if users < GROUP_MEMBERS:
@@ -86,6 +100,11 @@ def chaos(
             raise ValueError("--soak has a duration, strikes and a rate of its own: leave out the other options")
         spec = SoakSpec(soak, seed, durability, users - users % GROUP_MEMBERS, Flood.standard.connections)
         return _soak(spec, say, json_file)
+    if payments is not None:
+        if sum_files or seconds != SECONDS:
+            raise ValueError("--payments and --rate say how long it takes: leave out --seconds and --sum")
+        pace = PAYMENTS_PER_S if rate == CLAIMS_PER_S else rate
+        return _payments(PaymentChaosSpec(payments, pace, kills, seed, durability, users), console, json_file)
     if sum_files:
         figures = report.total_of(sum_files)
     else:
@@ -94,6 +113,14 @@ def chaos(
     report.show(console, figures)
     write_json(figures, json_file)
     return 1 if figures["discrepancies"] else 0
+
+
+def _payments(spec: PaymentChaosSpec, console: Console, json_file: Path | None) -> int:
+    say = partial(console.print, markup=False, soft_wrap=True)
+    figures = run_loop(payments_run.run(spec, say))
+    payments_report.show(console, figures)
+    write_json(figures, json_file)
+    return 0 if payments_report.holds(figures) else 1
 
 
 def _soak(spec: SoakSpec, say: Say, json_file: Path | None) -> int:
