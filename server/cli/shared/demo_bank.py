@@ -87,7 +87,7 @@ class DemoBank:
         }
 
     def __enter__(self) -> Self:
-        words = ("--data", str(self.folder), "--port", str(self._port), "--http-api", "")
+        words = ("--no-fsync", "--data", str(self.folder), "--port", str(self._port), "--http-api", "")
         with (self.folder / LOG).open("ab") as log:
             self._child = subprocess.Popen(
                 [OURS.python, "-m", OURS.module, "bank", *words],
