@@ -35,7 +35,7 @@ EXPECTED: Final = (BankAway, BankDeclined, BankUnknown, LimitReached)
 class CardHolder:
     """The card of a user. Without a bank, or for characters without one, there is none, and wallets pay.
 
-    All choices come from the seed, and from random numbers of their own: without a bank a crowd acts as ever.
+    All choices come from the seed, and from random numbers of their own: without a bank a crowd acts as always.
     """
 
     def __init__(self, user_id: int, name: str, character: Character, context: SimContext, seed: int) -> None:

@@ -1,4 +1,4 @@
-"""Simulated users with cards: who has one, and that a crowd without a bank acts as ever."""
+"""Simulated users with cards: who has one, and that a crowd without a bank acts as always."""
 
 from __future__ import annotations
 

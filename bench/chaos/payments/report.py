@@ -125,7 +125,7 @@ def _lines(figures: dict[str, Any]) -> list[str]:
     lines += [f"  ✗ {one}" for one in figures["named"]]
     lines += [f"  ! server: {one}" for one in figures["alarms"]]
     verdict = "holds" if holds(figures) else "DOES NOT HOLD"
-    seconds = f"seed {figures['seed']}, durability {figures['tier']}, {figures['seconds']:g} s"
+    seconds = f"seed {figures['seed']}, durability {figures['durability']}, {figures['seconds']:g} s"
     return [*lines, f"chaos of payments: {verdict} ({seconds})"]
 
 

@@ -185,7 +185,7 @@ async def _wait_until_resolved(dsn: str, bank_file: Path) -> None:
 def _about(spec: PaymentChaosSpec, data: Path) -> dict[str, Any]:
     log = chaos_report.alarms(data / "server" / "server.log")
     return {
-        "tier": spec.durability,
+        "durability": spec.durability,
         "seed": spec.seed,
         "seconds": round(spec.seconds, 1),
         "kills_asked": spec.kills,

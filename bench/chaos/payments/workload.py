@@ -73,10 +73,11 @@ class PaymentWorkload:
         self._history.cards[user_id] = number
         return line.card_id
 
-    async def run(self, payments: int, rate_per_s: float) -> None:
-        """Begin so many payments, at their moments or as soon as there is room."""
+    async def run(self, payments: int, rate_per_s: float, first: int = 0) -> None:
+        """Begin so many payments, from number `first` on, at their moments or as soon as there is room."""
         began_s = perf_counter()
-        for number, moment_s in enumerate(arrivals(self._seed, rate_per_s, payments / rate_per_s)):
+        moments_s = arrivals(self._seed + first, rate_per_s, payments / rate_per_s)
+        for number, moment_s in enumerate(moments_s, first):
             await asyncio.sleep(max(0.0, began_s + moment_s - perf_counter()))
             while len(self._tasks) >= WAITING_MAX:
                 await asyncio.wait(set(self._tasks), timeout=TICK_S, return_when=asyncio.FIRST_COMPLETED)

@@ -112,15 +112,15 @@ class DemoBank:
             child.kill()
             child.wait()
 
-    async def open_desk(self, http_api: str) -> None:
-        """Wait for the bank, then order its faults and where its notices go. Raises CommandFailed."""
+    async def open_desk(self, http_api: str, share: float = FAULT_SHARE) -> None:
+        """Wait for the bank, then order where its notices go, and the share of its faults. Raises CommandFailed."""
         desk, ends_s = BankDesk(self.url), time.monotonic() + START_S
         faults = [fault.value for fault in FAULTS]
         try:
             while True:
                 try:
-                    await desk.do("notice_url", url=http_api + NOTICE_PATH)
-                    return await desk.do("plan", seed=self._seed, share=FAULT_SHARE, bill_share=0, faults=faults)
+                    await desk.do("notice_url", to=http_api + NOTICE_PATH)
+                    return await desk.do("plan", seed=self._seed, share=share, bill_share=0, faults=faults)
                 except NoBank as error:
                     self._check(ends_s, error)
                     await asyncio.sleep(POLL_S)
