@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import cyclopts
 from cyclopts import Parameter, Token
@@ -28,7 +28,7 @@ from server.loop import run as run_loop
 SECONDS: Final = 60.0
 KILLS: Final = 20
 CLAIMS_PER_S: Final = 2_000.0
-PAYMENTS_PER_S: Final = 25.0
+PAYMENTS_PER_S: Final = 10.0
 USERS: Final = 100
 UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -73,14 +73,13 @@ def chaos(
 ) -> int:
     """Kill, freeze, cut off and fill up the server and its stores under load; exit 1 if any money is missing.
 
-    It uses fresh stores. Users repeat requests with their keys until they have an answer, and keep their own logs.
-    Afterwards an auditor that trusts only those logs and the database compares them, and checks that one order of
-    events explains all answers about each packet. The same seed draws the same load and the same faults.
+    It uses fresh stores. Users repeat requests with their keys until they have an answer, and keep logs. An auditor
+    that trusts only those logs and the database then compares them, and checks that one order of events explains
+    all answers about each packet. The same seed draws the same load and the same faults.
 
-    With --payments users with cards pay packets, top up, withdraw and transfer, --rate payments per second, while a
-    simulated bank loses, delays and repeats its answers, and is killed, too. Exit 1 if the auditor, who keeps books
-    of the requests and replies, finds a payment lost or doubled, if the books of both sides and the statements do
-    not agree, or if the p99 of the time until an unknown outcome is known exceeds 60 s.
+    With --payments users pay by card, --rate payments per second, and a simulated bank is killed, too. Exit 1 if a
+    payment is lost or doubled, if both books, the statements and what users were told do not agree, or if the p99
+    of the time until an unknown outcome is known exceeds 60 s.
 
     With --soak the default limits hold, a crowd reads without pause, and strikes hit the stores, never the server:
     exit 1 if it ends, if the audit or the auditor finds anything, or if the p99 of logins and opens, outside of the
@@ -90,33 +89,59 @@ def chaos(
     Example: hongbao chaos --payments 2000 --kills 20 --json payments.json
     Example: hongbao chaos --soak 30m --seed 7 --json soak.json
     """
-    if users < GROUP_MEMBERS:
-        raise ValueError(f"at least {GROUP_MEMBERS} users: one group")
+    asked = seconds, kills, seed, durability, rate, users
+    return _run(Asked(*asked, payments, soak, sum_files), json_file)
+
+
+class Asked(NamedTuple):
+    """The options of a command line."""
+
+    seconds: float
+    kills: int
+    seed: int
+    durability: str
+    rate: float
+    users: int
+    payments: int | None
+    soak: float | None
+    sum_files: tuple[Path, ...]
+
+    def check(self) -> None:
+        """Raises ValueError, one line."""
+        if self.users < GROUP_MEMBERS:
+            raise ValueError(f"at least {GROUP_MEMBERS} users: one group")
+        if self.payments is not None and (self.sum_files or self.soak is not None or self.seconds != SECONDS):
+            raise ValueError("--payments and --rate say how long it takes: leave out --seconds, --soak and --sum")
+        has_own = self.sum_files or (self.seconds, self.kills, self.rate) != (SECONDS, KILLS, CLAIMS_PER_S)
+        if self.soak is not None and has_own:
+            raise ValueError("--soak has a duration, strikes and a rate of its own: leave out the other options")
+
+
+def _run(asked: Asked, json_file: Path | None) -> int:
+    asked.check()
     check_folder(json_file)
     console = Console(highlight=False)
     say = partial(console.print, markup=False, soft_wrap=True)
-    if soak is not None:
-        if sum_files or (seconds, kills, rate) != (SECONDS, KILLS, CLAIMS_PER_S):
-            raise ValueError("--soak has a duration, strikes and a rate of its own: leave out the other options")
-        spec = SoakSpec(soak, seed, durability, users - users % GROUP_MEMBERS, Flood.standard.connections)
-        return _soak(spec, say, json_file)
-    if payments is not None:
-        if sum_files or seconds != SECONDS:
-            raise ValueError("--payments and --rate say how long it takes: leave out --seconds and --sum")
-        pace = PAYMENTS_PER_S if rate == CLAIMS_PER_S else rate
-        return _payments(PaymentChaosSpec(payments, pace, kills, seed, durability, users), console, json_file)
-    if sum_files:
-        figures = report.total_of(sum_files)
+    users = asked.users - asked.users % GROUP_MEMBERS
+    if asked.payments is not None:
+        rate = PAYMENTS_PER_S if asked.rate == CLAIMS_PER_S else asked.rate
+        payments = PaymentChaosSpec(asked.payments, rate, asked.kills, asked.seed, asked.durability, users)
+        return _payments(payments, say, console, json_file)
+    if asked.soak is not None:
+        return _soak(
+            SoakSpec(asked.soak, asked.seed, asked.durability, users, Flood.standard.connections), say, json_file
+        )
+    if asked.sum_files:
+        figures = report.total_of(asked.sum_files)
     else:
-        planned = ChaosSpec(seconds, kills, seed, durability, rate, users - users % GROUP_MEMBERS)
+        planned = ChaosSpec(asked.seconds, asked.kills, asked.seed, asked.durability, asked.rate, users)
         figures = run_loop(run(planned, say))
     report.show(console, figures)
     write_json(figures, json_file)
     return 1 if figures["discrepancies"] else 0
 
 
-def _payments(spec: PaymentChaosSpec, console: Console, json_file: Path | None) -> int:
-    say = partial(console.print, markup=False, soft_wrap=True)
+def _payments(spec: PaymentChaosSpec, say: Say, console: Console, json_file: Path | None) -> int:
     figures = run_loop(payments_run.run(spec, say))
     payments_report.show(console, figures)
     write_json(figures, json_file)

@@ -19,7 +19,7 @@ from protocol import messages
 
 PASSWORD: Final = "135790"
 FUNDS_FEN: Final = 1_000_000
-WAITING_MAX: Final = 400  # unanswered requests; beyond it no new ones begin
+WAITING_MAX: Final = 150  # unanswered requests; beyond it no new ones begin
 BINDING_MAX: Final = 8  # users who bind a card at the same time
 AMOUNTS_FEN: Final = (1, 66, 100, 188, 300, 520, 888)
 KINDS: Final = {log.PACKET: 8, log.TOP_UP: 4, log.WITHDRAWAL: 5, log.TRANSFER: 2, log.PAY: 1}
