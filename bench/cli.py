@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from msgspec.structs import replace
 from rich.console import Console
 
-from bench.compare import compare, document, guard, suite
+from bench.compare import compare, document, guard, payments, suite
 from bench.load import target as targets
 from bench.load.findmax import find_max, run_at_maximum
 from bench.load.run import run
@@ -204,6 +204,7 @@ def _command(scenario: str) -> Callable[..., int]:
 for _scenario in SCENARIOS:
     bench_cli.command(_command(_scenario), name=_scenario)
 bench_cli.command(guard.command, name="guard")
+bench_cli.command(payments.command, name="payments")
 
 
 # --- all scenarios --------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple, Self
@@ -47,11 +48,14 @@ OURS: Final = Program()
 class ServerProcess:
     """Inside `with` a server runs on the data folder; one that ran before is used and not stopped at the end."""
 
-    def __init__(self, data: Path, *words: str, program: Program = OURS) -> None:
-        """`words` go to `hongbao serve` of this program if a new one is started."""
+    def __init__(
+        self, data: Path, *words: str, program: Program = OURS, environment: Mapping[str, str] | None = None
+    ) -> None:
+        """`words` go to `hongbao serve` of this program if a new one is started, `environment` to its process."""
         self._data = data
         self._words = words
         self._program = program
+        self._environment = environment
         self._child: subprocess.Popen[bytes] | None = None
         self.url = ""
 
@@ -95,10 +99,16 @@ class ServerProcess:
                 stdout=log,
                 stderr=log,
                 cwd=self._program.tree,  # `-m` looks there first
-                env=self._program.environment,
+                env=self._variables(),
                 start_new_session=True,  # a Ctrl-C in the terminal is for us; we end it when we are done with it
                 preexec_fn=die_with(os.getpid(), signal.SIGTERM),
             )
+
+    def _variables(self) -> dict[str, str] | None:
+        """The environment of the process; None: ours."""
+        if self._environment is None:
+            return self._program.environment
+        return {**(self._program.environment or os.environ), **self._environment}
 
     def _wait_until_serving(self) -> str:
         assert self._child is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import cyclopts
 from cyclopts import Parameter, Token
@@ -13,6 +13,9 @@ from rich.console import Console
 
 from bench.chaos import report, soak_verdict
 from bench.chaos import soak as soak_module
+from bench.chaos.payments import report as payments_report
+from bench.chaos.payments import run as payments_run
+from bench.chaos.payments.run import PaymentChaosSpec
 from bench.chaos.run import ChaosSpec, run
 from bench.chaos.soak import SoakSpec
 from bench.chaos.workload import GROUP_MEMBERS
@@ -25,6 +28,7 @@ from server.loop import run as run_loop
 SECONDS: Final = 60.0
 KILLS: Final = 20
 CLAIMS_PER_S: Final = 2_000.0
+PAYMENTS_PER_S: Final = 10.0
 USERS: Final = 100
 UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -55,6 +59,10 @@ def chaos(
         _help('the store that has a claim before "won" is answered; redis: no fault flushes Redis'),
     ] = "postgres",
     rate: Annotated[Rate, _help("claims per second on average (open loop)")] = CLAIMS_PER_S,
+    payments: Annotated[
+        Count | None,
+        _help("instead: so many payments by card, 30 % of the bank's answers faulted, kills of the bank, too"),
+    ] = None,
     users: Annotated[Count, _help(f"number of users, in groups of {GROUP_MEMBERS}")] = USERS,
     json_file: Annotated[Path | None, _help("write all figures to this file", "--json")] = None,
     soak: Annotated[
@@ -65,35 +73,79 @@ def chaos(
 ) -> int:
     """Kill, freeze, cut off and fill up the server and its stores under load; exit 1 if any money is missing.
 
-    It uses fresh stores. Users repeat requests with their keys until they have an answer, and keep their own logs.
-    Afterwards an auditor that trusts only those logs and the database compares them, and checks that one order of
-    events explains all answers about each packet. The same seed draws the same load and the same faults.
+    It uses fresh stores. Users repeat requests with their keys until they have an answer, and keep logs. An auditor
+    that trusts only those logs and the database then compares them, and checks that one order of events explains
+    all answers about each packet. The same seed draws the same load and the same faults.
+
+    With --payments users pay by card, --rate payments per second, and a simulated bank is killed, too. Exit 1 if a
+    payment is lost or doubled, if both books, the statements and what users were told do not agree, or if the p99
+    of the time until an unknown outcome is known exceeds 60 s.
 
     With --soak the default limits hold, a crowd reads without pause, and strikes hit the stores, never the server:
     exit 1 if it ends, if the audit or the auditor finds anything, or if the p99 of logins and opens, outside of the
     strikes and the 10 s after each, exceeds 3 × that of the calm phase at the begin.
 
     Example: hongbao chaos --seconds 120 --kills 40 --seed 7 --json chaos.json
+    Example: hongbao chaos --payments 2000 --kills 20 --json payments.json
     Example: hongbao chaos --soak 30m --seed 7 --json soak.json
     """
-    if users < GROUP_MEMBERS:
-        raise ValueError(f"at least {GROUP_MEMBERS} users: one group")
+    asked = seconds, kills, seed, durability, rate, users
+    return _run(Asked(*asked, payments, soak, sum_files), json_file)
+
+
+class Asked(NamedTuple):
+    """The options of a command line."""
+
+    seconds: float
+    kills: int
+    seed: int
+    durability: str
+    rate: float
+    users: int
+    payments: int | None
+    soak: float | None
+    sum_files: tuple[Path, ...]
+
+    def check(self) -> None:
+        """Raises ValueError, one line."""
+        if self.users < GROUP_MEMBERS:
+            raise ValueError(f"at least {GROUP_MEMBERS} users: one group")
+        if self.payments is not None and (self.sum_files or self.soak is not None or self.seconds != SECONDS):
+            raise ValueError("--payments and --rate say how long it takes: leave out --seconds, --soak and --sum")
+        has_own = self.sum_files or (self.seconds, self.kills, self.rate) != (SECONDS, KILLS, CLAIMS_PER_S)
+        if self.soak is not None and has_own:
+            raise ValueError("--soak has a duration, strikes and a rate of its own: leave out the other options")
+
+
+def _run(asked: Asked, json_file: Path | None) -> int:
+    asked.check()
     check_folder(json_file)
     console = Console(highlight=False)
     say = partial(console.print, markup=False, soft_wrap=True)
-    if soak is not None:
-        if sum_files or (seconds, kills, rate) != (SECONDS, KILLS, CLAIMS_PER_S):
-            raise ValueError("--soak has a duration, strikes and a rate of its own: leave out the other options")
-        spec = SoakSpec(soak, seed, durability, users - users % GROUP_MEMBERS, Flood.standard.connections)
-        return _soak(spec, say, json_file)
-    if sum_files:
-        figures = report.total_of(sum_files)
+    users = asked.users - asked.users % GROUP_MEMBERS
+    if asked.payments is not None:
+        rate = PAYMENTS_PER_S if asked.rate == CLAIMS_PER_S else asked.rate
+        payments = PaymentChaosSpec(asked.payments, rate, asked.kills, asked.seed, asked.durability, users)
+        return _payments(payments, say, console, json_file)
+    if asked.soak is not None:
+        return _soak(
+            SoakSpec(asked.soak, asked.seed, asked.durability, users, Flood.standard.connections), say, json_file
+        )
+    if asked.sum_files:
+        figures = report.total_of(asked.sum_files)
     else:
-        planned = ChaosSpec(seconds, kills, seed, durability, rate, users - users % GROUP_MEMBERS)
+        planned = ChaosSpec(asked.seconds, asked.kills, asked.seed, asked.durability, asked.rate, users)
         figures = run_loop(run(planned, say))
     report.show(console, figures)
     write_json(figures, json_file)
     return 1 if figures["discrepancies"] else 0
+
+
+def _payments(spec: PaymentChaosSpec, say: Say, console: Console, json_file: Path | None) -> int:
+    figures = run_loop(payments_run.run(spec, say))
+    payments_report.show(console, figures)
+    write_json(figures, json_file)
+    return 0 if payments_report.holds(figures) else 1
 
 
 def _soak(spec: SoakSpec, say: Say, json_file: Path | None) -> int:

@@ -39,6 +39,7 @@ class Cluster(NamedTuple):
     postgres_dsn: str  # past the proxy
     redis_url: str
     valkey_folder: Path
+    bank: SupervisedProcess | None = None
 
 
 Hit = Callable[[Cluster, float], Awaitable[bool]]  # (cluster, seconds); False: there was nothing to hit
@@ -218,4 +219,11 @@ FAULTS: Final = (
     Fault("fill Valkey's quota", _fill_valkey),
     # With durability redis, Redis holds claims that are already confirmed: a flush would destroy the records.
     Fault("flush Valkey", _flush, only_durability="postgres"),
+)
+# With a bank beside the server, which is killed as often.
+WITH_BANK: Final = (
+    *FAULTS,
+    Fault("SIGKILL bank", partial(_kill, "bank"), "bank", 4),
+    Fault("freeze bank", partial(_freeze, "bank"), weight=2),
+    Fault("stop bank", partial(_stop, "bank"), is_outage=True),
 )

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import random
 import signal
+import time
 from collections import Counter
+from collections.abc import Sequence
 from time import perf_counter
-from typing import Final
+from typing import Final, Protocol
 
 from bench.chaos.faults import FAULTS, Cluster, Fault
-from bench.chaos.history import History
 from bench.load.load import arrivals
 
 OUTAGE_S: Final = 10.0
@@ -21,21 +22,37 @@ RECOVERY_TIMEOUT_S: Final = 30.0
 SEPARATE_SHARE: Final = 0.75  # of the faults: recovered before the next one begins; the others overlap with it
 DURATION_S: Final = (0.2, 3.0)  # of a freeze, a cut or a stall: least, most
 POLL_S: Final = 0.01
+RESTART_S: Final = 5.0  # after a fault whose recovery is not waited for
+
+
+class Acknowledged(Protocol):
+    """What users were told. `last_ack_s`: the latest start of a try that moved money and was answered."""
+
+    last_ack_s: float
 
 
 class Nemesis:
-    def __init__(self, cluster: Cluster, history: History, seed: int, seconds: float, durability: str) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        history: Acknowledged,
+        seed: int,
+        seconds: float,
+        durability: str,
+        faults: Sequence[Fault] = FAULTS,
+    ) -> None:
         self._cluster = cluster
         self._history = history
         self._seed = seed
         self._seconds = seconds
         self._draw = random.Random(f"nemesis {seed}")
-        self._faults = [one for one in FAULTS if one.only_durability in {"", durability}]
+        self._faults = [one for one in faults if one.only_durability in {"", durability}]
         self.kills: Counter[str] = Counter()
         self.hits: Counter[str] = Counter()
         self.missed: Counter[str] = Counter()  # nothing to hit at that moment, or no program for it
         self.recovery_s: list[float] = []
         self.stuck: list[str] = []
+        self.windows_ms: list[tuple[float, float]] = []  # of the faults, with the recovery; time since 1970
         self.now = ""
 
     def duration_s(self) -> float:
@@ -77,7 +94,7 @@ class Nemesis:
         return drawn[:count]
 
     async def _inject_one(self, fault: Fault) -> None:
-        self.now = fault.name
+        self.now, began_ms = fault.name, time.time() * 1000
         seconds = min(OUTAGE_S, self._seconds * OUTAGE_SHARE) if fault.is_outage else self.duration_s()
         if not await fault.hit(self._cluster, seconds):
             self.missed[fault.name] += 1
@@ -85,8 +102,10 @@ class Nemesis:
         self.hits[fault.name] += 1
         if fault.killed:
             self.kills[fault.killed] += 1
-        if self._draw.random() < SEPARATE_SHARE:
+        is_separate = self._draw.random() < SEPARATE_SHARE
+        if is_separate:
             await self._wait_for_recovery(fault)
+        self.windows_ms.append((began_ms, time.time() * 1000 + (0 if is_separate else RESTART_S * 1000)))
         self.now = ""
 
     async def _wait_for_recovery(self, fault: Fault) -> None:
@@ -102,7 +121,9 @@ class Nemesis:
     async def end_all(self) -> None:
         cluster = self._cluster
         self.now = "no faults"
-        for process in (cluster.valkey, cluster.postgres, cluster.server):
+        for process in (cluster.valkey, cluster.postgres, cluster.server, cluster.bank):
+            if process is None:
+                continue
             process.signal(signal.SIGCONT)
             process.release()
         for proxy in (cluster.to_valkey, cluster.to_postgres):

@@ -19,7 +19,7 @@ from bench.chaos.faults import Cluster
 from bench.chaos.history import History
 from bench.chaos.nemesis import Nemesis
 from bench.chaos.proxy import Proxy
-from bench.chaos.supervisor import free_port, supervised_server, supervised_stores
+from bench.chaos.supervisor import SupervisedProcess, free_port, supervised_server, supervised_stores
 from bench.chaos.workload import Workload
 from bench.load.generator_pool import BenchFailed
 from bench.load.target import raise_file_limit
@@ -53,6 +53,17 @@ interval_s = 0.5
 """
 
 
+class Beside(NamedTuple):
+    """What stands beside the server of a run: sections of its config, options, a bank."""
+
+    sections: str = ""
+    words: tuple[str, ...] = ()
+    bank: SupervisedProcess | None = None
+
+
+ALONE: Final = Beside()
+
+
 class ChaosSpec(NamedTuple):
     seconds: float
     kills: int
@@ -67,7 +78,7 @@ async def run(spec: ChaosSpec, say: Callable[[str], None]) -> dict[str, Any]:
     raise_file_limit()
     with tempfile.TemporaryDirectory(prefix="hongbao-chaos-") as folder:
         data = Path(folder)
-        async with _cluster(data, spec.durability) as (cluster, url, key):
+        async with cluster_of(data, spec.durability) as (cluster, url, key):
 
             def mint(user_id: int) -> str:
                 return str(tokens.mint(user_id, TOKEN_END_S, "chaos", key))
@@ -157,7 +168,9 @@ async def audit_books(
 
 
 @asynccontextmanager
-async def _cluster(data: Path, durability: str) -> AsyncIterator[tuple[Cluster, str, bytes]]:
+async def cluster_of(
+    data: Path, durability: str, beside: Beside = ALONE
+) -> AsyncIterator[tuple[Cluster, str, bytes]]:
     """Fresh stores, a proxy before each, and a server; with its url and the key of its tokens."""
     async with AsyncExitStack() as undo:
         os.chmod(data, 0o711)  # the stores' user has to pass
@@ -171,12 +184,14 @@ async def _cluster(data: Path, durability: str) -> AsyncIterator[tuple[Cluster, 
         folder, key, port = data / "server", secrets.token_bytes(16), free_port()
         folder.mkdir(mode=0o700)
         config = folder / "chaos.toml"
-        config.write_text(CONFIG.format(key=key.hex()))
+        config.write_text(CONFIG.format(key=key.hex()) + beside.sections)
         config.chmod(0o600)
         postgres_url, redis_url = addresses(proxies)
-        words = ("--config", str(config), "--port", str(port), "--durability", durability)
+        words = ("--config", str(config), "--port", str(port), "--durability", durability, *beside.words)
         server = supervised_server(folder, *words, "--postgres", postgres_url, "--redis", redis_url)
-        await undo.enter_async_context(server.supervised())
+        for process in (beside.bank, server):
+            if process is not None:
+                await undo.enter_async_context(process.supervised())
         processes = (server, stores[VALKEY.name], stores[POSTGRES.name])
-        cluster = Cluster(*processes, to_valkey, to_postgres, *addresses(sockets), data / "stores" / VALKEY.name)
-        yield cluster, f"tcp://127.0.0.1:{port}", key
+        places = *addresses(sockets), data / "stores" / VALKEY.name
+        yield Cluster(*processes, to_valkey, to_postgres, *places, beside.bank), f"tcp://127.0.0.1:{port}", key

@@ -138,10 +138,15 @@ def _store(store: Store, data: Path, sockets: Path) -> SupervisedProcess:
 
 def supervised_server(data: Path, *words: str) -> SupervisedProcess:
     """A server; `words` go to `hongbao serve`."""
-    command = [OURS.python, "-m", OURS.module, "serve", "--data", str(data), *words]
+    return supervised_command(data / "server.log", "serve", "--data", str(data), *words)
+
+
+def supervised_command(log_file: Path, *words: str) -> SupervisedProcess:
+    """A command of hongbao that runs until it is ended."""
+    command = [OURS.python, "-m", OURS.module, *words]
 
     async def start() -> subprocess.Popen[bytes]:
-        with (data / "server.log").open("ab") as log:
+        with log_file.open("ab") as log:
             return subprocess.Popen(  # noqa: ASYNC220  a start takes milliseconds, and must be in this thread
                 command,
                 stdin=subprocess.DEVNULL,

@@ -71,8 +71,8 @@ class Workload:
         self._sending = 0
         self.not_sent = 0
         self._readers: list[asyncio.Task[None]] = []
-        self._backend = _client(url, mint(0))
-        self._users = [_client(url, mint(user_id)) for user_id in range(FIRST_USER, FIRST_USER + users)]
+        self._backend = new_client(url, mint(0))
+        self._users = [new_client(url, mint(user_id)) for user_id in range(FIRST_USER, FIRST_USER + users)]
         self._groups: dict[int, list[Client]] = {}
 
     @property
@@ -152,7 +152,7 @@ class Workload:
         send, try_s = SendOp(sender.user_id, key, total_fen, UNKNOWN), 0.0
         self._sending += 1
         try:
-            answered = await _until_answered(sender, lambda: sender.send_packet(*terms))
+            answered = await until_answered(sender, lambda: sender.send_packet(*terms))
             send, try_s = send._replace(answer=answered.name), answered.try_s
             if isinstance(answered.reply, messages.PacketSent):
                 send = send._replace(answer="sent", packet_id=answered.reply.packet_id)
@@ -183,7 +183,7 @@ class Workload:
     async def _ask(self, user: Client, packet_id: int, kind: str, ask: Ask) -> None:
         op, try_s = Op(user.user_id, packet_id, kind, perf_counter(), NEVER, UNKNOWN), 0.0
         try:
-            answered = await _until_answered(user, ask)
+            answered = await until_answered(user, ask)
             op = op._replace(return_s=perf_counter(), answer=answered.name, tries=answered.tries)
             try_s = answered.try_s
             if (reply := answered.reply) is not None:
@@ -192,7 +192,8 @@ class Workload:
             self._history.add(op, try_s)
 
 
-def _client(url: str, token: str) -> Client:
+def new_client(url: str, token: str) -> Client:
+    """A client that gives up on a reply soon, not connected yet."""
     return Client(url, token, timeout_s=TIMEOUT_S, pushes_max=10, backoff_most_s=RECONNECT_MAX_S)
 
 
@@ -201,8 +202,11 @@ async def _read_pushes(client: Client) -> None:
         pass
 
 
-async def _until_answered(client: Client, ask: Ask) -> Answered:
-    """Repeat until the answer is final; a repetition by the SDK itself counts as a try, too."""
+async def until_answered(client: Client, ask: Ask, refused: Callable[[str], None] = lambda name: None) -> Answered:
+    """Repeat until the answer is final; a repetition by the SDK itself counts as a try, too.
+
+    `refused` is told the name of each refusal that is not final.
+    """
     tries, repeats, backoff = 0, client.repeats, Backoff(0.05, RETRY_MAX_S)
     while True:
         tries += 1
@@ -213,4 +217,5 @@ async def _until_answered(client: Client, ask: Ask) -> Answered:
         except ClientError as error:
             if not error.temporary:
                 return Answered(None, error.name, tries, try_s)
+            refused(error.name)
             await asyncio.sleep(error.retry_after_ms / 1000 + backoff.delay_s())

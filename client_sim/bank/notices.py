@@ -7,6 +7,7 @@ import secrets
 import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
+from time import perf_counter
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -68,11 +69,14 @@ class NoticeSender:
     async def _send(self, row: sqlite3.Row) -> None:
         try:
             keys = self._stranger if row["forged"] else self._keys
+            began_s = perf_counter()
             answer = await self.post(keys, row["body"].encode())
+            took_ms = (perf_counter() - began_s) * 1000
             is_over = answer == "200" or bool(row["forged"]) or row["tries"] + 1 >= GIVE_UP_AFTER
             due_s = None if is_over else self._now_s() + WAITS_S[min(row["tries"], len(WAITS_S) - 1)]
-            change = "UPDATE notices SET tries = tries + 1, answer = ?, due_s = ? WHERE id = ?"
-            self._books.db.execute(change, (answer, due_s, row["id"]))
+            change = """UPDATE notices SET tries = tries + 1, answer = ?, due_s = ?, answered_s = ?, took_ms = ?
+                        WHERE id = ?"""
+            self._books.db.execute(change, (answer, due_s, self._wall_s(), took_ms, row["id"]))
         finally:
             self._sending.discard(row["id"])
 

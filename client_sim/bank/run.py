@@ -28,13 +28,14 @@ async def serve(
     timing: Timing,
     *,
     new_keys: bool,
+    waits_for_disk: bool = True,
     say: Callable[[str], None],
 ) -> None:
     """Serve until SIGINT or SIGTERM. `http_api`: the URL of hongbao's HTTP API, to which notices go.
 
     Raises OSError, sqlite3.Error, ValueError.
     """
-    books = open_books(folder)
+    books = open_books(folder, waits_for_disk=waits_for_disk)
     keys = load_keyring(folder / KEYS_FILE)
     if new_keys:
         keys.rotate()

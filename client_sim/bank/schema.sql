@@ -74,7 +74,9 @@ CREATE TABLE IF NOT EXISTS notices (
     forged  INTEGER NOT NULL DEFAULT 0,
     due_s   REAL,
     tries   INTEGER NOT NULL DEFAULT 0,
-    answer  TEXT    NOT NULL DEFAULT ''
+    answer  TEXT    NOT NULL DEFAULT '',
+    answered_s REAL,  -- of the last answer: when, and how long it took
+    took_ms    REAL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS notices_due ON notices (due_s) WHERE due_s IS NOT NULL;
 

@@ -231,9 +231,9 @@ def _cut(request: web.BaseRequest) -> web.Response:
     return web.Response()
 
 
-def open_books(folder: Path) -> BankBooks:
+def open_books(folder: Path, *, waits_for_disk: bool = True) -> BankBooks:
     """The books in a folder, which is made. Raises OSError, sqlite3.Error."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with suppress(OSError):
         folder.chmod(0o700)
-    return BankBooks(folder / "bank.db")
+    return BankBooks(folder / "bank.db", waits_for_disk=waits_for_disk)

@@ -14,11 +14,19 @@ from client_sim.sim.words import TEXTS
 async def live(user: User, seconds: float) -> None:
     """Follow the plan to the end of the run, or until the user is stopped."""
     began_at = asyncio.get_running_loop().time()
+    if user.cards.has_bank:
+        user.tasks.start(_bind(user, seconds))
     for step in user.plan(seconds):
         if await _is_stopped(user, began_at + step.at_s):
             return
         await user.tasks.guard(ACTS[step.act](user, Random(step.seed)))
     await _is_stopped(user, began_at + seconds)
+
+
+async def _bind(user: User, seconds: float) -> None:
+    """Bind a card early in the run."""
+    if not await _is_stopped(user, asyncio.get_running_loop().time() + user.cards.bind_at * seconds):
+        await user.cards.bind(user.client)
 
 
 async def _is_stopped(user: User, until: float) -> bool:
@@ -62,10 +70,22 @@ async def _restart(user: User, rng: Random) -> None:
     user.context.show("came_back", name=user.name)
 
 
+async def _top_up(user: User, rng: Random) -> None:
+    """Top up by card."""
+    await user.cards.top_up(user.client, rng)
+
+
+async def _withdraw(user: User, rng: Random) -> None:
+    """Withdraw to the card."""
+    await user.cards.withdraw(user.client, rng)
+
+
 ACTS: dict[str, Callable[[User, Random], Awaitable[None]]] = {
     "say": _say,
     "send": _send,
     "try_foreign": _try_foreign,
     "lose_network": _lose_network,
     "restart": _restart,
+    "top_up": _top_up,
+    "withdraw": _withdraw,
 }

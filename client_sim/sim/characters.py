@@ -64,6 +64,8 @@ class Character:
     away_s: tuple[float, float] = (0.3, 2.5)
     giving: Giving = Giving({"lucky": 6, "equal": 2, "personal": 2})
     wallet_fen: int = 20_000
+    card: float = 0.0  # the chance that a user binds a card, where there is a bank
+    pays_by_card: float = 0.6  # … that a user with a card pays a packet by it
 
 
 AWAKE = Reaction(0.6, 1.8)
@@ -72,11 +74,11 @@ NEVER = (1.0, 1.0)
 PEOPLE = Reaction(0.9, 1.4)  # beside a person, users take so long to notice a packet: the person has a chance then
 
 CHARACTERS: dict[str, Character] = {
-    "normal": Character((1.0, 3.0), {"say": 1, "send": 1}, AWAKE),
+    "normal": Character((1.0, 3.0), {"say": 1, "send": 1}, AWAKE, card=0.4),
     "fast": Character((1.5, 4.0), {"say": 1}, Reaction(0.25, 1.3), taps=1.0, looks=0.0),
     "sleeper": Character((3.0, 6.0), {"say": 1}, DROWSY, opens=0.3),
     "talker": Character((0.5, 1.5), {"say": 1}, AWAKE, reads=0.5),
-    "giver": Character((1.0, 2.0), {"send": 1}, AWAKE, taps=0.5, reads=0.5),
+    "giver": Character((1.0, 2.0), {"send": 1}, AWAKE, taps=0.5, reads=0.5, card=1.0, pays_by_card=0.8),
     "chain": Character(
         (10.0, 24.0),
         {"say": 4, "send": 1},
@@ -88,11 +90,15 @@ CHARACTERS: dict[str, Character] = {
     "greedy": Character(
         (0.4, 1.2), {"try_foreign": 5, "send": 1}, Reaction(0.05, 1.5), taps=1.0, opens_twice=0.5, looks=0.0
     ),
-    "wanderer": Character((1.0, 3.0), {"say": 1, "send": 1, "lose_network": 1, "restart": 1}, AWAKE),
+    "wanderer": Character((1.0, 3.0), {"say": 1, "send": 1, "lose_network": 1, "restart": 1}, AWAKE, card=0.5),
     "onlooker": Character(NEVER, {}, AWAKE, taps=0.0),  # acts only when a scenario makes it act
-    "celebrant": Character((2.0, 6.0), {"say": 1}, Reaction(0.4, 1.5), sends_at=0.5),
-    "elder": Character((6.0, 16.0), {"send": 3, "say": 1}, DROWSY, giving=Giving({"personal": 3, "lucky": 1})),
-    "colleague": Character((1.5, 4.0), {"say": 4, "send": 1}, AWAKE, giving=Giving({"equal": 2, "lucky": 1})),
+    "celebrant": Character((2.0, 6.0), {"say": 1}, Reaction(0.4, 1.5), sends_at=0.5, card=0.5),
+    "elder": Character(
+        (6.0, 16.0), {"send": 3, "say": 1}, DROWSY, giving=Giving({"personal": 3, "lucky": 1}), card=0.5
+    ),
+    "colleague": Character(
+        (1.5, 4.0), {"say": 4, "send": 1}, AWAKE, giving=Giving({"equal": 2, "lucky": 1}), card=0.5
+    ),
     "boss": Character(
         (0.8, 1.6),
         {"send": 1},

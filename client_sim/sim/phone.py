@@ -17,13 +17,17 @@ from client_sim.sdk.errors import (
     TimedOut,
 )
 from client_sim.sdk.pushes import Push
+from client_sim.sim import cards
 from client_sim.sim.sim_context import SimContext
 from client_sim.sim.witness import Witness
 
 CONNECT_PATIENCE_S = 60.0
 
 # these can happen to any user; every other failure is a defect, of the simulation or of the server
-EXPECTED = (Busy, ClientClosed, ConnectionLost, NotEnoughMoney, Overloaded, RateLimited, StoreUnavailable, TimedOut)
+EXPECTED = (
+    *(Busy, ClientClosed, ConnectionLost, NotEnoughMoney, Overloaded, RateLimited, StoreUnavailable, TimedOut),
+    *cards.EXPECTED,
+)
 
 
 class GuardedTasks:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
+from client_sim.bank.desk import BankDesk
 from client_sim.languages import Text
 from client_sim.sim import expectations, steps
 from client_sim.sim.characters import Reaction
@@ -137,14 +138,15 @@ def prepare(
     pace: float = 1.0,
     notice: Reaction | None = None,
     language: str = "en",
+    bank: str = "",
 ) -> Crowd:
     """The crowd of a scenario, with the scenario's size where none is given; nothing runs yet.
 
-    `mint` makes the token of a user id; 0 is the chat backend. Raises KeyError for an unknown name, ValueError for
-    numbers that are not possible together.
+    `mint` makes the token of a user id; 0 is the chat backend. `bank`: the URL of a simulated bank; some users
+    then have cards. Raises KeyError for an unknown name, ValueError for numbers that are not possible together.
     """
     scenario = SCENARIOS[name]
-    return Crowd(
+    crowd = Crowd(
         url,
         mint,
         users=scenario.users if users is None else users,
@@ -157,6 +159,8 @@ def prepare(
         notice=notice,
         language=language,
     )
+    crowd.context.bank = BankDesk(bank) if bank else None
+    return crowd
 
 
 async def perform(name: str, crowd: Crowd) -> Summary:

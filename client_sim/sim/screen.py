@@ -29,8 +29,9 @@ from client_sim.sim.words import PHASES
 FRAME_S = 0.25
 LINE_S = 2.0
 WIDTH_MOST = 100
+PAYMENTS = ("bound", "packets", "top_ups", "withdrawals")
 TICKER_LINES_MOST = 13
-OTHER_LINES = 11  # of the picture; it must not be higher than the terminal
+OTHER_LINES = 12  # of the picture; it must not be higher than the terminal
 
 
 class Sample(NamedTuple):
@@ -86,6 +87,8 @@ class Picture:
             "pushes": {"rate": pushes, "all": witness.pushes.total()},
             "money": {"sent": amount(total_fen), "left": amount(self.in_flight_fen())},
         }
+        if crowd.context.bank is not None:
+            figures["cards"] = {one: crowd.context.payments[one] for one in PAYMENTS}
         say = crowd.context.words
         return [(say(name), say(f"{name}_now", **fields)) for name, fields in figures.items()]
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from client_sim.bank.desk import BankDesk
 from client_sim.sdk.client import Client
 from client_sim.sdk.money import YUAN, MoneyUnit
 from client_sim.sim.books import Order
@@ -80,6 +81,8 @@ class SimContext:
     money: MoneyUnit = YUAN  # once the chat backend has connected: that of the server
     guests: dict[int, str] = field(default_factory=dict)  # names of people who are not part of the crowd
     witness: Witness = field(default_factory=Witness)
+    bank: BankDesk | None = None  # where users bind their cards
+    payments: Counter[str] = field(default_factory=Counter)  # by card, as users were answered
     recent: deque[SeenPacket] = field(default_factory=lambda: deque(maxlen=RECENT_PACKETS))
     ticker: deque[str] = field(default_factory=lambda: deque(maxlen=TICKER_LINES))
 

@@ -132,6 +132,8 @@ async def leave(crowd: Crowd) -> None:
     crowd.phase = "over"
     await _for_each(crowd.users, lambda user: user.phone.disconnect())
     await crowd.backend.close()
+    if crowd.context.bank is not None:
+        await crowd.context.bank.close()
 
 
 async def _within_patience(crowd: Crowd, works: Iterable[Coroutine[Any, Any, None]]) -> None:

@@ -6,12 +6,14 @@ import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from random import Random
 
 from client_sim.sdk.client import Client
 from client_sim.sdk.errors import NotAllowed
 from client_sim.sdk.pushes import Push
 from client_sim.sim.books import Order
+from client_sim.sim.cards import CardHolder
 from client_sim.sim.characters import CHARACTERS, SEEDS, Giving, Reaction, Response, Step, plan, respond
 from client_sim.sim.phone import GuardedTasks, Phone
 from client_sim.sim.sim_context import Group, SimContext, name_of
@@ -33,6 +35,7 @@ class User:
         self.context = context
         self.tasks = GuardedTasks(self.name, context.witness)
         self.phone = Phone(user_id, context, self.tasks, self._on_push)
+        self.cards = CardHolder(user_id, self.name, self.character, context, seed)
         self.stopped = asyncio.Event()
         self._plan_seed = f"{seed}/{user_id}/plan"
         self._rng = Random(f"{seed}/{user_id}/answers")  # separate: what the user receives must not change the plan
@@ -126,7 +129,7 @@ class User:
     async def send(self, order: Order, rng: Random) -> int:
         """Send this packet and report it; its id."""
         greeting = rng.choice(GREETINGS).in_language(self.context.language)
-        sent = await self.client.send_packet(order.kind, order.target_id, order.amount_fen, order.shares, greeting)
+        sent = await self.cards.send(self.client, order, greeting)
         self.context.record_send(order, sent)
         return sent.packet_id
 
@@ -137,7 +140,8 @@ class User:
     def plan(self, seconds: float) -> Iterator[Step]:
         """What this user does unasked in a run of this length."""
         pace = self.pace if self.character.slows_in_large_groups else 1.0
-        return plan(self.character, Random(self._plan_seed), seconds, pace)
+        acts = {**self.character.acts, **self.cards.acts}
+        return plan(replace(self.character, acts=acts), Random(self._plan_seed), seconds, pace)
 
 
 def _draw_order(giving: Giving, sender_id: int, groups: list[Group], rng: Random) -> Order:

@@ -66,6 +66,10 @@ REFUSALS: Final = {
     "timed_out": Text("没有及时响应", "no reply in time"),
     "not_enough_money": Text("零钱不足", "not enough money in the wallet"),
     "rate_limited": Text("每秒请求太多", "too many requests per second"),
+    "bank_declined": Text("银行拒绝了", "the bank has declined"),
+    "bank_unknown": Text("银行没有及时回答", "no answer of the bank in time"),
+    "bank_away": Text("银行没有响应", "the bank did not respond"),
+    "limit": Text("超过限额", "over a limit of payments"),
 }
 OTHER_REFUSAL: Final = Text("暂时被拒", "refused for now")
 
@@ -81,6 +85,10 @@ WORDS: Final[Mapping[str, Text]] = {
     "lost_network": Text("{name} 断网了", "{name} lost the connection"),
     "went_offline": Text("{name} 下线了", "{name} went offline"),
     "came_back": Text("{name} 回来了", "{name} came back"),
+    "bound": Text("{name} 绑定了{bank}的卡（{last4}）", "{name} bound a card of {bank} ({last4})"),
+    "paid_by_card": Text("{name} 用银行卡付了{amount}", "{name} paid {amount} by card"),
+    "topped_up": Text("{name} 用银行卡充值{amount}", "{name} topped up {amount} by card"),
+    "withdrew": Text("{name} 提现{amount}", "{name} withdrew {amount}"),
     # the picture
     "title": Text("红包 ", "hongbao "),
     "users": Text("用户", "users"),
@@ -94,6 +102,11 @@ WORDS: Final[Mapping[str, Text]] = {
     "pushes": Text("推送", "pushes"),
     "pushes_now": Text("{rate:,.0f} 条/秒，共 {all:,} 条", "{rate:,.0f}/s, {all:,} so far"),
     "money": Text("钱", "money"),
+    "cards": Text("银行卡", "cards"),
+    "cards_now": Text(
+        "绑定 {bound} 张，付了 {packets:,} 个红包，充值 {top_ups:,} 次，提现 {withdrawals:,} 次",
+        "{bound} bound, {packets:,} packets paid, {top_ups:,} top-ups, {withdrawals:,} withdrawals",
+    ),
     "money_now": Text("发出 {sent}，还没拆 {left}", "{sent} sent, {left} in flight"),
     "time": Text("已过 {passed:.0f} 秒，还剩 {left:.0f} 秒", "{passed:.0f} s passed, {left:.0f} s left"),
     "line": Text(
@@ -155,6 +168,10 @@ WORDS: Final[Mapping[str, Text]] = {
     "demo": Text(
         "hongbao demo：PostgreSQL、Valkey 和服务器在 {data} 下",
         "hongbao demo: PostgreSQL, Valkey and a server under {data}",
+    ),
+    "demo_bank": Text(
+        "模拟银行，不是真钱：{url}/admin（演示期间）",
+        "a simulated bank, no real money: {url}/admin (during the demo)",
     ),
     "connecting": Text("{users} 个用户正在上线…", "{users} users are connecting …"),
     "leaving": Text("所有用户正在下线…", "all users are leaving …"),

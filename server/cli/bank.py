@@ -44,6 +44,7 @@ def bank(
     host: str = "127.0.0.1",
     http_api: str = "http://127.0.0.1:7792",
     new_keys: Annotated[bool, Parameter(negative=())] = False,
+    no_fsync: Annotated[bool, Parameter(negative=())] = False,
     options: FaultOptions = NO_OPTIONS,
 ) -> int:
     """Run a bank to try payments by card with: its books, its admin page, its faults. No money is real.
@@ -64,8 +65,13 @@ def bank(
         URL of hongbao's HTTP API, which takes its notices (empty: none are sent)
     new_keys
         make a new key on both sides; the ones before stay valid
+    no_fsync
+        do not wait for the disk: faster; a power cut may lose what was answered, a kill does not
     """
     plan = FaultPlan(options.seed, options.faults, options.statement_faults)
     timing = Timing(options.late, options.processing, options.not_found, options.notice_late)
-    run(serve(data, host, port, http_api, plan, timing, new_keys=new_keys, say=print))
+    serving = serve(
+        data, host, port, http_api, plan, timing, new_keys=new_keys, waits_for_disk=not no_fsync, say=print
+    )
+    run(serving)
     return 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Coroutine
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple
 
@@ -25,6 +26,7 @@ from client_sim.sim.summary import Summary
 from client_sim.sim.words import words
 from server import embedded
 from server.cli.shared.audit_report import print_audit, print_proof
+from server.cli.shared.demo_bank import DemoBank, may_have_bank, print_books, settled
 from server.cli.shared.demo_http import ended, http_words, offer
 from server.cli.shared.numbers import Count, Seconds, Seed
 from server.cli.shared.options import DATA, DataOption, LanguageOption
@@ -35,6 +37,7 @@ from server.cli.shared.users import UserName
 from server.clock import Clock
 from server.config import found_seed_keys, load
 from server.config.money import money_unit
+from server.instance import running
 from server.loop import run
 from server.process import ServerProcess
 from server.services.money.audit import audit
@@ -77,6 +80,10 @@ def demo(
 ) -> int:
     """Run a server with simulated users for a while, then verify a packet and audit; exit 1 if a check fails.
 
+    A simulated bank runs beside it. Some users bind a card of it, pay packets by card, top up and withdraw; a third
+    of its answers get lost or are wrong. At the end its books are compared with those of the server, number by
+    number. With points instead of money there is no bank.
+
     With --join you are a member of one of the groups, with money in the wallet, until you quit: in a terminal
     as with `hongbao chat`, in a pipe as with `hongbao chat --plain`.
 
@@ -106,12 +113,21 @@ def demo(
         user_id_of(guest)  # an invalid name is an error before anything starts
     size = joined_size(users, groups, seed) if guest else CrowdSize(users, groups, seconds, seed)
     size = size._replace(language=lang or language_of_environment())
+    return 0 if _demonstrate(data, size, guest, http=http, any_books=any_books) else 1
+
+
+def _demonstrate(data: Path, size: CrowdSize, guest: str, *, http: bool, any_books: bool) -> bool:
+    """Run bank, server and crowd; true if every check holds."""
     console = output()
     console.print(words(size.language, "demo", data=data), highlight=False)
-    with ServerProcess(data, *(http_words(data) if http else ())) as server:
+    with ExitStack() as undo:
+        bank = undo.enter_context(DemoBank(data, size.seed)) if may_have_bank(load(None, {}), data) else None
+        words_of_server = http_words(data) if http or bank is not None else ()
+        environment = None if bank is None else bank.environment
+        server = undo.enter_context(ServerProcess(data, *words_of_server, environment=environment))
         if not any_books:
             run(check_books(dsn_of_server(load(None, {}), data, None), data))
-        return 0 if run(_play(server, data, size, guest, console, http=http)) else 1
+        return run(_play(server, bank, data, size, guest, console, http=http))
 
 
 def joined_size(users: int, groups: int, seed: int) -> CrowdSize:
@@ -120,11 +136,23 @@ def joined_size(users: int, groups: int, seed: int) -> CrowdSize:
 
 
 async def _play(
-    server: ServerProcess, data: Path, size: CrowdSize, guest: str, console: Console, *, http: bool = False
+    server: ServerProcess,
+    bank: DemoBank | None,
+    data: Path,
+    size: CrowdSize,
+    guest: str,
+    console: Console,
+    *,
+    http: bool = False,
 ) -> bool:
     """Run the crowd, then prove the records; true if every check holds."""
     settings = load(None, {})
-    crowd = scenarios.prepare(SCENARIO, server.url, lambda user_id: mint(settings, data, user_id), **size._asdict())
+    if bank is not None:
+        await _open_bank(bank, data, size.language, console)
+    url = "" if bank is None else bank.url
+    crowd = scenarios.prepare(
+        SCENARIO, server.url, lambda user_id: mint(settings, data, user_id), bank=url, **size._asdict()
+    )
     playing = _joined(crowd, guest, console) if guest else screen.present(SCENARIO, crowd, console)
     offering = asyncio.create_task(offer(crowd, data, console)) if http else None
     try:
@@ -132,8 +160,15 @@ async def _play(
     finally:
         if offering is not None:
             await ended(offering)
-    is_proved = await _prove(console, data, crowd)
+    is_proved = await _prove(console, data, crowd, bank)
     return summary.ok and is_proved
+
+
+async def _open_bank(bank: DemoBank, data: Path, language: str, console: Console) -> None:
+    """Have the bank tell the server of payments, and say where its admin page is."""
+    found = running(data)
+    await bank.open_desk("" if found is None else found.http_api)
+    console.print(words(language, "demo_bank", url=bank.url), highlight=False)
 
 
 async def _checked(playing: Coroutine[Any, Any, Summary], server: ServerProcess) -> Summary:
@@ -182,8 +217,8 @@ async def _chat_in(crowd: Crowd, guest: str) -> None:
     crowd.witness.expect(code == 0, f"the chat of {guest} ends with 0, not {code}")
 
 
-async def _prove(console: Console, data: Path, crowd: Crowd) -> bool:
-    """Verify the finished packet that was shown, and audit the records; true if both hold."""
+async def _prove(console: Console, data: Path, crowd: Crowd, bank: DemoBank | None) -> bool:
+    """Verify the finished packet that was shown, compare both books, audit the records; true if all hold."""
     stores = embedded.running(data)
     if stores is None:
         raise embedded.EmbeddedError(f"the stores under {data} have stopped")
@@ -192,10 +227,11 @@ async def _prove(console: Console, data: Path, crowd: Crowd) -> bool:
         is_fair = best is not None and await _verify(console, database, data, best.packet_id)
         settings = load(None, {})
         money = money_unit(settings)
+        agrees = bank is None or print_books(console, await settled(database), bank.journal(), money)
         found = await audit(database, found_seed_keys(settings, data), money.smallest)
         console.print()
         print_audit(console, found, money)
-        return is_fair and found.ok
+        return is_fair and agrees and found.ok
 
 
 async def _verify(console: Console, database: Database, data: Path, packet_id: int) -> bool:

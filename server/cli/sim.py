@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Literal, TypedDict
+from pathlib import Path
+from typing import Literal, NamedTuple, TypedDict
 
-from client_sim.languages import language_of_environment
+from client_sim.languages import Language, language_of_environment
 from client_sim.sim import scenarios, screen
 from server.cli.shared.numbers import Count, Seconds, Seed
 from server.cli.shared.options import DATA, ConfigOption, DataOption, LanguageOption, UrlOption
 from server.cli.shared.resources import mint, url_of
 from server.cli.shared.simulated_books import AnyBooks, check_books, dsn_of_server
 from server.cli.shared.streams import console
-from server.config import load
+from server.config import Config, load
 from server.loop import run
 
 Scenario = Literal["crowd", "rush", "greedy", "offline", "new_year", "office", "family", "campaign"]
@@ -39,6 +40,7 @@ def sim(
     data: DataOption = DATA,
     config: ConfigOption = None,
     url: UrlOption = None,
+    bank: str = "",
 ) -> int:
     """Run simulated users against a running server; exit 1 if a check fails.
 
@@ -65,15 +67,27 @@ def sim(
         length of the run (default: as the scenario needs)
     seed
         the same seed gives the same users with the same habits
+    bank
+        URL of the simulated bank (hongbao bank) of that server: some users then have cards and pay by them
     """
-    settings = load(config, {})
-    token_of = partial(mint, settings, data)
+    size: Size = {"users": users, "groups": groups, "seconds": seconds, "seed": seed}
+    place = Place(load(config, {}), data, url, bank)
+    return run(_simulate(scenario, size, lang or language_of_environment(), place, any_books=any_books))
 
-    async def work(where: str) -> int:
-        if not any_books:
-            await check_books(dsn_of_server(settings, data, url), url or data)
-        size: Size = {"users": users, "groups": groups, "seconds": seconds, "seed": seed}
-        crowd = scenarios.prepare(scenario, where, token_of, **size, language=lang or language_of_environment())
-        return 0 if (await screen.present(scenario, crowd, console())).ok else 1
 
-    return run(work(url or url_of(data)))
+class Place(NamedTuple):
+    """Where a crowd plays: the settings and folder of the server, its URL if it is given, that of its bank."""
+
+    settings: Config
+    data: Path
+    url: str | None
+    bank: str
+
+
+async def _simulate(scenario: Scenario, size: Size, language: Language, place: Place, *, any_books: bool) -> int:
+    settings, data, url, bank = place
+    where = url or url_of(data)
+    if not any_books:
+        await check_books(dsn_of_server(settings, data, url), url or data)
+    crowd = scenarios.prepare(scenario, where, partial(mint, settings, data), **size, language=language, bank=bank)
+    return 0 if (await screen.present(scenario, crowd, console())).ok else 1

@@ -20,7 +20,16 @@ from server.ops.humanize import humanize
 from server.ops.samples.sample import HotPacket, Sort
 from server.top.curve import CurveLine
 from server.top.help import HELP
-from server.top.state import LEFT_CURVES, RIGHT_CURVES, SORT_KEYS, Answers, Connection, Curve, TopState
+from server.top.state import (
+    LEFT_CURVES,
+    RIGHT_CURVES,
+    SORT_KEYS,
+    Answers,
+    Connection,
+    Curve,
+    PaymentFigures,
+    TopState,
+)
 
 NAME, HEAD, GOOD, BAD, OUTDATED = "dim", "bold reverse", "bold green", "bold red", "dim"
 LIST_ROWS_LEAST: Final = 4
@@ -64,7 +73,12 @@ def _parts(state: TopState, width: int, height: int) -> list[Part]:
     head = [Part(_title(state.answers if state.unreachable is None else None), 1), _problems(state, width)]
     if state.answers is None:
         return head
-    figures = [Part(_gauges(state.answers), 2), Part(_curves(state), len(LEFT_CURVES))]
+    payments = state.answers.status.payments
+    figures = [
+        Part(_gauges(state.answers), 2),
+        *([] if payments is None else [Part(_payments(payments), 1)]),
+        Part(_curves(state), len(LEFT_CURVES)),
+    ]
     free = height - sum(part.lines for part in (*head, *figures)) - 2  # two lines of headings
     list_rows = min(LIST_ROWS_MOST, _longest(state.answers), max(LIST_ROWS_LEAST, free // 2))
     rows = max(1, free - list_rows)
@@ -125,6 +139,18 @@ def _gauges(answers: Answers) -> Table:
         Text.assemble(("new/s ", NAME), number(rates.accepted_per_s)),
     )
     return table
+
+
+def _payments(payments: PaymentFigures) -> Text:
+    """Which gateways are away, and payments that have not ended. What matters is first: a narrow screen cuts."""
+    line = Text(no_wrap=True, overflow="ellipsis").append("payments  ", NAME)
+    if payments.away:
+        line.append(f"{', '.join(payments.away)} away  ", BAD)
+    line.append("breaks ", NAME).append(f"{payments.breaks:,}  ", BAD if payments.breaks else "")
+    line.append("unknown ", NAME).append(f"{payments.unknown:,}  ")
+    line.append("oldest ", NAME).append(f"{humanize('age_s', payments.oldest_s)}  ")
+    line.append("submitted ", NAME).append(f"{payments.submitted:,}  ")
+    return line.append("created ", NAME).append(f"{payments.created:,}")
 
 
 def _gauge(name: str, value: float | None, title: str = "") -> Text:

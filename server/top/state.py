@@ -20,6 +20,17 @@ HELP_KEYS: Final = "h?"
 QUIT_KEY: Final = "q"
 
 
+class PaymentFigures(msgspec.Struct, frozen=True):
+    """From `status`: payments that have not ended, by state; contradictions; gateways that do not respond."""
+
+    created: int
+    submitted: int
+    unknown: int
+    oldest_s: float
+    breaks: int
+    away: list[str] = []  # an older server does not tell
+
+
 class Status(msgspec.Struct, frozen=True):
     """From `status`: health, and what seldom changes."""
 
@@ -30,6 +41,7 @@ class Status(msgspec.Struct, frozen=True):
     durability: str
     up_s: float
     stores: dict[str, str]
+    payments: PaymentFigures | None = None  # None: there is no gateway
 
 
 class Now(msgspec.Struct, frozen=True):

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from bench.chaos import run as run_module
+from bench.chaos.payments import run as payments_run
+from bench.chaos.payments.run import PaymentChaosSpec
 from bench.chaos.run import ChaosSpec, run
 from server.cli import main
 
@@ -25,6 +27,21 @@ async def test_run_with_kills_holds(durability: str, monkeypatch: pytest.MonkeyP
     assert lines
 
 
+@pytest.mark.long
+async def test_run_of_payments_with_kills_of_both_sides_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_module, "CONFIG", run_module.CONFIG.replace("lifetime_s = 8.0", "lifetime_s = 3.0"))
+    figures = await payments_run.run(PaymentChaosSpec(200, 8.0, 4, 3, "postgres", 25), lambda line: None)
+    assert figures["named"] == []
+    assert figures["alarms"] == []
+    assert figures["kills"]["bank"] >= 1
+    assert figures["kills"]["server"] >= 1
+    assert (figures["lost"], figures["doubled"]) == (0, 0)
+    assert sum(figures["states"].values()) > 100
+    assert figures["unknown_resolved_s"]["count"] > 10
+    assert sum(count for fault, count in figures["bank_faults"].items() if fault != "none") > 20
+    assert figures["statement_rows"] > 100
+
+
 @pytest.mark.parametrize(
     ("words", "code"),
     [
@@ -32,6 +49,8 @@ async def test_run_with_kills_holds(durability: str, monkeypatch: pytest.MonkeyP
         (["--users", "3"], 1),
         (["--json", "nowhere/chaos.json"], 1),
         (["--sum", "nowhere.json"], 1),
+        (["--payments", "0"], 2),
+        (["--payments", "10", "--seconds", "5"], 1),
     ],
 )
 def test_wrong_arguments_are_one_line(capsys: pytest.CaptureFixture[str], words: list[str], code: int) -> None:

@@ -153,8 +153,10 @@ async def test_status_counts_open_payments_by_state_and_breaks(
     async def is_told() -> bool:
         service_of(room.server)._figures_at_s = 0.0
         payments = (await ask_server("status"))["payments"]
-        assert set(payments) == {"created", "submitted", "unknown", "oldest_s", "breaks"}
-        return payments["submitted"] + payments["unknown"] == 1 and payments["breaks"] == 0
+        assert set(payments) == {"created", "submitted", "unknown", "oldest_s", "breaks", "away"}
+        return (
+            payments["submitted"] + payments["unknown"] == 1 and payments["breaks"] == 0 and payments["away"] == []
+        )
 
     await until(is_told)
 

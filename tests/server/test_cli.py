@@ -219,6 +219,7 @@ def test_demo_and_the_commands_that_it_names_pass_and_leave_no_process(data: Pat
         "手气最佳",
         "verify: ok",
         "audit: ok (20 checks",
+        "both books agree on",
     ):
         assert expected in shown.stdout
     wait_until_no_process_is_left(data)

@@ -9,6 +9,10 @@ const flowRate = (flow) => ({ recent }) => `${money(recent.money_fen_per_s[flow]
 const lastSecond = (value) => (event) => (event.points.length ? rate(value(event.points.at(-1).rates)) : "–");
 const figure = (text) => ({ now }) => (now.figures ? text(now.figures, now) : "–");
 
+const openPayments = (text) => ({ now }) => now.payments && text(now.payments);
+const waiting = (state) => openPayments((payments) => integer(payments.waiting[state]));
+const oldest = (state) => openPayments((payments) => (payments.waiting[state] ? `oldest ${duration(payments.oldest_s[state])}` : "none waits"));
+
 const TEXTS = {
   version: ({ version }) => version,
   state: ({ now }) => now.state,
@@ -53,6 +57,14 @@ const TEXTS = {
   batchSize: ({ recent }) => rate(recent.claims_per_batch),
   inFlight: ({ now }) => integer(now.unrecorded),
   retried: ({ now }) => integer(now.rejected),
+  payCreated: waiting("created"),
+  payCreatedAge: oldest("created"),
+  paySubmitted: waiting("submitted"),
+  paySubmittedAge: oldest("submitted"),
+  payUnknown: waiting("unknown"),
+  payUnknownAge: oldest("unknown"),
+  payBreaks: openPayments(({ breaks }) => (breaks ? `✗ ${integer(breaks)}` : "✓ none")),
+  payAway: openPayments(({ away }) => (away.length ? `✗ ${away.join(", ")} away` : "✓ respond")),
   sum: ({ balance }) => balance && sumText(balance),
   verdict: ({ balance }) => balance && (balance.difference ? `✗ ${money(balance.difference)} unexplained` : "✓ balanced"),
   counted: ({ balance }) => balance && `as of ${clock(balance.at_ms)}`,
@@ -114,6 +126,16 @@ function drawMoney({ balance }) {
   mark(byId("verdict"), !balance.difference, balance.difference);
 }
 
+const UNKNOWN_S = 60; // an outcome that is unknown for longer is shown as bad
+
+function drawPayments({ now: { payments } }) {
+  byId("payments").hidden = !payments;
+  if (!payments) return;
+  mark(byId("unknown"), false, payments.waiting.unknown && payments.oldest_s.unknown > UNKNOWN_S);
+  mark(byId("breaks"), !payments.breaks, payments.breaks);
+  mark(byId("gateways"), !payments.away.length, payments.away.length);
+}
+
 function drawProblems({ not_ready: notReady, degraded, now }) {
   const discrepancies = now.audit ? now.audit.first.slice(0, 5) : [];
   const problems = [...notReady.map((why) => `Not ready: ${why}`), ...degraded, ...discrepancies.map((one) => `Audit: ${one}`)];
@@ -134,6 +156,7 @@ function show(event) {
   }
   drawProblems(event);
   drawMoney(event);
+  drawPayments(event);
   drawHotPackets(event);
   drawRefusals(event);
   drawStores(event);

@@ -184,7 +184,8 @@ class Observer:
             waiting[one.state] += one.payments
             oldest_s[one.state] = max(oldest_s[one.state], (now_ms - (one.oldest_ms or now_ms)) / 1000)
         breaks = sum(one.payments for one in payments.figures if not one.kind)
-        return OpenPayments(waiting, oldest_s, breaks)
+        away = tuple(name for name, gateway in payments.gateways.items() if gateway.is_away)
+        return OpenPayments(waiting, oldest_s, breaks, away)
 
     def _bank(self) -> BankFigures | None:
         figures = self._parts.services.reconciliation.statements.figures

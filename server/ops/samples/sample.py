@@ -88,11 +88,15 @@ class WebhookFigures(msgspec.Struct, frozen=True):
 
 
 class OpenPayments(msgspec.Struct, frozen=True):
-    """Payments that have not ended, by state: how many, and the age of the oldest. `breaks`: contradictions."""
+    """Payments that have not ended, by state: how many, and the age of the oldest. `breaks`: contradictions.
+
+    `away`: the gateways that do not respond now.
+    """
 
     waiting: Counts = {}
     oldest_s: dict[str, float] = {}
     breaks: int = 0
+    away: tuple[str, ...] = ()
 
 
 class BankFigures(msgspec.Struct, frozen=True):

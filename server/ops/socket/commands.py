@@ -220,8 +220,9 @@ def status_of(sample: Sample, health: Health, money: MoneyUnit) -> dict[str, Any
 
 
 def _payments_of(figures: OpenPayments) -> dict[str, Any]:
-    """Payments that have not ended, by state, and contradictions (`hongbao payments`)."""
-    return {**figures.waiting, "oldest_s": max(figures.oldest_s.values(), default=0.0), "breaks": figures.breaks}
+    """Payments that have not ended, by state (`hongbao payments`), breaks, gateways that do not respond."""
+    oldest_s = max(figures.oldest_s.values(), default=0.0)
+    return {**figures.waiting, "oldest_s": oldest_s, "breaks": figures.breaks, "away": list(figures.away)}
 
 
 def _webhooks_of(figures: WebhookFigures) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from playwright.async_api import Browser, Page, expect
 from protocol.money_unit import YUAN, MoneyUnit
 from server.core.ids import BACKEND
 from server.ops.health import Health
-from server.ops.samples.sample import AuditFault, AuditResult, HotPacket, StoreState
+from server.ops.samples.sample import AuditFault, AuditResult, HotPacket, OpenPayments, StoreState
 from tests.conftest import Connect, StartServer
 from tests.ops.dashboard.browser import browser, installed_or_skip, open_page
 from tests.ops.dashboard.feed import serve
@@ -105,6 +105,12 @@ FULL = replace(
     stores={"postgres": StoreState(True, 1_699_999_990_000), "redis": StoreState(False, 1_700_000_000_000, WHY)},
     money_fen={"topped_up": 1_234_567_890, "withdrawn": 0, "sent": 987_654_321, "claimed": 1, "refunded": 1},
     audit=AuditResult(1_700_000_000_500, 0.1, 0),
+    payments=OpenPayments(
+        {"created": 0, "submitted": 1_234, "unknown": 56_789},
+        {"created": 0.0, "submitted": 4.0, "unknown": 93_784.0},
+        2,
+        ("bank", "host"),
+    ),
 )
 
 
@@ -183,6 +189,31 @@ async def test_page_shows_money_in_the_unit_of_the_server(
         await expect(observed.page.locator("#money-title small")).to_have_text(head)
         text = await observed.page.inner_text("body")
         assert bool(yuan_in(text)) == (unit == YUAN)
+
+
+async def test_payments_are_shown_where_there_is_a_gateway(observed: ObservedPage) -> None:
+    page = observed.page
+    async with serve(Health([], [])) as feed:
+        await page.goto(f"http://127.0.0.1:{feed.port}/")
+        await expect(page.locator("[data-text=connections]")).to_have_text("0")
+        await expect(page.locator("#payments")).to_be_hidden()
+        feed.show(FULL)
+        await expect(page.locator("#payments")).to_be_visible()
+        for name, text in (
+            ("payCreated", "0"),
+            ("payCreatedAge", "none waits"),
+            ("paySubmitted", "1,234"),
+            ("payUnknown", "56,789"),
+            ("payUnknownAge", "oldest 1 d 2 h"),
+            ("payBreaks", "✗ 2"),
+            ("payAway", "✗ bank, host away"),
+        ):
+            await expect(page.locator(f"[data-text={name}]")).to_have_text(text)
+        await expect(page.locator("#unknown")).to_have_class("bad")
+        feed.show(replace(FULL, at_ms=1_700_000_002_000, payments=OpenPayments({"unknown": 1}, {"unknown": 59.0})))
+        await expect(page.locator("[data-text=payAway]")).to_have_text("✓ respond")
+        await expect(page.locator("[data-text=payBreaks]")).to_have_text("✓ none")
+        await expect(page.locator("#unknown")).not_to_have_class("bad")
 
 
 async def test_markup_in_a_sample_is_shown_as_text(observed: ObservedPage) -> None:

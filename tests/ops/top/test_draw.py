@@ -151,6 +151,16 @@ def test_sorted_column_is_marked(key: str, title: str) -> None:
     assert found.count("▼") == 1
 
 
+def test_payments_have_a_line_where_there_is_a_gateway() -> None:
+    payments = {"created": 1, "submitted": 2, "unknown": 34, "oldest_s": 75.0, "breaks": 5, "away": ["bank"]}
+    found = screen(TopState().after(Answers.of(answers(payments=payments))))
+    assert "payments  bank away  breaks 5  unknown 34  oldest 0:01:15  submitted 2  created…" in found
+    assert len(found) == len(screen(FULL))
+    quiet = screen(TopState().after(Answers.of(answers(payments=payments | {"breaks": 0, "away": []}))))
+    assert "payments  breaks 0  unknown 34  oldest 0:01:15  submitted 2  created 1" in quiet
+    assert not any(line.startswith("payments") for line in screen(FULL))
+
+
 def test_help_fits_the_screen() -> None:
     found = screen(FULL.after(KeyPress("h")))
     assert found[-1] == ""  # nothing is cut off
