@@ -106,7 +106,7 @@ def test_challenge_has_a_state_at_each_time(challenge: Challenge, at_ms: int, st
         assert refused.value.reason is Reason.CODE_SPENT
 
 
-def test_code_sent_again_is_valid_anew_and_keeps_its_attempts() -> None:
+def test_code_sent_again_is_valid_again_and_keeps_its_attempts() -> None:
     tried = OPEN._replace(attempts=3)
     with pytest.raises(RequestRefused) as refused:
         attempts.code_sent(tried, NOW_MS + 59_999)
