@@ -257,6 +257,8 @@ ACTIONS: dict[str, Callable[..., Awaitable[None]]] = {
     "bind": card_actions.bind,
     "code": card_actions.code,
     "unbind": card_actions.unbind,
+    "password": card_actions.password,
+    "reset": card_actions.reset,
     "groups": _groups,
     "go": _go,
     "new": _new,

@@ -103,6 +103,8 @@ VERBS: dict[str, tuple[Argument, ...]] = {
     "code": (_secret("code"), _secret("password"), _secret("again")),
     "unbind": (Argument("card", str), _secret("password")),
     "pay": (Argument("way", str, ""), _secret("password")),
+    "password": (_secret("old", None), _secret("new", None), _secret("again")),
+    "reset": (_secret("code"), _secret("new"), _secret("again")),
     "topup": (AMOUNT,),
     "withdraw": (AMOUNT,),
     "transfer": (Argument("user", str), AMOUNT, _words("text", "")),

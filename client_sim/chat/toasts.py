@@ -30,6 +30,7 @@ SIMPLE = {
     "unbound",
     "code_sent",
     "unknown_yet",
+    "password_set",
 }  # events with a text toast_…
 CAME_IN = {  # texts by the reason of the change
     "top_up": "toast_top_up",

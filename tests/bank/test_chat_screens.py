@@ -17,6 +17,7 @@ from client_sim.bank.server import BankServer
 from client_sim.chat.app import ChatApp
 from client_sim.chat.screens import dialog
 from client_sim.chat.screens.bind_sheet import BindSheet, is_card_number
+from client_sim.chat.screens.password_sheet import PasswordSheet
 from client_sim.chat.screens.pay_sheet import PaySheet
 from client_sim.chat.screens.send_form import SendForm
 from client_sim.chat.screens.wallet import WalletScreen
@@ -26,8 +27,8 @@ from client_sim.sdk.client import Client
 from client_sim.sdk.names import user_id_of
 from tests.bank.conftest import StartWithBank
 from tests.bank.talker import HOLDER, PASSWORD, PHONE
-from tests.bank.test_chat_transcripts import ME, NUMBER, OTHER, WRONG, make_group
-from tests.conftest import Connect, Server, StartServer, token
+from tests.bank.test_chat_transcripts import ME, NEW, NUMBER, OTHER, WRONG, make_group
+from tests.conftest import Connect, Server, StartServer, Turn, token
 from tests.points import POINTS_CONFIG, yuan_in
 from tests.server.test_chat import chat
 from tests.server.test_chat_pages import see, shown
@@ -136,6 +137,30 @@ async def test_pay_sheet_says_each_refusal_and_keeps_the_packet_until_it_is_paid
         await pilot.press(*PASSWORD, "enter")
         await on(app, pilot, Screen)
         await see(app, pilot, "未领取", "零钱 7.00元")
+
+
+async def test_forgotten_password_is_reset_from_the_pay_sheet(
+    server: Server, bank: BankServer, connect: Connect, turn_clock: Turn
+) -> None:
+    group_id = await make_group(server, connect)
+    async with running(server, group_id) as (app, pilot):
+        await pilot.press(*"/bind", "enter")
+        await bind(app, pilot, bank)
+        await on(app, pilot, Screen)
+        turn_clock(61_000)
+        await pilot.press(*"/send 3 2", "enter")
+        await on(app, pilot, PaySheet)
+        await see(app, pilot, "忘记密码")
+        await pilot.press("f3")
+        await on(app, pilot, PasswordSheet)
+        await see(app, pilot, "138****1234")
+        found = re.search(r"\d{6}", bank.books.inbox(PHONE)[-1])
+        assert found is not None
+        await fill(app, pilot, code=found[0], password=NEW, again=NEW)
+        await on(app, pilot, PaySheet)
+        await fill(app, pilot, password=NEW)
+        await on(app, pilot, Screen)
+        await see(app, pilot, "未领取")
 
 
 async def test_wallet_screen_tops_up_by_card_and_sends_to_a_receiver_that_it_asks_for(

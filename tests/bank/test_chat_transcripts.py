@@ -19,7 +19,7 @@ from tests.conftest import Connect, Server, StartServer, Turn
 Sql = asyncpg.Connection
 ME, OTHER = "小梅", "阿强"
 NUMBER, SECOND = card_number(), card_number(serial=2)
-WRONG = "111111"
+WRONG, NEW = "111111", "135791"
 SENT = r"sent packet=\d+ kind=lucky total_fen=300 shares=2"
 OFFER = rf"code_sent bank=测试银行 last4={NUMBER[-4:]} phone=138\*\*\*\*1234 expires_at_ms=\d+ sets_password=yes"
 
@@ -305,8 +305,8 @@ async def test_code_that_is_sent_again_binds(
         await me.see("bound .*")
 
 
-async def test_password_that_is_wrong_five_times_is_locked_and_says_until_when(
-    server: Server, bank: BankServer, group_id: int
+async def test_password_that_is_wrong_five_times_is_locked_until_it_is_reset(
+    server: Server, bank: BankServer, group_id: int, turn_clock: Turn
 ) -> None:
     async with Talker(server, bank, ME, group_id) as me:
         await me.bind(NUMBER)
@@ -318,7 +318,14 @@ async def test_password_that_is_wrong_five_times_is_locked_and_says_until_when(
         me.type(f"/pay 1 {WRONG}", f"/pay 1 {PASSWORD}")
         locked = r'refused name=password_locked .* detail="locked until: \d{13}"'
         await me.see(locked, locked)
-    assert fen_of_card(bank) == CARD_FEN
+        assert fen_of_card(bank) == CARD_FEN
+        turn_clock(61_000)
+        me.type(f"/reset 123456 {NEW} {NEW}", "/reset")
+        await me.see("bad why=no_reset_code .*", "code_sent .*")
+        me.type(f"/reset {await me.code()} {NEW} {WRONG}", f"/reset {await me.code()} {NEW} {NEW}")
+        await me.see("bad why=passwords_differ verb=reset .*", "password_set")
+        me.type(f"/pay 1 {NEW}", f"/password {NEW} {PASSWORD} {PASSWORD}")
+        await me.see(SENT, "password_set")
 
 
 async def test_card_without_money_is_declined_and_another_try_is_another_payment(
@@ -380,6 +387,19 @@ async def test_amount_over_the_limit_of_a_day_is_refused(
         await me.bind(NUMBER)
         me.type("/send 3 2", f"/pay 1 {PASSWORD}", "/send 2.01 2", f"/pay 1 {PASSWORD}")
         await me.see(SENT, 'refused name=limit temporary=no detail="at most 500 fen a day, 300 are paid"')
+
+
+async def test_first_password_of_a_user_without_a_card_is_set_where_all_need_one(
+    start_with_bank: StartWithBank, bank: BankServer, connect: Connect
+) -> None:
+    server = await start_with_bank(payments__wallet_password="always")
+    group_id = await make_group(server, connect)
+    await (await connect(server, 0)).top_up(user_id_of(ME), 1_000)
+    async with Talker(server, bank, ME, group_id) as me:
+        me.type(
+            "/send 3 2", f"/pay wallet {PASSWORD}", f"/password {PASSWORD} {PASSWORD}", f"/pay wallet {PASSWORD}"
+        )
+        await me.see("checkout .*", "refused name=password_needed .*", "password_set", SENT)
 
 
 # --- what is not there ------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from client_sim.chat.commands import BadCommand
-from client_sim.chat.money import card_requests, payments
+from client_sim.chat.money import card_requests, password_requests, payments
 from client_sim.chat.session import Fields, Session
 
 
@@ -44,3 +44,16 @@ async def unbind(session: Session, card: str, password: str) -> None:
             await card_requests.unbind(session, one, password)
             return
     raise BadCommand("no_such_card", "unbind")
+
+
+async def password(session: Session, old: str, new: str, again: str) -> None:
+    """Replace the pay password; two words set the first one."""
+    await password_requests.replace(session, *((old, new, again) if again else ("", old, new)))
+
+
+async def reset(session: Session, code: str, new: str, again: str) -> None:
+    """Set the pay password by a code; without one a code is sent to the first card."""
+    if code:
+        await password_requests.reset(session, code, new, again)
+    else:
+        await password_requests.ask_reset(session)

@@ -114,6 +114,7 @@ class Desk:
         self.payer: Payer | None = None  # None: not asked since the login
         self.payment: Payment | None = None  # asks for a way to pay
         self.offer: messages.CardOffered | None = None  # a code was sent for it
+        self.reset_id = 0  # of the code that was sent to set the password again
         self._unfinished: dict[Order, Payment] = {}
 
     def payment_of(self, order: Order) -> Payment:

@@ -14,6 +14,7 @@ from client_sim.chat.money import payments
 from client_sim.chat.money.checkout import NEW_CARD, WALLET, Payer, Payment, Way, first_way, ways_of
 from client_sim.chat.screens.dialog import Navigator
 from client_sim.chat.screens.drawing import DIM, GOLD
+from client_sim.chat.screens.password_sheet import PasswordSheet
 from client_sim.chat.screens.sheet import Sheet
 from client_sim.chat.screens.widgets import Drawn, Keys
 from client_sim.chat.session import Event, Session
@@ -30,6 +31,7 @@ class PaySheet(Sheet):
         Binding("up,shift+tab", "way(-1)", show=False, priority=True),
         Binding("down,tab", "way(1)", show=False, priority=True),
         Binding("enter", "pay", show=False),
+        Binding("f3", "forgot", show=False),
     ]
     SECRET = frozenset({"password"})
 
@@ -75,7 +77,13 @@ class PaySheet(Sheet):
         else:
             self.set_focus(None)
         pays = "key_bind" if self.ways[self.chosen].name == NEW_CARD else "key_pay"
-        self.show_keys(("↵", pays), *((("↑↓", "key_way"),) if len(self.ways) > 1 else ()))
+        keys = [("↵", pays)]
+        if len(self.ways) > 1:
+            keys.append(("↑↓", "key_way"))
+        if needs_password:
+            has_password = (self.session.desk.payer or Payer()).has_password
+            keys.append(("F3", "key_forgot" if has_password else "key_set_first"))
+        self.show_keys(*keys)
 
     def _line(self, place: int, way: Way) -> Content:
         if way.card is not None:
@@ -116,6 +124,11 @@ class PaySheet(Sheet):
         if isinstance(error, Refusal) and error.name in PASSWORD_REFUSALS:
             self.field("password").value = ""
 
+    def action_forgot(self) -> None:
+        """Set the password again."""
+        if self.ways[self.chosen].needs_password and not self.is_busy:
+            self.app.push_screen(PasswordSheet(self.session, self.navigator))
+
     def _bind(self) -> None:
         self.do(self.navigator.show_bind(self._bound, self._amount(self.payment.order.total_fen)))
 
@@ -134,7 +147,7 @@ class PaySheet(Sheet):
             self.close_if_paid()
         elif event.word == "unknown_yet" and self.is_busy:
             self.say(self.text("pay_unknown"))
-        elif event.word == "balance" and self.is_mounted:
+        elif event.word in ("balance", "password_set") and self.is_mounted:
             self.ways = self._ways()
             self.chosen = min(self.chosen, len(self.ways) - 1)
             self._draw()
