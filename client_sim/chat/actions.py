@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from client_sim.chat import group_requests, money_actions, packet_requests
+from client_sim.chat import group_requests, packet_requests
 from client_sim.chat.commands import VERBS, BadCommand, Command
 from client_sim.chat.model import OPEN, Card
+from client_sim.chat.money import card_actions, money_actions, payments
+from client_sim.chat.money.checkout import packet_order
 from client_sim.chat.session import Fields, Session
 from client_sim.chat.texts import text, usage
-from client_sim.sdk.errors import ClientError, Refusal
-from client_sim.sdk.names import user_id_of
+from client_sim.chat.users import find_user
 from protocol import messages
 
 IN_A_GROUP = frozenset({"say", "send", "equal", "form", "invite", "leave", "members", "kick", "who"})
@@ -26,11 +27,6 @@ def check(session: Session, command: Command) -> None:
     """Raises BadCommand for a command that needs a group while the inbox is on the screen."""
     if command.verb in IN_A_GROUP and session.model.current_id == session.model.user_id:
         raise BadCommand("only_in_a_group", command.verb)
-
-
-def detail_of(error: ClientError) -> str:
-    """The details of an error; "" if its name says it all."""
-    return error.detail if isinstance(error, Refusal) else str(error)
 
 
 # --- from words to ids ------------------------------------------------------------------------------------------
@@ -58,27 +54,6 @@ def find_group(session: Session, group: str) -> int:
     return found[0]
 
 
-async def find_user(session: Session, user: str) -> int:
-    """A user by id, by the name of a member on the screen, or by the name that the id is derived from.
-
-    A name that no user has is refused, so that a typing error sends no money.
-    """
-    try:
-        derived = user_id_of(user)
-    except ValueError:
-        raise BadCommand("no_such_user", "to", user) from None
-    if user.isascii() and user.isdigit():
-        return derived
-    here = [] if session.model.current_id == session.model.user_id else await group_requests.members(session)
-    await session.learn_names([derived], again=True)
-    found = session.model.names.with_name(user, [*here, *([] if derived in here else [derived])])
-    if derived in found:
-        return derived
-    if len(found) != 1:
-        raise BadCommand("no_such_user" if not found else "ambiguous_user", "to", user)
-    return found[0]
-
-
 def find_own_packet(session: Session) -> int:
     """The user's newest packet on the screen that can be sent again."""
     own = [card for card in session.model.current.cards() if _is_own_and_open(session, card)]
@@ -96,15 +71,23 @@ def _is_own_and_open(session: Session, card: Card) -> bool:
 
 
 async def _send(session: Session, amount_fen: int, shares: int, greeting: str) -> None:
-    await packet_requests.send_here(session, "lucky", amount_fen, shares, greeting)
+    await _send_here(session, "lucky", amount_fen, shares, greeting)
 
 
 async def _equal(session: Session, amount_fen: int, shares: int, greeting: str) -> None:
-    await packet_requests.send_here(session, "equal", amount_fen, shares, greeting)
+    await _send_here(session, "equal", amount_fen, shares, greeting)
+
+
+async def _send_here(session: Session, kind: str, amount_fen: int, shares: int, greeting: str) -> None:
+    """A packet for the conversation on the screen; in a one-to-one chat it is a personal one."""
+    here = session.model.current
+    kind = "personal" if here.is_one_to_one else kind
+    await payments.begin(session, packet_order(kind, here.stream_id, amount_fen, shares, greeting))
 
 
 async def _to(session: Session, user: str, amount_fen: int, greeting: str) -> None:
-    await packet_requests.send(session, "personal", await find_user(session, user), amount_fen, 1, greeting)
+    user_id = await find_user(session, user)
+    await payments.begin(session, packet_order("personal", user_id, amount_fen, 1, greeting))
 
 
 async def _form(session: Session) -> None:
@@ -264,6 +247,18 @@ ACTIONS: dict[str, Callable[..., Awaitable[None]]] = {
     "again": _again,
     "records": money_actions.records,
     "statement": money_actions.statement,
+    "wallet": money_actions.wallet,
+    "money_form": money_actions.money_form,
+    "topup": money_actions.top_up,
+    "withdraw": money_actions.withdraw,
+    "transfer": money_actions.transfer,
+    "pay": money_actions.pay,
+    "cards": card_actions.cards,
+    "bind": card_actions.bind,
+    "code": card_actions.code,
+    "unbind": card_actions.unbind,
+    "password": card_actions.password,
+    "reset": card_actions.reset,
     "groups": _groups,
     "go": _go,
     "new": _new,

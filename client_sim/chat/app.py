@@ -34,6 +34,7 @@ KEYS = [
     ("↑↓", "key_choose"),
     ("F2", "key_send"),
     ("F3", "key_records"),
+    ("F4", "key_wallet"),
     ("^N", "key_next"),
     ("F1", "key_help"),
     ("^Q", "key_quit"),
@@ -57,6 +58,7 @@ class ChatApp(App[int]):
         Binding("f1", "command('/help')", show=False),
         Binding("f2", "command('/send')", show=False),
         Binding("f3", "command('/records')", show=False),
+        Binding("f4", "command('/wallet')", show=False),
         Binding("ctrl+n", "next(1)", show=False),
         Binding("ctrl+p", "next(-1)", show=False),
     ]
@@ -104,6 +106,8 @@ class ChatApp(App[int]):
         for screen in self.screen_stack:
             if isinstance(screen, Dialog):
                 screen.take_event(event)
+        if event.word == "checkout":
+            self.pages.show_checkout()
         if event.word == "quit":
             self.exit(0)
         elif (toast := toasts.of_event(event, self.session, self._topup_options)) is not None:

@@ -11,7 +11,8 @@ from protocol.money_unit import MoneyUnit
 # control, format (can change the direction of a line), surrogate, private use, unassigned, line separators
 _UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
-BY_USERS = ("name", "sender_name", "greeting", "other_name")  # fields whose text comes from users
+# fields whose text comes from users, or from a bank
+BY_USERS = ("name", "sender_name", "greeting", "other_name", "bank", "last4", "holder", "phone")
 Shown = TypeVar(
     "Shown",
     messages.OpenPageShown,
@@ -20,6 +21,8 @@ Shown = TypeVar(
     messages.GrabStatLine,
     messages.RecordLine,
     messages.StatementLine,
+    messages.CardLine,
+    messages.CardOffered,
 )
 
 

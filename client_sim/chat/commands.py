@@ -27,6 +27,10 @@ class Command(NamedTuple):
     verb: str
     values: dict[str, Any]
 
+    def __repr__(self) -> str:
+        """Without the values: some are numbers of cards, codes and passwords."""
+        return f"Command({self.verb}, …)"
+
 
 class Argument(NamedTuple):
     """`read` turns a word into the value and raises ValueError; None: an amount, which the server's unit reads.
@@ -38,6 +42,7 @@ class Argument(NamedTuple):
     read: Callable[[str], Any] | None
     default: Any = None
     is_rest: bool = False  # takes the rest of the line
+    is_secret: bool = False  # is never shown, nor is any word of its line
 
 
 def _number(text: str) -> int:
@@ -74,6 +79,10 @@ def _words(name: str, default: str | None = None) -> Argument:
     return Argument(name, str, default, is_rest=True)
 
 
+def _secret(name: str, default: str | None = "", *, is_rest: bool = False) -> Argument:
+    return Argument(name, str, default, is_rest, is_secret=True)
+
+
 AMOUNT, SHARES, GREETING = Argument("amount_fen", None), Argument("shares", _number), _words("greeting", "")
 PACKET = Argument("packet_id", _number, 0)
 DIRECTION = Argument("direction", _one_of("sent", "received"), "received")
@@ -88,6 +97,17 @@ VERBS: dict[str, tuple[Argument, ...]] = {
     "again": (_words("group", ""),),
     "records": (DIRECTION, Argument("year", _number, 0)),
     "statement": (),
+    "wallet": (),
+    "cards": (),
+    "bind": (_secret("number"), _secret("phone"), _secret("holder", is_rest=True)),
+    "code": (_secret("code"), _secret("password"), _secret("again")),
+    "unbind": (Argument("card", str), _secret("password")),
+    "pay": (Argument("way", str, ""), _secret("password")),
+    "password": (_secret("old", None), _secret("new", None), _secret("again")),
+    "reset": (_secret("code"), _secret("new"), _secret("again")),
+    "topup": (AMOUNT,),
+    "withdraw": (AMOUNT,),
+    "transfer": (Argument("user", str), AMOUNT, _words("text", "")),
     "groups": (),
     "go": (_words("group"),),
     "new": (_words("name"),),
@@ -105,7 +125,11 @@ VERBS: dict[str, tuple[Argument, ...]] = {
     "help": (),
     "quit": (),
 }
-FORM = Command("form", {})  # a bare /send asks for the form
+FORM = Command("form", {})
+FORMS = {  # what a bare verb asks for
+    "send": FORM,
+    **{what: Command("money_form", {"what": what}) for what in ("topup", "withdraw", "transfer")},
+}
 
 
 def parse(line: str, money: MoneyUnit) -> Command | None:
@@ -121,13 +145,14 @@ def parse(line: str, money: MoneyUnit) -> Command | None:
     verb, _, rest = line[1:].partition(" ")
     if verb not in VERBS:
         raise BadCommand("unknown_command", verb)
-    if verb == "send" and not rest.strip():
-        return FORM
+    if verb in FORMS and not rest.strip():
+        return FORMS[verb]
     return Command(verb, _values(verb, rest.strip(), money))
 
 
 def _values(verb: str, rest: str, money: MoneyUnit) -> dict[str, Any]:
     values: dict[str, Any] = {}
+    is_secret = any(one.is_secret for one in VERBS[verb])
     for argument in VERBS[verb]:
         word, rest = (rest, "") if argument.is_rest else _first_word(rest)
         if not word and argument.default is None:
@@ -135,9 +160,9 @@ def _values(verb: str, rest: str, money: MoneyUnit) -> dict[str, Any]:
         try:
             values[argument.name] = (argument.read or money.parse)(word) if word else argument.default
         except ValueError:
-            raise BadCommand("not_understood", verb, word) from None
+            raise BadCommand("not_understood", verb, "…" if is_secret else word) from None
     if rest:
-        raise BadCommand("not_understood", verb, rest)
+        raise BadCommand("not_understood", verb, "…" if is_secret else rest)
     return values
 
 

@@ -7,10 +7,11 @@ await lifecycle.run(session)     # until cancelled
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
-from client_sim.chat import group_requests, pushed
+from client_sim.chat import group_requests, packet_requests, pushed
 from client_sim.chat.session import Session
-from client_sim.sdk.errors import BackendDecides, NameTaken
+from client_sim.sdk.errors import BackendDecides, ClientError, NameTaken
 
 TICK_S = 0.2  # how soon a lost connection and an expired packet are noticed
 
@@ -41,6 +42,9 @@ async def _enter(session: Session) -> None:
     else:
         groups = [stream_id for stream_id in model.conversations if stream_id != model.user_id]
         await group_requests.go(session, start.group_id or next(iter(groups), model.user_id))
+    with contextlib.suppress(ClientError):  # only a hint depends on it
+        received = await packet_requests.records(session, "received")
+        session.has_received = received.count > 0 or any(year != received.year for year in received.years)
     session.emit("welcome", user=model.user_id, name=model.names[model.user_id], balance_fen=model.balance_fen)
     session.is_ready.set()
 

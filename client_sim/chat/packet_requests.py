@@ -11,19 +11,6 @@ from protocol import messages
 STATE_AFTER = {"won": CLAIMED, "claimed": CLAIMED, "gone": GONE, "expired": EXPIRED}  # by the answer to an open
 
 
-async def send(session: Session, kind: str, target_id: int, amount_fen: int, shares: int, greeting: str) -> None:
-    """Send a packet, as Client.send_packet does."""
-    sent = await session.client.send_packet(kind, target_id, amount_fen, shares, greeting)
-    session.emit("sent", packet=sent.packet_id, kind=kind, total_fen=sent.total_fen, shares=shares)
-
-
-async def send_here(session: Session, kind: str, amount_fen: int, shares: int, greeting: str) -> None:
-    """Send a packet to the conversation on the screen; in a one-to-one chat it is a personal one."""
-    here = session.model.current
-    kind = "personal" if here.is_one_to_one else kind
-    await send(session, kind, here.stream_id, amount_fen, shares, greeting)
-
-
 async def send_again(session: Session, packet_id: int, group_id: int = 0) -> None:
     """Push the user's unfinished packet again, where it was sent (0) or to another group of the user."""
     again = await session.client.send_again(packet_id, group_id)

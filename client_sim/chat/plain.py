@@ -18,6 +18,7 @@ from typing import TextIO
 
 from client_sim.chat import actions, lifecycle
 from client_sim.chat.commands import BadCommand, Command, parse
+from client_sim.chat.refusals import detail_of
 from client_sim.chat.session import Event, Session, Start
 from client_sim.sdk.client import Client
 from client_sim.sdk.errors import ClientError
@@ -79,9 +80,7 @@ class Plain:
             except BadCommand as bad:
                 self.session.emit("bad", why=bad.key, verb=bad.verb, text=bad.text)
             except ClientError as error:
-                self.session.emit(
-                    "refused", name=error.name, temporary=error.temporary, detail=actions.detail_of(error)
-                )
+                self.session.emit("refused", name=error.name, temporary=error.temporary, detail=detail_of(error))
 
     async def _do(self, command: Command) -> None:
         if command.verb == "wait":

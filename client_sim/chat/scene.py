@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import html
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,12 @@ from rich.cells import cell_len
 from textual.pilot import Pilot
 from textual.screen import Screen
 
+from client_sim.bank.faults import card_number
 from client_sim.chat.app import ChatApp
 from client_sim.chat.screens.open_page import OpenPage
+from client_sim.chat.screens.pay_sheet import PaySheet
 from client_sim.chat.screens.result_page import ResultPage
+from client_sim.chat.screens.wallet import WalletScreen
 from client_sim.chat.session import Start
 from client_sim.sdk.client import Client
 from client_sim.sdk.names import user_id_of
@@ -37,7 +40,9 @@ _TEXT = re.compile(
     re.DOTALL,
 )
 
+PHONE = "13800001234"  # of the card
 Mint = Callable[[int], str]
+Inbox = Callable[[str], Sequence[str]]  # the messages that have come to a phone
 
 
 class Scene:
@@ -81,14 +86,24 @@ class Scene:
         """Send a packet to the family; its id."""
         return (await self.people[name].send_packet(kind, self.family_id, amount_fen, shares, greeting)).packet_id
 
+    async def bind(self, name: str, inbox: Inbox) -> None:
+        """Bind a card of the bank."""
+        offered = await self.people[name].bind_card(card_number(), name, PHONE)
+        found = re.search(r"\d{6}", inbox(PHONE)[-1])
+        assert found is not None
+        await self.people[name].confirm_card(offered.challenge_id, found[0], "246810")
 
-async def draw(url: str, mint: Mint, folder: Path) -> list[Path]:
-    """Play the scene; write chat.svg (the conversation), chat-open.svg and chat-result.svg (the pages)."""
+
+async def draw(url: str, mint: Mint, folder: Path, inbox: Inbox) -> list[Path]:
+    """Play the scene; write chat.svg (the conversation) and chat-….svg (open page, result, wallet, pay sheet).
+
+    `inbox`: of the bank that the server has.
+    """
     async with Scene(url, mint) as scene:
         app = ChatApp(scene.client(user_id_of(ME)), Start(ME, scene.family_id, "zh"))
         async with app.run_test(size=SIZE) as pilot:
             await asyncio.wait_for(app.session.is_ready.wait(), PATIENCE_S)
-            return await _play(scene, app, pilot, folder)
+            return [*await _play(scene, app, pilot, folder), *await _pay(scene, app, pilot, folder, inbox)]
 
 
 async def _play(scene: Scene, app: ChatApp, pilot: Pilot[int], folder: Path) -> list[Path]:
@@ -108,6 +123,15 @@ async def _play(scene: Scene, app: ChatApp, pilot: Pilot[int], folder: Path) -> 
     await _until(pilot, lambda: len(app.session.model.current.entries) >= 6)
     app.clear_notifications()
     return [await _drawn(app, pilot, Screen, folder / "chat.svg"), opening, result]
+
+
+async def _pay(scene: Scene, app: ChatApp, pilot: Pilot[int], folder: Path, inbox: Inbox) -> list[Path]:
+    await scene.bind(ME, inbox)
+    await app.pages.show_wallet()
+    wallet = await _drawn(app, pilot, WalletScreen, folder / "chat-wallet.svg")
+    await pilot.press("escape")
+    await pilot.press(*"/send 18.88 5 红包雨", "enter")
+    return [wallet, await _drawn(app, pilot, PaySheet, folder / "chat-pay.svg")]
 
 
 async def _drawn(app: ChatApp, pilot: Pilot[int], page: type[Screen[Any]], path: Path) -> Path:

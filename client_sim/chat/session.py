@@ -15,6 +15,7 @@ from typing import Final, NamedTuple, TypeVar
 
 from client_sim.chat.clean import clean_unit
 from client_sim.chat.model import CLAIMED, EXPIRED, GONE, OPEN, Model, Notice, Packet
+from client_sim.chat.money.checkout import Desk
 from client_sim.sdk.backoff import patiently
 from client_sim.sdk.client import Client
 from client_sim.sdk.errors import ClientError
@@ -52,10 +53,12 @@ class Session:
         self.start = start or Start()
         self.client = client
         self.model = Model(client.user_id)
+        self.desk = Desk()
         self.money: MoneyUnit = YUAN  # until the login names that of the server
         self.language = self.start.language
         self.name = self.start.name
         self.wallet_version = 0  # of the last change whose packet is known
+        self.has_received = True  # a packet, ever; as long as it is not known, no hint says that it is the first
         self.is_online = False
         self.is_ready = asyncio.Event()
         self._on_event = on_event
@@ -111,7 +114,7 @@ class Session:
             return
         if self._welcome is None:  # later ones: the changes since then come as MissedChanges
             self.wallet_version = welcome.balance_version
-        self._welcome = welcome
+        self._welcome, self.desk.payer = welcome, None
         self.money = clean_unit(welcome.money_unit)
         self.take_wallet(welcome.balance_fen, welcome.arriving_fen, 0, "login")
         for place in welcome.places:
@@ -161,6 +164,9 @@ class Session:
             self.wallet_version = max(self.wallet_version, entry.version)
             if entry.reason == "claim":
                 self.move_packet(entry.packet_id, CLAIMED, entry.change_fen)
+                if not self.has_received:
+                    self.has_received = True
+                    self.emit("first_packet", packet=entry.packet_id, amount_fen=entry.change_fen)
 
     def expire_packets(self) -> None:
         """Report the packets whose time is over."""

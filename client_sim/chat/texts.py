@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from client_sim.chat.money.texts import MONEY_TEXTS
 from client_sim.languages import Text
 from client_sim.sdk.money import MoneyUnit
 
@@ -26,8 +27,8 @@ TEXTS: dict[str, Text] = {
     "first_money": Text("在另一个终端输入：\n{command}", "In another terminal:\n{command}"),
     "first_keys_title": Text("按键", "Keys"),
     "first_keys": Text(
-        "回车 拆红包，F2 发红包，F3 记录，F1 全部命令，Ctrl-Q 退出",
-        "Enter opens a packet, F2 sends one, F3 shows your records, F1 lists all commands, Ctrl-Q quits",
+        "回车 拆红包，F2 发红包，F3 记录，F4 零钱，F1 全部命令，Ctrl-Q 退出",
+        "Enter opens a packet, F2 sends one, F3 shows records, F4 the wallet, F1 all commands, Ctrl-Q quits",
     ),
     "nothing_here": Text("/new 群名 建群，/join 邀请码 入群", "/new NAME makes a group, /join CODE joins one"),
     # keys
@@ -137,9 +138,6 @@ TEXTS: dict[str, Text] = {
     "refused": Text("不行：{detail}", "refused: {detail}"),
     "refused_not_allowed": Text("这个红包不是给你的", "this packet is not for you"),
     "refused_not_enough_money": Text("零钱不足", "there is not enough in your wallet"),
-    "refused_bank_declined": Text("钱包支付失败", "your wallet has declined to pay"),
-    "refused_bank_unknown": Text("支付结果未知，请稍后再试", "it is not known yet whether it was paid; try again"),
-    "refused_bank_away": Text("钱包没有回应，请稍后再试", "your wallet does not respond; try again later"),
     "refused_bad_amount": Text("金额太小或太大", "that amount is too small or too large"),
     "refused_bad_shares": Text(
         "个数不对：至少1个，不超过群人数", "shares: at least 1, at most one for each member"
@@ -214,6 +212,7 @@ TEXTS: dict[str, Text] = {
     "about_help": Text("这一页", "this page"),
     "use_quit": Text("/quit", "/quit"),
     "about_quit": Text("退出", "leave the program"),
+    **MONEY_TEXTS,
 }
 
 

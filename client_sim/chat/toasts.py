@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from client_sim.chat.actions import detail_of
+from client_sim.chat import refusals
 from client_sim.chat.commands import BadCommand
 from client_sim.chat.session import Event, Session
-from client_sim.chat.texts import TEXTS, text, usage
+from client_sim.chat.texts import text
 from client_sim.sdk.errors import ClientError
 from client_sim.sdk.money import MoneyUnit
 
@@ -23,7 +24,19 @@ SIMPLE = {
     "name",
     "reload",
     "added",
+    "topped_up",
+    "transferred",
+    "bound",
+    "unbound",
+    "code_sent",
+    "unknown_yet",
+    "password_set",
 }  # events with a text toast_…
+CAME_IN = {  # texts by the reason of the change
+    "top_up": "toast_top_up",
+    "transfer": "toast_received_transfer",
+    "payout_returned": "toast_payout_returned",
+}
 ANSWERS = {  # to an open without a page
     "won": "state_claimed",
     "claimed": "state_claimed",
@@ -52,38 +65,53 @@ def of_event(event: Event, session: Session, topup_options: str = "") -> Toast |
     language, money = session.language, session.money
     if event.word == "welcome" and not fields["balance_fen"] and not session.model.is_first_run:
         return Toast(text(language, "hint_topup", command=topup_command(session, topup_options)), seconds=HINT_S)
-    if event.word == "opened":
-        amount = money.short(language, fields["amount_fen"])
-        return Toast(text(language, ANSWERS[fields["answer"]], amount=amount), is_error=not fields["amount_fen"])
-    if event.word == "balance" and fields["reason"] in ("top_up", "asked"):
-        is_change = bool(fields["change_fen"])
-        if fields["arriving_fen"] and not is_change:
-            balance, arriving = (
-                money.short(language, fields["balance_fen"]),
-                money.short(language, fields["arriving_fen"]),
-            )
-            return Toast(text(language, "toast_arriving", amount=balance, arriving=arriving))
-        key, amount_fen = ("toast_top_up", "change_fen") if is_change else ("toast_balance", "balance_fen")
-        return Toast(text(language, key, amount=money.short(language, fields[amount_fen])))
     if event.word == "refused":
-        return _refused(fields["name"], fields["detail"], language)
+        return Toast(refusals.of_name(fields["name"], fields["detail"], language), is_error=True)
     if event.word == "claim" and fields["user"] == session.model.user_id:
         return None  # the user has just opened it and sees the amount on the page
+    if event.word in OTHERS:
+        return OTHERS[event.word](fields, language, money)
     if event.word in SIMPLE:
         amount = money.short(language, fields.get("amount_fen", fields.get("total_fen", 0)))
         return Toast(text(language, f"toast_{event.word}", **fields, amount=amount))
     return None
 
 
+def _opened(fields: dict[str, Any], language: str, money: MoneyUnit) -> Toast:
+    amount = money.short(language, fields["amount_fen"])
+    return Toast(text(language, ANSWERS[fields["answer"]], amount=amount), is_error=not fields["amount_fen"])
+
+
+def _balance(fields: dict[str, Any], language: str, money: MoneyUnit) -> Toast | None:
+    """Money that came in, or the answer to a question; other changes have toasts of their own."""
+    reason, change_fen = fields["reason"], fields["change_fen"]
+    change = money.short(language, change_fen)
+    if reason in CAME_IN:
+        return Toast(text(language, CAME_IN[reason], amount=change)) if change_fen > 0 else None
+    if reason != "asked":
+        return None
+    balance, arriving = (money.short(language, fields[name]) for name in ("balance_fen", "arriving_fen"))
+    key = "toast_arriving" if fields["arriving_fen"] else "toast_balance"
+    return Toast(text(language, key, amount=balance, arriving=arriving))
+
+
+def _first_packet(fields: dict[str, Any], language: str, money: MoneyUnit) -> Toast:
+    return Toast(text(language, "hint_wallet"), seconds=HINT_S)
+
+
+def _withdrawn(fields: dict[str, Any], language: str, money: MoneyUnit) -> Toast:
+    key = "toast_withdrawn" if fields["state"] == "succeeded" else "toast_withdrawal_sent"
+    return Toast(text(language, key, amount=money.short(language, fields["amount_fen"])))
+
+
+OTHERS: dict[str, Callable[[dict[str, Any], str, MoneyUnit], Toast | None]] = {
+    "opened": _opened,
+    "balance": _balance,
+    "first_packet": _first_packet,
+    "withdrawn": _withdrawn,
+}
+
+
 def of_error(error: BadCommand | ClientError, language: str, money: MoneyUnit) -> Toast:
     """The toast of a command that cannot be carried out."""
-    if isinstance(error, BadCommand):
-        use = f"use_{error.verb}"
-        shown = usage(language, use, money) if use in TEXTS else ""
-        return Toast(text(language, error.key, verb=error.verb, text=error.text, usage=shown), is_error=True)
-    return _refused(error.name, detail_of(error), language)
-
-
-def _refused(name: str, detail: str, language: str) -> Toast:
-    key = f"refused_{name}"
-    return Toast(text(language, key if key in TEXTS else "refused", detail=detail or name), is_error=True)
+    return Toast(refusals.in_words(error, language, money), is_error=True)

@@ -105,8 +105,14 @@ class GetCards(Message, tag=53):
 
 
 class Cards(Message, tag=153):
+    """`takes_cards`: this server has a bank, so cards can be bound. `needs_password`: my wallet pays only with the
+    pay password.
+    """
+
     cards: list[CardLine]
     has_password: bool
+    takes_cards: bool = True
+    needs_password: bool = True
 
 
 class UnbindCard(Message, tag=54):

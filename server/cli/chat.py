@@ -9,6 +9,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from client_sim.bank.books import BankBooks
+from client_sim.bank.keys import BankKeyring, new_key
+from client_sim.bank.server import BankServer
 from client_sim.chat import run as chat_run
 from client_sim.chat import scene
 from client_sim.chat.commands import invite_code
@@ -64,9 +67,22 @@ def chat(
 
 
 def screenshots(folder: Path = Path("docs")) -> int:
-    """Draw the pictures of the terminal client for the docs, from a scene on a private server."""
-    with tempfile.TemporaryDirectory(prefix="hb-") as name, ServerProcess(Path(name)) as server:
-        settings = load(None, {})
-        for path in run(scene.draw(server.url, lambda user_id: mint(settings, Path(name), user_id), folder)):
+    """Draw the pictures of the terminal client for the docs, from a scene on a private server with a bank."""
+    with tempfile.TemporaryDirectory(prefix="hb-") as name:
+        for path in run(_draw(Path(name), folder)):
             print(path)
     return 0
+
+
+async def _draw(data: Path, folder: Path) -> list[Path]:
+    books = BankBooks(":memory:")
+    bank = BankServer(books, BankKeyring({"b1": new_key()}, {"m1": new_key()}))
+    await bank.start()
+    try:
+        config, settings = data / "bank.toml", load(None, {})
+        config.write_text(bank.keys.config_lines(bank.url, bank.merchant), encoding="utf-8")
+        with ServerProcess(data, "--config", str(config)) as server:
+            return await scene.draw(server.url, lambda user_id: mint(settings, data, user_id), folder, books.inbox)
+    finally:
+        await bank.stop()
+        books.close()

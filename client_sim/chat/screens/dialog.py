@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, ClassVar, Protocol
 
 from textual import events
@@ -13,6 +13,7 @@ from textual.screen import ModalScreen
 from client_sim.chat.screens.widgets import Keys
 from client_sim.chat.session import Event, Session
 from client_sim.chat.texts import text
+from protocol import messages
 
 READ_PAUSE_S = 0.4  # a page cannot be read sooner: letters pressed before were meant for the line under it
 
@@ -31,6 +32,26 @@ class Navigator(Protocol):
 
     async def show_records(self) -> None:
         """Open the records."""
+
+    async def show_statement(self) -> None:
+        """Open the statement."""
+
+    async def show_form(self, *, asks_receiver: bool = False) -> None:
+        """Open the form to send a packet."""
+
+    async def show_wallet(self) -> None:
+        """Open the wallet screen."""
+
+    async def show_money_form(self, what: str) -> None:
+        """Open the form to top up, to withdraw or to transfer."""
+
+    async def show_cards(self) -> None:
+        """Open the cards."""
+
+    async def show_bind(
+        self, on_bound: Callable[[messages.CardLine, str], None] | None = None, pays: str = ""
+    ) -> None:
+        """Open the sheet that binds a card."""
 
 
 class Dialog(ModalScreen[None]):

@@ -30,9 +30,16 @@ class Draft(NamedTuple):
         """What the packet costs."""
         return self.shown_fen * self.shares if self.kind == "equal" else self.shown_fen
 
+    def for_one(self, is_for_one: bool) -> Draft:
+        """The packet for one user (amount and greeting only), or again one for a group; the amount stays."""
+        if is_for_one == (self.kind == "personal"):
+            return self
+        kind = "personal" if is_for_one else "lucky"
+        return Draft(kind, self.total_fen, 1 if is_for_one else self.shares, kind)
+
     def switched(self) -> Draft:
         """The other kind. Switching back gives exactly what was typed; no fen is lost."""
-        return self._replace(kind=OTHER[self.kind])
+        return self._replace(kind=OTHER.get(self.kind, self.kind))
 
     def with_amount(self, amount_fen: int) -> Draft:
         """An amount was typed."""

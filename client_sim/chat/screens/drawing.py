@@ -14,7 +14,7 @@ from client_sim.sdk.money import MoneyUnit
 
 RED, FADED, DARK, FADED_DARK = "#d94a38", "#7d4038", "#b8352a", "#68342e"
 FADED_GOLD = "#b59a6a"
-GOLD, CREAM, INK, DIM = "#f3cf8a", "#fdf0d5", "#8a1f14", "#8b8b8b"
+GOLD, CREAM, INK, DIM, WARNING = "#f3cf8a", "#fdf0d5", "#8a1f14", "#8b8b8b", "#e5846f"
 NAME_COLOURS = ("#e8a87c", "#8fbcbb", "#a3be8c", "#b48ead", "#88c0d0", "#ebcb8b")
 CARD_WIDTH = 34
 COIN_ROWS = 7

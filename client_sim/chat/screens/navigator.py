@@ -6,13 +6,21 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from client_sim.chat import actions, packet_requests
+from client_sim.chat.commands import BadCommand
+from client_sim.chat.money import card_requests
+from client_sim.chat.money.checkout import TRANSFER
 from client_sim.chat.screens import listing
+from client_sim.chat.screens.bind_sheet import BindSheet, OnBound
+from client_sim.chat.screens.cards_page import CardsPage
 from client_sim.chat.screens.dialog import Dialog
+from client_sim.chat.screens.money_form import MoneyForm
 from client_sim.chat.screens.open_page import OpenPage
+from client_sim.chat.screens.pay_sheet import PaySheet
 from client_sim.chat.screens.records import Records
 from client_sim.chat.screens.result_page import ResultPage
 from client_sim.chat.screens.send_form import SendForm
 from client_sim.chat.screens.statement import Statement
+from client_sim.chat.screens.wallet import WalletScreen
 from client_sim.chat.session import Session
 from client_sim.chat.texts import text
 from client_sim.chat.toasts import Toast
@@ -71,9 +79,43 @@ class PageNavigator:
         """The changes of the wallet."""
         self._push(Statement(self._session, self, await packet_requests.statement(self._session)))
 
-    async def show_form(self) -> None:
-        """The form to send a packet."""
-        self._push(SendForm(self._session, self))
+    async def show_form(self, *, asks_receiver: bool = False) -> None:
+        """The form to send a packet: here, or to a receiver that it asks for."""
+        await card_requests.learn(self._session)
+        self._push(SendForm(self._session, self, asks_receiver=asks_receiver))
+
+    async def show_wallet(self) -> None:
+        """The wallet, and what can be done with it."""
+        await card_requests.learn(self._session)
+        wallet = await self._session.client.wallet()
+        self._session.take_wallet(wallet.balance_fen, wallet.arriving_fen, 0, "wallet")
+        self._push(WalletScreen(self._session, self))
+
+    async def show_money_form(self, what: str) -> None:
+        """The form to top up, to withdraw or to transfer."""
+        if what != TRANSFER:
+            await self._check_cards(what)
+        self._push(MoneyForm(self._session, self, what))
+
+    async def show_cards(self) -> None:
+        """The cards of the user."""
+        await self._check_cards("cards")
+        self._push(CardsPage(self._session, self))
+
+    async def show_bind(self, on_bound: OnBound | None = None, pays: str = "") -> None:
+        """The sheet that binds a card."""
+        await self._check_cards("bind")
+        self._push(BindSheet(self._session, self, on_bound, pays))
+
+    async def _check_cards(self, verb: str) -> None:
+        payer = await card_requests.learn(self._session)
+        if not (payer.takes_cards or payer.cards):
+            raise BadCommand("no_cards_here", verb)
+
+    def show_checkout(self) -> None:
+        """The sheet for a payment that asks for a way to pay."""
+        if (payment := self._session.desk.payment) is not None:
+            self._push(PaySheet(self._session, self, payment))
 
     async def show_members(self) -> None:
         """The members of the group on the screen."""
@@ -92,12 +134,21 @@ class PageNavigator:
         self._push(listing.commands(self._session, self))
 
 
+async def _bind(pages: PageNavigator, number: str, phone: str, holder: str) -> None:
+    """What was typed behind the command is typed again where it stays hidden."""
+    await pages.show_bind()
+
+
 PAGES: dict[str, Callable[..., Work]] = {  # by command; other commands have no page
     "tap": PageNavigator.tap,
     "result": PageNavigator.show_result,
     "records": PageNavigator.show_records,
     "statement": PageNavigator.show_statement,
     "form": PageNavigator.show_form,
+    "wallet": PageNavigator.show_wallet,
+    "money_form": PageNavigator.show_money_form,
+    "cards": PageNavigator.show_cards,
+    "bind": _bind,
     "members": PageNavigator.show_members,
     "invite": PageNavigator.show_invite,
     "who": PageNavigator.show_grab_stats,

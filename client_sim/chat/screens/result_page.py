@@ -26,7 +26,11 @@ NAME_WIDTH, WHEN_WIDTH, AMOUNT_WIDTH = 16, 14, 11
 class ResultPage(Dialog):
     """Drawn as the server computed it. While it is open, later claims are pushed to it."""
 
-    BINDINGS: ClassVar[list[Any]] = [Binding("a,A", "again", show=False), Binding("r,R", "records", show=False)]
+    BINDINGS: ClassVar[list[Any]] = [
+        Binding("a,A", "again", show=False),
+        Binding("r,R", "records", show=False),
+        Binding("w,W", "wallet", show=False),
+    ]
 
     def __init__(
         self, session: Session, navigator: Navigator, packet_id: int, page: messages.ResultPageBody
@@ -117,6 +121,8 @@ class ResultPage(Dialog):
             keys.append(("A", self.text("key_send_now") if self._is_confirmed else self.page.button))
         if self.page.link:
             keys.append(("R", self.page.link))
+        if self.page.note:
+            keys.append(("W", self.text("key_wallet")))
         self.show_keys(server=tuple(keys))
 
     def _line(self, one: messages.ResultLine) -> Content:
@@ -159,3 +165,9 @@ class ResultPage(Dialog):
         if self.page.link:
             self.dismiss()
             self.do(self.navigator.show_records())
+
+    def action_wallet(self) -> None:
+        """The note says what the money in the wallet may be used for: show it."""
+        if self.page.note:
+            self.dismiss()
+            self.do(self.navigator.show_wallet())

@@ -1,75 +1,106 @@
-"""The send form. Switching between lucky and equal keeps what was typed."""
+"""The send form. Switching between lucky and equal keeps what was typed; to one user it is amount and greeting."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Horizontal, Vertical
+from textual.containers import Vertical
 from textual.content import Content
 
-from client_sim.chat import packet_requests
-from client_sim.chat.screens.dialog import Dialog, Navigator
+from client_sim.chat.commands import BadCommand
+from client_sim.chat.money import payments
+from client_sim.chat.money.checkout import Order, Payer, Payment, packet_order
+from client_sim.chat.screens.dialog import Navigator
 from client_sim.chat.screens.draft import OTHER, Draft
 from client_sim.chat.screens.drawing import DIM, GOLD
-from client_sim.chat.screens.widgets import Drawn, Field, Keys
-from client_sim.chat.session import Session
-from client_sim.sdk.errors import ClientError
+from client_sim.chat.screens.sheet import Sheet
+from client_sim.chat.screens.widgets import Drawn, Keys
+from client_sim.chat.session import Event, Session
+from client_sim.chat.users import find_user
+
+NAMES: Final = ("receiver", "amount", "shares", "greeting")
+AMOUNTS: Final = {"lucky": "form_total", "equal": "form_single", "personal": "form_amount"}
 
 
-class SendForm(Dialog):
-    """Kind, amount, shares, greeting."""
+class SendForm(Sheet):
+    """Kind, amount, shares, greeting. `asks_receiver`: it was opened from the wallet, not from a chat."""
 
-    BINDINGS: ClassVar[list[Any]] = [
-        Binding("f2,ctrl+t", "switch", show=False),
-        # priority: letters typed after them must not go into the field that they leave
-        Binding("up,shift+tab", "app.focus_previous", show=False, priority=True),
-        Binding("down,tab", "app.focus_next", show=False, priority=True),
-    ]
+    BINDINGS: ClassVar[list[Any]] = [Binding("f2,ctrl+t", "switch", show=False)]
 
-    def __init__(self, session: Session, navigator: Navigator) -> None:
+    def __init__(self, session: Session, navigator: Navigator, *, asks_receiver: bool = False) -> None:
         super().__init__(session, navigator)
         self.draft = Draft()
-        self._is_sending = False
+        self._asks_receiver = asks_receiver
+        self._payment: Payment | None = None
 
     def compose(self) -> ComposeResult:
-        with Vertical(classes="form"):
+        with Vertical(classes="form send"):
             yield Drawn(Content.styled(self.text("form_title"), f"bold {GOLD}"), id="title")
             yield Drawn(id="kinds")
-            for name, value in (("amount", ""), ("shares", "1"), ("greeting", "")):
-                with Horizontal(classes="field"):
-                    yield Drawn(id=f"{name}_label", classes="label")
-                    yield Field(value, id=name, compact=True)
+            yield from self.fields(*NAMES)
             yield Drawn(id="costs")
+            yield Drawn(id="message")
             yield Keys(id="keys")
 
     def on_mount(self) -> None:
-        self.query_one("#amount", Field).placeholder = self.session.money.typed(0)
-        self.query_one("#greeting", Field).placeholder = self.text("form_default")
+        self.field("shares").value = "1"
+        self.field("amount").placeholder = self.session.money.typed(0)
+        self.field("greeting").placeholder = self.text("form_default")
+        self.show_field("receiver", is_shown=self._asks_receiver)
+        self.field("receiver" if self._asks_receiver else "amount").focus()
+        self.draft = self.draft.for_one(self._is_for_one())
         self._draw()
-        self.show_keys(("↵", "form_send"), ("F2", "key_switch"), ("↑↓", "key_choose_field"))
+
+    def _is_for_one(self) -> bool:
+        """Whether the packet goes to one user: it has no kinds and no shares then."""
+        if not self._asks_receiver:
+            return self.session.model.current.is_one_to_one
+        return self._group() == 0
+
+    def _group(self) -> int:
+        """The group that the receiver names; 0: it is a user."""
+        name, model = self.value("receiver"), self.session.model
+        found = [
+            one.stream_id
+            for one in model.conversations.values()
+            if name and name in (one.name, str(one.stream_id)) and not one.is_one_to_one
+        ]
+        return found[0] if len(found) == 1 and found[0] != model.user_id else 0
 
     def _draw(self) -> None:
         draft = self.draft
         kinds = [(f" {self.text(one)} ", f"reverse {GOLD}" if one == draft.kind else DIM) for one in OTHER]
-        self.query_one("#kinds", Drawn).draw(Content.assemble(kinds[0], "  ", kinds[1]))
-        amount = "form_total" if draft.kind == "lucky" else "form_single"
-        for name, key in (("amount", amount), ("shares", "form_shares"), ("greeting", "form_greeting")):
-            self.query_one(f"#{name}_label", Drawn).draw(Content(self.text(key)))
+        is_for_one = draft.kind not in OTHER
+        shown = Content(self.text(draft.kind)) if is_for_one else Content.assemble(kinds[0], "  ", kinds[1])
+        self.query_one("#kinds", Drawn).draw(shown)
+        self.show_field("shares", is_shown=not is_for_one)
+        labels = {"amount": AMOUNTS[draft.kind]}
+        for name in NAMES:
+            self.label(name, self.text(labels.get(name, f"form_{name}")))
         costs = self.text("form_costs", amount=self.session.money.short(self.session.language, draft.total_fen))
         self.query_one("#costs", Drawn).draw(Content.styled(costs, f"bold {GOLD}"))
+        if not self.is_busy:
+            self.say(self._way())
+        switch = () if is_for_one else (("F2", "key_switch"),)
+        self.show_keys(("↵", "form_send"), *switch, ("↑↓", "key_choose_field"))
 
-    def _value(self, name: str) -> str:
-        return self.query_one(f"#{name}", Field).value
+    def _way(self) -> str:
+        """How it will be paid; nothing where there is only the wallet."""
+        payer = self.session.desk.payer or Payer()
+        if payer.is_plain:
+            return ""
+        if payer.cards or payer.needs_password:
+            return self.text("form_by_choice")
+        is_short = self.draft.total_fen > self.session.model.balance_fen
+        return self.text("form_by_card" if is_short else "form_by_wallet")
 
     def on_input_changed(self) -> None:
         """Something was typed; text that is not a number counts as 0."""
-        shares, amount_fen = (
-            _read(int, self._value("shares")),
-            _read(self.session.money.parse, self._value("amount")),
-        )
-        if shares != self.draft.shares:
+        self.draft = self.draft.for_one(self._is_for_one())
+        shares, amount_fen = _read(int, self.value("shares")), _read(self.session.money.parse, self.value("amount"))
+        if shares != self.draft.shares and self.draft.kind in OTHER:
             self.draft = self.draft.with_shares(shares)
         if amount_fen != self.draft.shown_fen:
             self.draft = self.draft.with_amount(amount_fen)
@@ -79,7 +110,7 @@ class SendForm(Dialog):
         """Switch to the other kind."""
         self.draft = self.draft.switched()
         shown_fen = self.draft.shown_fen
-        self.query_one("#amount", Field).value = self.session.money.typed(shown_fen) if shown_fen else ""
+        self.field("amount").value = self.session.money.typed(shown_fen) if shown_fen else ""
         self._draw()
 
     def on_click(self, click: Any) -> None:
@@ -88,19 +119,36 @@ class SendForm(Dialog):
             self.action_switch()
 
     def on_input_submitted(self) -> None:
-        """Send it once."""
-        if not self._is_sending:
-            self._is_sending = True
-            self.do(self._send())
+        """Send it, once."""
+        self.run(self._send())
 
     async def _send(self) -> None:
-        draft, greeting = self.draft, self._value("greeting").strip()
-        try:
-            await packet_requests.send_here(self.session, draft.kind, draft.shown_fen, draft.shares, greeting)
-        except ClientError:
-            self._is_sending = False
-            raise
-        self.dismiss()
+        order = await self._order()
+        if self._payment is None or self._payment.order != order:  # edited: another payment
+            self._payment = self.session.desk.payment_of(order)
+        await payments.begin(self.session, order, self._payment)
+        self._close_if_paid()
+
+    async def _order(self) -> Order:
+        draft, greeting = self.draft, self.value("greeting")
+        target_id = self.session.model.current_id
+        if self._asks_receiver:
+            if not self.value("receiver"):
+                raise BadCommand("no_receiver", "send")
+            target_id = self._group() or await find_user(self.session, self.value("receiver"))
+        return packet_order(draft.kind, target_id, draft.shown_fen, draft.shares, greeting)
+
+    def take_event(self, event: Event) -> None:
+        """It may be paid, by a sheet above."""
+        self._close_if_paid()
+
+    def on_screen_resume(self) -> None:
+        """A page above was closed."""
+        self._close_if_paid()
+
+    def _close_if_paid(self) -> None:
+        if self._payment is not None and self._payment.is_paid:
+            self.close()
 
 
 def _read(reader: Any, text: str) -> int:

@@ -23,6 +23,7 @@ class CardHandlers:
         self._cards, self._passwords = services.cards.service, services.cards.passwords
         self._authorisation = services.cards.authorisation
         self._by_card, self._orders = services.payments.by_card, services.orders
+        self._attempts = services.payments.attempts
 
     def served(self) -> dict[type[Message], Callable[[Session, Any], Awaitable[Message]]]:
         """What serves each request of users."""
@@ -69,7 +70,14 @@ class CardHandlers:
 
     async def cards(self, session: Session, request: messages.GetCards) -> Message:
         bound = await self._cards.bound(session.user_id)
-        return messages.Cards(0, [_line(one) for one in bound], await self._passwords.is_set(session.user_id))
+        has_password = await self._passwords.is_set(session.user_id)
+        needs_password = await self._authorisation.is_needed(session.user_id, "")
+        lines = [_line(one) for one in bound]
+        return messages.Cards(0, lines, has_password, self._takes_cards(), needs_password)
+
+    def _takes_cards(self) -> bool:
+        gateways = self._attempts.gateways if self._attempts is not None else {}
+        return any(one.capabilities.takes_cards for one in gateways.values())
 
     async def unbind(self, session: Session, request: messages.UnbindCard) -> Message:
         check_password_of(session, request.password)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from client_sim.chat.actions import ACTIONS
-from client_sim.chat.commands import FORM, VERBS, BadCommand, parse
+from client_sim.chat.commands import FORM, FORMS, VERBS, BadCommand, parse
 from client_sim.sdk.money import YUAN
 
 UNDERSTOOD: list[tuple[str, str, dict[str, Any]]] = [
@@ -27,6 +27,17 @@ UNDERSTOOD: list[tuple[str, str, dict[str, Any]]] = [
     ("/records", "records", {"direction": "received", "year": 0}),
     ("/records sent 2025", "records", {"direction": "sent", "year": 2025}),
     ("/statement", "statement", {}),
+    ("/wallet", "wallet", {}),
+    ("/bind", "bind", {"number": "", "phone": "", "holder": ""}),
+    ("/bind 62-2 138 王 小明", "bind", {"number": "62-2", "phone": "138", "holder": "王 小明"}),
+    ("/code", "code", {"code": "", "password": "", "again": ""}),
+    ("/code 123456 246810", "code", {"code": "123456", "password": "246810", "again": ""}),
+    ("/pay", "pay", {"way": "", "password": ""}),
+    ("/pay 1 246810", "pay", {"way": "1", "password": "246810"}),
+    ("/topup 50", "topup", {"amount_fen": 5_000}),
+    ("/topup", *FORMS["topup"]),
+    ("/withdraw ", *FORMS["withdraw"]),
+    ("/transfer 阿强 5.20 谢谢 你", "transfer", {"user": "阿强", "amount_fen": 520, "text": "谢谢 你"}),
     ("/new 一家 人", "new", {"name": "一家 人"}),
     ("/join abcd-efgh-ijkl-2345", "join", {"invite": "ABCDEFGHIJKL2345"}),
     ("/invite", "invite", {"renew": ""}),
@@ -57,6 +68,11 @@ NOT_UNDERSTOOD = [
     ("/records given", "not_understood", "records", "given"),
     ("/lang fr", "not_understood", "lang", "fr"),
     ("/quit now", "not_understood", "quit", "now"),
+    ("/topup x", "not_understood", "topup", "x"),
+    ("/transfer 阿强", "missing", "transfer", "amount_fen"),
+    ("/unbind", "missing", "unbind", "card"),
+    ("/code 123456 246810 246810 9", "not_understood", "code", "…"),  # a word of it may be a secret
+    ("/pay 1 246810 now", "not_understood", "pay", "…"),
     ("/wait packet nan", "not_understood", "wait", "nan"),
     ("/wait packet 1e9", "not_understood", "wait", "1e9"),
 ]
@@ -80,4 +96,11 @@ def test_parse_of_an_empty_line_is_none(line: str) -> None:
 
 
 def test_actions_has_every_verb() -> None:
-    assert set(ACTIONS) == {*VERBS, "say", "form"}
+    assert set(ACTIONS) == {*VERBS, "say", "form", "money_form"}
+
+
+def test_secret_words_are_hidden_in_the_repr_of_a_command() -> None:
+    command = parse("/bind 6212990000000018 13800001234 王小明", YUAN)
+    assert "6212" not in repr(command)
+    assert "138" not in repr(command)
+    assert "小明" not in repr(command)
