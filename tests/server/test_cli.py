@@ -218,12 +218,8 @@ def test_demo_and_the_commands_that_it_names_pass_and_leave_no_process(data: Pat
         "not_allowed",
         "手气最佳",
         "verify: ok",
-<<<<<<< HEAD
-        "audit: ok (20 checks",
-        "both books agree on",
-=======
         "audit: ok (21 checks",
->>>>>>> a4fb7dbb (The audit has 21 checks)
+        "both books agree on",
     ):
         assert expected in shown.stdout
     wait_until_no_process_is_left(data)
