@@ -117,7 +117,7 @@ STATEMENT_FILES = "server/services/reconciliation/files.py"
 RECONCILIATION = "server/services/reconciliation/service.py"
 BREAK_SERVICE = "server/services/reconciliation/breaks.py"
 CORRECTION_SERVICE = "server/services/reconciliation/corrections.py"
-BANK_AUDIT, STATUS_SOCKET = "server/services/reconciliation/bank_audit.py", "server/ops/socket/status_socket.py"
+BANK_AUDIT = "server/services/reconciliation/bank_audit.py"
 T_RECONCILIATION = "tests/reconciliation/test_"
 CLASSIFIED = T_RECONCILIATION + "classes.py::test_fault_of_a_kind_is_found_and_classified_and_nothing_else_is_told"
 NOT_A_STATEMENT = (
@@ -4438,6 +4438,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "reconciliation",
         STATEMENT_FILES,
         "    if not checker(key)(claim.signed_text, signature):\n",
+        "    if not _is_signed(key, claim.signed_text, signed.signature):\n",
         "    if False:\n",
         (NOT_A_STATEMENT,),
     ),
@@ -4612,9 +4613,9 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "reconciliation: the user of a change is the one of the server",
         "I7",
-        STATUS_SOCKET,
-        "named = [str(peer.uid)] if command.names_uid else []",
-        "named = [str(os.getuid())] if command.names_uid else []",
+        "server/ops/socket/book_commands.py",
+        "    uid = PEER.get().uid\n",
+        "    uid = 0\n",
         (
             T_CORRECTIONS + "peer_of_another_user_is_asked_of_the_kernel",
             T_CORRECTIONS + "correction_moves_money_once_and_is_in_the_entries_the_pushes_and_the_audit",

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 from server.core.ledger import SYSTEM_ACCOUNTS
 from server.core.reconciliation.rules import BREAK_CLASSES
 from server.ops.socket.arguments import ID_MAX, integer, one_id, options_in
-from server.ops.socket.status_socket import Answer, BadArguments, Command
+from server.ops.socket.status_socket import PEER, Answer, BadArguments, Command
 from server.services.reconciliation.assembly import ReconciliationServices
 from server.services.reconciliation.breaks import BreakFacts, BreakRefused
 from server.services.reconciliation.corrections import AccountChange, CorrectionFacts
@@ -28,32 +28,28 @@ Facts: TypeAlias = dict[str, Any]
 
 
 def book_commands(services: ReconciliationServices) -> dict[str, Command]:
-    """The commands by name. `change` that needs to know its user is told the user id of the peer."""
+    """The commands by name."""
     do = BookCommands(services)
     listing = f"[--state open|all] [--class {'|'.join(BREAK_CLASSES)}] [--day YYYY-MM-DD] [--most 1…{MOST_MAX}]"
     rows = {
-        "reconcile": _change("PATH", "import a statement of a bank, and match it with our payments", do.reconcile),
+        "reconcile": Command("change", "PATH", "import a statement of a bank and match it", do.reconcile),
         "reconciliation": Command("read", "JOB", "how far the import of a statement has come", do.reconciliation),
         "breaks": Command("read", listing, "differences between both books, the newest first", do.breaks),
-        "own-break": _change("ID", "look after a break", do.own),
-        "close-break": _change("ID REASON…", "close a break for a reason", do.close),
+        "own-break": Command("change", "ID", "look after a break", do.own),
+        "close-break": Command("change", "ID REASON…", "close a break for a reason", do.close),
         "corrections": Command(
             "read", f"[--break ID] [--most 1…{MOST_MAX}]", "corrections, the newest first", do.corrections
         ),
         "preview-correction": Command(
             "read", f"{ACCOUNTS} {ACCOUNTS} FEN", "both balances before and after a correction", do.preview
         ),
-        "propose-correction": _change(
-            f"BREAK {ACCOUNTS} {ACCOUNTS} FEN", "propose a transfer that corrects a break", do.propose
+        "propose-correction": Command(
+            "change", f"BREAK {ACCOUNTS} {ACCOUNTS} FEN", "propose a transfer that corrects a break", do.propose
         ),
-        "approve-correction": _change("ID", "move the money of another user's proposal, once", do.approve),
-        "reject-correction": _change("ID REASON…", "reject a proposal for a reason", do.reject),
+        "approve-correction": Command("change", "ID", "move the money of another's proposal, once", do.approve),
+        "reject-correction": Command("change", "ID REASON…", "reject a proposal for a reason", do.reject),
     }
     return {name: row._replace(run=partial(_refusing, row.run)) for name, row in rows.items()}
-
-
-def _change(arguments: str, text: str, run: Callable[[list[str]], Awaitable[Answer]]) -> Command:
-    return Command("change", arguments, text, run, names_uid=True)
 
 
 async def _refusing(run: Callable[[list[str]], Awaitable[Answer]], words: list[str]) -> Answer:
@@ -75,10 +71,10 @@ class BookCommands:
         self._corrections = services.corrections
 
     async def reconcile(self, words: list[str]) -> Answer:
-        uid, path = _of_uid(words, 1)
+        (path,) = _words(words, 1)
         if not path.startswith("/"):
             raise BadArguments("the path of the file must be absolute")
-        return {"job": self._statements.start(Path(unquote(path)), uid).number}
+        return {"job": self._statements.start(Path(unquote(path)), _asking()).number}
 
     async def reconciliation(self, words: list[str]) -> Answer:
         job = self._statements.job(one_id(words))
@@ -109,12 +105,12 @@ class BookCommands:
         return {"breaks": [_break(one) for one in found]}
 
     async def own(self, words: list[str]) -> Answer:
-        uid, word = _of_uid(words, 1)
-        return _break(await self._breaks.own(integer(word, 1, ID_MAX), uid))
+        (word,) = _words(words, 1)
+        return _break(await self._breaks.own(integer(word, 1, ID_MAX), _asking()))
 
     async def close(self, words: list[str]) -> Answer:
-        uid, word, *reason = _of_uid(words, 2, more=True)
-        return _break(await self._breaks.close(integer(word, 1, ID_MAX), uid, " ".join(reason)))
+        word, *reason = _words(words, 2, more=True)
+        return _break(await self._breaks.close(integer(word, 1, ID_MAX), _asking(), " ".join(reason)))
 
     async def corrections(self, words: list[str]) -> Answer:
         options = options_in(words, **{"break": "0", "most": str(MOST)})
@@ -129,28 +125,34 @@ class BookCommands:
         return {"accounts": _changes(await self._corrections.preview(debit, credit, integer(words[2], 1, FEN_MAX)))}
 
     async def propose(self, words: list[str]) -> Answer:
-        uid, break_id, debit, credit, amount = _of_uid(words, 4)
+        break_id, debit, credit, amount = _words(words, 4)
         accounts = _account(debit), _account(credit)
         amount_fen = integer(amount, 1, FEN_MAX)
         accounts_after = await self._corrections.preview(*accounts, amount_fen)
-        made = await self._corrections.propose(integer(break_id, 1, ID_MAX), *accounts, amount_fen, uid)
+        made = await self._corrections.propose(integer(break_id, 1, ID_MAX), *accounts, amount_fen, _asking())
         return {**_correction(made), "accounts": _changes(accounts_after)}
 
     async def approve(self, words: list[str]) -> Answer:
-        uid, word = _of_uid(words, 1)
-        return _correction(await self._corrections.approve(integer(word, 1, ID_MAX), uid))
+        (word,) = _words(words, 1)
+        return _correction(await self._corrections.approve(integer(word, 1, ID_MAX), _asking()))
 
     async def reject(self, words: list[str]) -> Answer:
-        uid, word, *reason = _of_uid(words, 2, more=True)
-        return _correction(await self._corrections.reject(integer(word, 1, ID_MAX), uid, " ".join(reason)))
+        word, *reason = _words(words, 2, more=True)
+        return _correction(await self._corrections.reject(integer(word, 1, ID_MAX), _asking(), " ".join(reason)))
 
 
-def _of_uid(words: list[str], count: int, *, more: bool = False) -> Any:
-    """The user id of the peer, and so many words, or more."""
-    uid, *others = words
-    if len(others) < count or (len(others) > count and not more):
+def _words(words: list[str], count: int, *, more: bool = False) -> list[str]:
+    """So many words, or more. Raises BadArguments."""
+    if len(words) < count or (len(words) > count and not more):
         raise BadArguments(f"there must be {count} arguments")
-    return int(uid), *others
+    return words
+
+
+def _asking() -> int:
+    """The user of the system who has given this command, as the kernel reports it."""
+    uid = PEER.get().uid
+    assert uid is not None  # a change over TCP was refused before
+    return uid
 
 
 def _day(word: str) -> date | None:

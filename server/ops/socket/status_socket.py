@@ -45,16 +45,12 @@ class BadArguments(Exception):
 
 
 class Command(NamedTuple):
-    """One row of the command table. `run` gets the words after the name; raises BadArguments, StoreUnavailable.
-
-    `names_uid`: before these words comes the user id of the peer, as the kernel reports it.
-    """
+    """One row of the command table. `run` gets the words after the name; raises BadArguments, StoreUnavailable."""
 
     role: Role
     arguments: str
     help: str
     run: Callable[[list[str]], Awaitable[Answer]]
-    names_uid: bool = False
 
 
 class Peer(NamedTuple):
@@ -210,8 +206,7 @@ class StatusSocket:
                 return {"error": f"{name} is a change: for root, the server's own user, and ops.change_uids only"}
         PEER.set(peer)  # for the task in which the command runs
         try:
-            named = [str(peer.uid)] if command.names_uid else []
-            return await self._run_with_timeout(operators, command, [*named, *words[1:]])
+            return await self._run_with_timeout(operators, command, words[1:])
         except BadArguments as error:
             return {"error": str(error), "usage": f"{name} {command.arguments}".strip()}
         except StoreUnavailable as error:
