@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from server.cli.shared.demo_bank import BankLine, OurLine, differences, may_have_bank
+from server.cli.shared.demo_bank import JournalLine, OurLine, differences, may_have_bank
 from server.config import Config, load
 
 OURS = [
@@ -17,9 +17,9 @@ OURS = [
     OurLine("4", "charge", 60, "failed", False),  # never sent
 ]
 THEIRS = [
-    BankLine("1", "charge", 300, "succeeded", 300, 1, "reply_lost"),
-    BankLine("2", "payout", 100, "succeeded", 100, 1, "none"),
-    BankLine("3", "charge", 50, "failed", 0, 0, "none"),
+    JournalLine("1", "charge", 300, "succeeded", 300, 1, "reply_lost"),
+    JournalLine("2", "payout", 100, "succeeded", 100, 1, "none"),
+    JournalLine("3", "charge", 50, "failed", 0, 0, "none"),
 ]
 
 
@@ -27,7 +27,7 @@ def test_books_that_agree_have_no_differences() -> None:
     assert differences(OURS, THEIRS) == []
 
 
-Fault = Callable[[list[OurLine], list[BankLine]], None]
+Fault = Callable[[list[OurLine], list[JournalLine]], None]
 FAULTS: dict[str, tuple[Fault, str]] = {
     "only ours": (lambda ours, theirs: theirs.remove(THEIRS[0]), "payment 1: hongbao has"),
     "only theirs": (lambda ours, theirs: ours.remove(OURS[1]), "payment 2: only the bank has it"),

@@ -132,13 +132,13 @@ class DemoBank:
         if has_ended or time.monotonic() > ends_s:
             raise CommandFailed(f"the bank did not start: {error} (see {self.folder / LOG})")
 
-    def journal(self) -> list[BankLine]:
+    def journal(self) -> list[JournalLine]:
         """The charges and payouts in the books of the bank. Raises sqlite3.Error."""
         with closing(sqlite3.connect(f"file:{self.folder / 'bank.db'}?mode=ro", uri=True)) as books:
-            return [BankLine(*row) for row in books.execute(THEIRS_SQL)]
+            return [JournalLine(*row) for row in books.execute(THEIRS_SQL)]
 
 
-class BankLine(NamedTuple):
+class JournalLine(NamedTuple):
     """An order at the bank, and what its postings moved."""
 
     number: str
@@ -160,7 +160,7 @@ class OurLine(NamedTuple):
     was_unknown: bool
 
 
-def differences(ours: Sequence[OurLine], theirs: Sequence[BankLine]) -> list[str]:
+def differences(ours: Sequence[OurLine], theirs: Sequence[JournalLine]) -> list[str]:
     """What does not agree, number by number; a line each."""
     bank, found = {one.number: one for one in theirs}, list[str]()
     for one in ours:
@@ -189,7 +189,7 @@ async def settled(database: Database) -> list[OurLine]:
         return [OurLine(*row) for row in await connection.fetch(OURS_SQL)]
 
 
-def print_books(console: Console, ours: Sequence[OurLine], theirs: Sequence[BankLine], money: MoneyUnit) -> bool:
+def print_books(console: Console, ours: Sequence[OurLine], theirs: Sequence[JournalLine], money: MoneyUnit) -> bool:
     """Print both books by kind and state, and whether they agree; true if they do."""
     table = Table(title="payments by card", title_style="bold red", title_justify="left", box=None)
     for head in ("kind", "state"):
