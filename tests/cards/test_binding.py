@@ -30,8 +30,9 @@ from tests.cards.conftest import (
     MakeStreet,
     Street,
     away,
+    ref_of,
 )
-from tests.conftest import SEED_KEYS, Turn
+from tests.conftest import PATIENCE_S, SEED_KEYS, Turn
 
 MINUTE_MS = 60_000
 
@@ -248,9 +249,17 @@ async def test_eleventh_card_confirmed_at_once_with_the_tenth_is_over_the_limit(
     for n in (9, 10):
         offered = await street.sender.bind_card(number_of(n), HOLDER, PHONE)
         offers.append((offered.challenge_id, bank.code))
-    results = await asyncio.gather(
-        *(street.sender.confirm_card(*offer, PASSWORD) for offer in offers), return_exceptions=True
-    )
+    lock = "hashtextextended('bank ' || $1, x'63617264'::bigint)"  # as both transactions take it for their cards
+    refs = [ref_of(number_of(n)) for n in (9, 10)]
+    for ref in refs:
+        await street.sql.execute(f"SELECT pg_advisory_lock({lock})", ref)
+    confirming = [asyncio.create_task(street.sender.confirm_card(*offer, PASSWORD)) for offer in offers]
+    async with asyncio.timeout(PATIENCE_S):
+        while await street.sql.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted") < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+    for ref in refs:
+        await street.sql.execute(f"SELECT pg_advisory_unlock({lock})", ref)
+    results = await asyncio.gather(*confirming, return_exceptions=True)
     assert sorted(type(one).__name__ for one in results) == ["CardLine", "LimitReached"]
 
 
@@ -314,6 +323,22 @@ async def test_server_without_a_bank_takes_no_cards(
             await refused
     assert (await street.sender.cards()).cards == []
     await street.send("from the wallet")
+
+
+async def test_card_of_a_bank_that_is_not_configured_any_more_can_be_unbound_and_pays_nothing(
+    make_street: MakeStreet, bank: Bank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await make_street()
+    cards = [await first.bound(), await first.bound(number=OTHER_NUMBER)]
+    monkeypatch.setattr(assembly, "_gateways", lambda *_: {})
+    second = await make_street(server__node=1)
+    for asked in (second.sender.ask_password_reset(cards[0].card_id), second.send("x", card_id=cards[0].card_id)):
+        with pytest.raises((BankAway, BadCard)):
+            await asked
+    await second.sender.unbind_card(cards[0].card_id, PASSWORD)
+    await second.backend.forget_user(1)
+    assert (await second.sender.cards()).cards == []
+    assert bank.unbound == []
 
 
 async def test_keys_of_seals_may_be_replaced_while_cards_are_bound(

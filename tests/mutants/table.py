@@ -125,6 +125,22 @@ NOT_A_STATEMENT = (
 )
 T_BREAKS, T_CORRECTIONS = T_RECONCILIATION + "breaks.py::test_", T_RECONCILIATION + "corrections.py::test_"
 T_BOTH_BOOKS = T_RECONCILIATION + "audits.py::test_"
+CARD_ATTEMPTS, CARD_TEXTS = "server/core/cards/attempts.py", "server/core/cards/texts.py"
+CARDS, CARD_CODES = "server/services/cards/service.py", "server/services/cards/codes.py"
+CARD_PASSWORDS, CARD_SECRETS = "server/services/cards/passwords.py", "server/services/cards/secrets.py"
+CARD_PAYMENTS, ORDERS = "server/services/payments/card_payments.py", "server/services/money/orders.py"
+CARD_HANDLERS, PAYERS = "server/net/handlers/cards.py", "storage/postgres/cards/payers.py"
+PAYERS_SQL, CARDS_STORE = "storage/postgres/cards/payers.sql", "storage/postgres/cards/cards.py"
+CARD_PAYMENTS_STORE, CARDS_SQL = "storage/postgres/cards/card_payments.py", "storage/postgres/cards/cards.sql"
+CHALLENGES_SQL, ORDERS_STORE = "storage/postgres/cards/challenges.sql", "storage/postgres/money/wallet_orders.py"
+AUTHORISATION, PROXY_HEADER = "server/services/cards/authorisation.py", "protocol/proxy_header.py"
+CARD_MESSAGES, CARD_TABLES = "protocol/messages/cards.py", "storage/postgres/migrations/0018_cards.sql"
+T_BINDING, T_PASSWORDS = "tests/cards/test_binding.py::test_", "tests/cards/test_passwords.py::test_"
+T_BY_CARD, T_TRANSFERS = "tests/cards/test_payments_by_card.py::test_", "tests/cards/test_transfers.py::test_"
+T_AT_BANK, T_CARD_HTTP = "tests/cards/test_at_the_bank.py::test_", "tests/cards/test_over_http.py::test_"
+T_CARD_RULES, T_SECRET_WAYS = "tests/core/test_cards.py::test_", "tests/cards/test_connections.py::test_"
+NOWHERE = T_AT_BANK + "number_is_nowhere_and_names_phones_codes_and_passwords_are_sealed"
+PLANTED_PAYMENT = T_BY_CARD + "planted_discrepancy_of_payments_is_named"
 NOT_PROVEN = T_HOST + "charge_that_is_not_proven_is_unknown_and_is_asked_again_under_the_same_number"
 
 MUTATIONS: tuple[Mutation, ...] = (
@@ -4675,5 +4691,494 @@ MUTATIONS: tuple[Mutation, ...] = (
         '    return "" if known.is_closed else f"{about}; break {known.break_id} is open"\n',
         '    return ""\n',
         (T_BOTH_BOOKS + "both_audits_find_the_planted_differences_and_the_first_wants_them_explained",),
+    ),
+    # --- cards, pay passwords, payments by card, orders ---
+    Mutation(
+        "cards: a number with a wrong check digit is asked about at the bank",
+        "cards",
+        CARD_TEXTS,
+        "    if not _has_check_digit(digits):\n",
+        "    if False:\n",
+        (T_CARD_RULES + "number_with_its_check_digit_is_one_and_with_any_other_is_none",),
+    ),
+    Mutation(
+        "cards: a phone is shown",
+        "cards",
+        CARD_TEXTS,
+        '    return phone[:3] + "*" * (len(phone) - 7) + phone[-4:]\n',
+        "    return phone\n",
+        (T_CARD_RULES + "phone_is_masked_in_the_middle",),
+    ),
+    Mutation(
+        "cards: any holder has the same name",
+        "cards",
+        CARD_TEXTS,
+        "    return _plain(one) == _plain(other)\n",
+        "    return True\n",
+        (T_BINDING + "card_of_another_holder_is_taken_and_of_the_same_holder_is_shared",),
+    ),
+    Mutation(
+        "cards: a card that two holders bind at once is taken by both",
+        "cards",
+        CARDS_STORE,
+        "            if not all(may_share(CardRow(*row)) for row in others):\n                raise CardTaken\n",
+        "",
+        (T_BINDING + "card_bound_by_two_holders_at_once_is_taken_by_one",),
+    ),
+    Mutation(
+        "cards: two cards confirmed at once are eleven",
+        "cards",
+        CARDS_STORE,
+        "            if len(bound) - len(same) >= most:\n                raise TooManyCards\n",
+        "",
+        (T_BINDING + "eleventh_card_confirmed_at_once_with_the_tenth_is_over_the_limit",),
+    ),
+    Mutation(
+        "cards: the cards of a user are counted without a lock",
+        "cards",
+        CARDS_STORE,
+        "            await payers.lock(connection, card.user_id)\n"
+        '            await connection.execute(_SQL["lock_card"]',
+        '            await connection.execute(_SQL["lock_card"]',
+        (T_BINDING + "eleventh_card_confirmed_at_once_with_the_tenth_is_over_the_limit",),
+    ),
+    Mutation(
+        "cards: the password of a further card is not asked",
+        "cards",
+        CARDS,
+        "        if not is_first:\n            await self._passwords.check(user_id, password)\n",
+        "",
+        (T_BINDING + "second_card_needs_the_password_that_the_first_has_set",),
+    ),
+    Mutation(
+        "cards: a code is not used up",
+        "cards",
+        CHALLENGES_SQL,
+        "UPDATE card_challenges SET used_at_ms = $2 WHERE challenge_id = $1 AND used_at_ms IS NULL RETURNING 1",
+        "UPDATE card_challenges SET used_at_ms = $2 WHERE challenge_id = $1 RETURNING 1",
+        (
+            T_PASSWORDS + "code_for_a_reset_used_twice_at_once_sets_one_password",
+            T_BINDING + "code_used_by_two_confirmations_at_once_binds_one_card",
+        ),
+    ),
+    Mutation(
+        "cards: a code that the bank did not answer is spent",
+        "cards",
+        CARDS,
+        "            await self._codes.release(row)\n",
+        "            pass\n",
+        (T_BINDING + "confirmation_with_a_bank_that_is_away_may_use_the_code_again",),
+    ),
+    Mutation(
+        "cards: wrong codes are not counted",
+        "cards",
+        CARD_ATTEMPTS,
+        "    return challenge._replace(attempts=challenge.attempts + 1)\n",
+        "    return challenge\n",
+        (T_BINDING + "code_that_is_wrong_five_times_is_spent_and_each_attempt_is_told",),
+    ),
+    Mutation(
+        "cards: an old code is valid",
+        "cards",
+        CARD_ATTEMPTS,
+        "    return ChallengeState.OPEN if now_ms < challenge.expires_at_ms else ChallengeState.EXPIRED\n",
+        "    return ChallengeState.OPEN\n",
+        (T_BINDING + "code_of_five_minutes_ago_is_spent_and_another_one_fits",),
+    ),
+    Mutation(
+        "cards: a code that is sent again has new attempts",
+        "cards",
+        CARD_ATTEMPTS,
+        "    return challenge._replace(sends=challenge.sends + 1,",
+        "    return challenge._replace(attempts=0, sends=challenge.sends + 1,",
+        (T_BINDING + "code_sent_again_after_a_minute_replaces_the_first_and_attempts_go_on",),
+    ),
+    Mutation(
+        "cards: codes are sent without a pause",
+        "cards",
+        CARD_ATTEMPTS,
+        "    if wait_ms > 0:\n",
+        "    if False:\n",
+        (T_BINDING + "codes_for_one_card_pause_a_minute_for_all_users",),
+    ),
+    Mutation(
+        "cards: codes for one card are counted by user",
+        "cards",
+        CARD_CODES,
+        "    if max(sends.of_user, sends.of_card) >=",
+        "    if sends.of_user >=",
+        (T_BINDING + "codes_for_one_card_have_a_bound_a_day",),
+    ),
+    Mutation(
+        "cards: codes of one user are counted by card",
+        "cards",
+        CARD_CODES,
+        "    if max(sends.of_user, sends.of_card) >=",
+        "    if sends.of_card >=",
+        (T_PASSWORDS + "codes_of_a_user_have_a_bound_a_day_over_all_cards",),
+    ),
+    Mutation(
+        "cards: a code to bind a card resets the password",
+        "cards",
+        CARD_CODES,
+        "            if row.purpose != purpose:\n                raise _unknown()\n",
+        "",
+        (T_PASSWORDS + "code_to_bind_resets_no_password_and_the_other_way_round",),
+    ),
+    Mutation(
+        "cards: codes of other users fit",
+        "cards",
+        CHALLENGES_SQL,
+        "SELECT * FROM card_challenges WHERE challenge_id = $1 AND user_id = $2 FOR UPDATE",
+        "SELECT * FROM card_challenges WHERE challenge_id = $1 AND $2::bigint > 0 FOR UPDATE",
+        (T_BINDING + "code_of_another_user_is_unknown",),
+    ),
+    Mutation(
+        "cards: an unbound card pays",
+        "cards",
+        CARDS,
+        "        if card is None or card.user_id != user_id or card.unbound_at_ms is not None:\n",
+        "        if card is None or card.user_id != user_id:\n",
+        (T_BINDING + "unbound_card_is_unbound_at_the_bank_and_pays_nothing",),
+    ),
+    Mutation(
+        "cards: the card of another user pays",
+        "cards",
+        CARDS,
+        "        if card is None or card.user_id != user_id or card.unbound_at_ms is not None:\n",
+        "        if card is None or card.unbound_at_ms is not None:\n",
+        (T_BINDING + "card_of_another_user_pays_nothing",),
+    ),
+    Mutation(
+        "cards: a token is kept in the clear",
+        "cards",
+        CARD_SECRETS,
+        "        sealed = self._seals.seal_at(msgspec.msgpack.encode(content), _place(place_id), nonce)\n",
+        "        sealed = msgspec.msgpack.encode(content)\n",
+        (NOWHERE,),
+    ),
+    Mutation(
+        "cards: the number is in the binding's name for debugging",
+        "cards",
+        CARDS,
+        "        offer = await _offered(gateway, CardAsk(str(challenge_id), digits, holder, phone))\n",
+        "        offer = await _offered(gateway, CardAsk(str(challenge_id), digits, holder, phone))\n"
+        '        LOG.debug("card_offered", number=number)\n',
+        (NOWHERE,),
+    ),
+    Mutation(
+        "cards: a message shows the number of a card",
+        "cards",
+        CARD_MESSAGES,
+        '        return f"BindCard(seq={self.seq}, …)"\n',
+        '        return f"BindCard(seq={self.seq}, {self.number}, …)"\n',
+        (T_AT_BANK + "no_message_shows_what_is_secret_in_it",),
+    ),
+    Mutation(
+        "cards: secrets are taken from open connections",
+        "cards",
+        CARD_HANDLERS,
+        "    if not (session.by_tls or is_here):\n",
+        "    if False:\n",
+        (T_SECRET_WAYS + "secrets_from_another_machine_need_tls",),
+    ),
+    Mutation(
+        "cards: each client behind a proxy is one of this machine",
+        "cards",
+        CARD_HANDLERS,
+        "    is_here = not session.is_proxied and is_loopback(session.address)\n",
+        "    is_here = is_loopback(session.address)\n",
+        (T_SECRET_WAYS + "secrets_behind_a_proxy_need_its_word_that_the_client_came_by_tls",),
+    ),
+    Mutation(
+        "cards: an SSL field without the client's bit says TLS",
+        "cards",
+        PROXY_HEADER,
+        "            return bool(value[0] & CLIENT_BY_TLS)\n",
+        "            return True\n",
+        (T_SECRET_WAYS + "secrets_behind_a_proxy_need_its_word_that_the_client_came_by_tls",),
+    ),
+    Mutation(
+        "cards: forget leaves the seals",
+        "cards",
+        CARDS_SQL,
+        "UPDATE cards SET sealed = NULL, unbound_at_ms",
+        "UPDATE cards SET unbound_at_ms",
+        (T_CARD_HTTP + "forgotten_user_has_no_name_no_cards_and_the_same_money",),
+    ),
+    Mutation(
+        "cards: forget does not wait for open payments",
+        "cards",
+        CARDS_STORE,
+        '            if await connection.fetchval(_SQL["has_open_payments"], user_id):\n'
+        "                return False\n",
+        "",
+        (T_CARD_HTTP + "forget_waits_for_open_payments_and_for_the_bank",),
+    ),
+    Mutation(
+        "passwords: an attempt is compared before it is counted",
+        "cards",
+        CARD_PASSWORDS,
+        "        attempt = await self._store.attempt(user_id, self._counted)\n",
+        "        held = await self._store.password(user_id)\n"
+        "        if held is not None and await self._fits(user_id, held, password):\n"
+        "            return\n"
+        "        attempt = await self._store.attempt(user_id, self._counted)\n",
+        (T_PASSWORDS + "password_attempt_is_counted_also_if_its_server_is_killed_while_comparing",),
+    ),
+    Mutation(
+        "passwords: attempts are counted without a lock",
+        "cards",
+        PAYERS_SQL,
+        "WHERE user_id = $1 AND password_hash IS NOT NULL FOR UPDATE\n",
+        "WHERE user_id = $1 AND password_hash IS NOT NULL\n",
+        (T_PASSWORDS + "password_attempts_at_once_at_many_servers_cannot_be_more_than_five",),
+    ),
+    Mutation(
+        "passwords: five wrong ones do not lock",
+        "cards",
+        CARD_ATTEMPTS,
+        "    if now_ms < attempts.locked_until_ms:\n",
+        "    if False:\n",
+        (T_PASSWORDS + "password_wrong_tells_the_attempts_left_and_the_fifth_locks",),
+    ),
+    Mutation(
+        "passwords: a lock never ends",
+        "cards",
+        CARD_ATTEMPTS,
+        "    before = 0 if attempts.locked_until_ms else attempts.failures",
+        "    before = attempts.failures",
+        (T_PASSWORDS + "password_lock_ends_after_three_hours",),
+    ),
+    Mutation(
+        "passwords: a right one does not end the count",
+        "cards",
+        PAYERS_SQL,
+        "UPDATE payers SET failures = 0, locked_until_ms = 0, password_hash = $4, pepper_id = $5\n",
+        "UPDATE payers SET password_hash = $4, pepper_id = $5\n",
+        (T_PASSWORDS + "password_right_after_four_wrong_ones_counts_from_the_beginning",),
+    ),
+    Mutation(
+        "passwords: attempts of a user at once lock although all are right",
+        "cards",
+        CARD_PASSWORDS,
+        "            async with turn:\n                yield\n",
+        "            yield\n",
+        (T_PASSWORDS + "password_that_is_right_in_many_payments_at_once_does_not_lock",),
+    ),
+    Mutation(
+        "passwords: one that was replaced meanwhile fits",
+        "cards",
+        PAYERS_SQL,
+        "WHERE user_id = $1 AND password_hash = $2 AND pepper_id = $3\n",
+        "WHERE user_id = $1 AND $2 <> '' AND $3 <> ''\n",
+        (T_PASSWORDS + "password_replaced_while_it_was_compared_does_not_fit",),
+    ),
+    Mutation(
+        "passwords: they are hashed without the pepper",
+        "cards",
+        CARD_SECRETS,
+        '        return hmac.digest(self._made(key_id, PASSWORDS), user_id.to_bytes(8, "big") + '
+        'password.encode(), "sha256")\n',
+        "        return password.encode()\n",
+        (T_PASSWORDS + "password_needs_the_pepper_that_is_not_in_the_database",),
+    ),
+    Mutation(
+        "passwords: the loop waits while one is hashed",
+        "cards",
+        CARD_PASSWORDS,
+        "        return await asyncio.get_running_loop().run_in_executor(self._threads, work)\n",
+        "        return work()\n",
+        (T_PASSWORDS + "loop_goes_on_while_a_password_is_hashed",),
+    ),
+    Mutation(
+        "passwords: a card pays without one",
+        "cards",
+        CARD_PAYMENTS,
+        "        if card_id:\n"
+        "            await self._authorisation.prove(user_id, password)\n"
+        "        row = self._new.row(gateway, PaymentKind.CHARGE",
+        "        row = self._new.row(gateway, PaymentKind.CHARGE",
+        (T_PASSWORDS + "password_wrong_tells_the_attempts_left_and_the_fifth_locks",),
+    ),
+    Mutation(
+        "passwords: the wallet of a user with a card pays without one",
+        "cards",
+        AUTHORISATION,
+        '        return self.rule == "always" or await self._cards.has_any(user_id)\n',
+        '        return self.rule == "always"\n',
+        (T_PASSWORDS + "wallet_payments_need_the_password_as_the_config_says",),
+    ),
+    Mutation(
+        "card payments: the row of a payer is not locked",
+        "cards",
+        PAYERS_SQL,
+        "SELECT FROM payers WHERE user_id = $1 FOR UPDATE\n",
+        "SELECT FROM payers WHERE user_id = $1\n",
+        (T_BY_CARD + "day_limit_less_one_lets_exactly_one_of_fifty_pass",),
+    ),
+    Mutation(
+        "card payments: what has failed counts for the day",
+        "cards",
+        PAYERS_SQL,
+        "AND key IS NOT NULL AND state <> 'failed'\n",
+        "AND key IS NOT NULL\n",
+        (T_BY_CARD + "day_limit_counts_cards_withdrawals_and_transfers_and_gives_back_what_failed",),
+    ),
+    Mutation(
+        "card payments: transfers do not count for the day",
+        "cards",
+        PAYERS_SQL,
+        "at_ms >= $2 AND kind = 13), 0)",
+        "at_ms >= $2 AND kind = 0), 0)",
+        (T_BY_CARD + "day_limit_counts_cards_withdrawals_and_transfers_and_gives_back_what_failed",),
+    ),
+    Mutation(
+        "card payments: the bounds of the gateway do not hold",
+        "cards",
+        CARD_PAYMENTS,
+        "        if not can.amount_fen_min <= amount_fen <= can.amount_fen_max:\n",
+        "        if False:\n",
+        (T_BY_CARD + "top_up_over_the_bounds_of_the_gateway_is_refused_before_the_password",),
+    ),
+    Mutation(
+        "card payments: a card is charged for a packet that may not be sent",
+        "I7",
+        PAID_SENDS,
+        "        ready = await self._sends.ready(one)\n"
+        "        if isinstance(ready, Terms):\n"
+        "            return ready\n"
+        "        if (earlier := await self._sends.sent_before(ready)) is not None:\n"
+        "            return earlier\n"
+        "        return await self._card_payments",
+        "        return await self._card_payments",
+        (T_BY_CARD + "packet_of_a_sender_who_may_not_send_charges_nothing_and_asks_for_no_password",),
+    ),
+    Mutation(
+        "card payments: a packet that the wallet has paid is paid by card too",
+        "I9",
+        PAID_SENDS,
+        "        if (earlier := await self._sends.sent_before(ready)) is not None:\n"
+        "            return earlier\n"
+        "        return await self._card_payments",
+        "        return await self._card_payments",
+        (T_BY_CARD + "packet_key_that_the_wallet_has_paid_is_not_paid_by_card",),
+    ),
+    Mutation(
+        "card payments: a key pays by another card, too",
+        "I6",
+        PAID_SENDS,
+        "        if (payment.card_id or 0) != card_id:\n",
+        "        if False:\n",
+        (T_BY_CARD + "packet_by_card_asked_again_is_the_same_packet_and_needs_no_password",),
+    ),
+    Mutation(
+        "card payments: a withdrawal is made at each request",
+        "I6",
+        CARD_PAYMENTS_STORE,
+        '            earlier = await connection.fetchrow(_SQL["withdrawal"], row.user_id, row.key)\n'
+        "            if earlier is not None:\n"
+        "                return row_of(earlier), None\n",
+        "",
+        (T_BY_CARD + "withdrawal_asked_for_by_many_requests_at_once_leaves_once",),
+    ),
+    Mutation(
+        "card payments: a withdrawal of more than the wallet holds is recorded",
+        "I9",
+        CARD_PAYMENTS_STORE,
+        "            if row.user_id not in after:\n                raise NotEnoughMoney\n",
+        "            if row.user_id not in after:\n                after = {row.user_id: BalanceRow(0, 1)}\n",
+        (T_BY_CARD + "withdrawal_of_more_than_the_wallet_holds_records_nothing",),
+    ),
+    Mutation(
+        "card payments: a top-up sends a packet",
+        "I9",
+        EVIDENCE,
+        "        if comes_in and payment.content is not None:  #",
+        "        if comes_in:  #",
+        (T_BY_CARD + "top_up_by_card_puts_money_into_the_wallet_on_success_alone",),
+    ),
+    Mutation(
+        "card payments: a user may have one withdrawal at a time",
+        "cards",
+        CARD_TABLES,
+        "    WHERE kind = 'payout' AND key IS NULL AND state IN ('created', 'submitted', 'unknown');\n",
+        "    WHERE kind = 'payout' AND state IN ('created', 'submitted', 'unknown');\n",
+        (T_BY_CARD + "withdrawals_of_several_keys_may_be_open_at_once",),
+    ),
+    Mutation(
+        "orders: a transfer with a used key moves again",
+        "I6",
+        ORDERS_STORE,
+        "            if earlier is not None:\n",
+        "            if False:\n",
+        (T_TRANSFERS + "transfer_with_a_used_key_moves_nothing_and_another_content_is_refused",),
+    ),
+    Mutation(
+        "orders: a used key takes other content",
+        "I6",
+        ORDERS_STORE,
+        "                if before[:-1] != order[:-1]:\n                    raise KeyReused\n",
+        "",
+        (T_TRANSFERS + "transfer_with_a_used_key_moves_nothing_and_another_content_is_refused",),
+    ),
+    Mutation(
+        "orders: a transfer to a banned user is made",
+        "I7",
+        ORDERS_STORE,
+        "        if barred is not None:\n",
+        "        if False:\n",
+        (T_TRANSFERS + "transfer_that_may_not_be_is_refused_and_records_nothing",),
+    ),
+    Mutation(
+        "orders: the receiver of a transfer gets nothing",
+        "I9",
+        ORDERS_STORE,
+        "    if order.other_id:\n"
+        "        after[order.other_id] = await wallets.enter_credit(connection, order.transfer, "
+        "order.other_id)\n",
+        "",
+        (T_TRANSFERS + "transfer_moves_money_and_tells_both_users",),
+    ),
+    Mutation(
+        "orders: a transfer whose reply was lost is not told",
+        "I11",
+        ORDERS,
+        "            self.in_doubt.add([order])\n",
+        "            pass\n",
+        (T_TRANSFERS + "transfer_whose_commit_gets_no_reply_is_pushed_when_it_is_found",),
+    ),
+    Mutation(
+        "audit: orders are not compared with transfers",
+        "audit",
+        AUDIT_SQL,
+        "    UNION ALL SELECT key, kind, user_id, other_id, amount_fen FROM wallet_orders\n",
+        "",
+        (T_TRANSFERS + "transfer_moves_money_and_tells_both_users",),
+    ),
+    Mutation(
+        "audit: transfers without an order are not seen",
+        "audit",
+        AUDIT_SQL,
+        "    SELECT * FROM transfers WHERE kind BETWEEN 9 AND 14\n",
+        "    SELECT * FROM transfers WHERE kind BETWEEN 9 AND 12 OR EXISTS (SELECT FROM "
+        "wallet_orders o WHERE o.key = transfers.key)\n",
+        (PLANTED_PAYMENT,),
+    ),
+    Mutation(
+        "audit: a top-up may have sent a packet",
+        "audit",
+        AUDIT_SQL,
+        "CASE WHEN p.content IS NULL THEN p.packet_id IS NOT NULL OR p.reason <> ''\n",
+        "CASE WHEN p.content IS NULL THEN false\n",
+        (PLANTED_PAYMENT,),
+    ),
+    Mutation(
+        "audit: cards of other users may pay",
+        "audit",
+        AUDIT_SQL,
+        "WHERE p.card_id IS NOT NULL AND (c.user_id, c.gateway)",
+        "WHERE p.card_id IS NULL AND (c.user_id, c.gateway)",
+        (PLANTED_PAYMENT,),
     ),
 )

@@ -208,8 +208,12 @@ class CardService:
             content = self._content(card)
         except Unsealable:
             return  # its token cannot be used any more
+        gateway = self._gateways.get(card.gateway)
+        if gateway is None:  # its section is no longer in the config, and may never be again
+            LOG.warning("card_is_unbound_here_alone", card_id=card.card_id, gateway=card.gateway)
+            return
         try:
-            await self._gateway(card.gateway).unbind(content.token)
+            await gateway.unbind(content.token)
         except GatewayAway:
             raise RequestRefused(Reason.BANK_AWAY) from None
         except CardDeclined as declined:  # the bank does not know the token any more
