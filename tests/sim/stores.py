@@ -373,7 +373,7 @@ def stores(world: Any) -> Stores:
         "settlement": SimSettlement(world, WITH_BEST_LUCK),
         "records": SimpleNamespace(sent=None, received=None),
         "payments": None,
-        "wallet_orders": None,
+        "wallet_orders": SimpleNamespace(find_outcome=None),
         "cards": None,
         "challenges": None,
         "payers": None,
