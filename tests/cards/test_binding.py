@@ -30,7 +30,6 @@ from tests.cards.conftest import (
     MakeStreet,
     Street,
     away,
-    ref_of,
 )
 from tests.conftest import PATIENCE_S, SEED_KEYS, Turn
 
@@ -249,16 +248,12 @@ async def test_eleventh_card_confirmed_at_once_with_the_tenth_is_over_the_limit(
     for n in (9, 10):
         offered = await street.sender.bind_card(number_of(n), HOLDER, PHONE)
         offers.append((offered.challenge_id, bank.code))
-    lock = "hashtextextended('bank ' || $1, x'63617264'::bigint)"  # as both transactions take it for their cards
-    refs = [ref_of(number_of(n)) for n in (9, 10)]
-    for ref in refs:
-        await street.sql.execute(f"SELECT pg_advisory_lock({lock})", ref)
-    confirming = [asyncio.create_task(street.sender.confirm_card(*offer, PASSWORD)) for offer in offers]
-    async with asyncio.timeout(PATIENCE_S):
+    confirming = []
+    async with street.sql.transaction(), asyncio.timeout(PATIENCE_S):
+        await street.sql.execute("LOCK TABLE cards IN SHARE MODE")  # it can be read: both count, and wait
+        confirming = [asyncio.create_task(street.sender.confirm_card(*offer, PASSWORD)) for offer in offers]
         while await street.sql.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted") < 2:  # noqa: ASYNC110
             await asyncio.sleep(0.001)
-    for ref in refs:
-        await street.sql.execute(f"SELECT pg_advisory_unlock({lock})", ref)
     results = await asyncio.gather(*confirming, return_exceptions=True)
     assert sorted(type(one).__name__ for one in results) == ["CardLine", "LimitReached"]
 
