@@ -50,7 +50,7 @@ async def server(start_with_bank: StartWithBank) -> Server:
 @asynccontextmanager
 async def running(server: Server, group_id: int, language: str = "zh") -> AsyncIterator[tuple[ChatApp, Pilot[int]]]:
     """The app of this user in a group."""
-    async with asyncio.timeout(PATIENCE_S), Client(server.url, token(user_id_of(ME))) as client:
+    async with asyncio.timeout(2 * PATIENCE_S), Client(server.url, token(user_id_of(ME))) as client:
         app = ChatApp(client, Start(ME, group_id, language))
         async with app.run_test(size=(90, 30), notifications=True) as pilot:
             await app.session.is_ready.wait()

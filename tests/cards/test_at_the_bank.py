@@ -19,6 +19,7 @@ from client_sim.bank.server import BankServer
 from client_sim.sdk import BankDeclined, BankUnknown, CodeWrong, Refusal
 from client_sim.sdk.client import Client
 from protocol import messages
+from protocol.money_unit import YUAN
 from server import logs
 from server.core.payments import ENDED
 from server.ops.metrics import Metrics
@@ -280,7 +281,7 @@ async def test_number_is_nowhere_and_names_phones_codes_and_passwords_are_sealed
     with pytest.raises(Refusal, match="internal"):
         await offer
     sampler = server.app.operations.sampler
-    shown = repr(sampler.now()) + Metrics(sampler, "0", "fen").text().decode()
+    shown = repr(sampler.now()) + Metrics(sampler, "0", YUAN).text().decode()
     out, err = capfd.readouterr()
     texts = {
         "logs": out + err,

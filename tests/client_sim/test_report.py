@@ -138,7 +138,7 @@ async def test_user_speaks_and_sends_in_the_language_of_the_run(monkeypatch: pyt
         async def say(_: int, text: str, said: list[str] = said) -> None:
             said.append(text)
 
-        async def send(*words: object, wished: list[object] = wished) -> PacketSent:
+        async def send(*words: object, wished: list[object] = wished, **card: object) -> PacketSent:
             wished.append(words[-1])
             return PacketSent(1, PACKET + len(wished), 100, bytes(32), 99)
 

@@ -165,7 +165,7 @@ COMMANDS: Final = (
     CommandRow(
         "screenshots",
         "server.cli.chat:screenshots",
-        "Draw the pictures of the terminal client for the docs, from a scene on a private server.",
+        "Draw the pictures of the terminal client for the docs, from a scene on a private server with a bank.",
         is_shown=False,
     ),
 )
