@@ -4093,6 +4093,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_HOST + "charge_that_the_host_declines_is_refused_for_good_under_its_key",),
     ),
     Mutation(
+        "payments: what ended since it was read is unknown",
+        "payments",
+        "server/services/payments/service.py",
+        "return await self.store.get(payment.number) or payment\n",
+        "return payment\n",
+        (T_HOST + "payment_that_ends_after_it_was_read_is_read_again",),
+    ),
+    Mutation(
         "payments: a host that is away is charged",
         "payments",
         PAID_SENDS,

@@ -210,6 +210,20 @@ async def test_call_without_an_answer_ends_after_the_time_limit_and_the_packet_i
     await books_agree()
 
 
+async def test_payment_that_ends_after_it_was_read_is_read_again(room: Room, host: HostWallet) -> None:
+    """As two requests with one key may do: the attempt of the first ends between the two looks of the second."""
+    released = asyncio.Event()
+    host.faults["charge"] = [hanging(released, commits=True)]
+    sending = asyncio.create_task(room.send("k"))
+    assert await eventually(lambda: len(host.calls) == 1)
+    payments = service_of(room.server)
+    read = await payments.store.of_send(SENDER, "k")
+    assert read.state == "submitted"
+    released.set()
+    await sending
+    assert (await payments.result(read)).state == "succeeded"
+
+
 async def test_reply_about_another_amount_moves_nothing_and_is_a_break(
     room: Room, host: HostWallet, books_agree: AgreeBooks
 ) -> None:

@@ -96,8 +96,15 @@ class PaymentService:
         return await self.evidence.apply(payment, closed)
 
     async def result(self, payment: PaymentRow) -> PaymentRow:
-        """The payment after the attempt that is being made, if there is one."""
-        return await self.attempt(payment) if payment.number in self._attempts else payment
+        """The payment after the attempt that is being made, if there is one.
+
+        An attempt may have ended since the payment was read: one that had not ended then is read again.
+        """
+        if payment.number in self._attempts:
+            return await self.attempt(payment)
+        if payment.state in ENDED:
+            return payment
+        return await self.store.get(payment.number) or payment
 
     async def _attempt(self, payment: PaymentRow, gateway: Gateway) -> PaymentRow:
         try:
