@@ -240,7 +240,7 @@ def test_guard_of_a_slower_grab_fails(copy: Path) -> None:
 
 @pytest.mark.long
 def test_guard_whose_books_contradict_the_users_is_void(copy: Path) -> None:
-    plant(copy / "bench/load/verdict.py", "outcome.acked_twice, untold", "7, untold")
+    plant(copy / "bench/load/verdict.py", "outcome.acked_twice,\n        untold", "7,\n        untold")
     shown = guard(copy, "--case opens-200x8-redis --pairs 2")
     assert shown.returncode == 1
     assert [line for line in shown.stdout.splitlines() if "pair  2: " in line]
