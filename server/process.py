@@ -127,15 +127,7 @@ class ServerProcess:
             raise
 
     def _end(self) -> None:
-        child = self._child
-        if child is None or child.poll() is not None:
-            return
-        child.terminate()
-        try:
-            child.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
+        end_child(self._child, STOP_S)
 
     def _exit(self) -> str:
         code = self._child.returncode if self._child is not None else 0
@@ -145,3 +137,15 @@ class ServerProcess:
         lines = (self._data / LOG).read_text(errors="replace").splitlines()
         written = [line.strip() for line in lines if line.strip()]
         return written[-1][:300] if written else "its log is empty"
+
+
+def end_child(child: subprocess.Popen[bytes] | None, patience_s: float) -> None:
+    """End a process that was started here, if it still runs: SIGTERM, and SIGKILL after this time."""
+    if child is None or child.poll() is not None:
+        return
+    child.terminate()
+    try:
+        child.wait(patience_s)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()

@@ -32,7 +32,7 @@ from server.config import Config
 from server.config.money import money_unit
 from server.embedded.run import die_with
 from server.instance import running
-from server.process import OURS
+from server.process import OURS, end_child
 from storage.postgres.database import Database
 
 FOLDER: Final = "bank"  # below the data folder
@@ -102,15 +102,7 @@ class DemoBank:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        child = self._child
-        if child is None or child.poll() is not None:
-            return
-        child.terminate()
-        try:
-            child.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
+        end_child(self._child, STOP_S)
 
     async def open_desk(self, http_api: str, share: float = FAULT_SHARE) -> None:
         """Wait for the bank, then order where its notices go, and the share of its faults. Raises CommandFailed."""
