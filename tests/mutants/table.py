@@ -1378,7 +1378,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         GROUPS,
         '            await self._changes.wait_until_told("group", made.group_id, made.version)\n',
         "            pass\n",
-        (T_TWO + "change_of_the_backend_holds_at_the_other_server_at_once",),
+        (T_TWO + "change_is_answered_after_the_other_server_has_followed_it[members of a group]",),
     ),
     Mutation(
         "users join by the number of a group",
@@ -2009,7 +2009,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/services/chat/people.py",
         '        await self._changes.wait_until_told("user", access.user_id, access.version)\n',
         "",
-        (T_PEOPLE + "login_in_flight_when_the_backend_decides_is_not_welcomed[banned-1]",),
+        (T_TWO + "change_is_answered_after_the_other_server_has_followed_it[a ban]",),
     ),
     Mutation(
         "a server does not follow the bans of others",
