@@ -2939,7 +2939,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "    WHEN current_setting('transaction_read_only')::boolean THEN"
         " 'is read only (default_transaction_read_only)'\n",
         "",
-        (T_STORE_HEALTH + IDLE + "[postgres_is_read_only-postgres]",),
+        (T_STORE_HEALTH + "read_only_database_is_known_by_the_probe_alone",),
     ),
     Mutation(
         "a full disk that a statement has met is forgotten",

@@ -88,7 +88,7 @@ async def test_change_is_answered_after_the_other_server_has_followed_it(pair: P
         follows.append(held)
     asked = asyncio.ensure_future(CHANGES[change](pair))
     await reached.wait()  # perhaps by an earlier change
-    for _ in range(10):  # reads of the record: a reply that waits for no one would have come before the last of these
+    for _ in range(10):  # each reads the record: a reply that waits for no one would come before the last one
         await pair.owner.balance()
     assert not asked.done()
     released.set()
