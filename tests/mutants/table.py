@@ -3168,7 +3168,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "storage/postgres/write_probe.py",
         "        self._look_for_another_primary(now_s)\n",
         "",
-        (T_PG_FAILOVER + "idle_server_leaves_an_old_primary_that_was_not_fenced[one address that moved]",),
+        (T_PG_FAILOVER + "probe_that_succeeds_on_an_old_primary_looks_for_another_one",),
     ),
     Mutation(
         "another primary is not looked for at the other hosts",
