@@ -250,7 +250,6 @@ async def _create(
     assert used.commitment is not None
     after = await wallets.debit(connection, {sponsor_id: row.budget_fen}, {sponsor_id: 1}, {sponsor_id: index + 1})
     row = row._replace(seed_index=index, commitment=used.commitment)
-    recorded = row._replace(published_left=row.shares, published_at_ms=row.created_at_ms)
     await connection.execute(_SQL["insert"], row.campaign_id, sponsor_id, *row[3:21])
     await wallets.insert_debits(connection, [transfer], after)
-    return Created(recorded, after[sponsor_id])
+    return Created((await _rows(connection, [row.campaign_id]))[row.campaign_id], after[sponsor_id])
