@@ -37,6 +37,7 @@ class Refusal(IntEnum):
     BAD_PASS = 214
     BANNED = 215
     BAD_LINK = 216
+    TOO_DEEP = 240
 
     BAD_AMOUNT = 300
     BAD_SHARES = 301
@@ -108,7 +109,12 @@ REFUSALS: dict[Refusal, RefusalRow] = {
     ),
     Refusal.BANNED: RefusalRow(False, 0, "the chat backend has banned the user"),
     Refusal.BAD_LINK: RefusalRow(
-        False, 0, "the link to a packet's page is not signed with a key of this server, has expired or was revoked"
+        False,
+        0,
+        "the link to a packet or to its page is not signed with a key of this server, has expired or was revoked",
+    ),
+    Refusal.TOO_DEEP: RefusalRow(
+        False, 0, "the packet has been passed on from friend to friend as far as it may be"
     ),
     Refusal.BAD_AMOUNT: RefusalRow(False, 0, "an amount under or over its limit; the detail names the limit"),
     Refusal.BAD_SHARES: RefusalRow(

@@ -13,11 +13,12 @@ from typing import Final
 
 import msgspec
 
-from protocol.messages import cards, chat, connection, packets, pages
+from protocol.messages import cards, chat, connection, links, money, packets, pages
 from protocol.messages.base import (
     AVATARS,
     FEATURES_MAX,
     ID_MAX,
+    KINDS,
     MEMBERS_MAX,
     NAMES_MAX,
     REMINDERS,
@@ -80,21 +81,8 @@ from protocol.messages.codec import (
     naming_field,
 )
 from protocol.messages.connection import Goodbye, Hello, Login, Ping, Pong, Refused, StreamPosition, Welcome
-from protocol.messages.money import (
-    Balance,
-    BalanceChanged,
-    Entries,
-    EntryLine,
-    GetBalance,
-    GetEntries,
-    GetStatement,
-    StatementLine,
-    StatementPage,
-    ToppedUp,
-    TopUp,
-    Withdraw,
-    Withdrawn,
-)
+from protocol.messages.links import *  # noqa: F403 - it has a list of its own
+from protocol.messages.money import *  # noqa: F403 - it has a list of its own
 from protocol.messages.packets import (
     ClaimLine,
     ClaimNotice,
@@ -155,6 +143,7 @@ __all__ = [
     "FROM_CLIENT",
     "FROM_SERVER",
     "ID_MAX",
+    "KINDS",
     "KINDS_FROM_CLIENT",
     "KINDS_FROM_SERVER",
     "MEMBERS_MAX",
@@ -166,8 +155,6 @@ __all__ = [
     "USER_ID_MAX",
     "VERSION",
     "AddedToGroup",
-    "Balance",
-    "BalanceChanged",
     "BanUser",
     "CatchUp",
     "CaughtUp",
@@ -179,16 +166,11 @@ __all__ = [
     "ClaimsReminder",
     "CreateGroup",
     "DeleteGroup",
-    "Entries",
-    "EntryLine",
     "Envelope",
     "FinishReminder",
-    "GetBalance",
-    "GetEntries",
     "GetInvite",
     "GetNames",
     "GetSeedTrees",
-    "GetStatement",
     "Goodbye",
     "Grab",
     "GrabStatLine",
@@ -255,23 +237,17 @@ __all__ = [
     "Seq",
     "SetName",
     "ShowPass",
-    "StatementLine",
-    "StatementPage",
     "StopWatching",
     "StreamPosition",
     "SyncMembers",
     "TextPosted",
     "TokensRevoked",
-    "TopUp",
-    "ToppedUp",
     "UserBanned",
     "UserId",
     "UserLine",
     "UsersPut",
     "WatchingStopped",
     "Welcome",
-    "Withdraw",
-    "Withdrawn",
     "decode_envelope",
     "decode_from_client",
     "decode_from_server",
@@ -280,6 +256,8 @@ __all__ = [
     "naming_field",
 ]
 __all__ += cards.__all__
+__all__ += links.__all__
+__all__ += money.__all__
 
 # Names of classes until version 0.1; they work for one version more. The numbers on the wire never change.
 _OLD_NAMES: Final[dict[str, type[msgspec.Struct]]] = {

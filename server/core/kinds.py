@@ -23,6 +23,7 @@ class Audience(Enum):
 
     GROUP = auto()  # its members, the sender too
     RECEIVER = auto()  # the one user, not the sender
+    INVITED = auto()  # the one user, and who was admitted by a link of an opener; not the sender
 
 
 class Allocation(Enum):
@@ -44,6 +45,7 @@ class SeenBy(Enum):
 
     EVERY_VIEWER = auto()
     SENDER = auto()
+    SENDER_AND_TARGET = auto()  # other openers are not told who else opened, by the proof neither
 
 
 class KindRow(NamedTuple):
@@ -57,6 +59,14 @@ class KindRow(NamedTuple):
     total_is_shown: bool  # once it is finished, to viewers who did not send it
     lifetime_s: Callable[[Limits], float]
     posted_to_sender: bool  # in the sender's inbox, besides its target
+    shares_min: int = 1
+    target_opens_first: bool = False  # before that no other user can
+    is_known_to_all: bool = True  # every client knows it; of others only those that say so (see Login.features)
+
+    @property
+    def goes_to_user(self) -> bool:
+        """Its target is a user, not a group."""
+        return self.audience is not Audience.GROUP
 
 
 class PacketKind(StrEnum):
@@ -67,6 +77,7 @@ class PacketKind(StrEnum):
     LUCKY = "lucky"
     EQUAL = "equal"
     PERSONAL = "personal"
+    FISSION = "fission"
 
 
 LIFETIME: Callable[[Limits], float] = attrgetter("packet_lifetime_s")
@@ -102,9 +113,23 @@ ROWS: Final[dict[PacketKind, KindRow]] = {
         lifetime_s=LIFETIME,
         posted_to_sender=True,
     ),
+    PacketKind.FISSION: KindRow(
+        audience=Audience.INVITED,
+        allocation=Allocation.DRAWN,
+        amount_of=AmountOf.PACKET,
+        claims_seen_by=SeenBy.SENDER_AND_TARGET,
+        has_best_luck=False,
+        total_is_shown=False,
+        lifetime_s=LIFETIME,
+        posted_to_sender=True,
+        shares_min=3,
+        target_opens_first=True,
+        is_known_to_all=False,
+    ),
 }
 for _kind, _row in ROWS.items():
     _kind.row = _row
 
 WITH_BEST_LUCK = [kind.value for kind in PacketKind if kind.row.has_best_luck]
 TO_USER = [kind.value for kind in PacketKind if kind.row.audience is Audience.RECEIVER]
+TO_INVITED = [kind.value for kind in PacketKind if kind.row.audience is Audience.INVITED]

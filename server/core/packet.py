@@ -4,9 +4,8 @@ A grab admits a user with a ticket, an open turns the ticket into the next claim
 they are called, without awaiting anything. Making a claim durable is the caller's affair, and until that is done
 the caller says nothing.
 
-In one process the swap cannot fail, because nothing is awaited between reading the word and swapping it: a failure
-would be a defect. The mirror and the record compare the version in the word again, because there another server may
-have come first. I1 to I11 are the invariants of docs/design.md.
+In one process the swap cannot fail, as nothing is awaited between reading the word and swapping it. The mirror and
+the record compare its version again: there another server may come first. I1 to I11: invariants of docs/design.md.
 """
 
 from __future__ import annotations
@@ -118,7 +117,7 @@ WASTERS_MAX: Final = 10_000  # users of whom a packet remembers wasted tickets; 
 
 
 def may_open(terms: Terms, user_id: int, is_member: bool) -> bool:
-    """Members of the group may open, the sender too; or the one receiver alone, as the kind says."""
+    """Members (of the group, the sender too; or the admitted) may open, or one receiver alone: the kind says."""
     if terms.kind.row.audience is RECEIVER:
         return user_id == terms.target_id
     return is_member
@@ -128,7 +127,7 @@ class Packet:
     """A live packet. `claims` is by user, in the order of the indexes; `left_fen` is the unopened rest.
 
     `tickets` and `wasted` lose their oldest entries first. A dict would step over the places of lost entries: so
-    tickets, which each open needs, have a queue beside them, and wasted ones, which are few, an OrderedDict.
+    tickets have a queue beside them, and wasted ones, which are few, an OrderedDict.
     """
 
     __slots__ = ("_draws", "_grabs", "claims", "counter", "left_fen", "terms", "tickets", "wasted")
@@ -150,7 +149,7 @@ class Packet:
             if len(self.claims) == terms.shares:
                 raise ValueError(f"packet {terms.packet_id}: {claim} on top of all {terms.shares} shares")
             expected = Claim(len(self.claims), claim.user_id, self._next_amount_fen(), claim.at_ms)
-            if claim != expected or claim.user_id in self.claims:
+            if claim != expected or claim.user_id in self.claims or not self._may_be_next(claim.user_id):
                 raise ValueError(f"packet {terms.packet_id}: recorded {claim}, replayed {expected}")
             self.claims[claim.user_id] = claim
             self.left_fen -= claim.amount_fen
@@ -178,8 +177,7 @@ class Packet:
         each ticket of this packet that the user has wasted: users who open come before users who hoard.
         `ticket_number` is a fresh random number; a user who holds a ticket gets that one again.
         """
-        over = self._over(user_id, now_ms)
-        if over is not None:
+        if (over := self._over(user_id, now_ms)) is not None:
             return over
         self._lapse(now_ms)
         held = self.tickets.get(user_id)
@@ -201,8 +199,7 @@ class Packet:
 
     def open(self, user_id: int, ticket_number: int, now_ms: int) -> Decision:
         """Turn a ticket into the next claim."""
-        over = self._over(user_id, now_ms)
-        if over is not None:
+        if (over := self._over(user_id, now_ms)) is not None:
             return over
         held = self.tickets.get(user_id)
         if held is None or held.number != ticket_number or held.lapses_at_ms <= now_ms:
@@ -257,7 +254,11 @@ class Packet:
             return GONE
         if self.counter.closed or now_ms >= self.terms.expires_at_ms:
             return EXPIRED
-        return None
+        return None if self.claims or self._may_be_next(user_id) else NOT_ALLOWED
+
+    def _may_be_next(self, user_id: int) -> bool:
+        """Of some kinds the first share is for the user who received the packet."""
+        return bool(self.claims) or not self.terms.kind.row.target_opens_first or user_id == self.terms.target_id
 
     def _lapse(self, now_ms: int) -> None:
         """Take back the tickets whose time is over; they stand in the order in which they lapse."""
@@ -286,10 +287,10 @@ class Packet:
             self.wasted.popitem(last=False)
 
     def _next_amount_fen(self) -> int:
-        terms, index = self.terms, len(self.claims)
-        if self._draws is None:
+        terms, index, draws = self.terms, len(self.claims), self._draws
+        if draws is None:
             return terms.total_fen // terms.shares
-        return self._draws.share(index, self.left_fen, terms.shares - index, terms.caps)
+        return draws.share(index, self.left_fen, terms.shares - index, terms.caps)
 
 
 def best_luck(terms: Terms, claims: list[Claim]) -> Claim | None:

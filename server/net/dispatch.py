@@ -27,14 +27,13 @@ from server.net.handlers.pages import PageHandlers
 from server.net.handlers.people import PeopleHandlers
 from server.net.hub import Hub
 from server.net.login import LoginHandler
-from server.net.page_encoding import grabbed_of, opened_of, tapped_of
+from server.net.page_encoding import grabbed_of, opened_of
 from server.net.read_budget import rows_in
 from server.net.read_flow import READ_PAUSE_S, pause_s
 from server.net.session import Session
 from server.net.subscriptions import Subscriptions
 from server.refusal_codes import CODES, NOT_CURRENT, PUBLIC_DETAILS
 from server.services.assembly import Services
-from server.services.packets.pages import language_of
 from server.services.packets.requests import GrabRequest, OpenRequest
 from server.services.runtime.bus import Bus, Outcome
 from server.services.runtime.store_errors import StoreUnavailable
@@ -70,7 +69,7 @@ class Dispatch:
         clock: Clock,
         money: MoneyUnit,
     ) -> None:
-        self._opens, self._pages, self._changes = services.opens, services.pages, services.changes
+        self._opens, self._changes = services.opens, services.changes
         self._hub = hub
         self._reads, self._replies = services.reads, services.read_replies
         self._sessions = sessions
@@ -86,16 +85,18 @@ class Dispatch:
         bus.deliver_replies(self._deliver)
 
     def _table(self, services: Services, subscriptions: Subscriptions, unit: MoneyUnit) -> dict[type[Message], Row]:
-        packets, pages = PacketHandlers(services), PageHandlers(services, subscriptions)
+        packets, pages = PacketHandlers(services), PageHandlers(services, subscriptions, self.answers)
         chat, money = ChatHandlers(services, unit), MoneyHandlers(services, self._hub)
         cards, groups = CardHandlers(services), GroupHandlers(services)
         backend, people = BackendHandlers(services), PeopleHandlers(services)
         return {
             messages.Grab: Row("user", now=self._grab),
             messages.Open: Row("user", now=self._open),
-            messages.OpenPage: Row("user", later=self._open_page),
+            messages.OpenPage: Row("user", later=pages.open_page),
             messages.ResultPage: Row("user", later=pages.result_page, read="lane"),
             messages.StopWatching: Row("user", later=pages.stop_watching),
+            messages.PassOn: Row("user", later=pages.pass_on),
+            messages.TapLink: Row("user", later=pages.tap_link),
             messages.SendPacket: Row("user", later=packets.send),
             messages.SendAgain: Row("user", later=packets.send_again),
             messages.GetSeedTrees: Row("user", later=packets.seed_trees),
@@ -291,8 +292,3 @@ class Dispatch:
             self._refuse(session, request.seq, codes.Refusal.NO_TICKET)
         else:
             session.reply(opened_of(request.seq, request.packet_id, outcome))
-
-    async def _open_page(self, session: Session, request: messages.OpenPage) -> Message:
-        tapped = await self._pages.tap(session.user_id, request.packet_id, language_of(request.language))
-        self.answers[tapped.decision.answer] += 1
-        return tapped_of(request.packet_id, tapped)
