@@ -83,10 +83,15 @@ class PassOnService:
         link = Link(packet_id, user_id, depth, expires_at_s)
         return MadeLink(links.made(link, self._login.signing_key[1]), link)
 
-    async def show(self, user_id: int, text: str) -> Arrival:
-        """Be admitted by a link, or find that it is not needed: whoever has been there before may open anyway."""
+    async def show(self, user_id: int, text: str, packet_id: int = 0) -> Arrival:
+        """Be admitted by a link, or find that it is not needed: a user who was admitted before may open anyway.
+
+        `packet_id`: where it should lead; 0: anywhere.
+        """
         now_ms = self._now_ms()
         link = links.read(text, self._login.keys, now_ms / 1000)
+        if packet_id not in (0, link.packet_id):
+            raise RequestRefused(Reason.BAD_LINK, "link: it leads to another packet")
         seen = await self._looks.look(link.packet_id)
         if seen is None:
             raise RequestRefused(Reason.NOT_ALLOWED)
