@@ -31,14 +31,14 @@ class PacketSendBody(Request):
     """A packet on behalf of a user: to a `group` of the chat backend, or to a `target_id`.
 
     `target_id` is the id in hongbao of a group (lucky, equal), of a user or a one-to-one chat (personal, fission).
-    The wallet is debited `amount_fen` (lucky, personal, fission), or `shares` times `amount_fen` (equal). A personal
-    packet has one share, a fission packet at least three.
+    The wallet is debited `amount_fen` (lucky, personal, fission), or `shares` times `amount_fen` (equal). A
+    personal packet has one share, a fission packet at least three.
     """
 
     sender_id: UserId
     kind: Kind
     amount_fen: Annotated[
-        int, asked(1, FEN_MAX, "in " + FEN + ": the total (lucky, personal, fission), or what ONE share holds (equal)")
+        int, asked(1, FEN_MAX, "in " + FEN + ": the total, or what ONE share holds (equal)")
     ]
     shares: Annotated[int, asked(1, SHARES_MAX, "at most one for each member of the group")] = 1
     group: GroupText | UnsetType = UNSET
