@@ -28,7 +28,7 @@ _LISTED: Final[Mapping[SeenBy, Callable[[Terms, int], bool]]] = {  # of each rul
     SeenBy.EVERY_VIEWER: lambda terms, user_id: True,
     SeenBy.SENDER: lambda terms, user_id: user_id == terms.sender_id,
     SeenBy.SENDER_AND_TARGET: lambda terms, user_id: user_id in (terms.sender_id, terms.target_id),
-    SeenBy.NOBODY: lambda terms, user_id: False,
+    SeenBy.NONE: lambda terms, user_id: False,
 }
 USES_OF_POINTS: Final = USES[:1]  # what else they are good for, and whether they can leave, is not known here
 
@@ -141,7 +141,7 @@ def result_page(known: Known, viewer: Viewer, now_ms: int, *, credited: bool) ->
         return None
     state = _state(known, now_ms)
     best = best_luck(terms, list(known.claims.values()))
-    shows_packet = terms.kind.row.claims_seen_by is not SeenBy.NOBODY
+    shows_packet = terms.kind.row.claims_seen_by is not SeenBy.NONE
     said = partial(_said, viewer, figures=_figures(known, own))
     return ResultPageView(
         sender_id=terms.sender_id,

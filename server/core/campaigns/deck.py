@@ -12,7 +12,7 @@ fits). Independent draws would miss it, and with bad luck exceed it.
 **Draws.** A total that is drawn like the shares of a lucky packet with a minimum and a maximum, after places for
 "eggs" of one fixed amount were set apart. The pool says where each number's money comes from.
 
-The deck's canonical text goes, hashed, into the pool's seed and its commitment: nobody can change an amount later.
+The deck's canonical text goes, hashed, into the pool's seed and its commitment: no amount can be changed later.
 """
 
 from __future__ import annotations
