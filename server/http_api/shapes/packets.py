@@ -37,9 +37,7 @@ class PacketSendBody(Request):
 
     sender_id: UserId
     kind: Kind
-    amount_fen: Annotated[
-        int, asked(1, FEN_MAX, "in " + FEN + ": the total, or what ONE share holds (equal)")
-    ]
+    amount_fen: Annotated[int, asked(1, FEN_MAX, "in " + FEN + ": the total, or what ONE share holds (equal)")]
     shares: Annotated[int, asked(1, SHARES_MAX, "at most one for each member of the group")] = 1
     group: GroupText | UnsetType = UNSET
     target_id: Id | UnsetType = UNSET
