@@ -42,7 +42,7 @@ class Link(NamedTuple):
 
     @property
     def depth_of_friend(self) -> int:
-        """Of who shows it."""
+        """How deep a friend is who shows it."""
         return self.depth + 1
 
 

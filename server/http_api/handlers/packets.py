@@ -95,10 +95,10 @@ class PacketRequests:
 
     async def pass_on(self, call: Call) -> shapes.PassOnReply:
         """Make a link to a fission packet on behalf of a user who has opened it, for friends"""
-        user_id = call.body.user_id
-        self._gate.enter(user_id)
-        await self._standing.check(user_id)
-        made = await self._pass_on.make(user_id, call.path["packet_id"])
+        maker_id = call.body.user_id
+        self._gate.enter(maker_id)
+        await self._standing.check(maker_id)
+        made = await self._pass_on.make(maker_id, call.path["packet_id"])
         link, text = made.link, f"{plain(call.body.language, Text.PASSED_ON)} {made.text}"
         return shapes.PassOnReply(str(link.packet_id), made.text, link.depth, link.expires_at_s * 1000, text)
 

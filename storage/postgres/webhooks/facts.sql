@@ -20,3 +20,7 @@ FROM unnest($1::bigint[], $2::bigint[]) AS asked (user_id, version) JOIN entries
 
 -- name: payments
 SELECT number, kind, user_id, amount_fen, state, reason, key, card_id, packet_id FROM payments WHERE number = ANY($1)
+
+-- name: admissions
+SELECT number, packet_id, kind, sender_id, user_id, from_user, depth, at_ms
+FROM admissions JOIN packets USING (packet_id) WHERE number = ANY($1)
