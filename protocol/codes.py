@@ -38,6 +38,8 @@ class Refusal(IntEnum):
     BANNED = 215
     BAD_LINK = 216
 
+    BAD_RECEIVERS = 220
+
     BAD_AMOUNT = 300
     BAD_SHARES = 301
     BAD_GREETING = 302
@@ -109,6 +111,9 @@ REFUSALS: dict[Refusal, RefusalRow] = {
     Refusal.BANNED: RefusalRow(False, 0, "the chat backend has banned the user"),
     Refusal.BAD_LINK: RefusalRow(
         False, 0, "the link to a packet's page is not signed with a key of this server, has expired or was revoked"
+    ),
+    Refusal.BAD_RECEIVERS: RefusalRow(
+        False, 0, "an exclusive packet names 1 to 500 members of its group, each once, not its sender"
     ),
     Refusal.BAD_AMOUNT: RefusalRow(False, 0, "an amount under or over its limit; the detail names the limit"),
     Refusal.BAD_SHARES: RefusalRow(

@@ -18,7 +18,7 @@ from client_sim.sim.histogram import Histogram
 from protocol import messages
 
 FAILURES_KEPT = 50
-KINDS = ("lucky", "equal", "personal")
+KINDS = ("lucky", "equal", "personal", "exclusive")
 
 
 class KindRow(NamedTuple):
@@ -149,6 +149,8 @@ class Witness:
         for user_id in book.shares:
             if book.order.kind == "personal":
                 is_entitled = user_id == book.order.target_id
+            elif book.order.kind == "exclusive" and user_id not in book.order.for_user_ids:
+                is_entitled = False
             else:
                 is_entitled = self.streams.may_read(user_id, book.order.target_id)
             if not is_entitled:

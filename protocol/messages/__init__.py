@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from protocol.messages import cards, chat, connection, packets, pages
+from protocol.messages import cards, chat, connection, everyday, packets, pages, reminders
 from protocol.messages.base import (
     AVATARS,
     FEATURES_MAX,
@@ -80,6 +80,7 @@ from protocol.messages.codec import (
     naming_field,
 )
 from protocol.messages.connection import Goodbye, Hello, Login, Ping, Pong, Refused, StreamPosition, Welcome
+from protocol.messages.everyday import *  # noqa: F403 - it has a list of its own
 from protocol.messages.money import (
     Balance,
     BalanceChanged,
@@ -147,7 +148,7 @@ from protocol.messages.people import (
     UserLine,
     UsersPut,
 )
-from protocol.messages.reminders import ClaimsReminder, FinishReminder, RefundReminder
+from protocol.messages.reminders import *  # noqa: F403 - it has a list of its own
 
 __all__ = [
     "AVATARS",
@@ -176,13 +177,11 @@ __all__ = [
     "ChatPut",
     "ClaimLine",
     "ClaimNotice",
-    "ClaimsReminder",
     "CreateGroup",
     "DeleteGroup",
     "Entries",
     "EntryLine",
     "Envelope",
-    "FinishReminder",
     "GetBalance",
     "GetEntries",
     "GetInvite",
@@ -234,7 +233,6 @@ __all__ = [
     "RecordLine",
     "Records",
     "RecordsShown",
-    "RefundReminder",
     "Refused",
     "RemovedFromGroup",
     "ResultLine",
@@ -279,7 +277,7 @@ __all__ = [
     "kind_of",
     "naming_field",
 ]
-__all__ += cards.__all__
+__all__ += cards.__all__ + everyday.__all__ + reminders.__all__
 
 # Names of classes until version 0.1; they work for one version more. The numbers on the wire never change.
 _OLD_NAMES: Final[dict[str, type[msgspec.Struct]]] = {

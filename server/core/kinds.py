@@ -22,6 +22,7 @@ class Audience(Enum):
     """Which accounts a packet's target names: those may open it."""
 
     GROUP = auto()  # its members, the sender too
+    LISTED = auto()  # those of its members whom the sender has named, not the sender
     RECEIVER = auto()  # the one user, not the sender
 
 
@@ -57,6 +58,7 @@ class KindRow(NamedTuple):
     total_is_shown: bool  # once it is finished, to viewers who did not send it
     lifetime_s: Callable[[Limits], float]
     posted_to_sender: bool  # in the sender's inbox, besides its target
+    feature: str = ""  # of clients that know the kind, as their login says; others get a text in its place
 
 
 class PacketKind(StrEnum):
@@ -67,6 +69,7 @@ class PacketKind(StrEnum):
     LUCKY = "lucky"
     EQUAL = "equal"
     PERSONAL = "personal"
+    EXCLUSIVE = "exclusive"
 
 
 LIFETIME: Callable[[Limits], float] = attrgetter("packet_lifetime_s")
@@ -101,6 +104,17 @@ ROWS: Final[dict[PacketKind, KindRow]] = {
         total_is_shown=True,
         lifetime_s=LIFETIME,
         posted_to_sender=True,
+    ),
+    PacketKind.EXCLUSIVE: KindRow(
+        audience=Audience.LISTED,
+        allocation=Allocation.EVEN,
+        amount_of=AmountOf.SHARE,
+        claims_seen_by=SeenBy.SENDER,
+        has_best_luck=False,
+        total_is_shown=True,
+        lifetime_s=LIFETIME,
+        posted_to_sender=False,
+        feature="exclusive",
     ),
 }
 for _kind, _row in ROWS.items():

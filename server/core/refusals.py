@@ -18,6 +18,7 @@ class Reason(StrEnum):
     BAD_TEXT = "bad_text"
     BAD_REQUEST = "bad_request"
     BAD_SEED = "bad_seed"
+    BAD_RECEIVERS = "bad_receivers"
     # The request is well formed, but the state of things does not allow it.
     NOT_ALLOWED = "not_allowed"
     NOT_A_MEMBER = "not_a_member"

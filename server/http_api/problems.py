@@ -38,6 +38,7 @@ STATUSES: Final[dict[Refusal, int]] = {
     Refusal.BAD_PASS: 403,
     Refusal.BANNED: 403,
     Refusal.BAD_LINK: 401,
+    Refusal.BAD_RECEIVERS: 422,
     Refusal.BAD_AMOUNT: 422,
     Refusal.BAD_SHARES: 422,
     Refusal.BAD_GREETING: 422,

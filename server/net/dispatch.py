@@ -295,4 +295,4 @@ class Dispatch:
     async def _open_page(self, session: Session, request: messages.OpenPage) -> Message:
         tapped = await self._pages.tap(session.user_id, request.packet_id, language_of(request.language))
         self.answers[tapped.decision.answer] += 1
-        return tapped_of(request.packet_id, tapped)
+        return tapped_of(request.packet_id, tapped, session.features)

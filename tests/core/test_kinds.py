@@ -23,5 +23,11 @@ def test_lists_for_statements_are_the_values_of_the_records() -> None:
     assert (WITH_BEST_LUCK, TO_USER) == (["lucky"], ["personal"])
 
 
+def test_kinds_that_older_clients_do_not_know_are_features_of_their_name() -> None:
+    assert {kind: kind.row.feature for kind in PacketKind if kind.row.feature} == {
+        PacketKind.EXCLUSIVE: "exclusive"
+    }
+
+
 def test_lifetime_is_the_limit_of_the_deployment() -> None:
     assert {row.lifetime_s(Limits(packet_lifetime_s=7.0)) for row in ROWS.values()} == {7.0}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from client_sim.chat import actions, packet_requests
+from client_sim.chat import packet_actions, packet_requests
 from client_sim.chat.commands import BadCommand
 from client_sim.chat.money import card_requests
 from client_sim.chat.money.checkout import TRANSFER
@@ -54,7 +54,7 @@ class PageNavigator:
             return
         self._is_tapping = True
         try:
-            page = await packet_requests.tap(self._session, actions.find_packet(self._session, packet_id))
+            page = await packet_requests.tap(self._session, packet_actions.find_packet(self._session, packet_id))
         finally:
             self._is_tapping = False
         if page.result is not None:
@@ -66,7 +66,7 @@ class PageNavigator:
 
     async def show_result(self, packet_id: int = 0) -> None:
         """The claims of a packet; later claims are added while the page is open."""
-        packet_id = actions.find_packet(self._session, packet_id)
+        packet_id = packet_actions.find_packet(self._session, packet_id)
         page = await packet_requests.result(self._session, packet_id, subscribe=True)
         self._push(ResultPage(self._session, self, packet_id, page))
 

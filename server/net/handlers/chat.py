@@ -10,7 +10,7 @@ import msgspec
 from protocol import messages
 from protocol.messages import Message
 from server.core.texts import MoneyWords
-from server.net.reminder_encoding import caught_up
+from server.net.reminder_encoding import caught_up, feature_of
 from server.net.session import Session
 from server.services.assembly import Services
 from server.services.chat.history import KeptPost
@@ -47,14 +47,14 @@ class ChatHandlers:
 
     async def catch_up(self, session: Session, request: messages.CatchUp) -> Message:
         found = await self._messages.catch_up(session.user_id, request.stream_id, request.after)
-        knows_reminders = messages.REMINDERS in session.features
-        posts = [_encoded(post, knows_reminders, session.features, self._money) for post in found.posts]
+        posts = [_encoded(post, session.features, self._money) for post in found.posts]
         return messages.CaughtUp(0, request.stream_id, found.last_message, found.reload, cast("list[Any]", posts))
 
 
-def _encoded(kept: KeptPost, knows_reminders: bool, features: Collection[str], money: MoneyWords) -> msgspec.Raw:
+def _encoded(kept: KeptPost, features: Collection[str], money: MoneyWords) -> msgspec.Raw:
     """A post as bytes, made for the first reader of its kind and shared by all others."""
-    encoded = kept.encoded.get(knows_reminders)
+    is_known = feature_of(kept.post) in features
+    encoded = kept.encoded.get(is_known)
     if encoded is None:
-        encoded = kept.encoded[knows_reminders] = messages.encode(caught_up(kept.post, features, money))
+        encoded = kept.encoded[is_known] = messages.encode(caught_up(kept.post, features, money))
     return msgspec.Raw(encoded)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from server.core.kinds import Audience, PacketKind
-from server.core.packet import Terms
-from server.core.packet_request import check_target
+from server.core.packet_request import Terms, check_target
 from server.core.refusals import Reason, RequestRefused
 from server.services.chat.groups import Group, GroupService
 from storage.postgres.chat.groups import GroupKind
@@ -14,7 +13,7 @@ from storage.postgres.chat.groups import GroupKind
 
 def groups_of(terms: Terms, also_in: Sequence[int] = ()) -> tuple[int, ...]:
     """The groups that it was sent to, `also_in` those of later times; none if one user receives it."""
-    return (terms.target_id, *also_in) if terms.kind.row.audience is Audience.GROUP else ()
+    return (terms.target_id, *also_in) if terms.kind.row.audience is not Audience.RECEIVER else ()
 
 
 def receiver_of(terms: Terms) -> int:
@@ -32,6 +31,9 @@ async def target_group(kind: PacketKind, sender_id: int, group_id: int, groups: 
 
 
 def audience_of(terms: Terms, also_in: Sequence[int], groups: GroupService) -> Collection[int]:
-    """The users who may open it: a view that stays in step with the groups, which are kept."""
+    """The users who see it where it was posted: a view that stays in step with the groups, which are kept.
+
+    All of them may open it, unless it names those who may (see packet_request.may_open).
+    """
     group_ids = groups_of(terms, also_in)
     return groups.audience(group_ids) if group_ids else (terms.target_id,)

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Collection, Iterable
 from itertools import islice
 
-from server.core.packet import Packet, Terms
+from server.core.packet import Packet
+from server.core.packet_request import Terms
 from server.core.packet_states import PacketEvent
 from server.services.chat.groups import GroupService
 from server.services.packets.live_packet import LivePacket, Snapshot

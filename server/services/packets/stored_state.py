@@ -10,7 +10,8 @@ import structlog
 from server.core import pages, reconcile
 from server.core.amounts import Caps
 from server.core.kinds import PacketKind
-from server.core.packet import Claim, Packet, Terms
+from server.core.packet import Claim, Packet
+from server.core.packet_request import Terms
 from server.core.pages import State
 from server.core.seeds import SeedUnknown, SeedUse
 from storage.postgres.packets.packets import ClaimRow, PacketRow
@@ -47,6 +48,7 @@ def terms_of(row: PacketRow, seed: bytes = b"") -> Terms:
         expires_at_ms=row.expires_at_ms,
         seed_use=seed_use_of(row),
         chat_id=row.chat_id or 0,
+        only_for=frozenset(row.only_for or ()),
     )
 
 

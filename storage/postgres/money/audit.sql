@@ -97,6 +97,9 @@ WHERE CASE WHEN p.kind = ANY($1) THEN c.user_id <> p.target_id ELSE m.user_id IS
   AND NOT EXISTS (SELECT FROM groups s WHERE s.kind = 'signed' AND s.group_id = p.target_id)
   AND NOT EXISTS (SELECT FROM packet_groups g JOIN groups s ON s.group_id = g.group_id AND s.kind = 'signed'
                   WHERE g.packet_id = c.packet_id)
+UNION ALL
+SELECT format('packet %s: user %s opened it, it was for %s other users', packet_id, user_id, cardinality(only_for))
+FROM claims JOIN packets USING (packet_id) WHERE user_id <> ALL(only_for)
 
 -- name: directions
 -- $1, $2, $3: every kind with the types of account that it may run from and to.
