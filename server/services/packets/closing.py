@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
 
-from server.core.packet import Terms
+from server.core.packet_request import Terms
 from server.services.packets.live_packets import LivePackets
 from server.services.packets.mirror_health import MirrorHealth
 from server.services.packets.stored_state import StoredState, claim_of, verdict, wins_of

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 from server.core.ledger import WalletBalance
-from server.core.packet import Terms
+from server.core.packet_request import Terms
 from server.services.packets.batch import PacketsOver
 from server.services.packets.closing import PacketClosing
 from server.services.packets.live_packets import LivePackets
