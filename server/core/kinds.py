@@ -22,6 +22,7 @@ class Audience(Enum):
     """Which accounts a packet's target names: those may open it."""
 
     GROUP = auto()  # its members, the sender too
+    LISTED = auto()  # those of its members whom the sender has named, not the sender
     RECEIVER = auto()  # the one user, not the sender
     CAMPAIGN = auto()  # its users, who win by shaking: it cannot be tapped
     INVITED = auto()  # the one user, and who was admitted by a link of an opener; not the sender
@@ -66,7 +67,7 @@ class KindRow(NamedTuple):
     can_be_sent: bool = True  # by a request
     shares_min: int = 1
     target_opens_first: bool = False  # before that no other user can
-    is_known_to_all: bool = True  # every client knows it; of others only those that say so (see Login.features)
+    feature: str = ""  # of clients that know the kind, as their login says; others get a text in its place
 
     @property
     def goes_to_user(self) -> bool:
@@ -84,6 +85,7 @@ class PacketKind(StrEnum):
     PERSONAL = "personal"
     SHAKE = "shake"  # some numbers of a campaign's pool (a lease)
     FISSION = "fission"
+    EXCLUSIVE = "exclusive"
 
 
 LIFETIME: Callable[[Limits], float] = attrgetter("packet_lifetime_s")
@@ -142,7 +144,18 @@ ROWS: Final[dict[PacketKind, KindRow]] = {
         posted_to_sender=True,
         shares_min=3,
         target_opens_first=True,
-        is_known_to_all=False,
+        feature="fission",
+    ),
+    PacketKind.EXCLUSIVE: KindRow(
+        audience=Audience.LISTED,
+        allocation=Allocation.EVEN,
+        amount_of=AmountOf.SHARE,
+        claims_seen_by=SeenBy.SENDER,
+        has_best_luck=False,
+        total_is_shown=True,
+        lifetime_s=LIFETIME,
+        posted_to_sender=False,
+        feature="exclusive",
     ),
 }
 for _kind, _row in ROWS.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from protocol import messages
 from server.core.kinds import ROWS, TO_INVITED, TO_USER, WITH_BEST_LUCK, Allocation, Audience, PacketKind, SeenBy
 from server.core.limits import Limits
 
@@ -32,7 +33,16 @@ def test_who_opens_by_a_link_sees_no_list_and_no_best_luck_of_others() -> None:
 
 
 def test_clients_that_name_no_feature_know_the_kinds_of_the_first_version() -> None:
-    assert [kind for kind in PacketKind if kind.row.is_known_to_all] == ["lucky", "equal", "personal"]
+    known = [kind for kind in PacketKind if kind.row.can_be_sent and not kind.row.feature]
+    assert known == ["lucky", "equal", "personal"]
+
+
+def test_kinds_that_older_clients_do_not_know_are_features_of_their_name() -> None:
+    assert {kind: kind.row.feature for kind in PacketKind if kind.row.feature} == {
+        PacketKind.FISSION: messages.FISSION,
+        PacketKind.EXCLUSIVE: messages.EXCLUSIVE,
+    }
+    assert all(kind.row.feature in ("", kind) for kind in PacketKind)
 
 
 def test_lifetime_is_the_limit_of_the_deployment() -> None:

@@ -43,6 +43,8 @@ T_REVEAL = "tests/services/test_reveal.py::test_"
 T_CORE_SEEDS, T_SEEDS = "tests/core/test_seeds.py::test_", "tests/services/test_seeds.py::test_"
 T_SEED_TREES, T_SEALING = "tests/contract/test_seed_trees.py::test_", "tests/services/test_sealing.py::test_"
 T_KEPT_SEEDS = "tests/client_sim/test_kept_seeds.py::test_"
+T_PACKET_REQUEST = "tests/core/test_packet_request.py::test_"
+T_EXCLUSIVE = "tests/services/test_exclusive.py::test_"
 T_RECORDS = "tests/services/test_records.py::test_"
 T_OUTAGES, T_REMINDERS = "tests/outages/test_", "tests/services/test_reminders.py::test_"
 T_HEALTH, T_SOCKET = "tests/storage/test_health_probe.py::test_", "tests/ops/test_socket.py::test_"
@@ -566,7 +568,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "any user opens a personal packet",
         "I7",
-        PACKET,
+        PACKET_REQUEST,
         "return user_id == terms.target_id",
         "return user_id > 0",
         (T_PACKET + "only_the_receiver_may_open_a_personal_packet",),
@@ -574,10 +576,98 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "non-members open the packets of a group",
         "I7",
-        PACKET,
-        "    return is_member\n",
-        "    return True\n",
+        PACKET_REQUEST,
+        "return is_member and (audience",
+        "return (audience",
         (T_PACKET + "members_and_sender_may_open_a_group_packet",),
+    ),
+    Mutation(
+        "any member opens an exclusive packet",
+        "I7",
+        PACKET_REQUEST,
+        "(audience is not LISTED or user_id in terms.only_for)",
+        "(audience is not LISTED or user_id > 0)",
+        (T_PACKET + "only_members_who_are_named_may_open_an_exclusive_packet",),
+    ),
+    Mutation(
+        "the users of an exclusive packet are forgotten when it is loaded",
+        "I7",
+        "server/services/packets/stored_state.py",
+        "only_for=frozenset(row.only_for or ()),",
+        "only_for=frozenset(),",
+        (T_EXCLUSIVE + "named_users_are_known_after_a_restart",),
+    ),
+    Mutation(
+        "an exclusive packet names its sender",
+        "I7",
+        PACKET_REQUEST,
+        "    if request.sender_id in named:\n",
+        "    if request.sender_id in ():\n",
+        (T_PACKET_REQUEST + "exclusive_packet_names_each_receiver_once",),
+    ),
+    Mutation(
+        "an exclusive packet names a user twice",
+        "I7",
+        PACKET_REQUEST,
+        "if len(set(named)) < len(named):",
+        "if len(set(named)) < 1:",
+        (T_PACKET_REQUEST + "exclusive_packet_names_each_receiver_once",),
+    ),
+    Mutation(
+        "an exclusive packet has more shares than users",
+        "I2",
+        PACKET_REQUEST,
+        'check_number("shares", request.shares, named, named,',
+        'check_number("shares", request.shares, named, named + 1,',
+        (T_PACKET_REQUEST + "exclusive_packet_names_each_receiver_once",),
+    ),
+    Mutation(
+        "an exclusive packet names users outside the group",
+        "I7",
+        SENDS,
+        "        if user_id not in members:\n",
+        "        if user_id in ():\n",
+        (T_EXCLUSIVE + "wrong_list_is_refused_and_costs_nothing",),
+    ),
+    Mutation(
+        "an exclusive packet is sent again to another group",
+        "I7",
+        "server/services/packets/resend.py",
+        "is Audience.LISTED and posted_in != terms.target_id:",
+        "is Audience.LISTED and posted_in == 0:",
+        (T_EXCLUSIVE + "packet_is_sent_again_to_its_own_group_only",),
+    ),
+    Mutation(
+        "a key that was used for other users answers their packet",
+        "I6",
+        SENDS,
+        "    only_for = tuple(sorted(row.only_for or ()))\n",
+        "    only_for = ()\n",
+        (T_EXCLUSIVE + "same_key_for_other_users_is_refused",),
+    ),
+    Mutation(
+        "strangers see for whom an exclusive packet is",
+        "I7",
+        "server/core/pages.py",
+        "View.FOR_OTHERS if terms.only_for and viewer.sees_it else None",
+        "View.FOR_OTHERS if terms.only_for else None",
+        (T_EXCLUSIVE + "page_of_a_stranger_is_that_of_a_packet_that_does_not_exist",),
+    ),
+    Mutation(
+        "clients meet a kind of packet that they do not know",
+        "features",
+        HUB,
+        "made = self.messages if is_known or self.instead is None else self.instead",
+        "made = self.messages if is_known or self.instead is not None else self.instead",
+        (T_EXCLUSIVE + "client_without_the_feature_gets_a_text_in_its_place",),
+    ),
+    Mutation(
+        "audit: claims of users who are not named are not seen",
+        "audit",
+        AUDIT_SQL,
+        "WHERE user_id <> ALL(only_for)",
+        "WHERE index < 0 AND user_id <> ALL(only_for)",
+        (T_EXCLUSIVE + "audit_names_a_claim_of_a_user_who_is_not_named",),
     ),
     Mutation(
         "any ticket number is accepted",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 
 from rich.cells import cell_len, set_cell_size
 from textual.content import Content
@@ -66,13 +67,24 @@ def state_text(card: Card, user_id: int, language: str, money: MoneyUnit) -> str
     return text(language, f"state_{packet.state}")
 
 
-def card(card: Card, user_id: int, language: str, money: MoneyUnit) -> Content:
-    """A red packet in the conversation; one that is not open any more has faded colours."""
+def for_whom(language: str, names: Sequence[str], count: int) -> str:
+    """Whom an exclusive packet is for, in words: the names that are known, and how many there are."""
+    key = "card_for" if len(names) >= count else "card_for_more"
+    return text(language, key, names=text(language, "names_between").join(names), count=count)
+
+
+def card(card: Card, user_id: int, language: str, money: MoneyUnit, names: Sequence[str] = ()) -> Content:
+    """A red packet in the conversation; one that is not open any more has faded colours.
+
+    `names`: of the users whom it names, if it is for them alone.
+    """
     packet = card.packet
     is_open = packet.state == OPEN
     upper, lower, gold = (RED, DARK, GOLD) if is_open else (FADED, FADED_DARK, FADED_GOLD)
     kind = text(language, packet.kind)
-    if packet.kind != "personal":
+    if names:
+        kind += f" · {for_whom(language, names, packet.shares)}"
+    elif packet.kind != "personal":
         kind += f" · {text(language, 'shares', shares=packet.shares)}"
     rows = (
         (" ", f"on {upper}"),
