@@ -38,6 +38,7 @@ class Refusal(IntEnum):
     BANNED = 215
     BAD_LINK = 216
     TOO_DEEP = 240
+    BAD_SCENE = 241
 
     BAD_AMOUNT = 300
     BAD_SHARES = 301
@@ -116,6 +117,7 @@ REFUSALS: dict[Refusal, RefusalRow] = {
     Refusal.TOO_DEEP: RefusalRow(
         False, 0, "the packet has been passed on from friend to friend as far as it may be"
     ),
+    Refusal.BAD_SCENE: RefusalRow(False, 0, "the scene of a bill is none of those in the config"),
     Refusal.BAD_AMOUNT: RefusalRow(False, 0, "an amount under or over its limit; the detail names the limit"),
     Refusal.BAD_SHARES: RefusalRow(
         False, 0, "a number of shares under or over its limit; the detail names the limit"

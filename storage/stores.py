@@ -20,6 +20,7 @@ from storage.postgres.chat.outbox import OutboxStore
 from storage.postgres.chat.users import UserStore
 from storage.postgres.database import Database
 from storage.postgres.database_time import DatabaseTimeStore
+from storage.postgres.enterprise.bills import BillStore
 from storage.postgres.money.payments import PaymentStore
 from storage.postgres.money.records import RecordStore
 from storage.postgres.money.settlement import SettlementQueue
@@ -50,6 +51,7 @@ class Stores(NamedTuple):
     sends: SendStore
     resends: ResendStore
     admissions: AdmissionStore
+    bills: BillStore
     seed_trees: SeedTreeStore
     wallets: WalletStore
     settlement: SettlementQueue
@@ -96,6 +98,7 @@ class Stores(NamedTuple):
             sends=SendStore(database),
             resends=ResendStore(database),
             admissions=AdmissionStore(database),
+            bills=BillStore(database),
             seed_trees=SeedTreeStore(database),
             wallets=WalletStore(database),
             settlement=SettlementQueue(database, with_best_luck),

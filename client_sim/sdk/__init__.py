@@ -68,6 +68,7 @@ from client_sim.sdk.methods.card_errors import (
     PasswordNeeded,
     PasswordWrong,
 )
+from client_sim.sdk.methods.enterprise import BadScene
 from client_sim.sdk.methods.links import TooDeep
 from client_sim.sdk.money import fen, yuan
 from client_sim.sdk.names import user_id_of
@@ -81,6 +82,7 @@ __all__ = [
     "BadInvite",
     "BadLink",
     "BadPass",
+    "BadScene",
     "BadSeed",
     "BadShares",
     "BankAway",

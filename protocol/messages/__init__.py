@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from protocol.messages import cards, chat, connection, links, money, packets, pages
+from protocol.messages import cards, chat, connection, enterprise, links, money, packets, pages
 from protocol.messages.base import (
     AVATARS,
     FEATURES_MAX,
@@ -81,6 +81,7 @@ from protocol.messages.codec import (
     naming_field,
 )
 from protocol.messages.connection import Goodbye, Hello, Login, Ping, Pong, Refused, StreamPosition, Welcome
+from protocol.messages.enterprise import *  # noqa: F403 - it has a list of its own
 from protocol.messages.links import *  # noqa: F403 - it has a list of its own
 from protocol.messages.money import *  # noqa: F403 - it has a list of its own
 from protocol.messages.packets import (
@@ -256,6 +257,7 @@ __all__ = [
     "naming_field",
 ]
 __all__ += cards.__all__
+__all__ += enterprise.__all__
 __all__ += links.__all__
 __all__ += money.__all__
 

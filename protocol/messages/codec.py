@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from protocol.messages import cards, chat, connection, links, money, packets, pages, people, reminders
+from protocol.messages import cards, chat, connection, enterprise, links, money, packets, pages, people, reminders
 from protocol.messages.base import Message, Seq
 
 REQUESTS: Final[dict[type[Message], type[Message]]] = {
@@ -56,6 +56,10 @@ REQUESTS: Final[dict[type[Message], type[Message]]] = {
     cards.Transfer: cards.Transferred,
     cards.Pay: cards.Paid,
     cards.ForgetUser: cards.UserForgotten,
+    enterprise.SendBill: enterprise.BillSent,
+    enterprise.GetBill: enterprise.BillFound,
+    enterprise.ReportEvent: enterprise.EventReported,
+    enterprise.SetEventRange: enterprise.EventRangeSet,
     people.PutUsers: people.UsersPut,
     people.BanUser: people.UserBanned,
     people.RevokeTokens: people.TokensRevoked,

@@ -61,6 +61,7 @@ class KindRow(NamedTuple):
     posted_to_sender: bool  # in the sender's inbox, besides its target
     shares_min: int = 1
     target_opens_first: bool = False  # before that no other user can
+    by_users: bool = True  # they send it; else the chat backend does, under rules of its own for the amount
     is_known_to_all: bool = True  # every client knows it; of others only those that say so (see Login.features)
 
     @property
@@ -78,6 +79,7 @@ class PacketKind(StrEnum):
     EQUAL = "equal"
     PERSONAL = "personal"
     FISSION = "fission"
+    ENTERPRISE = "enterprise"
 
 
 LIFETIME: Callable[[Limits], float] = attrgetter("packet_lifetime_s")
@@ -126,6 +128,18 @@ ROWS: Final[dict[PacketKind, KindRow]] = {
         target_opens_first=True,
         is_known_to_all=False,
     ),
+    PacketKind.ENTERPRISE: KindRow(
+        audience=Audience.RECEIVER,
+        allocation=Allocation.EVEN,
+        amount_of=AmountOf.PACKET,
+        claims_seen_by=SeenBy.SENDER,
+        has_best_luck=False,
+        total_is_shown=True,
+        lifetime_s=LIFETIME,
+        posted_to_sender=False,
+        by_users=False,
+        is_known_to_all=False,
+    ),
 }
 for _kind, _row in ROWS.items():
     _kind.row = _row
@@ -133,3 +147,4 @@ for _kind, _row in ROWS.items():
 WITH_BEST_LUCK = [kind.value for kind in PacketKind if kind.row.has_best_luck]
 TO_USER = [kind.value for kind in PacketKind if kind.row.audience is Audience.RECEIVER]
 TO_INVITED = [kind.value for kind in PacketKind if kind.row.audience is Audience.INVITED]
+BY_BILL = [kind.value for kind in PacketKind if not kind.row.by_users]

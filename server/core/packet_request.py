@@ -60,6 +60,8 @@ def request_of(
         known = PacketKind(kind)
     except ValueError:
         raise RequestRefused(Reason.BAD_TARGET, f"packet_kind: no kind of packet is called {kind[:20]!r}") from None
+    if not known.row.by_users:
+        raise RequestRefused(Reason.BAD_TARGET, f"packet_kind: the chat backend sends {known}, by a bill number")
     return PacketRequest(
         sender_id, key, known, target_id, amount_fen, shares, greeting or DEFAULT_GREETING, client_seed
     )
@@ -94,6 +96,8 @@ def _check_shares(request: PacketRequest, limits: Limits, members: int) -> None:
 
 def _check_amount(request: PacketRequest, limits: Limits, smallest: str) -> None:
     low, high, shares, why = limits.share_fen_min, limits.share_fen_max, request.shares, ""
+    if not request.kind.row.by_users:
+        high = limits.total_fen_max
     if request.kind.row.amount_of is AmountOf.PACKET:
         if shares > 1:
             why = f"{shares} shares of {low} to {high} each"

@@ -39,6 +39,7 @@ STATUSES: Final[dict[Refusal, int]] = {
     Refusal.BANNED: 403,
     Refusal.BAD_LINK: 401,
     Refusal.TOO_DEEP: 409,
+    Refusal.BAD_SCENE: 422,
     Refusal.BAD_AMOUNT: 422,
     Refusal.BAD_SHARES: 422,
     Refusal.BAD_GREETING: 422,

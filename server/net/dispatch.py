@@ -20,6 +20,7 @@ from server.core.refusals import Reason, RequestRefused
 from server.net.handlers.backend import BackendHandlers
 from server.net.handlers.cards import CardHandlers
 from server.net.handlers.chat import ChatHandlers
+from server.net.handlers.enterprise import EnterpriseHandlers
 from server.net.handlers.groups import GroupHandlers
 from server.net.handlers.money import MoneyHandlers
 from server.net.handlers.packets import PacketHandlers
@@ -88,7 +89,8 @@ class Dispatch:
         packets, pages = PacketHandlers(services), PageHandlers(services, subscriptions, self.answers)
         chat, money = ChatHandlers(services, unit), MoneyHandlers(services, self._hub)
         cards, groups = CardHandlers(services), GroupHandlers(services)
-        backend, people = BackendHandlers(services), PeopleHandlers(services)
+        backend = BackendHandlers(services).served() | PeopleHandlers(services).served()
+        backend |= EnterpriseHandlers(services).served()
         return {
             messages.Grab: Row("user", now=self._grab),
             messages.Open: Row("user", now=self._open),
@@ -123,7 +125,7 @@ class Dispatch:
             messages.Pay: Row("backend", later=money.pay),
             messages.TopUp: Row("backend", later=money.top_up),
             messages.Withdraw: Row("backend", later=money.withdraw),
-            **{kind: Row("backend", later=serves) for kind, serves in (backend.served() | people.served()).items()},
+            **{kind: Row("backend", later=serves) for kind, serves in backend.items()},
         }
 
     @property

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from protocol.money_unit import YUAN
 from server.core.amounts import Caps
-from server.core.kinds import PacketKind
+from server.core.kinds import Audience, PacketKind
 from server.core.limits import Limits
 from server.core.packet import Answer, Claim, Packet, Terms, may_open
 from server.core.pages import (
@@ -42,6 +42,7 @@ AMOUNTS_FEN = {
     PacketKind.LUCKY: (123, 500, 377),
     PacketKind.EQUAL: (200, 200, 200),
     PacketKind.PERSONAL: (888,),
+    PacketKind.ENTERPRISE: (888,),
     PacketKind.FISSION: (123, 500, 377),
 }
 TOOK_MS = (1_000, 2_000, 3_000)
@@ -568,11 +569,11 @@ MOMENTS = st.sampled_from([T0, SOON, LATE - 1, LATE, LATE + DAY_MS])
 def packets(draw: st.DrawFn) -> Packet:
     """Any kind, opened by some of the users that may open it, perhaps closed."""
     kind = draw(st.sampled_from(PacketKind))
-    shares = 1 if kind is PacketKind.PERSONAL else draw(st.integers(1, 4))
+    shares = 1 if kind.row.audience is Audience.RECEIVER else draw(st.integers(1, 4))
     each_fen = draw(st.integers(700, 19_000))
     terms = known(kind, shares=1).terms._replace(total_fen=each_fen * shares, shares=shares)
     packet = Packet(terms._replace(seed=draw(st.binary(min_size=32, max_size=32))))
-    may = [BEN] if kind is PacketKind.PERSONAL else draw(st.permutations(MEMBERS))
+    may = [BEN] if kind.row.audience is Audience.RECEIVER else draw(st.permutations(MEMBERS))
     if kind is PacketKind.FISSION:
         may = [BEN, *draw(st.permutations((CAI, DEE)))]
     for at_ms, user_id in enumerate(may[: draw(st.integers(0, shares))], start=T0):
