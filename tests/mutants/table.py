@@ -5423,12 +5423,12 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_BILLS + "fen_of_a_day_are_limited",),
     ),
     Mutation(
-        "a bill that has failed is never tried again",
+        "a bill that is tried again is not judged by its day",
         "I6",
         BILLS_STORE,
         "if found is not None and (found[:6] != bill[:6] or not found.failed or found.packet_id is not None):",
         "if found is not None:",
-        (T_BILLS + "bill_that_failed_is_tried_again_under_its_number",),
+        (T_BILLS + "bill_that_is_tried_again_is_judged_by_its_day_again",),
     ),
     Mutation(
         "a bill whose outcome is unknown has failed",

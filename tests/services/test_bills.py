@@ -14,8 +14,8 @@ import pytest
 from client_sim.sdk.client import Client
 from client_sim.sdk.errors import Refusal
 from protocol import messages
+from server.core.refusals import Reason, RequestRefused
 from server.services.money.audit import audit
-from storage.errors import StoreUnavailable
 from storage.postgres.database import Database
 from tests.conftest import DAY_MS, SEED_KEYS, Connect, Server, StartServer, TurnedClock
 from tests.services.conftest import until
@@ -126,6 +126,17 @@ async def test_day_of_beijing_limits_what_a_sponsor_gives_a_user_however_many_as
     assert (await backend.send_bill(SPONSOR, "B-101", ANN, 100)).status == "SENT"
 
 
+async def test_bill_that_is_tried_again_is_judged_by_its_day_again(server: Server, backend: Client) -> None:
+    poor = 90_003
+    await backend.put_users({poor: "poor"})
+    assert (await backend.send_bill(poor, "B-0", ANN, 500)).status == "FAILED"  # it counts for nothing
+    await backend.top_up(poor, 1_000)
+    for number in ("B-1", "B-2", "B-3"):
+        assert (await backend.send_bill(poor, number, ANN, 100)).status == "SENT"
+    assert await refused(backend.send_bill(poor, "B-0", ANN, 500)) == "limit"
+    assert (await backend.bill(poor, "B-0")).status == "FAILED"
+
+
 async def test_fen_of_a_day_are_limited(start_server: StartServer, connect: Connect) -> None:
     backend = await backend_of(await start_server(enterprise__user_fen_a_day=1_000), connect)
     await backend.send_bill(SPONSOR, "B-1", ANN, 600)
@@ -163,13 +174,13 @@ async def test_outcome_that_is_unknown_is_found_by_the_number(server: Server, ba
 
     async def lost(asked: Any) -> Any:
         await send(asked)
-        raise StoreUnavailable("the reply was lost")
+        raise RequestRefused(Reason.STORE_UNAVAILABLE, "the reply was lost")
 
     bills._send = lost
     assert await refused(backend.send_bill(SPONSOR, "B-1", ANN, 888)) == "store_unavailable"
 
     async def down(asked: Any) -> Any:
-        raise StoreUnavailable("away")
+        raise RequestRefused(Reason.STORE_UNAVAILABLE, "away")
 
     bills._send = down
     assert await refused(backend.send_bill(SPONSOR, "B-2", ANN, 888)) == "store_unavailable"

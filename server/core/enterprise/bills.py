@@ -21,7 +21,7 @@ class BillStatus(StrEnum):
     SENT = "SENT"
     FAILED = "FAILED"  # no packet was sent; the same number may be tried again
     RECEIVED = "RECEIVED"
-    REFUNDING = "RFUND_ING"  # it has expired, the money is on its way back
+    REFUNDING = "RFUND_ING"  # it has expired, and the refund follows
     REFUNDED = "REFUND"
 
 
