@@ -16,7 +16,6 @@ from client_sim.sim.characters import Response
 from client_sim.sim.sim_context import Group, SimContext
 
 LINK: Final = re.compile(r"hbl_[A-Za-z0-9_-]{55}")
-OPENED: Final = ("won", "claimed")
 
 
 class Person(Protocol):
@@ -56,7 +55,7 @@ async def come_by(user: Person, link: str, response: Response) -> None:
         opened = await user.client.open_link(link)
         user.context.witness.record_link(user.user_id, opened.packet_id)
         user.context.record_open(user.user_id, opened, (time.perf_counter() - tapped_at) * 1000)
-        if opened.answer in OPENED:
+        if opened.answer == "won" and opened.left_shares:  # once, and while there is something to give
             await _pass_on(user, opened.packet_id, response)
 
 
