@@ -38,6 +38,7 @@ class Refusal(IntEnum):
     BANNED = 215
     BAD_LINK = 216
     TOO_DEEP = 240
+    BAD_SCENE = 241
 
     NO_SUCH_CAMPAIGN = 230
     NOT_A_SPONSOR = 231
@@ -136,6 +137,7 @@ REFUSALS: dict[Refusal, RefusalRow] = {
     Refusal.BAD_RECEIVERS: RefusalRow(
         False, 0, "an exclusive packet names 1 to 500 members of its group, each once, not its sender"
     ),
+    Refusal.BAD_SCENE: RefusalRow(False, 0, "the scene of a bill is none of those in the config"),
     Refusal.BAD_AMOUNT: RefusalRow(False, 0, "an amount under or over its limit; the detail names the limit"),
     Refusal.BAD_SHARES: RefusalRow(
         False, 0, "a number of shares under or over its limit; the detail names the limit"

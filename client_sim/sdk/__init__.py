@@ -70,6 +70,7 @@ from client_sim.sdk.methods.card_errors import (
     PasswordNeeded,
     PasswordWrong,
 )
+from client_sim.sdk.methods.enterprise import BadScene
 from client_sim.sdk.methods.links import TooDeep
 from client_sim.sdk.money import fen, yuan
 from client_sim.sdk.names import user_id_of
@@ -86,6 +87,7 @@ __all__ = [
     "BadLink",
     "BadPass",
     "BadReceivers",
+    "BadScene",
     "BadSeed",
     "BadShares",
     "BankAway",

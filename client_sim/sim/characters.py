@@ -107,7 +107,7 @@ CHARACTERS: dict[str, Character] = {
         (6.0, 16.0),
         {"send": 3, "say": 1},
         DROWSY,
-        giving=Giving({"personal": 3, "fission": 2, "lucky": 1}),
+        giving=Giving({"personal": 4, "fission": 1, "lucky": 1}),
         card=0.5,
     ),
     "colleague": Character(

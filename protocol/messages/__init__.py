@@ -18,6 +18,7 @@ from protocol.messages import (
     cards,
     chat,
     connection,
+    enterprise,
     everyday,
     links,
     money,
@@ -93,6 +94,7 @@ from protocol.messages.codec import (
     naming_field,
 )
 from protocol.messages.connection import Goodbye, Hello, Login, Ping, Pong, Refused, StreamPosition, Welcome
+from protocol.messages.enterprise import *  # noqa: F403 - it has a list of its own
 from protocol.messages.everyday import *  # noqa: F403 - it has a list of its own
 from protocol.messages.links import *  # noqa: F403 - it has a list of its own
 from protocol.messages.money import *  # noqa: F403 - it has a list of its own
@@ -229,8 +231,8 @@ __all__ = [
     "kind_of",
     "naming_field",
 ]
-__all__ += campaigns.__all__ + cards.__all__ + everyday.__all__ + links.__all__ + money.__all__ + people.__all__
-__all__ += reminders.__all__
+__all__ += campaigns.__all__ + cards.__all__ + enterprise.__all__ + everyday.__all__ + links.__all__
+__all__ += money.__all__ + people.__all__ + reminders.__all__
 
 # Names of classes until version 0.1; they work for one version more. The numbers on the wire never change.
 _OLD_NAMES: Final[dict[str, type[msgspec.Struct]]] = {

@@ -52,6 +52,14 @@ class SeenBy(Enum):
     SENDER_AND_TARGET = auto()  # other openers are not told who else opened, by the proof neither
 
 
+class SentBy(Enum):
+    """Whose requests make packets of a kind."""
+
+    USERS = auto()  # and the chat backend on behalf of users
+    BILLS = auto()  # of the chat backend, in a sponsor's name, under rules of their own for the amount
+    CAMPAIGNS = auto()  # by themselves
+
+
 class KindRow(NamedTuple):
     """What differs between the kinds."""
 
@@ -64,7 +72,7 @@ class KindRow(NamedTuple):
     lifetime_s: Callable[[Limits], float]
     posted_to_sender: bool  # in the sender's inbox, besides its target
     claims_are_told: bool = True  # to the sender, the finish to all concerned; not only to the user of a claim
-    can_be_sent: bool = True  # by a request
+    sent_by: SentBy = SentBy.USERS
     shares_min: int = 1
     target_opens_first: bool = False  # before that no other user can
     feature: str = ""  # of clients that know the kind, as their login says; others get a text in its place
@@ -86,6 +94,7 @@ class PacketKind(StrEnum):
     SHAKE = "shake"  # some numbers of a campaign's pool (a lease)
     FISSION = "fission"
     EXCLUSIVE = "exclusive"
+    ENTERPRISE = "enterprise"
 
 
 LIFETIME: Callable[[Limits], float] = attrgetter("packet_lifetime_s")
@@ -131,7 +140,7 @@ ROWS: Final[dict[PacketKind, KindRow]] = {
         lifetime_s=LIFETIME,
         posted_to_sender=False,
         claims_are_told=False,
-        can_be_sent=False,
+        sent_by=SentBy.CAMPAIGNS,
     ),
     PacketKind.FISSION: KindRow(
         audience=Audience.INVITED,
@@ -157,6 +166,18 @@ ROWS: Final[dict[PacketKind, KindRow]] = {
         posted_to_sender=False,
         feature="exclusive",
     ),
+    PacketKind.ENTERPRISE: KindRow(
+        audience=Audience.RECEIVER,
+        allocation=Allocation.EVEN,
+        amount_of=AmountOf.PACKET,
+        claims_seen_by=SeenBy.SENDER,
+        has_best_luck=False,
+        total_is_shown=True,
+        lifetime_s=LIFETIME,
+        posted_to_sender=False,
+        sent_by=SentBy.BILLS,
+        feature="enterprise",
+    ),
 }
 for _kind, _row in ROWS.items():
     _kind.row = _row
@@ -164,3 +185,4 @@ for _kind, _row in ROWS.items():
 WITH_BEST_LUCK = [kind.value for kind in PacketKind if kind.row.has_best_luck]
 TO_USER = [kind.value for kind in PacketKind if kind.row.audience is Audience.RECEIVER]
 TO_INVITED = [kind.value for kind in PacketKind if kind.row.audience is Audience.INVITED]
+BY_BILL = [kind.value for kind in PacketKind if kind.row.sent_by is SentBy.BILLS]

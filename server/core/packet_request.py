@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from server.core import amounts, ids, seeds
 from server.core.amounts import Caps
-from server.core.kinds import AmountOf, Audience, PacketKind
+from server.core.kinds import AmountOf, Audience, PacketKind, SentBy
 from server.core.limits import Limits, check_bytes, check_number, check_text
 from server.core.refusals import Reason, RequestRefused
 from server.core.seeds import Content, SeedUse
@@ -64,9 +64,11 @@ def request_of(
     for_user_ids: Sequence[int] = (),
 ) -> PacketRequest:
     """What a sender asks for, in the words of a request. Raises RequestRefused if there is no such kind."""
-    known = next((one for one in PacketKind if one == kind and one.row.can_be_sent), None)
+    known = next((one for one in PacketKind if one == kind and one.row.sent_by is not SentBy.CAMPAIGNS), None)
     if known is None:
         raise RequestRefused(Reason.BAD_TARGET, f"packet_kind: no kind of packet is called {kind[:20]!r}")
+    if known.row.sent_by is not SentBy.USERS:
+        raise RequestRefused(Reason.BAD_TARGET, f"packet_kind: the chat backend sends {known}, by a bill number")
     return PacketRequest(
         sender_id,
         key,
@@ -128,6 +130,8 @@ def _check_shares(request: PacketRequest, limits: Limits, members: int) -> None:
 
 def _check_amount(request: PacketRequest, limits: Limits, smallest: str) -> None:
     low, high, shares, why = limits.share_fen_min, limits.share_fen_max, request.shares, ""
+    if request.kind.row.sent_by is not SentBy.USERS:
+        high = limits.total_fen_max
     if request.kind.row.amount_of is AmountOf.PACKET:
         if shares > 1:
             why = f"{shares} shares of {low} to {high} each"

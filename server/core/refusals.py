@@ -34,6 +34,7 @@ class Reason(StrEnum):
     BAD_PASS = "bad_pass"
     BAD_LINK = "bad_link"
     TOO_DEEP = "too_deep"
+    BAD_SCENE = "bad_scene"
     NO_SUCH_USER = "no_such_user"
     NAME_TAKEN = "name_taken"
     BACKEND_DECIDES = "backend_decides"

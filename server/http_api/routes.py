@@ -14,11 +14,12 @@ from server.http_api.handlers.groups import GroupRequests
 from server.http_api.handlers.packets import PacketRequests
 from server.http_api.handlers.pages import PageRequests
 from server.http_api.handlers.records import RecordRequests
+from server.http_api.handlers.sponsors import SponsorRequests
 from server.http_api.handlers.users import UserRequests
 from server.http_api.handlers.wallets import WalletRequests
 from server.http_api.handlers.webhooks import WebhookRequests
 from server.http_api.numbers import Id, UserId
-from server.http_api.shapes import cards, groups, money, packets, pages, users, webhooks
+from server.http_api.shapes import cards, groups, money, packets, pages, sponsors, users, webhooks
 from server.http_api.shapes.base import PageQuery
 
 BODY_BYTES_MAX: Final = 64 << 10
@@ -29,6 +30,9 @@ PARAMETERS: Final[dict[str, type]] = {
     "user_id": UserId,
     "other_id": UserId,
     "packet_id": Id,
+    "sponsor_id": UserId,
+    "bill_number": str,
+    "event_kind": str,
     "card_id": Id,
     "payment_id": Id,
     "group": str,
@@ -122,6 +126,15 @@ def _cards() -> Iterator[Route]:
     yield Route("GET", "/v1/payments/{payment_id}", on.payment, paid)
 
 
+def _sponsors() -> Iterator[Route]:
+    on, sponsor, bill = SponsorRequests, "/v1/sponsors/{sponsor_id}", sponsors.SponsorBillReply
+    given, wanted = sponsors.EventRangeReply, sponsors.EventRangeBody
+    yield Route("POST", f"{sponsor}/packets", on.send_bill, bill, sponsors.BillBody)
+    yield Route("GET", f"{sponsor}/packets/{{bill_number}}", on.get_bill, bill)
+    yield Route("POST", f"{sponsor}/events", on.report_event, sponsors.EventReply, sponsors.EventBody)
+    yield Route("PUT", f"{sponsor}/events/{{event_kind}}", on.set_event_range, given, wanted)
+
+
 def _webhooks() -> Iterator[Route]:
     on, endpoint, shown = WebhookRequests, "/v1/webhooks/{endpoint}", webhooks.EndpointReply
     page, query = webhooks.DeliveryPageReply, webhooks.DeliveriesQuery
@@ -134,7 +147,7 @@ def _webhooks() -> Iterator[Route]:
     yield Route("POST", f"{endpoint}/test", on.test, webhooks.TestReply)
 
 
-ROUTES: Final = (*_users(), *_groups(), *_packets(), *_pages(), *_wallets(), *_cards(), *_webhooks())
+ROUTES: Final = (*_users(), *_groups(), *_packets(), *_pages(), *_wallets(), *_cards(), *_sponsors(), *_webhooks())
 
 
 @dataclass(slots=True)

@@ -31,6 +31,7 @@ from server.services.chat.passes import PassService
 from server.services.chat.people import PeopleService
 from server.services.chat.posts import PostReader
 from server.services.chat.standing import StandingService
+from server.services.enterprise.assembly import EnterpriseServices
 from server.services.fission.pass_on import PassOnService
 from server.services.money.audit_results import AuditResults
 from server.services.money.credited import CreditedClaims
@@ -167,17 +168,9 @@ class Services:
             stores.sends, lives, self.groups, self.chats, limits, self._ids, now_ms, self.seeds, bus, words.smallest
         )
         self.resends = ResendService(stores.resends, stores.packets, lives, self.groups, limits, now_ms, bus)
+        books, pace = (stores.packets, stores.mirror), (refunds.batch_max, refunds.interval_s)
         self.refunds = RefundService(
-            stores.packets,
-            stores.mirror,
-            self.mirror_health,
-            lives,
-            self.seeds,
-            refunds.batch_max,
-            refunds.interval_s,
-            now_ms,
-            lambda: self.time.is_confirmed,
-            bus,
+            *books, self.mirror_health, lives, self.seeds, *pace, now_ms, lambda: self.time.is_confirmed, bus
         )
         self.reveals = RevealService(stores.packets, self.groups, self.seeds, now_ms)
         replies = AwaitedReplies(lives, self.opens, bus)
@@ -214,6 +207,10 @@ class Services:
         )
         self.cards, self.orders = self.payments.cards, self.payments.orders
         self.forgetting = ForgetService(self.people, self.cards.service)
+        send, check_known = self.payments.sender.send, self.people.check_known
+        self.enterprise = EnterpriseServices(
+            self._stores.bills, send, check_known, self._config, self._limits, self._clock, seed_keys
+        )
         self.reconciliation = ReconciliationServices(
             self._config, self._stores, self.payments, self._clock, self._bus, self._money_words.smallest
         )

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from protocol.money_unit import YUAN
 from server.core.amounts import Caps
-from server.core.kinds import PacketKind
+from server.core.kinds import PacketKind, SentBy
 from server.core.limits import Limits
 from server.core.packet import Answer, Claim, Packet
 from server.core.packet_request import Terms, may_open
@@ -43,6 +43,7 @@ AMOUNTS_FEN = {
     PacketKind.LUCKY: (123, 500, 377),
     PacketKind.EQUAL: (200, 200, 200),
     PacketKind.PERSONAL: (888,),
+    PacketKind.ENTERPRISE: (888,),
     PacketKind.FISSION: (123, 500, 377),
     PacketKind.EXCLUSIVE: (300, 300),
 }
@@ -602,8 +603,8 @@ MOMENTS = st.sampled_from([T0, SOON, LATE - 1, LATE, LATE + DAY_MS])
 @st.composite
 def packets(draw: st.DrawFn) -> Packet:
     """Any kind, opened by some of the users that may open it, perhaps closed."""
-    kind = draw(st.sampled_from([kind for kind in PacketKind if kind.row.can_be_sent]))
-    few = {PacketKind.PERSONAL: 1, PacketKind.EXCLUSIVE: 2}
+    kind = draw(st.sampled_from([kind for kind in PacketKind if kind.row.sent_by is not SentBy.CAMPAIGNS]))
+    few = {PacketKind.PERSONAL: 1, PacketKind.ENTERPRISE: 1, PacketKind.EXCLUSIVE: 2}
     shares = few.get(kind) or draw(st.integers(1, 4))
     each_fen = draw(st.integers(700, 19_000))
     terms = known(kind, shares=1).terms._replace(total_fen=each_fen * shares, shares=shares)

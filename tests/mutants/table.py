@@ -92,6 +92,10 @@ HOOK_SIGNING, HOOK_ADDRESSES = "server/core/webhooks/signing.py", "server/core/w
 HOOK_DELIVERY, HOOK_FLOW = "server/services/webhooks/delivery.py", "server/core/webhooks/flow.py"
 HOOK_BACKOFF, HOOK_ENDPOINTS = "server/core/webhooks/backoff.py", "storage/postgres/webhooks/endpoints.py"
 HOOK_SQL, HOOK_TABLES = "storage/postgres/webhooks/deliveries.sql", "storage/postgres/migrations/0014_webhooks.sql"
+BILL_RULES, EVENT_RULES = "server/core/enterprise/bills.py", "server/core/enterprise/events.py"
+BILLS, BILL_EVENTS = "server/services/enterprise/bills.py", "server/services/enterprise/events.py"
+BILLS_STORE, BILLS_SQL = "storage/postgres/enterprise/bills.py", "storage/postgres/enterprise/bills.sql"
+T_BILLS, T_BILL_RULES = "tests/services/test_bills.py::test_", "tests/core/test_bills.py::test_"
 LINKS, PASS_ON = "server/core/fission/links.py", "server/services/fission/pass_on.py"
 ADMISSIONS_SQL = "storage/postgres/packets/admissions.sql"
 T_PASS_ON, T_LINKS = "tests/services/test_pass_on.py::test_", "tests/core/test_links.py::test_"
@@ -5404,14 +5408,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_PASS_ON + "finish_is_told_to_sender_and_receiver_alone",),
     ),
     Mutation(
-        "a client that does not know the kind is sent the packet",
-        "pages",
-        "server/net/reminder_encoding.py",
-        "return not event.terms.kind.row.is_known_to_all",
-        "return False",
-        (T_PASS_ON + "client_that_knows_no_other_kinds_is_told_by_a_text",),
-    ),
-    Mutation(
         "HTTP: a link opens another packet",
         "I7",
         PASS_ON,
@@ -5466,5 +5462,118 @@ MUTATIONS: tuple[Mutation, ...] = (
         "OR user_id IN (sender_id, target_id)",
         "OR user_id = sender_id",
         (T_PASS_ON + "planted_discrepancy_of_a_chain_is_named[who received it]",),
+    ),
+    # --- packets in a sponsor's name ---
+    Mutation(
+        "a bill number with other content finds the packet",
+        "I6",
+        BILLS,
+        "if row[:6] != one[:6]:",
+        "if row[:4] != one[:4]:",
+        (T_BILLS + "other_content_under_a_number_is_refused_and_another_sponsor_has_its_own",),
+    ),
+    Mutation(
+        "bills of a day are counted without a lock",
+        "limits",
+        BILLS_STORE,
+        '            await connection.execute(_SQL["lock"], bill.sponsor_id, bill.user_id)\n',
+        "",
+        (T_BILLS + "day_of_beijing_limits_what_a_sponsor_gives_a_user_however_many_ask_at_once",),
+    ),
+    Mutation(
+        "bills of all sponsors count for the day of one",
+        "limits",
+        BILLS_SQL,
+        "WHERE sponsor_id = $1 AND user_id = $2 AND asked_at_ms >= $3",
+        "WHERE $1::bigint > 0 AND user_id = $2 AND asked_at_ms >= $3",
+        (T_BILLS + "day_of_beijing_limits_what_a_sponsor_gives_a_user_however_many_ask_at_once",),
+    ),
+    Mutation(
+        "the day of a bill is one of UTC",
+        "limits",
+        BILLS,
+        "BillDay(day_begin_ms(now_ms),",
+        "BillDay(now_ms // 86_400_000 * 86_400_000,",
+        (T_BILLS + "day_of_beijing_limits_what_a_sponsor_gives_a_user_however_many_ask_at_once",),
+    ),
+    Mutation(
+        "the amounts of a day are not counted",
+        "limits",
+        BILLS_STORE,
+        "fen + bill.amount_fen > day.fen",
+        "fen > day.fen",
+        (T_BILLS + "fen_of_a_day_are_limited",),
+    ),
+    Mutation(
+        "a bill that is tried again is not judged by its day",
+        "I6",
+        BILLS_STORE,
+        "if found is not None and (found[:6] != bill[:6] or not found.failed or found.packet_id is not None):",
+        "if found is not None:",
+        (T_BILLS + "bill_that_is_tried_again_is_judged_by_its_day_again",),
+    ),
+    Mutation(
+        "a bill whose outcome is unknown has failed",
+        "I11",
+        BILLS,
+        "if refused.reason in UNKNOWN:",
+        "if refused.reason is Reason.OVERLOADED:",
+        (T_BILLS + "outcome_that_is_unknown_is_found_by_the_number",),
+    ),
+    Mutation(
+        "a large amount needs no scene",
+        "limits",
+        BILL_RULES,
+        "if one.scene not in rules.scenes:",
+        "if len(one.scene) > 32:",
+        (T_BILL_RULES + "first_rule_that_a_bill_breaks_is_named",),
+    ),
+    Mutation(
+        "a bill that has expired is still sent",
+        "states",
+        BILL_RULES,
+        "return BillStatus.REFUNDING if now_ms >= packet.expires_at_ms else BillStatus.SENT",
+        "return BillStatus.SENT",
+        (T_BILL_RULES + "status_follows_from_the_records",),
+    ),
+    Mutation(
+        "each event brings a packet",
+        "events",
+        EVENT_RULES,
+        'return f"event.{self.kind}.{user_id}"',
+        'return f"event.{self.kind}.{user_id}.{id(self)}"',
+        (T_BILLS + "follower_gets_one_packet_whatever_is_reported",),
+    ),
+    Mutation(
+        "an event id stands for any user",
+        "I6",
+        BILL_EVENTS,
+        "if first != (event_kind, user_id):",
+        "if first[0] != event_kind:",
+        (T_BILLS + "follower_gets_one_packet_whatever_is_reported",),
+    ),
+    Mutation(
+        "the commitment of a range leaves its bounds out",
+        "I10",
+        EVENT_RULES,
+        "+ kind + bounds).digest()",
+        "+ kind).digest()",
+        (T_BILL_RULES + "commitment_binds_the_seed_and_the_range",),
+    ),
+    Mutation(
+        "users send packets in a sponsor's name",
+        "I7",
+        PACKET_REQUEST,
+        "if known.row.sent_by is not SentBy.USERS:",
+        "if False:",
+        (T_BILL_RULES + "only_the_chat_backend_sends_the_kind",),
+    ),
+    Mutation(
+        "the audit does not name a packet without its bill",
+        "bills",
+        "storage/postgres/money/audit.sql",
+        "(b.user_id IS DISTINCT FROM p.target_id OR b.amount_fen IS DISTINCT FROM p.total_fen)",
+        "(b.user_id <> p.target_id OR b.amount_fen <> p.total_fen)",
+        (T_BILLS + "planted_discrepancy_of_a_bill_is_named[says nothing]",),
     ),
 )

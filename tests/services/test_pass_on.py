@@ -298,7 +298,7 @@ async def test_client_that_knows_no_other_kinds_is_told_by_a_text(
     monkeypatch.setattr("client_sim.sdk.transport.FEATURES", (messages.REMINDERS,))
     old = await connect(one.server, SEED)
     missed = await old._ask(messages.CatchUp(0, SEED, 0), messages.CaughtUp)
-    assert ["当前版本打不开" in post.text for post in missed.messages] == [True]
+    assert ["当前版本打不开" in getattr(post, "text", "") for post in missed.messages] == [True]
     await one.users[SENDER].send_packet("fission", SEED, 300, 3)
     async for push in old.pushes():
         if isinstance(push, messages.TextPosted):
@@ -328,6 +328,27 @@ async def test_admissions_that_were_asked_in_one_batch_are_judged_each(
     )
     assert (good.answer, bad) == ("ticket", "store_unavailable")
     assert service.BATCH_MAX > 1
+
+
+async def test_link_of_a_share_that_is_durable_and_not_recorded_yet_is_refused_for_a_moment(
+    start_server: StartServer,
+    connect: Connect,
+    sql: asyncpg.Connection[asyncpg.Record],
+    books_balance: BooksBalance,
+) -> None:
+    """With durability redis the record follows; here another transaction holds it up."""
+    server = await start_server(stores__durability="redis")
+    await (await connect(server, 0)).top_up(SENDER, 1_000)
+    users = {user_id: await connect(server, user_id) for user_id in (SENDER, SEED, ANN)}
+    packet = (await users[SENDER].send_packet("fission", SEED, 300, 3)).packet_id
+    async with sql.transaction():
+        await sql.execute("SELECT 1 FROM packets WHERE packet_id = $1 FOR UPDATE", packet)
+        assert (await users[SEED].open(packet)).answer == "won"
+        link = (await users[SEED].pass_on(packet)).link
+        assert await refused(users[ANN].tap_link(link)) == "store_unavailable"
+    assert (await users[ANN].open_link(link)).answer == "won"
+    await until(lambda: settled(sql))
+    await books_balance()
 
 
 async def test_finish_is_told_to_sender_and_receiver_alone(chain: Callable[..., Awaitable[Chain]]) -> None:

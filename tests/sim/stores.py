@@ -375,6 +375,7 @@ def stores(world: Any) -> Stores:
         "packets": SimPackets(world),
         "sends": SimSends(world),
         "resends": None,
+        "bills": None,
         "admissions": SimpleNamespace(of_packets=_none_admitted),
         "seed_trees": SimSeedTrees(world),
         "outbox": SimOutbox(world),

@@ -98,9 +98,14 @@ FIELDS: dict[str, list[Any]] = {
     ],
     "ChangeCampaign": [GROUP, "pause"],
     "CampaignReport": [GROUP],
+    "SendBill": [3, "bill", 4, 100, "greeting", "scene", b""],
+    "GetBill": [3, "bill"],
+    "ReportEvent": [3, "event", "follow", 4],
+    "SetEventRange": [3, "follow", 200, 300, "greeting"],
 }
 FOR_BACKEND = {
     *("TopUp", "Withdraw", "Pay", "PutUsers", "BanUser", "RevokeTokens", "ForgetUser"),
+    *("SendBill", "GetBill", "ReportEvent", "SetEventRange"),
     *("PutGroup", "DeleteGroup", "SyncMembers", "ChangeMembers", "PutChat"),
     *("PutSponsor", "CreateCampaign", "ChangeCampaign", "CampaignReport"),
 }
@@ -120,6 +125,8 @@ MAY_BE_LEFT_OUT = {
     "WithdrawToCard": 1,
     "Transfer": 2,
     "Pay": 1,
+    "SendBill": 3,
+    "SetEventRange": 1,
     "OpenPage": 1,
     "PassOn": 1,
     "TapLink": 1,
@@ -284,6 +291,10 @@ async def test_texts_with_zero_bytes_are_refused(clients: dict[int, Raw], attack
         "": "password_needed",
         "key at a bank": "bad_card",  # this server has none
         "hbl_": "bad_link",
+        "bill": "bad_key",
+        "event": "bad_key",
+        "follow": "bad_request",
+        "scene": "bad_scene",
     }
     group = (await clients[USER].ask(wire.CREATE_GROUP, "name"))[0]
     stranger = await dial(attacked, 9)

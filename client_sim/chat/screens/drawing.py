@@ -10,7 +10,7 @@ from rich.cells import cell_len, set_cell_size
 from textual.content import Content
 
 from client_sim.chat.model import CLAIMED, OPEN, Card
-from client_sim.chat.texts import text
+from client_sim.chat.texts import kind_text, text
 from client_sim.sdk.money import MoneyUnit
 
 RED, FADED, DARK, FADED_DARK = "#d94a38", "#7d4038", "#b8352a", "#68342e"
@@ -18,6 +18,7 @@ FADED_GOLD = "#b59a6a"
 GOLD, CREAM, INK, DIM, WARNING = "#f3cf8a", "#fdf0d5", "#8a1f14", "#8b8b8b", "#e5846f"
 NAME_COLOURS = ("#e8a87c", "#8fbcbb", "#a3be8c", "#b48ead", "#88c0d0", "#ebcb8b")
 CARD_WIDTH = 34
+FOR_ONE_ALONE = ("personal", "enterprise")  # kinds with one share
 COIN_ROWS = 7
 COIN_SIZE = 2 * COIN_ROWS  # dots; a column is half as wide as a row is high
 _DOTS = {  # the character for each pair of upper and lower half, gold or not
@@ -81,10 +82,10 @@ def card(card: Card, user_id: int, language: str, money: MoneyUnit, names: Seque
     packet = card.packet
     is_open = packet.state == OPEN
     upper, lower, gold = (RED, DARK, GOLD) if is_open else (FADED, FADED_DARK, FADED_GOLD)
-    kind = text(language, packet.kind)
+    kind = kind_text(language, packet.kind)
     if names:
         kind += f" · {for_whom(language, names, packet.shares)}"
-    elif packet.kind != "personal":
+    elif packet.kind not in FOR_ONE_ALONE:
         kind += f" · {text(language, 'shares', shares=packet.shares)}"
     rows = (
         (" ", f"on {upper}"),

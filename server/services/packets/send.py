@@ -7,7 +7,7 @@ from functools import partial
 
 from server.core import packet_request
 from server.core.ids import IdMaker, is_user
-from server.core.kinds import Audience, PacketKind
+from server.core.kinds import Audience, PacketKind, SentBy
 from server.core.ledger import TransferKind, WalletBalance
 from server.core.limits import Limits
 from server.core.packet_request import WALLET, PacketRequest, Payer, Terms
@@ -157,7 +157,9 @@ class SendService:
             total_fen=one.total_fen,
             shares=one.shares,
             share_fen_min=self._limits.share_fen_min,
-            share_fen_max=self._limits.share_fen_max,
+            share_fen_max=max(
+                self._limits.share_fen_max, one.total_fen if one.kind.row.sent_by is SentBy.BILLS else 0
+            ),
             greeting=one.greeting,
             seed=None,
             created_at_ms=now_ms,

@@ -142,6 +142,20 @@ SELECT format('packet %s: user %s was admitted, %s', packet_id, user_id,
                    ELSE 'who ' || CASE user_id WHEN sender_id THEN 'sent it' ELSE 'received it' END END)
 FROM steps WHERE kind IS NULL OR kind <> ALL($1) OR user_id IN (sender_id, target_id)
 
+-- name: bills
+-- $1: the kinds that are sent by bill. A packet has the bill that its key names, with its sponsor, receiver and amount.
+SELECT format('packet %s of %s ¤ to user %s: its bill %s of sponsor %s says %s', packet_id, total_fen, target_id, key,
+              sender_id, coalesce(b.amount_fen || ' ¤ to user ' || b.user_id, 'nothing'))
+FROM packets p LEFT JOIN bills b ON b.sponsor_id = p.sender_id AND p.key = 'bill:' || b.number
+WHERE p.kind = ANY($1::text[]) AND (b.user_id IS DISTINCT FROM p.target_id OR b.amount_fen IS DISTINCT FROM p.total_fen)
+UNION ALL
+SELECT format('bill %s of sponsor %s names packet %s, which is %s', number, sponsor_id, packet_id, p.kind)
+FROM bills b JOIN packets p ON p.sender_id = b.sponsor_id AND p.key = 'bill:' || b.number
+WHERE p.kind <> ALL($1)
+UNION ALL
+SELECT format('bill %s of sponsor %s is for user %s', number, sponsor_id, user_id)
+FROM bills WHERE number LIKE 'event.%' AND split_part(number, '.', 3) <> user_id::text
+
 -- name: directions
 -- $1, $2, $3: every kind with the types of account that it may run from and to.
 WITH allowed AS (
