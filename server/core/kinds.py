@@ -60,9 +60,7 @@ class KindRow(NamedTuple):
     total_is_shown: bool  # once it is finished, to viewers who did not send it
     lifetime_s: Callable[[Limits], float]
     posted_to_sender: bool  # in the sender's inbox, besides its target
-    claims_are_told: bool = (
-        True  # to the sender, the finish to all concerned; not only to the user of a claim
-    )
+    claims_are_told: bool = True  # to the sender, the finish to all concerned; not only to the user of a claim
     can_be_sent: bool = True  # by a request
 
 
