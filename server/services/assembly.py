@@ -16,6 +16,7 @@ from server.core.ids import IdMaker, id_at
 from server.core.limits import Limits
 from server.core.texts import MoneyWords
 from server.core.webhooks.addresses import networks_of
+from server.gateways.port import Gateway
 from server.services.cards.forget import ForgetService
 from server.services.chat.backend_groups import BackendGroupService
 from server.services.chat.chats import ChatService
@@ -89,10 +90,11 @@ class Services:
         keys: Mapping[str, bytes],
         seed_keys: Mapping[str, bytes],
         money: MoneyWords,
+        gateways: Mapping[str, Gateway] | None = None,
     ) -> None:
         """`limits` are those of `config`, as an object of this server's own: a reload changes them in place.
 
-        `money`: the unit of the config, which speaks amounts.
+        `money`: the unit of the config, which speaks amounts. `gateways`: instead of those of the config.
         """
         self._stores, self._bus, self._clock = stores, bus, clock
         self._config, self._limits, self._money_words = config, limits, money
@@ -108,7 +110,7 @@ class Services:
         self._make_claims()
         self._make_packets()
         self._make_money()
-        self._make_payments(seed_keys)
+        self._make_payments(seed_keys, gateways)
         self._make_webhooks(seed_keys)
         self.grab_stats = GrabStatService(stores.grab_stats, self.opens, self.groups, bus)
         self.audit_results = AuditResults(stores.database)
@@ -158,18 +160,8 @@ class Services:
         """What else users do with packets, and what becomes of the rest."""
         stores, limits, clock, bus = self._stores, self._limits, self._clock, self._bus
         now_ms, lives, refunds = clock.now_ms, self.live_packets, self._config.refunds
-        self.sends = SendService(
-            stores.sends,
-            lives,
-            self.groups,
-            self.chats,
-            limits,
-            self._ids,
-            now_ms,
-            self.seeds,
-            bus,
-            self._money_words.smallest,
-        )
+        sends = stores.sends, lives, self.groups, self.chats, limits, self._ids, now_ms, self.seeds, bus
+        self.sends = SendService(*sends, self._money_words.smallest)
         self.resends = ResendService(stores.resends, stores.packets, lives, self.groups, limits, now_ms, bus)
         self.refunds = RefundService(
             stores.packets,
@@ -199,7 +191,7 @@ class Services:
         )
         self.outbox = Outbox(stores.outbox, self._posts, self.groups, settlement.idle_s, bus, self.commit)
 
-    def _make_payments(self, seed_keys: Mapping[str, bytes]) -> None:
+    def _make_payments(self, seed_keys: Mapping[str, bytes], gateways: Mapping[str, Gateway] | None) -> None:
         self.payments = PaymentServices(
             self._config,
             self._stores,
@@ -212,6 +204,7 @@ class Services:
             lambda: self.changes.is_current,
             seed_keys,
             self._money_words.smallest,
+            gateways,
         )
         self.cards, self.orders = self.payments.cards, self.payments.orders
         self.forgetting = ForgetService(self.people, self.cards.service)
