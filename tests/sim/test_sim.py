@@ -31,7 +31,7 @@ SEED_OF_DEFECT = {
     "LeasesAreIgnored": 15,
     "TimeFollowsEveryProbe": 8,
     "TimeIsThatOfTheMachine": 8,
-    "ClosingBelievesNoAnswer": 77,
+    "ClosingIgnoresTheAnswer": 77,
     "NoncesAreForgotten": 44,
     "PasswordsAreNotProven": 34,
     "DayLimitIsCountedBefore": 280,

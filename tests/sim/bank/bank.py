@@ -93,7 +93,7 @@ class BankOrder:
 
 
 class Notice(NamedTuple):
-    """A notice on its way. `replays`: it is sent a second time, as it was, to the process that has taken it."""
+    """A notice in flight. `replays`: it is sent a second time, as it was, to the process that has taken it."""
 
     order: BankOrder
     body: bytes
@@ -310,5 +310,5 @@ class SimBank:
         }
 
     def is_done(self) -> bool:
-        """Nothing is on its way any more."""
+        """Nothing is in flight any more."""
         return all(order.is_over for order in self.orders.values())

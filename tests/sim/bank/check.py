@@ -1,6 +1,6 @@
 """What must hold in a world with a bank: answers when they are given, and both books at the end.
 
-The checks at the end believe neither book: what wallets hold is counted from the money that is on the cards at the
+The checks at the end trust neither book: what wallets hold is counted from the money that is on the cards at the
 bank, and orders of both books are compared number by number.
 """
 

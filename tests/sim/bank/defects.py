@@ -74,7 +74,7 @@ class NotFoundIsFailure(SilenceIsFailure):
         return evidence if is_found else evidence._replace(verdict=Verdict.FAILED)
 
 
-class ClosingBelievesNoAnswer(SilenceIsFailure):
+class ClosingIgnoresTheAnswer(SilenceIsFailure):
     """A number that an operator has closed has failed, whatever the bank says."""
 
     method = "cancel"
@@ -87,15 +87,15 @@ class AmountsAreNotCompared(BankDefect):
     """A notice of another amount counts as one of this amount."""
 
     def break_services(self, services: Any) -> None:
-        def believe(notice: BankNotice, order: Any) -> Evidence:
+        def trust(notice: BankNotice, order: Any) -> Evidence:
             reply = replies.decoded(notice.body, replies.OrderReply)
             return Evidence("notice", replies.BANK_RESULTS[reply.result])
 
-        services.payments.attempts.gateways[GATEWAY].evidence_of = believe
+        services.payments.attempts.gateways[GATEWAY].evidence_of = trust
 
 
 class NoticesAreNotVerified(BankDefect):
-    """Whoever knows a number can say what has become of it."""
+    """A notice needs no signature."""
 
     def break_services(self, services: Any) -> None:
         def read(path: str, headers: Any, body: bytes) -> BankNotice:
@@ -202,17 +202,17 @@ class PasswordsAreNotProven(BankDefect):
     """A payment by card needs no right password."""
 
     def break_services(self, services: Any) -> None:
-        async def believe(user_id: int, password: str | None) -> None:
+        async def trust(user_id: int, password: str | None) -> None:
             return
 
-        services.cards.authorisation.prove = believe
+        services.cards.authorisation.prove = trust
 
 
 BANK_DEFECTS: tuple[type[Defect], ...] = (
     SilenceIsFailure,
     SilentPayoutIsReturned,
     NotFoundIsFailure,
-    ClosingBelievesNoAnswer,
+    ClosingIgnoresTheAnswer,
     AmountsAreNotCompared,
     NoticesAreNotVerified,
     NoncesAreForgotten,
