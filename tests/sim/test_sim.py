@@ -31,10 +31,13 @@ SEED_OF_DEFECT = {
     "LeasesAreIgnored": 15,
     "TimeFollowsEveryProbe": 8,
     "TimeIsThatOfTheMachine": 8,
-    "ClosingIgnoresTheAnswer": 77,
-    "NoncesAreForgotten": 44,
-    "PasswordsAreNotProven": 34,
+    "ClosingIgnoresTheAnswer": 134,
+    "NoncesAreForgotten": 13,
+    "BreaksAreNotRecorded": 13,
+    "AmountsAreNotCompared": 13,
+    "CodesAreUsedTwice": 38,
     "DayLimitIsCountedBefore": 280,
+    "ChargesIgnoreTheLease": 2689,
 }
 ERRORS_OF_THE_DEFECT = ("AttributeError", "NameError", "TypeError")  # it breaks itself, and nothing was found
 WITH_A_BANK = 13
