@@ -4158,6 +4158,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_HOST + "packet_that_cannot_be_prepared_now_is_sent_later_and_its_payment_stays_open",),
     ),
     Mutation(
+        "payments: a server without its lease sends the packet of a charge",
+        "I7",
+        EVIDENCE,
+        "        if not self._is_current():\n",
+        "        if False:\n",
+        (T_HOST + "packet_is_not_sent_while_another_server_may_have_removed_its_sender",),
+    ),
+    Mutation(
         "payments: a break is not recorded",
         "payments",
         PAYMENTS_STORE,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
@@ -47,12 +47,22 @@ class EvidenceService:
     """Applies evidence. Raises StoreUnavailable: then the payment is asked again when its lease ends."""
 
     def __init__(
-        self, store: PaymentStore, sends: SendService, seeds: SeedService, clock: Clock, bus: Bus, lease_ms: int
+        self,
+        store: PaymentStore,
+        sends: SendService,
+        seeds: SeedService,
+        clock: Clock,
+        bus: Bus,
+        lease_ms: int,
+        is_current: Callable[[], bool],
     ) -> None:
-        """`lease_ms`: so long an attempt may take before another server may begin one."""
+        """`lease_ms`: so long an attempt may take before another server may begin one.
+
+        `is_current`: the server knows who may send now, as far as other servers have changed that.
+        """
         self._store, self._sends, self._seeds = store, sends, seeds
         self._clock, self._bus = clock, bus
-        self._lease_ms = lease_ms
+        self._lease_ms, self._is_current = lease_ms, is_current
 
     async def begin(self, payment: PaymentRow) -> PaymentRow | None:
         """Begin an attempt; None: another writer has changed the payment since it was read, or it has ended."""
@@ -123,7 +133,12 @@ class EvidenceService:
         return change._replace(transfer=transfer, credits_user=credit is None)
 
     async def _packet_of(self, content: str) -> PacketRow | str:
-        """The packet that a charge pays, or why its sender may not send it any more."""
+        """The packet that a charge pays, or why its sender may not send it any more.
+
+        A bank answers, or tells by itself, at any time: also while another server may have removed the sender.
+        """
+        if not self._is_current():
+            raise StoreUnavailable("whether the sender may send is not known: other servers may have changed it")
         request = request_in(content)
         try:
             return self._sends.row(await self._sends.checked(request), self._clock.now_ms())
