@@ -13,7 +13,7 @@ fits). Independent draws would miss it, and with bad luck exceed it.
 planted among them: the first E places of the deck are set apart for these, as many for each band as its probability
 says, rounded down. The pool says where each number's money comes from.
 
-The deck's canonical text goes, hashed, into the pool's seed and its commitment: nobody can change an amount later.
+The deck's canonical text goes, hashed, into the pool's seed and its commitment: no amount can be changed later.
 """
 
 from __future__ import annotations
