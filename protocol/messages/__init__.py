@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from protocol.messages import cards, chat, connection, packets, pages
+from protocol.messages import campaigns, cards, chat, connection, packets, pages, people
 from protocol.messages.base import (
     AVATARS,
     FEATURES_MAX,
@@ -30,6 +30,7 @@ from protocol.messages.base import (
     Seq,
     UserId,
 )
+from protocol.messages.campaigns import *  # noqa: F403 - it has a list of its own
 from protocol.messages.cards import *  # noqa: F403 - it has a list of its own
 from protocol.messages.chat import (
     AddedToGroup,
@@ -128,25 +129,7 @@ from protocol.messages.pages import (
     StopWatching,
     WatchingStopped,
 )
-from protocol.messages.people import (
-    BanUser,
-    ChangeMembers,
-    ChatPut,
-    DeleteGroup,
-    GroupDeleted,
-    GroupPut,
-    MembersChanged,
-    MembersSynced,
-    PutChat,
-    PutGroup,
-    PutUsers,
-    RevokeTokens,
-    SyncMembers,
-    TokensRevoked,
-    UserBanned,
-    UserLine,
-    UsersPut,
-)
+from protocol.messages.people import *  # noqa: F403 - it has a list of its own
 from protocol.messages.reminders import ClaimsReminder, FinishReminder, RefundReminder
 
 __all__ = [
@@ -168,17 +151,13 @@ __all__ = [
     "AddedToGroup",
     "Balance",
     "BalanceChanged",
-    "BanUser",
     "CatchUp",
     "CaughtUp",
-    "ChangeMembers",
     "ChatOpened",
-    "ChatPut",
     "ClaimLine",
     "ClaimNotice",
     "ClaimsReminder",
     "CreateGroup",
-    "DeleteGroup",
     "Entries",
     "EntryLine",
     "Envelope",
@@ -196,10 +175,8 @@ __all__ = [
     "GrabStatsShown",
     "Grabbed",
     "GroupCreated",
-    "GroupDeleted",
     "GroupJoined",
     "GroupLeft",
-    "GroupPut",
     "Hello",
     "Id",
     "Int64",
@@ -211,8 +188,6 @@ __all__ = [
     "ListMembers",
     "Login",
     "Members",
-    "MembersChanged",
-    "MembersSynced",
     "Message",
     "NameSet",
     "Names",
@@ -228,9 +203,6 @@ __all__ = [
     "PassShown",
     "Ping",
     "Pong",
-    "PutChat",
-    "PutGroup",
-    "PutUsers",
     "RecordLine",
     "Records",
     "RecordsShown",
@@ -244,7 +216,6 @@ __all__ = [
     "ResultUpdate",
     "Reveal",
     "Revealed",
-    "RevokeTokens",
     "Said",
     "Say",
     "SeedTree",
@@ -259,15 +230,10 @@ __all__ = [
     "StatementPage",
     "StopWatching",
     "StreamPosition",
-    "SyncMembers",
     "TextPosted",
-    "TokensRevoked",
     "TopUp",
     "ToppedUp",
-    "UserBanned",
     "UserId",
-    "UserLine",
-    "UsersPut",
     "WatchingStopped",
     "Welcome",
     "Withdraw",
@@ -279,7 +245,7 @@ __all__ = [
     "kind_of",
     "naming_field",
 ]
-__all__ += cards.__all__
+__all__ += campaigns.__all__ + cards.__all__ + people.__all__
 
 # Names of classes until version 0.1; they work for one version more. The numbers on the wire never change.
 _OLD_NAMES: Final[dict[str, type[msgspec.Struct]]] = {
