@@ -71,7 +71,7 @@ COMMANDS: Final = (
     CommandRow(
         "verify",
         "server.cli.audit:verify",
-        "Recompute every amount of a packet from its revealed seed; exit 1 if one differs.",
+        "Recompute every amount of a packet or a campaign from its revealed seed; exit 1 if one differs.",
     ),
     CommandRow("status", "server.cli.operators:status", "Show the state of a running server."),
     CommandRow(

@@ -48,8 +48,15 @@ def a_day(_: Any, tokens: Sequence[Token]) -> date:
         raise ValueError(f"{tokens[0].value!r} is not a day such as 2026-11-28") from None
 
 
+def packet_or_proof(kind: Any, tokens: Sequence[Token]) -> int | str:
+    """An id if it is one, else the place of a proof. Raises ValueError, one line."""
+    word = filled(kind, tokens)
+    return int(word) if word.isascii() and word.isdecimal() and len(word) < 20 else word
+
+
 FILLED: Final = Parameter(converter=filled)
 PATH: Final = Parameter(converter=path)
 Text = Annotated[str, FILLED]
 FilePath = Annotated[Path, PATH]
+PacketOrProof = Annotated[int | str, Parameter(converter=packet_or_proof)]
 Day = Annotated[date, Parameter(converter=a_day)]
