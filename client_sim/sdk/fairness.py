@@ -69,7 +69,7 @@ def _prefixed(text: bytes) -> bytes:
 def lucky_shares(
     seed: bytes, total_fen: int, shares: int, share_fen_min: int, share_fen_max: int, first: int = 0
 ) -> list[int]:
-    """All shares of a lucky packet in fen, in the order of opening; `first`: of a block of a campaign, its number."""
+    """All shares of a lucky packet in fen, in the order of opening; `first`: the number of the first one."""
     drawn: list[int] = []
     left = total_fen
     for index in range(shares - 1):
