@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from client_sim.sdk import fairness, pool_fairness
+from client_sim.sdk import fairness
+from client_sim.sdk.methods import campaign_proofs
 from protocol import messages
 
 SEEDS_PER_TREE: Final = 64
@@ -72,9 +73,9 @@ class KeptSeeds:
 
 def _faults(revealed: messages.Revealed) -> list[str]:
     """What is wrong with a proof by itself, of a packet or of a campaign."""
-    if not revealed.packet_kind.startswith(pool_fairness.KIND):
+    if not revealed.packet_kind.startswith(campaign_proofs.KIND):
         return fairness.faults(revealed)
-    return [*fairness.seed_faults(revealed), *pool_fairness.win_faults(revealed)]
+    return [*fairness.seed_faults(revealed), *campaign_proofs.win_faults(revealed)]
 
 
 def _contradictions(kept: Kept, revealed: messages.Revealed) -> list[str]:

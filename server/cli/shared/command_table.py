@@ -84,6 +84,11 @@ COMMANDS: Final = (
     CommandRow(
         "group", "server.cli.group:group_cli", "Show groups, and make and change them as a chat backend does."
     ),
+    CommandRow(
+        "campaign",
+        "server.cli.campaigns.commands:campaign_cli",
+        "Make sponsors and campaigns, change them, and show what they spend.",
+    ),
     CommandRow("payments", "server.cli.payments:payments_cli", "List the newest payments, or export them."),
     CommandRow("payment", "server.cli.operators:payment", "Show a payment with all evidence about it."),
     CommandRow(
