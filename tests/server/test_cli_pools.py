@@ -63,7 +63,7 @@ def test_wrong_wins_are_named_the_first_ten_of_them(tmp_path: Path) -> None:
 
 @pytest.fixture
 def web() -> Iterator[str]:
-    """A server that has the first vector at /proof.json."""
+    """A server that has the first vector at /proof.json; it answers two requests."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -77,11 +77,9 @@ def web() -> Iterator[str]:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=lambda: [server.handle_request() for _ in range(2)], daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
 
 
 def test_proof_on_the_web_is_checked(web: str) -> None:
