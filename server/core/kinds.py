@@ -23,6 +23,7 @@ class Audience(Enum):
 
     GROUP = auto()  # its members, the sender too
     RECEIVER = auto()  # the one user, not the sender
+    CAMPAIGN = auto()  # its users, who win by shaking: nobody taps such a packet
 
 
 class Allocation(Enum):
@@ -30,6 +31,7 @@ class Allocation(Enum):
 
     DRAWN = auto()  # from the seed, when a share is opened
     EVEN = auto()  # every share the same
+    DEALT = auto()  # from the pool of its campaign, known beforehand
 
 
 class AmountOf(Enum):
@@ -44,6 +46,7 @@ class SeenBy(Enum):
 
     EVERY_VIEWER = auto()
     SENDER = auto()
+    NOBODY = auto()
 
 
 class KindRow(NamedTuple):
@@ -57,6 +60,8 @@ class KindRow(NamedTuple):
     total_is_shown: bool  # once it is finished, to viewers who did not send it
     lifetime_s: Callable[[Limits], float]
     posted_to_sender: bool  # in the sender's inbox, besides its target
+    claims_are_told: bool = True  # each to the sender, the finish to everyone concerned; not only to who claimed
+    can_be_sent: bool = True  # by a request
 
 
 class PacketKind(StrEnum):
@@ -67,6 +72,7 @@ class PacketKind(StrEnum):
     LUCKY = "lucky"
     EQUAL = "equal"
     PERSONAL = "personal"
+    SHAKE = "shake"  # some numbers of a campaign's pool (a lease)
 
 
 LIFETIME: Callable[[Limits], float] = attrgetter("packet_lifetime_s")
@@ -101,6 +107,18 @@ ROWS: Final[dict[PacketKind, KindRow]] = {
         total_is_shown=True,
         lifetime_s=LIFETIME,
         posted_to_sender=True,
+    ),
+    PacketKind.SHAKE: KindRow(
+        audience=Audience.CAMPAIGN,
+        allocation=Allocation.DEALT,
+        amount_of=AmountOf.PACKET,
+        claims_seen_by=SeenBy.NOBODY,
+        has_best_luck=False,
+        total_is_shown=False,
+        lifetime_s=LIFETIME,
+        posted_to_sender=False,
+        claims_are_told=False,
+        can_be_sent=False,
     ),
 }
 for _kind, _row in ROWS.items():

@@ -56,10 +56,9 @@ def request_of(
     client_seed: bytes = b"",
 ) -> PacketRequest:
     """What a sender asks for, in the words of a request. Raises RequestRefused if there is no such kind."""
-    try:
-        known = PacketKind(kind)
-    except ValueError:
-        raise RequestRefused(Reason.BAD_TARGET, f"packet_kind: no kind of packet is called {kind[:20]!r}") from None
+    known = next((one for one in PacketKind if one == kind and one.row.can_be_sent), None)
+    if known is None:
+        raise RequestRefused(Reason.BAD_TARGET, f"packet_kind: no kind of packet is called {kind[:20]!r}")
     return PacketRequest(
         sender_id, key, known, target_id, amount_fen, shares, greeting or DEFAULT_GREETING, client_seed
     )

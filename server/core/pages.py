@@ -11,7 +11,7 @@ listed, and which one is marked. It speaks of every claim that it is given, so g
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from functools import partial
 from typing import Final, NamedTuple
@@ -24,6 +24,11 @@ from server.core.texts import Language, MoneyWords, Text, say
 
 NO_CLAIM: Final = -1  # the index of the best luck while there is none
 USES: Final = (Text.USE_TO_SEND, Text.USE_TO_BUY, Text.USE_TO_TRANSFER, Text.USE_TO_WITHDRAW)  # of cash
+_LISTED: Final[Mapping[SeenBy, Callable[[bool], bool]]] = {  # of each rule, for the sender or not
+    SeenBy.EVERY_VIEWER: lambda is_sender: True,
+    SeenBy.SENDER: lambda is_sender: is_sender,
+    SeenBy.NOBODY: lambda is_sender: False,
+}
 USES_OF_POINTS: Final = USES[:1]  # what else they are good for, and whether they can leave, is not known here
 
 
@@ -133,6 +138,7 @@ def result_page(known: Known, viewer: Viewer, now_ms: int, *, credited: bool) ->
         return None
     state = _state(known, now_ms)
     best = best_luck(terms, list(known.claims.values()))
+    shows_packet = terms.kind.row.claims_seen_by is not SeenBy.NOBODY
     said = partial(_said, viewer, figures=_figures(known, own))
     return ResultPageView(
         sender_id=terms.sender_id,
@@ -142,8 +148,8 @@ def result_page(known: Known, viewer: Viewer, now_ms: int, *, credited: bool) ->
         amount_fen=own.amount_fen if own else 0,
         amount=said(Text.AMOUNT if own else None),
         note=said(_note(own, credited, viewer.money.is_cash) if own else None),
-        summary=said(_summary(terms, state, is_sender)),
-        ending=said(_ending(state, is_sender)),
+        summary=said(_summary(terms, state, is_sender) if shows_packet else None),
+        ending=said(_ending(state, is_sender) if shows_packet else None),
         send_again=said(Text.SEND_AGAIN if is_sender and _may_send_again(terms, state, viewer) else None),
         records=said(Text.RECORDS if own and not is_sender else None),
         lists_claims=_lists_claims(terms.kind, is_sender),
@@ -189,7 +195,7 @@ def _view(known: Known, viewer: Viewer, now_ms: int) -> View | None:
 
 def _lists_claims(kind: PacketKind, is_sender: bool) -> bool:
     """Whether a viewer who sees the result page sees the list of claims."""
-    return is_sender or kind.row.claims_seen_by is SeenBy.EVERY_VIEWER
+    return _LISTED[kind.row.claims_seen_by](is_sender)
 
 
 def _note(own: Claim, credited: bool, is_cash: bool) -> Text:
