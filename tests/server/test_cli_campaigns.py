@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from server.cli.campaigns.terms import band_of
 from server.core.campaigns.deck import Band
+from server.process import ServerProcess
+from tests.clusters import data_folder
 from tests.server.serving import here
 
 
@@ -51,3 +57,84 @@ def test_wrong_campaign_is_refused_in_one_line(
     assert found.stderr.startswith("hongbao: ")
     assert expected in found.stderr
     assert found.stderr.count("\n") == 1
+
+
+# --- with a server ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def data(cluster: Path) -> Iterator[Path]:
+    """The data folder of a running server, with the sponsor 888 who has 100,000.00 yuan."""
+    with data_folder(cluster) as folder, ServerProcess(folder):
+        shown = done(folder, "sponsor", 888, "招财银行")
+        assert shown["user_id"] == 888
+        assert here("topup", 888, 10_000_000, "--data", folder).code == 0
+        yield folder
+
+
+def done(data: Path, *words: object) -> dict[str, Any]:
+    """The answer of `hongbao campaign`."""
+    ended = here("campaign", *words, "--json", "--data", data)
+    assert (ended.code, ended.stderr) == (0, "")
+    return json.loads(ended.stdout)  # type: ignore[no-any-return]
+
+
+BANDS = ("--band", "200-499:95%", "--band", "500-1999:5%")
+
+
+def test_campaign_is_made_once_per_key_shown_changed_and_ended(data: Path) -> None:
+    words = ("create", 888, "除夕", "--shares", 1000, *BANDS, "--start", "2027-02-16T20:00", "--key", "eve")
+    made = done(data, *words)
+    assert made["budget_fen"] == 393_650
+    assert len(made["client_seed"]) == 64
+    assert done(data, *words)["campaign_id"] == made["campaign_id"]
+    shown = done(data, "show", made["campaign_id"])
+    assert (shown["name"], shown["sponsor_name"], shown["state"]) == ("除夕", "招财银行", "scheduled")
+    assert (shown["starts_at_ms"], shown["ends_at_ms"]) == (1_802_779_200_000, 1_802_865_600_000)
+    assert (shown["shares"], shown["at_most_left"], shown["commitment"]) == (1000, 1000, made["commitment"])
+    assert done(data, "pause", made["campaign_id"])["state"] == "paused"
+    assert done(data, "resume", made["campaign_id"])["state"] == "scheduled"
+    assert done(data, "end", made["campaign_id"])["state"] == "ended"
+    late = here("campaign", "resume", made["campaign_id"], "--data", data)
+    assert (late.code, late.stderr) == (1, "hongbao: 234 campaign_over\n")
+
+
+def test_campaign_of_draws_has_planted_bands(data: Path) -> None:
+    words = ("--shares", 1000, "--draws", "200-900", "--band", "61800:0.1%", "--budget", 561_800)
+    made = done(data, "create", 888, "抽", *words, "--per-user", 3, "--greeting", "恭喜", "--highlighted")
+    shown = done(data, "show", made["campaign_id"])
+    assert (shown["per_user_limit"], shown["greeting"], shown["highlighted"]) == (3, "恭喜", True)
+    assert made["campaign_id"] in [line["campaign_id"] for line in done(data, "list")["campaigns"]]
+    assert len(done(data, "list", "--most", 1)["campaigns"]) == 1
+
+
+def test_report_is_a_table_of_what_was_spent_and_what_is_left(data: Path) -> None:
+    made = done(data, "create", 888, "十", "--shares", 10, "--band", "200:100%", "--start", "2027-02-16T20:00")
+    shown = here("campaign", "report", made["campaign_id"], "--data", data)
+    assert shown.code == 0
+    lines = dict(re.findall(r"^(.+?)  +(.+)$", shown.stdout, re.MULTILINE))
+    assert (lines["budget"], lines["won shares"], lines["left"]) == ("20.00 yuan", "0", "20.00 yuan")
+    assert lines["state"] == "scheduled"
+
+
+REFUSED: dict[str, tuple[tuple[object, ...], str]] = {
+    "no sponsor": (("create", 5, "x", "--shares", 1000, *BANDS), "231 not_a_sponsor"),
+    "a budget that does not fit": (
+        ("create", 888, "x", "--shares", 1000, *BANDS, "--budget", 5000),
+        "233 bad_budget: budget_fen: 5000, the shares need 393650",
+    ),
+    "not enough money": (
+        ("create", 888, "x", "--shares", 10, "--band", "10000000:100%"),
+        "306 not_enough_money",
+    ),
+    "no campaign": (("show", 5), "230 no_such_campaign"),
+    "no group": (("create", 888, "x", "--shares", 1000, *BANDS, "--group", 2**60), "202 no_such_group"),
+}
+
+
+@pytest.mark.parametrize(("words", "expected"), REFUSED.values(), ids=REFUSED)
+def test_refusal_of_the_server_is_one_line(data: Path, words: tuple[object, ...], expected: str) -> None:
+    refused = here("campaign", *words, "--data", data)
+    assert (refused.code, refused.stdout) == (1, "")
+    assert refused.stderr.startswith(f"hongbao: {expected}")
+    assert refused.stderr.count("\n") == 1
