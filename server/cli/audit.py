@@ -16,7 +16,7 @@ from server.cli.shared.streams import console
 from server.cli.shared.words import FilePath, PacketOrProof
 from server.clock import Clock
 from server.config import Config, found_seed_keys, load
-from server.core.campaigns.proof import BadProof, PoolProof, of_json
+from server.core.campaigns.proof import BadProof, CampaignProof, of_json
 from server.core.reconciliation.statement_file import BadStatement
 from server.instance import unit_of
 from server.services.money import audit as money_audit
@@ -71,7 +71,7 @@ def audit(
     return with_records(settings, data, work)
 
 
-def _proof(place: str) -> PoolProof:
+def _proof(place: str) -> CampaignProof:
     """Raises CommandFailed if there is no proof of a campaign."""
     try:
         return of_json(read_place(place))

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from protocol.money_unit import MoneyUnit
 from server.core.campaigns.deck import BandDeck
-from server.core.campaigns.proof import PoolProof, chi_square, faults, tallies
+from server.core.campaigns.proof import CampaignProof, chi_square, faults, tallies
 
 PATIENCE_S: Final = 30.0
 BYTES_MAX: Final = 256 * 1024 * 1024
@@ -30,7 +30,7 @@ def read_place(place: str) -> str:
     return str(text, "utf-8")
 
 
-def print_pool(console: Console, proof: PoolProof, money: MoneyUnit) -> bool:
+def print_pool(console: Console, proof: CampaignProof, money: MoneyUnit) -> bool:
     """Check the proof of a campaign and print it; true if its seed gives every amount."""
     deck = proof.deck
     about = f"{money.full('en', deck.total_fen)} in {deck.numbers:,} shares, {len(proof.wins):,} won"
@@ -55,7 +55,7 @@ def print_pool(console: Console, proof: PoolProof, money: MoneyUnit) -> bool:
     return not found
 
 
-def _print_bands(console: Console, deck: BandDeck, proof: PoolProof, money: MoneyUnit) -> None:
+def _print_bands(console: Console, deck: BandDeck, proof: CampaignProof, money: MoneyUnit) -> None:
     bands = tallies(deck, [win.amount_fen for win in proof.wins])
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for title in (money.en, "shares", "won", "expected"):

@@ -18,14 +18,14 @@ _PLAIN = ("campaign_id", "sponsor_id", "seed_index")
 _BYTES = ("server_seed", "client_seed", "root", "seed", "commitment")
 
 
-class Win(NamedTuple):
+class WonNumber(NamedTuple):
     """A number of the pool that was won, and the amount in fen that its winner was told."""
 
     number: int
     amount_fen: int
 
 
-class PoolProof(NamedTuple):
+class CampaignProof(NamedTuple):
     """What is revealed when a campaign is over. `told_root`, `my_client_seed`: what the reader has kept."""
 
     campaign_id: int
@@ -38,7 +38,7 @@ class PoolProof(NamedTuple):
     root: bytes
     seed: bytes
     commitment: bytes
-    wins: tuple[Win, ...]
+    wins: tuple[WonNumber, ...]
     told_root: bytes | None = None
     my_client_seed: bytes | None = None
 
@@ -47,24 +47,24 @@ class BadProof(ValueError):
     """The text is no proof of a pool."""
 
 
-def of_json(text: str) -> PoolProof:
+def of_json(text: str) -> CampaignProof:
     """The proof in a JSON text. Raises BadProof, one line."""
     try:
         found: dict[str, Any] = json.loads(text)
         kept = [bytes.fromhex(found[name]) if name in found else None for name in ("told_root", "my_client_seed")]
-        wins = tuple(Win(int(number), int(amount)) for number, amount in found["wins"])
+        wins = tuple(WonNumber(int(number), int(amount)) for number, amount in found["wins"])
         path = tuple(map(bytes.fromhex, found["path"]))
         campaign_id, sponsor_id, index = (int(found[name]) for name in _PLAIN)
         server_seed, client_seed, root, seed, commitment = (bytes.fromhex(found[name]) for name in _BYTES)
         deck = parsed(found["deck"].encode())
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise BadProof(f"no proof of a campaign: {type(error).__name__}: {error}") from None
-    return PoolProof(
+    return CampaignProof(
         campaign_id, sponsor_id, deck, index, server_seed, client_seed, path, root, seed, commitment, wins, *kept
     )
 
 
-def to_json(proof: PoolProof) -> str:
+def to_json(proof: CampaignProof) -> str:
     """The published form of a proof, without what a party kept: one win a line."""
     fields: dict[str, Any] = {name: getattr(proof, name) for name in _PLAIN}
     fields |= {name: getattr(proof, name).hex() for name in _BYTES}
@@ -73,12 +73,12 @@ def to_json(proof: PoolProof) -> str:
     return f'{json.dumps(fields)[:-1]}, "wins": [\n{wins}\n]}}\n'
 
 
-def faults(proof: PoolProof) -> list[str]:
+def faults(proof: CampaignProof) -> list[str]:
     """Everything that is wrong with a proof; empty if the campaign was fair."""
     return [*_origin_faults(proof), *_win_faults(proof)]
 
 
-def _origin_faults(proof: PoolProof) -> Iterator[str]:
+def _origin_faults(proof: CampaignProof) -> Iterator[str]:
     """Where the seed comes from."""
     try:
         led_to = seeds.root_of_path(proof.server_seed, proof.seed_index, proof.path)
@@ -98,7 +98,7 @@ def _origin_faults(proof: PoolProof) -> Iterator[str]:
         yield "seed and deck do not fit the commitment"
 
 
-def _win_faults(proof: PoolProof) -> Iterator[str]:
+def _win_faults(proof: CampaignProof) -> Iterator[str]:
     """Each number at most once, and each with its amount."""
     pool, won = Pool(proof.deck, proof.seed), set[int]()
     for number, amount in proof.wins:
