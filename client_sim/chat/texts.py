@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from client_sim.chat.campaigns.texts import SHAKE_TEXTS
 from client_sim.chat.money.texts import MONEY_TEXTS
 from client_sim.languages import Text
 from client_sim.sdk.money import MoneyUnit
@@ -213,6 +214,7 @@ TEXTS: dict[str, Text] = {
     "use_quit": Text("/quit", "/quit"),
     "about_quit": Text("退出", "leave the program"),
     **MONEY_TEXTS,
+    **SHAKE_TEXTS,
 }
 
 

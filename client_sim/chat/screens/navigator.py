@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from client_sim.chat import actions, packet_requests
+from client_sim.chat.campaigns import shake_requests
 from client_sim.chat.commands import BadCommand
 from client_sim.chat.money import card_requests
 from client_sim.chat.money.checkout import TRANSFER
@@ -19,6 +20,7 @@ from client_sim.chat.screens.pay_sheet import PaySheet
 from client_sim.chat.screens.records import Records
 from client_sim.chat.screens.result_page import ResultPage
 from client_sim.chat.screens.send_form import SendForm
+from client_sim.chat.screens.shake_page import ShakePage
 from client_sim.chat.screens.statement import Statement
 from client_sim.chat.screens.wallet import WalletScreen
 from client_sim.chat.session import Session
@@ -117,6 +119,14 @@ class PageNavigator:
         if (payment := self._session.desk.payment) is not None:
             self._push(PaySheet(self._session, self, payment))
 
+    async def show_shake(self, campaign_id: int = 0) -> None:
+        """The shake page of a campaign."""
+        self._push(ShakePage(self._session, self, await shake_requests.find(self._session, campaign_id)))
+
+    async def show_campaigns(self) -> None:
+        """The campaigns that the user may shake in."""
+        self._push(await listing.campaigns(self._session, self))
+
     async def show_members(self) -> None:
         """The members of the group on the screen."""
         self._push(await listing.members(self._session, self))
@@ -149,6 +159,8 @@ PAGES: dict[str, Callable[..., Work]] = {  # by command; other commands have no 
     "money_form": PageNavigator.show_money_form,
     "cards": PageNavigator.show_cards,
     "bind": _bind,
+    "shake": PageNavigator.show_shake,
+    "campaigns": PageNavigator.show_campaigns,
     "members": PageNavigator.show_members,
     "invite": PageNavigator.show_invite,
     "who": PageNavigator.show_grab_stats,
