@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from server.cli.shared.audit_report import print_audit, print_classes, print_proof
 from server.cli.shared.options import DATA, ConfigOption, DataOption, PostgresOption
-from server.cli.shared.pool_report import print_pool, read_place
+from server.cli.shared.pool_report import print_pool, read_place, recorded_proof
 from server.cli.shared.resources import CommandFailed, with_records
 from server.cli.shared.streams import console
 from server.cli.shared.words import FilePath, PacketOrProof
@@ -97,7 +97,7 @@ def verify(
     """Recompute every amount of a packet or a campaign from its revealed seed; exit 1 if one differs.
 
     Also where its seed comes from: the server seed, the client's, and the root that was told before the send.
-    A campaign is checked from its published proof alone, without records. docs/verify_pool.py does the same.
+    A campaign is checked by its id, or from its published proof alone, without records (docs/verify_pool.py too).
 
     Example: hongbao verify 251234567890123456
 
@@ -106,7 +106,7 @@ def verify(
     Parameters
     ----------
     packet
-        the packet's id; or the proof of a campaign, a file or an address on the web
+        the id of a packet or of a campaign; or the proof of a campaign, a file or an address on the web
     """
 
     if isinstance(packet, str):
@@ -115,10 +115,10 @@ def verify(
 
     async def work(database: Database) -> int:
         rows, claims = await PacketStore(database).load([packet])
+        keys, money = found_seed_keys(settings, data), unit_of(data, settings)
         if packet not in rows:
-            raise CommandFailed(f"there is no packet {packet}")
-        proof = await proof_of(database, rows[packet], found_seed_keys(settings, data))
-        money = unit_of(data, settings)
+            return 0 if print_pool(console(), await recorded_proof(database, packet, keys), money) else 1
+        proof = await proof_of(database, rows[packet], keys)
         return 0 if print_proof(console(), rows[packet], claims[packet], Clock().now_ms(), money, proof) else 1
 
     return with_records(settings, data, work)

@@ -23,7 +23,7 @@ class Audience(Enum):
 
     GROUP = auto()  # its members, the sender too
     RECEIVER = auto()  # the one user, not the sender
-    CAMPAIGN = auto()  # its users, who win by shaking: nobody taps such a packet
+    CAMPAIGN = auto()  # its users, who win by shaking: it cannot be tapped
 
 
 class Allocation(Enum):
@@ -46,7 +46,7 @@ class SeenBy(Enum):
 
     EVERY_VIEWER = auto()
     SENDER = auto()
-    NOBODY = auto()
+    NONE = auto()
 
 
 class KindRow(NamedTuple):
@@ -60,7 +60,7 @@ class KindRow(NamedTuple):
     total_is_shown: bool  # once it is finished, to viewers who did not send it
     lifetime_s: Callable[[Limits], float]
     posted_to_sender: bool  # in the sender's inbox, besides its target
-    claims_are_told: bool = True  # each to the sender, the finish to everyone concerned; not only to who claimed
+    claims_are_told: bool = True  # to the sender, the finish to all concerned; not only to the user of a claim
     can_be_sent: bool = True  # by a request
 
 
@@ -112,7 +112,7 @@ ROWS: Final[dict[PacketKind, KindRow]] = {
         audience=Audience.CAMPAIGN,
         allocation=Allocation.DEALT,
         amount_of=AmountOf.PACKET,
-        claims_seen_by=SeenBy.NOBODY,
+        claims_seen_by=SeenBy.NONE,
         has_best_luck=False,
         total_is_shown=False,
         lifetime_s=LIFETIME,

@@ -27,7 +27,7 @@ USES: Final = (Text.USE_TO_SEND, Text.USE_TO_BUY, Text.USE_TO_TRANSFER, Text.USE
 _LISTED: Final[Mapping[SeenBy, Callable[[bool], bool]]] = {  # of each rule, for the sender or not
     SeenBy.EVERY_VIEWER: lambda is_sender: True,
     SeenBy.SENDER: lambda is_sender: is_sender,
-    SeenBy.NOBODY: lambda is_sender: False,
+    SeenBy.NONE: lambda is_sender: False,
 }
 USES_OF_POINTS: Final = USES[:1]  # what else they are good for, and whether they can leave, is not known here
 
@@ -138,7 +138,7 @@ def result_page(known: Known, viewer: Viewer, now_ms: int, *, credited: bool) ->
         return None
     state = _state(known, now_ms)
     best = best_luck(terms, list(known.claims.values()))
-    shows_packet = terms.kind.row.claims_seen_by is not SeenBy.NOBODY
+    shows_packet = terms.kind.row.claims_seen_by is not SeenBy.NONE
     said = partial(_said, viewer, figures=_figures(known, own))
     return ResultPageView(
         sender_id=terms.sender_id,

@@ -17,6 +17,7 @@ from server.core.limits import Limits
 from server.core.texts import MoneyWords
 from server.services.campaigns.assembly import CampaignServices
 from server.services.campaigns.leases import LeaseBook
+from server.services.campaigns.won_shares import WonShares
 from server.services.cards.forget import ForgetService
 from server.services.chat.backend_groups import BackendGroupService
 from server.services.chat.chats import ChatService
@@ -52,7 +53,6 @@ from server.services.packets.resend import ResendService
 from server.services.packets.reveal import RevealService
 from server.services.packets.send import SendService
 from server.services.packets.sweep import Sweep
-from server.services.packets.won_shares import WonShares
 from server.services.payments.assembly import PaymentServices
 from server.services.reconciliation.assembly import ReconciliationServices
 from server.services.runtime.batching import Batcher

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from server.cli.campaigns.terms import band_of
 from server.core.campaigns.deck import Band
 from server.process import ServerProcess
 from tests.clusters import data_folder
+from tests.conftest import PATIENCE_S
 from tests.server.serving import here
 
 
@@ -115,6 +117,23 @@ def test_report_is_a_table_of_what_was_spent_and_what_is_left(data: Path) -> Non
     lines = dict(re.findall(r"^(.+?)  +(.+)$", shown.stdout, re.MULTILINE))
     assert (lines["budget"], lines["won shares"], lines["left"]) == ("20.00 yuan", "0", "20.00 yuan")
     assert lines["state"] == "scheduled"
+
+
+def test_proof_of_a_campaign_that_is_over_is_written_and_verified(data: Path, tmp_path: Path) -> None:
+    made = done(data, "create", 888, "十", "--shares", 10, "--band", "200:100%", "--start", "2027-02-16T20:00")
+    campaign_id, file = made["campaign_id"], tmp_path / "proof.json"
+    early = here("campaign", "proof", campaign_id, file, "--data", data)
+    assert (early.code, early.stdout, file.exists()) == (1, "", False)
+    assert early.stderr.startswith(f"hongbao: campaign {campaign_id} is not over: its seed stays secret")
+    done(data, "end", campaign_id)
+    deadline_s = time.monotonic() + PATIENCE_S
+    while not done(data, "report", campaign_id)["seed"]:
+        assert time.monotonic() < deadline_s
+    written = here("campaign", "proof", campaign_id, file, "--data", data)
+    assert (written.code, written.stdout) == (0, f"{file}: 0 of 10 numbers won\n")
+    checked = here("verify", file)
+    assert checked.stdout.splitlines()[-1] == "verify: ok (0 numbers, each once, follow from seed and deck)"
+    assert here("verify", campaign_id, "--data", data).stdout == checked.stdout
 
 
 REFUSED: dict[str, tuple[tuple[object, ...], str]] = {

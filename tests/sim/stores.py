@@ -359,6 +359,10 @@ class SimDatabaseTime(DatabaseTimeStore):
         return float(await self._place.time.call("time", self._place.database_ms))
 
 
+async def _no_campaigns() -> list[int]:
+    return []
+
+
 def stores(world: Any) -> Stores:
     """Every store of one simulated server. What the worlds do not use is absent."""
     simulated: dict[str, Any] = {
@@ -395,5 +399,7 @@ def stores(world: Any) -> Stores:
         "webhook_endpoints": None,
         "webhook_deliveries": None,
         "webhook_facts": None,
+        "campaigns": SimpleNamespace(open_ids=_no_campaigns),
+        "leases": None,
     }
     return Stores(**simulated)

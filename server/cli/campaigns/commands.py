@@ -17,9 +17,15 @@ from server.cli.campaigns.terms import CampaignTerms
 from server.cli.shared.answers import print_answer
 from server.cli.shared.as_backend import AS_BACKEND, BackendOptions, as_backend
 from server.cli.shared.numbers import Count, Id
+from server.cli.shared.options import DATA, ConfigOption, DataOption, PostgresOption
+from server.cli.shared.pool_report import recorded_proof
+from server.cli.shared.resources import with_records
 from server.cli.shared.streams import console
 from server.cli.shared.users import User
-from server.cli.shared.words import Text
+from server.cli.shared.words import FilePath, Text
+from server.config import found_seed_keys, load
+from server.core.campaigns.proof import to_json
+from storage.postgres.database import Database
 
 CLIENT_SEED_BYTES: Final = 32
 LISTED: Final = (
@@ -187,6 +193,38 @@ def end(campaign_id: Id, /, *, as_json: AsJson = False, server: BackendOptions =
     Example: hongbao campaign end 251234567890123456
     """
     return _print(server, lambda backend: _change(backend.end_campaign(campaign_id)), as_json)
+
+
+@campaign_cli.command
+def proof(
+    campaign_id: Id,
+    file: FilePath,
+    /,
+    *,
+    data: DataOption = DATA,
+    config: ConfigOption = None,
+    postgres: PostgresOption = None,
+) -> int:
+    """Write the proof of a campaign that is over to a file, to be published: seed, deck, all numbers that were won.
+
+    Users check it with `hongbao verify FILE`, docs/verify_pool.py or docs/verify_pool.mjs. It names no user.
+
+    Example: hongbao campaign proof 251234567890123456 proof.json
+
+    Parameters
+    ----------
+    file
+        the file to write
+    """
+    settings = load(config, {"stores.postgres": postgres})
+
+    async def work(database: Database) -> int:
+        found = await recorded_proof(database, campaign_id, found_seed_keys(settings, data))
+        file.write_text(to_json(found), "utf-8")
+        print(f"{file}: {len(found.wins):,} of {found.deck.numbers:,} numbers won")
+        return 0
+
+    return with_records(settings, data, work)
 
 
 async def _change(changed: Awaitable[messages.CampaignChanged]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -11,8 +12,11 @@ from rich.console import Console
 from rich.table import Table
 
 from protocol.money_unit import MoneyUnit
+from server.cli.shared.resources import CommandFailed
 from server.core.campaigns.deck import BandDeck
 from server.core.campaigns.proof import CampaignProof, chi_square, faults, tallies
+from server.services.campaigns.publish import ProofMissing, published_proof
+from storage.postgres.database import Database
 
 PATIENCE_S: Final = 30.0
 BYTES_MAX: Final = 256 * 1024 * 1024
@@ -28,6 +32,17 @@ def read_place(place: str) -> str:
     if len(text) > BYTES_MAX:
         raise OSError(f"longer than {BYTES_MAX:,} bytes")
     return str(text, "utf-8")
+
+
+async def recorded_proof(database: Database, campaign_id: int, keys: Mapping[str, bytes]) -> CampaignProof:
+    """The proof of a campaign, out of the records. Raises CommandFailed if there is none yet."""
+    try:
+        found = await published_proof(database, campaign_id, keys)
+    except ProofMissing as error:
+        raise CommandFailed(str(error)) from None
+    if found is None:
+        raise CommandFailed(f"there is no packet {campaign_id}")
+    return found
 
 
 def print_pool(console: Console, proof: CampaignProof, money: MoneyUnit) -> bool:

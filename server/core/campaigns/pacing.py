@@ -1,4 +1,4 @@
-"""How likely a shake wins: the shares of a campaign are given away evenly over its time, whoever shakes.
+"""How likely a shake wins: the shares of a campaign are given away evenly over its time.
 
 Time is cut into seconds. At the begin of one the pace says how many shares are due until its end (`allowed`, minus
 what was given, divided by the servers), and with which chance a shake wins: what is due, divided by the chances

@@ -38,8 +38,8 @@ class Stage(StrEnum):
     ENDED = "ended"
 
 
-class State(StrEnum):
-    """What the record says of it: the time decides the rest."""
+class Wanted(StrEnum):
+    """What the chat backend wants of it, as recorded: the time decides the rest."""
 
     OPEN = "open"
     PAUSED = "paused"
@@ -54,7 +54,7 @@ class Action(StrEnum):
     END = "end"
 
 
-BECOMES: Final = {Action.PAUSE: State.PAUSED, Action.RESUME: State.OPEN, Action.END: State.ENDED}
+BECOMES: Final = {Action.PAUSE: Wanted.PAUSED, Action.RESUME: Wanted.OPEN, Action.END: Wanted.ENDED}
 
 
 class CampaignRequest(NamedTuple):
@@ -79,11 +79,11 @@ class CampaignRequest(NamedTuple):
     client_seed: bytes
 
 
-def stage_of(state: State, now_ms: int, starts_at_ms: int, ends_at_ms: int) -> Stage:
+def stage_of(state: Wanted, now_ms: int, starts_at_ms: int, ends_at_ms: int) -> Stage:
     """How far a campaign is at this time."""
-    if state is State.ENDED or now_ms >= ends_at_ms:
+    if state is Wanted.ENDED or now_ms >= ends_at_ms:
         return Stage.ENDED
-    if state is State.PAUSED:
+    if state is Wanted.PAUSED:
         return Stage.PAUSED
     return Stage.RUNNING if now_ms >= starts_at_ms else Stage.SCHEDULED
 

@@ -18,11 +18,11 @@ from server.services.campaigns.service import CampaignService
 from server.services.campaigns.shake import ShakeService
 from server.services.chat.groups import GroupService
 from server.services.chat.people import PeopleService
-from server.services.packets.closing import PacketClosing
 from server.services.packets.commit import CommitPath
 from server.services.packets.live_packets import LivePackets
 from server.services.packets.mirror_health import MirrorHealth
 from server.services.packets.recovery import Recovery
+from server.services.packets.refund import PacketClosing
 from server.services.runtime.batching import Batcher
 from server.services.runtime.bus import Bus
 from server.services.runtime.change_feed import ChangeFeed

@@ -52,8 +52,9 @@ class CampaignBoard:
         await self._read({*await self._store.open_ids(), *self._by_id})
 
     async def _read(self, campaign_ids: Iterable[int]) -> None:
-        for row in (await self._store.rows([*campaign_ids])).values():
-            await self.put(row)
+        if ids := [*campaign_ids]:
+            for row in (await self._store.rows(ids)).values():
+                await self.put(row)
 
     async def put(self, row: CampaignRow) -> None:
         """Memory follows the record; an older reading changes nothing."""

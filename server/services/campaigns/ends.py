@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from server.core.campaigns.terms import State
+from server.core.campaigns.terms import Wanted
 from server.core.ledger import TransferKind, WalletBalance
 from server.services.campaigns.board import CampaignBoard
 from server.services.campaigns.leases import LeaseKeeper
@@ -77,11 +77,11 @@ class CampaignLoop:
         """Campaigns whose time is over end; of those whose leases are all closed the rest goes back, once."""
         now_ms = self._now_ms()
         lives = self._board.all()
-        if any(live.row.ends_at_ms <= now_ms and live.row.state != State.ENDED for live in lives):
+        if any(live.row.ends_at_ms <= now_ms and live.row.state != Wanted.ENDED for live in lives):
             await self._store.end_due(now_ms)
             await self._board.catch_up()
         for live in self._board.all():
-            if live.row.state == State.ENDED:
+            if live.row.state == Wanted.ENDED:
                 await self._close(live)
 
     async def _close(self, live: LiveCampaign) -> None:

@@ -24,10 +24,10 @@ from server.services.campaigns.board import CampaignBoard
 from server.services.campaigns.live_campaign import HeldLease, LiveCampaign
 from server.services.campaigns.pools import Pools, deal
 from server.services.packets.batch import PacketsOver
-from server.services.packets.closing import PacketClosing
 from server.services.packets.live_packet import LivePacket
 from server.services.packets.live_packets import LivePackets
 from server.services.packets.recovery import Recovery
+from server.services.packets.refund import PacketClosing
 from server.services.packets.stored_state import terms_of
 from server.services.runtime.bus import Bus
 from storage.postgres.campaigns.leases import LeaseRow, LeaseStore
@@ -199,6 +199,8 @@ class LeaseKeeper:
 
     async def reclaim(self) -> None:
         """Close leases that no living server gives away."""
+        if not self._board.all():  # every open lease is of a campaign whose books are open
+            return
         found = await self._store.abandoned(self._server_id, self._book.held.keys(), DEAD_S, CLOSED_AT_ONCE)
         if found:
             LOG.info("leases_reclaimed", leases=len(found))

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from server.core.campaigns.pacing import Pace
 from server.core.campaigns.pool import Pool
 from server.core.campaigns.shakes import Win
-from server.core.campaigns.terms import Stage, State, lease_shares, stage_of
+from server.core.campaigns.terms import Stage, Wanted, lease_shares, stage_of
 from storage.postgres.campaigns.campaigns import CampaignRow
 from storage.postgres.campaigns.leases import LeaseRow
 
@@ -67,7 +67,7 @@ class UserWins:
         return won.shares + self._in_flight.get(user_id, 0) < self.limit
 
     def begin(self, user_id: int) -> None:
-        """A share is on its way to the record."""
+        """A share is in flight."""
         self._in_flight[user_id] = self._in_flight.get(user_id, 0) + 1
 
     def end(self, user_id: int, win: Win | None) -> None:
@@ -118,7 +118,7 @@ class LiveCampaign:
 
     def stage(self, now_ms: int) -> Stage:
         """How far it is."""
-        return stage_of(State(self.row.state), now_ms, self.row.starts_at_ms, self.row.ends_at_ms)
+        return stage_of(Wanted(self.row.state), now_ms, self.row.starts_at_ms, self.row.ends_at_ms)
 
     def may_shake(self, user_id: int) -> bool:
         """Whether it is for this user."""

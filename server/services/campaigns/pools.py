@@ -26,7 +26,7 @@ def kind_of(row: CampaignRow) -> str:
 
 
 async def deal(pool: Pool, first: int, count: int) -> tuple[int, ...]:
-    """The amounts of `count` numbers from `first` on; others have their turn in between."""
+    """The amounts of `count` numbers from `first` on; the loop does other work in between."""
     dealt: list[int] = []
     for start in range(first, first + count, PART):
         dealt += pool.amounts(start, min(PART, first + count - start))

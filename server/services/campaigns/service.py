@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from server.core.campaigns.deck import Deck
-from server.core.campaigns.terms import BECOMES, Action, CampaignRequest, Stage, State, checked, stage_of
+from server.core.campaigns.terms import BECOMES, Action, CampaignRequest, Stage, Wanted, checked, stage_of
 from server.core.ids import BACKEND, IdMaker
 from server.core.ledger import TransferKind, WalletBalance
 from server.core.limits import Limits, check_text
@@ -21,7 +21,14 @@ from server.services.runtime.bus import Bus
 from server.services.runtime.change_feed import ChangeFeed
 from server.services.runtime.events import BalanceChange
 from server.services.seeds.service import SeedService, ToldTrees
-from storage.postgres.campaigns.campaigns import CampaignRow, CampaignStore, Created, HourRow, NoSponsor, Totals
+from storage.postgres.campaigns.campaigns import (
+    CampaignRow,
+    CampaignStore,
+    CampaignTotals,
+    Created,
+    HourRow,
+    NoSponsor,
+)
 from storage.postgres.money.wallets import NotEnoughMoney, TransferRow
 
 PAGE_MAX: Final = 100
@@ -44,11 +51,11 @@ class CampaignPage(NamedTuple):
     more: bool
 
 
-class Report(NamedTuple):
+class CampaignSpending(NamedTuple):
     """What a campaign has spent. `seed`: of its pool, once its books are closed; empty before."""
 
     view: CampaignView
-    totals: Totals
+    totals: CampaignTotals
     hours: Sequence[HourRow]
     seed: bytes
 
@@ -158,12 +165,12 @@ class CampaignService:
             found = [view for view in views if view.stage is not Stage.ENDED]
         return CampaignPage(found[:PAGE_MAX], len(found) > PAGE_MAX)
 
-    async def report(self, campaign_id: int) -> Report:
+    async def report(self, campaign_id: int) -> CampaignSpending:
         """What a campaign has spent until now."""
         row = await self._recorded(campaign_id)
         totals, hours = await self._store.report(campaign_id)
         seed = await self.seed_of(row) if row.closed_at_ms is not None else b""
-        return Report(self._view(row), totals, hours, seed)
+        return CampaignSpending(self._view(row), totals, hours, seed)
 
     async def seed_of(self, row: CampaignRow) -> bytes:
         """The seed of a campaign's pool; empty if it cannot be unsealed."""
@@ -186,7 +193,7 @@ class CampaignService:
         left = (row.published_left, row.published_at_ms)
         if live is not None:
             left = min(left, (live.published_left, live.published_at_ms))
-        stage = stage_of(State(row.state), self._now_ms(), row.starts_at_ms, row.ends_at_ms)
+        stage = stage_of(Wanted(row.state), self._now_ms(), row.starts_at_ms, row.ends_at_ms)
         return CampaignView(row, stage, *left)
 
 

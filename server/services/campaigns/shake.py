@@ -24,7 +24,7 @@ from server.services.campaigns.board import CampaignBoard
 from server.services.campaigns.leases import LeaseBook, LeaseKeeper
 from server.services.campaigns.live_campaign import NO_WIN, LiveCampaign, Won
 from server.services.packets.commit import CommitPath
-from server.services.packets.grab_open import FAILURES_MAX, WinUndone
+from server.services.packets.grab_open import FAILURES_MAX, WinRejected
 from server.services.packets.requests import WinRequest
 from server.services.runtime.batching import Batcher
 from server.services.runtime.bus import LOCAL, Bus, Outcome
@@ -83,7 +83,7 @@ class ShakeService:
         self.unknown: Batcher[int, bool] = Batcher(self._look_for, LOOKED_UP_MAX, limits)
         self.waiting = 0  # shakes that are answered later
         self.results = dict.fromkeys(Result, 0)
-        bus.subscribe(self._on_undone, WinUndone)
+        bus.subscribe(self._on_rejected, WinRejected)
 
     def shake(self, campaign_id: int, user_id: int, session: int, seq: int) -> Shook | None:
         """The answer to a shake; None: it comes over the bus, to a ShakeRequest. Raises RequestRefused."""
@@ -156,7 +156,7 @@ class ShakeService:
             self._answer(live, request, shook)
 
     def _take(self, live: LiveCampaign, request: ShakeRequest) -> Shook | None:
-        """The next claim of a lease, for a user of whom the wins are known; None: it is on its way."""
+        """The next claim of a lease, for a user of whom the wins are known; None: it is in flight."""
         user_id = request.user_id
         win = WinRequest(0, user_id, self._now_ms(), LOCAL, ADDRESSED_TO)
         shook = self._claim(live, win)
@@ -211,8 +211,8 @@ class ShakeService:
 
     # --- a claim that a store refused -------------------------------------------------------------------------
 
-    def _on_undone(self, event: WinUndone, audience: Collection[int]) -> None:
-        """Nobody was told: unless it is recorded after all, the user wins another share, if there may be one."""
+    def _on_rejected(self, event: WinRejected, audience: Collection[int]) -> None:
+        """Its user was not told: unless it is recorded after all, the user wins another share, if that may be."""
         win, recorded = event.request, event.recorded
         live = self._board.get(self._campaign_of(win))
         if recorded is not None:

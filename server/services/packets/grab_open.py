@@ -39,7 +39,7 @@ class Admission(NamedTuple):
     at_ms: int
 
 
-class WinUndone(NamedTuple):
+class WinRejected(NamedTuple):
     """A store has refused the claim of a win, or its outcome was unknown; its user was not told of it.
 
     Another share is as good. `recorded`: the claim stands in the record after all.
@@ -209,7 +209,7 @@ class GrabOpenService:
         rejected, waiting = live.take_rejected(), live.take_waiting()
         for request in rejected:
             if type(request) is WinRequest and not request.answered:
-                self._bus.publish(WinUndone(request, _as_recorded(packet, request)))
+                self._bus.publish(WinRejected(request, _as_recorded(packet, request)))
             elif live.packet is packet:
                 self._retry(live, packet, request)
             else:

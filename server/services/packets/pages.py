@@ -11,6 +11,7 @@ from server.core.packet import EXPIRED, Answer, Claim, Decision
 from server.core.pages import State, View, Viewer
 from server.core.refusals import Reason, RequestRefused
 from server.core.texts import Language, MoneyWords, ago
+from server.services.campaigns.won_shares import WonShares
 from server.services.chat.groups import GroupService
 from server.services.chat.names import NameService
 from server.services.money.credited import CreditedClaims
@@ -18,7 +19,6 @@ from server.services.packets.awaited import AwaitedReplies
 from server.services.packets.grab_open import GrabOpenService
 from server.services.packets.live_packet import Snapshot
 from server.services.packets.requests import GrabRequest, LookRequest
-from server.services.packets.won_shares import WonShares
 from server.services.runtime.bus import LOCAL
 
 LINES_MAX = 100  # claims on one page of the list

@@ -83,7 +83,7 @@ class PacketReload:
 
     async def _read(self, ids: list[int]) -> dict[int, StoredState]:
         found, claims = await self._packets.load(ids)
-        # a lease that is over, or that another server gives away: nobody taps it
+        # a lease that is over, or that another server gives away: it cannot be tapped
         rows = {one: row for one, row in found.items() if not is_lease(row) or self._dealt_to(one)}
         seeds = await self._seeds.of(rows.values())
         logs: dict[int, Log] = {}

@@ -99,7 +99,7 @@ class Returned(NamedTuple):
     balance: BalanceRow | None
 
 
-class Totals(NamedTuple):
+class CampaignTotals(NamedTuple):
     """What a campaign has given away."""
 
     open_leases: int
@@ -218,13 +218,13 @@ class CampaignStore:
         async with self._database.reading() as connection:
             await connection.execute(_SQL["count_hours"], *columns)
 
-    async def report(self, campaign_id: int) -> tuple[Totals, list[HourRow]]:
+    async def report(self, campaign_id: int) -> tuple[CampaignTotals, list[HourRow]]:
         """What a campaign has given away, in all and by hour."""
         async with self._database.reading() as connection:
             row = await connection.fetchrow(_SQL["totals"], campaign_id)
             hours = await connection.fetch(_SQL["hours"], campaign_id, HOUR_MS)
         assert row is not None
-        return Totals(*row), [HourRow(*hour) for hour in hours]
+        return CampaignTotals(*row), [HourRow(*hour) for hour in hours]
 
 
 async def _rows(connection: Connection, campaign_ids: Collection[int]) -> dict[int, CampaignRow]:

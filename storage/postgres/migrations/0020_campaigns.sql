@@ -129,7 +129,7 @@ ALTER TABLE transfers ADD CONSTRAINT transfers_accounts CHECK (CASE kind
     WHEN 21 THEN is_user(credit_account) AND debit_account > 9007199254740991 AND key = ''
     ELSE false END) NOT VALID;
 
--- Leases are no packets that somebody has sent: no event tells of them. What a user wins is told by wallet.changed.
+-- Leases were sent by no user: no event tells of them. What a user wins is told by wallet.changed.
 CREATE OR REPLACE FUNCTION webhooks_of_packets() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF EXISTS (SELECT FROM webhook_endpoints WHERE state = 'enabled') THEN

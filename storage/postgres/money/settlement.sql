@@ -42,7 +42,7 @@ WITH largest AS (
     INSERT INTO received (user_id, at_ms, packet_id) SELECT user_id, at_ms, packet_id FROM opened
     ON CONFLICT DO NOTHING
 ), touched AS (
-    -- LATERAL, so that it is a look-up for each packet. Of leases of campaigns (shake) nobody but the winner is told.
+    -- LATERAL, so that it is a look-up for each packet. Of leases of campaigns (shake) only the winner is told.
     SELECT p.*, p.version = p.shares AND last_index = p.shares - 1 AS is_over
     FROM (SELECT packet_id, max(index) AS last_index FROM opened GROUP BY packet_id) AS credited_now, LATERAL (
         SELECT packet_id, sender_id, coalesce(chat_id, target_id) AS told_in, kind, version, shares

@@ -32,7 +32,7 @@ SELECT packet_id FROM advanced
 
 -- name: record_wins
 -- As record_claims, for batches with leases of campaigns: claims of leases are also the next wins of their users. $11: of each
--- packet whether nobody was told of these claims yet; then it does not move on if one of them is more than a user may
+-- packet whether no user was told of these claims yet; then it does not move on if one of them is more than a user may
 -- win. Two servers that count the same win at once meet at the key of `wins`: one of them looks again. A lease that is
 -- full is closed.
 WITH advances AS (

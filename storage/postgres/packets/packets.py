@@ -101,7 +101,7 @@ class Wins(Enum):
     """Whether claims are wins of a campaign, which are counted by user, too."""
 
     NONE = auto()
-    UNTOLD = auto()  # nobody was told of them yet: they are not recorded above the limit of a user
+    UNTOLD = auto()  # no user was told of them yet: they are not recorded above the limit of a user
     TOLD = auto()  # their users may have been told: they are recorded in any case
 
 
