@@ -37,6 +37,7 @@ class Refusal(IntEnum):
     BAD_PASS = 214
     BANNED = 215
     BAD_LINK = 216
+    TOO_DEEP = 240
 
     NO_SUCH_CAMPAIGN = 230
     NOT_A_SPONSOR = 231
@@ -114,7 +115,12 @@ REFUSALS: dict[Refusal, RefusalRow] = {
     ),
     Refusal.BANNED: RefusalRow(False, 0, "the chat backend has banned the user"),
     Refusal.BAD_LINK: RefusalRow(
-        False, 0, "the link to a packet's page is not signed with a key of this server, has expired or was revoked"
+        False,
+        0,
+        "the link to a packet or to its page is not signed with a key of this server, has expired or was revoked",
+    ),
+    Refusal.TOO_DEEP: RefusalRow(
+        False, 0, "the packet has been passed on from friend to friend as far as it may be"
     ),
     Refusal.NO_SUCH_CAMPAIGN: RefusalRow(False, 0, "no such campaign, or not for this user"),
     Refusal.NOT_A_SPONSOR: RefusalRow(False, 0, "the user is not a sponsor"),

@@ -28,6 +28,7 @@ from storage.postgres.money.settlement import SettlementQueue
 from storage.postgres.money.statement import StatementStore
 from storage.postgres.money.wallet_orders import WalletOrderStore
 from storage.postgres.money.wallets import WalletStore
+from storage.postgres.packets.admissions import AdmissionStore
 from storage.postgres.packets.packets import PacketStore
 from storage.postgres.packets.resends import ResendStore
 from storage.postgres.packets.seed_trees import SeedTreeStore
@@ -50,6 +51,7 @@ class Stores(NamedTuple):
     packets: PacketStore
     sends: SendStore
     resends: ResendStore
+    admissions: AdmissionStore
     seed_trees: SeedTreeStore
     wallets: WalletStore
     settlement: SettlementQueue
@@ -97,6 +99,7 @@ class Stores(NamedTuple):
             packets=PacketStore(database),
             sends=SendStore(database),
             resends=ResendStore(database),
+            admissions=AdmissionStore(database),
             seed_trees=SeedTreeStore(database),
             wallets=WalletStore(database),
             settlement=SettlementQueue(database, with_best_luck),

@@ -7,10 +7,17 @@ from collections.abc import Awaitable, Callable
 from client_sim.chat import group_requests, packet_requests
 from client_sim.chat.campaigns import shake_actions
 from client_sim.chat.commands import VERBS, BadCommand, Command
-from client_sim.chat.model import OPEN, Card
 from client_sim.chat.money import card_actions, money_actions, payments
 from client_sim.chat.money.checkout import packet_order
 from client_sim.chat.session import Fields, Session
+from client_sim.chat.targets import (
+    find_group,
+    find_link,
+    find_own_packet,
+    find_packet,
+    find_to_pass_on,
+    place_to_pass_on,
+)
 from client_sim.chat.texts import text, usage
 from client_sim.chat.users import find_user
 from protocol import messages
@@ -28,44 +35,6 @@ def check(session: Session, command: Command) -> None:
     """Raises BadCommand for a command that needs a group while the inbox is on the screen."""
     if command.verb in IN_A_GROUP and session.model.current_id == session.model.user_id:
         raise BadCommand("only_in_a_group", command.verb)
-
-
-# --- from words to ids ------------------------------------------------------------------------------------------
-
-
-def find_packet(session: Session, packet_id: int = 0) -> int:
-    """For 0 a packet on the screen: the newest that is open, otherwise the newest."""
-    if packet_id:
-        return packet_id
-    cards = session.model.current.cards()
-    still_open = [card for card in cards if card.packet.state == OPEN]
-    if not cards:
-        raise BadCommand("no_packet", "tap")
-    return (still_open or cards)[-1].packet.packet_id
-
-
-def find_group(session: Session, group: str) -> int:
-    """A conversation by its id or name; "inbox" is the user's own."""
-    conversations = session.model.conversations
-    if group == "inbox":
-        return session.model.user_id
-    found = [one for one, known in conversations.items() if group in (str(one), known.name)]
-    if len(found) != 1:
-        raise BadCommand("no_such_group" if not found else "ambiguous_group", "go", group)
-    return found[0]
-
-
-def find_own_packet(session: Session) -> int:
-    """The user's newest packet on the screen that can be sent again."""
-    own = [card for card in session.model.current.cards() if _is_own_and_open(session, card)]
-    if not own:
-        raise BadCommand("nothing_to_send_again", "again")
-    return own[-1].packet.packet_id
-
-
-def _is_own_and_open(session: Session, card: Card) -> bool:
-    packet = card.packet
-    return packet.sender_id == session.model.user_id and packet.state not in ("gone", "expired")
 
 
 # --- packets ----------------------------------------------------------------------------------------------------
@@ -138,6 +107,24 @@ def _emit_claims(session: Session, packet_id: int, page: messages.ResultPageBody
         claim: Fields = {"user": one.user_id, "name": one.name, "amount_fen": one.amount_fen}
         best = one.index == page.best_index
         session.emit("share", packet=packet_id, index=one.index, **claim, at_ms=one.at_ms, when=one.when, best=best)
+
+
+async def _fission(session: Session, user: str, amount_fen: int, shares: int, greeting: str) -> None:
+    user_id = await find_user(session, user)
+    await payments.begin(session, packet_order("fission", user_id, amount_fen, shares, greeting))
+
+
+async def _pass_on(session: Session, packet_id: int, group: str) -> None:
+    packet_id = find_to_pass_on(session, packet_id)
+    await packet_requests.pass_on(session, packet_id, place_to_pass_on(session, group))
+
+
+async def _open_link(session: Session, link: str) -> None:
+    page = await packet_requests.tap_link(session, find_link(session, link))
+    if page.answer == "ticket":
+        await _open(session, page.packet_id)
+        return
+    session.emit("page", packet=page.packet_id, answer=page.answer, view=page.view, line=page.line)
 
 
 async def _again(session: Session, group: str) -> None:
@@ -245,6 +232,9 @@ ACTIONS: dict[str, Callable[..., Awaitable[None]]] = {
     "tap": _tap,
     "open": _open,
     "result": _result,
+    "fission": _fission,
+    "pass-on": _pass_on,
+    "open-link": _open_link,
     "again": _again,
     "records": money_actions.records,
     "statement": money_actions.statement,

@@ -27,6 +27,23 @@ async def tap(session: Session, packet_id: int) -> messages.OpenPageShown:
     return page
 
 
+async def tap_link(session: Session, link: str) -> messages.OpenPageShown:
+    """The page of the packet that a friend's link leads to."""
+    page = cleaned(await session.client.tap_link(link, session.language))
+    session.last_linked = page.packet_id
+    return page
+
+
+async def pass_on(session: Session, packet_id: int, group_id: int = 0) -> None:
+    """A link to a packet that the user has opened, said in a group or one-to-one chat; 0: only shown."""
+    made = await session.client.pass_on(packet_id, session.language)
+    name = ""
+    if group_id:
+        await session.client.say(group_id, made.text)
+        name = session.model.conversation_name(group_id)
+    session.emit("passed_on", packet=packet_id, group=group_id, name=name, link=made.link, depth=made.depth)
+
+
 async def open_share(session: Session, packet_id: int, ticket: int = 0) -> messages.Opened:
     """Open a share, with the ticket of a tap. Without one, or if it has lapsed, grab first."""
     client = session.client

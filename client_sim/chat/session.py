@@ -60,6 +60,7 @@ class Session:
         self.money: MoneyUnit = YUAN  # until the login names that of the server
         self.language = self.start.language
         self.name = self.start.name
+        self.last_linked = 0  # the packet that a friend's link has led to
         self.wallet_version = 0  # of the last change whose packet is known
         self.has_received = True  # a packet, ever; as long as it is not known, no hint says that it is the first
         self.is_online = False

@@ -21,6 +21,7 @@ SIMPLE = {
     "kicked",
     "sent",
     "again",
+    "passed_on",
     "name",
     "reload",
     "added",

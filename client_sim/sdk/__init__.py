@@ -69,6 +69,7 @@ from client_sim.sdk.methods.card_errors import (
     PasswordNeeded,
     PasswordWrong,
 )
+from client_sim.sdk.methods.links import TooDeep
 from client_sim.sdk.money import fen, yuan
 from client_sim.sdk.names import user_id_of
 from client_sim.sdk.pushes import MissedChanges, Post, Push, PushQueue, Reloaded
@@ -134,6 +135,7 @@ __all__ = [
     "Reloaded",
     "StoreUnavailable",
     "TimedOut",
+    "TooDeep",
     "Verdict",
     "fairness",
     "fen",

@@ -29,6 +29,7 @@ _INDEX = struct.Struct(">I")
 _LONG = struct.Struct(">Q")
 _HALF_BYTES = 16
 _PATH_HASHES = 6
+DRAWN = ("lucky", "fission")  # kinds whose shares are drawn; those of the others are all the same
 
 
 def commitment(seed: bytes, packet_id: int, total_fen: int, shares: int) -> bytes:
@@ -85,7 +86,7 @@ def lucky_shares(
 
 def shares_of(revealed: messages.Revealed) -> list[int]:
     """Every share of the packet in fen, opened or not."""
-    if revealed.packet_kind != "lucky":
+    if revealed.packet_kind not in DRAWN:
         return [revealed.total_fen // revealed.shares] * revealed.shares
     return lucky_shares(
         revealed.seed, revealed.total_fen, revealed.shares, revealed.share_fen_min, revealed.share_fen_max

@@ -34,10 +34,12 @@ class PacketProofs:
         card_id: int = 0,
         password: str = "",
     ) -> messages.PacketSent:
-        """Send a packet: `lucky` or `equal` to a group, `personal` to a user or a one-to-one chat.
+        """Send a packet: `lucky` or `equal` to a group, `personal` or `fission` to a user or a one-to-one chat.
 
-        `amount_fen` is the total (lucky, personal) or the amount of one share (equal). The idempotency key is made
-        here: money moves once, also if the request is repeated after a lost connection, or if the app calls again
+        `amount_fen` is the total (lucky, personal, fission) or the amount of one share (equal). A fission packet
+        has at least three shares: its receiver opens the first, and friends whom they pass it on to the others. The
+        idempotency key is made here: money moves once, also if the request is repeated after a lost connection, or
+        if the app calls again
         with the same content after TimedOut or another temporary failure. Give `key` (1 to 64 bytes, so not an
         empty one) to keep that promise across restarts of the app. `client_seed` (16 to 32 bytes; by default random
         bytes, b"" for none) goes into the packet's seed, so that the server alone cannot choose the shares; of a

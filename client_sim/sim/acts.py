@@ -50,7 +50,11 @@ async def _send(user: User, rng: Random) -> None:
 async def _try_foreign(user: User, rng: Random) -> None:
     """Try to open a packet that is for others."""
     mine = {user.user_id} | {group.group_id for group in user.groups}
-    foreign = [seen.packet_id for seen in user.context.recent if seen.order.target_id not in mine]
+    foreign = [
+        seen.packet_id
+        for seen in user.context.recent
+        if seen.order.target_id not in mine and seen.order.kind != "fission"
+    ]
     if foreign:
         opened = await user.client.open(rng.choice(foreign))
         user.context.witness.record_foreign_open(user.user_id, opened)

@@ -49,6 +49,7 @@ class PacketBook:
     answered_gone: bool = False
     shares: dict[int, Share] = field(default_factory=dict)  # by user, as told first
     winners: set[int] = field(default_factory=set)  # users who were answered `won`
+    friends: set[int] = field(default_factory=set)  # users who came by a link
     contradictions: list[str] = field(default_factory=list)  # between what was told first and later
 
     @property
@@ -115,6 +116,14 @@ def _sent_as_ordered(book: PacketBook) -> Iterator[str]:
             yield f"was posted as {posted} and sent as {sent}"
 
 
+def _receiver_opened_first(book: PacketBook) -> Iterator[str]:
+    if book.order is None or book.order.kind != "fission":
+        return
+    for user_id, share in book.shares.items():
+        if (share.index == 0) != (user_id == book.order.target_id):
+            yield f"user {user_id} got {share}, the first share is for user {book.order.target_id}"
+
+
 def _best_luck_is_announced(book: PacketBook) -> Iterator[str]:
     if book.finished is None or book.order is None:
         return
@@ -166,6 +175,7 @@ RULES: tuple[Callable[[PacketBook], Iterator[str]], ...] = (
     _indexes_are_unique,
     _shares_fit_the_order,
     _sent_as_ordered,
+    _receiver_opened_first,
     _best_luck_is_announced,
     _chain_sender_had_best_luck,
     _revealed_as_told,

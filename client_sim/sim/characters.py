@@ -58,6 +58,7 @@ class Character:
     opens_twice: float = 0.0
     looks: float = 0.3  # … that the open page is looked at first
     reads: float = 0.2  # … that the result page is looked at afterwards
+    passes_on: float = 0.7  # … that a user who opened a fission packet passes it on
     continues_chain: float = 0.0  # … that a user with the best luck sends the next packet (接龙)
     sends_at: float | None = None  # the part of the run at which the user sends one packet in any case
     slows_in_large_groups: bool = True
@@ -94,7 +95,11 @@ CHARACTERS: dict[str, Character] = {
     "onlooker": Character(NEVER, {}, AWAKE, taps=0.0),  # acts only when a scenario makes it act
     "celebrant": Character((2.0, 6.0), {"say": 1}, Reaction(0.4, 1.5), sends_at=0.5, card=0.5),
     "elder": Character(
-        (6.0, 16.0), {"send": 3, "say": 1}, DROWSY, giving=Giving({"personal": 3, "lucky": 1}), card=0.5
+        (6.0, 16.0),
+        {"send": 3, "say": 1},
+        DROWSY,
+        giving=Giving({"personal": 3, "fission": 2, "lucky": 1}),
+        card=0.5,
     ),
     "colleague": Character(
         (1.5, 4.0), {"say": 4, "send": 1}, AWAKE, giving=Giving({"equal": 2, "lucky": 1}), card=0.5
@@ -164,10 +169,11 @@ class Response(NamedTuple):
     opens: bool
     twice: bool
     reads: bool
+    passes_on: bool
 
 
 def respond(character: Character, rng: Random) -> Response:
     """The reaction to the next packet that a user receives."""
     after_s = character.reaction.draw_s(rng)
-    chances = (character.looks, character.opens, character.opens_twice, character.reads)
+    chances = (character.looks, character.opens, character.opens_twice, character.reads, character.passes_on)
     return Response(rng.random() < character.taps, after_s, *(rng.random() < chance for chance in chances))

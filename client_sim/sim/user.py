@@ -12,6 +12,7 @@ from random import Random
 from client_sim.sdk.client import Client
 from client_sim.sdk.errors import NotAllowed
 from client_sim.sdk.pushes import Push
+from client_sim.sim import friends
 from client_sim.sim.books import Order
 from client_sim.sim.cards import CardHolder
 from client_sim.sim.characters import CHARACTERS, SEEDS, Giving, Reaction, Response, Step, plan, respond
@@ -19,6 +20,8 @@ from client_sim.sim.phone import GuardedTasks, Phone
 from client_sim.sim.sim_context import Group, SimContext, name_of
 from client_sim.sim.words import GREETINGS
 from protocol import messages
+
+TO_ONE = ("personal", "fission")  # kinds that are posted to their sender, too
 
 
 class User:
@@ -63,8 +66,14 @@ class User:
     def _on_push(self, push: Push) -> None:
         self.context.witness.record_push(self.user_id, push)
         match push:
-            case messages.PacketPosted() if push.packet_kind != "personal" or push.sender_id != self.user_id:
+            case messages.PacketPosted() if push.packet_kind in TO_ONE and push.sender_id == self.user_id:
+                pass
+            case messages.PacketPosted(packet_kind="fission"):
+                self.tasks.start(friends.receive(self, push.packet_id, self.respond()))
+            case messages.PacketPosted():
                 self._meet(push.packet_id)
+            case messages.TextPosted(text=text) if push.sender_id != self.user_id and friends.link_in(text):
+                self.tasks.start(friends.come_by(self, friends.link_in(text), self.respond()))
             case messages.PacketFinished(best_user_id=self.user_id):
                 self.context.show_finish(push)
                 if self._rng.random() < self.character.continues_chain and not self.stopped.is_set():
@@ -151,6 +160,8 @@ def _draw_order(giving: Giving, sender_id: int, groups: list[Group], rng: Random
     others = [user_id for user_id in group.member_ids if user_id != sender_id]
     if kind == "lucky":
         return _draw_lucky(giving, sender_id, group, rng)
+    if kind == "fission" and others:
+        return Order(sender_id, kind, rng.choice(others), rng.choice(giving.amounts_fen), rng.randint(3, 5))
     if kind == "equal" or not others:
         each_fen = rng.choice(giving.share_amounts_fen)
         return Order(sender_id, "equal", group.group_id, each_fen, _draw_shares(giving, group, rng))

@@ -18,7 +18,7 @@ from client_sim.sim.histogram import Histogram
 from protocol import messages
 
 FAILURES_KEPT = 50
-KINDS = ("lucky", "equal", "personal")
+KINDS = ("lucky", "equal", "personal", "fission")
 
 
 class KindRow(NamedTuple):
@@ -69,6 +69,10 @@ class Witness:
             self._book(opened.packet_id).record_share(user_id, share, opened.answer)
         elif opened.answer == "gone":
             self._book(opened.packet_id).answered_gone = True
+
+    def record_link(self, user_id: int, packet_id: int) -> None:
+        """A user has shown a friend's link, and was shown the packet."""
+        self._book(packet_id).friends.add(user_id)
 
     def record_page(self, user_id: int, packet_id: int, page: messages.ResultPageBody) -> None:
         """A user saw a result page."""
@@ -147,8 +151,8 @@ class Witness:
         if book.order is None:
             return
         for user_id in book.shares:
-            if book.order.kind == "personal":
-                is_entitled = user_id == book.order.target_id
+            if book.order.kind in ("personal", "fission"):
+                is_entitled = user_id == book.order.target_id or user_id in book.friends
             else:
                 is_entitled = self.streams.may_read(user_id, book.order.target_id)
             if not is_entitled:

@@ -36,11 +36,13 @@ KINDS: Final = {
     "lucky": Text("lucky 拼手气红包", "lucky"),
     "equal": Text("equal 普通红包", "equal"),
     "personal": Text("personal 个人红包", "personal"),
+    "fission": Text("fission 裂变红包", "fission"),
 }
 PACKETS: Final = {
     "lucky": Text("拼手气红包", "lucky packet"),
     "equal": Text("普通红包", "equal packet"),
     "personal": Text("个人红包", "personal packet"),
+    "fission": Text("裂变红包", "fission packet"),
 }
 PHASES: Final = {
     "waiting": Text("等待", "waiting"),
@@ -80,6 +82,7 @@ WORDS: Final[Mapping[str, Text]] = {
     "sent": Text("{sender} 发了{amount}{kind}", "{sender} sent {amount}, {kind}"),
     "sent_to": Text("{sender} 给 {receiver} 发了{amount}{kind}", "{sender} sent {amount} to {receiver}, {kind}"),
     "won": Text("{name} 抢到{amount}", "{name} got {amount}"),
+    "passed_on": Text("{name} 把红包送给了好友", "{name} passed a packet on to friends"),
     "finished": Text("红包派完了，手气最佳：{best} {amount}", "a packet is finished, best luck: {best} {amount}"),
     "tried_foreign": Text("{name} 想拆别人的红包，没拆成", "{name} failed to open a packet of others"),
     "lost_network": Text("{name} 断网了", "{name} lost the connection"),

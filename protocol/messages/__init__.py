@@ -13,11 +13,12 @@ from typing import Final
 
 import msgspec
 
-from protocol.messages import campaigns, cards, chat, connection, packets, pages, people
+from protocol.messages import campaigns, cards, chat, connection, links, money, packets, pages, people
 from protocol.messages.base import (
     AVATARS,
     FEATURES_MAX,
     ID_MAX,
+    KINDS,
     MEMBERS_MAX,
     NAMES_MAX,
     REMINDERS,
@@ -81,21 +82,8 @@ from protocol.messages.codec import (
     naming_field,
 )
 from protocol.messages.connection import Goodbye, Hello, Login, Ping, Pong, Refused, StreamPosition, Welcome
-from protocol.messages.money import (
-    Balance,
-    BalanceChanged,
-    Entries,
-    EntryLine,
-    GetBalance,
-    GetEntries,
-    GetStatement,
-    StatementLine,
-    StatementPage,
-    ToppedUp,
-    TopUp,
-    Withdraw,
-    Withdrawn,
-)
+from protocol.messages.links import *  # noqa: F403 - it has a list of its own
+from protocol.messages.money import *  # noqa: F403 - it has a list of its own
 from protocol.messages.packets import (
     ClaimLine,
     ClaimNotice,
@@ -138,6 +126,7 @@ __all__ = [
     "FROM_CLIENT",
     "FROM_SERVER",
     "ID_MAX",
+    "KINDS",
     "KINDS_FROM_CLIENT",
     "KINDS_FROM_SERVER",
     "MEMBERS_MAX",
@@ -149,8 +138,6 @@ __all__ = [
     "USER_ID_MAX",
     "VERSION",
     "AddedToGroup",
-    "Balance",
-    "BalanceChanged",
     "CatchUp",
     "CaughtUp",
     "ChatOpened",
@@ -158,16 +145,11 @@ __all__ = [
     "ClaimNotice",
     "ClaimsReminder",
     "CreateGroup",
-    "Entries",
-    "EntryLine",
     "Envelope",
     "FinishReminder",
-    "GetBalance",
-    "GetEntries",
     "GetInvite",
     "GetNames",
     "GetSeedTrees",
-    "GetStatement",
     "Goodbye",
     "Grab",
     "GrabStatLine",
@@ -226,18 +208,12 @@ __all__ = [
     "Seq",
     "SetName",
     "ShowPass",
-    "StatementLine",
-    "StatementPage",
     "StopWatching",
     "StreamPosition",
     "TextPosted",
-    "TopUp",
-    "ToppedUp",
     "UserId",
     "WatchingStopped",
     "Welcome",
-    "Withdraw",
-    "Withdrawn",
     "decode_envelope",
     "decode_from_client",
     "decode_from_server",
@@ -245,7 +221,7 @@ __all__ = [
     "kind_of",
     "naming_field",
 ]
-__all__ += campaigns.__all__ + cards.__all__ + people.__all__
+__all__ += campaigns.__all__ + cards.__all__ + links.__all__ + money.__all__ + people.__all__
 
 # Names of classes until version 0.1; they work for one version more. The numbers on the wire never change.
 _OLD_NAMES: Final[dict[str, type[msgspec.Struct]]] = {

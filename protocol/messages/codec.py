@@ -7,7 +7,18 @@ from typing import Any, Final
 
 import msgspec
 
-from protocol.messages import campaigns, cards, chat, connection, money, packets, pages, people, reminders
+from protocol.messages import (
+    campaigns,
+    cards,
+    chat,
+    connection,
+    links,
+    money,
+    packets,
+    pages,
+    people,
+    reminders,
+)
 from protocol.messages.base import Message, Seq
 
 REQUESTS: Final[dict[type[Message], type[Message]]] = {
@@ -27,6 +38,8 @@ REQUESTS: Final[dict[type[Message], type[Message]]] = {
     pages.ResultPage: pages.ResultPageShown,
     pages.StopWatching: pages.WatchingStopped,
     pages.Records: pages.RecordsShown,
+    links.PassOn: links.PassedOn,
+    links.TapLink: links.LinkTapped,
     packets.SendAgain: packets.SentAgain,
     chat.Kick: chat.Kicked,
     chat.GrabStats: chat.GrabStatsShown,

@@ -6,6 +6,22 @@ import msgspec
 
 from protocol.messages.base import Int64, Message, Person
 
+__all__ = [
+    "Balance",
+    "BalanceChanged",
+    "Entries",
+    "EntryLine",
+    "GetBalance",
+    "GetEntries",
+    "GetStatement",
+    "StatementLine",
+    "StatementPage",
+    "TopUp",
+    "ToppedUp",
+    "Withdraw",
+    "Withdrawn",
+]
+
 
 class GetBalance(Message, tag=24):
     """What is in my wallet."""

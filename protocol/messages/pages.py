@@ -24,7 +24,7 @@ class ResultPageBody(msgspec.Struct, array_like=True, gc=False):
     `state` is open, finished, expired or refunded. `amount_fen` is the viewer's own share, 0 without one, and
     `amount` says it. `claims` come newest first; if there are `more`, ask on with the index of the last one.
     `best_index` is -1 while no claim is marked, with `best_mark`. `ending`: what becomes of the rest when it has
-    expired. `watched`: claims to come will be pushed (ResultUpdate).
+    expired. `watched`: claims to come will be pushed (ResultUpdate). `pass_on`: a button, asks PassOn.
     """
 
     packet_kind: str
@@ -47,6 +47,7 @@ class ResultPageBody(msgspec.Struct, array_like=True, gc=False):
     amount: str = ""
     ending: str = ""
     best_mark: str = ""
+    pass_on: str = ""
 
 
 class OpenPage(Message, tag=27):

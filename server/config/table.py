@@ -31,9 +31,11 @@ from server.config.rules import (
     url,
     whole,
 )
+from server.core.fission.links import DEPTH_MAX
 from server.core.ids import NODE_BITS
 
 FOR_PACKETS: Final = "HUP, new packets"
+FOR_LINKS: Final = "HUP, new links"
 FOR_CONNECTIONS: Final = "HUP, new connections"
 TLS: Final = "HUP reads it again; to switch TLS on or off needs a restart"
 
@@ -97,6 +99,12 @@ KEYS: Final = {
     "limits.name_bytes_max": ConfigKey("name of a group or a user, bytes of UTF-8", SIZE, HUP),
     "limits.key_bytes_max": ConfigKey("idempotency key of a request, bytes", SIZE, HUP),
     "limits.packet_lifetime_s": ConfigKey("lifetime of a packet, seconds", SECONDS, FOR_PACKETS),
+    "limits.pass_on_depth_max": ConfigKey(
+        "steps from friend to friend that a fission packet goes", whole(1, DEPTH_MAX), HUP
+    ),
+    "limits.pass_on_lifetime_s": ConfigKey(
+        "lifetime of a link to a fission packet, seconds; it ends with its packet at the latest", SECONDS, FOR_LINKS
+    ),
     "limits.ticket_lifetime_s": ConfigKey("lifetime of a ticket (from grab to open), seconds", SECONDS, HUP),
     "limits.ticket_grace_s": ConfigKey(
         "age from which a waiting user may take an unopened ticket, seconds; at most half of its lifetime",

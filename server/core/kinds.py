@@ -24,6 +24,7 @@ class Audience(Enum):
     GROUP = auto()  # its members, the sender too
     RECEIVER = auto()  # the one user, not the sender
     CAMPAIGN = auto()  # its users, who win by shaking: it cannot be tapped
+    INVITED = auto()  # the one user, and who was admitted by a link of an opener; not the sender
 
 
 class Allocation(Enum):
@@ -47,6 +48,7 @@ class SeenBy(Enum):
     EVERY_VIEWER = auto()
     SENDER = auto()
     NONE = auto()
+    SENDER_AND_TARGET = auto()  # other openers are not told who else opened, by the proof neither
 
 
 class KindRow(NamedTuple):
@@ -62,6 +64,14 @@ class KindRow(NamedTuple):
     posted_to_sender: bool  # in the sender's inbox, besides its target
     claims_are_told: bool = True  # to the sender, the finish to all concerned; not only to the user of a claim
     can_be_sent: bool = True  # by a request
+    shares_min: int = 1
+    target_opens_first: bool = False  # before that no other user can
+    is_known_to_all: bool = True  # every client knows it; of others only those that say so (see Login.features)
+
+    @property
+    def goes_to_user(self) -> bool:
+        """Its target is a user, not a group."""
+        return self.audience in (Audience.RECEIVER, Audience.INVITED)
 
 
 class PacketKind(StrEnum):
@@ -73,6 +83,7 @@ class PacketKind(StrEnum):
     EQUAL = "equal"
     PERSONAL = "personal"
     SHAKE = "shake"  # some numbers of a campaign's pool (a lease)
+    FISSION = "fission"
 
 
 LIFETIME: Callable[[Limits], float] = attrgetter("packet_lifetime_s")
@@ -120,9 +131,23 @@ ROWS: Final[dict[PacketKind, KindRow]] = {
         claims_are_told=False,
         can_be_sent=False,
     ),
+    PacketKind.FISSION: KindRow(
+        audience=Audience.INVITED,
+        allocation=Allocation.DRAWN,
+        amount_of=AmountOf.PACKET,
+        claims_seen_by=SeenBy.SENDER_AND_TARGET,
+        has_best_luck=False,
+        total_is_shown=False,
+        lifetime_s=LIFETIME,
+        posted_to_sender=True,
+        shares_min=3,
+        target_opens_first=True,
+        is_known_to_all=False,
+    ),
 }
 for _kind, _row in ROWS.items():
     _kind.row = _row
 
 WITH_BEST_LUCK = [kind.value for kind in PacketKind if kind.row.has_best_luck]
 TO_USER = [kind.value for kind in PacketKind if kind.row.audience is Audience.RECEIVER]
+TO_INVITED = [kind.value for kind in PacketKind if kind.row.audience is Audience.INVITED]

@@ -118,7 +118,7 @@ WASTERS_MAX: Final = 10_000  # users of whom a packet remembers wasted tickets; 
 
 
 def may_open(terms: Terms, user_id: int, is_member: bool) -> bool:
-    """Members of the group may open, the sender too; or the one receiver alone, as the kind says."""
+    """Members (of the group, the sender too; or the admitted) may open, or one receiver alone: the kind says."""
     if terms.kind.row.audience is RECEIVER:
         return user_id == terms.target_id
     return is_member
@@ -152,7 +152,7 @@ class Packet:
             if len(self.claims) == terms.shares:
                 raise ValueError(f"packet {terms.packet_id}: {claim} on top of all {terms.shares} shares")
             expected = Claim(len(self.claims), claim.user_id, self._next_amount_fen(), claim.at_ms)
-            if claim != expected or claim.user_id in self.claims:
+            if claim != expected or claim.user_id in self.claims or not self._may_be_next(claim.user_id):
                 raise ValueError(f"packet {terms.packet_id}: recorded {claim}, replayed {expected}")
             self.claims[claim.user_id] = claim
             self.left_fen -= claim.amount_fen
@@ -179,8 +179,7 @@ class Packet:
         Then it takes the oldest ticket if its age is the grace of a ticket, once more for each ticket that the user
         has wasted here: who opens comes before who hoards. `ticket_number` is random; a held ticket is given again.
         """
-        over = self._over(user_id, now_ms)
-        if over is not None:
+        if (over := self._over(user_id, now_ms)) is not None:
             return over
         self._lapse(now_ms)
         held = self.tickets.get(user_id)
@@ -202,8 +201,7 @@ class Packet:
 
     def open(self, user_id: int, ticket_number: int, now_ms: int) -> Decision:
         """Turn a ticket into the next claim."""
-        over = self._over(user_id, now_ms)
-        if over is not None:
+        if (over := self._over(user_id, now_ms)) is not None:
             return over
         held = self.tickets.get(user_id)
         if held is None or held.number != ticket_number or held.lapses_at_ms <= now_ms:
@@ -258,7 +256,11 @@ class Packet:
             return GONE
         if self.counter.closed or now_ms >= self.terms.expires_at_ms:
             return EXPIRED
-        return None
+        return None if self.claims or self._may_be_next(user_id) else NOT_ALLOWED
+
+    def _may_be_next(self, user_id: int) -> bool:
+        """Of some kinds the first share is for the user who received the packet."""
+        return bool(self.claims) or not self.terms.kind.row.target_opens_first or user_id == self.terms.target_id
 
     def _lapse(self, now_ms: int) -> None:
         """Take back the tickets whose time is over; they stand in the order in which they lapse."""
@@ -287,10 +289,10 @@ class Packet:
             self.wasted.popitem(last=False)
 
     def _next_amount_fen(self) -> int:
-        terms, index = self.terms, len(self.claims)
-        if self._draws is None:
+        terms, index, draws = self.terms, len(self.claims), self._draws
+        if draws is None:
             return terms.dealt[index] if terms.dealt else terms.total_fen // terms.shares
-        return self._draws.share(index, self.left_fen, terms.shares - index, terms.caps)
+        return draws.share(index, self.left_fen, terms.shares - index, terms.caps)
 
 
 def best_luck(terms: Terms, claims: list[Claim]) -> Claim | None:

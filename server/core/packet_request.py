@@ -80,12 +80,15 @@ def check(request: PacketRequest, limits: Limits, members: int, smallest: str) -
 
 
 def _check_shares(request: PacketRequest, limits: Limits, members: int) -> None:
-    most, why = limits.shares_max, ""
-    if request.kind.row.audience is Audience.RECEIVER:
+    row = request.kind.row
+    least, most, why = row.shares_min, limits.shares_max, ""
+    if row.audience is Audience.RECEIVER:
         most, why = 1, "one user receives it"
+    elif row.audience is Audience.INVITED:
+        why = "one for the user who receives it, the others for friends"
     elif members < most:
         most, why = members, f"the group has {members} member{'s' * (members != 1)}"
-    check_number("shares", request.shares, 1, most, Reason.BAD_SHARES, why=why)
+    check_number("shares", request.shares, least, most, Reason.BAD_SHARES, why=why)
 
 
 def _check_amount(request: PacketRequest, limits: Limits, smallest: str) -> None:
@@ -104,7 +107,7 @@ def _check_amount(request: PacketRequest, limits: Limits, smallest: str) -> None
 def check_target(kind: PacketKind, sender_id: int, target_id: int) -> None:
     """Raise RequestRefused if the kind and the id of its target do not fit together."""
     to_user = ids.is_user(target_id)
-    if to_user != (kind.row.audience is Audience.RECEIVER):
+    if to_user != kind.row.goes_to_user:
         raise RequestRefused(
             Reason.BAD_TARGET, f"target_id: {kind} goes to {'a user' if not to_user else 'a group'}"
         )

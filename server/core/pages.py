@@ -18,16 +18,17 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from server.core.kinds import Audience, PacketKind, SeenBy
+from server.core.kinds import PacketKind, SeenBy
 from server.core.packet import Claim, Terms, best_luck
 from server.core.texts import Language, MoneyWords, Text, say
 
 NO_CLAIM: Final = -1  # the index of the best luck while there is none
 USES: Final = (Text.USE_TO_SEND, Text.USE_TO_BUY, Text.USE_TO_TRANSFER, Text.USE_TO_WITHDRAW)  # of cash
-_LISTED: Final[Mapping[SeenBy, Callable[[bool], bool]]] = {  # of each rule, for the sender or not
-    SeenBy.EVERY_VIEWER: lambda is_sender: True,
-    SeenBy.SENDER: lambda is_sender: is_sender,
-    SeenBy.NONE: lambda is_sender: False,
+_LISTED: Final[Mapping[SeenBy, Callable[[Terms, int], bool]]] = {  # of each rule, for a viewer
+    SeenBy.EVERY_VIEWER: lambda terms, user_id: True,
+    SeenBy.SENDER: lambda terms, user_id: user_id == terms.sender_id,
+    SeenBy.SENDER_AND_TARGET: lambda terms, user_id: user_id in (terms.sender_id, terms.target_id),
+    SeenBy.NONE: lambda terms, user_id: False,
 }
 USES_OF_POINTS: Final = USES[:1]  # what else they are good for, and whether they can leave, is not known here
 
@@ -73,6 +74,7 @@ class Viewer(NamedTuple):
     in_first_group: bool  # a member of the group that the packet was sent to first
     language: Language
     money: MoneyWords
+    may_pass_on: bool = False  # a share may go to a friend by a link of this viewer (see core/fission)
 
 
 class OpenPageView(msgspec.Struct, frozen=True, gc=False):
@@ -103,6 +105,7 @@ class ResultPageView(msgspec.Struct, frozen=True, gc=False):
     lists_claims: bool
     best_index: int  # the claim to be marked, or NO_CLAIM
     best_mark: str
+    pass_on: str = ""  # a button
 
 
 _Drawn = tuple[Text | None, Text | None, Text | None, Text | None]
@@ -152,19 +155,28 @@ def result_page(known: Known, viewer: Viewer, now_ms: int, *, credited: bool) ->
         ending=said(_ending(state, is_sender) if shows_packet else None),
         send_again=said(Text.SEND_AGAIN if is_sender and _may_send_again(terms, state, viewer) else None),
         records=said(Text.RECORDS if own and not is_sender else None),
-        lists_claims=_lists_claims(terms.kind, is_sender),
+        lists_claims=lists_claims(terms, viewer.user_id),
         best_index=best.index if best else NO_CLAIM,
         best_mark=said(Text.BEST_LUCK if best else None),
+        pass_on=said(Text.PASS_ON if own and viewer.may_pass_on and state is State.OPEN else None),
     )
 
 
-def may_see_proof(kind: PacketKind, state: State, *, is_sender: bool, has_claim: bool, may_open: bool) -> bool:
+def may_see_proof(terms: Terms, state: State, user_id: int, *, has_claim: bool, may_open: bool) -> bool:
     """Whether the proof, with its total and claims, is for this user, once the packet is over.
 
     The pages of a finished lucky packet list its claims to all who may open it. The total of a refunded packet does
     not follow from its list, so its proof is for the sender and the openers.
     """
-    return is_sender or has_claim or (may_open and state is not State.REFUNDED and _lists_claims(kind, False))
+    if user_id == terms.sender_id or has_claim:
+        return True
+    return may_open and state is not State.REFUNDED and lists_claims(terms, user_id)
+
+
+def proof_names(terms: Terms, user_id: int, opener_id: int) -> bool:
+    """Whether the proof tells this user who opened a share; without the amounts it would prove nothing."""
+    is_told = terms.kind.row.claims_seen_by is not SeenBy.SENDER_AND_TARGET
+    return is_told or opener_id == user_id or lists_claims(terms, user_id)
 
 
 def state_of(terms: Terms, opened: int, closed: bool, now_ms: int) -> State:
@@ -189,13 +201,14 @@ def _view(known: Known, viewer: Viewer, now_ms: int) -> View | None:
         return View.RESULT if viewer.user_id == terms.sender_id else None
     state = _state(known, now_ms)
     if state is State.FINISHED:
-        return View.GONE_WITH_LIST if _lists_claims(terms.kind, is_sender=False) else View.GONE
+        is_listed = terms.kind.row.claims_seen_by is SeenBy.EVERY_VIEWER
+        return View.GONE_WITH_LIST if is_listed else View.GONE
     return View.OPEN if state is State.OPEN else View.EXPIRED
 
 
-def _lists_claims(kind: PacketKind, is_sender: bool) -> bool:
+def lists_claims(terms: Terms, user_id: int) -> bool:
     """Whether a viewer who sees the result page sees the list of claims."""
-    return _LISTED[kind.row.claims_seen_by](is_sender)
+    return _LISTED[terms.kind.row.claims_seen_by](terms, user_id)
 
 
 def _note(own: Claim, credited: bool, is_cash: bool) -> Text:
@@ -206,7 +219,7 @@ def _note(own: Claim, credited: bool, is_cash: bool) -> Text:
 
 def _may_send_again(terms: Terms, state: State, viewer: Viewer) -> bool:
     """Whether the sender can post the packet again where it was sent first."""
-    return state is State.OPEN and (terms.kind.row.audience is Audience.RECEIVER or viewer.in_first_group)
+    return state is State.OPEN and (terms.kind.row.goes_to_user or viewer.in_first_group)
 
 
 def _summary(terms: Terms, state: State, is_sender: bool) -> Text:

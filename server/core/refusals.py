@@ -31,6 +31,8 @@ class Reason(StrEnum):
     KICKED = "kicked"
     BAD_INVITE = "bad_invite"
     BAD_PASS = "bad_pass"
+    BAD_LINK = "bad_link"
+    TOO_DEEP = "too_deep"
     NO_SUCH_USER = "no_such_user"
     NAME_TAKEN = "name_taken"
     BACKEND_DECIDES = "backend_decides"

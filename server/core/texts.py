@@ -70,6 +70,9 @@ class Text(StrEnum):
     DAYS = "days"
     NAMELESS = "nameless"
     SEND = "send"
+    PASS_ON = "pass_on"
+    PASSED_ON = "passed_on"
+    OTHER_KIND = "other_kind"
     LINK_IS_OVER = "link_is_over"
     NOT_FOR_YOU = "not_for_you"
     TRY_AGAIN = "try_again"
@@ -116,6 +119,9 @@ _ZH: Final = {
     Text.DAYS: "{n}天",
     Text.NAMELESS: "用户{n}",
     Text.SEND: "发红包",
+    Text.PASS_ON: "送给好友",
+    Text.PASSED_ON: "送你一个红包，点开就能领",
+    Text.OTHER_KIND: "[红包] 当前版本打不开，请升级后领取",
     Text.LINK_IS_OVER: "链接已失效，请回到聊天重新打开红包",
     Text.NOT_FOR_YOU: "你不能打开这个红包",
     Text.TRY_AGAIN: "暂时没有结果，请稍后再试",
@@ -161,6 +167,9 @@ _EN: Final = {
     Text.DAYS: "{n:day|days}",
     Text.NAMELESS: "user {n}",
     Text.SEND: "Send a red packet",
+    Text.PASS_ON: "Pass it on to a friend",
+    Text.PASSED_ON: "A red packet for you: open the link to get a share",
+    Text.OTHER_KIND: "[Red packet] This version cannot open it: update to get it",
     Text.LINK_IS_OVER: "This link is no longer valid: open the red packet in the chat again",
     Text.NOT_FOR_YOU: "You cannot open this red packet",
     Text.TRY_AGAIN: "No answer yet: try again in a moment",
@@ -202,6 +211,11 @@ def ago(language: Language, since_ms: int) -> str:
     if since_ms < 60_000:
         return _say(language, Text.JUST_NOW, {})
     return _say(language, Text.AGO, {"n": since_ms})
+
+
+def plain(language: Language, text: Text) -> str:
+    """A text that names no figure."""
+    return _say(language, text, {})
 
 
 def _say(language: Language, text: Text, figures: Mapping[str, int]) -> str:

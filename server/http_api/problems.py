@@ -43,6 +43,7 @@ STATUSES: Final[dict[Refusal, int]] = {
     Refusal.BAD_CAMPAIGN: 422,
     Refusal.BAD_BUDGET: 422,
     Refusal.CAMPAIGN_OVER: 409,
+    Refusal.TOO_DEEP: 409,
     Refusal.BAD_AMOUNT: 422,
     Refusal.BAD_SHARES: 422,
     Refusal.BAD_GREETING: 422,

@@ -93,6 +93,7 @@ def _packets() -> Iterator[Route]:
     yield Route("GET", packet, on.get, packets.PacketReply)
     yield Route("GET", f"{packet}/claims", on.claims, packets.ClaimPageReply, query=PageQuery)
     yield Route("POST", f"{packet}/open", on.open, packets.PacketOpenReply, packets.PacketOpenBody)
+    yield Route("POST", f"{packet}/pass-on", on.pass_on, packets.PassOnReply, packets.PassOnBody)
     yield Route("POST", f"{packet}/send-again", on.send_again, again, packets.SendAgainBody, needs_key=True)
 
 

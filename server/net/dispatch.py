@@ -84,11 +84,14 @@ class Dispatch:
 
     def _table(self, services: Services, subscriptions: Subscriptions, unit: MoneyUnit) -> dict[type[Message], Row]:
         campaigns = CampaignHandlers(services, unit)
-        packets, pages = PacketHandlers(services, campaigns), PageHandlers(services, subscriptions)
         self._replying = ReplyingHandlers(
             services, campaigns, self._sessions, self._refuse, self._jittered, self._now_ms
         )
         self.answers = self._replying.answers
+        packets, pages = (
+            PacketHandlers(services, campaigns),
+            PageHandlers(services, subscriptions, self.answers),
+        )
         chat, money = ChatHandlers(services, unit), MoneyHandlers(services, self._hub)
         cards, groups = CardHandlers(services), GroupHandlers(services)
         backend, people = BackendHandlers(services), PeopleHandlers(services)
@@ -97,9 +100,11 @@ class Dispatch:
             messages.Grab: Row("user", now=self._replying.grab),
             messages.Open: Row("user", now=self._replying.open),
             messages.Shake: Row("user", now=self._replying.shake),
-            messages.OpenPage: Row("user", later=self._replying.open_page),
+            messages.OpenPage: Row("user", later=pages.open_page),
             messages.ResultPage: Row("user", later=pages.result_page, read="lane"),
             messages.StopWatching: Row("user", later=pages.stop_watching),
+            messages.PassOn: Row("user", later=pages.pass_on),
+            messages.TapLink: Row("user", later=pages.tap_link),
             messages.SendPacket: Row("user", later=packets.send),
             messages.SendAgain: Row("user", later=packets.send_again),
             messages.GetSeedTrees: Row("user", later=packets.seed_trees),

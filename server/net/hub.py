@@ -13,7 +13,7 @@ from server.core.ids import BACKEND
 from server.core.ledger import EMPTY, WalletBalance
 from server.core.limits import Limits
 from server.net.read_budget import ReadBudget
-from server.net.reminder_encoding import packet_posted, reminder
+from server.net.reminder_encoding import needs_kinds, packet_as_text, packet_posted, reminder
 from server.net.token_bucket import TokenBucket
 from server.services.runtime import events
 from server.services.runtime.bus import Bus
@@ -173,11 +173,13 @@ class Hub:
     def _push(self, push: Push, event: events.Event, users: Iterable[User]) -> None:
         payloads: Sequence[bytes] = ()  # most events have few readers, and some none
         framed: dict[Frame, bytes] = {}
+        feature = push.feature if push.feature and push.needs(event) else ""
         for user in users:
             for session in user.sessions:
                 if push.in_welcome and session.holds_pushes:
                     continue
-                if push.feature and push.feature not in session.features:
+                if feature and feature not in session.features:
+                    self._push_plainly(push, event, session)
                     continue
                 frame = session.frame
                 if frame not in framed:
@@ -185,6 +187,12 @@ class Hub:
                     framed[frame] = b"".join([frame(payload) for payload in payloads])
                 session.push(framed[frame], push.can_wait)
                 self.pushes += 1
+
+    def _push_plainly(self, push: Push, event: events.Event, session: Session) -> None:
+        """What a client without the feature can read of it, if anything."""
+        for message in push.plainly(event):
+            session.push(session.frame(messages.encode(message)), push.can_wait)
+            self.pushes += 1
 
     def awaits(self, event: type[events.Event], audience: Collection[int]) -> bool:
         """Whether a client of this audience is online that reads such an event."""
@@ -258,6 +266,8 @@ class Push(NamedTuple):
     can_wait: bool
     in_welcome: bool = False
     feature: str = ""  # told to clients that know it; the others catch up on it as a text
+    needs: Callable[[Any], bool] = lambda event: True  # whether this event is one for which the feature is needed
+    plainly: Callable[[Any], Iterable[messages.Message]] = lambda event: ()  # what the others are told at once
 
     def payloads(self, event: events.Event) -> list[bytes]:
         """The event as encoded messages, the same for every receiver."""
@@ -266,7 +276,13 @@ class Push(NamedTuple):
 
 PUSHES: dict[type[events.Event], Push] = {
     events.TextPost: Push(_text_posted, can_wait=False),
-    events.PacketPost: Push(_packet_posted, can_wait=False),
+    events.PacketPost: Push(
+        _packet_posted,
+        can_wait=False,
+        feature=messages.KINDS,
+        needs=needs_kinds,
+        plainly=lambda event: (packet_as_text(event),),
+    ),
     events.ClaimsPost: Push(_reminder, can_wait=True, feature=messages.REMINDERS),
     events.FinishPost: Push(_reminder, can_wait=True, feature=messages.REMINDERS),
     events.RefundPost: Push(_reminder, can_wait=True, feature=messages.REMINDERS),

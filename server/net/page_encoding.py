@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from protocol import messages
 from server.core.packet import Decision
 from server.core.pages import View
@@ -60,13 +62,21 @@ def result_of(result: ResultList, watched: bool) -> messages.ResultPageBody:
         amount=page.amount,
         ending=page.ending,
         best_mark=page.best_mark,
+        pass_on=page.pass_on,
     )
 
 
-def tapped_of(packet_id: int, tapped: TapResult) -> messages.OpenPageShown:
+AnyShown = TypeVar("AnyShown", bound=messages.OpenPageShown)
+
+
+def tapped_of(
+    packet_id: int,
+    tapped: TapResult,
+    reply: type[AnyShown] = messages.OpenPageShown,  # type: ignore[assignment]
+) -> AnyShown:
     """The answer to a tap."""
     decision, page = tapped.decision, tapped.page
-    shown = messages.OpenPageShown(0, packet_id, decision.answer, retry_after_ms=decision.retry_after_ms)
+    shown = reply(0, packet_id, decision.answer, retry_after_ms=decision.retry_after_ms)
     if decision.ticket is not None:
         shown.ticket, shown.lapses_at_ms = decision.ticket.number, decision.ticket.lapses_at_ms
     if page is not None:

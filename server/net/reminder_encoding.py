@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from protocol import messages
 from server.core.ids import BACKEND
-from server.core.texts import Language, MoneyWords, Text, say
+from server.core.texts import Language, MoneyWords, Text, plain, say
 from server.services.runtime import events
 
 LANGUAGE = Language.ZH  # of the texts for clients that ask for none
@@ -28,6 +28,17 @@ def packet_posted(event: events.PacketPost) -> messages.PacketPosted:
         terms.commitment,
         terms.expires_at_ms,
     )
+
+
+def needs_kinds(event: events.PacketPost) -> bool:
+    """Whether only a client with the feature draws it."""
+    return not event.terms.kind.row.is_known_to_all
+
+
+def packet_as_text(event: events.PacketPost) -> messages.TextPosted:
+    """The announcement of a packet for a client that does not know its kind."""
+    stream_id, message, terms, at_ms = event
+    return messages.TextPosted(0, stream_id, message, terms.sender_id, at_ms, plain(LANGUAGE, Text.OTHER_KIND))
 
 
 def reminder(
@@ -59,7 +70,8 @@ def caught_up(
     if isinstance(event, events.TextPost):
         return messages.TextPosted(0, event.group_id, event.message, event.sender_id, event.at_ms, event.text)
     if isinstance(event, events.PacketPost):
-        return packet_posted(event)
+        is_known = messages.KINDS in features or not needs_kinds(event)
+        return packet_posted(event) if is_known else packet_as_text(event)
     if messages.REMINDERS in features:
         return reminder(event)
     return messages.TextPosted(0, event.stream_id, event.message, BACKEND, event.at_ms, _text(event, money))

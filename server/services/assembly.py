@@ -31,6 +31,7 @@ from server.services.chat.passes import PassService
 from server.services.chat.people import PeopleService
 from server.services.chat.posts import PostReader
 from server.services.chat.standing import StandingService
+from server.services.fission.pass_on import PassOnService
 from server.services.money.audit_results import AuditResults
 from server.services.money.credited import CreditedClaims
 from server.services.money.records import RecordService
@@ -144,7 +145,13 @@ class Services:
             stores.mirror, stores.packets, self.mirror_health, limits, bus, clock.now_ms, clock.elapsed_s
         )
         self.reload = PacketReload(
-            stores.packets, stores.mirror, self.mirror_health, self.groups, self.seeds, self._lease_book.dealt_to
+            stores.packets,
+            stores.mirror,
+            self.mirror_health,
+            self.groups,
+            self.seeds,
+            stores.admissions,
+            self._lease_book.dealt_to,
         )
         self.recovery = Recovery(self.reload, self.live_packets, limits, bus)
         self.sweep = Sweep(stores.mirror, stores.packets, self.mirror_health, self.live_packets, self.recovery, bus)
@@ -155,17 +162,9 @@ class Services:
         """What else users do with packets, and what becomes of the rest."""
         stores, limits, clock, bus = self._stores, self._limits, self._clock, self._bus
         now_ms, lives, refunds = clock.now_ms, self.live_packets, self._config.refunds
+        words = self._money_words
         self.sends = SendService(
-            stores.sends,
-            lives,
-            self.groups,
-            self.chats,
-            limits,
-            self._ids,
-            now_ms,
-            self.seeds,
-            bus,
-            self._money_words.smallest,
+            stores.sends, lives, self.groups, self.chats, limits, self._ids, now_ms, self.seeds, bus, words.smallest
         )
         self.resends = ResendService(stores.resends, stores.packets, lives, self.groups, limits, now_ms, bus)
         self.refunds = RefundService(
@@ -184,7 +183,10 @@ class Services:
         replies = AwaitedReplies(lives, self.opens, bus)
         self.on_behalf = OnBehalfService(self.opens, replies, now_ms)
         claims = CreditedClaims(stores.settlement), WonShares(stores.packets, stores.leases)
-        self.pages = PageService(self.opens, replies, self.names, self.groups, *claims, now_ms, self._money_words)
+        self.pages = PageService(self.opens, replies, self.names, self.groups, *claims, now_ms, words, limits)
+        self.pass_on = PassOnService(
+            stores.admissions, lives, self.on_behalf, self.login, self.changes, limits, now_ms
+        )
 
     def _make_money(self) -> None:
         stores, now_ms, bus, settlement = self._stores, self._clock.now_ms, self._bus, self._config.settlement
@@ -264,6 +266,7 @@ class Services:
             "sends": self.sends.batcher,
             "names": self.names.batcher,
             "standing": self.standing.batcher,
+            "admissions": self.pass_on.batcher,
             **self.messages.batchers,
             **self.campaigns.batchers,
         }

@@ -23,6 +23,7 @@ SIMULATED: dict[str, type] = {
 NOT_SIMULATED_STORES = {
     "database": "connections and migrations: the lines of the simulator stand for them",
     "resends": "users of the worlds do not send a packet again",
+    "admissions": "users of the worlds send no packets that friends pass on",
     "records": "users of the worlds do not read their records",
     "payments": "no world has a host wallet",
     "wallet_orders": "users of the worlds transfer nothing, and pay for nothing",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from server.core.kinds import ROWS, TO_USER, WITH_BEST_LUCK, Allocation, Audience, PacketKind
+from server.core.kinds import ROWS, TO_INVITED, TO_USER, WITH_BEST_LUCK, Allocation, Audience, PacketKind, SeenBy
 from server.core.limits import Limits
 
 
@@ -16,11 +16,23 @@ def test_only_drawn_amounts_have_a_best_luck() -> None:
 
 
 def test_a_packet_to_one_user_is_seen_in_the_inboxes_of_both() -> None:
-    assert all(row.posted_to_sender == (row.audience is Audience.RECEIVER) for row in ROWS.values())
+    assert all(row.posted_to_sender == row.goes_to_user for row in ROWS.values())
 
 
 def test_lists_for_statements_are_the_values_of_the_records() -> None:
-    assert (WITH_BEST_LUCK, TO_USER) == (["lucky"], ["personal"])
+    assert (WITH_BEST_LUCK, TO_USER, TO_INVITED) == (["lucky"], ["personal"], ["fission"])
+
+
+def test_who_opens_by_a_link_sees_no_list_and_no_best_luck_of_others() -> None:
+    invited = [row for row in ROWS.values() if row.audience is Audience.INVITED]
+    assert {(row.claims_seen_by, row.has_best_luck, row.total_is_shown) for row in invited} == {
+        (SeenBy.SENDER_AND_TARGET, False, False)
+    }
+    assert all(row.target_opens_first and row.shares_min == 3 for row in invited)
+
+
+def test_clients_that_name_no_feature_know_the_kinds_of_the_first_version() -> None:
+    assert [kind for kind in PacketKind if kind.row.is_known_to_all] == ["lucky", "equal", "personal"]
 
 
 def test_lifetime_is_the_limit_of_the_deployment() -> None:

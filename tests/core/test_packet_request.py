@@ -34,6 +34,11 @@ def personal(**changes: Any) -> PacketRequest:
     return lucky(kind=PacketKind.PERSONAL, target_id=BEN, shares=1)._replace(**changes)
 
 
+def fission(**changes: Any) -> PacketRequest:
+    """10.00 yuan for one person and two friends."""
+    return personal(kind=PacketKind.FISSION, shares=3)._replace(**changes)
+
+
 def reason_of_refusal(packet_request: PacketRequest, limits: Limits = LIMITS, members: int = 500) -> Reason | None:
     try:
         check(packet_request, limits, members, "fen")
@@ -95,6 +100,11 @@ def test_amount_outside_its_limits_is_refused(packet_request: PacketRequest, rea
         (lucky(shares=2**63 - 1), 500, Reason.BAD_SHARES),
         (personal(shares=0), 1, Reason.BAD_SHARES),
         (personal(shares=2), 500, Reason.BAD_SHARES),
+        (fission(shares=2), 500, Reason.BAD_SHARES),
+        (fission(), 500, None),
+        (fission(shares=501), 500, Reason.BAD_SHARES),
+        (fission(target_id=GROUP), 500, Reason.BAD_TARGET),
+        (fission(target_id=ANN), 500, Reason.BAD_TARGET),
     ],
     ids=str,
 )

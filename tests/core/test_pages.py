@@ -26,6 +26,7 @@ from server.core.pages import (
     Viewer,
     may_see_proof,
     open_page,
+    proof_names,
     result_page,
 )
 from server.core.texts import Language, say
@@ -37,16 +38,22 @@ ANN, BEN, CAI, DEE, EVE = 1, 2, 3, 4, 5  # Ann sends; all but Eve are in the gro
 MEMBERS = (ANN, BEN, CAI, DEE)
 ZH, EN = Language.ZH, Language.EN
 GREETING = "恭喜发财,大吉大利"
-AMOUNTS_FEN = {PacketKind.LUCKY: (123, 500, 377), PacketKind.EQUAL: (200, 200, 200), PacketKind.PERSONAL: (888,)}
+AMOUNTS_FEN = {
+    PacketKind.LUCKY: (123, 500, 377),
+    PacketKind.EQUAL: (200, 200, 200),
+    PacketKind.PERSONAL: (888,),
+    PacketKind.FISSION: (123, 500, 377),
+}
 TOOK_MS = (1_000, 2_000, 3_000)
 
 
 def known(
     kind: PacketKind, *openers: int, shares: int | None = None, closed: bool = False, **changes: Any
 ) -> Known:
-    """A packet of 10.00 (lucky), 6.00 (equal, 3 shares) or 8.88 yuan (personal, to Ben), opened by these users."""
+    """A packet of 10.00 (lucky, fission to Ben), 6.00 (equal, 3 shares) or 8.88 yuan (personal, to Ben), opened by
+    these users."""
     amounts_fen = AMOUNTS_FEN[kind][:shares]
-    target_id = BEN if kind is PacketKind.PERSONAL else 2**59
+    target_id = BEN if kind.row.goes_to_user else 2**59
     usual = Terms(
         2**60,
         kind,
@@ -67,6 +74,8 @@ def known(
 
 def viewer(packet: Known, user_id: int, language: Language = ZH) -> Viewer:
     is_member = user_id in MEMBERS
+    if packet.terms.kind is PacketKind.FISSION:  # friends are admitted by a user who has opened it
+        is_member = user_id == BEN or (user_id in (CAI, DEE) and bool(packet.claims))
     return Viewer(user_id, may_open(packet.terms, user_id, is_member), is_member, language, YUAN)
 
 
@@ -449,6 +458,10 @@ PROOFS = [
     (PacketKind.PERSONAL, State.FINISHED, SENDER_AND_OPENER),
     (PacketKind.PERSONAL, State.EXPIRED, SENDER_AND_OPENER),
     (PacketKind.PERSONAL, State.REFUNDED, SENDER_AND_OPENER),
+    (PacketKind.FISSION, State.OPEN, SENDER_AND_OPENER),
+    (PacketKind.FISSION, State.FINISHED, SENDER_AND_OPENER),
+    (PacketKind.FISSION, State.EXPIRED, SENDER_AND_OPENER),
+    (PacketKind.FISSION, State.REFUNDED, SENDER_AND_OPENER),
 ]
 
 
@@ -456,11 +469,48 @@ PROOFS = [
 def test_may_see_proof_of_each_kind_and_state_tells_sender_opener_and_member(
     kind: PacketKind, state: State, seen: tuple[bool, bool, bool]
 ) -> None:
+    terms = known(kind).terms
     for is_member in (False, True):  # also a sender or an opener that has left the group
-        assert may_see_proof(kind, state, is_sender=True, has_claim=False, may_open=is_member) is seen[0]
-        assert may_see_proof(kind, state, is_sender=False, has_claim=True, may_open=is_member) is seen[1]
-    assert may_see_proof(kind, state, is_sender=False, has_claim=False, may_open=True) is seen[2]
-    assert not may_see_proof(kind, state, is_sender=False, has_claim=False, may_open=False)
+        assert may_see_proof(terms, state, ANN, has_claim=False, may_open=is_member) is seen[0]
+        assert may_see_proof(terms, state, CAI, has_claim=True, may_open=is_member) is seen[1]
+    assert may_see_proof(terms, state, CAI, has_claim=False, may_open=True) is seen[2]
+    assert not may_see_proof(terms, state, CAI, has_claim=False, may_open=False)
+
+
+def test_proof_of_a_packet_that_friends_pass_on_names_no_other_opener_to_a_friend() -> None:
+    fission, lucky = known(PacketKind.FISSION).terms, known(PacketKind.LUCKY).terms
+    told = {user_id: [proof_names(fission, user_id, one) for one in (BEN, CAI, DEE)] for user_id in MEMBERS}
+    assert told == {ANN: [True] * 3, BEN: [True] * 3, CAI: [False, True, False], DEE: [False, False, True]}
+    assert all(proof_names(lucky, DEE, one) for one in (BEN, CAI, DEE))
+
+
+# --- a packet that friends pass on ------------------------------------------------------------------------------
+
+
+def test_friends_see_their_own_share_and_the_sender_and_the_first_opener_the_list() -> None:
+    begun = known(PacketKind.FISSION, BEN, CAI)
+    pages = {user_id: result(begun, user_id) for user_id in (ANN, BEN, CAI)}
+    assert {user_id: page.lists_claims for user_id, page in pages.items()} == {ANN: True, BEN: True, CAI: False}
+    assert [pages[user_id].summary for user_id in (ANN, BEN, CAI)] == [
+        "已领取2/3个,共6.23/10.00元",
+        "领取2/3个",
+        "领取2/3个",
+    ]
+    assert tap(begun, EVE) is None
+    assert tap(known(PacketKind.FISSION), CAI) is None
+
+
+def test_page_offers_to_pass_on_what_is_open_and_opened_and_not_too_deep() -> None:
+    def offered(packet: Known, user_id: int, now_ms: int = SOON, *, may_pass_on: bool = True) -> str:
+        seen_by = viewer(packet, user_id)._replace(may_pass_on=may_pass_on)
+        page = result_page(packet, seen_by, now_ms, credited=True)
+        assert page is not None
+        return page.pass_on
+
+    begun, over = known(PacketKind.FISSION, BEN, CAI), known(PacketKind.FISSION, BEN, CAI, DEE)
+    assert [offered(begun, user_id) for user_id in (ANN, BEN, CAI)] == ["", "送给好友", "送给好友"]
+    assert offered(begun, CAI, may_pass_on=False) == ""
+    assert (offered(over, CAI), offered(begun, CAI, LATE)) == ("", "")
 
 
 # --- users without a result page, and a complete page -----------------------------------------------------------
@@ -523,6 +573,8 @@ def packets(draw: st.DrawFn) -> Packet:
     terms = known(kind, shares=1).terms._replace(total_fen=each_fen * shares, shares=shares)
     packet = Packet(terms._replace(seed=draw(st.binary(min_size=32, max_size=32))))
     may = [BEN] if kind is PacketKind.PERSONAL else draw(st.permutations(MEMBERS))
+    if kind is PacketKind.FISSION:
+        may = [BEN, *draw(st.permutations((CAI, DEE)))]
     for at_ms, user_id in enumerate(may[: draw(st.integers(0, shares))], start=T0):
         assert packet.take(user_id, at_ms).answer is Answer.WON
     if draw(st.booleans()):
@@ -580,7 +632,7 @@ def test_users_other_than_the_sender_see_no_amount_but_their_own(
     seen_by = viewer(facts, user_id, language)
     own = packet.claims.get(user_id)
     allowed = {YUAN.number(own.amount_fen)} if own else set()
-    if packet.finished and terms.kind is not PacketKind.LUCKY:
+    if packet.finished and terms.kind.row.total_is_shown:
         allowed.add(YUAN.number(terms.total_fen))
     if user_id != terms.sender_id:
         assert amounts_in(result_page(facts, seen_by, now_ms, credited=True)) <= allowed

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pytest
 
 from server.core.amounts import Caps, all_lucky_shares
-from server.core.kinds import PacketKind
+from server.core.kinds import Allocation, PacketKind
 from server.core.limits import Limits
 from server.core.packet import BUSY_RETRY_MS_MAX, Answer, Decision, Packet, Terms
 
@@ -21,6 +21,7 @@ GRACE = 1  # of a ticket, in ticks of one millisecond
 SEED = bytes(range(32))
 NO_NUMBER = 0
 NOT_THERE = -1
+FIRST = 1  # the user who opens a packet first that friends pass on
 
 
 class World(NamedTuple):
@@ -49,8 +50,8 @@ class World(NamedTuple):
         return Terms(
             2**60,
             self.kind,
-            1,
-            2**59,
+            99,
+            FIRST if self.kind is PacketKind.FISSION else 2**59,
             total_fen,
             self.shares,
             caps,
@@ -81,6 +82,8 @@ class Model(NamedTuple):
             return Answer.GONE
         if self.closed or self.now >= world.expiry:
             return Answer.EXPIRED
+        if world.kind is PacketKind.FISSION and not self.winners and user != FIRST:
+            return Answer.NOT_ALLOWED
         return None
 
     def at(self, now: int, world: World) -> Model:
@@ -135,7 +138,8 @@ class State(NamedTuple):
 
     @property
     def key(self) -> tuple[object, ...]:
-        """Everything that the future depends on. No rule looks at the number of a user, so it is left out."""
+        """Everything that the future depends on. No rule looks at the number of a user, so it is left out, except
+        that of the first opener if the kind has one."""
         packet, model = self.packet, self.model
         places = list(packet.tickets), [user for user, _, _ in model.tickets]
 
@@ -151,6 +155,8 @@ class State(NamedTuple):
             )
 
         users = sorted(map(of, range(1, len(self.seen) + 1)))
+        if packet.terms.kind is PacketKind.FISSION:
+            users = [of(FIRST), *users]
         return packet.counter.word, packet.left_fen, model.now, model.closed, *users
 
 
@@ -326,6 +332,7 @@ WORLDS = [
     World(PacketKind.LUCKY, 2, 3, per_share=1, lifetime=2, expiry=4),
     World(PacketKind.EQUAL, 2, 2, per_share=1, lifetime=2, expiry=4),
     World(PacketKind.PERSONAL, 2, 1, per_share=4, lifetime=2, expiry=4),
+    World(PacketKind.FISSION, 2, 3, per_share=1, lifetime=2, expiry=4),
 ]
 LARGE_WORLDS = [
     World(PacketKind.LUCKY, 3, 1, 1),
@@ -340,7 +347,7 @@ LARGE_WORLDS = [
 )
 def test_packet_in_every_interleaving_equals_the_model(world: World) -> None:
     amounts_fen = [4] * world.shares
-    if world.kind is PacketKind.LUCKY:
+    if world.kind.row.allocation is Allocation.DRAWN:
         amounts_fen = list(all_lucky_shares(SEED, 4 * world.shares, world.shares, Caps(2, 7)))
     endings = set()
     for before, after in every_step(world):

@@ -363,6 +363,10 @@ async def _no_campaigns() -> list[int]:
     return []
 
 
+async def _none_admitted(packet_ids: Sequence[int]) -> list[Any]:
+    return []
+
+
 def stores(world: Any) -> Stores:
     """Every store of one simulated server. What the worlds do not use is absent."""
     simulated: dict[str, Any] = {
@@ -371,6 +375,7 @@ def stores(world: Any) -> Stores:
         "packets": SimPackets(world),
         "sends": SimSends(world),
         "resends": None,
+        "admissions": SimpleNamespace(of_packets=_none_admitted),
         "seed_trees": SimSeedTrees(world),
         "outbox": SimOutbox(world),
         "wallets": SimWallets(world),

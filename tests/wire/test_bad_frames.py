@@ -54,6 +54,8 @@ FIELDS: dict[str, list[Any]] = {
     "OpenPage": [GROUP, "zh"],
     "ResultPage": [GROUP, "zh", 0, False],
     "StopWatching": [GROUP],
+    "PassOn": [GROUP, "zh"],
+    "TapLink": ["hbl_", "zh"],
     "Records": ["sent", 0, 0, 0],
     "SendAgain": [GROUP, 0],
     "Kick": [GROUP, 2],
@@ -119,6 +121,8 @@ MAY_BE_LEFT_OUT = {
     "Transfer": 2,
     "Pay": 1,
     "OpenPage": 1,
+    "PassOn": 1,
+    "TapLink": 1,
     "ResultPage": 3,
     "Records": 3,
     "SendAgain": 1,
@@ -276,6 +280,7 @@ async def test_texts_with_zero_bytes_are_refused(clients: dict[int, Raw], attack
         "246810": "password_needed",
         "": "password_needed",
         "key at a bank": "bad_card",  # this server has none
+        "hbl_": "bad_link",
     }
     group = (await clients[USER].ask(wire.CREATE_GROUP, "name"))[0]
     stranger = await dial(attacked, 9)

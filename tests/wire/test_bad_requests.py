@@ -451,6 +451,8 @@ FOR_USERS = {
     wire.OPEN_PAGE: (MISSING,),
     wire.RESULT_PAGE: (MISSING,),
     wire.STOP_WATCHING: (MISSING,),
+    wire.PASS_ON: (MISSING,),
+    wire.TAP_LINK: ("hbl_",),
     wire.RECORDS: ("sent",),
     wire.SEND_AGAIN: (MISSING,),
     wire.KICK: (MISSING, BOB),

@@ -130,6 +130,26 @@ async def _packet_lasts_ms(room: Room) -> object:
     return 6_000 < expires_at_ms - room.server.app.services.messages._now_ms() <= 7_000
 
 
+async def _passed_on(room: Room) -> tuple[int, list[Any]]:
+    """A packet that its receiver has opened, and the reply with their link."""
+    packet = (await room.alice.ask(wire.SEND_PACKET, "fission", "fission", BOB, 300, 3))[0]
+    await room.bob.ask(wire.OPEN, packet, await room.bob.ticket(packet))
+    return packet, await room.bob.ask(wire.PASS_ON, packet)
+
+
+async def _passed_on_by_a_friend(room: Room) -> object:
+    packet, (_, link, *_) = await _passed_on(room)
+    carol = await room.dial(room.server, CAROL)
+    ticket = (await carol.ask(wire.TAP_LINK, link))[9]
+    await carol.ask(wire.OPEN, packet, ticket)
+    return await carol.refused(wire.PASS_ON, packet)
+
+
+async def _link_lasts_ms(room: Room) -> object:
+    _, (_, _, _, expires_at_ms, *_) = await _passed_on(room)
+    return 5_000 < expires_at_ms - room.server.app.services.messages._now_ms() <= 8_000
+
+
 async def _sent_to_a_second_group(room: Room) -> object:
     packet = await room.alice.send_packet("lucky", room.group, 100, 2)
     (elsewhere,) = await room.alice.ask(wire.CREATE_GROUP, "b")
@@ -217,6 +237,8 @@ CASES: dict[str, tuple[dict[str, Any], Case, object]] = {
         "bad_key",
     ),
     "packet_lifetime_s": ({"packet_lifetime_s": 7.0}, _packet_lasts_ms, True),
+    "pass_on_depth_max": ({"pass_on_depth_max": 1}, _passed_on_by_a_friend, "too_deep"),
+    "pass_on_lifetime_s": ({"pass_on_lifetime_s": 7.0}, _link_lasts_ms, True),
     "ticket_lifetime_s": ({"ticket_lifetime_s": 7.0}, _ticket_lasts_ms, True),
     "ticket_grace_s": ({"ticket_grace_s": 0.1, "tickets_per_share": 1}, _taken_ticket, "no_ticket"),
     "tickets_per_share": ({"tickets_per_share": 1}, _second_grab, "busy"),
@@ -252,7 +274,7 @@ CASES: dict[str, tuple[dict[str, Any], Case, object]] = {
         "too_many_failed_logins",
     ),
     "outgoing_bytes_max": ({"outgoing_bytes_max": 1234}, _outgoing, 1234),
-    "wait_ms_max": ({"wait_ms_max": 1.0}, _waits, [True] * 10),
+    "wait_ms_max": ({"wait_ms_max": 1.0}, _waits, [True] * 11),
     "catch_up_messages": ({"catch_up_messages": 1}, _catch_up, (3, False, 1)),
     "reload_after_messages": ({"reload_after_messages": 2}, _catch_up, (3, True, 0)),
 }

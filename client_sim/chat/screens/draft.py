@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-OTHER = {"lucky": "equal", "equal": "lucky"}
+FOR_GROUP, FOR_ONE = ("lucky", "equal"), ("personal", "fission")
+OTHER = {"lucky": "equal", "equal": "lucky", "personal": "fission", "fission": "personal"}
+WITH_SHARES = ("lucky", "equal", "fission")
+FISSION_SHARES_MIN = 3
 
 
 class Draft(NamedTuple):
-    """A packet to send. `amount_fen` was typed for `typed_kind`: the total (lucky) or one share (equal)."""
+    """A packet to send. `amount_fen` was typed for `typed_kind`: the total, or one share (equal)."""
 
     kind: str = "lucky"
     amount_fen: int = 0
@@ -31,15 +34,19 @@ class Draft(NamedTuple):
         return self.shown_fen * self.shares if self.kind == "equal" else self.shown_fen
 
     def for_one(self, is_for_one: bool) -> Draft:
-        """The packet for one user (amount and greeting only), or again one for a group; the amount stays."""
-        if is_for_one == (self.kind == "personal"):
+        """The packet for one user (a personal one), or again one for a group; the amount stays."""
+        if is_for_one == (self.kind in FOR_ONE):
             return self
         kind = "personal" if is_for_one else "lucky"
         return Draft(kind, self.total_fen, 1 if is_for_one else self.shares, kind)
 
     def switched(self) -> Draft:
         """The other kind. Switching back gives exactly what was typed; no fen is lost."""
-        return self._replace(kind=OTHER.get(self.kind, self.kind))
+        kind = OTHER[self.kind]
+        if kind not in FOR_ONE:
+            return self._replace(kind=kind)
+        shares = max(FISSION_SHARES_MIN, self.shares) if kind == "fission" else 1
+        return Draft(kind, self.amount_fen, shares, kind)
 
     def with_amount(self, amount_fen: int) -> Draft:
         """An amount was typed."""

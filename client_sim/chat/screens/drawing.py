@@ -62,7 +62,7 @@ def state_text(card: Card, user_id: int, language: str, money: MoneyUnit) -> str
     packet = card.packet
     if packet.state == CLAIMED:
         return text(language, "state_claimed", amount=money.short(language, packet.amount_fen))
-    if packet.kind == "personal" and packet.sender_id == user_id and packet.state == OPEN:
+    if packet.kind in ("personal", "fission") and packet.sender_id == user_id and packet.state == OPEN:
         return text(language, "state_mine")
     return text(language, f"state_{packet.state}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from client_sim.chat import actions, packet_requests
+from client_sim.chat import packet_requests, targets
 from client_sim.chat.campaigns import shake_requests
 from client_sim.chat.commands import BadCommand
 from client_sim.chat.money import card_requests
@@ -26,6 +26,7 @@ from client_sim.chat.screens.wallet import WalletScreen
 from client_sim.chat.session import Session
 from client_sim.chat.texts import text
 from client_sim.chat.toasts import Toast
+from protocol.messages import OpenPageShown
 
 Work = Coroutine[Any, Any, None]
 
@@ -54,9 +55,17 @@ class PageNavigator:
         """The page that the server shows for a tap. While one tap waits for its page, others are ignored."""
         if self._is_tapping:
             return
+        await self._show_tapped(packet_requests.tap(self._session, targets.find_packet(self._session, packet_id)))
+
+    async def tap_link(self, link: str = "") -> None:
+        """The same for the packet of a friend's link: one that was typed, or the newest on the screen."""
+        if not self._is_tapping:
+            await self._show_tapped(packet_requests.tap_link(self._session, targets.find_link(self._session, link)))
+
+    async def _show_tapped(self, tapped: Coroutine[Any, Any, OpenPageShown]) -> None:
         self._is_tapping = True
         try:
-            page = await packet_requests.tap(self._session, actions.find_packet(self._session, packet_id))
+            page = await tapped
         finally:
             self._is_tapping = False
         if page.result is not None:
@@ -68,7 +77,7 @@ class PageNavigator:
 
     async def show_result(self, packet_id: int = 0) -> None:
         """The claims of a packet; later claims are added while the page is open."""
-        packet_id = actions.find_packet(self._session, packet_id)
+        packet_id = targets.find_packet(self._session, packet_id)
         page = await packet_requests.result(self._session, packet_id, subscribe=True)
         self._push(ResultPage(self._session, self, packet_id, page))
 
@@ -151,6 +160,7 @@ async def _bind(pages: PageNavigator, number: str, phone: str, holder: str) -> N
 
 PAGES: dict[str, Callable[..., Work]] = {  # by command; other commands have no page
     "tap": PageNavigator.tap,
+    "open-link": PageNavigator.tap_link,
     "result": PageNavigator.show_result,
     "records": PageNavigator.show_records,
     "statement": PageNavigator.show_statement,

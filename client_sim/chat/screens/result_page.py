@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from client_sim.chat import packet_requests
+from client_sim.chat import packet_requests, targets
 from client_sim.chat.screens import drawing
 from client_sim.chat.screens.dialog import Dialog, Navigator
 from client_sim.chat.screens.drawing import CREAM, DIM, GOLD
@@ -28,6 +28,7 @@ class ResultPage(Dialog):
 
     BINDINGS: ClassVar[list[Any]] = [
         Binding("a,A", "again", show=False),
+        Binding("p,P", "pass_on", show=False),
         Binding("r,R", "records", show=False),
         Binding("w,W", "wallet", show=False),
     ]
@@ -119,6 +120,8 @@ class ResultPage(Dialog):
         keys = []
         if self.page.button:
             keys.append(("A", self.text("key_send_now") if self._is_confirmed else self.page.button))
+        if self.page.pass_on:
+            keys.append(("P", self.page.pass_on))
         if self.page.link:
             keys.append(("R", self.page.link))
         if self.page.note:
@@ -159,6 +162,13 @@ class ResultPage(Dialog):
         elif self.page.button:
             self._is_confirmed = True
             self._draw_keys()
+
+    def action_pass_on(self) -> None:
+        """The button 送给好友: a link is said in the conversation on the screen."""
+        if self.page.pass_on:
+            self.dismiss()
+            place = targets.place_to_pass_on(self.session)
+            self.do(packet_requests.pass_on(self.session, self.packet_id, place))
 
     def action_records(self) -> None:
         """The link 查看我的红包记录."""

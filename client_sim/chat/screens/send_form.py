@@ -13,7 +13,7 @@ from client_sim.chat.commands import BadCommand
 from client_sim.chat.money import payments
 from client_sim.chat.money.checkout import Order, Payer, Payment, packet_order
 from client_sim.chat.screens.dialog import Navigator
-from client_sim.chat.screens.draft import OTHER, Draft
+from client_sim.chat.screens.draft import FOR_GROUP, FOR_ONE, WITH_SHARES, Draft
 from client_sim.chat.screens.drawing import DIM, GOLD
 from client_sim.chat.screens.sheet import Sheet
 from client_sim.chat.screens.widgets import Drawn, Keys
@@ -21,7 +21,12 @@ from client_sim.chat.session import Event, Session
 from client_sim.chat.users import find_user
 
 NAMES: Final = ("receiver", "amount", "shares", "greeting")
-AMOUNTS: Final = {"lucky": "form_total", "equal": "form_single", "personal": "form_amount"}
+AMOUNTS: Final = {
+    "lucky": "form_total",
+    "equal": "form_single",
+    "personal": "form_amount",
+    "fission": "form_total",
+}
 
 
 class SendForm(Sheet):
@@ -54,7 +59,7 @@ class SendForm(Sheet):
         self._draw()
 
     def _is_for_one(self) -> bool:
-        """Whether the packet goes to one user: it has no kinds and no shares then."""
+        """Whether the packet goes to one user."""
         if not self._asks_receiver:
             return self.session.model.current.is_one_to_one
         return self._group() == 0
@@ -71,11 +76,10 @@ class SendForm(Sheet):
 
     def _draw(self) -> None:
         draft = self.draft
-        kinds = [(f" {self.text(one)} ", f"reverse {GOLD}" if one == draft.kind else DIM) for one in OTHER]
-        is_for_one = draft.kind not in OTHER
-        shown = Content(self.text(draft.kind)) if is_for_one else Content.assemble(kinds[0], "  ", kinds[1])
-        self.query_one("#kinds", Drawn).draw(shown)
-        self.show_field("shares", is_shown=not is_for_one)
+        pair = FOR_ONE if draft.kind in FOR_ONE else FOR_GROUP
+        kinds = [(f" {self.text(one)} ", f"reverse {GOLD}" if one == draft.kind else DIM) for one in pair]
+        self.query_one("#kinds", Drawn).draw(Content.assemble(kinds[0], "  ", kinds[1]))
+        self.show_field("shares", is_shown=draft.kind in WITH_SHARES)
         labels = {"amount": AMOUNTS[draft.kind]}
         for name in NAMES:
             self.label(name, self.text(labels.get(name, f"form_{name}")))
@@ -83,8 +87,7 @@ class SendForm(Sheet):
         self.query_one("#costs", Drawn).draw(Content.styled(costs, f"bold {GOLD}"))
         if not self.is_busy:
             self.say(self._way())
-        switch = () if is_for_one else (("F2", "key_switch"),)
-        self.show_keys(("↵", "form_send"), *switch, ("↑↓", "key_choose_field"))
+        self.show_keys(("↵", "form_send"), ("F2", "key_switch"), ("↑↓", "key_choose_field"))
 
     def _way(self) -> str:
         """How it will be paid; nothing where there is only the wallet."""
@@ -100,7 +103,7 @@ class SendForm(Sheet):
         """Something was typed; text that is not a number counts as 0."""
         self.draft = self.draft.for_one(self._is_for_one())
         shares, amount_fen = _read(int, self.value("shares")), _read(self.session.money.parse, self.value("amount"))
-        if shares != self.draft.shares and self.draft.kind in OTHER:
+        if shares != self.draft.shares and self.draft.kind in WITH_SHARES:
             self.draft = self.draft.with_shares(shares)
         if amount_fen != self.draft.shown_fen:
             self.draft = self.draft.with_amount(amount_fen)
@@ -111,6 +114,8 @@ class SendForm(Sheet):
         self.draft = self.draft.switched()
         shown_fen = self.draft.shown_fen
         self.field("amount").value = self.session.money.typed(shown_fen) if shown_fen else ""
+        if self.draft.kind in FOR_ONE:
+            self.field("shares").value = str(self.draft.shares)
         self._draw()
 
     def on_click(self, click: Any) -> None:

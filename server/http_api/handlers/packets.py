@@ -13,6 +13,7 @@ from server.core.packet import Answer, Decision
 from server.core.packet_request import request_of
 from server.core.pages import state_of
 from server.core.refusals import RequestRefused
+from server.core.texts import Text, plain
 from server.http_api.handlers.call import Call, Gate, cursor_number, target_of, with_balance
 from server.http_api.problems import Problem
 from server.http_api.shapes import packets as shapes
@@ -30,7 +31,7 @@ class PacketRequests:
     def __init__(self, services: Services, gate: Gate, now_ms: Callable[[], int]) -> None:
         self._sends, self._resends, self._on_behalf = services.payments.sender, services.resends, services.on_behalf
         self._groups, self._standing = services.backend_groups, services.standing
-        self._wallets = services.wallets
+        self._wallets, self._pass_on = services.wallets, services.pass_on
         self._now_ms = now_ms
         self._gate = gate
 
@@ -88,7 +89,18 @@ class PacketRequests:
         user_id, packet_id = call.body.user_id, call.path["packet_id"]
         self._gate.enter(user_id)
         await self._standing.check(user_id)
+        if call.body.link and (over := (await self._pass_on.show(user_id, call.body.link, packet_id)).over):
+            return shapes.PacketOpenReply(str(packet_id), "gone" if over.packet.finished else "expired")
         return _opened(packet_id, await self._on_behalf.open(user_id, packet_id))
+
+    async def pass_on(self, call: Call) -> shapes.PassOnReply:
+        """Make a link to a fission packet on behalf of a user who has opened it, for friends"""
+        user_id = call.body.user_id
+        self._gate.enter(user_id)
+        await self._standing.check(user_id)
+        made = await self._pass_on.make(user_id, call.path["packet_id"])
+        link, text = made.link, f"{plain(call.body.language, Text.PASSED_ON)} {made.text}"
+        return shapes.PassOnReply(str(link.packet_id), made.text, link.depth, link.expires_at_s * 1000, text)
 
     async def send_again(self, call: Call) -> shapes.SendAgainReply:
         """Announce an unfinished packet again on behalf of its sender, once per key"""

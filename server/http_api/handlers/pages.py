@@ -40,7 +40,7 @@ class PageRequests:
 
     def __init__(self, services: Services, gate: Gate, now_ms: Callable[[], int], money: MoneyUnit) -> None:
         self._pages, self._on_behalf, self._reads = services.pages, services.on_behalf, services.reads
-        self._standing, self._login = services.standing, services.login
+        self._standing, self._login, self._pass_on = services.standing, services.login, services.pass_on
         self._gate = gate
         self._now_ms = now_ms
         self._money = money
@@ -52,13 +52,22 @@ class PageRequests:
         packet_id, user_id, language = call.path["packet_id"], call.body.user_id, call.body.language
         self._gate.check_current()
         standing = await self._standing.check(user_id)
-        shown = await self._pages.show(user_id, packet_id, language)
+        shown = await self._shown_to(user_id, packet_id, call.body)
         # a link of the second of a revocation would be refused
         issued_at_s = max(self._now_ms() // 1000, standing.tokens_from_s)
         expires_at_s = issued_at_s + self.link_lifetime_s
         made = link.mint(link.LinkClaim(packet_id, user_id, issued_at_s, expires_at_s), *self._login.signing_key)
         url = link.url(self.url, shell().name, made, _card(shown, Speech(language, self._money)))
         return shapes.PageLinkReply(url, expires_at_s)
+
+    async def _shown_to(self, user_id: int, packet_id: int, asked: shapes.PageLinkBody) -> ShownPage:
+        """What the page shows first to a user, who may come by the link of a friend."""
+        over = (await self._pass_on.show(user_id, asked.link, packet_id)).over if asked.link else None
+        if over is None:
+            return await self._pages.show(user_id, packet_id, asked.language)
+        tapped = await self._pages.tap_over(user_id, over, asked.language)
+        assert tapped.page is not None
+        return ShownPage(tapped.page, tapped.sender_name, None)
 
     async def open(self, call: Call) -> shapes.PageReply:
         """Of the page: grab and open its packet, and show what came of it; again, it answers the same share"""
@@ -129,6 +138,7 @@ def _result(found: ResultList, speech: Speech) -> shapes.PageReply:
         send_again=page.send_again,
         records=page.records,
         send=speech.say(Text.SEND),
+        pass_on=page.pass_on,
         more=True,
     )
     ordered = sorted(found.lines, key=lambda one: one.claim.index != page.best_index)

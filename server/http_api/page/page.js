@@ -9,7 +9,7 @@
   const link = card.get("signed") || "";
   const language = texts[card.get("language")] ? card.get("language") : "zh";
   const onCard = ["view", "line", "button", "link"]; // what a link may describe; results come from the server
-  const offers = ["send_again", "records", "send"];
+  const offers = ["pass_on", "send_again", "records", "send"];
   let again = ["POST", "open"]; // what the coin asks for
 
   // The app whose WebView this is, if it listens: each kind of WebView takes a text.

@@ -8,6 +8,7 @@ from msgspec import UNSET, UnsetType
 
 from server.config.rules import FEN_MAX, SHARES_MAX
 from server.core.pages import State
+from server.core.texts import Language
 from server.http_api.numbers import Id, UserId
 from server.http_api.shapes.base import (
     FEN,
@@ -29,16 +30,14 @@ from server.http_api.shapes.base import (
 class PacketSendBody(Request):
     """A packet on behalf of a user: to a `group` of the chat backend, or to a `target_id`.
 
-    `target_id` is the id in hongbao of a group (lucky, equal), of a user or a one-to-one chat (personal).
-    The wallet is debited `amount_fen` (lucky, personal), or `shares` times `amount_fen` (equal). A personal packet
-    has one share.
+    `target_id` is the id in hongbao of a group (lucky, equal), of a user or a one-to-one chat (personal, fission).
+    The wallet is debited `amount_fen` (lucky, personal, fission), or `shares` times `amount_fen` (equal). A
+    personal packet has one share, a fission packet at least three.
     """
 
     sender_id: UserId
     kind: Kind
-    amount_fen: Annotated[
-        int, asked(1, FEN_MAX, "in " + FEN + ": the total (lucky, personal), or what ONE share holds (equal)")
-    ]
+    amount_fen: Annotated[int, asked(1, FEN_MAX, "in " + FEN + ": the total, or what ONE share holds (equal)")]
     shares: Annotated[int, asked(1, SHARES_MAX, "at most one for each member of the group")] = 1
     group: GroupText | UnsetType = UNSET
     target_id: Id | UnsetType = UNSET
@@ -91,9 +90,10 @@ class ClaimPageReply(Reply):
 
 
 class PacketOpenBody(Request):
-    """Who opens the packet."""
+    """Who opens the packet; of a fission packet the first time with the `link` of a friend."""
 
     user_id: UserId
+    link: str = ""
 
 
 class PacketOpenReply(Reply):
@@ -105,6 +105,26 @@ class PacketOpenReply(Reply):
     index: Count | UnsetType = UNSET
     left_shares: Count | UnsetType = UNSET
     retry_after_ms: Count | UnsetType = UNSET
+
+
+class PassOnBody(Request):
+    """Who passes a fission packet on, and the language of the text."""
+
+    user_id: UserId
+    language: Language = Language.ZH
+
+
+class PassOnReply(Reply):
+    """The link, for friends of the user alone: who shows it may open a share. `text`: what a friend reads, with it.
+
+    `depth`: steps from the user who received the packet.
+    """
+
+    packet_id: IdText
+    link: str
+    depth: Count
+    expires_at_ms: Ms
+    text: str
 
 
 class SendAgainBody(Request):

@@ -18,10 +18,11 @@ LinkText = Annotated[
 
 
 class PageLinkBody(Request):
-    """Who sees the page, and in which language."""
+    """Who sees the page, and in which language; of a fission packet the first time with the `link` of a friend."""
 
     user_id: UserId
     language: Language = Language.ZH
+    link: str = ""
 
 
 class PageLinkReply(Reply):
@@ -51,7 +52,7 @@ class PageReply(Reply):
 
     `answer` is that of an open; `busy`: others hold tickets, ask again after a while. `lines` are the newest
     shares, the best luck before them, as many as there is room for; `more`: there are others. `send_again`,
-    `records` and `send` lead to the app.
+    `records`, `send` and `pass_on` lead to the app.
     """
 
     view: View
@@ -68,5 +69,6 @@ class PageReply(Reply):
     send_again: str = ""
     records: str = ""
     send: str = ""
+    pass_on: str = ""
     lines: list[PageLine] = msgspec.field(default_factory=list)
     more: bool = False

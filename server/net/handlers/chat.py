@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -14,6 +13,10 @@ from server.net.reminder_encoding import caught_up
 from server.net.session import Session
 from server.services.assembly import Services
 from server.services.chat.history import KeptPost
+
+CHANGES_POSTS: Final = frozenset(
+    (messages.REMINDERS, messages.KINDS)
+)  # features on which it depends how posts look
 
 
 class ChatHandlers:
@@ -47,14 +50,14 @@ class ChatHandlers:
 
     async def catch_up(self, session: Session, request: messages.CatchUp) -> Message:
         found = await self._messages.catch_up(session.user_id, request.stream_id, request.after)
-        knows_reminders = messages.REMINDERS in session.features
-        posts = [_encoded(post, knows_reminders, session.features, self._money) for post in found.posts]
+        knows = frozenset(session.features) & CHANGES_POSTS
+        posts = [_encoded(post, knows, self._money) for post in found.posts]
         return messages.CaughtUp(0, request.stream_id, found.last_message, found.reload, cast("list[Any]", posts))
 
 
-def _encoded(kept: KeptPost, knows_reminders: bool, features: Collection[str], money: MoneyWords) -> msgspec.Raw:
+def _encoded(kept: KeptPost, knows: frozenset[str], money: MoneyWords) -> msgspec.Raw:
     """A post as bytes, made for the first reader of its kind and shared by all others."""
-    encoded = kept.encoded.get(knows_reminders)
+    encoded = kept.encoded.get(knows)
     if encoded is None:
-        encoded = kept.encoded[knows_reminders] = messages.encode(caught_up(kept.post, features, money))
+        encoded = kept.encoded[knows] = messages.encode(caught_up(kept.post, knows, money))
     return msgspec.Raw(encoded)

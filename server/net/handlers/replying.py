@@ -6,17 +6,15 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from protocol import codes, messages
-from protocol.messages import Message
 from server.core.campaigns.shakes import Shook
 from server.core.packet import NO_TICKET, Answer
 from server.core.refusals import Reason, RequestRefused
 from server.net.handlers.campaigns import CampaignHandlers
-from server.net.page_encoding import grabbed_of, opened_of, tapped_of
+from server.net.page_encoding import grabbed_of, opened_of
 from server.net.session import Session
 from server.refusal_codes import CODES
 from server.services.assembly import Services
 from server.services.campaigns.shake import ShakeRequest
-from server.services.packets.pages import language_of
 from server.services.packets.requests import GrabRequest, OpenRequest
 from server.services.runtime.bus import Outcome
 
@@ -46,7 +44,7 @@ class ReplyingHandlers:
         jittered: Callable[[int | None], int | None],
         now_ms: Callable[[], int],
     ) -> None:
-        self._opens, self._pages = services.opens, services.pages
+        self._opens = services.opens
         self._campaigns = campaigns
         self._sessions = sessions
         self._refuse = refuse
@@ -77,11 +75,6 @@ class ReplyingHandlers:
         except RequestRefused as refused:
             wait_ms = self._jittered(refused.retry_after_ms)
             self._refuse(session, request.seq, CODES[refused.reason], refused.detail, wait_ms)
-
-    async def open_page(self, session: Session, request: messages.OpenPage) -> Message:
-        tapped = await self._pages.tap(session.user_id, request.packet_id, language_of(request.language))
-        self.answers[tapped.decision.answer] += 1
-        return tapped_of(request.packet_id, tapped)
 
     def deliver(self, request: GrabRequest | OpenRequest | ShakeRequest, outcome: Outcome) -> None:
         """Send the reply to the session that asked, if it is still there."""

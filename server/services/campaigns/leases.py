@@ -131,7 +131,7 @@ class LeaseKeeper:
         if not await self._store.take(lease.row, self._server_id, packet, money, plan.rest_of):
             return False  # another server was first, or has paused it: the next round looks again
         self._book.held[packet.packet_id] = lease
-        self._packets.add(terms_of(packet, dealt=dealt), (live.campaign_id,))
+        self._packets.add(terms_of(packet, dealt=dealt))
         live.leases.append(lease)
         self.taken += 1
         return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from enum import Enum
 from typing import Final, NamedTuple
 
@@ -81,6 +81,11 @@ class LoginService:
     def key(self, key_id: str) -> bytes | None:
         """The key with this id; None: no key of this server."""
         return self._keys.get(key_id)
+
+    @property
+    def keys(self) -> Collection[bytes]:
+        """Every key of this server, the one that signs first."""
+        return list(self._keys.values())[::-1]
 
     def judge(
         self, key_id: str, issued_at_s: int, expires_at_s: int, proof: bytes, expected: Callable[[bytes], bytes]

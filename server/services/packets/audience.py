@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
+from server.core.fission.links import DEPTH_OF_TARGET
 from server.core.kinds import Audience, PacketKind
 from server.core.packet import Terms
 from server.core.packet_request import check_target
@@ -18,8 +19,8 @@ def groups_of(terms: Terms, also_in: Sequence[int] = ()) -> tuple[int, ...]:
 
 
 def receiver_of(terms: Terms) -> int:
-    """The one user who may open it; 0: the members of groups."""
-    return terms.target_id if terms.kind.row.audience is Audience.RECEIVER else 0
+    """The one user who received it; 0: it went to groups."""
+    return terms.target_id if terms.kind.row.goes_to_user else 0
 
 
 async def target_group(kind: PacketKind, sender_id: int, group_id: int, groups: GroupService) -> Group:
@@ -31,7 +32,21 @@ async def target_group(kind: PacketKind, sender_id: int, group_id: int, groups: 
     return group
 
 
-def audience_of(terms: Terms, also_in: Sequence[int], groups: GroupService) -> Collection[int]:
-    """The users who may open it: a view that stays in step with the groups, which are kept."""
+def audience_of(
+    terms: Terms, also_in: Sequence[int], groups: GroupService, admitted: dict[int, int]
+) -> Collection[int]:
+    """The users who may open it: a view that stays in step with the groups, which are kept.
+
+    `admitted`: who shall be admitted by a link, with the depth of each; for a packet that is passed on the view is
+    this very dict, in which the user who received it is the first.
+    """
+    if terms.kind.row.audience is Audience.INVITED:
+        admitted.setdefault(terms.target_id, DEPTH_OF_TARGET)
+        return admitted
     group_ids = groups_of(terms, also_in)
     return groups.audience(group_ids) if group_ids else (terms.target_id,)
+
+
+def depth_of(audience: Collection[int], user_id: int) -> int | None:
+    """How far a user of such a view is from the user who received the packet; None: it is not passed on to them."""
+    return audience.get(user_id) if isinstance(audience, Mapping) else None

@@ -29,6 +29,8 @@ class ClaimNews:
         """Each group gets it under its own stream; the sender always, in the group or not."""
         terms, took_ms, best = packet.terms, last.at_ms - packet.terms.created_at_ms, packet.best_luck()
         first = live.audience if not live.also_in else self._groups.audience((terms.target_id,))
+        if terms.kind.row.goes_to_user:  # friends who were admitted have no stream that it was posted in
+            first = (terms.target_id,)
         self._bus.publish(Finished(terms, terms.stream_id, took_ms, best), {*first, terms.sender_id})
         for group_id in live.also_in:
             self._bus.publish(Finished(terms, group_id, took_ms, best), self._groups.audience((group_id,)))

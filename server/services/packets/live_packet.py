@@ -47,6 +47,7 @@ class LivePacket:
     """One packet in memory. `packet` is set in the state READY only; in every other state requests wait."""
 
     __slots__ = (
+        "admitted",
         "also_in",
         "audience",
         "durable",
@@ -70,7 +71,10 @@ class LivePacket:
         self.state = PacketState.ABSENT
         self.packet: Packet | None = None
         self.replaced: Packet | None = None  # the object whose tickets a reload takes over
-        self.audience: Collection[int] = ()  # the members of its groups, or the one receiver
+        self.audience: Collection[int] = ()  # the members of its groups, or the one receiver, or `admitted`
+        self.admitted: dict[
+            int, int
+        ] = {}  # by user: how deep they were admitted by a link (see core/fission/links)
         self.also_in: tuple[int, ...] = ()  # groups that it was sent to again, besides the one of its terms
         self.durable = 0  # number of claims that are durable, so replies and pushes may name them
         self.recorded = 0  # number of claims that PostgreSQL is known to hold

@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import Collection, Iterable
 from itertools import islice
 
+from server.core.kinds import Audience
 from server.core.packet import Packet, Terms
 from server.core.packet_states import PacketEvent
 from server.services.chat.groups import GroupService
+from server.services.packets.audience import audience_of
 from server.services.packets.live_packet import LivePacket, Snapshot
 
 LIVE_MAX = 50_000  # packets kept in memory; more are evicted once nothing of them is in flight
@@ -55,13 +57,14 @@ class LivePackets:
         live.move(event)
         del self._by_id[live.packet_id]
 
-    def add(self, terms: Terms, audience: Collection[int]) -> None:
+    def add(self, terms: Terms) -> None:
         """A packet that was just sent: known without reading it again, unless a request has guessed its id."""
         live = self._by_id.get(terms.packet_id)
-        if live is not None:
-            live.audience = live.audience or audience  # it is being read, perhaps since before it was recorded
+        if live is not None:  # it is being read, perhaps since before it was recorded
+            live.audience = live.audience or audience_of(terms, (), self._groups, live.admitted)
             return
         live = self._by_id[terms.packet_id] = LivePacket(terms.packet_id)
+        audience = audience_of(terms, (), self._groups, live.admitted)
         live.become_ready(PacketEvent.SENT, Packet(terms), audience, mirrored=False, mirror_length=0)
         live.read_at_s = asyncio.get_running_loop().time()
         self.evict()
@@ -85,6 +88,16 @@ class LivePackets:
             if live.packet is not None:
                 live.audience = self._groups.audience((live.packet.terms.target_id, *live.also_in))
 
+    def admit(self, packet_id: int, user_id: int, depth: int) -> None:
+        """A user may open it, too. A reading that is under way may not know that yet."""
+        live = self._by_id.get(packet_id)
+        if live is not None:
+            live.admitted[user_id] = depth
+
+    def passed_on(self) -> list[int]:
+        """The packets in memory that are passed on, or of which that is not known yet."""
+        return [live.packet_id for live in self._by_id.values() if _may_be_passed_on(live)]
+
     def refunded(self, packet_ids: Iterable[int]) -> None:
         """The unopened rest of these packets is back with the senders."""
         for packet_id in packet_ids:
@@ -101,3 +114,7 @@ class LivePackets:
                 if live is not None and live.packet is not None:
                     live.packet.close()
         return quiet
+
+
+def _may_be_passed_on(live: LivePacket) -> bool:
+    return live.packet is None or live.packet.terms.kind.row.audience is Audience.INVITED

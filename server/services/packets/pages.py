@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from server.core import pages
 from server.core.ids import is_user
-from server.core.packet import EXPIRED, Answer, Claim, Decision
+from server.core.limits import Limits
+from server.core.packet import EXPIRED, GONE, Answer, Claim, Decision
 from server.core.pages import State, View, Viewer
 from server.core.refusals import Reason, RequestRefused
 from server.core.texts import Language, MoneyWords, ago
@@ -15,6 +16,7 @@ from server.services.campaigns.won_shares import WonShares
 from server.services.chat.groups import GroupService
 from server.services.chat.names import NameService
 from server.services.money.credited import CreditedClaims
+from server.services.packets.audience import depth_of
 from server.services.packets.awaited import AwaitedReplies
 from server.services.packets.grab_open import GrabOpenService
 from server.services.packets.live_packet import Snapshot
@@ -83,6 +85,7 @@ class PageService:
         won: WonShares,
         now_ms: Callable[[], int],
         money: MoneyWords,
+        limits: Limits,
     ) -> None:
         self._opens = opens
         self._replies = replies
@@ -92,6 +95,7 @@ class PageService:
         self._won = won
         self._now_ms = now_ms
         self._money = money
+        self._limits = limits
 
     async def tap(self, user_id: int, packet_id: int, language: Language) -> TapResult:
         """Grab a packet; the page that goes with the answer. None with busy, or if there is nothing to see."""
@@ -105,6 +109,14 @@ class PageService:
             now_ms = max(now_ms, seen.packet.terms.expires_at_ms)
         shown = await self._shown(seen, user_id, language, now_ms)
         return TapResult(decision, None, "", None) if shown is None else TapResult(decision, *shown)
+
+    async def tap_over(self, user_id: int, seen: Snapshot, language: Language) -> TapResult:
+        """What a link shows that was made for a packet which is over now: its user is not admitted any more."""
+        viewer = self._viewer(seen, user_id, language)._replace(may_open=True)
+        page = pages.open_page(seen.known, viewer, self._now_ms())
+        assert page is not None
+        [sender_name] = await self._names.of([page.sender_id])
+        return TapResult(GONE if page.view is View.GONE else EXPIRED, page, sender_name, None)
 
     async def show(self, user_id: int, packet_id: int, language: Language) -> ShownPage:
         """The page that a tap would show now, without a grab. Raises RequestRefused (NOT_ALLOWED)."""
@@ -151,7 +163,9 @@ class PageService:
     def _viewer(self, seen: Snapshot, user_id: int, language: Language) -> Viewer:
         first = seen.packet.terms.target_id
         in_first_group = not is_user(first) and user_id in self._groups.members(first)
-        return Viewer(user_id, seen.may_open(user_id), in_first_group, language, self._money)
+        depth = depth_of(seen.audience, user_id)
+        may_pass_on = depth is not None and depth < self._limits.pass_on_depth_max
+        return Viewer(user_id, seen.may_open(user_id), in_first_group, language, self._money, may_pass_on)
 
     async def _result(self, seen: Snapshot, viewer: Viewer, now_ms: int, before_index: int) -> ResultList | None:
         known = seen.known

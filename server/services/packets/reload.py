@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import structlog
 
 from server.core import reconcile
+from server.core.kinds import Audience
 from server.core.packet import Claim, Packet
 from server.core.packet_states import PacketEvent
 from server.services.chat.groups import GroupService
@@ -26,6 +27,7 @@ from server.services.packets.stored_state import (
 )
 from server.services.seeds.service import SeedService
 from storage.errors import StoreUnavailable
+from storage.postgres.packets.admissions import AdmissionStore
 from storage.postgres.packets.packets import Advance, PacketStore
 from storage.redis.mirror import Log, Mirror
 
@@ -49,6 +51,7 @@ class PacketReload:
         health: MirrorHealth,
         groups: GroupService,
         seeds: SeedService,
+        admissions: AdmissionStore,
         dealt_to: Callable[[int], tuple[int, ...]],
     ) -> None:
         """`dealt_to`: the amounts of a lease that this server gives away; empty: it does not give it away."""
@@ -57,6 +60,7 @@ class PacketReload:
         self._health = health
         self._groups = groups
         self._seeds = seeds
+        self._admissions = admissions
         self._dealt_to = dealt_to
         self.redriven_claims = 0
         self.found_fen = 0  # of claims that stand in the books and were not seen to get there
@@ -69,6 +73,7 @@ class PacketReload:
         await self._groups.keep(
             [group_id for one in stored.values() for group_id in groups_of(one.terms, one.also_in)]
         )
+        await self._admit(lives, stored)
         verdicts = {packet_id: verdict(one) for packet_id, one in stored.items()}
         overtaken = await self._redrive(stored, verdicts)
         reloaded = ReloadOutcome([], {})
@@ -106,6 +111,17 @@ class PacketReload:
             for packet_id, row in rows.items()
         }
 
+    async def _admit(self, lives: Sequence[LivePacket], stored: Mapping[int, StoredState]) -> None:
+        """Who was admitted to packets that are passed on. Who is admitted meanwhile is in memory besides."""
+        by_id = {
+            live.packet_id: live
+            for live in lives
+            if (one := stored.get(live.packet_id)) and one.terms.kind.row.audience is Audience.INVITED
+        }
+        if by_id:
+            for row in await self._admissions.of_packets(list(by_id)):
+                by_id[row.packet_id].admitted[row.user_id] = row.depth
+
     async def _redrive(
         self, stored: dict[int, StoredState], verdicts: dict[int, reconcile.Reconciliation]
     ) -> set[int]:
@@ -139,7 +155,7 @@ class PacketReload:
             packet = Packet(terms, claims, stored.closed or stored.log.closed)
             # sent to one more group while the record was read: the record then does not say so yet
             live.also_in = tuple(dict.fromkeys((*stored.also_in, *live.also_in)))
-            audience = audience_of(terms, live.also_in, self._groups)
+            audience = audience_of(terms, live.also_in, self._groups, live.admitted)
         except (ValueError, KeyError) as error:
             LOG.critical("packet_is_damaged", packet_id=live.packet_id, why=str(error))
             return False

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from server.core.ids import is_user
-from server.core.kinds import Audience
 from server.core.limits import Limits, check_bytes
 from server.core.packet import Terms
 from server.core.pages import State
@@ -85,13 +84,13 @@ class ResendService:
         if state_of(row, now_ms) is not State.OPEN:
             raise RequestRefused(Reason.FINISHED)
         terms = terms_of(row)
-        if terms.kind.row.audience is Audience.RECEIVER:
+        if terms.kind.row.goes_to_user:
             return await self._to_receiver(terms, group_id, now_ms, key)
         return await self._to_group(terms, group_id, now_ms, key)
 
     async def _to_receiver(self, terms: Terms, group_id: int, now_ms: int, key: str) -> Posted:
         if group_id != WHERE_IT_WAS:
-            raise RequestRefused(Reason.BAD_TARGET, "group_id: a personal packet goes to its receiver")
+            raise RequestRefused(Reason.BAD_TARGET, f"group_id: a {terms.kind} packet goes to its receiver")
         if terms.chat_id:
             await self._groups.keep([terms.chat_id])
             return await self._post(terms, (terms.chat_id,), now_ms, _keyed(key, group_id))

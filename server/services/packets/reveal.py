@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from server.core import packet as rules
 from server.core import pages
@@ -16,6 +16,8 @@ from server.services.packets.stored_state import claim_of, is_lease, state_of, t
 from server.services.seeds.service import SeedProof, SeedService, packet_seed_of
 from storage.postgres.packets.packets import PacketRow, PacketStore
 
+UNTOLD: Final = 0  # in place of a user
+
 
 class Proof(NamedTuple):
     """All that anyone needs to check a packet that is over."""
@@ -25,6 +27,13 @@ class Proof(NamedTuple):
     claims: list[Claim]
     best: Claim | None
     seed_proof: SeedProof | None  # None: a packet of a server that chose seeds by itself
+
+
+def _told(claim: Claim, terms: Terms, user_id: int) -> Claim:
+    """A claim as the proof tells it to this user; UNTOLD for an opener who is none of their affair."""
+    if pages.proof_names(terms, user_id, claim.user_id):
+        return claim
+    return Claim(claim.index, UNTOLD, claim.amount_fen, claim.at_ms)
 
 
 class RevealService:
@@ -47,9 +56,9 @@ class RevealService:
         terms, all_claims = terms_of(row), [claim_of(one) for one in claims[packet_id]]
         state = state_of(row, self._now_ms())
         may_see = pages.may_see_proof(
-            terms.kind,
+            terms,
             state,
-            is_sender=user_id == terms.sender_id,
+            user_id,
             has_claim=any(claim.user_id == user_id for claim in all_claims),
             may_open=rules.may_open(terms, user_id, await self._is_member(user_id, row)),
         )
@@ -62,7 +71,8 @@ class RevealService:
             raise RequestRefused(Reason.INTERNAL, "the seed cannot be unsealed")
         if proof is not None:
             terms = terms._replace(seed=packet_seed_of(row, proof.server_seed))
-        return Proof(terms, state, all_claims, rules.best_luck(terms, all_claims), proof)
+        told = [_told(claim, terms, user_id) for claim in all_claims]
+        return Proof(terms, state, told, rules.best_luck(terms, all_claims), proof)
 
     async def _is_member(self, user_id: int, row: PacketRow) -> bool:
         """Whether a user is in a group that the packet was posted in."""

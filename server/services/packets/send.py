@@ -15,7 +15,7 @@ from server.core.packet_request import WALLET, PacketRequest, Payer
 from server.core.refusals import Reason, RequestRefused
 from server.services.chat.chats import ChatService
 from server.services.chat.groups import GroupService
-from server.services.packets.audience import audience_of, target_group
+from server.services.packets.audience import target_group
 from server.services.packets.live_packets import LivePackets
 from server.services.packets.stored_state import terms_of
 from server.services.runtime.batching import Batcher
@@ -114,8 +114,8 @@ class SendService:
         return terms_of(row) if row is not None and _recorded_content(row) == _requested_content(one) else None
 
     async def _with_receiver(self, one: PacketRequest) -> PacketRequest:
-        """A personal packet to a one-to-one chat is for the other user in it."""
-        if one.kind.row.audience is not Audience.RECEIVER or is_user(one.target_id):
+        """A packet for one user that goes to a one-to-one chat is for the other user in it."""
+        if not one.kind.row.goes_to_user or is_user(one.target_id):
             return one
         receiver_id, chat_id = await self._chats.target(one.sender_id, one.target_id)
         return one._replace(target_id=receiver_id, chat_id=chat_id)
@@ -124,6 +124,8 @@ class SendService:
         """How many may open it."""
         if one.kind.row.audience is Audience.RECEIVER:
             return 1
+        if one.kind.row.audience is Audience.INVITED:
+            return self._limits.shares_max
         group = await target_group(one.kind, one.sender_id, one.target_id, self._groups)
         if group.kind is GroupKind.SIGNED:  # how many are in it the chat backend knows
             return self._limits.shares_max
@@ -174,7 +176,7 @@ class SendService:
     def sent(self, sent: Sent, seeds: Mapping[int, bytes]) -> Terms:
         """A packet has just been recorded: keep it in memory, and tell of it."""
         terms = terms_of(sent.row, seeds[sent.row.packet_id])
-        self._packets.add(terms, audience_of(terms, (), self._groups))
+        self._packets.add(terms)
         self._publish(sent)
         return terms
 

@@ -88,19 +88,56 @@ FROM claims JOIN packets USING (packet_id)
 WHERE at_ms >= expires_at_ms OR at_ms < created_at_ms
 
 -- name: allowed
--- $1: the kinds that go to one user. Groups of the kind `signed` have no list of members that could be checked. Of leases
--- of campaigns see `wins`.
+-- $1: the kinds that go to one user, $2: those that friends pass on (see chains). Groups of the kind `signed` have no
+-- list of members that could be checked. Of leases of campaigns see `wins`.
 SELECT format('packet %s: user %s opened it, it was for %s', c.packet_id, c.user_id,
               CASE WHEN p.kind = ANY($1::text[]) THEN 'user ' ELSE 'the members of group ' END || p.target_id)
 FROM claims c JOIN packets p USING (packet_id)
 LEFT JOIN memberships m
     ON p.kind <> ALL($1) AND m.group_id = p.target_id AND m.user_id = c.user_id AND m.joined_at_ms IS NOT NULL
-WHERE p.kind <> 'shake' AND CASE WHEN p.kind = ANY($1) THEN c.user_id <> p.target_id ELSE m.user_id IS NULL END
+WHERE p.kind <> 'shake' AND p.kind <> ALL($2::text[])
+  AND CASE WHEN p.kind = ANY($1) THEN c.user_id <> p.target_id ELSE m.user_id IS NULL END
   AND NOT EXISTS (SELECT FROM packet_groups g JOIN memberships o ON o.group_id = g.group_id AND o.user_id = c.user_id
                   WHERE p.kind <> ALL($1) AND g.packet_id = c.packet_id AND o.joined_at_ms IS NOT NULL)
   AND NOT EXISTS (SELECT FROM groups s WHERE s.kind = 'signed' AND s.group_id = p.target_id)
   AND NOT EXISTS (SELECT FROM packet_groups g JOIN groups s ON s.group_id = g.group_id AND s.kind = 'signed'
                   WHERE g.packet_id = c.packet_id)
+
+-- name: chains
+-- $1: the kinds that friends pass on. The user who received the packet opens first; each other opener, and each other user who was
+-- admitted, came by a link of a user who had opened before, one step deeper than that user.
+WITH opened AS (
+    SELECT packet_id, index, c.user_id, p.target_id, p.sender_id
+    FROM claims c JOIN packets p USING (packet_id) WHERE p.kind = ANY($1::text[])
+), steps AS (
+    SELECT a.packet_id, a.user_id, a.from_user, a.depth, a.depth_max, p.kind, p.target_id, p.sender_id,
+           maker.index AS maker_index, own.index AS own_index,
+           CASE WHEN a.from_user = p.target_id THEN 0 ELSE maker_step.depth END AS maker_depth
+    FROM admissions a LEFT JOIN packets p USING (packet_id)
+    LEFT JOIN claims maker ON maker.packet_id = a.packet_id AND maker.user_id = a.from_user
+    LEFT JOIN claims own ON own.packet_id = a.packet_id AND own.user_id = a.user_id
+    LEFT JOIN admissions maker_step ON maker_step.packet_id = a.packet_id AND maker_step.user_id = a.from_user
+)
+SELECT format('packet %s: user %s opened first, it was for user %s', packet_id, user_id, target_id)
+FROM opened WHERE index = 0 AND user_id <> target_id
+UNION ALL
+SELECT format('packet %s: user %s opened it and was not admitted', packet_id, user_id)
+FROM opened LEFT JOIN admissions a USING (packet_id, user_id)
+WHERE opened.user_id <> target_id AND a.user_id IS NULL
+UNION ALL
+SELECT format('packet %s: user %s was admitted by user %s, who had %s', packet_id, user_id, from_user,
+              CASE WHEN maker_index IS NULL THEN 'not opened it' ELSE 'opened it later' END)
+FROM steps WHERE maker_index IS NULL OR maker_index > own_index
+UNION ALL
+SELECT format('packet %s: user %s is %s steps deep of %s, user %s, who admitted them, is %s', packet_id, user_id, depth,
+              depth_max, from_user, coalesce(maker_depth::text, 'not admitted'))
+FROM steps WHERE depth IS DISTINCT FROM maker_depth + 1 OR depth > depth_max
+UNION ALL
+SELECT format('packet %s: user %s was admitted, %s', packet_id, user_id,
+              CASE WHEN kind IS NULL THEN 'there is no such packet'
+                   WHEN kind <> ALL($1) THEN 'its kind is not passed on'
+                   ELSE 'who ' || CASE user_id WHEN sender_id THEN 'sent it' ELSE 'received it' END END)
+FROM steps WHERE kind IS NULL OR kind <> ALL($1) OR user_id IN (sender_id, target_id)
 
 -- name: directions
 -- $1, $2, $3: every kind with the types of account that it may run from and to.

@@ -40,3 +40,14 @@ def test_switch_to_equal_never_costs_more(total_fen: int, shares: int) -> None:
 def test_other_number_of_shares_keeps_the_shown_amount(amount_fen: int, before: int, after: int) -> None:
     shown = Draft("lucky", amount_fen, before, "lucky").switched()
     assert shown.with_shares(after).shown_fen == shown.shown_fen
+
+
+def test_packet_for_one_user_is_personal_or_passed_on_with_three_shares_at_least() -> None:
+    personal = Draft().for_one(True).with_amount(888)
+    assert (personal.kind, personal.shares, personal.total_fen) == ("personal", 1, 888)
+    fission = personal.switched()
+    assert (fission.kind, fission.shares, fission.shown_fen, fission.total_fen) == ("fission", 3, 888, 888)
+    assert fission.for_one(True) == fission
+    assert fission.with_shares(5).total_fen == 888
+    assert fission.with_shares(5).switched() == personal
+    assert fission.for_one(False).kind == "lucky"

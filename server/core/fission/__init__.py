@@ -1,0 +1,1 @@
+"""Packets that friends pass on."""
