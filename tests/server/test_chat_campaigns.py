@@ -9,9 +9,10 @@ import pytest
 from textual.pilot import Pilot
 
 from client_sim.chat.app import ChatApp
-from client_sim.chat.screens import dialog, shake_page
+from client_sim.chat.screens import dialog
+from client_sim.chat.screens.campaigns import shake_page
+from client_sim.chat.screens.campaigns.shake_page import ShakePage
 from client_sim.chat.screens.result_page import ResultPage
-from client_sim.chat.screens.shake_page import ShakePage
 from client_sim.sdk.names import user_id_of
 from tests.campaigns.conftest import Festival, festival
 from tests.conftest import Connect, Server
@@ -104,7 +105,7 @@ async def test_chat_without_a_campaign_says_so_and_shows_no_key(
     _, group_id = await family(festival.backend, connect, server)
     async with running(server, group_id, "en") as (app, pilot):
         await see(app, pilot, "F4", absent="F5")
-        app.do(app.pages.show_campaigns())
+        await pilot.press(*"/campaigns", "enter")
         await see(app, pilot, "Campaigns", "there is no campaign now")
     out, err, code = await plain(chat(server, ME, "--plain"), "/campaigns", "/shake", "/shake 5")
     assert (err, code) == ("", 0)
@@ -118,7 +119,7 @@ async def test_list_of_campaigns_has_the_line_that_shakes(
     _, group_id = await family(festival.backend, connect, server)
     campaign_id = await festival.campaign()
     async with running(server, group_id, "en") as (app, pilot):
-        app.do(app.pages.show_campaigns())
+        await pilot.press(*"/campaigns", "enter")
         await see(app, pilot, "spring", "某超市", "at most 100 left", f"/shake {campaign_id}")
 
 

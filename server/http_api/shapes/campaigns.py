@@ -130,7 +130,7 @@ class HourShown(Reply):
 class CampaignReportReply(Reply):
     """What a campaign has spent. `rests`, `nothings`: shakes that took no chance because of overload.
 
-    `cost_per_winner_fen`: once somebody has won. `seed` and `deck`: once it is over and its books are closed.
+    `cost_per_winner_fen`: once a user has won. `seed` and `deck`: once it is over and its books are closed.
     """
 
     campaign_id: IdText
