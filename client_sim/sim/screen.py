@@ -87,6 +87,10 @@ class Picture:
             "pushes": {"rate": pushes, "all": witness.pushes.total()},
             "money": {"sent": amount(total_fen), "left": amount(self.in_flight_fen())},
         }
+        book = crowd.context.shakes
+        if book.campaign_id:
+            left = book.at_most_left[-1] if book.at_most_left else book.shares
+            figures["shakes"] = {"shakes": book.shakes.total(), "won": book.won, "left": left}
         if crowd.context.bank is not None:
             figures["cards"] = {one: crowd.context.payments[one] for one in PAYMENTS}
         say = crowd.context.words

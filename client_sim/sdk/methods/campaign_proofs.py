@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from math import gcd, isqrt
 from typing import Final
@@ -28,6 +28,23 @@ class MalformedDeck(ValueError):
     """The text is no deck."""
 
 
+Bands = Sequence[tuple[int, int, int]]  # the smallest and the largest amount in fen, and parts per million of all
+
+
+def fitting_budget(shares: int, bands: Bands) -> int:
+    """What the shares of a table of bands add up to: the one budget in fen that `create_campaign` takes for it."""
+    return sum(total for total, _ in map(_sum_and_ends, bands, quotas_of_bands(shares, bands)))
+
+
+def quotas_of_bands(shares: int, bands: Bands) -> list[int]:
+    """How many shares each band of a table has: rounded down, and what is left to the largest remainders."""
+    exact = [divmod(shares * ppm, _PPM) for _, _, ppm in bands]
+    quotas = [whole for whole, _ in exact]
+    for band in sorted(range(len(exact)), key=lambda band: -exact[band][1])[: shares - sum(quotas)]:
+        quotas[band] += 1
+    return quotas
+
+
 class RevealedPool:
     """What each number of a pool is worth, by its deck and its seed."""
 
@@ -44,7 +61,11 @@ class RevealedPool:
         if title != "hongbao deck 1" or self._scheme not in ("bands", "draws") or len(terms) != 3 * planted:
             raise MalformedDeck("the deck is of no known scheme")
         self._seed = seed
-        self._quotas = self._quotas_of_bands()
+        self._quotas = (
+            [self.shares * ppm // _PPM for _, _, ppm in self._bands]
+            if planted
+            else quotas_of_bands(self.shares, self._bands)
+        )
         if self.shares < 1 or 0 in self._quotas:
             raise MalformedDeck("the deck has a band without a number")
         sums, ends = zip(*map(_sum_and_ends, self._bands, self._quotas), strict=True) if self._bands else ((), ())
@@ -69,15 +90,6 @@ class RevealedPool:
         after = min(first + _BLOCK, self._drawn)
         fen = self._drawn_fen * after // self._drawn - self._drawn_fen * first // self._drawn
         return lucky_shares(self._seed, fen, after - first, self._low, self._high, first)[rank - first]
-
-    def _quotas_of_bands(self) -> list[int]:
-        exact = [divmod(self.shares * ppm, _PPM) for _, _, ppm in self._bands]
-        quotas = [whole for whole, _ in exact]
-        if self._scheme == "bands":
-            left = self.shares - sum(quotas)
-            for band in sorted(range(len(exact)), key=lambda band: -exact[band][1])[:left]:
-                quotas[band] += 1
-        return quotas
 
     def _number_of(self, place: int) -> int:
         return self._walk(place, range(_ROUNDS - 1, -1, -1), -1)
