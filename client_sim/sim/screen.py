@@ -101,6 +101,10 @@ class Picture:
         crowd, open_ms = self.crowd, self.crowd.witness.open_ms
         opens, pushes = self.rates()
         last = crowd.context.ticker[-1] if crowd.context.ticker else ""
+        if crowd.context.shakes.campaign_id:
+            said = dict(self.facts())[crowd.context.words("shakes")]
+            about = {"passed": self.elapsed_s, "phase": self._phase(), "online": crowd.connected}
+            return crowd.context.words("shake_line", **about, said=said, last=last)
         return crowd.context.words(
             "line",
             passed=self.elapsed_s,

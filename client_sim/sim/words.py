@@ -131,6 +131,10 @@ WORDS: Final[Mapping[str, Text]] = {
         "{passed:5.1f} s  {phase}: {online} online, {packets} packets, {opens:.0f} opens/s, p50 {p50:.1f} ms, "
         "p99 {p99:.1f} ms, {pushes:.0f} pushes/s, {left} in flight  {last}",
     ),
+    "shake_line": Text(
+        "{passed:5.1f} s  {phase}：{online} 人在线，{said}  {last}",
+        "{passed:5.1f} s  {phase}: {online} online, {said}  {last}",
+    ),
     # the report
     "kind": Text("种类", "kind"),
     "head_sent": Text("发出", "sent"),
@@ -196,7 +200,7 @@ WORDS: Final[Mapping[str, Text]] = {
     "shakes": Text("摇一摇", "shakes"),
     "shakes_now": Text(
         "摇了 {shakes:,} 次，摇到 {won:,} 个，至多还剩 {left:,} 个",
-        "{shakes:,}, {won:,} won, at most {left:,} left",
+        "{shakes:,} shakes, {won:,} won, at most {left:,} left",
     ),
     "shake_result": Text("摇的结果", "result"),
     "shakes_checked": Text(
