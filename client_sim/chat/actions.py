@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from client_sim.chat import group_requests, packet_actions
+from client_sim.chat.campaigns import shake_actions
 from client_sim.chat.commands import VERBS, BadCommand, Command
 from client_sim.chat.money import card_actions, money_actions
 from client_sim.chat.session import Fields, Session
@@ -145,6 +146,8 @@ ACTIONS: dict[str, Callable[..., Awaitable[None]]] = {
     "unbind": card_actions.unbind,
     "password": card_actions.password,
     "reset": card_actions.reset,
+    "campaigns": shake_actions.campaigns,
+    "shake": shake_actions.shake,
     "groups": _groups,
     "go": _go,
     "new": _new,

@@ -112,6 +112,8 @@ VERBS: dict[str, tuple[Argument, ...]] = {
     "topup": (AMOUNT,),
     "withdraw": (AMOUNT,),
     "transfer": (Argument("user", str), AMOUNT, _words("text", "")),
+    "campaigns": (),
+    "shake": (Argument("campaign_id", _number, 0),),
     "groups": (),
     "go": (_words("group"),),
     "new": (_words("name"),),

@@ -26,6 +26,11 @@ MEMBERSHIPS, MEMBERSHIPS_SQL = "storage/postgres/chat/memberships.py", "storage/
 BACKEND_GROUPS = "storage/postgres/chat/backend_groups.py"
 BACKEND_GROUPS_SQL = "storage/postgres/chat/backend_groups.sql"
 
+DECK, PERMUTATION = "server/core/campaigns/deck.py", "server/core/campaigns/permutation.py"
+POOL, POOL_PROOF = "server/core/campaigns/pool.py", "server/core/campaigns/proof.py"
+
+T_DECKS, T_POOLS = "tests/core/test_campaign_decks.py::test_", "tests/core/test_campaign_pools.py::test_"
+T_POOL_PROOFS = "tests/core/test_campaign_proofs.py::test_"
 T_TICKETS, T_HOARDING = "tests/core/test_tickets.py::test_", "tests/services/test_hoarding.py::test_"
 T_PACKET, T_AMOUNTS = "tests/core/test_packet.py::test_", "tests/core/test_amounts.py::test_"
 T_COMMIT, T_FAULTS = "tests/services/test_commit.py::test_", "tests/services/test_faults.py::test_"
@@ -406,6 +411,94 @@ MUTATIONS: tuple[Mutation, ...] = (
         'hashlib.sha256(b"\\0" + seed)',
         'hashlib.sha256(b"\\1" + seed)',
         (T_CORE_SEEDS + "server_computes_the_vector",),
+    ),
+    Mutation(
+        "quotas of a deck leave out the remainders",
+        "I1",
+        DECK,
+        "quotas[place] += 1",
+        "quotas[place] += 0",
+        (T_DECKS + "quotas_are_the_exact_shares_rounded_to_a_neighbour",),
+    ),
+    Mutation(
+        "remainders of a deck go to the first bands",
+        "I10",
+        DECK,
+        "key=lambda place: -exact[place][1])",
+        "key=lambda place: 0)",
+        (T_DECKS + "quotas_are_the_exact_shares_rounded_to_a_neighbour",),
+    ),
+    Mutation(
+        "the sum of a deck is not that of its places",
+        "I1",
+        DECK,
+        "(width - 1) + gcd(quota, width) - 1) // 2",
+        "(width - 1)) // 2",
+        (T_DECKS + "closed_form_is_the_sum_and_amounts_stay_in_their_band",),
+    ),
+    Mutation(
+        "a budget that does not fit the bands is taken",
+        "I1",
+        DECK,
+        "if deck.total_fen != budget_fen:",
+        "if deck.total_fen > budget_fen:",
+        (T_DECKS + "budget_that_does_not_fit_is_refused_with_the_one_that_does",),
+    ),
+    Mutation(
+        "planted amounts are not taken off the money that is drawn",
+        "I1",
+        DECK,
+        "total_fen - self.planted.total_fen",
+        "total_fen",
+        (T_POOLS + "pool_of_draws_has_its_planted_amounts_its_limits_and_its_sum",),
+    ),
+    Mutation(
+        "two numbers of a pool have one place",
+        "I2",
+        PERMUTATION,
+        "            if value < self.size:\n                return value\n\n    def number_of",
+        "            return value % self.size\n\n    def number_of",
+        (T_POOLS + "every_number_has_one_place_and_the_inverse_leads_back",),
+    ),
+    Mutation(
+        "the order of a pool does not depend on its seed",
+        "I10",
+        PERMUTATION,
+        "self._drawn = Draws(seed)",
+        "self._drawn = Draws(bytes(32))",
+        (T_POOLS + "another_seed_is_another_order",),
+    ),
+    Mutation(
+        "a block of draws gives out the money of another",
+        "I1",
+        POOL,
+        "left = self._before(high) - self._before(low)",
+        "left = self._before(high - low)",
+        (T_POOLS + "any_total_between_the_limits_is_given_out_whole",),
+    ),
+    Mutation(
+        "a lease decides what its numbers are worth",
+        "I10",
+        POOL,
+        "start, drawn = first // BLOCK * BLOCK, []",
+        "start, drawn = first, []",
+        (T_POOLS + "any_range_is_a_part_of_the_whole",),
+    ),
+    Mutation(
+        "a number that was won twice passes for proven",
+        "I3",
+        POOL_PROOF,
+        "elif number in won:",
+        "elif False:",
+        (T_POOL_PROOFS + "forged_proof_is_refused",),
+    ),
+    Mutation(
+        "a pool with another deck passes for proven",
+        "I10",
+        POOL_PROOF,
+        "if seeds.commitment(proof.seed, proof.campaign_id, content) != proof.commitment:",
+        "if False:",
+        (T_POOL_PROOFS + "forged_proof_is_refused",),
     ),
     Mutation(
         "a client seed of any length",
