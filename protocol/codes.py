@@ -40,6 +40,12 @@ class Refusal(IntEnum):
     TOO_DEEP = 240
     BAD_SCENE = 241
 
+    NO_SUCH_CAMPAIGN = 230
+    NOT_A_SPONSOR = 231
+    BAD_CAMPAIGN = 232
+    BAD_BUDGET = 233
+    CAMPAIGN_OVER = 234
+
     BAD_AMOUNT = 300
     BAD_SHARES = 301
     BAD_GREETING = 302
@@ -117,6 +123,15 @@ REFUSALS: dict[Refusal, RefusalRow] = {
     Refusal.TOO_DEEP: RefusalRow(
         False, 0, "the packet has been passed on from friend to friend as far as it may be"
     ),
+    Refusal.NO_SUCH_CAMPAIGN: RefusalRow(False, 0, "no such campaign, or not for this user"),
+    Refusal.NOT_A_SPONSOR: RefusalRow(False, 0, "the user is not a sponsor"),
+    Refusal.BAD_CAMPAIGN: RefusalRow(
+        False, 0, "times, shares or amounts of a campaign that cannot be; the detail names it"
+    ),
+    Refusal.BAD_BUDGET: RefusalRow(
+        False, 0, "the budget does not fit the amounts; the detail names the one that fits"
+    ),
+    Refusal.CAMPAIGN_OVER: RefusalRow(False, 0, "the campaign has ended: it cannot be paused or resumed"),
     Refusal.BAD_SCENE: RefusalRow(False, 0, "the scene of a bill is none of those in the config"),
     Refusal.BAD_AMOUNT: RefusalRow(False, 0, "an amount under or over its limit; the detail names the limit"),
     Refusal.BAD_SHARES: RefusalRow(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable, Collection, Coroutine, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ from server.reload import Reading, Reload
 from server.services.assembly import Services
 from server.services.reconciliation.sources import sources_of
 from server.services.runtime.bus import Bus
+from server.services.runtime.store_errors import StoreUnavailable
 from server.services.runtime.supervised import Loop, Supervisor
 from server.systemd import Systemd
 from storage.stores import Stores
@@ -222,6 +224,8 @@ class App:
             if not (self.dispatch.under_way or self.http_api.under_way or self.services.unanswered):
                 break
             await asyncio.sleep(0.01)
+        with suppress(StoreUnavailable):  # then another server reclaims them
+            await self.services.campaigns.keeper.return_all()
         await self.listener.close(self._clock.random_part)
         await finishing
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Self
 
+from storage.postgres.campaigns.campaigns import CampaignStore
+from storage.postgres.campaigns.leases import LeaseStore
 from storage.postgres.cards.card_payments import CardPaymentStore
 from storage.postgres.cards.cards import CardStore
 from storage.postgres.cards.challenges import ChallengeStore
@@ -80,6 +82,8 @@ class Stores(NamedTuple):
     webhook_endpoints: EndpointStore
     webhook_deliveries: DeliveryStore
     webhook_facts: FactStore
+    campaigns: CampaignStore
+    leases: LeaseStore
 
     @classmethod
     def at(
@@ -127,6 +131,8 @@ class Stores(NamedTuple):
             webhook_endpoints=EndpointStore(database),
             webhook_deliveries=DeliveryStore(database, webhooks),
             webhook_facts=FactStore(webhooks),
+            campaigns=CampaignStore(database),
+            leases=LeaseStore(database),
         )
 
     async def close(self) -> None:

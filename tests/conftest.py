@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import os
 import signal
 import socket
@@ -29,8 +28,8 @@ from server.core.ids import BACKEND
 from server.loop import tame_garbage_collector
 from storage.postgres import health_probe
 from storage.postgres.database import Database
-from storage.postgres.migrate import migrate
 from tests.clusters import make_cluster, private_stores
+from tests.databases import Databases
 from tests.memory import use_memory
 from tests.strict_loop import StrictLoop
 
@@ -41,11 +40,9 @@ FAR_AWAY_S = 4_000_000_000
 PATIENCE_S = 30.0  # what has not happened by then never will, however busy the machine is
 PROBE_S = 5.0  # within this a store that is there answers, however busy the machine is
 DAY_MS = 86_400_000  # after it a packet has expired
-TEMPLATE = "template_hongbao"
 LENT_STORES = "HONGBAO_TEST_STORES"  # DSN and url of stores that run already, for one run of pytest at a time
 # Servers that run as processes of their own take any free ports, not the defaults: several run side by side.
 ANY_PORTS = {"HONGBAO_SERVER__PORT": "0", "HONGBAO_OPS__HTTP": "127.0.0.1:0"}
-_numbers = itertools.count(1)
 
 
 def pytest_configure() -> None:
@@ -95,80 +92,23 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.StoreA
         else private_stores(_shared_folder(tmp_path_factory))
     )
     with own as running:
-        asyncio.run(_make_template(running.postgres_dsn))
         yield running
 
 
-async def _make_template(dsn: str) -> None:
-    await _execute(dsn, f"DROP DATABASE IF EXISTS {TEMPLATE} WITH (FORCE)")
-    await _execute(dsn, f"CREATE DATABASE {TEMPLATE}")
-    database = Database(_named(dsn, TEMPLATE), pool_max=1, timeout_s=10)
-    await database.open()
-    await migrate(database)
-    await database.close()
-
-
-async def _execute(dsn: str, statement: str) -> None:
-    connection = await asyncpg.connect(dsn)
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
-
-
-def _named(dsn: str, database: str) -> str:
-    return dsn.replace("/hongbao?", f"/{database}?")
-
-
-class Administrator:
-    """One session with a worker's PostgreSQL, for what is done before and after each test: two new sessions
-    for each were a third of the cost of its database. Its loop runs only while the loop of a test does not.
-    """
-
-    def __init__(self, dsn: str) -> None:
-        self._dsn = dsn
-        self._loop = asyncio.new_event_loop()
-        self._connection: asyncpg.Connection[asyncpg.Record] | None = None
-
-    def execute(self, statement: str) -> None:
-        """Run a statement; in a new session if a test has ended the last one."""
-        self._loop.run_until_complete(self._execute(statement))
-
-    async def _execute(self, statement: str) -> None:
-        if self._connection is not None:
-            try:
-                await self._connection.execute("SELECT 1")
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                self._connection.terminate()
-                self._connection = None
-        if self._connection is None:
-            self._connection = await asyncpg.connect(self._dsn)
-        await self._connection.execute(statement)
-
-    def close(self) -> None:
-        """End the session."""
-        if self._connection is not None:
-            self._connection.terminate()
-        self._loop.run_until_complete(asyncio.sleep(0))  # the transport closes in the loop's next turn
-        self._loop.close()
-
-
 @pytest.fixture(scope="session")
-def administrator(stores: embedded.StoreAddresses) -> Iterator[Administrator]:
-    """Makes and drops the databases of tests."""
-    one = Administrator(stores.postgres_dsn)
-    yield one
-    one.close()
+def databases(stores: embedded.StoreAddresses) -> Iterator[Databases]:
+    """Makes the databases of tests."""
+    made = Databases(stores.postgres_dsn)
+    yield made
+    made.close()
 
 
 @pytest.fixture
-def postgres_dsn(stores: embedded.StoreAddresses, administrator: Administrator) -> Iterator[str]:
-    """A database of its own for each test, empty and migrated."""
-    name = f"test_{os.getpid()}_{next(_numbers)}"
-    # copied as files: half the time, and its end is cheaper too
-    administrator.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY = FILE_COPY")
-    yield _named(stores.postgres_dsn, name)
-    administrator.execute(f"DROP DATABASE {name} WITH (FORCE)")
+def postgres_dsn(databases: Databases, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A database for each test, empty and migrated. Marked `fresh_database`: its files are new, too."""
+    name = databases.take(fresh=request.node.get_closest_marker("fresh_database") is not None)
+    yield databases.dsn_of(name)
+    databases.give_back(name)
 
 
 @pytest.fixture

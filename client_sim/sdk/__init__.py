@@ -56,6 +56,7 @@ from client_sim.sdk.errors import (
     TimedOut,
 )
 from client_sim.sdk.kept_seeds import KeptSeeds, Verdict
+from client_sim.sdk.methods.campaign_errors import BadBudget, BadCampaign, CampaignOver, NoSuchCampaign, NotASponsor
 from client_sim.sdk.methods.card_errors import (
     BadCard,
     CardTaken,
@@ -78,6 +79,8 @@ from protocol import messages, tokens
 __all__ = [
     "BackendDecides",
     "BadAmount",
+    "BadBudget",
+    "BadCampaign",
     "BadCard",
     "BadInvite",
     "BadLink",
@@ -90,6 +93,7 @@ __all__ = [
     "BankUnknown",
     "Banned",
     "Busy",
+    "CampaignOver",
     "CardTaken",
     "Client",
     "ClientClosed",
@@ -111,10 +115,12 @@ __all__ = [
     "MissedChanges",
     "NameTaken",
     "NeedsTls",
+    "NoSuchCampaign",
     "NoSuchGroup",
     "NoSuchUser",
     "NoTicket",
     "NotAMember",
+    "NotASponsor",
     "NotAllowed",
     "NotEnoughMoney",
     "NotFinished",

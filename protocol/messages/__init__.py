@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from protocol.messages import cards, chat, connection, enterprise, links, money, packets, pages
+from protocol.messages import campaigns, cards, chat, connection, enterprise, links, money, packets, pages, people
 from protocol.messages.base import (
     AVATARS,
     FEATURES_MAX,
@@ -31,6 +31,7 @@ from protocol.messages.base import (
     Seq,
     UserId,
 )
+from protocol.messages.campaigns import *  # noqa: F403 - it has a list of its own
 from protocol.messages.cards import *  # noqa: F403 - it has a list of its own
 from protocol.messages.chat import (
     AddedToGroup,
@@ -117,25 +118,7 @@ from protocol.messages.pages import (
     StopWatching,
     WatchingStopped,
 )
-from protocol.messages.people import (
-    BanUser,
-    ChangeMembers,
-    ChatPut,
-    DeleteGroup,
-    GroupDeleted,
-    GroupPut,
-    MembersChanged,
-    MembersSynced,
-    PutChat,
-    PutGroup,
-    PutUsers,
-    RevokeTokens,
-    SyncMembers,
-    TokensRevoked,
-    UserBanned,
-    UserLine,
-    UsersPut,
-)
+from protocol.messages.people import *  # noqa: F403 - it has a list of its own
 from protocol.messages.reminders import ClaimsReminder, FinishReminder, RefundReminder
 
 __all__ = [
@@ -156,17 +139,13 @@ __all__ = [
     "USER_ID_MAX",
     "VERSION",
     "AddedToGroup",
-    "BanUser",
     "CatchUp",
     "CaughtUp",
-    "ChangeMembers",
     "ChatOpened",
-    "ChatPut",
     "ClaimLine",
     "ClaimNotice",
     "ClaimsReminder",
     "CreateGroup",
-    "DeleteGroup",
     "Envelope",
     "FinishReminder",
     "GetInvite",
@@ -179,10 +158,8 @@ __all__ = [
     "GrabStatsShown",
     "Grabbed",
     "GroupCreated",
-    "GroupDeleted",
     "GroupJoined",
     "GroupLeft",
-    "GroupPut",
     "Hello",
     "Id",
     "Int64",
@@ -194,8 +171,6 @@ __all__ = [
     "ListMembers",
     "Login",
     "Members",
-    "MembersChanged",
-    "MembersSynced",
     "Message",
     "NameSet",
     "Names",
@@ -211,9 +186,6 @@ __all__ = [
     "PassShown",
     "Ping",
     "Pong",
-    "PutChat",
-    "PutGroup",
-    "PutUsers",
     "RecordLine",
     "Records",
     "RecordsShown",
@@ -227,7 +199,6 @@ __all__ = [
     "ResultUpdate",
     "Reveal",
     "Revealed",
-    "RevokeTokens",
     "Said",
     "Say",
     "SeedTree",
@@ -240,13 +211,8 @@ __all__ = [
     "ShowPass",
     "StopWatching",
     "StreamPosition",
-    "SyncMembers",
     "TextPosted",
-    "TokensRevoked",
-    "UserBanned",
     "UserId",
-    "UserLine",
-    "UsersPut",
     "WatchingStopped",
     "Welcome",
     "decode_envelope",
@@ -256,10 +222,7 @@ __all__ = [
     "kind_of",
     "naming_field",
 ]
-__all__ += cards.__all__
-__all__ += enterprise.__all__
-__all__ += links.__all__
-__all__ += money.__all__
+__all__ += campaigns.__all__ + cards.__all__ + enterprise.__all__ + links.__all__ + money.__all__ + people.__all__
 
 # Names of classes until version 0.1; they work for one version more. The numbers on the wire never change.
 _OLD_NAMES: Final[dict[str, type[msgspec.Struct]]] = {

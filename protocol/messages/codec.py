@@ -7,7 +7,19 @@ from typing import Any, Final
 
 import msgspec
 
-from protocol.messages import cards, chat, connection, enterprise, links, money, packets, pages, people, reminders
+from protocol.messages import (
+    campaigns,
+    cards,
+    chat,
+    connection,
+    enterprise,
+    links,
+    money,
+    packets,
+    pages,
+    people,
+    reminders,
+)
 from protocol.messages.base import Message, Seq
 
 REQUESTS: Final[dict[type[Message], type[Message]]] = {
@@ -56,6 +68,13 @@ REQUESTS: Final[dict[type[Message], type[Message]]] = {
     cards.Transfer: cards.Transferred,
     cards.Pay: cards.Paid,
     cards.ForgetUser: cards.UserForgotten,
+    campaigns.Shake: campaigns.Shaken,
+    campaigns.CampaignInfo: campaigns.CampaignShown,
+    campaigns.ListCampaigns: campaigns.Campaigns,
+    campaigns.PutSponsor: campaigns.SponsorPut,
+    campaigns.CreateCampaign: campaigns.CampaignCreated,
+    campaigns.ChangeCampaign: campaigns.CampaignChanged,
+    campaigns.CampaignReport: campaigns.CampaignReportShown,
     enterprise.SendBill: enterprise.BillSent,
     enterprise.GetBill: enterprise.BillFound,
     enterprise.ReportEvent: enterprise.EventReported,

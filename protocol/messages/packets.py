@@ -110,7 +110,7 @@ class SentAgain(Message, tag=131):
 
 
 class Reveal(Message, tag=23):
-    """The proof of a packet that is over: its seed and all its claims."""
+    """The proof of a packet that is over: its seed and all its claims; or of a campaign, with my claims."""
 
     packet_id: Id
 
@@ -129,6 +129,9 @@ class Revealed(Message, tag=123):
 
     `seed_index` is -1 for a packet of an older server: then the fields after it are empty. Otherwise `path` leads
     from `server_seed` to `root`, the root of the sender's tree (six hashes of 32 bytes).
+
+    Of a campaign (`packet_id` is its id) the kind is `pool`, `claims` are those that I won, each with its number in
+    the pool as index, and `deck` says which amounts there were.
     """
 
     packet_id: int
@@ -148,6 +151,7 @@ class Revealed(Message, tag=123):
     server_seed: bytes = b""
     path: list[bytes] = msgspec.field(default_factory=list)
     root: bytes = b""
+    deck: bytes = b""
 
 
 class ClaimNotice(Message, tag=62):

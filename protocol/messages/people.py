@@ -16,6 +16,25 @@ from msgspec import Meta
 
 from protocol.messages.base import MEMBERS_MAX, Id, Message, Person, UserId
 
+__all__ = [
+    "BanUser",
+    "ChangeMembers",
+    "ChatPut",
+    "DeleteGroup",
+    "GroupDeleted",
+    "GroupPut",
+    "MembersChanged",
+    "MembersSynced",
+    "PutChat",
+    "PutGroup",
+    "PutUsers",
+    "RevokeTokens",
+    "SyncMembers",
+    "TokensRevoked",
+    "UserBanned",
+    "UserLine",
+    "UsersPut",
+]
 VERSION_MAX = 2**62  # a counter or a clock in any unit stays below; the largest integer of a language does not
 FRESH_START = 0  # in place of a version
 Version = Annotated[int, Meta(ge=1, le=VERSION_MAX)]

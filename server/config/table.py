@@ -200,6 +200,14 @@ KEYS: Final = {
     "settlement.idle_s": ConfigKey("time between two looks at an empty queue, seconds", SECONDS),
     "refunds.interval_s": ConfigKey("time between two searches for expired packets, seconds", SECONDS),
     "refunds.batch_max": ConfigKey("packets refunded in one search, at most", whole(1, 100_000)),
+    "campaigns.count_step": ConfigKey(
+        "shares of a campaign between two numbers of shares left that are told; a tenth of it at the end", AMOUNT
+    ),
+    "campaigns.ask_every": ConfigKey("shakes after which a client asks how many shares are left", whole(1, 1_000)),
+    "campaigns.on_overload": ConfigKey(
+        "what shakes are answered with on overload: have a rest, or nothing won", one_of("rest", "nothing")
+    ),
+    "campaigns.rest_ms": ConfigKey("how long a user rests then, milliseconds", whole(1, 600_000)),
     "log.level": ConfigKey("lowest level that is written", one_of("debug", "info", "warning", "error"), HUP),
     "log.format": ConfigKey("auto: text to a terminal, else JSON", one_of("auto", "json", "text"), HUP),
     "ops.socket": ConfigKey("path of the status socket; empty: DATA/status.sock", PATH),

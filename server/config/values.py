@@ -109,6 +109,15 @@ class RefundsSection(Section, frozen=True):
     batch_max: int = 200
 
 
+class CampaignsSection(Section, frozen=True):
+    """How many shares of a campaign are left is told in steps, and what a shake is answered with on overload."""
+
+    count_step: int = 500_000
+    ask_every: int = 5
+    on_overload: Literal["rest", "nothing"] = "rest"
+    rest_ms: int = 1_500
+
+
 class LogSection(Section, frozen=True):
     """The level and the format of the log."""
 
@@ -203,6 +212,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seeds: SeedsSection = SeedsSection()
     settlement: SettlementSection = SettlementSection()
     refunds: RefundsSection = RefundsSection()
+    campaigns: CampaignsSection = CampaignsSection()
     log: LogSection = LogSection()
     ops: OpsSection = OpsSection()
     http_api: HttpApiSection = HttpApiSection()

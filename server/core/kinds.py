@@ -23,6 +23,7 @@ class Audience(Enum):
 
     GROUP = auto()  # its members, the sender too
     RECEIVER = auto()  # the one user, not the sender
+    CAMPAIGN = auto()  # its users, who win by shaking: it cannot be tapped
     INVITED = auto()  # the one user, and who was admitted by a link of an opener; not the sender
 
 
@@ -31,6 +32,7 @@ class Allocation(Enum):
 
     DRAWN = auto()  # from the seed, when a share is opened
     EVEN = auto()  # every share the same
+    DEALT = auto()  # from the pool of its campaign, known beforehand
 
 
 class AmountOf(Enum):
@@ -45,6 +47,7 @@ class SeenBy(Enum):
 
     EVERY_VIEWER = auto()
     SENDER = auto()
+    NONE = auto()
     SENDER_AND_TARGET = auto()  # other openers are not told who else opened, by the proof neither
 
 
@@ -59,15 +62,17 @@ class KindRow(NamedTuple):
     total_is_shown: bool  # once it is finished, to viewers who did not send it
     lifetime_s: Callable[[Limits], float]
     posted_to_sender: bool  # in the sender's inbox, besides its target
+    claims_are_told: bool = True  # to the sender, the finish to all concerned; not only to the user of a claim
+    can_be_sent: bool = True  # by a request
     shares_min: int = 1
     target_opens_first: bool = False  # before that no other user can
-    by_users: bool = True  # they send it; else the chat backend does, under rules of its own for the amount
+    by_bill: bool = False  # the chat backend sends it in a sponsor's name, under rules of its own for the amount
     is_known_to_all: bool = True  # every client knows it; of others only those that say so (see Login.features)
 
     @property
     def goes_to_user(self) -> bool:
         """Its target is a user, not a group."""
-        return self.audience is not Audience.GROUP
+        return self.audience in (Audience.RECEIVER, Audience.INVITED)
 
 
 class PacketKind(StrEnum):
@@ -78,6 +83,7 @@ class PacketKind(StrEnum):
     LUCKY = "lucky"
     EQUAL = "equal"
     PERSONAL = "personal"
+    SHAKE = "shake"  # some numbers of a campaign's pool (a lease)
     FISSION = "fission"
     ENTERPRISE = "enterprise"
 
@@ -115,6 +121,18 @@ ROWS: Final[dict[PacketKind, KindRow]] = {
         lifetime_s=LIFETIME,
         posted_to_sender=True,
     ),
+    PacketKind.SHAKE: KindRow(
+        audience=Audience.CAMPAIGN,
+        allocation=Allocation.DEALT,
+        amount_of=AmountOf.PACKET,
+        claims_seen_by=SeenBy.NONE,
+        has_best_luck=False,
+        total_is_shown=False,
+        lifetime_s=LIFETIME,
+        posted_to_sender=False,
+        claims_are_told=False,
+        can_be_sent=False,
+    ),
     PacketKind.FISSION: KindRow(
         audience=Audience.INVITED,
         allocation=Allocation.DRAWN,
@@ -137,7 +155,8 @@ ROWS: Final[dict[PacketKind, KindRow]] = {
         total_is_shown=True,
         lifetime_s=LIFETIME,
         posted_to_sender=False,
-        by_users=False,
+        can_be_sent=False,
+        by_bill=True,
         is_known_to_all=False,
     ),
 }
@@ -147,4 +166,4 @@ for _kind, _row in ROWS.items():
 WITH_BEST_LUCK = [kind.value for kind in PacketKind if kind.row.has_best_luck]
 TO_USER = [kind.value for kind in PacketKind if kind.row.audience is Audience.RECEIVER]
 TO_INVITED = [kind.value for kind in PacketKind if kind.row.audience is Audience.INVITED]
-BY_BILL = [kind.value for kind in PacketKind if not kind.row.by_users]
+BY_BILL = [kind.value for kind in PacketKind if kind.row.by_bill]

@@ -1,8 +1,9 @@
 """Double entry: every movement of money is one transfer from one account to another, made once, never changed.
 
 An account is a number, and its size tells its type: a user's id is their wallet, a packet's id is the money in that
-packet (see ids); 0 and below are accounts of the system, whose types stand in a table of the database: 0 is the
-outside world. The kind of a transfer says between which types of account it runs.
+packet, a campaign's id the money in its pool (see ids); 0 and below are accounts of the system, whose types stand
+in a table of the database: 0 is the outside world. The kind of a transfer says between which types of account it
+runs.
 
 A transfer that must wait for an answer from elsewhere is two: PENDING keeps the money back, and then either POSTED
 moves it or VOIDED lets it go. The second bears the accounts and the key of the first, which is how it cites it.
@@ -45,6 +46,7 @@ class Account(StrEnum):
 
     WALLET = "wallet"
     PACKET = "packet"
+    POOL = "pool"  # the money in a campaign; its account is the campaign's id
     OUTSIDE = "outside"
     CLEARING = "clearing"
     IN_TRANSIT = "in_transit"
@@ -71,6 +73,10 @@ class TransferKind(IntEnum):
     TRANSFER = 13  # from a user to another one
     PAY = 14  # to the outside, as the chat backend orders
     CORRECTION = 15  # of what differs from the books of a bank; approved by two users of the system
+    CAMPAIGN = 18  # a sponsor pays for a campaign
+    LEASE = 19  # some of its shares become a packet
+    LEASE_RETURNED = 20  # those of the packet that were not won
+    CAMPAIGN_RETURNED = 21  # what is left of a campaign that is over
 
 
 MOVES_NOTHING: Final = (TransferKind.PENDING, TransferKind.VOIDED)
@@ -108,6 +114,10 @@ DIRECTIONS: Final[dict[TransferKind, tuple[AccountPair, ...]]] = {
     TransferKind.PAYOUT_RETURNED: (AccountPair(Account.IN_TRANSIT, Account.WALLET),),
     TransferKind.TRANSFER: (AccountPair(Account.WALLET, Account.WALLET),),
     TransferKind.PAY: (AccountPair(Account.WALLET, Account.OUTSIDE),),
+    TransferKind.CAMPAIGN: (AccountPair(Account.WALLET, Account.POOL),),
+    TransferKind.LEASE: (AccountPair(Account.POOL, Account.PACKET),),
+    TransferKind.LEASE_RETURNED: (AccountPair(Account.PACKET, Account.POOL),),
+    TransferKind.CAMPAIGN_RETURNED: (AccountPair(Account.POOL, Account.WALLET),),
     TransferKind.CORRECTION: tuple(
         AccountPair(debit, credit)
         for debit in CORRECTABLE

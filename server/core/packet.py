@@ -4,8 +4,8 @@ A grab admits a user with a ticket, an open turns the ticket into the next claim
 they are called, without awaiting anything. Making a claim durable is the caller's affair, and until that is done
 the caller says nothing.
 
-In one process the swap cannot fail, as nothing is awaited between reading the word and swapping it. The mirror and
-the record compare its version again: there another server may come first. I1 to I11: invariants of docs/design.md.
+In one process the swap cannot fail, as nothing is awaited in between: a failure would be a defect. The mirror and
+the record compare the version again: there another server may have come first. I1 to I11: docs/design.md.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ class Answer(StrEnum):
     NO_TICKET = "no_ticket"
 
 
-# Asked for at every open, and reading a member off its class costs a call (Python 3.11).
+# Asked for at every open; reading a member off its class costs a call (Python 3.11).
 WON: Final = Answer.WON
 CLAIMED: Final = Answer.CLAIMED
 RECEIVER: Final = Audience.RECEIVER
 
 
 class Terms(NamedTuple):
-    """What was agreed when the packet was sent. Times in milliseconds since 1970. An empty `seed` was not derived:
-    then nothing can be drawn. `seed_use` is None for a packet of a server that chose seeds by itself.
+    """What was agreed when the packet was sent; times in ms since 1970. An empty `seed` was not derived: nothing is
+    drawn. `seed_use` None: a server chose the seed by itself. `dealt`: amounts that are known beforehand (kinds).
     """
 
     packet_id: int
@@ -61,6 +61,7 @@ class Terms(NamedTuple):
     expires_at_ms: int
     seed_use: SeedUse | None = None
     chat_id: int = 0  # the one-to-one chat that a personal one was posted in; 0: none
+    dealt: tuple[int, ...] = ()
 
     @property
     def stream_id(self) -> int:
@@ -126,8 +127,8 @@ def may_open(terms: Terms, user_id: int, is_member: bool) -> bool:
 class Packet:
     """A live packet. `claims` is by user, in the order of the indexes; `left_fen` is the unopened rest.
 
-    `tickets` and `wasted` lose their oldest entries first. A dict would step over the places of lost entries: so
-    tickets have a queue beside them, and wasted ones, which are few, an OrderedDict.
+    Of `tickets` and `wasted` the oldest go first, and a dict steps over the places of lost entries: so tickets,
+    which each open needs, have a queue beside them, and wasted ones, which are few, an OrderedDict.
     """
 
     __slots__ = ("_draws", "_grabs", "claims", "counter", "left_fen", "terms", "tickets", "wasted")
@@ -140,6 +141,8 @@ class Packet:
             if not terms.seed:
                 raise SeedUnknown(f"packet {terms.packet_id}: its seed is not known")
             self._draws = amounts.Draws(terms.seed)
+        elif terms.kind.row.allocation is Allocation.DEALT and not (terms.dealt or closed):
+            raise SeedUnknown(f"packet {terms.packet_id}: what was dealt to it is not known")
         self.claims: dict[int, Claim] = {}
         self.tickets: dict[int, Ticket] = {}  # by user
         self._grabs: deque[int] = deque()  # users who were given tickets, the oldest first; some have opened since
@@ -173,9 +176,8 @@ class Packet:
     def grab(self, user_id: int, now_ms: int, ticket_number: int, limits: Limits) -> Decision:
         """Admit a user who may open. No grab raises the tickets out above unopened shares × `tickets_per_share`.
 
-        When so many are out, the grab takes the oldest ticket if its age is the grace of a ticket, once more for
-        each ticket of this packet that the user has wasted: users who open come before users who hoard.
-        `ticket_number` is a fresh random number; a user who holds a ticket gets that one again.
+        Then it takes the oldest ticket if its age is the grace of a ticket, once more for each ticket that the user
+        has wasted here: who opens comes before who hoards. `ticket_number` is random; a held ticket is given again.
         """
         if (over := self._over(user_id, now_ms)) is not None:
             return over
@@ -289,7 +291,7 @@ class Packet:
     def _next_amount_fen(self) -> int:
         terms, index, draws = self.terms, len(self.claims), self._draws
         if draws is None:
-            return terms.total_fen // terms.shares
+            return terms.dealt[index] if terms.dealt else terms.total_fen // terms.shares
         return draws.share(index, self.left_fen, terms.shares - index, terms.caps)
 
 

@@ -56,12 +56,9 @@ def request_of(
     client_seed: bytes = b"",
 ) -> PacketRequest:
     """What a sender asks for, in the words of a request. Raises RequestRefused if there is no such kind."""
-    try:
-        known = PacketKind(kind)
-    except ValueError:
-        raise RequestRefused(Reason.BAD_TARGET, f"packet_kind: no kind of packet is called {kind[:20]!r}") from None
-    if not known.row.by_users:
-        raise RequestRefused(Reason.BAD_TARGET, f"packet_kind: the chat backend sends {known}, by a bill number")
+    known = next((one for one in PacketKind if one == kind and one.row.can_be_sent), None)
+    if known is None:
+        raise RequestRefused(Reason.BAD_TARGET, f"packet_kind: no kind of packet is called {kind[:20]!r}")
     return PacketRequest(
         sender_id, key, known, target_id, amount_fen, shares, greeting or DEFAULT_GREETING, client_seed
     )
@@ -96,7 +93,7 @@ def _check_shares(request: PacketRequest, limits: Limits, members: int) -> None:
 
 def _check_amount(request: PacketRequest, limits: Limits, smallest: str) -> None:
     low, high, shares, why = limits.share_fen_min, limits.share_fen_max, request.shares, ""
-    if not request.kind.row.by_users:
+    if request.kind.row.by_bill:
         high = limits.total_fen_max
     if request.kind.row.amount_of is AmountOf.PACKET:
         if shares > 1:

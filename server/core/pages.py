@@ -11,7 +11,7 @@ listed, and which one is marked. It speaks of every claim that it is given, so g
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from functools import partial
 from typing import Final, NamedTuple
@@ -24,6 +24,12 @@ from server.core.texts import Language, MoneyWords, Text, say
 
 NO_CLAIM: Final = -1  # the index of the best luck while there is none
 USES: Final = (Text.USE_TO_SEND, Text.USE_TO_BUY, Text.USE_TO_TRANSFER, Text.USE_TO_WITHDRAW)  # of cash
+_LISTED: Final[Mapping[SeenBy, Callable[[Terms, int], bool]]] = {  # of each rule, for a viewer
+    SeenBy.EVERY_VIEWER: lambda terms, user_id: True,
+    SeenBy.SENDER: lambda terms, user_id: user_id == terms.sender_id,
+    SeenBy.SENDER_AND_TARGET: lambda terms, user_id: user_id in (terms.sender_id, terms.target_id),
+    SeenBy.NONE: lambda terms, user_id: False,
+}
 USES_OF_POINTS: Final = USES[:1]  # what else they are good for, and whether they can leave, is not known here
 
 
@@ -135,6 +141,7 @@ def result_page(known: Known, viewer: Viewer, now_ms: int, *, credited: bool) ->
         return None
     state = _state(known, now_ms)
     best = best_luck(terms, list(known.claims.values()))
+    shows_packet = terms.kind.row.claims_seen_by is not SeenBy.NONE
     said = partial(_said, viewer, figures=_figures(known, own))
     return ResultPageView(
         sender_id=terms.sender_id,
@@ -144,8 +151,8 @@ def result_page(known: Known, viewer: Viewer, now_ms: int, *, credited: bool) ->
         amount_fen=own.amount_fen if own else 0,
         amount=said(Text.AMOUNT if own else None),
         note=said(_note(own, credited, viewer.money.is_cash) if own else None),
-        summary=said(_summary(terms, state, is_sender)),
-        ending=said(_ending(state, is_sender)),
+        summary=said(_summary(terms, state, is_sender) if shows_packet else None),
+        ending=said(_ending(state, is_sender) if shows_packet else None),
         send_again=said(Text.SEND_AGAIN if is_sender and _may_send_again(terms, state, viewer) else None),
         records=said(Text.RECORDS if own and not is_sender else None),
         lists_claims=lists_claims(terms, viewer.user_id),
@@ -201,10 +208,7 @@ def _view(known: Known, viewer: Viewer, now_ms: int) -> View | None:
 
 def lists_claims(terms: Terms, user_id: int) -> bool:
     """Whether a viewer who sees the result page sees the list of claims."""
-    seen_by = terms.kind.row.claims_seen_by
-    if user_id == terms.sender_id or seen_by is SeenBy.EVERY_VIEWER:
-        return True
-    return seen_by is SeenBy.SENDER_AND_TARGET and user_id == terms.target_id
+    return _LISTED[terms.kind.row.claims_seen_by](terms, user_id)
 
 
 def _note(own: Claim, credited: bool, is_cash: bool) -> Text:

@@ -18,6 +18,8 @@ class Reason(StrEnum):
     BAD_TEXT = "bad_text"
     BAD_REQUEST = "bad_request"
     BAD_SEED = "bad_seed"
+    BAD_CAMPAIGN = "bad_campaign"
+    BAD_BUDGET = "bad_budget"
     # The request is well formed, but the state of things does not allow it.
     NOT_ALLOWED = "not_allowed"
     NOT_A_MEMBER = "not_a_member"
@@ -49,6 +51,9 @@ class Reason(StrEnum):
     PASSWORD_NEEDED = "password_needed"
     LIMIT = "limit"
     NEEDS_TLS = "needs_tls"
+    NO_SUCH_CAMPAIGN = "no_such_campaign"
+    NOT_A_SPONSOR = "not_a_sponsor"
+    CAMPAIGN_OVER = "campaign_over"
     # The server cannot serve it now.
     STORE_UNAVAILABLE = "store_unavailable"
     OVERLOADED = "overloaded"

@@ -76,6 +76,11 @@ class Text(StrEnum):
     LINK_IS_OVER = "link_is_over"
     NOT_FOR_YOU = "not_for_you"
     TRY_AGAIN = "try_again"
+    SHAKE_NOTHING = "shake_nothing"
+    SHAKE_WON = "shake_won"
+    SHAKE_REST = "shake_rest"
+    SHAKE_ENDED = "shake_ended"
+    SHAKE_LIMIT = "shake_limit"
 
 
 # Sentences that the product fixes literally have its half-width comma, all others a full-width one.
@@ -120,6 +125,11 @@ _ZH: Final = {
     Text.LINK_IS_OVER: "链接已失效，请回到聊天重新打开红包",
     Text.NOT_FOR_YOU: "你不能打开这个红包",
     Text.TRY_AGAIN: "暂时没有结果，请稍后再试",
+    Text.SHAKE_NOTHING: "没有摇到，再摇一次",
+    Text.SHAKE_WON: "恭喜，摇到了一个红包",
+    Text.SHAKE_REST: "休息一下，马上再摇",
+    Text.SHAKE_ENDED: "红包摇完了，下次再来",
+    Text.SHAKE_LIMIT: "本次活动的红包已领完",
 }
 
 _EN: Final = {
@@ -163,6 +173,11 @@ _EN: Final = {
     Text.LINK_IS_OVER: "This link is no longer valid: open the red packet in the chat again",
     Text.NOT_FOR_YOU: "You cannot open this red packet",
     Text.TRY_AGAIN: "No answer yet: try again in a moment",
+    Text.SHAKE_NOTHING: "Nothing this time: shake again",
+    Text.SHAKE_WON: "You have won a red packet",
+    Text.SHAKE_REST: "Have a rest, then shake again",
+    Text.SHAKE_ENDED: "All red packets are gone",
+    Text.SHAKE_LIMIT: "You have won all that you may win here",
 }
 
 TEXTS: Final = {Language.ZH: _ZH, Language.EN: _EN}

@@ -15,9 +15,9 @@ from protocol.money_unit import MoneyUnit
 from server import logs
 from server.clock import Clock
 from server.core.ids import BACKEND
-from server.core.packet import NO_TICKET, Answer
 from server.core.refusals import Reason, RequestRefused
 from server.net.handlers.backend import BackendHandlers
+from server.net.handlers.campaigns import CampaignHandlers
 from server.net.handlers.cards import CardHandlers
 from server.net.handlers.chat import ChatHandlers
 from server.net.handlers.enterprise import EnterpriseHandlers
@@ -26,17 +26,16 @@ from server.net.handlers.money import MoneyHandlers
 from server.net.handlers.packets import PacketHandlers
 from server.net.handlers.pages import PageHandlers
 from server.net.handlers.people import PeopleHandlers
+from server.net.handlers.replying import ReplyingHandlers
 from server.net.hub import Hub
 from server.net.login import LoginHandler
-from server.net.page_encoding import grabbed_of, opened_of
 from server.net.read_budget import rows_in
 from server.net.read_flow import READ_PAUSE_S, pause_s
 from server.net.session import Session
 from server.net.subscriptions import Subscriptions
 from server.refusal_codes import CODES, NOT_CURRENT, PUBLIC_DETAILS
 from server.services.assembly import Services
-from server.services.packets.requests import GrabRequest, OpenRequest
-from server.services.runtime.bus import Bus, Outcome
+from server.services.runtime.bus import Bus
 from server.services.runtime.store_errors import StoreUnavailable
 
 LOG = structlog.get_logger()
@@ -51,7 +50,7 @@ class Row(NamedTuple):
     own queue.
     """
 
-    caller: Literal["user", "backend"]
+    caller: Literal["user", "backend", "anyone"]
     now: Callable[[Session, Any], None] | None = None
     later: Callable[[Session, Any], Awaitable[Message]] | None = None
     read: Literal["", "lane", "batch"] = ""
@@ -70,7 +69,7 @@ class Dispatch:
         clock: Clock,
         money: MoneyUnit,
     ) -> None:
-        self._opens, self._changes = services.opens, services.changes
+        self._changes = services.changes
         self._hub = hub
         self._reads, self._replies = services.reads, services.read_replies
         self._sessions = sessions
@@ -80,20 +79,28 @@ class Dispatch:
         self._tasks: set[asyncio.Task[None]] = set()
         self.draining = False
         self.refusals: dict[codes.Refusal, int] = dict.fromkeys(codes.Refusal, 0)
-        self.answers: dict[Answer, int] = dict.fromkeys(Answer, 0)
         self.rows = self._table(services, subscriptions, money)
         self.requests: dict[type[Message], int] = dict.fromkeys((messages.Login, *self.rows), 0)
-        bus.deliver_replies(self._deliver)
+        bus.deliver_replies(self._replying.deliver)
 
     def _table(self, services: Services, subscriptions: Subscriptions, unit: MoneyUnit) -> dict[type[Message], Row]:
-        packets, pages = PacketHandlers(services), PageHandlers(services, subscriptions, self.answers)
+        campaigns = CampaignHandlers(services, unit)
+        self._replying = ReplyingHandlers(
+            services, campaigns, self._sessions, self._refuse, self._jittered, self._now_ms
+        )
+        self.answers = self._replying.answers
+        packets, pages = (
+            PacketHandlers(services, campaigns),
+            PageHandlers(services, subscriptions, self.answers),
+        )
         chat, money = ChatHandlers(services, unit), MoneyHandlers(services, self._hub)
         cards, groups = CardHandlers(services), GroupHandlers(services)
-        backend = BackendHandlers(services).served() | PeopleHandlers(services).served()
-        backend |= EnterpriseHandlers(services).served()
+        backend, people = BackendHandlers(services), PeopleHandlers(services)
+        others = backend.served() | people.served() | campaigns.served() | EnterpriseHandlers(services).served()
         return {
-            messages.Grab: Row("user", now=self._grab),
-            messages.Open: Row("user", now=self._open),
+            messages.Grab: Row("user", now=self._replying.grab),
+            messages.Open: Row("user", now=self._replying.open),
+            messages.Shake: Row("user", now=self._replying.shake),
             messages.OpenPage: Row("user", later=pages.open_page),
             messages.ResultPage: Row("user", later=pages.result_page, read="lane"),
             messages.StopWatching: Row("user", later=pages.stop_watching),
@@ -104,6 +111,8 @@ class Dispatch:
             messages.GetSeedTrees: Row("user", later=packets.seed_trees),
             messages.Records: Row("user", later=pages.records, read="lane"),
             messages.Reveal: Row("user", later=packets.reveal, read="lane"),
+            messages.CampaignInfo: Row("anyone", later=campaigns.info),
+            messages.ListCampaigns: Row("anyone", later=campaigns.page),
             messages.CreateGroup: Row("user", later=groups.create),
             messages.JoinGroup: Row("user", later=groups.join),
             messages.LeaveGroup: Row("user", later=groups.leave),
@@ -125,7 +134,7 @@ class Dispatch:
             messages.Pay: Row("backend", later=money.pay),
             messages.TopUp: Row("backend", later=money.top_up),
             messages.Withdraw: Row("backend", later=money.withdraw),
-            **{kind: Row("backend", later=serves) for kind, serves in backend.items()},
+            **{kind: Row("backend", later=serves) for kind, serves in others.items()},
         }
 
     @property
@@ -143,7 +152,7 @@ class Dispatch:
             return
         row = self.rows[type(request)]
         is_backend = session.user_id == BACKEND
-        if is_backend != (row.caller == "backend"):
+        if is_backend != (row.caller == "backend") and row.caller != "anyone":
             self._refuse(session, request.seq, codes.Refusal.FORBIDDEN)
             return
         if not is_backend:
@@ -257,40 +266,3 @@ class Dispatch:
     def _jittered(self, wait_ms: int | None) -> int | None:
         """Spread around the estimate, so that requests which were refused together do not come back together."""
         return None if wait_ms is None else int(wait_ms * (0.5 + self._random_part()))
-
-    # --- grab and open: requests out, replies in --------------------------------------------------------------
-
-    def _grab(self, session: Session, request: messages.Grab) -> None:
-        self._opens.grab(
-            GrabRequest(request.packet_id, session.user_id, self._now_ms(), session.number, request.seq)
-        )
-
-    def _open(self, session: Session, request: messages.Open) -> None:
-        self._opens.open(
-            OpenRequest(
-                request.packet_id,
-                session.user_id,
-                self._now_ms(),
-                session.number,
-                request.seq,
-                ticket=request.ticket,
-            )
-        )
-
-    def _deliver(self, request: GrabRequest | OpenRequest, outcome: Outcome) -> None:
-        """Send the reply to the session that asked, if it is still there."""
-        session = self._sessions.get(request.session)
-        if isinstance(outcome, Reason):
-            if session is not None:
-                wait_ms = self._opens.retry_after_ms if outcome is Reason.OVERLOADED else None
-                self._refuse(session, request.seq, CODES[outcome], retry_after_ms=self._jittered(wait_ms))
-            return
-        self.answers[outcome.answer] += 1
-        if session is None:
-            return
-        if type(request) is GrabRequest:
-            session.reply(grabbed_of(request.seq, request.packet_id, outcome))
-        elif outcome is NO_TICKET:
-            self._refuse(session, request.seq, codes.Refusal.NO_TICKET)
-        else:
-            session.reply(opened_of(request.seq, request.packet_id, outcome))

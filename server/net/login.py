@@ -20,8 +20,10 @@ CLOSES: Final = {
     LoginVerdict.OLD_VERSION: codes.Close.TOKEN_EXPIRED,
     LoginVerdict.BANNED: codes.Close.BANNED,
     LoginVerdict.REVOKED: codes.Close.TOKEN_REVOKED,
+    LoginVerdict.SPONSOR: codes.Close.LOGIN_REFUSED,
 }
 DETAILS: Final = {
+    LoginVerdict.SPONSOR: "the user is a sponsor: no client logs in as one",
     LoginVerdict.OLD_VERSION: "this server accepts tokens with a time of issue only",
     LoginVerdict.FROM_LATER: "the token was issued more than 60 seconds ahead of this server's clock",
 }

@@ -15,7 +15,9 @@ from server.config import Config
 from server.core.ids import IdMaker, id_at
 from server.core.limits import Limits
 from server.core.texts import MoneyWords
-from server.core.webhooks.addresses import networks_of
+from server.services.campaigns.assembly import CampaignServices
+from server.services.campaigns.leases import LeaseBook
+from server.services.campaigns.won_shares import WonShares
 from server.services.cards.forget import ForgetService
 from server.services.chat.backend_groups import BackendGroupService
 from server.services.chat.chats import ChatService
@@ -66,9 +68,7 @@ from server.services.runtime.read_lane import ReadLane
 from server.services.runtime.store_health import StoreHealth
 from server.services.runtime.supervised import Loop
 from server.services.seeds.service import SeedService
-from server.services.webhooks.delivery import WebhookDelivery
-from server.services.webhooks.secrets import WebhookSecrets
-from server.services.webhooks.service import WebhookService
+from server.services.webhooks.assembly import WebhookServices
 from storage.postgres import facts
 from storage.postgres.migrate import migrate
 from storage.postgres.write_probe import WRITE_S
@@ -102,7 +102,9 @@ class Services:
         self.records_health = StoreHealth("postgres", stores.database.probe_write, WRITE_S)
         bus.subscribe(lambda *_: self.records_health.wrote(), ClaimsRecorded)
         self.time = DatabaseTime(stores.time, clock)
-        self.changes = ChangeFeed(stores.change_feed, clock.random_number(), clock.elapsed_s)
+        self._server_id = clock.random_number()
+        self.changes = ChangeFeed(stores.change_feed, self._server_id, clock.elapsed_s)
+        self._lease_book = LeaseBook()
         self.seeds = SeedService(stores.seed_trees, seed_keys, clock.random_bytes, clock.now_ms)
         self.reads = ReadLane(max(1, config.stores.postgres_pool_max // 2), limits)
         self.read_replies = ReadLane(REPLIES_AT_ONCE, limits)
@@ -112,6 +114,7 @@ class Services:
         self._make_money()
         self._make_payments(seed_keys)
         self._make_webhooks(seed_keys)
+        self._make_campaigns()
         self.grab_stats = GrabStatService(stores.grab_stats, self.opens, self.groups, bus)
         self.audit_results = AuditResults(stores.database)
         self.lookups = LookupService(stores, clock.now_ms, clock.elapsed_s)
@@ -143,20 +146,18 @@ class Services:
             stores.mirror, stores.packets, self.mirror_health, limits, bus, clock.now_ms, clock.elapsed_s
         )
         self.reload = PacketReload(
-            stores.packets, stores.mirror, self.mirror_health, self.groups, self.seeds, stores.admissions
+            stores.packets,
+            stores.mirror,
+            self.mirror_health,
+            self.groups,
+            self.seeds,
+            stores.admissions,
+            self._lease_book.dealt_to,
         )
         self.recovery = Recovery(self.reload, self.live_packets, limits, bus)
         self.sweep = Sweep(stores.mirror, stores.packets, self.mirror_health, self.live_packets, self.recovery, bus)
-        self.opens = GrabOpenService(
-            self.live_packets,
-            self.commit,
-            self.recovery,
-            self.mirror_health,
-            ClaimNews(self.groups, bus),
-            limits,
-            bus,
-            clock.random_number,
-        )
+        parts = self.live_packets, self.commit, self.recovery, self.mirror_health, ClaimNews(self.groups, bus)
+        self.opens = GrabOpenService(*parts, limits, bus, clock.random_number)
 
     def _make_packets(self) -> None:
         """What else users do with packets, and what becomes of the rest."""
@@ -174,8 +175,8 @@ class Services:
         self.reveals = RevealService(stores.packets, self.groups, self.seeds, now_ms)
         replies = AwaitedReplies(lives, self.opens, bus)
         self.on_behalf = OnBehalfService(self.opens, replies, now_ms)
-        credited = CreditedClaims(stores.settlement)
-        self.pages = PageService(self.opens, replies, self.names, self.groups, credited, now_ms, words, limits)
+        claims = CreditedClaims(stores.settlement), WonShares(stores.packets, stores.leases)
+        self.pages = PageService(self.opens, replies, self.names, self.groups, *claims, now_ms, words, limits)
         self.pass_on = PassOnService(
             stores.admissions, lives, self.on_behalf, self.login, self.changes, limits, now_ms
         )
@@ -206,34 +207,35 @@ class Services:
         )
         self.cards, self.orders = self.payments.cards, self.payments.orders
         self.forgetting = ForgetService(self.people, self.cards.service)
-        send, check_known = self.payments.sender.send, self.people.check_known
-        self.enterprise = EnterpriseServices(
-            self._stores.bills, send, check_known, self._config, self._limits, self._clock, seed_keys
-        )
+        bills, send = self._stores.bills, self.payments.sender.send
+        self.enterprise = EnterpriseServices(bills, send, self._config, self._limits, self._clock, seed_keys)
         self.reconciliation = ReconciliationServices(
             self._config, self._stores, self.payments, self._clock, self._bus, self._money_words.smallest
         )
 
     def _make_webhooks(self, seed_keys: Mapping[str, bytes]) -> None:
-        stores, config = self._stores, self._config.webhooks
-        allowed = networks_of(config.allow_private)
-        endpoints, deliveries = stores.webhook_endpoints, stores.webhook_deliveries
-        self.webhook_secrets = WebhookSecrets(endpoints, seed_keys, self._clock.random_bytes)
-        self.webhooks = WebhookService(endpoints, deliveries, self.webhook_secrets, allowed, self._clock.now_ms)
-        self.webhook_delivery = WebhookDelivery(
-            endpoints,
-            deliveries,
-            stores.webhook_facts,
-            self.webhook_secrets,
-            self._clock,
-            allowed,
-            config.keep_days,
+        made = WebhookServices(self._config.webhooks, self._stores, seed_keys, self._clock)
+        self.webhook_secrets, self.webhooks, self.webhook_delivery = made.secrets, made.endpoints, made.delivery
+
+    def _make_campaigns(self) -> None:
+        parts = self._config.campaigns, self._stores, self._clock, self._limits, self._ids, self._bus
+        names = ("changes", "groups", "people", "seeds", "recovery", "commit")
+        others: dict[str, Any] = {name: getattr(self, name) for name in names}
+        self.campaigns = CampaignServices(
+            *parts,
+            book=self._lease_book,
+            server_id=self._server_id,
+            health=self.mirror_health,
+            packets=self.live_packets,
+            is_confirmed=lambda: self.time.is_confirmed,
+            **others,
         )
 
     @property
     def unanswered(self) -> bool:
         """Claims are in flight, or a request waits for a packet."""
-        return bool(self.commit.unrecorded) or self.live_packets.unanswered
+        waits = self.commit.unrecorded or self.campaigns.shakes.waiting
+        return bool(waits) or self.live_packets.unanswered
 
     async def open_stores(self) -> None:
         """Connect, bring the tables up to date, look for the mirror. Raises StoreUnavailable, StoreRefused."""
@@ -261,19 +263,13 @@ class Services:
             "standing": self.standing.batcher,
             "admissions": self.pass_on.batcher,
             **self.messages.batchers,
+            **self.campaigns.batchers,
         }
 
     def loops(self) -> dict[str, Loop]:
         """The loops that must run while the server serves, by name; none of them ever ends by itself."""
-        in_doubt: dict[str, InDoubt[Any, Any]] = {
-            "sends": self.sends.in_doubt,
-            "wallets": self.wallets.in_doubt,
-            "orders": self.orders.in_doubt,
-            "settlement": self.settlement.in_doubt,
-            "refunds": self.refunds.in_doubt,
-            "resends": self.resends.in_doubt,
-            "outbox": self.outbox.in_doubt,
-        }
+        names = ("sends", "wallets", "orders", "settlement", "refunds", "resends", "outbox")
+        in_doubt: dict[str, InDoubt[Any, Any]] = {name: getattr(self, name).in_doubt for name in names}
         return {
             **self.payments.loops(),
             "reconciliation": self.reconciliation.statements.run,
@@ -289,6 +285,7 @@ class Services:
             "outbox": self.outbox.run,
             "sweep": self.sweep.run,
             "grab_stats": self.grab_stats.run,
+            "campaigns": self.campaigns.loop.run,
             "passes": self.passes.run,
             "webhooks": self.webhook_delivery.run,
             **{f"in_doubt_{name}": one.run for name, one in in_doubt.items()},

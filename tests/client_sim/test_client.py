@@ -135,11 +135,9 @@ async def connected(server: Server, **options: Any) -> AsyncIterator[Client]:
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    for _ in range(1000):
-        if holds():
-            return
-        await asyncio.sleep(0.001)
-    raise AssertionError("the condition never became true")
+    async with asyncio.timeout(PATIENCE_S):
+        while not holds():  # noqa: ASYNC110  no event says so
+            await asyncio.sleep(0.001)
 
 
 # --- money moves once -----------------------------------------------------------------------------------------

@@ -42,6 +42,8 @@ NOT_SIMULATED_STORES = {
     "webhook_endpoints": "a world has no receivers of webhooks",
     "webhook_deliveries": "a world has no receivers of webhooks",
     "webhook_facts": "a world has no receivers of webhooks",
+    "campaigns": "no world has a sponsor",
+    "leases": "no world has a sponsor",
 }
 NOT_SIMULATED_METHODS = {
     "packets.record": "inherited: the real one, above the simulated statement",

@@ -16,9 +16,9 @@ def test_only_drawn_amounts_have_a_best_luck() -> None:
 
 
 def test_a_packet_to_one_user_is_seen_in_the_inboxes_of_both() -> None:
-    by_users = [row for row in ROWS.values() if row.by_users]
+    by_users = [row for row in ROWS.values() if row.can_be_sent]
     assert all(row.posted_to_sender == row.goes_to_user for row in by_users)
-    assert not any(row.posted_to_sender for row in ROWS.values() if not row.by_users)  # a sponsor reads no inbox
+    assert not any(row.posted_to_sender for row in ROWS.values() if row.by_bill)  # a sponsor reads no inbox
 
 
 def test_lists_for_statements_are_the_values_of_the_records() -> None:

@@ -36,6 +36,10 @@ def test_number_of_each_kind_never_changes() -> None:
         "TRANSFER": 13,
         "PAY": 14,
         "CORRECTION": 15,
+        "CAMPAIGN": 18,
+        "LEASE": 19,
+        "LEASE_RETURNED": 20,
+        "CAMPAIGN_RETURNED": 21,
     }
     assert OPENING not in set(TransferKind)
 
@@ -57,9 +61,10 @@ def test_money_enters_and_leaves_through_wallets_only() -> None:
     """
     by_itself = [pairs for kind, pairs in DIRECTIONS.items() if kind is not TransferKind.CORRECTION]
     without = {pair for pairs in by_itself for pair in pairs if Account.WALLET not in pair}
-    assert without == {(Account.IN_TRANSIT, Account.OUTSIDE)}
+    leased = {(Account.POOL, Account.PACKET), (Account.PACKET, Account.POOL)}  # inside of a campaign
+    assert without == {(Account.IN_TRANSIT, Account.OUTSIDE), *leased}
     corrected = {account for pair in DIRECTIONS[TransferKind.CORRECTION] for account in pair}
-    assert corrected == set(Account) - {Account.PACKET, Account.SPONSOR}
+    assert corrected == set(Account) - {Account.PACKET, Account.POOL, Account.SPONSOR}
 
 
 @given(movements=st.lists(st.tuples(st.sampled_from(TransferKind), st.integers(1, 2_000_000))))
@@ -78,5 +83,5 @@ def test_wallets_and_packets_hold_top_ups_less_withdrawals(
     came_in = sum(amount_fen for kind, amount_fen in movements if kind in into)
     out = (TransferKind.WITHDRAW, TransferKind.POSTED, TransferKind.PAID_OUT, TransferKind.PAY)
     went_out = sum(amount_fen for kind, amount_fen in movements if kind in out)
-    inside = balances[Account.WALLET] + balances[Account.PACKET] + balances[Account.IN_TRANSIT]
+    inside = sum(balances[one] for one in (Account.WALLET, Account.PACKET, Account.POOL, Account.IN_TRANSIT))
     assert inside == came_in - went_out == -balances[Account.OUTSIDE]

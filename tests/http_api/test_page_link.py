@@ -140,7 +140,7 @@ async def test_link_that_is_forged_late_or_of_another_user_is_refused(api: Api, 
         assert (refused.status, refused.code, refused.json["temporary"]) == (401, "bad_link", False)
     bearer = {"Authorization": f"Bearer api.{API_KEYS['api'].hex()}"}
     assert (await api.send("POST", "/c/open", b"", bearer)).code == "bad_link"
-    turn_clock(599_000)
+    turn_clock(570_000)
     assert (await api.send("GET", "/c/result", b"", link.headers())).code == "not_allowed"  # not opened yet
     turn_clock(601_000)
     late = await page_opens(api, link)

@@ -86,7 +86,7 @@ def test_reliability_numbers_of_planted_faults_are_those_of_the_table() -> None:
 
 def test_operations_every_check_of_the_audit_has_a_row() -> None:
     named = first_column("operations.md", "### The audit names a discrepancy")
-    assert sorted(named) == sorted([*CHECKS, "fairness", "commitments", "trees", "balance"])
+    assert sorted(named) == sorted([*CHECKS, "fairness", "commitments", "trees", "dealt", "balance"])
 
 
 def test_protocol_every_request_has_a_row_that_tells_what_a_repeat_does() -> None:

@@ -1385,7 +1385,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         GROUPS,
         '            await self._changes.wait_until_told("group", made.group_id, made.version)\n',
         "            pass\n",
-        (T_TWO + "change_of_the_backend_holds_at_the_other_server_at_once",),
+        (T_TWO + "change_is_answered_after_the_other_server_has_followed_it[members of a group]",),
     ),
     Mutation(
         "users join by the number of a group",
@@ -2016,7 +2016,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/services/chat/people.py",
         '        await self._changes.wait_until_told("user", access.user_id, access.version)\n',
         "",
-        (T_PEOPLE + "login_in_flight_when_the_backend_decides_is_not_welcomed[banned-1]",),
+        (T_TWO + "change_is_answered_after_the_other_server_has_followed_it[a ban]",),
     ),
     Mutation(
         "a server does not follow the bans of others",
@@ -2946,7 +2946,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "    WHEN current_setting('transaction_read_only')::boolean THEN"
         " 'is read only (default_transaction_read_only)'\n",
         "",
-        (T_STORE_HEALTH + IDLE + "[postgres_is_read_only-postgres]",),
+        (T_STORE_HEALTH + "read_only_database_is_known_by_the_probe_alone",),
     ),
     Mutation(
         "a full disk that a statement has met is forgotten",
@@ -3175,7 +3175,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "storage/postgres/write_probe.py",
         "        self._look_for_another_primary(now_s)\n",
         "",
-        (T_PG_FAILOVER + "idle_server_leaves_an_old_primary_that_was_not_fenced[one address that moved]",),
+        (T_PG_FAILOVER + "probe_that_succeeds_on_an_old_primary_looks_for_another_one",),
     ),
     Mutation(
         "another primary is not looked for at the other hosts",
@@ -5482,8 +5482,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "users send packets in a sponsor's name",
         "I7",
         PACKET_REQUEST,
-        "if not known.row.by_users:",
-        "if False:",
+        "if one == kind and one.row.can_be_sent), None)",
+        "if one == kind), None)",
         (T_BILL_RULES + "only_the_chat_backend_sends_the_kind",),
     ),
     Mutation(

@@ -194,6 +194,17 @@ async def test_standby_is_refused_as_one_that_takes_no_writes(cluster: Any) -> N
             await database.close()
 
 
+async def test_read_only_database_is_known_by_the_probe_alone(
+    postgres_dsn: str, redis: aioredis.Redis, sql: Sql
+) -> None:
+    async with postgres_is_read_only(World(redis, sql, None)):
+        database = Database(postgres_dsn, pool_max=1, timeout_s=10.0, writes=False)
+        await database.open()
+        with pytest.raises(StoreUnavailable, match="is read only"):
+            await database.probe_write()
+        await database.close()
+
+
 TEMPORARY = """
 SELECT (SELECT pg_stat_clear_snapshot()), temp_bytes FROM pg_stat_database WHERE datname = current_database()
 """

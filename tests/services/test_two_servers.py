@@ -67,6 +67,34 @@ async def test_change_of_the_backend_holds_at_the_other_server_at_once(pair: Pai
     assert await is_in(member, pair)
 
 
+CHANGES: dict[str, Callable[[Pair], Awaitable[object]]] = {
+    "members of a group": lambda pair: pair.backend.change(pair.group, 1, left=(MEMBER,)),
+    "all members of a group": lambda pair: pair.backend.sync(pair.group, 1, OWNER),
+    "a member is removed": lambda pair: pair.owner.remove_member(pair.group, MEMBER),
+    "a ban": lambda pair: pair.backend._client.ban_user(MEMBER),
+    "tokens are revoked": lambda pair: pair.backend._client.revoke_tokens(MEMBER),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_change_is_answered_after_the_other_server_has_followed_it(pair: Pair, change: str) -> None:
+    reached, released = asyncio.Event(), asyncio.Event()
+
+    async def held(number: int, version: int) -> None:
+        reached.set()
+        await released.wait()
+
+    for follows in pair.servers[1].app.services.changes._follows.values():
+        follows.append(held)
+    asked = asyncio.ensure_future(CHANGES[change](pair))
+    await reached.wait()  # perhaps by an earlier change
+    for _ in range(10):  # each reads the record: a reply that waits for no one would come before the last one
+        await pair.owner.balance()
+    assert not asked.done()
+    released.set()
+    await asked
+
+
 async def test_kick_at_one_server_holds_at_the_other_at_once(pair: Pair, books_balance: BooksBalance) -> None:
     ticket = (await pair.member.grab(pair.packet)).ticket
     await pair.owner.remove_member(pair.group, MEMBER)

@@ -363,6 +363,10 @@ async def _none_admitted(packet_ids: Sequence[int]) -> list[Any]:
     return []
 
 
+async def _no_campaigns() -> list[int]:
+    return []
+
+
 def stores(world: Any) -> Stores:
     """Every store of one simulated server. What the worlds do not use is absent."""
     simulated: dict[str, Any] = {
@@ -401,5 +405,7 @@ def stores(world: Any) -> Stores:
         "webhook_endpoints": None,
         "webhook_deliveries": None,
         "webhook_facts": None,
+        "campaigns": SimpleNamespace(open_ids=_no_campaigns),
+        "leases": None,
     }
     return Stores(**simulated)

@@ -92,11 +92,22 @@ FIELDS: dict[str, list[Any]] = {
     "GetBill": [3, "bill"],
     "ReportEvent": [3, "event", "follow", 4],
     "SetEventRange": [3, "follow", 200, 300, "greeting"],
+    "Shake": [GROUP],
+    "CampaignInfo": [GROUP, "zh"],
+    "ListCampaigns": [0],
+    "PutSponsor": [4, "name"],
+    "CreateCampaign": [
+        *("key", 4, "name", 1, 2, 10, 2_000, "bands", [[200, 200, 1_000_000]]),
+        *(0, 0, 1, "greeting", "cover", 0, False, b""),
+    ],
+    "ChangeCampaign": [GROUP, "pause"],
+    "CampaignReport": [GROUP],
 }
 FOR_BACKEND = {
     *("TopUp", "Withdraw", "Pay", "PutUsers", "BanUser", "RevokeTokens", "ForgetUser"),
     *("SendBill", "GetBill", "ReportEvent", "SetEventRange"),
     *("PutGroup", "DeleteGroup", "SyncMembers", "ChangeMembers", "PutChat"),
+    *("PutSponsor", "CreateCampaign", "ChangeCampaign", "CampaignReport"),
 }
 MAY_BE_LEFT_OUT = {
     "JoinGroup": 1,
@@ -122,6 +133,9 @@ MAY_BE_LEFT_OUT = {
     "ResultPage": 3,
     "Records": 3,
     "SendAgain": 1,
+    "CampaignInfo": 1,
+    "ListCampaigns": 1,
+    "CreateCampaign": 8,
 }
 ANY_REQUEST = {
     "bad_request",

@@ -32,8 +32,9 @@ def print_audit(console: Console, report: Report, money: MoneyUnit) -> None:
         for discrepancy in finding.discrepancies:
             console.print(f"{finding.name}: {discrepancy}", style="red", highlight=False, soft_wrap=True)
     in_transit = f" + in transit {number(sums.in_transit_fen)}" if sums.in_transit_fen else ""
+    in_pools = f" + in pools {number(sums.in_pools_fen)}" if sums.in_pools_fen else ""
     console.print(
-        f"wallets {number(sums.wallets_fen)} + in packets {number(sums.in_packets_fen)}{in_transit}"
+        f"wallets {number(sums.wallets_fen)} + in packets {number(sums.in_packets_fen)}{in_pools}{in_transit}"
         f" = put in {number(sums.put_in_fen)} - taken out {money.full('en', sums.taken_out_fen)}",
         highlight=False,
         soft_wrap=True,

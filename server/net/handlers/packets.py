@@ -5,6 +5,8 @@ from __future__ import annotations
 from protocol import messages
 from protocol.messages import Message
 from server.core.packet_request import Payer, request_of
+from server.core.refusals import Reason, RequestRefused
+from server.net.handlers.campaigns import CampaignHandlers
 from server.net.handlers.cards import check_password_of
 from server.net.session import Session
 from server.services.assembly import Services
@@ -13,7 +15,8 @@ from server.services.assembly import Services
 class PacketHandlers:
     """Send, send again, reveal."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, campaigns: CampaignHandlers) -> None:
+        self._campaigns = campaigns
         self._sends, self._resends, self._reveals = services.payments.sender, services.resends, services.reveals
         self._seeds = services.seeds
 
@@ -44,7 +47,12 @@ class PacketHandlers:
         return messages.SentAgain(0, request.packet_id, *posted)
 
     async def reveal(self, session: Session, request: messages.Reveal) -> Message:
-        proof = await self._reveals.reveal(session.user_id, request.packet_id)
+        try:
+            proof = await self._reveals.reveal(session.user_id, request.packet_id)
+        except RequestRefused as refused:
+            if refused.reason is not Reason.NOT_ALLOWED:
+                raise
+            return await self._campaigns.reveal(session, request.packet_id)
         terms, use = proof.terms, proof.terms.seed_use
         origin = () if use is None or proof.seed_proof is None else (use.index, use.client_seed, *proof.seed_proof)
         return messages.Revealed(

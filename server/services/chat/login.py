@@ -12,7 +12,7 @@ from server.core.ledger import Holding, WalletBalance
 from server.core.limits import Limits
 from server.services.runtime.batching import Batcher
 from storage.postgres.chat.groups import GroupStore, ProfileRow
-from storage.postgres.chat.users import UserStore
+from storage.postgres.chat.users import AccessRow, UserStore
 
 PROFILES_MAX = 500
 AHEAD_S_MAX: Final = 60  # a token issued later, by the server's clock, would outlive a revocation
@@ -28,6 +28,7 @@ class LoginVerdict(Enum):
     OLD_VERSION = "old version"
     BANNED = "banned"
     REVOKED = "revoked"
+    SPONSOR = "sponsor"
 
 
 class JoinedStream(NamedTuple):
@@ -46,6 +47,7 @@ class Profile(NamedTuple):
     streams: list[JoinedStream]
     is_banned: bool
     tokens_from_s: int
+    is_sponsor: bool = False
 
 
 class LoginService:
@@ -105,6 +107,8 @@ class LoginService:
         """Judge a login, whose proof is right, by the record."""
         if profile.is_banned:
             return LoginVerdict.BANNED
+        if profile.is_sponsor:
+            return LoginVerdict.SPONSOR
         return LoginVerdict.REVOKED if issued_at_s < profile.tokens_from_s else LoginVerdict.ACCEPTED
 
     async def profile(self, user_id: int) -> Profile:
@@ -123,5 +127,5 @@ def _profile(user_id: int, row: ProfileRow) -> Profile:
     if all(stream.stream_id != user_id for stream in streams):
         streams.insert(0, JoinedStream(user_id, "", user_id, 0))
     holding = Holding(WalletBalance(*row.holding.balance), row.holding.arriving_fen)
-    is_banned, tokens_from_s = (False, 0) if row.access is None else row.access[2:]
-    return Profile(holding, streams, is_banned, tokens_from_s)
+    access = row.access or AccessRow(user_id, 0, is_banned=False, tokens_from_s=0)
+    return Profile(holding, streams, access.is_banned, access.tokens_from_s, access.is_sponsor)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from server.core.kinds import BY_BILL, TO_INVITED, TO_USER, WITH_BEST_LUCK
 from server.core.ledger import DIRECTIONS, MOVES_NOTHING, TransferKind
-from server.services.money import seed_audit
+from server.services.money import campaign_audit, seed_audit
 from server.services.money.seed_audit import Finding
 from server.services.seeds.seals import Seals
 from storage.postgres.database import Database
@@ -33,6 +33,9 @@ CHECKS: dict[str, str] = {
     "corrections": "every correction was approved by another than its proposer, and moves what its break allows",
     "posts": "what was credited, finished or refunded is told once in its streams, or waits in the outbox",
     "records": "what people sent and received by year follows from packets and transfers",
+    "pools": "every campaign was paid for once, and all that was not won of it went back once",
+    "leases": "every number of a campaign is leased to one packet: leased = won + returned + open",
+    "wins": "every share of a campaign that was won is one win of its user, within the limit",
     "seeds": "the packets of every sender use the server seeds one after the other, and hold none in plain",
 }
 # what the statements cannot know: the rows of the tables in server/core
@@ -52,7 +55,7 @@ ARGUMENTS: dict[str, tuple[object, ...]] = {
 }
 CURRENCY_SIGN = "¤"  # in the lines of audit.sql, for what an amount counts
 FEN = "fen"
-BALANCE = "wallets + in packets + in transit = put in - taken out"
+BALANCE = "wallets + in packets + in pools + in transit = put in - taken out"
 
 
 class Report(NamedTuple):
@@ -92,6 +95,7 @@ async def audit(database: Database, seed_keys: Mapping[str, bytes], smallest: st
         ]
         findings.append(await seed_audit.check_trees(records, seals))
         findings += await seed_audit.check_packets(records, seals)
+        findings.append(await campaign_audit.check_pools(records, seals))
     findings.append(Finding("balance", BALANCE, _unbalanced(sums)))
     return Report(sums, [_in_words(finding, smallest) for finding in findings])
 
@@ -112,13 +116,13 @@ async def audit_at(dsn: str, timeout_s: float, seed_keys: Mapping[str, bytes], s
 
 
 def _unbalanced(sums: SumsRow) -> list[str]:
-    inside = sums.wallets_fen + sums.in_packets_fen + sums.in_transit_fen
+    inside = sums.wallets_fen + sums.in_packets_fen + sums.in_pools_fen + sums.in_transit_fen
     outside = sums.put_in_fen - sums.taken_out_fen
     if inside == outside:
         return []
     sign = CURRENCY_SIGN
     balance = f"hold {inside} {sign}, {outside} {sign} came in: {inside - outside:+d} {sign}"
-    return [f"wallets, packets and transit {balance}"]
+    return [f"wallets, packets, pools and transit {balance}"]
 
 
 def _in_words(finding: Finding, smallest: str) -> Finding:

@@ -38,7 +38,7 @@ class AwaitedReplies:
             if isinstance(outcome, Reason):
                 wait_ms = self._opens.retry_after_ms if outcome is Reason.OVERLOADED else None
                 answer.set_exception(RequestRefused(outcome, retry_after_ms=wait_ms))
-            else:
+            elif isinstance(outcome, Decision):
                 answer.set_result(Replied(outcome, self._packets.snapshot(packet_id)))
 
         return answer, self._bus.expect(on_reply)

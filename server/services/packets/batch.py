@@ -10,6 +10,7 @@ import msgspec
 from server.core.packet import Claim, Packet
 from server.services.packets.live_packet import LivePacket
 from server.services.packets.requests import PendingRequest
+from storage.postgres.packets.packets import Advance, Wins
 from storage.redis import mirror as log
 from storage.redis.mirror import Extension
 
@@ -83,6 +84,15 @@ def joined(batches: list[list[PacketBatch]]) -> list[PacketBatch]:
             before.claims.extend(part.claims)
             part.live.in_flight -= 1
     return list(by_live.values())
+
+
+def advances_of(batch: list[PacketBatch], told: bool) -> list[Advance]:
+    """What the record must take of these. `told`: their users may have been told already."""
+    of_leases = Wins.TOLD if told else Wins.UNTOLD
+    return [
+        Advance(part.live.packet_id, part.version, part.claims, of_leases if part.packet.terms.dealt else Wins.NONE)
+        for part in batch
+    ]
 
 
 def extension(part: PacketBatch) -> Extension:

@@ -19,6 +19,8 @@ class ClaimNews:
     def publish(self, live: LivePacket, packet: Packet, claims: list[Claim]) -> None:
         """These claims, in the order of their indexes, are durable; the last one may be the finish."""
         terms = packet.terms
+        if not terms.kind.row.claims_are_told:
+            return
         self._bus.publish(Claimed(terms, claims), (terms.sender_id,))
         if claims[-1].index == terms.shares - 1:
             self._publish_finish(live, packet, claims[-1])

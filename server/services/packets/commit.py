@@ -21,6 +21,7 @@ from server.services.packets.batch import (
     ClaimsRecorded,
     ClaimsRejected,
     PacketBatch,
+    advances_of,
     claims_in,
     count_failure,
     extension,
@@ -34,7 +35,7 @@ from server.services.packets.requests import PendingRequest
 from server.services.runtime.bus import Bus
 from server.services.runtime.load_shedding import NEW_WORK, LoadShedding
 from storage.errors import PartlyLocked, StoreUnavailable
-from storage.postgres.packets.packets import Advance, PacketStore
+from storage.postgres.packets.packets import PacketStore
 from storage.redis.mirror import Mirror
 
 BATCH_MAX = 1_000  # claims; larger batches gain little and every open in them waits longer
@@ -231,9 +232,7 @@ class CommitPath:
         locked: set[int] = set()
         try:
             with self._measured("postgres"):
-                accepted = await self._packets.record(
-                    [Advance(part.live.packet_id, part.version, part.claims) for part in batch]
-                )
+                accepted = await self._packets.record(advances_of(batch, self._won_after_mirror))
         except PartlyLocked as partly:
             accepted, locked = partly.accepted, partly.locked
         except StoreUnavailable as error:

@@ -22,7 +22,7 @@ from server.services.packets.live_packet import LivePacket
 from server.services.packets.live_packets import LivePackets
 from server.services.packets.mirror_health import MirrorHealth
 from server.services.packets.recovery import PacketReady, Recovery
-from server.services.packets.requests import GrabRequest, LookRequest, OpenRequest, PendingRequest
+from server.services.packets.requests import GrabRequest, LookRequest, OpenRequest, PendingRequest, WinRequest
 from server.services.runtime.bus import Bus
 
 LOG = structlog.get_logger()
@@ -37,6 +37,16 @@ class Admission(NamedTuple):
     packet_id: int
     user_id: int
     at_ms: int
+
+
+class WinRejected(NamedTuple):
+    """A store has refused the claim of a win, or its outcome was unknown; its user was not told of it.
+
+    Another share is as good. `recorded`: the claim stands in the record after all.
+    """
+
+    request: WinRequest
+    recorded: Decision | None
 
 
 class GrabOpenService:
@@ -198,7 +208,9 @@ class GrabOpenService:
             self._news.publish(live, packet, event.unannounced)
         rejected, waiting = live.take_rejected(), live.take_waiting()
         for request in rejected:
-            if live.packet is packet:
+            if type(request) is WinRequest and not request.answered:
+                self._bus.publish(WinRejected(request, _as_recorded(packet, request)))
+            elif live.packet is packet:
                 self._retry(live, packet, request)
             else:
                 live.rejected.append(request)
@@ -213,6 +225,12 @@ class GrabOpenService:
             self._decide(live, packet, request)
         else:
             live.waiting.append(request)
+
+
+def _as_recorded(packet: Packet, request: PendingRequest) -> Decision | None:
+    """The win of this very request, if the packet, which was read again, has it."""
+    claim = packet.claims.get(request.user_id)
+    return None if claim is None or claim != request.claim else packet.decision_for(WON, claim)
 
 
 def _rests_on(decision: Decision, live: LivePacket) -> int:

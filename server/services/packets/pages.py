@@ -12,6 +12,7 @@ from server.core.packet import EXPIRED, GONE, Answer, Claim, Decision
 from server.core.pages import State, View, Viewer
 from server.core.refusals import Reason, RequestRefused
 from server.core.texts import Language, MoneyWords, ago
+from server.services.campaigns.won_shares import WonShares
 from server.services.chat.groups import GroupService
 from server.services.chat.names import NameService
 from server.services.money.credited import CreditedClaims
@@ -81,6 +82,7 @@ class PageService:
         names: NameService,
         groups: GroupService,
         credited: CreditedClaims,
+        won: WonShares,
         now_ms: Callable[[], int],
         money: MoneyWords,
         limits: Limits,
@@ -90,6 +92,7 @@ class PageService:
         self._names = names
         self._groups = groups
         self._credited = credited
+        self._won = won
         self._now_ms = now_ms
         self._money = money
         self._limits = limits
@@ -126,10 +129,11 @@ class PageService:
     async def result(self, user_id: int, packet_id: int, language: Language, before_index: int) -> ResultList:
         """The result page, with the claims before an index; 0: the newest. Raises RequestRefused (NOT_ALLOWED)."""
         seen = await self._look(user_id, packet_id)
-        if seen is not None:
-            viewer = self._viewer(seen, user_id, language)
-            if (result := await self._result(seen, viewer, self._now_ms(), before_index)) is not None:
-                return result
+        if seen is None or seen.packet.terms.dealt:
+            return await self._result_of_win(user_id, packet_id, language)
+        viewer = self._viewer(seen, user_id, language)
+        if (result := await self._result(seen, viewer, self._now_ms(), before_index)) is not None:
+            return result
         raise RequestRefused(Reason.NOT_ALLOWED)
 
     async def news(self, seen: Snapshot, user_id: int, language: Language, told: int) -> ResultChange:
@@ -184,6 +188,18 @@ class PageService:
             len(listed) > LINES_MAX,
             page.lists_claims and page.state is State.OPEN and seen.may_follow(viewer.user_id),
         )
+
+    async def _result_of_win(self, user_id: int, packet_id: int, language: Language) -> ResultList:
+        """The page of a share that was won by shaking. Raises RequestRefused (NOT_ALLOWED)."""
+        known = await self._won.known(user_id, packet_id)
+        if known is None:
+            raise RequestRefused(Reason.NOT_ALLOWED)
+        credited = await self._credited.has(user_id, packet_id)
+        viewer = Viewer(user_id, may_open=False, in_first_group=False, language=language, money=self._money)
+        page = pages.result_page(known, viewer, self._now_ms(), credited=credited)
+        assert page is not None
+        [sender_name] = await self._names.of([page.sender_id])
+        return ResultList(page, sender_name, 1, 1, [], more=False, may_subscribe=False)
 
     async def _lines(self, claims: Sequence[Claim], language: Language) -> list[ListedClaim]:
         names = await self._names.of([claim.user_id for claim in claims])

@@ -1,21 +1,22 @@
 """Refunds: the unopened rest goes back to the sender after expiry, once.
 
-Close the packet in memory and in the mirror, re-drive what the mirror alone holds, then one transaction closes the
-record and pays back what its own claims leave. Which packets are due, and how much goes back, is decided in
-storage/postgres/packets/refunds.sql (`due`, `refund`), so a restart forgets nothing. A packet with claims in flight
-waits for the next round (`LivePackets.close_quiet`).
+The packet is closed in memory and in the mirror, what the mirror alone holds is recorded (PacketClosing; leases of
+campaigns are closed in the same way), then one transaction closes the record and pays back what its own claims
+leave. Which packets are due, and how much goes back, is decided in storage/postgres/packets/refunds.sql (`due`,
+`refund`), so a restart forgets nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from server.core.ledger import WalletBalance
+from server.core.packet import Terms
 from server.services.packets.batch import PacketsOver
 from server.services.packets.live_packets import LivePackets
 from server.services.packets.mirror_health import MirrorHealth
-from server.services.packets.stored_state import StoredState, claim_of, terms_of, verdict
+from server.services.packets.stored_state import StoredState, claim_of, terms_of, verdict, wins_of
 from server.services.runtime.bus import Bus
 from server.services.runtime.events import BalanceChange, Refunded
 from server.services.runtime.in_doubt import InDoubt
@@ -23,7 +24,64 @@ from server.services.runtime.outage_log import OutageLog
 from server.services.seeds.service import SeedService
 from storage.errors import StoreUnavailable
 from storage.postgres.packets import packets as store
+from storage.postgres.packets.packets import PacketRow
 from storage.redis.mirror import Log, Mirror
+
+TermsOf = Callable[[Mapping[int, PacketRow]], Awaitable[Mapping[int, Terms]]]
+
+
+class PacketClosing:
+    """Closes packets, before a refund or the return of a lease. `terms_of`: the terms of recorded packets."""
+
+    def __init__(
+        self,
+        records: store.PacketStore,
+        mirror: Mirror,
+        health: MirrorHealth,
+        packets: LivePackets,
+        terms_of: TermsOf,
+    ) -> None:
+        self._records = records
+        self._mirror = mirror
+        self._health = health
+        self._packets = packets
+        self._terms_of = terms_of
+        self.redriven_claims = 0
+        self.redriven_fen = 0
+
+    async def close(self, packet_ids: Collection[int]) -> list[int]:
+        """Close these; those whose records may be closed now. Raises StoreUnavailable."""
+        quiet = self._packets.close_quiet(packet_ids)
+        if not quiet:
+            return []
+        overtaken = await self._redrive(await self._close_mirror(quiet))
+        return [packet_id for packet_id in quiet if packet_id not in overtaken]
+
+    async def _close_mirror(self, due: list[int]) -> dict[int, Log]:
+        """Close the logs. Without Redis the record alone decides, unless it may lack acknowledged claims."""
+        if self._health.is_up:
+            try:
+                return await self._mirror.close_logs(due)
+            except StoreUnavailable as error:
+                self._health.lost(error)
+        self._health.raise_if_claims_may_be_missing()
+        return {}
+
+    async def _redrive(self, logs: dict[int, Log]) -> set[int]:
+        """Record what only the mirror holds; returns the packets that another writer moved meanwhile."""
+        rows, recorded = await self._records.load([packet_id for packet_id, log in logs.items() if log.claims])
+        ahead = []
+        for packet_id, terms in (await self._terms_of(rows)).items():
+            claims = [claim_of(claim) for claim in recorded[packet_id]]
+            closed = rows[packet_id].closed_at_ms is not None
+            found = verdict(StoredState(terms, claims, closed, logs[packet_id], decides=self._health.decides))
+            if found.redrive:
+                ahead.append(store.Advance(packet_id, len(claims), found.redrive, wins_of(terms)))
+        accepted = await self._records.record(ahead) if ahead else set()
+        redriven = [claim for one in ahead if one.packet_id in accepted for claim in one.claims]
+        self.redriven_claims += len(redriven)
+        self.redriven_fen += sum(claim.amount_fen for claim in redriven)
+        return {one.packet_id for one in ahead} - accepted
 
 
 class RefundService:
@@ -44,8 +102,7 @@ class RefundService:
     ) -> None:
         """A refund is final, so there is none while `now_ms` is not confirmed."""
         self._records = records
-        self._mirror = mirror
-        self._health = health
+        self._closing = PacketClosing(records, mirror, health, packets, self._terms_of)
         self._packets = packets
         self._seeds = seeds
         self._batch_max = batch_max
@@ -58,8 +115,20 @@ class RefundService:
         self.in_doubt: InDoubt[tuple[int, int], store.RefundRow] = InDoubt(records.find_refunds, self._publish)
         self.refunded_packets = 0
         self.refunded_fen = 0
-        self.redriven_claims = 0
-        self.redriven_fen = 0
+
+    @property
+    def redriven_claims(self) -> int:
+        """Claims that only the mirror held."""
+        return self._closing.redriven_claims
+
+    @property
+    def redriven_fen(self) -> int:
+        """Their sum."""
+        return self._closing.redriven_fen
+
+    async def _terms_of(self, rows: Mapping[int, store.PacketRow]) -> dict[int, Terms]:
+        seeds = await self._seeds.of(rows.values())
+        return {packet_id: terms_of(row, seeds.get(packet_id, b"")) for packet_id, row in rows.items()}
 
     async def run(self) -> None:
         """Refund. Never ends; to be supervised."""
@@ -75,11 +144,9 @@ class RefundService:
     async def refund_once(self) -> int:
         """Refund one batch of packets that are due; how many were paid back."""
         now_ms = self._now_ms()
-        due = self._packets.close_quiet(await self._records.due(now_ms, self._batch_max))
+        due = await self._closing.close(await self._records.due(now_ms, self._batch_max))
         if not due:
             return 0
-        overtaken = await self._redrive(await self._close_mirror(due))
-        due = [packet_id for packet_id in due if packet_id not in overtaken]
         if not self._apart:
             return await self._refund(due, now_ms)
         return await self._refund_apart(due, now_ms)
@@ -119,30 +186,3 @@ class RefundService:
         self._bus.publish(Refunded(row.packet_id, row.sender_id, row.refunded_fen), (row.sender_id,))
         event = BalanceChange(row.sender_id, WalletBalance(*row.balance), row.refunded_fen, "refund")
         self._bus.publish(event, (row.sender_id,))
-
-    async def _close_mirror(self, due: list[int]) -> dict[int, Log]:
-        """Close the logs. Without Redis the record alone decides, unless it may lack acknowledged claims."""
-        if self._health.is_up:
-            try:
-                return await self._mirror.close_logs(due)
-            except StoreUnavailable as error:
-                self._health.lost(error)
-        self._health.raise_if_claims_may_be_missing()
-        return {}
-
-    async def _redrive(self, logs: dict[int, Log]) -> set[int]:
-        """Record what only the mirror holds; returns the packets that another writer moved meanwhile."""
-        rows, recorded = await self._records.load([packet_id for packet_id, log in logs.items() if log.claims])
-        seeds = await self._seeds.of(rows.values())
-        ahead = []
-        for packet_id, row in rows.items():
-            claims = [claim_of(claim) for claim in recorded[packet_id]]
-            terms = terms_of(row, seeds.get(packet_id, b""))
-            found = verdict(StoredState(terms, claims, row.closed_at_ms is not None, logs[packet_id]))
-            if found.redrive:
-                ahead.append(store.Advance(packet_id, len(claims), found.redrive))
-        accepted = await self._records.record(ahead) if ahead else set()
-        redriven = [claim for one in ahead if one.packet_id in accepted for claim in one.claims]
-        self.redriven_claims += len(redriven)
-        self.redriven_fen += sum(claim.amount_fen for claim in redriven)
-        return {one.packet_id for one in ahead} - accepted

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import structlog
@@ -16,7 +16,15 @@ from server.services.chat.groups import GroupService
 from server.services.packets.audience import audience_of, groups_of
 from server.services.packets.live_packet import LivePacket
 from server.services.packets.mirror_health import MirrorHealth
-from server.services.packets.stored_state import NOTHING, StoredState, claim_of, terms_of, verdict
+from server.services.packets.stored_state import (
+    NOTHING,
+    StoredState,
+    claim_of,
+    is_lease,
+    terms_of,
+    verdict,
+    wins_of,
+)
 from server.services.seeds.service import SeedService
 from storage.errors import StoreUnavailable
 from storage.postgres.packets.admissions import AdmissionStore
@@ -44,13 +52,16 @@ class PacketReload:
         groups: GroupService,
         seeds: SeedService,
         admissions: AdmissionStore,
+        dealt_to: Callable[[int], tuple[int, ...]],
     ) -> None:
+        """`dealt_to`: the amounts of a lease that this server gives away; empty: it does not give it away."""
         self._packets = packets
         self._mirror = mirror
         self._health = health
         self._groups = groups
         self._seeds = seeds
         self._admissions = admissions
+        self._dealt_to = dealt_to
         self.redriven_claims = 0
         self.found_fen = 0  # of claims that stand in the books and were not seen to get there
 
@@ -76,7 +87,9 @@ class PacketReload:
         return reloaded
 
     async def _read(self, ids: list[int]) -> dict[int, StoredState]:
-        rows, claims = await self._packets.load(ids)
+        found, claims = await self._packets.load(ids)
+        # a lease that is over, or that another server gives away: it cannot be tapped
+        rows = {one: row for one, row in found.items() if not is_lease(row) or self._dealt_to(one)}
         seeds = await self._seeds.of(rows.values())
         logs: dict[int, Log] = {}
         if self._health.is_up:
@@ -87,12 +100,13 @@ class PacketReload:
         self._health.raise_if_claims_may_be_missing()
         return {
             packet_id: StoredState(
-                terms_of(row, seeds.get(packet_id, b"")),
+                terms_of(row, seeds.get(packet_id, b""), self._dealt_to(packet_id)),
                 [claim_of(claim) for claim in claims[packet_id]],
                 row.closed_at_ms is not None,
                 logs.get(packet_id, NOTHING),
                 row.also_in,
                 self._health.is_up,
+                self._health.decides,
             )
             for packet_id, row in rows.items()
         }
@@ -116,7 +130,11 @@ class PacketReload:
         if not ahead:
             return set()
         accepted = await self._packets.record(
-            [Advance(packet_id, len(stored[packet_id].recorded), claims) for packet_id, claims in ahead.items()]
+            [
+                Advance(packet_id, len(one.recorded), ahead[packet_id], wins_of(one.terms))
+                for packet_id, one in stored.items()
+                if packet_id in ahead
+            ]
         )
         self.redriven_claims += sum(len(ahead[packet_id]) for packet_id in accepted)
         return ahead.keys() - accepted

@@ -36,6 +36,10 @@ class OpenRequest(PendingRequest, tag="open", kw_only=True):
     ticket: int
 
 
+class WinRequest(PendingRequest, tag="win"):
+    """Make the next claim of a lease, for a user whose shake has won."""
+
+
 class LookRequest(PendingRequest, tag="look"):
     """Have the packet in memory, to take a snapshot. The reply says no more than that it is there."""
 

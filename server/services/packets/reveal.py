@@ -12,7 +12,7 @@ from server.core.packet import Claim, Terms
 from server.core.pages import State
 from server.core.refusals import Reason, RequestRefused
 from server.services.chat.groups import GroupService
-from server.services.packets.stored_state import claim_of, state_of, terms_of
+from server.services.packets.stored_state import claim_of, is_lease, state_of, terms_of
 from server.services.seeds.service import SeedProof, SeedService, packet_seed_of
 from storage.postgres.packets.packets import PacketRow, PacketStore
 
@@ -51,7 +51,7 @@ class RevealService:
         """The proof of a packet whose record is closed: before, claims may be told that it does not hold yet."""
         rows, claims = await self._records.load([packet_id])
         row = rows.get(packet_id)
-        if row is None:
+        if row is None or is_lease(row):  # what was dealt to a lease follows from its campaign
             raise RequestRefused(Reason.NOT_ALLOWED)
         terms, all_claims = terms_of(row), [claim_of(one) for one in claims[packet_id]]
         state = state_of(row, self._now_ms())

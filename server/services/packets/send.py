@@ -156,7 +156,7 @@ class SendService:
             total_fen=one.total_fen,
             shares=one.shares,
             share_fen_min=self._limits.share_fen_min,
-            share_fen_max=max(self._limits.share_fen_max, 0 if one.kind.row.by_users else one.total_fen),
+            share_fen_max=max(self._limits.share_fen_max, one.total_fen if one.kind.row.by_bill else 0),
             greeting=one.greeting,
             seed=None,
             created_at_ms=now_ms,

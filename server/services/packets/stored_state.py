@@ -9,15 +9,16 @@ import structlog
 
 from server.core import pages, reconcile
 from server.core.amounts import Caps
-from server.core.kinds import PacketKind
+from server.core.kinds import Allocation, PacketKind
 from server.core.packet import Claim, Packet, Terms
 from server.core.pages import State
 from server.core.seeds import SeedUnknown, SeedUse
-from storage.postgres.packets.packets import ClaimRow, PacketRow
+from storage.postgres.packets.packets import ClaimRow, PacketRow, Wins
 from storage.redis.mirror import Log
 
 LOG = structlog.get_logger()
 NOTHING = Log(0, [], closed=False)
+UNTOLD = reconcile.Reconciliation((), mirror_is_good=False)
 
 
 class StoredState(NamedTuple):
@@ -29,10 +30,14 @@ class StoredState(NamedTuple):
     log: Log
     also_in: Sequence[int] = ()
     log_known: bool = True  # the mirror was read
+    decides: bool = True  # users may have been told of claims that only the mirror holds
 
 
-def terms_of(row: PacketRow, seed: bytes = b"") -> Terms:
-    """The terms of a recorded packet. `seed`: the one that was derived, if the record does not hold it."""
+def terms_of(row: PacketRow, seed: bytes = b"", dealt: tuple[int, ...] = ()) -> Terms:
+    """The terms of a recorded packet. `seed`: the one that was derived, if the record does not hold it.
+
+    `dealt`: what was dealt to a lease of a campaign.
+    """
     return Terms(
         packet_id=row.packet_id,
         kind=PacketKind(row.kind),
@@ -47,7 +52,18 @@ def terms_of(row: PacketRow, seed: bytes = b"") -> Terms:
         expires_at_ms=row.expires_at_ms,
         seed_use=seed_use_of(row),
         chat_id=row.chat_id or 0,
+        dealt=dealt,
     )
+
+
+def is_lease(row: PacketRow) -> bool:
+    """Whether a recorded packet holds numbers of a campaign."""
+    return PacketKind(row.kind).row.allocation is Allocation.DEALT
+
+
+def wins_of(terms: Terms) -> Wins:
+    """How claims that users may have been told of are recorded."""
+    return Wins.TOLD if terms.dealt else Wins.NONE
 
 
 def seed_use_of(row: PacketRow) -> SeedUse | None:
@@ -79,6 +95,8 @@ def verdict(stored: StoredState) -> reconcile.Reconciliation:
     found = reconcile.compare(stored.recorded, claims_of(stored.log), stored.log.length > 0 and stored.log.ours)
     if not found.redrive:
         return found
+    if stored.terms.dealt and not stored.decides:
+        return UNTOLD  # another user may win it, and its own user may have won enough elsewhere
     try:
         Packet(stored.terms, [*stored.recorded, *found.redrive])
     except SeedUnknown:

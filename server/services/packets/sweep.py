@@ -15,6 +15,7 @@ from server.services.packets.batch import PacketsOver
 from server.services.packets.live_packets import LivePackets
 from server.services.packets.mirror_health import MirrorHealth
 from server.services.packets.recovery import Recovery
+from server.services.packets.stored_state import is_lease
 from server.services.runtime.bus import Bus
 from server.services.runtime.outage_log import OutageLog
 from storage.errors import StoreUnavailable
@@ -84,7 +85,8 @@ class Sweep:
                 continue
             rows = await self._records.rows(strangers)
             is_open = {packet_id for packet_id, row in rows.items() if row.closed_at_ms is None}
-            self._recovery.adopt(is_open)
+            # leases of campaigns are reclaimed (services/campaigns/leases)
+            self._recovery.adopt(one for one in is_open if not is_lease(rows[one]))
             self._over += [packet_id for packet_id in strangers if packet_id not in is_open]
 
     def _tell_foreign_keys(self) -> None:

@@ -11,11 +11,12 @@ from collections.abc import Callable, Collection
 from itertools import count
 from typing import Any, Final, Protocol, TypeAlias
 
+from server.core.campaigns.shakes import Shook
 from server.core.packet import Decision
 from server.core.refusals import Reason
 
 LOCAL: Final = 0  # in place of a session: the reply is for a handler of this process
-Outcome: TypeAlias = Decision | Reason
+Outcome: TypeAlias = Decision | Reason | Shook
 
 
 class Addressed(Protocol):

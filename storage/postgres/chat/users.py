@@ -26,6 +26,7 @@ class AccessRow(NamedTuple):
     version: int
     is_banned: bool
     tokens_from_s: int
+    is_sponsor: bool = False  # no client logs in as a sponsor; told at a login
 
 
 class Barred(StrEnum):

@@ -9,7 +9,8 @@ WHERE NOT EXISTS (SELECT FROM users u WHERE u.user_id = asked.user_id) ORDER BY 
 -- What users have (as `holdings` of the wallets), and what a login is judged by; nulls there: the user is unknown. One
 -- statement, because every login pays for it.
 SELECT user_id, coalesce(w.balance_fen, 0), coalesce(w.version, 0), coalesce(arriving_fen, 0),
-       u.version, u.banned_at_ms IS NOT NULL, u.tokens_from_s
+       u.version, u.banned_at_ms IS NOT NULL, u.tokens_from_s,
+       EXISTS (SELECT FROM sponsors s WHERE s.user_id = asked.user_id)
 FROM unnest($1::bigint[]) AS asked (user_id) LEFT JOIN wallets w USING (user_id) LEFT JOIN users u USING (user_id)
 LEFT JOIN (
     SELECT user_id, sum(amount_fen)::bigint AS arriving_fen

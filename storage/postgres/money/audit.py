@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from storage import statements
+from storage.postgres.campaigns.campaigns import CampaignRow
 from storage.postgres.packets.packets import ClaimRow, PacketRow
 from storage.postgres.packets.seed_trees import SeedTreeRow
 
@@ -17,10 +18,11 @@ if TYPE_CHECKING:
 
 _SQL = statements.load(__file__)
 _PREFETCH = 2_000
+_LEASES = 50
 
 
 class SumsRow(NamedTuple):
-    """The whole of the books in fifteen numbers."""
+    """The whole of the books in sixteen numbers."""
 
     packets: int
     claims: int
@@ -37,6 +39,18 @@ class SumsRow(NamedTuple):
     funded_fen: int
     claimed_fen: int
     refunded_fen: int
+    in_pools_fen: int
+
+
+class AuditedLease(NamedTuple):
+    """Numbers of a pool that were leased, what they were worth together, and the amounts of those that were won."""
+
+    packet_id: int
+    first_number: int
+    numbers: int
+    total_fen: int
+    rest: int
+    won_fen: list[int]
 
 
 class AuditedPacket(NamedTuple):
@@ -76,6 +90,16 @@ class AuditSnapshot:
                 packet.claims.append(ClaimRow(packet.row.packet_id, *row[18:]))
         if packet is not None:
             yield packet
+
+    async def campaigns(self) -> list[tuple[CampaignRow, bytes | None, str | None]]:
+        """Every campaign, with the sealed tree of its server seed and the key of the seal, if it has one."""
+        rows = await self._connection.fetch(_SQL["campaigns"])
+        return [(CampaignRow(*row[:21]), row["sealed"], row["key_id"]) for row in rows]
+
+    async def leases(self, campaign_id: int) -> AsyncIterator[AuditedLease]:
+        """Every lease of a campaign, in the order of the numbers."""
+        async for row in self._connection.cursor(_SQL["won_numbers"], campaign_id, prefetch=_LEASES):
+            yield AuditedLease(*row)
 
     async def trees(self) -> AsyncIterator[tuple[SeedTreeRow, list[int]]]:
         """Every tree of server seeds, with the indexes of those that are revealed."""

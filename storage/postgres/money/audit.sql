@@ -17,9 +17,11 @@ UNION ALL
 SELECT format('wallet of user %s is below zero: %s ¤', user_id, balance_fen) FROM wallets WHERE balance_fen < 0
 
 -- name: sends
+-- Leases of campaigns (shake) are paid for by their pool: see `pools`.
 SELECT format('packet %s of %s ¤ was paid with %s', coalesce(p.packet_id, t.credit_account),
               coalesce(p.total_fen::text, 'no record'), coalesce(t.amount_fen || ' ¤ by user ' || t.debit_account, 'nothing'))
-FROM packets p FULL JOIN (SELECT * FROM transfers WHERE kind = 3) t ON t.credit_account = p.packet_id
+FROM (SELECT * FROM packets WHERE kind <> 'shake') p
+FULL JOIN (SELECT * FROM transfers WHERE kind = 3) t ON t.credit_account = p.packet_id
 WHERE p.total_fen IS DISTINCT FROM t.amount_fen OR p.sender_id IS DISTINCT FROM t.debit_account
 
 -- name: totals
@@ -73,7 +75,8 @@ WHERE coalesce(c.amount_fen, 0) <> coalesce(w.amount_fen, 0) + coalesce(t.amount
 SELECT format('packet %s: record says %s ¤ refunded to user %s, the transfer says %s', coalesce(p.packet_id, t.debit_account),
               coalesce(p.refunded_fen, 0), coalesce(p.sender_id::text, 'nobody'),
               coalesce(t.amount_fen || ' ¤ to user ' || t.credit_account, 'nothing'))
-FROM packets p FULL JOIN (SELECT * FROM transfers WHERE kind = 5) t ON t.debit_account = p.packet_id
+FROM (SELECT * FROM packets WHERE kind <> 'shake') p
+FULL JOIN (SELECT * FROM transfers WHERE kind = 5) t ON t.debit_account = p.packet_id
 WHERE coalesce(p.refunded_fen, 0) <> coalesce(t.amount_fen, 0)
    OR (t.amount_fen IS NOT NULL AND p.sender_id IS DISTINCT FROM t.credit_account)
    OR (p.refunded_fen > 0 AND p.closed_at_ms < p.expires_at_ms)
@@ -85,13 +88,14 @@ FROM claims JOIN packets USING (packet_id)
 WHERE at_ms >= expires_at_ms OR at_ms < created_at_ms
 
 -- name: allowed
--- $1: the kinds that go to one user, $2: those that friends pass on (see chains). Groups of the kind `signed` have no list of members that could be checked.
+-- $1: the kinds that go to one user, $2: those that friends pass on (see chains). Groups of the kind `signed` have no
+-- list of members that could be checked. Of leases of campaigns see `wins`.
 SELECT format('packet %s: user %s opened it, it was for %s', c.packet_id, c.user_id,
               CASE WHEN p.kind = ANY($1::text[]) THEN 'user ' ELSE 'the members of group ' END || p.target_id)
 FROM claims c JOIN packets p USING (packet_id)
 LEFT JOIN memberships m
     ON p.kind <> ALL($1) AND m.group_id = p.target_id AND m.user_id = c.user_id AND m.joined_at_ms IS NOT NULL
-WHERE p.kind <> ALL($2::text[])
+WHERE p.kind <> 'shake' AND p.kind <> ALL($2::text[])
   AND CASE WHEN p.kind = ANY($1) THEN c.user_id <> p.target_id ELSE m.user_id IS NULL END
   AND NOT EXISTS (SELECT FROM packet_groups g JOIN memberships o ON o.group_id = g.group_id AND o.user_id = c.user_id
                   WHERE p.kind <> ALL($1) AND g.packet_id = c.packet_id AND o.joined_at_ms IS NOT NULL)
@@ -146,6 +150,9 @@ SELECT format('bill %s of sponsor %s names packet %s, which is %s', number, spon
 FROM bills b JOIN packets p ON p.sender_id = b.sponsor_id AND p.key = 'bill:' || b.number
 WHERE p.kind <> ALL($1)
 UNION ALL
+SELECT format('bill %s is of user %s, who is no sponsor', number, sponsor_id)
+FROM bills WHERE sponsor_id NOT IN (SELECT user_id FROM sponsors)
+UNION ALL
 SELECT format('bill %s of sponsor %s is for user %s', number, sponsor_id, user_id)
 FROM bills WHERE number LIKE 'event.%' AND split_part(number, '.', 3) <> user_id::text
 
@@ -154,10 +161,11 @@ FROM bills WHERE number LIKE 'event.%' AND split_part(number, '.', 3) <> user_id
 WITH allowed AS (
     SELECT * FROM unnest($1::smallint[], $2::text[], $3::text[]) AS a (kind, debit_type, credit_type)
 ), typed AS (
-    SELECT t.*, coalesce(d.type, account_type(debit_account)) AS debit_type,
-           coalesce(c.type, account_type(credit_account)) AS credit_type
+    SELECT t.*, coalesce(d.type, CASE WHEN e.campaign_id IS NOT NULL THEN 'pool' END, account_type(debit_account)) AS debit_type,
+           coalesce(c.type, CASE WHEN f.campaign_id IS NOT NULL THEN 'pool' END, account_type(credit_account)) AS credit_type
     FROM transfers t
     LEFT JOIN accounts d ON d.account_id = t.debit_account LEFT JOIN accounts c ON c.account_id = t.credit_account
+    LEFT JOIN campaigns e ON e.campaign_id = t.debit_account LEFT JOIN campaigns f ON f.campaign_id = t.credit_account
 )
 SELECT format('transfer of kind %s from %s to %s runs the wrong way', kind, debit_account, credit_account)
 FROM typed
@@ -310,7 +318,7 @@ WITH waiting AS (
 ), credits AS (
     SELECT p.sender_id, coalesce(p.chat_id, p.target_id) AS told_in, p.packet_id, m.user_id, c.index, c.index = p.shares - 1 AS is_last
     FROM moves m JOIN packets p USING (packet_id) JOIN claims c USING (packet_id, user_id)
-    WHERE m.kind = 4
+    WHERE m.kind = 4 AND p.kind <> 'shake'
 ), due (stream_id, reminder, packet_id) AS (
     SELECT sender_id, 2, packet_id FROM credits WHERE is_last
     UNION ALL SELECT told_in, 2, packet_id FROM credits WHERE is_last AND NOT is_user(told_in)
@@ -365,7 +373,7 @@ WITH credited AS (
     WHERE p.kind = ANY($1::text[]) AND p.version = p.shares
     ORDER BY packet_id, amount_fen DESC, index
 ), changes (user_id, year, sent, sent_fen, received, received_fen, best_lucks) AS (
-    SELECT sender_id, beijing_year(created_at_ms), 1, total_fen, 0, 0, 0 FROM packets
+    SELECT sender_id, beijing_year(created_at_ms), 1, total_fen, 0, 0, 0 FROM packets WHERE kind <> 'shake'
     UNION ALL SELECT user_id, beijing_year(at_ms), 0, 0, 1, amount_fen, 0 FROM credited
     UNION ALL SELECT c.user_id, beijing_year(c.at_ms), 0, 0, 0, 0, 1
               FROM best_lucks b JOIN claims c USING (packet_id, user_id)
@@ -414,7 +422,9 @@ SELECT (SELECT count(*) FROM packets) AS packets,
        (SELECT coalesce(sum(total_fen - claimed_fen - refunded_fen), 0)::bigint FROM packets) AS unopened_fen,
        (SELECT coalesce(sum(total_fen), 0)::bigint FROM packets) AS funded_fen,
        (SELECT coalesce(sum(amount_fen), 0)::bigint FROM claims) AS claimed_fen,
-       (SELECT coalesce(sum(amount_fen) FILTER (WHERE kind = 5), 0)::bigint FROM transfers) AS refunded_fen
+       (SELECT coalesce(sum(amount_fen) FILTER (WHERE kind = 5), 0)::bigint FROM transfers) AS refunded_fen,
+       (SELECT coalesce(sum(budget_fen - returned_fen), 0)::bigint FROM campaigns)
+           - (SELECT coalesce(sum(total_fen - refunded_fen), 0)::bigint FROM packets WHERE kind = 'shake') AS in_pools_fen
 
 -- name: packets
 -- With the tree of the server seed, and a row for each claim; one with nulls if there is none.
@@ -431,7 +441,9 @@ ORDER BY p.packet_id, c.index
 SELECT t.user_id, t.number, t.root, t.sealed, t.key_id, t.created_at_ms, coalesce(p.indexes, ARRAY[]::bigint[]) AS indexes
 FROM seed_trees t LEFT JOIN (
     SELECT sender_id AS user_id, seed_index / 64 AS number, array_agg(seed_index) AS indexes
-    FROM packets WHERE seed_index IS NOT NULL AND closed_at_ms IS NOT NULL GROUP BY 1, 2
+    FROM (SELECT sender_id, seed_index FROM packets WHERE seed_index IS NOT NULL AND closed_at_ms IS NOT NULL
+          UNION ALL SELECT sponsor_id, seed_index FROM campaigns WHERE closed_at_ms IS NOT NULL) AS over
+    GROUP BY 1, 2
 ) AS p USING (user_id, number)
 
 -- name: seeds
@@ -439,7 +451,8 @@ FROM seed_trees t LEFT JOIN (
 -- may leave some out. A packet has a seed of its own or all that replaces it.
 WITH used AS (
     SELECT packet_id, sender_id, seed_index, lag(seed_index) OVER (PARTITION BY sender_id ORDER BY seed_index) AS before
-    FROM packets WHERE seed_index IS NOT NULL
+    FROM (SELECT packet_id, sender_id, seed_index FROM packets WHERE seed_index IS NOT NULL
+          UNION ALL SELECT campaign_id, sponsor_id, seed_index FROM campaigns) AS both_kinds
 ), last AS (
     SELECT sender_id AS user_id, max(seed_index) + 1 AS next_seed FROM used GROUP BY 1
 )
@@ -466,3 +479,102 @@ WHERE CASE WHEN seed IS NULL
            THEN num_nulls(seed_index, client_seed, commitment) > 0 OR length(commitment) <> 32
                 OR length(client_seed) NOT BETWEEN 16 AND 32 AND length(client_seed) > 0
            ELSE num_nonnulls(seed_index, client_seed, commitment) > 0 END
+  AND NOT (kind = 'shake' AND num_nonnulls(seed, seed_index, client_seed, commitment) = 0)
+
+-- name: pools
+-- A sponsor paid once for each campaign (18). Each lease got its total from the pool of its campaign (19) and brought back what
+-- was not won (20). A campaign that is closed paid back, once, all that was not won (21), so its pool is empty.
+WITH expected (kind, debit_account, credit_account, amount_fen) AS (
+    SELECT 18, sponsor_id, campaign_id, budget_fen FROM campaigns
+    UNION ALL SELECT 19, target_id, packet_id, total_fen FROM packets WHERE kind = 'shake'
+    UNION ALL SELECT 20, packet_id, target_id, refunded_fen FROM packets WHERE kind = 'shake' AND refunded_fen > 0
+    UNION ALL SELECT 21, campaign_id, sponsor_id, returned_fen FROM campaigns WHERE returned_fen > 0
+), booked AS (
+    SELECT * FROM transfers WHERE kind BETWEEN 18 AND 21
+), won AS (
+    SELECT target_id AS campaign_id, sum(claimed_fen) AS fen, count(*) FILTER (WHERE closed_at_ms IS NULL) AS open
+    FROM packets WHERE kind = 'shake' GROUP BY 1
+)
+SELECT format('pool: a transfer of kind %s from %s to %s moved %s, the records say %s', coalesce(e.kind, b.kind),
+              coalesce(e.debit_account, b.debit_account), coalesce(e.credit_account, b.credit_account),
+              coalesce(b.amount_fen || ' ¤', 'nothing'), coalesce(e.amount_fen || ' ¤', 'nothing'))
+FROM expected e FULL JOIN booked b USING (kind, debit_account, credit_account)
+WHERE e.amount_fen IS DISTINCT FROM b.amount_fen
+UNION ALL
+SELECT format('campaign %s: its budget is %s ¤, %s ¤ were won and %s ¤ returned, with %s open leases', campaign_id, budget_fen,
+              coalesce(w.fen, 0), returned_fen, coalesce(w.open, 0))
+FROM campaigns c LEFT JOIN won w USING (campaign_id)
+WHERE CASE WHEN closed_at_ms IS NULL THEN returned_fen <> 0
+           ELSE returned_fen <> budget_fen - coalesce(w.fen, 0) OR coalesce(w.open, 0) <> 0 END
+
+-- name: leases
+-- Each lease is a packet of its campaign, with as many shares as numbers. Closed, it says how many were not won; another lease
+-- got these, or none. So every number is leased to one packet, and leased = won + returned + open.
+WITH kept AS (
+    SELECT campaign_id, packet_id, first_number, first_number + numbers - coalesce(rest, 0) AS end_number
+    FROM leases WHERE numbers > coalesce(rest, 0)
+), before AS (
+    SELECT *, max(end_number) OVER (PARTITION BY campaign_id ORDER BY first_number, packet_id
+                                    ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS end_before
+    FROM kept
+), counted AS (
+    SELECT campaign_id, sum(numbers - CASE WHEN rest_lease IS NULL THEN 0 ELSE rest END) AS leased, max(first_number + numbers) AS last
+    FROM leases GROUP BY 1
+)
+SELECT format('lease %s: numbers from %s of campaign %s belong to another lease, too', packet_id, first_number, campaign_id)
+FROM before WHERE first_number < end_before
+UNION ALL
+SELECT format('lease %s: %s numbers of campaign %s, its packet has %s shares of campaign %s', coalesce(l.packet_id, p.packet_id),
+              coalesce(l.numbers, 0), coalesce(l.campaign_id, 0), coalesce(p.shares, 0), coalesce(p.target_id, 0))
+FROM leases l FULL JOIN (SELECT * FROM packets WHERE kind = 'shake') p USING (packet_id)
+LEFT JOIN campaigns c ON c.campaign_id = l.campaign_id
+WHERE (l.numbers, l.campaign_id, c.sponsor_id) IS DISTINCT FROM (p.shares, p.target_id, p.sender_id)
+UNION ALL
+SELECT format('lease %s: %s of its %s numbers were won, its rest is %s', packet_id, version, numbers, coalesce(rest::text, 'open'))
+FROM leases JOIN packets p USING (packet_id)
+WHERE (leases.closed_at_ms IS NULL) <> (p.closed_at_ms IS NULL) OR rest <> numbers - version
+UNION ALL
+SELECT format('lease %s: its rest of %s numbers went to lease %s, which has %s from %s on', l.packet_id, l.rest, l.rest_lease,
+              coalesce(n.numbers, 0), coalesce(n.first_number, 0))
+FROM leases l LEFT JOIN leases n ON n.packet_id = l.rest_lease
+WHERE l.rest_lease IS NOT NULL AND (n.campaign_id, n.first_number, n.numbers)
+      IS DISTINCT FROM (l.campaign_id, l.first_number + l.numbers - l.rest, l.rest)
+UNION ALL
+SELECT format('campaign %s: numbers up to %s were leased, its leases have %s', campaign_id, next_number, coalesce(leased, 0))
+FROM campaigns LEFT JOIN counted USING (campaign_id)
+WHERE next_number <> coalesce(leased, 0) OR coalesce(last, 0) > next_number
+
+-- name: wins
+-- Every claim of a lease is one win of its user, and no user has more than the campaign allows. Winners of a campaign for a
+-- group were its members (of groups without a member list: not checked).
+WITH shares AS (
+    SELECT l.campaign_id, c.user_id, packet_id, index FROM leases l JOIN claims c USING (packet_id)
+)
+SELECT format('packet %s, share %s: %s claims of user %s, %s wins of user %s', packet_id, index, count(s.user_id),
+              coalesce(min(s.user_id)::text, 'none'), count(w.user_id), coalesce(min(w.user_id)::text, 'none'))
+FROM shares s FULL JOIN wins w USING (packet_id, index)
+GROUP BY packet_id, index
+HAVING count(s.user_id) <> 1 OR count(w.user_id) <> 1
+    OR (min(s.user_id), min(s.campaign_id)) IS DISTINCT FROM (min(w.user_id), min(w.campaign_id))
+UNION ALL
+SELECT format('campaign %s: user %s has won %s shares, allowed are %s', campaign_id, user_id, count(*), min(per_user_limit))
+FROM wins JOIN campaigns USING (campaign_id) GROUP BY campaign_id, user_id HAVING count(*) > min(per_user_limit)
+UNION ALL
+SELECT format('campaign %s: user %s has won, it was for the members of group %s', campaign_id, w.user_id, g.group_id)
+FROM wins w JOIN campaigns USING (campaign_id) JOIN groups g USING (group_id)
+LEFT JOIN memberships m ON m.group_id = g.group_id AND m.user_id = w.user_id AND m.joined_at_ms IS NOT NULL
+WHERE g.kind <> 'signed' AND m.user_id IS NULL
+
+-- name: campaigns
+-- With the tree of the server seed, and its leases; one with nulls if there is none.
+SELECT campaign_id, sponsor_id, ''::text AS sponsor_name, c.key, c.name, greeting, cover, group_id, highlighted, shares, budget_fen,
+       share_fen_min, share_fen_max, per_user_limit, deck, seed_index, client_seed, commitment, c.created_at_ms, starts_at_ms,
+       ends_at_ms, t.sealed, t.key_id
+FROM campaigns c LEFT JOIN seed_trees t ON t.user_id = c.sponsor_id AND t.number = c.seed_index / 64
+ORDER BY campaign_id
+
+-- name: won_numbers
+-- $1: a campaign. Every share that was won of it, with its number in the pool, and what its lease was worth.
+SELECT packet_id, first_number, numbers, total_fen, coalesce(rest, 0),
+       ARRAY(SELECT amount_fen FROM claims c WHERE c.packet_id = l.packet_id ORDER BY index) AS amounts
+FROM leases l JOIN packets p USING (packet_id) WHERE campaign_id = $1 ORDER BY first_number, packet_id

@@ -42,12 +42,13 @@ WITH largest AS (
     INSERT INTO received (user_id, at_ms, packet_id) SELECT user_id, at_ms, packet_id FROM opened
     ON CONFLICT DO NOTHING
 ), touched AS (
-    -- LATERAL, so that it is a look-up for each packet.
+    -- LATERAL, so that it is a look-up for each packet. Of leases of campaigns (shake) only the winner is told.
     SELECT p.*, p.version = p.shares AND last_index = p.shares - 1 AS is_over
     FROM (SELECT packet_id, max(index) AS last_index FROM opened GROUP BY packet_id) AS credited_now, LATERAL (
         SELECT packet_id, sender_id, coalesce(chat_id, target_id) AS told_in, kind, version, shares
         FROM packets WHERE packets.packet_id = credited_now.packet_id OFFSET 0
     ) AS p
+    WHERE p.kind <> 'shake'
 ), lucky AS (
     -- With the last claim, which is credited once, so it is counted once.
     INSERT INTO best_lucks (packet_id, user_id)

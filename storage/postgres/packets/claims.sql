@@ -30,6 +30,52 @@ WITH advances AS (
 )
 SELECT packet_id FROM advanced
 
+-- name: record_wins
+-- As record_claims, for batches with leases of campaigns: claims of leases are also the next wins of their users. $11: of each
+-- packet whether no user was told of these claims yet; then it does not move on if one of them is more than a user may
+-- win. Two servers that count the same win at once meet at the key of `wins`: one of them looks again. A lease that is
+-- full is closed.
+WITH advances AS (
+    SELECT * FROM unnest($1::text::bigint[], $2::text::integer[], $3::text::integer[], $4::text::bigint[],
+                         $5::text::bigint[], $11::text::boolean[])
+        AS a (packet_id, old_version, new_version, added_fen, at_ms, is_untold)
+), asked AS (
+    SELECT * FROM unnest($6::text::bigint[], $7::text::integer[], $8::text::bigint[], $9::text::bigint[],
+                         $10::text::bigint[])
+        AS c (packet_id, index, user_id, amount_fen, at_ms)
+), counted AS (
+    SELECT packet_id, index, campaign_id, user_id, coalesce(
+               (SELECT n FROM wins w WHERE w.campaign_id = l.campaign_id AND w.user_id = asked.user_id
+                ORDER BY n DESC LIMIT 1), 0)
+           + row_number() OVER (PARTITION BY campaign_id, user_id ORDER BY packet_id, index) AS n
+    FROM asked JOIN leases l USING (packet_id)
+), advanced AS (
+    UPDATE packets p
+    SET version = a.new_version,
+        claimed_fen = p.claimed_fen + a.added_fen,
+        closed_at_ms = CASE WHEN a.new_version = p.shares THEN a.at_ms END
+    FROM advances a
+    WHERE p.packet_id = a.packet_id AND p.version = a.old_version AND p.closed_at_ms IS NULL
+      AND NOT (a.is_untold AND a.packet_id IN (
+          SELECT packet_id FROM counted JOIN campaigns USING (campaign_id) WHERE n > per_user_limit))
+    RETURNING p.packet_id, p.closed_at_ms
+), accepted AS (
+    SELECT asked.* FROM asked JOIN advanced USING (packet_id)
+), made AS (
+    INSERT INTO claims (packet_id, index, user_id, amount_fen, at_ms)
+    SELECT packet_id, index, user_id, amount_fen, at_ms FROM accepted
+), queued AS (
+    INSERT INTO settlement_queue (packet_id, user_id, amount_fen, queued_at_ms, index)
+    SELECT packet_id, user_id, amount_fen, at_ms, index FROM accepted
+), won AS (
+    INSERT INTO wins (campaign_id, user_id, n, packet_id, index)
+    SELECT campaign_id, user_id, n, packet_id, index FROM counted JOIN advanced USING (packet_id)
+), full_ones AS (
+    UPDATE leases l SET closed_at_ms = advanced.closed_at_ms, rest = 0
+    FROM advanced WHERE l.packet_id = advanced.packet_id AND advanced.closed_at_ms IS NOT NULL
+)
+SELECT packet_id FROM advanced
+
 -- name: locked
 -- Packets whose row another transaction locks; nothing waits. The locks of this statement end with it.
 WITH free AS (

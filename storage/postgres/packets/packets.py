@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from enum import Enum, auto
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -96,12 +97,21 @@ class NewClaim(Protocol):
     def at_ms(self) -> int: ...
 
 
+class Wins(Enum):
+    """Whether claims are wins of a campaign, which are counted by user, too."""
+
+    NONE = auto()
+    UNTOLD = auto()  # no user was told of them yet: they are not recorded above the limit of a user
+    TOLD = auto()  # their users may have been told: they are recorded in any case
+
+
 class Advance(NamedTuple):
     """The next claims of one packet, built on `version`. Accepted only if that is still the recorded one."""
 
     packet_id: int
     version: int
     claims: Sequence[NewClaim]
+    wins: Wins = Wins.NONE
 
 
 _by_id = itemgetter(0)
@@ -205,8 +215,12 @@ class PacketStore:
             [claim.amount_fen for claim in claims],
             [claim.at_ms for claim in claims],
         )
+        name, words = "record_claims", [*map(_as_text, columns)]
+        if any(one.wins is not Wins.NONE for one in in_order):  # others pay nothing for campaigns
+            name = "record_wins"
+            words.append(_as_text([one.wins is Wins.UNTOLD for one in in_order]))
         async with self._record_writer.alone() as connection:
-            rows = await connection.fetch(_SQL["record_claims"], *map(_as_text, columns))
+            rows = await connection.fetch(_SQL[name], *words)
         return {row[0] for row in rows}
 
     async def unopened_fen(self) -> int:

@@ -1,5 +1,6 @@
 -- name: due
-SELECT packet_id FROM packets WHERE closed_at_ms IS NULL AND expires_at_ms <= $1 ORDER BY expires_at_ms LIMIT $2
+-- Leases of campaigns (shake) go back to their pool (storage/postgres/campaigns/leases.sql).
+SELECT packet_id FROM packets WHERE closed_at_ms IS NULL AND expires_at_ms <= $1 AND kind <> 'shake' ORDER BY expires_at_ms LIMIT $2
 
 -- name: lock_open
 SELECT packet_id FROM packets WHERE packet_id = ANY($1) AND closed_at_ms IS NULL ORDER BY packet_id FOR UPDATE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -147,6 +148,26 @@ async def test_idle_server_leaves_an_old_primary_that_was_not_fenced(
         assert await pair.on_standby.fetchval("SELECT count(*) FROM claims") == 2
         await server.stop()
         assert (await audit_at(pair.dsn, 10, SEED_KEYS)).ok
+
+
+async def timeline_after_look(database: Database) -> str:
+    """The timeline of the primary that is known once the write probe has looked for another one."""
+    probe, sessions = database._write_probe, database._sessions
+    probe._look, probe._primary_due_s = None, 0.0
+    with suppress(StoreUnavailable):  # the probe itself succeeds on an old primary, unless the look was faster
+        await database.probe_write()
+    assert probe._look is not None
+    await probe._look
+    assert sessions._primary is not None
+    return sessions._primary.timeline
+
+
+async def test_probe_that_succeeds_on_an_old_primary_looks_for_another_one(cluster: Path) -> None:
+    async with replicas(cluster, waits=False) as pair, opened(pair.dsn) as database:
+        before = await timeline_after_look(database)
+        await pair.promote()
+        pair.turn_to(pair.standby)
+        assert await timeline_after_look(database) > before
 
 
 def test_another_primary_is_looked_for_within_six_seconds_also_by_a_busy_server() -> None:

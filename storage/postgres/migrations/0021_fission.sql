@@ -3,7 +3,7 @@
 -- A kind is checked by the program that records it, as text; the list here keeps other programs out.
 ALTER TABLE packets DROP CONSTRAINT packets_kind_check;
 ALTER TABLE packets ADD CONSTRAINT packets_kind_check
-    CHECK (kind IN ('lucky', 'equal', 'personal', 'fission')) NOT VALID;
+    CHECK (kind IN ('lucky', 'equal', 'personal', 'shake', 'fission')) NOT VALID;
 
 -- One row for each friend who has shown a link while shares were left. `depth`: steps from the user who received the
 -- packet, `depth_max`: how many were allowed. `number` grows with the admissions of a user (see the change feed).

@@ -1,0 +1,1 @@
+"""Rules of campaigns: which amounts a pool has (deck), which number gets which (permutation, pool)."""

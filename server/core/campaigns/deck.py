@@ -1,0 +1,249 @@
+"""The amounts of a pool, all of them known before the first is won: so many numbers, and what they are worth.
+
+A pool has numbers 0 … N−1. Its deck has N places with an amount each; the pool's seed decides which number gets
+which place (permutation, pool). There are two schemes:
+
+**Bands.** A table of ranges of amounts with probabilities. Each band gets an integer quota of the N places, by
+largest remainder (on a tie the earlier band). Within a band of q places from `low` to `high`, both included, the
+amounts are spread evenly: low + ⌊j·(high − low + 1) / q⌋ for j = 0 … q−1. So odds and sum are exact, and they do
+not depend on the seed. A budget is the deck's sum to the last fen or it is refused (`fitting_budget` says which
+fits). Independent draws would miss it, and with bad luck exceed it.
+
+**Draws.** A total that is drawn like the shares of a lucky packet with a minimum and a maximum, after places for
+"eggs" of one fixed amount were set apart. The pool says where each number's money comes from.
+
+The deck's canonical text goes, hashed, into the pool's seed and its commitment: no amount can be changed later.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_right
+from itertools import accumulate, pairwise
+from math import gcd
+from typing import Final, NamedTuple
+
+PPM: Final = 1_000_000  # parts of a probability
+NUMBERS_MAX: Final = 1_000_000_000
+TOTAL_FEN_MAX: Final = 2**53 - 1  # integers that JSON of every client keeps
+BANDS_MAX: Final = 64
+EGGS_MAX: Final = 100_000  # their numbers are kept in a sorted list
+_TITLE: Final = "hongbao deck 1"
+
+
+class DeckRefused(ValueError):
+    """There is no such deck. The text names the field and the limit; amounts are integers of the smallest unit."""
+
+
+class Band(NamedTuple):
+    """A range of amounts in fen, both ends included, and its probability in parts per million."""
+
+    low_fen: int
+    high_fen: int
+    ppm: int
+
+
+class Drawing(NamedTuple):
+    """Smallest and largest amount in fen, and the eggs: their amount and their share in parts per million.
+
+    `egg_ppm` 0: there are no eggs.
+    """
+
+    min_fen: int = 200
+    max_fen: int = 20_000
+    egg_fen: int = 61_800
+    egg_ppm: int = 1
+
+
+class Deck:
+    """What both schemes have. `smallest_fen` … `largest_fen`: every amount lies in between."""
+
+    __slots__ = ("largest_fen", "numbers", "smallest_fen", "total_fen")
+
+    def __init__(self, numbers: int, total_fen: int, smallest_fen: int, largest_fen: int) -> None:
+        if not 1 <= total_fen <= TOTAL_FEN_MAX:
+            raise DeckRefused(f"budget_fen: a pool has 1 to {TOTAL_FEN_MAX}, got {total_fen}")
+        self.numbers = numbers
+        self.total_fen = total_fen
+        self.smallest_fen = smallest_fen
+        self.largest_fen = largest_fen
+
+    def canonical(self) -> bytes:
+        """The one text of this deck, ASCII; `parsed` reads it. It is what is hashed."""
+        lines = [_TITLE, *(" ".join(map(str, words)) for words in self.words())]
+        return "".join(f"{line}\n" for line in lines).encode("ascii")
+
+    def words(self) -> list[tuple[str | int, ...]]:
+        """The lines of the canonical text after its title."""
+        raise NotImplementedError
+
+    @property
+    def kind(self) -> str:
+        """What stands for the kind of packet in a pool's seed and commitment."""
+        return f"pool:{hashlib.sha256(self.canonical()).hexdigest()}"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Deck) and self.canonical() == other.canonical()
+
+    def __hash__(self) -> int:
+        return hash(self.canonical())
+
+
+class BandDeck(Deck):
+    """A deck of bands. `quotas` has the places of each band, in the order of the bands."""
+
+    __slots__ = ("_starts", "bands", "quotas")
+
+    def __init__(self, numbers: int, bands: list[Band]) -> None:
+        """Raises DeckRefused if the table is none, or if a band would get no number."""
+        _check_numbers(numbers)
+        _check_bands(bands)
+        self.bands = tuple(bands)
+        self.quotas = tuple(quotas_of(numbers, bands))
+        for place, (band, quota) in enumerate(zip(bands, self.quotas, strict=True), 1):
+            if quota == 0:
+                enough = -(-PPM // band.ppm)
+                raise DeckRefused(
+                    f"bands: band {place} ({band.low_fen} to {band.high_fen}, {band.ppm} ppm) has no number of "
+                    f"{numbers}; {enough} numbers are enough"
+                )
+        self._starts = tuple(accumulate(self.quotas, initial=0))
+        pairs = list(zip(bands, self.quotas, strict=True))
+        super().__init__(
+            numbers,
+            sum(_band_sum(band, quota) for band, quota in pairs),
+            min(band.low_fen for band in bands),
+            max(_amount_in(band, quota, quota - 1) for band, quota in pairs),
+        )
+
+    def words(self) -> list[tuple[str | int, ...]]:
+        """Scheme and numbers, then each band."""
+        return [("bands", self.numbers), *self.bands]
+
+    def band_of(self, place: int) -> int:
+        """Which band, from 0, the place belongs to."""
+        return bisect_right(self._starts, place) - 1
+
+    def amount_at(self, place: int) -> int:
+        """The amount in fen at a place 0 … numbers−1."""
+        band = bisect_right(self._starts, place) - 1
+        return _amount_in(self.bands[band], self.quotas[band], place - self._starts[band])
+
+
+class DrawDeck(Deck):
+    """A deck of draws. `eggs` places of `drawing.egg_fen` each; the rest of the money goes to the other numbers."""
+
+    __slots__ = ("drawing", "eggs", "plain", "plain_fen")
+
+    def __init__(self, numbers: int, total_fen: int, drawing: Drawing) -> None:
+        """Raises DeckRefused if the total is too small or too large for the numbers, or there would be no egg."""
+        _check_numbers(numbers)
+        least, most, egg_fen, egg_ppm = drawing
+        if not 1 <= least <= most <= TOTAL_FEN_MAX:
+            raise DeckRefused(f"min_fen, max_fen: 1 ≤ min ≤ max, got {least} and {most}")
+        if not 0 <= egg_ppm <= PPM or (egg_ppm and not 1 <= egg_fen <= TOTAL_FEN_MAX):
+            raise DeckRefused(f"egg_ppm: 0 to {PPM}, of 1 or more each, got {egg_ppm} of {egg_fen}")
+        self.drawing = drawing
+        self.eggs = numbers * egg_ppm // PPM
+        if egg_ppm and not self.eggs:
+            enough = -(-PPM // egg_ppm)
+            raise DeckRefused(f"egg_ppm: {egg_ppm} ppm of {numbers} numbers is no egg; {enough} numbers are enough")
+        if self.eggs > EGGS_MAX:
+            raise DeckRefused(f"egg_ppm: at most {EGGS_MAX} eggs, got {self.eggs}")
+        self.plain = numbers - self.eggs
+        self.plain_fen = total_fen - self.eggs * egg_fen
+        low, high = (self.eggs * egg_fen + self.plain * each for each in (least, most))
+        if not low <= total_fen <= high:
+            raise DeckRefused(
+                f"budget_fen: {low} to {high} ({self.plain} numbers of {least} to {most}, "
+                f"{self.eggs} eggs of {egg_fen}), got {total_fen}"
+            )
+        ends = [*([least, most] if self.plain else []), *([egg_fen] if self.eggs else [])]
+        super().__init__(numbers, total_fen, min(ends), max(ends))
+
+    def words(self) -> list[tuple[str | int, ...]]:
+        """Scheme, numbers and total, then smallest, largest, egg and its parts per million."""
+        return [("draws", self.numbers, self.total_fen), self.drawing]
+
+
+def quotas_of(numbers: int, bands: list[Band]) -> list[int]:
+    """The places of each band: its exact share rounded down, and what is left to the largest remainders."""
+    exact = [divmod(numbers * band.ppm, PPM) for band in bands]
+    quotas = [whole for whole, _ in exact]
+    rest = numbers - sum(quotas)
+    for place in sorted(range(len(bands)), key=lambda place: -exact[place][1])[:rest]:
+        quotas[place] += 1
+    return quotas
+
+
+def fitting_budget(numbers: int, bands: list[Band]) -> int:
+    """The one budget in fen that fits a table of bands. Raises DeckRefused if there is no such deck."""
+    return BandDeck(numbers, bands).total_fen
+
+
+def band_deck(numbers: int, bands: list[Band], budget_fen: int) -> BandDeck:
+    """A deck of bands for a budget. Raises DeckRefused, with the budget that fits, if it is not the deck's sum."""
+    deck = BandDeck(numbers, bands)
+    if deck.total_fen != budget_fen:
+        raise DeckRefused(
+            f"budget_fen: {numbers} numbers of these bands need exactly {deck.total_fen}, got {budget_fen}"
+        )
+    return deck
+
+
+def parsed(canonical: bytes) -> Deck:
+    """The deck of a canonical text. Raises DeckRefused if it is not the canonical text of a deck."""
+    try:
+        _title, head, *lines = canonical.decode("ascii").removesuffix("\n").split("\n")
+        scheme, *counts = head.split(" ")
+        rows = [[int(word) for word in line.split(" ")] for line in lines]
+        deck: Deck
+        if scheme == "bands":
+            deck = BandDeck(int(*counts), [Band(*row) for row in rows])
+        else:
+            (row,) = rows
+            numbers, total_fen = map(int, counts)
+            deck = DrawDeck(numbers, total_fen, Drawing(*row))
+    except DeckRefused:
+        raise
+    except (ValueError, TypeError):
+        raise DeckRefused(f"deck: {canonical[:60]!r} is no deck") from None
+    if deck.canonical() != canonical:
+        raise DeckRefused("deck: not in its canonical form")
+    return deck
+
+
+def _check_numbers(numbers: int) -> None:
+    if not 1 <= numbers <= NUMBERS_MAX:
+        raise DeckRefused(f"numbers: a pool has 1 to {NUMBERS_MAX}, got {numbers}")
+
+
+def _check_bands(bands: list[Band]) -> None:
+    """A table: ranges that do not overlap, so that an amount tells its band, and probabilities of 1 together."""
+    if not 1 <= len(bands) <= BANDS_MAX:
+        raise DeckRefused(f"bands: 1 to {BANDS_MAX}, got {len(bands)}")
+    for place, band in enumerate(bands, 1):
+        if not 1 <= band.low_fen <= band.high_fen <= TOTAL_FEN_MAX:
+            raise DeckRefused(f"bands: band {place} goes from {band.low_fen} to {band.high_fen}; from 1, upward")
+        if not 1 <= band.ppm <= PPM:
+            raise DeckRefused(f"bands: band {place} has a probability of 1 to {PPM} ppm, got {band.ppm}")
+    in_order = sorted(bands)
+    for below, above in pairwise(in_order):
+        if above.low_fen <= below.high_fen:
+            raise DeckRefused(
+                f"bands: {below.low_fen} to {below.high_fen} and {above.low_fen} to {above.high_fen} overlap; "
+                "both ends of a band belong to it"
+            )
+    if (total := sum(band.ppm for band in bands)) != PPM:
+        raise DeckRefused(f"bands: the probabilities are {PPM} ppm together, got {total}")
+
+
+def _amount_in(band: Band, quota: int, j: int) -> int:
+    """The amount of place j of a band with so many places."""
+    return band.low_fen + j * (band.high_fen - band.low_fen + 1) // quota
+
+
+def _band_sum(band: Band, quota: int) -> int:
+    """The sum of a band: Σ ⌊j·w/q⌋ over j = 0 … q−1 is ((q − 1)(w − 1) + gcd(q, w) − 1) / 2."""
+    width = band.high_fen - band.low_fen + 1
+    return quota * band.low_fen + ((quota - 1) * (width - 1) + gcd(quota, width) - 1) // 2

@@ -1,0 +1,58 @@
+"""How likely a shake wins: the shares of a campaign are given away evenly over its time.
+
+Time is cut into seconds. At the begin of one the pace says how many shares are due until its end (`allowed`, minus
+what was given, divided by the servers), and with which chance a shake wins: what is due, divided by the chances
+that users took in the second before, at most 1. Nothing above what is due is given within the second, so a crowd
+that grows suddenly does not empty the pool.
+
+A user has one chance a second. Users are forgotten with the second, so memory holds those of one.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+SECOND_MS: Final = 1_000
+
+
+def allowed(now_ms: int, starts_at_ms: int, ends_at_ms: int, shares: int) -> int:
+    """How many shares may have been given at this time: in proportion to the time that is over."""
+    over_ms = min(max(now_ms - starts_at_ms, 0), ends_at_ms - starts_at_ms)
+    return shares * over_ms // (ends_at_ms - starts_at_ms)
+
+
+class Pace:
+    """The chances of one campaign on one server."""
+
+    __slots__ = ("_ends_at_ms", "_shares", "_starts_at_ms", "chance", "due", "second", "seen")
+
+    def __init__(self, shares: int, starts_at_ms: int, ends_at_ms: int) -> None:
+        self._shares, self._starts_at_ms, self._ends_at_ms = shares, starts_at_ms, ends_at_ms
+        self.second = -1  # the present one, since 1970
+        self.seen: set[int] = set()  # users who have had their chance in it
+        self.due = 0  # shares that this server may still give in it
+        self.chance = 0.0  # of a shake
+
+    def begin(self, now_ms: int, given: int, servers: int) -> None:
+        """Begin the second of `now_ms`. `given`: shares that all servers have given. `servers`: how many."""
+        self.second = now_ms // SECOND_MS
+        until_ms = (self.second + 1) * SECOND_MS
+        due = allowed(until_ms, self._starts_at_ms, self._ends_at_ms, self._shares) - given
+        self.due = max(0, -(-due // servers))
+        self.chance = min(1.0, self.due / max(1, len(self.seen)))
+        self.seen = set()
+
+    def takes(self, user_id: int, drawn: float) -> bool:
+        """Take the chance that a user has in this second. `drawn` is random, from 0 to below 1."""
+        seen = self.seen
+        if user_id in seen:
+            return False
+        seen.add(user_id)
+        if drawn >= self.chance or self.due <= 0:
+            return False
+        self.due -= 1
+        return True
+
+    def give_back(self) -> None:
+        """A chance that came to nothing is there for another user."""
+        self.due += 1

@@ -1,0 +1,100 @@
+"""The campaigns in memory, kept in step with the record: by the change feed, and by reading what was won."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from server.core.campaigns.published import border
+from server.services.campaigns.live_campaign import LiveCampaign
+from server.services.chat.groups import GroupService
+from server.services.runtime.change_feed import ChangeFeed
+from storage.postgres.campaigns.campaigns import CampaignRow, CampaignStore
+
+CLOSED_MAX: Final = 10_000  # campaigns whose books are closed, remembered to say that they have ended
+
+
+class CampaignBoard:
+    """All campaigns whose books are open, by id."""
+
+    def __init__(
+        self,
+        store: CampaignStore,
+        groups: GroupService,
+        changes: ChangeFeed,
+        count_step: int,
+        now_ms: Callable[[], int],
+    ) -> None:
+        """`count_step`: the borders at which the number of shares left is published."""
+        self._store = store
+        self._groups = groups
+        self._count_step = count_step
+        self._now_ms = now_ms
+        self._by_id: dict[int, LiveCampaign] = {}
+        self.closed: dict[int, None] = {}  # ids, the oldest first
+        changes.on_change("campaign", self.follow)
+        changes.on_gap(self.catch_up)
+
+    def get(self, campaign_id: int) -> LiveCampaign | None:
+        """The campaign, if its books are open."""
+        return self._by_id.get(campaign_id)
+
+    def all(self) -> list[LiveCampaign]:
+        """All of them, the oldest first."""
+        return list(self._by_id.values())
+
+    async def follow(self, campaign_id: int, version: int) -> None:
+        """A campaign was made or has changed."""
+        await self._read([campaign_id])
+
+    async def catch_up(self) -> None:
+        """Any campaign may have changed."""
+        await self._read({*await self._store.open_ids(), *self._by_id})
+
+    async def _read(self, campaign_ids: Iterable[int]) -> None:
+        if ids := [*campaign_ids]:
+            for row in (await self._store.rows(ids)).values():
+                await self.put(row)
+
+    async def put(self, row: CampaignRow) -> None:
+        """Memory follows the record; an older reading changes nothing."""
+        if row.group_id:
+            await self._groups.keep([row.group_id])
+        live = self._by_id.get(row.campaign_id)
+        if row.closed_at_ms is not None:
+            self._by_id.pop(row.campaign_id, None)
+            self.closed[row.campaign_id] = None
+            if len(self.closed) > CLOSED_MAX:
+                del self.closed[next(iter(self.closed))]
+        elif live is None and row.campaign_id not in self.closed:
+            audience = self._groups.audience((row.group_id,)) if row.group_id else None
+            self._by_id[row.campaign_id] = LiveCampaign(row, audience)
+        elif live is not None and row.version > live.row.version:
+            live.row = row
+
+    # --- what is left -----------------------------------------------------------------------------------------
+
+    async def look(self) -> None:
+        """Read what was won, and publish what is left at a new border. Raises StoreUnavailable."""
+        if not self._by_id:
+            return
+        moving = {campaign_id: live.moving for campaign_id, live in self._by_id.items()}
+        for one in await self._store.progress(self._by_id):
+            live = self._by_id.get(one.campaign_id)
+            if live is None:
+                continue
+            # of the shares that moved when it was read, some may be recorded now; all that come later are not
+            arrived = min(max(0, one.won - live.recorded), moving[one.campaign_id])
+            live.recorded = max(live.recorded, one.won)
+            live.moving = max(0, live.moving - arrived)
+            if one.published_left < live.published_left:
+                live.published_left, live.published_at_ms = one.published_left, one.published_at_ms
+            await self._publish(live)
+
+    async def _publish(self, live: LiveCampaign) -> None:
+        """Recorded shares only: others may be given once more."""
+        left = border(live.row.shares - live.recorded, live.row.shares, self._count_step)
+        if left < live.published_left:
+            now_ms = self._now_ms()
+            await self._store.publish(live.campaign_id, left, now_ms)
+            live.published_left, live.published_at_ms = left, now_ms

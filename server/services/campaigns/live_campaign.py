@@ -1,0 +1,131 @@
+"""A campaign in memory: what the record says, the chances of the present second, the leases of this server."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Collection
+from typing import Final, NamedTuple
+
+from server.core.campaigns.pacing import Pace
+from server.core.campaigns.pool import Pool
+from server.core.campaigns.shakes import Win
+from server.core.campaigns.terms import Stage, Wanted, lease_shares, stage_of
+from storage.postgres.campaigns.campaigns import CampaignRow
+from storage.postgres.campaigns.leases import LeaseRow
+
+KNOWN_MAX: Final = 1_000_000  # users of whom a campaign remembers what they have won; others are looked up again
+
+
+class HeldLease(NamedTuple):
+    """A lease that this server gives away, with the amounts of its shares."""
+
+    row: LeaseRow
+    dealt: tuple[int, ...]
+
+
+class Won(NamedTuple):
+    """What a user has won: how many shares, and the latest one."""
+
+    shares: int
+    latest: Win | None
+
+
+NO_WIN: Final = Won(0, None)
+
+
+class UserWins:
+    """How many shares each user has won in a campaign: the one place that decides about the limit of a user.
+
+    Shares that are being won count. What is not known is read from the record before a user wins; the record
+    refuses what another server has decided at the same moment.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._known: OrderedDict[int, Won] = OrderedDict()
+        self._in_flight: dict[int, int] = {}
+
+    def known(self, user_id: int) -> Won | None:
+        """What a user has won; None: it must be read."""
+        return self._known.get(user_id)
+
+    def learn(self, user_id: int, won: Won) -> None:
+        """The record says so. What was learned meanwhile is newer."""
+        before = self._known.get(user_id)
+        if before is None or before.shares < won.shares:
+            self._known[user_id] = won
+            if len(self._known) > KNOWN_MAX:
+                self._known.popitem(last=False)
+
+    def doubt(self, user_id: int) -> None:
+        """Another server may have given a share to this user."""
+        self._known.pop(user_id, None)
+
+    def may_win(self, user_id: int) -> bool:
+        """Whether a user, of whom the wins are known, may win another share."""
+        won = self._known.get(user_id, NO_WIN)
+        return won.shares + self._in_flight.get(user_id, 0) < self.limit
+
+    def begin(self, user_id: int) -> None:
+        """A share is in flight."""
+        self._in_flight[user_id] = self._in_flight.get(user_id, 0) + 1
+
+    def end(self, user_id: int, win: Win | None) -> None:
+        """It is won, or (None) it came to nothing."""
+        self._in_flight[user_id] -= 1
+        if not self._in_flight[user_id]:
+            del self._in_flight[user_id]
+        won = self._known.get(user_id)
+        if win is not None and won is not None:
+            self._known[user_id] = Won(won.shares + 1, win)
+
+
+class ShakeCounts(NamedTuple):
+    """Shakes that were answered; `rests` and `nothings` of them took no chance because of overload."""
+
+    shakes: int
+    rests: int
+    nothings: int
+
+
+class LiveCampaign:
+    """One campaign. `given` is what all servers have given away, as far as this one knows."""
+
+    def __init__(self, row: CampaignRow, audience: Collection[int] | None) -> None:
+        self.row = row
+        self.audience = audience  # None: all users
+        self.pace = Pace(row.shares, row.starts_at_ms, row.ends_at_ms)
+        self.wins = UserWins(row.per_user_limit)
+        self.lease_shares = lease_shares(row.shares, row.per_user_limit)
+        self.leases: list[HeldLease] = []  # those with shares to give, the oldest first
+        self.pool: Pool | None = None  # once it was needed
+        self.needs_more = False  # a user found no lease
+        self.is_overloaded = False  # in the present second
+        self.published_left, self.published_at_ms = row.published_left, row.published_at_ms
+        self.recorded = 0  # shares that were won, by all servers, when the record was read last
+        self.moving = 0  # shares that were given here and are not known to be among these
+        self.shakes = self.rests = self.nothings = 0
+
+    @property
+    def campaign_id(self) -> int:
+        """Its id, which is also the account of its pool."""
+        return self.row.campaign_id
+
+    @property
+    def given(self) -> int:
+        """Shares that were given away."""
+        return self.recorded + self.moving
+
+    def stage(self, now_ms: int) -> Stage:
+        """How far it is."""
+        return stage_of(Wanted(self.row.state), now_ms, self.row.starts_at_ms, self.row.ends_at_ms)
+
+    def may_shake(self, user_id: int) -> bool:
+        """Whether it is for this user."""
+        return self.audience is None or user_id in self.audience
+
+    def take_counts(self) -> ShakeCounts:
+        """Shakes since the last call."""
+        counts = ShakeCounts(self.shakes, self.rests, self.nothings)
+        self.shakes = self.rests = self.nothings = 0
+        return counts

@@ -1,0 +1,1 @@
+"""Statements on campaigns, leases of their pools, and wins."""

@@ -1,0 +1,68 @@
+-- name: plan
+-- What is leased next: the rest of a closed lease, or numbers that were never leased.
+SELECT next_number, shares, rest.packet_id, rest.first_number, rest.numbers
+FROM campaigns c LEFT JOIN LATERAL (
+    SELECT packet_id, l.first_number + l.numbers - rest AS first_number, rest AS numbers FROM leases l
+    WHERE l.campaign_id = c.campaign_id AND rest > 0 AND rest_lease IS NULL ORDER BY l.first_number LIMIT 1
+) AS rest ON true
+WHERE campaign_id = $1
+
+-- name: lock_campaign
+SELECT state, next_number FROM campaigns WHERE campaign_id = $1 FOR UPDATE
+
+-- name: take_rest
+UPDATE leases SET rest_lease = $2 WHERE packet_id = $1 AND rest = $3 AND rest_lease IS NULL RETURNING packet_id
+
+-- name: take_next
+UPDATE campaigns SET next_number = $2 WHERE campaign_id = $1
+
+-- name: insert
+INSERT INTO leases (packet_id, campaign_id, first_number, numbers, server_id) VALUES ($1, $2, $3, $4, $5)
+
+-- name: abandoned
+-- Open leases of servers that have not renewed their lease of the change feed for so many seconds, and those of this
+-- server that it does not know of: the reply to their record was lost.
+SELECT packet_id FROM leases
+WHERE closed_at_ms IS NULL
+  AND CASE WHEN server_id = $1 THEN packet_id <> ALL($2::bigint[])
+           ELSE server_id NOT IN (SELECT server_id FROM servers
+                                  WHERE abs(extract(epoch FROM clock_timestamp() - alive_at)) < $3) END
+ORDER BY packet_id LIMIT $4
+
+-- name: find
+SELECT packet_id, campaign_id, first_number, numbers FROM leases WHERE packet_id = ANY($1)
+
+-- name: close
+-- The packets are locked before, in their order. What was not won goes back to the pool (transfer 20).
+WITH opened AS (
+    SELECT p.packet_id, coalesce(sum(c.amount_fen), 0)::bigint AS claimed_fen
+    FROM packets p LEFT JOIN claims c USING (packet_id)
+    WHERE p.packet_id = ANY($1)
+    GROUP BY p.packet_id
+), closed AS (
+    UPDATE packets p SET closed_at_ms = $2, refunded_fen = p.total_fen - opened.claimed_fen
+    FROM opened
+    WHERE p.packet_id = opened.packet_id AND p.closed_at_ms IS NULL
+    RETURNING p.packet_id, p.target_id, p.refunded_fen, p.shares - p.version AS rest
+), returned AS (
+    INSERT INTO transfers (debit_account, credit_account, kind, key, amount_fen, at_ms)
+    SELECT packet_id, target_id, $3, '', refunded_fen, $2 FROM closed
+)
+UPDATE leases l SET closed_at_ms = $2, rest = closed.rest FROM closed
+WHERE l.packet_id = closed.packet_id
+RETURNING l.packet_id, l.campaign_id, l.rest
+
+-- name: wins
+-- The newest win of each of these users.
+SELECT DISTINCT ON (w.campaign_id, w.user_id) w.campaign_id, w.user_id, n, w.packet_id, w.index, c.amount_fen
+FROM unnest($1::bigint[], $2::bigint[]) AS asked (campaign_id, user_id)
+JOIN wins w USING (campaign_id, user_id) JOIN claims c ON c.packet_id = w.packet_id AND c.index = w.index
+ORDER BY w.campaign_id, w.user_id, n DESC
+
+-- name: wins_of_user
+SELECT first_number + w.index AS number, w.user_id, c.amount_fen, c.at_ms
+FROM wins w JOIN leases USING (packet_id) JOIN claims c USING (packet_id, index)
+WHERE w.campaign_id = $1 AND w.user_id = $2 ORDER BY n
+
+-- name: won_share
+SELECT index, amount_fen, at_ms FROM claims WHERE packet_id = $1 AND user_id = $2

@@ -1,0 +1,1 @@
+"""Campaigns on real stores: shakes, wins, leases, ends, the audit."""
